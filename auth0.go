@@ -1,0 +1,631 @@
+package auth0
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/fetch"
+	"github.com/seed-15d5a55c/auth0/internal/refresh"
+	"github.com/seed-15d5a55c/auth0/internal/returnto"
+	"github.com/seed-15d5a55c/auth0/internal/seal"
+)
+
+// None, in a field whose zero value means a default, asks for nothing: no
+// limit, no leeway, no cache. The field says whether it takes None. It works
+// as the MaxAge of [http.Cookie] does.
+const None = -1
+
+// A Config describes a web application as it is registered at Auth0, and how
+// it logs people in. Domain, ClientID, ClientSecret, BaseURL and Secrets are
+// needed; the zero value of every other field is a safe default.
+//
+// Formatting or logging a Config shows no secret.
+type Config struct {
+	_ [0]func() // keeps out literals without field names, and ==
+
+	// Domain is the tenant's domain, such as "acme.eu.auth0.com", or a custom
+	// domain of it. The issuer is then https://Domain/ and the endpoints are
+	// Auth0's, so that nothing has to be looked up before a login.
+	//
+	// A URL, such as "https://id.example.com/realms/a" or, on this machine
+	// only, "http://127.0.0.1:4000", names any OpenID provider instead. Its
+	// endpoints come from its discovery document, which must name that issuer.
+	Domain string
+
+	// ClientID and ClientSecret are the application's credentials.
+	ClientID     string
+	ClientSecret string
+
+	// BaseURL is where browsers reach the application: "https://app.example.com",
+	// with a path if a proxy mounts it below one. Every URL that leaves this
+	// package is made from it, and none from the Host header of a request. It
+	// must be https unless the host is this machine.
+	BaseURL string
+	// BaseURLs are further ones, for an application with several hosts. A
+	// request belongs to the one whose host it was sent to; a request for
+	// another host is refused.
+	BaseURLs []string
+	// TrustedProxies are the addresses from which X-Forwarded-Host is believed
+	// when there are several base URLs. The rightmost value counts, the one
+	// that the nearest proxy has added.
+	TrustedProxies []netip.Prefix
+
+	// Secrets encrypt the cookies, each at least 32 bytes of text, or 64
+	// hexadecimal digits as "openssl rand -hex 32" prints them. The first seals
+	// and all open, so that a secret is replaced by putting the new one in
+	// front and removing the old one after a session lifetime.
+	Secrets []string
+
+	// Audience is the identifier of the API that the access token is for. If
+	// empty, the access token is good for the userinfo endpoint only.
+	Audience string
+	// Scopes are asked for at every login. Default: openid, profile, email.
+	// They must have openid. Add offline_access to get a refresh token.
+	Scopes []string
+	// Login are options for every login, before those of [Strategy.LoginHandler].
+	Login []LoginOption
+	// ResponseMode is how the tenant sends its answer to the callback: "query",
+	// the default, or "form_post", which keeps it out of URLs. A form is posted
+	// across sites, so the cookie of the login must then be SameSite=None,
+	// which needs https. On this machine http will do.
+	ResponseMode string
+	// ForwardParams are further query parameters that the login route passes on
+	// to the tenant, such as "ext-campaign".
+	ForwardParams []string
+
+	// Organizations lets the login route pass on organization and invitation
+	// from its query. The links in invitation e-mails carry them.
+	Organizations bool
+	// CheckOrganization, if not nil, makes every login one to an organization.
+	// It is called with the organization's id, and its error refuses the login.
+	CheckOrganization func(ctx context.Context, orgID string) error
+
+	// AfterLogin is called with each completed login before its session begins.
+	// It may set Data and ReturnTo. Its error refuses the login; return an
+	// [*Error] to choose the status, else it is 403.
+	AfterLogin func(ctx context.Context, login *Login) error
+	// KeepClaim says which claims of the ID token the session keeps. By default
+	// it keeps all but those that only the protocol needs.
+	KeepClaim func(name string) bool
+	// KeepIDToken keeps the raw ID token too, as a hint for logout. It makes
+	// cookies larger, and Auth0 does not need it. With other providers it is
+	// always kept.
+	KeepIDToken bool
+
+	// The paths of the routes. Default: /auth/login, /auth/callback, /auth/logout.
+	LoginPath    string
+	CallbackPath string
+	LogoutPath   string
+
+	// DefaultReturnTo is the path to go to after a login that was not asked to
+	// return anywhere. Default: "/".
+	DefaultReturnTo string
+	// ReturnToOrigins are other origins that a login may return to, such as
+	// "https://admin.example.com".
+	ReturnToOrigins []string
+	// PostLogoutURLs are where a logout may lead, the first by default. Register
+	// them as Allowed Logout URLs. Default: BaseURL.
+	PostLogoutURLs []string
+	// LogoutEndpoint chooses how the session at the tenant is ended: "oidc" by
+	// end_session_endpoint, "v2" by Auth0's /v2/logout, "local" not at all. By
+	// default it is oidc where the tenant has that endpoint, else v2.
+	LogoutEndpoint string
+	// Logout are options for every logout, before those of [Strategy.LogoutHandler].
+	Logout []LogoutOption
+
+	// IdleTimeout ends a session that is not used. Default: 24 hours. [None]
+	// means that only AbsoluteTimeout counts and sessions are not prolonged.
+	IdleTimeout time.Duration
+	// AbsoluteTimeout ends a session, however much it is used. Default: 7 days.
+	// [None] means no such limit.
+	AbsoluteTimeout time.Duration
+	// The session cookie. By default its name is auth0_session, which gets the
+	// prefix __Host- on https if the path is "/" and there is no domain; its
+	// path is "/", there is no domain, and SameSite is Lax.
+	CookieName     string
+	CookiePath     string
+	CookieDomain   string
+	CookieSameSite http.SameSite
+	// CountsAsUse, if not nil, says whether a request prolongs its session. A
+	// page that asks for news every minute would otherwise never let it end.
+	CountsAsUse func(*http.Request) bool
+	// CookieSessionOnly lets the browser forget the session when it is closed.
+	CookieSessionOnly bool
+
+	// Connections, if not nil, is the list that [Strategy.GetConnections]
+	// returns. Only Name is needed.
+	Connections []Connection
+	// ManagementClientID and ManagementClientSecret are the credentials with
+	// which the Management API is asked for connections. Default: ClientID and
+	// ClientSecret.
+	ManagementClientID     string
+	ManagementClientSecret string
+	// TenantDomain is the tenant's own domain, such as "acme.eu.auth0.com", if
+	// Domain is a custom one. The Management API knows only that.
+	TenantDomain string
+	// ConfigurationBaseURL, such as "https://cdn.eu.auth0.com", makes the public
+	// client file below it a further source of connections. Auth0's Lock reads
+	// that file, but it is not documented.
+	ConfigurationBaseURL string
+
+	// Algorithms are those that ID tokens may be signed with. Default: RS256.
+	// PS256, ES256 and the other RSA and elliptic curve algorithms may be listed.
+	Algorithms []string
+	// Leeway is how far the clocks of tenant and application may differ when ID
+	// tokens are checked. Default: 60 seconds; at most 5 minutes. It takes [None].
+	Leeway time.Duration
+	// EndpointOrigins are origins beside the issuer's on which the endpoints of
+	// an OpenID provider named by URL may be.
+	EndpointOrigins []string
+
+	// InsecureHTTP allows base URLs that are http on a host that is not this
+	// machine. Cookies and codes can then be read on the way. It is meant for
+	// trying things out in a network of one's own.
+	InsecureHTTP bool
+	// HTTPClient makes the requests to the tenant. Its transport and timeout
+	// are used; redirects are never followed. Default: a client with a timeout
+	// of 5 seconds.
+	HTTPClient *http.Client
+	// Telemetry adds the header Auth0-Client, with the versions of this package
+	// and of Go, to requests to the tenant.
+	Telemetry bool
+	// Logger gets refusals, outages and questionable configuration; never a
+	// token, code, cookie or secret. Default: [slog.Default].
+	Logger *slog.Logger
+	// ErrorHandler writes the responses for logins and requests that fail. When
+	// it is called, the headers are set and the status is not yet written.
+	// Default: a plain text page that says what to do next.
+	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
+	// Now is the clock by which tokens and sessions expire. Default: [time.Now].
+	Now func() time.Time
+}
+
+// ConfigFromEnv reads AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET,
+// AUTH0_SECRET, APP_BASE_URL and, optionally, AUTH0_AUDIENCE. AUTH0_SECRET may
+// hold several secrets separated by commas, see [Config]. The names that older
+// samples use are understood too: AUTH0_ISSUER_BASE_URL for the domain,
+// AUTH0_BASE_URL for the base URL, and AUTH0_CALLBACK_URL for base URL and
+// callback path.
+//
+// The error names every variable that is missing.
+func ConfigFromEnv() (Config, error) {
+	c := Config{
+		Domain:       os.Getenv("AUTH0_DOMAIN"),
+		ClientID:     os.Getenv("AUTH0_CLIENT_ID"),
+		ClientSecret: os.Getenv("AUTH0_CLIENT_SECRET"),
+		BaseURL:      os.Getenv("APP_BASE_URL"),
+		Audience:     os.Getenv("AUTH0_AUDIENCE"),
+	}
+	for secret := range strings.SplitSeq(os.Getenv("AUTH0_SECRET"), ",") {
+		if secret = strings.TrimSpace(secret); secret != "" {
+			c.Secrets = append(c.Secrets, secret)
+		}
+	}
+	if c.Domain == "" {
+		// There it is the URL of an Auth0 tenant, not of any provider.
+		c.Domain = strings.TrimSuffix(strings.TrimPrefix(os.Getenv("AUTH0_ISSUER_BASE_URL"), "https://"), "/")
+	}
+	if c.BaseURL == "" {
+		c.BaseURL = os.Getenv("AUTH0_BASE_URL")
+	}
+	if u, err := url.Parse(os.Getenv("AUTH0_CALLBACK_URL")); c.BaseURL == "" && err == nil && u.Host != "" {
+		c.BaseURL, c.CallbackPath = u.Scheme+"://"+u.Host, u.Path
+	}
+	var errs []error
+	for _, v := range []struct {
+		name    string
+		missing bool
+	}{
+		{"AUTH0_DOMAIN", c.Domain == ""},
+		{"AUTH0_CLIENT_ID", c.ClientID == ""},
+		{"AUTH0_CLIENT_SECRET", c.ClientSecret == ""},
+		{"AUTH0_SECRET", len(c.Secrets) == 0},
+		{"APP_BASE_URL", c.BaseURL == ""},
+	} {
+		if v.missing {
+			errs = append(errs, fmt.Errorf("auth0: environment variable %s is not set", v.name))
+		}
+	}
+	return c, errors.Join(errs...)
+}
+
+// Format hides the secrets from every verb of package fmt.
+func (c Config) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "auth0.Config{Domain:%q ClientID:%q BaseURL:%q}", c.Domain, c.ClientID, c.BaseURL)
+}
+
+// LogValue hides the secrets from package slog.
+func (c Config) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("Domain", c.Domain), slog.String("ClientID", c.ClientID), slog.String("BaseURL", c.BaseURL))
+}
+
+// MarshalJSON hides the secrets from package json.
+func (c Config) MarshalJSON() ([]byte, error) {
+	return json.Marshal(map[string]string{"Domain": c.Domain, "ClientID": c.ClientID, "BaseURL": c.BaseURL})
+}
+
+// A Strategy logs people in to one web application. Create it with [New]. Its
+// methods may be called concurrently.
+type Strategy struct {
+	config Config // checked, defaults filled in, and without secrets
+
+	namespace    namespace
+	clientSecret secret
+	sites        []site
+	loginParams  *authRequest // of Config.Login and Config.Scopes
+	logoutParams *logoutRequest
+
+	client      *http.Client
+	keyring     seal.Keyring
+	keys        *KeySet
+	sessions    *sessions
+	transaction cookie.Cookie // its Name is the prefix
+	returnTo    returnto.Policy
+	connections *connectionLists
+	exit        exit
+	log         *slog.Logger
+	now         func() time.Time
+}
+
+// secret is a text that does not print. fmt reaches through unexported fields
+// and follows pointers; of a function it knows only the address.
+type secret func() string
+
+func newSecret(s string) secret {
+	if s == "" {
+		return nil
+	}
+	return func() string { return s }
+}
+
+func (s secret) reveal() string {
+	if s == nil {
+		return ""
+	}
+	return s()
+}
+
+// New checks a configuration and returns a Strategy for it. It makes no
+// request, so that an application starts while its tenant is out of reach. The
+// error has every mistake, each named by its field.
+func New(c Config) (*Strategy, error) {
+	p := problems{of: "Config"}
+	s := &Strategy{clientSecret: newSecret(c.ClientSecret), log: c.Logger, now: c.Now}
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	p.require("ClientID", c.ClientID)
+	p.require("ClientSecret", c.ClientSecret)
+
+	s.namespace = newNamespace(&p, c.Domain)
+	s.client = fetch.NewClient(c.HTTPClient, outgoing(s.namespace.base, c.Telemetry))
+	s.namespace.discoverWith(&p, s.client, c.EndpointOrigins, s.log)
+
+	c = s.checkRoutes(&p, c)
+	c = s.checkLogin(&p, c)
+	c = s.checkSession(&p, c)
+	s.connections = newConnectionLists(&p, c, s)
+	s.checkLogout(&p, c)
+
+	if err := p.joined(); err != nil {
+		return nil, err
+	}
+	s.keys = newKeySet(&s.namespace, s.client, s.log)
+	s.config = c
+	s.config.ClientSecret, s.config.ManagementClientSecret, s.config.Secrets = "", "", nil
+	s.exit = exit{log: s.log, handler: c.ErrorHandler, loginURL: s.loginURL}
+	return s, nil
+}
+
+// KeySet returns the keys with which the strategy checks ID tokens. Give them
+// to an [APIConfig] of the same tenant, so that both share one cache.
+func (s *Strategy) KeySet() *KeySet { return s.keys }
+
+// Format hides what a Strategy holds from every verb of package fmt.
+func (s *Strategy) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "auth0.Strategy(%s)", s.namespace.base)
+}
+
+// problems collects the mistakes in a configuration.
+type problems struct {
+	of   string // the type that is checked
+	errs []error
+}
+
+func (p *problems) add(field, format string, args ...any) {
+	p.errs = append(p.errs, fmt.Errorf("auth0: "+p.of+"."+field+" "+format, args...))
+}
+
+func (p *problems) require(field, value string) {
+	if value == "" {
+		p.add(field, "is missing")
+	}
+}
+
+func (p *problems) joined() error { return errors.Join(p.errs...) }
+
+// checkRoutes settles where the application is and what its own paths are.
+func (s *Strategy) checkRoutes(p *problems, c Config) Config {
+	for i, raw := range append([]string{c.BaseURL}, c.BaseURLs...) {
+		field := "BaseURL"
+		if i > 0 {
+			field = "BaseURLs"
+		}
+		place, err := newSite(raw, c.InsecureHTTP)
+		switch {
+		case err != nil:
+			p.add(field, "%q: %v", raw, err)
+			continue
+		case slices.ContainsFunc(s.sites, func(o site) bool { return o.host() == place.host() }):
+			p.add(field, "%q has the host of another base URL", raw)
+		case len(s.sites) > 0 && place.secure() != s.sites[0].secure():
+			p.add(field, "%q: all base URLs must have the same scheme", raw)
+		}
+		s.sites = append(s.sites, place)
+	}
+	setDefault(&c.LoginPath, "/auth/login")
+	setDefault(&c.CallbackPath, "/auth/callback")
+	setDefault(&c.LogoutPath, "/auth/logout")
+	setDefault(&c.DefaultReturnTo, "/")
+	paths := []struct{ field, path string }{{"LoginPath", c.LoginPath}, {"CallbackPath", c.CallbackPath}, {"LogoutPath", c.LogoutPath}}
+	for i, route := range paths {
+		if !strings.HasPrefix(route.path, "/") || strings.ContainsAny(route.path, "?#{}% \\") || strings.Contains(route.path, "//") || len(route.path) > 200 {
+			p.add(route.field, "%q must be a plain path that begins with a slash", route.path)
+		}
+		for _, other := range paths[:i] {
+			if other.path == route.path {
+				p.add(route.field, "%q is also the %s", route.path, other.field)
+			}
+		}
+	}
+	for _, raw := range c.ReturnToOrigins {
+		if origin, err := discovery.Origin(raw); err != nil || origin != raw {
+			p.add("ReturnToOrigins", "%q must be an origin such as https://admin.example.com", raw)
+		}
+	}
+	s.returnTo = returnto.Policy{Origins: c.ReturnToOrigins}
+	for _, site := range s.sites {
+		for _, route := range paths {
+			s.returnTo.Routes = append(s.returnTo.Routes, site.path+route.path)
+		}
+		if got, ok := s.returnTo.Clean(site.origin, site.path+c.DefaultReturnTo); !ok || got != site.path+c.DefaultReturnTo {
+			p.add("DefaultReturnTo", "%q must be a plain path of the application", c.DefaultReturnTo)
+		}
+	}
+	return c
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// A site is one place where browsers reach the application.
+type site struct {
+	origin string // as browsers write it
+	path   string // of the base URL, without a slash at the end
+}
+
+func newSite(raw string, insecure bool) (site, error) {
+	if raw == "" {
+		return site{}, errors.New("is missing")
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" || u.Opaque != "" || u.User != nil {
+		return site{}, errors.New("is not an absolute URL such as https://app.example.com")
+	}
+	if strings.ContainsAny(raw, "?#") {
+		return site{}, errors.New("must have no query and no fragment")
+	}
+	if strings.ContainsAny(u.Path, "%{};\\ ") || strings.Contains(u.Path, "//") {
+		return site{}, errors.New("must have a plain path")
+	}
+	path := strings.TrimSuffix(u.Path, "/")
+	origin, err := discovery.Origin(raw)
+	if err != nil && insecure && u.Scheme == "http" {
+		return site{origin: "http://" + strings.ToLower(u.Host), path: path}, nil
+	}
+	return site{origin: origin, path: path}, err
+}
+
+func (s site) String() string { return s.origin + s.path }
+
+// url returns the URL of one of our own paths, as a browser asks for it.
+func (s site) url(path string) string { return s.origin + s.path + path }
+
+func (s site) secure() bool { return strings.HasPrefix(s.origin, "https:") }
+
+func (s site) host() string { return s.origin[strings.Index(s.origin, "//")+2:] }
+
+// siteOf returns the site that a request belongs to. With one base URL there is
+// nothing to choose, and no header of the request can change where a browser
+// is sent.
+func (s *Strategy) siteOf(r *http.Request) (site, error) {
+	if len(s.sites) == 1 {
+		return s.sites[0], nil
+	}
+	host := r.Host
+	if forwarded := r.Header.Values("X-Forwarded-Host"); len(forwarded) > 0 && s.fromTrustedProxy(r) {
+		last := forwarded[len(forwarded)-1]
+		host = strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:])
+	}
+	for _, site := range s.sites {
+		if strings.EqualFold(host, site.host()) {
+			return site, nil
+		}
+	}
+	return site{}, refuseUnknownHost.because("host %.100q is none of Config.BaseURL and Config.BaseURLs", host)
+}
+
+func (s *Strategy) fromTrustedProxy(r *http.Request) bool {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && slices.ContainsFunc(s.config.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(peer.Addr().Unmap()) })
+}
+
+// A namespace is what a tenant's domain stands for: an issuer, its endpoints
+// and its keys.
+type namespace struct {
+	base   string              // issuer as configured: https://HOST/ or the URL given
+	static *discovery.Metadata // of the Auth0 layout, nil for other providers
+	// discovered is how the rest is known: everything of other providers, and
+	// at Auth0 what differs by tenant.
+	discovered *refresh.Value[discovery.Metadata]
+}
+
+// newNamespace understands a host name as an Auth0 tenant and a URL as any
+// OpenID provider.
+func newNamespace(p *problems, domain string) namespace {
+	if strings.Contains(domain, "://") {
+		if _, err := discovery.Origin(domain); err != nil {
+			p.add("Domain", "%q: %v", domain, err)
+		} else if strings.ContainsAny(domain, "?#") {
+			p.add("Domain", "%q must have no query and no fragment", domain)
+		}
+		return namespace{base: domain}
+	}
+	host := strings.ToLower(domain)
+	if err := checkHostName(host); err != nil {
+		p.add("Domain", "%q %v", domain, err)
+	}
+	base := "https://" + host + "/"
+	return namespace{base: base, static: &discovery.Metadata{
+		Issuer:                base,
+		AuthorizationEndpoint: base + "authorize",
+		TokenEndpoint:         base + "oauth/token",
+		JWKSURI:               base + ".well-known/jwks.json",
+		UserInfoEndpoint:      base + "userinfo",
+		RevocationEndpoint:    base + "oauth/revoke",
+	}}
+}
+
+// checkHostName accepts a fully qualified host name and nothing else, so that
+// pasting it into a URL gives that host.
+func checkHostName(host string) error {
+	if host == "" {
+		return errors.New("is missing; it is the tenant's domain, such as acme.eu.auth0.com")
+	}
+	labels := strings.Split(host, ".")
+	for _, label := range labels {
+		if label == "" || len(label) > 63 || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || label[0] == '-' || label[len(label)-1] == '-' {
+			return errors.New("is not a host name; it is the tenant's domain, such as acme.eu.auth0.com, without scheme, port and path")
+		}
+	}
+	if _, err := netip.ParseAddr(host); err == nil || len(labels) < 2 || len(host) > 253 {
+		return errors.New("is not a fully qualified host name, such as acme.eu.auth0.com; for a provider on this machine give a URL")
+	}
+	return nil
+}
+
+// discoverWith prepares the namespace to look things up. Nothing is looked up
+// before it is needed.
+func (n *namespace) discoverWith(p *problems, client *http.Client, origins []string, log *slog.Logger) {
+	for _, raw := range origins {
+		if origin, err := discovery.Origin(raw); err != nil || origin != raw {
+			p.add("EndpointOrigins", "%q must be an origin such as https://keys.example.com", raw)
+		}
+	}
+	base := n.base
+	n.discovered = refresh.New(func(ctx context.Context) (discovery.Metadata, refresh.Life, error) {
+		m, err := discovery.Fetch(ctx, client, base, origins)
+		return m, refresh.Life{Due: 10 * time.Minute, Stale: 24 * time.Hour}, err
+	}, refresh.Policy{
+		Timeout:    fetch.Timeout,
+		MinBackoff: time.Second, MaxBackoff: 30 * time.Second, MaxRetryAfter: time.Minute,
+		Failed: func(err error, stale bool) {
+			log.Warn("auth0: discovery failed", "err", err, "using_old_document", stale)
+		},
+	})
+}
+
+// endpoints returns what a login, a token request and the search for keys need.
+// For an Auth0 tenant that takes no request.
+func (n *namespace) endpoints(ctx context.Context) (discovery.Metadata, error) {
+	if n.static != nil {
+		return *n.static, nil
+	}
+	return n.discovered.Get(ctx)
+}
+
+// outgoing says what requests to the tenant carry beside their own.
+func outgoing(base string, telemetry bool) fetch.Options {
+	o := fetch.Options{UserAgent: "auth0-go-rp/" + version}
+	if u, err := url.Parse(base); err == nil && telemetry {
+		info, _ := json.Marshal(map[string]any{"name": "auth0-go-rp", "version": version, "env": map[string]string{"go": goVersion()}})
+		o.Host = u.Host
+		o.Header = http.Header{"Auth0-Client": {base64.StdEncoding.EncodeToString(info)}}
+	}
+	return o
+}
+
+// version is that of this package, as it is told to the tenant.
+const version = "0.1.0"
+
+func goVersion() string { return strings.TrimPrefix(runtime.Version(), "go") }
+
+// A User is a person who is logged in. Issuer and Subject together identify
+// them; a name or an e-mail address does not.
+type User struct {
+	Issuer        string
+	Subject       string // at Auth0: "auth0|65f0c1d2e3a4b5c6d7e8f901"
+	Name          string
+	Nickname      string
+	GivenName     string
+	FamilyName    string
+	Email         string
+	EmailVerified bool // true only if the tenant says so with a JSON true
+	Picture       string
+	OrgID         string // the organization logged in to, if any
+	OrgName       string
+
+	claims json.RawMessage // what the session keeps of the ID token
+}
+
+// newUser reads a user from claims that were verified. Of a claim with an
+// unexpected type nothing is taken: providers differ, and none of these decides
+// who somebody is.
+func newUser(issuer, subject string, claims json.RawMessage) User {
+	u := User{Issuer: issuer, Subject: subject, claims: claims}
+	var members map[string]any
+	if json.Unmarshal(claims, &members) != nil {
+		return u
+	}
+	text := func(name string) string { s, _ := members[name].(string); return s }
+	u.Name, u.Nickname, u.GivenName, u.FamilyName = text("name"), text("nickname"), text("given_name"), text("family_name")
+	u.Email, u.Picture, u.OrgID, u.OrgName = text("email"), text("picture"), text("org_id"), text("org_name")
+	u.EmailVerified = members["email_verified"] == true
+	return u
+}
+
+// Claim returns a claim that the session keeps, as package encoding/json
+// decodes it, and whether it is there. Names are exact, and may be URLs. To
+// decode several into a struct see [Claims].
+func (u User) Claim(name string) (value any, ok bool) {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(u.claims, &members) != nil {
+		return nil, false
+	}
+	raw, ok := members[name]
+	if !ok || json.Unmarshal(raw, &value) != nil {
+		return nil, false
+	}
+	return value, true
+}

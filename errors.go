@@ -1,0 +1,352 @@
+package auth0
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/cookie"
+)
+
+// An Error is why a login, a session, a token or a request to the tenant was
+// refused or failed. All errors that this package returns for them are of this
+// type; use [errors.As] to get at it, or [errors.Is] with one of the variables
+// of this package.
+type Error struct {
+	// Op is what was being done: login, callback, logout, session, bearer,
+	// connections, token.
+	Op string
+	// Status is the HTTP status that answers the request.
+	Status int
+	// Code is the error code of the protocol, as far as there is one: of
+	// RFC 6749, Section 4.1.2.1 and Section 5.2, RFC 6750, Section 3.1 or
+	// OpenID Connect Core 1.0, Section 3.1.2.6. From the tenant it may be any.
+	Code string
+	// Reason is finer, and one of a fixed set of words, fit for metric labels.
+	Reason string
+	// Description is a fixed text that may be shown to anybody.
+	Description string
+	// Scope are the scopes or permissions that were needed, separated by spaces,
+	// if that was the fault.
+	Scope string
+	// RetryAfter is how long to wait, if that is known.
+	RetryAfter time.Duration
+	// TenantStatus is the status of the tenant's answer, if that was the fault.
+	TenantStatus int
+	// ReturnTo and AppState are those of the login that failed, once it is known
+	// which one it was.
+	ReturnTo string
+	AppState json.RawMessage
+	// Err is the cause. Its text is for logs, not for visitors: it may quote
+	// what came from outside.
+	Err error
+}
+
+// Error returns a text for logs. It holds no token, code, cookie or secret.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString("auth0")
+	for _, part := range []string{e.Op, e.Reason, e.Description} {
+		if part != "" {
+			b.WriteString(": " + part)
+		}
+	}
+	if e.Err != nil {
+		b.WriteString(": " + e.Err.Error())
+	}
+	return b.String()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Is reports whether target is an [*Error] with the same Reason that says
+// nothing more, as the variables of this package do.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Op == "" && t.Status == 0 && t.Err == nil && t.Reason == e.Reason
+}
+
+// Errors to compare with, for the branches that callers take.
+var (
+	// ErrNoSession: nobody is logged in.
+	ErrNoSession error = &Error{Reason: "no_session"}
+	// ErrNoToken: the request has no access token, or the session has none.
+	ErrNoToken error = &Error{Reason: "missing_token"}
+	// ErrTokenExpired: the token was good, but is no longer.
+	ErrTokenExpired error = &Error{Reason: "token_expired"}
+	// ErrKeysUnavailable: the issuer's keys cannot be had, so nothing is known
+	// about the token.
+	ErrKeysUnavailable error = &Error{Reason: "keys_unavailable"}
+	// ErrTransactionNotFound: the callback belongs to no login that this
+	// browser has begun, or to one that is over.
+	ErrTransactionNotFound error = &Error{Reason: "transaction_not_found"}
+	// ErrSessionTooLarge: the session does not fit into cookies.
+	ErrSessionTooLarge error = &Error{Reason: "session_too_large"}
+)
+
+// A refusal is one row of the tables below.
+type refusal struct {
+	status                    int
+	code, reason, description string
+}
+
+func (r refusal) error() *Error {
+	return &Error{Status: r.status, Code: r.code, Reason: r.reason, Description: r.description}
+}
+
+// wrap returns the refusal with its cause.
+func (r refusal) wrap(err error) *Error {
+	e := r.error()
+	e.Err = err
+	return e
+}
+
+func (r refusal) because(format string, args ...any) *Error {
+	return r.wrap(fmt.Errorf(format, args...))
+}
+
+// Refusals of requests with and without access tokens. Code and status are
+// those of RFC 6750, Section 3.1.
+var (
+	refuseNoToken             = refusal{401, "unauthorized", "missing_token", "authentication required"}
+	refuseHeader              = refusal{400, "invalid_request", "invalid_request", "malformed Authorization header"}
+	refuseKeys                = refusal{503, "temporarily_unavailable", "keys_unavailable", "token keys unavailable"}
+	refuseScope               = refusal{403, "insufficient_scope", "insufficient_scope", "insufficient scope"}
+	refusePermission          = refusal{403, "insufficient_scope", "insufficient_permissions", "insufficient scope"}
+	refuseClaim               = refusal{403, "access_denied", "claim_requirement", "claim requirement not met"}
+	refuseMisconfigured       = refusal{500, "server_error", "misconfigured", "this route is not set up correctly"}
+	refuseInternal            = refusal{500, "server_error", "internal", "internal error"}
+	refuseCanceled            = refusal{499, "", "canceled", "the client went away"}
+	refuseLoginRequired       = refusal{401, "login_required", "no_session", "log in to continue"}
+	refuseSessionToken        = refusal{401, "login_required", "missing_token", "log in again to continue"}
+	refuseSessionTokenExpired = refusal{401, "login_required", "token_expired", "log in again to continue"}
+	refuseUserForbidden       = refusal{403, "access_denied", "claim_requirement", "your account is not allowed to see this page"}
+	refuseUnknownHost         = refusal{400, "invalid_request", "unknown_host", "this address is not set up for logins"}
+	refuseMethod              = refusal{405, "invalid_request", "method_not_allowed", "this address does not take such requests"}
+	refuseLoginOption         = refusal{400, "invalid_request", "login_option", "the link to this login is not valid"}
+	refuseLoop                = refusal{400, "login_required", "login_loop", "you were sent to log in several times in a row; your browser may be blocking cookies for this site; allow them, then log in again"}
+	refuseParameters          = refusal{400, "invalid_request", "invalid_request", "the answer to the login is not complete; please log in again"}
+	refuseMissingState        = refusal{400, "invalid_request", "missing_state", "the answer to the login is not complete; please log in again"}
+	refuseNoTransaction       = refusal{400, "invalid_request", "transaction_not_found", "this login was begun in another browser, took longer than ten minutes, or is finished already; cookies may also be blocked for this site; please log in again"}
+	refuseIssuer              = refusal{400, "invalid_request", "issuer_mismatch", "the answer to the login came from an unexpected place; please log in again"}
+	refuseByTenant            = refusal{400, "", "authorization_error", "the login was not completed; please try again"}
+	refuseDenied              = refusal{403, "", "authorization_denied", "you were not allowed to log in; if you think that you should be, ask the owner of this site"}
+	refuseCode                = refusal{400, "invalid_grant", "invalid_grant", "this login is finished already or took too long; please log in again"}
+	refuseTenantDown          = refusal{502, "temporarily_unavailable", "tenant_unavailable", "the login service cannot be reached; please try again in a minute"}
+	refuseTenantAnswer        = refusal{502, "server_error", "tenant_answer", "the login service gave an unexpected answer; please try again"}
+	refuseIDToken             = refusal{400, "invalid_token", "", "the login could not be verified; please log in again"}
+	refuseAfterLogin          = refusal{403, "access_denied", "after_login", "your account is not allowed to use this site"}
+	refuseTooLarge            = refusal{500, "server_error", "session_too_large", "the login could not be kept; tell the owner of this site"}
+	refuseConnections         = refusal{503, "temporarily_unavailable", "connections_unavailable", "the ways to log in cannot be listed"}
+	refuseCrossSite           = refusal{403, "invalid_request", "cross_site", "log out with the button on this site"}
+	refuseLogoutEndpoint      = refusal{500, "server_error", "no_end_session_endpoint", "you are logged out here, but could not be logged out at the login service"}
+)
+
+// A tokenFault is one way for a token to be wrong. For an access token its
+// description goes into the challenge; what a visitor sees when it was an ID
+// token does not depend on it.
+type tokenFault struct {
+	reason, description string
+	cause               error
+}
+
+func (f *tokenFault) Error() string {
+	if f.cause != nil {
+		return f.description + ": " + f.cause.Error()
+	}
+	return f.description
+}
+
+func (f *tokenFault) because(format string, args ...any) *tokenFault {
+	return &tokenFault{f.reason, f.description, fmt.Errorf(format, args...)}
+}
+
+var (
+	faultMalformed    = &tokenFault{"token_malformed", "token malformed", nil}
+	faultSize         = &tokenFault{"token_too_large", "token malformed", nil}
+	faultHeaderAlg    = &tokenFault{"invalid_alg", "token malformed", nil}
+	faultExtension    = &tokenFault{"unsupported_crit", "token malformed", nil}
+	faultHeaderType   = &tokenFault{"invalid_type", "token malformed", nil}
+	faultType         = &tokenFault{"invalid_type", "token type not accepted", nil}
+	faultAlgorithm    = &tokenFault{"invalid_alg", "algorithm not accepted", nil}
+	faultUnknownKey   = &tokenFault{"unknown_kid", "signing key unknown", nil}
+	faultKeyUnusable  = &tokenFault{"key_unusable", "signing key unknown", nil}
+	faultAmbiguousKey = &tokenFault{"ambiguous_kid", "signing key unknown", nil}
+	faultSignature    = &tokenFault{"invalid_signature", "signature invalid", nil}
+	faultExpired      = &tokenFault{"token_expired", "token expired", nil}
+	faultNotYet       = &tokenFault{"token_not_yet_valid", "token not yet valid", nil}
+	faultIssuedAhead  = &tokenFault{"issued_in_future", "token not yet valid", nil}
+	faultIssuer       = &tokenFault{"invalid_issuer", "issuer not trusted", nil}
+	faultAudience     = &tokenFault{"invalid_audience", "audience not accepted", nil}
+	faultClaim        = &tokenFault{"invalid_claim", "token claims invalid", nil}
+	faultDuplicate    = &tokenFault{"token_malformed", "token claims invalid", nil}
+	faultBound        = &tokenFault{"dpop_required", "token is sender-constrained", nil}
+	faultKeys         = &tokenFault{"keys_unavailable", "token keys unavailable", nil}
+	faultNonce        = &tokenFault{"nonce_mismatch", "nonce does not belong to this login", nil}
+	faultAuthTime     = &tokenFault{"auth_too_old", "authentication is too old", nil}
+	faultACR          = &tokenFault{"invalid_acr", "authentication is not strong enough", nil}
+	faultHash         = &tokenFault{"invalid_hash", "hash of access token or code does not fit", nil}
+	faultOrganization = &tokenFault{"invalid_claim", "organization does not fit", nil}
+)
+
+// bearer makes the fault of an access token an Error.
+func (f *tokenFault) bearer() *Error {
+	if f.reason == faultKeys.reason {
+		e := refuseKeys.wrap(f.cause)
+		e.RetryAfter = 5 * time.Second
+		return e
+	}
+	return refusal{401, "invalid_token", f.reason, f.description}.wrap(f.cause)
+}
+
+// idToken makes the fault of an ID token an Error.
+func (f *tokenFault) idToken() *Error {
+	r := refuseIDToken
+	if f.reason == faultKeys.reason {
+		r = refuseTenantDown
+	}
+	r.reason = f.reason
+	return r.wrap(f)
+}
+
+// asError returns the Error in err. Whatever is none is a fault of ours.
+func asError(op string, err error) *Error {
+	var e *Error
+	switch {
+	case errors.As(err, &e):
+		copied := *e // shared rows must not be changed
+		e = &copied
+	case errors.Is(err, context.Canceled):
+		e = refuseCanceled.wrap(err)
+	default:
+		e = refuseInternal.wrap(err)
+	}
+	if e.Op == "" {
+		e.Op = op
+	}
+	if e.Status == 0 {
+		e.Status = http.StatusInternalServerError
+	}
+	return e
+}
+
+// An exit writes the responses of a Strategy or an API for everything that is
+// refused or failed. No other line of this package writes one.
+type exit struct {
+	log     *slog.Logger
+	handler func(http.ResponseWriter, *http.Request, *Error)
+
+	// challenge returns the value of WWW-Authenticate, or nothing.
+	challenge func(*Error) string
+	// loginURL, of a Strategy, is where to begin again.
+	loginURL func(*http.Request, *Error) string
+}
+
+// fail ends a request. The log gets everything, once; the client gets constants.
+func (x exit) fail(w http.ResponseWriter, r *http.Request, op string, err error) {
+	e := asError(op, err)
+	reference := x.record(r, e)
+	if e.Reason == refuseCanceled.reason {
+		return // nobody is there to read it
+	}
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if e.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int((e.RetryAfter+time.Second-1)/time.Second)))
+	}
+	if x.challenge != nil {
+		if value := x.challenge(e); value != "" {
+			h.Set("WWW-Authenticate", value)
+		}
+	}
+	if x.loginURL != nil {
+		cookie.Uncacheable(h)
+		h.Set("Referrer-Policy", "no-referrer") // the URL of a callback has a code
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	}
+	switch {
+	case x.handler != nil:
+		x.handler(w, r, e)
+	case x.loginURL != nil && e.Reason != refuseLoginRequired.reason && (isNavigation(r) || e.Op == "callback"):
+		x.writePage(w, r, e, reference)
+	default:
+		writeJSON(w, r, e)
+	}
+}
+
+// record writes the one log line. What a client did wrong is no trouble of
+// ours and would let anybody fill the log; what stops a login, or is our or
+// the tenant's fault, somebody will want to look up.
+func (x exit) record(r *http.Request, e *Error) (reference string) {
+	level := slog.LevelWarn
+	switch {
+	case e.Status == refuseCanceled.status, e.Op == "bearer" && e.Status < 500, e.Reason == refuseLoginRequired.reason:
+		level = slog.LevelDebug
+	case e.Status == http.StatusInternalServerError:
+		level = slog.LevelError
+	}
+	reference = strings.ToLower(rand.Text()[:8])
+	attrs := []slog.Attr{
+		slog.String("op", e.Op), slog.Int("status", e.Status), slog.String("reason", e.Reason),
+		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.String("reference", reference),
+	}
+	if e.Code != "" {
+		attrs = append(attrs, slog.String("code", clip(e.Code)))
+	}
+	if e.TenantStatus != 0 {
+		attrs = append(attrs, slog.Int("tenant_status", e.TenantStatus))
+	}
+	if e.Err != nil {
+		attrs = append(attrs, slog.String("err", clip(e.Err.Error())))
+	}
+	x.log.LogAttrs(r.Context(), level, "auth0: refused", attrs...)
+	return reference
+}
+
+// clip makes a text from outside fit for one line of a log.
+func clip(s string) string {
+	const limit = 400
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || 0x7F <= r && r <= 0x9F || r == '\u2028' || r == '\u2029' {
+			return '?'
+		}
+		return r
+	}, s)
+	if len(s) > limit {
+		s = strings.ToValidUTF8(s[:limit], "") + "..."
+	}
+	return s
+}
+
+// writePage tells a person what to do next. It is plain text: nothing in it
+// can be markup.
+func (x exit) writePage(w http.ResponseWriter, r *http.Request, e *Error, reference string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(e.Status)
+	if r.Method == http.MethodHead {
+		return
+	}
+	text := strings.ToUpper(e.Description[:1]) + e.Description[1:] + "."
+	fmt.Fprintf(w, "%s\n\nIf it keeps happening, quote this reference: %s\n\n%s\n", text, reference, x.loginURL(r, e))
+}
+
+func writeJSON(w http.ResponseWriter, r *http.Request, e *Error) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(e.Status)
+	body, _ := json.Marshal(struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+	}{e.Code, e.Description})
+	if r.Method != http.MethodHead {
+		w.Write(body)
+	}
+}

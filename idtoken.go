@@ -1,0 +1,274 @@
+package auth0
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/sha512"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/jwt"
+)
+
+// An identity is an ID token that was verified.
+type identity struct {
+	claims jwt.Claims
+	raw    string
+	// payload is the JSON text that was signed.
+	payload string
+}
+
+// verifyIDToken checks an ID token for this login. The numbers are the items of
+// OpenID Connect Core 1.0, Section 3.1.3.7. The signature is checked also when
+// the token comes from the token endpoint, where item 6 would let us trust TLS.
+func (s *Strategy) verifyIDToken(ctx context.Context, ep discovery.Metadata, t *transaction, tok tokens) (identity, error) {
+	id, err := s.checkIDToken(ctx, ep, tok.rawIDToken)
+	if err != nil {
+		return identity{}, asIDTokenError(err)
+	}
+	for _, check := range []error{
+		checkNonce(id.claims, t.Nonce),                      // 11
+		checkACR(id.claims, t.RequiredACR),                  // 12
+		s.checkAuthTime(id.claims, t),                       // 13
+		checkHash(id, jwt.AccessTokenHash, tok.AccessToken), // Section 3.1.3.8
+	} {
+		if check != nil {
+			return identity{}, asIDTokenError(check)
+		}
+	}
+	return id, nil
+}
+
+func asIDTokenError(err error) error {
+	var f *tokenFault
+	if errors.As(err, &f) {
+		return f.idToken()
+	}
+	return err
+}
+
+// checkIDToken does what does not depend on the login. Our own reading decides,
+// because it takes each claim by its exact name and allows for clocks that
+// differ; go-oidc then has to come to the same conclusion.
+func (s *Strategy) checkIDToken(ctx context.Context, ep discovery.Metadata, raw string) (identity, error) {
+	m, err := jwt.Parse(raw)
+	if err != nil {
+		return identity{}, parseFault(err)
+	}
+	c, err := jwt.ParseClaims(m.Payload, true)
+	if err != nil {
+		return identity{}, parseFault(err)
+	}
+	// RFC 8725, Section 3.11: other kinds of tokens say what they are.
+	if m.Type != "" && !strings.EqualFold(m.Type, "JWT") {
+		return identity{}, faultType.because("typ is %.40q", m.Type)
+	}
+	if !slices.Contains(s.config.Algorithms, m.Algorithm) { // 7, 8
+		return identity{}, faultAlgorithm.because("alg is %.40q, Config.Algorithms has %q", m.Algorithm, s.config.Algorithms)
+	}
+	if c.Issuer != ep.Issuer { // 2
+		return identity{}, faultIssuer.because("iss is %.100q, want %q", c.Issuer, ep.Issuer)
+	}
+	if err := checkAudience(c, s.config.ClientID); err != nil { // 3, 4, 5
+		return identity{}, err
+	}
+	if err := s.checkTimes(c); err != nil { // 9, 10
+		return identity{}, err
+	}
+	if const_ := 255; len(c.Subject) == 0 || len(c.Subject) > const_ { // Section 2
+		return identity{}, faultClaim.because("sub is missing or longer than %d bytes", const_)
+	}
+	verifier := oidc.NewVerifier(ep.Issuer, s.keys, &oidc.Config{
+		ClientID:             s.config.ClientID,
+		SupportedSigningAlgs: []string{m.Algorithm},
+		SkipExpiryCheck:      true, // item 9 is done, with leeway
+	})
+	other, err := verifier.Verify(ctx, raw) // 6
+	if err != nil {
+		var f *tokenFault
+		if errors.As(err, &f) {
+			return identity{}, f
+		}
+		// go-oidc does not wrap the error of a key set: ask it directly.
+		if _, keyErr := s.keys.VerifySignature(ctx, raw); keyErr != nil {
+			return identity{}, keyErr
+		}
+		return identity{}, faultMalformed.because("go-oidc: %v", err)
+	}
+	if other.Issuer != c.Issuer || other.Subject != c.Subject || other.Nonce != c.Nonce || !slices.Equal(other.Audience, c.Audience) {
+		return identity{}, faultClaim.because("two readers of the token disagree")
+	}
+	return identity{claims: c, raw: raw, payload: m.Payload}, nil
+}
+
+// parseFault maps what package jwt found.
+func parseFault(err error) error {
+	switch err {
+	case jwt.ErrTooLarge:
+		return faultSize
+	case jwt.ErrAlgorithm:
+		return faultHeaderAlg
+	case jwt.ErrCritical:
+		return faultExtension
+	case jwt.ErrType:
+		return faultHeaderType
+	case jwt.ErrKeyID:
+		return faultUnknownKey
+	case jwt.ErrDuplicate:
+		return faultDuplicate
+	case jwt.ErrClaim:
+		return faultClaim
+	}
+	return faultMalformed
+}
+
+// checkAudience: the token must be for us, and where it is for others too, or
+// names the party it was issued to, that party must be us.
+func checkAudience(c jwt.Claims, clientID string) error {
+	if !slices.Contains(c.Audience, clientID) {
+		return faultAudience.because("aud is %.200q, want the client id %q", c.Audience, clientID)
+	}
+	if len(c.Audience) > 1 && !c.Has(jwt.AuthorizedParty) {
+		return faultClaim.because("several audiences and no azp")
+	}
+	if c.Has(jwt.AuthorizedParty) && c.AuthorizedParty != clientID {
+		return faultClaim.because("azp is %.100q, want the client id %q", c.AuthorizedParty, clientID)
+	}
+	return nil
+}
+
+func (s *Strategy) checkTimes(c jwt.Claims) error {
+	now, leeway := unix(s.now()), s.config.Leeway.Seconds()
+	switch {
+	case !c.Has(jwt.Expiry):
+		return faultClaim.because("no exp")
+	case !c.Has(jwt.IssuedAt):
+		return faultClaim.because("no iat")
+	case now >= c.Expiry+leeway:
+		return faultExpired.because("exp was %.0f s ago", now-c.Expiry)
+	case c.IssuedAt > now+leeway:
+		return faultIssuedAhead.because("iat is %.0f s ahead; check the clock of this machine", c.IssuedAt-now)
+	case c.Has(jwt.NotBefore) && c.NotBefore > now+leeway:
+		return faultNotYet.because("nbf is %.0f s ahead; check the clock of this machine", c.NotBefore-now)
+	}
+	return nil
+}
+
+// unix returns t in seconds, with fractions, as NumericDate has them.
+func unix(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
+
+// checkNonce: the token was issued for this login. One without a nonce is
+// refused, because we always send one.
+func checkNonce(c jwt.Claims, nonce string) error {
+	if nonce == "" || subtle.ConstantTimeCompare([]byte(c.Nonce), []byte(nonce)) != 1 {
+		return faultNonce
+	}
+	return nil
+}
+
+func checkACR(c jwt.Claims, required []string) error {
+	if len(required) > 0 && !slices.Contains(required, c.ACR) {
+		return faultACR.because("acr is %.100q, want one of %q", c.ACR, required)
+	}
+	return nil
+}
+
+// checkAuthTime: a max_age of 0 asks for an authentication in this very login.
+func (s *Strategy) checkAuthTime(c jwt.Claims, t *transaction) error {
+	if t.MaxAge == nil {
+		return nil
+	}
+	leeway := s.config.Leeway.Seconds()
+	switch {
+	case !c.Has(jwt.AuthTime):
+		return faultClaim.because("max_age was asked for, and there is no auth_time")
+	case *t.MaxAge == 0 && c.AuthTime < float64(t.IssuedAt)-leeway:
+		return faultAuthTime.because("auth_time is before the login was begun")
+	case *t.MaxAge > 0 && unix(s.now()) > c.AuthTime+float64(*t.MaxAge)+leeway:
+		return faultAuthTime.because("auth_time is %.0f s ago, max_age is %d", unix(s.now())-c.AuthTime, *t.MaxAge)
+	}
+	return nil
+}
+
+// checkHash compares at_hash or c_hash, where the token has it, with what came
+// beside the token.
+func checkHash(id identity, name jwt.Name, value string) error {
+	if !id.claims.Has(name) {
+		return nil
+	}
+	claimed := id.claims.AccessTokenHash
+	if name == jwt.CodeHash {
+		claimed = id.claims.CodeHash
+	}
+	if subtle.ConstantTimeCompare([]byte(claimed), []byte(leftHalfHash(id.raw, value))) != 1 {
+		return faultHash
+	}
+	return nil
+}
+
+// leftHalfHash is the hash of at_hash and c_hash: with the hash function of the
+// token's own signature (OpenID Connect Core 1.0, Section 3.1.3.6).
+func leftHalfHash(rawToken, value string) string {
+	m, err := jwt.Parse(rawToken)
+	if err != nil {
+		return ""
+	}
+	var sum []byte
+	switch {
+	case strings.HasSuffix(m.Algorithm, "384"):
+		h := sha512.Sum384([]byte(value))
+		sum = h[:]
+	case strings.HasSuffix(m.Algorithm, "512"), m.Algorithm == "EdDSA":
+		h := sha512.Sum512([]byte(value))
+		sum = h[:]
+	default:
+		h := sha256.Sum256([]byte(value))
+		sum = h[:]
+	}
+	return base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
+}
+
+// checkOrganization: a login to an organization must be one to that
+// organization. Its id is compared exactly, its name as Auth0 keeps it, in
+// lower case.
+func (s *Strategy) checkOrganization(ctx context.Context, t *transaction, id identity) error {
+	c := id.claims
+	switch asked := t.Organization; {
+	case asked == "":
+	case strings.HasPrefix(asked, "org_"):
+		if c.OrgID != asked {
+			return faultOrganization.because("org_id is %.100q, the login was to %q", c.OrgID, asked).idToken()
+		}
+	case !c.Has(jwt.OrgName) || !strings.EqualFold(c.OrgName, asked):
+		return faultOrganization.because("org_name is %.100q, the login was to %q; the tenant must allow organization names", c.OrgName, asked).idToken()
+	}
+	if s.config.CheckOrganization == nil {
+		return nil
+	}
+	if c.OrgID == "" {
+		return faultOrganization.because("Config.CheckOrganization is set, and the ID token has no org_id").idToken()
+	}
+	if err := s.config.CheckOrganization(ctx, c.OrgID); err != nil {
+		return hookError(err)
+	}
+	return nil
+}
+
+func checkedLeeway(p *problems, leeway, byDefault time.Duration) time.Duration {
+	const limit = 5 * time.Minute
+	switch {
+	case leeway == None:
+		return 0
+	case leeway == 0:
+		return byDefault
+	case leeway < 0 || leeway > limit:
+		p.add("Leeway", "%v must be between 0 and %v", leeway, limit)
+	}
+	return leeway
+}

@@ -1,0 +1,373 @@
+package cookie
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+var plain = Cookie{Name: "s", Path: "/", SameSite: http.SameSiteLaxMode}
+
+// A browser keeps cookies by name, as one with a single path and domain does.
+type browser map[string]string
+
+func (b browser) request() *http.Request {
+	r := httptest.NewRequest("GET", "/", nil)
+	for name, value := range b {
+		r.AddCookie(&http.Cookie{Name: name, Value: value})
+	}
+	return r
+}
+
+// receive applies the Set-Cookie lines and fails on one that browsers drop.
+func (b browser) receive(t *testing.T, h http.Header) {
+	t.Helper()
+	for _, line := range h.Values("Set-Cookie") {
+		if len(line) > 4096 {
+			t.Errorf("Set-Cookie line of %d bytes", len(line))
+		}
+		c, err := http.ParseSetCookie(line)
+		if err != nil {
+			t.Fatalf("%v in %.80q", err, line)
+		}
+		if c.MaxAge < 0 {
+			delete(b, c.Name)
+		} else {
+			b[c.Name] = c.Value
+		}
+	}
+}
+
+func (b browser) set(t *testing.T, c Cookie, value string) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	if err := c.Set(w, b.request(), value, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	b.receive(t, w.Header())
+}
+
+func (b browser) names() []string {
+	var names []string
+	for name := range b {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func text(n int) string { return strings.Repeat("0123456789abcdef", n/16+1)[:n] }
+
+func TestSetAndValues(t *testing.T) {
+	wide := Cookie{Name: "s", Path: "/" + text(500), Domain: strings.Repeat("a.", 120) + "example", SameSite: http.SameSiteNoneMode, Secure: true}
+	if err := wide.Check(); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []Cookie{plain, plain.WithHostPrefix(), {Name: "s", Path: "/", Secure: true}, wide} {
+		for _, size := range []int{1, 100, 3000, 4000, 4096, 5000, 8000, 12000, MaxSize} {
+			b := browser{}
+			b.set(t, c, text(size))
+			if got := c.Values(b.request()); len(got) != 1 || got[0] != text(size) {
+				t.Errorf("%d bytes with path %.10q: read back %d values from %q", size, c.Path, len(got), b.names())
+			}
+		}
+	}
+}
+
+// TestPartsFollowSize changes the size of one cookie up and down; after each
+// step exactly the needed names are left.
+func TestPartsFollowSize(t *testing.T) {
+	b := browser{}
+	for _, step := range []struct{ size, parts int }{
+		{100, 1}, {5000, 2}, {100, 1}, {15000, 4}, {11000, 3}, {5000, 2}, {15000, 4}, {100, 1}, {12000, 4 - 1}, {16000, 4},
+	} {
+		b.set(t, plain, text(step.size))
+		want := []string{"s"}
+		if step.parts > 1 {
+			want = nil
+			for i := range step.parts {
+				want = append(want, fmt.Sprintf("s.%d", i))
+			}
+		}
+		if got := b.names(); !slices.Equal(got, want) {
+			t.Fatalf("after %d bytes the browser has %q, want %q", step.size, got, want)
+		}
+	}
+}
+
+// TestLastWriteWins writes twice to one response, in every order of sizes.
+func TestLastWriteWins(t *testing.T) {
+	for _, sizes := range [][3]int{{100, 5000, 100}, {5000, 100, 5000}, {100, 100, 5000}, {5000, 5000, 100}, {15000, 100, 5000}} {
+		b := browser{}
+		b.set(t, plain, text(sizes[0]))
+		w := httptest.NewRecorder()
+		w.Header().Add("Set-Cookie", "sX=other")
+		for _, size := range sizes[1:] {
+			if err := plain.Set(w, b.request(), text(size), time.Hour); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.receive(t, w.Header())
+		if b["sX"] != "other" {
+			t.Error("another cookie was taken back")
+		}
+		delete(b, "sX")
+		if got := plain.Values(b.request()); len(got) != 1 || got[0] != text(sizes[2]) {
+			t.Errorf("sizes %v: %d values from %q", sizes, len(got), b.names())
+		}
+		w = httptest.NewRecorder()
+		plain.Set(w, b.request(), text(sizes[1]), time.Hour)
+		plain.Delete(w, b.request())
+		b.receive(t, w.Header())
+		if len(b) != 0 {
+			t.Errorf("sizes %v: after Delete the browser has %q", sizes, b.names())
+		}
+	}
+}
+
+func TestStalePartsAreDeleted(t *testing.T) {
+	b := browser{"s.x": "1", "s.01": "1", "s.-1": "1", "s.+1": "1", "sX.0": "1", "xs": "1", "aXb": "1"}
+	foreign := b.names()
+	for i := range 12 {
+		b[fmt.Sprintf("s.%d", i)] = "stale"
+	}
+	b.set(t, plain, text(5000))
+	if got, want := b.names(), slices.Sorted(slices.Values(append(foreign, "s.0", "s.1"))); !slices.Equal(got, want) {
+		t.Errorf("the browser has %q, want %q", got, want)
+	}
+	w := httptest.NewRecorder()
+	plain.Delete(w, b.request())
+	b.receive(t, w.Header())
+	if got := b.names(); !slices.Equal(got, foreign) {
+		t.Errorf("after Delete the browser has %q, want %q", got, foreign)
+	}
+}
+
+// TestNameIsLiteral: a dot in a name is a dot.
+func TestNameIsLiteral(t *testing.T) {
+	c := Cookie{Name: "a.b", Path: "/"}
+	b := browser{"axb": "1", "axb.0": "1", "a.b": "mine"}
+	if got := c.Values(b.request()); !slices.Equal(got, []string{"mine"}) {
+		t.Errorf("Values = %q", got)
+	}
+	w := httptest.NewRecorder()
+	c.Delete(w, b.request())
+	b.receive(t, w.Header())
+	if got := b.names(); !slices.Equal(got, []string{"axb", "axb.0"}) {
+		t.Errorf("the browser has %q", got)
+	}
+}
+
+func TestSplitAtTheLimit(t *testing.T) {
+	one := 0
+	for size := 3900; size < 4200; size++ {
+		b := browser{}
+		b.set(t, plain, text(size))
+		switch {
+		case len(b) == 1 && one == size-1, one == 0:
+			one = size
+		case len(b) == 2:
+			w := httptest.NewRecorder()
+			if err := plain.Set(w, b.request(), text(one), time.Hour); err != nil {
+				t.Fatal(err)
+			}
+			if n := len(w.Header().Values("Set-Cookie")[0]); n > 4096 || n < 4090 {
+				t.Errorf("the longest single cookie has a line of %d bytes", n)
+			}
+			return
+		}
+	}
+	t.Error("no size needs two parts")
+}
+
+func TestValuesOfDamagedParts(t *testing.T) {
+	whole := browser{}
+	whole.set(t, plain, text(15000))
+	if len(whole) != 4 {
+		t.Fatalf("%d parts, want 4", len(whole))
+	}
+	tests := []struct {
+		why    string
+		damage func(browser)
+	}{
+		{"first missing", func(b browser) { delete(b, "s.0") }},
+		{"middle missing", func(b browser) { delete(b, "s.2") }},
+		{"last missing", func(b browser) { delete(b, "s.3") }},
+		{"no count", func(b browser) { b["s.0"] = text(10) }},
+		{"count is no number", func(b browser) { b["s.0"] = "x:" + text(10) }},
+		{"count of one", func(b browser) { b["s.0"] = "1:" + text(10) }},
+		{"negative count", func(b browser) { b["s.0"] = "-4:" + text(10) }},
+		{"count beyond the parts", func(b browser) { b["s.0"] = "5:" + text(10) }},
+		{"huge count", func(b browser) { b["s.0"] = "99999999999:" + text(10) }},
+		{"empty first", func(b browser) { b["s.0"] = "" }},
+	}
+	for _, tt := range tests {
+		b := browser{}
+		for k, v := range whole {
+			b[k] = v
+		}
+		tt.damage(b)
+		if got := plain.Values(b.request()); got != nil {
+			t.Errorf("%s: Values returns %d values, want none", tt.why, len(got))
+		}
+		if !plain.Present(b.request()) {
+			t.Errorf("%s: Present reports false", tt.why)
+		}
+	}
+	b := browser{}
+	for k, v := range whole {
+		b[k] = v
+	}
+	b["s.7"] = "a part that stayed behind"
+	b["s"] = ""
+	if got := plain.Values(b.request()); len(got) != 1 || got[0] != text(15000) {
+		t.Error("a stale part or an empty bare cookie hides the whole ones")
+	}
+}
+
+// TestValuesInAnyOrder has the parts in reverse and a second, shadowed set.
+func TestValuesInAnyOrder(t *testing.T) {
+	r := httptest.NewRequest("GET", "/", nil)
+	for _, c := range []string{"s.1=B", "s=bare", "s.0=2:A", "s.1=D", "s.0=2:C", "s=other"} {
+		r.Header.Add("Cookie", c)
+	}
+	if got, want := plain.Values(r), []string{"bare", "other", "AB", "CD"}; !slices.Equal(got, want) {
+		t.Errorf("Values = %q, want %q", got, want)
+	}
+}
+
+func TestBoundedWork(t *testing.T) {
+	r := httptest.NewRequest("GET", "/", nil)
+	for i := range 1000 {
+		r.AddCookie(&http.Cookie{Name: "s", Value: "x"})
+		r.AddCookie(&http.Cookie{Name: "s.0", Value: "2:x"})
+		r.AddCookie(&http.Cookie{Name: fmt.Sprintf("s.%d", i), Value: "x"})
+	}
+	if n := len(plain.Values(r)); n > 4 {
+		t.Errorf("%d values", n)
+	}
+	w := httptest.NewRecorder()
+	plain.Delete(w, r)
+	if n := len(w.Header().Values("Set-Cookie")); n > 64 {
+		t.Errorf("%d deletions", n)
+	}
+}
+
+func TestAttributes(t *testing.T) {
+	tests := []struct {
+		why  string
+		c    Cookie
+		want string
+	}{
+		{"http", plain, "s=v; Path=/; Max-Age=3600; HttpOnly; SameSite=Lax"},
+		{"https", Cookie{Name: "s", Path: "/", Secure: true, SameSite: http.SameSiteLaxMode}.WithHostPrefix(),
+			"__Host-s=v; Path=/; Max-Age=3600; HttpOnly; Secure; SameSite=Lax"},
+		{"https below a path", Cookie{Name: "s", Path: "/app", Secure: true, SameSite: http.SameSiteStrictMode}.WithHostPrefix(),
+			"s=v; Path=/app; Max-Age=3600; HttpOnly; Secure; SameSite=Strict"},
+		{"https with a domain", Cookie{Name: "s", Path: "/", Domain: "example.com", Secure: true, SameSite: http.SameSiteNoneMode}.WithHostPrefix(),
+			"s=v; Path=/; Domain=example.com; Max-Age=3600; HttpOnly; Secure; SameSite=None"},
+		{"until the browser closes", Cookie{Name: "s", Path: "/", SessionOnly: true, SameSite: http.SameSiteLaxMode},
+			"s=v; Path=/; HttpOnly; SameSite=Lax"},
+	}
+	for _, tt := range tests {
+		w := httptest.NewRecorder()
+		if err := tt.c.Set(w, browser{}.request(), "v", time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.Header().Get("Set-Cookie"); got != tt.want {
+			t.Errorf("%s: Set-Cookie: %s\nwant                %s", tt.why, got, tt.want)
+		}
+		// A deletion counts only with the same attributes.
+		w = httptest.NewRecorder()
+		tt.c.Delete(w, browser{tt.c.Name: "v"}.request())
+		want := strings.Replace(tt.want, "=v;", "=;", 1)
+		want = strings.Replace(strings.Replace(want, " Max-Age=3600;", "", 1), " HttpOnly", " Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly", 1)
+		if got := w.Header().Get("Set-Cookie"); got != want {
+			t.Errorf("%s: deletion: %s\nwant               %s", tt.why, got, want)
+		}
+	}
+}
+
+func TestSetIsNeverCached(t *testing.T) {
+	w := httptest.NewRecorder()
+	w.Header().Set("Cache-Control", "public, max-age=60")
+	w.Header().Set("Vary", "Accept, COOKIE")
+	if err := plain.Set(w, browser{}.request(), "v", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.Header().Get("Cache-Control"); got != "private, no-store" {
+		t.Errorf("Cache-Control: %s", got)
+	}
+	if got := w.Header().Get("Pragma"); got != "no-cache" {
+		t.Errorf("Pragma: %s", got)
+	}
+	if got := w.Header().Values("Vary"); len(got) != 1 {
+		t.Errorf("Vary: %q, want Cookie not to be added again", got)
+	}
+	w = httptest.NewRecorder()
+	w.Header().Set("Vary", "Accept")
+	plain.Delete(w, browser{}.request())
+	if got := w.Header().Values("Vary"); !slices.Equal(got, []string{"Accept", "Cookie"}) {
+		t.Errorf("Vary: %q", got)
+	}
+}
+
+func TestTooLarge(t *testing.T) {
+	w := httptest.NewRecorder()
+	if err := plain.Set(w, browser{"s": "old"}.request(), text(MaxSize+1), time.Hour); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("error %v, want ErrTooLarge", err)
+	}
+	if len(w.Header()) != 0 {
+		t.Errorf("headers were written: %v", w.Header())
+	}
+}
+
+func TestCheck(t *testing.T) {
+	tests := []struct {
+		why string
+		c   Cookie
+		ok  bool
+	}{
+		{"plain", plain, true},
+		{"no name", Cookie{Path: "/"}, false},
+		{"space in the name", Cookie{Name: "a b", Path: "/"}, false},
+		{"equals sign in the name", Cookie{Name: "a=b", Path: "/"}, false},
+		{"long name", Cookie{Name: text(65), Path: "/"}, false},
+		{"relative path", Cookie{Name: "s", Path: "app"}, false},
+		{"semicolon in the path", Cookie{Name: "s", Path: "/a;b"}, false},
+		{"bad domain", Cookie{Name: "s", Path: "/", Domain: "exa mple"}, false},
+		{"SameSite=None without Secure", Cookie{Name: "s", Path: "/", SameSite: http.SameSiteNoneMode}, false},
+		{"no room", Cookie{Name: "s", Path: "/" + text(3500)}, false},
+	}
+	for _, tt := range tests {
+		if err := tt.c.Check(); (err == nil) != tt.ok {
+			t.Errorf("%s: Check() = %v, want ok %v", tt.why, err, tt.ok)
+		}
+	}
+}
+
+// FuzzValues: no cookie header panics, and whatever is returned is bounded.
+func FuzzValues(f *testing.F) {
+	f.Add("s=a")
+	f.Add("s.0=2:a; s.1=b; s.1=c")
+	f.Add("s.0=99999999999999999999:a")
+	f.Add(`s="q"; s.00=1; s.-1=2`)
+	f.Fuzz(func(t *testing.T, header string) {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("Cookie", header)
+		values := plain.Values(r)
+		if len(values) > 4 {
+			t.Errorf("%d values", len(values))
+		}
+		for _, v := range values {
+			if len(v) > len(header) {
+				t.Errorf("a value of %d bytes out of a header of %d", len(v), len(header))
+			}
+		}
+	})
+}

@@ -1,0 +1,112 @@
+// Package discovery reads the metadata of an OpenID provider (OpenID Connect
+// Discovery 1.0) and decides whether it may be believed.
+package discovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/seed-15d5a55c/auth0/internal/fetch"
+)
+
+// Metadata are the members that a relying party uses.
+type Metadata struct {
+	Issuer                string            `json:"issuer"`
+	AuthorizationEndpoint string            `json:"authorization_endpoint"`
+	TokenEndpoint         string            `json:"token_endpoint"`
+	JWKSURI               string            `json:"jwks_uri"`
+	UserInfoEndpoint      string            `json:"userinfo_endpoint"`
+	EndSessionEndpoint    string            `json:"end_session_endpoint"`
+	RevocationEndpoint    string            `json:"revocation_endpoint"`
+	PAREndpoint           string            `json:"pushed_authorization_request_endpoint"`
+	MTLSAliases           map[string]string `json:"mtls_endpoint_aliases"`
+	// IssuerInResponse: every authorization response carries iss (RFC 9207).
+	IssuerInResponse bool `json:"authorization_response_iss_parameter_supported"`
+}
+
+// Fetch gets the metadata of the provider at issuer, an absolute URL. The
+// document must name that issuer, one slash at the end aside (Section 4.3;
+// people leave out the slash that Auth0 writes). Its endpoints must be on the
+// issuer's origin or on one of further origins, so that a document that was
+// tampered with cannot send credentials, or the search for keys, elsewhere.
+func Fetch(ctx context.Context, client *http.Client, issuer string, origins []string) (Metadata, error) {
+	var m Metadata
+	location := strings.TrimSuffix(issuer, "/") + "/.well-known/openid-configuration"
+	if _, err := fetch.GetJSON(ctx, client, location, &m); err != nil {
+		return Metadata{}, err
+	}
+	if strings.TrimSuffix(m.Issuer, "/") != strings.TrimSuffix(issuer, "/") {
+		return Metadata{}, fmt.Errorf("%s names the issuer %.100q, not %q", location, m.Issuer, issuer)
+	}
+	own, err := Origin(issuer)
+	if err != nil {
+		return Metadata{}, err
+	}
+	var errs []error
+	check := func(name, value string, required bool) {
+		if value == "" {
+			if required {
+				errs = append(errs, fmt.Errorf("%s has no %s", location, name))
+			}
+			return
+		}
+		origin, err := Origin(value)
+		if err != nil || origin != own && !slices.Contains(origins, origin) {
+			errs = append(errs, fmt.Errorf("%s: %s %.100q is not on the issuer's origin; if that is meant, list its origin", location, name, value))
+		}
+	}
+	check("authorization_endpoint", m.AuthorizationEndpoint, true)
+	check("token_endpoint", m.TokenEndpoint, true)
+	check("jwks_uri", m.JWKSURI, true)
+	check("userinfo_endpoint", m.UserInfoEndpoint, false)
+	check("end_session_endpoint", m.EndSessionEndpoint, false)
+	check("revocation_endpoint", m.RevocationEndpoint, false)
+	check("pushed_authorization_request_endpoint", m.PAREndpoint, false)
+	if err := errors.Join(errs...); err != nil {
+		return Metadata{}, err
+	}
+	return m, nil
+}
+
+// Origin returns scheme, host and port of an absolute URL the way browsers
+// write them: lower case, no default port. The scheme must be https, or http
+// if the host is this machine.
+func Origin(raw string) (string, error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "", errors.New("not a URL")
+	}
+	host := strings.ToLower(u.Hostname())
+	switch {
+	case host == "" || u.User != nil || u.Opaque != "":
+		return "", errors.New("not a URL with a host and without a user name")
+	case u.Scheme == "https":
+	case u.Scheme != "http":
+		return "", errors.New("the scheme must be https")
+	case !Loopback(host):
+		return "", errors.New("http is only for a host that is this machine; use https")
+	}
+	if port := u.Port(); port != "" && !(u.Scheme == "https" && port == "443") && !(u.Scheme == "http" && port == "80") {
+		host = net.JoinHostPort(host, port)
+	} else if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	return u.Scheme + "://" + host, nil
+}
+
+// Loopback reports whether a host, without a port, is this machine: localhost,
+// a name below it (RFC 6761, Section 6.3) or a loopback address.
+func Loopback(host string) bool {
+	if host = strings.ToLower(host); host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback()
+}

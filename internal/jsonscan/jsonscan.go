@@ -1,0 +1,386 @@
+// Package jsonscan reads one JSON object strictly.
+//
+// encoding/json is made to be helpful: it folds the case of member names (and
+// U+017F to s, U+212A to k), lets the last of two equal names win, replaces
+// invalid UTF-8, and a Decoder stops at the end of the first value. Each of
+// these lets two readers of the same signed text see different claims. This
+// package takes RFC 8259 at its word instead: names are exact, text is valid
+// UTF-8 without lone surrogates, nesting is bounded, and nothing follows the
+// object. What to do about a repeated name is the caller's decision, because
+// it sees every member in order.
+package jsonscan
+
+import (
+	"errors"
+	"math"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// ErrSyntax is returned for text that is not one well-formed JSON object.
+// It says no more than that, since the text is not ours.
+var ErrSyntax = errors.New("jsonscan: not one well-formed JSON object")
+
+// MaxDepth is the deepest nesting accepted, the object itself included. It
+// bounds the recursion that a hostile document could ask for.
+const MaxDepth = 64
+
+// Object checks that text is exactly one JSON object, white space around it
+// allowed, and calls member for each of its members in order. Name is decoded;
+// value is the raw text of the value, to be read with [String], [Number],
+// [Strings] or by calling Object again. Both are substrings of text wherever
+// possible. The error is ErrSyntax or what member returned.
+//
+// The whole text is checked even when member is not interested in a value, but
+// member sees the members before a later fault is found: the caller must
+// discard what it collected when Object returns an error.
+func Object(text string, member func(name, value string) error) error {
+	if !utf8.ValidString(text) {
+		return ErrSyntax
+	}
+	s := scanner{text: text}
+	s.space()
+	if !s.take('{') {
+		return ErrSyntax
+	}
+	s.space()
+	if !s.take('}') {
+		for {
+			s.space()
+			name, ok := s.name()
+			if !ok {
+				return ErrSyntax
+			}
+			start := s.pos
+			if !s.value(MaxDepth - 1) {
+				return ErrSyntax
+			}
+			if err := member(name, s.text[start:s.pos]); err != nil {
+				return err
+			}
+			s.space()
+			if s.take('}') {
+				break
+			}
+			if !s.take(',') {
+				return ErrSyntax
+			}
+		}
+	}
+	s.space()
+	if s.pos != len(s.text) {
+		return ErrSyntax
+	}
+	return nil
+}
+
+// String decodes a value that Object has handed out. It reports false if the
+// value is not a JSON string.
+func String(value string) (string, bool) {
+	if len(value) < 2 || value[0] != '"' {
+		return "", false
+	}
+	return unescape(value[1 : len(value)-1]), true
+}
+
+// Number decodes a value that Object has handed out. It reports false if the
+// value is not a JSON number or does not fit a finite float64.
+func Number(value string) (float64, bool) {
+	if value == "" || value[0] != '-' && (value[0] < '0' || value[0] > '9') {
+		return 0, false
+	}
+	// ParseFloat reports an error for numbers out of range, and takes spellings
+	// such as 0x1p4 that the scanner has refused already.
+	f, err := strconv.ParseFloat(value, 64)
+	if err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
+		return 0, false
+	}
+	return f, true
+}
+
+// Strings decodes an array of strings. It reports false if the value is not an
+// array or if any element is not a string.
+func Strings(value string) ([]string, bool) {
+	if value == "" || value[0] != '[' {
+		return nil, false
+	}
+	s := scanner{text: value, pos: 1}
+	list := make([]string, 0, 4)
+	s.space()
+	if s.take(']') {
+		return list, true
+	}
+	for {
+		s.space()
+		start := s.pos
+		if !s.value(MaxDepth) {
+			return nil, false
+		}
+		element, ok := String(s.text[start:s.pos])
+		if !ok {
+			return nil, false
+		}
+		list = append(list, element)
+		s.space()
+		if s.take(']') {
+			return list, true
+		}
+		if !s.take(',') {
+			return nil, false
+		}
+	}
+}
+
+type scanner struct {
+	text string
+	pos  int
+}
+
+func (s *scanner) space() {
+	for s.pos < len(s.text) {
+		switch s.text[s.pos] {
+		case ' ', '\t', '\n', '\r':
+			s.pos++
+		default:
+			return
+		}
+	}
+}
+
+func (s *scanner) take(c byte) bool {
+	if s.pos < len(s.text) && s.text[s.pos] == c {
+		s.pos++
+		return true
+	}
+	return false
+}
+
+// name reads a member name, the colon, and the space behind it.
+func (s *scanner) name() (string, bool) {
+	start := s.pos
+	if !s.string() {
+		return "", false
+	}
+	name := unescape(s.text[start+1 : s.pos-1])
+	s.space()
+	if !s.take(':') {
+		return "", false
+	}
+	s.space()
+	return name, true
+}
+
+// value skips one value, with at most depth levels of nesting inside.
+func (s *scanner) value(depth int) bool {
+	if s.pos >= len(s.text) {
+		return false
+	}
+	switch c := s.text[s.pos]; {
+	case c == '"':
+		return s.string()
+	case c == '{':
+		return depth > 0 && s.object(depth)
+	case c == '[':
+		return depth > 0 && s.array(depth)
+	case c == 't':
+		return s.literal("true")
+	case c == 'f':
+		return s.literal("false")
+	case c == 'n':
+		return s.literal("null")
+	default:
+		return s.number()
+	}
+}
+
+func (s *scanner) object(depth int) bool {
+	s.pos++
+	s.space()
+	if s.take('}') {
+		return true
+	}
+	for {
+		s.space()
+		if _, ok := s.name(); !ok || !s.value(depth-1) {
+			return false
+		}
+		s.space()
+		if s.take('}') {
+			return true
+		}
+		if !s.take(',') {
+			return false
+		}
+	}
+}
+
+func (s *scanner) array(depth int) bool {
+	s.pos++
+	s.space()
+	if s.take(']') {
+		return true
+	}
+	for {
+		s.space()
+		if !s.value(depth - 1) {
+			return false
+		}
+		s.space()
+		if s.take(']') {
+			return true
+		}
+		if !s.take(',') {
+			return false
+		}
+	}
+}
+
+func (s *scanner) literal(word string) bool {
+	if !strings.HasPrefix(s.text[s.pos:], word) {
+		return false
+	}
+	s.pos += len(word)
+	return true
+}
+
+// number follows the grammar of RFC 8259, Section 6.
+func (s *scanner) number() bool {
+	s.take('-')
+	switch {
+	case s.take('0'):
+	case s.digits():
+	default:
+		return false
+	}
+	if s.take('.') && !s.digits() {
+		return false
+	}
+	if s.take('e') || s.take('E') {
+		if !s.take('+') {
+			s.take('-')
+		}
+		return s.digits()
+	}
+	return true
+}
+
+func (s *scanner) digits() bool {
+	start := s.pos
+	for s.pos < len(s.text) && '0' <= s.text[s.pos] && s.text[s.pos] <= '9' {
+		s.pos++
+	}
+	return s.pos > start
+}
+
+// string skips a string. Control characters must be escaped (RFC 8259,
+// Section 7), and a surrogate must come as a pair: a lone one is not a
+// character, and decoders differ in what they make of it.
+func (s *scanner) string() bool {
+	if !s.take('"') {
+		return false
+	}
+	for s.pos < len(s.text) {
+		switch c := s.text[s.pos]; {
+		case c == '"':
+			s.pos++
+			return true
+		case c < 0x20:
+			return false
+		case c == '\\':
+			if !s.escape() {
+				return false
+			}
+		default:
+			s.pos++
+		}
+	}
+	return false
+}
+
+func (s *scanner) escape() bool {
+	s.pos++
+	if s.pos >= len(s.text) {
+		return false
+	}
+	c := s.text[s.pos]
+	s.pos++
+	switch c {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return true
+	case 'u':
+		r, ok := hex4(s.text, s.pos)
+		s.pos += 4
+		if !ok || !utf16.IsSurrogate(r) {
+			return ok
+		}
+		if !strings.HasPrefix(s.text[s.pos:], `\u`) {
+			return false
+		}
+		low, ok := hex4(s.text, s.pos+2)
+		s.pos += 6
+		return ok && utf16.DecodeRune(r, low) != utf8.RuneError
+	}
+	return false
+}
+
+// hex4 reads the four digits of a \u escape.
+func hex4(text string, pos int) (rune, bool) {
+	if pos+4 > len(text) {
+		return 0, false
+	}
+	var r rune
+	for _, c := range []byte(text[pos : pos+4]) {
+		switch {
+		case '0' <= c && c <= '9':
+			c -= '0'
+		case 'a' <= c && c <= 'f':
+			c -= 'a' - 10
+		case 'A' <= c && c <= 'F':
+			c -= 'A' - 10
+		default:
+			return 0, false
+		}
+		r = r<<4 | rune(c)
+	}
+	return r, true
+}
+
+// unescape decodes the inside of a string that the scanner has accepted.
+func unescape(s string) string {
+	i := strings.IndexByte(s, '\\')
+	if i < 0 {
+		return s
+	}
+	b := make([]byte, 0, len(s))
+	for ; i >= 0; i = strings.IndexByte(s, '\\') {
+		b = append(b, s[:i]...)
+		c := s[i+1]
+		s = s[i+2:]
+		switch c {
+		case 'b':
+			b = append(b, '\b')
+		case 'f':
+			b = append(b, '\f')
+		case 'n':
+			b = append(b, '\n')
+		case 'r':
+			b = append(b, '\r')
+		case 't':
+			b = append(b, '\t')
+		case 'u':
+			r, _ := hex4(s, 0)
+			s = s[4:]
+			if utf16.IsSurrogate(r) {
+				low, _ := hex4(s, 2)
+				r = utf16.DecodeRune(r, low)
+				s = s[6:]
+			}
+			b = utf8.AppendRune(b, r)
+		default:
+			b = append(b, c)
+		}
+	}
+	return string(append(b, s...))
+}

@@ -1,0 +1,279 @@
+package jwt
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
+)
+
+// A Name is a claim that this package reads.
+type Name uint32
+
+// The names of RFC 7519, OpenID Connect Core 1.0, RFC 8693, RFC 9068 and of
+// Auth0 whose values decide something.
+const (
+	Issuer Name = 1 << iota
+	Subject
+	Audience
+	Expiry
+	NotBefore
+	IssuedAt
+	ID
+	Confirmation
+	AuthorizedParty
+	ClientID
+	Scope
+	Scp
+	Permissions
+	OrgID
+	OrgName
+	Nonce
+	AccessTokenHash
+	CodeHash
+	StateHash
+	Events
+	SessionID
+	AuthTime
+	ACR
+	AMR
+	Actor
+)
+
+func nameOf(s string) Name {
+	switch s {
+	case "iss":
+		return Issuer
+	case "sub":
+		return Subject
+	case "aud":
+		return Audience
+	case "exp":
+		return Expiry
+	case "nbf":
+		return NotBefore
+	case "iat":
+		return IssuedAt
+	case "jti":
+		return ID
+	case "cnf":
+		return Confirmation
+	case "azp":
+		return AuthorizedParty
+	case "client_id":
+		return ClientID
+	case "scope":
+		return Scope
+	case "scp":
+		return Scp
+	case "permissions":
+		return Permissions
+	case "org_id":
+		return OrgID
+	case "org_name":
+		return OrgName
+	case "nonce":
+		return Nonce
+	case "at_hash":
+		return AccessTokenHash
+	case "c_hash":
+		return CodeHash
+	case "s_hash":
+		return StateHash
+	case "events":
+		return Events
+	case "sid":
+		return SessionID
+	case "auth_time":
+		return AuthTime
+	case "acr":
+		return ACR
+	case "amr":
+		return AMR
+	case "act":
+		return Actor
+	}
+	return 0
+}
+
+// Claims are the claims of a token, none of them verified. An absent claim has
+// the zero value; [Claims.Has] tells it from an empty one.
+type Claims struct {
+	Issuer          string
+	Subject         string
+	Audience        []string
+	Expiry          float64 // Unix seconds, as the other times
+	NotBefore       float64
+	IssuedAt        float64
+	ID              string
+	AuthorizedParty string
+	ClientID        string
+	// Scope has the values of scope, or of scp if there is no scope, separated
+	// by spaces.
+	Scope           string
+	Permissions     []string
+	OrgID           string
+	OrgName         string
+	Nonce           string
+	AccessTokenHash string
+	CodeHash        string
+	SessionID       string
+	AuthTime        float64
+	ACR             string
+	AMR             []string
+	// The following are raw JSON text.
+	Confirmation string
+	Actor        string
+	Events       string
+
+	present Name
+}
+
+// Has reports whether the token has any of the named claims, null included.
+func (c *Claims) Has(names Name) bool { return c.present&names != 0 }
+
+// ParseClaims reads the payload of a token. A claim whose value has the wrong
+// form, or whose name is there twice, fails; so does a name that differs from
+// one of those that decide about validity only by case folding: somebody who
+// folds would read another value than we do. With unique set, no name at all
+// may be there twice.
+//
+// The errors are ErrMalformed, ErrDuplicate and ErrClaim.
+func ParseClaims(payload string, unique bool) (Claims, error) {
+	var c Claims
+	var bad error // the first claim that is wrong, unless the text itself is
+	var names []string
+	var scp string
+	err := jsonscan.Object(payload, func(text, value string) error {
+		name := nameOf(text)
+		if name == 0 {
+			if foldsToDeciding(text) {
+				bad = cmp.Or(bad, ErrClaim)
+			}
+			if unique {
+				if slices.Contains(names, text) {
+					bad = cmp.Or(bad, ErrDuplicate)
+				}
+				names = append(names, text)
+			}
+			return nil
+		}
+		if c.Has(name) {
+			bad = cmp.Or(bad, ErrDuplicate)
+		}
+		c.present |= name
+		if !c.read(name, value, &scp) {
+			bad = cmp.Or(bad, ErrClaim)
+		}
+		return nil
+	})
+	if err != nil {
+		return Claims{}, ErrMalformed
+	}
+	if bad != nil {
+		return Claims{}, bad
+	}
+	if !c.Has(Scope) {
+		c.Scope = scp
+	}
+	return c, nil
+}
+
+func (c *Claims) read(name Name, value string, scp *string) (ok bool) {
+	switch name {
+	case Issuer:
+		c.Issuer, ok = jsonscan.String(value)
+	case Subject:
+		c.Subject, ok = jsonscan.String(value)
+		ok = ok && c.Subject != "" && !strings.ContainsFunc(c.Subject, isControl)
+	case Audience:
+		c.Audience, ok = stringOrStrings(value)
+	case Expiry:
+		c.Expiry, ok = numericDate(value)
+	case NotBefore:
+		c.NotBefore, ok = numericDate(value)
+	case IssuedAt:
+		c.IssuedAt, ok = numericDate(value)
+	case AuthTime:
+		c.AuthTime, ok = numericDate(value)
+	case ID:
+		c.ID, ok = jsonscan.String(value)
+	case AuthorizedParty:
+		c.AuthorizedParty, ok = jsonscan.String(value)
+	case ClientID:
+		c.ClientID, ok = jsonscan.String(value)
+	case Scope:
+		c.Scope, ok = spaceSeparated(value)
+	case Scp:
+		*scp, ok = spaceSeparated(value)
+	case Permissions:
+		c.Permissions, ok = jsonscan.Strings(value)
+	case OrgID:
+		c.OrgID, ok = jsonscan.String(value)
+	case OrgName:
+		c.OrgName, ok = jsonscan.String(value)
+	case Nonce:
+		c.Nonce, ok = jsonscan.String(value)
+	case AccessTokenHash:
+		c.AccessTokenHash, ok = jsonscan.String(value)
+	case CodeHash:
+		c.CodeHash, ok = jsonscan.String(value)
+	case SessionID:
+		c.SessionID, ok = jsonscan.String(value)
+	case ACR:
+		c.ACR, ok = jsonscan.String(value)
+	case AMR:
+		c.AMR, ok = jsonscan.Strings(value)
+	case Confirmation:
+		c.Confirmation, ok = value, true
+	case Actor:
+		c.Actor, ok = value, true
+	case Events:
+		c.Events, ok = value, true
+	case StateHash:
+		_, ok = jsonscan.String(value)
+	}
+	return ok
+}
+
+// foldsToDeciding reports whether a reader that folds case, as encoding/json
+// does, would take name for a claim that decides whether a token is valid.
+func foldsToDeciding(name string) bool {
+	// Three letters, each of at most three bytes.
+	if len(name) < 3 || len(name) > 9 {
+		return false
+	}
+	for _, deciding := range [...]string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "cnf"} {
+		if strings.EqualFold(name, deciding) {
+			return true
+		}
+	}
+	return false
+}
+
+// numericDate reads a NumericDate (RFC 7519, Section 2), fractions allowed.
+// Dates after the year 9999 are usually milliseconds; as a number they would
+// also overflow what package time can compare.
+func numericDate(value string) (float64, bool) {
+	const endOf9999 = 253402300799
+	f, ok := jsonscan.Number(value)
+	return f, ok && f > 0 && f <= endOf9999
+}
+
+func stringOrStrings(value string) ([]string, bool) {
+	if s, ok := jsonscan.String(value); ok {
+		return []string{s}, true
+	}
+	return jsonscan.Strings(value)
+}
+
+func spaceSeparated(value string) (string, bool) {
+	if s, ok := jsonscan.String(value); ok {
+		return s, true
+	}
+	list, ok := jsonscan.Strings(value)
+	return strings.Join(list, " "), ok
+}
+
+func isControl(r rune) bool { return r < 0x20 || 0x7F <= r && r <= 0x9F }

@@ -1,0 +1,167 @@
+// Package jwt takes a signed JSON Web Token apart, strictly and without
+// trusting it.
+//
+// A token is not one text for every library: padding, the other base64
+// alphabet, line breaks, spare bits, repeated and differently cased names are
+// read by some and not by others, so that what was verified and what is used
+// can differ. Here a token has one form (RFC 7515, Section 7.1, compact) or is
+// refused, and is decoded once.
+//
+// Nothing in this package checks a signature.
+package jwt
+
+import (
+	"encoding/base64"
+	"errors"
+	"strings"
+
+	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
+)
+
+const (
+	// MaxSize is the longest token looked at. It is checked before anything is
+	// split or decoded. Auth0 tokens with many permissions reach 10 kB.
+	MaxSize = 16 << 10
+
+	maxHeader = 1 << 10
+	maxKeyID  = 256
+)
+
+// What is wrong with a token, as far as that can be told without a key.
+var (
+	ErrTooLarge  = errors.New("token is larger than 16 KiB")
+	ErrMalformed = errors.New("not a compact JSON Web Token")
+	ErrAlgorithm = errors.New("header has no usable alg")
+	ErrCritical  = errors.New("header asks for an extension")
+	ErrType      = errors.New("header has an unusable typ")
+	ErrKeyID     = errors.New("kid is longer than 256 bytes")
+	ErrDuplicate = errors.New("claim is there twice")
+	ErrClaim     = errors.New("claim has the wrong form")
+)
+
+// strict refuses spare bits in the last character.
+var strict = base64.RawURLEncoding.Strict()
+
+// A Message is a token taken apart. Its strings are not verified.
+type Message struct {
+	Algorithm string
+	KeyID     string // empty if the header has none
+	Type      string // empty if the header has none
+
+	// SigningInput is what the signature is over (RFC 7515, Section 5.2):
+	// the token's own characters, not an encoding made anew.
+	SigningInput string
+	Signature    []byte
+	// Payload is the decoded text of the claims.
+	Payload string
+}
+
+// Parse takes a token apart. Its errors are those of this package.
+func Parse(token string) (Message, error) {
+	if len(token) > MaxSize {
+		return Message{}, ErrTooLarge
+	}
+	header, rest, ok1 := strings.Cut(token, ".")
+	payload, signature, ok2 := strings.Cut(rest, ".")
+	if !ok1 || !ok2 || header == "" || payload == "" || signature == "" || !base64URL(header) || !base64URL(payload) || !base64URL(signature) {
+		return Message{}, ErrMalformed
+	}
+	if strict.DecodedLen(len(header)) > maxHeader {
+		return Message{}, ErrMalformed
+	}
+	h, err := strict.DecodeString(header)
+	if err != nil {
+		return Message{}, ErrMalformed
+	}
+	m := Message{SigningInput: token[:len(token)-len(signature)-1]}
+	if err := m.readHeader(string(h)); err != nil {
+		return Message{}, err
+	}
+	p, err := strict.DecodeString(payload)
+	if err != nil {
+		return Message{}, ErrMalformed
+	}
+	if m.Signature, err = strict.DecodeString(signature); err != nil {
+		return Message{}, ErrMalformed
+	}
+	m.Payload = string(p)
+	return m, nil
+}
+
+// base64URL reports whether s holds nothing but the URL alphabet: the decoder
+// skips CR and LF, and a dot means a fourth segment.
+func base64URL(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '-', c == '_':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// readHeader takes the parameters that have a meaning here. Those that offer a
+// key (jwk, jku, x5u, x5c) are ignored, as RFC 8725, Section 3.10 asks: keys
+// come from the issuer. Those that change what the signature is over are
+// refused, listed in crit or not.
+func (m *Message) readHeader(text string) error {
+	const (
+		alg = 1 << iota
+		kid
+		typ
+		crit
+		b64
+		zip
+		cty
+	)
+	seen := 0
+	var bad error
+	err := jsonscan.Object(text, func(name, value string) error {
+		var ok bool
+		bit := 0
+		switch name {
+		case "alg":
+			bit = alg
+			if m.Algorithm, ok = jsonscan.String(value); !ok || m.Algorithm == "" {
+				bad = ErrAlgorithm
+			}
+		case "kid":
+			bit = kid
+			if m.KeyID, ok = jsonscan.String(value); !ok {
+				bad = ErrMalformed
+			} else if len(m.KeyID) > maxKeyID {
+				bad = ErrKeyID
+			}
+		case "typ":
+			bit = typ
+			if m.Type, ok = jsonscan.String(value); !ok {
+				bad = ErrType
+			}
+		case "crit":
+			// RFC 7515, Section 4.1.11: we understand no extension.
+			bit, bad = crit, ErrCritical
+		case "b64":
+			bit, bad = b64, ErrCritical
+		case "zip":
+			bit, bad = zip, ErrCritical
+		case "cty":
+			// RFC 7519, Section 5.2: a token inside this one.
+			bit, bad = cty, ErrCritical
+		}
+		if bit&seen != 0 {
+			return ErrMalformed
+		}
+		seen |= bit
+		return nil
+	})
+	switch {
+	case err != nil:
+		return ErrMalformed
+	case bad != nil:
+		return bad
+	case seen&alg == 0:
+		return ErrAlgorithm
+	}
+	return nil
+}

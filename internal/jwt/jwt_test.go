@@ -1,0 +1,272 @@
+package jwt
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func b64(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+
+const (
+	header  = `{"alg":"RS256","typ":"JWT","kid":"k1"}`
+	payload = `{"iss":"https://t.example/","sub":"auth0|1","aud":["a","b"],"exp":1767312000}`
+)
+
+func token(header string) string { return b64(header) + "." + b64(payload) + "." + b64("signature!") }
+
+func TestParse(t *testing.T) {
+	raw := token(header)
+	m, err := Parse(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Message{
+		Algorithm: "RS256", KeyID: "k1", Type: "JWT",
+		SigningInput: raw[:strings.LastIndexByte(raw, '.')],
+		Signature:    []byte("signature!"),
+		Payload:      payload,
+	}
+	if !reflect.DeepEqual(m, want) {
+		t.Errorf("Parse = %+v\nwant    %+v", m, want)
+	}
+}
+
+func TestParseHeaders(t *testing.T) {
+	tests := []struct {
+		why, header string
+		want        error
+	}{
+		{"nothing but alg", `{"alg":"ES256"}`, nil},
+		{"white space", "{ \"alg\" : \"RS256\",\n \"kid\" : \"rs1\" }", nil},
+		{"keys that are offered are ignored", `{"alg":"RS256","jwk":{"kty":"RSA"},"jku":"https://h/","x5u":"https://h/","x5c":["a"],"x5t":"b"}`, nil},
+		{"unknown member", `{"alg":"RS256","foo":[1,{"bar":null}]}`, nil},
+		{"longest kid", `{"alg":"RS256","kid":"` + strings.Repeat("k", 256) + `"}`, nil},
+		{"KID is not kid", `{"alg":"RS256","KID":1}`, nil},
+		{"Kelvin sign is not k", "{\"alg\":\"RS256\",\"\u212aid\":1}", nil},
+
+		{"no alg", `{"kid":"k1"}`, ErrAlgorithm},
+		{"empty object", `{}`, ErrAlgorithm},
+		{"ALG is not alg", `{"ALG":"RS256"}`, ErrAlgorithm},
+		{"empty alg", `{"alg":""}`, ErrAlgorithm},
+		{"alg null", `{"alg":null}`, ErrAlgorithm},
+		{"alg number", `{"alg":256}`, ErrAlgorithm},
+		{"alg array", `{"alg":["RS256"]}`, ErrAlgorithm},
+		{"kid number", `{"alg":"RS256","kid":1}`, ErrMalformed},
+		{"kid null", `{"alg":"RS256","kid":null}`, ErrMalformed},
+		{"long kid", `{"alg":"RS256","kid":"` + strings.Repeat("k", 257) + `"}`, ErrKeyID},
+		{"typ number", `{"alg":"RS256","typ":1}`, ErrType},
+		{"crit", `{"alg":"RS256","crit":["exp"]}`, ErrCritical},
+		{"crit empty", `{"alg":"RS256","crit":[]}`, ErrCritical},
+		{"crit string", `{"alg":"RS256","crit":"x"}`, ErrCritical},
+		{"b64", `{"alg":"RS256","b64":false}`, ErrCritical},
+		{"zip", `{"alg":"RS256","zip":"DEF"}`, ErrCritical},
+		{"cty", `{"alg":"RS256","cty":"JWT"}`, ErrCritical},
+		{"alg twice", `{"alg":"RS256","alg":"none"}`, ErrMalformed},
+		{"alg twice, the same", `{"alg":"RS256","alg":"RS256"}`, ErrMalformed},
+		{"kid twice", `{"alg":"RS256","kid":"a","kid":"b"}`, ErrMalformed},
+		{"typ twice, once escaped", `{"alg":"RS256","typ":"JWT","t\u0079p":"JWT"}`, ErrMalformed},
+		{"array", `["RS256"]`, ErrMalformed},
+		{"null", `null`, ErrMalformed},
+		{"no JSON", `alg`, ErrMalformed},
+		{"trailing byte", `{"alg":"RS256"}x`, ErrMalformed},
+		{"invalid UTF-8", "{\"alg\":\"RS256\",\"x\":\"\xff\"}", ErrMalformed},
+		{"longer than 1 KiB", `{"alg":"RS256","x":"` + strings.Repeat("x", 1100) + `"}`, ErrMalformed},
+	}
+	for _, tt := range tests {
+		if _, err := Parse(token(tt.header)); !errors.Is(err, tt.want) {
+			t.Errorf("%s: error %v, want %v", tt.why, err, tt.want)
+		}
+	}
+}
+
+func TestParseForms(t *testing.T) {
+	good := token(header)
+	h, p, s := b64(header), b64(payload), b64("signature!")
+	std := base64.RawStdEncoding.EncodeToString([]byte("\xfb\xff\xfe"))
+	tests := []struct {
+		why, token string
+		want       error
+	}{
+		{"empty", "", ErrMalformed},
+		{"one segment", h, ErrMalformed},
+		{"two segments", h + "." + p, ErrMalformed},
+		{"four segments", good + ".AA", ErrMalformed},
+		{"five segments", good + ".AA.AA", ErrMalformed},
+		{"trailing dot", good + ".", ErrMalformed},
+		{"leading dot", "." + good, ErrMalformed},
+		{"only dots", "..", ErrMalformed},
+		{"empty header", "." + p + "." + s, ErrMalformed},
+		{"empty payload", h + ".." + s, ErrMalformed},
+		{"empty signature", h + "." + p + ".", ErrMalformed},
+		{"many dots", strings.Repeat(".", 10000), ErrMalformed},
+		{"padded header", h + "==." + p + "." + s, ErrMalformed},
+		{"padded payload", h + "." + p + "=." + s, ErrMalformed},
+		{"padded signature", good + "==", ErrMalformed},
+		{"standard alphabet", h + "." + p + "." + std, ErrMalformed},
+		{"line feed", h + "." + p[:8] + "\n" + p[8:] + "." + s, ErrMalformed},
+		{"carriage return and line feed", good[:len(good)-4] + "\r\n" + good[len(good)-4:], ErrMalformed},
+		{"trailing line feed", good + "\n", ErrMalformed},
+		{"space", good + " ", ErrMalformed},
+		{"leading space", " " + good, ErrMalformed},
+		{"percent escape", good[:30] + "%41" + good[30:], ErrMalformed},
+		{"non-ASCII", good[:30] + "é" + good[30:], ErrMalformed},
+		{"NUL", good + "\x00", ErrMalformed},
+		{"impossible length", h + "." + p + ".AAAAA", ErrMalformed},
+		{"spare bits in the signature", h + "." + p + "." + "AB", ErrMalformed},
+		{"spare bits in the header", b64(header + " ")[:len(b64(header+" "))-1] + "B." + p + "." + s, ErrMalformed},
+		{"JSON serialization", `{"payload":"` + p + `","protected":"` + h + `","signature":"` + s + `"}`, ErrMalformed},
+		{"largest size, not a token", strings.Repeat("a", MaxSize), ErrMalformed},
+		{"too large", strings.Repeat("a", MaxSize+1), ErrTooLarge},
+	}
+	for _, tt := range tests {
+		if m, err := Parse(tt.token); !errors.Is(err, tt.want) || !reflect.DeepEqual(m, Message{}) {
+			t.Errorf("%s: %+v, error %v, want %v", tt.why, m, err, tt.want)
+		}
+	}
+	full := `{"x":"` + strings.Repeat("x", 1) + `"}`
+	for len(b64(header)+b64(full)+s)+2 < MaxSize {
+		full = full[:6] + strings.Repeat("x", len(full)-7) + `"}`
+	}
+	for len(h)+1+len(b64(full))+1+len(s) > MaxSize {
+		full = full[:len(full)-3] + `"}`
+	}
+	if _, err := Parse(h + "." + b64(full) + "." + s); err != nil {
+		t.Errorf("token of the largest size: %v", err)
+	}
+}
+
+func TestParseClaims(t *testing.T) {
+	c, err := ParseClaims(`{
+		"iss":"https://t.example/", "sub":"auth0|1", "aud":"a", "exp":1.7673e9, "nbf":1767312000.5, "iat":1767312000, "jti":"j",
+		"cnf":{"jkt":"x"}, "azp":"c1", "client_id":"c2", "scope":"openid read:m", "scp":["ignored"], "permissions":["p","q"],
+		"org_id":"org_1", "org_name":"acme", "nonce":"n", "at_hash":"h", "c_hash":"ch", "s_hash":"sh", "events":{"e":{}}, "sid":"s",
+		"auth_time":1767312001, "acr":"mfa", "amr":["pwd"], "act":{"sub":"x"},
+		"https://acme.example/roles":["admin"], "email_verified":"true", "custom":1, "custom":2
+	}`, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	present := c.present
+	c.present = 0
+	want := Claims{
+		Issuer: "https://t.example/", Subject: "auth0|1", Audience: []string{"a"}, Expiry: 1767300000, NotBefore: 1767312000.5, IssuedAt: 1767312000, ID: "j",
+		Confirmation: `{"jkt":"x"}`, AuthorizedParty: "c1", ClientID: "c2", Scope: "openid read:m", Permissions: []string{"p", "q"},
+		OrgID: "org_1", OrgName: "acme", Nonce: "n", AccessTokenHash: "h", CodeHash: "ch", Events: `{"e":{}}`, SessionID: "s",
+		AuthTime: 1767312001, ACR: "mfa", AMR: []string{"pwd"}, Actor: `{"sub":"x"}`,
+	}
+	if !reflect.DeepEqual(c, want) {
+		t.Errorf("ParseClaims = %+v\nwant          %+v", c, want)
+	}
+	if present != Actor<<1-1 {
+		t.Errorf("present %b, want every name", present)
+	}
+	empty, err := ParseClaims(` {} `, true)
+	if err != nil || !reflect.DeepEqual(empty, Claims{}) {
+		t.Errorf("no claims: %+v, %v", empty, err)
+	}
+	for claims, scope := range map[string]string{
+		`{"scp":"a b"}`: "a b", `{"scp":["a","b"]}`: "a b", `{"scope":["a","b"]}`: "a b",
+		`{"scope":"x","scp":"a"}`: "x", `{"scp":"a","scope":"x"}`: "x", `{"scope":"","scp":"a"}`: "",
+	} {
+		if c, err := ParseClaims(claims, true); err != nil || c.Scope != scope {
+			t.Errorf("%s: scope %q, %v; want %q", claims, c.Scope, err, scope)
+		}
+	}
+}
+
+func TestParseClaimsRefuses(t *testing.T) {
+	deep := strings.Repeat("[", 65) + strings.Repeat("]", 65)
+	tests := []struct {
+		claims string
+		want   error
+	}{
+		{`null`, ErrMalformed}, {`[]`, ErrMalformed}, {`""`, ErrMalformed}, {`{}x`, ErrMalformed}, {`{}{}`, ErrMalformed},
+		{`{"exp":NaN}`, ErrMalformed}, {"{\"sub\":\"\xff\"}", ErrMalformed}, {`{"sub":"\ud800"}`, ErrMalformed}, {`{"x":` + deep + `}`, ErrMalformed},
+		{`{"exp":"1767312000"}`, ErrClaim}, {`{"exp":null}`, ErrClaim}, {`{"exp":true}`, ErrClaim}, {`{"exp":[1]}`, ErrClaim},
+		{`{"exp":0}`, ErrClaim}, {`{"exp":-1}`, ErrClaim}, {`{"exp":1e300}`, ErrClaim}, {`{"exp":1e400}`, ErrClaim},
+		{`{"exp":9223372036854775807}`, ErrClaim}, {`{"exp":18446744073709551617}`, ErrClaim}, {`{"exp":1767312000000}`, ErrClaim},
+		{`{"exp":253402300800}`, ErrClaim}, {`{"nbf":"0"}`, ErrClaim}, {`{"nbf":null}`, ErrClaim}, {`{"iat":"x"}`, ErrClaim}, {`{"auth_time":"x"}`, ErrClaim},
+		{`{"iss":null}`, ErrClaim}, {`{"iss":1}`, ErrClaim}, {`{"iss":["https://t.example/"]}`, ErrClaim},
+		{`{"sub":1}`, ErrClaim}, {`{"sub":null}`, ErrClaim}, {`{"sub":""}`, ErrClaim}, {`{"sub":"a\u0000b"}`, ErrClaim}, {`{"sub":"a\u0085b"}`, ErrClaim},
+		{`{"aud":5}`, ErrClaim}, {`{"aud":{}}`, ErrClaim}, {`{"aud":["a",1]}`, ErrClaim}, {`{"aud":null}`, ErrClaim},
+		{`{"scope":1}`, ErrClaim}, {`{"scope":["a",1]}`, ErrClaim}, {`{"scp":{}}`, ErrClaim},
+		{`{"permissions":"read:m"}`, ErrClaim}, {`{"permissions":[1]}`, ErrClaim}, {`{"permissions":null}`, ErrClaim},
+		{`{"azp":1}`, ErrClaim}, {`{"client_id":[]}`, ErrClaim}, {`{"org_id":1}`, ErrClaim}, {`{"org_name":1}`, ErrClaim}, {`{"nonce":1}`, ErrClaim},
+		{`{"sid":1}`, ErrClaim}, {`{"jti":1}`, ErrClaim}, {`{"at_hash":1}`, ErrClaim}, {`{"c_hash":1}`, ErrClaim}, {`{"s_hash":1}`, ErrClaim}, {`{"acr":1}`, ErrClaim}, {`{"amr":"mfa"}`, ErrClaim},
+		{`{"EXP":1}`, ErrClaim}, {`{"Iss":"x"}`, ErrClaim}, {"{\"\u017fub\":\"x\"}", ErrClaim}, {"{\"i\u017f\u017f\":\"x\"}", ErrClaim}, {`{"auD":"x"}`, ErrClaim},
+		{`{"Nbf":1}`, ErrClaim}, {`{"IAT":1}`, ErrClaim}, {`{"JTI":"x"}`, ErrClaim}, {`{"Cnf":{}}`, ErrClaim},
+		{`{"exp":1,"exp":2}`, ErrDuplicate}, {`{"exp":2,"\u0065xp":2}`, ErrDuplicate}, {`{"scope":"a","scope":"a"}`, ErrDuplicate},
+		{`{"permissions":[],"permissions":[]}`, ErrDuplicate}, {`{"cnf":{},"cnf":{}}`, ErrDuplicate}, {`{"azp":"a","azp":"a"}`, ErrDuplicate},
+	}
+	for _, tt := range tests {
+		if c, err := ParseClaims(tt.claims, false); !errors.Is(err, tt.want) || !reflect.DeepEqual(c, Claims{}) {
+			t.Errorf("ParseClaims(%.60s) = %+v, %v; want %v", tt.claims, c, err, tt.want)
+		}
+	}
+	for _, fine := range []string{`{"Scope":1}`, `{"EXPIRES":1}`, `{"org_ID":1}`, `{"x":1,"x":2}`, `{"sub":"oauth2|Žák|你"}`} {
+		if _, err := ParseClaims(fine, false); err != nil {
+			t.Errorf("ParseClaims(%s): %v", fine, err)
+		}
+	}
+	if _, err := ParseClaims(`{"x":1,"y":1,"x":2}`, true); !errors.Is(err, ErrDuplicate) {
+		t.Errorf("unknown name twice, names unique: %v", err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(token(header))
+	f.Add(token(`{"alg":"none"}`))
+	f.Add("a.b.c")
+	f.Add(token(header) + ".")
+	f.Fuzz(func(t *testing.T, raw string) {
+		m, err := Parse(raw)
+		if err != nil {
+			if !reflect.DeepEqual(m, Message{}) {
+				t.Error("an error and a message")
+			}
+			return
+		}
+		// One token, one text: encoding again gives the same characters.
+		signature := base64.RawURLEncoding.EncodeToString(m.Signature)
+		head, _, _ := strings.Cut(m.SigningInput, ".")
+		if again := head + "." + b64(m.Payload) + "." + signature; again != raw {
+			t.Errorf("%q encodes to %q", raw, again)
+		}
+	})
+}
+
+func FuzzParseClaims(f *testing.F) {
+	f.Add(payload)
+	f.Add(`{"exp":1e9,"scope":["a"],"x":{"y":[]}}`)
+	f.Add(`{"EXP":1}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := ParseClaims(text, true)
+		if err != nil {
+			if fmt.Sprint(c) != fmt.Sprint(Claims{}) {
+				t.Error("an error and claims")
+			}
+			return
+		}
+		if c.Has(Subject) && c.Subject == "" || c.Has(Expiry) && !(c.Expiry > 0) {
+			t.Errorf("accepted %s", text)
+		}
+	})
+}
+
+func BenchmarkParse(b *testing.B) {
+	raw := token(header)
+	b.ReportAllocs()
+	for b.Loop() {
+		m, err := Parse(raw)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := ParseClaims(m.Payload, false); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,287 @@
+// Package refresh keeps values that are fetched from elsewhere: keys,
+// metadata, lists.
+//
+// Readers never wait for a refresh while there is a value that may be used.
+// One fetch runs at a time, whoever asks, and no caller's cancellation ends it.
+// When fetching fails the value is served until it is too old, and the next
+// attempt is held back, so that an outage costs the other side one request per
+// step and not one per visitor.
+package refresh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A Fetch gets a new value, and says how long it is good for.
+type Fetch[T any] func(ctx context.Context) (T, Life, error)
+
+// A Life says when to fetch again.
+type Life struct {
+	// Due is after how long the next value should be fetched, in the background.
+	Due time.Duration
+	// Stale is after how long this one must not be served any more, if the next
+	// cannot be had. It is at least Due.
+	Stale time.Duration
+}
+
+// A Policy bounds a [Value]. Every field is needed, except Failed.
+type Policy struct {
+	// Timeout bounds one fetch.
+	Timeout time.Duration
+	// After a failure, no fetch begins for MinBackoff, doubled for each further
+	// failure up to MaxBackoff. An error with a method RetryAfter() of type
+	// time.Duration can ask for more, up to MaxRetryAfter.
+	MinBackoff, MaxBackoff, MaxRetryAfter time.Duration
+	// Failed, if not nil, is told of every failed fetch, and whether there is a
+	// value to serve meanwhile. It is not called concurrently.
+	Failed func(err error, stale bool)
+}
+
+// A Value holds the result of a Fetch. Create it with [New].
+type Value[T any] struct {
+	fetch   Fetch[T]
+	policy  Policy
+	current atomic.Pointer[entry[T]]
+
+	mu       sync.Mutex
+	flight   *flight[T] // nil when no fetch is under way
+	failures int        // since the last success
+	retryAt  time.Time  // no fetch before
+	lastErr  error
+}
+
+// entry is immutable.
+type entry[T any] struct {
+	value      T
+	fetchedAt  time.Time
+	dueAt      time.Time
+	unusableAt time.Time
+}
+
+type flight[T any] struct {
+	done  chan struct{} // closed when the two fields below are set
+	value T
+	err   error
+}
+
+// New returns a Value. It fetches nothing before it is asked.
+func New[T any](fetch Fetch[T], policy Policy) *Value[T] {
+	return &Value[T]{fetch: fetch, policy: policy}
+}
+
+// Get returns the value. It waits, for as long as ctx allows, only if there is
+// none that may be used. A value that is due is returned and refreshed in the
+// background.
+func (v *Value[T]) Get(ctx context.Context) (T, error) {
+	now := time.Now()
+	if e := v.current.Load(); e != nil && now.Before(e.unusableAt) {
+		if !now.Before(e.dueAt) {
+			v.start(now, always)
+		}
+		return e.value, nil
+	}
+	return v.wait(ctx, now)
+}
+
+// Peek returns the value if there is one that may be used, and starts nothing.
+func (v *Value[T]) Peek() (value T, ok bool) {
+	if e := v.current.Load(); e != nil && time.Now().Before(e.unusableAt) {
+		return e.value, true
+	}
+	return value, false
+}
+
+// Refresh fetches now, or joins the fetch under way, and waits for the result
+// for as long as ctx allows. It does not fetch while a failure holds it back;
+// then it returns the error of that failure.
+func (v *Value[T]) Refresh(ctx context.Context) (T, error) {
+	return v.wait(ctx, time.Now())
+}
+
+// RefreshIf is Refresh, but begins a fetch only if allow agrees. It joins one
+// that is under way without asking. If allow does not agree, it returns
+// [ErrNotAllowed].
+func (v *Value[T]) RefreshIf(ctx context.Context, allow func() bool) (value T, err error) {
+	f, err := v.start(time.Now(), allow)
+	if err != nil {
+		return value, err
+	}
+	return f.wait(ctx)
+}
+
+// ErrNotAllowed is returned by [Value.RefreshIf].
+var ErrNotAllowed = errors.New("refresh: not allowed now")
+
+// Due reports whether the value is missing or older than its fetch wished.
+func (v *Value[T]) Due() bool {
+	e := v.current.Load()
+	return e == nil || !time.Now().Before(e.dueAt)
+}
+
+// HeldBack reports whether a failure keeps the next fetch from starting.
+func (v *Value[T]) HeldBack() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.flight == nil && time.Now().Before(v.retryAt)
+}
+
+func always() bool { return true }
+
+func (v *Value[T]) wait(ctx context.Context, now time.Time) (value T, err error) {
+	f, err := v.start(now, always)
+	if err != nil {
+		return value, err
+	}
+	return f.wait(ctx)
+}
+
+func (f *flight[T]) wait(ctx context.Context) (value T, err error) {
+	select {
+	case <-f.done:
+		return f.value, f.err
+	case <-ctx.Done():
+		return value, context.Cause(ctx)
+	}
+}
+
+// start returns the fetch under way, or begins one, or returns the error that
+// holds it back.
+func (v *Value[T]) start(now time.Time, allow func() bool) (*flight[T], error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.flight != nil {
+		return v.flight, nil
+	}
+	if now.Before(v.retryAt) {
+		return nil, v.lastErr
+	}
+	if !allow() {
+		return nil, ErrNotAllowed
+	}
+	f := &flight[T]{done: make(chan struct{})}
+	v.flight = f
+	go v.run(f)
+	return f, nil
+}
+
+// run fetches on its own context: the caller who happens to be first may go
+// away without failing those who wait with him.
+func (v *Value[T]) run(f *flight[T]) {
+	ctx, cancel := context.WithTimeout(context.Background(), v.policy.Timeout)
+	defer cancel()
+	value, life, err := v.guardedFetch(ctx)
+	v.finish(f, value, life, err)
+}
+
+// guardedFetch turns a panic into an error: on this goroutine it would end the
+// process, where net/http would have ended one request.
+func (v *Value[T]) guardedFetch(ctx context.Context) (value T, life Life, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic while fetching: %v", p)
+		}
+	}()
+	return v.fetch(ctx)
+}
+
+func (v *Value[T]) finish(f *flight[T], value T, life Life, err error) {
+	now := time.Now()
+	f.value, f.err = value, err
+	if err != nil && v.policy.Failed != nil {
+		_, stale := v.Peek()
+		v.policy.Failed(err, stale)
+	}
+
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	defer close(f.done)
+	v.flight = nil
+	if err != nil {
+		v.retryAt, v.lastErr = now.Add(v.policy.backoff(v.failures, err)), err
+		v.failures++
+		return
+	}
+	v.retryAt, v.lastErr, v.failures = time.Time{}, nil, 0
+	v.current.Store(&entry[T]{
+		value:      value,
+		fetchedAt:  now,
+		dueAt:      now.Add(life.Due),
+		unusableAt: now.Add(max(life.Due, life.Stale)),
+	})
+}
+
+func (p Policy) backoff(failures int, err error) time.Duration {
+	d := p.MinBackoff << min(failures, 16)
+	d = min(d, p.MaxBackoff)
+	// Up to a tenth more, so that many processes do not come back together.
+	d += rand.N(d/10 + 1)
+	var hint interface{ RetryAfter() time.Duration }
+	if errors.As(err, &hint) {
+		d = max(d, min(hint.RetryAfter(), p.MaxRetryAfter))
+	}
+	return d
+}
+
+// A Group holds one [Value] per key, at most a fixed number of them.
+type Group[T any] struct {
+	create func(key string) *Value[T]
+	limit  int
+
+	mu     sync.Mutex
+	values map[string]*member[T]
+	clock  uint64
+}
+
+type member[T any] struct {
+	value *Value[T]
+	used  uint64
+}
+
+// NewGroup returns a Group that calls create for a key it does not hold. When
+// there are more than limit, the one used longest ago is dropped.
+func NewGroup[T any](limit int, create func(key string) *Value[T]) *Group[T] {
+	return &Group[T]{create: create, limit: limit, values: map[string]*member[T]{}}
+}
+
+// Value returns the Value for a key.
+func (g *Group[T]) Value(key string) *Value[T] {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	m := g.values[key]
+	if m == nil {
+		m = &member[T]{value: g.create(key)}
+		g.values[key] = m
+	}
+	g.clock++
+	m.used = g.clock
+	if len(g.values) > g.limit {
+		g.dropOldest()
+	}
+	return m.value
+}
+
+// dropOldest spares values that are being fetched: their callers wait, and
+// whoever asks next must join them.
+func (g *Group[T]) dropOldest() {
+	oldest, used := "", g.clock
+	for key, m := range g.values {
+		if m.used < used && !m.value.inFlight() {
+			oldest, used = key, m.used
+		}
+	}
+	if used != g.clock {
+		delete(g.values, oldest)
+	}
+}
+
+func (v *Value[T]) inFlight() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.flight != nil
+}

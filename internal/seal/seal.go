@@ -1,0 +1,156 @@
+// Package seal encrypts and authenticates small values that a browser keeps
+// for us, such as cookies.
+//
+// A sealed value is
+//
+//	"v1." + base64url(salt[16] || AES-256-GCM(plaintext) with its 16-byte tag)
+//
+// Key and nonce are derived for each message from a secret and the salt with
+// HKDF-SHA256 (RFC 5869). A static key with random 96-bit nonces may seal no
+// more than 2^32 messages (NIST SP 800-38D, Section 8.3), which a busy site
+// with rolling cookies reaches within weeks; a fresh 256-bit key for each
+// message has no such budget.
+//
+// Purpose and name enter both the derivation and the additional data, so a
+// value sealed for one cookie never opens as another.
+package seal
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+const (
+	version  = "v1."
+	saltSize = 16
+	keySize  = 32
+	tagSize  = 16
+
+	// MinSecret is the least number of bytes in a secret: the strength of the
+	// AES-256 keys that are derived from it.
+	MinSecret = 32
+)
+
+// encoding is strict: the lenient decoder ignores the spare bits of the last
+// character, so that several texts would open as the same value.
+var encoding = base64.RawURLEncoding.Strict()
+
+// A Keyring seals with its first secret and opens with any of them, so that a
+// secret can be replaced without ending every session.
+type Keyring struct {
+	// Behind a function, because fmt prints what it reaches through an
+	// unexported field whatever methods it has, and follows pointers for some
+	// verbs; of a function it knows only the address.
+	secrets func() [][]byte
+}
+
+// New returns a Keyring. The bytes of each text are the key material: at least
+// [MinSecret] of them, twice as many digits if the text is hexadecimal. All
+// mistakes are returned, joined; none of them quotes a secret.
+func New(secrets []string) (Keyring, error) {
+	if len(secrets) == 0 {
+		return Keyring{}, errors.New("at least one secret is needed; make one with: openssl rand -hex 32")
+	}
+	var keys [][]byte
+	var errs []error
+	for i, s := range secrets {
+		if err := check(s); err != nil {
+			errs = append(errs, fmt.Errorf("secret %d of %d %w", i+1, len(secrets), err))
+		}
+		if slices.Contains(secrets[:i], s) {
+			errs = append(errs, fmt.Errorf("secret %d of %d is there twice", i+1, len(secrets)))
+		}
+		keys = append(keys, []byte(s))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return Keyring{}, err
+	}
+	return Keyring{secrets: func() [][]byte { return keys }}, nil
+}
+
+func check(s string) error {
+	switch {
+	case len(s) < MinSecret:
+		return fmt.Errorf("has %d bytes, fewer than %d; make one with: openssl rand -hex 32", len(s), MinSecret)
+	case strings.Trim(s, s[:1]) == "":
+		return errors.New("is one character repeated; make one with: openssl rand -hex 32")
+	case strings.Trim(s, "0123456789abcdefABCDEF") == "" && len(s) < 2*MinSecret:
+		return fmt.Errorf("is hexadecimal with %d digits, fewer than the %d that make %d bytes; make one with: openssl rand -hex 32",
+			len(s), 2*MinSecret, MinSecret)
+	}
+	return nil
+}
+
+// Seal returns plaintext sealed for the given purpose and name. Sealing the
+// same plaintext twice gives different values.
+func (k Keyring) Seal(purpose, name string, plaintext []byte) string {
+	buf := make([]byte, saltSize, saltSize+len(plaintext)+tagSize)
+	rand.Read(buf) // never fails, see crypto/rand
+	aead, nonce := k.message(k.secrets()[0], buf[:saltSize], purpose, name)
+	buf = aead.Seal(buf, nonce, plaintext, label(purpose, name))
+	return version + encoding.EncodeToString(buf)
+}
+
+// Size returns the length of the text that Seal makes of n bytes.
+func Size(n int) int { return len(version) + encoding.EncodedLen(saltSize+n+tagSize) }
+
+// Open returns the plaintext of a value that was sealed for the same purpose
+// and name with one of the secrets. Current reports whether it was the first
+// one; a value for which it was not should be sealed again. Open reports false
+// for everything else, and gives no reason: there is none that a caller could
+// act upon.
+func (k Keyring) Open(purpose, name, value string) (plaintext []byte, current, ok bool) {
+	text, found := strings.CutPrefix(value, version)
+	// The decoder skips CR and LF even when strict.
+	if !found || strings.ContainsAny(text, "\r\n") {
+		return nil, false, false
+	}
+	sealed, err := encoding.DecodeString(text)
+	if err != nil || len(sealed) < saltSize+tagSize {
+		return nil, false, false
+	}
+	// Every secret is tried, also after one has fit, so that the time taken
+	// does not tell which.
+	for i, secret := range k.secrets() {
+		aead, nonce := k.message(secret, sealed[:saltSize], purpose, name)
+		opened, err := aead.Open(nil, nonce, sealed[saltSize:], label(purpose, name))
+		if err == nil {
+			plaintext, current, ok = opened, i == 0, true
+		}
+	}
+	return plaintext, current, ok
+}
+
+// message derives the key and the nonce of one message.
+func (k Keyring) message(secret, salt []byte, purpose, name string) (cipher.AEAD, []byte) {
+	const nonceSize = 12
+	okm, err := hkdf.Key(sha256.New, secret, salt, string(label(purpose, name)), keySize+nonceSize)
+	if err != nil {
+		panic(err) // unreachable: fails only for lengths above 255 hashes
+	}
+	block, err := aes.NewCipher(okm[:keySize])
+	if err != nil {
+		panic(err) // unreachable: the key has 32 bytes
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		panic(err) // unreachable: the block has 16 bytes
+	}
+	return aead, okm[keySize:]
+}
+
+// label binds a message to its place. The names it is called with hold no "|".
+func label(purpose, name string) []byte {
+	return []byte(version + purpose + "|" + name)
+}
+
+// Format hides the secrets from every verb of package fmt.
+func (k Keyring) Format(f fmt.State, _ rune) { fmt.Fprint(f, "seal.Keyring") }

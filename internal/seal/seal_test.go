@@ -1,0 +1,209 @@
+package seal
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+const (
+	secretA = "0123456789abcdef-an-example-secret-A"
+	secretB = "0123456789abcdef-an-example-secret-B"
+)
+
+func ring(t testing.TB, secrets ...string) Keyring {
+	t.Helper()
+	k, err := New(secrets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func TestRoundTrip(t *testing.T) {
+	k := ring(t, secretA)
+	for _, text := range []string{"", "x", "žluťoučký 你好 \x00\xff", strings.Repeat("long", 3000)} {
+		value := k.Seal("session", "s", []byte(text))
+		got, current, ok := k.Open("session", "s", value)
+		if !ok || !current || string(got) != text {
+			t.Errorf("Open(Seal(%.20q)) = %.20q, %v, %v", text, got, current, ok)
+		}
+		if len(value) != Size(len(text)) {
+			t.Errorf("%d bytes sealed to %d, Size says %d", len(text), len(value), Size(len(text)))
+		}
+		if strings.Trim(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.") != "" {
+			t.Errorf("sealed value holds characters that a cookie may not: %.40q", value)
+		}
+	}
+}
+
+func TestSealIsRandom(t *testing.T) {
+	k := ring(t, secretA)
+	salts := map[string]bool{}
+	const n = 100_000
+	for range n {
+		raw, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(k.Seal("p", "n", nil), "v1."))
+		if err != nil {
+			t.Fatal(err)
+		}
+		salts[string(raw[:16])] = true
+	}
+	if len(salts) != n {
+		t.Errorf("%d values used %d different salts", n, len(salts))
+	}
+}
+
+func TestRotation(t *testing.T) {
+	old, both, without := ring(t, secretA), ring(t, secretB, secretA), ring(t, secretB)
+	value := old.Seal("session", "s", []byte("data"))
+	if got, current, ok := both.Open("session", "s", value); !ok || current || string(got) != "data" {
+		t.Errorf("old secret second: %q, current %v, ok %v; want it to open and not be current", got, current, ok)
+	}
+	if _, _, ok := without.Open("session", "s", value); ok {
+		t.Error("opened with a secret that is gone")
+	}
+	if got, current, ok := without.Open("session", "s", both.Seal("session", "s", []byte("new"))); !ok || !current || string(got) != "new" {
+		t.Error("the first secret did not seal")
+	}
+}
+
+// TestBoundToPlace moves a value to another name and to another purpose.
+func TestBoundToPlace(t *testing.T) {
+	k := ring(t, secretA)
+	value := k.Seal("session", "app", []byte("data"))
+	for _, place := range [][2]string{{"txn", "app"}, {"session", "app2"}, {"session", ""}, {"", "app"}, {"sessio", "napp"}} {
+		if _, _, ok := k.Open(place[0], place[1], value); ok {
+			t.Errorf("sealed for session, app; opened for %q", place)
+		}
+	}
+}
+
+// TestEveryBit flips each bit of a sealed value of 2 KiB, and each character
+// of its text.
+func TestEveryBit(t *testing.T) {
+	k := ring(t, secretA, secretB)
+	value := k.Seal("session", "s", bytes.Repeat([]byte("0123456789abcdef"), 120))
+	raw, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(value, "v1."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for bit := range len(raw) * 8 {
+		forged := bytes.Clone(raw)
+		forged[bit/8] ^= 1 << (bit % 8)
+		if _, _, ok := k.Open("session", "s", "v1."+base64.RawURLEncoding.EncodeToString(forged)); ok {
+			t.Fatalf("opened with bit %d flipped", bit)
+		}
+	}
+	// The last character carries spare bits that a lenient decoder ignores.
+	for i := range len(value) {
+		for _, c := range []byte("AQgw-_.=%\n") {
+			if value[i] == c {
+				continue
+			}
+			if _, _, ok := k.Open("session", "s", value[:i]+string(c)+value[i+1:]); ok {
+				t.Fatalf("opened with character %d replaced by %q", i, c)
+			}
+		}
+	}
+}
+
+func TestTruncatedExtendedSpliced(t *testing.T) {
+	k := ring(t, secretA)
+	a, b := k.Seal("p", "n", []byte("first value")), k.Seal("p", "n", []byte("other value"))
+	for i := range len(a) {
+		if _, _, ok := k.Open("p", "n", a[:i]); ok {
+			t.Fatalf("opened with %d characters left", i)
+		}
+		if _, _, ok := k.Open("p", "n", a[:i]+b[i:]); ok && i != 0 && i > len("v1.") {
+			t.Fatalf("opened after a splice at %d", i)
+		}
+	}
+	for _, suffix := range []string{"A", "=", "\n", "\r\n", ".", a} {
+		if _, _, ok := k.Open("p", "n", a+suffix); ok {
+			t.Errorf("opened with %.10q appended", suffix)
+		}
+	}
+	if _, _, ok := k.Open("p", "n", a[:20]+"\n"+a[20:]); ok {
+		t.Error("opened with a line feed inside")
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	tests := []struct {
+		why     string
+		secrets []string
+		errors  int
+	}{
+		{"none", nil, 1},
+		{"empty", []string{""}, 1},
+		{"31 bytes", []string{secretA[:31]}, 1},
+		{"one character repeated", []string{strings.Repeat("a", 64)}, 1},
+		{"32 hexadecimal digits", []string{"0123456789abcdef0123456789abcdef"}, 1},
+		{"63 hexadecimal digits", []string{strings.Repeat("0123456789ABCDEF", 4)[:63]}, 1},
+		{"the same twice", []string{secretA, secretA}, 1},
+		{"two mistakes", []string{"short", secretA, "short2"}, 2},
+	}
+	for _, tt := range tests {
+		_, err := New(tt.secrets)
+		if err == nil {
+			t.Errorf("%s: no error", tt.why)
+			continue
+		}
+		if n := strings.Count(err.Error(), "\n") + 1; n != tt.errors {
+			t.Errorf("%s: %d errors, want %d: %v", tt.why, n, tt.errors, err)
+		}
+		for _, s := range tt.secrets {
+			if len(s) > 5 && strings.Contains(err.Error(), s) {
+				t.Errorf("%s: the error quotes the secret: %v", tt.why, err)
+			}
+		}
+	}
+	if _, err := New([]string{strings.Repeat("0123456789abcdef", 4), secretA[:32]}); err != nil {
+		t.Errorf("64 hexadecimal digits and 32 other bytes: %v", err)
+	}
+}
+
+func TestKeyringDoesNotPrint(t *testing.T) {
+	k := ring(t, secretA)
+	holder := struct{ inner Keyring }{k}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d", "%x", "%q", "%T"} {
+		for _, v := range []any{k, &k, holder, &holder, []Keyring{k}, map[string]Keyring{"k": k}} {
+			out := fmt.Sprintf(verb, v)
+			if strings.Contains(out, secretA) || strings.Contains(out, fmt.Sprintf("%x", secretA)) || strings.Contains(out, "48 49 50") {
+				t.Errorf("%s prints the secret: %s", verb, out)
+			}
+		}
+	}
+}
+
+func FuzzOpen(f *testing.F) {
+	k := ring(f, secretA)
+	good := k.Seal("p", "n", []byte("data"))
+	f.Add(good)
+	f.Add("v1.")
+	f.Add("v2." + good[3:])
+	f.Add(good[:len(good)-1])
+	f.Fuzz(func(t *testing.T, value string) {
+		if _, _, ok := k.Open("p", "n", value); ok && value != good {
+			t.Errorf("opened %q", value)
+		}
+	})
+}
+
+func BenchmarkOpen(b *testing.B) {
+	k := ring(b, secretA)
+	plain := make([]byte, 1900)
+	for i := range plain {
+		plain[i] = byte(rand.Uint32())
+	}
+	value := k.Seal("session", "s", plain)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, _, ok := k.Open("session", "s", value); !ok {
+			b.Fatal("did not open")
+		}
+	}
+}

@@ -1,0 +1,205 @@
+package tenant
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A Client is an application.
+type Client struct {
+	ID, Secret, Name string
+
+	// Public marks a single-page or native application, which has no secret to
+	// show at the token endpoint.
+	Public bool
+
+	// AuthMethod is how a confidential client authenticates at the token
+	// endpoint: "client_secret_post" or "client_secret_basic". Empty allows both.
+	AuthMethod string
+
+	// ThirdParty marks an application of somebody else, whose users are asked for consent.
+	ThirdParty bool
+
+	// CallbackURLs are matched exactly. A "*" may stand for one sub-domain
+	// label, and {organization_name} for the organization of the request.
+	CallbackURLs []string
+
+	LogoutURLs       []string
+	WebOrigins       []string // further origins for web_message and cross-origin calls; those of CallbackURLs are implied
+	InitiateLoginURI string
+
+	// Connections are the names of the enabled connections.
+	Connections []string
+
+	// GrantTypes are those enabled for the application. Empty means
+	// authorization_code, implicit and refresh_token, and client_credentials
+	// for a confidential client.
+	GrantTypes []string
+
+	// OrganizationUsage is "deny" (also the empty string), "allow" or "require".
+	OrganizationUsage string
+
+	// Grants are the APIs that the application may call for itself, and, for
+	// an API with PerAppAuthorization, on behalf of a user.
+	Grants []ClientGrant
+
+	// RotatingRefreshTokens makes refresh tokens single use. Within
+	// RefreshTokenLeeway the immediately previous one still works.
+	RotatingRefreshTokens bool
+	RefreshTokenLeeway    time.Duration
+
+	// RefreshTokenPolicies are further APIs that one refresh token serves.
+	RefreshTokenPolicies []ClientGrant
+
+	// IDTokenAlg is "RS256" (also the empty string) or "HS256", keyed with Secret.
+	IDTokenAlg string
+}
+
+// A ClientGrant names scopes of one API.
+type ClientGrant struct {
+	Audience string
+	Scopes   []string
+}
+
+// An API is a resource server.
+type API struct {
+	Audience, Name string
+	Scopes         []string
+
+	// RBAC limits scopes to the user's permissions and adds the permissions
+	// claim to access tokens.
+	RBAC bool
+
+	AllowOfflineAccess bool
+
+	// Dialect is "access_token" (also the empty string) or "rfc9068_profile".
+	Dialect string
+
+	// Lifetime of access tokens. Zero means 24 hours.
+	Lifetime time.Duration
+
+	// PerAppAuthorization demands a ClientGrant of every application.
+	PerAppAuthorization bool
+}
+
+// AddClient adds an application, or replaces the one with its ID.
+func (t *Tenant) AddClient(c Client) error {
+	if err := c.check(); err != nil {
+		return fmt.Errorf("tenant: client %q: %w", c.ID, err)
+	}
+	c.CallbackURLs = slices.Clone(c.CallbackURLs)
+	c.LogoutURLs = slices.Clone(c.LogoutURLs)
+	c.WebOrigins = slices.Clone(c.WebOrigins)
+	c.Connections = slices.Clone(c.Connections)
+	c.GrantTypes = slices.Clone(c.GrantTypes)
+	c.Grants = cloneGrants(c.Grants)
+	c.RefreshTokenPolicies = cloneGrants(c.RefreshTokenPolicies)
+	if c.Name == "" {
+		c.Name = c.ID
+	}
+	if len(c.GrantTypes) == 0 {
+		c.GrantTypes = []string{"authorization_code", "implicit", "refresh_token"}
+		if !c.Public {
+			c.GrantTypes = append(c.GrantTypes, "client_credentials")
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.data.clients[c.ID] == nil {
+		t.data.clientIDs = append(t.data.clientIDs, c.ID)
+	}
+	t.data.clients[c.ID] = &c
+	return nil
+}
+
+func (c *Client) check() error {
+	switch {
+	case c.ID == "" || hasControl(c.ID):
+		return errors.New("ID is required")
+	case !c.Public && c.Secret == "":
+		return errors.New("a confidential client needs a Secret")
+	case c.Public && c.AuthMethod != "" && c.AuthMethod != "none":
+		return fmt.Errorf("a public client cannot use AuthMethod %q", c.AuthMethod)
+	case !c.Public && !slices.Contains([]string{"", "client_secret_post", "client_secret_basic"}, c.AuthMethod):
+		return fmt.Errorf("unknown AuthMethod %q", c.AuthMethod)
+	case !slices.Contains([]string{"", "deny", "allow", "require"}, c.OrganizationUsage):
+		return fmt.Errorf("unknown OrganizationUsage %q", c.OrganizationUsage)
+	case !slices.Contains([]string{"", "RS256", "HS256"}, c.IDTokenAlg):
+		return fmt.Errorf("unknown IDTokenAlg %q", c.IDTokenAlg)
+	case c.IDTokenAlg == "HS256" && c.Secret == "":
+		return errors.New("IDTokenAlg HS256 needs a Secret")
+	}
+	for _, list := range [][]string{c.CallbackURLs, c.LogoutURLs, c.WebOrigins} {
+		for _, raw := range list {
+			plain := strings.ReplaceAll(raw, "{organization_name}", "name")
+			if u, err := url.Parse(plain); err != nil || u.Scheme == "" || u.Fragment != "" || hasControl(raw) {
+				return fmt.Errorf("%q is not an absolute URL without a fragment", raw)
+			}
+		}
+	}
+	return nil
+}
+
+func cloneGrants(grants []ClientGrant) []ClientGrant {
+	grants = slices.Clone(grants)
+	for i := range grants {
+		grants[i].Scopes = slices.Clone(grants[i].Scopes)
+	}
+	return grants
+}
+
+func (c *Client) allows(grantType string) bool { return slices.Contains(c.GrantTypes, grantType) }
+
+// grantFor returns the client grant for an API.
+func (c *Client) grantFor(audience string) (ClientGrant, bool) {
+	for _, g := range c.Grants {
+		if g.Audience == audience {
+			return g, true
+		}
+	}
+	return ClientGrant{}, false
+}
+
+// allowsOrigin reports whether scripts of the origin belong to the application.
+func (c *Client) allowsOrigin(origin string) bool {
+	for _, list := range [][]string{c.WebOrigins, c.CallbackURLs} {
+		for _, raw := range list {
+			if originOf(raw) == origin {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// originOf returns the origin of a URL, or "" if it has none.
+func originOf(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+// AddAPI adds an API, or replaces the one with its Audience.
+func (t *Tenant) AddAPI(a API) error {
+	switch {
+	case a.Audience == "" || hasControl(a.Audience):
+		return errors.New("tenant: API.Audience is required")
+	case a.Audience == t.userinfoAudience() || a.Audience == t.managementAudience():
+		return fmt.Errorf("tenant: API %q is a system API", a.Audience)
+	case !slices.Contains([]string{"", "access_token", "rfc9068_profile"}, a.Dialect):
+		return fmt.Errorf("tenant: API %q: unknown Dialect %q", a.Audience, a.Dialect)
+	case a.Lifetime < 0:
+		return fmt.Errorf("tenant: API %q: negative Lifetime", a.Audience)
+	}
+	a.Scopes = slices.Clone(a.Scopes)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.data.apis[a.Audience] = &a
+	return nil
+}

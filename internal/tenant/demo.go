@@ -1,0 +1,115 @@
+package tenant
+
+import "strings"
+
+// Demo names the application and the API of the demonstration.
+type Demo struct {
+	ClientID, ClientSecret string
+	BaseURL                string // of the application; its callback is BaseURL/auth/callback
+	Audience               string // of the API; empty for none
+}
+
+// demoPassword opens the database accounts of the demonstration, and the login
+// page tells it.
+const demoPassword = "correct horse"
+
+// AddDemo fills the tenant for a demonstration: a regular web application that
+// may read the tenant's connections, an API with permissions, connections of
+// every kind, at least one user in each, and an organization.
+func (t *Tenant) AddDemo(d Demo) error {
+	base := strings.TrimSuffix(d.BaseURL, "/")
+	for _, c := range demoConnections() {
+		if err := t.AddConnection(c); err != nil {
+			return err
+		}
+	}
+	err := t.AddClient(Client{
+		ID:                d.ClientID,
+		Secret:            d.ClientSecret,
+		Name:              "Demo app",
+		CallbackURLs:      []string{base + "/auth/callback"},
+		LogoutURLs:        []string{base, base + "/"},
+		WebOrigins:        []string{base},
+		InitiateLoginURI:  base + "/auth/login",
+		OrganizationUsage: "allow",
+		Connections: []string{"Username-Password-Authentication", "google-oauth2", "github", "partner-idp",
+			"fabrikam-entra", "customer-saml", "legacy-accounts"},
+		Grants: []ClientGrant{{Audience: t.managementAudience(), Scopes: []string{"read:connections", "read:clients",
+			"read:connections_options", "read:organization_connections", "read:organizations"}}},
+	})
+	if err != nil {
+		return err
+	}
+	if d.Audience != "" {
+		if err := t.AddAPI(API{
+			Audience:           d.Audience,
+			Name:               "Demo API",
+			Scopes:             []string{"read:protected", "write:messages"},
+			RBAC:               true,
+			AllowOfflineAccess: true,
+		}); err != nil {
+			return err
+		}
+	}
+	for _, u := range demoUsers(d.Audience) {
+		if err := t.AddUser(u); err != nil {
+			return err
+		}
+	}
+	t.mu.Lock()
+	t.data.demo = true
+	t.mu.Unlock()
+	return t.AddOrganization(Organization{
+		Name:        "acme-eu",
+		DisplayName: "Acme Europe",
+		Connections: []OrganizationConnection{
+			{Name: "Username-Password-Authentication"},
+			{Name: "fabrikam-entra", AssignMembershipOnLogin: true},
+		},
+	})
+}
+
+func demoConnections() []Connection {
+	yes, no := true, false
+	return []Connection{
+		{Name: "Username-Password-Authentication", Strategy: "auth0", Options: map[string]any{
+			"passwordPolicy": "good", "strategy_version": 2, "brute_force_protection": true}},
+		{Name: "google-oauth2", Strategy: "google-oauth2", Scope: []string{"email", "profile"}, ConnectedAccounts: true},
+		{Name: "github", Strategy: "github", Scope: []string{"user:email"}},
+		{Name: "partner-idp", DisplayName: "Partner Ltd", Strategy: "oauth2", Scope: []string{"openid", "profile", "email"},
+			Metadata: map[string]string{"tier": "gold"}, Options: map[string]any{
+				"authorizationURL": "https://idp.partner.example/oauth2/authorize",
+				"tokenURL":         "https://idp.partner.example/oauth2/token",
+				"pkce_enabled":     true}},
+		{Name: "fabrikam-entra", DisplayName: "Fabrikam", Strategy: "waad", ShowAsButton: &yes, DomainAliases: []string{"fabrikam.example"}},
+		{Name: "customer-saml", DisplayName: "Customer Corp", Strategy: "samlp", ShowAsButton: &no,
+			DomainAliases: []string{"customer.example", "customer.co.uk"}},
+		{Name: "email", Strategy: "email"},
+		{Name: "legacy-accounts", DisplayName: "Legacy accounts", Strategy: "oauth2", Inactive: true, ConnectedAccounts: true},
+	}
+}
+
+func demoUsers(audience string) []User {
+	reader := map[string][]string{}
+	if audience != "" {
+		reader[audience] = []string{"read:protected"}
+	}
+	org := "org_" + derivedID(16, "organization", "acme-eu")
+	const database = "Username-Password-Authentication"
+	return []User{
+		{Connection: database, Email: "ada@acme.example", EmailVerified: true, Password: demoPassword,
+			GivenName: "Ada", FamilyName: "Lovelace", Permissions: reader, Organizations: []string{org}},
+		{Connection: database, Email: "bob@acme.example", EmailVerified: true, Password: demoPassword,
+			GivenName: "Bob", FamilyName: "Miller"},
+		{Connection: "google-oauth2", ID: "101854370229911764483", Email: "grace@gmail.example", EmailVerified: true,
+			GivenName: "Grace", FamilyName: "Hopper"},
+		{Connection: "github", ID: "1024025", Email: "linus@github.example", EmailVerified: true, Name: "Linus Jensen",
+			Nickname: "linus", Permissions: reader},
+		{Connection: "partner-idp", ID: "7301", Email: "paula@partner.example", EmailVerified: true,
+			GivenName: "Paula", FamilyName: "Reyes"},
+		{Connection: "fabrikam-entra", Email: "frank@fabrikam.example", EmailVerified: true,
+			GivenName: "Frank", FamilyName: "Okafor"},
+		{Connection: "customer-saml", ID: "carol@customer.example", Email: "carol@customer.example", EmailVerified: true,
+			GivenName: "Carol", FamilyName: "Nguyen"},
+	}
+}

@@ -1,0 +1,420 @@
+package tenant
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"fmt"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A tokenError is a refusal of the token endpoint.
+type tokenError struct {
+	status int
+	oauthError
+}
+
+// Auth0 answers 403 where RFC 6749, Section 5.2 has 400, and access_denied
+// where it has invalid_client.
+var (
+	errUnauthorized = &tokenError{http.StatusUnauthorized, oauthError{"access_denied", "Unauthorized"}}
+	errInvalidCode  = &tokenError{http.StatusForbidden, oauthError{"invalid_grant", "Invalid authorization code"}}
+	errVerifier     = &tokenError{http.StatusForbidden, oauthError{"invalid_grant", "Failed to verify code verifier"}}
+	errRefreshToken = &tokenError{http.StatusForbidden, oauthError{"invalid_grant", "Unknown or invalid refresh token."}}
+	errUserGone     = &tokenError{http.StatusForbidden, oauthError{"invalid_grant", "The refresh_token was generated for a user who doesn't exist anymore."}}
+)
+
+func denied(description string) *tokenError {
+	return &tokenError{http.StatusForbidden, oauthError{"access_denied", description}}
+}
+
+func badRequest(description string) *tokenError {
+	return &tokenError{http.StatusBadRequest, oauthError{"invalid_request", description}}
+}
+
+// A refreshToken belongs to a family: the tokens that followed one another by
+// rotation, and the code they all come from.
+type refreshToken struct {
+	grant
+	created  time.Time // of the family, which rotation does not extend
+	lastUsed time.Time
+	rotated  time.Time // when the next one was issued; zero for the youngest
+	next     string
+}
+
+const (
+	refreshAbsolute = 30 * 24 * time.Hour
+	refreshIdle     = 15 * 24 * time.Hour
+)
+
+// A grantHandler answers one grant type for an authenticated client.
+type grantHandler func(c *Client, form url.Values) (map[string]any, *tokenError)
+
+// grantTable returns what the token endpoint can do, by grant_type.
+func (t *Tenant) grantTable() map[string]grantHandler {
+	return map[string]grantHandler{
+		"authorization_code": t.exchangeCode,
+		"refresh_token":      t.exchangeRefreshToken,
+		"client_credentials": t.clientCredentials,
+	}
+}
+
+// token answers the token endpoint (RFC 6749, Section 3.2).
+func (t *Tenant) token(w http.ResponseWriter, r *http.Request) {
+	body, err := t.tokenResponse(r)
+	status := http.StatusOK
+	if err != nil {
+		status = err.status
+		body = map[string]any{"error": err.Code, "error_description": err.Description}
+	}
+	t.mu.Lock()
+	edit := t.faults.editTokenResponse
+	t.mu.Unlock()
+	if edit != nil {
+		edit(&status, body)
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Pragma", "no-cache")
+	writeJSON(w, validStatus(status), body)
+}
+
+func (t *Tenant) tokenResponse(r *http.Request) (map[string]any, *tokenError) {
+	form, err := requestForm(r)
+	if err != nil {
+		return nil, err
+	}
+	id, secret, method, authErr := clientCredentialsOf(r, form)
+	t.recordTokenRequest(form, id)
+	grantType := form.Get("grant_type")
+	handle, known := t.grants[grantType]
+	switch {
+	case grantType == "":
+		return nil, badRequest("Missing required parameter: grant_type")
+	case !known:
+		return nil, &tokenError{http.StatusNotImplemented, oauthError{"unsupported_grant_type", "Unsupported grant type: " + grantType}}
+	case authErr != nil:
+		return nil, authErr
+	}
+	client, authErr := t.authenticateClient(id, secret, method)
+	if authErr != nil {
+		return nil, authErr
+	}
+	if !client.allows(grantType) {
+		return nil, &tokenError{http.StatusForbidden, oauthError{"unauthorized_client", "Grant type '" + grantType + "' not allowed for the client."}}
+	}
+	return handle(client, form)
+}
+
+// requestForm reads the parameters, which Auth0 also takes as a JSON object.
+func requestForm(r *http.Request) (url.Values, *tokenError) {
+	if contentType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); contentType == "application/json" {
+		return jsonForm(r)
+	}
+	if err := r.ParseForm(); err != nil {
+		return nil, badRequest("The request body is malformed")
+	}
+	for name, values := range r.PostForm {
+		if len(values) > 1 { // RFC 6749, Section 3.2
+			return nil, badRequest("The parameter " + name + " is repeated")
+		}
+	}
+	return r.PostForm, nil
+}
+
+func jsonForm(r *http.Request) (url.Values, *tokenError) {
+	var object map[string]any
+	dec := json.NewDecoder(r.Body)
+	dec.UseNumber()
+	if err := dec.Decode(&object); err != nil {
+		return nil, badRequest("The request body is malformed")
+	}
+	form := url.Values{}
+	for name, value := range object {
+		switch value := value.(type) {
+		case nil:
+		case string:
+			form.Set(name, value)
+		case json.Number, bool:
+			form.Set(name, fmt.Sprint(value))
+		default:
+			return nil, badRequest("The parameter " + name + " must be a string")
+		}
+	}
+	return form, nil
+}
+
+// clientCredentialsOf returns what the client shows of itself: by the
+// Authorization header, whose halves are form-encoded (RFC 6749, Section
+// 2.3.1), or in the form.
+func clientCredentialsOf(r *http.Request, form url.Values) (id, secret, method string, err *tokenError) {
+	id, secret = form.Get("client_id"), form.Get("client_secret")
+	method = "none"
+	if secret != "" {
+		method = "client_secret_post"
+	}
+	if r.Header.Get("Authorization") == "" {
+		return id, secret, method, nil
+	}
+	basicID, basicSecret, ok := r.BasicAuth()
+	if !ok {
+		return id, "", "", errUnauthorized
+	}
+	basicID, err1 := url.QueryUnescape(basicID)
+	basicSecret, err2 := url.QueryUnescape(basicSecret)
+	switch {
+	case err1 != nil || err2 != nil || id != "" && id != basicID:
+		return id, "", "", errUnauthorized
+	case secret != "": // RFC 6749, Section 2.3: one method per request
+		return basicID, "", "", badRequest("Only one client authentication method is allowed")
+	}
+	return basicID, basicSecret, "client_secret_basic", nil
+}
+
+func (t *Tenant) authenticateClient(id, secret, method string) (*Client, *tokenError) {
+	c, ok := t.client(id)
+	switch {
+	case !ok:
+		return nil, errUnauthorized
+	case c.Public:
+		return c, nil
+	case method == "none", c.AuthMethod != "" && c.AuthMethod != method:
+		return nil, errUnauthorized
+	case subtle.ConstantTimeCompare([]byte(secret), []byte(c.Secret)) != 1:
+		return nil, errUnauthorized
+	}
+	return c, nil
+}
+
+// exchangeCode redeems an authorization code (RFC 6749, Section 4.1.3).
+func (t *Tenant) exchangeCode(c *Client, form url.Values) (map[string]any, *tokenError) {
+	code, err := t.takeCode(c, form)
+	if err != nil {
+		return nil, err
+	}
+	body := t.tokenSet(code.grant)
+	if code.has("offline_access") {
+		body["refresh_token"] = t.newRefreshToken(code.grant, t.now())
+	}
+	return body, nil
+}
+
+// takeCode checks a code and marks it used. A second use revokes what the first
+// one brought (RFC 6749, Section 4.1.2), and a failed check uses it up.
+func (t *Tenant) takeCode(c *Client, form url.Values) (authorizationCode, *tokenError) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	code, ok := t.codes.get(form.Get("code"))
+	if !ok || code.client != c.ID {
+		return code, errInvalidCode
+	}
+	if code.used {
+		t.revokeFamily(code.family)
+		return code, errInvalidCode
+	}
+	code.used = true
+	t.codes.put(form.Get("code"), code)
+	switch {
+	case t.now().After(code.expires), form.Get("redirect_uri") != code.redirectURI, t.data.users[code.user] == nil:
+		return code, errInvalidCode
+	case !verifies(code, form.Get("code_verifier")):
+		return code, errVerifier
+	}
+	return code, nil
+}
+
+// verifies checks the PKCE verifier (RFC 7636, Section 4.6). A verifier without
+// a challenge is a sign of an attack, too (RFC 9700, Section 4.8.2).
+func verifies(code authorizationCode, verifier string) bool {
+	if code.challenge == "" {
+		return verifier == ""
+	}
+	expected := verifier
+	if code.challengeMethod == "S256" {
+		sum := sha256.Sum256([]byte(verifier))
+		expected = b64(sum[:])
+	}
+	return subtle.ConstantTimeCompare([]byte(expected), []byte(code.challenge)) == 1
+}
+
+// newRefreshToken issues a refresh token. A non-rotating one serves until it
+// expires.
+func (t *Tenant) newRefreshToken(g grant, created time.Time) string {
+	token := randomID(45)
+	g.nonce, g.mfa, g.authTime, g.gty = "", false, time.Time{}, ""
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.refresh.put(token, refreshToken{grant: g, created: created, lastUsed: t.now()})
+	return token
+}
+
+// revokeFamily ends all refresh tokens of a family. The caller holds the lock.
+func (t *Tenant) revokeFamily(family string) {
+	t.refresh.deleteFunc(func(rt refreshToken) bool { return rt.family == family })
+}
+
+// exchangeRefreshToken answers the refresh_token grant (RFC 6749, Section 6).
+func (t *Tenant) exchangeRefreshToken(c *Client, form url.Values) (map[string]any, *tokenError) {
+	rt, err := t.useRefreshToken(c, form.Get("refresh_token"))
+	if err != nil {
+		return nil, err
+	}
+	g := t.narrow(rt.grant, c, form)
+	g.gty = "refresh_token"
+	body := t.tokenSet(g)
+	if c.RotatingRefreshTokens {
+		body["refresh_token"] = t.rotate(form.Get("refresh_token"), rt)
+	}
+	return body, nil
+}
+
+// useRefreshToken checks a refresh token. The reuse of a rotated one outside
+// the leeway revokes its family: one of the two users is a thief (RFC 9700,
+// Section 4.14.2).
+func (t *Tenant) useRefreshToken(c *Client, token string) (refreshToken, *tokenError) {
+	now := t.now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	rt, ok := t.refresh.get(token)
+	if !ok || rt.client != c.ID {
+		return rt, errRefreshToken
+	}
+	if now.Sub(rt.created) > refreshAbsolute || now.Sub(rt.lastUsed) > refreshIdle {
+		t.refresh.delete(token)
+		return rt, errRefreshToken
+	}
+	if !rt.rotated.IsZero() {
+		next, _ := t.refresh.get(rt.next)
+		previous := !next.created.IsZero() && next.rotated.IsZero() // nobody has used the next one yet
+		if !previous || now.Sub(rt.rotated) >= c.RefreshTokenLeeway {
+			t.revokeFamily(rt.family)
+			return rt, errRefreshToken
+		}
+	}
+	user := t.data.users[rt.user]
+	switch {
+	case user == nil:
+		return rt, errUserGone
+	case user.Blocked:
+		return rt, &tokenError{http.StatusForbidden, oauthError{"unauthorized", "user is blocked"}}
+	case user.DenyReason != "":
+		return rt, denied(user.DenyReason)
+	}
+	if !c.RotatingRefreshTokens {
+		rt.lastUsed = now
+		t.refresh.put(token, rt)
+	}
+	return rt, nil
+}
+
+// rotate issues the successor of a refresh token. Within the leeway, a repeated
+// request gets the successor that exists.
+func (t *Tenant) rotate(token string, rt refreshToken) string {
+	if rt.next != "" {
+		return rt.next
+	}
+	next := t.newRefreshToken(rt.grant, rt.created)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	rt.rotated, rt.next = t.now(), next
+	t.refresh.put(token, rt)
+	return next
+}
+
+// narrow applies scope and audience of a refresh request. Scopes beyond the
+// grant are dropped without a word, and so is an audience for which the
+// application has no refresh token policy.
+func (t *Tenant) narrow(g grant, c *Client, form url.Values) grant {
+	allowed := g.scope
+	for _, policy := range c.RefreshTokenPolicies {
+		if policy.Audience == form.Get("audience") {
+			g.audience = policy.Audience
+			allowed = slices.DeleteFunc(slices.Clone(g.scope), func(s string) bool {
+				return !slices.Contains(oidcScopes, s) && s != "offline_access"
+			})
+			allowed = append(allowed, policy.Scopes...)
+		}
+	}
+	g.scope = allowed
+	if requested := strings.Fields(form.Get("scope")); len(requested) > 0 {
+		g.scope = slices.DeleteFunc(requested, func(s string) bool { return !slices.Contains(allowed, s) })
+	}
+	return g
+}
+
+// clientCredentials answers the client_credentials grant (RFC 6749, Section 4.4).
+func (t *Tenant) clientCredentials(c *Client, form url.Values) (map[string]any, *tokenError) {
+	audience := form.Get("audience")
+	if audience == "" {
+		audience = t.cfg.DefaultAudience
+	}
+	if audience == "" {
+		return nil, denied("Non-global clients are not allowed access to APIv1")
+	}
+	if _, ok := t.api(audience); !ok {
+		return nil, denied("Service not found: " + audience)
+	}
+	allowed, ok := c.grantFor(audience)
+	if !ok {
+		return nil, denied(`Client "` + c.ID + `" is not authorized to access resource server "` + audience +
+			`". You need to create a "client-grant" associated to this API.`)
+	}
+	g := grant{client: c.ID, audience: audience, scope: allowed.Scopes, gty: "client-credentials"}
+	if requested := strings.Fields(form.Get("scope")); len(requested) > 0 {
+		excess := slices.DeleteFunc(slices.Clone(requested), func(s string) bool { return slices.Contains(allowed.Scopes, s) })
+		if len(excess) > 0 {
+			return nil, denied("Client has not been granted scopes: " + strings.Join(excess, ", "))
+		}
+		g.scope = requested
+	}
+	if wanted := form.Get("organization"); wanted != "" {
+		t.mu.Lock()
+		org := t.data.organization(wanted)
+		t.mu.Unlock()
+		if org == nil {
+			return nil, badRequest("invalid organization")
+		}
+		g.orgID, g.orgName = org.ID, org.Name
+	}
+	return t.tokenSet(g), nil
+}
+
+// revoke ends a refresh token and its family (RFC 7009). Unknown tokens are no
+// error, and access tokens cannot be revoked.
+func (t *Tenant) revoke(w http.ResponseWriter, r *http.Request) {
+	if err := t.revokeToken(r); err != nil {
+		writeJSON(w, err.status, err.oauthError)
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusOK)
+}
+
+func (t *Tenant) revokeToken(r *http.Request) *tokenError {
+	form, err := requestForm(r)
+	if err != nil {
+		return err
+	}
+	id, secret, method, err := clientCredentialsOf(r, form)
+	if err != nil {
+		return err
+	}
+	client, err := t.authenticateClient(id, secret, method)
+	if err != nil {
+		return err
+	}
+	token := form.Get("token")
+	if token == "" {
+		return badRequest("Missing required parameter: token")
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if rt, ok := t.refresh.get(token); ok && rt.client == client.ID {
+		t.revokeFamily(rt.family)
+	}
+	return nil
+}

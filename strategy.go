@@ -1,0 +1,692 @@
+package auth0
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/oauth2"
+
+	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/fetch"
+)
+
+// Handler serves the routes of the strategy, and 404 for all other paths. It is
+// meant for a prefix: mux.Handle("/auth/", strategy.Handler()). It looks at the
+// path that this process sees; the path of [Config].BaseURL is only added to
+// what is sent to browsers.
+//
+// A mux that has a pattern such as "GET /" takes "/auth/" for a conflict. Use
+// [Strategy.Register] there.
+func (s *Strategy) Handler() http.Handler {
+	routes := map[string]http.Handler{
+		s.config.LoginPath:    s.LoginHandler(),
+		s.config.CallbackPath: s.CallbackHandler(),
+		s.config.LogoutPath:   s.LogoutHandler(),
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h := routes[r.URL.Path]; h != nil {
+			h.ServeHTTP(w, r)
+			return
+		}
+		http.NotFound(w, r)
+	})
+}
+
+// Register registers the routes of the strategy on mux, each with its methods.
+func (s *Strategy) Register(mux *http.ServeMux) {
+	mux.Handle("GET "+s.config.LoginPath, s.LoginHandler())
+	mux.Handle("POST "+s.config.LoginPath, s.LoginHandler())
+	mux.Handle(s.callbackMethod()+" "+s.config.CallbackPath, s.CallbackHandler())
+	mux.Handle("GET "+s.config.LogoutPath, s.LogoutHandler())
+	mux.Handle("POST "+s.config.LogoutPath, s.LogoutHandler())
+}
+
+// LoginHandler sends the browser to the tenant to log in. Options given here
+// hold for every request; of the query it takes
+//
+//	returnTo       where to go after the login
+//	connection     as WithConnection, if it is one of the application
+//	login_hint, screen_hint, prompt, ui_locales
+//	organization, invitation       if Config.Organizations is set
+//	what Config.ForwardParams lists
+//
+// and ignores the rest: a link from anywhere must not choose the audience or
+// the scopes of somebody's login. Who is logged in already is sent on without
+// a detour, unless the request asks for something that only the tenant can do.
+//
+// A request that only prefetches is answered with 204 and begins nothing.
+func (s *Strategy) LoginHandler(opts ...LoginOption) http.Handler {
+	if _, err := newAuthRequest(s.config.Login, opts); err != nil {
+		s.log.Error("auth0: LoginHandler has unusable options and answers every request with an error", "err", err)
+		return s.handler("login", func(http.ResponseWriter, *http.Request) error { return refuseMisconfigured.wrap(err) })
+	}
+	return s.handler("login", func(w http.ResponseWriter, r *http.Request) error { return s.login(w, r, opts) })
+}
+
+// CallbackHandler takes the tenant's answer, begins a session and sends the
+// browser to where the login was to return to.
+func (s *Strategy) CallbackHandler() http.Handler {
+	return s.handler("callback", s.callback)
+}
+
+// LogoutHandler ends the session here and then at the tenant. It takes POST
+// from the application's own pages and GET only as a navigation from there, so
+// that no other site can log people out. The query may have returnTo, one of
+// [Config].PostLogoutURLs.
+//
+// Ending the session here never depends on the tenant.
+func (s *Strategy) LogoutHandler(opts ...LogoutOption) http.Handler {
+	if _, err := newLogoutRequest(s.config.Logout, opts); err != nil {
+		s.log.Error("auth0: LogoutHandler has unusable options and answers every request with an error", "err", err)
+		return s.handler("logout", func(http.ResponseWriter, *http.Request) error { return refuseMisconfigured.wrap(err) })
+	}
+	return s.handler("logout", func(w http.ResponseWriter, r *http.Request) error { return s.logout(w, r, opts) })
+}
+
+func (s *Strategy) handler(op string, f func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := f(w, r); err != nil {
+			s.exit.fail(w, r, op, err)
+		}
+	})
+}
+
+// AuthCodeURL begins a login without HTTP: it returns the URL to send the
+// browser to and the transaction to keep for that browser, encrypted, until
+// [Strategy.Exchange] gets it back with the tenant's answer. It is meant for
+// programs that do not use net/http.
+func (s *Strategy) AuthCodeURL(ctx context.Context, opts ...LoginOption) (authURL, transaction string, err error) {
+	a, err := newAuthRequest(s.config.Login, opts)
+	if err != nil {
+		return "", "", asError("login", refuseLoginOption.wrap(err))
+	}
+	authURL, t, err := s.begin(ctx, s.sites[0], a)
+	if err != nil {
+		return "", "", asError("login", err)
+	}
+	sealed, err := s.seal(t, maxTransactions)
+	if err != nil {
+		return "", "", asError("login", err)
+	}
+	return authURL, sealed, nil
+}
+
+// Exchange completes a login that [Strategy.AuthCodeURL] has begun. Answer is
+// what the tenant has sent to the callback, as query or as form. The caller
+// must forget the transaction, whatever the outcome: it is good for one answer.
+func (s *Strategy) Exchange(ctx context.Context, transaction string, answer url.Values) (*Login, error) {
+	l, err := s.exchangeSealed(ctx, transaction, answer)
+	if err != nil {
+		return nil, asError("callback", err)
+	}
+	return l, nil
+}
+
+func (s *Strategy) exchangeSealed(ctx context.Context, sealed string, values url.Values) (*Login, error) {
+	a, err := newAnswer(values)
+	if err != nil {
+		return nil, err
+	}
+	t, err := s.open(sealed, a.state)
+	if err != nil {
+		return nil, err
+	}
+	ep, err := s.endpoints(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.complete(ctx, ep, t, a)
+}
+
+// A Login is a login that was completed and verified.
+type Login struct {
+	User User
+	// Token has the access token and, if there is one, the refresh token. Do
+	// not log it.
+	Token *oauth2.Token
+	// ReturnTo is where the browser goes next. AfterLogin may change it.
+	ReturnTo string
+	// AppState is what WithAppState was given, nil without it.
+	AppState json.RawMessage
+	// Data begins as the data of the session of the same user that is replaced,
+	// if there is one. AfterLogin may change it; see [Session].
+	Data map[string]string
+
+	identity identity
+	scope    string // that was asked for
+	audience string
+}
+
+// Format hides the tokens from every verb of package fmt.
+func (l *Login) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "auth0.Login(%q)", l.User.Subject)
+}
+
+// login is the Authentication Request of OpenID Connect Core 1.0, Section
+// 3.1.2.1, with PKCE (RFC 7636).
+func (s *Strategy) login(w http.ResponseWriter, r *http.Request, opts []LoginOption) error {
+	if !slices.Contains([]string{http.MethodGet, http.MethodPost, http.MethodHead}, r.Method) {
+		w.Header().Set("Allow", "GET, POST")
+		return refuseMethod.error()
+	}
+	// A login that nobody asked for would push out the cookie of one that
+	// somebody did.
+	if r.Method == http.MethodHead || isPrefetch(r) {
+		noContent(w)
+		return nil
+	}
+	site, err := s.siteOf(r)
+	if err != nil {
+		return err
+	}
+	a, err := newAuthRequest(s.config.Login, s.forwarded(r), opts)
+	if err != nil {
+		return refuseLoginOption.wrap(err)
+	}
+	if target, ok := s.alreadyThere(r, site, a, opts); ok {
+		redirect(w, target, http.StatusSeeOther)
+		return nil
+	}
+	authURL, t, err := s.begin(r.Context(), site, a)
+	if err != nil {
+		return err
+	}
+	if err := s.keepTransaction(w, r, t); err != nil {
+		return err
+	}
+	// 303, so that a POST is not sent on to the tenant with its body.
+	status := http.StatusSeeOther
+	if r.Method == http.MethodGet {
+		status = http.StatusFound
+	}
+	redirect(w, authURL, status)
+	return nil
+}
+
+// forwarded reads the parameters of the login route. What is not usable is
+// left out: a person who follows a bad link still gets to log in.
+func (s *Strategy) forwarded(r *http.Request) []LoginOption {
+	query := r.URL.Query()
+	var opts []LoginOption
+	take := func(name string, option func(string) LoginOption) {
+		value := query.Get(name)
+		if value == "" {
+			return
+		}
+		o := option(value)
+		if _, err := newAuthRequest([]LoginOption{o}); err != nil {
+			s.log.Debug("auth0: login: parameter ignored", "name", name, "err", clip(err.Error()))
+			return
+		}
+		opts = append(opts, o)
+	}
+	take("returnTo", WithReturnTo)
+	take("login_hint", WithLoginHint)
+	take("prompt", WithPrompt)
+	take("ui_locales", WithUILocales)
+	if hint := query.Get("screen_hint"); hint == "signup" || hint == "login" {
+		take("screen_hint", WithScreenHint)
+	}
+	organization, invitation := query.Get("organization"), query.Get("invitation")
+	if !s.config.Organizations {
+		organization, invitation = "", ""
+	}
+	switch {
+	case invitation != "":
+		// Without its organization this is an error, which is told: the link in
+		// an e-mail was cut, and without the invitation the login would fail in
+		// a way that nobody understands.
+		opts = append(opts, WithInvitation(invitation, organization))
+	case organization != "":
+		take("organization", WithOrganization)
+	}
+	if name := query.Get("connection"); s.connections.mayBe(name, organization) {
+		take("connection", WithConnection)
+	} else if name != "" {
+		s.log.Debug("auth0: login: connection ignored, it is not one of the application", "name", clip(name))
+	}
+	for _, name := range s.config.ForwardParams {
+		take(name, func(value string) LoginOption { return WithParam(name, value) })
+	}
+	return opts
+}
+
+// alreadyThere reports whether the request can be sent on at once: somebody is
+// logged in, and nothing is asked for that only the tenant can do.
+func (s *Strategy) alreadyThere(r *http.Request, site site, a *authRequest, opts []LoginOption) (target string, ok bool) {
+	session, err := s.Session(r)
+	if err != nil || len(opts) > 0 || a.invitation || a.maxAge != nil || a.requiredACR != nil || a.appState != nil {
+		return "", false
+	}
+	if o := a.organization; o != "" && o != session.User.OrgID && !strings.EqualFold(o, session.User.OrgName) {
+		return "", false
+	}
+	for name := range a.params {
+		if !slices.Contains([]string{"audience", "organization", "screen_hint", "ui_locales"}, name) {
+			return "", false
+		}
+	}
+	return s.cleanReturnTo(site, a.returnTo), true
+}
+
+// begin makes a transaction and the URL that goes with it.
+func (s *Strategy) begin(ctx context.Context, site site, a *authRequest) (string, *transaction, error) {
+	ep, err := s.endpoints(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	t := &transaction{
+		Version:      transactionVersion,
+		State:        randomText(),
+		Nonce:        randomText(),
+		Verifier:     oauth2.GenerateVerifier(),
+		IssuedAt:     s.now().Unix(),
+		Base:         s.namespace.base,
+		ClientID:     s.config.ClientID,
+		RedirectURI:  site.url(s.config.CallbackPath),
+		ReturnTo:     s.cleanReturnTo(site, a.returnTo),
+		MaxAge:       a.maxAge,
+		RequiredACR:  a.requiredACR,
+		Organization: a.organization,
+		Audience:     a.params.Get("audience"),
+		Scope:        strings.Join(s.scopes(a), " "),
+		AppState:     a.appState,
+	}
+	opts := []oauth2.AuthCodeOption{
+		oauth2.S256ChallengeOption(t.Verifier),
+		oauth2.SetAuthURLParam("nonce", t.Nonce),
+	}
+	if s.config.ResponseMode != "query" {
+		opts = append(opts, oauth2.SetAuthURLParam("response_mode", s.config.ResponseMode))
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.params)) {
+		opts = append(opts, oauth2.SetAuthURLParam(name, a.params.Get(name)))
+	}
+	return s.oauth2(ep, t).AuthCodeURL(t.State, opts...), t, nil
+}
+
+func (s *Strategy) scopes(a *authRequest) []string {
+	if a.scopes != nil {
+		return a.scopes
+	}
+	return s.config.Scopes
+}
+
+// oauth2 returns the configuration of package oauth2 for one transaction. It
+// is made here and given to nobody: its own methods know neither nonce nor
+// verifier.
+func (s *Strategy) oauth2(ep discovery.Metadata, t *transaction) *oauth2.Config {
+	return &oauth2.Config{
+		ClientID:     s.config.ClientID,
+		ClientSecret: s.clientSecret.reveal(),
+		RedirectURL:  t.RedirectURI,
+		Scopes:       []string{t.Scope},
+		Endpoint: oauth2.Endpoint{
+			AuthURL:  ep.AuthorizationEndpoint,
+			TokenURL: ep.TokenEndpoint,
+			// Said explicitly, because package oauth2 would try both styles and
+			// spend the code on the first.
+			AuthStyle: oauth2.AuthStyleInParams,
+		},
+	}
+}
+
+func (s *Strategy) endpoints(ctx context.Context) (discovery.Metadata, error) {
+	ep, err := s.namespace.endpoints(ctx)
+	if err != nil {
+		return ep, refuseTenantDown.wrap(err)
+	}
+	return ep, nil
+}
+
+// cleanReturnTo returns a target that is safe to send a browser to.
+func (s *Strategy) cleanReturnTo(site site, target string) string {
+	if clean, ok := s.returnTo.Clean(site.origin, target); ok {
+		return clean
+	}
+	if target != "" {
+		s.log.Debug("auth0: return URL refused", "reason", "return_to_refused")
+	}
+	return site.path + s.config.DefaultReturnTo
+}
+
+// callback is the Authorization Code Flow from the redirect back to us onwards:
+// OpenID Connect Core 1.0, Sections 3.1.2.5 to 3.1.3.8. Each step consumes what
+// the one before has returned.
+func (s *Strategy) callback(w http.ResponseWriter, r *http.Request) error {
+	a, err := s.receiveAnswer(w, r)
+	if err != nil {
+		return err
+	}
+	t, err := s.findTransaction(r, a.state)
+	if err != nil {
+		return s.withoutTransaction(w, r, err)
+	}
+	// Without the provider's metadata nothing has been used up yet: the
+	// transaction stays, and loading the page again can succeed.
+	ep, err := s.endpoints(r.Context())
+	if err != nil {
+		return t.failed(err)
+	}
+	s.transactionCookie(t.State).Delete(w, r) // single use, whatever comes of it
+	l, err := s.complete(r.Context(), ep, t, a)
+	if err != nil {
+		return t.failed(err)
+	}
+	if err := s.startSession(w, r, l); err != nil {
+		return t.failed(err)
+	}
+	redirect(w, l.ReturnTo, http.StatusSeeOther)
+	return nil
+}
+
+// complete turns the tenant's answer into a login. It is all of the callback
+// that is not HTTP with the browser.
+func (s *Strategy) complete(ctx context.Context, ep discovery.Metadata, t *transaction, a answer) (*Login, error) {
+	code, err := t.authorizationCode(ep, a)
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := s.exchange(ctx, ep, t, code)
+	if err != nil {
+		return nil, err
+	}
+	id, err := s.verifyIDToken(ctx, ep, t, tokens)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.checkOrganization(ctx, t, id); err != nil {
+		return nil, err
+	}
+	return &Login{
+		User:     newUser(id.claims.Issuer, id.claims.Subject, s.keptClaims(id)),
+		Token:    tokens.Token,
+		ReturnTo: s.returnPath(t),
+		AppState: t.AppState,
+		identity: id,
+		scope:    t.Scope,
+		audience: t.Audience,
+	}, nil
+}
+
+// returnPath is the return URL of a transaction, or the default of its site if
+// there was no room for it.
+func (s *Strategy) returnPath(t *transaction) string {
+	if t.ReturnTo != "" {
+		return t.ReturnTo
+	}
+	for _, site := range s.sites {
+		if t.RedirectURI == site.url(s.config.CallbackPath) {
+			return site.path + s.config.DefaultReturnTo
+		}
+	}
+	return s.sites[0].path + s.config.DefaultReturnTo
+}
+
+// An answer is the Authentication Response (OpenID Connect Core 1.0, Sections
+// 3.1.2.5 and 3.1.2.6), none of it checked.
+type answer struct {
+	state, code, issuer string
+
+	errorCode, errorDescription string
+}
+
+func (s *Strategy) callbackMethod() string {
+	if s.config.ResponseMode == "form_post" {
+		return http.MethodPost
+	}
+	return http.MethodGet
+}
+
+// receiveAnswer takes the parameters from where the response mode puts them,
+// and from nowhere else.
+func (s *Strategy) receiveAnswer(w http.ResponseWriter, r *http.Request) (answer, error) {
+	if r.Method != s.callbackMethod() {
+		w.Header().Set("Allow", s.callbackMethod())
+		return answer{}, refuseMethod.error()
+	}
+	if r.Method == http.MethodGet {
+		return newAnswer(r.URL.Query())
+	}
+	form, err := readForm(w, r)
+	if err != nil {
+		return answer{}, refuseParameters.wrap(err)
+	}
+	return newAnswer(form)
+}
+
+// newAnswer refuses parameters that are there twice: which of them counts is
+// what an attack would be about.
+func newAnswer(v url.Values) (answer, error) {
+	const limit = 4096
+	for _, name := range []string{"state", "code", "iss", "error", "error_description", "error_uri"} {
+		if len(v[name]) > 1 {
+			return answer{}, refuseParameters.because("the parameter %s is there %d times", name, len(v[name]))
+		}
+		if name != "error_description" && len(v.Get(name)) > limit {
+			return answer{}, refuseParameters.because("the parameter %s has %d bytes", name, len(v.Get(name)))
+		}
+	}
+	a := answer{state: v.Get("state"), code: v.Get("code"), issuer: v.Get("iss"), errorCode: v.Get("error"), errorDescription: v.Get("error_description")}
+	if a.state == "" {
+		return answer{}, refuseMissingState.error()
+	}
+	return a, nil
+}
+
+// withoutTransaction is for callbacks that belong to no login of this browser.
+// With a session that is the back button, a reload, or a tab that was restored,
+// and nothing is wrong. Otherwise a page says so: beginning anew by ourselves
+// could go round in circles.
+func (s *Strategy) withoutTransaction(w http.ResponseWriter, r *http.Request, err error) error {
+	site, siteErr := s.siteOf(r)
+	if _, sessionErr := s.Session(r); sessionErr != nil || siteErr != nil || !errors.Is(err, ErrTransactionNotFound) {
+		return err
+	}
+	redirect(w, site.path+s.config.DefaultReturnTo, http.StatusSeeOther)
+	return nil
+}
+
+// An authCode is a code from an answer that belongs to its transaction.
+type authCode string
+
+// authorizationCode checks who answered and what (RFC 9207, Section 2.4; OpenID
+// Connect Core 1.0, Section 3.1.2.6).
+func (t *transaction) authorizationCode(ep discovery.Metadata, a answer) (authCode, error) {
+	if a.issuer != "" && a.issuer != ep.Issuer {
+		return "", refuseIssuer.because("iss is %.100q", a.issuer)
+	}
+	if a.issuer == "" && ep.IssuerInResponse {
+		return "", refuseIssuer.because("the provider promises iss and did not send it")
+	}
+	if a.errorCode != "" {
+		r := refuseByTenant
+		if a.errorCode == "access_denied" || a.errorCode == "unauthorized" {
+			r = refuseDenied
+		}
+		e := r.because("%.100q: %.200q", a.errorCode, a.errorDescription)
+		e.Code = protocolCode(a.errorCode)
+		return "", e
+	}
+	if a.code == "" {
+		return "", refuseParameters.because("neither code nor error")
+	}
+	return authCode(a.code), nil
+}
+
+// protocolCode returns a code from outside if it is made of what codes are made
+// of (RFC 6749, Section 4.1.2.1), so that nobody has to escape it.
+func protocolCode(code string) string {
+	if len(code) > 64 || strings.Trim(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.") != "" {
+		return "unknown_error"
+	}
+	return code
+}
+
+// tokens are what the token endpoint gave for a code.
+type tokens struct {
+	*oauth2.Token
+	rawIDToken string
+}
+
+// exchange redeems the code (RFC 6749, Section 4.1.3; RFC 7636, Section 4.5).
+// The redirect URI is the one that was sent then, whatever the configuration
+// says now. It is never tried twice: a code is good for one request.
+func (s *Strategy) exchange(ctx context.Context, ep discovery.Metadata, t *transaction, code authCode) (tokens, error) {
+	ctx = context.WithValue(ctx, oauth2.HTTPClient, s.client)
+	token, err := s.oauth2(ep, t).Exchange(ctx, string(code), oauth2.VerifierOption(t.Verifier))
+	if err != nil {
+		return tokens{}, tokenEndpointError(err)
+	}
+	if kind := token.Type(); kind != "Bearer" {
+		return tokens{}, refuseTenantAnswer.because("the token type is %.40q, not Bearer", kind)
+	}
+	const year = 365 * 24 * 60 * 60
+	if token.ExpiresIn < 0 || token.ExpiresIn > year {
+		return tokens{}, refuseTenantAnswer.because("expires_in is %d", token.ExpiresIn)
+	}
+	raw, _ := token.Extra("id_token").(string)
+	if raw == "" {
+		return tokens{}, refuseTenantAnswer.because("the token response has no id_token")
+	}
+	return tokens{token, raw}, nil
+}
+
+// hookError lets the application choose the response by returning an *Error.
+func hookError(err error) error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return refuseAfterLogin.wrap(err)
+}
+
+// loginURL is where a person begins again, for error pages.
+func (s *Strategy) loginURL(r *http.Request, e *Error) string {
+	site, err := s.siteOf(r)
+	if err != nil {
+		site = s.sites[0]
+	}
+	target := site.url(s.config.LoginPath)
+	if to := e.ReturnTo; to != "" && to != site.path+s.config.DefaultReturnTo {
+		target += "?returnTo=" + url.QueryEscape(to)
+	}
+	return target
+}
+
+// checkLogin settles what a login asks for and what is believed.
+func (s *Strategy) checkLogin(p *problems, c Config) Config {
+	if c.Scopes == nil {
+		c.Scopes = []string{"openid", "profile", "email"}
+	}
+	set, err := scopeSet(c.Scopes)
+	if err != nil {
+		p.add("Scopes", "%v", err)
+	} else if !slices.Contains(set, "openid") {
+		p.add("Scopes", "must have openid")
+	}
+	c.Scopes = set
+	c.Login = slices.Clone(c.Login)
+	if c.Audience != "" {
+		c.Login = slices.Concat([]LoginOption{WithAudience(c.Audience)}, c.Login)
+	}
+	if _, err := newAuthRequest(c.Login); err != nil {
+		p.add("Login", "%v", err)
+	}
+	for _, name := range c.ForwardParams {
+		if err := checkParam(name); err != nil {
+			p.add("ForwardParams", "%v", err)
+		}
+	}
+	setDefault(&c.ResponseMode, "query")
+	if c.ResponseMode != "query" && c.ResponseMode != "form_post" {
+		p.add("ResponseMode", `is %q; it must be "query" or "form_post"`, c.ResponseMode)
+	}
+	if c.Algorithms == nil {
+		c.Algorithms = []string{"RS256"}
+	}
+	for _, alg := range c.Algorithms {
+		if !slices.Contains(asymmetricAlgorithms, alg) {
+			p.add("Algorithms", "%q is not one of %q", alg, asymmetricAlgorithms)
+		}
+	}
+	c.Leeway = checkedLeeway(p, c.Leeway, time.Minute)
+	return c
+}
+
+// randomText returns 32 random bytes as 43 characters.
+func randomText() string {
+	b := make([]byte, 32)
+	rand.Read(b) // never fails, see crypto/rand
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// redirect does not use http.Redirect, which rewrites what it is given and
+// takes what does not parse as it is. Targets were made or cleaned before.
+func redirect(w http.ResponseWriter, target string, status int) {
+	cookie.Uncacheable(w.Header())
+	w.Header().Set("Location", target)
+	w.WriteHeader(status)
+}
+
+func noContent(w http.ResponseWriter) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// isPrefetch reports whether a browser asks ahead of a person.
+func isPrefetch(r *http.Request) bool {
+	purpose := r.Header.Get("Sec-Purpose") + " " + r.Header.Get("Purpose") + " " + r.Header.Get("X-Moz")
+	return strings.Contains(purpose, "prefetch") || strings.Contains(purpose, "prerender")
+}
+
+// readForm reads a form of up to 64 KiB from the body, and nothing from the
+// query.
+func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); !strings.EqualFold(strings.TrimSpace(kind), "application/x-www-form-urlencoded") {
+		return nil, fmt.Errorf("the body is %.60q, not a form", r.Header.Get("Content-Type"))
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
+	if err := r.ParseForm(); err != nil {
+		return nil, errors.New("the form cannot be read")
+	}
+	return r.PostForm, nil
+}
+
+// cleanText reports whether s is UTF-8 without control characters.
+func cleanText(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || 0x7F <= r && r <= 0x9F })
+}
+
+// tokenEndpointError says what a failed request to the token endpoint means for
+// the login: a code that is not accepted is between the visitor and the tenant,
+// everything else is between us and the tenant.
+func tokenEndpointError(err error) error {
+	var re *oauth2.RetrieveError
+	if !errors.As(err, &re) {
+		if errors.Is(err, context.Canceled) {
+			return refuseCanceled.wrap(context.Canceled)
+		}
+		return refuseTenantDown.wrap(fetch.Cause(err))
+	}
+	e := parseTenantError(re.Response.StatusCode, re.Response.Header, re.Body)
+	switch {
+	case e.code == "invalid_grant":
+		return e.as(refuseCode)
+	case re.Response.StatusCode >= 500 || re.Response.StatusCode == http.StatusTooManyRequests:
+		return e.as(refuseTenantDown)
+	}
+	return e.as(refuseTenantAnswer)
+}

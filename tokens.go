@@ -1,0 +1,125 @@
+package auth0
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/fetch"
+	"github.com/seed-15d5a55c/auth0/internal/refresh"
+)
+
+// clientCredentials keeps a token of the client credentials grant (RFC 6749,
+// Section 4.4) for one audience. One request gets it, whoever asks, and it is
+// renewed in the background before it expires.
+func clientCredentials(client *http.Client, tokenURL, clientID string, clientSecret secret, audience string) *refresh.Value[secret] {
+	return refresh.New(func(ctx context.Context) (secret, refresh.Life, error) {
+		return requestToken(ctx, client, tokenURL, url.Values{
+			"grant_type":    {"client_credentials"},
+			"client_id":     {clientID},
+			"client_secret": {clientSecret.reveal()},
+			"audience":      {audience},
+		})
+	}, refresh.Policy{
+		Timeout:    fetch.Timeout,
+		MinBackoff: time.Second, MaxBackoff: time.Minute, MaxRetryAfter: time.Minute,
+	})
+}
+
+// requestToken asks the token endpoint for an access token. The next one is due
+// after four fifths of its life.
+func requestToken(ctx context.Context, client *http.Client, tokenURL string, form url.Values) (secret, refresh.Life, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, tokenURL, strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, refresh.Life{}, refuseInternal.because("unusable token endpoint")
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Accept", "application/json")
+	resp, err := fetch.Do(client, r)
+	if err != nil {
+		return nil, refresh.Life{}, refuseTenantDown.wrap(err)
+	}
+	if resp.Status != http.StatusOK {
+		return nil, refresh.Life{}, parseTenantError(resp.Status, resp.Header, resp.Body).as(refuseTenantAnswer)
+	}
+	var body struct {
+		AccessToken string  `json:"access_token"`
+		TokenType   string  `json:"token_type"`
+		ExpiresIn   float64 `json:"expires_in"`
+	}
+	if json.Unmarshal(resp.Body, &body) != nil || body.AccessToken == "" || !strings.EqualFold(body.TokenType, "Bearer") {
+		return nil, refresh.Life{}, refuseTenantAnswer.because("the token response has no bearer token")
+	}
+	// Out of range means unknown, and unknown means soon.
+	life := 5 * time.Minute
+	if body.ExpiresIn > 0 && body.ExpiresIn <= 365*24*60*60 {
+		life = time.Duration(body.ExpiresIn * float64(time.Second))
+	}
+	return newSecret(body.AccessToken), refresh.Life{Due: life * 4 / 5, Stale: life - life/20}, nil
+}
+
+// A tenantError is what the tenant said was wrong. Auth0's endpoints answer in
+// several shapes, and its edge in HTML.
+type tenantError struct {
+	status      int
+	code        string // of RFC 6749, or the errorCode of the Management API
+	description string // for logs only: it may change, and may quote users
+	retryAfter  time.Duration
+}
+
+// parseTenantError reads every shape that is known. It never fails: the status
+// alone is an answer.
+func parseTenantError(status int, h http.Header, body []byte) tenantError {
+	e := tenantError{status: status, retryAfter: fetch.RetryAfter(h, time.Now())}
+	var members map[string]json.RawMessage
+	if json.Unmarshal(body, &members) != nil {
+		return e
+	}
+	text := func(name string) string {
+		var s string
+		json.Unmarshal(members[name], &s) // other types give nothing
+		return s
+	}
+	first := func(names ...string) string {
+		for _, name := range names {
+			if s := text(name); s != "" {
+				return s
+			}
+		}
+		return ""
+	}
+	// The Management API has both, and its error is only the text of the status.
+	e.code = first("errorCode", "error", "code", "name")
+	e.description = first("error_description", "message", "description")
+	if e.description == "" && len(members["error_description"]) > 0 {
+		e.description = string(members["error_description"])
+	}
+	return e
+}
+
+func (e tenantError) Error() string {
+	switch {
+	case e.code != "":
+		return fmt.Sprintf("the tenant answered %d, %.100q: %.300q", e.status, e.code, e.description)
+	case e.description != "":
+		return fmt.Sprintf("the tenant answered %d: %.300q", e.status, e.description)
+	}
+	return fmt.Sprintf("the tenant answered %d", e.status)
+}
+
+// RetryAfter lets package refresh leave the tenant alone for as long as it asks.
+func (e tenantError) RetryAfter() time.Duration { return e.retryAfter }
+
+// as makes it an Error of the given kind.
+func (e tenantError) as(r refusal) *Error {
+	out := r.wrap(e)
+	out.TenantStatus, out.RetryAfter = e.status, e.retryAfter
+	if e.code != "" {
+		out.Code = protocolCode(e.code)
+	}
+	return out
+}

@@ -1,0 +1,199 @@
+package auth0
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/cookie"
+)
+
+// A transaction is one login on its way. The browser keeps it, sealed, and it
+// is good for one callback. (A copy of the cookie could be used again, but the
+// code that goes with it cannot.)
+type transaction struct {
+	Version      int             `json:"v"`
+	State        string          `json:"state"`
+	Nonce        string          `json:"nonce"`
+	Verifier     string          `json:"verifier"`
+	IssuedAt     int64           `json:"iat"`
+	Base         string          `json:"base"`
+	ClientID     string          `json:"client"`
+	RedirectURI  string          `json:"redirect"`
+	ReturnTo     string          `json:"to,omitempty"`
+	MaxAge       *int            `json:"max_age,omitempty"`
+	RequiredACR  []string        `json:"acr,omitempty"`
+	Organization string          `json:"org,omitempty"`
+	Audience     string          `json:"aud,omitempty"`
+	Scope        string          `json:"scope"`
+	AppState     json.RawMessage `json:"app,omitempty"`
+}
+
+const (
+	transactionVersion = 1
+	// transactionLife is how long a person may take to log in.
+	transactionLife = 10 * time.Minute
+	// Browsers and servers limit what all cookies together may hold; logins
+	// that were begun and left must not add up to a site that answers 431.
+	maxTransactions     = 3500
+	maxOpenTransactions = 4
+	purposeTransaction  = "txn"
+)
+
+// transactionID names a transaction. It is a hash, because cookie names show up
+// in places where the state must not.
+func transactionID(state string) string {
+	hash := sha256.Sum256([]byte(state))
+	return base64.RawURLEncoding.EncodeToString(hash[:])[:16]
+}
+
+// seal encrypts a transaction into at most limit bytes. The return URL is given
+// up first; what the application adds is not ours to drop.
+func (s *Strategy) seal(t *transaction, limit int) (string, error) {
+	for {
+		plain, err := json.Marshal(t)
+		if err != nil {
+			return "", refuseInternal.wrap(err)
+		}
+		sealed := s.keyring.Seal(purposeTransaction, transactionID(t.State), plain)
+		if len(sealed) <= limit {
+			return sealed, nil
+		}
+		if t.ReturnTo == "" {
+			return "", refuseLoginOption.because("the options of this login need %d bytes, the limit is %d; make the application's state or the audience smaller", len(sealed), limit)
+		}
+		t.ReturnTo = ""
+	}
+}
+
+// open returns the transaction that was begun with the given state. Every
+// other outcome is the same for the caller.
+func (s *Strategy) open(sealed, state string) (*transaction, error) {
+	plain, _, ok := s.keyring.Open(purposeTransaction, transactionID(state), sealed)
+	if !ok {
+		return nil, refuseNoTransaction.because("the transaction does not open")
+	}
+	t := &transaction{}
+	if err := json.Unmarshal(plain, t); err != nil || t.Version != transactionVersion {
+		return nil, refuseNoTransaction.because("the transaction is of another version")
+	}
+	age := time.Duration(s.now().Unix()-t.IssuedAt) * time.Second
+	switch {
+	case subtle.ConstantTimeCompare([]byte(t.State), []byte(state)) != 1:
+		return nil, refuseNoTransaction.because("the state is that of another transaction")
+	case age >= transactionLife || age < -time.Minute:
+		return nil, refuseNoTransaction.because("the transaction is %v old", age)
+	case t.Base != s.namespace.base || t.ClientID != s.config.ClientID:
+		return nil, refuseNoTransaction.because("the transaction belongs to another tenant or application")
+	}
+	return t, nil
+}
+
+// keepTransaction hands the transaction to the browser, beside at most three
+// others.
+func (s *Strategy) keepTransaction(w http.ResponseWriter, r *http.Request, t *transaction) error {
+	c := s.transactionCookie(t.State)
+	sealed, err := s.seal(t, maxTransactions-len(c.Name))
+	if err != nil {
+		return err
+	}
+	s.makeRoom(w, r, len(c.Name)+len(sealed))
+	if err := c.Set(w, r, sealed, transactionLife); err != nil {
+		return refuseInternal.wrap(err)
+	}
+	return nil
+}
+
+func (s *Strategy) transactionCookie(state string) cookie.Cookie {
+	c := s.transaction
+	c.Name += transactionID(state)
+	return c
+}
+
+// makeRoom deletes the oldest transactions of the request until size more bytes
+// fit. Others stay: they are logins in other tabs.
+func (s *Strategy) makeRoom(w http.ResponseWriter, r *http.Request, size int) {
+	type held struct {
+		cookie   cookie.Cookie
+		size     int
+		issuedAt int64 // 0 for what does not open
+	}
+	var open []held
+	total := size
+	for _, c := range s.transactionsIn(r) {
+		h := held{cookie: c}
+		if got, err := r.Cookie(c.Name); err == nil {
+			h.size = len(c.Name) + len(got.Value)
+			id := strings.TrimPrefix(c.Name, s.transaction.Name)
+			var t transaction
+			if plain, _, ok := s.keyring.Open(purposeTransaction, id, got.Value); ok && json.Unmarshal(plain, &t) == nil {
+				h.issuedAt = t.IssuedAt
+			}
+		}
+		open = append(open, h)
+		total += h.size
+	}
+	slices.SortStableFunc(open, func(a, b held) int { return int(a.issuedAt - b.issuedAt) })
+	for len(open) > 0 && (len(open) >= maxOpenTransactions || total > maxTransactions) {
+		open[0].cookie.Delete(w, r)
+		total -= open[0].size
+		open = open[1:]
+	}
+}
+
+// transactionsIn lists the cookies of the request that have the names of
+// transactions, 64 at most.
+func (s *Strategy) transactionsIn(r *http.Request) []cookie.Cookie {
+	const limit = 64
+	var found []cookie.Cookie
+	for _, got := range r.Cookies() {
+		id, ok := strings.CutPrefix(got.Name, s.transaction.Name)
+		if !ok || len(id) != 16 || len(found) == limit {
+			continue
+		}
+		c := s.transaction
+		c.Name = got.Name
+		if !slices.Contains(found, c) {
+			found = append(found, c)
+		}
+	}
+	return found
+}
+
+// findTransaction looks for the transaction that belongs to a state in the
+// cookies of this browser. That is what ties the answer to the browser that
+// asked (RFC 6749, Section 10.12).
+func (s *Strategy) findTransaction(r *http.Request, state string) (*transaction, error) {
+	values := s.transactionCookie(state).Values(r)
+	if len(values) == 0 {
+		return nil, refuseNoTransaction.because("this browser has no cookie for the state; it has %d for others", len(s.transactionsIn(r)))
+	}
+	var t *transaction
+	var err error
+	for _, sealed := range values {
+		if t, err = s.open(sealed, state); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if site, err := s.siteOf(r); err != nil {
+		return nil, err
+	} else if len(s.sites) > 1 && t.RedirectURI != site.url(s.config.CallbackPath) {
+		return nil, refuseNoTransaction.because("the login was begun on another host")
+	}
+	return t, nil
+}
+
+// failed adds to an error what it interrupted.
+func (t *transaction) failed(err error) error {
+	e := asError("callback", err)
+	e.ReturnTo, e.AppState = t.ReturnTo, t.AppState
+	return e
+}
