@@ -91,13 +91,7 @@ func (t *Tenant) AddClient(c Client) error {
 	if err := c.check(); err != nil {
 		return fmt.Errorf("tenant: client %q: %w", c.ID, err)
 	}
-	c.CallbackURLs = slices.Clone(c.CallbackURLs)
-	c.LogoutURLs = slices.Clone(c.LogoutURLs)
-	c.WebOrigins = slices.Clone(c.WebOrigins)
-	c.Connections = slices.Clone(c.Connections)
-	c.GrantTypes = slices.Clone(c.GrantTypes)
-	c.Grants = cloneGrants(c.Grants)
-	c.RefreshTokenPolicies = cloneGrants(c.RefreshTokenPolicies)
+	c = c.clone()
 	if c.Name == "" {
 		c.Name = c.ID
 	}
@@ -114,6 +108,20 @@ func (t *Tenant) AddClient(c Client) error {
 	}
 	t.data.clients[c.ID] = &c
 	return nil
+}
+
+// EditClient changes an application. The edit gets a copy, which then replaces
+// the application as [Tenant.AddClient] does.
+func (t *Tenant) EditClient(id string, edit func(*Client)) error {
+	t.mu.Lock()
+	old := t.data.clients[id]
+	t.mu.Unlock()
+	if old == nil {
+		return fmt.Errorf("tenant: there is no client %q", id)
+	}
+	c := old.clone() // stored clients are in use elsewhere
+	edit(&c)
+	return t.AddClient(c)
 }
 
 func (c *Client) check() error {
@@ -142,6 +150,18 @@ func (c *Client) check() error {
 		}
 	}
 	return nil
+}
+
+// clone returns a copy that shares nothing with the client.
+func (c Client) clone() Client {
+	c.CallbackURLs = slices.Clone(c.CallbackURLs)
+	c.LogoutURLs = slices.Clone(c.LogoutURLs)
+	c.WebOrigins = slices.Clone(c.WebOrigins)
+	c.Connections = slices.Clone(c.Connections)
+	c.GrantTypes = slices.Clone(c.GrantTypes)
+	c.Grants = cloneGrants(c.Grants)
+	c.RefreshTokenPolicies = cloneGrants(c.RefreshTokenPolicies)
+	return c
 }
 
 func cloneGrants(grants []ClientGrant) []ClientGrant {

@@ -134,6 +134,23 @@ func TestStoredValuesAreCopies(t *testing.T) {
 	equal(t, "claim", got["nested"].(map[string]any)["a"], any(1.0))
 }
 
+func TestEditClient(t *testing.T) {
+	tn, _ := newTenant(t)
+	must(t, tn.EditClient("web", func(c *tenant.Client) {
+		c.CallbackURLs[0] = "https://new.example/"
+		c.Name = "Renamed"
+	}))
+	equal(t, "new callback", get(tn, authorizeURL(request("redirect_uri", "https://new.example/"))).status, 302)
+	equal(t, "old callback", get(tn, authorizeURL(request())).status, 403)
+	if err := tn.EditClient("web", func(c *tenant.Client) { c.Secret = ""; c.CallbackURLs[0] = callback }); err == nil {
+		t.Error("an edit to nonsense was accepted")
+	}
+	equal(t, "callback after a refused edit", get(tn, authorizeURL(request())).status, 403)
+	if tn.EditClient("nope", func(*tenant.Client) {}) == nil {
+		t.Error("an unknown client was edited")
+	}
+}
+
 func TestMintedTokens(t *testing.T) {
 	tn, c := newTenant(t)
 	now := float64(c.Now().Unix())
