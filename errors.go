@@ -1,6 +1,7 @@
 package auth0
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -11,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 )
@@ -232,8 +235,12 @@ func asError(op string, err error) *Error {
 	if e.Op == "" {
 		e.Op = op
 	}
-	if e.Status == 0 {
+	// The application may have made this one.
+	if e.Status < 400 || e.Status > 599 {
 		e.Status = http.StatusInternalServerError
+	}
+	if e.Description == "" {
+		e.Description = strings.ToLower(cmp.Or(http.StatusText(e.Status), "refused"))
 	}
 	return e
 }
@@ -335,7 +342,8 @@ func (x exit) writePage(w http.ResponseWriter, r *http.Request, e *Error, refere
 	if r.Method == http.MethodHead {
 		return
 	}
-	text := strings.ToUpper(e.Description[:1]) + e.Description[1:] + "."
+	first, size := utf8.DecodeRuneInString(e.Description)
+	text := string(unicode.ToUpper(first)) + e.Description[size:] + "."
 	fmt.Fprintf(w, "%s\n\nIf it keeps happening, quote this reference: %s\n\n%s\n", text, reference, x.loginURL(r, e))
 }
 

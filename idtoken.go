@@ -114,6 +114,8 @@ func parseFault(err error) error {
 		return faultSize
 	case jwt.ErrAlgorithm:
 		return faultHeaderAlg
+	case jwt.ErrUnsigned:
+		return faultAlgorithm
 	case jwt.ErrCritical:
 		return faultExtension
 	case jwt.ErrType:

@@ -133,7 +133,10 @@ func bearerChallenge(realm string) func(*Error) string {
 		case e.Code != "invalid_request" && e.Code != "invalid_token" && e.Code != "insufficient_scope":
 			return ""
 		}
-		value += `, error="` + e.Code + `", error_description="` + e.Description + `"`
+		value += `, error="` + e.Code + `"`
+		if isQuotable(e.Description) {
+			value += `, error_description="` + e.Description + `"`
+		}
 		if e.Scope != "" {
 			value += `, scope="` + e.Scope + `"`
 		}

@@ -408,14 +408,23 @@ func (ss *sessions) session(r *sessionRecord) *Session {
 // after it. Data of the application survives only if the same person logs in
 // again.
 func (s *Strategy) startSession(w http.ResponseWriter, r *http.Request, l *Login) error {
-	c := l.identity.claims
+	id := l.identity()
+	c := id.claims
 	l.Data = map[string]string{}
 	if previous := s.sessions.read(r).record; previous.samePerson(c.Issuer, c.Subject) {
 		maps.Copy(l.Data, previous.Data)
 	}
 	if s.config.AfterLogin != nil {
+		chosen := l.ReturnTo
 		if err := s.config.AfterLogin(r.Context(), l); err != nil {
 			return hookError(err)
+		}
+		if l.ReturnTo != chosen {
+			site, err := s.siteOf(r)
+			if err != nil {
+				return err
+			}
+			l.ReturnTo = s.cleanReturnTo(site, l.ReturnTo)
 		}
 	}
 	now := s.now().Unix()
@@ -430,13 +439,13 @@ func (s *Strategy) startSession(w http.ResponseWriter, r *http.Request, l *Login
 		AuthTime:        int64(c.AuthTime),
 		ACR:             c.ACR,
 		AMR:             c.AMR,
-		Claims:          s.keptClaims(l.identity),
-		RefreshToken:    l.Token.RefreshToken,
+		Claims:          s.keptClaims(id),
+		RefreshToken:    l.Token().RefreshToken,
 		Tokens:          []tokenRecord{newTokenRecord(l, now)},
 		Data:            l.Data,
 	}
 	if s.config.KeepIDToken {
-		record.IDToken = l.identity.raw
+		record.IDToken = id.raw
 	}
 	return s.sessions.write(w, r, s.sessions.touched(record))
 }
@@ -445,11 +454,12 @@ func (s *Strategy) startSession(w http.ResponseWriter, r *http.Request, l *Login
 // to be short; without scope it is what was asked for (RFC 6749, Section 5.1).
 func newTokenRecord(l *Login, now int64) tokenRecord {
 	const unknown = 5 * 60
-	t := tokenRecord{Audience: l.audience, Asked: l.scope, Scope: l.scope, Type: l.Token.Type(), Token: l.Token.AccessToken, ExpiresAt: now + unknown}
-	if l.Token.ExpiresIn > 0 {
-		t.ExpiresAt = now + l.Token.ExpiresIn
+	given := l.Token()
+	t := tokenRecord{Audience: l.audience, Asked: l.scope, Scope: l.scope, Type: given.Type(), Token: given.AccessToken, ExpiresAt: now + unknown}
+	if given.ExpiresIn > 0 {
+		t.ExpiresAt = now + given.ExpiresIn
 	}
-	if granted, ok := l.Token.Extra("scope").(string); ok {
+	if granted, ok := given.Extra("scope").(string); ok {
 		t.Scope = granted
 	}
 	return t

@@ -153,9 +153,6 @@ func (s *Strategy) exchangeSealed(ctx context.Context, sealed string, values url
 // A Login is a login that was completed and verified.
 type Login struct {
 	User User
-	// Token has the access token and, if there is one, the refresh token. Do
-	// not log it.
-	Token *oauth2.Token
 	// ReturnTo is where the browser goes next. AfterLogin may change it.
 	ReturnTo string
 	// AppState is what WithAppState was given, nil without it.
@@ -164,10 +161,14 @@ type Login struct {
 	// if there is one. AfterLogin may change it; see [Session].
 	Data map[string]string
 
-	identity identity
+	identity func() identity
+	token    func() *oauth2.Token
 	scope    string // that was asked for
 	audience string
 }
+
+// Token returns the access token and, if there is one, the refresh token.
+func (l *Login) Token() *oauth2.Token { return l.token() }
 
 // Format hides the tokens from every verb of package fmt.
 func (l *Login) Format(f fmt.State, _ rune) {
@@ -412,10 +413,10 @@ func (s *Strategy) complete(ctx context.Context, ep discovery.Metadata, t *trans
 	}
 	return &Login{
 		User:     newUser(id.claims.Issuer, id.claims.Subject, s.keptClaims(id)),
-		Token:    tokens.Token,
 		ReturnTo: s.returnPath(t),
 		AppState: t.AppState,
-		identity: id,
+		identity: func() identity { return id },
+		token:    func() *oauth2.Token { return tokens.Token },
 		scope:    t.Scope,
 		audience: t.Audience,
 	}, nil

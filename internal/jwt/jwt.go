@@ -32,6 +32,7 @@ var (
 	ErrTooLarge  = errors.New("token is larger than 16 KiB")
 	ErrMalformed = errors.New("not a compact JSON Web Token")
 	ErrAlgorithm = errors.New("header has no usable alg")
+	ErrUnsigned  = errors.New("alg is none")
 	ErrCritical  = errors.New("header asks for an extension")
 	ErrType      = errors.New("header has an unusable typ")
 	ErrKeyID     = errors.New("kid is longer than 256 bytes")
@@ -63,7 +64,7 @@ func Parse(token string) (Message, error) {
 	}
 	header, rest, ok1 := strings.Cut(token, ".")
 	payload, signature, ok2 := strings.Cut(rest, ".")
-	if !ok1 || !ok2 || header == "" || payload == "" || signature == "" || !base64URL(header) || !base64URL(payload) || !base64URL(signature) {
+	if !ok1 || !ok2 || header == "" || payload == "" || !base64URL(header) || !base64URL(payload) || !base64URL(signature) {
 		return Message{}, ErrMalformed
 	}
 	if strict.DecodedLen(len(header)) > maxHeader {
@@ -76,6 +77,12 @@ func Parse(token string) (Message, error) {
 	m := Message{SigningInput: token[:len(token)-len(signature)-1]}
 	if err := m.readHeader(string(h)); err != nil {
 		return Message{}, err
+	}
+	if strings.EqualFold(m.Algorithm, "none") {
+		return Message{}, ErrUnsigned
+	}
+	if signature == "" {
+		return Message{}, ErrMalformed
 	}
 	p, err := strict.DecodeString(payload)
 	if err != nil {

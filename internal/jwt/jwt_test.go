@@ -93,6 +93,8 @@ func TestParseForms(t *testing.T) {
 	}{
 		{"empty", "", ErrMalformed},
 		{"one segment", h, ErrMalformed},
+		{"unsigned", b64(`{"alg":"none"}`) + "." + p + ".", ErrUnsigned},
+		{"unsigned, in another case", b64(`{"alg":"nOnE"}`) + "." + p + "." + s, ErrUnsigned},
 		{"two segments", h + "." + p, ErrMalformed},
 		{"four segments", good + ".AA", ErrMalformed},
 		{"five segments", good + ".AA.AA", ErrMalformed},

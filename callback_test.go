@@ -1,0 +1,828 @@
+package auth0_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/internal/tenant"
+)
+
+func TestCallback(t *testing.T) {
+	e := newEnv(t)
+	b := e.browser()
+	u := b.atTenant(b.begin("/auth/login?returnTo=/private"))
+	resp := b.callback(u)
+	if resp.status != http.StatusSeeOther || resp.header.Get("Location") != "/private" {
+		t.Fatalf("callback: %d to %q; body %q; log:\n%s", resp.status, resp.header.Get("Location"), resp.body, e.log)
+	}
+	if got := resp.header.Get("Cache-Control"); got != "private, no-store" {
+		t.Errorf("Cache-Control: %s", got)
+	}
+	if n := len(b.transactions()); n != 0 {
+		t.Errorf("%d transactions are left", n)
+	}
+	c := resp.setCookies(t)["__Host-auth0_session"]
+	if c == nil || !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" || c.MaxAge != 24*60*60 {
+		t.Errorf("session cookie %v", c)
+	}
+	if page := b.page("/private"); page.status != 200 || !strings.HasPrefix(page.body, "private auth0|") {
+		t.Errorf("private page: %d %q", page.status, page.body)
+	}
+	if n := e.tenant.Calls(tenant.Token); n != 1 {
+		t.Errorf("%d token requests", n)
+	}
+}
+
+// TestCallbackAgain is the back button, the reload, the bookmark and the replay.
+func TestCallbackAgain(t *testing.T) {
+	e := newEnv(t)
+	b := e.browser()
+	u := b.atTenant(b.begin("/auth/login?returnTo=/private"))
+	b.callback(u)
+	before := b.cookies["__Host-auth0_session"]
+	for range 3 {
+		resp := b.callback(u)
+		if resp.status != http.StatusSeeOther || resp.header.Get("Location") != "/" {
+			t.Errorf("callback again, logged in: %d to %q, want the start page", resp.status, resp.header.Get("Location"))
+		}
+	}
+	if b.cookies["__Host-auth0_session"] != before {
+		t.Error("the session changed")
+	}
+	delete(b.cookies, "__Host-auth0_session")
+	if resp := b.callback(u); resp.status != http.StatusBadRequest {
+		t.Errorf("callback again, logged out: %d, want 400", resp.status)
+	}
+	if n := e.tenant.Calls(tenant.Token); n != 1 {
+		t.Errorf("%d token requests, want 1", n)
+	}
+}
+
+// TestCallbackWithoutTransaction is a login that was not begun in this browser:
+// an attacker's code, or cookies that were blocked.
+func TestCallbackWithoutTransaction(t *testing.T) {
+	e := newEnv(t)
+	attacker := e.browser()
+	u := attacker.atTenant(attacker.begin("/auth/login"))
+	resp := e.browser().callback(u)
+	want := "This login was begun in another browser, took longer than ten minutes, or is finished already; cookies may also be blocked for this site; please log in again.\n\nIf it keeps happening, quote this reference: "
+	if resp.status != http.StatusBadRequest || !strings.HasPrefix(resp.body, want) || !strings.HasSuffix(resp.body, "\n\nhttps://app.example/auth/login\n") {
+		t.Errorf("%d %q", resp.status, resp.body)
+	}
+	for name, want := range map[string]string{
+		"Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
+		"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'", "Cache-Control": "private, no-store", "Location": "",
+	} {
+		if got := resp.header.Get(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	if n := e.tenant.Calls(tenant.Token); n != 0 {
+		t.Errorf("%d token requests, want none", n)
+	}
+	// Another state does not match the transaction of this browser, and leaves it.
+	b := e.browser()
+	own := b.begin("/auth/login")
+	if resp := b.callback(u); resp.status != http.StatusBadRequest || len(b.transactions()) != 1 {
+		t.Errorf("foreign state: %d, %d transactions left", resp.status, len(b.transactions()))
+	}
+	// Own state with a foreign code: PKCE does not fit.
+	mixed := *u
+	q := u.Query()
+	q.Set("state", own.Query().Get("state"))
+	mixed.RawQuery = q.Encode()
+	if resp := b.callback(&mixed); resp.status != http.StatusBadRequest || b.loggedIn() {
+		t.Errorf("own state, foreign code: %d, logged in %v", resp.status, b.loggedIn())
+	}
+}
+
+func TestCallbackParameters(t *testing.T) {
+	e := newEnv(t)
+	for why, edit := range map[string]func(url.Values){
+		"no state":           func(q url.Values) { q.Del("state") },
+		"empty state":        func(q url.Values) { q.Set("state", "") },
+		"state twice":        func(q url.Values) { q.Add("state", q.Get("state")) },
+		"other state":        func(q url.Values) { q.Set("state", strings.Repeat("A", 43)) },
+		"state of 10 kB":     func(q url.Values) { q.Set("state", strings.Repeat("A", 10_000)) },
+		"no code":            func(q url.Values) { q.Del("code") },
+		"empty code":         func(q url.Values) { q.Set("code", "") },
+		"code twice":         func(q url.Values) { q.Add("code", q.Get("code")) },
+		"code of 10 kB":      func(q url.Values) { q.Set("code", strings.Repeat("A", 10_000)) },
+		"error twice":        func(q url.Values) { q["error"] = []string{"a", "b"} },
+		"iss of another":     func(q url.Values) { q.Set("iss", "https://evil.example/") },
+		"iss without slash":  func(q url.Values) { q.Set("iss", "https://acme.auth0.example") },
+		"iss twice":          func(q url.Values) { q["iss"] = []string{"https://acme.auth0.example/", "https://acme.auth0.example/"} },
+		"error and code":     func(q url.Values) { q.Set("error", "server_error") },
+		"description of 1MB": func(q url.Values) { q.Set("error", "x"); q.Set("error_description", strings.Repeat("A", 1<<20)) },
+	} {
+		b := e.browser()
+		u := b.atTenant(b.begin("/auth/login"))
+		q := u.Query()
+		edit(q)
+		u.RawQuery = q.Encode()
+		calls := e.tenant.Calls(tenant.Token)
+		resp := b.callback(u)
+		if resp.status != http.StatusBadRequest || b.loggedIn() || e.tenant.Calls(tenant.Token) != calls {
+			t.Errorf("%s: status %d, logged in %v, %d token requests", why, resp.status, b.loggedIn(), e.tenant.Calls(tenant.Token)-calls)
+		}
+		if len(resp.body) > 1000 {
+			t.Errorf("%s: a page of %d bytes", why, len(resp.body))
+		}
+	}
+	// The right issuer is welcome, and so is what we do not know.
+	b := e.browser()
+	u := b.atTenant(b.begin("/auth/login"))
+	u.RawQuery += "&iss=" + url.QueryEscape("https://acme.auth0.example/") + "&session_state=x&future=y"
+	if resp := b.callback(u); resp.status != http.StatusSeeOther {
+		t.Errorf("with iss: %d %s", resp.status, resp.body)
+	}
+}
+
+func TestCallbackMethods(t *testing.T) {
+	e := newEnv(t)
+	e.app = e.strategy.LoadUser(e.strategy.Handler())
+	b := e.browser()
+	u := b.atTenant(b.begin("/auth/login"))
+	for _, method := range []string{"POST", "HEAD", "PUT"} {
+		resp := b.do(method, "/auth/callback", u.Query())
+		if resp.status != http.StatusMethodNotAllowed || resp.header.Get("Allow") != "GET" {
+			t.Errorf("%s: status %d, Allow %q", method, resp.status, resp.header.Get("Allow"))
+		}
+	}
+	if resp := b.callback(u); resp.status != http.StatusSeeOther {
+		t.Errorf("GET after that: %d", resp.status)
+	}
+}
+
+func TestFormPost(t *testing.T) {
+	e := newEnv(t, func(c *auth0.Config) { c.ResponseMode = "form_post" })
+	begin := func() (*browser, url.Values) {
+		b := e.browser()
+		resp := b.page("/auth/login")
+		u := resp.location(t)
+		if got := u.Query().Get("response_mode"); got != "form_post" {
+			t.Errorf("response_mode %q", got)
+		}
+		for name, c := range resp.setCookies(t) {
+			if !strings.HasPrefix(name, "__Host-auth0_txn_") || c.SameSite != http.SameSiteNoneMode || !c.Secure || !c.HttpOnly {
+				t.Errorf("transaction cookie %s", c)
+			}
+		}
+		// The tenant would answer with a form; its fields are those of a query.
+		q := u.Query()
+		q.Set("response_mode", "query")
+		u.RawQuery = q.Encode()
+		return b, b.atTenant(u).Query()
+	}
+	b, form := begin()
+	resp := b.do("POST", "/auth/callback", form, "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Origin", "https://acme.auth0.example")
+	if resp.status != http.StatusSeeOther || !b.loggedIn() {
+		t.Errorf("form: %d %s", resp.status, resp.body)
+	}
+	if c := resp.setCookies(t)["__Host-auth0_session"]; c == nil || c.SameSite != http.SameSiteLaxMode {
+		t.Errorf("session cookie %v, want SameSite=Lax", c)
+	}
+	e.app = e.strategy.LoadUser(e.strategy.Handler())
+	bad := map[string]struct {
+		status int
+		do     func(b *browser, form url.Values) *response
+	}{
+		"empty form": {400, func(b *browser, _ url.Values) *response { return b.do("POST", "/auth/callback", url.Values{}) }},
+		"GET":        {405, func(b *browser, form url.Values) *response { return b.page("/auth/callback?" + form.Encode()) }},
+		"query of a POST": {400, func(b *browser, form url.Values) *response {
+			return b.do("POST", "/auth/callback?"+form.Encode(), url.Values{})
+		}},
+		"JSON": {400, func(b *browser, form url.Values) *response {
+			return b.do("POST", "/auth/callback", form, "Content-Type", "application/json")
+		}},
+		"multipart": {400, func(b *browser, form url.Values) *response {
+			return b.do("POST", "/auth/callback", form, "Content-Type", "multipart/form-data; boundary=x")
+		}},
+		"100 kB": {400, func(b *browser, form url.Values) *response {
+			form.Set("x", strings.Repeat("x", 100<<10))
+			return b.do("POST", "/auth/callback", form)
+		}},
+	}
+	for why, tt := range bad {
+		b, form := begin()
+		if resp := tt.do(b, form); resp.status != tt.status {
+			t.Errorf("%s: status %d, want %d", why, resp.status, tt.status)
+		}
+	}
+	// On this machine a Secure cookie goes over http too.
+	cfg := e.cfg
+	cfg.BaseURL = "http://localhost:3000"
+	if _, err := auth0.New(cfg); err != nil || !strings.Contains(e.log.String(), "form_post without https") {
+		t.Errorf("form_post on localhost: %v; want it to work with a warning", err)
+	}
+}
+
+func TestErrorsFromTenant(t *testing.T) {
+	tests := []struct {
+		code, description string
+		status            int
+		reason            string
+	}{
+		{"access_denied", "You are not allowed", 403, "authorization_denied"},
+		{"unauthorized", "user is blocked", 403, "authorization_denied"},
+		{"login_required", "Login required", 400, "authorization_error"},
+		{"consent_required", "Consent required", 400, "authorization_error"},
+		{"interaction_required", "Interaction is needed", 400, "authorization_error"},
+		{"invalid_request", "the connection was not found", 400, "authorization_error"},
+		{"foo", "bar", 400, "authorization_error"},
+		{"<script>alert(1)</script>", `"><img src=x onerror=alert(1)>`, 400, "authorization_error"},
+		{"x\r\nSet-Cookie: a=b", "line\nlevel=ERROR msg=forged \x1b[31m", 400, "authorization_error"},
+	}
+	for _, tt := range tests {
+		var handled *auth0.Error
+		e := newEnv(t)
+		b := e.browser()
+		u := b.begin("/auth/login?returnTo=/private")
+		e.tenant.DenyNext(tt.code, tt.description)
+		answer := b.atTenant(u)
+		resp := b.clone().callback(answer)
+		if resp.status != tt.status || resp.header.Get("Content-Type") != "text/plain; charset=utf-8" {
+			t.Errorf("%.20q: status %d, %s", tt.code, resp.status, resp.header.Get("Content-Type"))
+		}
+		if strings.Contains(resp.body, tt.code) || strings.Contains(resp.body, tt.description) || strings.Contains(resp.body, "<") {
+			t.Errorf("%.20q: the page quotes the tenant: %s", tt.code, resp.body)
+		}
+		if !strings.HasSuffix(resp.body, "\n\nhttps://app.example/auth/login?returnTo=%2Fprivate\n") {
+			t.Errorf("%.20q: the page does not end with where to log in: %q", tt.code, resp.body)
+		}
+		if strings.Contains(resp.header.Get("Set-Cookie"), "a=b") {
+			t.Error("a header was injected")
+		}
+		// The log has it, on one line.
+		found := false
+		for line := range strings.Lines(e.log.String()) {
+			found = found || strings.Contains(line, "reason="+tt.reason) && strings.Contains(line, "op=callback")
+			if strings.HasPrefix(line, "level=ERROR") || strings.ContainsAny(line, "\x1b\r") {
+				t.Errorf("%.20q forged a log line: %q", tt.code, line)
+			}
+		}
+		if !found {
+			t.Errorf("%.20q is not in the log:\n%s", tt.code, e.log)
+		}
+		// An application's own page gets everything.
+		cfg := e.cfg
+		cfg.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err *auth0.Error) {
+			handled = err
+			w.WriteHeader(err.Status)
+			fmt.Fprint(w, "own page")
+		}
+		strategy, err := auth0.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.app = strategy.Handler()
+		if resp := b.callback(answer); resp.status != tt.status || resp.body != "own page" || resp.header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%.20q: own page: %d %q", tt.code, resp.status, resp.body)
+		}
+		if handled == nil {
+			t.Fatal("the handler was not called")
+		}
+		wantCode := tt.code
+		if strings.ContainsAny(tt.code, "<\r") {
+			wantCode = "unknown_error"
+		}
+		if handled.Op != "callback" || handled.Code != wantCode || handled.ReturnTo != "/private" || handled.Status != tt.status {
+			t.Errorf("%.20q: the handler gets %+v", tt.code, handled)
+		}
+		if !strings.ContainsAny(tt.description, "\"\n") && !strings.Contains(handled.Err.Error(), tt.description) {
+			t.Errorf("%.20q: the cause %v has not the description", tt.code, handled.Err)
+		}
+		if n := len(b.transactions()); n != 0 {
+			t.Errorf("%.20q: %d transactions are left", tt.code, n)
+		}
+	}
+}
+
+func TestErrorHasAppState(t *testing.T) {
+	var handled *auth0.Error
+	e := newEnv(t, func(c *auth0.Config) {
+		c.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, err *auth0.Error) {
+			handled = err
+			w.WriteHeader(err.Status)
+		}
+	})
+	e.mux.Handle("GET /begin", e.strategy.LoginHandler(auth0.WithAppState(map[string]int{"a": 1}), auth0.WithReturnTo("/x")))
+	b := e.browser()
+	u := b.begin("/begin")
+	e.tenant.DenyNext("access_denied", "no")
+	b.callback(b.atTenant(u))
+	if handled == nil || handled.ReturnTo != "/x" || string(handled.AppState) != `{"a":1}` {
+		t.Errorf("the handler gets %+v", handled)
+	}
+}
+
+func TestTokenEndpointFaults(t *testing.T) {
+	answer := func(status int, contentType, body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", contentType)
+			w.WriteHeader(status)
+			fmt.Fprint(w, body)
+		}
+	}
+	const js = "application/json"
+	tests := []struct {
+		why    string
+		h      http.HandlerFunc
+		status int
+		reason string
+	}{
+		{"invalid code, as Auth0 says it", answer(403, js, `{"error":"invalid_grant","error_description":"Invalid authorization code"}`), 400, "invalid_grant"},
+		{"invalid code, as RFC 6749 says it", answer(400, js, `{"error":"invalid_grant"}`), 400, "invalid_grant"},
+		{"wrong client secret", answer(401, js, `{"error":"access_denied","error_description":"Unauthorized"}`), 502, "tenant_answer"},
+		{"wrong client", answer(401, js, `{"error":"invalid_client"}`), 502, "tenant_answer"},
+		{"grant not allowed", answer(403, js, `{"error":"unauthorized_client"}`), 502, "tenant_answer"},
+		{"rate limit", answer(429, js, `{"error":"too_many_requests"}`), 502, "tenant_unavailable"},
+		{"server error", answer(500, "text/html", "<html>SECRET-BODY"), 502, "tenant_unavailable"},
+		{"server error in JSON", answer(503, js, `{"error":"temporarily_unavailable"}`), 502, "tenant_unavailable"},
+		{"plain text", answer(401, "text/plain", "Unauthorized"), 502, "tenant_answer"},
+		{"redirect", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://evil.example/", http.StatusTemporaryRedirect)
+		}, 502, "tenant_answer"},
+		{"HTML with 200", answer(200, "text/html", "<html>"), 502, "tenant_unavailable"},
+		{"no JSON", answer(200, js, "SECRET-BODY"), 502, "tenant_unavailable"},
+		{"array", answer(200, js, "[]"), 502, "tenant_unavailable"},
+		{"empty object", answer(200, js, "{}"), 502, "tenant_unavailable"},
+		{"empty", answer(200, js, ""), 502, "tenant_unavailable"},
+		{"error with 200", answer(200, js, `{"error":"invalid_grant"}`), 400, "invalid_grant"},
+		{"no ID token", answer(200, js, `{"access_token":"SECRET-BODY","token_type":"Bearer","expires_in":1}`), 502, "tenant_answer"},
+		{"ID token that is no text", answer(200, js, `{"access_token":"SECRET-BODY","token_type":"Bearer","id_token":1}`), 502, "tenant_answer"},
+		{"other token type", answer(200, js, `{"access_token":"SECRET-BODY","token_type":"MAC","id_token":"a.b.c"}`), 502, "tenant_answer"},
+		{"bound token that nobody asked for", answer(200, js, `{"access_token":"SECRET-BODY","token_type":"DPoP","id_token":"a.b.c"}`), 502, "tenant_answer"},
+		{"lifetime of centuries", answer(200, js, `{"access_token":"SECRET-BODY","token_type":"Bearer","expires_in":99999999999,"id_token":"a.b.c"}`), 502, "tenant_answer"},
+		{"negative lifetime", answer(200, js, `{"access_token":"SECRET-BODY","token_type":"Bearer","expires_in":-5,"id_token":"a.b.c"}`), 502, "tenant_answer"},
+		{"ID token that is none", answer(200, js, `{"access_token":"SECRET-BODY","token_type":"Bearer","expires_in":5,"id_token":"abc"}`), 400, "token_malformed"},
+		{"2 MiB", answer(200, js, `{"access_token":"`+strings.Repeat("x", 2<<20)+`"}`), 502, "tenant_unavailable"},
+	}
+	for _, tt := range tests {
+		e := newEnv(t)
+		b := e.browser()
+		u := b.atTenant(b.begin("/auth/login"))
+		calls := 0
+		e.tenant.Replace(tenant.Token, func(w http.ResponseWriter, r *http.Request) { calls++; tt.h(w, r) })
+		resp := b.callback(u)
+		if resp.status != tt.status || !strings.Contains(e.log.String(), "reason="+tt.reason) {
+			t.Errorf("%s: status %d, want %d and %s; log:\n%s", tt.why, resp.status, tt.status, tt.reason, e.log)
+		}
+		if calls != 1 {
+			t.Errorf("%s: %d token requests, want 1: a code is never tried twice", tt.why, calls)
+		}
+		if b.loggedIn() || len(b.transactions()) != 0 {
+			t.Errorf("%s: logged in %v, %d transactions left", tt.why, b.loggedIn(), len(b.transactions()))
+		}
+		for _, secret := range []string{"SECRET", u.Query().Get("code"), u.Query().Get("state")} {
+			if strings.Contains(e.log.String(), secret) || strings.Contains(resp.body, secret) {
+				t.Errorf("%s: %q is in the log or on the page", tt.why, secret)
+			}
+		}
+	}
+}
+
+func TestTokenEndpointOutOfReach(t *testing.T) {
+	e := newEnv(t, func(c *auth0.Config) { c.HTTPClient = &http.Client{Transport: hosts{}} })
+	b := e.browser()
+	u := b.atTenant(b.begin("/auth/login"))
+	if resp := b.callback(u); resp.status != http.StatusBadGateway {
+		t.Errorf("status %d, want 502", resp.status)
+	}
+}
+
+// TestSlowTenant: the answer comes within the time limit.
+func TestSlowTenant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t)
+		b := e.browser()
+		u := b.atTenant(b.begin("/auth/login"))
+		e.tenant.Delay(tenant.Token, time.Hour)
+		begin := time.Now()
+		if resp := b.callback(u); resp.status != http.StatusBadGateway {
+			t.Errorf("status %d, want 502", resp.status)
+		}
+		if d := time.Since(begin); d > 5500*time.Millisecond {
+			t.Errorf("after %v", d)
+		}
+	})
+}
+
+// TestCallerGone: a browser that goes away during the exchange has no session
+// afterwards.
+func TestCallerGone(t *testing.T) {
+	e := newEnv(t)
+	b := e.browser()
+	u := b.atTenant(b.begin("/auth/login"))
+	ctx, cancel := context.WithCancel(t.Context())
+	e.tenant.Replace(tenant.Token, func(w http.ResponseWriter, r *http.Request) { cancel(); <-r.Context().Done() })
+	next := e.app
+	e.app = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(w, r.WithContext(ctx)) })
+	resp := b.callback(u)
+	if resp.setCookies(t)["__Host-auth0_session"] != nil || resp.body != "" {
+		t.Errorf("cookies %v, body %q", resp.header.Values("Set-Cookie"), resp.body)
+	}
+}
+
+func TestTwoTabs(t *testing.T) {
+	for _, order := range [][2]int{{0, 1}, {1, 0}} {
+		e := newEnv(t)
+		b := e.browser()
+		begun := []*url.URL{b.begin("/auth/login?returnTo=/one"), b.begin("/auth/login?returnTo=/two")}
+		for _, i := range order {
+			resp := b.callback(b.atTenant(begun[i]))
+			if want := []string{"/one", "/two"}[i]; resp.status != http.StatusSeeOther || resp.header.Get("Location") != want {
+				t.Errorf("order %v: %d to %q, want %s", order, resp.status, resp.header.Get("Location"), want)
+			}
+		}
+		if !b.loggedIn() || len(b.transactions()) != 0 {
+			t.Errorf("order %v: logged in %v, %d transactions left", order, b.loggedIn(), len(b.transactions()))
+		}
+	}
+}
+
+func TestTransactionExpires(t *testing.T) {
+	for age, want := range map[time.Duration]int{599 * time.Second: 303, 600 * time.Second: 400, 24 * time.Hour: 400} {
+		synctest.Test(t, func(t *testing.T) {
+			e := newEnv(t)
+			b := e.browser() // it keeps cookies for ever, as a thief would
+			u := b.begin("/auth/login")
+			time.Sleep(age)
+			if resp := b.callback(b.atTenant(u)); resp.status != want {
+				t.Errorf("after %v: %d, want %d", age, resp.status, want)
+			}
+		})
+	}
+}
+
+// TestDamagedTransaction: whatever the cookie is, the answer is the same as
+// without it.
+func TestDamagedTransaction(t *testing.T) {
+	e := newEnv(t)
+	session := e.browser().mustLogin().cookies["__Host-auth0_session"]
+	for why, damage := range map[string]func(string) string{
+		"empty":        func(string) string { return "" },
+		"garbage":      func(string) string { return "garbage" },
+		"cut":          func(s string) string { return s[:len(s)-1] },
+		"longer":       func(s string) string { return s + "A" },
+		"changed":      func(s string) string { return s[:len(s)-9] + strings.Repeat("A", 9) },
+		"version":      func(s string) string { return "v2" + s[2:] },
+		"a session":    func(string) string { return session },
+		"large":        func(string) string { return strings.Repeat("A", 60<<10) },
+		"in quotes":    func(s string) string { return `"` + s + "A" + `"` },
+		"percent sign": func(s string) string { return strings.ReplaceAll(s, "v", "%76") },
+	} {
+		b := e.browser()
+		u := b.atTenant(b.begin("/auth/login"))
+		for _, name := range b.transactions() {
+			b.cookies[name] = damage(b.cookies[name])
+		}
+		if resp := b.callback(u); resp.status != http.StatusBadRequest {
+			t.Errorf("%s: %d, want 400", why, resp.status)
+		}
+	}
+	// A transaction is no session.
+	b := e.browser()
+	b.begin("/auth/login")
+	for _, name := range b.transactions() {
+		b.cookies["__Host-auth0_session"] = b.cookies[name]
+	}
+	if b.loggedIn() {
+		t.Error("a transaction opens as a session")
+	}
+}
+
+// TestTransactionIsForOneApplication: tenant, application and secret must be
+// those it was begun with; a newer secret in front does not matter.
+func TestTransactionIsForOneApplication(t *testing.T) {
+	e := newEnv(t)
+	for why, tt := range map[string]struct {
+		edit   func(*auth0.Config)
+		status int
+	}{
+		"other tenant":          {func(c *auth0.Config) { c.Domain = "other.auth0.example" }, 400},
+		"other application":     {func(c *auth0.Config) { c.ClientID = "other" }, 400},
+		"other secret":          {func(c *auth0.Config) { c.Secrets = []string{strings.Repeat("other-secret-", 4)} }, 400},
+		"new secret in front":   {func(c *auth0.Config) { c.Secrets = []string{strings.Repeat("other-secret-", 4), testSecret} }, 303},
+		"other cookie name":     {func(c *auth0.Config) { c.CookieName = "second" }, 400},
+		"base URL has changed":  {func(c *auth0.Config) { c.BaseURL = "https://new.example" }, 303},
+		"nothing has":           {func(*auth0.Config) {}, 303},
+		"default return to has": {func(c *auth0.Config) { c.DefaultReturnTo = "/new" }, 303},
+	} {
+		b := e.browser()
+		u := b.atTenant(b.begin("/auth/login"))
+		cfg := e.cfg
+		tt.edit(&cfg)
+		strategy, err := auth0.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		old := e.app
+		e.app = strategy.Handler()
+		if resp := b.callback(u); resp.status != tt.status {
+			t.Errorf("%s: %d, want %d", why, resp.status, tt.status)
+		}
+		if got := e.tenant.LastTokenRequest().Get("redirect_uri"); tt.status == 303 && got != "https://app.example/auth/callback" {
+			t.Errorf("%s: redirect_uri %q at the token endpoint", why, got)
+		}
+		e.app = old
+	}
+}
+
+// TestTwoStrategies on one mux do not see each other.
+func TestTwoStrategies(t *testing.T) {
+	e := newEnv(t)
+	cfg := e.cfg
+	cfg.CookieName, cfg.LoginPath, cfg.CallbackPath, cfg.LogoutPath = "staff_session", "/staff/login", "/staff/callback", "/staff/logout"
+	staff, err := auth0.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	staff.Register(e.mux)
+	e.mux.Handle("GET /staff", staff.RequireLogin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "staff") })))
+	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) {
+		c.CallbackURLs = append(c.CallbackURLs, "https://app.example/staff/callback")
+	}); err != nil {
+		t.Fatal(err)
+	}
+	b := e.browser()
+	one, two := b.begin("/auth/login"), b.begin("/staff/login")
+	if resp := b.callback(b.atTenant(one)); resp.status != http.StatusSeeOther {
+		t.Fatalf("first: %d", resp.status)
+	}
+	if resp := b.page("/staff"); resp.status != http.StatusFound {
+		t.Errorf("logged in to the first only, the second answers %d", resp.status)
+	}
+	if resp := b.callback(b.atTenant(two)); resp.status != http.StatusSeeOther {
+		t.Errorf("second: %d", resp.status)
+	}
+	if resp := b.page("/staff"); resp.status != 200 {
+		t.Errorf("logged in to both: %d", resp.status)
+	}
+	b.page("/staff/logout")
+	if !b.loggedIn() {
+		t.Error("logout of the second ended the first")
+	}
+}
+
+func TestAfterLogin(t *testing.T) {
+	var got *auth0.Login
+	var refuse error
+	e := newEnv(t, func(c *auth0.Config) {
+		c.AfterLogin = func(ctx context.Context, l *auth0.Login) error {
+			got = l
+			l.Data["plan"] = "pro"
+			l.User.Subject = "auth0|somebody-else"
+			if l.ReturnTo == "/first" {
+				l.ReturnTo = "/welcome"
+			}
+			if l.ReturnTo == "/evil" {
+				l.ReturnTo = "https://evil.example/"
+			}
+			return refuse
+		}
+	})
+	e.mux.Handle("GET /begin", e.strategy.LoginHandler(auth0.WithAppState([]int{1, 2})))
+	e.mux.HandleFunc("GET /data", func(w http.ResponseWriter, r *http.Request) {
+		s, err := e.strategy.Session(r)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		fmt.Fprintf(w, "%s %s", s.Data["plan"], s.User.Subject)
+	})
+	b := e.browser()
+	if resp := b.login("/begin?returnTo=/first"); resp.header.Get("Location") != "/welcome" {
+		t.Errorf("sent to %q", resp.header.Get("Location"))
+	}
+	if got.Token().AccessToken == "" || string(got.AppState) != "[1,2]" || got.User.Email != "ada@acme.example" {
+		t.Errorf("the hook gets %v with state %s", got, got.AppState)
+	}
+	if body := b.page("/data").body; !strings.HasPrefix(body, "pro auth0|") || strings.Contains(body, "somebody-else") {
+		t.Errorf("session %q: want the data of the hook, and the user of the token", body)
+	}
+	if resp := e.browser().login("/auth/login?returnTo=/evil"); resp.header.Get("Location") != "/" {
+		t.Errorf("a hook that passes on a bad URL: sent to %q", resp.header.Get("Location"))
+	}
+	for _, tt := range []struct {
+		err    error
+		status int
+	}{{errors.New("not you"), 403}, {&auth0.Error{Status: 402, Reason: "unpaid", Description: "pay first"}, 402}, {fmt.Errorf("wrapped: %w", &auth0.Error{Status: 418}), 418}} {
+		refuse = tt.err
+		b := e.browser()
+		resp := b.login("/auth/login")
+		if resp.status != tt.status || resp.setCookies(t)["__Host-auth0_session"] != nil || b.loggedIn() {
+			t.Errorf("%v: status %d, logged in %v", tt.err, resp.status, b.loggedIn())
+		}
+	}
+}
+
+func TestSessionAtLogin(t *testing.T) {
+	e := newEnv(t)
+	e.mux.HandleFunc("GET /note", func(w http.ResponseWriter, r *http.Request) {
+		s, err := e.strategy.Session(r)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if note := r.FormValue("note"); note != "" {
+			s.Data["note"] = note
+			if err := e.strategy.SaveSession(w, r, s); err != nil {
+				t.Error(err)
+			}
+		}
+		fmt.Fprintf(w, "%q", s.Data)
+	})
+	b := e.browser().mustLogin()
+	b.page("/note?note=mine")
+	before := b.cookies["__Host-auth0_session"]
+	b.login("/auth/login?prompt=login")
+	if after := b.cookies["__Host-auth0_session"]; after == before || b.page("/note").body != `map["note":"mine"]` {
+		t.Errorf("same person again: data %s, same cookie %v", b.page("/note").body, after == before)
+	}
+	e.as("bob@acme.example")
+	b.login("/auth/login?prompt=login")
+	if got := b.page("/note").body; got != "map[]" {
+		t.Errorf("another person finds %s", got)
+	}
+	if body := b.page("/").body; body != "home true bob@acme.example" {
+		t.Errorf("logged in as %q", body)
+	}
+}
+
+// TestInterleavedUsers logs in and looks at pages as two people at once.
+func TestInterleavedUsers(t *testing.T) {
+	e := newEnv(t)
+	var wg sync.WaitGroup
+	emails := []string{"ada@acme.example", "bob@acme.example"}
+	var browsers []*browser
+	for _, email := range emails {
+		e.as(email)
+		browsers = append(browsers, e.browser().mustLogin())
+	}
+	for i := range 8 {
+		wg.Go(func() {
+			b := browsers[i%2].clone()
+			for range 200 {
+				if got, want := b.page("/").body, "home true "+emails[i%2]; got != want {
+					t.Errorf("%q, want %q", got, want)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestOrganizations(t *testing.T) {
+	with := func(claims map[string]any) func(_, c map[string]any) {
+		return func(_, c map[string]any) {
+			delete(c, "org_id")
+			delete(c, "org_name")
+			for k, v := range claims {
+				c[k] = v
+			}
+		}
+	}
+	tests := []struct {
+		why, asked string
+		claims     map[string]any
+		status     int
+	}{
+		{"id", "org_1", map[string]any{"org_id": "org_1"}, 303},
+		{"other id", "org_1", map[string]any{"org_id": "org_2"}, 400},
+		{"id in another case", "org_1", map[string]any{"org_id": "ORG_1"}, 400},
+		{"no claim", "org_1", nil, 400},
+		{"name only, id asked", "org_1", map[string]any{"org_name": "org_1"}, 400},
+		{"number", "org_1", map[string]any{"org_id": 1}, 400},
+		{"name", "acme", map[string]any{"org_id": "org_1", "org_name": "acme"}, 303},
+		{"name in another case", "ACME", map[string]any{"org_id": "org_1", "org_name": "acme"}, 303},
+		{"other name", "acme", map[string]any{"org_id": "org_1", "org_name": "acme2"}, 400},
+		{"no name", "acme", map[string]any{"org_id": "org_1"}, 400},
+		{"none asked, one given", "", map[string]any{"org_id": "org_1"}, 303},
+	}
+	for _, tt := range tests {
+		e := newEnv(t)
+		e.tenant.EditIDToken(with(tt.claims))
+		var opts []auth0.LoginOption
+		if tt.asked != "" {
+			opts = append(opts, auth0.WithOrganization(tt.asked))
+		}
+		if status := e.loginWith(opts...); status != tt.status {
+			t.Errorf("%s: %d, want %d", tt.why, status, tt.status)
+		}
+	}
+	asked := ""
+	e := newEnv(t, func(c *auth0.Config) {
+		c.CheckOrganization = func(_ context.Context, id string) error {
+			asked = id
+			if id == "org_good" {
+				return nil
+			}
+			return errors.New("unknown customer")
+		}
+	})
+	for id, want := range map[any]int{"org_good": 303, "org_bad": 403, "": 400, nil: 400} {
+		claims := map[string]any{}
+		if id != nil {
+			claims["org_id"] = id
+		}
+		e.tenant.EditIDToken(with(claims))
+		asked = ""
+		if status := e.loginWith(); status != want || want != 400 && asked != id {
+			t.Errorf("CheckOrganization with %v: %d, want %d; it was asked about %q", id, status, want, asked)
+		}
+	}
+}
+
+// loginWith logs in with options and returns the status of the callback. The
+// tenant does not see the options.
+func (e *env) loginWith(opts ...auth0.LoginOption) int {
+	e.t.Helper()
+	b := e.browser()
+	e.app = e.strategy.LoginHandler(opts...)
+	u := b.begin("/")
+	e.app = e.strategy.LoadUser(e.mux)
+	q := u.Query()
+	for _, name := range []string{"organization", "invitation", "max_age", "acr_values", "connection"} {
+		q.Del(name)
+	}
+	u.RawQuery = q.Encode()
+	return b.callback(b.atTenant(u)).status
+}
+
+func TestUserClaims(t *testing.T) {
+	extra := map[string]any{
+		"https://acme.example/roles": []string{"admin"}, "act": map[string]any{"sub": "auth0|support"}, "org_id": "org_1", "plan": "pro",
+		"email_verified": "true", "name": 7, "big": json.Number("9007199254740993"),
+	}
+	edit := func(_, c map[string]any) {
+		for k, v := range extra {
+			c[k] = v
+		}
+	}
+	var claims map[string]any
+	var typed struct {
+		Big  int64    `json:"big"`
+		Role []string `json:"https://acme.example/roles"`
+	}
+	var user auth0.User
+	read := func(e *env) {
+		e.mux.HandleFunc("GET /claims", func(w http.ResponseWriter, r *http.Request) {
+			var err error
+			if claims, err = auth0.Claims[map[string]any](r.Context()); err != nil {
+				t.Error(err)
+			}
+			typed, err = auth0.Claims[struct {
+				Big  int64    `json:"big"`
+				Role []string `json:"https://acme.example/roles"`
+			}](r.Context())
+			if err != nil {
+				t.Error(err)
+			}
+			user, _ = auth0.UserFrom(r.Context())
+		})
+		e.tenant.EditIDToken(edit)
+		b := e.browser().mustLogin()
+		b.page("/claims")
+	}
+	read(newEnv(t))
+	for _, name := range []string{"iss", "sub", "aud", "exp", "iat", "nonce", "sid", "at_hash", "azp", "auth_time"} {
+		if _, ok := claims[name]; ok {
+			t.Errorf("the session keeps %s", name)
+		}
+	}
+	for _, name := range []string{"https://acme.example/roles", "act", "org_id", "plan", "email"} {
+		if _, ok := claims[name]; !ok {
+			t.Errorf("the session does not keep %s", name)
+		}
+	}
+	if typed.Big != 9007199254740993 || len(typed.Role) != 1 {
+		t.Errorf("typed claims %+v", typed)
+	}
+	if user.EmailVerified || user.Name != "" || user.OrgID != "org_1" || user.Issuer != "https://acme.auth0.example/" {
+		t.Errorf("user %+v: a text is not a JSON true, a number is not a name", user)
+	}
+	if v, ok := user.Claim("plan"); !ok || v != "pro" {
+		t.Errorf("Claim(plan) = %v, %v", v, ok)
+	}
+	if _, ok := user.Claim("Plan"); ok {
+		t.Error("names of claims are exact")
+	}
+	read(newEnv(t, func(c *auth0.Config) {
+		c.KeepClaim = func(name string) bool { return name == "plan" || name == "iss" || name == "big" }
+	}))
+	if len(claims) != 3 || claims["iss"] != "https://acme.auth0.example/" || claims["plan"] != "pro" || user.Email != "" {
+		t.Errorf("own filter keeps %v", claims)
+	}
+}

@@ -1,0 +1,696 @@
+package auth0_test
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/internal/tenant"
+)
+
+func TestLoginRequest(t *testing.T) {
+	e := newEnv(t, func(c *auth0.Config) { c.Audience = testAudience })
+	b := e.browser()
+	resp := b.page("/auth/login")
+	if resp.status != http.StatusFound {
+		t.Fatalf("status %d", resp.status)
+	}
+	u := resp.location(t)
+	if got := u.Scheme + "://" + u.Host + u.Path; got != "https://acme.auth0.example/authorize" {
+		t.Errorf("authorization endpoint %s", got)
+	}
+	q := u.Query()
+	for name, want := range map[string]string{
+		"client_id": testClientID, "response_type": "code", "scope": "openid profile email", "audience": testAudience,
+		"redirect_uri": "https://app.example/auth/callback", "code_challenge_method": "S256",
+	} {
+		if got := q.Get(name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	for name := range q {
+		if !slices.Contains([]string{"client_id", "response_type", "scope", "audience", "redirect_uri", "code_challenge_method", "code_challenge", "state", "nonce"}, name) {
+			t.Errorf("unexpected parameter %s", name)
+		}
+	}
+	for _, name := range []string{"state", "nonce", "code_challenge"} {
+		if raw, err := base64.RawURLEncoding.DecodeString(q.Get(name)); err != nil || len(raw) != 32 {
+			t.Errorf("%s is not 32 bytes: %q", name, q.Get(name))
+		}
+	}
+	if q.Get("state") == q.Get("nonce") {
+		t.Error("state and nonce are the same")
+	}
+	if got := resp.header.Get("Cache-Control"); got != "private, no-store" {
+		t.Errorf("Cache-Control: %s", got)
+	}
+	if got := resp.header.Get("Pragma"); got != "no-cache" {
+		t.Errorf("Pragma: %s", got)
+	}
+
+	// The cookie's name is a hash of the state, not the state.
+	hash := sha256.Sum256([]byte(q.Get("state")))
+	name := "__Host-auth0_txn_" + base64.RawURLEncoding.EncodeToString(hash[:])[:16]
+	c := resp.setCookies(t)[name]
+	if c == nil || len(resp.setCookies(t)) != 1 {
+		t.Fatalf("cookies %v, want %s alone", resp.header.Values("Set-Cookie"), name)
+	}
+	if !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.MaxAge != 600 || c.Domain != "" {
+		t.Errorf("transaction cookie %s", c)
+	}
+	if strings.Contains(c.Value, q.Get("state")) || strings.Contains(c.Value, q.Get("nonce")) {
+		t.Error("the cookie shows what is in it")
+	}
+}
+
+// TestVerifierFits: the code verifier that goes to the token endpoint is the
+// one whose hash went to the authorization endpoint.
+func TestVerifierFits(t *testing.T) {
+	e := newEnv(t)
+	b := e.browser()
+	u := b.begin("/auth/login")
+	if resp := b.callback(b.atTenant(u)); resp.status != http.StatusSeeOther {
+		t.Fatalf("callback: %d %s", resp.status, resp.body)
+	}
+	form := e.tenant.LastTokenRequest()
+	hash := sha256.Sum256([]byte(form.Get("code_verifier")))
+	if got, want := base64.RawURLEncoding.EncodeToString(hash[:]), u.Query().Get("code_challenge"); got != want {
+		t.Errorf("challenge %q does not belong to the verifier", want)
+	}
+	if len(form.Get("code_verifier")) < 43 {
+		t.Errorf("verifier of %d characters", len(form.Get("code_verifier")))
+	}
+	for name, want := range map[string]string{"grant_type": "authorization_code", "client_id": testClientID, "client_secret": "client-secret-SECRET", "redirect_uri": "https://app.example/auth/callback"} {
+		if got := form.Get(name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestStateAndNonceAreUnique(t *testing.T) {
+	e := newEnv(t)
+	seen := map[string]bool{}
+	const n = 10_000
+	for range n {
+		authURL, _, err := e.strategy.AuthCodeURL(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, err := url.Parse(authURL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[u.Query().Get("state")] = true
+		seen[u.Query().Get("nonce")] = true
+		seen[u.Query().Get("code_challenge")] = true
+	}
+	if len(seen) != 3*n {
+		t.Errorf("%d logins have %d different values, want %d", n, len(seen), 3*n)
+	}
+}
+
+// TestForwardedParameters is what the login route takes from a link.
+func TestForwardedParameters(t *testing.T) {
+	connections := func(c *auth0.Config) { c.Connections = []auth0.Connection{{Name: "github"}, {Name: "odd name"}} }
+	orgs := func(c *auth0.Config) { c.Organizations = true }
+	ext := func(c *auth0.Config) { c.ForwardParams = []string{"ext-campaign"} }
+	long := strings.Repeat("x", 400)
+	tests := []struct {
+		why, query string
+		edit       func(*auth0.Config)
+		want       string // of what is beside the core, encoded
+	}{
+		{"nothing", "", nil, ""},
+		{"screen hint", "screen_hint=signup", nil, "screen_hint=signup"},
+		{"unknown screen hint", "screen_hint=evil", nil, ""},
+		{"login hint", "login_hint=a@b.example", nil, "login_hint=a%40b.example"},
+		{"login hint too long", "login_hint=" + long, nil, ""},
+		{"login hint with a control character", "login_hint=a%0d%0ab", nil, ""},
+		{"locales", "ui_locales=de-AT%20en", nil, "ui_locales=de-AT+en"},
+		{"locales with other characters", "ui_locales=%3Cscript%3E", nil, ""},
+		{"prompt", "prompt=login", nil, "prompt=login"},
+		{"two prompts", "prompt=login%20consent", nil, "prompt=login+consent"},
+		{"unknown prompt", "prompt=evil", nil, ""},
+		{"connection, no list at hand", "connection=github", nil, "connection=github"},
+		{"connection that is no name", "connection=a%20b", nil, ""},
+		{"connection with markup", "connection=%3Cb%3E", nil, ""},
+		{"connection on the list", "connection=github", connections, "connection=github"},
+		{"connection on the list with an odd name", "connection=odd+name", connections, "connection=odd+name"},
+		{"connection not on the list", "connection=facebook", connections, ""},
+		{"organization while off", "organization=org_1&invitation=inv", nil, ""},
+		{"organization", "organization=org_1", orgs, "organization=org_1"},
+		{"invitation", "invitation=inv&organization=org_1&organization_name=acme", orgs, "invitation=inv&organization=org_1"},
+		{"listed parameter", "ext-campaign=spring", ext, "ext-campaign=spring"},
+		{"parameter not listed", "ext-other=1", ext, ""},
+		{"audience", "audience=https://evil.example/", nil, ""},
+		{"scope", "scope=admin", nil, ""},
+		{"acr_values and max_age", "acr_values=x&max_age=0", nil, ""},
+		{"session transfer token", "session_transfer_token=x", nil, ""},
+		{"core parameters", "client_id=x&redirect_uri=https://evil.example/&state=x&nonce=x&code_challenge=x&code_challenge_method=plain&response_type=token&response_mode=fragment&request=x&request_uri=x&dpop_jkt=x", nil, ""},
+		{"return URL is not sent", "returnTo=/x", nil, ""},
+		{"parameters in the return URL", "returnTo=" + url.QueryEscape("/&scope=admin&audience=x"), nil, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.why, func(t *testing.T) {
+			var edits []func(*auth0.Config)
+			if tt.edit != nil {
+				edits = append(edits, tt.edit)
+			}
+			e := newEnv(t, edits...)
+			q := e.browser().begin("/auth/login?" + tt.query).Query()
+			for name, want := range map[string]string{"client_id": testClientID, "redirect_uri": "https://app.example/auth/callback", "scope": "openid profile email", "response_type": "code", "code_challenge_method": "S256"} {
+				if len(q[name]) != 1 || q.Get(name) != want {
+					t.Errorf("%s is %q, want %q", name, q[name], want)
+				}
+				q.Del(name)
+			}
+			for _, name := range []string{"state", "nonce", "code_challenge"} {
+				if len(q[name]) != 1 || len(q.Get(name)) != 43 {
+					t.Errorf("%s is %q", name, q[name])
+				}
+				q.Del(name)
+			}
+			if got := q.Encode(); got != tt.want {
+				t.Errorf("further parameters %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestInvitationNeedsItsOrganization(t *testing.T) {
+	e := newEnv(t, func(c *auth0.Config) { c.Organizations = true })
+	resp := e.browser().page("/auth/login?invitation=inv")
+	if resp.status != http.StatusBadRequest || resp.header.Get("Location") != "" || len(resp.header.Values("Set-Cookie")) != 0 {
+		t.Errorf("status %d, headers %v; want 400 and nothing begun", resp.status, resp.header)
+	}
+}
+
+func TestLoginOptions(t *testing.T) {
+	tests := []struct {
+		why  string
+		cfg  []auth0.LoginOption
+		opts []auth0.LoginOption
+		want string
+	}{
+		{"of the configuration", []auth0.LoginOption{auth0.WithUILocales("de")}, nil, "ui_locales=de"},
+		{"later one counts", []auth0.LoginOption{auth0.WithUILocales("de")}, []auth0.LoginOption{auth0.WithUILocales("fr")}, "ui_locales=fr"},
+		{"taken back", []auth0.LoginOption{auth0.WithUILocales("de")}, []auth0.LoginOption{auth0.WithoutParam("ui_locales")}, ""},
+		{"empty value is sent", nil, []auth0.LoginOption{auth0.WithParam("ext-x", "")}, "ext-x="},
+		{"max_age of 0 is sent", nil, []auth0.LoginOption{auth0.WithMaxAge(0)}, "max_age=0"},
+		{"max_age", []auth0.LoginOption{auth0.WithMaxAge(time.Hour)}, []auth0.LoginOption{auth0.WithMaxAge(90 * time.Second)}, "max_age=90"},
+		{"max_age taken back", []auth0.LoginOption{auth0.WithMaxAge(0)}, []auth0.LoginOption{auth0.WithoutParam("max_age")}, ""},
+		{"acr", nil, []auth0.LoginOption{auth0.WithACRValues("a", "b")}, "acr_values=a+b"},
+		{"required acr", nil, []auth0.LoginOption{auth0.WithRequiredACR("a")}, "acr_values=a"},
+		{"connection", nil, []auth0.LoginOption{auth0.WithConnection("an old name")}, "connection=an+old+name"},
+		{"organization", nil, []auth0.LoginOption{auth0.WithOrganization("org_1")}, "organization=org_1"},
+		{"invitation", nil, []auth0.LoginOption{auth0.WithInvitation("inv", "org_1")}, "invitation=inv&organization=org_1"},
+		{"hint, screen, prompt", nil, []auth0.LoginOption{auth0.WithLoginHint("a@b"), auth0.WithScreenHint("signup"), auth0.WithPrompt("login")}, "login_hint=a%40b&prompt=login&screen_hint=signup"},
+		{"audience", nil, []auth0.LoginOption{auth0.WithAudience("https://x/")}, "audience=https%3A%2F%2Fx%2F"},
+		{"return URL and state stay here", nil, []auth0.LoginOption{auth0.WithReturnTo("/x"), auth0.WithAppState(map[string]int{"a": 1})}, ""},
+		{"nothing can add parameters through a value", nil, []auth0.LoginOption{auth0.WithParam("ext-x", "1&scope=admin")}, "ext-x=1%26scope%3Dadmin"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.why, func(t *testing.T) {
+			e := newEnv(t, func(c *auth0.Config) { c.Login = tt.cfg })
+			authURL, _, err := e.strategy.AuthCodeURL(t.Context(), tt.opts...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			u, err := url.Parse(authURL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			q := u.Query()
+			for _, name := range []string{"client_id", "redirect_uri", "scope", "response_type", "code_challenge_method", "code_challenge", "state", "nonce"} {
+				if len(q[name]) != 1 {
+					t.Errorf("%s is %q", name, q[name])
+				}
+				q.Del(name)
+			}
+			if got := q.Encode(); got != tt.want {
+				t.Errorf("further parameters %q, want %q", got, tt.want)
+			}
+		})
+	}
+	e := newEnv(t)
+	authURL, _, err := e.strategy.AuthCodeURL(t.Context(), auth0.WithScopes("read:m  openid read:m", "write:m"))
+	if err != nil || !strings.Contains(authURL, "scope=read%3Am+openid+write%3Am&") {
+		t.Errorf("scopes: %s, %v; want each once, in order", authURL, err)
+	}
+	authURL, _, err = e.strategy.AuthCodeURL(t.Context(), auth0.WithScopes("read:m"))
+	if err != nil || !strings.Contains(authURL, "scope=openid+read%3Am&") {
+		t.Errorf("scopes without openid: %s, %v; want it to be added", authURL, err)
+	}
+}
+
+func TestLoginOptionsRefused(t *testing.T) {
+	var bad = map[string]auth0.LoginOption{
+		"nil":                     nil,
+		"negative max_age":        auth0.WithMaxAge(-time.Second),
+		"unknown prompt":          auth0.WithPrompt("evil"),
+		"empty prompt":            auth0.WithPrompt(""),
+		"locales":                 auth0.WithUILocales("<b>"),
+		"control character":       auth0.WithConnection("a\nb"),
+		"invalid UTF-8":           auth0.WithLoginHint("\xff"),
+		"long hint":               auth0.WithLoginHint(strings.Repeat("x", 321)),
+		"invitation alone":        auth0.WithInvitation("inv", ""),
+		"empty required acr":      auth0.WithRequiredACR(),
+		"blank required acr":      auth0.WithRequiredACR(""),
+		"bad scope":               auth0.WithScopes(`a"b`),
+		"large state":             auth0.WithAppState(strings.Repeat("x", 1023)),
+		"state that is no JSON":   auth0.WithAppState(func() {}),
+		"parameter without name":  auth0.WithParam("", "x"),
+		"parameter with a space":  auth0.WithParam("a b", "x"),
+		"parameter with CR LF":    auth0.WithParam("ext-x", "a\r\nSet-Cookie: b=c"),
+		"parameter with long":     auth0.WithParam("ext-x", strings.Repeat("x", 1025)),
+		"parameter of an option":  auth0.WithParam("max_age", "0"),
+		"parameter of an option2": auth0.WithParam("scope", "admin"),
+	}
+	for _, name := range []string{"client_id", "redirect_uri", "response_type", "response_mode", "state", "nonce", "code_challenge", "code_challenge_method", "request", "request_uri", "dpop_jkt", "client_secret"} {
+		bad["parameter "+name] = auth0.WithParam(name, "x")
+	}
+	e := newEnv(t)
+	for why, option := range bad {
+		if _, _, err := e.strategy.AuthCodeURL(t.Context(), option); err == nil {
+			t.Errorf("%s: AuthCodeURL accepts it", why)
+		}
+		cfg := e.cfg
+		cfg.Login = []auth0.LoginOption{option}
+		if _, err := auth0.New(cfg); err == nil || !strings.Contains(err.Error(), "Config.Login") {
+			t.Errorf("%s: New returns %v, want an error that names Config.Login", why, err)
+		}
+		// Wired into a handler it fails closed, and the log says so at once.
+		h := e.strategy.LoginHandler(option)
+		if !strings.Contains(e.log.String(), "LoginHandler has unusable options") {
+			t.Errorf("%s: nothing in the log", why)
+		}
+		e.mux = http.NewServeMux()
+		e.mux.Handle("/login", h)
+		e.app = e.mux
+		if resp := e.browser().page("/login"); resp.status != http.StatusInternalServerError {
+			t.Errorf("%s: status %d, want 500", why, resp.status)
+		}
+	}
+}
+
+func TestLoginMethods(t *testing.T) {
+	e := newEnv(t)
+	if resp := e.browser().do("POST", "/auth/login", url.Values{}); resp.status != http.StatusSeeOther || resp.location(t).Host != tenantHost {
+		t.Errorf("POST: status %d, want 303 to the tenant", resp.status)
+	}
+	nothing := []struct {
+		why    string
+		method string
+		header []string
+	}{
+		{"HEAD", "HEAD", nil},
+		{"prefetch", "GET", []string{"Sec-Purpose", "prefetch"}},
+		{"prerender", "GET", []string{"Sec-Purpose", "prefetch;prerender"}},
+		{"older prefetch", "GET", []string{"Purpose", "prefetch"}},
+		{"oldest prefetch", "GET", []string{"X-Moz", "prefetch"}},
+	}
+	for _, tt := range nothing {
+		resp := e.browser().do(tt.method, "/auth/login", nil, tt.header...)
+		if resp.status != http.StatusNoContent || len(resp.header.Values("Set-Cookie")) != 0 || resp.header.Get("Location") != "" || resp.header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: status %d, headers %v; want 204 and nothing begun", tt.why, resp.status, resp.header)
+		}
+	}
+	e.app = e.strategy.Handler()
+	if resp := e.browser().do("DELETE", "/auth/login", nil); resp.status != http.StatusMethodNotAllowed || resp.header.Get("Allow") != "GET, POST" {
+		t.Errorf("DELETE: status %d, Allow %q", resp.status, resp.header.Get("Allow"))
+	}
+}
+
+// TestHandlerAndRegister serve the same routes and nothing else.
+func TestHandlerAndRegister(t *testing.T) {
+	paths := func(c *auth0.Config) {
+		c.LoginPath, c.CallbackPath, c.LogoutPath = "/in", "/back", "/out/here"
+	}
+	e := newEnv(t, paths)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /", http.NotFound)
+	e.strategy.Register(mux)
+	for name, h := range map[string]http.Handler{"Register": mux, "Handler": e.strategy.Handler()} {
+		e.app = h
+		for path, want := range map[string]int{"/in": 302, "/back": 400, "/out/here": 303, "/auth/login": 404, "/auth/callback": 404, "/auth/logout": 404, "/": 404, "/in/": 404, "/IN": 404} {
+			if resp := e.browser().page(path); resp.status != want {
+				t.Errorf("%s: GET %s: status %d, want %d", name, path, resp.status, want)
+			}
+		}
+	}
+	if u := e.browser().begin; u == nil {
+		t.Fatal()
+	}
+	e.app = mux
+	if got := e.browser().begin("/in").Query().Get("redirect_uri"); got != "https://app.example/back" {
+		t.Errorf("redirect_uri %q", got)
+	}
+}
+
+// TestBaseURLWithPath: a proxy mounts the application below a path and takes
+// that off before it passes requests on.
+func TestBaseURLWithPath(t *testing.T) {
+	for _, base := range []string{"https://app.example/notes", "https://app.example/notes/"} {
+		e := newEnv(t, func(c *auth0.Config) { c.BaseURL = base })
+		if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) {
+			c.CallbackURLs = []string{"https://app.example/notes/auth/callback"}
+		}); err != nil {
+			t.Fatal(err)
+		}
+		inner := e.app
+		e.app = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.URL.Path = strings.TrimPrefix(r.URL.Path, "/notes")
+			inner.ServeHTTP(w, r)
+		})
+		b := e.browser()
+		resp := b.page("/private?x=1")
+		if got := resp.header.Get("Location"); got != "/notes/auth/login?returnTo="+url.QueryEscape("/notes/private?x=1") {
+			t.Errorf("redirect to %s", got)
+		}
+		resp = b.login("/auth/login?returnTo=" + url.QueryEscape("/notes/private?x=1"))
+		if got := resp.header.Get("Location"); got != "/notes/private?x=1" {
+			t.Errorf("after the login: %s", got)
+		}
+		if got := e.browser().login("/auth/login").header.Get("Location"); got != "/notes/" {
+			t.Errorf("default after the login: %s", got)
+		}
+		if got := e.browser().login("/auth/login?returnTo=/notes/auth/logout").header.Get("Location"); got != "/notes/" {
+			t.Errorf("own route: %s", got)
+		}
+	}
+}
+
+func TestReturnTo(t *testing.T) {
+	e := newEnv(t, func(c *auth0.Config) {
+		c.ReturnToOrigins = []string{"https://admin.example"}
+		c.DefaultReturnTo = "/start"
+	})
+	for target, want := range map[string]string{
+		"":                                    "/start",
+		"/x?a=1&b=2%20#f":                     "/x?a=1&b=2%20#f",
+		"https://app.example/y":               "/y",
+		"https://admin.example/z":             "https://admin.example/z",
+		"https://evil.example/":               "/start",
+		"//evil.example":                      "/start",
+		`/\evil.example`:                      "/start",
+		"/\t/evil.example":                    "/start",
+		"/%2fevil.example":                    "/start",
+		"javascript:alert(1)":                 "/start",
+		"/auth/logout":                        "/start",
+		"/auth/callback?code=x&state=y":       "/start",
+		"/a\r\nSet-Cookie: a=b":               "/start",
+		"/" + strings.Repeat("long/", 420):    "/start",
+		"/search?next=https://evil.example/x": "/search?next=https://evil.example/x",
+	} {
+		b := e.browser()
+		if got := b.login("/auth/login?returnTo=" + url.QueryEscape(target)).header.Get("Location"); got != want {
+			t.Errorf("returnTo %.60q: sent to %.60q, want %q", target, got, want)
+		}
+		// The same for somebody who is logged in already.
+		resp := b.page("/auth/login?returnTo=" + url.QueryEscape(target))
+		if got := resp.header.Get("Location"); resp.status != http.StatusSeeOther || got != want {
+			t.Errorf("returnTo %.60q when logged in: %d to %.60q, want %q", target, resp.status, got, want)
+		}
+	}
+}
+
+// TestAlreadyLoggedIn spares people the detour, unless it is wanted.
+func TestAlreadyLoggedIn(t *testing.T) {
+	e := newEnv(t, func(c *auth0.Config) { c.Organizations = true; c.Audience = testAudience })
+	b := e.browser().mustLogin()
+	for query, local := range map[string]bool{
+		"":                                 true,
+		"?returnTo=/private":               true,
+		"?screen_hint=signup":              true,
+		"?ui_locales=de":                   true,
+		"?prompt=login":                    false,
+		"?prompt=none":                     false,
+		"?connection=github":               false,
+		"?login_hint=bob@acme.example":     false,
+		"?organization=org_1":              false,
+		"?invitation=x&organization=org_1": false,
+	} {
+		resp := b.page("/auth/login" + query)
+		if got := resp.location(t).Host != tenantHost; got != local {
+			t.Errorf("/auth/login%s: sent to %s", query, resp.header.Get("Location"))
+		}
+	}
+	for why, option := range map[string]auth0.LoginOption{
+		"max_age": auth0.WithMaxAge(0), "acr": auth0.WithRequiredACR("x"), "scopes": auth0.WithScopes("openid calendar"),
+		"audience": auth0.WithAudience("https://other.example/"), "state": auth0.WithAppState(1),
+	} {
+		e.mux.Handle("GET /"+why, e.strategy.LoginHandler(option))
+		if got := b.page("/" + why).location(t).Host; got != tenantHost {
+			t.Errorf("LoginHandler with %s: sent to %s, want the tenant", why, got)
+		}
+	}
+}
+
+// TestAlreadyInOrganization: the short cut needs the same organization.
+func TestAlreadyInOrganization(t *testing.T) {
+	e := newEnv(t, func(c *auth0.Config) { c.Organizations = true })
+	id := e.addOrganization("umbrella")
+	b := e.browser()
+	if resp := b.login("/auth/login?organization=" + id); resp.status != http.StatusSeeOther {
+		t.Fatalf("login: %d %s\n%s", resp.status, resp.body, e.log)
+	}
+	for query, local := range map[string]bool{
+		"?organization=" + id: true, "?organization=umbrella": true, "?organization=UMBRELLA": true, "": true,
+		"?organization=org_other": false, "?organization=other": false,
+	} {
+		if got := b.page("/auth/login"+query).location(t).Host != tenantHost; got != local {
+			t.Errorf("/auth/login%s: stays here %v, want %v", query, got, local)
+		}
+	}
+}
+
+// addOrganization makes ada a member of a new organization and returns its id.
+func (e *env) addOrganization(name string) string {
+	e.t.Helper()
+	id := "org_" + strings.ReplaceAll(name, "-", "") + "0000"
+	err := errors.Join(
+		e.tenant.AddOrganization(tenant.Organization{ID: id, Name: name, DisplayName: name, Connections: []tenant.OrganizationConnection{{Name: "Username-Password-Authentication", AssignMembershipOnLogin: true}}}),
+		e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.OrganizationUsage = "allow" }),
+	)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return id
+}
+
+func TestSeveralBaseURLs(t *testing.T) {
+	e := newEnv(t, func(c *auth0.Config) {
+		c.BaseURLs = []string{"https://beta.example", "https://gamma.example:8443/g"}
+		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	})
+	redirectURI := func(resp *response) string {
+		if resp.status != http.StatusFound {
+			return fmt.Sprint(resp.status)
+		}
+		return resp.location(t).Query().Get("redirect_uri")
+	}
+	tests := []struct {
+		why, target string
+		header      []string
+		want        string
+	}{
+		{"first", "https://app.example/auth/login", nil, "https://app.example/auth/callback"},
+		{"second", "https://beta.example/auth/login", nil, "https://beta.example/auth/callback"},
+		{"with port and path", "https://gamma.example:8443/auth/login", nil, "https://gamma.example:8443/g/auth/callback"},
+		{"case of the host", "https://BETA.example/auth/login", nil, "https://beta.example/auth/callback"},
+		{"other host", "https://evil.example/auth/login", nil, "400"},
+		{"other port", "https://beta.example:444/auth/login", nil, "400"},
+		{"suffix", "https://app.example.evil.example/auth/login", nil, "400"},
+		{"empty host", "https://app.example/auth/login", []string{"Host", ""}, "400"},
+		{"host with a path", "https://app.example/auth/login", []string{"Host", "app.example/x"}, "400"},
+		{"forwarded host from a stranger", "https://app.example/auth/login", []string{"X-Forwarded-Host", "beta.example"}, "https://app.example/auth/callback"},
+	}
+	for _, tt := range tests {
+		if got := redirectURI(e.browser().page(tt.target, tt.header...)); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.why, got, tt.want)
+		}
+	}
+	for forwarded, want := range map[string]string{
+		"beta.example":               "https://beta.example/auth/callback",
+		"evil.example, beta.example": "https://beta.example/auth/callback",
+		"beta.example, evil.example": "400",
+		"evil.example":               "400",
+		"":                           "400",
+	} {
+		b := e.browser()
+		e.app = fromAddr("10.1.2.3:4000", e.mux)
+		if got := redirectURI(b.page("https://app.example/auth/login", "X-Forwarded-Host", forwarded)); forwarded != "" && got != want {
+			t.Errorf("X-Forwarded-Host %q from a proxy: %s, want %s", forwarded, got, want)
+		}
+	}
+	e.app = e.strategy.LoadUser(e.mux)
+
+	// A login stays on the host on which it was begun.
+	b := e.browser()
+	u := b.atTenantOf(b.begin("https://beta.example/auth/login"), "https://beta.example/auth/callback")
+	u.Host = "app.example"
+	if resp := b.callback(u); resp.status != http.StatusBadRequest {
+		t.Errorf("callback on another host: status %d, want 400", resp.status)
+	}
+}
+
+// atTenantOf is atTenant for a callback URL that the tenant does not know yet.
+func (b *browser) atTenantOf(authURL *url.URL, callback string) *url.URL {
+	b.e.t.Helper()
+	if err := b.e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.CallbackURLs = append(c.CallbackURLs, callback) }); err != nil {
+		b.e.t.Fatal(err)
+	}
+	return b.atTenant(authURL)
+}
+
+func fromAddr(addr string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.RemoteAddr = addr
+		next.ServeHTTP(w, r)
+	})
+}
+
+// TestOneBaseURLIgnoresHeaders: with one base URL, no header of a request can
+// change where the browser is sent.
+func TestOneBaseURLIgnoresHeaders(t *testing.T) {
+	e := newEnv(t)
+	for _, header := range [][]string{
+		{"Host", "evil.example"}, {"Host", "evil.example:8080"}, {"Host", "a@b"}, {"Host", ""}, {"Host", "app.example/../x"},
+		{"X-Forwarded-Host", "evil.example"}, {"X-Forwarded-Proto", "http"}, {"Forwarded", "host=evil.example"}, {"X-Forwarded-Prefix", "/evil"}, {"X-Original-URL", "/evil"},
+	} {
+		resp := e.browser().page("/auth/login", header...)
+		if got := resp.location(t).Query().Get("redirect_uri"); got != "https://app.example/auth/callback" {
+			t.Errorf("%q: redirect_uri %s", header, got)
+		}
+		if resp := e.browser().page("/auth/logout", header...); strings.Contains(resp.header.Get("Location"), "evil") {
+			t.Errorf("%q: logout to %s", header, resp.header.Get("Location"))
+		}
+		if resp := e.browser().page("/private", header...); strings.Contains(resp.header.Get("Location"), "evil") {
+			t.Errorf("%q: login at %s", header, resp.header.Get("Location"))
+		}
+	}
+}
+
+func TestTransactionLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t)
+		b := e.browser()
+		// People open many tabs and log in in none of them.
+		var begun []*url.URL
+		for range 50 {
+			begun = append(begun, b.begin("/auth/login?returnTo=/"+strings.Repeat("x", 200)))
+			time.Sleep(time.Second)
+			size := 0
+			for name, value := range b.cookies {
+				size += len(name) + len(value)
+			}
+			if n := len(b.transactions()); n > 4 || size > 3500 {
+				t.Fatalf("%d transactions of %d bytes", n, size)
+			}
+		}
+		if n := len(b.transactions()); n != 4 {
+			t.Errorf("%d transactions are kept, want 4", n)
+		}
+		for i, u := range begun[len(begun)-5:] {
+			resp := b.clone().callback(b.atTenant(u))
+			if want := map[bool]int{true: http.StatusBadRequest, false: http.StatusSeeOther}[i == 0]; resp.status != want {
+				t.Errorf("login %d of the last five: status %d, want %d", i+1, resp.status, want)
+			}
+		}
+	})
+}
+
+func TestTransactionsShareTheSpace(t *testing.T) {
+	e := newEnv(t)
+	b := e.browser()
+	for range 6 {
+		b.begin("/auth/login?returnTo=/" + strings.Repeat("y", 1200))
+		size := 0
+		for name, value := range b.cookies {
+			size += len(name) + len(value)
+		}
+		if size > 3500 {
+			t.Fatalf("transactions of %d bytes", size)
+		}
+	}
+}
+
+// TestTransactionTooLarge gives up the return URL first, and then what the
+// application asked for.
+func TestTransactionTooLarge(t *testing.T) {
+	e := newEnv(t, func(c *auth0.Config) { c.DefaultReturnTo = "/start" })
+	long := "/" + strings.Repeat("z", 2000)
+	e.mux.Handle("GET /some", e.strategy.LoginHandler(auth0.WithAppState(strings.Repeat("s", 900))))
+	b := e.browser()
+	resp := b.callback(b.atTenant(b.begin("/some?returnTo=" + long)))
+	if got := resp.header.Get("Location"); resp.status != http.StatusSeeOther || got != "/start" {
+		t.Errorf("login with too much to keep: %d to %.40s, want the default page", resp.status, got)
+	}
+	if _, _, err := e.strategy.AuthCodeURL(t.Context(), auth0.WithAppState(strings.Repeat("s", 1000)), auth0.WithAudience(strings.Repeat("a", 600)), auth0.WithScopes(strings.Repeat("b", 1500))); err == nil {
+		t.Error("a transaction that cannot fit is no error")
+	}
+}
+
+func TestAuthCodeURLAndExchange(t *testing.T) {
+	e := newEnv(t)
+	authURL, transaction, err := e.strategy.AuthCodeURL(t.Context(), auth0.WithReturnTo("/there"), auth0.WithAppState("state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := url.Parse(authURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := e.browser()
+	answer := b.atTenant(u).Query()
+	login, err := e.strategy.Exchange(t.Context(), transaction, answer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if login.User.Email != "ada@acme.example" || login.ReturnTo != "/there" || string(login.AppState) != `"state"` || login.Token().AccessToken == "" {
+		t.Errorf("login of %q to %q with state %s", login.User.Email, login.ReturnTo, login.AppState)
+	}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d"} {
+		if text := fmt.Sprintf(verb, login); strings.Contains(text, login.Token().AccessToken) {
+			t.Errorf("%s prints the access token", verb)
+		}
+	}
+	// The code was used: nothing can be done with the transaction again.
+	if _, err := e.strategy.Exchange(t.Context(), transaction, answer); reasonOf(err) != "invalid_grant" {
+		t.Errorf("second exchange: %v", err)
+	}
+	for why, values := range map[string]url.Values{
+		"no state":    {"code": answer["code"]},
+		"other state": {"code": answer["code"], "state": {strings.Repeat("x", 43)}},
+		"no code":     {"state": answer["state"]},
+		"nothing":     {},
+	} {
+		calls := e.tenant.Calls(tenant.Token)
+		if _, err := e.strategy.Exchange(t.Context(), transaction, values); err == nil || e.tenant.Calls(tenant.Token) != calls {
+			t.Errorf("%s: error %v after %d token requests", why, err, e.tenant.Calls(tenant.Token)-calls)
+		}
+	}
+	for _, garbage := range []string{"", "v1.", transaction[:20], transaction + "A", strings.ToUpper(transaction)} {
+		if _, err := e.strategy.Exchange(t.Context(), garbage, answer); !errors.Is(err, auth0.ErrTransactionNotFound) {
+			t.Errorf("transaction %.10q: %v", garbage, err)
+		}
+	}
+}
+
+func reasonOf(err error) string {
+	var e *auth0.Error
+	if !errors.As(err, &e) {
+		return fmt.Sprintf("%T", err)
+	}
+	return e.Reason
+}
