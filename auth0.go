@@ -412,6 +412,22 @@ func (s *Strategy) checkRoutes(p *problems, c Config) Config {
 	return c
 }
 
+// checkAlgorithms returns those to accept.
+func checkAlgorithms(p *problems, algorithms []string) []string {
+	if algorithms == nil {
+		return []string{"RS256"}
+	}
+	if len(algorithms) == 0 {
+		p.add("Algorithms", "is empty; leave it out for RS256")
+	}
+	for _, alg := range algorithms {
+		if !slices.Contains(asymmetricAlgorithms, alg) {
+			p.add("Algorithms", "%q is not one of %q", alg, asymmetricAlgorithms)
+		}
+	}
+	return slices.Clone(algorithms)
+}
+
 func setDefault[T comparable](field *T, value T) {
 	var zero T
 	if *field == zero {
@@ -436,7 +452,7 @@ func newSite(raw string, insecure bool) (site, error) {
 	if strings.ContainsAny(raw, "?#") {
 		return site{}, errors.New("must have no query and no fragment")
 	}
-	if strings.ContainsAny(u.Path, "%{};\\ ") || strings.Contains(u.Path, "//") {
+	if u.EscapedPath() != u.Path || strings.ContainsAny(u.Path, "%{};\\") || strings.Contains(u.Path, "//") {
 		return site{}, errors.New("must have a plain path")
 	}
 	path := strings.TrimSuffix(u.Path, "/")

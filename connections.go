@@ -282,7 +282,13 @@ func (l *connectionLists) fetchOrg(ctx context.Context, org string) ([]knownConn
 
 func connectionsUnavailable(errs []error) error {
 	const help = "to list connections, allow the application the scopes read:connections and read:clients (and read:connections_options for icons and domains) of the Management API; or list them in Config.Connections; or set Config.ConfigurationBaseURL"
-	return refuseConnections.wrap(errors.Join(append([]error{errors.New(help)}, errs...)...))
+	err := errors.Join(errs...)
+	e := refuseConnections.wrap(err)
+	if answered, ok := errors.AsType[tenantError](err); ok {
+		e = answered.as(refuseConnections)
+	}
+	e.Err = errors.Join(errors.New(help), err)
+	return e
 }
 
 // arranged puts a list into the order in which it is shown.
@@ -382,10 +388,10 @@ func (m *managementAPI) get(ctx context.Context, path string, query url.Values, 
 		return err
 	}
 	if resp.Status != http.StatusOK {
-		return parseTenantError(resp.Status, resp.Header, resp.Body).as(refuseTenantAnswer)
+		return parseTenantError(resp.Status, resp.Header, resp.Body)
 	}
 	if json.Unmarshal(resp.Body, out) != nil {
-		return refuseTenantAnswer.because("%s: not the expected JSON", path)
+		return fmt.Errorf("%s: not the expected JSON", path)
 	}
 	return nil
 }
@@ -396,7 +402,7 @@ func (m *managementAPI) try(ctx context.Context, path string, query url.Values, 
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, m.base+"api/v2/"+path+"?"+query.Encode(), nil)
 	if err != nil {
-		return nil, refuseInternal.because("unusable path")
+		return nil, errors.New("unusable path")
 	}
 	r.Header.Set("Authorization", "Bearer "+token.reveal())
 	return fetch.Do(m.client, r)
@@ -462,7 +468,7 @@ func (m *managementAPI) clientConnections(ctx context.Context) ([]knownConnectio
 			return nil, err
 		}
 		if page.Connections == nil {
-			return nil, refuseTenantAnswer.because("the list of connections is not one")
+			return nil, fmt.Errorf("the list of connections is not one")
 		}
 		for _, c := range page.Connections {
 			if c.Name != "" && (c.Authentication.Active == nil || *c.Authentication.Active) {
@@ -474,7 +480,7 @@ func (m *managementAPI) clientConnections(ctx context.Context) ([]knownConnectio
 		}
 		query.Set("from", page.Next)
 	}
-	return nil, refuseTenantAnswer.because("the list of connections has more than %d pages", maxPages)
+	return nil, fmt.Errorf("the list of connections has more than %d pages", maxPages)
 }
 
 // organizationConnections lists the connections of an organization, given by
@@ -541,7 +547,7 @@ func (f *clientFile) connections(ctx context.Context) ([]knownConnection, error)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, f.url, nil)
 	if err != nil {
-		return nil, refuseInternal.because("unusable URL of the client file")
+		return nil, errors.New("unusable URL of the client file")
 	}
 	resp, err := fetch.Do(f.client, r)
 	if err != nil {
@@ -560,7 +566,7 @@ func parseClientFile(body []byte) ([]knownConnection, error) {
 	const call = "Auth0.setClient("
 	start, end := strings.Index(text, call), strings.LastIndexByte(text, ')')
 	if start < 0 || end < start+len(call) {
-		return nil, refuseTenantAnswer.because("the client file has no %s...)", call)
+		return nil, fmt.Errorf("the client file has no %s...)", call)
 	}
 	var doc struct {
 		Strategies []struct {
@@ -574,7 +580,7 @@ func parseClientFile(body []byte) ([]knownConnection, error) {
 		} `json:"strategies"`
 	}
 	if json.Unmarshal([]byte(text[start+len(call):end]), &doc) != nil || doc.Strategies == nil {
-		return nil, refuseTenantAnswer.because("the client file has an unexpected form")
+		return nil, fmt.Errorf("the client file has an unexpected form")
 	}
 	list := []knownConnection{}
 	for _, s := range doc.Strategies {

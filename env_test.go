@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
@@ -29,7 +30,7 @@ const (
 // An env is a tenant, a strategy for its application, and the application,
 // connected without sockets.
 type env struct {
-	t        *testing.T
+	t        testing.TB
 	tenant   *tenant.Tenant
 	strategy *auth0.Strategy
 	mux      *http.ServeMux
@@ -40,12 +41,12 @@ type env struct {
 
 // newEnv starts with ada signed in at the tenant. Edit changes the
 // configuration.
-func newEnv(t *testing.T, edit ...func(*auth0.Config)) *env {
+func newEnv(t testing.TB, edit ...func(*auth0.Config)) *env {
 	t.Helper()
 	return newEnvOf(t, tenant.Config{Host: tenantHost, OrganizationNames: true}, edit...)
 }
 
-func newEnvOf(t *testing.T, tc tenant.Config, edit ...func(*auth0.Config)) *env {
+func newEnvOf(t testing.TB, tc tenant.Config, edit ...func(*auth0.Config)) *env {
 	t.Helper()
 	ten, err := tenant.New(tc)
 	if err != nil {
@@ -142,7 +143,7 @@ type response struct {
 	url    *url.URL // that was asked for
 }
 
-func (r *response) location(t *testing.T) *url.URL {
+func (r *response) location(t testing.TB) *url.URL {
 	t.Helper()
 	u, err := url.Parse(r.header.Get("Location"))
 	if err != nil || r.header.Get("Location") == "" {
@@ -152,7 +153,7 @@ func (r *response) location(t *testing.T) *url.URL {
 }
 
 // setCookies returns the Set-Cookie lines by name.
-func (r *response) setCookies(t *testing.T) map[string]*http.Cookie {
+func (r *response) setCookies(t testing.TB) map[string]*http.Cookie {
 	t.Helper()
 	found := map[string]*http.Cookie{}
 	for _, line := range r.header.Values("Set-Cookie") {
@@ -338,4 +339,25 @@ func asClaims(t *testing.T, payload string) map[string]any {
 		t.Fatal(err)
 	}
 	return claims
+}
+
+// A clock is what Config.Now returns, for tests that change cookies while time
+// goes on elsewhere.
+type clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func newClock() *clock { return &clock{at: time.Now()} }
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *clock) add(seconds int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(time.Duration(seconds) * time.Second)
 }

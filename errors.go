@@ -56,7 +56,7 @@ type Error struct {
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("auth0")
-	for _, part := range []string{e.Op, e.Reason, e.Description} {
+	for _, part := range []string{e.Op, cmp.Or(e.Description, e.Reason)} {
 		if part != "" {
 			b.WriteString(": " + part)
 		}
@@ -257,6 +257,15 @@ type exit struct {
 	loginURL func(*http.Request, *Error) string
 }
 
+// logger is for values that no constructor has made: they refuse everything,
+// and say so.
+func (x exit) logger() *slog.Logger {
+	if x.log == nil {
+		return slog.Default()
+	}
+	return x.log
+}
+
 // fail ends a request. The log gets everything, once; the client gets constants.
 func (x exit) fail(w http.ResponseWriter, r *http.Request, op string, err error) {
 	e := asError(op, err)
@@ -315,7 +324,7 @@ func (x exit) record(r *http.Request, e *Error) (reference string) {
 	if e.Err != nil {
 		attrs = append(attrs, slog.String("err", clip(e.Err.Error())))
 	}
-	x.log.LogAttrs(r.Context(), level, "auth0: refused", attrs...)
+	x.logger().LogAttrs(r.Context(), level, "auth0: refused", attrs...)
 	return reference
 }
 

@@ -53,6 +53,11 @@ func (s *Strategy) checkLogoutOrigin(w http.ResponseWriter, r *http.Request, sit
 		if err := guard.Check(r); err != nil {
 			return refuseCrossSite.wrap(err)
 		}
+		// The guard does not compare schemes, where the browser does not say
+		// itself that the origin is the same.
+		if origin := r.Header.Get("Origin"); origin != "" && origin != site.origin && r.Header.Get("Sec-Fetch-Site") != "same-origin" {
+			return refuseCrossSite.because("the origin is %.100q, not %q", origin, site.origin)
+		}
 	case http.MethodGet:
 		if !sameOriginNavigation(r, site) {
 			return refuseCrossSite.because("GET that is no navigation within the application: Sec-Fetch-Site is %.20q", r.Header.Get("Sec-Fetch-Site"))

@@ -8,9 +8,11 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
@@ -71,7 +73,7 @@ type API struct {
 // The error has every mistake, each named by its field.
 func NewAPI(c APIConfig) (*API, error) {
 	p := problems{of: "APIConfig"}
-	a := &API{keys: c.Keys, algorithms: c.Algorithms, now: c.Now}
+	a := &API{keys: c.Keys, algorithms: checkAlgorithms(&p, c.Algorithms), now: c.Now}
 	log := c.Logger
 	if log == nil {
 		log = slog.Default()
@@ -91,14 +93,6 @@ func NewAPI(c APIConfig) (*API, error) {
 	a.audiences = append(a.audiences, c.Audiences...)
 	if len(a.audiences) == 0 || slices.Contains(a.audiences, "") {
 		p.add("Audience", "is missing; it is the identifier of the API, such as https://api.example.com/")
-	}
-	if a.algorithms == nil {
-		a.algorithms = []string{"RS256"}
-	}
-	for _, alg := range a.algorithms {
-		if !slices.Contains(asymmetricAlgorithms, alg) {
-			p.add("Algorithms", "%q is not one of %q", alg, asymmetricAlgorithms)
-		}
 	}
 	a.leeway = checkedLeeway(&p, c.Leeway, 5*time.Second)
 	setDefault(&c.Realm, "api")
@@ -191,14 +185,15 @@ func (a *API) requireAll(r refusal, names []string, has func(*Token, string) boo
 		usable = usable && isScope(name)
 	}
 	if !usable {
-		a.exit.log.Error("auth0: a route is guarded by an unusable list of scopes or permissions and answers every request with an error", "list", names)
+		err := refuseMisconfigured.because("unusable list of scopes or permissions %.200q", names)
+		a.exit.logger().Error("auth0: a route is guarded by an unusable list of scopes or permissions and answers every request with an error", "list", names)
+		return func(http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.exit.fail(w, r, "bearer", err) })
+		}
 	}
 	list := strings.Join(names, " ")
 	return func(next http.Handler) http.Handler {
 		return a.guard(next, func(t *Token) error {
-			if !usable {
-				return refuseMisconfigured.because("unusable list of scopes or permissions %.200q", names)
-			}
 			for _, name := range names {
 				if !has(t, name) {
 					e := r.error()
@@ -227,7 +222,7 @@ func (a *API) guard(next http.Handler, allow func(*Token) error) http.Handler {
 			return
 		}
 		if verifiedBy(r.Context(), a) == nil {
-			r = r.WithContext(context.WithValue(r.Context(), verifiedKey{}, &verified{by: a, token: token}))
+			r = r.WithContext(context.WithValue(r.Context(), verifiedKey{}, &verified{by: a, token: token, decoded: &decodedClaims{}}))
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -280,7 +275,8 @@ func bearerToken(r *http.Request) (string, error) {
 	case !spaced:
 		return "", refuseHeader.because("a token without a scheme; send Authorization: Bearer TOKEN")
 	case !strings.EqualFold(name, scheme):
-		return "", refuseNoToken.because("the scheme is %.20q, not Bearer", name)
+		// What stands there is not quoted: it may be a token without a scheme.
+		return "", refuseNoToken.because("the scheme is not Bearer")
 	}
 	token := strings.TrimLeft(rest, " ")
 	if token == "" || !isToken68(token) {
@@ -317,6 +313,9 @@ func (a *API) verify(ctx context.Context, raw string) (*Token, error) {
 // not for us, costs neither a signature nor a request. What it reads before the
 // signature is checked can only refuse. See RFC 9068, Section 4, and RFC 8725.
 func (a *API) check(ctx context.Context, raw string) (*Token, error) {
+	if a.keys == nil {
+		return nil, refuseMisconfigured.because("this API was not made by NewAPI")
+	}
 	m, err := jwt.Parse(raw)
 	if err != nil {
 		return nil, a.explained(raw, err)
@@ -486,8 +485,9 @@ func (t *Token) LogValue() slog.Value {
 type verifiedKey struct{}
 
 type verified struct {
-	by    *API
-	token *Token
+	by      *API
+	token   *Token
+	decoded *decodedClaims
 }
 
 func verifiedBy(ctx context.Context, a *API) *Token {
@@ -508,21 +508,59 @@ func TokenFrom(ctx context.Context) (*Token, bool) {
 
 // Claims decodes the claims of what authenticated the request into a T, as
 // package encoding/json does: those of the access token, or else those of the
-// ID token that the session keeps. The error is [ErrNoToken] if there is
-// neither.
+// ID token that the session keeps. They are decoded once per request and T; a
+// T with pointers, maps or slices is shared by whoever asks. The error is
+// [ErrNoToken] if there is neither.
 func Claims[T any](ctx context.Context) (T, error) {
-	var claims T
-	var text []byte
-	if token, ok := TokenFrom(ctx); ok {
-		text = []byte(token.payload)
-	} else if user, ok := UserFrom(ctx); ok {
-		text = user.claims
-	} else {
-		return claims, asError("claims", refuseNoToken.error())
+	var none T
+	text, decoded := claimsOf(ctx)
+	if decoded == nil {
+		return none, asError("claims", refuseNoToken.error())
 	}
-	if err := json.Unmarshal(text, &claims); err != nil {
-		return claims, asError("claims", refuseClaim.wrap(err))
+	claims, err := decoded.as(reflect.TypeFor[T](), func() (any, error) {
+		var claims T
+		err := json.Unmarshal(text, &claims)
+		return claims, err
+	})
+	if err != nil {
+		return none, asError("claims", refuseClaim.wrap(err))
 	}
+	return claims.(T), nil
+}
+
+// claimsOf returns the JSON text of the claims of a request, and where what was
+// decoded of it is kept.
+func claimsOf(ctx context.Context) ([]byte, *decodedClaims) {
+	if v, _ := ctx.Value(verifiedKey{}).(*verified); v != nil {
+		return []byte(v.token.payload), v.decoded
+	}
+	if loaded, _ := ctx.Value(loadedKey{}).(*loadedSession); loaded != nil && loaded.record != nil {
+		return loaded.record.Claims, loaded.decoded
+	}
+	return nil, nil
+}
+
+// decodedClaims keeps the claims of one request by the type they were decoded
+// into.
+type decodedClaims struct {
+	mu     sync.Mutex
+	byType map[reflect.Type]any
+}
+
+func (d *decodedClaims) as(t reflect.Type, decode func() (any, error)) (any, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if claims, ok := d.byType[t]; ok {
+		return claims, nil
+	}
+	claims, err := decode()
+	if err != nil {
+		return nil, err
+	}
+	if d.byType == nil {
+		d.byType = map[reflect.Type]any{}
+	}
+	d.byType[t] = claims
 	return claims, nil
 }
 

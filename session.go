@@ -125,6 +125,10 @@ func (s *Strategy) AccessToken(w http.ResponseWriter, r *http.Request) (*oauth2.
 // session to another; that is reported in the log.
 func (s *Strategy) LoadUser(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := s.ready(); err != nil {
+			s.exit.fail(w, r, "session", err)
+			return
+		}
 		if loadedBy(r.Context(), s) != nil {
 			next.ServeHTTP(w, r)
 			return
@@ -185,6 +189,7 @@ type loadedSession struct {
 	record   *sessionRecord // nil if nobody is logged in
 	current  bool           // sealed with the first secret
 	over     bool           // there was a session, and its time is up
+	decoded  *decodedClaims
 }
 
 // loadedBy returns what LoadUser of this strategy has found.
@@ -269,7 +274,7 @@ type sessions struct {
 // alone: they may be those of another version, or of another instance with a
 // newer secret.
 func (ss *sessions) read(r *http.Request) *loadedSession {
-	found := &loadedSession{}
+	found := &loadedSession{decoded: &decodedClaims{}}
 	for _, value := range ss.cookie.Values(r) {
 		record, current, ok := ss.open(value)
 		if !ok {
@@ -281,7 +286,7 @@ func (ss *sessions) read(r *http.Request) *loadedSession {
 		}
 		// A browser may send the cookie of a parent path too.
 		if found.record == nil || record.TouchedAt > found.record.TouchedAt {
-			*found = loadedSession{record: record, current: current}
+			found.record, found.current, found.over = record, current, false
 		}
 	}
 	return found

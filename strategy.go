@@ -97,10 +97,22 @@ func (s *Strategy) LogoutHandler(opts ...LogoutOption) http.Handler {
 
 func (s *Strategy) handler(op string, f func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := f(w, r); err != nil {
+		err := s.ready()
+		if err == nil {
+			err = f(w, r)
+		}
+		if err != nil {
 			s.exit.fail(w, r, op, err)
 		}
 	})
+}
+
+// ready refuses to work for a Strategy that New has not made.
+func (s *Strategy) ready() error {
+	if s.sessions == nil {
+		return refuseMisconfigured.because("this Strategy was not made by New")
+	}
+	return nil
 }
 
 // AuthCodeURL begins a login without HTTP: it returns the URL to send the
@@ -615,14 +627,7 @@ func (s *Strategy) checkLogin(p *problems, c Config) Config {
 	if c.ResponseMode != "query" && c.ResponseMode != "form_post" {
 		p.add("ResponseMode", `is %q; it must be "query" or "form_post"`, c.ResponseMode)
 	}
-	if c.Algorithms == nil {
-		c.Algorithms = []string{"RS256"}
-	}
-	for _, alg := range c.Algorithms {
-		if !slices.Contains(asymmetricAlgorithms, alg) {
-			p.add("Algorithms", "%q is not one of %q", alg, asymmetricAlgorithms)
-		}
-	}
+	c.Algorithms = checkAlgorithms(p, c.Algorithms)
 	c.Leeway = checkedLeeway(p, c.Leeway, time.Minute)
 	return c
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -693,4 +694,20 @@ func reasonOf(err error) string {
 		return fmt.Sprintf("%T", err)
 	}
 	return e.Reason
+}
+
+// TestZeroStrategy refuses everything, and does not fall over.
+func TestZeroStrategy(t *testing.T) {
+	var s auth0.Strategy
+	reached := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("reached") })
+	for name, h := range map[string]http.Handler{
+		"LoginHandler": s.LoginHandler(), "CallbackHandler": s.CallbackHandler(), "LogoutHandler": s.LogoutHandler(),
+		"LoadUser": s.LoadUser(reached), "RequireLogin": s.RequireLogin(reached), "RequireSession": s.RequireSession(reached),
+	} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		if w.Code != http.StatusInternalServerError {
+			t.Errorf("%s: %d", name, w.Code)
+		}
+	}
 }

@@ -3,6 +3,7 @@ package auth0
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -35,16 +36,16 @@ func clientCredentials(client *http.Client, tokenURL, clientID string, clientSec
 func requestToken(ctx context.Context, client *http.Client, tokenURL string, form url.Values) (secret, refresh.Life, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, tokenURL, strings.NewReader(form.Encode()))
 	if err != nil {
-		return nil, refresh.Life{}, refuseInternal.because("unusable token endpoint")
+		return nil, refresh.Life{}, errors.New("unusable token endpoint")
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Accept", "application/json")
 	resp, err := fetch.Do(client, r)
 	if err != nil {
-		return nil, refresh.Life{}, refuseTenantDown.wrap(err)
+		return nil, refresh.Life{}, err
 	}
 	if resp.Status != http.StatusOK {
-		return nil, refresh.Life{}, parseTenantError(resp.Status, resp.Header, resp.Body).as(refuseTenantAnswer)
+		return nil, refresh.Life{}, parseTenantError(resp.Status, resp.Header, resp.Body)
 	}
 	var body struct {
 		AccessToken string  `json:"access_token"`
@@ -52,7 +53,7 @@ func requestToken(ctx context.Context, client *http.Client, tokenURL string, for
 		ExpiresIn   float64 `json:"expires_in"`
 	}
 	if json.Unmarshal(resp.Body, &body) != nil || body.AccessToken == "" || !strings.EqualFold(body.TokenType, "Bearer") {
-		return nil, refresh.Life{}, refuseTenantAnswer.because("the token response has no bearer token")
+		return nil, refresh.Life{}, errors.New("the token response has no bearer token")
 	}
 	// Out of range means unknown, and unknown means soon.
 	life := 5 * time.Minute

@@ -1,0 +1,303 @@
+package auth0_test
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0"
+)
+
+func goodConfig() auth0.Config {
+	return auth0.Config{
+		Domain:       "acme.eu.auth0.com",
+		ClientID:     "client",
+		ClientSecret: "secret",
+		BaseURL:      "https://app.example",
+		Secrets:      []string{testSecret},
+		Logger:       slog.New(slog.DiscardHandler),
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	type C = auth0.Config
+	tests := []struct {
+		why   string
+		edit  func(*C)
+		field string
+	}{
+		{"no domain", func(c *C) { c.Domain = "" }, "Domain"},
+		{"domain with a path", func(c *C) { c.Domain = "acme.eu.auth0.com/x" }, "Domain"},
+		{"domain with a slash", func(c *C) { c.Domain = "acme.eu.auth0.com/" }, "Domain"},
+		{"domain with a port", func(c *C) { c.Domain = "acme.eu.auth0.com:443" }, "Domain"},
+		{"domain with a user", func(c *C) { c.Domain = "u@acme.eu.auth0.com" }, "Domain"},
+		{"domain with a space", func(c *C) { c.Domain = "acme.eu.auth0.com " }, "Domain"},
+		{"domain with a query", func(c *C) { c.Domain = "acme.eu.auth0.com?x" }, "Domain"},
+		{"domain of one word", func(c *C) { c.Domain = "localhost" }, "Domain"},
+		{"domain that is an address", func(c *C) { c.Domain = "127.0.0.1" }, "Domain"},
+		{"domain with an empty label", func(c *C) { c.Domain = "acme..auth0.com" }, "Domain"},
+		{"domain with CR LF", func(c *C) { c.Domain = "acme.eu.auth0.com\r\nx: y" }, "Domain"},
+		{"domain beyond ASCII", func(c *C) { c.Domain = "аcme.eu.auth0.com" }, "Domain"},
+		{"provider by http", func(c *C) { c.Domain = "http://id.example/" }, "Domain"},
+		{"provider with a query", func(c *C) { c.Domain = "https://id.example/?x" }, "Domain"},
+		{"provider with a user", func(c *C) { c.Domain = "https://u:p@id.example/" }, "Domain"},
+		{"provider by ftp", func(c *C) { c.Domain = "ftp://id.example/" }, "Domain"},
+		{"no client id", func(c *C) { c.ClientID = "" }, "ClientID"},
+		{"no client secret", func(c *C) { c.ClientSecret = "" }, "ClientSecret"},
+		{"no base URL", func(c *C) { c.BaseURL = "" }, "BaseURL"},
+		{"relative base URL", func(c *C) { c.BaseURL = "/app" }, "BaseURL"},
+		{"base URL without a scheme", func(c *C) { c.BaseURL = "app.example" }, "BaseURL"},
+		{"base URL with a query", func(c *C) { c.BaseURL = "https://app.example/?x=1" }, "BaseURL"},
+		{"base URL with an empty query", func(c *C) { c.BaseURL = "https://app.example?" }, "BaseURL"},
+		{"base URL with a fragment", func(c *C) { c.BaseURL = "https://app.example#x" }, "BaseURL"},
+		{"base URL with a user", func(c *C) { c.BaseURL = "https://u@app.example" }, "BaseURL"},
+		{"base URL by http", func(c *C) { c.BaseURL = "http://app.example" }, "BaseURL"},
+		{"base URL by ftp", func(c *C) { c.BaseURL = "ftp://app.example"; c.InsecureHTTP = true }, "BaseURL"},
+		{"base URL with a strange path", func(c *C) { c.BaseURL = "https://app.example/a%2fb" }, "BaseURL"},
+		{"further base URL that is none", func(c *C) { c.BaseURLs = []string{"nope"} }, "BaseURLs"},
+		{"empty further base URL", func(c *C) { c.BaseURLs = []string{""} }, "BaseURLs"},
+		{"the same host twice", func(c *C) { c.BaseURLs = []string{"https://APP.example/x"} }, "BaseURLs"},
+		{"mixed schemes", func(c *C) { c.BaseURLs = []string{"http://localhost:3000"} }, "BaseURLs"},
+		{"no secrets", func(c *C) { c.Secrets = nil }, "Secrets"},
+		{"short secret", func(c *C) { c.Secrets = []string{"0123456789abcdef"} }, "Secrets"},
+		{"one character repeated", func(c *C) { c.Secrets = []string{strings.Repeat("x", 40)} }, "Secrets"},
+		{"32 hexadecimal digits", func(c *C) { c.Secrets = []string{"0123456789abcdef0123456789abcdef"} }, "Secrets"},
+		{"the same secret twice", func(c *C) { c.Secrets = []string{testSecret, testSecret} }, "Secrets"},
+		{"scopes without openid", func(c *C) { c.Scopes = []string{"profile"} }, "Scopes"},
+		{"no scopes", func(c *C) { c.Scopes = []string{} }, "Scopes"},
+		{"scope that is none", func(c *C) { c.Scopes = []string{"openid", `a"b`} }, "Scopes"},
+		{"unknown response mode", func(c *C) { c.ResponseMode = "fragment" }, "ResponseMode"},
+		{"forwarded core parameter", func(c *C) { c.ForwardParams = []string{"state"} }, "ForwardParams"},
+		{"forwarded parameter with an option", func(c *C) { c.ForwardParams = []string{"max_age"} }, "ForwardParams"},
+		{"relative login path", func(c *C) { c.LoginPath = "login" }, "LoginPath"},
+		{"callback path with a pattern", func(c *C) { c.CallbackPath = "/{x}" }, "CallbackPath"},
+		{"logout path with a query", func(c *C) { c.LogoutPath = "/out?x" }, "LogoutPath"},
+		{"two routes on one path", func(c *C) { c.LoginPath = "/auth/logout" }, "LogoutPath"},
+		{"default return path elsewhere", func(c *C) { c.DefaultReturnTo = "https://evil.example/" }, "DefaultReturnTo"},
+		{"default return path that is a route", func(c *C) { c.DefaultReturnTo = "/auth/login" }, "DefaultReturnTo"},
+		{"return origin with a path", func(c *C) { c.ReturnToOrigins = []string{"https://admin.example/"} }, "ReturnToOrigins"},
+		{"return origin in capitals", func(c *C) { c.ReturnToOrigins = []string{"https://ADMIN.example"} }, "ReturnToOrigins"},
+		{"logout URL that is relative", func(c *C) { c.PostLogoutURLs = []string{"/bye"} }, "PostLogoutURLs"},
+		{"logout URL that is a script", func(c *C) { c.PostLogoutURLs = []string{"javascript:alert(1)"} }, "PostLogoutURLs"},
+		{"unknown logout endpoint", func(c *C) { c.LogoutEndpoint = "v3" }, "LogoutEndpoint"},
+		{"v2 at another provider", func(c *C) { c.LogoutEndpoint = "v2"; c.Domain = "https://id.example" }, "LogoutEndpoint"},
+		{"negative idle timeout", func(c *C) { c.IdleTimeout = -time.Hour }, "IdleTimeout"},
+		{"idle timeout of less than a second", func(c *C) { c.IdleTimeout = time.Millisecond }, "IdleTimeout"},
+		{"negative absolute timeout", func(c *C) { c.AbsoluteTimeout = -2 }, "AbsoluteTimeout"},
+		{"no limit at all", func(c *C) { c.IdleTimeout, c.AbsoluteTimeout = auth0.None, auth0.None }, "AbsoluteTimeout"},
+		{"cookie name with a space", func(c *C) { c.CookieName = "a b" }, "CookieName"},
+		{"relative cookie path", func(c *C) { c.CookiePath = "app" }, "CookieName"},
+		{"cookie domain that is none", func(c *C) { c.CookieDomain = "a b" }, "CookieName"},
+		{"SameSite=None by http", func(c *C) { c.CookieSameSite = http.SameSiteNoneMode; c.BaseURL = "http://localhost:3000" }, "CookieName"},
+		{"SameSite=Strict", func(c *C) { c.CookieSameSite = http.SameSiteStrictMode }, "CookieSameSite"},
+		{"connection without a name", func(c *C) { c.Connections = []auth0.Connection{{DisplayName: "x"}} }, "Connections"},
+		{"connection twice", func(c *C) { c.Connections = []auth0.Connection{{Name: "x"}, {Name: "x"}} }, "Connections"},
+		{"half of the management credentials", func(c *C) { c.ManagementClientID = "x" }, "ManagementClientID"},
+		{"other half", func(c *C) { c.ManagementClientSecret = "x" }, "ManagementClientID"},
+		{"tenant domain that is none", func(c *C) { c.TenantDomain = "a b" }, "TenantDomain"},
+		{"configuration base URL that is none", func(c *C) { c.ConfigurationBaseURL = "cdn.eu.auth0.com" }, "ConfigurationBaseURL"},
+		{"unknown algorithm", func(c *C) { c.Algorithms = []string{"RS256", "XX256"} }, "Algorithms"},
+		{"symmetric algorithm", func(c *C) { c.Algorithms = []string{"HS256"} }, "Algorithms"},
+		{"none", func(c *C) { c.Algorithms = []string{"none"} }, "Algorithms"},
+		{"negative leeway", func(c *C) { c.Leeway = -time.Second }, "Leeway"},
+		{"long leeway", func(c *C) { c.Leeway = 6 * time.Minute }, "Leeway"},
+		{"endpoint origin with a path", func(c *C) { c.EndpointOrigins = []string{"https://x.example/y"} }, "EndpointOrigins"},
+	}
+	for _, tt := range tests {
+		c := goodConfig()
+		tt.edit(&c)
+		s, err := auth0.New(c)
+		if err == nil || s != nil || !strings.Contains(err.Error(), "auth0: Config."+tt.field+" ") {
+			t.Errorf("%s: %v, want an error that names Config.%s", tt.why, err, tt.field)
+		}
+		if err != nil && (strings.Contains(err.Error(), testSecret) || strings.Contains(err.Error(), "0123456789abcdef")) {
+			t.Errorf("%s: the error quotes a secret", tt.why)
+		}
+	}
+}
+
+// TestNewReportsEverything at once, each mistake as an error of its own.
+func TestNewReportsEverything(t *testing.T) {
+	_, err := auth0.New(auth0.Config{Leeway: -5, ResponseMode: "x", Scopes: []string{"a"}})
+	for _, field := range []string{"Domain", "ClientID", "ClientSecret", "BaseURL", "Secrets", "Leeway", "ResponseMode", "Scopes"} {
+		if err == nil || !strings.Contains(err.Error(), "Config."+field+" ") {
+			t.Errorf("Config.%s is not in the error: %v", field, err)
+		}
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok || len(joined.Unwrap()) < 8 {
+		t.Errorf("the error is a %T", err)
+	}
+	if !errors.Is(err, joined.Unwrap()[0]) {
+		t.Error("errors.Is does not find a mistake")
+	}
+}
+
+func TestNewAccepts(t *testing.T) {
+	for why, edit := range map[string]func(*auth0.Config){
+		"nothing special":          func(*auth0.Config) {},
+		"domain in capitals":       func(c *auth0.Config) { c.Domain = "Acme.EU.auth0.com" },
+		"provider":                 func(c *auth0.Config) { c.Domain = "https://id.example/realms/a" },
+		"provider on this machine": func(c *auth0.Config) { c.Domain = "http://127.0.0.1:4000/" },
+		"localhost":                func(c *auth0.Config) { c.BaseURL = "http://localhost:3000" },
+		"loopback address":         func(c *auth0.Config) { c.BaseURL = "http://[::1]:3000/" },
+		"path":                     func(c *auth0.Config) { c.BaseURL = "https://app.example/a/b/" },
+		"several": func(c *auth0.Config) {
+			c.BaseURLs = []string{"https://b.example"}
+			c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+		},
+		"two secrets":   func(c *auth0.Config) { c.Secrets = []string{strings.Repeat("0123456789abcdef", 4), testSecret} },
+		"no leeway":     func(c *auth0.Config) { c.Leeway = auth0.None },
+		"other scopes":  func(c *auth0.Config) { c.Scopes = []string{"openid offline_access", "openid"} },
+		"more algs":     func(c *auth0.Config) { c.Algorithms = []string{"PS256", "ES256", "EdDSA"} },
+		"long idle":     func(c *auth0.Config) { c.IdleTimeout = 30 * 24 * time.Hour },
+		"SameSite=None": func(c *auth0.Config) { c.CookieSameSite = http.SameSiteNoneMode },
+	} {
+		c := goodConfig()
+		edit(&c)
+		if _, err := auth0.New(c); err != nil {
+			t.Errorf("%s: %v", why, err)
+		}
+	}
+}
+
+// TestWarnings: what works but is questionable is in the log, and only there.
+func TestWarnings(t *testing.T) {
+	for warning, edit := range map[string]func(*auth0.Config){
+		"InsecureHTTP is set":                               func(c *auth0.Config) { c.InsecureHTTP = true; c.BaseURL = "http://192.0.2.1:3000" },
+		"IdleTimeout is longer than Config.AbsoluteTimeout": func(c *auth0.Config) { c.IdleTimeout, c.AbsoluteTimeout = 2*time.Hour, time.Hour },
+	} {
+		var out bytes.Buffer
+		c := goodConfig()
+		edit(&c)
+		c.Logger = slog.New(slog.NewTextHandler(&out, nil))
+		if _, err := auth0.New(c); err != nil || strings.Count(out.String(), warning) != 1 || strings.Count(out.String(), "\n") != 1 {
+			t.Errorf("%v, log %q; want one line with %q", err, out.String(), warning)
+		}
+	}
+	var out bytes.Buffer
+	c := goodConfig()
+	c.Logger = slog.New(slog.NewTextHandler(&out, nil))
+	if _, err := auth0.New(c); err != nil || out.Len() > 0 {
+		t.Errorf("%v, log %q", err, out.String())
+	}
+}
+
+func TestConfigFromEnv(t *testing.T) {
+	all := []string{"AUTH0_DOMAIN", "AUTH0_CLIENT_ID", "AUTH0_CLIENT_SECRET", "AUTH0_SECRET", "APP_BASE_URL", "AUTH0_AUDIENCE", "AUTH0_ISSUER_BASE_URL", "AUTH0_BASE_URL", "AUTH0_CALLBACK_URL"}
+	set := func(t *testing.T, pairs ...string) {
+		for _, name := range all {
+			t.Setenv(name, "")
+		}
+		for i := 0; i < len(pairs); i += 2 {
+			t.Setenv(pairs[i], pairs[i+1])
+		}
+	}
+	t.Run("complete", func(t *testing.T) {
+		set(t, "AUTH0_DOMAIN", "acme.eu.auth0.com", "AUTH0_CLIENT_ID", "id", "AUTH0_CLIENT_SECRET", "cs", "AUTH0_SECRET", testSecret+", second-"+testSecret, "APP_BASE_URL", "https://app.example", "AUTH0_AUDIENCE", "https://api.example/")
+		c, err := auth0.ConfigFromEnv()
+		if err != nil || c.Domain != "acme.eu.auth0.com" || c.ClientID != "id" || c.ClientSecret != "cs" || c.BaseURL != "https://app.example" || c.Audience != "https://api.example/" || !reflect.DeepEqual(c.Secrets, []string{testSecret, "second-" + testSecret}) {
+			t.Errorf("%v, %q, %v", c, c.Secrets, err)
+		}
+		if _, err := auth0.New(c); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("older names", func(t *testing.T) {
+		set(t, "AUTH0_ISSUER_BASE_URL", "https://acme.eu.auth0.com/", "AUTH0_CLIENT_ID", "id", "AUTH0_CLIENT_SECRET", "cs", "AUTH0_SECRET", testSecret, "AUTH0_BASE_URL", "http://localhost:3000")
+		if c, err := auth0.ConfigFromEnv(); err != nil || c.Domain != "acme.eu.auth0.com" || c.BaseURL != "http://localhost:3000" {
+			t.Errorf("%v, %v", c, err)
+		}
+	})
+	t.Run("callback URL", func(t *testing.T) {
+		set(t, "AUTH0_DOMAIN", "acme.eu.auth0.com", "AUTH0_CLIENT_ID", "id", "AUTH0_CLIENT_SECRET", "cs", "AUTH0_SECRET", testSecret, "AUTH0_CALLBACK_URL", "http://localhost:3000/callback")
+		if c, err := auth0.ConfigFromEnv(); err != nil || c.BaseURL != "http://localhost:3000" || c.CallbackPath != "/callback" {
+			t.Errorf("%v %q, %v", c, c.CallbackPath, err)
+		}
+	})
+	t.Run("newer names count", func(t *testing.T) {
+		set(t, "AUTH0_DOMAIN", "new.auth0.com", "AUTH0_ISSUER_BASE_URL", "https://old.auth0.com", "AUTH0_CLIENT_ID", "id", "AUTH0_CLIENT_SECRET", "cs", "AUTH0_SECRET", testSecret, "APP_BASE_URL", "https://new.example", "AUTH0_BASE_URL", "https://old.example", "AUTH0_CALLBACK_URL", "https://older.example/x")
+		if c, err := auth0.ConfigFromEnv(); err != nil || c.Domain != "new.auth0.com" || c.BaseURL != "https://new.example" || c.CallbackPath != "" {
+			t.Errorf("%v, %v", c, err)
+		}
+	})
+	t.Run("nothing", func(t *testing.T) {
+		set(t)
+		_, err := auth0.ConfigFromEnv()
+		for _, name := range all[:5] {
+			if err == nil || !strings.Contains(err.Error(), "environment variable "+name+" is not set") {
+				t.Errorf("%s is not in the error: %v", name, err)
+			}
+		}
+		if err != nil && strings.Contains(err.Error(), "AUDIENCE") {
+			t.Errorf("the audience is optional: %v", err)
+		}
+	})
+}
+
+// TestNewMakesNoRequest: a tenant that is down does not stop a deployment.
+func TestNewMakesNoRequest(t *testing.T) {
+	calls := 0
+	c := goodConfig()
+	c.HTTPClient = &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) { calls++; return nil, errors.New("down") })}
+	for _, domain := range []string{"acme.eu.auth0.com", "https://id.example"} {
+		c.Domain = domain
+		s, err := auth0.New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Handler()
+		s.Register(http.NewServeMux())
+		if _, err := auth0.NewAPI(auth0.APIConfig{Domain: domain, Audience: "x", HTTPClient: c.HTTPClient}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if calls != 0 {
+		t.Errorf("%d requests", calls)
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// TestOutgoingRequests carry a User-Agent, and Auth0-Client only when asked for
+// and only to the tenant.
+func TestOutgoingRequests(t *testing.T) {
+	for _, telemetry := range []bool{false, true} {
+		seen := map[string]http.Header{}
+		var e *env
+		e = newEnv(t, func(c *auth0.Config) {
+			c.Telemetry = telemetry
+			c.ConfigurationBaseURL = "https://cdn.example"
+			c.HTTPClient = &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+				seen[r.URL.Host+r.URL.Path] = r.Header
+				if r.URL.Host == "cdn.example" {
+					return hosts{"cdn.example": http.NotFoundHandler()}.RoundTrip(r)
+				}
+				return hosts{tenantHost: e.tenant}.RoundTrip(r)
+			})}
+		})
+		e.tenant.Fail("management", 403)
+		e.browser().mustLogin().logout()
+		e.strategy.GetConnections(t.Context())
+		for _, url := range []string{"/oauth/token", "/.well-known/jwks.json", "/.well-known/openid-configuration", "/api/v2/clients/" + testClientID + "/connections"} {
+			h := seen[tenantHost+url]
+			if h == nil {
+				t.Fatalf("no request to %s", url)
+			}
+			if !strings.HasPrefix(h.Get("User-Agent"), "auth0-go-rp/") || (h.Get("Auth0-Client") != "") != telemetry || h.Get("Cookie") != "" {
+				t.Errorf("telemetry %v: %s has %v", telemetry, url, h)
+			}
+		}
+		if h := seen["cdn.example/client/"+testClientID+".js"]; h == nil || h.Get("Auth0-Client") != "" {
+			t.Errorf("telemetry %v: the request to another host has %v", telemetry, h)
+		}
+	}
+}

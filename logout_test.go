@@ -1,0 +1,280 @@
+package auth0_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/internal/tenant"
+)
+
+// logout logs out with the button and returns where that leads.
+func (b *browser) logout() *url.URL {
+	b.e.t.Helper()
+	resp := b.do("POST", "/auth/logout", url.Values{}, append([]string{"Origin", appBase}, asNavigation...)...)
+	if resp.status != http.StatusSeeOther {
+		b.e.t.Fatalf("logout: %d %s", resp.status, resp.body)
+	}
+	if got := resp.header.Get("Cache-Control"); got != "private, no-store" {
+		b.e.t.Errorf("logout: Cache-Control %q", got)
+	}
+	return resp.location(b.e.t)
+}
+
+func TestLogoutAtTenant(t *testing.T) {
+	e := newEnv(t)
+	b := e.browser().mustLogin()
+	b.begin("/auth/login?prompt=login") // a login in another tab
+	b.cookies["__Host-other_txn_AAAAAAAAAAAAAAAA"] = "of another strategy"
+	old := b.clone()
+	u := b.logout()
+	if got := u.Scheme + "://" + u.Host + u.Path; got != "https://acme.auth0.example/oidc/logout" {
+		t.Errorf("sent to %s", got)
+	}
+	q := u.Query()
+	if q.Get("client_id") != testClientID || q.Get("post_logout_redirect_uri") != "https://app.example" || q.Get("logout_hint") == "" || q.Get("id_token_hint") != "" || len(q) != 3 {
+		t.Errorf("parameters %v", q)
+	}
+	if b.loggedIn() || len(b.cookies) != 1 || b.cookies["__Host-other_txn_AAAAAAAAAAAAAAAA"] == "" {
+		t.Errorf("logged in %v, cookies %v", b.loggedIn(), b.cookies)
+	}
+	// The tenant understands it, and its session ends too.
+	client := &http.Client{Transport: hosts{tenantHost: e.tenant}, CheckRedirect: func(r *http.Request, _ []*http.Request) error { return stopAtApp(r) }}
+	resp, err := client.Get(u.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := resp.Header.Get("Location"); got != "https://app.example" {
+		t.Errorf("the tenant answers %d and leads to %q", resp.StatusCode, got)
+	}
+	// What the cookie alone can do, a copy of it can; that is documented.
+	if !old.loggedIn() {
+		t.Error("a copy of the cookie does not work any more; the documentation says that it does")
+	}
+}
+
+func TestLogoutEndpoints(t *testing.T) {
+	tests := []struct {
+		why     string
+		variant tenant.Variant
+		edit    func(*auth0.Config)
+		want    string // beginning of the target
+		status  int
+	}{
+		{"tenant with end_session_endpoint", tenant.Standard, nil, "https://acme.auth0.example/oidc/logout?client_id=", 303},
+		{"tenant without", tenant.Old, nil, "https://acme.auth0.example/v2/logout?client_id=client-of-the-tests&returnTo=https%3A%2F%2Fapp.example", 303},
+		{"v2 chosen", tenant.Standard, func(c *auth0.Config) { c.LogoutEndpoint = "v2" }, "https://acme.auth0.example/v2/logout?client_id=client-of-the-tests&returnTo=https%3A%2F%2Fapp.example", 303},
+		{"oidc chosen", tenant.Standard, func(c *auth0.Config) { c.LogoutEndpoint = "oidc" }, "https://acme.auth0.example/oidc/logout?", 303},
+		{"oidc chosen, not there", tenant.Old, func(c *auth0.Config) { c.LogoutEndpoint = "oidc" }, "", 500},
+		{"local", tenant.Standard, func(c *auth0.Config) { c.LogoutEndpoint = "local" }, "https://app.example", 303},
+		{"local, own target", tenant.Standard, func(c *auth0.Config) {
+			c.LogoutEndpoint, c.PostLogoutURLs = "local", []string{"https://www.example/bye", "https://app.example/bye"}
+		}, "https://www.example/bye", 303},
+		{"federated", tenant.Standard, func(c *auth0.Config) {
+			c.LogoutEndpoint, c.Logout = "v2", []auth0.LogoutOption{auth0.WithFederatedLogout()}
+		}, "https://acme.auth0.example/v2/logout?client_id=client-of-the-tests&returnTo=https%3A%2F%2Fapp.example&federated", 303},
+		{"state is not for v2", tenant.Old, func(c *auth0.Config) { c.Logout = []auth0.LogoutOption{auth0.WithLogoutParam("state", "s")} }, "https://acme.auth0.example/v2/logout?client_id=client-of-the-tests&returnTo=https%3A%2F%2Fapp.example", 303},
+	}
+	for _, tt := range tests {
+		var edits []func(*auth0.Config)
+		if tt.edit != nil {
+			edits = append(edits, tt.edit)
+		}
+		e := newEnvOf(t, tenant.Config{Host: tenantHost, Discovery: tt.variant}, edits...)
+		b := e.browser().mustLogin()
+		resp := b.page("/auth/logout")
+		if got := resp.header.Get("Location"); resp.status != tt.status || !strings.HasPrefix(got, tt.want) || tt.want != "https://acme.auth0.example/oidc/logout?" && !strings.HasSuffix(tt.want, "client_id=") && got != tt.want {
+			t.Errorf("%s: %d to %s\nwant %s", tt.why, resp.status, got, tt.want)
+		}
+		if b.loggedIn() {
+			t.Errorf("%s: still logged in", tt.why)
+		}
+		// Nobody logged in: the tenant's session may still be there.
+		if resp := e.browser().page("/auth/logout"); resp.status != tt.status || tt.status == 303 && strings.Contains(resp.header.Get("Location"), "hint") {
+			t.Errorf("%s: anonymous: %d to %s", tt.why, resp.status, resp.header.Get("Location"))
+		}
+	}
+}
+
+func TestLogoutHints(t *testing.T) {
+	big := ""
+	e := newEnv(t, func(c *auth0.Config) { c.KeepIDToken = true })
+	e.tenant.EditIDToken(func(_, c map[string]any) { c["big"] = big })
+	u := e.browser().mustLogin().logout()
+	if q := u.Query(); strings.Count(q.Get("id_token_hint"), ".") != 2 || q.Get("logout_hint") == "" {
+		t.Errorf("hints %v", q)
+	}
+	// A URL of more than 4 KiB would be refused, and nobody logged out.
+	big = strings.Repeat("x", 2500)
+	u = e.browser().mustLogin().logout()
+	if q := u.Query(); q.Has("id_token_hint") || q.Get("logout_hint") == "" || len(u.String()) > 4096 {
+		t.Errorf("large token: URL of %d bytes, id_token_hint %v", len(u.String()), q.Has("id_token_hint"))
+	}
+	// No sid, no hint.
+	e = newEnv(t)
+	e.tenant.EditIDToken(claim("sid", nil))
+	if q := e.browser().mustLogin().logout().Query(); q.Has("logout_hint") {
+		t.Errorf("hint %q without a sid", q.Get("logout_hint"))
+	}
+}
+
+func TestLogoutOptions(t *testing.T) {
+	e := newEnv(t, func(c *auth0.Config) {
+		c.KeepIDToken = true
+		c.PostLogoutURLs = []string{"https://app.example/bye", "https://www.example/", "https://app.example/other"}
+		c.Logout = []auth0.LogoutOption{auth0.WithLogoutParam("ui_locales", "de"), auth0.WithLogoutParam("x", "1")}
+	})
+	tests := []struct {
+		why  string
+		opts []auth0.LogoutOption
+		path string
+		want map[string]string // "-" for absent
+	}{
+		{"defaults", nil, "", map[string]string{"post_logout_redirect_uri": "https://app.example/bye", "ui_locales": "de", "x": "1"}},
+		{"later one counts", []auth0.LogoutOption{auth0.WithLogoutParam("x", "2")}, "", map[string]string{"x": "2"}},
+		{"empty is sent", []auth0.LogoutOption{auth0.WithLogoutParam("x", "")}, "", map[string]string{"x": ""}},
+		{"taken back", []auth0.LogoutOption{auth0.WithLogoutParam("x")}, "", map[string]string{"x": "-"}},
+		{"hints taken back", []auth0.LogoutOption{auth0.WithLogoutParam("id_token_hint"), auth0.WithLogoutParam("logout_hint")}, "", map[string]string{"id_token_hint": "-", "logout_hint": "-"}},
+		{"state", []auth0.LogoutOption{auth0.WithLogoutParam("state", "s")}, "", map[string]string{"state": "s"}},
+		{"relative target", []auth0.LogoutOption{auth0.WithLogoutReturnTo("/gone")}, "", map[string]string{"post_logout_redirect_uri": "https://app.example/gone"}},
+		{"listed target", []auth0.LogoutOption{auth0.WithLogoutReturnTo("https://www.example/")}, "", map[string]string{"post_logout_redirect_uri": "https://www.example/"}},
+		{"target that is not listed", []auth0.LogoutOption{auth0.WithLogoutReturnTo("https://evil.example/")}, "", map[string]string{"post_logout_redirect_uri": "https://app.example/bye"}},
+		{"listed target in the query", nil, "?returnTo=https://www.example/", map[string]string{"post_logout_redirect_uri": "https://www.example/"}},
+		{"listed path in the query", nil, "?returnTo=/other", map[string]string{"post_logout_redirect_uri": "https://app.example/other"}},
+		{"path in the query that is not listed", nil, "?returnTo=/gone", map[string]string{"post_logout_redirect_uri": "https://app.example/bye"}},
+		{"foreign target in the query", nil, "?returnTo=https://evil.example/", map[string]string{"post_logout_redirect_uri": "https://app.example/bye"}},
+		{"protocol-relative target in the query", nil, "?returnTo=//evil.example/", map[string]string{"post_logout_redirect_uri": "https://app.example/bye"}},
+		{"option before query", []auth0.LogoutOption{auth0.WithLogoutReturnTo("/gone")}, "?returnTo=https://www.example/", map[string]string{"post_logout_redirect_uri": "https://app.example/gone"}},
+	}
+	for _, tt := range tests {
+		b := e.browser().mustLogin()
+		old := e.app
+		e.app = e.strategy.LogoutHandler(tt.opts...)
+		q := b.page("/auth/logout" + tt.path).location(t).Query()
+		e.app = old
+		for name, want := range tt.want {
+			if got := q.Get(name); want == "-" && q.Has(name) || want != "-" && (got != want || len(q[name]) != 1) {
+				t.Errorf("%s: %s is %q, want %q", tt.why, name, q[name], want)
+			}
+		}
+		if q.Get("client_id") != testClientID {
+			t.Errorf("%s: client_id %q", tt.why, q.Get("client_id"))
+		}
+	}
+	for why, option := range map[string]auth0.LogoutOption{
+		"nil": nil, "client_id": auth0.WithLogoutParam("client_id", "x"), "target": auth0.WithLogoutParam("post_logout_redirect_uri", "x"), "returnTo": auth0.WithLogoutParam("returnTo", "x"),
+		"CR LF": auth0.WithLogoutParam("x", "a\r\nb"), "no name": auth0.WithLogoutParam("", "x"), "long": auth0.WithLogoutParam("x", strings.Repeat("x", 1025)),
+	} {
+		cfg := e.cfg
+		cfg.Logout = []auth0.LogoutOption{option}
+		if _, err := auth0.New(cfg); err == nil || !strings.Contains(err.Error(), "Config.Logout ") {
+			t.Errorf("%s: New returns %v", why, err)
+		}
+		b := e.browser().mustLogin()
+		old := e.app
+		e.app = e.strategy.LogoutHandler(option)
+		if resp := b.page("/"); resp.status != http.StatusInternalServerError {
+			t.Errorf("%s: LogoutHandler answers %d", why, resp.status)
+		}
+		e.app = old
+	}
+}
+
+// TestLogoutFromOutside: no other site can log people out.
+func TestLogoutFromOutside(t *testing.T) {
+	e := newEnv(t)
+	e.app = e.strategy.LoadUser(wholeApp(e))
+	tests := []struct {
+		why, method string
+		header      []string
+		status      int
+	}{
+		{"button", "POST", []string{"Sec-Fetch-Site", "same-origin", "Origin", appBase}, 303},
+		{"button, old browser", "POST", []string{"Origin", appBase}, 303},
+		{"button, proxy changes the host", "POST", []string{"Origin", appBase, "Host", "internal:8080"}, 303},
+		{"program", "POST", nil, 303},
+		{"form of another site", "POST", []string{"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"}, 403},
+		{"form of another site, old browser", "POST", []string{"Origin", "https://evil.example"}, 403},
+		{"form of a sister site", "POST", []string{"Sec-Fetch-Site", "same-site", "Origin", "https://www.app.example"}, 403},
+		{"form without origin", "POST", []string{"Sec-Fetch-Site", "cross-site", "Origin", "null"}, 403},
+		{"form of the same host over http", "POST", []string{"Origin", "http://app.example"}, 403},
+		{"link", "GET", []string{"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "navigate"}, 303},
+		{"typed", "GET", []string{"Sec-Fetch-Site", "none", "Sec-Fetch-Mode", "navigate"}, 303},
+		{"link, old browser", "GET", []string{"Referer", appBase + "/page"}, 303},
+		{"link on another site", "GET", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"}, 403},
+		{"link on a sister site", "GET", []string{"Sec-Fetch-Site", "same-site", "Sec-Fetch-Mode", "navigate"}, 403},
+		{"image", "GET", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image"}, 403},
+		{"own image", "GET", []string{"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image"}, 403},
+		{"old browser says nothing", "GET", nil, 403},
+		{"old browser, other site", "GET", []string{"Referer", "https://evil.example/https://app.example/"}, 403},
+		{"old browser, longer name", "GET", []string{"Referer", appBase + ".evil.example/"}, 403},
+		{"old browser, same host over http", "GET", []string{"Referer", "http://app.example/"}, 403},
+		{"HEAD", "HEAD", []string{"Sec-Fetch-Site", "same-origin"}, 204},
+		{"prefetch", "GET", []string{"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "navigate", "Sec-Purpose", "prefetch"}, 204},
+		{"PUT", "PUT", []string{"Sec-Fetch-Site", "same-origin"}, 405},
+	}
+	for _, tt := range tests {
+		b := e.browser().mustLogin()
+		resp := b.do(tt.method, "/auth/logout", nil, tt.header...)
+		if resp.status != tt.status {
+			t.Errorf("%s: %d, want %d", tt.why, resp.status, tt.status)
+		}
+		if got := b.loggedIn(); got != (tt.status != 303) {
+			t.Errorf("%s: logged in %v", tt.why, got)
+		}
+	}
+}
+
+// wholeApp mounts the routes without methods, as a prefix does.
+func wholeApp(e *env) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/auth/", e.strategy.Handler())
+	mux.Handle("/", e.mux)
+	return mux
+}
+
+// TestLogoutWhileTenantIsDown: the session here ends in any case, and at once.
+func TestLogoutWhileTenantIsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, fault := range []func(*tenant.Tenant){
+			func(ten *tenant.Tenant) { ten.Fail(tenant.Discovery, 503) },
+			func(ten *tenant.Tenant) { ten.Delay(tenant.Discovery, time.Hour) },
+		} {
+			e := newEnv(t)
+			b := e.browser().mustLogin()
+			b.begin("/auth/login?prompt=login")
+			fault(e.tenant)
+			begin := time.Now()
+			if u := b.logout(); u.String() != "https://app.example" {
+				t.Errorf("sent to %s", u)
+			}
+			if d := time.Since(begin); d > 5*time.Second {
+				t.Errorf("after %v", d)
+			}
+			if b.loggedIn() || len(b.transactions()) != 0 || !strings.Contains(e.log.String(), "session at the tenant is not ended") {
+				t.Errorf("logged in %v, %d transactions, log:\n%s", b.loggedIn(), len(b.transactions()), e.log)
+			}
+		}
+	})
+}
+
+// TestLogoutCookiePath deletes what was set, where it was set.
+func TestLogoutCookiePath(t *testing.T) {
+	e := newEnv(t, func(c *auth0.Config) { c.CookiePath = "/app" })
+	b := e.browser().mustLogin()
+	b.begin("/auth/login?prompt=login")
+	resp := b.page("/auth/logout")
+	lines := resp.header.Values("Set-Cookie")
+	if len(lines) != 2 {
+		t.Errorf("%d deletions, want 2", len(lines))
+	}
+	for _, line := range lines {
+		if !strings.Contains(line, "; Path=/app; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; Secure; SameSite=Lax") {
+			t.Errorf("deletion %s", line)
+		}
+	}
+}
