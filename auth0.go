@@ -1,3 +1,63 @@
+// Package auth0 logs people in to web applications with Auth0, and checks the
+// access tokens that APIs receive.
+//
+// A web application uses a [Strategy]: [New] makes one from a [Config],
+// [Strategy.Handler] serves the login, the callback and the logout,
+// [Strategy.LoadUser] around everything makes [UserFrom] work, and
+// [Strategy.RequireLogin] guards pages. [Strategy.GetConnections] lists the
+// connections to show as login buttons.
+//
+// An API uses an [API]: [NewAPI] makes one from an [APIConfig], and
+// [API.RequireAuth], [API.RequireScope] and [API.RequirePermissions] guard
+// handlers, which read the token with [TokenFrom] and their own claims with
+// [Claims].
+//
+// Everything that decides is also there without HTTP, for programs that use
+// something else: [API.Verify], [Strategy.AuthCodeURL], [Strategy.Exchange].
+//
+// # What is verified
+//
+// At a login: that it was begun in the same browser (state, in an encrypted
+// cookie that is good for one callback), that the code belongs to it (PKCE with
+// S256, RFC 7636) and that the ID token does (nonce); then the ID token as
+// OpenID Connect Core 1.0, Section 3.1.3.7 says, its signature included, and
+// organization, age and strength of the authentication if the login asked for
+// them. None of this can be turned off.
+//
+// Of an access token: its form, of which there is one; algorithm, type, issuer,
+// audience, times and signature (RFC 8725; RFC 9068, Section 4). A token that
+// is bound to a key is not accepted as a bearer token. Names of claims are
+// exact, and none that decides may be there twice.
+//
+// # What is not
+//
+// The session is in the browser's cookies, encrypted. A copy of them works until
+// its time is up, also after a logout. Access tokens are good until they expire.
+// An e-mail address identifies nobody; [User.Issuer] and [User.Subject] do.
+//
+// # In production
+//
+// Serve https and set [Config.BaseURL] to what browsers see; no header of a
+// request changes it. Instances share nothing but [Config.Secrets]. Several
+// programs behind one host name need different values of [Config.CookieName] or
+// paths. Proxies must let through cookies and response headers of 8 KiB.
+//
+// No function in this package fetches anything when it constructs a value; keys,
+// metadata and lists are fetched when they are first needed, refreshed in the
+// background, and used for a day while the tenant does not answer.
+//
+// # Errors
+//
+// Errors are of type [*Error], which has the HTTP status, the code of the
+// protocol and a reason that is one of a fixed set of words. What a visitor gets
+// to see is a fixed text. What came from outside is in [Error.Err] and in the
+// log. Secrets, tokens, codes and cookies are in neither, and formatting a value
+// of this package does not show them.
+//
+// # Testing
+//
+// Package [github.com/seed-15d5a55c/auth0/auth0test] runs a tenant in the
+// process of a test, with pages, tokens, keys and faults.
 package auth0
 
 import (

@@ -1,0 +1,145 @@
+package auth0_test
+
+import (
+	"context"
+	"fmt"
+	"html/template"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/auth0test"
+)
+
+// A web application: everybody sees the home page with the login buttons, and
+// whoever is logged in their profile.
+func Example_webApp() {
+	// AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET, AUTH0_SECRET, APP_BASE_URL
+	cfg, err := auth0.ConfigFromEnv()
+	if err != nil {
+		log.Fatal(err)
+	}
+	strategy, err := auth0.New(cfg)
+	if err != nil {
+		log.Fatal(err)
+	}
+	page := template.Must(template.New("").Parse(`
+		{{with .User.Name}}Hello {{.}}. <form method="post" action="/auth/logout"><button>Log out</button></form>
+		{{else}}{{range .Buttons}}<a href="{{.LoginURL}}">Continue with {{.DisplayName}}</a>
+		{{else}}<a href="/auth/login">Log in</a>{{end}}{{end}}`))
+
+	mux := http.NewServeMux()
+	mux.Handle("/auth/", strategy.Handler()) // /auth/login, /auth/callback, /auth/logout
+	mux.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) {
+		user, _ := auth0.UserFrom(r.Context())
+		buttons, err := strategy.GetConnections(r.Context()) // cached
+		if err != nil {
+			log.Print(err) // says what to do; the page shows one button for all
+		}
+		page.Execute(w, map[string]any{"User": user, "Buttons": buttons})
+	})
+	mux.Handle("/profile", strategy.RequireLogin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, _ := auth0.UserFrom(r.Context())
+		fmt.Fprintln(w, user.Subject, user.Email)
+	})))
+	log.Fatal(http.ListenAndServe(":3000", strategy.LoadUser(mux)))
+}
+
+// An API: its callers send access tokens.
+func Example_api() {
+	api, err := auth0.NewAPI(auth0.APIConfig{
+		Domain:   "acme.eu.auth0.com",
+		Audience: "https://api.acme.example/",
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	open := func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "hello") }
+	members := func(w http.ResponseWriter, r *http.Request) {
+		token, _ := auth0.TokenFrom(r.Context())
+		claims, err := auth0.Claims[struct {
+			Plan string `json:"https://acme.example/plan"`
+		}](r.Context())
+		fmt.Fprintln(w, token.Subject(), claims.Plan, err)
+	}
+
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /api/open", open)
+	mux.Handle("GET /api/members-only", api.RequireAuth(http.HandlerFunc(members)))
+	mux.Handle("GET /api/protected", api.RequirePermissions("read:protected")(http.HandlerFunc(members)))
+	mux.Handle("POST /api/messages", api.RequireScope("write:messages")(http.HandlerFunc(members)))
+	log.Fatal(http.ListenAndServe(":3001", mux))
+}
+
+// A test, with no tenant and no network.
+func Example_test() {
+	testAPI := func(t auth0test.TB) {
+		tenant := auth0test.NewTenant(t)
+		api, err := auth0.NewAPI(tenant.APIConfig("https://api.acme.example/"))
+		if err != nil {
+			t.Fatalf("%v", err)
+		}
+		handler := api.RequirePermissions("read:protected")(http.NotFoundHandler())
+
+		r := httptest.NewRequest("GET", "/api/protected", nil)
+		r.Header.Set("Authorization", "Bearer "+tenant.AccessToken(auth0test.Permissions("read:protected")))
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		fmt.Println(w.Code, tenant.JWKSFetches())
+
+		tenant.RotateKeys()
+		tenant.FailJWKS(503)
+		r.Header.Set("Authorization", "Bearer "+tenant.AccessToken(auth0test.ExpiresIn(-time.Minute)))
+		w = httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		fmt.Println(w.Code, w.Header().Get("WWW-Authenticate"))
+	}
+	testAPI(fakeT{})
+	// Output:
+	// 404 1
+	// 401 Bearer realm="api", error="invalid_token", error_description="token expired"
+}
+
+// fakeT stands for the *testing.T of a test.
+type fakeT struct{ testing.TB }
+
+func (fakeT) Helper()                   {}
+func (fakeT) Cleanup(func())            {}
+func (fakeT) Fatalf(f string, a ...any) { panic(fmt.Sprintf(f, a...)) }
+
+// Buttons for one organization, which lead back to where the visitor was.
+func ExampleStrategy_GetConnections() {
+	tenant := auth0test.NewTenant(fakeT{})
+	strategy, err := auth0.New(tenant.Config())
+	if err != nil {
+		log.Fatal(err)
+	}
+	buttons, err := strategy.GetConnections(context.Background(), auth0.WithReturnTo("/reports"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, b := range buttons {
+		fmt.Println(b.DisplayName, b.LoginURL)
+	}
+	// Output:
+	// Username and password /auth/login?connection=Username-Password-Authentication&returnTo=%2Freports
+	// GitHub /auth/login?connection=github&returnTo=%2Freports
+	// Google /auth/login?connection=google-oauth2&returnTo=%2Freports
+	// Partner Ltd /auth/login?connection=partner-idp&returnTo=%2Freports
+	// Fabrikam /auth/login?connection=fabrikam-entra&returnTo=%2Freports
+}
+
+// A step-up: this page wants somebody who has logged in within five minutes.
+func ExampleStrategy_LoginHandler() {
+	tenant := auth0test.NewTenant(fakeT{})
+	strategy, err := auth0.New(tenant.Config())
+	if err != nil {
+		log.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	strategy.Register(mux)
+	mux.Handle("GET /confirm", strategy.LoginHandler(auth0.WithMaxAge(0), auth0.WithReturnTo("/payments")))
+}
