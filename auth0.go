@@ -326,8 +326,7 @@ type Strategy struct {
 	namespace    namespace
 	clientSecret secret
 	sites        []site
-	loginParams  *authRequest // of Config.Login and Config.Scopes
-	logoutParams *logoutRequest
+	organization string // of Config.Login, if every login is to one
 
 	client      *http.Client
 	keyring     seal.Keyring

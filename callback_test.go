@@ -673,7 +673,7 @@ func TestInterleavedUsers(t *testing.T) {
 	for i := range 8 {
 		wg.Go(func() {
 			b := browsers[i%2].clone()
-			for range 200 {
+			for range 1250 {
 				if got, want := b.page("/").body, "home true "+emails[i%2]; got != want {
 					t.Errorf("%q, want %q", got, want)
 					return

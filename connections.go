@@ -62,7 +62,7 @@ func (s *Strategy) GetConnections(ctx context.Context, opts ...LoginOption) ([]C
 	if err != nil {
 		return nil, asError("connections", err)
 	}
-	known, err := s.connections.get(ctx, a.organization)
+	known, err := s.connections.get(ctx, cmp.Or(a.organization, s.organization))
 	if err != nil {
 		return nil, asError("connections", err)
 	}
@@ -90,7 +90,7 @@ func (s *Strategy) ConnectionForEmail(ctx context.Context, email string, opts ..
 	if !ok || local == "" || domain == "" || strings.Contains(domain, "@") {
 		return Connection{}, false, nil
 	}
-	known, err := s.connections.get(ctx, a.organization)
+	known, err := s.connections.get(ctx, cmp.Or(a.organization, s.organization))
 	if err != nil {
 		return Connection{}, false, asError("connections", err)
 	}
@@ -242,7 +242,9 @@ func (l *connectionLists) public(k knownConnection, query url.Values) Connection
 // fetch asks the sources in turn. An error has what every one of them said.
 func (l *connectionLists) fetch(ctx context.Context) ([]knownConnection, error) {
 	var errs []error
-	if l.management != nil {
+	if l.management == nil {
+		errs = append(errs, errNoTenant)
+	} else {
 		list, err := l.management.clientConnections(ctx)
 		if err == nil {
 			return arranged(list), nil
@@ -261,7 +263,7 @@ func (l *connectionLists) fetch(ctx context.Context) ([]knownConnection, error) 
 
 func (l *connectionLists) fetchOrg(ctx context.Context, org string) ([]knownConnection, error) {
 	if l.management == nil {
-		return nil, connectionsUnavailable(nil)
+		return nil, connectionsUnavailable([]error{errNoTenant})
 	}
 	list, err := l.management.organizationConnections(ctx, org)
 	if err != nil {
@@ -279,6 +281,8 @@ func (l *connectionLists) fetchOrg(ctx context.Context, org string) ([]knownConn
 	}
 	return arranged(list), nil
 }
+
+var errNoTenant = errors.New("Config.Domain is a URL; if it is a tenant of Auth0, set Config.TenantDomain, or give its host name as Config.Domain")
 
 func connectionsUnavailable(errs []error) error {
 	const help = "to list connections, allow the application the scopes read:connections and read:clients (and read:connections_options for icons and domains) of the Management API; or list them in Config.Connections; or set Config.ConfigurationBaseURL"

@@ -200,7 +200,9 @@ func TestConnectionsUnavailable(t *testing.T) {
 			ten.Replace(tenant.Management, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "{}") })
 		}, []string{"not one"}},
 		{"redirect", func(ten *tenant.Tenant) {
-			ten.Replace(tenant.Management, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://evil.example/", 302) })
+			ten.Replace(tenant.Management, func(w http.ResponseWriter, r *http.Request) {
+				http.Redirect(w, r, "https://evil.example/", http.StatusFound)
+			})
 		}, []string{"302"}},
 		{"endless pages", func(ten *tenant.Tenant) {
 			n := 0
@@ -480,6 +482,13 @@ func TestOrganizationConnections(t *testing.T) {
 	if got := names(must(e.strategy.GetConnections(t.Context()))); !strings.Contains(got, "github") {
 		t.Errorf("without an organization: %s", got)
 	}
+	fixed := newEnv(t, func(c *auth0.Config) {
+		c.Login = []auth0.LoginOption{auth0.WithOrganization("umbrella")}
+		c.HTTPClient = &http.Client{Transport: hosts{tenantHost: e.tenant}}
+	})
+	if list, err := fixed.strategy.GetConnections(t.Context()); err != nil || names(list) != "google-oauth2 customer-saml" || strings.Contains(list[0].LoginURL, "organization") {
+		t.Errorf("an application for one organization: %v, %v", list, err)
+	}
 	calls := e.tenant.Calls(tenant.Management)
 	for range 20 {
 		e.strategy.GetConnections(t.Context(), auth0.WithOrganization("umbrella"))
@@ -534,7 +543,7 @@ func TestOtherTenantDomain(t *testing.T) {
 // TestNoManagementAPI: another provider is not asked for something it cannot have.
 func TestNoManagementAPI(t *testing.T) {
 	e := newEnv(t, func(c *auth0.Config) { c.Domain = "https://acme.auth0.example" })
-	if _, err := e.strategy.GetConnections(t.Context()); err == nil || e.tenant.Calls(tenant.Management)+e.tenant.Calls(tenant.Token) != 0 {
+	if _, err := e.strategy.GetConnections(t.Context()); err == nil || !strings.Contains(err.Error(), "Config.TenantDomain") || e.tenant.Calls(tenant.Management)+e.tenant.Calls(tenant.Token) != 0 {
 		t.Errorf("%v after %d requests", err, e.tenant.Calls(tenant.Management)+e.tenant.Calls(tenant.Token))
 	}
 }

@@ -171,7 +171,6 @@ func (r *response) setCookies(t testing.TB) map[string]*http.Cookie {
 type browser struct {
 	e       *env
 	cookies map[string]string
-	tenant  http.CookieJar
 }
 
 func (e *env) browser() *browser { return &browser{e: e, cookies: map[string]string{}} }

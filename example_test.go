@@ -33,7 +33,7 @@ func Example_webApp() {
 
 	mux := http.NewServeMux()
 	mux.Handle("/auth/", strategy.Handler()) // /auth/login, /auth/callback, /auth/logout
-	mux.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		user, _ := auth0.UserFrom(r.Context())
 		buttons, err := strategy.GetConnections(r.Context()) // cached
 		if err != nil {
@@ -41,7 +41,7 @@ func Example_webApp() {
 		}
 		page.Execute(w, map[string]any{"User": user, "Buttons": buttons})
 	})
-	mux.Handle("/profile", strategy.RequireLogin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	mux.Handle("GET /profile", strategy.RequireLogin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		user, _ := auth0.UserFrom(r.Context())
 		fmt.Fprintln(w, user.Subject, user.Email)
 	})))

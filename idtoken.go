@@ -46,8 +46,7 @@ func (s *Strategy) verifyIDToken(ctx context.Context, ep discovery.Metadata, t *
 }
 
 func asIDTokenError(err error) error {
-	var f *tokenFault
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*tokenFault](err); ok {
 		return f.idToken()
 	}
 	return err
@@ -91,13 +90,9 @@ func (s *Strategy) checkIDToken(ctx context.Context, ep discovery.Metadata, raw 
 	})
 	other, err := verifier.Verify(ctx, raw) // 6
 	if err != nil {
-		var f *tokenFault
-		if errors.As(err, &f) {
-			return identity{}, f
-		}
 		// go-oidc does not wrap the error of a key set: ask it directly.
-		if _, keyErr := s.keys.VerifySignature(ctx, raw); keyErr != nil {
-			return identity{}, keyErr
+		if err := s.keys.verify(ctx, m); err != nil {
+			return identity{}, err
 		}
 		return identity{}, faultMalformed.because("go-oidc: %v", err)
 	}

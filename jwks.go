@@ -41,6 +41,7 @@ import (
 //
 // A KeySet can be used where go-oidc asks for an oidc.KeySet.
 type KeySet struct {
+	issuer  *namespace
 	current *refresh.Value[*keySnapshot]
 	unknown unknownKeys
 }
@@ -60,8 +61,9 @@ const (
 )
 
 func newKeySet(n *namespace, client *http.Client, log *slog.Logger) *KeySet {
-	k := &KeySet{}
-	k.current = refresh.New(func(ctx context.Context) (*keySnapshot, refresh.Life, error) {
+	k := &KeySet{issuer: n}
+	k.current = refresh.New(func(ctx context.Context) (s *keySnapshot, life refresh.Life, err error) {
+		defer func() { k.unknown.settle(err == nil) }()
 		ep, err := n.endpoints(ctx)
 		if err != nil {
 			return nil, refresh.Life{}, err
@@ -79,14 +81,16 @@ func newKeySet(n *namespace, client *http.Client, log *slog.Logger) *KeySet {
 
 // VerifySignature returns the payload of a token if the issuer has signed it.
 // It checks the signature and the form of the token, and not one claim: use
-// [API.Verify] for access tokens.
+// [API.Verify] for access tokens. The error is an [*Error].
 func (k *KeySet) VerifySignature(ctx context.Context, token string) ([]byte, error) {
 	m, err := jwt.Parse(token)
 	if err != nil {
-		return nil, parseFault(err)
+		err = parseFault(err)
+	} else {
+		err = k.verify(ctx, m)
 	}
-	if err := k.verify(ctx, m); err != nil {
-		return nil, err
+	if err != nil {
+		return nil, asError("signature", asBearerError(err))
 	}
 	return []byte(m.Payload), nil
 }
@@ -110,7 +114,7 @@ func (k *KeySet) verify(ctx context.Context, m jwt.Message) error {
 func (k *KeySet) find(ctx context.Context, id, alg string) ([]*publicKey, error) {
 	snapshot, err := k.current.Get(ctx)
 	if err != nil {
-		return nil, keysUnavailable(err)
+		return nil, keysUnavailable(ctx, err)
 	}
 	candidates, err := snapshot.find(id, alg)
 	if err != errUnknownKey {
@@ -136,32 +140,26 @@ func (k *KeySet) fetchUnknown(ctx context.Context, snapshot *keySnapshot, id str
 	if newer, ok := k.current.Peek(); ok && newer != snapshot {
 		return newer, nil // somebody else has just waited for it
 	}
-	ctx, cancel := context.WithTimeout(ctx, keyWait)
+	waiting, cancel := context.WithTimeout(ctx, keyWait)
 	defer cancel()
-	took := false
-	newer, err := k.current.RefreshIf(ctx, func() bool {
-		took = k.unknown.take(time.Now())
-		return took
-	})
+	newer, err := k.current.RefreshIf(waiting, func() bool { return k.unknown.take(time.Now()) })
 	switch {
 	case err == nil:
 		return newer, nil
 	case errors.Is(err, refresh.ErrNotAllowed):
 		return nil, faultUnknownKey.because("kid %.80q is unknown, and keys were fetched too often for such to try again", id)
 	}
-	if took {
-		k.unknown.refund()
-	}
 	if k.current.Due() {
 		// These keys are older than they should be: the id may well be good.
-		return nil, keysUnavailable(err)
+		return nil, keysUnavailable(ctx, err)
 	}
 	return nil, faultUnknownKey.because("kid %.80q is unknown, and newer keys cannot be had: %v", id, err)
 }
 
-func keysUnavailable(err error) error {
-	if errors.Is(err, context.Canceled) {
-		return err
+// keysUnavailable tells a caller who has gone away from keys that cannot be had.
+func keysUnavailable(ctx context.Context, err error) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return ctx.Err()
 	}
 	return faultKeys.because("%w", err)
 }
@@ -173,6 +171,7 @@ type unknownKeys struct {
 	mu       sync.Mutex
 	spent    float64
 	at       time.Time
+	pending  bool         // the fetch under way was paid for out of the bucket
 	snapshot *keySnapshot // the one in which ids were looked for
 	missed   map[string]time.Time
 }
@@ -193,15 +192,20 @@ func (u *unknownKeys) take(now time.Time) bool {
 		return false
 	}
 	u.spent++
+	u.pending = true
 	return true
 }
 
-// refund gives back what a fetch that failed has taken: the outage of the
-// issuer must not use up what a rotation after it will need.
-func (u *unknownKeys) refund() {
+// settle gives back what a fetch that failed has cost: the outage of the issuer
+// must not use up what a rotation after it will need. What counts is the fetch,
+// not whether those who wait for it have the patience.
+func (u *unknownKeys) settle(fetched bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.spent = max(0, u.spent-1)
+	if u.pending && !fetched {
+		u.spent = max(0, u.spent-1)
+	}
+	u.pending = false
 }
 
 func (u *unknownKeys) remember(s *keySnapshot, id string) {

@@ -3,6 +3,7 @@ package auth0
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -60,7 +61,7 @@ type APIConfig struct {
 // An API checks the access tokens of requests. Create it with [NewAPI]. Its
 // methods may be called concurrently.
 type API struct {
-	namespace  namespace
+	namespace  *namespace
 	audiences  []string
 	algorithms []string
 	leeway     time.Duration
@@ -81,11 +82,18 @@ func NewAPI(c APIConfig) (*API, error) {
 	if a.now == nil {
 		a.now = time.Now
 	}
-	a.namespace = newNamespace(&p, c.Domain)
-	client := fetch.NewClient(c.HTTPClient, outgoing(a.namespace.base, false))
-	a.namespace.discoverWith(&p, client, c.EndpointOrigins, log)
-	if a.keys == nil {
-		a.keys = newKeySet(&a.namespace, client, log)
+	issuer := newNamespace(&p, c.Domain)
+	client := fetch.NewClient(c.HTTPClient, outgoing(issuer.base, false))
+	issuer.discoverWith(&p, client, c.EndpointOrigins, log)
+	switch {
+	case a.keys == nil:
+		a.keys = newKeySet(&issuer, client, log)
+	case a.keys.issuer == nil || strings.TrimSuffix(a.keys.issuer.base, "/") != strings.TrimSuffix(issuer.base, "/"):
+		p.add("Keys", "are not those of the Domain %q", c.Domain)
+		a.keys = nil
+	}
+	if a.keys != nil {
+		a.namespace = a.keys.issuer
 	}
 	if c.Audience != "" {
 		a.audiences = []string{c.Audience}
@@ -303,10 +311,17 @@ func (a *API) Verify(ctx context.Context, raw string) (*Token, error) {
 
 func (a *API) verify(ctx context.Context, raw string) (*Token, error) {
 	t, err := a.check(ctx, raw)
-	if fault, ok := err.(*tokenFault); ok {
-		return nil, fault.bearer()
+	if err != nil {
+		return nil, asBearerError(err)
 	}
-	return t, err
+	return t, nil
+}
+
+func asBearerError(err error) error {
+	if fault, ok := errors.AsType[*tokenFault](err); ok {
+		return fault.bearer()
+	}
+	return err
 }
 
 // check does everything that needs no key first: a token that is expired, or
@@ -335,7 +350,7 @@ func (a *API) check(ctx context.Context, raw string) (*Token, error) {
 	}
 	ep, err := a.namespace.endpoints(ctx)
 	if err != nil {
-		return nil, keysUnavailable(err)
+		return nil, keysUnavailable(ctx, err)
 	}
 	if err := a.checkClaims(c, ep.Issuer); err != nil {
 		return nil, err

@@ -54,7 +54,7 @@ func (s *Strategy) Register(mux *http.ServeMux) {
 }
 
 // LoginHandler sends the browser to the tenant to log in. Options given here
-// hold for every request; of the query it takes
+// hold for every request; of the query, or of a form that is posted, it takes
 //
 //	returnTo       where to go after the login
 //	connection     as WithConnection, if it is one of the application
@@ -204,7 +204,11 @@ func (s *Strategy) login(w http.ResponseWriter, r *http.Request, opts []LoginOpt
 	if err != nil {
 		return err
 	}
-	a, err := newAuthRequest(s.config.Login, s.forwarded(r), opts)
+	values, err := loginValues(w, r)
+	if err != nil {
+		return refuseLoginOption.wrap(err)
+	}
+	a, err := newAuthRequest(s.config.Login, s.forwarded(values), opts)
 	if err != nil {
 		return refuseLoginOption.wrap(err)
 	}
@@ -228,10 +232,17 @@ func (s *Strategy) login(w http.ResponseWriter, r *http.Request, opts []LoginOpt
 	return nil
 }
 
+// loginValues returns the query of a link, or the fields of a form.
+func loginValues(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	if r.Method != http.MethodPost || r.Header.Get("Content-Type") == "" {
+		return r.URL.Query(), nil
+	}
+	return readForm(w, r)
+}
+
 // forwarded reads the parameters of the login route. What is not usable is
 // left out: a person who follows a bad link still gets to log in.
-func (s *Strategy) forwarded(r *http.Request) []LoginOption {
-	query := r.URL.Query()
+func (s *Strategy) forwarded(query url.Values) []LoginOption {
 	var opts []LoginOption
 	take := func(name string, option func(string) LoginOption) {
 		value := query.Get(name)
@@ -615,9 +626,11 @@ func (s *Strategy) checkLogin(p *problems, c Config) Config {
 	if c.Audience != "" {
 		c.Login = slices.Concat([]LoginOption{WithAudience(c.Audience)}, c.Login)
 	}
-	if _, err := newAuthRequest(c.Login); err != nil {
+	a, err := newAuthRequest(c.Login)
+	if err != nil {
 		p.add("Login", "%v", err)
 	}
+	s.organization = a.organization
 	for _, name := range c.ForwardParams {
 		if err := checkParam(name); err != nil {
 			p.add("ForwardParams", "%v", err)

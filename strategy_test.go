@@ -309,6 +309,15 @@ func TestLoginMethods(t *testing.T) {
 	if resp := e.browser().do("POST", "/auth/login", url.Values{}); resp.status != http.StatusSeeOther || resp.location(t).Host != tenantHost {
 		t.Errorf("POST: status %d, want 303 to the tenant", resp.status)
 	}
+	resp := e.browser().do("POST", "/auth/login?connection=ignored&prompt=login", url.Values{"connection": {"github"}, "login_hint": {"a@b.example"}, "scope": {"admin"}})
+	if q := resp.location(t).Query(); q.Get("connection") != "github" || q.Get("login_hint") != "a@b.example" || q.Get("scope") != "openid profile email" || q.Has("prompt") {
+		t.Errorf("form: sent with %v", q)
+	}
+	for why, form := range map[string]url.Values{"100 kB": {"x": {strings.Repeat("x", 100<<10)}}} {
+		if resp := e.browser().do("POST", "/auth/login", form); resp.status != http.StatusBadRequest {
+			t.Errorf("form of %s: %d", why, resp.status)
+		}
+	}
 	nothing := []struct {
 		why    string
 		method string
@@ -348,9 +357,6 @@ func TestHandlerAndRegister(t *testing.T) {
 				t.Errorf("%s: GET %s: status %d, want %d", name, path, resp.status, want)
 			}
 		}
-	}
-	if u := e.browser().begin; u == nil {
-		t.Fatal()
 	}
 	e.app = mux
 	if got := e.browser().begin("/in").Query().Get("redirect_uri"); got != "https://app.example/back" {

@@ -1,0 +1,97 @@
+package auth0_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/seed-15d5a55c/auth0"
+)
+
+// BenchmarkSession reads a session of about 2 KB of JSON from its cookie.
+func BenchmarkSession(b *testing.B) {
+	e := newEnv(b, func(c *auth0.Config) { c.Audience = testAudience })
+	e.tenant.EditIDToken(claim("padding", strings.Repeat("x", 400)))
+	r := httptest.NewRequest("GET", "/", nil)
+	for name, value := range e.browser().mustLogin().cookies {
+		r.AddCookie(&http.Cookie{Name: name, Value: value})
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := e.strategy.Session(r); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkSessionDamaged refuses cookies as attackers send them.
+func BenchmarkSessionDamaged(b *testing.B) {
+	e := newEnv(b)
+	good := e.browser().mustLogin().cookies[sessionName]
+	for name, cookie := range map[string]string{
+		"case=changed": sessionName + "=" + good[:len(good)-5] + "AAAAA",
+		"case=garbage": sessionName + "=garbage",
+		"case=many":    strings.Repeat(sessionName+"=x; ", 2000),
+		"case=parts":   partsOf(2000),
+	} {
+		b.Run(name, func(b *testing.B) {
+			r := httptest.NewRequest("GET", "/", nil)
+			r.Header.Set("Cookie", cookie)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := e.strategy.Session(r); err == nil {
+					b.Fatal("logged in")
+				}
+			}
+		})
+	}
+}
+
+func partsOf(n int) string {
+	var s strings.Builder
+	for i := range n {
+		fmt.Fprintf(&s, "%s.%d=2:x; ", sessionName, i)
+	}
+	return s.String()
+}
+
+// BenchmarkLogin makes the redirect to the tenant and its cookie.
+func BenchmarkLogin(b *testing.B) {
+	e := newEnv(b)
+	r := httptest.NewRequest("GET", "/auth/login?returnTo=/x", nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		w := httptest.NewRecorder()
+		e.app.ServeHTTP(w, r)
+		if w.Code != http.StatusFound {
+			b.Fatal(w.Code)
+		}
+	}
+}
+
+// BenchmarkVerify checks an access token, and refuses ones that are not good.
+func BenchmarkVerify(b *testing.B) {
+	e := newEnv(b)
+	api, err := auth0.NewAPI(auth0.APIConfig{Domain: tenantHost, Audience: testAudience, Keys: e.strategy.KeySet()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	good := e.tenant.AccessToken("ada@acme.example", testAudience)
+	for name, token := range map[string]string{
+		"token=good":      good,
+		"token=expired":   e.tenant.AccessToken("ada@acme.example", testAudience, in("exp", -60)),
+		"token=foreign":   e.tenant.AccessToken("ada@acme.example", testAudience, claim("iss", "https://other.example/")),
+		"token=malformed": good[:len(good)-3] + "...",
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := api.Verify(b.Context(), token); (err == nil) != (name == "token=good") {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
