@@ -363,6 +363,7 @@ func (s secret) reveal() string {
 // error has every mistake, each named by its field.
 func New(c Config) (*Strategy, error) {
 	p := problems{of: "Config"}
+	c = c.clone()
 	s := &Strategy{clientSecret: newSecret(c.ClientSecret), log: c.Logger, now: c.Now}
 	if s.log == nil {
 		s.log = slog.Default()
@@ -391,6 +392,22 @@ func New(c Config) (*Strategy, error) {
 	s.config.ClientSecret, s.config.ManagementClientSecret, s.config.Secrets = "", "", nil
 	s.exit = exit{log: s.log, handler: c.ErrorHandler, loginURL: s.loginURL}
 	return s, nil
+}
+
+// clone keeps what the caller does with its slices later out of the Strategy.
+func (c Config) clone() Config {
+	c.BaseURLs = slices.Clone(c.BaseURLs)
+	c.TrustedProxies = slices.Clone(c.TrustedProxies)
+	c.Secrets = slices.Clone(c.Secrets)
+	c.Scopes = slices.Clone(c.Scopes)
+	c.Login = slices.Clone(c.Login)
+	c.ForwardParams = slices.Clone(c.ForwardParams)
+	c.ReturnToOrigins = slices.Clone(c.ReturnToOrigins)
+	c.PostLogoutURLs = slices.Clone(c.PostLogoutURLs)
+	c.Logout = slices.Clone(c.Logout)
+	c.Connections = slices.Clone(c.Connections)
+	c.EndpointOrigins = slices.Clone(c.EndpointOrigins)
+	return c
 }
 
 // KeySet returns the keys with which the strategy checks ID tokens. Give them

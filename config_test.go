@@ -5,7 +5,9 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"reflect"
 	"strings"
 	"testing"
@@ -22,6 +24,7 @@ func goodConfig() auth0.Config {
 		BaseURL:      "https://app.example",
 		Secrets:      []string{testSecret},
 		Logger:       slog.New(slog.DiscardHandler),
+		HTTPClient:   &http.Client{Transport: hosts{}}, // nobody is there
 	}
 }
 
@@ -318,4 +321,46 @@ func TestKeysOfAnotherDomain(t *testing.T) {
 	if _, err := auth0.NewAPI(auth0.APIConfig{Domain: "ACME.eu.auth0.com", Audience: "x", Keys: s.KeySet()}); err != nil {
 		t.Errorf("own keys: %v", err)
 	}
+}
+
+// TestConfigIsTheCallers: what happens to its slices after New changes nothing.
+func TestConfigIsTheCallers(t *testing.T) {
+	cfg := goodConfig()
+	cfg.Connections = []auth0.Connection{{Name: "github"}}
+	cfg.BaseURLs, cfg.ReturnToOrigins, cfg.PostLogoutURLs = []string{"https://b.example"}, []string{"https://c.example"}, []string{"https://app.example/bye"}
+	cfg.Scopes, cfg.ForwardParams = []string{"openid"}, []string{"ext-a"}
+	cfg.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	s, err := auth0.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := observe(t, s)
+	cfg.Connections[0].Name, cfg.BaseURLs[0], cfg.ReturnToOrigins[0], cfg.PostLogoutURLs[0] = "x", "x", "https://evil.example", "https://evil.example/"
+	cfg.Secrets[0], cfg.Scopes[0], cfg.ForwardParams[0], cfg.TrustedProxies[0] = "x", "x", "x", netip.Prefix{}
+	if after := observe(t, s); after != before {
+		t.Errorf("before %s\nafter  %s", before, after)
+	}
+}
+
+// observe returns what a strategy does that its configuration decides.
+func observe(t *testing.T, s *auth0.Strategy) string {
+	t.Helper()
+	var out strings.Builder
+	for _, c := range must(s.GetConnections(t.Context())) {
+		out.WriteString(c.Name + " ")
+	}
+	for _, target := range []string{"/auth/login?returnTo=https://evil.example/&ext-a=1&x=2", "/auth/logout?returnTo=https://evil.example/"} {
+		r := httptest.NewRequest("GET", target, nil)
+		r.Host = "b.example"
+		r.Header.Set("Sec-Fetch-Site", "none")
+		w := httptest.NewRecorder()
+		s.Handler().ServeHTTP(w, r)
+		u := must(url.Parse(w.Header().Get("Location")))
+		q := u.Query()
+		for _, random := range []string{"state", "nonce", "code_challenge"} {
+			q.Del(random)
+		}
+		out.WriteString(u.Host + u.Path + "?" + q.Encode() + " ")
+	}
+	return out.String()
 }

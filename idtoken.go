@@ -2,8 +2,6 @@ package auth0
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/sha512"
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
@@ -16,12 +14,15 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 )
 
+// maxSubject is from OpenID Connect Core 1.0, Section 2.
+const maxSubject = 255
+
 // An identity is an ID token that was verified.
 type identity struct {
-	claims jwt.Claims
-	raw    string
-	// payload is the JSON text that was signed.
-	payload string
+	claims    jwt.Claims
+	algorithm string
+	raw       string
+	payload   string // the JSON text that was signed
 }
 
 // verifyIDToken checks an ID token for this login. The numbers are the items of
@@ -77,11 +78,14 @@ func (s *Strategy) checkIDToken(ctx context.Context, ep discovery.Metadata, raw 
 	if err := checkAudience(c, s.config.ClientID); err != nil { // 3, 4, 5
 		return identity{}, err
 	}
-	if err := s.checkTimes(c); err != nil { // 9, 10
+	if err := checkTimes(c, s.now(), s.config.Leeway); err != nil { // 9, 10
 		return identity{}, err
 	}
-	if const_ := 255; len(c.Subject) == 0 || len(c.Subject) > const_ { // Section 2
-		return identity{}, faultClaim.because("sub is missing or longer than %d bytes", const_)
+	if !c.Has(jwt.IssuedAt) { // Section 2
+		return identity{}, faultClaim.because("no iat")
+	}
+	if len(c.Subject) == 0 || len(c.Subject) > maxSubject {
+		return identity{}, faultClaim.because("sub is missing or longer than %d bytes", maxSubject)
 	}
 	verifier := oidc.NewVerifier(ep.Issuer, s.keys, &oidc.Config{
 		ClientID:             s.config.ClientID,
@@ -99,7 +103,7 @@ func (s *Strategy) checkIDToken(ctx context.Context, ep discovery.Metadata, raw 
 	if other.Issuer != c.Issuer || other.Subject != c.Subject || other.Nonce != c.Nonce || !slices.Equal(other.Audience, c.Audience) {
 		return identity{}, faultClaim.because("two readers of the token disagree")
 	}
-	return identity{claims: c, raw: raw, payload: m.Payload}, nil
+	return identity{claims: c, algorithm: m.Algorithm, raw: raw, payload: m.Payload}, nil
 }
 
 // parseFault maps what package jwt found.
@@ -140,19 +144,18 @@ func checkAudience(c jwt.Claims, clientID string) error {
 	return nil
 }
 
-func (s *Strategy) checkTimes(c jwt.Claims) error {
-	now, leeway := unix(s.now()), s.config.Leeway.Seconds()
+// checkTimes checks exp, which must be there, and nbf and iat if they are.
+func checkTimes(c jwt.Claims, now time.Time, leeway time.Duration) error {
+	at, slack := unix(now), leeway.Seconds()
 	switch {
 	case !c.Has(jwt.Expiry):
 		return faultClaim.because("no exp")
-	case !c.Has(jwt.IssuedAt):
-		return faultClaim.because("no iat")
-	case now >= c.Expiry+leeway:
-		return faultExpired.because("exp was %.0f s ago", now-c.Expiry)
-	case c.IssuedAt > now+leeway:
-		return faultIssuedAhead.because("iat is %.0f s ahead; check the clock of this machine", c.IssuedAt-now)
-	case c.Has(jwt.NotBefore) && c.NotBefore > now+leeway:
-		return faultNotYet.because("nbf is %.0f s ahead; check the clock of this machine", c.NotBefore-now)
+	case at >= c.Expiry+slack:
+		return faultExpired.because("exp was %.0f s ago", at-c.Expiry)
+	case c.Has(jwt.NotBefore) && c.NotBefore > at+slack:
+		return faultNotYet.because("nbf is %.0f s ahead; check the clock of this machine", c.NotBefore-at)
+	case c.Has(jwt.IssuedAt) && c.IssuedAt > at+slack:
+		return faultIssuedAhead.because("iat is %.0f s ahead; check the clock of this machine", c.IssuedAt-at)
 	}
 	return nil
 }
@@ -203,7 +206,7 @@ func checkHash(id identity, name jwt.Name, value string) error {
 	if name == jwt.CodeHash {
 		claimed = id.claims.CodeHash
 	}
-	if subtle.ConstantTimeCompare([]byte(claimed), []byte(leftHalfHash(id.raw, value))) != 1 {
+	if subtle.ConstantTimeCompare([]byte(claimed), []byte(leftHalfHash(id.algorithm, value))) != 1 {
 		return faultHash
 	}
 	return nil
@@ -211,23 +214,8 @@ func checkHash(id identity, name jwt.Name, value string) error {
 
 // leftHalfHash is the hash of at_hash and c_hash: with the hash function of the
 // token's own signature (OpenID Connect Core 1.0, Section 3.1.3.6).
-func leftHalfHash(rawToken, value string) string {
-	m, err := jwt.Parse(rawToken)
-	if err != nil {
-		return ""
-	}
-	var sum []byte
-	switch {
-	case strings.HasSuffix(m.Algorithm, "384"):
-		h := sha512.Sum384([]byte(value))
-		sum = h[:]
-	case strings.HasSuffix(m.Algorithm, "512"), m.Algorithm == "EdDSA":
-		h := sha512.Sum512([]byte(value))
-		sum = h[:]
-	default:
-		h := sha256.Sum256([]byte(value))
-		sum = h[:]
-	}
+func leftHalfHash(algorithm, value string) string {
+	sum := digest(hashOf(algorithm), value)
 	return base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
 }
 

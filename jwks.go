@@ -149,7 +149,7 @@ func (k *KeySet) fetchUnknown(ctx context.Context, snapshot *keySnapshot, id str
 	case errors.Is(err, refresh.ErrNotAllowed):
 		return nil, faultUnknownKey.because("kid %.80q is unknown, and keys were fetched too often for such to try again", id)
 	}
-	if k.current.Due() {
+	if k.current.Due() || ctx.Err() != nil {
 		// These keys are older than they should be: the id may well be good.
 		return nil, keysUnavailable(ctx, err)
 	}
@@ -459,12 +459,13 @@ func (k *publicKey) verify(m jwt.Message) bool {
 	return false
 }
 
-// hashOf returns the hash of an algorithm that ends in its size.
+// hashOf returns the hash of an algorithm. Names end in its size, but for EdDSA,
+// whose curve here is Ed25519 (RFC 8032, Section 5.1).
 func hashOf(alg string) crypto.Hash {
 	switch {
 	case strings.HasSuffix(alg, "384"):
 		return crypto.SHA384
-	case strings.HasSuffix(alg, "512"):
+	case strings.HasSuffix(alg, "512"), alg == "EdDSA":
 		return crypto.SHA512
 	}
 	return crypto.SHA256

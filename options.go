@@ -95,7 +95,8 @@ func WithOrganization(idOrName string) LoginOption {
 }
 
 // WithInvitation accepts the invitation with the given ticket to the
-// organization with the given id, as the links in invitation e-mails ask.
+// organization with the given id, as the links in invitation e-mails ask. The
+// login then returns to the default page.
 func WithInvitation(ticket, orgID string) LoginOption {
 	return loginOption(func(a *authRequest) {
 		WithOrganization(orgID).applyLogin(a)
@@ -160,6 +161,7 @@ func WithMaxAge(age time.Duration) LoginOption {
 // WithACRValues prefers authentication context classes. The tenant may answer
 // with another one; to insist see [WithRequiredACR].
 func WithACRValues(values ...string) LoginOption {
+	values = slices.Clone(values)
 	return loginOption(func(a *authRequest) {
 		a.requiredACR = nil
 		a.text("acr_values", strings.Join(values, " "), 512)
@@ -169,6 +171,7 @@ func WithACRValues(values ...string) LoginOption {
 // WithRequiredACR asks for authentication context classes, and the callback
 // refuses an ID token that has none of them as its acr.
 func WithRequiredACR(values ...string) LoginOption {
+	values = slices.Clone(values)
 	return loginOption(func(a *authRequest) {
 		if len(values) == 0 || slices.Contains(values, "") {
 			a.fail("a required acr is empty")
@@ -180,6 +183,7 @@ func WithRequiredACR(values ...string) LoginOption {
 
 // WithScopes replaces [Config].Scopes. The scope openid is always asked for.
 func WithScopes(scopes ...string) LoginOption {
+	scopes = slices.Clone(scopes)
 	return loginOption(func(a *authRequest) {
 		set, err := scopeSet(scopes)
 		if err != nil {
@@ -344,6 +348,7 @@ func WithLogoutReturnTo(target string) LogoutOption {
 // tenant, such as state or ui_locales. No values take it back, also
 // id_token_hint and logout_hint, which are sent otherwise.
 func WithLogoutParam(name string, values ...string) LogoutOption {
+	values = slices.Clone(values)
 	return logoutOption(func(l *logoutRequest) {
 		switch name {
 		case "client_id", "post_logout_redirect_uri", "returnTo", "federated", "":

@@ -1,6 +1,7 @@
 package auth0
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -159,7 +160,11 @@ func (s *Strategy) exchangeSealed(ctx context.Context, sealed string, values url
 	if err != nil {
 		return nil, err
 	}
-	return s.complete(ctx, ep, t, a)
+	l, err := s.complete(ctx, ep, t, a)
+	if err != nil {
+		return nil, t.failed(err)
+	}
+	return l, nil
 }
 
 // A Login is a login that was completed and verified.
@@ -276,7 +281,7 @@ func (s *Strategy) forwarded(query url.Values) []LoginOption {
 	case organization != "":
 		take("organization", WithOrganization)
 	}
-	if name := query.Get("connection"); s.connections.mayBe(name, organization) {
+	if name := query.Get("connection"); s.connections.mayBe(name, cmp.Or(organization, s.organization)) {
 		take("connection", WithConnection)
 	} else if name != "" {
 		s.log.Debug("auth0: login: connection ignored, it is not one of the application", "name", clip(name))
@@ -310,6 +315,9 @@ func (s *Strategy) begin(ctx context.Context, site site, a *authRequest) (string
 	ep, err := s.endpoints(ctx)
 	if err != nil {
 		return "", nil, err
+	}
+	if a.invitation {
+		a.returnTo = "" // whoever joins begins at the beginning
 	}
 	t := &transaction{
 		Version:      transactionVersion,
@@ -622,7 +630,6 @@ func (s *Strategy) checkLogin(p *problems, c Config) Config {
 		p.add("Scopes", "must have openid")
 	}
 	c.Scopes = set
-	c.Login = slices.Clone(c.Login)
 	if c.Audience != "" {
 		c.Login = slices.Concat([]LoginOption{WithAudience(c.Audience)}, c.Login)
 	}
