@@ -161,9 +161,10 @@ type Config struct {
 	// KeepClaim says which claims of the ID token the session keeps. By default
 	// it keeps all but those that only the protocol needs.
 	KeepClaim func(name string) bool
-	// KeepIDToken keeps the raw ID token too, as a hint for logout. It makes
-	// cookies larger, and Auth0 does not need it. With other providers it is
-	// always kept.
+	// KeepIDToken keeps the raw ID token too, as a hint for logout, which puts it
+	// into the URL of the logout; WithLogoutParam("id_token_hint") keeps it out.
+	// It makes cookies larger, and Auth0 does not need it. With other providers
+	// it is always kept.
 	KeepIDToken bool
 
 	// The paths of the routes. Default: /auth/login, /auth/callback, /auth/logout.
@@ -246,9 +247,10 @@ type Config struct {
 	// Logger gets refusals, outages and questionable configuration; never a
 	// token, code, cookie or secret. Default: [slog.Default].
 	Logger *slog.Logger
-	// ErrorHandler writes the responses for logins and requests that fail. When
-	// it is called, the headers are set and the status is not yet written.
-	// Default: a plain text page that says what to do next.
+	// ErrorHandler writes the page that a person gets when a login, or a request
+	// for a page, fails. When it is called, the headers are set and the status is
+	// not yet written. Default: plain text that says what to do next. Scripts
+	// get JSON in any case.
 	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
 	// Now is the clock by which tokens and sessions expire. Default: [time.Now].
 	Now func() time.Time

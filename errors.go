@@ -141,7 +141,7 @@ var (
 	refuseNoTransaction       = refusal{400, "invalid_request", "transaction_not_found", "this login was begun in another browser, took longer than ten minutes, or is finished already; cookies may also be blocked for this site; please log in again"}
 	refuseIssuer              = refusal{400, "invalid_request", "issuer_mismatch", "the answer to the login came from an unexpected place; please log in again"}
 	refuseByTenant            = refusal{400, "", "authorization_error", "the login was not completed; please try again"}
-	refuseDenied              = refusal{403, "", "authorization_denied", "you were not allowed to log in; if you think that you should be, ask the owner of this site"}
+	refuseDenied              = refusal{403, "", "authorization_denied", "the login was cancelled, or you are not allowed to log in; please try again, or ask the owner of this site"}
 	refuseCode                = refusal{400, "invalid_grant", "invalid_grant", "this login is finished already or took too long; please log in again"}
 	refuseTenantDown          = refusal{502, "temporarily_unavailable", "tenant_unavailable", "the login service cannot be reached; please try again in a minute"}
 	refuseTenantAnswer        = refusal{502, "server_error", "tenant_answer", "the login service gave an unexpected answer; please try again"}
@@ -289,10 +289,12 @@ func (x exit) fail(w http.ResponseWriter, r *http.Request, op string, err error)
 		h.Set("Referrer-Policy", "no-referrer") // the URL of a callback has a code
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	}
+	// A Strategy answers people and scripts, an API programs.
+	page := x.loginURL != nil && e.Reason != refuseLoginRequired.reason && (e.Op == "callback" || isPage(r))
 	switch {
-	case x.handler != nil:
+	case x.handler != nil && (page || x.loginURL == nil):
 		x.handler(w, r, e)
-	case x.loginURL != nil && e.Reason != refuseLoginRequired.reason && (isNavigation(r) || e.Op == "callback"):
+	case page:
 		x.writePage(w, r, e, reference)
 	default:
 		writeJSON(w, r, e)
@@ -330,7 +332,8 @@ func (x exit) record(r *http.Request, e *Error) (reference string) {
 
 // clip makes a text from outside fit for one line of a log.
 func clip(s string) string {
-	const limit = 400
+	s = strings.ReplaceAll(s, "\n", "; ") // between joined errors
+	const limit = 600
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || 0x7F <= r && r <= 0x9F || r == '\u2028' || r == '\u2029' {
 			return '?'

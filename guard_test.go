@@ -159,7 +159,7 @@ func TestLoginLoop(t *testing.T) {
 		delete(b.cookies, sessionName) // as if it were too large, or blocked
 	}
 	resp := b.page("/private")
-	if resp.status != http.StatusBadRequest || !strings.Contains(resp.body, "blocking cookies") || !strings.HasSuffix(resp.body, "https://app.example/auth/login\n") {
+	if resp.status != http.StatusBadRequest || !strings.Contains(resp.body, "blocking cookies") || !strings.HasSuffix(resp.body, "https://app.example/auth/login?returnTo=%2Fprivate\n") {
 		t.Errorf("fourth time: %d %q", resp.status, resp.body)
 	}
 	// A person who follows the advice is not held up.
@@ -168,12 +168,29 @@ func TestLoginLoop(t *testing.T) {
 	}
 	b = e.browser()
 	for i := range 10 {
-		if resp := b.page("/private"); resp.status != http.StatusFound {
-			t.Fatalf("one redirect in 25 s, redirect %d: %d", i, resp.status)
+		resp := b.page("/private")
+		if resp.status != http.StatusFound {
+			t.Fatalf("a lost session every 25 s, redirect %d: %d", i, resp.status)
 		}
+		b.login(resp.header.Get("Location"))
+		delete(b.cookies, sessionName)
 		now.add(25)
 	}
-	for why, value := range map[string]string{"garbage": "x", "negative": "-5--5", "future": "3-99999999999", "huge": "99999999999999999999-1"} {
+	// Many tabs, and many logins that work, are no loop.
+	b = e.browser()
+	for i := range 10 {
+		if resp := b.page("/private"); resp.status != http.StatusFound {
+			t.Fatalf("tab %d: %d", i, resp.status)
+		}
+	}
+	for i := range 10 {
+		b.mustLogin()
+		b.logout()
+		if resp := b.page("/private"); resp.status != http.StatusFound {
+			t.Fatalf("after logout %d: %d", i, resp.status)
+		}
+	}
+	for why, value := range map[string]string{"garbage": "x", "negative": "-5--5", "future": "3-99999999999", "past": "3-1", "huge": "99999999999999999999-1"} {
 		b := e.browser()
 		b.cookies["__Host-auth0_session_tries"] = value
 		if resp := b.page("/private"); resp.status != http.StatusFound {

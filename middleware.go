@@ -691,52 +691,78 @@ func isNavigation(r *http.Request) bool {
 	return (strings.Contains(accept, "text/html") || strings.Contains(accept, "application/xhtml+xml")) && !strings.EqualFold(r.Header.Get("X-Requested-With"), "XMLHttpRequest")
 }
 
+// isPage reports whether a person will see the response, whatever the method.
+func isPage(r *http.Request) bool {
+	return isNavigation(r) || r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
+}
+
 // sendToLogin redirects to the login route, which leads back here. A browser
-// that loses the session cookie each time would go round for ever, and the
-// tenant would let it through without asking; after three times it gets a page
+// that loses the session cookie each time would go round for ever, since the
+// tenant lets it through without asking; after three times it gets a page
 // instead.
 func (s *Strategy) sendToLogin(w http.ResponseWriter, r *http.Request) error {
 	site, err := s.siteOf(r)
 	if err != nil {
 		return err
 	}
-	if err := s.countLogin(w, r); err != nil {
-		return err
-	}
-	target := site.path + s.config.LoginPath
 	// EscapedPath, because Path may have become "//host" by decoding; and one
 	// slash at the beginning, because a request for "//host" is a path of ours.
 	here := site.path + "/" + strings.TrimLeft(r.URL.EscapedPath(), "/")
 	if r.URL.RawQuery != "" {
 		here += "?" + r.URL.RawQuery
 	}
-	redirect(w, target+"?returnTo="+url.QueryEscape(here), http.StatusFound)
+	if count, _ := s.lostLogins(r); count >= maxLostLogins {
+		s.forgetLostLogins(w, r) // whoever follows the advice is not held up
+		e := refuseLoop.error()
+		e.ReturnTo = s.cleanReturnTo(site, here)
+		return e
+	}
+	redirect(w, site.path+s.config.LoginPath+"?returnTo="+url.QueryEscape(here), http.StatusFound)
 	return nil
 }
 
-// countLogin counts redirects to the login in a cookie of a minute.
-func (s *Strategy) countLogin(w http.ResponseWriter, r *http.Request) error {
-	const most, window = 3, time.Minute
+// Logins that were completed, and whose session did not come back, are counted
+// in a cookie of a minute. Whoever merely opens many pages, or logs in and out,
+// is not counted.
+const (
+	maxLostLogins   = 3
+	lostLoginWindow = time.Minute
+)
+
+func (s *Strategy) lostLoginCookie() cookie.Cookie {
 	c := s.sessions.cookie
 	c.Name += "_tries"
-	count, since := 0, s.now().Unix()
-	for _, value := range c.Values(r) {
+	return c
+}
+
+func (s *Strategy) lostLogins(r *http.Request) (count int, since int64) {
+	now := s.now().Unix()
+	for _, value := range s.lostLoginCookie().Values(r) {
 		n, at, _ := strings.Cut(value, "-")
 		held, err1 := strconv.Atoi(n)
 		from, err2 := strconv.ParseInt(at, 10, 64)
-		if err1 == nil && err2 == nil && from <= since && since-from < int64(window/time.Second) {
-			count, since = held, from
+		if err1 == nil && err2 == nil && from <= now && now-from < int64(lostLoginWindow/time.Second) {
+			return held, from
 		}
 	}
-	if count >= most {
-		c.Delete(w, r)
-		return refuseLoop.error()
-	}
+	return 0, now
+}
+
+// expectSession notes a login whose session must come back.
+func (s *Strategy) expectSession(w http.ResponseWriter, r *http.Request) error {
+	count, since := s.lostLogins(r)
 	value := strconv.Itoa(count+1) + "-" + strconv.FormatInt(since, 10)
-	if err := c.Set(w, r, value, window); err != nil {
+	if err := s.lostLoginCookie().Set(w, r, value, lostLoginWindow); err != nil {
 		return refuseInternal.wrap(err)
 	}
 	return nil
+}
+
+// forgetLostLogins is for a session that has come back.
+func (s *Strategy) forgetLostLogins(w http.ResponseWriter, r *http.Request) {
+	if c := s.lostLoginCookie(); c.Present(r) {
+		c.Delete(w, r)
+	}
 }
 
 // loginRequired answers what cannot be sent to a login page. The scheme of the

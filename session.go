@@ -153,6 +153,7 @@ func (s *Strategy) load(w http.ResponseWriter, r *http.Request) (_ *http.Request
 			wrote = true
 		case loaded.record != nil:
 			cookie.Uncacheable(w.Header())
+			s.forgetLostLogins(w, r)
 			if wrote = s.sessions.due(loaded, r); wrote {
 				if err := s.sessions.write(w, r, s.sessions.touched(loaded.record)); err != nil {
 					s.log.Warn("auth0: the session could not be prolonged", "err", clip(err.Error()))

@@ -420,6 +420,9 @@ func (s *Strategy) callback(w http.ResponseWriter, r *http.Request) error {
 	if err := s.startSession(w, r, l); err != nil {
 		return t.failed(err)
 	}
+	if err := s.expectSession(w, r); err != nil {
+		return t.failed(err)
+	}
 	redirect(w, l.ReturnTo, http.StatusSeeOther)
 	return nil
 }

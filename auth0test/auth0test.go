@@ -205,6 +205,11 @@ func (t *Tenant) must(err error) {
 // URL returns the issuer, which is where the tenant is, with a slash at the end.
 func (t *Tenant) URL() string { return t.t.Issuer() }
 
+// NameApp sets the name by which the tenant's pages call the application.
+func (t *Tenant) NameApp(name string) {
+	t.must(t.t.EditClient(clientID, func(c *tenant.Client) { c.Name = name }))
+}
+
 // AddUser adds a person, or replaces the one with the same connection and id.
 func (t *Tenant) AddUser(u User) { t.must(t.t.AddUser(u)) }
 

@@ -54,6 +54,7 @@ func configure(port string) (auth0.Config, error) {
 		return auth0.Config{}, err
 	}
 	cfg := tenant.Config()
+	tenant.NameApp("Fieldnotes")
 	cfg.Secrets = []string{rand.Text() + rand.Text()}
 	fmt.Printf(`Tenant  embedded, at %s
         (to use your own, set AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET, AUTH0_SECRET, APP_BASE_URL)
@@ -67,6 +68,10 @@ People  ada@acme.example and bob@acme.example, password "correct horse", or anyb
 // newApp is the application: pages for people who log in, and an API for
 // whoever has an access token.
 func newApp(cfg auth0.Config) (http.Handler, error) {
+	cfg.ErrorHandler = func(w http.ResponseWriter, r *http.Request, e *auth0.Error) {
+		w.WriteHeader(e.Status)
+		show(w, r, "error.html", "Sorry", e)
+	}
 	strategy, err := auth0.New(cfg)
 	if err != nil {
 		return nil, err
@@ -80,10 +85,7 @@ func newApp(cfg auth0.Config) (http.Handler, error) {
 	mux.Handle("GET /api/", api)
 	mux.Handle("GET /web/", http.FileServerFS(files))
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
-		buttons, err := strategy.GetConnections(r.Context())
-		if err != nil {
-			slog.Warn("one login button for all connections", "err", err)
-		}
+		buttons, _ := strategy.GetConnections(r.Context()) // without, the page has one button, and the log says why
 		show(w, r, "home.html", "Home", buttons)
 	})
 	mux.HandleFunc("GET /find", func(w http.ResponseWriter, r *http.Request) {
@@ -101,8 +103,7 @@ func newApp(cfg auth0.Config) (http.Handler, error) {
 	mux.Handle("GET /calls", strategy.RequireLogin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		show(w, r, "calls.html", "API", cfg.Audience)
 	})))
-	// The page calls the API through here, so that its access token stays on the
-	// server, where no script can read it.
+	// The page calls the API through here: its token stays where no script is.
 	mux.Handle("GET /call/{name}", strategy.RequireSession(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		call := r.Clone(r.Context())
 		call.URL.Path = "/api/" + r.PathValue("name")

@@ -2,23 +2,35 @@
 
 const byId = (id) => document.getElementById(id);
 
+const advice = {
+  401: "You are logged out here. Log in to go on.",
+  403: "You are logged in, but your account lacks the permission read:protected.",
+  503: "The API cannot check your token at the moment.",
+};
+
+byId("calls").hidden = false;
+
 for (const button of document.querySelectorAll("[data-call]")) {
   button.addEventListener("click", async () => {
-    button.disabled = true;
+    if (button.ariaBusy === "true") return;
+    button.ariaBusy = "true";
+    byId("result").hidden = false;
     try {
       const response = await fetch("/call/" + button.dataset.call);
       const text = await response.text();
-      byId("status").textContent = response.status;
-      byId("status").className = "status " + (response.ok ? "good" : "bad");
-      byId("called").textContent = "/api/" + button.dataset.call;
-      byId("body").textContent = text.trim();
-      byId("again").hidden = response.status !== 401;
-    } catch (error) {
-      byId("status").textContent = "failed";
-      byId("status").className = "status bad";
-      byId("body").textContent = "The server cannot be reached.";
+      show(response.status, response.ok, text.trim());
+    } catch {
+      show("failed", false, "The server cannot be reached.");
     }
-    byId("result").hidden = false;
-    button.disabled = false;
+    byId("called").textContent = "/api/" + button.dataset.call;
+    button.ariaBusy = "false";
   });
+}
+
+function show(status, good, body) {
+  byId("status").textContent = status;
+  byId("status").className = "status " + (good ? "good" : "bad");
+  byId("body").textContent = body;
+  byId("advice").textContent = advice[status] || "";
+  byId("again").hidden = status !== 401;
 }
