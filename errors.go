@@ -287,7 +287,6 @@ func (x exit) fail(w http.ResponseWriter, r *http.Request, op string, err error)
 	if x.loginURL != nil {
 		cookie.Uncacheable(h)
 		h.Set("Referrer-Policy", "no-referrer") // the URL of a callback has a code
-		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	}
 	// A Strategy answers people and scripts, an API programs.
 	page := x.loginURL != nil && e.Reason != refuseLoginRequired.reason && (e.Op == "callback" || isPage(r))
@@ -350,6 +349,7 @@ func clip(s string) string {
 // can be markup.
 func (x exit) writePage(w http.ResponseWriter, r *http.Request, e *Error, reference string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	w.WriteHeader(e.Status)
 	if r.Method == http.MethodHead {
 		return

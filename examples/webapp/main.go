@@ -69,8 +69,7 @@ People  ada@acme.example and bob@acme.example, password "correct horse", or anyb
 // whoever has an access token.
 func newApp(cfg auth0.Config) (http.Handler, error) {
 	cfg.ErrorHandler = func(w http.ResponseWriter, r *http.Request, e *auth0.Error) {
-		w.WriteHeader(e.Status)
-		show(w, r, "error.html", "Sorry", e)
+		show(w, r, e.Status, "error.html", "Sorry", e)
 	}
 	strategy, err := auth0.New(cfg)
 	if err != nil {
@@ -86,7 +85,7 @@ func newApp(cfg auth0.Config) (http.Handler, error) {
 	mux.Handle("GET /web/", http.FileServerFS(files))
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		buttons, _ := strategy.GetConnections(r.Context()) // without, the page has one button, and the log says why
-		show(w, r, "home.html", "Home", buttons)
+		show(w, r, http.StatusOK, "home.html", "Home", buttons)
 	})
 	mux.HandleFunc("GET /find", func(w http.ResponseWriter, r *http.Request) {
 		email := r.FormValue("email")
@@ -98,10 +97,10 @@ func newApp(cfg auth0.Config) (http.Handler, error) {
 	})
 	mux.Handle("GET /profile", strategy.RequireLogin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		claims, _ := auth0.Claims[map[string]any](r.Context())
-		show(w, r, "profile.html", "Profile", claims)
+		show(w, r, http.StatusOK, "profile.html", "Profile", claims)
 	})))
 	mux.Handle("GET /calls", strategy.RequireLogin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		show(w, r, "calls.html", "API", cfg.Audience)
+		show(w, r, http.StatusOK, "calls.html", "API", cfg.Audience)
 	})))
 	// The page calls the API through here: its token stays where no script is.
 	mux.Handle("GET /call/{name}", strategy.RequireSession(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -139,9 +138,10 @@ func answer(text string) http.HandlerFunc {
 	}
 }
 
-func show(w http.ResponseWriter, r *http.Request, page, title string, data any) {
+func show(w http.ResponseWriter, r *http.Request, status int, page, title string, data any) {
 	user, ok := auth0.UserFrom(r.Context())
 	w.Header().Set("Content-Security-Policy", "default-src 'self'; img-src 'self' https:; base-uri 'none'; frame-ancestors 'none'")
+	w.WriteHeader(status)
 	err := pages.ExecuteTemplate(w, page, map[string]any{"Title": title, "User": user, "LoggedIn": ok, "Path": r.URL.Path, "Data": data})
 	if err != nil {
 		slog.Error("page", "name", page, "err", err)

@@ -1,0 +1,329 @@
+package e2e
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/network"
+
+	"github.com/seed-15d5a55c/auth0/auth0test"
+)
+
+// serveTenant runs a tenant for the application at a URL.
+func serveTenant(t *testing.T, appURL string) *auth0test.Tenant {
+	t.Helper()
+	tenant, err := auth0test.Serve("127.0.0.1:0", appURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { tenant.Close() })
+	return tenant
+}
+
+// environment are the variables with which the example uses a tenant.
+func environment(tenant *auth0test.Tenant) []string {
+	cfg := tenant.Config()
+	return []string{
+		"AUTH0_DOMAIN=" + cfg.Domain,
+		"AUTH0_CLIENT_ID=" + cfg.ClientID,
+		"AUTH0_CLIENT_SECRET=" + cfg.ClientSecret,
+		"AUTH0_SECRET=" + rand.Text() + rand.Text(),
+		"APP_BASE_URL=" + cfg.BaseURL,
+		"AUTH0_AUDIENCE=" + cfg.Audience,
+	}
+}
+
+// TestEnvironment runs the example with a tenant that it knows from variables
+// only, and as a provider like any other, by its URL. Such a one gives no list
+// of connections, and the log says so.
+func TestEnvironment(t *testing.T) {
+	port := freePort(t)
+	tenant := serveTenant(t, "http://localhost:"+port)
+	tenant.Fail(auth0test.Management, http.StatusForbidden)
+	app := startExampleOn(t, port, environment(tenant)...)
+	app.stdout.waitFor(t, "Tenant  "+tenant.URL(), "Open    "+app.url)
+	tb := newBrowser(t)
+	tb.open(app.url + "/")
+	tb.reads("Log in to Fieldnotes")
+	tb.shot("one-button")
+	if got, want := tb.names("link")[1:], []string{"Log in"}; !slices.Equal(got, want) {
+		t.Errorf("the buttons are %q, want %q", got, want)
+	}
+	app.stderr.waitFor(t, "read:connections", "read:clients")
+	// Scopes would not help here: nobody is asked, because the domain is a URL.
+	if log := app.stderr.String(); tenant.Calls(auth0test.Management) == 0 && !strings.Contains(log, "Domain") {
+		t.Errorf("the log does not say that it is because of the domain:\n%s", log)
+	}
+	tb.click("link", "Log in")
+	tb.at(tenant.URL() + "u/login")
+	asAda(tb)
+	tb.at(app.url + "/")
+	tb.reads("Good to see you, Ada")
+	tb.click("link", "Call the API")
+	tb.click("button", "GET /api/protected")
+	tb.reads("200 /api/protected")
+	tb.click("button", "Log out")
+	tb.reads("Log in to Fieldnotes")
+}
+
+// TestEnvironmentIsIncomplete: the program says what is missing, all of it at
+// once, and does not start.
+func TestEnvironmentIsIncomplete(t *testing.T) {
+	log, err := startAndFail(t, "AUTH0_DOMAIN=acme.auth0.example", "AUTH0_CLIENT_ID=x")
+	if err == nil {
+		t.Fatal("the example has started and ended well")
+	}
+	for _, name := range []string{"AUTH0_CLIENT_SECRET", "AUTH0_SECRET", "APP_BASE_URL"} {
+		if !strings.Contains(log, name+" is not set") {
+			t.Errorf("nothing about %s in:\n%s", name, log)
+		}
+	}
+	for _, name := range []string{"AUTH0_DOMAIN", "AUTH0_CLIENT_ID "} {
+		if strings.Contains(log, name+" is not set") {
+			t.Errorf("%s is set, but not according to:\n%s", name, log)
+		}
+	}
+}
+
+// A cloud is the example as it runs in production: a tenant that has a host
+// name, https everywhere, and a proxy in front of the application. Both host
+// names exist on this machine only.
+type cloud struct {
+	tenant *auth0test.Tenant
+	app    *example
+	flags  []string // with which a browser reaches both
+}
+
+// startCloud starts it. Prepare is called before the example starts.
+func startCloud(t *testing.T, prepare func(*auth0test.Tenant)) *cloud {
+	t.Helper()
+	c := &cloud{tenant: auth0test.NewTenant(t)}
+	if prepare != nil {
+		prepare(c.tenant)
+	}
+	cfg := c.tenant.Config()
+	port := freePort(t)
+	certificate, pemFile := newCertificate(t, "app.acme.example", cfg.Domain)
+
+	hosts := map[string]http.Handler{
+		"app.acme.example": forward("http://localhost:"+port, nil),
+		cfg.Domain:         forward("https://"+cfg.Domain, cfg.HTTPClient.Transport),
+	}
+	secure := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h := hosts[r.Host]; h != nil {
+			h.ServeHTTP(w, r)
+			return
+		}
+		http.Error(w, "no such host", http.StatusMisdirectedRequest)
+	}), &tls.Config{Certificates: []tls.Certificate{certificate}})
+
+	// The example finds the tenant through a proxy, as in a company's network;
+	// it leads every host name to the server above.
+	proxy := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { tunnel(w, r, secure) }), nil)
+	c.app = startExampleOn(t, port, append(environment(c.tenant),
+		"HTTPS_PROXY=http://"+proxy, "SSL_CERT_FILE="+pemFile)...)
+	c.flags = []string{"host-resolver-rules=MAP *.example " + secure, "ignore-certificate-errors="}
+	return c
+}
+
+func forward(target string, transport http.RoundTripper) http.Handler {
+	to, err := url.Parse(target)
+	if err != nil {
+		panic(err) // unreachable: they are written above
+	}
+	return &httputil.ReverseProxy{
+		Transport: transport,
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(to)
+			r.Out.Host = r.In.Host
+			r.SetXForwarded()
+		},
+	}
+}
+
+// serve listens on this machine and returns the address.
+func serve(t *testing.T, handler http.Handler, config *tls.Config) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	if config != nil {
+		listener = tls.NewListener(listener, config)
+	}
+	server := &http.Server{Handler: handler}
+	t.Cleanup(func() { server.Close() })
+	go server.Serve(listener)
+	return address
+}
+
+// tunnel answers CONNECT.
+func tunnel(w http.ResponseWriter, r *http.Request, address string) {
+	if r.Method != http.MethodConnect {
+		http.Error(w, "only CONNECT", http.StatusMethodNotAllowed)
+		return
+	}
+	out, err := net.Dial("tcp", address)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	defer out.Close()
+	in, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	defer in.Close()
+	io.WriteString(in, "HTTP/1.1 200 Connection established\r\n\r\n")
+	done := make(chan struct{})
+	go func() {
+		io.Copy(out, in)
+		out.Close()
+		close(done)
+	}()
+	io.Copy(in, out)
+	in.Close()
+	<-done
+}
+
+// newCertificate makes a certificate for the names, and a file by which a
+// program trusts it.
+func newCertificate(t *testing.T, names ...string) (tls.Certificate, string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber:          big.NewInt(1),
+		Subject:               pkix.Name{CommonName: "e2e"},
+		DNSNames:              names,
+		NotBefore:             time.Now().Add(-time.Hour),
+		NotAfter:              time.Now().Add(time.Hour),
+		IsCA:                  true,
+		BasicConstraintsValid: true,
+		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, file
+}
+
+// TestCloud is the first minute with a real tenant: variables, buttons, login,
+// logout.
+func TestCloud(t *testing.T) {
+	c := startCloud(t, nil)
+	tb := newBrowser(t, c.flags...)
+	tb.open(auth0test.AppURL + "/")
+	tb.reads("Log in to Fieldnotes", "Continue with GitHub", "Continue with Fabrikam")
+	tb.shot("home")
+	tb.click("link", "Continue with Google")
+	tb.at("https://acme.auth0.example/u/provider")
+	tb.click("button", "Grace Hopper grace@gmail.example")
+	tb.at(auth0test.AppURL + "/")
+	tb.reads("Good to see you, Grace")
+	found := false
+	for _, cookie := range tb.cookies() {
+		if cookie.Domain != "app.acme.example" {
+			continue
+		}
+		found = found || cookie.Name == "__Host-auth0_session"
+		if !strings.HasPrefix(cookie.Name, "__Host-auth0_") || !cookie.Secure || !cookie.HTTPOnly || cookie.SameSite != network.CookieSameSiteLax || cookie.Path != "/" {
+			t.Errorf("cookie %s: Secure %v, HttpOnly %v, SameSite %q, Path %q", cookie.Name, cookie.Secure, cookie.HTTPOnly, cookie.SameSite, cookie.Path)
+		}
+	}
+	if !found {
+		t.Error("there is no cookie __Host-auth0_session")
+	}
+	tb.click("link", "Call the API")
+	tb.click("button", "GET /api/members-only")
+	tb.reads("200 /api/members-only")
+	tb.click("button", "Log out")
+	tb.at(auth0test.AppURL)
+	tb.reads("Log in to Fieldnotes")
+	tb.open(auth0test.AppURL + "/profile")
+	tb.at("https://acme.auth0.example/u/login")
+	asAda(tb)
+	tb.at(auth0test.AppURL + "/profile")
+	tb.reads("ada@acme.example")
+	if got := c.tenant.Calls(auth0test.ClientFile); got != 0 {
+		t.Errorf("the public client file was asked for %d times", got)
+	}
+}
+
+// TestCloudWithoutList: the application may not read the connections. The page
+// has one button, and the log says what to do.
+func TestCloudWithoutList(t *testing.T) {
+	c := startCloud(t, func(tenant *auth0test.Tenant) { tenant.Fail(auth0test.Management, http.StatusForbidden) })
+	tb := newBrowser(t, c.flags...)
+	tb.open(auth0test.AppURL + "/")
+	tb.reads("Log in to Fieldnotes")
+	tb.shot("one-button")
+	if got, want := tb.names("link")[1:], []string{"Log in"}; !slices.Equal(got, want) {
+		t.Errorf("the buttons are %q, want %q", got, want)
+	}
+	c.app.stderr.waitFor(t, "403", "read:connections", "read:clients", "read:connections_options")
+	tb.click("link", "Log in")
+	tb.at("https://acme.auth0.example/u/login")
+	tb.click("link", "Continue with GitHub")
+	tb.click("button", "Linus Jensen linus@github.example")
+	tb.at(auth0test.AppURL + "/")
+	tb.reads("Good to see you, Linus")
+	if c.tenant.Calls(auth0test.Management) == 0 {
+		t.Error("the tenant was never asked for connections")
+	}
+}
+
+// TestCloudIsDown: a tenant that does not answer leaves a page and a way on.
+func TestCloudIsDown(t *testing.T) {
+	c := startCloud(t, nil)
+	tb := newBrowser(t, c.flags...)
+	tb.open(auth0test.AppURL + "/")
+	tb.click("link", "Continue with Google")
+	tb.reads("Simulated Google sign-in")
+	c.tenant.Fail(auth0test.Token, http.StatusServiceUnavailable)
+	tb.click("button", "Grace Hopper grace@gmail.example")
+	tb.reads("The login service cannot be reached; please try again in a minute.")
+	tb.shot("token-endpoint-down")
+	if d := tb.last(auth0test.AppURL + "/auth/callback"); d.status != http.StatusBadGateway {
+		t.Errorf("the answer is %d", d.status)
+	}
+	c.tenant.Fail(auth0test.Token, 0)
+	tb.click("link", "Log in")
+	tb.at(auth0test.AppURL + "/")
+	tb.reads("Good to see you, Grace")
+
+	// Logging out here works whatever the tenant does.
+	c.tenant.Fail(auth0test.Logout, http.StatusServiceUnavailable)
+	tb.click("button", "Log out")
+	tb.at("https://acme.auth0.example/")
+	tb.shot("logout-endpoint-down")
+	tb.open(auth0test.AppURL + "/")
+	tb.reads("Log in to Fieldnotes")
+}

@@ -1,0 +1,367 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/seed-15d5a55c/auth0/auth0test"
+)
+
+// TestTwoTabs begins two logins before either ends. Each tab must end where it
+// began; who logs in last is who is logged in.
+func TestTwoTabs(t *testing.T) {
+	for _, order := range []string{"first-begun-first", "last-begun-first"} {
+		t.Run(order, func(t *testing.T) {
+			app := startExample(t)
+			tenant := app.tenantURL(t)
+			one := newBrowser(t)
+			two := one.newTab()
+			one.open(app.url + "/profile")
+			one.at(tenant + "u/login")
+			two.open(app.url + "/calls")
+			two.at(tenant + "u/login")
+			if names := one.cookieNames("localhost", "auth0_txn_"); len(names) != 2 {
+				t.Errorf("two logins on their way have the cookies %q", names)
+			}
+			finishOne := func() {
+				withPassword(one, "bob@acme.example")
+				one.at(app.url + "/profile")
+				one.reads("bob@acme.example")
+				one.shot("first-tab")
+			}
+			finishTwo := func() {
+				two.click("link", "Continue with Google")
+				two.click("button", "Grace Hopper grace@gmail.example")
+				two.at(app.url + "/calls")
+				two.reads("Call the API")
+				two.shot("second-tab")
+			}
+			last := "grace@gmail.example"
+			if order == "first-begun-first" {
+				finishOne()
+				finishTwo()
+			} else {
+				finishTwo()
+				finishOne()
+				last = "bob@acme.example"
+			}
+			if names := one.cookieNames("localhost", "auth0_txn_"); len(names) != 0 {
+				t.Errorf("after both logins there are still the cookies %q", names)
+			}
+			for _, tb := range []*tab{one, two} {
+				tb.open(app.url + "/profile")
+				tb.reads(last)
+			}
+		})
+	}
+}
+
+// TestManyTabs is a browser that opens again with the tabs of yesterday. Logins
+// of four tabs are kept; the oldest of five has to begin anew, and the others
+// are not disturbed.
+func TestManyTabs(t *testing.T) {
+	app := startApp(t, nil)
+	first := newBrowser(t)
+	tabs := []*tab{first, first.newTab(), first.newTab(), first.newTab(), first.newTab()}
+	page := func(i int) string { return fmt.Sprintf("%s/orders?tab=%d", app.url, i) }
+	for i, tb := range tabs {
+		tb.open(page(i))
+		tb.at(app.tenant.URL() + "u/login")
+	}
+	asAda(first)
+	first.at(app.url + "/auth/callback")
+	first.reads("please log in again")
+	for i, tb := range tabs[1:] {
+		asAda(tb)
+		tb.at(page(i + 1))
+		tb.reads("Logged in as ada@acme.example")
+	}
+	first.open(page(0))
+	first.reads("Logged in as ada@acme.example")
+}
+
+// TestCallbackAgain is the back button, a restored tab, a bookmark: the callback
+// is asked for a second time, when nothing is left to do.
+func TestCallbackAgain(t *testing.T) {
+	app := startApp(t, nil)
+	tb := newBrowser(t)
+	tb.open(app.url + "/orders")
+	asAda(tb)
+	tb.at(app.url + "/orders")
+	tb.reads("Logged in as ada@acme.example")
+	callback := tb.last(app.url + "/auth/callback")
+	if callback.status != http.StatusSeeOther {
+		t.Errorf("the callback answers %d", callback.status)
+	}
+	if got := app.tenant.Calls(auth0test.Token); got != 1 {
+		t.Fatalf("%d requests to the token endpoint for one login", got)
+	}
+
+	for _, time := range []string{"second", "third"} {
+		tb.open(callback.url)
+		tb.at(app.url + "/")
+		tb.reads("Start", "Logged in as ada@acme.example")
+		tb.shot(time + "-time")
+		tb.reload()
+		tb.at(app.url + "/")
+		tb.reads("Logged in as ada@acme.example")
+		if got := app.tenant.Calls(auth0test.Token); got != 1 {
+			t.Errorf("%s time: %d requests to the token endpoint", time, got)
+		}
+	}
+
+	// In a second tab, and then with the back button away from somewhere else.
+	other := tb.newTab()
+	other.open(callback.url)
+	other.at(app.url + "/")
+	other.reads("Logged in as ada@acme.example")
+	other.open(app.url + "/profile")
+	other.back()
+	other.at(app.url + "/")
+	other.reads("Logged in as ada@acme.example")
+
+	// What is behind the callback in the history is a page of the tenant. It
+	// cannot be used again, and going there ends nothing.
+	tb.open(app.url + "/auth/login?connection=github&prompt=login")
+	tb.reads("Simulated GitHub sign-in")
+	tb.click("button", "Linus Jensen linus@github.example")
+	tb.at(app.url + "/")
+	tb.reads("Logged in as linus@github.example")
+	tb.back()
+	tb.shot("back-at-tenant")
+	tb.open(app.url + "/profile")
+	tb.reads("Logged in as linus@github.example")
+	if got := app.tenant.Calls(auth0test.Token); got != 2 {
+		t.Errorf("%d requests to the token endpoint for two logins", got)
+	}
+}
+
+// TestForeignCallback is login CSRF: somebody sends the end of their own login
+// to somebody else, who would then work in the wrong account.
+func TestForeignCallback(t *testing.T) {
+	app := startApp(t, nil)
+	attacker := newBrowser(t)
+	released := attacker.holdAt(app.url + "/auth/callback*")
+	attacker.open(app.url + "/auth/login?connection=google-oauth2")
+	attacker.click("button", "Grace Hopper grace@gmail.example")
+	callback := released()
+	if !strings.Contains(callback, "code=") || !strings.Contains(callback, "state=") {
+		t.Fatalf("the callback is %s", callback)
+	}
+
+	victim := newBrowser(t)
+	victim.open(callback)
+	d := victim.last(app.url + "/auth/callback")
+	if d.status != http.StatusBadRequest || d.header.Get("Content-Type") != "text/plain; charset=utf-8" {
+		t.Errorf("the answer is %d, %s", d.status, d.header.Get("Content-Type"))
+	}
+	victim.reads("begun in another browser", "cookies may also be blocked", "please log in again")
+	lines := strings.Split(strings.TrimSpace(victim.text()), "\n")
+	if got, want := lines[len(lines)-1], app.url+"/auth/login"; got != want {
+		t.Errorf("the last line is %q, want %q", got, want)
+	}
+	victim.shot("page")
+	victim.reload()
+	victim.reads("begun in another browser")
+	if got := app.tenant.Calls(auth0test.Token); got != 0 {
+		t.Errorf("%d requests to the token endpoint", got)
+	}
+	if names := victim.cookieNames("localhost", "auth0_"); len(names) != 0 {
+		t.Errorf("there are the cookies %q", names)
+	}
+	victim.open(app.url + "/")
+	victim.reads("Nobody is logged in")
+
+	// Who is logged in stays who they are.
+	victim.open(app.url + "/profile")
+	asAda(victim)
+	victim.reads("Logged in as ada@acme.example")
+	victim.open(callback)
+	victim.at(app.url + "/")
+	victim.reads("Logged in as ada@acme.example")
+	victim.hides("grace")
+
+	// The code was good all the time: in the browser that began it works.
+	attacker.open(callback)
+	attacker.at(app.url + "/")
+	attacker.reads("Logged in as grace@gmail.example")
+}
+
+// TestCancel is somebody who changes their mind at the provider.
+func TestCancel(t *testing.T) {
+	app := startExample(t)
+	tenant := app.tenantURL(t)
+	tb := newBrowser(t)
+	tb.open(app.url + "/")
+	tb.click("link", "Continue with Google")
+	tb.at(tenant + "u/provider")
+	tb.click("button", "Cancel")
+	tb.at(app.url + "/auth/callback")
+	tb.reads("The login was cancelled, or you are not allowed to log in; please try again")
+	tb.shot("page")
+	tb.hides("User did not authorize the request") // what the tenant says goes to the log
+	app.stderr.waitFor(t, "access_denied", "User did not authorize the request")
+	d := tb.last(app.url + "/auth/callback")
+	if d.status != http.StatusForbidden || d.header.Get("Cache-Control") != "private, no-store" {
+		t.Errorf("the answer is %d, Cache-Control %q", d.status, d.header.Get("Cache-Control"))
+	}
+	if names := tb.cookieNames("localhost", "auth0_"); len(names) != 0 {
+		t.Errorf("after the refusal there are the cookies %q", names)
+	}
+	tb.click("link", "Home")
+	tb.reads("Log in to Fieldnotes")
+
+	// And then logs in after all.
+	tb.click("link", "Continue with Google")
+	tb.click("button", "Grace Hopper grace@gmail.example")
+	tb.reads("Good to see you, Grace")
+}
+
+// TestScriptsInCallback puts markup into everything that a callback may carry.
+// It must not run, nor even come back.
+func TestScriptsInCallback(t *testing.T) {
+	app := startApp(t, nil)
+	tb := newBrowser(t)
+	const attack = `"><script>window.attacked=1</script><img src=x onerror=window.attacked=1>attackmark`
+
+	check := func(t *testing.T, url string, status int) {
+		t.Helper()
+		tb.during(t)
+		tb.open(url)
+		tb.reads("quote this reference") // the page is there
+		d := tb.last(app.url + "/auth/callback")
+		if d.status != status {
+			t.Errorf("the answer is %d, want %d", d.status, status)
+		}
+		for name, want := range map[string]string{
+			"Content-Type":           "text/plain; charset=utf-8",
+			"X-Content-Type-Options": "nosniff",
+			"Cache-Control":          "private, no-store",
+			"Referrer-Policy":        "no-referrer",
+		} {
+			if got := d.header.Get(name); got != want {
+				t.Errorf("%s is %q, want %q", name, got, want)
+			}
+		}
+		if !strings.Contains(d.header.Get("Content-Security-Policy"), "default-src 'none'") {
+			t.Errorf("Content-Security-Policy is %q", d.header.Get("Content-Security-Policy"))
+		}
+		if got := eval[string](tb, "document.contentType"); got != "text/plain" {
+			t.Errorf("the browser takes it for %s", got)
+		}
+		if eval[bool](tb, "window.attacked === 1 || document.scripts.length > 0 || document.images.length > 0") {
+			t.Error("the attack has run")
+		}
+		tb.hides("attackmark", "attacked", "<script")
+	}
+
+	for _, name := range []string{"error", "error_description", "error_uri", "state", "code", "iss"} {
+		t.Run("foreign/"+name, func(t *testing.T) {
+			v := url.Values{"state": {"s"}, "code": {"c"}}
+			v.Set(name, attack)
+			check(t, app.url+"/auth/callback?"+v.Encode(), http.StatusBadRequest)
+		})
+	}
+
+	// With the state of a login that this browser has begun, the values are
+	// looked at one after the other.
+	for name, status := range map[string]int{
+		"error": http.StatusBadRequest, "error_description": http.StatusForbidden,
+		"code": http.StatusBadRequest, "iss": http.StatusBadRequest,
+	} {
+		t.Run("own/"+name, func(t *testing.T) {
+			tb.during(t)
+			tb.open(app.url + "/auth/login")
+			request, err := url.Parse(tb.last(app.tenant.URL() + "authorize").url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			v := url.Values{"state": {request.Query().Get("state")}}
+			switch name {
+			case "error_description":
+				v.Set("error", "access_denied")
+			case "iss":
+				v.Set("code", "c")
+			}
+			v.Set(name, attack)
+			check(t, app.url+"/auth/callback?"+v.Encode(), status)
+		})
+	}
+
+	// The same by the tenant itself.
+	t.Run("tenant", func(t *testing.T) {
+		app.tenant.DenyLogin("access_denied", attack)
+		check(t, app.url+"/auth/login", http.StatusForbidden)
+		tb.shot("page")
+	})
+
+	// The tenant's own pages show some of what they are given.
+	t.Run("tenant-pages", func(t *testing.T) {
+		tb.during(t)
+		for _, v := range []url.Values{
+			{"login_hint": {attack}},
+			{"screen_hint": {"signup"}, "login_hint": {attack}},
+		} {
+			tb.open(app.url + "/auth/login?" + v.Encode())
+			tb.at(app.tenant.URL() + "u/")
+			if eval[bool](tb, "window.attacked === 1 || document.scripts.length > 0 || document.images.length > 0") {
+				t.Errorf("the attack has run on %s", tb.url())
+			}
+		}
+	})
+}
+
+// TestManyLogins: who was sent to log in, and did, is not going round in
+// circles, however often it happens.
+func TestManyLogins(t *testing.T) {
+	app := startApp(t, nil)
+	tb := newBrowser(t)
+	for range 5 {
+		tb.open(app.url + "/profile")
+		tb.at(app.tenant.URL() + "u/login")
+		asAda(tb)
+		tb.at(app.url + "/profile")
+		tb.reads("Logged in as ada@acme.example")
+		tb.click("button", "Log out")
+		tb.reads("Nobody is logged in")
+	}
+}
+
+// TestBlockedCookies is a browser that keeps no cookie. It gets a page that says
+// so, and is not sent back and forth between application and tenant without end.
+func TestBlockedCookies(t *testing.T) {
+	app := startApp(t, nil)
+	tb := newBrowserWith(t, `{"profile":{"default_content_setting_values":{"cookies":2}}}`)
+	tb.open(app.url + "/profile")
+	tb.at(app.tenant.URL() + "u/login")
+	asAda(tb)
+	tb.at(app.url + "/auth/callback")
+	tb.reads("cookies may also be blocked for this site")
+	tb.shot("page")
+	if n := len(tb.cookies()); n != 0 {
+		t.Fatalf("the browser has kept %d cookies, so this test says nothing", n)
+	}
+	if n := app.tenant.Calls(auth0test.Token); n != 0 {
+		t.Errorf("%d requests to the token endpoint", n)
+	}
+}
+
+// TestLostSession is a browser that keeps every cookie but that of the session,
+// for one because a proxy takes it away. The tenant would let it through without
+// asking, again and again.
+func TestLostSession(t *testing.T) {
+	app := startApp(t, nil)
+	app.loseCookie("auth0_session")
+	tb := newBrowser(t)
+	tb.open(app.url + "/profile")
+	tb.at(app.tenant.URL() + "u/login")
+	asAda(tb)
+	tb.reads("your browser may be blocking cookies for this site")
+	tb.shot("page")
+	if n := tb.visited(app.url + "/auth/callback"); n > 4 {
+		t.Errorf("the browser went round %d times", n)
+	}
+}

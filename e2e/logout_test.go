@@ -1,0 +1,283 @@
+package e2e
+
+import (
+	"html/template"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/storage"
+)
+
+// TestLogout is a shared computer: what one person has seen must be out of reach
+// for the next, with the back button and with the login buttons.
+func TestLogout(t *testing.T) {
+	app := startExample(t)
+	tenant := app.tenantURL(t)
+	tb := newBrowser(t)
+
+	// A new account, because the tenant's login page itself shows the addresses
+	// of the people that it begins with.
+	const email, password = "eve.newcomer@acme.example", "a new password"
+	tb.open(app.url + "/")
+	tb.click("link", "Username and password")
+	tb.click("link", "Sign up")
+	tb.reads("Create account")
+	tb.shot("sign-up")
+	tb.fill("Email address", email)
+	tb.fill("Password", password)
+	tb.click("button", "Create account")
+	tb.at(app.url + "/")
+	tb.reads("Good to see you")
+
+	// While the tenant remembers her, no password is asked for. That it is asked
+	// for below is therefore an effect of the logout.
+	for _, name := range tb.cookieNames("localhost", "auth0_") {
+		call(tb, network.DeleteCookies, network.DeleteCookiesParams{Name: name, URL: app.url})
+	}
+	tb.open(app.url + "/")
+	tb.reads("Log in to Fieldnotes")
+	tb.click("link", "Username and password")
+	tb.at(app.url + "/")
+	tb.reads("Good to see you", email)
+
+	tb.click("link", "Call the API")
+	tb.reads("Call the API")
+	tb.click("button", "GET /api/members-only")
+	tb.reads("200 /api/members-only")
+	tb.click("link", "Profile")
+	tb.reads(email)
+	before := tb.cookies()
+	tb.click("button", "Log out")
+	tb.at(app.url + "/")
+	tb.reads("Log in to Fieldnotes")
+	tb.shot("logged-out")
+	if names := tb.cookieNames("localhost", "auth0_session"); len(names) != 0 {
+		t.Errorf("after the logout there are the cookies %q", names)
+	}
+	if names := tb.cookieNames("127.0.0.1", "auth0"); len(names) != 0 {
+		t.Errorf("after the logout the tenant has the cookies %q", names)
+	}
+
+	// Back, page by page, through everything that she has seen.
+	for _, page := range []string{"profile", "calls", "home"} {
+		tb.back()
+		tb.shot("back-from-" + page)
+		tb.hides("eve.newcomer", "Good to see you", "You have an access token")
+	}
+
+	// Protected pages ask for a login, and the tenant for the password.
+	tb.open(app.url + "/profile")
+	tb.at(tenant + "u/login")
+	tb.reads("Password")
+	tb.open(app.url + "/")
+	tb.click("link", "Username and password")
+	tb.at(tenant + "u/login")
+	tb.reads("Password")
+	tb.shot("password-asked-for-again")
+
+	// Who has kept a copy of the tenant's cookies has nothing: its session ended
+	// there and not only in the browser.
+	var kept []*network.CookieParam
+	for _, c := range before {
+		if c.Domain == "127.0.0.1" {
+			kept = append(kept, &network.CookieParam{Name: c.Name, Value: c.Value, URL: tenant, HTTPOnly: c.HTTPOnly})
+		}
+	}
+	if len(kept) == 0 {
+		t.Fatal("the tenant had no cookie")
+	}
+	call(tb, storage.SetCookies, storage.SetCookiesParams{Cookies: kept})
+	tb.open(app.url + "/")
+	tb.click("link", "Username and password")
+	tb.at(tenant + "u/login")
+	tb.reads("Password")
+}
+
+// TestBackAfterLogout: the control for the test above. A page that takes back
+// what the library says about caches is shown again, so the other test would
+// notice if a page of the example were.
+func TestBackAfterLogout(t *testing.T) {
+	app := startApp(t, nil)
+	for path, shown := range map[string]bool{"/careless": true, "/profile": false} {
+		t.Run(strings.TrimPrefix(path, "/"), func(t *testing.T) {
+			tb := newBrowser(t)
+			tb.open(app.url + "/auth/login?connection=google-oauth2")
+			tb.click("button", "Grace Hopper grace@gmail.example")
+			tb.reads("Logged in as grace@gmail.example")
+			tb.open(app.url + path)
+			tb.reads("Logged in as grace@gmail.example")
+			// Logged out in another tab, as this page is not to know of it.
+			other := tb.newTab()
+			other.open(app.url + "/")
+			other.click("button", "Log out")
+			other.reads("Nobody is logged in")
+			tb.open(app.url + "/")
+			tb.reads("Nobody is logged in")
+			tb.back()
+			tb.shot("back")
+			if got := strings.Contains(tb.text(), "grace@gmail.example"); got != shown {
+				t.Errorf("after going back to %s the address is shown: %v, want %v:\n%s", path, got, shown, tb.text())
+			}
+		})
+	}
+}
+
+// attacks are pages of another site that try to end somebody's session.
+var attacks = map[string]string{
+	"image":  `<img src="{{.}}" onerror="document.title='done'" onload="document.title='done'">`,
+	"form":   `<form method="post" action="{{.}}"></form><script>document.forms[0].submit()</script>`,
+	"link":   `<a href="{{.}}">Your prize</a>`,
+	"frame":  `<iframe src="{{.}}" onload="document.title='done'"></iframe>`,
+	"fetch":  `<script>fetch("{{.}}",{method:"POST",mode:"no-cors",credentials:"include"}).finally(()=>{document.title="done"})</script>`,
+	"script": `<script>location.replace("{{.}}")</script>`,
+}
+
+// startAttacker serves the attacks on the URL that is given in the query.
+func startAttacker(t *testing.T) (port string) {
+	t.Helper()
+	mux := http.NewServeMux()
+	for name, body := range attacks {
+		page := template.Must(template.New(name).Parse(`<!doctype html><html lang="en"><title>Another site</title><link rel="icon" href="data:,">` + body + `</html>`))
+		mux.HandleFunc("GET /"+name, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			page.Execute(w, r.FormValue("target"))
+		})
+	}
+	mux.HandleFunc("GET /redirect", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, r.FormValue("target"), http.StatusFound)
+	})
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: mux}
+	t.Cleanup(func() { server.Close() })
+	go server.Serve(listener)
+	_, port, _ = net.SplitHostPort(listener.Addr().String())
+	return port
+}
+
+// TestForeignLogout: no other site ends a session, neither one that is foreign
+// to the browser, nor one that it takes for the same site and gives the cookies,
+// as another port of the host is.
+func TestForeignLogout(t *testing.T) {
+	app := startApp(t, nil)
+	port := startAttacker(t)
+	tb := newBrowser(t)
+	login := func() {
+		tb.t.Helper()
+		tb.open(app.url + "/auth/login")
+		if strings.HasPrefix(tb.url(), app.tenant.URL()) {
+			asAda(tb)
+		}
+		tb.at(app.url + "/")
+		tb.reads("Logged in as ada@acme.example")
+	}
+	attack := func(host, name, target string) request {
+		tb.t.Helper()
+		app.forget()
+		tb.open("http://" + host + ":" + port + "/" + name + "?target=" + app.url + target)
+		switch name {
+		case "link":
+			tb.click("link", "Your prize")
+		case "image", "frame", "fetch":
+			tb.until("the attack to be over", func() (bool, string) {
+				title := eval[string](tb, "document.title")
+				return title == "done", title
+			})
+		}
+		return app.seen(tb.t, "the attack", func(r request) bool { return r.path == target })
+	}
+	survived := func() bool {
+		tb.t.Helper()
+		tb.open(app.url + "/")
+		tb.reads("Start")
+		return strings.Contains(tb.text(), "Logged in as ada@acme.example")
+	}
+	for _, site := range []struct {
+		name, host string
+		// Which attacks an unguarded route would fall for. From a foreign site the
+		// browser itself keeps the cookies back, except for plain navigations.
+		dangerous map[string]bool
+	}{
+		{"cross-site", "127.0.0.1", map[string]bool{"link": true, "script": true}},
+		{"same-site", "localhost", map[string]bool{"image": true, "form": true, "link": true, "frame": true, "fetch": true, "script": true}},
+	} {
+		for name := range attacks {
+			t.Run(site.name+"/"+name, func(t *testing.T) {
+				tb.during(t)
+				tb.expectFault("frame-ancestors 'none'")
+				login()
+				r := attack(site.host, name, "/auth/logout")
+				if r.status != http.StatusForbidden || r.site != site.name || len(r.setCookie) != 0 {
+					t.Errorf("the attack came as %+v", r)
+				}
+				if name == "link" || name == "form" {
+					tb.reads("og out with the button on this site")
+					tb.shot("refused")
+				}
+				if !survived() {
+					t.Error("the session is gone")
+				}
+				if attack(site.host, name, "/unguarded-logout"); survived() == site.dangerous[name] {
+					t.Errorf("an unguarded route: session survived, dangerous is %v", site.dangerous[name])
+				}
+			})
+		}
+	}
+
+	// One's own link works, and so does one's own form.
+	t.Run("own", func(t *testing.T) {
+		tb.during(t)
+		login()
+		tb.open(app.url + "/")
+		eval[string](tb, `document.body.innerHTML = '<a href="/auth/logout">Log out by a link</a>'`)
+		tb.click("link", "Log out by a link")
+		tb.reads("Nobody is logged in")
+		login()
+		tb.click("button", "Log out")
+		tb.reads("Nobody is logged in")
+	})
+}
+
+// TestPrefetch: a browser that looks ahead begins no login and ends no session.
+func TestPrefetch(t *testing.T) {
+	app := startApp(t, nil)
+	tb := newBrowser(t)
+	for _, kind := range []string{"prefetch", "prerender"} {
+		t.Run(kind, func(t *testing.T) {
+			tb.during(t)
+			app.forget()
+			tb.open(app.url + "/" + kind)
+			// The second URL on the page shows that the browser does look ahead.
+			ahead := app.seen(t, "a "+kind, func(r request) bool { return r.path == "/"+kind+"ed" })
+			if !strings.Contains(ahead.purpose, "prefetch") {
+				t.Fatalf("the browser says %q", ahead.purpose)
+			}
+			login := app.seen(t, "the login", func(r request) bool { return r.path == "/auth/login" })
+			if login.status != http.StatusNoContent || len(login.setCookie) != 0 {
+				t.Errorf("the login came as %+v", login)
+			}
+			if names := tb.cookieNames("localhost", ""); len(names) != 0 {
+				t.Errorf("there are the cookies %q", names)
+			}
+		})
+	}
+	t.Run("logout", func(t *testing.T) {
+		tb.during(t)
+		tb.open(app.url + "/auth/login")
+		asAda(tb)
+		tb.reads("Logged in as ada@acme.example")
+		app.forget()
+		eval[bool](tb, `(() => { const l = document.createElement("link"); l.rel = "prefetch"; l.href = "/auth/logout"; document.head.append(l); return true })()`)
+		r := app.seen(t, "the logout", func(r request) bool { return r.path == "/auth/logout" })
+		if r.status != http.StatusNoContent || len(r.setCookie) != 0 {
+			t.Errorf("the logout came as %+v", r)
+		}
+		tb.open(app.url + "/profile")
+		tb.reads("Logged in as ada@acme.example")
+	})
+}
