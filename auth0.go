@@ -254,6 +254,8 @@ type Config struct {
 	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
 	// Now is the clock by which tokens and sessions expire. Default: [time.Now].
 	Now func() time.Time
+	// Observer is told of fetches of the tenant's keys.
+	Observer Observer
 }
 
 // ConfigFromEnv reads AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET,
@@ -389,7 +391,7 @@ func New(c Config) (*Strategy, error) {
 	if err := p.joined(); err != nil {
 		return nil, err
 	}
-	s.keys = newKeySet(&s.namespace, s.client, s.log)
+	s.keys = newKeySet(&s.namespace, s.client, s.log, c.Observer)
 	s.config = c
 	s.config.ClientSecret, s.config.ManagementClientSecret, s.config.Secrets = "", "", nil
 	s.exit = exit{log: s.log, handler: c.ErrorHandler, loginURL: s.loginURL}
@@ -490,17 +492,26 @@ func (s *Strategy) checkRoutes(p *problems, c Config) Config {
 	return c
 }
 
-// checkAlgorithms returns those to accept.
-func checkAlgorithms(p *problems, algorithms []string) []string {
+// checkAlgorithms returns those to accept, by default RS256. With a shared secret
+// there is one, and without there is none that needs one: a public key must never
+// be taken for a secret (RFC 8725, Section 3.1).
+func checkAlgorithms(p *problems, algorithms []string, shared bool) []string {
+	possible := asymmetricAlgorithms
+	if shared {
+		possible = []string{symmetricAlgorithm}
+	}
 	if algorithms == nil {
+		if shared {
+			return possible
+		}
 		return []string{"RS256"}
 	}
 	if len(algorithms) == 0 {
 		p.add("Algorithms", "is empty; leave it out for RS256")
 	}
 	for _, alg := range algorithms {
-		if !slices.Contains(asymmetricAlgorithms, alg) {
-			p.add("Algorithms", "%q is not one of %q", alg, asymmetricAlgorithms)
+		if !slices.Contains(possible, alg) {
+			p.add("Algorithms", "%q is not one of %q, which these Keys can be used with", alg, possible)
 		}
 	}
 	return slices.Clone(algorithms)

@@ -47,6 +47,8 @@ type Error struct {
 	// which one it was.
 	ReturnTo string
 	AppState json.RawMessage
+	// stepUp are the parameters of a challenge of RFC 9470.
+	stepUp string
 	// Err is the cause. Its text is for logs, not for visitors: it may quote
 	// what came from outside.
 	Err error
@@ -88,6 +90,9 @@ var (
 	// ErrKeysUnavailable: the issuer's keys cannot be had, so nothing is known
 	// about the token.
 	ErrKeysUnavailable error = &Error{Reason: "keys_unavailable"}
+	// ErrForbidden is for [APIConfig].Validate to return: the token is good, and
+	// its owner may not do this.
+	ErrForbidden error = &Error{Reason: "forbidden"}
 	// ErrTransactionNotFound: the callback belongs to no login that this
 	// browser has begun, or to one that is over.
 	ErrTransactionNotFound error = &Error{Reason: "transaction_not_found"}
@@ -121,10 +126,16 @@ func (r refusal) because(format string, args ...any) *Error {
 var (
 	refuseNoToken             = refusal{401, "unauthorized", "missing_token", "authentication required"}
 	refuseHeader              = refusal{400, "invalid_request", "invalid_request", "malformed Authorization header"}
+	refuseSeveral             = refusal{400, "invalid_request", "invalid_request", "more than one credential"}
+	refuseForm                = refusal{400, "invalid_request", "invalid_request", "malformed form body"}
+	refuseCredential          = refusal{400, "invalid_request", "invalid_request", "malformed credential"}
 	refuseKeys                = refusal{503, "temporarily_unavailable", "keys_unavailable", "token keys unavailable"}
 	refuseScope               = refusal{403, "insufficient_scope", "insufficient_scope", "insufficient scope"}
 	refusePermission          = refusal{403, "insufficient_scope", "insufficient_permissions", "insufficient scope"}
 	refuseClaim               = refusal{403, "access_denied", "claim_requirement", "claim requirement not met"}
+	refuseForbidden           = refusal{403, "access_denied", "forbidden", "not allowed"}
+	refuseOrganization        = refusal{403, "access_denied", "organization", "organization not allowed"}
+	refuseStepUp              = refusal{401, "insufficient_user_authentication", "insufficient_user_authentication", "stronger authentication required"}
 	refuseMisconfigured       = refusal{500, "server_error", "misconfigured", "this route is not set up correctly"}
 	refuseInternal            = refusal{500, "server_error", "internal", "internal error"}
 	refuseCanceled            = refusal{499, "", "canceled", "the client went away"}
@@ -169,7 +180,26 @@ func (f *tokenFault) Error() string {
 }
 
 func (f *tokenFault) because(format string, args ...any) *tokenFault {
-	return &tokenFault{f.reason, f.description, fmt.Errorf(format, args...)}
+	return &tokenFault{f.reason, f.description, &cause{format, args}}
+}
+
+// A cause is written when somebody wants to read it: most tokens that are
+// refused go unread, and writing takes as long as refusing.
+type cause struct {
+	format string
+	args   []any
+}
+
+func (c *cause) Error() string { return fmt.Errorf(c.format, c.args...).Error() }
+
+// Unwrap returns the error among the arguments, of which there is one at most.
+func (c *cause) Unwrap() error {
+	for _, arg := range c.args {
+		if err, ok := arg.(error); ok {
+			return err
+		}
+	}
+	return nil
 }
 
 var (
@@ -184,6 +214,7 @@ var (
 	faultKeyUnusable  = &tokenFault{"key_unusable", "signing key unknown", nil}
 	faultAmbiguousKey = &tokenFault{"ambiguous_kid", "signing key unknown", nil}
 	faultSignature    = &tokenFault{"invalid_signature", "signature invalid", nil}
+	faultTooOld       = &tokenFault{"token_too_old", "token expired", nil}
 	faultExpired      = &tokenFault{"token_expired", "token expired", nil}
 	faultNotYet       = &tokenFault{"token_not_yet_valid", "token not yet valid", nil}
 	faultIssuedAhead  = &tokenFault{"issued_in_future", "token not yet valid", nil}
@@ -310,6 +341,9 @@ func (x exit) record(r *http.Request, e *Error) (reference string) {
 		level = slog.LevelDebug
 	case e.Status == http.StatusInternalServerError:
 		level = slog.LevelError
+	}
+	if !x.logger().Enabled(r.Context(), level) && level == slog.LevelDebug {
+		return "" // no page quotes it
 	}
 	reference = strings.ToLower(rand.Text()[:8])
 	attrs := []slog.Attr{

@@ -78,7 +78,7 @@ func (s *Strategy) checkIDToken(ctx context.Context, ep discovery.Metadata, raw 
 	if err := checkAudience(c, s.config.ClientID); err != nil { // 3, 4, 5
 		return identity{}, err
 	}
-	if err := checkTimes(c, s.now(), s.config.Leeway); err != nil { // 9, 10
+	if err := checkTimes(&c, s.now(), s.config.Leeway); err != nil { // 9, 10
 		return identity{}, err
 	}
 	if !c.Has(jwt.IssuedAt) { // Section 2
@@ -95,7 +95,7 @@ func (s *Strategy) checkIDToken(ctx context.Context, ep discovery.Metadata, raw 
 	other, err := verifier.Verify(ctx, raw) // 6
 	if err != nil {
 		// go-oidc does not wrap the error of a key set: ask it directly.
-		if err := s.keys.verify(ctx, m); err != nil {
+		if _, err := s.keys.verify(ctx, m); err != nil {
 			return identity{}, err
 		}
 		return identity{}, faultMalformed.because("go-oidc: %v", err)
@@ -145,7 +145,7 @@ func checkAudience(c jwt.Claims, clientID string) error {
 }
 
 // checkTimes checks exp, which must be there, and nbf and iat if they are.
-func checkTimes(c jwt.Claims, now time.Time, leeway time.Duration) error {
+func checkTimes(c *jwt.Claims, now time.Time, leeway time.Duration) error {
 	at, slack := unix(now), leeway.Seconds()
 	switch {
 	case !c.Has(jwt.Expiry):

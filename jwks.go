@@ -6,14 +6,18 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/hmac"
 	"crypto/rsa"
-	_ "crypto/sha256" // for crypto.SHA256
+	"crypto/sha256"
 	_ "crypto/sha512" // for crypto.SHA384 and crypto.SHA512
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"hash"
 	"log/slog"
-	"math/big"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -29,21 +33,28 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/refresh"
 )
 
-// A KeySet holds the public keys of one issuer. It fetches them when it is
-// first asked, and again in the background before they are old; readers do not
-// wait for that. While the issuer is out of reach it uses the keys it has for
-// a day.
+// A KeySet holds the keys with which an issuer's tokens are checked. That of
+// [Strategy.KeySet], and the one that an [API] makes by itself, fetches them when
+// it is first asked, and again in the background before they are old; readers
+// do not wait for that. While the issuer is out of reach it uses the keys it has
+// for a day. It has no goroutine but that of a fetch, which ends within five
+// seconds, so there is nothing to close.
 //
 // A key id that is not in the set makes it fetch at once, so that a new key
 // works from its first token, but at most twice in a row and then once in half
 // a minute: anybody can make up key ids. A signature that does not fit never
 // makes it fetch.
 //
+// [StaticKeys] and [SharedSecret] make one that never fetches.
+//
 // A KeySet can be used where go-oidc asks for an oidc.KeySet.
 type KeySet struct {
-	issuer  *namespace
-	current *refresh.Value[*keySnapshot]
-	unknown unknownKeys
+	fixed *keySnapshot // of a set that never fetches
+
+	issuer   *namespace
+	current  *refresh.Value[*keySnapshot]
+	unknown  unknownKeys
+	observer Observer
 }
 
 // How long keys are good. Auth0 sends max-age=15 with them, which would mean a
@@ -60,15 +71,15 @@ const (
 	maxKeys = 100
 )
 
-func newKeySet(n *namespace, client *http.Client, log *slog.Logger) *KeySet {
-	k := &KeySet{issuer: n}
-	k.current = refresh.New(func(ctx context.Context) (s *keySnapshot, life refresh.Life, err error) {
-		defer func() { k.unknown.settle(err == nil) }()
-		ep, err := n.endpoints(ctx)
-		if err != nil {
-			return nil, refresh.Life{}, err
-		}
-		return fetchKeys(ctx, client, ep.JWKSURI, log)
+func newKeySet(n *namespace, client *http.Client, log *slog.Logger, observer Observer) *KeySet {
+	k := &KeySet{issuer: n, observer: observer}
+	k.current = refresh.New(func(ctx context.Context) (*keySnapshot, refresh.Life, error) {
+		begin := time.Now()
+		held, _ := k.current.Peek()
+		s, life, err := k.fetch(ctx, client, log, held)
+		k.unknown.settle(err == nil)
+		k.observeFetch(ctx, time.Since(begin), held, s, err)
+		return s, life, err
 	}, refresh.Policy{
 		Timeout:    keysTimeout,
 		MinBackoff: time.Second, MaxBackoff: 30 * time.Second, MaxRetryAfter: time.Minute,
@@ -79,6 +90,132 @@ func newKeySet(n *namespace, client *http.Client, log *slog.Logger) *KeySet {
 	return k
 }
 
+// StaticKeys returns a KeySet that never fetches, for tests, for programs that
+// live too short to fetch, and for networks without a way to the issuer. The
+// document is a JWK Set (RFC 7517, Section 5), or public keys or certificates in
+// PEM (RFC 7468, Sections 13 and 5), which fit a token whatever its kid. When the
+// issuer changes its keys, the program needs a new document.
+func StaticKeys(document []byte) (*KeySet, error) {
+	s, err := staticSnapshot(document)
+	if err != nil {
+		return nil, fmt.Errorf("auth0: StaticKeys: %w", err)
+	}
+	return &KeySet{fixed: s}, nil
+}
+
+func staticSnapshot(document []byte) (*keySnapshot, error) {
+	if block, rest := pem.Decode(document); block != nil {
+		return pemSnapshot(block, rest)
+	}
+	var set struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	if err := json.Unmarshal(document, &set); err != nil {
+		return nil, errors.New("the document is neither a JWK Set nor PEM")
+	}
+	// Nobody will replace a key that was left out here, so none is.
+	s, skipped := newKeySnapshot(set.Keys, nil)
+	if len(skipped) > 0 || len(s.all) == 0 || len(set.Keys) > maxKeys {
+		return nil, fmt.Errorf("%d of %d keys can be used: %w", len(s.all), len(set.Keys), errors.Join(skipped...))
+	}
+	return s, nil
+}
+
+func pemSnapshot(block *pem.Block, rest []byte) (*keySnapshot, error) {
+	s := &keySnapshot{nameless: true}
+	for ; block != nil; block, rest = pem.Decode(rest) {
+		key, err := pemKey(block)
+		if err != nil {
+			return nil, fmt.Errorf("PEM block %d %w", len(s.all)+1, err)
+		}
+		s.add(key)
+	}
+	return s, nil
+}
+
+func pemKey(block *pem.Block) (*verifyingKey, error) {
+	var public any
+	switch block.Type {
+	case "PUBLIC KEY":
+		key, err := x509.ParsePKIXPublicKey(block.Bytes)
+		if err != nil {
+			return nil, errors.New("is not a public key")
+		}
+		public = key
+	case "CERTIFICATE":
+		certificate, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, errors.New("is not a certificate")
+		}
+		public = certificate.PublicKey
+	default:
+		return nil, errors.New("is neither a PUBLIC KEY nor a CERTIFICATE")
+	}
+	algorithms, err := algorithmsOf(public)
+	if err != nil {
+		return nil, err
+	}
+	return &verifyingKey{algorithms: algorithms, key: public}, nil
+}
+
+// SharedSecret returns a KeySet for tokens that are signed with a secret, HS256
+// (RFC 7518, Section 3.2), as old applications and APIs at Auth0 may still be set
+// up. Whoever can check such a token can also make one, so change them to RS256
+// where you can. The bytes of the text are the key; there must be at least 32.
+func SharedSecret(key string) (*KeySet, error) {
+	if len(key) < sha256.Size {
+		return nil, fmt.Errorf("auth0: SharedSecret: the secret has %d bytes, fewer than %d", len(key), sha256.Size)
+	}
+	s := &keySnapshot{nameless: true, symmetric: true}
+	s.add(&verifyingKey{algorithms: []string{symmetricAlgorithm}, key: newSecret(key)})
+	return &KeySet{fixed: s}, nil
+}
+
+// isShared reports whether the keys are a secret, with which tokens could also
+// be made.
+func (k *KeySet) isShared() bool { return k.fixed != nil && k.fixed.symmetric }
+
+// Warm fetches the keys if there are none that can be used, so that the first
+// request need not wait. Nothing else depends on it. The error says what could
+// not be fetched.
+func (k *KeySet) Warm(ctx context.Context) error {
+	if _, err := k.snapshot(ctx); err != nil {
+		return asError("keys", asBearerError(err))
+	}
+	return nil
+}
+
+// A KeyStatus tells how a [KeySet] is doing, for readiness probes and status
+// pages.
+type KeyStatus struct {
+	Issuer string // empty for a set that never fetches
+	Keys   int    // how many can be used now; tokens cannot be checked without any
+
+	FetchedAt time.Time // when those keys were fetched
+	RefreshAt time.Time // when newer ones will be asked for, at the next use
+	ExpiresAt time.Time // until when these are used if newer ones cannot be had
+	Err       error     // why the last fetch failed, nil if it has not
+}
+
+// Status returns how the set is doing. It makes no request.
+func (k *KeySet) Status() KeyStatus {
+	if k.fixed != nil {
+		return KeyStatus{Keys: len(k.fixed.all)}
+	}
+	if k.current == nil {
+		return KeyStatus{Err: errZeroKeySet}
+	}
+	state := k.current.State()
+	status := KeyStatus{Issuer: k.issuer.base, FetchedAt: state.FetchedAt, RefreshAt: state.DueAt, ExpiresAt: state.UnusableAt, Err: state.Err}
+	if state.OK {
+		status.Keys = len(state.Value.all)
+	}
+	return status
+}
+
+// Format hides what a KeySet holds from every verb of package fmt.
+func (k *KeySet) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "auth0.KeySet(%s)", k.Status().Issuer) }
+
 // VerifySignature returns the payload of a token if the issuer has signed it.
 // It checks the signature and the form of the token, and not one claim: use
 // [API.Verify] for access tokens. The error is an [*Error].
@@ -87,7 +224,7 @@ func (k *KeySet) VerifySignature(ctx context.Context, token string) ([]byte, err
 	if err != nil {
 		err = parseFault(err)
 	} else {
-		err = k.verify(ctx, m)
+		_, err = k.verify(ctx, m)
 	}
 	if err != nil {
 		return nil, asError("signature", asBearerError(err))
@@ -95,26 +232,55 @@ func (k *KeySet) VerifySignature(ctx context.Context, token string) ([]byte, err
 	return []byte(m.Payload), nil
 }
 
-// verify checks the signature of a token whose algorithm the caller allows. It
-// is the one place where a signature is accepted.
-func (k *KeySet) verify(ctx context.Context, m jwt.Message) error {
+// verify checks the signature of a token whose algorithm the caller allows, and
+// returns the key it was made with. It is the one place where a signature is
+// accepted.
+func (k *KeySet) verify(ctx context.Context, m jwt.Message) (*verifyingKey, error) {
 	candidates, err := k.find(ctx, m.KeyID, m.Algorithm)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, key := range candidates {
 		if key.verify(m) {
-			return nil
+			return key, nil
 		}
 	}
-	return faultSignature
+	return nil, faultSignature
+}
+
+// stillHas reports whether a token with this header could be signed with the key
+// today.
+func (k *KeySet) stillHas(ctx context.Context, id, alg string, key *verifyingKey) (bool, error) {
+	snapshot, err := k.snapshot(ctx)
+	if err != nil {
+		return false, err
+	}
+	fit, err := snapshot.find(id, alg)
+	return err == nil && slices.Contains(fit, key), nil
+}
+
+var errZeroKeySet = errors.New("this KeySet was made by none of Strategy.KeySet, StaticKeys and SharedSecret")
+
+// snapshot returns the keys, and waits only if there are none.
+func (k *KeySet) snapshot(ctx context.Context) (*keySnapshot, error) {
+	switch {
+	case k.fixed != nil:
+		return k.fixed, nil
+	case k.current == nil:
+		return nil, refuseMisconfigured.wrap(errZeroKeySet)
+	}
+	s, err := k.current.Get(ctx)
+	if err != nil {
+		return nil, keysUnavailable(ctx, err)
+	}
+	return s, nil
 }
 
 // find returns the keys that a token with this header may be signed with.
-func (k *KeySet) find(ctx context.Context, id, alg string) ([]*publicKey, error) {
-	snapshot, err := k.current.Get(ctx)
+func (k *KeySet) find(ctx context.Context, id, alg string) ([]*verifyingKey, error) {
+	snapshot, err := k.snapshot(ctx)
 	if err != nil {
-		return nil, keysUnavailable(ctx, err)
+		return nil, err
 	}
 	candidates, err := snapshot.find(id, alg)
 	if err != errUnknownKey {
@@ -134,6 +300,9 @@ func (k *KeySet) find(ctx context.Context, id, alg string) ([]*publicKey, error)
 // fetchUnknown gets newer keys, if it may, for a key id that the snapshot has
 // not. The error is the fault that answers the token if it may not.
 func (k *KeySet) fetchUnknown(ctx context.Context, snapshot *keySnapshot, id string) (*keySnapshot, error) {
+	if k.fixed != nil {
+		return snapshot, nil
+	}
 	if k.unknown.remembers(snapshot, id) {
 		return nil, faultUnknownKey.because("kid %.80q was looked for a moment ago", id)
 	}
@@ -147,6 +316,7 @@ func (k *KeySet) fetchUnknown(ctx context.Context, snapshot *keySnapshot, id str
 	case err == nil:
 		return newer, nil
 	case errors.Is(err, refresh.ErrNotAllowed):
+		k.observer.keys(ctx, KeyEvent{Issuer: k.issuer.base, Reason: "throttled", Keys: len(snapshot.all)})
 		return nil, faultUnknownKey.because("kid %.80q is unknown, and keys were fetched too often for such to try again", id)
 	}
 	if k.current.Due() || ctx.Err() != nil {
@@ -233,10 +403,39 @@ func (u *unknownKeys) remembers(s *keySnapshot, id string) bool {
 	return ok
 }
 
-// A keySnapshot is the keys of one fetch. It is immutable.
+// A keySnapshot is the keys of one fetch. It is immutable once it is used.
 type keySnapshot struct {
-	all  []*publicKey
-	byID map[string][]*publicKey
+	all []*verifyingKey
+	fit map[keyHeader][]*verifyingKey
+	ids map[string]bool
+
+	nameless  bool // the keys have no ids, and the ids of tokens do not count
+	symmetric bool
+}
+
+// A keyHeader is what the header of a token says about its key.
+type keyHeader struct{ id, alg string }
+
+func (s *keySnapshot) add(key *verifyingKey) {
+	// More keys with one id are not tried: a token would cost its sender
+	// nothing, and us a signature for each.
+	const maxTried = 4
+	if s.fit == nil {
+		s.fit, s.ids = map[keyHeader][]*verifyingKey{}, map[string]bool{}
+	}
+	s.all = append(s.all, key)
+	s.ids[key.id] = true
+	headers := []string{""}
+	if key.id != "" {
+		headers = append(headers, key.id)
+	}
+	for _, alg := range key.algorithms {
+		for _, id := range headers {
+			if h := (keyHeader{id, alg}); len(s.fit[h]) < maxTried {
+				s.fit[h] = append(s.fit[h], key)
+			}
+		}
+	}
 }
 
 var errUnknownKey = errors.New("no key with that id")
@@ -244,44 +443,75 @@ var errUnknownKey = errors.New("no key with that id")
 // find returns the keys for an id that can make signatures of an algorithm. A
 // token without an id is for the one key that fits: with several, each would
 // have to be tried, at the caller's pleasure.
-func (s *keySnapshot) find(id, alg string) ([]*publicKey, error) {
-	const maxTried = 4
-	keys := s.byID[id]
-	if id == "" {
-		keys = s.all
-	} else if len(keys) == 0 {
-		return nil, errUnknownKey
+func (s *keySnapshot) find(id, alg string) ([]*verifyingKey, error) {
+	if s.nameless {
+		id = ""
 	}
-	var fit []*publicKey
-	for _, key := range keys {
-		if slices.Contains(key.algorithms, alg) {
-			fit = append(fit, key)
-		}
-	}
+	fit := s.fit[keyHeader{id, alg}]
 	switch {
-	case len(fit) == 0 && id == "":
+	case id == "" && len(fit) > 1 && !s.nameless:
+		return nil, faultAmbiguousKey.because("no kid, and several keys of the issuer fit")
+	case len(fit) > 0:
+		return fit, nil
+	case id == "":
 		return nil, faultUnknownKey.because("no kid, and no key of the issuer fits %s", alg)
-	case len(fit) == 0:
+	case s.ids[id]:
 		return nil, faultKeyUnusable.because("key %.80q is not for %s", id, alg)
-	case id == "" && len(fit) > 1:
-		return nil, faultAmbiguousKey.because("no kid, and %d keys of the issuer fit", len(fit))
 	}
-	return fit[:min(len(fit), maxTried)], nil
+	return nil, errUnknownKey
 }
 
-func fetchKeys(ctx context.Context, client *http.Client, jwksURI string, log *slog.Logger) (*keySnapshot, refresh.Life, error) {
-	var doc struct {
-		Keys []json.RawMessage `json:"keys"`
+// known returns the same key as it was in an earlier snapshot, if it was there.
+// To whoever remembers what a key has signed, one key is then one pointer.
+func (s *keySnapshot) known(key *verifyingKey) *verifyingKey {
+	if s != nil {
+		for _, k := range s.all {
+			if k.equal(key) {
+				return k
+			}
+		}
 	}
-	header, err := fetch.GetJSON(ctx, client, jwksURI, &doc)
+	return key
+}
+
+func (k *KeySet) fetch(ctx context.Context, client *http.Client, log *slog.Logger, held *keySnapshot) (*keySnapshot, refresh.Life, error) {
+	ep, err := k.issuer.endpoints(ctx)
 	if err != nil {
 		return nil, refresh.Life{}, err
 	}
-	s, err := newKeySnapshot(doc.Keys, log)
+	var doc struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	header, err := fetch.GetJSON(ctx, client, ep.JWKSURI, &doc)
 	if err != nil {
-		return nil, refresh.Life{}, fmt.Errorf("%s: %w", jwksURI, err)
+		return nil, refresh.Life{}, err
+	}
+	if len(doc.Keys) > maxKeys {
+		log.Warn("auth0: the issuer has too many keys; only the first are used", "keys", len(doc.Keys), "used", maxKeys)
+	}
+	s, skipped := newKeySnapshot(doc.Keys, held)
+	if len(s.all) == 0 {
+		// A failure, so that the keys we have are kept.
+		return nil, refresh.Life{}, fmt.Errorf("%s: none of %d keys can be used: %w", ep.JWKSURI, len(doc.Keys), errors.Join(skipped...))
+	}
+	if len(skipped) > 0 {
+		log.Debug("auth0: some keys of the issuer cannot be used", "err", clip(errors.Join(skipped...).Error()))
 	}
 	return s, refresh.Life{Due: dueAfter(header), Stale: keysStale}, nil
+}
+
+func (k *KeySet) observeFetch(ctx context.Context, took time.Duration, held, fetched *keySnapshot, err error) {
+	e := KeyEvent{Issuer: k.issuer.base, Reason: "fetched", Duration: took, Err: err}
+	switch {
+	case err != nil:
+		e.Reason, fetched = "failed", held
+	case held != nil && !maps.Equal(held.ids, fetched.ids):
+		e.Reason = "rotated"
+	}
+	if fetched != nil {
+		e.Keys = len(fetched.all)
+	}
+	k.observer.keys(ctx, e)
 }
 
 // dueAfter is when keys should be fetched again: at four fifths of their time,
@@ -301,50 +531,48 @@ func dueAfter(h http.Header) time.Duration {
 	return max(due, keysDueLeast)
 }
 
-// newKeySnapshot takes the keys that can be used. One that cannot must not cost
-// the others: issuers add kinds that nobody has heard of. A document without
-// any is a failure, so that the keys we have are kept.
-func newKeySnapshot(raw []json.RawMessage, log *slog.Logger) (*keySnapshot, error) {
-	if len(raw) > maxKeys {
-		log.Warn("auth0: the issuer has too many keys; only the first are used", "keys", len(raw), "used", maxKeys)
-		raw = raw[:maxKeys]
-	}
-	s := &keySnapshot{byID: map[string][]*publicKey{}}
-	var skipped []error
-	for _, text := range raw {
-		key, err := newPublicKey(text)
+// newKeySnapshot takes the keys that can be used, and says why the others cannot.
+// One that cannot must not cost the others: issuers add kinds that nobody has
+// heard of.
+func newKeySnapshot(raw []json.RawMessage, held *keySnapshot) (s *keySnapshot, skipped []error) {
+	s = &keySnapshot{}
+	for _, text := range raw[:min(len(raw), maxKeys)] {
+		key, err := newVerifyingKey(text)
 		if err != nil {
 			skipped = append(skipped, err)
 			continue
 		}
-		s.all = append(s.all, key)
-		if key.id != "" {
-			s.byID[key.id] = append(s.byID[key.id], key)
-		}
+		s.add(held.known(key))
 	}
-	if len(s.all) == 0 {
-		return nil, fmt.Errorf("none of %d keys can be used: %w", len(raw), errors.Join(skipped...))
-	}
-	if len(skipped) > 0 {
-		log.Debug("auth0: some keys of the issuer cannot be used", "err", clip(errors.Join(skipped...).Error()))
-	}
-	return s, nil
+	return s, skipped
 }
 
-// A publicKey is a key that was checked, and the algorithms it may be used with.
-type publicKey struct {
+// A verifyingKey is a key that was checked, and the algorithms it may be used
+// with.
+type verifyingKey struct {
 	id         string
 	algorithms []string
-	key        crypto.PublicKey // *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey
+	key        any // *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey or secret
 }
 
-// newPublicKey reads a JWK (RFC 7517). What package jwk accepts is checked
+func (k *verifyingKey) equal(other *verifyingKey) bool {
+	public, ok := k.key.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && k.id == other.id && slices.Equal(k.algorithms, other.algorithms) && public.Equal(other.key)
+}
+
+// newVerifyingKey reads a JWK (RFC 7517). What package jwk accepts is checked
 // again: it takes points that are off their curve, short RSA keys, private keys
 // and shared secrets.
-func newPublicKey(text json.RawMessage) (*publicKey, error) {
+func newVerifyingKey(text json.RawMessage) (*verifyingKey, error) {
 	parsed, err := jwk.ParseKey(text)
 	if err != nil {
-		return nil, errors.New("not a key that is known") // the error may quote the key
+		// Its error may quote the key.
+		var named struct {
+			KeyType string `json:"kty"`
+			KeyID   string `json:"kid"`
+		}
+		json.Unmarshal(text, &named)
+		return nil, fmt.Errorf("key %.80q of type %.20q is not one that is known", named.KeyID, named.KeyType)
 	}
 	id, _ := parsed.KeyID()
 	if len(id) > 256 {
@@ -372,8 +600,11 @@ func newPublicKey(text json.RawMessage) (*publicKey, error) {
 		}
 		algorithms = []string{alg.String()}
 	}
-	return &publicKey{id: id, algorithms: algorithms, key: raw}, nil
+	return &verifyingKey{id: id, algorithms: algorithms, key: raw}, nil
 }
+
+// symmetricAlgorithm is the one that is checked with a [SharedSecret].
+const symmetricAlgorithm = "HS256"
 
 // asymmetricAlgorithms are those of RFC 7518, Section 3.1, and RFC 8037 that
 // are checked with a public key.
@@ -438,7 +669,7 @@ func lowOrder(key ed25519.PublicKey) bool {
 // with the standard library, which is stricter than wrappers around it: the
 // salt of PSS has the length of the hash, and signatures have one length (RFC
 // 7518, Sections 3.3 to 3.5).
-func (k *publicKey) verify(m jwt.Message) bool {
+func (k *verifyingKey) verify(m jwt.Message) bool {
 	switch key := k.key.(type) {
 	case *rsa.PublicKey:
 		h := hashOf(m.Algorithm)
@@ -448,15 +679,46 @@ func (k *publicKey) verify(m jwt.Message) bool {
 		return rsa.VerifyPKCS1v15(key, h, digest(h, m.SigningInput), m.Signature) == nil
 	case *ecdsa.PublicKey:
 		size := (key.Params().BitSize + 7) / 8
-		if len(m.Signature) != 2*size {
-			return false
-		}
-		r, s := new(big.Int).SetBytes(m.Signature[:size]), new(big.Int).SetBytes(m.Signature[size:])
-		return ecdsa.Verify(key, digest(hashOf(m.Algorithm), m.SigningInput), r, s)
+		return len(m.Signature) == 2*size &&
+			ecdsa.VerifyASN1(key, digest(hashOf(m.Algorithm), m.SigningInput), derSignature(m.Signature[:size], m.Signature[size:]))
 	case ed25519.PublicKey:
 		return ed25519.Verify(key, []byte(m.SigningInput), m.Signature)
+	case secret:
+		mac := hmac.New(sha256.New, []byte(key.reveal()))
+		writeString(mac, m.SigningInput)
+		return hmac.Equal(mac.Sum(nil), m.Signature)
 	}
 	return false
+}
+
+// derSignature writes r and s as ASN.1 has them (RFC 3279, Section 2.2.3), which
+// is how the standard library reads a signature fastest.
+func derSignature(r, s []byte) []byte {
+	r, s = unsignedInteger(r), unsignedInteger(s)
+	var array [160]byte // enough for P-521
+	out := append(array[:0], 0x30)
+	length := 2 + len(r) + 2 + len(s)
+	if length > 127 {
+		out = append(out, 0x81)
+	}
+	out = append(out, byte(length))
+	for _, integer := range [][]byte{r, s} {
+		out = append(out, 0x02, byte(len(integer)))
+		out = append(out, integer...)
+	}
+	return out
+}
+
+// unsignedInteger is the shortest form of a number that is not negative. Where
+// that takes a byte in front, the number is copied.
+func unsignedInteger(b []byte) []byte {
+	for len(b) > 1 && b[0] == 0 {
+		b = b[1:]
+	}
+	if b[0] >= 0x80 {
+		b = append([]byte{0}, b...)
+	}
+	return b
 }
 
 // hashOf returns the hash of an algorithm. Names end in its size, but for EdDSA,
@@ -473,6 +735,16 @@ func hashOf(alg string) crypto.Hash {
 
 func digest(h crypto.Hash, text string) []byte {
 	d := h.New()
-	d.Write([]byte(text))
+	writeString(d, text)
 	return d.Sum(nil)
+}
+
+// writeString feeds a hash without copying all of a token to the heap.
+func writeString(h hash.Hash, text string) {
+	var block [512]byte
+	for len(text) > 0 {
+		n := copy(block[:], text)
+		h.Write(block[:n])
+		text = text[n:]
+	}
 }

@@ -2,116 +2,230 @@ package auth0
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"iter"
-	"log/slog"
 	"net/http"
 	"net/url"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
-	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 )
 
-// An APIConfig describes an API as it is registered at Auth0. Domain and
-// Audience are needed; the zero value of every other field is a safe default.
-type APIConfig struct {
-	_ [0]func() // keeps out literals without field names, and ==
-
-	// Domain is the tenant's domain, see [Config].Domain. Access tokens must
-	// have been issued by it.
-	Domain string
-	// Audience is the identifier of the API. Access tokens must be for it, or
-	// for one of Audiences.
-	Audience  string
-	Audiences []string
-
-	// Keys are the keys of the issuer, if there is a [Strategy] for it in the
-	// program: strategy.KeySet(). By default the API fetches its own.
-	Keys *KeySet
-	// Algorithms are those that access tokens may be signed with. Default: RS256.
-	Algorithms []string
-	// Leeway is how far the clocks of tenant and API may differ. Default: 5
-	// seconds; at most 5 minutes. It takes [None].
-	Leeway time.Duration
-	// Realm is told to clients in challenges. Default: "api".
-	Realm string
-	// EndpointOrigins are origins beside the issuer's on which the keys of an
-	// OpenID provider named by URL may be.
-	EndpointOrigins []string
-
-	// HTTPClient, Logger, ErrorHandler and Now are as in [Config]. Before
-	// ErrorHandler is called, WWW-Authenticate and Retry-After are set. By
-	// default errors are answered with a JSON object that has error and
-	// error_description.
-	HTTPClient   *http.Client
-	Logger       *slog.Logger
-	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
-	Now          func() time.Time
+// RequireAuth lets a request pass if it has a good access token, which
+// [TokenFrom] then returns. The token is taken from the Authorization header
+// (RFC 6750, Section 2.1), unless [APIConfig].TokenSources says otherwise.
+// Without one the answer is 401 with a challenge; with a bad one 401 or 400; and
+// 503 if the keys to check it cannot be had.
+//
+// A CORS preflight passes: browsers send it without a token.
+//
+// There is no list of paths to leave out. Give the routes that need no token to
+// one mux and this handler with the others to another.
+func (a *API) RequireAuth(next http.Handler) http.Handler {
+	return a.guard(next, func(context.Context, *verified) error { return nil })
 }
 
-// An API checks the access tokens of requests. Create it with [NewAPI]. Its
-// methods may be called concurrently.
-type API struct {
-	namespace  *namespace
-	audiences  []string
-	algorithms []string
-	leeway     time.Duration
-	keys       *KeySet
-	exit       exit
-	now        func() time.Time
+// OptionalAuth is [API.RequireAuth] for what visitors without a token may see
+// too: then [TokenFrom] reports none. A token that is there must be good.
+func (a *API) OptionalAuth(next http.Handler) http.Handler {
+	return a.serve(next, true, func(context.Context, *verified) error { return nil })
 }
 
-// NewAPI checks a configuration and returns an API for it. It makes no request.
-// The error has every mistake, each named by its field.
-func NewAPI(c APIConfig) (*API, error) {
-	p := problems{of: "APIConfig"}
-	a := &API{keys: c.Keys, algorithms: checkAlgorithms(&p, c.Algorithms), now: c.Now}
-	log := c.Logger
-	if log == nil {
-		log = slog.Default()
+// Require lets a request pass if allow returns nil for its access token.
+// Otherwise the answer is 403; the error goes to the log only.
+func (a *API) Require(allow func(context.Context, *Token) error) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return a.guard(next, func(ctx context.Context, v *verified) error {
+			if err := allow(ctx, v.token); err != nil {
+				return refuseForbidden.wrap(err)
+			}
+			return nil
+		})
 	}
-	if a.now == nil {
-		a.now = time.Now
+}
+
+// RequireScope lets a request pass if its access token has every one of the
+// scopes. Without them the answer is 403 and names them.
+//
+// A scope that is none, or no scope at all, is a mistake that is logged now and
+// answered with 500 on every request. So it is with the other guards.
+func (a *API) RequireScope(scopes ...string) func(http.Handler) http.Handler {
+	return a.requireNames(refuseScope, scopes, (*Token).HasScope, all)
+}
+
+// RequireAnyScope is [API.RequireScope] for one of the scopes.
+func (a *API) RequireAnyScope(scopes ...string) func(http.Handler) http.Handler {
+	return a.requireNames(refuseScope, scopes, (*Token).HasScope, slices.ContainsFunc)
+}
+
+// RequirePermissions is [API.RequireScope] for the claim permissions, which
+// Auth0 adds to access tokens of APIs with role-based access control.
+func (a *API) RequirePermissions(permissions ...string) func(http.Handler) http.Handler {
+	return a.requireNames(refusePermission, permissions, (*Token).HasPermission, all)
+}
+
+// RequireAnyPermission is [API.RequirePermissions] for one of the permissions.
+func (a *API) RequireAnyPermission(permissions ...string) func(http.Handler) http.Handler {
+	return a.requireNames(refusePermission, permissions, (*Token).HasPermission, slices.ContainsFunc)
+}
+
+// RequireOrganization lets a request pass if its access token is for one of the
+// organizations, by id: names can be given to another organization later.
+func (a *API) RequireOrganization(ids ...string) func(http.Handler) http.Handler {
+	return a.requireListed(ids, func(_ context.Context, v *verified) error {
+		if id := v.token.OrgID(); id == "" || !slices.Contains(ids, id) {
+			return refuseOrganization.because("org_id is %.100q", id)
+		}
+		return nil
+	})
+}
+
+// RequireStepUp lets a request pass if the user has proved who they are within
+// maxAge, by auth_time, and in one of the ways that are named, by acr. Otherwise
+// the answer is 401 and tells the client what to ask the tenant for (RFC 9470).
+// Without a name any way will do, and with a maxAge of 0 any time. At Auth0 an
+// Action must add the claims to access tokens.
+func (a *API) RequireStepUp(maxAge time.Duration, acr ...string) func(http.Handler) http.Handler {
+	refused := refuseStepUp.error()
+	if len(acr) > 0 {
+		refused.stepUp += `, acr_values="` + strings.Join(acr, " ") + `"`
 	}
-	issuer := newNamespace(&p, c.Domain)
-	client := fetch.NewClient(c.HTTPClient, outgoing(issuer.base, false))
-	issuer.discoverWith(&p, client, c.EndpointOrigins, log)
-	switch {
-	case a.keys == nil:
-		a.keys = newKeySet(&issuer, client, log)
-	case a.keys.issuer == nil || strings.TrimSuffix(a.keys.issuer.base, "/") != strings.TrimSuffix(issuer.base, "/"):
-		p.add("Keys", "are not those of the Domain %q", c.Domain)
-		a.keys = nil
+	if maxAge > 0 {
+		refused.stepUp += `, max_age="` + strconv.Itoa(int(maxAge.Seconds())) + `"`
 	}
-	if a.keys != nil {
-		a.namespace = a.keys.issuer
+	usable := append([]string{}, acr...)
+	if maxAge < time.Second && (maxAge != 0 || len(acr) == 0) {
+		usable = nil
+	} else if len(acr) == 0 {
+		usable = []string{"any"}
 	}
-	if c.Audience != "" {
-		a.audiences = []string{c.Audience}
+	return a.requireListed(usable, func(_ context.Context, v *verified) error {
+		c := &v.token.claims
+		tooOld := maxAge > 0 && (!c.Has(jwt.AuthTime) || unix(a.config.Now()) > c.AuthTime+(maxAge+a.config.Leeway).Seconds())
+		if tooOld || len(acr) > 0 && !slices.Contains(acr, c.ACR) {
+			return refused
+		}
+		return nil
+	})
+}
+
+// RequireClaim lets a request pass if its access token has a claim that the
+// check agrees with. Otherwise the answer is 403.
+func (a *API) RequireClaim(name string, check ClaimCheck) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return a.guard(next, func(_ context.Context, v *verified) error {
+			if value, ok := v.token.Claim(name); !ok || !check(value) {
+				return refuseClaim.because("claim %.100q", name)
+			}
+			return nil
+		})
 	}
-	a.audiences = append(a.audiences, c.Audiences...)
-	if len(a.audiences) == 0 || slices.Contains(a.audiences, "") {
-		p.add("Audience", "is missing; it is the identifier of the API, such as https://api.example.com/")
+}
+
+// RequireClaims lets a request pass if the claims of its access token can be
+// decoded into a T, and agree with its method Validate if it has one: see
+// [Claims], which then has them ready. Otherwise the answer is 401, as for a token
+// that is not valid.
+func RequireClaims[T any](a *API) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return a.guard(next, func(ctx context.Context, v *verified) error {
+			if _, err := decodeClaims[T](ctx, v.token.payload, &v.decoded); err != nil {
+				return asBearerError(faultClaim.because("%w", err))
+			}
+			return nil
+		})
 	}
-	a.leeway = checkedLeeway(&p, c.Leeway, 5*time.Second)
-	setDefault(&c.Realm, "api")
-	if !isQuotable(c.Realm) {
-		p.add("Realm", "%q has characters that cannot be quoted", c.Realm)
+}
+
+// all reports whether has agrees with every name.
+func all(names []string, has func(string) bool) bool {
+	return !slices.ContainsFunc(names, func(name string) bool { return !has(name) })
+}
+
+// requireNames is for guards whose refusal names what is missing.
+func (a *API) requireNames(r refusal, names []string, has func(*Token, string) bool, enough func([]string, func(string) bool) bool) func(http.Handler) http.Handler {
+	names = slices.Clone(names)
+	list := strings.Join(names, " ")
+	return a.requireListed(names, func(_ context.Context, v *verified) error {
+		if !enough(names, func(name string) bool { return has(v.token, name) }) {
+			e := r.error()
+			e.Scope = list
+			return e
+		}
+		return nil
+	})
+}
+
+// requireListed is for guards with a list of names, which must have one at least
+// and go into a challenge as they are.
+func (a *API) requireListed(names []string, allow func(context.Context, *verified) error) func(http.Handler) http.Handler {
+	if len(names) == 0 || slices.ContainsFunc(names, func(name string) bool { return !isScope(name) }) {
+		err := refuseMisconfigured.because("a guard with the unusable list %.200q", names)
+		a.exit.logger().Error("auth0: a route is guarded by an unusable list and answers every request with an error", "list", names)
+		return func(http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.exit.fail(w, r, "bearer", err) })
+		}
 	}
-	a.exit = exit{log: log, handler: c.ErrorHandler, challenge: bearerChallenge(c.Realm)}
-	if err := p.joined(); err != nil {
-		return nil, err
-	}
-	return a, nil
+	return func(next http.Handler) http.Handler { return a.guard(next, allow) }
+}
+
+// guard is behind every Require method.
+func (a *API) guard(next http.Handler, allow func(context.Context, *verified) error) http.Handler {
+	return a.serve(next, false, allow)
+}
+
+// serve authenticates a request once, however many guards it passes.
+func (a *API) serve(next http.Handler, optional bool, allow func(context.Context, *verified) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if isPreflight(r) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		v := verifiedBy(r.Context(), a)
+		if v == nil {
+			c, err := a.credentials(r)
+			switch {
+			case optional && errors.Is(err, ErrNoToken):
+				next.ServeHTTP(w, c.request)
+				return
+			case err != nil:
+				a.refuse(w, r, TokenEvent{}, err)
+				return
+			}
+			token, err := a.verify(r.Context(), c.token)
+			if err != nil {
+				a.exit.fail(w, r, "bearer", err)
+				return
+			}
+			v = &verified{by: a, token: token}
+			r = c.request.WithContext(context.WithValue(r.Context(), verifiedKey{}, v))
+			if c.inURL {
+				// RFC 6750, Section 2.3: what answers a URL with a token in it
+				// is not for shared caches.
+				w.Header().Set("Cache-Control", "private")
+			}
+		}
+		if err := allow(r.Context(), v); err != nil {
+			a.refuse(w, r, TokenEvent{Issuer: v.token.from.namespace.base}, err)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// refuse ends a request whose token is not to blame.
+func (a *API) refuse(w http.ResponseWriter, r *http.Request, event TokenEvent, err error) {
+	a.observe(r.Context(), event, err)
+	a.exit.fail(w, r, "bearer", err)
+}
+
+// isPreflight: a CORS preflight asks whether a request may be made; see the
+// Fetch standard, CORS-preflight fetch.
+func isPreflight(r *http.Request) bool {
+	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
 }
 
 // isQuotable follows RFC 6750, Section 3: what may stand in a quoted value.
@@ -126,506 +240,33 @@ func isQuotable(s string) bool {
 
 // bearerChallenge returns what writes WWW-Authenticate (RFC 6750, Section 3).
 // All of it is constants and what the program was configured with.
-func bearerChallenge(realm string) func(*Error) string {
+func bearerChallenge(realm, metadataURL string) func(*Error) string {
+	begin, end := `Bearer realm="`+realm+`"`, ""
+	if metadataURL != "" {
+		end = `, resource_metadata="` + metadataURL + `"` // RFC 9728, Section 5.1
+	}
 	return func(e *Error) string {
-		value := `Bearer realm="` + realm + `"`
 		switch {
+		case e.Op != "bearer":
+			return ""
 		case e.Reason == refuseNoToken.reason:
-			return value
-		case e.Code != "invalid_request" && e.Code != "invalid_token" && e.Code != "insufficient_scope":
+			return begin + end
+		case !slices.Contains(challengeCodes, e.Code):
 			return ""
 		}
-		value += `, error="` + e.Code + `"`
+		value := begin + `, error="` + e.Code + `"`
 		if isQuotable(e.Description) {
 			value += `, error_description="` + e.Description + `"`
 		}
 		if e.Scope != "" {
 			value += `, scope="` + e.Scope + `"`
 		}
-		return value
+		return value + e.stepUp + end
 	}
 }
 
-// RequireAuth lets a request pass if it has a good access token, which
-// [TokenFrom] then returns. The token is taken from the Authorization header
-// (RFC 6750, Section 2.1). Without one the answer is 401 with a challenge; with
-// a bad one 401 or 400; and 503 if the keys to check it cannot be had.
-//
-// A CORS preflight passes: browsers send it without a token.
-//
-// There is no list of paths to leave out. Give the routes that need no token to
-// one mux and this handler with the others to another.
-func (a *API) RequireAuth(next http.Handler) http.Handler {
-	return a.guard(next, func(*Token) error { return nil })
-}
-
-// RequireScope lets a request pass if its access token has every one of the
-// scopes. Without them the answer is 403 and names them.
-//
-// A scope that is none, or no scope at all, is a mistake that is logged now and
-// answered with 500 on every request.
-func (a *API) RequireScope(scopes ...string) func(http.Handler) http.Handler {
-	return a.requireAll(refuseScope, scopes, (*Token).HasScope)
-}
-
-// RequirePermissions is [API.RequireScope] for the claim permissions, which
-// Auth0 adds to access tokens of APIs with role-based access control.
-func (a *API) RequirePermissions(permissions ...string) func(http.Handler) http.Handler {
-	return a.requireAll(refusePermission, permissions, (*Token).HasPermission)
-}
-
-// RequireClaim lets a request pass if its access token has a claim that the
-// check agrees with. Otherwise the answer is 403.
-func (a *API) RequireClaim(name string, check ClaimCheck) func(http.Handler) http.Handler {
-	return func(next http.Handler) http.Handler {
-		return a.guard(next, func(t *Token) error {
-			if value, ok := t.Claim(name); !ok || !check(value) {
-				return refuseClaim.because("claim %.100q", name)
-			}
-			return nil
-		})
-	}
-}
-
-func (a *API) requireAll(r refusal, names []string, has func(*Token, string) bool) func(http.Handler) http.Handler {
-	names = slices.Clone(names)
-	usable := len(names) > 0
-	for _, name := range names {
-		usable = usable && isScope(name)
-	}
-	if !usable {
-		err := refuseMisconfigured.because("unusable list of scopes or permissions %.200q", names)
-		a.exit.logger().Error("auth0: a route is guarded by an unusable list of scopes or permissions and answers every request with an error", "list", names)
-		return func(http.Handler) http.Handler {
-			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.exit.fail(w, r, "bearer", err) })
-		}
-	}
-	list := strings.Join(names, " ")
-	return func(next http.Handler) http.Handler {
-		return a.guard(next, func(t *Token) error {
-			for _, name := range names {
-				if !has(t, name) {
-					e := r.error()
-					e.Scope = list
-					return e
-				}
-			}
-			return nil
-		})
-	}
-}
-
-// guard is the one handler behind every Require method.
-func (a *API) guard(next http.Handler, allow func(*Token) error) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if isPreflight(r) {
-			next.ServeHTTP(w, r)
-			return
-		}
-		token, err := a.authenticate(r)
-		if err == nil {
-			err = allow(token)
-		}
-		if err != nil {
-			a.exit.fail(w, r, "bearer", err)
-			return
-		}
-		if verifiedBy(r.Context(), a) == nil {
-			r = r.WithContext(context.WithValue(r.Context(), verifiedKey{}, &verified{by: a, token: token, decoded: &decodedClaims{}}))
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// authenticate returns the token of a request, which an outer guard of the same
-// API may have checked already.
-func (a *API) authenticate(r *http.Request) (*Token, error) {
-	if token := verifiedBy(r.Context(), a); token != nil {
-		return token, nil
-	}
-	raw, err := bearerToken(r)
-	if err != nil {
-		return nil, err
-	}
-	return a.verify(r.Context(), raw)
-}
-
-// isPreflight: a CORS preflight asks whether a request may be made; see the
-// Fetch standard, CORS-preflight fetch.
-func isPreflight(r *http.Request) bool {
-	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
-}
-
-// bearerToken reads the Authorization header (RFC 6750, Section 2.1; RFC 9110,
-// Section 11.4). A scheme that is not ours is as good as no credentials (RFC
-// 6750, Section 3.1).
-func bearerToken(r *http.Request) (string, error) {
-	const scheme = "Bearer"
-	values := r.Header.Values("Authorization")
-	if len(values) == 0 {
-		return "", refuseNoToken.error()
-	}
-	if len(values) > 1 {
-		return "", refuseHeader.because("%d Authorization headers", len(values))
-	}
-	value := values[0]
-	if value == "" {
-		return "", refuseNoToken.error()
-	}
-	name, rest, spaced := strings.Cut(value, " ")
-	switch {
-	case !spaced && strings.EqualFold(value, scheme):
-		return "", refuseHeader.because("the scheme has no token")
-	case !spaced && len(value) >= len(scheme) && strings.EqualFold(value[:len(scheme)], scheme) && isToken68(value):
-		// Some other scheme whose name begins like ours.
-		return "", refuseNoToken.error()
-	case !spaced && !strings.Contains(value, ".") && isToken68(value):
-		return "", refuseNoToken.error()
-	case !spaced:
-		return "", refuseHeader.because("a token without a scheme; send Authorization: Bearer TOKEN")
-	case !strings.EqualFold(name, scheme):
-		// What stands there is not quoted: it may be a token without a scheme.
-		return "", refuseNoToken.because("the scheme is not Bearer")
-	}
-	token := strings.TrimLeft(rest, " ")
-	if token == "" || !isToken68(token) {
-		return "", refuseHeader.because("characters that no token has")
-	}
-	return token, nil
-}
-
-// isToken68 follows token68 of RFC 9110, Section 11.2.
-func isToken68(s string) bool {
-	return strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/=") == ""
-}
-
-// Verify checks an access token that did not come with an HTTP request, and
-// returns it. The error is an [*Error] whose Status and Code are those of the
-// response that [API.RequireAuth] would give.
-func (a *API) Verify(ctx context.Context, raw string) (*Token, error) {
-	t, err := a.verify(ctx, raw)
-	if err != nil {
-		return nil, asError("bearer", err)
-	}
-	return t, nil
-}
-
-func (a *API) verify(ctx context.Context, raw string) (*Token, error) {
-	t, err := a.check(ctx, raw)
-	if err != nil {
-		return nil, asBearerError(err)
-	}
-	return t, nil
-}
-
-func asBearerError(err error) error {
-	if fault, ok := errors.AsType[*tokenFault](err); ok {
-		return fault.bearer()
-	}
-	return err
-}
-
-// check does everything that needs no key first: a token that is expired, or
-// not for us, costs neither a signature nor a request. What it reads before the
-// signature is checked can only refuse. See RFC 9068, Section 4, and RFC 8725.
-func (a *API) check(ctx context.Context, raw string) (*Token, error) {
-	if a.keys == nil {
-		return nil, refuseMisconfigured.because("this API was not made by NewAPI")
-	}
-	m, err := jwt.Parse(raw)
-	if err != nil {
-		return nil, a.explained(raw, err)
-	}
-	if !slices.Contains(a.algorithms, m.Algorithm) {
-		return nil, faultAlgorithm.because("alg is %.40q, APIConfig.Algorithms has %q", m.Algorithm, a.algorithms)
-	}
-	if !isAccessTokenType(m.Type) {
-		return nil, faultType.because("typ is %.40q", m.Type)
-	}
-	c, err := jwt.ParseClaims(m.Payload, false)
-	if err != nil {
-		return nil, parseFault(err)
-	}
-	if c.Has(jwt.Nonce | jwt.AccessTokenHash | jwt.CodeHash | jwt.StateHash | jwt.Events) {
-		return nil, faultType.because("this is an ID token or a logout token; request an access token with your API's audience")
-	}
-	ep, err := a.namespace.endpoints(ctx)
-	if err != nil {
-		return nil, keysUnavailable(ctx, err)
-	}
-	if err := a.checkClaims(c, ep.Issuer); err != nil {
-		return nil, err
-	}
-	if err := a.keys.verify(ctx, m); err != nil {
-		return nil, err
-	}
-	// A token that is bound to a key or a certificate proves nothing by itself
-	// (RFC 9449, Section 7.1; RFC 8705, Section 3).
-	if c.Has(jwt.Confirmation) {
-		return nil, faultBound.because("the token has cnf; it is not a bearer token")
-	}
-	return &Token{claims: c, payload: m.Payload, keyID: m.KeyID}, nil
-}
-
-// explained tells the owner of the API what people most often send instead of
-// an access token.
-func (a *API) explained(raw string, err error) error {
-	fault := parseFault(err).(*tokenFault)
-	if dots := strings.Count(raw, "."); dots == 0 || dots == 4 {
-		return fault.because("this is an opaque token; the client must request one with the audience %q", a.audiences[0])
-	}
-	return fault
-}
-
-func isAccessTokenType(typ string) bool {
-	switch strings.ToLower(typ) {
-	case "", "jwt", "at+jwt", "application/at+jwt":
-		return true
-	}
-	return false
-}
-
-func (a *API) checkClaims(c jwt.Claims, issuer string) error {
-	if !c.Has(jwt.Issuer) {
-		return faultClaim.because("no iss")
-	}
-	if c.Issuer != issuer {
-		return faultIssuer.because("iss is %.100q, want %q", c.Issuer, issuer)
-	}
-	if err := checkTimes(c, a.now(), a.leeway); err != nil {
-		return err
-	}
-	if !slices.ContainsFunc(c.Audience, func(aud string) bool { return slices.Contains(a.audiences, aud) }) {
-		return faultAudience.because("aud is %.200q, want one of %q; if that is a client id, this is an ID token: request an access token with your API's audience", c.Audience, a.audiences)
-	}
-	return nil
-}
-
-// A Token is an access token that was checked. It does not change and may be
-// kept and shared.
-type Token struct {
-	claims  jwt.Claims
-	payload string
-	keyID   string
-}
-
-// Issuer returns iss, the tenant that issued the token.
-func (t *Token) Issuer() string { return t.claims.Issuer }
-
-// Subject returns sub: at Auth0 a user such as "auth0|65f0c1d2e3a4b5c6d7e8f901"
-// or, for a token of the client credentials grant, an application such as
-// "CLIENT_ID@clients".
-func (t *Token) Subject() string { return t.claims.Subject }
-
-// Audience returns the values of aud.
-func (t *Token) Audience() iter.Seq[string] { return slices.Values(t.claims.Audience) }
-
-// ClientID returns the application that the token was issued to: client_id
-// (RFC 9068) or else azp (Auth0).
-func (t *Token) ClientID() string {
-	if t.claims.ClientID != "" {
-		return t.claims.ClientID
-	}
-	return t.claims.AuthorizedParty
-}
-
-// ID returns jti, empty if the token has none.
-func (t *Token) ID() string { return t.claims.ID }
-
-// ExpiresAt returns exp.
-func (t *Token) ExpiresAt() time.Time { return fromUnix(t.claims.Expiry) }
-
-// IssuedAt returns iat, the zero time if the token has none.
-func (t *Token) IssuedAt() time.Time { return fromUnix(t.claims.IssuedAt) }
-
-func fromUnix(seconds float64) time.Time {
-	if seconds == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(int64(seconds * 1000))
-}
-
-// Scope returns the scopes, separated by spaces.
-func (t *Token) Scope() string { return t.claims.Scope }
-
-// HasScope reports whether the token has the scope.
-func (t *Token) HasScope(scope string) bool {
-	for s := range strings.SplitSeq(t.claims.Scope, " ") {
-		if s == scope && s != "" {
-			return true
-		}
-	}
-	return false
-}
-
-// Permissions returns the values of the claim permissions.
-func (t *Token) Permissions() iter.Seq[string] { return slices.Values(t.claims.Permissions) }
-
-// HasPermission reports whether the token has the permission.
-func (t *Token) HasPermission(permission string) bool {
-	return slices.Contains(t.claims.Permissions, permission)
-}
-
-// OrgID returns org_id, the organization that the token is for, if any.
-func (t *Token) OrgID() string { return t.claims.OrgID }
-
-// KeyID returns the kid of the key that has signed the token.
-func (t *Token) KeyID() string { return t.keyID }
-
-// Claim returns any claim, as package encoding/json decodes it, and whether it
-// is there. Names are exact, and may be URLs. To decode several into a struct
-// see [Claims].
-func (t *Token) Claim(name string) (value any, ok bool) {
-	var members map[string]json.RawMessage
-	if json.Unmarshal([]byte(t.payload), &members) != nil {
-		return nil, false
-	}
-	raw, ok := members[name]
-	if !ok || json.Unmarshal(raw, &value) != nil {
-		return nil, false
-	}
-	return value, true
-}
-
-// Format shows who the token is about, and nothing that could be used.
-func (t *Token) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "auth0.Token(%q)", t.claims.Subject) }
-
-// LogValue does the same for package slog.
-func (t *Token) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("sub", t.claims.Subject), slog.String("client_id", t.ClientID()))
-}
-
-type verifiedKey struct{}
-
-type verified struct {
-	by      *API
-	token   *Token
-	decoded *decodedClaims
-}
-
-func verifiedBy(ctx context.Context, a *API) *Token {
-	if v, _ := ctx.Value(verifiedKey{}).(*verified); v != nil && v.by == a {
-		return v.token
-	}
-	return nil
-}
-
-// TokenFrom returns the access token that a Require method of an [API] has
-// checked for this request.
-func TokenFrom(ctx context.Context) (*Token, bool) {
-	if v, _ := ctx.Value(verifiedKey{}).(*verified); v != nil {
-		return v.token, true
-	}
-	return nil, false
-}
-
-// Claims decodes the claims of what authenticated the request into a T, as
-// package encoding/json does: those of the access token, or else those of the
-// ID token that the session keeps. They are decoded once per request and T; a
-// T with pointers, maps or slices is shared by whoever asks. The error is
-// [ErrNoToken] if there is neither.
-func Claims[T any](ctx context.Context) (T, error) {
-	var none T
-	text, decoded := claimsOf(ctx)
-	if decoded == nil {
-		return none, asError("claims", refuseNoToken.error())
-	}
-	claims, err := decoded.as(reflect.TypeFor[T](), func() (any, error) {
-		var claims T
-		err := json.Unmarshal(text, &claims)
-		return claims, err
-	})
-	if err != nil {
-		return none, asError("claims", refuseClaim.wrap(err))
-	}
-	return claims.(T), nil
-}
-
-// claimsOf returns the JSON text of the claims of a request, and where what was
-// decoded of it is kept.
-func claimsOf(ctx context.Context) ([]byte, *decodedClaims) {
-	if v, _ := ctx.Value(verifiedKey{}).(*verified); v != nil {
-		return []byte(v.token.payload), v.decoded
-	}
-	if loaded, _ := ctx.Value(loadedKey{}).(*loadedSession); loaded != nil && loaded.record != nil {
-		return loaded.record.Claims, loaded.decoded
-	}
-	return nil, nil
-}
-
-// decodedClaims keeps the claims of one request by the type they were decoded
-// into.
-type decodedClaims struct {
-	mu     sync.Mutex
-	byType map[reflect.Type]any
-}
-
-func (d *decodedClaims) as(t reflect.Type, decode func() (any, error)) (any, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if claims, ok := d.byType[t]; ok {
-		return claims, nil
-	}
-	claims, err := decode()
-	if err != nil {
-		return nil, err
-	}
-	if d.byType == nil {
-		d.byType = map[reflect.Type]any{}
-	}
-	d.byType[t] = claims
-	return claims, nil
-}
-
-// A ClaimCheck decides about the value of a claim, as package encoding/json
-// decodes it. It is not called if the claim is not there.
-type ClaimCheck func(value any) bool
-
-// Equals agrees with one value.
-func Equals[T string | float64 | bool](want T) ClaimCheck {
-	return func(value any) bool { return value == any(want) }
-}
-
-// IncludesAll agrees with an array, or a text of words separated by spaces, that
-// has all of the values.
-func IncludesAll(values ...string) ClaimCheck {
-	values = slices.Clone(values)
-	return func(value any) bool {
-		has := members(value)
-		for _, v := range values {
-			if !slices.Contains(has, v) {
-				return false
-			}
-		}
-		return len(values) > 0
-	}
-}
-
-// IncludesAny agrees with an array, or a text of words separated by spaces, that
-// has one of the values.
-func IncludesAny(values ...string) ClaimCheck {
-	values = slices.Clone(values)
-	return func(value any) bool {
-		return slices.ContainsFunc(members(value), func(m string) bool { return slices.Contains(values, m) })
-	}
-}
-
-// members of an array that are strings, or words of a string; of other types none.
-func members(value any) []string {
-	switch value := value.(type) {
-	case string:
-		return strings.Fields(value)
-	case []any:
-		var list []string
-		for _, v := range value {
-			if s, ok := v.(string); ok {
-				list = append(list, s)
-			}
-		}
-		return list
-	}
-	return nil
-}
+// challengeCodes are those of RFC 6750, Section 3.1, and RFC 9470, Section 3.
+var challengeCodes = []string{"invalid_request", "invalid_token", "insufficient_scope", "insufficient_user_authentication"}
 
 // RequireLogin lets a request pass if somebody is logged in, which [UserFrom]
 // then returns. A browser that navigates to a page is sent to log in and comes

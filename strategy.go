@@ -650,7 +650,7 @@ func (s *Strategy) checkLogin(p *problems, c Config) Config {
 	if c.ResponseMode != "query" && c.ResponseMode != "form_post" {
 		p.add("ResponseMode", `is %q; it must be "query" or "form_post"`, c.ResponseMode)
 	}
-	c.Algorithms = checkAlgorithms(p, c.Algorithms)
+	c.Algorithms = checkAlgorithms(p, c.Algorithms, false)
 	c.Leeway = checkedLeeway(p, c.Leeway, time.Minute)
 	return c
 }

@@ -11,7 +11,6 @@
 package jwt
 
 import (
-	"encoding/base64"
 	"errors"
 	"strings"
 
@@ -40,9 +39,6 @@ var (
 	ErrClaim     = errors.New("claim has the wrong form")
 )
 
-// strict refuses spare bits in the last character.
-var strict = base64.RawURLEncoding.Strict()
-
 // A Message is a token taken apart. Its strings are not verified.
 type Message struct {
 	Algorithm string
@@ -64,18 +60,15 @@ func Parse(token string) (Message, error) {
 	}
 	header, rest, ok1 := strings.Cut(token, ".")
 	payload, signature, ok2 := strings.Cut(rest, ".")
-	if !ok1 || !ok2 || header == "" || payload == "" || !base64URL(header) || !base64URL(payload) || !base64URL(signature) {
+	if !ok1 || !ok2 || header == "" || payload == "" {
 		return Message{}, ErrMalformed
 	}
-	if strict.DecodedLen(len(header)) > maxHeader {
-		return Message{}, ErrMalformed
-	}
-	h, err := strict.DecodeString(header)
-	if err != nil {
+	h, ok := decodeString(header, maxHeader)
+	if !ok {
 		return Message{}, ErrMalformed
 	}
 	m := Message{SigningInput: token[:len(token)-len(signature)-1]}
-	if err := m.readHeader(string(h)); err != nil {
+	if err := m.readHeader(h); err != nil {
 		return Message{}, err
 	}
 	if strings.EqualFold(m.Algorithm, "none") {
@@ -84,28 +77,14 @@ func Parse(token string) (Message, error) {
 	if signature == "" {
 		return Message{}, ErrMalformed
 	}
-	p, err := strict.DecodeString(payload)
-	if err != nil {
+	m.Signature = make([]byte, decodedLen(signature))
+	if !decode(m.Signature, signature) {
 		return Message{}, ErrMalformed
 	}
-	if m.Signature, err = strict.DecodeString(signature); err != nil {
+	if m.Payload, ok = decodeString(payload, MaxSize); !ok {
 		return Message{}, ErrMalformed
 	}
-	m.Payload = string(p)
 	return m, nil
-}
-
-// base64URL reports whether s holds nothing but the URL alphabet: the decoder
-// skips CR and LF, and a dot means a fourth segment.
-func base64URL(s string) bool {
-	for i := range len(s) {
-		switch c := s[i]; {
-		case 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '-', c == '_':
-		default:
-			return false
-		}
-	}
-	return true
 }
 
 // readHeader takes the parameters that have a meaning here. Those that offer a

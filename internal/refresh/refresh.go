@@ -124,11 +124,29 @@ func (v *Value[T]) Due() bool {
 	return e == nil || !time.Now().Before(e.dueAt)
 }
 
-// HeldBack reports whether a failure keeps the next fetch from starting.
-func (v *Value[T]) HeldBack() bool {
+// A State tells how a [Value] is doing.
+type State[T any] struct {
+	Value T
+	OK    bool // whether Value may be used
+
+	FetchedAt  time.Time
+	DueAt      time.Time
+	UnusableAt time.Time
+	Err        error // of the last fetch, nil if that has succeeded
+}
+
+// State returns how the Value is doing, and starts nothing.
+func (v *Value[T]) State() State[T] {
 	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.flight == nil && time.Now().Before(v.retryAt)
+	s := State[T]{Err: v.lastErr}
+	v.mu.Unlock()
+	if e := v.current.Load(); e != nil {
+		s.FetchedAt, s.DueAt, s.UnusableAt = e.fetchedAt, e.dueAt, e.unusableAt
+		if time.Now().Before(e.unusableAt) {
+			s.Value, s.OK = e.value, true
+		}
+	}
+	return s
 }
 
 func always() bool { return true }

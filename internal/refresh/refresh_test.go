@@ -172,13 +172,10 @@ func TestBackoff(t *testing.T) {
 		if _, err := v.Refresh(t.Context()); !errors.Is(err, errDown) {
 			t.Fatal(err)
 		}
-		if n := s.count(); n != 1 || !v.HeldBack() {
-			t.Errorf("%d fetches before the backoff is over, held back %v", n, v.HeldBack())
+		if n := s.count(); n != 1 {
+			t.Errorf("%d fetches before the backoff is over", n)
 		}
 		time.Sleep(1101 * time.Millisecond)
-		if v.HeldBack() {
-			t.Error("held back after the backoff")
-		}
 		v.Get(t.Context())
 		time.Sleep(1101 * time.Millisecond)
 		v.Get(t.Context())
@@ -326,6 +323,34 @@ func TestGroup(t *testing.T) {
 		}
 		if created != 102 {
 			t.Errorf("%d values created, want 102", created)
+		}
+	})
+}
+
+func TestState(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{}
+		v := New(s.fetch, policy)
+		if st := v.State(); st != (State[int]{}) || s.count() != 0 {
+			t.Errorf("before the first fetch %+v, and %d fetches", st, s.count())
+		}
+		value, err := v.Get(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		begin := time.Now()
+		st := v.State()
+		if !st.OK || st.Value != value || !st.FetchedAt.Equal(begin) || !st.DueAt.After(begin) || !st.UnusableAt.After(st.DueAt) || st.Err != nil {
+			t.Errorf("after a fetch %+v", st)
+		}
+		s.fail(errDown)
+		v.Refresh(t.Context())
+		if st := v.State(); !st.OK || st.Err != errDown {
+			t.Errorf("after a failure %+v", st)
+		}
+		time.Sleep(time.Until(st.UnusableAt))
+		if st := v.State(); st.OK || st.Value != 0 || st.FetchedAt != begin {
+			t.Errorf("at the end %+v", st)
 		}
 	})
 }

@@ -1,0 +1,537 @@
+package auth0
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/recent"
+)
+
+// An APIConfig describes an API as it is registered at Auth0. Domain and
+// Audience are needed; the zero value of every other field is a safe default.
+type APIConfig struct {
+	_ [0]func() // keeps out literals without field names, and ==
+
+	// Domain is the tenant's domain, see [Config].Domain. Access tokens must
+	// have been issued by it.
+	Domain string
+	// Audience is the identifier of the API. Access tokens must be for it, or
+	// for one of Audiences.
+	Audience  string
+	Audiences []string
+
+	// Issuers are further ones whose tokens are good, such as the custom domains
+	// of the tenant. Each has its own keys.
+	Issuers []Issuer
+	// ResolveIssuer decides about tokens of an issuer that is neither Domain nor
+	// one of Issuers, for a program that serves many tenants; Domain may then be
+	// empty. It returns nil for an issuer that is not trusted. It is called for
+	// every token, before anything about that token is verified, so it should
+	// look things up in memory; if it fails, the answer is 503.
+	ResolveIssuer func(ctx context.Context, issuer string) (*Issuer, error)
+
+	// Keys are the keys of Domain, if the program has them already:
+	// [Strategy.KeySet], [StaticKeys] or [SharedSecret]. By default the API
+	// fetches its own.
+	Keys *KeySet
+	// Algorithms are those that access tokens may be signed with. Default: RS256,
+	// and HS256 alone for keys of [SharedSecret].
+	Algorithms []string
+
+	// Leeway is how far the clocks of tenant and API may differ. Default: 5
+	// seconds; at most 5 minutes. It takes [None].
+	Leeway time.Duration
+	// MaxTokenAge refuses tokens that were issued longer ago, and those that do
+	// not say when (iat). Default: as long as they have not expired.
+	MaxTokenAge time.Duration
+	// StrictProfile accepts only tokens of RFC 9068: typ is at+jwt, and iss, exp,
+	// aud, sub, client_id, iat and jti are all there. At Auth0 that is the token
+	// dialect "rfc9068_profile" of the API.
+	StrictProfile bool
+	// RequiredClaims are names of claims that must be there and not be null.
+	RequiredClaims []string
+	// RejectAnonymous refuses tokens of anonymous sessions, see
+	// [Token.IsAnonymous].
+	RejectAnonymous bool
+	// Validate, if not nil, is asked about every token that is otherwise good,
+	// each time it is used. If it returns an error the token is refused with 401,
+	// or with 403 if that is [ErrForbidden]. The error goes to the log only.
+	Validate func(context.Context, *Token) error
+
+	// TokenCache is how many tokens are remembered whose signature was good, so
+	// that it is not checked again. All the rest is, each time. Default: 1,024.
+	// It takes [None].
+	TokenCache int
+	// TokenSources are the places of a request where a token may be. Default:
+	// [FromHeader] alone. A request with more than one token is refused.
+	TokenSources []TokenSource
+
+	// Realm is told to clients in challenges. Default: "api".
+	Realm string
+	// MetadataURL is where [API.MetadataHandler] is reached. Every challenge then
+	// names it, so that clients find out where to get a token (RFC 9728, Section
+	// 5.1).
+	MetadataURL string
+	// ScopesSupported are listed there.
+	ScopesSupported []string
+	// EndpointOrigins are origins beside the issuer's on which the keys of an
+	// OpenID provider named by URL may be.
+	EndpointOrigins []string
+
+	// HTTPClient, Logger, ErrorHandler and Now are as in [Config]. Before
+	// ErrorHandler is called, WWW-Authenticate and Retry-After are set. By
+	// default errors are answered with a JSON object that has error and
+	// error_description.
+	HTTPClient   *http.Client
+	Logger       *slog.Logger
+	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
+	Now          func() time.Time
+	// Observer is told of every check.
+	Observer Observer
+}
+
+// An API checks the access tokens of requests. Create it with [NewAPI]. Its
+// methods may be called concurrently.
+type API struct {
+	config   APIConfig // checked and with defaults
+	audience []string
+
+	issuers    []*trusted          // as configured
+	byName     map[string]*trusted // the same, by the iss of their tokens
+	resolved   resolvedIssuers
+	algorithms []string // of any issuer; nil if a resolver decides
+
+	cache *recent.Cache[*Token] // nil if there is none
+	log   *slog.Logger
+	exit  exit
+}
+
+// NewAPI checks a configuration and returns an API for it. It makes no request.
+// The error has every mistake, each named by its field.
+func NewAPI(c APIConfig) (*API, error) {
+	p := problems{of: "APIConfig"}
+	a := &API{config: c.clone(), log: c.Logger, byName: map[string]*trusted{}}
+	if a.log == nil {
+		a.log = slog.Default()
+	}
+	setDefault(&a.config.Realm, "api")
+	if a.config.Now == nil {
+		a.config.Now = time.Now
+	}
+	if c.Audience != "" {
+		a.audience = []string{c.Audience}
+	}
+	a.audience = append(a.audience, c.Audiences...)
+	a.checkIssuers(&p)
+	a.checkLimits(&p)
+	a.checkWire(&p)
+	if err := p.joined(); err != nil {
+		return nil, err
+	}
+	a.exit = exit{log: a.log, handler: c.ErrorHandler, challenge: bearerChallenge(a.config.Realm, a.config.MetadataURL)}
+	return a, nil
+}
+
+// clone keeps what the caller does with its slices later out of the API.
+func (c APIConfig) clone() APIConfig {
+	c.Audiences = slices.Clone(c.Audiences)
+	c.Issuers = slices.Clone(c.Issuers)
+	c.Algorithms = slices.Clone(c.Algorithms)
+	c.RequiredClaims = slices.Clone(c.RequiredClaims)
+	c.TokenSources = slices.Clone(c.TokenSources)
+	c.ScopesSupported = slices.Clone(c.ScopesSupported)
+	c.EndpointOrigins = slices.Clone(c.EndpointOrigins)
+	return c
+}
+
+func (a *API) checkIssuers(p *problems) {
+	c := a.config
+	if len(a.audience) == 0 && (c.Domain != "" || len(c.Issuers) == 0 && c.ResolveIssuer == nil) || slices.Contains(a.audience, "") {
+		p.add("Audience", "is missing; it is the identifier of the API, such as https://api.example.com/")
+	}
+	if c.Domain != "" || len(c.Issuers) == 0 && c.ResolveIssuer == nil {
+		a.trust(p, Issuer{Domain: c.Domain, Keys: c.Keys, Algorithms: c.Algorithms})
+	}
+	for i, issuer := range c.Issuers {
+		sub := problems{of: fmt.Sprintf("APIConfig.Issuers[%d]", i)}
+		a.trust(&sub, issuer)
+		p.errs = append(p.errs, sub.errs...)
+	}
+	if c.ResolveIssuer != nil {
+		a.algorithms = nil
+	}
+}
+
+// trust adds an issuer of the configuration.
+func (a *API) trust(p *problems, source Issuer) {
+	t := a.newTrusted(p, source)
+	names := t.names()
+	for _, name := range names {
+		if a.byName[name] != nil {
+			p.add("Domain", "%q is there twice", source.Domain)
+		}
+		a.byName[name] = t
+	}
+	a.issuers = append(a.issuers, t)
+	a.algorithms = append(a.algorithms, t.algorithms...)
+}
+
+func (a *API) checkLimits(p *problems) {
+	const defaultCache, maxCache = 1024, 1 << 20
+	c := &a.config
+	c.Leeway = checkedLeeway(p, c.Leeway, 5*time.Second)
+	if c.MaxTokenAge < 0 {
+		p.add("MaxTokenAge", "%v is negative", c.MaxTokenAge)
+	}
+	if slices.Contains(c.RequiredClaims, "") {
+		p.add("RequiredClaims", "has an empty name")
+	}
+	switch n := c.TokenCache; {
+	case n == 0:
+		a.cache = recent.New[*Token](defaultCache)
+	case n > 0 && n <= maxCache:
+		a.cache = recent.New[*Token](n)
+	case n != None:
+		p.add("TokenCache", "%d must be between 1 and %d, or None", n, maxCache)
+	}
+}
+
+// checkWire checks what is read from requests and written to responses.
+func (a *API) checkWire(p *problems) {
+	c := &a.config
+	if !isQuotable(c.Realm) {
+		p.add("Realm", "%q has characters that cannot be quoted", c.Realm)
+	}
+	if c.MetadataURL != "" {
+		if _, err := discovery.Origin(c.MetadataURL); err != nil || !isQuotable(c.MetadataURL) {
+			p.add("MetadataURL", "%q must be a URL such as https://api.example.com/.well-known/oauth-protected-resource", c.MetadataURL)
+		}
+	}
+	for _, scope := range c.ScopesSupported {
+		if !isScope(scope) {
+			p.add("ScopesSupported", "%q is no scope", scope)
+		}
+	}
+	if c.TokenSources == nil {
+		c.TokenSources = []TokenSource{FromHeader()}
+	}
+	for i, s := range c.TokenSources {
+		if s.err != nil {
+			p.add("TokenSources", "[%d] %v", i, s.err)
+		} else if s.take == nil {
+			p.add("TokenSources", "[%d] was made by none of the From functions", i)
+		}
+	}
+	if len(c.TokenSources) == 0 {
+		p.add("TokenSources", "is empty; leave it out for the Authorization header")
+	}
+}
+
+// Verify checks an access token that did not come with an HTTP request, and
+// returns it. The error is an [*Error] whose Status and Code are those of the
+// response that [API.RequireAuth] would give.
+func (a *API) Verify(ctx context.Context, raw string) (*Token, error) {
+	t, err := a.verify(ctx, raw)
+	if err != nil {
+		return nil, asError("bearer", err)
+	}
+	return t, nil
+}
+
+// verify checks a token, and tells the observer.
+func (a *API) verify(ctx context.Context, raw string) (*Token, error) {
+	if a.config.Observer.Token == nil {
+		t, _, err := a.check(ctx, raw)
+		return t, asBearerError(err)
+	}
+	begin := time.Now()
+	t, cached, err := a.check(ctx, raw)
+	err = asBearerError(err)
+	event := TokenEvent{Status: http.StatusOK, Reason: "ok", Cached: cached, Duration: time.Since(begin)}
+	if t != nil {
+		event.Issuer, event.Algorithm, event.KeyID = t.from.namespace.base, t.algorithm, t.keyID
+	}
+	a.observe(ctx, event, err)
+	return t, err
+}
+
+// observe tells of a refusal, or if err is nil of what the event says.
+func (a *API) observe(ctx context.Context, event TokenEvent, err error) {
+	if err != nil {
+		e := asError("bearer", err)
+		event.Status, event.Reason, event.Err = e.Status, e.Reason, e
+	}
+	a.config.Observer.token(ctx, event)
+}
+
+func asBearerError(err error) error {
+	if fault, ok := errors.AsType[*tokenFault](err); ok {
+		return fault.bearer()
+	}
+	return err
+}
+
+// check finds a token among those whose signature is known to be good, or checks
+// it in full. What can change between two uses of a token is checked each time.
+func (a *API) check(ctx context.Context, raw string) (t *Token, cached bool, err error) {
+	if len(a.byName) == 0 && a.config.ResolveIssuer == nil {
+		return nil, false, refuseMisconfigured.because("this API was not made by NewAPI")
+	}
+	now := a.config.Now()
+	if a.cache == nil || len(raw) > maxRemembered {
+		t, err = a.checkToken(ctx, raw, now)
+	} else {
+		t, cached, err = a.checkOnce(ctx, raw, now)
+	}
+	if err != nil {
+		return nil, cached, err
+	}
+	if a.config.Validate != nil {
+		if err := a.config.Validate(ctx, t); err != nil {
+			return nil, cached, validateError(err)
+		}
+	}
+	return t, cached, nil
+}
+
+// maxRemembered is the longest token that is remembered, because what it says is
+// kept in memory.
+const maxRemembered = 8 << 10
+
+// checkOnce remembers a good token by its SHA-256, with which nobody can do
+// anything.
+func (a *API) checkOnce(ctx context.Context, raw string, now time.Time) (t *Token, cached bool, err error) {
+	sum := recent.SumOf(raw)
+	if t, ok := a.cache.Get(sum); ok {
+		if still, err := a.recheck(ctx, t, now); still || err != nil {
+			return t, true, err
+		}
+	}
+	if t, err = a.checkToken(ctx, raw, now); err != nil {
+		return nil, false, err
+	}
+	a.cache.Put(sum, t)
+	return t, false, nil
+}
+
+func validateError(err error) error {
+	switch {
+	case errors.Is(err, ErrForbidden):
+		return refuseForbidden.wrap(err)
+	case errors.Is(err, context.Canceled):
+		return err
+	}
+	return faultClaim.because("Validate: %w", err)
+}
+
+// recheck reports whether all that can change since a token was checked is as it
+// was. Where it is not, the full check says what is wrong.
+func (a *API) recheck(ctx context.Context, t *Token, now time.Time) (bool, error) {
+	from, err := a.issuerOf(ctx, t.claims.Issuer)
+	if err != nil || from != t.from {
+		return false, err
+	}
+	if err := from.accepts(ctx, t.claims.Issuer); err != nil {
+		return false, err
+	}
+	// One pointer is one key: when it was revoked, or its id was given to
+	// another, this is no longer its signature.
+	if has, err := from.keys.stillHas(ctx, t.keyID, t.algorithm, t.key); !has || err != nil {
+		return false, err
+	}
+	return true, a.checkAge(&t.claims, now)
+}
+
+// checkToken does everything that needs no key first: a token that is expired,
+// or not for us, costs neither a signature nor a request. What it reads before
+// the signature is checked can only refuse. See RFC 9068, Section 4, and RFC
+// 8725.
+func (a *API) checkToken(ctx context.Context, raw string, now time.Time) (*Token, error) {
+	m, err := jwt.Parse(raw)
+	if err != nil {
+		return nil, a.explained(raw, err)
+	}
+	if err := a.checkHeader(m); err != nil {
+		return nil, err
+	}
+	c, err := jwt.ParseClaims(m.Payload, false)
+	if err != nil {
+		return nil, parseFault(err)
+	}
+	if err := checkKind(&c); err != nil {
+		return nil, err
+	}
+	from, err := a.issuerOf(ctx, c.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(from.algorithms, m.Algorithm) {
+		return nil, faultAlgorithm.because("alg is %.40q, want one of %q", m.Algorithm, from.algorithms)
+	}
+	if err := a.checkAge(&c, now); err != nil {
+		return nil, err
+	}
+	if err := from.checkAudience(&c); err != nil {
+		return nil, err
+	}
+	if err := a.checkProfile(m, &c); err != nil {
+		return nil, err
+	}
+	if err := from.accepts(ctx, c.Issuer); err != nil {
+		return nil, err
+	}
+	key, err := from.keys.verify(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	// A token that is bound to a key or a certificate proves nothing by itself
+	// (RFC 9449, Section 7.1; RFC 8705, Section 3).
+	if c.Has(jwt.Confirmation) {
+		return nil, faultBound.because("the token has cnf; it is not a bearer token")
+	}
+	return &Token{claims: c, payload: m.Payload, keyID: m.KeyID, algorithm: m.Algorithm, from: from, key: key}, nil
+}
+
+// explained tells the owner of the API what people most often send instead of
+// an access token.
+func (a *API) explained(raw string, err error) error {
+	fault := parseFault(err).(*tokenFault)
+	if dots := strings.Count(raw, "."); dots == 0 || dots == 4 {
+		return fault.because("this is an opaque token; the client must request one with the audience %q", a.audience)
+	}
+	return fault
+}
+
+func (a *API) checkHeader(m jwt.Message) error {
+	if len(a.algorithms) > 0 && !slices.Contains(a.algorithms, m.Algorithm) {
+		return faultAlgorithm.because("alg is %.40q, want one of %q", m.Algorithm, a.algorithms)
+	}
+	profile := strings.EqualFold(m.Type, "at+jwt") || strings.EqualFold(m.Type, "application/at+jwt")
+	if !profile && (a.config.StrictProfile || m.Type != "" && !strings.EqualFold(m.Type, "JWT")) {
+		return faultType.because("typ is %.40q", m.Type)
+	}
+	return nil
+}
+
+// checkKind tells access tokens from the other kinds that one issuer signs with
+// one key (RFC 8725, Section 3.12).
+func checkKind(c *jwt.Claims) error {
+	switch {
+	case c.Has(jwt.Nonce | jwt.AccessTokenHash | jwt.CodeHash | jwt.StateHash | jwt.Events):
+		return faultType.because("this is an ID token or a logout token; request an access token with your API's audience")
+	case !c.Has(jwt.Issuer):
+		return faultClaim.because("no iss")
+	}
+	return nil
+}
+
+// checkAge checks what time changes.
+func (a *API) checkAge(c *jwt.Claims, now time.Time) error {
+	if err := checkTimes(c, now, a.config.Leeway); err != nil {
+		return err
+	}
+	limit := a.config.MaxTokenAge
+	switch {
+	case limit == 0:
+	case !c.Has(jwt.IssuedAt):
+		return faultClaim.because("APIConfig.MaxTokenAge is set, and there is no iat")
+	case unix(now) > c.IssuedAt+(limit+a.config.Leeway).Seconds():
+		return faultTooOld.because("iat was %.0f s ago, APIConfig.MaxTokenAge is %v", unix(now)-c.IssuedAt, limit)
+	}
+	return nil
+}
+
+// checkProfile checks what a configuration can ask for beyond what every access
+// token must have.
+func (a *API) checkProfile(m jwt.Message, c *jwt.Claims) error {
+	if a.config.StrictProfile {
+		for _, name := range []jwt.Name{jwt.Subject, jwt.ClientID, jwt.IssuedAt, jwt.ID} {
+			if !c.Has(name) {
+				return faultClaim.because("one of sub, client_id, iat and jti is missing (RFC 9068, Section 2.2)")
+			}
+		}
+		if c.Expiry < c.IssuedAt {
+			return faultClaim.because("exp is before iat")
+		}
+	}
+	if a.config.RejectAnonymous && isAnonymous(c.Subject) {
+		return faultClaim.because("sub is that of an anonymous session, and APIConfig.RejectAnonymous is set")
+	}
+	for _, name := range a.config.RequiredClaims {
+		if raw, ok := rawClaim(m.Payload, name); !ok || raw == "null" {
+			return faultClaim.because("no %.100q, which is one of APIConfig.RequiredClaims", name)
+		}
+	}
+	return nil
+}
+
+// Warm fetches the keys of the configured issuers that are not there yet, so
+// that the first request need not wait. Nothing else depends on it. The error
+// says what could not be fetched.
+func (a *API) Warm(ctx context.Context) error {
+	errs := make([]error, len(a.issuers))
+	var all sync.WaitGroup
+	for i, t := range a.issuers {
+		all.Go(func() { errs[i] = t.keys.Warm(ctx) })
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// Status returns how the keys of the configured issuers are doing, for readiness
+// probes. It makes no request.
+func (a *API) Status() []KeyStatus {
+	var list []KeyStatus
+	for _, t := range a.issuers {
+		status := t.keys.Status()
+		status.Issuer = t.namespace.base
+		list = append(list, status)
+	}
+	return list
+}
+
+// MetadataHandler serves the metadata of the API as a protected resource (RFC
+// 9728, Section 3), by which clients find out where to get a token. Mount it at
+// "/.well-known/oauth-protected-resource", followed by the path of the API's
+// identifier if that has one, and say so in [APIConfig].MetadataURL.
+func (a *API) MetadataHandler() http.Handler {
+	document := struct {
+		Resource             string   `json:"resource"`
+		AuthorizationServers []string `json:"authorization_servers"`
+		ScopesSupported      []string `json:"scopes_supported,omitempty"`
+		BearerMethods        []string `json:"bearer_methods_supported"`
+	}{AuthorizationServers: []string{}, ScopesSupported: a.config.ScopesSupported, BearerMethods: []string{"header"}}
+	if len(a.audience) > 0 {
+		document.Resource = a.audience[0]
+	}
+	for _, t := range a.issuers {
+		document.AuthorizationServers = append(document.AuthorizationServers, t.namespace.base)
+	}
+	text, _ := json.Marshal(document)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			a.exit.fail(w, r, "metadata", refuseMethod.error())
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "max-age=3600")
+		w.Header().Set("Access-Control-Allow-Origin", "*") // it is public, and browsers ask for it too
+		if r.Method == http.MethodGet {
+			w.Write(text)
+		}
+	})
+}
+
+// Format hides what an API holds from every verb of package fmt.
+func (a *API) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "auth0.API(%q)", a.audience) }

@@ -1,0 +1,335 @@
+package auth0
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"log/slog"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
+	"github.com/seed-15d5a55c/auth0/internal/jwt"
+)
+
+// A Token is an access token that was checked. It does not change and may be
+// kept and shared.
+type Token struct {
+	claims    jwt.Claims
+	payload   string
+	keyID     string
+	algorithm string
+	from      *trusted
+	key       *verifyingKey // that has signed it
+}
+
+// Issuer returns iss, the tenant that issued the token.
+func (t *Token) Issuer() string { return t.claims.Issuer }
+
+// Subject returns sub: at Auth0 a user such as "auth0|65f0c1d2e3a4b5c6d7e8f901"
+// or, for a token of the client credentials grant, an application such as
+// "CLIENT_ID@clients".
+func (t *Token) Subject() string { return t.claims.Subject }
+
+// Audience returns the values of aud.
+func (t *Token) Audience() iter.Seq[string] { return slices.Values(t.claims.Audience) }
+
+// ClientID returns the application that the token was issued to: client_id
+// (RFC 9068) or else azp (Auth0).
+func (t *Token) ClientID() string {
+	if t.claims.ClientID != "" {
+		return t.claims.ClientID
+	}
+	return t.claims.AuthorizedParty
+}
+
+// ID returns jti, empty if the token has none.
+func (t *Token) ID() string { return t.claims.ID }
+
+// ExpiresAt returns exp.
+func (t *Token) ExpiresAt() time.Time { return fromUnix(t.claims.Expiry) }
+
+// IssuedAt returns iat, the zero time if the token has none.
+func (t *Token) IssuedAt() time.Time { return fromUnix(t.claims.IssuedAt) }
+
+func fromUnix(seconds float64) time.Time {
+	if seconds == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(seconds * 1000))
+}
+
+// Scope returns the scopes, separated by spaces.
+func (t *Token) Scope() string { return t.claims.Scope }
+
+// HasScope reports whether the token has the scope.
+func (t *Token) HasScope(scope string) bool {
+	for s := range strings.SplitSeq(t.claims.Scope, " ") {
+		if s == scope && s != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// Permissions returns the values of the claim permissions.
+func (t *Token) Permissions() iter.Seq[string] { return slices.Values(t.claims.Permissions) }
+
+// HasPermission reports whether the token has the permission.
+func (t *Token) HasPermission(permission string) bool {
+	return slices.Contains(t.claims.Permissions, permission)
+}
+
+// OrgID returns org_id, the organization that the token is for, if any.
+func (t *Token) OrgID() string { return t.claims.OrgID }
+
+// OrgName returns org_name, if the tenant adds it.
+func (t *Token) OrgName() string { return t.claims.OrgName }
+
+// AuthTime returns auth_time, when the user last proved who they are, the zero
+// time if the token does not say.
+func (t *Token) AuthTime() time.Time { return fromUnix(t.claims.AuthTime) }
+
+// ACR returns acr, how they did, if the token says (RFC 9470, Section 6.1).
+func (t *Token) ACR() string { return t.claims.ACR }
+
+// IsAnonymous reports whether the token is of an anonymous session of Auth0, a
+// visitor who has not logged in.
+func (t *Token) IsAnonymous() bool { return isAnonymous(t.claims.Subject) }
+
+func isAnonymous(subject string) bool { return strings.HasPrefix(subject, "anon@") }
+
+// Actors returns who acts for the subject: the sub of act, and of the act in
+// that, so the present actor comes first (RFC 8693, Section 4.1). Only the first
+// may decide about access. There are none if nobody acts for the subject. The
+// error is for a claim of another form.
+func (t *Token) Actors() ([]string, error) {
+	if t.claims.Actor == "" {
+		return nil, nil
+	}
+	var list []string
+	for act := t.claims.Actor; act != ""; {
+		subject, next, err := actor(act)
+		if err != nil {
+			return nil, err
+		}
+		list, act = append(list, subject), next
+	}
+	return list, nil
+}
+
+// actor reads one act claim.
+func actor(text string) (subject, next string, err error) {
+	err = jsonscan.Object(text, func(name, value string) error {
+		switch name {
+		case "sub":
+			subject, _ = jsonscan.String(value)
+		case "act":
+			next = value
+		}
+		return nil
+	})
+	if err != nil || subject == "" {
+		return "", "", faultClaim.because("act is no object with a sub")
+	}
+	return subject, next, nil
+}
+
+// KeyID returns the kid of the key that has signed the token.
+func (t *Token) KeyID() string { return t.keyID }
+
+// Claim returns any claim, as package encoding/json decodes it, and whether it
+// is there. Names are exact, and may be URLs. To decode several into a struct
+// see [Claims].
+func (t *Token) Claim(name string) (value any, ok bool) {
+	raw, ok := rawClaim(t.payload, name)
+	if !ok || json.Unmarshal([]byte(raw), &value) != nil {
+		return nil, false
+	}
+	return value, true
+}
+
+// rawClaim returns the JSON text of a claim. Of one that is there twice the last
+// counts, as for whoever decodes the payload.
+func rawClaim(payload, name string) (raw string, ok bool) {
+	jsonscan.Object(payload, func(member, value string) error {
+		if member == name {
+			raw, ok = value, true
+		}
+		return nil
+	})
+	return raw, ok
+}
+
+// Format shows who the token is about, and nothing that could be used.
+func (t Token) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "auth0.Token(%q)", t.claims.Subject) }
+
+// LogValue does the same for package slog.
+func (t Token) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("sub", t.claims.Subject), slog.String("client_id", t.ClientID()))
+}
+
+type verifiedKey struct{}
+
+// verified is what a request was authenticated with.
+type verified struct {
+	by      *API
+	token   *Token
+	decoded decodedClaims
+}
+
+func verifiedBy(ctx context.Context, a *API) *verified {
+	if v, _ := ctx.Value(verifiedKey{}).(*verified); v != nil && v.by == a {
+		return v
+	}
+	return nil
+}
+
+// TokenFrom returns the access token that a Require method of an [API] has
+// checked for this request.
+func TokenFrom(ctx context.Context) (*Token, bool) {
+	if v, _ := ctx.Value(verifiedKey{}).(*verified); v != nil {
+		return v.token, true
+	}
+	return nil, false
+}
+
+// Claims decodes the claims of what authenticated the request into a T, as
+// package encoding/json does: those of the access token, or else those of the
+// ID token that the session keeps. They are decoded once per request and T; a
+// T with pointers, maps or slices is shared by whoever asks.
+//
+// If T or *T has a method Validate(context.Context) error, it is called, and its
+// error returned. To have it decide about access, see [RequireClaims].
+//
+// The error is [ErrNoToken] if there is neither token nor session.
+func Claims[T any](ctx context.Context) (T, error) {
+	var none T
+	text, decoded := claimsOf(ctx)
+	if decoded == nil {
+		return none, asError("claims", refuseNoToken.error())
+	}
+	claims, err := decodeClaims[T](ctx, text, decoded)
+	if err != nil {
+		return none, asError("claims", refuseClaim.wrap(err))
+	}
+	return claims, nil
+}
+
+func decodeClaims[T any](ctx context.Context, text string, decoded *decodedClaims) (T, error) {
+	var none T
+	claims, err := decoded.as(reflect.TypeFor[T](), func() (any, error) {
+		var claims T
+		if err := json.Unmarshal([]byte(text), &claims); err != nil {
+			return nil, err
+		}
+		if v, ok := any(&claims).(interface{ Validate(context.Context) error }); ok {
+			if err := v.Validate(ctx); err != nil {
+				return nil, err
+			}
+		}
+		return claims, nil
+	})
+	if err != nil {
+		return none, err
+	}
+	return claims.(T), nil
+}
+
+// claimsOf returns the JSON text of the claims of a request, and where what was
+// decoded of it is kept.
+func claimsOf(ctx context.Context) (string, *decodedClaims) {
+	if v, _ := ctx.Value(verifiedKey{}).(*verified); v != nil {
+		return v.token.payload, &v.decoded
+	}
+	if loaded, _ := ctx.Value(loadedKey{}).(*loadedSession); loaded != nil && loaded.record != nil {
+		return string(loaded.record.Claims), loaded.decoded
+	}
+	return "", nil
+}
+
+// decodedClaims keeps the claims of one request by the type they were decoded
+// into.
+type decodedClaims struct {
+	mu     sync.Mutex
+	byType map[reflect.Type]any
+}
+
+// as decodes without the lock, since a method Validate may ask for claims itself.
+func (d *decodedClaims) as(t reflect.Type, decode func() (any, error)) (any, error) {
+	if claims, ok := d.get(t); ok {
+		return claims, nil
+	}
+	claims, err := decode()
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.byType == nil {
+		d.byType = map[reflect.Type]any{}
+	}
+	d.byType[t] = claims
+	return claims, nil
+}
+
+func (d *decodedClaims) get(t reflect.Type) (any, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	claims, ok := d.byType[t]
+	return claims, ok
+}
+
+// A ClaimCheck decides about the value of a claim, as package encoding/json
+// decodes it. It is not called if the claim is not there.
+type ClaimCheck func(value any) bool
+
+// Equals agrees with one value.
+func Equals[T string | float64 | bool](want T) ClaimCheck {
+	return func(value any) bool { return value == any(want) }
+}
+
+// IncludesAll agrees with an array, or a text of words separated by spaces, that
+// has all of the values.
+func IncludesAll(values ...string) ClaimCheck {
+	values = slices.Clone(values)
+	return func(value any) bool {
+		has := members(value)
+		for _, v := range values {
+			if !slices.Contains(has, v) {
+				return false
+			}
+		}
+		return len(values) > 0
+	}
+}
+
+// IncludesAny agrees with an array, or a text of words separated by spaces, that
+// has one of the values.
+func IncludesAny(values ...string) ClaimCheck {
+	values = slices.Clone(values)
+	return func(value any) bool {
+		return slices.ContainsFunc(members(value), func(m string) bool { return slices.Contains(values, m) })
+	}
+}
+
+// members of an array that are strings, or words of a string; of other types none.
+func members(value any) []string {
+	switch value := value.(type) {
+	case string:
+		return strings.Fields(value)
+	case []any:
+		var list []string
+		for _, v := range value {
+			if s, ok := v.(string); ok {
+				list = append(list, s)
+			}
+		}
+		return list
+	}
+	return nil
+}

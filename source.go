@@ -1,0 +1,263 @@
+package auth0
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// A TokenSource is a place of a request where an access token may be. The other
+// functions than [FromHeader] are for clients that cannot set a header.
+type TokenSource struct {
+	// take returns the credential at that place. A zero one, or the error
+	// ErrNoToken, is for none.
+	take func(*http.Request) (credential, error)
+	err  error // why the source cannot be used
+}
+
+// A credential is what was found, and the request as the handler gets it.
+type credential struct {
+	token   string
+	request *http.Request // nil if it is as it was
+	inURL   bool
+}
+
+// credentials looks everywhere it may. Two tokens are refused even if they are
+// the same: RFC 6750, Section 2 has one method per request, and two parties that
+// look in different places must not see different users. The request is the one
+// to go on with, also if there is no token.
+func (a *API) credentials(r *http.Request) (credential, error) {
+	found := credential{request: r}
+	none := refuseNoToken.error()
+	for _, source := range a.config.TokenSources {
+		c, err := source.take(found.request)
+		switch {
+		case errors.Is(err, ErrNoToken):
+			none = asError("bearer", err)
+			continue
+		case err != nil:
+			return found, err
+		case c.request != nil:
+			found.request = c.request
+		}
+		if c.token == "" {
+			continue
+		}
+		if found.token != "" {
+			return found, refuseSeveral.because("tokens in two places of one request")
+		}
+		found.token, found.inURL = c.token, found.inURL || c.inURL
+	}
+	if found.token == "" {
+		return found, none
+	}
+	return found, nil
+}
+
+// FromHeader is the Authorization header with the scheme Bearer (RFC 6750,
+// Section 2.1), where a token belongs.
+func FromHeader() TokenSource {
+	return TokenSource{take: func(r *http.Request) (credential, error) {
+		token, err := bearerToken(r)
+		return credential{token: token}, err
+	}}
+}
+
+// FromCookie is a cookie. Browsers send it with requests that other sites cause,
+// so for routes that change something use [http.CrossOriginProtection] too.
+func FromCookie(name string) TokenSource {
+	if err := (&http.Cookie{Name: name}).Valid(); err != nil {
+		return TokenSource{err: errors.New("FromCookie: that is no name of a cookie")}
+	}
+	return TokenSource{take: func(r *http.Request) (credential, error) {
+		cookies := r.CookiesNamed(name)
+		switch len(cookies) {
+		case 0:
+			return credential{}, nil
+		case 1:
+			return credential{token: cookies[0].Value}, nil
+		}
+		return credential{}, refuseSeveral.because("%d cookies of that name", len(cookies))
+	}}
+}
+
+// FromQuery is the parameter access_token of the URL (RFC 6750, Section 2.3). URLs
+// end up in logs and histories, so it is the last resort. The handler gets a
+// URL without it, and the response is private to caches.
+func FromQuery() TokenSource {
+	return TokenSource{take: func(r *http.Request) (credential, error) {
+		if !strings.Contains(r.URL.RawQuery, tokenParameter) {
+			return credential{}, nil // as good as always
+		}
+		values := r.URL.Query()[tokenParameter]
+		switch {
+		case len(values) > 1:
+			return credential{}, refuseSeveral.because("%d parameters of that name", len(values))
+		case len(values) == 0 || values[0] == "":
+			return credential{}, nil
+		}
+		u := *r.URL
+		u.RawQuery = withoutToken(u.RawQuery)
+		request := r.WithContext(r.Context())
+		request.URL, request.RequestURI = &u, u.RequestURI()
+		return credential{token: values[0], request: request, inURL: true}, nil
+	}}
+}
+
+const tokenParameter = "access_token"
+
+// withoutToken leaves the other parameters as they were written.
+func withoutToken(query string) string {
+	var rest []string
+	for pair := range strings.SplitSeq(query, "&") {
+		name, _, _ := strings.Cut(pair, "=")
+		if name, err := url.QueryUnescape(name); err != nil || name != tokenParameter {
+			rest = append(rest, pair)
+		}
+	}
+	return strings.Join(rest, "&")
+}
+
+// maxForm is how much of a body is read in search of a token.
+const maxForm = 64 << 10
+
+// FromForm is the field access_token of a form in the body of a POST, PUT or PATCH
+// (RFC 6750, Section 2.2). The handler can still read the body. A form of more
+// than 64 KiB is taken to have no token.
+func FromForm() TokenSource {
+	return TokenSource{take: func(r *http.Request) (credential, error) {
+		if !hasForm(r) {
+			return credential{}, nil
+		}
+		body, err := io.ReadAll(io.LimitReader(r.Body, maxForm+1))
+		request := r.WithContext(r.Context())
+		request.Body = &readAgain{Reader: io.MultiReader(bytes.NewReader(body), r.Body), Closer: r.Body}
+		found := credential{request: request}
+		if err != nil || len(body) > maxForm {
+			return found, nil // whoever reads on sees the same
+		}
+		if bytes.ContainsFunc(body, func(c rune) bool { return c >= 0x80 }) {
+			return credential{}, refuseForm.because("the form has bytes that are not ASCII")
+		}
+		values, err := url.ParseQuery(string(body))
+		if err != nil {
+			return credential{}, refuseForm.because("the form cannot be read")
+		}
+		switch tokens := values[tokenParameter]; {
+		case len(tokens) > 1:
+			return credential{}, refuseSeveral.because("%d fields of that name", len(tokens))
+		case len(tokens) == 1:
+			found.token = tokens[0]
+		}
+		return found, nil
+	}}
+}
+
+// readAgain is a body whose beginning was read.
+type readAgain struct {
+	io.Reader
+	io.Closer
+}
+
+func hasForm(r *http.Request) bool {
+	switch r.Method {
+	case http.MethodPost, http.MethodPut, http.MethodPatch:
+		mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+		return err == nil && mediaType == "application/x-www-form-urlencoded" && r.Body != nil
+	}
+	return false
+}
+
+// FromWebSocket is the header Sec-WebSocket-Protocol of a handshake, since that
+// is all that a script in a browser can set:
+//
+//	new WebSocket(url, ["bearer", token])
+//
+// The server must choose a protocol for the connection to come about; let it be
+// "bearer", or another one that the client offers. The token is in no answer.
+func FromWebSocket() TokenSource {
+	return TokenSource{take: func(r *http.Request) (credential, error) {
+		var protocols []string
+		for _, line := range r.Header.Values("Sec-WebSocket-Protocol") {
+			for protocol := range strings.SplitSeq(line, ",") {
+				protocols = append(protocols, strings.TrimSpace(protocol))
+			}
+		}
+		var found credential
+		for i, protocol := range protocols {
+			switch {
+			case protocol != "bearer":
+			case i+1 == len(protocols):
+				return credential{}, refuseCredential.because("the protocol bearer has no token after it")
+			case found.token != "":
+				return credential{}, refuseSeveral.because("the protocol bearer is there twice")
+			default:
+				found.token = protocols[i+1]
+			}
+		}
+		return found, nil
+	}}
+}
+
+// FromFunc is a place of your own. Find returns the token, or nothing if there is
+// none. If it returns an error the request is refused with 400; the error goes
+// to the log only.
+func FromFunc(find func(*http.Request) (string, error)) TokenSource {
+	if find == nil {
+		return TokenSource{err: errors.New("FromFunc: the function is nil")}
+	}
+	return TokenSource{take: func(r *http.Request) (credential, error) {
+		token, err := find(r)
+		if err != nil {
+			return credential{}, refuseCredential.wrap(err)
+		}
+		return credential{token: token}, nil
+	}}
+}
+
+// bearerToken reads the Authorization header (RFC 6750, Section 2.1; RFC 9110,
+// Section 11.4). A scheme that is not ours is as good as no credentials (RFC
+// 6750, Section 3.1).
+func bearerToken(r *http.Request) (string, error) {
+	const scheme = "Bearer"
+	values := r.Header.Values("Authorization")
+	if len(values) == 0 {
+		return "", refuseNoToken.error()
+	}
+	if len(values) > 1 {
+		return "", refuseHeader.because("%d Authorization headers", len(values))
+	}
+	value := values[0]
+	if value == "" {
+		return "", refuseNoToken.error()
+	}
+	name, rest, spaced := strings.Cut(value, " ")
+	switch {
+	case !spaced && strings.EqualFold(value, scheme):
+		return "", refuseHeader.because("the scheme has no token")
+	case !spaced && len(value) >= len(scheme) && strings.EqualFold(value[:len(scheme)], scheme) && isToken68(value):
+		// Some other scheme whose name begins like ours.
+		return "", refuseNoToken.error()
+	case !spaced && !strings.Contains(value, ".") && isToken68(value):
+		return "", refuseNoToken.error()
+	case !spaced:
+		return "", refuseHeader.because("a token without a scheme; send Authorization: Bearer TOKEN")
+	case !strings.EqualFold(name, scheme):
+		// What stands there is not quoted: it may be a token without a scheme.
+		return "", refuseNoToken.because("the scheme is not Bearer")
+	}
+	token := strings.TrimLeft(rest, " ")
+	if token == "" || !isToken68(token) {
+		return "", refuseHeader.because("characters that no token has")
+	}
+	return token, nil
+}
+
+// isToken68 follows token68 of RFC 9110, Section 11.2.
+func isToken68(s string) bool {
+	return strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/=") == ""
+}
