@@ -215,7 +215,7 @@ func checkHash(id identity, name jwt.Name, value string) error {
 // leftHalfHash is the hash of at_hash and c_hash: with the hash function of the
 // token's own signature (OpenID Connect Core 1.0, Section 3.1.3.6).
 func leftHalfHash(algorithm, value string) string {
-	sum := digest(hashOf(algorithm), value)
+	sum := appendDigest(nil, hashOf(algorithm), value)
 	return base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
 }
 

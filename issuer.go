@@ -186,4 +186,3 @@ func (t *trusted) checkAudience(c *jwt.Claims) error {
 	}
 	return faultAudience.because("aud is %.200q, want one of %q; if that is a client id, this is an ID token: request an access token with your API's audience", c.Audience, t.audiences)
 }
-

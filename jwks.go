@@ -9,13 +9,12 @@ import (
 	"crypto/hmac"
 	"crypto/rsa"
 	"crypto/sha256"
-	_ "crypto/sha512" // for crypto.SHA384 and crypto.SHA512
+	"crypto/sha512"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"hash"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
@@ -30,6 +29,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/recent"
 	"github.com/seed-15d5a55c/auth0/internal/refresh"
 )
 
@@ -670,55 +670,57 @@ func lowOrder(key ed25519.PublicKey) bool {
 // salt of PSS has the length of the hash, and signatures have one length (RFC
 // 7518, Sections 3.3 to 3.5).
 func (k *verifyingKey) verify(m jwt.Message) bool {
+	// Both stay on the stack.
+	var hashed [sha512.Size]byte
+	var array [8192 / 8]byte // the longest signature that can be good
+	signature := m.AppendSignature(array[:0])
 	switch key := k.key.(type) {
 	case *rsa.PublicKey:
-		h := hashOf(m.Algorithm)
+		digest := appendDigest(hashed[:0], hashOf(m.Algorithm), m.SigningInput)
 		if strings.HasPrefix(m.Algorithm, "PS") {
-			return rsa.VerifyPSS(key, h, digest(h, m.SigningInput), m.Signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) == nil
+			return rsa.VerifyPSS(key, hashOf(m.Algorithm), digest, signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) == nil
 		}
-		return rsa.VerifyPKCS1v15(key, h, digest(h, m.SigningInput), m.Signature) == nil
+		return rsa.VerifyPKCS1v15(key, hashOf(m.Algorithm), digest, signature) == nil
 	case *ecdsa.PublicKey:
 		size := (key.Params().BitSize + 7) / 8
-		return len(m.Signature) == 2*size &&
-			ecdsa.VerifyASN1(key, digest(hashOf(m.Algorithm), m.SigningInput), derSignature(m.Signature[:size], m.Signature[size:]))
+		if len(signature) != 2*size {
+			return false
+		}
+		var der [160]byte // enough for P-521
+		digest := appendDigest(hashed[:0], hashOf(m.Algorithm), m.SigningInput)
+		return ecdsa.VerifyASN1(key, digest, appendDER(der[:0], signature[:size], signature[size:]))
 	case ed25519.PublicKey:
-		return ed25519.Verify(key, []byte(m.SigningInput), m.Signature)
+		return ed25519.Verify(key, []byte(m.SigningInput), signature)
 	case secret:
 		mac := hmac.New(sha256.New, []byte(key.reveal()))
-		writeString(mac, m.SigningInput)
-		return hmac.Equal(mac.Sum(nil), m.Signature)
+		mac.Write([]byte(m.SigningInput))
+		return hmac.Equal(mac.Sum(nil), signature)
 	}
 	return false
 }
 
-// derSignature writes r and s as ASN.1 has them (RFC 3279, Section 2.2.3), which
-// is how the standard library reads a signature fastest.
-func derSignature(r, s []byte) []byte {
-	r, s = unsignedInteger(r), unsignedInteger(s)
-	var array [160]byte // enough for P-521
-	out := append(array[:0], 0x30)
-	length := 2 + len(r) + 2 + len(s)
+// appendDER appends r and s as ASN.1 has them (RFC 3279, Section 2.2.3), which is
+// how the standard library reads a signature fastest.
+func appendDER(dst, r, s []byte) []byte {
+	length := 0
+	for _, integer := range [...]*[]byte{&r, &s} {
+		for len(*integer) > 1 && (*integer)[0] == 0 {
+			*integer = (*integer)[1:]
+		}
+		length += 2 + len(*integer) + int((*integer)[0]>>7)
+	}
+	dst = append(dst, 0x30)
 	if length > 127 {
-		out = append(out, 0x81)
+		dst = append(dst, 0x81)
 	}
-	out = append(out, byte(length))
-	for _, integer := range [][]byte{r, s} {
-		out = append(out, 0x02, byte(len(integer)))
-		out = append(out, integer...)
+	dst = append(dst, byte(length))
+	for _, integer := range [...][]byte{r, s} {
+		sign := integer[0] >> 7 // a first bit of 1 would make it negative
+		dst = append(dst, 0x02, byte(len(integer))+sign)
+		dst = append(dst, make([]byte, sign)...)
+		dst = append(dst, integer...)
 	}
-	return out
-}
-
-// unsignedInteger is the shortest form of a number that is not negative. Where
-// that takes a byte in front, the number is copied.
-func unsignedInteger(b []byte) []byte {
-	for len(b) > 1 && b[0] == 0 {
-		b = b[1:]
-	}
-	if b[0] >= 0x80 {
-		b = append([]byte{0}, b...)
-	}
-	return b
+	return dst
 }
 
 // hashOf returns the hash of an algorithm. Names end in its size, but for EdDSA,
@@ -733,18 +735,16 @@ func hashOf(alg string) crypto.Hash {
 	return crypto.SHA256
 }
 
-func digest(h crypto.Hash, text string) []byte {
-	d := h.New()
-	writeString(d, text)
-	return d.Sum(nil)
-}
-
-// writeString feeds a hash without copying all of a token to the heap.
-func writeString(h hash.Hash, text string) {
-	var block [512]byte
-	for len(text) > 0 {
-		n := copy(block[:], text)
-		h.Write(block[:n])
-		text = text[n:]
+// appendDigest appends the hash of a text.
+func appendDigest(dst []byte, h crypto.Hash, text string) []byte {
+	switch h {
+	case crypto.SHA256:
+		sum := recent.SumOf(text)
+		return append(dst, sum[:]...)
+	case crypto.SHA384:
+		sum := sha512.Sum384([]byte(text))
+		return append(dst, sum[:]...)
 	}
+	sum := sha512.Sum512([]byte(text))
+	return append(dst, sum[:]...)
 }

@@ -5,8 +5,8 @@ package jwt
 // package base64 skips CR and LF even when it is strict, wants bytes where we
 // have a string, and would need a second pass over every token.
 
-// invalid is the value of characters outside the alphabet. It keeps a bit that
-// no six-bit value has through every OR.
+// invalid is the value of characters outside the alphabet. It has a bit that no
+// other value has.
 const invalid = 0xFF
 
 var sixBits = func() (table [256]byte) {
@@ -22,50 +22,53 @@ var sixBits = func() (table [256]byte) {
 // decodedLen is how many bytes a text of this length decodes to.
 func decodedLen(text string) int { return len(text) * 6 / 8 }
 
-// decode fills dst, which has the decoded length, and reports whether the text
-// is base64url.
-func decode(dst []byte, text string) bool {
-	if len(dst) != decodedLen(text) {
-		return false
-	}
+// wellFormed reports whether a text is base64url.
+func wellFormed(text string) bool {
 	seen := byte(0)
-	for len(text) >= 4 {
-		a, b, c, d := sixBits[text[0]], sixBits[text[1]], sixBits[text[2]], sixBits[text[3]]
-		seen |= a | b | c | d
-		dst[0], dst[1], dst[2] = a<<2|b>>4, b<<4|c>>2, c<<6|d
-		dst, text = dst[3:], text[4:]
+	for i := range len(text) {
+		seen |= sixBits[text[i]]
 	}
 	spare := byte(0)
-	switch len(text) {
+	switch len(text) % 4 {
 	case 1:
 		return false // six bits are no byte
 	case 2:
-		a, b := sixBits[text[0]], sixBits[text[1]]
-		seen |= a | b
-		dst[0], spare = a<<2|b>>4, b<<4
+		spare = sixBits[text[len(text)-1]] << 4
 	case 3:
-		a, b, c := sixBits[text[0]], sixBits[text[1]], sixBits[text[2]]
-		seen |= a | b | c
-		dst[0], dst[1], spare = a<<2|b>>4, b<<4|c>>2, c<<6
+		spare = sixBits[text[len(text)-1]] << 6
 	}
 	return seen < 64 && spare == 0
 }
 
-// decodeString returns the decoded text, unless it is longer than limit.
-func decodeString(text string, limit int) (string, bool) {
-	n := decodedLen(text)
-	if n > limit {
-		return "", false
+// decode fills dst, which has the decoded length, with what a well-formed text
+// encodes.
+func decode(dst []byte, text string) {
+	for len(text) >= 4 {
+		a, b, c, d := sixBits[text[0]], sixBits[text[1]], sixBits[text[2]], sixBits[text[3]]
+		dst[0], dst[1], dst[2] = a<<2|b>>4, b<<4|c>>2, c<<6|d
+		dst, text = dst[3:], text[4:]
 	}
+	if len(text) >= 2 {
+		dst[0] = sixBits[text[0]]<<2 | sixBits[text[1]]>>4
+	}
+	if len(text) == 3 {
+		dst[1] = sixBits[text[1]]<<4 | sixBits[text[2]]>>2
+	}
+}
+
+// decodeTwo returns what two well-formed texts encode. It allocates once: both
+// are parts of one string.
+func decodeTwo(first, second string) (string, string) {
 	// What fits is decoded on the stack, so that the string is all there is to
 	// allocate.
 	var array [2048]byte
 	buf := array[:]
-	if n > len(buf) {
-		buf = make([]byte, n)
+	n, m := decodedLen(first), decodedLen(second)
+	if n+m > len(buf) {
+		buf = make([]byte, n+m)
 	}
-	if !decode(buf[:n], text) {
-		return "", false
-	}
-	return string(buf[:n]), true
+	decode(buf[:n], first)
+	decode(buf[n:n+m], second)
+	both := string(buf[:n+m])
+	return both[:n], both[n:]
 }

@@ -12,6 +12,7 @@ package jwt
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
@@ -48,9 +49,19 @@ type Message struct {
 	// SigningInput is what the signature is over (RFC 7515, Section 5.2):
 	// the token's own characters, not an encoding made anew.
 	SigningInput string
-	Signature    []byte
 	// Payload is the decoded text of the claims.
 	Payload string
+
+	signature string // encoded, and well-formed
+}
+
+// AppendSignature appends the bytes of the signature to dst.
+func (m *Message) AppendSignature(dst []byte) []byte {
+	n := decodedLen(m.signature)
+	dst = slices.Grow(dst, n)
+	end := len(dst)
+	decode(dst[end:end+n], m.signature)
+	return dst[:end+n]
 }
 
 // Parse takes a token apart. Its errors are those of this package.
@@ -63,25 +74,22 @@ func Parse(token string) (Message, error) {
 	if !ok1 || !ok2 || header == "" || payload == "" {
 		return Message{}, ErrMalformed
 	}
-	h, ok := decodeString(header, maxHeader)
-	if !ok {
+	if !wellFormed(header) || decodedLen(header) > maxHeader {
 		return Message{}, ErrMalformed
 	}
-	m := Message{SigningInput: token[:len(token)-len(signature)-1]}
-	if err := m.readHeader(h); err != nil {
+	readable := wellFormed(payload)
+	if !readable {
+		payload = "" // what the header says still comes first
+	}
+	m := Message{SigningInput: token[:len(token)-len(signature)-1], signature: signature}
+	header, m.Payload = decodeTwo(header, payload)
+	if err := m.readHeader(header); err != nil {
 		return Message{}, err
 	}
 	if strings.EqualFold(m.Algorithm, "none") {
 		return Message{}, ErrUnsigned
 	}
-	if signature == "" {
-		return Message{}, ErrMalformed
-	}
-	m.Signature = make([]byte, decodedLen(signature))
-	if !decode(m.Signature, signature) {
-		return Message{}, ErrMalformed
-	}
-	if m.Payload, ok = decodeString(payload, MaxSize); !ok {
+	if !readable || signature == "" || !wellFormed(signature) {
 		return Message{}, ErrMalformed
 	}
 	return m, nil

@@ -27,11 +27,14 @@ func TestParse(t *testing.T) {
 	want := Message{
 		Algorithm: "RS256", KeyID: "k1", Type: "JWT",
 		SigningInput: raw[:strings.LastIndexByte(raw, '.')],
-		Signature:    []byte("signature!"),
 		Payload:      payload,
+		signature:    b64("signature!"),
 	}
 	if !reflect.DeepEqual(m, want) {
 		t.Errorf("Parse = %+v\nwant    %+v", m, want)
+	}
+	if got := string(m.AppendSignature([]byte("the "))); got != "the signature!" {
+		t.Errorf("AppendSignature = %q", got)
 	}
 }
 
@@ -233,7 +236,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		// One token, one text: encoding again gives the same characters.
-		signature := base64.RawURLEncoding.EncodeToString(m.Signature)
+		signature := base64.RawURLEncoding.EncodeToString(m.AppendSignature(nil))
 		head, _, _ := strings.Cut(m.SigningInput, ".")
 		if again := head + "." + b64(m.Payload) + "." + signature; again != raw {
 			t.Errorf("%q encodes to %q", raw, again)

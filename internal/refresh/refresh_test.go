@@ -343,7 +343,7 @@ func TestState(t *testing.T) {
 		if !st.OK || st.Value != value || !st.FetchedAt.Equal(begin) || !st.DueAt.After(begin) || !st.UnusableAt.After(st.DueAt) || st.Err != nil {
 			t.Errorf("after a fetch %+v", st)
 		}
-		s.fail(errDown)
+		s.set(0, errDown)
 		v.Refresh(t.Context())
 		if st := v.State(); !st.OK || st.Err != errDown {
 			t.Errorf("after a failure %+v", st)
