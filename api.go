@@ -96,7 +96,8 @@ type APIConfig struct {
 	Logger       *slog.Logger
 	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
 	Now          func() time.Time
-	// Observer is told of every check.
+	// Observer is told of every check, and of fetches of keys, unless Keys are
+	// given.
 	Observer Observer
 }
 

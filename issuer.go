@@ -71,7 +71,7 @@ func sameIssuer(a, b string) bool { return strings.TrimSuffix(a, "/") == strings
 // names are the values of iss for which a token may be of this issuer. Which of
 // the two spellings a provider named by URL uses, its own document says.
 func (t *trusted) names() []string {
-	if t.namespace.static != nil {
+	if t.namespace.static != nil || t.keys.fixed != nil {
 		return []string{t.namespace.base}
 	}
 	bare := strings.TrimSuffix(t.namespace.base, "/")
@@ -79,9 +79,9 @@ func (t *trusted) names() []string {
 }
 
 // accepts compares iss exactly, which may take a request for the document of a
-// provider named by URL.
+// provider named by URL; but none where the keys are given.
 func (t *trusted) accepts(ctx context.Context, iss string) error {
-	if t.namespace.static != nil && iss == t.namespace.base {
+	if iss == t.namespace.base && (t.namespace.static != nil || t.keys.fixed != nil) {
 		return nil
 	}
 	ep, err := t.namespace.endpoints(ctx)

@@ -75,7 +75,8 @@ func (a *API) RequireAnyPermission(permissions ...string) func(http.Handler) htt
 // RequireOrganization lets a request pass if its access token is for one of the
 // organizations, by id: names can be given to another organization later.
 func (a *API) RequireOrganization(ids ...string) func(http.Handler) http.Handler {
-	return a.requireListed(ids, func(_ context.Context, v *verified) error {
+	ids = slices.Clone(ids)
+	return a.guardIf(areNames(ids), ids, func(_ context.Context, v *verified) error {
 		if id := v.token.OrgID(); id == "" || !slices.Contains(ids, id) {
 			return refuseOrganization.because("org_id is %.100q", id)
 		}
@@ -89,6 +90,7 @@ func (a *API) RequireOrganization(ids ...string) func(http.Handler) http.Handler
 // Without a name any way will do, and with a maxAge of 0 any time. At Auth0 an
 // Action must add the claims to access tokens.
 func (a *API) RequireStepUp(maxAge time.Duration, acr ...string) func(http.Handler) http.Handler {
+	acr = slices.Clone(acr)
 	refused := refuseStepUp.error()
 	if len(acr) > 0 {
 		refused.stepUp += `, acr_values="` + strings.Join(acr, " ") + `"`
@@ -96,13 +98,8 @@ func (a *API) RequireStepUp(maxAge time.Duration, acr ...string) func(http.Handl
 	if maxAge > 0 {
 		refused.stepUp += `, max_age="` + strconv.Itoa(int(maxAge.Seconds())) + `"`
 	}
-	usable := append([]string{}, acr...)
-	if maxAge < time.Second && (maxAge != 0 || len(acr) == 0) {
-		usable = nil
-	} else if len(acr) == 0 {
-		usable = []string{"any"}
-	}
-	return a.requireListed(usable, func(_ context.Context, v *verified) error {
+	usable := areNames(acr) && (maxAge == 0 || maxAge >= time.Second) || len(acr) == 0 && maxAge >= time.Second
+	return a.guardIf(usable, acr, func(_ context.Context, v *verified) error {
 		c := &v.token.claims
 		tooOld := maxAge > 0 && (!c.Has(jwt.AuthTime) || unix(a.config.Now()) > c.AuthTime+(maxAge+a.config.Leeway).Seconds())
 		if tooOld || len(acr) > 0 && !slices.Contains(acr, c.ACR) {
@@ -149,7 +146,7 @@ func all(names []string, has func(string) bool) bool {
 func (a *API) requireNames(r refusal, names []string, has func(*Token, string) bool, enough func([]string, func(string) bool) bool) func(http.Handler) http.Handler {
 	names = slices.Clone(names)
 	list := strings.Join(names, " ")
-	return a.requireListed(names, func(_ context.Context, v *verified) error {
+	return a.guardIf(areNames(names), names, func(_ context.Context, v *verified) error {
 		if !enough(names, func(name string) bool { return has(v.token, name) }) {
 			e := r.error()
 			e.Scope = list
@@ -159,17 +156,22 @@ func (a *API) requireNames(r refusal, names []string, has func(*Token, string) b
 	})
 }
 
-// requireListed is for guards with a list of names, which must have one at least
-// and go into a challenge as they are.
-func (a *API) requireListed(names []string, allow func(context.Context, *verified) error) func(http.Handler) http.Handler {
-	if len(names) == 0 || slices.ContainsFunc(names, func(name string) bool { return !isScope(name) }) {
-		err := refuseMisconfigured.because("a guard with the unusable list %.200q", names)
-		a.exit.logger().Error("auth0: a route is guarded by an unusable list and answers every request with an error", "list", names)
-		return func(http.Handler) http.Handler {
-			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.exit.fail(w, r, "bearer", err) })
-		}
+// areNames reports whether there is a name at least, and all of them can go into
+// a challenge as they are (RFC 6749, Section 3.3).
+func areNames(names []string) bool { return len(names) > 0 && all(names, isScope) }
+
+// guardIf is for guards that can be asked for what no token has. Letting nobody
+// pass, for a reason that is logged when the program starts, is safer than
+// guessing and kinder than a panic.
+func (a *API) guardIf(usable bool, list []string, allow func(context.Context, *verified) error) func(http.Handler) http.Handler {
+	if usable {
+		return func(next http.Handler) http.Handler { return a.guard(next, allow) }
 	}
-	return func(next http.Handler) http.Handler { return a.guard(next, allow) }
+	a.exit.logger().Error("auth0: a route has a guard that cannot be used and answers every request with an error", "list", list)
+	err := refuseMisconfigured.because("a guard with the unusable list %.200q", list)
+	return func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.exit.fail(w, r, "bearer", err) })
+	}
 }
 
 // guard is behind every Require method.

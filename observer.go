@@ -38,10 +38,9 @@ type TokenEvent struct {
 	Status int
 	// Reason is "ok", or [Error].Reason.
 	Reason string
-	// Issuer is the one that was configured, empty if the token was refused
-	// before it was known to be of one.
+	// Issuer is that of a good token, as it was configured.
 	Issuer string
-	// Algorithm and KeyID are those of a token whose signature is good.
+	// Algorithm and KeyID are those of a good token.
 	Algorithm string
 	KeyID     string
 	// Cached says that the signature was checked before.

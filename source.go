@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -104,6 +105,10 @@ func FromQuery() TokenSource {
 		u.RawQuery = withoutToken(u.RawQuery)
 		request := r.WithContext(r.Context())
 		request.URL, request.RequestURI = &u, u.RequestURI()
+		if request.Form != nil {
+			request.Form = maps.Clone(request.Form)
+			delete(request.Form, tokenParameter)
+		}
 		return credential{token: values[0], request: request, inURL: true}, nil
 	}}
 }
