@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/recent"
 )
@@ -112,9 +113,10 @@ type API struct {
 	resolved   resolvedIssuers
 	algorithms []string // of any issuer; nil if a resolver decides
 
-	cache *recent.Cache[*Token] // nil if there is none
-	log   *slog.Logger
-	exit  exit
+	cache  *recent.Cache[*Token] // nil if there is none
+	client *http.Client
+	log    *slog.Logger
+	exit   exit
 }
 
 // NewAPI checks a configuration and returns an API for it. It makes no request.
@@ -133,6 +135,7 @@ func NewAPI(c APIConfig) (*API, error) {
 		a.audience = []string{c.Audience}
 	}
 	a.audience = append(a.audience, c.Audiences...)
+	a.client = fetch.NewClient(c.HTTPClient, outgoing("", false))
 	a.checkIssuers(&p)
 	a.checkLimits(&p)
 	a.checkWire(&p)

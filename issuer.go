@@ -8,7 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 )
 
@@ -17,11 +16,11 @@ import (
 type Issuer struct {
 	// Domain is as in [Config].
 	Domain string
-	// Audiences are the API's identifiers there. Default: those of the API.
-	Audiences []string
-	// Keys and Algorithms are as in [APIConfig].
-	Keys       *KeySet
+	// Audiences and Algorithms are as in [APIConfig]. Default: those of the API.
+	Audiences  []string
 	Algorithms []string
+	// Keys are as in [APIConfig].
+	Keys *KeySet
 }
 
 func (i Issuer) equal(o Issuer) bool {
@@ -40,12 +39,11 @@ type trusted struct {
 func (a *API) newTrusted(p *problems, source Issuer) *trusted {
 	t := &trusted{source: source, keys: source.Keys, audiences: source.Audiences}
 	n := newNamespace(p, source.Domain)
-	client := fetch.NewClient(a.config.HTTPClient, outgoing(n.base, false))
-	n.discoverWith(p, client, a.config.EndpointOrigins, a.log)
+	n.discoverWith(p, a.client, a.config.EndpointOrigins, a.log)
 	t.namespace = &n
 	switch keys := t.keys; {
 	case keys == nil:
-		t.keys = newKeySet(&n, client, a.log, a.config.Observer)
+		t.keys = newKeySet(&n, a.client, a.log, a.config.Observer)
 	case keys.fixed == nil && keys.issuer == nil:
 		p.add("Keys", "%v", errZeroKeySet)
 	case keys.issuer != nil && !sameIssuer(keys.issuer.base, n.base):
@@ -54,14 +52,16 @@ func (a *API) newTrusted(p *problems, source Issuer) *trusted {
 		t.namespace = keys.issuer // what was discovered is shared too
 	}
 	shared := t.keys.isShared()
+	if source.Algorithms == nil && !shared {
+		source.Algorithms = a.config.Algorithms
+	}
 	t.algorithms = checkAlgorithms(p, source.Algorithms, shared)
 	if len(t.audiences) == 0 {
 		t.audiences = a.audience
 	}
-	if len(t.audiences) == 0 || slices.Contains(t.audiences, "") {
-		if source.Domain != a.config.Domain {
-			p.add("Audiences", "are missing, and so are those of the API")
-		}
+	// Of Domain itself it is said of the field Audience.
+	if source.Domain != a.config.Domain && (len(t.audiences) == 0 || slices.Contains(t.audiences, "")) {
+		p.add("Audiences", "are missing, and so are those of the API")
 	}
 	return t
 }
