@@ -26,7 +26,10 @@
 //
 // [Serve] makes a tenant listen on an address, for real browsers.
 //
-// Every tenant begins with the same application, API and people:
+// Every tenant begins with the same people, an API, and two applications at
+// [AppURL] or the address given to Serve: the web application of
+// [Tenant.Config], and a single-page application, [SPAClientID], for a test in
+// which the page itself logs in.
 //
 //	ada@acme.example     database, password "correct horse", has the permission read:protected
 //	bob@acme.example     database, password "correct horse", has no permission
@@ -58,6 +61,11 @@ const (
 	AppURL = "https://app.acme.example"
 	// Audience is the identifier of the API.
 	Audience = "https://api.acme.example/"
+	// SPAClientID is the client id of a single-page application. It has no
+	// secret and must use PKCE, scripts of its origin may call the tenant, and
+	// it is called back at its base URL, with or without a slash at the end, or
+	// at /callback below it.
+	SPAClientID = "Qw3nT8xKfV5rYc1uJm7ZbE0sLhD6iGpA"
 
 	host         = "acme.auth0.example"
 	clientID     = "9aXkT2mWq7RzB4vLcN8sYhE1dPfJu6Go"
@@ -152,7 +160,7 @@ func Serve(addr, appURL string) (*Tenant, error) {
 }
 
 func newTenant(inner *tenant.Tenant, appURL string) (*Tenant, error) {
-	err := inner.AddDemo(tenant.Demo{ClientID: clientID, ClientSecret: clientSecret, BaseURL: appURL, Audience: Audience})
+	err := inner.AddDemo(tenant.Demo{ClientID: clientID, ClientSecret: clientSecret, SPAClientID: SPAClientID, BaseURL: appURL, Audience: Audience})
 	if err != nil {
 		return nil, err
 	}
@@ -205,9 +213,15 @@ func (t *Tenant) must(err error) {
 // URL returns the issuer, which is where the tenant is, with a slash at the end.
 func (t *Tenant) URL() string { return t.t.Issuer() }
 
-// NameApp sets the name by which the tenant's pages call the application.
+// NameApp sets the name by which the tenant's pages call the applications.
 func (t *Tenant) NameApp(name string) {
-	t.must(t.t.EditClient(clientID, func(c *tenant.Client) { c.Name = name }))
+	t.editClients(func(c *tenant.Client) { c.Name = name })
+}
+
+func (t *Tenant) editClients(edit func(*tenant.Client)) {
+	for _, id := range []string{clientID, SPAClientID} {
+		t.must(t.t.EditClient(id, edit))
+	}
 }
 
 // AddUser adds a person, or replaces the one with the same connection and id.
@@ -217,14 +231,14 @@ func (t *Tenant) AddUser(u User) { t.must(t.t.AddUser(u)) }
 func (t *Tenant) AddOrganization(o Organization) { t.must(t.t.AddOrganization(o)) }
 
 // AddConnection adds a connection, or replaces the one with the same name, and
-// enables it for the application.
+// enables it for the applications.
 func (t *Tenant) AddConnection(c Connection) {
 	t.must(t.t.AddConnection(c))
-	t.must(t.t.EditClient(clientID, func(client *tenant.Client) {
+	t.editClients(func(client *tenant.Client) {
 		if !slices.Contains(client.Connections, c.Name) {
 			client.Connections = append(slices.Clip(client.Connections), c.Name)
 		}
-	}))
+	})
 }
 
 // SignIn makes the named person log in wherever the tenant would show a page,

@@ -2,6 +2,7 @@ package auth0test_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -105,6 +106,62 @@ func TestFixtures(t *testing.T) {
 	}
 	if status, body := get(t, tenant.Browser(app(t, tenant)), auth0test.AppURL+"/profile"); status != 200 || body != "new@newcomer.example" {
 		t.Errorf("%d %q", status, body)
+	}
+}
+
+// TestSPAClient logs in as a page does that is its own client, and calls an API.
+func TestSPAClient(t *testing.T) {
+	tenant := auth0test.NewTenant(t)
+	tenant.NameApp("Fieldnotes")
+	api, err := auth0.NewAPI(tenant.APIConfig(auth0test.Audience))
+	if err != nil {
+		t.Fatal(err)
+	}
+	callbacks := make(chan url.Values, 1)
+	browser := tenant.Browser(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { callbacks <- r.URL.Query() }))
+	const verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk" // RFC 7636, Appendix B
+	for _, path := range []string{"", "/", "/callback"} {
+		request := url.Values{
+			"client_id": {auth0test.SPAClientID}, "redirect_uri": {auth0test.AppURL + path}, "response_type": {"code"},
+			"scope": {"openid"}, "audience": {auth0test.Audience}, "state": {"x"},
+			"code_challenge": {"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"}, "code_challenge_method": {"S256"},
+		}
+		tenant.SignOut()
+		if _, body := get(t, browser, tenant.URL()+"authorize?"+request.Encode()); !strings.Contains(body, "Fieldnotes") {
+			t.Errorf("%q: the page does not name the application: %.300s", path, body)
+		}
+		tenant.SignIn("ada@acme.example")
+		if status, body := get(t, browser, tenant.URL()+"authorize?"+request.Encode()); status != 200 {
+			t.Fatalf("%q: %d %.300s", path, status, body)
+		}
+		form := url.Values{
+			"grant_type": {"authorization_code"}, "client_id": {auth0test.SPAClientID}, "code": {(<-callbacks).Get("code")},
+			"redirect_uri": request["redirect_uri"], "code_verifier": {verifier},
+		}
+		r, err := http.NewRequestWithContext(t.Context(), "POST", tenant.URL()+"oauth/token", strings.NewReader(form.Encode()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Origin", auth0test.AppURL)
+		resp, err := tenant.Config().HTTPClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		var tokens struct {
+			AccessToken string `json:"access_token"`
+		}
+		if err := json.NewDecoder(resp.Body).Decode(&tokens); err != nil || resp.StatusCode != 200 {
+			t.Fatalf("%q: the token endpoint answers %d, %v", path, resp.StatusCode, err)
+		}
+		if got := resp.Header.Get("Access-Control-Allow-Origin"); got != auth0test.AppURL {
+			t.Errorf("%q: Access-Control-Allow-Origin is %q", path, got)
+		}
+		token, err := api.Verify(t.Context(), tokens.AccessToken)
+		if err != nil || token.ClientID() != auth0test.SPAClientID || !token.HasPermission("read:protected") {
+			t.Errorf("%q: %v, %v", path, token, err)
+		}
 	}
 }
 

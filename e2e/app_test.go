@@ -23,8 +23,9 @@ import (
 	"github.com/seed-15d5a55c/auth0/auth0test"
 )
 
-// binary is the example, built once for all tests.
-var binary string
+// binaries is where the examples are, built once for all tests. Most tests are
+// about webapp, which is meant where an example has no name.
+var binaries string
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
@@ -39,15 +40,15 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	binary = filepath.Join(dir, "webapp")
-	args := []string{"build", "-o", binary}
+	binaries = dir
+	args := []string{"build", "-o", binaries}
 	if raceEnabled() {
 		args = append(args, "-race")
 	}
-	build := exec.Command("go", append(args, "./examples/webapp")...)
-	build.Dir = ".." // the example belongs to another module
+	build := exec.Command("go", append(args, "./examples/webapp", "./examples/api")...)
+	build.Dir = ".." // the examples belong to another module
 	if output, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "the example does not build: %v\n%s", err, output)
+		fmt.Fprintf(os.Stderr, "the examples do not build: %v\n%s", err, output)
 		return 1
 	}
 	return m.Run()
@@ -93,7 +94,7 @@ func (o *output) waitFor(t *testing.T, texts ...string) {
 	}
 }
 
-// An example is the example program in a process of its own.
+// An example is an example program in a process of its own.
 type example struct {
 	url            string
 	stdout, stderr *output
@@ -109,8 +110,14 @@ func startExample(t *testing.T, env ...string) *example {
 // startExampleOn runs the example on a port that a tenant has been told already.
 func startExampleOn(t *testing.T, port string, env ...string) *example {
 	t.Helper()
+	return startNamed(t, "webapp", port, env...)
+}
+
+// startNamed is for the other examples.
+func startNamed(t *testing.T, name, port string, env ...string) *example {
+	t.Helper()
 	e := &example{url: "http://localhost:" + port, stdout: &output{}, stderr: &output{}}
-	program := exec.Command(binary)
+	program := exec.Command(filepath.Join(binaries, name))
 	program.Env = append([]string{"PATH=" + os.Getenv("PATH"), "PORT=" + port}, env...)
 	program.Stdout, program.Stderr = e.stdout, e.stderr
 	if err := program.Start(); err != nil {
@@ -150,12 +157,12 @@ func startExampleOn(t *testing.T, port string, env ...string) *example {
 	}
 }
 
-// startAndFail runs the example until it ends, and returns what it has written.
-func startAndFail(t *testing.T, env ...string) (string, error) {
+// startAndFail runs an example until it ends, and returns what it has written.
+func startAndFail(t *testing.T, name string, env ...string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	program := exec.CommandContext(ctx, binary)
+	program := exec.CommandContext(ctx, filepath.Join(binaries, name))
 	program.Env = append([]string{"PATH=" + os.Getenv("PATH"), "PORT=" + freePort(t)}, env...)
 	log, err := program.CombinedOutput()
 	if ctx.Err() != nil {

@@ -86,7 +86,7 @@ func TestEnvironment(t *testing.T) {
 // TestEnvironmentIsIncomplete: the program says what is missing, all of it at
 // once, and does not start.
 func TestEnvironmentIsIncomplete(t *testing.T) {
-	log, err := startAndFail(t, "AUTH0_DOMAIN=acme.auth0.example", "AUTH0_CLIENT_ID=x")
+	log, err := startAndFail(t, "webapp", "AUTH0_DOMAIN=acme.auth0.example", "AUTH0_CLIENT_ID=x")
 	if err == nil {
 		t.Fatal("the example has started and ended well")
 	}
@@ -114,6 +114,11 @@ type cloud struct {
 // startCloud starts it. Prepare is called before the example starts.
 func startCloud(t *testing.T, prepare func(*auth0test.Tenant)) *cloud {
 	t.Helper()
+	return startNamedCloud(t, "webapp", environment, prepare)
+}
+
+func startNamedCloud(t *testing.T, name string, env func(*auth0test.Tenant) []string, prepare func(*auth0test.Tenant)) *cloud {
+	t.Helper()
 	c := &cloud{tenant: auth0test.NewTenant(t)}
 	if prepare != nil {
 		prepare(c.tenant)
@@ -137,7 +142,7 @@ func startCloud(t *testing.T, prepare func(*auth0test.Tenant)) *cloud {
 	// The example finds the tenant through a proxy, as in a company's network;
 	// it leads every host name to the server above.
 	proxy := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { tunnel(w, r, secure) }), nil)
-	c.app = startExampleOn(t, port, append(environment(c.tenant),
+	c.app = startNamed(t, name, port, append(env(c.tenant),
 		"HTTPS_PROXY=http://"+proxy, "SSL_CERT_FILE="+pemFile)...)
 	c.flags = []string{"host-resolver-rules=MAP *.example " + secure, "ignore-certificate-errors="}
 	return c

@@ -248,11 +248,13 @@ func checkScope(req *authorization, params url.Values) *oauthError {
 	return nil
 }
 
-// checkChallenge reads the PKCE challenge (RFC 7636, Section 4.3).
+// checkChallenge reads the PKCE challenge (RFC 7636, Section 4.3). A public
+// client must send one (RFC 9700, Section 2.1.1). Auth0 insists on it only for
+// some; a client that forgets it should be found out here, not by a thief.
 func checkChallenge(req *authorization, params url.Values) *oauthError {
 	req.challenge, req.challengeMethod = params.Get("code_challenge"), params.Get("code_challenge_method")
 	switch {
-	case req.challenge == "" && req.challengeMethod != "":
+	case req.challenge == "" && (req.challengeMethod != "" || req.code && req.client.Public):
 		return invalidRequest("Missing required parameter: code_challenge")
 	case req.challenge != "" && !slices.Contains([]string{"", "plain", "S256"}, req.challengeMethod):
 		return invalidRequest("Unsupported code_challenge_method: " + req.challengeMethod)

@@ -14,7 +14,7 @@ type Client struct {
 	ID, Secret, Name string
 
 	// Public marks a single-page or native application, which has no secret to
-	// show at the token endpoint.
+	// show at the token endpoint and must use PKCE.
 	Public bool
 
 	// AuthMethod is how a confidential client authenticates at the token
@@ -188,7 +188,7 @@ func (c *Client) grantFor(audience string) (ClientGrant, bool) {
 func (c *Client) allowsOrigin(origin string) bool {
 	for _, list := range [][]string{c.WebOrigins, c.CallbackURLs} {
 		for _, raw := range list {
-			if originOf(raw) == origin {
+			if allowed := originOf(raw); allowed == origin || matchesWildcard(allowed, origin) {
 				return true
 			}
 		}

@@ -2,10 +2,11 @@ package tenant
 
 import "strings"
 
-// Demo names the application and the API of the demonstration.
+// Demo names the applications and the API of the demonstration.
 type Demo struct {
 	ClientID, ClientSecret string
-	BaseURL                string // of the application; its callback is BaseURL/auth/callback
+	SPAClientID            string // of a single-page application; empty for none
+	BaseURL                string // of the applications; see AddDemo for their callbacks
 	Audience               string // of the API; empty for none
 }
 
@@ -14,8 +15,10 @@ type Demo struct {
 const demoPassword = "correct horse"
 
 // AddDemo fills the tenant for a demonstration: a regular web application that
-// may read the tenant's connections, an API with permissions, connections of
-// every kind, at least one user in each, and an organization.
+// may read the tenant's connections, a single-page application, an API with
+// permissions, connections of every kind, at least one user in each, and an
+// organization. The web application is called back at BaseURL/auth/callback, the
+// single-page application at the base URL itself or at BaseURL/callback.
 func (t *Tenant) AddDemo(d Demo) error {
 	base := strings.TrimSuffix(d.BaseURL, "/")
 	for _, c := range demoConnections() {
@@ -23,22 +26,10 @@ func (t *Tenant) AddDemo(d Demo) error {
 			return err
 		}
 	}
-	err := t.AddClient(Client{
-		ID:                d.ClientID,
-		Secret:            d.ClientSecret,
-		Name:              "Demo app",
-		CallbackURLs:      []string{base + "/auth/callback"},
-		LogoutURLs:        []string{base, base + "/"},
-		WebOrigins:        []string{base},
-		InitiateLoginURI:  base + "/auth/login",
-		OrganizationUsage: "allow",
-		Connections: []string{"Username-Password-Authentication", "google-oauth2", "github", "partner-idp",
-			"fabrikam-entra", "customer-saml", "legacy-accounts"},
-		Grants: []ClientGrant{{Audience: t.managementAudience(), Scopes: []string{"read:connections", "read:clients",
-			"read:connections_options", "read:organization_connections", "read:organizations"}}},
-	})
-	if err != nil {
-		return err
+	for _, c := range t.demoClients(d, base) {
+		if err := t.AddClient(c); err != nil {
+			return err
+		}
 	}
 	if d.Audience != "" {
 		if err := t.AddAPI(API{
@@ -67,6 +58,31 @@ func (t *Tenant) AddDemo(d Demo) error {
 			{Name: "fabrikam-entra", AssignMembershipOnLogin: true},
 		},
 	})
+}
+
+func (t *Tenant) demoClients(d Demo, base string) []Client {
+	web := Client{
+		ID:                d.ClientID,
+		Secret:            d.ClientSecret,
+		Name:              "Demo app",
+		CallbackURLs:      []string{base + "/auth/callback"},
+		LogoutURLs:        []string{base, base + "/"},
+		WebOrigins:        []string{base},
+		InitiateLoginURI:  base + "/auth/login",
+		OrganizationUsage: "allow",
+		Connections: []string{"Username-Password-Authentication", "google-oauth2", "github", "partner-idp",
+			"fabrikam-entra", "customer-saml", "legacy-accounts"},
+		Grants: []ClientGrant{{Audience: t.managementAudience(), Scopes: []string{"read:connections", "read:clients",
+			"read:connections_options", "read:organization_connections", "read:organizations"}}},
+	}
+	if d.SPAClientID == "" {
+		return []Client{web}
+	}
+	spa := web
+	spa.ID, spa.Secret, spa.Public = d.SPAClientID, "", true
+	spa.CallbackURLs = []string{base, base + "/", base + "/callback"}
+	spa.InitiateLoginURI, spa.Grants = "", nil
+	return []Client{web, spa}
 }
 
 func demoConnections() []Connection {

@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"maps"
 	"net/http/httptest"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -214,6 +215,69 @@ func TestCrossOriginCalls(t *testing.T) {
 	equal(t, "calls", tn.Calls(tenant.Token), 1) // only the one that was not a valid preflight
 	equal(t, "keys", get(tn, base+"/.well-known/jwks.json", "Origin", "https://evil.example").header.Get("Access-Control-Allow-Origin"), "https://evil.example")
 	equal(t, "Vary", get(tn, base+"/userinfo", "Origin", app).header.Get("Vary"), "Origin")
+}
+
+// TestSinglePageApplication is what the script of a public client does: every
+// answer, good or bad, must be one that the browser lets it read.
+func TestSinglePageApplication(t *testing.T) {
+	tn, _ := newTenant(t)
+	must(t, tn.AddClient(tenant.Client{ID: "spa", Public: true, CallbackURLs: []string{callback},
+		WebOrigins: []string{"https://preview.example", "https://*.preview.example"}, Connections: []string{database}}))
+	must(t, tn.SignIn("jane@acme.example"))
+	const verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+	const challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM" // RFC 7636, Appendix B
+
+	for _, responseType := range []string{"code", "code id_token"} {
+		got := callbackParams(t, get(tn, authorizeURL(request("client_id", "spa", "response_type", responseType))))
+		equal(t, "error", got.Get("error"), "invalid_request")
+		equal(t, "error_description", got.Get("error_description"), "Missing required parameter: code_challenge")
+		equal(t, "state", got.Get("state"), "xyz")
+	}
+	code := callbackParams(t, get(tn, authorizeURL(request("client_id", "spa", "audience", api, "scope", "openid email read:things",
+		"code_challenge", challenge, "code_challenge_method", "S256")))).Get("code")
+
+	redeemFrom := func(origin, code string) response {
+		res := postForm(tn, base+"/oauth/token", url.Values{"grant_type": {"authorization_code"}, "client_id": {"spa"},
+			"code": {code}, "redirect_uri": {callback}, "code_verifier": {verifier}}, "Origin", origin)
+		contains(t, res.header.Get("Vary"), "Origin")
+		return res
+	}
+	for _, origin := range []string{app, "https://preview.example", "https://pr-7.preview.example"} {
+		res := redeemFrom(origin, "guess")
+		equal(t, "status", res.status, 403)
+		sameJSON(t, res.body, bodyInvalidCode)
+		equal(t, origin, res.header.Get("Access-Control-Allow-Origin"), origin)
+	}
+	for _, origin := range []string{"https://evil.example", "https://a.b.preview.example", "http://app.example", "https://app.example:8443", "null"} {
+		equal(t, origin, redeemFrom(origin, "guess").header.Get("Access-Control-Allow-Origin"), "")
+	}
+	tn.Fail(tenant.Token, 503)
+	equal(t, "an outage is readable", redeemFrom(app, code).header.Get("Access-Control-Allow-Origin"), app)
+	tn.Fail(tenant.Token, 0)
+
+	res := redeemFrom(app, code)
+	equal(t, "status", res.status, 200)
+	equal(t, "token response", res.header.Get("Access-Control-Allow-Origin"), app)
+	equal(t, "with cookies", res.header.Get("Access-Control-Allow-Credentials"), "")
+	_, claims := verify(t, tn, res.json(t)["access_token"].(string))
+	equal(t, "azp", claims["azp"], any("spa"))
+	equal(t, "for the API", has(claims["aud"], api), true)
+
+	// An Authorization header is never sent without asking first.
+	ask := httptest.NewRequest("OPTIONS", base+"/userinfo", nil)
+	ask.Header.Set("Origin", app)
+	ask.Header.Set("Access-Control-Request-Method", "GET")
+	ask.Header.Set("Access-Control-Request-Headers", "authorization")
+	preflight := serve(tn, ask)
+	equal(t, "status", preflight.status, 204)
+	contains(t, preflight.header.Get("Access-Control-Allow-Headers"), "Authorization")
+	contains(t, preflight.header.Get("Access-Control-Allow-Methods"), "GET")
+	for _, token := range []string{res.json(t)["access_token"].(string), "guess"} {
+		userinfo := get(tn, base+"/userinfo", "Origin", app, "Authorization", "Bearer "+token)
+		equal(t, "userinfo", userinfo.header.Get("Access-Control-Allow-Origin"), app)
+		equal(t, "userinfo", userinfo.status == 200, token != "guess")
+	}
+	equal(t, "discovery", get(tn, base+"/.well-known/openid-configuration", "Origin", app).header.Get("Access-Control-Allow-Origin"), app)
 }
 
 func TestUnknownRoutes(t *testing.T) {

@@ -181,6 +181,14 @@ func TestGetClient(t *testing.T) {
 	got = get(tn, mgmt+"clients/web?fields=client_secret,name", "Authorization", manager(tn, "read:clients read:client_keys")).json(t)
 	equal(t, "client_secret", got["client_secret"], any("s3cret"))
 	equal(t, "number of members", len(got), 2)
+
+	must(t, tn.AddClient(tenant.Client{ID: "spa", Public: true, CallbackURLs: []string{callback}, WebOrigins: []string{app}}))
+	got = get(tn, mgmt+"clients/spa", "Authorization", manager(tn, "read:clients read:client_keys")).json(t)
+	for name, want := range map[string]any{"token_endpoint_auth_method": "none", "app_type": "spa", "client_secret": nil} {
+		equal(t, name, got[name], want)
+	}
+	equal(t, "client credentials", has(got["grant_types"], "client_credentials"), false)
+	equal(t, "web origin", has(got["web_origins"], app), true)
 }
 
 func TestOrganizationCalls(t *testing.T) {
