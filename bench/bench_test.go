@@ -1,0 +1,157 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestReport runs everything that is measured, if only for a moment. What the
+// contenders must accept and refuse is checked on the way.
+func TestReport(t *testing.T) {
+	var page bytes.Buffer
+	if err := report(t.Context(), quick, &page); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range contenders {
+		rows := strings.Count(page.String(), "\n| "+c.name+" |")
+		want := 1 + 8 + 2 + 1 // its setup, results, keys, dependencies
+		switch {
+		case c.name == floor:
+			want = 1 + 8
+		case len(c.modules) == 0:
+			want = 1 + 4 // middleware only
+		}
+		if rows != want {
+			t.Errorf("%s has %d rows, want %d", c.name, rows, want)
+		}
+	}
+}
+
+// TestCheck breaks contenders on purpose.
+func TestCheck(t *testing.T) {
+	ring, err := newKeyring("ES256")
+	if err != nil {
+		t.Fatal(err)
+	}
+	given, err := newTokens(ring, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	only := func(bad *token) func(context.Context, *token) error {
+		return func(_ context.Context, got *token) error {
+			if got == bad || got == given.good || got == given.many[0] || got == given.many[1] {
+				return nil
+			}
+			return errors.New("refused")
+		}
+	}
+	closed := func(http.Handler) http.Handler { return http.HandlerFunc(refuse) }
+	open := func(next http.Handler) http.Handler { return next }
+	type broken struct {
+		name string
+		*verifier
+	}
+	cases := []broken{
+		{"refuses good tokens", &verifier{verify: func(context.Context, *token) error { return errors.New("refused") }}},
+		{"its guard is closed", &verifier{verify: only(nil), guard: closed, guardClaims: unguarded}},
+		{"its guard is open", &verifier{verify: only(nil), guard: open, guardClaims: unguarded}},
+	}
+	for _, b := range given.bad {
+		cases = append(cases, broken{"accepts " + b.name, &verifier{verify: only(b.token)}})
+	}
+	for _, c := range cases {
+		s := &subject{contender: contender{modules: []string{"broken"}}, verifier: c.verifier, tokens: given}
+		if check(t.Context(), s) == nil {
+			t.Errorf("passes although it %s", c.name)
+		}
+	}
+}
+
+func refuse(w http.ResponseWriter, _ *http.Request) { unauthorized(w) }
+
+// TestFirstSight: a token comes back only after all others.
+func TestFirstSight(t *testing.T) {
+	if full.distinct < 4*1024 {
+		t.Errorf("%d tokens may fit into a cache of 1,024", full.distinct)
+	}
+	given := &tokens{many: []*token{{}, {}, {}}}
+	s := &subject{tokens: given}
+	seen := map[*token]bool{}
+	for range given.many {
+		seen[s.first()] = true
+	}
+	if len(seen) != len(given.many) {
+		t.Errorf("%d different tokens, want %d", len(seen), len(given.many))
+	}
+}
+
+// TestArrivals: those who come late do not wait for those before them.
+func TestArrivals(t *testing.T) {
+	const n = 5
+	arrived := make(chan struct{}, n)
+	all := make(chan struct{})
+	go func() {
+		for range n {
+			<-arrived
+		}
+		close(all)
+	}()
+	took, err := arrivals(n*time.Millisecond, func() error {
+		arrived <- struct{}{}
+		<-all
+		return nil
+	})
+	if err != nil || len(took) != n {
+		t.Errorf("%d arrivals, %v; want %d", len(took), err, n)
+	}
+}
+
+// Benchmark has every scenario and contender under a name of its own, for
+// profiles and for benchstat.
+func Benchmark(b *testing.B) {
+	fields := map[string]*field{}
+	for _, alg := range []string{"RS256", "ES256"} {
+		f, err := newField(b.Context(), alg, full.distinct)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer f.close()
+		fields[alg] = f
+	}
+	for _, s := range scenarios() {
+		for _, subject := range fields[s.alg].subjects {
+			b.Run(s.table+"/"+s.column+"/"+subject.name, func(b *testing.B) { benchmark(b, s, subject) })
+		}
+	}
+}
+
+func benchmark(b *testing.B, s scenario, who *subject) {
+	op := s.prepare(b.Context(), who)
+	if op == nil {
+		b.Skip("does not take part")
+	}
+	b.ReportAllocs()
+	if s.goroutines == 1 {
+		for b.Loop() {
+			if err := op(); err != nil {
+				b.Fatal(err)
+			}
+		}
+		return
+	}
+	b.SetParallelism(max(1, s.goroutines/runtime.GOMAXPROCS(0)))
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if err := op(); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+}

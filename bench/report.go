@@ -1,0 +1,256 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// report measures everything and writes a page of it. Nothing is written before
+// all contenders have shown that they check the same things.
+func report(ctx context.Context, e effort, w io.Writer) error {
+	fields := map[string]*field{}
+	for _, alg := range []string{"RS256", "ES256"} {
+		f, err := newField(ctx, alg, e.distinct)
+		if err != nil {
+			return err
+		}
+		defer f.close()
+		fields[alg] = f
+	}
+	results, err := measureAll(ctx, fields, e.rounds, e.each)
+	if err != nil {
+		return err
+	}
+	keys, err := measureKeys(ctx, fields["RS256"].tenant.ring, e.slow)
+	if err != nil {
+		return err
+	}
+	weights, err := weigh(ctx)
+	if err != nil {
+		return err
+	}
+	var page bytes.Buffer
+	writeHead(&page, e, fields)
+	writeContenders(&page, weights)
+	writeResults(&page, results)
+	writeKeys(&page, keys, e.slow)
+	writeWeights(&page, weights)
+	_, err = w.Write(page.Bytes())
+	return err
+}
+
+func writeHead(w io.Writer, e effort, fields map[string]*field) {
+	fmt.Fprintf(w, `# Side by side
+
+Made by this command, in this directory, which takes about three minutes:
+
+    go run .
+
+%s, %s, %s, %d processors.
+
+Everything runs in one process on one machine. In each of %d rounds every contender gets %v of each scenario, one after the
+other; the figures are medians of the rounds. Compare within a table, and ratios rather than times: other machines have
+other times. Before anything is measured, every contender must accept the good tokens and refuse those that are expired,
+malformed, of another issuer, for another audience, signed by another key, and signed by a key that is not published.
+
+- Tokens are shaped like access tokens of Auth0: RS256 %d bytes, ES256 %d bytes; two keys are published.
+- "First sight" goes through %d distinct tokens in order, more than a cache of verified tokens holds. "Again" is one token
+  all the time.
+- "x floor" is the ratio to the first row of the same table, taken round by round.
+- Bytes and allocations are those of the whole process.
+
+`, time.Now().Format(time.DateOnly), runtime.Version(), processor(), runtime.GOMAXPROCS(0), e.rounds, e.each,
+		len(fields["RS256"].tokens.good.raw), len(fields["ES256"].tokens.good.raw), e.distinct)
+}
+
+func processor() string {
+	text, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return runtime.GOARCH
+	}
+	for line := range strings.Lines(string(text)) {
+		if name, value, _ := strings.Cut(line, ":"); strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return runtime.GOARCH
+}
+
+func writeContenders(w io.Writer, weights []weight) {
+	versions := map[string]string{}
+	for _, weight := range weights {
+		versions[weight.name] = strings.Join(weight.versions, ", ")
+	}
+	fmt.Fprint(w, "## Contenders\n\n")
+	t := table{w, 3}
+	t.head("", "Version", "Configuration")
+	for _, c := range contenders {
+		t.row(c.name, versions[c.name], c.setup)
+	}
+	fmt.Fprint(w, `
+Each is made once and used for all requests. Those without middleware of their own are wrapped in one that takes the
+token from the header and answers 401 if it is refused.
+`)
+}
+
+// A figure is a column of a table of results.
+type figure struct {
+	name string
+	of   func(sample) string
+}
+
+var figures = []figure{
+	{"ns/op", func(s sample) string { return fmt.Sprintf("%.0f", s.ns) }},
+	{"x floor", func(s sample) string { return fmt.Sprintf("%.3f", s.ratio) }},
+	{"allocs/op", func(s sample) string { return fmt.Sprintf("%.1f", s.allocs) }},
+	{"B/op", func(s sample) string { return fmt.Sprintf("%.0f", s.bytes) }},
+}
+
+// figuresOf keeps the tables with many scenarios narrow enough to read.
+func figuresOf(table string) []figure {
+	switch table {
+	case tableParallel:
+		return figures[:2]
+	case tableRefusal:
+		return figures[:3]
+	}
+	return figures
+}
+
+var tableNotes = map[string]string{
+	tableAgain:    "The same as first sight for a library that keeps no verified tokens.",
+	tableParallel: "Time is what passes, divided by what all goroutines get done.",
+	tableRefusal:  "With everything that a contender does about such a token; go-oidc and cap ask for newer keys when a signature does not fit. The floor checks a good token.",
+	tableRecorder: "With the recorder.",
+	tableClaims:   "The handler reads the scope, the permissions and a claim of the application.",
+	tableLoopback: "With the client and the server of net/http.",
+	tableBusy:     "With the client and the server of net/http.",
+}
+
+func writeResults(w io.Writer, results []result) {
+	for i := 0; i < len(results); {
+		n := 1
+		for i+n < len(results) && results[i+n].table == results[i].table {
+			n++
+		}
+		writeResult(w, results[i:i+n])
+		i += n
+	}
+}
+
+// writeResult writes the scenarios of one table, which share the rows.
+func writeResult(w io.Writer, columns []result) {
+	name := columns[0].table
+	fmt.Fprintf(w, "\n## %s\n\n", name)
+	if note := tableNotes[name]; note != "" {
+		fmt.Fprintf(w, "%s\n\n", note)
+	}
+	head := []string{""}
+	for _, c := range columns {
+		for i, f := range figuresOf(name) {
+			if i == 0 {
+				f.name = c.column + ", " + f.name
+			}
+			head = append(head, f.name)
+		}
+	}
+	t := table{w, 1}
+	t.head(head...)
+	for _, c := range contenders {
+		if row := resultRow(c.name, columns); row != nil {
+			t.row(row...)
+		}
+	}
+}
+
+func resultRow(name string, columns []result) []string {
+	row := []string{name}
+	for _, c := range columns {
+		s, ok := c.of[name]
+		if !ok {
+			return nil
+		}
+		for _, f := range figuresOf(c.table) {
+			row = append(row, f.of(s))
+		}
+	}
+	return row
+}
+
+func writeKeys(w io.Writer, all []keyFigures, slow time.Duration) {
+	fmt.Fprintf(w, `
+## Fetching keys
+
+Cold start: the first %d requests arrive together, and the first fetch takes %v. Outage: the same, and the keys cannot be
+fetched from when the contender is built; those that fetch when they are built have them by then. Made-up keys: %d tokens,
+each with another key id that is not published. New key: whether the first token of a key that was published a moment ago
+is accepted.
+
+`, coldRequests, coldDelay, forgedKeys)
+	t := table{w, 1}
+	t.head("", "Cold start, fetches", "accepted", "Outage, fetches", "accepted", "Made-up keys, fetches", "New key")
+	for _, f := range all {
+		t.row(f.name, fmt.Sprint(f.cold.fetches), fmt.Sprint(f.cold.accepted), fmt.Sprint(f.outage.fetches), fmt.Sprint(f.outage.accepted), fmt.Sprint(f.forgedFetches), map[bool]string{true: "accepted", false: "refused"}[f.newKey])
+	}
+	fmt.Fprintf(w, `
+## Verification while keys are fetched
+
+A good token arrives each millisecond, whether those before it are done or not, for %[1]v while nothing is fetched and for
+%[1]v from the beginning of a fetch that takes as long. What begins it: a token with an unknown key id, the age of the keys
+(set so that this happens within seconds), or a call of the library's own.
+
+`, slow)
+	t.head("", "Begun by", "p99 before, ms", "p99 during, ms", "slowest, ms")
+	for _, f := range all {
+		r := f.refresh
+		if !r.fetched { // the machine was so slow that it came too early
+			t.row(f.name, r.begunBy, milliseconds(r.quiet99), "not seen", "not seen")
+			continue
+		}
+		t.row(f.name, r.begunBy, milliseconds(r.quiet99), milliseconds(r.busy99), milliseconds(r.slowest))
+	}
+}
+
+func milliseconds(d time.Duration) string { return fmt.Sprintf("%.2f", d.Seconds()*1000) }
+
+func writeWeights(w io.Writer, weights []weight) {
+	fmt.Fprint(w, `
+## Dependencies
+
+What `+"`go list -deps`"+` counts, beside the standard library, for a program that only protects an API; see the directory weight.
+
+`)
+	t := table{w, 1}
+	t.head("", "Modules", "Packages")
+	for _, weight := range weights {
+		t.row(weight.name, fmt.Sprint(weight.modules), fmt.Sprint(weight.packages))
+	}
+}
+
+// A table is one of Markdown, whose first columns hold text.
+type table struct {
+	w    io.Writer
+	text int
+}
+
+func (t table) head(names ...string) {
+	t.row(names...)
+	for i := range names {
+		if i < t.text {
+			fmt.Fprint(t.w, "|---")
+		} else {
+			fmt.Fprint(t.w, "|--:")
+		}
+	}
+	fmt.Fprintln(t.w, "|")
+}
+
+func (t table) row(cells ...string) {
+	fmt.Fprintf(t.w, "| %s |\n", strings.Join(cells, " | "))
+}

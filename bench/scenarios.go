@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+)
+
+// A scenario is one thing that is measured, for every contender that can do it.
+type scenario struct {
+	table, column string
+	alg           string
+	goroutines    int
+	// prepare returns what is measured, nil if the subject does not take part.
+	prepare func(context.Context, *subject) operation
+}
+
+// An operation may be called by several goroutines.
+type operation func() error
+
+const (
+	tableFirst    = "Verification, first sight of a token"
+	tableAgain    = "Verification, the same token again"
+	tableParallel = "Verification by several goroutines, RS256"
+	tableRefusal  = "Refusal, RS256"
+	tableRecorder = "Middleware over httptest.ResponseRecorder, RS256"
+	tableClaims   = "Middleware over httptest.ResponseRecorder, with custom claims decoded, RS256"
+	tableLoopback = "Middleware over HTTP on the loopback interface, RS256"
+	tableBusy     = "Middleware over HTTP on the loopback interface, eight clients, RS256"
+)
+
+func scenarios() []scenario {
+	first, again := (*subject).first, (*subject).again
+	list := []scenario{
+		{tableFirst, "RS256", "RS256", 1, verifying(first)},
+		{tableFirst, "ES256", "ES256", 1, verifying(first)},
+		{tableAgain, "RS256", "RS256", 1, verifying(again)},
+		{tableAgain, "ES256", "ES256", 1, verifying(again)},
+		{tableParallel, "first sight, 2", "RS256", 2, verifying(first)},
+		{tableParallel, "first sight, 8", "RS256", 8, verifying(first)},
+		{tableParallel, "again, 2", "RS256", 2, verifying(again)},
+		{tableParallel, "again, 8", "RS256", 8, verifying(again)},
+	}
+	for _, name := range []string{expired, malformed, foreignIssuer, foreignKey} {
+		list = append(list, scenario{tableRefusal, name, "RS256", 1, refusing(name)})
+	}
+	return append(list,
+		scenario{tableRecorder, "first sight", "RS256", 1, recording(first, plainGuard)},
+		scenario{tableRecorder, "again", "RS256", 1, recording(again, plainGuard)},
+		scenario{tableClaims, "first sight", "RS256", 1, recording(first, claimsGuard)},
+		scenario{tableClaims, "again", "RS256", 1, recording(again, claimsGuard)},
+		scenario{tableLoopback, "first sight", "RS256", 1, requesting(first)},
+		scenario{tableLoopback, "again", "RS256", 1, requesting(again)},
+		scenario{tableBusy, "first sight", "RS256", 8, requesting(first)},
+		scenario{tableBusy, "again", "RS256", 8, requesting(again)},
+	)
+}
+
+func verifying(next func(*subject) *token) func(context.Context, *subject) operation {
+	return func(ctx context.Context, s *subject) operation {
+		if s.verify == nil {
+			return nil
+		}
+		return func() error { return s.verify(ctx, next(s)) }
+	}
+}
+
+// floorOf is what stands for the floor where a bare signature check cannot do
+// the same thing.
+func floorOf(ctx context.Context, s *subject) operation {
+	return func() error { return s.verify(ctx, s.first()) }
+}
+
+func refusing(name string) func(context.Context, *subject) operation {
+	return func(ctx context.Context, s *subject) operation {
+		switch {
+		case s.name == floor:
+			return floorOf(ctx, s)
+		case s.verify == nil:
+			return nil
+		}
+		bad := s.tokens.refused(name)
+		return func() error {
+			if s.verify(ctx, bad) == nil {
+				return fmt.Errorf("accepts a bad token: %s", name)
+			}
+			return nil
+		}
+	}
+}
+
+func plainGuard(s *subject) http.Handler  { return s.guard(http.HandlerFunc(plainHandler)) }
+func claimsGuard(s *subject) http.Handler { return s.guardClaims(readingHandler) }
+
+func recording(next func(*subject) *token, guard func(*subject) http.Handler) func(context.Context, *subject) operation {
+	return func(ctx context.Context, s *subject) operation {
+		if s.name == floor {
+			return floorOf(ctx, s)
+		}
+		handler := guard(s)
+		return func() error { return answered(record(handler, next(s))) }
+	}
+}
+
+func answered(status int) error {
+	if status != http.StatusNoContent {
+		return fmt.Errorf("answer is %d", status)
+	}
+	return nil
+}
+
+// requesting is the whole way of a request through net/http, both ends of which
+// are in this process and in the figures.
+func requesting(next func(*subject) *token) func(context.Context, *subject) operation {
+	return func(ctx context.Context, s *subject) operation {
+		if s.name == floor {
+			return floorOf(ctx, s)
+		}
+		client := s.server.Client()
+		return func() error {
+			r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.server.URL, nil)
+			if err != nil {
+				return err
+			}
+			r.Header = next(s).request.Header
+			resp, err := client.Do(r)
+			if err != nil {
+				return err
+			}
+			resp.Body.Close()
+			return answered(resp.StatusCode)
+		}
+	}
+}
