@@ -255,18 +255,34 @@ func (a *API) Verify(ctx context.Context, raw string) (*Token, error) {
 // verify checks a token, and tells the observer.
 func (a *API) verify(ctx context.Context, raw string) (*Token, error) {
 	if a.config.Observer.Token == nil {
-		t, _, err := a.check(ctx, raw)
-		return t, asBearerError(err)
+		o, err := a.check(ctx, raw)
+		return o.token, asBearerError(err)
 	}
 	begin := time.Now()
-	t, cached, err := a.check(ctx, raw)
+	o, err := a.check(ctx, raw)
 	err = asBearerError(err)
-	event := TokenEvent{Status: http.StatusOK, Reason: "ok", Cached: cached, Duration: time.Since(begin)}
-	if t != nil {
-		event.Issuer, event.Algorithm, event.KeyID = t.from.namespace.base, t.algorithm, t.keyID
-	}
+	event := o.event()
+	event.Duration = time.Since(begin)
 	a.observe(ctx, event, err)
-	return t, err
+	return o.token, err
+}
+
+// An outcome is what a check has found.
+type outcome struct {
+	token  *Token   // nil if it was refused
+	from   *trusted // nil if it is of nobody who is trusted
+	cached bool
+}
+
+func (o outcome) event() TokenEvent {
+	e := TokenEvent{Status: http.StatusOK, Reason: "ok", Cached: o.cached}
+	if o.from != nil {
+		e.Issuer = o.from.namespace.base
+	}
+	if o.token != nil {
+		e.Algorithm, e.KeyID = o.token.algorithm, o.token.keyID
+	}
+	return e
 }
 
 // observe tells of a refusal, or if err is nil of what the event says.
@@ -287,25 +303,23 @@ func asBearerError(err error) error {
 
 // check finds a token among those whose signature is known to be good, or checks
 // it in full. What can change between two uses of a token is checked each time.
-func (a *API) check(ctx context.Context, raw string) (t *Token, cached bool, err error) {
+func (a *API) check(ctx context.Context, raw string) (o outcome, err error) {
 	if len(a.byName) == 0 && a.config.ResolveIssuer == nil {
-		return nil, false, refuseMisconfigured.because("this API was not made by NewAPI")
+		return outcome{}, refuseMisconfigured.because("this API was not made by NewAPI")
 	}
 	now := a.config.Now()
 	if a.cache == nil || len(raw) > maxRemembered {
-		t, err = a.checkToken(ctx, raw, now)
+		o, err = a.checkToken(ctx, raw, now)
 	} else {
-		t, cached, err = a.checkOnce(ctx, raw, now)
+		o, err = a.checkOnce(ctx, raw, now)
+	}
+	if err == nil && a.config.Validate != nil {
+		err = validateError(a.config.Validate(ctx, o.token))
 	}
 	if err != nil {
-		return nil, cached, err
+		o.token = nil
 	}
-	if a.config.Validate != nil {
-		if err := a.config.Validate(ctx, t); err != nil {
-			return nil, cached, validateError(err)
-		}
-	}
-	return t, cached, nil
+	return o, err
 }
 
 // maxRemembered is the longest token that is remembered, because what it says is
@@ -314,26 +328,26 @@ const maxRemembered = 8 << 10
 
 // checkOnce remembers a good token by its SHA-256, with which nobody can do
 // anything.
-func (a *API) checkOnce(ctx context.Context, raw string, now time.Time) (t *Token, cached bool, err error) {
+func (a *API) checkOnce(ctx context.Context, raw string, now time.Time) (outcome, error) {
 	sum := recent.SumOf(raw)
 	if t, ok := a.cache.Get(sum); ok {
 		if still, err := a.recheck(ctx, t, now); still || err != nil {
-			return t, true, err
+			return outcome{token: t, from: t.from, cached: true}, err
 		}
 	}
-	if t, err = a.checkToken(ctx, raw, now); err != nil {
-		return nil, false, err
+	o, err := a.checkToken(ctx, raw, now)
+	if err == nil {
+		a.cache.Put(sum, o.token)
 	}
-	a.cache.Put(sum, t)
-	return t, false, nil
+	return o, err
 }
 
 func validateError(err error) error {
 	switch {
+	case err == nil, errors.Is(err, context.Canceled):
+		return err
 	case errors.Is(err, ErrForbidden):
 		return refuseForbidden.wrap(err)
-	case errors.Is(err, context.Canceled):
-		return err
 	}
 	return faultClaim.because("Validate: %w", err)
 }
@@ -360,35 +374,45 @@ func (a *API) recheck(ctx context.Context, t *Token, now time.Time) (bool, error
 // or not for us, costs neither a signature nor a request. What it reads before
 // the signature is checked can only refuse. See RFC 9068, Section 4, and RFC
 // 8725.
-func (a *API) checkToken(ctx context.Context, raw string, now time.Time) (*Token, error) {
+func (a *API) checkToken(ctx context.Context, raw string, now time.Time) (o outcome, err error) {
 	m, err := jwt.Parse(raw)
 	if err != nil {
-		return nil, a.explained(raw, err)
+		return outcome{}, a.explained(raw, err)
 	}
 	if err := a.checkHeader(m); err != nil {
-		return nil, err
+		return outcome{}, err
 	}
 	c, err := jwt.ParseClaims(m.Payload, false)
 	if err != nil {
-		return nil, parseFault(err)
+		return outcome{}, parseFault(err)
 	}
 	if err := checkKind(&c); err != nil {
-		return nil, err
+		return outcome{}, err
 	}
-	from, err := a.issuerOf(ctx, c.Issuer)
+	if o.from, err = a.issuerOf(ctx, c.Issuer); err != nil {
+		return outcome{}, err
+	}
+	key, err := a.checkSigned(ctx, o.from, m, &c, now)
 	if err != nil {
+		return o, err
+	}
+	o.token = &Token{claims: c, payload: m.Payload, keyID: m.KeyID, algorithm: m.Algorithm, from: o.from, key: key}
+	return o, nil
+}
+
+// checkSigned checks what depends on the issuer, the signature last, and returns
+// the key that it was made with.
+func (a *API) checkSigned(ctx context.Context, from *trusted, m jwt.Message, c *jwt.Claims, now time.Time) (*verifyingKey, error) {
+	if err := from.checkAlgorithm(m); err != nil {
 		return nil, err
 	}
-	if !slices.Contains(from.algorithms, m.Algorithm) {
-		return nil, faultAlgorithm.because("alg is %.40q, want one of %q", m.Algorithm, from.algorithms)
-	}
-	if err := a.checkAge(&c, now); err != nil {
+	if err := a.checkAge(c, now); err != nil {
 		return nil, err
 	}
-	if err := from.checkAudience(&c); err != nil {
+	if err := from.checkAudience(c); err != nil {
 		return nil, err
 	}
-	if err := a.checkProfile(m, &c); err != nil {
+	if err := a.checkProfile(m, c); err != nil {
 		return nil, err
 	}
 	if err := from.accepts(ctx, c.Issuer); err != nil {
@@ -403,7 +427,7 @@ func (a *API) checkToken(ctx context.Context, raw string, now time.Time) (*Token
 	if c.Has(jwt.Confirmation) {
 		return nil, faultBound.because("the token has cnf; it is not a bearer token")
 	}
-	return &Token{claims: c, payload: m.Payload, keyID: m.KeyID, algorithm: m.Algorithm, from: from, key: key}, nil
+	return key, nil
 }
 
 // explained tells the owner of the API what people most often send instead of

@@ -153,6 +153,15 @@ func (t *Token) Claim(name string) (value any, ok bool) {
 	return value, true
 }
 
+// Decode decodes the claims into a value, as package encoding/json does. Where a
+// request is at hand, [Claims] decodes them only once.
+func (t *Token) Decode(v any) error {
+	if err := json.Unmarshal([]byte(t.payload), v); err != nil {
+		return asError("claims", refuseClaim.wrap(err))
+	}
+	return nil
+}
+
 // rawClaim returns the JSON text of a claim. Of one that is there twice the last
 // counts, as for whoever decodes the payload.
 func rawClaim(payload, name string) (raw string, ok bool) {

@@ -178,6 +178,13 @@ func (r *resolvedIssuers) find(iss string, source Issuer) *trusted {
 	return nil
 }
 
+func (t *trusted) checkAlgorithm(m jwt.Message) error {
+	if !slices.Contains(t.algorithms, m.Algorithm) {
+		return faultAlgorithm.because("alg is %.40q, want one of %q", m.Algorithm, t.algorithms)
+	}
+	return nil
+}
+
 func (t *trusted) checkAudience(c *jwt.Claims) error {
 	for _, aud := range c.Audience {
 		if slices.Contains(t.audiences, aud) {

@@ -170,7 +170,7 @@ func (a *API) guardIf(usable bool, list []string, allow func(context.Context, *v
 	a.exit.logger().Error("auth0: a route has a guard that cannot be used and answers every request with an error", "list", list)
 	err := refuseMisconfigured.because("a guard with the unusable list %.200q", list)
 	return func(http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.exit.fail(w, r, "bearer", err) })
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.refuse(w, r, TokenEvent{}, err) })
 	}
 }
 
@@ -211,14 +211,16 @@ func (a *API) serve(next http.Handler, optional bool, allow func(context.Context
 			}
 		}
 		if err := allow(r.Context(), v); err != nil {
-			a.refuse(w, r, TokenEvent{Issuer: v.token.from.namespace.base}, err)
+			event := outcome{token: v.token, from: v.token.from}.event()
+			event.Guard = true
+			a.refuse(w, r, event, err)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// refuse ends a request whose token is not to blame.
+// refuse ends a request for another reason than a bad token.
 func (a *API) refuse(w http.ResponseWriter, r *http.Request, event TokenEvent, err error) {
 	a.observe(r.Context(), event, err)
 	a.exit.fail(w, r, "bearer", err)

@@ -11,11 +11,12 @@ import (
 // holds a token or a part of one.
 type Observer struct {
 	// Token is called for each access token that is checked, and for each
-	// request that has none. A guard that then refuses a good token, for its
-	// scopes or otherwise, causes a second call.
+	// request that is refused for having none. A guard that then refuses a good
+	// token, for its scopes or otherwise, causes a second call.
 	Token func(context.Context, TokenEvent)
 	// Keys is called for each fetch of an issuer's keys, and for each that was
-	// wanted too often.
+	// wanted too often. A fetch is for all who wait for it, so its context is not
+	// that of a request.
 	Keys func(context.Context, KeyEvent)
 }
 
@@ -32,13 +33,26 @@ func (o Observer) keys(ctx context.Context, e KeyEvent) {
 }
 
 // A TokenEvent is the outcome of one check. Status, Reason, Issuer and Algorithm
-// are from small closed sets and so fit for metric labels.
+// are from closed sets, small ones unless a resolver trusts many issuers, and so
+// fit for metric labels.
 type TokenEvent struct {
 	// Status is 200, or that of the response.
 	Status int
-	// Reason is "ok", or [Error].Reason.
+	// Reason is "ok", or [Error].Reason, of which these occur here:
+	//
+	//	missing_token, invalid_request                        the request
+	//	token_malformed, token_too_large, unsupported_crit    the form of the token
+	//	invalid_type, invalid_alg, invalid_claim, invalid_issuer, invalid_audience
+	//	token_expired, token_not_yet_valid, issued_in_future, token_too_old
+	//	unknown_kid, ambiguous_kid, key_unusable, invalid_signature, dpop_required
+	//	insufficient_scope, insufficient_permissions, claim_requirement,
+	//	organization, insufficient_user_authentication, forbidden
+	//	keys_unavailable, misconfigured, internal, canceled
 	Reason string
-	// Issuer is that of a good token, as it was configured.
+	// Guard says that the token is good, and a guard has refused it.
+	Guard bool
+	// Issuer is the one, as it was configured, that the token is from or, if it
+	// was refused, claims to be from. It is empty if that is none that is trusted.
 	Issuer string
 	// Algorithm and KeyID are those of a good token.
 	Algorithm string
@@ -46,7 +60,7 @@ type TokenEvent struct {
 	// Cached says that the signature was checked before.
 	Cached bool
 	// Duration is how long the check took, with the wait for keys if there was
-	// one.
+	// one; 0 if no token was checked.
 	Duration time.Duration
 	// Err is why the token was refused, for logs.
 	Err error

@@ -60,7 +60,7 @@ func outcome(e auth0.TokenEvent) string {
 	switch {
 	case e.Status == 200:
 		return "ok"
-	case e.Issuer != "": // the token is good, and a guard wants more
+	case e.Guard: // the token is good, and a guard wants more
 		return "denied"
 	case e.Status == 499: // the client went away
 		return "canceled"

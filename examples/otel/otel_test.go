@@ -70,7 +70,7 @@ func testObserver(t *testing.T) {
 			"auth0.keys.fetches{issuer=I,reason=failed} 1",
 			"auth0.keys.usable{issuer=I} 0",
 			"auth0.token.check.duration{cached=false,outcome=failed} 1 in 0.375 s",
-			"auth0.token.checks{cached=false,issuer=,outcome=failed,reason=keys_unavailable} 1",
+			"auth0.token.checks{cached=false,issuer=I,outcome=failed,reason=keys_unavailable} 1",
 		},
 	}, {
 		name:   "good token",
@@ -95,7 +95,7 @@ func testObserver(t *testing.T) {
 		status: 401, reason: "token_expired",
 		want: []string{
 			"auth0.token.check.duration{cached=false,outcome=refused} 1 in 0.125 s",
-			"auth0.token.checks{cached=false,issuer=,outcome=refused,reason=token_expired} 1",
+			"auth0.token.checks{cached=false,issuer=I,outcome=refused,reason=token_expired} 1",
 		},
 	}, {
 		name: "no token",
@@ -137,7 +137,7 @@ func testObserver(t *testing.T) {
 			"auth0.keys.fetches{issuer=I,reason=failed} 1",
 			"auth0.keys.usable{issuer=I} 4",
 			"auth0.token.check.duration{cached=false,outcome=refused} 1 in 0.375 s",
-			"auth0.token.checks{cached=false,issuer=,outcome=refused,reason=unknown_kid} 1",
+			"auth0.token.checks{cached=false,issuer=I,outcome=refused,reason=unknown_kid} 1",
 		},
 	}, {
 		name:   "made-up key id",
@@ -147,7 +147,7 @@ func testObserver(t *testing.T) {
 			"auth0.keys.fetches{issuer=I,reason=fetched} 1",
 			"auth0.keys.usable{issuer=I} 4",
 			"auth0.token.check.duration{cached=false,outcome=refused} 1 in 0.375 s",
-			"auth0.token.checks{cached=false,issuer=,outcome=refused,reason=unknown_kid} 1",
+			"auth0.token.checks{cached=false,issuer=I,outcome=refused,reason=unknown_kid} 1",
 		},
 	}, {
 		name: "one made-up key id too many",
@@ -156,7 +156,7 @@ func testObserver(t *testing.T) {
 			"auth0.keys.fetches{issuer=I,reason=throttled} 1",
 			"auth0.keys.usable{issuer=I} 4",
 			"auth0.token.check.duration{cached=false,outcome=refused} 1 in 0.125 s",
-			"auth0.token.checks{cached=false,issuer=,outcome=refused,reason=unknown_kid} 1",
+			"auth0.token.checks{cached=false,issuer=I,outcome=refused,reason=unknown_kid} 1",
 		},
 	}, {
 		name: "foreign issuer",
@@ -182,7 +182,7 @@ func testObserver(t *testing.T) {
 			"auth0.keys.fetches{issuer=I,reason=fetched} 1",
 			"auth0.keys.usable{issuer=I} 4",
 			"auth0.token.check.duration{cached=true,outcome=refused} 1 in 0.125 s",
-			"auth0.token.checks{cached=true,issuer=,outcome=refused,reason=token_expired} 1",
+			"auth0.token.checks{cached=true,issuer=I,outcome=refused,reason=token_expired} 1",
 		},
 	}}
 	for _, s := range steps {
