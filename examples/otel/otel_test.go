@@ -225,7 +225,7 @@ func TestObserverCanceled(t *testing.T) {
 			"auth0.keys.fetches{issuer=I,reason=fetched} 1",
 			"auth0.keys.usable{issuer=I} 2",
 			"auth0.token.check.duration{cached=false,outcome=canceled} 1 in 0.25 s",
-			"auth0.token.checks{cached=false,issuer=,outcome=canceled,reason=canceled} 1",
+			"auth0.token.checks{cached=false,issuer=I,outcome=canceled,reason=canceled} 1",
 		}
 		if got := lines(points); !slices.Equal(got, want) {
 			t.Errorf("%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
