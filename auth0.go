@@ -167,10 +167,12 @@ type Config struct {
 	// it is always kept.
 	KeepIDToken bool
 
-	// The paths of the routes. Default: /auth/login, /auth/callback, /auth/logout.
-	LoginPath    string
-	CallbackPath string
-	LogoutPath   string
+	// The paths of the routes. Default: /auth/login, /auth/callback, /auth/logout
+	// and /auth/backchannel-logout.
+	LoginPath             string
+	CallbackPath          string
+	LogoutPath            string
+	BackchannelLogoutPath string
 
 	// DefaultReturnTo is the path to go to after a login that was not asked to
 	// return anywhere. Default: "/".
@@ -206,6 +208,14 @@ type Config struct {
 	CountsAsUse func(*http.Request) bool
 	// CookieSessionOnly lets the browser forget the session when it is closed.
 	CookieSessionOnly bool
+
+	// Store, if not nil, keeps the sessions on the server. The cookie then has
+	// only an id. Sessions that began in cookies move into it.
+	Store Store
+	// Revocations, if not nil, is where it is noted that sessions have ended, for
+	// sessions in cookies: a copy of the cookie then is no good after a logout,
+	// and [Strategy.BackchannelLogoutHandler] works. Default: Store.
+	Revocations Store
 
 	// Connections, if not nil, is the list that [Strategy.GetConnections]
 	// returns. Only Name is needed.
@@ -338,6 +348,7 @@ type Strategy struct {
 	sessions    *sessions
 	transaction cookie.Cookie // its Name is the prefix
 	returnTo    returnto.Policy
+	refreshing  flights
 	connections *connectionLists
 	exit        exit
 	log         *slog.Logger
@@ -463,8 +474,9 @@ func (s *Strategy) checkRoutes(p *problems, c Config) Config {
 	setDefault(&c.LoginPath, "/auth/login")
 	setDefault(&c.CallbackPath, "/auth/callback")
 	setDefault(&c.LogoutPath, "/auth/logout")
+	setDefault(&c.BackchannelLogoutPath, "/auth/backchannel-logout")
 	setDefault(&c.DefaultReturnTo, "/")
-	paths := []struct{ field, path string }{{"LoginPath", c.LoginPath}, {"CallbackPath", c.CallbackPath}, {"LogoutPath", c.LogoutPath}}
+	paths := []struct{ field, path string }{{"LoginPath", c.LoginPath}, {"CallbackPath", c.CallbackPath}, {"LogoutPath", c.LogoutPath}, {"BackchannelLogoutPath", c.BackchannelLogoutPath}}
 	for i, route := range paths {
 		if !strings.HasPrefix(route.path, "/") || strings.ContainsAny(route.path, "?#{}% \\") || strings.Contains(route.path, "//") || len(route.path) > 200 {
 			p.add(route.field, "%q must be a plain path that begins with a slash", route.path)

@@ -96,6 +96,9 @@ var (
 	// ErrTransactionNotFound: the callback belongs to no login that this
 	// browser has begun, or to one that is over.
 	ErrTransactionNotFound error = &Error{Reason: "transaction_not_found"}
+	// ErrStoreUnavailable: the [Store] does not answer, so nothing is known about
+	// the session.
+	ErrStoreUnavailable error = &Error{Reason: "store_unavailable"}
 	// ErrSessionTooLarge: the session does not fit into cookies.
 	ErrSessionTooLarge error = &Error{Reason: "session_too_large"}
 )
@@ -159,8 +162,13 @@ var (
 	refuseIDToken             = refusal{400, "invalid_token", "", "the login could not be verified; please log in again"}
 	refuseAfterLogin          = refusal{403, "access_denied", "after_login", "your account is not allowed to use this site"}
 	refuseTooLarge            = refusal{500, "server_error", "session_too_large", "the login could not be kept; tell the owner of this site"}
+	refuseStore               = refusal{503, "temporarily_unavailable", "store_unavailable", "sessions cannot be read at the moment; please try again in a minute"}
+	refuseStoreWrite          = refusal{500, "server_error", "store_unavailable", "the login could not be kept; please try again in a minute"}
 	refuseConnections         = refusal{503, "temporarily_unavailable", "connections_unavailable", "the ways to log in cannot be listed"}
 	refuseCrossSite           = refusal{403, "invalid_request", "cross_site", "log out with the button on this site"}
+	refuseCeiling             = refusal{400, "login_required", "session_expired", "the login service does not let this session go on; please log in again"}
+	refuseLogoutToken         = refusal{400, "invalid_request", "invalid_logout_token", "the logout token is not valid"}
+	refuseLogoutFailed        = refusal{400, "invalid_request", "logout_failed", "the sessions could not be ended"}
 	refuseLogoutEndpoint      = refusal{500, "server_error", "no_end_session_endpoint", "you are logged out here, but could not be logged out at the login service"}
 )
 

@@ -27,10 +27,20 @@ func (s *Strategy) logout(w http.ResponseWriter, r *http.Request, opts []LogoutO
 	if err != nil {
 		return refuseMisconfigured.wrap(err)
 	}
-	session, _ := s.Session(r)
-	s.sessions.end(w, r)
+	record, _ := s.recordOf(r)
+	notEnded := s.sessions.end(w, r)
 	for _, c := range s.transactionsIn(r) {
 		c.Delete(w, r)
+	}
+	var session *Session
+	if record != nil {
+		session = s.sessions.session(record)
+		if record.RefreshToken != "" {
+			s.revokeRefreshToken(r.Context(), record.RefreshToken)
+		}
+	}
+	if notEnded != nil {
+		return notEnded
 	}
 	target, err := s.logoutURL(r, site, l, session)
 	if err != nil {

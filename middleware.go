@@ -307,6 +307,9 @@ func (s *Strategy) requireUser(next http.Handler, mayRedirect bool, allow func(U
 	return s.LoadUser(s.handler("session", func(w http.ResponseWriter, r *http.Request) error {
 		user, ok := UserFrom(r.Context())
 		switch {
+		case !ok && loadedBy(r.Context(), s).err != nil:
+			// Sending somebody to log in, who is logged in, would help nobody.
+			return loadedBy(r.Context(), s).err
 		case !ok && mayRedirect && isNavigation(r):
 			return s.sendToLogin(w, r)
 		case !ok:

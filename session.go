@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -51,72 +51,87 @@ func (s *Session) Format(f fmt.State, _ rune) {
 }
 
 // Session returns the session of a request. The error is [ErrNoSession] if
-// nobody is logged in.
+// nobody is logged in, and [ErrStoreUnavailable] if that cannot be known.
 func (s *Strategy) Session(r *http.Request) (*Session, error) {
+	record, err := s.recordOf(r)
+	if err != nil {
+		return nil, asError("session", err)
+	}
+	return s.sessions.session(record), nil
+}
+
+func (s *Strategy) recordOf(r *http.Request) (*sessionRecord, error) {
 	loaded := loadedBy(r.Context(), s)
 	if loaded == nil {
 		loaded = s.sessions.read(r)
 	}
-	if loaded.record == nil {
-		return nil, asError("session", refuseLoginRequired.error())
+	switch {
+	case loaded.err != nil:
+		return nil, loaded.err
+	case loaded.record == nil:
+		return nil, refuseLoginRequired.error()
 	}
-	return s.sessions.session(loaded.record), nil
+	return loaded.record, nil
 }
 
 // SaveSession keeps the changes to a session that [Strategy.Session] returned
 // for this request: its Data. A nil session ends it here, not at the tenant.
 // SaveSession must be called before the first byte of the response is written.
 //
-// Of two requests at the same time that save, the later response wins. The
-// error is [ErrSessionTooLarge] if the data does not fit; the session is then
-// as it was before.
+// Of two requests at the same time that save, each keeps the entries of Data
+// that it has changed, if sessions are in a [Store]; in cookies, the later
+// response wins. The error is [ErrSessionTooLarge] if the data does not fit, and
+// [ErrNoSession] if the session was ended meanwhile; nothing is then changed.
 func (s *Strategy) SaveSession(w http.ResponseWriter, r *http.Request, session *Session) error {
 	if session == nil {
-		s.sessions.end(w, r)
+		if err := s.sessions.end(w, r); err != nil {
+			return asError("session", err)
+		}
 		return nil
 	}
 	if session.record == nil {
 		return asError("session", refuseInternal.because("the session does not come from Strategy.Session"))
 	}
-	record := s.sessions.touched(session.record())
-	record.Data = session.Data
-	if err := s.sessions.write(w, r, record); err != nil {
+	before, after := session.record(), maps.Clone(session.Data)
+	record, err := s.sessions.change(r.Context(), before, func(newest *sessionRecord) error {
+		newest.Data = mergeData(before.Data, after, newest.Data)
+		s.sessions.touch(newest)
+		return nil
+	})
+	if err != nil {
+		return asError("session", err)
+	}
+	if err := s.sessions.send(w, r, record); err != nil {
 		return asError("session", err)
 	}
 	return nil
 }
 
-// AccessToken returns the access token of a request's session, for the API that
-// the login was for. The error is [ErrNoSession] if nobody is logged in,
-// [ErrNoToken] if there is no token, and [ErrTokenExpired] if it has expired
-// and the person has to log in again to get another.
-//
-// It must be called before the first byte of the response is written, because
-// it may have to write the session.
-func (s *Strategy) AccessToken(w http.ResponseWriter, r *http.Request) (*oauth2.Token, error) {
-	loaded := loadedBy(r.Context(), s)
-	if loaded == nil {
-		loaded = s.sessions.read(r)
+// mergeData makes the changes from before to after in newest.
+func mergeData(before, after, newest map[string]string) map[string]string {
+	merged := maps.Clone(newest)
+	if merged == nil {
+		merged = map[string]string{}
 	}
-	if loaded.record == nil {
-		return nil, asError("session", refuseLoginRequired.error())
+	for name, value := range after {
+		if old, ok := before[name]; !ok || old != value {
+			merged[name] = value
+		}
 	}
-	tokens := loaded.record.Tokens
-	if len(tokens) == 0 {
-		return nil, asError("session", refuseSessionToken.error())
+	for name := range before {
+		if _, ok := after[name]; !ok {
+			delete(merged, name)
+		}
 	}
-	t := tokens[0]
-	if t.ExpiresAt <= s.now().Unix() {
-		return nil, asError("session", refuseSessionTokenExpired.error())
-	}
-	return &oauth2.Token{AccessToken: t.Token, TokenType: t.Type, Expiry: time.Unix(t.ExpiresAt, 0)}, nil
+	return merged
 }
 
 // LoadUser makes the session of each request known to [UserFrom] and [Claims],
 // and prolongs it while it is used. Wrap the whole application with it.
 //
 // It never refuses a request: a cookie that is damaged, foreign or too old
-// means that nobody is logged in.
+// means that nobody is logged in, and so does a [Store] that does not answer.
+// [Strategy.RequireLogin] then answers 503, and the cookie is left alone.
 //
 // For pages and for requests that a page of the same origin makes, a session
 // that is due is written, and the response is marked private and not to be
@@ -155,11 +170,14 @@ func (s *Strategy) load(w http.ResponseWriter, r *http.Request) (_ *http.Request
 			cookie.Uncacheable(w.Header())
 			s.forgetLostLogins(w, r)
 			if wrote = s.sessions.due(loaded, r); wrote {
-				if err := s.sessions.write(w, r, s.sessions.touched(loaded.record)); err != nil {
+				if err := s.sessions.prolong(w, r, loaded); err != nil {
 					s.log.Warn("auth0: the session could not be prolonged", "err", clip(err.Error()))
 				}
 			}
 		}
+	}
+	if loaded.err != nil && !errors.Is(loaded.err, context.Canceled) {
+		s.log.Warn("auth0: sessions cannot be read", "err", clip(loaded.err.Error()))
 	}
 	loaded.strategy = s
 	return r.WithContext(context.WithValue(r.Context(), loadedKey{}, loaded)), wrote
@@ -188,8 +206,9 @@ type loadedKey struct{}
 type loadedSession struct {
 	strategy *Strategy
 	record   *sessionRecord // nil if nobody is logged in
-	current  bool           // sealed with the first secret
+	current  bool           // written as it would be written today
 	over     bool           // there was a session, and its time is up
+	err      error          // why it is not known whether somebody is logged in
 	decoded  *decodedClaims
 }
 
@@ -212,7 +231,8 @@ func UserFrom(ctx context.Context) (User, bool) {
 	return loaded.record.user(), true
 }
 
-// A sessionRecord is the payload of the session cookie. Times are Unix seconds.
+// A sessionRecord is what the session cookie or the store holds. Times are Unix
+// seconds.
 type sessionRecord struct {
 	Version int    `json:"v"`
 	ID      string `json:"id"` // new at every login
@@ -234,6 +254,16 @@ type sessionRecord struct {
 	// Tokens are access tokens; the first is that of the login.
 	Tokens []tokenRecord     `json:"tokens,omitempty"`
 	Data   map[string]string `json:"data,omitempty"`
+
+	// Nonce is the first ID token's, which one of a refresh may repeat.
+	Nonce string `json:"nonce,omitempty"`
+	// Refreshes counts the changes of tokens, so that of two copies the newer
+	// one is known.
+	Refreshes int `json:"rev,omitempty"`
+	// Ceiling is when the tenant wants the session to end, if it has said so.
+	Ceiling int64 `json:"ceil,omitempty"`
+
+	inCookie bool // and not in the store
 }
 
 type tokenRecord struct {
@@ -258,133 +288,6 @@ func (r *sessionRecord) user() User { return newUser(r.Issuer, r.Subject, r.Clai
 func (r *sessionRecord) samePerson(issuer, subject string) bool {
 	return r != nil && r.Issuer == issuer && r.Subject == subject
 }
-
-// sessions keeps the sessions of a Strategy in cookies.
-type sessions struct {
-	cookie   cookie.Cookie
-	keyring  seal.Keyring
-	idle     time.Duration // 0: sessions are not prolonged
-	absolute time.Duration // 0: no limit
-	countsAs func(*http.Request) bool
-	now      func() time.Time
-	log      *slog.Logger
-	warned   atomic.Bool // that cookies are large
-}
-
-// read finds the session of a request. Cookies that do not open are left
-// alone: they may be those of another version, or of another instance with a
-// newer secret.
-func (ss *sessions) read(r *http.Request) *loadedSession {
-	found := &loadedSession{decoded: &decodedClaims{}}
-	for _, value := range ss.cookie.Values(r) {
-		record, current, ok := ss.open(value)
-		if !ok {
-			continue
-		}
-		if ss.expired(record) {
-			found.over = found.record == nil
-			continue
-		}
-		// A browser may send the cookie of a parent path too.
-		if found.record == nil || record.TouchedAt > found.record.TouchedAt {
-			found.record, found.current, found.over = record, current, false
-		}
-	}
-	return found
-}
-
-func (ss *sessions) open(value string) (record *sessionRecord, current, ok bool) {
-	plain, current, ok := ss.keyring.Open(purposeSession, ss.cookie.Name, value)
-	if !ok {
-		return nil, false, false
-	}
-	record = &sessionRecord{}
-	if json.Unmarshal(plain, record) != nil || record.Version != sessionVersion || record.Subject == "" || record.Issuer == "" {
-		return nil, false, false
-	}
-	return record, current, true
-}
-
-// expired applies what was promised when the session was written and what the
-// configuration says today: a limit that was shortened holds at once.
-func (ss *sessions) expired(r *sessionRecord) bool {
-	now := ss.now().Unix()
-	return now >= r.ExpiresAt || now >= ss.endsAt(r.CreatedAt, min(r.TouchedAt, now))
-}
-
-// endsAt is when a session ends that was begun and last used at the given times.
-func (ss *sessions) endsAt(created, touched int64) int64 {
-	end := int64(1 << 62)
-	if ss.idle > 0 {
-		end = touched + int64(ss.idle/time.Second)
-	}
-	if ss.absolute > 0 {
-		end = min(end, created+int64(ss.absolute/time.Second))
-	}
-	return end
-}
-
-// due reports whether the session should be written for this request. Not at
-// every one: a response that is still on its way would undo a logout.
-func (ss *sessions) due(l *loadedSession, r *http.Request) bool {
-	if !l.current {
-		return true
-	}
-	if ss.idle == 0 {
-		return false
-	}
-	const often = 5 * time.Minute
-	unused := time.Duration(ss.now().Unix()-l.record.TouchedAt) * time.Second
-	if unused < 0 {
-		return true // the clock was set back; what is written now is right
-	}
-	return unused >= min(ss.idle/20, often) && (ss.countsAs == nil || ss.countsAs(r))
-}
-
-// touched returns a copy of the record that was used now.
-func (ss *sessions) touched(r *sessionRecord) *sessionRecord {
-	copied := *r
-	copied.TouchedAt = ss.now().Unix()
-	copied.ExpiresAt = ss.endsAt(copied.CreatedAt, copied.TouchedAt)
-	return &copied
-}
-
-// write seals a record into the cookie. What is too large loses what can be
-// done without, and then fails, before anything is written.
-func (ss *sessions) write(w http.ResponseWriter, r *http.Request, record *sessionRecord) error {
-	const comfortable = 6 << 10
-	value, err := ss.seal(record)
-	if err != nil {
-		return err
-	}
-	if len(value) > comfortable && (record.IDToken != "" || len(record.Tokens) > 1) {
-		smaller := *record
-		smaller.IDToken = ""
-		smaller.Tokens = record.Tokens[:min(len(record.Tokens), 1)]
-		if value, err = ss.seal(&smaller); err != nil {
-			return err
-		}
-	}
-	if len(value) > comfortable && ss.warned.CompareAndSwap(false, true) {
-		ss.log.Warn("auth0: session cookies are larger than 6 KiB, which some servers and proxies refuse; keep fewer claims with Config.KeepClaim, or less data", "bytes", len(value))
-	}
-	left := time.Duration(record.ExpiresAt-ss.now().Unix()) * time.Second
-	if err := ss.cookie.Set(w, r, value, left); err != nil {
-		return refuseTooLarge.wrap(err)
-	}
-	return nil
-}
-
-func (ss *sessions) seal(record *sessionRecord) (string, error) {
-	plain, err := json.Marshal(record)
-	if err != nil {
-		return "", refuseInternal.wrap(err)
-	}
-	return ss.keyring.Seal(purposeSession, ss.cookie.Name, plain), nil
-}
-
-// end deletes the session of a request.
-func (ss *sessions) end(w http.ResponseWriter, r *http.Request) { ss.cookie.Delete(w, r) }
 
 // session is the public view of a record. It shares nothing with it that a
 // caller could change.
@@ -417,7 +320,8 @@ func (s *Strategy) startSession(w http.ResponseWriter, r *http.Request, l *Login
 	id := l.identity()
 	c := id.claims
 	l.Data = map[string]string{}
-	if previous := s.sessions.read(r).record; previous.samePerson(c.Issuer, c.Subject) {
+	previous := s.sessions.read(r).record
+	if previous.samePerson(c.Issuer, c.Subject) {
 		maps.Copy(l.Data, previous.Data)
 	}
 	if s.config.AfterLogin != nil {
@@ -447,28 +351,52 @@ func (s *Strategy) startSession(w http.ResponseWriter, r *http.Request, l *Login
 		AMR:             c.AMR,
 		Claims:          s.keptClaims(id),
 		RefreshToken:    l.Token().RefreshToken,
-		Tokens:          []tokenRecord{newTokenRecord(l, now)},
+		Tokens:          []tokenRecord{sessionToken(responseOf(l.Token()), l.audience, l.scope, s.now())},
 		Data:            l.Data,
+		Nonce:           c.Nonce,
+		Ceiling:         sessionExpiry(id.payload),
+	}
+	if record.Ceiling > 0 && record.Ceiling <= s.loginTime(c.IssuedAt)+ceilingLeeway {
+		return refuseCeiling.because("session_expiry is %d", record.Ceiling)
 	}
 	if s.config.KeepIDToken {
 		record.IDToken = id.raw
 	}
-	return s.sessions.write(w, r, s.sessions.touched(record))
+	return s.sessions.begin(w, r, record, previous)
 }
 
-// newTokenRecord: without expires_in the lifetime is not known, and is taken
-// to be short; without scope it is what was asked for (RFC 6749, Section 5.1).
-func newTokenRecord(l *Login, now int64) tokenRecord {
-	const unknown = 5 * 60
-	given := l.Token()
-	t := tokenRecord{Audience: l.audience, Asked: l.scope, Scope: l.scope, Type: given.Type(), Token: given.AccessToken, ExpiresAt: now + unknown}
-	if given.ExpiresIn > 0 {
-		t.ExpiresAt = now + given.ExpiresIn
+// ceilingLeeway is how many seconds before its ceiling a session ends, since what
+// it does takes time too.
+const ceilingLeeway = 30
+
+// sessionExpiry reads the claim by which a tenant says when sessions must end
+// (OpenID Connect IPSIE, SL1). What is no plausible time is ignored: a mistake
+// there, such as milliseconds, should not keep everybody out.
+func sessionExpiry(payload string) int64 {
+	raw, _ := rawClaim(payload, "session_expiry")
+	at, err := strconv.ParseInt(raw, 10, 64)
+	if err != nil || at <= 0 || at >= 1e10 {
+		return 0
 	}
-	if granted, ok := given.Extra("scope").(string); ok {
-		t.Scope = granted
+	return at
+}
+
+// loginTime is when the tenant issued the ID token, by its own clock if that is
+// plausible.
+func (s *Strategy) loginTime(issuedAt float64) int64 {
+	if issuedAt > 0 && issuedAt < 1e10 {
+		return int64(issuedAt)
 	}
-	return t
+	return s.now().Unix()
+}
+
+// responseOf is what package oauth2 has made of the answer to the code.
+func responseOf(t *oauth2.Token) tokenResponse {
+	got := tokenResponse{AccessToken: t.AccessToken, ExpiresIn: float64(t.ExpiresIn), RefreshToken: t.RefreshToken}
+	if scope, ok := t.Extra("scope").(string); ok {
+		got.Scope = &scope
+	}
+	return got
 }
 
 // protocolClaims serve the login alone; see RFC 7519, Section 4.1, and OpenID
@@ -534,6 +462,8 @@ func (s *Strategy) checkSession(p *problems, c Config) Config {
 		countsAs: c.CountsAsUse,
 		now:      s.now,
 		log:      s.log,
+		store:    newBoundStore(c.Store),
+		recent:   newBoundStore(NewMemoryStore(maxRecent)),
 	}
 	s.sessions.idle = checkedLimit(p, "IdleTimeout", c.IdleTimeout, 24*time.Hour)
 	s.sessions.absolute = checkedLimit(p, "AbsoluteTimeout", c.AbsoluteTimeout, 7*24*time.Hour)
@@ -543,6 +473,7 @@ func (s *Strategy) checkSession(p *problems, c Config) Config {
 	if i, a := s.sessions.idle, s.sessions.absolute; a > 0 && i > a && c.IdleTimeout != 0 {
 		s.log.Warn("auth0: Config.IdleTimeout is longer than Config.AbsoluteTimeout and has no effect")
 	}
+	s.sessions.revoked = s.sessions.revocations(c)
 	if s.namespace.static == nil {
 		c.KeepIDToken = true // other providers need it to end their session
 	}
@@ -550,6 +481,28 @@ func (s *Strategy) checkSession(p *problems, c Config) Config {
 		s.log.Warn("auth0: Config.InsecureHTTP is set: cookies and codes can be read on the way")
 	}
 	return c
+}
+
+// maxRecent bounds the sessions in cookies whose newest tokens are known.
+const maxRecent = 10_000
+
+// revocations are in the store of the sessions, unless there is one for them.
+func (ss *sessions) revocations(c Config) *revocations {
+	// Longer than the limits by what a request may take that is under way.
+	const margin = 10 * time.Minute
+	store := newBoundStore(c.Revocations)
+	if store == nil {
+		store = ss.store
+	}
+	if store == nil {
+		return nil
+	}
+	// Nobody can prolong a session that is revoked.
+	life := ss.idle
+	if life == 0 || ss.absolute > 0 && ss.absolute < life {
+		life = ss.absolute
+	}
+	return &revocations{store: store, life: life + margin, now: ss.now}
 }
 
 func checkedLimit(p *problems, field string, d, byDefault time.Duration) time.Duration {

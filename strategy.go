@@ -36,6 +36,9 @@ func (s *Strategy) Handler() http.Handler {
 		s.config.CallbackPath: s.CallbackHandler(),
 		s.config.LogoutPath:   s.LogoutHandler(),
 	}
+	if s.canRevoke() {
+		routes[s.config.BackchannelLogoutPath] = s.BackchannelLogoutHandler()
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if h := routes[r.URL.Path]; h != nil {
 			h.ServeHTTP(w, r)
@@ -52,7 +55,13 @@ func (s *Strategy) Register(mux *http.ServeMux) {
 	mux.Handle(s.callbackMethod()+" "+s.config.CallbackPath, s.CallbackHandler())
 	mux.Handle("GET "+s.config.LogoutPath, s.LogoutHandler())
 	mux.Handle("POST "+s.config.LogoutPath, s.LogoutHandler())
+	if s.canRevoke() {
+		mux.Handle("POST "+s.config.BackchannelLogoutPath, s.BackchannelLogoutHandler())
+	}
 }
+
+// canRevoke reports whether there is somewhere to note that a session has ended.
+func (s *Strategy) canRevoke() bool { return s.sessions != nil && s.sessions.revoked != nil }
 
 // LoginHandler sends the browser to the tenant to log in. Options given here
 // hold for every request; of the query, or of a form that is posted, it takes

@@ -19,48 +19,71 @@ import (
 // renewed in the background before it expires.
 func clientCredentials(client *http.Client, tokenURL, clientID string, clientSecret secret, audience string) *refresh.Value[secret] {
 	return refresh.New(func(ctx context.Context) (secret, refresh.Life, error) {
-		return requestToken(ctx, client, tokenURL, url.Values{
+		got, err := requestTokens(ctx, client, tokenURL, url.Values{
 			"grant_type":    {"client_credentials"},
 			"client_id":     {clientID},
 			"client_secret": {clientSecret.reveal()},
 			"audience":      {audience},
 		})
+		if err != nil {
+			return nil, refresh.Life{}, err
+		}
+		// The next one is due after four fifths of the life of this one.
+		life := got.life()
+		return newSecret(got.AccessToken), refresh.Life{Due: life * 4 / 5, Stale: life - life/20}, nil
 	}, refresh.Policy{
 		Timeout:    fetch.Timeout,
 		MinBackoff: time.Second, MaxBackoff: time.Minute, MaxRetryAfter: time.Minute,
 	})
 }
 
-// requestToken asks the token endpoint for an access token. The next one is due
-// after four fifths of its life.
-func requestToken(ctx context.Context, client *http.Client, tokenURL string, form url.Values) (secret, refresh.Life, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, tokenURL, strings.NewReader(form.Encode()))
+// A tokenResponse is the successful answer of the token endpoint (RFC 6749,
+// Section 5.1).
+type tokenResponse struct {
+	AccessToken  string  `json:"access_token"`
+	TokenType    string  `json:"token_type"`
+	ExpiresIn    float64 `json:"expires_in"`
+	RefreshToken string  `json:"refresh_token"`
+	IDToken      string  `json:"id_token"`
+	Scope        *string `json:"scope"`
+}
+
+// life is how long the access token is good. Out of range means unknown, and
+// unknown means not long.
+func (t tokenResponse) life() time.Duration {
+	const unknown, year = 5 * time.Minute, 365 * 24 * 60 * 60
+	if t.ExpiresIn <= 0 || t.ExpiresIn > year {
+		return unknown
+	}
+	return time.Duration(t.ExpiresIn * float64(time.Second))
+}
+
+// requestTokens makes one request to the token endpoint. It is never repeated:
+// what it sends may be good for one use. The error is a tenantError if the tenant
+// has answered.
+func requestTokens(ctx context.Context, client *http.Client, tokenURL string, form url.Values) (tokenResponse, error) {
+	resp, err := postForm(ctx, client, tokenURL, form)
 	if err != nil {
-		return nil, refresh.Life{}, errors.New("unusable token endpoint")
+		return tokenResponse{}, err
+	}
+	if resp.Status != http.StatusOK {
+		return tokenResponse{}, parseTenantError(resp.Status, resp.Header, resp.Body)
+	}
+	var got tokenResponse
+	if json.Unmarshal(resp.Body, &got) != nil || got.AccessToken == "" || !strings.EqualFold(got.TokenType, "Bearer") {
+		return tokenResponse{}, errors.New("the token response has no bearer token")
+	}
+	return got, nil
+}
+
+func postForm(ctx context.Context, client *http.Client, target string, form url.Values) (*fetch.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, target, strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, errors.New("unusable endpoint")
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Accept", "application/json")
-	resp, err := fetch.Do(client, r)
-	if err != nil {
-		return nil, refresh.Life{}, err
-	}
-	if resp.Status != http.StatusOK {
-		return nil, refresh.Life{}, parseTenantError(resp.Status, resp.Header, resp.Body)
-	}
-	var body struct {
-		AccessToken string  `json:"access_token"`
-		TokenType   string  `json:"token_type"`
-		ExpiresIn   float64 `json:"expires_in"`
-	}
-	if json.Unmarshal(resp.Body, &body) != nil || body.AccessToken == "" || !strings.EqualFold(body.TokenType, "Bearer") {
-		return nil, refresh.Life{}, errors.New("the token response has no bearer token")
-	}
-	// Out of range means unknown, and unknown means soon.
-	life := 5 * time.Minute
-	if body.ExpiresIn > 0 && body.ExpiresIn <= 365*24*60*60 {
-		life = time.Duration(body.ExpiresIn * float64(time.Second))
-	}
-	return newSecret(body.AccessToken), refresh.Life{Due: life * 4 / 5, Stale: life - life/20}, nil
+	return fetch.Do(client, r)
 }
 
 // A tenantError is what the tenant said was wrong. Auth0's endpoints answer in

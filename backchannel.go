@@ -1,0 +1,161 @@
+package auth0
+
+import (
+	"context"
+	"math"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
+	"github.com/seed-15d5a55c/auth0/internal/jwt"
+)
+
+// BackchannelLogoutHandler takes the tenant's word that a session has ended
+// there (OpenID Connect Back-Channel Logout 1.0). It needs [Config].Store or
+// [Config].Revocations, in which it notes which sessions are over: those of the
+// tenant's session if the token names one, else all of the user. Register its
+// URL at the tenant, which must be able to reach it.
+func (s *Strategy) BackchannelLogoutHandler() http.Handler {
+	if s.sessions != nil && s.sessions.revoked == nil {
+		s.log.Error("auth0: BackchannelLogoutHandler needs Config.Store or Config.Revocations and answers every request with an error")
+		return s.handler("backchannel", func(http.ResponseWriter, *http.Request) error {
+			return refuseMisconfigured.because("neither Config.Store nor Config.Revocations is set")
+		})
+	}
+	return s.handler("backchannel", s.backchannelLogout)
+}
+
+func (s *Strategy) backchannelLogout(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Cache-Control", "no-store")
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", "POST")
+		return refuseMethod.error()
+	}
+	form, err := readForm(w, r)
+	if err != nil {
+		return refuseLogoutToken.wrap(err)
+	}
+	if n := len(form["logout_token"]); n != 1 {
+		return refuseLogoutToken.because("logout_token is there %d times", n)
+	}
+	token, err := s.verifyLogoutToken(r.Context(), form.Get("logout_token"))
+	if err != nil {
+		return refuseLogoutToken.wrap(err)
+	}
+	if err := s.endSessionsOf(r.Context(), token); err != nil {
+		return refuseLogoutFailed.wrap(err)
+	}
+	s.log.Info("auth0: sessions were ended by the tenant", "sub", clip(token.Subject), "one_session", token.SessionID != "")
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// verifyLogoutToken is Section 2.6 of the specification, as Auth0 sends the
+// token: its typ is JWT, and it has both sid and sub.
+func (s *Strategy) verifyLogoutToken(ctx context.Context, raw string) (*jwt.Claims, error) {
+	m, err := jwt.Parse(raw)
+	if err != nil {
+		return nil, parseFault(err)
+	}
+	c, err := jwt.ParseClaims(m.Payload, true)
+	if err != nil {
+		return nil, parseFault(err)
+	}
+	if !isLogoutTokenType(m.Type) {
+		return nil, faultType.because("typ is %.40q", m.Type)
+	}
+	if !slices.Contains(s.config.Algorithms, m.Algorithm) {
+		return nil, faultAlgorithm.because("alg is %.40q, Config.Algorithms has %q", m.Algorithm, s.config.Algorithms)
+	}
+	ep, err := s.endpoints(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if c.Issuer != ep.Issuer {
+		return nil, faultIssuer.because("iss is %.100q, want %q", c.Issuer, ep.Issuer)
+	}
+	if !slices.Contains(c.Audience, s.config.ClientID) {
+		return nil, faultAudience.because("aud is %.200q, want the client id %q", c.Audience, s.config.ClientID)
+	}
+	if err := s.checkLogoutTimes(&c); err != nil {
+		return nil, err
+	}
+	if err := checkLogoutClaims(&c); err != nil {
+		return nil, err
+	}
+	_, err = s.keys.verify(ctx, m)
+	return &c, err
+}
+
+func isLogoutTokenType(typ string) bool {
+	typ = strings.ToLower(typ)
+	return typ == "" || typ == "jwt" || strings.TrimPrefix(typ, "application/") == "logout+jwt"
+}
+
+// checkLogoutTimes: a logout token is for now. One that was kept back must not
+// end sessions that were begun since.
+func (s *Strategy) checkLogoutTimes(c *jwt.Claims) error {
+	const recent = 5 * time.Minute
+	if err := checkTimes(c, s.now(), s.config.Leeway); err != nil {
+		return err
+	}
+	if !c.Has(jwt.IssuedAt) {
+		return faultClaim.because("no iat")
+	}
+	if age := unix(s.now()) - c.IssuedAt; math.Abs(age) > (recent + s.config.Leeway).Seconds() {
+		return faultTooOld.because("iat was %.0f s ago", age)
+	}
+	return nil
+}
+
+func checkLogoutClaims(c *jwt.Claims) error {
+	switch {
+	case !c.Has(jwt.Events) || !isLogoutEvent(c.Events):
+		return faultClaim.because("events does not have the logout event")
+	case c.Has(jwt.Nonce):
+		return faultType.because("there is a nonce, as in an ID token")
+	case !c.Has(jwt.ID) || c.ID == "":
+		return faultClaim.because("no jti")
+	case !c.Has(jwt.SessionID) && !c.Has(jwt.Subject):
+		return faultClaim.because("neither sid nor sub")
+	case c.Has(jwt.SessionID) && (c.SessionID == "" || len(c.SessionID) > maxSubject):
+		return faultClaim.because("sid is empty or too long")
+	case len(c.Subject) > maxSubject:
+		return faultClaim.because("sub is too long")
+	}
+	return nil
+}
+
+// isLogoutEvent reports whether events is an object that has an object for the
+// event of the specification, Section 2.4.
+func isLogoutEvent(events string) bool {
+	found := false
+	err := jsonscan.Object(events, func(name, value string) error {
+		if name == "http://schemas.openid.net/event/backchannel-logout" {
+			found = strings.HasPrefix(value, "{")
+		}
+		return nil
+	})
+	return err == nil && found
+}
+
+// endSessionsOf marks what the token says has ended. The same token again is
+// good, and does nothing: the tenant may not have got the first answer.
+func (s *Strategy) endSessionsOf(ctx context.Context, c *jwt.Claims) error {
+	rv := s.sessions.revoked
+	seen := storeKey("logout", c.Issuer, c.ID)
+	old, err := rv.store.find(ctx, seen)
+	if old != nil || err != nil {
+		return err
+	}
+	what := revokedSubject(c.Issuer, c.Subject)
+	if c.SessionID != "" {
+		what = revokedSID(c.Issuer, c.SessionID)
+	}
+	if err := rv.revoke(ctx, what, int64(math.Ceil(c.IssuedAt))); err != nil {
+		return err
+	}
+	return rv.store.commit(ctx, seen, []byte("1"), fromUnix(c.Expiry).Add(s.config.Leeway))
+}

@@ -1,0 +1,420 @@
+package auth0
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/seed-15d5a55c/auth0/internal/jwt"
+)
+
+// A TokenOption says which access token of a session is wanted.
+type TokenOption func(*tokenWish)
+
+// ForAudience asks for a token for another API than the one that the login was
+// for, and with at least these scopes. The tenant gives it for a multi-resource
+// refresh token: allow the application the API in its refresh token policies. Each
+// audience and set of scopes is kept in the session until it expires, eight of
+// them at most.
+func ForAudience(audience string, scopes ...string) TokenOption {
+	scopes = slices.Clone(scopes)
+	return func(w *tokenWish) { w.audience, w.scopes = audience, scopes }
+}
+
+// ForceRefresh asks for a token that is new, for the case that claims in it have
+// changed.
+func ForceRefresh() TokenOption { return func(w *tokenWish) { w.force = true } }
+
+type tokenWish struct {
+	audience string   // empty for that of the login
+	scopes   []string // none for any
+	force    bool
+}
+
+// refreshEarly is how long before it expires a token is replaced, so that it is
+// still good when it arrives.
+const refreshEarly = 30 * time.Second
+
+// AccessToken returns an access token of a request's session, by default for the
+// API that the login was for. If it has expired, or is about to, a new one is
+// got with the refresh token, which the session has if the login had the scope
+// offline_access. However many requests of a session ask, the tenant is asked
+// once.
+//
+// It must be called before the first byte of the response is written, because
+// it may have to write the session.
+//
+// The error is [ErrNoSession] if nobody is logged in, [ErrNoToken] if there is
+// no token, and [ErrTokenExpired] if the person has to log in again to get
+// another; they remain logged in for pages. Others are temporary, and have
+// [Error].RetryAfter if the tenant has said when to come back.
+//
+// Sessions in cookies: the token endpoint may give a new refresh token each time
+// (rotation) and take the old one for an attack, while other requests with the
+// old cookie are under way. One process gives them the new tokens for a minute.
+// Several processes need a [Store], or an overlap period of 30 seconds or more in
+// the tenant's settings.
+func (s *Strategy) AccessToken(w http.ResponseWriter, r *http.Request, opts ...TokenOption) (*oauth2.Token, error) {
+	t, err := s.accessToken(w, r, opts)
+	if err != nil {
+		return nil, asError("token", err)
+	}
+	return &oauth2.Token{AccessToken: t.Token, TokenType: t.Type, Expiry: time.Unix(t.ExpiresAt, 0)}, nil
+}
+
+func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []TokenOption) (tokenRecord, error) {
+	var wish tokenWish
+	for _, o := range opts {
+		o(&wish)
+	}
+	record, err := s.recordOf(r)
+	if err != nil {
+		return tokenRecord{}, err
+	}
+	if t, ok := record.token(wish, s.now().Add(refreshEarly)); ok && !wish.force {
+		return t, nil
+	}
+	if record.RefreshToken == "" && s.sessions.store == nil {
+		return s.lastToken(record, wish)
+	}
+	refreshed, err := s.refreshing.do(r.Context(), wish.key(record.ID), func(ctx context.Context) (*sessionRecord, error) {
+		return s.refresh(ctx, record, wish)
+	})
+	if err != nil {
+		if t, ok := record.token(wish, s.now()); ok && !errors.Is(err, ErrNoSession) {
+			s.log.Warn("auth0: a token could not be refreshed before it expires", "err", clip(err.Error()))
+			return t, nil
+		}
+		return tokenRecord{}, err
+	}
+	if s.sessions.store == nil && refreshed.Refreshes != record.Refreshes {
+		if err := s.sessions.send(w, r, refreshed); err != nil {
+			return tokenRecord{}, err
+		}
+	}
+	return s.lastToken(refreshed, wish)
+}
+
+// lastToken returns a token that may be about to expire.
+func (s *Strategy) lastToken(r *sessionRecord, wish tokenWish) (tokenRecord, error) {
+	if t, ok := r.token(wish, s.now()); ok {
+		return t, nil
+	}
+	if len(r.Tokens) == 0 && r.RefreshToken == "" {
+		return tokenRecord{}, refuseSessionToken.error()
+	}
+	return tokenRecord{}, refuseSessionTokenExpired.error()
+}
+
+// TokenSource returns a source of the tokens that [Strategy.AccessToken] returns
+// for a request. It is good until the request is answered.
+func (s *Strategy) TokenSource(w http.ResponseWriter, r *http.Request, opts ...TokenOption) oauth2.TokenSource {
+	return tokenSourceFunc(func() (*oauth2.Token, error) { return s.AccessToken(w, r, opts...) })
+}
+
+type tokenSourceFunc func() (*oauth2.Token, error)
+
+func (f tokenSourceFunc) Token() (*oauth2.Token, error) { return f() }
+
+// Client returns an HTTP client that adds the access token of a request's session
+// to what it sends. It does not follow redirects to another host, which would
+// get the token too. It is good until the request is answered.
+func (s *Strategy) Client(w http.ResponseWriter, r *http.Request, opts ...TokenOption) *http.Client {
+	return &http.Client{
+		Transport: &oauth2.Transport{Source: s.TokenSource(w, r, opts...)},
+		Timeout:   30 * time.Second,
+		CheckRedirect: func(to *http.Request, via []*http.Request) error {
+			if len(via) >= 10 || to.URL.Scheme != via[0].URL.Scheme || to.URL.Host != via[0].URL.Host {
+				return http.ErrUseLastResponse
+			}
+			return nil
+		},
+	}
+}
+
+// key tells apart what one refresh cannot answer together. It begins with the
+// session: a token must never reach somebody else's request.
+func (w tokenWish) key(session string) string {
+	scopes := slices.Sorted(slices.Values(w.scopes))
+	return fmt.Sprintf("%q %q %q %v", session, w.audience, scopes, w.force)
+}
+
+// token returns the token for a wish that is good at a time, the one with the
+// fewest scopes too many. What counts is what was asked for: the tenant may have
+// granted less, and would again.
+func (r *sessionRecord) token(wish tokenWish, at time.Time) (best tokenRecord, ok bool) {
+	for i, t := range r.Tokens {
+		audience := wish.audience
+		if audience == "" {
+			audience = r.Tokens[0].Audience
+		}
+		asked := strings.Fields(t.Asked)
+		if t.Audience != audience || t.ExpiresAt <= at.Unix() || !all(wish.scopes, func(scope string) bool { return slices.Contains(asked, scope) }) {
+			continue
+		}
+		if i == 0 && len(wish.scopes) == 0 {
+			return t, true
+		}
+		if !ok || len(asked) < len(strings.Fields(best.Asked)) {
+			best, ok = t, true
+		}
+	}
+	return best, ok
+}
+
+// refresh brings the tokens of a session up to date, unless somebody else has.
+func (s *Strategy) refresh(ctx context.Context, record *sessionRecord, wish tokenWish) (*sessionRecord, error) {
+	return s.sessions.change(ctx, record, func(newest *sessionRecord) error {
+		enough := !wish.force || newest.Refreshes > record.Refreshes
+		if _, ok := newest.token(wish, s.now().Add(refreshEarly)); ok && enough || newest.RefreshToken == "" {
+			return errUnchanged
+		}
+		err := s.refreshTokens(ctx, newest, wish)
+		if tenant, ok := errors.AsType[tenantError](err); ok && tenant.code == "invalid_grant" {
+			// Used up, revoked or expired. The person stays logged in, and has
+			// to log in again for a token.
+			s.log.Info("auth0: the refresh token of a session is not accepted any more", "err", clip(err.Error()))
+			newest.RefreshToken = ""
+			newest.Refreshes++
+			return nil
+		}
+		return refreshError(err)
+	})
+}
+
+func refreshError(err error) error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[tenantError](err); ok {
+		if e.status >= 500 || e.status == http.StatusTooManyRequests {
+			return e.as(refuseTenantDown)
+		}
+		return e.as(refuseTenantAnswer)
+	}
+	return refuseTenantDown.wrap(err)
+}
+
+// refreshTokens is the refresh token grant (RFC 6749, Section 6). The tenant may
+// have replaced the refresh token, so what it answers is kept even if it is of
+// no use otherwise.
+func (s *Strategy) refreshTokens(ctx context.Context, r *sessionRecord, wish tokenWish) error {
+	ep, err := s.endpoints(ctx)
+	if err != nil {
+		return err
+	}
+	form := url.Values{
+		"grant_type":    {"refresh_token"},
+		"client_id":     {s.config.ClientID},
+		"client_secret": {s.clientSecret.reveal()},
+		"refresh_token": {r.RefreshToken},
+	}
+	asked := strings.Join(wish.scopes, " ")
+	audience := wish.audience
+	switch {
+	case len(r.Tokens) > 0 && (audience == "" || audience == r.Tokens[0].Audience):
+		audience = r.Tokens[0].Audience
+		if asked == "" {
+			asked = r.Tokens[0].Asked
+		} else {
+			form.Set("scope", asked)
+		}
+	default:
+		form.Set("audience", audience)
+		if asked != "" {
+			form.Set("scope", asked)
+		}
+	}
+	got, err := requestTokens(ctx, s.client, ep.TokenEndpoint, form)
+	if err != nil {
+		return err
+	}
+	r.Refreshes++
+	if got.RefreshToken != "" {
+		r.RefreshToken = got.RefreshToken
+	}
+	if got.IDToken != "" {
+		if err := s.takeIDToken(ctx, r, got); err != nil {
+			// It is of somebody else, or forged. Nothing of it is used, and the
+			// next request does not ask for the same again.
+			s.log.Error("auth0: the ID token of a refresh is not good", "err", clip(err.Error()))
+			r.RefreshToken = ""
+			return nil
+		}
+	}
+	r.keepToken(sessionToken(got, audience, asked, s.now()))
+	return nil
+}
+
+// takeIDToken checks a new ID token against the one of the login (OpenID Connect
+// Core 1.0, Section 12.2), and takes its claims. When the session's first ID
+// token was issued is not changed: by that a logout at the tenant knows which
+// sessions it ends.
+func (s *Strategy) takeIDToken(ctx context.Context, r *sessionRecord, got tokenResponse) error {
+	ep, err := s.endpoints(ctx)
+	if err != nil {
+		return err
+	}
+	id, err := s.checkIDToken(ctx, ep, got.IDToken)
+	if err != nil {
+		return err
+	}
+	c := &id.claims
+	switch {
+	case c.Issuer != r.Issuer || c.Subject != r.Subject:
+		return faultClaim.because("iss or sub is another one than at the login")
+	case c.IssuedAt < float64(r.IDTokenIssuedAt)-s.config.Leeway.Seconds():
+		return faultClaim.because("iat is before that of the login")
+	case c.Has(jwt.AuthTime) && r.AuthTime > 0 && int64(c.AuthTime) != r.AuthTime:
+		return faultClaim.because("auth_time is another one than at the login")
+	case c.Has(jwt.Nonce) && r.Nonce != "" && c.Nonce != r.Nonce:
+		return faultNonce
+	}
+	if err := checkHash(id, jwt.AccessTokenHash, got.AccessToken); err != nil {
+		return err
+	}
+	r.Claims = s.keptClaims(id)
+	if s.config.KeepIDToken {
+		r.IDToken = id.raw
+	}
+	return nil
+}
+
+// sessionToken is an access token as a session keeps it. Without scope it is
+// what was asked for (RFC 6749, Section 5.1).
+func sessionToken(got tokenResponse, audience, asked string, now time.Time) tokenRecord {
+	t := tokenRecord{Audience: audience, Asked: asked, Scope: asked, Type: "Bearer", Token: got.AccessToken, ExpiresAt: now.Add(got.life()).Unix()}
+	if got.Scope != nil {
+		t.Scope = *got.Scope
+	}
+	return t
+}
+
+// keepToken puts a token in the place of the one it replaces. Beyond eight, the
+// one that expires first is dropped, but never that of the login.
+func (r *sessionRecord) keepToken(t tokenRecord) {
+	const most = 8
+	for i, old := range r.Tokens {
+		if old.Audience == t.Audience && (old.Asked == t.Asked || old.Scope == t.Scope) {
+			if old.Asked != t.Asked {
+				t.Asked = mergeScopes(old.Asked, t.Asked) // both give the same
+			}
+			r.Tokens[i] = t
+			return
+		}
+	}
+	r.Tokens = append(r.Tokens, t)
+	if len(r.Tokens) > most {
+		first := 1
+		for i := 2; i < len(r.Tokens); i++ {
+			if r.Tokens[i].ExpiresAt < r.Tokens[first].ExpiresAt {
+				first = i
+			}
+		}
+		r.Tokens = slices.Delete(r.Tokens, first, first+1)
+	}
+}
+
+func mergeScopes(a, b string) string {
+	set := strings.Fields(a)
+	for _, scope := range strings.Fields(b) {
+		if !slices.Contains(set, scope) {
+			set = append(set, scope)
+		}
+	}
+	return strings.Join(set, " ")
+}
+
+// flights lets everybody who wants the same wait for one result.
+type flights struct {
+	mu    sync.Mutex
+	under map[string]*refreshFlight
+}
+
+type refreshFlight struct {
+	done   chan struct{}
+	record *sessionRecord
+	err    error
+}
+
+// do starts the work, or joins it. It goes on without those who began it: a
+// refresh token that was sent is used up.
+func (f *flights) do(ctx context.Context, key string, work func(context.Context) (*sessionRecord, error)) (*sessionRecord, error) {
+	const limit = 10 * time.Second
+	f.mu.Lock()
+	flight := f.under[key]
+	if flight == nil {
+		flight = &refreshFlight{done: make(chan struct{})}
+		if f.under == nil {
+			f.under = map[string]*refreshFlight{}
+		}
+		f.under[key] = flight
+		go func() {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+			defer cancel()
+			flight.run(ctx, work)
+			f.mu.Lock()
+			delete(f.under, key)
+			f.mu.Unlock()
+			close(flight.done)
+		}()
+	}
+	f.mu.Unlock()
+	select {
+	case <-flight.done:
+		return flight.record, flight.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// run turns a panic, of a store say, into an error: on this goroutine it would
+// end the process.
+func (f *refreshFlight) run(ctx context.Context, work func(context.Context) (*sessionRecord, error)) {
+	defer func() {
+		if p := recover(); p != nil {
+			f.err = refuseInternal.because("panic while refreshing: %v", p)
+		}
+	}()
+	f.record, f.err = work(ctx)
+}
+
+// revokeRefreshToken tells the tenant that a refresh token is of no more use (RFC
+// 7009). Nobody waits for it.
+func (s *Strategy) revokeRefreshToken(ctx context.Context, token string) {
+	const limit = 2 * time.Second
+	go func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+		defer cancel()
+		if err := s.revoke(ctx, token); err != nil {
+			s.log.Warn("auth0: logout: the refresh token could not be revoked", "err", clip(err.Error()))
+		}
+	}()
+}
+
+func (s *Strategy) revoke(ctx context.Context, token string) error {
+	ep, err := s.endpoints(ctx)
+	if err != nil || ep.RevocationEndpoint == "" {
+		return err
+	}
+	resp, err := postForm(ctx, s.client, ep.RevocationEndpoint, url.Values{
+		"client_id":     {s.config.ClientID},
+		"client_secret": {s.clientSecret.reveal()},
+		"token":         {token},
+	})
+	if err == nil && resp.Status != http.StatusOK {
+		err = parseTenantError(resp.Status, resp.Header, resp.Body)
+	}
+	return err
+}

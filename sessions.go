@@ -1,0 +1,566 @@
+package auth0
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/seal"
+)
+
+const (
+	purposeID     = "sid"    // of a cookie that has only the id
+	purposeRecord = "record" // of a value in a store
+)
+
+// sessions keeps the sessions of a Strategy: whole, in cookies, or in a store,
+// and then the cookie has nothing but an id.
+type sessions struct {
+	cookie   cookie.Cookie
+	keyring  seal.Keyring
+	idle     time.Duration // 0: sessions are not prolonged
+	absolute time.Duration // 0: no limit
+	countsAs func(*http.Request) bool
+	now      func() time.Time
+	log      *slog.Logger
+	warned   atomic.Bool // that cookies are large
+
+	store   *boundStore  // nil if sessions are in cookies
+	revoked *revocations // nil if a copy of a cookie is good until its time is up
+	// recent has, for a minute, the tokens that this process has got for
+	// sessions in cookies: other requests are under way with the old ones.
+	recent *boundStore
+	locks  keyLocks
+}
+
+// read finds the session of a request. Cookies that do not open are left
+// alone: they may be those of another version, or of another instance with a
+// newer secret.
+func (ss *sessions) read(r *http.Request) *loadedSession {
+	found := &loadedSession{decoded: &decodedClaims{}}
+	for _, value := range ss.cookie.Values(r) {
+		o := ss.open(r.Context(), value)
+		switch {
+		case o.err != nil:
+			found.err = o.err
+		case o.gone, o.record != nil && ss.expired(o.record):
+			found.over = found.record == nil
+		case o.record == nil:
+		// A browser may send the cookie of a parent path too.
+		case found.record == nil || o.record.TouchedAt > found.record.TouchedAt:
+			found.record, found.current, found.over = o.record, o.current, false
+		}
+	}
+	if found.record == nil {
+		return found
+	}
+	found.err = nil
+	if over, err := ss.revoked.cover(r.Context(), found.record); over || err != nil {
+		found.record, found.over, found.err = nil, over, storeError(err)
+	}
+	return found
+}
+
+// opened is what one cookie was found to be.
+type opened struct {
+	record  *sessionRecord
+	current bool
+	gone    bool // the cookie is ours, and its session is not in the store any more
+	err     error
+}
+
+func (ss *sessions) open(ctx context.Context, value string) opened {
+	if ss.store != nil {
+		if id, current, ok := ss.keyring.Open(purposeID, ss.cookie.Name, value); ok {
+			record, err := ss.find(ctx, string(id))
+			return opened{record: record, current: current, gone: record == nil && err == nil, err: err}
+		}
+	}
+	plain, current, ok := ss.keyring.Open(purposeSession, ss.cookie.Name, value)
+	if !ok {
+		return opened{}
+	}
+	record := decodeRecord(plain)
+	if record != nil {
+		record.inCookie = true
+	}
+	// A session from before there was a store moves into it.
+	return opened{record: record, current: current && ss.store == nil}
+}
+
+func decodeRecord(plain []byte) *sessionRecord {
+	record := &sessionRecord{}
+	if json.Unmarshal(plain, record) != nil || record.Version != sessionVersion || record.Subject == "" || record.Issuer == "" {
+		return nil
+	}
+	return record
+}
+
+// find returns the record of an id, nil if there is none. What a store returns
+// by mistake does not open, because the key is part of what seals it.
+func (ss *sessions) find(ctx context.Context, id string) (*sessionRecord, error) {
+	key := recordKey(id)
+	value, err := ss.store.find(ctx, key)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	plain, _, ok := ss.keyring.Open(purposeRecord, key, string(value))
+	if !ok {
+		return nil, nil
+	}
+	record := decodeRecord(plain)
+	if record == nil || record.ID != id {
+		return nil, nil
+	}
+	return record, nil
+}
+
+func recordKey(id string) string { return storeKey("session", id) }
+
+// storeError says what a store that fails means for a request.
+func storeError(err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	e := refuseStore.wrap(err)
+	e.RetryAfter = 5 * time.Second
+	return e
+}
+
+// expired applies what was promised when the session was written and what the
+// configuration says today: a limit that was shortened holds at once.
+func (ss *sessions) expired(r *sessionRecord) bool {
+	now := ss.now().Unix()
+	return now >= r.ExpiresAt || now >= ss.endsAt(r, min(r.TouchedAt, now))
+}
+
+// endsAt is when a session ends that was last used at the given time.
+func (ss *sessions) endsAt(r *sessionRecord, touched int64) int64 {
+	end := int64(1 << 62)
+	if ss.idle > 0 {
+		end = touched + int64(ss.idle/time.Second)
+	}
+	if ss.absolute > 0 {
+		end = min(end, r.CreatedAt+int64(ss.absolute/time.Second))
+	}
+	if r.Ceiling > 0 {
+		end = min(end, r.Ceiling-ceilingLeeway)
+	}
+	return end
+}
+
+// due reports whether the session should be written for this request. Not at
+// every one: a response that is still on its way would undo a logout.
+func (ss *sessions) due(l *loadedSession, r *http.Request) bool {
+	if !l.current {
+		return true
+	}
+	if ss.idle == 0 {
+		return false
+	}
+	const often = 5 * time.Minute
+	unused := time.Duration(ss.now().Unix()-l.record.TouchedAt) * time.Second
+	if unused < 0 {
+		return true // the clock was set back; what is written now is right
+	}
+	return unused >= min(ss.idle/20, often) && ss.isUse(r)
+}
+
+// isUse asks the application. If its function panics the request counts: a
+// session that lives a little longer is better than one that is lost.
+func (ss *sessions) isUse(r *http.Request) (use bool) {
+	if ss.countsAs == nil {
+		return true
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			ss.log.Error("auth0: Config.CountsAsUse has panicked", "panic", p)
+			use = true
+		}
+	}()
+	return ss.countsAs(r)
+}
+
+// touch notes that the session is used now.
+func (ss *sessions) touch(r *sessionRecord) {
+	r.TouchedAt = ss.now().Unix()
+	r.ExpiresAt = ss.endsAt(r, r.TouchedAt)
+}
+
+// begin keeps a new session and removes the one that it replaces, and only then
+// tells the browser: a cookie must not name what is not there.
+func (ss *sessions) begin(w http.ResponseWriter, r *http.Request, record, previous *sessionRecord) error {
+	ss.touch(record)
+	if ss.store != nil {
+		if err := ss.commit(r.Context(), record); err != nil {
+			return err
+		}
+		if previous != nil && !previous.inCookie {
+			if err := ss.store.delete(r.Context(), recordKey(previous.ID)); err != nil {
+				ss.log.Warn("auth0: the session before this login could not be deleted", "err", clip(err.Error()))
+			}
+		}
+	}
+	return ss.send(w, r, record)
+}
+
+// prolong writes a session that is due.
+func (ss *sessions) prolong(w http.ResponseWriter, r *http.Request, l *loadedSession) error {
+	// A page does not wait long for what can be done at the next one.
+	ctx, cancel := context.WithTimeout(r.Context(), storeTimeout)
+	defer cancel()
+	record, err := ss.change(ctx, l.record, func(newest *sessionRecord) error {
+		ss.touch(newest)
+		return nil
+	})
+	if errors.Is(err, ErrNoSession) {
+		ss.cookie.Delete(w, r) // somebody has logged out meanwhile
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return ss.send(w, r, record)
+}
+
+// change applies a change to the newest state of a session and keeps the result,
+// one change of a session at a time. The error is [ErrNoSession] if it was ended
+// meanwhile. A session in a cookie is kept by [sessions.send].
+func (ss *sessions) change(ctx context.Context, record *sessionRecord, apply func(*sessionRecord) error) (*sessionRecord, error) {
+	unlock, err := ss.lock(ctx, record.ID)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	defer unlock()
+	newest, err := ss.newest(ctx, record)
+	if err != nil {
+		return nil, err
+	}
+	changed := newest.clone()
+	switch err := apply(changed); err {
+	case nil:
+		return changed, ss.keep(ctx, changed, newest)
+	case errUnchanged:
+		return newest, nil
+	default:
+		return nil, err
+	}
+}
+
+// errUnchanged is for changes that turn out not to be needed.
+var errUnchanged = errors.New("nothing to change")
+
+// lock keeps other goroutines from a session, and other processes if the store
+// can.
+func (ss *sessions) lock(ctx context.Context, id string) (unlock func(), err error) {
+	const leaseTime = 15 * time.Second // longer than a token request may take
+	release, err := ss.locks.lock(ctx, id)
+	if err != nil || ss.store == nil {
+		return release, err
+	}
+	for wait := 25 * time.Millisecond; ; wait = min(2*wait, 400*time.Millisecond) {
+		end, ok, err := ss.store.lease(ctx, storeKey("lease", id), leaseTime)
+		if err != nil {
+			release()
+			return nil, err
+		}
+		if ok {
+			return func() { end(); release() }, nil
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			release()
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// newest returns the state of a session that is at least as new as the one that
+// a request has brought.
+func (ss *sessions) newest(ctx context.Context, record *sessionRecord) (*sessionRecord, error) {
+	if ss.store == nil {
+		if value, _ := ss.recent.find(ctx, recordKey(record.ID)); value != nil {
+			if known := decodeRecord(value); known != nil && known.Refreshes > record.Refreshes {
+				return record.withTokensOf(known), nil
+			}
+		}
+		return record, nil
+	}
+	newest, err := ss.find(ctx, record.ID)
+	switch {
+	case err != nil:
+		return nil, err
+	case newest != nil:
+		return newest, nil
+	case record.inCookie:
+		return record, nil
+	}
+	return nil, refuseLoginRequired.error()
+}
+
+// keep writes what was changed to where other requests find it.
+func (ss *sessions) keep(ctx context.Context, changed, before *sessionRecord) error {
+	if ss.store == nil {
+		const overlap = time.Minute
+		if changed.Refreshes == before.Refreshes {
+			return nil
+		}
+		value, err := json.Marshal(changed)
+		if err != nil {
+			return refuseInternal.wrap(err)
+		}
+		return ss.recent.commit(ctx, recordKey(changed.ID), value, time.Now().Add(overlap))
+	}
+	if before.inCookie {
+		return ss.commit(ctx, changed)
+	}
+	value, err := ss.sealRecord(changed)
+	if err != nil {
+		return err
+	}
+	updated, err := ss.store.update(ctx, recordKey(changed.ID), value, time.Unix(changed.ExpiresAt, 0))
+	switch {
+	case err != nil:
+		return refuseStoreWrite.wrap(err)
+	case !updated:
+		return refuseLoginRequired.error()
+	}
+	return nil
+}
+
+// commit adds a record to the store.
+func (ss *sessions) commit(ctx context.Context, record *sessionRecord) error {
+	value, err := ss.sealRecord(record)
+	if err != nil {
+		return err
+	}
+	record.inCookie = false
+	if err := ss.store.commit(ctx, recordKey(record.ID), value, time.Unix(record.ExpiresAt, 0)); err != nil {
+		return refuseStoreWrite.wrap(err)
+	}
+	return nil
+}
+
+func (ss *sessions) sealRecord(record *sessionRecord) ([]byte, error) {
+	plain, err := json.Marshal(record)
+	if err != nil {
+		return nil, refuseInternal.wrap(err)
+	}
+	return []byte(ss.keyring.Seal(purposeRecord, recordKey(record.ID), plain)), nil
+}
+
+// send sets the cookie of a session that is kept.
+func (ss *sessions) send(w http.ResponseWriter, r *http.Request, record *sessionRecord) error {
+	value, err := ss.cookieValue(record)
+	if err != nil {
+		return err
+	}
+	left := time.Duration(record.ExpiresAt-ss.now().Unix()) * time.Second
+	if err := ss.cookie.Set(w, r, value, left); err != nil {
+		return refuseTooLarge.wrap(err)
+	}
+	return nil
+}
+
+// cookieValue seals an id or a record. A record that is too large loses what can
+// be done without, and then fails, before anything is written.
+func (ss *sessions) cookieValue(record *sessionRecord) (string, error) {
+	const comfortable = 6 << 10
+	if ss.store != nil {
+		return ss.keyring.Seal(purposeID, ss.cookie.Name, []byte(record.ID)), nil
+	}
+	value, err := ss.sealCookie(record)
+	if err != nil {
+		return "", err
+	}
+	if len(value) > comfortable && (record.IDToken != "" || len(record.Tokens) > 1) {
+		smaller := *record
+		smaller.IDToken = ""
+		smaller.Tokens = record.Tokens[:min(len(record.Tokens), 1)]
+		if value, err = ss.sealCookie(&smaller); err != nil {
+			return "", err
+		}
+	}
+	if len(value) > comfortable && ss.warned.CompareAndSwap(false, true) {
+		ss.log.Warn("auth0: session cookies are larger than 6 KiB, which some servers and proxies refuse; keep fewer claims with Config.KeepClaim, or less data, or set Config.Store", "bytes", len(value))
+	}
+	return value, nil
+}
+
+func (ss *sessions) sealCookie(record *sessionRecord) (string, error) {
+	plain, err := json.Marshal(record)
+	if err != nil {
+		return "", refuseInternal.wrap(err)
+	}
+	return ss.keyring.Seal(purposeSession, ss.cookie.Name, plain), nil
+}
+
+// end deletes the session of a request, here and for every copy of its cookie.
+// What the browser has is deleted also if the store does not answer.
+func (ss *sessions) end(w http.ResponseWriter, r *http.Request) error {
+	ss.cookie.Delete(w, r)
+	var errs []error
+	for _, value := range ss.cookie.Values(r) {
+		if id := ss.idOf(value); id != "" {
+			errs = append(errs, ss.remove(r.Context(), id))
+		}
+	}
+	return storeError(errors.Join(errs...))
+}
+
+func (ss *sessions) idOf(value string) string {
+	if id, _, ok := ss.keyring.Open(purposeID, ss.cookie.Name, value); ok {
+		return string(id)
+	}
+	if plain, _, ok := ss.keyring.Open(purposeSession, ss.cookie.Name, value); ok {
+		if record := decodeRecord(plain); record != nil {
+			return record.ID
+		}
+	}
+	return ""
+}
+
+// remove ends a session. It is revoked first: a request that is under way may
+// write it again.
+func (ss *sessions) remove(ctx context.Context, id string) error {
+	// Whoever logs out and closes the window is logged out.
+	ctx = context.WithoutCancel(ctx)
+	if err := ss.revoked.revoke(ctx, revokedSession(id), ss.now().Unix()); err != nil {
+		return err
+	}
+	if ss.store == nil {
+		return nil
+	}
+	return ss.store.delete(ctx, recordKey(id))
+}
+
+// clone returns a copy that can be changed.
+func (r *sessionRecord) clone() *sessionRecord {
+	copied := *r
+	copied.AMR = slices.Clone(r.AMR)
+	copied.Tokens = slices.Clone(r.Tokens)
+	copied.Data = maps.Clone(r.Data)
+	return &copied
+}
+
+// withTokensOf returns the record with what a refresh changes.
+func (r *sessionRecord) withTokensOf(newer *sessionRecord) *sessionRecord {
+	copied := r.clone()
+	copied.RefreshToken, copied.Tokens, copied.Refreshes = newer.RefreshToken, newer.Tokens, newer.Refreshes
+	copied.IDToken, copied.Claims = newer.IDToken, newer.Claims
+	return copied
+}
+
+// revocations remembers which sessions were ended elsewhere than in the cookie
+// that they are found by: with a logout, or by the tenant.
+type revocations struct {
+	store *boundStore
+	life  time.Duration // until no session of before can be left
+	now   func() time.Time
+}
+
+// A revocation is what a mark in the store is about.
+type revocation string
+
+func revokedSession(id string) revocation { return revocation(storeKey("revoked", "id", id)) }
+
+func revokedSID(issuer, sid string) revocation {
+	return revocation(storeKey("revoked", "sid", issuer, sid))
+}
+
+func revokedSubject(issuer, subject string) revocation {
+	return revocation(storeKey("revoked", "sub", issuer, subject))
+}
+
+// revoke marks what was begun until the given time, in Unix seconds, as ended.
+// A mark is never taken back, it expires: whoever logs in again does so later.
+func (rv *revocations) revoke(ctx context.Context, what revocation, until int64) error {
+	if rv == nil {
+		return nil
+	}
+	return rv.store.commit(ctx, string(what), strconv.AppendInt(nil, until, 10), rv.now().Add(rv.life))
+}
+
+// cover reports whether a session was revoked. The tenant's marks count for what
+// it has issued until then by its own clock, so a login that was under way when
+// the logout came does not survive it.
+func (rv *revocations) cover(ctx context.Context, r *sessionRecord) (bool, error) {
+	if rv == nil {
+		return false, nil
+	}
+	keys := []string{string(revokedSession(r.ID)), string(revokedSubject(r.Issuer, r.Subject))}
+	if r.SID != "" {
+		keys = append(keys, string(revokedSID(r.Issuer, r.SID)))
+	}
+	marks, err := rv.store.findAll(ctx, keys)
+	if err != nil {
+		return false, err
+	}
+	for i, mark := range marks {
+		if mark == nil {
+			continue
+		}
+		until, err := strconv.ParseInt(string(mark), 10, 64)
+		if i == 0 || err != nil || r.IDTokenIssuedAt <= until {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// keyLocks has a lock for each key that somebody wants.
+type keyLocks struct {
+	mu   sync.Mutex
+	held map[string]*keyLock
+}
+
+type keyLock struct {
+	token chan struct{} // holds one value while nobody has the lock
+	users int
+}
+
+// lock waits for the lock of a key, for as long as ctx allows.
+func (k *keyLocks) lock(ctx context.Context, key string) (unlock func(), err error) {
+	l := k.enter(key)
+	select {
+	case <-l.token:
+		return func() { l.token <- struct{}{}; k.leave(key, l) }, nil
+	case <-ctx.Done():
+		k.leave(key, l)
+		return nil, context.Cause(ctx)
+	}
+}
+
+func (k *keyLocks) enter(key string) *keyLock {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.held == nil {
+		k.held = map[string]*keyLock{}
+	}
+	l := k.held[key]
+	if l == nil {
+		l = &keyLock{token: make(chan struct{}, 1)}
+		l.token <- struct{}{}
+		k.held[key] = l
+	}
+	l.users++
+	return l
+}
+
+func (k *keyLocks) leave(key string, l *keyLock) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if l.users--; l.users == 0 {
+		delete(k.held, key)
+	}
+}
