@@ -29,7 +29,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 	"unicode/utf16"
@@ -165,33 +164,21 @@ func readRecipes(t testing.TB) *recipeFile {
 
 func (f *recipeFile) makeKeys(t testing.TB) {
 	t.Helper()
+	generators := map[string]func() crypto.Signer{
+		"RSA2048": func() crypto.Signer { return newRSAKey(2048) },
+		"RSA1024": func() crypto.Signer { return newRSAKey(1024) },
+		"P-256":   func() crypto.Signer { return newECKey(elliptic.P256()) },
+		"P-384":   func() crypto.Signer { return newECKey(elliptic.P384()) },
+		"Ed25519": func() crypto.Signer { return newEdKey() },
+	}
 	f.private = map[string]crypto.Signer{}
-	var mu sync.Mutex
-	var all sync.WaitGroup
 	for _, k := range f.Keys {
-		var make func() crypto.Signer
-		switch k.Type {
-		case "RSA2048":
-			make = func() crypto.Signer { return newRSAKey(2048) }
-		case "RSA1024":
-			make = func() crypto.Signer { return newRSAKey(1024) }
-		case "P-256":
-			make = func() crypto.Signer { return newECKey(elliptic.P256()) }
-		case "P-384":
-			make = func() crypto.Signer { return newECKey(elliptic.P384()) }
-		case "Ed25519":
-			make = func() crypto.Signer { return newEdKey() }
-		default:
+		generate, ok := generators[k.Type]
+		if !ok {
 			t.Fatalf("key type %q is not known", k.Type)
 		}
-		all.Go(func() {
-			key := make()
-			mu.Lock()
-			defer mu.Unlock()
-			f.private[k.Name] = key
-		})
+		f.private[k.Name] = generate()
 	}
-	all.Wait()
 }
 
 func newEdKey() ed25519.PrivateKey {
@@ -456,11 +443,11 @@ func (b *tokenBuilder) raw(value json.RawMessage) string {
 
 func (b *tokenBuilder) unhex(s string) []byte {
 	b.Helper()
-	bytes, err := hex.DecodeString(s)
+	text, err := hex.DecodeString(s)
 	if err != nil {
 		b.Fatal(err)
 	}
-	return bytes
+	return text
 }
 
 func (b *tokenBuilder) apply(e edit, o jsonObject) jsonObject {
