@@ -1297,7 +1297,7 @@ func TestBoundTokens(t *testing.T) {
 	for cnf, want := range map[string]apiAnswer{
 		`{"jkt":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}`:      apiBound,
 		`{"x5t#S256":"bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"}`: apiBound,
-		`{"jwk":{"kty":"RSA"}}`: apiBound, `{"other":1}`: apiBound,
+		`{"jwk":{"kty":"RSA"}}`:                                      apiBound, `{"other":1}`: apiBound,
 		`{"jkt":5}`: apiBadClaims, `{"jkt":""}`: apiBadClaims, `{"x5t#S256":null}`: apiBadClaims, `{}`: apiBadClaims, `[]`: apiBadClaims,
 		`"x"`: apiBadClaims, `""`: apiBadClaims, `5`: apiBadClaims, `true`: apiBadClaims, `false`: apiBadClaims, `null`: apiBadClaims,
 	} {
