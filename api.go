@@ -386,8 +386,8 @@ func (a *API) checkToken(ctx context.Context, raw string, now time.Time) (o outc
 	if err != nil {
 		return outcome{}, parseFault(err)
 	}
-	if err := checkKind(&c); err != nil {
-		return outcome{}, err
+	if !c.Has(jwt.Issuer) {
+		return outcome{}, faultClaim.because("no iss")
 	}
 	if o.from, err = a.issuerOf(ctx, c.Issuer); err != nil {
 		return outcome{}, err
@@ -410,6 +410,9 @@ func (a *API) checkSigned(ctx context.Context, from *trusted, m jwt.Message, c *
 		return nil, err
 	}
 	if err := from.checkAudience(c); err != nil {
+		return nil, err
+	}
+	if err := checkKind(c); err != nil {
 		return nil, err
 	}
 	if err := a.checkProfile(m, c); err != nil {
@@ -454,11 +457,8 @@ func (a *API) checkHeader(m jwt.Message) error {
 // checkKind tells access tokens from the other kinds that one issuer signs with
 // one key (RFC 8725, Section 3.12).
 func checkKind(c *jwt.Claims) error {
-	switch {
-	case c.Has(jwt.Nonce | jwt.AccessTokenHash | jwt.CodeHash | jwt.StateHash | jwt.Events):
+	if c.Has(jwt.Nonce | jwt.AccessTokenHash | jwt.CodeHash | jwt.StateHash | jwt.Events) {
 		return faultType.because("this is an ID token or a logout token; request an access token with your API's audience")
-	case !c.Has(jwt.Issuer):
-		return faultClaim.because("no iss")
 	}
 	return nil
 }

@@ -421,10 +421,10 @@ func (s *keySnapshot) add(key *verifyingKey) {
 	// nothing, and us a signature for each.
 	const maxTried = 4
 	if s.fit == nil {
-		s.fit, s.ids = map[keyHeader][]*verifyingKey{}, map[string]bool{}
+		s.fit = map[keyHeader][]*verifyingKey{}
 	}
 	s.all = append(s.all, key)
-	s.ids[key.id] = true
+	s.know(key.id)
 	headers := []string{""}
 	if key.id != "" {
 		headers = append(headers, key.id)
@@ -436,6 +436,14 @@ func (s *keySnapshot) add(key *verifyingKey) {
 			}
 		}
 	}
+}
+
+// know notes that the issuer has a key with the id, usable or not.
+func (s *keySnapshot) know(id string) {
+	if s.ids == nil {
+		s.ids = map[string]bool{}
+	}
+	s.ids[id] = true
 }
 
 var errUnknownKey = errors.New("no key with that id")
@@ -539,7 +547,14 @@ func newKeySnapshot(raw []json.RawMessage, held *keySnapshot) (s *keySnapshot, s
 	for _, text := range raw[:min(len(raw), maxKeys)] {
 		key, err := newVerifyingKey(text)
 		if err != nil {
-			skipped = append(skipped, err)
+			var named struct {
+				KeyType string `json:"kty"`
+				KeyID   string `json:"kid"`
+			}
+			json.Unmarshal(text, &named) // what cannot be read has no name
+			skipped = append(skipped, fmt.Errorf("key %.80q of type %.20q %w", named.KeyID, named.KeyType, err))
+			// A token that names it is refused at once: fetching would not help.
+			s.know(named.KeyID)
 			continue
 		}
 		s.add(held.known(key))
@@ -561,42 +576,37 @@ func (k *verifyingKey) equal(other *verifyingKey) bool {
 }
 
 // newVerifyingKey reads a JWK (RFC 7517). What package jwk accepts is checked
-// again: it takes points that are off their curve, short RSA keys, private keys
-// and shared secrets.
+// again: it takes private keys and shared secrets, and earlier versions took
+// short RSA keys and points that are off their curve. The error says why the key
+// cannot be used, and nothing that is in it.
 func newVerifyingKey(text json.RawMessage) (*verifyingKey, error) {
 	parsed, err := jwk.ParseKey(text)
 	if err != nil {
-		// Its error may quote the key.
-		var named struct {
-			KeyType string `json:"kty"`
-			KeyID   string `json:"kid"`
-		}
-		json.Unmarshal(text, &named)
-		return nil, fmt.Errorf("key %.80q of type %.20q is not one that is known", named.KeyID, named.KeyType)
+		return nil, errors.New("is not one that is known") // its error may quote the key
 	}
 	id, _ := parsed.KeyID()
 	if len(id) > 256 {
-		return nil, errors.New("a key id is longer than 256 bytes")
+		return nil, errors.New("has an id that is longer than 256 bytes")
 	}
 	if use, ok := parsed.KeyUsage(); ok && use != "sig" {
-		return nil, fmt.Errorf("key %.80q is for %.20q", id, use)
+		return nil, fmt.Errorf("is for %.20q", use)
 	}
 	if ops, ok := parsed.KeyOps(); ok && !slices.Contains(ops, jwk.KeyOpVerify) {
-		return nil, fmt.Errorf("key %.80q is not for verifying", id)
+		return nil, errors.New("is not for verifying")
 	}
 	var raw any
 	if err := jwk.Export(parsed, &raw); err != nil {
-		return nil, fmt.Errorf("key %.80q cannot be read", id)
+		return nil, errors.New("cannot be read")
 	}
 	algorithms, err := algorithmsOf(raw)
 	if err != nil {
-		return nil, fmt.Errorf("key %.80q %w", id, err)
+		return nil, err
 	}
 	// A key that names its algorithm is for no other (RFC 8725, Section 3.1).
 	// Auth0 can be told not to name it.
 	if alg, ok := parsed.Algorithm(); ok {
 		if !slices.Contains(algorithms, alg.String()) {
-			return nil, fmt.Errorf("key %.80q is for %.20q", id, alg)
+			return nil, fmt.Errorf("is for %.20q", alg)
 		}
 		algorithms = []string{alg.String()}
 	}

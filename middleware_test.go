@@ -1159,7 +1159,7 @@ func TestClaims(t *testing.T) {
 	for _, value := range []string{"null", "5", `["https://t.example/"]`} {
 		cases = append(cases, tokenCase{"iss " + value, with("iss", value), apiBadClaims})
 	}
-	for _, m := range goodClaims(noon).set("nbf", noonPlus(-10)).set("cnf", `{}`).set("jti", `"j"`).set("client_id", `"c1"`).set("org_id", `"o"`).set("scp", `"x"`) {
+	for _, m := range goodClaims(noon).set("nbf", noonPlus(-10)).set("cnf", `{"jkt":"x"}`).set("jti", `"j"`).set("client_id", `"c1"`).set("org_id", `"o"`).set("scp", `"x"`) {
 		name, value := m[0], m[1]
 		if len(goodClaims(noon).without(name)) == len(goodClaims(noon)) {
 			cases = append(cases, tokenCase{name + " twice, the same", signed(goodHeader, withClaim(name, value).last(name, value)), apiBadClaims})
@@ -1294,16 +1294,19 @@ func TestOtherTokensOfTheTenant(t *testing.T) {
 // also if what binds it cannot be read.
 func TestBoundTokens(t *testing.T) {
 	f := newAPIFixture(t)
-	for _, cnf := range []string{
-		`{"jkt":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}`, `{"x5t#S256":"bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"}`,
-		`{"jwk":{"kty":"RSA"}}`, `{"jkt":5}`, `{"jkt":""}`, `{"other":1}`, `{}`, `[]`, `"x"`, `""`, `5`, `true`, `false`, `null`,
+	for cnf, want := range map[string]apiAnswer{
+		`{"jkt":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}`:      apiBound,
+		`{"x5t#S256":"bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"}`: apiBound,
+		`{"jwk":{"kty":"RSA"}}`:                                      apiBound, `{"other":1}`: apiBound,
+		`{"jkt":5}`: apiBadClaims, `{"jkt":""}`: apiBadClaims, `{"x5t#S256":null}`: apiBadClaims, `{}`: apiBadClaims, `[]`: apiBadClaims,
+		`"x"`: apiBadClaims, `""`: apiBadClaims, `5`: apiBadClaims, `true`: apiBadClaims, `false`: apiBadClaims, `null`: apiBadClaims,
 	} {
 		t.Run(cnf, func(t *testing.T) {
 			token := signed(goodHeader, withClaim("cnf", cnf))
-			f.expectToken(t, token, apiBound)
+			f.expectToken(t, token, want)
 			r := bearerRequest(token)
 			r.Header.Set("DPoP", goodToken())
-			f.expect(t, f.api.RequireAuth(f), r, apiBound)
+			f.expect(t, f.api.RequireAuth(f), r, want)
 		})
 	}
 	// That a token is bound is said only of tokens that are real.
@@ -1809,7 +1812,7 @@ func TestVerifyReasons(t *testing.T) {
 		{"unknown key", signed(goodHeader.set("kid", `"x"`), goodClaims(noon)), f.api, 401, "unknown_kid", nil},
 		{"several keys", signed(goodHeader.without("kid"), goodClaims(noon)), f.api, 401, "ambiguous_kid", nil},
 		{"signature", compact(goodHeader.String(), goodClaims(noon).String(), rs256(rsaForeign())), f.api, 401, "invalid_signature", nil},
-		{"bound", signed(goodHeader, withClaim("cnf", `{}`)), f.api, 401, "dpop_required", nil},
+		{"bound", signed(goodHeader, withClaim("cnf", `{"jkt":"x"}`)), f.api, 401, "dpop_required", nil},
 		{"keys", goodToken(), down.api, 503, "keys_unavailable", auth0.ErrKeysUnavailable},
 	} {
 		t.Run(tt.why, func(t *testing.T) {

@@ -226,7 +226,7 @@ func (c *Claims) read(name Name, value string, scp *string) (ok bool) {
 	case AMR:
 		c.AMR, ok = jsonscan.Strings(value)
 	case Confirmation:
-		c.Confirmation, ok = value, true
+		c.Confirmation, ok = value, isConfirmation(value)
 	case Actor:
 		c.Actor, ok = value, true
 	case Events:
@@ -277,3 +277,18 @@ func spaceSeparated(value string) (string, bool) {
 }
 
 func isControl(r rune) bool { return r < 0x20 || 0x7F <= r && r <= 0x9F }
+
+// isConfirmation reports whether a cnf can bind a token at all (RFC 7800,
+// Section 3.1): an object that is not empty, whose thumbprints are texts.
+func isConfirmation(value string) bool {
+	members, usable := 0, true
+	err := jsonscan.Object(value, func(name, value string) error {
+		members++
+		if name == "jkt" || name == "x5t#S256" {
+			text, ok := jsonscan.String(value)
+			usable = usable && ok && text != ""
+		}
+		return nil
+	})
+	return err == nil && usable && members > 0
+}

@@ -202,10 +202,11 @@ func TestParseClaimsRefuses(t *testing.T) {
 		{`{"permissions":"read:m"}`, ErrClaim}, {`{"permissions":[1]}`, ErrClaim}, {`{"permissions":null}`, ErrClaim},
 		{`{"azp":1}`, ErrClaim}, {`{"client_id":[]}`, ErrClaim}, {`{"org_id":1}`, ErrClaim}, {`{"org_name":1}`, ErrClaim}, {`{"nonce":1}`, ErrClaim},
 		{`{"sid":1}`, ErrClaim}, {`{"jti":1}`, ErrClaim}, {`{"at_hash":1}`, ErrClaim}, {`{"c_hash":1}`, ErrClaim}, {`{"s_hash":1}`, ErrClaim}, {`{"acr":1}`, ErrClaim}, {`{"amr":"mfa"}`, ErrClaim},
+		{`{"cnf":{}}`, ErrClaim}, {`{"cnf":null}`, ErrClaim}, {`{"cnf":"x"}`, ErrClaim}, {`{"cnf":{"jkt":1}}`, ErrClaim}, {`{"cnf":{"x5t#S256":""}}`, ErrClaim},
 		{`{"EXP":1}`, ErrClaim}, {`{"Iss":"x"}`, ErrClaim}, {"{\"\u017fub\":\"x\"}", ErrClaim}, {"{\"i\u017f\u017f\":\"x\"}", ErrClaim}, {`{"auD":"x"}`, ErrClaim},
 		{`{"Nbf":1}`, ErrClaim}, {`{"IAT":1}`, ErrClaim}, {`{"JTI":"x"}`, ErrClaim}, {`{"Cnf":{}}`, ErrClaim},
 		{`{"exp":1,"exp":2}`, ErrDuplicate}, {`{"exp":2,"\u0065xp":2}`, ErrDuplicate}, {`{"scope":"a","scope":"a"}`, ErrDuplicate},
-		{`{"permissions":[],"permissions":[]}`, ErrDuplicate}, {`{"cnf":{},"cnf":{}}`, ErrDuplicate}, {`{"azp":"a","azp":"a"}`, ErrDuplicate},
+		{`{"permissions":[],"permissions":[]}`, ErrDuplicate}, {`{"cnf":{"jkt":"x"},"cnf":{"jkt":"x"}}`, ErrDuplicate}, {`{"azp":"a","azp":"a"}`, ErrDuplicate},
 	}
 	for _, tt := range tests {
 		if c, err := ParseClaims(tt.claims, false); !errors.Is(err, tt.want) || !reflect.DeepEqual(c, Claims{}) {

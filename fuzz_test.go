@@ -1,0 +1,342 @@
+package auth0_test
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/asn1"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"io"
+	"log/slog"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0"
+)
+
+// fuzzKeys are the same in every process: a fuzzer works in several, and an
+// input must mean the same in each. Keys that are generated do not, not even
+// from the same random bytes.
+type fuzzKeys struct {
+	rsa *rsa.PrivateKey
+	ec  *ecdsa.PrivateKey
+	ed  ed25519.PrivateKey
+}
+
+func newFuzzKeys(tb testing.TB) fuzzKeys {
+	tb.Helper()
+	text, err := os.ReadFile("testdata/fuzz-key.pem")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		tb.Fatal("testdata/fuzz-key.pem is not PEM")
+	}
+	k := fuzzKeys{ed: ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, 32))}
+	if k.rsa, err = x509.ParsePKCS1PrivateKey(block.Bytes); err != nil {
+		tb.Fatal(err)
+	}
+	if k.ec, err = ecdsa.ParseRawPrivateKey(elliptic.P256(), bytes.Repeat([]byte{1}, 32)); err != nil {
+		tb.Fatal(err)
+	}
+	return k
+}
+
+func (k fuzzKeys) public() []jwk {
+	return []jwk{rsaJWK("k1", &k.rsa.PublicKey), ecJWK("e1", "ES256", &k.ec.PublicKey), edJWK("d1", k.ed.Public().(ed25519.PublicKey))}
+}
+
+// tokens returns one good token of each kind, always the same.
+func (k fuzzKeys) tokens() []string {
+	header := func(alg, kid string) string { return jsonObject{{"alg", quoted(alg)}, {"kid", quoted(kid)}}.String() }
+	claims := goodClaims(noon).String()
+	return []string{
+		compact(header("RS256", "k1"), claims, rs256(k.rsa)),
+		compact(header("ES256", "e1"), claims, es256(k.ec)),
+		compact(header("EdDSA", "d1"), claims, func(input string) []byte { return ed25519.Sign(k.ed, []byte(input)) }),
+	}
+}
+
+// es256 signs without random numbers (RFC 6979).
+func es256(key *ecdsa.PrivateKey) signer {
+	return func(input string) []byte {
+		der, err := key.Sign(nil, digestOf(crypto.SHA256, input), crypto.SHA256)
+		var sig struct{ R, S *big.Int }
+		if err == nil {
+			_, err = asn1.Unmarshal(der, &sig)
+		}
+		if err != nil {
+			panic(err)
+		}
+		return sideBySide(32)(sig.R, sig.S)
+	}
+}
+
+// newFuzzAPI is an API whose issuer publishes a document.
+func newFuzzAPI(tb testing.TB, document []byte, log io.Writer) *auth0.API {
+	tb.Helper()
+	serve := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Write(document)
+	}
+	api, err := auth0.NewAPI(auth0.APIConfig{
+		Domain:     apiHost,
+		Audience:   apiAudience,
+		Algorithms: []string{"RS256", "PS256", "ES256", "EdDSA"},
+		HTTPClient: &http.Client{Transport: &inProcess{handlers: map[string]http.Handler{apiHost: http.HandlerFunc(serve)}}},
+		Logger:     slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Now:        func() time.Time { return noon },
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return api
+}
+
+func keyDocument(keys ...jwk) []byte { return []byte(asJSON(map[string]any{"keys": keys})) }
+
+// verifyStatusOf is the status of the answer to a token.
+func verifyStatusOf(t *testing.T, api *auth0.API, token string) int {
+	t.Helper()
+	good, err := api.Verify(t.Context(), token)
+	var e *auth0.Error
+	switch {
+	case (good == nil) != (err != nil):
+		t.Fatalf("got %v and %v", good, err)
+	case err == nil:
+		return http.StatusOK
+	case !errors.As(err, &e):
+		t.Fatalf("%T is no *auth0.Error", err)
+	}
+	return e.Status
+}
+
+// FuzzToken: no text is accepted but those that were signed, character by
+// character.
+func FuzzToken(f *testing.F) {
+	k := newFuzzKeys(f)
+	api := newFuzzAPI(f, keyDocument(k.public()...), io.Discard)
+	tokens := k.tokens()
+	for _, token := range tokens {
+		f.Add(token)
+		f.Add(token + "=")
+		f.Add(token[:len(token)-1])
+		f.Add(strings.Replace(token, ".", "..", 1))
+		f.Add(token + "." + token)
+		f.Add(token[strings.LastIndexByte(token, '.'):] + token)
+	}
+	f.Fuzz(func(t *testing.T, token string) {
+		want := http.StatusUnauthorized
+		if slices.Contains(tokens, token) {
+			want = http.StatusOK
+		}
+		if got := verifyStatusOf(t, api, token); got != want {
+			t.Errorf("status %d, want %d", got, want)
+		}
+	})
+}
+
+// FuzzAuthorization: whatever stands in the header, the answer is one of three
+// and well-formed, and nothing of it comes back or is logged.
+func FuzzAuthorization(f *testing.F) {
+	k := newFuzzKeys(f)
+	log := &logText{}
+	api := newFuzzAPI(f, keyDocument(k.public()...), log)
+	h := api.RequireAuth(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "for members") }))
+	answer := func(value string) (*httptest.ResponseRecorder, string) {
+		log.take()
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, requestWith(value))
+		text := w.Body.String()
+		for _, values := range w.Result().Header {
+			text += "\n" + strings.Join(values, "\n")
+		}
+		return w, text + "\n" + log.take()
+	}
+	tokens := k.tokens()
+	known := sourceText(f)
+	for _, value := range []string{"", "Bearer", "Bearer a.b.c", "Bearer " + tokens[0][:len(tokens[0])-8], "Bearer " + tokens[1] + "=", "Basic dTpw"} {
+		_, text := answer(value)
+		known += text
+		f.Add(value)
+	}
+	for _, token := range tokens {
+		f.Add("Bearer " + token)
+		f.Add("bearer   " + token)
+		f.Add("Bearer\t" + token)
+		f.Add(`Bearer "` + token + `"`)
+		f.Add(token)
+		f.Add("Bearer " + token + ", Bearer " + token)
+		f.Add("Bearer " + token + "\r\nX-Evil: " + token)
+		f.Add("DPoP " + token)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		w, text := answer(value)
+		if w.Code == http.StatusOK {
+			scheme, token, _ := strings.Cut(value, " ")
+			if !strings.EqualFold(scheme, "Bearer") || !slices.Contains(tokens, strings.TrimLeft(token, " ")) {
+				t.Errorf("%q is accepted", value)
+			}
+			return
+		}
+		challenges := w.Result().Header.Values("WWW-Authenticate")
+		if len(challenges) != 1 {
+			t.Fatalf("challenges %q", challenges)
+		}
+		c, err := parseChallenge(challenges[0])
+		if err != nil || c.scheme != "Bearer" || c.params["realm"] != "api" {
+			t.Errorf("challenge %q: %v", challenges[0], err)
+		}
+		if want := map[int][]string{400: {"invalid_request"}, 401: {"", "invalid_token"}}[w.Code]; !slices.Contains(want, c.params["error"]) {
+			t.Errorf("status %d with error %q", w.Code, c.params["error"])
+		}
+		if !json.Valid(w.Body.Bytes()) {
+			t.Errorf("body %q", w.Body)
+		}
+		if part := echoed(value, text, known); part != "" {
+			t.Errorf("%q comes back in %q", part, text)
+		}
+	})
+}
+
+// sourceText is what answers and log lines are made of, so that a value like
+// "invalid_token" is no echo.
+func sourceText(tb testing.TB) string {
+	tb.Helper()
+	var all strings.Builder
+	for _, pattern := range []string{"*.go", "internal/jwt/*.go"} {
+		names, err := filepath.Glob(pattern)
+		if err != nil || len(names) == 0 {
+			tb.Fatalf("%s: %d files, %v", pattern, len(names), err)
+		}
+		for _, name := range names {
+			if strings.HasSuffix(name, "_test.go") {
+				continue
+			}
+			text, err := os.ReadFile(name)
+			if err != nil {
+				tb.Fatal(err)
+			}
+			all.Write(text)
+		}
+	}
+	return all.String()
+}
+
+// echoed returns nine characters of a token that are in the text and are not
+// known to be there anyway.
+func echoed(value, text, known string) string {
+	const size = 9
+	notInTokens := func(r rune) bool {
+		return r > '~' || !strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/=", r)
+	}
+	for _, word := range strings.FieldsFunc(value, notInTokens) {
+		for i := 0; i+size <= len(word); i++ {
+			if part := word[i : i+size]; strings.Contains(text, part) && !strings.Contains(known, part) {
+				return part
+			}
+		}
+	}
+	return ""
+}
+
+// FuzzJWKS: whatever an issuer publishes, tokens that others have made are not
+// accepted, and without keys the fault is never the caller's.
+func FuzzJWKS(f *testing.F) {
+	k := newFuzzKeys(f)
+	tokens, forged := k.tokens(), forgeries()
+	keys := k.public()
+	f.Add(keyDocument(keys...))
+	for _, key := range keys {
+		f.Add(keyDocument(key))
+		for _, member := range []string{"kty", "kid", "alg", "use", "n", "e", "crv", "x", "y"} {
+			f.Add(keyDocument(key.with(member, nil)))
+			f.Add(keyDocument(key.with(member, "")))
+			f.Add(keyDocument(key.with(member, 1)))
+		}
+	}
+	point := make([]byte, 32)
+	f.Add(keyDocument(edJWK("d1", point)))
+	point[0] = 1
+	f.Add(keyDocument(edJWK("d1", point), keys[0]))
+	f.Add(keyDocument(edJWK("d1", point[1:]), keys[0]))
+	f.Add(keyDocument(keys[0].with("e", "AQ")))
+	f.Add(keyDocument(keys[0].with("e", "AAAAAAAAAAAAAQ")))
+	f.Add(keyDocument(keys[1].with("x", segment(string(point))).with("y", segment(string(point)))))
+	f.Add(keyDocument(jwk{"kty": "oct", "kid": "k1", "alg": "RS256", "k": "AAAA"}))
+	f.Add(keyDocument(keys[0].with("kid", "e1"), keys[1].with("kid", "k1"), keys[2].with("kid", nil)))
+	for _, text := range []string{"", "null", "[]", "{}", `{"keys":null}`, `{"keys":{}}`, `{"keys":[]}`, `{"keys":[null]}`, `{"keys":[{}]}`, "<html>", `{"keys":[`, "\xff"} {
+		f.Add([]byte(text))
+	}
+	f.Add(append(keyDocument(keys...), "{}"...))
+	f.Add(append(keyDocument(keys...), '}'))
+	f.Fuzz(func(t *testing.T, document []byte) {
+		api := newFuzzAPI(t, document, io.Discard)
+		for i, token := range forged {
+			if status := verifyStatusOf(t, api, token); status != 401 && status != 503 {
+				t.Errorf("status %d for forgery %d", status, i)
+			}
+		}
+		for i, token := range tokens {
+			switch status := verifyStatusOf(t, api, token); {
+			case !json.Valid(document) && status != 503:
+				t.Errorf("status %d for token %d, and the document is not JSON", status, i)
+			case status != 200 && status != 401 && status != 503:
+				t.Errorf("status %d for token %d", status, i)
+			}
+		}
+	})
+}
+
+// forgeries are tokens that the issuer has not signed: by the keys of others,
+// and with signatures that fit whatever was signed if the key is a weak one.
+func forgeries() []string {
+	identity := append([]byte{1}, make([]byte, 63)...)
+	foreignEC, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), bytes.Repeat([]byte{2}, 32))
+	if err != nil {
+		panic(err)
+	}
+	foreignEd := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{2}, 32))
+	var all []string
+	for _, kid := range []string{`"k1"`, `"e1"`, `"d1"`, `""`} {
+		for _, forged := range []struct {
+			alg  string
+			sign signer
+		}{
+			{"RS256", rs256(rsaForeign())},
+			{"RS256", exponentOne},
+			{"RS256", constant(make([]byte, 256))},
+			{"ES256", es256(foreignEC)},
+			{"ES256", constant(make([]byte, 64))},
+			{"EdDSA", func(input string) []byte { return ed25519.Sign(foreignEd, []byte(input)) }},
+			{"EdDSA", constant(identity)},
+			{"EdDSA", constant(make([]byte, 64))},
+			{"HS256", hs256(nil)},
+			{"none", constant(nil)},
+		} {
+			all = append(all, compact(jsonObject{{"alg", quoted(forged.alg)}, {"kid", kid}}.String(), goodClaims(noon).String(), forged.sign))
+		}
+	}
+	return all
+}
+
+// exponentOne is a signature under every RSA key of 2,048 bits whose exponent
+// is 1: the padded hash itself (RFC 8017, Section 9.2).
+func exponentOne(input string) []byte {
+	info := "\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20" + string(digestOf(crypto.SHA256, input))
+	return []byte("\x00\x01" + strings.Repeat("\xff", 256-3-len(info)) + "\x00" + info)
+}

@@ -1,0 +1,486 @@
+package auth0_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/internal/tenant"
+)
+
+// passes is the verdict on a good token.
+var passes = verdict{200, "", "ok"}
+
+// overruled are recipes whose verdict in the file is not ours, for good.
+var overruled = map[string]struct {
+	verdict
+	why string
+}{
+	"form-quotes":       {verdict{400, "invalid_request", "invalid_request"}, "RFC 6750, Section 2.1: credentials are of the form b64token; with other characters it is the header that is malformed"},
+	"form-angle":        {verdict{400, "invalid_request", "invalid_request"}, "as form-quotes"},
+	"form-percent":      {verdict{400, "invalid_request", "invalid_request"}, "as form-quotes"},
+	"form-json-flat":    {verdict{400, "invalid_request", "invalid_request"}, "as form-quotes"},
+	"form-json-general": {verdict{400, "invalid_request", "invalid_request"}, "as form-quotes"},
+
+	"tr-header-and-query": {passes, "RFC 6750, Section 2.3: the query is no place for tokens unless the API says so, and what stands there is then no credential but a parameter of the application"},
+	"ok-logout-no-exp":    {verdict{400, "invalid_request", "invalid_claim"}, "OpenID Connect Back-Channel Logout 1.0 with errata set 1, Section 2.4: exp is required"},
+	"lo-iat-old":          {verdict{400, "invalid_request", "invalid_claim"}, "it has no exp either, see ok-logout-no-exp"},
+
+	"key-duplicate-kid-a": {passes, "RFC 7517, Section 4.5: different keys of one set may have one kid; each that fits is tried"},
+	"kid-missing":         {verdict{401, "invalid_token", "ambiguous_kid"}, "RFC 7515, Section 4.1.4: kid is optional, and several keys fit; id-kid-absent-multiple has the same word for it"},
+	"kid-case":            {verdict{401, "invalid_token", "ambiguous_kid"}, "KID is not kid, so there is none; see kid-missing"},
+	"kid-kelvin":          {verdict{401, "invalid_token", "ambiguous_kid"}, "as kid-case"},
+
+	"exp-past-EXP-future": {verdict{401, "invalid_token", "invalid_claim"}, "a name that folds to one that decides refuses by itself, before the values are looked at"},
+	"iss-case-fold":       {verdict{401, "invalid_token", "invalid_claim"}, "as exp-past-EXP-future"},
+	"aud-case-fold":       {verdict{401, "invalid_token", "invalid_claim"}, "as exp-past-EXP-future"},
+	"exp-negative":        {verdict{401, "invalid_token", "invalid_claim"}, "no time before 1970 is an expiry: the claim is wrong, not the token old; see exp-minus-1e30"},
+	"sig-payload-edited":  {verdict{401, "invalid_token", "invalid_issuer"}, "the bit is in iss, and what is cheap to refuse is refused before the signature is checked"},
+	"dpop-cnf-x5t-only":   {verdict{401, "invalid_token", "dpop_required"}, "RFC 8705, Section 3.1: x5t#S256 is a good confirmation; the token is bound, and not a bearer token"},
+}
+
+// A lack is a feature that some recipes need and this version has not. Today is
+// how it rightly answers without; the zero verdict means that there is nothing
+// to send the token to, which is then only built.
+type lack struct {
+	feature string
+	count   int
+	today   verdict
+	ids     string
+}
+
+var waiting = []lack{
+	{"back-channel logout", 23, verdict{}, `lo-nonce lo-nonce-null lo-events-missing lo-events-other lo-events-string
+		lo-events-array lo-Events-case lo-no-sub-no-sid lo-empty-sub-sid lo-jti-missing lo-iat-missing lo-iat-old lo-iat-future
+		lo-expired lo-aud-missing lo-iss lo-id-token lo-typ-at lo-too-large ok-logout ok-logout-typ ok-logout-sid-only ok-logout-no-exp`},
+	// DPoP is a scheme that is not known: no credentials.
+	{"proof of possession", 33, verdict{401, "", "missing_token"}, `dpop-no-proof dpop-two-proofs dpop-unbound-with-dpop-scheme
+		dpop-cnf-string dpop-jkt-empty dpop-wrong-key dpop-typ-jwt dpop-typ-missing dpop-alg-none dpop-alg-rs256 dpop-jwk-missing
+		dpop-jwk-null dpop-jwk-ed31 dpop-jwk-ed-empty dpop-jwk-low-order dpop-htm-lower dpop-htu-scheme dpop-htu-port
+		dpop-htu-userinfo-own-host dpop-iat-old dpop-iat-future dpop-iat-missing dpop-iat-string dpop-jti-empty dpop-jti-replay
+		dpop-jti-long dpop-ath-missing dpop-ath-padded dpop-not-jwt dpop-huge ok-dpop ok-dpop-query ok-dpop-cnf-extra`},
+	// A proof beside a token that needs none is a header that is not known.
+	{"proof of possession", 1, passes, `dpop-unbound-bearer-with-proof`},
+}
+
+// lacking returns what a recipe waits for.
+func lacking(id string) (lack, bool) {
+	for _, l := range waiting {
+		if slices.Contains(strings.Fields(l.ids), id) {
+			return l, true
+		}
+	}
+	return lack{}, false
+}
+
+// verdictOn returns what this version must answer to a recipe.
+func verdictOn(r recipe) verdict {
+	if l, ok := lacking(r.ID); ok {
+		return l.today
+	}
+	if o, ok := overruled[r.ID]; ok {
+		return o.verdict
+	}
+	return r.Expect
+}
+
+// TestVectorTables: the tables above are about recipes that exist, and each row
+// of them is needed.
+func TestVectorTables(t *testing.T) {
+	f := readRecipes(t)
+	byID := map[string]recipe{}
+	for _, r := range slices.Concat(f.Bad, f.Good) {
+		if _, twice := byID[r.ID]; twice || r.ID == "" || r.Why == "" {
+			t.Errorf("recipe %q: no name, no reason, or there twice", r.ID)
+		}
+		byID[r.ID] = r
+		if l, _ := lacking(r.ID); r.target() == "logout" && l.feature != "back-channel logout" {
+			t.Errorf("%s is about logout and waits for %q", r.ID, l.feature)
+		}
+	}
+	for _, r := range f.Good {
+		if r.Expect != passes {
+			t.Errorf("%s is good, and the verdict is %v", r.ID, r.Expect)
+		}
+	}
+	// These two are not for anybody to configure.
+	if f.Config.MaxTokenBytes != 16384 || !slices.Equal(f.Config.Types, []string{"", "JWT", "at+jwt", "application/at+jwt"}) {
+		t.Errorf("the recipes are for tokens of %d bytes and types %q", f.Config.MaxTokenBytes, f.Config.Types)
+	}
+	for id, o := range overruled {
+		if r, ok := byID[id]; !ok || r.Expect == o.verdict || o.why == "" {
+			t.Errorf("overruled: %s is not needed", id)
+		}
+	}
+	for _, l := range waiting {
+		ids := strings.Fields(l.ids)
+		if len(ids) != l.count {
+			t.Errorf("%d recipes wait for %s, want %d", len(ids), l.feature, l.count)
+		}
+		for _, id := range ids {
+			if r, ok := byID[id]; !ok || r.Expect == l.today {
+				t.Errorf("waiting for %s: %s is not needed", l.feature, id)
+			}
+		}
+	}
+}
+
+// TestVectors runs every recipe as it is written, signed with RS256, and those
+// that are not about keys and algorithms again with ES256: nothing else may
+// depend on which it is.
+func TestVectors(t *testing.T) {
+	f := readRecipes(t)
+	f.makeKeys(t)
+	for _, pass := range []struct {
+		key string
+		ran map[string]int // by target
+	}{
+		{"rs1", map[string]int{"access": 269, "id": 19, "logout": 23}},
+		{"es1", map[string]int{"access": 193, "id": 15, "logout": 23}},
+	} {
+		t.Run(pass.key, func(t *testing.T) {
+			runner := newVectorRunner(t, f, pass.key)
+			ran := map[string]int{}
+			for _, r := range slices.Concat(f.Bad, f.Good) {
+				if pass.key != "rs1" && r.picksKey() {
+					continue
+				}
+				ran[r.target()]++
+				t.Run(r.ID, func(t *testing.T) { runner.run(t, r) })
+			}
+			if !maps.Equal(ran, pass.ran) {
+				t.Errorf("recipes by target: %v, want %v", ran, pass.ran)
+			}
+		})
+	}
+}
+
+// A vectorRunner has what recipes are tried on. Most share one API and one
+// application; those that change the keys get their own.
+type vectorRunner struct {
+	f     *recipeFile
+	key   string
+	api   *vectorAPI
+	login *vectorLogin
+}
+
+func newVectorRunner(t *testing.T, f *recipeFile, key string) *vectorRunner {
+	b := &tokenBuilder{TB: t, recipeFile: f, key: key}
+	return &vectorRunner{f, key, newVectorAPI(t, b, recipeKeys{}), newVectorLogin(t, b, recipeKeys{})}
+}
+
+func (v *vectorRunner) run(t *testing.T, r recipe) {
+	b := &tokenBuilder{TB: t, recipeFile: v.f, key: v.key}
+	api, login := v.api, v.login
+	if r.JWKS.State != "" || r.JWKS.Add != nil || r.JWKS.Remove != nil {
+		api, login = newVectorAPI(t, b, r.JWKS), newVectorLogin(t, b, r.JWKS)
+	}
+	want, got := verdictOn(r), verdict{}
+	switch r.target() {
+	case "access":
+		got = api.try(t, b, r)
+	case "id":
+		got = login.try(t, b, r)
+	case "logout":
+		login.wellBuilt(t, b.build(r))
+	default:
+		t.Fatalf("target %q is not known", r.Target)
+	}
+	if got != want {
+		t.Errorf("%s: got %v, want %v", r.Why, got, want)
+	}
+}
+
+// A vectorAPI is the API of the file, twice: as it answers clients, and as it
+// tells an ErrorHandler why.
+type vectorAPI struct {
+	*apiFixture
+	telling *auth0.API
+	told    *auth0.Error
+}
+
+func newVectorAPI(t *testing.T, b *tokenBuilder, keys recipeKeys) *vectorAPI {
+	t.Helper()
+	hosts := []string{}
+	for _, issuer := range b.Config.Issuers {
+		hosts = append(hosts, strings.TrimSuffix(strings.TrimPrefix(issuer, "https://"), "/"))
+	}
+	v := &vectorAPI{apiFixture: newAPIFixture(t, func(c *auth0.APIConfig) {
+		c.Domain = hosts[0]
+		for _, host := range hosts[1:] {
+			c.Issuers = append(c.Issuers, auth0.Issuer{Domain: host})
+		}
+		if b.Config.RequireSub {
+			c.RequiredClaims = []string{"sub"}
+		}
+		c.Audience = b.Config.Audience
+		c.Algorithms = b.Config.Algorithms
+		c.Leeway = time.Duration(b.Config.Leeway) * time.Second
+	})}
+	for _, host := range hosts {
+		v.net.handlers[host] = v.tenant
+	}
+	v.publish(b.published(keys)...)
+	v.fail(t, keys.State)
+	telling := v.cfg
+	telling.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, e *auth0.Error) {
+		v.told = e
+		w.WriteHeader(e.Status)
+	}
+	var err error
+	if v.telling, err = auth0.NewAPI(telling); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func (v *vectorAPI) fail(t *testing.T, state string) {
+	t.Helper()
+	switch state {
+	case "":
+	case "unavailable":
+		v.tenant.Fail(tenant.JWKS, 503)
+	default:
+		t.Fatalf("state %q of the keys is not known", state)
+	}
+}
+
+// route guards the handler of the fixture as the recipe asks.
+func (v *vectorAPI) route(api *auth0.API, r recipe) http.Handler {
+	guarded := api.RequireAuth(v)
+	if len(r.Route.Scopes) > 0 {
+		guarded = api.RequireScope(r.Route.Scopes...)(guarded)
+	}
+	if len(r.Route.Permissions) > 0 {
+		guarded = api.RequirePermissions(r.Route.Permissions...)(guarded)
+	}
+	return guarded
+}
+
+func (v *vectorAPI) try(t *testing.T, b *tokenBuilder, r recipe) (got verdict) {
+	t.Helper()
+	token := b.build(r)
+	if r.Request.NotThroughHTTP {
+		return verifyVerdict(t, v.api, token)
+	}
+	plain, telling := v.route(v.api, r), v.route(v.telling, r)
+	v.log.take()
+	for range max(1, r.Repeat) {
+		served := v.served.Load()
+		w := httptest.NewRecorder()
+		plain.ServeHTTP(w, b.request(r, token))
+		got = v.answered(t, w)
+		if passed := v.served.Load() > served; passed != (got.Status == 200) {
+			t.Errorf("status %d, handler reached: %v", got.Status, passed)
+		}
+		v.told = nil
+		w = httptest.NewRecorder()
+		telling.ServeHTTP(w, b.request(r, token))
+		if w.Code != got.Status {
+			t.Errorf("status %d, and %d with an ErrorHandler", got.Status, w.Code)
+		}
+		got.Code = passes.Code
+		if v.told != nil {
+			got.Code = v.told.Reason
+		}
+	}
+	for line := range strings.Lines(v.log.take()) {
+		if !strings.HasPrefix(line, "time=") {
+			t.Errorf("log line %q", line)
+		}
+	}
+	v.expectOnlyKeysAsked(t, b)
+	return got
+}
+
+// answered reads status and error code from a response: the challenge and the
+// body must say the same.
+func (v *vectorAPI) answered(t *testing.T, w *httptest.ResponseRecorder) verdict {
+	t.Helper()
+	got := verdict{Status: w.Code}
+	for _, value := range w.Result().Header.Values("WWW-Authenticate") {
+		c, err := parseChallenge(value)
+		if err != nil {
+			t.Errorf("challenge %q: %v", value, err)
+		}
+		got.Error += c.params["error"]
+	}
+	if w.Code == http.StatusOK {
+		return got
+	}
+	var body struct{ Error string }
+	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
+		t.Errorf("body %q: %v", w.Body, err)
+	}
+	want := got.Error
+	if want == "" {
+		want = map[int]string{401: "unauthorized", 503: "temporarily_unavailable"}[w.Code]
+	}
+	if body.Error != want {
+		t.Errorf("the body says %q, want %q", body.Error, want)
+	}
+	return got
+}
+
+// expectOnlyKeysAsked: whatever stands in a token, nothing is fetched but the
+// keys of the issuers.
+func (v *vectorAPI) expectOnlyKeysAsked(t *testing.T, b *tokenBuilder) {
+	t.Helper()
+	for _, asked := range v.net.asked() {
+		issuer, ok := strings.CutSuffix(asked, ".well-known/jwks.json")
+		if !ok || !slices.Contains(b.Config.Issuers, issuer) {
+			t.Errorf("there was a request to %s", asked)
+		}
+	}
+}
+
+// verifyVerdict is for tokens that no header can carry.
+func verifyVerdict(t *testing.T, api *auth0.API, token string) verdict {
+	t.Helper()
+	_, err := api.Verify(t.Context(), token)
+	var e *auth0.Error
+	switch {
+	case err == nil:
+		return passes
+	case !errors.As(err, &e):
+		t.Fatal(err)
+	}
+	return verdict{e.Status, e.Code, e.Reason}
+}
+
+// A vectorLogin is the application of the file, whose tenant answers with the
+// ID token of a recipe.
+type vectorLogin struct {
+	*env
+	idToken string
+	told    *auth0.Error
+}
+
+func newVectorLogin(t *testing.T, b *tokenBuilder, keys recipeKeys) *vectorLogin {
+	t.Helper()
+	v := &vectorLogin{}
+	host := strings.TrimSuffix(strings.TrimPrefix(b.Config.Issuers[0], "https://"), "/")
+	v.env = newEnv(t, func(c *auth0.Config) {
+		c.HTTPClient = &http.Client{Transport: hosts{host: c.HTTPClient.Transport.(hosts)[tenantHost]}}
+		c.Domain = host
+		c.ClientID = b.Config.ClientID
+		c.Algorithms = b.Config.Algorithms
+		c.Leeway = time.Duration(b.Config.Leeway) * time.Second
+		c.Now = func() time.Time { return noon }
+		c.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, e *auth0.Error) {
+			v.told = e
+			w.WriteHeader(e.Status)
+		}
+	})
+	published := b.published(keys)
+	v.tenant.EditJWKS(func(doc map[string]any) { doc["keys"] = published })
+	v.tenant.Replace(tenant.Token, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(map[string]any{"access_token": "opaque", "token_type": "Bearer", "expires_in": 3600, "id_token": v.idToken})
+	})
+	return v
+}
+
+// wellBuilt: a token that nothing here can be asked about yet is at least one
+// of the tenant's.
+func (v *vectorLogin) wellBuilt(t *testing.T, token string) {
+	t.Helper()
+	if _, err := v.strategy.KeySet().VerifySignature(t.Context(), token); err != nil && reasonOf(err) != "token_too_large" {
+		t.Error(err)
+	}
+}
+
+// try logs in. That the login succeeds counts as 200, though the answer is a
+// redirect.
+func (v *vectorLogin) try(t *testing.T, b *tokenBuilder, r recipe) verdict {
+	t.Helper()
+	v.t = t
+	id := b.Config.ID
+	browser := v.browser()
+	v.app = v.strategy.LoginHandler(auth0.WithMaxAge(time.Duration(id.MaxAge)*time.Second), auth0.WithOrganization(id.Organization))
+	asked := browser.begin("/").Query()
+	v.app = v.strategy.LoadUser(v.mux)
+	b.nonce = asked.Get("nonce")
+	v.idToken, v.told = b.build(r), nil
+	resp := browser.callback(&url.URL{Scheme: "https", Host: "app.example", Path: "/auth/callback", RawQuery: url.Values{"code": {"x"}, "state": {asked.Get("state")}}.Encode()})
+	passed := resp.status == http.StatusSeeOther && v.told == nil
+	if browser.loggedIn() != passed {
+		t.Errorf("status %d, logged in: %v", resp.status, !passed)
+	}
+	if passed {
+		return passes
+	}
+	if v.told == nil {
+		t.Fatalf("status %d, and no reason", resp.status)
+	}
+	return verdict{resp.status, resp.header.Get("WWW-Authenticate"), v.told.Reason}
+}
+
+// A challenge is a value of WWW-Authenticate.
+type challenge struct {
+	scheme string
+	params map[string]string
+}
+
+// parseChallenge takes the one form that RFC 6750, Section 3, leaves us: a
+// scheme, a space, and parameters with quoted values of its characters, none of
+// which is there twice. RFC 9110, Section 11.6.1, allows much more, which
+// clients read differently.
+func parseChallenge(value string) (challenge, error) {
+	scheme, rest, ok := strings.Cut(value, " ")
+	if !ok || !isLetters(scheme) {
+		return challenge{}, errors.New("no scheme")
+	}
+	c := challenge{scheme, map[string]string{}}
+	for {
+		name, after, ok := strings.Cut(rest, `="`)
+		if !ok || !isLetters(name) {
+			return challenge{}, fmt.Errorf("no parameter in %q", rest)
+		}
+		text, after, ok := strings.Cut(after, `"`)
+		if !ok || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' || r == '\\' }) {
+			return challenge{}, fmt.Errorf("parameter %s is not quoted as it should be", name)
+		}
+		if _, twice := c.params[name]; twice {
+			return challenge{}, fmt.Errorf("parameter %s is there twice", name)
+		}
+		c.params[name] = text
+		if after == "" {
+			return c, nil
+		}
+		if rest, ok = strings.CutPrefix(after, ", "); !ok {
+			return challenge{}, fmt.Errorf("%q between parameters", after)
+		}
+	}
+}
+
+// isLetters reports whether s is a name: of schemes and parameters we have no
+// others.
+func isLetters(s string) bool {
+	return s != "" && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_") == ""
+}
+
+func TestParseChallenge(t *testing.T) {
+	c, err := parseChallenge(`Bearer realm="api", error="invalid_token", scope=""`)
+	if err != nil || c.scheme != "Bearer" || len(c.params) != 3 || c.params["realm"] != "api" || c.params["error"] != "invalid_token" {
+		t.Errorf("got %+v, %v", c, err)
+	}
+	for _, value := range []string{
+		"", "Bearer", "Bearer ", `realm="api"`, `Bearer realm=api`, `Bearer realm="api`, `Bearer realm="api",`, `Bearer realm="api",error="x"`,
+		`Bearer realm="api" error="x"`, `Bearer realm="a\"b"`, "Bearer realm=\"a\r\nb\"", "Bearer realm=\"\u00e9\"", `Bearer realm="a", realm="b"`,
+		`Bearer realm="api" `, `Bearer ="api"`, `Bearer re alm="api"`, `Bearer realm="a""`, `Bearer realm="a", Basic realm="b"`,
+	} {
+		if c, err := parseChallenge(value); err == nil {
+			t.Errorf("%q is %+v", value, c)
+		}
+	}
+}
