@@ -79,6 +79,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
+	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/refresh"
 	"github.com/seed-15d5a55c/auth0/internal/returnto"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
@@ -721,14 +722,30 @@ type User struct {
 // who somebody is.
 func newUser(issuer, subject string, claims json.RawMessage) User {
 	u := User{Issuer: issuer, Subject: subject, claims: claims}
-	var members map[string]any
-	if json.Unmarshal(claims, &members) != nil {
-		return u
-	}
-	text := func(name string) string { s, _ := members[name].(string); return s }
-	u.Name, u.Nickname, u.GivenName, u.FamilyName = text("name"), text("nickname"), text("given_name"), text("family_name")
-	u.Email, u.Picture, u.OrgID, u.OrgName = text("email"), text("picture"), text("org_id"), text("org_name")
-	u.EmailVerified = members["email_verified"] == true
+	text := func(value string) string { s, _ := jsonscan.String(value); return s }
+	jsonscan.Object(string(claims), func(name, value string) error {
+		switch name {
+		case "name":
+			u.Name = text(value)
+		case "nickname":
+			u.Nickname = text(value)
+		case "given_name":
+			u.GivenName = text(value)
+		case "family_name":
+			u.FamilyName = text(value)
+		case "email":
+			u.Email = text(value)
+		case "email_verified":
+			u.EmailVerified = value == "true"
+		case "picture":
+			u.Picture = text(value)
+		case "org_id":
+			u.OrgID = text(value)
+		case "org_name":
+			u.OrgName = text(value)
+		}
+		return nil
+	})
 	return u
 }
 

@@ -248,7 +248,7 @@ type sessionRecord struct {
 	AuthTime        int64           `json:"auth_time,omitempty"`
 	ACR             string          `json:"acr,omitempty"`
 	AMR             []string        `json:"amr,omitempty"`
-	Claims          json.RawMessage `json:"claims"`
+	Claims          json.RawMessage `json:"-"` // behind the rest, see encode
 	IDToken         string          `json:"id_token,omitempty"`
 	RefreshToken    string          `json:"refresh_token,omitempty"`
 	// Tokens are access tokens; the first is that of the login.

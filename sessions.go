@@ -2,6 +2,7 @@ package auth0
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -97,9 +98,27 @@ func (ss *sessions) open(ctx context.Context, value string) opened {
 	return opened{record: record, current: current && ss.store == nil}
 }
 
+// encode writes a record: the length of its JSON text, that text, and the JSON
+// text of the claims. In one text, reading would scan the claims three times,
+// and most requests have no use for them.
+func (r *sessionRecord) encode() ([]byte, error) {
+	text, err := json.Marshal(r)
+	if err != nil {
+		return nil, refuseInternal.wrap(err)
+	}
+	out := binary.AppendUvarint(nil, uint64(len(text)))
+	return slices.Concat(out, text, r.Claims), nil
+}
+
+// decodeRecord returns nil for what encode has not written, in this version.
 func decodeRecord(plain []byte) *sessionRecord {
-	record := &sessionRecord{}
-	if json.Unmarshal(plain, record) != nil || record.Version != sessionVersion || record.Subject == "" || record.Issuer == "" {
+	length, n := binary.Uvarint(plain)
+	if n <= 0 || length > uint64(len(plain)-n) {
+		return nil
+	}
+	text, claims := plain[n:n+int(length)], plain[n+int(length):]
+	record := &sessionRecord{Claims: claims}
+	if json.Unmarshal(text, record) != nil || record.Version != sessionVersion || record.Subject == "" || record.Issuer == "" {
 		return nil
 	}
 	return record
@@ -315,9 +334,9 @@ func (ss *sessions) keep(ctx context.Context, changed, before *sessionRecord) er
 		if changed.Refreshes == before.Refreshes {
 			return nil
 		}
-		value, err := json.Marshal(changed)
+		value, err := changed.encode()
 		if err != nil {
-			return refuseInternal.wrap(err)
+			return err
 		}
 		return ss.recent.commit(ctx, recordKey(changed.ID), value, time.Now().Add(overlap))
 	}
@@ -352,9 +371,9 @@ func (ss *sessions) commit(ctx context.Context, record *sessionRecord) error {
 }
 
 func (ss *sessions) sealRecord(record *sessionRecord) ([]byte, error) {
-	plain, err := json.Marshal(record)
+	plain, err := record.encode()
 	if err != nil {
-		return nil, refuseInternal.wrap(err)
+		return nil, err
 	}
 	return []byte(ss.keyring.Seal(purposeRecord, recordKey(record.ID), plain)), nil
 }
@@ -398,9 +417,9 @@ func (ss *sessions) cookieValue(record *sessionRecord) (string, error) {
 }
 
 func (ss *sessions) sealCookie(record *sessionRecord) (string, error) {
-	plain, err := json.Marshal(record)
+	plain, err := record.encode()
 	if err != nil {
-		return "", refuseInternal.wrap(err)
+		return "", err
 	}
 	return ss.keyring.Seal(purposeSession, ss.cookie.Name, plain), nil
 }
