@@ -74,6 +74,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
@@ -350,6 +351,7 @@ type Strategy struct {
 	transaction cookie.Cookie // its Name is the prefix
 	returnTo    returnto.Policy
 	refreshing  flights
+	silent      atomic.Bool // whether there are silent logins
 	connections *connectionLists
 	exit        exit
 	log         *slog.Logger

@@ -138,6 +138,7 @@ var (
 	refuseClaim               = refusal{403, "access_denied", "claim_requirement", "claim requirement not met"}
 	refuseForbidden           = refusal{403, "access_denied", "forbidden", "not allowed"}
 	refuseOrganization        = refusal{403, "access_denied", "organization", "organization not allowed"}
+	refuseCrossOrigin         = refusal{403, "access_denied", "cross_site", "requests from other sites are not allowed"}
 	refuseStepUp              = refusal{401, "insufficient_user_authentication", "insufficient_user_authentication", "stronger authentication required"}
 	refuseMisconfigured       = refusal{500, "server_error", "misconfigured", "this route is not set up correctly"}
 	refuseInternal            = refusal{500, "server_error", "internal", "internal error"}

@@ -1,6 +1,7 @@
 package auth0
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -32,6 +33,7 @@ func (s *Strategy) logout(w http.ResponseWriter, r *http.Request, opts []LogoutO
 	for _, c := range s.transactionsIn(r) {
 		c.Delete(w, r)
 	}
+	s.noteSilentLogin(w, r) // or the next page would log them in again
 	var session *Session
 	if record != nil {
 		session = s.sessions.session(record)
@@ -55,18 +57,8 @@ func (s *Strategy) logout(w http.ResponseWriter, r *http.Request, opts []LogoutO
 func (s *Strategy) checkLogoutOrigin(w http.ResponseWriter, r *http.Request, site site) error {
 	switch r.Method {
 	case http.MethodPost:
-		guard := http.NewCrossOriginProtection()
-		// A proxy may have changed the Host that the origin is compared with.
-		if err := guard.AddTrustedOrigin(site.origin); err != nil {
-			return refuseInternal.wrap(err)
-		}
-		if err := guard.Check(r); err != nil {
+		if err := s.checkOrigin(r); err != nil {
 			return refuseCrossSite.wrap(err)
-		}
-		// The guard does not compare schemes, where the browser does not say
-		// itself that the origin is the same.
-		if origin := r.Header.Get("Origin"); origin != "" && origin != site.origin && r.Header.Get("Sec-Fetch-Site") != "same-origin" {
-			return refuseCrossSite.because("the origin is %.100q, not %q", origin, site.origin)
 		}
 	case http.MethodGet:
 		if !sameOriginNavigation(r, site) {
@@ -75,6 +67,30 @@ func (s *Strategy) checkLogoutOrigin(w http.ResponseWriter, r *http.Request, sit
 	default:
 		w.Header().Set("Allow", "GET, POST")
 		return refuseMethod.error()
+	}
+	return nil
+}
+
+// checkOrigin refuses requests that may change something and that a page of
+// another origin has caused.
+func (s *Strategy) checkOrigin(r *http.Request) error {
+	guard := http.NewCrossOriginProtection()
+	known := false
+	for _, site := range s.sites {
+		// A proxy may have changed the Host that the origin is compared with.
+		if err := guard.AddTrustedOrigin(site.origin); err != nil {
+			return err
+		}
+		known = known || r.Header.Get("Origin") == site.origin
+	}
+	if err := guard.Check(r); err != nil {
+		return err
+	}
+	// The guard does not compare schemes, where the browser does not say itself
+	// that the origin is the same.
+	safe := r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
+	if origin := r.Header.Get("Origin"); origin != "" && !known && !safe && r.Header.Get("Sec-Fetch-Site") != "same-origin" {
+		return fmt.Errorf("the origin is %.100q, which is none of ours", origin)
 	}
 	return nil
 }

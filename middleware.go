@@ -137,6 +137,47 @@ func RequireClaims[T any](a *API) func(http.Handler) http.Handler {
 	}
 }
 
+// RequireAny lets a request pass that has a good access token for the API or, if
+// it has no token at all, belongs to somebody who is logged in: for a program
+// that is both a site and an API. The handler finds out with [TokenFrom] and
+// [UserFrom] which it is, and [Claims] decodes the claims of either. A token that
+// is not good is refused, whoever is logged in.
+//
+// A session comes with every request that a browser makes, also for a page of
+// another site, so requests that may change something must come from the same
+// origin, by [http.CrossOriginProtection]. A token comes only from those who have
+// it, and needs no such check.
+func RequireAny(a *API, s *Strategy) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		byToken := a.RequireAuth(next)
+		bySession := s.LoadUser(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch _, err := s.recordOf(r); {
+			case errors.Is(err, ErrNoSession):
+				a.refuse(w, r, TokenEvent{}, refuseNoToken.error())
+				return
+			case err != nil:
+				s.exit.fail(w, r, "session", err)
+				return
+			}
+			if err := s.checkOrigin(r); err != nil {
+				a.refuse(w, r, TokenEvent{}, refuseCrossOrigin.wrap(err))
+				return
+			}
+			cookie.Uncacheable(w.Header())
+			next.ServeHTTP(w, r)
+		}))
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			// Only the header counts here: a cookie with a token in it would
+			// come with requests of other sites like the session.
+			if r.Header.Get("Authorization") == "" && !isPreflight(r) {
+				bySession.ServeHTTP(w, r)
+				return
+			}
+			byToken.ServeHTTP(w, r)
+		})
+	}
+}
+
 // all reports whether has agrees with every name.
 func all(names []string, has func(string) bool) bool {
 	return !slices.ContainsFunc(names, func(name string) bool { return !has(name) })

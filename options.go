@@ -31,6 +31,7 @@ type authRequest struct {
 	requiredACR  []string
 	organization string
 	invitation   bool
+	silent       bool
 
 	errs []error
 }

@@ -343,6 +343,7 @@ func (s *Strategy) begin(ctx context.Context, site site, a *authRequest) (string
 		Organization: a.organization,
 		Audience:     a.params.Get("audience"),
 		Scope:        strings.Join(s.scopes(a), " "),
+		Silent:       a.silent,
 		AppState:     a.appState,
 	}
 	opts := []oauth2.AuthCodeOption{
@@ -413,7 +414,7 @@ func (s *Strategy) callback(w http.ResponseWriter, r *http.Request) error {
 	}
 	t, err := s.findTransaction(r, a.state)
 	if err != nil {
-		return s.withoutTransaction(w, r, err)
+		return s.withoutTransaction(w, r, a, err)
 	}
 	// Without the provider's metadata nothing has been used up yet: the
 	// transaction stays, and loading the page again can succeed.
@@ -423,6 +424,10 @@ func (s *Strategy) callback(w http.ResponseWriter, r *http.Request) error {
 	}
 	s.transactionCookie(t.State).Delete(w, r) // single use, whatever comes of it
 	l, err := s.complete(r.Context(), ep, t, a)
+	if t.Silent && isSilentRefusal(err) {
+		redirect(w, s.returnPath(t), http.StatusSeeOther)
+		return nil
+	}
 	if err != nil {
 		return t.failed(err)
 	}
@@ -432,6 +437,7 @@ func (s *Strategy) callback(w http.ResponseWriter, r *http.Request) error {
 	if err := s.expectSession(w, r); err != nil {
 		return t.failed(err)
 	}
+	s.forgetSilentLogin(w, r)
 	redirect(w, l.ReturnTo, http.StatusSeeOther)
 	return nil
 }
@@ -534,8 +540,14 @@ func newAnswer(v url.Values) (answer, error) {
 // With a session that is the back button, a reload, or a tab that was restored,
 // and nothing is wrong. Otherwise a page says so: beginning anew by ourselves
 // could go round in circles.
-func (s *Strategy) withoutTransaction(w http.ResponseWriter, r *http.Request, err error) error {
+func (s *Strategy) withoutTransaction(w http.ResponseWriter, r *http.Request, a answer, err error) error {
 	site, siteErr := s.siteOf(r)
+	if siteErr == nil && s.silent.Load() && slices.Contains(silentRefusals, a.errorCode) {
+		// A browser without cookies, which was never asked whether it wants to
+		// log in, must not see an error, and must not be sent round again.
+		redirect(w, site.path+s.config.DefaultReturnTo+"?"+silentMarker, http.StatusSeeOther)
+		return nil
+	}
 	if _, sessionErr := s.Session(r); sessionErr != nil || siteErr != nil || !errors.Is(err, ErrTransactionNotFound) {
 		return err
 	}

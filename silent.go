@@ -1,0 +1,98 @@
+package auth0
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/cookie"
+)
+
+// TrySilentLogin logs people in who are logged in at the tenant already, for
+// another application say, when they come to a page. The browser makes the way
+// to the tenant and back without a question (prompt=none, OpenID Connect Core
+// 1.0, Section 3.1.2.1); who is not logged in there sees the page as before. It
+// is tried once in five minutes, and not after a logout.
+//
+// Put it inside [Strategy.LoadUser], around the pages that anybody may see.
+func (s *Strategy) TrySilentLogin(next http.Handler) http.Handler {
+	s.silent.Store(true)
+	return s.LoadUser(s.handler("login", func(w http.ResponseWriter, r *http.Request) error {
+		if !s.maySilentLogin(r) {
+			next.ServeHTTP(w, r)
+			return nil
+		}
+		return s.beginSilentLogin(w, r)
+	}))
+}
+
+const (
+	// silentLoginPause is how long it is not tried again.
+	silentLoginPause = 5 * time.Minute
+	// silentMarker, in a query, is for browsers that keep no cookies.
+	silentMarker = "silent_login=failed"
+)
+
+// silentRefusals say that the tenant would have to ask the person something
+// (OpenID Connect Core 1.0, Section 3.1.2.6).
+var silentRefusals = []string{"login_required", "interaction_required", "consent_required", "account_selection_required"}
+
+func isSilentRefusal(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Reason == refuseByTenant.reason && slices.Contains(silentRefusals, e.Code)
+}
+
+func (s *Strategy) silentLoginCookie() cookie.Cookie {
+	c := s.sessions.cookie
+	c.Name += "_silent"
+	return c
+}
+
+func (s *Strategy) maySilentLogin(r *http.Request) bool {
+	loaded := loadedBy(r.Context(), s)
+	return loaded.record == nil && loaded.err == nil && isNavigation(r) && r.Method == http.MethodGet && !isPrefetch(r) &&
+		!s.silentLoginCookie().Present(r) && !strings.Contains(r.URL.RawQuery, silentMarker)
+}
+
+func (s *Strategy) beginSilentLogin(w http.ResponseWriter, r *http.Request) error {
+	site, err := s.siteOf(r)
+	if err != nil {
+		return err
+	}
+	here := url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
+	options := []LoginOption{WithPrompt("none"), WithReturnTo(site.path + "/" + strings.TrimLeft(here.RequestURI(), "/"))}
+	a, err := newAuthRequest(s.config.Login, options)
+	if err != nil {
+		return refuseMisconfigured.wrap(err)
+	}
+	a.silent = true
+	authURL, t, err := s.begin(r.Context(), site, a)
+	if err != nil {
+		return err
+	}
+	s.noteSilentLogin(w, r)
+	if err := s.keepTransaction(w, r, t); err != nil {
+		return err
+	}
+	redirect(w, authURL, http.StatusFound)
+	return nil
+}
+
+// noteSilentLogin keeps the next pages from trying.
+func (s *Strategy) noteSilentLogin(w http.ResponseWriter, r *http.Request) {
+	if !s.silent.Load() {
+		return
+	}
+	if err := s.silentLoginCookie().Set(w, r, "1", silentLoginPause); err != nil {
+		s.log.Error("auth0: the cookie of silent logins cannot be set", "err", clip(err.Error()))
+	}
+}
+
+func (s *Strategy) forgetSilentLogin(w http.ResponseWriter, r *http.Request) {
+	if c := s.silentLoginCookie(); c.Present(r) {
+		c.Delete(w, r)
+	}
+}
