@@ -91,8 +91,8 @@ func FromCookie(name string) TokenSource {
 // URL without it, and the response is private to caches.
 func FromQuery() TokenSource {
 	return TokenSource{take: func(r *http.Request) (credential, error) {
-		if !strings.Contains(r.URL.RawQuery, tokenParameter) {
-			return credential{}, nil // as good as always
+		if q := r.URL.RawQuery; !strings.Contains(q, tokenParameter) && !strings.Contains(q, "%") {
+			return credential{}, nil // as good as always; with % the name may be escaped
 		}
 		values := r.URL.Query()[tokenParameter]
 		switch {
@@ -208,16 +208,19 @@ func FromWebSocket() TokenSource {
 	}}
 }
 
-// FromFunc is a place of your own. Find returns the token, or nothing if there is
-// none. If it returns an error the request is refused with 400; the error goes
-// to the log only.
+// FromFunc is a place of your own. Find returns the token, or nothing or
+// [ErrNoToken] if there is none. If it returns another error the request is
+// refused with 400; the error goes to the log only.
 func FromFunc(find func(*http.Request) (string, error)) TokenSource {
 	if find == nil {
 		return TokenSource{err: errors.New("FromFunc: the function is nil")}
 	}
 	return TokenSource{take: func(r *http.Request) (credential, error) {
 		token, err := find(r)
-		if err != nil {
+		switch {
+		case errors.Is(err, ErrNoToken):
+			return credential{}, nil
+		case err != nil:
 			return credential{}, refuseCredential.wrap(err)
 		}
 		return credential{token: token}, nil
