@@ -180,6 +180,7 @@ func (a *API) trust(p *problems, source Issuer) {
 	for _, name := range names {
 		if a.byName[name] != nil {
 			p.add("Domain", "%q is there twice", source.Domain)
+			return
 		}
 		a.byName[name] = t
 	}
