@@ -408,7 +408,7 @@ func (a *API) checkToken(ctx context.Context, raw string, now time.Time) (*Token
 // an access token.
 func (a *API) explained(raw string, err error) error {
 	fault := parseFault(err).(*tokenFault)
-	if dots := strings.Count(raw, "."); dots == 0 || dots == 4 {
+	if dots := strings.Count(raw, "."); fault != faultSize && (dots == 0 || dots == 4) {
 		return fault.because("this is an opaque token; the client must request one with the audience %q", a.audience)
 	}
 	return fault

@@ -33,12 +33,12 @@ type credential struct {
 // to go on with, also if there is no token.
 func (a *API) credentials(r *http.Request) (credential, error) {
 	found := credential{request: r}
-	none := refuseNoToken.error()
+	var none error // why there is none
 	for _, source := range a.config.TokenSources {
 		c, err := source.take(found.request)
 		switch {
 		case errors.Is(err, ErrNoToken):
-			none = asError("bearer", err)
+			none = err
 			continue
 		case err != nil:
 			return found, err
@@ -53,10 +53,13 @@ func (a *API) credentials(r *http.Request) (credential, error) {
 		}
 		found.token, found.inURL = c.token, found.inURL || c.inURL
 	}
-	if found.token == "" {
-		return found, none
+	switch {
+	case found.token != "":
+		return found, nil
+	case none == nil:
+		none = refuseNoToken.error()
 	}
-	return found, nil
+	return found, none
 }
 
 // FromHeader is the Authorization header with the scheme Bearer (RFC 6750,
