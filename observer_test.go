@@ -45,7 +45,9 @@ func TestTokenEvents(t *testing.T) {
 	}
 	ok := event{200, "ok", apiIssuer, "RS256 k1"}
 	bad := func(status int, reason string) event { return event{status, reason, "", " "} }
-	guard := func(status int, reason string) event { return event{status, reason, apiIssuer, " "} }
+	// What names the issuer counts for it, also if it is refused.
+	its := func(status int, reason string) event { return event{status, reason, apiIssuer, " "} }
+	guard := func(status int, reason string) event { return event{status, reason, apiIssuer, "RS256 k1"} }
 	header := func(name, value string) string { return signed(goodHeader.set(name, value), goodClaims(noon)) }
 	with := func(name, value string) string { return signed(goodHeader, withClaim(name, value)) }
 	for _, tt := range []struct {
@@ -64,17 +66,17 @@ func TestTokenEvents(t *testing.T) {
 		{"crit", f, auth, bearerRequest(header("crit", `["x"]`)), []event{bad(401, "unsupported_crit")}},
 		{"typ", f, auth, bearerRequest(header("typ", `"dpop+jwt"`)), []event{bad(401, "invalid_type")}},
 		{"alg", f, auth, bearerRequest(header("alg", `"PS256"`)), []event{bad(401, "invalid_alg")}},
-		{"kid", f, auth, bearerRequest(header("kid", `"x"`)), []event{bad(401, "unknown_kid")}},
-		{"no kid", f, auth, bearerRequest(signed(goodHeader.without("kid"), goodClaims(noon))), []event{bad(401, "ambiguous_kid")}},
-		{"signature", f, auth, bearerRequest(compact(goodHeader.String(), goodClaims(noon).String(), rs256(rsaForeign()))), []event{bad(401, "invalid_signature")}},
-		{"expired", f, auth, bearerRequest(with("exp", noonPlus(-60))), []event{bad(401, "token_expired")}},
-		{"not yet", f, auth, bearerRequest(with("nbf", noonPlus(60))), []event{bad(401, "token_not_yet_valid")}},
-		{"issued ahead", f, auth, bearerRequest(with("iat", noonPlus(60))), []event{bad(401, "issued_in_future")}},
+		{"kid", f, auth, bearerRequest(header("kid", `"x"`)), []event{its(401, "unknown_kid")}},
+		{"no kid", f, auth, bearerRequest(signed(goodHeader.without("kid"), goodClaims(noon))), []event{its(401, "ambiguous_kid")}},
+		{"signature", f, auth, bearerRequest(compact(goodHeader.String(), goodClaims(noon).String(), rs256(rsaForeign()))), []event{its(401, "invalid_signature")}},
+		{"expired", f, auth, bearerRequest(with("exp", noonPlus(-60))), []event{its(401, "token_expired")}},
+		{"not yet", f, auth, bearerRequest(with("nbf", noonPlus(60))), []event{its(401, "token_not_yet_valid")}},
+		{"issued ahead", f, auth, bearerRequest(with("iat", noonPlus(60))), []event{its(401, "issued_in_future")}},
 		{"issuer", f, auth, bearerRequest(with("iss", `"x"`)), []event{bad(401, "invalid_issuer")}},
-		{"audience", f, auth, bearerRequest(with("aud", `"x"`)), []event{bad(401, "invalid_audience")}},
+		{"audience", f, auth, bearerRequest(with("aud", `"x"`)), []event{its(401, "invalid_audience")}},
 		{"claim", f, auth, bearerRequest(with("exp", `"x"`)), []event{bad(401, "invalid_claim")}},
-		{"bound", f, auth, bearerRequest(with("cnf", `{}`)), []event{bad(401, "dpop_required")}},
-		{"keys", down, down.api.RequireAuth(f), bearerRequest(good), []event{bad(503, "keys_unavailable")}},
+		{"bound", f, auth, bearerRequest(with("cnf", `{"jkt":"x"}`)), []event{its(401, "dpop_required")}},
+		{"keys", down, down.api.RequireAuth(f), bearerRequest(good), []event{its(503, "keys_unavailable")}},
 		{"scope", f, f.api.RequireScope("x")(f), bearerRequest(good), []event{ok, guard(403, "insufficient_scope")}},
 		{"any scope", f, f.api.RequireAnyScope("x")(f), bearerRequest(good), []event{ok, guard(403, "insufficient_scope")}},
 		{"permission", f, f.api.RequirePermissions("x")(f), bearerRequest(good), []event{ok, guard(403, "insufficient_permissions")}},
@@ -102,6 +104,9 @@ func TestTokenEvents(t *testing.T) {
 			var got []event
 			for _, e := range told {
 				got = append(got, event{e.Status, e.Reason, e.Issuer, e.Algorithm + " " + e.KeyID})
+				if e.Guard != (len(told) == 2 && e.Err != nil) {
+					t.Errorf("event %+v of %d", e, len(told))
+				}
 				if (e.Err == nil) != (e.Reason == "ok") || !slices.Contains(tokenReasons, e.Reason) || e.Duration < 0 {
 					t.Errorf("event %+v", e)
 				}

@@ -131,7 +131,7 @@ func TestRememberedTokenIsExact(t *testing.T) {
 func TestRefusedTokenIsNotRemembered(t *testing.T) {
 	f := newCacheFixture(t)
 	forged := compact(goodHeader.String(), goodClaims(noon).String(), rs256(rsaForeign()))
-	bound := signed(goodHeader, withClaim("cnf", `{}`))
+	bound := signed(goodHeader, withClaim("cnf", `{"jkt":"x"}`))
 	for range 2 {
 		f.expectCached(t, forged, apiBadSignature, false)
 		f.expectCached(t, bound, apiBound, false)
