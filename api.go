@@ -183,6 +183,7 @@ func (a *API) trust(p *problems, source Issuer) {
 	for _, name := range names {
 		if a.byName[name] != nil {
 			p.add("Domain", "%q is there twice", source.Domain)
+			return
 		}
 		a.byName[name] = t
 	}
@@ -437,7 +438,7 @@ func (a *API) checkSigned(ctx context.Context, from *trusted, m jwt.Message, c *
 // an access token.
 func (a *API) explained(raw string, err error) error {
 	fault := parseFault(err).(*tokenFault)
-	if dots := strings.Count(raw, "."); dots == 0 || dots == 4 {
+	if dots := strings.Count(raw, "."); fault != faultSize && (dots == 0 || dots == 4) {
 		return fault.because("this is an opaque token; the client must request one with the audience %q", a.audience)
 	}
 	return fault

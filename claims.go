@@ -236,10 +236,8 @@ func decodeClaims[T any](ctx context.Context, text string, decoded *decodedClaim
 		if err := json.Unmarshal([]byte(text), &claims); err != nil {
 			return nil, err
 		}
-		if v, ok := any(&claims).(interface{ Validate(context.Context) error }); ok {
-			if err := v.Validate(ctx); err != nil {
-				return nil, err
-			}
+		if err := validate(ctx, claims, &claims); err != nil {
+			return nil, err
 		}
 		return claims, nil
 	})
@@ -247,6 +245,17 @@ func decodeClaims[T any](ctx context.Context, text string, decoded *decodedClaim
 		return none, err
 	}
 	return claims.(T), nil
+}
+
+// validate calls the method of the first that has it. A T that is a pointer has
+// the methods of what it points to; a pointer to it has none.
+func validate(ctx context.Context, values ...any) error {
+	for _, value := range values {
+		if v, ok := value.(interface{ Validate(context.Context) error }); ok {
+			return v.Validate(ctx)
+		}
+	}
+	return nil
 }
 
 // claimsOf returns the JSON text of the claims of a request, and where what was

@@ -1,6 +1,7 @@
 package auth0
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -105,7 +106,12 @@ func StaticKeys(document []byte) (*KeySet, error) {
 
 func staticSnapshot(document []byte) (*keySnapshot, error) {
 	if block, rest := pem.Decode(document); block != nil {
-		return pemSnapshot(block, rest)
+		s, err := pemSnapshot(block, rest)
+		// What cannot be decoded is passed over, as text between blocks is.
+		if begun := bytes.Count(document, []byte("-----BEGIN ")); err == nil && begun != len(s.all) {
+			err = fmt.Errorf("%d of %d PEM blocks can be read", len(s.all), begun)
+		}
+		return s, err
 	}
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
@@ -116,9 +122,15 @@ func staticSnapshot(document []byte) (*keySnapshot, error) {
 	// Nobody will replace a key that was left out here, so none is.
 	s, skipped := newKeySnapshot(set.Keys, nil)
 	if len(skipped) > 0 || len(s.all) == 0 || len(set.Keys) > maxKeys {
-		return nil, fmt.Errorf("%d of %d keys can be used: %w", len(s.all), len(set.Keys), errors.Join(skipped...))
+		return nil, usableKeys(len(s.all), len(set.Keys), skipped)
 	}
 	return s, nil
+}
+
+// usableKeys says how many of the keys of a document can be used, and why the
+// others cannot.
+func usableKeys(usable, all int, skipped []error) error {
+	return errors.Join(append([]error{fmt.Errorf("%d of %d keys can be used", usable, all)}, skipped...)...)
 }
 
 func pemSnapshot(block *pem.Block, rest []byte) (*keySnapshot, error) {
@@ -500,7 +512,7 @@ func (k *KeySet) fetch(ctx context.Context, client *http.Client, log *slog.Logge
 	s, skipped := newKeySnapshot(doc.Keys, held)
 	if len(s.all) == 0 {
 		// A failure, so that the keys we have are kept.
-		return nil, refresh.Life{}, fmt.Errorf("%s: none of %d keys can be used: %w", ep.JWKSURI, len(doc.Keys), errors.Join(skipped...))
+		return nil, refresh.Life{}, fmt.Errorf("%s: %w", ep.JWKSURI, usableKeys(0, len(doc.Keys), skipped))
 	}
 	if len(skipped) > 0 {
 		log.Debug("auth0: some keys of the issuer cannot be used", "err", clip(errors.Join(skipped...).Error()))

@@ -53,23 +53,23 @@ func (a *API) Require(allow func(context.Context, *Token) error) func(http.Handl
 // A scope that is none, or no scope at all, is a mistake that is logged now and
 // answered with 500 on every request. So it is with the other guards.
 func (a *API) RequireScope(scopes ...string) func(http.Handler) http.Handler {
-	return a.requireNames(refuseScope, scopes, (*Token).HasScope, all)
+	return a.requireNames(refuseScope, scopes, (*Token).HasScope, false)
 }
 
 // RequireAnyScope is [API.RequireScope] for one of the scopes.
 func (a *API) RequireAnyScope(scopes ...string) func(http.Handler) http.Handler {
-	return a.requireNames(refuseScope, scopes, (*Token).HasScope, slices.ContainsFunc)
+	return a.requireNames(refuseScope, scopes, (*Token).HasScope, true)
 }
 
 // RequirePermissions is [API.RequireScope] for the claim permissions, which
 // Auth0 adds to access tokens of APIs with role-based access control.
 func (a *API) RequirePermissions(permissions ...string) func(http.Handler) http.Handler {
-	return a.requireNames(refusePermission, permissions, (*Token).HasPermission, all)
+	return a.requireNames(refusePermission, permissions, (*Token).HasPermission, false)
 }
 
 // RequireAnyPermission is [API.RequirePermissions] for one of the permissions.
 func (a *API) RequireAnyPermission(permissions ...string) func(http.Handler) http.Handler {
-	return a.requireNames(refusePermission, permissions, (*Token).HasPermission, slices.ContainsFunc)
+	return a.requireNames(refusePermission, permissions, (*Token).HasPermission, true)
 }
 
 // RequireOrganization lets a request pass if its access token is for one of the
@@ -137,7 +137,7 @@ func RequireClaims[T any](a *API) func(http.Handler) http.Handler {
 	}
 }
 
-// RequireAny lets a request pass that has a good access token for the API or, if
+// RequireTokenOrSession lets a request pass that has a good access token for the API or, if
 // it has no token at all, belongs to somebody who is logged in: for a program
 // that is both a site and an API. The handler finds out with [TokenFrom] and
 // [UserFrom] which it is, and [Claims] decodes the claims of either. A token that
@@ -147,7 +147,7 @@ func RequireClaims[T any](a *API) func(http.Handler) http.Handler {
 // another site, so requests that may change something must come from the same
 // origin, by [http.CrossOriginProtection]. A token comes only from those who have
 // it, and needs no such check.
-func RequireAny(a *API, s *Strategy) func(http.Handler) http.Handler {
+func RequireTokenOrSession(a *API, s *Strategy) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		byToken := a.RequireAuth(next)
 		bySession := s.LoadUser(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -169,7 +169,7 @@ func RequireAny(a *API, s *Strategy) func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			// Only the header counts here: a cookie with a token in it would
 			// come with requests of other sites like the session.
-			if r.Header.Get("Authorization") == "" && !isPreflight(r) {
+			if strings.Join(r.Header.Values("Authorization"), "") == "" && !isPreflight(r) {
 				bySession.ServeHTTP(w, r)
 				return
 			}
@@ -178,17 +178,13 @@ func RequireAny(a *API, s *Strategy) func(http.Handler) http.Handler {
 	}
 }
 
-// all reports whether has agrees with every name.
-func all(names []string, has func(string) bool) bool {
-	return !slices.ContainsFunc(names, func(name string) bool { return !has(name) })
-}
-
-// requireNames is for guards whose refusal names what is missing.
-func (a *API) requireNames(r refusal, names []string, has func(*Token, string) bool, enough func([]string, func(string) bool) bool) func(http.Handler) http.Handler {
+// requireNames is for guards whose refusal names what is missing. A token must
+// have all of the names, or just one.
+func (a *API) requireNames(r refusal, names []string, has func(*Token, string) bool, one bool) func(http.Handler) http.Handler {
 	names = slices.Clone(names)
 	list := strings.Join(names, " ")
 	return a.guardIf(areNames(names), names, func(_ context.Context, v *verified) error {
-		if !enough(names, func(name string) bool { return has(v.token, name) }) {
+		if !hasNames(v.token, names, has, one) {
 			e := r.error()
 			e.Scope = list
 			return e
@@ -197,9 +193,21 @@ func (a *API) requireNames(r refusal, names []string, has func(*Token, string) b
 	})
 }
 
+// hasNames allocates nothing, as a closure over the token would.
+func hasNames(t *Token, names []string, has func(*Token, string) bool, one bool) bool {
+	for _, name := range names {
+		if has(t, name) == one {
+			return one
+		}
+	}
+	return !one
+}
+
 // areNames reports whether there is a name at least, and all of them can go into
 // a challenge as they are (RFC 6749, Section 3.3).
-func areNames(names []string) bool { return len(names) > 0 && all(names, isScope) }
+func areNames(names []string) bool {
+	return len(names) > 0 && !slices.ContainsFunc(names, func(name string) bool { return !isScope(name) })
+}
 
 // guardIf is for guards that can be asked for what no token has. Letting nobody
 // pass, for a reason that is logged when the program starts, is safer than

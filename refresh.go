@@ -157,7 +157,7 @@ func (r *sessionRecord) token(wish tokenWish, at time.Time) (best tokenRecord, o
 			audience = r.Tokens[0].Audience
 		}
 		asked := strings.Fields(t.Asked)
-		if t.Audience != audience || t.ExpiresAt <= at.Unix() || !all(wish.scopes, func(scope string) bool { return slices.Contains(asked, scope) }) {
+		if t.Audience != audience || t.ExpiresAt <= at.Unix() || !containsAll(asked, wish.scopes) {
 			continue
 		}
 		if i == 0 && len(wish.scopes) == 0 {
@@ -168,6 +168,10 @@ func (r *sessionRecord) token(wish tokenWish, at time.Time) (best tokenRecord, o
 		}
 	}
 	return best, ok
+}
+
+func containsAll(set, wanted []string) bool {
+	return !slices.ContainsFunc(wanted, func(w string) bool { return !slices.Contains(set, w) })
 }
 
 // refresh brings the tokens of a session up to date, unless somebody else has.

@@ -191,7 +191,7 @@ func anyEnv(t *testing.T) *env {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.mux.Handle("/any", auth0.RequireAny(api, e.strategy)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	e.mux.Handle("/any", auth0.RequireTokenOrSession(api, e.strategy)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, byToken := auth0.TokenFrom(r.Context())
 		_, bySession := auth0.UserFrom(r.Context())
 		claims, err := auth0.Claims[struct{ Aud, Email any }](r.Context())
@@ -200,7 +200,7 @@ func anyEnv(t *testing.T) *env {
 	return e
 }
 
-func TestRequireAny(t *testing.T) {
+func TestRequireTokenOrSession(t *testing.T) {
 	e := anyEnv(t)
 	b := e.browser().mustLogin()
 	token := "Bearer " + e.tenant.AccessToken("bob@acme.example", testAudience)

@@ -33,12 +33,12 @@ type credential struct {
 // to go on with, also if there is no token.
 func (a *API) credentials(r *http.Request) (credential, error) {
 	found := credential{request: r}
-	none := refuseNoToken.error()
+	var none error // why there is none
 	for _, source := range a.config.TokenSources {
 		c, err := source.take(found.request)
 		switch {
 		case errors.Is(err, ErrNoToken):
-			none = asError("bearer", err)
+			none = err
 			continue
 		case err != nil:
 			return found, err
@@ -53,10 +53,13 @@ func (a *API) credentials(r *http.Request) (credential, error) {
 		}
 		found.token, found.inURL = c.token, found.inURL || c.inURL
 	}
-	if found.token == "" {
-		return found, none
+	switch {
+	case found.token != "":
+		return found, nil
+	case none == nil:
+		none = refuseNoToken.error()
 	}
-	return found, nil
+	return found, none
 }
 
 // FromHeader is the Authorization header with the scheme Bearer (RFC 6750,
@@ -91,8 +94,8 @@ func FromCookie(name string) TokenSource {
 // URL without it, and the response is private to caches.
 func FromQuery() TokenSource {
 	return TokenSource{take: func(r *http.Request) (credential, error) {
-		if !strings.Contains(r.URL.RawQuery, tokenParameter) {
-			return credential{}, nil // as good as always
+		if q := r.URL.RawQuery; !strings.Contains(q, tokenParameter) && !strings.Contains(q, "%") {
+			return credential{}, nil // as good as always; with % the name may be escaped
 		}
 		values := r.URL.Query()[tokenParameter]
 		switch {
@@ -208,16 +211,19 @@ func FromWebSocket() TokenSource {
 	}}
 }
 
-// FromFunc is a place of your own. Find returns the token, or nothing if there is
-// none. If it returns an error the request is refused with 400; the error goes
-// to the log only.
+// FromFunc is a place of your own. Find returns the token, or nothing or
+// [ErrNoToken] if there is none. If it returns another error the request is
+// refused with 400; the error goes to the log only.
 func FromFunc(find func(*http.Request) (string, error)) TokenSource {
 	if find == nil {
 		return TokenSource{err: errors.New("FromFunc: the function is nil")}
 	}
 	return TokenSource{take: func(r *http.Request) (credential, error) {
 		token, err := find(r)
-		if err != nil {
+		switch {
+		case errors.Is(err, ErrNoToken):
+			return credential{}, nil
+		case err != nil:
 			return credential{}, refuseCredential.wrap(err)
 		}
 		return credential{token: token}, nil

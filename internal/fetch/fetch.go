@@ -139,6 +139,9 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
+// MarshalText keeps the answer out of logs that are written as JSON.
+func (e *Error) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
+
 // RetryAfter returns how long the server asked to be left alone, or 0.
 func (e *Error) RetryAfter() time.Duration {
 	if e.Response == nil {

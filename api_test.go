@@ -1,0 +1,444 @@
+package auth0_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0"
+)
+
+// apiRefused is the answer to a token that is good for something else.
+func apiRefused(description string) apiAnswer {
+	return apiAnswer{403, "", `{"error":"access_denied","error_description":"` + description + `"}`}
+}
+
+var apiNotAllowed = apiRefused("not allowed")
+
+var profileHeader = goodHeader.set("typ", `"at+jwt"`)
+
+// profileClaims are those that RFC 9068, Section 2.2 asks for.
+func profileClaims() jsonObject { return withClaim("client_id", `"c1"`).set("jti", `"j1"`) }
+
+func TestStrictProfile(t *testing.T) {
+	f := newAPIFixture(t, func(c *auth0.APIConfig) { c.StrictProfile = true })
+	cases := []tokenCase{
+		{"complete", signed(profileHeader, profileClaims()), apiOK},
+		{"long name of the type", signed(goodHeader.set("typ", `"application/at+jwt"`), profileClaims()), apiOK},
+		{"type in upper case", signed(goodHeader.set("typ", `"AT+JWT"`), profileClaims()), apiOK},
+		{"typ JWT", signed(goodHeader, profileClaims()), apiWrongType},
+		{"no typ", signed(goodHeader.without("typ"), profileClaims()), apiWrongType},
+		{"empty typ", signed(goodHeader.set("typ", `""`), profileClaims()), apiWrongType},
+		{"exp before iat", signed(profileHeader, profileClaims().set("iat", noonPlus(4)).set("exp", noonPlus(2))), apiBadClaims},
+		{"exp with iat", signed(profileHeader, profileClaims().set("iat", noonPlus(4)).set("exp", noonPlus(4))), apiOK},
+		{"azp is no client_id", signed(profileHeader, profileClaims().without("client_id")), apiBadClaims},
+	}
+	for _, name := range []string{"iss", "exp", "sub", "client_id", "iat", "jti"} {
+		cases = append(cases, tokenCase{"no " + name, signed(profileHeader, profileClaims().without(name)), apiBadClaims})
+	}
+	cases = append(cases, tokenCase{"no aud", signed(profileHeader, profileClaims().without("aud")), apiWrongAud})
+	f.run(t, cases)
+}
+
+func TestMaxTokenAge(t *testing.T) {
+	hour := func(c *auth0.APIConfig) { c.MaxTokenAge = time.Hour }
+	newAPIFixture(t, hour).run(t, []tokenCase{
+		{"young", goodToken(), apiOK},
+		{"as old as may be", signed(goodHeader, withClaim("iat", noonPlus(-3605))), apiOK},
+		{"too old", signed(goodHeader, withClaim("iat", noonPlus(-3606))), apiExpired},
+		{"no iat", signed(goodHeader, goodClaims(noon).without("iat")), apiBadClaims},
+	})
+	// Without the limit a token may be as old as its issuer likes.
+	newAPIFixture(t).expectToken(t, signed(goodHeader, withClaim("iat", "1")), apiOK)
+}
+
+// A token grows too old while it is remembered.
+func TestMaxTokenAgeOfRememberedToken(t *testing.T) {
+	now := noon
+	f := newAPIFixture(t, func(c *auth0.APIConfig) {
+		c.MaxTokenAge, c.Now = time.Minute, func() time.Time { return now }
+	})
+	token := goodToken() // issued 10 s ago
+	f.expectToken(t, token, apiOK)
+	now = noon.Add(55 * time.Second)
+	f.expectToken(t, token, apiOK)
+	now = noon.Add(56 * time.Second)
+	f.expectToken(t, token, apiExpired)
+}
+
+func TestRequiredClaims(t *testing.T) {
+	f := newAPIFixture(t, func(c *auth0.APIConfig) { c.RequiredClaims = []string{"org_id", "https://acme.example/tier"} })
+	const tier = "https://acme.example/tier"
+	with := func(org, value string) string {
+		return signed(goodHeader, withClaim("org_id", org).set(tier, value))
+	}
+	f.run(t, []tokenCase{
+		{"both", with(`"o1"`, `"gold"`), apiOK},
+		{"empty values", with(`""`, `{}`), apiOK},
+		{"false", with(`"o1"`, `false`), apiOK},
+		{"first missing", signed(goodHeader, withClaim(tier, `1`)), apiBadClaims},
+		{"second missing", signed(goodHeader, withClaim("org_id", `"o1"`)), apiBadClaims},
+		{"null", with(`"o1"`, `null`), apiBadClaims},
+		{"null, written twice", signed(goodHeader, withClaim("org_id", `"o1"`).last(tier, `1`).last(tier, `null`)), apiBadClaims},
+		{"other case", signed(goodHeader, withClaim("org_id", `"o1"`).set("https://acme.example/TIER", `1`)), apiBadClaims},
+		{"inside another claim", signed(goodHeader, withClaim("org_id", `"o1"`).set("x", `{"`+tier+`":1}`)), apiBadClaims},
+		{"name written with an escape", signed(goodHeader, withClaim("org_id", `"o1"`).set(`https:\u002f/acme.example/tier`, `1`)), apiOK},
+	})
+}
+
+func TestRejectAnonymous(t *testing.T) {
+	reject := newAPIFixture(t, func(c *auth0.APIConfig) { c.RejectAnonymous = true })
+	for _, tt := range []struct {
+		subject   string // empty for none
+		anonymous bool
+	}{
+		{`"anon@65f0"`, true},
+		{`"anon@"`, true},
+		{`"anonymous@acme.example"`, false},
+		{`"auth0|anon@x"`, false},
+		{`"ANON@x"`, false},
+		{"", false},
+	} {
+		claims := goodClaims(noon).without("sub")
+		if tt.subject != "" {
+			claims = claims.set("sub", tt.subject)
+		}
+		want := apiOK
+		if tt.anonymous {
+			want = apiBadClaims
+		}
+		reject.expectToken(t, signed(goodHeader, claims), want)
+		token, err := newAPIFixture(t).api.Verify(t.Context(), signed(goodHeader, claims))
+		if err != nil || token.IsAnonymous() != tt.anonymous {
+			t.Errorf("sub %s: IsAnonymous %v, %v; want %v", tt.subject, token.IsAnonymous(), err, tt.anonymous)
+		}
+	}
+}
+
+func TestValidate(t *testing.T) {
+	var answer error
+	asked := 0
+	f := newAPIFixture(t, func(c *auth0.APIConfig) {
+		c.Validate = func(ctx context.Context, token *auth0.Token) error {
+			asked++
+			if token.Subject() != "auth0|u" || ctx.Value(outerKey{}) != "outer" {
+				t.Errorf("asked about %v with %v", token, ctx)
+			}
+			return answer
+		}
+	})
+	token := goodToken()
+	for _, tt := range []struct {
+		why    string
+		answer error
+		want   apiAnswer
+	}{
+		{"agrees", nil, apiOK},
+		{"refuses", errors.New("SECRET"), apiBadClaims},
+		{"forbids", auth0.ErrForbidden, apiNotAllowed},
+		{"forbids, with a reason", fmt.Errorf("SECRET: %w", auth0.ErrForbidden), apiNotAllowed},
+		{"refuses with an error of ours", auth0.ErrTokenExpired, apiBadClaims},
+		{"agrees again", nil, apiOK},
+	} {
+		t.Run(tt.why, func(t *testing.T) {
+			answer = tt.answer
+			before := asked
+			r := bearerRequest(token)
+			r = r.WithContext(context.WithValue(r.Context(), outerKey{}, "outer"))
+			f.expect(t, f.api.RequireAuth(f), r, tt.want)
+			// The token is the same and remembered; what was decided about it
+			// is not.
+			if asked != before+1 {
+				t.Errorf("asked %d times, want once", asked-before)
+			}
+			if log := f.log.take(); tt.answer != nil && !strings.Contains(log, tt.answer.Error()) {
+				t.Errorf("the error is not in the log: %s", log)
+			}
+		})
+	}
+	// It is not asked about tokens that are bad anyway.
+	before := asked
+	for _, bad := range []string{"abc", signed(goodHeader, withClaim("exp", noonPlus(-60))), compact(goodHeader.String(), goodClaims(noon).String(), rs256(rsaForeign()))} {
+		f.verify(t.Context(), bad)
+	}
+	if asked != before {
+		t.Error("asked about a token that is not good")
+	}
+	answer = fmt.Errorf("x: %w", auth0.ErrForbidden)
+	_, err := f.api.Verify(context.WithValue(t.Context(), outerKey{}, "outer"), token)
+	if e := (*auth0.Error)(nil); !errors.Is(err, auth0.ErrForbidden) || !errors.As(err, &e) || e.Status != 403 {
+		t.Errorf("Verify: %v, want ErrForbidden with status 403", err)
+	}
+}
+
+// Who goes away while his token is looked up somewhere is answered with nothing.
+func TestValidateOfClientWhoGoesAway(t *testing.T) {
+	f := newAPIFixture(t, func(c *auth0.APIConfig) {
+		c.Validate = func(ctx context.Context, _ *auth0.Token) error { return ctx.Err() }
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	w := &strictWriter{header: http.Header{}}
+	f.api.RequireAuth(f).ServeHTTP(w, bearerRequest(goodToken()).WithContext(ctx))
+	if w.writes != 0 || f.served.Load() != 0 {
+		t.Errorf("%d writes, %d calls of the handler, want none", w.writes, f.served.Load())
+	}
+}
+
+func TestActors(t *testing.T) {
+	f := newAPIFixture(t)
+	for _, tt := range []struct {
+		act  string // empty for none
+		want string
+		ok   bool
+	}{
+		{"", "[]", true},
+		{`{"sub":"a"}`, "[a]", true},
+		{`{"sub":"a","act":{"sub":"b","iss":"x","act":{"sub":"c"}}}`, "[a b c]", true},
+		{`{"client_id":"a"}`, "[]", false},
+		{`{"sub":""}`, "[]", false},
+		{`{"sub":5}`, "[]", false},
+		{`{"sub":"a","act":"b"}`, "[]", false},
+		{`{"sub":"a","act":null}`, "[]", false},
+		{`"a"`, "[]", false},
+		{`["a"]`, "[]", false},
+		{`null`, "[]", false},
+	} {
+		claims := goodClaims(noon)
+		if tt.act != "" {
+			claims = claims.set("act", tt.act)
+		}
+		token, err := f.api.Verify(t.Context(), signed(goodHeader, claims))
+		if err != nil {
+			t.Errorf("act %s: the token is refused: %v", tt.act, err)
+			continue
+		}
+		actors, err := token.Actors()
+		if fmt.Sprint(actors) != tt.want || (err == nil) != tt.ok {
+			t.Errorf("act %s: got %v, %v; want %s, %v", tt.act, actors, err, tt.want, tt.ok)
+		}
+	}
+}
+
+// The rest of what a token can tell.
+func TestMoreTokenValues(t *testing.T) {
+	f := newAPIFixture(t)
+	token, err := f.api.Verify(t.Context(), signed(goodHeader, withClaim("org_name", `"acme"`).
+		set("acr", `"mfa"`).set("auth_time", noonPlus(-90)+".5")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token.OrgName() != "acme" || token.ACR() != "mfa" || !token.AuthTime().Equal(noon.Add(-89500*time.Millisecond)) {
+		t.Errorf("got %q, %q, %v", token.OrgName(), token.ACR(), token.AuthTime())
+	}
+	if token, err = f.api.Verify(t.Context(), goodToken()); err != nil || !token.AuthTime().IsZero() || token.ACR() != "" || token.OrgName() != "" {
+		t.Errorf("without the claims: %q, %q, %v, %v", token.OrgName(), token.ACR(), token.AuthTime(), err)
+	}
+}
+
+func TestMetadataHandler(t *testing.T) {
+	const url = "https://api.example/.well-known/oauth-protected-resource"
+	f := newAPIFixture(t, func(c *auth0.APIConfig) {
+		c.MetadataURL, c.ScopesSupported = url, []string{"read:m", "write:m"}
+		c.Issuers = []auth0.Issuer{{Domain: "login.acme.example"}, {Domain: "https://id.example/realms/a"}}
+	})
+	const want = `{"resource":"https://api.example/","authorization_servers":["https://t.example/","https://login.acme.example/","https://id.example/realms/a"],"scopes_supported":["read:m","write:m"],"bearer_methods_supported":["header"]}`
+	for _, tt := range []struct {
+		method string
+		status int
+		body   string
+		header map[string]string
+	}{
+		{"GET", 200, want, map[string]string{"Content-Type": "application/json", "Access-Control-Allow-Origin": "*", "Cache-Control": "max-age=3600", "Allow": ""}},
+		{"HEAD", 200, "", map[string]string{"Content-Type": "application/json", "Access-Control-Allow-Origin": "*"}},
+		{"POST", 405, `{"error":"invalid_request","error_description":"this address does not take such requests"}`,
+			map[string]string{"Allow": "GET, HEAD", "Content-Type": "application/json", "Cache-Control": "no-store", "WWW-Authenticate": ""}},
+		{"DELETE", 405, `{"error":"invalid_request","error_description":"this address does not take such requests"}`, map[string]string{"Allow": "GET, HEAD"}},
+	} {
+		w := httptest.NewRecorder()
+		f.api.MetadataHandler().ServeHTTP(w, httptest.NewRequest(tt.method, "/.well-known/oauth-protected-resource", nil))
+		if w.Code != tt.status || w.Body.String() != tt.body {
+			t.Errorf("%s: got %d %s, want %d %s", tt.method, w.Code, w.Body, tt.status, tt.body)
+		}
+		for name, value := range tt.header {
+			if got := w.Result().Header.Get(name); got != value {
+				t.Errorf("%s: %s is %q, want %q", tt.method, name, got, value)
+			}
+		}
+	}
+	if urls := f.net.asked(); len(urls) != 0 {
+		t.Errorf("requests to %q, want none", urls)
+	}
+	// Without scopes the member is absent, not empty (RFC 9728, Section 3.2).
+	w := httptest.NewRecorder()
+	newAPIFixture(t).api.MetadataHandler().ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	if want := `{"resource":"https://api.example/","authorization_servers":["https://t.example/"],"bearer_methods_supported":["header"]}`; w.Body.String() != want {
+		t.Errorf("got %s, want %s", w.Body, want)
+	}
+}
+
+// Every challenge tells where the metadata are, and nothing else does.
+func TestMetadataInChallenges(t *testing.T) {
+	const url = "https://api.example/.well-known/oauth-protected-resource"
+	f := newAPIFixture(t, func(c *auth0.APIConfig) {
+		c.MetadataURL, c.TokenSources = url, []auth0.TokenSource{auth0.FromHeader(), auth0.FromQuery()}
+	})
+	named := func(want apiAnswer) apiAnswer {
+		want.challenge += `, resource_metadata="` + url + `"`
+		return want
+	}
+	auth := f.api.RequireAuth(f)
+	for _, tt := range []struct {
+		why  string
+		h    http.Handler
+		r    *http.Request
+		want apiAnswer
+	}{
+		{"no token", auth, requestWith(), named(apiNoToken)},
+		{"malformed header", auth, requestWith("Bearer"), named(apiBadHeader)},
+		{"two tokens", auth, withHeader(httptest.NewRequest("GET", "/?access_token=a", nil), "Authorization", "Bearer b"), named(apiTwoTokens)},
+		{"expired", auth, bearerRequest(signed(goodHeader, withClaim("exp", noonPlus(-60)))), named(apiExpired)},
+		{"scope", f.api.RequireScope("x")(f), bearerRequest(goodToken()), named(apiLacks("x"))},
+		{"permission", f.api.RequireAnyPermission("x", "y")(f), bearerRequest(goodToken()), named(apiLacks("x y"))},
+		{"step-up", f.api.RequireStepUp(0, "mfa")(f), bearerRequest(goodToken()), named(apiStepUp(`acr_values="mfa"`))},
+		{"organization", f.api.RequireOrganization("o1")(f), bearerRequest(goodToken()), apiRefused("organization not allowed")},
+		{"unusable guard", f.api.RequireScope()(f), bearerRequest(goodToken()), apiUnusable},
+		{"good", auth, bearerRequest(goodToken()), apiOK},
+	} {
+		t.Run(tt.why, func(t *testing.T) { f.expect(t, tt.h, tt.r, tt.want) })
+	}
+	f.tenant.Fail("jwks", 503)
+	down, err := auth0.NewAPI(f.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.expect(t, down.RequireAuth(f), bearerRequest(goodToken()), apiNoKeys)
+}
+
+func TestNewAPIChecksTheRest(t *testing.T) {
+	good := auth0.APIConfig{Domain: apiHost, Audience: apiAudience}
+	for _, tt := range []struct {
+		why  string
+		edit func(*auth0.APIConfig)
+		want []string // parts of the error, none if it is good
+	}{
+		{"negative age", func(c *auth0.APIConfig) { c.MaxTokenAge = -1 }, []string{"APIConfig.MaxTokenAge "}},
+		{"empty name of a claim", func(c *auth0.APIConfig) { c.RequiredClaims = []string{"a", ""} }, []string{"APIConfig.RequiredClaims "}},
+		{"no cache", func(c *auth0.APIConfig) { c.TokenCache = auth0.None }, nil},
+		{"smallest cache", func(c *auth0.APIConfig) { c.TokenCache = 1 }, nil},
+		{"largest cache", func(c *auth0.APIConfig) { c.TokenCache = 1 << 20 }, nil},
+		{"larger cache", func(c *auth0.APIConfig) { c.TokenCache = 1<<20 + 1 }, []string{"APIConfig.TokenCache "}},
+		{"negative cache", func(c *auth0.APIConfig) { c.TokenCache = -2 }, []string{"APIConfig.TokenCache "}},
+		{"metadata", func(c *auth0.APIConfig) { c.MetadataURL = "https://api.example/x" }, nil},
+		{"metadata, no URL", func(c *auth0.APIConfig) { c.MetadataURL = "api.example" }, []string{"APIConfig.MetadataURL "}},
+		{"metadata, http", func(c *auth0.APIConfig) { c.MetadataURL = "http://api.example/" }, []string{"APIConfig.MetadataURL "}},
+		{"metadata, quotes", func(c *auth0.APIConfig) { c.MetadataURL = `https://api.example/"` }, []string{"APIConfig.MetadataURL "}},
+		{"metadata, backslash", func(c *auth0.APIConfig) { c.MetadataURL = `https://api.example/\` }, []string{"APIConfig.MetadataURL "}},
+		{"metadata, not ASCII", func(c *auth0.APIConfig) { c.MetadataURL = `https://api.example/é` }, []string{"APIConfig.MetadataURL "}},
+		{"scope with a space", func(c *auth0.APIConfig) { c.ScopesSupported = []string{"a b"} }, []string{"APIConfig.ScopesSupported "}},
+		{"scope with quotes", func(c *auth0.APIConfig) { c.ScopesSupported = []string{`a"`} }, []string{"APIConfig.ScopesSupported "}},
+		{"keys of nobody", func(c *auth0.APIConfig) { c.Keys = &auth0.KeySet{} }, []string{"APIConfig.Keys "}},
+		{"issuer twice", func(c *auth0.APIConfig) { c.Issuers = []auth0.Issuer{{Domain: "T.example"}} }, []string{"APIConfig.Issuers[0].Domain "}},
+		{"issuers twice", func(c *auth0.APIConfig) { c.Issuers = []auth0.Issuer{{Domain: "a.example"}, {Domain: "a.example"}} }, []string{"APIConfig.Issuers[1].Domain "}},
+		{"URL twice, but for a slash", func(c *auth0.APIConfig) {
+			c.Issuers = []auth0.Issuer{{Domain: "https://a.example"}, {Domain: "https://a.example/"}}
+		}, []string{"APIConfig.Issuers[1].Domain "}},
+		{"issuer without a domain", func(c *auth0.APIConfig) { c.Issuers = []auth0.Issuer{{}} }, []string{"APIConfig.Issuers[0].Domain "}},
+		{"issuer's algorithms", func(c *auth0.APIConfig) {
+			c.Issuers = []auth0.Issuer{{Domain: "a.example", Algorithms: []string{"none"}}}
+		}, []string{"APIConfig.Issuers[0].Algorithms "}},
+		{"issuer's audience is empty", func(c *auth0.APIConfig) {
+			c.Issuers = []auth0.Issuer{{Domain: "a.example", Audiences: []string{""}}}
+		}, []string{"APIConfig.Issuers[0].Audiences "}},
+		{"issuers without any audience", func(c *auth0.APIConfig) {
+			c.Domain, c.Audience, c.Issuers = "", "", []auth0.Issuer{{Domain: "a.example"}}
+		}, []string{"APIConfig.Issuers[0].Audiences "}},
+		{"issuers with their own audiences", func(c *auth0.APIConfig) {
+			c.Domain, c.Audience, c.Issuers = "", "", []auth0.Issuer{{Domain: "a.example", Audiences: []string{"a"}}}
+		}, nil},
+		{"resolver alone", func(c *auth0.APIConfig) {
+			c.Domain, c.ResolveIssuer = "", func(context.Context, string) (*auth0.Issuer, error) { return nil, nil }
+		}, nil},
+		{"several mistakes", func(c *auth0.APIConfig) {
+			c.MaxTokenAge, c.TokenCache, c.MetadataURL, c.TokenSources, c.Issuers = -1, -5, "x", []auth0.TokenSource{{}}, []auth0.Issuer{{}, {Domain: "b"}}
+		}, []string{"APIConfig.MaxTokenAge ", "APIConfig.TokenCache ", "APIConfig.MetadataURL ", "APIConfig.TokenSources ", "APIConfig.Issuers[0].Domain ", "APIConfig.Issuers[1].Domain "}},
+	} {
+		t.Run(tt.why, func(t *testing.T) {
+			c := good
+			tt.edit(&c)
+			api, err := auth0.NewAPI(c)
+			if (err == nil) != (len(tt.want) == 0) || (api == nil) != (err != nil) {
+				t.Fatalf("got %v, %v; want complaints %q", api, err, tt.want)
+			}
+			if err == nil {
+				return
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("no complaint %q in:\n%v", want, err)
+				}
+			}
+			if n := strings.Count(err.Error(), "\n") + 1; n != len(tt.want) {
+				t.Errorf("%d complaints, want %d:\n%v", n, len(tt.want), err)
+			}
+		})
+	}
+}
+
+// An API that nobody made has nothing to tell either.
+func TestZeroAPIElsewhere(t *testing.T) {
+	api := new(auth0.API)
+	never := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("handler reached") })
+	for why, h := range map[string]http.Handler{
+		"step-up":      api.RequireStepUp(time.Minute)(never),
+		"organization": api.RequireOrganization("o")(never),
+		"permission":   api.RequireAnyPermission("o")(never),
+		"own":          api.Require(func(context.Context, *auth0.Token) error { return nil })(never),
+		"claims":       auth0.RequireClaims[map[string]any](api)(never),
+	} {
+		for _, r := range []*http.Request{requestWith(), bearerRequest(goodToken())} {
+			if status := bearerStatus(h, r); status < 400 {
+				t.Errorf("%s: status %d", why, status)
+			}
+		}
+	}
+	if err := api.Warm(t.Context()); err != nil {
+		t.Errorf("Warm: %v", err)
+	}
+	if list := api.Status(); len(list) != 0 {
+		t.Errorf("Status: %v", list)
+	}
+	if status := bearerStatus(api.MetadataHandler(), requestWith()); status != 200 {
+		t.Errorf("metadata: %d", status)
+	}
+}
+
+// A token of many claims is read as quickly as it is refused.
+func TestManyClaims(t *testing.T) {
+	f := newAPIFixture(t)
+	claims := goodClaims(noon)
+	for i := range 1200 {
+		claims = append(claims, [2]string{"c" + strconv.Itoa(i), `0`})
+	}
+	token := signed(goodHeader, claims)
+	if len(token) < 12000 || len(token) > 16384 {
+		t.Fatalf("the token has %d bytes", len(token))
+	}
+	f.expectToken(t, token, apiOK)
+	ctx := requestContext(t, f.api, token)
+	all, err := auth0.Claims[map[string]json.Number](ctx)
+	if err == nil || all != nil {
+		t.Errorf("got %d claims, %v; want an error, since iss is no number", len(all), err)
+	}
+	some, err := auth0.Claims[struct{ C1199 *int }](ctx)
+	if err != nil || some.C1199 == nil {
+		t.Errorf("the last claim: %v, %v", some.C1199, err)
+	}
+}

@@ -1,0 +1,5 @@
+//go:build !race
+
+package auth0_test
+
+const raceDetector = false
