@@ -29,6 +29,11 @@ func (s *Strategy) logout(w http.ResponseWriter, r *http.Request, opts []LogoutO
 		return refuseMisconfigured.wrap(err)
 	}
 	record, _ := s.recordOf(r)
+	if record != nil {
+		if newest, err := s.sessions.newest(r.Context(), record); err == nil {
+			record = newest // its refresh token is the one to revoke
+		}
+	}
 	notEnded := s.sessions.end(w, r)
 	for _, c := range s.transactionsIn(r) {
 		c.Delete(w, r)

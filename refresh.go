@@ -235,7 +235,9 @@ func (s *Strategy) refreshTokens(ctx context.Context, r *sessionRecord, wish tok
 			form.Set("scope", asked)
 		}
 	default:
-		form.Set("audience", audience)
+		if audience != "" {
+			form.Set("audience", audience)
+		}
 		if asked != "" {
 			form.Set("scope", asked)
 		}

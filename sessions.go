@@ -37,8 +37,8 @@ type sessions struct {
 
 	store   *boundStore  // nil if sessions are in cookies
 	revoked *revocations // nil if a copy of a cookie is good until its time is up
-	// recent has, for a minute, the tokens that this process has got for
-	// sessions in cookies: other requests are under way with the old ones.
+	// recent has, for a minute, the tokens that this process has got for a
+	// session: requests are under way with cookies that have the old ones.
 	recent *boundStore
 	locks  keyLocks
 }
@@ -223,10 +223,10 @@ func (ss *sessions) begin(w http.ResponseWriter, r *http.Request, record, previo
 		if err := ss.commit(r.Context(), record); err != nil {
 			return err
 		}
-		if previous != nil && !previous.inCookie {
-			if err := ss.store.delete(r.Context(), recordKey(previous.ID)); err != nil {
-				ss.log.Warn("auth0: the session before this login could not be deleted", "err", clip(err.Error()))
-			}
+	}
+	if previous != nil {
+		if err := ss.remove(r.Context(), previous.ID); err != nil {
+			ss.log.Warn("auth0: the session before this login could not be ended", "err", clip(err.Error()))
 		}
 	}
 	return ss.send(w, r, record)
@@ -307,40 +307,43 @@ func (ss *sessions) lock(ctx context.Context, id string) (unlock func(), err err
 // newest returns the state of a session that is at least as new as the one that
 // a request has brought.
 func (ss *sessions) newest(ctx context.Context, record *sessionRecord) (*sessionRecord, error) {
-	if ss.store == nil {
-		if value, _ := ss.recent.find(ctx, recordKey(record.ID)); value != nil {
-			if known := decodeRecord(value); known != nil && known.Refreshes > record.Refreshes {
-				return record.withTokensOf(known), nil
-			}
+	if ss.store != nil {
+		stored, err := ss.find(ctx, record.ID)
+		switch {
+		case err != nil:
+			return nil, err
+		case stored != nil:
+			record = stored
+		case !record.inCookie:
+			return nil, refuseLoginRequired.error()
 		}
-		return record, nil
 	}
-	newest, err := ss.find(ctx, record.ID)
-	switch {
-	case err != nil:
-		return nil, err
-	case newest != nil:
-		return newest, nil
-	case record.inCookie:
-		return record, nil
+	if value, _ := ss.recent.find(ctx, recordKey(record.ID)); value != nil {
+		if known := decodeRecord(value); known != nil && known.Refreshes > record.Refreshes {
+			return record.withTokensOf(known), nil
+		}
 	}
-	return nil, refuseLoginRequired.error()
+	return record, nil
 }
 
-// keep writes what was changed to where other requests find it.
+// keep writes what was changed to where other requests find it. New tokens are
+// known to this process first: what they have replaced is used up, so they must
+// not be lost even if the store fails now.
 func (ss *sessions) keep(ctx context.Context, changed, before *sessionRecord) error {
-	if ss.store == nil {
+	if changed.Refreshes != before.Refreshes {
 		const overlap = time.Minute
-		if changed.Refreshes == before.Refreshes {
-			return nil
-		}
 		value, err := changed.encode()
 		if err != nil {
 			return err
 		}
-		return ss.recent.commit(ctx, recordKey(changed.ID), value, time.Now().Add(overlap))
+		if err := ss.recent.commit(ctx, recordKey(changed.ID), value, time.Now().Add(overlap)); err != nil {
+			return refuseInternal.wrap(err)
+		}
 	}
-	if before.inCookie {
+	switch {
+	case ss.store == nil:
+		return nil
+	case before.inCookie:
 		return ss.commit(ctx, changed)
 	}
 	value, err := ss.sealRecord(changed)
