@@ -31,14 +31,17 @@
 //
 // # What is not
 //
-// The session is in the browser's cookies, encrypted. A copy of them works until
-// its time is up, also after a logout. Access tokens are good until they expire.
-// An e-mail address identifies nobody; [User.Issuer] and [User.Subject] do.
+// The session is in the browser's cookies, encrypted, unless [Config.Store] is
+// set. A copy of them works until its time is up, also after a logout, unless
+// [Config.Revocations] or [Config.Store] is set. Access tokens are good until
+// they expire. An e-mail address identifies nobody; [User.Issuer] and
+// [User.Subject] do.
 //
 // # In production
 //
 // Serve https and set [Config.BaseURL] to what browsers see; no header of a
-// request changes it. Instances share nothing but [Config.Secrets]. Several
+// request changes it. Instances share nothing but [Config.Secrets] and, if there
+// is one, the [Store]. Several
 // programs behind one host name need different values of [Config.CookieName] or
 // paths. Proxies must let through cookies and response headers of 8 KiB.
 //
