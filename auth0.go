@@ -41,9 +41,9 @@
 //
 // Serve https and set [Config.BaseURL] to what browsers see; no header of a
 // request changes it. Instances share nothing but [Config.Secrets] and, if there
-// is one, the [Store]. Several
-// programs behind one host name need different values of [Config.CookieName] or
-// paths. Proxies must let through cookies and response headers of 8 KiB.
+// is one, the [Store]. Several programs behind one host name need different values
+// of [Config.CookieName] or paths. Proxies must let through cookies and response
+// headers of 8 KiB.
 //
 // No function in this package fetches anything when it constructs a value; keys,
 // metadata and lists are fetched when they are first needed, refreshed in the
