@@ -431,8 +431,13 @@ func TestManyReplicas(t *testing.T) {
 	inBubble(t, func(t *testing.T, f *apiFixture) {
 		good := tokenOf("k1", rsaKey1())
 		begin := time.Now()
+		var mu sync.Mutex
 		perSecond := map[int]int{}
-		f.cfg.Observer.Keys = func(_ context.Context, e auth0.KeyEvent) { perSecond[int(time.Since(begin).Seconds())]++ }
+		f.cfg.Observer.Keys = func(context.Context, auth0.KeyEvent) {
+			mu.Lock()
+			defer mu.Unlock()
+			perSecond[int(time.Since(begin).Seconds())]++
+		}
 		var replicas []*auth0.API
 		for range 64 {
 			api, err := auth0.NewAPI(f.cfg)
