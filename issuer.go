@@ -38,7 +38,7 @@ type trusted struct {
 }
 
 func (a *API) newTrusted(p *problems, source Issuer) *trusted {
-	t := &trusted{source: source, keys: source.Keys, audiences: source.Audiences}
+	t := &trusted{source: source, keys: source.Keys, audiences: slices.Clone(source.Audiences)}
 	n := newNamespace(p, source.Domain)
 	client := fetch.NewClient(a.config.HTTPClient, outgoing(n.base, false))
 	n.discoverWith(p, client, a.config.EndpointOrigins, a.log)
