@@ -183,6 +183,8 @@ func TestValidateOfClientWhoGoesAway(t *testing.T) {
 	f := newAPIFixture(t, func(c *auth0.APIConfig) {
 		c.Validate = func(ctx context.Context, _ *auth0.Token) error { return ctx.Err() }
 	})
+	f.expectToken(t, goodToken(), apiOK) // the keys are at hand
+	f.served.Store(0)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	w := &strictWriter{header: http.Header{}}
@@ -389,6 +391,24 @@ func TestNewAPIChecksTheRest(t *testing.T) {
 				t.Errorf("%d complaints, want %d:\n%v", n, len(tt.want), err)
 			}
 		})
+	}
+}
+
+// What the caller does with its slices later must not change an API.
+func TestMoreOfConfigIsCopied(t *testing.T) {
+	required, supported, algs, auds := []string{"org_id"}, []string{"read:m"}, []string{"RS256"}, []string{apiAudience}
+	issuers := []auth0.Issuer{{Domain: "a.example", Audiences: auds, Algorithms: algs}}
+	f := newAPIFixture(t, func(c *auth0.APIConfig) {
+		c.RequiredClaims, c.ScopesSupported, c.Issuers = required, supported, issuers
+	})
+	f.addIssuer(t, "a.example", rsaJWK("k1", &rsaKey1().PublicKey))
+	required[0], supported[0], algs[0], auds[0], issuers[0] = "sub", "x", "ES256", "x", auth0.Issuer{}
+	f.expectToken(t, goodToken(), apiBadClaims)
+	f.expectToken(t, signed(goodHeader, withClaim("iss", `"https://a.example/"`).set("org_id", `"o"`)), apiOK)
+	w := httptest.NewRecorder()
+	f.api.MetadataHandler().ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	if !strings.Contains(w.Body.String(), `"scopes_supported":["read:m"]`) {
+		t.Errorf("metadata: %s", w.Body)
 	}
 }
 

@@ -37,7 +37,7 @@ type trusted struct {
 }
 
 func (a *API) newTrusted(p *problems, source Issuer) *trusted {
-	t := &trusted{source: source, keys: source.Keys, audiences: source.Audiences}
+	t := &trusted{source: source, keys: source.Keys, audiences: slices.Clone(source.Audiences)}
 	n := newNamespace(p, source.Domain)
 	n.discoverWith(p, a.client, a.config.EndpointOrigins, a.log)
 	t.namespace = &n

@@ -157,6 +157,8 @@ func TestResolveIssuer(t *testing.T) {
 			return &auth0.Issuer{Domain: "not a host"}, nil
 		case "https://other.example/":
 			return &auth0.Issuer{Domain: apiHost}, nil
+		case "https://another.example/":
+			return &auth0.Issuer{Domain: "https://id.example/"}, nil
 		}
 		return nil, nil
 	})
@@ -172,6 +174,7 @@ func TestResolveIssuer(t *testing.T) {
 		{"error", issuedBy("https://down.example/", rsaKey1()), apiNoKeys, []string{"https://down.example/"}, nil},
 		{"mistake", issuedBy("https://mistake.example/", rsaKey1()), apiUnusable, []string{"https://mistake.example/"}, nil},
 		{"answer about another", issuedBy("https://other.example/", rsaKey1()), apiWrongIssuer, []string{"https://other.example/"}, nil},
+		{"answer about another provider", issuedBy("https://another.example/", rsaKey1()), apiWrongIssuer, []string{"https://another.example/"}, nil},
 		{"malformed", "abc", apiMalformed, nil, nil},
 		{"no iss", signed(goodHeader, goodClaims(noon).without("iss")), apiBadClaims, nil, nil},
 		{"expired", signed(goodHeader, withClaim("exp", noonPlus(-60))), apiExpired, []string{apiIssuer}, nil},
@@ -210,6 +213,14 @@ func TestResolveIssuerBesideDomain(t *testing.T) {
 		t.Errorf("asked about %q", asked)
 	}
 	f.expectToken(t, issuedBy("https://a.example/", rsaKey1()), apiNoKeys)
+	// What it allows may differ.
+	r.answer = func(string) (*auth0.Issuer, error) {
+		return &auth0.Issuer{Domain: "a.example", Algorithms: []string{"PS256"}}, nil
+	}
+	f.addIssuer(t, "a.example", rsaJWK("k1", &rsaKey2().PublicKey).with("alg", "PS256"))
+	ps256 := goodHeader.set("alg", `"PS256"`).String()
+	f.expectToken(t, compact(ps256, withClaim("iss", `"https://a.example/"`).String(), ps(crypto.SHA256, 32, rsaKey2())), apiOK)
+	f.expectToken(t, compact(ps256, goodClaims(noon).String(), ps(crypto.SHA256, 32, rsaKey1())), apiWrongAlg)
 }
 
 // A resolver that finds an issuer no longer trusted ends tokens that are
@@ -234,6 +245,39 @@ func TestResolveIssuerRevokes(t *testing.T) {
 	f.expectToken(t, token, apiWrongAlg)
 	trusted = &auth0.Issuer{Domain: "u.example"}
 	f.expectToken(t, token, apiWrongIssuer)
+	// The same while the keys stay the same.
+	keys, err := auth0.StaticKeys([]byte(jwksOf(t, rsaJWK("k1", &rsaKey1().PublicKey))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	trusted = &auth0.Issuer{Domain: apiHost, Keys: keys}
+	f.expectToken(t, token, apiOK)
+	trusted = &auth0.Issuer{Domain: apiHost, Keys: keys, Audiences: []string{"other"}}
+	f.expectToken(t, token, apiWrongAud)
+	// And while all but the keys does.
+	trusted = &auth0.Issuer{Domain: apiHost, Keys: keys}
+	f.expectToken(t, token, apiOK)
+	if keys, err = auth0.StaticKeys([]byte(jwksOf(t, rsaJWK("k1", &rsaForeign().PublicKey)))); err != nil {
+		t.Fatal(err)
+	}
+	trusted = &auth0.Issuer{Domain: apiHost, Keys: keys}
+	f.expectToken(t, token, apiBadSignature)
+}
+
+// A provider may decide for the other spelling of its name. Then that of a token
+// that is remembered is no longer good.
+func TestProviderChangesItsName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newAPIFixture(t, func(c *auth0.APIConfig) { c.Domain, c.Now = apiIssuer, nil })
+		token := tokenOf("k1", rsaKey1())
+		f.expectToken(t, token, apiOK)
+		f.tenant.EditDiscovery(func(doc map[string]any) { doc["issuer"] = "https://t.example" })
+		time.Sleep(15 * time.Minute)
+		f.expectToken(t, token, apiOK) // has the document fetched
+		synctest.Wait()
+		f.expectToken(t, token, apiWrongIssuer)
+		time.Sleep(6 * time.Second)
+	})
 }
 
 // Equal answers are one issuer with one set of keys, whoever makes them anew;

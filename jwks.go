@@ -534,9 +534,10 @@ func (k *KeySet) observeFetch(ctx context.Context, took time.Duration, held, fet
 	k.observer.keys(ctx, e)
 }
 
-// dueAfter is when keys should be fetched again: at four fifths of their time,
-// give or take a tenth, so that many processes that were started together do
-// not ask together.
+// dueAfter is when keys should be fetched again: at about four fifths of their
+// time, and never before keysDueLeast. Chance makes it up to a fifth later, so
+// that many processes that were started together do not ask together; also at
+// that least, which is what Auth0's max-age=15 comes to.
 func dueAfter(h http.Header) time.Duration {
 	life := keysDue
 	for directive := range strings.SplitSeq(strings.ToLower(h.Get("Cache-Control")), ",") {
@@ -546,9 +547,8 @@ func dueAfter(h http.Header) time.Duration {
 			}
 		}
 	}
-	due := life * 8 / 10
-	due += rand.N(due/5+1) - due/10
-	return max(due, keysDueLeast)
+	due := max(life*72/100, keysDueLeast)
+	return due + rand.N(due/5+1)
 }
 
 // newKeySnapshot takes the keys that can be used, and says why the others cannot.

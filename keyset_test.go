@@ -271,7 +271,7 @@ func TestWarmAndStatus(t *testing.T) {
 		f.expectFetches(t, 2)
 		fetched := begin.Add(3 * time.Second)
 		s := status()
-		if s.Keys != 2 || s.Err != nil || !s.FetchedAt.Equal(fetched) || !s.RefreshAt.Equal(fetched.Add(5*time.Minute)) || !s.ExpiresAt.Equal(fetched.Add(24*time.Hour)) {
+		if s.Keys != 2 || s.Err != nil || !s.FetchedAt.Equal(fetched) || s.RefreshAt.Before(fetched.Add(5*time.Minute)) || s.RefreshAt.After(fetched.Add(6*time.Minute)) || !s.ExpiresAt.Equal(fetched.Add(24*time.Hour)) {
 			t.Errorf("after a fetch: %+v", s)
 		}
 		// Keys that are there are not fetched again.
