@@ -300,6 +300,9 @@ func (t *Tenant) RotateRefreshTokens(overlap time.Duration) {
 	t.editClients(func(c *tenant.Client) { c.RotatingRefreshTokens, c.RefreshTokenLeeway = true, overlap })
 }
 
+// RevokeRefreshTokens makes all refresh tokens of a person worthless.
+func (t *Tenant) RevokeRefreshTokens(email string) { t.t.RevokeRefreshTokens(email) }
+
 // AllowRefreshFor lets refresh tokens of the applications get tokens for another
 // API too, with [auth0.ForAudience]. If there is none with that identifier,
 // there is one from now on.

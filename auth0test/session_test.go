@@ -73,6 +73,11 @@ func TestRefreshTokens(t *testing.T) {
 		if verified, err := api.Verify(t.Context(), token); status != 200 || err != nil || !verified.HasScope("read:invoices") {
 			t.Errorf("for another API: %d, %v", status, err)
 		}
+		tenant.RevokeRefreshTokens("ada@acme.example")
+		time.Sleep(10 * time.Minute)
+		if status, body := get(t, browser, auth0test.AppURL+"/token"); status != http.StatusBadGateway {
+			t.Errorf("revoked: %d %q", status, body)
+		}
 	})
 }
 

@@ -262,6 +262,15 @@ func (t *Tenant) revokeFamily(family string) {
 	t.refresh.deleteFunc(func(rt refreshToken) bool { return rt.family == family })
 }
 
+// RevokeRefreshTokens makes all refresh tokens of a user worthless, as the owner
+// of a tenant can. The user is named by e-mail address or subject.
+func (t *Tenant) RevokeRefreshTokens(user string) {
+	subject := t.named(user)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.refresh.deleteFunc(func(rt refreshToken) bool { return rt.user == subject })
+}
+
 // exchangeRefreshToken answers the refresh_token grant (RFC 6749, Section 6).
 func (t *Tenant) exchangeRefreshToken(c *Client, form url.Values) (map[string]any, *tokenError) {
 	rt, err := t.useRefreshToken(c, form.Get("refresh_token"))
