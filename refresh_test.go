@@ -549,3 +549,392 @@ func TestInvalidGrant(t *testing.T) {
 		b.token()
 	})
 }
+
+// TestTenantTrouble: a token that is still good is given; without one, the
+// caller learns when to come back. The next try works.
+func TestTenantTrouble(t *testing.T) {
+	answer := func(status int, body string, header ...string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			for i := 0; i < len(header); i += 2 {
+				w.Header().Set(header[i], header[i+1])
+			}
+			w.WriteHeader(status)
+			io.WriteString(w, body)
+		}
+	}
+	tests := []struct {
+		why        string
+		answer     http.HandlerFunc
+		status     int
+		reason     string
+		retryAfter string
+	}{
+		{"too many requests", answer(429, `{"error":"too_many_requests","error_description":"Rate limit exceeded."}`, "Retry-After", "7"), 502, "tenant_unavailable", "7s"},
+		{"too many requests, no time", answer(429, ""), 502, "tenant_unavailable", "0s"},
+		{"error of the tenant", answer(500, `{"error":"server_error"}`), 502, "tenant_unavailable", "0s"},
+		{"error of its edge", answer(503, "<html>", "Retry-After", "30"), 502, "tenant_unavailable", "30s"},
+		{"answer that does not come", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 502, "tenant_unavailable", "0s"},
+		{"connection that breaks", func(http.ResponseWriter, *http.Request) {}, 502, "tenant_unavailable", "0s"},
+		{"no JSON", answer(200, "<html>"), 502, "tenant_unavailable", "0s"},
+		{"no access token", answer(200, `{"token_type":"Bearer"}`), 502, "tenant_unavailable", "0s"},
+		{"no token type", answer(200, `{"access_token":"x"}`), 502, "tenant_unavailable", "0s"},
+		{"token that is bound to a key", answer(200, `{"access_token":"x","token_type":"DPoP"}`), 502, "tenant_unavailable", "0s"},
+		{"wrong client secret", answer(401, `{"error":"access_denied","error_description":"Unauthorized"}`), 502, "tenant_answer", "0s"},
+		{"refused by an Action", answer(403, `{"error":"access_denied","error_description":"not today"}`), 502, "tenant_answer", "0s"},
+	}
+	for _, tt := range tests {
+		inEachMode(t, func(t *testing.T, m mode) {
+			e := newRefreshEnv(t, m.edit)
+			b := e.browser().mustLogin()
+			first := b.token()
+			e.tenant.Replace(tenant.Token, tt.answer)
+			time.Sleep(tokenLife - 25*time.Second)
+			if b.token() != first {
+				t.Errorf("%s: the token that is good for 25 seconds is not given", tt.why)
+			}
+			if !strings.Contains(e.log.String(), "level=WARN") {
+				t.Errorf("%s: nothing in the log", tt.why)
+			}
+			time.Sleep(25 * time.Second)
+			resp := b.noToken(tt.status, tt.reason)
+			if got := resp.header.Get("X-Retry-After"); got != tt.retryAfter {
+				t.Errorf("%s: retry after %s, want %s", tt.why, got, tt.retryAfter)
+			}
+			if !b.loggedIn() {
+				t.Errorf("%s: logged out", tt.why)
+			}
+			e.tenant.Replace(tenant.Token, nil)
+			if b.token() == first {
+				t.Errorf("%s: the old token afterwards", tt.why)
+			}
+		})
+	}
+}
+
+// TestHangingRefresh: whoever asks waits for ten seconds at most.
+func TestHangingRefresh(t *testing.T) {
+	inEachMode(t, func(t *testing.T, m mode) {
+		e := newRefreshEnv(t, m.edit)
+		b := e.browser().mustLogin()
+		e.tenant.Delay(tenant.Token, time.Hour)
+		time.Sleep(tokenLife)
+		begun := time.Now()
+		tabs := tabs(b, 5)
+		together(5, func(i int) { tabs[i].noToken(502, "tenant_unavailable") })
+		if d := time.Since(begun); d > 10*time.Second {
+			t.Errorf("waited %v", d)
+		}
+		e.expectRefreshes(1, "five requests")
+	})
+}
+
+// TestRefreshedIDToken: the person of a session does not become another one.
+func TestRefreshedIDToken(t *testing.T) {
+	authTime := func(c map[string]any) { c["auth_time"] = int64(946684800 - 60) } // a minute before the bubble begins
+	tests := []struct {
+		why  string
+		edit func(header, claims map[string]any)
+		good bool
+	}{
+		{"unchanged", func(_, _ map[string]any) {}, true},
+		{"the nonce of the login", nil, true}, // see below
+		{"no auth_time", claim("auth_time", nil), true},
+		{"other sub", claim("sub", "auth0|mallory"), false},
+		{"no sub", claim("sub", nil), false},
+		{"other iss", claim("iss", "https://other.example/"), false},
+		{"other aud", claim("aud", "other-client"), false},
+		{"other azp", claim("azp", "other-client"), false},
+		{"other nonce", claim("nonce", "other"), false},
+		{"other auth_time", claim("auth_time", 946684800), false},
+		{"iat long before the login", claim("iat", 946684800-3600), false},
+		{"expired", claim("exp", 946684800), false},
+		{"other at_hash", claim("at_hash", "AAAAAAAAAAAAAAAAAAAAAA"), false},
+		{"other algorithm", header("alg", "HS256"), false},
+		{"access token", header("typ", "at+jwt"), false},
+	}
+	for _, tt := range tests {
+		inEachMode(t, func(t *testing.T, m mode) {
+			e := newRefreshEnv(t, m.edit)
+			var nonce any
+			e.tenant.EditIDToken(func(_, c map[string]any) { nonce = c["nonce"]; authTime(c) })
+			b := e.browser().mustLogin()
+			e.tenant.EditIDToken(func(h, c map[string]any) {
+				authTime(c)
+				c["name"] = "Somebody New"
+				if tt.edit == nil {
+					c["nonce"] = nonce
+				} else {
+					tt.edit(h, c)
+				}
+			})
+			time.Sleep(tokenLife)
+			if tt.good {
+				b.token()
+			} else {
+				for range 3 {
+					b.noToken(401, "token_expired")
+				}
+				if !strings.Contains(e.log.String(), "level=ERROR") {
+					t.Errorf("%s: nothing in the log", tt.why)
+				}
+			}
+			e.expectRefreshes(1, tt.why)
+			user := e.userOf(b)
+			if user.Subject == "" || user.Email != "ada@acme.example" || (user.Name == "Somebody New") != tt.good {
+				t.Errorf("%s: the session is of %q, %q", tt.why, user.Email, user.Name)
+			}
+			// After another login, all is well.
+			e.tenant.EditIDToken(nil)
+			b.login("/auth/login?prompt=login")
+			time.Sleep(tokenLife)
+			b.token()
+		})
+	}
+}
+
+// userOf returns whose session a browser has.
+func (e *env) userOf(b *browser) auth0.User {
+	e.t.Helper()
+	s, err := e.strategy.Session(b.request("/"))
+	if err != nil {
+		e.t.Error(err)
+		return auth0.User{}
+	}
+	return s.User
+}
+
+// request returns a request with the cookies of a browser.
+func (b *browser) request(target string) *http.Request {
+	r := httptest.NewRequest("GET", target, nil)
+	for name, value := range b.cookies {
+		r.AddCookie(&http.Cookie{Name: name, Value: value})
+	}
+	return r
+}
+
+// TestRefreshedIDTokenForged: the signature counts here too.
+func TestRefreshedIDTokenForged(t *testing.T) {
+	inEachMode(t, func(t *testing.T, m mode) {
+		e := newRefreshEnv(t, m.edit)
+		b := e.browser().mustLogin()
+		e.tenant.SignWithForeignKey(true)
+		time.Sleep(tokenLife)
+		b.noToken(401, "token_expired")
+	})
+}
+
+// TestRefreshWithoutKeys: that an ID token cannot be checked for now does not
+// make it a forgery, and the refresh token that came with it is the only one.
+func TestRefreshWithoutKeys(t *testing.T) {
+	inEachMode(t, func(t *testing.T, m mode) {
+		e := newRefreshEnv(t, m.edit)
+		b := e.browser().mustLogin()
+		e.tenant.Fail(tenant.JWKS, 503)
+		time.Sleep(tokenLife)
+		b.token() // with the keys of before
+		time.Sleep(25*time.Hour - tokenLife)
+		b = e.browser()
+		e.tenant.Fail(tenant.JWKS, 0)
+		b.mustLogin()
+		e.tenant.Fail(tenant.JWKS, 503)
+		restarted := newRefreshEnv(t, func(c *auth0.Config) { *c = e.cfg })
+		b.e = restarted
+		time.Sleep(tokenLife)
+		b.noToken(502, "keys_unavailable")
+		time.Sleep(2 * time.Minute)
+		e.tenant.Fail(tenant.JWKS, 0)
+		b.token()
+	})
+}
+
+func TestTokenTypesAndLifetimes(t *testing.T) {
+	tests := []struct {
+		why     string
+		name    string
+		value   any
+		seconds time.Duration
+	}{
+		{"as always", "", nil, 600},
+		{"lower case", "token_type", "bearer", 600},
+		{"upper case", "token_type", "BEARER", 600},
+		{"no lifetime", "expires_in", nil, 300},
+		{"no lifetime that makes sense", "expires_in", 0, 300},
+		{"lifetime that is over", "expires_in", -5, 300},
+		{"lifetime of a thousand years", "expires_in", 32e9, 300},
+		{"lifetime with a fraction", "expires_in", 90.5, 90},
+	}
+	for _, tt := range tests {
+		synctest.Test(t, func(t *testing.T) {
+			e := newRefreshEnv(t)
+			b := e.browser().mustLogin()
+			e.tenant.EditTokenResponse(func(_ *int, body map[string]any) {
+				if tt.value == nil {
+					delete(body, tt.name)
+				} else {
+					body[tt.name] = tt.value
+				}
+			})
+			time.Sleep(tokenLife)
+			resp := b.fetch("/token")
+			if want := time.Now().Add(tt.seconds * time.Second).UTC().Format(time.RFC3339); resp.status != 200 || resp.header.Get("X-Expiry") != want {
+				t.Errorf("%s: %d, expiry %s, want %s", tt.why, resp.status, resp.header.Get("X-Expiry"), want)
+			}
+		})
+	}
+}
+
+// TestAudiencesAndScopes: a token is asked for when there is none that has what
+// is wanted, and it is the narrowest that is given.
+func TestAudiencesAndScopes(t *testing.T) {
+	second := "audience=" + secondAudience
+	type step struct {
+		query     string
+		refreshes int    // so far
+		scope     string // of the token
+	}
+	const oidc = "openid profile email offline_access"
+	tests := []struct {
+		why   string
+		steps []step
+	}{
+		{"the audience of the login needs nothing", []step{{"", 0, oidc + " read:protected"}, {"audience=" + testAudience, 0, oidc + " read:protected"}}},
+		{"another audience", []step{{second, 1, oidc + " read:a read:b read:c"}, {second, 1, oidc + " read:a read:b read:c"}, {"", 1, oidc + " read:protected"}}},
+		{"order of scopes", []step{{second + "&scope=read:a+read:b", 1, "read:a read:b"}, {second + "&scope=read:b+read:a", 1, "read:a read:b"}}},
+		{"a token that can do more", []step{{second + "&scope=read:a+read:b", 1, "read:a read:b"}, {second + "&scope=read:b", 1, "read:a read:b"}, {second + "&scope=read:c", 2, "read:c"}}},
+		{"the one that can do least", []step{{second + "&scope=read:a+read:b+read:c", 1, "read:a read:b read:c"}, {second + "&scope=read:a&force", 2, "read:a"}, {second + "&scope=read:a", 2, "read:a"}, {second + "&scope=read:b", 2, "read:a read:b read:c"}}},
+		{"scope that is not granted", []step{{second + "&scope=read:a+write:all", 1, "read:a"}, {second + "&scope=read:a+write:all", 1, "read:a"}, {second + "&scope=write:all", 1, "read:a"}}},
+		{"two wishes, one grant", []step{{second + "&scope=read:a+write:all", 1, "read:a"}, {second + "&scope=read:a+drop:all", 2, "read:a"}, {second + "&scope=read:a+write:all", 2, "read:a"}, {second + "&scope=write:all+drop:all", 2, "read:a"}}},
+		{"fewer scopes of the login's audience", []step{{"scope=read:protected", 0, oidc + " read:protected"}, {"scope=read:protected&force", 1, "read:protected"}, {"", 1, oidc + " read:protected"}}},
+	}
+	for _, tt := range tests {
+		inEachMode(t, func(t *testing.T, m mode) {
+			e := newRefreshEnv(t, m.edit)
+			b := e.browser().mustLogin()
+			for i, s := range tt.steps {
+				token := b.token(s.query)
+				var claims struct{ Scope string }
+				json.Unmarshal(decode(strings.Split(token, ".")[1]), &claims)
+				if e.refreshes() != s.refreshes || claims.Scope != s.scope {
+					t.Errorf("%s: step %d: token with %q after %d refreshes, want %q, %d", tt.why, i, claims.Scope, e.refreshes(), s.scope, s.refreshes)
+				}
+			}
+		})
+	}
+}
+
+// TestTokensOfASession are eight at most. The one of the login is never among
+// those that make room.
+func TestTokensOfASession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newRefreshEnv(t, inStore)
+		b := e.browser().mustLogin()
+		wish := func(i int) string { return fmt.Sprintf("audience=%s&scope=read:a+x:%d", audienceNumber(i), i) }
+		for i := range 8 {
+			audience := audienceNumber(i)
+			if err := e.tenant.AddAPI(tenant.API{Audience: audience, Scopes: []string{"read:a"}, Lifetime: tokenLife}); err != nil {
+				t.Fatal(err)
+			}
+			e.edit(func(c *tenant.Client) {
+				c.RefreshTokenPolicies = append(c.RefreshTokenPolicies, tenant.ClientGrant{Audience: audience, Scopes: []string{"read:a"}})
+			})
+			time.Sleep(time.Second)
+			b.token(wish(i))
+		}
+		b.token()
+		for i := 1; i < 8; i++ {
+			b.token(wish(i))
+		}
+		e.expectRefreshes(8, "eight tokens")
+		b.token(wish(0))
+		e.expectRefreshes(9, "the oldest has made room")
+	})
+}
+
+func audienceNumber(i int) string { return fmt.Sprintf("https://api%d.example/", i) }
+
+// TestAudienceThatIsNotAllowed: the tenant then gives a token for the API of the
+// login. The other API must not get that.
+func TestAudienceThatIsNotAllowed(t *testing.T) {
+	inEachMode(t, func(t *testing.T, m mode) {
+		e := newRefreshEnv(t, m.edit)
+		e.edit(func(c *tenant.Client) { c.RefreshTokenPolicies = nil })
+		b := e.browser().mustLogin()
+		for range 2 {
+			b.noToken(502, "tenant_answer", "audience="+secondAudience)
+		}
+		time.Sleep(tokenLife)
+		b.token() // with the refresh token that came with it
+	})
+}
+
+// TestPanicAfterRefresh: what was got is kept whatever becomes of the request,
+// because the refresh token of before is used up.
+func TestPanicAfterRefresh(t *testing.T) {
+	inEachMode(t, func(t *testing.T, m mode) {
+		e := newRefreshEnv(t, m.edit)
+		got := ""
+		e.mux.HandleFunc("GET /panic", func(w http.ResponseWriter, r *http.Request) {
+			token, err := e.strategy.AccessToken(w, r)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			got = token.AccessToken
+			panic(http.ErrAbortHandler)
+		})
+		b := e.browser().mustLogin()
+		time.Sleep(tokenLife)
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("the panic was swallowed")
+				}
+			}()
+			b.fetch("/panic")
+		}()
+		if b.token() != got {
+			t.Error("the token of before the panic is lost")
+		}
+		e.expectRefreshes(1, "panic")
+	})
+}
+
+// TestSaveAndRefresh in one response: neither undoes the other.
+func TestSaveAndRefresh(t *testing.T) {
+	inEachMode(t, func(t *testing.T, m mode) {
+		e := newRefreshEnv(t, m.edit)
+		save := func(w http.ResponseWriter, r *http.Request, name string) {
+			s, err := e.strategy.Session(r)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			s.Data[name] = "kept"
+			if err := e.strategy.SaveSession(w, r, s); err != nil {
+				t.Error(err)
+			}
+		}
+		e.mux.HandleFunc("GET /both", func(w http.ResponseWriter, r *http.Request) {
+			save(w, r, "before")
+			token, err := e.strategy.AccessToken(w, r)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			save(w, r, "after")
+			fmt.Fprint(w, token.AccessToken)
+		})
+		b := e.browser().mustLogin()
+		time.Sleep(tokenLife)
+		got := b.page("/both").body
+		s, err := e.strategy.Session(b.request("/"))
+		if err != nil || s.Data["before"] != "kept" || s.Data["after"] != "kept" {
+			t.Errorf("data %v, %v", s.Data, err)
+		}
+		time.Sleep(2 * time.Minute)
+		if b.token() != got {
+			t.Error("the token is lost")
+		}
+		e.expectRefreshes(1, "save, refresh, save")
+	})
+}
