@@ -2,6 +2,7 @@ package auth0
 
 import (
 	"context"
+	"errors"
 	"math"
 	"net/http"
 	"slices"
@@ -35,14 +36,14 @@ func (s *Strategy) backchannelLogout(w http.ResponseWriter, r *http.Request) err
 	}
 	form, err := readForm(w, r)
 	if err != nil {
-		return refuseLogoutToken.wrap(err)
+		return logoutTokenError(err)
 	}
 	if n := len(form["logout_token"]); n != 1 {
 		return refuseLogoutToken.because("logout_token is there %d times", n)
 	}
 	token, err := s.verifyLogoutToken(r.Context(), form.Get("logout_token"))
 	if err != nil {
-		return refuseLogoutToken.wrap(err)
+		return logoutTokenError(err)
 	}
 	if err := s.endSessionsOf(r.Context(), token); err != nil {
 		return refuseLogoutFailed.wrap(err)
@@ -50,6 +51,16 @@ func (s *Strategy) backchannelLogout(w http.ResponseWriter, r *http.Request) err
 	s.log.Info("auth0: sessions were ended by the tenant", "sub", clip(token.Subject), "one_session", token.SessionID != "")
 	w.WriteHeader(http.StatusOK)
 	return nil
+}
+
+// logoutTokenError: whatever is wrong, the status is the one that Section 2.8 of
+// the specification has.
+func logoutTokenError(err error) error {
+	r := refuseLogoutToken
+	if f, ok := errors.AsType[*tokenFault](err); ok {
+		r.reason = f.reason
+	}
+	return r.wrap(err)
 }
 
 // verifyLogoutToken is Section 2.6 of the specification, as Auth0 sends the
@@ -113,7 +124,7 @@ func (s *Strategy) checkLogoutTimes(c *jwt.Claims) error {
 func checkLogoutClaims(c *jwt.Claims) error {
 	switch {
 	case !c.Has(jwt.Events) || !isLogoutEvent(c.Events):
-		return faultClaim.because("events does not have the logout event")
+		return faultType.because("events does not have the logout event")
 	case c.Has(jwt.Nonce):
 		return faultType.because("there is a nonce, as in an ID token")
 	case !c.Has(jwt.ID) || c.ID == "":

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 )
 
@@ -79,6 +80,7 @@ func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []To
 	if err != nil {
 		return tokenRecord{}, err
 	}
+	record = s.sessions.pending(w, record)
 	if t, ok := record.token(wish, s.now().Add(refreshEarly)); ok && !wish.force {
 		return t, nil
 	}
@@ -88,19 +90,19 @@ func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []To
 	refreshed, err := s.refreshing.do(r.Context(), wish.key(record.ID), func(ctx context.Context) (*sessionRecord, error) {
 		return s.refresh(ctx, record, wish)
 	})
-	if err != nil {
-		if t, ok := record.token(wish, s.now()); ok && !errors.Is(err, ErrNoSession) {
-			s.log.Warn("auth0: a token could not be refreshed before it expires", "err", clip(err.Error()))
-			return t, nil
-		}
-		return tokenRecord{}, err
-	}
-	if s.sessions.store == nil && refreshed.Refreshes != record.Refreshes {
+	if refreshed != nil && s.sessions.store == nil && refreshed.Refreshes != record.Refreshes {
 		if err := s.sessions.send(w, r, refreshed); err != nil {
 			return tokenRecord{}, err
 		}
 	}
-	return s.lastToken(refreshed, wish)
+	if err == nil {
+		return s.lastToken(refreshed, wish)
+	}
+	if t, ok := record.token(wish, s.now()); ok && !errors.Is(err, ErrNoSession) {
+		s.log.Warn("auth0: a token could not be refreshed before it expires", "err", clip(err.Error()))
+		return t, nil
+	}
+	return tokenRecord{}, err
 }
 
 // lastToken returns a token that may be about to expire.
@@ -175,23 +177,46 @@ func containsAll(set, wanted []string) bool {
 }
 
 // refresh brings the tokens of a session up to date, unless somebody else has.
+// It may return a record beside an error: a refresh token that was used is used
+// up, whatever has come of it.
 func (s *Strategy) refresh(ctx context.Context, record *sessionRecord, wish tokenWish) (*sessionRecord, error) {
-	return s.sessions.change(ctx, record, func(newest *sessionRecord) error {
+	var failed error
+	changed, err := s.sessions.change(ctx, record, func(newest *sessionRecord) error {
 		enough := !wish.force || newest.Refreshes > record.Refreshes
 		if _, ok := newest.token(wish, s.now().Add(refreshEarly)); ok && enough || newest.RefreshToken == "" {
 			return errUnchanged
 		}
+		before := newest.Refreshes
 		err := s.refreshTokens(ctx, newest, wish)
 		if tenant, ok := errors.AsType[tenantError](err); ok && tenant.code == "invalid_grant" {
-			// Used up, revoked or expired. The person stays logged in, and has
-			// to log in again for a token.
-			s.log.Info("auth0: the refresh token of a session is not accepted any more", "err", clip(err.Error()))
-			newest.RefreshToken = ""
-			newest.Refreshes++
+			s.dropRefreshToken(ctx, newest, err)
 			return nil
 		}
-		return refreshError(err)
+		failed = refreshError(err)
+		if newest.Refreshes == before {
+			return failed
+		}
+		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	return changed, failed
+}
+
+// dropRefreshToken is for one that is used up, revoked or expired. The person
+// stays logged in, and has to log in again for a token.
+func (s *Strategy) dropRefreshToken(ctx context.Context, r *sessionRecord, why error) {
+	if s.sessions.store != nil {
+		// In a store without leases another process may have used it meanwhile.
+		if newer, err := s.sessions.find(ctx, r.ID); err == nil && newer != nil && newer.Refreshes > r.Refreshes {
+			*r = *newer
+			return
+		}
+	}
+	s.log.Info("auth0: the refresh token of a session is not accepted any more", "err", clip(why.Error()))
+	r.RefreshToken = ""
+	r.Refreshes++
 }
 
 func refreshError(err error) error {
@@ -218,30 +243,7 @@ func (s *Strategy) refreshTokens(ctx context.Context, r *sessionRecord, wish tok
 	if err != nil {
 		return err
 	}
-	form := url.Values{
-		"grant_type":    {"refresh_token"},
-		"client_id":     {s.config.ClientID},
-		"client_secret": {s.clientSecret.reveal()},
-		"refresh_token": {r.RefreshToken},
-	}
-	asked := strings.Join(wish.scopes, " ")
-	audience := wish.audience
-	switch {
-	case len(r.Tokens) > 0 && (audience == "" || audience == r.Tokens[0].Audience):
-		audience = r.Tokens[0].Audience
-		if asked == "" {
-			asked = r.Tokens[0].Asked
-		} else {
-			form.Set("scope", asked)
-		}
-	default:
-		if audience != "" {
-			form.Set("audience", audience)
-		}
-		if asked != "" {
-			form.Set("scope", asked)
-		}
-	}
+	form, audience, asked := s.refreshForm(r, wish)
 	got, err := requestTokens(ctx, s.client, ep.TokenEndpoint, form)
 	if err != nil {
 		return err
@@ -251,50 +253,96 @@ func (s *Strategy) refreshTokens(ctx context.Context, r *sessionRecord, wish tok
 		r.RefreshToken = got.RefreshToken
 	}
 	if got.IDToken != "" {
-		if err := s.takeIDToken(ctx, r, got); err != nil {
+		id, err := s.refreshedIDToken(ctx, ep, r, got)
+		if fault, ok := errors.AsType[*tokenFault](err); ok && fault.reason != faultKeys.reason {
 			// It is of somebody else, or forged. Nothing of it is used, and the
 			// next request does not ask for the same again.
 			s.log.Error("auth0: the ID token of a refresh is not good", "err", clip(err.Error()))
 			r.RefreshToken = ""
 			return nil
 		}
+		if err != nil {
+			return asIDTokenError(err)
+		}
+		s.takeClaims(r, id, form)
+	}
+	if form.Has("audience") && !isFor(got.AccessToken, audience) {
+		return refuseTenantAnswer.because("the token is not for %.100q; allow the application this API in its refresh token policies", audience)
 	}
 	r.keepToken(sessionToken(got, audience, asked, s.now()))
 	return nil
 }
 
-// takeIDToken checks a new ID token against the one of the login (OpenID Connect
-// Core 1.0, Section 12.2), and takes its claims. When the session's first ID
-// token was issued is not changed: by that a logout at the tenant knows which
-// sessions it ends.
-func (s *Strategy) takeIDToken(ctx context.Context, r *sessionRecord, got tokenResponse) error {
-	ep, err := s.endpoints(ctx)
-	if err != nil {
-		return err
+// refreshForm returns what to send, and what the token will be for. For the
+// audience of the login neither it nor its scopes are said again: the tenant then
+// gives what it gave before.
+func (s *Strategy) refreshForm(r *sessionRecord, wish tokenWish) (form url.Values, audience, asked string) {
+	form = url.Values{
+		"grant_type":    {"refresh_token"},
+		"client_id":     {s.config.ClientID},
+		"client_secret": {s.clientSecret.reveal()},
+		"refresh_token": {r.RefreshToken},
 	}
+	audience, asked = wish.audience, strings.Join(wish.scopes, " ")
+	if asked != "" {
+		form.Set("scope", asked)
+	}
+	switch {
+	case len(r.Tokens) == 0 || audience != "" && audience != r.Tokens[0].Audience:
+		form.Set("audience", audience)
+	case asked == "":
+		audience, asked = r.Tokens[0].Audience, r.Tokens[0].Asked
+	default:
+		audience = r.Tokens[0].Audience
+	}
+	return form, audience, asked
+}
+
+// isFor reports whether an access token is for an API, as far as it can be read.
+// A tenant that does not allow the application another API gives a token for that
+// of the login, without a word, and the other API must not get hold of it.
+func isFor(token, audience string) bool {
+	m, err := jwt.Parse(token)
+	if err != nil {
+		return true // opaque to us
+	}
+	c, err := jwt.ParseClaims(m.Payload, true)
+	return err != nil || slices.Contains(c.Audience, audience)
+}
+
+// refreshedIDToken checks a new ID token against the one of the login (OpenID
+// Connect Core 1.0, Section 12.2).
+func (s *Strategy) refreshedIDToken(ctx context.Context, ep discovery.Metadata, r *sessionRecord, got tokenResponse) (identity, error) {
 	id, err := s.checkIDToken(ctx, ep, got.IDToken)
 	if err != nil {
-		return err
+		return identity{}, err
 	}
 	c := &id.claims
 	switch {
 	case c.Issuer != r.Issuer || c.Subject != r.Subject:
-		return faultClaim.because("iss or sub is another one than at the login")
+		return identity{}, faultClaim.because("iss or sub is another one than at the login")
 	case c.IssuedAt < float64(r.IDTokenIssuedAt)-s.config.Leeway.Seconds():
-		return faultClaim.because("iat is before that of the login")
+		return identity{}, faultClaim.because("iat is before that of the login")
 	case c.Has(jwt.AuthTime) && r.AuthTime > 0 && int64(c.AuthTime) != r.AuthTime:
-		return faultClaim.because("auth_time is another one than at the login")
+		return identity{}, faultClaim.because("auth_time is another one than at the login")
 	case c.Has(jwt.Nonce) && r.Nonce != "" && c.Nonce != r.Nonce:
-		return faultNonce
+		return identity{}, faultNonce
 	}
-	if err := checkHash(id, jwt.AccessTokenHash, got.AccessToken); err != nil {
-		return err
+	return id, checkHash(id, jwt.AccessTokenHash, got.AccessToken)
+}
+
+// takeClaims replaces the claims of a session by newer ones, unless fewer scopes
+// were asked for, and so fewer claims have come. When the session's first ID
+// token was issued is not changed: by that a logout at the tenant knows which
+// sessions it ends.
+func (s *Strategy) takeClaims(r *sessionRecord, id identity, form url.Values) {
+	if form.Has("scope") {
+		return
 	}
 	r.Claims = s.keptClaims(id)
 	if s.config.KeepIDToken {
 		r.IDToken = id.raw
 	}
-	return nil
 }
 
 // sessionToken is an access token as a session keeps it. Without scope it is

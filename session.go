@@ -93,7 +93,7 @@ func (s *Strategy) SaveSession(w http.ResponseWriter, r *http.Request, session *
 		return asError("session", refuseInternal.because("the session does not come from Strategy.Session"))
 	}
 	before, after := session.record(), maps.Clone(session.Data)
-	record, err := s.sessions.change(r.Context(), before, func(newest *sessionRecord) error {
+	record, err := s.sessions.change(r.Context(), s.sessions.pending(w, before), func(newest *sessionRecord) error {
 		newest.Data = mergeData(before.Data, after, newest.Data)
 		s.sessions.touch(newest)
 		return nil

@@ -62,6 +62,7 @@ func (ss *sessions) read(r *http.Request) *loadedSession {
 		}
 	}
 	if found.record == nil {
+		found.over = found.over && found.err == nil
 		return found
 	}
 	found.err = nil
@@ -392,6 +393,28 @@ func (ss *sessions) send(w http.ResponseWriter, r *http.Request, record *session
 		return refuseTooLarge.wrap(err)
 	}
 	return nil
+}
+
+// pending returns the state of a session that the response has already, if it
+// sets its cookie: what is written next replaces that.
+func (ss *sessions) pending(w http.ResponseWriter, record *sessionRecord) *sessionRecord {
+	lines := w.Header().Values("Set-Cookie")
+	if ss.store != nil || len(lines) == 0 {
+		return record
+	}
+	sent := &http.Request{Header: http.Header{}}
+	for _, line := range lines {
+		if c, err := http.ParseSetCookie(line); err == nil && c.MaxAge >= 0 {
+			sent.AddCookie(&http.Cookie{Name: c.Name, Value: c.Value})
+		}
+	}
+	for _, value := range ss.cookie.Values(sent) {
+		plain, _, _ := ss.keyring.Open(purposeSession, ss.cookie.Name, value)
+		if found := decodeRecord(plain); found != nil && found.ID == record.ID {
+			return found
+		}
+	}
+	return record
 }
 
 // cookieValue seals an id or a record. A record that is too large loses what can

@@ -709,8 +709,12 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 		return nil, fmt.Errorf("the body is %.60q, not a form", r.Header.Get("Content-Type"))
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
-	if err := r.ParseForm(); err != nil {
-		return nil, errors.New("the form cannot be read")
+	err := r.ParseForm()
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return nil, faultSize
+	}
+	if err != nil {
+		return nil, errors.New("the form cannot be read") // the cause may quote it
 	}
 	return r.PostForm, nil
 }

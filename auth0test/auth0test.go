@@ -98,6 +98,7 @@ const (
 	Authorize  = tenant.Authorize
 	Token      = tenant.Token
 	UserInfo   = tenant.UserInfo
+	Revoke     = tenant.Revoke
 	Logout     = tenant.Logout
 	Management = tenant.Management
 	ClientFile = tenant.ClientFile
@@ -287,6 +288,47 @@ func (t *Tenant) EditTokenResponse(edit func(status *int, body map[string]any)) 
 // own, as a forger would.
 func (t *Tenant) SignWithForeignKey(on bool) { t.t.SignWithForeignKey(on) }
 
+// SetTokenLifetime sets for how long access tokens for an API are good.
+func (t *Tenant) SetTokenLifetime(audience string, d time.Duration) {
+	t.must(t.t.EditAPI(audience, func(a *tenant.API) { a.Lifetime = d }))
+}
+
+// RotateRefreshTokens makes refresh tokens good for one use. The one before the
+// last works for the overlap time; any other reuse revokes all that came from
+// the same login.
+func (t *Tenant) RotateRefreshTokens(overlap time.Duration) {
+	t.editClients(func(c *tenant.Client) { c.RotatingRefreshTokens, c.RefreshTokenLeeway = true, overlap })
+}
+
+// RevokeRefreshTokens makes all refresh tokens of a person worthless.
+func (t *Tenant) RevokeRefreshTokens(email string) { t.t.RevokeRefreshTokens(email) }
+
+// AllowRefreshFor lets refresh tokens of the applications get tokens for another
+// API too, with [auth0.ForAudience]. If there is none with that identifier,
+// there is one from now on.
+func (t *Tenant) AllowRefreshFor(audience string, scopes ...string) {
+	if t.t.EditAPI(audience, func(*tenant.API) {}) != nil {
+		t.must(t.t.AddAPI(tenant.API{Audience: audience, Name: audience, Scopes: scopes, AllowOfflineAccess: true}))
+	}
+	t.editClients(func(c *tenant.Client) {
+		c.RefreshTokenPolicies = append(slices.Clip(c.RefreshTokenPolicies), tenant.ClientGrant{Audience: audience, Scopes: scopes})
+	})
+}
+
+// BackchannelLogout ends the sessions of a person at the tenant and tells the
+// application, as Auth0 does when a password was changed: for each it posts a
+// logout token to /auth/backchannel-logout. App is the application, or nil for
+// one that listens at the address given to [Serve]. It fails the test if the
+// person has no session or the application does not accept the token; see
+// [Tenant.LogoutToken] for tokens that it should not accept.
+func (t *Tenant) BackchannelLogout(app http.Handler, email string) {
+	client := &http.Client{}
+	if app != nil {
+		client.Transport = network{strings.TrimPrefix(AppURL, "https://"): app}
+	}
+	t.must(t.t.BackchannelLogout(client, clientID, email))
+}
+
 // A TokenOption changes a token that is made without a login.
 type TokenOption func(header, claims map[string]any)
 
@@ -313,6 +355,17 @@ func (t *Tenant) AccessToken(options ...TokenOption) string {
 func (t *Tenant) IDToken(options ...TokenOption) string {
 	subject, _ := t.t.Subject("ada@acme.example")
 	return t.t.IDToken(clientID, subject, func(header, claims map[string]any) {
+		for _, o := range options {
+			o(header, claims)
+		}
+	})
+}
+
+// LogoutToken returns a logout token (OpenID Connect Back-Channel Logout 1.0) as
+// the tenant posts it when all sessions of ada end: to name one, set the claim
+// sid.
+func (t *Tenant) LogoutToken(options ...TokenOption) string {
+	return t.t.LogoutToken(clientID, "ada@acme.example", "", func(header, claims map[string]any) {
 		for _, o := range options {
 			o(header, claims)
 		}

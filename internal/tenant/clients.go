@@ -32,6 +32,9 @@ type Client struct {
 	WebOrigins       []string // further origins for web_message and cross-origin calls; those of CallbackURLs are implied
 	InitiateLoginURI string
 
+	// BackchannelLogoutURLs get the logout tokens of [Tenant.BackchannelLogout].
+	BackchannelLogoutURLs []string
+
 	// Connections are the names of the enabled connections.
 	Connections []string
 
@@ -141,7 +144,7 @@ func (c *Client) check() error {
 	case c.IDTokenAlg == "HS256" && c.Secret == "":
 		return errors.New("IDTokenAlg HS256 needs a Secret")
 	}
-	for _, list := range [][]string{c.CallbackURLs, c.LogoutURLs, c.WebOrigins} {
+	for _, list := range [][]string{c.CallbackURLs, c.LogoutURLs, c.WebOrigins, c.BackchannelLogoutURLs} {
 		for _, raw := range list {
 			plain := strings.ReplaceAll(raw, "{organization_name}", "name")
 			if u, err := url.Parse(plain); err != nil || u.Scheme == "" || u.Fragment != "" || hasControl(raw) {
@@ -157,6 +160,7 @@ func (c Client) clone() Client {
 	c.CallbackURLs = slices.Clone(c.CallbackURLs)
 	c.LogoutURLs = slices.Clone(c.LogoutURLs)
 	c.WebOrigins = slices.Clone(c.WebOrigins)
+	c.BackchannelLogoutURLs = slices.Clone(c.BackchannelLogoutURLs)
 	c.Connections = slices.Clone(c.Connections)
 	c.GrantTypes = slices.Clone(c.GrantTypes)
 	c.Grants = cloneGrants(c.Grants)
@@ -222,4 +226,19 @@ func (t *Tenant) AddAPI(a API) error {
 	defer t.mu.Unlock()
 	t.data.apis[a.Audience] = &a
 	return nil
+}
+
+// EditAPI changes an API. The edit gets a copy, which then replaces the API as
+// [Tenant.AddAPI] does.
+func (t *Tenant) EditAPI(audience string, edit func(*API)) error {
+	t.mu.Lock()
+	old := t.data.apis[audience]
+	t.mu.Unlock()
+	if old == nil {
+		return fmt.Errorf("tenant: there is no API %q", audience)
+	}
+	a := *old
+	a.Scopes = slices.Clone(old.Scopes)
+	edit(&a)
+	return t.AddAPI(a)
 }

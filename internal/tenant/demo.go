@@ -17,8 +17,9 @@ const demoPassword = "correct horse"
 // AddDemo fills the tenant for a demonstration: a regular web application that
 // may read the tenant's connections, a single-page application, an API with
 // permissions, connections of every kind, at least one user in each, and an
-// organization. The web application is called back at BaseURL/auth/callback, the
-// single-page application at the base URL itself or at BaseURL/callback.
+// organization. The web application is called back at BaseURL/auth/callback and
+// gets logout tokens at BaseURL/auth/backchannel-logout, the single-page
+// application is called back at the base URL itself or at BaseURL/callback.
 func (t *Tenant) AddDemo(d Demo) error {
 	base := strings.TrimSuffix(d.BaseURL, "/")
 	for _, c := range demoConnections() {
@@ -70,6 +71,9 @@ func (t *Tenant) demoClients(d Demo, base string) []Client {
 		WebOrigins:        []string{base},
 		InitiateLoginURI:  base + "/auth/login",
 		OrganizationUsage: "allow",
+
+		BackchannelLogoutURLs: []string{base + "/auth/backchannel-logout"},
+
 		Connections: []string{"Username-Password-Authentication", "google-oauth2", "github", "partner-idp",
 			"fabrikam-entra", "customer-saml", "legacy-accounts"},
 		Grants: []ClientGrant{{Audience: t.managementAudience(), Scopes: []string{"read:connections", "read:clients",
@@ -81,7 +85,7 @@ func (t *Tenant) demoClients(d Demo, base string) []Client {
 	spa := web
 	spa.ID, spa.Secret, spa.Public = d.SPAClientID, "", true
 	spa.CallbackURLs = []string{base, base + "/", base + "/callback"}
-	spa.InitiateLoginURI, spa.Grants = "", nil
+	spa.InitiateLoginURI, spa.BackchannelLogoutURLs, spa.Grants = "", nil, nil
 	return []Client{web, spa}
 }
 

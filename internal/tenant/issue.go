@@ -325,30 +325,6 @@ func (t *Tenant) IDToken(clientID, user string, edits ...TokenEdit) string {
 	return t.sign(header, claims, secret)
 }
 
-// LogoutToken returns a logout token as the tenant would post it to a
-// back-channel logout URI, after the given edits. Its typ is JWT, not the
-// logout+jwt that OpenID Connect Back-Channel Logout 1.0, Section 2.4
-// recommends, and it has both sub and sid.
-func (t *Tenant) LogoutToken(clientID, user, sid string, edits ...TokenEdit) string {
-	now := t.now()
-	header := map[string]any{}
-	claims := map[string]any{
-		"iss":      t.Issuer(),
-		"sub":      t.named(user),
-		"aud":      clientID,
-		"iat":      now.Unix(),
-		"exp":      now.Add(2 * time.Minute).Unix(),
-		"jti":      randomUUID(),
-		"events":   map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}},
-		"trace_id": randomHex(8),
-		"sid":      sid,
-	}
-	client, _ := t.client(clientID)
-	secret := macHeader(header, client)
-	header, claims = edited(header, claims, edits)
-	return t.sign(header, claims, secret)
-}
-
 func edited(header, claims map[string]any, edits []TokenEdit) (map[string]any, map[string]any) {
 	for _, edit := range edits {
 		if edit != nil {

@@ -244,10 +244,15 @@ func verifies(code authorizationCode, verifier string) bool {
 // newRefreshToken issues a refresh token. A non-rotating one serves until it
 // expires.
 func (t *Tenant) newRefreshToken(g grant, created time.Time) string {
-	token := randomID(45)
-	g.nonce, g.mfa, g.authTime, g.gty = "", false, time.Time{}, ""
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.putRefreshToken(g, created)
+}
+
+// putRefreshToken is newRefreshToken for a caller who holds the lock.
+func (t *Tenant) putRefreshToken(g grant, created time.Time) string {
+	token := randomID(45)
+	g.nonce, g.mfa, g.authTime, g.gty = "", false, time.Time{}, ""
 	t.refresh.put(token, refreshToken{grant: g, created: created, lastUsed: t.now()})
 	return token
 }
@@ -255,6 +260,15 @@ func (t *Tenant) newRefreshToken(g grant, created time.Time) string {
 // revokeFamily ends all refresh tokens of a family. The caller holds the lock.
 func (t *Tenant) revokeFamily(family string) {
 	t.refresh.deleteFunc(func(rt refreshToken) bool { return rt.family == family })
+}
+
+// RevokeRefreshTokens makes all refresh tokens of a user worthless, as the owner
+// of a tenant can. The user is named by e-mail address or subject.
+func (t *Tenant) RevokeRefreshTokens(user string) {
+	subject := t.named(user)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.refresh.deleteFunc(func(rt refreshToken) bool { return rt.user == subject })
 }
 
 // exchangeRefreshToken answers the refresh_token grant (RFC 6749, Section 6).
@@ -267,14 +281,15 @@ func (t *Tenant) exchangeRefreshToken(c *Client, form url.Values) (map[string]an
 	g.gty = "refresh_token"
 	body := t.tokenSet(g)
 	if c.RotatingRefreshTokens {
-		body["refresh_token"] = t.rotate(form.Get("refresh_token"), rt)
+		body["refresh_token"] = rt.next
 	}
 	return body, nil
 }
 
-// useRefreshToken checks a refresh token. The reuse of a rotated one outside
-// the leeway revokes its family: one of the two users is a thief (RFC 9700,
-// Section 4.14.2).
+// useRefreshToken checks a refresh token and, where they rotate, issues the next
+// one, both under one lock: of two requests with the same token, one is reuse.
+// The reuse of a rotated token outside the leeway revokes its family: one of the
+// two users is a thief (RFC 9700, Section 4.14.2).
 func (t *Tenant) useRefreshToken(c *Client, token string) (refreshToken, *tokenError) {
 	now := t.now()
 	t.mu.Lock()
@@ -304,30 +319,20 @@ func (t *Tenant) useRefreshToken(c *Client, token string) (refreshToken, *tokenE
 	case user.DenyReason != "":
 		return rt, denied(user.DenyReason)
 	}
-	if !c.RotatingRefreshTokens {
+	switch {
+	case !c.RotatingRefreshTokens:
 		rt.lastUsed = now
-		t.refresh.put(token, rt)
+	case rt.next == "": // else the request is repeated within the leeway
+		rt.rotated, rt.next = now, t.putRefreshToken(rt.grant, rt.created)
 	}
-	return rt, nil
-}
-
-// rotate issues the successor of a refresh token. Within the leeway, a repeated
-// request gets the successor that exists.
-func (t *Tenant) rotate(token string, rt refreshToken) string {
-	if rt.next != "" {
-		return rt.next
-	}
-	next := t.newRefreshToken(rt.grant, rt.created)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	rt.rotated, rt.next = t.now(), next
 	t.refresh.put(token, rt)
-	return next
+	return rt, nil
 }
 
 // narrow applies scope and audience of a refresh request. Scopes beyond the
 // grant are dropped without a word, and so is an audience for which the
-// application has no refresh token policy.
+// application has no refresh token policy: the token is then for the audience of
+// the login.
 func (t *Tenant) narrow(g grant, c *Client, form url.Values) grant {
 	allowed := g.scope
 	for _, policy := range c.RefreshTokenPolicies {

@@ -459,6 +459,15 @@ func TestRevoke(t *testing.T) {
 	sameJSON(t, refresh(tn, token).body, bodyRefresh)
 }
 
+func TestRevokeRefreshTokens(t *testing.T) {
+	tn, _ := newTenant(t)
+	token := tokens(t, tn, "scope", "openid offline_access")["refresh_token"].(string)
+	tn.RevokeRefreshTokens("grace@gmail.example")
+	equal(t, "another user's", refresh(tn, token).status, 200)
+	tn.RevokeRefreshTokens("jane@acme.example")
+	sameJSON(t, refresh(tn, token).body, bodyRefresh)
+}
+
 func TestUserInfo(t *testing.T) {
 	tn, c := newTenant(t, func(c *tenant.Config) { c.OrganizationNames = true })
 	must(t, tn.AddUser(tenant.User{Connection: database, ID: "65f0c1d2", Email: "jane@acme.example", EmailVerified: true, Password: password,

@@ -1,0 +1,940 @@
+package auth0_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/internal/tenant"
+)
+
+const (
+	secondAudience = "https://second.example/"
+	tokenLife      = 10 * time.Minute
+)
+
+// A mode is a way to keep sessions. Each use of it has stores of its own.
+type mode struct {
+	name string
+	edit func(*auth0.Config)
+}
+
+func inCookies(*auth0.Config)   {}
+func inStore(c *auth0.Config)   { c.Store = auth0.NewMemoryStore(5000) }
+func revocable(c *auth0.Config) { c.Revocations = auth0.NewMemoryStore(5000) }
+
+// inPlainStore is a store that has nothing but what a Store must have.
+func inPlainStore(c *auth0.Config) { c.Store = plainStore{auth0.NewMemoryStore(5000)} }
+
+type plainStore struct{ auth0.Store }
+
+var modes = []mode{{"in cookies", inCookies}, {"in a store", inStore}, {"in a plain store", inPlainStore}}
+
+// inEachMode runs a test once for each way to keep sessions, in a time of its own.
+func inEachMode(t *testing.T, f func(t *testing.T, m mode)) {
+	for _, m := range modes {
+		t.Run(m.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { f(t, m) })
+		})
+	}
+}
+
+// newRefreshEnv is an application with refresh tokens, which rotate without an
+// overlap. Access tokens are good for ten minutes. What AccessToken returns is
+// shown at /token. Whatever a test does, no token and no cookie is to be found
+// in the log afterwards.
+func newRefreshEnv(t *testing.T, edit ...func(*auth0.Config)) *env {
+	t.Helper()
+	spy := &tokenSpy{}
+	e := newEnv(t, append([]func(*auth0.Config){func(c *auth0.Config) {
+		c.Audience = testAudience
+		c.Scopes = []string{"openid", "profile", "email", "offline_access", "read:protected"}
+		spy.next = c.HTTPClient.Transport
+		c.HTTPClient = &http.Client{Transport: spy}
+	}}, edit...)...)
+	e.rotate(true, 0)
+	e.lifetime(testAudience, tokenLife)
+	for _, audience := range []string{secondAudience, "https://third.example/"} {
+		if err := e.tenant.AddAPI(tenant.API{Audience: audience, Scopes: []string{"read:a", "read:b", "read:c"}, Lifetime: tokenLife}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e.mux.HandleFunc("GET /token", e.showToken)
+	t.Cleanup(func() {
+		for _, text := range spy.seen() {
+			if strings.Contains(e.log.String(), text) {
+				t.Errorf("the log has the token %s", text)
+			}
+		}
+	})
+	return e
+}
+
+// A tokenSpy remembers all tokens that come through it.
+type tokenSpy struct {
+	next http.RoundTripper
+
+	mu     sync.Mutex
+	tokens []string
+}
+
+func (s *tokenSpy) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := s.next.RoundTrip(r)
+	if err != nil || r.URL.Path != "/oauth/token" {
+		return resp, err
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, err
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	var got map[string]any
+	json.Unmarshal(body, &got) // some are no JSON
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, name := range []string{"access_token", "refresh_token", "id_token"} {
+		if text, ok := got[name].(string); ok && len(text) > 20 {
+			s.tokens = append(s.tokens, text)
+		}
+	}
+	return resp, nil
+}
+
+func (s *tokenSpy) seen() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]string{}, s.tokens...)
+}
+
+func (e *env) edit(edit func(*tenant.Client)) {
+	e.t.Helper()
+	if err := e.tenant.EditClient(testClientID, edit); err != nil {
+		e.t.Fatal(err)
+	}
+}
+
+func (e *env) rotate(on bool, overlap time.Duration) {
+	e.t.Helper()
+	e.edit(func(c *tenant.Client) {
+		c.RotatingRefreshTokens, c.RefreshTokenLeeway = on, overlap
+		c.RefreshTokenPolicies = []tenant.ClientGrant{
+			{Audience: secondAudience, Scopes: []string{"read:a", "read:b", "read:c"}},
+			{Audience: "https://third.example/", Scopes: []string{"read:a"}},
+		}
+	})
+}
+
+func (e *env) lifetime(audience string, d time.Duration) {
+	e.t.Helper()
+	if err := e.tenant.EditAPI(audience, func(a *tenant.API) { a.Lifetime = d }); err != nil {
+		e.t.Fatal(err)
+	}
+}
+
+// showToken answers with the token that the query asks for, or why there is none.
+func (e *env) showToken(w http.ResponseWriter, r *http.Request) {
+	var opts []auth0.TokenOption
+	q := r.URL.Query()
+	if q.Has("audience") || q.Has("scope") {
+		opts = append(opts, auth0.ForAudience(q.Get("audience"), strings.Fields(q.Get("scope"))...))
+	}
+	if q.Has("force") {
+		opts = append(opts, auth0.ForceRefresh())
+	}
+	token, err := e.strategy.AccessToken(w, r, opts...)
+	if failed := (*auth0.Error)(nil); errors.As(err, &failed) {
+		w.Header().Set("X-Retry-After", failed.RetryAfter.String())
+		w.WriteHeader(failed.Status)
+		fmt.Fprint(w, failed.Reason)
+		return
+	}
+	if err != nil {
+		e.t.Errorf("AccessToken returns %T %v", err, err)
+		return
+	}
+	w.Header().Set("X-Expiry", token.Expiry.UTC().Format(time.RFC3339))
+	fmt.Fprint(w, token.AccessToken)
+}
+
+// fetch makes a request as a script of the application does.
+func (b *browser) fetch(target string) *response {
+	b.e.t.Helper()
+	return b.do("GET", target, nil, "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Sec-Fetch-Site", "same-origin")
+}
+
+// token gets a token of the session, and fails the test if there is none.
+func (b *browser) token(query ...string) string {
+	b.e.t.Helper()
+	resp := b.fetch("/token?" + strings.Join(query, "&"))
+	if resp.status != 200 {
+		b.e.t.Fatalf("token: %d %s; log:\n%s", resp.status, resp.body, b.e.log)
+	}
+	return resp.body
+}
+
+// noToken fails the test if there is a token, or none for another reason.
+func (b *browser) noToken(status int, reason string, query ...string) *response {
+	b.e.t.Helper()
+	resp := b.fetch("/token?" + strings.Join(query, "&"))
+	if resp.status != status || resp.body != reason {
+		b.e.t.Errorf("token: %d %.80s, want %d %s", resp.status, resp.body, status, reason)
+	}
+	return resp
+}
+
+// refreshes returns how many token requests there were after the login.
+func (e *env) refreshes() int { return e.tenant.Calls(tenant.Token) - 1 }
+
+func (e *env) expectRefreshes(want int, why string) {
+	e.t.Helper()
+	if got := e.refreshes(); got != want {
+		e.t.Errorf("%s: %d token requests after the login, want %d", why, got, want)
+	}
+}
+
+func TestRefresh(t *testing.T) {
+	inEachMode(t, func(t *testing.T, m mode) {
+		e := newRefreshEnv(t, m.edit)
+		b := e.browser().mustLogin()
+		first := b.token()
+		time.Sleep(tokenLife - 31*time.Second)
+		if b.token() != first {
+			t.Error("there is another token before it is due")
+		}
+		e.expectRefreshes(0, "more than 30 s left")
+		time.Sleep(time.Second)
+		second := b.token()
+		if second == first {
+			t.Error("the token is the one that is about to expire")
+		}
+		e.expectRefreshes(1, "30 s left")
+		form := e.tenant.LastTokenRequest()
+		if form.Get("grant_type") != "refresh_token" || form.Get("client_id") != testClientID || form.Get("client_secret") != "client-secret-SECRET" || form.Get("refresh_token") == "" || len(form) != 4 {
+			t.Errorf("token request with %d parameters, %v", len(form), form["grant_type"])
+		}
+		if b.token() != second {
+			t.Error("the new token was not kept")
+		}
+		e.expectRefreshes(1, "after the refresh")
+		// Each refresh token is good for one use, so the newest must be kept.
+		for i := range 3 {
+			time.Sleep(tokenLife)
+			b.token()
+			e.expectRefreshes(2+i, "again")
+		}
+		resp := b.fetch("/token")
+		if want := time.Now().Add(tokenLife).UTC().Format(time.RFC3339); resp.header.Get("X-Expiry") != want {
+			t.Errorf("expiry %s, want %s", resp.header.Get("X-Expiry"), want)
+		}
+		if !b.loggedIn() {
+			t.Error("logged out by refreshing")
+		}
+	})
+}
+
+func TestNothingToRefreshWith(t *testing.T) {
+	inEachMode(t, func(t *testing.T, m mode) {
+		e := newRefreshEnv(t, m.edit, func(c *auth0.Config) { c.Scopes = []string{"openid"} })
+		e.browser().noToken(401, "no_session")
+		b := e.browser().mustLogin()
+		b.token()
+		b.noToken(401, "token_expired", "audience="+secondAudience)
+		time.Sleep(tokenLife - time.Second)
+		b.token() // good for another second
+		time.Sleep(time.Second)
+		b.noToken(401, "token_expired")
+		if !b.loggedIn() {
+			t.Error("a session ends with its token")
+		}
+		e.expectRefreshes(0, "no refresh token")
+	})
+}
+
+// TestRefreshKeepsWhatIsNotNew: what an answer leaves out stays as it was.
+func TestRefreshKeepsWhatIsNotNew(t *testing.T) {
+	tests := []struct {
+		why   string
+		edit  func(body map[string]any)
+		query string
+		want  string // claim of the session, and of the ID token that it keeps
+	}{
+		{"everything is new", func(map[string]any) {}, "", "silver"},
+		{"no ID token", func(body map[string]any) { delete(body, "id_token") }, "", "bronze"},
+		{"ID token of fewer scopes", func(map[string]any) {}, "audience=" + testAudience + "&scope=openid&force", "bronze"},
+	}
+	for _, tt := range tests {
+		inEachMode(t, func(t *testing.T, m mode) {
+			e := newRefreshEnv(t, m.edit, func(c *auth0.Config) { c.KeepIDToken = true })
+			e.rotate(false, 0)
+			plan, sid := "bronze", ""
+			e.tenant.EditIDToken(func(_, c map[string]any) { c["plan"], sid = plan, c["sid"].(string) })
+			e.mux.HandleFunc("GET /plan", func(w http.ResponseWriter, r *http.Request) {
+				claims, err := auth0.Claims[struct{ Plan string }](r.Context())
+				if err != nil {
+					t.Error(err)
+				}
+				fmt.Fprint(w, claims.Plan)
+			})
+			b := e.browser().mustLogin()
+			loginSID := sid
+			plan = "silver"
+			e.tenant.EditTokenResponse(func(_ *int, body map[string]any) { tt.edit(body) })
+			for range 2 { // with the same refresh token
+				time.Sleep(tokenLife)
+				b.token(tt.query)
+			}
+			e.expectRefreshes(2, tt.why)
+			if got := b.page("/plan").body; got != tt.want {
+				t.Errorf("%s: the session has plan %q, want %q", tt.why, got, tt.want)
+			}
+			q := b.logout().Query()
+			var kept struct{ Plan string }
+			json.Unmarshal(decode(strings.Split(q.Get("id_token_hint")+"..", ".")[1]), &kept)
+			if q.Get("logout_hint") != loginSID || kept.Plan != tt.want {
+				t.Errorf("%s: logout_hint %q, id_token_hint with plan %q", tt.why, q.Get("logout_hint"), kept.Plan)
+			}
+		})
+	}
+}
+
+// TestParallelRefresh: however many requests find an expired token, one asks
+// for another.
+func TestParallelRefresh(t *testing.T) {
+	inEachMode(t, func(t *testing.T, m mode) {
+		e := newRefreshEnv(t, m.edit)
+		e.tenant.Delay(tenant.Token, time.Second)
+		b := e.browser().mustLogin()
+		before := b.token()
+		time.Sleep(tokenLife)
+		late := b.clone()
+		tabs, got := tabs(b, 50), make([]string, 50)
+		together(50, func(i int) { got[i] = tabs[i].token() })
+		e.expectRefreshes(1, "50 requests at once")
+		for _, token := range got {
+			if token != got[0] || token == before {
+				t.Error("requests at the same time get different tokens")
+			}
+		}
+		// A request that was sent with the old cookie arrives after all that.
+		time.Sleep(30 * time.Second)
+		if late.token() != got[0] {
+			t.Error("a late request gets another token")
+		}
+		// All tabs are of one browser: what any of them has written is good.
+		time.Sleep(tokenLife)
+		tabs[7].token()
+		e.expectRefreshes(2, "next time")
+	})
+}
+
+func tabs(b *browser, n int) []*browser {
+	var all []*browser
+	for range n {
+		all = append(all, b.clone())
+	}
+	return all
+}
+
+// together runs n calls at once and waits for all.
+func together(n int, f func(i int)) {
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { f(i) })
+	}
+	all.Wait()
+}
+
+// TestTabsInTurn: without overlap at the tenant, two tabs in turn do not use a
+// refresh token twice, though each brings a cookie that the other has outdated.
+// That is what the newest tokens of a minute are kept for.
+func TestTabsInTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newRefreshEnv(t)
+		one := e.browser().mustLogin()
+		two := one.clone()
+		time.Sleep(tokenLife)
+		one.token()
+		two.token("force")
+		time.Sleep(59 * time.Second)
+		one.token("audience=" + secondAudience)
+		if len(two.cookies) != 1 || two.token() == "" {
+			t.Error("no token in the second tab")
+		}
+		e.expectRefreshes(3, "two tabs")
+		// Beyond a minute only one browser with one cookie is served: theirs.
+		time.Sleep(tokenLife)
+		one.token()
+		time.Sleep(61 * time.Second)
+		if two.noToken(401, "token_expired"); !two.loggedIn() {
+			t.Error("logged out by a token")
+		}
+	})
+}
+
+// TestCallerLeaves: a refresh token that was sent is used up, so whoever asked
+// first cannot call the request back.
+func TestCallerLeaves(t *testing.T) {
+	inEachMode(t, func(t *testing.T, m mode) {
+		e := newRefreshEnv(t, m.edit)
+		e.tenant.Delay(tenant.Token, 2*time.Second)
+		b := e.browser().mustLogin()
+		time.Sleep(tokenLife)
+		ctx, leave := context.WithCancel(t.Context())
+		first := make(chan error)
+		go func() {
+			r := httptest.NewRequest("GET", "/token", nil).WithContext(ctx)
+			for name, value := range b.cookies {
+				r.AddCookie(&http.Cookie{Name: name, Value: value})
+			}
+			_, err := e.strategy.AccessToken(httptest.NewRecorder(), r)
+			first <- err
+		}()
+		time.Sleep(time.Second)
+		tabs, got := tabs(b, 5), make([]string, 5)
+		begun := time.Now()
+		go leave()
+		if err := <-first; !errors.Is(err, context.Canceled) {
+			t.Errorf("whoever left gets %v", err)
+		}
+		if time.Since(begun) != 0 {
+			t.Error("whoever left had to wait")
+		}
+		together(5, func(i int) { got[i] = tabs[i].token() })
+		for _, token := range got {
+			if token != got[0] {
+				t.Error("different tokens")
+			}
+		}
+		e.expectRefreshes(1, "the first caller left")
+
+		// Nobody is left to wait for it, and it is kept all the same.
+		time.Sleep(tokenLife)
+		ctx, leave = context.WithTimeout(t.Context(), time.Second)
+		defer leave()
+		r := httptest.NewRequest("GET", "/token", nil).WithContext(ctx)
+		for name, value := range tabs[0].cookies {
+			r.AddCookie(&http.Cookie{Name: name, Value: value})
+		}
+		if _, err := e.strategy.AccessToken(httptest.NewRecorder(), r); err == nil {
+			t.Error("a token came before the tenant has answered")
+		}
+		time.Sleep(30 * time.Second)
+		tabs[0].token()
+		e.expectRefreshes(2, "the only caller left")
+	})
+}
+
+// TestTwoUsersNeverShare mixes requests of two people, with refreshes all the
+// time, and looks at every answer.
+func TestTwoUsersNeverShare(t *testing.T) {
+	const each = 5000
+	for _, m := range modes[:2] {
+		t.Run(m.name, func(t *testing.T) {
+			begun := time.Now()
+			e := newRefreshEnv(t, m.edit)
+			people := []string{"ada@acme.example", "bob@acme.example"}
+			subjects, browsers := [2]string{}, [2]*browser{}
+			for i, name := range people {
+				e.as(name)
+				subjects[i], _ = e.tenant.Subject(name)
+				browsers[i] = e.browser().mustLogin()
+			}
+			var wrong atomic.Int32
+			together(8, func(worker int) {
+				who := worker % 2
+				b := browsers[who].clone()
+				for i := range each / 4 {
+					query := ""
+					switch {
+					case i%250 == 0:
+						query = "?force"
+					case i%2 == 1:
+						query = "?audience=" + secondAudience
+					}
+					resp := b.fetch("/token" + query)
+					if resp.status != 200 || subjectOf(resp.body) != subjects[who] {
+						wrong.Add(1)
+					}
+				}
+			})
+			if n := wrong.Load(); n > 0 {
+				t.Errorf("%d of %d answers were not the caller's own token", n, 2*each)
+			}
+			if d := time.Since(begun); d > time.Minute {
+				t.Errorf("took %v", d)
+			}
+		})
+	}
+}
+
+// subjectOf returns sub of a token, whose signature is not what the test is about.
+func subjectOf(token string) string {
+	_, rest, _ := strings.Cut(token, ".")
+	payload, _, _ := strings.Cut(rest, ".")
+	var claims struct{ Sub string }
+	json.Unmarshal(decode(payload), &claims) // what is no token has no subject
+	return claims.Sub
+}
+
+// TestAudiencesAtOnce: one refresh token is behind all of them, and each use
+// makes the one before worthless.
+func TestAudiencesAtOnce(t *testing.T) {
+	inEachMode(t, func(t *testing.T, m mode) {
+		e := newRefreshEnv(t, m.edit)
+		e.tenant.Delay(tenant.Token, 100*time.Millisecond)
+		b := e.browser().mustLogin()
+		time.Sleep(tokenLife)
+		wishes := []string{"", "audience=" + secondAudience, "audience=https://third.example/", "audience=" + secondAudience + "&scope=read:a", "force"}
+		tabs := tabs(b, 4*len(wishes))
+		together(len(tabs), func(i int) { tabs[i].token(wishes[i%len(wishes)]) })
+		if n := e.refreshes(); n > len(wishes) {
+			t.Errorf("%d token requests for %d tokens", n, len(wishes))
+		}
+		time.Sleep(30 * time.Second)
+		tabs[0].token("force") // the family of refresh tokens is alive
+	})
+}
+
+func TestForceRefresh(t *testing.T) {
+	inEachMode(t, func(t *testing.T, m mode) {
+		e := newRefreshEnv(t, m.edit)
+		b := e.browser().mustLogin()
+		first := b.token()
+		time.Sleep(time.Second)
+		second := b.token("force")
+		if second == first || b.token() != second {
+			t.Error("the new token is not new, or not kept")
+		}
+		e.expectRefreshes(1, "forced")
+	})
+}
+
+// TestInvalidGrant: the tenant does not take the refresh token any more. That
+// ends the tokens, and nothing else.
+func TestInvalidGrant(t *testing.T) {
+	inEachMode(t, func(t *testing.T, m mode) {
+		e := newRefreshEnv(t, m.edit)
+		b := e.browser().mustLogin()
+		first := b.token()
+		e.tenant.RevokeRefreshTokens("ada@acme.example")
+		time.Sleep(tokenLife - 10*time.Second)
+		if b.token() != first {
+			t.Error("a token that is good for ten seconds is not given")
+		}
+		e.expectRefreshes(1, "refused")
+		time.Sleep(10 * time.Second)
+		for range 3 {
+			b.noToken(401, "token_expired")
+		}
+		b.noToken(401, "token_expired", "audience="+secondAudience)
+		b.noToken(401, "token_expired", "force")
+		e.expectRefreshes(1, "a refusal is asked for once")
+		if !b.loggedIn() || b.page("/private").status != 200 {
+			t.Error("logged out by a token")
+		}
+		b.login("/auth/login?prompt=login")
+		time.Sleep(tokenLife)
+		b.token()
+	})
+}
+
+// TestTenantTrouble: a token that is still good is given; without one, the
+// caller learns when to come back. The next try works.
+func TestTenantTrouble(t *testing.T) {
+	answer := func(status int, body string, header ...string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			for i := 0; i < len(header); i += 2 {
+				w.Header().Set(header[i], header[i+1])
+			}
+			w.WriteHeader(status)
+			io.WriteString(w, body)
+		}
+	}
+	tests := []struct {
+		why        string
+		answer     http.HandlerFunc
+		status     int
+		reason     string
+		retryAfter string
+	}{
+		{"too many requests", answer(429, `{"error":"too_many_requests","error_description":"Rate limit exceeded."}`, "Retry-After", "7"), 502, "tenant_unavailable", "7s"},
+		{"too many requests, no time", answer(429, ""), 502, "tenant_unavailable", "0s"},
+		{"error of the tenant", answer(500, `{"error":"server_error"}`), 502, "tenant_unavailable", "0s"},
+		{"error of its edge", answer(503, "<html>", "Retry-After", "30"), 502, "tenant_unavailable", "30s"},
+		{"answer that does not come", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 502, "tenant_unavailable", "0s"},
+		{"connection that breaks", func(http.ResponseWriter, *http.Request) {}, 502, "tenant_unavailable", "0s"},
+		{"no JSON", answer(200, "<html>"), 502, "tenant_unavailable", "0s"},
+		{"no access token", answer(200, `{"token_type":"Bearer"}`), 502, "tenant_unavailable", "0s"},
+		{"no token type", answer(200, `{"access_token":"x"}`), 502, "tenant_unavailable", "0s"},
+		{"token that is bound to a key", answer(200, `{"access_token":"x","token_type":"DPoP"}`), 502, "tenant_unavailable", "0s"},
+		{"wrong client secret", answer(401, `{"error":"access_denied","error_description":"Unauthorized"}`), 502, "tenant_answer", "0s"},
+		{"refused by an Action", answer(403, `{"error":"access_denied","error_description":"not today"}`), 502, "tenant_answer", "0s"},
+	}
+	for _, tt := range tests {
+		inEachMode(t, func(t *testing.T, m mode) {
+			e := newRefreshEnv(t, m.edit)
+			b := e.browser().mustLogin()
+			first := b.token()
+			e.tenant.Replace(tenant.Token, tt.answer)
+			time.Sleep(tokenLife - 25*time.Second)
+			if b.token() != first {
+				t.Errorf("%s: the token that is good for 25 seconds is not given", tt.why)
+			}
+			if !strings.Contains(e.log.String(), "level=WARN") {
+				t.Errorf("%s: nothing in the log", tt.why)
+			}
+			time.Sleep(25 * time.Second)
+			resp := b.noToken(tt.status, tt.reason)
+			if got := resp.header.Get("X-Retry-After"); got != tt.retryAfter {
+				t.Errorf("%s: retry after %s, want %s", tt.why, got, tt.retryAfter)
+			}
+			if !b.loggedIn() {
+				t.Errorf("%s: logged out", tt.why)
+			}
+			e.tenant.Replace(tenant.Token, nil)
+			if b.token() == first {
+				t.Errorf("%s: the old token afterwards", tt.why)
+			}
+		})
+	}
+}
+
+// TestHangingRefresh: whoever asks waits for ten seconds at most.
+func TestHangingRefresh(t *testing.T) {
+	inEachMode(t, func(t *testing.T, m mode) {
+		e := newRefreshEnv(t, m.edit)
+		b := e.browser().mustLogin()
+		e.tenant.Delay(tenant.Token, time.Hour)
+		time.Sleep(tokenLife)
+		begun := time.Now()
+		tabs := tabs(b, 5)
+		together(5, func(i int) { tabs[i].noToken(502, "tenant_unavailable") })
+		if d := time.Since(begun); d > 10*time.Second {
+			t.Errorf("waited %v", d)
+		}
+		e.expectRefreshes(1, "five requests")
+	})
+}
+
+// TestRefreshedIDToken: the person of a session does not become another one.
+func TestRefreshedIDToken(t *testing.T) {
+	authTime := func(c map[string]any) { c["auth_time"] = int64(946684800 - 60) } // a minute before the bubble begins
+	tests := []struct {
+		why  string
+		edit func(header, claims map[string]any)
+		good bool
+	}{
+		{"unchanged", func(_, _ map[string]any) {}, true},
+		{"the nonce of the login", nil, true}, // see below
+		{"no auth_time", claim("auth_time", nil), true},
+		{"other sub", claim("sub", "auth0|mallory"), false},
+		{"no sub", claim("sub", nil), false},
+		{"other iss", claim("iss", "https://other.example/"), false},
+		{"other aud", claim("aud", "other-client"), false},
+		{"other azp", claim("azp", "other-client"), false},
+		{"other nonce", claim("nonce", "other"), false},
+		{"other auth_time", claim("auth_time", 946684800), false},
+		{"iat long before the login", claim("iat", 946684800-3600), false},
+		{"expired", claim("exp", 946684800), false},
+		{"other at_hash", claim("at_hash", "AAAAAAAAAAAAAAAAAAAAAA"), false},
+		{"other algorithm", header("alg", "HS256"), false},
+		{"access token", header("typ", "at+jwt"), false},
+	}
+	for _, tt := range tests {
+		inEachMode(t, func(t *testing.T, m mode) {
+			e := newRefreshEnv(t, m.edit)
+			var nonce any
+			e.tenant.EditIDToken(func(_, c map[string]any) { nonce = c["nonce"]; authTime(c) })
+			b := e.browser().mustLogin()
+			e.tenant.EditIDToken(func(h, c map[string]any) {
+				authTime(c)
+				c["name"] = "Somebody New"
+				if tt.edit == nil {
+					c["nonce"] = nonce
+				} else {
+					tt.edit(h, c)
+				}
+			})
+			time.Sleep(tokenLife)
+			if tt.good {
+				b.token()
+			} else {
+				for range 3 {
+					b.noToken(401, "token_expired")
+				}
+				if !strings.Contains(e.log.String(), "level=ERROR") {
+					t.Errorf("%s: nothing in the log", tt.why)
+				}
+			}
+			e.expectRefreshes(1, tt.why)
+			user := e.userOf(b)
+			if user.Subject == "" || user.Email != "ada@acme.example" || (user.Name == "Somebody New") != tt.good {
+				t.Errorf("%s: the session is of %q, %q", tt.why, user.Email, user.Name)
+			}
+			// After another login, all is well.
+			e.tenant.EditIDToken(nil)
+			b.login("/auth/login?prompt=login")
+			time.Sleep(tokenLife)
+			b.token()
+		})
+	}
+}
+
+// userOf returns whose session a browser has.
+func (e *env) userOf(b *browser) auth0.User {
+	e.t.Helper()
+	s, err := e.strategy.Session(b.request("/"))
+	if err != nil {
+		e.t.Error(err)
+		return auth0.User{}
+	}
+	return s.User
+}
+
+// request returns a request with the cookies of a browser.
+func (b *browser) request(target string) *http.Request {
+	r := httptest.NewRequest("GET", target, nil)
+	for name, value := range b.cookies {
+		r.AddCookie(&http.Cookie{Name: name, Value: value})
+	}
+	return r
+}
+
+// TestRefreshedIDTokenForged: the signature counts here too.
+func TestRefreshedIDTokenForged(t *testing.T) {
+	inEachMode(t, func(t *testing.T, m mode) {
+		e := newRefreshEnv(t, m.edit)
+		b := e.browser().mustLogin()
+		e.tenant.SignWithForeignKey(true)
+		time.Sleep(tokenLife)
+		b.noToken(401, "token_expired")
+	})
+}
+
+// TestRefreshWithoutKeys: that an ID token cannot be checked for now does not
+// make it a forgery, and the refresh token that came with it is the only one.
+func TestRefreshWithoutKeys(t *testing.T) {
+	inEachMode(t, func(t *testing.T, m mode) {
+		e := newRefreshEnv(t, m.edit)
+		b := e.browser().mustLogin()
+		e.tenant.Fail(tenant.JWKS, 503)
+		time.Sleep(tokenLife)
+		b.token() // with the keys of before
+		time.Sleep(25*time.Hour - tokenLife)
+		b = e.browser()
+		e.tenant.Fail(tenant.JWKS, 0)
+		b.mustLogin()
+		e.tenant.Fail(tenant.JWKS, 503)
+		restarted := newRefreshEnv(t, func(c *auth0.Config) { *c = e.cfg })
+		b.e = restarted
+		time.Sleep(tokenLife)
+		b.noToken(502, "keys_unavailable")
+		time.Sleep(2 * time.Minute)
+		e.tenant.Fail(tenant.JWKS, 0)
+		b.token()
+	})
+}
+
+func TestTokenTypesAndLifetimes(t *testing.T) {
+	tests := []struct {
+		why     string
+		name    string
+		value   any
+		seconds time.Duration
+	}{
+		{"as always", "", nil, 600},
+		{"lower case", "token_type", "bearer", 600},
+		{"upper case", "token_type", "BEARER", 600},
+		{"no lifetime", "expires_in", nil, 300},
+		{"no lifetime that makes sense", "expires_in", 0, 300},
+		{"lifetime that is over", "expires_in", -5, 300},
+		{"lifetime of a thousand years", "expires_in", 32e9, 300},
+		{"lifetime with a fraction", "expires_in", 90.5, 90},
+	}
+	for _, tt := range tests {
+		synctest.Test(t, func(t *testing.T) {
+			e := newRefreshEnv(t)
+			b := e.browser().mustLogin()
+			e.tenant.EditTokenResponse(func(_ *int, body map[string]any) {
+				if tt.value == nil {
+					delete(body, tt.name)
+				} else {
+					body[tt.name] = tt.value
+				}
+			})
+			time.Sleep(tokenLife)
+			resp := b.fetch("/token")
+			if want := time.Now().Add(tt.seconds * time.Second).UTC().Format(time.RFC3339); resp.status != 200 || resp.header.Get("X-Expiry") != want {
+				t.Errorf("%s: %d, expiry %s, want %s", tt.why, resp.status, resp.header.Get("X-Expiry"), want)
+			}
+		})
+	}
+}
+
+// TestAudiencesAndScopes: a token is asked for when there is none that has what
+// is wanted, and it is the narrowest that is given.
+func TestAudiencesAndScopes(t *testing.T) {
+	second := "audience=" + secondAudience
+	type step struct {
+		query     string
+		refreshes int    // so far
+		scope     string // of the token
+	}
+	const oidc = "openid profile email offline_access"
+	tests := []struct {
+		why   string
+		steps []step
+	}{
+		{"the audience of the login needs nothing", []step{{"", 0, oidc + " read:protected"}, {"audience=" + testAudience, 0, oidc + " read:protected"}}},
+		{"another audience", []step{{second, 1, oidc + " read:a read:b read:c"}, {second, 1, oidc + " read:a read:b read:c"}, {"", 1, oidc + " read:protected"}}},
+		{"order of scopes", []step{{second + "&scope=read:a+read:b", 1, "read:a read:b"}, {second + "&scope=read:b+read:a", 1, "read:a read:b"}}},
+		{"a token that can do more", []step{{second + "&scope=read:a+read:b", 1, "read:a read:b"}, {second + "&scope=read:b", 1, "read:a read:b"}, {second + "&scope=read:c", 2, "read:c"}}},
+		{"the one that can do least", []step{{second + "&scope=read:a+read:b+read:c", 1, "read:a read:b read:c"}, {second + "&scope=read:a&force", 2, "read:a"}, {second + "&scope=read:a", 2, "read:a"}, {second + "&scope=read:b", 2, "read:a read:b read:c"}}},
+		{"scope that is not granted", []step{{second + "&scope=read:a+write:all", 1, "read:a"}, {second + "&scope=read:a+write:all", 1, "read:a"}, {second + "&scope=write:all", 1, "read:a"}}},
+		{"two wishes, one grant", []step{{second + "&scope=read:a+write:all", 1, "read:a"}, {second + "&scope=read:a+drop:all", 2, "read:a"}, {second + "&scope=read:a+write:all", 2, "read:a"}, {second + "&scope=write:all+drop:all", 2, "read:a"}}},
+		{"fewer scopes of the login's audience", []step{{"scope=read:protected", 0, oidc + " read:protected"}, {"scope=read:protected&force", 1, "read:protected"}, {"", 1, oidc + " read:protected"}}},
+	}
+	for _, tt := range tests {
+		inEachMode(t, func(t *testing.T, m mode) {
+			e := newRefreshEnv(t, m.edit)
+			b := e.browser().mustLogin()
+			for i, s := range tt.steps {
+				token := b.token(s.query)
+				var claims struct{ Scope string }
+				json.Unmarshal(decode(strings.Split(token, ".")[1]), &claims)
+				if e.refreshes() != s.refreshes || claims.Scope != s.scope {
+					t.Errorf("%s: step %d: token with %q after %d refreshes, want %q, %d", tt.why, i, claims.Scope, e.refreshes(), s.scope, s.refreshes)
+				}
+			}
+		})
+	}
+}
+
+// TestTokensOfASession are eight at most. The one of the login is never among
+// those that make room.
+func TestTokensOfASession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newRefreshEnv(t, inStore)
+		b := e.browser().mustLogin()
+		wish := func(i int) string { return fmt.Sprintf("audience=%s&scope=read:a+x:%d", audienceNumber(i), i) }
+		for i := range 8 {
+			audience := audienceNumber(i)
+			if err := e.tenant.AddAPI(tenant.API{Audience: audience, Scopes: []string{"read:a"}, Lifetime: tokenLife}); err != nil {
+				t.Fatal(err)
+			}
+			e.edit(func(c *tenant.Client) {
+				c.RefreshTokenPolicies = append(c.RefreshTokenPolicies, tenant.ClientGrant{Audience: audience, Scopes: []string{"read:a"}})
+			})
+			time.Sleep(time.Second)
+			b.token(wish(i))
+		}
+		b.token()
+		for i := 1; i < 8; i++ {
+			b.token(wish(i))
+		}
+		e.expectRefreshes(8, "eight tokens")
+		b.token(wish(0))
+		e.expectRefreshes(9, "the oldest has made room")
+	})
+}
+
+func audienceNumber(i int) string { return fmt.Sprintf("https://api%d.example/", i) }
+
+// TestAudienceThatIsNotAllowed: the tenant then gives a token for the API of the
+// login. The other API must not get that.
+func TestAudienceThatIsNotAllowed(t *testing.T) {
+	inEachMode(t, func(t *testing.T, m mode) {
+		e := newRefreshEnv(t, m.edit)
+		e.edit(func(c *tenant.Client) { c.RefreshTokenPolicies = nil })
+		b := e.browser().mustLogin()
+		for range 2 {
+			b.noToken(502, "tenant_answer", "audience="+secondAudience)
+		}
+		time.Sleep(tokenLife)
+		b.token() // with the refresh token that came with it
+	})
+}
+
+// TestPanicAfterRefresh: what was got is kept whatever becomes of the request,
+// because the refresh token of before is used up.
+func TestPanicAfterRefresh(t *testing.T) {
+	inEachMode(t, func(t *testing.T, m mode) {
+		e := newRefreshEnv(t, m.edit)
+		got := ""
+		e.mux.HandleFunc("GET /panic", func(w http.ResponseWriter, r *http.Request) {
+			token, err := e.strategy.AccessToken(w, r)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			got = token.AccessToken
+			panic(http.ErrAbortHandler)
+		})
+		b := e.browser().mustLogin()
+		time.Sleep(tokenLife)
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("the panic was swallowed")
+				}
+			}()
+			b.fetch("/panic")
+		}()
+		if b.token() != got {
+			t.Error("the token of before the panic is lost")
+		}
+		e.expectRefreshes(1, "panic")
+	})
+}
+
+// TestSaveAndRefresh in one response: neither undoes the other.
+func TestSaveAndRefresh(t *testing.T) {
+	inEachMode(t, func(t *testing.T, m mode) {
+		e := newRefreshEnv(t, m.edit)
+		save := func(w http.ResponseWriter, r *http.Request, name string) {
+			s, err := e.strategy.Session(r)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			s.Data[name] = "kept"
+			if err := e.strategy.SaveSession(w, r, s); err != nil {
+				t.Error(err)
+			}
+		}
+		e.mux.HandleFunc("GET /both", func(w http.ResponseWriter, r *http.Request) {
+			save(w, r, "before")
+			token, err := e.strategy.AccessToken(w, r)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			save(w, r, "after")
+			fmt.Fprint(w, token.AccessToken)
+		})
+		b := e.browser().mustLogin()
+		time.Sleep(tokenLife)
+		got := b.page("/both").body
+		s, err := e.strategy.Session(b.request("/"))
+		if err != nil || s.Data["before"] != "kept" || s.Data["after"] != "kept" {
+			t.Errorf("data %v, %v", s.Data, err)
+		}
+		time.Sleep(2 * time.Minute)
+		if b.token() != got {
+			t.Error("the token is lost")
+		}
+		e.expectRefreshes(1, "save, refresh, save")
+	})
+}
