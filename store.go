@@ -258,8 +258,11 @@ type MemoryStore struct {
 	values map[string]*list.Element // of memoryEntry
 	order  *list.List               // committed longest ago first
 	swept  time.Time
-	leases map[string]time.Time
+	leases map[string]*memoryLease
 }
+
+// A memoryLease is known by its address: two may well end at the same time.
+type memoryLease struct{ until time.Time }
 
 type memoryEntry struct {
 	key    string
@@ -271,7 +274,7 @@ type memoryEntry struct {
 // out the one that was written longest ago, so leave room: a session is one
 // value, and each logout one more until the session would have ended.
 func NewMemoryStore(limit int) *MemoryStore {
-	return &MemoryStore{limit: max(limit, 1), values: map[string]*list.Element{}, order: list.New(), leases: map[string]time.Time{}}
+	return &MemoryStore{limit: max(limit, 1), values: map[string]*list.Element{}, order: list.New(), leases: map[string]*memoryLease{}}
 }
 
 // Find implements [Store].
@@ -338,8 +341,8 @@ func (m *MemoryStore) sweep() {
 		}
 		element = next
 	}
-	for key, until := range m.leases {
-		if !now.Before(until) {
+	for key, lease := range m.leases {
+		if !now.Before(lease.until) {
 			delete(m.leases, key)
 		}
 	}
@@ -383,15 +386,16 @@ func (m *MemoryStore) UpdateCtx(_ context.Context, key string, value []byte, exp
 func (m *MemoryStore) LeaseCtx(_ context.Context, key string, d time.Duration) (release func(), ok bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	until := time.Now().Add(d)
-	if time.Now().Before(m.leases[key]) {
+	now := time.Now()
+	if held := m.leases[key]; held != nil && now.Before(held.until) {
 		return nil, false, nil
 	}
-	m.leases[key] = until
+	lease := &memoryLease{now.Add(d)}
+	m.leases[key] = lease
 	return func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		if m.leases[key].Equal(until) { // else it is somebody else's by now
+		if m.leases[key] == lease { // else it is somebody else's by now
 			delete(m.leases, key)
 		}
 	}, true, nil
