@@ -70,8 +70,8 @@ const (
 	// storeTimeout bounds one call of a store: a page that waits longer for a
 	// session is no better than one that says so.
 	storeTimeout = time.Second
-	// maxStoreCalls bounds the calls under way of a store that takes no context,
-	// and so may go on after nobody waits for them.
+	// maxStoreCalls bounds the calls under way, since some go on after nobody
+	// waits for them.
 	maxStoreCalls = 128
 )
 
@@ -93,38 +93,26 @@ func newBoundStore(s Store) *boundStore {
 	return &boundStore{store: s, slots: make(chan struct{}, maxStoreCalls)}
 }
 
-func (b *boundStore) find(ctx context.Context, key string) (value []byte, err error) {
-	var found bool
-	if s, ok := b.store.(contextStore); ok {
-		err = b.within(ctx, func(ctx context.Context) (err error) {
+// find returns the value of a key, nil if there is none.
+func (b *boundStore) find(ctx context.Context, key string) ([]byte, error) {
+	return call(ctx, b, func(ctx context.Context) (value []byte, err error) {
+		var found bool
+		if s, ok := b.store.(contextStore); ok {
 			value, found, err = s.FindCtx(ctx, key)
-			return err
-		})
-	} else {
-		type answer struct {
-			value []byte
-			found bool
+		} else {
+			value, found, err = b.store.Find(key)
 		}
-		var a answer
-		a, err = detached(ctx, b, func() (a answer, err error) {
-			a.value, a.found, err = b.store.Find(key)
-			return a, err
-		})
-		value, found = a.value, a.found
-	}
-	if err != nil || !found {
-		return nil, err
-	}
-	return value, nil
+		if err != nil || !found {
+			return nil, err
+		}
+		return value, nil
+	})
 }
 
 // findAll returns the values of several keys, nil for those that are not there.
 func (b *boundStore) findAll(ctx context.Context, keys []string) (values [][]byte, err error) {
 	if s, ok := b.store.(findAllStore); ok {
-		err = b.within(ctx, func(ctx context.Context) (err error) {
-			values, err = s.FindAllCtx(ctx, keys...)
-			return err
-		})
+		values, err = call(ctx, b, func(ctx context.Context) ([][]byte, error) { return s.FindAllCtx(ctx, keys...) })
 		if err == nil && len(values) != len(keys) {
 			err = fmt.Errorf("the store returned %d values for %d keys", len(values), len(keys))
 		}
@@ -141,10 +129,12 @@ func (b *boundStore) findAll(ctx context.Context, keys []string) (values [][]byt
 }
 
 func (b *boundStore) commit(ctx context.Context, key string, value []byte, expiry time.Time) error {
-	if s, ok := b.store.(contextStore); ok {
-		return b.within(ctx, func(ctx context.Context) error { return s.CommitCtx(ctx, key, value, expiry) })
-	}
-	_, err := detached(ctx, b, func() (struct{}, error) { return struct{}{}, b.store.Commit(key, value, expiry) })
+	_, err := call(ctx, b, func(ctx context.Context) (struct{}, error) {
+		if s, ok := b.store.(contextStore); ok {
+			return struct{}{}, s.CommitCtx(ctx, key, value, notPast(expiry))
+		}
+		return struct{}{}, b.store.Commit(key, value, notPast(expiry))
+	})
 	return err
 }
 
@@ -152,11 +142,7 @@ func (b *boundStore) commit(ctx context.Context, key string, value []byte, expir
 // atomically is asked first.
 func (b *boundStore) update(ctx context.Context, key string, value []byte, expiry time.Time) (updated bool, err error) {
 	if s, ok := b.store.(updateStore); ok {
-		err = b.within(ctx, func(ctx context.Context) (err error) {
-			updated, err = s.UpdateCtx(ctx, key, value, expiry)
-			return err
-		})
-		return updated, err
+		return call(ctx, b, func(ctx context.Context) (bool, error) { return s.UpdateCtx(ctx, key, value, notPast(expiry)) })
 	}
 	if old, err := b.find(ctx, key); old == nil || err != nil {
 		return false, err
@@ -164,11 +150,22 @@ func (b *boundStore) update(ctx context.Context, key string, value []byte, expir
 	return true, b.commit(ctx, key, value, expiry)
 }
 
-func (b *boundStore) delete(ctx context.Context, key string) error {
-	if s, ok := b.store.(contextStore); ok {
-		return b.within(ctx, func(ctx context.Context) error { return s.DeleteCtx(ctx, key) })
+// notPast keeps what expires right now from being kept for ever: that is what
+// some stores make of a time that has passed.
+func notPast(expiry time.Time) time.Time {
+	if soon := time.Now().Add(time.Second); expiry.Before(soon) {
+		return soon
 	}
-	_, err := detached(ctx, b, func() (struct{}, error) { return struct{}{}, b.store.Delete(key) })
+	return expiry
+}
+
+func (b *boundStore) delete(ctx context.Context, key string) error {
+	_, err := call(ctx, b, func(ctx context.Context) (struct{}, error) {
+		if s, ok := b.store.(contextStore); ok {
+			return struct{}{}, s.DeleteCtx(ctx, key)
+		}
+		return struct{}{}, b.store.Delete(key)
+	})
 	return err
 }
 
@@ -179,34 +176,40 @@ func (b *boundStore) lease(ctx context.Context, key string, d time.Duration) (re
 	if !has {
 		return func() {}, true, nil
 	}
-	err = b.within(ctx, func(ctx context.Context) (err error) {
-		release, ok, err = s.LeaseCtx(ctx, key, d)
-		return err
+	end, err := call(ctx, b, func(ctx context.Context) (func(), error) {
+		end, ok, err := s.LeaseCtx(ctx, key, d)
+		if err != nil || !ok {
+			return nil, err
+		}
+		if ctx.Err() != nil {
+			end() // nobody waits for it any more
+		}
+		return end, context.Cause(ctx)
 	})
-	return release, ok, err
+	if end == nil || err != nil {
+		return nil, false, err
+	}
+	return func() { b.release(ctx, end) }, true, nil
 }
 
-func (b *boundStore) within(ctx context.Context, f func(context.Context) error) error {
+// release gives a lease back. If that fails it ends by itself.
+func (b *boundStore) release(ctx context.Context, end func()) {
+	call(context.WithoutCancel(ctx), b, func(context.Context) (struct{}, error) { end(); return struct{}{}, nil })
+}
+
+// call runs one call of the store, and leaves it alone when it takes too long:
+// some stores take no context, and some take one and wait all the same, as those
+// of go-redis do unless its ContextTimeoutEnabled is set.
+func call[T any](ctx context.Context, b *boundStore, f func(context.Context) (T, error)) (answer T, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, storeTimeout, errStoreTimeout)
 	defer cancel()
-	err := f(ctx)
-	if err != nil && ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return err
-}
-
-// detached runs a call that cannot be cancelled, and leaves it alone when it
-// takes too long.
-func detached[T any](ctx context.Context, b *boundStore, call func() (T, error)) (answer T, err error) {
-	timer := time.NewTimer(storeTimeout)
-	defer timer.Stop()
 	select {
 	case b.slots <- struct{}{}:
 	case <-ctx.Done():
-		return answer, context.Cause(ctx)
-	case <-timer.C:
-		return answer, errStoreBusy
+		if err = context.Cause(ctx); err == errStoreTimeout {
+			err = errStoreBusy
+		}
+		return answer, err
 	}
 	type result struct {
 		answer T
@@ -222,16 +225,17 @@ func detached[T any](ctx context.Context, b *boundStore, call func() (T, error))
 				done <- result{err: fmt.Errorf("the store has panicked: %v", p)}
 			}
 		}()
-		answer, err := call()
+		answer, err := f(ctx)
 		done <- result{answer, err}
 	}()
 	select {
 	case r := <-done:
+		if r.err != nil && ctx.Err() != nil {
+			return answer, context.Cause(ctx)
+		}
 		return r.answer, r.err
 	case <-ctx.Done():
 		return answer, context.Cause(ctx)
-	case <-timer.C:
-		return answer, errStoreTimeout
 	}
 }
 
@@ -258,8 +262,11 @@ type MemoryStore struct {
 	values map[string]*list.Element // of memoryEntry
 	order  *list.List               // committed longest ago first
 	swept  time.Time
-	leases map[string]time.Time
+	leases map[string]*memoryLease
 }
+
+// A memoryLease is known by its address: two may well end at the same time.
+type memoryLease struct{ until time.Time }
 
 type memoryEntry struct {
 	key    string
@@ -271,7 +278,7 @@ type memoryEntry struct {
 // out the one that was written longest ago, so leave room: a session is one
 // value, and each logout one more until the session would have ended.
 func NewMemoryStore(limit int) *MemoryStore {
-	return &MemoryStore{limit: max(limit, 1), values: map[string]*list.Element{}, order: list.New(), leases: map[string]time.Time{}}
+	return &MemoryStore{limit: max(limit, 1), values: map[string]*list.Element{}, order: list.New(), leases: map[string]*memoryLease{}}
 }
 
 // Find implements [Store].
@@ -338,8 +345,8 @@ func (m *MemoryStore) sweep() {
 		}
 		element = next
 	}
-	for key, until := range m.leases {
-		if !now.Before(until) {
+	for key, lease := range m.leases {
+		if !now.Before(lease.until) {
 			delete(m.leases, key)
 		}
 	}
@@ -383,15 +390,16 @@ func (m *MemoryStore) UpdateCtx(_ context.Context, key string, value []byte, exp
 func (m *MemoryStore) LeaseCtx(_ context.Context, key string, d time.Duration) (release func(), ok bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	until := time.Now().Add(d)
-	if time.Now().Before(m.leases[key]) {
+	now := time.Now()
+	if held := m.leases[key]; held != nil && now.Before(held.until) {
 		return nil, false, nil
 	}
-	m.leases[key] = until
+	lease := &memoryLease{now.Add(d)}
+	m.leases[key] = lease
 	return func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		if m.leases[key].Equal(until) { // else it is somebody else's by now
+		if m.leases[key] == lease { // else it is somebody else's by now
 			delete(m.leases, key)
 		}
 	}, true, nil
