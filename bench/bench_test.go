@@ -124,20 +124,20 @@ func Benchmark(b *testing.B) {
 		defer f.close()
 		fields[alg] = f
 	}
-	for _, s := range scenarios() {
-		for _, subject := range fields[s.alg].subjects {
-			b.Run(s.table+"/"+s.column+"/"+subject.name, func(b *testing.B) { benchmark(b, s, subject) })
+	sessions, err := newSessionField(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, c := range append(tokenContests(b.Context(), fields), sessionContests(sessions)...) {
+		for _, r := range c.runners() {
+			b.Run(c.table+"/"+c.column+"/"+r.name, func(b *testing.B) { benchmark(b, c.goroutines, r.op) })
 		}
 	}
 }
 
-func benchmark(b *testing.B, s scenario, who *subject) {
-	op := s.prepare(b.Context(), who)
-	if op == nil {
-		b.Skip("does not take part")
-	}
+func benchmark(b *testing.B, goroutines int, op operation) {
 	b.ReportAllocs()
-	if s.goroutines == 1 {
+	if goroutines == 1 {
 		for b.Loop() {
 			if err := op(); err != nil {
 				b.Fatal(err)
@@ -145,7 +145,7 @@ func benchmark(b *testing.B, s scenario, who *subject) {
 		}
 		return
 	}
-	b.SetParallelism(max(1, s.goroutines/runtime.GOMAXPROCS(0)))
+	b.SetParallelism(max(1, goroutines/runtime.GOMAXPROCS(0)))
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			if err := op(); err != nil {

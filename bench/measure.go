@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log"
@@ -62,22 +61,37 @@ func repeat(deadline time.Time, op operation) (n int, err error) {
 	}
 }
 
-// A result has the medians of a scenario by the names of contenders.
+// A contest is one thing that is measured, for everybody who can do it.
+type contest struct {
+	table, column string
+	goroutines    int
+	names         []string // in the order of the table
+	reference     string   // whom the others are compared with
+	ratio         string   // what that is called in the table
+	runners       func() []runner
+}
+
+// A runner is what one contender does in a contest.
+type runner struct {
+	name string
+	op   operation
+}
+
+// A result has the medians of a contest by the names of contenders.
 type result struct {
-	scenario
+	contest
 	of map[string]sample
 }
 
-// measureAll runs every scenario for every contender once per round, one
+// measureAll runs every contest for every contender once per round, one
 // contender after the other, so that whatever else the machine does hits all
 // of them.
-func measureAll(ctx context.Context, fields map[string]*field, rounds int, d time.Duration) ([]result, error) {
-	list := scenarios()
-	samples := make([]map[string][]sample, len(list))
+func measureAll(contests []contest, rounds int, d time.Duration) ([]result, error) {
+	samples := make([]map[string][]sample, len(contests))
 	for round := range rounds {
 		log.Printf("round %d of %d", round+1, rounds)
-		for i, s := range list {
-			once, err := measureRound(ctx, s, fields[s.alg].subjects, d)
+		for i, c := range contests {
+			once, err := measureRound(c, d)
 			if err != nil {
 				return nil, err
 			}
@@ -85,14 +99,14 @@ func measureAll(ctx context.Context, fields map[string]*field, rounds int, d tim
 				samples[i] = map[string][]sample{}
 			}
 			for name, sample := range once {
-				sample.ratio = sample.ns / once[floor].ns
+				sample.ratio = sample.ns / once[c.reference].ns
 				samples[i][name] = append(samples[i][name], sample)
 			}
 		}
 	}
 	var results []result
-	for i, s := range list {
-		r := result{s, map[string]sample{}}
+	for i, c := range contests {
+		r := result{c, map[string]sample{}}
 		for name, all := range samples[i] {
 			r.of[name] = medians(all)
 		}
@@ -101,20 +115,17 @@ func measureAll(ctx context.Context, fields map[string]*field, rounds int, d tim
 	return results, nil
 }
 
-// measureRound takes the subjects in any order: nobody is always the one after
-// the garbage of somebody else.
-func measureRound(ctx context.Context, s scenario, subjects []*subject, d time.Duration) (map[string]sample, error) {
+// measureRound takes the contenders in any order: nobody is always the one
+// after the garbage of somebody else.
+func measureRound(c contest, d time.Duration) (map[string]sample, error) {
 	once := map[string]sample{}
-	for _, i := range rand.Perm(len(subjects)) {
-		op := s.prepare(ctx, subjects[i])
-		if op == nil {
-			continue
-		}
-		sample, err := measure(d, s.goroutines, op)
+	runners := c.runners()
+	for _, i := range rand.Perm(len(runners)) {
+		sample, err := measure(d, c.goroutines, runners[i].op)
 		if err != nil {
-			return nil, fmt.Errorf("%s, %s, %s: %w", s.table, s.column, subjects[i].name, err)
+			return nil, fmt.Errorf("%s, %s, %s: %w", c.table, c.column, runners[i].name, err)
 		}
-		once[subjects[i].name] = sample
+		once[runners[i].name] = sample
 	}
 	return once, nil
 }

@@ -23,7 +23,16 @@ func report(ctx context.Context, e effort, w io.Writer) error {
 		defer f.close()
 		fields[alg] = f
 	}
-	results, err := measureAll(ctx, fields, e.rounds, e.each)
+	sessions, err := newSessionField(ctx)
+	if err != nil {
+		return err
+	}
+	tokens := tokenContests(ctx, fields)
+	results, err := measureAll(append(tokens, sessionContests(sessions)...), e.rounds, e.each)
+	if err != nil {
+		return err
+	}
+	refreshes, err := measureRefreshes(ctx)
 	if err != nil {
 		return err
 	}
@@ -38,9 +47,12 @@ func report(ctx context.Context, e effort, w io.Writer) error {
 	var page bytes.Buffer
 	writeHead(&page, e, fields)
 	writeContenders(&page, weights)
-	writeResults(&page, results)
+	writeResults(&page, results[:len(tokens)])
 	writeKeys(&page, keys, e.slow)
 	writeWeights(&page, weights)
+	writeSessionHead(&page, sessions)
+	writeResults(&page, results[len(tokens):])
+	writeRefreshes(&page, refreshes)
 	_, err = w.Write(page.Bytes())
 	return err
 }
@@ -107,7 +119,7 @@ type figure struct {
 
 var figures = []figure{
 	{"ns/op", func(s sample) string { return fmt.Sprintf("%.0f", s.ns) }},
-	{"x floor", func(s sample) string { return fmt.Sprintf("%.3f", s.ratio) }},
+	{"", func(s sample) string { return fmt.Sprintf("%.3f", s.ratio) }},
 	{"allocs/op", func(s sample) string { return fmt.Sprintf("%.1f", s.allocs) }},
 	{"B/op", func(s sample) string { return fmt.Sprintf("%.0f", s.bytes) }},
 }
@@ -131,6 +143,8 @@ var tableNotes = map[string]string{
 	tableClaims:   "The handler reads the scope, the permissions and a claim of the application.",
 	tableLoopback: "With the client and the server of net/http.",
 	tableBusy:     "With the client and the server of net/http.",
+	tableWrite:    "A change of the session that was read before: to the cookie, or to the store and the cookie.",
+	tableDamage:   "scs looks for another session, and begins a new one.",
 }
 
 func writeResults(w io.Writer, results []result) {
@@ -154,16 +168,19 @@ func writeResult(w io.Writer, columns []result) {
 	head := []string{""}
 	for _, c := range columns {
 		for i, f := range figuresOf(name) {
-			if i == 0 {
+			switch i {
+			case 0:
 				f.name = c.column + ", " + f.name
+			case 1:
+				f.name = c.ratio
 			}
 			head = append(head, f.name)
 		}
 	}
 	t := table{w, 1}
 	t.head(head...)
-	for _, c := range contenders {
-		if row := resultRow(c.name, columns); row != nil {
+	for _, name := range columns[0].names {
+		if row := resultRow(name, columns); row != nil {
 			t.row(row...)
 		}
 	}
@@ -215,6 +232,48 @@ A good token arrives each millisecond, whether those before it are done or not, 
 		}
 		t.row(f.name, r.begunBy, milliseconds(r.quiet99), milliseconds(r.busy99), milliseconds(r.slowest))
 	}
+}
+
+func writeSessionHead(w io.Writer, f *sessionField) {
+	fmt.Fprintf(w, `
+## Sessions
+
+A real login at a tenant in this process; the others keep what that has brought. It is %d bytes before encryption, much of
+it an access token, and as many bytes of JSON for those that keep JSON. Every operation begins with a request that has the
+cookies, or ends with the header that sets them, and is measured like those above, in the same rounds. Before that,
+everybody must give back the session and its access token, also after a change, and refuse a cookie with one character
+changed, one that is cut off, and garbage.
+
+`, f.size)
+	t := table{w, 5}
+	t.head("", "Version", "Configuration", "Encryption", "A session ends", "Cookies, bytes")
+	for _, k := range f.kept {
+		t.row(k.name, f.versions[k.module], k.setup, k.secrecy, k.ends, fmt.Sprint(k.size))
+	}
+	fmt.Fprint(w, `
+Only this library binds the session to a login: the others know nothing of issuers, tokens that expire, or logouts at the
+tenant, and a program with them writes that itself. Without a store, no library can end a copy of a cookie that somebody
+has made, before its time is up.
+`)
+}
+
+func writeRefreshes(w io.Writer, all []refreshFigures) {
+	fmt.Fprintf(w, `
+## %d requests of one session, whose token is about to expire
+
+All arrive together and need a token; the tenant takes %v to give one. Then %[1]d more come with the old cookie, as those do
+that were under way.
+
+`, refreshRequests, refreshTakes)
+	t := table{w, 1}
+	t.head("", "Requests to the tenant", "by those that come late", "Answered with a new token")
+	for _, f := range all {
+		t.row(f.name, fmt.Sprint(f.together), fmt.Sprint(f.late), fmt.Sprintf("%d of %d", f.answered, 2*refreshRequests))
+	}
+	fmt.Fprint(w, `
+oauth2.Config.TokenSource is what a program has that keeps an oauth2.Token in its session. This tenant does not rotate
+refresh tokens; one that does takes the requests after the first for an attack.
+`)
 }
 
 func milliseconds(d time.Duration) string { return fmt.Sprintf("%.2f", d.Seconds()*1000) }

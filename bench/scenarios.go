@@ -56,6 +56,33 @@ func scenarios() []scenario {
 	)
 }
 
+// tokenContests makes contests of the scenarios, with the subjects of a field.
+func tokenContests(ctx context.Context, fields map[string]*field) []contest {
+	var names []string
+	for _, c := range contenders {
+		names = append(names, c.name)
+	}
+	var list []contest
+	for _, s := range scenarios() {
+		list = append(list, contest{
+			table: s.table, column: s.column, goroutines: s.goroutines,
+			names: names, reference: floor, ratio: "x floor",
+			runners: func() []runner { return s.runners(ctx, fields[s.alg].subjects) },
+		})
+	}
+	return list
+}
+
+func (s scenario) runners(ctx context.Context, subjects []*subject) []runner {
+	var all []runner
+	for _, subject := range subjects {
+		if op := s.prepare(ctx, subject); op != nil {
+			all = append(all, runner{subject.name, op})
+		}
+	}
+	return all
+}
+
 func verifying(next func(*subject) *token) func(context.Context, *subject) operation {
 	return func(ctx context.Context, s *subject) operation {
 		if s.verify == nil {
