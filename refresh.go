@@ -288,8 +288,9 @@ func (s *Strategy) refreshForm(r *sessionRecord, wish tokenWish) (form url.Value
 		form.Set("scope", asked)
 	}
 	switch {
-	case len(r.Tokens) == 0 || audience != "" && audience != r.Tokens[0].Audience:
+	case audience != "" && (len(r.Tokens) == 0 || audience != r.Tokens[0].Audience):
 		form.Set("audience", audience)
+	case len(r.Tokens) == 0:
 	case asked == "":
 		audience, asked = r.Tokens[0].Audience, r.Tokens[0].Asked
 	default:
