@@ -241,6 +241,8 @@ func TestResolveIssuerRevokes(t *testing.T) {
 	// The audience that is accepted there has changed.
 	trusted = &auth0.Issuer{Domain: apiHost, Audiences: []string{"other"}}
 	f.expectToken(t, token, apiWrongAud)
+	trusted = &auth0.Issuer{Domain: apiHost}
+	f.expectToken(t, token, apiOK)
 	trusted = &auth0.Issuer{Domain: apiHost, Algorithms: []string{"ES256"}}
 	f.expectToken(t, token, apiWrongAlg)
 	trusted = &auth0.Issuer{Domain: "u.example"}
