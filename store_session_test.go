@@ -150,7 +150,7 @@ func TestStoredSession(t *testing.T) {
 		if d := time.Until(v.expiry); d != 24*time.Hour {
 			t.Errorf("kept for %v, the cookie for a day", d)
 		}
-		for _, text := range append(e.cfg.HTTPClient.Transport.(*tokenSpy).seen(), "ada", "acme", "xxxx", cookie.Value, cookie.Value[10:40]) {
+		for _, text := range append(e.cfg.HTTPClient.Transport.(*tokenSpy).seen(), "ada@acme.example", "Lovelace", "xxxxxxxx", cookie.Value, cookie.Value[10:40]) {
 			if strings.Contains(string(v.value), text) || strings.Contains(keys[0], text) {
 				t.Errorf("the store shows %.20q", text)
 			}
