@@ -16,6 +16,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/oauth2"
+
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
 )
@@ -936,5 +938,261 @@ func TestSaveAndRefresh(t *testing.T) {
 			t.Error("the token is lost")
 		}
 		e.expectRefreshes(1, "save, refresh, save")
+	})
+}
+
+// TestLogoutDuringRefresh: a request that is under way does not bring back a
+// session that was ended meanwhile.
+func TestLogoutDuringRefresh(t *testing.T) {
+	for _, m := range []struct {
+		mode
+		rounds int
+	}{
+		{mode{"in a store", inStore}, 600},
+		{mode{"in a plain store", inPlainStore}, 200},
+		{mode{"in cookies, with revocations", revocable}, 200},
+	} {
+		t.Run(m.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := newRefreshEnv(t, m.edit)
+				e.tenant.Delay(tenant.Token, time.Millisecond)
+				revived := 0
+				for round := range m.rounds {
+					b := e.browser()
+					b.login("/auth/login")
+					tab := b.clone()
+					together(2, func(i int) {
+						// Now before the refresh, now while it is under way, now after it.
+						if i == 0 {
+							time.Sleep(time.Duration(round%8) * 200 * time.Microsecond)
+							b.logout()
+						} else {
+							time.Sleep(100 * time.Microsecond)
+							tab.fetch("/token?force")
+						}
+					})
+					synctest.Wait()
+					if tab.loggedIn() || b.loggedIn() || tab.fetch("/token").status == 200 {
+						revived++
+					}
+				}
+				if revived > 0 {
+					t.Errorf("%d of %d sessions go on after the logout", revived, m.rounds)
+				}
+			})
+		})
+	}
+}
+
+// TestTwoProcesses share a store, and the refresh tokens rotate without overlap.
+func TestTwoProcesses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one := newRefreshEnv(t, inStore)
+		two := newRefreshEnv(t, func(c *auth0.Config) { *c = one.cfg })
+		one.tenant.Delay(tenant.Token, time.Second)
+		b := one.browser().mustLogin()
+		for round := range 3 {
+			time.Sleep(tokenLife)
+			tabs, got := tabs(b, 20), make([]string, 20)
+			for i := range 10 {
+				tabs[i].e = two
+			}
+			together(20, func(i int) { got[i] = tabs[i].token() })
+			one.expectRefreshes(1+round, "two processes")
+			for _, token := range got {
+				if token != got[0] {
+					t.Error("different tokens")
+				}
+			}
+		}
+	})
+}
+
+// TestTwoProcessesWithoutLeases may both use a refresh token. The one that comes
+// second takes the token that the first has got, and does not undo it.
+func TestTwoProcessesWithoutLeases(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one := newRefreshEnv(t, inPlainStore)
+		b := one.browser().mustLogin()
+		first, got := b.clone(), ""
+		two := newRefreshEnv(t, func(c *auth0.Config) {
+			*c = one.cfg
+			c.HTTPClient = &http.Client{Transport: &tokenSpy{next: before{one.cfg.HTTPClient.Transport, func() { got = first.token() }}}}
+		})
+		time.Sleep(tokenLife)
+		b.e = two
+		if token := b.token(); token != got || got == "" {
+			t.Error("the second does not take what the first has got")
+		}
+		one.expectRefreshes(2, "one for each")
+		if first.token() != got {
+			t.Error("the token of the first is lost")
+		}
+	})
+}
+
+// before does something before each request to the token endpoint.
+type before struct {
+	next http.RoundTripper
+	do   func()
+}
+
+func (b before) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Path == "/oauth/token" {
+		b.do()
+	}
+	return b.next.RoundTrip(r)
+}
+
+// TestClient calls an API with the token of the session, which gets a new one
+// when it is due, and gives it to nobody else.
+func TestClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newRefreshEnv(t)
+		type call struct{ host, authorization string }
+		var calls []call
+		api := hosts{}
+		for _, host := range []string{"api.example", "elsewhere.example"} {
+			api[host] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				calls = append(calls, call{host, r.Header.Get("Authorization")})
+				if to := r.URL.Query().Get("to"); to != "" {
+					w.Header().Set("Location", to)
+					w.WriteHeader(http.StatusTemporaryRedirect)
+				}
+			})
+		}
+		var last *http.Response
+		var lastErr error
+		e.mux.HandleFunc("GET /call", func(w http.ResponseWriter, r *http.Request) {
+			client := e.strategy.Client(w, r)
+			client.Transport.(*oauth2.Transport).Base = api
+			if last, lastErr = client.Get("https://api.example/?to=" + r.URL.Query().Get("to")); lastErr == nil {
+				last.Body.Close()
+			}
+		})
+		e.browser().fetch("/call")
+		if !errors.Is(lastErr, auth0.ErrNoSession) || len(calls) != 0 {
+			t.Errorf("logged out: %v, %d calls", lastErr, len(calls))
+		}
+		b := e.browser().mustLogin()
+		first := b.token()
+		time.Sleep(tokenLife)
+		b.fetch("/call")
+		second := b.token()
+		if lastErr != nil || len(calls) != 1 || calls[0].authorization != "Bearer "+second || first == second {
+			t.Fatalf("%v, %d calls", lastErr, len(calls))
+		}
+		for to, want := range map[string]int{"/there": 2, "https://api.example/there": 2, "https://elsewhere.example/": 1, "http://api.example/": 1, "https://api.example.elsewhere.example/": 1} {
+			calls = nil
+			b.fetch("/call?to=" + to)
+			if lastErr != nil || len(calls) != want || want == 1 && last.StatusCode != http.StatusTemporaryRedirect {
+				t.Errorf("redirect to %s: %d calls, %v", to, len(calls), lastErr)
+			}
+			for _, c := range calls {
+				if c.host != "api.example" {
+					t.Errorf("%s was called, with %.10q", c.host, c.authorization)
+				}
+			}
+		}
+	})
+}
+
+// TestLogoutRevokesRefreshToken, which nobody waits for, and on which nothing
+// depends.
+func TestLogoutRevokesRefreshToken(t *testing.T) {
+	tests := []struct {
+		why    string
+		break_ func(*env)
+		calls  int
+		warned bool
+	}{
+		{"as always", func(*env) {}, 1, false},
+		{"no refresh token", func(e *env) { e.edit(func(c *tenant.Client) { c.GrantTypes = []string{"authorization_code"} }) }, 0, false},
+		{"the tenant fails", func(e *env) { e.tenant.Fail(tenant.Revoke, 500) }, 1, true},
+		{"the tenant does not take the secret", func(e *env) { e.edit(func(c *tenant.Client) { c.Secret = "another" }) }, 1, true},
+		{"the tenant does not answer", func(e *env) { e.tenant.Delay(tenant.Revoke, time.Hour) }, 1, true},
+	}
+	for _, tt := range tests {
+		inEachMode(t, func(t *testing.T, m mode) {
+			e := newRefreshEnv(t, m.edit)
+			b := e.browser()
+			if tt.calls == 0 {
+				tt.break_(e)
+				b.mustLogin()
+			} else {
+				b.mustLogin()
+				tt.break_(e)
+			}
+			begun := time.Now()
+			b.logout()
+			if d := time.Since(begun); d > 0 {
+				t.Errorf("%s: the logout took %v", tt.why, d)
+			}
+			if b.loggedIn() {
+				t.Errorf("%s: still logged in", tt.why)
+			}
+			time.Sleep(2 * time.Second)
+			synctest.Wait()
+			if got := e.tenant.Calls(tenant.Revoke); got != tt.calls {
+				t.Errorf("%s: %d calls, want %d", tt.why, got, tt.calls)
+			}
+			if got := strings.Contains(e.log.String(), "could not be revoked"); got != tt.warned {
+				t.Errorf("%s: warned %v, want %v:\n%s", tt.why, got, tt.warned, e.log)
+			}
+		})
+	}
+}
+
+// TestRevokedRefreshTokenIsDead: what the logout sends is the refresh token.
+func TestRevokedRefreshTokenIsDead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newRefreshEnv(t)
+		b := e.browser().mustLogin()
+		copied := b.clone()
+		b.logout()
+		synctest.Wait()
+		time.Sleep(tokenLife)
+		copied.noToken(401, "token_expired")
+	})
+}
+
+// TestRefreshDoesNotPrint: what callers hold of tokens shows nothing of them.
+func TestRefreshDoesNotPrint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newRefreshEnv(t, inStore)
+		spy := e.cfg.HTTPClient.Transport.(*tokenSpy)
+		var values []any
+		e.mux.HandleFunc("GET /collect", func(w http.ResponseWriter, r *http.Request) {
+			s, err := e.strategy.Session(r)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			values = append(values, e.strategy, s, e.strategy.TokenSource(w, r), e.strategy.Client(w, r), e.cfg.Store, auth0.ForAudience(secondAudience))
+			_, err = e.strategy.AccessToken(w, r)
+			values = append(values, err, r.Context())
+		})
+		b := e.browser().mustLogin()
+		b.page("/collect")
+		e.tenant.Fail(tenant.Token, 500)
+		time.Sleep(tokenLife)
+		b.page("/collect")
+		e.tenant.Fail(tenant.Token, 0)
+		e.tenant.RevokeRefreshTokens("ada@acme.example")
+		b.page("/collect")
+		secrets := append(spy.seen(), "client-secret-SECRET", testSecret, b.cookies[sessionName])
+		if len(values) != 24 || len(secrets) != 6 {
+			t.Fatalf("%d values, %d secrets", len(values), len(secrets))
+		}
+		for _, v := range values {
+			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+				text := fmt.Sprintf(verb, v) + fmt.Sprintf(verb, []any{v})
+				for _, secret := range secrets {
+					if strings.Contains(text, secret) || strings.Contains(text, fmt.Sprintf("%x", secret)) {
+						t.Errorf("%s of %T shows %.12s...", verb, v, secret)
+					}
+				}
+			}
+		}
 	})
 }
