@@ -1,0 +1,59 @@
+package testproc
+
+import (
+	"errors"
+	"fmt"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// failing is a test whose failure is wanted.
+type failing struct {
+	testing.TB
+	said     string
+	cleanups []func()
+}
+
+func (f *failing) Helper()          {}
+func (f *failing) Failed() bool     { return false }
+func (f *failing) Cleanup(c func()) { f.cleanups = append(f.cleanups, c) }
+func (f *failing) Fatal(args ...any) {
+	f.said = fmt.Sprint(args...)
+	runtime.Goexit()
+}
+func (f *failing) Fatalf(format string, args ...any) { f.Fatal(fmt.Sprintf(format, args...)) }
+
+func fails(run func(testing.TB)) string {
+	f := &failing{}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		run(f)
+	}()
+	<-done
+	for _, cleanup := range f.cleanups {
+		cleanup()
+	}
+	return f.said
+}
+
+func TestFindNothing(t *testing.T) {
+	said := fails(func(tb testing.TB) { Find(tb, "no-such-program", "no-such-package") })
+	if !strings.Contains(said, "no-such-program") || !strings.Contains(said, "apt-get install no-such-package") {
+		t.Errorf("it says %q", said)
+	}
+}
+
+// TestEndsEarly: a server that does not start is not waited for.
+func TestEndsEarly(t *testing.T) {
+	start := time.Now()
+	said := fails(func(tb testing.TB) {
+		Start(tb, exec.Command("go", "version"), func() error { return errors.New("not ready") })
+	})
+	if !strings.Contains(said, "it has ended") || time.Since(start) > patience {
+		t.Errorf("after %v it says %q", time.Since(start), said)
+	}
+}

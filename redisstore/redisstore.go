@@ -1,0 +1,185 @@
+// Package redisstore keeps the sessions of package auth0 in Redis, or in what
+// speaks its protocol, such as Valkey.
+//
+//	client := redis.NewClient(&redis.Options{Addr: "redis:6379", ContextTimeoutEnabled: true})
+//	strategy, err := auth0.New(auth0.Config{
+//		// ...
+//		Store: redisstore.New(client, "fieldnotes:"),
+//	})
+//
+// The store has everything that an auth0.Store may have, so several instances of
+// a program agree: one of them refreshes the tokens of a session while the others
+// wait for it, and a request that is under way cannot bring back a session that a
+// logout on another instance has ended.
+//
+// It needs Redis 6.2 or newer, with scripts. Values are encrypted by package auth0
+// and keys are hashes, so whoever reads Redis learns only how many people are
+// logged in; but whoever can write there can log everybody out, so let nobody
+// else.
+//
+// # Settings that matter
+//
+// ContextTimeoutEnabled lets calls end when nobody waits for them any more. Package
+// auth0 answers within a second in any case, but without it the calls go on while
+// Redis hangs.
+//
+// The maxmemory-policy of Redis should be noeviction, its default. A policy that
+// evicts keys logs people out when memory is short; worse, it may evict the note
+// that the tenant has ended a session, which then goes on.
+//
+// Redis Cluster and Sentinel answer before a copy is made of what is written. A
+// node that fails at that moment may take a logout with it.
+//
+// Everybody is logged out if Redis loses its memory. If that matters, let it
+// write to disk.
+package redisstore
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// A Store keeps values in Redis. Its methods may be called concurrently. Create
+// it with [New].
+type Store struct {
+	client redis.UniversalClient
+	prefix string
+}
+
+// New returns a Store in the database of a client, which may be one of a single
+// Redis, of Sentinel, or of Redis Cluster. It makes no request. Each key begins
+// with prefix, such as "fieldnotes:"; several programs that share a Redis need
+// different ones.
+func New(client redis.UniversalClient, prefix string) *Store {
+	return &Store{client: client, prefix: prefix}
+}
+
+// Find is FindCtx without a context.
+func (s *Store) Find(key string) ([]byte, bool, error) { return s.FindCtx(context.Background(), key) }
+
+// Commit is CommitCtx without a context.
+func (s *Store) Commit(key string, value []byte, expiry time.Time) error {
+	return s.CommitCtx(context.Background(), key, value, expiry)
+}
+
+// Delete is DeleteCtx without a context.
+func (s *Store) Delete(key string) error { return s.DeleteCtx(context.Background(), key) }
+
+// FindCtx returns the value of a key. If there is none, or it has expired, found
+// is false and there is no error.
+func (s *Store) FindCtx(ctx context.Context, key string) (value []byte, found bool, err error) {
+	value, err = s.client.Get(ctx, s.prefix+key).Bytes()
+	if errors.Is(err, redis.Nil) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, failed(err)
+	}
+	return value, true, nil
+}
+
+// CommitCtx adds a value, or replaces it. Redis removes it at expiry.
+func (s *Store) CommitCtx(ctx context.Context, key string, value []byte, expiry time.Time) error {
+	_, err := s.set(ctx, key, value, expiry)
+	return err
+}
+
+// UpdateCtx replaces a value, and reports whether there was one to replace. It
+// does both at once: of a logout and a request that is under way, the logout
+// wins, whichever comes first.
+func (s *Store) UpdateCtx(ctx context.Context, key string, value []byte, expiry time.Time) (updated bool, err error) {
+	return s.set(ctx, key, value, expiry, "xx")
+}
+
+// set reports whether the value was written. The expiry is a point in time, so a
+// command that the client repeats after a network error prolongs nothing.
+func (s *Store) set(ctx context.Context, key string, value []byte, expiry time.Time, condition ...any) (bool, error) {
+	args := append([]any{"set", s.prefix + key, value, "pxat", expiry.UnixMilli()}, condition...)
+	err := s.client.Do(ctx, args...).Err()
+	if errors.Is(err, redis.Nil) {
+		return false, nil
+	}
+	return err == nil, failed(err)
+}
+
+// DeleteCtx removes a value. It is no error if there is none.
+func (s *Store) DeleteCtx(ctx context.Context, key string) error {
+	return failed(s.client.Del(ctx, s.prefix+key).Err())
+}
+
+// A lease is a key with a random value, which only its holder knows, so that
+// nobody prolongs or releases somebody else's. To ask again with the same value
+// is to have it: the client repeats a command whose answer it has not seen.
+var (
+	leaseScript = redis.NewScript(`
+local holder = redis.call("get", KEYS[1])
+if holder and holder ~= ARGV[1] then
+	return 0
+end
+redis.call("set", KEYS[1], ARGV[1], "px", ARGV[2])
+return 1`)
+	releaseScript = redis.NewScript(`
+if redis.call("get", KEYS[1]) == ARGV[1] then
+	redis.call("del", KEYS[1])
+end
+return 0`)
+)
+
+// LeaseCtx lets one caller at a time, of all instances, work on a key. It does not
+// wait: ok is false while somebody else has the lease. A lease ends when release
+// is called, or by itself when d is over; calling release after that does no
+// harm.
+func (s *Store) LeaseCtx(ctx context.Context, key string, d time.Duration) (release func(), ok bool, err error) {
+	keys, holder := []string{s.prefix + key}, rand.Text()
+	leased, err := leaseScript.Run(ctx, s.client, keys, holder, max(d.Milliseconds(), 1)).Bool()
+	if err != nil || !leased {
+		return nil, false, failed(err)
+	}
+	return func() {
+		const limit = time.Second
+		// The request that took the lease may have been given up.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+		defer cancel()
+		releaseScript.Run(ctx, s.client, keys, holder) // if it fails, d ends the lease
+	}, true, nil
+}
+
+// FindAllCtx returns the values of several keys, in their order, and nil for those
+// that are not there. It is one request, or with Redis Cluster one to each node
+// that has some of the keys.
+func (s *Store) FindAllCtx(ctx context.Context, keys ...string) ([][]byte, error) {
+	values := make([][]byte, len(keys))
+	gets := make([]*redis.StringCmd, len(keys))
+	// MGET would be refused by Redis Cluster if the keys are on several nodes.
+	_, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, key := range keys {
+			gets[i] = p.Get(ctx, s.prefix+key)
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return nil, failed(err)
+	}
+	for i, get := range gets {
+		value, err := get.Bytes()
+		switch {
+		case err == nil:
+			values[i] = value
+		case !errors.Is(err, redis.Nil):
+			return nil, failed(err)
+		}
+	}
+	return values, nil
+}
+
+func failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("redisstore: %w", err)
+}

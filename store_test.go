@@ -1,0 +1,628 @@
+package auth0_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/internal/tenant"
+)
+
+// TestMemoryStoreLimit: one value more than the limit pushes out the one that was
+// written longest ago, whoever has read it since.
+func TestMemoryStoreLimit(t *testing.T) {
+	m := auth0.NewMemoryStore(3)
+	later := time.Now().Add(time.Hour)
+	for _, key := range []string{"a", "b", "c", "a"} {
+		m.Commit(key, []byte(key), later)
+	}
+	m.Find("b")
+	m.Commit("d", []byte("d"), later)
+	m.UpdateCtx(t.Context(), "c", []byte("c"), later)
+	m.Commit("e", []byte("e"), later)
+	for key, want := range map[string]bool{"a": false, "b": false, "c": true, "d": true, "e": true} {
+		if _, found, _ := m.Find(key); found != want {
+			t.Errorf("%s is there: %v, want %v", key, found, want)
+		}
+	}
+	none := auth0.NewMemoryStore(-1)
+	none.Commit("a", []byte("a"), later)
+	if _, found, _ := none.Find("a"); !found {
+		t.Error("a store for less than one value has none")
+	}
+}
+
+// TestMemoryStoreSweeps: what has expired takes nobody's place. (A goroutine that
+// does this would keep the bubble from ending.)
+func TestMemoryStoreSweeps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := auth0.NewMemoryStore(3)
+		soon, later := time.Now().Add(time.Second), time.Now().Add(time.Hour)
+		m.Commit("live", []byte("1"), later) // would be the first to go
+		m.Commit("dead", []byte("2"), soon)
+		m.Commit("dead too", []byte("3"), soon)
+		time.Sleep(time.Minute)
+		m.Commit("new", []byte("4"), later)
+		m.Commit("newer", []byte("5"), later)
+		for key, want := range map[string]bool{"live": true, "dead": false, "dead too": false, "new": true, "newer": true} {
+			if _, found, _ := m.Find(key); found != want {
+				t.Errorf("%s is there: %v, want %v", key, found, want)
+			}
+		}
+	})
+}
+
+// TestMemoryStoreLeases: leases that are not released are forgotten too, and two
+// that end at the same time are told apart.
+func TestMemoryStoreLeases(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := auth0.NewMemoryStore(3)
+		first, _, _ := m.LeaseCtx(t.Context(), "a", time.Minute)
+		first()
+		if _, ok, _ := m.LeaseCtx(t.Context(), "a", time.Minute); !ok {
+			t.Error("no lease after it was released")
+		}
+		first()
+		if _, ok, _ := m.LeaseCtx(t.Context(), "a", time.Minute); ok {
+			t.Error("a lease that was released twice has freed another")
+		}
+		time.Sleep(time.Minute)
+		if _, ok, _ := m.LeaseCtx(t.Context(), "a", time.Minute); !ok {
+			t.Error("no lease after its time is over")
+		}
+	})
+}
+
+// A testStore is a memory store that does before each call what the test wants.
+type testStore struct {
+	*auth0.MemoryStore
+	before atomic.Pointer[func(ctx context.Context, method string) error]
+
+	mu    sync.Mutex
+	under int // calls that are
+	most  int
+}
+
+func newTestStore() *testStore { return &testStore{MemoryStore: auth0.NewMemoryStore(1000)} }
+
+// fail sets what happens before each call; nil ends that.
+func (s *testStore) fail(before func(ctx context.Context, method string) error) {
+	s.before.Store(&before)
+}
+
+func (s *testStore) enter(ctx context.Context, method string) error {
+	s.count(1)
+	defer s.count(-1)
+	if before := s.before.Load(); before != nil && *before != nil {
+		return (*before)(ctx, method)
+	}
+	return nil
+}
+
+func (s *testStore) count(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.under += n
+	s.most = max(s.most, s.under)
+}
+
+// plainTestStore has the methods without a context, and no others.
+type plainTestStore struct{ s *testStore }
+
+func (p plainTestStore) Find(key string) ([]byte, bool, error) {
+	if err := p.s.enter(context.Background(), "Find"); err != nil {
+		return nil, false, err
+	}
+	return p.s.MemoryStore.Find(key)
+}
+
+func (p plainTestStore) Commit(key string, value []byte, expiry time.Time) error {
+	if err := p.s.enter(context.Background(), "Commit"); err != nil {
+		return err
+	}
+	return p.s.MemoryStore.Commit(key, value, expiry)
+}
+
+func (p plainTestStore) Delete(key string) error {
+	if err := p.s.enter(context.Background(), "Delete"); err != nil {
+		return err
+	}
+	return p.s.MemoryStore.Delete(key)
+}
+
+// contextTestStore must not be called without a context, like some stores of scs.
+type contextTestStore struct{ s *testStore }
+
+func (contextTestStore) Find(string) ([]byte, bool, error)      { panic("missing context") }
+func (contextTestStore) Commit(string, []byte, time.Time) error { panic("missing context") }
+func (contextTestStore) Delete(string) error                    { panic("missing context") }
+
+func (c contextTestStore) FindCtx(ctx context.Context, key string) ([]byte, bool, error) {
+	if err := c.s.enter(ctx, "Find"); err != nil {
+		return nil, false, err
+	}
+	return c.s.MemoryStore.Find(key)
+}
+
+func (c contextTestStore) CommitCtx(ctx context.Context, key string, value []byte, expiry time.Time) error {
+	if err := c.s.enter(ctx, "Commit"); err != nil {
+		return err
+	}
+	return c.s.MemoryStore.Commit(key, value, expiry)
+}
+
+func (c contextTestStore) DeleteCtx(ctx context.Context, key string) error {
+	if err := c.s.enter(ctx, "Delete"); err != nil {
+		return err
+	}
+	return c.s.MemoryStore.Delete(key)
+}
+
+// fullTestStore has everything.
+type fullTestStore struct{ contextTestStore }
+
+func (f fullTestStore) UpdateCtx(ctx context.Context, key string, value []byte, expiry time.Time) (bool, error) {
+	if err := f.s.enter(ctx, "Update"); err != nil {
+		return false, err
+	}
+	return f.s.MemoryStore.UpdateCtx(ctx, key, value, expiry)
+}
+
+func (f fullTestStore) LeaseCtx(ctx context.Context, key string, d time.Duration) (func(), bool, error) {
+	if err := f.s.enter(ctx, "Lease"); err != nil {
+		return nil, false, err
+	}
+	return f.s.MemoryStore.LeaseCtx(ctx, key, d)
+}
+
+func (f fullTestStore) FindAllCtx(ctx context.Context, keys ...string) ([][]byte, error) {
+	if err := f.s.enter(ctx, "FindAll"); err != nil {
+		return nil, err
+	}
+	values := make([][]byte, len(keys))
+	for i, key := range keys {
+		values[i], _, _ = f.s.MemoryStore.Find(key)
+	}
+	return values, nil
+}
+
+// eachStore runs a test with a store of each kind, in time that does not pass by
+// itself.
+func eachStore(t *testing.T, test func(t *testing.T, e *env, s *testStore)) {
+	for name, kind := range map[string]func(*testStore) auth0.Store{
+		"plain":    func(s *testStore) auth0.Store { return plainTestStore{s} },
+		"contexts": func(s *testStore) auth0.Store { return contextTestStore{s} },
+		"full":     func(s *testStore) auth0.Store { return fullTestStore{contextTestStore{s}} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newTestStore()
+				e := newEnv(t, func(c *auth0.Config) {
+					c.Store = kind(s)
+					c.Scopes = []string{"openid", "email", "offline_access"}
+				})
+				test(t, e, s)
+				s.fail(nil)
+				time.Sleep(time.Hour) // for calls that nobody waits for
+			})
+		})
+	}
+}
+
+var errDown = errors.New("the store is down: SECRET address")
+
+// troubles are the ways of a store that does not work. Those that hang do so
+// longer than anybody waits, whatever their context says.
+var troubles = map[string]func(context.Context, string) error{
+	"error":     func(context.Context, string) error { return errDown },
+	"hang":      func(context.Context, string) error { time.Sleep(10 * time.Second); return errDown },
+	"late":      func(context.Context, string) error { time.Sleep(10 * time.Second); return nil },
+	"panic":     func(context.Context, string) error { panic("the store has a bug") },
+	"until out": func(ctx context.Context, _ string) error { return hangUntilDone(ctx) },
+}
+
+func hangUntilDone(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(10 * time.Second):
+		return errDown
+	}
+}
+
+// eachTrouble runs a test with each kind of store in each kind of trouble, from
+// the moment it calls begin.
+func eachTrouble(t *testing.T, test func(t *testing.T, e *env, s *testStore, begin func())) {
+	for name, trouble := range troubles {
+		t.Run(name, func(t *testing.T) {
+			eachStore(t, func(t *testing.T, e *env, s *testStore) {
+				test(t, e, s, func() { s.fail(trouble) })
+			})
+		})
+	}
+}
+
+// TestStoreWorks: a login, a page and a logout with each kind of store.
+func TestStoreWorks(t *testing.T) {
+	eachStore(t, func(t *testing.T, e *env, s *testStore) {
+		b := e.browser().mustLogin()
+		copied := b.clone()
+		if resp := b.page("/auth/logout"); resp.status != http.StatusSeeOther || b.loggedIn() || copied.loggedIn() {
+			t.Errorf("logout answers %d; logged in: %v, with a copy of the cookie: %v", resp.status, b.loggedIn(), copied.loggedIn())
+		}
+	})
+}
+
+// TestStoreDownForReading: who is logged in is not known, which is not the same
+// as that nobody is.
+func TestStoreDownForReading(t *testing.T) {
+	eachTrouble(t, func(t *testing.T, e *env, s *testStore, begin func()) {
+		b := e.browser().mustLogin()
+		begin()
+		start := time.Now()
+		private := b.page("/private")
+		if took := time.Since(start); took > time.Second {
+			t.Errorf("the page took %v", took)
+		}
+		if private.status != http.StatusServiceUnavailable || private.header.Get("Retry-After") == "" {
+			t.Errorf("a protected page answers %d, Retry-After %q", private.status, private.header.Get("Retry-After"))
+		}
+		public := b.page("/")
+		if public.status != 200 || public.body != "home false " {
+			t.Errorf("a public page answers %d %q", public.status, public.body)
+		}
+		for _, resp := range []*response{private, public} {
+			if len(resp.setCookies(t)) != 0 {
+				t.Errorf("%s sets cookies: %q", resp.url, resp.header.Values("Set-Cookie"))
+			}
+			if strings.Contains(resp.body, "SECRET") {
+				t.Errorf("%s shows the error: %q", resp.url, resp.body)
+			}
+		}
+		if _, err := e.strategy.Session(b.request("/")); !errors.Is(err, auth0.ErrStoreUnavailable) || errors.Is(err, auth0.ErrNoSession) {
+			t.Errorf("Session: %v", err)
+		}
+		s.fail(nil)
+		time.Sleep(20 * time.Second)
+		if !b.loggedIn() {
+			t.Error("not logged in when the store is back")
+		}
+	})
+}
+
+// request is one with the cookies of a browser.
+func (b *browser) request(path string) *http.Request {
+	r := httptest.NewRequest("GET", appBase+path, nil)
+	for name, value := range b.cookies {
+		r.AddCookie(&http.Cookie{Name: name, Value: value})
+	}
+	return r
+}
+
+// TestStoreDownForWriting: a login that cannot be kept is none.
+func TestStoreDownForWriting(t *testing.T) {
+	eachTrouble(t, func(t *testing.T, e *env, s *testStore, begin func()) {
+		b := e.browser()
+		callback := b.atTenant(b.begin("/auth/login"))
+		begin()
+		start := time.Now()
+		resp := b.callback(callback)
+		if took := time.Since(start); took > 3*time.Second {
+			t.Errorf("the callback took %v", took)
+		}
+		if resp.status != http.StatusInternalServerError || resp.setCookies(t)[sessionName] != nil {
+			t.Errorf("the callback answers %d, cookies %q", resp.status, resp.header.Values("Set-Cookie"))
+		}
+		s.fail(nil)
+		if b.loggedIn() {
+			t.Error("logged in")
+		}
+	})
+}
+
+// TestStoreDownForLogout: what the browser has is deleted, and the answer does not
+// pretend that that is all.
+func TestStoreDownForLogout(t *testing.T) {
+	eachTrouble(t, func(t *testing.T, e *env, s *testStore, begin func()) {
+		b := e.browser().mustLogin()
+		begin()
+		start := time.Now()
+		resp := b.page("/auth/logout")
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("the logout took %v", took)
+		}
+		if resp.status != http.StatusServiceUnavailable {
+			t.Errorf("the logout answers %d", resp.status)
+		}
+		if _, has := b.cookies[sessionName]; has {
+			t.Error("the browser still has the cookie")
+		}
+	})
+}
+
+// TestStoreDownForBackchannel: the tenant is told that nothing was ended.
+func TestStoreDownForBackchannel(t *testing.T) {
+	eachTrouble(t, func(t *testing.T, e *env, s *testStore, begin func()) {
+		b := e.browser().mustLogin()
+		logout := func() *response {
+			token := e.tenant.LogoutToken(testClientID, "ada@acme.example", "", withoutSID)
+			return e.browser().do("POST", "/auth/backchannel-logout", url.Values{"logout_token": {token}})
+		}
+		begin()
+		if resp := logout(); resp.status != http.StatusBadRequest {
+			t.Errorf("the answer is %d", resp.status)
+		}
+		s.fail(nil)
+		time.Sleep(20 * time.Second)
+		if resp := logout(); resp.status != http.StatusOK || b.loggedIn() {
+			t.Errorf("when the store is back the answer is %d; logged in: %v", resp.status, b.loggedIn())
+		}
+	})
+}
+
+var withoutSID tenant.TokenEdit = func(_, claims map[string]any) { delete(claims, "sid") }
+
+// TestStorePileUp: while a store hangs, calls of it do not pile up, also if they
+// cannot be cancelled.
+func TestStorePileUp(t *testing.T) {
+	eachStore(t, func(t *testing.T, e *env, s *testStore) {
+		b := e.browser().mustLogin()
+		s.fail(func(context.Context, string) error { time.Sleep(10 * time.Minute); return errDown })
+		const requests = 400
+		for range 3 {
+			var all sync.WaitGroup
+			var late, other atomic.Int32
+			start := time.Now()
+			for range requests {
+				all.Go(func() {
+					w := httptest.NewRecorder()
+					e.app.ServeHTTP(w, b.request("/private"))
+					if w.Code != http.StatusServiceUnavailable {
+						other.Add(1)
+					}
+					if time.Since(start) > time.Second {
+						late.Add(1)
+					}
+				})
+			}
+			all.Wait()
+			if late.Load() != 0 || other.Load() != 0 {
+				t.Errorf("of %d requests %d were not answered within a second, %d not with 503", requests, late.Load(), other.Load())
+			}
+		}
+		if s.most > 128 {
+			t.Errorf("there were %d calls at a time", s.most)
+		}
+		s.fail(nil)
+		time.Sleep(time.Hour)
+		if !b.loggedIn() {
+			t.Error("not logged in when the store is back")
+		}
+	})
+}
+
+// TestStorePanicsOnce: a panic in any method leaves nothing locked.
+func TestStorePanicsOnce(t *testing.T) {
+	for _, method := range []string{"Find", "FindAll", "Commit", "Update", "Lease", "Delete"} {
+		t.Run(method, func(t *testing.T) {
+			eachStore(t, func(t *testing.T, e *env, s *testStore) {
+				b := e.browser().mustLogin()
+				s.fail(func(_ context.Context, called string) error {
+					if called == method {
+						panic("the store has a bug")
+					}
+					return nil
+				})
+				e.refresh(b)
+				b.clone().page("/auth/logout")
+				s.fail(nil)
+				b = e.browser().mustLogin()
+				start := time.Now()
+				if !e.refresh(b) || time.Since(start) > time.Second {
+					t.Errorf("no new token after a panic, after %v", time.Since(start))
+				}
+			})
+		})
+	}
+}
+
+// refresh asks for a new access token, and reports whether the tenant was asked.
+func (e *env) refresh(b *browser) bool {
+	before := e.tenant.Calls(tenant.Token)
+	_, err := e.strategy.AccessToken(httptest.NewRecorder(), b.request("/"), auth0.ForceRefresh())
+	return err == nil && e.tenant.Calls(tenant.Token) == before+1
+}
+
+// TestStoreLeasesLate: a lease that comes when nobody waits for it any more is
+// given back, else nobody could refresh until its time is over.
+func TestStoreLeasesLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newTestStore()
+		e := newEnv(t, func(c *auth0.Config) {
+			c.Store = lateLeases{fullTestStore{contextTestStore{s}}, &atomic.Bool{}}
+			c.Scopes = []string{"openid", "offline_access"}
+		})
+		b := e.browser().mustLogin()
+		if e.refresh(b) {
+			t.Error("a request has waited 3 s for a lease")
+		}
+		time.Sleep(3 * time.Second)
+		start := time.Now()
+		if !e.refresh(b) || time.Since(start) > time.Second {
+			t.Errorf("no new token after that, after %v", time.Since(start))
+		}
+	})
+}
+
+// lateLeases gives the first lease after 3 s.
+type lateLeases struct {
+	fullTestStore
+	later *atomic.Bool
+}
+
+func (l lateLeases) LeaseCtx(ctx context.Context, key string, d time.Duration) (func(), bool, error) {
+	release, ok, err := l.fullTestStore.LeaseCtx(ctx, key, d)
+	if !l.later.Swap(true) {
+		time.Sleep(3 * time.Second)
+	}
+	return release, ok, err
+}
+
+// TestStoreExpiry: a session that ends while it is changed is not committed with
+// a time that has passed, which go-redis would take for no limit.
+func TestStoreExpiry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &expiries{MemoryStore: auth0.NewMemoryStore(100)}
+		e := newEnv(t, func(c *auth0.Config) {
+			c.Store = s
+			c.Scopes = []string{"openid", "offline_access"}
+			c.AbsoluteTimeout = 3 * time.Second
+			c.HTTPClient.Timeout = 9 * time.Second
+		})
+		b := e.browser().mustLogin()
+		e.tenant.Delay(tenant.Token, 5*time.Second)
+		e.refresh(b)
+		if s.shortest <= 0 || s.commits < 2 {
+			t.Errorf("%d commits, one expires after %v", s.commits, s.shortest)
+		}
+		time.Sleep(time.Minute)
+		if b.loggedIn() {
+			t.Error("the session has no end")
+		}
+	})
+}
+
+// expiries notes for how long values are committed.
+type expiries struct {
+	*auth0.MemoryStore
+	mu       sync.Mutex
+	commits  int
+	shortest time.Duration
+}
+
+func (s *expiries) note(expiry time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if left := time.Until(expiry); s.commits == 0 || left < s.shortest {
+		s.shortest = left
+	}
+	s.commits++
+}
+
+func (s *expiries) CommitCtx(ctx context.Context, key string, value []byte, expiry time.Time) error {
+	s.note(expiry)
+	return s.MemoryStore.CommitCtx(ctx, key, value, expiry)
+}
+
+func (s *expiries) UpdateCtx(ctx context.Context, key string, value []byte, expiry time.Time) (bool, error) {
+	s.note(expiry)
+	return s.MemoryStore.CommitCtx(ctx, key, value, expiry) == nil, nil
+}
+
+// TestStoreContents: whoever reads a store has no cookie, no name and no token,
+// and can put nothing of its own there.
+func TestStoreContents(t *testing.T) {
+	s := &recordingStore{MemoryStore: auth0.NewMemoryStore(100), seen: map[string]string{}}
+	e := newEnv(t, func(c *auth0.Config) { c.Store = s })
+	b := e.browser().mustLogin()
+	b.clone().page("/auth/logout")
+	other := e.browser().mustLogin()
+	cookie := other.cookies[sessionName]
+	if len(cookie) > 300 {
+		t.Errorf("the cookie has %d bytes, and only an id to hold", len(cookie))
+	}
+	if len(s.seen) < 3 {
+		t.Errorf("only %d values were committed", len(s.seen))
+	}
+	for key, value := range s.seen {
+		if len(key) > 80 || strings.Trim(key, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_:") != "" {
+			t.Errorf("the key is %q", key)
+		}
+		for _, secret := range []string{"ada", "acme", "eyJ", cookie, `"sub"`} {
+			if strings.Contains(key, secret) || strings.Contains(value, secret) {
+				t.Errorf("%q is to be read in %q: %q", secret, key, value)
+			}
+		}
+		for _, made := range []string{key, key[strings.LastIndex(key, ":")+1:], value} {
+			thief := e.browser()
+			thief.cookies[sessionName] = made
+			if len(made) < 3800 && thief.loggedIn() {
+				t.Errorf("logged in with %q", made)
+			}
+		}
+	}
+	s.swapAll()
+	if other.loggedIn() {
+		t.Error("logged in with the value of another key")
+	}
+}
+
+// recordingStore remembers what was ever committed.
+type recordingStore struct {
+	*auth0.MemoryStore
+	mu   sync.Mutex
+	seen map[string]string
+}
+
+func (s *recordingStore) CommitCtx(ctx context.Context, key string, value []byte, expiry time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen[key] = string(value)
+	return s.MemoryStore.CommitCtx(ctx, key, value, expiry)
+}
+
+// swapAll gives each session the value of another.
+func (s *recordingStore) swapAll() {
+	var keys []string
+	for key := range s.seen {
+		if strings.Contains(key, ":session:") {
+			keys = append(keys, key)
+		}
+	}
+	for i, key := range keys {
+		s.MemoryStore.Commit(key, []byte(s.seen[keys[(i+1)%len(keys)]]), time.Now().Add(time.Hour))
+	}
+}
+
+// TestStoreLosesWrite: without UpdateCtx a request may write a session again that
+// a logout has deleted. It is found to be over all the same.
+func TestStoreLosesWrite(t *testing.T) {
+	eachStore(t, func(t *testing.T, e *env, s *testStore) {
+		e.mux.HandleFunc("GET /save", func(w http.ResponseWriter, r *http.Request) {
+			session, err := e.strategy.Session(r)
+			if err != nil {
+				fmt.Fprint(w, err)
+				return
+			}
+			session.Data["n"] = "1"
+			fmt.Fprint(w, e.strategy.SaveSession(w, r, session))
+		})
+		b := e.browser().mustLogin()
+		under := b.clone()
+		s.fail(func(_ context.Context, method string) error {
+			if method == "Commit" || method == "Update" {
+				time.Sleep(500 * time.Millisecond)
+			}
+			return nil
+		})
+		var all sync.WaitGroup
+		all.Go(func() { under.page("/save") })
+		synctest.Wait()
+		s.fail(nil)
+		b.page("/auth/logout")
+		all.Wait()
+		if under.loggedIn() {
+			t.Error("a request that was under way has undone the logout")
+		}
+	})
+}
