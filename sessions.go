@@ -118,7 +118,7 @@ func decodeRecord(plain []byte) *sessionRecord {
 	}
 	text, claims := plain[n:n+int(length)], plain[n+int(length):]
 	record := &sessionRecord{Claims: claims}
-	if json.Unmarshal(text, record) != nil || record.Version != sessionVersion || record.Subject == "" || record.Issuer == "" {
+	if record.decode(string(text)) != nil || record.Version != sessionVersion || record.Subject == "" || record.Issuer == "" {
 		return nil
 	}
 	return record
