@@ -30,7 +30,7 @@ func (s *Strategy) logout(w http.ResponseWriter, r *http.Request, opts []LogoutO
 	}
 	record, _ := s.recordOf(r)
 	if record != nil {
-		if newest, err := s.sessions.newest(r.Context(), record); err == nil {
+		if newest, _, err := s.sessions.newest(r.Context(), record); err == nil {
 			record = newest // its refresh token is the one to revoke
 		}
 	}

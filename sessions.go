@@ -119,7 +119,7 @@ func decodeRecord(plain []byte) *sessionRecord {
 	}
 	text, claims := plain[n:n+int(length)], plain[n+int(length):]
 	record := &sessionRecord{Claims: claims}
-	if json.Unmarshal(text, record) != nil || record.Version != sessionVersion || record.Subject == "" || record.Issuer == "" {
+	if record.decode(string(text)) != nil || record.Version != sessionVersion || record.Subject == "" || record.Issuer == "" {
 		return nil
 	}
 	return record
@@ -261,16 +261,16 @@ func (ss *sessions) change(ctx context.Context, record *sessionRecord, apply fun
 		return nil, storeError(err)
 	}
 	defer unlock()
-	newest, err := ss.newest(ctx, record)
+	newest, kept, err := ss.newest(ctx, record)
 	if err != nil {
 		return nil, err
 	}
 	changed := newest.clone()
 	switch err := apply(changed); err {
 	case nil:
-		return changed, ss.keep(ctx, changed, newest)
+		return changed, ss.keep(ctx, changed, kept)
 	case errUnchanged:
-		return newest, nil
+		return newest, ss.keepLate(ctx, newest, kept)
 	default:
 		return nil, err
 	}
@@ -306,45 +306,81 @@ func (ss *sessions) lock(ctx context.Context, id string) (unlock func(), err err
 }
 
 // newest returns the state of a session that is at least as new as the one that
-// a request has brought.
-func (ss *sessions) newest(ctx context.Context, record *sessionRecord) (*sessionRecord, error) {
+// a request has brought, and the one that is kept where other processes find it.
+// They differ if tokens are newer than those that are kept.
+func (ss *sessions) newest(ctx context.Context, record *sessionRecord) (newest, kept *sessionRecord, err error) {
 	if ss.store != nil {
 		stored, err := ss.find(ctx, record.ID)
 		switch {
 		case err != nil:
-			return nil, err
+			return nil, nil, err
 		case stored != nil:
 			record = stored
 		case !record.inCookie:
-			return nil, refuseLoginRequired.error()
+			return nil, nil, refuseLoginRequired.error()
 		}
 	}
 	if value, _ := ss.recent.find(ctx, recordKey(record.ID)); value != nil {
 		if known := decodeRecord(value); known != nil && known.Refreshes > record.Refreshes {
-			return record.withTokensOf(known), nil
+			return record.withTokensOf(known), record, nil
 		}
 	}
-	return record, nil
+	return record, record, nil
 }
 
 // keep writes what was changed to where other requests find it. New tokens are
 // known to this process first: what they have replaced is used up, so they must
-// not be lost even if the store fails now.
+// not be lost even if the store fails now. It is then this process that knows
+// them, until it has written them.
 func (ss *sessions) keep(ctx context.Context, changed, before *sessionRecord) error {
-	if changed.Refreshes != before.Refreshes {
-		const overlap = time.Minute
-		value, err := changed.encode()
-		if err != nil {
+	const overlap = time.Minute
+	refreshed := changed.Refreshes != before.Refreshes
+	if refreshed {
+		if err := ss.remember(ctx, changed, overlap); err != nil {
 			return err
 		}
-		if err := ss.recent.commit(ctx, recordKey(changed.ID), value, time.Now().Add(overlap)); err != nil {
-			return refuseInternal.wrap(err)
+	}
+	if ss.store == nil {
+		return nil
+	}
+	err := ss.write(ctx, changed, before)
+	if err != nil && refreshed && !errors.Is(err, ErrNoSession) {
+		left := time.Duration(changed.ExpiresAt-ss.now().Unix()) * time.Second
+		if err := ss.remember(ctx, changed, left); err != nil {
+			return err
 		}
 	}
-	switch {
-	case ss.store == nil:
+	return err
+}
+
+// keepLate writes new tokens that could not be written when they were new. It
+// may be that they cannot now, which does not keep anybody from using them.
+func (ss *sessions) keepLate(ctx context.Context, newest, kept *sessionRecord) error {
+	if ss.store == nil || newest.Refreshes == kept.Refreshes {
 		return nil
-	case before.inCookie:
+	}
+	err := ss.keep(ctx, newest, kept)
+	if err != nil && !errors.Is(err, ErrNoSession) {
+		ss.log.Warn("auth0: new tokens of a session could still not be kept", "err", clip(err.Error()))
+		return nil
+	}
+	return err
+}
+
+func (ss *sessions) remember(ctx context.Context, r *sessionRecord, d time.Duration) error {
+	value, err := r.encode()
+	if err != nil {
+		return err
+	}
+	if err := ss.recent.commit(ctx, recordKey(r.ID), value, time.Now().Add(d)); err != nil {
+		return refuseInternal.wrap(err)
+	}
+	return nil
+}
+
+// write changes a record in the store, or moves it there from a cookie.
+func (ss *sessions) write(ctx context.Context, changed, before *sessionRecord) error {
+	if before.inCookie {
 		return ss.commit(ctx, changed)
 	}
 	value, err := ss.sealRecord(changed)

@@ -367,6 +367,19 @@ func (m *MemoryStore) FindCtx(_ context.Context, key string) ([]byte, bool, erro
 	return m.Find(key)
 }
 
+// FindAllCtx finds several values at once, see [Store].
+func (m *MemoryStore) FindAllCtx(_ context.Context, keys ...string) ([][]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	values := make([][]byte, len(keys))
+	for i, key := range keys {
+		if e := m.entry(key); e != nil {
+			values[i] = append([]byte{}, e.value...)
+		}
+	}
+	return values, nil
+}
+
 // CommitCtx is Commit.
 func (m *MemoryStore) CommitCtx(_ context.Context, key string, value []byte, expiry time.Time) error {
 	return m.Commit(key, value, expiry)

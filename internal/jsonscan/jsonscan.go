@@ -30,8 +30,8 @@ const MaxDepth = 64
 // Object checks that text is exactly one JSON object, white space around it
 // allowed, and calls member for each of its members in order. Name is decoded;
 // value is the raw text of the value, to be read with [String], [Number],
-// [Strings] or by calling Object again. Both are substrings of text wherever
-// possible. The error is ErrSyntax or what member returned.
+// [Strings], [Array] or by calling Object again. Both are substrings of text
+// wherever possible. The error is ErrSyntax or what member returned.
 //
 // The whole text is checked even when member is not interested in a value, but
 // member sees the members before a later fault is found: the caller must
@@ -103,32 +103,48 @@ func Number(value string) (float64, bool) {
 // Strings decodes an array of strings. It reports false if the value is not an
 // array or if any element is not a string.
 func Strings(value string) ([]string, bool) {
-	if value == "" || value[0] != '[' {
+	list := make([]string, 0, 4)
+	err := Array(value, func(value string) error {
+		element, ok := String(value)
+		if !ok {
+			return ErrSyntax
+		}
+		list = append(list, element)
+		return nil
+	})
+	if err != nil {
 		return nil, false
 	}
-	s := scanner{text: value, pos: 1}
-	list := make([]string, 0, 4)
+	return list, true
+}
+
+// Array calls element for each element of an array that Object has handed out,
+// in order, with its raw text. The error is ErrSyntax if the value is not an
+// array, or what element returned.
+func Array(value string, element func(value string) error) error {
+	s := scanner{text: value}
+	if !s.take('[') {
+		return ErrSyntax
+	}
 	s.space()
 	if s.take(']') {
-		return list, true
+		return nil
 	}
 	for {
 		s.space()
 		start := s.pos
 		if !s.value(MaxDepth) {
-			return nil, false
+			return ErrSyntax
 		}
-		element, ok := String(s.text[start:s.pos])
-		if !ok {
-			return nil, false
+		if err := element(s.text[start:s.pos]); err != nil {
+			return err
 		}
-		list = append(list, element)
 		s.space()
 		if s.take(']') {
-			return list, true
+			return nil
 		}
 		if !s.take(',') {
-			return nil, false
+			return ErrSyntax
 		}
 	}
 }

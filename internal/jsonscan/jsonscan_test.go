@@ -177,6 +177,33 @@ func TestStrings(t *testing.T) {
 	}
 }
 
+func TestArray(t *testing.T) {
+	tests := []struct {
+		value string
+		want  []string
+		ok    bool
+	}{
+		{`[]`, nil, true}, {`[ ]`, nil, true},
+		{`[ 1 , "a,]" ,{"b":[2]}, [ ] ]`, []string{`1`, `"a,]"`, `{"b":[2]}`, `[ ]`}, true},
+		{`[1,]`, []string{`1`}, false}, {`[1 2]`, []string{`1`}, false}, {`[1`, []string{`1`}, false},
+		{`{}`, nil, false}, {`"a"`, nil, false}, {`null`, nil, false}, {``, nil, false},
+	}
+	for _, tt := range tests {
+		var got []string
+		err := Array(tt.value, func(value string) error {
+			got = append(got, value)
+			return nil
+		})
+		if !reflect.DeepEqual(got, tt.want) || (err == nil) != tt.ok {
+			t.Errorf("Array(%s) = %q, %v; want %q, %v", tt.value, got, err, tt.want, tt.ok)
+		}
+	}
+	stop := errors.New("stop")
+	if err := Array(`[1,2]`, func(string) error { return stop }); err != stop {
+		t.Errorf("error %v, want that of the callback", err)
+	}
+}
+
 func TestObjectDoesNotAllocate(t *testing.T) {
 	text := `{"iss":"https://t.example/","sub":"auth0|1","aud":["a","b"],"exp":1767312000,"x":{"y":[1,2,{"z":null}]}}`
 	var sub string

@@ -1,0 +1,453 @@
+package auth0_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/internal/tenant"
+)
+
+// A fault is what is wrong with a store.
+type fault struct {
+	takes      time.Duration   // before a call ends
+	until      <-chan struct{} // calls hang
+	err        error
+	writesOnly bool
+	missing    map[string]bool // keys that are not there: a copy that lags
+}
+
+var errStoreDown = errors.New("connection refused")
+
+// A faultyStore has no context, as most stores that were made for scs.
+type faultyStore struct {
+	inner       *auth0.MemoryStore
+	fault       atomic.Pointer[fault]
+	under, most atomic.Int64 // calls
+	written     sync.Map     // keys
+}
+
+func newFaultyStore() *faultyStore { return &faultyStore{inner: auth0.NewMemoryStore(10_000)} }
+
+func (s *faultyStore) call(ctx context.Context, write bool) (*fault, error) {
+	under := s.under.Add(1)
+	defer s.under.Add(-1)
+	for most := s.most.Load(); under > most && !s.most.CompareAndSwap(most, under); most = s.most.Load() {
+	}
+	f := s.fault.Load()
+	if f == nil || f.writesOnly && !write {
+		return nil, nil
+	}
+	var done <-chan time.Time
+	switch {
+	case f.takes > 0:
+		done = time.After(f.takes)
+	case f.until == nil:
+		return f, f.err
+	}
+	select {
+	case <-done:
+	case <-f.until:
+	case <-ctx.Done():
+		return f, ctx.Err()
+	}
+	return f, f.err
+}
+
+func (s *faultyStore) find(ctx context.Context, key string) ([]byte, bool, error) {
+	f, err := s.call(ctx, false)
+	if err != nil || f != nil && f.missing[key] {
+		return nil, false, err
+	}
+	return s.inner.Find(key)
+}
+
+func (s *faultyStore) commit(ctx context.Context, key string, value []byte, expiry time.Time) error {
+	if _, err := s.call(ctx, true); err != nil {
+		return err
+	}
+	s.written.Store(key, true)
+	return s.inner.Commit(key, value, expiry)
+}
+
+func (s *faultyStore) delete(ctx context.Context, key string) error {
+	if _, err := s.call(ctx, true); err != nil {
+		return err
+	}
+	return s.inner.Delete(key)
+}
+
+// keys returns those that were ever written.
+func (s *faultyStore) keys() map[string]bool {
+	keys := map[string]bool{}
+	s.written.Range(func(key, _ any) bool { keys[key.(string)] = true; return true })
+	return keys
+}
+
+func (s *faultyStore) Find(key string) ([]byte, bool, error) {
+	return s.find(context.Background(), key)
+}
+
+func (s *faultyStore) Commit(key string, value []byte, expiry time.Time) error {
+	return s.commit(context.Background(), key, value, expiry)
+}
+
+func (s *faultyStore) Delete(key string) error { return s.delete(context.Background(), key) }
+
+// A faultyCtxStore is one whose calls can be given up.
+type faultyCtxStore struct{ *faultyStore }
+
+func (s faultyCtxStore) FindCtx(ctx context.Context, key string) ([]byte, bool, error) {
+	return s.find(ctx, key)
+}
+
+func (s faultyCtxStore) CommitCtx(ctx context.Context, key string, value []byte, expiry time.Time) error {
+	return s.commit(ctx, key, value, expiry)
+}
+
+func (s faultyCtxStore) DeleteCtx(ctx context.Context, key string) error { return s.delete(ctx, key) }
+
+// eachStore runs a test with a store of either kind, and with time that passes
+// as soon as everybody waits for it.
+func eachStore(t *testing.T, test func(t *testing.T, s *faultyStore, as auth0.Store)) {
+	t.Run("plain", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) { s := newFaultyStore(); test(t, s, s) })
+	})
+	t.Run("context", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) { s := newFaultyStore(); test(t, s, faultyCtxStore{s}) })
+	})
+}
+
+// A visitor is a person with a browser that sends many requests at once.
+type visitor struct {
+	mu      sync.Mutex
+	browser *browser
+	private string // what the protected page says
+	email   string
+}
+
+func (v *visitor) clone() *browser {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.browser.clone()
+}
+
+// take does with cookies what a browser does.
+func (v *visitor) take(cookies map[string]*http.Cookie) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for name, c := range cookies {
+		v.browser.cookies[name] = c.Value
+		if c.MaxAge < 0 {
+			delete(v.browser.cookies, name)
+		}
+	}
+}
+
+func (e *env) visitors(n int) []*visitor {
+	e.t.Helper()
+	people := []string{"ada@acme.example", "bob@acme.example", "grace@gmail.example", "linus@github.example"}
+	var all []*visitor
+	for i := range n {
+		v := &visitor{email: people[i%len(people)]}
+		e.as(v.email)
+		v.browser = e.browser().mustLogin()
+		v.private = v.browser.page("/private").body
+		all = append(all, v)
+	}
+	return all
+}
+
+// A tally is how requests were answered.
+type tally struct {
+	mu          sync.Mutex
+	requests    int
+	served      int // as somebody who is logged in
+	unavailable int // 503, on protected pages
+	anonymous   int // on a page for everybody
+	loggedOut   int // sent to log in, on protected pages
+	deleted     int // session cookies
+	slowest     time.Duration
+}
+
+func (c *tally) String() string {
+	return fmt.Sprintf("%d requests: %d served, %d unavailable (503), %d anonymous on optional pages, %d told to log in, %d cookies deleted, slowest %v",
+		c.requests, c.served, c.unavailable, c.anonymous, c.loggedOut, c.deleted, c.slowest)
+}
+
+// rush lets many requests arrive one after the other, whether those before are
+// answered or not.
+func (e *env) rush(visitors []*visitor, requests int, gap time.Duration) *tally {
+	c := &tally{requests: requests}
+	var under sync.WaitGroup
+	for i := range requests {
+		under.Go(func() { e.visit(visitors[i%len(visitors)], i/len(visitors)%3, c) })
+		time.Sleep(gap)
+	}
+	under.Wait()
+	return c
+}
+
+func (e *env) visit(v *visitor, kind int, c *tally) {
+	b := v.clone()
+	begin := time.Now()
+	var resp *response
+	want := v.private
+	switch kind {
+	case 0:
+		resp = b.page("/private")
+	case 1:
+		resp = b.do("GET", "/private", nil, "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Sec-Fetch-Site", "same-origin")
+	case 2:
+		resp = b.page("/")
+		want = "home true " + v.email
+	}
+	took := time.Since(begin)
+	set := resp.setCookies(e.t)
+	v.take(set)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.slowest = max(c.slowest, took)
+	for name, cookie := range set {
+		if cookie.MaxAge < 0 && name == sessionName {
+			c.deleted++
+		}
+	}
+	switch {
+	case resp.status == http.StatusOK && resp.body == want:
+		c.served++
+	case resp.status == http.StatusOK && strings.HasPrefix(resp.body, "home false"):
+		c.anonymous++
+	case resp.status == http.StatusServiceUnavailable && resp.header.Get("Retry-After") != "":
+		c.unavailable++
+	case resp.status == http.StatusFound, resp.status == http.StatusUnauthorized:
+		c.loggedOut++
+	default:
+		e.t.Errorf("answer %d %q, want %q", resp.status, resp.body, want)
+	}
+}
+
+// unharmed checks that nobody has lost anything.
+func (c *tally) unharmed(t *testing.T, when string) {
+	t.Helper()
+	t.Logf("%s: %v", when, c)
+	if c.loggedOut > 0 || c.deleted > 0 {
+		t.Errorf("%s: %d told to log in, %d cookies deleted", when, c.loggedOut, c.deleted)
+	}
+}
+
+// allServed checks that nobody notices anything.
+func (c *tally) allServed(t *testing.T, when string) {
+	t.Helper()
+	c.unharmed(t, when)
+	if c.served != c.requests {
+		t.Errorf("%s: %d of %d served", when, c.served, c.requests)
+	}
+}
+
+// recovery returns how long it takes until a visitor is served.
+func (e *env) recovery(v *visitor) time.Duration {
+	begin := time.Now()
+	for time.Since(begin) < time.Minute {
+		if v.clone().page("/private").body == v.private {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return time.Since(begin)
+}
+
+const (
+	loadVisitors  = 20
+	loadRequests  = 600
+	loadGap       = 2 * time.Millisecond
+	storePatience = time.Second // for one call, see storeTimeout
+)
+
+// TestLoadStoreOutage: a store that refuses, hangs, or takes twice as long as
+// anybody waits for it costs answers while that lasts, and nothing more.
+func TestLoadStoreOutage(t *testing.T) {
+	eachStore(t, func(t *testing.T, s *faultyStore, as auth0.Store) {
+		hang := make(chan struct{})
+		faults := []struct {
+			name  string
+			fault *fault
+			after time.Duration // until calls from before are over, if they cannot be given up
+			end   func()
+		}{
+			{name: "refuses", fault: &fault{err: errStoreDown}},
+			{name: "takes 2 s", fault: &fault{takes: 2 * time.Second}, after: 2 * time.Second},
+			{name: "takes 2 s and fails", fault: &fault{takes: 2 * time.Second, err: errStoreDown}, after: 2 * time.Second},
+			{name: "hangs", fault: &fault{until: hang}, end: func() { close(hang) }},
+		}
+		e := newEnv(t, func(c *auth0.Config) { c.Store = as })
+		visitors := e.visitors(loadVisitors)
+		before := runtime.NumGoroutine()
+		e.rush(visitors, loadRequests, loadGap).allServed(t, "the store works")
+		for _, f := range faults {
+			s.most.Store(0)
+			s.fault.Store(f.fault)
+			c := e.rush(visitors, loadRequests, loadGap)
+			during := runtime.NumGoroutine()
+			c.unharmed(t, "the store "+f.name)
+			if c.served > 0 || c.unavailable+c.anonymous != c.requests {
+				t.Errorf("the store %s: %v", f.name, c)
+			}
+			if c.slowest > storePatience {
+				t.Errorf("the store %s: somebody waits for %v", f.name, c.slowest)
+			}
+			t.Logf("the store %s: at most %d calls under way, %d goroutines at the end, %d before", f.name, s.most.Load(), during, before)
+			if most := s.most.Load(); most > loadRequests || as == auth0.Store(s) && most > 128 {
+				t.Errorf("the store %s: %d calls are under way", f.name, most)
+			}
+			s.fault.Store(nil)
+			if f.end != nil {
+				f.end()
+			}
+			recovery := e.recovery(visitors[0])
+			t.Logf("the store %s: served again %v after the end", f.name, recovery)
+			if as != auth0.Store(s) {
+				f.after = 0
+			}
+			if recovery > f.after {
+				t.Errorf("the store %s: served again only %v after the end", f.name, recovery)
+			}
+			e.rush(visitors, loadVisitors*3, 0).allServed(t, "the first requests when it works again")
+			time.Sleep(f.after)
+			synctest.Wait()
+			if after := runtime.NumGoroutine(); after > before {
+				t.Errorf("the store %s: %d goroutines before, %d after", f.name, before, after)
+			}
+		}
+	})
+}
+
+// TestLoadStoreTakesNoWrites is a store that has become a read-only copy, or has
+// no room, when sessions are due to be prolonged.
+func TestLoadStoreTakesNoWrites(t *testing.T) {
+	eachStore(t, func(t *testing.T, s *faultyStore, as auth0.Store) {
+		e := newEnv(t, func(c *auth0.Config) { c.Store = as })
+		visitors := e.visitors(loadVisitors)
+		time.Sleep(10 * time.Minute)
+		s.fault.Store(&fault{err: errors.New("read-only copy"), writesOnly: true})
+		e.rush(visitors, loadRequests, loadGap).allServed(t, "the store takes no writes")
+		if !strings.Contains(e.log.String(), "could not be prolonged") {
+			t.Error("the log says nothing")
+		}
+		s.fault.Store(nil)
+		e.rush(visitors, loadRequests, loadGap).allServed(t, "the store takes writes again")
+		time.Sleep(24*time.Hour - time.Minute)
+		e.rush(visitors, loadVisitors*3, 0).allServed(t, "a day later")
+	})
+}
+
+// TestLoadStoreFailover: another copy of the store takes over, which does not
+// have what was written last. It says so as it says that somebody has logged
+// out, so those who have just logged in have to do it again, and can. Nobody
+// else notices anything.
+func TestLoadStoreFailover(t *testing.T) {
+	eachStore(t, func(t *testing.T, s *faultyStore, as auth0.Store) {
+		e := newEnv(t, func(c *auth0.Config) { c.Store = as })
+		older := e.visitors(loadVisitors)
+		has := s.keys()
+		younger := e.visitors(4)
+		missing := s.keys()
+		for key := range has {
+			delete(missing, key)
+		}
+		s.fault.Store(&fault{missing: missing})
+		e.rush(older, loadRequests, loadGap).allServed(t, "the copy that lags, older sessions")
+
+		c := e.rush(younger, len(younger)*3, 0)
+		t.Logf("the copy that lags, younger sessions: %v", c)
+		if c.served > 0 || c.unavailable > 0 {
+			t.Errorf("younger sessions: %v", c)
+		}
+		for _, v := range younger {
+			e.as(v.email)
+			if v.browser.mustLogin().page("/private").body != v.private {
+				t.Errorf("%s logs in again and is not served", v.email)
+			}
+		}
+		e.rush(younger, loadRequests, loadGap).allServed(t, "the copy that lags, after another login")
+		s.fault.Store(nil)
+		e.rush(append(older, younger...), loadRequests, loadGap).allServed(t, "the copy has everything")
+	})
+}
+
+// TestTokensOutliveOutage: the store fails after the tenant has replaced the
+// tokens of a session, and for longer than this process remembers new tokens
+// for requests that are under way. Nobody has to log in again to get one.
+func TestTokensOutliveOutage(t *testing.T) {
+	const life = 10 * time.Minute
+	for name, outage := range map[string]time.Duration{"moment": time.Second, "long": 5 * time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			eachStore(t, func(t *testing.T, s *faultyStore, as auth0.Store) {
+				e := newEnv(t, func(c *auth0.Config) {
+					c.Store = as
+					c.Audience = testAudience
+					c.Scopes = []string{"openid", "offline_access"}
+				})
+				e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.RotatingRefreshTokens = true })
+				e.tenant.EditTokenResponse(func(_ *int, body map[string]any) { body["expires_in"] = life.Seconds() })
+				e.mux.HandleFunc("GET /token", func(w http.ResponseWriter, r *http.Request) {
+					if _, err := e.strategy.AccessToken(w, r); err != nil {
+						http.Error(w, err.Error(), http.StatusBadGateway)
+					}
+				})
+				b := e.browser().mustLogin()
+				token := func() *response {
+					return b.do("GET", "/token", nil, "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Sec-Fetch-Site", "cross-site")
+				}
+				time.Sleep(life)
+				before := e.tenant.Calls(tenant.Token)
+				s.fault.Store(&fault{err: errStoreDown, writesOnly: true})
+				resp := token()
+				t.Logf("at the failure: %d %s", resp.status, resp.body)
+				if n := e.tenant.Calls(tenant.Token) - before; n != 1 {
+					t.Errorf("%d refreshes, want 1", n)
+				}
+				time.Sleep(outage)
+				s.fault.Store(nil)
+				for range 4 {
+					if resp := token(); resp.status != http.StatusOK {
+						t.Errorf("after the outage: %d %s", resp.status, resp.body)
+					}
+					time.Sleep(time.Minute)
+				}
+				e.elsewhere(b)
+				if n := e.tenant.Calls(tenant.Token) - before; n != 1 {
+					t.Errorf("%d refreshes after the outage, want 1", n)
+				}
+				time.Sleep(life)
+				if resp := token(); resp.status != http.StatusOK {
+					t.Errorf("when the next one has expired: %d %s", resp.status, resp.body)
+				}
+			})
+		})
+	}
+}
+
+// elsewhere asks another process for a token, which has nothing but the store.
+func (e *env) elsewhere(b *browser) {
+	e.t.Helper()
+	other, err := auth0.New(e.cfg)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	r := httptest.NewRequest("GET", "/token", nil)
+	r.AddCookie(&http.Cookie{Name: sessionName, Value: b.cookies[sessionName]})
+	if _, err := other.AccessToken(httptest.NewRecorder(), r); err != nil {
+		e.t.Errorf("in another process: %v", err)
+	}
+}
