@@ -117,9 +117,9 @@ func (s faultyCtxStore) CommitCtx(ctx context.Context, key string, value []byte,
 
 func (s faultyCtxStore) DeleteCtx(ctx context.Context, key string) error { return s.delete(ctx, key) }
 
-// eachStore runs a test with a store of either kind, and with time that passes
+// eachFaultyStore runs a test with a store of either kind, and with time that passes
 // as soon as everybody waits for it.
-func eachStore(t *testing.T, test func(t *testing.T, s *faultyStore, as auth0.Store)) {
+func eachFaultyStore(t *testing.T, test func(t *testing.T, s *faultyStore, as auth0.Store)) {
 	t.Run("plain", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) { s := newFaultyStore(); test(t, s, s) })
 	})
@@ -277,7 +277,7 @@ const (
 // TestLoadStoreOutage: a store that refuses, hangs, or takes twice as long as
 // anybody waits for it costs answers while that lasts, and nothing more.
 func TestLoadStoreOutage(t *testing.T) {
-	eachStore(t, func(t *testing.T, s *faultyStore, as auth0.Store) {
+	eachFaultyStore(t, func(t *testing.T, s *faultyStore, as auth0.Store) {
 		hang := make(chan struct{})
 		faults := []struct {
 			name  string
@@ -335,7 +335,7 @@ func TestLoadStoreOutage(t *testing.T) {
 // TestLoadStoreTakesNoWrites is a store that has become a read-only copy, or has
 // no room, when sessions are due to be prolonged.
 func TestLoadStoreTakesNoWrites(t *testing.T) {
-	eachStore(t, func(t *testing.T, s *faultyStore, as auth0.Store) {
+	eachFaultyStore(t, func(t *testing.T, s *faultyStore, as auth0.Store) {
 		e := newEnv(t, func(c *auth0.Config) { c.Store = as })
 		visitors := e.visitors(loadVisitors)
 		time.Sleep(10 * time.Minute)
@@ -356,7 +356,7 @@ func TestLoadStoreTakesNoWrites(t *testing.T) {
 // out, so those who have just logged in have to do it again, and can. Nobody
 // else notices anything.
 func TestLoadStoreFailover(t *testing.T) {
-	eachStore(t, func(t *testing.T, s *faultyStore, as auth0.Store) {
+	eachFaultyStore(t, func(t *testing.T, s *faultyStore, as auth0.Store) {
 		e := newEnv(t, func(c *auth0.Config) { c.Store = as })
 		older := e.visitors(loadVisitors)
 		has := s.keys()
@@ -392,7 +392,7 @@ func TestTokensOutliveOutage(t *testing.T) {
 	const life = 10 * time.Minute
 	for name, outage := range map[string]time.Duration{"moment": time.Second, "long": 5 * time.Minute} {
 		t.Run(name, func(t *testing.T) {
-			eachStore(t, func(t *testing.T, s *faultyStore, as auth0.Store) {
+			eachFaultyStore(t, func(t *testing.T, s *faultyStore, as auth0.Store) {
 				e := newEnv(t, func(c *auth0.Config) {
 					c.Store = as
 					c.Audience = testAudience

@@ -300,15 +300,6 @@ func TestStoreDownForReading(t *testing.T) {
 	})
 }
 
-// request is one with the cookies of a browser.
-func (b *browser) request(path string) *http.Request {
-	r := httptest.NewRequest("GET", appBase+path, nil)
-	for name, value := range b.cookies {
-		r.AddCookie(&http.Cookie{Name: name, Value: value})
-	}
-	return r
-}
-
 // TestStoreDownForWriting: a login that cannot be kept is none.
 func TestStoreDownForWriting(t *testing.T) {
 	eachTrouble(t, func(t *testing.T, e *env, s *testStore, begin func()) {

@@ -550,7 +550,7 @@ func (s *storeTest) updatesBesideDelete() error {
 			return err
 		}
 		err := s.together(updaters+1, func(i int) error {
-			if i == updaters {
+			if i == updaters/2 { // in the midst of them, however they are scheduled
 				return s.remove(key)
 			}
 			_, err := s.update.UpdateCtx(context.Background(), key, []byte("second"), aLongTime())
