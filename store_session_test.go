@@ -463,50 +463,52 @@ func TestLogoutBeforeProlonging(t *testing.T) {
 // TestSavedByTwoRequests: each keeps what it has changed.
 func TestSavedByTwoRequests(t *testing.T) {
 	for _, m := range []mode{{"in a store", inStore}, {"in a plain store", inPlainStore}} {
-		e := newEnv(t, m.edit)
-		ready := make(chan struct{})
-		e.mux.HandleFunc("GET /save", func(w http.ResponseWriter, r *http.Request) {
-			s, err := e.strategy.Session(r)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			ready <- struct{}{} // all have read before one writes
-			name := r.URL.Query().Get("name")
-			s.Data[name] = "new"
-			delete(s.Data, "old "+name)
-			if err := e.strategy.SaveSession(w, r, s); err != nil {
-				t.Error(err)
+		synctest.Test(t, func(t *testing.T) {
+			e := newEnv(t, m.edit)
+			ready := make(chan struct{})
+			e.mux.HandleFunc("GET /save", func(w http.ResponseWriter, r *http.Request) {
+				s, err := e.strategy.Session(r)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				ready <- struct{}{} // all have read before one writes
+				name := r.URL.Query().Get("name")
+				s.Data[name] = "new"
+				delete(s.Data, "old "+name)
+				if err := e.strategy.SaveSession(w, r, s); err != nil {
+					t.Error(err)
+				}
+			})
+			e.mux.HandleFunc("GET /begin", func(w http.ResponseWriter, r *http.Request) {
+				s, err := e.strategy.Session(r)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				s.Data = map[string]string{"untouched": "old"}
+				for i := range 10 {
+					s.Data[fmt.Sprint("old ", i)] = "old"
+				}
+				if err := e.strategy.SaveSession(w, r, s); err != nil {
+					t.Error(err)
+				}
+			})
+			b := e.browser().mustLogin()
+			b.page("/begin")
+			tabs := tabs(b, 10)
+			go func() {
+				synctest.Wait()
+				for range 10 {
+					<-ready
+				}
+			}()
+			together(10, func(i int) { tabs[i].page(fmt.Sprint("/save?name=", i)) })
+			s, err := e.strategy.Session(b.request("/"))
+			if err != nil || len(s.Data) != 11 || s.Data["untouched"] != "old" || s.Data["7"] != "new" {
+				t.Errorf("%s: %v, data %v", m.name, err, s.Data)
 			}
 		})
-		e.mux.HandleFunc("GET /begin", func(w http.ResponseWriter, r *http.Request) {
-			s, err := e.strategy.Session(r)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			s.Data = map[string]string{"untouched": "old"}
-			for i := range 10 {
-				s.Data[fmt.Sprint("old ", i)] = "old"
-			}
-			if err := e.strategy.SaveSession(w, r, s); err != nil {
-				t.Error(err)
-			}
-		})
-		b := e.browser().mustLogin()
-		b.page("/begin")
-		tabs := tabs(b, 10)
-		go func() {
-			time.Sleep(50 * time.Millisecond)
-			for range 10 {
-				<-ready
-			}
-		}()
-		together(10, func(i int) { tabs[i].page(fmt.Sprint("/save?name=", i)) })
-		s, err := e.strategy.Session(b.request("/"))
-		if err != nil || len(s.Data) != 11 || s.Data["untouched"] != "old" || s.Data["7"] != "new" {
-			t.Errorf("%s: %v, data %v", m.name, err, s.Data)
-		}
 	}
 }
 
