@@ -27,35 +27,25 @@ import (
 type engine struct {
 	store auth0.Store
 	// dump returns what is in the database, without expired values.
-	dump func(t *testing.T) map[string]string
+	dump  func(t *testing.T) map[string]string
+	clear func(t *testing.T)
 	// hang makes the database accept requests and not answer them, until resume
 	// is called.
 	hang func(t *testing.T) (resume func())
 }
 
-// engines are started for one test each.
-var engines = map[string]func(t *testing.T) *engine{
-	"redisstore": func(t *testing.T) *engine {
-		e, client := newRedis(t, true)
-		e.store = redisstore.New(client, "")
-		return e
-	},
-	// As its documentation shows it: the client does not heed contexts.
-	"scs goredisstore": func(t *testing.T) *engine {
-		e, client := newRedis(t, false)
-		e.store = goredisstore.NewWithPrefix(client, "")
-		return e
-	},
-	"scs pgxstore": newPostgres,
+func newRedisstore(t *testing.T) *engine {
+	e, client := newRedis(t, true)
+	e.store = redisstore.New(client, "")
+	return e
 }
 
-func eachEngine(t *testing.T, test func(t *testing.T, e *engine)) {
-	for name, start := range engines {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			test(t, start(t))
-		})
-	}
+// newGoredisstore has a client as the documentation shows it, one that does not
+// heed contexts.
+func newGoredisstore(t *testing.T) *engine {
+	e, client := newRedis(t, false)
+	e.store = goredisstore.NewWithPrefix(client, "")
+	return e
 }
 
 func newRedis(t *testing.T, heedContexts bool) (*engine, *redis.Client) {
@@ -71,6 +61,11 @@ func newRedis(t *testing.T, heedContexts bool) (*engine, *redis.Client) {
 			}
 			return values
 		},
+		clear: func(t *testing.T) {
+			if err := client.FlushAll(t.Context()).Err(); err != nil {
+				t.Fatal(err)
+			}
+		},
 		hang: func(t *testing.T) func() {
 			process.Signal(t, syscall.SIGSTOP)
 			return func() { process.Signal(t, syscall.SIGCONT) }
@@ -79,7 +74,7 @@ func newRedis(t *testing.T, heedContexts bool) (*engine, *redis.Client) {
 	return e, client
 }
 
-func newPostgres(t *testing.T) *engine {
+func newPgxstore(t *testing.T) *engine {
 	t.Helper()
 	pool, err := pgxpool.New(t.Context(), startPostgres(t))
 	if err != nil {
@@ -108,6 +103,11 @@ func newPostgres(t *testing.T) *engine {
 				values[key] = string(value)
 			}
 			return values
+		},
+		clear: func(t *testing.T) {
+			if _, err := pool.Exec(t.Context(), "DELETE FROM sessions"); err != nil {
+				t.Fatal(err)
+			}
 		},
 		hang: func(t *testing.T) func() { return lockTable(t, pool) },
 	}
@@ -139,7 +139,7 @@ func startPostgres(t *testing.T) string {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	unprivileged := asPostgres(t, dir)
 	data := filepath.Join(dir, "data")
-	initdb := exec.Command(findPostgres(t, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
+	initdb := exec.Command(findPostgres(t, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync", "--wal-segsize", "1")
 	initdb.Dir, initdb.SysProcAttr = dir, unprivileged
 	if output, err := initdb.CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, output)
