@@ -214,16 +214,7 @@ func refreshError(err error) error {
 // have replaced the refresh token, so what it answers is kept even if it is of
 // no use otherwise.
 func (s *Strategy) refreshTokens(ctx context.Context, r *sessionRecord, wish tokenWish) error {
-	ep, err := s.endpoints(ctx)
-	if err != nil {
-		return err
-	}
-	form := url.Values{
-		"grant_type":    {"refresh_token"},
-		"client_id":     {s.config.ClientID},
-		"client_secret": {s.clientSecret.reveal()},
-		"refresh_token": {r.RefreshToken},
-	}
+	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {r.RefreshToken}}
 	asked := strings.Join(wish.scopes, " ")
 	audience := wish.audience
 	switch {
@@ -242,7 +233,7 @@ func (s *Strategy) refreshTokens(ctx context.Context, r *sessionRecord, wish tok
 			form.Set("scope", asked)
 		}
 	}
-	got, err := requestTokens(ctx, s.client, ep.TokenEndpoint, form)
+	got, err := s.application.requestTokens(ctx, form)
 	if err != nil {
 		return err
 	}
@@ -410,15 +401,10 @@ func (s *Strategy) revokeRefreshToken(ctx context.Context, token string) {
 }
 
 func (s *Strategy) revoke(ctx context.Context, token string) error {
-	ep, err := s.endpoints(ctx)
-	if err != nil || ep.RevocationEndpoint == "" {
-		return err
+	resp, err := s.application.post(ctx, revocationEndpoint, url.Values{"token": {token}})
+	if errors.Is(err, errNoEndpoint) {
+		return nil
 	}
-	resp, err := postForm(ctx, s.client, ep.RevocationEndpoint, url.Values{
-		"client_id":     {s.config.ClientID},
-		"client_secret": {s.clientSecret.reveal()},
-		"token":         {token},
-	})
 	if err == nil && resp.Status != http.StatusOK {
 		err = parseTenantError(resp.Status, resp.Header, resp.Body)
 	}
