@@ -96,8 +96,9 @@ import (
 const None = -1
 
 // A Config describes a web application as it is registered at Auth0, and how
-// it logs people in. Domain, ClientID, ClientSecret, BaseURL and Secrets are
-// needed; the zero value of every other field is a safe default.
+// it logs people in. Domain, ClientID, ClientSecret (or ClientAuthentication),
+// BaseURL and Secrets are needed; the zero value of every other field is a safe
+// default.
 //
 // Formatting or logging a Config shows no secret.
 type Config struct {
@@ -236,8 +237,8 @@ type Config struct {
 	// returns. Only Name is needed.
 	Connections []Connection
 	// ManagementClientID and ManagementClientSecret are the credentials with
-	// which the Management API is asked for connections. Default: ClientID and
-	// ClientSecret.
+	// which the Management API is asked for connections. Default: those of the
+	// application.
 	ManagementClientID     string
 	ManagementClientSecret string
 	// TenantDomain is the tenant's own domain, such as "acme.eu.auth0.com", if
@@ -255,7 +256,7 @@ type Config struct {
 	// tokens are checked. Default: 60 seconds; at most 5 minutes. It takes [None].
 	Leeway time.Duration
 	// EndpointOrigins are origins beside the issuer's on which the endpoints of
-	// an OpenID provider named by URL may be.
+	// an OpenID provider named by URL may be, and the mtls_endpoint_aliases of any.
 	EndpointOrigins []string
 
 	// InsecureHTTP allows base URLs that are http on a host that is not this
@@ -263,7 +264,8 @@ type Config struct {
 	// trying things out in a network of one's own.
 	InsecureHTTP bool
 	// HTTPClient makes the requests to the tenant. Its transport and timeout
-	// are used; redirects are never followed. Default: a client with a timeout
+	// are used; redirects are never followed. For [MutualTLS] the transport
+	// presents the certificate. Default: a client with a timeout
 	// of 5 seconds.
 	HTTPClient *http.Client
 	// Telemetry adds the header Auth0-Client, with the versions of this package

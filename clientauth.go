@@ -282,7 +282,7 @@ func (a ClientAuthentication) assertion(id, issuer string, now time.Time) (strin
 	}
 	input := base64.RawURLEncoding.EncodeToString(a.header) + "." + base64.RawURLEncoding.EncodeToString(claims)
 	if size := len(input) + 1 + base64.RawURLEncoding.EncodedLen(a.size); size > maxAssertion {
-		return "", fmt.Errorf("the assertion would have %d bytes, more than the %d that tenants read; use a shorter key", size, maxAssertion)
+		return "", fmt.Errorf("has a key so long that an assertion has %d bytes, more than the %d that tenants read", size, maxAssertion)
 	}
 	signature, err := a.sign(input)
 	if err != nil {
@@ -291,7 +291,7 @@ func (a ClientAuthentication) assertion(id, issuer string, now time.Time) (strin
 	return input + "." + base64.RawURLEncoding.EncodeToString(signature), nil
 }
 
-// sign puts the proof into a request that is not an exchange of package oauth2.
+// addTo puts into the header of a request what belongs there.
 func (p proof) addTo(r *http.Request) {
 	if p.password != nil {
 		// RFC 6749, Section 2.3.1: both halves are encoded as in a form first.
@@ -299,7 +299,7 @@ func (p proof) addTo(r *http.Request) {
 	}
 }
 
-// configure does the same for package oauth2.
+// configure makes package oauth2 send the proof.
 func (p proof) configure(c *oauth2.Config) []oauth2.AuthCodeOption {
 	if p.password != nil {
 		c.ClientSecret, c.Endpoint.AuthStyle = p.password.reveal(), oauth2.AuthStyleInHeader
@@ -387,9 +387,7 @@ const (
 // errNoEndpoint: the tenant does not have what was asked for.
 var errNoEndpoint = errors.New("the tenant does not advertise this endpoint")
 
-// prove returns where to send a request and what it has to carry. Endpoint is a
-// name in the tenant's metadata, or for what is not there a path below the
-// issuer that begins with a slash.
+// prove returns where to send a request and what it has to carry.
 func (a *application) prove(ctx context.Context, endpoint string) (target string, p proof, err error) {
 	auth, err := a.method(ctx)
 	if err != nil {
@@ -418,9 +416,6 @@ func (a *application) endpoints(ctx context.Context, endpoint string, auth Clien
 
 func (a *application) target(ep discovery.Metadata, endpoint string, auth ClientAuthentication) (string, error) {
 	ordinary := ep.Endpoint(endpoint)
-	if strings.HasPrefix(endpoint, "/") {
-		ordinary = strings.TrimSuffix(ep.Issuer, "/") + endpoint
-	}
 	if auth.method != mutualTLS {
 		if ordinary == "" {
 			return "", refuseMisconfigured.because("%s: %w", endpoint, errNoEndpoint)

@@ -79,9 +79,9 @@ func (a *application) requestTokens(ctx context.Context, form url.Values) (token
 // postForm sends a form together with a proof, which has the last word on who
 // sends it.
 func postForm(ctx context.Context, client *http.Client, target string, form url.Values, p proof) (*fetch.Response, error) {
-	form = maps.Clone(form)
-	maps.Copy(form, p.params)
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, target, strings.NewReader(form.Encode()))
+	all := maps.Clone(form)
+	maps.Copy(all, p.params)
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, target, strings.NewReader(all.Encode()))
 	if err != nil {
 		return nil, errors.New("unusable endpoint")
 	}
