@@ -732,7 +732,7 @@ func TestNewChecksClientAuthentication(t *testing.T) {
 		{"another curve", jwt(must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader)), "ES256", ""), nil, "ClientAuthentication has a key that does not fit"},
 		{"ES256 at Auth0", jwt(ec, "ES256", ""), nil, "ClientAuthentication has the algorithm ES256; Auth0 takes"},
 		{"short key", jwt(shortKey{}, "RS256", ""), nil, "ClientAuthentication has an RSA key of 1024 bits; 2048 are the least"},
-		{"long key", jwt(longKey{}, "RS256", ""), nil, "ClientAuthentication has a key so long that an assertion has 3033 bytes, more than the 2048 that tenants read"},
+		{"long key", jwt(longKey{}, "RS256", ""), nil, "ClientAuthentication has a key so long that an assertion has 2944 bytes, more than the 2048 that tenants read"},
 		{"key id with a line break", jwt(rsaKey(), "RS256", "a\nb"), nil, "ClientAuthentication has a key id"},
 		{"no HTTP client", auth0.MutualTLS(), func(c *auth0.Config) { c.HTTPClient = nil }, "ClientAuthentication is MutualTLS, and HTTPClient has no certificate"},
 		{"no transport", auth0.MutualTLS(), func(c *auth0.Config) { c.HTTPClient = &http.Client{} }, "ClientAuthentication is MutualTLS, and HTTPClient has no certificate"},
