@@ -64,6 +64,7 @@
 package auth0
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -95,8 +96,9 @@ import (
 const None = -1
 
 // A Config describes a web application as it is registered at Auth0, and how
-// it logs people in. Domain, ClientID, ClientSecret, BaseURL and Secrets are
-// needed; the zero value of every other field is a safe default.
+// it logs people in. Domain, ClientID, ClientSecret (or ClientAuthentication),
+// BaseURL and Secrets are needed; the zero value of every other field is a safe
+// default.
 //
 // Formatting or logging a Config shows no secret.
 type Config struct {
@@ -114,6 +116,10 @@ type Config struct {
 	// ClientID and ClientSecret are the application's credentials.
 	ClientID     string
 	ClientSecret string
+	// ClientAuthentication takes the place of ClientSecret in an application that
+	// shows in another way that it is itself: with a key, with a certificate, or
+	// with a secret that is replaced while it runs.
+	ClientAuthentication ClientAuthentication
 
 	// BaseURL is where browsers reach the application: "https://app.example.com",
 	// with a path if a proxy mounts it below one. Every URL that leaves this
@@ -148,6 +154,11 @@ type Config struct {
 	// across sites, so the cookie of the login must then be SameSite=None,
 	// which needs https. On this machine http will do.
 	ResponseMode string
+	// PushedAuthorizationRequests sends what a login asks for to the tenant
+	// directly, so that the browser carries only a reference to it (RFC 9126). The
+	// tenant must allow it in its settings. It takes one more request per login,
+	// and nobody can log in while the tenant does not answer it.
+	PushedAuthorizationRequests bool
 	// ForwardParams are further query parameters that the login route passes on
 	// to the tenant, such as "ext-campaign".
 	ForwardParams []string
@@ -226,8 +237,8 @@ type Config struct {
 	// returns. Only Name is needed.
 	Connections []Connection
 	// ManagementClientID and ManagementClientSecret are the credentials with
-	// which the Management API is asked for connections. Default: ClientID and
-	// ClientSecret.
+	// which the Management API is asked for connections. Default: those of the
+	// application.
 	ManagementClientID     string
 	ManagementClientSecret string
 	// TenantDomain is the tenant's own domain, such as "acme.eu.auth0.com", if
@@ -245,7 +256,7 @@ type Config struct {
 	// tokens are checked. Default: 60 seconds; at most 5 minutes. It takes [None].
 	Leeway time.Duration
 	// EndpointOrigins are origins beside the issuer's on which the endpoints of
-	// an OpenID provider named by URL may be.
+	// an OpenID provider named by URL may be, and the mtls_endpoint_aliases of any.
 	EndpointOrigins []string
 
 	// InsecureHTTP allows base URLs that are http on a host that is not this
@@ -253,7 +264,8 @@ type Config struct {
 	// trying things out in a network of one's own.
 	InsecureHTTP bool
 	// HTTPClient makes the requests to the tenant. Its transport and timeout
-	// are used; redirects are never followed. Default: a client with a timeout
+	// are used; redirects are never followed. For [MutualTLS] the transport
+	// presents the certificate. Default: a client with a timeout
 	// of 5 seconds.
 	HTTPClient *http.Client
 	// Telemetry adds the header Auth0-Client, with the versions of this package
@@ -275,7 +287,9 @@ type Config struct {
 
 // ConfigFromEnv reads AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET,
 // AUTH0_SECRET, APP_BASE_URL and, optionally, AUTH0_AUDIENCE. AUTH0_SECRET may
-// hold several secrets separated by commas, see [Config]. The names that older
+// hold several secrets separated by commas, see [Config]. An application that has
+// a key instead of a secret has AUTH0_CLIENT_ASSERTION_SIGNING_KEY in PEM form,
+// and AUTH0_CLIENT_ASSERTION_SIGNING_ALG if that is not RS256. The names that older
 // samples use are understood too: AUTH0_ISSUER_BASE_URL for the domain,
 // AUTH0_BASE_URL for the base URL, and AUTH0_CALLBACK_URL for base URL and
 // callback path.
@@ -288,6 +302,14 @@ func ConfigFromEnv() (Config, error) {
 		ClientSecret: os.Getenv("AUTH0_CLIENT_SECRET"),
 		BaseURL:      os.Getenv("APP_BASE_URL"),
 		Audience:     os.Getenv("AUTH0_AUDIENCE"),
+	}
+	var errs []error
+	if key := os.Getenv("AUTH0_CLIENT_ASSERTION_SIGNING_KEY"); key != "" {
+		signer, err := parseKeyPEM(key)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("auth0: environment variable AUTH0_CLIENT_ASSERTION_SIGNING_KEY %w", err))
+		}
+		c.ClientAuthentication = PrivateKeyJWT(signer, cmp.Or(os.Getenv("AUTH0_CLIENT_ASSERTION_SIGNING_ALG"), "RS256"), "")
 	}
 	for secret := range strings.SplitSeq(os.Getenv("AUTH0_SECRET"), ",") {
 		if secret = strings.TrimSpace(secret); secret != "" {
@@ -304,14 +326,13 @@ func ConfigFromEnv() (Config, error) {
 	if u, err := url.Parse(os.Getenv("AUTH0_CALLBACK_URL")); c.BaseURL == "" && err == nil && u.Host != "" {
 		c.BaseURL, c.CallbackPath = u.Scheme+"://"+u.Host, u.Path
 	}
-	var errs []error
 	for _, v := range []struct {
 		name    string
 		missing bool
 	}{
 		{"AUTH0_DOMAIN", c.Domain == ""},
 		{"AUTH0_CLIENT_ID", c.ClientID == ""},
-		{"AUTH0_CLIENT_SECRET", c.ClientSecret == ""},
+		{"AUTH0_CLIENT_SECRET", c.ClientSecret == "" && c.ClientAuthentication.method == ""},
 		{"AUTH0_SECRET", len(c.Secrets) == 0},
 		{"APP_BASE_URL", c.BaseURL == ""},
 	} {
@@ -343,7 +364,7 @@ type Strategy struct {
 	config Config // checked, defaults filled in, and without secrets
 
 	namespace    namespace
-	clientSecret secret
+	application  *application
 	sites        []site
 	organization string // of Config.Login, if every login is to one
 
@@ -385,19 +406,17 @@ func (s secret) reveal() string {
 func New(c Config) (*Strategy, error) {
 	p := problems{of: "Config"}
 	c = c.clone()
-	s := &Strategy{clientSecret: newSecret(c.ClientSecret), log: c.Logger, now: c.Now}
+	s := &Strategy{log: c.Logger, now: c.Now}
 	if s.log == nil {
 		s.log = slog.Default()
 	}
 	if s.now == nil {
 		s.now = time.Now
 	}
-	p.require("ClientID", c.ClientID)
-	p.require("ClientSecret", c.ClientSecret)
-
 	s.namespace = newNamespace(&p, c.Domain)
 	s.client = fetch.NewClient(c.HTTPClient, outgoing(s.namespace.base, c.Telemetry))
 	s.namespace.discoverWith(&p, s.client, c.EndpointOrigins, s.log)
+	s.application = newApplication(&p, c, s)
 
 	c = s.checkRoutes(&p, c)
 	c = s.checkLogin(&p, c)
@@ -411,6 +430,7 @@ func New(c Config) (*Strategy, error) {
 	s.keys = newKeySet(&s.namespace, s.client, s.log, c.Observer)
 	s.config = c
 	s.config.ClientSecret, s.config.ManagementClientSecret, s.config.Secrets = "", "", nil
+	s.config.ClientAuthentication = ClientAuthentication{}
 	s.exit = exit{log: s.log, handler: c.ErrorHandler, loginURL: s.loginURL}
 	return s, nil
 }
@@ -612,6 +632,7 @@ type namespace struct {
 	// discovered is how the rest is known: everything of other providers, and
 	// at Auth0 what differs by tenant.
 	discovered *refresh.Value[discovery.Metadata]
+	origins    []string // further ones on which endpoints may be
 }
 
 // newNamespace understands a host name as an Auth0 tenant and a URL as any
@@ -630,14 +651,19 @@ func newNamespace(p *problems, domain string) namespace {
 		p.add("Domain", "%q %v", domain, err)
 	}
 	base := "https://" + host + "/"
-	return namespace{base: base, static: &discovery.Metadata{
+	return namespace{base: base, static: auth0Layout(base)}
+}
+
+// auth0Layout is where every Auth0 tenant has its endpoints.
+func auth0Layout(base string) *discovery.Metadata {
+	return &discovery.Metadata{
 		Issuer:                base,
 		AuthorizationEndpoint: base + "authorize",
 		TokenEndpoint:         base + "oauth/token",
 		JWKSURI:               base + ".well-known/jwks.json",
 		UserInfoEndpoint:      base + "userinfo",
 		RevocationEndpoint:    base + "oauth/revoke",
-	}}
+	}
 }
 
 // checkHostName accepts a fully qualified host name and nothing else, so that
@@ -667,6 +693,7 @@ func (n *namespace) discoverWith(p *problems, client *http.Client, origins []str
 		}
 	}
 	base := n.base
+	n.origins = origins
 	n.discovered = refresh.New(func(ctx context.Context) (discovery.Metadata, refresh.Life, error) {
 		m, err := discovery.Fetch(ctx, client, base, origins)
 		return m, refresh.Life{Due: 10 * time.Minute, Stale: 24 * time.Hour}, err

@@ -363,14 +363,19 @@ func newManagementAPI(p *problems, c Config, s *Strategy) *managementAPI {
 		return nil // some other provider
 	}
 	m := &managementAPI{client: s.client, base: strings.TrimSuffix(tenant.base, "/") + "/", clientID: c.ClientID}
-	id, secret := c.ManagementClientID, newSecret(c.ManagementClientSecret)
-	if (id == "") != (secret == nil) {
+	if (c.ManagementClientID == "") != (c.ManagementClientSecret == "") {
 		p.add("ManagementClientID", "and ManagementClientSecret go together")
 	}
-	if id == "" {
-		id, secret = c.ClientID, s.clientSecret
+	a := *s.application
+	if c.ManagementClientID != "" {
+		a.id, a.authentication = c.ManagementClientID, ClientSecretPost(c.ManagementClientSecret)
 	}
-	m.token = clientCredentials(s.client, m.base+"oauth/token", id, secret, m.base+"api/v2/")
+	if c.TenantDomain != "" {
+		tenant.base, tenant.static = m.base, auth0Layout(m.base)
+		tenant.discoverWith(&problems{}, s.client, c.EndpointOrigins, s.log)
+		a.namespace = &tenant
+	}
+	m.token = a.clientCredentials(m.base + "api/v2/")
 	return m
 }
 

@@ -159,6 +159,7 @@ var (
 	refuseDenied              = refusal{403, "", "authorization_denied", "the login was cancelled, or you are not allowed to log in; please try again, or ask the owner of this site"}
 	refuseCode                = refusal{400, "invalid_grant", "invalid_grant", "this login is finished already or took too long; please log in again"}
 	refuseTenantDown          = refusal{502, "temporarily_unavailable", "tenant_unavailable", "the login service cannot be reached; please try again in a minute"}
+	refuseCredentials         = refusal{503, "temporarily_unavailable", "credentials_unavailable", "the login service cannot be asked; please try again in a minute"}
 	refuseTenantAnswer        = refusal{502, "server_error", "tenant_answer", "the login service gave an unexpected answer; please try again"}
 	refuseIDToken             = refusal{400, "invalid_token", "", "the login could not be verified; please log in again"}
 	refuseAfterLogin          = refusal{403, "access_denied", "after_login", "your account is not allowed to use this site"}

@@ -239,12 +239,8 @@ func refreshError(err error) error {
 // have replaced the refresh token, so what it answers is kept even if it is of
 // no use otherwise.
 func (s *Strategy) refreshTokens(ctx context.Context, r *sessionRecord, wish tokenWish) error {
-	ep, err := s.endpoints(ctx)
-	if err != nil {
-		return err
-	}
 	form, audience, asked := s.refreshForm(r, wish)
-	got, err := requestTokens(ctx, s.client, ep.TokenEndpoint, form)
+	got, err := s.application.requestTokens(ctx, form)
 	if err != nil {
 		return err
 	}
@@ -253,6 +249,10 @@ func (s *Strategy) refreshTokens(ctx context.Context, r *sessionRecord, wish tok
 		r.RefreshToken = got.RefreshToken
 	}
 	if got.IDToken != "" {
+		ep, err := s.endpoints(ctx)
+		if err != nil {
+			return err
+		}
 		id, err := s.refreshedIDToken(ctx, ep, r, got)
 		if fault, ok := errors.AsType[*tokenFault](err); ok && fault.reason != faultKeys.reason {
 			// It is of somebody else, or forged. Nothing of it is used, and the
@@ -277,12 +277,7 @@ func (s *Strategy) refreshTokens(ctx context.Context, r *sessionRecord, wish tok
 // audience of the login neither it nor its scopes are said again: the tenant then
 // gives what it gave before.
 func (s *Strategy) refreshForm(r *sessionRecord, wish tokenWish) (form url.Values, audience, asked string) {
-	form = url.Values{
-		"grant_type":    {"refresh_token"},
-		"client_id":     {s.config.ClientID},
-		"client_secret": {s.clientSecret.reveal()},
-		"refresh_token": {r.RefreshToken},
-	}
+	form = url.Values{"grant_type": {"refresh_token"}, "refresh_token": {r.RefreshToken}}
 	audience, asked = wish.audience, strings.Join(wish.scopes, " ")
 	if asked != "" {
 		form.Set("scope", asked)
@@ -459,15 +454,10 @@ func (s *Strategy) revokeRefreshToken(ctx context.Context, token string) {
 }
 
 func (s *Strategy) revoke(ctx context.Context, token string) error {
-	ep, err := s.endpoints(ctx)
-	if err != nil || ep.RevocationEndpoint == "" {
-		return err
+	resp, err := s.application.post(ctx, revocationEndpoint, url.Values{"token": {token}})
+	if errors.Is(err, errNoEndpoint) {
+		return nil
 	}
-	resp, err := postForm(ctx, s.client, ep.RevocationEndpoint, url.Values{
-		"client_id":     {s.config.ClientID},
-		"client_secret": {s.clientSecret.reveal()},
-		"token":         {token},
-	})
 	if err == nil && resp.Status != http.StatusOK {
 		err = parseTenantError(resp.Status, resp.Header, resp.Body)
 	}

@@ -25,7 +25,7 @@ func (s *Strategy) TrySilentLogin(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return nil
 		}
-		return s.beginSilentLogin(w, r)
+		return s.beginSilentLogin(w, r, next)
 	}))
 }
 
@@ -57,7 +57,7 @@ func (s *Strategy) maySilentLogin(r *http.Request) bool {
 		!s.silentLoginCookie().Present(r) && !strings.Contains(r.URL.RawQuery, silentMarker)
 }
 
-func (s *Strategy) beginSilentLogin(w http.ResponseWriter, r *http.Request) error {
+func (s *Strategy) beginSilentLogin(w http.ResponseWriter, r *http.Request, next http.Handler) error {
 	site, err := s.siteOf(r)
 	if err != nil {
 		return err
@@ -71,7 +71,11 @@ func (s *Strategy) beginSilentLogin(w http.ResponseWriter, r *http.Request) erro
 	a.silent = true
 	authURL, t, err := s.begin(r.Context(), site, a)
 	if err != nil {
-		return err
+		// A tenant that is down must not take away pages that everybody may see.
+		s.log.Warn("auth0: a silent login could not begin", "err", clip(err.Error()))
+		s.noteSilentLogin(w, r)
+		next.ServeHTTP(w, r)
+		return nil
 	}
 	s.noteSilentLogin(w, r)
 	if err := s.keepTransaction(w, r, t); err != nil {

@@ -356,7 +356,13 @@ func (s *Strategy) begin(ctx context.Context, site site, a *authRequest) (string
 	for _, name := range slices.Sorted(maps.Keys(a.params)) {
 		opts = append(opts, oauth2.SetAuthURLParam(name, a.params.Get(name)))
 	}
-	return s.oauth2(ep, t).AuthCodeURL(t.State, opts...), t, nil
+	authURL := s.oauth2(ep, t).AuthCodeURL(t.State, opts...)
+	if s.config.PushedAuthorizationRequests {
+		if authURL, err = s.push(ctx, ep, authURL); err != nil {
+			return "", nil, err
+		}
+	}
+	return authURL, t, nil
 }
 
 func (s *Strategy) scopes(a *authRequest) []string {
@@ -371,10 +377,9 @@ func (s *Strategy) scopes(a *authRequest) []string {
 // verifier.
 func (s *Strategy) oauth2(ep discovery.Metadata, t *transaction) *oauth2.Config {
 	return &oauth2.Config{
-		ClientID:     s.config.ClientID,
-		ClientSecret: s.clientSecret.reveal(),
-		RedirectURL:  t.RedirectURI,
-		Scopes:       []string{t.Scope},
+		ClientID:    s.config.ClientID,
+		RedirectURL: t.RedirectURI,
+		Scopes:      []string{t.Scope},
 		Endpoint: oauth2.Endpoint{
 			AuthURL:  ep.AuthorizationEndpoint,
 			TokenURL: ep.TokenEndpoint,
@@ -389,6 +394,13 @@ func (s *Strategy) endpoints(ctx context.Context) (discovery.Metadata, error) {
 	ep, err := s.namespace.endpoints(ctx)
 	if err != nil {
 		return ep, refuseTenantDown.wrap(err)
+	}
+	if s.application.authentication.method == mutualTLS {
+		// Without its alias no login can be completed. It is better to know
+		// before somebody has typed a password, and before a code is used up.
+		if _, _, err := s.application.prove(ctx, tokenEndpoint); err != nil {
+			return ep, err
+		}
 	}
 	return ep, nil
 }
@@ -601,8 +613,15 @@ type tokens struct {
 // The redirect URI is the one that was sent then, whatever the configuration
 // says now. It is never tried twice: a code is good for one request.
 func (s *Strategy) exchange(ctx context.Context, ep discovery.Metadata, t *transaction, code authCode) (tokens, error) {
+	target, p, err := s.application.prove(ctx, tokenEndpoint)
+	if err != nil {
+		return tokens{}, err
+	}
+	c := s.oauth2(ep, t)
+	c.Endpoint.TokenURL = target
+	opts := append(p.configure(c), oauth2.VerifierOption(t.Verifier))
 	ctx = context.WithValue(ctx, oauth2.HTTPClient, s.client)
-	token, err := s.oauth2(ep, t).Exchange(ctx, string(code), oauth2.VerifierOption(t.Verifier))
+	token, err := c.Exchange(ctx, string(code), opts...)
 	if err != nil {
 		return tokens{}, tokenEndpointError(err)
 	}

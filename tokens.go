@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -17,14 +18,12 @@ import (
 // clientCredentials keeps a token of the client credentials grant (RFC 6749,
 // Section 4.4) for one audience. One request gets it, whoever asks, and it is
 // renewed in the background before it expires.
-func clientCredentials(client *http.Client, tokenURL, clientID string, clientSecret secret, audience string) *refresh.Value[secret] {
+func (a *application) clientCredentials(audience string) *refresh.Value[secret] {
 	return refresh.New(func(ctx context.Context) (secret, refresh.Life, error) {
-		got, err := requestTokens(ctx, client, tokenURL, url.Values{
-			"grant_type":    {"client_credentials"},
-			"client_id":     {clientID},
-			"client_secret": {clientSecret.reveal()},
-			"audience":      {audience},
-		})
+		if a.authentication.method == publicClient {
+			return nil, refresh.Life{}, errors.New("a public client gets no token for itself; set Config.ManagementClientID and Config.ManagementClientSecret")
+		}
+		got, err := a.requestTokens(ctx, url.Values{"grant_type": {"client_credentials"}, "audience": {audience}})
 		if err != nil {
 			return nil, refresh.Life{}, err
 		}
@@ -58,11 +57,12 @@ func (t tokenResponse) life() time.Duration {
 	return time.Duration(t.ExpiresIn * float64(time.Second))
 }
 
-// requestTokens makes one request to the token endpoint. It is never repeated:
-// what it sends may be good for one use. The error is a tenantError if the tenant
-// has answered.
-func requestTokens(ctx context.Context, client *http.Client, tokenURL string, form url.Values) (tokenResponse, error) {
-	resp, err := postForm(ctx, client, tokenURL, form)
+// requestTokens makes one request to the token endpoint, with the client id and
+// what proves it added to the form. It is never repeated: what it sends may be
+// good for one use. The error is a tenantError if the tenant has answered, and an
+// Error if there was nothing to send.
+func (a *application) requestTokens(ctx context.Context, form url.Values) (tokenResponse, error) {
+	resp, err := a.post(ctx, tokenEndpoint, form)
 	if err != nil {
 		return tokenResponse{}, err
 	}
@@ -76,13 +76,18 @@ func requestTokens(ctx context.Context, client *http.Client, tokenURL string, fo
 	return got, nil
 }
 
-func postForm(ctx context.Context, client *http.Client, target string, form url.Values) (*fetch.Response, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, target, strings.NewReader(form.Encode()))
+// postForm sends a form together with a proof, which has the last word on who
+// sends it.
+func postForm(ctx context.Context, client *http.Client, target string, form url.Values, p proof) (*fetch.Response, error) {
+	all := maps.Clone(form)
+	maps.Copy(all, p.params)
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, target, strings.NewReader(all.Encode()))
 	if err != nil {
 		return nil, errors.New("unusable endpoint")
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Accept", "application/json")
+	p.addTo(r)
 	return fetch.Do(client, r)
 }
 

@@ -41,6 +41,7 @@
 package auth0test
 
 import (
+	"crypto/rsa"
 	"fmt"
 	"net"
 	"net/http"
@@ -96,6 +97,7 @@ const (
 	Discovery  = tenant.Discovery
 	JWKS       = tenant.JWKS
 	Authorize  = tenant.Authorize
+	PAR        = tenant.PAR
 	Token      = tenant.Token
 	UserInfo   = tenant.UserInfo
 	Revoke     = tenant.Revoke
@@ -248,6 +250,19 @@ func (t *Tenant) SignIn(email string) { t.must(t.t.SignIn(email)) }
 
 // SignOut undoes [Tenant.SignIn] and ends every session at the tenant.
 func (t *Tenant) SignOut() { t.t.SignOut() }
+
+// UseKey makes the application authenticate with a key, as
+// [auth0.PrivateKeyJWT] does. Its secret is then no good, as at Auth0.
+func (t *Tenant) UseKey(public *rsa.PublicKey, algorithm, keyID string) {
+	t.must(t.t.EditClient(clientID, func(c *tenant.Client) {
+		c.AuthMethod = "private_key_jwt"
+		c.Keys = []tenant.ClientKey{{ID: keyID, Algorithm: algorithm, Public: public}}
+	}))
+}
+
+// AllowPushedRequests turns on what [auth0.Config].PushedAuthorizationRequests
+// needs.
+func (t *Tenant) AllowPushedRequests() { t.t.AllowPushedRequests(true) }
 
 // DenyLogin makes the next login come back with an error, such as
 // "access_denied".

@@ -31,6 +31,45 @@ type Metadata struct {
 	IssuerInResponse bool `json:"authorization_response_iss_parameter_supported"`
 }
 
+// Endpoint returns an endpoint by the name of its member, of those at which a
+// client authenticates.
+func (m Metadata) Endpoint(name string) string {
+	switch name {
+	case "token_endpoint":
+		return m.TokenEndpoint
+	case "revocation_endpoint":
+		return m.RevocationEndpoint
+	case "pushed_authorization_request_endpoint":
+		return m.PAREndpoint
+	}
+	return ""
+}
+
+// MTLSAlias returns where an endpoint takes client certificates (RFC 8705,
+// Section 5), or nothing if it has no alias. An alias must be on the issuer's
+// host or on one below it, which is where Auth0 puts it, or on one of further
+// origins.
+func (m Metadata) MTLSAlias(name string, origins []string) (string, error) {
+	alias := m.MTLSAliases[name]
+	if alias == "" {
+		return "", nil
+	}
+	origin, err := Origin(alias)
+	if err != nil || !strings.HasPrefix(origin, "https:") {
+		return "", fmt.Errorf("mtls_endpoint_aliases: %s %.100q is not an https URL", name, alias)
+	}
+	own, err := url.Parse(m.Issuer)
+	if err != nil {
+		return "", err
+	}
+	to, _ := url.Parse(alias) // Origin has parsed it
+	host, ownHost := strings.ToLower(to.Hostname()), strings.ToLower(own.Hostname())
+	if host != ownHost && !strings.HasSuffix(host, "."+ownHost) && !slices.Contains(origins, origin) {
+		return "", fmt.Errorf("mtls_endpoint_aliases: %s %.100q is not on the issuer's host; if that is meant, list its origin", name, alias)
+	}
+	return alias, nil
+}
+
 // Fetch gets the metadata of the provider at issuer, an absolute URL. The
 // document must name that issuer, one slash at the end aside (Section 4.3;
 // people leave out the slash that Auth0 writes). Its endpoints must be on the

@@ -125,3 +125,40 @@ func TestOrigin(t *testing.T) {
 		}
 	}
 }
+
+func TestMTLSAlias(t *testing.T) {
+	for alias, want := range map[string]bool{
+		"https://acme.auth0.example/oauth/token":             true,
+		"https://acme.auth0.example:8443/oauth/token":        true,
+		"https://MTLS.acme.auth0.example/oauth/token":        true,
+		"https://a.b.acme.auth0.example/oauth/token":         true,
+		"https://mtls.login.example/oauth/token":             true, // listed
+		"https://mtls.login.example:8443/oauth/token":        false,
+		"https://other.example/oauth/token":                  false,
+		"https://evilacme.auth0.example/oauth/token":         false,
+		"https://auth0.example/oauth/token":                  false,
+		"http://acme.auth0.example/oauth/token":              false,
+		"http://localhost/oauth/token":                       false,
+		"https://u:p@acme.auth0.example/oauth/token":         false,
+		"https://other.example/?https://acme.auth0.example/": false,
+		"/oauth/token": false,
+	} {
+		m := Metadata{Issuer: "https://acme.auth0.example/", MTLSAliases: map[string]string{"token_endpoint": alias}}
+		got, err := m.MTLSAlias("token_endpoint", []string{"https://mtls.login.example"})
+		if (err == nil) != want || want && got != alias || !want && got != "" {
+			t.Errorf("%s: %q, %v", alias, got, err)
+		}
+		if got, err := m.MTLSAlias("revocation_endpoint", nil); got != "" || err != nil {
+			t.Errorf("no alias: %q, %v", got, err)
+		}
+	}
+}
+
+func TestEndpoint(t *testing.T) {
+	m := Metadata{TokenEndpoint: "t", RevocationEndpoint: "r", PAREndpoint: "p", UserInfoEndpoint: "u"}
+	for name, want := range map[string]string{"token_endpoint": "t", "revocation_endpoint": "r", "pushed_authorization_request_endpoint": "p", "userinfo_endpoint": "", "": ""} {
+		if got := m.Endpoint(name); got != want {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}

@@ -38,6 +38,8 @@ type authorization struct {
 	mfa    bool          // acr_values asks for a second factor
 
 	challenge, challengeMethod string
+
+	pushing bool // rather than asking
 }
 
 func (a *authorization) prompts(value string) bool { return slices.Contains(a.prompt, value) }
@@ -50,12 +52,24 @@ func (t *Tenant) authorize(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost {
 		params = r.PostForm // OpenID Connect Core 1.0, Section 3.1.2.1
 	}
+	pushed := params.Has("request_uri") && t.takesPushed()
+	if pushed {
+		var refusal *pageError
+		if params, refusal = t.takePushed(params); refusal != nil {
+			t.errorPage(w, *refusal)
+			return
+		}
+	}
 	req, refusal := t.identifyApplication(params)
 	if refusal != nil {
 		t.errorPage(w, *refusal)
 		return
 	}
-	if err := t.checkRequest(req, params); err != nil {
+	err := t.checkRequest(req, params)
+	if err == nil && req.client.RequirePushedRequests && !pushed {
+		err = invalidRequest("Pushed Authorization Requests are required by the configured compliance level")
+	}
+	if err != nil {
 		t.refuse(w, req, *err)
 		return
 	}

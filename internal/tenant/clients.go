@@ -17,9 +17,17 @@ type Client struct {
 	// show at the token endpoint and must use PKCE.
 	Public bool
 
-	// AuthMethod is how a confidential client authenticates at the token
-	// endpoint: "client_secret_post" or "client_secret_basic". Empty allows both.
+	// AuthMethod is how a confidential client authenticates:
+	// "client_secret_post", "client_secret_basic", "private_key_jwt" with one of
+	// Keys, "tls_client_auth" or "self_signed_tls_client_auth" with one of
+	// Certificates. Empty allows both ways to send the secret.
 	AuthMethod string
+
+	Keys         []ClientKey // two at most
+	Certificates []string    // their x5t#S256, see Thumbprint
+
+	// RequirePushedRequests refuses authorization requests that were not pushed.
+	RequirePushedRequests bool
 
 	// ThirdParty marks an application of somebody else, whose users are asked for consent.
 	ThirdParty bool
@@ -131,18 +139,15 @@ func (c *Client) check() error {
 	switch {
 	case c.ID == "" || hasControl(c.ID):
 		return errors.New("ID is required")
-	case !c.Public && c.Secret == "":
-		return errors.New("a confidential client needs a Secret")
-	case c.Public && c.AuthMethod != "" && c.AuthMethod != "none":
-		return fmt.Errorf("a public client cannot use AuthMethod %q", c.AuthMethod)
-	case !c.Public && !slices.Contains([]string{"", "client_secret_post", "client_secret_basic"}, c.AuthMethod):
-		return fmt.Errorf("unknown AuthMethod %q", c.AuthMethod)
 	case !slices.Contains([]string{"", "deny", "allow", "require"}, c.OrganizationUsage):
 		return fmt.Errorf("unknown OrganizationUsage %q", c.OrganizationUsage)
 	case !slices.Contains([]string{"", "RS256", "HS256"}, c.IDTokenAlg):
 		return fmt.Errorf("unknown IDTokenAlg %q", c.IDTokenAlg)
 	case c.IDTokenAlg == "HS256" && c.Secret == "":
 		return errors.New("IDTokenAlg HS256 needs a Secret")
+	}
+	if err := c.checkAuthMethod(); err != nil {
+		return err
 	}
 	for _, list := range [][]string{c.CallbackURLs, c.LogoutURLs, c.WebOrigins, c.BackchannelLogoutURLs} {
 		for _, raw := range list {
@@ -163,6 +168,8 @@ func (c Client) clone() Client {
 	c.BackchannelLogoutURLs = slices.Clone(c.BackchannelLogoutURLs)
 	c.Connections = slices.Clone(c.Connections)
 	c.GrantTypes = slices.Clone(c.GrantTypes)
+	c.Keys = slices.Clone(c.Keys)
+	c.Certificates = slices.Clone(c.Certificates)
 	c.Grants = cloneGrants(c.Grants)
 	c.RefreshTokenPolicies = cloneGrants(c.RefreshTokenPolicies)
 	return c

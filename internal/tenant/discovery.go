@@ -14,6 +14,9 @@ func cachePublicly(w http.ResponseWriter) {
 // 1.0, Section 4.2).
 func (t *Tenant) serveDiscovery(w http.ResponseWriter, r *http.Request) {
 	doc := t.discoveryDocument()
+	if t.takesPushed() {
+		doc["pushed_authorization_request_endpoint"] = t.base + "/oauth/par"
+	}
 	t.mu.Lock()
 	edit := t.faults.editDiscovery
 	t.mu.Unlock()
@@ -89,7 +92,6 @@ func (t *Tenant) addEnterprise(doc map[string]any) {
 	doc["require_request_uri_registration"] = false
 	doc["tls_client_certificate_bound_access_tokens"] = true
 	doc["request_object_signing_alg_values_supported"] = []string{"RS256", "RS384", "PS256"}
-	doc["pushed_authorization_request_endpoint"] = t.base + "/oauth/par"
 	doc["mtls_endpoint_aliases"] = map[string]any{
 		"token_endpoint":                        mtls + "/oauth/token",
 		"userinfo_endpoint":                     mtls + "/userinfo",

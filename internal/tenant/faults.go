@@ -19,6 +19,7 @@ const (
 	JWKS       Endpoint = "jwks"
 	Authorize  Endpoint = "authorize"
 	Pages      Endpoint = "pages" // what /authorize shows
+	PAR        Endpoint = "par"   // pushed authorization requests
 	Token      Endpoint = "token"
 	UserInfo   Endpoint = "userinfo"
 	Revoke     Endpoint = "revoke"
@@ -144,7 +145,10 @@ func (t *Tenant) DenyNext(code, description string) {
 }
 
 // takeDenial returns the error of DenyNext, once.
-func (t *Tenant) takeDenial(*authorization, url.Values) *oauthError {
+func (t *Tenant) takeDenial(req *authorization, _ url.Values) *oauthError {
+	if req.pushing {
+		return nil // nobody is denied anything yet
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	denial := t.faults.denial
@@ -223,7 +227,7 @@ func (t *Tenant) fail(w http.ResponseWriter, e Endpoint, status int) {
 		t.tooMany(w, e)
 	case e == Management:
 		writeJSON(w, status, apiError{Status: status, Message: text})
-	case e == Token || e == Revoke:
+	case e == Token || e == Revoke || e == PAR:
 		writeJSON(w, status, failedGrant(status))
 	case e == Authorize || e == Pages || e == Logout:
 		t.errorPage(w, pageError{status, text, "The tenant refuses this request."})
@@ -252,7 +256,7 @@ func (t *Tenant) tooMany(w http.ResponseWriter, e Endpoint) {
 	switch e {
 	case Management:
 		writeJSON(w, status, apiError{Status: status, Message: "Global limit has been reached", Code: "too_many_requests"})
-	case Token, Revoke:
+	case Token, Revoke, PAR:
 		writeJSON(w, status, oauthError{"too_many_requests", "Rate limit exceeded."})
 	case Authorize, Pages, Logout:
 		t.errorPage(w, pageError{status, "Too Many Requests", "Rate limit exceeded. Try again in a moment."})
@@ -303,7 +307,7 @@ func (t *Tenant) spend(w http.ResponseWriter, e Endpoint, who string) bool {
 	wait := time.Duration((1 - math.Min(1, b.left)) * float64(l.refill))
 	setRateHeaders(w, l.burst, int(b.left), now.Add(wait))
 	if !allowed {
-		if e == Token || e == Revoke {
+		if e == Token || e == Revoke || e == PAR {
 			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 		}
 		t.tooMany(w, e)

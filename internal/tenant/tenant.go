@@ -94,7 +94,12 @@ type Tenant struct {
 	opaque   *bounded[grant]
 	refresh  *bounded[refreshToken]
 	consents *bounded[[]string]
-	faults   faults
+
+	par        bool // whether authorization requests may be pushed
+	pushed     *bounded[pushedRequest]
+	assertions *bounded[struct{}] // jti of those that were used
+
+	faults faults
 }
 
 // maxStored bounds everything that requests can make grow. The oldest entry
@@ -135,7 +140,11 @@ func New(cfg Config) (*Tenant, error) {
 		opaque:   newBounded[grant](maxStored),
 		refresh:  newBounded[refreshToken](maxStored),
 		consents: newBounded[[]string](maxStored),
+		par:      cfg.Discovery == Enterprise,
+		pushed:   newBounded[pushedRequest](maxStored),
 		faults:   newFaults(),
+
+		assertions: newBounded[struct{}](maxStored),
 	}
 	if t.now == nil {
 		t.now = time.Now
@@ -187,6 +196,7 @@ func (t *Tenant) routeTable() map[string]route {
 		"/authorize":                              {Authorize, false, "GET POST", t.authorize},
 		"/oauth/token":                            {Token, true, "POST", t.token},
 		"/oauth/revoke":                           {Revoke, true, "POST", t.revoke},
+		"/oauth/par":                              {PAR, false, "POST", t.pushRequest},
 		"/userinfo":                               {UserInfo, true, "GET POST", t.userinfo},
 		"/v2/logout":                              {Logout, false, "GET", t.legacyLogout},
 		"/oidc/logout":                            {Logout, false, "GET POST", t.oidcLogout},
@@ -233,7 +243,11 @@ func (t *Tenant) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (t *Tenant) route(path string) route {
+	var none route
 	if route, ok := t.routes[path]; ok {
+		if route.endpoint == PAR && !t.takesPushed() {
+			return none
+		}
 		return route
 	}
 	switch {
@@ -244,7 +258,7 @@ func (t *Tenant) route(path string) route {
 	case strings.HasPrefix(path, "/avatars/") && strings.HasSuffix(path, ".svg"):
 		return route{"", true, "GET", t.serveAvatar}
 	}
-	return route{}
+	return none
 }
 
 // allowsMethod reports whether a list like "GET POST" has the method. HEAD goes

@@ -148,48 +148,6 @@ func jsonForm(r *http.Request) (url.Values, *tokenError) {
 	return form, nil
 }
 
-// clientCredentialsOf returns what the client shows of itself: by the
-// Authorization header, whose halves are form-encoded (RFC 6749, Section
-// 2.3.1), or in the form.
-func clientCredentialsOf(r *http.Request, form url.Values) (id, secret, method string, err *tokenError) {
-	id, secret = form.Get("client_id"), form.Get("client_secret")
-	method = "none"
-	if secret != "" {
-		method = "client_secret_post"
-	}
-	if r.Header.Get("Authorization") == "" {
-		return id, secret, method, nil
-	}
-	basicID, basicSecret, ok := r.BasicAuth()
-	if !ok {
-		return id, "", "", errUnauthorized
-	}
-	basicID, err1 := url.QueryUnescape(basicID)
-	basicSecret, err2 := url.QueryUnescape(basicSecret)
-	switch {
-	case err1 != nil || err2 != nil || id != "" && id != basicID:
-		return id, "", "", errUnauthorized
-	case secret != "": // RFC 6749, Section 2.3: one method per request
-		return basicID, "", "", badRequest("Only one client authentication method is allowed")
-	}
-	return basicID, basicSecret, "client_secret_basic", nil
-}
-
-func (t *Tenant) authenticateClient(id, secret, method string) (*Client, *tokenError) {
-	c, ok := t.client(id)
-	switch {
-	case !ok:
-		return nil, errUnauthorized
-	case c.Public:
-		return c, nil
-	case method == "none", c.AuthMethod != "" && c.AuthMethod != method:
-		return nil, errUnauthorized
-	case subtle.ConstantTimeCompare([]byte(secret), []byte(c.Secret)) != 1:
-		return nil, errUnauthorized
-	}
-	return c, nil
-}
-
 // exchangeCode redeems an authorization code (RFC 6749, Section 4.1.3).
 func (t *Tenant) exchangeCode(c *Client, form url.Values) (map[string]any, *tokenError) {
 	code, err := t.takeCode(c, form)
