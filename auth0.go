@@ -96,9 +96,9 @@ import (
 const None = -1
 
 // A Config describes a web application as it is registered at Auth0, and how
-// it logs people in. Domain, ClientID, ClientSecret (or ClientAuthentication),
-// BaseURL and Secrets are needed; the zero value of every other field is a safe
-// default.
+// it logs people in. Domain, ClientID, ClientSecret (or ClientAuthentication, or
+// neither for a ResponseType without a code), BaseURL and Secrets are needed; the
+// zero value of every other field is a safe default.
 //
 // Formatting or logging a Config shows no secret.
 type Config struct {
@@ -149,10 +149,22 @@ type Config struct {
 	Scopes []string
 	// Login are options for every login, before those of [Strategy.LoginHandler].
 	Login []LoginOption
+	// ResponseType is what the tenant's answer to the callback has: "code", the
+	// default; "id_token", a login without client secret, tokens and refresh; or
+	// "code id_token", both, of which the ID token is checked before the code is
+	// used. The latter two come by form_post, and the application must be allowed
+	// the implicit grant.
+	ResponseType string
 	// ResponseMode is how the tenant sends its answer to the callback: "query",
 	// the default, or "form_post", which keeps it out of URLs. A form is posted
 	// across sites, so the cookie of the login must then be SameSite=None,
 	// which needs https. On this machine http will do.
+	//
+	// The session cookie is not sent with that form: a login then replaces the
+	// session of the browser without knowing its Data. An [http.CrossOriginProtection]
+	// around the application would refuse the form; it needs
+	// AddInsecureBypassPattern("POST /auth/callback"), which loses nothing, because
+	// the callback has the state to know its own logins by.
 	ResponseMode string
 	// PushedAuthorizationRequests sends what a login asks for to the tenant
 	// directly, so that the browser carries only a reference to it (RFC 9126). The
@@ -252,6 +264,14 @@ type Config struct {
 	// Algorithms are those that ID tokens may be signed with. Default: RS256.
 	// PS256, ES256 and the other RSA and elliptic curve algorithms may be listed.
 	Algorithms []string
+	// HS256 is for an old application whose ID tokens have a MAC made with its
+	// client secret instead of a signature made with the tenant's key: "text" if
+	// the key is the text of ClientSecret, "base64url" if it is what that text
+	// stands for (secret_encoded in the application's jwt_configuration). HS256 is
+	// then the only algorithm that is accepted. Whoever has the secret can log in
+	// as anybody, so change the application to RS256 when you can. KeySet still
+	// returns the tenant's keys.
+	HS256 string
 	// Leeway is how far the clocks of tenant and application may differ when ID
 	// tokens are checked. Default: 60 seconds; at most 5 minutes. It takes [None].
 	Leeway time.Duration
@@ -371,6 +391,7 @@ type Strategy struct {
 	client      *http.Client
 	keyring     seal.Keyring
 	keys        *KeySet
+	idTokenKeys *KeySet // keys, unless ID tokens are HS256
 	sessions    *sessions
 	transaction cookie.Cookie // its Name is the prefix
 	returnTo    returnto.Policy
@@ -428,6 +449,9 @@ func New(c Config) (*Strategy, error) {
 		return nil, err
 	}
 	s.keys = newKeySet(&s.namespace, s.client, s.log, c.Observer)
+	if s.idTokenKeys == nil {
+		s.idTokenKeys = s.keys
+	}
 	s.config = c
 	s.config.ClientSecret, s.config.ManagementClientSecret, s.config.Secrets = "", "", nil
 	s.config.ClientAuthentication = ClientAuthentication{}
@@ -451,8 +475,8 @@ func (c Config) clone() Config {
 	return c
 }
 
-// KeySet returns the keys with which the strategy checks ID tokens. Give them
-// to an [APIConfig] of the same tenant, so that both share one cache.
+// KeySet returns the tenant's keys, with which the strategy checks ID tokens
+// unless [Config].HS256 is set. Give them to an [APIConfig] of the same tenant, so that both share one cache.
 func (s *Strategy) KeySet() *KeySet { return s.keys }
 
 // Format hides what a Strategy holds from every verb of package fmt.
@@ -504,7 +528,7 @@ func (s *Strategy) checkRoutes(p *problems, c Config) Config {
 	setDefault(&c.DefaultReturnTo, "/")
 	paths := []struct{ field, path string }{{"LoginPath", c.LoginPath}, {"CallbackPath", c.CallbackPath}, {"LogoutPath", c.LogoutPath}, {"BackchannelLogoutPath", c.BackchannelLogoutPath}}
 	for i, route := range paths {
-		if !strings.HasPrefix(route.path, "/") || strings.ContainsAny(route.path, "?#{}% \\") || strings.Contains(route.path, "//") || len(route.path) > 200 {
+		if !isPlainPath(route.path) {
 			p.add(route.field, "%q must be a plain path that begins with a slash", route.path)
 		}
 		for _, other := range paths[:i] {
@@ -528,6 +552,12 @@ func (s *Strategy) checkRoutes(p *problems, c Config) Config {
 		}
 	}
 	return c
+}
+
+// isPlainPath reports whether a path means the same to a mux, a browser and the
+// tenant's list of callback URLs.
+func isPlainPath(path string) bool {
+	return strings.HasPrefix(path, "/") && !strings.ContainsAny(path, "?#{}% \\") && !strings.Contains(path, "//") && len(path) <= 200
 }
 
 // checkAlgorithms returns those to accept, by default RS256. With a shared secret

@@ -96,7 +96,7 @@ func (s *Strategy) verifyLogoutToken(ctx context.Context, raw string) (*jwt.Clai
 	if err := checkLogoutClaims(&c); err != nil {
 		return nil, err
 	}
-	_, err = s.keys.verify(ctx, m)
+	_, err = s.idTokenKeys.verify(ctx, m) // Section 2.4: signed as ID tokens are
 	return &c, err
 }
 

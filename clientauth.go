@@ -334,6 +334,8 @@ func newApplication(p *problems, c Config, s *Strategy) *application {
 		if err := a.check(a.authentication); err != nil {
 			p.add("ClientAuthentication", "%v", err)
 		}
+	case c.ClientSecret == "" && c.ResponseType == "id_token":
+		a.authentication = PublicClient() // it asks for nothing
 	case c.ClientSecret == "":
 		p.add("ClientSecret", "is missing, and there is no ClientAuthentication")
 	default:

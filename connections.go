@@ -282,7 +282,7 @@ func (l *connectionLists) fetchOrg(ctx context.Context, org string) ([]knownConn
 	return arranged(list), nil
 }
 
-var errNoTenant = errors.New("Config.Domain is a URL; if it is a tenant of Auth0, set Config.TenantDomain, or give its host name as Config.Domain")
+var errNoTenant = errors.New("Config.Domain is a URL, or there is no client secret; if it is a tenant of Auth0, set Config.TenantDomain, or give its host name as Config.Domain; without Config.ClientSecret, set Config.ManagementClientID and its secret")
 
 func connectionsUnavailable(errs []error) error {
 	const help = "to list connections, allow the application the scopes read:connections and read:clients (and read:connections_options for icons and domains) of the Management API; or list them in Config.Connections; or set Config.ConfigurationBaseURL"

@@ -25,22 +25,34 @@ type identity struct {
 	payload   string // the JSON text that was signed
 }
 
-// verifyIDToken checks an ID token for this login. The numbers are the items of
-// OpenID Connect Core 1.0, Section 3.1.3.7. The signature is checked also when
-// the token comes from the token endpoint, where item 6 would let us trust TLS.
+// verifyIDToken checks the ID token that came with the tokens for a code. The
+// signature is checked here too, where item 6 of OpenID Connect Core 1.0, Section
+// 3.1.3.7 would let us trust TLS.
 func (s *Strategy) verifyIDToken(ctx context.Context, ep discovery.Metadata, t *transaction, tok tokens) (identity, error) {
-	id, err := s.checkIDToken(ctx, ep, tok.rawIDToken)
+	id, err := s.identify(ctx, ep, t, tok.rawIDToken)
+	if err == nil {
+		err = checkHash(id, jwt.AccessTokenHash, tok.AccessToken) // Section 3.1.3.8
+	}
 	if err != nil {
 		return identity{}, asIDTokenError(err)
 	}
+	return id, nil
+}
+
+// identify checks an ID token for this login, wherever it came from. The numbers
+// are the items of OpenID Connect Core 1.0, Section 3.1.3.7.
+func (s *Strategy) identify(ctx context.Context, ep discovery.Metadata, t *transaction, raw string) (identity, error) {
+	id, err := s.checkIDToken(ctx, ep, raw)
+	if err != nil {
+		return identity{}, err
+	}
 	for _, check := range []error{
-		checkNonce(id.claims, t.Nonce),                      // 11
-		checkACR(id.claims, t.RequiredACR),                  // 12
-		s.checkAuthTime(id.claims, t),                       // 13
-		checkHash(id, jwt.AccessTokenHash, tok.AccessToken), // Section 3.1.3.8
+		checkNonce(id.claims, t.Nonce),     // 11
+		checkACR(id.claims, t.RequiredACR), // 12
+		s.checkAuthTime(id.claims, t),      // 13
 	} {
 		if check != nil {
-			return identity{}, asIDTokenError(check)
+			return identity{}, check
 		}
 	}
 	return id, nil
@@ -87,7 +99,7 @@ func (s *Strategy) checkIDToken(ctx context.Context, ep discovery.Metadata, raw 
 	if len(c.Subject) == 0 || len(c.Subject) > maxSubject {
 		return identity{}, faultClaim.because("sub is missing or longer than %d bytes", maxSubject)
 	}
-	verifier := oidc.NewVerifier(ep.Issuer, s.keys, &oidc.Config{
+	verifier := oidc.NewVerifier(ep.Issuer, s.idTokenKeys, &oidc.Config{
 		ClientID:             s.config.ClientID,
 		SupportedSigningAlgs: []string{m.Algorithm},
 		SkipExpiryCheck:      true, // item 9 is done, with leeway
@@ -95,7 +107,7 @@ func (s *Strategy) checkIDToken(ctx context.Context, ep discovery.Metadata, raw 
 	other, err := verifier.Verify(ctx, raw) // 6
 	if err != nil {
 		// go-oidc does not wrap the error of a key set: ask it directly.
-		if _, err := s.keys.verify(ctx, m); err != nil {
+		if _, err := s.idTokenKeys.verify(ctx, m); err != nil {
 			return identity{}, err
 		}
 		return identity{}, faultMalformed.because("go-oidc: %v", err)
@@ -210,6 +222,15 @@ func checkHash(id identity, name jwt.Name, value string) error {
 		return faultHash
 	}
 	return nil
+}
+
+// requireHash is checkHash for a token that came with the value through the
+// browser, where the hash is required.
+func requireHash(id identity, name jwt.Name, value string) error {
+	if !id.claims.Has(name) {
+		return faultHash.because("the ID token has no hash of what came with it")
+	}
+	return checkHash(id, name, value)
 }
 
 // leftHalfHash is the hash of at_hash and c_hash: with the hash function of the

@@ -33,6 +33,9 @@ type authRequest struct {
 	invitation   bool
 	silent       bool
 
+	// Of the implicit grant; empty for what the configuration says.
+	responseType, callbackPath string
+
 	errs []error
 }
 
@@ -48,6 +51,9 @@ func newAuthRequest(layers ...[]LoginOption) (*authRequest, error) {
 	}
 	if a.invitation && a.organization == "" {
 		a.fail("an invitation needs its organization")
+	}
+	if a.invitation && !a.params.Has("prompt") {
+		a.params.Set("prompt", "login")
 	}
 	return a, errors.Join(a.errs...)
 }
@@ -88,6 +94,12 @@ func WithConnection(name string) LoginOption {
 // WithOrganization logs in to an organization, by its id (org_...) or, if the
 // tenant allows that, by its name. The callback refuses an ID token for any
 // other.
+//
+// Without it, the tenant may let people pick one, which the application's
+// settings there say ("Prompt for Organization" or "Prompt for Credentials").
+// That picker knows who belongs where; an application cannot list that for
+// somebody who is not logged in. [User].OrgID is what was picked, and
+// [Config].CheckOrganization has a say in it.
 func WithOrganization(idOrName string) LoginOption {
 	return loginOption(func(a *authRequest) {
 		a.text("organization", idOrName, 128)
@@ -98,6 +110,10 @@ func WithOrganization(idOrName string) LoginOption {
 // WithInvitation accepts the invitation with the given ticket to the
 // organization with the given id, as the links in invitation e-mails ask. The
 // login then returns to the default page.
+//
+// It asks for credentials, unless WithPrompt asks for something else: an
+// invitation that meets the tenant's session of another account is used up, and
+// nobody has joined.
 func WithInvitation(ticket, orgID string) LoginOption {
 	return loginOption(func(a *authRequest) {
 		WithOrganization(orgID).applyLogin(a)

@@ -314,7 +314,10 @@ func (s *Strategy) refreshedIDToken(ctx context.Context, ep discovery.Metadata, 
 		return identity{}, err
 	}
 	c := &id.claims
+	org := r.user().OrgID
 	switch {
+	case org != "" && c.OrgID != "" && c.OrgID != org:
+		return identity{}, faultOrganization.because("org_id is %.100q, the login was to %q", c.OrgID, org)
 	case c.Issuer != r.Issuer || c.Subject != r.Subject:
 		return identity{}, faultClaim.because("iss or sub is another one than at the login")
 	case c.IssuedAt < float64(r.IDTokenIssuedAt)-s.config.Leeway.Seconds():

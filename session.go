@@ -350,11 +350,13 @@ func (s *Strategy) startSession(w http.ResponseWriter, r *http.Request, l *Login
 		ACR:             c.ACR,
 		AMR:             c.AMR,
 		Claims:          s.keptClaims(id),
-		RefreshToken:    l.Token().RefreshToken,
-		Tokens:          []tokenRecord{sessionToken(responseOf(l.Token()), l.audience, l.scope, s.now())},
 		Data:            l.Data,
 		Nonce:           c.Nonce,
 		Ceiling:         sessionExpiry(id.payload),
+	}
+	if token := l.Token(); token != nil {
+		record.RefreshToken = token.RefreshToken
+		record.Tokens = []tokenRecord{sessionToken(responseOf(token), l.audience, l.scope, s.now())}
 	}
 	if record.Ceiling > 0 && record.Ceiling <= s.loginTime(c.IssuedAt)+ceilingLeeway {
 		return refuseCeiling.because("session_expiry is %d", record.Ceiling)

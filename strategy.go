@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -21,6 +22,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
+	"github.com/seed-15d5a55c/auth0/internal/jwt"
 )
 
 // Handler serves the routes of the strategy, and 404 for all other paths. It is
@@ -161,7 +163,7 @@ func (s *Strategy) exchangeSealed(ctx context.Context, sealed string, values url
 	if err != nil {
 		return nil, err
 	}
-	t, err := s.open(sealed, a.state)
+	t, err := s.open(sealed, a.state, s.config.ResponseType)
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +195,8 @@ type Login struct {
 	audience string
 }
 
-// Token returns the access token and, if there is one, the refresh token.
+// Token returns the access token and, if there is one, the refresh token. With
+// the response type id_token there is neither, and Token returns nil.
 func (l *Login) Token() *oauth2.Token { return l.token() }
 
 // Format hides the tokens from every verb of package fmt.
@@ -330,13 +333,14 @@ func (s *Strategy) begin(ctx context.Context, site site, a *authRequest) (string
 	}
 	t := &transaction{
 		Version:      transactionVersion,
+		ResponseType: cmp.Or(a.responseType, s.config.ResponseType),
 		State:        randomText(),
 		Nonce:        randomText(),
 		Verifier:     oauth2.GenerateVerifier(),
 		IssuedAt:     s.now().Unix(),
 		Base:         s.namespace.base,
 		ClientID:     s.config.ClientID,
-		RedirectURI:  site.url(s.config.CallbackPath),
+		RedirectURI:  site.url(cmp.Or(a.callbackPath, s.config.CallbackPath)),
 		ReturnTo:     s.cleanReturnTo(site, a.returnTo),
 		MaxAge:       a.maxAge,
 		RequiredACR:  a.requiredACR,
@@ -346,11 +350,15 @@ func (s *Strategy) begin(ctx context.Context, site site, a *authRequest) (string
 		Silent:       a.silent,
 		AppState:     a.appState,
 	}
-	opts := []oauth2.AuthCodeOption{
-		oauth2.S256ChallengeOption(t.Verifier),
-		oauth2.SetAuthURLParam("nonce", t.Nonce),
+	opts := []oauth2.AuthCodeOption{oauth2.SetAuthURLParam("nonce", t.Nonce)}
+	if t.hasCode() {
+		opts = append(opts, oauth2.S256ChallengeOption(t.Verifier))
 	}
-	if s.config.ResponseMode != "query" {
+	if t.ResponseType != "code" {
+		opts = append(opts, oauth2.SetAuthURLParam("response_type", t.ResponseType))
+	}
+	// The fragment is what the types of the implicit grant have by default.
+	if a.responseType == "" && s.config.ResponseMode != "query" {
 		opts = append(opts, oauth2.SetAuthURLParam("response_mode", s.config.ResponseMode))
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.params)) {
@@ -417,8 +425,9 @@ func (s *Strategy) cleanReturnTo(site site, target string) string {
 }
 
 // callback is the Authorization Code Flow from the redirect back to us onwards:
-// OpenID Connect Core 1.0, Sections 3.1.2.5 to 3.1.3.8. Each step consumes what
-// the one before has returned.
+// OpenID Connect Core 1.0, Sections 3.1.2.5 to 3.1.3.8; or, with an ID token in
+// the answer itself, Sections 3.2.2.5 to 3.2.2.11 and 3.3.2.5 to 3.3.3.7. Each
+// step consumes what the one before has returned.
 func (s *Strategy) callback(w http.ResponseWriter, r *http.Request) error {
 	a, err := s.receiveAnswer(w, r)
 	if err != nil {
@@ -457,30 +466,35 @@ func (s *Strategy) callback(w http.ResponseWriter, r *http.Request) error {
 // complete turns the tenant's answer into a login. It is all of the callback
 // that is not HTTP with the browser.
 func (s *Strategy) complete(ctx context.Context, ep discovery.Metadata, t *transaction, a answer) (*Login, error) {
-	code, err := t.authorizationCode(ep, a)
+	response, err := t.response(ep, a, s.now())
 	if err != nil {
 		return nil, err
 	}
-	tokens, err := s.exchange(ctx, ep, t, code)
+	front, err := s.verifyFront(ctx, ep, t, response)
 	if err != nil {
 		return nil, err
 	}
-	id, err := s.verifyIDToken(ctx, ep, t, tokens)
+	got, err := s.redeem(ctx, ep, t, front)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.checkOrganization(ctx, t, id); err != nil {
+	if err := s.checkOrganization(ctx, t, got.id); err != nil {
 		return nil, err
 	}
+	return s.newLogin(t, got), nil
+}
+
+// newLogin is the last step of all that end in a login.
+func (s *Strategy) newLogin(t *transaction, p redeemed) *Login {
 	return &Login{
-		User:     newUser(id.claims.Issuer, id.claims.Subject, s.keptClaims(id)),
+		User:     newUser(p.id.claims.Issuer, p.id.claims.Subject, s.keptClaims(p.id)),
 		ReturnTo: s.returnPath(t),
 		AppState: t.AppState,
-		identity: func() identity { return id },
-		token:    func() *oauth2.Token { return tokens.Token },
+		identity: func() identity { return p.id },
+		token:    func() *oauth2.Token { return p.token },
 		scope:    t.Scope,
 		audience: t.Audience,
-	}, nil
+	}
 }
 
 // returnPath is the return URL of a transaction, or the default of its site if
@@ -498,9 +512,12 @@ func (s *Strategy) returnPath(t *transaction) string {
 }
 
 // An answer is the Authentication Response (OpenID Connect Core 1.0, Sections
-// 3.1.2.5 and 3.1.2.6), none of it checked.
+// 3.1.2.5 and 3.1.2.6, 3.2.2.5 and 3.3.2.5), none of it checked.
 type answer struct {
 	state, code, issuer string
+
+	idToken, accessToken, tokenType, expiresIn string // of the front channel
+	scope                                      *string
 
 	errorCode, errorDescription string
 }
@@ -532,16 +549,28 @@ func (s *Strategy) receiveAnswer(w http.ResponseWriter, r *http.Request) (answer
 // newAnswer refuses parameters that are there twice: which of them counts is
 // what an attack would be about.
 func newAnswer(v url.Values) (answer, error) {
-	const limit = 4096
-	for _, name := range []string{"state", "code", "iss", "error", "error_description", "error_uri"} {
+	const limit, tokenLimit = 4096, 32 << 10
+	for _, name := range []string{"state", "code", "iss", "id_token", "access_token", "token_type", "expires_in", "scope", "error", "error_description", "error_uri"} {
 		if len(v[name]) > 1 {
 			return answer{}, refuseParameters.because("the parameter %s is there %d times", name, len(v[name]))
 		}
-		if name != "error_description" && len(v.Get(name)) > limit {
+		most := limit
+		if strings.HasSuffix(name, "_token") {
+			most = tokenLimit
+		}
+		if name != "error_description" && len(v.Get(name)) > most {
 			return answer{}, refuseParameters.because("the parameter %s has %d bytes", name, len(v.Get(name)))
 		}
 	}
-	a := answer{state: v.Get("state"), code: v.Get("code"), issuer: v.Get("iss"), errorCode: v.Get("error"), errorDescription: v.Get("error_description")}
+	a := answer{
+		state: v.Get("state"), code: v.Get("code"), issuer: v.Get("iss"),
+		idToken: v.Get("id_token"), accessToken: v.Get("access_token"), tokenType: v.Get("token_type"), expiresIn: v.Get("expires_in"),
+		errorCode: v.Get("error"), errorDescription: v.Get("error_description"),
+	}
+	if v.Has("scope") {
+		scope := v.Get("scope")
+		a.scope = &scope
+	}
 	if a.state == "" {
 		return answer{}, refuseMissingState.error()
 	}
@@ -570,14 +599,22 @@ func (s *Strategy) withoutTransaction(w http.ResponseWriter, r *http.Request, a 
 // An authCode is a code from an answer that belongs to its transaction.
 type authCode string
 
-// authorizationCode checks who answered and what (RFC 9207, Section 2.4; OpenID
-// Connect Core 1.0, Section 3.1.2.6).
-func (t *transaction) authorizationCode(ep discovery.Metadata, a answer) (authCode, error) {
+// An authResponse is what an answer that belongs to its transaction brings: all
+// that its response type names, and nothing else.
+type authResponse struct {
+	code        authCode
+	idToken     string
+	accessToken *oauth2.Token
+}
+
+// response checks who answered and what (RFC 9207, Section 2.4; OpenID Connect
+// Core 1.0, Section 3.1.2.6).
+func (t *transaction) response(ep discovery.Metadata, a answer, now time.Time) (authResponse, error) {
 	if a.issuer != "" && a.issuer != ep.Issuer {
-		return "", refuseIssuer.because("iss is %.100q", a.issuer)
+		return authResponse{}, refuseIssuer.because("iss is %.100q", a.issuer)
 	}
 	if a.issuer == "" && ep.IssuerInResponse {
-		return "", refuseIssuer.because("the provider promises iss and did not send it")
+		return authResponse{}, refuseIssuer.because("the provider promises iss and did not send it")
 	}
 	if a.errorCode != "" {
 		r := refuseByTenant
@@ -586,12 +623,86 @@ func (t *transaction) authorizationCode(ep discovery.Metadata, a answer) (authCo
 		}
 		e := r.because("%.100q: %.200q", a.errorCode, a.errorDescription)
 		e.Code = protocolCode(a.errorCode)
-		return "", e
+		return authResponse{}, e
 	}
-	if a.code == "" {
-		return "", refuseParameters.because("neither code nor error")
+	var got authResponse
+	if t.hasCode() {
+		if a.code == "" {
+			return authResponse{}, refuseParameters.because("neither code nor error")
+		}
+		got.code = authCode(a.code)
 	}
-	return authCode(a.code), nil
+	if t.hasIDToken() {
+		if a.idToken == "" {
+			return authResponse{}, refuseParameters.because("neither id_token nor error")
+		}
+		got.idToken = a.idToken
+	}
+	if t.hasAccessToken() {
+		token, err := a.token(now)
+		if err != nil {
+			return authResponse{}, err
+		}
+		got.accessToken = token
+	}
+	return got, nil
+}
+
+// A front is what an answer brings once its ID token, if it has one, is verified.
+// Only from here does a code go on.
+type front struct {
+	code        authCode
+	id          *identity // nil if the response type has no ID token
+	accessToken *oauth2.Token
+}
+
+// verifyFront checks an ID token that came through the browser, and by it what
+// came beside it. There the hashes must be: code and access token have no other
+// seal (OpenID Connect Core 1.0, Sections 3.2.2.10 and 3.3.2.11).
+func (s *Strategy) verifyFront(ctx context.Context, ep discovery.Metadata, t *transaction, got authResponse) (front, error) {
+	f := front{code: got.code, accessToken: got.accessToken}
+	if !t.hasIDToken() {
+		return f, nil
+	}
+	id, err := s.identify(ctx, ep, t, got.idToken)
+	if err == nil && t.hasCode() {
+		err = requireHash(id, jwt.CodeHash, string(got.code))
+	}
+	if err == nil && t.hasAccessToken() {
+		err = requireHash(id, jwt.AccessTokenHash, got.accessToken.AccessToken)
+	}
+	if err != nil {
+		return front{}, asIDTokenError(err)
+	}
+	f.id = &id
+	return f, nil
+}
+
+// redeemed is what a login has come to: who it is, and the tokens, if any.
+type redeemed struct {
+	id    identity
+	token *oauth2.Token
+}
+
+// redeem gets the tokens that a code stands for. Without a code, the answer was
+// all there is.
+func (s *Strategy) redeem(ctx context.Context, ep discovery.Metadata, t *transaction, f front) (redeemed, error) {
+	if !t.hasCode() {
+		return redeemed{*f.id, f.accessToken}, nil
+	}
+	tokens, err := s.exchange(ctx, ep, t, f.code)
+	if err != nil {
+		return redeemed{}, err
+	}
+	id, err := s.verifyIDToken(ctx, ep, t, tokens)
+	if err != nil {
+		return redeemed{}, err
+	}
+	// Section 3.3.3.6: whom the browser has brought is who the code is of.
+	if f.id != nil && (f.id.claims.Issuer != id.claims.Issuer || f.id.claims.Subject != id.claims.Subject) {
+		return redeemed{}, faultClaim.because("the two ID tokens of this login are of different people").idToken()
+	}
+	return redeemed{id, tokens.Token}, nil
 }
 
 // protocolCode returns a code from outside if it is made of what codes are made
@@ -686,13 +797,67 @@ func (s *Strategy) checkLogin(p *problems, c Config) Config {
 			p.add("ForwardParams", "%v", err)
 		}
 	}
-	setDefault(&c.ResponseMode, "query")
-	if c.ResponseMode != "query" && c.ResponseMode != "form_post" {
-		p.add("ResponseMode", `is %q; it must be "query" or "form_post"`, c.ResponseMode)
-	}
-	c.Algorithms = checkAlgorithms(p, c.Algorithms, false)
+	c = s.checkResponse(p, c)
+	s.idTokenKeys = s.checkHS256(p, c)
+	c.Algorithms = checkAlgorithms(p, c.Algorithms, c.HS256 != "")
 	c.Leeway = checkedLeeway(p, c.Leeway, time.Minute)
 	return c
+}
+
+// checkResponse settles what the tenant answers, and how. An ID token must not
+// come in a URL, which ends up in logs and histories (OAuth 2.0 Multiple Response
+// Type Encoding Practices, Sections 3 and 5).
+func (s *Strategy) checkResponse(p *problems, c Config) Config {
+	setDefault(&c.ResponseType, "code")
+	switch c.ResponseType {
+	case "code":
+		setDefault(&c.ResponseMode, "query")
+	case "id_token", "code id_token":
+		setDefault(&c.ResponseMode, "form_post")
+		if c.ResponseMode == "query" {
+			p.add("ResponseMode", `must be "form_post" for the response type %q`, c.ResponseType)
+		}
+	default:
+		p.add("ResponseType", `is %q; it must be "code", "id_token" or "code id_token"`, c.ResponseType)
+	}
+	switch c.ResponseMode {
+	case "", "query":
+	case "form_post":
+		for _, site := range s.sites {
+			if _, err := discovery.Origin(site.origin); err != nil {
+				p.add("ResponseMode", "form_post needs https: over http to %s no browser would send the cookie of the login", site)
+			}
+		}
+	default:
+		p.add("ResponseMode", `is %q; it must be "query" or "form_post"`, c.ResponseMode)
+	}
+	return c
+}
+
+// checkHS256 returns the keys for ID tokens that have a MAC, or nil for those that
+// have a signature. There is no configuration with both (RFC 8725, Section 3.1).
+func (s *Strategy) checkHS256(p *problems, c Config) *KeySet {
+	key := cmp.Or(c.ClientSecret, c.ClientAuthentication.secret.reveal())
+	switch c.HS256 {
+	case "":
+		return nil
+	case "text":
+	case "base64url":
+		decoded, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(key, "="))
+		if err != nil {
+			p.add("HS256", `is "base64url", and ClientSecret is not written in that way`)
+			return nil
+		}
+		key = string(decoded)
+	default:
+		p.add("HS256", `is %q; it must be "text" or "base64url"`, c.HS256)
+		return nil
+	}
+	keys, err := SharedSecret(key)
+	if err != nil {
+		p.add("HS256", "needs a ClientSecret of %d bytes or more", sha256.Size)
+	}
+	return keys
 }
 
 // randomText returns 32 random bytes as 43 characters.

@@ -18,6 +18,7 @@ import (
 // code that goes with it cannot.)
 type transaction struct {
 	Version      int             `json:"v"`
+	ResponseType string          `json:"type"`
 	State        string          `json:"state"`
 	Nonce        string          `json:"nonce"`
 	Verifier     string          `json:"verifier"`
@@ -72,9 +73,19 @@ func (s *Strategy) seal(t *transaction, limit int) (string, error) {
 	}
 }
 
-// open returns the transaction that was begun with the given state. Every
-// other outcome is the same for the caller.
-func (s *Strategy) open(sealed, state string) (*transaction, error) {
+// hasCode, hasIDToken and hasAccessToken say what the answer must bring.
+func (t *transaction) hasCode() bool        { return t.has("code") }
+func (t *transaction) hasIDToken() bool     { return t.has("id_token") }
+func (t *transaction) hasAccessToken() bool { return t.has("token") }
+
+func (t *transaction) has(word string) bool {
+	return slices.Contains(strings.Fields(t.ResponseType), word)
+}
+
+// open returns the transaction that was begun with the given state, for one of
+// the given response types: a login that asked for little must not end where more
+// is checked, or less. Every other outcome is the same for the caller.
+func (s *Strategy) open(sealed, state string, types ...string) (*transaction, error) {
 	plain, _, ok := s.keyring.Open(purposeTransaction, transactionID(state), sealed)
 	if !ok {
 		return nil, refuseNoTransaction.because("the transaction does not open")
@@ -91,6 +102,8 @@ func (s *Strategy) open(sealed, state string) (*transaction, error) {
 		return nil, refuseNoTransaction.because("the transaction is %v old", age)
 	case t.Base != s.namespace.base || t.ClientID != s.config.ClientID:
 		return nil, refuseNoTransaction.because("the transaction belongs to another tenant or application")
+	case !slices.Contains(types, t.ResponseType):
+		return nil, refuseNoTransaction.because("the transaction has the response type %q", t.ResponseType)
 	}
 	return t, nil
 }
@@ -177,7 +190,7 @@ func (s *Strategy) findTransaction(r *http.Request, state string) (*transaction,
 	var t *transaction
 	var err error
 	for _, sealed := range values {
-		if t, err = s.open(sealed, state); err == nil {
+		if t, err = s.open(sealed, state, s.config.ResponseType); err == nil {
 			break
 		}
 	}

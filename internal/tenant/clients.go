@@ -1,6 +1,7 @@
 package tenant
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/url"
@@ -66,8 +67,11 @@ type Client struct {
 	// RefreshTokenPolicies are further APIs that one refresh token serves.
 	RefreshTokenPolicies []ClientGrant
 
-	// IDTokenAlg is "RS256" (also the empty string) or "HS256", keyed with Secret.
-	IDTokenAlg string
+	// IDTokenAlg is "RS256" (also the empty string) or "HS256", keyed with Secret,
+	// or, with SecretEncoded, as in old applications, with what Secret stands for
+	// in base64url.
+	IDTokenAlg    string
+	SecretEncoded bool
 }
 
 // A ClientGrant names scopes of one API.
@@ -145,6 +149,8 @@ func (c *Client) check() error {
 		return fmt.Errorf("unknown IDTokenAlg %q", c.IDTokenAlg)
 	case c.IDTokenAlg == "HS256" && c.Secret == "":
 		return errors.New("IDTokenAlg HS256 needs a Secret")
+	case c.SecretEncoded && !isBase64URL(c.Secret):
+		return errors.New("Secret is not in base64url, as SecretEncoded says")
 	}
 	if err := c.checkAuthMethod(); err != nil {
 		return err
@@ -158,6 +164,20 @@ func (c *Client) check() error {
 		}
 	}
 	return nil
+}
+
+func isBase64URL(s string) bool {
+	_, err := base64.RawURLEncoding.DecodeString(s)
+	return err == nil
+}
+
+// macKey is the key of HS256.
+func (c *Client) macKey() []byte {
+	if c.SecretEncoded {
+		key, _ := base64.RawURLEncoding.DecodeString(c.Secret) // was checked
+		return key
+	}
+	return []byte(c.Secret)
 }
 
 // clone returns a copy that shares nothing with the client.

@@ -202,14 +202,14 @@ func (t *Tenant) issueIDToken(g grant, extra map[string]any) string {
 }
 
 // macHeader prepares the header of an application with HS256 ID tokens, and
-// returns its key: the bytes of the client secret.
+// returns its key.
 func macHeader(header map[string]any, client *Client) []byte {
 	if client == nil || client.IDTokenAlg != "HS256" {
 		return nil
 	}
 	header["alg"] = "HS256"
 	header["kid"] = nil
-	return []byte(client.Secret)
+	return client.macKey()
 }
 
 func (t *Tenant) idTokenClaims(g grant) (header, claims map[string]any) {

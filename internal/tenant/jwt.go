@@ -156,7 +156,7 @@ func (t *Tenant) verify(raw string) (map[string]any, error) {
 	t.mu.Unlock()
 	switch {
 	case header.Alg == "HS256" && client != nil && client.IDTokenAlg == "HS256":
-		if !hmac.Equal(sig, signature("HS256", nil, []byte(client.Secret), input)) {
+		if !hmac.Equal(sig, signature("HS256", nil, client.macKey(), input)) {
 			return nil, errSignature
 		}
 	case header.Alg == "RS256" && key != nil && key.signer == nil:

@@ -372,6 +372,19 @@ func TestHS256IDToken(t *testing.T) {
 	mac.Write([]byte(raw[:i]))
 	equal(t, "MAC", raw[i+1:], base64.RawURLEncoding.EncodeToString(mac.Sum(nil)))
 	equal(t, "as a hint", get(tn, base+"/oidc/logout?id_token_hint="+raw).status, 302)
+
+	c.Secret, c.SecretEncoded = base64.RawURLEncoding.EncodeToString([]byte("\xff\x00 bytes")), true
+	must(t, tn.AddClient(c))
+	raw = tn.IDToken(c.ID, "jane@acme.example")
+	i = strings.LastIndex(raw, ".")
+	mac = hmac.New(sha256.New, []byte("\xff\x00 bytes"))
+	mac.Write([]byte(raw[:i]))
+	equal(t, "MAC with a decoded secret", raw[i+1:], base64.RawURLEncoding.EncodeToString(mac.Sum(nil)))
+	equal(t, "as a hint", get(tn, base+"/oidc/logout?id_token_hint="+raw).status, 302)
+	c.Secret = "not base64url!"
+	if err := tn.AddClient(c); err == nil {
+		t.Error("a secret that cannot be decoded is accepted")
+	}
 }
 
 func TestClientCredentials(t *testing.T) {

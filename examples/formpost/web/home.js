@@ -1,0 +1,27 @@
+"use strict";
+
+const byId = (id) => document.getElementById(id);
+
+byId("call").hidden = false;
+
+byId("call").addEventListener("click", async () => {
+  const button = byId("call");
+  if (button.ariaBusy === "true") return;
+  button.ariaBusy = "true";
+  try {
+    const response = await fetch("/api/time");
+    show(response.status, response.ok, (await response.text()).trim());
+  } catch {
+    show("failed", false, "The server cannot be reached.");
+  }
+  button.ariaBusy = "false";
+});
+
+function show(status, good, body) {
+  byId("result").hidden = false;
+  byId("status").textContent = status;
+  byId("status").className = "status " + (good ? "good" : "bad");
+  byId("body").textContent = body;
+  byId("advice").textContent = status === 401 ? "You are not logged in here, or not any more. Log in to go on." : "";
+  byId("again").hidden = status !== 401;
+}

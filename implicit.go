@@ -1,0 +1,173 @@
+package auth0
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+)
+
+// implicitTypes are the response types of the implicit grant.
+var implicitTypes = []string{"token", "id_token token"}
+
+// ImplicitURL begins a login of a page that gets its access token by the implicit
+// grant (RFC 6749, Section 4.2), for applications that are old enough to need it.
+// ResponseType is "token" or "id_token token". CallbackPath is the page's path in
+// this application, registered as an Allowed Callback URL: the tenant sends the
+// browser there, with its answer in the fragment of the URL, which only a script
+// of the page sees. The page posts the parameters of the fragment to the
+// application, and that gives them to [Strategy.VerifyImplicit].
+//
+// Transaction is to be kept for that browser until then: in a cookie that is
+// HttpOnly and SameSite=Lax, say. It is encrypted.
+//
+// New applications have better ways. Tokens in URLs get into histories and into
+// scripts of others, nothing binds them to who asked for them, and they cannot be
+// renewed without another login; RFC 9700, Section 2.1.2 advises against them. A
+// page that needs a token of its own gets it with the authorization code grant
+// and PKCE, as that of examples/api does; one that talks to its own server needs
+// none, but a session.
+func (s *Strategy) ImplicitURL(ctx context.Context, responseType, callbackPath string, opts ...LoginOption) (authURL, transaction string, err error) {
+	if err := s.ready(); err != nil {
+		return "", "", asError("login", err)
+	}
+	a, err := s.newImplicitRequest(responseType, callbackPath, opts)
+	if err != nil {
+		return "", "", asError("login", refuseLoginOption.wrap(err))
+	}
+	authURL, t, err := s.begin(ctx, s.sites[0], a)
+	if err != nil {
+		return "", "", asError("login", err)
+	}
+	sealed, err := s.seal(t, maxTransactions)
+	if err != nil {
+		return "", "", asError("login", err)
+	}
+	return authURL, sealed, nil
+}
+
+func (s *Strategy) newImplicitRequest(responseType, callbackPath string, opts []LoginOption) (*authRequest, error) {
+	a, err := newAuthRequest(s.config.Login, opts)
+	if err != nil {
+		return nil, err
+	}
+	a.responseType, a.callbackPath = responseType, callbackPath
+	switch {
+	case !slices.Contains(implicitTypes, responseType):
+		return nil, fmt.Errorf("the response type %.60q is none of %q", responseType, implicitTypes)
+	case !isPlainPath(callbackPath):
+		return nil, fmt.Errorf("the callback path %.100q is not a plain path that begins with a slash", callbackPath)
+	case callbackPath == s.config.CallbackPath:
+		return nil, fmt.Errorf("the callback path %q takes other answers; the page needs one of its own", callbackPath)
+	case responseType == "token" && (a.organization != "" || a.maxAge != nil || a.requiredACR != nil || s.config.CheckOrganization != nil):
+		return nil, fmt.Errorf("organization, max_age and acr cannot be checked without an ID token; use the response type %q", implicitTypes[1])
+	}
+	return a, nil
+}
+
+// An ImplicitGrant is what [Strategy.VerifyImplicit] has accepted.
+type ImplicitGrant struct {
+	// Login is who has logged in. It is nil with the response type token, by which
+	// nobody is told: whoever has a token need not be who it was issued to.
+	Login *Login
+	// ReturnTo is where the page goes next.
+	ReturnTo string
+	// AppState is what WithAppState was given, nil without it.
+	AppState json.RawMessage
+
+	token func() *oauth2.Token
+}
+
+// Token returns the access token. It was not verified: that is for the API that
+// it is for ([API.Verify]).
+func (g *ImplicitGrant) Token() *oauth2.Token { return g.token() }
+
+// Format hides the token from every verb of package fmt.
+func (g *ImplicitGrant) Format(f fmt.State, _ rune) { fmt.Fprint(f, "auth0.ImplicitGrant") }
+
+// VerifyImplicit checks the answer to a login that [Strategy.ImplicitURL] has
+// begun: that it belongs to the transaction (state), and, with the response type
+// id_token token, the ID token, its nonce, and that the access token came with it
+// (at_hash; OpenID Connect Core 1.0, Section 3.2.2.9). Values are the parameters of
+// the fragment. A token alone, without its transaction, is never accepted. The
+// caller must forget the transaction, whatever the outcome: nothing else makes it
+// good for one answer only.
+func (s *Strategy) VerifyImplicit(ctx context.Context, transaction string, values url.Values) (*ImplicitGrant, error) {
+	g, err := s.verifyImplicit(ctx, transaction, values)
+	if err != nil {
+		return nil, asError("callback", err)
+	}
+	return g, nil
+}
+
+func (s *Strategy) verifyImplicit(ctx context.Context, sealed string, values url.Values) (*ImplicitGrant, error) {
+	if err := s.ready(); err != nil {
+		return nil, err
+	}
+	a, err := newAnswer(values)
+	if err != nil {
+		return nil, err
+	}
+	t, err := s.open(sealed, a.state, implicitTypes...)
+	if err != nil {
+		return nil, err
+	}
+	g, err := s.completeImplicit(ctx, t, a)
+	if err != nil {
+		return nil, t.failed(err)
+	}
+	return g, nil
+}
+
+// completeImplicit is complete without a code (OpenID Connect Core 1.0, Sections
+// 3.2.2.8 to 3.2.2.11).
+func (s *Strategy) completeImplicit(ctx context.Context, t *transaction, a answer) (*ImplicitGrant, error) {
+	ep, err := s.endpoints(ctx)
+	if err != nil {
+		return nil, err
+	}
+	response, err := t.response(ep, a, s.now())
+	if err != nil {
+		return nil, err
+	}
+	front, err := s.verifyFront(ctx, ep, t, response)
+	if err != nil {
+		return nil, err
+	}
+	g := &ImplicitGrant{ReturnTo: s.returnPath(t), AppState: t.AppState, token: func() *oauth2.Token { return front.accessToken }}
+	if front.id == nil {
+		return g, nil
+	}
+	if err := s.checkOrganization(ctx, t, *front.id); err != nil {
+		return nil, err
+	}
+	g.Login = s.newLogin(t, redeemed{*front.id, front.accessToken})
+	return g, nil
+}
+
+// token returns the access token that came through the browser (RFC 6749, Section
+// 4.2.2).
+func (a answer) token(now time.Time) (*oauth2.Token, error) {
+	if a.accessToken == "" {
+		return nil, refuseParameters.because("neither access_token nor error")
+	}
+	if !strings.EqualFold(a.tokenType, "Bearer") {
+		return nil, refuseParameters.because("the token type is %.40q, not Bearer", a.tokenType)
+	}
+	seconds, err := strconv.ParseInt(a.expiresIn, 10, 32)
+	if a.expiresIn != "" && (err != nil || seconds < 0) {
+		return nil, refuseParameters.because("expires_in is %.40q", a.expiresIn)
+	}
+	life := tokenResponse{ExpiresIn: float64(seconds)}.life()
+	token := &oauth2.Token{AccessToken: a.accessToken, TokenType: "Bearer", ExpiresIn: int64(life / time.Second), Expiry: now.Add(life)}
+	if a.scope != nil {
+		token = token.WithExtra(map[string]any{"scope": *a.scope})
+	}
+	return token, nil
+}

@@ -1,0 +1,329 @@
+package auth0_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/internal/tenant"
+)
+
+const pagePath = "/page/callback"
+
+// newPageEnv is an application with a page that logs in by the implicit grant.
+func newPageEnv(t testing.TB, edit ...func(*auth0.Config)) *env {
+	t.Helper()
+	e := newEnv(t, append([]func(*auth0.Config){idTokenOnly, func(c *auth0.Config) { c.Audience = testAudience }}, edit...)...)
+	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.CallbackURLs = append(c.CallbackURLs, appBase+pagePath) }); err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// implicit begins a login of the page and returns the transaction and what the
+// page finds in the fragment.
+func (e *env) implicit(responseType string, opts ...auth0.LoginOption) (transaction string, fragment url.Values) {
+	e.t.Helper()
+	authURL, transaction, err := e.strategy.ImplicitURL(e.t.Context(), responseType, pagePath, opts...)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	u, err := url.Parse(authURL)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	at := e.browser().atTenant(u)
+	if at.Path != pagePath || at.RawQuery != "" {
+		e.t.Fatalf("the tenant leads to %s with the query %q", at.Path, at.RawQuery)
+	}
+	fragment, err = url.ParseQuery(at.EscapedFragment())
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return transaction, fragment
+}
+
+func TestImplicitRequest(t *testing.T) {
+	e := newPageEnv(t)
+	for _, responseType := range []string{"token", "id_token token"} {
+		authURL, transaction, err := e.strategy.ImplicitURL(t.Context(), responseType, pagePath, auth0.WithLoginHint("a@b"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, err := url.Parse(authURL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := u.Query()
+		for name, want := range map[string]string{
+			"response_type": responseType, "redirect_uri": appBase + pagePath, "client_id": testClientID, "audience": testAudience,
+			"login_hint": "a@b", "scope": "openid profile email", "response_mode": "", "code_challenge": "",
+		} {
+			if got := q.Get(name); got != want {
+				t.Errorf("%s: %s is %q, want %q", responseType, name, got, want)
+			}
+		}
+		if len(q.Get("state")) != 43 || len(q.Get("nonce")) != 43 {
+			t.Errorf("state %q, nonce %q", q.Get("state"), q.Get("nonce"))
+		}
+		if strings.Contains(transaction, q.Get("state")) || strings.Contains(transaction, q.Get("nonce")) {
+			t.Error("the transaction can be read")
+		}
+	}
+	for why, tt := range map[string]struct {
+		responseType, path string
+		opts               []auth0.LoginOption
+	}{
+		"a code":                     {"code", pagePath, nil},
+		"an ID token alone":          {"id_token", pagePath, nil},
+		"other order":                {"token id_token", pagePath, nil},
+		"nothing":                    {"", pagePath, nil},
+		"no path":                    {"token", "", nil},
+		"a URL":                      {"token", "https://evil.example/", nil},
+		"another host":               {"token", "//evil.example/", nil},
+		"a path with a query":        {"token", "/page?x", nil},
+		"the callback of the server": {"token", "/auth/callback", nil},
+		"an unusable option":         {"token", pagePath, []auth0.LoginOption{auth0.WithPrompt("x")}},
+		"an organization unchecked":  {"token", pagePath, []auth0.LoginOption{auth0.WithOrganization("acme-eu")}},
+		"an age unchecked":           {"token", pagePath, []auth0.LoginOption{auth0.WithMaxAge(time.Hour)}},
+		"an acr unchecked":           {"token", pagePath, []auth0.LoginOption{auth0.WithRequiredACR("x")}},
+	} {
+		authURL, transaction, err := e.strategy.ImplicitURL(t.Context(), tt.responseType, tt.path, tt.opts...)
+		if reasonOf(err) != "login_option" || authURL != "" || transaction != "" {
+			t.Errorf("%s: %q, %v", why, authURL, err)
+		}
+	}
+	e = newPageEnv(t, func(c *auth0.Config) { c.CheckOrganization = func(context.Context, string) error { return nil } })
+	if _, _, err := e.strategy.ImplicitURL(t.Context(), "token", pagePath); reasonOf(err) != "login_option" {
+		t.Errorf("with Config.CheckOrganization: %v", err)
+	}
+	var zero auth0.Strategy
+	if _, _, err := zero.ImplicitURL(t.Context(), "token", pagePath); reasonOf(err) != "misconfigured" {
+		t.Errorf("zero Strategy: %v", err)
+	}
+	if _, err := zero.VerifyImplicit(t.Context(), "", nil); reasonOf(err) != "misconfigured" {
+		t.Errorf("zero Strategy: %v", err)
+	}
+}
+
+func TestImplicit(t *testing.T) {
+	e := newPageEnv(t)
+	api, err := auth0.NewAPI(auth0.APIConfig{Domain: tenantHost, Audience: testAudience, Keys: e.strategy.KeySet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, responseType := range []string{"token", "id_token token"} {
+		transaction, fragment := e.implicit(responseType, auth0.WithReturnTo("/there"), auth0.WithAppState("state"))
+		before := time.Now()
+		grant, err := e.strategy.VerifyImplicit(t.Context(), transaction, fragment)
+		if err != nil {
+			t.Fatalf("%s: %v", responseType, err)
+		}
+		if grant.ReturnTo != "/there" || string(grant.AppState) != `"state"` {
+			t.Errorf("%s: to %q with %s", responseType, grant.ReturnTo, grant.AppState)
+		}
+		token := grant.Token()
+		if token.AccessToken != fragment.Get("access_token") || token.TokenType != "Bearer" || token.RefreshToken != "" || token.Extra("scope") != "openid profile email" {
+			t.Errorf("%s: token %+v", responseType, token)
+		}
+		if life := token.Expiry.Sub(before); life < 24*time.Hour-time.Minute || life > 24*time.Hour+time.Minute {
+			t.Errorf("%s: good for %v", responseType, life)
+		}
+		// The token is the API's to check.
+		if verified, err := api.Verify(t.Context(), token.AccessToken); err != nil || !strings.HasPrefix(verified.Subject(), "auth0|") {
+			t.Errorf("%s: the API says %v", responseType, err)
+		}
+		switch {
+		case responseType == "token":
+			if grant.Login != nil {
+				t.Errorf("somebody has logged in: %v", grant.Login)
+			}
+		case grant.Login == nil || grant.Login.User.Email != "ada@acme.example" || grant.Login.Token() != token || grant.Login.ReturnTo != "/there":
+			t.Errorf("login %v", grant.Login)
+		}
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d"} {
+			if text := fmt.Sprintf(verb, grant); strings.Contains(text, token.AccessToken) {
+				t.Errorf("%s prints the token", verb)
+			}
+		}
+	}
+	if n := e.tenant.Calls(tenant.Token); n != 0 {
+		t.Errorf("%d token requests", n)
+	}
+}
+
+// TestImplicitRefusals has a row per check.
+func TestImplicitRefusals(t *testing.T) {
+	same := func(_, _ map[string]any) {}
+	set := func(name, value string) func(url.Values) { return func(v url.Values) { v.Set(name, value) } }
+	drop := func(name string) func(url.Values) { return func(v url.Values) { v.Del(name) } }
+	twice := func(name string) func(url.Values) { return func(v url.Values) { v.Add(name, v.Get(name)) } }
+	const both, token = "id_token token", "token"
+	tests := []struct {
+		why          string
+		responseType string
+		edit         func(header, claims map[string]any) // of the ID token
+		change       func(url.Values)
+		reason       string // empty if it must be accepted
+	}{
+		{"unchanged", both, same, nil, ""},
+		{"unchanged token", token, same, nil, ""},
+		{"no expires_in", both, same, drop("expires_in"), ""},
+		{"bearer in lower case", both, same, set("token_type", "bearer"), ""},
+		{"right iss", both, same, set("iss", "https://acme.auth0.example/"), ""},
+
+		{"no state", both, same, drop("state"), "missing_state"},
+		{"no state, token", token, same, drop("state"), "missing_state"},
+		{"other state", both, same, set("state", strings.Repeat("A", 43)), "transaction_not_found"},
+		{"other state, token", token, same, set("state", strings.Repeat("A", 43)), "transaction_not_found"},
+		{"state twice", token, same, twice("state"), "invalid_request"},
+		{"iss of another", token, same, set("iss", "https://evil.example/"), "issuer_mismatch"},
+		{"an error", token, same, set("error", "access_denied"), "authorization_denied"},
+
+		{"no token", token, same, drop("access_token"), "invalid_request"},
+		{"no token beside the ID token", both, same, drop("access_token"), "invalid_request"},
+		{"token twice", token, same, twice("access_token"), "invalid_request"},
+		{"token of 40 kB", token, same, set("access_token", strings.Repeat("A", 40<<10)), "invalid_request"},
+		{"no token_type", token, same, drop("token_type"), "invalid_request"},
+		{"other token_type", token, same, set("token_type", "DPoP"), "invalid_request"},
+		{"expires_in is text", token, same, set("expires_in", "soon"), "invalid_request"},
+		{"negative expires_in", token, same, set("expires_in", "-1"), "invalid_request"},
+		{"huge expires_in", token, same, set("expires_in", "99999999999"), "invalid_request"},
+
+		{"no ID token", both, same, drop("id_token"), "invalid_request"},
+		{"ID token twice", both, same, twice("id_token"), "invalid_request"},
+		{"no nonce", both, claim("nonce", nil), nil, "nonce_mismatch"},
+		{"other nonce", both, claim("nonce", strings.Repeat("A", 43)), nil, "nonce_mismatch"},
+		{"no at_hash", both, claim("at_hash", nil), nil, "invalid_hash"},
+		{"empty at_hash", both, claim("at_hash", ""), nil, "invalid_hash"},
+		{"wrong at_hash", both, claim("at_hash", "AAAAAAAAAAAAAAAAAAAAAA"), nil, "invalid_hash"},
+		{"token of another login", both, same, set("access_token", "x"), "invalid_hash"},
+		{"other aud", both, claim("aud", "other"), nil, "invalid_audience"},
+		{"other iss", both, claim("iss", "https://evil.example/"), nil, "invalid_issuer"},
+		{"expired", both, in("exp", -65), nil, "token_expired"},
+		{"none", both, header("alg", "none"), nil, "invalid_alg"},
+		{"HS256", both, header("alg", "HS256"), nil, "invalid_alg"},
+		{"right organization", both, same, nil, ""},
+		{"other organization", both, claim("org_id", "org_other"), nil, "invalid_claim"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.why, func(t *testing.T) {
+			e := newPageEnv(t)
+			var opts []auth0.LoginOption
+			if strings.HasSuffix(tt.why, "organization") {
+				opts = append(opts, auth0.WithOrganization(acmeEU(t, e)))
+			}
+			e.tenant.EditIDToken(tt.edit)
+			transaction, fragment := e.implicit(tt.responseType, opts...)
+			if tt.change != nil {
+				tt.change(fragment)
+			}
+			grant, err := e.strategy.VerifyImplicit(t.Context(), transaction, fragment)
+			switch {
+			case tt.reason == "" && (err != nil || grant == nil):
+				t.Errorf("refused: %v", err)
+			case tt.reason != "" && (grant != nil || reasonOf(err) != tt.reason):
+				t.Errorf("%v, %v; want %s", grant, err, tt.reason)
+			}
+			if err != nil && strings.Contains(err.Error(), fragment.Get("access_token")) && len(fragment.Get("access_token")) > 10 {
+				t.Error("the error has the token")
+			}
+		})
+	}
+}
+
+// TestImplicitSignature: what the page posts is worth the signature of the ID
+// token.
+func TestImplicitSignature(t *testing.T) {
+	e := newPageEnv(t)
+	transaction, fragment := e.implicit("id_token token")
+	e.tenant.SignWithForeignKey(true)
+	foreignTransaction, foreign := e.implicit("id_token token")
+	if _, err := e.strategy.VerifyImplicit(t.Context(), foreignTransaction, foreign); reasonOf(err) != "invalid_signature" {
+		t.Errorf("foreign key: %v", err)
+	}
+	// The answer to one login is none to another.
+	if _, err := e.strategy.VerifyImplicit(t.Context(), foreignTransaction, fragment); !errors.Is(err, auth0.ErrTransactionNotFound) {
+		t.Errorf("another answer: %v", err)
+	}
+	mixed := url.Values{}
+	for name, values := range fragment {
+		mixed[name] = values
+	}
+	mixed.Set("state", foreign.Get("state"))
+	if _, err := e.strategy.VerifyImplicit(t.Context(), foreignTransaction, mixed); reasonOf(err) != "nonce_mismatch" {
+		t.Errorf("another answer with the right state: %v", err)
+	}
+	for _, garbage := range []string{"", "v1.", transaction[:20], transaction + "A"} {
+		if _, err := e.strategy.VerifyImplicit(t.Context(), garbage, fragment); !errors.Is(err, auth0.ErrTransactionNotFound) {
+			t.Errorf("transaction %.10q: %v", garbage, err)
+		}
+	}
+}
+
+// TestImplicitIsApart: an answer through a page is none of the server's callback,
+// and the other way round.
+func TestImplicitIsApart(t *testing.T) {
+	e := newPageEnv(t)
+	for _, responseType := range []string{"token", "id_token token"} {
+		transaction, fragment := e.implicit(responseType)
+		if _, err := e.strategy.Exchange(t.Context(), transaction, fragment); !errors.Is(err, auth0.ErrTransactionNotFound) {
+			t.Errorf("%s: Exchange says %v", responseType, err)
+		}
+		b := e.browser()
+		u := b.begin("/auth/login") // gives the name of a cookie
+		for name := range b.cookies {
+			b.cookies[name] = transaction
+		}
+		fragment.Set("state", u.Query().Get("state"))
+		if resp := b.post(fragment); resp.status != http.StatusBadRequest || e.lastReason() != "transaction_not_found" {
+			t.Errorf("%s: the callback says %d %q", responseType, resp.status, e.lastReason())
+		}
+	}
+	authURL, transaction, err := e.strategy.AuthCodeURL(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := url.Parse(authURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	form := e.browser().formAtTenant(u)
+	if _, err := e.strategy.VerifyImplicit(t.Context(), transaction, form); !errors.Is(err, auth0.ErrTransactionNotFound) {
+		t.Errorf("VerifyImplicit says %v", err)
+	}
+}
+
+// TestImplicitAge: a page that was left open for long begins again.
+func TestImplicitAge(t *testing.T) {
+	c := newClock()
+	e := newPageEnv(t, func(cfg *auth0.Config) { cfg.Now = c.now })
+	transaction, fragment := e.implicit("token")
+	c.add(599)
+	if _, err := e.strategy.VerifyImplicit(t.Context(), transaction, fragment); err != nil {
+		t.Errorf("after 599 s: %v", err)
+	}
+	c.add(1)
+	if _, err := e.strategy.VerifyImplicit(t.Context(), transaction, fragment); !errors.Is(err, auth0.ErrTransactionNotFound) {
+		t.Errorf("after 600 s: %v", err)
+	}
+}
+
+// acmeEU is the id of the organization of the demonstration.
+func acmeEU(t testing.TB, e *env) string {
+	t.Helper()
+	var org string
+	e.tenant.EditIDToken(func(_, c map[string]any) { org, _ = c["org_id"].(string) })
+	e.implicit("id_token token", auth0.WithOrganization("acme-eu"))
+	e.tenant.EditIDToken(nil)
+	if !strings.HasPrefix(org, "org_") {
+		t.Fatalf("org_id %q", org)
+	}
+	return org
+}

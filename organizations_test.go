@@ -1,0 +1,172 @@
+package auth0_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/internal/tenant"
+)
+
+const umbrella = "org_umbrella0000000"
+
+// newOrgEnv has the organization umbrella, without members, and an invitation.
+// Bob is signed in at the tenant.
+func newOrgEnv(t *testing.T, edit ...func(*auth0.Config)) *env {
+	t.Helper()
+	e := newEnv(t, append([]func(*auth0.Config){func(c *auth0.Config) {
+		c.Organizations, c.Audience = true, testAudience
+	}}, edit...)...)
+	if err := e.tenant.AddOrganization(tenant.Organization{
+		ID: umbrella, Name: "umbrella", DisplayName: "Umbrella", Invitations: []string{"ticket-1"},
+		Connections: []tenant.OrganizationConnection{{Name: "Username-Password-Authentication"}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	e.as("bob@acme.example")
+	return e
+}
+
+// TestInvitation goes the whole way: the link in the e-mail, the login, the
+// session, and the API that is for members.
+func TestInvitation(t *testing.T) {
+	e := newOrgEnv(t)
+	const link = "/auth/login?invitation=ticket-1&organization=" + umbrella + "&organization_name=umbrella&returnTo=/private"
+	api, err := auth0.NewAPI(auth0.APIConfig{Domain: tenantHost, Audience: testAudience, Keys: e.strategy.KeySet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := map[string]int{}
+	e.mux.HandleFunc("GET /call", func(w http.ResponseWriter, r *http.Request) {
+		token, err := e.strategy.AccessToken(w, r)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		for _, org := range []string{umbrella, "org_other"} {
+			call := httptest.NewRequest("GET", "/members", nil)
+			token.SetAuthHeader(call)
+			rec := httptest.NewRecorder()
+			api.RequireOrganization(org)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(rec, call)
+			answers[org] = rec.Code
+		}
+	})
+	var user auth0.User
+	e.mux.HandleFunc("GET /who", func(_ http.ResponseWriter, r *http.Request) { user, _ = auth0.UserFrom(r.Context()) })
+
+	// He is logged in here already, to no organization, and may not enter.
+	b := e.browser().mustLogin()
+	if b.page("/call"); answers[umbrella] != http.StatusForbidden {
+		t.Errorf("before the invitation the API answers %v", answers)
+	}
+	u := b.begin(link)
+	q := u.Query()
+	for name, want := range map[string]string{"invitation": "ticket-1", "organization": umbrella, "organization_name": "", "prompt": "login"} {
+		if got := q.Get(name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	if resp := b.callback(b.atTenant(u)); resp.status != http.StatusSeeOther || resp.header.Get("Location") != "/" {
+		t.Fatalf("callback: %d to %q; log:\n%s", resp.status, resp.header.Get("Location"), e.log)
+	}
+	if b.page("/who"); user.Email != "bob@acme.example" || user.OrgID != umbrella || user.OrgName != "umbrella" {
+		t.Errorf("logged in as %+v", user)
+	}
+	b.page("/call")
+	if answers[umbrella] != http.StatusOK || answers["org_other"] != http.StatusForbidden {
+		t.Errorf("the API answers %v", answers)
+	}
+
+	// The link is good once.
+	again := e.browser()
+	if resp := again.callback(again.atTenant(again.begin(link))); resp.status != http.StatusBadRequest || e.lastReason() != "authorization_error" || again.loggedIn() {
+		t.Errorf("the link again: %d %q", resp.status, e.lastReason())
+	}
+	// He is a member now.
+	if resp := e.browser().login("/auth/login?organization=" + umbrella); resp.status != http.StatusSeeOther {
+		t.Errorf("as a member: %d", resp.status)
+	}
+	// Ada is not.
+	e.as("ada@acme.example")
+	stranger := e.browser()
+	if resp := stranger.login("/auth/login?organization=" + umbrella); resp.status != http.StatusForbidden || e.lastReason() != "authorization_denied" || stranger.loggedIn() {
+		t.Errorf("as a stranger: %d %q", resp.status, e.lastReason())
+	}
+}
+
+// TestInvitationToAnother: the callback believes no other organization than that
+// of the invitation, and none at all is no better.
+func TestInvitationToAnother(t *testing.T) {
+	for why, value := range map[string]any{"another": "org_other", "none": nil} {
+		e := newOrgEnv(t)
+		e.tenant.EditIDToken(claim("org_id", value))
+		b := e.browser()
+		if resp := b.login("/auth/login?invitation=ticket-1&organization=" + umbrella); resp.status != http.StatusBadRequest || e.lastReason() != "invalid_claim" || b.loggedIn() {
+			t.Errorf("%s: %d %q", why, resp.status, e.lastReason())
+		}
+	}
+}
+
+// TestOrganizationPickedAtTenant: the login names none, and the tenant has let
+// the person pick.
+func TestOrganizationPickedAtTenant(t *testing.T) {
+	var asked string
+	e := newOrgEnv(t, func(c *auth0.Config) {
+		c.CheckOrganization = func(_ context.Context, id string) error {
+			asked = id
+			if id != umbrella {
+				return errors.New("not a customer")
+			}
+			return nil
+		}
+	})
+	for id, want := range map[string]int{umbrella: http.StatusSeeOther, "org_other": http.StatusForbidden} {
+		e.tenant.EditIDToken(claim("org_id", id))
+		b := e.browser()
+		u := b.begin("/auth/login")
+		if u.Query().Has("organization") {
+			t.Errorf("the login names an organization: %v", u.Query())
+		}
+		if resp := b.callback(b.atTenant(u)); resp.status != want || asked != id || b.loggedIn() != (want == http.StatusSeeOther) {
+			t.Errorf("%s: %d, want %d; asked about %q", id, resp.status, want, asked)
+		}
+	}
+}
+
+// TestRefreshKeepsOrganization: a new ID token does not take the session to
+// another organization.
+func TestRefreshKeepsOrganization(t *testing.T) {
+	for why, tt := range map[string]struct {
+		value  any
+		stored string // of the organization
+		log    bool
+	}{
+		"the same": {umbrella, umbrella, false},
+		"another":  {"org_other", umbrella, true},
+		"none":     {nil, "", false},
+	} {
+		e := newOrgEnv(t, func(c *auth0.Config) { c.Scopes = []string{"openid", "offline_access"} })
+		var user auth0.User
+		e.mux.HandleFunc("GET /refresh", func(w http.ResponseWriter, r *http.Request) {
+			e.strategy.AccessToken(w, r, auth0.ForceRefresh())
+		})
+		e.mux.HandleFunc("GET /who", func(_ http.ResponseWriter, r *http.Request) { user, _ = auth0.UserFrom(r.Context()) })
+		b := e.browser()
+		if resp := b.login("/auth/login?invitation=ticket-1&organization=" + umbrella); resp.status != http.StatusSeeOther {
+			t.Fatalf("%s: %d", why, resp.status)
+		}
+		e.tenant.EditIDToken(claim("org_id", tt.value))
+		calls := e.tenant.Calls(tenant.Token)
+		b.page("/refresh")
+		if b.page("/who"); user.OrgID != tt.stored || e.tenant.Calls(tenant.Token) != calls+1 {
+			t.Errorf("%s: the session is of %q after %d token requests, want %q", why, user.OrgID, e.tenant.Calls(tenant.Token)-calls, tt.stored)
+		}
+		if strings.Contains(e.log.String(), "the ID token of a refresh is not good") != tt.log {
+			t.Errorf("%s: log:\n%s", why, e.log)
+		}
+	}
+}
