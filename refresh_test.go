@@ -517,6 +517,14 @@ func TestForceRefresh(t *testing.T) {
 			t.Error("the new token is not new, or not kept")
 		}
 		e.expectRefreshes(1, "forced")
+		// What comes while another request is got is new for both.
+		e.tenant.Delay(tenant.Token, time.Second)
+		tabs, got := tabs(b, 2), make([]string, 2)
+		together(2, func(i int) { got[i] = tabs[i].token([]string{"force", "force&audience=" + testAudience}[i]) })
+		if got[0] != got[1] || got[0] == second {
+			t.Error("two that are forced at once get different tokens, or an old one")
+		}
+		e.expectRefreshes(2, "two forced at once")
 	})
 }
 
@@ -1026,6 +1034,64 @@ func TestTwoProcessesWithoutLeases(t *testing.T) {
 			t.Error("the token of the first is lost")
 		}
 	})
+}
+
+// TestTwoProcessesInCookies cannot know of each other. With an overlap at the
+// tenant, nobody notices.
+func TestTwoProcessesInCookies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one := newRefreshEnv(t)
+		one.rotate(true, 30*time.Second)
+		one.tenant.Delay(tenant.Token, time.Second)
+		two := newRefreshEnv(t, func(c *auth0.Config) { *c = one.cfg })
+		b := one.browser().mustLogin()
+		for round := range 3 {
+			time.Sleep(tokenLife)
+			tabs := tabs(b, 20)
+			for i := range tabs {
+				tabs[i].e = []*env{one, two}[i%2]
+			}
+			together(20, func(i int) { tabs[i].token() })
+			one.expectRefreshes(2*round+2, "one for each process")
+			b = tabs[7*round] // whatever the browser has got last
+		}
+	})
+}
+
+// TestLostAnswer: the tenant has replaced the refresh token, and nobody knows by
+// what. Within the overlap, the next request makes up for that.
+func TestLostAnswer(t *testing.T) {
+	inEachMode(t, func(t *testing.T, m mode) {
+		lost := false
+		e := newRefreshEnv(t, m.edit, func(c *auth0.Config) {
+			c.HTTPClient = &http.Client{Transport: lossy{c.HTTPClient.Transport, func() bool { return lost }}}
+		})
+		e.rotate(true, time.Minute)
+		b := e.browser().mustLogin()
+		time.Sleep(tokenLife)
+		lost = true
+		b.noToken(502, "tenant_unavailable")
+		lost = false
+		time.Sleep(30 * time.Second)
+		b.token()
+		time.Sleep(tokenLife)
+		b.token()
+	})
+}
+
+// lossy sends requests, and loses answers.
+type lossy struct {
+	next http.RoundTripper
+	lose func() bool
+}
+
+func (l lossy) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := l.next.RoundTrip(r)
+	if err == nil && l.lose() {
+		resp.Body.Close()
+		return nil, errors.New("connection reset by peer")
+	}
+	return resp, err
 }
 
 // before does something before each request to the token endpoint.
