@@ -36,9 +36,10 @@ import (
 //
 // finds several values in one request, nil for those that are not there.
 //
-// Keys are at most 80 characters from A-Z, a-z, 0-9, "-", "_" and ":". No key can
-// be used as a cookie, and values are encrypted. Package auth0test has a test of
-// stores, TestStore.
+// Keys are at most 80 characters from A-Z, a-z, 0-9, "-", "_" and ":", and differ
+// in upper and lower case; the columns that some stores of scs suggest, CHAR(43) in
+// MySQL for one, are too narrow. No key can be used as a cookie, and values are
+// encrypted. Package auth0test has a test of stores, TestStore.
 type Store interface {
 	// Find returns the value of a key that was committed and has not expired.
 	Find(key string) (value []byte, found bool, err error)

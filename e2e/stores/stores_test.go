@@ -4,6 +4,7 @@
 package stores
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -356,14 +357,18 @@ func testBackchannelLogout(t *testing.T, e *engine) {
 // backchannelLogout posts a logout token as the tenant does.
 func (s *site) backchannelLogout(sid any) int {
 	s.t.Helper()
-	token := s.tenant.IDToken(auth0test.Claim("sid", sid), auth0test.Claim("jti", "logout-1"), auth0test.Claim("nonce", nil),
-		auth0test.Claim("events", map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}))
-	resp, err := s.newBrowser().PostForm(auth0test.AppURL+"/auth/backchannel-logout?i=1", url.Values{"logout_token": {token}})
+	resp, err := s.newBrowser().PostForm(auth0test.AppURL+"/auth/backchannel-logout?i=1", url.Values{"logout_token": {logoutToken(s.tenant, sid)}})
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	resp.Body.Close()
 	return resp.StatusCode
+}
+
+// logoutToken is what a tenant posts for one of its sessions.
+func logoutToken(tenant *auth0test.Tenant, sid any) string {
+	return tenant.IDToken(auth0test.Claim("sid", sid), auth0test.Claim("jti", rand.Text()), auth0test.Claim("nonce", nil),
+		auth0test.Claim("events", map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}))
 }
 
 // loginShort logs in with a token that is about to expire.
