@@ -268,10 +268,10 @@ func (e *env) recovery(v *visitor) time.Duration {
 }
 
 const (
-	loadVisitors  = 20
-	loadRequests  = 600
+	loadVisitors  = 12
+	loadRequests  = 300
 	loadGap       = 2 * time.Millisecond
-	storePatience = time.Second // for one call, see storeTimeout
+	storePatience = time.Second // what a call of the store may take
 )
 
 // TestLoadStoreOutage: a store that refuses, hangs, or takes twice as long as

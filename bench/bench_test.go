@@ -31,6 +31,63 @@ func TestReport(t *testing.T) {
 			t.Errorf("%s has %d rows, want %d", c.name, rows, want)
 		}
 	}
+	for _, k := range keepers {
+		rows := strings.Count(page.String(), "\n| "+k.name+" |")
+		want := 1 + 3 // its setup, results
+		if k.module == "" {
+			want++ // refreshes
+		}
+		if rows != want {
+			t.Errorf("%s has %d rows, want %d", k.name, rows, want)
+		}
+	}
+}
+
+// TestCheckKept breaks keepers of sessions on purpose.
+func TestCheckKept(t *testing.T) {
+	c := &content{Subject: "auth0|1", Theme: "dark", AccessToken: "token"}
+	kind := func(edit func(*keeping)) *kept {
+		k, err := keepWithSecureCookie(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		edit(k)
+		return &kept{keeper: keeper{module: "broken"}, keeping: k}
+	}
+	if err := checkKept(t.Context(), kind(func(*keeping) {}), c); err != nil {
+		t.Fatal(err)
+	}
+	for name, edit := range map[string]func(*keeping){
+		"takes every cookie": func(k *keeping) {
+			k.read = func(*http.Request) (view, error) { return view{c.Subject, "", c.Theme}, nil }
+		},
+		"takes no cookie": func(k *keeping) {
+			k.read = func(*http.Request) (view, error) { return view{}, errNobody }
+		},
+		"has another person": func(k *keeping) {
+			read := k.read
+			k.read = func(r *http.Request) (view, error) { v, err := read(r); v.subject += "2"; return v, err }
+		},
+		"has no token": func(k *keeping) {
+			k.accessToken = func(*http.Request) (string, error) { return "", nil }
+		},
+		"does not write": func(k *keeping) {
+			k.writer = func(*http.Request) (func(http.ResponseWriter, string) error, error) {
+				return func(http.ResponseWriter, string) error { return nil }, nil
+			}
+		},
+		"writes what it had": func(k *keeping) {
+			writer := k.writer
+			k.writer = func(r *http.Request) (func(http.ResponseWriter, string) error, error) {
+				write, err := writer(r)
+				return func(w http.ResponseWriter, _ string) error { return write(w, c.Theme) }, err
+			}
+		},
+	} {
+		if checkKept(t.Context(), kind(edit), c) == nil {
+			t.Errorf("passes although it %s", name)
+		}
+	}
 }
 
 // TestCheck breaks contenders on purpose.

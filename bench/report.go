@@ -60,7 +60,7 @@ func report(ctx context.Context, e effort, w io.Writer) error {
 func writeHead(w io.Writer, e effort, fields map[string]*field) {
 	fmt.Fprintf(w, `# Side by side
 
-Made by this command, in this directory, which takes about three minutes:
+Made by this command, in this directory, which takes about four minutes:
 
     go run .
 

@@ -215,8 +215,13 @@ func checkKept(ctx context.Context, k *kept, c *content) error {
 	if err := checkView(k, r, view{c.Subject, c.Profile.Email, c.Theme}); err != nil {
 		return err
 	}
-	if token, err := k.accessToken(again(r)); err != nil || token == "" || c.AccessToken != "" && !sameToken(k, token, c) {
-		return fmt.Errorf("the access token of the session is not there: %w", err)
+	token, err := k.accessToken(again(r))
+	if err != nil {
+		return fmt.Errorf("the access token of the session: %w", err)
+	}
+	// This library has a login of its own, and compares by itself.
+	if token == "" || k.module != "" && token != c.AccessToken {
+		return errors.New("the access token of the session is another one")
 	}
 	for how := range damages {
 		bad, err := request(ctx, damaged(k.cookies, how))
@@ -228,12 +233,6 @@ func checkKept(ctx context.Context, k *kept, c *content) error {
 		}
 	}
 	return checkWrite(ctx, k, r, c)
-}
-
-// sameToken compares with the login that the others keep; this library has
-// logins of its own.
-func sameToken(k *kept, token string, c *content) bool {
-	return k.module == "" || token == c.AccessToken
 }
 
 func checkView(k *kept, r *http.Request, want view) error {
