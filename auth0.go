@@ -356,6 +356,7 @@ type Strategy struct {
 	refreshing  flights
 	silent      atomic.Bool // whether there are silent logins
 	connections *connectionLists
+	ownTokens   *refresh.Group[ownToken]
 	exit        exit
 	log         *slog.Logger
 	now         func() time.Time
@@ -411,6 +412,7 @@ func New(c Config) (*Strategy, error) {
 	s.keys = newKeySet(&s.namespace, s.client, s.log, c.Observer)
 	s.config = c
 	s.config.ClientSecret, s.config.ManagementClientSecret, s.config.Secrets = "", "", nil
+	s.ownTokens = s.newOwnTokens()
 	s.exit = exit{log: s.log, handler: c.ErrorHandler, loginURL: s.loginURL}
 	return s, nil
 }

@@ -349,7 +349,7 @@ type managementAPI struct {
 	client   *http.Client
 	base     string // with a slash at the end
 	clientID string // of the application whose connections are asked for
-	token    *refresh.Value[secret]
+	token    *refresh.Value[ownToken]
 }
 
 func newManagementAPI(p *problems, c Config, s *Strategy) *managementAPI {
@@ -370,7 +370,8 @@ func newManagementAPI(p *problems, c Config, s *Strategy) *managementAPI {
 	if id == "" {
 		id, secret = c.ClientID, s.clientSecret
 	}
-	m.token = clientCredentials(s.client, m.base+"oauth/token", id, secret, m.base+"api/v2/")
+	tokenURL := func(context.Context) (string, error) { return m.base + "oauth/token", nil }
+	m.token = clientCredentials(s.client, tokenURL, id, secret, ClientCredentials{Audience: m.base + "api/v2/"})
 	return m
 }
 
@@ -400,7 +401,7 @@ func (m *managementAPI) get(ctx context.Context, path string, query url.Values, 
 	return nil
 }
 
-func (m *managementAPI) try(ctx context.Context, path string, query url.Values, token secret) (*fetch.Response, error) {
+func (m *managementAPI) try(ctx context.Context, path string, query url.Values, token ownToken) (*fetch.Response, error) {
 	const perCall = 3 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, perCall)
 	defer cancel()
@@ -408,7 +409,7 @@ func (m *managementAPI) try(ctx context.Context, path string, query url.Values, 
 	if err != nil {
 		return nil, errors.New("unusable path")
 	}
-	r.Header.Set("Authorization", "Bearer "+token.reveal())
+	r.Header.Set("Authorization", "Bearer "+token.value.reveal())
 	return fetch.Do(m.client, r)
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -54,7 +53,8 @@ const refreshEarly = 30 * time.Second
 //
 // The error is [ErrNoSession] if nobody is logged in, [ErrNoToken] if there is
 // no token, and [ErrTokenExpired] if the person has to log in again to get
-// another; they remain logged in for pages. Others are temporary, and have
+// another; they remain logged in for pages. It is [ErrMFARequired] if the tenant
+// wants a second factor first; see [MFA]. Others are temporary, and have
 // [Error].RetryAfter if the tenant has said when to come back.
 //
 // Sessions in cookies: the token endpoint may give a new refresh token each time
@@ -89,7 +89,8 @@ func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []To
 		return s.refresh(ctx, record, wish)
 	})
 	if err != nil {
-		if t, ok := record.token(wish, s.now()); ok && !errors.Is(err, ErrNoSession) {
+		wanted := wish.force && errors.Is(err, ErrMFARequired)
+		if t, ok := record.token(wish, s.now()); ok && !errors.Is(err, ErrNoSession) && !wanted {
 			s.log.Warn("auth0: a token could not be refreshed before it expires", "err", clip(err.Error()))
 			return t, nil
 		}
@@ -218,12 +219,8 @@ func (s *Strategy) refreshTokens(ctx context.Context, r *sessionRecord, wish tok
 	if err != nil {
 		return err
 	}
-	form := url.Values{
-		"grant_type":    {"refresh_token"},
-		"client_id":     {s.config.ClientID},
-		"client_secret": {s.clientSecret.reveal()},
-		"refresh_token": {r.RefreshToken},
-	}
+	form := s.grantForm("refresh_token")
+	form.Set("refresh_token", r.RefreshToken)
 	asked := strings.Join(wish.scopes, " ")
 	audience := wish.audience
 	switch {
@@ -243,6 +240,11 @@ func (s *Strategy) refreshTokens(ctx context.Context, r *sessionRecord, wish tok
 		}
 	}
 	got, err := requestTokens(ctx, s.client, ep.TokenEndpoint, form)
+	if tenant, ok := errors.AsType[tenantError](err); ok && tenant.mfa != nil {
+		e := tenant.as(refuseMFA)
+		e.MFA = s.mfa(tenant.mfa, asked, audience, r)
+		return e
+	}
 	if err != nil {
 		return err
 	}
@@ -414,11 +416,9 @@ func (s *Strategy) revoke(ctx context.Context, token string) error {
 	if err != nil || ep.RevocationEndpoint == "" {
 		return err
 	}
-	resp, err := postForm(ctx, s.client, ep.RevocationEndpoint, url.Values{
-		"client_id":     {s.config.ClientID},
-		"client_secret": {s.clientSecret.reveal()},
-		"token":         {token},
-	})
+	form := clientForm(s.config.ClientID, s.clientSecret)
+	form.Set("token", token)
+	resp, err := postForm(ctx, s.client, ep.RevocationEndpoint, form)
 	if err == nil && resp.Status != http.StatusOK {
 		err = parseTenantError(resp.Status, resp.Header, resp.Body)
 	}
