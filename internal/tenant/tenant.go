@@ -54,6 +54,9 @@ type Config struct {
 	// DefaultAudience is the API of requests that name none.
 	DefaultAudience string
 
+	// DefaultDirectory is the connection of password logins that name none.
+	DefaultDirectory string
+
 	// LogoutURLs are the tenant's own allowed logout URLs, which apply when a
 	// logout request names no application.
 	LogoutURLs []string
@@ -94,7 +97,12 @@ type Tenant struct {
 	opaque   *bounded[grant]
 	refresh  *bounded[refreshToken]
 	consents *bounded[[]string]
+	attempts *bounded[int]        // failed password logins, by account and address
+	factors  *bounded[mfaAttempt] // by mfa_token
+	sent     *bounded[sentCode]   // by connection and address
 	faults   faults
+
+	exchanges map[string]func(token string) (user string, ok bool) // by subject_token_type
 }
 
 // maxStored bounds everything that requests can make grow. The oldest entry
@@ -135,6 +143,9 @@ func New(cfg Config) (*Tenant, error) {
 		opaque:   newBounded[grant](maxStored),
 		refresh:  newBounded[refreshToken](maxStored),
 		consents: newBounded[[]string](maxStored),
+		attempts: newBounded[int](maxStored),
+		factors:  newBounded[mfaAttempt](maxStored),
+		sent:     newBounded[sentCode](maxStored),
 		faults:   newFaults(),
 	}
 	if t.now == nil {
@@ -187,6 +198,10 @@ func (t *Tenant) routeTable() map[string]route {
 		"/authorize":                              {Authorize, false, "GET POST", t.authorize},
 		"/oauth/token":                            {Token, true, "POST", t.token},
 		"/oauth/revoke":                           {Revoke, true, "POST", t.revoke},
+		"/mfa/authenticators":                     {MFA, true, "GET", t.listAuthenticators},
+		"/mfa/challenge":                          {MFA, true, "POST", t.challenge},
+		"/passwordless/start":                     {Passwordless, true, "POST", t.startPasswordless},
+		"/passwordless/verify_redirect":           {Pages, false, "GET", t.followLink},
 		"/userinfo":                               {UserInfo, true, "GET POST", t.userinfo},
 		"/v2/logout":                              {Logout, false, "GET", t.legacyLogout},
 		"/oidc/logout":                            {Logout, false, "GET POST", t.oidcLogout},
@@ -302,7 +317,7 @@ func (t *Tenant) allowOrigin(w http.ResponseWriter, r *http.Request, route route
 
 func (t *Tenant) knownOrigin(e Endpoint, origin string) bool {
 	switch e {
-	case Token, Revoke, UserInfo:
+	case Token, Revoke, UserInfo, MFA, Passwordless:
 	default:
 		return true // public documents
 	}
