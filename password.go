@@ -33,7 +33,7 @@ func (p PasswordLogin) Format(f fmt.State, _ rune) {
 // LogValue hides the password from package slog.
 func (p PasswordLogin) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(p)) }
 
-// MarshalJSON refuses to write the password.
+// MarshalJSON hides the password from package json.
 func (p PasswordLogin) MarshalJSON() ([]byte, error) { return []byte("{}"), nil }
 
 // LoginWithPassword logs in with the resource owner password credentials grant
