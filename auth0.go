@@ -15,6 +15,10 @@
 // Everything that decides is also there without HTTP, for programs that use
 // something else: [API.Verify], [Strategy.AuthCodeURL], [Strategy.Exchange].
 //
+// What needs no login page is there too: [Strategy.ClientCredentials] for the
+// application itself, [Strategy.ExchangeToken], and, for applications that have
+// forms of their own, [Strategy.LoginWithPassword] and [Strategy.LoginWithCode].
+//
 // # What is verified
 //
 // At a login: that it was begun in the same browser (state, in an encrypted
