@@ -1069,3 +1069,43 @@ func TestGrantsHideSecrets(t *testing.T) {
 		}
 	}
 }
+
+// FuzzGrantAnswers: whatever the tenant answers, nobody is logged in by it, and
+// nothing of it but a code gets into what people see.
+func FuzzGrantAnswers(f *testing.F) {
+	e := newGrantEnv(f)
+	m := e.mfa()
+	l, err := e.password()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(200, `{"access_token":"a","token_type":"Bearer","expires_in":1,"id_token":"x.y.z"}`)
+	f.Add(403, `{"error":"mfa_required","mfa_token":"t","mfa_requirements":{"challenge":[{"type":"otp"}],"enroll":null}}`)
+	f.Add(403, `{"error":"mfa_required","mfa_token":"t","mfa_requirements":[1]}`)
+	f.Add(400, `{"error":{"a":1},"error_description":[],"description":{"x":"y"}}`)
+	f.Add(200, `{"challenge_type":"oob","oob_code":"x","binding_method":"prompt"}`)
+	f.Add(200, `[{"id":"sms|dev_1","authenticator_type":"oob","active":true}]`)
+	f.Fuzz(func(t *testing.T, status int, body string) {
+		answer := func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(200 + (status&0x7FFFFFFF)%400)
+			fmt.Fprint(w, body)
+		}
+		for _, endpoint := range []tenant.Endpoint{tenant.Token, tenant.MFA, tenant.UserInfo} {
+			e.tenant.Replace(endpoint, answer)
+		}
+		_, refused := e.password()
+		if refused == nil {
+			t.Error("a login by an answer without an ID token of the tenant")
+		}
+		_, challengeErr := e.strategy.ChallengeMFA(t.Context(), m, "")
+		_, listErr := e.strategy.MFAAuthenticators(t.Context(), m)
+		_, exchangeErr := e.strategy.ExchangeToken(t.Context(), auth0.TokenExchange{SubjectToken: "x"})
+		_, userErr := e.strategy.UserInfo(t.Context(), l.Token(), l.User.Subject)
+		for _, err := range []error{refused, challengeErr, listErr, exchangeErr, userErr} {
+			var found *auth0.Error
+			if errors.As(err, &found) && (found.Description == "" || found.Reason == "" || found.Status < 400 || strings.ContainsAny(found.Code, " <>\"\r\n")) {
+				t.Errorf("got %+v", found)
+			}
+		}
+	})
+}

@@ -79,9 +79,12 @@ func (s *Strategy) passwordGrant(ctx context.Context, p PasswordLogin) (*Login, 
 
 // StartSession begins the session of a login that did not come through
 // [Strategy.CallbackHandler], or that of [Strategy.Exchange]. The session has a
-// new id, whatever the browser had, and [Config].AfterLogin is called first. It
-// must be called before the first byte of the response is written; then send the
-// browser to [Login].ReturnTo.
+// new id, whatever the browser had, and [Config].AfterLogin is called first. A
+// login that completes a refresh goes on with the session that there is, without
+// AfterLogin; the error is [ErrNoSession] if that is over.
+//
+// StartSession must be called before the first byte of the response is written.
+// Then send the browser to [Login].ReturnTo.
 func (s *Strategy) StartSession(w http.ResponseWriter, r *http.Request, l *Login) error {
 	if err := s.ready(); err != nil {
 		return asError("login", err)

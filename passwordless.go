@@ -101,7 +101,7 @@ func (s *Strategy) sendLink(w http.ResponseWriter, r *http.Request, to Passwordl
 	}
 	params := map[string]any{}
 	for name, values := range u.Query() {
-		if name != "client_id" {
+		if name != "client_id" && name != "connection" { // which are beside them
 			params[name] = values[0]
 		}
 	}
