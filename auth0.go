@@ -15,6 +15,10 @@
 // Everything that decides is also there without HTTP, for programs that use
 // something else: [API.Verify], [Strategy.AuthCodeURL], [Strategy.Exchange].
 //
+// What needs no login page is there too: [Strategy.ClientCredentials] for the
+// application itself, [Strategy.ExchangeToken], and, for applications that have
+// forms of their own, [Strategy.LoginWithPassword] and [Strategy.LoginWithCode].
+//
 // # What is verified
 //
 // At a login: that it was begun in the same browser (state, in an encrypted
@@ -398,6 +402,7 @@ type Strategy struct {
 	refreshing  flights
 	silent      atomic.Bool // whether there are silent logins
 	connections *connectionLists
+	ownTokens   *refresh.Group[ownToken]
 	exit        exit
 	log         *slog.Logger
 	now         func() time.Time
@@ -455,6 +460,7 @@ func New(c Config) (*Strategy, error) {
 	s.config = c
 	s.config.ClientSecret, s.config.ManagementClientSecret, s.config.Secrets = "", "", nil
 	s.config.ClientAuthentication = ClientAuthentication{}
+	s.ownTokens = s.newOwnTokens()
 	s.exit = exit{log: s.log, handler: c.ErrorHandler, loginURL: s.loginURL}
 	return s, nil
 }

@@ -368,7 +368,7 @@ func (a *application) method(ctx context.Context) (ClientAuthentication, error) 
 		if errors.Is(ctx.Err(), context.Canceled) {
 			return auth, refuseCanceled.wrap(err)
 		}
-		return auth, refuseCredentials.wrap(err)
+		return auth, refuseNoCredential.wrap(err)
 	}
 	if auth.method == "" || auth.method == askEachTime {
 		return auth, refuseMisconfigured.because("Config.ClientAuthentication: the function has returned %v", auth)
@@ -403,7 +403,7 @@ func (a *application) prove(ctx context.Context, endpoint string) (target string
 		return "", proof{}, err
 	}
 	if p, err = auth.proof(a.id, ep.Issuer, a.now()); err != nil {
-		return "", proof{}, refuseCredentials.wrap(err)
+		return "", proof{}, refuseNoCredential.wrap(err)
 	}
 	return target, p, nil
 }
@@ -438,12 +438,12 @@ func (a *application) target(ep discovery.Metadata, endpoint string, auth Client
 
 // post sends a form and shows who sends it. The form of the caller has no client
 // id and no credential.
-func (a *application) post(ctx context.Context, endpoint string, form url.Values) (*fetch.Response, error) {
+func (a *application) post(ctx context.Context, endpoint string, form url.Values, header ...string) (*fetch.Response, error) {
 	target, p, err := a.prove(ctx, endpoint)
 	if err != nil {
 		return nil, err
 	}
-	return postForm(ctx, a.client, target, form, p)
+	return postForm(ctx, a.client, target, form, p, header...)
 }
 
 // parseKeyPEM reads an RSA or EC key as openssl writes it. Its errors quote

@@ -349,7 +349,7 @@ type managementAPI struct {
 	client   *http.Client
 	base     string // with a slash at the end
 	clientID string // of the application whose connections are asked for
-	token    *refresh.Value[secret]
+	token    *refresh.Value[ownToken]
 }
 
 func newManagementAPI(p *problems, c Config, s *Strategy) *managementAPI {
@@ -375,7 +375,7 @@ func newManagementAPI(p *problems, c Config, s *Strategy) *managementAPI {
 		tenant.discoverWith(&problems{}, s.client, c.EndpointOrigins, s.log)
 		a.namespace = &tenant
 	}
-	m.token = a.clientCredentials(m.base + "api/v2/")
+	m.token = a.clientCredentials(ClientCredentials{Audience: m.base + "api/v2/"})
 	return m
 }
 
@@ -405,7 +405,7 @@ func (m *managementAPI) get(ctx context.Context, path string, query url.Values, 
 	return nil
 }
 
-func (m *managementAPI) try(ctx context.Context, path string, query url.Values, token secret) (*fetch.Response, error) {
+func (m *managementAPI) try(ctx context.Context, path string, query url.Values, token ownToken) (*fetch.Response, error) {
 	const perCall = 3 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, perCall)
 	defer cancel()
@@ -413,7 +413,7 @@ func (m *managementAPI) try(ctx context.Context, path string, query url.Values, 
 	if err != nil {
 		return nil, errors.New("unusable path")
 	}
-	r.Header.Set("Authorization", "Bearer "+token.reveal())
+	r.Header.Set("Authorization", "Bearer "+token.value.reveal())
 	return fetch.Do(m.client, r)
 }
 

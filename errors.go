@@ -24,7 +24,7 @@ import (
 // of this package.
 type Error struct {
 	// Op is what was being done: login, callback, logout, session, bearer,
-	// connections, token.
+	// connections, token, userinfo.
 	Op string
 	// Status is the HTTP status that answers the request.
 	Status int
@@ -47,6 +47,8 @@ type Error struct {
 	// which one it was.
 	ReturnTo string
 	AppState json.RawMessage
+	// MFA is how to go on, if the tenant wants a second factor.
+	MFA *MFA
 	// stepUp are the parameters of a challenge of RFC 9470.
 	stepUp string
 	// Err is the cause. Its text is for logs, not for visitors: it may quote
@@ -101,6 +103,21 @@ var (
 	ErrStoreUnavailable error = &Error{Reason: "store_unavailable"}
 	// ErrSessionTooLarge: the session does not fit into cookies.
 	ErrSessionTooLarge error = &Error{Reason: "session_too_large"}
+	// ErrWrongCredentials: the password, the one-time code or whatever else was
+	// shown to the tenant is wrong, or used up. Which, it does not say.
+	ErrWrongCredentials error = &Error{Reason: "wrong_credentials"}
+	// ErrTooManyAttempts: the tenant protects an account, or itself, from guessing.
+	ErrTooManyAttempts error = &Error{Reason: "too_many_attempts"}
+	// ErrUserBlocked: the account is blocked by the tenant's administrators.
+	ErrUserBlocked error = &Error{Reason: "user_blocked"}
+	// ErrMFARequired: the tenant wants a second factor; see [Error].MFA.
+	ErrMFARequired error = &Error{Reason: "mfa_required"}
+	// ErrAuthorizationPending: the person has not answered yet. Ask again after
+	// [Error].RetryAfter.
+	ErrAuthorizationPending error = &Error{Reason: "authorization_pending"}
+	// ErrGrantNotAllowed: the application, the connection or the person is not
+	// set up for this grant at the tenant, or there is no such connection.
+	ErrGrantNotAllowed error = &Error{Reason: "grant_not_allowed"}
 )
 
 // A refusal is one row of the tables below.
@@ -159,7 +176,7 @@ var (
 	refuseDenied              = refusal{403, "", "authorization_denied", "the login was cancelled, or you are not allowed to log in; please try again, or ask the owner of this site"}
 	refuseCode                = refusal{400, "invalid_grant", "invalid_grant", "this login is finished already or took too long; please log in again"}
 	refuseTenantDown          = refusal{502, "temporarily_unavailable", "tenant_unavailable", "the login service cannot be reached; please try again in a minute"}
-	refuseCredentials         = refusal{503, "temporarily_unavailable", "credentials_unavailable", "the login service cannot be asked; please try again in a minute"}
+	refuseNoCredential        = refusal{503, "temporarily_unavailable", "credentials_unavailable", "the login service cannot be asked; please try again in a minute"}
 	refuseTenantAnswer        = refusal{502, "server_error", "tenant_answer", "the login service gave an unexpected answer; please try again"}
 	refuseIDToken             = refusal{400, "invalid_token", "", "the login could not be verified; please log in again"}
 	refuseAfterLogin          = refusal{403, "access_denied", "after_login", "your account is not allowed to use this site"}
@@ -172,6 +189,24 @@ var (
 	refuseLogoutToken         = refusal{400, "invalid_request", "invalid_logout_token", "the logout token is not valid"}
 	refuseLogoutFailed        = refusal{400, "invalid_request", "logout_failed", "the sessions could not be ended"}
 	refuseLogoutEndpoint      = refusal{500, "server_error", "no_end_session_endpoint", "you are logged out here, but could not be logged out at the login service"}
+)
+
+// Refusals of grants that are not part of a login in the browser.
+var (
+	refuseGrantRequest  = refusal{400, "invalid_request", "invalid_request", "the request is not complete"}
+	refuseCredentials   = refusal{401, "invalid_grant", "wrong_credentials", "what you entered is not correct; please try again"}
+	refuseAttempts      = refusal{429, "too_many_attempts", "too_many_attempts", "there were too many attempts; please try again later"}
+	refuseBlocked       = refusal{403, "unauthorized", "user_blocked", "your account is blocked"}
+	refuseMFA           = refusal{403, "mfa_required", "mfa_required", "a second factor is needed"}
+	refuseMFAExpired    = refusal{400, "expired_token", "mfa_expired", "this login took too long; please log in again"}
+	refusePending       = refusal{400, "authorization_pending", "authorization_pending", "you have not confirmed the login yet"}
+	refuseGrant         = refusal{500, "unauthorized_client", "grant_not_allowed", "this way to log in is not set up"}
+	refuseLeaked        = refusal{403, "password_leaked", "password_leaked", "this password was found in a data leak; please choose another"}
+	refuseVerification  = refusal{403, "requires_verification", "verification_required", "please log in on the login page"}
+	refuseAddress       = refusal{400, "invalid_request", "bad_address", "nothing can be sent to this address"}
+	refuseSubjectToken  = refusal{400, "invalid_request", "subject_token", "the token cannot be exchanged"}
+	refuseUserInfoToken = refusal{401, "invalid_token", "token_not_accepted", "log in again to continue"}
+	refuseUserInfo      = refusal{502, "server_error", "invalid_userinfo", "the login service gave an unexpected answer; please try again"}
 )
 
 // A tokenFault is one way for a token to be wrong. For an access token its

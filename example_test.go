@@ -2,11 +2,14 @@ package auth0_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"html/template"
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -142,4 +145,49 @@ func ExampleStrategy_LoginHandler() {
 	mux := http.NewServeMux()
 	strategy.Register(mux)
 	mux.Handle("GET /confirm", strategy.LoginHandler(auth0.WithMaxAge(0), auth0.WithReturnTo("/payments")))
+}
+
+// The form of an old application, which asks for the second factor on a page of
+// its own.
+func ExampleStrategy_LoginWithPassword() {
+	tenant := auth0test.NewTenant(fakeT{})
+	strategy, err := auth0.New(tenant.Config())
+	if err != nil {
+		log.Fatal(err)
+	}
+	login := func(w http.ResponseWriter, r *http.Request) {
+		login, err := strategy.LoginWithPassword(r.Context(), auth0.PasswordLogin{
+			Username: r.PostFormValue("email"), Password: r.PostFormValue("password"),
+		})
+		var refused *auth0.Error
+		switch {
+		case errors.Is(err, auth0.ErrMFARequired) && errors.As(err, &refused):
+			sealed, _ := strategy.SealMFA(refused.MFA)
+			fmt.Fprintf(w, "<form method=post action=/otp><input name=mfa type=hidden value=%q><input name=otp>", sealed)
+			return
+		case errors.As(err, &refused):
+			http.Error(w, refused.Description, refused.Status)
+			return
+		}
+		if err := strategy.StartSession(w, r, login); err != nil {
+			http.Error(w, "please try again", http.StatusInternalServerError)
+			return
+		}
+		http.Redirect(w, r, login.ReturnTo, http.StatusSeeOther)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /login", login)
+	app := http.NewCrossOriginProtection().Handler(mux)
+
+	for _, password := range []string{"a guess", "correct horse"} {
+		form := strings.NewReader("email=ada@acme.example&password=" + url.QueryEscape(password))
+		r := httptest.NewRequest("POST", "/login", form)
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		w := httptest.NewRecorder()
+		app.ServeHTTP(w, r)
+		fmt.Println(w.Code, strings.TrimSpace(w.Body.String()))
+	}
+	// Output:
+	// 401 what you entered is not correct; please try again
+	// 303
 }

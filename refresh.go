@@ -55,7 +55,8 @@ const refreshEarly = 30 * time.Second
 //
 // The error is [ErrNoSession] if nobody is logged in, [ErrNoToken] if there is
 // no token, and [ErrTokenExpired] if the person has to log in again to get
-// another; they remain logged in for pages. Others are temporary, and have
+// another; they remain logged in for pages. It is [ErrMFARequired] if the tenant
+// wants a second factor first; see [MFA]. Others are temporary, and have
 // [Error].RetryAfter if the tenant has said when to come back.
 //
 // Sessions in cookies: the token endpoint may give a new refresh token each time
@@ -98,7 +99,7 @@ func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []To
 	if err == nil {
 		return s.lastToken(refreshed, wish)
 	}
-	if t, ok := record.token(wish, s.now()); ok && !errors.Is(err, ErrNoSession) {
+	if t, ok := record.token(wish, s.now()); ok && !wish.force && !errors.Is(err, ErrNoSession) {
 		s.log.Warn("auth0: a token could not be refreshed before it expires", "err", clip(err.Error()))
 		return t, nil
 	}
@@ -241,6 +242,11 @@ func refreshError(err error) error {
 func (s *Strategy) refreshTokens(ctx context.Context, r *sessionRecord, wish tokenWish) error {
 	form, audience, asked := s.refreshForm(r, wish)
 	got, err := s.application.requestTokens(ctx, form)
+	if tenant, ok := errors.AsType[tenantError](err); ok && tenant.mfa != nil {
+		e := tenant.as(refuseMFA)
+		e.MFA = s.mfa(tenant.mfa, asked, audience, r)
+		return e
+	}
 	if err != nil {
 		return err
 	}

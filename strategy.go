@@ -193,6 +193,9 @@ type Login struct {
 	token    func() *oauth2.Token
 	scope    string // that was asked for
 	audience string
+	recovery secret
+	// continued is of a refresh that needed a second factor.
+	continued func() tokenResponse
 }
 
 // Token returns the access token and, if there is one, the refresh token. With

@@ -8,32 +8,107 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/oauth2"
 
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/refresh"
 )
 
-// clientCredentials keeps a token of the client credentials grant (RFC 6749,
-// Section 4.4) for one audience. One request gets it, whoever asks, and it is
-// renewed in the background before it expires.
-func (a *application) clientCredentials(audience string) *refresh.Value[secret] {
-	return refresh.New(func(ctx context.Context) (secret, refresh.Life, error) {
-		if a.authentication.method == publicClient {
-			return nil, refresh.Life{}, errors.New("a public client gets no token for itself; set Config.ManagementClientID and Config.ManagementClientSecret")
+// ClientCredentials say what an application gets for itself, not for a person,
+// by the client credentials grant (RFC 6749, Section 4.4). Allow the application
+// the API in the dashboard.
+type ClientCredentials struct {
+	// Audience is the identifier of the API.
+	Audience string
+	// Organization is the id, or the name, of the organization to act for.
+	Organization string
+	// Scopes are what is asked for. None means all that are granted.
+	Scopes []string
+}
+
+// ClientCredentials returns a source of access tokens for the application
+// itself. A token is kept until it is about to expire; it is renewed in the
+// background before, and one request gets it however many ask. Sources for the
+// same share it. After a failure the tenant is left alone for a second, and
+// longer if it fails again or asks for that.
+//
+// The errors of the source are of type [*Error].
+func (s *Strategy) ClientCredentials(c ClientCredentials) oauth2.TokenSource {
+	c.Scopes = slices.Sorted(slices.Values(c.Scopes))
+	key, _ := json.Marshal(c) // three fields of text
+	return tokenSourceFunc(func() (*oauth2.Token, error) {
+		if err := s.ready(); err != nil {
+			return nil, asError("token", err)
 		}
-		got, err := a.requestTokens(ctx, url.Values{"grant_type": {"client_credentials"}, "audience": {audience}})
+		got, err := s.ownTokens.Value(string(key)).Get(context.Background()) // which has a time limit
 		if err != nil {
-			return nil, refresh.Life{}, err
+			return nil, asError("token", grantError(err, nil))
+		}
+		return got.token(), nil
+	})
+}
+
+// maxOwnTokens bounds the tokens of the application itself. Beyond it, the one
+// that was used longest ago is got again when it is next needed.
+const maxOwnTokens = 1000
+
+func (s *Strategy) newOwnTokens() *refresh.Group[ownToken] {
+	return refresh.NewGroup(maxOwnTokens, func(key string) *refresh.Value[ownToken] {
+		var c ClientCredentials
+		json.Unmarshal([]byte(key), &c)
+		return s.application.clientCredentials(c)
+	})
+}
+
+// An ownToken is an access token for the application itself.
+type ownToken struct {
+	value   secret
+	scope   string
+	expires time.Time
+}
+
+func (t ownToken) token() *oauth2.Token {
+	token := &oauth2.Token{AccessToken: t.value.reveal(), TokenType: "Bearer", Expiry: t.expires}
+	return token.WithExtra(map[string]any{"scope": t.scope})
+}
+
+// clientCredentials keeps a token of the client credentials grant. One request
+// gets it, whoever asks, and it is renewed in the background before it expires.
+func (a *application) clientCredentials(c ClientCredentials) *refresh.Value[ownToken] {
+	return refresh.New(func(ctx context.Context) (ownToken, refresh.Life, error) {
+		if a.authentication.method == publicClient {
+			return ownToken{}, refresh.Life{}, errors.New("a public client gets no token for itself; set Config.ManagementClientID and Config.ManagementClientSecret")
+		}
+		form := grantForm("client_credentials")
+		setText(form, "audience", c.Audience)
+		setText(form, "organization", c.Organization)
+		setText(form, "scope", strings.Join(c.Scopes, " "))
+		got, err := a.requestTokens(ctx, form)
+		if err != nil {
+			return ownToken{}, refresh.Life{}, err
 		}
 		// The next one is due after four fifths of the life of this one.
 		life := got.life()
-		return newSecret(got.AccessToken), refresh.Life{Due: life * 4 / 5, Stale: life - life/20}, nil
+		t := ownToken{newSecret(got.AccessToken), got.scope(c.Scopes), time.Now().Add(life)}
+		return t, refresh.Life{Due: life * 4 / 5, Stale: life - life/20}, nil
 	}, refresh.Policy{
 		Timeout:    fetch.Timeout,
 		MinBackoff: time.Second, MaxBackoff: time.Minute, MaxRetryAfter: time.Minute,
 	})
+}
+
+// grantForm begins every token request. Who asks is added when it is sent.
+func grantForm(grantType string) url.Values { return url.Values{"grant_type": {grantType}} }
+
+// setText leaves out what is empty: the tenant may take it for something.
+func setText(form url.Values, name, value string) {
+	if value != "" {
+		form.Set(name, value)
+	}
 }
 
 // A tokenResponse is the successful answer of the token endpoint (RFC 6749,
@@ -45,6 +120,12 @@ type tokenResponse struct {
 	RefreshToken string  `json:"refresh_token"`
 	IDToken      string  `json:"id_token"`
 	Scope        *string `json:"scope"`
+	// IssuedTokenType is of a token exchange (RFC 8693, Section 2.2.1).
+	IssuedTokenType string `json:"issued_token_type"`
+	// RecoveryCode is Auth0's, for the one that was used up.
+	RecoveryCode string `json:"recovery_code"`
+
+	members map[string]any // all of them
 }
 
 // life is how long the access token is good. Out of range means unknown, and
@@ -57,12 +138,39 @@ func (t tokenResponse) life() time.Duration {
 	return time.Duration(t.ExpiresIn * float64(time.Second))
 }
 
+// scope is what was granted. Without one it is what was asked for (RFC 6749,
+// Section 5.1).
+func (t tokenResponse) scope(asked []string) string {
+	if t.Scope != nil {
+		return *t.Scope
+	}
+	return strings.Join(asked, " ")
+}
+
+// token makes a token of package oauth2 of the response, with all its members.
+func (t tokenResponse) token(now time.Time) *oauth2.Token {
+	token := &oauth2.Token{AccessToken: t.AccessToken, TokenType: t.TokenType, RefreshToken: t.RefreshToken, Expiry: now.Add(t.life())}
+	return token.WithExtra(t.members)
+}
+
 // requestTokens makes one request to the token endpoint, with the client id and
 // what proves it added to the form. It is never repeated: what it sends may be
 // good for one use. The error is a tenantError if the tenant has answered, and an
-// Error if there was nothing to send.
-func (a *application) requestTokens(ctx context.Context, form url.Values) (tokenResponse, error) {
-	resp, err := a.post(ctx, tokenEndpoint, form)
+// Error if there was nothing to send. Header is names and values in turn.
+func (a *application) requestTokens(ctx context.Context, form url.Values, header ...string) (tokenResponse, error) {
+	got, err := a.requestAnyToken(ctx, form, header...)
+	if err == nil && !strings.EqualFold(got.TokenType, "Bearer") {
+		return tokenResponse{}, errNoBearerToken
+	}
+	return got, err
+}
+
+var errNoBearerToken = errors.New("the token response has no bearer token")
+
+// requestAnyToken is requestTokens for a token that may be of no use at an API:
+// the type of such a one is N_A (RFC 8693, Section 2.2.1).
+func (a *application) requestAnyToken(ctx context.Context, form url.Values, header ...string) (tokenResponse, error) {
+	resp, err := a.post(ctx, tokenEndpoint, form, header...)
 	if err != nil {
 		return tokenResponse{}, err
 	}
@@ -70,23 +178,57 @@ func (a *application) requestTokens(ctx context.Context, form url.Values) (token
 		return tokenResponse{}, parseTenantError(resp.Status, resp.Header, resp.Body)
 	}
 	var got tokenResponse
-	if json.Unmarshal(resp.Body, &got) != nil || got.AccessToken == "" || !strings.EqualFold(got.TokenType, "Bearer") {
-		return tokenResponse{}, errors.New("the token response has no bearer token")
+	known := func() bool {
+		return strings.EqualFold(got.TokenType, "Bearer") || strings.EqualFold(got.TokenType, "N_A")
+	}
+	if json.Unmarshal(resp.Body, &got) != nil || json.Unmarshal(resp.Body, &got.members) != nil || got.AccessToken == "" || !known() {
+		return tokenResponse{}, errNoBearerToken
 	}
 	return got, nil
 }
 
 // postForm sends a form together with a proof, which has the last word on who
 // sends it.
-func postForm(ctx context.Context, client *http.Client, target string, form url.Values, p proof) (*fetch.Response, error) {
+func postForm(ctx context.Context, client *http.Client, target string, form url.Values, p proof, header ...string) (*fetch.Response, error) {
 	all := maps.Clone(form)
 	maps.Copy(all, p.params)
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, target, strings.NewReader(all.Encode()))
+	return post(ctx, client, target, "application/x-www-form-urlencoded", all.Encode(), p, header...)
+}
+
+// postJSON makes one request to an endpoint of Auth0's that takes JSON and
+// authenticates the client as the token endpoint does. It gives an error unless
+// the answer is 200. It is not repeated: it may send somebody a message.
+func (a *application) postJSON(ctx context.Context, target string, body map[string]any, header ...string) (*fetch.Response, error) {
+	_, p, err := a.prove(ctx, tokenEndpoint)
+	if err != nil {
+		return nil, err
+	}
+	body = maps.Clone(body)
+	body["client_id"] = a.id
+	for name := range p.params {
+		body[name] = p.params.Get(name)
+	}
+	encoded, err := json.Marshal(body)
+	if err != nil {
+		return nil, errors.New("the request cannot be encoded")
+	}
+	resp, err := post(ctx, a.client, target, "application/json", string(encoded), p, header...)
+	if err == nil && resp.Status != http.StatusOK {
+		err = parseTenantError(resp.Status, resp.Header, resp.Body)
+	}
+	return resp, err
+}
+
+func post(ctx context.Context, client *http.Client, target, contentType, body string, p proof, header ...string) (*fetch.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, target, strings.NewReader(body))
 	if err != nil {
 		return nil, errors.New("unusable endpoint")
 	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Content-Type", contentType)
 	r.Header.Set("Accept", "application/json")
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
 	p.addTo(r)
 	return fetch.Do(client, r)
 }
@@ -98,6 +240,7 @@ type tenantError struct {
 	code        string // of RFC 6749, or the errorCode of the Management API
 	description string // for logs only: it may change, and may quote users
 	retryAfter  time.Duration
+	mfa         *mfaDemand // if it wants a second factor
 }
 
 // parseTenantError reads every shape that is known. It never fails: the status
@@ -124,8 +267,15 @@ func parseTenantError(status int, h http.Header, body []byte) tenantError {
 	// The Management API has both, and its error is only the text of the status.
 	e.code = first("errorCode", "error", "code", "name")
 	e.description = first("error_description", "message", "description")
-	if e.description == "" && len(members["error_description"]) > 0 {
-		e.description = string(members["error_description"])
+	for _, name := range []string{"error_description", "description"} {
+		// Some are objects, as of a password that is too weak.
+		if e.description == "" {
+			e.description = string(members[name])
+		}
+	}
+	if token := text("mfa_token"); token != "" && e.code == "mfa_required" {
+		e.mfa = &mfaDemand{token: newSecret(token)}
+		json.Unmarshal(members["mfa_requirements"], &e.mfa.requirements)
 	}
 	return e
 }

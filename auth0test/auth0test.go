@@ -68,6 +68,7 @@ const (
 	// at /callback below it.
 	SPAClientID = "Qw3nT8xKfV5rYc1uJm7ZbE0sLhD6iGpA"
 
+	directory    = "Username-Password-Authentication"
 	host         = "acme.auth0.example"
 	clientID     = "9aXkT2mWq7RzB4vLcN8sYhE1dPfJu6Go"
 	clientSecret = "a-secret-for-tests-that-protects-nothing-at-all"
@@ -104,7 +105,13 @@ const (
 	Logout     = tenant.Logout
 	Management = tenant.Management
 	ClientFile = tenant.ClientFile
+	MFA        = tenant.MFA
+
+	Passwordless = tenant.Passwordless
 )
+
+// OneTimeCode is what every authenticator app shows, for a [User] with MFA.
+const OneTimeCode = tenant.OneTimeCode
 
 // A Tenant is an Auth0-shaped tenant. Its methods may be called concurrently.
 type Tenant struct {
@@ -121,7 +128,7 @@ type Tenant struct {
 // [Tenant.Config] and nowhere else. Its domain is acme.auth0.example.
 func NewTenant(t TB) *Tenant {
 	t.Helper()
-	inner, err := tenant.New(tenant.Config{Host: host, OrganizationNames: true})
+	inner, err := tenant.New(tenant.Config{Host: host, OrganizationNames: true, DefaultDirectory: directory})
 	if err != nil {
 		t.Fatalf("auth0test: %v", err)
 	}
@@ -144,7 +151,7 @@ func Serve(addr, appURL string) (*Tenant, error) {
 		return nil, fmt.Errorf("auth0test: %w", err)
 	}
 	base := "http://" + listener.Addr().String()
-	inner, err := tenant.New(tenant.Config{URL: base, OrganizationNames: true})
+	inner, err := tenant.New(tenant.Config{URL: base, OrganizationNames: true, DefaultDirectory: directory})
 	if err != nil {
 		listener.Close()
 		return nil, fmt.Errorf("auth0test: %w", err)
@@ -243,6 +250,34 @@ func (t *Tenant) AddConnection(c Connection) {
 		}
 	})
 }
+
+// AllowClientCredentials lets the application have access tokens of its own for
+// an API.
+func (t *Tenant) AllowClientCredentials(audience string, scopes ...string) {
+	t.must(t.t.EditClient(clientID, func(c *tenant.Client) {
+		c.Grants = append(c.Grants, tenant.ClientGrant{Audience: audience, Scopes: scopes})
+	}))
+}
+
+// AddTokenExchange adds a token exchange profile for subject tokens of a type,
+// as an Action would: user returns the e-mail address of whose token it is.
+func (t *Tenant) AddTokenExchange(subjectTokenType string, user func(token string) (email string, ok bool)) {
+	t.must(t.t.AddTokenExchange(subjectTokenType, user))
+}
+
+// ExchangesTokensOf makes the application the API of an identifier, so that it
+// may exchange the access tokens that it receives.
+func (t *Tenant) ExchangesTokensOf(audience string) {
+	t.must(t.t.EditClient(clientID, func(c *tenant.Client) { c.ResourceServer = audience }))
+}
+
+// Mail returns the code and the link that the tenant has sent to an e-mail
+// address or a phone number last. They are empty if it has sent none.
+func (t *Tenant) Mail(address string) (code, link string) { return t.t.Mail(address) }
+
+// AnswerPush answers the push notifications of a person whose second factor
+// that is.
+func (t *Tenant) AnswerPush(email string, approve bool) { t.t.AnswerPush(email, approve) }
 
 // SignIn makes the named person log in wherever the tenant would show a page,
 // until [Tenant.SignOut].

@@ -67,6 +67,16 @@ type Client struct {
 	// RefreshTokenPolicies are further APIs that one refresh token serves.
 	RefreshTokenPolicies []ClientGrant
 
+	// TrustForwardedFor takes the address in auth0-forwarded-for for that of the
+	// user, if the application has shown its secret.
+	TrustForwardedFor bool
+
+	// ResourceServer is the API that the application is, which lets it exchange
+	// the access tokens that it receives.
+	ResourceServer string
+
+	caller string // the address that a request of the application is from
+
 	// IDTokenAlg is "RS256" (also the empty string) or "HS256", keyed with Secret,
 	// or, with SecretEncoded, as in old applications, with what Secret stands for
 	// in base64url.

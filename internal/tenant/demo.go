@@ -78,12 +78,16 @@ func (t *Tenant) demoClients(d Demo, base string) []Client {
 			"fabrikam-entra", "customer-saml", "legacy-accounts"},
 		Grants: []ClientGrant{{Audience: t.managementAudience(), Scopes: []string{"read:connections", "read:clients",
 			"read:connections_options", "read:organization_connections", "read:organizations"}}},
+		GrantTypes: []string{"authorization_code", "implicit", "refresh_token", "client_credentials", "password",
+			"http://auth0.com/oauth/grant-type/password-realm", "http://auth0.com/oauth/grant-type/passwordless/otp",
+			"http://auth0.com/oauth/grant-type/mfa-otp", "http://auth0.com/oauth/grant-type/mfa-oob",
+			"http://auth0.com/oauth/grant-type/mfa-recovery-code", "urn:ietf:params:oauth:grant-type:token-exchange"},
 	}
 	if d.SPAClientID == "" {
 		return []Client{web}
 	}
 	spa := web
-	spa.ID, spa.Secret, spa.Public = d.SPAClientID, "", true
+	spa.ID, spa.Secret, spa.Public, spa.GrantTypes = d.SPAClientID, "", true, nil
 	spa.CallbackURLs = []string{base, base + "/", base + "/callback"}
 	spa.InitiateLoginURI, spa.BackchannelLogoutURLs, spa.Grants = "", nil, nil
 	return []Client{web, spa}

@@ -282,7 +282,7 @@ func TestSinglePageApplication(t *testing.T) {
 
 func TestUnknownRoutes(t *testing.T) {
 	tn, _ := newTenant(t)
-	for _, path := range []string{"/", "/oauth/par", "/oauth/device/code", "/passwordless/start", "/mfa/challenge", "/api/v2", "/client/", "/client/web.json"} {
+	for _, path := range []string{"/", "/oauth/par", "/oauth/device/code", "/passwordless/verify", "/mfa/associate", "/api/v2", "/client/", "/client/web.json"} {
 		res := get(tn, base+path)
 		equal(t, path, res.status, 404)
 		sameJSON(t, res.body, `{"statusCode":404,"error":"Not Found","message":"Not Found"}`)

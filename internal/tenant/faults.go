@@ -26,6 +26,9 @@ const (
 	Logout     Endpoint = "logout" // both /v2/logout and /oidc/logout
 	Management Endpoint = "management"
 	ClientFile Endpoint = "clientfile"
+	MFA        Endpoint = "mfa" // /mfa/authenticators and /mfa/challenge
+
+	Passwordless Endpoint = "passwordless" // /passwordless/start
 )
 
 // faults holds the switches and the counters.
@@ -227,7 +230,7 @@ func (t *Tenant) fail(w http.ResponseWriter, e Endpoint, status int) {
 		t.tooMany(w, e)
 	case e == Management:
 		writeJSON(w, status, apiError{Status: status, Message: text})
-	case e == Token || e == Revoke || e == PAR:
+	case e == Token || e == Revoke || e == PAR || e == MFA || e == Passwordless:
 		writeJSON(w, status, failedGrant(status))
 	case e == Authorize || e == Pages || e == Logout:
 		t.errorPage(w, pageError{status, text, "The tenant refuses this request."})
@@ -256,7 +259,7 @@ func (t *Tenant) tooMany(w http.ResponseWriter, e Endpoint) {
 	switch e {
 	case Management:
 		writeJSON(w, status, apiError{Status: status, Message: "Global limit has been reached", Code: "too_many_requests"})
-	case Token, Revoke, PAR:
+	case Token, Revoke, PAR, MFA, Passwordless:
 		writeJSON(w, status, oauthError{"too_many_requests", "Rate limit exceeded."})
 	case Authorize, Pages, Logout:
 		t.errorPage(w, pageError{status, "Too Many Requests", "Rate limit exceeded. Try again in a moment."})
@@ -307,7 +310,7 @@ func (t *Tenant) spend(w http.ResponseWriter, e Endpoint, who string) bool {
 	wait := time.Duration((1 - math.Min(1, b.left)) * float64(l.refill))
 	setRateHeaders(w, l.burst, int(b.left), now.Add(wait))
 	if !allowed {
-		if e == Token || e == Revoke || e == PAR {
+		if e == Token || e == Revoke || e == PAR || e == MFA || e == Passwordless {
 			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 		}
 		t.tooMany(w, e)

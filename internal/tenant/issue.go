@@ -32,6 +32,7 @@ type grant struct {
 	authTime time.Time // zero: not to be told
 	mfa      bool      // a second factor was shown in this login
 	gty      string    // grant type, where access tokens tell it
+	act      any       // who acts for the user, if somebody does
 	family   string    // refresh tokens and codes that share one fate
 	expires  time.Time // of an opaque access token
 }
@@ -157,6 +158,9 @@ func (t *Tenant) accessTokenClaims(g grant, api *API) (header, claims map[string
 	}
 	if api.RBAC {
 		claims["permissions"] = t.permissions(g, api)
+	}
+	if g.act != nil {
+		claims["act"] = g.act
 	}
 	t.addOrganization(claims, g)
 	return header, claims

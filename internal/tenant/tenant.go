@@ -54,6 +54,9 @@ type Config struct {
 	// DefaultAudience is the API of requests that name none.
 	DefaultAudience string
 
+	// DefaultDirectory is the connection of password logins that name none.
+	DefaultDirectory string
+
 	// LogoutURLs are the tenant's own allowed logout URLs, which apply when a
 	// logout request names no application.
 	LogoutURLs []string
@@ -94,6 +97,11 @@ type Tenant struct {
 	opaque   *bounded[grant]
 	refresh  *bounded[refreshToken]
 	consents *bounded[[]string]
+	attempts *bounded[int]        // failed password logins, by account and address
+	factors  *bounded[mfaAttempt] // by mfa_token
+	sent     *bounded[sentCode]   // by connection and address
+
+	exchanges map[string]func(token string) (user string, ok bool) // by subject_token_type
 
 	par        bool // whether authorization requests may be pushed
 	pushed     *bounded[pushedRequest]
@@ -142,6 +150,9 @@ func New(cfg Config) (*Tenant, error) {
 		consents: newBounded[[]string](maxStored),
 		par:      cfg.Discovery == Enterprise,
 		pushed:   newBounded[pushedRequest](maxStored),
+		attempts: newBounded[int](maxStored),
+		factors:  newBounded[mfaAttempt](maxStored),
+		sent:     newBounded[sentCode](maxStored),
 		faults:   newFaults(),
 
 		assertions: newBounded[struct{}](maxStored),
@@ -197,6 +208,10 @@ func (t *Tenant) routeTable() map[string]route {
 		"/oauth/token":                            {Token, true, "POST", t.token},
 		"/oauth/revoke":                           {Revoke, true, "POST", t.revoke},
 		"/oauth/par":                              {PAR, false, "POST", t.pushRequest},
+		"/mfa/authenticators":                     {MFA, true, "GET", t.listAuthenticators},
+		"/mfa/challenge":                          {MFA, true, "POST", t.challenge},
+		"/passwordless/start":                     {Passwordless, true, "POST", t.startPasswordless},
+		"/passwordless/verify_redirect":           {Pages, false, "GET", t.followLink},
 		"/userinfo":                               {UserInfo, true, "GET POST", t.userinfo},
 		"/v2/logout":                              {Logout, false, "GET", t.legacyLogout},
 		"/oidc/logout":                            {Logout, false, "GET POST", t.oidcLogout},
@@ -316,7 +331,7 @@ func (t *Tenant) allowOrigin(w http.ResponseWriter, r *http.Request, route route
 
 func (t *Tenant) knownOrigin(e Endpoint, origin string) bool {
 	switch e {
-	case Token, Revoke, UserInfo:
+	case Token, Revoke, UserInfo, MFA, Passwordless:
 	default:
 		return true // public documents
 	}

@@ -5,8 +5,11 @@ import (
 	"crypto/subtle"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"mime"
+	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -52,7 +55,8 @@ const (
 	refreshIdle     = 15 * 24 * time.Hour
 )
 
-// A grantHandler answers one grant type for an authenticated client.
+// A grantHandler answers one grant type for an authenticated client. What it
+// returns beside an error are further members of the error.
 type grantHandler func(c *Client, form url.Values) (map[string]any, *tokenError)
 
 // grantTable returns what the token endpoint can do, by grant_type.
@@ -61,6 +65,14 @@ func (t *Tenant) grantTable() map[string]grantHandler {
 		"authorization_code": t.exchangeCode,
 		"refresh_token":      t.exchangeRefreshToken,
 		"client_credentials": t.clientCredentials,
+		"password":           t.password,
+
+		"http://auth0.com/oauth/grant-type/password-realm":    t.passwordRealm,
+		"http://auth0.com/oauth/grant-type/passwordless/otp":  t.passwordlessCode,
+		"http://auth0.com/oauth/grant-type/mfa-otp":           t.otpFactor,
+		"http://auth0.com/oauth/grant-type/mfa-oob":           t.oobFactor,
+		"http://auth0.com/oauth/grant-type/mfa-recovery-code": t.recoveryFactor,
+		"urn:ietf:params:oauth:grant-type:token-exchange":     t.exchangeToken,
 	}
 }
 
@@ -70,7 +82,9 @@ func (t *Tenant) token(w http.ResponseWriter, r *http.Request) {
 	status := http.StatusOK
 	if err != nil {
 		status = err.status
+		more := body
 		body = map[string]any{"error": err.Code, "error_description": err.Description}
+		maps.Copy(body, more)
 	}
 	t.mu.Lock()
 	edit := t.faults.editTokenResponse
@@ -107,7 +121,19 @@ func (t *Tenant) tokenResponse(r *http.Request) (map[string]any, *tokenError) {
 	if !client.allows(grantType) {
 		return nil, &tokenError{http.StatusForbidden, oauthError{"unauthorized_client", "Grant type '" + grantType + "' not allowed for the client."}}
 	}
-	return handle(client, form)
+	asking := *client
+	asking.caller = callerOf(r, client, method)
+	return handle(&asking, form)
+}
+
+// callerOf returns the address that failed logins are counted by.
+func callerOf(r *http.Request, c *Client, method string) string {
+	forwarded, err := netip.ParseAddr(r.Header.Get("auth0-forwarded-for"))
+	if err == nil && c.TrustForwardedFor && strings.HasPrefix(method, "client_secret_") && !c.Public {
+		return forwarded.String()
+	}
+	host, _, _ := net.SplitHostPort(r.RemoteAddr)
+	return host
 }
 
 // requestForm reads the parameters, which Auth0 also takes as a JSON object.
@@ -237,6 +263,9 @@ func (t *Tenant) exchangeRefreshToken(c *Client, form url.Values) (map[string]an
 	}
 	g := t.narrow(rt.grant, c, form)
 	g.gty = "refresh_token"
+	if user, ok := t.user(g.user); ok && user.MFAOnRefresh {
+		return t.demandFactor(g, user)
+	}
 	body := t.tokenSet(g)
 	if c.RotatingRefreshTokens {
 		body["refresh_token"] = rt.next

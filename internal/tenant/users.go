@@ -31,6 +31,19 @@ type User struct {
 	DenyReason string // refuses every login with this reason, as an Action does
 	MFA        bool   // demands a second factor
 
+	// MFAOnRefresh demands a second factor at every refresh, as an Action can.
+	MFAOnRefresh bool
+
+	// Factors are "otp", "sms", "email", "push" and "recovery-code". Nil means
+	// otp and recovery-code; with an empty list the user has none to show. The
+	// code of otp is [OneTimeCode], for everybody.
+	Factors      []string
+	RecoveryCode string // made up if empty
+
+	// Protection makes attack protection answer password logins:
+	// "password_leaked", "requires_verification" or "suspicious".
+	Protection string
+
 	Permissions   map[string][]string // by audience
 	Organizations []string            // ids
 	Claims        map[string]any      // custom claims of the ID token and of /userinfo
@@ -47,6 +60,7 @@ func (t *Tenant) AddUser(u User) error {
 	}
 	u.Claims = claims
 	u.Organizations = slices.Clone(u.Organizations)
+	u.Factors = slices.Clone(u.Factors)
 	u.Permissions = maps.Clone(u.Permissions)
 	for audience, permissions := range u.Permissions {
 		u.Permissions[audience] = slices.Clone(permissions)
@@ -76,6 +90,12 @@ func (d *data) addUser(u User, now time.Time) (subject string, err error) {
 		return "", fmt.Errorf("tenant: the connection %q has a user %q already", conn.Name, u.Email)
 	}
 	u.fillProfile()
+	if u.Factors == nil {
+		u.Factors = []string{"otp", "recovery-code"}
+	}
+	if u.RecoveryCode == "" {
+		u.RecoveryCode = strings.ToUpper(derivedID(24, "recovery", conn.Name, u.ID))
+	}
 	u.updated = now
 	subject = subjectOf(conn, u.ID)
 	if d.users[subject] == nil {

@@ -1,0 +1,24 @@
+package main
+
+import (
+	"bufio"
+	"strings"
+	"testing"
+
+	"github.com/seed-15d5a55c/auth0"
+)
+
+func TestRun(t *testing.T) {
+	tenant, err := newTenant()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tenant.Close()
+	strategy, err := auth0.New(tenant.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := run(t.Context(), strategy, bufio.NewReader(strings.NewReader("1\n246810\n"))); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,138 @@
+package auth0
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"golang.org/x/oauth2"
+)
+
+// A TokenExchange is a request to exchange one token for another (RFC 8693,
+// Section 2.1). Formatting or logging it does not show the tokens.
+type TokenExchange struct {
+	// SubjectToken is the token to exchange. If SubjectTokenType is empty, it is
+	// an access token of the tenant: an API then acts on behalf of the user who
+	// has called it, at another API. For tokens from elsewhere, SubjectTokenType
+	// is the URI of a token exchange profile of the tenant.
+	SubjectToken     string
+	SubjectTokenType string
+	// ActorToken and ActorTokenType are of who acts for the subject, if it is
+	// not the application itself.
+	ActorToken     string
+	ActorTokenType string
+	// RequestedTokenType is what kind of token is wanted. Default: an access
+	// token.
+	RequestedTokenType string
+
+	// Audience is the identifier of the API that the new token is for.
+	Audience string
+	// Scopes are what is asked for. None means what the tenant chooses.
+	Scopes []string
+	// Organization is the id, or the name, of the organization to log in to.
+	Organization string
+	// ForwardedFor is as in [PasswordLogin].
+	ForwardedFor netip.Addr
+	// Extra are further parameters, for the Action of the profile.
+	Extra url.Values
+}
+
+// Format hides the tokens from every verb of package fmt.
+func (x TokenExchange) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "auth0.TokenExchange(%q for %q)", x.SubjectTokenType, x.Audience)
+}
+
+// LogValue hides the tokens from package slog.
+func (x TokenExchange) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(x)) }
+
+// MarshalJSON hides the tokens from package json.
+func (x TokenExchange) MarshalJSON() ([]byte, error) { return []byte("{}"), nil }
+
+const (
+	grantTokenExchange   = "urn:ietf:params:oauth:grant-type:token-exchange"
+	tokenTypeAccessToken = "urn:ietf:params:oauth:token-type:access_token"
+)
+
+// exchangeRefusals: here, the token is what is wrong.
+var exchangeRefusals = map[string]refusal{
+	"invalid_request": refuseSubjectToken,
+	"invalid_grant":   refuseSubjectToken,
+	"invalid_target":  refuseGrant,
+}
+
+// ExchangeToken exchanges a token for another one (RFC 8693). The Reason of the
+// error is subject_token if the tenant does not accept what was sent, and
+// [ErrGrantNotAllowed] if the application may not do this.
+//
+// What comes back was not verified here: an access token is for the API to
+// check. All of the answer is there by Token.Extra, such as issued_token_type.
+// Nothing is cached.
+func (s *Strategy) ExchangeToken(ctx context.Context, x TokenExchange) (*oauth2.Token, error) {
+	form, err := s.exchangeForm(x)
+	if err != nil {
+		return nil, asError("token", err)
+	}
+	got, err := s.requestGrant(ctx, form, exchangeRefusals, forwarded(x.ForwardedFor)...)
+	if err != nil {
+		return nil, asError("token", err)
+	}
+	return got.token(s.now()), nil
+}
+
+// LoginWithToken exchanges a token for a login: with a token exchange profile
+// that sets the user. Scopes and Audience that are empty are those of the Config.
+func (s *Strategy) LoginWithToken(ctx context.Context, x TokenExchange) (*Login, error) {
+	l, err := s.exchangeLogin(ctx, x)
+	if err != nil {
+		return nil, asError("login", err)
+	}
+	return l, nil
+}
+
+func (s *Strategy) exchangeLogin(ctx context.Context, x TokenExchange) (*Login, error) {
+	g, err := s.userGrant(grantTokenExchange, x.Scopes, x.Audience, x.ForwardedFor)
+	if err != nil {
+		return nil, err
+	}
+	x.Scopes, x.Audience = nil, ""
+	form, err := s.exchangeForm(x)
+	if err != nil {
+		return nil, err
+	}
+	for name, values := range form {
+		g.form[name] = values
+	}
+	g.refused = exchangeRefusals
+	return s.loginByGrant(ctx, g)
+}
+
+func (s *Strategy) exchangeForm(x TokenExchange) (url.Values, error) {
+	if x.SubjectToken == "" || (x.ActorToken == "") != (x.ActorTokenType == "") {
+		return nil, refuseGrantRequest.because("SubjectToken is needed, and ActorToken and ActorTokenType go together")
+	}
+	if _, err := scopeSet(x.Scopes); err != nil {
+		return nil, refuseGrantRequest.wrap(err)
+	}
+	form := grantForm(grantTokenExchange)
+	form.Set("subject_token", x.SubjectToken)
+	form.Set("subject_token_type", x.SubjectTokenType)
+	setText(form, "requested_token_type", x.RequestedTokenType)
+	if x.SubjectTokenType == "" {
+		form.Set("subject_token_type", tokenTypeAccessToken)
+		if x.RequestedTokenType == "" {
+			form.Set("requested_token_type", tokenTypeAccessToken) // Auth0 insists on it here
+		}
+	}
+	setText(form, "actor_token", x.ActorToken)
+	setText(form, "actor_token_type", x.ActorTokenType)
+	setText(form, "audience", x.Audience)
+	setText(form, "scope", strings.Join(x.Scopes, " "))
+	setText(form, "organization", x.Organization)
+	if err := addParams(form, x.Extra); err != nil {
+		return nil, refuseGrantRequest.wrap(err)
+	}
+	return form, nil
+}

@@ -1,0 +1,253 @@
+package auth0
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/seed-15d5a55c/auth0/internal/fetch"
+	"github.com/seed-15d5a55c/auth0/internal/jwt"
+)
+
+// Grant makes a token request with a grant type that has no method of its own.
+// The client authenticates as it does elsewhere; its parameters, and a repeated
+// one, are refused. So is the grant type authorization_code: its answers belong
+// to [Strategy.Exchange], which checks whose they are.
+//
+// What comes back was not verified. All of it is there by Token.Extra.
+func (s *Strategy) Grant(ctx context.Context, grantType string, params url.Values) (*oauth2.Token, error) {
+	if grantType == "" || grantType == "authorization_code" || !cleanText(grantType) {
+		return nil, asError("token", refuseGrantRequest.because("the grant type %q is not for Grant", grantType))
+	}
+	form := grantForm(grantType)
+	if err := addParams(form, params); err != nil {
+		return nil, asError("token", refuseGrantRequest.wrap(err))
+	}
+	got, err := s.requestGrant(ctx, form, nil)
+	if err != nil {
+		return nil, asError("token", err)
+	}
+	return got.token(s.now()), nil
+}
+
+// clientParams say who asks. Only this package sets them.
+var clientParams = []string{"grant_type", "client_id", "client_secret", "client_assertion", "client_assertion_type"}
+
+// addParams adds what a caller has chosen, but nothing that is set already.
+func addParams(form, params url.Values) error {
+	for name, values := range params {
+		switch {
+		case slices.Contains(clientParams, name) || form.Has(name):
+			return fmt.Errorf("the parameter %.64q is set by the library", name)
+		case name == "" || len(values) != 1:
+			return fmt.Errorf("the parameter %.64q is there %d times", name, len(values))
+		}
+		form.Set(name, values[0])
+	}
+	return nil
+}
+
+// A grantRequest is what grants that log somebody in have in common.
+type grantRequest struct {
+	form    url.Values
+	header  []string // names and values in turn
+	refused map[string]refusal
+}
+
+// forwarded is the header by which Auth0 learns for whom a request is made.
+func forwarded(addr netip.Addr) []string {
+	if !addr.IsValid() {
+		return nil
+	}
+	return []string{"auth0-forwarded-for", addr.Unmap().WithZone("").String()}
+}
+
+// beside returns an endpoint of Auth0's that no standard names.
+func (s *Strategy) beside(path string) string {
+	return strings.TrimSuffix(s.namespace.base, "/") + "/" + path
+}
+
+// userGrant begins a request with the scopes and the audience of a login, which
+// are those of the configuration unless others are given.
+func (s *Strategy) userGrant(grantType string, scopes []string, audience string, forwardedFor netip.Addr) (*grantRequest, error) {
+	if err := s.ready(); err != nil {
+		return nil, err
+	}
+	if scopes == nil {
+		scopes = s.config.Scopes
+	}
+	set, err := scopeSet(append([]string{"openid"}, scopes...))
+	if err != nil {
+		return nil, refuseGrantRequest.wrap(err)
+	}
+	if audience == "" {
+		audience = s.config.Audience
+	}
+	g := &grantRequest{form: grantForm(grantType), header: forwarded(forwardedFor)}
+	g.form.Set("scope", strings.Join(set, " "))
+	setText(g.form, "audience", audience)
+	return g, nil
+}
+
+// requestGrant makes a token request that may log somebody in.
+func (s *Strategy) requestGrant(ctx context.Context, form url.Values, refused map[string]refusal, header ...string) (tokenResponse, error) {
+	if err := s.ready(); err != nil {
+		return tokenResponse{}, err
+	}
+	got, err := s.application.requestAnyToken(ctx, form, header...)
+	if err != nil {
+		e := grantError(err, refused)
+		if tenant, ok := errors.AsType[tenantError](err); ok && tenant.mfa != nil {
+			e.MFA = s.mfa(tenant.mfa, form.Get("scope"), form.Get("audience"), nil)
+		}
+		return tokenResponse{}, e
+	}
+	return got, nil
+}
+
+// loginByGrant makes a token request and a login of the answer.
+func (s *Strategy) loginByGrant(ctx context.Context, g *grantRequest) (*Login, error) {
+	got, err := s.requestGrant(ctx, g.form, g.refused, g.header...)
+	if err != nil {
+		return nil, err
+	}
+	return s.grantedLogin(ctx, got, g.form.Get("scope"), g.form.Get("audience"))
+}
+
+// grantedLogin verifies what a token request gave, as [Strategy.complete] does
+// for a login in the browser. Config.Login holds here too: what it demands of an
+// authentication, a grant that cannot show it does not pass.
+func (s *Strategy) grantedLogin(ctx context.Context, got tokenResponse, scope, audience string) (*Login, error) {
+	if !strings.EqualFold(got.TokenType, "Bearer") {
+		return nil, refuseTenantAnswer.wrap(errNoBearerToken)
+	}
+	if got.IDToken == "" {
+		return nil, refuseTenantAnswer.because("the token response has no id_token")
+	}
+	a, err := newAuthRequest(s.config.Login)
+	if err != nil {
+		return nil, refuseMisconfigured.wrap(err)
+	}
+	ep, err := s.endpoints(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t := &transaction{IssuedAt: s.now().Unix(), MaxAge: a.maxAge, RequiredACR: a.requiredACR, Organization: a.organization}
+	id, err := s.checkIDToken(ctx, ep, got.IDToken)
+	if err != nil {
+		return nil, asIDTokenError(err)
+	}
+	for _, check := range []error{
+		checkNoNonce(id.claims),
+		checkACR(id.claims, t.RequiredACR),
+		s.checkAuthTime(id.claims, t),
+		checkHash(id, jwt.AccessTokenHash, got.AccessToken),
+	} {
+		if check != nil {
+			return nil, asIDTokenError(check)
+		}
+	}
+	if err := s.checkOrganization(ctx, t, id); err != nil {
+		return nil, err
+	}
+	token := got.token(s.now())
+	token.ExpiresIn = int64(got.life() / time.Second)
+	return &Login{
+		User:     newUser(id.claims.Issuer, id.claims.Subject, s.keptClaims(id)),
+		ReturnTo: s.sites[0].path + s.config.DefaultReturnTo,
+		identity: func() identity { return id },
+		token:    func() *oauth2.Token { return token },
+		scope:    scope,
+		audience: audience,
+		recovery: newSecret(got.RecoveryCode),
+	}, nil
+}
+
+// checkNoNonce: none was sent, so a token that has one is of some other login
+// (OpenID Connect Core 1.0, Section 3.1.3.7, item 11).
+func checkNoNonce(c jwt.Claims) error {
+	if c.Has(jwt.Nonce) {
+		return faultNonce
+	}
+	return nil
+}
+
+// grantRefusals are what the tenant's error codes mean to whoever asked. Others
+// mean that tenant and application do not understand each other.
+var grantRefusals = map[string]refusal{
+	"invalid_grant":              refuseCredentials,
+	"access_denied":              refuseDenied,
+	"unauthorized":               refuseBlocked,
+	"too_many_attempts":          refuseAttempts,
+	"too_many_logins":            refuseAttempts,
+	"password_leaked":            refuseLeaked,
+	"requires_verification":      refuseVerification,
+	"mfa_required":               refuseMFA,
+	"expired_token":              refuseMFAExpired,
+	"authorization_pending":      refusePending,
+	"slow_down":                  refusePending,
+	"unauthorized_client":        refuseGrant,
+	"unsupported_grant_type":     refuseGrant,
+	"invalid_request":            refuseGrant,
+	"invalid_scope":              refuseGrant,
+	"endpoint_disabled":          refuseGrant,
+	"unsupported_challenge_type": refuseGrant,
+	"association_required":       refuseGrant,
+	"bad.connection":             refuseGrant,
+	"bad.email":                  refuseAddress,
+	"bad.phone_number":           refuseAddress,
+}
+
+// grantError says what a failed request to the tenant means for whoever made
+// it. Refused has codes that mean something else in this request.
+func grantError(err error, refused map[string]refusal) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	tenant, ok := errors.AsType[tenantError](err)
+	switch {
+	case ok:
+		return tenant.grantError(refused)
+	case errors.Is(err, context.Canceled):
+		return refuseCanceled.wrap(context.Canceled)
+	case errors.Is(err, errNoBearerToken):
+		return refuseTenantAnswer.wrap(err)
+	}
+	return refuseTenantDown.wrap(fetch.Cause(err))
+}
+
+func (e tenantError) grantError(refused map[string]refusal) *Error {
+	r, known := refused[e.code]
+	if !known {
+		r, known = grantRefusals[e.code]
+	}
+	switch {
+	// Auth0's answer to wrong credentials of the application.
+	case e.code == "access_denied" && e.status == http.StatusUnauthorized:
+		return e.as(refuseTenantAnswer)
+	case !known && (e.status >= 500 || e.status == http.StatusTooManyRequests):
+		return e.as(refuseTenantDown)
+	case !known:
+		return e.as(refuseTenantAnswer)
+	}
+	out := e.as(r)
+	switch {
+	case e.code == "authorization_pending" && out.RetryAfter == 0:
+		out.RetryAfter = pollInterval
+	case e.code == "slow_down" && out.RetryAfter == 0:
+		out.RetryAfter = 2 * pollInterval
+	}
+	return out
+}
+
+// pollInterval is how long to wait before asking again, and by how much longer
+// if the tenant wants to be asked less often (RFC 8628, Sections 3.2 and 3.5).
+const pollInterval = 5 * time.Second

@@ -1,0 +1,377 @@
+package auth0
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/seed-15d5a55c/auth0/internal/fetch"
+	"github.com/seed-15d5a55c/auth0/internal/jwt"
+)
+
+// An MFA is a login, or a refresh, that the tenant lets go on with a second
+// factor. [Error].MFA has it when the error is [ErrMFARequired]. What the person
+// has in their authenticator app goes to [Strategy.LoginWithOTP]; for a message
+// or a push notification, [Strategy.ChallengeMFA] has it sent and
+// [Strategy.LoginWithOOB] takes the answer; [Strategy.LoginWithRecoveryCode] is
+// for who has lost everything else. Each returns a [Login], which
+// [Strategy.StartSession] makes a session; that of a refresh goes on with the
+// session that there is.
+//
+// It holds for ten minutes. Auth0 does not tell in the ID tokens of such a login
+// that there was a second factor.
+type MFA struct {
+	// Challenge are the kinds of factors that the person can use, as far as the
+	// tenant tells: otp, phone, email, push-notification, recovery-code.
+	Challenge []string
+	// Enroll are the kinds that the person can add. If there are no others, they
+	// have to log in with the browser, where the tenant takes them through it.
+	Enroll []string
+
+	// Type is "otp" or "oob" after [Strategy.ChallengeMFA]. BindingMethod is then
+	// "prompt" if a code was sent that the person has to enter, else empty.
+	Type          string
+	BindingMethod string
+
+	state func() mfaState // behind a function, because it has a token
+}
+
+// Format hides the token from every verb of package fmt.
+func (m *MFA) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "auth0.MFA(%q)", m.Challenge) }
+
+// An mfaState is what an MFA needs and does not show. Sealed, it has the rest
+// too.
+type mfaState struct {
+	Token    string `json:"token"`
+	OOBCode  string `json:"oob,omitempty"`
+	Scope    string `json:"scope"`
+	Audience string `json:"aud,omitempty"`
+	// Issuer and Subject are those of the session whose refresh it was.
+	Issuer  string `json:"iss,omitempty"`
+	Subject string `json:"sub,omitempty"`
+
+	IssuedAt      int64    `json:"iat"`
+	Base          string   `json:"base"`
+	ClientID      string   `json:"client"`
+	Challenge     []string `json:"challenge,omitempty"`
+	Enroll        []string `json:"enroll,omitempty"`
+	Type          string   `json:"type,omitempty"`
+	BindingMethod string   `json:"binding,omitempty"`
+}
+
+const (
+	purposeMFA = "mfa"
+	// mfaLife is shorter than the ten minutes for which the tenant's token is
+	// good, because what is sealed lies in a browser.
+	mfaLife = 5 * time.Minute
+)
+
+// An mfaDemand is what mfa_required comes with.
+type mfaDemand struct {
+	token        secret
+	requirements mfaRequirements
+}
+
+type mfaRequirements struct {
+	Challenge []mfaFactor `json:"challenge"`
+	Enroll    []mfaFactor `json:"enroll"`
+}
+
+type mfaFactor struct {
+	Type string `json:"type"`
+}
+
+// mfa makes an MFA of it, for the scope and the audience that were asked for.
+// Of a refresh, r is the session.
+func (s *Strategy) mfa(d *mfaDemand, scope, audience string, r *sessionRecord) *MFA {
+	st := mfaState{Token: d.token.reveal(), Scope: scope, Audience: audience, IssuedAt: s.now().Unix(), Base: s.namespace.base, ClientID: s.config.ClientID}
+	if r != nil {
+		st.Issuer, st.Subject = r.Issuer, r.Subject
+	}
+	st.Challenge, st.Enroll = kindsOf(d.requirements.Challenge), kindsOf(d.requirements.Enroll)
+	return st.mfa()
+}
+
+func kindsOf(factors []mfaFactor) []string {
+	var kinds []string
+	for _, f := range factors {
+		kinds = append(kinds, protocolCode(f.Type))
+	}
+	return kinds
+}
+
+func (st mfaState) mfa() *MFA {
+	return &MFA{
+		Challenge: slices.Clone(st.Challenge), Enroll: slices.Clone(st.Enroll), Type: st.Type, BindingMethod: st.BindingMethod,
+		state: func() mfaState { return st },
+	}
+}
+
+// SealMFA encrypts an MFA, so that it can wait for the person in a cookie or a
+// hidden field of a form. It opens for five minutes after the error, at any
+// instance of the application.
+func (s *Strategy) SealMFA(m *MFA) (string, error) {
+	st, err := s.mfaState(m)
+	if err != nil {
+		return "", asError("login", err)
+	}
+	plain, err := json.Marshal(st)
+	if err != nil {
+		return "", asError("login", refuseInternal.wrap(err))
+	}
+	return s.keyring.Seal(purposeMFA, purposeMFA, plain), nil
+}
+
+// OpenMFA opens what [Strategy.SealMFA] has sealed.
+func (s *Strategy) OpenMFA(sealed string) (*MFA, error) {
+	if err := s.ready(); err != nil {
+		return nil, asError("login", err)
+	}
+	var st mfaState
+	plain, _, ok := s.keyring.Open(purposeMFA, purposeMFA, sealed)
+	if !ok || json.Unmarshal(plain, &st) != nil || st.Base != s.namespace.base || st.ClientID != s.config.ClientID {
+		return nil, asError("login", refuseMFAExpired.because("the sealed MFA does not open"))
+	}
+	if age := time.Duration(s.now().Unix()-st.IssuedAt) * time.Second; age >= mfaLife || age < -time.Minute {
+		return nil, asError("login", refuseMFAExpired.because("the sealed MFA is %v old", age))
+	}
+	return st.mfa(), nil
+}
+
+func (s *Strategy) mfaState(m *MFA) (mfaState, error) {
+	if err := s.ready(); err != nil {
+		return mfaState{}, err
+	}
+	if m == nil || m.state == nil {
+		return mfaState{}, refuseGrantRequest.because("the MFA is not one of an Error")
+	}
+	return m.state(), nil
+}
+
+// An Authenticator is a second factor that somebody has set up.
+type Authenticator struct {
+	ID string
+	// Type is "otp", "oob" or "recovery-code".
+	Type string
+	// Channel is how one of type oob reaches the person: sms, voice, email, or
+	// auth0 for a push notification.
+	Channel string
+	// Name is what the person knows it by, such as the end of a phone number.
+	Name string
+}
+
+// MFAAuthenticators lists the second factors that can be used now.
+func (s *Strategy) MFAAuthenticators(ctx context.Context, m *MFA) ([]Authenticator, error) {
+	list, err := s.authenticators(ctx, m)
+	if err != nil {
+		return nil, asError("login", err)
+	}
+	return list, nil
+}
+
+func (s *Strategy) authenticators(ctx context.Context, m *MFA) ([]Authenticator, error) {
+	st, err := s.mfaState(m)
+	if err != nil {
+		return nil, err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.beside("mfa/authenticators"), nil)
+	if err != nil {
+		return nil, refuseInternal.because("unusable endpoint")
+	}
+	r.Header.Set("Accept", "application/json")
+	r.Header.Set("Authorization", "Bearer "+st.Token)
+	resp, err := fetch.Do(s.client, r)
+	if err == nil && resp.Status != http.StatusOK {
+		err = parseTenantError(resp.Status, resp.Header, resp.Body)
+	}
+	if err != nil {
+		return nil, grantError(err, nil)
+	}
+	var listed []struct {
+		ID      string `json:"id"`
+		Type    string `json:"authenticator_type"`
+		Channel string `json:"oob_channel"`
+		Name    string `json:"name"`
+		Active  bool   `json:"active"`
+	}
+	if json.Unmarshal(resp.Body, &listed) != nil {
+		return nil, refuseTenantAnswer.because("the list of authenticators is not the expected JSON")
+	}
+	var list []Authenticator
+	for _, l := range listed {
+		if l.Active {
+			list = append(list, Authenticator{l.ID, l.Type, l.Channel, l.Name})
+		}
+	}
+	return list, nil
+}
+
+// ChallengeMFA makes the tenant ask for a second factor: it sends a message or a
+// push notification. With an empty id the tenant chooses among those that the
+// person has. The MFA that it returns, whose Type says what is expected, takes
+// the place of the one given.
+func (s *Strategy) ChallengeMFA(ctx context.Context, m *MFA, authenticatorID string) (*MFA, error) {
+	challenged, err := s.challenge(ctx, m, authenticatorID)
+	if err != nil {
+		return nil, asError("login", err)
+	}
+	return challenged, nil
+}
+
+// mfaRefusals: here, a credential that is not accepted is the MFA itself.
+var mfaRefusals = map[string]refusal{"invalid_grant": refuseMFAExpired}
+
+func (s *Strategy) challenge(ctx context.Context, m *MFA, authenticatorID string) (*MFA, error) {
+	st, err := s.mfaState(m)
+	if err != nil {
+		return nil, err
+	}
+	body := map[string]any{"mfa_token": st.Token, "challenge_type": "oob otp"}
+	if authenticatorID != "" {
+		body["authenticator_id"] = authenticatorID
+	}
+	resp, err := s.application.postJSON(ctx, s.beside("mfa/challenge"), body)
+	if err != nil {
+		return nil, grantError(err, mfaRefusals)
+	}
+	var got struct {
+		Type          string `json:"challenge_type"`
+		OOBCode       string `json:"oob_code"`
+		BindingMethod string `json:"binding_method"`
+	}
+	if json.Unmarshal(resp.Body, &got) != nil || got.Type != "otp" && got.Type != "oob" || (got.Type == "oob") != (got.OOBCode != "") {
+		return nil, refuseTenantAnswer.because("the challenge is not the expected JSON")
+	}
+	st.Type, st.OOBCode, st.BindingMethod = got.Type, got.OOBCode, got.BindingMethod
+	return st.mfa(), nil
+}
+
+// LoginWithOTP goes on with a code of the person's authenticator app. The error
+// is [ErrWrongCredentials] if it is wrong; they may try again.
+func (s *Strategy) LoginWithOTP(ctx context.Context, m *MFA, otp string) (*Login, error) {
+	return s.loginWithFactor(ctx, m, "mfa-otp", "otp", otp)
+}
+
+// LoginWithOOB goes on when [Strategy.ChallengeMFA] has sent something: with the
+// code that the person got, or with the empty one for a push notification. The
+// error is [ErrAuthorizationPending] until they have answered that.
+func (s *Strategy) LoginWithOOB(ctx context.Context, m *MFA, bindingCode string) (*Login, error) {
+	return s.loginWithFactor(ctx, m, "mfa-oob", "binding_code", bindingCode)
+}
+
+// LoginWithRecoveryCode goes on with a recovery code, which is used up by that.
+// [Login.RecoveryCode] has the next one, to show to the person.
+func (s *Strategy) LoginWithRecoveryCode(ctx context.Context, m *MFA, recoveryCode string) (*Login, error) {
+	return s.loginWithFactor(ctx, m, "mfa-recovery-code", "recovery_code", recoveryCode)
+}
+
+// RecoveryCode returns the recovery code that replaces the one that was used for
+// this login, else nothing. It is not there again.
+func (l *Login) RecoveryCode() string { return l.recovery.reveal() }
+
+func (s *Strategy) loginWithFactor(ctx context.Context, m *MFA, grant, name, value string) (*Login, error) {
+	l, err := s.factorGrant(ctx, m, grant, name, value)
+	if err != nil {
+		return nil, asError("login", err)
+	}
+	return l, nil
+}
+
+func (s *Strategy) factorGrant(ctx context.Context, m *MFA, grant, name, value string) (*Login, error) {
+	st, err := s.mfaState(m)
+	if err != nil {
+		return nil, err
+	}
+	form := grantForm("http://auth0.com/oauth/grant-type/" + grant)
+	form.Set("mfa_token", st.Token)
+	setText(form, name, value)
+	switch {
+	case grant == "mfa-oob" && st.OOBCode == "":
+		return nil, refuseGrantRequest.because("nothing was sent yet: use the MFA that ChallengeMFA returns")
+	case grant == "mfa-oob":
+		form.Set("oob_code", st.OOBCode)
+	case value == "":
+		return nil, refuseCredentials.because("the code is empty")
+	}
+	got, err := s.requestGrant(ctx, form, nil)
+	if err != nil {
+		return nil, err
+	}
+	if st.Subject != "" {
+		return s.continuedLogin(ctx, got, st)
+	}
+	return s.grantedLogin(ctx, got, st.Scope, st.Audience)
+}
+
+// continuedLogin is for a refresh that needed a second factor. Who it is was
+// settled at the login; an ID token, if there is one, must say the same.
+func (s *Strategy) continuedLogin(ctx context.Context, got tokenResponse, st mfaState) (*Login, error) {
+	if !strings.EqualFold(got.TokenType, "Bearer") {
+		return nil, refuseTenantAnswer.wrap(errNoBearerToken)
+	}
+	id := identity{claims: jwt.Claims{Issuer: st.Issuer, Subject: st.Subject}, payload: "{}"}
+	if got.IDToken != "" {
+		ep, err := s.endpoints(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if id, err = s.checkIDToken(ctx, ep, got.IDToken); err != nil {
+			return nil, asIDTokenError(err)
+		}
+		if id.claims.Issuer != st.Issuer || id.claims.Subject != st.Subject {
+			return nil, asIDTokenError(faultClaim.because("iss or sub is another one than at the login"))
+		}
+	}
+	token := got.token(s.now())
+	return &Login{
+		User:      newUser(st.Issuer, st.Subject, s.keptClaims(id)),
+		ReturnTo:  s.sites[0].path + s.config.DefaultReturnTo,
+		identity:  func() identity { return id },
+		token:     func() *oauth2.Token { return token },
+		scope:     st.Scope,
+		audience:  st.Audience,
+		recovery:  newSecret(got.RecoveryCode),
+		continued: func() tokenResponse { return got },
+	}, nil
+}
+
+// continueSession adds what a refresh has brought in the end to the session that
+// it was for. Its id is new, as after any authentication.
+func (s *Strategy) continueSession(w http.ResponseWriter, r *http.Request, l *Login) error {
+	c := l.identity().claims
+	previous := s.sessions.read(r).record
+	if !previous.samePerson(c.Issuer, c.Subject) {
+		return refuseLoginRequired.because("the session whose refresh this was is over")
+	}
+	previous, _, err := s.sessions.newest(r.Context(), previous)
+	if err != nil {
+		return err
+	}
+	got := l.continued()
+	record := previous.clone()
+	record.ID = randomText()
+	record.Refreshes++
+	if got.RefreshToken != "" {
+		record.RefreshToken = got.RefreshToken
+	}
+	if got.IDToken != "" {
+		ep, err := s.endpoints(r.Context())
+		if err != nil {
+			return err
+		}
+		refreshed, err := s.refreshedIDToken(r.Context(), ep, record, got)
+		if err != nil {
+			return asIDTokenError(err)
+		}
+		s.takeClaims(record, refreshed, url.Values{})
+	}
+	record.keepToken(sessionToken(got, l.audience, l.scope, s.now()))
+	return s.sessions.begin(w, r, record, previous)
+}

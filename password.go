@@ -1,0 +1,104 @@
+package auth0
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+)
+
+// A PasswordLogin is what [Strategy.LoginWithPassword] logs in with. Formatting
+// or logging it does not show the password.
+type PasswordLogin struct {
+	Username, Password string
+
+	// Connection is the database, or the other connection with passwords, that
+	// the person is in. If empty, it is the tenant's default directory.
+	Connection string
+	// Scopes and Audience are as in [Config]. Default: those of the Config.
+	Scopes   []string
+	Audience string
+	// ForwardedFor is where the person is, so that the tenant counts attempts
+	// by that and does not block this server. The tenant believes it if the
+	// application has the setting "Trust Token Endpoint IP Header".
+	ForwardedFor netip.Addr
+}
+
+// Format hides the password from every verb of package fmt.
+func (p PasswordLogin) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "auth0.PasswordLogin(connection %q)", p.Connection)
+}
+
+// LogValue hides the password from package slog.
+func (p PasswordLogin) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(p)) }
+
+// MarshalJSON hides the password from package json.
+func (p PasswordLogin) MarshalJSON() ([]byte, error) { return []byte("{}"), nil }
+
+// LoginWithPassword logs in with the resource owner password credentials grant
+// (RFC 6749, Section 4.3), at Auth0 also for a given connection. The ID token is
+// verified as after any login; [Strategy.StartSession] then begins a session.
+//
+// It is for moving old applications, whose own forms ask for passwords. It has
+// no single sign-on and no identity providers, and the tenant can tell people
+// and machines apart only by their addresses: a new application should use
+// [Strategy.LoginHandler]. The form must be protected against posts from other
+// sites, as by [http.CrossOriginProtection], or anybody could log visitors in
+// as somebody else.
+//
+// Of the errors, [ErrWrongCredentials], [ErrTooManyAttempts], [ErrUserBlocked],
+// [ErrGrantNotAllowed] and [ErrMFARequired] need an answer of their own. The
+// Reasons password_leaked and verification_required mean that the person should
+// use the login page.
+func (s *Strategy) LoginWithPassword(ctx context.Context, p PasswordLogin) (*Login, error) {
+	l, err := s.passwordGrant(ctx, p)
+	if err != nil {
+		return nil, asError("login", err)
+	}
+	return l, nil
+}
+
+func (s *Strategy) passwordGrant(ctx context.Context, p PasswordLogin) (*Login, error) {
+	if p.Username == "" || p.Password == "" {
+		return nil, refuseCredentials.because("no user name or no password")
+	}
+	grantType := "password"
+	if p.Connection != "" {
+		grantType = "http://auth0.com/oauth/grant-type/password-realm"
+	}
+	g, err := s.userGrant(grantType, p.Scopes, p.Audience, p.ForwardedFor)
+	if err != nil {
+		return nil, err
+	}
+	g.form.Set("username", p.Username)
+	g.form.Set("password", p.Password)
+	setText(g.form, "realm", p.Connection)
+	return s.loginByGrant(ctx, g)
+}
+
+// StartSession begins the session of a login that did not come through
+// [Strategy.CallbackHandler], or that of [Strategy.Exchange]. The session has a
+// new id, whatever the browser had, and [Config].AfterLogin is called first. A
+// login that completes a refresh goes on with the session that there is, without
+// AfterLogin; the error is [ErrNoSession] if that is over.
+//
+// StartSession must be called before the first byte of the response is written.
+// Then send the browser to [Login].ReturnTo.
+func (s *Strategy) StartSession(w http.ResponseWriter, r *http.Request, l *Login) error {
+	if err := s.ready(); err != nil {
+		return asError("login", err)
+	}
+	if l == nil || l.identity == nil {
+		return asError("login", refuseInternal.because("the login was not made by this package"))
+	}
+	start := s.startSession
+	if l.continued != nil {
+		start = s.continueSession
+	}
+	if err := start(w, r, l); err != nil {
+		return asError("login", err)
+	}
+	s.forgetSilentLogin(w, r)
+	return nil
+}
