@@ -18,16 +18,14 @@ import (
 )
 
 func TestStoreOfMemory(t *testing.T) {
-	t.Parallel()
-	auth0test.TestStore(t, auth0.NewMemoryStore(10_000))
+	synctest.Test(t, func(t *testing.T) { auth0test.TestStore(t, auth0.NewMemoryStore(10_000)) })
 }
 
 // plainStore has only what a store must have.
 type plainStore struct{ auth0.Store }
 
 func TestStoreWithoutMore(t *testing.T) {
-	t.Parallel()
-	auth0test.TestStore(t, plainStore{auth0.NewMemoryStore(10_000)})
+	synctest.Test(t, func(t *testing.T) { auth0test.TestStore(t, plainStore{auth0.NewMemoryStore(10_000)}) })
 }
 
 // contextsOnly is a store whose methods without a context must not be called.
@@ -38,8 +36,7 @@ func (contextsOnly) Commit(string, []byte, time.Time) error { panic("missing con
 func (contextsOnly) Delete(string) error                    { panic("missing context") }
 
 func TestStoreOfContexts(t *testing.T) {
-	t.Parallel()
-	auth0test.TestStore(t, contextsOnly{auth0.NewMemoryStore(10_000)})
+	synctest.Test(t, func(t *testing.T) { auth0test.TestStore(t, contextsOnly{auth0.NewMemoryStore(10_000)}) })
 }
 
 // A brokenStore is a good one with some methods replaced.

@@ -30,8 +30,9 @@
 // Redis Cluster and Sentinel answer before a copy is made of what is written. A
 // node that fails at that moment may take a logout with it.
 //
-// Everybody is logged out if Redis loses its memory. If that matters, let it
-// write to disk.
+// If Redis loses its memory everybody is logged out; or, if it has only the
+// Revocations of sessions in cookies, copies of the cookies of ended sessions work
+// again. If that matters, let it write to disk.
 package redisstore
 
 import (
