@@ -879,3 +879,18 @@ func TestClientAuthenticationDoesNotPrint(t *testing.T) {
 		check(way.name+": the log", e.log.String())
 	}
 }
+
+// TestNoRevocationEndpoint: a provider without one is no reason to complain at
+// each logout.
+func TestNoRevocationEndpoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, p := authEnv(t, nil, func(c *auth0.Config) { c.Domain = "https://" + tenantHost })
+		e.tenant.EditDiscovery(func(doc map[string]any) { delete(doc, "revocation_endpoint") })
+		b := e.browser().mustLogin()
+		b.do("POST", "/auth/logout", url.Values{}, "Sec-Fetch-Site", "same-origin")
+		synctest.Wait()
+		if len(p.all("/oauth/revoke")) != 0 || strings.Contains(e.log.String(), "could not be revoked") {
+			t.Errorf("log %s", e.log)
+		}
+	})
+}
