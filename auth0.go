@@ -26,7 +26,8 @@
 // S256, RFC 7636) and that the ID token does (nonce); then the ID token as
 // OpenID Connect Core 1.0, Section 3.1.3.7 says, its signature included, and
 // organization, age and strength of the authentication if the login asked for
-// them. None of this can be turned off.
+// them. None of this can be turned off. If the ID token comes through the browser
+// ([Config].ResponseType), what comes beside it must be what it has hashes of.
 //
 // Of an access token: its form, of which there is one; algorithm, type, issuer,
 // audience, times and signature (RFC 8725; RFC 9068, Section 4). A token that
