@@ -225,6 +225,19 @@ func TestStoredLimits(t *testing.T) {
 	}
 }
 
+// TestLengthenedTimeout does not bring back what was over.
+func TestLengthenedTimeout(t *testing.T) {
+	inEachMode(t, func(t *testing.T, m mode) {
+		e := newEnv(t, m.edit, func(c *auth0.Config) { c.IdleTimeout = time.Hour })
+		b := e.browser().mustLogin()
+		time.Sleep(time.Hour)
+		b.e = newEnv(t, func(c *auth0.Config) { c.Store = e.cfg.Store })
+		if b.loggedIn() {
+			t.Error("the session goes on")
+		}
+	})
+}
+
 // TestStoreHasOneSession for each login, whatever was there before.
 func TestStoreHasOneSession(t *testing.T) {
 	store := newWatchedStore()
