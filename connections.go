@@ -377,17 +377,7 @@ func newManagementAPI(p *problems, c Config, s *Strategy) *managementAPI {
 // get asks for one document. A token that is refused is replaced once: it may
 // have been issued before the application was allowed more.
 func (m *managementAPI) get(ctx context.Context, path string, query url.Values, out any) error {
-	token, err := m.token.Get(ctx)
-	if err != nil {
-		return fmt.Errorf("no token for the Management API: %w", err)
-	}
-	resp, err := m.try(ctx, path, query, token)
-	if err == nil && resp.Status == http.StatusUnauthorized {
-		if token, err = m.token.Refresh(ctx); err != nil {
-			return fmt.Errorf("no token for the Management API: %w", err)
-		}
-		resp, err = m.try(ctx, path, query, token)
-	}
+	resp, err := m.send(ctx, http.MethodGet, path, query, nil)
 	if err != nil {
 		return err
 	}
@@ -398,18 +388,6 @@ func (m *managementAPI) get(ctx context.Context, path string, query url.Values, 
 		return fmt.Errorf("%s: not the expected JSON", path)
 	}
 	return nil
-}
-
-func (m *managementAPI) try(ctx context.Context, path string, query url.Values, token secret) (*fetch.Response, error) {
-	const perCall = 3 * time.Second
-	ctx, cancel := context.WithTimeout(ctx, perCall)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, m.base+"api/v2/"+path+"?"+query.Encode(), nil)
-	if err != nil {
-		return nil, errors.New("unusable path")
-	}
-	r.Header.Set("Authorization", "Bearer "+token.reveal())
-	return fetch.Do(m.client, r)
 }
 
 // A listed connection has, of what the Management API sends, only what is used.

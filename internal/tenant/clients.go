@@ -40,6 +40,10 @@ type Client struct {
 	// for a confidential client.
 	GrantTypes []string
 
+	// ResourceServer is the identifier of the API that this application is, for
+	// one that may exchange the access tokens it receives.
+	ResourceServer string
+
 	// OrganizationUsage is "deny" (also the empty string), "allow" or "require".
 	OrganizationUsage string
 

@@ -61,6 +61,7 @@ func (t *Tenant) grantTable() map[string]grantHandler {
 		"authorization_code": t.exchangeCode,
 		"refresh_token":      t.exchangeRefreshToken,
 		"client_credentials": t.clientCredentials,
+		vaultGrant:           t.exchangeForConnection,
 	}
 }
 
