@@ -119,8 +119,8 @@ func linkOptions(opts []LoginOption) (*authRequest, url.Values, error) {
 		}
 		query[name] = values
 	}
-	if a.scopes != nil || a.appState != nil {
-		return nil, nil, refuseLoginOption.because("scopes and state of the application cannot be part of a link; give the option to LoginHandler")
+	if a.scopes != nil || a.appState != nil || a.popup != nil {
+		return nil, nil, refuseLoginOption.because("scopes, pop-ups and state of the application cannot be part of a link; give the option to LoginHandler")
 	}
 	if a.returnTo != "" {
 		query.Set("returnTo", a.returnTo)

@@ -24,7 +24,7 @@ import (
 // of this package.
 type Error struct {
 	// Op is what was being done: login, callback, logout, session, bearer,
-	// connections, token, management.
+	// connections, token, accounts, connect, management.
 	Op string
 	// Status is the HTTP status that answers the request.
 	Status int
@@ -172,6 +172,8 @@ var (
 	refuseManaged             = refusal{502, "server_error", "management", "the login service did not take the request to manage it"}
 	refuseNotConnected        = refusal{403, "access_denied", "not_connected", "connect your account at the other service to continue"}
 	refuseCrossSite           = refusal{403, "invalid_request", "cross_site", "log out with the button on this site"}
+	refuseCrossSiteConnect    = refusal{403, "invalid_request", "cross_site", "connect accounts with the button on this site"}
+	refuseOtherUser           = refusal{403, "access_denied", "other_user", "somebody else has logged in since you began; please try again"}
 	refuseCeiling             = refusal{400, "login_required", "session_expired", "the login service does not let this session go on; please log in again"}
 	refuseLogoutToken         = refusal{400, "invalid_request", "invalid_logout_token", "the logout token is not valid"}
 	refuseLogoutFailed        = refusal{400, "invalid_request", "logout_failed", "the sessions could not be ended"}

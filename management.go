@@ -515,12 +515,20 @@ func isToken(s string) bool {
 }
 
 // call makes one request to the API. Only a request whose token is refused, so
-// that nothing was done, is sent again.
+// that nothing was done, is sent again: the application may have been allowed
+// more since the token was issued, which can be a day ago.
 func (m *Management) call(ctx context.Context, method, path string, query url.Values, body, out any) error {
 	if m.api == nil {
 		return refuseManaged.wrap(errNoTenant)
 	}
 	resp, err := m.api.send(ctx, method, path, query, body)
+	const young = time.Minute
+	if err == nil && resp.Status == http.StatusForbidden && time.Since(m.api.token.State().FetchedAt) > young &&
+		parseTenantError(resp.Status, resp.Header, resp.Body).code == codeInsufficientScope {
+		if _, renewErr := m.api.token.Refresh(ctx); renewErr == nil {
+			resp, err = m.api.send(ctx, method, path, query, body)
+		}
+	}
 	if err != nil {
 		return managementError(err)
 	}
@@ -608,10 +616,12 @@ func managementError(err error) error {
 	return e
 }
 
+const codeInsufficientScope = "insufficient_scope"
+
 // missingScope reads the scopes out of a sentence: there is no other place.
 func missingScope(e tenantError) string {
 	_, list, ok := strings.Cut(e.description, "expected any of: ")
-	if e.code != "insufficient_scope" || !ok {
+	if e.code != codeInsufficientScope || !ok {
 		return ""
 	}
 	var scopes []string

@@ -32,6 +32,7 @@ type authRequest struct {
 	organization string
 	invitation   bool
 	silent       bool
+	popup        *popup
 
 	errs []error
 }

@@ -33,6 +33,8 @@ type transaction struct {
 	Scope        string          `json:"scope"`
 	Silent       bool            `json:"silent,omitempty"` // nobody asked for it
 	AppState     json.RawMessage `json:"app,omitempty"`
+	Popup        *popup          `json:"popup,omitempty"`
+	Account      *accountRequest `json:"account,omitempty"` // it is no login, see connectAccount
 }
 
 const (
@@ -186,7 +188,7 @@ func (s *Strategy) findTransaction(r *http.Request, state string) (*transaction,
 	}
 	if site, err := s.siteOf(r); err != nil {
 		return nil, err
-	} else if len(s.sites) > 1 && t.RedirectURI != site.url(s.config.CallbackPath) {
+	} else if len(s.sites) > 1 && !strings.HasPrefix(t.RedirectURI, site.origin+"/") {
 		return nil, refuseNoTransaction.because("the login was begun on another host")
 	}
 	return t, nil
@@ -194,6 +196,9 @@ func (s *Strategy) findTransaction(r *http.Request, state string) (*transaction,
 
 // failed adds to an error what it interrupted.
 func (t *transaction) failed(err error) error {
+	if err == nil {
+		return nil
+	}
 	e := asError("callback", err)
 	e.ReturnTo, e.AppState = t.ReturnTo, t.AppState
 	return e

@@ -70,6 +70,7 @@ func (t *Tenant) demoClients(d Demo, base string) []Client {
 		WebOrigins:        []string{base},
 		InitiateLoginURI:  base + "/auth/login",
 		OrganizationUsage: "allow",
+		GrantTypes:        []string{"authorization_code", "implicit", "refresh_token", "client_credentials", vaultGrant},
 		Connections: []string{"Username-Password-Authentication", "google-oauth2", "github", "partner-idp",
 			"fabrikam-entra", "customer-saml", "legacy-accounts"},
 		Grants: []ClientGrant{{Audience: t.managementAudience(), Scopes: []string{"read:connections", "read:clients",
