@@ -66,7 +66,7 @@ func readPopup(t *testing.T, resp *response) (p popupPage) {
 func TestPopup(t *testing.T) {
 	e := newPopupEnv(t, appBase)
 	b := e.browser()
-	resp := b.login("/auth/popup?returnTo=/private&connection=google-oauth2")
+	resp := b.login("/auth/popup?returnTo=/private")
 	p := readPopup(t, resp)
 	if resp.status != 200 || len(p.Message) != 3 || p.Message["type"] != "auth0:login" || p.Message["ok"] != true || p.Message["returnTo"] != "/private" || p.Origin != appBase || !p.Broadcast || p.link != "/private" {
 		t.Errorf("%d, %+v", resp.status, p)

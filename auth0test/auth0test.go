@@ -241,6 +241,18 @@ func (t *Tenant) AddConnection(c Connection) {
 	})
 }
 
+// AllowManagement lets the web application do more with the Management API than
+// list connections: it has these scopes from now on, beside those it has.
+func (t *Tenant) AllowManagement(scopes ...string) {
+	t.must(t.t.EditClient(clientID, func(c *tenant.Client) {
+		for i := range c.Grants {
+			if c.Grants[i].Audience == t.t.Issuer()+"api/v2/" {
+				c.Grants[i].Scopes = append(c.Grants[i].Scopes, scopes...)
+			}
+		}
+	}))
+}
+
 // SignIn makes the named person log in wherever the tenant would show a page,
 // until [Tenant.SignOut].
 func (t *Tenant) SignIn(email string) { t.must(t.t.SignIn(email)) }
