@@ -44,6 +44,11 @@ func newVaultEnv(t *testing.T, edit ...func(*auth0.Config)) *vaultEnv {
 		}
 	})
 	e.connect("ya29.first", "", 30*time.Minute)
+	t.Cleanup(func() {
+		if log := e.log.String(); strings.Contains(log, "ya29") {
+			t.Errorf("the log has a token of a third party:\n%s", log)
+		}
+	})
 	return e
 }
 

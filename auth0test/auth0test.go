@@ -87,6 +87,7 @@ type (
 	Connection             = tenant.Connection
 	Organization           = tenant.Organization
 	OrganizationConnection = tenant.OrganizationConnection
+	ConnectedAccount       = tenant.ConnectedAccount
 	// An Endpoint names a part of the tenant for switches and counters.
 	Endpoint = tenant.Endpoint
 )
@@ -251,6 +252,13 @@ func (t *Tenant) AllowManagement(scopes ...string) {
 			}
 		}
 	}))
+}
+
+// ConnectAccount gives a person an account at a third party, for tokens with
+// [auth0.ForConnection]. The connection must have ConnectedAccounts set, as
+// google-oauth2 has.
+func (t *Tenant) ConnectAccount(email string, a ConnectedAccount) {
+	t.must(t.t.ConnectAccount(email, a))
 }
 
 // SignIn makes the named person log in wherever the tenant would show a page,

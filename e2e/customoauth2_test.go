@@ -86,7 +86,7 @@ func TestCustomOAuth2Popup(t *testing.T) {
 	popup.shot("provider")
 	popup.click("button", "Refuse")
 	tb.windows(1)
-	tb.reads("The login was not completed (authorization_denied). Try again.")
+	tb.reads("The login was cancelled.")
 	tb.shot("refused")
 
 	tb.click("button", "Continue in a pop-up")

@@ -17,7 +17,7 @@ if (button) {
 function take(message) {
   if (message?.type !== "auth0:login") return;
   if (message.ok) location.assign("/photos");
-  else say("The login was not completed (" + message.error + "). Try again.");
+  else say(message.error === "authorization_denied" ? "The login was cancelled." : "The login did not work. Please try again.");
 }
 
 function say(text) {
