@@ -170,6 +170,7 @@ var (
 	refuseStoreWrite          = refusal{500, "server_error", "store_unavailable", "the login could not be kept; please try again in a minute"}
 	refuseConnections         = refusal{503, "temporarily_unavailable", "connections_unavailable", "the ways to log in cannot be listed"}
 	refuseManaged             = refusal{502, "server_error", "management", "the login service did not take the request to manage it"}
+	refuseInvalidConnection   = refusal{400, "invalid_request", "invalid_connection", "the connection is not valid"}
 	refuseNotConnected        = refusal{403, "access_denied", "not_connected", "connect your account at the other service to continue"}
 	refuseCrossSite           = refusal{403, "invalid_request", "cross_site", "log out with the button on this site"}
 	refuseCrossSiteConnect    = refusal{403, "invalid_request", "cross_site", "connect accounts with the button on this site"}

@@ -119,7 +119,7 @@ func (c OAuth2Connection) Format(f fmt.State, _ rune) {
 // sent. It needs the scope create:connections.
 func (m *Management) CreateOAuth2Connection(ctx context.Context, c OAuth2Connection) (OAuth2Connection, error) {
 	if err := c.check(); err != nil {
-		return OAuth2Connection{}, asError("management", refuseManaged.wrap(err))
+		return OAuth2Connection{}, asError("management", refuseInvalidConnection.wrap(err))
 	}
 	options := c.Options.encode(nil)
 	// Otherwise the scopes are not sent as RFC 6749, Section 3.3 says.
@@ -204,7 +204,7 @@ func (m *Management) update(ctx context.Context, id string, edit func(*OAuth2Con
 	after.Options = before.Options.clone()
 	edit(&after)
 	if after.Name != before.Name {
-		return OAuth2Connection{}, refuseManaged.because("the name of a connection cannot be changed")
+		return OAuth2Connection{}, refuseInvalidConnection.because("the name of a connection cannot be changed")
 	}
 	// The tenant makes the name of a display name that it does not get.
 	body := map[string]any{"display_name": after.displayName()}
@@ -221,7 +221,7 @@ func (m *Management) update(ctx context.Context, id string, edit func(*OAuth2Con
 			return OAuth2Connection{}, e
 		}
 		if err := after.check(); err != nil {
-			return OAuth2Connection{}, refuseManaged.wrap(err)
+			return OAuth2Connection{}, refuseInvalidConnection.wrap(err)
 		}
 		changed = true
 		after.options = after.Options.encode(before.options)
@@ -354,7 +354,7 @@ func (m *Management) get(ctx context.Context, id string) (OAuth2Connection, erro
 		return OAuth2Connection{}, err
 	}
 	if got.Strategy != strategyOAuth2 {
-		return OAuth2Connection{}, refuseManaged.because("the strategy of connection %.40q is %.40q, not oauth2", id, got.Strategy)
+		return OAuth2Connection{}, refuseInvalidConnection.because("the strategy of connection %.40q is %.40q, not oauth2", id, got.Strategy)
 	}
 	return got.connection(), nil
 }

@@ -268,6 +268,9 @@ func TestConnectionMistakes(t *testing.T) {
 			t.Errorf("%q: no mistake was found", tt.want)
 			continue
 		}
+		if e := asAuth0Error(t, err); e.Status != 400 || e.Reason != "invalid_connection" {
+			t.Errorf("%q: %+v", tt.want, e)
+		}
 		for _, field := range tt.want {
 			if !strings.Contains(err.Error(), field) || strings.Contains(err.Error(), "CANARY") {
 				t.Errorf("%q: %v", tt.want, err)
@@ -375,8 +378,7 @@ func TestManagementScopes(t *testing.T) {
 			t.Errorf("without %s: %v, scope %q", tt.scope, got, got.Scope)
 		}
 	}
-	var none *auth0.Strategy = &auth0.Strategy{}
-	if err := none.Management().DeleteConnection(t.Context(), "x"); err == nil {
+	if err := new(auth0.Strategy).Management().DeleteConnection(t.Context(), "x"); err == nil {
 		t.Error("a Strategy that New has not made has a Management API")
 	}
 }

@@ -68,7 +68,7 @@ func (s *Strategy) beginSilentLogin(w http.ResponseWriter, r *http.Request) erro
 	if err != nil {
 		return refuseMisconfigured.wrap(err)
 	}
-	a.silent = true
+	a.silent, a.popup = true, nil // it is the page itself that goes there and back
 	authURL, t, err := s.begin(r.Context(), site, a)
 	if err != nil {
 		return err
