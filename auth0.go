@@ -5,7 +5,9 @@
 // [Strategy.Handler] serves the login, the callback and the logout,
 // [Strategy.LoadUser] around everything makes [UserFrom] work, and
 // [Strategy.RequireLogin] guards pages. [Strategy.GetConnections] lists the
-// connections to show as login buttons.
+// connections to show as login buttons. [Strategy.AccessToken] has the tokens of
+// the session, with [ForConnection] also those of third parties, and
+// [Strategy.Management] makes a third party that speaks OAuth 2.0 a connection.
 //
 // An API uses an [API]: [NewAPI] makes one from an [APIConfig], and
 // [API.RequireAuth], [API.RequireScope] and [API.RequirePermissions] guard

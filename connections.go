@@ -119,8 +119,8 @@ func linkOptions(opts []LoginOption) (*authRequest, url.Values, error) {
 		}
 		query[name] = values
 	}
-	if a.scopes != nil || a.appState != nil {
-		return nil, nil, refuseLoginOption.because("scopes and state of the application cannot be part of a link; give the option to LoginHandler")
+	if a.scopes != nil || a.appState != nil || a.popup != nil {
+		return nil, nil, refuseLoginOption.because("scopes, pop-ups and state of the application cannot be part of a link; give the option to LoginHandler")
 	}
 	if a.returnTo != "" {
 		query.Set("returnTo", a.returnTo)
@@ -382,17 +382,7 @@ func newManagementAPI(p *problems, c Config, s *Strategy) *managementAPI {
 // get asks for one document. A token that is refused is replaced once: it may
 // have been issued before the application was allowed more.
 func (m *managementAPI) get(ctx context.Context, path string, query url.Values, out any) error {
-	token, err := m.token.Get(ctx)
-	if err != nil {
-		return fmt.Errorf("no token for the Management API: %w", err)
-	}
-	resp, err := m.try(ctx, path, query, token)
-	if err == nil && resp.Status == http.StatusUnauthorized {
-		if token, err = m.token.Refresh(ctx); err != nil {
-			return fmt.Errorf("no token for the Management API: %w", err)
-		}
-		resp, err = m.try(ctx, path, query, token)
-	}
+	resp, err := m.send(ctx, http.MethodGet, path, query, nil)
 	if err != nil {
 		return err
 	}
@@ -403,18 +393,6 @@ func (m *managementAPI) get(ctx context.Context, path string, query url.Values, 
 		return fmt.Errorf("%s: not the expected JSON", path)
 	}
 	return nil
-}
-
-func (m *managementAPI) try(ctx context.Context, path string, query url.Values, token ownToken) (*fetch.Response, error) {
-	const perCall = 3 * time.Second
-	ctx, cancel := context.WithTimeout(ctx, perCall)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, m.base+"api/v2/"+path+"?"+query.Encode(), nil)
-	if err != nil {
-		return nil, errors.New("unusable path")
-	}
-	r.Header.Set("Authorization", "Bearer "+token.value.reveal())
-	return fetch.Do(m.client, r)
 }
 
 // A listed connection has, of what the Management API sends, only what is used.

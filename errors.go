@@ -24,7 +24,7 @@ import (
 // of this package.
 type Error struct {
 	// Op is what was being done: login, callback, logout, session, bearer,
-	// connections, token, userinfo.
+	// connections, token, userinfo, accounts, connect, management.
 	Op string
 	// Status is the HTTP status that answers the request.
 	Status int
@@ -101,6 +101,9 @@ var (
 	// ErrStoreUnavailable: the [Store] does not answer, so nothing is known about
 	// the session.
 	ErrStoreUnavailable error = &Error{Reason: "store_unavailable"}
+	// ErrNotConnected: the person has no account at the provider of a connection
+	// whose tokens could be used, or has to connect it again.
+	ErrNotConnected error = &Error{Reason: "not_connected"}
 	// ErrSessionTooLarge: the session does not fit into cookies.
 	ErrSessionTooLarge error = &Error{Reason: "session_too_large"}
 	// ErrWrongCredentials: the password, the one-time code or whatever else was
@@ -184,7 +187,12 @@ var (
 	refuseStore               = refusal{503, "temporarily_unavailable", "store_unavailable", "sessions cannot be read at the moment; please try again in a minute"}
 	refuseStoreWrite          = refusal{500, "server_error", "store_unavailable", "the login could not be kept; please try again in a minute"}
 	refuseConnections         = refusal{503, "temporarily_unavailable", "connections_unavailable", "the ways to log in cannot be listed"}
+	refuseManaged             = refusal{502, "server_error", "management", "the login service did not take the request to manage it"}
+	refuseInvalidConnection   = refusal{400, "invalid_request", "invalid_connection", "the connection is not valid"}
+	refuseNotConnected        = refusal{403, "access_denied", "not_connected", "connect your account at the other service to continue"}
 	refuseCrossSite           = refusal{403, "invalid_request", "cross_site", "log out with the button on this site"}
+	refuseCrossSiteConnect    = refusal{403, "invalid_request", "cross_site", "connect accounts with the button on this site"}
+	refuseOtherUser           = refusal{403, "access_denied", "other_user", "somebody else has logged in since you began; please try again"}
 	refuseCeiling             = refusal{400, "login_required", "session_expired", "the login service does not let this session go on; please log in again"}
 	refuseLogoutToken         = refusal{400, "invalid_request", "invalid_logout_token", "the logout token is not valid"}
 	refuseLogoutFailed        = refusal{400, "invalid_request", "logout_failed", "the sessions could not be ended"}

@@ -32,6 +32,7 @@ type authRequest struct {
 	organization string
 	invitation   bool
 	silent       bool
+	popup        *popup
 
 	// Of the implicit grant; empty for what the configuration says.
 	responseType, callbackPath string

@@ -46,6 +46,8 @@ func (r *sessionRecord) decode(text string) error {
 			return decodeText(value, &r.RefreshToken)
 		case "tokens":
 			return decodeList(value, &r.Tokens, decodeToken)
+		case "vault":
+			return decodeList(value, &r.Vault, decodeVaultToken)
 		case "data":
 			r.Data, err = decodeTexts(value)
 			return err
@@ -75,6 +77,24 @@ func decodeToken(text string, t *tokenRecord) error {
 			return decodeText(value, &t.Token)
 		case "exp":
 			return decodeNumber(value, &t.ExpiresAt)
+		}
+		return nil
+	})
+}
+
+func decodeVaultToken(text string, v *vaultRecord) error {
+	return jsonscan.Object(text, func(name, value string) error {
+		switch name {
+		case "con":
+			return decodeText(value, &v.Connection)
+		case "hint":
+			return decodeText(value, &v.Hint)
+		case "scope":
+			return decodeText(value, &v.Scope)
+		case "token":
+			return decodeText(value, &v.Token)
+		case "exp":
+			return decodeNumber(value, &v.ExpiresAt)
 		}
 		return nil
 	})

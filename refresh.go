@@ -38,6 +38,8 @@ type tokenWish struct {
 	audience string   // empty for that of the login
 	scopes   []string // none for any
 	force    bool
+
+	connection, loginHint string // for a token of a third party
 }
 
 // refreshEarly is how long before it expires a token is replaced, so that it is
@@ -82,6 +84,9 @@ func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []To
 		return tokenRecord{}, err
 	}
 	record = s.sessions.pending(w, record)
+	if wish.connection != "" {
+		return s.connectionToken(w, r, record, wish)
+	}
 	if t, ok := record.token(wish, s.now().Add(refreshEarly)); ok && !wish.force {
 		return t, nil
 	}
@@ -147,7 +152,7 @@ func (s *Strategy) Client(w http.ResponseWriter, r *http.Request, opts ...TokenO
 // session: a token must never reach somebody else's request.
 func (w tokenWish) key(session string) string {
 	scopes := slices.Sorted(slices.Values(w.scopes))
-	return fmt.Sprintf("%q %q %q %v", session, w.audience, scopes, w.force)
+	return fmt.Sprintf("%q %q %q %v %q %q", session, w.audience, scopes, w.force, w.connection, w.loginHint)
 }
 
 // token returns the token for a wish that is good at a time, the one with the

@@ -253,6 +253,7 @@ type sessionRecord struct {
 	RefreshToken    string          `json:"refresh_token,omitempty"`
 	// Tokens are access tokens; the first is that of the login.
 	Tokens []tokenRecord     `json:"tokens,omitempty"`
+	Vault  []vaultRecord     `json:"vault,omitempty"`
 	Data   map[string]string `json:"data,omitempty"`
 
 	// Nonce is the first ID token's, which one of a refresh may repeat.

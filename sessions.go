@@ -464,9 +464,9 @@ func (ss *sessions) cookieValue(record *sessionRecord) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if len(value) > comfortable && (record.IDToken != "" || len(record.Tokens) > 1) {
+	if len(value) > comfortable && (record.IDToken != "" || len(record.Tokens) > 1 || len(record.Vault) > 0) {
 		smaller := *record
-		smaller.IDToken = ""
+		smaller.IDToken, smaller.Vault = "", nil
 		smaller.Tokens = record.Tokens[:min(len(record.Tokens), 1)]
 		if value, err = ss.sealCookie(&smaller); err != nil {
 			return "", err
@@ -530,6 +530,7 @@ func (r *sessionRecord) clone() *sessionRecord {
 	copied := *r
 	copied.AMR = slices.Clone(r.AMR)
 	copied.Tokens = slices.Clone(r.Tokens)
+	copied.Vault = slices.Clone(r.Vault)
 	copied.Data = maps.Clone(r.Data)
 	return &copied
 }
@@ -538,6 +539,7 @@ func (r *sessionRecord) clone() *sessionRecord {
 func (r *sessionRecord) withTokensOf(newer *sessionRecord) *sessionRecord {
 	copied := r.clone()
 	copied.RefreshToken, copied.Tokens, copied.Refreshes = newer.RefreshToken, newer.Tokens, newer.Refreshes
+	copied.Vault = newer.Vault
 	copied.IDToken, copied.Claims = newer.IDToken, newer.Claims
 	return copied
 }

@@ -68,7 +68,7 @@ func (s *Strategy) beginSilentLogin(w http.ResponseWriter, r *http.Request, next
 	if err != nil {
 		return refuseMisconfigured.wrap(err)
 	}
-	a.silent = true
+	a.silent, a.popup = true, nil // it is the page itself that goes there and back
 	authURL, t, err := s.begin(r.Context(), site, a)
 	if err != nil {
 		// A tenant that is down must not take away pages that everybody may see.

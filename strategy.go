@@ -167,6 +167,9 @@ func (s *Strategy) exchangeSealed(ctx context.Context, sealed string, values url
 	if err != nil {
 		return nil, err
 	}
+	if t.Account != nil {
+		return nil, refuseNoTransaction.because("the transaction is no login")
+	}
 	ep, err := s.endpoints(ctx)
 	if err != nil {
 		return nil, err
@@ -311,7 +314,7 @@ func (s *Strategy) forwarded(query url.Values) []LoginOption {
 // logged in, and nothing is asked for that only the tenant can do.
 func (s *Strategy) alreadyThere(r *http.Request, site site, a *authRequest, opts []LoginOption) (target string, ok bool) {
 	session, err := s.Session(r)
-	if err != nil || len(opts) > 0 || a.invitation || a.maxAge != nil || a.requiredACR != nil || a.appState != nil {
+	if err != nil || len(opts) > 0 || a.invitation || a.maxAge != nil || a.requiredACR != nil || a.appState != nil || a.popup != nil {
 		return "", false
 	}
 	if o := a.organization; o != "" && o != session.User.OrgID && !strings.EqualFold(o, session.User.OrgName) {
@@ -352,6 +355,7 @@ func (s *Strategy) begin(ctx context.Context, site site, a *authRequest) (string
 		Scope:        strings.Join(s.scopes(a), " "),
 		Silent:       a.silent,
 		AppState:     a.appState,
+		Popup:        a.popup,
 	}
 	opts := []oauth2.AuthCodeOption{oauth2.SetAuthURLParam("nonce", t.Nonce)}
 	if t.hasCode() {
@@ -436,9 +440,12 @@ func (s *Strategy) callback(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	t, err := s.findTransaction(r, a.state)
+	t, err := s.findTransaction(r, a.state, s.config.ResponseType)
 	if err != nil {
 		return s.withoutTransaction(w, r, a, err)
+	}
+	if t.Account != nil {
+		return refuseNoTransaction.because("the transaction is no login")
 	}
 	// Without the provider's metadata nothing has been used up yet: the
 	// transaction stays, and loading the page again can succeed.
@@ -452,17 +459,29 @@ func (s *Strategy) callback(w http.ResponseWriter, r *http.Request) error {
 		redirect(w, s.returnPath(t), http.StatusSeeOther)
 		return nil
 	}
-	if err != nil {
-		return t.failed(err)
+	if err == nil {
+		err = s.enter(w, r, l)
 	}
-	if err := s.startSession(w, r, l); err != nil {
+	switch {
+	case t.Popup != nil:
+		s.answerPopup(w, r, t, l, t.failed(err))
+	case err != nil:
 		return t.failed(err)
+	default:
+		redirect(w, l.ReturnTo, http.StatusSeeOther)
+	}
+	return nil
+}
+
+// enter begins the session of a login that was completed.
+func (s *Strategy) enter(w http.ResponseWriter, r *http.Request, l *Login) error {
+	if err := s.startSession(w, r, l); err != nil {
+		return err
 	}
 	if err := s.expectSession(w, r); err != nil {
-		return t.failed(err)
+		return err
 	}
 	s.forgetSilentLogin(w, r)
-	redirect(w, l.ReturnTo, http.StatusSeeOther)
 	return nil
 }
 

@@ -34,6 +34,8 @@ type transaction struct {
 	Scope        string          `json:"scope"`
 	Silent       bool            `json:"silent,omitempty"` // nobody asked for it
 	AppState     json.RawMessage `json:"app,omitempty"`
+	Popup        *popup          `json:"popup,omitempty"`
+	Account      *accountRequest `json:"account,omitempty"` // it is no login, see connectAccount
 }
 
 const (
@@ -182,7 +184,7 @@ func (s *Strategy) transactionsIn(r *http.Request) []cookie.Cookie {
 // findTransaction looks for the transaction that belongs to a state in the
 // cookies of this browser. That is what ties the answer to the browser that
 // asked (RFC 6749, Section 10.12).
-func (s *Strategy) findTransaction(r *http.Request, state string) (*transaction, error) {
+func (s *Strategy) findTransaction(r *http.Request, state, responseType string) (*transaction, error) {
 	values := s.transactionCookie(state).Values(r)
 	if len(values) == 0 {
 		return nil, refuseNoTransaction.because("this browser has no cookie for the state; it has %d for others", len(s.transactionsIn(r)))
@@ -190,7 +192,7 @@ func (s *Strategy) findTransaction(r *http.Request, state string) (*transaction,
 	var t *transaction
 	var err error
 	for _, sealed := range values {
-		if t, err = s.open(sealed, state, s.config.ResponseType); err == nil {
+		if t, err = s.open(sealed, state, responseType); err == nil {
 			break
 		}
 	}
@@ -199,7 +201,7 @@ func (s *Strategy) findTransaction(r *http.Request, state string) (*transaction,
 	}
 	if site, err := s.siteOf(r); err != nil {
 		return nil, err
-	} else if len(s.sites) > 1 && t.RedirectURI != site.url(s.config.CallbackPath) {
+	} else if len(s.sites) > 1 && !strings.HasPrefix(t.RedirectURI, site.origin+"/") {
 		return nil, refuseNoTransaction.because("the login was begun on another host")
 	}
 	return t, nil
@@ -207,6 +209,9 @@ func (s *Strategy) findTransaction(r *http.Request, state string) (*transaction,
 
 // failed adds to an error what it interrupted.
 func (t *transaction) failed(err error) error {
+	if err == nil {
+		return nil
+	}
 	e := asError("callback", err)
 	e.ReturnTo, e.AppState = t.ReturnTo, t.AppState
 	return e

@@ -89,6 +89,7 @@ type (
 	Connection             = tenant.Connection
 	Organization           = tenant.Organization
 	OrganizationConnection = tenant.OrganizationConnection
+	ConnectedAccount       = tenant.ConnectedAccount
 	// An Endpoint names a part of the tenant for switches and counters.
 	Endpoint = tenant.Endpoint
 )
@@ -278,6 +279,25 @@ func (t *Tenant) Mail(address string) (code, link string) { return t.t.Mail(addr
 // AnswerPush answers the push notifications of a person whose second factor
 // that is.
 func (t *Tenant) AnswerPush(email string, approve bool) { t.t.AnswerPush(email, approve) }
+
+// AllowManagement lets the web application do more with the Management API than
+// list connections: it has these scopes from now on, beside those it has.
+func (t *Tenant) AllowManagement(scopes ...string) {
+	t.must(t.t.EditClient(clientID, func(c *tenant.Client) {
+		for i := range c.Grants {
+			if c.Grants[i].Audience == t.t.Issuer()+"api/v2/" {
+				c.Grants[i].Scopes = append(c.Grants[i].Scopes, scopes...)
+			}
+		}
+	}))
+}
+
+// ConnectAccount gives a person an account at a third party, for tokens with
+// [auth0.ForConnection]. The connection must have ConnectedAccounts set, as
+// google-oauth2 has.
+func (t *Tenant) ConnectAccount(email string, a ConnectedAccount) {
+	t.must(t.t.ConnectAccount(email, a))
+}
 
 // SignIn makes the named person log in wherever the tenant would show a page,
 // until [Tenant.SignOut].

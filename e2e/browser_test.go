@@ -26,6 +26,7 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/storage"
+	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 )
 
@@ -138,9 +139,46 @@ func (tb *tab) newTab() *tab {
 	return openTab(tb.t, tb.ctx)
 }
 
-func openTab(t *testing.T, parent context.Context) *tab {
+// opened waits for a window that a page has opened, at a URL with the prefix.
+func (tb *tab) opened(prefix string) *tab {
+	tb.t.Helper()
+	var id target.ID
+	tb.until("a window with "+prefix, func() (bool, string) {
+		pages, err := chromedp.Targets(tb.ctx)
+		if err != nil {
+			return false, err.Error()
+		}
+		var others []string
+		for _, p := range pages {
+			if strings.HasPrefix(p.URL, prefix) && p.TargetID != chromedp.FromContext(tb.ctx).Target.TargetID {
+				id = p.TargetID
+				return true, ""
+			}
+			others = append(others, p.URL)
+		}
+		return false, fmt.Sprintf("%q", others)
+	})
+	return openTab(tb.t, tb.ctx, chromedp.WithTargetID(id))
+}
+
+// windows waits until the browser shows so many pages.
+func (tb *tab) windows(want int) {
+	tb.t.Helper()
+	tb.until(fmt.Sprintf("%d windows", want), func() (bool, string) {
+		pages, err := chromedp.Targets(tb.ctx)
+		var shown []string
+		for _, p := range pages {
+			if p.Type == "page" {
+				shown = append(shown, p.URL)
+			}
+		}
+		return err == nil && len(shown) == want, fmt.Sprintf("%q, %v", shown, err)
+	})
+}
+
+func openTab(t *testing.T, parent context.Context, options ...chromedp.ContextOption) *tab {
 	t.Helper()
-	ctx, closeTab := chromedp.NewContext(parent)
+	ctx, closeTab := chromedp.NewContext(parent, options...)
 	t.Cleanup(closeTab)
 	tb := &tab{t: t, ctx: ctx}
 	// The browser lives as long as the context of this first call, so that one

@@ -52,6 +52,10 @@ type Client struct {
 	// for a confidential client.
 	GrantTypes []string
 
+	// ResourceServer is the identifier of the API that this application is, for
+	// one that may exchange the access tokens it receives.
+	ResourceServer string
+
 	// OrganizationUsage is "deny" (also the empty string), "allow" or "require".
 	OrganizationUsage string
 
@@ -70,10 +74,6 @@ type Client struct {
 	// TrustForwardedFor takes the address in auth0-forwarded-for for that of the
 	// user, if the application has shown its secret.
 	TrustForwardedFor bool
-
-	// ResourceServer is the API that the application is, which lets it exchange
-	// the access tokens that it receives.
-	ResourceServer string
 
 	caller string // the address that a request of the application is from
 

@@ -9,6 +9,15 @@ import (
 )
 
 // A Connection is a source of users.
+//
+// For a connection of strategy "oauth2" whose options have a fetchUserProfile
+// script, the tenant is a real OAuth2 client of its provider: it sends the
+// browser to authorizationURL, is called back at /login/callback, gets tokens
+// from tokenURL, and keeps them. It cannot run the script. Instead, with the
+// access token as bearer token it asks the first absolute URL that stands in
+// quotes in the script, and takes the JSON object in the answer for the profile:
+// user_id (or sub, or id), email, name, given_name, family_name, nickname,
+// picture. [Config].FetchUserProfile replaces that.
 type Connection struct {
 	ID                string // derived from Name if empty
 	Name, DisplayName string

@@ -81,7 +81,7 @@ func (t *Tenant) demoClients(d Demo, base string) []Client {
 		GrantTypes: []string{"authorization_code", "implicit", "refresh_token", "client_credentials", "password",
 			"http://auth0.com/oauth/grant-type/password-realm", "http://auth0.com/oauth/grant-type/passwordless/otp",
 			"http://auth0.com/oauth/grant-type/mfa-otp", "http://auth0.com/oauth/grant-type/mfa-oob",
-			"http://auth0.com/oauth/grant-type/mfa-recovery-code", "urn:ietf:params:oauth:grant-type:token-exchange"},
+			"http://auth0.com/oauth/grant-type/mfa-recovery-code", "urn:ietf:params:oauth:grant-type:token-exchange", vaultGrant},
 	}
 	if d.SPAClientID == "" {
 		return []Client{web}

@@ -113,6 +113,10 @@ func (t *Tenant) showProvider(w http.ResponseWriter, r *http.Request, tx transac
 		t.errorPage(w, noConnectionPage)
 		return
 	}
+	if c.isLive() {
+		t.startUpstream(w, tx, c)
+		return
+	}
 	t.providerPage(w, tx, c)
 }
 
@@ -120,7 +124,7 @@ func (t *Tenant) showProvider(w http.ResponseWriter, r *http.Request, tx transac
 // or the refusal.
 func (t *Tenant) submitProvider(w http.ResponseWriter, r *http.Request, tx transaction) {
 	c := t.chosenConnection(r, tx, "/u/provider")
-	if c == nil {
+	if c == nil || c.isLive() {
 		t.errorPage(w, noConnectionPage)
 		return
 	}

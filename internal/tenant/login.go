@@ -71,7 +71,7 @@ func (t *Tenant) proceed(w http.ResponseWriter, r *http.Request, tx transaction)
 		if silent, ok := silentErrors[next]; err == nil && ok && tx.req.prompts("none") {
 			err = &silent
 		}
-		if err == nil && t.automaticMode() {
+		if err == nil && t.automaticMode() && !(next == stepLogin && t.leadsUpstream(tx.req)) {
 			if err = t.stepAutomatically(&tx, next); err == nil {
 				continue
 			}
@@ -331,6 +331,13 @@ func (t *Tenant) authenticate(w http.ResponseWriter, r *http.Request, tx transac
 	tx.resumed = false
 	tx.address, tx.code, tx.tries = "", "", 0
 	t.proceed(w, r, tx)
+}
+
+// leadsUpstream reports whether the request is for a connection whose provider
+// asks the questions.
+func (t *Tenant) leadsUpstream(req *authorization) bool {
+	c := t.usableConnection(req, req.connection)
+	return c != nil && c.isLive()
 }
 
 func (t *Tenant) automaticMode() bool {

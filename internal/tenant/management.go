@@ -3,6 +3,7 @@ package tenant
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -13,13 +14,15 @@ import (
 
 // managementScopes are the scopes that the implemented part of the API knows.
 var managementScopes = []string{"read:clients", "read:client_summary", "read:client_keys", "read:connections",
-	"read:connections_options", "read:organizations", "read:organizations_summary", "read:organization_connections"}
+	"read:connections_options", "create:connections", "update:connections", "update:connections_options", "delete:connections",
+	"read:organizations", "read:organizations_summary", "read:organization_connections", "read:users", "read:user_idp_tokens"}
 
 // A managementCall is one authorized request to the Management API.
 type managementCall struct {
 	path   []string // segments after /api/v2/
 	query  url.Values
 	scopes []string // of the token
+	body   []byte
 }
 
 // A managementRoute is one operation. A star in the pattern matches any segment.
@@ -28,6 +31,13 @@ type managementRoute struct {
 	scopes  [][]string // of each group, the token needs one
 	params  []string   // query parameters that it takes
 	handle  func(managementCall) (any, *apiError)
+	write   managementWrite // zero for reading
+}
+
+// A managementWrite is what an operation has that changes something.
+type managementWrite struct {
+	method string
+	status int // of success; 204 has no body
 }
 
 func (t *Tenant) managementTable() []managementRoute {
@@ -35,53 +45,63 @@ func (t *Tenant) managementTable() []managementRoute {
 	offset := []string{"page", "per_page", "include_totals"}
 	fields := []string{"fields", "include_fields"}
 	connections := [][]string{{"read:connections"}}
-	return []managementRoute{
-		{"connections", connections, slices.Concat(checkpoint, offset, fields, []string{"name", "strategy"}), t.listConnections},
-		{"connections/*", connections, fields, t.getConnection},
-		{"connections/*/clients", connections, checkpoint, t.listConnectionClients},
-		{"clients/*", [][]string{{"read:clients", "read:client_summary"}}, fields, t.getClient},
+	return slices.Concat(t.connectionWrites(), []managementRoute{
+		{"connections", connections, slices.Concat(checkpoint, offset, fields, []string{"name", "strategy"}), t.listConnections, managementWrite{}},
+		{"connections/*", connections, fields, t.getConnection, managementWrite{}},
+		{"connections/*/clients", connections, checkpoint, t.listConnectionClients, managementWrite{}},
+		{"clients/*", [][]string{{"read:clients", "read:client_summary"}}, fields, t.getClient, managementWrite{}},
 		{"clients/*/connections", [][]string{{"read:connections"}, {"read:clients", "read:client_summary"}},
-			slices.Concat(checkpoint, fields, []string{"strategy"}), t.listClientConnections},
-		{"organizations/name/*", [][]string{{"read:organizations", "read:organizations_summary"}}, nil, t.getOrganizationByName},
-		{"organizations/*", [][]string{{"read:organizations", "read:organizations_summary"}}, nil, t.getOrganization},
-		{"organizations/*/enabled_connections", [][]string{{"read:organization_connections"}}, offset, t.listOrganizationConnections},
-	}
+			slices.Concat(checkpoint, fields, []string{"strategy"}), t.listClientConnections, managementWrite{}},
+		{"users/*", [][]string{{"read:users"}}, fields, t.getUser, managementWrite{}},
+		{"organizations/name/*", [][]string{{"read:organizations", "read:organizations_summary"}}, nil, t.getOrganizationByName, managementWrite{}},
+		{"organizations/*", [][]string{{"read:organizations", "read:organizations_summary"}}, nil, t.getOrganization, managementWrite{}},
+		{"organizations/*/enabled_connections", [][]string{{"read:organization_connections"}}, offset, t.listOrganizationConnections, managementWrite{}},
+	})
 }
 
 // management answers the Management API: authenticate, authorize, check the
 // query, answer.
 func (t *Tenant) management(w http.ResponseWriter, r *http.Request) {
-	body, err := t.managementAnswer(r)
-	if err != nil {
+	body, status, err := t.managementAnswer(r)
+	switch {
+	case err != nil:
 		writeJSON(w, err.Status, *err)
-		return
+	case status == http.StatusNoContent:
+		w.WriteHeader(status)
+	default:
+		writeJSON(w, status, body)
 	}
-	writeJSON(w, http.StatusOK, body)
 }
 
-func (t *Tenant) managementAnswer(r *http.Request) (any, *apiError) {
+func (t *Tenant) managementAnswer(r *http.Request) (any, int, *apiError) {
 	scopes, err := t.authenticateCaller(r)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	segments, ok := pathSegments(strings.TrimPrefix(r.URL.EscapedPath(), (&url.URL{Path: t.path}).EscapedPath()+"/api/v2/"))
 	for _, route := range t.operations {
-		if !ok || !allowsMethod("GET", r.Method) || !route.matches(segments) {
+		if !ok || !allowsMethod(cmp.Or(route.write.method, "GET"), r.Method) || !route.matches(segments) {
 			continue
 		}
 		for _, group := range route.scopes {
 			if !slices.ContainsFunc(group, func(s string) bool { return slices.Contains(scopes, s) }) {
-				return nil, &apiError{Status: http.StatusForbidden, Code: "insufficient_scope",
-					Message: "Insufficient scope, expected any of: " + strings.Join(group, ",")}
+				return nil, 0, insufficientScope(group...)
 			}
 		}
-		call := managementCall{path: segments, query: r.URL.Query(), scopes: scopes}
+		text, _ := io.ReadAll(r.Body) // from memory, see bufferBody
+		call := managementCall{path: segments, query: r.URL.Query(), scopes: scopes, body: text}
 		if err := call.checkQuery(route.params); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
-		return route.handle(call)
+		answer, err := route.handle(call)
+		return answer, cmp.Or(route.write.status, http.StatusOK), err
 	}
-	return nil, &apiError{Status: http.StatusNotFound, Message: "Not Found"}
+	return nil, 0, &apiError{Status: http.StatusNotFound, Message: "Not Found"}
+}
+
+func insufficientScope(anyOf ...string) *apiError {
+	return &apiError{Status: http.StatusForbidden, Code: "insufficient_scope",
+		Message: "Insufficient scope, expected any of: " + strings.Join(anyOf, ",")}
 }
 
 func (route managementRoute) matches(segments []string) bool {

@@ -89,7 +89,10 @@ func TestManagementErrors(t *testing.T) {
 	}
 	r := httptest.NewRequest("POST", mgmt+"connections", strings.NewReader("{}"))
 	r.Header.Set("Authorization", all)
-	equal(t, "POST", serve(tn, r).status, 404)
+	equal(t, "POST", serve(tn, r).status, 403)
+	r = httptest.NewRequest("PUT", mgmt+"connections", strings.NewReader("{}"))
+	r.Header.Set("Authorization", all)
+	equal(t, "PUT", serve(tn, r).status, 404)
 }
 
 func names(items []any) string {

@@ -17,6 +17,7 @@ package tenant
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -69,6 +70,15 @@ type Config struct {
 	// from the public client file.
 	HideEnterpriseConnections bool
 
+	// Upstream makes the requests to the providers of custom OAuth2 connections
+	// and follows no redirects. Nil means a client with a timeout of 5 seconds.
+	Upstream *http.Client
+
+	// FetchUserProfile stands for running the fetchUserProfile script of a
+	// connection, given an access token of its provider. Nil means that the
+	// script is read for a URL, see [Connection].
+	FetchUserProfile func(ctx context.Context, connection, accessToken string) (map[string]any, error)
+
 	// Now is the clock of the tenant. Nil means time.Now.
 	Now func() time.Time
 }
@@ -97,6 +107,8 @@ type Tenant struct {
 	opaque   *bounded[grant]
 	refresh  *bounded[refreshToken]
 	consents *bounded[[]string]
+	upstream *bounded[upstreamLogin]
+	accounts *bounded[thirdParty]
 	attempts *bounded[int]        // failed password logins, by account and address
 	factors  *bounded[mfaAttempt] // by mfa_token
 	sent     *bounded[sentCode]   // by connection and address
@@ -148,6 +160,8 @@ func New(cfg Config) (*Tenant, error) {
 		opaque:   newBounded[grant](maxStored),
 		refresh:  newBounded[refreshToken](maxStored),
 		consents: newBounded[[]string](maxStored),
+		upstream: newBounded[upstreamLogin](maxStored),
+		accounts: newBounded[thirdParty](maxStored),
 		par:      cfg.Discovery == Enterprise,
 		pushed:   newBounded[pushedRequest](maxStored),
 		attempts: newBounded[int](maxStored),
@@ -223,6 +237,7 @@ func (t *Tenant) routeTable() map[string]route {
 		"/u/account":                              {Pages, false, "GET POST", t.page(t.showAccount, t.submitAccount)},
 		"/u/mfa":                                  {Pages, false, "GET POST", t.page(t.showMFA, t.submitMFA)},
 		"/u/consent":                              {Pages, false, "GET POST", t.page(t.showConsent, t.submitConsent)},
+		"/login/callback":                         {Pages, false, "GET", t.upstreamCallback},
 		"/u/logout":                               {Pages, false, "GET POST", t.confirmLogout},
 	}
 }

@@ -66,6 +66,7 @@ func (t *Tenant) grantTable() map[string]grantHandler {
 		"refresh_token":      t.exchangeRefreshToken,
 		"client_credentials": t.clientCredentials,
 		"password":           t.password,
+		vaultGrant:           t.exchangeForConnection,
 
 		"http://auth0.com/oauth/grant-type/password-realm":    t.passwordRealm,
 		"http://auth0.com/oauth/grant-type/passwordless/otp":  t.passwordlessCode,

@@ -1,0 +1,363 @@
+package auth0
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/fetch"
+)
+
+// A ConnectedAccount is an account at a third party that a person has connected
+// to the one they log in with, so that [ForConnection] gives tokens for it.
+type ConnectedAccount struct {
+	ID         string   `json:"id"` // cac_...
+	Connection string   `json:"connection"`
+	AccessType string   `json:"access_type"` // "offline" if the tenant can refresh its tokens
+	Scopes     []string `json:"scopes"`
+	// CreatedAt is when it was connected, ExpiresAt when it has to be again, zero
+	// if that is not known.
+	CreatedAt time.Time `json:"created_at"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// ConnectAccountHandler lets whoever is logged in connect an account at the
+// provider of a connection, by the tenant's My Account API. Mount it for GET
+// behind [Strategy.RequireLogin] on a path of its own, and register the URL as
+// one of the Allowed Callback URLs of the application: the browser comes back
+// there. Allow the application the My Account API in its refresh token policies,
+// with the scopes create:, read: and delete:me:connected_accounts; logins must
+// ask for offline_access.
+//
+// Of the query, or of a form that is posted, it takes connection and returnTo.
+// Like [Strategy.LogoutHandler], it begins nothing for other sites. Scopes are
+// those of the provider.
+func (s *Strategy) ConnectAccountHandler(scopes ...string) http.Handler {
+	scopes = slices.Clone(scopes)
+	return s.handler("connect", func(w http.ResponseWriter, r *http.Request) error {
+		query := r.URL.Query()
+		if r.Method == http.MethodGet && query.Has("state") {
+			return s.finishAccount(w, r, query)
+		}
+		return s.beginAccount(w, r, scopes)
+	})
+}
+
+// ConnectedAccounts returns the accounts that the person who is logged in has
+// connected. Like [Strategy.AccessToken], it must be called before the first byte
+// of the response is written.
+func (s *Strategy) ConnectedAccounts(w http.ResponseWriter, r *http.Request) ([]ConnectedAccount, error) {
+	list, err := s.connectedAccounts(w, r, "")
+	if err != nil {
+		return nil, asError("accounts", err)
+	}
+	return list, nil
+}
+
+// DisconnectAccount takes back all accounts of a connection that the person who
+// is logged in has connected. If there is none, that is no error. If some remain,
+// the error names their ids. It must be called before the first byte of the
+// response is written.
+func (s *Strategy) DisconnectAccount(w http.ResponseWriter, r *http.Request, connection string) error {
+	if !isConnectionName(connection) || connection == "" {
+		return asError("accounts", refuseLoginOption.because("%.40q is no name of a connection", connection))
+	}
+	if err := s.disconnectAccount(w, r, connection); err != nil {
+		return asError("accounts", err)
+	}
+	return nil
+}
+
+// An accountRequest is what must be known when the browser comes back.
+type accountRequest struct {
+	AuthSession string `json:"as"`
+	Issuer      string `json:"iss"` // of the person who began
+	Subject     string `json:"sub"`
+}
+
+func (s *Strategy) beginAccount(w http.ResponseWriter, r *http.Request, scopes []string) error {
+	site, err := s.siteOf(r)
+	if err != nil {
+		return err
+	}
+	// A page elsewhere could have the person connect an account of its owner's.
+	if err := s.checkLogoutOrigin(w, r, site); err != nil {
+		if e := asError("connect", err); e.Reason == refuseCrossSite.reason {
+			return refuseCrossSiteConnect.wrap(e.Err)
+		}
+		return err
+	}
+	if isPrefetch(r) {
+		noContent(w)
+		return nil
+	}
+	record, err := s.recordOf(r)
+	if err != nil {
+		return err
+	}
+	values, err := loginValues(w, r)
+	if err != nil {
+		return refuseLoginOption.wrap(err)
+	}
+	connection := values.Get("connection")
+	if connection == "" || !isConnectionName(connection) {
+		return refuseLoginOption.because("%.40q is no name of a connection", connection)
+	}
+	token, err := s.accountToken(w, r)
+	if err != nil {
+		return err
+	}
+	t := &transaction{
+		Version: transactionVersion, State: randomText(), Verifier: oauth2.GenerateVerifier(), IssuedAt: s.now().Unix(),
+		Base: s.namespace.base, ClientID: s.config.ClientID, ResponseType: connectResponse,
+		RedirectURI: site.url(r.URL.Path), ReturnTo: s.cleanReturnTo(site, values.Get("returnTo")),
+	}
+	body := map[string]any{
+		"connection": connection, "redirect_uri": t.RedirectURI, "state": t.State,
+		"code_challenge": oauth2.S256ChallengeFromVerifier(t.Verifier), "code_challenge_method": "S256",
+	}
+	if len(scopes) > 0 {
+		body["scopes"] = scopes
+	}
+	var begun struct {
+		AuthSession string `json:"auth_session"`
+		URI         string `json:"connect_uri"`
+		Params      struct {
+			Ticket string `json:"ticket"`
+		} `json:"connect_params"`
+	}
+	if err := s.account(r.Context(), token, http.MethodPost, "connect", nil, body, &begun); err != nil {
+		return refreshError(err)
+	}
+	target, err := url.Parse(begun.URI)
+	if _, badOrigin := discovery.Origin(begun.URI); err != nil || badOrigin != nil || begun.AuthSession == "" || begun.Params.Ticket == "" {
+		return refuseTenantAnswer.because("the answer to connect has no usable connect_uri, ticket or auth_session")
+	}
+	query := target.Query()
+	query.Set("ticket", begun.Params.Ticket)
+	target.RawQuery = query.Encode()
+	t.Account = &accountRequest{AuthSession: begun.AuthSession, Issuer: record.Issuer, Subject: record.Subject}
+	if err := s.keepTransaction(w, r, t); err != nil {
+		return err
+	}
+	redirect(w, target.String(), http.StatusSeeOther)
+	return nil
+}
+
+// connectResponse keeps the transactions of accounts apart from those of logins.
+const connectResponse = "connect_code"
+
+// finishAccount takes the answer of the tenant. The session stays as it is,
+// whatever comes of it.
+func (s *Strategy) finishAccount(w http.ResponseWriter, r *http.Request, query url.Values) error {
+	for _, name := range []string{"state", "connect_code", "error", "error_description"} {
+		if len(query[name]) > 1 || len(query.Get(name)) > 4096 {
+			return refuseParameters.because("the parameter %s is there twice or too long", name)
+		}
+	}
+	t, err := s.findTransaction(r, query.Get("state"), connectResponse)
+	if err != nil {
+		return err
+	}
+	if t.Account == nil {
+		return refuseNoTransaction.because("the transaction is that of a login")
+	}
+	s.transactionCookie(t.State).Delete(w, r)
+	record, err := s.recordOf(r)
+	if err != nil {
+		return t.failed(err)
+	}
+	// Somebody else may have logged in here meanwhile.
+	if !record.samePerson(t.Account.Issuer, t.Account.Subject) {
+		return t.failed(refuseOtherUser.error())
+	}
+	if code := query.Get("error"); code != "" {
+		row := refuseByTenant
+		if code == "access_denied" {
+			row = refuseDenied
+		}
+		e := row.because("%.100q: %.200q", code, query.Get("error_description"))
+		e.Code = protocolCode(code)
+		return t.failed(e)
+	}
+	if query.Get("connect_code") == "" {
+		return t.failed(refuseParameters.because("neither connect_code nor error"))
+	}
+	token, err := s.accountToken(w, r)
+	if err != nil {
+		return t.failed(err)
+	}
+	err = s.account(r.Context(), token, http.MethodPost, "complete", nil, map[string]any{
+		"auth_session": t.Account.AuthSession, "connect_code": query.Get("connect_code"),
+		"redirect_uri": t.RedirectURI, "code_verifier": t.Verifier,
+	}, nil)
+	// 409: the account is connected already, which is what was wanted.
+	if e, ok := errors.AsType[tenantError](err); err != nil && !(ok && e.status == http.StatusConflict) {
+		return t.failed(refreshError(err))
+	}
+	redirect(w, s.returnPath(t), http.StatusSeeOther)
+	return nil
+}
+
+func (s *Strategy) connectedAccounts(w http.ResponseWriter, r *http.Request, connection string) ([]ConnectedAccount, error) {
+	const perPage, maxPages = "20", 100
+	token, err := s.accountToken(w, r)
+	if err != nil {
+		return nil, err
+	}
+	query := url.Values{"take": {perPage}}
+	if connection != "" {
+		query.Set("connection", connection)
+	}
+	var list []ConnectedAccount
+	seen := map[string]bool{}
+	for range maxPages {
+		var page struct {
+			Accounts []ConnectedAccount `json:"accounts"`
+			Next     string             `json:"next"`
+		}
+		if err := s.account(r.Context(), token, http.MethodGet, "accounts", query, nil, &page); err != nil {
+			return nil, refreshError(err)
+		}
+		list = append(list, page.Accounts...)
+		if page.Next == "" {
+			return list, nil
+		}
+		if seen[page.Next] {
+			return nil, refuseTenantAnswer.because("a page of accounts leads back to one before")
+		}
+		seen[page.Next] = true
+		query.Set("from", page.Next)
+	}
+	return nil, refuseTenantAnswer.because("there are more than %d pages of accounts", maxPages)
+}
+
+func (s *Strategy) disconnectAccount(w http.ResponseWriter, r *http.Request, connection string) error {
+	list, err := s.connectedAccounts(w, r, connection)
+	if err != nil {
+		return err
+	}
+	token, err := s.accountToken(w, r)
+	if err != nil {
+		return err
+	}
+	var remain []string
+	var failed error
+	for _, a := range list {
+		if a.Connection != connection {
+			continue
+		}
+		if err := s.account(r.Context(), token, http.MethodDelete, "accounts/"+url.PathEscape(a.ID), nil, nil, nil); err != nil {
+			remain, failed = append(remain, a.ID), cmp.Or(failed, err)
+		}
+	}
+	if err := s.forgetVaultTokens(w, r, connection); err != nil {
+		return err
+	}
+	if failed != nil {
+		e := asError("accounts", refreshError(failed))
+		e.Err = fmt.Errorf("these accounts remain connected: %.500q: %w", remain, failed)
+		return e
+	}
+	return nil
+}
+
+// forgetVaultTokens takes tokens of a connection out of the session.
+func (s *Strategy) forgetVaultTokens(w http.ResponseWriter, r *http.Request, connection string) error {
+	record, err := s.recordOf(r)
+	if err != nil {
+		return err
+	}
+	of := func(v vaultRecord) bool { return v.Connection == connection }
+	changed, err := s.sessions.change(r.Context(), record, func(newest *sessionRecord) error {
+		if !slices.ContainsFunc(newest.Vault, of) {
+			return errUnchanged
+		}
+		newest.Vault = slices.DeleteFunc(newest.Vault, of)
+		newest.Refreshes++
+		return nil
+	})
+	if err != nil || s.sessions.store != nil || changed.Refreshes == record.Refreshes {
+		return err
+	}
+	return s.sessions.send(w, r, changed)
+}
+
+// accountToken returns a token for the My Account API. All its scopes are asked
+// for at once, so that one token does for all.
+func (s *Strategy) accountToken(w http.ResponseWriter, r *http.Request) (secret, error) {
+	ep, err := s.endpoints(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	wish := ForAudience(ep.Issuer+"me/", "create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts")
+	token, err := s.accessToken(w, r, []TokenOption{wish})
+	if err != nil {
+		return nil, err
+	}
+	return newSecret(token.Token), nil
+}
+
+// account makes one request to the My Account API. The error is a tenantError if
+// the tenant has answered.
+func (s *Strategy) account(ctx context.Context, token secret, method, path string, query url.Values, body, out any) error {
+	ep, err := s.endpoints(ctx)
+	if err != nil {
+		return err
+	}
+	target := ep.Issuer + "me/v1/connected-accounts/" + path
+	if len(query) > 0 {
+		target += "?" + query.Encode()
+	}
+	var content io.Reader
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return errors.New("the request cannot be written as JSON")
+		}
+		content = bytes.NewReader(text)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, target, content)
+	if err != nil {
+		return errors.New("unusable path")
+	}
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	r.Header.Set("Authorization", "Bearer "+token.reveal())
+	resp, err := fetch.Do(s.client, r)
+	if err != nil {
+		return err
+	}
+	if resp.Status < 200 || resp.Status > 299 {
+		return parseProblem(resp)
+	}
+	if out != nil && json.Unmarshal(resp.Body, out) != nil {
+		return refuseTenantAnswer.because("%s: not the expected JSON", path)
+	}
+	return nil
+}
+
+// parseProblem reads the errors of this API, which are near to RFC 9457. What
+// identifies one is the end of its type, such as A0E-401-0002.
+func parseProblem(resp *fetch.Response) tenantError {
+	e := parseTenantError(resp.Status, resp.Header, resp.Body)
+	var problem struct{ Type, Title, Detail string }
+	if json.Unmarshal(resp.Body, &problem) == nil && e.code == "" {
+		_, e.code, _ = strings.Cut(problem.Type, "#")
+		e.description = cmp.Or(problem.Detail, problem.Title)
+	}
+	return e
+}

@@ -1,0 +1,144 @@
+package e2e
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+)
+
+// startCustomOAuth2 runs the example and returns where the provider is.
+func startCustomOAuth2(t *testing.T, env ...string) (app *example, pictor string) {
+	t.Helper()
+	app = startNamed(t, "customoauth2", freePort(t), env...)
+	app.stdout.waitFor(t, "Provider  embedded, at ", "Open ")
+	_, rest, _ := strings.Cut(app.stdout.String(), "Provider  embedded, at ")
+	pictor, _, _ = strings.Cut(rest, "\n")
+	return app, pictor
+}
+
+// TestCustomOAuth2 logs in with a provider of one's own by redirects, and calls
+// its API as the person who is logged in.
+func TestCustomOAuth2(t *testing.T) {
+	app, pictor := startCustomOAuth2(t)
+	tb := newBrowser(t)
+	tb.open(app.url + "/")
+	tb.reads("Make an album of your photos", "Continue with Pictor")
+	tb.shot("home")
+
+	// Who does not agree comes back to a page that says so.
+	tb.click("link", "Continue with Pictor")
+	tb.at(pictor + "/authorize")
+	tb.reads("You are Iris Lind. Let Acme use:", "me", "photos")
+	tb.shot("provider")
+	tb.click("button", "Refuse")
+	tb.at(app.url + "/auth/callback")
+	tb.reads("That did not work", "The login was cancelled")
+	tb.shot("refused")
+
+	tb.open(app.url + "/")
+	tb.click("link", "Continue with Pictor")
+	tb.at(pictor + "/authorize")
+	tb.click("button", "Agree")
+	tb.at(app.url + "/")
+	tb.reads("Good to see you, Iris Lind", "oauth2|pictor|4711")
+	tb.shot("home-logged-in")
+	tb.click("link", "Your photos at Pictor")
+	tb.at(app.url + "/photos")
+	tb.reads("Harbour at dawn", "Birches", "Night ferry")
+	tb.hides("pictor-") // which its tokens begin with
+	tb.shot("photos")
+	tb.reload()
+	tb.reads("Harbour at dawn")
+	if log := app.stderr.String() + app.stdout.String(); strings.Contains(log, "pictor-") || anyToken.MatchString(log) {
+		t.Errorf("the log has a token:\n%s", log)
+	}
+	tb.click("button", "Log out")
+	tb.reads("Make an album of your photos")
+
+	// Ada has nothing at Pictor.
+	tb.click("link", "Other ways to log in")
+	tb.reads("Continue with Pictor") // on the tenant's page too
+	tb.shot("tenant-login")
+	asAda(tb)
+	tb.reads("Good to see you, Ada")
+	tb.click("link", "Photos")
+	tb.reads("You have not logged in with Pictor")
+	tb.shot("nothing-there")
+	tb.click("link", "Continue with Pictor")
+	tb.at(pictor + "/authorize")
+	tb.click("button", "Agree")
+	tb.at(app.url + "/photos")
+	tb.reads("Harbour at dawn")
+}
+
+// TestCustomOAuth2Popup does the same in a window of its own.
+func TestCustomOAuth2Popup(t *testing.T) {
+	app, pictor := startCustomOAuth2(t)
+	tb := newBrowser(t)
+	tb.open(app.url + "/")
+	tb.click("button", "Continue in a pop-up")
+	popup := tb.opened(pictor + "/authorize")
+	popup.reads("You are Iris Lind")
+	popup.size(480, 700)
+	popup.fits(480)
+	popup.shot("provider")
+	popup.click("button", "Refuse")
+	tb.windows(1)
+	tb.reads("The login was cancelled.")
+	tb.shot("refused")
+
+	tb.click("button", "Continue in a pop-up")
+	tb.opened(pictor+"/authorize").click("button", "Agree")
+	tb.at(app.url + "/photos")
+	tb.reads("Harbour at dawn", "Night ferry")
+	tb.windows(1)
+	tb.shot("photos")
+	if names := tb.cookieNames("localhost", "auth0_txn_"); len(names) != 0 {
+		t.Errorf("cookies of logins are left: %q", names)
+	}
+	if !slices.Contains(tb.cookieNames("localhost", "auth0_"), "auth0_session") {
+		t.Error("there is no session")
+	}
+}
+
+// TestCustomOAuth2PopupWithoutOpener: the provider cuts the tie between the
+// windows, and the page hears of it all the same.
+func TestCustomOAuth2PopupWithoutOpener(t *testing.T) {
+	app, pictor := startCustomOAuth2(t, "PICTOR_COOP=same-origin")
+	tb := newBrowser(t)
+	tb.open(app.url + "/")
+	tb.click("button", "Continue in a pop-up")
+	popup := tb.opened(pictor + "/authorize")
+	popup.reads("You are Iris Lind")
+	if eval[bool](popup, "window.opener !== null") {
+		t.Fatal("the window has its opener yet, so this test shows nothing")
+	}
+	popup.click("button", "Agree")
+	tb.at(app.url + "/photos")
+	tb.reads("Harbour at dawn")
+	tb.shot("photos")
+}
+
+// TestCustomOAuth2PopupAlone opens the address of the pop-up as a page: it says
+// that it can be closed, and leads on.
+func TestCustomOAuth2PopupAlone(t *testing.T) {
+	for _, scripts := range []bool{true, false} {
+		app, pictor := startCustomOAuth2(t)
+		tb := newBrowser(t)
+		if !scripts {
+			call(tb, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+		}
+		tb.open(app.url + "/")
+		tb.open(app.url + "/auth/popup?returnTo=/photos")
+		tb.at(pictor + "/authorize")
+		tb.click("button", "Agree")
+		tb.at(app.url + "/auth/callback")
+		tb.reads("You are logged in", "You can close this window.")
+		tb.shot("alone")
+		tb.click("link", "Go on in this window")
+		tb.at(app.url + "/photos")
+		tb.reads("Harbour at dawn")
+	}
+}

@@ -1,0 +1,215 @@
+package auth0
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"golang.org/x/oauth2"
+)
+
+// ForConnection asks for an access token of the provider of a connection, to
+// call that provider's API as the person who is logged in. The tenant has it in
+// its Token Vault and gives it for the refresh token of the session, which must
+// not be a rotating one. Allow the application the Token Vault grant, and the
+// connection the Token Vault. See [Strategy.ConnectAccountHandler] for accounts
+// that are not those of the login.
+//
+// A person may have several accounts at the provider; loginHint, of which there
+// is one at most, says which one is wanted.
+//
+// Each token is kept in the session until it expires, eight of them at most.
+// The error is [ErrNoToken] if the session has no refresh token, and
+// [ErrNotConnected] if there is no account, or the provider does not accept it
+// any more.
+func ForConnection(connection string, loginHint ...string) TokenOption {
+	return func(w *tokenWish) {
+		w.connection = connection
+		if len(loginHint) > 0 {
+			w.loginHint = loginHint[0]
+		}
+	}
+}
+
+// ConnectionToken is what [ForConnection] asks for, for an access token that an
+// API has received, instead of a session. The application must be linked to
+// that API at the tenant. Nothing is kept: ask once for each use, or keep the
+// token until its Expiry.
+func (s *Strategy) ConnectionToken(ctx context.Context, accessToken, connection, loginHint string) (*oauth2.Token, error) {
+	if accessToken == "" {
+		return nil, asError("token", refuseSessionToken.because("there is no access token to exchange"))
+	}
+	v, err := s.exchangeForConnection(ctx, accessToken, subjectAccessToken, tokenWish{connection: connection, loginHint: loginHint})
+	if err != nil {
+		return nil, asError("token", connectionTokenError(err))
+	}
+	return &oauth2.Token{AccessToken: v.Token, TokenType: "Bearer", Expiry: time.Unix(v.ExpiresAt, 0)}, nil
+}
+
+// A vaultRecord is a token of a third party as a session keeps it. Without hint
+// is a hint of its own: what it stands for may be another account than any that
+// was named.
+type vaultRecord struct {
+	Connection string `json:"con"`
+	Hint       string `json:"hint,omitempty"`
+	Scope      string `json:"scope,omitempty"`
+	Token      string `json:"token"`
+	ExpiresAt  int64  `json:"exp"`
+}
+
+// vaulted returns the place of the token for a wish, -1 if there is none.
+func (r *sessionRecord) vaulted(wish tokenWish) int {
+	return slices.IndexFunc(r.Vault, func(v vaultRecord) bool { return v.Connection == wish.connection && v.Hint == wish.loginHint })
+}
+
+// vaultToken returns the token for a wish that is good at a time.
+func (r *sessionRecord) vaultToken(wish tokenWish, at time.Time) (tokenRecord, bool) {
+	i := r.vaulted(wish)
+	if i < 0 || r.Vault[i].ExpiresAt <= at.Unix() {
+		return tokenRecord{}, false
+	}
+	v := r.Vault[i]
+	return tokenRecord{Scope: v.Scope, Type: "Bearer", Token: v.Token, ExpiresAt: v.ExpiresAt}, true
+}
+
+// keepVaultToken puts a token in the place of the one it replaces. Beyond eight,
+// the one that expires first is dropped.
+func (r *sessionRecord) keepVaultToken(wish tokenWish, v vaultRecord) {
+	const most = 8
+	r.dropVaultToken(wish)
+	r.Vault = append(r.Vault, v)
+	if len(r.Vault) > most {
+		first := 0
+		for i := range r.Vault[:most] { // not the new one
+			if r.Vault[i].ExpiresAt < r.Vault[first].ExpiresAt {
+				first = i
+			}
+		}
+		r.Vault = slices.Delete(r.Vault, first, first+1)
+	}
+	r.Refreshes++
+}
+
+func (r *sessionRecord) dropVaultToken(wish tokenWish) {
+	if i := r.vaulted(wish); i >= 0 {
+		r.Vault = slices.Delete(r.Vault, i, i+1)
+		r.Refreshes++
+	}
+}
+
+// connectionToken is accessToken for the token of a third party. What the
+// session ends with does not bound its life: the provider has said how long it
+// is good.
+func (s *Strategy) connectionToken(w http.ResponseWriter, r *http.Request, record *sessionRecord, wish tokenWish) (tokenRecord, error) {
+	if wish.audience != "" || len(wish.scopes) > 0 {
+		return tokenRecord{}, refuseInternal.because("ForConnection and ForAudience ask for different tokens")
+	}
+	if len(wish.connection) > 128 || len(wish.loginHint) > 320 || !cleanText(wish.connection) || !cleanText(wish.loginHint) {
+		return tokenRecord{}, refuseInternal.because("the connection or the login hint is too long or has control characters")
+	}
+	if t, ok := record.vaultToken(wish, s.now().Add(refreshEarly)); ok && !wish.force {
+		return t, nil
+	}
+	if record.RefreshToken == "" && s.sessions.store == nil {
+		return tokenRecord{}, refuseSessionToken.because("the session has no refresh token; ask for offline_access at the login")
+	}
+	changed, err := s.refreshing.do(r.Context(), wish.key(record.ID), func(ctx context.Context) (*sessionRecord, error) {
+		return s.renewVaultToken(ctx, record, wish)
+	})
+	// Also if it has failed: then the token that is no good is gone.
+	if changed != nil && s.sessions.store == nil && changed.Refreshes != record.Refreshes {
+		if err := s.sessions.send(w, r, changed); err != nil {
+			return tokenRecord{}, err
+		}
+	}
+	if err != nil {
+		if t, ok := record.vaultToken(wish, s.now()); ok && !errors.Is(err, ErrNoSession) && changed == nil {
+			s.log.Warn("auth0: a token of a third party could not be renewed before it expires", "err", clip(err.Error()))
+			return t, nil
+		}
+		return tokenRecord{}, err
+	}
+	if t, ok := changed.vaultToken(wish, s.now()); ok {
+		return t, nil
+	}
+	return tokenRecord{}, refuseTenantAnswer.because("the tenant gave a token that has expired")
+}
+
+// renewVaultToken exchanges the refresh token, unless somebody else has. A
+// refusal comes with the session as it is without the token.
+func (s *Strategy) renewVaultToken(ctx context.Context, record *sessionRecord, wish tokenWish) (*sessionRecord, error) {
+	var refused error
+	changed, err := s.sessions.change(ctx, record, func(newest *sessionRecord) error {
+		enough := !wish.force || newest.Refreshes > record.Refreshes
+		if _, ok := newest.vaultToken(wish, s.now().Add(refreshEarly)); ok && enough {
+			return errUnchanged
+		}
+		if newest.RefreshToken == "" {
+			return refuseSessionToken.because("the session has no refresh token; ask for offline_access at the login")
+		}
+		v, err := s.exchangeForConnection(ctx, newest.RefreshToken, subjectRefreshToken, wish)
+		if err == nil {
+			newest.keepVaultToken(wish, v)
+			return nil
+		}
+		err = connectionTokenError(err)
+		if e := asError("token", err); e.TenantStatus == 0 || e.Reason == refuseTenantDown.reason {
+			return err // temporary; what there is stays
+		}
+		refused = err
+		if newest.vaulted(wish) < 0 {
+			return errUnchanged
+		}
+		newest.dropVaultToken(wish)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return changed, refused
+}
+
+// The kinds of token that can be exchanged (RFC 8693, Section 3), and what
+// Auth0 calls the exchange.
+const (
+	subjectRefreshToken = "urn:ietf:params:oauth:token-type:refresh_token"
+	subjectAccessToken  = "urn:ietf:params:oauth:token-type:access_token"
+	grantTokenVault     = "urn:auth0:params:oauth:grant-type:token-exchange:federated-connection-access-token"
+	requestedVaultToken = "http://auth0.com/oauth/token-type/federated-connection-access-token"
+)
+
+func (s *Strategy) exchangeForConnection(ctx context.Context, subject, kind string, wish tokenWish) (vaultRecord, error) {
+	form := url.Values{
+		"grant_type":           {grantTokenVault},
+		"subject_token":        {subject},
+		"subject_token_type":   {kind},
+		"requested_token_type": {requestedVaultToken},
+		"connection":           {wish.connection},
+	}
+	if wish.loginHint != "" {
+		form.Set("login_hint", wish.loginHint)
+	}
+	got, err := s.application.requestTokens(ctx, form)
+	if err != nil {
+		return vaultRecord{}, err
+	}
+	v := vaultRecord{Connection: wish.connection, Hint: wish.loginHint, Token: got.AccessToken, ExpiresAt: s.now().Add(got.life()).Unix()}
+	if got.Scope != nil {
+		v.Scope = *got.Scope
+	}
+	return v, nil
+}
+
+// connectionTokenError says what a refusal means. With 401 the tenant tells
+// that there is no account, or that it has none of the tokens that it would
+// need, and there are several codes for it; other refusals are about what the
+// application may do.
+func connectionTokenError(err error) error {
+	if e, ok := errors.AsType[tenantError](err); ok && e.status == http.StatusUnauthorized && e.code != "access_denied" && e.code != "invalid_client" {
+		return e.as(refuseNotConnected)
+	}
+	return refreshError(err)
+}
