@@ -1165,7 +1165,7 @@ func TestClient(t *testing.T) {
 func TestLogoutRevokesRefreshToken(t *testing.T) {
 	tests := []struct {
 		why    string
-		break_ func(*env)
+		spoil  func(*env)
 		calls  int
 		warned bool
 	}{
@@ -1180,11 +1180,11 @@ func TestLogoutRevokesRefreshToken(t *testing.T) {
 			e := newRefreshEnv(t, m.edit)
 			b := e.browser()
 			if tt.calls == 0 {
-				tt.break_(e)
+				tt.spoil(e)
 				b.mustLogin()
 			} else {
 				b.mustLogin()
-				tt.break_(e)
+				tt.spoil(e)
 			}
 			begun := time.Now()
 			b.logout()
