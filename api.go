@@ -310,7 +310,7 @@ func (a *API) check(ctx context.Context, raw string) (o outcome, err error) {
 	}
 	now := a.config.Now()
 	if a.cache == nil || len(raw) > maxRemembered {
-		o, err = a.checkToken(ctx, raw, now)
+		o, err = a.checkToken(ctx, raw, now, recent.Sum{})
 	} else {
 		o, err = a.checkOnce(ctx, raw, now)
 	}
@@ -327,16 +327,19 @@ func (a *API) check(ctx context.Context, raw string) (o outcome, err error) {
 // kept in memory.
 const maxRemembered = 8 << 10
 
-// checkOnce remembers a good token by its SHA-256, with which nobody can do
-// anything.
+// checkOnce remembers a good token by a SHA-256, with which nobody can do
+// anything: of its signature, and of the SHA-256 that the signature is over, which
+// is needed anyway.
 func (a *API) checkOnce(ctx context.Context, raw string, now time.Time) (outcome, error) {
-	sum := recent.SumOf(raw)
+	input := raw[:max(0, strings.LastIndexByte(raw, '.'))]
+	digest := recent.SumOf(input)
+	sum := digest.With(raw[len(input):])
 	if t, ok := a.cache.Get(sum); ok {
 		if still, err := a.recheck(ctx, t, now); still || err != nil {
 			return outcome{token: t, from: t.from, cached: true}, err
 		}
 	}
-	o, err := a.checkToken(ctx, raw, now)
+	o, err := a.checkToken(ctx, raw, now, digest)
 	if err == nil {
 		a.cache.Put(sum, o.token)
 	}
@@ -375,11 +378,14 @@ func (a *API) recheck(ctx context.Context, t *Token, now time.Time) (bool, error
 // or not for us, costs neither a signature nor a request. What it reads before
 // the signature is checked can only refuse. See RFC 9068, Section 4, and RFC
 // 8725.
-func (a *API) checkToken(ctx context.Context, raw string, now time.Time) (o outcome, err error) {
+//
+// Digest is the SHA-256 of what is before the last dot, or zero.
+func (a *API) checkToken(ctx context.Context, raw string, now time.Time, digest recent.Sum) (o outcome, err error) {
 	m, err := jwt.Parse(raw)
 	if err != nil {
 		return outcome{}, a.explained(raw, err)
 	}
+	m.SHA256 = digest
 	if err := a.checkHeader(m); err != nil {
 		return outcome{}, err
 	}

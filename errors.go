@@ -291,7 +291,7 @@ func (f *tokenFault) bearer() *Error {
 		e.RetryAfter = 5 * time.Second
 		return e
 	}
-	return refusal{401, "invalid_token", f.reason, f.description}.wrap(f.cause)
+	return &Error{Op: "bearer", Status: 401, Code: "invalid_token", Reason: f.reason, Description: f.description, Err: f.cause}
 }
 
 // idToken makes the fault of an ID token an Error.
@@ -309,6 +309,9 @@ func asError(op string, err error) *Error {
 	var e *Error
 	switch {
 	case errors.As(err, &e):
+		if e.Op != "" && e.Status >= 400 && e.Status <= 599 && e.Description != "" {
+			return e // nothing to add
+		}
 		copied := *e // shared rows must not be changed
 		e = &copied
 	case errors.Is(err, context.Canceled):

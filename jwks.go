@@ -698,7 +698,7 @@ func (k *verifyingKey) verify(m jwt.Message) bool {
 	signature := m.AppendSignature(array[:0])
 	switch key := k.key.(type) {
 	case *rsa.PublicKey:
-		digest := appendDigest(hashed[:0], hashOf(m.Algorithm), m.SigningInput)
+		digest := appendInputDigest(hashed[:0], m)
 		if strings.HasPrefix(m.Algorithm, "PS") {
 			return rsa.VerifyPSS(key, hashOf(m.Algorithm), digest, signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) == nil
 		}
@@ -709,7 +709,7 @@ func (k *verifyingKey) verify(m jwt.Message) bool {
 			return false
 		}
 		var der [160]byte // enough for P-521
-		digest := appendDigest(hashed[:0], hashOf(m.Algorithm), m.SigningInput)
+		digest := appendInputDigest(hashed[:0], m)
 		return ecdsa.VerifyASN1(key, digest, appendDER(der[:0], signature[:size], signature[size:]))
 	case ed25519.PublicKey:
 		return ed25519.Verify(key, []byte(m.SigningInput), signature)
@@ -755,6 +755,15 @@ func hashOf(alg string) crypto.Hash {
 		return crypto.SHA512
 	}
 	return crypto.SHA256
+}
+
+// appendInputDigest appends the hash that a signature is over.
+func appendInputDigest(dst []byte, m jwt.Message) []byte {
+	h := hashOf(m.Algorithm)
+	if h == crypto.SHA256 && m.SHA256 != [32]byte{} {
+		return append(dst, m.SHA256[:]...)
+	}
+	return appendDigest(dst, h, m.SigningInput)
 }
 
 // appendDigest appends the hash of a text.

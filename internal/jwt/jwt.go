@@ -49,6 +49,8 @@ type Message struct {
 	// SigningInput is what the signature is over (RFC 7515, Section 5.2):
 	// the token's own characters, not an encoding made anew.
 	SigningInput string
+	// SHA256 is that of SigningInput if somebody had it already, else zero.
+	SHA256 [32]byte
 	// Payload is the decoded text of the claims.
 	Payload string
 

@@ -12,8 +12,15 @@ import (
 type Sum [sha256.Size]byte
 
 // SumOf returns the SHA-256 of a text.
-func SumOf(text string) (sum Sum) {
+func SumOf(text string) Sum { return sumOf(nil, text) }
+
+// With returns the sum that stands for a text that begins with what s stands for
+// and goes on with rest.
+func (s Sum) With(rest string) Sum { return sumOf(s[:], rest) }
+
+func sumOf(prefix []byte, text string) (sum Sum) {
 	h := sha256.New()
+	h.Write(prefix)
 	// In blocks, so that the text is not copied to the heap.
 	var block [512]byte
 	for len(text) > 0 {

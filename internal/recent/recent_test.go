@@ -15,7 +15,11 @@ func TestSumOf(t *testing.T) {
 			t.Errorf("the sum of %d bytes is wrong", n)
 		}
 	}
-	if n := testing.AllocsPerRun(100, func() { SumOf("some text") }); n != 0 {
+	begun := SumOf("beginning")
+	if got, want := begun.With("rest"), Sum(sha256.Sum256(append(begun[:], "rest"...))); got != want {
+		t.Errorf("With = %x, want %x", got, want)
+	}
+	if n := testing.AllocsPerRun(100, func() { SumOf("some text").With("more") }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
