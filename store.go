@@ -40,6 +40,10 @@ import (
 // in upper and lower case; the columns that some stores of scs suggest, CHAR(43) in
 // MySQL for one, are too narrow. No key can be used as a cookie, and values are
 // encrypted. Package auth0test has a test of stores, TestStore.
+//
+// A session that is not found is over, and its cookie is deleted. A store that
+// reads from replicas which lag behind can therefore cost somebody a session
+// that has just begun.
 type Store interface {
 	// Find returns the value of a key that was committed and has not expired.
 	Find(key string) (value []byte, found bool, err error)
