@@ -42,7 +42,7 @@ func newFarm(t *testing.T) *farm {
 	t.Cleanup(func() { f.tenant.Close() })
 	f.tenant.SignIn("ada@acme.example")
 	redisAddress, _ := testproc.Redis(t)
-	program := buildApp(t)
+	program := build(t, "../cmd/app")
 	for range 2 {
 		port := testproc.FreePort(t)
 		cfg := f.tenant.Config()
@@ -76,8 +76,8 @@ func (f *farm) ports() (ports []string) {
 	return ports
 }
 
-// buildApp compiles the program, with the race detector if this test has it.
-func buildApp(t *testing.T) string {
+// build compiles a program, with the race detector if this test has it.
+func build(t *testing.T, source string) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "app")
 	args := []string{"build", "-o", program}
@@ -85,7 +85,7 @@ func buildApp(t *testing.T) string {
 	if ok && slices.ContainsFunc(info.Settings, func(s debug.BuildSetting) bool { return s.Key == "-race" && s.Value == "true" }) {
 		args = append(args, "-race")
 	}
-	if output, err := exec.Command("go", append(args, "../cmd/app")...).CombinedOutput(); err != nil {
+	if output, err := exec.Command("go", append(args, source)...).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, output)
 	}
 	return program
@@ -98,7 +98,7 @@ func healthy(base string) error {
 		return err
 	}
 	resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
+	if resp.StatusCode >= 500 { // of nginx, when there is nobody behind it yet
 		return fmt.Errorf("the answer is %d", resp.StatusCode)
 	}
 	return nil
@@ -139,6 +139,7 @@ http {
 			proxy_set_header Host $http_host;
 			proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
 			proxy_set_header X-Forwarded-Proto $scheme;
+			add_header X-Backend $upstream_addr always;
 		}
 	}
 }
@@ -318,5 +319,60 @@ func TestFarmLosesOne(t *testing.T) {
 	delete(f.copies, first.instance)
 	if !f.loggedIn(f.browser) {
 		t.Error("not logged in at the copy that is left")
+	}
+}
+
+// TestFarmOfExamples: two copies of the example, which have nothing in common but
+// their environment, know the same sessions and end them together.
+func TestFarmOfExamples(t *testing.T) {
+	port := testproc.FreePort(t)
+	f := &farm{t: t, url: "http://localhost:" + port, browser: newBrowser(t)}
+	var err error
+	if f.tenant, err = auth0test.Serve("127.0.0.1:0", f.url); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.tenant.Close() })
+	f.tenant.SignIn("ada@acme.example")
+	cfg := f.tenant.Config()
+	program := build(t, "github.com/seed-15d5a55c/auth0/examples/webapp")
+	var backends []string
+	for range 2 {
+		port := testproc.FreePort(t)
+		copied := exec.Command(program)
+		copied.Env = []string{
+			"PORT=" + port, "AUTH0_DOMAIN=" + cfg.Domain, "AUTH0_CLIENT_ID=" + cfg.ClientID, "AUTH0_CLIENT_SECRET=" + cfg.ClientSecret,
+			"AUTH0_SECRET=" + secret, "APP_BASE_URL=" + cfg.BaseURL, "AUTH0_AUDIENCE=" + cfg.Audience,
+		}
+		testproc.Start(t, copied, func() error { return healthy("http://localhost:" + port) })
+		backends = append(backends, port)
+	}
+	startNginx(t, port, backends)
+
+	f.everywhere("Log in to")
+	f.get(f.browser, "/auth/login")
+	f.everywhere("Good to see you, Ada")
+	f.tenant.SignOut()
+	f.get(f.browser, "/auth/logout")
+	f.everywhere("Log in to")
+}
+
+// everywhere asks for the first page until both copies have shown it.
+func (f *farm) everywhere(text string) {
+	f.t.Helper()
+	asked := map[string]bool{}
+	for range 10 {
+		resp, err := f.browser.Get(f.url + "/")
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		asked[resp.Header.Get("X-Backend")] = true
+		if err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(string(body), text) {
+			f.t.Errorf("%s answers %d, and there is no %q; %v", resp.Header.Get("X-Backend"), resp.StatusCode, text, err)
+		}
+	}
+	if len(asked) != 2 {
+		f.t.Errorf("the copies that have answered are %v", asked)
 	}
 }
