@@ -246,7 +246,7 @@ func (a *API) checkWire(p *problems) {
 // returns it. The error is an [*Error] whose Status and Code are those of the
 // response that [API.RequireAuth] would give.
 func (a *API) Verify(ctx context.Context, raw string) (*Token, error) {
-	t, err := a.verify(ctx, raw)
+	t, err := a.verify(ctx, credential{token: raw})
 	if err != nil {
 		return nil, asError("bearer", err)
 	}
@@ -254,24 +254,29 @@ func (a *API) Verify(ctx context.Context, raw string) (*Token, error) {
 }
 
 // verify checks a token, and tells the observer.
-func (a *API) verify(ctx context.Context, raw string) (*Token, error) {
-	if a.config.Observer.Token == nil {
-		o, err := a.check(ctx, raw)
-		return o.token, asBearerError(err)
+func (a *API) verify(ctx context.Context, c credential) (*Token, error) {
+	observed := a.config.Observer.Token != nil
+	var begin time.Time
+	if observed {
+		begin = time.Now()
 	}
-	begin := time.Now()
-	o, err := a.check(ctx, raw)
-	err = asBearerError(err)
-	event := o.event()
-	event.Duration = time.Since(begin)
-	a.observe(ctx, event, err)
+	o, err := a.check(ctx, c.token)
+	if err != nil {
+		err = c.refused(err)
+	}
+	if observed {
+		event := o.event()
+		event.Duration = time.Since(begin)
+		a.observe(ctx, event, err)
+	}
 	return o.token, err
 }
 
 // An outcome is what a check has found.
 type outcome struct {
-	token  *Token   // nil if it was refused
-	from   *trusted // nil if it is of nobody who is trusted
+	token  *Token     // nil if it was refused
+	from   *trusted   // nil if it is of nobody who is trusted
+	sum    recent.Sum // of the token, if it may be remembered
 	cached bool
 }
 
@@ -309,10 +314,10 @@ func (a *API) check(ctx context.Context, raw string) (o outcome, err error) {
 		return outcome{}, refuseMisconfigured.because("this API was not made by NewAPI")
 	}
 	now := a.config.Now()
-	if a.cache == nil || len(raw) > maxRemembered {
-		o, err = a.checkToken(ctx, raw, now, recent.Sum{})
-	} else {
+	if a.remembers(raw) {
 		o, err = a.checkOnce(ctx, raw, now)
+	} else {
+		o, err = a.checkToken(ctx, raw, now)
 	}
 	if err == nil && a.config.Validate != nil {
 		err = validateError(a.config.Validate(ctx, o.token))
@@ -327,21 +332,23 @@ func (a *API) check(ctx context.Context, raw string) (o outcome, err error) {
 // kept in memory.
 const maxRemembered = 8 << 10
 
-// checkOnce remembers a good token by a SHA-256, with which nobody can do
-// anything: of its signature, and of the SHA-256 that the signature is over, which
-// is needed anyway.
+func (a *API) remembers(raw string) bool { return a.cache != nil && len(raw) <= maxRemembered }
+
+// checkOnce remembers a good token by its SHA-256, with which nobody can do
+// anything. Tokens that are refused are not hashed, and those that are accepted
+// only once, since what the signature is over is their beginning.
 func (a *API) checkOnce(ctx context.Context, raw string, now time.Time) (outcome, error) {
-	input := raw[:max(0, strings.LastIndexByte(raw, '.'))]
-	digest := recent.SumOf(input)
-	sum := digest.With(raw[len(input):])
-	if t, ok := a.cache.Get(sum); ok {
-		if still, err := a.recheck(ctx, t, now); still || err != nil {
-			return outcome{token: t, from: t.from, cached: true}, err
+	place := a.cache.PlaceOf(raw)
+	if a.cache.Has(place) {
+		if t, ok := a.cache.Get(place, recent.SumOf(raw)); ok {
+			if still, err := a.recheck(ctx, t, now); still || err != nil {
+				return outcome{token: t, from: t.from, cached: true}, err
+			}
 		}
 	}
-	o, err := a.checkToken(ctx, raw, now, digest)
+	o, err := a.checkToken(ctx, raw, now)
 	if err == nil {
-		a.cache.Put(sum, o.token)
+		a.cache.Put(place, o.sum, o.token)
 	}
 	return o, err
 }
@@ -378,14 +385,11 @@ func (a *API) recheck(ctx context.Context, t *Token, now time.Time) (bool, error
 // or not for us, costs neither a signature nor a request. What it reads before
 // the signature is checked can only refuse. See RFC 9068, Section 4, and RFC
 // 8725.
-//
-// Digest is the SHA-256 of what is before the last dot, or zero.
-func (a *API) checkToken(ctx context.Context, raw string, now time.Time, digest recent.Sum) (o outcome, err error) {
+func (a *API) checkToken(ctx context.Context, raw string, now time.Time) (o outcome, err error) {
 	m, err := jwt.Parse(raw)
 	if err != nil {
 		return outcome{}, a.explained(raw, err)
 	}
-	m.SHA256 = digest
 	if err := a.checkHeader(m); err != nil {
 		return outcome{}, err
 	}
@@ -399,45 +403,43 @@ func (a *API) checkToken(ctx context.Context, raw string, now time.Time, digest 
 	if o.from, err = a.issuerOf(ctx, c.Issuer); err != nil {
 		return outcome{}, err
 	}
-	key, err := a.checkSigned(ctx, o.from, m, &c, now)
+	if err := a.checkClaims(ctx, o.from, m, &c, now); err != nil {
+		return o, err
+	}
+	if a.remembers(raw) {
+		m.SHA256, o.sum = recent.Sums(m.SigningInput, raw[len(m.SigningInput):])
+	}
+	key, err := o.from.keys.verify(ctx, m)
 	if err != nil {
 		return o, err
+	}
+	// A token that is bound to a key or a certificate proves nothing by itself
+	// (RFC 9449, Section 7.1; RFC 8705, Section 3).
+	if c.Has(jwt.Confirmation) {
+		return o, faultBound.because("the token has cnf; it is not a bearer token")
 	}
 	o.token = &Token{claims: c, payload: m.Payload, keyID: m.KeyID, algorithm: m.Algorithm, from: o.from, key: key}
 	return o, nil
 }
 
-// checkSigned checks what depends on the issuer, the signature last, and returns
-// the key that it was made with.
-func (a *API) checkSigned(ctx context.Context, from *trusted, m jwt.Message, c *jwt.Claims, now time.Time) (*verifyingKey, error) {
+// checkClaims checks what can be without a key.
+func (a *API) checkClaims(ctx context.Context, from *trusted, m jwt.Message, c *jwt.Claims, now time.Time) error {
 	if err := from.checkAlgorithm(m); err != nil {
-		return nil, err
+		return err
 	}
 	if err := a.checkAge(c, now); err != nil {
-		return nil, err
+		return err
 	}
 	if err := from.checkAudience(c); err != nil {
-		return nil, err
+		return err
 	}
 	if err := checkKind(c); err != nil {
-		return nil, err
+		return err
 	}
 	if err := a.checkProfile(m, c); err != nil {
-		return nil, err
+		return err
 	}
-	if err := from.accepts(ctx, c.Issuer); err != nil {
-		return nil, err
-	}
-	key, err := from.keys.verify(ctx, m)
-	if err != nil {
-		return nil, err
-	}
-	// A token that is bound to a key or a certificate proves nothing by itself
-	// (RFC 9449, Section 7.1; RFC 8705, Section 3).
-	if c.Has(jwt.Confirmation) {
-		return nil, faultBound.because("the token has cnf; it is not a bearer token")
-	}
-	return key, nil
+	return from.accepts(ctx, c.Issuer)
 }
 
 // explained tells the owner of the API what people most often send instead of

@@ -184,11 +184,20 @@ func (t Token) LogValue() slog.Value {
 
 type verifiedKey struct{}
 
-// verified is what a request was authenticated with.
+// verified is what a request was authenticated with, and the context that says
+// so: one allocation instead of two for each request.
 type verified struct {
+	context.Context
 	by      *API
 	token   *Token
 	decoded decodedClaims
+}
+
+func (v *verified) Value(key any) any {
+	if key == (verifiedKey{}) {
+		return v
+	}
+	return v.Context.Value(key)
 }
 
 func verifiedBy(ctx context.Context, a *API) *verified {

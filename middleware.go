@@ -246,13 +246,13 @@ func (a *API) serve(next http.Handler, optional bool, allow func(context.Context
 				a.refuse(w, r, TokenEvent{}, err)
 				return
 			}
-			token, err := a.verify(r.Context(), c.token)
+			token, err := a.verify(r.Context(), c)
 			if err != nil {
 				a.exit.fail(w, r, "bearer", err)
 				return
 			}
-			v = &verified{by: a, token: token}
-			r = c.request.WithContext(context.WithValue(r.Context(), verifiedKey{}, v))
+			v = &verified{Context: r.Context(), by: a, token: token}
+			r = c.request.WithContext(v)
 			if c.inURL {
 				// RFC 6750, Section 2.3: what answers a URL with a token in it
 				// is not for shared caches.

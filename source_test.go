@@ -96,7 +96,8 @@ func TestTokenSources(t *testing.T) {
 		{"query and header, other order", list{query, header}, func() *http.Request { return bearer(get("?access_token=x")) }, apiTwoTokens},
 		{"query escaped and header", list{header, query}, func() *http.Request { return bearer(get("?access%5Ftoken=x")) }, apiTwoTokens},
 		{"query empty and header", list{header, query}, func() *http.Request { return bearer(get("?access_token=")) }, apiOK},
-		{"query and a header that cannot be read", list{query, header}, func() *http.Request { return withHeader(get("?access_token="+good), "Authorization", "Bearer a b") }, apiBadHeader},
+		{"query and a header that cannot be read", list{query, header}, func() *http.Request { return withHeader(get("?access_token="+good), "Authorization", "Bearer ") }, apiBadHeader},
+		{"query and a header with two words", list{query, header}, func() *http.Request { return withHeader(get("?access_token="+good), "Authorization", "Bearer a b") }, apiTwoTokens},
 		{"query and another scheme", list{header, query}, func() *http.Request { return withHeader(get("?access_token="+good), "Authorization", "Basic dTpw") }, apiOK},
 		{"query alone, header not asked", list{query}, func() *http.Request { return bearer(get("")) }, apiNoToken},
 

@@ -114,6 +114,7 @@ func TestRememberedTokenIsExact(t *testing.T) {
 		want  apiAnswer
 	}{
 		"last byte":       {token[:len(token)-2] + string(nextLetter(token[len(token)-2])) + token[len(token)-1:], apiBadSignature},
+		"signature":       {part[0] + "." + part[1] + "." + string(nextLetter(part[2][0])) + part[2][1:], apiBadSignature},
 		"first byte":      {"f" + token[1:], apiMalformed},
 		"payload":         {part[0] + "." + segment(goodClaims(noon).String()+" ") + "." + part[2], apiBadSignature},
 		"padding":         {token + "=", apiMalformed},

@@ -1,20 +1,26 @@
 package jwt
 
+import "encoding/binary"
+
 // base64url as RFC 7515, Section 2 has it: the URL alphabet, no padding, and
 // spare bits that are zero, so that each value has one text. The decoder of
-// package base64 skips CR and LF even when it is strict, wants bytes where we
-// have a string, and would need a second pass over every token.
+// package base64 skips CR and LF even when it is strict, and wants bytes where
+// we have a string.
 
 // invalid is the value of characters outside the alphabet. It has a bit that no
-// other value has.
-const invalid = 0xFF
+// other value has, in each place of a group.
+const invalid = 1 << 31
 
-var sixBits = func() (table [256]byte) {
-	for i := range table {
-		table[i] = invalid
-	}
-	for i, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") {
-		table[c] = byte(i)
+// sixBits has the value of each character for each of the four places that it
+// may have in a group of 24 bits.
+var sixBits = func() (table [4][256]uint32) {
+	for place := range table {
+		for c := range table[place] {
+			table[place][c] = invalid
+		}
+		for value, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") {
+			table[place][c] = uint32(value) << (18 - 6*place)
+		}
 	}
 	return table
 }()
@@ -22,43 +28,52 @@ var sixBits = func() (table [256]byte) {
 // decodedLen is how many bytes a text of this length decodes to.
 func decodedLen(text string) int { return len(text) * 6 / 8 }
 
-// wellFormed reports whether a text is base64url.
-func wellFormed(text string) bool {
-	seen := byte(0)
-	for i := range len(text) {
-		seen |= sixBits[text[i]]
+// decode fills dst, which has the decoded length, with what a text encodes, and
+// reports whether it is base64url.
+func decode(dst []byte, text string) bool {
+	seen := uint32(0)
+	for len(text) >= 8 && len(dst) >= 8 { // two groups; what is written too much is written again
+		a := sixBits[0][text[0]] | sixBits[1][text[1]] | sixBits[2][text[2]] | sixBits[3][text[3]]
+		b := sixBits[0][text[4]] | sixBits[1][text[5]] | sixBits[2][text[6]] | sixBits[3][text[7]]
+		seen |= a | b
+		binary.BigEndian.PutUint64(dst, uint64(a)<<40|uint64(b&0xFFFFFF)<<16)
+		dst, text = dst[6:], text[8:]
 	}
-	spare := byte(0)
-	switch len(text) % 4 {
+	for ; len(text) >= 4; dst, text = dst[3:], text[4:] {
+		group := sixBits[0][text[0]] | sixBits[1][text[1]] | sixBits[2][text[2]] | sixBits[3][text[3]]
+		seen |= group
+		dst[0], dst[1], dst[2] = byte(group>>16), byte(group>>8), byte(group)
+	}
+	group, spare := uint32(0), uint32(0)
+	switch len(text) {
 	case 1:
 		return false // six bits are no byte
 	case 2:
-		spare = sixBits[text[len(text)-1]] << 4
+		group = sixBits[0][text[0]] | sixBits[1][text[1]]
+		spare = group & 0xFFFF
+		dst[0] = byte(group >> 16)
 	case 3:
-		spare = sixBits[text[len(text)-1]] << 6
+		group = sixBits[0][text[0]] | sixBits[1][text[1]] | sixBits[2][text[2]]
+		spare = group & 0xFF
+		dst[0], dst[1] = byte(group>>16), byte(group>>8)
 	}
-	return seen < 64 && spare == 0
+	return (seen|group)&invalid == 0 && spare == 0
 }
 
-// decode fills dst, which has the decoded length, with what a well-formed text
-// encodes.
-func decode(dst []byte, text string) {
-	for len(text) >= 4 {
-		a, b, c, d := sixBits[text[0]], sixBits[text[1]], sixBits[text[2]], sixBits[text[3]]
-		dst[0], dst[1], dst[2] = a<<2|b>>4, b<<4|c>>2, c<<6|d
-		dst, text = dst[3:], text[4:]
+// wellFormed reports whether a text is base64url.
+func wellFormed(text string) bool {
+	seen, value := uint32(0), &sixBits[0]
+	for ; len(text) >= 8; text = text[8:] {
+		seen |= value[text[0]] | value[text[1]] | value[text[2]] | value[text[3]] | value[text[4]] | value[text[5]] | value[text[6]] | value[text[7]]
 	}
-	if len(text) >= 2 {
-		dst[0] = sixBits[text[0]]<<2 | sixBits[text[1]]>>4
-	}
-	if len(text) == 3 {
-		dst[1] = sixBits[text[1]]<<4 | sixBits[text[2]]>>2
-	}
+	var rest [5]byte
+	return seen&invalid == 0 && decode(rest[:decodedLen(text)], text)
 }
 
-// decodeTwo returns what two well-formed texts encode. It allocates once: both
-// are parts of one string.
-func decodeTwo(first, second string) (string, string) {
+// decodeTwo returns what two texts encode, and whether each is base64url; what
+// one is that is not, has no meaning. It allocates once: both are parts of one
+// string.
+func decodeTwo(first, second string) (one string, ok1 bool, two string, ok2 bool) {
 	// What fits is decoded on the stack, so that the string is all there is to
 	// allocate.
 	var array [2048]byte
@@ -67,8 +82,8 @@ func decodeTwo(first, second string) (string, string) {
 	if n+m > len(buf) {
 		buf = make([]byte, n+m)
 	}
-	decode(buf[:n], first)
-	decode(buf[n:n+m], second)
+	ok1 = decode(buf[:n], first)
+	ok2 = decode(buf[n:n+m], second)
 	both := string(buf[:n+m])
-	return both[:n], both[n:]
+	return both[:n], ok1, both[n:], ok2
 }

@@ -21,12 +21,14 @@ func sameAsReference(t *testing.T, text string) {
 	if ok != wantOK {
 		t.Fatalf("wellFormed(%q) = %v", text, ok)
 	}
-	got := make([]byte, decodedLen(text))
-	if !ok {
-		return
+	// What is behind the end must stay as it is.
+	buf := append(make([]byte, decodedLen(text)), "behind"...)
+	got := buf[:decodedLen(text)]
+	if decoded := decode(got, text); decoded != wantOK || decoded && !slices.Equal(got, want) {
+		t.Errorf("decode(%q) = %x, %v; want %x, %v", text, got, decoded, want, wantOK)
 	}
-	if decode(got, text); !slices.Equal(got, want) {
-		t.Errorf("decode(%q) = %x; want %x", text, got, want)
+	if behind := buf[len(got):]; string(behind) != "behind" {
+		t.Errorf("decode(%q) has written %q behind the end", text, behind)
 	}
 }
 
@@ -36,12 +38,12 @@ func TestDecode(t *testing.T) {
 		sameAsReference(t, text)
 	}
 	for c := range 256 { // every byte in every place
-		for place := range 7 {
-			text := []byte("AAAAAAA")
+		for place := range 15 {
+			text := []byte("AAAAAAAAAAAAAAA")
 			text[place] = byte(c)
-			sameAsReference(t, string(text))
-			sameAsReference(t, string(text[:6]))
-			sameAsReference(t, string(text[:5]))
+			for n := range len(text) {
+				sameAsReference(t, string(text[n:]))
+			}
 		}
 	}
 }
@@ -49,8 +51,8 @@ func TestDecode(t *testing.T) {
 func TestDecodeTwo(t *testing.T) {
 	for _, n := range []int{0, 1, 2040, 2048, 2049, 9000} {
 		first, second := strings.Repeat("x", n), strings.Repeat("y", 9)
-		a, b := decodeTwo(b64(first), b64(second))
-		if a != first || b != second {
+		a, ok1, b, ok2 := decodeTwo(b64(first), b64(second))
+		if a != first || b != second || !ok1 || !ok2 {
 			t.Errorf("%d and 9 bytes: %d and %d", n, len(a), len(b))
 		}
 	}

@@ -76,22 +76,21 @@ func Parse(token string) (Message, error) {
 	if !ok1 || !ok2 || header == "" || payload == "" {
 		return Message{}, ErrMalformed
 	}
-	if !wellFormed(header) || decodedLen(header) > maxHeader {
+	if decodedLen(header) > maxHeader {
 		return Message{}, ErrMalformed
 	}
-	readable := wellFormed(payload)
-	if !readable {
-		payload = "" // what the header says still comes first
-	}
 	m := Message{SigningInput: token[:len(token)-len(signature)-1], signature: signature}
-	header, m.Payload = decodeTwo(header, payload)
+	header, ok1, m.Payload, ok2 = decodeTwo(header, payload)
+	if !ok1 {
+		return Message{}, ErrMalformed
+	}
 	if err := m.readHeader(header); err != nil {
 		return Message{}, err
 	}
 	if strings.EqualFold(m.Algorithm, "none") {
 		return Message{}, ErrUnsigned
 	}
-	if !readable || signature == "" || !wellFormed(signature) {
+	if !ok2 || signature == "" || !wellFormed(signature) { // what the header says comes first
 		return Message{}, ErrMalformed
 	}
 	return m, nil

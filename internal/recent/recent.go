@@ -4,65 +4,87 @@ package recent
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
+	"hash/maphash"
 	"sync/atomic"
 )
 
-// A Sum stands for a text. Whoever has it has nothing of the text.
+// A Sum is the SHA-256 of a text. Whoever has it has nothing of the text.
 type Sum [sha256.Size]byte
 
-// SumOf returns the SHA-256 of a text.
-func SumOf(text string) Sum { return sumOf(nil, text) }
-
-// With returns the sum that stands for a text that begins with what s stands for
-// and goes on with rest.
-func (s Sum) With(rest string) Sum { return sumOf(s[:], rest) }
-
-func sumOf(prefix []byte, text string) (sum Sum) {
-	h := sha256.New()
-	h.Write(prefix)
-	// In blocks, so that the text is not copied to the heap.
-	var block [512]byte
-	for len(text) > 0 {
-		n := copy(block[:], text)
-		h.Write(block[:n])
-		text = text[n:]
-	}
-	h.Sum(sum[:0])
+// SumOf returns the sum of a text.
+func SumOf(text string) Sum {
+	_, sum := Sums("", text)
 	return sum
+}
+
+// Sums returns the sum of a text, and that of the text with more after it, in
+// one pass.
+func Sums(text, more string) (sum, whole Sum) {
+	h := sha256.New()
+	for i, part := range [...]string{text, more} {
+		// In blocks, so that nothing is copied to the heap.
+		var block [512]byte
+		for len(part) > 0 {
+			n := copy(block[:], part)
+			h.Write(block[:n])
+			part = part[n:]
+		}
+		if i == 0 && text != "" {
+			h.Sum(sum[:0])
+		}
+	}
+	h.Sum(whole[:0])
+	return sum, whole
 }
 
 // A Cache is a table of pairs. A new value takes the first place of its pair and
 // moves the other to the second, so that memory is bounded and neither readers
-// nor writers take a lock. Its methods may be called concurrently, and on nil,
-// which remembers nothing.
+// nor writers take a lock. Its methods may be called concurrently.
 type Cache[T any] struct {
+	seed  maphash.Seed
 	pairs [][2]atomic.Pointer[entry[T]]
 }
 
 // entry is immutable.
 type entry[T any] struct {
+	place Place
 	sum   Sum
 	value T
 }
 
 // New returns a Cache with at least n places.
 func New[T any](n int) *Cache[T] {
-	return &Cache[T]{pairs: make([][2]atomic.Pointer[entry[T]], (n+1)/2)}
+	return &Cache[T]{seed: maphash.MakeSeed(), pairs: make([][2]atomic.Pointer[entry[T]], (n+1)/2)}
 }
 
-// The first bytes of a sum are as good as random, whatever the text was made
-// for.
-func (c *Cache[T]) pair(sum *Sum) *[2]atomic.Pointer[entry[T]] {
-	return &c.pairs[binary.LittleEndian.Uint64(sum[:])%uint64(len(c.pairs))]
+// A Place is where a Cache looks for a text.
+type Place uint64
+
+// PlaceOf is that of a token, by the end of its signature. It takes next to no
+// time, and nobody else can tell which tokens share a place.
+func (c *Cache[T]) PlaceOf(token string) Place {
+	return Place(maphash.String(c.seed, token[max(0, len(token)-16):]))
 }
 
-// Get returns the value for a sum, if it is still there.
-func (c *Cache[T]) Get(sum Sum) (value T, ok bool) {
-	if c == nil {
-		return value, false
+func (c *Cache[T]) pair(p Place) *[2]atomic.Pointer[entry[T]] {
+	return &c.pairs[uint64(p)%uint64(len(c.pairs))]
+}
+
+// Has reports whether there may be a value for a text: whether it is worth a Sum
+// to ask.
+func (c *Cache[T]) Has(p Place) bool {
+	pair := c.pair(p)
+	for i := range pair {
+		if e := pair[i].Load(); e != nil && e.place == p {
+			return true
+		}
 	}
-	pair := c.pair(&sum)
+	return false
+}
+
+// Get returns the value for a text, if it is still there.
+func (c *Cache[T]) Get(p Place, sum Sum) (value T, ok bool) {
+	pair := c.pair(p)
 	for i := range pair {
 		if e := pair[i].Load(); e != nil && e.sum == sum {
 			return e.value, true
@@ -72,12 +94,9 @@ func (c *Cache[T]) Get(sum Sum) (value T, ok bool) {
 }
 
 // Put keeps a value, at the cost of an older one.
-func (c *Cache[T]) Put(sum Sum, value T) {
-	if c == nil {
-		return
-	}
-	pair := c.pair(&sum)
-	if first := pair[0].Swap(&entry[T]{sum, value}); first != nil && first.sum != sum {
+func (c *Cache[T]) Put(p Place, sum Sum, value T) {
+	pair := c.pair(p)
+	if first := pair[0].Swap(&entry[T]{p, sum, value}); first != nil && first.sum != sum {
 		pair[1].Store(first)
 	}
 }

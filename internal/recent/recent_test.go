@@ -15,43 +15,65 @@ func TestSumOf(t *testing.T) {
 			t.Errorf("the sum of %d bytes is wrong", n)
 		}
 	}
-	begun := SumOf("beginning")
-	if got, want := begun.With("rest"), Sum(sha256.Sum256(append(begun[:], "rest"...))); got != want {
-		t.Errorf("With = %x, want %x", got, want)
+	for _, tt := range [][2]string{{"", "rest"}, {"beginning", ""}, {"beginning", "rest"}, {strings.Repeat("x", 700), strings.Repeat("y", 600)}} {
+		begun, whole := Sums(tt[0], tt[1])
+		if tt[0] != "" && begun != SumOf(tt[0]) || whole != SumOf(tt[0]+tt[1]) {
+			t.Errorf("Sums of %d and %d bytes are wrong", len(tt[0]), len(tt[1]))
+		}
 	}
-	if n := testing.AllocsPerRun(100, func() { SumOf("some text").With("more") }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { Sums("some text", "more") }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
 
 func TestCache(t *testing.T) {
-	c := New[int](1)
+	c := New[int](1) // one pair, which is everybody's
 	a, b, d := Sum{1}, Sum{2}, Sum{3}
-	if _, ok := c.Get(a); ok {
+	if _, ok := c.Get(1, a); ok || c.Has(1) {
 		t.Error("an empty cache has something")
 	}
-	c.Put(a, 1)
-	c.Put(b, 2)
+	c.Put(1, a, 1)
+	c.Put(2, b, 2)
 	for sum, want := range map[Sum]int{a: 1, b: 2} {
-		if got, ok := c.Get(sum); !ok || got != want {
+		p := Place(sum[0])
+		if got, ok := c.Get(p, sum); !ok || got != want || !c.Has(p) {
 			t.Errorf("Get(%x) = %d, %v; want %d", sum[0], got, ok, want)
 		}
 	}
-	c.Put(d, 3)
-	if _, ok := c.Get(a); ok {
+	// Another text at the same place is not the same.
+	if got, ok := c.Get(1, d); ok {
+		t.Errorf("Get of another text = %d", got)
+	}
+	c.Put(3, d, 3)
+	if _, ok := c.Get(1, a); ok || c.Has(1) {
 		t.Error("the oldest of three is in a cache of two")
 	}
-	c.Put(d, 4) // the same again is not one more
-	if got, _ := c.Get(d); got != 4 {
+	c.Put(3, d, 4) // the same again is not one more
+	if got, _ := c.Get(3, d); got != 4 {
 		t.Errorf("Get = %d, want the newer value", got)
 	}
-	if got, ok := c.Get(b); !ok || got != 2 {
+	if got, ok := c.Get(2, b); !ok || got != 2 {
 		t.Errorf("the other one was lost: %d, %v", got, ok)
 	}
-	var none *Cache[int]
-	none.Put(a, 1)
-	if _, ok := none.Get(a); ok {
-		t.Error("no cache has something")
+}
+
+func TestPlaceOf(t *testing.T) {
+	c, other := New[int](8), New[int](8)
+	signature := strings.Repeat("s", 86)
+	for _, tt := range []struct {
+		a, b string
+		same bool
+	}{
+		{"", "", true}, {"x", "x", true}, {"x", "y", false},
+		{"a." + signature, "b." + signature, true}, // then the sum decides
+		{"a." + signature, "a." + signature[1:] + "t", false},
+	} {
+		if got := c.PlaceOf(tt.a) == c.PlaceOf(tt.b); got != tt.same {
+			t.Errorf("%q and %q at the same place: %v", tt.a, tt.b, got)
+		}
+	}
+	if c.PlaceOf(signature) == other.PlaceOf(signature) {
+		t.Error("every cache has a text at the same place: it can be worked out")
 	}
 }
 
@@ -62,11 +84,13 @@ func TestBounded(t *testing.T) {
 		t.Fatalf("%d pairs", len(c.pairs))
 	}
 	for i := range 1_000_000 {
-		c.Put(SumOf(strconv.Itoa(i)), i)
+		text := strconv.Itoa(i)
+		c.Put(c.PlaceOf(text), SumOf(text), i)
 	}
 	held := 0
 	for i := range 1_000_000 {
-		if got, ok := c.Get(SumOf(strconv.Itoa(i))); ok {
+		text := strconv.Itoa(i)
+		if got, ok := c.Get(c.PlaceOf(text), SumOf(text)); ok {
 			held++
 			if got != i {
 				t.Fatalf("%d has the value of %d", i, got)
@@ -85,8 +109,8 @@ func TestConcurrent(t *testing.T) {
 		all.Go(func() {
 			for i := range 2000 {
 				text := strconv.Itoa((i*7 + g) % 40)
-				c.Put(SumOf(text), text)
-				if got, ok := c.Get(SumOf(text)); ok && got != text {
+				c.Put(c.PlaceOf(text), SumOf(text), text)
+				if got, ok := c.Get(c.PlaceOf(text), SumOf(text)); ok && got != text {
 					t.Errorf("%q has the value %q", text, got)
 				}
 			}
@@ -98,10 +122,10 @@ func TestConcurrent(t *testing.T) {
 func BenchmarkGet(b *testing.B) {
 	text := strings.Repeat("x", 900)
 	c := New[int](1024)
-	c.Put(SumOf(text), 1)
+	c.Put(c.PlaceOf(text), SumOf(text), 1)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, ok := c.Get(SumOf(text)); !ok {
+		if _, ok := c.Get(c.PlaceOf(text), SumOf(text)); !ok {
 			b.Fatal("lost")
 		}
 	}
