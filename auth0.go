@@ -133,9 +133,9 @@ type Config struct {
 	// package is made from it, and none from the Host header of a request. It
 	// must be https unless the host is this machine.
 	BaseURL string
-	// BaseURLs are further ones, for an application with several hosts. A
-	// request belongs to the one whose host it was sent to; a request for
-	// another host is refused.
+	// BaseURLs are further ones with the same path, for an application with
+	// several hosts. A request belongs to the one whose host it was sent to; a
+	// request for another host is refused.
 	BaseURLs []string
 	// TrustedProxies are the addresses from which X-Forwarded-Host is believed
 	// when there are several base URLs. The rightmost value counts, the one
@@ -154,7 +154,9 @@ type Config struct {
 	// Scopes are asked for at every login. Default: openid, profile, email.
 	// They must have openid. Add offline_access to get a refresh token.
 	Scopes []string
-	// Login are options for every login, before those of [Strategy.LoginHandler].
+	// Login are options for every login. Those of [Strategy.LoginHandler], and what
+	// it takes from a link, count more; but a link does not change the
+	// organization.
 	Login []LoginOption
 	// ResponseType is what the tenant's answer to the callback has: "code", the
 	// default; "id_token", a login without client secret, tokens and refresh; or
@@ -209,8 +211,8 @@ type Config struct {
 	LogoutPath            string
 	BackchannelLogoutPath string
 
-	// DefaultReturnTo is the path to go to after a login that was not asked to
-	// return anywhere. Default: "/".
+	// DefaultReturnTo is the path below BaseURL to go to after a login that was
+	// not asked to return anywhere. Default: "/".
 	DefaultReturnTo string
 	// ReturnToOrigins are other origins that a login may return to, such as
 	// "https://admin.example.com".
@@ -527,6 +529,8 @@ func (s *Strategy) checkRoutes(p *problems, c Config) Config {
 			p.add(field, "%q has the host of another base URL", raw)
 		case len(s.sites) > 0 && place.secure() != s.sites[0].secure():
 			p.add(field, "%q: all base URLs must have the same scheme", raw)
+		case len(s.sites) > 0 && place.path != s.sites[0].path:
+			p.add(field, "%q: all base URLs must have the same path, which is also that of the links to log in", raw)
 		}
 		s.sites = append(s.sites, place)
 	}

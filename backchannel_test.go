@@ -474,7 +474,7 @@ func TestReplayAfterLogout(t *testing.T) {
 		for _, how := range []string{"/auth/logout", "/end"} {
 			e := newEnv(t, m.edit)
 			e.mux.HandleFunc("GET /end", func(w http.ResponseWriter, r *http.Request) {
-				if err := e.strategy.SaveSession(w, r, nil); err != nil {
+				if err := e.strategy.EndSession(w, r); err != nil {
 					t.Error(err)
 				}
 			})

@@ -617,7 +617,8 @@ func TestAfterLogin(t *testing.T) {
 	for _, tt := range []struct {
 		err    error
 		status int
-	}{{errors.New("not you"), 403}, {&auth0.Error{Status: 402, Reason: "unpaid", Description: "pay first"}, 402}, {fmt.Errorf("wrapped: %w", &auth0.Error{Status: 418}), 418}} {
+	}{{errors.New("not you"), 403}, {&auth0.Error{Status: 402, Reason: "unpaid", Description: "pay first"}, 402}, {fmt.Errorf("wrapped: %w", &auth0.Error{Status: 418}), 418},
+		{auth0.ErrForbidden, 403}, {fmt.Errorf("wrapped: %w", auth0.ErrNoToken), 403}} {
 		refuse = tt.err
 		b := e.browser()
 		resp := b.login("/auth/login")

@@ -66,6 +66,7 @@ func TestNewRefuses(t *testing.T) {
 		{"further base URL that is none", func(c *C) { c.BaseURLs = []string{"nope"} }, "BaseURLs"},
 		{"empty further base URL", func(c *C) { c.BaseURLs = []string{""} }, "BaseURLs"},
 		{"the same host twice", func(c *C) { c.BaseURLs = []string{"https://APP.example/x"} }, "BaseURLs"},
+		{"another path", func(c *C) { c.BaseURLs = []string{"https://beta.example/b"} }, "BaseURLs"},
 		{"mixed schemes", func(c *C) { c.BaseURLs = []string{"http://localhost:3000"} }, "BaseURLs"},
 		{"no secrets", func(c *C) { c.Secrets = nil }, "Secrets"},
 		{"short secret", func(c *C) { c.Secrets = []string{"0123456789abcdef"} }, "Secrets"},

@@ -58,7 +58,7 @@ type Connection struct {
 // That and WithReturnTo, WithLoginHint, WithPrompt, WithScreenHint and
 // WithUILocales become part of each LoginURL; other options are an error.
 func (s *Strategy) GetConnections(ctx context.Context, opts ...LoginOption) ([]Connection, error) {
-	a, query, err := linkOptions(opts)
+	a, query, err := s.linkOptions(opts)
 	if err != nil {
 		return nil, asError("connections", err)
 	}
@@ -80,7 +80,7 @@ func (s *Strategy) GetConnections(ctx context.Context, opts ...LoginOption) ([]C
 // options as [Strategy.GetConnections], whose list, and also connections that
 // are not shown as buttons, it looks through.
 func (s *Strategy) ConnectionForEmail(ctx context.Context, email string, opts ...LoginOption) (Connection, bool, error) {
-	a, query, err := linkOptions(opts)
+	a, query, err := s.linkOptions(opts)
 	if err != nil {
 		return Connection{}, false, asError("connections", err)
 	}
@@ -107,7 +107,10 @@ func (s *Strategy) ConnectionForEmail(ctx context.Context, email string, opts ..
 
 // linkOptions turns the options that the login route takes from its query into
 // that query.
-func linkOptions(opts []LoginOption) (*authRequest, url.Values, error) {
+func (s *Strategy) linkOptions(opts []LoginOption) (*authRequest, url.Values, error) {
+	if err := s.ready(); err != nil {
+		return nil, nil, err
+	}
 	a, err := newAuthRequest(opts)
 	if err != nil {
 		return nil, nil, refuseLoginOption.wrap(err)
@@ -215,7 +218,7 @@ func (l *connectionLists) mayBe(name, org string) bool {
 	}
 	if org != "" {
 		// An organization may have connections that the application has not.
-		list, ok := l.byOrg.Value(org).Peek()
+		list, ok := l.byOrg.Peek(org)
 		return !ok && isConnectionName(name) || slices.ContainsFunc(list, named)
 	}
 	return false

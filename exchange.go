@@ -97,13 +97,9 @@ func (s *Strategy) exchangeLogin(ctx context.Context, x TokenExchange) (*Login, 
 	if err != nil {
 		return nil, err
 	}
-	x.Scopes, x.Audience = nil, ""
-	form, err := s.exchangeForm(x)
-	if err != nil {
+	x.Scopes, x.Audience = strings.Fields(g.form.Get("scope")), g.form.Get("audience")
+	if g.form, err = s.exchangeForm(x); err != nil {
 		return nil, err
-	}
-	for name, values := range form {
-		g.form[name] = values
 	}
 	g.refused = exchangeRefusals
 	return s.loginByGrant(ctx, g)
@@ -131,6 +127,11 @@ func (s *Strategy) exchangeForm(x TokenExchange) (url.Values, error) {
 	setText(form, "audience", x.Audience)
 	setText(form, "scope", strings.Join(x.Scopes, " "))
 	setText(form, "organization", x.Organization)
+	for _, name := range []string{"requested_token_type", "actor_token", "actor_token_type", "audience", "scope", "organization"} {
+		if x.Extra.Has(name) {
+			return nil, refuseGrantRequest.because("Extra has %s, which is a field of its own", name)
+		}
+	}
 	if err := addParams(form, x.Extra); err != nil {
 		return nil, refuseGrantRequest.wrap(err)
 	}

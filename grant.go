@@ -1,6 +1,7 @@
 package auth0
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,10 +12,9 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/oauth2"
-
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"golang.org/x/oauth2"
 )
 
 // Grant makes a token request with a grant type that has no method of its own.
@@ -106,7 +106,7 @@ func (s *Strategy) requestGrant(ctx context.Context, form url.Values, refused ma
 	if err != nil {
 		e := grantError(err, refused)
 		if tenant, ok := errors.AsType[tenantError](err); ok && tenant.mfa != nil {
-			e.MFA = s.mfa(tenant.mfa, form.Get("scope"), form.Get("audience"), nil)
+			e.MFA = s.mfa(tenant.mfa, wishedIn(form), nil)
 		}
 		return tokenResponse{}, e
 	}
@@ -119,13 +119,20 @@ func (s *Strategy) loginByGrant(ctx context.Context, g *grantRequest) (*Login, e
 	if err != nil {
 		return nil, err
 	}
-	return s.grantedLogin(ctx, got, g.form.Get("scope"), g.form.Get("audience"))
+	return s.grantedLogin(ctx, got, wishedIn(g.form))
+}
+
+// A loginWish is what a grant asks for, beside an identity.
+type loginWish struct{ scope, audience, organization string }
+
+func wishedIn(form url.Values) loginWish {
+	return loginWish{form.Get("scope"), form.Get("audience"), form.Get("organization")}
 }
 
 // grantedLogin verifies what a token request gave, as [Strategy.complete] does
 // for a login in the browser. Config.Login holds here too: what it demands of an
 // authentication, a grant that cannot show it does not pass.
-func (s *Strategy) grantedLogin(ctx context.Context, got tokenResponse, scope, audience string) (*Login, error) {
+func (s *Strategy) grantedLogin(ctx context.Context, got tokenResponse, wish loginWish) (*Login, error) {
 	if !strings.EqualFold(got.TokenType, "Bearer") {
 		return nil, refuseTenantAnswer.wrap(errNoBearerToken)
 	}
@@ -140,7 +147,10 @@ func (s *Strategy) grantedLogin(ctx context.Context, got tokenResponse, scope, a
 	if err != nil {
 		return nil, err
 	}
-	t := &transaction{IssuedAt: s.now().Unix(), MaxAge: a.maxAge, RequiredACR: a.requiredACR, Organization: a.organization}
+	t := &transaction{
+		IssuedAt: s.now().Unix(), MaxAge: a.maxAge, RequiredACR: a.requiredACR,
+		Organization: cmp.Or(a.organization, wish.organization), Scope: wish.scope, Audience: wish.audience,
+	}
 	id, err := s.checkIDToken(ctx, ep, got.IDToken)
 	if err != nil {
 		return nil, asIDTokenError(err)
@@ -160,15 +170,9 @@ func (s *Strategy) grantedLogin(ctx context.Context, got tokenResponse, scope, a
 	}
 	token := got.token(s.now())
 	token.ExpiresIn = int64(got.life() / time.Second)
-	return &Login{
-		User:     newUser(id.claims.Issuer, id.claims.Subject, s.keptClaims(id)),
-		ReturnTo: s.sites[0].path + s.config.DefaultReturnTo,
-		identity: func() identity { return id },
-		token:    func() *oauth2.Token { return token },
-		scope:    scope,
-		audience: audience,
-		recovery: newSecret(got.RecoveryCode),
-	}, nil
+	l := s.newLogin(t, redeemed{id, token})
+	l.recovery = newSecret(got.RecoveryCode)
+	return l, nil
 }
 
 // checkNoNonce: none was sent, so a token that has one is of some other login

@@ -628,7 +628,8 @@ func TestPasswordless(t *testing.T) {
 // TestPasswordlessLink: the link ends in the callback, and only in the browser
 // that has asked for it.
 func TestPasswordlessLink(t *testing.T) {
-	e := newGrantEnv(t)
+	// A link is never pushed: what a mail refers to must be good when it is read.
+	e := newGrantEnv(t, func(c *auth0.Config) { c.PushedAuthorizationRequests = true })
 	if err := e.tenant.SignIn(""); err != nil {
 		t.Fatal(err)
 	}
@@ -788,6 +789,30 @@ func TestExchangeToken(t *testing.T) {
 	if err != nil || l.User.Email != "ada@acme.example" {
 		t.Errorf("got %v, %v", l, err)
 	}
+
+	// What a login asks for cannot be said twice, and openid is always asked for.
+	again := auth0.TokenExchange{SubjectToken: legacy.SubjectToken, SubjectTokenType: legacyToken}
+	for _, name := range []string{"scope", "audience"} {
+		again.Extra = url.Values{name: {"x"}}
+		if _, err := e.strategy.LoginWithToken(ctx, again); reasonOf(err) != "invalid_request" {
+			t.Errorf("%s twice: %v", name, err)
+		}
+	}
+	again.Extra, again.Scopes = nil, []string{"email"}
+	if _, err := e.strategy.LoginWithToken(ctx, again); err != nil || e.tenant.LastTokenRequest().Get("scope") != "openid email" {
+		t.Errorf("got %v, scope %q", err, e.tenant.LastTokenRequest().Get("scope"))
+	}
+	// A login to one organization is none to another.
+	again.Organization = "org_one"
+	e.tenant.EditIDToken(claim("org_id", "org_one"))
+	if l, err := e.strategy.LoginWithToken(ctx, again); err != nil || l.User.OrgID != "org_one" {
+		t.Errorf("to an organization: %v, %v", l, err)
+	}
+	e.tenant.EditIDToken(claim("org_id", "org_other"))
+	if l, err := e.strategy.LoginWithToken(ctx, again); reasonOf(err) != "invalid_claim" {
+		t.Errorf("to another organization: %v, %v", l, err)
+	}
+	e.tenant.EditIDToken(nil)
 
 	// On behalf of: the API has got a token and needs one for another API.
 	behalf := auth0.TokenExchange{SubjectToken: token.AccessToken, Audience: nextAPI}

@@ -34,39 +34,31 @@ var implicitTypes = []string{"token", "id_token token"}
 // and PKCE, as that of examples/api does; one that talks to its own server needs
 // none, but a session.
 func (s *Strategy) ImplicitURL(ctx context.Context, responseType, callbackPath string, opts ...LoginOption) (authURL, transaction string, err error) {
-	if err := s.ready(); err != nil {
-		return "", "", asError("login", err)
+	a, err := s.implicitRequest(responseType, callbackPath, opts)
+	if err == nil {
+		authURL, transaction, err = s.beginSealed(ctx, a)
 	}
-	a, err := s.newImplicitRequest(responseType, callbackPath, opts)
-	if err != nil {
-		return "", "", asError("login", refuseLoginOption.wrap(err))
-	}
-	authURL, t, err := s.begin(ctx, s.sites[0], a)
 	if err != nil {
 		return "", "", asError("login", err)
 	}
-	sealed, err := s.seal(t, maxTransactions)
-	if err != nil {
-		return "", "", asError("login", err)
-	}
-	return authURL, sealed, nil
+	return authURL, transaction, nil
 }
 
-func (s *Strategy) newImplicitRequest(responseType, callbackPath string, opts []LoginOption) (*authRequest, error) {
-	a, err := newAuthRequest(s.config.Login, opts)
+func (s *Strategy) implicitRequest(responseType, callbackPath string, opts []LoginOption) (*authRequest, error) {
+	a, err := s.loginRequest(opts)
 	if err != nil {
 		return nil, err
 	}
 	a.responseType, a.callbackPath = responseType, callbackPath
 	switch {
 	case !slices.Contains(implicitTypes, responseType):
-		return nil, fmt.Errorf("the response type %.60q is none of %q", responseType, implicitTypes)
+		return nil, refuseLoginOption.because("the response type %.60q is none of %q", responseType, implicitTypes)
 	case !isPlainPath(callbackPath):
-		return nil, fmt.Errorf("the callback path %.100q is not a plain path that begins with a slash", callbackPath)
+		return nil, refuseLoginOption.because("the callback path %.100q is not a plain path that begins with a slash", callbackPath)
 	case callbackPath == s.config.CallbackPath:
-		return nil, fmt.Errorf("the callback path %q takes other answers; the page needs one of its own", callbackPath)
+		return nil, refuseLoginOption.because("the callback path %q takes other answers; the page needs one of its own", callbackPath)
 	case responseType == "token" && (a.organization != "" || a.maxAge != nil || a.requiredACR != nil || s.config.CheckOrganization != nil):
-		return nil, fmt.Errorf("organization, max_age and acr cannot be checked without an ID token; use the response type %q", implicitTypes[1])
+		return nil, refuseLoginOption.because("organization, max_age and acr cannot be checked without an ID token; use the response type %q", implicitTypes[1])
 	}
 	return a, nil
 }
@@ -86,7 +78,12 @@ type ImplicitGrant struct {
 
 // Token returns the access token. It was not verified: that is for the API that
 // it is for ([API.Verify]).
-func (g *ImplicitGrant) Token() *oauth2.Token { return g.token() }
+func (g *ImplicitGrant) Token() *oauth2.Token {
+	if g.token == nil {
+		return nil
+	}
+	return g.token()
+}
 
 // Format hides the token from every verb of package fmt.
 func (g *ImplicitGrant) Format(f fmt.State, _ rune) { fmt.Fprint(f, "auth0.ImplicitGrant") }
@@ -107,14 +104,7 @@ func (s *Strategy) VerifyImplicit(ctx context.Context, transaction string, value
 }
 
 func (s *Strategy) verifyImplicit(ctx context.Context, sealed string, values url.Values) (*ImplicitGrant, error) {
-	if err := s.ready(); err != nil {
-		return nil, err
-	}
-	a, err := newAnswer(values)
-	if err != nil {
-		return nil, err
-	}
-	t, err := s.open(sealed, a.state, implicitTypes...)
+	t, a, err := s.openSealed(sealed, values, implicitTypes...)
 	if err != nil {
 		return nil, err
 	}

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/oauth2"
-
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 )
@@ -49,10 +47,12 @@ func (m *MFA) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "auth0.MFA(%q)", m.Ch
 // An mfaState is what an MFA needs and does not show. Sealed, it has the rest
 // too.
 type mfaState struct {
-	Token    string `json:"token"`
-	OOBCode  string `json:"oob,omitempty"`
-	Scope    string `json:"scope"`
-	Audience string `json:"aud,omitempty"`
+	Token   string `json:"token"`
+	OOBCode string `json:"oob,omitempty"`
+	// What the login asked for.
+	Scope        string `json:"scope"`
+	Audience     string `json:"aud,omitempty"`
+	Organization string `json:"org,omitempty"`
 	// Issuer and Subject are those of the session whose refresh it was.
 	Issuer  string `json:"iss,omitempty"`
 	Subject string `json:"sub,omitempty"`
@@ -88,10 +88,13 @@ type mfaFactor struct {
 	Type string `json:"type"`
 }
 
-// mfa makes an MFA of it, for the scope and the audience that were asked for.
+// mfa makes an MFA of it, for what was asked for.
 // Of a refresh, r is the session.
-func (s *Strategy) mfa(d *mfaDemand, scope, audience string, r *sessionRecord) *MFA {
-	st := mfaState{Token: d.token.reveal(), Scope: scope, Audience: audience, IssuedAt: s.now().Unix(), Base: s.namespace.base, ClientID: s.config.ClientID}
+func (s *Strategy) mfa(d *mfaDemand, wish loginWish, r *sessionRecord) *MFA {
+	st := mfaState{
+		Token: d.token.reveal(), Scope: wish.scope, Audience: wish.audience, Organization: wish.organization,
+		IssuedAt: s.now().Unix(), Base: s.namespace.base, ClientID: s.config.ClientID,
+	}
 	if r != nil {
 		st.Issuer, st.Subject = r.Issuer, r.Subject
 	}
@@ -307,7 +310,7 @@ func (s *Strategy) factorGrant(ctx context.Context, m *MFA, grant, name, value s
 	if st.Subject != "" {
 		return s.continuedLogin(ctx, got, st)
 	}
-	return s.grantedLogin(ctx, got, st.Scope, st.Audience)
+	return s.grantedLogin(ctx, got, loginWish{st.Scope, st.Audience, st.Organization})
 }
 
 // continuedLogin is for a refresh that needed a second factor. Who it is was
@@ -329,17 +332,10 @@ func (s *Strategy) continuedLogin(ctx context.Context, got tokenResponse, st mfa
 			return nil, asIDTokenError(faultClaim.because("iss or sub is another one than at the login"))
 		}
 	}
-	token := got.token(s.now())
-	return &Login{
-		User:      newUser(st.Issuer, st.Subject, s.keptClaims(id)),
-		ReturnTo:  s.sites[0].path + s.config.DefaultReturnTo,
-		identity:  func() identity { return id },
-		token:     func() *oauth2.Token { return token },
-		scope:     st.Scope,
-		audience:  st.Audience,
-		recovery:  newSecret(got.RecoveryCode),
-		continued: func() tokenResponse { return got },
-	}, nil
+	l := s.newLogin(&transaction{Scope: st.Scope, Audience: st.Audience}, redeemed{id, got.token(s.now())})
+	l.recovery = newSecret(got.RecoveryCode)
+	l.continued = func() tokenResponse { return got }
+	return l, nil
 }
 
 // continueSession adds what a refresh has brought in the end to the session that

@@ -219,9 +219,10 @@ func WithAudience(identifier string) LoginOption {
 	return loginOption(func(a *authRequest) { a.text("audience", identifier, 600) })
 }
 
-// WithReturnTo says where the browser goes after the login: a path of the
-// application, or a URL on one of [Config].ReturnToOrigins. Anything else, as
-// in a value that was made by somebody else, leads to the default.
+// WithReturnTo says where the browser goes after the login: a path as the browser
+// sees it, with that of [Config].BaseURL, or a URL on one of
+// [Config].ReturnToOrigins. Anything else, as in a value that was made by somebody
+// else, leads to the default.
 func WithReturnTo(target string) LoginOption {
 	return loginOption(func(a *authRequest) { a.returnTo = target })
 }
@@ -355,9 +356,9 @@ func WithFederatedLogout() LogoutOption {
 	return logoutOption(func(l *logoutRequest) { l.federated = true })
 }
 
-// WithLogoutReturnTo says where the logout leads: a path of the application or
-// one of [Config].PostLogoutURLs. The tenant must know it as an Allowed Logout
-// URL.
+// WithLogoutReturnTo says where the logout leads: a path as the browser sees it,
+// with that of [Config].BaseURL, or one of [Config].PostLogoutURLs. The tenant must
+// know it as an Allowed Logout URL.
 func WithLogoutReturnTo(target string) LogoutOption {
 	return logoutOption(func(l *logoutRequest) { l.returnTo = target })
 }

@@ -6,25 +6,14 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strings"
-
-	"github.com/seed-15d5a55c/auth0/internal/discovery"
 )
 
-// push sends an authorization request to the tenant directly and returns the URL
-// that stands for it (RFC 9126). The browser then carries nothing that could be
-// read, changed or made up. How long that URL is good for does not matter here:
-// nothing is done with it but to go there.
-func (s *Strategy) push(ctx context.Context, ep discovery.Metadata, authURL string) (string, error) {
-	query, ok := strings.CutPrefix(authURL, ep.AuthorizationEndpoint)
-	if !ok {
-		return "", refuseInternal.because("the authorization request is not for the authorization endpoint")
-	}
-	form, err := url.ParseQuery(strings.TrimLeft(query, "?&"))
-	if err != nil {
-		return "", refuseInternal.because("the authorization request cannot be read")
-	}
-	resp, err := s.application.post(ctx, parEndpoint, form)
+// push sends an authorization request to the tenant directly and returns what
+// stands for it (RFC 9126). The browser then carries nothing that could be read,
+// changed or made up. How long it is good for does not matter here: nothing is
+// done with it but to go there.
+func (s *Strategy) push(ctx context.Context, request url.Values) (requestURI string, err error) {
+	resp, err := s.application.post(ctx, parEndpoint, request)
 	switch {
 	case errors.Is(err, errNoEndpoint):
 		return "", refuseMisconfigured.because("Config.PushedAuthorizationRequests is set, and the tenant does not allow them: %w", err)
@@ -40,12 +29,7 @@ func (s *Strategy) push(ctx context.Context, ep discovery.Metadata, authURL stri
 	if json.Unmarshal(resp.Body, &got) != nil || got.RequestURI == "" || len(got.RequestURI) > longest {
 		return "", refuseTenantAnswer.because("the answer to the pushed request has no request_uri")
 	}
-	separator := "?"
-	if strings.Contains(ep.AuthorizationEndpoint, "?") {
-		separator = "&"
-	}
-	// RFC 9126, Section 4
-	return ep.AuthorizationEndpoint + separator + url.Values{"client_id": {s.config.ClientID}, "request_uri": {got.RequestURI}}.Encode(), nil
+	return got.RequestURI, nil
 }
 
 // pushError says what a refused request means for the login. What the tenant says

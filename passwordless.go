@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
-	"net/url"
 )
 
 // A Passwordless is whom [Strategy.SendCode] sends a code, and how they log in
@@ -87,22 +86,16 @@ func (s *Strategy) sendLink(w http.ResponseWriter, r *http.Request, to Passwordl
 	if err != nil {
 		return err
 	}
-	a, err := newAuthRequest(s.config.Login, opts)
-	if err != nil {
-		return refuseLoginOption.wrap(err)
-	}
-	authURL, t, err := s.begin(r.Context(), site, a)
+	a, err := s.pageRequest(opts)
 	if err != nil {
 		return err
 	}
-	u, err := url.Parse(authURL)
-	if err != nil {
-		return refuseInternal.because("the authorization URL does not parse")
-	}
+	// It is never pushed: that would be good for a minute, and mail takes longer.
+	request, t := s.authenticationRequest(site, a)
 	params := map[string]any{}
-	for name, values := range u.Query() {
+	for name := range request {
 		if name != "client_id" && name != "connection" { // which are beside them
-			params[name] = values[0]
+			params[name] = request.Get(name)
 		}
 	}
 	// First the cookie: a link without it is of no use to anybody.

@@ -176,3 +176,28 @@ func TestPopupErrors(t *testing.T) {
 }
 
 func refuseEverybody(context.Context, *auth0.Login) error { return errors.New("nobody") }
+
+// TestPopupWithoutAccessToken: what the response type does not bring cannot be
+// handed on, which is said before anybody logs in.
+func TestPopupWithoutAccessToken(t *testing.T) {
+	e := newEnv(t, idTokenOnly)
+	e.mux.Handle("GET /auth/popup", e.strategy.LoginHandler(auth0.WithPopup(appBase, "access_token")))
+	if resp := e.browser().page("/auth/popup"); resp.status != http.StatusInternalServerError || resp.header.Get("Location") != "" {
+		t.Errorf("%d to %q", resp.status, resp.header.Get("Location"))
+	}
+	if (&auth0.Login{}).Token() != nil || (&auth0.ImplicitGrant{}).Token() != nil {
+		t.Error("values without a token have one")
+	}
+}
+
+// TestPopupElsewhere: only the page of CallbackHandler can answer the opener.
+func TestPopupElsewhere(t *testing.T) {
+	e := newEnv(t)
+	option := auth0.WithPopup(appBase)
+	if _, _, err := e.strategy.AuthCodeURL(t.Context(), option); reasonOf(err) != "login_option" {
+		t.Errorf("AuthCodeURL: %v", err)
+	}
+	if _, _, err := e.strategy.ImplicitURL(t.Context(), "id_token token", "/implicit", option); reasonOf(err) != "login_option" {
+		t.Errorf("ImplicitURL: %v", err)
+	}
+}

@@ -249,7 +249,7 @@ func (s *Strategy) refreshTokens(ctx context.Context, r *sessionRecord, wish tok
 	got, err := s.application.requestTokens(ctx, form)
 	if tenant, ok := errors.AsType[tenantError](err); ok && tenant.mfa != nil {
 		e := tenant.as(refuseMFA)
-		e.MFA = s.mfa(tenant.mfa, asked, audience, r)
+		e.MFA = s.mfa(tenant.mfa, loginWish{scope: asked, audience: audience}, r)
 		return e
 	}
 	if err != nil {

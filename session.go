@@ -61,6 +61,9 @@ func (s *Strategy) Session(r *http.Request) (*Session, error) {
 }
 
 func (s *Strategy) recordOf(r *http.Request) (*sessionRecord, error) {
+	if err := s.ready(); err != nil {
+		return nil, err
+	}
 	loaded := loadedBy(r.Context(), s)
 	if loaded == nil {
 		loaded = s.sessions.read(r)
@@ -75,21 +78,15 @@ func (s *Strategy) recordOf(r *http.Request) (*sessionRecord, error) {
 }
 
 // SaveSession keeps the changes to a session that [Strategy.Session] returned
-// for this request: its Data. A nil session ends it here, not at the tenant.
-// SaveSession must be called before the first byte of the response is written.
+// for this request: its Data. It must be called before the first byte of the
+// response is written. To end a session see [Strategy.EndSession].
 //
 // Of two requests at the same time that save, each keeps the entries of Data
 // that it has changed, if sessions are in a [Store]; in cookies, the later
 // response wins. The error is [ErrSessionTooLarge] if the data does not fit, and
 // [ErrNoSession] if the session was ended meanwhile; nothing is then changed.
 func (s *Strategy) SaveSession(w http.ResponseWriter, r *http.Request, session *Session) error {
-	if session == nil {
-		if err := s.sessions.end(w, r); err != nil {
-			return asError("session", err)
-		}
-		return nil
-	}
-	if session.record == nil {
+	if session == nil || session.record == nil {
 		return asError("session", refuseInternal.because("the session does not come from Strategy.Session"))
 	}
 	before, after := session.record(), maps.Clone(session.Data)
@@ -102,6 +99,20 @@ func (s *Strategy) SaveSession(w http.ResponseWriter, r *http.Request, session *
 		return asError("session", err)
 	}
 	if err := s.sessions.send(w, r, record); err != nil {
+		return asError("session", err)
+	}
+	return nil
+}
+
+// EndSession logs the person out here, and not at the tenant; for that there is
+// [Strategy.LogoutHandler]. It must be called before the first byte of the response
+// is written. An error means that a [Store] did not answer: then this browser has
+// forgotten the session, and a copy of its cookie may still be good.
+func (s *Strategy) EndSession(w http.ResponseWriter, r *http.Request) error {
+	if err := s.ready(); err != nil {
+		return asError("session", err)
+	}
+	if err := s.sessions.end(w, r); err != nil {
 		return asError("session", err)
 	}
 	return nil

@@ -460,7 +460,7 @@ func TestSaveSession(t *testing.T) {
 		}
 		fmt.Fprint(w, s.Data["x"])
 	})
-	e.mux.HandleFunc("GET /end", func(w http.ResponseWriter, r *http.Request) { e.strategy.SaveSession(w, r, nil) })
+	e.mux.HandleFunc("GET /end", func(w http.ResponseWriter, r *http.Request) { e.strategy.EndSession(w, r) })
 	b := e.browser().mustLogin()
 	for _, data = range []string{"one", "žluťoučký 你好 \x00\"; Path=/", strings.Repeat("big", 2000), ""} {
 		resp := b.page("/save")

@@ -40,9 +40,12 @@ const (
 // (OpenID Connect Core 1.0, Section 3.1.2.6).
 var silentRefusals = []string{"login_required", "interaction_required", "consent_required", "account_selection_required"}
 
+// isSilentRefusal reports whether an error is nobody's business, because nobody has
+// asked to log in: the tenant would have to ask something, or the tenant or the
+// application does not want this person. An answer that is not good is told.
 func isSilentRefusal(err error) bool {
 	e, ok := errors.AsType[*Error](err)
-	return ok && e.Reason == refuseByTenant.reason && slices.Contains(silentRefusals, e.Code)
+	return ok && (e.Status == http.StatusForbidden || e.Reason == refuseByTenant.reason && slices.Contains(silentRefusals, e.Code))
 }
 
 func (s *Strategy) silentLoginCookie() cookie.Cookie {
@@ -64,9 +67,9 @@ func (s *Strategy) beginSilentLogin(w http.ResponseWriter, r *http.Request, next
 	}
 	here := url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
 	options := []LoginOption{WithPrompt("none"), WithReturnTo(site.path + "/" + strings.TrimLeft(here.RequestURI(), "/"))}
-	a, err := newAuthRequest(s.config.Login, options)
+	a, err := s.loginRequest(options)
 	if err != nil {
-		return refuseMisconfigured.wrap(err)
+		return err
 	}
 	a.silent, a.popup = true, nil // it is the page itself that goes there and back
 	authURL, t, err := s.begin(r.Context(), site, a)

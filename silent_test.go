@@ -1,6 +1,8 @@
 package auth0_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/cookiejar"
@@ -126,10 +128,39 @@ func TestSilentLoginIsRefused(t *testing.T) {
 	}
 }
 
+// TestSilentLoginIsUnwanted: nobody has asked to log in, so whom the tenant or the
+// application turns away sees the page as before.
+func TestSilentLoginIsUnwanted(t *testing.T) {
+	refuse := func(context.Context, *auth0.Login) error { return errors.New("not you") }
+	for why, edit := range map[string]func(*auth0.Config){
+		"the tenant": func(*auth0.Config) {},
+		"AfterLogin": func(c *auth0.Config) { c.AfterLogin = refuse },
+		"AfterLogin, with a variable": func(c *auth0.Config) {
+			c.AfterLogin = func(context.Context, *auth0.Login) error { return auth0.ErrForbidden }
+		},
+	} {
+		var edits []func(*auth0.Config)
+		if why != "the tenant" {
+			edits = append(edits, edit)
+		}
+		e := silentEnv(t, edits...)
+		if why == "the tenant" {
+			e.tenant.DenyNext("access_denied", "no")
+		}
+		b := e.browser()
+		resp := b.callback(b.atTenant(b.begin("/open?x=y")))
+		if resp.status != http.StatusSeeOther || resp.header.Get("Location") != "/open?x=y" || b.loggedIn() {
+			t.Errorf("%s: %d to %q, logged in %v; %s", why, resp.status, resp.header.Get("Location"), b.loggedIn(), resp.body)
+		}
+		if body := b.page("/open?x=y").body; body != "open false " {
+			t.Errorf("%s: then %q", why, body)
+		}
+	}
+}
+
 // TestSilentLoginFails: what is wrong is not passed over in silence.
 func TestSilentLoginFails(t *testing.T) {
 	for why, spoil := range map[string]func(*env){
-		"denied":     func(e *env) { e.tenant.DenyNext("access_denied", "no") },
 		"nonce":      func(e *env) { e.tenant.EditIDToken(claim("nonce", "another")) },
 		"asked code": func(e *env) { e.tenant.DenyNext("server_error", "no") },
 	} {

@@ -80,7 +80,7 @@ func (s *Strategy) canRevoke() bool { return s.sessions != nil && s.sessions.rev
 //
 // A request that only prefetches is answered with 204 and begins nothing.
 func (s *Strategy) LoginHandler(opts ...LoginOption) http.Handler {
-	if _, err := newAuthRequest(s.config.Login, opts); err != nil {
+	if _, err := s.pageRequest(opts); err != nil {
 		s.log.Error("auth0: LoginHandler has unusable options and answers every request with an error", "err", err)
 		return s.handler("login", func(http.ResponseWriter, *http.Request) error { return refuseMisconfigured.wrap(err) })
 	}
@@ -132,19 +132,31 @@ func (s *Strategy) ready() error {
 // [Strategy.Exchange] gets it back with the tenant's answer. It is meant for
 // programs that do not use net/http.
 func (s *Strategy) AuthCodeURL(ctx context.Context, opts ...LoginOption) (authURL, transaction string, err error) {
-	a, err := newAuthRequest(s.config.Login, opts)
+	a, err := s.loginRequest(opts)
+	if err == nil {
+		authURL, transaction, err = s.beginSealed(ctx, a)
+	}
 	if err != nil {
-		return "", "", asError("login", refuseLoginOption.wrap(err))
+		return "", "", asError("login", err)
+	}
+	return authURL, transaction, nil
+}
+
+// beginSealed begins a login that something else than [Strategy.CallbackHandler]
+// completes.
+func (s *Strategy) beginSealed(ctx context.Context, a *authRequest) (authURL, transaction string, err error) {
+	if err := s.ready(); err != nil {
+		return "", "", err
+	}
+	if a.popup != nil {
+		return "", "", refuseLoginOption.because("WithPopup is for LoginHandler: its answer is a page of CallbackHandler")
 	}
 	authURL, t, err := s.begin(ctx, s.sites[0], a)
 	if err != nil {
-		return "", "", asError("login", err)
+		return "", "", err
 	}
-	sealed, err := s.seal(t, maxTransactions)
-	if err != nil {
-		return "", "", asError("login", err)
-	}
-	return authURL, sealed, nil
+	transaction, err = s.seal(t, maxTransactions)
+	return authURL, transaction, err
 }
 
 // Exchange completes a login that [Strategy.AuthCodeURL] has begun. Answer is
@@ -159,16 +171,9 @@ func (s *Strategy) Exchange(ctx context.Context, transaction string, answer url.
 }
 
 func (s *Strategy) exchangeSealed(ctx context.Context, sealed string, values url.Values) (*Login, error) {
-	a, err := newAnswer(values)
+	t, a, err := s.openSealed(sealed, values, s.config.ResponseType)
 	if err != nil {
 		return nil, err
-	}
-	t, err := s.open(sealed, a.state, s.config.ResponseType)
-	if err != nil {
-		return nil, err
-	}
-	if t.Account != nil {
-		return nil, refuseNoTransaction.because("the transaction is no login")
 	}
 	ep, err := s.endpoints(ctx)
 	if err != nil {
@@ -179,6 +184,19 @@ func (s *Strategy) exchangeSealed(ctx context.Context, sealed string, values url
 		return nil, t.failed(err)
 	}
 	return l, nil
+}
+
+// openSealed finds out which login an answer belongs to.
+func (s *Strategy) openSealed(sealed string, values url.Values, types ...string) (*transaction, answer, error) {
+	if err := s.ready(); err != nil {
+		return nil, answer{}, err
+	}
+	a, err := newAnswer(values)
+	if err != nil {
+		return nil, answer{}, err
+	}
+	t, err := s.open(sealed, a.state, types...)
+	return t, a, err
 }
 
 // A Login is a login that was completed and verified.
@@ -203,7 +221,12 @@ type Login struct {
 
 // Token returns the access token and, if there is one, the refresh token. With
 // the response type id_token there is neither, and Token returns nil.
-func (l *Login) Token() *oauth2.Token { return l.token() }
+func (l *Login) Token() *oauth2.Token {
+	if l.token == nil {
+		return nil // somebody else has made it, for a test of AfterLogin say
+	}
+	return l.token()
+}
 
 // Format hides the tokens from every verb of package fmt.
 func (l *Login) Format(f fmt.State, _ rune) {
@@ -231,9 +254,9 @@ func (s *Strategy) login(w http.ResponseWriter, r *http.Request, opts []LoginOpt
 	if err != nil {
 		return refuseLoginOption.wrap(err)
 	}
-	a, err := newAuthRequest(s.config.Login, s.forwarded(values), opts)
+	a, err := s.pageRequest(s.forwarded(values), opts)
 	if err != nil {
-		return refuseLoginOption.wrap(err)
+		return err
 	}
 	if target, ok := s.alreadyThere(r, site, a, opts); ok {
 		redirect(w, target, http.StatusSeeOther)
@@ -253,6 +276,27 @@ func (s *Strategy) login(w http.ResponseWriter, r *http.Request, opts []LoginOpt
 	}
 	redirect(w, authURL, status)
 	return nil
+}
+
+// loginRequest applies the options of one login over those of every login.
+func (s *Strategy) loginRequest(layers ...[]LoginOption) (*authRequest, error) {
+	a, err := newAuthRequest(s.config.Login, slices.Concat(layers...))
+	if err != nil {
+		return nil, refuseLoginOption.wrap(err)
+	}
+	return a, nil
+}
+
+// pageRequest is loginRequest for a login that ends at the callback.
+func (s *Strategy) pageRequest(layers ...[]LoginOption) (*authRequest, error) {
+	a, err := s.loginRequest(layers...)
+	if err != nil {
+		return nil, err
+	}
+	if a.popup != nil && slices.Contains(a.popup.Tokens, "access_token") && !strings.Contains(s.config.ResponseType, "code") {
+		return nil, refuseLoginOption.because("WithPopup hands on an access token, which the response type %q has not", s.config.ResponseType)
+	}
+	return a, nil
 }
 
 // loginValues returns the query of a link, or the fields of a form.
@@ -287,8 +331,8 @@ func (s *Strategy) forwarded(query url.Values) []LoginOption {
 		take("screen_hint", WithScreenHint)
 	}
 	organization, invitation := query.Get("organization"), query.Get("invitation")
-	if !s.config.Organizations {
-		organization, invitation = "", ""
+	if !s.config.Organizations || s.organization != "" && organization != s.organization {
+		organization, invitation = "", "" // every login is to one that a link cannot change
 	}
 	switch {
 	case invitation != "":
@@ -334,6 +378,17 @@ func (s *Strategy) begin(ctx context.Context, site site, a *authRequest) (string
 	if err != nil {
 		return "", nil, err
 	}
+	query, t := s.authenticationRequest(site, a)
+	authURL, err := s.authorizeURL(ctx, ep, query)
+	if err != nil {
+		return "", nil, err
+	}
+	return authURL, t, nil
+}
+
+// authenticationRequest returns the parameters of OpenID Connect Core 1.0, Section
+// 3.1.2.1, and the transaction that will know the answer.
+func (s *Strategy) authenticationRequest(site site, a *authRequest) (url.Values, *transaction) {
 	if a.invitation {
 		a.returnTo = "" // whoever joins begins at the beginning
 	}
@@ -357,27 +412,40 @@ func (s *Strategy) begin(ctx context.Context, site site, a *authRequest) (string
 		AppState:     a.appState,
 		Popup:        a.popup,
 	}
-	opts := []oauth2.AuthCodeOption{oauth2.SetAuthURLParam("nonce", t.Nonce)}
-	if t.hasCode() {
-		opts = append(opts, oauth2.S256ChallengeOption(t.Verifier))
+	query := url.Values{
+		"response_type": {t.ResponseType},
+		"client_id":     {t.ClientID},
+		"redirect_uri":  {t.RedirectURI},
+		"scope":         {t.Scope},
+		"state":         {t.State},
+		"nonce":         {t.Nonce},
 	}
-	if t.ResponseType != "code" {
-		opts = append(opts, oauth2.SetAuthURLParam("response_type", t.ResponseType))
+	if t.hasCode() {
+		query.Set("code_challenge", oauth2.S256ChallengeFromVerifier(t.Verifier))
+		query.Set("code_challenge_method", "S256")
 	}
 	// The fragment is what the types of the implicit grant have by default.
 	if a.responseType == "" && s.config.ResponseMode != "query" {
-		opts = append(opts, oauth2.SetAuthURLParam("response_mode", s.config.ResponseMode))
+		query.Set("response_mode", s.config.ResponseMode)
 	}
-	for _, name := range slices.Sorted(maps.Keys(a.params)) {
-		opts = append(opts, oauth2.SetAuthURLParam(name, a.params.Get(name)))
-	}
-	authURL := s.oauth2(ep, t).AuthCodeURL(t.State, opts...)
+	maps.Copy(query, a.params)
+	return query, t
+}
+
+// authorizeURL is where the browser goes with a request.
+func (s *Strategy) authorizeURL(ctx context.Context, ep discovery.Metadata, query url.Values) (string, error) {
 	if s.config.PushedAuthorizationRequests {
-		if authURL, err = s.push(ctx, ep, authURL); err != nil {
-			return "", nil, err
+		requestURI, err := s.push(ctx, query)
+		if err != nil {
+			return "", err
 		}
+		query = url.Values{"client_id": query["client_id"], "request_uri": {requestURI}} // RFC 9126, Section 4
 	}
-	return authURL, t, nil
+	separator := "?"
+	if strings.Contains(ep.AuthorizationEndpoint, "?") {
+		separator = "&"
+	}
+	return ep.AuthorizationEndpoint + separator + query.Encode(), nil
 }
 
 func (s *Strategy) scopes(a *authRequest) []string {
@@ -406,6 +474,9 @@ func (s *Strategy) oauth2(ep discovery.Metadata, t *transaction) *oauth2.Config 
 }
 
 func (s *Strategy) endpoints(ctx context.Context) (discovery.Metadata, error) {
+	if err := s.ready(); err != nil {
+		return discovery.Metadata{}, err
+	}
 	ep, err := s.namespace.endpoints(ctx)
 	if err != nil {
 		return ep, refuseTenantDown.wrap(err)
@@ -444,9 +515,6 @@ func (s *Strategy) callback(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return s.withoutTransaction(w, r, a, err)
 	}
-	if t.Account != nil {
-		return refuseNoTransaction.because("the transaction is no login")
-	}
 	// Without the provider's metadata nothing has been used up yet: the
 	// transaction stays, and loading the page again can succeed.
 	ep, err := s.endpoints(r.Context())
@@ -455,14 +523,13 @@ func (s *Strategy) callback(w http.ResponseWriter, r *http.Request) error {
 	}
 	s.transactionCookie(t.State).Delete(w, r) // single use, whatever comes of it
 	l, err := s.complete(r.Context(), ep, t, a)
-	if t.Silent && isSilentRefusal(err) {
-		redirect(w, s.returnPath(t), http.StatusSeeOther)
-		return nil
-	}
 	if err == nil {
 		err = s.enter(w, r, l)
 	}
 	switch {
+	case t.Silent && isSilentRefusal(err):
+		s.log.Info("auth0: a silent login was refused", "err", clip(err.Error()))
+		redirect(w, s.returnPath(t), http.StatusSeeOther)
 	case t.Popup != nil:
 		s.answerPopup(w, r, t, l, t.failed(err))
 	case err != nil:
@@ -772,10 +839,11 @@ func (s *Strategy) exchange(ctx context.Context, ep discovery.Metadata, t *trans
 	return tokens{token, raw}, nil
 }
 
-// hookError lets the application choose the response by returning an *Error.
+// hookError lets the application choose the response by returning an *Error. The
+// variables of this package are none: they say what has happened, and not what
+// to answer.
 func hookError(err error) error {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok && e.Status != 0 {
 		return e
 	}
 	return refuseAfterLogin.wrap(err)

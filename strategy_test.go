@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"golang.org/x/oauth2"
 )
 
 func TestLoginRequest(t *testing.T) {
@@ -496,9 +498,86 @@ func (e *env) addOrganization(name string) string {
 	return id
 }
 
+// TestOrganizationOfEveryLogin: a link does not lead to another one.
+func TestOrganizationOfEveryLogin(t *testing.T) {
+	e := newEnv(t, func(c *auth0.Config) {
+		c.Organizations = true
+		c.Login = []auth0.LoginOption{auth0.WithOrganization("org_ours")}
+	})
+	for _, query := range []string{"", "?organization=org_theirs", "?organization=org_theirs&invitation=ticket", "?organization=org_ours"} {
+		if got := e.browser().begin("/auth/login" + query).Query(); got.Get("organization") != "org_ours" || got.Has("invitation") {
+			t.Errorf("%s: %v", query, got)
+		}
+	}
+	if got := e.browser().begin("/auth/login?organization=org_ours&invitation=ticket").Query(); got.Get("invitation") != "ticket" {
+		t.Errorf("an invitation to it: %v", got)
+	}
+}
+
+// TestEveryMethodOfZeroStrategy: whatever is called, nothing panics and nothing works.
+func TestEveryMethodOfZeroStrategy(t *testing.T) {
+	request := httptest.NewRequest("GET", "/", nil)
+	given := []any{t.Context(), request, httptest.NewRecorder(), http.NotFoundHandler(), http.NewServeMux(), url.Values{}}
+	arguments := func(f reflect.Type) (in []reflect.Value) {
+		for i := range f.NumIn() {
+			if f.IsVariadic() && i == f.NumIn()-1 {
+				break
+			}
+			value := reflect.Zero(f.In(i))
+			for _, g := range given {
+				if reflect.TypeOf(g).AssignableTo(f.In(i)) {
+					value = reflect.ValueOf(g)
+					break
+				}
+			}
+			in = append(in, value)
+		}
+		return in
+	}
+	s := reflect.ValueOf(&auth0.Strategy{})
+	methods := 0
+	for i := range s.NumMethod() {
+		name := s.Type().Method(i).Name
+		if name == "Format" || name == "Register" { // which panics as http.ServeMux does
+			continue
+		}
+		methods++
+		t.Run(name, func(t *testing.T) {
+			defer func() {
+				if p := recover(); p != nil {
+					t.Errorf("panic: %v", p)
+				}
+			}()
+			for _, out := range s.Method(i).Call(arguments(s.Method(i).Type())) {
+				switch out := out.Interface().(type) {
+				case func(http.Handler) http.Handler:
+					expectServerError(t, out(http.NotFoundHandler()))
+				case http.Handler:
+					expectServerError(t, out)
+				case oauth2.TokenSource:
+					if _, err := out.Token(); err == nil {
+						t.Error("a token")
+					}
+				}
+			}
+		})
+	}
+	if methods < 40 {
+		t.Errorf("%d methods", methods)
+	}
+}
+
+func expectServerError(t *testing.T, h http.Handler) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	if h.ServeHTTP(w, httptest.NewRequest("GET", "/auth/login", nil)); w.Code != http.StatusInternalServerError && w.Code != http.StatusNotFound {
+		t.Errorf("status %d", w.Code)
+	}
+}
+
 func TestSeveralBaseURLs(t *testing.T) {
 	e := newEnv(t, func(c *auth0.Config) {
-		c.BaseURLs = []string{"https://beta.example", "https://gamma.example:8443/g"}
+		c.BaseURLs = []string{"https://beta.example", "https://gamma.example:8443"}
 		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	})
 	redirectURI := func(resp *response) string {
@@ -514,7 +593,7 @@ func TestSeveralBaseURLs(t *testing.T) {
 	}{
 		{"first", "https://app.example/auth/login", nil, "https://app.example/auth/callback"},
 		{"second", "https://beta.example/auth/login", nil, "https://beta.example/auth/callback"},
-		{"with port and path", "https://gamma.example:8443/auth/login", nil, "https://gamma.example:8443/g/auth/callback"},
+		{"with port", "https://gamma.example:8443/auth/login", nil, "https://gamma.example:8443/auth/callback"},
 		{"case of the host", "https://BETA.example/auth/login", nil, "https://beta.example/auth/callback"},
 		{"other host", "https://evil.example/auth/login", nil, "400"},
 		{"other port", "https://beta.example:444/auth/login", nil, "400"},

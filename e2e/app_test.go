@@ -286,7 +286,7 @@ func (a *app) routes(strategy *auth0.Strategy) http.Handler {
 		show("Careless", "")(w, r)
 	})
 	logout := func(w http.ResponseWriter, r *http.Request) {
-		if err := strategy.SaveSession(w, r, nil); err != nil {
+		if err := strategy.EndSession(w, r); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
 	}

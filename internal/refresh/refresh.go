@@ -284,6 +284,18 @@ func (g *Group[T]) Value(key string) *Value[T] {
 	return m.value
 }
 
+// Peek is [Value.Peek] of the Value for a key, if the Group holds one. Asking
+// neither adds one nor keeps one: keys may come from anybody.
+func (g *Group[T]) Peek(key string) (value T, ok bool) {
+	g.mu.Lock()
+	m := g.values[key]
+	g.mu.Unlock()
+	if m == nil {
+		return value, false
+	}
+	return m.value.Peek()
+}
+
 // dropOldest spares values that are being fetched: their callers wait, and
 // whoever asks next must join them.
 func (g *Group[T]) dropOldest() {

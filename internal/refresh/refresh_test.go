@@ -293,6 +293,33 @@ func TestPeekStartsNothing(t *testing.T) {
 	})
 }
 
+// TestGroupPeek: who only asks neither adds a member nor keeps one.
+func TestGroupPeek(t *testing.T) {
+	g := NewGroup(2, func(key string) *Value[string] {
+		return New(func(context.Context) (string, Life, error) { return "of " + key, Life{Due: time.Hour}, nil }, Policy{})
+	})
+	for _, key := range []string{"a", "b"} {
+		if _, err := g.Value(key).Get(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 5 {
+		if _, ok := g.Peek("x"); ok {
+			t.Error("a value for a key that nobody has used")
+		}
+		if v, ok := g.Peek("a"); !ok || v != "of a" {
+			t.Errorf("Peek(a) = %q, %v", v, ok)
+		}
+	}
+	g.Value("c") // takes the place of a, which was asked for only
+	if _, ok := g.Peek("a"); ok {
+		t.Error("Peek has kept a")
+	}
+	if _, ok := g.Peek("b"); !ok {
+		t.Error("b is gone")
+	}
+}
+
 func TestGroup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		created := 0
