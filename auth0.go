@@ -403,6 +403,7 @@ type Strategy struct {
 	transaction cookie.Cookie // its Name is the prefix
 	returnTo    returnto.Policy
 	refreshing  flights
+	refused     refusedRefreshes
 	silent      atomic.Bool // whether there are silent logins
 	connections *connectionLists
 	ownTokens   *refresh.Group[ownToken]
@@ -464,6 +465,7 @@ func New(c Config) (*Strategy, error) {
 	s.config.ClientSecret, s.config.ManagementClientSecret, s.config.Secrets = "", "", nil
 	s.config.ClientAuthentication = ClientAuthentication{}
 	s.ownTokens = s.newOwnTokens()
+	s.refused = newRefusedRefreshes()
 	s.exit = exit{log: s.log, handler: c.ErrorHandler, loginURL: s.loginURL}
 	return s, nil
 }

@@ -233,7 +233,9 @@ func (e tenantError) grantError(refused map[string]refusal) *Error {
 	// Auth0's answer to wrong credentials of the application.
 	case e.code == "access_denied" && e.status == http.StatusUnauthorized:
 		return e.as(refuseTenantAnswer)
-	case !known && (e.status >= 500 || e.status == http.StatusTooManyRequests):
+	// Whoever has had too much, or is out of order, refuses nobody; but some who
+	// have had too much say of what.
+	case e.temporary() && r != refuseAttempts && r != refusePending:
 		return e.as(refuseTenantDown)
 	case !known:
 		return e.as(refuseTenantAnswer)

@@ -603,7 +603,7 @@ func managementError(err error) error {
 		return refuseTenantDown.wrap(err)
 	}
 	row := refuseManaged
-	if answered.status >= 500 || answered.status == http.StatusTooManyRequests {
+	if answered.temporary() {
 		row = refuseTenantDown
 	}
 	e := row.wrap(err)

@@ -945,7 +945,7 @@ func tokenEndpointError(err error) error {
 	switch {
 	case e.code == "invalid_grant":
 		return e.as(refuseCode)
-	case re.Response.StatusCode >= 500 || re.Response.StatusCode == http.StatusTooManyRequests:
+	case e.temporary():
 		return e.as(refuseTenantDown)
 	}
 	return e.as(refuseTenantAnswer)

@@ -266,7 +266,12 @@ func parseTenantError(status int, h http.Header, body []byte) tenantError {
 	}
 	// The Management API has both, and its error is only the text of the status.
 	e.code = first("errorCode", "error", "code", "name")
-	e.description = first("error_description", "message", "description")
+	e.description = first("error_description", "message", "description", "detail", "title")
+	if e.code == "" {
+		// RFC 9457, as of the My Account API. What tells such errors apart is the end
+		// of the type, such as A0E-401-0002.
+		_, e.code, _ = strings.Cut(text("type"), "#")
+	}
 	for _, name := range []string{"error_description", "description"} {
 		// Some are objects, as of a password that is too weak.
 		if e.description == "" {
@@ -288,6 +293,12 @@ func (e tenantError) Error() string {
 		return fmt.Sprintf("the tenant answered %d: %.300q", e.status, e.description)
 	}
 	return fmt.Sprintf("the tenant answered %d", e.status)
+}
+
+// temporary reports whether the same request may well succeed later. What is not
+// implemented (501) is not: RFC 6749 has no status for it, and Auth0 takes this.
+func (e tenantError) temporary() bool {
+	return e.status == http.StatusTooManyRequests || e.status >= 500 && e.status != http.StatusNotImplemented
 }
 
 // RetryAfter lets package refresh leave the tenant alone for as long as it asks.

@@ -308,6 +308,7 @@ func (t *Tenant) useRefreshToken(c *Client, token string) (refreshToken, *tokenE
 		return rt, denied(user.DenyReason)
 	}
 	switch {
+	case user.MFAOnRefresh: // nothing is issued yet, so nothing is used up
 	case !c.RotatingRefreshTokens:
 		rt.lastUsed = now
 	case rt.next == "": // else the request is repeated within the leeway
