@@ -206,6 +206,10 @@ var grantRefusals = map[string]refusal{
 	"bad.phone_number":           refuseAddress,
 }
 
+// ownRefusals: an application that asks for itself is denied by its settings, and
+// not by a person.
+var ownRefusals = map[string]refusal{"access_denied": refuseGrant}
+
 // grantError says what a failed request to the tenant means for whoever made
 // it. Refused has codes that mean something else in this request.
 func grantError(err error, refused map[string]refusal) *Error {

@@ -36,7 +36,9 @@ type ClientCredentials struct {
 // same share it. After a failure the tenant is left alone for a second, and
 // longer if it fails again or asks for that.
 //
-// The errors of the source are of type [*Error].
+// The errors of the source are of type [*Error]: [ErrGrantNotAllowed] if the tenant
+// does not know the API, or does not let the application have what it asks for, and
+// [ErrTenantUnavailable] with [Error].RetryAfter if it has had its quota of tokens.
 func (s *Strategy) ClientCredentials(c ClientCredentials) oauth2.TokenSource {
 	c.Scopes = slices.Sorted(slices.Values(c.Scopes))
 	key, _ := json.Marshal(c) // three fields of text
@@ -46,7 +48,7 @@ func (s *Strategy) ClientCredentials(c ClientCredentials) oauth2.TokenSource {
 		}
 		got, err := s.ownTokens.Value(string(key)).Get(context.Background()) // which has a time limit
 		if err != nil {
-			return nil, asError("token", grantError(err, nil))
+			return nil, asError("token", grantError(err, ownRefusals))
 		}
 		return got.token(), nil
 	})
