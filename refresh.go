@@ -32,7 +32,7 @@ func ForAudience(audience string, scopes ...string) TokenOption {
 }
 
 // ForceRefresh asks for a token that is new, for the case that claims in it have
-// changed.
+// changed. If only a login can bring one, the error is [ErrTokenExpired].
 func ForceRefresh() TokenOption { return func(w *tokenWish) { w.force = true } }
 
 type tokenWish struct {
@@ -115,9 +115,10 @@ func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []To
 	return tokenRecord{}, err
 }
 
-// lastToken returns a token that may be about to expire.
+// lastToken returns a token that may be about to expire, but none that cannot be
+// new if it has to.
 func (s *Strategy) lastToken(r *sessionRecord, wish tokenWish) (tokenRecord, error) {
-	if t, ok := r.token(wish, s.now()); ok {
+	if t, ok := r.token(wish, s.now()); ok && (!wish.force || r.RefreshToken != "") {
 		return t, nil
 	}
 	if len(r.Tokens) == 0 && r.RefreshToken == "" {

@@ -253,6 +253,7 @@ func TestNothingToRefreshWith(t *testing.T) {
 		e.browser().noToken(401, "no_session")
 		b := e.browser().mustLogin()
 		b.token()
+		b.noToken(401, "token_expired", "force")
 		b.noToken(401, "token_expired", "audience="+secondAudience)
 		time.Sleep(tokenLife - time.Second)
 		b.token() // good for another second
@@ -541,6 +542,7 @@ func TestInvalidGrant(t *testing.T) {
 		if b.token() != first {
 			t.Error("a token that is good for ten seconds is not given")
 		}
+		b.noToken(401, "token_expired", "force") // that one is not new
 		e.expectRefreshes(1, "refused")
 		time.Sleep(10 * time.Second)
 		for range 3 {
