@@ -203,7 +203,9 @@ func (s *Strategy) refresh(ctx context.Context, record *sessionRecord, wish toke
 		before := newest.Refreshes
 		err := s.refreshTokens(ctx, newest, wish)
 		if tenant, ok := errors.AsType[tenantError](err); ok && tenant.code == "invalid_grant" {
-			s.dropRefreshToken(ctx, newest, err)
+			if s.dropRefreshToken(ctx, newest, err) {
+				failed = tenant.loginAgain()
+			}
 			return nil
 		}
 		failed = refreshError(err)
@@ -220,18 +222,20 @@ func (s *Strategy) refresh(ctx context.Context, record *sessionRecord, wish toke
 }
 
 // dropRefreshToken is for one that is used up, revoked or expired. The person
-// stays logged in, and has to log in again for a token.
-func (s *Strategy) dropRefreshToken(ctx context.Context, r *sessionRecord, why error) {
+// stays logged in, and has to log in again for a token; unless there is a newer
+// one already.
+func (s *Strategy) dropRefreshToken(ctx context.Context, r *sessionRecord, why error) (dropped bool) {
 	if s.sessions.store != nil {
 		// In a store without leases another process may have used it meanwhile.
 		if newer, err := s.sessions.find(ctx, r.ID); err == nil && newer != nil && newer.Refreshes > r.Refreshes {
 			*r = *newer
-			return
+			return false
 		}
 	}
 	s.log.Info("auth0: the refresh token of a session is not accepted any more", "err", clip(why.Error()))
 	r.RefreshToken = ""
 	r.Refreshes++
+	return true
 }
 
 func refreshError(err error) error {
