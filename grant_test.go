@@ -1,6 +1,7 @@
 package auth0_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -494,6 +495,7 @@ func TestFactorRefusals(t *testing.T) {
 		{403, `{"error":"invalid_grant","error_description":"Malformed mfa_token"}`, "mfa_expired"},
 		{429, `{"error":"too_many_requests","error_description":"Rate limit exceeded."}`, "tenant_unavailable"},
 		{200, `[]`, "tenant_answer"},
+		{503, `<html>`, "tenant_unavailable"},
 		{200, `{"challenge_type":"sms"}`, "tenant_answer"},
 		{200, `{"challenge_type":"oob"}`, "tenant_answer"},
 	} {
@@ -504,6 +506,13 @@ func TestFactorRefusals(t *testing.T) {
 		_, err := e.strategy.ChallengeMFA(ctx, m, "")
 		if found := (*auth0.Error)(nil); !errors.As(err, &found) || found.Reason != tt.reason {
 			t.Errorf("%s: got %v", tt.body, err)
+		}
+		if tt.status == 200 {
+			continue
+		}
+		_, err = e.strategy.MFAAuthenticators(ctx, m)
+		if found := (*auth0.Error)(nil); !errors.As(err, &found) || found.Reason != tt.reason {
+			t.Errorf("%s, asking for the list: got %v", tt.body, err)
 		}
 	}
 	e.tenant.Replace(tenant.MFA, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{}`) })
@@ -631,6 +640,29 @@ func TestPasswordless(t *testing.T) {
 	if found := e.asError(err, auth0.ErrGrantNotAllowed); found.Code != "bad.connection" {
 		t.Errorf("got %+v", found)
 	}
+	for _, tt := range []struct {
+		status       int
+		body, reason string
+		is           error
+	}{
+		{400, `{"error":"bad.connection","error_description":"Connection does not exist"}`, "grant_not_allowed", auth0.ErrGrantNotAllowed},
+		{400, `{"error":"bad.email","error_description":"Email address is not valid"}`, "bad_address", nil},
+		{400, `{"error":"bad.phone_number","error_description":"Phone number is not valid"}`, "bad_address", nil},
+		{400, `{"error":"sms_provider_error","error_description":"..."}`, "tenant_answer", nil},
+		{401, `{"error":"access_denied","error_description":"Unauthorized"}`, "tenant_answer", nil},
+		{429, `{"error":"too_many_requests","error_description":"Rate limit exceeded."}`, "tenant_unavailable", auth0.ErrTenantUnavailable},
+		{503, `<html>`, "tenant_unavailable", auth0.ErrTenantUnavailable},
+	} {
+		e.tenant.Replace(tenant.Passwordless, func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(tt.status)
+			fmt.Fprint(w, tt.body)
+		})
+		err := e.strategy.SendCode(ctx, auth0.Passwordless{Email: "new@acme.example"})
+		if found := e.asError(err, cmp.Or(tt.is, err)); found.Reason != tt.reason || found.TenantStatus != tt.status || found.Op != "login" {
+			t.Errorf("%s: got %+v", tt.body, found)
+		}
+	}
+	e.tenant.Replace(tenant.Passwordless, nil)
 	e.tenant.Fail(tenant.Passwordless, 429)
 	err = e.strategy.SendCode(ctx, auth0.Passwordless{Email: "new@acme.example"})
 	if found := (*auth0.Error)(nil); !errors.As(err, &found) || found.RetryAfter == 0 {

@@ -24,7 +24,8 @@ import (
 // Each token is kept in the session until it expires, eight of them at most.
 // The error is [ErrNoToken] if the session has no refresh token, and
 // [ErrNotConnected] if there is no account, or the provider does not accept it
-// any more.
+// any more, and [ErrTokenExpired] if the tenant gives the person nothing without
+// another login.
 func ForConnection(connection string, loginHint ...string) TokenOption {
 	return func(w *tokenWish) {
 		w.connection = connection
