@@ -540,14 +540,21 @@ func (a *API) Status() []KeyStatus {
 // MetadataHandler serves the metadata of the API as a protected resource (RFC
 // 9728, Section 3), by which clients find out where to get a token. Mount it at
 // "/.well-known/oauth-protected-resource", followed by the path of the API's
-// identifier if that has one, and say so in [APIConfig].MetadataURL.
+// identifier if that has one, and say so in [APIConfig].MetadataURL. Of
+// [APIConfig].TokenSources it has those that RFC 6750 knows: an API that takes
+// tokens from cookies alone has no method for others to send them.
 func (a *API) MetadataHandler() http.Handler {
 	document := struct {
 		Resource             string   `json:"resource"`
 		AuthorizationServers []string `json:"authorization_servers"`
 		ScopesSupported      []string `json:"scopes_supported,omitempty"`
 		BearerMethods        []string `json:"bearer_methods_supported"`
-	}{AuthorizationServers: []string{}, ScopesSupported: a.config.ScopesSupported, BearerMethods: []string{"header"}}
+	}{AuthorizationServers: []string{}, ScopesSupported: a.config.ScopesSupported, BearerMethods: []string{}}
+	for _, source := range a.config.TokenSources {
+		if source.method != "" && !slices.Contains(document.BearerMethods, source.method) {
+			document.BearerMethods = append(document.BearerMethods, source.method)
+		}
+	}
 	if len(a.audience) > 0 {
 		document.Resource = a.audience[0]
 	}

@@ -286,6 +286,30 @@ func TestMetadataHandler(t *testing.T) {
 	}
 }
 
+// TestMetadataBearerMethods: those that RFC 6750 has, of the sources that there
+// are. Without any the list is empty, which says that there is none (RFC 9728,
+// Section 2).
+func TestMetadataBearerMethods(t *testing.T) {
+	own := auth0.FromFunc(func(*http.Request) (string, error) { return "", nil })
+	for _, tt := range []struct {
+		sources []auth0.TokenSource
+		want    string
+	}{
+		{[]auth0.TokenSource{auth0.FromHeader()}, `["header"]`},
+		{[]auth0.TokenSource{auth0.FromQuery(), auth0.FromForm(), auth0.FromHeader()}, `["query","body","header"]`},
+		{[]auth0.TokenSource{auth0.FromForm(), auth0.FromForm()}, `["body"]`},
+		{[]auth0.TokenSource{auth0.FromCookie("at"), own}, `[]`},
+		{[]auth0.TokenSource{auth0.FromWebSocket(), auth0.FromHeader()}, `["header"]`},
+	} {
+		w := httptest.NewRecorder()
+		f := newAPIFixture(t, func(c *auth0.APIConfig) { c.TokenSources = tt.sources })
+		f.api.MetadataHandler().ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		if !strings.HasSuffix(w.Body.String(), `"bearer_methods_supported":`+tt.want+"}") {
+			t.Errorf("got %s, want %s", w.Body, tt.want)
+		}
+	}
+}
+
 // Every challenge tells where the metadata are, and nothing else does.
 func TestMetadataInChallenges(t *testing.T) {
 	const url = "https://api.example/.well-known/oauth-protected-resource"

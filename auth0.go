@@ -318,12 +318,15 @@ type Config struct {
 // AUTH0_SECRET, APP_BASE_URL and, optionally, AUTH0_AUDIENCE. AUTH0_SECRET may
 // hold several secrets separated by commas, see [Config]. An application that has
 // a key instead of a secret has AUTH0_CLIENT_ASSERTION_SIGNING_KEY in PEM form,
-// and AUTH0_CLIENT_ASSERTION_SIGNING_ALG if that is not RS256. The names that older
+// and AUTH0_CLIENT_ASSERTION_SIGNING_ALG if that is not RS256. One that sets
+// another ClientAuthentication, or a ResponseType without a code, needs neither, so
+// it is [New] that misses them. The names that older
 // samples use are understood too: AUTH0_ISSUER_BASE_URL for the domain,
 // AUTH0_BASE_URL for the base URL, and AUTH0_CALLBACK_URL for base URL and
 // callback path.
 //
-// The error names every variable that is missing.
+// The error names every variable that is missing; that of the client secret only
+// beside others.
 func ConfigFromEnv() (Config, error) {
 	c := Config{
 		Domain:       os.Getenv("AUTH0_DOMAIN"),
@@ -361,13 +364,16 @@ func ConfigFromEnv() (Config, error) {
 	}{
 		{"AUTH0_DOMAIN", c.Domain == ""},
 		{"AUTH0_CLIENT_ID", c.ClientID == ""},
-		{"AUTH0_CLIENT_SECRET", c.ClientSecret == "" && c.ClientAuthentication.method == ""},
 		{"AUTH0_SECRET", len(c.Secrets) == 0},
 		{"APP_BASE_URL", c.BaseURL == ""},
 	} {
 		if v.missing {
 			errs = append(errs, fmt.Errorf("auth0: environment variable %s is not set", v.name))
 		}
+	}
+	if len(errs) > 0 && c.ClientSecret == "" && c.ClientAuthentication.method == "" {
+		// Whoever has to set some wants to know of all.
+		errs = append(errs, errors.New("auth0: environment variable AUTH0_CLIENT_SECRET is not set, which most applications need"))
 	}
 	return c, errors.Join(errs...)
 }
@@ -405,6 +411,7 @@ type Strategy struct {
 	transaction cookie.Cookie // its Name is the prefix
 	returnTo    returnto.Policy
 	refreshing  flights
+	refused     refusedRefreshes
 	silent      atomic.Bool // whether there are silent logins
 	connections *connectionLists
 	ownTokens   *refresh.Group[ownToken]
@@ -466,6 +473,7 @@ func New(c Config) (*Strategy, error) {
 	s.config.ClientSecret, s.config.ManagementClientSecret, s.config.Secrets = "", "", nil
 	s.config.ClientAuthentication = ClientAuthentication{}
 	s.ownTokens = s.newOwnTokens()
+	s.refused = newRefusedRefreshes()
 	s.exit = exit{log: s.log, handler: c.ErrorHandler, loginURL: s.loginURL}
 	return s, nil
 }

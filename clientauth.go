@@ -337,7 +337,7 @@ func newApplication(p *problems, c Config, s *Strategy) *application {
 	case c.ClientSecret == "" && c.ResponseType == "id_token":
 		a.authentication = PublicClient() // it asks for nothing
 	case c.ClientSecret == "":
-		p.add("ClientSecret", "is missing, and there is no ClientAuthentication")
+		p.add("ClientSecret", "is missing, and there is no ClientAuthentication; ConfigFromEnv takes them from AUTH0_CLIENT_SECRET or AUTH0_CLIENT_ASSERTION_SIGNING_KEY")
 	default:
 		a.authentication = ClientSecretPost(c.ClientSecret)
 	}

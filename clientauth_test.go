@@ -500,6 +500,76 @@ func (brokenKey) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
 	return nil, errors.New("HSM is off")
 }
 
+// TestCredentialsFailInTheCallback: what is ours to repair does not cost the
+// person their login. They load the page again.
+func TestCredentialsFailInTheCallback(t *testing.T) {
+	for _, tt := range []struct {
+		why    string
+		auth   auth0.ClientAuthentication
+		err    error
+		status int
+	}{
+		{"vault is down", auth0.ClientAuthentication{}, errors.New("vault is sealed"), 503},
+		{"key that does not sign", auth0.PrivateKeyJWT(brokenKey{rsaKey()}, "RS256", ""), nil, 503},
+		{"no secret", auth0.ClientSecretPost(""), nil, 500},
+	} {
+		t.Run(tt.why, func(t *testing.T) {
+			broken, asked := true, 0
+			e := newEnv(t, func(c *auth0.Config) {
+				c.ClientSecret = ""
+				c.ClientAuthentication = auth0.ClientAuthenticationFunc(func(context.Context) (auth0.ClientAuthentication, error) {
+					asked++
+					if broken {
+						return tt.auth, tt.err
+					}
+					return auth0.ClientSecretPost("client-secret-SECRET"), nil
+				})
+			})
+			b := e.browser()
+			answer := b.atTenant(b.begin("/auth/login?returnTo=/private"))
+			for range 2 {
+				resp := b.callback(answer)
+				if resp.status != tt.status || b.loggedIn() || len(b.transactions()) != 1 || len(resp.setCookies(t)) != 0 {
+					t.Fatalf("%d %q, cookies %v", resp.status, resp.body, resp.header.Values("Set-Cookie"))
+				}
+			}
+			if n := e.tenant.Calls(tenant.Token); n != 0 {
+				t.Errorf("%d token requests", n)
+			}
+			broken = false
+			if resp := b.callback(answer); resp.status != http.StatusSeeOther || resp.header.Get("Location") != "/private" || !b.loggedIn() || len(b.transactions()) != 0 {
+				t.Errorf("again: %d %q", resp.status, resp.body)
+			}
+			if asked != 3 {
+				t.Errorf("the function was asked %d times, want 3", asked)
+			}
+
+			// An answer without a code needs no credentials.
+			broken = true
+			e.tenant.DenyNext("access_denied", "no")
+			b = e.browser()
+			if resp := b.callback(b.atTenant(b.begin("/auth/login"))); resp.status != http.StatusForbidden || asked != 3 || len(b.transactions()) != 0 {
+				t.Errorf("denied: %d %q, asked %d times", resp.status, resp.body, asked)
+			}
+
+			// The same without HTTP.
+			authURL, transaction, err := e.strategy.AuthCodeURL(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer = b.atTenant(must(url.Parse(authURL)))
+			_, err = e.strategy.Exchange(t.Context(), transaction, answer.Query())
+			if got := e.asError(err, err); got.Status != tt.status || got.Op != "callback" {
+				t.Errorf("Exchange: %+v", got)
+			}
+			broken = false
+			if _, err := e.strategy.Exchange(t.Context(), transaction, answer.Query()); err != nil {
+				t.Errorf("Exchange: %v", err)
+			}
+		})
+	}
+}
+
 // TestManagementCredentials: what they are of the Management API's own, and where
 // an assertion for it is good.
 func TestManagementCredentials(t *testing.T) {

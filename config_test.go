@@ -231,6 +231,24 @@ func TestConfigFromEnv(t *testing.T) {
 			t.Errorf("%v, %v", c, err)
 		}
 	})
+	t.Run("no client secret", func(t *testing.T) {
+		set(t, "AUTH0_DOMAIN", "acme.eu.auth0.com", "AUTH0_CLIENT_ID", "id", "AUTH0_SECRET", testSecret, "APP_BASE_URL", "https://app.example")
+		c, err := auth0.ConfigFromEnv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := auth0.New(c); err == nil || !strings.Contains(err.Error(), "AUTH0_CLIENT_SECRET") {
+			t.Errorf("New does not name the variable: %v", err)
+		}
+		c.ResponseType = "id_token"
+		if _, err := auth0.New(c); err != nil {
+			t.Errorf("id_token: %v", err)
+		}
+		c.ResponseType, c.ClientAuthentication = "", auth0.PublicClient()
+		if _, err := auth0.New(c); err != nil {
+			t.Errorf("another authentication: %v", err)
+		}
+	})
 	t.Run("nothing", func(t *testing.T) {
 		set(t)
 		_, err := auth0.ConfigFromEnv()

@@ -111,6 +111,10 @@ var (
 	ErrWrongCredentials error = &Error{Reason: "wrong_credentials"}
 	// ErrTooManyAttempts: the tenant protects an account, or itself, from guessing.
 	ErrTooManyAttempts error = &Error{Reason: "too_many_attempts"}
+	// ErrTenantUnavailable: the tenant, or what is between, does not answer, or has
+	// had enough requests. It is temporary; [Error].RetryAfter is how long, if the
+	// tenant has said so.
+	ErrTenantUnavailable error = &Error{Reason: "tenant_unavailable"}
 	// ErrUserBlocked: the account is blocked by the tenant's administrators.
 	ErrUserBlocked error = &Error{Reason: "user_blocked"}
 	// ErrMFARequired: the tenant wants a second factor; see [Error].MFA.
@@ -122,6 +126,14 @@ var (
 	// set up for this grant at the tenant, or there is no such connection.
 	ErrGrantNotAllowed error = &Error{Reason: "grant_not_allowed"}
 )
+
+// A marked error is also one of the variables above.
+type marked struct {
+	error
+	as error
+}
+
+func (m marked) Unwrap() []error { return []error{m.error, m.as} }
 
 // A refusal is one row of the tables below.
 type refusal struct {

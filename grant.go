@@ -210,6 +210,10 @@ var grantRefusals = map[string]refusal{
 	"bad.phone_number":           refuseAddress,
 }
 
+// ownRefusals: an application that asks for itself is denied by its settings, and
+// not by a person.
+var ownRefusals = map[string]refusal{"access_denied": refuseGrant}
+
 // grantError says what a failed request to the tenant means for whoever made
 // it. Refused has codes that mean something else in this request.
 func grantError(err error, refused map[string]refusal) *Error {
@@ -237,7 +241,9 @@ func (e tenantError) grantError(refused map[string]refusal) *Error {
 	// Auth0's answer to wrong credentials of the application.
 	case e.code == "access_denied" && e.status == http.StatusUnauthorized:
 		return e.as(refuseTenantAnswer)
-	case !known && (e.status >= 500 || e.status == http.StatusTooManyRequests):
+	// Whoever has had too much, or is out of order, refuses nobody; but some who
+	// have had too much say of what.
+	case e.temporary() && r != refuseAttempts && r != refusePending:
 		return e.as(refuseTenantDown)
 	case !known:
 		return e.as(refuseTenantAnswer)

@@ -1,6 +1,7 @@
 package auth0_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -238,6 +239,19 @@ func TestGrantErrors(t *testing.T) {
 		{"text", 401, "", `Unauthorized`, auth0.Error{Status: 502, Reason: "tenant_answer", Code: "server_error"}},
 		{"text of an origin", 403, "", `Origin https://x is not allowed.`, auth0.Error{Status: 502, Reason: "tenant_answer", Code: "server_error"}},
 		{"edge", 503, "", `<html><body>no</body></html>`, auth0.Error{Status: 502, Reason: "tenant_unavailable", Code: "temporarily_unavailable"}},
+		{"RFC 9457", 403, "", `{"type":"https://auth0.com/api-errors#A0E-403-0001","title":"Forbidden","status":403,"detail":"Not allowed"}`, auth0.Error{Status: 502, Reason: "tenant_answer", Code: "A0E-403-0001"}},
+		{"Management API", 403, "", `{"statusCode":403,"error":"Forbidden","message":"Insufficient scope, expected any of: x","errorCode":"insufficient_scope"}`, auth0.Error{Status: 502, Reason: "tenant_answer", Code: "insufficient_scope"}},
+		{"with a link", 403, "", `{"error":"invalid_grant","error_description":"x","error_uri":"https://auth0.com/docs"}`, auth0.Error{Status: 401, Reason: "wrong_credentials", Code: "invalid_grant"}},
+		{"list", 400, "", `[{"error":"invalid_grant"}]`, auth0.Error{Status: 502, Reason: "tenant_answer", Code: "server_error"}},
+		{"code of another type", 400, "", `{"error":{"code":"invalid_grant"}}`, auth0.Error{Status: 502, Reason: "tenant_answer", Code: "server_error"}},
+		{"text of too many", 429, "7", `Too Many Requests`, auth0.Error{Status: 502, Reason: "tenant_unavailable", Code: "temporarily_unavailable", RetryAfter: 7 * time.Second}},
+		{"page of the edge", 403, "", `<!DOCTYPE html><html>`, auth0.Error{Status: 502, Reason: "tenant_answer", Code: "server_error"}},
+		{"endpoint off", 404, "", `{"error":"endpoint_disabled"}`, auth0.Error{Status: 500, Reason: "grant_not_allowed", Code: "endpoint_disabled"}},
+		{"method", 405, "", `{"error":"method_not_allowed"}`, auth0.Error{Status: 502, Reason: "tenant_answer", Code: "method_not_allowed"}},
+		// Whoever is out of order refuses nobody.
+		{"known code of one out of order", 503, "", `{"error":"access_denied"}`, auth0.Error{Status: 502, Reason: "tenant_unavailable", Code: "access_denied"}},
+		{"known code of one in distress", 429, "7", `{"error":"invalid_grant"}`, auth0.Error{Status: 502, Reason: "tenant_unavailable", Code: "invalid_grant", RetryAfter: 7 * time.Second}},
+		{"device, too fast", 429, "", `{"error":"slow_down","error_description":"You are polling faster than the specified interval of 5 seconds."}`, auth0.Error{Status: 400, Reason: "authorization_pending", Code: "slow_down", RetryAfter: 10 * time.Second}},
 		{"odd code", 400, "", `{"error":"<script>","error_description":"\r\n"}`, auth0.Error{Status: 502, Reason: "tenant_answer", Code: "unknown_error"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -481,6 +495,7 @@ func TestFactorRefusals(t *testing.T) {
 		{403, `{"error":"invalid_grant","error_description":"Malformed mfa_token"}`, "mfa_expired"},
 		{429, `{"error":"too_many_requests","error_description":"Rate limit exceeded."}`, "tenant_unavailable"},
 		{200, `[]`, "tenant_answer"},
+		{503, `<html>`, "tenant_unavailable"},
 		{200, `{"challenge_type":"sms"}`, "tenant_answer"},
 		{200, `{"challenge_type":"oob"}`, "tenant_answer"},
 	} {
@@ -491,6 +506,13 @@ func TestFactorRefusals(t *testing.T) {
 		_, err := e.strategy.ChallengeMFA(ctx, m, "")
 		if found := (*auth0.Error)(nil); !errors.As(err, &found) || found.Reason != tt.reason {
 			t.Errorf("%s: got %v", tt.body, err)
+		}
+		if tt.status == 200 {
+			continue
+		}
+		_, err = e.strategy.MFAAuthenticators(ctx, m)
+		if found := (*auth0.Error)(nil); !errors.As(err, &found) || found.Reason != tt.reason {
+			t.Errorf("%s, asking for the list: got %v", tt.body, err)
 		}
 	}
 	e.tenant.Replace(tenant.MFA, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{}`) })
@@ -618,6 +640,29 @@ func TestPasswordless(t *testing.T) {
 	if found := e.asError(err, auth0.ErrGrantNotAllowed); found.Code != "bad.connection" {
 		t.Errorf("got %+v", found)
 	}
+	for _, tt := range []struct {
+		status       int
+		body, reason string
+		is           error
+	}{
+		{400, `{"error":"bad.connection","error_description":"Connection does not exist"}`, "grant_not_allowed", auth0.ErrGrantNotAllowed},
+		{400, `{"error":"bad.email","error_description":"Email address is not valid"}`, "bad_address", nil},
+		{400, `{"error":"bad.phone_number","error_description":"Phone number is not valid"}`, "bad_address", nil},
+		{400, `{"error":"sms_provider_error","error_description":"..."}`, "tenant_answer", nil},
+		{401, `{"error":"access_denied","error_description":"Unauthorized"}`, "tenant_answer", nil},
+		{429, `{"error":"too_many_requests","error_description":"Rate limit exceeded."}`, "tenant_unavailable", auth0.ErrTenantUnavailable},
+		{503, `<html>`, "tenant_unavailable", auth0.ErrTenantUnavailable},
+	} {
+		e.tenant.Replace(tenant.Passwordless, func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(tt.status)
+			fmt.Fprint(w, tt.body)
+		})
+		err := e.strategy.SendCode(ctx, auth0.Passwordless{Email: "new@acme.example"})
+		if found := e.asError(err, cmp.Or(tt.is, err)); found.Reason != tt.reason || found.TenantStatus != tt.status || found.Op != "login" {
+			t.Errorf("%s: got %+v", tt.body, found)
+		}
+	}
+	e.tenant.Replace(tenant.Passwordless, nil)
 	e.tenant.Fail(tenant.Passwordless, 429)
 	err = e.strategy.SendCode(ctx, auth0.Passwordless{Email: "new@acme.example"})
 	if found := (*auth0.Error)(nil); !errors.As(err, &found) || found.RetryAfter == 0 {
@@ -716,10 +761,10 @@ func TestClientCredentials(t *testing.T) {
 		c      auth0.ClientCredentials
 		reason string
 	}{
-		{auth0.ClientCredentials{Audience: "https://unknown.example.com"}, "authorization_denied"},
-		{auth0.ClientCredentials{Audience: nextAPI}, "authorization_denied"},
-		{auth0.ClientCredentials{}, "authorization_denied"},
-		{auth0.ClientCredentials{Audience: testAudience, Scopes: []string{"write:things"}}, "authorization_denied"},
+		{auth0.ClientCredentials{Audience: "https://unknown.example.com"}, "grant_not_allowed"},
+		{auth0.ClientCredentials{Audience: nextAPI}, "grant_not_allowed"},
+		{auth0.ClientCredentials{}, "grant_not_allowed"},
+		{auth0.ClientCredentials{Audience: testAudience, Scopes: []string{"write:things"}}, "grant_not_allowed"},
 		{auth0.ClientCredentials{Audience: testAudience, Organization: "nope"}, "grant_not_allowed"},
 	} {
 		source := e.strategy.ClientCredentials(tt.c)

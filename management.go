@@ -26,12 +26,15 @@ import (
 // OAuth2 connections: providers that Auth0 has no connection for, but that
 // speak OAuth 2.0. [Strategy.Management] returns it.
 //
-// Each method makes one to a few requests and waits for nothing else. Errors
-// are of type [*Error]: Code is the error code of the API, such as
+// Each method makes one to a few requests. The API allows few, two a second in
+// small tenants, and all programs of a tenant share them: a request that was too
+// many is made again, twice at most, if the tenant says that it takes no more than
+// three seconds and ctx leaves the time. Nothing else is repeated.
+//
+// Errors are of type [*Error]: Code is the error code of the API, such as
 // inexistent_connection; TenantStatus is its status, such as 404, or 409 for a
 // name that is taken; Scope is what the application was not allowed, and
-// RetryAfter how long to wait before the next call, if the tenant says so. The
-// API allows few requests, and all programs of a tenant share them.
+// RetryAfter how long to wait before the next call, if the tenant says so.
 type Management struct {
 	api *managementAPI // nil if there is no tenant to ask
 }
@@ -514,19 +517,20 @@ func isToken(s string) bool {
 	return s != "" && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~") == ""
 }
 
-// call makes one request to the API. Only a request whose token is refused, so
-// that nothing was done, is sent again: the application may have been allowed
-// more since the token was issued, which can be a day ago.
+// call makes one request to the API. Only a request that was refused before
+// anything was done is sent again: because there were too many, or because of its
+// token. The application may have been allowed more since that was issued, which
+// can be a day ago.
 func (m *Management) call(ctx context.Context, method, path string, query url.Values, body, out any) error {
 	if m.api == nil {
 		return refuseManaged.wrap(errNoTenant)
 	}
-	resp, err := m.api.send(ctx, method, path, query, body)
+	resp, err := m.api.sendInTurn(ctx, method, path, query, body)
 	const young = time.Minute
 	if err == nil && resp.Status == http.StatusForbidden && time.Since(m.api.token.State().FetchedAt) > young &&
 		parseTenantError(resp.Status, resp.Header, resp.Body).code == codeInsufficientScope {
 		if _, renewErr := m.api.token.Refresh(ctx); renewErr == nil {
-			resp, err = m.api.send(ctx, method, path, query, body)
+			resp, err = m.api.sendInTurn(ctx, method, path, query, body)
 		}
 	}
 	if err != nil {
@@ -539,6 +543,27 @@ func (m *Management) call(ctx context.Context, method, path string, query url.Va
 		return refuseTenantAnswer.because("%s: not the expected JSON", path)
 	}
 	return nil
+}
+
+// sendInTurn sends a request again that was one too many, when the tenant says
+// that its turn is soon.
+func (m *managementAPI) sendInTurn(ctx context.Context, method, path string, query url.Values, body any) (*fetch.Response, error) {
+	const again, soon = 2, 3 * time.Second
+	for n := 0; ; n++ {
+		resp, err := m.send(ctx, method, path, query, body)
+		if n == again || err != nil || resp.Status != http.StatusTooManyRequests {
+			return resp, err
+		}
+		wait := fetch.RetryAfter(resp.Header, time.Now())
+		if deadline, ok := ctx.Deadline(); wait == 0 || wait > soon || ok && time.Until(deadline) <= wait {
+			return resp, nil
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return resp, nil
+		}
+	}
 }
 
 // send adds a token to a request, and a new one if the first is refused.
@@ -603,7 +628,7 @@ func managementError(err error) error {
 		return refuseTenantDown.wrap(err)
 	}
 	row := refuseManaged
-	if answered.status >= 500 || answered.status == http.StatusTooManyRequests {
+	if answered.temporary() {
 		row = refuseTenantDown
 	}
 	e := row.wrap(err)

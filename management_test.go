@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -346,6 +347,74 @@ func TestManagementRefusals(t *testing.T) {
 }
 
 // TestManagementScopes: what each call needs, and how it is told.
+// TestManagementTakesTurns: a request that was one too many is made again when the
+// tenant says that it may, if that is soon.
+func TestManagementTakesTurns(t *testing.T) {
+	const never = time.Duration(0)
+	for _, tt := range []struct {
+		name     string
+		header   func(time.Time) http.Header
+		busy     int           // answers before one that is good
+		deadline time.Duration // of the caller
+		requests int
+		took     time.Duration
+		ok       bool
+	}{
+		{"Retry-After", func(time.Time) http.Header { return http.Header{"Retry-After": {"1"}} }, 1, never, 2, time.Second, true},
+		{"x-ratelimit-reset", func(now time.Time) http.Header {
+			return http.Header{"X-Ratelimit-Limit": {"300"}, "X-Ratelimit-Remaining": {"0"}, "X-Ratelimit-Reset": {fmt.Sprint(now.Unix() + 2)}}
+		}, 1, never, 2, 2 * time.Second, true},
+		{"twice", func(time.Time) http.Header { return http.Header{"Retry-After": {"3"}} }, 2, never, 3, 6 * time.Second, true},
+		{"three times", func(time.Time) http.Header { return http.Header{"Retry-After": {"1"}} }, 3, never, 3, 2 * time.Second, false},
+		{"too long", func(time.Time) http.Header { return http.Header{"Retry-After": {"4"}} }, 1, never, 1, 0, false},
+		{"no word", func(time.Time) http.Header { return nil }, 1, never, 1, 0, false},
+		{"no time", func(time.Time) http.Header { return http.Header{"Retry-After": {"2"}} }, 1, 2 * time.Second, 1, 0, false},
+		{"just time", func(time.Time) http.Header { return http.Header{"Retry-After": {"2"}} }, 1, 2001 * time.Millisecond, 2, 2 * time.Second, true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			e := newEnv(t)
+			l := e.recordManagement(func(w http.ResponseWriter, r *http.Request, n int) {
+				if n > tt.busy {
+					w.WriteHeader(http.StatusNoContent)
+					return
+				}
+				maps.Copy(w.Header(), tt.header(time.Now()))
+				w.WriteHeader(http.StatusTooManyRequests)
+				fmt.Fprint(w, `{"statusCode":429,"error":"Too Many Requests","message":"Global limit has been reached","errorCode":"too_many_requests"}`)
+			})
+			ctx := t.Context()
+			if tt.deadline > 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, tt.deadline)
+				defer cancel()
+			}
+			begin := time.Now()
+			err := e.strategy.Management().DeleteConnection(ctx, "con_1")
+			if took := time.Since(begin); len(l.requests) != tt.requests || took != tt.took || (err == nil) != tt.ok {
+				t.Errorf("%s: %d requests in %v, %v", tt.name, len(l.requests), took, err)
+			}
+			if err != nil {
+				if got := asAuth0Error(t, err); !errors.Is(err, auth0.ErrTenantUnavailable) || got.TenantStatus != 429 || got.Code != "too_many_requests" || (got.RetryAfter == 0) != (tt.name == "no word") {
+					t.Errorf("%s: %+v", tt.name, got)
+				}
+			}
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t)
+		e.recordManagement(func(w http.ResponseWriter, r *http.Request, _ int) {
+			w.Header().Set("Retry-After", "2")
+			w.WriteHeader(http.StatusTooManyRequests)
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		begin := time.Now()
+		if err := e.strategy.Management().DeleteConnection(ctx, "con_1"); err == nil || time.Since(begin) != time.Second {
+			t.Errorf("whoever leaves waits %v: %v", time.Since(begin), err)
+		}
+	})
+}
+
 func TestManagementScopes(t *testing.T) {
 	e := newEnv(t)
 	e.allow(writeScopes...)

@@ -195,7 +195,7 @@ func (s *Strategy) authenticators(ctx context.Context, m *MFA) ([]Authenticator,
 		err = parseTenantError(resp.Status, resp.Header, resp.Body)
 	}
 	if err != nil {
-		return nil, grantError(err, nil)
+		return nil, grantError(err, mfaRefusals)
 	}
 	var listed []struct {
 		ID      string `json:"id"`

@@ -43,7 +43,7 @@ func pushError(err error) error {
 	switch {
 	case !ok && errors.Is(err, context.Canceled):
 		return refuseCanceled.wrap(context.Canceled)
-	case !ok, e.status >= 500, e.status == http.StatusTooManyRequests:
+	case !ok, e.temporary():
 		return refreshError(err)
 	case e.status < 400, e.status == http.StatusUnauthorized, e.code == "", e.code == "invalid_client", e.code == "unauthorized_client":
 		return e.as(refuseTenantAnswer)

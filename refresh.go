@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/recent"
 )
 
 // A TokenOption says which access token of a session is wanted.
@@ -31,7 +32,7 @@ func ForAudience(audience string, scopes ...string) TokenOption {
 }
 
 // ForceRefresh asks for a token that is new, for the case that claims in it have
-// changed.
+// changed. If only a login can bring one, the error is [ErrTokenExpired].
 func ForceRefresh() TokenOption { return func(w *tokenWish) { w.force = true } }
 
 type tokenWish struct {
@@ -57,9 +58,12 @@ const refreshEarly = 30 * time.Second
 //
 // The error is [ErrNoSession] if nobody is logged in, [ErrNoToken] if there is
 // no token, and [ErrTokenExpired] if the person has to log in again to get
-// another; they remain logged in for pages. It is [ErrMFARequired] if the tenant
-// wants a second factor first; see [MFA]. Others are temporary, and have
-// [Error].RetryAfter if the tenant has said when to come back.
+// another; they remain logged in for pages. That error is [ErrUserBlocked] too if
+// the tenant says that it has blocked the account. It is [ErrMFARequired] if the
+// tenant wants a second factor first; see [MFA]. Others are temporary, or mistakes
+// in the settings; [ErrTenantUnavailable] has [Error].RetryAfter if the tenant has
+// said when to come back. What the tenant has refused is not asked again for a
+// minute, or, if it has had enough, for as long as it wants.
 //
 // Sessions in cookies: the token endpoint may give a new refresh token each time
 // (rotation) and take the old one for an attack, while other requests with the
@@ -111,9 +115,10 @@ func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []To
 	return tokenRecord{}, err
 }
 
-// lastToken returns a token that may be about to expire.
+// lastToken returns a token that may be about to expire, but none that cannot be
+// new if it has to.
 func (s *Strategy) lastToken(r *sessionRecord, wish tokenWish) (tokenRecord, error) {
-	if t, ok := r.token(wish, s.now()); ok {
+	if t, ok := r.token(wish, s.now()); ok && (!wish.force || r.RefreshToken != "") {
 		return t, nil
 	}
 	if len(r.Tokens) == 0 && r.RefreshToken == "" {
@@ -192,13 +197,19 @@ func (s *Strategy) refresh(ctx context.Context, record *sessionRecord, wish toke
 		if _, ok := newest.token(wish, s.now().Add(refreshEarly)); ok && enough || newest.RefreshToken == "" {
 			return errUnchanged
 		}
+		if err := s.refused.lately(newest, wish); err != nil {
+			return err
+		}
 		before := newest.Refreshes
 		err := s.refreshTokens(ctx, newest, wish)
 		if tenant, ok := errors.AsType[tenantError](err); ok && tenant.code == "invalid_grant" {
-			s.dropRefreshToken(ctx, newest, err)
+			if s.dropRefreshToken(ctx, newest, err) {
+				failed = tenant.loginAgain()
+			}
 			return nil
 		}
 		failed = refreshError(err)
+		s.refused.note(newest, wish, failed)
 		if newest.Refreshes == before {
 			return failed
 		}
@@ -211,18 +222,20 @@ func (s *Strategy) refresh(ctx context.Context, record *sessionRecord, wish toke
 }
 
 // dropRefreshToken is for one that is used up, revoked or expired. The person
-// stays logged in, and has to log in again for a token.
-func (s *Strategy) dropRefreshToken(ctx context.Context, r *sessionRecord, why error) {
+// stays logged in, and has to log in again for a token; unless there is a newer
+// one already.
+func (s *Strategy) dropRefreshToken(ctx context.Context, r *sessionRecord, why error) (dropped bool) {
 	if s.sessions.store != nil {
 		// In a store without leases another process may have used it meanwhile.
 		if newer, err := s.sessions.find(ctx, r.ID); err == nil && newer != nil && newer.Refreshes > r.Refreshes {
 			*r = *newer
-			return
+			return false
 		}
 	}
 	s.log.Info("auth0: the refresh token of a session is not accepted any more", "err", clip(why.Error()))
 	r.RefreshToken = ""
 	r.Refreshes++
+	return true
 }
 
 func refreshError(err error) error {
@@ -232,13 +245,91 @@ func refreshError(err error) error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
-	if e, ok := errors.AsType[tenantError](err); ok {
-		if e.status >= 500 || e.status == http.StatusTooManyRequests {
-			return e.as(refuseTenantDown)
-		}
-		return e.as(refuseTenantAnswer)
+	e, ok := errors.AsType[tenantError](err)
+	switch {
+	case errors.Is(err, errNoBearerToken):
+		return refuseTenantAnswer.wrap(err)
+	case !ok:
+		return refuseTenantDown.wrap(err)
+	case e.temporary():
+		return e.as(refuseTenantDown)
+	case e.deniesPerson():
+		return e.loginAgain()
 	}
-	return refuseTenantDown.wrap(err)
+	return e.as(refuseTenantAnswer)
+}
+
+// deniesPerson reports whether it is the person who gets no token: an Action says
+// no, the account is blocked, or the refresh token is not good any more.
+func (e tenantError) deniesPerson() bool {
+	if e.code == "access_denied" {
+		return e.status != http.StatusUnauthorized // then it is the application
+	}
+	return e.code == "unauthorized" || e.code == "invalid_grant"
+}
+
+// loginAgain is for tokens that only a login can bring now: there the tenant tells
+// the person why, or lets them in.
+func (e tenantError) loginAgain() *Error {
+	out := refuseSessionTokenExpired.wrap(e)
+	out.TenantStatus = e.status
+	if e.code == "unauthorized" {
+		out.Err = marked{e, ErrUserBlocked}
+	}
+	return out
+}
+
+// refusedRefreshes are those that the tenant has lately refused, so that not every
+// request of a session asks again. There is a limited number of them: what is
+// forgotten is asked again.
+type refusedRefreshes struct{ cache *recent.Cache[refusedRefresh] }
+
+type refusedRefresh struct {
+	err       *Error
+	at, until time.Time
+}
+
+func newRefusedRefreshes() refusedRefreshes {
+	const most = 1 << 12
+	return refusedRefreshes{recent.New[refusedRefresh](most)}
+}
+
+// place is that of the refresh token too: what a new one brings is not known yet.
+func (rr refusedRefreshes) place(r *sessionRecord, wish tokenWish) (recent.Place, recent.Sum) {
+	sum := recent.SumOf(wish.key(r.ID) + r.RefreshToken)
+	return rr.cache.PlaceOf(string(sum[:])), sum
+}
+
+// lately returns the error of a refresh that is not to be tried again yet.
+func (rr refusedRefreshes) lately(r *sessionRecord, wish tokenWish) error {
+	got, ok := rr.cache.Get(rr.place(r, wish))
+	now := time.Now()
+	if !ok || !now.Before(got.until) {
+		return nil
+	}
+	e := *got.err
+	e.RetryAfter = max(0, e.RetryAfter-now.Sub(got.at))
+	return &e
+}
+
+// note keeps what a refresh has come to, if asking again at once is of no use.
+func (rr refusedRefreshes) note(r *sessionRecord, wish tokenWish, err error) {
+	const least, most = time.Second, time.Minute
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		return
+	}
+	hold := time.Duration(0)
+	switch {
+	case e.Reason == refuseTenantAnswer.reason, e.Reason == refuseSessionTokenExpired.reason:
+		hold = most
+	case e.TenantStatus != 0 && e.Reason == refuseTenantDown.reason, e.Reason == faultKeys.reason:
+		hold = max(least, min(e.RetryAfter, most))
+	}
+	if now := time.Now(); hold > 0 {
+		place, sum := rr.place(r, wish)
+		rr.cache.Put(place, sum, refusedRefresh{e, now, now.Add(hold)})
+	}
 }
 
 // refreshTokens is the refresh token grant (RFC 6749, Section 6). The tenant may

@@ -2,6 +2,7 @@ package auth0_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -252,6 +253,7 @@ func TestNothingToRefreshWith(t *testing.T) {
 		e.browser().noToken(401, "no_session")
 		b := e.browser().mustLogin()
 		b.token()
+		b.noToken(401, "token_expired", "force")
 		b.noToken(401, "token_expired", "audience="+secondAudience)
 		time.Sleep(tokenLife - time.Second)
 		b.token() // good for another second
@@ -540,6 +542,7 @@ func TestInvalidGrant(t *testing.T) {
 		if b.token() != first {
 			t.Error("a token that is good for ten seconds is not given")
 		}
+		b.noToken(401, "token_expired", "force") // that one is not new
 		e.expectRefreshes(1, "refused")
 		time.Sleep(10 * time.Second)
 		for range 3 {
@@ -581,13 +584,15 @@ func TestTenantTrouble(t *testing.T) {
 		{"error of the tenant", answer(500, `{"error":"server_error"}`), 502, "tenant_unavailable", "0s"},
 		{"error of its edge", answer(503, "<html>", "Retry-After", "30"), 502, "tenant_unavailable", "30s"},
 		{"answer that does not come", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 502, "tenant_unavailable", "0s"},
-		{"connection that breaks", func(http.ResponseWriter, *http.Request) {}, 502, "tenant_unavailable", "0s"},
-		{"no JSON", answer(200, "<html>"), 502, "tenant_unavailable", "0s"},
-		{"no access token", answer(200, `{"token_type":"Bearer"}`), 502, "tenant_unavailable", "0s"},
-		{"no token type", answer(200, `{"access_token":"x"}`), 502, "tenant_unavailable", "0s"},
-		{"token that is bound to a key", answer(200, `{"access_token":"x","token_type":"DPoP"}`), 502, "tenant_unavailable", "0s"},
+		{"empty answer", func(http.ResponseWriter, *http.Request) {}, 502, "tenant_answer", "0s"},
+		{"no JSON", answer(200, "<html>"), 502, "tenant_answer", "0s"},
+		{"no access token", answer(200, `{"token_type":"Bearer"}`), 502, "tenant_answer", "0s"},
+		{"no token type", answer(200, `{"access_token":"x"}`), 502, "tenant_answer", "0s"},
+		{"token that is bound to a key", answer(200, `{"access_token":"x","token_type":"DPoP"}`), 502, "tenant_answer", "0s"},
 		{"wrong client secret", answer(401, `{"error":"access_denied","error_description":"Unauthorized"}`), 502, "tenant_answer", "0s"},
-		{"refused by an Action", answer(403, `{"error":"access_denied","error_description":"not today"}`), 502, "tenant_answer", "0s"},
+		{"unknown grant", answer(501, `{"error":"unsupported_grant_type"}`), 502, "tenant_answer", "0s"},
+		{"refused by an Action", answer(403, `{"error":"access_denied","error_description":"not today"}`), 401, "token_expired", "0s"},
+		{"blocked", answer(403, `{"error":"unauthorized","error_description":"user is blocked"}`), 401, "token_expired", "0s"},
 	}
 	for _, tt := range tests {
 		inEachMode(t, func(t *testing.T, m mode) {
@@ -602,7 +607,7 @@ func TestTenantTrouble(t *testing.T) {
 			if !strings.Contains(e.log.String(), "level=WARN") {
 				t.Errorf("%s: nothing in the log", tt.why)
 			}
-			time.Sleep(25 * time.Second)
+			time.Sleep(time.Minute)
 			resp := b.noToken(tt.status, tt.reason)
 			if got := resp.header.Get("X-Retry-After"); got != tt.retryAfter {
 				t.Errorf("%s: retry after %s, want %s", tt.why, got, tt.retryAfter)
@@ -611,6 +616,7 @@ func TestTenantTrouble(t *testing.T) {
 				t.Errorf("%s: logged out", tt.why)
 			}
 			e.tenant.Replace(tenant.Token, nil)
+			time.Sleep(time.Minute)
 			if b.token() == first {
 				t.Errorf("%s: the old token afterwards", tt.why)
 			}
@@ -619,6 +625,104 @@ func TestTenantTrouble(t *testing.T) {
 }
 
 // TestHangingRefresh: whoever asks waits for ten seconds at most.
+// TestRefusedRefreshIsNotRepeated: what the tenant has refused, not every page
+// asks again; and what it has refused to somebody says nothing about the next
+// session, or another API.
+func TestRefusedRefreshIsNotRepeated(t *testing.T) {
+	answer := func(status int, body, retryAfter string) func(*env) {
+		return func(e *env) {
+			e.tenant.Replace(tenant.Token, func(w http.ResponseWriter, _ *http.Request) {
+				if retryAfter != "" {
+					w.Header().Set("Retry-After", retryAfter)
+				}
+				w.WriteHeader(status)
+				io.WriteString(w, body)
+			})
+		}
+	}
+	user := func(edit func(*tenant.User)) func(*env) {
+		return func(e *env) {
+			u := tenant.User{Connection: realm, Email: "ada@acme.example", EmailVerified: true, Password: demoPass}
+			edit(&u)
+			if err := e.tenant.AddUser(u); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, tt := range []struct {
+		why    string
+		refuse func(*env)
+		status int
+		reason string
+		also   error
+		hold   time.Duration // 0: each is asked
+	}{
+		{"blocked", user(func(u *tenant.User) { u.Blocked = true }), 401, "token_expired", auth0.ErrUserBlocked, time.Minute},
+		{"denied by an Action", user(func(u *tenant.User) { u.DenyReason = "not today" }), 401, "token_expired", nil, time.Minute},
+		{"blocked, as old tenants say it", answer(401, `{"error":"unauthorized","error_description":"user is blocked"}`, ""), 401, "token_expired", auth0.ErrUserBlocked, time.Minute},
+		{"second factor", user(func(u *tenant.User) { u.MFAOnRefresh = true }), 403, "mfa_required", auth0.ErrMFARequired, 0},
+		{"wrong client secret", answer(401, `{"error":"access_denied","error_description":"Unauthorized"}`, ""), 502, "tenant_answer", nil, time.Minute},
+		{"scope", answer(400, `{"error":"invalid_scope"}`, ""), 502, "tenant_answer", nil, time.Minute},
+		{"page of the edge", answer(403, `<html>`, ""), 502, "tenant_answer", nil, time.Minute},
+		{"no token", answer(200, `{}`, ""), 502, "tenant_answer", nil, time.Minute},
+		{"rate limit", answer(429, `{"error":"too_many_requests"}`, "7"), 502, "tenant_unavailable", auth0.ErrTenantUnavailable, 7 * time.Second},
+		{"quota", answer(429, `{"error":"too_many_requests"}`, "3600"), 502, "tenant_unavailable", auth0.ErrTenantUnavailable, time.Minute},
+		{"down", answer(503, `<html>`, ""), 502, "tenant_unavailable", auth0.ErrTenantUnavailable, time.Second},
+		{"no answer", func(e *env) { e.tenant.Delay(tenant.Token, time.Hour) }, 502, "tenant_unavailable", auth0.ErrTenantUnavailable, 0},
+	} {
+		inEachMode(t, func(t *testing.T, m mode) {
+			var got error
+			e := newRefreshEnv(t, m.edit)
+			e.mux.HandleFunc("GET /why", func(w http.ResponseWriter, r *http.Request) {
+				_, got = e.strategy.AccessToken(w, r)
+			})
+			b, other := e.browser().mustLogin(), e.browser().mustLogin()
+			time.Sleep(tokenLife)
+			tt.refuse(e)
+			asked := func() int { return e.tenant.Calls(tenant.Token) - 2 }
+			ask := func(why string, want int) {
+				t.Helper()
+				b.fetch("/why")
+				e := e.asError(got, cmp.Or(tt.also, got))
+				if e.Status != tt.status || e.Reason != tt.reason || tt.reason == "token_expired" && (!errors.Is(got, auth0.ErrTokenExpired) || e.TenantStatus == 0) {
+					t.Errorf("%s, %s: got %+v", tt.why, why, e)
+				}
+				if asked() != want {
+					t.Errorf("%s, %s: %d requests, want %d", tt.why, why, asked(), want)
+				}
+			}
+			ask("first", 1)
+			if tt.hold == 0 {
+				ask("again", 2)
+				return
+			}
+			time.Sleep(tt.hold - time.Millisecond)
+			for range 3 {
+				ask("again", 1)
+			}
+			if e := e.asError(got, cmp.Or(tt.also, got)); tt.why == "rate limit" && e.RetryAfter != time.Millisecond || tt.why == "quota" && e.RetryAfter != time.Hour-time.Minute+time.Millisecond {
+				t.Errorf("%s: retry after %v", tt.why, e.RetryAfter)
+			}
+			if other.fetch("/why"); asked() != 2 {
+				t.Errorf("%s: another session asks %d times", tt.why, asked()-1)
+			}
+			if b.noToken(tt.status, tt.reason, "audience="+secondAudience); asked() != 3 {
+				t.Errorf("%s: another API is asked for %d times", tt.why, asked()-2)
+			}
+			time.Sleep(time.Millisecond)
+			ask("later", 4)
+			if !b.loggedIn() {
+				t.Errorf("%s: logged out", tt.why)
+			}
+			// The refresh token is still there.
+			e.tenant.Replace(tenant.Token, nil)
+			user(func(*tenant.User) {})(e)
+			time.Sleep(time.Minute)
+			b.token()
+		})
+	}
+}
+
 func TestHangingRefresh(t *testing.T) {
 	inEachMode(t, func(t *testing.T, m mode) {
 		e := newRefreshEnv(t, m.edit)

@@ -16,8 +16,9 @@ import (
 type TokenSource struct {
 	// take returns the credential at that place. A zero one, or the error
 	// ErrNoToken, is for none.
-	take func(*http.Request) (credential, error)
-	err  error // why the source cannot be used
+	take   func(*http.Request) (credential, error)
+	method string // of RFC 9728, Section 2: header, body or query, if it is one
+	err    error  // why the source cannot be used
 }
 
 // A credential is what was found, and the request as the handler gets it.
@@ -77,7 +78,7 @@ func (a *API) credentials(r *http.Request) (credential, error) {
 // FromHeader is the Authorization header with the scheme Bearer (RFC 6750,
 // Section 2.1), where a token belongs.
 func FromHeader() TokenSource {
-	return TokenSource{take: func(r *http.Request) (credential, error) {
+	return TokenSource{method: "header", take: func(r *http.Request) (credential, error) {
 		token, err := bearerToken(r)
 		return credential{token: token, inHeader: true}, err
 	}}
@@ -105,7 +106,7 @@ func FromCookie(name string) TokenSource {
 // end up in logs and histories, so it is the last resort. The handler gets a
 // URL without it, and the response is private to caches.
 func FromQuery() TokenSource {
-	return TokenSource{take: func(r *http.Request) (credential, error) {
+	return TokenSource{method: "query", take: func(r *http.Request) (credential, error) {
 		if q := r.URL.RawQuery; !strings.Contains(q, tokenParameter) && !strings.Contains(q, "%") {
 			return credential{}, nil // as good as always; with % the name may be escaped
 		}
@@ -149,7 +150,7 @@ const maxForm = 64 << 10
 // (RFC 6750, Section 2.2). The handler can still read the body. A form of more
 // than 64 KiB is taken to have no token.
 func FromForm() TokenSource {
-	return TokenSource{take: func(r *http.Request) (credential, error) {
+	return TokenSource{method: "body", take: func(r *http.Request) (credential, error) {
 		if !hasForm(r) {
 			return credential{}, nil
 		}

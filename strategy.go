@@ -179,7 +179,11 @@ func (s *Strategy) exchangeSealed(ctx context.Context, sealed string, values url
 	if err != nil {
 		return nil, err
 	}
-	l, err := s.complete(ctx, ep, t, a)
+	c, err := s.tokenClient(ctx, t, a)
+	if err != nil {
+		return nil, t.failed(err)
+	}
+	l, err := s.complete(ctx, ep, c, t, a)
 	if err != nil {
 		return nil, t.failed(err)
 	}
@@ -515,14 +519,18 @@ func (s *Strategy) callback(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return s.withoutTransaction(w, r, a, err)
 	}
-	// Without the provider's metadata nothing has been used up yet: the
-	// transaction stays, and loading the page again can succeed.
+	// Without the provider's metadata, or credentials of our own, nothing has been
+	// used up yet: the transaction stays, and loading the page again can succeed.
 	ep, err := s.endpoints(r.Context())
 	if err != nil {
 		return t.failed(err)
 	}
+	c, err := s.tokenClient(r.Context(), t, a)
+	if err != nil {
+		return t.failed(err)
+	}
 	s.transactionCookie(t.State).Delete(w, r) // single use, whatever comes of it
-	l, err := s.complete(r.Context(), ep, t, a)
+	l, err := s.complete(r.Context(), ep, c, t, a)
 	if err == nil {
 		err = s.enter(w, r, l)
 	}
@@ -554,7 +562,7 @@ func (s *Strategy) enter(w http.ResponseWriter, r *http.Request, l *Login) error
 
 // complete turns the tenant's answer into a login. It is all of the callback
 // that is not HTTP with the browser.
-func (s *Strategy) complete(ctx context.Context, ep discovery.Metadata, t *transaction, a answer) (*Login, error) {
+func (s *Strategy) complete(ctx context.Context, ep discovery.Metadata, c tokenClient, t *transaction, a answer) (*Login, error) {
 	response, err := t.response(ep, a, s.now())
 	if err != nil {
 		return nil, err
@@ -563,7 +571,7 @@ func (s *Strategy) complete(ctx context.Context, ep discovery.Metadata, t *trans
 	if err != nil {
 		return nil, err
 	}
-	got, err := s.redeem(ctx, ep, t, front)
+	got, err := s.redeem(ctx, ep, c, t, front)
 	if err != nil {
 		return nil, err
 	}
@@ -775,11 +783,11 @@ type redeemed struct {
 
 // redeem gets the tokens that a code stands for. Without a code, the answer was
 // all there is.
-func (s *Strategy) redeem(ctx context.Context, ep discovery.Metadata, t *transaction, f front) (redeemed, error) {
+func (s *Strategy) redeem(ctx context.Context, ep discovery.Metadata, c tokenClient, t *transaction, f front) (redeemed, error) {
 	if !t.hasCode() {
 		return redeemed{*f.id, f.accessToken}, nil
 	}
-	tokens, err := s.exchange(ctx, ep, t, f.code)
+	tokens, err := s.exchange(ctx, ep, c, t, f.code)
 	if err != nil {
 		return redeemed{}, err
 	}
@@ -809,19 +817,30 @@ type tokens struct {
 	rawIDToken string
 }
 
+// A tokenClient is where a code is redeemed and what the request has to carry.
+type tokenClient struct {
+	target string
+	proof  proof
+}
+
+// tokenClient prepares to redeem the code of an answer, if it may have one.
+func (s *Strategy) tokenClient(ctx context.Context, t *transaction, a answer) (tokenClient, error) {
+	if !t.hasCode() || a.code == "" || a.errorCode != "" {
+		return tokenClient{}, nil
+	}
+	target, p, err := s.application.prove(ctx, tokenEndpoint)
+	return tokenClient{target, p}, err
+}
+
 // exchange redeems the code (RFC 6749, Section 4.1.3; RFC 7636, Section 4.5).
 // The redirect URI is the one that was sent then, whatever the configuration
 // says now. It is never tried twice: a code is good for one request.
-func (s *Strategy) exchange(ctx context.Context, ep discovery.Metadata, t *transaction, code authCode) (tokens, error) {
-	target, p, err := s.application.prove(ctx, tokenEndpoint)
-	if err != nil {
-		return tokens{}, err
-	}
-	c := s.oauth2(ep, t)
-	c.Endpoint.TokenURL = target
-	opts := append(p.configure(c), oauth2.VerifierOption(t.Verifier))
+func (s *Strategy) exchange(ctx context.Context, ep discovery.Metadata, c tokenClient, t *transaction, code authCode) (tokens, error) {
+	config := s.oauth2(ep, t)
+	config.Endpoint.TokenURL = c.target
+	opts := append(c.proof.configure(config), oauth2.VerifierOption(t.Verifier))
 	ctx = context.WithValue(ctx, oauth2.HTTPClient, s.client)
-	token, err := c.Exchange(ctx, string(code), opts...)
+	token, err := config.Exchange(ctx, string(code), opts...)
 	if err != nil {
 		return tokens{}, tokenEndpointError(err)
 	}
@@ -1013,7 +1032,7 @@ func tokenEndpointError(err error) error {
 	switch {
 	case e.code == "invalid_grant":
 		return e.as(refuseCode)
-	case re.Response.StatusCode >= 500 || re.Response.StatusCode == http.StatusTooManyRequests:
+	case e.temporary():
 		return e.as(refuseTenantDown)
 	}
 	return e.as(refuseTenantAnswer)

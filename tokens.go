@@ -36,7 +36,9 @@ type ClientCredentials struct {
 // same share it. After a failure the tenant is left alone for a second, and
 // longer if it fails again or asks for that.
 //
-// The errors of the source are of type [*Error].
+// The errors of the source are of type [*Error]: [ErrGrantNotAllowed] if the tenant
+// does not know the API, or does not let the application have what it asks for, and
+// [ErrTenantUnavailable] with [Error].RetryAfter if it has had its quota of tokens.
 func (s *Strategy) ClientCredentials(c ClientCredentials) oauth2.TokenSource {
 	c.Scopes = slices.Sorted(slices.Values(c.Scopes))
 	key, _ := json.Marshal(c) // three fields of text
@@ -46,7 +48,7 @@ func (s *Strategy) ClientCredentials(c ClientCredentials) oauth2.TokenSource {
 		}
 		got, err := s.ownTokens.Value(string(key)).Get(context.Background()) // which has a time limit
 		if err != nil {
-			return nil, asError("token", grantError(err, nil))
+			return nil, asError("token", grantError(err, ownRefusals))
 		}
 		return got.token(), nil
 	})
@@ -266,7 +268,12 @@ func parseTenantError(status int, h http.Header, body []byte) tenantError {
 	}
 	// The Management API has both, and its error is only the text of the status.
 	e.code = first("errorCode", "error", "code", "name")
-	e.description = first("error_description", "message", "description")
+	e.description = first("error_description", "message", "description", "detail", "title")
+	if e.code == "" {
+		// RFC 9457, as of the My Account API. What tells such errors apart is the end
+		// of the type, such as A0E-401-0002.
+		_, e.code, _ = strings.Cut(text("type"), "#")
+	}
 	for _, name := range []string{"error_description", "description"} {
 		// Some are objects, as of a password that is too weak.
 		if e.description == "" {
@@ -288,6 +295,12 @@ func (e tenantError) Error() string {
 		return fmt.Sprintf("the tenant answered %d: %.300q", e.status, e.description)
 	}
 	return fmt.Sprintf("the tenant answered %d", e.status)
+}
+
+// temporary reports whether the same request may well succeed later. What is not
+// implemented (501) is not: RFC 6749 has no status for it, and Auth0 takes this.
+func (e tenantError) temporary() bool {
+	return e.status == http.StatusTooManyRequests || e.status >= 500 && e.status != http.StatusNotImplemented
 }
 
 // RetryAfter lets package refresh leave the tenant alone for as long as it asks.

@@ -24,7 +24,8 @@ import (
 // Each token is kept in the session until it expires, eight of them at most.
 // The error is [ErrNoToken] if the session has no refresh token, and
 // [ErrNotConnected] if there is no account, or the provider does not accept it
-// any more.
+// any more, and [ErrTokenExpired] if the tenant gives the person nothing without
+// another login.
 func ForConnection(connection string, loginHint ...string) TokenOption {
 	return func(w *tokenWish) {
 		w.connection = connection
@@ -208,7 +209,7 @@ func (s *Strategy) exchangeForConnection(ctx context.Context, subject, kind stri
 // need, and there are several codes for it; other refusals are about what the
 // application may do.
 func connectionTokenError(err error) error {
-	if e, ok := errors.AsType[tenantError](err); ok && e.status == http.StatusUnauthorized && e.code != "access_denied" && e.code != "invalid_client" {
+	if e, ok := errors.AsType[tenantError](err); ok && e.status == http.StatusUnauthorized && !slices.Contains([]string{"access_denied", "invalid_client", "unauthorized"}, e.code) {
 		return e.as(refuseNotConnected)
 	}
 	return refreshError(err)

@@ -21,7 +21,6 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
@@ -50,12 +49,9 @@ func main() {
 // configure takes the tenant of the environment, or starts one.
 func configure(port string) (auth0.Config, error) {
 	if os.Getenv("AUTH0_DOMAIN") != "" {
-		// Not ConfigFromEnv, which would miss a client secret.
-		cfg := auth0.Config{
-			Domain:   os.Getenv("AUTH0_DOMAIN"),
-			ClientID: os.Getenv("AUTH0_CLIENT_ID"),
-			BaseURL:  os.Getenv("APP_BASE_URL"),
-			Secrets:  strings.Split(os.Getenv("AUTH0_SECRET"), ","),
+		cfg, err := auth0.ConfigFromEnv() // AUTH0_CLIENT_SECRET is not needed here
+		if err != nil {
+			return auth0.Config{}, err
 		}
 		fmt.Printf("Tenant  %s\nOpen    %s\n", cfg.Domain, cfg.BaseURL)
 		return cfg, nil

@@ -59,6 +59,10 @@ type Client struct {
 	// OrganizationUsage is "deny" (also the empty string), "allow" or "require".
 	OrganizationUsage string
 
+	// HourlyTokens limits how many tokens the application gets for itself in an
+	// hour. Zero is no limit.
+	HourlyTokens int
+
 	// Grants are the APIs that the application may call for itself, and, for
 	// an API with PerAppAuthorization, on behalf of a user.
 	Grants []ClientGrant

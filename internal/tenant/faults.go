@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -218,6 +219,9 @@ func (t *Tenant) fail(w http.ResponseWriter, e Endpoint, status int) {
 	if status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", "1")
 		setRateHeaders(w, 10, 0, t.now().Add(time.Second))
+		if authenticates(e) {
+			setPolicyHeader(w, limit{10, time.Second}, 0)
+		}
 	}
 	switch {
 	case status < 400:
@@ -230,7 +234,7 @@ func (t *Tenant) fail(w http.ResponseWriter, e Endpoint, status int) {
 		t.tooMany(w, e)
 	case e == Management:
 		writeJSON(w, status, apiError{Status: status, Message: text})
-	case e == Token || e == Revoke || e == PAR || e == MFA || e == Passwordless:
+	case authenticates(e):
 		writeJSON(w, status, failedGrant(status))
 	case e == Authorize || e == Pages || e == Logout:
 		t.errorPage(w, pageError{status, text, "The tenant refuses this request."})
@@ -309,13 +313,27 @@ func (t *Tenant) spend(w http.ResponseWriter, e Endpoint, who string) bool {
 
 	wait := time.Duration((1 - math.Min(1, b.left)) * float64(l.refill))
 	setRateHeaders(w, l.burst, int(b.left), now.Add(wait))
+	if authenticates(e) {
+		setPolicyHeader(w, l, int(b.left))
+	}
 	if !allowed {
-		if e == Token || e == Revoke || e == PAR || e == MFA || e == Passwordless {
+		if authenticates(e) {
 			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 		}
 		t.tooMany(w, e)
 	}
 	return allowed
+}
+
+// authenticates reports whether an endpoint is one of the Authentication API that
+// applications call and that answers in JSON.
+func authenticates(e Endpoint) bool {
+	return slices.Contains([]Endpoint{Token, Revoke, PAR, MFA, Passwordless}, e)
+}
+
+// setPolicyHeader sets what comes with the rate limit policies of a tenant.
+func setPolicyHeader(w http.ResponseWriter, l limit, left int) {
+	w.Header().Set("Auth0-RateLimit", fmt.Sprintf("client;q=%d;t=%d;r=%d", l.burst, max(1, int(math.Ceil(l.refill.Seconds()))), left))
 }
 
 func setRateHeaders(w http.ResponseWriter, limit, remaining int, reset time.Time) {

@@ -109,7 +109,8 @@ type Tenant struct {
 	consents *bounded[[]string]
 	upstream *bounded[upstreamLogin]
 	accounts *bounded[thirdParty]
-	attempts *bounded[int]        // failed password logins, by account and address
+	attempts *bounded[int] // failed password logins, by account and address
+	quotas   *bounded[quota]
 	factors  *bounded[mfaAttempt] // by mfa_token
 	sent     *bounded[sentCode]   // by connection and address
 
@@ -165,6 +166,7 @@ func New(cfg Config) (*Tenant, error) {
 		par:      cfg.Discovery == Enterprise,
 		pushed:   newBounded[pushedRequest](maxStored),
 		attempts: newBounded[int](maxStored),
+		quotas:   newBounded[quota](maxStored),
 		factors:  newBounded[mfaAttempt](maxStored),
 		sent:     newBounded[sentCode](maxStored),
 		faults:   newFaults(),

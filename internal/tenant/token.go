@@ -6,12 +6,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"mime"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -79,7 +81,7 @@ func (t *Tenant) grantTable() map[string]grantHandler {
 
 // token answers the token endpoint (RFC 6749, Section 3.2).
 func (t *Tenant) token(w http.ResponseWriter, r *http.Request) {
-	body, err := t.tokenResponse(r)
+	body, err := t.tokenResponse(w, r)
 	status := http.StatusOK
 	if err != nil {
 		status = err.status
@@ -98,7 +100,7 @@ func (t *Tenant) token(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, validStatus(status), body)
 }
 
-func (t *Tenant) tokenResponse(r *http.Request) (map[string]any, *tokenError) {
+func (t *Tenant) tokenResponse(w http.ResponseWriter, r *http.Request) (map[string]any, *tokenError) {
 	form, err := requestForm(r)
 	if err != nil {
 		return nil, err
@@ -122,9 +124,47 @@ func (t *Tenant) tokenResponse(r *http.Request) (map[string]any, *tokenError) {
 	if !client.allows(grantType) {
 		return nil, &tokenError{http.StatusForbidden, oauthError{"unauthorized_client", "Grant type '" + grantType + "' not allowed for the client."}}
 	}
+	if grantType == "client_credentials" && !t.takeQuota(w, client) {
+		return nil, errQuota
+	}
 	asking := *client
 	asking.caller = callerOf(r, client, method)
 	return handle(&asking, form)
+}
+
+// A quota is what an application may still get in an hour.
+type quota struct {
+	left   int
+	resets time.Time
+}
+
+var errQuota = &tokenError{http.StatusTooManyRequests, oauthError{"too_many_requests", "Client quota exceeded"}}
+
+// takeQuota counts a request of an application for itself, and tells it what is
+// left.
+func (t *Tenant) takeQuota(w http.ResponseWriter, c *Client) bool {
+	if c.HourlyTokens <= 0 {
+		return true
+	}
+	now := t.now()
+	t.mu.Lock()
+	q, ok := t.quotas.get(c.ID)
+	if !ok || !now.Before(q.resets) {
+		q = quota{c.HourlyTokens, now.Add(time.Hour)}
+	}
+	allowed := q.left > 0
+	if allowed {
+		q.left--
+	}
+	t.quotas.put(c.ID, q)
+	t.mu.Unlock()
+	wait := int(math.Ceil(q.resets.Sub(now).Seconds()))
+	w.Header().Set("Auth0-Client-Quota-Limit", fmt.Sprintf("b=per_hour;q=%d;r=%d;t=%d", c.HourlyTokens, q.left, wait))
+	if !allowed {
+		w.Header().Set("Retry-After", strconv.Itoa(wait))
+		setRateHeaders(w, c.HourlyTokens, 0, q.resets)
+	}
+	return allowed
 }
 
 // callerOf returns the address that failed logins are counted by.
@@ -308,6 +348,7 @@ func (t *Tenant) useRefreshToken(c *Client, token string) (refreshToken, *tokenE
 		return rt, denied(user.DenyReason)
 	}
 	switch {
+	case user.MFAOnRefresh: // nothing is issued yet, so nothing is used up
 	case !c.RotatingRefreshTokens:
 		rt.lastUsed = now
 	case rt.next == "": // else the request is repeated within the leeway
