@@ -18,8 +18,14 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/recent"
 )
 
-// A TokenOption says which access token of a session is wanted.
-type TokenOption func(*tokenWish)
+// A TokenOption says which access token of a session is wanted. One with an empty
+// value is an error of whatever it is given to: with a setting that is missing, a
+// token must not go to the wrong place.
+type TokenOption interface{ applyToken(*tokenWish) }
+
+type tokenOption func(*tokenWish)
+
+func (o tokenOption) applyToken(w *tokenWish) { o(w) }
 
 // ForAudience asks for a token for another API than the one that the login was
 // for, and with at least these scopes. The tenant gives it for a multi-resource
@@ -28,12 +34,17 @@ type TokenOption func(*tokenWish)
 // them at most.
 func ForAudience(audience string, scopes ...string) TokenOption {
 	scopes = slices.Clone(scopes)
-	return func(w *tokenWish) { w.audience, w.scopes = audience, scopes }
+	return tokenOption(func(w *tokenWish) {
+		if audience == "" {
+			w.fail("ForAudience: the audience is empty")
+		}
+		w.audience, w.scopes = audience, scopes
+	})
 }
 
 // ForceRefresh asks for a token that is new, for the case that claims in it have
 // changed. If only a login can bring one, the error is [ErrTokenExpired].
-func ForceRefresh() TokenOption { return func(w *tokenWish) { w.force = true } }
+func ForceRefresh() TokenOption { return tokenOption(func(w *tokenWish) { w.force = true }) }
 
 type tokenWish struct {
 	audience string   // empty for that of the login
@@ -41,6 +52,30 @@ type tokenWish struct {
 	force    bool
 
 	connection, loginHint string // for a token of a third party
+
+	errs []error
+}
+
+func newTokenWish(opts []TokenOption) (tokenWish, error) {
+	var w tokenWish
+	for _, o := range opts {
+		if o == nil {
+			w.fail("a token option is nil")
+			continue
+		}
+		o.applyToken(&w)
+	}
+	if w.connection != "" && (w.audience != "" || len(w.scopes) > 0) {
+		w.fail("ForConnection and ForAudience ask for different tokens")
+	}
+	if len(w.errs) > 0 {
+		return tokenWish{}, refuseInternal.wrap(errors.Join(w.errs...))
+	}
+	return w, nil
+}
+
+func (w *tokenWish) fail(format string, args ...any) {
+	w.errs = append(w.errs, fmt.Errorf(format, args...))
 }
 
 // refreshEarly is how long before it expires a token is replaced, so that it is
@@ -79,9 +114,9 @@ func (s *Strategy) AccessToken(w http.ResponseWriter, r *http.Request, opts ...T
 }
 
 func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []TokenOption) (tokenRecord, error) {
-	var wish tokenWish
-	for _, o := range opts {
-		o(&wish)
+	wish, err := newTokenWish(opts)
+	if err != nil {
+		return tokenRecord{}, err
 	}
 	record, err := s.recordOf(r)
 	if err != nil {
@@ -100,8 +135,8 @@ func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []To
 	refreshed, err := s.refreshing.do(r.Context(), wish.key(record.ID), func(ctx context.Context) (*sessionRecord, error) {
 		return s.refresh(ctx, record, wish)
 	})
-	if refreshed != nil && s.sessions.store == nil && refreshed.Refreshes != record.Refreshes {
-		if err := s.sessions.send(w, r, refreshed); err != nil {
+	if refreshed != nil {
+		if err := s.sessions.sendTokens(w, r, record, refreshed); err != nil {
 			return tokenRecord{}, err
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -151,7 +153,7 @@ func (e *env) showToken(w http.ResponseWriter, r *http.Request) {
 	var opts []auth0.TokenOption
 	q := r.URL.Query()
 	if q.Has("audience") || q.Has("scope") {
-		opts = append(opts, auth0.ForAudience(q.Get("audience"), strings.Fields(q.Get("scope"))...))
+		opts = append(opts, auth0.ForAudience(cmp.Or(q.Get("audience"), testAudience), strings.Fields(q.Get("scope"))...))
 	}
 	if q.Has("force") {
 		opts = append(opts, auth0.ForceRefresh())
@@ -1362,4 +1364,49 @@ func TestRefreshDoesNotPrint(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestTokensAtOnce: a handler may ask for several tokens at the same time. The
+// response then sets one session, which has them all.
+func TestTokensAtOnce(t *testing.T) {
+	for _, m := range modes {
+		t.Run(m.name, func(t *testing.T) {
+			e := newRefreshEnv(t, m.edit)
+			audiences := []string{testAudience, secondAudience, "https://third.example/"}
+			got := make([]string, 12)
+			e.mux.HandleFunc("GET /at-once", func(w http.ResponseWriter, r *http.Request) {
+				var all sync.WaitGroup
+				for i := range got {
+					all.Go(func() {
+						opts := []auth0.TokenOption{auth0.ForAudience(audiences[i%len(audiences)])}
+						if i < len(audiences) {
+							opts = append(opts, auth0.ForceRefresh())
+						}
+						token, err := e.strategy.TokenSource(w, r, opts...).Token()
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						got[i] = token.AccessToken
+					})
+				}
+				all.Wait()
+			})
+			for range 20 {
+				b := e.browser().mustLogin()
+				if resp := b.fetch("/at-once"); resp.status != 200 {
+					t.Fatal(resp.status)
+				}
+				calls := e.tenant.Calls(tenant.Token)
+				for _, audience := range audiences {
+					if token := b.token("audience=" + url.QueryEscape(audience)); !slices.Contains(got, token) {
+						t.Errorf("%s: the session has none of the tokens", audience)
+					}
+				}
+				if n := e.tenant.Calls(tenant.Token) - calls; n != 0 {
+					t.Errorf("%d tokens were got and not kept", n)
+				}
+			}
+		})
+	}
 }

@@ -41,6 +41,10 @@ type sessions struct {
 	// session: requests are under way with cookies that have the old ones.
 	recent *boundStore
 	locks  keyLocks
+	// headers is held by whoever reads or writes the header of a response: several
+	// goroutines of one request may need tokens at once, and http.Header is not
+	// made for that.
+	headers sync.Mutex
 }
 
 // read finds the session of a request. Cookies that do not open are left
@@ -420,6 +424,29 @@ func (ss *sessions) sealRecord(record *sessionRecord) ([]byte, error) {
 
 // send sets the cookie of a session that is kept.
 func (ss *sessions) send(w http.ResponseWriter, r *http.Request, record *sessionRecord) error {
+	ss.headers.Lock()
+	defer ss.headers.Unlock()
+	return ss.setCookie(w, r, record)
+}
+
+// sendTokens sets the cookie if tokens were changed that only it keeps, unless the
+// response has newer ones already.
+func (ss *sessions) sendTokens(w http.ResponseWriter, r *http.Request, before, changed *sessionRecord) error {
+	if ss.store != nil || changed.Refreshes == before.Refreshes {
+		return nil
+	}
+	ss.headers.Lock()
+	defer ss.headers.Unlock()
+	switch sent := ss.sent(w, before); {
+	case sent == before:
+		return ss.setCookie(w, r, changed)
+	case sent.Refreshes < changed.Refreshes:
+		return ss.setCookie(w, r, sent.withTokensOf(changed))
+	}
+	return nil
+}
+
+func (ss *sessions) setCookie(w http.ResponseWriter, r *http.Request, record *sessionRecord) error {
 	value, err := ss.cookieValue(record)
 	if err != nil {
 		return err
@@ -434,6 +461,12 @@ func (ss *sessions) send(w http.ResponseWriter, r *http.Request, record *session
 // pending returns the state of a session that the response has already, if it
 // sets its cookie: what is written next replaces that.
 func (ss *sessions) pending(w http.ResponseWriter, record *sessionRecord) *sessionRecord {
+	ss.headers.Lock()
+	defer ss.headers.Unlock()
+	return ss.sent(w, record)
+}
+
+func (ss *sessions) sent(w http.ResponseWriter, record *sessionRecord) *sessionRecord {
 	lines := w.Header().Values("Set-Cookie")
 	if ss.store != nil || len(lines) == 0 {
 		return record

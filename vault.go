@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -27,12 +28,20 @@ import (
 // any more, and [ErrTokenExpired] if the tenant gives the person nothing without
 // another login.
 func ForConnection(connection string, loginHint ...string) TokenOption {
-	return func(w *tokenWish) {
-		w.connection = connection
-		if len(loginHint) > 0 {
-			w.loginHint = loginHint[0]
+	loginHint = slices.Clone(loginHint)
+	return tokenOption(func(w *tokenWish) {
+		w.connection, w.loginHint = connection, strings.Join(loginHint, "")
+		switch {
+		case connection == "":
+			w.fail("ForConnection: the name of the connection is empty")
+		case len(connection) > 128 || !cleanText(connection):
+			w.fail("ForConnection: %.40q is no name of a connection", connection)
+		case len(loginHint) > 1:
+			w.fail("ForConnection: there are %d login hints, and one account at most is wanted", len(loginHint))
+		case len(w.loginHint) > 320 || !cleanText(w.loginHint):
+			w.fail("ForConnection: the login hint is too long or has control characters")
 		}
-	}
+	})
 }
 
 // ConnectionToken is what [ForConnection] asks for, for an access token that an
@@ -43,7 +52,11 @@ func (s *Strategy) ConnectionToken(ctx context.Context, accessToken, connection,
 	if accessToken == "" {
 		return nil, asError("token", refuseSessionToken.because("there is no access token to exchange"))
 	}
-	v, err := s.exchangeForConnection(ctx, accessToken, subjectAccessToken, tokenWish{connection: connection, loginHint: loginHint})
+	wish, err := newTokenWish([]TokenOption{ForConnection(connection, loginHint)})
+	if err != nil {
+		return nil, asError("token", err)
+	}
+	v, err := s.exchangeForConnection(ctx, accessToken, subjectAccessToken, wish)
 	if err != nil {
 		return nil, asError("token", connectionTokenError(err))
 	}
@@ -105,12 +118,6 @@ func (r *sessionRecord) dropVaultToken(wish tokenWish) {
 // session ends with does not bound its life: the provider has said how long it
 // is good.
 func (s *Strategy) connectionToken(w http.ResponseWriter, r *http.Request, record *sessionRecord, wish tokenWish) (tokenRecord, error) {
-	if wish.audience != "" || len(wish.scopes) > 0 {
-		return tokenRecord{}, refuseInternal.because("ForConnection and ForAudience ask for different tokens")
-	}
-	if len(wish.connection) > 128 || len(wish.loginHint) > 320 || !cleanText(wish.connection) || !cleanText(wish.loginHint) {
-		return tokenRecord{}, refuseInternal.because("the connection or the login hint is too long or has control characters")
-	}
 	if t, ok := record.vaultToken(wish, s.now().Add(refreshEarly)); ok && !wish.force {
 		return t, nil
 	}
@@ -121,8 +128,8 @@ func (s *Strategy) connectionToken(w http.ResponseWriter, r *http.Request, recor
 		return s.renewVaultToken(ctx, record, wish)
 	})
 	// Also if it has failed: then the token that is no good is gone.
-	if changed != nil && s.sessions.store == nil && changed.Refreshes != record.Refreshes {
-		if err := s.sessions.send(w, r, changed); err != nil {
+	if changed != nil {
+		if err := s.sessions.sendTokens(w, r, record, changed); err != nil {
 			return tokenRecord{}, err
 		}
 	}

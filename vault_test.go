@@ -230,6 +230,11 @@ func TestConnectionTokenNeedsRefreshToken(t *testing.T) {
 	for _, opts := range [][]auth0.TokenOption{
 		{auth0.ForConnection("google-oauth2"), auth0.ForAudience("https://x.example/")},
 		{auth0.ForConnection("a\x00b")},
+		{auth0.ForConnection("")},
+		{auth0.ForConnection("google-oauth2", "one@gmail.example", "two@gmail.example")},
+		{auth0.ForAudience("")},
+		{auth0.ForAudience("", "read:a")},
+		{nil},
 		{auth0.ForConnection("google-oauth2", strings.Repeat("x", 400))},
 	} {
 		e.ask(b, "", 0, opts...)
@@ -306,6 +311,10 @@ func TestConnectionTokenOfAccessToken(t *testing.T) {
 	access := e.tenant.AccessToken("ada@acme.example", testAudience)
 	if _, err := e.strategy.ConnectionToken(t.Context(), "", "google-oauth2", ""); !errors.Is(err, auth0.ErrNoToken) {
 		t.Errorf("without a token: %v", err)
+	}
+	calls := e.tenant.Calls(tenant.Token)
+	if _, err := e.strategy.ConnectionToken(t.Context(), access, "", ""); err == nil || e.tenant.Calls(tenant.Token) != calls {
+		t.Errorf("without a connection: %v", err)
 	}
 	if _, err := e.strategy.ConnectionToken(t.Context(), access, "google-oauth2", ""); !errors.Is(err, auth0.ErrNotConnected) {
 		t.Errorf("an application that is not the API: %v", err)

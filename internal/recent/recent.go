@@ -60,10 +60,11 @@ func New[T any](n int) *Cache[T] {
 // A Place is where a Cache looks for a text.
 type Place uint64
 
-// PlaceOf is that of a token, by the end of its signature. It takes next to no
-// time, and nobody else can tell which tokens share a place.
-func (c *Cache[T]) PlaceOf(token string) Place {
-	return Place(maphash.String(c.seed, token[max(0, len(token)-16):]))
+// PlaceOf is that of a text, by its last 16 bytes: of a token, those of its
+// signature. It takes next to no time, and nobody else can tell which texts share a
+// place.
+func (c *Cache[T]) PlaceOf(text string) Place {
+	return Place(maphash.String(c.seed, text[max(0, len(text)-16):]))
 }
 
 func (c *Cache[T]) pair(p Place) *[2]atomic.Pointer[entry[T]] {
