@@ -126,7 +126,11 @@ func authEnv(t testing.TB, client func(*tenant.Client), edit ...func(*auth0.Conf
 		}
 	}
 	e.mux.Handle("GET /token", e.strategy.RequireSession(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, err := e.strategy.AccessToken(w, r, auth0.ForAudience(r.FormValue("audience")), auth0.ForceRefresh())
+		opts := []auth0.TokenOption{auth0.ForceRefresh()}
+		if audience := r.FormValue("audience"); audience != "" {
+			opts = append(opts, auth0.ForAudience(audience))
+		}
+		_, err := e.strategy.AccessToken(w, r, opts...)
 		if problem, ok := errors.AsType[*auth0.Error](err); ok {
 			fmt.Fprintf(w, "%d %s %s %d; %v", problem.Status, problem.Reason, problem.Code, problem.TenantStatus, err)
 			return
@@ -297,7 +301,7 @@ func TestClientAuthentication(t *testing.T) {
 			}
 			list, err := e.strategy.GetConnections(t.Context())
 			if way.name == "none" {
-				if err == nil || !strings.Contains(err.Error(), "a public client gets no token for itself; set Config.ManagementClientID") {
+				if err == nil || !strings.Contains(err.Error(), "a public client gets no token for itself; for the Management API set Config.ManagementClientID") {
 					t.Errorf("connections: %v", err)
 				}
 			} else if err != nil || len(list) == 0 {

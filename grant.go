@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"golang.org/x/oauth2"
 )
@@ -217,36 +216,24 @@ var ownRefusals = map[string]refusal{"access_denied": refuseGrant}
 // grantError says what a failed request to the tenant means for whoever made
 // it. Refused has codes that mean something else in this request.
 func grantError(err error, refused map[string]refusal) *Error {
-	if e, ok := errors.AsType[*Error](err); ok {
-		return e
+	e, ok := answered(err)
+	if !ok {
+		return requestError(err)
 	}
-	tenant, ok := errors.AsType[tenantError](err)
-	switch {
-	case ok:
-		return tenant.grantError(refused)
-	case errors.Is(err, context.Canceled):
-		return refuseCanceled.wrap(context.Canceled)
-	case errors.Is(err, errNoBearerToken):
-		return refuseTenantAnswer.wrap(err)
-	}
-	return refuseTenantDown.wrap(fetch.Cause(err))
-}
-
-func (e tenantError) grantError(refused map[string]refusal) *Error {
 	r, known := refused[e.code]
 	if !known {
 		r, known = grantRefusals[e.code]
 	}
 	switch {
+	case !known:
+		return requestError(e)
 	// Auth0's answer to wrong credentials of the application.
 	case e.code == "access_denied" && e.status == http.StatusUnauthorized:
-		return e.as(refuseTenantAnswer)
+		return requestError(e)
 	// Whoever has had too much, or is out of order, refuses nobody; but some who
 	// have had too much say of what.
 	case e.temporary() && r != refuseAttempts && r != refusePending:
-		return e.as(refuseTenantDown)
-	case !known:
-		return e.as(refuseTenantAnswer)
+		return requestError(e)
 	}
 	out := e.as(r)
 	switch {

@@ -620,22 +620,13 @@ func (m *managementAPI) attempt(ctx context.Context, method, path string, query 
 // managementError says what an error of the API, or of the request for its
 // token, means for the caller.
 func managementError(err error) error {
-	answered, ok := errors.AsType[tenantError](err)
-	if !ok {
-		if errors.Is(err, context.Canceled) {
-			return refuseCanceled.wrap(err)
-		}
-		return refuseTenantDown.wrap(err)
+	answered, ok := answered(err)
+	if !ok || answered.temporary() {
+		return requestError(err)
 	}
-	row := refuseManaged
-	if answered.temporary() {
-		row = refuseTenantDown
-	}
-	e := row.wrap(err)
-	e.TenantStatus, e.RetryAfter = answered.status, answered.retryAfter
-	// Without an errorCode, what was read is the text of the status.
-	if answered.code != "" && answered.code != http.StatusText(answered.status) {
-		e.Code = protocolCode(answered.code)
+	e := answered.as(refuseManaged)
+	if answered.code == http.StatusText(answered.status) {
+		e.Code = refuseManaged.code // there was no errorCode
 	}
 	e.Scope = missingScope(answered)
 	return e

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 )
 
 // push sends an authorization request to the tenant directly and returns what
@@ -36,17 +37,10 @@ func (s *Strategy) push(ctx context.Context, request url.Values) (requestURI str
 // of the request it would otherwise have said to the browser. No person has been
 // asked yet, so it is never somebody's own refusal.
 func pushError(err error) error {
-	if e, ok := errors.AsType[*Error](err); ok {
-		return e
-	}
-	e, ok := errors.AsType[tenantError](err)
-	switch {
-	case !ok && errors.Is(err, context.Canceled):
-		return refuseCanceled.wrap(context.Canceled)
-	case !ok, e.temporary():
-		return refreshError(err)
-	case e.status < 400, e.status == http.StatusUnauthorized, e.code == "", e.code == "invalid_client", e.code == "unauthorized_client":
-		return e.as(refuseTenantAnswer)
+	e, ok := answered(err)
+	if !ok || e.temporary() || e.status < 400 || e.status == http.StatusUnauthorized ||
+		slices.Contains([]string{"", "invalid_client", "unauthorized_client"}, e.code) {
+		return requestError(err)
 	}
 	return e.as(refuseByTenant)
 }

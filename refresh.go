@@ -277,21 +277,10 @@ func refreshError(err error) error {
 	if err == nil {
 		return nil
 	}
-	if e, ok := errors.AsType[*Error](err); ok {
-		return e
-	}
-	e, ok := errors.AsType[tenantError](err)
-	switch {
-	case errors.Is(err, errNoBearerToken):
-		return refuseTenantAnswer.wrap(err)
-	case !ok:
-		return refuseTenantDown.wrap(err)
-	case e.temporary():
-		return e.as(refuseTenantDown)
-	case e.deniesPerson():
+	if e, ok := answered(err); ok && !e.temporary() && e.deniesPerson() {
 		return e.loginAgain()
 	}
-	return e.as(refuseTenantAnswer)
+	return requestError(err)
 }
 
 // deniesPerson reports whether it is the person who gets no token: an Action says

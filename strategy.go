@@ -21,7 +21,6 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
-	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 )
 
@@ -1021,19 +1020,13 @@ func cleanText(s string) bool {
 // the login: a code that is not accepted is between the visitor and the tenant,
 // everything else is between us and the tenant.
 func tokenEndpointError(err error) error {
-	var re *oauth2.RetrieveError
-	if !errors.As(err, &re) {
-		if errors.Is(err, context.Canceled) {
-			return refuseCanceled.wrap(context.Canceled)
-		}
-		return refuseTenantDown.wrap(fetch.Cause(err))
+	re, ok := errors.AsType[*oauth2.RetrieveError](err)
+	if !ok {
+		return requestError(err)
 	}
 	e := parseTenantError(re.Response.StatusCode, re.Response.Header, re.Body)
-	switch {
-	case e.code == "invalid_grant":
+	if e.code == "invalid_grant" {
 		return e.as(refuseCode)
-	case e.temporary():
-		return e.as(refuseTenantDown)
 	}
-	return e.as(refuseTenantAnswer)
+	return requestError(e)
 }

@@ -83,7 +83,7 @@ func (t ownToken) token() *oauth2.Token {
 func (a *application) clientCredentials(c ClientCredentials) *refresh.Value[ownToken] {
 	return refresh.New(func(ctx context.Context) (ownToken, refresh.Life, error) {
 		if a.authentication.method == publicClient {
-			return ownToken{}, refresh.Life{}, errors.New("a public client gets no token for itself; set Config.ManagementClientID and Config.ManagementClientSecret")
+			return ownToken{}, refresh.Life{}, refuseMisconfigured.because("a public client gets no token for itself; for the Management API set Config.ManagementClientID and ManagementClientSecret")
 		}
 		form := grantForm("client_credentials")
 		setText(form, "audience", c.Audience)
@@ -314,4 +314,33 @@ func (e tenantError) as(r refusal) *Error {
 		out.Code = protocolCode(e.code)
 	}
 	return out
+}
+
+// answered returns what the tenant has said, if nobody has said yet what that
+// means.
+func answered(err error) (tenantError, bool) {
+	if _, decided := errors.AsType[*Error](err); decided {
+		return tenantError{}, false
+	}
+	return errors.AsType[tenantError](err)
+}
+
+// requestError says what a failed request to the tenant means where no code of its
+// has a meaning of its own: it is between the tenant and us.
+func requestError(err error) *Error {
+	if e, decided := errors.AsType[*Error](err); decided {
+		return e
+	}
+	e, ok := errors.AsType[tenantError](err)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return refuseCanceled.wrap(context.Canceled)
+	case errors.Is(err, errNoBearerToken):
+		return refuseTenantAnswer.wrap(err)
+	case !ok:
+		return refuseTenantDown.wrap(fetch.Cause(err))
+	case e.temporary():
+		return e.as(refuseTenantDown)
+	}
+	return e.as(refuseTenantAnswer)
 }

@@ -65,7 +65,7 @@ func readUserInfo(resp *fetch.Response, issuer, subject string) (User, error) {
 		if e.status == http.StatusUnauthorized {
 			return User{}, e.as(refuseUserInfoToken)
 		}
-		return User{}, e.grantError(nil)
+		return User{}, grantError(e, nil)
 	}
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if kind == "application/jwt" {

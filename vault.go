@@ -216,7 +216,7 @@ func (s *Strategy) exchangeForConnection(ctx context.Context, subject, kind stri
 // need, and there are several codes for it; other refusals are about what the
 // application may do.
 func connectionTokenError(err error) error {
-	if e, ok := errors.AsType[tenantError](err); ok && e.status == http.StatusUnauthorized && !slices.Contains([]string{"access_denied", "invalid_client", "unauthorized"}, e.code) {
+	if e, ok := answered(err); ok && e.status == http.StatusUnauthorized && !slices.Contains([]string{"access_denied", "invalid_client", "unauthorized"}, e.code) {
 		return e.as(refuseNotConnected)
 	}
 	return refreshError(err)
