@@ -57,7 +57,7 @@ func TestPreLoginPrompt(t *testing.T) {
 	page := b.open(authorizeURL(request()))
 	contains(t, page.body, pre)
 	contains(t, page.body, "to continue to <strong>Web app</strong>")
-	if strings.Contains(page.body, "without an organization") || strings.Contains(page.body, "acme-eu") {
+	if strings.Contains(page.body, "without one") || strings.Contains(page.body, "acme-eu") {
 		t.Errorf("the page shows too much:\n%s", page.body)
 	}
 	for _, name := range []string{"nope", "", "org_eu", "Acme Europe"} {
@@ -146,7 +146,7 @@ func TestPostLoginPrompt(t *testing.T) {
 			if strings.Contains(res.body, post) != tt.asks {
 				t.Fatalf("asks: want %v:\n%s", tt.asks, res.body)
 			}
-			equal(t, "optional", strings.Contains(res.body, "Continue without an organization"), tt.optional)
+			equal(t, "optional", strings.Contains(res.body, "Continue without one"), tt.optional)
 			if !tt.asks {
 				equal(t, "organization", orgOf(t, tn, res), tt.org)
 				return
