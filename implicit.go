@@ -22,7 +22,8 @@ var implicitTypes = []string{"token", "id_token token"}
 // this application, registered as an Allowed Callback URL: the tenant sends the
 // browser there, with its answer in the fragment of the URL, which only a script
 // of the page sees. The page posts the parameters of the fragment to the
-// application, and that gives them to [Strategy.VerifyImplicit].
+// application, and that gives them to [Strategy.VerifyImplicit], as in
+// examples/implicit.
 //
 // Transaction is to be kept for that browser until then: in a cookie that is
 // HttpOnly and SameSite=Lax, say. It is encrypted.

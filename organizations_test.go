@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
@@ -22,7 +23,10 @@ func newOrgEnv(t *testing.T, edit ...func(*auth0.Config)) *env {
 		c.Organizations, c.Audience = true, testAudience
 	}}, edit...)...)
 	if err := e.tenant.AddOrganization(tenant.Organization{
-		ID: umbrella, Name: "umbrella", DisplayName: "Umbrella", Invitations: []string{"ticket-1"},
+		ID: umbrella, Name: "umbrella", DisplayName: "Umbrella", Invitations: []tenant.Invitation{
+			{Ticket: "ticket-1"}, {Ticket: "for-bob", Email: "bob@acme.example"}, {Ticket: "for-ada", Email: "ada@acme.example"},
+			{Ticket: "late", Expires: time.Now().Add(-time.Second)},
+		},
 		Connections: []tenant.OrganizationConnection{{Name: "Username-Password-Authentication"}},
 	}); err != nil {
 		t.Fatal(err)
@@ -108,6 +112,108 @@ func TestInvitationToAnother(t *testing.T) {
 		if resp := b.login("/auth/login?invitation=ticket-1&organization=" + umbrella); resp.status != http.StatusBadRequest || e.lastReason() != "invalid_claim" || b.loggedIn() {
 			t.Errorf("%s: %d %q", why, resp.status, e.lastReason())
 		}
+	}
+}
+
+// TestInvitationRefused: the link is not one for the person, or for anybody.
+func TestInvitationRefused(t *testing.T) {
+	for _, tt := range []struct {
+		link   string
+		status int
+		reason string
+	}{
+		{"invitation=for-bob&organization=" + umbrella, 303, ""},
+		{"invitation=for-ada&organization=" + umbrella, 403, "authorization_denied"},
+		{"invitation=late&organization=" + umbrella, 400, "authorization_error"},
+		{"invitation=unknown&organization=" + umbrella, 400, "authorization_error"},
+		{"invitation=ticket-1&organization=org_other", 400, "authorization_error"},
+	} {
+		e := newOrgEnv(t)
+		b := e.browser()
+		if resp := b.login("/auth/login?" + tt.link); resp.status != tt.status || e.lastReason() != tt.reason || b.loggedIn() != (tt.status == 303) {
+			t.Errorf("%s: %d %q", tt.link, resp.status, e.lastReason())
+		}
+	}
+	// Without the organization, the link does not even begin a login.
+	e := newOrgEnv(t)
+	if resp := e.browser().page("/auth/login?invitation=ticket-1"); resp.status != http.StatusBadRequest || resp.header.Get("Location") != "" || e.lastReason() != "login_option" {
+		t.Errorf("without organization: %d %q", resp.status, e.lastReason())
+	}
+}
+
+// TestOrganizationPrompt: the login names no organization, and the tenant asks
+// for one. What it says is in the session and in the token for the API;
+// Config.CheckOrganization decides about it, and Config.Organizations, which is
+// about the login route, does not.
+func TestOrganizationPrompt(t *testing.T) {
+	const ada, bob = "ada@acme.example", "bob@acme.example"
+	accept := func(context.Context, string) error { return nil }
+	refuse := func(context.Context, string) error { return errors.New("not a customer") }
+	for _, tt := range []struct {
+		why             string
+		usage, behavior string
+		email           string
+		edit            func(*auth0.Config)
+		status          int
+		org, reason     string
+	}{
+		{"before", "require", "pre_login_prompt", ada, nil, 303, "acme-eu", ""},
+		{"after", "require", "post_login_prompt", ada, nil, 303, "acme-eu", ""},
+		{"without Config.Organizations", "require", "post_login_prompt", ada, func(c *auth0.Config) { c.Organizations = false }, 303, "acme-eu", ""},
+		{"accepted", "require", "post_login_prompt", ada, func(c *auth0.Config) { c.CheckOrganization = accept }, 303, "acme-eu", ""},
+		{"refused", "require", "post_login_prompt", ada, func(c *auth0.Config) { c.CheckOrganization = refuse }, 403, "", "after_login"},
+		{"named by the application", "require", "post_login_prompt", ada, func(c *auth0.Config) { c.Login = []auth0.LoginOption{auth0.WithOrganization("ACME-labs")} }, 303, "acme-labs", ""},
+		{"optional", "allow", "post_login_prompt", ada, nil, 303, "acme-eu", ""},
+		{"member of none", "require", "post_login_prompt", bob, nil, 400, "", "authorization_error"},
+		{"member of none, optional", "allow", "post_login_prompt", bob, nil, 303, "", ""},
+		{"none, and it is checked", "allow", "post_login_prompt", bob, func(c *auth0.Config) { c.CheckOrganization = accept }, 400, "", "invalid_claim"},
+		{"no prompt", "require", "no_prompt", ada, nil, 400, "", "authorization_error"},
+		{"not allowed", "deny", "", ada, func(c *auth0.Config) { c.Login = []auth0.LoginOption{auth0.WithOrganization("acme-eu")} }, 400, "", "authorization_error"},
+		{"stranger", "allow", "", bob, func(c *auth0.Config) { c.Login = []auth0.LoginOption{auth0.WithOrganization("acme-eu")} }, 403, "", "authorization_denied"},
+	} {
+		t.Run(tt.why, func(t *testing.T) {
+			edits := []func(*auth0.Config){}
+			if tt.edit != nil {
+				edits = append(edits, tt.edit)
+			}
+			e := newOrgEnv(t, edits...)
+			e.edit(func(c *tenant.Client) { c.OrganizationUsage, c.OrganizationRequireBehavior = tt.usage, tt.behavior })
+			e.as(tt.email)
+			api, err := auth0.NewAPI(auth0.APIConfig{Domain: tenantHost, Audience: testAudience, Keys: e.strategy.KeySet()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			guarded := 0
+			e.mux.HandleFunc("GET /call", func(w http.ResponseWriter, r *http.Request) {
+				token, err := e.strategy.AccessToken(w, r)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				user, _ := auth0.UserFrom(r.Context())
+				call := httptest.NewRequest("GET", "/members", nil)
+				token.SetAuthHeader(call)
+				rec := httptest.NewRecorder()
+				api.RequireOrganization(user.OrgID, umbrella)(http.NotFoundHandler()).ServeHTTP(rec, call)
+				guarded = rec.Code
+			})
+			b := e.browser()
+			resp := b.login("/auth/login")
+			if resp.status != tt.status || e.lastReason() != tt.reason || b.loggedIn() != (tt.status == 303) {
+				t.Fatalf("%d %q, want %d %q", resp.status, e.lastReason(), tt.status, tt.reason)
+			}
+			if tt.status != 303 {
+				return
+			}
+			if user := e.userOf(b); user.OrgName != tt.org || strings.HasPrefix(user.OrgID, "org_") != (tt.org != "") {
+				t.Errorf("logged in to %q, %q", user.OrgID, user.OrgName)
+			}
+			if tt.org != "" {
+				if b.page("/call"); guarded != http.StatusNotFound {
+					t.Errorf("the API answers a member with %d", guarded)
+				}
+			}
+		})
 	}
 }
 

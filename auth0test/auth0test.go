@@ -37,7 +37,7 @@
 //	linus@github.example GitHub, has the permission read:protected
 //
 // and one each for the connections partner-idp, fabrikam-entra and
-// customer-saml.
+// customer-saml. Ada belongs to the organizations acme-eu and acme-labs.
 package auth0test
 
 import (
@@ -89,6 +89,7 @@ type (
 	Connection             = tenant.Connection
 	Organization           = tenant.Organization
 	OrganizationConnection = tenant.OrganizationConnection
+	Invitation             = tenant.Invitation
 	ConnectedAccount       = tenant.ConnectedAccount
 	// An Endpoint names a part of the tenant for switches and counters.
 	Endpoint = tenant.Endpoint
@@ -240,6 +241,16 @@ func (t *Tenant) AddUser(u User) { t.must(t.t.AddUser(u)) }
 
 // AddOrganization adds an organization, or replaces the one with the same id.
 func (t *Tenant) AddOrganization(o Organization) { t.must(t.t.AddOrganization(o)) }
+
+// UseOrganizations sets what Auth0 calls organization_usage of the applications:
+// "deny", "allow", as in the beginning, or "require"; and for logins that name no
+// organization organization_require_behavior: "no_prompt", as in the beginning,
+// "pre_login_prompt", a page that asks for the name of one, or
+// "post_login_prompt", a page on which people choose among theirs. Whoever
+// [Tenant.SignIn] has named enters the first.
+func (t *Tenant) UseOrganizations(usage, behavior string) {
+	t.editClients(func(c *tenant.Client) { c.OrganizationUsage, c.OrganizationRequireBehavior = usage, behavior })
+}
 
 // AddConnection adds a connection, or replaces the one with the same name, and
 // enables it for the applications.

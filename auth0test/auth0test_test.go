@@ -109,6 +109,40 @@ func TestFixtures(t *testing.T) {
 	}
 }
 
+// TestOrganizations: who has to log in to one, and to which.
+func TestOrganizations(t *testing.T) {
+	for _, tt := range []struct {
+		usage, behavior, email, link string
+		status                       int
+	}{
+		{"deny", "", "ada@acme.example", "", 200},
+		{"deny", "", "ada@acme.example", "?organization=acme-eu", 400},
+		{"require", "no_prompt", "ada@acme.example", "", 400},
+		{"require", "pre_login_prompt", "ada@acme.example", "", 200},
+		{"require", "post_login_prompt", "ada@acme.example", "", 200},
+		{"require", "post_login_prompt", "bob@acme.example", "", 400},
+		{"allow", "post_login_prompt", "bob@acme.example", "", 200},
+		{"allow", "no_prompt", "ada@acme.example", "?organization=acme-labs", 200},
+		{"allow", "no_prompt", "bob@acme.example", "?organization=acme-labs", 403},
+		{"require", "no_prompt", "bob@acme.example", "?organization=org_newcomer00000000&invitation=for-bob", 200},
+		{"require", "no_prompt", "ada@acme.example", "?organization=org_newcomer00000000&invitation=for-bob", 403},
+	} {
+		tenant := auth0test.NewTenant(t)
+		tenant.UseOrganizations(tt.usage, tt.behavior)
+		tenant.AddOrganization(auth0test.Organization{ID: "org_newcomer00000000", Name: "newcomer",
+			Connections: []auth0test.OrganizationConnection{{Name: "Username-Password-Authentication"}},
+			Invitations: []auth0test.Invitation{{Ticket: "for-bob", Email: "bob@acme.example", Expires: time.Now().Add(time.Hour)}}})
+		tenant.SignIn(tt.email)
+		browser := tenant.Browser(app(t, tenant, func(c *auth0.Config) { c.Organizations = true }))
+		if status, body := get(t, browser, auth0test.AppURL+"/auth/login"+tt.link); status != tt.status || (body == "true "+tt.email) != (status == 200) {
+			t.Errorf("%s, %s: %s at %q gets %d %q", tt.usage, tt.behavior, tt.email, tt.link, status, body)
+		}
+	}
+	if got := failureOf(func(tb auth0test.TB) { auth0test.NewTenant(tb).UseOrganizations("require", "later") }); !strings.Contains(got, `"later"`) {
+		t.Errorf("an unknown behavior: %q", got)
+	}
+}
+
 // TestSPAClient logs in as a page does that is its own client, and calls an API.
 func TestSPAClient(t *testing.T) {
 	tenant := auth0test.NewTenant(t)

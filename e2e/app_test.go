@@ -45,7 +45,7 @@ func run(m *testing.M) int {
 	if raceEnabled() {
 		args = append(args, "-race")
 	}
-	build := exec.Command("go", append(args, "./examples/webapp", "./examples/api", "./examples/formpost", "./examples/customoauth2")...)
+	build := exec.Command("go", append(args, "./examples/webapp", "./examples/api", "./examples/formpost", "./examples/implicit", "./examples/customoauth2")...)
 	build.Dir = ".." // the examples belong to another module
 	if output, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "the examples do not build: %v\n%s", err, output)
@@ -258,7 +258,7 @@ func startApp(t *testing.T, edit func(*auth0.Config)) *app {
 
 var appPage = template.Must(template.New("").Parse(`<!doctype html><html lang="en"><title>{{.Title}}</title>
 <h1>{{.Title}}</h1>
-{{if .User}}<p>Logged in as {{.User}}</p><form method="post" action="/auth/logout"><button>Log out</button></form>
+{{if .User}}<p>Logged in as {{.User}}{{with .Organization}} of {{.}}{{end}}</p><form method="post" action="/auth/logout"><button>Log out</button></form>
 {{else}}<p>Nobody is logged in</p><p><a href="/auth/login">Log in</a></p>{{end}}
 {{.Body}}
 </html>`))
@@ -268,7 +268,7 @@ func (a *app) routes(strategy *auth0.Strategy) http.Handler {
 	show := func(title string, body template.HTML) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			user, _ := auth0.UserFrom(r.Context())
-			appPage.Execute(w, map[string]any{"Title": title, "User": user.Email, "Body": body})
+			appPage.Execute(w, map[string]any{"Title": title, "User": user.Email, "Organization": user.OrgName, "Body": body})
 		}
 	}
 	strategy.Register(mux)

@@ -4,7 +4,8 @@
 // Without any configuration it brings its own tenant. With AUTH0_DOMAIN,
 // AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET, AUTH0_SECRET and APP_BASE_URL (and
 // AUTH0_AUDIENCE for the API) it uses that one. PORT sets the port to listen
-// on, 3000 by default.
+// on, 3000 by default. If ORGANIZATIONS is set, people of the embedded tenant
+// log in to one of their organizations.
 package main
 
 import (
@@ -55,12 +56,15 @@ func configure(port string) (auth0.Config, error) {
 	}
 	cfg := tenant.Config()
 	tenant.NameApp("Fieldnotes")
+	if os.Getenv("ORGANIZATIONS") != "" {
+		tenant.UseOrganizations("require", "post_login_prompt")
+	}
 	cfg.Secrets = []string{rand.Text() + rand.Text()}
 	fmt.Printf(`Tenant  embedded, at %s
         (to use your own, set AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET, AUTH0_SECRET, APP_BASE_URL)
 Open    %s
 People  ada@acme.example and bob@acme.example, password "correct horse", or anybody behind another button.
-        Ada, and Linus at GitHub, may call /api/protected; the others may not.
+        Ada, and Linus at GitHub, may call /api/protected; the others may not. (ORGANIZATIONS=1: Ada has two.)
 `, tenant.URL(), cfg.BaseURL)
 	return cfg, nil
 }

@@ -306,7 +306,7 @@ func (t *Tenant) checkOrganization(req *authorization, params url.Values) *oauth
 	req.invitation = params.Get("invitation")
 	usage := req.client.OrganizationUsage
 	switch {
-	case wanted == "" && usage == "require":
+	case wanted == "" && usage == "require" && req.orgPrompt() == "":
 		return invalidRequest("parameter organization is required for this client")
 	case wanted == "" && req.invitation != "":
 		return invalidRequest("parameter organization is required with parameter invitation")
@@ -326,8 +326,15 @@ func (t *Tenant) checkOrganization(req *authorization, params url.Values) *oauth
 	if req.org == nil {
 		return invalidRequest("invalid organization")
 	}
-	if req.invitation != "" && !slices.Contains(req.org.Invitations, req.invitation) {
+	if req.invitation == "" {
+		return nil
+	}
+	invitation, ok := req.org.invitation(req.invitation)
+	if !ok || !invitation.Expires.IsZero() && !t.now().Before(invitation.Expires) {
 		return invalidRequest("invitation not found or already used")
+	}
+	if req.loginHint == "" {
+		req.loginHint = invitation.Email
 	}
 	return nil
 }

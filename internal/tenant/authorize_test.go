@@ -414,7 +414,7 @@ func TestOrganizations(t *testing.T) {
 	c.OrganizationUsage = "allow"
 	must(t, tn.AddClient(c))
 	must(t, tn.AddOrganization(tenant.Organization{ID: "org_1", Name: "acme-eu", DisplayName: "Acme Europe",
-		Connections: []tenant.OrganizationConnection{{Name: database}}, Invitations: []string{"ticket"}}))
+		Connections: []tenant.OrganizationConnection{{Name: database}}, Invitations: []tenant.Invitation{{Ticket: "ticket"}}}))
 	must(t, tn.AddOrganization(tenant.Organization{ID: "org_2", Name: "open",
 		Connections: []tenant.OrganizationConnection{{Name: database, AssignMembershipOnLogin: true}}}))
 

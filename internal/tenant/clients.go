@@ -59,6 +59,12 @@ type Client struct {
 	// OrganizationUsage is "deny" (also the empty string), "allow" or "require".
 	OrganizationUsage string
 
+	// OrganizationRequireBehavior is what a login does that names no organization:
+	// "no_prompt" (also the empty string), "pre_login_prompt", which asks for the
+	// name of one, or "post_login_prompt", which lets people choose among theirs.
+	// With OrganizationUsage "allow" they may also go on without one.
+	OrganizationRequireBehavior string
+
 	// HourlyTokens limits how many tokens the application gets for itself in an
 	// hour. Zero is no limit.
 	HourlyTokens int
@@ -159,6 +165,8 @@ func (c *Client) check() error {
 		return errors.New("ID is required")
 	case !slices.Contains([]string{"", "deny", "allow", "require"}, c.OrganizationUsage):
 		return fmt.Errorf("unknown OrganizationUsage %q", c.OrganizationUsage)
+	case !slices.Contains([]string{"", "no_prompt", preLogin, postLogin}, c.OrganizationRequireBehavior):
+		return fmt.Errorf("unknown OrganizationRequireBehavior %q", c.OrganizationRequireBehavior)
 	case !slices.Contains([]string{"", "RS256", "HS256"}, c.IDTokenAlg):
 		return fmt.Errorf("unknown IDTokenAlg %q", c.IDTokenAlg)
 	case c.IDTokenAlg == "HS256" && c.Secret == "":

@@ -16,8 +16,8 @@ const demoPassword = "correct horse"
 
 // AddDemo fills the tenant for a demonstration: a regular web application that
 // may read the tenant's connections, a single-page application, an API with
-// permissions, connections of every kind, at least one user in each, and an
-// organization. The web application is called back at BaseURL/auth/callback and
+// permissions, connections of every kind, at least one user in each, and two
+// organizations, to both of which Ada belongs. The web application is called back at BaseURL/auth/callback and
 // gets logout tokens at BaseURL/auth/backchannel-logout, the single-page
 // application is called back at the base URL itself or at BaseURL/callback.
 func (t *Tenant) AddDemo(d Demo) error {
@@ -51,14 +51,24 @@ func (t *Tenant) AddDemo(d Demo) error {
 	t.mu.Lock()
 	t.data.demo = true
 	t.mu.Unlock()
-	return t.AddOrganization(Organization{
-		Name:        "acme-eu",
-		DisplayName: "Acme Europe",
-		Connections: []OrganizationConnection{
+	for _, o := range demoOrganizations() {
+		if err := t.AddOrganization(o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func demoOrganizations() []Organization {
+	return []Organization{
+		{Name: "acme-eu", DisplayName: "Acme Europe", Connections: []OrganizationConnection{
 			{Name: "Username-Password-Authentication"},
 			{Name: "fabrikam-entra", AssignMembershipOnLogin: true},
-		},
-	})
+		}},
+		{Name: "acme-labs", DisplayName: "Acme Labs", Connections: []OrganizationConnection{
+			{Name: "Username-Password-Authentication"},
+		}},
+	}
 }
 
 func (t *Tenant) demoClients(d Demo, base string) []Client {
@@ -118,11 +128,14 @@ func demoUsers(audience string) []User {
 	if audience != "" {
 		reader[audience] = []string{"read:protected"}
 	}
-	org := "org_" + derivedID(16, "organization", "acme-eu")
+	var orgs []string
+	for _, o := range demoOrganizations() {
+		orgs = append(orgs, "org_"+derivedID(16, "organization", o.Name))
+	}
 	const database = "Username-Password-Authentication"
 	return []User{
 		{Connection: database, Email: "ada@acme.example", EmailVerified: true, Password: demoPassword,
-			GivenName: "Ada", FamilyName: "Lovelace", Permissions: reader, Organizations: []string{org}},
+			GivenName: "Ada", FamilyName: "Lovelace", Permissions: reader, Organizations: orgs},
 		{Connection: database, Email: "bob@acme.example", EmailVerified: true, Password: demoPassword,
 			GivenName: "Bob", FamilyName: "Miller"},
 		{Connection: "google-oauth2", ID: "101854370229911764483", Email: "grace@gmail.example", EmailVerified: true,

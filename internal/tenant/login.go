@@ -27,6 +27,7 @@ type transaction struct {
 	keep       bool // with the account of the session
 	mfaDone    bool
 	consented  bool
+	personal   bool // goes on without an organization
 
 	address string // where a passwordless code went
 	code    string // the code that a page shows and expects
@@ -45,6 +46,8 @@ const (
 	stepDone step = iota
 	stepLogin
 	stepAccount
+	stepOrganization // asked for by name
+	stepMembership   // chosen among those of the user
 	stepMFA
 	stepConsent
 )
@@ -54,6 +57,10 @@ var silentErrors = map[step]oauthError{
 	stepLogin:   {"login_required", "Login required"},
 	stepAccount: {"login_required", "Login required"},
 	stepMFA:     {"interaction_required", "Multifactor authentication required"},
+
+	stepOrganization: {"interaction_required", "Organization required"},
+	stepMembership:   {"interaction_required", "Organization required"},
+
 	stepConsent: {"consent_required", "Consent required"},
 }
 
@@ -70,6 +77,9 @@ func (t *Tenant) proceed(w http.ResponseWriter, r *http.Request, tx transaction)
 		}
 		if silent, ok := silentErrors[next]; err == nil && ok && tx.req.prompts("none") {
 			err = &silent
+		}
+		if err == nil && next == stepMembership && t.enterOnly(&tx) {
+			continue
 		}
 		if err == nil && t.automaticMode() && !(next == stepLogin && t.leadsUpstream(tx.req)) {
 			if err = t.stepAutomatically(&tx, next); err == nil {
@@ -129,6 +139,9 @@ func (t *Tenant) usableConnection(req *authorization, name string) *Connection {
 
 func (t *Tenant) nextStep(r *http.Request, tx transaction) (step, *oauthError) {
 	req := tx.req
+	if tx.lacksOrganization(preLogin) {
+		return stepOrganization, nil
+	}
 	user, ok := t.user(tx.user)
 	if !ok {
 		if _, known := t.sessionOf(r); known && req.prompts("select_account") && !tx.chosen {
@@ -138,6 +151,14 @@ func (t *Tenant) nextStep(r *http.Request, tx transaction) (step, *oauthError) {
 	}
 	if err := t.checkUser(user, tx); err != nil {
 		return 0, err
+	}
+	if tx.lacksOrganization(postLogin) {
+		switch {
+		case len(t.organizationsOf(user)) > 0:
+			return stepMembership, nil
+		case req.client.OrganizationUsage == "require":
+			return 0, &noMembership
+		}
 	}
 	// An application that asks for a second factor gets a challenge every time,
 	// and so an amr claim; a user who must have one is asked once per session.
@@ -153,11 +174,17 @@ func (t *Tenant) nextStep(r *http.Request, tx transaction) (step, *oauthError) {
 // checkUser refuses users who may not log in, here or at all.
 func (t *Tenant) checkUser(u *User, tx transaction) *oauthError {
 	org := tx.req.org
+	invitation := Invitation{}
+	if org != nil {
+		invitation, _ = org.invitation(tx.req.invitation)
+	}
 	switch {
 	case u.Blocked:
 		return &oauthError{Code: "unauthorized", Description: "user is blocked"}
 	case u.DenyReason != "":
 		return &oauthError{Code: "access_denied", Description: u.DenyReason}
+	case invitation.Email != "" && !u.hasAddress(invitation.Email):
+		return &oauthError{Code: "access_denied", Description: "the specified account is not allowed to accept the current invitation"}
 	case org == nil || slices.Contains(u.Organizations, org.ID) || tx.req.invitation != "":
 		return nil
 	}
@@ -261,6 +288,10 @@ func (t *Tenant) showStep(w http.ResponseWriter, tx transaction, next step) {
 		path = "/u/account"
 	case stepConsent:
 		path = "/u/consent"
+	case stepOrganization:
+		path = "/u/organization"
+	case stepMembership:
+		path = "/u/memberships"
 	case stepMFA:
 		path = "/u/mfa"
 		if tx.code == "" {
@@ -355,6 +386,8 @@ func (t *Tenant) stepAutomatically(tx *transaction, next step) *oauthError {
 	case stepConsent:
 		tx.consented = true
 		return nil
+	case stepOrganization, stepMembership:
+		return t.enterAutomatically(tx)
 	}
 	t.mu.Lock()
 	subject := t.data.automaticSubject(t.faults.automatic, tx.req.connection)

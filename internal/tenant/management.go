@@ -437,6 +437,9 @@ func (t *Tenant) getClient(call managementCall) (any, *apiError) {
 			"rotation_type": "non-rotating", "expiration_type": "expiring", "leeway": int(c.RefreshTokenLeeway.Seconds()),
 			"token_lifetime": int(refreshAbsolute.Seconds()), "idle_token_lifetime": int(refreshIdle.Seconds())},
 	}
+	if c.OrganizationRequireBehavior != "" {
+		item["organization_require_behavior"] = c.OrganizationRequireBehavior
+	}
 	if c.Public {
 		item["app_type"] = "spa"
 		item["token_endpoint_auth_method"] = "none"

@@ -190,6 +190,9 @@ func TestGetClient(t *testing.T) {
 	for name, want := range map[string]any{"token_endpoint_auth_method": "none", "app_type": "spa", "client_secret": nil} {
 		equal(t, name, got[name], want)
 	}
+	must(t, tn.EditClient("spa", func(c *tenant.Client) { c.OrganizationRequireBehavior = "pre_login_prompt" }))
+	got = get(tn, mgmt+"clients/spa", "Authorization", manager(tn, "read:clients")).json(t)
+	equal(t, "organization_require_behavior", got["organization_require_behavior"], any("pre_login_prompt"))
 	equal(t, "client credentials", has(got["grant_types"], "client_credentials"), false)
 	equal(t, "web origin", has(got["web_origins"], app), true)
 }

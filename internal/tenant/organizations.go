@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // An Organization is a customer of the application.
@@ -12,7 +13,14 @@ type Organization struct {
 	ID                string // derived from Name if empty
 	Name, DisplayName string
 	Connections       []OrganizationConnection
-	Invitations       []string // ticket ids, each valid once
+	Invitations       []Invitation
+}
+
+// An Invitation is one to become a member, good for one login.
+type Invitation struct {
+	Ticket  string    // its id, in the link of the e-mail
+	Email   string    // the only address that may accept it, if not empty
+	Expires time.Time // never if zero
 }
 
 // An OrganizationConnection enables a connection for an organization.
@@ -79,6 +87,16 @@ func (o *Organization) connection(name string) (OrganizationConnection, bool) {
 	return OrganizationConnection{}, false
 }
 
+// invitation finds one that was not used.
+func (o *Organization) invitation(ticket string) (Invitation, bool) {
+	for _, in := range o.Invitations {
+		if ticket != "" && in.Ticket == ticket {
+			return in, true
+		}
+	}
+	return Invitation{}, false
+}
+
 // join makes a user a member and uses up the invitation.
 func (d *data) join(subject, orgID, invitation string) {
 	if u := d.users[subject]; u != nil && !slices.Contains(u.Organizations, orgID) {
@@ -87,9 +105,9 @@ func (d *data) join(subject, orgID, invitation string) {
 		d.users[subject] = &member
 	}
 	for i, o := range d.orgs {
-		if o.ID == orgID && slices.Contains(o.Invitations, invitation) {
+		if _, ok := o.invitation(invitation); ok && o.ID == orgID {
 			org := *o
-			org.Invitations = slices.DeleteFunc(slices.Clone(o.Invitations), func(s string) bool { return s == invitation })
+			org.Invitations = slices.DeleteFunc(slices.Clone(o.Invitations), func(in Invitation) bool { return in.Ticket == invitation })
 			d.orgs[i] = &org
 		}
 	}

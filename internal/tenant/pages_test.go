@@ -259,7 +259,7 @@ func TestPagesEscape(t *testing.T) {
 	must(t, tn.AddClient(tenant.Client{ID: "web", Secret: "x", Name: xss, CallbackURLs: []string{callback, "https://app.example/%22%3E?a='b"}, OrganizationUsage: "allow",
 		Connections: []string{database, "social", "corp", "email"}}))
 	for _, c := range []string{database, "social", "corp"} {
-		must(t, tn.AddUser(tenant.User{Connection: c, ID: xss, Email: xss + "@acme.example", Name: xss, Password: password, MFA: c == "corp"}))
+		must(t, tn.AddUser(tenant.User{Connection: c, ID: xss, Email: xss + "@acme.example", Name: xss, Password: password, MFA: c == "corp", Organizations: []string{"org_1"}}))
 	}
 	must(t, tn.AddOrganization(tenant.Organization{ID: "org_1", Name: "o", DisplayName: xss,
 		Connections: []tenant.OrganizationConnection{{Name: database, AssignMembershipOnLogin: true}}}))
@@ -296,6 +296,16 @@ func TestPagesEscape(t *testing.T) {
 	open("response_mode", "form_post", "redirect_uri", "https://app.example/%22%3E?a='b", "connection", "nope")
 	open("response_mode", "web_message", "prompt", "none")
 	open("response_mode", "web_message", "prompt", "none", "connection", "nope", "state", "</script><script>alert(1)</script>")
+	for _, behavior := range []string{"pre_login_prompt", "post_login_prompt"} {
+		must(t, tn.EditClient("web", func(c *tenant.Client) { c.OrganizationRequireBehavior = behavior }))
+		page := open("prompt", "login", "connection", "social")
+		if behavior == "pre_login_prompt" {
+			submit(page, "organization", xss)
+			continue
+		}
+		memberships := submit(page, "account", "oauth2|social|"+xss)
+		contains(t, memberships.body, "Select your organization")
+	}
 	tn.DenyNext(xss, xss)
 	open("response_mode", "form_post")
 	pages = append(pages, get(tn, base+"/v2/logout?client_id="+url.QueryEscape(xss)), get(tn, base+"/v2/logout?returnTo="+url.QueryEscape(xss)),

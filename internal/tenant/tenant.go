@@ -237,6 +237,8 @@ func (t *Tenant) routeTable() map[string]route {
 		"/u/provider":                             {Pages, false, "GET POST", t.page(t.showProvider, t.submitProvider)},
 		"/u/passwordless":                         {Pages, false, "GET POST", t.page(t.showPasswordless, t.submitPasswordless)},
 		"/u/account":                              {Pages, false, "GET POST", t.page(t.showAccount, t.submitAccount)},
+		"/u/organization":                         {Pages, false, "GET POST", t.page(t.showOrganization, t.submitOrganization)},
+		"/u/memberships":                          {Pages, false, "GET POST", t.page(t.showMemberships, t.submitMemberships)},
 		"/u/mfa":                                  {Pages, false, "GET POST", t.page(t.showMFA, t.submitMFA)},
 		"/u/consent":                              {Pages, false, "GET POST", t.page(t.showConsent, t.submitConsent)},
 		"/login/callback":                         {Pages, false, "GET", t.upstreamCallback},

@@ -58,6 +58,7 @@ func TestNonsenseIsRefused(t *testing.T) {
 		"client without secret":       client(func(c *tenant.Client) { c.Secret = "" }),
 		"auth method":                 client(func(c *tenant.Client) { c.AuthMethod = "client_secret_jwt" }),
 		"public with a method":        client(func(c *tenant.Client) { c.Public, c.AuthMethod = true, "client_secret_post" }),
+		"organization behavior":       client(func(c *tenant.Client) { c.OrganizationRequireBehavior = "sometimes" }),
 		"organization usage":          client(func(c *tenant.Client) { c.OrganizationUsage = "sometimes" }),
 		"ID token algorithm":          client(func(c *tenant.Client) { c.IDTokenAlg = "ES256" }),
 		"MAC without secret":          client(func(c *tenant.Client) { c.Public, c.Secret, c.IDTokenAlg = true, "", "HS256" }),

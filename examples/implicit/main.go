@@ -1,0 +1,224 @@
+// Command implicit is for applications that are too old to change: a page that
+// gets its tokens in the fragment of its address (the implicit grant, RFC 6749,
+// Section 4.2), takes them out of there, and has its server verify them before
+// anybody believes them. The page says what to use instead.
+//
+// Without any configuration it brings its own tenant. With AUTH0_DOMAIN,
+// AUTH0_CLIENT_ID (of a Single Page Application that is allowed the implicit
+// grant), AUTH0_AUDIENCE, AUTH0_SECRET and APP_BASE_URL it uses that one. PORT
+// sets the port to listen on, 3000 by default.
+package main
+
+import (
+	"cmp"
+	"crypto/rand"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html/template"
+	"log"
+	"log/slog"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/auth0test"
+)
+
+//go:embed web
+var files embed.FS
+
+var pages = template.Must(template.ParseFS(files, "web/*.html"))
+
+func main() {
+	port := cmp.Or(os.Getenv("PORT"), "3000")
+	cfg, err := configure(port)
+	if err != nil {
+		log.Fatal(err)
+	}
+	handler, err := newApp(cfg)
+	if err != nil {
+		log.Fatal(err)
+	}
+	server := &http.Server{Addr: "localhost:" + port, Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	log.Fatal(server.ListenAndServe())
+}
+
+// configure takes the tenant of the environment, or starts one.
+func configure(port string) (auth0.Config, error) {
+	if os.Getenv("AUTH0_DOMAIN") != "" {
+		// Not ConfigFromEnv, which would miss a client secret.
+		cfg := auth0.Config{
+			Domain:   os.Getenv("AUTH0_DOMAIN"),
+			ClientID: os.Getenv("AUTH0_CLIENT_ID"),
+			Audience: os.Getenv("AUTH0_AUDIENCE"),
+			BaseURL:  os.Getenv("APP_BASE_URL"),
+			Secrets:  strings.Split(os.Getenv("AUTH0_SECRET"), ","),
+		}
+		fmt.Printf("Tenant  %s\nOpen    %s\n", cfg.Domain, cfg.BaseURL)
+		return cfg, nil
+	}
+	tenant, err := auth0test.Serve("127.0.0.1:0", "http://localhost:"+port)
+	if err != nil {
+		return auth0.Config{}, err
+	}
+	tenant.NameApp("Heirloom")
+	cfg := tenant.Config()
+	cfg.ClientID, cfg.ClientSecret = auth0test.SPAClientID, ""
+	cfg.Secrets = []string{rand.Text() + rand.Text()}
+	fmt.Printf(`Tenant  embedded, at %s
+        (to use your own, set AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_AUDIENCE, AUTH0_SECRET, APP_BASE_URL)
+Open    %s
+People  ada@acme.example and bob@acme.example, password "correct horse", or anybody behind another button.
+        Ada, and Linus at GitHub, have the permission read:protected; the others have not.
+`, tenant.URL(), cfg.BaseURL)
+	return cfg, nil
+}
+
+type app struct {
+	strategy *auth0.Strategy
+	api      *auth0.API
+	secure   bool
+}
+
+func newApp(cfg auth0.Config) (http.Handler, error) {
+	cfg.ClientAuthentication = auth0.PublicClient() // this flow has no place for a secret
+	strategy, err := auth0.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	api, err := auth0.NewAPI(auth0.APIConfig{Domain: cfg.Domain, Audience: cfg.Audience, Keys: strategy.KeySet()})
+	if err != nil {
+		return nil, err
+	}
+	a := app{strategy, api, strings.HasPrefix(cfg.BaseURL, "https://")}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { show(w, http.StatusOK, "home.html", "") })
+	mux.HandleFunc("GET /login", a.login)
+	mux.HandleFunc("GET /callback", func(w http.ResponseWriter, r *http.Request) { show(w, http.StatusOK, "callback.html", "") })
+	mux.HandleFunc("POST /verify", a.verify)
+	mux.Handle("GET /web/", http.FileServerFS(files))
+	return http.NewCrossOriginProtection().Handler(protect(mux)), nil
+}
+
+// protect: a script that somebody smuggled into the page would find the token
+// before ours does, so the policy lets none in, and lets nothing out.
+func protect(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; "+
+			"frame-ancestors 'none'; require-trusted-types-for 'script'")
+		w.Header().Set("Referrer-Policy", "no-referrer")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+func show(w http.ResponseWriter, status int, page, problem string) {
+	w.WriteHeader(status)
+	if err := pages.ExecuteTemplate(w, page, problem); err != nil {
+		slog.Error("page", "name", page, "err", err)
+	}
+}
+
+// login leaves for the tenant, which leads back to /callback.
+func (a app) login(w http.ResponseWriter, r *http.Request) {
+	authURL, transaction, err := a.strategy.ImplicitURL(r.Context(), r.FormValue("response_type"), "/callback")
+	if err != nil {
+		slog.Warn("login", "err", err)
+		status, text := problem(err)
+		show(w, status, "error.html", text)
+		return
+	}
+	a.keep(w, transaction, 600)
+	http.Redirect(w, r, authURL, http.StatusSeeOther)
+}
+
+// keep keeps the transaction for this browser, and from its scripts. A second
+// login in another tab replaces the first.
+func (a app) keep(w http.ResponseWriter, transaction string, seconds int) {
+	http.SetCookie(w, &http.Cookie{
+		Name: a.cookie(), Value: transaction, Path: "/", MaxAge: seconds,
+		HttpOnly: true, Secure: a.secure, SameSite: http.SameSiteLaxMode,
+	})
+}
+
+func (a app) cookie() string {
+	if a.secure {
+		return "__Host-implicit"
+	}
+	return "implicit"
+}
+
+// An answer tells the page what its tokens are worth.
+type answer struct {
+	User    map[string]any `json:"user,omitempty"`  // claims of the ID token, if there was one
+	Token   map[string]any `json:"token,omitempty"` // claims of the access token
+	Problem string         `json:"problem,omitempty"`
+}
+
+// verify checks what the page has found in its address. Whatever comes of it, the
+// transaction is over.
+func (a app) verify(w http.ResponseWriter, r *http.Request) {
+	a.keep(w, "", -1)
+	got, err := a.check(w, r)
+	status := http.StatusOK
+	if err != nil {
+		slog.Warn("verify", "err", err)
+		status, got.Problem = problem(err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(got)
+}
+
+func (a app) check(w http.ResponseWriter, r *http.Request) (answer, error) {
+	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
+	if err := r.ParseForm(); err != nil {
+		return answer{}, err
+	}
+	transaction := ""
+	if c, err := r.Cookie(a.cookie()); err == nil {
+		transaction = c.Value
+	}
+	grant, err := a.strategy.VerifyImplicit(r.Context(), transaction, r.PostForm)
+	if err != nil {
+		return answer{}, err
+	}
+	// That the token came with this login does not make it one for our API.
+	token, err := a.api.Verify(r.Context(), grant.Token().AccessToken)
+	if err != nil {
+		return answer{}, err
+	}
+	got := answer{Token: map[string]any{
+		"sub": token.Subject(), "aud": slices.Collect(token.Audience()), "scope": token.Scope(),
+		"permissions": slices.Collect(token.Permissions()), "exp": token.ExpiresAt().UTC().Format(time.RFC1123),
+	}}
+	if grant.Login == nil {
+		return got, nil
+	}
+	user := grant.Login.User
+	got.User = map[string]any{"sub": user.Subject}
+	for _, name := range []string{"name", "nickname", "given_name", "family_name", "email", "email_verified", "updated_at"} {
+		if value, ok := user.Claim(name); ok {
+			got.User[name] = value
+		}
+	}
+	return got, nil
+}
+
+// problem is what a visitor may know of an error; the rest is in the log.
+func problem(err error) (status int, text string) {
+	e, ok := errors.AsType[*auth0.Error](err)
+	switch {
+	case ok && e.Op == "bearer":
+		return e.Status, "the access token was not accepted: " + e.Description
+	case ok:
+		return e.Status, e.Description
+	}
+	return http.StatusBadRequest, "the answer to the login cannot be read; please log in again"
+}

@@ -1,0 +1,63 @@
+"use strict";
+
+// This is the first script of the page, and runs before anything of it is drawn.
+const first = take();
+addEventListener("DOMContentLoaded", () => finish(first));
+addEventListener("hashchange", () => finish(take())); // an address that is pasted into this page
+
+// take returns what is in the fragment, and leaves nothing there: not for the
+// history, for bookmarks, or for whoever looks over a shoulder.
+function take() {
+  const fragment = location.hash.slice(1);
+  history.replaceState(null, "", location.pathname);
+  return fragment;
+}
+
+// finish has the server check it. Nothing in it is believed before.
+async function finish(fragment) {
+  for (const id of ["name", "initial", "email", "user", "access"]) byId(id).textContent = ""; // of an earlier one
+  show("busy");
+  if (fragment === "") return complain("there is no login in the address of this page, or not any more; please log in again");
+  let response, answer;
+  try {
+    response = await fetch("/verify", { method: "POST", body: new URLSearchParams(fragment) });
+    answer = await response.json();
+  } catch {
+    return complain("the server cannot be reached; please log in again in a minute");
+  }
+  if (!response.ok) return complain(answer.problem);
+  const { user, token } = answer;
+  fill("access", token);
+  if (!user) return show("token");
+  fill("user", user);
+  const name = user.name ?? user.email ?? user.sub;
+  byId("name").textContent = name;
+  byId("initial").textContent = name[0];
+  byId("email").textContent = user.email ?? "";
+  byId("verified").hidden = user.email_verified !== true;
+  show("login");
+}
+
+function byId(id) {
+  return document.getElementById(id);
+}
+
+function complain(text) {
+  byId("problem").textContent = text + ".";
+  show("problem");
+}
+
+function show(state) {
+  for (const part of document.querySelectorAll("[data-when]")) part.hidden = !part.dataset.when.split(" ").includes(state);
+}
+
+function fill(id, claims) {
+  byId(id).replaceChildren(...Object.entries(claims).map(([name, value]) => {
+    const row = document.createElement("tr");
+    const head = row.appendChild(document.createElement("th"));
+    head.scope = "row";
+    head.textContent = name;
+    row.appendChild(document.createElement("td")).textContent = [value ?? "–"].flat().join(", ") || "–";
+    return row;
+  }));
+}
