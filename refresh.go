@@ -39,7 +39,8 @@ type tokenWish struct {
 	scopes   []string // none for any
 	force    bool
 
-	connection, loginHint string // for a token of a third party
+	vault                 bool // for a token of a third party
+	connection, loginHint string
 }
 
 // refreshEarly is how long before it expires a token is replaced, so that it is
@@ -84,7 +85,7 @@ func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []To
 		return tokenRecord{}, err
 	}
 	record = s.sessions.pending(w, record)
-	if wish.connection != "" {
+	if wish.vault {
 		return s.connectionToken(w, r, record, wish)
 	}
 	if t, ok := record.token(wish, s.now().Add(refreshEarly)); ok && !wish.force {

@@ -27,7 +27,7 @@ import (
 // any more.
 func ForConnection(connection string, loginHint ...string) TokenOption {
 	return func(w *tokenWish) {
-		w.connection = connection
+		w.vault, w.connection = true, connection
 		if len(loginHint) > 0 {
 			w.loginHint = loginHint[0]
 		}
@@ -42,7 +42,14 @@ func (s *Strategy) ConnectionToken(ctx context.Context, accessToken, connection,
 	if accessToken == "" {
 		return nil, asError("token", refuseSessionToken.because("there is no access token to exchange"))
 	}
-	v, err := s.exchangeForConnection(ctx, accessToken, subjectAccessToken, tokenWish{connection: connection, loginHint: loginHint})
+	if err := s.ready(); err != nil {
+		return nil, asError("token", err)
+	}
+	wish := tokenWish{vault: true, connection: connection, loginHint: loginHint}
+	if err := wish.checkConnection(); err != nil {
+		return nil, asError("token", err)
+	}
+	v, err := s.exchangeForConnection(ctx, accessToken, subjectAccessToken, wish)
 	if err != nil {
 		return nil, asError("token", connectionTokenError(err))
 	}
@@ -107,8 +114,8 @@ func (s *Strategy) connectionToken(w http.ResponseWriter, r *http.Request, recor
 	if wish.audience != "" || len(wish.scopes) > 0 {
 		return tokenRecord{}, refuseInternal.because("ForConnection and ForAudience ask for different tokens")
 	}
-	if len(wish.connection) > 128 || len(wish.loginHint) > 320 || !cleanText(wish.connection) || !cleanText(wish.loginHint) {
-		return tokenRecord{}, refuseInternal.because("the connection or the login hint is too long or has control characters")
+	if err := wish.checkConnection(); err != nil {
+		return tokenRecord{}, err
 	}
 	if t, ok := record.vaultToken(wish, s.now().Add(refreshEarly)); ok && !wish.force {
 		return t, nil
@@ -136,6 +143,18 @@ func (s *Strategy) connectionToken(w http.ResponseWriter, r *http.Request, recor
 		return t, nil
 	}
 	return tokenRecord{}, refuseTenantAnswer.because("the tenant gave a token that has expired")
+}
+
+// checkConnection refuses what no tenant takes. Without a name the wish would be
+// for whatever the tenant makes of it.
+func (w tokenWish) checkConnection() error {
+	switch {
+	case w.connection == "" || !isConnectionName(w.connection):
+		return refuseInternal.because("%.40q is no name of a connection", w.connection)
+	case len(w.loginHint) > 320 || !cleanText(w.loginHint):
+		return refuseInternal.because("the login hint is too long or has control characters")
+	}
+	return nil
 }
 
 // renewVaultToken exchanges the refresh token, unless somebody else has. A

@@ -225,7 +225,11 @@ func TestConnectionTokenNeedsRefreshToken(t *testing.T) {
 	b := e.browser().mustLogin()
 	for _, opts := range [][]auth0.TokenOption{
 		{auth0.ForConnection("google-oauth2"), auth0.ForAudience("https://x.example/")},
+		{auth0.ForConnection("")}, // not the token of the application itself
+		{auth0.ForConnection("", "a@gmail.example")},
 		{auth0.ForConnection("a\x00b")},
+		{auth0.ForConnection(strings.Repeat("a", 129))},
+		{auth0.ForConnection("google-oauth2", "a\nb")},
 		{auth0.ForConnection("google-oauth2", strings.Repeat("x", 400))},
 	} {
 		e.ask(b, "", 0, opts...)
@@ -308,6 +312,15 @@ func TestConnectionTokenOfAccessToken(t *testing.T) {
 	}
 	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.ResourceServer = testAudience }); err != nil {
 		t.Fatal(err)
+	}
+	calls := e.tenant.Calls(tenant.Token)
+	for _, tt := range []struct{ connection, hint string }{{"", ""}, {"a b", ""}, {"google-oauth2", "a\nb"}} {
+		if _, err := e.strategy.ConnectionToken(t.Context(), access, tt.connection, tt.hint); err == nil || e.tenant.Calls(tenant.Token) != calls {
+			t.Errorf("%q: %v", tt, err)
+		}
+	}
+	if _, err := new(auth0.Strategy).ConnectionToken(t.Context(), access, "google-oauth2", ""); err == nil {
+		t.Error("a Strategy that New has not made")
 	}
 	tok, err := e.strategy.ConnectionToken(t.Context(), access, "google-oauth2", "")
 	if err != nil || tok.AccessToken != "ya29.first" || time.Until(tok.Expiry) < 25*time.Minute {

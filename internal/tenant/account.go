@@ -275,11 +275,11 @@ func (c *Connection) takesAccounts() bool {
 }
 
 // connectable returns a connection at which users of an application may connect
-// accounts.
-func (t *Tenant) connectable(c *Client, name string) *Connection {
+// accounts, as the application is now.
+func (t *Tenant) connectable(clientID, name string) *Connection {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, conn := range t.data.enabledFor(c, nil) {
+	for _, conn := range t.data.enabledFor(t.data.clients[clientID], nil) {
 		if conn.Name == name && conn.takesAccounts() {
 			return conn
 		}

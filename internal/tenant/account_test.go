@@ -182,6 +182,23 @@ func TestConnectLive(t *testing.T) {
 	equal(t, "scope", newBrowser(t, tn).open(target).location(t).Query().Get("scope"), "email openid profile")
 }
 
+// TestConnectWithoutAddress: accounts without e-mail address differ by their id.
+func TestConnectWithoutAddress(t *testing.T) {
+	tn, _, p := newAccountTenant(t)
+	auth := asJane(tn)
+	b := newBrowser(t, tn)
+	for _, tt := range []struct{ id, status int }{{8, 201}, {9, 201}, {9, 409}} {
+		p.profile = fmt.Sprintf(`{"id":%d}`, tt.id)
+		session, target := begin(t, tn, auth, connectBody("partner-two", ""))
+		code := returned(t, b.back(b.open(target).location(t).Query().Get("state"), "code", "x")).Get("connect_code")
+		equal(t, p.profile, myAccount(tn, "POST", "complete", auth, completeBody(session, code)).status, tt.status)
+	}
+	_, target := begin(t, tn, auth, connectBody("partner-two", ""))
+	state := b.open(target).location(t).Query().Get("state")
+	must(t, tn.EditClient("web", func(c *tenant.Client) { c.Connections = nil }))
+	contains(t, b.back(state, "code", "x").body, "the connection was not found")
+}
+
 // TestConnectPage is where the provider is simulated.
 func TestConnectPage(t *testing.T) {
 	tn, _, _ := newAccountTenant(t)
@@ -405,6 +422,10 @@ func TestCompleteRefused(t *testing.T) {
 	equal(t, "already", res.status, 409)
 	sameJSON(t, res.body, `{"type":"https://auth0.com/api-errors#A0E-409-0001","title":"Conflict","status":409,"detail":"The account is connected already"}`)
 	connect(t, tn, grace)
+
+	must(t, tn.ConnectAccount("carol@customer.example", tenant.ConnectedAccount{Connection: "google-oauth2", Email: "Grace@gmail.example", AccessToken: "x"}))
+	session, code = agreed(t, tn, person(tn, "carol@customer.example"))
+	equal(t, "by address", myAccount(tn, "POST", "complete", person(tn, "carol@customer.example"), completeBody(session, code)).status, 409)
 
 	// What is turned off meanwhile is not connected.
 	session, code = agreed(t, tn, person(tn, "carol@customer.example"))

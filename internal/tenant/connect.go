@@ -58,7 +58,7 @@ func (t *Tenant) beginConnect(call accountCall) (any, *problem) {
 		return nil, invalidField("body", "code_challenge", "is required with code_challenge_method")
 	case body.Challenge != "" && body.ChallengeMethod != "S256":
 		return nil, invalidField("body", "code_challenge_method", "must be S256")
-	case t.connectable(call.client, body.Connection) == nil:
+	case t.connectable(call.client.ID, body.Connection) == nil:
 		return nil, invalidField("body", "connection", "was not found, or is not enabled for connected accounts")
 	}
 	c := connecting{session: randomID(64), client: call.client, user: call.subject, connection: body.Connection, redirectURI: body.RedirectURI,
@@ -91,7 +91,7 @@ func (t *Tenant) connectingOf(ticket string, take bool) (connecting, *Connection
 	if !ok || !open || t.now().Sub(c.started) >= connectLifetime {
 		return c, nil, false
 	}
-	conn := t.connectable(c.client, c.connection)
+	conn := t.connectable(c.client.ID, c.connection)
 	return c, conn, conn != nil
 }
 
@@ -132,12 +132,8 @@ func (t *Tenant) followTicket(w http.ResponseWriter, r *http.Request) {
 func (t *Tenant) connectPage(w http.ResponseWriter, r *http.Request) {
 	page := r.URL.Query().Get("state")
 	c, conn, ok := t.connectingOf(page, false)
-	if !ok || conn.isLive() {
+	if !ok {
 		t.errorPage(w, connectExpiredPage)
-		return
-	}
-	if r.Method != http.MethodPost {
-		t.showConnect(w, c, conn)
 		return
 	}
 	if err := t.forms.Check(r); err != nil {
@@ -145,7 +141,7 @@ func (t *Tenant) connectPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.ParseForm()
-	user, known := t.user(r.PostForm.Get("account"))
+	user, known := t.user(r.PostForm.Get("account")) // no form, no account
 	cancelled := r.PostForm.Has("cancel")
 	if !cancelled && (!known || user.Connection != conn.Name) {
 		t.showConnect(w, c, conn)
@@ -205,8 +201,8 @@ func (t *Tenant) connectCallback(w http.ResponseWriter, r *http.Request, login u
 		t.errorPage(w, connectExpiredPage)
 		return
 	}
-	conn := t.connectable(c.client, c.connection)
-	if conn == nil || !conn.isLive() {
+	conn := t.connectable(c.client.ID, c.connection)
+	if conn == nil {
 		t.errorPage(w, noConnectionPage)
 		return
 	}
@@ -289,7 +285,7 @@ func (t *Tenant) completeConnect(call accountCall) (any, *problem) {
 		return nil, invalidField("body", "redirect_uri", "is not the one of the request")
 	case !verifies(authorizationCode{challenge: c.challenge, challengeMethod: c.challengeMethod}, body.Verifier):
 		return nil, invalidField("body", "code_verifier", "does not fit the code_challenge")
-	case t.connectable(c.client, c.connection) == nil:
+	case t.connectable(c.client.ID, c.connection) == nil:
 		return nil, invalidField("body", "auth_session", "is for a connection that is not enabled any more")
 	}
 	if slices.ContainsFunc(t.connected(c.user, c.connection), c.account.isSame) {
