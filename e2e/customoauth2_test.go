@@ -31,7 +31,7 @@ func TestCustomOAuth2(t *testing.T) {
 	// Who does not agree comes back to a page that says so.
 	tb.click("link", "Continue with Pictor")
 	tb.at(pictor + "/authorize")
-	tb.reads("You are Iris Lind. Let Acme use:", "me", "photos")
+	tb.reads("You are Iris Lind. Let Albums use:", "me", "photos")
 	tb.shot("provider")
 	tb.click("button", "Refuse")
 	tb.at(app.url + "/auth/callback")
@@ -86,7 +86,7 @@ func TestCustomOAuth2Accounts(t *testing.T) {
 	tb.shot("none")
 	tb.click("button", "Connect your Pictor account")
 	tb.at(pictor + "/authorize")
-	tb.reads("You are Iris Lind. Let Acme use:", "me", "photos")
+	tb.reads("You are Iris Lind. Let Albums use:", "me", "photos")
 	tb.click("button", "Refuse")
 	tb.at(app.url + "/connect")
 	tb.reads("That did not work", "The account was not connected, because that was cancelled")

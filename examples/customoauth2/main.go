@@ -140,7 +140,7 @@ func show(w http.ResponseWriter, r *http.Request, status int, page string, data 
 	user, ok := auth0.UserFrom(r.Context())
 	w.Header().Set("Content-Security-Policy", "default-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'")
 	w.WriteHeader(status)
-	if err := pages.ExecuteTemplate(w, page, map[string]any{"User": user, "LoggedIn": ok, "Own": ownLogin(user), "Data": data}); err != nil {
+	if err := pages.ExecuteTemplate(w, page, map[string]any{"User": user, "LoggedIn": ok, "Own": ownLogin(user), "Path": r.URL.Path, "Data": data}); err != nil {
 		log.Print(err)
 	}
 }
