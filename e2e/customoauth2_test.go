@@ -79,8 +79,12 @@ func TestCustomOAuth2(t *testing.T) {
 func TestCustomOAuth2Accounts(t *testing.T) {
 	app, pictor := startCustomOAuth2(t)
 	tb := newBrowser(t)
-	tb.open(app.url + "/accounts")
+	// Who has to log in first comes from another site, where nothing begins.
+	tb.open(app.url + "/connect?connection=pictor")
 	asAda(tb)
+	tb.at(app.url + "/connect")
+	tb.reads("Connect accounts with the button on this site.")
+	tb.click("link", "Accounts")
 	tb.at(app.url + "/accounts")
 	tb.reads("You log in to Albums as Ada Lovelace", "No account is connected.")
 	tb.shot("none")
