@@ -236,6 +236,7 @@ func TestConnectAccountRefused(t *testing.T) {
 		{"from another site", b, "GET", "/connect?connection=google-oauth2", []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Site", "cross-site"}, 403},
 		{"form of another site", b, "POST", "/connect?connection=google-oauth2", []string{"Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site"}, 403},
 		{"image", b, "GET", "/connect?connection=google-oauth2", []string{"Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Site", "same-origin"}, 403},
+		{"no form", b, "POST", "/connect?connection=google-oauth2", []string{"Sec-Fetch-Site", "same-origin", "Content-Type", "application/json"}, 400},
 		{"method", b, "PUT", "/connect?connection=google-oauth2", nil, 405},
 		{"ahead of time", b, "GET", "/connect?connection=google-oauth2", append(slices.Clone(asNavigation), "Sec-Purpose", "prefetch"), 204},
 		{"what is there", b, "HEAD", "/connect?connection=google-oauth2", asNavigation, 204},
@@ -316,6 +317,28 @@ func TestConnectAccountMisled(t *testing.T) {
 		if resp := b.page("/connect?connection=google-oauth2"); resp.status != 502 || resp.header.Get("Location") != "" || len(b.transactions()) != 0 {
 			t.Errorf("%s: %d", answer, resp.status)
 		}
+	}
+	// Something before the API may answer in a way of its own.
+	e.says("POST connect", `403 {"error":"odd_error","error_description":"an odd text"}`)
+	if b.page("/connect?connection=google-oauth2"); !strings.Contains(e.log.String(), "odd_error") || !strings.Contains(e.log.String(), "an odd text") {
+		t.Errorf("log\n%s", e.log)
+	}
+}
+
+// TestConnectAccountOnHosts: an account is connected on the host where that was
+// begun, if it is one of the application's.
+func TestConnectAccountOnHosts(t *testing.T) {
+	e := newAccountEnv(t, func(c *auth0.Config) { c.BaseURLs = []string{"https://other.example"} })
+	b := e.browser().mustLogin()
+	if resp := b.page("/connect?connection=google-oauth2", "Host", "evil.example"); resp.status != 400 || len(e.requests) != 0 {
+		t.Errorf("unknown host: %d %s", resp.status, resp.body)
+	}
+	back := e.begun(b, "/connect?connection=google-oauth2")
+	if resp := b.callback(must(url.Parse("https://other.example" + back.RequestURI()))); resp.status != 400 || len(e.requests) != 1 {
+		t.Errorf("another host: %d %s", resp.status, resp.body)
+	}
+	if resp := b.callback(back); resp.status != 303 {
+		t.Errorf("%d %s", resp.status, resp.body)
 	}
 }
 
@@ -546,6 +569,9 @@ func TestDisconnectAccount(t *testing.T) {
 	e.saysNothing()
 	if b.page("/disconnect?connection=google-oauth2"); e.err != nil {
 		t.Error(e.err)
+	}
+	if resp := b.page("/disconnect?connection=google-oauth2"); len(resp.setCookies(t)) != 0 {
+		t.Error("the session is written, though nothing in it has changed")
 	}
 	if b.page("/accounts"); e.err != nil || len(e.list) != 1 || e.list[0].Connection != "legacy-accounts" {
 		t.Errorf("%v, %+v", e.err, e.list)
