@@ -424,6 +424,22 @@ func TestConnectAccountComesBack(t *testing.T) {
 	if resp := b.callback(back); resp.status != 401 {
 		t.Errorf("logged out: %d", resp.status)
 	}
+	// Another login, after which there is no token for this any more.
+	e.as("ada@acme.example")
+	b = e.browser().mustLogin()
+	back = e.begun(b, "/connect?connection=google-oauth2")
+	b.login("/auth/login?prompt=login")
+	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.RefreshTokenPolicies[0].Audience += "x" }); err != nil {
+		t.Fatal(err)
+	}
+	requests = len(e.requests)
+	if resp := b.callback(back); resp.status != 502 || len(e.requests) != requests {
+		t.Errorf("no token: %d, %q", resp.status, e.requests[requests:])
+	}
+	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.RefreshTokenPolicies[0].Audience = accountAudience }); err != nil {
+		t.Fatal(err)
+	}
+
 	// The answer to a login is none to this, nor the other way round.
 	b = e.browser().mustLogin()
 	login := b.begin("/auth/login?prompt=login").Query().Get("state")
