@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -34,19 +33,28 @@ type ConnectedAccount struct {
 }
 
 // ConnectAccountHandler lets whoever is logged in connect an account at the
-// provider of a connection, by the tenant's My Account API. Mount it for GET
-// behind [Strategy.RequireLogin] on a path of its own, and register the URL as
-// one of the Allowed Callback URLs of the application: the browser comes back
+// provider of a connection, by the tenant's My Account API. Mount it for GET and
+// POST behind [Strategy.RequireLogin] on a path of its own, and register the URL
+// as one of the Allowed Callback URLs of the application: the browser comes back
 // there. Allow the application the My Account API in its refresh token policies,
 // with the scopes create:, read: and delete:me:connected_accounts; logins must
 // ask for offline_access.
 //
-// Of the query, or of a form that is posted, it takes connection and returnTo.
-// Like [Strategy.LogoutHandler], it begins nothing for other sites. Scopes are
-// those of the provider.
+// Of the query of a link, or of a form that is posted, it takes connection and
+// returnTo. Like [Strategy.LogoutHandler], it begins nothing for other sites,
+// and a browser that has been sent to log in first comes from one; so put the
+// link or the form on a page for people who are logged in. Scopes are those of
+// the provider; without any the tenant asks for those of the connection.
+//
+// To connect an account that is connected already is no error. Tokens that
+// [ForConnection] has kept for the connection are forgotten.
 func (s *Strategy) ConnectAccountHandler(scopes ...string) http.Handler {
 	scopes = slices.Clone(scopes)
 	return s.handler("connect", func(w http.ResponseWriter, r *http.Request) error {
+		if r.Method == http.MethodHead || isPrefetch(r) {
+			noContent(w)
+			return nil
+		}
 		query := r.URL.Query()
 		if r.Method == http.MethodGet && query.Has("state") {
 			return s.finishAccount(w, r, query)
@@ -72,7 +80,7 @@ func (s *Strategy) ConnectedAccounts(w http.ResponseWriter, r *http.Request) ([]
 // response is written.
 func (s *Strategy) DisconnectAccount(w http.ResponseWriter, r *http.Request, connection string) error {
 	if !isConnectionName(connection) || connection == "" {
-		return asError("accounts", refuseLoginOption.because("%.40q is no name of a connection", connection))
+		return asError("accounts", refuseInvalidConnection.because("%.40q is no name of a connection", connection))
 	}
 	if err := s.disconnectAccount(w, r, connection); err != nil {
 		return asError("accounts", err)
@@ -83,6 +91,7 @@ func (s *Strategy) DisconnectAccount(w http.ResponseWriter, r *http.Request, con
 // An accountRequest is what must be known when the browser comes back.
 type accountRequest struct {
 	AuthSession string `json:"as"`
+	Connection  string `json:"con"`
 	Issuer      string `json:"iss"` // of the person who began
 	Subject     string `json:"sub"`
 }
@@ -99,10 +108,6 @@ func (s *Strategy) beginAccount(w http.ResponseWriter, r *http.Request, scopes [
 		}
 		return err
 	}
-	if isPrefetch(r) {
-		noContent(w)
-		return nil
-	}
 	record, err := s.recordOf(r)
 	if err != nil {
 		return err
@@ -113,7 +118,7 @@ func (s *Strategy) beginAccount(w http.ResponseWriter, r *http.Request, scopes [
 	}
 	connection := values.Get("connection")
 	if connection == "" || !isConnectionName(connection) {
-		return refuseLoginOption.because("%.40q is no name of a connection", connection)
+		return refuseInvalidConnection.because("%.40q is no name of a connection", connection)
 	}
 	token, err := s.accountToken(w, r)
 	if err != nil {
@@ -148,7 +153,7 @@ func (s *Strategy) beginAccount(w http.ResponseWriter, r *http.Request, scopes [
 	query := target.Query()
 	query.Set("ticket", begun.Params.Ticket)
 	target.RawQuery = query.Encode()
-	t.Account = &accountRequest{AuthSession: begun.AuthSession, Issuer: record.Issuer, Subject: record.Subject}
+	t.Account = &accountRequest{AuthSession: begun.AuthSession, Connection: connection, Issuer: record.Issuer, Subject: record.Subject}
 	if err := s.keepTransaction(w, r, t); err != nil {
 		return err
 	}
@@ -159,56 +164,67 @@ func (s *Strategy) beginAccount(w http.ResponseWriter, r *http.Request, scopes [
 // connectResponse keeps the transactions of accounts apart from those of logins.
 const connectResponse = "connect_code"
 
-// finishAccount takes the answer of the tenant. The session stays as it is,
-// whatever comes of it.
+// finishAccount takes the answer of the tenant. If that is no good, the session
+// stays as it is.
 func (s *Strategy) finishAccount(w http.ResponseWriter, r *http.Request, query url.Values) error {
 	for _, name := range []string{"state", "connect_code", "error", "error_description"} {
 		if len(query[name]) > 1 || len(query.Get(name)) > 4096 {
-			return refuseParameters.because("the parameter %s is there twice or too long", name)
+			return refuseConnectParameters.because("the parameter %s is there twice or too long", name)
 		}
 	}
 	t, err := s.findTransaction(r, query.Get("state"), connectResponse)
 	if err != nil {
+		if e := asError("connect", err); e.Reason == refuseNoTransaction.reason {
+			return refuseConnectGone.wrap(e.Err)
+		}
 		return err
 	}
-	if t.Account == nil {
-		return refuseNoTransaction.because("the transaction is that of a login")
-	}
 	s.transactionCookie(t.State).Delete(w, r)
+	if err := s.completeAccount(w, r, t, query); err != nil {
+		return t.failed(asError("connect", err))
+	}
+	redirect(w, s.returnPath(t), http.StatusSeeOther)
+	return nil
+}
+
+func (s *Strategy) completeAccount(w http.ResponseWriter, r *http.Request, t *transaction, query url.Values) error {
 	record, err := s.recordOf(r)
 	if err != nil {
-		return t.failed(err)
+		return err
 	}
 	// Somebody else may have logged in here meanwhile.
 	if !record.samePerson(t.Account.Issuer, t.Account.Subject) {
-		return t.failed(refuseOtherUser.error())
+		return refuseOtherUser.error()
 	}
 	if code := query.Get("error"); code != "" {
-		row := refuseByTenant
+		row := refuseConnectByTenant
 		if code == "access_denied" {
-			row = refuseDenied
+			row = refuseConnectDenied
 		}
 		e := row.because("%.100q: %.200q", code, query.Get("error_description"))
 		e.Code = protocolCode(code)
-		return t.failed(e)
+		return e
 	}
 	if query.Get("connect_code") == "" {
-		return t.failed(refuseParameters.because("neither connect_code nor error"))
+		return refuseConnectParameters.because("neither connect_code nor error")
 	}
 	token, err := s.accountToken(w, r)
 	if err != nil {
-		return t.failed(err)
+		return err
 	}
 	err = s.account(r.Context(), token, http.MethodPost, "complete", nil, map[string]any{
 		"auth_session": t.Account.AuthSession, "connect_code": query.Get("connect_code"),
 		"redirect_uri": t.RedirectURI, "code_verifier": t.Verifier,
 	}, nil)
-	// 409: the account is connected already, which is what was wanted.
-	if e, ok := errors.AsType[tenantError](err); err != nil && !(ok && e.status == http.StatusConflict) {
-		return t.failed(refreshError(err))
+	switch e, _ := errors.AsType[tenantError](err); {
+	case err == nil, e.status == http.StatusConflict: // connected already, which is what was wanted
+	case e.status == http.StatusBadRequest, e.status == http.StatusNotFound:
+		return e.as(refuseConnectCode)
+	default:
+		return refreshError(err)
 	}
-	redirect(w, s.returnPath(t), http.StatusSeeOther)
-	return nil
+	// It may be another account than before, or may do more.
+	return s.forgetVaultTokens(w, r, t.Account.Connection)
 }
 
 func (s *Strategy) connectedAccounts(w http.ResponseWriter, r *http.Request, connection string) ([]ConnectedAccount, error) {
@@ -259,19 +275,21 @@ func (s *Strategy) disconnectAccount(w http.ResponseWriter, r *http.Request, con
 		if a.Connection != connection {
 			continue
 		}
-		if err := s.account(r.Context(), token, http.MethodDelete, "accounts/"+url.PathEscape(a.ID), nil, nil, nil); err != nil {
+		err := s.account(r.Context(), token, http.MethodDelete, "accounts/"+url.PathEscape(a.ID), nil, nil, nil)
+		if e, ok := errors.AsType[tenantError](err); ok && e.status == http.StatusNotFound {
+			continue // somebody was faster
+		}
+		if err != nil {
 			remain, failed = append(remain, a.ID), cmp.Or(failed, err)
 		}
 	}
-	if err := s.forgetVaultTokens(w, r, connection); err != nil {
-		return err
+	forgotten := s.forgetVaultTokens(w, r, connection)
+	if failed == nil {
+		return forgotten
 	}
-	if failed != nil {
-		e := asError("accounts", refreshError(failed))
-		e.Err = fmt.Errorf("these accounts remain connected: %.500q: %w", remain, failed)
-		return e
-	}
-	return nil
+	e := asError("accounts", refreshError(failed))
+	e.Err = errors.Join(fmt.Errorf("these accounts remain connected: %.500q: %w", remain, failed), forgotten)
+	return e
 }
 
 // forgetVaultTokens takes tokens of a connection out of the session.
@@ -280,6 +298,7 @@ func (s *Strategy) forgetVaultTokens(w http.ResponseWriter, r *http.Request, con
 	if err != nil {
 		return err
 	}
+	record = s.sessions.pending(w, record)
 	of := func(v vaultRecord) bool { return v.Connection == connection }
 	changed, err := s.sessions.change(r.Context(), record, func(newest *sessionRecord) error {
 		if !slices.ContainsFunc(newest.Vault, of) {
@@ -289,10 +308,10 @@ func (s *Strategy) forgetVaultTokens(w http.ResponseWriter, r *http.Request, con
 		newest.Refreshes++
 		return nil
 	})
-	if err != nil || s.sessions.store != nil || changed.Refreshes == record.Refreshes {
+	if err != nil {
 		return err
 	}
-	return s.sessions.send(w, r, changed)
+	return s.sessions.sendTokens(w, r, record, changed)
 }
 
 // accountToken returns a token for the My Account API. All its scopes are asked
@@ -342,22 +361,10 @@ func (s *Strategy) account(ctx context.Context, token secret, method, path strin
 		return err
 	}
 	if resp.Status < 200 || resp.Status > 299 {
-		return parseProblem(resp)
+		return parseTenantError(resp.Status, resp.Header, resp.Body)
 	}
 	if out != nil && json.Unmarshal(resp.Body, out) != nil {
 		return refuseTenantAnswer.because("%s: not the expected JSON", path)
 	}
 	return nil
-}
-
-// parseProblem reads the errors of this API, which are near to RFC 9457. What
-// identifies one is the end of its type, such as A0E-401-0002.
-func parseProblem(resp *fetch.Response) tenantError {
-	e := parseTenantError(resp.Status, resp.Header, resp.Body)
-	var problem struct{ Type, Title, Detail string }
-	if json.Unmarshal(resp.Body, &problem) == nil && e.code == "" {
-		_, e.code, _ = strings.Cut(problem.Type, "#")
-		e.description = cmp.Or(problem.Detail, problem.Title)
-	}
-	return e
 }

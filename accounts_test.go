@@ -1,6 +1,7 @@
 package auth0_test
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
@@ -19,62 +21,36 @@ import (
 
 const accountAudience = "https://" + tenantHost + "/me/"
 
-// An accountEnv has a route that connects accounts, and a My Account API that
-// answers as documented.
+// An accountEnv has a route that connects accounts, and pages that list them,
+// take them back, and ask for a token.
 type accountEnv struct {
 	*env
+	clock    *clock // of the tenant
 	requests []string
 	bodies   []map[string]any
-	answers  map[string]string // by method and path; "409 {...}"
+	answer   func(request string) string // instead of the tenant; "409 {...}", or nothing
 	list     []auth0.ConnectedAccount
+	token    string
 	err      error
 }
 
-func newAccountEnv(t *testing.T) *accountEnv {
+func newAccountEnv(t *testing.T, edit ...func(*auth0.Config)) *accountEnv {
 	t.Helper()
-	e := &accountEnv{answers: map[string]string{
-		"POST connect":  `201 {"auth_session":"PKM-CYkdx2FyLb4Oob4ED91cSE7i_XJ4SVJByik0xKQxz9CgUZ5JlYr-aMPty0Xr","connect_uri":"https://acme.auth0.example/connected-accounts/connect","connect_params":{"ticket":"9375f326-5846-4b57-ae8b-8042573f7c1f"},"expires_in":300}`,
-		"POST complete": `201 {"id":"cac_6ZqSK7Kj1R8LDZJvSb1tAn","connection":"google-oauth2","access_type":"offline","scopes":["openid","https://www.googleapis.com/auth/calendar"],"created_at":"2025-10-13T21:09:04.126Z"}`,
-		"GET accounts":  `200 {"accounts":[{"id":"cac_6ZqSK7Kj1R8LDZJvSb1tAn","connection":"google-oauth2","access_type":"offline","scopes":["openid"],"created_at":"2025-10-13T21:09:04.126Z"}]}`,
-	}}
-	api := func(w http.ResponseWriter, r *http.Request) {
-		path := strings.TrimPrefix(r.URL.Path, "/me/v1/connected-accounts/")
-		e.requests = append(e.requests, r.Method+" "+path+"?"+r.URL.RawQuery)
-		var body map[string]any
-		text, _ := io.ReadAll(r.Body)
-		json.Unmarshal(text, &body)
-		e.bodies = append(e.bodies, body)
-		if !strings.HasPrefix(r.Header.Get("Authorization"), "Bearer ey") {
-			t.Errorf("Authorization %.20q", r.Header.Get("Authorization"))
-		}
-		answer := e.answers[r.Method+" "+path+"?"+r.URL.RawQuery]
-		if answer == "" {
-			answer = e.answers[r.Method+" "+path]
-		}
-		status, document, ok := strings.Cut(answer, " ")
-		if !ok {
-			status, document = "404", `{"type":"https://auth0.com/api-errors#A0E-404-0001","title":"Not Found","status":404,"detail":"no such account"}`
-		}
-		code := 0
-		fmt.Sscan(status, &code)
-		w.WriteHeader(code)
-		fmt.Fprint(w, document)
-	}
-	e.env = newEnv(t, func(c *auth0.Config) {
+	e := &accountEnv{clock: newClock(), answer: func(string) string { return "" }}
+	e.env = newEnvOf(t, tenant.Config{Host: tenantHost, OrganizationNames: true, Now: e.clock.now}, append(edit, func(c *auth0.Config) {
 		c.Audience, c.Scopes = testAudience, []string{"openid", "profile", "email", "offline_access"}
 		inner := c.HTTPClient.Transport
 		c.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 			if strings.HasPrefix(r.URL.Path, "/me/") {
-				return hosts{tenantHost: http.HandlerFunc(api)}.RoundTrip(r)
+				return e.observe(r, inner)
 			}
 			return inner.RoundTrip(r)
 		})}
-	})
-	if err := errors.Join(
-		e.tenant.AddAPI(tenant.API{Audience: accountAudience, Scopes: []string{"create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts"}, AllowOfflineAccess: true}),
-		e.tenant.EditClient(testClientID, func(c *tenant.Client) {
-			c.RefreshTokenPolicies = []tenant.ClientGrant{{Audience: accountAudience, Scopes: []string{"create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts"}}}
-		})); err != nil {
+	})...)
+	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) {
+		c.CallbackURLs = append(c.CallbackURLs, appBase+"/connect")
+		c.RefreshTokenPolicies = []tenant.ClientGrant{{Audience: accountAudience, Scopes: []string{"create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts"}}}
+	}); err != nil {
 		t.Fatal(err)
 	}
 	e.mux.Handle("/connect", e.strategy.ConnectAccountHandler("openid", "https://www.googleapis.com/auth/calendar"))
@@ -82,52 +58,154 @@ func newAccountEnv(t *testing.T) *accountEnv {
 	e.mux.HandleFunc("GET /disconnect", func(w http.ResponseWriter, r *http.Request) {
 		e.err = e.strategy.DisconnectAccount(w, r, r.FormValue("connection"))
 	})
+	e.mux.HandleFunc("GET /third", func(w http.ResponseWriter, r *http.Request) {
+		e.token = ""
+		tok, err := e.strategy.AccessToken(w, r, auth0.ForConnection("google-oauth2"))
+		if e.err = err; err == nil {
+			e.token = tok.AccessToken
+		}
+	})
+	t.Cleanup(func() {
+		if log := e.log.String(); strings.Contains(log, "simulated-") {
+			t.Errorf("the log has a token of a third party:\n%s", log)
+		}
+	})
 	return e
 }
+
+// observe notes a request to the My Account API, and lets the tenant answer, or
+// a test, for what the tenant never says.
+func (e *accountEnv) observe(r *http.Request, inner http.RoundTripper) (*http.Response, error) {
+	request := strings.TrimSuffix(r.Method+" "+strings.TrimPrefix(r.URL.RequestURI(), "/me/v1/connected-accounts/"), "?")
+	var text []byte
+	if r.Body != nil {
+		text, _ = io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(text))
+	}
+	var body map[string]any
+	json.Unmarshal(text, &body)
+	e.requests, e.bodies = append(e.requests, request), append(e.bodies, body)
+	answer := e.answer(request)
+	if answer == "" {
+		return inner.RoundTrip(r)
+	}
+	return hosts{tenantHost: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		status, document, _ := strings.Cut(answer, " ")
+		code := 0
+		fmt.Sscan(status, &code)
+		w.WriteHeader(code)
+		fmt.Fprint(w, document)
+	})}.RoundTrip(r)
+}
+
+// says makes one request be answered so, as the tenant would not.
+func (e *accountEnv) says(request, answer string) {
+	e.answer = func(got string) string {
+		if got == request {
+			return answer
+		}
+		return ""
+	}
+}
+
+func (e *accountEnv) saysNothing() { e.answer = func(string) string { return "" } }
 
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// begun goes to the tenant and returns the URL that the browser comes back to.
+// begun begins to connect an account, has the person agree at the tenant, and
+// returns the URL that the browser comes back to.
 func (e *accountEnv) begun(b *browser, path string) *url.URL {
 	e.t.Helper()
 	resp := b.page(path)
-	if resp.status != 303 || resp.header.Get("Location") != "https://acme.auth0.example/connected-accounts/connect?ticket=9375f326-5846-4b57-ae8b-8042573f7c1f" {
-		e.t.Fatalf("%d to %s: %s", resp.status, resp.header.Get("Location"), resp.body)
+	if to := resp.header.Get("Location"); resp.status != 303 || !strings.HasPrefix(to, "https://acme.auth0.example/connected-accounts/connect?ticket=") {
+		e.t.Fatalf("%d to %s: %s", resp.status, to, resp.body)
 	}
-	state, _ := e.bodies[len(e.bodies)-1]["state"].(string)
-	return must(url.Parse(appBase + "/connect?connect_code=c0de&state=" + state))
+	back := b.atTenant(resp.location(e.t))
+	if back.Path != "/connect" || back.Query().Get("state") == "" {
+		e.t.Fatalf("the tenant leads to %s", back)
+	}
+	return back
 }
 
-// TestConnectAccount goes there and back.
+// connect goes all the way.
+func (e *accountEnv) connect(b *browser) {
+	e.t.Helper()
+	if resp := b.callback(e.begun(b, "/connect?connection=google-oauth2")); resp.status != 303 {
+		e.t.Fatalf("%d %s", resp.status, resp.body)
+	}
+}
+
+// TestConnectAccount goes there and back, and further.
 func TestConnectAccount(t *testing.T) {
+	for name, edit := range map[string]func(*auth0.Config){"cookies": func(*auth0.Config) {}, "store": func(c *auth0.Config) { c.Store = auth0.NewMemoryStore(10) }} {
+		t.Run(name, func(t *testing.T) {
+			e := newAccountEnv(t, edit)
+			b := e.browser().mustLogin()
+			if b.page("/third"); !errors.Is(e.err, auth0.ErrNotConnected) {
+				t.Errorf("before: %v", e.err)
+			}
+			back := e.begun(b, "/connect?connection=google-oauth2&returnTo=/private")
+			body := e.bodies[0]
+			challenge, _ := body["code_challenge"].(string)
+			if body["connection"] != "google-oauth2" || body["redirect_uri"] != appBase+"/connect" || len(challenge) != 43 || body["code_challenge_method"] != "S256" || fmt.Sprint(body["scopes"]) != "[openid https://www.googleapis.com/auth/calendar]" {
+				t.Errorf("body %v", body)
+			}
+			if form := e.tenant.LastTokenRequest(); form.Get("audience") != accountAudience || form.Get("grant_type") != "refresh_token" {
+				t.Errorf("token request %v", form)
+			}
+			if n := len(b.transactions()); n != 1 {
+				t.Errorf("%d transactions", n)
+			}
+			resp := b.callback(back)
+			if resp.status != 303 || resp.header.Get("Location") != "/private" || len(b.transactions()) != 0 || !b.loggedIn() {
+				t.Errorf("%d to %q, transactions %q", resp.status, resp.header.Get("Location"), b.transactions())
+			}
+			sent := e.bodies[1]
+			if verifier, _ := sent["code_verifier"].(string); len(fmt.Sprint(sent["auth_session"])) != 64 || sent["connect_code"] != back.Query().Get("connect_code") || sent["redirect_uri"] != appBase+"/connect" || s256(verifier) != challenge {
+				t.Errorf("body %v", sent)
+			}
+			if resp := b.callback(back); resp.status != 400 || len(e.requests) != 2 {
+				t.Errorf("a second time: %d, %q", resp.status, e.requests)
+			}
+			if b.page("/accounts"); e.err != nil || len(e.list) != 1 || e.list[0].Connection != "google-oauth2" || !slices.Equal(e.list[0].Scopes, []string{"openid", "https://www.googleapis.com/auth/calendar"}) {
+				t.Errorf("%v, %+v", e.err, e.list)
+			}
+			if b.page("/third"); e.err != nil || !strings.HasPrefix(e.token, "simulated-") {
+				t.Errorf("token %q, %v", e.token, e.err)
+			}
+			if b.page("/disconnect?connection=google-oauth2"); e.err != nil {
+				t.Error(e.err)
+			}
+			if b.page("/third"); !errors.Is(e.err, auth0.ErrNotConnected) {
+				t.Errorf("after: %v", e.err)
+			}
+			if b.page("/accounts"); e.err != nil || len(e.list) != 0 {
+				t.Errorf("after: %v, %+v", e.err, e.list)
+			}
+		})
+	}
+}
+
+// TestConnectAccountByForm is the button on a page.
+func TestConnectAccountByForm(t *testing.T) {
 	e := newAccountEnv(t)
 	b := e.browser().mustLogin()
-	back := e.begun(b, "/connect?connection=google-oauth2&returnTo=/private")
-	body := e.bodies[0]
-	challenge, _ := body["code_challenge"].(string)
-	if body["connection"] != "google-oauth2" || body["redirect_uri"] != appBase+"/connect" || len(challenge) != 43 || body["code_challenge_method"] != "S256" || fmt.Sprint(body["scopes"]) != "[openid https://www.googleapis.com/auth/calendar]" {
-		t.Errorf("body %v", body)
+	resp := b.do("POST", "/connect", url.Values{"connection": {"google-oauth2"}, "returnTo": {"/private"}}, "Origin", appBase, "Sec-Fetch-Site", "same-origin")
+	if resp.status != 303 {
+		t.Fatalf("%d %s", resp.status, resp.body)
 	}
-	if form := e.tenant.LastTokenRequest(); form.Get("audience") != accountAudience || form.Get("grant_type") != "refresh_token" {
-		t.Errorf("token request %v", form)
+	if resp := b.callback(b.atTenant(resp.location(t))); resp.status != 303 || resp.header.Get("Location") != "/private" {
+		t.Errorf("%d to %q", resp.status, resp.header.Get("Location"))
 	}
-	if n := len(b.transactions()); n != 1 {
-		t.Errorf("%d transactions", n)
-	}
-	resp := b.callback(back)
-	if resp.status != 303 || resp.header.Get("Location") != "/private" || len(b.transactions()) != 0 || !b.loggedIn() {
-		t.Errorf("%d to %q, transactions %q", resp.status, resp.header.Get("Location"), b.transactions())
-	}
-	body = e.bodies[1]
-	if verifier, _ := body["code_verifier"].(string); body["auth_session"] != "PKM-CYkdx2FyLb4Oob4ED91cSE7i_XJ4SVJByik0xKQxz9CgUZ5JlYr-aMPty0Xr" || body["connect_code"] != "c0de" || body["redirect_uri"] != appBase+"/connect" || s256(verifier) != challenge {
-		t.Errorf("body %v", body)
-	}
-	if resp := b.callback(back); resp.status != 400 || len(e.requests) != 2 {
-		t.Errorf("a second time: %d, %q", resp.status, e.requests)
-	}
-	for target, want := range map[string]string{"https://evil.example/": "/", "//evil.example": "/", "/x?y=1": "/x?y=1"} {
+}
+
+// TestConnectAccountReturns nowhere else.
+func TestConnectAccountReturns(t *testing.T) {
+	e := newAccountEnv(t)
+	b := e.browser().mustLogin()
+	for target, want := range map[string]string{"https://evil.example/": "/", "//evil.example": "/", "/x?y=1": "/x?y=1", "": "/"} {
 		resp := b.callback(e.begun(b, "/connect?connection=google-oauth2&returnTo="+url.QueryEscape(target)))
 		if resp.header.Get("Location") != want {
 			t.Errorf("returnTo %q leads to %q", target, resp.header.Get("Location"))
@@ -158,8 +236,11 @@ func TestConnectAccountRefused(t *testing.T) {
 		{"from another site", b, "GET", "/connect?connection=google-oauth2", []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Site", "cross-site"}, 403},
 		{"form of another site", b, "POST", "/connect?connection=google-oauth2", []string{"Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site"}, 403},
 		{"image", b, "GET", "/connect?connection=google-oauth2", []string{"Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Site", "same-origin"}, 403},
+		{"no form", b, "POST", "/connect?connection=google-oauth2", []string{"Sec-Fetch-Site", "same-origin", "Content-Type", "application/json"}, 400},
 		{"method", b, "PUT", "/connect?connection=google-oauth2", nil, 405},
 		{"ahead of time", b, "GET", "/connect?connection=google-oauth2", append(slices.Clone(asNavigation), "Sec-Purpose", "prefetch"), 204},
+		{"what is there", b, "HEAD", "/connect?connection=google-oauth2", asNavigation, 204},
+		{"not mounted", b, "GET", "/auth/connect?connection=google-oauth2", asNavigation, 404},
 	} {
 		if resp := tt.who.do(tt.method, tt.path, nil, tt.header...); resp.status != tt.status {
 			t.Errorf("%s: %d %s", tt.why, resp.status, resp.body)
@@ -168,24 +249,49 @@ func TestConnectAccountRefused(t *testing.T) {
 	if len(e.requests) != 0 || len(b.transactions()) != 0 {
 		t.Errorf("requests %q", e.requests)
 	}
-	for _, tt := range []struct {
-		answer string
-		status int
-	}{
-		{`401 {"type":"https://auth0.com/api-errors#A0E-401-0002","title":"Unauthorized","status":401,"detail":"Invalid token"}`, 502},
-		{`429 {"type":"x","status":429}`, 502},
-		{`500 <html>`, 502},
-		{`201 {"auth_session":"x","connect_uri":"http://evil.example/","connect_params":{"ticket":"t"}}`, 502},
-		{`201 {"connect_uri":"https://acme.auth0.example/","connect_params":{"ticket":"t"}}`, 502},
-		{`201 <html>`, 502},
-	} {
-		e.answers["POST connect"] = tt.answer
-		if resp := b.page("/connect?connection=google-oauth2"); resp.status != tt.status || resp.header.Get("Location") != "" || len(b.transactions()) != 0 {
-			t.Errorf("%s: %d", tt.answer, resp.status)
+
+	// What the tenant refuses. The log says why, and nobody else is told.
+	client := func(edit func(*tenant.Client)) func() {
+		return func() {
+			if err := e.tenant.EditClient(testClientID, edit); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
-	if !strings.Contains(e.log.String(), "A0E-401-0002") {
-		t.Error("the log does not say what the tenant has said")
+	wrongIssuer := func(_, claims map[string]any) { claims["iss"] = "https://login.acme.example/" }
+	for _, tt := range []struct {
+		why        string
+		break_, ok func()
+		connection string
+		log        string
+	}{
+		{"token", func() { e.tenant.EditAccessToken(wrongIssuer) }, func() { e.tenant.EditAccessToken(nil) }, "google-oauth2", "A0E-401-0002"},
+		{"down", func() { e.tenant.Fail(tenant.MyAccount, 503) }, func() { e.tenant.Fail(tenant.MyAccount, 0) }, "google-oauth2", "the tenant answered 503"},
+		{"too many", func() { e.tenant.Fail(tenant.MyAccount, 429) }, func() { e.tenant.Fail(tenant.MyAccount, 0) }, "google-oauth2", "A0E-429-0001"},
+		{"no such connection", func() {}, func() {}, "nope", "connection: was not found"},
+		{"connection without accounts", func() {}, func() {}, "github", "connection: was not found"},
+		{"not registered", client(func(c *tenant.Client) { c.CallbackURLs = c.CallbackURLs[:1] }),
+			client(func(c *tenant.Client) { c.CallbackURLs = append(c.CallbackURLs, appBase+"/connect") }), "google-oauth2", "redirect_uri: is not in the list of allowed callback URLs"},
+		{"scope", client(func(c *tenant.Client) { c.RefreshTokenPolicies[0].Scopes = c.RefreshTokenPolicies[0].Scopes[1:] }),
+			client(func(c *tenant.Client) {
+				c.RefreshTokenPolicies[0].Scopes = append(c.RefreshTokenPolicies[0].Scopes, "create:me:connected_accounts")
+			}), "google-oauth2", "create:me:connected_accounts"},
+		{"no policy", client(func(c *tenant.Client) { c.RefreshTokenPolicies = nil }), func() {}, "google-oauth2", "refresh token policies"},
+	} {
+		b := e.browser().mustLogin() // no token is kept from the row before
+		*e.log = logBuffer{}
+		tt.break_()
+		resp := b.page("/connect?connection=" + tt.connection)
+		tt.ok()
+		if resp.status != 502 || resp.header.Get("Location") != "" || len(b.transactions()) != 0 || !b.loggedIn() {
+			t.Errorf("%s: %d, transactions %q", tt.why, resp.status, b.transactions())
+		}
+		if !strings.Contains(e.log.String(), tt.log) || strings.Contains(resp.body, tt.log) {
+			t.Errorf("%s: log\n%s\nbody %s", tt.why, e.log, resp.body)
+		}
+		if got := resp.header.Get("Retry-After") != ""; got != (tt.why == "too many") {
+			t.Errorf("%s: Retry-After %q", tt.why, resp.header.Get("Retry-After"))
+		}
 	}
 	noRefresh := newEnv(t)
 	noRefresh.mux.Handle("/connect", noRefresh.strategy.ConnectAccountHandler())
@@ -194,46 +300,116 @@ func TestConnectAccountRefused(t *testing.T) {
 	}
 }
 
+// TestConnectAccountMisled: answers that no tenant gives, and where a browser
+// must not be sent.
+func TestConnectAccountMisled(t *testing.T) {
+	e := newAccountEnv(t)
+	b := e.browser().mustLogin()
+	for _, answer := range []string{
+		`201 {"auth_session":"x","connect_uri":"http://evil.example/","connect_params":{"ticket":"t"}}`,
+		`201 {"auth_session":"x","connect_uri":"javascript:alert(1)","connect_params":{"ticket":"t"}}`,
+		`201 {"auth_session":"x","connect_uri":"","connect_params":{"ticket":"t"}}`,
+		`201 {"auth_session":"x","connect_uri":"https://acme.auth0.example/","connect_params":{}}`,
+		`201 {"connect_uri":"https://acme.auth0.example/","connect_params":{"ticket":"t"}}`,
+		`201 <html>`,
+	} {
+		e.says("POST connect", answer)
+		if resp := b.page("/connect?connection=google-oauth2"); resp.status != 502 || resp.header.Get("Location") != "" || len(b.transactions()) != 0 {
+			t.Errorf("%s: %d", answer, resp.status)
+		}
+	}
+	// Something before the API may answer in a way of its own.
+	e.says("POST connect", `403 {"error":"odd_error","error_description":"an odd text"}`)
+	if b.page("/connect?connection=google-oauth2"); !strings.Contains(e.log.String(), "odd_error") || !strings.Contains(e.log.String(), "an odd text") {
+		t.Errorf("log\n%s", e.log)
+	}
+}
+
+// TestConnectAccountOnHosts: an account is connected on the host where that was
+// begun, if it is one of the application's.
+func TestConnectAccountOnHosts(t *testing.T) {
+	e := newAccountEnv(t, func(c *auth0.Config) { c.BaseURLs = []string{"https://other.example"} })
+	b := e.browser().mustLogin()
+	if resp := b.page("/connect?connection=google-oauth2", "Host", "evil.example"); resp.status != 400 || len(e.requests) != 0 {
+		t.Errorf("unknown host: %d %s", resp.status, resp.body)
+	}
+	back := e.begun(b, "/connect?connection=google-oauth2")
+	if resp := b.callback(must(url.Parse("https://other.example" + back.RequestURI()))); resp.status != 400 || len(e.requests) != 1 {
+		t.Errorf("another host: %d %s", resp.status, resp.body)
+	}
+	if resp := b.callback(back); resp.status != 303 {
+		t.Errorf("%d %s", resp.status, resp.body)
+	}
+}
+
 // TestConnectAccountComesBack in all the ways that are no success; the session
 // stays.
 func TestConnectAccountComesBack(t *testing.T) {
 	e := newAccountEnv(t)
+	nothing := func() {}
+	const late = 300
 	for _, tt := range []struct {
 		why    string
+		before func() // the person goes to the tenant
 		edit   func(url.Values)
-		answer string
+		after  func()
 		status int
+		reason string
+		text   string
 	}{
-		{"cancelled", func(q url.Values) { q.Del("connect_code"); q.Set("error", "access_denied") }, "", 403},
-		{"error", func(q url.Values) { q.Del("connect_code"); q.Set("error", "server_error") }, "", 400},
-		{"no code", func(q url.Values) { q.Del("connect_code") }, "", 400},
-		{"two codes", func(q url.Values) { q.Add("connect_code", "x") }, "", 400},
-		{"another state", func(q url.Values) { q.Set("state", "x") }, "", 400},
-		{"connected already", func(url.Values) {}, `409 {"type":"https://auth0.com/api-errors#A0E-409-0001","status":409}`, 303},
-		{"refused", func(url.Values) {}, `400 {"type":"https://auth0.com/api-errors#A0E-400-0003","status":400,"detail":"bad connect_code"}`, 502},
+		{"cancelled", func() { e.tenant.DenyNext("access_denied", "User did not authorize the request") }, func(url.Values) {}, nothing, 403, "authorization_denied", "The account was not connected, because that was cancelled or is not allowed."},
+		{"error", func() { e.tenant.DenyNext("server_error", "x") }, func(url.Values) {}, nothing, 400, "authorization_error", "The account was not connected; please try again."},
+		{"no code", nothing, func(q url.Values) { q.Del("connect_code") }, nothing, 400, "invalid_request", "The account was not connected, because"},
+		{"two codes", nothing, func(q url.Values) { q.Add("connect_code", "x") }, nothing, 400, "invalid_request", "The account was not connected, because"},
+		{"long code", nothing, func(q url.Values) { q.Set("connect_code", strings.Repeat("x", 5000)) }, nothing, 400, "invalid_request", "The account was not connected, because"},
+		{"another state", nothing, func(q url.Values) { q.Set("state", "x") }, nothing, 400, "transaction_not_found", "The account was not connected: this was begun in another browser"},
+		{"another code", nothing, func(q url.Values) { q.Set("connect_code", "x") }, nothing, 400, "invalid_grant", "The account was not connected, because it took too long"},
+		{"too late", nothing, func(url.Values) {}, func() { e.clock.add(late) }, 400, "invalid_grant", "The account was not connected, because it took too long"},
+		{"down", nothing, func(url.Values) {}, func() { e.tenant.Fail(tenant.MyAccount, 503) }, 502, "tenant_unavailable", "The login service cannot be reached"},
+		{"not allowed any more", nothing, func(url.Values) {}, func() { e.tenant.Fail(tenant.MyAccount, 403) }, 502, "tenant_answer", "The login service gave an unexpected answer"},
 	} {
-		if e.answers["POST complete"] = tt.answer; tt.answer == "" {
-			e.answers["POST complete"] = "201 {}"
-		}
 		b := e.browser().mustLogin()
-		back := e.begun(b, "/connect?connection=google-oauth2")
+		tt.before()
+		back := e.begun(b, "/connect?connection=google-oauth2&returnTo=/private")
 		query := back.Query()
 		tt.edit(query)
 		back.RawQuery = query.Encode()
-		if resp := b.callback(back); resp.status != tt.status || !b.loggedIn() {
+		*e.log = logBuffer{}
+		tt.after()
+		resp := b.callback(back)
+		e.tenant.Fail(tenant.MyAccount, 0)
+		if tt.why == "too late" {
+			e.clock.add(-late)
+		}
+		if resp.status != tt.status || !strings.HasPrefix(resp.body, tt.text) || strings.Contains(resp.body, "log in") || !b.loggedIn() {
 			t.Errorf("%s: %d %s", tt.why, resp.status, resp.body)
 		}
+		if log := e.log.String(); !strings.Contains(log, "reason="+tt.reason) || !strings.Contains(log, "op=connect ") || strings.Contains(log, back.Query().Get("state")) {
+			t.Errorf("%s: log\n%s", tt.why, log)
+		}
+		if b.page("/accounts"); e.err != nil || len(e.list) != 0 {
+			t.Errorf("%s: %v, %+v", tt.why, e.err, e.list)
+		}
 	}
-	e.answers["POST complete"] = "201 {}"
+
+	// What was connected already is connected.
+	b := e.browser().mustLogin()
+	e.connect(b)
+	e.connect(b)
+	if b.page("/accounts"); e.err != nil || len(e.list) != 1 {
+		t.Errorf("%v, %+v", e.err, e.list)
+	}
 
 	// Somebody else has logged in meanwhile.
-	b := e.browser().mustLogin()
 	back := e.begun(b, "/connect?connection=google-oauth2")
 	e.as("bob@acme.example")
 	b.login("/auth/login?prompt=login")
 	requests := len(e.requests)
 	if resp := b.callback(back); resp.status != 403 || len(e.requests) != requests {
 		t.Errorf("Bob comes back for Ada: %d", resp.status)
+	}
+	if b.page("/accounts"); e.err != nil || len(e.list) != 0 {
+		t.Errorf("Bob has %+v, %v", e.list, e.err)
 	}
 	// Another browser, and one that has logged out.
 	back = e.begun(b, "/connect?connection=google-oauth2")
@@ -248,6 +424,22 @@ func TestConnectAccountComesBack(t *testing.T) {
 	if resp := b.callback(back); resp.status != 401 {
 		t.Errorf("logged out: %d", resp.status)
 	}
+	// Another login, after which there is no token for this any more.
+	e.as("ada@acme.example")
+	b = e.browser().mustLogin()
+	back = e.begun(b, "/connect?connection=google-oauth2")
+	b.login("/auth/login?prompt=login")
+	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.RefreshTokenPolicies[0].Audience += "x" }); err != nil {
+		t.Fatal(err)
+	}
+	requests = len(e.requests)
+	if resp := b.callback(back); resp.status != 502 || len(e.requests) != requests {
+		t.Errorf("no token: %d, %q", resp.status, e.requests[requests:])
+	}
+	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.RefreshTokenPolicies[0].Audience = accountAudience }); err != nil {
+		t.Fatal(err)
+	}
+
 	// The answer to a login is none to this, nor the other way round.
 	b = e.browser().mustLogin()
 	login := b.begin("/auth/login?prompt=login").Query().Get("state")
@@ -260,78 +452,251 @@ func TestConnectAccountComesBack(t *testing.T) {
 	}
 }
 
-// TestConnectedAccounts lists, and takes back.
+// TestConnectAccountAfterLogin: whose session has ended meanwhile logs in, and
+// the account is connected then.
+func TestConnectAccountAfterLogin(t *testing.T) {
+	e := newAccountEnv(t)
+	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.CallbackURLs = append(c.CallbackURLs, appBase+"/guarded") }); err != nil {
+		t.Fatal(err)
+	}
+	e.mux.Handle("/guarded", e.strategy.RequireLogin(e.strategy.ConnectAccountHandler()))
+	b := e.browser().mustLogin()
+	back := b.atTenant(b.page("/guarded?connection=google-oauth2&returnTo=/private").location(t))
+	for name := range b.cookies {
+		if strings.Contains(name, "session") {
+			delete(b.cookies, name)
+		}
+	}
+	resp := b.callback(back)
+	if resp.status != 302 {
+		t.Fatalf("%d %s", resp.status, resp.body)
+	}
+	resp = b.login(resp.location(t).String())
+	if resp = b.callback(resp.location(t)); resp.status != 303 || resp.header.Get("Location") != "/private" {
+		t.Errorf("%d to %q: %s", resp.status, resp.header.Get("Location"), resp.body)
+	}
+	if b.page("/accounts"); e.err != nil || len(e.list) != 1 {
+		t.Errorf("%v, %+v", e.err, e.list)
+	}
+}
+
+// addAccounts gives Ada accounts at a connection.
+func (e *accountEnv) addAccounts(connection string, n int) {
+	e.t.Helper()
+	for i := range n {
+		e.clock.add(1)
+		if err := e.tenant.ConnectAccount("ada@acme.example", tenant.ConnectedAccount{Connection: connection, Email: fmt.Sprintf("ada%d@gmail.example", i), AccessToken: "simulated-x", Scope: "openid calendar"}); err != nil {
+			e.t.Fatal(err)
+		}
+	}
+}
+
+// TestConnectedAccounts lists all pages, or none.
 func TestConnectedAccounts(t *testing.T) {
 	e := newAccountEnv(t)
-	if e.browser().page("/accounts"); !errors.Is(e.err, auth0.ErrNoSession) {
+	if e.browser().page("/accounts"); !errors.Is(e.err, auth0.ErrNoSession) || len(e.requests) != 0 {
 		t.Errorf("anonymous: %v", e.err)
 	}
 	b := e.browser().mustLogin()
-	if b.page("/accounts"); e.err != nil || len(e.list) != 1 || e.list[0].ID != "cac_6ZqSK7Kj1R8LDZJvSb1tAn" || e.list[0].AccessType != "offline" || e.list[0].CreatedAt.Year() != 2025 || !e.list[0].ExpiresAt.IsZero() {
+	if b.page("/accounts"); e.err != nil || len(e.list) != 0 {
+		t.Errorf("none: %v, %+v", e.err, e.list)
+	}
+	e.addAccounts("google-oauth2", 1)
+	if b.page("/accounts"); e.err != nil || len(e.list) != 1 || !strings.HasPrefix(e.list[0].ID, "cac_") || e.list[0].Connection != "google-oauth2" || e.list[0].AccessType != "offline" ||
+		!slices.Equal(e.list[0].Scopes, []string{"openid", "calendar"}) || e.list[0].CreatedAt.Sub(e.clock.now()).Abs() > time.Second || !e.list[0].ExpiresAt.IsZero() {
 		t.Errorf("%v, %+v", e.err, e.list)
 	}
-	account := func(id, connection string) string {
-		return fmt.Sprintf(`{"id":%q,"connection":%q,"access_type":"offline","scopes":[]}`, id, connection)
+	e.addAccounts("google-oauth2", 30)
+	e.addAccounts("legacy-accounts", 15)
+	e.requests = nil
+	if b.page("/accounts"); e.err != nil || len(e.list) != 45 || len(e.requests) != 3 || e.requests[0] != "GET accounts?take=20" || e.requests[1] != "GET accounts?from="+e.list[19].ID+"&take=20" {
+		t.Errorf("%v, %d, %q", e.err, len(e.list), e.requests)
 	}
-	e.answers["GET accounts?take=20"] = `200 {"accounts":[` + account("cac_1", "a") + `],"next":"p2"}`
-	e.answers["GET accounts?from=p2&take=20"] = `200 {"accounts":[` + account("cac_2", "a") + `],"next":"p3"}`
-	e.answers["GET accounts?from=p3&take=20"] = `200 {"accounts":[` + account("cac_3", "b") + `]}`
-	if b.page("/accounts"); e.err != nil || len(e.list) != 3 {
-		t.Errorf("pages: %v, %+v", e.err, e.list)
+	e.tenant.LimitRate(tenant.MyAccount, 2, time.Hour)
+	b.page("/accounts")
+	if got, ok := errors.AsType[*auth0.Error](e.err); !ok || got.TenantStatus != 429 || got.RetryAfter < 59*time.Minute || got.Op != "accounts" || e.list != nil {
+		t.Errorf("too many: %+v, %d", e.err, len(e.list))
 	}
+	e.tenant.LimitRate(tenant.MyAccount, 0, 0)
+
+	second := "GET accounts?from=" + strings.TrimPrefix(e.requests[1], "GET accounts?from=")
 	for why, answer := range map[string]string{
-		"goes round": `200 {"accounts":[],"next":"p2"}`,
-		"fails":      `503 <html>`,
-		"no JSON":    `200 <html>`,
+		"fails":   `503 <html>`,
+		"no JSON": `200 <html>`,
+		"gone":    `400 {"type":"https://auth0.com/api-errors#A0E-400-0003","status":400}`,
 	} {
-		e.answers["GET accounts?from=p3&take=20"] = answer
+		e.says(second, answer)
 		if b.page("/accounts"); e.err == nil || e.list != nil {
 			t.Errorf("%s: %v", why, e.list)
 		}
 	}
-
-	if b.page("/disconnect?connection=none"); e.err != nil {
-		t.Errorf("none: %v", e.err)
-	}
-	e.answers["GET accounts?connection=a&take=20"] = `200 {"accounts":[` + account("cac_1", "a") + `,` + account("cac_2", "a") + `,` + account("cac_9", "b") + `]}`
-	e.answers["DELETE accounts/cac_1"], e.answers["DELETE accounts/cac_2"] = "204 ", "204 "
+	// Pages without end, and one that leads back.
 	e.requests = nil
-	if b.page("/disconnect?connection=a"); e.err != nil || !slices.Equal(e.requests, []string{"GET accounts?connection=a&take=20", "DELETE accounts/cac_1?", "DELETE accounts/cac_2?"}) {
-		t.Errorf("%v, %q", e.err, e.requests)
+	e.answer = func(string) string { return fmt.Sprintf(`200 {"accounts":[],"next":"p%d"}`, len(e.requests)) }
+	if b.page("/accounts"); e.err == nil || len(e.requests) != 100 {
+		t.Errorf("%v after %d requests", e.err, len(e.requests))
 	}
-	e.answers["DELETE accounts/cac_1"] = "500 "
-	if b.page("/disconnect?connection=a"); e.err == nil || !strings.Contains(e.err.Error(), "cac_1") || strings.Contains(e.err.Error(), "cac_2") {
-		t.Errorf("one remains: %v", e.err)
-	}
-	if b.page("/disconnect?connection=" + url.QueryEscape("a b")); e.err == nil {
-		t.Error("a name that is none")
+	e.requests = nil
+	e.answer = func(string) string { return fmt.Sprintf(`200 {"accounts":[],"next":"p%d"}`, len(e.requests)%2) }
+	if b.page("/accounts"); e.err == nil || len(e.requests) != 3 {
+		t.Errorf("goes round: %v after %d requests", e.err, len(e.requests))
 	}
 	if !b.loggedIn() {
 		t.Error("logged out")
 	}
 }
 
-// TestDisconnectForgets: a token that the session has is not used any more.
-func TestDisconnectForgets(t *testing.T) {
+// TestDisconnectAccount takes back all accounts of a connection, and says which
+// remain.
+func TestDisconnectAccount(t *testing.T) {
 	e := newAccountEnv(t)
-	if err := e.tenant.ConnectAccount("ada@acme.example", tenant.ConnectedAccount{Connection: "google-oauth2", AccessToken: "ya29.first"}); err != nil {
-		t.Fatal(err)
+	if e.browser().page("/disconnect?connection=google-oauth2"); !errors.Is(e.err, auth0.ErrNoSession) {
+		t.Errorf("anonymous: %v", e.err)
 	}
-	e.mux.HandleFunc("GET /third", func(w http.ResponseWriter, r *http.Request) {
-		_, e.err = e.strategy.AccessToken(w, r, auth0.ForConnection("google-oauth2"))
-	})
 	b := e.browser().mustLogin()
-	b.page("/third")
-	before := e.tenant.Calls(tenant.Token)
-	if b.page("/third"); e.err != nil || e.tenant.Calls(tenant.Token) != before {
-		t.Errorf("%v", e.err)
+	if b.page("/disconnect?connection=none"); e.err != nil {
+		t.Errorf("none: %v", e.err)
 	}
-	e.answers["DELETE accounts/cac_6ZqSK7Kj1R8LDZJvSb1tAn"] = "204 "
+	for _, name := range []string{"", "a b"} {
+		b.page("/disconnect?connection=" + url.QueryEscape(name))
+		if got, ok := errors.AsType[*auth0.Error](e.err); !ok || got.Status != 400 || got.Reason != "invalid_connection" {
+			t.Errorf("%q: %v", name, e.err)
+		}
+	}
+	e.addAccounts("google-oauth2", 3)
+	e.addAccounts("legacy-accounts", 1)
+	b.page("/accounts")
+	ids := []string{e.list[0].ID, e.list[1].ID, e.list[2].ID}
+
+	e.requests = nil
+	e.says("DELETE accounts/"+ids[1], "500 ")
+	b.page("/disconnect?connection=google-oauth2")
+	if e.err == nil || !strings.Contains(e.err.Error(), ids[1]) || strings.Contains(e.err.Error(), ids[0]) || strings.Contains(e.err.Error(), ids[2]) {
+		t.Errorf("one remains: %v", e.err)
+	}
+	if want := []string{"GET accounts?connection=google-oauth2&take=20", "DELETE accounts/" + ids[0], "DELETE accounts/" + ids[1], "DELETE accounts/" + ids[2]}; !slices.Equal(e.requests, want) {
+		t.Errorf("requests %q", e.requests)
+	}
+	// Somebody is faster: it is gone, which is what was wanted.
+	e.says("DELETE accounts/"+ids[1], `404 {"type":"https://auth0.com/api-errors#A0E-404-0001","title":"Not Found","status":404}`)
+	if b.page("/disconnect?connection=google-oauth2"); e.err != nil {
+		t.Errorf("gone already: %v", e.err)
+	}
+	e.saysNothing()
 	if b.page("/disconnect?connection=google-oauth2"); e.err != nil {
 		t.Error(e.err)
 	}
-	before = e.tenant.Calls(tenant.Token)
-	if b.page("/third"); e.tenant.Calls(tenant.Token) != before+1 {
-		t.Error("the token is still there")
+	if resp := b.page("/disconnect?connection=google-oauth2"); len(resp.setCookies(t)) != 0 {
+		t.Error("the session is written, though nothing in it has changed")
 	}
+	if b.page("/accounts"); e.err != nil || len(e.list) != 1 || e.list[0].Connection != "legacy-accounts" {
+		t.Errorf("%v, %+v", e.err, e.list)
+	}
+	// A tenant that does not filter must not cost other accounts.
+	e.says("GET accounts?connection=none&take=20", fmt.Sprintf(`200 {"accounts":[{"id":%q,"connection":"legacy-accounts"}]}`, e.list[0].ID))
+	e.requests = nil
+	if b.page("/disconnect?connection=none"); e.err != nil || len(e.requests) != 1 {
+		t.Errorf("%v, %q", e.err, e.requests)
+	}
+	if !b.loggedIn() {
+		t.Error("logged out")
+	}
+}
+
+// TestDisconnectAndStoreFails: two things go wrong, and both are told.
+func TestDisconnectAndStoreFails(t *testing.T) {
+	store := newWatchedStore()
+	e := newAccountEnv(t, store.edit)
+	b := e.browser().mustLogin()
+	e.addAccounts("google-oauth2", 1)
+	b.page("/accounts")
+	b.page("/third")
+	if e.err != nil {
+		t.Fatal(e.err)
+	}
+	id := e.list[0].ID
+	e.answer = func(request string) string {
+		if !strings.HasPrefix(request, "DELETE") {
+			return ""
+		}
+		store.breakWith("commit", errors.New("disk full"))
+		return "500 "
+	}
+	b.page("/disconnect?connection=google-oauth2")
+	if e.err == nil || !strings.Contains(e.err.Error(), id) || !strings.Contains(e.err.Error(), "disk full") {
+		t.Errorf("%v", e.err)
+	}
+}
+
+// TestAccountsForgetTokens: a token that the session has is not used any more
+// when its account is disconnected, or connected anew.
+func TestAccountsForgetTokens(t *testing.T) {
+	inBoth(t, func(t *testing.T, edit func(*auth0.Config)) {
+		e := newAccountEnv(t, edit)
+		e.mux.HandleFunc("GET /other", func(w http.ResponseWriter, r *http.Request) {
+			_, e.err = e.strategy.AccessToken(w, r, auth0.ForConnection("legacy-accounts"))
+		})
+		b := e.browser().mustLogin()
+		e.addAccounts("google-oauth2", 1)
+		e.addAccounts("legacy-accounts", 1)
+		asks := func(path string) int {
+			t.Helper()
+			before := e.tenant.Calls(tenant.Token)
+			if b.page(path); e.err != nil {
+				t.Errorf("%s: %v", path, e.err)
+			}
+			return e.tenant.Calls(tenant.Token) - before
+		}
+		asks("/third")
+		asks("/other")
+		if asks("/third") != 0 || asks("/other") != 0 {
+			t.Error("tokens are not kept")
+		}
+		first := e.token
+		back := e.begun(b, "/connect?connection=google-oauth2")
+		if asks("/third") != 0 || e.token != first {
+			t.Error("a token is forgotten before there is another account")
+		}
+		if resp := b.callback(back); resp.status != 303 {
+			t.Fatal(resp.status, resp.body)
+		}
+		if asks("/third") != 1 || e.token == first {
+			t.Errorf("the token of before is still used")
+		}
+		b.page("/disconnect?connection=google-oauth2")
+		before := e.tenant.Calls(tenant.Token)
+		if b.page("/third"); !errors.Is(e.err, auth0.ErrNotConnected) || e.tenant.Calls(tenant.Token) != before+1 {
+			t.Errorf("the token is still there: %v", e.err)
+		}
+		if asks("/other") != 0 {
+			t.Error("another connection has lost its token")
+		}
+		if b.page("/accounts"); e.tenant.Calls(tenant.Token) != before+1 {
+			t.Error("the token for the accounts is lost")
+		}
+	})
+}
+
+// TestDisconnectKeepsData: what the same response has saved before stays.
+func TestDisconnectKeepsData(t *testing.T) {
+	inBoth(t, func(t *testing.T, edit func(*auth0.Config)) {
+		e := newAccountEnv(t, edit)
+		e.mux.HandleFunc("GET /both", func(w http.ResponseWriter, r *http.Request) {
+			session := must(e.strategy.Session(r))
+			session.Data["album"] = "Ferries"
+			if err := errors.Join(e.strategy.SaveSession(w, r, session), e.strategy.DisconnectAccount(w, r, "google-oauth2")); err != nil {
+				t.Error(err)
+			}
+		})
+		b := e.browser().mustLogin()
+		e.addAccounts("google-oauth2", 1)
+		b.page("/accounts")
+		b.page("/third")
+		b.page("/both")
+		var got string
+		e.mux.HandleFunc("GET /data", func(w http.ResponseWriter, r *http.Request) { got = must(e.strategy.Session(r)).Data["album"] })
+		if b.page("/data"); got != "Ferries" {
+			t.Errorf("data %q", got)
+		}
+	})
 }

@@ -204,6 +204,11 @@ var (
 	refuseNotConnected        = refusal{403, "access_denied", "not_connected", "connect your account at the other service to continue"}
 	refuseCrossSite           = refusal{403, "invalid_request", "cross_site", "log out with the button on this site"}
 	refuseCrossSiteConnect    = refusal{403, "invalid_request", "cross_site", "connect accounts with the button on this site"}
+	refuseConnectParameters   = refusal{400, "invalid_request", "invalid_request", "the account was not connected, because the answer of the login service is not complete; please try again"}
+	refuseConnectGone         = refusal{400, "invalid_request", "transaction_not_found", "the account was not connected: this was begun in another browser, took longer than ten minutes, or is finished already; please try again"}
+	refuseConnectByTenant     = refusal{400, "", "authorization_error", "the account was not connected; please try again"}
+	refuseConnectDenied       = refusal{403, "", "authorization_denied", "the account was not connected, because that was cancelled or is not allowed"}
+	refuseConnectCode         = refusal{400, "invalid_grant", "invalid_grant", "the account was not connected, because it took too long, or was finished already; please try again"}
 	refuseOtherUser           = refusal{403, "access_denied", "other_user", "somebody else has logged in since you began; please try again"}
 	refuseCeiling             = refusal{400, "login_required", "session_expired", "the login service does not let this session go on; please log in again"}
 	refuseLogoutToken         = refusal{400, "invalid_request", "invalid_logout_token", "the logout token is not valid"}

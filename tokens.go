@@ -274,6 +274,11 @@ func parseTenantError(status int, h http.Header, body []byte) tenantError {
 		// of the type, such as A0E-401-0002.
 		_, e.code, _ = strings.Cut(text("type"), "#")
 	}
+	var invalid []struct{ Field, Detail string }
+	json.Unmarshal(members["validation_errors"], &invalid)
+	for _, v := range invalid {
+		e.description += "; " + v.Field + ": " + v.Detail
+	}
 	for _, name := range []string{"error_description", "description"} {
 		// Some are objects, as of a password that is too weak.
 		if e.description == "" {

@@ -17,7 +17,8 @@ import (
 // its Token Vault and gives it for the refresh token of the session, which must
 // not be a rotating one. Allow the application the Token Vault grant, and the
 // connection the Token Vault. See [Strategy.ConnectAccountHandler] for accounts
-// that are not those of the login.
+// that are not those of the login; there are tenants whose vault has none but
+// those, also of a connection that people log in with.
 //
 // A person may have several accounts at the provider; loginHint, of which there
 // is one at most, says which one is wanted.
@@ -34,7 +35,7 @@ func ForConnection(connection string, loginHint ...string) TokenOption {
 		switch {
 		case connection == "":
 			w.fail("ForConnection: the name of the connection is empty")
-		case len(connection) > 128 || !cleanText(connection):
+		case !isConnectionName(connection):
 			w.fail("ForConnection: %.40q is no name of a connection", connection)
 		case len(loginHint) > 1:
 			w.fail("ForConnection: there are %d login hints, and one account at most is wanted", len(loginHint))
@@ -51,6 +52,9 @@ func ForConnection(connection string, loginHint ...string) TokenOption {
 func (s *Strategy) ConnectionToken(ctx context.Context, accessToken, connection, loginHint string) (*oauth2.Token, error) {
 	if accessToken == "" {
 		return nil, asError("token", refuseSessionToken.because("there is no access token to exchange"))
+	}
+	if err := s.ready(); err != nil {
+		return nil, asError("token", err)
 	}
 	wish, err := newTokenWish([]TokenOption{ForConnection(connection, loginHint)})
 	if err != nil {

@@ -229,12 +229,15 @@ func TestConnectionTokenNeedsRefreshToken(t *testing.T) {
 	b := e.browser().mustLogin()
 	for _, opts := range [][]auth0.TokenOption{
 		{auth0.ForConnection("google-oauth2"), auth0.ForAudience("https://x.example/")},
+		{auth0.ForConnection("")}, // not the token of the application itself
+		{auth0.ForConnection("", "a@gmail.example")},
 		{auth0.ForConnection("a\x00b")},
-		{auth0.ForConnection("")},
 		{auth0.ForConnection("google-oauth2", "one@gmail.example", "two@gmail.example")},
 		{auth0.ForAudience("")},
 		{auth0.ForAudience("", "read:a")},
 		{nil},
+		{auth0.ForConnection(strings.Repeat("a", 129))},
+		{auth0.ForConnection("google-oauth2", "a\nb")},
 		{auth0.ForConnection("google-oauth2", strings.Repeat("x", 400))},
 	} {
 		e.ask(b, "", 0, opts...)
@@ -312,15 +315,20 @@ func TestConnectionTokenOfAccessToken(t *testing.T) {
 	if _, err := e.strategy.ConnectionToken(t.Context(), "", "google-oauth2", ""); !errors.Is(err, auth0.ErrNoToken) {
 		t.Errorf("without a token: %v", err)
 	}
-	calls := e.tenant.Calls(tenant.Token)
-	if _, err := e.strategy.ConnectionToken(t.Context(), access, "", ""); err == nil || e.tenant.Calls(tenant.Token) != calls {
-		t.Errorf("without a connection: %v", err)
-	}
 	if _, err := e.strategy.ConnectionToken(t.Context(), access, "google-oauth2", ""); !errors.Is(err, auth0.ErrNotConnected) {
 		t.Errorf("an application that is not the API: %v", err)
 	}
 	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.ResourceServer = testAudience }); err != nil {
 		t.Fatal(err)
+	}
+	calls := e.tenant.Calls(tenant.Token)
+	for _, tt := range []struct{ connection, hint string }{{"", ""}, {"a b", ""}, {"google-oauth2", "a\nb"}} {
+		if _, err := e.strategy.ConnectionToken(t.Context(), access, tt.connection, tt.hint); err == nil || e.tenant.Calls(tenant.Token) != calls {
+			t.Errorf("%q: %v", tt, err)
+		}
+	}
+	if _, err := new(auth0.Strategy).ConnectionToken(t.Context(), access, "google-oauth2", ""); err == nil {
+		t.Error("a Strategy that New has not made")
 	}
 	tok, err := e.strategy.ConnectionToken(t.Context(), access, "google-oauth2", "")
 	if err != nil || tok.AccessToken != "ya29.first" || time.Until(tok.Expiry) < 25*time.Minute {

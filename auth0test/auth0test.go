@@ -110,6 +110,7 @@ const (
 	MFA        = tenant.MFA
 
 	Passwordless = tenant.Passwordless
+	MyAccount    = tenant.MyAccount
 )
 
 // OneTimeCode is what every authenticator app shows, for a [User] with MFA.
@@ -310,8 +311,21 @@ func (t *Tenant) ConnectAccount(email string, a ConnectedAccount) {
 	t.must(t.t.ConnectAccount(email, a))
 }
 
+// AllowConnectedAccounts turns on what [auth0.Strategy.ConnectAccountHandler]
+// needs, mounted at a path of the web application: the browser may come back
+// there, and refresh tokens get tokens for the My Account API. Accounts can be
+// connected at connections that have ConnectedAccounts set.
+func (t *Tenant) AllowConnectedAccounts(path string) {
+	t.must(t.t.EditClient(clientID, func(c *tenant.Client) {
+		c.CallbackURLs = append(c.CallbackURLs, strings.TrimSuffix(t.config.BaseURL, "/")+path)
+		c.RefreshTokenPolicies = append(c.RefreshTokenPolicies, tenant.ClientGrant{Audience: t.t.Issuer() + "me/",
+			Scopes: []string{"create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts"}})
+	}))
+}
+
 // SignIn makes the named person log in wherever the tenant would show a page,
-// until [Tenant.SignOut].
+// until [Tenant.SignOut]. At a third party that is not there the person agrees,
+// and connects the account with the same e-mail address, or else the first one.
 func (t *Tenant) SignIn(email string) { t.must(t.t.SignIn(email)) }
 
 // SignOut undoes [Tenant.SignIn] and ends every session at the tenant.
@@ -330,8 +344,8 @@ func (t *Tenant) UseKey(public *rsa.PublicKey, algorithm, keyID string) {
 // needs.
 func (t *Tenant) AllowPushedRequests() { t.t.AllowPushedRequests(true) }
 
-// DenyLogin makes the next login come back with an error, such as
-// "access_denied".
+// DenyLogin makes the next login, or the next account that is to be connected,
+// come back with an error, such as "access_denied".
 func (t *Tenant) DenyLogin(code, description string) { t.t.DenyNext(code, description) }
 
 // RotateKeys makes the tenant sign with its next key. The old one stays good

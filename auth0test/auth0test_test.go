@@ -3,6 +3,7 @@ package auth0test_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -394,4 +395,48 @@ func TestPanicsAreReported(t *testing.T) {
 	if _, err := browser.Do(r); err == nil {
 		t.Error("a handler that hangs is waited for")
 	}
+}
+
+// TestConnectAccount connects an account, uses it, and takes it back.
+func TestConnectAccount(t *testing.T) {
+	tenant := auth0test.NewTenant(t)
+	tenant.AllowConnectedAccounts("/connect")
+	cfg := tenant.Config()
+	cfg.Scopes = []string{"openid", "profile", "email", "offline_access"}
+	strategy, err := auth0.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	strategy.Register(mux)
+	mux.Handle("/connect", strategy.RequireLogin(strategy.ConnectAccountHandler()))
+	mux.Handle("GET /calendar", strategy.RequireLogin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, err := strategy.AccessToken(w, r, auth0.ForConnection("google-oauth2"))
+		list, listErr := strategy.ConnectedAccounts(w, r)
+		fmt.Fprint(w, errors.Is(err, auth0.ErrNotConnected), len(list), listErr)
+	})))
+	mux.HandleFunc("GET /disconnect", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, strategy.DisconnectAccount(w, r, "google-oauth2"))
+	})
+	browser := tenant.Browser(mux)
+	tenant.SignIn("ada@acme.example")
+	open := func(path string, status int, want string) {
+		t.Helper()
+		if got, body := get(t, browser, auth0test.AppURL+path); got != status || !strings.Contains(body, want) {
+			t.Errorf("%s: %d %q", path, got, body)
+		}
+	}
+	open("/calendar", 200, "true 0 <nil>")
+	tenant.DenyLogin("access_denied", "not today")
+	open("/connect?connection=google-oauth2&returnTo=/calendar", 403, "The account was not connected")
+	open("/connect?connection=google-oauth2&returnTo=/calendar", 200, "false 1 <nil>")
+	calls := tenant.Calls(auth0test.MyAccount)
+	tenant.Fail(auth0test.MyAccount, 503)
+	open("/calendar", 200, "the tenant answered 503")
+	if tenant.Calls(auth0test.MyAccount) != calls+1 {
+		t.Error("calls are not counted")
+	}
+	tenant.Fail(auth0test.MyAccount, 0)
+	open("/disconnect", 200, "<nil>")
+	open("/calendar", 200, "true 0 <nil>")
 }

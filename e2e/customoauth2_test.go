@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 )
@@ -30,7 +31,7 @@ func TestCustomOAuth2(t *testing.T) {
 	// Who does not agree comes back to a page that says so.
 	tb.click("link", "Continue with Pictor")
 	tb.at(pictor + "/authorize")
-	tb.reads("You are Iris Lind. Let Acme use:", "me", "photos")
+	tb.reads("You are Iris Lind. Let Albums use:", "me", "photos")
 	tb.shot("provider")
 	tb.click("button", "Refuse")
 	tb.at(app.url + "/auth/callback")
@@ -66,11 +67,76 @@ func TestCustomOAuth2(t *testing.T) {
 	tb.click("link", "Photos")
 	tb.reads("You have not logged in with Pictor")
 	tb.shot("nothing-there")
-	tb.click("link", "Continue with Pictor")
+	tb.click("link", "Or log in with Pictor instead")
 	tb.at(pictor + "/authorize")
 	tb.click("button", "Agree")
 	tb.at(app.url + "/photos")
 	tb.reads("Harbour at dawn")
+}
+
+// TestCustomOAuth2Accounts: Ada logs in with a password, connects the account
+// that she has at the provider, has her photos, and takes it back.
+func TestCustomOAuth2Accounts(t *testing.T) {
+	app, pictor := startCustomOAuth2(t)
+	tb := newBrowser(t)
+	// Who has to log in first comes from another site, where nothing begins.
+	tb.open(app.url + "/connect?connection=pictor")
+	asAda(tb)
+	tb.at(app.url + "/connect")
+	tb.reads("Connect accounts with the button on this site.")
+	tb.click("link", "Accounts")
+	tb.at(app.url + "/accounts")
+	tb.reads("You log in to Albums as Ada Lovelace", "No account is connected.")
+	tb.shot("none")
+	tb.click("button", "Connect your Pictor account")
+	tb.at(pictor + "/authorize")
+	tb.reads("You are Iris Lind. Let Albums use:", "me", "photos")
+	tb.click("button", "Refuse")
+	tb.at(app.url + "/connect")
+	tb.reads("That did not work", "The account was not connected, because that was cancelled")
+	tb.shot("refused")
+	tb.click("link", "Go back")
+	tb.at(app.url + "/accounts")
+	tb.reads("No account is connected.")
+
+	// From where the photos would be, and back there.
+	tb.click("link", "Photos")
+	tb.reads("No photos yet", "You have not logged in with Pictor")
+	tb.click("button", "Connect your Pictor account")
+	tb.at(pictor + "/authorize")
+	tb.click("button", "Agree")
+	tb.at(app.url + "/photos")
+	tb.reads("Harbour at dawn", "Night ferry")
+	tb.hides("pictor-") // which its tokens begin with
+	tb.shot("photos")
+	tb.click("link", "Accounts")
+	tb.reads("Pictor", "Albums may use: me, photos", "Connected on "+time.Now().UTC().Format("2 January 2006"))
+	tb.shot("connected")
+	tb.dark(true)
+	tb.size(390, 844)
+	tb.fits(390)
+	tb.shot("connected-phone-dark")
+	tb.dark(false)
+	tb.size(1280, 800)
+
+	// It is Ada's, in any browser, and she is still Ada.
+	tb.click("link", "Albums")
+	tb.reads("Good to see you, Ada Lovelace", "auth0|")
+	tb.shot("home")
+	tb.click("button", "Log out")
+	tb.click("link", "Other ways to log in")
+	asAda(tb)
+	tb.click("link", "Photos")
+	tb.reads("Harbour at dawn")
+
+	tb.click("link", "Accounts")
+	tb.click("button", "Disconnect")
+	tb.reads("No account is connected.")
+	tb.click("link", "Photos")
+	tb.reads("No photos yet")
+	if log := app.stderr.String() + app.stdout.String(); strings.Contains(log, "pictor-") || anyToken.MatchString(log) {
+		t.Errorf("the log has a token:\n%s", log)
+	}
 }
 
 // TestCustomOAuth2Popup does the same in a window of its own.

@@ -1,6 +1,7 @@
 // Command customoauth2 logs people in with a provider that Auth0 has no
 // connection for, once by redirects and once in a pop-up, and calls the API of
-// that provider with the person's own token there.
+// that provider with the person's own token there. Who logs in another way can
+// connect an account at the provider, and disconnect it again.
 //
 // It brings all that is needed: the tenant, and the provider, a photo service
 // with a login page and an API. At the start it makes a custom OAuth2 connection
@@ -47,6 +48,7 @@ func run(port string) error {
 	}
 	tenant.NameApp("Albums")
 	tenant.AllowManagement("create:connections", "update:connections")
+	tenant.AllowConnectedAccounts("/connect")
 
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -57,7 +59,7 @@ func run(port string) error {
 
 	cfg := tenant.Config()
 	cfg.Secrets = []string{rand.Text() + rand.Text()}
-	cfg.Scopes = []string{"openid", "profile", "email", "offline_access"} // the last is for the Token Vault
+	cfg.Scopes = []string{"openid", "profile", "email", "offline_access"} // the last is for the Token Vault and the accounts
 	cfg.ErrorHandler = func(w http.ResponseWriter, r *http.Request, e *auth0.Error) { show(w, r, e.Status, "error.html", e) }
 	strategy, err := auth0.New(cfg)
 	if err != nil {
@@ -113,7 +115,7 @@ func newApp(strategy *auth0.Strategy, base, photosURL string) http.Handler {
 			err = errors.Join(statusError(resp), json.NewDecoder(resp.Body).Decode(&photos))
 		}
 		if errors.Is(err, auth0.ErrNotConnected) || errors.Is(err, auth0.ErrNoToken) {
-			show(w, r, http.StatusForbidden, "other.html", nil) // logged in with something else
+			show(w, r, http.StatusForbidden, "other.html", nil) // logged in with something else, and not connected
 			return
 		}
 		if err != nil {
@@ -123,6 +125,7 @@ func newApp(strategy *auth0.Strategy, base, photosURL string) http.Handler {
 		}
 		show(w, r, http.StatusOK, "photos.html", photos)
 	})))
+	addAccounts(mux, strategy)
 	return strategy.LoadUser(mux)
 }
 
@@ -137,7 +140,7 @@ func show(w http.ResponseWriter, r *http.Request, status int, page string, data 
 	user, ok := auth0.UserFrom(r.Context())
 	w.Header().Set("Content-Security-Policy", "default-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'")
 	w.WriteHeader(status)
-	if err := pages.ExecuteTemplate(w, page, map[string]any{"User": user, "LoggedIn": ok, "Data": data}); err != nil {
+	if err := pages.ExecuteTemplate(w, page, map[string]any{"User": user, "LoggedIn": ok, "Own": ownLogin(user), "Path": r.URL.Path, "Data": data}); err != nil {
 		log.Print(err)
 	}
 }

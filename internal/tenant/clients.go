@@ -263,7 +263,7 @@ func (t *Tenant) AddAPI(a API) error {
 	switch {
 	case a.Audience == "" || hasControl(a.Audience):
 		return errors.New("tenant: API.Audience is required")
-	case a.Audience == t.userinfoAudience() || a.Audience == t.managementAudience():
+	case a.Audience == t.userinfoAudience() || a.Audience == t.managementAudience() || a.Audience == t.accountAudience():
 		return fmt.Errorf("tenant: API %q is a system API", a.Audience)
 	case !slices.Contains([]string{"", "access_token", "rfc9068_profile"}, a.Dialect):
 		return fmt.Errorf("tenant: API %q: unknown Dialect %q", a.Audience, a.Dialect)

@@ -30,6 +30,7 @@ const (
 	MFA        Endpoint = "mfa" // /mfa/authenticators and /mfa/challenge
 
 	Passwordless Endpoint = "passwordless" // /passwordless/start
+	MyAccount    Endpoint = "account"      // the My Account API
 )
 
 // faults holds the switches and the counters.
@@ -143,7 +144,8 @@ func (t *Tenant) EditJWKS(edit func(doc map[string]any)) {
 	t.set(func(f *faults) { f.editJWKS = edit })
 }
 
-// DenyNext makes the next authorization request come back with the error.
+// DenyNext makes the next authorization request, or the next account that is
+// to be connected, come back with the error.
 func (t *Tenant) DenyNext(code, description string) {
 	t.set(func(f *faults) { f.denial = &oauthError{code, description} })
 }
@@ -153,6 +155,10 @@ func (t *Tenant) takeDenial(req *authorization, _ url.Values) *oauthError {
 	if req.pushing {
 		return nil // nobody is denied anything yet
 	}
+	return t.nextDenial()
+}
+
+func (t *Tenant) nextDenial() *oauthError {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	denial := t.faults.denial
@@ -234,6 +240,8 @@ func (t *Tenant) fail(w http.ResponseWriter, e Endpoint, status int) {
 		t.tooMany(w, e)
 	case e == Management:
 		writeJSON(w, status, apiError{Status: status, Message: text})
+	case e == MyAccount:
+		writeJSON(w, status, newProblem(strconv.Itoa(status)+"-0001", status, text))
 	case authenticates(e):
 		writeJSON(w, status, failedGrant(status))
 	case e == Authorize || e == Pages || e == Logout:
@@ -263,6 +271,9 @@ func (t *Tenant) tooMany(w http.ResponseWriter, e Endpoint) {
 	switch e {
 	case Management:
 		writeJSON(w, status, apiError{Status: status, Message: "Global limit has been reached", Code: "too_many_requests"})
+	case MyAccount:
+		w.Header().Set("X-Auth0-Error-Kind", "global-rate-limit")
+		writeJSON(w, status, newProblem("429-0001", status, "Global limit has been reached"))
 	case Token, Revoke, PAR, MFA, Passwordless:
 		writeJSON(w, status, oauthError{"too_many_requests", "Rate limit exceeded."})
 	case Authorize, Pages, Logout:
@@ -317,7 +328,7 @@ func (t *Tenant) spend(w http.ResponseWriter, e Endpoint, who string) bool {
 		setPolicyHeader(w, l, int(b.left))
 	}
 	if !allowed {
-		if authenticates(e) {
+		if authenticates(e) || e == MyAccount {
 			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 		}
 		t.tooMany(w, e)

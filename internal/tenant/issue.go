@@ -42,10 +42,14 @@ func (g grant) has(scope string) bool { return slices.Contains(g.scope, scope) }
 func (t *Tenant) userinfoAudience() string   { return t.base + "/userinfo" }
 func (t *Tenant) managementAudience() string { return t.base + "/api/v2/" }
 
-// api returns the API with the audience. The Management API always exists.
+// api returns the API with the audience. The Management API and the My Account
+// API always exist.
 func (t *Tenant) api(audience string) (*API, bool) {
 	if audience == t.managementAudience() {
 		return &API{Audience: audience, Name: "Auth0 Management API", Scopes: managementScopes}, true
+	}
+	if audience == t.accountAudience() {
+		return &API{Audience: audience, Name: "Auth0 My Account API", Scopes: accountScopes, AllowOfflineAccess: true}, true
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

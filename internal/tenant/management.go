@@ -80,7 +80,7 @@ func (t *Tenant) managementAnswer(r *http.Request) (any, int, *apiError) {
 	}
 	segments, ok := pathSegments(strings.TrimPrefix(r.URL.EscapedPath(), (&url.URL{Path: t.path}).EscapedPath()+"/api/v2/"))
 	for _, route := range t.operations {
-		if !ok || !allowsMethod(cmp.Or(route.write.method, "GET"), r.Method) || !route.matches(segments) {
+		if !ok || !allowsMethod(cmp.Or(route.write.method, "GET"), r.Method) || !matchesPath(route.pattern, segments) {
 			continue
 		}
 		for _, group := range route.scopes {
@@ -104,12 +104,13 @@ func insufficientScope(anyOf ...string) *apiError {
 		Message: "Insufficient scope, expected any of: " + strings.Join(anyOf, ",")}
 }
 
-func (route managementRoute) matches(segments []string) bool {
-	pattern := strings.Split(route.pattern, "/")
-	if len(pattern) != len(segments) {
+// matchesPath compares segment by segment. A star stands for any.
+func matchesPath(pattern string, segments []string) bool {
+	want := strings.Split(pattern, "/")
+	if len(want) != len(segments) {
 		return false
 	}
-	for i, p := range pattern {
+	for i, p := range want {
 		if p != "*" && p != segments[i] {
 			return false
 		}

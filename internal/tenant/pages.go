@@ -247,11 +247,22 @@ func accountOf(subject string, u *User) account {
 const maxAccounts = 50
 
 func (t *Tenant) providerPage(w http.ResponseWriter, tx transaction, c *Connection) {
-	view := struct {
-		frame
-		Provider, Connection, Badge, Class string
-		Accounts                           []account
-	}{
+	t.render(w, http.StatusOK, "provider.html", t.providerView(tx, c))
+}
+
+// A providerView is the page that stands for a provider, on which people log in,
+// or agree that an application uses their account.
+type providerView struct {
+	frame
+	Provider, Connection, Badge, Class string
+	Accounts                           []account
+
+	Connect bool
+	Scopes  []string // that the application may use
+}
+
+func (t *Tenant) providerView(tx transaction, c *Connection) providerView {
+	view := providerView{
 		frame:      t.frame("Simulated "+c.label()+" sign-in", tx),
 		Provider:   c.label(),
 		Connection: c.Name,
@@ -269,7 +280,7 @@ func (t *Tenant) providerPage(w http.ResponseWriter, tx transaction, c *Connecti
 	}
 	t.mu.Unlock()
 	view.Accounts = view.Accounts[:min(len(view.Accounts), maxAccounts)]
-	t.render(w, http.StatusOK, "provider.html", view)
+	return view
 }
 
 func (t *Tenant) passwordlessPage(w http.ResponseWriter, tx transaction, c *Connection, status int, address, problem string) {

@@ -101,8 +101,9 @@ func (t *Tenant) setSessionCookie(w http.ResponseWriter, value string, maxAge in
 
 // SignIn turns on the automatic mode: from now on, wherever a page would ask
 // the browser's user something, the named user answers at once, and /authorize
-// redirects without pages. The user is named by e-mail address or subject. The
-// empty name returns to pages.
+// redirects without pages. An account to connect is the one with the same e-mail
+// address, or else the first that the connection has. The user is named by e-mail
+// address or subject. The empty name returns to pages.
 func (t *Tenant) SignIn(user string) error {
 	subject := ""
 	if user != "" {

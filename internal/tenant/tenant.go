@@ -1,6 +1,7 @@
 // Package tenant is an Auth0-shaped tenant that runs inside a process: login
-// pages, tokens, keys, logout, the part of the Management API that relying
-// parties use, and switches for the faults that a relying party must survive.
+// pages, tokens, keys, logout, the parts of the Management API and of the My
+// Account API that relying parties use, and switches for the faults that a
+// relying party must survive.
 //
 // A [Tenant] is an [http.Handler]. It never listens and starts no goroutine, so
 // it works equally behind a TCP listener with a real browser, behind an
@@ -109,7 +110,9 @@ type Tenant struct {
 	consents *bounded[[]string]
 	upstream *bounded[upstreamLogin]
 	accounts *bounded[thirdParty]
-	attempts *bounded[int] // failed password logins, by account and address
+	connects *bounded[connecting]
+	tickets  *bounded[string] // auth_session, by ticket and by page
+	attempts *bounded[int]    // failed password logins, by account and address
 	quotas   *bounded[quota]
 	factors  *bounded[mfaAttempt] // by mfa_token
 	sent     *bounded[sentCode]   // by connection and address
@@ -163,6 +166,8 @@ func New(cfg Config) (*Tenant, error) {
 		consents: newBounded[[]string](maxStored),
 		upstream: newBounded[upstreamLogin](maxStored),
 		accounts: newBounded[thirdParty](maxStored),
+		connects: newBounded[connecting](maxStored),
+		tickets:  newBounded[string](maxStored),
 		par:      cfg.Discovery == Enterprise,
 		pushed:   newBounded[pushedRequest](maxStored),
 		attempts: newBounded[int](maxStored),
@@ -243,6 +248,8 @@ func (t *Tenant) routeTable() map[string]route {
 		"/u/consent":                              {Pages, false, "GET POST", t.page(t.showConsent, t.submitConsent)},
 		"/login/callback":                         {Pages, false, "GET", t.upstreamCallback},
 		"/u/logout":                               {Pages, false, "GET POST", t.confirmLogout},
+		"/connected-accounts/connect":             {Pages, false, "GET", t.followTicket},
+		"/u/connect":                              {Pages, false, "GET POST", t.connectPage},
 	}
 }
 
@@ -287,6 +294,8 @@ func (t *Tenant) route(path string) route {
 	switch {
 	case strings.HasPrefix(path, "/api/v2/"):
 		return route{Management, false, "", t.management}
+	case strings.HasPrefix(path, "/me/v1/"):
+		return route{MyAccount, true, "GET POST DELETE", t.myAccount}
 	case strings.HasPrefix(path, "/client/") && strings.HasSuffix(path, ".js"):
 		return route{ClientFile, true, "GET", t.serveClientFile}
 	case strings.HasPrefix(path, "/avatars/") && strings.HasSuffix(path, ".svg"):
@@ -350,7 +359,7 @@ func (t *Tenant) allowOrigin(w http.ResponseWriter, r *http.Request, route route
 
 func (t *Tenant) knownOrigin(e Endpoint, origin string) bool {
 	switch e {
-	case Token, Revoke, UserInfo, MFA, Passwordless:
+	case Token, Revoke, UserInfo, MFA, Passwordless, MyAccount:
 	default:
 		return true // public documents
 	}

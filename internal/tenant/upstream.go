@@ -46,9 +46,11 @@ func (c *Connection) scopes() string {
 	return strings.Join(words, " ")
 }
 
-// An upstreamLogin is a login that is at the provider of a connection.
+// An upstreamLogin is a login, or an account that is being connected, which is
+// at the provider of a connection.
 type upstreamLogin struct {
 	transaction string // id
+	connecting  string // or the auth_session of an account
 	connection  string
 	verifier    string
 }
@@ -57,17 +59,30 @@ func (t *Tenant) upstreamRedirectURI() string { return t.base + "/login/callback
 
 // startUpstream sends the browser to the provider (RFC 6749, Section 4.1.1).
 func (t *Tenant) startUpstream(w http.ResponseWriter, tx transaction, c *Connection) {
-	target, err := url.Parse(c.option("authorizationURL"))
-	if err != nil || target.Host == "" {
-		t.abandon(w, tx, oauthError{Code: "invalid_request", Description: "the connection has no usable authorizationURL"})
+	t.saveTransaction(&tx)
+	target, ok := t.toUpstream(c, upstreamLogin{transaction: tx.id, connection: c.Name}, c.scopes(), nil)
+	if !ok {
+		t.abandon(w, tx, badAuthorizationURL)
 		return
 	}
+	redirect(w, target)
+}
+
+var badAuthorizationURL = oauthError{Code: "invalid_request", Description: "the connection has no usable authorizationURL"}
+
+// toUpstream returns the authorization request to the provider. More are
+// parameters beside those of the connection.
+func (t *Tenant) toUpstream(c *Connection, login upstreamLogin, scope string, more map[string]any) (string, bool) {
+	target, err := url.Parse(c.option("authorizationURL"))
+	if err != nil || target.Host == "" {
+		return "", false
+	}
 	state := randomID(43)
-	login := upstreamLogin{transaction: tx.id, connection: c.Name}
 	query := target.Query()
 	addParams(query, c.Options["authParams"])
+	addParams(query, more)
 	for name, value := range map[string]string{"response_type": "code", "client_id": c.option("client_id"),
-		"redirect_uri": t.upstreamRedirectURI(), "scope": c.scopes(), "state": state} {
+		"redirect_uri": t.upstreamRedirectURI(), "scope": scope, "state": state} {
 		query.Set(name, value)
 	}
 	if c.Options["pkce_enabled"] == true {
@@ -75,12 +90,11 @@ func (t *Tenant) startUpstream(w http.ResponseWriter, tx transaction, c *Connect
 		query.Set("code_challenge", challengeOf(login.verifier))
 		query.Set("code_challenge_method", "S256")
 	}
-	t.saveTransaction(&tx)
 	t.mu.Lock()
 	t.upstream.put(state, login)
 	t.mu.Unlock()
 	target.RawQuery = query.Encode()
-	redirect(w, target.String())
+	return target.String(), true
 }
 
 func addParams(query url.Values, params any) {
@@ -97,6 +111,10 @@ func (t *Tenant) upstreamCallback(w http.ResponseWriter, r *http.Request) {
 	login, ok := t.upstream.take(query.Get("state"))
 	tx, open := t.logins.get(login.transaction)
 	t.mu.Unlock()
+	if ok && login.connecting != "" {
+		t.connectCallback(w, r, login)
+		return
+	}
 	if !ok || !open || t.now().Sub(tx.started) > transactionLifetime {
 		t.errorPage(w, expiredPage)
 		return
@@ -118,22 +136,9 @@ func (t *Tenant) upstreamCallback(w http.ResponseWriter, r *http.Request) {
 	t.authenticate(w, r, tx, subject, c.Name)
 }
 
-// takeUpstream redeems the code, asks who it is, and keeps both: the user, and
-// the tokens of the provider.
+// takeUpstream keeps both that the provider has: the user, and the tokens.
 func (t *Tenant) takeUpstream(ctx context.Context, c *Connection, login upstreamLogin, code string) (subject string, err error) {
-	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {t.upstreamRedirectURI()}}
-	if login.verifier != "" {
-		form.Set("code_verifier", login.verifier)
-	}
-	tokens, err := t.upstreamTokens(ctx, c, form)
-	if err != nil {
-		return "", errors.New("failed to obtain access token")
-	}
-	profile, err := t.upstreamProfile(ctx, c, tokens.AccessToken)
-	if err != nil {
-		return "", err
-	}
-	user, err := userOf(c, profile)
+	tokens, user, err := t.askUpstream(ctx, c, login, code)
 	if err != nil {
 		return "", err
 	}
@@ -152,6 +157,24 @@ func (t *Tenant) takeUpstream(ctx context.Context, c *Connection, login upstream
 	account.scope = cmp.Or(account.scope, c.scopes())
 	t.keepAccount(account)
 	return subject, nil
+}
+
+// askUpstream redeems the code and asks who it is.
+func (t *Tenant) askUpstream(ctx context.Context, c *Connection, login upstreamLogin, code string) (upstreamTokenResponse, User, error) {
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {t.upstreamRedirectURI()}}
+	if login.verifier != "" {
+		form.Set("code_verifier", login.verifier)
+	}
+	tokens, err := t.upstreamTokens(ctx, c, form)
+	if err != nil {
+		return tokens, User{}, errors.New("failed to obtain access token")
+	}
+	profile, err := t.upstreamProfile(ctx, c, tokens.AccessToken)
+	if err != nil {
+		return tokens, User{}, err
+	}
+	user, err := userOf(c, profile)
+	return tokens, user, err
 }
 
 // upstreamTokenResponse is the answer of a provider's token endpoint (RFC 6749,

@@ -118,10 +118,12 @@ func (u *User) fillProfile() {
 	}
 }
 
-// RemoveUser deletes a user. Refresh tokens of the user stop working.
+// RemoveUser deletes a user, with the accounts at third parties. Refresh tokens
+// of the user stop working.
 func (t *Tenant) RemoveUser(subject string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.accounts.deleteFunc(func(a thirdParty) bool { return a.subject == subject })
 	t.data.removeUser(subject)
 }
 

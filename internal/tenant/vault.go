@@ -24,11 +24,13 @@ const (
 type thirdParty struct {
 	subject, connection string
 	id                  string // of the account: for a login the subject itself
+	provided            string // its id at the provider; empty if not known
 	email               string
 	token, refresh      string
 	scope               string
 	life                time.Duration
 	expires             time.Time // zero if not known
+	created             time.Time // when it was connected
 }
 
 func accountKey(subject, connection, id string) string {
@@ -57,7 +59,7 @@ func (t *Tenant) ConnectAccount(user string, a ConnectedAccount) error {
 		return unknownUser(user)
 	}
 	account := thirdParty{subject: subject, connection: a.Connection, email: a.Email, token: a.AccessToken, refresh: a.RefreshToken,
-		scope: a.Scope, life: a.ExpiresIn, id: "cac_" + derivedID(22, subject, a.Connection, a.Email)}
+		scope: a.Scope, life: a.ExpiresIn, created: t.now(), id: "cac_" + derivedID(22, subject, a.Connection, a.Email)}
 	if a.ExpiresIn != 0 {
 		account.expires = t.now().Add(a.ExpiresIn)
 	}
