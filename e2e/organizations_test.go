@@ -114,7 +114,7 @@ func TestInvitation(t *testing.T) {
 	}
 	tb := newBrowser(t)
 
-	// Ada got hold of it. She is logged in at the tenant, and asked who she is.
+	// Ada got hold of it.
 	tb.open(link("for-bob"))
 	tb.at(a.tenant.URL() + "u/login")
 	tb.reads("Umbrella, to continue to")
