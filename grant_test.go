@@ -362,7 +362,7 @@ func TestFactors(t *testing.T) {
 	ctx := t.Context()
 	carried := func(m *auth0.MFA) *auth0.MFA {
 		t.Helper()
-		sealed, err := e.strategy.SealMFA(m)
+		sealed, err := m.Seal()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -382,50 +382,50 @@ func TestFactors(t *testing.T) {
 	if fmt.Sprint(m.Challenge) != "[otp phone push-notification recovery-code]" || m.Enroll != nil {
 		t.Errorf("MFA has %q and %q", m.Challenge, m.Enroll)
 	}
-	_, err := e.strategy.LoginWithOTP(ctx, m, "000000")
+	_, err := m.LoginWithOTP(ctx, "000000")
 	e.asError(err, auth0.ErrWrongCredentials)
-	_, err = e.strategy.LoginWithOTP(ctx, m, "")
+	_, err = m.LoginWithOTP(ctx, "")
 	e.asError(err, auth0.ErrWrongCredentials)
-	passed(e.strategy.LoginWithOTP(ctx, m, tenant.OneTimeCode))
-	_, err = e.strategy.LoginWithOTP(ctx, m, tenant.OneTimeCode)
+	passed(m.LoginWithOTP(ctx, tenant.OneTimeCode))
+	_, err = m.LoginWithOTP(ctx, tenant.OneTimeCode)
 	e.asError(err, auth0.ErrWrongCredentials)
 
 	m = e.mfa()
-	list, err := e.strategy.MFAAuthenticators(ctx, m)
+	list, err := m.Authenticators(ctx)
 	if err != nil || len(list) != 4 || list[1].Type != "oob" || list[1].Channel != "sms" || list[1].Name != "XXXX0142" {
 		t.Fatalf("got %+v, %v", list, err)
 	}
-	if otp, err := e.strategy.ChallengeMFA(ctx, m, ""); err != nil || otp.Type != "otp" {
+	if otp, err := m.SendChallenge(ctx, ""); err != nil || otp.Type != "otp" {
 		t.Errorf("got %+v, %v", otp, err)
 	}
-	if _, err := e.strategy.LoginWithOOB(ctx, m, "1"); err == nil {
+	if _, err := m.LoginWithOOB(ctx, "1"); err == nil {
 		t.Error("a login without a challenge")
 	}
-	sms, err := e.strategy.ChallengeMFA(ctx, m, list[1].ID)
+	sms, err := m.SendChallenge(ctx, list[1].ID)
 	if err != nil || sms.Type != "oob" || sms.BindingMethod != "prompt" {
 		t.Fatalf("got %+v, %v", sms, err)
 	}
 	sms = carried(sms)
-	_, err = e.strategy.LoginWithOOB(ctx, sms, "x")
+	_, err = sms.LoginWithOOB(ctx, "x")
 	e.asError(err, auth0.ErrWrongCredentials)
 	code, _ := e.tenant.Mail(mfaPhone)
-	passed(e.strategy.LoginWithOOB(ctx, sms, code))
+	passed(sms.LoginWithOOB(ctx, code))
 
 	for _, approve := range []bool{true, false} {
-		push, err := e.strategy.ChallengeMFA(ctx, e.mfa(), list[2].ID)
+		push, err := e.mfa().SendChallenge(ctx, list[2].ID)
 		if err != nil || push.Type != "oob" || push.BindingMethod != "" {
 			t.Fatalf("got %+v, %v", push, err)
 		}
-		_, err = e.strategy.LoginWithOOB(ctx, push, "")
+		_, err = push.LoginWithOOB(ctx, "")
 		if pending := e.asError(err, auth0.ErrAuthorizationPending); pending.RetryAfter != 5*time.Second || pending.Code != "authorization_pending" {
 			t.Errorf("got %+v", pending)
 		}
-		_, err = e.strategy.LoginWithOOB(ctx, push, "")
+		_, err = push.LoginWithOOB(ctx, "")
 		if pending := e.asError(err, auth0.ErrAuthorizationPending); pending.RetryAfter != 10*time.Second || pending.Code != "slow_down" {
 			t.Errorf("got %+v", pending)
 		}
 		e.tenant.AnswerPush(mfaUser, approve)
-		l, err := e.strategy.LoginWithOOB(ctx, push, "")
+		l, err := push.LoginWithOOB(ctx, "")
 		if approve {
 			passed(l, err)
 		} else if found := (*auth0.Error)(nil); !errors.As(err, &found) || found.Reason != "authorization_denied" {
@@ -433,13 +433,13 @@ func TestFactors(t *testing.T) {
 		}
 	}
 
-	l := passed(e.strategy.LoginWithRecoveryCode(ctx, e.mfa(), recovery))
+	l := passed(e.mfa().LoginWithRecoveryCode(ctx, recovery))
 	if len(l.RecoveryCode()) != 24 || l.RecoveryCode() == recovery {
 		t.Errorf("the next recovery code is %q", l.RecoveryCode())
 	}
-	_, err = e.strategy.LoginWithRecoveryCode(ctx, e.mfa(), recovery)
+	_, err = e.mfa().LoginWithRecoveryCode(ctx, recovery)
 	e.asError(err, auth0.ErrWrongCredentials)
-	if l := passed(e.strategy.LoginWithRecoveryCode(ctx, e.mfa(), l.RecoveryCode())); l.RecoveryCode() == "" {
+	if l := passed(e.mfa().LoginWithRecoveryCode(ctx, l.RecoveryCode())); l.RecoveryCode() == "" {
 		t.Error("no next recovery code")
 	}
 }
@@ -454,16 +454,16 @@ func TestFactorRefusals(t *testing.T) {
 	if fmt.Sprint(bare.Enroll) != "[otp phone]" || bare.Challenge != nil {
 		t.Errorf("MFA has %q and %q", bare.Challenge, bare.Enroll)
 	}
-	_, err = e.strategy.ChallengeMFA(ctx, bare, "")
+	_, err = bare.SendChallenge(ctx, "")
 	if found := e.asError(err, auth0.ErrGrantNotAllowed); found.Code != "association_required" {
 		t.Errorf("got %+v", found)
 	}
-	_, err = e.strategy.ChallengeMFA(ctx, m, "sms|dev_other")
+	_, err = m.SendChallenge(ctx, "sms|dev_other")
 	if found := e.asError(err, auth0.ErrGrantNotAllowed); found.Code != "unsupported_challenge_type" {
 		t.Errorf("got %+v", found)
 	}
 
-	sealed, err := e.strategy.SealMFA(m)
+	sealed, err := m.Seal()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -503,27 +503,27 @@ func TestFactorRefusals(t *testing.T) {
 			w.WriteHeader(tt.status)
 			fmt.Fprint(w, tt.body)
 		})
-		_, err := e.strategy.ChallengeMFA(ctx, m, "")
+		_, err := m.SendChallenge(ctx, "")
 		if found := (*auth0.Error)(nil); !errors.As(err, &found) || found.Reason != tt.reason {
 			t.Errorf("%s: got %v", tt.body, err)
 		}
 		if tt.status == 200 {
 			continue
 		}
-		_, err = e.strategy.MFAAuthenticators(ctx, m)
+		_, err = m.Authenticators(ctx)
 		if found := (*auth0.Error)(nil); !errors.As(err, &found) || found.Reason != tt.reason {
 			t.Errorf("%s, asking for the list: got %v", tt.body, err)
 		}
 	}
 	e.tenant.Replace(tenant.MFA, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{}`) })
-	if _, err := e.strategy.MFAAuthenticators(ctx, m); err == nil {
+	if _, err := m.Authenticators(ctx); err == nil {
 		t.Error("a list that is none")
 	}
 	for _, bad := range []*auth0.MFA{nil, {}} {
-		if _, err := e.strategy.SealMFA(bad); err == nil {
+		if _, err := bad.Seal(); err == nil {
 			t.Error("an MFA of nothing was sealed")
 		}
-		if _, err := e.strategy.LoginWithOTP(ctx, bad, "1"); err == nil {
+		if _, err := bad.LoginWithOTP(ctx, "1"); err == nil {
 			t.Error("a login with an MFA of nothing")
 		}
 	}
@@ -553,7 +553,7 @@ func TestRefreshWithFactor(t *testing.T) {
 			fmt.Fprint(w, "token ", token.AccessToken)
 		})
 		e.mux.HandleFunc("GET /otp", func(w http.ResponseWriter, r *http.Request) {
-			l, err := e.strategy.LoginWithOTP(r.Context(), m, tenant.OneTimeCode)
+			l, err := m.LoginWithOTP(r.Context(), tenant.OneTimeCode)
 			if err == nil {
 				err = e.strategy.StartSession(w, r, l)
 			}
@@ -913,7 +913,7 @@ func TestExchangeToken(t *testing.T) {
 			continue
 		}
 		if found.MFA != nil {
-			if l, err := e.strategy.LoginWithOTP(ctx, found.MFA, tenant.OneTimeCode); err != nil || l.Token().AccessToken == "" {
+			if l, err := found.MFA.LoginWithOTP(ctx, tenant.OneTimeCode); err != nil || l.Token().AccessToken == "" {
 				t.Errorf("%s: got %v, %v", name, l, err)
 			}
 		}
@@ -1087,18 +1087,18 @@ func TestGrantsHideSecrets(t *testing.T) {
 			forbidden = append(forbidden, code)
 		}
 	})
-	list, err := e.strategy.MFAAuthenticators(ctx, mfa())
+	list, err := mfa().Authenticators(ctx)
 	show(list, err)
-	sms, err := e.strategy.ChallengeMFA(ctx, mfa(), list[1].ID)
+	sms, err := mfa().SendChallenge(ctx, list[1].ID)
 	show(sms, err)
 	code, _ := e.tenant.Mail(mfaPhone)
 	forbidden = append(forbidden, code)
-	keep(e.strategy.LoginWithOOB(ctx, sms, "wrong-SECRET"))
-	keep(e.strategy.LoginWithOOB(ctx, sms, code))
+	keep(sms.LoginWithOOB(ctx, "wrong-SECRET"))
+	keep(sms.LoginWithOOB(ctx, code))
 	forbidden = append(forbidden, "wrong-SECRET", e.tenant.LastTokenRequest().Get("oob_code"))
-	keep(e.strategy.LoginWithOTP(ctx, mfa(), tenant.OneTimeCode))
+	keep(mfa().LoginWithOTP(ctx, tenant.OneTimeCode))
 	forbidden = append(forbidden, tenant.OneTimeCode)
-	keep(e.strategy.LoginWithRecoveryCode(ctx, mfa(), recovery))
+	keep(mfa().LoginWithRecoveryCode(ctx, recovery))
 	to := auth0.Passwordless{Email: "new@acme.example"}
 	show(e.strategy.SendCode(ctx, to))
 	code, _ = e.tenant.Mail(to.Email)
@@ -1124,7 +1124,7 @@ func TestGrantsHideSecrets(t *testing.T) {
 		show(e.strategy.SendCode(ctx, to))
 		_, err = e.strategy.ExchangeToken(ctx, x)
 		show(err)
-		_, err = e.strategy.ChallengeMFA(ctx, sms, "")
+		_, err = sms.SendChallenge(ctx, "")
 		show(err)
 		_, err = e.strategy.UserInfo(ctx, &oauth2.Token{AccessToken: "access-SECRET"}, "x")
 		show(err)
@@ -1167,8 +1167,8 @@ func FuzzGrantAnswers(f *testing.F) {
 		if refused == nil {
 			t.Error("a login by an answer without an ID token of the tenant")
 		}
-		_, challengeErr := e.strategy.ChallengeMFA(t.Context(), m, "")
-		_, listErr := e.strategy.MFAAuthenticators(t.Context(), m)
+		_, challengeErr := m.SendChallenge(t.Context(), "")
+		_, listErr := m.Authenticators(t.Context())
 		_, exchangeErr := e.strategy.ExchangeToken(t.Context(), auth0.TokenExchange{SubjectToken: "x"})
 		_, userErr := e.strategy.UserInfo(t.Context(), l.Token(), l.User.Subject)
 		for _, err := range []error{refused, challengeErr, listErr, exchangeErr, userErr} {

@@ -16,12 +16,11 @@ import (
 
 // An MFA is a login, or a refresh, that the tenant lets go on with a second
 // factor. [Error].MFA has it when the error is [ErrMFARequired]. What the person
-// has in their authenticator app goes to [Strategy.LoginWithOTP]; for a message
-// or a push notification, [Strategy.ChallengeMFA] has it sent and
-// [Strategy.LoginWithOOB] takes the answer; [Strategy.LoginWithRecoveryCode] is
-// for who has lost everything else. Each returns a [Login], which
-// [Strategy.StartSession] makes a session; that of a refresh goes on with the
-// session that there is.
+// has in their authenticator app goes to [MFA.LoginWithOTP]; for a message or a
+// push notification, [MFA.SendChallenge] has it sent and [MFA.LoginWithOOB] takes
+// the answer; [MFA.LoginWithRecoveryCode] is for who has lost everything else. Each
+// returns a [Login], which [Strategy.StartSession] makes a session; that of a
+// refresh goes on with the session that there is.
 //
 // It holds for ten minutes. Auth0 does not tell in the ID tokens of such a login
 // that there was a second factor.
@@ -33,12 +32,13 @@ type MFA struct {
 	// have to log in with the browser, where the tenant takes them through it.
 	Enroll []string
 
-	// Type is "otp" or "oob" after [Strategy.ChallengeMFA]. BindingMethod is then
+	// Type is "otp" or "oob" after [MFA.SendChallenge]. BindingMethod is then
 	// "prompt" if a code was sent that the person has to enter, else empty.
 	Type          string
 	BindingMethod string
 
-	state func() mfaState // behind a function, because it has a token
+	strategy *Strategy       // nil if it was not made here
+	state    func() mfaState // behind a function, because it has a token
 }
 
 // Format hides the token from every verb of package fmt.
@@ -99,7 +99,7 @@ func (s *Strategy) mfa(d *mfaDemand, wish loginWish, r *sessionRecord) *MFA {
 		st.Issuer, st.Subject = r.Issuer, r.Subject
 	}
 	st.Challenge, st.Enroll = kindsOf(d.requirements.Challenge), kindsOf(d.requirements.Enroll)
-	return st.mfa()
+	return s.newMFA(st)
 }
 
 func kindsOf(factors []mfaFactor) []string {
@@ -110,18 +110,18 @@ func kindsOf(factors []mfaFactor) []string {
 	return kinds
 }
 
-func (st mfaState) mfa() *MFA {
+func (s *Strategy) newMFA(st mfaState) *MFA {
 	return &MFA{
 		Challenge: slices.Clone(st.Challenge), Enroll: slices.Clone(st.Enroll), Type: st.Type, BindingMethod: st.BindingMethod,
-		state: func() mfaState { return st },
+		strategy: s, state: func() mfaState { return st },
 	}
 }
 
-// SealMFA encrypts an MFA, so that it can wait for the person in a cookie or a
-// hidden field of a form. It opens for five minutes after the error, at any
-// instance of the application.
-func (s *Strategy) SealMFA(m *MFA) (string, error) {
-	st, err := s.mfaState(m)
+// Seal encrypts an MFA, so that it can wait for the person in a cookie or a hidden
+// field of a form. [Strategy.OpenMFA] opens it for five minutes after the error, at
+// any instance of the application.
+func (m *MFA) Seal() (string, error) {
+	s, st, err := m.open()
 	if err != nil {
 		return "", asError("login", err)
 	}
@@ -132,7 +132,7 @@ func (s *Strategy) SealMFA(m *MFA) (string, error) {
 	return s.keyring.Seal(purposeMFA, purposeMFA, plain), nil
 }
 
-// OpenMFA opens what [Strategy.SealMFA] has sealed.
+// OpenMFA opens what [MFA.Seal] has sealed.
 func (s *Strategy) OpenMFA(sealed string) (*MFA, error) {
 	if err := s.ready(); err != nil {
 		return nil, asError("login", err)
@@ -145,17 +145,14 @@ func (s *Strategy) OpenMFA(sealed string) (*MFA, error) {
 	if age := time.Duration(s.now().Unix()-st.IssuedAt) * time.Second; age >= mfaLife || age < -time.Minute {
 		return nil, asError("login", refuseMFAExpired.because("the sealed MFA is %v old", age))
 	}
-	return st.mfa(), nil
+	return s.newMFA(st), nil
 }
 
-func (s *Strategy) mfaState(m *MFA) (mfaState, error) {
-	if err := s.ready(); err != nil {
-		return mfaState{}, err
+func (m *MFA) open() (*Strategy, mfaState, error) {
+	if m == nil || m.strategy == nil {
+		return nil, mfaState{}, refuseGrantRequest.because("the MFA is not one of an Error")
 	}
-	if m == nil || m.state == nil {
-		return mfaState{}, refuseGrantRequest.because("the MFA is not one of an Error")
-	}
-	return m.state(), nil
+	return m.strategy, m.state(), nil
 }
 
 // An Authenticator is a second factor that somebody has set up.
@@ -170,17 +167,17 @@ type Authenticator struct {
 	Name string
 }
 
-// MFAAuthenticators lists the second factors that can be used now.
-func (s *Strategy) MFAAuthenticators(ctx context.Context, m *MFA) ([]Authenticator, error) {
-	list, err := s.authenticators(ctx, m)
+// Authenticators lists the second factors that can be used now.
+func (m *MFA) Authenticators(ctx context.Context) ([]Authenticator, error) {
+	list, err := m.authenticators(ctx)
 	if err != nil {
 		return nil, asError("login", err)
 	}
 	return list, nil
 }
 
-func (s *Strategy) authenticators(ctx context.Context, m *MFA) ([]Authenticator, error) {
-	st, err := s.mfaState(m)
+func (m *MFA) authenticators(ctx context.Context) ([]Authenticator, error) {
+	s, st, err := m.open()
 	if err != nil {
 		return nil, err
 	}
@@ -216,12 +213,12 @@ func (s *Strategy) authenticators(ctx context.Context, m *MFA) ([]Authenticator,
 	return list, nil
 }
 
-// ChallengeMFA makes the tenant ask for a second factor: it sends a message or a
+// SendChallenge makes the tenant ask for a second factor: it sends a message or a
 // push notification. With an empty id the tenant chooses among those that the
 // person has. The MFA that it returns, whose Type says what is expected, takes
 // the place of the one given.
-func (s *Strategy) ChallengeMFA(ctx context.Context, m *MFA, authenticatorID string) (*MFA, error) {
-	challenged, err := s.challenge(ctx, m, authenticatorID)
+func (m *MFA) SendChallenge(ctx context.Context, authenticatorID string) (*MFA, error) {
+	challenged, err := m.challenge(ctx, authenticatorID)
 	if err != nil {
 		return nil, asError("login", err)
 	}
@@ -231,8 +228,8 @@ func (s *Strategy) ChallengeMFA(ctx context.Context, m *MFA, authenticatorID str
 // mfaRefusals: here, a credential that is not accepted is the MFA itself.
 var mfaRefusals = map[string]refusal{"invalid_grant": refuseMFAExpired}
 
-func (s *Strategy) challenge(ctx context.Context, m *MFA, authenticatorID string) (*MFA, error) {
-	st, err := s.mfaState(m)
+func (m *MFA) challenge(ctx context.Context, authenticatorID string) (*MFA, error) {
+	s, st, err := m.open()
 	if err != nil {
 		return nil, err
 	}
@@ -253,42 +250,42 @@ func (s *Strategy) challenge(ctx context.Context, m *MFA, authenticatorID string
 		return nil, refuseTenantAnswer.because("the challenge is not the expected JSON")
 	}
 	st.Type, st.OOBCode, st.BindingMethod = got.Type, got.OOBCode, got.BindingMethod
-	return st.mfa(), nil
+	return s.newMFA(st), nil
 }
 
 // LoginWithOTP goes on with a code of the person's authenticator app. The error
 // is [ErrWrongCredentials] if it is wrong; they may try again.
-func (s *Strategy) LoginWithOTP(ctx context.Context, m *MFA, otp string) (*Login, error) {
-	return s.loginWithFactor(ctx, m, "mfa-otp", "otp", otp)
+func (m *MFA) LoginWithOTP(ctx context.Context, otp string) (*Login, error) {
+	return m.loginWithFactor(ctx, "mfa-otp", "otp", otp)
 }
 
-// LoginWithOOB goes on when [Strategy.ChallengeMFA] has sent something: with the
+// LoginWithOOB goes on when [MFA.SendChallenge] has sent something: with the
 // code that the person got, or with the empty one for a push notification. The
 // error is [ErrAuthorizationPending] until they have answered that.
-func (s *Strategy) LoginWithOOB(ctx context.Context, m *MFA, bindingCode string) (*Login, error) {
-	return s.loginWithFactor(ctx, m, "mfa-oob", "binding_code", bindingCode)
+func (m *MFA) LoginWithOOB(ctx context.Context, bindingCode string) (*Login, error) {
+	return m.loginWithFactor(ctx, "mfa-oob", "binding_code", bindingCode)
 }
 
 // LoginWithRecoveryCode goes on with a recovery code, which is used up by that.
 // [Login.RecoveryCode] has the next one, to show to the person.
-func (s *Strategy) LoginWithRecoveryCode(ctx context.Context, m *MFA, recoveryCode string) (*Login, error) {
-	return s.loginWithFactor(ctx, m, "mfa-recovery-code", "recovery_code", recoveryCode)
+func (m *MFA) LoginWithRecoveryCode(ctx context.Context, recoveryCode string) (*Login, error) {
+	return m.loginWithFactor(ctx, "mfa-recovery-code", "recovery_code", recoveryCode)
 }
 
 // RecoveryCode returns the recovery code that replaces the one that was used for
 // this login, else nothing. It is not there again.
 func (l *Login) RecoveryCode() string { return l.recovery.reveal() }
 
-func (s *Strategy) loginWithFactor(ctx context.Context, m *MFA, grant, name, value string) (*Login, error) {
-	l, err := s.factorGrant(ctx, m, grant, name, value)
+func (m *MFA) loginWithFactor(ctx context.Context, grant, name, value string) (*Login, error) {
+	l, err := m.factorGrant(ctx, grant, name, value)
 	if err != nil {
 		return nil, asError("login", err)
 	}
 	return l, nil
 }
 
-func (s *Strategy) factorGrant(ctx context.Context, m *MFA, grant, name, value string) (*Login, error) {
-	st, err := s.mfaState(m)
+func (m *MFA) factorGrant(ctx context.Context, grant, name, value string) (*Login, error) {
+	s, st, err := m.open()
 	if err != nil {
 		return nil, err
 	}
@@ -297,7 +294,7 @@ func (s *Strategy) factorGrant(ctx context.Context, m *MFA, grant, name, value s
 	setText(form, name, value)
 	switch {
 	case grant == "mfa-oob" && st.OOBCode == "":
-		return nil, refuseGrantRequest.because("nothing was sent yet: use the MFA that ChallengeMFA returns")
+		return nil, refuseGrantRequest.because("nothing was sent yet: use the MFA that SendChallenge returns")
 	case grant == "mfa-oob":
 		form.Set("oob_code", st.OOBCode)
 	case value == "":

@@ -374,24 +374,24 @@ func connected(e *env, _ *wire) func() error {
 func factor(otp string) func(*env, *wire) func() error {
 	return func(e *env, _ *wire) func() error {
 		m := e.mfa()
-		return func() error { _, err := e.strategy.LoginWithOTP(e.t.Context(), m, otp); return err }
+		return func() error { _, err := m.LoginWithOTP(e.t.Context(), otp); return err }
 	}
 }
 
 func usedFactor(e *env, w *wire) func() error {
 	m := e.mfa()
-	if _, err := e.strategy.LoginWithOTP(e.t.Context(), m, tenant.OneTimeCode); err != nil {
+	if _, err := m.LoginWithOTP(e.t.Context(), tenant.OneTimeCode); err != nil {
 		e.t.Fatal(err)
 	}
-	return func() error { _, err := e.strategy.LoginWithOTP(e.t.Context(), m, tenant.OneTimeCode); return err }
+	return func() error { _, err := m.LoginWithOTP(e.t.Context(), tenant.OneTimeCode); return err }
 }
 
 func challenged(e *env, code string, channel string) func() error {
 	m := e.mfa()
-	list := must(e.strategy.MFAAuthenticators(e.t.Context(), m))
+	list := must(m.Authenticators(e.t.Context()))
 	i := slices.IndexFunc(list, func(a auth0.Authenticator) bool { return a.Channel == channel })
-	m = must(e.strategy.ChallengeMFA(e.t.Context(), m, list[i].ID))
-	return func() error { _, err := e.strategy.LoginWithOOB(e.t.Context(), m, code); return err }
+	m = must(m.SendChallenge(e.t.Context(), list[i].ID))
+	return func() error { _, err := m.LoginWithOOB(e.t.Context(), code); return err }
 }
 
 func pushed(e *env, _ *wire) func() error   { return challenged(e, "", "auth0") }
@@ -622,7 +622,7 @@ func TestSampledTokens(t *testing.T) {
 		return outcome{token, err}
 	}
 	byRecoveryCode := func(e *env) outcome {
-		l, err := e.strategy.LoginWithRecoveryCode(e.t.Context(), e.mfa(), recovery)
+		l, err := e.mfa().LoginWithRecoveryCode(e.t.Context(), recovery)
 		if err == nil && l.RecoveryCode() == "" {
 			t.Error("no recovery code")
 		}
