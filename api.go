@@ -73,9 +73,9 @@ type APIConfig struct {
 	// that it is not checked again. All the rest is, each time. Default: 1,024.
 	// It takes [None].
 	TokenCache int
-	// TokenSources are the places of a request where a token may be. Default:
+	// TokenExtractors are the places of a request where a token may be. Default:
 	// [FromHeader] alone. A request with more than one token is refused.
-	TokenSources []TokenSource
+	TokenExtractors []TokenExtractor
 
 	// Realm is told to clients in challenges. Default: "api".
 	Realm string
@@ -152,7 +152,7 @@ func (c APIConfig) clone() APIConfig {
 	c.Issuers = slices.Clone(c.Issuers)
 	c.Algorithms = slices.Clone(c.Algorithms)
 	c.RequiredClaims = slices.Clone(c.RequiredClaims)
-	c.TokenSources = slices.Clone(c.TokenSources)
+	c.TokenExtractors = slices.Clone(c.TokenExtractors)
 	c.ScopesSupported = slices.Clone(c.ScopesSupported)
 	c.EndpointOrigins = slices.Clone(c.EndpointOrigins)
 	return c
@@ -227,18 +227,18 @@ func (a *API) checkWire(p *problems) {
 			p.add("ScopesSupported", "%q is no scope", scope)
 		}
 	}
-	if c.TokenSources == nil {
-		c.TokenSources = []TokenSource{FromHeader()}
+	if c.TokenExtractors == nil {
+		c.TokenExtractors = []TokenExtractor{FromHeader()}
 	}
-	for i, s := range c.TokenSources {
+	for i, s := range c.TokenExtractors {
 		if s.err != nil {
-			p.add("TokenSources", "[%d] %v", i, s.err)
+			p.add("TokenExtractors", "[%d] %v", i, s.err)
 		} else if s.take == nil {
-			p.add("TokenSources", "[%d] was made by none of the From functions", i)
+			p.add("TokenExtractors", "[%d] was made by none of the From functions", i)
 		}
 	}
-	if len(c.TokenSources) == 0 {
-		p.add("TokenSources", "is empty; leave it out for the Authorization header")
+	if len(c.TokenExtractors) == 0 {
+		p.add("TokenExtractors", "is empty; leave it out for the Authorization header")
 	}
 }
 
@@ -541,7 +541,7 @@ func (a *API) Status() []KeyStatus {
 // 9728, Section 3), by which clients find out where to get a token. Mount it at
 // "/.well-known/oauth-protected-resource", followed by the path of the API's
 // identifier if that has one, and say so in [APIConfig].MetadataURL. Of
-// [APIConfig].TokenSources it has those that RFC 6750 knows: an API that takes
+// [APIConfig].TokenExtractors it has those that RFC 6750 knows: an API that takes
 // tokens from cookies alone has no method for others to send them.
 func (a *API) MetadataHandler() http.Handler {
 	document := struct {
@@ -550,7 +550,7 @@ func (a *API) MetadataHandler() http.Handler {
 		ScopesSupported      []string `json:"scopes_supported,omitempty"`
 		BearerMethods        []string `json:"bearer_methods_supported"`
 	}{AuthorizationServers: []string{}, ScopesSupported: a.config.ScopesSupported, BearerMethods: []string{}}
-	for _, source := range a.config.TokenSources {
+	for _, source := range a.config.TokenExtractors {
 		if source.method != "" && !slices.Contains(document.BearerMethods, source.method) {
 			document.BearerMethods = append(document.BearerMethods, source.method)
 		}

@@ -292,17 +292,17 @@ func TestMetadataHandler(t *testing.T) {
 func TestMetadataBearerMethods(t *testing.T) {
 	own := auth0.FromFunc(func(*http.Request) (string, error) { return "", nil })
 	for _, tt := range []struct {
-		sources []auth0.TokenSource
+		sources []auth0.TokenExtractor
 		want    string
 	}{
-		{[]auth0.TokenSource{auth0.FromHeader()}, `["header"]`},
-		{[]auth0.TokenSource{auth0.FromQuery(), auth0.FromForm(), auth0.FromHeader()}, `["query","body","header"]`},
-		{[]auth0.TokenSource{auth0.FromForm(), auth0.FromForm()}, `["body"]`},
-		{[]auth0.TokenSource{auth0.FromCookie("at"), own}, `[]`},
-		{[]auth0.TokenSource{auth0.FromWebSocket(), auth0.FromHeader()}, `["header"]`},
+		{[]auth0.TokenExtractor{auth0.FromHeader()}, `["header"]`},
+		{[]auth0.TokenExtractor{auth0.FromQuery(), auth0.FromForm(), auth0.FromHeader()}, `["query","body","header"]`},
+		{[]auth0.TokenExtractor{auth0.FromForm(), auth0.FromForm()}, `["body"]`},
+		{[]auth0.TokenExtractor{auth0.FromCookie("at"), own}, `[]`},
+		{[]auth0.TokenExtractor{auth0.FromWebSocket(), auth0.FromHeader()}, `["header"]`},
 	} {
 		w := httptest.NewRecorder()
-		f := newAPIFixture(t, func(c *auth0.APIConfig) { c.TokenSources = tt.sources })
+		f := newAPIFixture(t, func(c *auth0.APIConfig) { c.TokenExtractors = tt.sources })
 		f.api.MetadataHandler().ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
 		if !strings.HasSuffix(w.Body.String(), `"bearer_methods_supported":`+tt.want+"}") {
 			t.Errorf("got %s, want %s", w.Body, tt.want)
@@ -314,7 +314,7 @@ func TestMetadataBearerMethods(t *testing.T) {
 func TestMetadataInChallenges(t *testing.T) {
 	const url = "https://api.example/.well-known/oauth-protected-resource"
 	f := newAPIFixture(t, func(c *auth0.APIConfig) {
-		c.MetadataURL, c.TokenSources = url, []auth0.TokenSource{auth0.FromHeader(), auth0.FromQuery()}
+		c.MetadataURL, c.TokenExtractors = url, []auth0.TokenExtractor{auth0.FromHeader(), auth0.FromQuery()}
 	})
 	named := func(want apiAnswer) apiAnswer {
 		want.challenge += `, resource_metadata="` + url + `"`
@@ -393,8 +393,8 @@ func TestNewAPIChecksTheRest(t *testing.T) {
 			c.Domain, c.ResolveIssuer = "", func(context.Context, string) (*auth0.Issuer, error) { return nil, nil }
 		}, nil},
 		{"several mistakes", func(c *auth0.APIConfig) {
-			c.MaxTokenAge, c.TokenCache, c.MetadataURL, c.TokenSources, c.Issuers = -1, -5, "x", []auth0.TokenSource{{}}, []auth0.Issuer{{}, {Domain: "b"}}
-		}, []string{"APIConfig.MaxTokenAge ", "APIConfig.TokenCache ", "APIConfig.MetadataURL ", "APIConfig.TokenSources ", "APIConfig.Issuers[0].Domain ", "APIConfig.Issuers[1].Domain "}},
+			c.MaxTokenAge, c.TokenCache, c.MetadataURL, c.TokenExtractors, c.Issuers = -1, -5, "x", []auth0.TokenExtractor{{}}, []auth0.Issuer{{}, {Domain: "b"}}
+		}, []string{"APIConfig.MaxTokenAge ", "APIConfig.TokenCache ", "APIConfig.MetadataURL ", "APIConfig.TokenExtractors ", "APIConfig.Issuers[0].Domain ", "APIConfig.Issuers[1].Domain "}},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
 			c := good

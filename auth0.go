@@ -495,7 +495,8 @@ func (c Config) clone() Config {
 }
 
 // KeySet returns the tenant's keys, with which the strategy checks ID tokens
-// unless [Config].HS256 is set. Give them to an [APIConfig] of the same tenant, so that both share one cache.
+// unless [Config].HS256 is set. Give them to an [APIConfig] of the same tenant, so
+// that both share one cache.
 func (s *Strategy) KeySet() *KeySet { return s.keys }
 
 // Format hides what a Strategy holds from every verb of package fmt.

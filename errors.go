@@ -24,7 +24,8 @@ import (
 // of this package.
 type Error struct {
 	// Op is what was being done: login, callback, logout, session, bearer,
-	// connections, token, userinfo, accounts, connect, management.
+	// connections, token, userinfo, accounts, connect, management, backchannel,
+	// claims, signature, keys, metadata.
 	Op string
 	// Status is the HTTP status that answers the request.
 	Status int
@@ -84,56 +85,57 @@ func (e *Error) Is(target error) bool {
 // Errors to compare with, for the branches that callers take.
 var (
 	// ErrNoSession: nobody is logged in.
-	ErrNoSession error = &Error{Reason: "no_session"}
+	ErrNoSession = sentinel("no_session")
 	// ErrNoToken: the request has no access token, or the session has none.
-	ErrNoToken error = &Error{Reason: "missing_token"}
+	ErrNoToken = sentinel("missing_token")
 	// ErrTokenExpired: the token was good, but is no longer.
-	ErrTokenExpired error = &Error{Reason: "token_expired"}
+	ErrTokenExpired = sentinel("token_expired")
 	// ErrKeysUnavailable: the issuer's keys cannot be had, so nothing is known
 	// about the token.
-	ErrKeysUnavailable error = &Error{Reason: "keys_unavailable"}
+	ErrKeysUnavailable = sentinel("keys_unavailable")
 	// ErrForbidden is for [APIConfig].Validate to return: the token is good, and
 	// its owner may not do this.
-	ErrForbidden error = &Error{Reason: "forbidden"}
+	ErrForbidden = sentinel("forbidden")
 	// ErrTransactionNotFound: the callback belongs to no login that this
 	// browser has begun, or to one that is over.
-	ErrTransactionNotFound error = &Error{Reason: "transaction_not_found"}
+	ErrTransactionNotFound = sentinel("transaction_not_found")
 	// ErrStoreUnavailable: the [Store] does not answer, so nothing is known about
 	// the session.
-	ErrStoreUnavailable error = &Error{Reason: "store_unavailable"}
+	ErrStoreUnavailable = sentinel("store_unavailable")
 	// ErrNotConnected: the person has no account at the provider of a connection
 	// whose tokens could be used, or has to connect it again.
-	ErrNotConnected error = &Error{Reason: "not_connected"}
+	ErrNotConnected = sentinel("not_connected")
 	// ErrSessionTooLarge: the session does not fit into cookies.
-	ErrSessionTooLarge error = &Error{Reason: "session_too_large"}
+	ErrSessionTooLarge = sentinel("session_too_large")
 	// ErrWrongCredentials: the password, the one-time code or whatever else was
 	// shown to the tenant is wrong, or used up. Which, it does not say.
-	ErrWrongCredentials error = &Error{Reason: "wrong_credentials"}
+	ErrWrongCredentials = sentinel("wrong_credentials")
 	// ErrTooManyAttempts: the tenant protects an account, or itself, from guessing.
-	ErrTooManyAttempts error = &Error{Reason: "too_many_attempts"}
+	ErrTooManyAttempts = sentinel("too_many_attempts")
 	// ErrTenantUnavailable: the tenant, or what is between, does not answer, or has
 	// had enough requests. It is temporary; [Error].RetryAfter is how long, if the
 	// tenant has said so.
-	ErrTenantUnavailable error = &Error{Reason: "tenant_unavailable"}
+	ErrTenantUnavailable = sentinel("tenant_unavailable")
 	// ErrUserBlocked: the account is blocked by the tenant's administrators.
-	ErrUserBlocked error = &Error{Reason: "user_blocked"}
+	ErrUserBlocked = sentinel("user_blocked")
 	// ErrMFARequired: the tenant wants a second factor; see [Error].MFA.
-	ErrMFARequired error = &Error{Reason: "mfa_required"}
+	ErrMFARequired = sentinel("mfa_required")
 	// ErrAuthorizationPending: the person has not answered yet. Ask again after
 	// [Error].RetryAfter.
-	ErrAuthorizationPending error = &Error{Reason: "authorization_pending"}
+	ErrAuthorizationPending = sentinel("authorization_pending")
 	// ErrGrantNotAllowed: the application, the connection or the person is not
 	// set up for this grant at the tenant, or there is no such connection.
-	ErrGrantNotAllowed error = &Error{Reason: "grant_not_allowed"}
+	ErrGrantNotAllowed = sentinel("grant_not_allowed")
 )
 
 // A marked error is also one of the variables above.
-type marked struct {
-	error
-	as error
-}
+type marked struct{ err, as error }
 
-func (m marked) Unwrap() []error { return []error{m.error, m.as} }
+func (m marked) Error() string   { return m.err.Error() }
+func (m marked) Unwrap() []error { return []error{m.err, m.as} }
+
+// sentinel says nothing but a reason.
+func sentinel(reason string) error { return &Error{Reason: reason} }
 
 // A refusal is one row of the tables below.
 type refusal struct {

@@ -66,7 +66,11 @@ func Example_api() {
 		claims, err := auth0.Claims[struct {
 			Plan string `json:"https://acme.example/plan"`
 		}](r.Context())
-		fmt.Fprintln(w, token.Subject(), claims.Plan, err)
+		if err != nil {
+			http.Error(w, "unusable claims", http.StatusUnauthorized)
+			return
+		}
+		fmt.Fprintln(w, token.Subject(), claims.Plan)
 	}
 
 	mux := http.NewServeMux()
@@ -85,13 +89,17 @@ func Example_test() {
 		if err != nil {
 			t.Fatalf("%v", err)
 		}
-		handler := api.RequirePermissions("read:protected")(http.NotFoundHandler())
+		hello := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "hello") })
+		handler := api.RequirePermissions("read:protected")(hello)
 
 		r := httptest.NewRequest("GET", "/api/protected", nil)
 		r.Header.Set("Authorization", "Bearer "+tenant.AccessToken(auth0test.Permissions("read:protected")))
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, r)
-		fmt.Println(w.Code, tenant.JWKSFetches())
+		if w.Code != http.StatusOK {
+			t.Fatalf("status %d: %s", w.Code, w.Body)
+		}
+		fmt.Println(w.Body, tenant.JWKSFetches())
 
 		tenant.RotateKeys()
 		tenant.FailJWKS(503)
@@ -102,7 +110,8 @@ func Example_test() {
 	}
 	testAPI(fakeT{})
 	// Output:
-	// 404 1
+	// hello
+	//  1
 	// 401 Bearer realm="api", error="invalid_token", error_description="token expired"
 }
 

@@ -597,7 +597,7 @@ func TestRefreshWithFactor(t *testing.T) {
 func TestPasswordless(t *testing.T) {
 	e := newGrantEnv(t)
 	ctx := t.Context()
-	for _, to := range []auth0.Passwordless{{Email: "new@acme.example"}, {PhoneNumber: "+15555550199"}} {
+	for _, to := range []auth0.PasswordlessLogin{{Email: "new@acme.example"}, {PhoneNumber: "+15555550199"}} {
 		if err := e.strategy.SendCode(ctx, to); err != nil {
 			t.Fatal(err)
 		}
@@ -617,13 +617,13 @@ func TestPasswordless(t *testing.T) {
 		e.asError(err, auth0.ErrWrongCredentials)
 	}
 	for _, tt := range []struct {
-		to           auth0.Passwordless
+		to           auth0.PasswordlessLogin
 		reason, code string
 	}{
-		{auth0.Passwordless{}, "invalid_request", "invalid_request"},
-		{auth0.Passwordless{Email: "a@b.example", PhoneNumber: "+15555550199"}, "invalid_request", "invalid_request"},
-		{auth0.Passwordless{Email: "nobody"}, "bad_address", "bad.email"},
-		{auth0.Passwordless{PhoneNumber: "12"}, "bad_address", "bad.phone_number"},
+		{auth0.PasswordlessLogin{}, "invalid_request", "invalid_request"},
+		{auth0.PasswordlessLogin{Email: "a@b.example", PhoneNumber: "+15555550199"}, "invalid_request", "invalid_request"},
+		{auth0.PasswordlessLogin{Email: "nobody"}, "bad_address", "bad.email"},
+		{auth0.PasswordlessLogin{PhoneNumber: "12"}, "bad_address", "bad.phone_number"},
 	} {
 		err := e.strategy.SendCode(ctx, tt.to)
 		if found := (*auth0.Error)(nil); !errors.As(err, &found) || found.Reason != tt.reason || found.Code != tt.code {
@@ -636,7 +636,7 @@ func TestPasswordless(t *testing.T) {
 	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.Connections = []string{realm} }); err != nil {
 		t.Fatal(err)
 	}
-	err := e.strategy.SendCode(ctx, auth0.Passwordless{Email: "new@acme.example"})
+	err := e.strategy.SendCode(ctx, auth0.PasswordlessLogin{Email: "new@acme.example"})
 	if found := e.asError(err, auth0.ErrGrantNotAllowed); found.Code != "bad.connection" {
 		t.Errorf("got %+v", found)
 	}
@@ -657,14 +657,14 @@ func TestPasswordless(t *testing.T) {
 			w.WriteHeader(tt.status)
 			fmt.Fprint(w, tt.body)
 		})
-		err := e.strategy.SendCode(ctx, auth0.Passwordless{Email: "new@acme.example"})
+		err := e.strategy.SendCode(ctx, auth0.PasswordlessLogin{Email: "new@acme.example"})
 		if found := e.asError(err, cmp.Or(tt.is, err)); found.Reason != tt.reason || found.TenantStatus != tt.status || found.Op != "login" {
 			t.Errorf("%s: got %+v", tt.body, found)
 		}
 	}
 	e.tenant.Replace(tenant.Passwordless, nil)
 	e.tenant.Fail(tenant.Passwordless, 429)
-	err = e.strategy.SendCode(ctx, auth0.Passwordless{Email: "new@acme.example"})
+	err = e.strategy.SendCode(ctx, auth0.PasswordlessLogin{Email: "new@acme.example"})
 	if found := (*auth0.Error)(nil); !errors.As(err, &found) || found.RetryAfter == 0 {
 		t.Errorf("got %v", err)
 	}
@@ -679,7 +679,7 @@ func TestPasswordlessLink(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.mux.HandleFunc("POST /link", func(w http.ResponseWriter, r *http.Request) {
-		if err := e.strategy.SendLink(w, r, auth0.Passwordless{Email: r.FormValue("email")}, auth0.WithReturnTo("/private")); err != nil {
+		if err := e.strategy.SendLink(w, r, auth0.PasswordlessLogin{Email: r.FormValue("email")}, auth0.WithReturnTo("/private")); err != nil {
 			fmt.Fprint(w, err)
 		}
 	})
@@ -1099,7 +1099,7 @@ func TestGrantsHideSecrets(t *testing.T) {
 	keep(mfa().LoginWithOTP(ctx, tenant.OneTimeCode))
 	forbidden = append(forbidden, tenant.OneTimeCode)
 	keep(mfa().LoginWithRecoveryCode(ctx, recovery))
-	to := auth0.Passwordless{Email: "new@acme.example"}
+	to := auth0.PasswordlessLogin{Email: "new@acme.example"}
 	show(e.strategy.SendCode(ctx, to))
 	code, _ = e.tenant.Mail(to.Email)
 	forbidden = append(forbidden, code)

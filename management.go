@@ -286,7 +286,7 @@ func (m *Management) setClients(ctx context.Context, id string, clientIDs []stri
 	return nil
 }
 
-// IdentityToken returns the tokens of the provider of a connection as the
+// IdentityProviderToken returns the tokens of the provider of a connection as the
 // user's last login with it has left them, for tenants without Token Vault. The
 // user is named by [User].Subject. Nobody refreshes such a token, and when it
 // expires is not known. The error is [ErrNotConnected] if the user has no
@@ -295,7 +295,7 @@ func (m *Management) setClients(ctx context.Context, id string, clientIDs []stri
 // It needs the scopes read:users and read:user_idp_tokens. Without the second,
 // and for a connection whose tokens are in the Token Vault, the tenant leaves
 // the token out without a word; the error then has that scope in [Error].Scope.
-func (m *Management) IdentityToken(ctx context.Context, subject, connection string) (*oauth2.Token, error) {
+func (m *Management) IdentityProviderToken(ctx context.Context, subject, connection string) (*oauth2.Token, error) {
 	var user struct {
 		Identities []struct {
 			Connection   string `json:"connection"`

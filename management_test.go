@@ -437,7 +437,7 @@ func TestManagementScopes(t *testing.T) {
 		{"update:connections", func(m *auth0.Management) error { return m.DisableConnection(t.Context(), id) }},
 		{"delete:connections", func(m *auth0.Management) error { return m.DeleteConnection(t.Context(), id) }},
 		{"read:users", func(m *auth0.Management) error {
-			_, err := m.IdentityToken(t.Context(), "auth0|x", "google-oauth2")
+			_, err := m.IdentityProviderToken(t.Context(), "auth0|x", "google-oauth2")
 			return err
 		}},
 	} {
@@ -564,21 +564,21 @@ func TestIdentityToken(t *testing.T) {
 		fmt.Fprintf(w, `{"identities":[%s]}`, identities)
 	})
 	m := e.strategy.Management()
-	token, err := m.IdentityToken(t.Context(), user, "google-oauth2")
+	token, err := m.IdentityProviderToken(t.Context(), user, "google-oauth2")
 	if err != nil || token.AccessToken != "ya29.GlsP" || token.RefreshToken != "1//0g" {
 		t.Errorf("%v, %v", token, err)
 	}
 	if got := l.requests[0]; !strings.HasPrefix(got, "GET /api/v2/users/"+url.PathEscape(user)+"?") || !strings.Contains(got, "%7C") {
 		t.Errorf("request %s", got)
 	}
-	if _, err := m.IdentityToken(t.Context(), user, "github"); asAuth0Error(t, err).Scope != "read:user_idp_tokens" {
+	if _, err := m.IdentityProviderToken(t.Context(), user, "github"); asAuth0Error(t, err).Scope != "read:user_idp_tokens" {
 		t.Errorf("without a token: %v", err)
 	}
-	if _, err := m.IdentityToken(t.Context(), user, "facebook"); !errors.Is(err, auth0.ErrNotConnected) {
+	if _, err := m.IdentityProviderToken(t.Context(), user, "facebook"); !errors.Is(err, auth0.ErrNotConnected) {
 		t.Errorf("without an identity: %v", err)
 	}
 	e.tenant.Replace(tenant.Management, nil)
-	if _, err := m.IdentityToken(t.Context(), "auth0|nope", "github"); asAuth0Error(t, err).Code != "inexistent_user" {
+	if _, err := m.IdentityProviderToken(t.Context(), "auth0|nope", "github"); asAuth0Error(t, err).Code != "inexistent_user" {
 		t.Errorf("unknown user: %v", err)
 	}
 }

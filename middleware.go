@@ -16,7 +16,7 @@ import (
 
 // RequireAuth lets a request pass if it has a good access token, which
 // [TokenFrom] then returns. The token is taken from the Authorization header
-// (RFC 6750, Section 2.1), unless [APIConfig].TokenSources says otherwise.
+// (RFC 6750, Section 2.1), unless [APIConfig].TokenExtractors says otherwise.
 // Without one the answer is 401 with a challenge; with a bad one 401 or 400; and
 // 503 if the keys to check it cannot be had.
 //
@@ -137,17 +137,19 @@ func RequireClaims[T any](a *API) func(http.Handler) http.Handler {
 	}
 }
 
-// RequireTokenOrSession lets a request pass that has a good access token for the API or, if
-// it has no token at all, belongs to somebody who is logged in: for a program
+// RequireTokenOrSession lets a request pass that has a good access token or, if it
+// has no Authorization header, belongs to somebody who is logged in: for a program
 // that is both a site and an API. The handler finds out with [TokenFrom] and
 // [UserFrom] which it is, and [Claims] decodes the claims of either. A token that
-// is not good is refused, whoever is logged in.
+// is not good is refused, whoever is logged in. Tokens in other places than the
+// header are not looked for: one in a cookie would come with requests of other
+// sites, as the session does.
 //
 // A session comes with every request that a browser makes, also for a page of
 // another site, so requests that may change something must come from the same
 // origin, by [http.CrossOriginProtection]. A token comes only from those who have
 // it, and needs no such check.
-func RequireTokenOrSession(a *API, s *Strategy) func(http.Handler) http.Handler {
+func (a *API) RequireTokenOrSession(s *Strategy) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		byToken := a.RequireAuth(next)
 		bySession := s.LoadUser(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -244,7 +244,7 @@ func TestTokensAndKeysDoNotPrint(t *testing.T) {
 	}
 	f := newCacheFixture(t, func(c *auth0.APIConfig) {
 		c.Issuers = []auth0.Issuer{{Domain: "a.example", Keys: shared}, {Domain: "down.example"}}
-		c.TokenSources = []auth0.TokenSource{auth0.FromHeader(), auth0.FromQuery()}
+		c.TokenExtractors = []auth0.TokenExtractor{auth0.FromHeader(), auth0.FromQuery()}
 		c.Validate = func(context.Context, *auth0.Token) error { return nil }
 	})
 	f.addIssuer(t, "down.example").Replace(tenant.JWKS, func(w http.ResponseWriter, r *http.Request) {

@@ -244,34 +244,40 @@ func WithAppState(state any) LoginOption {
 }
 
 // WithParam sets a parameter that has no option of its own. The empty value is
-// sent too. Parameters that make the login safe are refused.
-func WithParam(name, value string) LoginOption {
+// sent too. Without a value it takes back what an earlier option has set, also one
+// that has a name of its own. Parameters that make the login safe are refused.
+func WithParam(name string, value ...string) LoginOption {
+	value = slices.Clone(value)
 	return loginOption(func(a *authRequest) {
+		if len(value) == 0 {
+			a.takeBack(name)
+			return
+		}
 		if err := checkParam(name); err != nil {
 			a.fail("%v", err)
 			return
 		}
-		a.text(name, value, 1024)
+		if len(value) > 1 {
+			a.fail("the parameter %s has %d values", name, len(value))
+		}
+		a.text(name, value[0], 1024)
 	})
 }
 
-// WithoutParam takes back a parameter that an earlier option has set.
-func WithoutParam(name string) LoginOption {
-	return loginOption(func(a *authRequest) {
-		a.params.Del(name)
-		switch name {
-		case "scope":
-			a.scopes = nil
-		case "max_age":
-			a.maxAge = nil
-		case "acr_values":
-			a.requiredACR = nil
-		case "organization":
-			a.organization = ""
-		case "invitation":
-			a.invitation = false
-		}
-	})
+func (a *authRequest) takeBack(name string) {
+	a.params.Del(name)
+	switch name {
+	case "scope":
+		a.scopes = nil
+	case "max_age":
+		a.maxAge = nil
+	case "acr_values":
+		a.requiredACR = nil
+	case "organization":
+		a.organization = ""
+	case "invitation":
+		a.invitation = false
+	}
 }
 
 func checkParam(name string) error {

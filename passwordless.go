@@ -6,9 +6,9 @@ import (
 	"net/netip"
 )
 
-// A Passwordless is whom [Strategy.SendCode] sends a code, and how they log in
+// A PasswordlessLogin is whom [Strategy.SendCode] sends a code, and how they log in
 // with it. The tenant needs the connection email or sms.
-type Passwordless struct {
+type PasswordlessLogin struct {
 	// Email or PhoneNumber is where the code goes.
 	Email       string
 	PhoneNumber string // with the country code: "+442079460000"
@@ -28,7 +28,7 @@ type Passwordless struct {
 // Every call sends a message, and the tenant limits them by the address of
 // whoever asks; see ForwardedFor. The form must be protected against posts from
 // other sites.
-func (s *Strategy) SendCode(ctx context.Context, to Passwordless) error {
+func (s *Strategy) SendCode(ctx context.Context, to PasswordlessLogin) error {
 	if err := s.startPasswordless(ctx, to, "code", nil); err != nil {
 		return asError("login", err)
 	}
@@ -37,7 +37,7 @@ func (s *Strategy) SendCode(ctx context.Context, to Passwordless) error {
 
 // LoginWithCode logs in with a code that [Strategy.SendCode] has sent to the same
 // address. The error is [ErrWrongCredentials] if it is wrong or too old.
-func (s *Strategy) LoginWithCode(ctx context.Context, to Passwordless, code string) (*Login, error) {
+func (s *Strategy) LoginWithCode(ctx context.Context, to PasswordlessLogin, code string) (*Login, error) {
 	l, err := s.codeGrant(ctx, to, code)
 	if err != nil {
 		return nil, asError("login", err)
@@ -45,7 +45,7 @@ func (s *Strategy) LoginWithCode(ctx context.Context, to Passwordless, code stri
 	return l, nil
 }
 
-func (s *Strategy) codeGrant(ctx context.Context, to Passwordless, code string) (*Login, error) {
+func (s *Strategy) codeGrant(ctx context.Context, to PasswordlessLogin, code string) (*Login, error) {
 	realm, address, err := to.realm()
 	if err != nil {
 		return nil, err
@@ -68,14 +68,14 @@ func (s *Strategy) codeGrant(ctx context.Context, to Passwordless, code string) 
 // [Strategy.CallbackHandler]. Options are those of a login in the browser. Of
 // to, Scopes and Audience are left out. SendLink must be called before the first
 // byte of the response is written.
-func (s *Strategy) SendLink(w http.ResponseWriter, r *http.Request, to Passwordless, opts ...LoginOption) error {
+func (s *Strategy) SendLink(w http.ResponseWriter, r *http.Request, to PasswordlessLogin, opts ...LoginOption) error {
 	if err := s.sendLink(w, r, to, opts); err != nil {
 		return asError("login", err)
 	}
 	return nil
 }
 
-func (s *Strategy) sendLink(w http.ResponseWriter, r *http.Request, to Passwordless, opts []LoginOption) error {
+func (s *Strategy) sendLink(w http.ResponseWriter, r *http.Request, to PasswordlessLogin, opts []LoginOption) error {
 	if err := s.ready(); err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (s *Strategy) sendLink(w http.ResponseWriter, r *http.Request, to Passwordl
 	return s.startPasswordless(r.Context(), to, "link", params)
 }
 
-func (s *Strategy) startPasswordless(ctx context.Context, to Passwordless, send string, authParams map[string]any) error {
+func (s *Strategy) startPasswordless(ctx context.Context, to PasswordlessLogin, send string, authParams map[string]any) error {
 	if err := s.ready(); err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func (s *Strategy) startPasswordless(ctx context.Context, to Passwordless, send 
 }
 
 // realm returns the connection and the address to use.
-func (p Passwordless) realm() (realm, address string, err error) {
+func (p PasswordlessLogin) realm() (realm, address string, err error) {
 	switch {
 	case (p.Email == "") == (p.PhoneNumber == ""):
 		return "", "", refuseGrantRequest.because("exactly one of Email and PhoneNumber is needed")

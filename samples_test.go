@@ -398,7 +398,7 @@ func pushed(e *env, _ *wire) func() error   { return challenged(e, "", "auth0") 
 func messaged(e *env, _ *wire) func() error { return challenged(e, "wrong", "sms") }
 
 func coded(e *env, _ *wire) func() error {
-	to := auth0.Passwordless{Email: "new@acme.example"}
+	to := auth0.PasswordlessLogin{Email: "new@acme.example"}
 	if err := e.strategy.SendCode(e.t.Context(), to); err != nil {
 		e.t.Fatal(err)
 	}
@@ -429,7 +429,7 @@ func created(e *env, _ *wire) func() error {
 
 func identified(e *env, _ *wire) func() error {
 	return func() error {
-		_, err := e.strategy.Management().IdentityToken(e.t.Context(), "auth0|unknown", "google-oauth2")
+		_, err := e.strategy.Management().IdentityProviderToken(e.t.Context(), "auth0|unknown", "google-oauth2")
 		return err
 	}
 }
@@ -781,11 +781,11 @@ func TestSampleFiles(t *testing.T) {
 		},
 		"user-with-identities.json": func(t *testing.T, e *env, body []byte) {
 			answered(e, tenant.Management, 200, body)
-			token, err := e.strategy.Management().IdentityToken(t.Context(), "google-oauth2|111199914890750704174", "google-oauth2")
+			token, err := e.strategy.Management().IdentityProviderToken(t.Context(), "google-oauth2|111199914890750704174", "google-oauth2")
 			if err != nil || token.AccessToken != "ya29.GlsP..." || token.RefreshToken != "1//0g..." {
 				t.Errorf("got %v, %v", token, err)
 			}
-			_, err = e.strategy.Management().IdentityToken(t.Context(), "google-oauth2|111199914890750704174", "github")
+			_, err = e.strategy.Management().IdentityProviderToken(t.Context(), "google-oauth2|111199914890750704174", "github")
 			e.asError(err, auth0.ErrNotConnected)
 		},
 		"connection-create-oauth2.request.json": func(t *testing.T, e *env, body []byte) {

@@ -222,7 +222,7 @@ func anyEnv(t *testing.T) *env {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.mux.Handle("/any", auth0.RequireTokenOrSession(api, e.strategy)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	e.mux.Handle("/any", api.RequireTokenOrSession(e.strategy)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, byToken := auth0.TokenFrom(r.Context())
 		_, bySession := auth0.UserFrom(r.Context())
 		claims, err := auth0.Claims[struct{ Aud, Email any }](r.Context())

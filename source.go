@@ -11,9 +11,9 @@ import (
 	"strings"
 )
 
-// A TokenSource is a place of a request where an access token may be. The other
+// A TokenExtractor is a place of a request where an access token may be. The other
 // functions than [FromHeader] are for clients that cannot set a header.
-type TokenSource struct {
+type TokenExtractor struct {
 	// take returns the credential at that place. A zero one, or the error
 	// ErrNoToken, is for none.
 	take   func(*http.Request) (credential, error)
@@ -47,7 +47,7 @@ func (c credential) refused(err error) error {
 func (a *API) credentials(r *http.Request) (credential, error) {
 	found := credential{request: r}
 	var none error // why there is none
-	for _, source := range a.config.TokenSources {
+	for _, source := range a.config.TokenExtractors {
 		c, err := source.take(found.request)
 		switch {
 		case errors.Is(err, ErrNoToken):
@@ -77,8 +77,8 @@ func (a *API) credentials(r *http.Request) (credential, error) {
 
 // FromHeader is the Authorization header with the scheme Bearer (RFC 6750,
 // Section 2.1), where a token belongs.
-func FromHeader() TokenSource {
-	return TokenSource{method: "header", take: func(r *http.Request) (credential, error) {
+func FromHeader() TokenExtractor {
+	return TokenExtractor{method: "header", take: func(r *http.Request) (credential, error) {
 		token, err := bearerToken(r)
 		return credential{token: token, inHeader: true}, err
 	}}
@@ -86,11 +86,11 @@ func FromHeader() TokenSource {
 
 // FromCookie is a cookie. Browsers send it with requests that other sites cause,
 // so for routes that change something use [http.CrossOriginProtection] too.
-func FromCookie(name string) TokenSource {
+func FromCookie(name string) TokenExtractor {
 	if err := (&http.Cookie{Name: name}).Valid(); err != nil {
-		return TokenSource{err: errors.New("FromCookie: that is no name of a cookie")}
+		return TokenExtractor{err: errors.New("FromCookie: that is no name of a cookie")}
 	}
-	return TokenSource{take: func(r *http.Request) (credential, error) {
+	return TokenExtractor{take: func(r *http.Request) (credential, error) {
 		cookies := r.CookiesNamed(name)
 		switch len(cookies) {
 		case 0:
@@ -105,8 +105,8 @@ func FromCookie(name string) TokenSource {
 // FromQuery is the parameter access_token of the URL (RFC 6750, Section 2.3). URLs
 // end up in logs and histories, so it is the last resort. The handler gets a
 // URL without it, and the response is private to caches.
-func FromQuery() TokenSource {
-	return TokenSource{method: "query", take: func(r *http.Request) (credential, error) {
+func FromQuery() TokenExtractor {
+	return TokenExtractor{method: "query", take: func(r *http.Request) (credential, error) {
 		if q := r.URL.RawQuery; !strings.Contains(q, tokenParameter) && !strings.Contains(q, "%") {
 			return credential{}, nil // as good as always; with % the name may be escaped
 		}
@@ -149,8 +149,8 @@ const maxForm = 64 << 10
 // FromForm is the field access_token of a form in the body of a POST, PUT or PATCH
 // (RFC 6750, Section 2.2). The handler can still read the body. A form of more
 // than 64 KiB is taken to have no token.
-func FromForm() TokenSource {
-	return TokenSource{method: "body", take: func(r *http.Request) (credential, error) {
+func FromForm() TokenExtractor {
+	return TokenExtractor{method: "body", take: func(r *http.Request) (credential, error) {
 		if !hasForm(r) {
 			return credential{}, nil
 		}
@@ -200,8 +200,8 @@ func hasForm(r *http.Request) bool {
 //
 // The server must choose a protocol for the connection to come about; let it be
 // "bearer", or another one that the client offers. The token is in no answer.
-func FromWebSocket() TokenSource {
-	return TokenSource{take: func(r *http.Request) (credential, error) {
+func FromWebSocket() TokenExtractor {
+	return TokenExtractor{take: func(r *http.Request) (credential, error) {
 		var protocols []string
 		for _, line := range r.Header.Values("Sec-WebSocket-Protocol") {
 			for protocol := range strings.SplitSeq(line, ",") {
@@ -227,11 +227,11 @@ func FromWebSocket() TokenSource {
 // FromFunc is a place of your own. Find returns the token, or nothing or
 // [ErrNoToken] if there is none. If it returns another error the request is
 // refused with 400; the error goes to the log only.
-func FromFunc(find func(*http.Request) (string, error)) TokenSource {
+func FromFunc(find func(*http.Request) (string, error)) TokenExtractor {
 	if find == nil {
-		return TokenSource{err: errors.New("FromFunc: the function is nil")}
+		return TokenExtractor{err: errors.New("FromFunc: the function is nil")}
 	}
-	return TokenSource{take: func(r *http.Request) (credential, error) {
+	return TokenExtractor{take: func(r *http.Request) (credential, error) {
 		token, err := find(r)
 		switch {
 		case errors.Is(err, ErrNoToken):

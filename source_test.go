@@ -45,8 +45,8 @@ func (s *spy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.next.ServeHTTP(w, r)
 }
 
-func sources(list ...auth0.TokenSource) func(*auth0.APIConfig) {
-	return func(c *auth0.APIConfig) { c.TokenSources = list }
+func sources(list ...auth0.TokenExtractor) func(*auth0.APIConfig) {
+	return func(c *auth0.APIConfig) { c.TokenExtractors = list }
 }
 
 const formType = "application/x-www-form-urlencoded"
@@ -73,7 +73,7 @@ func TestTokenSources(t *testing.T) {
 	cookies := func(value string) *http.Request { return withHeader(get(""), "Cookie", value) }
 	protocols := func(value string) *http.Request { return withHeader(get(""), "Sec-WebSocket-Protocol", value) }
 	post := func(body string) *http.Request { return formRequest("POST", formType, body) }
-	type list = []auth0.TokenSource
+	type list = []auth0.TokenExtractor
 
 	for _, tt := range []struct {
 		why     string
@@ -207,7 +207,7 @@ func TestTokenSources(t *testing.T) {
 	}
 }
 
-func ownPlace(token string, err error) auth0.TokenSource {
+func ownPlace(token string, err error) auth0.TokenExtractor {
 	return auth0.FromFunc(func(*http.Request) (string, error) { return token, err })
 }
 
@@ -402,18 +402,18 @@ func TestPreflightWithSources(t *testing.T) {
 func TestUnusableSources(t *testing.T) {
 	for _, tt := range []struct {
 		why  string
-		list []auth0.TokenSource
+		list []auth0.TokenExtractor
 		want string // part of the error, empty for none
 	}{
 		{"default", nil, ""},
-		{"empty list", []auth0.TokenSource{}, "APIConfig.TokenSources is empty"},
-		{"zero source", []auth0.TokenSource{{}}, "APIConfig.TokenSources [0]"},
-		{"name that no cookie has", []auth0.TokenSource{auth0.FromHeader(), auth0.FromCookie("a b")}, "APIConfig.TokenSources [1] FromCookie"},
-		{"no name", []auth0.TokenSource{auth0.FromCookie("")}, "APIConfig.TokenSources [0] FromCookie"},
-		{"no function", []auth0.TokenSource{auth0.FromFunc(nil)}, "APIConfig.TokenSources [0] FromFunc"},
+		{"empty list", []auth0.TokenExtractor{}, "APIConfig.TokenExtractors is empty"},
+		{"zero source", []auth0.TokenExtractor{{}}, "APIConfig.TokenExtractors [0]"},
+		{"name that no cookie has", []auth0.TokenExtractor{auth0.FromHeader(), auth0.FromCookie("a b")}, "APIConfig.TokenExtractors [1] FromCookie"},
+		{"no name", []auth0.TokenExtractor{auth0.FromCookie("")}, "APIConfig.TokenExtractors [0] FromCookie"},
+		{"no function", []auth0.TokenExtractor{auth0.FromFunc(nil)}, "APIConfig.TokenExtractors [0] FromFunc"},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
-			api, err := auth0.NewAPI(auth0.APIConfig{Domain: apiHost, Audience: apiAudience, TokenSources: tt.list})
+			api, err := auth0.NewAPI(auth0.APIConfig{Domain: apiHost, Audience: apiAudience, TokenExtractors: tt.list})
 			if tt.want == "" {
 				if err != nil {
 					t.Error(err)
@@ -425,7 +425,7 @@ func TestUnusableSources(t *testing.T) {
 			}
 		})
 	}
-	list := []auth0.TokenSource{auth0.FromHeader()}
+	list := []auth0.TokenExtractor{auth0.FromHeader()}
 	f := newAPIFixture(t, sources(list...))
 	list[0] = auth0.FromQuery()
 	f.expectToken(t, goodToken(), apiOK)

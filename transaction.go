@@ -14,8 +14,9 @@ import (
 )
 
 // A transaction is one login on its way. The browser keeps it, sealed, and it
-// is good for one callback. (A copy of the cookie could be used again, but the
-// code that goes with it cannot.)
+// is good for one callback. (A copy of the cookie could be used again for ten
+// minutes, but the code that goes with it cannot; an ID token without a code can,
+// by who has both, and logs in the person who has logged in.)
 type transaction struct {
 	Version      int             `json:"v"`
 	ResponseType string          `json:"type"`

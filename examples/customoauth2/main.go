@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"io"
 	"log"
 	"net"
 	"net/http"
@@ -112,7 +113,7 @@ func newApp(strategy *auth0.Strategy, base, photosURL string) http.Handler {
 		var photos []photo
 		if err == nil {
 			defer resp.Body.Close()
-			err = errors.Join(statusError(resp), json.NewDecoder(resp.Body).Decode(&photos))
+			err = errors.Join(statusError(resp), json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&photos))
 		}
 		if errors.Is(err, auth0.ErrNotConnected) || errors.Is(err, auth0.ErrNoToken) {
 			show(w, r, http.StatusForbidden, "other.html", nil) // logged in with something else, and not connected
