@@ -187,11 +187,12 @@ func check(ctx context.Context, s *subject) error {
 
 func checkGuards(s *subject) error {
 	for _, guard := range []http.Handler{s.guard(http.HandlerFunc(plainHandler)), s.guardClaims(readingHandler)} {
-		if status := record(guard, s.again()); status != http.StatusNoContent {
+		requests := newRecorder(guard)
+		if status := requests.record(s.again()); status != http.StatusNoContent {
 			return fmt.Errorf("the guard answers %d to a good token", status)
 		}
 		for _, b := range s.tokens.bad {
-			if status := record(guard, b.token); status < 400 || status > 401 {
+			if status := requests.record(b.token); status < 400 || status > 401 {
 				return fmt.Errorf("the guard answers %d to a bad token: %s", status, b.name)
 			}
 		}
@@ -212,8 +213,23 @@ func readingHandler(w http.ResponseWriter, c *appClaims) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-func record(h http.Handler, t *token) int {
+// A recorder sends one request again and again, each time with another token: a
+// server, too, has a request in its hands that it has just read.
+type recorder struct {
+	handler http.Handler
+	request *http.Request
+	value   []string
+}
+
+func newRecorder(h http.Handler) *recorder {
+	r := &recorder{h, httptest.NewRequest(http.MethodGet, "/", nil), []string{""}}
+	r.request.Header["Authorization"] = r.value
+	return r
+}
+
+func (r *recorder) record(t *token) int {
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, t.request)
+	r.value[0] = t.header["Authorization"][0]
+	r.handler.ServeHTTP(w, r.request)
 	return w.Code
 }

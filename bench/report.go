@@ -139,7 +139,7 @@ var tableNotes = map[string]string{
 	tableAgain:    "The same as first sight for a library that keeps no verified tokens.",
 	tableParallel: "Time is what passes, divided by what all goroutines get done.",
 	tableRefusal:  "With everything that a contender does about such a token; go-oidc and cap ask for newer keys when a signature does not fit. The floor checks a good token.",
-	tableRecorder: "With the recorder.",
+	tableRecorder: "With the recorder. One request is used again and again, each time with another token: a server has one in its hands that it has just read.",
 	tableClaims:   "The handler reads the scope, the permissions and a claim of the application.",
 	tableLoopback: "With the client and the server of net/http.",
 	tableBusy:     "With the client and the server of net/http.",

@@ -124,8 +124,8 @@ func recording(next func(*subject) *token, guard func(*subject) http.Handler) fu
 		if s.name == floor {
 			return floorOf(ctx, s)
 		}
-		handler := guard(s)
-		return func() error { return answered(record(handler, next(s))) }
+		requests := newRecorder(guard(s))
+		return func() error { return answered(requests.record(next(s))) }
 	}
 }
 
@@ -149,7 +149,7 @@ func requesting(next func(*subject) *token) func(context.Context, *subject) oper
 			if err != nil {
 				return err
 			}
-			r.Header = next(s).request.Header
+			r.Header = next(s).header
 			resp, err := client.Do(r)
 			if err != nil {
 				return err

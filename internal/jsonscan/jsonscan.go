@@ -91,6 +91,12 @@ func Number(value string) (float64, bool) {
 	if value == "" || value[0] != '-' && (value[0] < '0' || value[0] > '9') {
 		return 0, false
 	}
+	// Most are times, whole numbers that a float64 has exactly.
+	if len(value) <= 15 {
+		if n, err := strconv.Atoi(value); err == nil {
+			return float64(n), true
+		}
+	}
 	// ParseFloat reports an error for numbers out of range, and takes spellings
 	// such as 0x1p4 that the scanner has refused already.
 	f, err := strconv.ParseFloat(value, 64)
