@@ -479,3 +479,22 @@ func writeJSON(w http.ResponseWriter, r *http.Request, e *Error) {
 		w.Write(body)
 	}
 }
+
+// hookError lets the application choose the response by returning an *Error. The
+// variables of this package are none: they say what has happened, and not what
+// to answer.
+func hookError(err error) error {
+	if e, ok := errors.AsType[*Error](err); ok && e.Status != 0 {
+		return e
+	}
+	return refuseAfterLogin.wrap(err)
+}
+
+// protocolCode returns a code from outside if it is made of what codes are made
+// of (RFC 6749, Section 4.1.2.1), so that nobody has to escape it.
+func protocolCode(code string) string {
+	if len(code) > 64 || strings.Trim(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.") != "" {
+		return "unknown_error"
+	}
+	return code
+}

@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-	"strconv"
-	"strings"
-	"time"
 
 	"golang.org/x/oauth2"
 )
@@ -140,25 +137,4 @@ func (s *Strategy) completeImplicit(ctx context.Context, t *transaction, a answe
 	}
 	g.Login = s.newLogin(t, redeemed{*front.id, front.accessToken})
 	return g, nil
-}
-
-// token returns the access token that came through the browser (RFC 6749, Section
-// 4.2.2).
-func (a answer) token(now time.Time) (*oauth2.Token, error) {
-	if a.accessToken == "" {
-		return nil, refuseParameters.because("neither access_token nor error")
-	}
-	if !strings.EqualFold(a.tokenType, "Bearer") {
-		return nil, refuseParameters.because("the token type is %.40q, not Bearer", a.tokenType)
-	}
-	seconds, err := strconv.ParseInt(a.expiresIn, 10, 32)
-	if a.expiresIn != "" && (err != nil || seconds < 0) {
-		return nil, refuseParameters.because("expires_in is %.40q", a.expiresIn)
-	}
-	life := tokenResponse{ExpiresIn: float64(seconds)}.life()
-	token := &oauth2.Token{AccessToken: a.accessToken, TokenType: "Bearer", ExpiresIn: int64(life / time.Second), Expiry: now.Add(life)}
-	if a.scope != nil {
-		token = token.WithExtra(map[string]any{"scope": *a.scope})
-	}
-	return token, nil
 }

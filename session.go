@@ -530,3 +530,29 @@ func checkedLimit(p *problems, field string, d, byDefault time.Duration) time.Du
 	}
 	return d
 }
+
+// StartSession begins the session of a login that did not come through
+// [Strategy.CallbackHandler], or that of [Strategy.Exchange]. The session has a
+// new id, whatever the browser had, and [Config].AfterLogin is called first. A
+// login that completes a refresh goes on with the session that there is, without
+// AfterLogin; the error is [ErrNoSession] if that is over.
+//
+// StartSession must be called before the first byte of the response is written.
+// Then send the browser to [Login].ReturnTo.
+func (s *Strategy) StartSession(w http.ResponseWriter, r *http.Request, l *Login) error {
+	if err := s.ready(); err != nil {
+		return asError("login", err)
+	}
+	if l == nil || l.identity == nil {
+		return asError("login", refuseInternal.because("the login was not made by this package"))
+	}
+	start := s.startSession
+	if l.continued != nil {
+		start = s.continueSession
+	}
+	if err := start(w, r, l); err != nil {
+		return asError("login", err)
+	}
+	s.forgetSilentLogin(w, r)
+	return nil
+}

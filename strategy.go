@@ -3,9 +3,6 @@ package auth0
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,14 +11,10 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
-	"unicode/utf8"
 
 	"golang.org/x/oauth2"
 
-	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
-	"github.com/seed-15d5a55c/auth0/internal/jwt"
 )
 
 // Handler serves the routes of the strategy, and 404 for all other paths. It is
@@ -302,14 +295,6 @@ func (s *Strategy) pageRequest(layers ...[]LoginOption) (*authRequest, error) {
 	return a, nil
 }
 
-// loginValues returns the query of a link, or the fields of a form.
-func loginValues(w http.ResponseWriter, r *http.Request) (url.Values, error) {
-	if r.Method != http.MethodPost || r.Header.Get("Content-Type") == "" {
-		return r.URL.Query(), nil
-	}
-	return readForm(w, r)
-}
-
 // forwarded reads the parameters of the login route. What is not usable is
 // left out: a person who follows a bad link still gets to log in.
 func (s *Strategy) forwarded(query url.Values) []LoginOption {
@@ -476,24 +461,6 @@ func (s *Strategy) oauth2(ep discovery.Metadata, t *transaction) *oauth2.Config 
 	}
 }
 
-func (s *Strategy) endpoints(ctx context.Context) (discovery.Metadata, error) {
-	if err := s.ready(); err != nil {
-		return discovery.Metadata{}, err
-	}
-	ep, err := s.namespace.endpoints(ctx)
-	if err != nil {
-		return ep, refuseTenantDown.wrap(err)
-	}
-	if s.application.authentication.method == mutualTLS {
-		// Without its alias no login can be completed. It is better to know
-		// before somebody has typed a password, and before a code is used up.
-		if _, _, err := s.application.prove(ctx, tokenEndpoint); err != nil {
-			return ep, err
-		}
-	}
-	return ep, nil
-}
-
 // cleanReturnTo returns a target that is safe to send a browser to.
 func (s *Strategy) cleanReturnTo(site site, target string) string {
 	if clean, ok := s.returnTo.Clean(site.origin, target); ok {
@@ -607,72 +574,6 @@ func (s *Strategy) returnPath(t *transaction) string {
 	return s.sites[0].path + s.config.DefaultReturnTo
 }
 
-// An answer is the Authentication Response (OpenID Connect Core 1.0, Sections
-// 3.1.2.5 and 3.1.2.6, 3.2.2.5 and 3.3.2.5), none of it checked.
-type answer struct {
-	state, code, issuer string
-
-	idToken, accessToken, tokenType, expiresIn string // of the front channel
-	scope                                      *string
-
-	errorCode, errorDescription string
-}
-
-func (s *Strategy) callbackMethod() string {
-	if s.config.ResponseMode == "form_post" {
-		return http.MethodPost
-	}
-	return http.MethodGet
-}
-
-// receiveAnswer takes the parameters from where the response mode puts them,
-// and from nowhere else.
-func (s *Strategy) receiveAnswer(w http.ResponseWriter, r *http.Request) (answer, error) {
-	if r.Method != s.callbackMethod() {
-		w.Header().Set("Allow", s.callbackMethod())
-		return answer{}, refuseMethod.error()
-	}
-	if r.Method == http.MethodGet {
-		return newAnswer(r.URL.Query())
-	}
-	form, err := readForm(w, r)
-	if err != nil {
-		return answer{}, refuseParameters.wrap(err)
-	}
-	return newAnswer(form)
-}
-
-// newAnswer refuses parameters that are there twice: which of them counts is
-// what an attack would be about.
-func newAnswer(v url.Values) (answer, error) {
-	const limit, tokenLimit = 4096, 32 << 10
-	for _, name := range []string{"state", "code", "iss", "id_token", "access_token", "token_type", "expires_in", "scope", "error", "error_description", "error_uri"} {
-		if len(v[name]) > 1 {
-			return answer{}, refuseParameters.because("the parameter %s is there %d times", name, len(v[name]))
-		}
-		most := limit
-		if strings.HasSuffix(name, "_token") {
-			most = tokenLimit
-		}
-		if name != "error_description" && len(v.Get(name)) > most {
-			return answer{}, refuseParameters.because("the parameter %s has %d bytes", name, len(v.Get(name)))
-		}
-	}
-	a := answer{
-		state: v.Get("state"), code: v.Get("code"), issuer: v.Get("iss"),
-		idToken: v.Get("id_token"), accessToken: v.Get("access_token"), tokenType: v.Get("token_type"), expiresIn: v.Get("expires_in"),
-		errorCode: v.Get("error"), errorDescription: v.Get("error_description"),
-	}
-	if v.Has("scope") {
-		scope := v.Get("scope")
-		a.scope = &scope
-	}
-	if a.state == "" {
-		return answer{}, refuseMissingState.error()
-	}
-	return a, nil
-}
-
 // withoutTransaction is for callbacks that belong to no login of this browser.
 // With a session that is the back button, a reload, or a tab that was restored,
 // and nothing is wrong. Otherwise a page says so: beginning anew by ourselves
@@ -690,88 +591,6 @@ func (s *Strategy) withoutTransaction(w http.ResponseWriter, r *http.Request, a 
 	}
 	redirect(w, site.path+s.config.DefaultReturnTo, http.StatusSeeOther)
 	return nil
-}
-
-// An authCode is a code from an answer that belongs to its transaction.
-type authCode string
-
-// An authResponse is what an answer that belongs to its transaction brings: all
-// that its response type names, and nothing else.
-type authResponse struct {
-	code        authCode
-	idToken     string
-	accessToken *oauth2.Token
-}
-
-// response checks who answered and what (RFC 9207, Section 2.4; OpenID Connect
-// Core 1.0, Section 3.1.2.6).
-func (t *transaction) response(ep discovery.Metadata, a answer, now time.Time) (authResponse, error) {
-	if a.issuer != "" && a.issuer != ep.Issuer {
-		return authResponse{}, refuseIssuer.because("iss is %.100q", a.issuer)
-	}
-	if a.issuer == "" && ep.IssuerInResponse {
-		return authResponse{}, refuseIssuer.because("the provider promises iss and did not send it")
-	}
-	if a.errorCode != "" {
-		r := refuseByTenant
-		if a.errorCode == "access_denied" || a.errorCode == "unauthorized" {
-			r = refuseDenied
-		}
-		e := r.because("%.100q: %.200q", a.errorCode, a.errorDescription)
-		e.Code = protocolCode(a.errorCode)
-		return authResponse{}, e
-	}
-	var got authResponse
-	if t.hasCode() {
-		if a.code == "" {
-			return authResponse{}, refuseParameters.because("neither code nor error")
-		}
-		got.code = authCode(a.code)
-	}
-	if t.hasIDToken() {
-		if a.idToken == "" {
-			return authResponse{}, refuseParameters.because("neither id_token nor error")
-		}
-		got.idToken = a.idToken
-	}
-	if t.hasAccessToken() {
-		token, err := a.token(now)
-		if err != nil {
-			return authResponse{}, err
-		}
-		got.accessToken = token
-	}
-	return got, nil
-}
-
-// A front is what an answer brings once its ID token, if it has one, is verified.
-// Only from here does a code go on.
-type front struct {
-	code        authCode
-	id          *identity // nil if the response type has no ID token
-	accessToken *oauth2.Token
-}
-
-// verifyFront checks an ID token that came through the browser, and by it what
-// came beside it. There the hashes must be: code and access token have no other
-// seal (OpenID Connect Core 1.0, Sections 3.2.2.10 and 3.3.2.11).
-func (s *Strategy) verifyFront(ctx context.Context, ep discovery.Metadata, t *transaction, got authResponse) (front, error) {
-	f := front{code: got.code, accessToken: got.accessToken}
-	if !t.hasIDToken() {
-		return f, nil
-	}
-	id, err := s.identify(ctx, ep, t, got.idToken)
-	if err == nil && t.hasCode() {
-		err = requireHash(id, jwt.CodeHash, string(got.code))
-	}
-	if err == nil && t.hasAccessToken() {
-		err = requireHash(id, jwt.AccessTokenHash, got.accessToken.AccessToken)
-	}
-	if err != nil {
-		return front{}, asIDTokenError(err)
-	}
-	f.id = &id
-	return f, nil
 }
 
 // redeemed is what a login has come to: who it is, and the tokens, if any.
@@ -801,72 +620,6 @@ func (s *Strategy) redeem(ctx context.Context, ep discovery.Metadata, c tokenCli
 	return redeemed{id, tokens.Token}, nil
 }
 
-// protocolCode returns a code from outside if it is made of what codes are made
-// of (RFC 6749, Section 4.1.2.1), so that nobody has to escape it.
-func protocolCode(code string) string {
-	if len(code) > 64 || strings.Trim(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.") != "" {
-		return "unknown_error"
-	}
-	return code
-}
-
-// tokens are what the token endpoint gave for a code.
-type tokens struct {
-	*oauth2.Token
-	rawIDToken string
-}
-
-// A tokenClient is where a code is redeemed and what the request has to carry.
-type tokenClient struct {
-	target string
-	proof  proof
-}
-
-// tokenClient prepares to redeem the code of an answer, if it may have one.
-func (s *Strategy) tokenClient(ctx context.Context, t *transaction, a answer) (tokenClient, error) {
-	if !t.hasCode() || a.code == "" || a.errorCode != "" {
-		return tokenClient{}, nil
-	}
-	target, p, err := s.application.prove(ctx, tokenEndpoint)
-	return tokenClient{target, p}, err
-}
-
-// exchange redeems the code (RFC 6749, Section 4.1.3; RFC 7636, Section 4.5).
-// The redirect URI is the one that was sent then, whatever the configuration
-// says now. It is never tried twice: a code is good for one request.
-func (s *Strategy) exchange(ctx context.Context, ep discovery.Metadata, c tokenClient, t *transaction, code authCode) (tokens, error) {
-	config := s.oauth2(ep, t)
-	config.Endpoint.TokenURL = c.target
-	opts := append(c.proof.configure(config), oauth2.VerifierOption(t.Verifier))
-	ctx = context.WithValue(ctx, oauth2.HTTPClient, s.client)
-	token, err := config.Exchange(ctx, string(code), opts...)
-	if err != nil {
-		return tokens{}, tokenEndpointError(err)
-	}
-	if kind := token.Type(); kind != "Bearer" {
-		return tokens{}, refuseTenantAnswer.because("the token type is %.40q, not Bearer", kind)
-	}
-	const year = 365 * 24 * 60 * 60
-	if token.ExpiresIn < 0 || token.ExpiresIn > year {
-		return tokens{}, refuseTenantAnswer.because("expires_in is %d", token.ExpiresIn)
-	}
-	raw, _ := token.Extra("id_token").(string)
-	if raw == "" {
-		return tokens{}, refuseTenantAnswer.because("the token response has no id_token")
-	}
-	return tokens{token, raw}, nil
-}
-
-// hookError lets the application choose the response by returning an *Error. The
-// variables of this package are none: they say what has happened, and not what
-// to answer.
-func hookError(err error) error {
-	if e, ok := errors.AsType[*Error](err); ok && e.Status != 0 {
-		return e
-	}
-	return refuseAfterLogin.wrap(err)
-}
-
 // loginURL is where a person begins again, for error pages.
 func (s *Strategy) loginURL(r *http.Request, e *Error) string {
 	site, err := s.siteOf(r)
@@ -878,155 +631,4 @@ func (s *Strategy) loginURL(r *http.Request, e *Error) string {
 		target += "?returnTo=" + url.QueryEscape(to)
 	}
 	return target
-}
-
-// checkLogin settles what a login asks for and what is believed.
-func (s *Strategy) checkLogin(p *problems, c Config) Config {
-	if c.Scopes == nil {
-		c.Scopes = []string{"openid", "profile", "email"}
-	}
-	set, err := scopeSet(c.Scopes)
-	if err != nil {
-		p.add("Scopes", "%v", err)
-	} else if !slices.Contains(set, "openid") {
-		p.add("Scopes", "must have openid")
-	}
-	c.Scopes = set
-	if c.Audience != "" {
-		c.Login = slices.Concat([]LoginOption{WithAudience(c.Audience)}, c.Login)
-	}
-	a, err := newAuthRequest(c.Login)
-	if err != nil {
-		p.add("Login", "%v", err)
-	}
-	s.organization = a.organization
-	for _, name := range c.ForwardParams {
-		if err := checkParam(name); err != nil {
-			p.add("ForwardParams", "%v", err)
-		}
-	}
-	c = s.checkResponse(p, c)
-	s.idTokenKeys = s.checkHS256(p, c)
-	c.Algorithms = checkAlgorithms(p, c.Algorithms, c.HS256 != "")
-	c.Leeway = checkedLeeway(p, c.Leeway, time.Minute)
-	return c
-}
-
-// checkResponse settles what the tenant answers, and how. An ID token must not
-// come in a URL, which ends up in logs and histories (OAuth 2.0 Multiple Response
-// Type Encoding Practices, Sections 3 and 5).
-func (s *Strategy) checkResponse(p *problems, c Config) Config {
-	setDefault(&c.ResponseType, "code")
-	switch c.ResponseType {
-	case "code":
-		setDefault(&c.ResponseMode, "query")
-	case "id_token", "code id_token":
-		setDefault(&c.ResponseMode, "form_post")
-		if c.ResponseMode == "query" {
-			p.add("ResponseMode", `must be "form_post" for the response type %q`, c.ResponseType)
-		}
-	default:
-		p.add("ResponseType", `is %q; it must be "code", "id_token" or "code id_token"`, c.ResponseType)
-	}
-	switch c.ResponseMode {
-	case "", "query":
-	case "form_post":
-		for _, site := range s.sites {
-			if _, err := discovery.Origin(site.origin); err != nil {
-				p.add("ResponseMode", "form_post needs https: over http to %s no browser would send the cookie of the login", site)
-			}
-		}
-	default:
-		p.add("ResponseMode", `is %q; it must be "query" or "form_post"`, c.ResponseMode)
-	}
-	return c
-}
-
-// checkHS256 returns the keys for ID tokens that have a MAC, or nil for those that
-// have a signature. There is no configuration with both (RFC 8725, Section 3.1).
-func (s *Strategy) checkHS256(p *problems, c Config) *KeySet {
-	key := cmp.Or(c.ClientSecret, c.ClientAuthentication.secret.reveal())
-	switch c.HS256 {
-	case "":
-		return nil
-	case "text":
-	case "base64url":
-		decoded, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(key, "="))
-		if err != nil {
-			p.add("HS256", `is "base64url", and ClientSecret is not written in that way`)
-			return nil
-		}
-		key = string(decoded)
-	default:
-		p.add("HS256", `is %q; it must be "text" or "base64url"`, c.HS256)
-		return nil
-	}
-	keys, err := SharedSecret(key)
-	if err != nil {
-		p.add("HS256", "needs a ClientSecret of %d bytes or more", sha256.Size)
-	}
-	return keys
-}
-
-// randomText returns 32 random bytes as 43 characters.
-func randomText() string {
-	b := make([]byte, 32)
-	rand.Read(b) // never fails, see crypto/rand
-	return base64.RawURLEncoding.EncodeToString(b)
-}
-
-// redirect does not use http.Redirect, which rewrites what it is given and
-// takes what does not parse as it is. Targets were made or cleaned before.
-func redirect(w http.ResponseWriter, target string, status int) {
-	cookie.Uncacheable(w.Header())
-	w.Header().Set("Location", target)
-	w.WriteHeader(status)
-}
-
-func noContent(w http.ResponseWriter) {
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(http.StatusNoContent)
-}
-
-// isPrefetch reports whether a browser asks ahead of a person.
-func isPrefetch(r *http.Request) bool {
-	purpose := r.Header.Get("Sec-Purpose") + " " + r.Header.Get("Purpose") + " " + r.Header.Get("X-Moz")
-	return strings.Contains(purpose, "prefetch") || strings.Contains(purpose, "prerender")
-}
-
-// readForm reads a form of up to 64 KiB from the body, and nothing from the
-// query.
-func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
-	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); !strings.EqualFold(strings.TrimSpace(kind), "application/x-www-form-urlencoded") {
-		return nil, fmt.Errorf("the body is %.60q, not a form", r.Header.Get("Content-Type"))
-	}
-	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
-	err := r.ParseForm()
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return nil, faultSize
-	}
-	if err != nil {
-		return nil, errors.New("the form cannot be read") // the cause may quote it
-	}
-	return r.PostForm, nil
-}
-
-// cleanText reports whether s is UTF-8 without control characters.
-func cleanText(s string) bool {
-	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || 0x7F <= r && r <= 0x9F })
-}
-
-// tokenEndpointError says what a failed request to the token endpoint means for
-// the login: a code that is not accepted is between the visitor and the tenant,
-// everything else is between us and the tenant.
-func tokenEndpointError(err error) error {
-	re, ok := errors.AsType[*oauth2.RetrieveError](err)
-	if !ok {
-		return requestError(err)
-	}
-	e := parseTenantError(re.Response.StatusCode, re.Response.Header, re.Body)
-	if e.code == "invalid_grant" {
-		return e.as(refuseCode)
-	}
-	return requestError(e)
 }

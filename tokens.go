@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/refresh"
 )
@@ -348,4 +349,66 @@ func requestError(err error) *Error {
 		return e.as(refuseTenantDown)
 	}
 	return e.as(refuseTenantAnswer)
+}
+
+// tokens are what the token endpoint gave for a code.
+type tokens struct {
+	*oauth2.Token
+	rawIDToken string
+}
+
+// A tokenClient is where a code is redeemed and what the request has to carry.
+type tokenClient struct {
+	target string
+	proof  proof
+}
+
+// tokenClient prepares to redeem the code of an answer, if it may have one.
+func (s *Strategy) tokenClient(ctx context.Context, t *transaction, a answer) (tokenClient, error) {
+	if !t.hasCode() || a.code == "" || a.errorCode != "" {
+		return tokenClient{}, nil
+	}
+	target, p, err := s.application.prove(ctx, tokenEndpoint)
+	return tokenClient{target, p}, err
+}
+
+// exchange redeems the code (RFC 6749, Section 4.1.3; RFC 7636, Section 4.5).
+// The redirect URI is the one that was sent then, whatever the configuration
+// says now. It is never tried twice: a code is good for one request.
+func (s *Strategy) exchange(ctx context.Context, ep discovery.Metadata, c tokenClient, t *transaction, code authCode) (tokens, error) {
+	config := s.oauth2(ep, t)
+	config.Endpoint.TokenURL = c.target
+	opts := append(c.proof.configure(config), oauth2.VerifierOption(t.Verifier))
+	ctx = context.WithValue(ctx, oauth2.HTTPClient, s.client)
+	token, err := config.Exchange(ctx, string(code), opts...)
+	if err != nil {
+		return tokens{}, tokenEndpointError(err)
+	}
+	if kind := token.Type(); kind != "Bearer" {
+		return tokens{}, refuseTenantAnswer.because("the token type is %.40q, not Bearer", kind)
+	}
+	const year = 365 * 24 * 60 * 60
+	if token.ExpiresIn < 0 || token.ExpiresIn > year {
+		return tokens{}, refuseTenantAnswer.because("expires_in is %d", token.ExpiresIn)
+	}
+	raw, _ := token.Extra("id_token").(string)
+	if raw == "" {
+		return tokens{}, refuseTenantAnswer.because("the token response has no id_token")
+	}
+	return tokens{token, raw}, nil
+}
+
+// tokenEndpointError says what a failed request to the token endpoint means for
+// the login: a code that is not accepted is between the visitor and the tenant,
+// everything else is between us and the tenant.
+func tokenEndpointError(err error) error {
+	re, ok := errors.AsType[*oauth2.RetrieveError](err)
+	if !ok {
+		return requestError(err)
+	}
+	e := parseTenantError(re.Response.StatusCode, re.Response.Header, re.Body)
+	if e.code == "invalid_grant" {
+		return e.as(refuseCode)
+	}
+	return requestError(e)
 }

@@ -1,0 +1,183 @@
+package auth0
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"golang.org/x/oauth2"
+)
+
+// An answer is the Authentication Response (OpenID Connect Core 1.0, Sections
+// 3.1.2.5 and 3.1.2.6, 3.2.2.5 and 3.3.2.5), none of it checked.
+type answer struct {
+	state, code, issuer string
+
+	idToken, accessToken, tokenType, expiresIn string // of the front channel
+	scope                                      *string
+
+	errorCode, errorDescription string
+}
+
+func (s *Strategy) callbackMethod() string {
+	if s.config.ResponseMode == "form_post" {
+		return http.MethodPost
+	}
+	return http.MethodGet
+}
+
+// receiveAnswer takes the parameters from where the response mode puts them,
+// and from nowhere else.
+func (s *Strategy) receiveAnswer(w http.ResponseWriter, r *http.Request) (answer, error) {
+	if r.Method != s.callbackMethod() {
+		w.Header().Set("Allow", s.callbackMethod())
+		return answer{}, refuseMethod.error()
+	}
+	if r.Method == http.MethodGet {
+		return newAnswer(r.URL.Query())
+	}
+	form, err := readForm(w, r)
+	if err != nil {
+		return answer{}, refuseParameters.wrap(err)
+	}
+	return newAnswer(form)
+}
+
+// newAnswer refuses parameters that are there twice: which of them counts is
+// what an attack would be about.
+func newAnswer(v url.Values) (answer, error) {
+	const limit, tokenLimit = 4096, 32 << 10
+	for _, name := range []string{"state", "code", "iss", "id_token", "access_token", "token_type", "expires_in", "scope", "error", "error_description", "error_uri"} {
+		if len(v[name]) > 1 {
+			return answer{}, refuseParameters.because("the parameter %s is there %d times", name, len(v[name]))
+		}
+		most := limit
+		if strings.HasSuffix(name, "_token") {
+			most = tokenLimit
+		}
+		if name != "error_description" && len(v.Get(name)) > most {
+			return answer{}, refuseParameters.because("the parameter %s has %d bytes", name, len(v.Get(name)))
+		}
+	}
+	a := answer{
+		state: v.Get("state"), code: v.Get("code"), issuer: v.Get("iss"),
+		idToken: v.Get("id_token"), accessToken: v.Get("access_token"), tokenType: v.Get("token_type"), expiresIn: v.Get("expires_in"),
+		errorCode: v.Get("error"), errorDescription: v.Get("error_description"),
+	}
+	if v.Has("scope") {
+		scope := v.Get("scope")
+		a.scope = &scope
+	}
+	if a.state == "" {
+		return answer{}, refuseMissingState.error()
+	}
+	return a, nil
+}
+
+// An authCode is a code from an answer that belongs to its transaction.
+type authCode string
+
+// An authResponse is what an answer that belongs to its transaction brings: all
+// that its response type names, and nothing else.
+type authResponse struct {
+	code        authCode
+	idToken     string
+	accessToken *oauth2.Token
+}
+
+// response checks who answered and what (RFC 9207, Section 2.4; OpenID Connect
+// Core 1.0, Section 3.1.2.6).
+func (t *transaction) response(ep discovery.Metadata, a answer, now time.Time) (authResponse, error) {
+	if a.issuer != "" && a.issuer != ep.Issuer {
+		return authResponse{}, refuseIssuer.because("iss is %.100q", a.issuer)
+	}
+	if a.issuer == "" && ep.IssuerInResponse {
+		return authResponse{}, refuseIssuer.because("the provider promises iss and did not send it")
+	}
+	if a.errorCode != "" {
+		r := refuseByTenant
+		if a.errorCode == "access_denied" || a.errorCode == "unauthorized" {
+			r = refuseDenied
+		}
+		e := r.because("%.100q: %.200q", a.errorCode, a.errorDescription)
+		e.Code = protocolCode(a.errorCode)
+		return authResponse{}, e
+	}
+	var got authResponse
+	if t.hasCode() {
+		if a.code == "" {
+			return authResponse{}, refuseParameters.because("neither code nor error")
+		}
+		got.code = authCode(a.code)
+	}
+	if t.hasIDToken() {
+		if a.idToken == "" {
+			return authResponse{}, refuseParameters.because("neither id_token nor error")
+		}
+		got.idToken = a.idToken
+	}
+	if t.hasAccessToken() {
+		token, err := a.token(now)
+		if err != nil {
+			return authResponse{}, err
+		}
+		got.accessToken = token
+	}
+	return got, nil
+}
+
+// token returns the access token that came through the browser (RFC 6749, Section
+// 4.2.2).
+func (a answer) token(now time.Time) (*oauth2.Token, error) {
+	if a.accessToken == "" {
+		return nil, refuseParameters.because("neither access_token nor error")
+	}
+	if !strings.EqualFold(a.tokenType, "Bearer") {
+		return nil, refuseParameters.because("the token type is %.40q, not Bearer", a.tokenType)
+	}
+	seconds, err := strconv.ParseInt(a.expiresIn, 10, 32)
+	if a.expiresIn != "" && (err != nil || seconds < 0) {
+		return nil, refuseParameters.because("expires_in is %.40q", a.expiresIn)
+	}
+	life := tokenResponse{ExpiresIn: float64(seconds)}.life()
+	token := &oauth2.Token{AccessToken: a.accessToken, TokenType: "Bearer", ExpiresIn: int64(life / time.Second), Expiry: now.Add(life)}
+	if a.scope != nil {
+		token = token.WithExtra(map[string]any{"scope": *a.scope})
+	}
+	return token, nil
+}
+
+// A front is what an answer brings once its ID token, if it has one, is verified.
+// Only from here does a code go on.
+type front struct {
+	code        authCode
+	id          *identity // nil if the response type has no ID token
+	accessToken *oauth2.Token
+}
+
+// verifyFront checks an ID token that came through the browser, and by it what
+// came beside it. There the hashes must be: code and access token have no other
+// seal (OpenID Connect Core 1.0, Sections 3.2.2.10 and 3.3.2.11).
+func (s *Strategy) verifyFront(ctx context.Context, ep discovery.Metadata, t *transaction, got authResponse) (front, error) {
+	f := front{code: got.code, accessToken: got.accessToken}
+	if !t.hasIDToken() {
+		return f, nil
+	}
+	id, err := s.identify(ctx, ep, t, got.idToken)
+	if err == nil && t.hasCode() {
+		err = requireHash(id, jwt.CodeHash, string(got.code))
+	}
+	if err == nil && t.hasAccessToken() {
+		err = requireHash(id, jwt.AccessTokenHash, got.accessToken.AccessToken)
+	}
+	if err != nil {
+		return front{}, asIDTokenError(err)
+	}
+	f.id = &id
+	return f, nil
+}

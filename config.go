@@ -1,0 +1,213 @@
+package auth0
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/returnto"
+)
+
+// problems collects the mistakes in a configuration.
+type problems struct {
+	of   string // the type that is checked
+	errs []error
+}
+
+func (p *problems) add(field, format string, args ...any) {
+	p.errs = append(p.errs, fmt.Errorf("auth0: "+p.of+"."+field+" "+format, args...))
+}
+
+func (p *problems) require(field, value string) {
+	if value == "" {
+		p.add(field, "is missing")
+	}
+}
+
+func (p *problems) joined() error { return errors.Join(p.errs...) }
+
+// checkRoutes settles where the application is and what its own paths are.
+func (s *Strategy) checkRoutes(p *problems, c Config) Config {
+	for i, raw := range append([]string{c.BaseURL}, c.BaseURLs...) {
+		field := "BaseURL"
+		if i > 0 {
+			field = "BaseURLs"
+		}
+		place, err := newSite(raw, c.InsecureHTTP)
+		switch {
+		case err != nil:
+			p.add(field, "%q: %v", raw, err)
+			continue
+		case slices.ContainsFunc(s.sites, func(o site) bool { return o.host() == place.host() }):
+			p.add(field, "%q has the host of another base URL", raw)
+		case len(s.sites) > 0 && place.secure() != s.sites[0].secure():
+			p.add(field, "%q: all base URLs must have the same scheme", raw)
+		case len(s.sites) > 0 && place.path != s.sites[0].path:
+			p.add(field, "%q: all base URLs must have the same path, which is also that of the links to log in", raw)
+		}
+		s.sites = append(s.sites, place)
+	}
+	setDefault(&c.LoginPath, "/auth/login")
+	setDefault(&c.CallbackPath, "/auth/callback")
+	setDefault(&c.LogoutPath, "/auth/logout")
+	setDefault(&c.BackchannelLogoutPath, "/auth/backchannel-logout")
+	setDefault(&c.DefaultReturnTo, "/")
+	paths := []struct{ field, path string }{{"LoginPath", c.LoginPath}, {"CallbackPath", c.CallbackPath}, {"LogoutPath", c.LogoutPath}, {"BackchannelLogoutPath", c.BackchannelLogoutPath}}
+	for i, route := range paths {
+		if !isPlainPath(route.path) {
+			p.add(route.field, "%q must be a plain path that begins with a slash", route.path)
+		}
+		for _, other := range paths[:i] {
+			if other.path == route.path {
+				p.add(route.field, "%q is also the %s", route.path, other.field)
+			}
+		}
+	}
+	for _, raw := range c.ReturnToOrigins {
+		if origin, err := discovery.Origin(raw); err != nil || origin != raw {
+			p.add("ReturnToOrigins", "%q must be an origin such as https://admin.example.com", raw)
+		}
+	}
+	s.returnTo = returnto.Policy{Origins: c.ReturnToOrigins}
+	for _, site := range s.sites {
+		for _, route := range paths {
+			s.returnTo.Routes = append(s.returnTo.Routes, site.path+route.path)
+		}
+		if got, ok := s.returnTo.Clean(site.origin, site.path+c.DefaultReturnTo); !ok || got != site.path+c.DefaultReturnTo {
+			p.add("DefaultReturnTo", "%q must be a plain path of the application", c.DefaultReturnTo)
+		}
+	}
+	return c
+}
+
+// isPlainPath reports whether a path means the same to a mux, a browser and the
+// tenant's list of callback URLs.
+func isPlainPath(path string) bool {
+	return strings.HasPrefix(path, "/") && !strings.ContainsAny(path, "?#{}% \\") && !strings.Contains(path, "//") && len(path) <= 200
+}
+
+// checkLogin settles what a login asks for and what is believed.
+func (s *Strategy) checkLogin(p *problems, c Config) Config {
+	if c.Scopes == nil {
+		c.Scopes = []string{"openid", "profile", "email"}
+	}
+	set, err := scopeSet(c.Scopes)
+	if err != nil {
+		p.add("Scopes", "%v", err)
+	} else if !slices.Contains(set, "openid") {
+		p.add("Scopes", "must have openid")
+	}
+	c.Scopes = set
+	if c.Audience != "" {
+		c.Login = slices.Concat([]LoginOption{WithAudience(c.Audience)}, c.Login)
+	}
+	a, err := newAuthRequest(c.Login)
+	if err != nil {
+		p.add("Login", "%v", err)
+	}
+	s.organization = a.organization
+	for _, name := range c.ForwardParams {
+		if err := checkParam(name); err != nil {
+			p.add("ForwardParams", "%v", err)
+		}
+	}
+	c = s.checkResponse(p, c)
+	s.idTokenKeys = s.checkHS256(p, c)
+	c.Algorithms = checkAlgorithms(p, c.Algorithms, c.HS256 != "")
+	c.Leeway = checkedLeeway(p, c.Leeway, time.Minute)
+	return c
+}
+
+// checkResponse settles what the tenant answers, and how. An ID token must not
+// come in a URL, which ends up in logs and histories (OAuth 2.0 Multiple Response
+// Type Encoding Practices, Sections 3 and 5).
+func (s *Strategy) checkResponse(p *problems, c Config) Config {
+	setDefault(&c.ResponseType, "code")
+	switch c.ResponseType {
+	case "code":
+		setDefault(&c.ResponseMode, "query")
+	case "id_token", "code id_token":
+		setDefault(&c.ResponseMode, "form_post")
+		if c.ResponseMode == "query" {
+			p.add("ResponseMode", `must be "form_post" for the response type %q`, c.ResponseType)
+		}
+	default:
+		p.add("ResponseType", `is %q; it must be "code", "id_token" or "code id_token"`, c.ResponseType)
+	}
+	switch c.ResponseMode {
+	case "", "query":
+	case "form_post":
+		for _, site := range s.sites {
+			if _, err := discovery.Origin(site.origin); err != nil {
+				p.add("ResponseMode", "form_post needs https: over http to %s no browser would send the cookie of the login", site)
+			}
+		}
+	default:
+		p.add("ResponseMode", `is %q; it must be "query" or "form_post"`, c.ResponseMode)
+	}
+	return c
+}
+
+// checkHS256 returns the keys for ID tokens that have a MAC, or nil for those that
+// have a signature. There is no configuration with both (RFC 8725, Section 3.1).
+func (s *Strategy) checkHS256(p *problems, c Config) *KeySet {
+	key := cmp.Or(c.ClientSecret, c.ClientAuthentication.secret.reveal())
+	switch c.HS256 {
+	case "":
+		return nil
+	case "text":
+	case "base64url":
+		decoded, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(key, "="))
+		if err != nil {
+			p.add("HS256", `is "base64url", and ClientSecret is not written in that way`)
+			return nil
+		}
+		key = string(decoded)
+	default:
+		p.add("HS256", `is %q; it must be "text" or "base64url"`, c.HS256)
+		return nil
+	}
+	keys, err := SharedSecret(key)
+	if err != nil {
+		p.add("HS256", "needs a ClientSecret of %d bytes or more", sha256.Size)
+	}
+	return keys
+}
+
+// checkAlgorithms returns those to accept, by default RS256. With a shared secret
+// there is one, and without there is none that needs one: a public key must never
+// be taken for a secret (RFC 8725, Section 3.1).
+func checkAlgorithms(p *problems, algorithms []string, shared bool) []string {
+	possible := asymmetricAlgorithms
+	if shared {
+		possible = []string{symmetricAlgorithm}
+	}
+	if algorithms == nil {
+		if shared {
+			return possible
+		}
+		return []string{"RS256"}
+	}
+	if len(algorithms) == 0 {
+		p.add("Algorithms", "is empty; leave it out for RS256")
+	}
+	for _, alg := range algorithms {
+		if !slices.Contains(possible, alg) {
+			p.add("Algorithms", "%q is not one of %q, which these Keys can be used with", alg, possible)
+		}
+	}
+	return slices.Clone(algorithms)
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

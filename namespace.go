@@ -1,0 +1,144 @@
+package auth0
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/fetch"
+	"github.com/seed-15d5a55c/auth0/internal/refresh"
+)
+
+// A namespace is what a tenant's domain stands for: an issuer, its endpoints
+// and its keys.
+type namespace struct {
+	base   string              // issuer as configured: https://HOST/ or the URL given
+	static *discovery.Metadata // of the Auth0 layout, nil for other providers
+	// discovered is how the rest is known: everything of other providers, and
+	// at Auth0 what differs by tenant.
+	discovered *refresh.Value[discovery.Metadata]
+	origins    []string // further ones on which endpoints may be
+}
+
+// newNamespace understands a host name as an Auth0 tenant and a URL as any
+// OpenID provider.
+func newNamespace(p *problems, domain string) namespace {
+	if strings.Contains(domain, "://") {
+		if _, err := discovery.Origin(domain); err != nil {
+			p.add("Domain", "%q: %v", domain, err)
+		} else if strings.ContainsAny(domain, "?#") {
+			p.add("Domain", "%q must have no query and no fragment", domain)
+		}
+		return namespace{base: domain}
+	}
+	host := strings.ToLower(domain)
+	if err := checkHostName(host); err != nil {
+		p.add("Domain", "%q %v", domain, err)
+	}
+	base := "https://" + host + "/"
+	return namespace{base: base, static: auth0Layout(base)}
+}
+
+// auth0Layout is where every Auth0 tenant has its endpoints.
+func auth0Layout(base string) *discovery.Metadata {
+	return &discovery.Metadata{
+		Issuer:                base,
+		AuthorizationEndpoint: base + "authorize",
+		TokenEndpoint:         base + "oauth/token",
+		JWKSURI:               base + ".well-known/jwks.json",
+		UserInfoEndpoint:      base + "userinfo",
+		RevocationEndpoint:    base + "oauth/revoke",
+	}
+}
+
+// checkHostName accepts a fully qualified host name and nothing else, so that
+// pasting it into a URL gives that host.
+func checkHostName(host string) error {
+	if host == "" {
+		return errors.New("is missing; it is the tenant's domain, such as acme.eu.auth0.com")
+	}
+	labels := strings.Split(host, ".")
+	for _, label := range labels {
+		if label == "" || len(label) > 63 || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || label[0] == '-' || label[len(label)-1] == '-' {
+			return errors.New("is not a host name; it is the tenant's domain, such as acme.eu.auth0.com, without scheme, port and path")
+		}
+	}
+	if _, err := netip.ParseAddr(host); err == nil || len(labels) < 2 || len(host) > 253 {
+		return errors.New("is not a fully qualified host name, such as acme.eu.auth0.com; for a provider on this machine give a URL")
+	}
+	return nil
+}
+
+// discoverWith prepares the namespace to look things up. Nothing is looked up
+// before it is needed.
+func (n *namespace) discoverWith(p *problems, client *http.Client, origins []string, log *slog.Logger) {
+	for _, raw := range origins {
+		if origin, err := discovery.Origin(raw); err != nil || origin != raw {
+			p.add("EndpointOrigins", "%q must be an origin such as https://keys.example.com", raw)
+		}
+	}
+	base := n.base
+	n.origins = origins
+	n.discovered = refresh.New(func(ctx context.Context) (discovery.Metadata, refresh.Life, error) {
+		m, err := discovery.Fetch(ctx, client, base, origins)
+		return m, refresh.Life{Due: 10 * time.Minute, Stale: 24 * time.Hour}, err
+	}, refresh.Policy{
+		Timeout:    fetch.Timeout,
+		MinBackoff: time.Second, MaxBackoff: 30 * time.Second, MaxRetryAfter: time.Minute,
+		Failed: func(err error, stale bool) {
+			log.Warn("auth0: discovery failed", "err", err, "using_old_document", stale)
+		},
+	})
+}
+
+// endpoints returns what a login, a token request and the search for keys need.
+// For an Auth0 tenant that takes no request.
+func (n *namespace) endpoints(ctx context.Context) (discovery.Metadata, error) {
+	if n.static != nil {
+		return *n.static, nil
+	}
+	return n.discovered.Get(ctx)
+}
+
+func (s *Strategy) endpoints(ctx context.Context) (discovery.Metadata, error) {
+	if err := s.ready(); err != nil {
+		return discovery.Metadata{}, err
+	}
+	ep, err := s.namespace.endpoints(ctx)
+	if err != nil {
+		return ep, refuseTenantDown.wrap(err)
+	}
+	if s.application.authentication.method == mutualTLS {
+		// Without its alias no login can be completed. It is better to know
+		// before somebody has typed a password, and before a code is used up.
+		if _, _, err := s.application.prove(ctx, tokenEndpoint); err != nil {
+			return ep, err
+		}
+	}
+	return ep, nil
+}
+
+// outgoing says what requests to the tenant carry beside their own.
+func outgoing(base string, telemetry bool) fetch.Options {
+	o := fetch.Options{UserAgent: "auth0-go-rp/" + version}
+	if u, err := url.Parse(base); err == nil && telemetry {
+		info, _ := json.Marshal(map[string]any{"name": "auth0-go-rp", "version": version, "env": map[string]string{"go": goVersion()}})
+		o.Host = u.Host
+		o.Header = http.Header{"Auth0-Client": {base64.StdEncoding.EncodeToString(info)}}
+	}
+	return o
+}
+
+// version is that of this package, as it is told to the tenant.
+const version = "0.1.0"
+
+func goVersion() string { return strings.TrimPrefix(runtime.Version(), "go") }
