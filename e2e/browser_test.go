@@ -274,15 +274,21 @@ func (tb *tab) visited(prefix string) int {
 // call runs a command of the browser.
 func call[P, R any](tb *tab, command cdp.Command[P, R], params P) R {
 	tb.t.Helper()
-	result, err := try(tb, command, params)
+	ctx, cancel := context.WithTimeout(tb.ctx, patience)
+	defer cancel()
+	result, err := chromedp.Call(ctx, command, params)
 	if err != nil {
 		tb.t.Fatalf("%s: %v", command.Method, err)
 	}
 	return result
 }
 
+// attempt is how long a command may take that is tried again: the browser never
+// answers some that were under way when the page changed.
+const attempt = patience / 5
+
 func try[P, R any](tb *tab, command cdp.Command[P, R], params P) (R, error) {
-	ctx, cancel := context.WithTimeout(tb.ctx, patience)
+	ctx, cancel := context.WithTimeout(tb.ctx, attempt)
 	defer cancel()
 	return chromedp.Call(ctx, command, params)
 }
@@ -290,7 +296,7 @@ func try[P, R any](tb *tab, command cdp.Command[P, R], params P) (R, error) {
 // eval returns the value of a script expression in the page.
 func eval[T any](tb *tab, expression string) T {
 	tb.t.Helper()
-	result, err := tryEval[T](tb, expression)
+	result, err := evalWithin[T](tb, patience, expression)
 	if err != nil {
 		tb.t.Fatalf("%s: %v", expression, err)
 	}
@@ -298,7 +304,11 @@ func eval[T any](tb *tab, expression string) T {
 }
 
 func tryEval[T any](tb *tab, expression string) (T, error) {
-	ctx, cancel := context.WithTimeout(tb.ctx, patience)
+	return evalWithin[T](tb, attempt, expression)
+}
+
+func evalWithin[T any](tb *tab, d time.Duration, expression string) (T, error) {
+	ctx, cancel := context.WithTimeout(tb.ctx, d)
 	defer cancel()
 	return chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 }
