@@ -1,13 +1,10 @@
 package auth0
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -16,7 +13,6 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
-	"github.com/seed-15d5a55c/auth0/internal/fetch"
 )
 
 // A ConnectedAccount is an account at a third party that a person has connected
@@ -336,35 +332,9 @@ func (s *Strategy) account(ctx context.Context, token secret, method, path strin
 	if err != nil {
 		return err
 	}
-	target := ep.Issuer + "me/v1/connected-accounts/" + path
-	if len(query) > 0 {
-		target += "?" + query.Encode()
-	}
-	var content io.Reader
-	if body != nil {
-		text, err := json.Marshal(body)
-		if err != nil {
-			return errors.New("the request cannot be written as JSON")
-		}
-		content = bytes.NewReader(text)
-	}
-	r, err := http.NewRequestWithContext(ctx, method, target, content)
-	if err != nil {
-		return errors.New("unusable path")
-	}
-	if body != nil {
-		r.Header.Set("Content-Type", "application/json")
-	}
-	r.Header.Set("Authorization", "Bearer "+token.reveal())
-	resp, err := fetch.Do(s.client, r)
+	resp, err := bearerRequest(ctx, s.client, token, method, ep.Issuer+"me/v1/connected-accounts/"+path, query, body)
 	if err != nil {
 		return err
 	}
-	if resp.Status < 200 || resp.Status > 299 {
-		return parseTenantError(resp.Status, resp.Header, resp.Body)
-	}
-	if out != nil && json.Unmarshal(resp.Body, out) != nil {
-		return refuseTenantAnswer.because("%s: not the expected JSON", path)
-	}
-	return nil
+	return readAnswer(resp, out)
 }

@@ -389,13 +389,7 @@ func (m *managementAPI) get(ctx context.Context, path string, query url.Values, 
 	if err != nil {
 		return err
 	}
-	if resp.Status != http.StatusOK {
-		return parseTenantError(resp.Status, resp.Header, resp.Body)
-	}
-	if json.Unmarshal(resp.Body, out) != nil {
-		return fmt.Errorf("%s: not the expected JSON", path)
-	}
-	return nil
+	return readAnswer(resp, out)
 }
 
 // A listed connection has, of what the Management API sends, only what is used.

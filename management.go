@@ -1,12 +1,9 @@
 package auth0
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -533,14 +530,11 @@ func (m *Management) call(ctx context.Context, method, path string, query url.Va
 			resp, err = m.api.sendInTurn(ctx, method, path, query, body)
 		}
 	}
+	if err == nil {
+		err = readAnswer(resp, out)
+	}
 	if err != nil {
 		return managementError(err)
-	}
-	if resp.Status < 200 || resp.Status > 299 {
-		return managementError(parseTenantError(resp.Status, resp.Header, resp.Body))
-	}
-	if out != nil && json.Unmarshal(resp.Body, out) != nil {
-		return refuseTenantAnswer.because("%s: not the expected JSON", path)
 	}
 	return nil
 }
@@ -568,28 +562,21 @@ func (m *managementAPI) sendInTurn(ctx context.Context, method, path string, que
 
 // send adds a token to a request, and a new one if the first is refused.
 func (m *managementAPI) send(ctx context.Context, method, path string, query url.Values, body any) (*fetch.Response, error) {
-	var text []byte
-	if body != nil {
-		var err error
-		if text, err = json.Marshal(body); err != nil {
-			return nil, errors.New("the request cannot be written as JSON")
-		}
-	}
 	token, err := m.token.Get(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("no token for the Management API: %w", err)
 	}
-	resp, err := m.attempt(ctx, method, path, query, text, token)
+	resp, err := m.attempt(ctx, method, path, query, body, token)
 	if err == nil && resp.Status == http.StatusUnauthorized {
 		if token, err = m.token.Refresh(ctx); err != nil {
 			return nil, fmt.Errorf("no token for the Management API: %w", err)
 		}
-		resp, err = m.attempt(ctx, method, path, query, text, token)
+		resp, err = m.attempt(ctx, method, path, query, body, token)
 	}
 	return resp, err
 }
 
-func (m *managementAPI) attempt(ctx context.Context, method, path string, query url.Values, body []byte, token ownToken) (*fetch.Response, error) {
+func (m *managementAPI) attempt(ctx context.Context, method, path string, query url.Values, body any, token ownToken) (*fetch.Response, error) {
 	if method == http.MethodGet {
 		// A page may wait for it. Of a change that was cut short nobody knows
 		// whether it was made.
@@ -598,23 +585,7 @@ func (m *managementAPI) attempt(ctx context.Context, method, path string, query 
 		ctx, cancel = context.WithTimeout(ctx, perCall)
 		defer cancel()
 	}
-	target := m.base + "api/v2/" + path
-	if len(query) > 0 {
-		target += "?" + query.Encode()
-	}
-	var content io.Reader
-	if body != nil {
-		content = bytes.NewReader(body)
-	}
-	r, err := http.NewRequestWithContext(ctx, method, target, content)
-	if err != nil {
-		return nil, errors.New("unusable path")
-	}
-	if body != nil {
-		r.Header.Set("Content-Type", "application/json")
-	}
-	r.Header.Set("Authorization", "Bearer "+token.value.reveal())
-	return fetch.Do(m.client, r)
+	return bearerRequest(ctx, m.client, token.value, method, m.base+"api/v2/"+path, query, body)
 }
 
 // managementError says what an error of the API, or of the request for its

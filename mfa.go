@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 )
 
@@ -181,19 +180,6 @@ func (m *MFA) authenticators(ctx context.Context) ([]Authenticator, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.beside("mfa/authenticators"), nil)
-	if err != nil {
-		return nil, refuseInternal.because("unusable endpoint")
-	}
-	r.Header.Set("Accept", "application/json")
-	r.Header.Set("Authorization", "Bearer "+st.Token)
-	resp, err := fetch.Do(s.client, r)
-	if err == nil && resp.Status != http.StatusOK {
-		err = parseTenantError(resp.Status, resp.Header, resp.Body)
-	}
-	if err != nil {
-		return nil, grantError(err, mfaRefusals)
-	}
 	var listed []struct {
 		ID      string `json:"id"`
 		Type    string `json:"authenticator_type"`
@@ -201,8 +187,12 @@ func (m *MFA) authenticators(ctx context.Context) ([]Authenticator, error) {
 		Name    string `json:"name"`
 		Active  bool   `json:"active"`
 	}
-	if json.Unmarshal(resp.Body, &listed) != nil {
-		return nil, refuseTenantAnswer.because("the list of authenticators is not the expected JSON")
+	resp, err := bearerRequest(ctx, s.client, newSecret(st.Token), http.MethodGet, s.beside("mfa/authenticators"), nil, nil)
+	if err == nil {
+		err = readAnswer(resp, &listed)
+	}
+	if err != nil {
+		return nil, grantError(err, mfaRefusals)
 	}
 	var list []Authenticator
 	for _, l := range listed {

@@ -1,10 +1,12 @@
 package auth0
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -411,4 +413,42 @@ func tokenEndpointError(err error) error {
 		return e.as(refuseCode)
 	}
 	return requestError(e)
+}
+
+// bearerRequest makes a request with an access token. A body that is not nil is sent
+// as JSON.
+func bearerRequest(ctx context.Context, client *http.Client, token secret, method, target string, query url.Values, body any) (*fetch.Response, error) {
+	if len(query) > 0 {
+		target += "?" + query.Encode()
+	}
+	var content io.Reader
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return nil, refuseInternal.because("the request cannot be written as JSON")
+		}
+		content = bytes.NewReader(text)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, target, content)
+	if err != nil {
+		return nil, refuseInternal.because("unusable URL")
+	}
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	r.Header.Set("Accept", "application/json")
+	r.Header.Set("Authorization", "Bearer "+token.reveal())
+	return fetch.Do(client, r)
+}
+
+// readAnswer decodes an answer into out, unless that is nil. The error is a
+// tenantError if the tenant has refused.
+func readAnswer(resp *fetch.Response, out any) error {
+	if resp.Status < 200 || resp.Status > 299 {
+		return parseTenantError(resp.Status, resp.Header, resp.Body)
+	}
+	if out != nil && json.Unmarshal(resp.Body, out) != nil {
+		return refuseTenantAnswer.because("the answer is not the expected JSON")
+	}
+	return nil
 }

@@ -45,13 +45,7 @@ func (s *Strategy) userInfo(ctx context.Context, token *oauth2.Token, subject st
 	if ep.UserInfoEndpoint == "" {
 		return User{}, refuseGrant.because("the provider has no userinfo endpoint")
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, ep.UserInfoEndpoint, nil)
-	if err != nil {
-		return User{}, refuseInternal.because("unusable endpoint")
-	}
-	r.Header.Set("Accept", "application/json")
-	r.Header.Set("Authorization", "Bearer "+token.AccessToken)
-	resp, err := fetch.Do(s.client, r)
+	resp, err := bearerRequest(ctx, s.client, newSecret(token.AccessToken), http.MethodGet, ep.UserInfoEndpoint, nil, nil)
 	if err != nil {
 		return User{}, grantError(err, nil)
 	}
