@@ -108,7 +108,7 @@ func (s *Strategy) beginAccount(w http.ResponseWriter, r *http.Request, scopes [
 	if err != nil {
 		return err
 	}
-	values, err := loginValues(w, r)
+	values, err := linkValues(w, r)
 	if err != nil {
 		return refuseLoginOption.wrap(err)
 	}

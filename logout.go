@@ -1,6 +1,7 @@
 package auth0
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -27,6 +28,11 @@ func (s *Strategy) logout(w http.ResponseWriter, r *http.Request, opts []LogoutO
 	l, err := newLogoutRequest(s.config.Logout, opts)
 	if err != nil {
 		return refuseMisconfigured.wrap(err)
+	}
+	l.asked = r.URL.Query().Get("returnTo")
+	// A form that cannot be read is no reason to stay logged in.
+	if form, err := linkValues(w, r); err == nil {
+		l.asked = cmp.Or(form.Get("returnTo"), l.asked)
 	}
 	record, _ := s.recordOf(r)
 	if record != nil {
@@ -129,7 +135,7 @@ func sameOriginNavigation(r *http.Request, site site) bool {
 // logoutURL decides where the browser goes: to the tenant, so that the session
 // there ends too, or straight back.
 func (s *Strategy) logoutURL(r *http.Request, site site, l *logoutRequest, session *Session) (string, error) {
-	back := s.postLogoutURL(r, site, l)
+	back := s.postLogoutURL(site, l)
 	endpoint := ""
 	switch s.config.LogoutEndpoint {
 	case "local":
@@ -157,9 +163,9 @@ func (s *Strategy) logoutURL(r *http.Request, site site, l *logoutRequest, sessi
 	return back, nil
 }
 
-// postLogoutURL takes the return URL of the options, else one of the query that
-// is listed, else the default.
-func (s *Strategy) postLogoutURL(r *http.Request, site site, l *logoutRequest) string {
+// postLogoutURL takes the return URL of the options, else that of the link or the
+// form if it is listed, else the default.
+func (s *Strategy) postLogoutURL(site site, l *logoutRequest) string {
 	absolute := func(target string) string {
 		if clean, ok := s.returnTo.Clean(site.origin, target); ok && strings.HasPrefix(clean, "/") {
 			return site.origin + clean
@@ -172,8 +178,8 @@ func (s *Strategy) postLogoutURL(r *http.Request, site site, l *logoutRequest) s
 		}
 		s.log.Warn("auth0: logout: the return URL is not one of Config.PostLogoutURLs")
 	}
-	if target := r.URL.Query().Get("returnTo"); target != "" {
-		if u := absolute(target); slices.Contains(s.config.PostLogoutURLs, u) {
+	if l.asked != "" {
+		if u := absolute(l.asked); slices.Contains(s.config.PostLogoutURLs, u) {
 			return u
 		}
 	}

@@ -2,6 +2,7 @@ package auth0_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -163,6 +164,28 @@ func TestLogoutOptions(t *testing.T) {
 		}
 		if q.Get("client_id") != testClientID {
 			t.Errorf("%s: client_id %q", tt.why, q.Get("client_id"))
+		}
+	}
+	// The button of a form says it as a link does; and whatever the form is, it logs out.
+	for why, tt := range map[string]struct{ query, form, kind, want string }{
+		"form":              {"", "returnTo=https://www.example/", "application/x-www-form-urlencoded", "https://www.example/"},
+		"form before query": {"?returnTo=/other", "returnTo=https://www.example/", "application/x-www-form-urlencoded", "https://www.example/"},
+		"query of the form": {"?returnTo=/other", "", "application/x-www-form-urlencoded", "https://app.example/other"},
+		"foreign":           {"", "returnTo=https://evil.example/", "application/x-www-form-urlencoded", "https://app.example/bye"},
+		"unreadable":        {"", "returnTo=%zz", "application/x-www-form-urlencoded", "https://app.example/bye"},
+		"too large":         {"", "returnTo=https://www.example/&x=" + strings.Repeat("x", 70_000), "application/x-www-form-urlencoded", "https://app.example/bye"},
+		"no form":           {"", "{}", "application/json", "https://app.example/bye"},
+	} {
+		b := e.browser().mustLogin()
+		r := httptest.NewRequest("POST", appBase+"/auth/logout"+tt.query, strings.NewReader(tt.form))
+		r.Header.Set("Content-Type", tt.kind)
+		r.Header.Set("Sec-Fetch-Site", "same-origin")
+		for name, value := range b.cookies {
+			r.AddCookie(&http.Cookie{Name: name, Value: value})
+		}
+		resp := b.send(r, r.URL)
+		if got := resp.location(t).Query().Get("post_logout_redirect_uri"); resp.status != http.StatusSeeOther || got != tt.want || b.loggedIn() {
+			t.Errorf("%s: %d to %q, want %q; logged in %v", why, resp.status, got, tt.want, b.loggedIn())
 		}
 	}
 	for why, option := range map[string]auth0.LogoutOption{

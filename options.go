@@ -339,6 +339,7 @@ func (o logoutOption) applyLogout(l *logoutRequest) { o(l) }
 type logoutRequest struct {
 	params    url.Values
 	returnTo  string
+	asked     string // by the link or the form
 	federated bool
 
 	errs []error

@@ -87,8 +87,8 @@ func (s *Strategy) CallbackHandler() http.Handler {
 
 // LogoutHandler ends the session here and then at the tenant. It takes POST
 // from the application's own pages and GET only as a navigation from there, so
-// that no other site can log people out. The query may have returnTo, one of
-// [Config].PostLogoutURLs.
+// that no other site can log people out. The query of a link, or the form, may have
+// returnTo, one of [Config].PostLogoutURLs.
 //
 // Ending the session here never depends on the tenant.
 func (s *Strategy) LogoutHandler(opts ...LogoutOption) http.Handler {
@@ -246,7 +246,7 @@ func (s *Strategy) login(w http.ResponseWriter, r *http.Request, opts []LoginOpt
 	if err != nil {
 		return err
 	}
-	values, err := loginValues(w, r)
+	values, err := linkValues(w, r)
 	if err != nil {
 		return refuseLoginOption.wrap(err)
 	}

@@ -60,7 +60,7 @@ func (s *Strategy) ConnectionToken(ctx context.Context, accessToken, connection,
 	if err != nil {
 		return nil, asError("token", err)
 	}
-	v, err := s.exchangeForConnection(ctx, accessToken, subjectAccessToken, wish)
+	v, err := s.exchangeForConnection(ctx, accessToken, tokenTypeAccessToken, wish)
 	if err != nil {
 		return nil, asError("token", connectionTokenError(err))
 	}
@@ -162,7 +162,7 @@ func (s *Strategy) renewVaultToken(ctx context.Context, record *sessionRecord, w
 		if newest.RefreshToken == "" {
 			return refuseSessionToken.because("the session has no refresh token; ask for offline_access at the login")
 		}
-		v, err := s.exchangeForConnection(ctx, newest.RefreshToken, subjectRefreshToken, wish)
+		v, err := s.exchangeForConnection(ctx, newest.RefreshToken, tokenTypeRefreshToken, wish)
 		if err == nil {
 			newest.keepVaultToken(wish, v)
 			return nil
@@ -184,11 +184,8 @@ func (s *Strategy) renewVaultToken(ctx context.Context, record *sessionRecord, w
 	return changed, refused
 }
 
-// The kinds of token that can be exchanged (RFC 8693, Section 3), and what
-// Auth0 calls the exchange.
+// What Auth0 calls the exchange.
 const (
-	subjectRefreshToken = "urn:ietf:params:oauth:token-type:refresh_token"
-	subjectAccessToken  = "urn:ietf:params:oauth:token-type:access_token"
 	grantTokenVault     = "urn:auth0:params:oauth:grant-type:token-exchange:federated-connection-access-token"
 	requestedVaultToken = "http://auth0.com/oauth/token-type/federated-connection-access-token"
 )

@@ -32,8 +32,8 @@ func isPrefetch(r *http.Request) bool {
 	return strings.Contains(purpose, "prefetch") || strings.Contains(purpose, "prerender")
 }
 
-// loginValues returns the query of a link, or the fields of a form.
-func loginValues(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+// linkValues returns the query of a link, or the fields of a form.
+func linkValues(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if r.Method != http.MethodPost || r.Header.Get("Content-Type") == "" {
 		return r.URL.Query(), nil
 	}
