@@ -1,6 +1,7 @@
 package auth0_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -32,8 +33,8 @@ func (p pictor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // TestCustomConnection goes all the way, with redirects and in a pop-up: a
-// connection that is made, a login with it, and a call to the third party with
-// the token that the person has there.
+// connection that is made, a login with it, the account there that is connected,
+// and a call to the third party with the token that the person has there.
 func TestCustomConnection(t *testing.T) {
 	third := hosts{"pictor.example": pictor{t}}
 	e := newEnvOf(t, tenant.Config{Host: tenantHost, Upstream: &http.Client{Transport: third}}, func(c *auth0.Config) {
@@ -51,12 +52,17 @@ func TestCustomConnection(t *testing.T) {
 	if err := m.EnableConnection(t.Context(), made.ID); err != nil {
 		t.Fatal(err)
 	}
+	e.edit(func(c *tenant.Client) {
+		c.CallbackURLs = append(c.CallbackURLs, appBase+"/connect")
+		c.RefreshTokenPolicies = []tenant.ClientGrant{{Audience: accountAudience, Scopes: []string{"create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts"}}}
+	})
+	e.mux.Handle("/connect", e.strategy.ConnectAccountHandler())
 	e.mux.Handle("GET /auth/popup", e.strategy.LoginHandler(auth0.WithPopup(appBase), auth0.WithConnection("pictor")))
 	var photos string
+	var failed error
 	e.mux.HandleFunc("GET /photos", func(w http.ResponseWriter, r *http.Request) {
 		token, err := e.strategy.AccessToken(w, r, auth0.ForConnection("pictor"))
-		if err != nil {
-			t.Error(err)
+		if failed = err; err != nil {
 			return
 		}
 		call, _ := http.NewRequest("GET", "https://pictor.example/photos", nil)
@@ -83,6 +89,22 @@ func TestCustomConnection(t *testing.T) {
 			t.Errorf("redirect: %d %s", resp.status, resp.body)
 		}
 		photos = ""
+		// Who has logged in first has connected nothing yet, and is remembered the
+		// second time.
+		if b.page("/photos"); !strings.Contains(path, "popup") {
+			if !errors.Is(failed, auth0.ErrNotConnected) {
+				t.Errorf("a login alone: %v, photos %q", failed, photos)
+			}
+			resp := b.do("POST", "/connect", url.Values{"connection": {"pictor"}, "returnTo": {"/photos"}}, "Sec-Fetch-Site", "same-origin")
+			atPictor := e.follow(resp.location(t))
+			if atPictor.Host != "pictor.example" {
+				t.Fatalf("connect leads to %s", atPictor)
+			}
+			back := must(url.Parse("https://" + tenantHost + "/login/callback?code=agreed&state=" + atPictor.Query().Get("state")))
+			if resp := b.callback(e.follow(back)); resp.header.Get("Location") != "/photos" {
+				t.Fatalf("connect: %d %s", resp.status, resp.body)
+			}
+		}
 		if b.page("/photos"); photos != `["Harbour at dawn"]` {
 			t.Errorf("%s: photos %q", path, photos)
 		}

@@ -13,12 +13,12 @@ import (
 )
 
 // ForConnection asks for an access token of the provider of a connection, to
-// call that provider's API as the person who is logged in. The tenant has it in
-// its Token Vault and gives it for the refresh token of the session, which must
-// not be a rotating one. Allow the application the Token Vault grant, and the
-// connection the Token Vault. See [Strategy.ConnectAccountHandler] for accounts
-// that are not those of the login; there are tenants whose vault has none but
-// those, also of a connection that people log in with.
+// call that provider's API as the person who is logged in. They connect their
+// account there with [Strategy.ConnectAccountHandler], also if they log in with it:
+// a login puts nothing into the tenant's Token Vault, from where the token comes.
+// The tenant gives it for the refresh token of the session, which must not be a
+// rotating one. Allow the application the Token Vault grant, and the connection
+// the Token Vault.
 //
 // A person may have several accounts at the provider; loginHint, of which there
 // is one at most, says which one is wanted.

@@ -132,13 +132,16 @@ func TestImplicitDenied(t *testing.T) {
 func (tb *tab) caught(app *example, button string) (fragment url.Values) {
 	tb.t.Helper()
 	tb.open(app.url + "/")
-	held := make(chan string, 1)
+	held := make(chan string, 9)
 	ctx, stop := context.WithCancel(tb.ctx)
 	defer stop()
 	if err := chromedp.Listen(ctx, func(event any) {
 		if e, ok := event.(*fetch.EventRequestPaused); ok {
-			held <- e.Request.URLFragment
-			go try(tb, fetch.FailRequest, fetch.FailRequestParams{RequestID: e.RequestID, ErrorReason: network.ErrorReasonAborted})
+			go func() {
+				// First this, or the page gets its answer when nobody listens any more.
+				try(tb, fetch.FailRequest, fetch.FailRequestParams{RequestID: e.RequestID, ErrorReason: network.ErrorReasonAborted})
+				held <- e.Request.URLFragment
+			}()
 		}
 	}); err != nil {
 		tb.t.Fatal(err)

@@ -8,8 +8,9 @@ import (
 	"github.com/seed-15d5a55c/auth0"
 )
 
-// addAccounts is for people who log in with something else than the provider:
-// they connect the account that they have there, and take it back.
+// addAccounts lets people connect the account that they have at the provider, and
+// take it back. Those who log in with it do so too: a login says who they are, and
+// gives nobody their photos.
 func addAccounts(mux *http.ServeMux, strategy *auth0.Strategy) {
 	mux.Handle("/connect", strategy.RequireLogin(strategy.ConnectAccountHandler()))
 	mux.Handle("GET /accounts", strategy.RequireLogin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -32,6 +33,5 @@ func addAccounts(mux *http.ServeMux, strategy *auth0.Strategy) {
 	mux.Handle("POST /disconnect", http.NewCrossOriginProtection().Handler(disconnect))
 }
 
-// ownLogin reports whether the person is logged in with the provider itself, and
-// so has nothing to connect.
+// ownLogin reports whether the person is logged in with the provider itself.
 func ownLogin(u auth0.User) bool { return strings.HasPrefix(u.Subject, "oauth2|"+connection+"|") }

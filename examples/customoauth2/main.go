@@ -1,7 +1,7 @@
 // Command customoauth2 logs people in with a provider that Auth0 has no
-// connection for, once by redirects and once in a pop-up, and calls the API of
-// that provider with the person's own token there. Who logs in another way can
-// connect an account at the provider, and disconnect it again.
+// connection for, once by redirects and once in a pop-up. However they log in,
+// they can connect their account at the provider, and the program calls its API
+// with their own token there.
 //
 // It brings all that is needed: the tenant, and the provider, a photo service
 // with a login page and an API. At the start it makes a custom OAuth2 connection
@@ -116,7 +116,7 @@ func newApp(strategy *auth0.Strategy, base, photosURL string) http.Handler {
 			err = errors.Join(statusError(resp), json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&photos))
 		}
 		if errors.Is(err, auth0.ErrNotConnected) || errors.Is(err, auth0.ErrNoToken) {
-			show(w, r, http.StatusForbidden, "other.html", nil) // logged in with something else, and not connected
+			show(w, r, http.StatusForbidden, "other.html", nil) // with a button to connect the account
 			return
 		}
 		if err != nil {

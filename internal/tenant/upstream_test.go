@@ -289,6 +289,10 @@ func TestVault(t *testing.T) {
 		}
 		return postForm(tn, base+"/oauth/token", form)
 	}
+	// A login fills no vault, also with a connection that has one.
+	equal(t, "a login alone", exchange().status, 401)
+	must(t, tn.ConnectAccount("iris@partner.example", tenant.ConnectedAccount{Connection: "partner-two", Email: "iris@partner.example",
+		AccessToken: "partner-1", RefreshToken: "partner-refresh", Scope: "email openid profile", ExpiresIn: time.Hour}))
 	res := exchange()
 	equal(t, "status", res.status, 200)
 	sameJSON(t, res.body, `{"access_token":"partner-1","scope":"email openid profile","expires_in":3600,"issued_token_type":"`+vaultType+`","token_type":"Bearer"}`)

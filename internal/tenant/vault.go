@@ -52,7 +52,7 @@ type ConnectedAccount struct {
 }
 
 // ConnectAccount gives a user, named by e-mail address or subject, an account at
-// a third party beside those that logins bring.
+// a third party, as if they had connected it.
 func (t *Tenant) ConnectAccount(user string, a ConnectedAccount) error {
 	subject, ok := t.Subject(user)
 	if !ok {
@@ -67,13 +67,14 @@ func (t *Tenant) ConnectAccount(user string, a ConnectedAccount) error {
 	return nil
 }
 
-// accountsOf returns the accounts of a user at a connection, the youngest first.
+// accountsOf returns the accounts that a user has connected at a connection, the
+// youngest first. What a login brings from the provider is not in the vault.
 func (t *Tenant) accountsOf(subject, connection string) []thirdParty {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var found []thirdParty
 	for e := t.accounts.order.Back(); e != nil; e = e.Prev() {
-		if a := e.Value.(entry[thirdParty]).value; a.subject == subject && a.connection == connection {
+		if a := e.Value.(entry[thirdParty]).value; a.subject == subject && a.connection == connection && a.isConnected() {
 			found = append(found, a)
 		}
 	}
