@@ -43,7 +43,8 @@ type tab struct {
 	mu        sync.Mutex
 	documents []document
 	faults    []string
-	expected  []string // parts of faults that are none
+	expected  []string  // parts of faults that are none
+	loading   time.Time // since when the page is, else zero
 }
 
 // A document is an answer that the browser has got for a page, redirects
@@ -215,6 +216,18 @@ func (tb *tab) observe(event any) {
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
 	switch e := event.(type) {
+	case *page.EventFrameStartedLoading:
+		if tb.isItself(e.FrameID) {
+			tb.loading = time.Now()
+		}
+	case *page.EventFrameRequestedNavigation:
+		if tb.isItself(e.FrameID) && e.Disposition == page.ClientNavigationDispositionCurrentTab {
+			tb.loading = time.Now()
+		}
+	case *page.EventFrameStoppedLoading:
+		if tb.isItself(e.FrameID) {
+			tb.loading = time.Time{}
+		}
 	case *network.EventRequestWillBeSent:
 		if e.Type == network.ResourceTypeDocument && e.RedirectResponse != nil {
 			tb.documents = append(tb.documents, documentOf(e.RedirectResponse))
@@ -230,6 +243,20 @@ func (tb *tab) observe(event any) {
 			tb.faults = append(tb.faults, e.Entry.Text)
 		}
 	}
+}
+
+// isItself reports whether a frame is the page, and not one in it.
+func (tb *tab) isItself(frame cdp.FrameID) bool {
+	c := chromedp.FromContext(tb.ctx)
+	return c != nil && c.Target != nil && string(frame) == string(c.Target.TargetID)
+}
+
+// leaving reports whether the page is about to be another one. What is asked of it
+// then, the browser may never answer, nor what is asked afterwards.
+func (tb *tab) leaving() bool {
+	tb.mu.Lock()
+	defer tb.mu.Unlock()
+	return !tb.loading.IsZero() && time.Since(tb.loading) < attempt
 }
 
 func documentOf(r *network.Response) document {
@@ -346,6 +373,9 @@ func (tb *tab) open(url string) {
 func (tb *tab) settled() {
 	tb.t.Helper()
 	tb.until("a complete page", func() (bool, string) {
+		if tb.leaving() {
+			return false, "it is loading"
+		}
 		state, err := tryEval[string](tb, "document.readyState")
 		return err == nil && state == "complete", fmt.Sprint(state, " ", err)
 	})
@@ -438,6 +468,9 @@ func (tb *tab) find(role, name string) cdp.BackendNodeID {
 	tb.t.Helper()
 	var found cdp.BackendNodeID
 	tb.until(fmt.Sprintf("the %s %q", role, name), func() (bool, string) {
+		if tb.leaving() {
+			return false, "the page is loading"
+		}
 		nodes, err := tb.nodes(role)
 		if err != nil {
 			return false, err.Error()
@@ -515,6 +548,7 @@ func (tb *tab) press(role, name string, clicks int64) {
 				call(tb, input.DispatchMouseEvent, input.DispatchMouseEventParams{Type: kind, X: x, Y: y, Button: input.MouseButtonLeft, ClickCount: i + 1})
 			}
 		}
+		time.Sleep(pollEvery) // the browser tells a moment later that it leaves the page
 		return true, ""
 	})
 }
