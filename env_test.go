@@ -127,12 +127,15 @@ func (h hosts) RoundTrip(r *http.Request) (*http.Response, error) {
 	}()
 	select {
 	case <-done:
-		resp := w.Result()
-		resp.Request = r
-		return resp, nil
 	case <-r.Context().Done():
-		return nil, context.Cause(r.Context())
 	}
+	// Whoever has given up gets nothing, also if the answer came at that moment.
+	if err := context.Cause(r.Context()); err != nil {
+		return nil, err
+	}
+	resp := w.Result()
+	resp.Request = r
+	return resp, nil
 }
 
 // A response is an answer of the application.

@@ -90,7 +90,7 @@ func TestNoLeaks(t *testing.T) {
 		e.browser().page("/auth/login")
 		e.browser().page("/auth/callback?state=x&code=y")
 	}
-	for range 50 {
+	for range 500 {
 		if runtime.NumGoroutine() <= before {
 			return
 		}

@@ -384,7 +384,7 @@ func (s *Strategy) exchange(ctx context.Context, ep discovery.Metadata, c tokenC
 	ctx = context.WithValue(ctx, oauth2.HTTPClient, s.client)
 	token, err := config.Exchange(ctx, string(code), opts...)
 	if err != nil {
-		return tokens{}, tokenEndpointError(err)
+		return tokens{}, tokenEndpointError(ctx, err)
 	}
 	if kind := token.Type(); kind != "Bearer" {
 		return tokens{}, refuseTenantAnswer.because("the token type is %.40q, not Bearer", kind)
@@ -403,7 +403,11 @@ func (s *Strategy) exchange(ctx context.Context, ep discovery.Metadata, c tokenC
 // tokenEndpointError says what a failed request to the token endpoint means for
 // the login: a code that is not accepted is between the visitor and the tenant,
 // everything else is between us and the tenant.
-func tokenEndpointError(err error) error {
+func tokenEndpointError(ctx context.Context, err error) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		// Package oauth2 does not wrap what keeps it from reading an answer.
+		return refuseCanceled.wrap(context.Canceled)
+	}
 	re, ok := errors.AsType[*oauth2.RetrieveError](err)
 	if !ok {
 		return requestError(err)
