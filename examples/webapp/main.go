@@ -4,8 +4,7 @@
 // Without any configuration it brings its own tenant. With AUTH0_DOMAIN,
 // AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET, AUTH0_SECRET and APP_BASE_URL (and
 // AUTH0_AUDIENCE for the API) it uses that one. PORT sets the port to listen
-// on, 3000 by default. If ORGANIZATIONS is set, people of the embedded tenant
-// log in to one of their organizations.
+// on, 3000 by default. With ORGANIZATIONS=1 people choose theirs at the login.
 package main
 
 import (
@@ -69,8 +68,7 @@ People  ada@acme.example and bob@acme.example, password "correct horse", or anyb
 	return cfg, nil
 }
 
-// newApp is the application: pages for people who log in, and an API for
-// whoever has an access token.
+// newApp has pages for people who log in, and an API for access tokens.
 func newApp(cfg auth0.Config) (http.Handler, error) {
 	cfg.ErrorHandler = func(w http.ResponseWriter, r *http.Request, e *auth0.Error) {
 		show(w, r, e.Status, "error.html", "Sorry", e)
@@ -92,10 +90,9 @@ func newApp(cfg auth0.Config) (http.Handler, error) {
 		show(w, r, http.StatusOK, "home.html", "Home", buttons)
 	})
 	mux.HandleFunc("GET /find", func(w http.ResponseWriter, r *http.Request) {
-		email := r.FormValue("email")
-		connection, found, err := strategy.ConnectionForEmail(r.Context(), email)
+		connection, found, err := strategy.ConnectionForEmail(r.Context(), r.FormValue("email"))
 		if err != nil || !found {
-			connection.LoginURL = "/auth/login?login_hint=" + template.URLQueryEscaper(email)
+			connection.LoginURL = "/auth/login?login_hint=" + template.URLQueryEscaper(r.FormValue("email"))
 		}
 		http.Redirect(w, r, connection.LoginURL, http.StatusSeeOther)
 	})
@@ -146,8 +143,7 @@ func show(w http.ResponseWriter, r *http.Request, status int, page, title string
 	user, ok := auth0.UserFrom(r.Context())
 	w.Header().Set("Content-Security-Policy", "default-src 'self'; img-src 'self' https:; base-uri 'none'; frame-ancestors 'none'")
 	w.WriteHeader(status)
-	err := pages.ExecuteTemplate(w, page, map[string]any{"Title": title, "User": user, "LoggedIn": ok, "Path": r.URL.Path, "Data": data})
-	if err != nil {
+	if err := pages.ExecuteTemplate(w, page, map[string]any{"Title": title, "User": user, "LoggedIn": ok, "Path": r.URL.Path, "Data": data}); err != nil {
 		slog.Error("page", "name", page, "err", err)
 	}
 }
