@@ -500,25 +500,6 @@ func (s *Strategy) checkSession(p *problems, c Config) Config {
 // maxRecent bounds the sessions in cookies whose newest tokens are known.
 const maxRecent = 10_000
 
-// revocations are in the store of the sessions, unless there is one for them.
-func (ss *sessions) revocations(c Config) *revocations {
-	// Longer than the limits by what a request may take that is under way.
-	const margin = 10 * time.Minute
-	store := newBoundStore(c.Revocations)
-	if store == nil {
-		store = ss.store
-	}
-	if store == nil {
-		return nil
-	}
-	// Nobody can prolong a session that is revoked.
-	life := ss.idle
-	if life == 0 || ss.absolute > 0 && ss.absolute < life {
-		life = ss.absolute
-	}
-	return &revocations{store: store, life: life + margin, now: ss.now}
-}
-
 func checkedLimit(p *problems, field string, d, byDefault time.Duration) time.Duration {
 	switch {
 	case d == None:
