@@ -175,7 +175,7 @@ func (s *Strategy) finishAccount(w http.ResponseWriter, r *http.Request, query u
 		}
 		return err
 	}
-	s.transactionCookie(t.State).Delete(w, r)
+	s.transactionCookie(transactionID(t.State)).Delete(w, s.jar(r))
 	if err := s.completeAccount(w, r, t, query); err != nil {
 		return t.failed(asError("connect", err))
 	}
@@ -290,11 +290,10 @@ func (s *Strategy) disconnectAccount(w http.ResponseWriter, r *http.Request, con
 
 // forgetVaultTokens takes tokens of a connection out of the session.
 func (s *Strategy) forgetVaultTokens(w http.ResponseWriter, r *http.Request, connection string) error {
-	record, err := s.recordOf(r)
+	record, err := s.current(w, r)
 	if err != nil {
 		return err
 	}
-	record = s.sessions.pending(w, record)
 	of := func(v vaultRecord) bool { return v.Connection == connection }
 	changed, err := s.sessions.change(r.Context(), record, func(newest *sessionRecord) error {
 		if !slices.ContainsFunc(newest.Vault, of) {
@@ -307,7 +306,7 @@ func (s *Strategy) forgetVaultTokens(w http.ResponseWriter, r *http.Request, con
 	if err != nil {
 		return err
 	}
-	return s.sessions.sendTokens(w, r, record, changed)
+	return s.sessions.sendTokens(w, s.jar(r), record, changed)
 }
 
 // accountToken returns a token for the My Account API. All its scopes are asked

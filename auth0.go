@@ -86,7 +86,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/refresh"
@@ -230,9 +229,16 @@ type Config struct {
 	// AbsoluteTimeout ends a session, however much it is used. Default: 7 days.
 	// [None] means no such limit.
 	AbsoluteTimeout time.Duration
-	// The session cookie. By default its name is auth0_session, which gets the
-	// prefix __Host- on https if the path is "/" and there is no domain; its
-	// path is "/", there is no domain, and SameSite is Lax.
+	// The session cookie. By default its name is auth0_session, its path is "/",
+	// there is no domain, and SameSite is Lax. On https the name gets the prefix
+	// __Host- if the path is "/" and there is no domain, else __Secure-.
+	//
+	// Give each application on a host a CookieName of its own: browsers keep one
+	// cookie of a name, also for two ports.
+	//
+	// CookieDomain sends the session to every host below that domain. Each of them
+	// can read it, and each can set a cookie that decides whose session a visitor
+	// has. The cookies of a login that is under way are for this host alone.
 	CookieName     string
 	CookiePath     string
 	CookieDomain   string
@@ -244,8 +250,15 @@ type Config struct {
 	CookieSessionOnly bool
 
 	// Store, if not nil, keeps the sessions on the server. The cookie then has
-	// only an id. Sessions that began in cookies move into it.
+	// only an id.
 	Store Store
+	// CookieSessionsUntil is for an application that moves from sessions in cookies
+	// to a Store. Until that time a session in a cookie is accepted and moves into
+	// the store; set it to the day of the move plus AbsoluteTimeout. Default: no
+	// session in a cookie is accepted once there is a Store, and everybody logs in
+	// again. The time ends the move, because with a stolen AUTH0_SECRET such
+	// cookies can be forged, and ids of sessions in a store cannot.
+	CookieSessionsUntil time.Time
 	// Revocations, if not nil, is where it is noted that sessions have ended, for
 	// sessions in cookies: a copy of the cookie then is no good after a logout,
 	// and [Strategy.BackchannelLogoutHandler] works. Default: Store.
@@ -405,7 +418,7 @@ type Strategy struct {
 	keys        *KeySet
 	idTokenKeys *KeySet // keys, unless ID tokens are HS256
 	sessions    *sessions
-	transaction cookie.Cookie // its Name is the prefix
+	cookies     *cookies
 	returnTo    returnto.Policy
 	refreshing  flights
 	refused     refusedRefreshes

@@ -40,11 +40,10 @@ func (s *Strategy) logout(w http.ResponseWriter, r *http.Request, opts []LogoutO
 			record = newest // its refresh token is the one to revoke
 		}
 	}
-	notEnded := s.sessions.end(w, r)
-	for _, c := range s.transactionsIn(r) {
-		c.Delete(w, r)
-	}
-	s.noteSilentLogin(w, r) // or the next page would log them in again
+	jar := s.jar(r)
+	notEnded := s.sessions.end(r.Context(), w, jar)
+	s.forgetTransactions(w, jar)
+	s.noteSilentLogin(w, jar) // or the next page would log them in again
 	var session *Session
 	if record != nil {
 		session = s.sessions.session(record)

@@ -3,6 +3,7 @@ package auth0
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -52,7 +53,9 @@ type mfaState struct {
 	Scope        string `json:"scope"`
 	Audience     string `json:"aud,omitempty"`
 	Organization string `json:"org,omitempty"`
-	// Issuer and Subject are those of the session whose refresh it was.
+	// Session is the id of the session whose refresh it was, Issuer and Subject
+	// are those of its person.
+	Session string `json:"session,omitempty"`
 	Issuer  string `json:"iss,omitempty"`
 	Subject string `json:"sub,omitempty"`
 
@@ -95,7 +98,7 @@ func (s *Strategy) mfa(d *mfaDemand, wish loginWish, r *sessionRecord) *MFA {
 		IssuedAt: s.now().Unix(), Base: s.namespace.base, ClientID: s.config.ClientID,
 	}
 	if r != nil {
-		st.Issuer, st.Subject = r.Issuer, r.Subject
+		st.Session, st.Issuer, st.Subject = r.ID, r.Issuer, r.Subject
 	}
 	st.Challenge, st.Enroll = kindsOf(d.requirements.Challenge), kindsOf(d.requirements.Enroll)
 	return s.newMFA(st)
@@ -321,19 +324,21 @@ func (s *Strategy) continuedLogin(ctx context.Context, got tokenResponse, st mfa
 	}
 	l := s.newLogin(&transaction{Scope: st.Scope, Audience: st.Audience}, redeemed{id, got.token(s.now())})
 	l.recovery = newSecret(got.RecoveryCode)
-	l.continued = func() tokenResponse { return got }
+	l.continued, l.replaces = func() tokenResponse { return got }, st.Session
 	return l, nil
 }
 
 // continueSession adds what a refresh has brought in the end to the session that
 // it was for. Its id is new, as after any authentication.
 func (s *Strategy) continueSession(w http.ResponseWriter, r *http.Request, l *Login) error {
-	c := l.identity().claims
-	previous := s.sessions.read(r).record
-	if !previous.samePerson(c.Issuer, c.Subject) {
+	previous, err := s.current(w, r)
+	if err != nil && !errors.Is(err, ErrNoSession) {
+		return err
+	}
+	if previous == nil || previous.ID != l.replaces {
 		return refuseLoginRequired.because("the session whose refresh this was is over")
 	}
-	previous, _, err := s.sessions.newest(r.Context(), previous)
+	previous, _, err = s.sessions.newest(r.Context(), previous)
 	if err != nil {
 		return err
 	}
@@ -356,5 +361,5 @@ func (s *Strategy) continueSession(w http.ResponseWriter, r *http.Request, l *Lo
 		s.takeClaims(record, refreshed, url.Values{})
 	}
 	record.keepToken(sessionToken(got, l.audience, l.scope, s.now()))
-	return s.sessions.begin(w, r, record, previous)
+	return s.sessions.begin(r.Context(), w, s.jar(r), record, previous.ID)
 }

@@ -3,6 +3,7 @@ package auth0
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -410,8 +411,8 @@ func (s *Strategy) sendToLogin(w http.ResponseWriter, r *http.Request) error {
 	if r.URL.RawQuery != "" {
 		here += "?" + r.URL.RawQuery
 	}
-	if count, _ := s.lostLogins(r); count >= maxLostLogins {
-		s.forgetLostLogins(w, r) // whoever follows the advice is not held up
+	if count, _ := s.lostLogins(s.jar(r)); count >= maxLostLogins {
+		s.forgetLostLogins(w, s.jar(r)) // whoever follows the advice is not held up
 		e := refuseLoop.error()
 		e.ReturnTo = s.cleanReturnTo(site, here)
 		return e
@@ -428,39 +429,38 @@ const (
 	lostLoginWindow = time.Minute
 )
 
-func (s *Strategy) lostLoginCookie() cookie.Cookie {
-	c := s.sessions.cookie
-	c.Name += "_tries"
-	return c
-}
+const purposeLostLogins = "tries"
 
-func (s *Strategy) lostLogins(r *http.Request) (count int, since int64) {
+// lostLogins returns how many logins were lost in this browser, and since when.
+func (s *Strategy) lostLogins(jar cookie.Jar) (count int, since int64) {
 	now := s.now().Unix()
-	for _, value := range s.lostLoginCookie().Values(r) {
-		n, at, _ := strings.Cut(value, "-")
-		held, err1 := strconv.Atoi(n)
-		from, err2 := strconv.ParseInt(at, 10, 64)
-		if err1 == nil && err2 == nil && from <= now && now-from < int64(lostLoginWindow/time.Second) {
-			return held, from
-		}
+	c := s.cookies.lostLogins
+	plain, _, ok := s.keyring.Open(purposeLostLogins, c.Name, jar.First(c.Name))
+	if !ok {
+		return 0, now
 	}
-	return 0, now
+	if _, err := fmt.Sscanf(string(plain), "%d-%d", &count, &since); err != nil || since > now || now-since >= int64(lostLoginWindow/time.Second) {
+		return 0, now
+	}
+	return count, since
 }
 
 // expectSession notes a login whose session must come back.
-func (s *Strategy) expectSession(w http.ResponseWriter, r *http.Request) error {
-	count, since := s.lostLogins(r)
-	value := strconv.Itoa(count+1) + "-" + strconv.FormatInt(since, 10)
-	if err := s.lostLoginCookie().Set(w, r, value, lostLoginWindow); err != nil {
+func (s *Strategy) expectSession(w http.ResponseWriter, jar cookie.Jar) error {
+	count, since := s.lostLogins(jar)
+	c := s.cookies.lostLogins
+	value := s.keyring.Seal(purposeLostLogins, c.Name, fmt.Appendf(nil, "%d-%d", count+1, since))
+	if err := c.Set(w, jar, value, lostLoginWindow); err != nil {
 		return refuseInternal.wrap(err)
 	}
 	return nil
 }
 
 // forgetLostLogins is for a session that has come back.
-func (s *Strategy) forgetLostLogins(w http.ResponseWriter, r *http.Request) {
-	if c := s.lostLoginCookie(); c.Present(r) {
-		c.Delete(w, r)
+func (s *Strategy) forgetLostLogins(w http.ResponseWriter, jar cookie.Jar) {
+	c := s.cookies.lostLogins
+	if _, _, ok := s.keyring.Open(purposeLostLogins, c.Name, jar.First(c.Name)); ok {
+		c.Delete(w, jar)
 	}
 }
 

@@ -51,6 +51,8 @@ func (r *sessionRecord) decode(text string) error {
 		case "data":
 			r.Data, err = decodeTexts(value)
 			return err
+		case "org":
+			return decodeText(value, &r.Organization)
 		case "nonce":
 			return decodeText(value, &r.Nonce)
 		case "rev":

@@ -118,11 +118,10 @@ func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []To
 	if err != nil {
 		return tokenRecord{}, err
 	}
-	record, err := s.recordOf(r)
+	record, err := s.current(w, r)
 	if err != nil {
 		return tokenRecord{}, err
 	}
-	record = s.sessions.pending(w, record)
 	if wish.connection != "" {
 		return s.connectionToken(w, r, record, wish)
 	}
@@ -136,7 +135,7 @@ func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []To
 		return s.refresh(ctx, record, wish)
 	})
 	if refreshed != nil {
-		if err := s.sessions.sendTokens(w, r, record, refreshed); err != nil {
+		if err := s.sessions.sendTokens(w, s.jar(r), record, refreshed); err != nil {
 			return tokenRecord{}, err
 		}
 	}
@@ -251,6 +250,10 @@ func (s *Strategy) refresh(ctx context.Context, record *sessionRecord, wish toke
 		return nil
 	})
 	if err != nil {
+		if errors.Is(err, ErrNoSession) && changed != nil && changed.RefreshToken != record.RefreshToken {
+			// Somebody has logged out meanwhile, which has revoked the old one.
+			s.revokeRefreshToken(ctx, changed.RefreshToken)
+		}
 		return nil, err
 	}
 	return changed, failed
@@ -440,7 +443,7 @@ func (s *Strategy) refreshedIDToken(ctx context.Context, ep discovery.Metadata, 
 		return identity{}, err
 	}
 	c := &id.claims
-	org := r.user().OrgID
+	org := r.Organization
 	switch {
 	case org != "" && c.OrgID != "" && c.OrgID != org:
 		return identity{}, faultOrganization.because("org_id is %.100q, the login was to %q", c.OrgID, org)

@@ -1321,6 +1321,8 @@ func TestRevokedRefreshTokenIsDead(t *testing.T) {
 		b.logout()
 		synctest.Wait()
 		time.Sleep(tokenLife)
+		copied.clone().noToken(401, "no_session")
+		copied.e = newRefreshEnv(t, func(c *auth0.Config) { *c = e.cfg }) // another instance
 		copied.noToken(401, "token_expired")
 	})
 }

@@ -65,8 +65,6 @@ func (rv *revocations) cover(ctx context.Context, r *sessionRecord) (bool, error
 
 // revocations are in the store of the sessions, unless there is one for them.
 func (ss *sessions) revocations(c Config) *revocations {
-	// Longer than the limits by what a request may take that is under way.
-	const margin = 10 * time.Minute
 	store := newBoundStore(c.Revocations)
 	if store == nil {
 		store = ss.store
@@ -74,10 +72,17 @@ func (ss *sessions) revocations(c Config) *revocations {
 	if store == nil {
 		return nil
 	}
-	// Nobody can prolong a session that is revoked.
+	return &revocations{store: store, life: ss.longestLife(), now: ss.now}
+}
+
+// longestLife is how long a copy of a session's cookie can be good that is not
+// prolonged any more. It is longer than the limits by what a request may take that
+// is under way.
+func (ss *sessions) longestLife() time.Duration {
+	const margin = 10 * time.Minute
 	life := ss.idle
 	if life == 0 || ss.absolute > 0 && ss.absolute < life {
 		life = ss.absolute
 	}
-	return &revocations{store: store, life: life + margin, now: ss.now}
+	return life + margin
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
+	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
 )
 
@@ -24,8 +25,8 @@ import (
 type Session struct {
 	User User
 	// Data belongs to the application. It is kept in the cookie, encrypted, so
-	// it should be small; and it is lost when another person logs in. A change
-	// is kept by [Strategy.SaveSession].
+	// it should be small. It is lost when another person logs in, or the same one
+	// to another organization. A change is kept by [Strategy.SaveSession].
 	Data map[string]string
 
 	// CreatedAt is when the person logged in here, ExpiresAt when the session
@@ -66,7 +67,7 @@ func (s *Strategy) recordOf(r *http.Request) (*sessionRecord, error) {
 	}
 	loaded := loadedBy(r.Context(), s)
 	if loaded == nil {
-		loaded = s.sessions.read(r)
+		loaded = s.sessions.read(r.Context(), s.jar(r))
 	}
 	switch {
 	case loaded.err != nil:
@@ -77,9 +78,35 @@ func (s *Strategy) recordOf(r *http.Request) (*sessionRecord, error) {
 	return loaded.record, nil
 }
 
+// current returns the session of an exchange: that which the response begins or
+// has changed, else that of the request. One that the response has ended is over,
+// though the request has its cookie.
+func (s *Strategy) current(w http.ResponseWriter, r *http.Request) (*sessionRecord, error) {
+	if err := s.ready(); err != nil {
+		return nil, err
+	}
+	sent := s.sessions.sent(w)
+	switch {
+	case sent.ended:
+		return nil, refuseLoginRequired.because("this response has ended the session")
+	case sent.record != nil:
+		return sent.record, nil
+	}
+	record, err := s.recordOf(r)
+	if sent.id == "" || err == nil && record.ID == sent.id {
+		return record, err
+	}
+	record, err = s.sessions.find(r.Context(), sent.id)
+	if err == nil && record == nil {
+		err = refuseLoginRequired.error()
+	}
+	return record, err
+}
+
 // SaveSession keeps the changes to a session that [Strategy.Session] returned
 // for this request: its Data. It must be called before the first byte of the
-// response is written. To end a session see [Strategy.EndSession].
+// response is written. To end a session see [Strategy.EndSession]. A session of
+// another request, and one that this response has replaced, is refused.
 //
 // Of two requests at the same time that save, each keeps the entries of Data
 // that it has changed, if sessions are in a [Store]; in cookies, the later
@@ -90,7 +117,14 @@ func (s *Strategy) SaveSession(w http.ResponseWriter, r *http.Request, session *
 		return asError("session", refuseInternal.because("the session does not come from Strategy.Session"))
 	}
 	before, after := session.record(), maps.Clone(session.Data)
-	record, err := s.sessions.change(r.Context(), s.sessions.pending(w, before), func(newest *sessionRecord) error {
+	current, err := s.current(w, r)
+	if err != nil {
+		return asError("session", err)
+	}
+	if current.ID != before.ID {
+		return asError("session", refuseInternal.because("the session is not that of this request; a session cannot be kept from one request to another"))
+	}
+	record, err := s.sessions.change(r.Context(), current, func(newest *sessionRecord) error {
 		newest.Data = mergeData(before.Data, after, newest.Data)
 		s.sessions.touch(newest)
 		return nil
@@ -98,7 +132,7 @@ func (s *Strategy) SaveSession(w http.ResponseWriter, r *http.Request, session *
 	if err != nil {
 		return asError("session", err)
 	}
-	if err := s.sessions.send(w, r, record); err != nil {
+	if err := s.sessions.send(w, s.jar(r), record); err != nil {
 		return asError("session", err)
 	}
 	return nil
@@ -112,7 +146,7 @@ func (s *Strategy) EndSession(w http.ResponseWriter, r *http.Request) error {
 	if err := s.ready(); err != nil {
 		return asError("session", err)
 	}
-	if err := s.sessions.end(w, r); err != nil {
+	if err := s.sessions.end(r.Context(), w, s.jar(r)); err != nil {
 		return asError("session", err)
 	}
 	return nil
@@ -170,16 +204,16 @@ func (s *Strategy) LoadUser(next http.Handler) http.Handler {
 // load reads the session, writes it if it is due, and returns the request with
 // the session in its context.
 func (s *Strategy) load(w http.ResponseWriter, r *http.Request) (_ *http.Request, wrote bool) {
-	loaded := s.sessions.read(r)
+	loaded := s.sessions.read(r.Context(), s.jar(r))
 	if mayTouch(r) {
 		cookie.VaryCookie(w.Header())
 		switch {
 		case loaded.over:
-			s.sessions.cookie.Delete(w, r)
+			s.sessions.cookie.Delete(w, loaded.jar)
 			wrote = true
 		case loaded.record != nil:
 			cookie.Uncacheable(w.Header())
-			s.forgetLostLogins(w, r)
+			s.forgetLostLogins(w, loaded.jar)
 			if wrote = s.sessions.due(loaded, r); wrote {
 				if err := s.sessions.prolong(w, r, loaded); err != nil {
 					s.log.Warn("auth0: the session could not be prolonged", "err", clip(err.Error()))
@@ -216,6 +250,7 @@ type loadedKey struct{}
 // in a context.
 type loadedSession struct {
 	strategy *Strategy
+	jar      cookie.Jar
 	record   *sessionRecord // nil if nobody is logged in
 	current  bool           // written as it would be written today
 	over     bool           // there was a session, and its time is up
@@ -267,6 +302,9 @@ type sessionRecord struct {
 	Vault  []vaultRecord     `json:"vault,omitempty"`
 	Data   map[string]string `json:"data,omitempty"`
 
+	// Organization is the id of the one that the login was to; among Claims it
+	// may not be kept.
+	Organization string `json:"org,omitempty"`
 	// Nonce is the first ID token's, which one of a refresh may repeat.
 	Nonce string `json:"nonce,omitempty"`
 	// Refreshes counts the changes of tokens, so that of two copies the newer
@@ -296,9 +334,16 @@ const (
 
 func (r *sessionRecord) user() User { return newUser(r.Issuer, r.Subject, r.Claims) }
 
-// samePerson reports whether two records are of one user of one issuer.
+// samePerson reports whether the session is of a user of an issuer.
 func (r *sessionRecord) samePerson(issuer, subject string) bool {
 	return r != nil && r.Issuer == issuer && r.Subject == subject
+}
+
+// isOf reports whether the session is of the person that an ID token is about, in
+// the same organization: somebody may be an administrator in one that they have
+// made, and a guest in another.
+func (r *sessionRecord) isOf(c *jwt.Claims) bool {
+	return r.samePerson(c.Issuer, c.Subject) && r.Organization == c.OrgID
 }
 
 // session is the public view of a record. It shares nothing with it that a
@@ -324,16 +369,17 @@ func (ss *sessions) session(r *sessionRecord) *Session {
 	return s
 }
 
-// startSession begins the session of a login. Its id is new, whatever the
-// browser had: an id that somebody planted before the login is worth nothing
-// after it. Data of the application survives only if the same person logs in
-// again.
+// startSession begins the session of a login, in the place of the one that the
+// browser had. Its id is new: an id that somebody planted before the login is worth
+// nothing after it. Data of the application survives only if the same person logs in
+// again, to the same organization.
 func (s *Strategy) startSession(w http.ResponseWriter, r *http.Request, l *Login) error {
 	id := l.identity()
 	c := id.claims
 	l.Data = map[string]string{}
-	previous := s.sessions.read(r).record
-	if previous.samePerson(c.Issuer, c.Subject) {
+	jar := s.jar(r)
+	previous := s.previousSession(r.Context(), jar, l)
+	if previous.isOf(&c) {
 		maps.Copy(l.Data, previous.Data)
 	}
 	if s.config.AfterLogin != nil {
@@ -363,6 +409,7 @@ func (s *Strategy) startSession(w http.ResponseWriter, r *http.Request, l *Login
 		AMR:             c.AMR,
 		Claims:          s.keptClaims(id),
 		Data:            l.Data,
+		Organization:    c.OrgID,
 		Nonce:           c.Nonce,
 		Ceiling:         sessionExpiry(id.payload),
 	}
@@ -376,7 +423,21 @@ func (s *Strategy) startSession(w http.ResponseWriter, r *http.Request, l *Login
 	if s.config.KeepIDToken {
 		record.IDToken = id.raw
 	}
-	return s.sessions.begin(w, r, record, previous)
+	return s.sessions.begin(r.Context(), w, jar.With(l.cookies), record, append(s.sessions.idsIn(jar), l.replaces)...)
+}
+
+// previousSession returns the session that a login replaces, nil if there is none.
+// With a form that the tenant has posted, the browser sends no session cookie; then
+// it is the one that the browser had when the login began.
+func (s *Strategy) previousSession(ctx context.Context, jar cookie.Jar, l *Login) *sessionRecord {
+	if previous := s.sessions.read(ctx, jar).record; previous != nil || l.replaces == "" || s.sessions.store == nil {
+		return previous
+	}
+	previous, err := s.sessions.find(ctx, l.replaces)
+	if err != nil {
+		s.log.Warn("auth0: the session before this login could not be read", "err", clip(err.Error()))
+	}
+	return previous
 }
 
 // ceilingLeeway is how many seconds before its ceiling a session ends, since what
@@ -449,34 +510,36 @@ func (s *Strategy) checkSession(p *problems, c Config) Config {
 			p.add("Secrets", "%s", line)
 		}
 	}
-	s.keyring = keyring
 	setDefault(&c.CookieName, "auth0_session")
 	setDefault(&c.CookiePath, "/")
 	setDefault(&c.CookieSameSite, http.SameSiteLaxMode)
 	secure := len(s.sites) > 0 && s.sites[0].secure()
-	session := cookie.Cookie{Name: c.CookieName, Path: c.CookiePath, Domain: c.CookieDomain, Secure: secure, SameSite: c.CookieSameSite, SessionOnly: c.CookieSessionOnly}
-	if err := session.Check(); err != nil {
+	s.cookies = newCookies(c, secure)
+	if err := s.cookies.session.Check(); err != nil {
 		p.add("CookieName", "and the other fields of the session cookie: %v", err)
 	}
 	if c.CookieSameSite == http.SameSiteStrictMode {
 		p.add("CookieSameSite", "Strict is not possible: the redirect that ends a login comes from another site, and the first page after it would have no session")
 	}
-	s.transaction = cookie.Cookie{Name: strings.TrimSuffix(c.CookieName, "_session") + "_txn_", Path: c.CookiePath, Domain: c.CookieDomain, Secure: secure, SameSite: http.SameSiteLaxMode}
-	if c.ResponseMode == "form_post" {
-		// A form that another site posts to us brings only such cookies.
-		s.transaction.SameSite, s.transaction.Secure = http.SameSiteNoneMode, true
-		if !secure {
-			s.log.Warn("auth0: form_post without https works on this machine only")
-		}
+	if c.ResponseMode == "form_post" && !secure {
+		s.log.Warn("auth0: form_post without https works on this machine only")
 	}
-	s.transaction = s.transaction.WithHostPrefix()
+	if c.Store == nil && !c.CookieSessionsUntil.IsZero() {
+		p.add("CookieSessionsUntil", "is set without Store, and sessions are in cookies for good")
+	}
+	session := s.cookies.session
+	// Everything that is sealed belongs to this application: others may have the
+	// same secret, and cookies of the same name.
+	s.keyring = keyring.Bind(c.ClientID, session.Name, session.Domain, session.Path)
 	s.sessions = &sessions{
-		cookie:   session.WithHostPrefix(),
-		keyring:  keyring,
+		cookie:   session,
+		keyring:  s.keyring,
+		issuer:   s.namespace.base,
 		countsAs: c.CountsAsUse,
 		now:      s.now,
 		log:      s.log,
 		store:    newBoundStore(c.Store),
+		until:    c.CookieSessionsUntil,
 		recent:   newBoundStore(NewMemoryStore(maxRecent)),
 	}
 	s.sessions.idle = checkedLimit(p, "IdleTimeout", c.IdleTimeout, 24*time.Hour)
@@ -488,6 +551,7 @@ func (s *Strategy) checkSession(p *problems, c Config) Config {
 		s.log.Warn("auth0: Config.IdleTimeout is longer than Config.AbsoluteTimeout and has no effect")
 	}
 	s.sessions.revoked = s.sessions.revocations(c)
+	s.sessions.ended = &endedSessions{life: s.sessions.longestLife(), now: s.now, known: map[endedID]struct{}{}}
 	if s.namespace.static == nil {
 		c.KeepIDToken = true // other providers need it to end their session
 	}
@@ -534,6 +598,6 @@ func (s *Strategy) StartSession(w http.ResponseWriter, r *http.Request, l *Login
 	if err := start(w, r, l); err != nil {
 		return asError("login", err)
 	}
-	s.forgetSilentLogin(w, r)
+	s.forgetSilentLogin(w, s.jar(r))
 	return nil
 }

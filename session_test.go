@@ -90,32 +90,62 @@ func TestManyCookies(t *testing.T) {
 	b := e.browser().mustLogin()
 	for i := range 2000 {
 		b.cookies[fmt.Sprintf("other%d", i)] = "x"
-		if i%10 == 0 {
+		if i%80 == 0 {
 			b.cookies[fmt.Sprintf("%s.%d", sessionName, i)] = "stale"
 			b.cookies[fmt.Sprintf("__Host-auth0_txn_%016d", i)] = "stale"
 		}
 	}
 	if !b.loggedIn() {
-		t.Error("2,400 other cookies end the session")
+		t.Error("2,000 other cookies and 50 stale ones end the session")
+	}
+	for i := range 14 {
+		b.cookies[fmt.Sprintf("__Host-auth0_txn_B%015d", i)] = "stale"
+	}
+	resp := b.page("/")
+	if resp.body != "home false " || len(resp.header.Values("Set-Cookie")) > 0 {
+		t.Errorf("more cookies of ours than any browser has: %q, %q", resp.body, resp.header.Values("Set-Cookie"))
 	}
 }
 
 // TestShadowedSession: a browser may hold the cookie for two paths, and sends
-// both. The one that was used last counts.
+// both. Of one session the state counts that was used last; of two, neither.
 func TestShadowedSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEnv(t)
-		old := e.browser().mustLogin().cookies[sessionName]
+		b := e.browser().mustLogin()
+		old := b.cookies[sessionName]
 		time.Sleep(time.Hour)
+		b.page("/")
+		young := b.cookies[sessionName]
 		e.as("bob@acme.example")
-		young := e.browser().mustLogin().cookies[sessionName]
-		for _, order := range [][2]string{{old, young}, {young, old}} {
+		foreign := e.browser().mustLogin().cookies[sessionName]
+		for _, tt := range []struct{ first, second, want string }{
+			{old, young, "ada@acme.example"},
+			{young, old, "ada@acme.example"},
+			{young, foreign, ""},
+			{foreign, young, ""},
+		} {
 			r := httptest.NewRequest("GET", "/", nil)
-			r.Header.Set("Cookie", sessionName+"="+order[0]+"; "+sessionName+"="+order[1])
+			r.Header.Set("Cookie", sessionName+"="+tt.first+"; "+sessionName+"="+tt.second)
 			s, err := e.strategy.Session(r)
-			if err != nil || s.User.Email != "bob@acme.example" {
+			if tt.want == "" {
+				if !errors.Is(err, auth0.ErrNoSession) {
+					t.Errorf("two people: session of %v, %v", s, err)
+				}
+				continue
+			}
+			if err != nil || s.User.Email != tt.want || s.ExpiresAt.Before(time.Now().Add(24*time.Hour-time.Minute)) {
 				t.Errorf("session of %v, %v", s, err)
 			}
+		}
+		// Nothing is deleted: whose it was is not known.
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("Cookie", sessionName+"="+young+"; "+sessionName+"="+foreign)
+		r.Header.Set("Accept", "text/html")
+		w := httptest.NewRecorder()
+		e.app.ServeHTTP(w, r)
+		if w.Body.String() != "home false " || len(w.Header().Values("Set-Cookie")) > 0 {
+			t.Errorf("%q, %q", w.Body, w.Header().Values("Set-Cookie"))
 		}
 	})
 }
@@ -329,7 +359,7 @@ func TestClockSetBack(t *testing.T) {
 	now := time.Now()
 	e := newEnv(t, func(c *auth0.Config) { c.Now = func() time.Time { return now } })
 	b := e.browser().mustLogin()
-	now = now.Add(-3 * time.Hour)
+	now = now.Add(-4 * time.Minute)
 	resp := b.page("/")
 	if resp.body == "home false " || resp.setCookies(t)[sessionName] == nil {
 		t.Errorf("%q, cookies %v", resp.body, resp.header.Values("Set-Cookie"))
@@ -344,6 +374,35 @@ func TestClockSetBack(t *testing.T) {
 	}
 }
 
+// TestSessionFromTheFuture: the absolute limit counts from the beginning of a
+// session, so a clock that was ahead then must not prolong it.
+func TestSessionFromTheFuture(t *testing.T) {
+	inEachMode(t, func(t *testing.T, m mode) {
+		now := newClock()
+		e := newEnv(t, m.edit, func(c *auth0.Config) { c.Now = now.now })
+		now.add(360 * 86400)
+		e.tenant.EditIDToken(func(_, c map[string]any) { c["iat"], c["exp"] = now.now().Unix(), now.now().Unix()+600 })
+		b := e.browser().mustLogin()
+		now.add(-360 * 86400)
+		resp := b.page("/")
+		if resp.body != "home false " || len(resp.header.Values("Set-Cookie")) > 0 {
+			t.Errorf("the clock was set right: %q, %q", resp.body, resp.header.Values("Set-Cookie"))
+		}
+		e.tenant.EditIDToken(nil)
+		other := e.browser().mustLogin()
+		for range 12 { // 240 hours
+			now.add(20 * 3600)
+			other.page("/")
+			if b.loggedIn() {
+				t.Fatal("the session from the future is alive")
+			}
+		}
+		if other.loggedIn() {
+			t.Error("alive after 240 hours; the absolute limit is 168")
+		}
+	})
+}
+
 func TestSessionCookieAttributes(t *testing.T) {
 	for _, tt := range []struct {
 		why  string
@@ -353,7 +412,7 @@ func TestSessionCookieAttributes(t *testing.T) {
 		{"https", func(*auth0.Config) {}, "__Host-auth0_session=; Path=/; Max-Age=86400; HttpOnly; Secure; SameSite=Lax"},
 		{"own attributes", func(c *auth0.Config) {
 			c.CookieName, c.CookiePath, c.CookieDomain, c.CookieSameSite = "mine", "/app", "app.example", http.SameSiteNoneMode
-		}, "mine=; Path=/app; Domain=app.example; Max-Age=86400; HttpOnly; Secure; SameSite=None"},
+		}, "__Secure-mine=; Path=/app; Domain=app.example; Max-Age=86400; HttpOnly; Secure; SameSite=None"},
 		{"until the browser is closed", func(c *auth0.Config) { c.CookieSessionOnly = true }, "__Host-auth0_session=; Path=/; HttpOnly; Secure; SameSite=Lax"},
 	} {
 		e := newEnv(t, tt.edit)

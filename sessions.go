@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,6 +28,7 @@ const (
 type sessions struct {
 	cookie   cookie.Cookie
 	keyring  seal.Keyring
+	issuer   string        // that sessions are of
 	idle     time.Duration // 0: sessions are not prolonged
 	absolute time.Duration // 0: no limit
 	countsAs func(*http.Request) bool
@@ -35,7 +37,9 @@ type sessions struct {
 	warned   atomic.Bool // that cookies are large
 
 	store   *boundStore  // nil if sessions are in cookies
-	revoked *revocations // nil if a copy of a cookie is good until its time is up
+	until   time.Time    // when sessions in cookies do not move into the store any more
+	revoked *revocations // nil if there is no place for marks that outlives the process
+	ended   *endedSessions
 	// recent has, for a minute, the tokens that this process has got for a
 	// session: requests are under way with cookies that have the old ones.
 	recent *boundStore
@@ -46,22 +50,26 @@ type sessions struct {
 	headers sync.Mutex
 }
 
-// read finds the session of a request. Cookies that do not open are left
-// alone: they may be those of another version, or of another instance with a
-// newer secret.
-func (ss *sessions) read(r *http.Request) *loadedSession {
-	found := &loadedSession{decoded: &decodedClaims{}}
-	for _, value := range ss.cookie.Values(r) {
-		o := ss.open(r.Context(), value)
+// read finds the session among the cookies of a request. Cookies that do not
+// open are left alone: they may be those of another application, of another
+// version, or of another instance with a newer secret.
+func (ss *sessions) read(ctx context.Context, jar cookie.Jar) *loadedSession {
+	found := &loadedSession{jar: jar, decoded: &decodedClaims{}}
+	for _, value := range ss.cookie.Values(jar) {
+		o := ss.open(ctx, value)
 		switch {
 		case o.err != nil:
 			found.err = o.err
 		case o.gone, o.record != nil && ss.expired(o.record):
 			found.over = found.record == nil
-		case o.record == nil:
-		// A browser may send the cookie of a parent path too.
-		case found.record == nil || o.record.TouchedAt > found.record.TouchedAt:
+		case o.record == nil || ss.early(o.record):
+		case found.record == nil || o.record.ID == found.record.ID && o.record.isNewer(found.record):
 			found.record, found.current, found.over = o.record, o.current, false
+		case o.record.ID != found.record.ID:
+			// Somebody who can set cookies for this host has added one of theirs.
+			// Which is the person's cannot be known.
+			ss.log.Debug("auth0: a request with two sessions counts as one without")
+			return &loadedSession{jar: jar, decoded: &decodedClaims{}}
 		}
 	}
 	if found.record == nil {
@@ -69,10 +77,20 @@ func (ss *sessions) read(r *http.Request) *loadedSession {
 		return found
 	}
 	found.err = nil
-	if over, err := ss.revoked.cover(r.Context(), found.record); over || err != nil {
+	over, err := ss.isEnded(ctx, found.record)
+	if over || err != nil {
 		found.record, found.over, found.err = nil, over, storeError(err)
 	}
 	return found
+}
+
+// isEnded reports whether a session was ended elsewhere than in the cookie that it
+// was found by.
+func (ss *sessions) isEnded(ctx context.Context, r *sessionRecord) (bool, error) {
+	if ss.ended.has(r.ID) {
+		return true, nil
+	}
+	return ss.revoked.cover(ctx, r)
 }
 
 // opened is what one cookie was found to be.
@@ -89,17 +107,36 @@ func (ss *sessions) open(ctx context.Context, value string) opened {
 			record, err := ss.find(ctx, string(id))
 			return opened{record: record, current: current, gone: record == nil && err == nil, err: err}
 		}
+		if !ss.now().Before(ss.until) {
+			return opened{}
+		}
 	}
-	plain, current, ok := ss.keyring.Open(purposeSession, ss.cookie.Name, value)
-	if !ok {
-		return opened{}
-	}
-	record := decodeRecord(plain)
-	if record != nil {
-		record.inCookie = true
-	}
+	record, current := ss.openRecord(value)
 	// A session from before there was a store moves into it.
 	return opened{record: record, current: current && ss.store == nil}
+}
+
+// openRecord returns the session that a cookie holds, nil if it holds none.
+func (ss *sessions) openRecord(value string) (record *sessionRecord, current bool) {
+	plain, current, ok := ss.keyring.Open(purposeSession, ss.cookie.Name, value)
+	if !ok {
+		return nil, false
+	}
+	if record = ss.decode(plain); record != nil {
+		record.inCookie = true
+	}
+	return record, current
+}
+
+// decode returns the record that was encoded, nil if it is not one of this issuer.
+// An application that moves to another tenant keeps its client id in rare cases
+// only; but the subjects of two tenants have nothing to do with each other.
+func (ss *sessions) decode(plain []byte) *sessionRecord {
+	record := decodeRecord(plain)
+	if record == nil || strings.TrimSuffix(record.Issuer, "/") != strings.TrimSuffix(ss.issuer, "/") {
+		return nil
+	}
+	return record
 }
 
 // encode writes a record: the length of its JSON text, that text, and the JSON
@@ -140,7 +177,7 @@ func (ss *sessions) find(ctx context.Context, id string) (*sessionRecord, error)
 	if !ok {
 		return nil, nil
 	}
-	record := decodeRecord(plain)
+	record := ss.decode(plain)
 	if record == nil || record.ID != id {
 		return nil, nil
 	}
@@ -164,6 +201,14 @@ func storeError(err error) error {
 func (ss *sessions) expired(r *sessionRecord) bool {
 	now := ss.now().Unix()
 	return now >= r.ExpiresAt || now >= ss.endsAt(r, min(r.TouchedAt, now))
+}
+
+// early reports whether a session began in the future, by more than the clocks of
+// instances may differ. The absolute limit counts from that beginning, so a clock
+// that was once ahead would prolong it.
+func (ss *sessions) early(r *sessionRecord) bool {
+	const leeway = 5 * time.Minute
+	return r.CreatedAt > ss.now().Add(leeway).Unix()
 }
 
 // endsAt is when a session ends that was last used at the given time.
@@ -219,21 +264,24 @@ func (ss *sessions) touch(r *sessionRecord) {
 	r.ExpiresAt = ss.endsAt(r, r.TouchedAt)
 }
 
-// begin keeps a new session and removes the one that it replaces, and only then
-// tells the browser: a cookie must not name what is not there.
-func (ss *sessions) begin(w http.ResponseWriter, r *http.Request, record, previous *sessionRecord) error {
+// begin keeps a new session, tells the browser, and ends those that it replaces. A
+// cookie must not name what is not there; and a session that cannot begin must not
+// end another.
+func (ss *sessions) begin(ctx context.Context, w http.ResponseWriter, jar cookie.Jar, record *sessionRecord, replaced ...string) error {
 	ss.touch(record)
 	if ss.store != nil {
-		if err := ss.commit(r.Context(), record); err != nil {
+		if err := ss.commit(ctx, record); err != nil {
 			return err
 		}
 	}
-	if previous != nil {
-		if err := ss.remove(r.Context(), previous.ID); err != nil {
-			ss.log.Warn("auth0: the session before this login could not be ended", "err", clip(err.Error()))
-		}
+	replaced = append(replaced, ss.sent(w).id) // that of the same response
+	if err := ss.send(w, jar, record); err != nil {
+		return err
 	}
-	return ss.send(w, r, record)
+	if err := ss.removeAll(ctx, replaced); err != nil {
+		ss.log.Warn("auth0: the session before this login could not be ended", "err", clip(err.Error()))
+	}
+	return nil
 }
 
 // prolong writes a session that is due.
@@ -246,13 +294,13 @@ func (ss *sessions) prolong(w http.ResponseWriter, r *http.Request, l *loadedSes
 		return nil
 	})
 	if errors.Is(err, ErrNoSession) {
-		ss.cookie.Delete(w, r) // somebody has logged out meanwhile
+		ss.cookie.Delete(w, l.jar) // somebody has logged out meanwhile
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return ss.send(w, r, record)
+	return ss.send(w, l.jar, record)
 }
 
 // change applies a change to the newest state of a session and keeps the result,
@@ -312,6 +360,9 @@ func (ss *sessions) lock(ctx context.Context, id string) (unlock func(), err err
 // a request has brought, and the one that is kept where other processes find it.
 // They differ if tokens are newer than those that are kept.
 func (ss *sessions) newest(ctx context.Context, record *sessionRecord) (newest, kept *sessionRecord, err error) {
+	if ss.ended.has(record.ID) {
+		return nil, nil, refuseLoginRequired.error()
+	}
 	if ss.store != nil {
 		stored, err := ss.find(ctx, record.ID)
 		switch {
@@ -337,6 +388,9 @@ func (ss *sessions) newest(ctx context.Context, record *sessionRecord) (newest, 
 // them, until it has written them.
 func (ss *sessions) keep(ctx context.Context, changed, before *sessionRecord) error {
 	const overlap = time.Minute
+	if ss.ended.has(changed.ID) {
+		return refuseLoginRequired.error() // meanwhile
+	}
 	refreshed := changed.Refreshes != before.Refreshes
 	if refreshed {
 		if err := ss.remember(ctx, changed, overlap); err != nil {
@@ -422,67 +476,71 @@ func (ss *sessions) sealRecord(record *sessionRecord) ([]byte, error) {
 }
 
 // send sets the cookie of a session that is kept.
-func (ss *sessions) send(w http.ResponseWriter, r *http.Request, record *sessionRecord) error {
+func (ss *sessions) send(w http.ResponseWriter, jar cookie.Jar, record *sessionRecord) error {
 	ss.headers.Lock()
 	defer ss.headers.Unlock()
-	return ss.setCookie(w, r, record)
+	return ss.setCookie(w, jar, record)
 }
 
 // sendTokens sets the cookie if tokens were changed that only it keeps, unless the
-// response has newer ones already.
-func (ss *sessions) sendTokens(w http.ResponseWriter, r *http.Request, before, changed *sessionRecord) error {
+// response has newer ones already, or another session, or none any more.
+func (ss *sessions) sendTokens(w http.ResponseWriter, jar cookie.Jar, before, changed *sessionRecord) error {
 	if ss.store != nil || changed.Refreshes == before.Refreshes {
 		return nil
 	}
 	ss.headers.Lock()
 	defer ss.headers.Unlock()
-	switch sent := ss.sent(w, before); {
-	case sent == before:
-		return ss.setCookie(w, r, changed)
-	case sent.Refreshes < changed.Refreshes:
-		return ss.setCookie(w, r, sent.withTokensOf(changed))
+	switch sent := ss.sentNow(w); {
+	case sent.id == "" && !sent.ended:
+		return ss.setCookie(w, jar, changed)
+	case sent.id == changed.ID && sent.record.Refreshes < changed.Refreshes:
+		return ss.setCookie(w, jar, sent.record.withTokensOf(changed))
 	}
 	return nil
 }
 
-func (ss *sessions) setCookie(w http.ResponseWriter, r *http.Request, record *sessionRecord) error {
+func (ss *sessions) setCookie(w http.ResponseWriter, jar cookie.Jar, record *sessionRecord) error {
+	if ss.ended.has(record.ID) {
+		return refuseLoginRequired.error() // meanwhile, by another request
+	}
 	value, err := ss.cookieValue(record)
 	if err != nil {
 		return err
 	}
 	left := time.Duration(record.ExpiresAt-ss.now().Unix()) * time.Second
-	if err := ss.cookie.Set(w, r, value, left); err != nil {
+	if err := ss.cookie.Set(w, jar, value, left); err != nil {
 		return refuseTooLarge.wrap(err)
 	}
 	return nil
 }
 
-// pending returns the state of a session that the response has already, if it
-// sets its cookie: what is written next replaces that.
-func (ss *sessions) pending(w http.ResponseWriter, record *sessionRecord) *sessionRecord {
-	ss.headers.Lock()
-	defer ss.headers.Unlock()
-	return ss.sent(w, record)
+// sentSession is what a response does to the session.
+type sentSession struct {
+	id     string         // of the session that it sets, if any
+	record *sessionRecord // that session, if it is in the cookie
+	ended  bool           // it deletes the cookie
 }
 
-func (ss *sessions) sent(w http.ResponseWriter, record *sessionRecord) *sessionRecord {
-	lines := w.Header().Values("Set-Cookie")
-	if ss.store != nil || len(lines) == 0 {
-		return record
-	}
-	sent := &http.Request{Header: http.Header{}}
-	for _, line := range lines {
-		if c, err := http.ParseSetCookie(line); err == nil && c.MaxAge >= 0 {
-			sent.AddCookie(&http.Cookie{Name: c.Name, Value: c.Value})
+// sent returns what a response does to the session so far: what is written next
+// comes after that.
+func (ss *sessions) sent(w http.ResponseWriter) sentSession {
+	ss.headers.Lock()
+	defer ss.headers.Unlock()
+	return ss.sentNow(w)
+}
+
+func (ss *sessions) sentNow(w http.ResponseWriter) sentSession {
+	jar, ended := ss.cookie.Sent(w.Header())
+	for _, value := range ss.cookie.Values(jar) {
+		if ss.store != nil {
+			id, _, _ := ss.keyring.Open(purposeID, ss.cookie.Name, value)
+			return sentSession{id: string(id)}
+		}
+		if record, _ := ss.openRecord(value); record != nil {
+			return sentSession{id: record.ID, record: record}
 		}
 	}
-	for _, value := range ss.cookie.Values(sent) {
-		plain, _, _ := ss.keyring.Open(purposeSession, ss.cookie.Name, value)
-		if found := decodeRecord(plain); found != nil && found.ID == record.ID {
-			return found
-		}
-	}
-	return record
+	return sentSession{ended: ended}
 }
 
 // cookieValue seals an id or a record. A record that is too large loses what can
@@ -518,27 +576,44 @@ func (ss *sessions) sealCookie(record *sessionRecord) (string, error) {
 	return ss.keyring.Seal(purposeSession, ss.cookie.Name, plain), nil
 }
 
-// end deletes the session of a request, here and for every copy of its cookie.
-// What the browser has is deleted also if the store does not answer.
-func (ss *sessions) end(w http.ResponseWriter, r *http.Request) error {
-	ss.cookie.Delete(w, r)
+// end deletes the session of a request, here and for every copy of its cookie, and
+// the one that the response begins. What the browser has is deleted also if the
+// store does not answer.
+func (ss *sessions) end(ctx context.Context, w http.ResponseWriter, jar cookie.Jar) error {
+	ids := append(ss.idsIn(jar), ss.sent(w).id)
+	ss.headers.Lock()
+	ss.cookie.Delete(w, jar)
+	ss.headers.Unlock()
+	return storeError(ss.removeAll(ctx, ids))
+}
+
+// removeAll ends sessions. Ids may be there twice, or empty.
+func (ss *sessions) removeAll(ctx context.Context, ids []string) error {
+	slices.Sort(ids)
 	var errs []error
-	for _, value := range ss.cookie.Values(r) {
-		if id := ss.idOf(value); id != "" {
-			errs = append(errs, ss.remove(r.Context(), id))
+	for _, id := range slices.Compact(ids) {
+		if id != "" {
+			errs = append(errs, ss.remove(ctx, id))
 		}
 	}
-	return storeError(errors.Join(errs...))
+	return errors.Join(errs...)
+}
+
+// idsIn returns the ids of the sessions in a jar.
+func (ss *sessions) idsIn(jar cookie.Jar) []string {
+	var ids []string
+	for _, value := range ss.cookie.Values(jar) {
+		ids = append(ids, ss.idOf(value))
+	}
+	return ids
 }
 
 func (ss *sessions) idOf(value string) string {
 	if id, _, ok := ss.keyring.Open(purposeID, ss.cookie.Name, value); ok {
 		return string(id)
 	}
-	if plain, _, ok := ss.keyring.Open(purposeSession, ss.cookie.Name, value); ok {
-		if record := decodeRecord(plain); record != nil {
-			return record.ID
-		}
+	if record, _ := ss.openRecord(value); record != nil {
+		return record.ID
 	}
 	return ""
 }
@@ -548,6 +623,7 @@ func (ss *sessions) idOf(value string) string {
 func (ss *sessions) remove(ctx context.Context, id string) error {
 	// Whoever logs out and closes the window is logged out.
 	ctx = context.WithoutCancel(ctx)
+	ss.ended.add(id)
 	if err := ss.revoked.revoke(ctx, revokedSession(id), ss.now().Unix()); err != nil {
 		return err
 	}
@@ -555,6 +631,14 @@ func (ss *sessions) remove(ctx context.Context, id string) error {
 		return nil
 	}
 	return ss.store.delete(ctx, recordKey(id))
+}
+
+// isNewer reports whether of two states of a session this is the later.
+func (r *sessionRecord) isNewer(other *sessionRecord) bool {
+	if r.Refreshes != other.Refreshes {
+		return r.Refreshes > other.Refreshes
+	}
+	return r.TouchedAt > other.TouchedAt
 }
 
 // clone returns a copy that can be changed.

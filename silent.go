@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,7 +34,8 @@ const (
 	// silentLoginPause is how long it is not tried again.
 	silentLoginPause = 5 * time.Minute
 	// silentMarker, in a query, is for browsers that keep no cookies.
-	silentMarker = "silent_login=failed"
+	silentMarker  = "silent_login=failed"
+	purposeSilent = "silent"
 )
 
 // silentRefusals say that the tenant would have to ask the person something
@@ -48,16 +50,10 @@ func isSilentRefusal(err error) bool {
 	return ok && (e.Status == http.StatusForbidden || e.Reason == refuseByTenant.reason && slices.Contains(silentRefusals, e.Code))
 }
 
-func (s *Strategy) silentLoginCookie() cookie.Cookie {
-	c := s.sessions.cookie
-	c.Name += "_silent"
-	return c
-}
-
 func (s *Strategy) maySilentLogin(r *http.Request) bool {
 	loaded := loadedBy(r.Context(), s)
 	return loaded.record == nil && loaded.err == nil && isNavigation(r) && r.Method == http.MethodGet && !isPrefetch(r) &&
-		!s.silentLoginCookie().Present(r) && !strings.Contains(r.URL.RawQuery, silentMarker)
+		!s.triedSilentLogin(loaded.jar) && !strings.Contains(r.URL.RawQuery, silentMarker)
 }
 
 func (s *Strategy) beginSilentLogin(w http.ResponseWriter, r *http.Request, next http.Handler) error {
@@ -76,11 +72,11 @@ func (s *Strategy) beginSilentLogin(w http.ResponseWriter, r *http.Request, next
 	if err != nil {
 		// A tenant that is down must not take away pages that everybody may see.
 		s.log.Warn("auth0: a silent login could not begin", "err", clip(err.Error()))
-		s.noteSilentLogin(w, r)
+		s.noteSilentLogin(w, s.jar(r))
 		next.ServeHTTP(w, r)
 		return nil
 	}
-	s.noteSilentLogin(w, r)
+	s.noteSilentLogin(w, s.jar(r))
 	if err := s.keepTransaction(w, r, t); err != nil {
 		return err
 	}
@@ -89,17 +85,31 @@ func (s *Strategy) beginSilentLogin(w http.ResponseWriter, r *http.Request, next
 }
 
 // noteSilentLogin keeps the next pages from trying.
-func (s *Strategy) noteSilentLogin(w http.ResponseWriter, r *http.Request) {
+func (s *Strategy) noteSilentLogin(w http.ResponseWriter, jar cookie.Jar) {
 	if !s.silent.Load() {
 		return
 	}
-	if err := s.silentLoginCookie().Set(w, r, "1", silentLoginPause); err != nil {
+	c := s.cookies.silent
+	value := s.keyring.Seal(purposeSilent, c.Name, strconv.AppendInt(nil, s.now().Unix(), 10))
+	if err := c.Set(w, jar, value, silentLoginPause); err != nil {
 		s.log.Error("auth0: the cookie of silent logins cannot be set", "err", clip(err.Error()))
 	}
 }
 
-func (s *Strategy) forgetSilentLogin(w http.ResponseWriter, r *http.Request) {
-	if c := s.silentLoginCookie(); c.Present(r) {
-		c.Delete(w, r)
+// triedSilentLogin reports whether it was tried lately in this browser.
+func (s *Strategy) triedSilentLogin(jar cookie.Jar) bool {
+	c := s.cookies.silent
+	plain, _, ok := s.keyring.Open(purposeSilent, c.Name, jar.First(c.Name))
+	if !ok {
+		return false
+	}
+	at, err := strconv.ParseInt(string(plain), 10, 64)
+	age := time.Duration(s.now().Unix()-at) * time.Second
+	return err == nil && age < silentLoginPause
+}
+
+func (s *Strategy) forgetSilentLogin(w http.ResponseWriter, jar cookie.Jar) {
+	if c := s.cookies.silent; s.triedSilentLogin(jar) {
+		c.Delete(w, jar)
 	}
 }

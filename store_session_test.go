@@ -551,7 +551,10 @@ func TestFromCookiesToStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newWatchedStore()
 		cookies := newRefreshEnv(t)
-		stored := newRefreshEnv(t, func(c *auth0.Config) { *c = cookies.cfg; c.Store = store })
+		stored := newRefreshEnv(t, func(c *auth0.Config) {
+			*c = cookies.cfg
+			c.Store, c.CookieSessionsUntil = store, time.Now().Add(time.Hour)
+		})
 		b := cookies.browser().mustLogin()
 		token := b.token()
 		inCookie := b.clone()
@@ -648,7 +651,7 @@ func TestClocksOfInstances(t *testing.T) {
 	inEachMode(t, func(t *testing.T, m mode) {
 		base := newEnv(t, m.edit)
 		var instances []*env
-		for _, ahead := range []time.Duration{-time.Hour, -5 * time.Minute, 0, 5 * time.Minute, time.Hour} {
+		for _, ahead := range []time.Duration{-2 * time.Minute, -time.Minute, 0, time.Minute, 2 * time.Minute} {
 			instances = append(instances, newEnv(t, func(c *auth0.Config) {
 				c.Store, c.Now = base.cfg.Store, func() time.Time { return time.Now().Add(ahead) }
 			}))

@@ -103,6 +103,7 @@ func (s *Strategy) handler(op string, f func(http.ResponseWriter, *http.Request)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := s.ready()
 		if err == nil {
+			r = s.withJar(r)
 			err = f(w, r)
 		}
 		if err != nil {
@@ -211,6 +212,8 @@ type Login struct {
 	scope    string // that was asked for
 	audience string
 	recovery secret
+	replaces string   // id of the session that the browser had when the login began
+	cookies  []string // names of that session's cookies
 	// continued is of a refresh that needed a second factor.
 	continued func() tokenResponse
 }
@@ -495,7 +498,7 @@ func (s *Strategy) callback(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return t.failed(err)
 	}
-	s.transactionCookie(t.State).Delete(w, r) // single use, whatever comes of it
+	s.transactionCookie(transactionID(t.State)).Delete(w, s.jar(r)) // single use, whatever comes of it
 	l, err := s.complete(r.Context(), ep, c, t, a)
 	if err == nil {
 		err = s.enter(w, r, l)
@@ -519,10 +522,11 @@ func (s *Strategy) enter(w http.ResponseWriter, r *http.Request, l *Login) error
 	if err := s.startSession(w, r, l); err != nil {
 		return err
 	}
-	if err := s.expectSession(w, r); err != nil {
+	jar := s.jar(r)
+	if err := s.expectSession(w, jar); err != nil {
 		return err
 	}
-	s.forgetSilentLogin(w, r)
+	s.forgetSilentLogin(w, jar)
 	return nil
 }
 
@@ -557,6 +561,8 @@ func (s *Strategy) newLogin(t *transaction, p redeemed) *Login {
 		token:    func() *oauth2.Token { return p.token },
 		scope:    t.Scope,
 		audience: t.Audience,
+		replaces: t.Session,
+		cookies:  s.sessionCookies(t),
 	}
 }
 

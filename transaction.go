@@ -1,12 +1,14 @@
 package auth0
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -37,6 +39,12 @@ type transaction struct {
 	AppState     json.RawMessage `json:"app,omitempty"`
 	Popup        *popup          `json:"popup,omitempty"`
 	Account      *accountRequest `json:"account,omitempty"` // it is no login, see connectAccount
+
+	// Session is the id of the session that the browser had, and Parts how many
+	// cookies it was in. The login ends that session, also if the browser does not
+	// send its cookie with the form of a form_post.
+	Session string `json:"session,omitempty"`
+	Parts   int    `json:"parts,omitempty"`
 }
 
 const (
@@ -54,7 +62,7 @@ const (
 // in places where the state must not.
 func transactionID(state string) string {
 	hash := sha256.Sum256([]byte(state))
-	return base64.RawURLEncoding.EncodeToString(hash[:])[:16]
+	return base64.RawURLEncoding.EncodeToString(hash[:])[:transactionIDLength]
 }
 
 // seal encrypts a transaction into at most limit bytes. The return URL is given
@@ -114,81 +122,109 @@ func (s *Strategy) open(sealed, state string, types ...string) (*transaction, er
 // keepTransaction hands the transaction to the browser, beside at most three
 // others.
 func (s *Strategy) keepTransaction(w http.ResponseWriter, r *http.Request, t *transaction) error {
-	c := s.transactionCookie(t.State)
+	jar := s.jar(r)
+	if record, err := s.recordOf(r); err == nil {
+		t.Session, t.Parts = record.ID, len(s.cookies.session.Names(jar))
+	}
+	c := s.transactionCookie(transactionID(t.State))
 	sealed, err := s.seal(t, maxTransactions-len(c.Name))
 	if err != nil {
 		return err
 	}
-	s.makeRoom(w, r, len(c.Name)+len(sealed))
-	if err := c.Set(w, r, sealed, transactionLife); err != nil {
+	s.makeRoom(w, jar, len(c.Name)+len(sealed))
+	if err := c.Set(w, jar, sealed, transactionLife); err != nil {
 		return refuseInternal.wrap(err)
 	}
 	return nil
 }
 
-func (s *Strategy) transactionCookie(state string) cookie.Cookie {
-	c := s.transaction
-	c.Name += transactionID(state)
+// sessionCookies lists the names of the cookies that the session before a login was
+// in.
+func (s *Strategy) sessionCookies(t *transaction) []string {
+	switch {
+	case t.Session == "":
+		return nil
+	case t.Parts == 1:
+		return []string{s.cookies.session.Name}
+	}
+	var names []string
+	for i := range min(t.Parts, cookie.MaxDeleted) {
+		names = append(names, s.cookies.session.Name+"."+strconv.Itoa(i))
+	}
+	return names
+}
+
+func (s *Strategy) transactionCookie(id string) cookie.Cookie {
+	c := s.cookies.transaction
+	c.Name += id
 	return c
 }
 
+// transactionIDs lists the transactions of which a jar has cookies, in the order in
+// which browsers send them, which is that of their beginning (RFC 6265, Section
+// 5.4).
+func (s *Strategy) transactionIDs(jar cookie.Jar) []string {
+	prefix := s.cookies.transaction.Name
+	ids := jar.Names(prefix, len(prefix)+transactionIDLength)
+	for i, name := range ids {
+		ids[i] = strings.TrimPrefix(name, prefix)
+	}
+	return ids
+}
+
 // makeRoom deletes the oldest transactions of the request until size more bytes
-// fit. Others stay: they are logins in other tabs.
-func (s *Strategy) makeRoom(w http.ResponseWriter, r *http.Request, size int) {
-	type held struct {
+// fit. Others stay: they are logins in other tabs. So do those that do not open:
+// they are of another application, and expire. No more are opened than a browser
+// can have that keeps to what it is told.
+func (s *Strategy) makeRoom(w http.ResponseWriter, jar cookie.Jar, size int) {
+	const most = 2 * maxOpenTransactions
+	type open struct {
 		cookie   cookie.Cookie
 		size     int
-		issuedAt int64 // 0 for what does not open
+		issuedAt int64
 	}
-	var open []held
+	ids := s.transactionIDs(jar)
+	if len(ids) == 0 {
+		return
+	}
+	var opened []open
 	total := size
-	for _, c := range s.transactionsIn(r) {
-		h := held{cookie: c}
-		if got, err := r.Cookie(c.Name); err == nil {
-			h.size = len(c.Name) + len(got.Value)
-			id := strings.TrimPrefix(c.Name, s.transaction.Name)
-			var t transaction
-			if plain, _, ok := s.keyring.Open(purposeTransaction, id, got.Value); ok && json.Unmarshal(plain, &t) == nil {
-				h.issuedAt = t.IssuedAt
-			}
+	for _, id := range ids[:min(len(ids), most)] {
+		c := s.transactionCookie(id)
+		value := jar.First(c.Name)
+		total += len(c.Name) + len(value)
+		var t transaction
+		if plain, _, ok := s.keyring.Open(purposeTransaction, id, value); ok && json.Unmarshal(plain, &t) == nil {
+			opened = append(opened, open{c, len(c.Name) + len(value), t.IssuedAt})
 		}
-		open = append(open, h)
-		total += h.size
 	}
-	slices.SortStableFunc(open, func(a, b held) int { return int(a.issuedAt - b.issuedAt) })
-	for len(open) > 0 && (len(open) >= maxOpenTransactions || total > maxTransactions) {
-		open[0].cookie.Delete(w, r)
-		total -= open[0].size
-		open = open[1:]
+	slices.SortStableFunc(opened, func(a, b open) int { return cmp.Compare(a.issuedAt, b.issuedAt) })
+	for len(opened) > 0 && (len(opened) >= maxOpenTransactions || total > maxTransactions) {
+		opened[0].cookie.Delete(w, jar)
+		total -= opened[0].size
+		opened = opened[1:]
 	}
 }
 
-// transactionsIn lists the cookies of the request that have the names of
-// transactions, 64 at most.
-func (s *Strategy) transactionsIn(r *http.Request) []cookie.Cookie {
-	const limit = 64
-	var found []cookie.Cookie
-	for _, got := range r.Cookies() {
-		id, ok := strings.CutPrefix(got.Name, s.transaction.Name)
-		if !ok || len(id) != 16 || len(found) == limit {
-			continue
-		}
-		c := s.transaction
-		c.Name = got.Name
-		if !slices.Contains(found, c) {
-			found = append(found, c)
+// forgetTransactions deletes the transactions of the request, those that began
+// first if there are many.
+func (s *Strategy) forgetTransactions(w http.ResponseWriter, jar cookie.Jar) {
+	ids := s.transactionIDs(jar)
+	for _, id := range ids[:min(len(ids), cookie.MaxDeleted)] {
+		if _, _, ok := s.keyring.Open(purposeTransaction, id, jar.First(s.cookies.transaction.Name+id)); ok {
+			s.transactionCookie(id).Delete(w, jar)
 		}
 	}
-	return found
 }
 
 // findTransaction looks for the transaction that belongs to a state in the
 // cookies of this browser. That is what ties the answer to the browser that
 // asked (RFC 6749, Section 10.12).
 func (s *Strategy) findTransaction(r *http.Request, state, responseType string) (*transaction, error) {
-	values := s.transactionCookie(state).Values(r)
+	jar := s.jar(r)
+	values := s.transactionCookie(transactionID(state)).Values(jar)
 	if len(values) == 0 {
-		return nil, refuseNoTransaction.because("this browser has no cookie for the state; it has %d for others", len(s.transactionsIn(r)))
+		return nil, refuseNoTransaction.because("this browser has no cookie for the state; it has %d for others", len(s.transactionIDs(jar)))
 	}
 	var t *transaction
 	var err error

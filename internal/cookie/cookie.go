@@ -28,11 +28,14 @@ const (
 	MaxSize = 16 << 10
 )
 
-// Bounds on what a request may make us look at: it can carry thousands of
-// cookies with our name.
 const (
+	// maxValues bounds the values under one name, each of which is to be opened.
 	maxValues = 4
-	maxNames  = 64
+
+	// MaxDeleted is how many cookies one response deletes. A response with many
+	// Set-Cookie lines is refused by proxies, and what is left is deleted by the
+	// next one or expires.
+	MaxDeleted = 8
 )
 
 // ErrTooLarge is returned for a value longer than [MaxSize].
@@ -73,23 +76,41 @@ func (c Cookie) Check() error {
 	return errors.Join(errs...)
 }
 
-// WithHostPrefix returns c with the name prefix __Host- if its attributes
-// allow that. A browser then takes the cookie only from this host over https,
-// so that a sibling domain cannot plant one (RFC 6265bis, Section 4.1.3.2).
-func (c Cookie) WithHostPrefix() Cookie {
-	if c.Secure && c.Path == "/" && c.Domain == "" {
+// WithPrefix returns c with the strictest name prefix that its attributes allow.
+// A browser takes a cookie named __Host- only from this host over https, so that a
+// sibling domain cannot plant one, and a cookie named __Secure- only over https
+// (RFC 6265bis, Section 4.1.3).
+func (c Cookie) WithPrefix() Cookie {
+	switch {
+	case c.Secure && c.Path == "/" && c.Domain == "":
 		c.Name = "__Host-" + c.Name
+	case c.Secure:
+		c.Name = "__Secure-" + c.Name
 	}
 	return c
 }
 
-// Set writes value and deletes every part in the request that it does not
-// replace. Values longer than one cookie are split into parts: name.0,
+// HostOnly returns c for this host alone, in whichever path.
+func (c Cookie) HostOnly() Cookie {
+	c.Path, c.Domain = "/", ""
+	return c
+}
+
+// Is reports whether a name is that of the cookie or of a part of it.
+func (c Cookie) Is(name string) bool {
+	if !strings.HasPrefix(name, c.Name) {
+		return false
+	}
+	_, isPart := c.index(name)
+	return isPart || len(name) == len(c.Name)
+}
+
+// Set writes value and deletes every part in the jar that it does not replace. Values longer than one cookie are split into parts: name.0,
 // name.1 and so on, the first beginning with the number of parts.
 //
 // The response is marked as not cacheable: a shared cache that stores a
 // Set-Cookie hands one visitor's session to the next.
-func (c Cookie) Set(w http.ResponseWriter, r *http.Request, value string, maxAge time.Duration) error {
+func (c Cookie) Set(w http.ResponseWriter, jar Jar, value string, maxAge time.Duration) error {
 	if len(value) > MaxSize {
 		return fmt.Errorf("%w: %d bytes, the limit is %d", ErrTooLarge, len(value), MaxSize)
 	}
@@ -98,7 +119,7 @@ func (c Cookie) Set(w http.ResponseWriter, r *http.Request, value string, maxAge
 	for _, part := range written {
 		w.Header().Add("Set-Cookie", c.line(part.name, part.value, maxAge).String())
 	}
-	for _, name := range c.namesIn(r) {
+	for _, name := range c.namesIn(jar) {
 		if !slices.ContainsFunc(written, func(p part) bool { return p.name == name }) {
 			c.deleteName(w, name)
 		}
@@ -107,26 +128,31 @@ func (c Cookie) Set(w http.ResponseWriter, r *http.Request, value string, maxAge
 	return nil
 }
 
-// Delete removes every part that the request has.
-func (c Cookie) Delete(w http.ResponseWriter, r *http.Request) {
+// Delete removes every part that the jar has.
+func (c Cookie) Delete(w http.ResponseWriter, jar Jar) {
 	c.forget(w.Header())
-	for _, name := range c.namesIn(r) {
+	for _, name := range c.namesIn(jar) {
 		c.deleteName(w, name)
 	}
 	Uncacheable(w.Header())
 }
 
-// Values returns what the request holds under the name: usually nothing or one
+// Values returns what the jar holds under the name: usually nothing or one
 // value, more if the browser has the cookie for several paths. Parts that do
 // not make a whole are left out.
-func (c Cookie) Values(r *http.Request) []string {
-	parts := map[int][]string{}
+func (c Cookie) Values(jar Jar) []string {
+	var parts map[int][]string
 	var values []string
-	for _, got := range r.Cookies() {
-		if got.Name == c.Name && got.Value != "" && len(values) < maxValues {
-			values = append(values, got.Value)
-		} else if i, ok := c.index(got.Name); ok {
-			parts[i] = append(parts[i], got.Value)
+	for _, h := range jar.held {
+		if h.name == c.Name {
+			if h.value != "" && len(values) < maxValues {
+				values = append(values, h.value)
+			}
+		} else if i, ok := c.index(h.name); ok {
+			if parts == nil {
+				parts = map[int][]string{}
+			}
+			parts[i] = append(parts[i], h.value)
 		}
 	}
 	for i := range min(len(parts[0]), maxValues) {
@@ -137,8 +163,27 @@ func (c Cookie) Values(r *http.Request) []string {
 	return values[:min(len(values), maxValues)]
 }
 
-// Present reports whether the request has any cookie of the name, whole or not.
-func (c Cookie) Present(r *http.Request) bool { return len(c.namesIn(r)) > 0 }
+// Sent returns the jar that a browser will have after a response, of the cookies
+// that the response sets, and whether the response deletes this one.
+func (c Cookie) Sent(h http.Header) (jar Jar, deleted bool) {
+	for _, line := range h["Set-Cookie"] {
+		name, _, _ := strings.Cut(line, "=")
+		if !c.Is(name) {
+			continue
+		}
+		if set, err := http.ParseSetCookie(line); err == nil && set.MaxAge >= 0 {
+			jar.held = append(jar.held, held{set.Name, set.Value})
+		}
+		deleted = true
+	}
+	return jar, deleted && len(jar.held) == 0
+}
+
+// Names lists the names in the jar that are those of the cookie or of a part.
+func (c Cookie) Names(jar Jar) []string { return c.namesIn(jar) }
+
+// Present reports whether the jar has any cookie of the name, whole or not.
+func (c Cookie) Present(jar Jar) bool { return len(c.namesIn(jar)) > 0 }
 
 // Uncacheable marks a response as made for one visitor.
 func Uncacheable(h http.Header) {
@@ -224,6 +269,15 @@ func (c Cookie) line(name, value string, maxAge time.Duration) *http.Cookie {
 }
 
 func (c Cookie) deleteName(w http.ResponseWriter, name string) {
+	deleted := 0
+	for _, line := range w.Header()["Set-Cookie"] {
+		if strings.Contains(line, "; Max-Age=0;") {
+			deleted++
+		}
+	}
+	if deleted >= MaxDeleted {
+		return
+	}
 	line := c.line(name, "", 0)
 	line.MaxAge = -1
 	line.Expires = time.Unix(0, 0)
@@ -236,8 +290,7 @@ func (c Cookie) forget(h http.Header) {
 	lines := h["Set-Cookie"]
 	lines = slices.DeleteFunc(lines, func(line string) bool {
 		name, _, _ := strings.Cut(line, "=")
-		_, isPart := c.index(name)
-		return isPart || name == c.Name
+		return c.Is(name)
 	})
 	if len(lines) == 0 {
 		h.Del("Set-Cookie")
@@ -246,13 +299,12 @@ func (c Cookie) forget(h http.Header) {
 	h["Set-Cookie"] = lines
 }
 
-// namesIn lists the names of the request's cookies that are ours, each once.
-func (c Cookie) namesIn(r *http.Request) []string {
+// namesIn lists the names in the jar that are ours, each once.
+func (c Cookie) namesIn(jar Jar) []string {
 	var names []string
-	for _, got := range r.Cookies() {
-		_, isPart := c.index(got.Name)
-		if (isPart || got.Name == c.Name) && len(names) < maxNames && !slices.Contains(names, got.Name) {
-			names = append(names, got.Name)
+	for _, h := range jar.held {
+		if c.Is(h.name) && !slices.Contains(names, h.name) {
+			names = append(names, h.name)
 		}
 	}
 	return names

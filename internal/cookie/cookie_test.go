@@ -24,6 +24,9 @@ func (b browser) request() *http.Request {
 	return r
 }
 
+// jar is what of a request belongs to a cookie.
+func jar(c Cookie, r *http.Request) Jar { return Read(r, c.Is) }
+
 // receive applies the Set-Cookie lines and fails on one that browsers drop.
 func (b browser) receive(t *testing.T, h http.Header) {
 	t.Helper()
@@ -46,7 +49,7 @@ func (b browser) receive(t *testing.T, h http.Header) {
 func (b browser) set(t *testing.T, c Cookie, value string) {
 	t.Helper()
 	w := httptest.NewRecorder()
-	if err := c.Set(w, b.request(), value, time.Hour); err != nil {
+	if err := c.Set(w, jar(c, b.request()), value, time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	b.receive(t, w.Header())
@@ -68,11 +71,11 @@ func TestSetAndValues(t *testing.T) {
 	if err := wide.Check(); err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []Cookie{plain, plain.WithHostPrefix(), {Name: "s", Path: "/", Secure: true}, wide} {
+	for _, c := range []Cookie{plain, plain.WithPrefix(), {Name: "s", Path: "/", Secure: true}, wide} {
 		for _, size := range []int{1, 100, 3000, 4000, 4096, 5000, 8000, 12000, MaxSize} {
 			b := browser{}
 			b.set(t, c, text(size))
-			if got := c.Values(b.request()); len(got) != 1 || got[0] != text(size) {
+			if got := c.Values(jar(c, b.request())); len(got) != 1 || got[0] != text(size) {
 				t.Errorf("%d bytes with path %.10q: read back %d values from %q", size, c.Path, len(got), b.names())
 			}
 		}
@@ -108,7 +111,7 @@ func TestLastWriteWins(t *testing.T) {
 		w := httptest.NewRecorder()
 		w.Header().Add("Set-Cookie", "sX=other")
 		for _, size := range sizes[1:] {
-			if err := plain.Set(w, b.request(), text(size), time.Hour); err != nil {
+			if err := plain.Set(w, jar(plain, b.request()), text(size), time.Hour); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -117,12 +120,12 @@ func TestLastWriteWins(t *testing.T) {
 			t.Error("another cookie was taken back")
 		}
 		delete(b, "sX")
-		if got := plain.Values(b.request()); len(got) != 1 || got[0] != text(sizes[2]) {
+		if got := plain.Values(jar(plain, b.request())); len(got) != 1 || got[0] != text(sizes[2]) {
 			t.Errorf("sizes %v: %d values from %q", sizes, len(got), b.names())
 		}
 		w = httptest.NewRecorder()
-		plain.Set(w, b.request(), text(sizes[1]), time.Hour)
-		plain.Delete(w, b.request())
+		plain.Set(w, jar(plain, b.request()), text(sizes[1]), time.Hour)
+		plain.Delete(w, jar(plain, b.request()))
 		b.receive(t, w.Header())
 		if len(b) != 0 {
 			t.Errorf("sizes %v: after Delete the browser has %q", sizes, b.names())
@@ -136,12 +139,18 @@ func TestStalePartsAreDeleted(t *testing.T) {
 	for i := range 12 {
 		b[fmt.Sprintf("s.%d", i)] = "stale"
 	}
-	b.set(t, plain, text(5000))
+	// Eight at a time: a response with many lines is refused by proxies.
+	for _, left := range []int{12 - 8, 2} {
+		b.set(t, plain, text(5000))
+		if got := len(b) - len(foreign); got != left {
+			t.Errorf("the browser has %d parts, want %d: %q", got, left, b.names())
+		}
+	}
 	if got, want := b.names(), slices.Sorted(slices.Values(append(foreign, "s.0", "s.1"))); !slices.Equal(got, want) {
 		t.Errorf("the browser has %q, want %q", got, want)
 	}
 	w := httptest.NewRecorder()
-	plain.Delete(w, b.request())
+	plain.Delete(w, jar(plain, b.request()))
 	b.receive(t, w.Header())
 	if got := b.names(); !slices.Equal(got, foreign) {
 		t.Errorf("after Delete the browser has %q, want %q", got, foreign)
@@ -152,11 +161,11 @@ func TestStalePartsAreDeleted(t *testing.T) {
 func TestNameIsLiteral(t *testing.T) {
 	c := Cookie{Name: "a.b", Path: "/"}
 	b := browser{"axb": "1", "axb.0": "1", "a.b": "mine"}
-	if got := c.Values(b.request()); !slices.Equal(got, []string{"mine"}) {
+	if got := c.Values(jar(c, b.request())); !slices.Equal(got, []string{"mine"}) {
 		t.Errorf("Values = %q", got)
 	}
 	w := httptest.NewRecorder()
-	c.Delete(w, b.request())
+	c.Delete(w, jar(c, b.request()))
 	b.receive(t, w.Header())
 	if got := b.names(); !slices.Equal(got, []string{"axb", "axb.0"}) {
 		t.Errorf("the browser has %q", got)
@@ -173,7 +182,7 @@ func TestSplitAtTheLimit(t *testing.T) {
 			one = size
 		case len(b) == 2:
 			w := httptest.NewRecorder()
-			if err := plain.Set(w, b.request(), text(one), time.Hour); err != nil {
+			if err := plain.Set(w, jar(plain, b.request()), text(one), time.Hour); err != nil {
 				t.Fatal(err)
 			}
 			if n := len(w.Header().Values("Set-Cookie")[0]); n > 4096 || n < 4090 {
@@ -212,10 +221,10 @@ func TestValuesOfDamagedParts(t *testing.T) {
 			b[k] = v
 		}
 		tt.damage(b)
-		if got := plain.Values(b.request()); got != nil {
+		if got := plain.Values(jar(plain, b.request())); got != nil {
 			t.Errorf("%s: Values returns %d values, want none", tt.why, len(got))
 		}
-		if !plain.Present(b.request()) {
+		if !plain.Present(jar(plain, b.request())) {
 			t.Errorf("%s: Present reports false", tt.why)
 		}
 	}
@@ -225,7 +234,7 @@ func TestValuesOfDamagedParts(t *testing.T) {
 	}
 	b["s.7"] = "a part that stayed behind"
 	b["s"] = ""
-	if got := plain.Values(b.request()); len(got) != 1 || got[0] != text(15000) {
+	if got := plain.Values(jar(plain, b.request())); len(got) != 1 || got[0] != text(15000) {
 		t.Error("a stale part or an empty bare cookie hides the whole ones")
 	}
 }
@@ -236,25 +245,148 @@ func TestValuesInAnyOrder(t *testing.T) {
 	for _, c := range []string{"s.1=B", "s=bare", "s.0=2:A", "s.1=D", "s.0=2:C", "s=other"} {
 		r.Header.Add("Cookie", c)
 	}
-	if got, want := plain.Values(r), []string{"bare", "other", "AB", "CD"}; !slices.Equal(got, want) {
+	if got, want := plain.Values(jar(plain, r)), []string{"bare", "other", "AB", "CD"}; !slices.Equal(got, want) {
 		t.Errorf("Values = %q, want %q", got, want)
 	}
 }
 
-func TestBoundedWork(t *testing.T) {
+// TestTooMany: what no browser has is not looked at, and not deleted.
+func TestTooMany(t *testing.T) {
 	r := httptest.NewRequest("GET", "/", nil)
-	for i := range 1000 {
+	for i := range maxHeld {
+		if got := jar(plain, r); got.TooMany || len(got.held) != i {
+			t.Fatalf("%d cookies: %d held, TooMany %v", i, len(got.held), got.TooMany)
+		}
 		r.AddCookie(&http.Cookie{Name: "s", Value: "x"})
-		r.AddCookie(&http.Cookie{Name: "s.0", Value: "2:x"})
-		r.AddCookie(&http.Cookie{Name: fmt.Sprintf("s.%d", i), Value: "x"})
+		r.AddCookie(&http.Cookie{Name: "other", Value: "x"})
 	}
-	if n := len(plain.Values(r)); n > 4 {
-		t.Errorf("%d values", n)
+	if n := len(plain.Values(jar(plain, r))); n != maxValues {
+		t.Errorf("%d values, want %d", n, maxValues)
+	}
+	r.AddCookie(&http.Cookie{Name: "s.1", Value: "x"})
+	got := jar(plain, r)
+	if !got.TooMany || len(got.held) > 0 {
+		t.Errorf("%d held, TooMany %v", len(got.held), got.TooMany)
 	}
 	w := httptest.NewRecorder()
-	plain.Delete(w, r)
-	if n := len(w.Header().Values("Set-Cookie")); n > 64 {
-		t.Errorf("%d deletions", n)
+	plain.Delete(w, got)
+	if lines := w.Header().Values("Set-Cookie"); len(lines) > 0 {
+		t.Errorf("deleted: %q", lines)
+	}
+}
+
+// TestForeignCookiesCostNothing: cookies with other names take no memory, however
+// many there are.
+func TestForeignCookiesCostNothing(t *testing.T) {
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header.Set("Cookie", strings.Repeat("x=y; ", 3000)+"s=1")
+	if got := jar(plain, r).First("s"); got != "1" {
+		t.Fatalf("First = %q", got)
+	}
+	if n := testing.AllocsPerRun(10, func() { Read(r, plain.Is) }); n > 1 {
+		t.Errorf("%.0f allocations", n)
+	}
+}
+
+// TestDeletionsOfAResponse counts those of several cookies together.
+func TestDeletionsOfAResponse(t *testing.T) {
+	w := httptest.NewRecorder()
+	for i := range 20 {
+		c := Cookie{Name: fmt.Sprintf("c%d", i), Path: "/"}
+		c.Delete(w, jar(c, browser{c.Name: "v"}.request()))
+	}
+	if n := len(w.Header().Values("Set-Cookie")); n != MaxDeleted {
+		t.Errorf("%d deletions, want %d", n, MaxDeleted)
+	}
+	if err := plain.Set(w, Jar{}, "v", time.Hour); err != nil || len(w.Header().Values("Set-Cookie")) != MaxDeleted+1 {
+		t.Error("a cookie cannot be set any more")
+	}
+}
+
+// TestRead compares with net/http, for what we write ourselves.
+func TestRead(t *testing.T) {
+	tests := []struct {
+		why    string
+		header []string
+		want   string
+	}{
+		{"one", []string{"s=a"}, "a"},
+		{"among others", []string{"x=1; s=a; y=2"}, "a"},
+		{"tabs and spaces", []string{"x=1;\t s=a \t;y=2"}, "a"},
+		{"no space", []string{"x=1;s=a;y=2"}, "a"},
+		{"several fields", []string{"x=1", "s=a"}, "a"},
+		{"empty pairs", []string{";; ; s=a;;"}, "a"},
+		{"all characters of a seal", []string{"s=v1.A-z_0:9"}, "v1.A-z_0:9"},
+		{"an equals sign in the value", []string{"s=a=b"}, ""},
+		{"quotes", []string{`s="a"`}, ""},
+		{"a character that we do not write", []string{"s=a%b"}, ""},
+		{"no value", []string{"s"}, ""},
+		{"another name that begins so", []string{"sx=a"}, ""},
+		{"another case", []string{"S=a"}, ""},
+		{"a name in a value", []string{"x=s=a"}, ""},
+	}
+	for _, tt := range tests {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header["Cookie"] = tt.header
+		if got := jar(plain, r).First("s"); got != tt.want {
+			t.Errorf("%s: First(s) of %q = %q, want %q", tt.why, tt.header, got, tt.want)
+		}
+		if tt.want == "" {
+			continue
+		}
+		if c, err := r.Cookie("s"); err != nil || c.Value != tt.want {
+			t.Errorf("%s: net/http reads %v, %v", tt.why, c, err)
+		}
+	}
+}
+
+func TestSent(t *testing.T) {
+	set := func(h http.Header, names ...string) {
+		for _, name := range names {
+			h.Add("Set-Cookie", (&http.Cookie{Name: name, Value: "v", Path: "/"}).String())
+		}
+	}
+	drop := func(h http.Header, names ...string) {
+		for _, name := range names {
+			h.Add("Set-Cookie", (&http.Cookie{Name: name, MaxAge: -1}).String())
+		}
+	}
+	tests := []struct {
+		why     string
+		write   func(http.Header)
+		names   []string
+		deleted bool
+	}{
+		{"nothing", func(http.Header) {}, nil, false},
+		{"others", func(h http.Header) { set(h, "x", "sx"); drop(h, "y") }, nil, false},
+		{"set", func(h http.Header) { set(h, "x", "s") }, []string{"s"}, false},
+		{"set, and old parts deleted", func(h http.Header) { set(h, "s"); drop(h, "s.0", "s.1") }, []string{"s"}, false},
+		{"set in parts", func(h http.Header) { set(h, "s.0", "s.1"); drop(h, "s") }, []string{"s.0", "s.1"}, false},
+		{"deleted", func(h http.Header) { drop(h, "s") }, nil, true},
+	}
+	for _, tt := range tests {
+		h := http.Header{}
+		tt.write(h)
+		jar, deleted := plain.Sent(h)
+		if got := plain.Names(jar); !slices.Equal(got, tt.names) || deleted != tt.deleted {
+			t.Errorf("%s: sent %q, deleted %v; want %q, %v", tt.why, got, deleted, tt.names, tt.deleted)
+		}
+	}
+}
+
+func TestWith(t *testing.T) {
+	sent := jar(plain, browser{"s": "v"}.request())
+	b := browser{"s": "v", "s.0": "2:a", "s.1": "b"}
+	w := httptest.NewRecorder()
+	if err := plain.Set(w, sent.With([]string{"s", "s.0", "s.1"}), "new", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	b.receive(t, w.Header())
+	if got := b.names(); !slices.Equal(got, []string{"s"}) {
+		t.Errorf("the browser has %q", got)
+	}
+	if got := plain.Values(Jar{}.With([]string{"s"})); got != nil {
+		t.Errorf("a name without a value has the values %q", got)
 	}
 }
 
@@ -265,18 +397,18 @@ func TestAttributes(t *testing.T) {
 		want string
 	}{
 		{"http", plain, "s=v; Path=/; Max-Age=3600; HttpOnly; SameSite=Lax"},
-		{"https", Cookie{Name: "s", Path: "/", Secure: true, SameSite: http.SameSiteLaxMode}.WithHostPrefix(),
+		{"https", Cookie{Name: "s", Path: "/", Secure: true, SameSite: http.SameSiteLaxMode}.WithPrefix(),
 			"__Host-s=v; Path=/; Max-Age=3600; HttpOnly; Secure; SameSite=Lax"},
-		{"https below a path", Cookie{Name: "s", Path: "/app", Secure: true, SameSite: http.SameSiteStrictMode}.WithHostPrefix(),
-			"s=v; Path=/app; Max-Age=3600; HttpOnly; Secure; SameSite=Strict"},
-		{"https with a domain", Cookie{Name: "s", Path: "/", Domain: "example.com", Secure: true, SameSite: http.SameSiteNoneMode}.WithHostPrefix(),
-			"s=v; Path=/; Domain=example.com; Max-Age=3600; HttpOnly; Secure; SameSite=None"},
+		{"https below a path", Cookie{Name: "s", Path: "/app", Secure: true, SameSite: http.SameSiteStrictMode}.WithPrefix(),
+			"__Secure-s=v; Path=/app; Max-Age=3600; HttpOnly; Secure; SameSite=Strict"},
+		{"https with a domain", Cookie{Name: "s", Path: "/", Domain: "example.com", Secure: true, SameSite: http.SameSiteNoneMode}.WithPrefix(),
+			"__Secure-s=v; Path=/; Domain=example.com; Max-Age=3600; HttpOnly; Secure; SameSite=None"},
 		{"until the browser closes", Cookie{Name: "s", Path: "/", SessionOnly: true, SameSite: http.SameSiteLaxMode},
 			"s=v; Path=/; HttpOnly; SameSite=Lax"},
 	}
 	for _, tt := range tests {
 		w := httptest.NewRecorder()
-		if err := tt.c.Set(w, browser{}.request(), "v", time.Hour); err != nil {
+		if err := tt.c.Set(w, jar(tt.c, browser{}.request()), "v", time.Hour); err != nil {
 			t.Fatal(err)
 		}
 		if got := w.Header().Get("Set-Cookie"); got != tt.want {
@@ -284,7 +416,7 @@ func TestAttributes(t *testing.T) {
 		}
 		// A deletion counts only with the same attributes.
 		w = httptest.NewRecorder()
-		tt.c.Delete(w, browser{tt.c.Name: "v"}.request())
+		tt.c.Delete(w, jar(tt.c, browser{tt.c.Name: "v"}.request()))
 		want := strings.Replace(tt.want, "=v;", "=;", 1)
 		want = strings.Replace(strings.Replace(want, " Max-Age=3600;", "", 1), " HttpOnly", " Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly", 1)
 		if got := w.Header().Get("Set-Cookie"); got != want {
@@ -297,7 +429,7 @@ func TestSetIsNeverCached(t *testing.T) {
 	w := httptest.NewRecorder()
 	w.Header().Set("Cache-Control", "public, max-age=60")
 	w.Header().Set("Vary", "Accept, COOKIE")
-	if err := plain.Set(w, browser{}.request(), "v", time.Hour); err != nil {
+	if err := plain.Set(w, jar(plain, browser{}.request()), "v", time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.Header().Get("Cache-Control"); got != "private, no-store" {
@@ -311,7 +443,7 @@ func TestSetIsNeverCached(t *testing.T) {
 	}
 	w = httptest.NewRecorder()
 	w.Header().Set("Vary", "Accept")
-	plain.Delete(w, browser{}.request())
+	plain.Delete(w, jar(plain, browser{}.request()))
 	if got := w.Header().Values("Vary"); !slices.Equal(got, []string{"Accept", "Cookie"}) {
 		t.Errorf("Vary: %q", got)
 	}
@@ -319,7 +451,7 @@ func TestSetIsNeverCached(t *testing.T) {
 
 func TestTooLarge(t *testing.T) {
 	w := httptest.NewRecorder()
-	if err := plain.Set(w, browser{"s": "old"}.request(), text(MaxSize+1), time.Hour); !errors.Is(err, ErrTooLarge) {
+	if err := plain.Set(w, jar(plain, browser{"s": "old"}.request()), text(MaxSize+1), time.Hour); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("error %v, want ErrTooLarge", err)
 	}
 	if len(w.Header()) != 0 {
@@ -360,7 +492,7 @@ func FuzzValues(f *testing.F) {
 	f.Fuzz(func(t *testing.T, header string) {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header.Set("Cookie", header)
-		values := plain.Values(r)
+		values := plain.Values(jar(plain, r))
 		if len(values) > 4 {
 			t.Errorf("%d values", len(values))
 		}

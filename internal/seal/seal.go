@@ -12,7 +12,8 @@
 // message has no such budget.
 //
 // Purpose and name enter both the derivation and the additional data, so a
-// value sealed for one cookie never opens as another.
+// value sealed for one cookie never opens as another. So does whom the keyring is
+// bound to: applications that share a secret do not open each other's values.
 package seal
 
 import (
@@ -22,6 +23,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -50,6 +52,28 @@ type Keyring struct {
 	// unexported field whatever methods it has, and follows pointers for some
 	// verbs; of a function it knows only the address.
 	secrets func() [][]byte
+	bound   string // see Bind
+}
+
+// Bind returns a keyring with the same secrets that opens only what was sealed
+// by one that is bound to the same texts. Two secrets that happen to be the same
+// are common: applications are configured from one file, or copied.
+func (k Keyring) Bind(texts ...string) Keyring {
+	h := sha256.New()
+	for _, text := range append([]string{k.bound}, texts...) {
+		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(text))))
+		h.Write([]byte(text))
+	}
+	k.bound = "|" + encoding.EncodeToString(h.Sum(nil))
+	return k
+}
+
+// Watch returns a keyring that calls f for each value that it seals or opens, for
+// tests that count.
+func (k Keyring) Watch(f func()) Keyring {
+	secrets := k.secrets
+	k.secrets = func() [][]byte { f(); return secrets() }
+	return k
 }
 
 // New returns a Keyring. The bytes of each text are the key material: at least
@@ -95,7 +119,7 @@ func (k Keyring) Seal(purpose, name string, plaintext []byte) string {
 	buf := make([]byte, saltSize, saltSize+len(plaintext)+tagSize)
 	rand.Read(buf) // never fails, see crypto/rand
 	aead, nonce := k.message(k.secrets()[0], buf[:saltSize], purpose, name)
-	buf = aead.Seal(buf, nonce, plaintext, label(purpose, name))
+	buf = aead.Seal(buf, nonce, plaintext, k.label(purpose, name))
 	return version + encoding.EncodeToString(buf)
 }
 
@@ -121,7 +145,7 @@ func (k Keyring) Open(purpose, name, value string) (plaintext []byte, current, o
 	// does not tell which.
 	for i, secret := range k.secrets() {
 		aead, nonce := k.message(secret, sealed[:saltSize], purpose, name)
-		opened, err := aead.Open(nil, nonce, sealed[saltSize:], label(purpose, name))
+		opened, err := aead.Open(nil, nonce, sealed[saltSize:], k.label(purpose, name))
 		if err == nil {
 			plaintext, current, ok = opened, i == 0, true
 		}
@@ -132,7 +156,7 @@ func (k Keyring) Open(purpose, name, value string) (plaintext []byte, current, o
 // message derives the key and the nonce of one message.
 func (k Keyring) message(secret, salt []byte, purpose, name string) (cipher.AEAD, []byte) {
 	const nonceSize = 12
-	okm, err := hkdf.Key(sha256.New, secret, salt, string(label(purpose, name)), keySize+nonceSize)
+	okm, err := hkdf.Key(sha256.New, secret, salt, string(k.label(purpose, name)), keySize+nonceSize)
 	if err != nil {
 		panic(err) // unreachable: fails only for lengths above 255 hashes
 	}
@@ -148,8 +172,8 @@ func (k Keyring) message(secret, salt []byte, purpose, name string) (cipher.AEAD
 }
 
 // label binds a message to its place. The names it is called with hold no "|".
-func label(purpose, name string) []byte {
-	return []byte(version + purpose + "|" + name)
+func (k Keyring) label(purpose, name string) []byte {
+	return []byte(version + purpose + "|" + name + k.bound)
 }
 
 // Format hides the secrets from every verb of package fmt.

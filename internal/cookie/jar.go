@@ -1,0 +1,94 @@
+package cookie
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// maxHeld bounds the cookies of one request that are looked at. A browser has a
+// session in at most six parts and a few logins under way; restoring a window
+// with many tabs may begin a login in each.
+const maxHeld = 64
+
+// A Jar has those cookies of one request that have names of ours, in the order in
+// which the browser has sent them. It is read once, because a request can carry
+// thousands of cookies: in HTTP/2 with a byte for each (RFC 7541).
+type Jar struct {
+	held []held
+	// TooMany reports that the request has more of them than any browser has.
+	TooMany bool
+}
+
+type held struct{ name, value string }
+
+// Read returns the cookies whose name is ours. Of a request with more of them
+// than any browser has, it returns none: nothing that they say is believed, and
+// none of them is deleted.
+func Read(r *http.Request, ours func(name string) bool) Jar {
+	var jar Jar
+	for _, line := range r.Header["Cookie"] {
+		for rest := line; rest != ""; {
+			var pair string
+			pair, rest, _ = strings.Cut(rest, ";")
+			name, value, found := strings.Cut(trim(pair), "=")
+			if !found || !ours(name) || !isValue(value) {
+				continue
+			}
+			if len(jar.held) == maxHeld {
+				return Jar{TooMany: true}
+			}
+			jar.held = append(jar.held, held{name, value})
+		}
+	}
+	return jar
+}
+
+// trim takes away what RFC 6265, Section 5.2 calls white space.
+func trim(s string) string { return strings.Trim(s, " \t") }
+
+// isValue reports whether a value consists of what we write: base64url, and the
+// marks of a seal and of parts.
+func isValue(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '.', c == ':':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// First returns the first value under a name, empty if there is none.
+func (j Jar) First(name string) string {
+	for _, h := range j.held {
+		if h.name == name {
+			return h.value
+		}
+	}
+	return ""
+}
+
+// Names returns each name with the given prefix and length once, in the order of
+// the request.
+func (j Jar) Names(prefix string, length int) []string {
+	var names []string
+	for _, h := range j.held {
+		if len(h.name) == length && strings.HasPrefix(h.name, prefix) && !slices.Contains(names, h.name) {
+			names = append(names, h.name)
+		}
+	}
+	return names
+}
+
+// With returns the jar with further names, of cookies that the browser has and has
+// not sent, so that they are deleted when they are replaced.
+func (j Jar) With(names []string) Jar {
+	for _, name := range names {
+		if j.First(name) == "" {
+			j.held = append(slices.Clip(j.held), held{name: name})
+		}
+	}
+	return j
+}
