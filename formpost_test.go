@@ -48,12 +48,19 @@ func (b *browser) formAtTenant(authURL *url.URL) url.Values {
 // brings those that are SameSite=None.
 func (b *browser) post(form url.Values) *response {
 	b.e.t.Helper()
-	session, has := b.cookies["__Host-auth0_session"]
-	delete(b.cookies, "__Host-auth0_session") // it is SameSite=Lax
+	held := map[string]string{}
+	for name, value := range b.cookies {
+		if strings.HasPrefix(name, sessionName) { // they are SameSite=Lax
+			held[name] = value
+			delete(b.cookies, name)
+		}
+	}
 	resp := b.do("POST", "/auth/callback", form, "Origin", "https://"+tenantHost,
 		"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Accept", "text/html")
-	if _, replaced := b.cookies["__Host-auth0_session"]; has && !replaced {
-		b.cookies["__Host-auth0_session"] = session
+	for name, value := range held {
+		if resp.setCookies(b.e.t)[name] == nil {
+			b.cookies[name] = value
+		}
 	}
 	return resp
 }

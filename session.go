@@ -528,13 +528,13 @@ func (s *Strategy) checkSession(p *problems, c Config) Config {
 		p.add("CookieSessionsUntil", "is set without Store, and sessions are in cookies for good")
 	}
 	session := s.cookies.session
-	// Everything that is sealed belongs to this application: others may have the
-	// same secret, and cookies of the same name.
-	s.keyring = keyring.Bind(c.ClientID, session.Name, session.Domain, session.Path)
+	// Everything that is sealed belongs to this application and to its tenant: others
+	// may have the same secret, and cookies of the same name. The subjects of two
+	// tenants have nothing to do with each other.
+	s.keyring = keyring.Bind(strings.TrimSuffix(s.namespace.base, "/"), c.ClientID, session.Name, session.Domain, session.Path)
 	s.sessions = &sessions{
 		cookie:   session,
 		keyring:  s.keyring,
-		issuer:   s.namespace.base,
 		countsAs: c.CountsAsUse,
 		now:      s.now,
 		log:      s.log,

@@ -9,7 +9,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,7 +27,6 @@ const (
 type sessions struct {
 	cookie   cookie.Cookie
 	keyring  seal.Keyring
-	issuer   string        // that sessions are of
 	idle     time.Duration // 0: sessions are not prolonged
 	absolute time.Duration // 0: no limit
 	countsAs func(*http.Request) bool
@@ -122,21 +120,10 @@ func (ss *sessions) openRecord(value string) (record *sessionRecord, current boo
 	if !ok {
 		return nil, false
 	}
-	if record = ss.decode(plain); record != nil {
+	if record = decodeRecord(plain); record != nil {
 		record.inCookie = true
 	}
 	return record, current
-}
-
-// decode returns the record that was encoded, nil if it is not one of this issuer.
-// An application that moves to another tenant keeps its client id in rare cases
-// only; but the subjects of two tenants have nothing to do with each other.
-func (ss *sessions) decode(plain []byte) *sessionRecord {
-	record := decodeRecord(plain)
-	if record == nil || strings.TrimSuffix(record.Issuer, "/") != strings.TrimSuffix(ss.issuer, "/") {
-		return nil
-	}
-	return record
 }
 
 // encode writes a record: the length of its JSON text, that text, and the JSON
@@ -177,7 +164,7 @@ func (ss *sessions) find(ctx context.Context, id string) (*sessionRecord, error)
 	if !ok {
 		return nil, nil
 	}
-	record := ss.decode(plain)
+	record := decodeRecord(plain)
 	if record == nil || record.ID != id {
 		return nil, nil
 	}

@@ -1,0 +1,139 @@
+package auth0_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/seed-15d5a55c/auth0"
+)
+
+// Limits on what one request may make a Strategy do, whatever it carries. They
+// are counts, so that a slow machine passes too.
+const (
+	maxCookieReads = 1
+	maxSealsTried  = 20
+	maxCookieLines = 8 + 4 // deletions, and a session of up to four parts or a login
+	maxAllocations = 700
+)
+
+// manyCookies are headers that cost the sender little: in HTTP/2, a byte for each
+// cookie that was sent before.
+func manyCookies(t testing.TB) map[string]string {
+	session := newEnv(t).browser().mustLogin().cookies[sessionName]
+	repeat := func(n int, format string) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, format+"; ", i)
+		}
+		return b.String()
+	}
+	return map[string]string{
+		"none":                                  "",
+		"60 transactions":                       repeat(60, "__Host-auth0_txn_%016d=v1.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+		"2,990 transactions":                    repeat(2990, "__Host-auth0_txn_%016d=x"),
+		"2,990 of which 64 differ":              strings.Repeat(repeat(64, "__Host-auth0_txn_%016d=x"), 47),
+		"2,990 sessions":                        strings.Repeat(sessionName+"="+session[:200]+"; ", 2990),
+		"50 sessions":                           strings.Repeat(sessionName+"="+session+"; ", 50),
+		"2,990 parts":                           repeat(2990, sessionName+".%d=2:x"),
+		"60 parts that are all the first":       strings.Repeat(sessionName+".0=2:x; "+sessionName+".1=y; ", 30),
+		"2,990 counters":                        strings.Repeat(sessionName+"_tries=v1.AAAA; ", 2990),
+		"2,990 others":                          repeat(2990, "other%d=x"),
+		"100 KB of semicolons":                  strings.Repeat(";", 100_000),
+		"100 KB in one value":                   sessionName + "=v1." + strings.Repeat("A", 100_000),
+		"a real session among 2,000 of the app": sessionName + "=" + session + "; " + repeat(2000, "other%d=x"),
+	}
+}
+
+// TestCostOfARequest sends expensive requests to every route and guard.
+func TestCostOfARequest(t *testing.T) {
+	headers := manyCookies(t)
+	for _, m := range []mode{{"in cookies", inCookies}, {"in a store", inStore}, {"revocable", revocable}} {
+		e := newEnv(t, m.edit)
+		work := auth0.CountWork(e.strategy)
+		e.mux.Handle("/silent", e.strategy.TrySilentLogin(http.NotFoundHandler()))
+		e.mux.Handle("/session", e.strategy.RequireSession(http.NotFoundHandler()))
+		e.mux.HandleFunc("/handler", func(w http.ResponseWriter, r *http.Request) {
+			e.strategy.Session(r)
+			e.strategy.AccessToken(w, r)
+			e.strategy.EndSession(w, r)
+		})
+		for _, alone := range []bool{false, true} {
+			app := e.app
+			if alone {
+				app = e.mux // without LoadUser
+			}
+			for _, target := range []string{"/", "/private", "/silent", "/session", "/handler", "/auth/login", "/auth/logout", "/auth/callback?state=x&code=y", "/auth/callback?state=x&error=access_denied"} {
+				for name, header := range headers {
+					request := func() (*http.Request, *httptest.ResponseRecorder) {
+						r := httptest.NewRequest("GET", target, nil)
+						r.Host = "app.example"
+						if header != "" {
+							r.Header.Set("Cookie", header)
+						}
+						r.Header.Set("Sec-Fetch-Mode", "navigate")
+						r.Header.Set("Sec-Fetch-Site", "same-origin")
+						return r, httptest.NewRecorder()
+					}
+					r, w := request()
+					work.Reset()
+					app.ServeHTTP(w, r)
+					where := fmt.Sprintf("%s, %s, LoadUser %v, %s", m.name, target, !alone, name)
+					reads := int64(maxCookieReads)
+					if alone && target == "/handler" {
+						reads = 3 * 2 // each call of the application's reads them anew
+					}
+					if n := work.CookieReads.Load(); n > reads {
+						t.Errorf("%s: the cookies are read %d times", where, n)
+					}
+					if n := work.Seals.Load(); n > maxSealsTried {
+						t.Errorf("%s: %d seals", where, n)
+					}
+					if n := len(w.Header()["Set-Cookie"]); n > maxCookieLines {
+						t.Errorf("%s: %d Set-Cookie lines", where, n)
+					}
+					if w.Code >= 500 {
+						t.Errorf("%s: status %d", where, w.Code)
+					}
+					n := testing.AllocsPerRun(1, func() {
+						r, w := request()
+						app.ServeHTTP(w, r)
+					})
+					if n > maxAllocations {
+						t.Errorf("%s: %.0f allocations", where, n)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestOldLoginsMakeRoom: of the logins that were begun and left, a new one deletes
+// the oldest, a few at a time, and not those of another application.
+func TestOldLoginsMakeRoom(t *testing.T) {
+	e := newEnv(t)
+	b := e.browser()
+	// A window with many tabs was restored: all begin before a cookie is there.
+	all := map[string]string{}
+	for range 20 {
+		tab := e.browser()
+		tab.begin("/auth/login")
+		for name, value := range tab.cookies {
+			all[name] = value
+		}
+	}
+	b.cookies = all
+	foreign := "__Host-auth0_txn_AAAAAAAAAAAAAAAA"
+	b.cookies[foreign] = "v1.of-another-application"
+	for range 12 {
+		resp := b.page("/auth/login")
+		if n := len(resp.header.Values("Set-Cookie")); n > 1+8 {
+			t.Fatalf("%d Set-Cookie lines", n)
+		}
+	}
+	if n := len(b.transactions()); n > 4+1 || b.cookies[foreign] == "" {
+		t.Errorf("%d logins under way, that of the other application there: %v", n, b.cookies[foreign] != "")
+	}
+}
