@@ -160,6 +160,28 @@ func TestStoredSessionsBelongToOneApplication(t *testing.T) {
 	}
 }
 
+// TestCookiesOfTheSameName: applications whose session cookies have one name, in two
+// paths or for two domains, with one secret.
+func TestCookiesOfTheSameName(t *testing.T) {
+	for _, tt := range []struct{ path, domain, otherPath, otherDomain string }{
+		{"/one", "", "/two", ""},
+		{"", "app.example", "", "example"},
+		{"/one", "app.example", "/one", "example"},
+	} {
+		e := newEnv(t, func(c *auth0.Config) { c.CookiePath, c.CookieDomain = tt.path, tt.domain })
+		other := newEnv(t, func(c *auth0.Config) { *c = e.cfg; c.CookiePath, c.CookieDomain = tt.otherPath, tt.otherDomain })
+		b := e.browser()
+		b.login("/auth/login")
+		r := requestWithCookies(b.cookies)
+		if _, err := e.strategy.Session(r); err != nil {
+			t.Errorf("%+v: %v", tt, err)
+		}
+		if s, err := other.strategy.Session(r); err == nil {
+			t.Errorf("%+v: the other has the session of %v", tt, s)
+		}
+	}
+}
+
 func requestWithCookies(cookies map[string]string) *http.Request {
 	r := httptest.NewRequest("GET", appBase+"/", nil)
 	for name, value := range cookies {

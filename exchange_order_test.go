@@ -18,89 +18,106 @@ import (
 // one handler, in any order, leave the browser as the last that begins or ends a
 // session has it; the others change nothing of that.
 func TestLastWordOfAHandler(t *testing.T) {
-	inEachMode(t, func(t *testing.T, m mode) {
-		var e *env
-		var steps []string
-		var errs map[string]error
-		handler := func(w http.ResponseWriter, r *http.Request) {
-			errs = map[string]error{}
-			before, _ := e.strategy.Session(r)
-			for i, step := range steps {
-				var err error
-				switch step {
-				case "start":
-					e.as("bob@acme.example")
-					err = e.strategy.StartSession(w, r, e.exchanged(t))
-				case "again":
-					e.as("ada@acme.example")
-					err = e.strategy.StartSession(w, r, e.exchanged(t))
-				case "end":
-					err = e.strategy.EndSession(w, r)
-				case "save":
-					before.Data["x"] = "y"
-					err = e.strategy.SaveSession(w, r, before)
-				case "token":
-					_, err = e.strategy.AccessToken(w, r, auth0.ForceRefresh())
-				}
-				errs[fmt.Sprintf("%d %s", i, step)] = err
+	for _, m := range append(modes, mode{"in a store that is looked into", func(c *auth0.Config) { c.Store = newWatchedStore() }}) {
+		t.Run(m.name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { lastWords(t, m) }) })
+	}
+}
+
+func lastWords(t *testing.T, m mode) {
+	var e *env
+	var steps []string
+	var errs map[string]error
+	handler := func(w http.ResponseWriter, r *http.Request) {
+		errs = map[string]error{}
+		before, _ := e.strategy.Session(r)
+		for i, step := range steps {
+			var err error
+			switch step {
+			case "start":
+				e.as("bob@acme.example")
+				err = e.strategy.StartSession(w, r, e.exchanged(t))
+			case "again":
+				e.as("ada@acme.example")
+				err = e.strategy.StartSession(w, r, e.exchanged(t))
+			case "end":
+				err = e.strategy.EndSession(w, r)
+			case "save":
+				before.Data["x"] = "y"
+				err = e.strategy.SaveSession(w, r, before)
+			case "token":
+				_, err = e.strategy.AccessToken(w, r)
+			case "refresh":
+				_, err = e.strategy.AccessToken(w, r, auth0.ForceRefresh())
+			}
+			errs[fmt.Sprintf("%d %s", i, step)] = err
+		}
+	}
+	e = newRefreshEnv(t, m.edit)
+	e.mux.HandleFunc("GET /do", handler)
+	all := []string{"start", "again", "end", "save", "token", "refresh"}
+	var orders [][]string
+	for _, a := range all {
+		orders = append(orders, []string{a})
+		for _, b := range all {
+			orders = append(orders, []string{a, b})
+			for _, c := range all {
+				orders = append(orders, []string{a, b, c})
 			}
 		}
-		e = newRefreshEnv(t, m.edit)
-		e.mux.HandleFunc("GET /do", handler)
-		all := []string{"start", "again", "end", "save", "token"}
-		var orders [][]string
-		for _, a := range all {
-			orders = append(orders, []string{a})
-			for _, b := range all {
-				orders = append(orders, []string{a, b})
-				for _, c := range all {
-					orders = append(orders, []string{a, b, c})
-				}
-			}
-		}
-		for _, steps = range orders {
-			e.as("ada@acme.example")
-			b := e.browser().mustLogin()
-			copied := b.clone()
-			b.page("/do")
-			want, replaced := "home true ada@acme.example", false
-			ended := false
-			for i, step := range steps {
-				err := errs[fmt.Sprintf("%d %s", i, step)]
-				var expected error
-				switch step {
-				case "start":
-					want, replaced, ended = "home true bob@acme.example", true, false
-				case "again":
-					want, replaced, ended = "home true ada@acme.example", true, false
-				case "end":
-					want, replaced, ended = "home false ", true, true
-				case "save":
-					if ended {
-						expected = auth0.ErrNoSession
-					} else if replaced {
-						if err == nil || !strings.Contains(err.Error(), "internal") && !strings.Contains(fmt.Sprint(errors.Unwrap(err)), "not that of this request") {
-							t.Errorf("%q, step %d: %v", steps, i, err)
-						}
-						continue
+	}
+	others := 0 // sessions of the rows before
+	for _, steps = range orders {
+		e.as("ada@acme.example")
+		b := e.browser().mustLogin()
+		copied := b.clone()
+		b.page("/do")
+		want, replaced := "home true ada@acme.example", false
+		ended := false
+		for i, step := range steps {
+			err := errs[fmt.Sprintf("%d %s", i, step)]
+			var expected error
+			switch step {
+			case "start":
+				want, replaced, ended = "home true bob@acme.example", true, false
+			case "again":
+				want, replaced, ended = "home true ada@acme.example", true, false
+			case "end":
+				want, replaced, ended = "home false ", true, true
+			case "save":
+				if ended {
+					expected = auth0.ErrNoSession
+				} else if replaced {
+					if err == nil || !strings.Contains(err.Error(), "internal") && !strings.Contains(fmt.Sprint(errors.Unwrap(err)), "not that of this request") {
+						t.Errorf("%q, step %d: %v", steps, i, err)
 					}
-				case "token":
-					if ended {
-						expected = auth0.ErrNoSession
-					}
+					continue
 				}
-				if !errors.Is(err, expected) {
-					t.Errorf("%q, step %d: %v, want %v", steps, i, err, expected)
+			case "token", "refresh":
+				if ended {
+					expected = auth0.ErrNoSession
 				}
 			}
-			if got := b.page("/").body; got != want {
-				t.Errorf("%q: %q, want %q", steps, got, want)
-			}
-			if got := copied.loggedIn(); got == replaced {
-				t.Errorf("%q: a copy of the cookie from before is logged in: %v", steps, got)
+			if !errors.Is(err, expected) {
+				t.Errorf("%q, step %d: %v, want %v", steps, i, err, expected)
 			}
 		}
-	})
+		if got := b.page("/").body; got != want {
+			t.Errorf("%q: %q, want %q", steps, got, want)
+		}
+		if store, ok := e.cfg.Store.(*watchedStore); ok {
+			alive := 1
+			if ended {
+				alive = 0
+			}
+			if n := len(store.sessions()) - others; n != alive {
+				t.Errorf("%q: %d sessions are in the store, want %d", steps, n, alive)
+			}
+			others += alive
+		}
+		if got := copied.loggedIn(); got == replaced {
+			t.Errorf("%q: a copy of the cookie from before is logged in: %v", steps, got)
+		}
+	}
 }
 
 // exchanged is a login of who is signed in at the tenant, without HTTP.

@@ -78,27 +78,15 @@ func (s *Strategy) recordOf(r *http.Request) (*sessionRecord, error) {
 	return loaded.record, nil
 }
 
-// current returns the session of an exchange: that which the response begins or
-// has changed, else that of the request. One that the response has ended is over,
-// though the request has its cookie.
+// current returns the session of an exchange: that which the response sets, else
+// that of the request, unless it was ended meanwhile.
 func (s *Strategy) current(w http.ResponseWriter, r *http.Request) (*sessionRecord, error) {
 	if err := s.ready(); err != nil {
 		return nil, err
 	}
-	sent := s.sessions.sent(w)
-	switch {
-	case sent.ended:
-		return nil, refuseLoginRequired.because("this response has ended the session")
-	case sent.record != nil:
-		return sent.record, nil
-	}
-	record, err := s.recordOf(r)
-	if sent.id == "" || err == nil && record.ID == sent.id {
-		return record, err
-	}
-	record, err = s.sessions.find(r.Context(), sent.id)
-	if err == nil && record == nil {
-		err = refuseLoginRequired.error()
+	record, err := s.sessions.sentOr(r.Context(), w, func() (*sessionRecord, error) { return s.recordOf(r) })
+	if err == nil && s.sessions.ended.has(record.ID) {
+		err = refuseLoginRequired.because("the session was ended while this request was under way")
 	}
 	return record, err
 }

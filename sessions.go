@@ -347,9 +347,6 @@ func (ss *sessions) lock(ctx context.Context, id string) (unlock func(), err err
 // a request has brought, and the one that is kept where other processes find it.
 // They differ if tokens are newer than those that are kept.
 func (ss *sessions) newest(ctx context.Context, record *sessionRecord) (newest, kept *sessionRecord, err error) {
-	if ss.ended.has(record.ID) {
-		return nil, nil, refuseLoginRequired.error()
-	}
 	if ss.store != nil {
 		stored, err := ss.find(ctx, record.ID)
 		switch {
@@ -470,7 +467,7 @@ func (ss *sessions) send(w http.ResponseWriter, jar cookie.Jar, record *sessionR
 }
 
 // sendTokens sets the cookie if tokens were changed that only it keeps, unless the
-// response has newer ones already, or another session, or none any more.
+// response has newer ones already, or another session.
 func (ss *sessions) sendTokens(w http.ResponseWriter, jar cookie.Jar, before, changed *sessionRecord) error {
 	if ss.store != nil || changed.Refreshes == before.Refreshes {
 		return nil
@@ -478,7 +475,7 @@ func (ss *sessions) sendTokens(w http.ResponseWriter, jar cookie.Jar, before, ch
 	ss.headers.Lock()
 	defer ss.headers.Unlock()
 	switch sent := ss.sentNow(w); {
-	case sent.id == "" && !sent.ended:
+	case sent.id == "":
 		return ss.setCookie(w, jar, changed)
 	case sent.id == changed.ID && sent.record.Refreshes < changed.Refreshes:
 		return ss.setCookie(w, jar, sent.record.withTokensOf(changed))
@@ -487,9 +484,6 @@ func (ss *sessions) sendTokens(w http.ResponseWriter, jar cookie.Jar, before, ch
 }
 
 func (ss *sessions) setCookie(w http.ResponseWriter, jar cookie.Jar, record *sessionRecord) error {
-	if ss.ended.has(record.ID) {
-		return refuseLoginRequired.error() // meanwhile, by another request
-	}
 	value, err := ss.cookieValue(record)
 	if err != nil {
 		return err
@@ -501,24 +495,38 @@ func (ss *sessions) setCookie(w http.ResponseWriter, jar cookie.Jar, record *ses
 	return nil
 }
 
-// sentSession is what a response does to the session.
+// A sentSession is that which a response sets.
 type sentSession struct {
-	id     string         // of the session that it sets, if any
-	record *sessionRecord // that session, if it is in the cookie
-	ended  bool           // it deletes the cookie
+	id     string         // empty if it sets none
+	record *sessionRecord // the session, if it is in the cookie
 }
 
-// sent returns what a response does to the session so far: what is written next
-// comes after that.
+// sent returns the session that a response has so far: what is written next comes
+// after that.
 func (ss *sessions) sent(w http.ResponseWriter) sentSession {
 	ss.headers.Lock()
 	defer ss.headers.Unlock()
 	return ss.sentNow(w)
 }
 
+// sentOr returns the session that a response sets, else that of the request.
+func (ss *sessions) sentOr(ctx context.Context, w http.ResponseWriter, requested func() (*sessionRecord, error)) (*sessionRecord, error) {
+	sent := ss.sent(w)
+	if sent.record != nil {
+		return sent.record, nil
+	}
+	record, err := requested()
+	if sent.id == "" || err == nil && record.ID == sent.id {
+		return record, err
+	}
+	if record, err = ss.find(ctx, sent.id); err == nil && record == nil {
+		err = refuseLoginRequired.error()
+	}
+	return record, err
+}
+
 func (ss *sessions) sentNow(w http.ResponseWriter) sentSession {
-	jar, ended := ss.cookie.Sent(w.Header())
-	for _, value := range ss.cookie.Values(jar) {
+	for _, value := range ss.cookie.Values(ss.cookie.Sent(w.Header())) {
 		if ss.store != nil {
 			id, _, _ := ss.keyring.Open(purposeID, ss.cookie.Name, value)
 			return sentSession{id: string(id)}
@@ -527,7 +535,7 @@ func (ss *sessions) sentNow(w http.ResponseWriter) sentSession {
 			return sentSession{id: record.ID, record: record}
 		}
 	}
-	return sentSession{ended: ended}
+	return sentSession{}
 }
 
 // cookieValue seals an id or a record. A record that is too large loses what can

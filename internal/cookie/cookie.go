@@ -163,9 +163,9 @@ func (c Cookie) Values(jar Jar) []string {
 	return values[:min(len(values), maxValues)]
 }
 
-// Sent returns the jar that a browser will have after a response, of the cookies
-// that the response sets, and whether the response deletes this one.
-func (c Cookie) Sent(h http.Header) (jar Jar, deleted bool) {
+// Sent returns what a response sets under the name.
+func (c Cookie) Sent(h http.Header) Jar {
+	var jar Jar
 	for _, line := range h["Set-Cookie"] {
 		name, _, _ := strings.Cut(line, "=")
 		if !c.Is(name) {
@@ -174,9 +174,8 @@ func (c Cookie) Sent(h http.Header) (jar Jar, deleted bool) {
 		if set, err := http.ParseSetCookie(line); err == nil && set.MaxAge >= 0 {
 			jar.held = append(jar.held, held{set.Name, set.Value})
 		}
-		deleted = true
 	}
-	return jar, deleted && len(jar.held) == 0
+	return jar
 }
 
 // Names lists the names in the jar that are those of the cookie or of a part.
