@@ -2,9 +2,12 @@ package auth0_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/seed-15d5a55c/auth0"
@@ -17,6 +20,7 @@ const (
 	maxSealsTried  = 20
 	maxCookieLines = 8 + 4 // deletions, and a session of up to four parts or a login
 	maxAllocations = 700
+	maxLogged      = 8 << 10
 )
 
 // manyCookies are headers that cost the sender little: in HTTP/2, a byte for each
@@ -136,4 +140,86 @@ func TestOldLoginsMakeRoom(t *testing.T) {
 	if n := len(b.transactions()); n > 4+1 || b.cookies[foreign] == "" {
 		t.Errorf("%d logins under way, that of the other application there: %v", n, b.cookies[foreign] != "")
 	}
+}
+
+// A counter counts the requests that leave.
+type counter struct {
+	next http.RoundTripper
+	n    atomic.Int64
+}
+
+func (c *counter) RoundTrip(r *http.Request) (*http.Response, error) {
+	c.n.Add(1)
+	return c.next.RoundTrip(r)
+}
+
+// FuzzCost sends anything to every route and guard, and counts the work: cookies
+// read, seals tried, requests to the tenant, bytes of log, and allocations. None
+// grows faster than the request.
+func FuzzCost(f *testing.F) {
+	sent := &counter{}
+	e := newEnv(f, func(c *auth0.Config) {
+		c.Organizations, c.LogoutEndpoint, c.Store = true, "v2", auth0.NewMemoryStore(1000)
+		sent.next, c.HTTPClient = c.HTTPClient.Transport, &http.Client{Transport: sent}
+	})
+	work := auth0.CountWork(e.strategy)
+	api, err := auth0.NewAPI(auth0.APIConfig{Domain: tenantHost, Audience: testAudience, HTTPClient: e.cfg.HTTPClient, Logger: e.cfg.Logger})
+	if err != nil {
+		f.Fatal(err)
+	}
+	ok := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	e.mux.Handle("/api", api.RequireAuth(ok))
+	e.mux.Handle("/either", api.RequireTokenOrSession(e.strategy)(ok))
+	e.mux.Handle("/silent", e.strategy.TrySilentLogin(ok))
+	targets := []string{"/", "/private", "/silent", "/api", "/either", "/auth/login", "/auth/callback", "/auth/logout", "/auth/backchannel-logout"}
+	cookies := manyCookies(f)
+	names := slices.Sorted(maps.Keys(cookies))
+	token := segment(`{"alg":"RS256","kid":"x"}`) + "." + segment(`{"iss":"https://`+tenantHost+`/"}`) + ".AAAA"
+	for i := range targets {
+		for _, name := range names {
+			f.Add(uint8(i), "GET", "state=x&code=y", cookies[name], "", "")
+		}
+		f.Add(uint8(i), "POST", "", "", "Bearer "+token, "logout_token="+token)
+		f.Add(uint8(i), "OPTIONS", strings.Repeat("a=b&", 5000), "", "Bearer "+strings.Repeat("A.", 4000), strings.Repeat("a=b&", 5000))
+	}
+	f.Fuzz(func(t *testing.T, target uint8, method, query, cookie, authorization, body string) {
+		path := targets[int(target)%len(targets)]
+		serve := func() *httptest.ResponseRecorder {
+			r := httptest.NewRequest("GET", path, strings.NewReader(body))
+			r.Method, r.Host, r.URL.RawQuery = method, "app.example", query
+			r.Header.Set("Cookie", cookie)
+			if authorization != "" {
+				r.Header.Set("Authorization", authorization)
+			}
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			r.Header.Set("Sec-Fetch-Mode", "navigate")
+			r.Header.Set("Sec-Fetch-Site", "same-origin")
+			w := httptest.NewRecorder()
+			e.app.ServeHTTP(w, r)
+			return w
+		}
+		work.Reset()
+		requests := sent.n.Load()
+		e.log.reset()
+		w := serve()
+		if n := len(e.log.String()); n > maxLogged {
+			t.Errorf("%s: %d bytes of log", path, n)
+		}
+		if n := work.CookieReads.Load(); n > maxCookieReads {
+			t.Errorf("%s: the cookies are read %d times", path, n)
+		}
+		if n := work.Seals.Load(); n > maxSealsTried {
+			t.Errorf("%s: %d seals", path, n)
+		}
+		if n := sent.n.Load() - requests; n > 2 {
+			t.Errorf("%s: %d requests to the tenant", path, n)
+		}
+		if n := len(w.Header()["Set-Cookie"]); n > maxCookieLines {
+			t.Errorf("%s: %d Set-Cookie lines", path, n)
+		}
+		size := len(method) + len(query) + len(cookie) + len(authorization) + len(body)
+		if n := int(testing.AllocsPerRun(1, func() { serve() })); n > maxAllocations+size/8 {
+			t.Errorf("%s: %d allocations for a request of %d bytes", path, n, size)
+		}
+	})
 }

@@ -105,6 +105,12 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
+func (l *logBuffer) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.b.Reset()
+}
+
 // hosts carries requests to handlers by host name.
 type hosts map[string]http.Handler
 
