@@ -14,26 +14,86 @@ type revocations struct {
 	now   func() time.Time
 }
 
-// A revocation is what a mark in the store is about.
-type revocation string
+// A revocation is what a mark in the store is about: one session, or all that
+// the tenant has issued for a sid or a sub until a given time.
+type revocation struct {
+	key   string
+	until bool // the time matters
+}
 
-func revokedSession(id string) revocation { return revocation(storeKey("revoked", "id", id)) }
+func revokedSession(id string) revocation { return revocation{key: storeKey("revoked", "id", id)} }
 
 func revokedSID(issuer, sid string) revocation {
-	return revocation(storeKey("revoked", "sid", issuer, sid))
+	return revocation{storeKey("revoked", "sid", issuer, sid), true}
 }
 
 func revokedSubject(issuer, subject string) revocation {
-	return revocation(storeKey("revoked", "sub", issuer, subject))
+	return revocation{storeKey("revoked", "sub", issuer, subject), true}
 }
 
 // revoke marks what was begun until the given time, in Unix seconds, as ended.
-// A mark is never taken back, it expires: whoever logs in again does so later.
+// A mark is never taken back, it expires: a later login has a later time. An
+// older logout, whenever it arrives, does not lower the mark.
 func (rv *revocations) revoke(ctx context.Context, what revocation, until int64) error {
 	if rv == nil {
 		return nil
 	}
-	return rv.store.commit(ctx, string(what), strconv.AppendInt(nil, until, 10), rv.now().Add(rv.life))
+	until = min(max(until, 0), maxMark)
+	expiry := rv.now().Add(rv.life)
+	if !what.until || rv.store.raises() {
+		return rv.store.raise(ctx, what.key, until, expiry)
+	}
+	// The mark of the whole comes last: readers look no further without it.
+	for _, key := range what.written(until) {
+		if err := rv.store.commit(ctx, key, []byte("1"), expiry); err != nil {
+			return err
+		}
+	}
+	mark, err := rv.store.find(ctx, what.key)
+	if err != nil {
+		return err
+	}
+	if old, err := strconv.ParseInt(string(mark), 10, 64); mark == nil || err == nil && old < until {
+		mark = strconv.AppendInt(nil, until, 10)
+	}
+	return rv.store.commit(ctx, what.key, mark, expiry)
+}
+
+// A store without RaiseCtx reads and writes in two steps, between which another
+// instance can write a greater time, which is then lost. So the time is also
+// written as a set of keys, and keys are only added. Time + 1 is a path in a
+// binary tree: each key names a node where that path goes to the right. A reader
+// looks at the nodes where the path of its own time goes to the left; one of them
+// is written exactly if a greater number was.
+const (
+	markBits = 33 // seconds until the year 2242
+	maxMark  = 1<<markBits - 2
+)
+
+// written returns the keys that say: until the given time, inclusive.
+func (what revocation) written(until int64) (keys []string) {
+	for bit := range markBits {
+		if node := (until + 1) >> bit; node&1 == 1 {
+			keys = append(keys, what.node(bit, node))
+		}
+	}
+	return keys
+}
+
+// read returns the keys of which one is there if the given time or a later one
+// was written.
+func (what revocation) read(issued int64) (keys []string) {
+	issued = min(max(issued, 0), maxMark+1)
+	for bit := range markBits {
+		if node := issued >> bit; node&1 == 0 {
+			keys = append(keys, what.node(bit, node+1))
+		}
+	}
+	return keys
+}
+
+func (what revocation) node(bit int, node int64) string {
+	return storeKey("revoked", "until", what.key, strconv.Itoa(bit), strconv.FormatInt(node, 10))
 }
 
 // cover reports whether a session was revoked. The tenant's marks count for what
@@ -43,24 +103,45 @@ func (rv *revocations) cover(ctx context.Context, r *sessionRecord) (bool, error
 	if rv == nil {
 		return false, nil
 	}
-	keys := []string{string(revokedSession(r.ID)), string(revokedSubject(r.Issuer, r.Subject))}
+	whats := []revocation{revokedSession(r.ID), revokedSubject(r.Issuer, r.Subject)}
 	if r.SID != "" {
-		keys = append(keys, string(revokedSID(r.Issuer, r.SID)))
+		whats = append(whats, revokedSID(r.Issuer, r.SID))
+	}
+	keys := make([]string, len(whats))
+	for i, what := range whats {
+		keys[i] = what.key
 	}
 	marks, err := rv.store.findAll(ctx, keys)
 	if err != nil {
 		return false, err
 	}
+	var more []string
 	for i, mark := range marks {
-		if mark == nil {
-			continue
+		switch {
+		case mark == nil:
+		case !whats[i].until, covers(mark, r.IDTokenIssuedAt):
+			return true, nil
+		case !rv.store.raises():
+			more = append(more, whats[i].read(r.IDTokenIssuedAt)...)
 		}
-		until, err := strconv.ParseInt(string(mark), 10, 64)
-		if i == 0 || err != nil || r.IDTokenIssuedAt <= until {
+	}
+	if len(more) == 0 {
+		return false, nil
+	}
+	marks, err = rv.store.findAll(ctx, more)
+	for _, mark := range marks {
+		if mark != nil {
 			return true, nil
 		}
 	}
-	return false, nil
+	return false, err
+}
+
+// covers reports whether a mark is for what was issued at the given time. A mark
+// that cannot be read is for everything.
+func covers(mark []byte, issued int64) bool {
+	until, err := strconv.ParseInt(string(mark), 10, 64)
+	return err != nil || issued <= until
 }
 
 // revocations are in the store of the sessions, unless there is one for them.
@@ -74,7 +155,8 @@ func (ss *sessions) revocations(c Config) *revocations {
 	if store == nil {
 		return nil
 	}
-	// Nobody can prolong a session that is revoked.
+	// A session that is revoked is not prolonged, so without an absolute limit
+	// too it ends when it was last used plus the idle limit.
 	life := ss.idle
 	if life == 0 || ss.absolute > 0 && ss.absolute < life {
 		life = ss.absolute
