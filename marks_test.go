@@ -435,6 +435,29 @@ func TestLogoutTokenIsSeenNotForever(t *testing.T) {
 	})
 }
 
+// TestLogoutWritesOneMark: only what compares times needs more, of a store that
+// cannot compare.
+func TestLogoutWritesOneMark(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newWatchedStore()
+		e := newEnv(t, func(c *auth0.Config) { c.Revocations = store })
+		e.browser().mustLogin().logout()
+		if n := len(store.written()); n != 1 {
+			t.Errorf("a logout makes %d writes", n)
+		}
+		e.mustEnd(e.tenant.LogoutToken(testClientID, "ada@acme.example", "", withoutSID))
+		if n := len(store.written()) - 1; n > 36 {
+			t.Errorf("a back-channel logout makes %d writes", n)
+		}
+		raising := &failingStore{MemoryStore: auth0.NewMemoryStore(100)}
+		e = newEnv(t, func(c *auth0.Config) { c.Revocations = failingRaiser{failingPlain{raising}} })
+		e.mustEnd(e.tenant.LogoutToken(testClientID, "ada@acme.example", "", withoutSID))
+		if raising.calls != 4 {
+			t.Errorf("a back-channel logout makes %d calls of a store that can compare", raising.calls)
+		}
+	})
+}
+
 // TestMarkOutlivesProlongedSession: without an absolute limit too, no copy of the
 // cookie of an ended session works when the mark has expired.
 func TestMarkOutlivesProlongedSession(t *testing.T) {

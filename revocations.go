@@ -83,7 +83,6 @@ func (what revocation) written(until int64) (keys []string) {
 // read returns the keys of which one is there if the given time or a later one
 // was written.
 func (what revocation) read(issued int64) (keys []string) {
-	issued = min(max(issued, 0), maxMark+1)
 	for bit := range markBits {
 		if node := issued >> bit; node&1 == 0 {
 			keys = append(keys, what.node(bit, node+1))

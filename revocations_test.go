@@ -138,7 +138,7 @@ func TestMemoryStoreDropsExpired(t *testing.T) {
 
 // TestMarksOfAnyTime: no time makes a mark that does not work.
 func TestMarksOfAnyTime(t *testing.T) {
-	for _, store := range []Store{NewMemoryStore(1000), struct{ Store }{NewMemoryStore(1000)}} {
+	for _, store := range []Store{raisedStore{NewMemoryStore(1000), t}, struct{ Store }{NewMemoryStore(1000)}} {
 		rv := &revocations{store: newBoundStore(store), life: time.Hour, now: time.Now}
 		for i, until := range []int64{math.MinInt64, -5, 0, 1_790_000_000, maxMark, maxMark + 1, 1 << 60, math.MaxInt64} {
 			r := &sessionRecord{ID: "id", Issuer: "https://tenant.example/", Subject: fmt.Sprint(i)}
@@ -158,6 +158,19 @@ func TestMarksOfAnyTime(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A raisedStore checks what a store is promised of numbers.
+type raisedStore struct {
+	*MemoryStore
+	t *testing.T
+}
+
+func (s raisedStore) RaiseCtx(ctx context.Context, key string, number int64, expiry time.Time) error {
+	if number < 0 || number > 1<<53 {
+		s.t.Errorf("a store was given %d", number)
+	}
+	return s.MemoryStore.RaiseCtx(ctx, key, number, expiry)
 }
 
 // TestUnreadableMark is for everything, and stays so.

@@ -391,8 +391,8 @@ func storeWriteError(err error) error {
 
 // NewMemoryStore returns a MemoryStore for at most limit sessions, at least one,
 // and ten times as many marks of logouts. A mark is a small value that outlives
-// the session: each logout, each login that replaces a session, and each
-// back-channel logout adds up to two.
+// the session. A logout adds one, and so does a login that replaces a session. A
+// back-channel logout adds two.
 //
 // Nothing is removed before it expires, with one exception: a user has at most
 // 100 sessions, or a tenth of limit if that is less, and at least one. One login
@@ -453,13 +453,13 @@ func (m *MemoryStore) commit(key, owner string, value []byte, expiry time.Time) 
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
-	if e := m.live(key, now); e != nil && (owner == "" || owner == e.owner) {
+	if e := m.live(key, now); e != nil {
 		m.change(e, value, expiry)
 		return nil
 	}
 	m.dropExpired(now)
 	if e := m.entries[key]; e != nil {
-		m.remove(e) // expired, or of another owner
+		m.remove(e) // expired
 	}
 	own := m.owned[owner]
 	if full := len(m.entries)-m.marks >= m.limit; full || own != nil && own.Len() >= m.perOwner {
