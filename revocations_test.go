@@ -218,3 +218,19 @@ func TestMemoryStoreHeedsContexts(t *testing.T) {
 		t.Errorf("committed all the same: %q, %v", value, err)
 	}
 }
+
+// TestMarkOfEarlierVersion has no keys beside it, and is not lowered either.
+func TestMarkOfEarlierVersion(t *testing.T) {
+	for _, store := range []Store{NewMemoryStore(1000), struct{ Store }{NewMemoryStore(1000)}} {
+		rv := &revocations{store: newBoundStore(store), life: time.Hour, now: time.Now}
+		r := &sessionRecord{ID: "id", Issuer: "https://tenant.example/", Subject: "ada", IDTokenIssuedAt: 5000}
+		what := revokedSubject(r.Issuer, r.Subject)
+		store.Commit(what.key, []byte("5000"), time.Now().Add(time.Hour))
+		if err := rv.revoke(t.Context(), what, 4000); err != nil {
+			t.Fatal(err)
+		}
+		if over, err := rv.cover(t.Context(), r); !over || err != nil {
+			t.Errorf("%T: %v, %v", store, over, err)
+		}
+	}
+}
