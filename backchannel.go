@@ -105,17 +105,19 @@ func isLogoutTokenType(typ string) bool {
 	return typ == "" || typ == "jwt" || strings.TrimPrefix(typ, "application/") == "logout+jwt"
 }
 
+// logoutTokenAge is how long after its iat a logout token is accepted.
+const logoutTokenAge = 5 * time.Minute
+
 // checkLogoutTimes: a logout token is for now. One that was kept back must not
 // end sessions that were begun since.
 func (s *Strategy) checkLogoutTimes(c *jwt.Claims) error {
-	const recent = 5 * time.Minute
 	if err := checkTimes(c, s.now(), s.config.Leeway); err != nil {
 		return err
 	}
 	if !c.Has(jwt.IssuedAt) {
 		return faultClaim.because("no iat")
 	}
-	if age := unix(s.now()) - c.IssuedAt; math.Abs(age) > (recent + s.config.Leeway).Seconds() {
+	if age := unix(s.now()) - c.IssuedAt; math.Abs(age) > (logoutTokenAge + s.config.Leeway).Seconds() {
 		return faultTooOld.because("iat was %.0f s ago", age)
 	}
 	return nil
@@ -153,20 +155,28 @@ func isLogoutEvent(events string) bool {
 }
 
 // endSessionsOf marks what the token says has ended. The same token again is
-// good, and does nothing: the tenant may not have got the first answer.
+// good, and does nothing: the tenant may not have got the first answer. That its
+// jti was seen is not enough, because the mark itself may be lost, or be about
+// somebody else.
 func (s *Strategy) endSessionsOf(ctx context.Context, c *jwt.Claims) error {
 	rv := s.sessions.revoked
-	seen := storeKey("logout", c.Issuer, c.ID)
-	old, err := rv.store.find(ctx, seen)
-	if old != nil || err != nil {
-		return err
-	}
-	what := revokedSubject(c.Issuer, c.Subject)
+	what := revokedSubject(rv.client, c.Issuer, c.Subject)
 	if c.SessionID != "" {
-		what = revokedSID(c.Issuer, c.SessionID)
+		what = revokedSID(rv.client, c.Issuer, c.SessionID)
 	}
-	if err := rv.revoke(ctx, what, int64(math.Ceil(c.IssuedAt))); err != nil {
+	until := int64(math.Ceil(c.IssuedAt))
+	seen := storeKey("logout", rv.client, c.Issuer, c.ID)
+	found, err := rv.store.findAll(ctx, []string{seen, what.key})
+	if err != nil {
 		return err
 	}
-	return rv.store.commit(ctx, seen, []byte("1"), fromUnix(c.Expiry).Add(s.config.Leeway))
+	if found[0] != nil && found[1] != nil && covers(found[1], until) {
+		return nil
+	}
+	if err := rv.revoke(ctx, what, until); err != nil {
+		return err
+	}
+	// After that checkLogoutTimes refuses it. Its exp may be years away.
+	last := min(c.Expiry, c.IssuedAt+logoutTokenAge.Seconds())
+	return rv.store.raise(ctx, seen, 1, fromUnix(last).Add(s.config.Leeway))
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
@@ -372,5 +373,61 @@ func TestLoginEndsTheSessionBefore(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestEndSessionsOf ends the sessions of one user of one issuer in one application,
+// and lets them log in again.
+func TestEndSessionsOf(t *testing.T) {
+	for _, m := range []mode{{"in a store", inStore}, {"in a plain store", inPlainStore}, {"revocable", revocable}} {
+		t.Run(m.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := newEnv(t, m.edit)
+				other := newEnv(t, func(c *auth0.Config) { *c = e.cfg; c.ClientID = "staff-application" })
+				first, second := e.browser().mustLogin(), e.browser().mustLogin()
+				e.as("bob@acme.example")
+				bob := e.browser().mustLogin()
+				e.as("ada@acme.example")
+				ada, _ := e.strategy.Session(requestWithCookies(first.cookies))
+				time.Sleep(time.Minute)
+				for _, wrong := range []struct{ issuer, subject string }{{"https://other.example/", ada.User.Subject}, {ada.User.Issuer, ada.User.Subject + "x"}} {
+					if err := e.strategy.EndSessionsOf(t.Context(), wrong.issuer, wrong.subject); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := other.strategy.EndSessionsOf(t.Context(), ada.User.Issuer, ada.User.Subject); err != nil {
+					t.Fatal(err)
+				}
+				if !first.clone().loggedIn() {
+					t.Error("the sessions of somebody else were to end")
+				}
+				if err := e.strategy.EndSessionsOf(t.Context(), ada.User.Issuer, ada.User.Subject); err != nil {
+					t.Fatal(err)
+				}
+				if first.loggedIn() || second.loggedIn() {
+					t.Error("logged in after it")
+				}
+				if !bob.loggedIn() {
+					t.Error("another user is logged out")
+				}
+				time.Sleep(time.Second)
+				if first.mustLogin(); !first.loggedIn() {
+					t.Error("cannot log in again")
+				}
+				for _, wrong := range []struct{ issuer, subject string }{{"", ada.User.Subject}, {ada.User.Issuer, ""}} {
+					if err := e.strategy.EndSessionsOf(t.Context(), wrong.issuer, wrong.subject); err == nil {
+						t.Errorf("%+v: no error", wrong)
+					}
+				}
+			})
+		})
+	}
+	if err := newEnv(t).strategy.EndSessionsOf(t.Context(), "https://"+tenantHost+"/", "x"); err == nil || !strings.Contains(fmt.Sprint(errors.Unwrap(err)), "Config.Revocations") {
+		t.Errorf("with neither store: %v", err)
+	}
+	down := newWatchedStore()
+	down.fail["commit"] = errors.New("down")
+	if err := newEnv(t, func(c *auth0.Config) { c.Revocations = down }).strategy.EndSessionsOf(t.Context(), "https://"+tenantHost+"/", "x"); !errors.Is(err, auth0.ErrStoreUnavailable) {
+		t.Errorf("store down: %v", err)
 	}
 }

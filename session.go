@@ -528,7 +528,7 @@ func (s *Strategy) checkSession(p *problems, c Config) Config {
 		log:      s.log,
 		store:    newBoundStore(c.Store),
 		until:    c.CookieSessionsUntil,
-		recent:   newBoundStore(NewMemoryStore(maxRecent)),
+		recent:   newBoundStore(newMemoryCache(maxRecent)),
 	}
 	s.sessions.idle = checkedLimit(p, "IdleTimeout", c.IdleTimeout, 24*time.Hour)
 	s.sessions.absolute = checkedLimit(p, "AbsoluteTimeout", c.AbsoluteTimeout, 7*24*time.Hour)

@@ -445,8 +445,9 @@ func (ss *sessions) commit(ctx context.Context, record *sessionRecord) error {
 		return err
 	}
 	record.inCookie = false
-	if err := ss.store.commit(ctx, recordKey(record.ID), value, time.Unix(record.ExpiresAt, 0)); err != nil {
-		return refuseStoreWrite.wrap(err)
+	owner := storeKey("user", record.Issuer, record.Subject)
+	if err := ss.store.commitOwned(ctx, recordKey(record.ID), owner, value, time.Unix(record.ExpiresAt, 0)); err != nil {
+		return storeWriteError(err)
 	}
 	return nil
 }
@@ -619,13 +620,11 @@ func (ss *sessions) remove(ctx context.Context, id string) error {
 	// Whoever logs out and closes the window is logged out.
 	ctx = context.WithoutCancel(ctx)
 	ss.ended.add(id)
-	if err := ss.revoked.revoke(ctx, revokedSession(id), ss.now().Unix()); err != nil {
-		return err
+	err := ss.revoked.revoke(ctx, revokedSession(id), ss.now().Unix())
+	if ss.store != nil {
+		err = errors.Join(err, ss.store.delete(ctx, recordKey(id)))
 	}
-	if ss.store == nil {
-		return nil
-	}
-	return ss.store.delete(ctx, recordKey(id))
+	return err
 }
 
 // isNewer reports whether of two states of a session this is the later.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,22 +19,41 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
 )
 
-// TestMemoryStoreLimit: one value more than the limit pushes out the one that was
-// written longest ago, whoever has read it since.
+// TestMemoryStoreLimit: one value more than the limit is refused, and pushes
+// nothing out. What is there can be changed.
 func TestMemoryStoreLimit(t *testing.T) {
 	m := auth0.NewMemoryStore(3)
 	later := time.Now().Add(time.Hour)
 	for _, key := range []string{"a", "b", "c", "a"} {
-		m.Commit(key, []byte(key), later)
-	}
-	m.Find("b")
-	m.Commit("d", []byte("d"), later)
-	m.UpdateCtx(t.Context(), "c", []byte("c"), later)
-	m.Commit("e", []byte("e"), later)
-	for key, want := range map[string]bool{"a": false, "b": false, "c": true, "d": true, "e": true} {
-		if _, found, _ := m.Find(key); found != want {
-			t.Errorf("%s is there: %v, want %v", key, found, want)
+		if err := m.Commit(key, []byte(key), later); err != nil {
+			t.Fatal(err)
 		}
+	}
+	for range 3 {
+		if err := m.Commit("d", []byte("d"), later); err == nil || !strings.Contains(err.Error(), "NewMemoryStore") {
+			t.Errorf("a value too many: %v", err)
+		}
+		if err := m.CommitOwnedCtx(t.Context(), "d", "owner", []byte("d"), later); err == nil {
+			t.Error("a value too many, of a new owner: no error")
+		}
+	}
+	if err := m.Commit("b", []byte("b2"), later); err != nil {
+		t.Errorf("commit of a value that is there: %v", err)
+	}
+	if ok, err := m.UpdateCtx(t.Context(), "c", []byte("c2"), later); !ok || err != nil {
+		t.Errorf("update of a value that is there: %v, %v", ok, err)
+	}
+	if err := m.RaiseCtx(t.Context(), "mark", 1, later); err != nil {
+		t.Errorf("a mark in a store that is full of values: %v", err)
+	}
+	for key, want := range map[string]string{"a": "a", "b": "b2", "c": "c2", "d": "", "mark": "1"} {
+		if got, _, _ := m.Find(key); string(got) != want {
+			t.Errorf("%s is %q, want %q", key, got, want)
+		}
+	}
+	m.Delete("a")
+	if err := m.Commit("d", []byte("d"), later); err != nil {
+		t.Errorf("after one was deleted: %v", err)
 	}
 	none := auth0.NewMemoryStore(-1)
 	none.Commit("a", []byte("a"), later)
@@ -42,24 +62,257 @@ func TestMemoryStoreLimit(t *testing.T) {
 	}
 }
 
+// TestMemoryStoreOwners: an owner with too many values, or any values in a full
+// store, loses the one of its own that was written longest ago.
+func TestMemoryStoreOwners(t *testing.T) {
+	later := time.Now().Add(time.Hour)
+	for _, tt := range []struct{ limit, most int }{{1, 1}, {9, 1}, {20, 2}, {50, 5}, {1000, 100}, {5000, 100}} {
+		m := auth0.NewMemoryStore(tt.limit)
+		commit := func(key, owner string) error { return m.CommitOwnedCtx(t.Context(), key, owner, []byte(key), later) }
+		if tt.limit > 1 {
+			if err := commit("other", "other"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range 2*tt.most + 3 {
+			if i == tt.most && tt.most > 1 {
+				m.UpdateCtx(t.Context(), "key 0", []byte("key 0"), later) // so it is not the oldest
+			}
+			if err := commit(fmt.Sprintf("key %d", i), "owner"); err != nil {
+				t.Fatal(err)
+			}
+			if tt.most > 1 && i == tt.most {
+				_, first, _ := m.Find("key 0")
+				_, second, _ := m.Find("key 1")
+				if !first || second {
+					t.Errorf("limit %d: of the first two, the one written later is there %v, the other %v", tt.limit, first, second)
+				}
+			}
+		}
+		there := 0
+		for i := range 2*tt.most + 3 {
+			if _, found, _ := m.Find(fmt.Sprintf("key %d", i)); found {
+				there++
+			}
+		}
+		if there != tt.most {
+			t.Errorf("limit %d: an owner has %d values, want %d", tt.limit, there, tt.most)
+		}
+		if _, found, _ := m.Find("other"); found != (tt.limit > 1) {
+			t.Errorf("limit %d: the value of another owner: %v", tt.limit, found)
+		}
+	}
+	full := auth0.NewMemoryStore(20)
+	for i := range 20 {
+		if err := full.CommitOwnedCtx(t.Context(), fmt.Sprint(i), fmt.Sprint("owner ", i), nil, later); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := full.CommitOwnedCtx(t.Context(), "new", "owner 7", nil, later); err != nil {
+		t.Errorf("an owner with a value, in a full store: %v", err)
+	}
+	for i := range 20 {
+		if _, found, _ := full.Find(fmt.Sprint(i)); found != (i != 7) {
+			t.Errorf("value %d is there: %v", i, found)
+		}
+	}
+}
+
+// TestMemoryStoreMarks: none goes before its time, however many there are of
+// whatever else. One too many is refused.
+func TestMemoryStoreMarks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const limit, marks = 10, 100
+		m := auth0.NewMemoryStore(limit)
+		later := time.Now().Add(time.Hour)
+		for i := range marks {
+			if err := m.RaiseCtx(t.Context(), fmt.Sprint("mark ", i), int64(i), later); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 3 {
+			if err := m.RaiseCtx(t.Context(), "one more", 1, later); err == nil || !strings.Contains(err.Error(), "NewMemoryStore") {
+				t.Errorf("a mark too many: %v", err)
+			}
+		}
+		if err := m.RaiseCtx(t.Context(), "mark 7", 1000, later.Add(time.Hour)); err != nil {
+			t.Errorf("a mark that is there: %v", err)
+		}
+		m.RaiseCtx(t.Context(), "mark 7", 999, later) // neither lowers nor shortens it
+		for i := range 3 * limit {
+			m.CommitOwnedCtx(t.Context(), fmt.Sprint("value ", i), fmt.Sprint(i), nil, later)
+			m.Commit(fmt.Sprint("more ", i), nil, later)
+		}
+		for i := range marks {
+			want := fmt.Sprint(i)
+			if i == 7 {
+				want = "1000"
+			}
+			if got, _, _ := m.Find(fmt.Sprint("mark ", i)); string(got) != want {
+				t.Errorf("mark %d is %q", i, got)
+			}
+		}
+		time.Sleep(time.Hour)
+		if err := m.RaiseCtx(t.Context(), "one more", 1, later.Add(time.Hour)); err != nil {
+			t.Errorf("when the others have expired: %v", err)
+		}
+		if got, _, _ := m.Find("mark 7"); string(got) != "1000" {
+			t.Errorf("the mark with the later expiry is %q", got)
+		}
+	})
+}
+
 // TestMemoryStoreSweeps: what has expired takes nobody's place. (A goroutine that
 // does this would keep the bubble from ending.)
 func TestMemoryStoreSweeps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := auth0.NewMemoryStore(3)
 		soon, later := time.Now().Add(time.Second), time.Now().Add(time.Hour)
-		m.Commit("live", []byte("1"), later) // would be the first to go
+		m.Commit("live", []byte("1"), later)
 		m.Commit("dead", []byte("2"), soon)
 		m.Commit("dead too", []byte("3"), soon)
-		time.Sleep(time.Minute)
-		m.Commit("new", []byte("4"), later)
-		m.Commit("newer", []byte("5"), later)
+		time.Sleep(time.Second)
+		for _, key := range []string{"new", "newer"} {
+			if err := m.Commit(key, []byte("4"), later); err != nil {
+				t.Errorf("%s: %v", key, err)
+			}
+		}
 		for key, want := range map[string]bool{"live": true, "dead": false, "dead too": false, "new": true, "newer": true} {
 			if _, found, _ := m.Find(key); found != want {
 				t.Errorf("%s is there: %v, want %v", key, found, want)
 			}
 		}
+		if ok, _ := m.UpdateCtx(t.Context(), "dead", nil, later); ok {
+			t.Error("what has expired was updated")
+		}
 	})
+}
+
+// TestLogoutsBringNoSessionBack: an ended session stays over, however often
+// another user logs in and out.
+func TestLogoutsBringNoSessionBack(t *testing.T) {
+	for _, m := range []mode{
+		{"revocations", func(c *auth0.Config) { c.Revocations = auth0.NewMemoryStore(50) }},
+		{"store", func(c *auth0.Config) { c.Store = auth0.NewMemoryStore(50) }},
+		{"store and revocations", func(c *auth0.Config) { c.Store, c.Revocations = auth0.NewMemoryStore(50), auth0.NewMemoryStore(5) }},
+	} {
+		for _, end := range []string{"a logout", "the tenant, one session", "the tenant, all"} {
+			t.Run(m.name+" "+end, func(t *testing.T) {
+				e := newEnv(t, m.edit)
+				victim, sid := e.loginAs("ada@acme.example")
+				thief := victim.clone()
+				switch end {
+				case "a logout":
+					victim.logout()
+				case "the tenant, one session":
+					e.mustEnd(e.tenant.LogoutToken(testClientID, "ada@acme.example", sid))
+				default:
+					e.mustEnd(e.tenant.LogoutToken(testClientID, "ada@acme.example", "", withoutSID))
+				}
+				e.as("bob@acme.example")
+				for range 60 {
+					b := e.browser()
+					b.login("/auth/login") // which may be refused
+					b.do("POST", "/auth/logout", url.Values{}, "Origin", appBase)
+					if thief.clone().loggedIn() {
+						t.Fatal("logouts of another account have brought an ended session back")
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestLoginsPushOutNobodyElse: a user who logs in often ends only sessions of
+// that user.
+func TestLoginsPushOutNobodyElse(t *testing.T) {
+	e := newEnv(t, func(c *auth0.Config) { c.Store = auth0.NewMemoryStore(50) })
+	ada := e.browser().mustLogin()
+	e.as("bob@acme.example")
+	var bobs []*browser
+	for range 60 {
+		bobs = append(bobs, e.browser().mustLogin())
+	}
+	if !ada.loggedIn() {
+		t.Error("logins of another account have ended a session")
+	}
+	for i, b := range bobs {
+		if b.loggedIn() != (i >= 55) {
+			t.Errorf("login %d of 60 is in: %v", i+1, i < 55)
+		}
+	}
+}
+
+// TestFullMemoryStore: who is in stays in, and can do everything; who is not is
+// told to come later, and the log says which limit it is.
+func TestFullMemoryStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := auth0.NewMemoryStore(2)
+		e := newEnv(t, func(c *auth0.Config) {
+			c.Store = m
+			c.Scopes = []string{"openid", "offline_access"}
+		})
+		ada, _ := e.loginAs("ada@acme.example")
+		m.Commit("another", nil, time.Now().Add(2*time.Hour))
+		e.as("bob@acme.example")
+		b := e.browser()
+		resp := b.login("/auth/login")
+		if resp.status != 503 || resp.header.Get("Retry-After") == "" || resp.setCookies(t)[sessionName] != nil || b.loggedIn() {
+			t.Errorf("a login too many: %d, Retry-After %q", resp.status, resp.header.Get("Retry-After"))
+		}
+		if log := e.log.String(); !strings.Contains(log, "NewMemoryStore") {
+			t.Errorf("the log does not name the limit:\n%s", log)
+		}
+		time.Sleep(time.Hour)
+		if !ada.loggedIn() || !e.refresh(ada) {
+			t.Error("a session is not prolonged or refreshed because the store is full")
+		}
+		time.Sleep(23 * time.Hour)
+		if !ada.loggedIn() {
+			t.Error("the session was not prolonged")
+		}
+		e.as("ada@acme.example")
+		if resp := ada.login("/auth/login?prompt=login"); resp.status != http.StatusSeeOther || !ada.loggedIn() {
+			t.Errorf("a second login of the same browser: %d", resp.status)
+		}
+		e.as("bob@acme.example")
+		e.browser().mustLogin() // the other value has expired
+	})
+}
+
+// TestLogoutWhenMarksAreFull is said to have failed, and ends the session where
+// that can be done without a mark.
+func TestLogoutWhenMarksAreFull(t *testing.T) {
+	for _, where := range []string{"store", "revocations"} {
+		m := auth0.NewMemoryStore(1)
+		e := newEnv(t, func(c *auth0.Config) {
+			if where == "store" {
+				c.Store = m
+			} else {
+				c.Revocations = m
+			}
+		})
+		b := e.browser().mustLogin()
+		for i := range 10 {
+			if err := m.RaiseCtx(t.Context(), fmt.Sprint(i), 1, time.Now().Add(time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		copied := b.clone()
+		if resp := e.end(e.tenant.LogoutToken(testClientID, "ada@acme.example", "", withoutSID)); resp.status != 400 {
+			t.Errorf("%s: logout token: %d", where, resp.status)
+		}
+		resp := b.page("/auth/logout")
+		if _, has := b.cookies[sessionName]; resp.status != 503 || has {
+			t.Errorf("%s: logout: %d, cookie kept %v", where, resp.status, has)
+		}
+		if !strings.Contains(e.log.String(), "NewMemoryStore") {
+			t.Errorf("%s: the log does not name the limit", where)
+		}
+		if where == "store" && copied.loggedIn() {
+			t.Error("the session is still in the store")
+		}
+	}
 }
 
 // TestMemoryStoreLeases: leases that are not released are forgotten too, and two
@@ -515,6 +768,11 @@ func (s *expiries) CommitCtx(ctx context.Context, key string, value []byte, expi
 	return s.MemoryStore.CommitCtx(ctx, key, value, expiry)
 }
 
+func (s *expiries) CommitOwnedCtx(ctx context.Context, key, owner string, value []byte, expiry time.Time) error {
+	s.note(expiry)
+	return s.MemoryStore.CommitOwnedCtx(ctx, key, owner, value, expiry)
+}
+
 func (s *expiries) UpdateCtx(ctx context.Context, key string, value []byte, expiry time.Time) (bool, error) {
 	s.note(expiry)
 	return s.MemoryStore.CommitCtx(ctx, key, value, expiry) == nil, nil
@@ -566,10 +824,25 @@ type recordingStore struct {
 }
 
 func (s *recordingStore) CommitCtx(ctx context.Context, key string, value []byte, expiry time.Time) error {
+	s.see(key, string(value))
+	return s.MemoryStore.CommitCtx(ctx, key, value, expiry)
+}
+
+func (s *recordingStore) CommitOwnedCtx(ctx context.Context, key, owner string, value []byte, expiry time.Time) error {
+	s.see(owner, "1") // as if it were a key
+	s.see(key, string(value))
+	return s.MemoryStore.CommitOwnedCtx(ctx, key, owner, value, expiry)
+}
+
+func (s *recordingStore) RaiseCtx(ctx context.Context, key string, number int64, expiry time.Time) error {
+	s.see(key, strconv.FormatInt(number, 10))
+	return s.MemoryStore.RaiseCtx(ctx, key, number, expiry)
+}
+
+func (s *recordingStore) see(key, value string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.seen[key] = string(value)
-	return s.MemoryStore.CommitCtx(ctx, key, value, expiry)
+	s.seen[key] = value
 }
 
 // swapAll gives each session the value of another.

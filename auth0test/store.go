@@ -18,7 +18,7 @@ import (
 // TestStore tests a store of sessions: whether it does what [auth0.Store] says.
 // It tests the methods that package auth0 uses, so those with a context if the
 // store has all three of FindCtx, CommitCtx and DeleteCtx; and it tests UpdateCtx,
-// LeaseCtx and FindAllCtx if they are there.
+// LeaseCtx, FindAllCtx, RaiseCtx and CommitOwnedCtx if they are there.
 //
 //	func TestSessionStore(t *testing.T) {
 //		auth0test.TestStore(t, newSessionStore(t))
@@ -62,6 +62,8 @@ var storeChecks = []struct {
 	{"UpdateCtx", (*storeTest).updates},
 	{"LeaseCtx", (*storeTest).leases},
 	{"FindAllCtx", (*storeTest).findsAll},
+	{"RaiseCtx", (*storeTest).raises},
+	{"CommitOwnedCtx", (*storeTest).owned},
 	{"expiry", (*storeTest).expiry},
 }
 
@@ -81,16 +83,24 @@ type (
 	findAllStore interface {
 		FindAllCtx(ctx context.Context, keys ...string) ([][]byte, error)
 	}
+	raiseStore interface {
+		RaiseCtx(ctx context.Context, key string, number int64, expiry time.Time) error
+	}
+	ownedStore interface {
+		CommitOwnedCtx(ctx context.Context, key, owner string, value []byte, expiry time.Time) error
+	}
 )
 
-// A storeTest tests one store. Its context, update, lease and findAll are nil if
-// the store does not have them.
+// A storeTest tests one store. Its context, update, lease, findAll, raise and own
+// are nil if the store does not have them.
 type storeTest struct {
 	store   auth0.Store
 	context contextStore
 	update  updateStore
 	lease   leaseStore
 	findAll findAllStore
+	raise   raiseStore
+	own     ownedStore
 
 	mu   sync.Mutex
 	used []string
@@ -102,6 +112,8 @@ func newStoreTest(store auth0.Store) *storeTest {
 	s.update, _ = store.(updateStore)
 	s.lease, _ = store.(leaseStore)
 	s.findAll, _ = store.(findAllStore)
+	s.raise, _ = store.(raiseStore)
+	s.own, _ = store.(ownedStore)
 	return s
 }
 
@@ -261,6 +273,8 @@ func (s *storeTest) methods() error {
 		{"UpdateCtx", s.update != nil, "a logout can be undone by a request that is under way"},
 		{"LeaseCtx", s.lease != nil, "several instances refresh the tokens of a session at once"},
 		{"FindAllCtx", s.findAll != nil, "values are found one by one"},
+		{"RaiseCtx", s.raise != nil, "a back-channel logout writes about 20 values instead of one"},
+		{"CommitOwnedCtx", s.own != nil, "the store cannot limit the sessions of one user"},
 	}
 	for _, e := range expected {
 		if m := reflect.ValueOf(s.store).MethodByName(e.name); m.IsValid() && !e.ok {
@@ -419,7 +433,7 @@ func (s *storeTest) contexts() error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	for _, check := range []func(context.Context) error{s.cancelledFind, s.cancelledCommit, s.cancelledDelete, s.cancelledUpdate, s.cancelledLease, s.cancelledFindAll} {
+	for _, check := range []func(context.Context) error{s.cancelledFind, s.cancelledCommit, s.cancelledDelete, s.cancelledUpdate, s.cancelledLease, s.cancelledFindAll, s.cancelledRaise, s.cancelledOwned} {
 		err := s.within(5*time.Second, func(*storeTest) error { return check(ctx) })
 		if errors.Is(err, errHangs) {
 			return fmt.Errorf("a method has been called with a context that is cancelled, and %v: requests would wait for a store that is down", err)
@@ -501,6 +515,28 @@ func (s *storeTest) cancelledFindAll(ctx context.Context) error {
 		return fmt.Errorf("FindAllCtx returns %q and no error for a key that has a value: a session that was ended would go on because of a slow answer", values)
 	}
 	return nil
+}
+
+func (s *storeTest) cancelledRaise(ctx context.Context) error {
+	if s.raise == nil {
+		return nil
+	}
+	key := s.key()
+	if err := s.raise.RaiseCtx(ctx, key, 7, aLongTime()); err != nil {
+		return nil
+	}
+	return s.wants(key, []byte("7"), "RaiseCtx has returned no error, so the user would believe to be logged out")
+}
+
+func (s *storeTest) cancelledOwned(ctx context.Context) error {
+	if s.own == nil {
+		return nil
+	}
+	key := s.key()
+	if err := s.own.CommitOwnedCtx(ctx, key, s.key(), []byte("value"), aLongTime()); err != nil {
+		return nil
+	}
+	return s.wants(key, []byte("value"), "CommitOwnedCtx has returned no error, so the browser would get the cookie of a session that is not there")
 }
 
 func (s *storeTest) updates() error {
@@ -680,6 +716,110 @@ func (s *storeTest) findsAll() error {
 	return nil
 }
 
+func (s *storeTest) raisesTo(key string, number int64, expiry time.Time) error {
+	if err := s.raise.RaiseCtx(context.Background(), key, number, expiry); err != nil {
+		return fmt.Errorf("cannot raise the number of the key %q: %w", key, err)
+	}
+	return nil
+}
+
+func (s *storeTest) raises() error {
+	if s.raise == nil {
+		return nil
+	}
+	const lower = "a number only grows: a logout token that was delayed would take a later logout back"
+	key, other, text := s.key(), s.key(), s.key()
+	steps := []func() error{
+		func() error { return s.raisesTo(other, 5, aLongTime()) },
+		func() error { return s.commit(text, []byte("text"), aLongTime()) },
+		func() error { return s.raisesTo(text, 5, aLongTime()) },
+		func() error { return s.wants(text, []byte("text"), "a value that is not a number stays as it is") },
+	}
+	for _, tt := range []struct {
+		to   int64
+		want string
+		why  string
+	}{
+		{0, "0", "a number is stored as decimal text"},
+		{9, "9", "the greater number counts"},
+		{10, "10", "the greater number counts, not the one that sorts last as text"},
+		{9, "10", lower},
+		{10, "10", lower},
+		{1_790_000_000, "1790000000", "a number is stored as decimal text, with all digits"},
+		{1_789_999_999, "1790000000", lower},
+		{1<<53 - 1, "9007199254740991", "a number is up to 1<<53, with all digits"},
+		{1 << 53, "9007199254740992", "a number is up to 1<<53, with all digits"},
+		{1<<53 - 1, "9007199254740992", lower},
+	} {
+		steps = append(steps,
+			func() error { return s.raisesTo(key, tt.to, aLongTime()) },
+			func() error { return s.wants(key, []byte(tt.want), tt.why) },
+		)
+	}
+	return inTurn(append(steps,
+		func() error { return s.wants(other, []byte("5"), "another key was raised") },
+		func() error { return s.remove(key) },
+		func() error { return s.raisesTo(key, 3, aLongTime()) },
+		func() error { return s.wants(key, []byte("3"), "it was deleted before") },
+		s.raisesTogether,
+	)...)
+}
+
+// raisesTogether: of several callers at once the greatest number is left.
+func (s *storeTest) raisesTogether() error {
+	const rounds, callers = 20, 8
+	for range rounds {
+		key := s.key()
+		err := s.together(callers, func(i int) error {
+			// The greatest is in the midst of them, however they are scheduled.
+			return s.raisesTo(key, int64(100+(i+callers/2)%callers), aLongTime())
+		})
+		if err != nil {
+			return err
+		}
+		if err := s.wants(key, fmt.Append(nil, 100+callers-1), "it is not the greatest of those that were raised at once: RaiseCtx must compare and write in one step, or one logout would take another back"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// owned: what CommitCtx does, CommitOwnedCtx does too. That a store may then limit
+// the sessions of an owner is not tested.
+func (s *storeTest) owned() error {
+	if s.own == nil {
+		return nil
+	}
+	key, other, ada, bob := s.key(), s.key(), s.key(), s.key()
+	commit := func(key, owner, value string) func() error {
+		return func() error {
+			if err := s.own.CommitOwnedCtx(context.Background(), key, owner, []byte(value), aLongTime()); err != nil {
+				return fmt.Errorf("cannot commit a value of an owner: %w", err)
+			}
+			return nil
+		}
+	}
+	wants := func(key, value, why string) func() error {
+		return func() error { return s.wants(key, []byte(value), why) }
+	}
+	return inTurn(
+		commit(key, ada, "first"),
+		wants(key, "first", "nobody would stay logged in"),
+		commit(other, bob, "other"),
+		commit(key, ada, "second"),
+		wants(key, "second", "CommitOwnedCtx must replace a value"),
+		wants(other, "other", "another key was committed, of another owner"),
+		func() error { return s.commit(key, []byte("third"), aLongTime()) },
+		wants(key, "third", "CommitCtx must replace a value that has an owner"),
+		func() error { return s.remove(key) },
+		func() error { return s.wantsNone(key, "it was deleted, and a logout would not end the session") },
+		wants(other, "other", "another key was deleted, of another owner"),
+		func() error { return s.wantsNone(ada, "it is an owner, not a key") },
+		commit(key, bob, "again"),
+		wants(key, "again", "it was committed after it had been deleted"),
+	)
+}
+
 const (
 	// soon is when the values of the check expire. Some stores count in
 	// seconds, so nothing is said about the second before and after.
@@ -711,6 +851,22 @@ func (s *storeTest) expiry() error {
 			func() error { return s.updateUntil(kept, aLongTime()) },
 		)
 	}
+	if err == nil && s.own != nil {
+		of := s.key()
+		gone = append(gone, of)
+		err = s.own.CommitOwnedCtx(context.Background(), of, s.key(), []byte("value"), expires)
+	}
+	var raised, lengthened, lower = s.key(), s.key(), s.key()
+	if err == nil && s.raise != nil {
+		gone = append(gone, raised)
+		err = inTurn(
+			func() error { return s.raisesTo(raised, 5, expires) },
+			func() error { return s.raisesTo(lengthened, 5, expires) },
+			func() error { return s.raisesTo(lengthened, 4, aLongTime()) },
+			func() error { return s.raisesTo(lower, 5, aLongTime()) },
+			func() error { return s.raisesTo(lower, 6, expires) },
+		)
+	}
 	if err != nil {
 		return err
 	}
@@ -728,6 +884,19 @@ func (s *storeTest) expiry() error {
 	}
 	for _, key := range stays {
 		if err := s.wants(key, []byte("value"), "the last Commit or UpdateCtx has given it an hour, and the expiry of before counts: the person would be logged out while working"); err != nil {
+			return err
+		}
+	}
+	if s.raise != nil {
+		const why = "the later of the two expiries counts, whichever number is greater: sessions that were ended would go on"
+		err := inTurn(
+			func() error { return s.wants(lengthened, []byte("5"), why) },
+			func() error { return s.wants(lower, []byte("6"), why) },
+			// What has expired does not count any more.
+			func() error { return s.raisesTo(raised, 1, aLongTime()) },
+			func() error { return s.wants(raised, []byte("1"), "the number of before has expired") },
+		)
+		if err != nil {
 			return err
 		}
 	}

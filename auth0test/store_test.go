@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -48,6 +49,8 @@ type brokenStore struct {
 	update  func(ctx context.Context, key string, value []byte, expiry time.Time) (bool, error)
 	lease   func(ctx context.Context, key string, d time.Duration) (func(), bool, error)
 	findAll func(ctx context.Context, keys ...string) ([][]byte, error)
+	raise   func(ctx context.Context, key string, number int64, expiry time.Time) error
+	own     func(ctx context.Context, key, owner string, value []byte, expiry time.Time) error
 }
 
 func (b *brokenStore) FindCtx(ctx context.Context, key string) ([]byte, bool, error) {
@@ -96,6 +99,20 @@ func (b *brokenStore) FindAllCtx(ctx context.Context, keys ...string) ([][]byte,
 	return values, nil
 }
 
+func (b *brokenStore) RaiseCtx(ctx context.Context, key string, number int64, expiry time.Time) error {
+	if b.raise != nil {
+		return b.raise(ctx, key, number, expiry)
+	}
+	return b.MemoryStore.RaiseCtx(ctx, key, number, expiry)
+}
+
+func (b *brokenStore) CommitOwnedCtx(ctx context.Context, key, owner string, value []byte, expiry time.Time) error {
+	if b.own != nil {
+		return b.own(ctx, key, owner, value, expiry)
+	}
+	return b.CommitCtx(ctx, key, value, expiry)
+}
+
 // Stores with a part of the methods with a context, or other ones.
 type (
 	findCtxOnly struct {
@@ -106,6 +123,8 @@ type (
 	otherUpdate  struct{ auth0.Store }
 	otherLease   struct{ auth0.Store }
 	otherFindAll struct{ auth0.Store }
+	otherRaise   struct{ auth0.Store }
+	otherOwned   struct{ auth0.Store }
 )
 
 func (f *findCtx) FindCtx(ctx context.Context, key string) ([]byte, bool, error) {
@@ -114,6 +133,8 @@ func (f *findCtx) FindCtx(ctx context.Context, key string) ([]byte, bool, error)
 func (otherUpdate) UpdateCtx(context.Context, string, []byte, time.Time) error { return nil }
 func (otherLease) LeaseCtx(context.Context, string) (func(), error)            { return nil, nil }
 func (otherFindAll) FindAllCtx(context.Context, []string) ([][]byte, error)    { return nil, nil }
+func (otherRaise) RaiseCtx(context.Context, string, []byte, time.Time) error   { return nil }
+func (otherOwned) CommitOwnedCtx(context.Context, string, []byte) error        { return nil }
 
 var errBroken = errors.New("broken")
 
@@ -130,6 +151,109 @@ var brokenStores = []struct {
 	{"another UpdateCtx", func(m *auth0.MemoryStore, _ *brokenStore) auth0.Store { return otherUpdate{m0(m)} }, "methods: UpdateCtx is not used", "undone"},
 	{"another LeaseCtx", func(m *auth0.MemoryStore, _ *brokenStore) auth0.Store { return otherLease{m0(m)} }, "methods: LeaseCtx is not used", "refresh"},
 	{"another FindAllCtx", func(m *auth0.MemoryStore, _ *brokenStore) auth0.Store { return otherFindAll{m0(m)} }, "methods: FindAllCtx is not used", "one by one"},
+	{"another RaiseCtx", func(m *auth0.MemoryStore, _ *brokenStore) auth0.Store { return otherRaise{m0(m)} }, "methods: RaiseCtx is not used", "20 values"},
+	{"another CommitOwnedCtx", func(m *auth0.MemoryStore, _ *brokenStore) auth0.Store { return otherOwned{m0(m)} }, "methods: CommitOwnedCtx is not used", "limit"},
+
+	{"raise lowers", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+		b.raise = func(_ context.Context, key string, number int64, expiry time.Time) error {
+			return m.Commit(key, strconv.AppendInt(nil, number, 10), expiry)
+		}
+		return nil
+	}, "RaiseCtx:", "stays as it is"},
+	{"raise lowers numbers", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+		raiseBy(b, m, func(_, number int64) int64 { return number }, later)
+		return nil
+	}, "RaiseCtx:", "only grows"},
+	{"raise compares text", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+		raiseBy(b, m, func(old, number int64) int64 {
+			if fmt.Sprint(old) > fmt.Sprint(number) {
+				return old
+			}
+			return number
+		}, later)
+		return nil
+	}, "RaiseCtx:", "as text"},
+	{"raise in two steps", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+		b.raise = func(_ context.Context, key string, number int64, expiry time.Time) error {
+			value, _, _ := m.Find(key)
+			old, err := strconv.ParseInt(string(value), 10, 64)
+			if value != nil && (err != nil || old >= number) {
+				return nil
+			}
+			// The greater, the earlier it is written.
+			time.Sleep(time.Second - time.Duration(number%1000)*time.Millisecond)
+			return m.Commit(key, strconv.AppendInt(nil, number, 10), expiry)
+		}
+		return nil
+	}, "RaiseCtx:", "in one step"},
+	{"raise loses digits", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+		b.raise = func(ctx context.Context, key string, number int64, expiry time.Time) error {
+			return m.RaiseCtx(ctx, key, int64(float32(number)), expiry)
+		}
+		return nil
+	}, "RaiseCtx:", "all digits"},
+	{"raise fails", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+		b.raise = func(context.Context, string, int64, time.Time) error { return errBroken }
+		return nil
+	}, "RaiseCtx:", "broken"},
+	{"raise shortens", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+		raiseBy(b, m, func(old, number int64) int64 { return max(old, number) }, func(_, expiry time.Time) time.Time { return expiry })
+		return nil
+	}, "expiry:", "the later of the two expiries"},
+	{"raise does not lengthen", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+		raiseBy(b, m, func(old, number int64) int64 { return max(old, number) }, func(old, expiry time.Time) time.Time {
+			if !old.IsZero() {
+				return old
+			}
+			return expiry
+		})
+		return nil
+	}, "expiry:", "the later of the two expiries"},
+	{"raise has no end", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+		b.raise = func(ctx context.Context, key string, number int64, expiry time.Time) error {
+			return m.RaiseCtx(ctx, key, number, expiry.Add(time.Hour))
+		}
+		return nil
+	}, "expiry:", "no end"},
+	{"raise says nothing of a cancelled context", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+		b.raise = func(ctx context.Context, key string, number int64, expiry time.Time) error {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return m.RaiseCtx(ctx, key, number, expiry)
+		}
+		return nil
+	}, "contexts:", "RaiseCtx has returned no error"},
+
+	{"values of owners are not found", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+		b.own = func(context.Context, string, string, []byte, time.Time) error { return nil }
+		return nil
+	}, "CommitOwnedCtx:", "nobody would stay logged in"},
+	{"owned by the wrong key", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+		b.own = func(_ context.Context, key, owner string, value []byte, expiry time.Time) error {
+			return errors.Join(m.Commit(key, value, expiry), m.Commit(owner, value, expiry))
+		}
+		return nil
+	}, "CommitOwnedCtx:", "an owner, not a key"},
+	{"values of owners have no end", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+		b.own = func(_ context.Context, key, owner string, value []byte, expiry time.Time) error {
+			return m.Commit(key, value, expiry.Add(time.Hour))
+		}
+		return nil
+	}, "expiry:", "no end"},
+	{"commit fails for owners", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+		b.own = func(context.Context, string, string, []byte, time.Time) error { return errBroken }
+		return nil
+	}, "CommitOwnedCtx:", "broken"},
+	{"owned says nothing of a cancelled context", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+		b.own = func(ctx context.Context, key, _ string, value []byte, expiry time.Time) error {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return m.Commit(key, value, expiry)
+		}
+		return nil
+	}, "contexts:", "CommitOwnedCtx has returned no error"},
 
 	{"absent is an error", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
 		b.find = func(ctx context.Context, key string) ([]byte, bool, error) {
@@ -657,6 +781,33 @@ func unownedLeases(b *brokenStore, m *auth0.MemoryStore, again bool) {
 		}
 		return release, true, m.Commit(key, nil, time.Now().Add(d))
 	}
+}
+
+// raiseBy replaces RaiseCtx by another way to combine what is there with what is
+// raised.
+func raiseBy(b *brokenStore, m *auth0.MemoryStore, number func(old, number int64) int64, expiry func(old, expiry time.Time) time.Time) {
+	var mu sync.Mutex
+	expiries := map[string]time.Time{}
+	b.raise = func(_ context.Context, key string, n int64, at time.Time) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if value, found, _ := m.Find(key); found {
+			old, err := strconv.ParseInt(string(value), 10, 64)
+			if err != nil {
+				return nil
+			}
+			n, at = number(old, n), expiry(expiries[key], at)
+		}
+		expiries[key] = at
+		return m.Commit(key, strconv.AppendInt(nil, n, 10), at)
+	}
+}
+
+func later(old, expiry time.Time) time.Time {
+	if old.After(expiry) {
+		return old
+	}
+	return expiry
 }
 
 func editAll(b *brokenStore, edit func([][]byte) [][]byte) {

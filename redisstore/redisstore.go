@@ -7,15 +7,34 @@
 //		Store: redisstore.New(client, "fieldnotes:"),
 //	})
 //
-// The store has everything that an auth0.Store may have, so several instances of
-// a program agree: one of them refreshes the tokens of a session while the others
-// wait for it, and a request that is under way cannot bring back a session that a
-// logout on another instance has ended.
+// The store has what an auth0.Store may have to let several instances of a program
+// agree. One instance refreshes the tokens of a session while the others wait. A
+// request that is under way cannot bring back a session that a logout on another
+// instance has ended. Two logouts that arrive at once do not undo each other.
 //
-// It needs Redis 6.2 or newer, with scripts. Values are encrypted by package auth0
-// and keys are hashes, so whoever reads Redis learns only how many people are
-// logged in; but whoever can write there can log everybody out, so let nobody
-// else.
+// The store needs Redis 6.2 or newer, with scripts.
+//
+// # What access to Redis gives
+//
+// Package auth0 encrypts the sessions, and keys are hashes. An attacker who can
+// read Redis learns how many sessions and logouts there are, and when they expire.
+//
+// An attacker who can write to Redis cannot make a session, but can log out every
+// user, and can undo a logout. After a logout the record of the session is gone
+// and a mark says that the session is over. If the attacker has saved the record,
+// writes it back and deletes the mark, then a copy of the session cookie works
+// again, until the session would have ended. So give no other program write access,
+// and use an ACL of Redis that limits this one to its prefix.
+//
+// A backup that is restored undoes logouts in the same way: all that came after
+// the backup was made. So does a replica that becomes the primary and had not
+// received the last writes. After a restore, or after somebody else had write
+// access, do one of two things. Both log out every user:
+//
+//   - delete all keys that begin with the prefix and "auth0:session:", before the
+//     program starts again;
+//   - replace all of auth0.Config.Secrets. This is the only way for sessions in
+//     cookies, when Redis has only the Revocations.
 //
 // # Settings that matter
 //
@@ -111,6 +130,36 @@ func (s *Store) set(ctx context.Context, key string, value []byte, expiry time.T
 // DeleteCtx removes a value. It is no error if there is none.
 func (s *Store) DeleteCtx(ctx context.Context, key string) error {
 	return failed(s.client.Del(ctx, s.prefix+key).Err())
+}
+
+// The key of the script expires at the later time. PXAT would delete it if that is
+// past, so times are compared as Redis counts them. A value that is not a number
+// is for everything that was ever issued, and stays.
+var raiseScript = redis.NewScript(`
+local value, expiry = ARGV[1], tonumber(ARGV[2])
+local old = redis.call("get", KEYS[1])
+if old then
+	local number = tonumber(old)
+	if not number or number > tonumber(value) then
+		value = old
+	end
+	local left = redis.call("pttl", KEYS[1])
+	if left == -1 then
+		redis.call("set", KEYS[1], value)
+		return 0
+	end
+	local time = redis.call("time")
+	expiry = math.max(expiry, time[1] * 1000 + math.floor(time[2] / 1000) + left)
+end
+redis.call("set", KEYS[1], value, "pxat", string.format("%.0f", expiry))
+return 0`)
+
+// RaiseCtx stores a number, in decimal, unless a greater one is there. Redis
+// removes it at the later of the two expiries. It does both at once: of two
+// logouts that arrive together the later one counts, whichever is written last.
+// The number is between 0 and 1<<53.
+func (s *Store) RaiseCtx(ctx context.Context, key string, number int64, expiry time.Time) error {
+	return failed(raiseScript.Run(ctx, s.client, []string{s.prefix + key}, number, expiry.UnixMilli()).Err())
 }
 
 // A lease is a key with a random value, which only its holder knows, so that

@@ -167,7 +167,12 @@ func TestEverythingExpires(t *testing.T) {
 	store.Commit("updated", []byte("value"), time.Now().Add(time.Minute))
 	store.UpdateCtx(t.Context(), "updated", []byte("value"), later)
 	store.LeaseCtx(t.Context(), "leased", time.Hour)
-	for _, key := range []string{"committed", "updated", "leased"} {
+	store.RaiseCtx(t.Context(), "raised", 1, later)
+	store.RaiseCtx(t.Context(), "raised earlier", 1, time.Now().Add(time.Minute))
+	store.RaiseCtx(t.Context(), "raised earlier", 1, later)
+	store.RaiseCtx(t.Context(), "raised later", 1, later)
+	store.RaiseCtx(t.Context(), "raised later", 2, time.Now().Add(-time.Minute))
+	for _, key := range []string{"committed", "updated", "leased", "raised", "raised earlier", "raised later"} {
 		left, err := client.PTTL(t.Context(), "test:"+key).Result()
 		if err != nil || left < 59*time.Minute || left > time.Hour {
 			t.Errorf("%s expires in %v, %v", key, left, err)
@@ -176,6 +181,54 @@ func TestEverythingExpires(t *testing.T) {
 	store.Commit("committed", []byte("value"), time.Now().Add(-time.Minute))
 	if _, found, err := store.Find("committed"); found || err != nil {
 		t.Errorf("found after it has expired: %v, %v", found, err)
+	}
+}
+
+// TestRaise: numbers and expiries grow, whatever is there.
+func TestRaise(t *testing.T) {
+	t.Parallel()
+	store, client := newStore(t)
+	later := time.Now().Add(time.Hour)
+	for _, tt := range []struct {
+		there string // empty: nothing
+		raise int64
+		want  string
+	}{
+		{"", 0, "0"},
+		{"", 1_790_000_000, "1790000000"},
+		{"9", 10, "10"},
+		{"10", 9, "10"},
+		{"10", 10, "10"},
+		{"0", 1 << 53, "9007199254740992"},
+		{"9007199254740991", 1 << 53, "9007199254740992"},
+		{"9007199254740992", 1<<53 - 1, "9007199254740992"},
+		{"x", 5, "x"}, // of an unknown version
+		{"x", 0, "x"},
+	} {
+		for _, expires := range []bool{true, false} {
+			key := "test:key"
+			client.Del(t.Context(), key)
+			if tt.there != "" {
+				client.Set(t.Context(), key, tt.there, map[bool]time.Duration{true: time.Minute}[expires])
+			}
+			if err := store.RaiseCtx(t.Context(), "key", tt.raise, later); err != nil {
+				t.Fatal(err)
+			}
+			left := client.PTTL(t.Context(), key).Val()
+			if got := client.Get(t.Context(), key).Val(); got != tt.want {
+				t.Errorf("%q raised to %d is %q, want %q", tt.there, tt.raise, got, tt.want)
+			}
+			if forEver := tt.there != "" && !expires; forEver != (left == -1) || !forEver && left < 59*time.Minute {
+				t.Errorf("%q raised to %d expires in %v", tt.there, tt.raise, left)
+			}
+		}
+	}
+	client.Del(t.Context(), "test:key")
+	if err := store.RaiseCtx(t.Context(), "key", 1, time.Now().Add(-time.Second)); err != nil {
+		t.Errorf("what has expired: %v", err)
+	}
+	if left := client.Exists(t.Context(), "test:key").Val(); left != 0 {
+		t.Error("what has expired is there")
 	}
 }
 
@@ -257,6 +310,7 @@ func allFail(t *testing.T, store *redisstore.Store) {
 		"UpdateCtx":  func(ctx context.Context) error { _, err := store.UpdateCtx(ctx, "key", value, later); return err },
 		"LeaseCtx":   func(ctx context.Context) error { _, _, err := store.LeaseCtx(ctx, "key", time.Minute); return err },
 		"FindAllCtx": func(ctx context.Context) error { _, err := store.FindAllCtx(ctx, "a", "b"); return err },
+		"RaiseCtx":   func(ctx context.Context) error { return store.RaiseCtx(ctx, "key", 1, later) },
 	}
 	var all sync.WaitGroup
 	for name, call := range calls {
