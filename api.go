@@ -409,7 +409,7 @@ func (a *API) checkToken(ctx context.Context, raw string, now time.Time) (o outc
 	if a.remembers(raw) {
 		m.SHA256, o.sum = recent.Sums(m.SigningInput, raw[len(m.SigningInput):])
 	}
-	key, err := o.from.keys.verify(ctx, m)
+	key, err := o.from.keys.verify(ctx, m, fromAnybody)
 	if err != nil {
 		return o, err
 	}

@@ -96,8 +96,8 @@ func (s *Strategy) verifyLogoutToken(ctx context.Context, raw string) (*jwt.Clai
 	if err := checkLogoutClaims(&c); err != nil {
 		return nil, err
 	}
-	_, err = s.idTokenKeys.verify(ctx, m) // Section 2.4: signed as ID tokens are
-	return &c, err
+	_, err = s.idTokenKeys.verify(ctx, m, fromAnybody) // Section 2.4: signed as ID tokens are
+	return &c, asOutage(err)
 }
 
 func isLogoutTokenType(typ string) bool {

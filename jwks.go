@@ -41,10 +41,12 @@ import (
 // for a day. It has no goroutine but that of a fetch, which ends within five
 // seconds, so there is nothing to close.
 //
-// A key id that is not in the set makes it fetch at once, so that a new key
-// works from its first token, but at most twice in a row and then once in half
-// a minute: anybody can make up key ids. A signature that does not fit never
-// makes it fetch.
+// A kid that is not in the set makes it fetch at once, so that a new key works
+// from its first token, but at most twice in a row and then once in half a minute:
+// anybody can make up a kid. The ID tokens that a [Strategy] itself gets from the
+// token endpoint are counted apart, so that tokens of strangers cannot keep its
+// logins and refreshes from the keys they need. The signature of an access token
+// that does not fit never makes it fetch.
 //
 // [StaticKeys] and [SharedSecret] make one that never fetches.
 //
@@ -74,6 +76,8 @@ const (
 
 func newKeySet(n *namespace, client *http.Client, log *slog.Logger, observer Observer) *KeySet {
 	k := &KeySet{issuer: n, observer: observer}
+	k.unknown.ofAnybody = fetchBucket{burst: unknownBurst, every: unknownInterval}
+	k.unknown.ofTenant = fetchBucket{burst: unknownBurst, every: unknownInterval}
 	k.current = refresh.New(func(ctx context.Context) (*keySnapshot, refresh.Life, error) {
 		begin := time.Now()
 		held, _ := k.current.Peek()
@@ -236,7 +240,7 @@ func (k *KeySet) VerifySignature(ctx context.Context, token string) ([]byte, err
 	if err != nil {
 		err = parseFault(err)
 	} else {
-		_, err = k.verify(ctx, m)
+		_, err = k.verify(ctx, m, fromAnybody)
 	}
 	if err != nil {
 		return nil, asError("signature", asBearerError(err))
@@ -244,20 +248,58 @@ func (k *KeySet) VerifySignature(ctx context.Context, token string) ([]byte, err
 	return []byte(m.Payload), nil
 }
 
+// A tokenOrigin says on whose word keys are fetched for a kid that is unknown.
+type tokenOrigin int
+
+const (
+	fromAnybody tokenOrigin = iota // also from those who made it up
+	fromTenant                     // from the token endpoint, over TLS
+)
+
 // verify checks the signature of a token whose algorithm the caller allows, and
 // returns the key it was made with. It is the one place where a signature is
 // accepted.
-func (k *KeySet) verify(ctx context.Context, m jwt.Message) (*verifyingKey, error) {
-	candidates, err := k.find(ctx, m.KeyID, m.Algorithm)
+func (k *KeySet) verify(ctx context.Context, m jwt.Message, origin tokenOrigin) (*verifyingKey, error) {
+	candidates, err := k.find(ctx, m.KeyID, m.Algorithm, origin)
 	if err != nil {
 		return nil, err
 	}
+	return verifyWith(candidates, m)
+}
+
+func verifyWith(candidates []*verifyingKey, m jwt.Message) (*verifyingKey, error) {
 	for _, key := range candidates {
 		if key.verify(m) {
 			return key, nil
 		}
 	}
 	return nil, faultSignature
+}
+
+// confirm checks once more a token from the token endpoint whose signature did
+// not fit, with keys that were fetched after it came. A wrong signature is
+// certain only then: until then the kid can have been given to another key.
+func (k *KeySet) confirm(ctx context.Context, m jwt.Message) error {
+	snapshot := k.fixed
+	switch {
+	case snapshot == nil:
+		var err error
+		if snapshot, err = k.fetchForTenant(ctx, ""); err != nil {
+			return err
+		}
+	case snapshot.nameless:
+		// Any kid is taken to mean these keys, which nobody replaces when the
+		// issuer rotates its own.
+		return faultKeys.because("the signature fits none of the keys that were given, which have no kid")
+	}
+	candidates, err := snapshot.find(m.KeyID, m.Algorithm)
+	if err == errUnknownKey {
+		return faultUnknownKey.because("kid %.80q is not among the %d keys of the issuer any more", m.KeyID, len(snapshot.all))
+	}
+	if err == nil {
+		_, err = verifyWith(candidates, m)
+	}
+	return err
 }
 
 // stillHas reports whether a token with this header could be signed with the key
@@ -288,8 +330,10 @@ func (k *KeySet) snapshot(ctx context.Context) (*keySnapshot, error) {
 	return s, nil
 }
 
-// find returns the keys that a token with this header may be signed with.
-func (k *KeySet) find(ctx context.Context, id, alg string) ([]*verifyingKey, error) {
+// find returns the keys that a token with this header may be signed with. If no
+// key has its kid, the fault is an unsettledKey unless the keys were fetched
+// after the token came.
+func (k *KeySet) find(ctx context.Context, id, alg string, origin tokenOrigin) ([]*verifyingKey, error) {
 	snapshot, err := k.snapshot(ctx)
 	if err != nil {
 		return nil, err
@@ -298,7 +342,14 @@ func (k *KeySet) find(ctx context.Context, id, alg string) ([]*verifyingKey, err
 	if err != errUnknownKey {
 		return candidates, err
 	}
-	if snapshot, err = k.fetchUnknown(ctx, snapshot, id); err != nil {
+	switch {
+	case k.fixed != nil:
+	case origin == fromTenant:
+		snapshot, err = k.fetchForTenant(ctx, id)
+	default:
+		snapshot, err = k.fetchUnknown(ctx, snapshot, id)
+	}
+	if k.fixed == nil && err != nil {
 		return nil, err
 	}
 	candidates, err = snapshot.find(id, alg)
@@ -309,33 +360,82 @@ func (k *KeySet) find(ctx context.Context, id, alg string) ([]*verifyingKey, err
 	return candidates, err
 }
 
-// fetchUnknown gets newer keys, if it may, for a key id that the snapshot has
-// not. The error is the fault that answers the token if it may not.
-func (k *KeySet) fetchUnknown(ctx context.Context, snapshot *keySnapshot, id string) (*keySnapshot, error) {
-	if k.fixed != nil {
-		return snapshot, nil
+// An unsettledKey is the fault of a token whose kid is not in the set, while newer
+// keys could not be fetched. Whether the issuer has such a key is not known. An
+// API answers it as any other unknown kid, because most were made up and the time
+// is bounded. For the ID tokens of a login it is an outage.
+type unsettledKey struct{ fault *tokenFault }
+
+func (u unsettledKey) Error() string { return u.fault.Error() }
+func (u unsettledKey) Unwrap() error { return u.fault }
+
+// asOutage says of an unsettledKey that nothing is known, and leaves other
+// errors as they are.
+func asOutage(err error) error {
+	if u, ok := errors.AsType[unsettledKey](err); ok {
+		return faultKeys.because("%w", u.fault)
 	}
+	return err
+}
+
+// fetchUnknown gets newer keys, if it may, for the kid of anybody's token that
+// the snapshot has not. The error is the fault that answers the token if it may
+// not.
+func (k *KeySet) fetchUnknown(ctx context.Context, snapshot *keySnapshot, id string) (*keySnapshot, error) {
 	if k.unknown.remembers(snapshot, id) {
-		return nil, faultUnknownKey.because("kid %.80q was looked for a moment ago", id)
+		return nil, unsettledKey{faultUnknownKey.because("kid %.80q was looked for a moment ago", id)}
 	}
 	if newer, ok := k.current.Peek(); ok && newer != snapshot {
 		return newer, nil // somebody else has just waited for it
 	}
 	waiting, cancel := context.WithTimeout(ctx, keyWait)
 	defer cancel()
-	newer, err := k.current.RefreshIf(waiting, func() bool { return k.unknown.take(time.Now()) })
+	newer, err := k.current.RefreshIf(waiting, func() bool { return k.unknown.take(&k.unknown.ofAnybody) })
 	switch {
 	case err == nil:
 		return newer, nil
 	case errors.Is(err, refresh.ErrNotAllowed):
-		k.observer.keys(ctx, KeyEvent{Issuer: k.issuer.base, Reason: "throttled", Keys: len(snapshot.all)})
-		return nil, faultUnknownKey.because("kid %.80q is unknown, and keys were fetched too often for such to try again", id)
+		k.observeThrottled(ctx)
+		return nil, unsettledKey{faultUnknownKey.because("kid %.80q is unknown, and keys were fetched too often for such to try again", id)}
 	}
 	if k.current.Due() || ctx.Err() != nil {
 		// These keys are older than they should be: the id may well be good.
 		return nil, keysUnavailable(ctx, err)
 	}
-	return nil, faultUnknownKey.because("kid %.80q is unknown, and newer keys cannot be had: %v", id, err)
+	return nil, unsettledKey{faultUnknownKey.because("kid %.80q is unknown, and newer keys cannot be had: %v", id, err)}
+}
+
+// fetchForTenant returns keys whose fetch began after a token from the token
+// endpoint came, or that have its kid already. Without id, only the first will do.
+func (k *KeySet) fetchForTenant(ctx context.Context, id string) (*keySnapshot, error) {
+	waiting, cancel := context.WithTimeout(ctx, keyWait)
+	defer cancel()
+	// A fetch that was under way when the token came can have been answered before
+	// the key was published. The one behind it cannot.
+	for joined := 0; ; joined++ {
+		begun := false
+		newer, err := k.current.RefreshIf(waiting, func() bool {
+			begun = k.unknown.take(&k.unknown.ofTenant)
+			return begun
+		})
+		switch {
+		case errors.Is(err, refresh.ErrNotAllowed):
+			k.observeThrottled(ctx)
+			return nil, faultKeys.because("keys were fetched too often to look for those of a token response again")
+		case err != nil:
+			return nil, keysUnavailable(ctx, err)
+		case begun, joined > 0, id != "" && newer.ids[id]:
+			return newer, nil
+		}
+	}
+}
+
+func (k *KeySet) observeThrottled(ctx context.Context) {
+	e := KeyEvent{Issuer: k.issuer.base, Reason: "throttled"}
+	if held, ok := k.current.Peek(); ok {
+		e.Keys = len(held.all)
+	}
+	k.observer.keys(ctx, e)
 }
 
 // keysUnavailable tells a caller who has gone away from keys that cannot be had.
@@ -346,14 +446,14 @@ func keysUnavailable(ctx context.Context, err error) error {
 	return faultKeys.because("%w", err)
 }
 
-// unknownKeys bounds what made-up key ids can cause: a bucket of two fetches
-// that gains one in half a minute, and a memory of ids that were looked for in
-// vain.
+// unknownKeys bounds what unknown key ids can cause: a bucket of fetches for
+// tokens of anybody, one for those of the tenant, which nobody else can empty, and
+// a memory of ids that were looked for in vain.
 type unknownKeys struct {
+	ofAnybody, ofTenant fetchBucket
+
 	mu       sync.Mutex
-	spent    float64
-	at       time.Time
-	pending  bool         // the fetch under way was paid for out of the bucket
+	paid     *fetchBucket // out of which the fetch under way was paid for
 	snapshot *keySnapshot // the one in which ids were looked for
 	missed   map[string]time.Time
 }
@@ -365,16 +465,13 @@ const (
 	maxMissed       = 256
 )
 
-func (u *unknownKeys) take(now time.Time) bool {
+func (u *unknownKeys) take(b *fetchBucket) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.spent = max(0, u.spent-now.Sub(u.at).Seconds()/unknownInterval.Seconds())
-	u.at = now
-	if u.spent > unknownBurst-1 {
+	if !b.take(time.Now()) {
 		return false
 	}
-	u.spent++
-	u.pending = true
+	u.paid = b
 	return true
 }
 
@@ -384,10 +481,10 @@ func (u *unknownKeys) take(now time.Time) bool {
 func (u *unknownKeys) settle(fetched bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.pending && !fetched {
-		u.spent = max(0, u.spent-1)
+	if u.paid != nil && !fetched {
+		u.paid.giveBack()
 	}
-	u.pending = false
+	u.paid = nil
 }
 
 func (u *unknownKeys) remember(s *keySnapshot, id string) {
