@@ -73,16 +73,16 @@ func (s *Strategy) checkIDToken(ctx context.Context, ep discovery.Metadata, raw 
 	if err != nil {
 		return identity{}, parseFault(err)
 	}
-	c, err := jwt.ParseClaims(m.Payload, true)
-	if err != nil {
-		return identity{}, parseFault(err)
-	}
 	// RFC 8725, Section 3.11: other kinds of tokens say what they are.
 	if m.Type != "" && !strings.EqualFold(m.Type, "JWT") {
 		return identity{}, faultType.because("typ is %.40q", m.Type)
 	}
 	if !slices.Contains(s.config.Algorithms, m.Algorithm) { // 7, 8
 		return identity{}, faultAlgorithm.because("alg is %.40q, Config.Algorithms has %q", m.Algorithm, s.config.Algorithms)
+	}
+	c, err := jwt.ParseClaims(m.Payload, true)
+	if err != nil {
+		return identity{}, parseFault(err)
 	}
 	if c.Issuer != ep.Issuer { // 2
 		return identity{}, faultIssuer.because("iss is %.100q, want %q", c.Issuer, ep.Issuer)

@@ -143,7 +143,7 @@ func (c *Claims) Has(names Name) bool { return c.present&names != 0 }
 func ParseClaims(payload string, unique bool) (Claims, error) {
 	var c Claims
 	var bad error // the first claim that is wrong, unless the text itself is
-	var names []string
+	var names nameSet
 	var scp string
 	err := jsonscan.Object(payload, func(text, value string) error {
 		name := nameOf(text)
@@ -151,11 +151,8 @@ func ParseClaims(payload string, unique bool) (Claims, error) {
 			if foldsToDeciding(text) {
 				bad = cmp.Or(bad, ErrClaim)
 			}
-			if unique {
-				if slices.Contains(names, text) {
-					bad = cmp.Or(bad, ErrDuplicate)
-				}
-				names = append(names, text)
+			if unique && !names.add(text) {
+				bad = cmp.Or(bad, ErrDuplicate)
 			}
 			return nil
 		}
@@ -178,6 +175,38 @@ func ParseClaims(payload string, unique bool) (Claims, error) {
 		c.Scope = scp
 	}
 	return c, nil
+}
+
+// A nameSet finds names that are there twice. Few are compared, which takes no
+// memory. With many, which a stranger can send, the work for each stays the same.
+type nameSet struct {
+	few  []string
+	many map[string]struct{}
+}
+
+// maxCompared is more than honest tokens have of claims that are not known here.
+const maxCompared = 16
+
+// add reports whether the name is new.
+func (s *nameSet) add(name string) bool {
+	if s.many == nil {
+		if slices.Contains(s.few, name) {
+			return false
+		}
+		if len(s.few) < maxCompared {
+			s.few = append(s.few, name)
+			return true
+		}
+		s.many = make(map[string]struct{}, 4*maxCompared)
+		for _, known := range s.few {
+			s.many[known] = struct{}{}
+		}
+	}
+	if _, ok := s.many[name]; ok {
+		return false
+	}
+	s.many[name] = struct{}{}
+	return true
 }
 
 func (c *Claims) read(name Name, value string, scp *string) (ok bool) {
