@@ -741,6 +741,9 @@ func algorithmsOf(key any) ([]string, error) {
 		if key.E < 3 || key.E%2 == 0 || key.E > 1<<31-1 {
 			return nil, errors.New("has an unusable exponent")
 		}
+		if hasROCAFingerprint(key.N) {
+			return nil, errors.New("can be factored (CVE-2017-15361)")
+		}
 		return asymmetricAlgorithms[:6], nil
 	case *ecdsa.PublicKey:
 		if _, err := key.ECDH(); err != nil {
