@@ -88,6 +88,7 @@ func newKeySet(n *namespace, client *http.Client, log *slog.Logger, observer Obs
 	}, refresh.Policy{
 		Timeout:    keysTimeout,
 		MinBackoff: time.Second, MaxBackoff: 30 * time.Second, MaxRetryAfter: time.Minute,
+		First: n.first,
 		Failed: func(err error, stale bool) {
 			log.Warn("auth0: keys cannot be fetched", "err", clip(err.Error()), "using_old_keys", stale)
 		},
@@ -199,6 +200,35 @@ func (k *KeySet) Warm(ctx context.Context) error {
 		return asError("keys", asBearerError(err))
 	}
 	return nil
+}
+
+// Refresh fetches the keys now, and waits until they are there. From then on keys
+// that the issuer's document does not have are not used any more, neither for new
+// tokens nor for those whose verified signature was cached. Call it after a key of
+// the issuer was revoked, because it is compromised; a rotation needs no call.
+//
+// It makes a request each time, also shortly after a failed fetch, so do not call
+// it on the word of a stranger. Concurrent calls share one. If it fails, the keys
+// stay as they are, and the error says so. A document without a single usable key
+// is a failure too: without keys, every token is refused. For the set of
+// [StaticKeys] or [SharedSecret] it does nothing.
+func (k *KeySet) Refresh(ctx context.Context) error {
+	switch {
+	case k.fixed != nil:
+		return nil
+	case k.current == nil:
+		return asError("keys", refuseMisconfigured.wrap(errZeroKeySet))
+	}
+	_, err := k.current.Force(ctx)
+	if err == nil {
+		return nil
+	}
+	held := 0
+	if s, ok := k.current.Peek(); ok {
+		held = len(s.all)
+	}
+	err = keysUnavailable(ctx, fmt.Errorf("the keys could not be fetched, and %d of before stay in use: %w", held, err))
+	return asError("keys", asBearerError(err))
 }
 
 // A KeyStatus tells how a [KeySet] is doing, for readiness probes and status
@@ -315,6 +345,8 @@ func (k *KeySet) stillHas(ctx context.Context, id, alg string, key *verifyingKey
 
 var errZeroKeySet = errors.New("this KeySet was made by none of Strategy.KeySet, StaticKeys and SharedSecret")
 
+var errNewIssuers = errors.New("too many issuers were looked up of which no token was good yet; should ResolveIssuer trust them all?")
+
 // snapshot returns the keys, and waits only if there are none.
 func (k *KeySet) snapshot(ctx context.Context) (*keySnapshot, error) {
 	switch {
@@ -324,6 +356,10 @@ func (k *KeySet) snapshot(ctx context.Context) (*keySnapshot, error) {
 		return nil, refuseMisconfigured.wrap(errZeroKeySet)
 	}
 	s, err := k.current.Get(ctx)
+	if errors.Is(err, refresh.ErrNotAllowed) {
+		k.observeThrottled(ctx)
+		err = errNewIssuers
+	}
 	if err != nil {
 		return nil, keysUnavailable(ctx, err)
 	}
@@ -599,7 +635,16 @@ func (k *KeySet) fetch(ctx context.Context, client *http.Client, log *slog.Logge
 	var doc struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
-	header, err := fetch.GetJSON(ctx, client, ep.JWKSURI, &doc)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, ep.JWKSURI, nil)
+	if err != nil {
+		return nil, refresh.Life{}, errors.New("unusable jwks_uri")
+	}
+	if held != nil {
+		// What is wanted is what has changed, also if a cache on the way has not
+		// noticed (RFC 9111, Section 5.2.1.4).
+		r.Header.Set("Cache-Control", "no-cache")
+	}
+	header, err := fetch.JSON(client, r, &doc)
 	if err != nil {
 		return nil, refresh.Life{}, err
 	}
