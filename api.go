@@ -446,7 +446,7 @@ func (a *API) checkClaims(from *trusted, m jwt.Message, c *jwt.Claims, now time.
 	if err := from.checkAudience(c); err != nil {
 		return err
 	}
-	if err := checkKind(c); err != nil {
+	if err := checkAccessKind(m, c); err != nil {
 		return err
 	}
 	return a.checkProfile(m, c)
@@ -466,18 +466,9 @@ func (a *API) checkHeader(m jwt.Message) error {
 	if len(a.algorithms) > 0 && !slices.Contains(a.algorithms, m.Algorithm) {
 		return faultAlgorithm.because("alg is %.40q, want one of %q", m.Algorithm, a.algorithms)
 	}
-	profile := strings.EqualFold(m.Type, "at+jwt") || strings.EqualFold(m.Type, "application/at+jwt")
+	profile := isAccessTokenType(m.Type)
 	if !profile && (a.config.StrictProfile || m.Type != "" && !strings.EqualFold(m.Type, "JWT")) {
 		return faultType.because("typ is %.40q", m.Type)
-	}
-	return nil
-}
-
-// checkKind tells access tokens from the other kinds that one issuer signs with
-// one key (RFC 8725, Section 3.12).
-func checkKind(c *jwt.Claims) error {
-	if c.Has(jwt.Nonce | jwt.AccessTokenHash | jwt.CodeHash | jwt.StateHash | jwt.Events) {
-		return faultType.because("this is an ID token or a logout token; request an access token with your API's audience")
 	}
 	return nil
 }

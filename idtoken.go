@@ -90,6 +90,9 @@ func (s *Strategy) checkIDToken(ctx context.Context, ep discovery.Metadata, raw 
 	if err := checkAudience(c, s.config.ClientID); err != nil { // 3, 4, 5
 		return identity{}, err
 	}
+	if err := checkIDTokenKind(&c, ep.UserInfoEndpoint); err != nil {
+		return identity{}, err
+	}
 	if err := checkTimes(&c, s.now(), s.config.Leeway); err != nil { // 9, 10
 		return identity{}, err
 	}

@@ -11,8 +11,8 @@ import (
 // A Name is a claim that this package reads.
 type Name uint32
 
-// The names of RFC 7519, OpenID Connect Core 1.0, RFC 8693, RFC 9068 and of
-// Auth0 whose values decide something.
+// The names of RFC 7519, OpenID Connect Core 1.0, RFC 8693, RFC 9068, of Auth0 and
+// of others, that decide something.
 const (
 	Issuer Name = 1 << iota
 	Subject
@@ -39,6 +39,9 @@ const (
 	ACR
 	AMR
 	Actor
+	GrantType
+	TypeClaim
+	TokenUse
 )
 
 func nameOf(s string) Name {
@@ -93,6 +96,12 @@ func nameOf(s string) Name {
 		return AMR
 	case "act":
 		return Actor
+	case "gty":
+		return GrantType
+	case "typ":
+		return TypeClaim
+	case "token_use":
+		return TokenUse
 	}
 	return 0
 }
@@ -122,6 +131,10 @@ type Claims struct {
 	AuthTime        float64
 	ACR             string
 	AMR             []string
+	// TypeClaim and TokenUse are by which Keycloak and Cognito name the kind of a
+	// token, empty if they are no text.
+	TypeClaim string
+	TokenUse  string
 	// The following are raw JSON text.
 	Confirmation string
 	Actor        string
@@ -260,6 +273,14 @@ func (c *Claims) read(name Name, value string, scp *string) (ok bool) {
 		c.Actor, ok = value, true
 	case Events:
 		c.Events, ok = value, true
+	case TypeClaim:
+		c.TypeClaim, _ = jsonscan.String(value)
+		ok = true
+	case TokenUse:
+		c.TokenUse, _ = jsonscan.String(value)
+		ok = true
+	case GrantType:
+		ok = true
 	case StateHash:
 		_, ok = jsonscan.String(value)
 	}
