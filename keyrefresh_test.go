@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -196,4 +197,30 @@ func TestKeysAreAskedForAnew(t *testing.T) {
 	if got := f.tenant.LastRequest(tenant.JWKS).Header.Get("Cache-Control"); got != "no-cache" {
 		t.Errorf("Refresh: Cache-Control %q", got)
 	}
+}
+
+// A key that could not be looked for is nobody's bad token: for an ID token from
+// the browser that is an outage, and the log of a logout says so.
+func TestKeysThatCouldNotBeLookedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t, idTokenOnly, revocable)
+		e.freshKeys()
+		for i := range 5 {
+			kid := "made-up-" + strconv.Itoa(i)
+			reason, status := "unknown_kid", http.StatusBadRequest
+			if i > 1 {
+				reason, status = "keys_unavailable", http.StatusServiceUnavailable
+			}
+			e.tenant.EditIDToken(header("kid", kid))
+			b := e.browser()
+			resp := b.post(b.formAtTenant(b.begin("/auth/login")))
+			if resp.status != status || e.lastReason() != reason || (resp.header.Get("Retry-After") != "") != (status == http.StatusServiceUnavailable) {
+				t.Errorf("ID token %d: %d %s, want %d %s", i, resp.status, e.lastReason(), status, reason)
+			}
+		}
+		e.end(e.tenant.LogoutToken(testClientID, "ada@acme.example", "", header("kid", "made-up")))
+		if e.lastReason() != "keys_unavailable" {
+			t.Errorf("logout token: %s", e.lastReason())
+		}
+	})
 }
