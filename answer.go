@@ -168,7 +168,7 @@ func (s *Strategy) verifyFront(ctx context.Context, ep discovery.Metadata, t *tr
 	if !t.hasIDToken() {
 		return f, nil
 	}
-	id, err := s.identify(ctx, ep, t, got.idToken)
+	id, err := s.identify(ctx, ep, t, got.idToken, fromAnybody)
 	if err == nil && t.hasCode() {
 		err = requireHash(id, jwt.CodeHash, string(got.code))
 	}

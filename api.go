@@ -39,6 +39,12 @@ type APIConfig struct {
 	// empty. It returns nil for an issuer that is not trusted. It is called for
 	// every token, before anything about that token is verified, so it should
 	// look things up in memory; if it fails, the answer is 503.
+	//
+	// Look the exact text up in a table of your tenants. Never decide by a pattern,
+	// such as a suffix of the host name: anybody can then have requests sent to any
+	// host that fits, and whoever owns one can make tokens. Requests for the keys of
+	// issuers of which no token was good yet are limited to 16 at once and 5 in a
+	// second; beyond that the answer is 503. The keys of 10,000 issuers are kept.
 	ResolveIssuer func(ctx context.Context, issuer string) (*Issuer, error)
 
 	// Keys are the keys of Domain, if the program has them already:
@@ -111,7 +117,8 @@ type API struct {
 	issuers    []*trusted          // as configured
 	byName     map[string]*trusted // the same, by the iss of their tokens
 	resolved   resolvedIssuers
-	algorithms []string // of any issuer; nil if a resolver decides
+	lookups    fetchBucket // of issuers that a resolver names
+	algorithms []string    // of any issuer; nil if a resolver decides
 
 	cache  *recent.Cache[*Token] // nil if there is none
 	client *http.Client
@@ -136,6 +143,7 @@ func NewAPI(c APIConfig) (*API, error) {
 	}
 	a.audience = append(a.audience, c.Audiences...)
 	a.client = fetch.NewClient(c.HTTPClient, outgoing("", false))
+	a.lookups.burst, a.lookups.every = lookupBurst, lookupInterval
 	a.checkIssuers(&p)
 	a.checkLimits(&p)
 	a.checkWire(&p)
@@ -178,7 +186,7 @@ func (a *API) checkIssuers(p *problems) {
 
 // trust adds an issuer of the configuration.
 func (a *API) trust(p *problems, source Issuer) {
-	t := a.newTrusted(p, source)
+	t := a.newTrusted(p, source, nil)
 	names := t.names()
 	for _, name := range names {
 		if a.byName[name] != nil {
@@ -403,16 +411,21 @@ func (a *API) checkToken(ctx context.Context, raw string, now time.Time) (o outc
 	if o.from, err = a.issuerOf(ctx, c.Issuer); err != nil {
 		return outcome{}, err
 	}
-	if err := a.checkClaims(ctx, o.from, m, &c, now); err != nil {
+	if err := a.checkClaims(o.from, m, &c, now); err != nil {
+		return o, err
+	}
+	o.from = a.resolved.admit(c.Issuer, o.from)
+	if err := o.from.accepts(ctx, c.Issuer); err != nil {
 		return o, err
 	}
 	if a.remembers(raw) {
 		m.SHA256, o.sum = recent.Sums(m.SigningInput, raw[len(m.SigningInput):])
 	}
-	key, err := o.from.keys.verify(ctx, m)
+	key, err := o.from.keys.verify(ctx, m, fromAnybody)
 	if err != nil {
 		return o, err
 	}
+	a.resolved.settle(c.Issuer, o.from)
 	// A token that is bound to a key or a certificate proves nothing by itself
 	// (RFC 9449, Section 7.1; RFC 8705, Section 3).
 	if c.Has(jwt.Confirmation) {
@@ -423,7 +436,7 @@ func (a *API) checkToken(ctx context.Context, raw string, now time.Time) (o outc
 }
 
 // checkClaims checks what can be without a key.
-func (a *API) checkClaims(ctx context.Context, from *trusted, m jwt.Message, c *jwt.Claims, now time.Time) error {
+func (a *API) checkClaims(from *trusted, m jwt.Message, c *jwt.Claims, now time.Time) error {
 	if err := from.checkAlgorithm(m); err != nil {
 		return err
 	}
@@ -433,13 +446,10 @@ func (a *API) checkClaims(ctx context.Context, from *trusted, m jwt.Message, c *
 	if err := from.checkAudience(c); err != nil {
 		return err
 	}
-	if err := checkKind(c); err != nil {
+	if err := checkAccessKind(m, c); err != nil {
 		return err
 	}
-	if err := a.checkProfile(m, c); err != nil {
-		return err
-	}
-	return from.accepts(ctx, c.Issuer)
+	return a.checkProfile(m, c)
 }
 
 // explained tells the owner of the API what people most often send instead of
@@ -456,18 +466,9 @@ func (a *API) checkHeader(m jwt.Message) error {
 	if len(a.algorithms) > 0 && !slices.Contains(a.algorithms, m.Algorithm) {
 		return faultAlgorithm.because("alg is %.40q, want one of %q", m.Algorithm, a.algorithms)
 	}
-	profile := strings.EqualFold(m.Type, "at+jwt") || strings.EqualFold(m.Type, "application/at+jwt")
+	profile := isAccessTokenType(m.Type)
 	if !profile && (a.config.StrictProfile || m.Type != "" && !strings.EqualFold(m.Type, "JWT")) {
 		return faultType.because("typ is %.40q", m.Type)
-	}
-	return nil
-}
-
-// checkKind tells access tokens from the other kinds that one issuer signs with
-// one key (RFC 8725, Section 3.12).
-func checkKind(c *jwt.Claims) error {
-	if c.Has(jwt.Nonce | jwt.AccessTokenHash | jwt.CodeHash | jwt.StateHash | jwt.Events) {
-		return faultType.because("this is an ID token or a logout token; request an access token with your API's audience")
 	}
 	return nil
 }
@@ -535,6 +536,19 @@ func (a *API) Status() []KeyStatus {
 		list = append(list, status)
 	}
 	return list
+}
+
+// KeySet returns the keys of an issuer, by the iss of its tokens: to drop revoked
+// keys with [KeySet.Refresh], say. It is nil for an issuer that is not configured,
+// and of which no token has come that [APIConfig].ResolveIssuer trusts.
+func (a *API) KeySet(issuer string) *KeySet {
+	if t := a.byName[issuer]; t != nil {
+		return t.keys
+	}
+	if t := a.resolved.held(issuer); t != nil {
+		return t.keys
+	}
+	return nil
 }
 
 // MetadataHandler serves the metadata of the API as a protected resource (RFC

@@ -130,7 +130,8 @@ func PrivateKeyJWT(key crypto.Signer, algorithm, keyID string) ClientAuthenticat
 }
 
 // signatureSize checks that a key fits an algorithm. Shorter RSA keys are refused
-// by RFC 7518, Section 3.3, and by tenants.
+// by RFC 7518, Section 3.3, and by tenants. With those that can be factored anybody
+// could be the client.
 func signatureSize(key crypto.Signer, algorithm string) (int, error) {
 	switch k := key.(type) {
 	case nil:
@@ -146,6 +147,9 @@ func signatureSize(key crypto.Signer, algorithm string) (int, error) {
 	}
 	switch public := key.Public().(type) {
 	case *rsa.PublicKey:
+		if algorithm != "ES256" && hasROCAFingerprint(public.N) {
+			return 0, errors.New("has an RSA key that can be factored (CVE-2017-15361)")
+		}
 		if algorithm != "ES256" && public.Size() >= 256 {
 			return public.Size(), nil
 		}

@@ -193,6 +193,8 @@ var (
 	refuseDenied              = refusal{403, "", "authorization_denied", "the login was cancelled, or you are not allowed to log in; please try again, or ask the owner of this site"}
 	refuseCode                = refusal{400, "invalid_grant", "invalid_grant", "this login is finished already or took too long; please log in again"}
 	refuseTenantDown          = refusal{502, "temporarily_unavailable", "tenant_unavailable", "the login service cannot be reached; please try again in a minute"}
+	refuseIDTokenKeys         = refusal{503, "temporarily_unavailable", "keys_unavailable", "the login service cannot be reached; please try again in a minute"}
+	refuseClock               = refusal{503, "temporarily_unavailable", "clock_skew", "this server and the login service do not agree on the time; please try again in a minute"}
 	refuseNoCredential        = refusal{503, "temporarily_unavailable", "credentials_unavailable", "the login service cannot be asked; please try again in a minute"}
 	refuseTenantAnswer        = refusal{502, "server_error", "tenant_answer", "the login service gave an unexpected answer; please try again"}
 	refuseIDToken             = refusal{400, "invalid_token", "", "the login could not be verified; please log in again"}
@@ -315,12 +317,19 @@ func (f *tokenFault) bearer() *Error {
 
 // idToken makes the fault of an ID token an Error.
 func (f *tokenFault) idToken() *Error {
-	r := refuseIDToken
 	if f.reason == faultKeys.reason {
-		r = refuseTenantDown
+		return f.outage(refuseIDTokenKeys)
 	}
+	r := refuseIDToken
 	r.reason = f.reason
 	return r.wrap(f)
+}
+
+// outage makes an Error of a fault that says nothing about the token.
+func (f *tokenFault) outage(r refusal) *Error {
+	e := r.wrap(f)
+	e.RetryAfter = 5 * time.Second
+	return e
 }
 
 // asError returns the Error in err. Whatever is none is a fault of ours.

@@ -150,7 +150,7 @@ func (s *Strategy) grantedLogin(ctx context.Context, got tokenResponse, wish log
 		IssuedAt: s.now().Unix(), MaxAge: a.maxAge, RequiredACR: a.requiredACR,
 		Organization: cmp.Or(a.organization, wish.organization), Scope: wish.scope, Audience: wish.audience,
 	}
-	id, err := s.checkIDToken(ctx, ep, got.IDToken)
+	id, err := s.checkIDToken(ctx, ep, got.IDToken, fromTenant)
 	if err != nil {
 		return nil, asIDTokenError(err)
 	}
@@ -232,7 +232,7 @@ func grantError(err error, refused map[string]refusal) *Error {
 		return requestError(e)
 	// Whoever has had too much, or is out of order, refuses nobody; but some who
 	// have had too much say of what.
-	case e.temporary() && r != refuseAttempts && r != refusePending:
+	case e.temporary() && r != refuseAttempts && r != refusePending && !e.deniesByPolicy():
 		return requestError(e)
 	}
 	out := e.as(r)

@@ -249,7 +249,8 @@ func TestGrantErrors(t *testing.T) {
 		{"endpoint off", 404, "", `{"error":"endpoint_disabled"}`, auth0.Error{Status: 500, Reason: "grant_not_allowed", Code: "endpoint_disabled"}},
 		{"method", 405, "", `{"error":"method_not_allowed"}`, auth0.Error{Status: 502, Reason: "tenant_answer", Code: "method_not_allowed"}},
 		// Whoever is out of order refuses nobody.
-		{"known code of one out of order", 503, "", `{"error":"access_denied"}`, auth0.Error{Status: 502, Reason: "tenant_unavailable", Code: "access_denied"}},
+		{"known code of one out of order", 503, "", `{"error":"invalid_grant"}`, auth0.Error{Status: 502, Reason: "tenant_unavailable", Code: "invalid_grant"}},
+		{"Action, as an error of the tenant", 500, "", `{"error":"access_denied"}`, auth0.Error{Status: 403, Reason: "authorization_denied", Code: "access_denied"}},
 		{"known code of one in distress", 429, "7", `{"error":"invalid_grant"}`, auth0.Error{Status: 502, Reason: "tenant_unavailable", Code: "invalid_grant", RetryAfter: 7 * time.Second}},
 		{"device, too fast", 429, "", `{"error":"slow_down","error_description":"You are polling faster than the specified interval of 5 seconds."}`, auth0.Error{Status: 400, Reason: "authorization_pending", Code: "slow_down", RetryAfter: 10 * time.Second}},
 		{"odd code", 400, "", `{"error":"<script>","error_description":"\r\n"}`, auth0.Error{Status: 502, Reason: "tenant_answer", Code: "unknown_error"}},

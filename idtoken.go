@@ -29,7 +29,7 @@ type identity struct {
 // signature is checked here too, where item 6 of OpenID Connect Core 1.0, Section
 // 3.1.3.7 would let us trust TLS.
 func (s *Strategy) verifyIDToken(ctx context.Context, ep discovery.Metadata, t *transaction, tok tokens) (identity, error) {
-	id, err := s.identify(ctx, ep, t, tok.rawIDToken)
+	id, err := s.identify(ctx, ep, t, tok.rawIDToken, fromTenant)
 	if err == nil {
 		err = checkHash(id, jwt.AccessTokenHash, tok.AccessToken) // Section 3.1.3.8
 	}
@@ -41,8 +41,8 @@ func (s *Strategy) verifyIDToken(ctx context.Context, ep discovery.Metadata, t *
 
 // identify checks an ID token for this login, wherever it came from. The numbers
 // are the items of OpenID Connect Core 1.0, Section 3.1.3.7.
-func (s *Strategy) identify(ctx context.Context, ep discovery.Metadata, t *transaction, raw string) (identity, error) {
-	id, err := s.checkIDToken(ctx, ep, raw)
+func (s *Strategy) identify(ctx context.Context, ep discovery.Metadata, t *transaction, raw string, origin tokenOrigin) (identity, error) {
+	id, err := s.checkIDToken(ctx, ep, raw, origin)
 	if err != nil {
 		return identity{}, err
 	}
@@ -68,12 +68,8 @@ func asIDTokenError(err error) error {
 // checkIDToken does what does not depend on the login. Our own reading decides,
 // because it takes each claim by its exact name and allows for clocks that
 // differ; go-oidc then has to come to the same conclusion.
-func (s *Strategy) checkIDToken(ctx context.Context, ep discovery.Metadata, raw string) (identity, error) {
+func (s *Strategy) checkIDToken(ctx context.Context, ep discovery.Metadata, raw string, origin tokenOrigin) (identity, error) {
 	m, err := jwt.Parse(raw)
-	if err != nil {
-		return identity{}, parseFault(err)
-	}
-	c, err := jwt.ParseClaims(m.Payload, true)
 	if err != nil {
 		return identity{}, parseFault(err)
 	}
@@ -84,10 +80,17 @@ func (s *Strategy) checkIDToken(ctx context.Context, ep discovery.Metadata, raw 
 	if !slices.Contains(s.config.Algorithms, m.Algorithm) { // 7, 8
 		return identity{}, faultAlgorithm.because("alg is %.40q, Config.Algorithms has %q", m.Algorithm, s.config.Algorithms)
 	}
+	c, err := jwt.ParseClaims(m.Payload, true)
+	if err != nil {
+		return identity{}, parseFault(err)
+	}
 	if c.Issuer != ep.Issuer { // 2
 		return identity{}, faultIssuer.because("iss is %.100q, want %q", c.Issuer, ep.Issuer)
 	}
 	if err := checkAudience(c, s.config.ClientID); err != nil { // 3, 4, 5
+		return identity{}, err
+	}
+	if err := checkIDTokenKind(&c, ep.UserInfoEndpoint); err != nil {
 		return identity{}, err
 	}
 	if err := checkTimes(&c, s.now(), s.config.Leeway); err != nil { // 9, 10
@@ -99,23 +102,30 @@ func (s *Strategy) checkIDToken(ctx context.Context, ep discovery.Metadata, raw 
 	if len(c.Subject) == 0 || len(c.Subject) > maxSubject {
 		return identity{}, faultClaim.because("sub is missing or longer than %d bytes", maxSubject)
 	}
-	verifier := oidc.NewVerifier(ep.Issuer, s.idTokenKeys, &oidc.Config{
+	if _, err := s.idTokenKeys.verify(ctx, m, origin); err != nil { // 6
+		return identity{}, asOutage(err)
+	}
+	verifier := oidc.NewVerifier(ep.Issuer, signedPayload(m.Payload), &oidc.Config{
 		ClientID:             s.config.ClientID,
 		SupportedSigningAlgs: []string{m.Algorithm},
 		SkipExpiryCheck:      true, // item 9 is done, with leeway
 	})
-	other, err := verifier.Verify(ctx, raw) // 6
+	other, err := verifier.Verify(ctx, raw)
 	if err != nil {
-		// go-oidc does not wrap the error of a key set: ask it directly.
-		if _, err := s.idTokenKeys.verify(ctx, m); err != nil {
-			return identity{}, err
-		}
 		return identity{}, faultMalformed.because("go-oidc: %v", err)
 	}
 	if other.Issuer != c.Issuer || other.Subject != c.Subject || other.Nonce != c.Nonce || !slices.Equal(other.Audience, c.Audience) {
 		return identity{}, faultClaim.because("two readers of the token disagree")
 	}
 	return identity{claims: c, algorithm: m.Algorithm, raw: raw, payload: m.Payload}, nil
+}
+
+// A signedPayload is that of a token whose signature was checked. Go-oidc compares
+// it with its own reading, and does not look for keys a second time.
+type signedPayload string
+
+func (p signedPayload) VerifySignature(context.Context, string) ([]byte, error) {
+	return []byte(p), nil
 }
 
 // parseFault maps what package jwt found.

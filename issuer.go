@@ -2,13 +2,16 @@ package auth0
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/refresh"
 )
 
 // An Issuer is one more tenant, or one more domain of a tenant, whose access
@@ -34,11 +37,60 @@ type trusted struct {
 	keys       *KeySet
 	audiences  []string
 	algorithms []string
+
+	// The rest is of one that a resolver has named. Lookups are those that were
+	// paid for out of the API's bucket; proven is whether a token of it was good.
+	lookups *fetchBucket
+	mu      sync.Mutex
+	proven  bool
+	paid    int
+	used    atomic.Bool // since the table was last searched for one to drop
 }
 
-func (a *API) newTrusted(p *problems, source Issuer) *trusted {
-	t := &trusted{source: source, keys: source.Keys, audiences: slices.Clone(source.Audiences)}
+// mayLookUp is asked before a request for the keys or the document of an issuer
+// that a resolver has named, and of which there are none yet: anybody can write
+// any name that the resolver trusts into a token.
+func (t *trusted) mayLookUp() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.proven {
+		return true
+	}
+	if !t.lookups.take(time.Now()) {
+		return false
+	}
+	t.paid++
+	return true
+}
+
+func (t *trusted) isProven() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.proven
+}
+
+// prove notes that a token of the issuer was good, and gives back what it has
+// taken from the bucket. It reports whether that is new.
+func (t *trusted) prove() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.lookups == nil || t.proven {
+		return false
+	}
+	t.proven = true
+	for range t.paid {
+		t.lookups.giveBack()
+	}
+	return true
+}
+
+// newTrusted checks an issuer. Lookups is nil for one of the configuration.
+func (a *API) newTrusted(p *problems, source Issuer, lookups *fetchBucket) *trusted {
+	t := &trusted{source: source, keys: source.Keys, audiences: slices.Clone(source.Audiences), lookups: lookups}
 	n := newNamespace(p, source.Domain)
+	if lookups != nil {
+		n.first = t.mayLookUp
+	}
 	n.discoverWith(p, a.client, a.config.EndpointOrigins, a.log)
 	t.namespace = &n
 	switch keys := t.keys; {
@@ -85,6 +137,9 @@ func (t *trusted) accepts(ctx context.Context, iss string) error {
 		return nil
 	}
 	ep, err := t.namespace.endpoints(ctx)
+	if errors.Is(err, refresh.ErrNotAllowed) {
+		err = errNewIssuers
+	}
 	if err != nil {
 		return keysUnavailable(ctx, err)
 	}
@@ -94,8 +149,8 @@ func (t *trusted) accepts(ctx context.Context, iss string) error {
 	return nil
 }
 
-// issuerOf returns whom a token is from, as far as it claims. It causes no
-// request: anybody can write any issuer into a token.
+// issuerOf returns whom a token is from, as far as it claims. It causes no request
+// and keeps nothing: anybody can write any issuer into a token.
 func (a *API) issuerOf(ctx context.Context, iss string) (*trusted, error) {
 	if t := a.byName[iss]; t != nil {
 		return t, nil
@@ -110,9 +165,15 @@ func (a *API) issuerOf(ctx context.Context, iss string) (*trusted, error) {
 	case source == nil:
 		return nil, faultIssuer.because("iss is %.100q, which ResolveIssuer does not trust", iss)
 	}
-	t, err := a.resolved.get(iss, *source, a.newTrusted)
-	if err != nil {
-		return nil, refuseMisconfigured.wrap(err)
+	t := a.resolved.find(iss, *source)
+	if t == nil {
+		p := problems{of: "Issuer"}
+		own := *source
+		own.Audiences, own.Algorithms = slices.Clone(own.Audiences), slices.Clone(own.Algorithms)
+		t = a.newTrusted(&p, own, &a.lookups)
+		if err := p.joined(); err != nil {
+			return nil, refuseMisconfigured.wrap(err)
+		}
 	}
 	if !slices.Contains(t.names(), iss) {
 		return nil, faultIssuer.because("iss is %.100q, and ResolveIssuer has returned Domain %q", iss, source.Domain)
@@ -129,53 +190,120 @@ func (a *API) issuerNames() string {
 }
 
 // resolvedIssuers keeps what was made of the answers of a resolver, so that an
-// issuer has one key set for as long as the answer stays the same. Reading
-// takes no lock.
+// issuer has one key set for as long as the answer stays the same. Those of which
+// no token was good yet are kept apart, and few of them, so that they cannot take
+// the place of others. The work for a token does not grow with the table.
 type resolvedIssuers struct {
-	mu  sync.Mutex // for writing
-	all atomic.Pointer[map[string]*trusted]
+	mu      sync.RWMutex
+	all     map[string]*trusted
+	fresh   issuerQueue // of which no token was good
+	settled issuerQueue
 }
 
-// maxResolved bounds the issuers that are kept. Beyond it an arbitrary one is
-// dropped, whose keys are fetched again when they are next needed.
-const maxResolved = 10_000
+const (
+	// maxResolved bounds the issuers that are kept. Beyond it one that was not used
+	// lately is dropped, whose keys are fetched again when they are next needed.
+	maxResolved = 10_000
+	// maxUnproven bounds those of which no token was good yet.
+	maxUnproven = 1_000
 
-func (r *resolvedIssuers) get(iss string, source Issuer, create func(*problems, Issuer) *trusted) (*trusted, error) {
-	if t := r.find(iss, source); t != nil {
-		return t, nil
+	// Requests for the keys and documents of those: sixteen at once, and five in
+	// a second. Each that leads to a good token is given back.
+	lookupBurst    = 16
+	lookupInterval = 200 * time.Millisecond
+)
+
+// find returns what is kept of an issuer, if it was made of the same answer.
+func (r *resolvedIssuers) find(iss string, source Issuer) *trusted {
+	t := r.held(iss)
+	if t == nil || !t.source.equal(source) {
+		return nil
+	}
+	if !t.used.Load() {
+		t.used.Store(true)
+	}
+	return t
+}
+
+func (r *resolvedIssuers) held(iss string) *trusted {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.all[iss]
+}
+
+// admit keeps an issuer whose token is good as far as that can be told without a
+// key. Of several that were made at the same time, all get the first.
+func (r *resolvedIssuers) admit(iss string, t *trusted) *trusted {
+	if t.lookups == nil || r.held(iss) == t {
+		return t
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if t := r.find(iss, source); t != nil {
-		return t, nil
+	if other := r.all[iss]; other != nil && other.source.equal(t.source) {
+		return other
 	}
-	source.Audiences, source.Algorithms = slices.Clone(source.Audiences), slices.Clone(source.Algorithms)
-	p := problems{of: "Issuer"}
-	t := create(&p, source)
-	if err := p.joined(); err != nil {
-		return nil, err
-	}
-	all := map[string]*trusted{iss: t}
-	if old := r.all.Load(); old != nil {
-		for name, other := range *old {
-			if name != iss && len(all) < maxResolved {
-				all[name] = other
-			}
-		}
-	}
-	r.all.Store(&all)
-	return t, nil
+	r.put(&r.fresh, maxUnproven, iss, t)
+	return t
 }
 
-func (r *resolvedIssuers) find(iss string, source Issuer) *trusted {
-	all := r.all.Load()
-	if all == nil {
-		return nil
+// settle keeps an issuer one of whose tokens was good in earnest.
+func (r *resolvedIssuers) settle(iss string, t *trusted) {
+	if !t.prove() {
+		return
 	}
-	if t := (*all)[iss]; t != nil && t.source.equal(source) {
-		return t
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if other := r.all[iss]; other != nil && other != t && other.source.equal(t.source) {
+		return // this one was dropped meanwhile
 	}
-	return nil
+	r.put(&r.settled, maxResolved, iss, t)
+}
+
+// put keeps an issuer, and drops others beyond the limit. Whatever was used since it
+// was last looked at stays: on average one is looked at for each that is put.
+func (r *resolvedIssuers) put(q *issuerQueue, most int, iss string, t *trusted) {
+	if r.all == nil {
+		r.all = map[string]*trusted{}
+	}
+	r.all[iss] = t
+	q.push(queuedIssuer{iss, t})
+	for q.len() > most {
+		old := q.pop()
+		switch {
+		case r.all[old.iss] != old.trusted || q == &r.fresh && old.trusted.isProven():
+			// It has another place by now, or another has its.
+		case q == &r.settled && old.trusted.used.Swap(false):
+			q.push(old)
+		default:
+			delete(r.all, old.iss)
+		}
+	}
+}
+
+// An issuerQueue has first what was pushed first.
+type issuerQueue struct {
+	items []queuedIssuer
+	begin int
+}
+
+type queuedIssuer struct {
+	iss     string
+	trusted *trusted
+}
+
+func (q *issuerQueue) len() int { return len(q.items) - q.begin }
+
+func (q *issuerQueue) push(i queuedIssuer) { q.items = append(q.items, i) }
+
+func (q *issuerQueue) pop() queuedIssuer {
+	i := q.items[q.begin]
+	q.items[q.begin] = queuedIssuer{}
+	if q.begin++; q.begin > len(q.items)/2 {
+		n := copy(q.items, q.items[q.begin:])
+		clear(q.items[n:])
+		q.items, q.begin = q.items[:n], 0
+	}
+	return i
 }
 
 func (t *trusted) checkAlgorithm(m jwt.Message) error {

@@ -41,10 +41,12 @@ import (
 // for a day. It has no goroutine but that of a fetch, which ends within five
 // seconds, so there is nothing to close.
 //
-// A key id that is not in the set makes it fetch at once, so that a new key
-// works from its first token, but at most twice in a row and then once in half
-// a minute: anybody can make up key ids. A signature that does not fit never
-// makes it fetch.
+// A kid that is not in the set makes it fetch at once, so that a new key works
+// from its first token, but at most twice in a row and then once in half a minute:
+// anybody can make up a kid. The ID tokens that a [Strategy] itself gets from the
+// token endpoint are counted apart, so that tokens of strangers cannot keep its
+// logins and refreshes from the keys they need. The signature of an access token
+// that does not fit never makes it fetch.
 //
 // [StaticKeys] and [SharedSecret] make one that never fetches.
 //
@@ -74,6 +76,8 @@ const (
 
 func newKeySet(n *namespace, client *http.Client, log *slog.Logger, observer Observer) *KeySet {
 	k := &KeySet{issuer: n, observer: observer}
+	k.unknown.ofAnybody = fetchBucket{burst: unknownBurst, every: unknownInterval}
+	k.unknown.ofTenant = fetchBucket{burst: unknownBurst, every: unknownInterval}
 	k.current = refresh.New(func(ctx context.Context) (*keySnapshot, refresh.Life, error) {
 		begin := time.Now()
 		held, _ := k.current.Peek()
@@ -84,6 +88,7 @@ func newKeySet(n *namespace, client *http.Client, log *slog.Logger, observer Obs
 	}, refresh.Policy{
 		Timeout:    keysTimeout,
 		MinBackoff: time.Second, MaxBackoff: 30 * time.Second, MaxRetryAfter: time.Minute,
+		First: n.first,
 		Failed: func(err error, stale bool) {
 			log.Warn("auth0: keys cannot be fetched", "err", clip(err.Error()), "using_old_keys", stale)
 		},
@@ -197,6 +202,35 @@ func (k *KeySet) Warm(ctx context.Context) error {
 	return nil
 }
 
+// Refresh fetches the keys now, and waits until they are there. From then on keys
+// that the issuer's document does not have are not used any more, neither for new
+// tokens nor for those whose verified signature was cached. Call it after a key of
+// the issuer was revoked, because it is compromised; a rotation needs no call.
+//
+// It makes a request each time, also shortly after a failed fetch, so do not call
+// it on the word of a stranger. Concurrent calls share one. If it fails, the keys
+// stay as they are, and the error says so. A document without a single usable key
+// is a failure too: without keys, every token is refused. For the set of
+// [StaticKeys] or [SharedSecret] it does nothing.
+func (k *KeySet) Refresh(ctx context.Context) error {
+	switch {
+	case k.fixed != nil:
+		return nil
+	case k.current == nil:
+		return asError("keys", refuseMisconfigured.wrap(errZeroKeySet))
+	}
+	_, err := k.current.Force(ctx)
+	if err == nil {
+		return nil
+	}
+	held := 0
+	if s, ok := k.current.Peek(); ok {
+		held = len(s.all)
+	}
+	err = keysUnavailable(ctx, fmt.Errorf("the keys could not be fetched, and %d of before stay in use: %w", held, err))
+	return asError("keys", asBearerError(err))
+}
+
 // A KeyStatus tells how a [KeySet] is doing, for readiness probes and status
 // pages.
 type KeyStatus struct {
@@ -236,7 +270,7 @@ func (k *KeySet) VerifySignature(ctx context.Context, token string) ([]byte, err
 	if err != nil {
 		err = parseFault(err)
 	} else {
-		_, err = k.verify(ctx, m)
+		_, err = k.verify(ctx, m, fromAnybody)
 	}
 	if err != nil {
 		return nil, asError("signature", asBearerError(err))
@@ -244,20 +278,58 @@ func (k *KeySet) VerifySignature(ctx context.Context, token string) ([]byte, err
 	return []byte(m.Payload), nil
 }
 
+// A tokenOrigin says on whose word keys are fetched for a kid that is unknown.
+type tokenOrigin int
+
+const (
+	fromAnybody tokenOrigin = iota // also from those who made it up
+	fromTenant                     // from the token endpoint, over TLS
+)
+
 // verify checks the signature of a token whose algorithm the caller allows, and
 // returns the key it was made with. It is the one place where a signature is
 // accepted.
-func (k *KeySet) verify(ctx context.Context, m jwt.Message) (*verifyingKey, error) {
-	candidates, err := k.find(ctx, m.KeyID, m.Algorithm)
+func (k *KeySet) verify(ctx context.Context, m jwt.Message, origin tokenOrigin) (*verifyingKey, error) {
+	candidates, err := k.find(ctx, m.KeyID, m.Algorithm, origin)
 	if err != nil {
 		return nil, err
 	}
+	return verifyWith(candidates, m)
+}
+
+func verifyWith(candidates []*verifyingKey, m jwt.Message) (*verifyingKey, error) {
 	for _, key := range candidates {
 		if key.verify(m) {
 			return key, nil
 		}
 	}
 	return nil, faultSignature
+}
+
+// confirm checks once more a token from the token endpoint whose signature did
+// not fit, with keys that were fetched after it came. A wrong signature is
+// certain only then: until then the kid can have been given to another key.
+func (k *KeySet) confirm(ctx context.Context, m jwt.Message) error {
+	snapshot := k.fixed
+	switch {
+	case snapshot == nil:
+		var err error
+		if snapshot, err = k.fetchForTenant(ctx, ""); err != nil {
+			return err
+		}
+	case snapshot.nameless:
+		// Any kid is taken to mean these keys, which nobody replaces when the
+		// issuer rotates its own.
+		return faultKeys.because("the signature fits none of the keys that were given, which have no kid")
+	}
+	candidates, err := snapshot.find(m.KeyID, m.Algorithm)
+	if err == errUnknownKey {
+		return faultUnknownKey.because("kid %.80q is not among the %d keys of the issuer any more", m.KeyID, len(snapshot.all))
+	}
+	if err == nil {
+		_, err = verifyWith(candidates, m)
+	}
+	return err
 }
 
 // stillHas reports whether a token with this header could be signed with the key
@@ -273,6 +345,8 @@ func (k *KeySet) stillHas(ctx context.Context, id, alg string, key *verifyingKey
 
 var errZeroKeySet = errors.New("this KeySet was made by none of Strategy.KeySet, StaticKeys and SharedSecret")
 
+var errNewIssuers = errors.New("too many issuers were looked up of which no token was good yet; should ResolveIssuer trust them all?")
+
 // snapshot returns the keys, and waits only if there are none.
 func (k *KeySet) snapshot(ctx context.Context) (*keySnapshot, error) {
 	switch {
@@ -282,14 +356,20 @@ func (k *KeySet) snapshot(ctx context.Context) (*keySnapshot, error) {
 		return nil, refuseMisconfigured.wrap(errZeroKeySet)
 	}
 	s, err := k.current.Get(ctx)
+	if errors.Is(err, refresh.ErrNotAllowed) {
+		k.observeThrottled(ctx)
+		err = errNewIssuers
+	}
 	if err != nil {
 		return nil, keysUnavailable(ctx, err)
 	}
 	return s, nil
 }
 
-// find returns the keys that a token with this header may be signed with.
-func (k *KeySet) find(ctx context.Context, id, alg string) ([]*verifyingKey, error) {
+// find returns the keys that a token with this header may be signed with. If no
+// key has its kid, the fault is an unsettledKey unless the keys were fetched
+// after the token came.
+func (k *KeySet) find(ctx context.Context, id, alg string, origin tokenOrigin) ([]*verifyingKey, error) {
 	snapshot, err := k.snapshot(ctx)
 	if err != nil {
 		return nil, err
@@ -298,7 +378,14 @@ func (k *KeySet) find(ctx context.Context, id, alg string) ([]*verifyingKey, err
 	if err != errUnknownKey {
 		return candidates, err
 	}
-	if snapshot, err = k.fetchUnknown(ctx, snapshot, id); err != nil {
+	switch {
+	case k.fixed != nil:
+	case origin == fromTenant:
+		snapshot, err = k.fetchForTenant(ctx, id)
+	default:
+		snapshot, err = k.fetchUnknown(ctx, snapshot, id)
+	}
+	if k.fixed == nil && err != nil {
 		return nil, err
 	}
 	candidates, err = snapshot.find(id, alg)
@@ -309,33 +396,82 @@ func (k *KeySet) find(ctx context.Context, id, alg string) ([]*verifyingKey, err
 	return candidates, err
 }
 
-// fetchUnknown gets newer keys, if it may, for a key id that the snapshot has
-// not. The error is the fault that answers the token if it may not.
-func (k *KeySet) fetchUnknown(ctx context.Context, snapshot *keySnapshot, id string) (*keySnapshot, error) {
-	if k.fixed != nil {
-		return snapshot, nil
+// An unsettledKey is the fault of a token whose kid is not in the set, while newer
+// keys could not be fetched. Whether the issuer has such a key is not known. An
+// API answers it as any other unknown kid, because most were made up and the time
+// is bounded. For the ID tokens of a login it is an outage.
+type unsettledKey struct{ fault *tokenFault }
+
+func (u unsettledKey) Error() string { return u.fault.Error() }
+func (u unsettledKey) Unwrap() error { return u.fault }
+
+// asOutage says of an unsettledKey that nothing is known, and leaves other
+// errors as they are.
+func asOutage(err error) error {
+	if u, ok := errors.AsType[unsettledKey](err); ok {
+		return faultKeys.because("%w", u.fault)
 	}
+	return err
+}
+
+// fetchUnknown gets newer keys, if it may, for the kid of anybody's token that
+// the snapshot has not. The error is the fault that answers the token if it may
+// not.
+func (k *KeySet) fetchUnknown(ctx context.Context, snapshot *keySnapshot, id string) (*keySnapshot, error) {
 	if k.unknown.remembers(snapshot, id) {
-		return nil, faultUnknownKey.because("kid %.80q was looked for a moment ago", id)
+		return nil, unsettledKey{faultUnknownKey.because("kid %.80q was looked for a moment ago", id)}
 	}
 	if newer, ok := k.current.Peek(); ok && newer != snapshot {
 		return newer, nil // somebody else has just waited for it
 	}
 	waiting, cancel := context.WithTimeout(ctx, keyWait)
 	defer cancel()
-	newer, err := k.current.RefreshIf(waiting, func() bool { return k.unknown.take(time.Now()) })
+	newer, err := k.current.RefreshIf(waiting, func() bool { return k.unknown.take(&k.unknown.ofAnybody) })
 	switch {
 	case err == nil:
 		return newer, nil
 	case errors.Is(err, refresh.ErrNotAllowed):
-		k.observer.keys(ctx, KeyEvent{Issuer: k.issuer.base, Reason: "throttled", Keys: len(snapshot.all)})
-		return nil, faultUnknownKey.because("kid %.80q is unknown, and keys were fetched too often for such to try again", id)
+		k.observeThrottled(ctx)
+		return nil, unsettledKey{faultUnknownKey.because("kid %.80q is unknown, and keys were fetched too often for such to try again", id)}
 	}
 	if k.current.Due() || ctx.Err() != nil {
 		// These keys are older than they should be: the id may well be good.
 		return nil, keysUnavailable(ctx, err)
 	}
-	return nil, faultUnknownKey.because("kid %.80q is unknown, and newer keys cannot be had: %v", id, err)
+	return nil, unsettledKey{faultUnknownKey.because("kid %.80q is unknown, and newer keys cannot be had: %v", id, err)}
+}
+
+// fetchForTenant returns keys whose fetch began after a token from the token
+// endpoint came, or that have its kid already. Without id, only the first will do.
+func (k *KeySet) fetchForTenant(ctx context.Context, id string) (*keySnapshot, error) {
+	waiting, cancel := context.WithTimeout(ctx, keyWait)
+	defer cancel()
+	// A fetch that was under way when the token came can have been answered before
+	// the key was published. The one behind it cannot.
+	for joined := 0; ; joined++ {
+		begun := false
+		newer, err := k.current.RefreshIf(waiting, func() bool {
+			begun = k.unknown.take(&k.unknown.ofTenant)
+			return begun
+		})
+		switch {
+		case errors.Is(err, refresh.ErrNotAllowed):
+			k.observeThrottled(ctx)
+			return nil, faultKeys.because("keys were fetched too often to look for those of a token response again")
+		case err != nil:
+			return nil, keysUnavailable(ctx, err)
+		case begun, joined > 0, id != "" && newer.ids[id]:
+			return newer, nil
+		}
+	}
+}
+
+func (k *KeySet) observeThrottled(ctx context.Context) {
+	e := KeyEvent{Issuer: k.issuer.base, Reason: "throttled"}
+	if held, ok := k.current.Peek(); ok {
+		e.Keys = len(held.all)
+	}
+	k.observer.keys(ctx, e)
 }
 
 // keysUnavailable tells a caller who has gone away from keys that cannot be had.
@@ -346,14 +482,14 @@ func keysUnavailable(ctx context.Context, err error) error {
 	return faultKeys.because("%w", err)
 }
 
-// unknownKeys bounds what made-up key ids can cause: a bucket of two fetches
-// that gains one in half a minute, and a memory of ids that were looked for in
-// vain.
+// unknownKeys bounds what unknown key ids can cause: a bucket of fetches for
+// tokens of anybody, one for those of the tenant, which nobody else can empty, and
+// a memory of ids that were looked for in vain.
 type unknownKeys struct {
+	ofAnybody, ofTenant fetchBucket
+
 	mu       sync.Mutex
-	spent    float64
-	at       time.Time
-	pending  bool         // the fetch under way was paid for out of the bucket
+	paid     *fetchBucket // out of which the fetch under way was paid for
 	snapshot *keySnapshot // the one in which ids were looked for
 	missed   map[string]time.Time
 }
@@ -365,16 +501,13 @@ const (
 	maxMissed       = 256
 )
 
-func (u *unknownKeys) take(now time.Time) bool {
+func (u *unknownKeys) take(b *fetchBucket) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.spent = max(0, u.spent-now.Sub(u.at).Seconds()/unknownInterval.Seconds())
-	u.at = now
-	if u.spent > unknownBurst-1 {
+	if !b.take(time.Now()) {
 		return false
 	}
-	u.spent++
-	u.pending = true
+	u.paid = b
 	return true
 }
 
@@ -384,10 +517,10 @@ func (u *unknownKeys) take(now time.Time) bool {
 func (u *unknownKeys) settle(fetched bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.pending && !fetched {
-		u.spent = max(0, u.spent-1)
+	if u.paid != nil && !fetched {
+		u.paid.giveBack()
 	}
-	u.pending = false
+	u.paid = nil
 }
 
 func (u *unknownKeys) remember(s *keySnapshot, id string) {
@@ -502,7 +635,16 @@ func (k *KeySet) fetch(ctx context.Context, client *http.Client, log *slog.Logge
 	var doc struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
-	header, err := fetch.GetJSON(ctx, client, ep.JWKSURI, &doc)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, ep.JWKSURI, nil)
+	if err != nil {
+		return nil, refresh.Life{}, errors.New("unusable jwks_uri")
+	}
+	if held != nil {
+		// What is wanted is what has changed, also if a cache on the way has not
+		// noticed (RFC 9111, Section 5.2.1.4).
+		r.Header.Set("Cache-Control", "no-cache")
+	}
+	header, err := fetch.JSON(client, r, &doc)
 	if err != nil {
 		return nil, refresh.Life{}, err
 	}
@@ -643,6 +785,9 @@ func algorithmsOf(key any) ([]string, error) {
 		}
 		if key.E < 3 || key.E%2 == 0 || key.E > 1<<31-1 {
 			return nil, errors.New("has an unusable exponent")
+		}
+		if hasROCAFingerprint(key.N) {
+			return nil, errors.New("can be factored (CVE-2017-15361)")
 		}
 		return asymmetricAlgorithms[:6], nil
 	case *ecdsa.PublicKey:

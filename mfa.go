@@ -315,7 +315,7 @@ func (s *Strategy) continuedLogin(ctx context.Context, got tokenResponse, st mfa
 		if err != nil {
 			return nil, err
 		}
-		if id, err = s.checkIDToken(ctx, ep, got.IDToken); err != nil {
+		if id, err = s.checkIDToken(ctx, ep, got.IDToken, fromTenant); err != nil {
 			return nil, asIDTokenError(err)
 		}
 		if id.claims.Issuer != st.Issuer || id.claims.Subject != st.Subject {

@@ -27,6 +27,8 @@ type namespace struct {
 	// at Auth0 what differs by tenant.
 	discovered *refresh.Value[discovery.Metadata]
 	origins    []string // further ones on which endpoints may be
+	// first, if not nil, is asked before each request for what is not there yet.
+	first func() bool
 }
 
 // newNamespace understands a host name as an Auth0 tenant and a URL as any
@@ -94,6 +96,7 @@ func (n *namespace) discoverWith(p *problems, client *http.Client, origins []str
 	}, refresh.Policy{
 		Timeout:    fetch.Timeout,
 		MinBackoff: time.Second, MaxBackoff: 30 * time.Second, MaxRetryAfter: time.Minute,
+		First: n.first,
 		Failed: func(err error, stale bool) {
 			log.Warn("auth0: discovery failed", "err", err, "using_old_document", stale)
 		},

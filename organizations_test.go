@@ -271,7 +271,7 @@ func TestRefreshKeepsOrganization(t *testing.T) {
 		if b.page("/who"); user.OrgID != tt.stored || e.tenant.Calls(tenant.Token) != calls+1 {
 			t.Errorf("%s: the session is of %q after %d token requests, want %q", why, user.OrgID, e.tenant.Calls(tenant.Token)-calls, tt.stored)
 		}
-		if strings.Contains(e.log.String(), "the ID token of a refresh is not good") != tt.log {
+		if strings.Contains(e.log.String(), "the ID token of a refresh is forged or of another user") != tt.log {
 			t.Errorf("%s: log:\n%s", why, e.log)
 		}
 	}

@@ -280,19 +280,30 @@ func refreshError(err error) error {
 	if err == nil {
 		return nil
 	}
-	if e, ok := answered(err); ok && !e.temporary() && e.deniesPerson() {
+	if e, ok := answered(err); ok && (e.deniesByPolicy() || !e.temporary() && e.deniesPerson()) {
 		return e.loginAgain()
 	}
 	return requestError(err)
 }
 
-// deniesPerson reports whether it is the person who gets no token: an Action says
-// no, the account is blocked, or the refresh token is not good any more.
+// deniesPerson reports whether it is the person who gets no token: the account is
+// blocked, or the refresh token is not good any more.
 func (e tenantError) deniesPerson() bool {
-	if e.code == "access_denied" {
-		return e.status != http.StatusUnauthorized // then it is the application
+	return e.deniesByPolicy() || e.code == "unauthorized" || e.code == "invalid_grant"
+}
+
+// deniesByPolicy reports whether an Action or a policy of the tenant wants another
+// login. The code says so, whatever the status: Auth0 has sent 500 with it. But
+// with 401 access_denied is Auth0's answer to wrong credentials of the
+// application.
+func (e tenantError) deniesByPolicy() bool {
+	switch e.code {
+	case "access_denied":
+		return e.status != http.StatusUnauthorized
+	case "unmet_authentication_requirements", "interaction_required":
+		return true
 	}
-	return e.code == "unauthorized" || e.code == "invalid_grant"
+	return false
 }
 
 // loginAgain is for tokens that only a login can bring now: there the tenant tells
@@ -350,7 +361,7 @@ func (rr refusedRefreshes) note(r *sessionRecord, wish tokenWish, err error) {
 	switch {
 	case e.Reason == refuseTenantAnswer.reason, e.Reason == refuseSessionTokenExpired.reason:
 		hold = most
-	case e.TenantStatus != 0 && e.Reason == refuseTenantDown.reason, e.Reason == faultKeys.reason:
+	case e.TenantStatus != 0 && e.Reason == refuseTenantDown.reason, e.Reason == refuseIDTokenKeys.reason, e.Reason == refuseClock.reason:
 		hold = max(least, min(e.RetryAfter, most))
 	}
 	if now := time.Now(); hold > 0 {
@@ -383,15 +394,16 @@ func (s *Strategy) refreshTokens(ctx context.Context, r *sessionRecord, wish tok
 			return err
 		}
 		id, err := s.refreshedIDToken(ctx, ep, r, got)
-		if fault, ok := errors.AsType[*tokenFault](err); ok && fault.reason != faultKeys.reason {
-			// It is of somebody else, or forged. Nothing of it is used, and the
-			// next request does not ask for the same again.
-			s.log.Error("auth0: the ID token of a refresh is not good", "err", clip(err.Error()))
-			r.RefreshToken = ""
-			return nil
-		}
 		if err != nil {
-			return asIDTokenError(err)
+			if err = s.confirmRefreshFault(ctx, got.IDToken, err); isForeign(err) {
+				// Nothing of it is used, and the next request does not ask for the
+				// same again.
+				s.log.Error("auth0: the ID token of a refresh is forged or of another user; the session has lost its refresh token", "err", clip(err.Error()))
+				r.RefreshToken = ""
+				return nil
+			}
+			s.log.Warn("auth0: the ID token of a refresh cannot be accepted; the refresh token is kept", "err", clip(err.Error()))
+			return keptRefreshError(err)
 		}
 		s.takeClaims(r, id, form)
 	}
@@ -436,27 +448,93 @@ func isFor(token, audience string) bool {
 }
 
 // refreshedIDToken checks a new ID token against the one of the login (OpenID
-// Connect Core 1.0, Section 12.2).
+// Connect Core 1.0, Section 12.2). Unlike there, auth_time may be newer: the user
+// has authenticated again, in another application.
 func (s *Strategy) refreshedIDToken(ctx context.Context, ep discovery.Metadata, r *sessionRecord, got tokenResponse) (identity, error) {
-	id, err := s.checkIDToken(ctx, ep, got.IDToken)
+	id, err := s.checkIDToken(ctx, ep, got.IDToken, fromTenant)
 	if err != nil {
 		return identity{}, err
 	}
 	c := &id.claims
 	org := r.Organization
 	switch {
-	case org != "" && c.OrgID != "" && c.OrgID != org:
-		return identity{}, faultOrganization.because("org_id is %.100q, the login was to %q", c.OrgID, org)
 	case c.Issuer != r.Issuer || c.Subject != r.Subject:
-		return identity{}, faultClaim.because("iss or sub is another one than at the login")
+		return identity{}, foreignToken{faultClaim.because("iss or sub is another one than at the login")}
+	case org != "" && c.OrgID != "" && c.OrgID != org:
+		return identity{}, foreignToken{faultOrganization.because("org_id is %.100q, the login was to %q", c.OrgID, org)}
 	case c.IssuedAt < float64(r.IDTokenIssuedAt)-s.config.Leeway.Seconds():
 		return identity{}, faultClaim.because("iat is before that of the login")
-	case c.Has(jwt.AuthTime) && r.AuthTime > 0 && int64(c.AuthTime) != r.AuthTime:
-		return identity{}, faultClaim.because("auth_time is another one than at the login")
+	case c.Has(jwt.AuthTime) && int64(c.AuthTime) < r.AuthTime:
+		return identity{}, faultClaim.because("auth_time is before that of the login")
+	case c.Has(jwt.AuthTime) && c.AuthTime > unix(s.now())+s.config.Leeway.Seconds():
+		return identity{}, faultIssuedAhead.because("auth_time is %.0f s ahead; check the clock of this machine", c.AuthTime-unix(s.now()))
 	case c.Has(jwt.Nonce) && r.Nonce != "" && c.Nonce != r.Nonce:
-		return identity{}, faultNonce
+		return identity{}, faultNonce.because("the nonce is another one than at the login")
 	}
 	return id, checkHash(id, jwt.AccessTokenHash, got.AccessToken)
+}
+
+// A foreignToken is the fault of an ID token that proves that a refresh does not
+// answer for the user of the session.
+type foreignToken struct{ fault *tokenFault }
+
+func (f foreignToken) Error() string { return f.fault.Error() }
+func (f foreignToken) Unwrap() error { return f.fault }
+
+func isForeign(err error) bool {
+	_, ok := errors.AsType[foreignToken](err)
+	return ok
+}
+
+// confirmRefreshFault finds the proof, if there is one, that what a refresh has
+// brought is not for the user of the session. Only that may cost the session its
+// refresh token: with rotation there is no other, and a rotation of the signing
+// keys, a clock or a mistake in the settings would otherwise end the tokens of
+// every session for good. The proof is a signature that is good, over another
+// iss, sub or organization, or one that is wrong with keys that are new.
+func (s *Strategy) confirmRefreshFault(ctx context.Context, raw string, err error) error {
+	fault, ok := errors.AsType[*tokenFault](err)
+	if !ok || isForeign(err) || fault.reason != faultSignature.reason && fault.reason != faultIssuer.reason {
+		return err
+	}
+	m, parseErr := jwt.Parse(raw)
+	if parseErr != nil {
+		return err
+	}
+	if fault.reason == faultIssuer.reason {
+		switch _, signature := s.idTokenKeys.verify(ctx, m, fromTenant); {
+		case signature == nil:
+			return foreignToken{fault}
+		case signature != faultSignature:
+			return asOutage(signature)
+		}
+	}
+	switch confirmed := s.idTokenKeys.confirm(ctx, m); {
+	case confirmed == faultSignature:
+		return foreignToken{faultSignature}
+	case confirmed != nil:
+		return asOutage(confirmed)
+	}
+	// The key of the kid has changed, and with the new one the token is good. The
+	// next refresh finds it.
+	return faultKeys.because("the issuer has changed the key of kid %.80q", m.KeyID)
+}
+
+// keptRefreshError is what becomes of a refresh whose ID token was not accepted,
+// while the session keeps its refresh token. Without the right keys or the right
+// time nothing is known about the token, and the next try may well succeed.
+func keptRefreshError(err error) error {
+	fault, ok := errors.AsType[*tokenFault](err)
+	if !ok {
+		return err
+	}
+	switch fault.reason {
+	case faultKeys.reason, faultUnknownKey.reason, faultKeyUnusable.reason, faultAmbiguousKey.reason:
+		return fault.outage(refuseIDTokenKeys)
+	case faultExpired.reason, faultNotYet.reason, faultIssuedAhead.reason:
+		return fault.outage(refuseClock)
+	}
+	return refuseTenantAnswer.wrap(fault)
 }
 
 // takeClaims replaces the claims of a session by newer ones, unless fewer scopes
@@ -464,6 +542,9 @@ func (s *Strategy) refreshedIDToken(ctx context.Context, ep discovery.Metadata, 
 // token was issued is not changed: by that a logout at the tenant knows which
 // sessions it ends.
 func (s *Strategy) takeClaims(r *sessionRecord, id identity, form url.Values) {
+	if id.claims.Has(jwt.AuthTime) {
+		r.AuthTime = int64(id.claims.AuthTime) // which is not before the one there was
+	}
 	if form.Has("scope") {
 		return
 	}

@@ -595,6 +595,14 @@ func TestTenantTrouble(t *testing.T) {
 		{"unknown grant", answer(501, `{"error":"unsupported_grant_type"}`), 502, "tenant_answer", "0s"},
 		{"refused by an Action", answer(403, `{"error":"access_denied","error_description":"not today"}`), 401, "token_expired", "0s"},
 		{"blocked", answer(403, `{"error":"unauthorized","error_description":"user is blocked"}`), 401, "token_expired", "0s"},
+		{"refused by an Action, as an error of the tenant", answer(500, `{"error":"access_denied","error_description":"not today"}`), 401, "token_expired", "0s"},
+		{"refused by an Action, as too many requests", answer(429, `{"error":"access_denied","error_description":"not today"}`), 401, "token_expired", "0s"},
+		{"policy of the tenant", answer(403, `{"error":"unmet_authentication_requirements"}`), 401, "token_expired", "0s"},
+		{"policy of the tenant, 400", answer(400, `{"error":"unmet_authentication_requirements"}`), 401, "token_expired", "0s"},
+		{"policy of the tenant, 503", answer(503, `{"error":"unmet_authentication_requirements"}`), 401, "token_expired", "0s"},
+		{"interaction", answer(403, `{"error":"interaction_required"}`), 401, "token_expired", "0s"},
+		{"interaction, 401", answer(401, `{"error":"interaction_required"}`), 401, "token_expired", "0s"},
+		{"interaction, 500", answer(500, `{"error":"interaction_required"}`), 401, "token_expired", "0s"},
 	}
 	for _, tt := range tests {
 		inEachMode(t, func(t *testing.T, m mode) {
@@ -741,29 +749,67 @@ func TestHangingRefresh(t *testing.T) {
 	})
 }
 
-// TestRefreshedIDToken: the person of a session does not become another one.
+// TestRefreshedIDToken: the person of a session does not become another one, and
+// only the proof that somebody else was answered for costs the session its refresh
+// token. Without the right time, nothing is known. What else is wrong is between
+// the tenant and the application, and logging in again would not help.
 func TestRefreshedIDToken(t *testing.T) {
-	authTime := func(c map[string]any) { c["auth_time"] = int64(946684800 - 60) } // a minute before the bubble begins
+	const loginAt = 946684800 // when the bubble begins
+	authTime := func(c map[string]any) { c["auth_time"] = int64(loginAt - 60) }
+	type outcome struct {
+		status int
+		reason string
+		kept   bool // the refresh token
+	}
+	good := outcome{200, "", true}
+	gone := outcome{401, "token_expired", false}
+	clock := outcome{503, "clock_skew", true}
+	odd := outcome{502, "tenant_answer", true}
+	both := func(edits ...func(_, _ map[string]any)) func(_, _ map[string]any) {
+		return func(h, c map[string]any) {
+			for _, edit := range edits {
+				edit(h, c)
+			}
+		}
+	}
 	tests := []struct {
 		why  string
 		edit func(header, claims map[string]any)
-		good bool
+		want outcome
 	}{
-		{"unchanged", func(_, _ map[string]any) {}, true},
-		{"the nonce of the login", nil, true}, // see below
-		{"no auth_time", claim("auth_time", nil), true},
-		{"other sub", claim("sub", "auth0|mallory"), false},
-		{"no sub", claim("sub", nil), false},
-		{"other iss", claim("iss", "https://other.example/"), false},
-		{"other aud", claim("aud", "other-client"), false},
-		{"other azp", claim("azp", "other-client"), false},
-		{"other nonce", claim("nonce", "other"), false},
-		{"other auth_time", claim("auth_time", 946684800), false},
-		{"iat long before the login", claim("iat", 946684800-3600), false},
-		{"expired", claim("exp", 946684800), false},
-		{"other at_hash", claim("at_hash", "AAAAAAAAAAAAAAAAAAAAAA"), false},
-		{"other algorithm", header("alg", "HS256"), false},
-		{"access token", header("typ", "at+jwt"), false},
+		{"unchanged", func(_, _ map[string]any) {}, good},
+		{"the nonce of the login", nil, good}, // see below
+		{"no auth_time", claim("auth_time", nil), good},
+		{"newer auth_time", claim("auth_time", loginAt), good}, // authenticated again elsewhere
+		{"the organization of nobody", claim("org_id", "org_new"), good},
+
+		// Signed by the tenant, and of somebody else.
+		{"other sub", claim("sub", "auth0|mallory"), gone},
+		{"other iss", claim("iss", "https://other.example/"), gone},
+		{"other sub and nonce", both(claim("sub", "auth0|mallory"), claim("nonce", "other")), gone},
+
+		// The clock of the tenant or of this machine is wrong.
+		{"expired", claim("exp", loginAt), clock},
+		{"iat ahead", claim("iat", loginAt+3600), clock},
+		{"nbf ahead", claim("nbf", loginAt+3600), clock},
+		{"auth_time ahead", claim("auth_time", loginAt+3600), clock},
+		{"other sub, expired", both(claim("sub", "auth0|mallory"), claim("exp", loginAt)), clock}, // known when the time is
+
+		// The tenant's own word, which says nothing about another person.
+		{"no sub", claim("sub", nil), odd},
+		{"other aud", claim("aud", "other-client"), odd},
+		{"other azp", claim("azp", "other-client"), odd},
+		{"other nonce", claim("nonce", "other"), odd},
+		{"older auth_time", claim("auth_time", loginAt-61), odd},
+		{"iat long before the login", claim("iat", loginAt-3600), odd},
+		{"no iat", claim("iat", nil), odd},
+		{"no exp", claim("exp", nil), odd},
+		{"other at_hash", claim("at_hash", "AAAAAAAAAAAAAAAAAAAAAA"), odd},
+		{"other algorithm", header("alg", "HS256"), odd}, // its signature is not looked at
+		{"no signature", header("alg", "none"), odd},
+		{"access token", header("typ", "at+jwt"), odd},
+		{"claim of the wrong form", claim("exp", "tomorrow"), odd},
+		{"too long", claim("x", strings.Repeat("x", 20_000)), odd},
 	}
 	for _, tt := range tests {
 		inEachMode(t, func(t *testing.T, m mode) {
@@ -781,20 +827,29 @@ func TestRefreshedIDToken(t *testing.T) {
 				}
 			})
 			time.Sleep(tokenLife)
-			if tt.good {
+			if tt.want.status == 200 {
 				b.token()
 			} else {
 				for range 3 {
-					b.noToken(401, "token_expired")
+					b.noToken(tt.want.status, tt.want.reason)
 				}
-				if !strings.Contains(e.log.String(), "level=ERROR") {
+				if level := map[bool]string{true: "level=WARN", false: "level=ERROR"}[tt.want.kept]; !strings.Contains(e.log.String(), level+` msg="auth0: the ID token of a refresh`) {
 					t.Errorf("%s: nothing in the log", tt.why)
 				}
 			}
 			e.expectRefreshes(1, tt.why)
 			user := e.userOf(b)
-			if user.Subject == "" || user.Email != "ada@acme.example" || (user.Name == "Somebody New") != tt.good {
+			if user.Subject == "" || user.Email != "ada@acme.example" || (user.Name == "Somebody New") != (tt.want.status == 200) {
 				t.Errorf("%s: the session is of %q, %q", tt.why, user.Email, user.Name)
+			}
+			// Once the tenant is right again, the refresh token that came with the
+			// last answer is good, unless it is not kept.
+			e.tenant.EditIDToken(func(_, c map[string]any) { authTime(c); c["auth_time"] = loginAt + 1 })
+			time.Sleep(time.Minute + tokenLife)
+			if tt.want.kept {
+				b.token()
+			} else {
+				b.noToken(401, "token_expired")
 			}
 			// After another login, all is well.
 			e.tenant.EditIDToken(nil)
@@ -803,6 +858,46 @@ func TestRefreshedIDToken(t *testing.T) {
 			b.token()
 		})
 	}
+}
+
+// TestNewerAuthTimeIsKept: a session knows when its user has last authenticated.
+func TestNewerAuthTimeIsKept(t *testing.T) {
+	inEachMode(t, func(t *testing.T, m mode) {
+		e := newRefreshEnv(t, m.edit)
+		at := time.Now().Unix() - 60
+		e.tenant.EditIDToken(func(_, c map[string]any) { c["auth_time"] = at })
+		b := e.browser().mustLogin()
+		for _, step := range []struct{ at, want int64 }{{at, at}, {at + 30, at + 30}, {at + 30, at + 30}} {
+			e.tenant.EditIDToken(func(_, c map[string]any) { c["auth_time"] = step.at })
+			time.Sleep(tokenLife)
+			b.token()
+			session, err := e.strategy.Session(b.request("/"))
+			if err != nil || session.AuthenticatedAt.Unix() != step.want {
+				t.Errorf("after auth_time %d: %v, %v", step.at, session, err)
+			}
+		}
+		e.tenant.EditIDToken(func(_, c map[string]any) { c["auth_time"] = at }) // of before
+		time.Sleep(tokenLife)
+		b.noToken(502, "tenant_answer")
+	})
+}
+
+// TestOrganizationOfRefreshedIDToken: a refresh that answers for another
+// organization is of another session.
+func TestOrganizationOfRefreshedIDToken(t *testing.T) {
+	inEachMode(t, func(t *testing.T, m mode) {
+		e := newRefreshEnv(t, m.edit)
+		e.tenant.EditIDToken(func(_, c map[string]any) { c["org_id"] = "org_a" })
+		b := e.browser().mustLogin()
+		time.Sleep(tokenLife)
+		b.token()
+		e.tenant.EditIDToken(func(_, c map[string]any) { c["org_id"] = "org_b" })
+		time.Sleep(tokenLife)
+		b.noToken(401, "token_expired")
+		e.tenant.EditIDToken(func(_, c map[string]any) { c["org_id"] = "org_a" })
+		time.Sleep(2 * time.Minute)
+		b.noToken(401, "token_expired")
+	})
 }
 
 // userOf returns whose session a browser has.
@@ -825,14 +920,200 @@ func (b *browser) request(target string) *http.Request {
 	return r
 }
 
-// TestRefreshedIDTokenForged: the signature counts here too.
-func TestRefreshedIDTokenForged(t *testing.T) {
+// freshKeys has the keys fetched if they are due.
+func (e *env) freshKeys() {
+	e.strategy.KeySet().Warm(e.t.Context())
+	synctest.Wait()
+}
+
+// TestRefreshWithoutTheRightKeys: what cannot be verified for want of keys is not
+// forged. It is an outage, and the session keeps the refresh token that came with
+// it, which is the only one.
+func TestRefreshWithoutTheRightKeys(t *testing.T) {
+	rotate := func(e *env) {
+		e.tenant.RotateKeys()
+		e.tenant.RotateKeys() // the next key was published before
+	}
+	// wait until the keys are due, and have them fetched.
+	refetch := func(e *env) {
+		time.Sleep(2 * time.Hour)
+		e.freshKeys()
+	}
+	for _, tt := range []struct {
+		why    string
+		before func(*env) // the refresh
+		after  func(*env) // it; then the refresh works
+		held   time.Duration
+	}{
+		{"rotation, key endpoint down", func(e *env) { rotate(e); e.tenant.Fail(tenant.JWKS, 500) }, func(e *env) { e.tenant.Fail(tenant.JWKS, 0) }, time.Minute},
+		{"rotation, key endpoint has had enough", func(e *env) { rotate(e); e.tenant.Fail(tenant.JWKS, 429) }, func(e *env) { e.tenant.Fail(tenant.JWKS, 0) }, time.Minute},
+		{"rotation, fetches held back", func(e *env) {
+			e.tenant.Fail(tenant.JWKS, 500)
+			e.strategy.KeySet().VerifySignature(context.Background(), unverifiable("made-up")) // fails
+			e.tenant.Fail(tenant.JWKS, 0)
+			rotate(e)
+		}, func(*env) {}, time.Minute},
+		{"rotation, key endpoint does not answer", func(e *env) { rotate(e); e.tenant.Delay(tenant.JWKS, time.Hour) }, func(e *env) { e.tenant.Delay(tenant.JWKS, 0) }, time.Minute},
+		{"rotation that is not published yet", func(e *env) {
+			e.freshKeys()
+			old := httptest.NewRecorder()
+			e.tenant.ServeHTTP(old, httptest.NewRequest("GET", "https://"+tenantHost+"/.well-known/jwks.json", nil))
+			rotate(e)
+			e.tenant.Replace(tenant.JWKS, func(w http.ResponseWriter, r *http.Request) { w.Write(old.Body.Bytes()) })
+		}, func(e *env) { e.tenant.Replace(tenant.JWKS, nil) }, time.Minute},
+		{"key is briefly for something else", func(e *env) {
+			e.tenant.EditJWKS(func(doc map[string]any) {
+				for _, key := range doc["keys"].([]map[string]any) {
+					key["use"] = "enc"
+				}
+				doc["keys"] = append(doc["keys"].([]map[string]any), map[string]any{
+					"kty": "OKP", "crv": "Ed25519", "kid": "other", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"})
+			})
+			refetch(e)
+		}, func(e *env) { e.tenant.EditJWKS(nil); refetch(e) }, time.Minute},
+		{"kid is given to another key, key endpoint down", func(e *env) {
+			e.tenant.SignWithForeignKey(true)
+			e.tenant.Fail(tenant.JWKS, 500)
+		}, func(e *env) {
+			e.tenant.SignWithForeignKey(false)
+			e.tenant.Fail(tenant.JWKS, 0)
+		}, time.Minute},
+	} {
+		t.Run(tt.why, func(t *testing.T) {
+			inEachMode(t, func(t *testing.T, m mode) {
+				e := newRefreshEnv(t, m.edit)
+				b := e.browser().mustLogin()
+				time.Sleep(tokenLife)
+				tt.before(e)
+				resp := b.noToken(503, "keys_unavailable")
+				if resp.header.Get("X-Retry-After") == "0s" {
+					t.Error("no Retry-After")
+				}
+				if !b.loggedIn() {
+					t.Error("logged out")
+				}
+				tt.after(e)
+				time.Sleep(tt.held)
+				b.token()
+			})
+		})
+	}
+}
+
+// TestRefreshOfAmbiguousKey: a token without kid fits the one key that there is, and
+// none of several.
+func TestRefreshOfAmbiguousKey(t *testing.T) {
 	inEachMode(t, func(t *testing.T, m mode) {
 		e := newRefreshEnv(t, m.edit)
 		b := e.browser().mustLogin()
-		e.tenant.SignWithForeignKey(true)
+		e.tenant.EditIDToken(header("kid", nil))
 		time.Sleep(tokenLife)
-		b.noToken(401, "token_expired")
+		b.noToken(503, "keys_unavailable")
+		e.tenant.EditIDToken(nil)
+		time.Sleep(time.Minute)
+		b.token()
+	})
+}
+
+// TestRefreshedIDTokenForged: a signature that is wrong with keys that are new
+// proves that the tenant has not made the token.
+func TestRefreshedIDTokenForged(t *testing.T) {
+	for _, claims := range []func(_, _ map[string]any){nil, claim("iss", "https://other.example/")} {
+		inEachMode(t, func(t *testing.T, m mode) {
+			e := newRefreshEnv(t, m.edit)
+			b := e.browser().mustLogin()
+			e.tenant.SignWithForeignKey(true)
+			e.tenant.EditIDToken(claims)
+			time.Sleep(tokenLife)
+			e.freshKeys()
+			fetches := e.tenant.Calls(tenant.JWKS)
+			b.noToken(401, "token_expired")
+			if n := e.tenant.Calls(tenant.JWKS) - fetches; n != 1 {
+				t.Errorf("the keys were fetched %d times before the token was called a forgery, want 1", n)
+			}
+			e.tenant.SignWithForeignKey(false)
+			e.tenant.EditIDToken(nil)
+			time.Sleep(2 * time.Minute)
+			b.noToken(401, "token_expired")
+		})
+	}
+}
+
+// TestStrangersDoNotUseUpFetches: tokens that anybody can send to a program have
+// no part in whether its own logins and refreshes get the keys they need.
+func TestStrangersDoNotUseUpFetches(t *testing.T) {
+	strangers := map[string]func(e *env, api *auth0.API, kid string){
+		"logout tokens": func(e *env, _ *auth0.API, kid string) {
+			now := time.Now().Unix()
+			e.end(compact(fmt.Sprintf(`{"alg":"RS256","typ":"logout+jwt","kid":%q}`, kid), fmt.Sprintf(
+				`{"iss":"https://%s/","aud":%q,"iat":%d,"exp":%d,"jti":%q,"sub":"x","events":{"http://schemas.openid.net/event/backchannel-logout":{}}}`,
+				tenantHost, testClientID, now, now+120, kid), rs256(rsaForeign())))
+		},
+		"access tokens": func(e *env, api *auth0.API, kid string) {
+			api.Verify(e.t.Context(), compact(fmt.Sprintf(`{"alg":"RS256","kid":%q}`, kid), fmt.Sprintf(
+				`{"iss":"https://%s/","sub":"x","aud":%q,"exp":%d}`, tenantHost, testAudience, time.Now().Unix()+99), rs256(rsaForeign())))
+		},
+		"signatures": func(e *env, _ *auth0.API, kid string) {
+			e.strategy.KeySet().VerifySignature(e.t.Context(), unverifiable(kid))
+		},
+	}
+	for name, send := range strangers {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := newRefreshEnv(t, inStore)
+				api, err := auth0.NewAPI(auth0.APIConfig{Domain: tenantHost, Audience: testAudience, Keys: e.strategy.KeySet(), HTTPClient: e.cfg.HTTPClient})
+				if err != nil {
+					t.Fatal(err)
+				}
+				b := e.browser().mustLogin()
+				time.Sleep(tokenLife)
+				e.freshKeys()
+				before := e.tenant.Calls(tenant.JWKS)
+				for i := range 200 {
+					send(e, api, fmt.Sprint("x", i))
+				}
+				if n := e.tenant.Calls(tenant.JWKS) - before; n != 2 {
+					t.Errorf("200 made-up kids: %d fetches, want 2", n)
+				}
+				e.tenant.RotateKeys()
+				e.tenant.RotateKeys()
+				b.token()
+				e.tenant.RotateKeys()
+				e.tenant.RotateKeys()
+				e.browser().mustLogin()
+			})
+		})
+	}
+}
+
+// TestJoinedFetchCanBeTooOld: a fetch that is under way when a token comes was
+// perhaps answered before its key was published. That is no reason to refuse it.
+func TestJoinedFetchCanBeTooOld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newRefreshEnv(t, inStore)
+		b := e.browser().mustLogin()
+		time.Sleep(tokenLife)
+		// A stranger's fetch gets the keys of before, slowly.
+		slow := true
+		old := httptest.NewRecorder()
+		e.tenant.ServeHTTP(old, httptest.NewRequest("GET", "https://"+tenantHost+"/.well-known/jwks.json", nil))
+		e.tenant.Replace(tenant.JWKS, func(w http.ResponseWriter, r *http.Request) {
+			if !slow {
+				current := httptest.NewRecorder()
+				e.tenant.Replace(tenant.JWKS, nil)
+				e.tenant.ServeHTTP(current, r)
+				w.Write(current.Body.Bytes())
+				return
+			}
+			slow = false
+			time.Sleep(time.Second)
+			w.Write(old.Body.Bytes())
+		})
+		go e.strategy.KeySet().VerifySignature(t.Context(), unverifiable("made-up"))
+		synctest.Wait()
+		e.tenant.RotateKeys()
+		e.tenant.RotateKeys()
+		b.token()
 	})
 }
 
@@ -853,9 +1134,25 @@ func TestRefreshWithoutKeys(t *testing.T) {
 		restarted := newRefreshEnv(t, func(c *auth0.Config) { *c = e.cfg })
 		b.e = restarted
 		time.Sleep(tokenLife)
-		b.noToken(502, "keys_unavailable")
+		b.noToken(503, "keys_unavailable")
 		time.Sleep(2 * time.Minute)
 		e.tenant.Fail(tenant.JWKS, 0)
+		b.token()
+	})
+}
+
+// TestRefreshWithAnotherSecret: a secret has no kid, so a signature that does not
+// fit may as well be of the next one.
+func TestRefreshWithAnotherSecret(t *testing.T) {
+	inEachMode(t, func(t *testing.T, m mode) {
+		e := newRefreshEnv(t, m.edit, func(c *auth0.Config) { c.ClientSecret, c.HS256 = encodedSecret, "text" })
+		oldApplication(e, encodedSecret, false)
+		b := e.browser().mustLogin()
+		time.Sleep(tokenLife)
+		oldApplication(e, encodedSecret, true)
+		b.noToken(503, "keys_unavailable")
+		oldApplication(e, encodedSecret, false)
+		time.Sleep(time.Minute)
 		b.token()
 	})
 }

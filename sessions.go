@@ -650,7 +650,7 @@ func (r *sessionRecord) withTokensOf(newer *sessionRecord) *sessionRecord {
 	copied := r.clone()
 	copied.RefreshToken, copied.Tokens, copied.Refreshes = newer.RefreshToken, newer.Tokens, newer.Refreshes
 	copied.Vault = newer.Vault
-	copied.IDToken, copied.Claims = newer.IDToken, newer.Claims
+	copied.IDToken, copied.Claims, copied.AuthTime = newer.IDToken, newer.Claims, max(copied.AuthTime, newer.AuthTime)
 	return copied
 }
 

@@ -11,8 +11,8 @@ import (
 // A Name is a claim that this package reads.
 type Name uint32
 
-// The names of RFC 7519, OpenID Connect Core 1.0, RFC 8693, RFC 9068 and of
-// Auth0 whose values decide something.
+// The names of RFC 7519, OpenID Connect Core 1.0, RFC 8693, RFC 9068, of Auth0 and
+// of others, that decide something.
 const (
 	Issuer Name = 1 << iota
 	Subject
@@ -39,6 +39,9 @@ const (
 	ACR
 	AMR
 	Actor
+	GrantType
+	TypeClaim
+	TokenUse
 )
 
 func nameOf(s string) Name {
@@ -93,6 +96,12 @@ func nameOf(s string) Name {
 		return AMR
 	case "act":
 		return Actor
+	case "gty":
+		return GrantType
+	case "typ":
+		return TypeClaim
+	case "token_use":
+		return TokenUse
 	}
 	return 0
 }
@@ -122,6 +131,10 @@ type Claims struct {
 	AuthTime        float64
 	ACR             string
 	AMR             []string
+	// TypeClaim and TokenUse are by which Keycloak and Cognito name the kind of a
+	// token, empty if they are no text.
+	TypeClaim string
+	TokenUse  string
 	// The following are raw JSON text.
 	Confirmation string
 	Actor        string
@@ -143,7 +156,7 @@ func (c *Claims) Has(names Name) bool { return c.present&names != 0 }
 func ParseClaims(payload string, unique bool) (Claims, error) {
 	var c Claims
 	var bad error // the first claim that is wrong, unless the text itself is
-	var names []string
+	var names nameSet
 	var scp string
 	err := jsonscan.Object(payload, func(text, value string) error {
 		name := nameOf(text)
@@ -151,11 +164,8 @@ func ParseClaims(payload string, unique bool) (Claims, error) {
 			if foldsToDeciding(text) {
 				bad = cmp.Or(bad, ErrClaim)
 			}
-			if unique {
-				if slices.Contains(names, text) {
-					bad = cmp.Or(bad, ErrDuplicate)
-				}
-				names = append(names, text)
+			if unique && !names.add(text) {
+				bad = cmp.Or(bad, ErrDuplicate)
 			}
 			return nil
 		}
@@ -178,6 +188,38 @@ func ParseClaims(payload string, unique bool) (Claims, error) {
 		c.Scope = scp
 	}
 	return c, nil
+}
+
+// A nameSet finds names that are there twice. Few are compared, which takes no
+// memory. With many, which a stranger can send, the work for each stays the same.
+type nameSet struct {
+	few  []string
+	many map[string]struct{}
+}
+
+// maxCompared is more than honest tokens have of claims that are not known here.
+const maxCompared = 16
+
+// add reports whether the name is new.
+func (s *nameSet) add(name string) bool {
+	if s.many == nil {
+		if slices.Contains(s.few, name) {
+			return false
+		}
+		if len(s.few) < maxCompared {
+			s.few = append(s.few, name)
+			return true
+		}
+		s.many = make(map[string]struct{}, 4*maxCompared)
+		for _, known := range s.few {
+			s.many[known] = struct{}{}
+		}
+	}
+	if _, ok := s.many[name]; ok {
+		return false
+	}
+	s.many[name] = struct{}{}
+	return true
 }
 
 func (c *Claims) read(name Name, value string, scp *string) (ok bool) {
@@ -231,6 +273,14 @@ func (c *Claims) read(name Name, value string, scp *string) (ok bool) {
 		c.Actor, ok = value, true
 	case Events:
 		c.Events, ok = value, true
+	case TypeClaim:
+		c.TypeClaim, _ = jsonscan.String(value)
+		ok = true
+	case TokenUse:
+		c.TokenUse, _ = jsonscan.String(value)
+		ok = true
+	case GrantType:
+		ok = true
 	case StateHash:
 		_, ok = jsonscan.String(value)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -273,6 +274,45 @@ func BenchmarkParse(b *testing.B) {
 		}
 		if _, err := ParseClaims(m.Payload, false); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// The work for a name does not grow with the names before it: a stranger can send
+// as many as fit into a token.
+func TestNameSet(t *testing.T) {
+	var s nameSet
+	const names = 5000
+	for i := range names {
+		if !s.add(strconv.Itoa(i)) {
+			t.Fatalf("name %d is taken for one of before", i)
+		}
+	}
+	for i := range names {
+		if s.add(strconv.Itoa(i)) {
+			t.Fatalf("name %d is new again", i)
+		}
+	}
+	if len(s.few) > maxCompared || len(s.many) != names {
+		t.Errorf("%d names are compared with each that comes, %d are looked up", len(s.few), len(s.many))
+	}
+}
+
+// Every number of claims finds a name that is there twice, wherever the two are.
+func TestRepeatedAmongMany(t *testing.T) {
+	for _, n := range []int{2, maxCompared - 1, maxCompared, maxCompared + 1, maxCompared + 2, 1700} {
+		for _, twice := range [][2]int{{0, 1}, {0, n - 1}, {n - 2, n - 1}} {
+			members := make([]string, n)
+			for i := range members {
+				members[i] = fmt.Sprintf(`"n%d":0`, i)
+			}
+			if _, err := ParseClaims("{"+strings.Join(members, ",")+"}", true); err != nil {
+				t.Fatalf("%d names: %v", n, err)
+			}
+			members[twice[1]] = members[twice[0]]
+			if _, err := ParseClaims("{"+strings.Join(members, ",")+"}", true); err != ErrDuplicate {
+				t.Errorf("names %v of %d are equal: %v", twice, n, err)
+			}
 		}
 	}
 }

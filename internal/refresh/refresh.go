@@ -30,7 +30,7 @@ type Life struct {
 	Stale time.Duration
 }
 
-// A Policy bounds a [Value]. Every field is needed, except Failed.
+// A Policy bounds a [Value]. Every field is needed, except First and Failed.
 type Policy struct {
 	// Timeout bounds one fetch.
 	Timeout time.Duration
@@ -38,6 +38,9 @@ type Policy struct {
 	// failure up to MaxBackoff. An error with a method RetryAfter() of type
 	// time.Duration can ask for more, up to MaxRetryAfter.
 	MinBackoff, MaxBackoff, MaxRetryAfter time.Duration
+	// First, if not nil, is asked before each fetch while there is no value yet. If
+	// it does not agree, the error is [ErrNotAllowed].
+	First func() bool
 	// Failed, if not nil, is told of every failed fetch, and whether there is a
 	// value to serve meanwhile. It is not called concurrently.
 	Failed func(err error, stale bool)
@@ -65,9 +68,10 @@ type entry[T any] struct {
 }
 
 type flight[T any] struct {
-	done  chan struct{} // closed when the two fields below are set
-	value T
-	err   error
+	forced bool          // begun by Force
+	done   chan struct{} // closed when the two fields below are set
+	value  T
+	err    error
 }
 
 // New returns a Value. It fetches nothing before it is asked.
@@ -115,7 +119,28 @@ func (v *Value[T]) RefreshIf(ctx context.Context, allow func() bool) (value T, e
 	return f.wait(ctx)
 }
 
-// ErrNotAllowed is returned by [Value.RefreshIf].
+// Force fetches now, also while a failure holds fetches back, and waits for the
+// result for as long as ctx allows. A fetch that was begun for another reason is
+// waited for and does not count: it can have been answered before whatever Force
+// is called for. Concurrent calls share one fetch.
+func (v *Value[T]) Force(ctx context.Context) (value T, err error) {
+	for {
+		v.mu.Lock()
+		f := v.flight
+		if f == nil {
+			f = v.begin()
+			f.forced = true
+		}
+		v.mu.Unlock()
+		value, err = f.wait(ctx)
+		if f.forced || ctx.Err() != nil {
+			return value, err
+		}
+	}
+}
+
+// ErrNotAllowed is returned by [Value.RefreshIf], and if [Policy].First does not
+// agree.
 var ErrNotAllowed = errors.New("refresh: not allowed now")
 
 // Due reports whether the value is missing or older than its fetch wished.
@@ -179,13 +204,18 @@ func (v *Value[T]) start(now time.Time, allow func() bool) (*flight[T], error) {
 	if now.Before(v.retryAt) {
 		return nil, v.lastErr
 	}
-	if !allow() {
+	if !allow() || v.current.Load() == nil && v.policy.First != nil && !v.policy.First() {
 		return nil, ErrNotAllowed
 	}
+	return v.begin(), nil
+}
+
+// begin starts a fetch. The caller has the lock, and there is none under way.
+func (v *Value[T]) begin() *flight[T] {
 	f := &flight[T]{done: make(chan struct{})}
 	v.flight = f
 	go v.run(f)
-	return f, nil
+	return f
 }
 
 // run fetches on its own context: the caller who happens to be first may go

@@ -381,3 +381,91 @@ func TestState(t *testing.T) {
 		}
 	})
 }
+
+func TestForce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{delay: time.Second}
+		v := New(s.fetch, policy)
+		// Concurrent calls share one fetch.
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() {
+				if n, err := v.Force(t.Context()); n != 1 || err != nil {
+					t.Errorf("got %d, %v", n, err)
+				}
+			})
+		}
+		wg.Wait()
+		// One that was begun for another reason does not count, and is not doubled.
+		go v.Refresh(t.Context())
+		synctest.Wait()
+		for range 20 {
+			wg.Go(func() {
+				if n, err := v.Force(t.Context()); n != 3 || err != nil {
+					t.Errorf("got %d, %v, want the fetch behind the one under way", n, err)
+				}
+			})
+		}
+		wg.Wait()
+		if s.count() != 3 {
+			t.Errorf("%d fetches, want 3", s.count())
+		}
+		// A failure holds back others, and keeps the value.
+		s.set(time.Second, errDown)
+		for range 3 {
+			if _, err := v.Force(t.Context()); !errors.Is(err, errDown) {
+				t.Errorf("got %v, want errDown", err)
+			}
+		}
+		if n, err := v.Get(t.Context()); n != 3 || err != nil || s.count() != 6 {
+			t.Errorf("got %d, %v after %d fetches", n, err, s.count())
+		}
+		s.set(time.Second, nil)
+		if n, err := v.Force(t.Context()); n != 7 || err != nil {
+			t.Errorf("held back: %d, %v", n, err)
+		}
+		// Whoever goes away does not end it.
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		if _, err := v.Force(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if n, ok := v.Peek(); n != 8 || !ok {
+			t.Errorf("got %d", n)
+		}
+	})
+}
+
+// First is asked for as long as there is no value, once for each fetch.
+func TestFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{delay: time.Second}
+		asked, agrees := 0, false
+		p := policy
+		p.First = func() bool { asked++; return agrees }
+		v := New(s.fetch, p)
+		if _, err := v.Get(t.Context()); err != ErrNotAllowed || s.count() != 0 {
+			t.Errorf("got %v after %d fetches", err, s.count())
+		}
+		agrees = true
+		var wg sync.WaitGroup
+		for range 5 {
+			wg.Go(func() {
+				if _, err := v.Get(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		agrees = false
+		time.Sleep(11 * time.Minute)
+		if _, err := v.Get(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if _, err := v.Refresh(t.Context()); err != nil || asked != 2 || s.count() != 2 {
+			t.Errorf("%v; asked %d times for %d fetches", err, asked, s.count())
+		}
+	})
+}

@@ -1,0 +1,45 @@
+package auth0
+
+import (
+	"sync"
+	"time"
+)
+
+// A fetchBucket bounds the requests that unverified tokens can cause. It is full
+// at first, and gains one request in each interval.
+type fetchBucket struct {
+	burst int
+	every time.Duration
+
+	mu    sync.Mutex
+	spent float64
+	at    time.Time
+}
+
+// take pays for one request, if the bucket has one left.
+func (b *fetchBucket) take(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.spent = max(0, b.spent-now.Sub(b.at).Seconds()/b.every.Seconds())
+	b.at = now
+	if b.spent > float64(b.burst-1) {
+		return false
+	}
+	b.spent++
+	return true
+}
+
+// giveBack undoes one take.
+func (b *fetchBucket) giveBack() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.spent = max(0, b.spent-1)
+}
+
+// wait is how long it takes until the bucket has a request again.
+func (b *fetchBucket) wait(now time.Time) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	missing := b.spent - now.Sub(b.at).Seconds()/b.every.Seconds() - float64(b.burst-1)
+	return time.Duration(max(0, missing) * float64(b.every))
+}

@@ -1,0 +1,40 @@
+package auth0_test
+
+import (
+	"fmt"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// TestClaimsOfARefusedHeaderAreNotRead: anybody can post a token of sixteen
+// kilobytes of claims to the back-channel logout. What its header says is
+// enough to refuse most of them.
+func TestClaimsOfARefusedHeaderAreNotRead(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector allocates")
+	}
+	e := newEnv(t, revocable)
+	allocations := func(header string, names int) float64 {
+		var claims []string
+		for i := range names {
+			claims = append(claims, fmt.Sprintf(`"\u%04x":0`, 0x4e00+i)) // each is decoded when it is read
+		}
+		body := url.Values{"logout_token": {compact(header, "{"+strings.Join(claims, ",")+"}", constant([]byte{1}))}}.Encode()
+		return testing.AllocsPerRun(20, func() {
+			r := httptest.NewRequest("POST", backchannelPath, strings.NewReader(body))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			e.mux.ServeHTTP(httptest.NewRecorder(), r)
+		})
+	}
+	for _, header := range []string{`{"alg":"RS256","typ":"at+jwt"}`, `{"alg":"PS256"}`} {
+		if few, many := allocations(header, 1), allocations(header, 1000); many > few+50 {
+			t.Errorf("%s: %.0f allocations with one claim, %.0f with a thousand", header, few, many)
+		}
+	}
+	// Those that are read cost the same for each, however many there are.
+	if few, many := allocations(`{"alg":"RS256"}`, 200), allocations(`{"alg":"RS256"}`, 1000); many > 6*few {
+		t.Errorf("%.0f allocations with 200 claims, %.0f with 1,000", few, many)
+	}
+}
