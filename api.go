@@ -92,7 +92,7 @@ type APIConfig struct {
 	// HTTPClient, Logger, ErrorHandler and Now are as in [Config]. Before
 	// ErrorHandler is called, WWW-Authenticate and Retry-After are set. By
 	// default errors are answered with a JSON object that has error and
-	// error_description.
+	// error_description. Logger gets the cause of each refusal.
 	HTTPClient   *http.Client
 	Logger       *slog.Logger
 	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
@@ -123,10 +123,7 @@ type API struct {
 // The error has every mistake, each named by its field.
 func NewAPI(c APIConfig) (*API, error) {
 	p := problems{of: "APIConfig"}
-	a := &API{config: c.clone(), log: c.Logger, byName: map[string]*trusted{}}
-	if a.log == nil {
-		a.log = slog.Default()
-	}
+	a := &API{config: c.clone(), log: newLogger(c.Logger), byName: map[string]*trusted{}}
 	setDefault(&a.config.Realm, "api")
 	if a.config.Now == nil {
 		a.config.Now = time.Now

@@ -299,6 +299,13 @@ type Config struct {
 	Telemetry bool
 	// Logger gets refusals, outages and questionable configuration; never a
 	// token, code, cookie or secret. Default: [slog.Default].
+	//
+	// Strangers can cause refusals. So the first refusal of each [Error].Op and
+	// Reason is a warning, and the same one is written at debug level for a minute
+	// after it. Other warnings of this package are held back in the same way.
+	// Faults of the program (status 500) are errors each time. That nobody is
+	// logged in, or that a request has no token, is written at debug level only.
+	// No text of a line has more than 512 bytes.
 	Logger *slog.Logger
 	// ErrorHandler writes the page that a person gets when a login, or a request
 	// for a page, fails. When it is called, the headers are set and the status is
@@ -441,10 +448,7 @@ func (s secret) reveal() string {
 func New(c Config) (*Strategy, error) {
 	p := problems{of: "Config"}
 	c = c.clone()
-	s := &Strategy{log: c.Logger, now: c.Now}
-	if s.log == nil {
-		s.log = slog.Default()
-	}
+	s := &Strategy{log: newLogger(c.Logger), now: c.Now}
 	if s.now == nil {
 		s.now = time.Now
 	}

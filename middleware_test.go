@@ -1849,8 +1849,8 @@ func TestLogOfRefusals(t *testing.T) {
 		f.log.take()
 		f.expectToken(t, tt.token, map[string]apiAnswer{"opaque token": apiMalformed, "ID token": apiWrongAud, "expired": apiExpired}[tt.why])
 		log := f.log.take()
-		if strings.Count(log, "\n") != 1 || !strings.Contains(log, "level=DEBUG") || !strings.Contains(log, tt.want) {
-			t.Errorf("%s: log %q, want one line at debug level that says %q", tt.why, log, tt.want)
+		if strings.Count(log, "\n") != 1 || !strings.Contains(log, "level=WARN") || !strings.Contains(log, tt.want) {
+			t.Errorf("%s: log %q, want one warning that says %q", tt.why, log, tt.want)
 		}
 	}
 }
