@@ -160,6 +160,10 @@ func (a *API) checkIssuers(p *problems) {
 	if len(a.audience) == 0 && (c.Domain != "" || len(c.Issuers) == 0 && c.ResolveIssuer == nil) || slices.Contains(a.audience, "") {
 		p.add("Audience", "is missing; it is the identifier of the API, such as https://api.example.com/")
 	}
+	checkTexts(p, "Audience", c.Audience)
+	for _, audience := range c.Audiences {
+		checkTexts(p, "Audiences", audience)
+	}
 	if c.Domain != "" || len(c.Issuers) == 0 && c.ResolveIssuer == nil {
 		a.trust(p, Issuer{Domain: c.Domain, Keys: c.Keys, Algorithms: c.Algorithms})
 	}

@@ -137,12 +137,22 @@ type Config struct {
 	// TrustedProxies are the addresses from which X-Forwarded-Host is believed
 	// when there are several base URLs. The rightmost value counts, the one
 	// that the nearest proxy has added.
+	//
+	// A proxy is known by the address in [http.Request].RemoteAddr, without its
+	// zone. IPv4 addresses mapped into IPv6 count as IPv4. A proxy that connects
+	// through a unix socket has no address and is never believed: have it pass on
+	// the Host header instead.
 	TrustedProxies []netip.Prefix
 
 	// Secrets encrypt the cookies, each at least 32 bytes of text, or 64
 	// hexadecimal digits as "openssl rand -hex 32" prints them. The first seals
 	// and all open, so that a secret is replaced by putting the new one in
 	// front and removing the old one after a session lifetime.
+	//
+	// A secret is refused if it was plainly typed: a word repeated, few different
+	// characters, a run along the alphabet or a keyboard. So are the secrets of
+	// package auth0test and of sample applications, here and as ClientSecret,
+	// unless Domain is this machine or ends in .example, .test or .localhost.
 	Secrets []string
 
 	// Audience is the identifier of the API that the access token is for. If
@@ -456,6 +466,7 @@ func New(c Config) (*Strategy, error) {
 	s.client = fetch.NewClient(c.HTTPClient, outgoing(s.namespace.base, c.Telemetry))
 	s.namespace.discoverWith(&p, s.client, c.EndpointOrigins, s.log)
 	s.application = newApplication(&p, c, s)
+	checkCredentials(&p, c)
 
 	c = s.checkRoutes(&p, c)
 	c = s.checkLogin(&p, c)

@@ -1950,6 +1950,8 @@ func TestNewAPI(t *testing.T) {
 		{"no domain", domain(""), []string{"Domain"}},
 		{"no audience", edit(func(c *auth0.APIConfig) { c.Audience = "" }), []string{"Audience"}},
 		{"empty audience in the list", edit(func(c *auth0.APIConfig) { c.Audiences = []string{""} }), []string{"Audience"}},
+		{"audience with a line feed", edit(func(c *auth0.APIConfig) { c.Audience += "\n" }), []string{"Audience"}},
+		{"audience with a space in the list", edit(func(c *auth0.APIConfig) { c.Audiences = []string{" https://api.example/"} }), []string{"Audiences"}},
 		{"one label", domain("tenant"), []string{"Domain"}},
 		{"slash", domain("t.example/"), []string{"Domain"}},
 		{"path", domain("t.example/x"), []string{"Domain"}},
