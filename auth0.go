@@ -186,6 +186,12 @@ type Config struct {
 	// directly, so that the browser carries only a reference to it (RFC 9126). The
 	// tenant must allow it in its settings. It takes one more request per login,
 	// and nobody can log in while the tenant does not answer it.
+	//
+	// A login is begun by anybody, so an instance makes at most 20 such requests in
+	// a second, and 100 at once, and none for up to a minute while the tenant asks
+	// to be left alone (Retry-After). The login route then answers 503 with
+	// Retry-After. Limit the requests of an address to the login route, or one
+	// address can use all of them.
 	PushedAuthorizationRequests bool
 	// ForwardParams are further query parameters that the login route passes on
 	// to the tenant, such as "ext-campaign".
@@ -426,6 +432,8 @@ type Strategy struct {
 	returnTo    returnto.Policy
 	refreshing  flights
 	refused     refusedRefreshes
+	pushing     *outbound   // pushed authorization requests
+	redeeming   *outbound   // codes that the tenant refuses
 	silent      atomic.Bool // whether there are silent logins
 	connections *connectionLists
 	ownTokens   *refresh.Group[ownToken]
@@ -486,6 +494,8 @@ func New(c Config) (*Strategy, error) {
 	s.config.ClientAuthentication = ClientAuthentication{}
 	s.ownTokens = s.newOwnTokens()
 	s.refused = newRefusedRefreshes()
+	s.pushing = newOutbound(pushedPerSecond, pushedBurst)
+	s.redeeming = newOutbound(refusedCodesPerSecond, refusedCodesBurst)
 	s.exit = exit{log: s.log, handler: c.ErrorHandler, loginURL: s.loginURL}
 	return s, nil
 }
