@@ -61,8 +61,9 @@
 // Errors are of type [*Error], which has the HTTP status, the code of the
 // protocol and a reason that is one of a fixed set of words. What a visitor gets
 // to see is a fixed text. What came from outside is in [Error.Err] and in the
-// log. Secrets, tokens, codes and cookies are in neither, and formatting a value
-// of this package does not show them.
+// log. Secrets, tokens, codes and cookies are in neither. Formatting or logging a
+// value that this package returns does not show them either, wherever it is kept;
+// for values that you fill in yourself see [Config].
 //
 // # Testing
 //
@@ -104,7 +105,11 @@ const None = -1
 // neither for a ResponseType without a code), BaseURL and Secrets are needed; the
 // zero value of every other field is a safe default.
 //
-// Formatting or logging a Config shows no secret.
+// Formatting or logging a Config shows no secret if its methods can be called: for
+// a Config itself, a pointer to one, or an exported field. Of an unexported field
+// of another struct, such as that of type server struct{ cfg auth0.Config },
+// package fmt calls no methods and prints the secrets, for some verbs also through
+// a pointer. Keep the [Strategy] instead, which shows none in any field.
 type Config struct {
 	_ [0]func() // keeps out literals without field names, and ==
 
@@ -398,7 +403,7 @@ func ConfigFromEnv() (Config, error) {
 	return c, errors.Join(errs...)
 }
 
-// Format hides the secrets from every verb of package fmt.
+// Format hides the secrets from every verb of package fmt but %p.
 func (c Config) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "auth0.Config{Domain:%q ClientID:%q BaseURL:%q}", c.Domain, c.ClientID, c.BaseURL)
 }
