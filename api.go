@@ -98,7 +98,7 @@ type APIConfig struct {
 	// HTTPClient, Logger, ErrorHandler and Now are as in [Config]. Before
 	// ErrorHandler is called, WWW-Authenticate and Retry-After are set. By
 	// default errors are answered with a JSON object that has error and
-	// error_description.
+	// error_description. Logger gets the cause of each refusal.
 	HTTPClient   *http.Client
 	Logger       *slog.Logger
 	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
@@ -130,10 +130,7 @@ type API struct {
 // The error has every mistake, each named by its field.
 func NewAPI(c APIConfig) (*API, error) {
 	p := problems{of: "APIConfig"}
-	a := &API{config: c.clone(), log: c.Logger, byName: map[string]*trusted{}}
-	if a.log == nil {
-		a.log = slog.Default()
-	}
+	a := &API{config: c.clone(), log: newLogger(c.Logger), byName: map[string]*trusted{}}
 	setDefault(&a.config.Realm, "api")
 	if a.config.Now == nil {
 		a.config.Now = time.Now
@@ -170,6 +167,10 @@ func (a *API) checkIssuers(p *problems) {
 	c := a.config
 	if len(a.audience) == 0 && (c.Domain != "" || len(c.Issuers) == 0 && c.ResolveIssuer == nil) || slices.Contains(a.audience, "") {
 		p.add("Audience", "is missing; it is the identifier of the API, such as https://api.example.com/")
+	}
+	checkTexts(p, "Audience", c.Audience)
+	for _, audience := range c.Audiences {
+		checkTexts(p, "Audiences", audience)
 	}
 	if c.Domain != "" || len(c.Issuers) == 0 && c.ResolveIssuer == nil {
 		a.trust(p, Issuer{Domain: c.Domain, Keys: c.Keys, Algorithms: c.Algorithms})

@@ -61,8 +61,9 @@
 // Errors are of type [*Error], which has the HTTP status, the code of the
 // protocol and a reason that is one of a fixed set of words. What a visitor gets
 // to see is a fixed text. What came from outside is in [Error.Err] and in the
-// log. Secrets, tokens, codes and cookies are in neither, and formatting a value
-// of this package does not show them.
+// log. Secrets, tokens, codes and cookies are in neither. Formatting or logging a
+// value that this package returns does not show them either, wherever it is kept;
+// for values that you fill in yourself see [Config].
 //
 // # Testing
 //
@@ -103,7 +104,11 @@ const None = -1
 // neither for a ResponseType without a code), BaseURL and Secrets are needed; the
 // zero value of every other field is a safe default.
 //
-// Formatting or logging a Config shows no secret.
+// Formatting or logging a Config shows no secret if its methods can be called: for
+// a Config itself, a pointer to one, or an exported field. Of an unexported field
+// of another struct, such as that of type server struct{ cfg auth0.Config },
+// package fmt calls no methods and prints the secrets, for some verbs also through
+// a pointer. Keep the [Strategy] instead, which shows none in any field.
 type Config struct {
 	_ [0]func() // keeps out literals without field names, and ==
 
@@ -136,12 +141,22 @@ type Config struct {
 	// TrustedProxies are the addresses from which X-Forwarded-Host is believed
 	// when there are several base URLs. The rightmost value counts, the one
 	// that the nearest proxy has added.
+	//
+	// A proxy is known by the address in [http.Request].RemoteAddr, without its
+	// zone. IPv4 addresses mapped into IPv6 count as IPv4. A proxy that connects
+	// through a unix socket has no address and is never believed: have it pass on
+	// the Host header instead.
 	TrustedProxies []netip.Prefix
 
 	// Secrets encrypt the cookies, each at least 32 bytes of text, or 64
 	// hexadecimal digits as "openssl rand -hex 32" prints them. The first seals
 	// and all open, so that a secret is replaced by putting the new one in
 	// front and removing the old one after a session lifetime.
+	//
+	// A secret is refused if it was plainly typed: a word repeated, few different
+	// characters, a run along the alphabet or a keyboard. So are the secrets of
+	// package auth0test and of sample applications, here and as ClientSecret,
+	// unless Domain is this machine or ends in .example, .test or .localhost.
 	Secrets []string
 
 	// Audience is the identifier of the API that the access token is for. If
@@ -175,6 +190,12 @@ type Config struct {
 	// directly, so that the browser carries only a reference to it (RFC 9126). The
 	// tenant must allow it in its settings. It takes one more request per login,
 	// and nobody can log in while the tenant does not answer it.
+	//
+	// A login is begun by anybody, so an instance makes at most 20 such requests in
+	// a second, and 100 at once, and none for up to a minute while the tenant asks
+	// to be left alone (Retry-After). The login route then answers 503 with
+	// Retry-After. Limit the requests of an address to the login route, or one
+	// address can use all of them.
 	PushedAuthorizationRequests bool
 	// ForwardParams are further query parameters that the login route passes on
 	// to the tenant, such as "ext-campaign".
@@ -312,6 +333,13 @@ type Config struct {
 	Telemetry bool
 	// Logger gets refusals, outages and questionable configuration; never a
 	// token, code, cookie or secret. Default: [slog.Default].
+	//
+	// Strangers can cause refusals. So the first refusal of each [Error].Op and
+	// Reason is a warning, and the same one is written at debug level for a minute
+	// after it. Other warnings of this package are held back in the same way.
+	// Faults of the program (status 500) are errors each time. That nobody is
+	// logged in, or that a request has no token, is written at debug level only.
+	// No text of a line has more than 512 bytes.
 	Logger *slog.Logger
 	// ErrorHandler writes the page that a person gets when a login, or a request
 	// for a page, fails. When it is called, the headers are set and the status is
@@ -388,7 +416,7 @@ func ConfigFromEnv() (Config, error) {
 	return c, errors.Join(errs...)
 }
 
-// Format hides the secrets from every verb of package fmt.
+// Format hides the secrets from every verb of package fmt but %p.
 func (c Config) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "auth0.Config{Domain:%q ClientID:%q BaseURL:%q}", c.Domain, c.ClientID, c.BaseURL)
 }
@@ -422,6 +450,8 @@ type Strategy struct {
 	returnTo    returnto.Policy
 	refreshing  flights
 	refused     refusedRefreshes
+	pushing     *outbound   // pushed authorization requests
+	redeeming   *outbound   // codes that the tenant refuses
 	silent      atomic.Bool // whether there are silent logins
 	connections *connectionLists
 	ownTokens   *refresh.Group[ownToken]
@@ -454,10 +484,7 @@ func (s secret) reveal() string {
 func New(c Config) (*Strategy, error) {
 	p := problems{of: "Config"}
 	c = c.clone()
-	s := &Strategy{log: c.Logger, now: c.Now}
-	if s.log == nil {
-		s.log = slog.Default()
-	}
+	s := &Strategy{log: newLogger(c.Logger), now: c.Now}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -465,6 +492,7 @@ func New(c Config) (*Strategy, error) {
 	s.client = fetch.NewClient(c.HTTPClient, outgoing(s.namespace.base, c.Telemetry))
 	s.namespace.discoverWith(&p, s.client, c.EndpointOrigins, s.log)
 	s.application = newApplication(&p, c, s)
+	checkCredentials(&p, c)
 
 	c = s.checkRoutes(&p, c)
 	c = s.checkLogin(&p, c)
@@ -484,6 +512,8 @@ func New(c Config) (*Strategy, error) {
 	s.config.ClientAuthentication = ClientAuthentication{}
 	s.ownTokens = s.newOwnTokens()
 	s.refused = newRefusedRefreshes()
+	s.pushing = newOutbound(pushedPerSecond, pushedBurst)
+	s.redeeming = newOutbound(refusedCodesPerSecond, refusedCodesBurst)
 	s.exit = exit{log: s.log, handler: c.ErrorHandler, loginURL: s.loginURL}
 	return s, nil
 }

@@ -512,8 +512,8 @@ func TestTransactionIsForOneApplication(t *testing.T) {
 	}{
 		"other tenant":          {func(c *auth0.Config) { c.Domain = "other.auth0.example" }, 400},
 		"other application":     {func(c *auth0.Config) { c.ClientID = "other" }, 400},
-		"other secret":          {func(c *auth0.Config) { c.Secrets = []string{strings.Repeat("other-secret-", 4)} }, 400},
-		"new secret in front":   {func(c *auth0.Config) { c.Secrets = []string{strings.Repeat("other-secret-", 4), testSecret} }, 303},
+		"other secret":          {func(c *auth0.Config) { c.Secrets = []string{"other-secret-of-the-tests-that-is-new"} }, 400},
+		"new secret in front":   {func(c *auth0.Config) { c.Secrets = []string{"other-secret-of-the-tests-that-is-new", testSecret} }, 303},
 		"other cookie name":     {func(c *auth0.Config) { c.CookieName = "second" }, 400},
 		"base URL has changed":  {func(c *auth0.Config) { c.BaseURL = "https://new.example" }, 303},
 		"nothing has":           {func(*auth0.Config) {}, 303},

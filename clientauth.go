@@ -40,7 +40,8 @@ import (
 // send a secret there is no difference in safety: [ClientSecretPost] is what
 // Auth0 sets up, [ClientSecretBasic] what some other providers insist on.
 //
-// Formatting or logging a ClientAuthentication shows the method alone.
+// Formatting or logging a ClientAuthentication shows the method alone. It shows no
+// secret and no key in an unexported field of another struct either.
 type ClientAuthentication struct {
 	method string
 	fault  error // what is wrong with it

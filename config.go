@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/publicsecret"
 	"github.com/seed-15d5a55c/auth0/internal/returnto"
 )
 
@@ -31,6 +32,38 @@ func (p *problems) require(field, value string) {
 }
 
 func (p *problems) joined() error { return errors.Join(p.errs...) }
+
+// checkTexts finds values that were copied with something around them, as from a
+// file that ends with a line feed: no tenant knows them. The fields are names and
+// values in turn. No value is quoted, since some are secrets.
+func checkTexts(p *problems, fields ...string) {
+	for i := 0; i < len(fields); i += 2 {
+		if value := fields[i+1]; value != strings.TrimSpace(value) || !cleanText(value) {
+			p.add(fields[i], "has spaces around it, has control characters, or is not UTF-8")
+		}
+	}
+}
+
+// checkCredentials refuses credentials that anybody can read, unless the tenant
+// can have no real users.
+func checkCredentials(p *problems, c Config) {
+	checkTexts(p, "ClientID", c.ClientID, "ClientSecret", c.ClientSecret, "Audience", c.Audience,
+		"ClientAuthentication", c.ClientAuthentication.secret.reveal(), "ManagementClientID", c.ManagementClientID, "ManagementClientSecret", c.ManagementClientSecret)
+	if publicsecret.MayBeUsed(c.Domain) {
+		return
+	}
+	refuse := func(field, secret string) {
+		if publicsecret.Has(secret) {
+			p.add(field, "has a value for tests or from documentation, which anybody can read, and %q is a real tenant", c.Domain)
+		}
+	}
+	refuse("ClientSecret", c.ClientSecret)
+	refuse("ClientAuthentication", c.ClientAuthentication.secret.reveal())
+	refuse("ManagementClientSecret", c.ManagementClientSecret)
+	for _, secret := range c.Secrets {
+		refuse("Secrets", secret)
+	}
+}
 
 // checkRoutes settles where the application is and what its own paths are.
 func (s *Strategy) checkRoutes(p *problems, c Config) Config {
@@ -53,6 +86,7 @@ func (s *Strategy) checkRoutes(p *problems, c Config) Config {
 		}
 		s.sites = append(s.sites, place)
 	}
+	c.TrustedProxies = trustedProxies(p, c.TrustedProxies)
 	setDefault(&c.LoginPath, "/auth/login")
 	setDefault(&c.CallbackPath, "/auth/callback")
 	setDefault(&c.LogoutPath, "/auth/logout")

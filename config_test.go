@@ -73,6 +73,47 @@ func TestNewRefuses(t *testing.T) {
 		{"one character repeated", func(c *C) { c.Secrets = []string{strings.Repeat("x", 40)} }, "Secrets"},
 		{"32 hexadecimal digits", func(c *C) { c.Secrets = []string{"0123456789abcdef0123456789abcdef"} }, "Secrets"},
 		{"the same secret twice", func(c *C) { c.Secrets = []string{testSecret, testSecret} }, "Secrets"},
+		{"word repeated", func(c *C) { c.Secrets = []string{"passwordpasswordpasswordpassword"} }, "Secrets"},
+		{"few characters repeated", func(c *C) { c.Secrets = []string{strings.Repeat("xyz", 20)} }, "Secrets"},
+		{"run of characters", func(c *C) { c.Secrets = []string{"abcdefghijklmnopqrstuvwxyz0123456789"} }, "Secrets"},
+		{"run of keys", func(c *C) { c.Secrets = []string{"qwertyuiopasdfghjklzxcvbnm1234567890"} }, "Secrets"},
+		{"secret of auth0test", func(c *C) { c.Secrets = []string{testSecret, "cookie-secret-for-tests-that-protects-nothing"} }, "Secrets"},
+		{"secret of a sample", func(c *C) { c.Secrets = []string{"a long, randomly-generated string stored in env"} }, "Secrets"},
+		{"instead of a secret how to make one", func(c *C) { c.Secrets = []string{"use [openssl rand -hex 32] to generate a 32 bytes value"} }, "Secrets"},
+		{"client secret of auth0test", func(c *C) { c.ClientSecret = "a-secret-for-tests-that-protects-nothing-at-all" }, "ClientSecret"},
+		{"placeholder as client secret", func(c *C) { c.ClientSecret = "{yourClientSecret}" }, "ClientSecret"},
+		{"client secret of auth0test in another way", func(c *C) {
+			c.ClientSecret, c.ClientAuthentication = "", auth0.ClientSecretBasic("a-secret-for-tests-that-protects-nothing-at-all")
+		}, "ClientAuthentication"},
+		{"client secret of auth0test for the Management API", func(c *C) {
+			c.ManagementClientID, c.ManagementClientSecret = "x", "a-secret-for-tests-that-protects-nothing-at-all"
+		}, "ManagementClientSecret"},
+		{"client secret of auth0test at a provider", func(c *C) {
+			c.Domain, c.ClientSecret = "https://login.acme.com/", "a-secret-for-tests-that-protects-nothing-at-all"
+		}, "ClientSecret"},
+		{"client id with a line feed", func(c *C) { c.ClientID += "\n" }, "ClientID"},
+		{"client secret with a line feed", func(c *C) { c.ClientSecret += "\n" }, "ClientSecret"},
+		{"client secret with a space in front", func(c *C) { c.ClientSecret = " " + c.ClientSecret }, "ClientSecret"},
+		{"client secret with a line feed in another way", func(c *C) { c.ClientSecret, c.ClientAuthentication = "", auth0.ClientSecretPost("secret\n") }, "ClientAuthentication"},
+		{"audience with a space", func(c *C) { c.Audience = "https://api.example/ " }, "Audience"},
+		{"management client id with a line feed", func(c *C) { c.ManagementClientID, c.ManagementClientSecret = "x\n", "y" }, "ManagementClientID"},
+		{"management client secret with a line feed", func(c *C) { c.ManagementClientID, c.ManagementClientSecret = "x", "y\n" }, "ManagementClientSecret"},
+		{"proxy that is no prefix", func(c *C) { c.TrustedProxies = []netip.Prefix{{}} }, "TrustedProxies"},
+		{"proxies with too many bits", func(c *C) { c.TrustedProxies = []netip.Prefix{netip.PrefixFrom(netip.MustParseAddr("10.0.0.0"), 33)} }, "TrustedProxies"},
+		{"proxies around the mapped addresses", func(c *C) { c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("::ffff:0.0.0.0/95")} }, "TrustedProxies"},
+		{"proxies that are multicast", func(c *C) { c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("ff02::/16")} }, "TrustedProxies"},
+		{"proxies that are mapped multicast", func(c *C) { c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("::ffff:224.0.0.0/100")} }, "TrustedProxies"},
+		{"proxy without an address", func(c *C) { c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/32")} }, "TrustedProxies"},
+		{"empty organization", func(c *C) { c.Login = []auth0.LoginOption{auth0.WithOrganization("")} }, "Login"},
+		{"empty connection", func(c *C) { c.Login = []auth0.LoginOption{auth0.WithConnection("")} }, "Login"},
+		{"empty audience", func(c *C) { c.Login = []auth0.LoginOption{auth0.WithAudience("")} }, "Login"},
+		{"empty screen", func(c *C) { c.Login = []auth0.LoginOption{auth0.WithScreenHint("")} }, "Login"},
+		{"empty languages", func(c *C) { c.Login = []auth0.LoginOption{auth0.WithUILocales("")} }, "Login"},
+		{"empty prompt", func(c *C) { c.Login = []auth0.LoginOption{auth0.WithPrompt("")} }, "Login"},
+		{"empty invitation", func(c *C) { c.Login = []auth0.LoginOption{auth0.WithInvitation("", "org_1")} }, "Login"},
+		{"invitation without an organization", func(c *C) { c.Login = []auth0.LoginOption{auth0.WithInvitation("x", "")} }, "Login"},
+		{"logout URL with a space", func(c *C) { c.PostLogoutURLs = []string{"https://app.example/a b"} }, "PostLogoutURLs"},
+		{"logout URL with a space behind", func(c *C) { c.PostLogoutURLs = []string{"https://app.example/bye "} }, "PostLogoutURLs"},
 		{"scopes without openid", func(c *C) { c.Scopes = []string{"profile"} }, "Scopes"},
 		{"no scopes", func(c *C) { c.Scopes = []string{} }, "Scopes"},
 		{"scope that is none", func(c *C) { c.Scopes = []string{"openid", `a"b`} }, "Scopes"},
@@ -120,7 +161,7 @@ func TestNewRefuses(t *testing.T) {
 		if err == nil || s != nil || !strings.Contains(err.Error(), "auth0: Config."+tt.field+" ") {
 			t.Errorf("%s: %v, want an error that names Config.%s", tt.why, err, tt.field)
 		}
-		if err != nil && (strings.Contains(err.Error(), testSecret) || strings.Contains(err.Error(), "0123456789abcdef")) {
+		if err != nil && (strings.Contains(err.Error(), testSecret) || strings.Contains(err.Error(), "protects-nothing") || strings.Contains(err.Error(), "0123456789abcdef")) {
 			t.Errorf("%s: the error quotes a secret", tt.why)
 		}
 	}
@@ -156,7 +197,20 @@ func TestNewAccepts(t *testing.T) {
 			c.BaseURLs = []string{"https://b.example"}
 			c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 		},
-		"two secrets":   func(c *auth0.Config) { c.Secrets = []string{strings.Repeat("0123456789abcdef", 4), testSecret} },
+		"two secrets": func(c *auth0.Config) {
+			c.Secrets = []string{"c02e1f7d94ab5836e0d7412c9fb86a53118dfe27406bc9a5d3927e508fa1b46c", testSecret}
+		},
+		"public secrets at a tenant that is none": func(c *auth0.Config) {
+			c.Domain, c.ClientSecret, c.Secrets = "acme.auth0.example", "a-secret-for-tests-that-protects-nothing-at-all", []string{"cookie-secret-for-tests-that-protects-nothing"}
+		},
+		"public secrets at a provider on this machine": func(c *auth0.Config) {
+			c.Domain, c.ClientSecret, c.Secrets = "http://127.0.0.1:4000/", "a-secret-for-tests-that-protects-nothing-at-all", []string{"cookie-secret-for-tests-that-protects-nothing"}
+		},
+		"proxies of every kind": func(c *auth0.Config) {
+			for _, text := range []string{"10.1.2.3/8", "fe80::/10", "::ffff:192.168.0.0/112", "::ffff:0.0.0.0/96", "0.0.0.0/0", "::/0", "::1/128"} {
+				c.TrustedProxies = append(c.TrustedProxies, netip.MustParsePrefix(text))
+			}
+		},
 		"no leeway":     func(c *auth0.Config) { c.Leeway = auth0.None },
 		"other scopes":  func(c *auth0.Config) { c.Scopes = []string{"openid offline_access", "openid"} },
 		"more algs":     func(c *auth0.Config) { c.Algorithms = []string{"PS256", "ES256", "EdDSA"} },

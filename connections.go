@@ -55,6 +55,8 @@ type Connection struct {
 //
 // With WithOrganization, the list is that of the organization, which needs the
 // scope read:organization_connections, and read:organizations if it is named.
+// An instance asks for the lists of at most 10 organizations in a second, and 50
+// at once, since names may come from anybody.
 // That and WithReturnTo, WithLoginHint, WithPrompt, WithScreenHint and
 // WithUILocales become part of each LoginURL; other options are an error.
 func (s *Strategy) GetConnections(ctx context.Context, opts ...LoginOption) ([]Connection, error) {
@@ -144,13 +146,15 @@ type connectionLists struct {
 	loginPath string
 
 	management *managementAPI // nil if there is no tenant to ask
-	file       *clientFile    // nil if not configured
-	all        *refresh.Value[[]knownConnection]
-	byOrg      *refresh.Group[[]knownConnection]
+	// asking bounds the lists of organizations: their names may come from anybody.
+	asking *outbound
+	file   *clientFile // nil if not configured
+	all    *refresh.Value[[]knownConnection]
+	byOrg  *refresh.Group[[]knownConnection]
 }
 
 func newConnectionLists(p *problems, c Config, s *Strategy) *connectionLists {
-	l := &connectionLists{}
+	l := &connectionLists{asking: newOutbound(organizationsPerSecond, organizationsBurst)}
 	if len(s.sites) > 0 {
 		l.loginPath = s.sites[0].path + c.LoginPath
 	}
@@ -268,8 +272,14 @@ func (l *connectionLists) fetchOrg(ctx context.Context, org string) ([]knownConn
 	if l.management == nil {
 		return nil, connectionsUnavailable([]error{errNoTenant})
 	}
+	if err := l.asking.take(); err != nil {
+		e := refuseConnections.wrap(err)
+		e.RetryAfter = asError("connections", err).RetryAfter
+		return nil, e
+	}
 	list, err := l.management.organizationConnections(ctx, org)
 	if err != nil {
+		l.asking.settle(err)
 		return nil, connectionsUnavailable([]error{err})
 	}
 	// The organization's list has names only. What the application's list knows

@@ -3,7 +3,6 @@ package auth0
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -415,52 +414,27 @@ func (x exit) fail(w http.ResponseWriter, r *http.Request, op string, err error)
 	}
 }
 
-// record writes the one log line. What a client did wrong is no trouble of
-// ours and would let anybody fill the log; what stops a login, or is our or
-// the tenant's fault, somebody will want to look up.
+// record writes the one log line; see [Config].Logger for its level.
 func (x exit) record(r *http.Request, e *Error) (reference string) {
-	level := slog.LevelWarn
-	switch {
-	case e.Status == refuseCanceled.status, e.Op == "bearer" && e.Status < 500, e.Reason == refuseLoginRequired.reason:
-		level = slog.LevelDebug
-	case e.Status == http.StatusInternalServerError:
-		level = slog.LevelError
+	log, level, reference := x.line(r.Context(), e)
+	if log == nil {
+		return reference
 	}
-	if !x.logger().Enabled(r.Context(), level) && level == slog.LevelDebug {
-		return "" // no page quotes it
-	}
-	reference = strings.ToLower(rand.Text()[:8])
 	attrs := []slog.Attr{
 		slog.String("op", e.Op), slog.Int("status", e.Status), slog.String("reason", e.Reason),
 		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.String("reference", reference),
 	}
 	if e.Code != "" {
-		attrs = append(attrs, slog.String("code", clip(e.Code)))
+		attrs = append(attrs, slog.String("code", e.Code))
 	}
 	if e.TenantStatus != 0 {
 		attrs = append(attrs, slog.Int("tenant_status", e.TenantStatus))
 	}
 	if e.Err != nil {
-		attrs = append(attrs, slog.String("err", clip(e.Err.Error())))
+		attrs = append(attrs, slog.String("err", e.Err.Error()))
 	}
-	x.logger().LogAttrs(r.Context(), level, "auth0: refused", attrs...)
+	log.LogAttrs(r.Context(), level, "auth0: refused", attrs...)
 	return reference
-}
-
-// clip makes a text from outside fit for one line of a log.
-func clip(s string) string {
-	s = strings.ReplaceAll(s, "\n", "; ") // between joined errors
-	const limit = 600
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || 0x7F <= r && r <= 0x9F || r == '\u2028' || r == '\u2029' {
-			return '?'
-		}
-		return r
-	}, s)
-	if len(s) > limit {
-		s = strings.ToValidUTF8(s[:limit], "") + "..."
-	}
-	return s
 }
 
 // writePage tells a person what to do next. It is plain text: nothing in it

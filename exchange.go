@@ -12,7 +12,8 @@ import (
 )
 
 // A TokenExchange is a request to exchange one token for another (RFC 8693,
-// Section 2.1). Formatting or logging it does not show the tokens.
+// Section 2.1). Formatting or logging it does not show the tokens, unless it is in
+// an unexported field of another struct, see [Config].
 type TokenExchange struct {
 	// SubjectToken is the token to exchange. If SubjectTokenType is empty, it is
 	// an access token of the tenant: an API then acts on behalf of the user who

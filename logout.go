@@ -256,8 +256,8 @@ func (s *Strategy) checkLogout(p *problems, c Config) {
 		p.add("LogoutEndpoint", `is %q; it must be "oidc", "v2", "local" or empty`, c.LogoutEndpoint)
 	}
 	for _, raw := range c.PostLogoutURLs {
-		if u, err := url.Parse(raw); err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http" {
-			p.add("PostLogoutURLs", "%q must be an absolute URL", raw)
+		if u, err := url.Parse(raw); err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http" || !isScope(raw) {
+			p.add("PostLogoutURLs", "%q must be an absolute URL, with everything but ASCII percent-encoded", raw)
 		}
 	}
 	if _, err := newLogoutRequest(c.Logout); err != nil {

@@ -67,7 +67,8 @@ type OAuth2Connection struct {
 }
 
 // OAuth2Options say how to log in with the provider of an [OAuth2Connection].
-// Formatting or logging them shows no secret.
+// Formatting or logging them, or the connection, shows no secret, unless they are in
+// an unexported field of another struct, see [Config].
 type OAuth2Options struct {
 	_ [0]func() // keeps out literals without field names, and ==
 

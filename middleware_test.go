@@ -1849,8 +1849,8 @@ func TestLogOfRefusals(t *testing.T) {
 		f.log.take()
 		f.expectToken(t, tt.token, map[string]apiAnswer{"opaque token": apiMalformed, "ID token": apiWrongAud, "expired": apiExpired}[tt.why])
 		log := f.log.take()
-		if strings.Count(log, "\n") != 1 || !strings.Contains(log, "level=DEBUG") || !strings.Contains(log, tt.want) {
-			t.Errorf("%s: log %q, want one line at debug level that says %q", tt.why, log, tt.want)
+		if strings.Count(log, "\n") != 1 || !strings.Contains(log, "level=WARN") || !strings.Contains(log, tt.want) {
+			t.Errorf("%s: log %q, want one warning that says %q", tt.why, log, tt.want)
 		}
 	}
 }
@@ -1950,6 +1950,8 @@ func TestNewAPI(t *testing.T) {
 		{"no domain", domain(""), []string{"Domain"}},
 		{"no audience", edit(func(c *auth0.APIConfig) { c.Audience = "" }), []string{"Audience"}},
 		{"empty audience in the list", edit(func(c *auth0.APIConfig) { c.Audiences = []string{""} }), []string{"Audience"}},
+		{"audience with a line feed", edit(func(c *auth0.APIConfig) { c.Audience += "\n" }), []string{"Audience"}},
+		{"audience with a space in the list", edit(func(c *auth0.APIConfig) { c.Audiences = []string{" https://api.example/"} }), []string{"Audiences"}},
 		{"one label", domain("tenant"), []string{"Domain"}},
 		{"slash", domain("t.example/"), []string{"Domain"}},
 		{"path", domain("t.example/x"), []string{"Domain"}},

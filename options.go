@@ -14,7 +14,7 @@ import (
 // A LoginOption sets a parameter of the authorization request, or something
 // that the callback needs to know of it. Of two options for the same parameter
 // the later one counts. An option with an unusable value is an error of
-// whatever it is given to.
+// whatever it is given to. So is an option that names something and is empty.
 type LoginOption interface{ applyLogin(*authRequest) }
 
 type loginOption func(*authRequest)
@@ -89,7 +89,7 @@ var optionOf = map[string]string{
 // WithConnection skips the tenant's choice of connections: the person goes
 // straight to the identity provider, or the login form, of the named one.
 func WithConnection(name string) LoginOption {
-	return loginOption(func(a *authRequest) { a.text("connection", name, 128) })
+	return loginOption(func(a *authRequest) { a.named("connection", name, 128) })
 }
 
 // WithOrganization logs in to an organization, by its id (org_...) or, if the
@@ -103,7 +103,7 @@ func WithConnection(name string) LoginOption {
 // [Config].CheckOrganization has a say in it.
 func WithOrganization(idOrName string) LoginOption {
 	return loginOption(func(a *authRequest) {
-		a.text("organization", idOrName, 128)
+		a.named("organization", idOrName, 128)
 		a.organization = idOrName
 	})
 }
@@ -118,7 +118,7 @@ func WithOrganization(idOrName string) LoginOption {
 func WithInvitation(ticket, orgID string) LoginOption {
 	return loginOption(func(a *authRequest) {
 		WithOrganization(orgID).applyLogin(a)
-		a.text("invitation", ticket, 512)
+		a.named("invitation", ticket, 512)
 		a.invitation = true
 	})
 }
@@ -148,7 +148,7 @@ func WithPrompt(prompt string) LoginOption {
 // WithScreenHint begins with the named screen: "signup" or "login". With
 // somebody logged in at the tenant it needs WithPrompt("login") too.
 func WithScreenHint(screen string) LoginOption {
-	return loginOption(func(a *authRequest) { a.text("screen_hint", screen, 32) })
+	return loginOption(func(a *authRequest) { a.named("screen_hint", screen, 32) })
 }
 
 // WithUILocales asks for languages, as BCP 47 tags separated by spaces.
@@ -157,7 +157,7 @@ func WithUILocales(locales string) LoginOption {
 		if strings.Trim(locales, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 _-") != "" {
 			a.fail("ui_locales %q is not a list of language tags", locales)
 		}
-		a.text("ui_locales", locales, 64)
+		a.named("ui_locales", locales, 64)
 	})
 }
 
@@ -216,7 +216,7 @@ func WithScopes(scopes ...string) LoginOption {
 
 // WithAudience replaces [Config].Audience: the API that the access token is for.
 func WithAudience(identifier string) LoginOption {
-	return loginOption(func(a *authRequest) { a.text("audience", identifier, 600) })
+	return loginOption(func(a *authRequest) { a.named("audience", identifier, 600) })
 }
 
 // WithReturnTo says where the browser goes after the login: a path as the browser
@@ -290,6 +290,15 @@ func checkParam(name string) error {
 		return fmt.Errorf("%q is no name of a parameter", name)
 	}
 	return nil
+}
+
+// named is text for a parameter that names something: the empty text is no name,
+// and more likely a variable that was not set than a wish.
+func (a *authRequest) named(name, value string, limit int) {
+	if value == "" {
+		a.fail("%s is empty; leave the option out", name)
+	}
+	a.text(name, value, limit)
 }
 
 // text sets a parameter to a text that has no control characters: they mean

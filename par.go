@@ -14,6 +14,9 @@ import (
 // changed or made up. How long it is good for does not matter here: nothing is
 // done with it but to go there.
 func (s *Strategy) push(ctx context.Context, request url.Values) (requestURI string, err error) {
+	if err := s.pushing.take(); err != nil {
+		return "", err
+	}
 	resp, err := s.application.post(ctx, parEndpoint, request)
 	switch {
 	case errors.Is(err, errNoEndpoint):
@@ -21,7 +24,9 @@ func (s *Strategy) push(ctx context.Context, request url.Values) (requestURI str
 	case err != nil:
 		return "", pushError(err)
 	case resp.Status != http.StatusCreated: // RFC 9126, Section 2.2
-		return "", pushError(parseTenantError(resp.Status, resp.Header, resp.Body))
+		err := parseTenantError(resp.Status, resp.Header, resp.Body)
+		s.pushing.settle(err)
+		return "", pushError(err)
 	}
 	const longest = 2048
 	var got struct {

@@ -8,7 +8,8 @@ import (
 )
 
 // A PasswordLogin is what [Strategy.LoginWithPassword] logs in with. Formatting
-// or logging it does not show the password.
+// or logging it does not show the password, unless it is in an unexported field of
+// another struct, see [Config].
 type PasswordLogin struct {
 	Username, Password string
 

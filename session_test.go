@@ -42,7 +42,7 @@ func TestNoSession(t *testing.T) {
 func TestDamagedSession(t *testing.T) {
 	e := newEnv(t)
 	good := e.browser().mustLogin().cookies[sessionName]
-	other := newEnv(t, func(c *auth0.Config) { c.Secrets = []string{strings.Repeat("another-secret-", 3)} }).browser().mustLogin().cookies[sessionName]
+	other := newEnv(t, func(c *auth0.Config) { c.Secrets = []string{"another-secret-of-the-tests-of-others"} }).browser().mustLogin().cookies[sessionName]
 	renamed := newEnv(t, func(c *auth0.Config) { c.CookieName = "renamed" }).browser().mustLogin().cookies["__Host-renamed"]
 	for why, value := range map[string]string{
 		"empty":        "",
@@ -152,7 +152,7 @@ func TestShadowedSession(t *testing.T) {
 }
 
 func TestSecretRotation(t *testing.T) {
-	first, second := testSecret, strings.Repeat("second-secret-", 4)
+	first, second := testSecret, "second-secret-of-the-tests-after-the-first"
 	e := newEnv(t)
 	b := e.browser().mustLogin()
 	with := func(secrets ...string) *env {

@@ -70,5 +70,34 @@ func (s *Strategy) siteOf(r *http.Request) (site, error) {
 
 func (s *Strategy) fromTrustedProxy(r *http.Request) bool {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	return err == nil && slices.ContainsFunc(s.config.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(peer.Addr().Unmap()) })
+	if err != nil {
+		return false
+	}
+	// Prefixes have no zones, and contain no address with one.
+	addr := peer.Addr().Unmap().WithZone("")
+	return slices.ContainsFunc(s.config.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
+
+// trustedProxies returns prefixes in the form that addresses of peers are compared
+// with, and refuses those that contain the address of no peer.
+func trustedProxies(p *problems, prefixes []netip.Prefix) []netip.Prefix {
+	const mapped = 96 // bits of ::ffff:0:0, RFC 4291, Section 2.5.5.2
+	var known []netip.Prefix
+	for i, prefix := range prefixes {
+		addr, bits := prefix.Addr(), prefix.Bits()
+		if addr.Is4In6() && bits >= mapped {
+			addr, bits = addr.Unmap(), bits-mapped
+			prefix = netip.PrefixFrom(addr, bits)
+		}
+		switch {
+		case !prefix.IsValid():
+			p.add("TrustedProxies", "[%d] is not a prefix; make one with netip.MustParsePrefix", i)
+		case addr.Is4In6():
+			p.add("TrustedProxies", "[%d] is %v, which is wider than all IPv4 addresses; write those as 0.0.0.0/0", i, prefix)
+		case addr.IsMulticast(), addr.IsUnspecified() && prefix.IsSingleIP():
+			p.add("TrustedProxies", "[%d] is %v, from which no request comes", i, prefix)
+		}
+		known = append(known, prefix.Masked())
+	}
+	return known
 }

@@ -618,7 +618,7 @@ func (e *env) expectSessionOver(b, same *browser) {
 // TestSecretRotationInStore: cookies and records are sealed anew, and nobody is
 // logged out, as long as both secrets are there.
 func TestSecretRotationInStore(t *testing.T) {
-	first, second := testSecret, strings.Repeat("second-secret-", 4)
+	first, second := testSecret, "second-secret-of-the-tests-after-the-first"
 	inEachMode(t, func(t *testing.T, m mode) {
 		e := newRefreshEnv(t, m.edit)
 		b := e.browser().mustLogin()

@@ -576,6 +576,48 @@ func expectServerError(t *testing.T, h http.Handler) {
 	}
 }
 
+// TestTrustedProxies: a prefix contains a peer however either of them is written,
+// and a peer without an address is not believed.
+func TestTrustedProxies(t *testing.T) {
+	for _, tt := range []struct {
+		prefix, peer string
+		believed     bool
+	}{
+		{"10.0.0.0/8", "10.1.2.3:4000", true},
+		{"10.9.9.9/8", "10.1.2.3:4000", true},
+		{"10.0.0.0/8", "[::ffff:10.1.2.3]:4000", true},
+		{"::ffff:10.0.0.0/104", "10.1.2.3:4000", true},
+		{"::ffff:10.0.0.0/104", "[::ffff:10.1.2.3]:4000", true},
+		{"::ffff:10.0.0.0/104", "11.1.2.3:4000", false},
+		{"::ffff:0.0.0.0/96", "203.0.113.9:1", true},
+		{"::ffff:0.0.0.0/96", "[2001:db8::1]:1", false},
+		{"fe80::/10", "[fe80::1%eth0]:4000", true},
+		{"fe80::/10", "[fe80::1]:4000", true},
+		{"fe80::/10", "[2001:db8::1%eth0]:4000", false},
+		{"0.0.0.0/0", "203.0.113.9:1", true},
+		{"0.0.0.0/0", "[2001:db8::1]:1", false},
+		{"::/0", "203.0.113.9:1", false},
+		{"::/0", "@", false},
+		{"::/0", "", false},
+		{"0.0.0.0/0", "/run/app.sock", false},
+		{"10.0.0.0/8", "10.1.2.3", false},
+	} {
+		e := newEnv(t, func(c *auth0.Config) {
+			c.BaseURLs = []string{"https://beta.example"}
+			c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix(tt.prefix)}
+		})
+		e.app = fromAddr(tt.peer, e.mux)
+		q := e.browser().begin("/auth/login").Query() // without the header
+		if got := q.Get("redirect_uri"); got != "https://app.example/auth/callback" {
+			t.Errorf("%s, %s: %s", tt.prefix, tt.peer, got)
+		}
+		resp := e.browser().page("/auth/login", "X-Forwarded-Host", "beta.example")
+		if got := resp.location(t).Query().Get("redirect_uri") == "https://beta.example/auth/callback"; got != tt.believed {
+			t.Errorf("%s, %s: believed %v", tt.prefix, tt.peer, got)
+		}
+	}
+}
+
 func TestSeveralBaseURLs(t *testing.T) {
 	e := newEnv(t, func(c *auth0.Config) {
 		c.BaseURLs = []string{"https://beta.example", "https://gamma.example:8443"}

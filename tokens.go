@@ -371,6 +371,9 @@ func (s *Strategy) tokenClient(ctx context.Context, t *transaction, a answer) (t
 		return tokenClient{}, nil
 	}
 	target, p, err := s.application.prove(ctx, tokenEndpoint)
+	if err == nil {
+		err = s.redeeming.take()
+	}
 	return tokenClient{target, p}, err
 }
 
@@ -384,8 +387,11 @@ func (s *Strategy) exchange(ctx context.Context, ep discovery.Metadata, c tokenC
 	ctx = context.WithValue(ctx, oauth2.HTTPClient, s.client)
 	token, err := config.Exchange(ctx, string(code), opts...)
 	if err != nil {
-		return tokens{}, tokenEndpointError(ctx, err)
+		err = tokenEndpointError(ctx, err)
+		s.redeeming.settle(err)
+		return tokens{}, err
 	}
+	s.redeeming.giveBack() // a code that is good was not made up
 	if kind := token.Type(); kind != "Bearer" {
 		return tokens{}, refuseTenantAnswer.because("the token type is %.40q, not Bearer", kind)
 	}

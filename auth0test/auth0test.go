@@ -53,6 +53,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/internal/publicsecret"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
 )
 
@@ -71,8 +72,8 @@ const (
 	directory    = "Username-Password-Authentication"
 	host         = "acme.auth0.example"
 	clientID     = "9aXkT2mWq7RzB4vLcN8sYhE1dPfJu6Go"
-	clientSecret = "a-secret-for-tests-that-protects-nothing-at-all"
-	cookieSecret = "cookie-secret-for-tests-that-protects-nothing"
+	clientSecret = publicsecret.TestClient
+	cookieSecret = publicsecret.TestCookie
 )
 
 // TB is the part of [testing.TB] that is needed. It is declared here so that

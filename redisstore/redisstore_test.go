@@ -23,7 +23,7 @@ import (
 func Example() {
 	client := redis.NewClient(&redis.Options{Addr: "redis:6379", ContextTimeoutEnabled: true})
 	strategy, err := auth0.New(auth0.Config{
-		Domain:       "acme.eu.auth0.com",
+		Domain:       "acme.auth0.example",
 		ClientID:     "client-id",
 		ClientSecret: "client-secret",
 		BaseURL:      "https://fieldnotes.example",

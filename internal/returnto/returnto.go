@@ -12,9 +12,14 @@ package returnto
 import (
 	"net/url"
 	"path"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
+
+//go:generate sh -c "cd lookalikes && go run ."
 
 // MaxLength is the longest target accepted, in bytes. The target travels in a
 // cookie that must fit beside others.
@@ -35,7 +40,18 @@ type Policy struct {
 // one. Own is the origin of the site itself, written like [Policy.Origins]; an
 // absolute target there is reduced to its path. The empty text is refused.
 //
-// Query and fragment are data of the application: they are kept byte for byte.
+// In the path, however often it is decoded, these characters are refused: those
+// that are not to be seen or that change the direction of the text (controls,
+// format characters, separators, characters that are ignored by default, private
+// and unassigned ones), and those that are drawn like one of /\.:@?#%; or that
+// normalize to a text with one. No browser leaves the site for them, but a server
+// that normalizes can, and a person who reads the link is misled. Letters, marks
+// and digits of every script pass.
+//
+// Query and fragment are data of the application: they are kept byte for byte. A
+// target is refused if they hide a character there that is not to be seen or that
+// changes the direction of the text. The joiners that some scripts need pass
+// there, and so do variation selectors.
 func (p Policy) Clean(own, target string) (string, bool) {
 	if len(target) == 0 || len(target) > MaxLength || !printable(target) {
 		return "", false
@@ -51,7 +67,7 @@ func (p Policy) Clean(own, target string) (string, bool) {
 	if i := strings.IndexAny(target, "?#"); i >= 0 {
 		target, rest = target[:i], target[i:]
 	}
-	if !p.pathIsSafe(target) {
+	if !p.pathIsSafe(target) || !dataIsSafe(rest) {
 		return "", false
 	}
 	result := origin + removeDotSegments(target) + rest
@@ -98,18 +114,17 @@ func printable(s string) bool {
 // decode it to: net/http decodes once, a proxy in front or an application
 // behind may do so again.
 func (p Policy) pathIsSafe(escaped string) bool {
-	const rounds = 5
+	// A percent sign that was itself escaped is data; a bare one in what the
+	// browser sent is a fault.
+	if _, err := url.PathUnescape(escaped); err != nil {
+		return false
+	}
 	form := escaped
 	for range rounds {
 		if !formIsSafe(form) || !formIsSafe(removeDotSegments(form)) || p.isRoute(form) {
 			return false
 		}
-		decoded, err := url.PathUnescape(form)
-		if err != nil {
-			// A percent sign that was itself escaped is data; a bare one in what
-			// the browser sent is a fault.
-			return form != escaped
-		}
+		decoded := unescape(form)
 		if decoded == form {
 			return true
 		}
@@ -118,6 +133,9 @@ func (p Policy) pathIsSafe(escaped string) bool {
 	return false
 }
 
+// rounds is how often a target may be decoded until it no longer changes.
+const rounds = 5
+
 func formIsSafe(form string) bool {
 	if !strings.HasPrefix(form, "/") || strings.HasPrefix(form, "//") {
 		return false
@@ -125,7 +143,96 @@ func formIsSafe(form string) bool {
 	if strings.Contains(form, "/.//") || strings.Contains(form, "/..//") || strings.Contains(form, `\`) || !utf8.ValidString(form) {
 		return false
 	}
-	return !strings.ContainsFunc(form, func(r rune) bool { return r < 0x20 || 0x7F <= r && r <= 0x9F })
+	return !strings.ContainsFunc(form, misleads) && !escapesAgain(form)
+}
+
+// misleads reports whether a character of a path is not what it seems to be.
+// A space is the one that is not to be seen and harmless.
+func misleads(r rune) bool {
+	switch {
+	case r < utf8.RuneSelf:
+		return r < ' ' || r == 0x7F
+	case !unicode.IsGraphic(r): // categories C, Zl, Zp, and what is unassigned
+		return true
+	}
+	return unicode.In(r, unicode.Zs, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector, lookalikes)
+}
+
+// escapesAgain reports whether a percent sign stands before characters that
+// normalize to digits of an escape.
+func escapesAgain(form string) bool {
+	for {
+		_, after, found := strings.Cut(form, "%")
+		if !found {
+			return false
+		}
+		if digits := after[:min(2, len(after))]; strings.ContainsFunc(digits, func(r rune) bool { return r >= utf8.RuneSelf }) {
+			return true
+		}
+		form = after
+	}
+}
+
+// dataIsSafe checks query and fragment in every form that they may be decoded to.
+// Bytes that are no UTF-8 are a text in another encoding.
+func dataIsSafe(data string) bool {
+	for range rounds {
+		for _, r := range data {
+			if misleadsInData(r) {
+				return false
+			}
+		}
+		decoded := unescape(data)
+		if decoded == data {
+			return true
+		}
+		data = decoded
+	}
+	return false
+}
+
+// misleadsInData allows controls of ASCII, which a text of several lines has, and
+// blanks: whoever reads the link sees their escapes.
+func misleadsInData(r rune) bool {
+	switch {
+	case r < utf8.RuneSelf, unicode.Is(unicode.Join_Control, r):
+		return false
+	case unicode.Is(unicode.Bidi_Control, r):
+		return true
+	}
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point)
+}
+
+// unescape decodes every escape once and leaves the rest as it is: the escapes of
+// RFC 3986, Section 2.1, and the %uXXXX that some servers still read.
+func unescape(s string) string {
+	if !strings.Contains(s, "%") {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		from, size := i+1, 2
+		if i+1 < len(s) && (s[i+1] == 'u' || s[i+1] == 'U') {
+			from, size = i+2, 4
+		}
+		if s[i] == '%' && from+size <= len(s) {
+			if n, err := strconv.ParseUint(s[from:from+size], 16, 16); err == nil {
+				switch {
+				case size == 2:
+					b.WriteByte(byte(n))
+				case utf16.IsSurrogate(rune(n)):
+					b.WriteByte(0xFF) // half a character: not UTF-8 here either
+				default:
+					b.WriteRune(rune(n))
+				}
+				i = from + size
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+		i++
+	}
+	return b.String()
 }
 
 func (p Policy) isRoute(form string) bool {

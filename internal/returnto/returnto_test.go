@@ -61,6 +61,8 @@ func TestClean(t *testing.T) {
 		{"route, doubly encoded", "/auth/%256cogout", ""},
 		{"decodes for ever", "/%25252525252525252f", ""},
 		{"double slash after decoding twice", "/%252f/h", ""},
+		{"double slash in escapes that some servers read", "/%25u002fevil.example", ""},
+		{"backslash in such an escape", "/a%25u005cb", ""},
 		{"C1 control character after decoding", "/%c2%85", ""},
 		{"invalid escape", "/a%zz", ""},
 		{"invalid escape in the fragment", "/a#%zz", ""},

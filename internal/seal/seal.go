@@ -104,11 +104,12 @@ func check(s string) error {
 	switch {
 	case len(s) < MinSecret:
 		return fmt.Errorf("has %d bytes, fewer than %d; make one with: openssl rand -hex 32", len(s), MinSecret)
-	case strings.Trim(s, s[:1]) == "":
-		return errors.New("is one character repeated; make one with: openssl rand -hex 32")
 	case strings.Trim(s, "0123456789abcdefABCDEF") == "" && len(s) < 2*MinSecret:
 		return fmt.Errorf("is hexadecimal with %d digits, fewer than the %d that make %d bytes; make one with: openssl rand -hex 32",
 			len(s), 2*MinSecret, MinSecret)
+	}
+	if why := guessable(s); why != "" {
+		return errors.New(why + "; make one with: openssl rand -hex 32")
 	}
 	return nil
 }

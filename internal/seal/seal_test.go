@@ -133,6 +133,9 @@ func TestTruncatedExtendedSpliced(t *testing.T) {
 	}
 }
 
+// randomHex is what "openssl rand -hex 32" has printed once.
+const randomHex = "c02e1f7d94ab5836e0d7412c9fb86a53118dfe27406bc9a5d3927e508fa1b46c"
+
 func TestNewRefuses(t *testing.T) {
 	tests := []struct {
 		why     string
@@ -163,7 +166,7 @@ func TestNewRefuses(t *testing.T) {
 			}
 		}
 	}
-	if _, err := New([]string{strings.Repeat("0123456789abcdef", 4), secretA[:32]}); err != nil {
+	if _, err := New([]string{randomHex, secretA[:32]}); err != nil {
 		t.Errorf("64 hexadecimal digits and 32 other bytes: %v", err)
 	}
 }
