@@ -71,7 +71,7 @@ func TestPopup(t *testing.T) {
 	if resp.status != 200 || len(p.Message) != 3 || p.Message["type"] != "auth0:login" || p.Message["ok"] != true || p.Message["returnTo"] != "/private" || p.Origin != appBase || !p.Broadcast || p.link != "/private" {
 		t.Errorf("%d, %+v", resp.status, p)
 	}
-	if !b.loggedIn() || len(b.transactions()) != 0 || strings.Contains(resp.body, "eyJ") {
+	if !b.loggedIn() || len(b.transactions()) != 0 || strings.Contains(resp.body, "eyJhbGciOiJ") {
 		t.Errorf("logged in %v, transactions %q", b.loggedIn(), b.transactions())
 	}
 	other := readPopup(t, e.browser().login("/auth/popup"))

@@ -797,7 +797,7 @@ func TestStoreContents(t *testing.T) {
 		if len(key) > 80 || strings.Trim(key, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_:") != "" {
 			t.Errorf("the key is %q", key)
 		}
-		for _, secret := range []string{"ada", "acme", "eyJ", cookie, `"sub"`} {
+		for _, secret := range []string{"ada@acme.example", tenantHost, testClientID, "eyJhbGciOiJSUzI1NiIs", cookie, `"sub"`} {
 			if strings.Contains(key, secret) || strings.Contains(value, secret) {
 				t.Errorf("%q is to be read in %q: %q", secret, key, value)
 			}
