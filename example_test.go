@@ -204,8 +204,7 @@ func ExampleStrategy_LoginWithPassword() {
 // Pages of another origin call an API. Their browser asks first whether they may, with
 // a preflight that has no token; so what answers it stands outside the guard.
 func ExampleAPI_RequireAuth() {
-	tenant := auth0test.NewTenant(&testing.T{})
-	api, err := auth0.NewAPI(tenant.APIConfig(auth0test.Audience))
+	api, err := auth0.NewAPI(auth0.APIConfig{Domain: "acme.eu.auth0.com", Audience: "https://api.acme.example/"})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -144,6 +144,8 @@ func TestLogoutWithoutSession(t *testing.T) {
 			c.Logout = []auth0.LogoutOption{auth0.WithLogoutParam("logout_hint"), auth0.WithLogoutParam("id_token_hint")}
 		}, nil, true, "https://acme.auth0.example/v2/logout?"},
 		{"session", tenant.Standard, nil, nil, true, "https://acme.auth0.example/oidc/logout?"},
+		{"nobody, another provider", tenant.Standard, func(c *auth0.Config) { c.Domain = "https://" + tenantHost }, nil, false, appBase},
+		{"session, another provider", tenant.Standard, func(c *auth0.Config) { c.Domain = "https://" + tenantHost }, nil, true, "https://acme.auth0.example/oidc/logout?"},
 	} {
 		var edits []func(*auth0.Config)
 		if tt.edit != nil {

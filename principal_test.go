@@ -321,6 +321,7 @@ func TestGuardsInsideTokenOrSession(t *testing.T) {
 		h := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = principalOf(e.strategy, r) })
 		permission := api.RequirePermissions("read:protected")
 		e.mux.Handle("/inside", api.RequireTokenOrSession(e.strategy)(api.RequireAuth(permission(h))))
+		e.mux.Handle("/optional", api.RequireTokenOrSession(e.strategy)(api.OptionalAuth(h)))
 		e.mux.Handle("/outside", permission(api.RequireTokenOrSession(e.strategy)(h)))
 		b := e.browser().mustLogin()
 		if tt.before != nil {
@@ -336,6 +337,11 @@ func TestGuardsInsideTokenOrSession(t *testing.T) {
 		// A guard outside knows no session.
 		if resp := b.do("GET", "/outside", nil); resp.status != 401 {
 			t.Errorf("%s, outside: %d", tt.why, resp.status)
+		}
+		// What visitors may see asks no token of a session.
+		got = ""
+		if resp := b.do("GET", "/optional", nil); resp.status != 200 || !strings.HasPrefix(got, "user ") {
+			t.Errorf("%s, optional: %d %q", tt.why, resp.status, got)
 		}
 		// A token passes either way, if it may.
 		if tt.status == 200 {
