@@ -32,15 +32,14 @@ type ConnectedAccount struct {
 // provider of a connection, by the tenant's My Account API. Mount it for GET and
 // POST behind [Strategy.RequireLogin] on a path of its own, and register the URL
 // as one of the Allowed Callback URLs of the application: the browser comes back
-// there. Allow the application the My Account API in its refresh token policies,
+// there with GET. A POST begins; a link cannot. Allow the application the My Account API in its refresh token policies,
 // with the scopes create:, read: and delete:me:connected_accounts; logins must
 // ask for offline_access.
 //
-// Of the query of a link, or of a form that is posted, it takes connection and
-// returnTo. Like [Strategy.LogoutHandler], it begins nothing for other sites,
-// and a browser that has been sent to log in first comes from one; so put the
-// link or the form on a page for people who are logged in. Scopes are those of
-// the provider; without any the tenant asks for those of the connection.
+// Of the form that is posted, or of its query, it takes connection and returnTo. It
+// begins nothing for other sites, and nothing for somebody who has to log in first;
+// so put the form on a page for people who are logged in. Scopes are those of the
+// provider; without any the tenant asks for those of the connection.
 //
 // To connect an account that is connected already is no error. Tokens that
 // [ForConnection] has kept for the connection are forgotten.
@@ -97,12 +96,16 @@ func (s *Strategy) beginAccount(w http.ResponseWriter, r *http.Request, scopes [
 	if err != nil {
 		return err
 	}
-	// A page elsewhere could have the person connect an account of its owner's.
-	if err := s.checkLogoutOrigin(w, r, site); err != nil {
-		if e := asError("connect", err); e.Reason == refuseCrossSite.reason {
-			return refuseCrossSiteConnect.wrap(e.Err)
-		}
-		return err
+	// A GET can be a link in a mail, of which a browser says no more than of what was
+	// typed. A page elsewhere could have the person connect an account of its owner's.
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", "POST")
+		e := refuseMethod.because("an account is connected by a form that is posted")
+		e.Description = refuseCrossSiteConnect.description
+		return e
+	}
+	if err := s.checkOrigin(r); err != nil {
+		return refuseCrossSiteConnect.wrap(err)
 	}
 	record, err := s.recordOf(r)
 	if err != nil {

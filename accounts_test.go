@@ -114,11 +114,17 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
+// press posts a form of a page of the application, as a browser does.
+func (b *browser) press(path string, header ...string) *response {
+	b.e.t.Helper()
+	return b.do("POST", path, nil, append([]string{"Origin", appBase, "Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Accept", "text/html"}, header...)...)
+}
+
 // begun begins to connect an account, has the person agree at the tenant, and
 // returns the URL that the browser comes back to.
 func (e *accountEnv) begun(b *browser, path string) *url.URL {
 	e.t.Helper()
-	resp := b.page(path)
+	resp := b.press(path)
 	if to := resp.header.Get("Location"); resp.status != 303 || !strings.HasPrefix(to, "https://acme.auth0.example/connected-accounts/connect?ticket=") {
 		e.t.Fatalf("%d to %s: %s", resp.status, to, resp.body)
 	}
@@ -222,6 +228,7 @@ func s256(verifier string) string {
 func TestConnectAccountRefused(t *testing.T) {
 	e := newAccountEnv(t)
 	b := e.browser().mustLogin()
+	button := []string{"Origin", appBase, "Sec-Fetch-Site", "same-origin"}
 	for _, tt := range []struct {
 		why    string
 		who    *browser
@@ -230,12 +237,16 @@ func TestConnectAccountRefused(t *testing.T) {
 		header []string
 		status int
 	}{
-		{"anonymous", e.browser(), "GET", "/connect?connection=google-oauth2", asNavigation, 401},
-		{"no connection", b, "GET", "/connect", asNavigation, 400},
-		{"no name", b, "GET", "/connect?connection=a%20b", asNavigation, 400},
-		{"from another site", b, "GET", "/connect?connection=google-oauth2", []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Site", "cross-site"}, 403},
+		{"anonymous", e.browser(), "POST", "/connect?connection=google-oauth2", button, 401},
+		{"no connection", b, "POST", "/connect", button, 400},
+		{"no name", b, "POST", "/connect?connection=a%20b", button, 400},
+		{"link in a mail", b, "GET", "/connect?connection=google-oauth2", []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Site", "none"}, 405},
+		{"typed", b, "GET", "/connect?connection=google-oauth2", []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Site", "none", "Sec-Fetch-User", "?1"}, 405},
+		{"link of ours", b, "GET", "/connect?connection=google-oauth2", asNavigation, 405},
+		{"from another site", b, "GET", "/connect?connection=google-oauth2", []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Site", "cross-site"}, 405},
+		{"form of nobody knows which page", b, "POST", "/connect?connection=google-oauth2", []string{"Origin", "null", "Accept", "text/html"}, 403},
 		{"form of another site", b, "POST", "/connect?connection=google-oauth2", []string{"Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site"}, 403},
-		{"image", b, "GET", "/connect?connection=google-oauth2", []string{"Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Site", "same-origin"}, 403},
+		{"image", b, "GET", "/connect?connection=google-oauth2", []string{"Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Site", "same-origin"}, 405},
 		{"no form", b, "POST", "/connect?connection=google-oauth2", []string{"Sec-Fetch-Site", "same-origin", "Content-Type", "application/json"}, 400},
 		{"method", b, "PUT", "/connect?connection=google-oauth2", nil, 405},
 		{"ahead of time", b, "GET", "/connect?connection=google-oauth2", append(slices.Clone(asNavigation), "Sec-Purpose", "prefetch"), 204},
@@ -281,7 +292,7 @@ func TestConnectAccountRefused(t *testing.T) {
 		b := e.browser().mustLogin() // no token is kept from the row before
 		*e.log = logBuffer{}
 		tt.break_()
-		resp := b.page("/connect?connection=" + tt.connection)
+		resp := b.press("/connect?connection=" + tt.connection)
 		tt.ok()
 		if resp.status != 502 || resp.header.Get("Location") != "" || len(b.transactions()) != 0 || !b.loggedIn() {
 			t.Errorf("%s: %d, transactions %q", tt.why, resp.status, b.transactions())
@@ -295,7 +306,7 @@ func TestConnectAccountRefused(t *testing.T) {
 	}
 	noRefresh := newEnv(t)
 	noRefresh.mux.Handle("/connect", noRefresh.strategy.ConnectAccountHandler())
-	if resp := noRefresh.browser().mustLogin().page("/connect?connection=google-oauth2"); resp.status != 401 {
+	if resp := noRefresh.browser().mustLogin().press("/connect?connection=google-oauth2"); resp.status != 401 {
 		t.Errorf("without refresh token: %d %s", resp.status, resp.body)
 	}
 }
@@ -314,13 +325,13 @@ func TestConnectAccountMisled(t *testing.T) {
 		`201 <html>`,
 	} {
 		e.says("POST connect", answer)
-		if resp := b.page("/connect?connection=google-oauth2"); resp.status != 502 || resp.header.Get("Location") != "" || len(b.transactions()) != 0 {
+		if resp := b.press("/connect?connection=google-oauth2"); resp.status != 502 || resp.header.Get("Location") != "" || len(b.transactions()) != 0 {
 			t.Errorf("%s: %d", answer, resp.status)
 		}
 	}
 	// Something before the API may answer in a way of its own.
 	e.says("POST connect", `403 {"error":"odd_error","error_description":"an odd text"}`)
-	if b.page("/connect?connection=google-oauth2"); !strings.Contains(e.log.String(), "odd_error") || !strings.Contains(e.log.String(), "an odd text") {
+	if b.press("/connect?connection=google-oauth2"); !strings.Contains(e.log.String(), "odd_error") || !strings.Contains(e.log.String(), "an odd text") {
 		t.Errorf("log\n%s", e.log)
 	}
 }
@@ -330,7 +341,7 @@ func TestConnectAccountMisled(t *testing.T) {
 func TestConnectAccountOnHosts(t *testing.T) {
 	e := newAccountEnv(t, func(c *auth0.Config) { c.BaseURLs = []string{"https://other.example"} })
 	b := e.browser().mustLogin()
-	if resp := b.page("/connect?connection=google-oauth2", "Host", "evil.example"); resp.status != 400 || len(e.requests) != 0 {
+	if resp := b.press("/connect?connection=google-oauth2", "Host", "evil.example"); resp.status != 400 || len(e.requests) != 0 {
 		t.Errorf("unknown host: %d %s", resp.status, resp.body)
 	}
 	back := e.begun(b, "/connect?connection=google-oauth2")
@@ -462,7 +473,7 @@ func TestConnectAccountAfterLogin(t *testing.T) {
 	}
 	e.mux.Handle("/guarded", e.strategy.RequireLogin(e.strategy.ConnectAccountHandler()))
 	b := e.browser().mustLogin()
-	back := b.atTenant(b.page("/guarded?connection=google-oauth2&returnTo=/private").location(t))
+	back := b.atTenant(b.press("/guarded?connection=google-oauth2&returnTo=/private").location(t))
 	for name := range b.cookies {
 		if strings.Contains(name, "session") {
 			delete(b.cookies, name)

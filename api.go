@@ -71,8 +71,12 @@ type APIConfig struct {
 	// [Token.IsAnonymous].
 	RejectAnonymous bool
 	// Validate, if not nil, is asked about every token that is otherwise good,
-	// each time it is used. If it returns an error the token is refused with 401,
-	// or with 403 if that is [ErrForbidden]. The error goes to the log only.
+	// each time it is used. If it returns an error, the token is refused with 401,
+	// or with 403 if that is [ErrForbidden]. An [*Error] chooses the status. If
+	// Validate could not decide, the answer is 503: that is so for a deadline or
+	// another timeout, for [ErrStoreUnavailable], [ErrKeysUnavailable] and
+	// [ErrTenantUnavailable], and for [context.Canceled] while the request goes on.
+	// The error goes to the log only.
 	Validate func(context.Context, *Token) error
 
 	// TokenCache is how many tokens are remembered whose signature was good, so
@@ -257,7 +261,7 @@ func (a *API) checkWire(p *problems) {
 func (a *API) Verify(ctx context.Context, raw string) (*Token, error) {
 	t, err := a.verify(ctx, credential{token: raw})
 	if err != nil {
-		return nil, asError("bearer", err)
+		return nil, errorOf(ctx, "bearer", err)
 	}
 	return t, nil
 }
@@ -303,7 +307,7 @@ func (o outcome) event() TokenEvent {
 // observe tells of a refusal, or if err is nil of what the event says.
 func (a *API) observe(ctx context.Context, event TokenEvent, err error) {
 	if err != nil {
-		e := asError("bearer", err)
+		e := errorOf(ctx, "bearer", err)
 		event.Status, event.Reason, event.Err = e.Status, e.Reason, e
 	}
 	a.config.Observer.token(ctx, event)
@@ -363,13 +367,10 @@ func (a *API) checkOnce(ctx context.Context, raw string, now time.Time) (outcome
 }
 
 func validateError(err error) error {
-	switch {
-	case err == nil, errors.Is(err, context.Canceled):
-		return err
-	case errors.Is(err, ErrForbidden):
-		return refuseForbidden.wrap(err)
+	if err == nil {
+		return nil
 	}
-	return faultClaim.because("Validate: %w", err)
+	return hookError(err, refuseForbidden, func(err error) error { return faultClaim.because("Validate: %w", err) })
 }
 
 // recheck reports whether all that can change since a token was checked is as it
@@ -558,6 +559,9 @@ func (a *API) KeySet(issuer string) *KeySet {
 // identifier if that has one, and say so in [APIConfig].MetadataURL. Of
 // [APIConfig].TokenExtractors it has those that RFC 6750 knows: an API that takes
 // tokens from cookies alone has no method for others to send them.
+//
+// Scripts of every origin can read the document, with any header in their request:
+// the handler answers CORS preflights itself.
 func (a *API) MetadataHandler() http.Handler {
 	document := struct {
 		Resource             string   `json:"resource"`
@@ -578,14 +582,26 @@ func (a *API) MetadataHandler() http.Handler {
 	}
 	text, _ := json.Marshal(document)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			w.Header().Set("Allow", "GET, HEAD")
+		h := w.Header()
+		h.Set("Access-Control-Allow-Origin", "*") // it is public, and browsers ask for it too
+		switch r.Method {
+		case http.MethodOptions:
+			h.Set("Allow", "GET, HEAD, OPTIONS")
+			h.Set("Access-Control-Allow-Methods", "GET, HEAD")
+			// The asterisk does not stand for Authorization (Fetch standard,
+			// Access-Control-Allow-Headers).
+			h.Set("Access-Control-Allow-Headers", "*, Authorization")
+			h.Set("Access-Control-Max-Age", "3600")
+			w.WriteHeader(http.StatusNoContent)
+			return
+		case http.MethodGet, http.MethodHead:
+		default:
+			h.Set("Allow", "GET, HEAD, OPTIONS")
 			a.exit.fail(w, r, "metadata", refuseMethod.error())
 			return
 		}
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Cache-Control", "max-age=3600")
-		w.Header().Set("Access-Control-Allow-Origin", "*") // it is public, and browsers ask for it too
+		h.Set("Content-Type", "application/json")
+		h.Set("Cache-Control", "max-age=3600")
 		if r.Method == http.MethodGet {
 			w.Write(text)
 		}

@@ -205,12 +205,15 @@ type Config struct {
 	// from its query. The links in invitation e-mails carry them.
 	Organizations bool
 	// CheckOrganization, if not nil, makes every login one to an organization.
-	// It is called with the organization's id, and its error refuses the login.
+	// It is called with the organization's id. Its errors mean what those of
+	// AfterLogin mean.
 	CheckOrganization func(ctx context.Context, orgID string) error
 
 	// AfterLogin is called with each completed login before its session begins.
-	// It may set Data and ReturnTo. Its error refuses the login; return an
-	// [*Error] to choose the status, else it is 403.
+	// It can set Data and ReturnTo. If it returns [ErrForbidden], the login is
+	// refused with 403. An [*Error] chooses the status. Any other error means that
+	// AfterLogin could not decide, and the answer is 503. The error goes to the log
+	// only.
 	AfterLogin func(ctx context.Context, login *Login) error
 	// KeepClaim says which claims of the ID token the session keeps. By default
 	// it keeps all but those that only the protocol needs.
@@ -343,8 +346,8 @@ type Config struct {
 	Logger *slog.Logger
 	// ErrorHandler writes the page that a person gets when a login, or a request
 	// for a page, fails. When it is called, the headers are set and the status is
-	// not yet written. Default: plain text that says what to do next. Scripts
-	// get JSON in any case.
+	// not yet written. If it writes no status, the status of the error is used.
+	// Default: plain text that says what to do next. Scripts get JSON in any case.
 	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
 	// Now is the clock by which tokens and sessions expire. Default: [time.Now].
 	Now func() time.Time

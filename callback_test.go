@@ -429,8 +429,8 @@ func TestCallerGone(t *testing.T) {
 	next := e.app
 	e.app = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(w, r.WithContext(ctx)) })
 	resp := b.callback(u)
-	if resp.setCookies(t)["__Host-auth0_session"] != nil || resp.body != "" {
-		t.Errorf("cookies %v, body %q", resp.header.Values("Set-Cookie"), resp.body)
+	if resp.setCookies(t)["__Host-auth0_session"] != nil || resp.status != 503 {
+		t.Errorf("cookies %v, status %d", resp.header.Values("Set-Cookie"), resp.status)
 	}
 }
 
@@ -617,8 +617,8 @@ func TestAfterLogin(t *testing.T) {
 	for _, tt := range []struct {
 		err    error
 		status int
-	}{{errors.New("not you"), 403}, {&auth0.Error{Status: 402, Reason: "unpaid", Description: "pay first"}, 402}, {fmt.Errorf("wrapped: %w", &auth0.Error{Status: 418}), 418},
-		{auth0.ErrForbidden, 403}, {fmt.Errorf("wrapped: %w", auth0.ErrNoToken), 403}} {
+	}{{errors.New("no answer"), 503}, {&auth0.Error{Status: 402, Reason: "unpaid", Description: "pay first"}, 402}, {fmt.Errorf("wrapped: %w", &auth0.Error{Status: 418}), 418},
+		{auth0.ErrForbidden, 403}, {fmt.Errorf("not you: %w", auth0.ErrForbidden), 403}, {fmt.Errorf("wrapped: %w", auth0.ErrNoToken), 503}} {
 		refuse = tt.err
 		b := e.browser()
 		resp := b.login("/auth/login")
@@ -730,7 +730,7 @@ func TestOrganizations(t *testing.T) {
 			if id == "org_good" {
 				return nil
 			}
-			return errors.New("unknown customer")
+			return fmt.Errorf("unknown customer: %w", auth0.ErrForbidden)
 		}
 	})
 	for id, want := range map[any]int{"org_good": 303, "org_bad": 403, "": 400, nil: 400} {

@@ -188,17 +188,29 @@ type verifiedKey struct{}
 // so: one allocation instead of two for each request.
 type verified struct {
 	context.Context
-	by      *API
-	token   *Token
-	decoded decodedClaims
+	by       *API
+	token    *Token
+	inHeader bool // Authorization
+	session  bool // the token is that of the session, which is the principal; this is then no context
+	decoded  decodedClaims
 }
 
+// Value hides the session of a request that was authenticated by a token: it may be
+// that of another user, whose cookie a page of an attacker has the browser send.
 func (v *verified) Value(key any) any {
-	if key == (verifiedKey{}) {
+	switch key.(type) {
+	case verifiedKey:
 		return v
+	case loadedKey:
+		return tokenOnly
+	case sessionPathKey:
+		return nil
 	}
 	return v.Context.Value(key)
 }
+
+// tokenOnly is the session of every request whose principal is a token.
+var tokenOnly = &loadedSession{err: refuseLoginRequired.because("the request was authenticated by an access token, not by a session"), decoded: &decodedClaims{}}
 
 func verifiedBy(ctx context.Context, a *API) *verified {
 	if v, _ := ctx.Value(verifiedKey{}).(*verified); v != nil && v.by == a {

@@ -87,7 +87,7 @@ func (s *Strategy) withJar(r *http.Request) *http.Request {
 }
 
 func (s *Strategy) heldJar(ctx context.Context) (cookie.Jar, bool) {
-	if loaded := loadedBy(ctx, s); loaded != nil {
+	if loaded := loadedBy(ctx, s); loaded != nil && loaded != tokenOnly {
 		return loaded.jar, true
 	}
 	held, ok := ctx.Value(jarKey{}).(heldJar)

@@ -1,12 +1,14 @@
 package auth0
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -175,7 +177,8 @@ var (
 	refuseStepUp              = refusal{401, "insufficient_user_authentication", "insufficient_user_authentication", "stronger authentication required"}
 	refuseMisconfigured       = refusal{500, "server_error", "misconfigured", "this route is not set up correctly"}
 	refuseInternal            = refusal{500, "server_error", "internal", "internal error"}
-	refuseCanceled            = refusal{499, "", "canceled", "the client went away"}
+	refuseCanceled            = refusal{503, "temporarily_unavailable", "canceled", "the request was canceled before it could be answered; please try again"}
+	refuseOutage              = refusal{503, "temporarily_unavailable", "unavailable", "this cannot be answered at the moment; please try again in a minute"}
 	refuseLoginRequired       = refusal{401, "login_required", "no_session", "log in to continue"}
 	refuseSessionToken        = refusal{401, "login_required", "missing_token", "log in again to continue"}
 	refuseSessionTokenExpired = refusal{401, "login_required", "token_expired", "log in again to continue"}
@@ -343,6 +346,8 @@ func asError(op string, err error) *Error {
 		e = &copied
 	case errors.Is(err, context.Canceled):
 		e = refuseCanceled.wrap(err)
+	case errors.Is(err, context.DeadlineExceeded):
+		e = outage(err)
 	default:
 		e = refuseInternal.wrap(err)
 	}
@@ -356,6 +361,34 @@ func asError(op string, err error) *Error {
 	if e.Description == "" {
 		e.Description = strings.ToLower(cmp.Or(http.StatusText(e.Status), "refused"))
 	}
+	return e
+}
+
+// errorOf is asError for the request with the context ctx. Only that context
+// can tell that the request was canceled. A store or a function of the application
+// can return [context.Canceled] because something of its own has ended; nothing is
+// then known, and that is an outage.
+func errorOf(ctx context.Context, op string, err error) *Error {
+	e := asError(op, err)
+	if e.Reason != refuseCanceled.reason {
+		return e
+	}
+	row, wait := refuseCanceled, time.Second
+	if ctx.Err() == nil {
+		row, wait = refuseOutage, outageWait
+	}
+	copied := *e
+	copied.Status, copied.Code, copied.Reason, copied.Description = row.status, row.code, row.reason, row.description
+	copied.RetryAfter = wait
+	return &copied
+}
+
+// outageWait is when to try again after an outage of unknown length.
+const outageWait = 5 * time.Second
+
+func outage(err error) *Error {
+	e := refuseOutage.wrap(err)
+	e.RetryAfter = outageWait
 	return e
 }
 
@@ -381,12 +414,14 @@ func (x exit) logger() *slog.Logger {
 }
 
 // fail ends a request. The log gets everything, once; the client gets constants.
+//
+// It always writes a status of 400 or more, also if the request was canceled: a
+// handler that writes nothing has answered 200, and the client may still be there
+// to take that for a yes. It can have closed only its half of the connection, or
+// the server can be shutting down (net/http.Server.BaseContext).
 func (x exit) fail(w http.ResponseWriter, r *http.Request, op string, err error) {
-	e := asError(op, err)
+	e := errorOf(r.Context(), op, err)
 	reference := x.record(r, e)
-	if e.Reason == refuseCanceled.reason {
-		return // nobody is there to read it
-	}
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -406,12 +441,61 @@ func (x exit) fail(w http.ResponseWriter, r *http.Request, op string, err error)
 	page := x.loginURL != nil && e.Reason != refuseLoginRequired.reason && (e.Op == "callback" || isPage(r))
 	switch {
 	case x.handler != nil && (page || x.loginURL == nil):
-		x.handler(w, r, e)
+		x.handle(w, r, e)
 	case page:
 		x.writePage(w, r, e, reference)
 	default:
 		writeJSON(w, r, e)
 	}
+}
+
+// handle calls the ErrorHandler of the application. One that writes a body and no
+// status, or nothing, must not turn the refusal into 200.
+func (x exit) handle(w http.ResponseWriter, r *http.Request, e *Error) {
+	refused := &refusedWriter{ResponseWriter: w, status: e.Status}
+	x.handler(refused, r, e)
+	refused.begin()
+}
+
+// A refusedWriter writes a status of its own if a handler begins the response
+// without one. It is around ErrorHandler alone; a [http.ResponseController] finds
+// what else the writer within can do.
+type refusedWriter struct {
+	http.ResponseWriter
+	status int
+	begun  bool
+}
+
+func (w *refusedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *refusedWriter) begin() {
+	if !w.begun {
+		w.WriteHeader(w.status)
+	}
+}
+
+func (w *refusedWriter) WriteHeader(status int) {
+	w.begun = w.begun || status >= 200 || status == http.StatusSwitchingProtocols
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *refusedWriter) Write(p []byte) (int, error) {
+	w.begin()
+	return w.ResponseWriter.Write(p)
+}
+
+// Flush also begins a response.
+func (w *refusedWriter) Flush() { w.FlushError() }
+
+func (w *refusedWriter) FlushError() error {
+	w.begin()
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+func (w *refusedWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	w.begun = w.begun || err == nil
+	return conn, rw, err
 }
 
 // record writes the one log line; see [Config].Logger for its level.
@@ -463,15 +547,30 @@ func writeJSON(w http.ResponseWriter, r *http.Request, e *Error) {
 	}
 }
 
-// hookError lets the application choose the response by returning an *Error. The
-// variables of this package are none: they say what has happened, and not what
-// to answer.
-func hookError(err error) error {
-	if e, ok := errors.AsType[*Error](err); ok && e.Status != 0 {
+// hookError reads the error of a function of the application, in the same way for
+// all of them. An [*Error] with a status chooses the response. [ErrForbidden]
+// refuses. A deadline, and the variables of this package that stand for an outage,
+// mean that the function could not decide. What any other error means is up to
+// the caller.
+func hookError(err error, forbidden refusal, other func(error) error) error {
+	var e *Error
+	var timeout interface{ Timeout() bool }
+	switch {
+	case errors.As(err, &e) && e.Status != 0:
 		return e
+	case errors.Is(err, ErrForbidden):
+		return forbidden.wrap(err)
+	case errors.Is(err, context.Canceled):
+		return err // see errorOf
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout(),
+		errors.Is(err, ErrStoreUnavailable), errors.Is(err, ErrKeysUnavailable), errors.Is(err, ErrTenantUnavailable):
+		return outage(err)
 	}
-	return refuseAfterLogin.wrap(err)
+	return other(err)
 }
+
+// outageError is for hooks whose plain errors are outages.
+func outageError(err error) error { return outage(err) }
 
 // protocolCode returns a code from outside if it is made of what codes are made
 // of (RFC 6749, Section 4.1.2.1), so that nobody has to escape it.

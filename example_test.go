@@ -200,3 +200,43 @@ func ExampleStrategy_LoginWithPassword() {
 	// 401 what you entered is not correct; please try again
 	// 303
 }
+
+// Pages of another origin call an API. Their browser asks first whether they may, with
+// a preflight that has no token; so what answers it stands outside the guard.
+func ExampleAPI_RequireAuth() {
+	api, err := auth0.NewAPI(auth0.APIConfig{Domain: "acme.eu.auth0.com", Audience: "https://api.acme.example/"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	cors := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			h := w.Header()
+			h.Add("Vary", "Origin")
+			if r.Header.Get("Origin") == "https://spa.example" {
+				h.Set("Access-Control-Allow-Origin", "https://spa.example")
+				if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
+					h.Set("Access-Control-Allow-Methods", "GET, POST")
+					h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
+					w.WriteHeader(http.StatusNoContent)
+					return
+				}
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /files", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "files") })
+	handler := cors(api.RequireAuth(mux))
+
+	for _, origin := range []string{"https://spa.example", "https://evil.example"} {
+		r := httptest.NewRequest("OPTIONS", "/files", nil)
+		r.Header.Set("Origin", origin)
+		r.Header.Set("Access-Control-Request-Method", "GET")
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		fmt.Println(origin, w.Code)
+	}
+	// Output:
+	// https://spa.example 204
+	// https://evil.example 401
+}

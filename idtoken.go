@@ -271,7 +271,7 @@ func (s *Strategy) checkOrganization(ctx context.Context, t *transaction, id ide
 		return faultOrganization.because("Config.CheckOrganization is set, and the ID token has no org_id").idToken()
 	}
 	if err := s.config.CheckOrganization(ctx, c.OrgID); err != nil {
-		return hookError(err)
+		return hookError(err, refuseAfterLogin, outageError)
 	}
 	return nil
 }

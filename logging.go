@@ -162,7 +162,7 @@ func (x exit) line(ctx context.Context, e *Error) (log *slog.Logger, level slog.
 		h.next = log.Handler()
 	}
 	switch {
-	case e.Status == refuseCanceled.status, e.Reason == refuseLoginRequired.reason, e.Op == "bearer" && e.Reason == refuseNoToken.reason:
+	case e.Reason == refuseCanceled.reason, e.Reason == refuseLoginRequired.reason, e.Op == "bearer" && e.Reason == refuseNoToken.reason:
 		level = slog.LevelDebug
 	case e.Status == refuseInternal.status:
 		level = slog.LevelError

@@ -2,13 +2,18 @@ package auth0
 
 import (
 	"cmp"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"html"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
-	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/cookie"
 )
 
 // logout ends the session here first: what happens at the tenant is not in our
@@ -22,19 +27,41 @@ func (s *Strategy) logout(w http.ResponseWriter, r *http.Request, opts []LogoutO
 	if err != nil {
 		return err
 	}
-	if err := s.checkLogoutOrigin(w, r, site); err != nil {
-		return err
+	if r.Method != http.MethodGet && r.Method != http.MethodPost {
+		w.Header().Set("Allow", "GET, POST")
+		return refuseMethod.error()
 	}
 	l, err := newLogoutRequest(s.config.Logout, opts)
 	if err != nil {
 		return refuseMisconfigured.wrap(err)
 	}
 	l.asked = r.URL.Query().Get("returnTo")
+	confirmation := ""
 	// A form that cannot be read is no reason to stay logged in.
 	if form, err := linkValues(w, r); err == nil {
 		l.asked = cmp.Or(form.Get("returnTo"), l.asked)
+		if r.Method == http.MethodPost {
+			confirmation = form.Get(confirmField)
+		}
 	}
-	record, _ := s.recordOf(r)
+	known, err := s.logoutOrigin(r, site)
+	if err != nil {
+		return refuseCrossSite.wrap(err)
+	}
+	record, err := s.recordOf(r)
+	if !known && !s.isConfirmed(record, confirmation) {
+		switch {
+		case errors.Is(err, ErrNoSession):
+			// There is no session here, and the one at the tenant must not end
+			// because of a request that may come from anywhere.
+			redirect(w, s.postLogoutURL(site, l), http.StatusSeeOther)
+			return nil
+		case err != nil:
+			return err
+		}
+		s.askLogout(w, record, l)
+		return nil
+	}
 	if record != nil {
 		if newest, _, err := s.sessions.newest(r.Context(), record); err == nil {
 			record = newest // its refresh token is the one to revoke
@@ -58,40 +85,152 @@ func (s *Strategy) logout(w http.ResponseWriter, r *http.Request, opts []LogoutO
 	if err != nil {
 		return err
 	}
+	if confirmation != "" {
+		writeLeavePage(w, target)
+		return nil
+	}
 	redirect(w, target, http.StatusSeeOther)
 	return nil
 }
 
-// checkLogoutOrigin keeps other sites from logging people out, be it with a
-// form or with an image.
-func (s *Strategy) checkLogoutOrigin(w http.ResponseWriter, r *http.Request, site site) error {
-	switch r.Method {
-	case http.MethodPost:
-		if err := s.checkOrigin(r); err != nil {
-			return refuseCrossSite.wrap(err)
+// logoutOrigin keeps other sites from logging people out, be it with a form or with
+// an image. It reports whether the request is known to be meant: the error is for
+// one that another site has caused. Of some requests neither is known. Browsers of
+// before 2023 send no Sec-Fetch-Site, and with Referrer-Policy: no-referrer neither
+// Referer nor Origin. A link in a program that is no browser comes with
+// Sec-Fetch-Site: none, as what is typed does, but without Sec-Fetch-User.
+func (s *Strategy) logoutOrigin(r *http.Request, site site) (known bool, err error) {
+	if r.Method == http.MethodPost {
+		err := s.checkOrigin(r)
+		if err != nil && r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Origin") == "null" && mayBePage(r) {
+			return false, nil
 		}
-	case http.MethodGet:
-		if !sameOriginNavigation(r, site) {
-			return refuseCrossSite.because("GET that is no navigation within the application: Sec-Fetch-Site is %.20q", r.Header.Get("Sec-Fetch-Site"))
-		}
-	default:
-		w.Header().Set("Allow", "GET, POST")
-		return refuseMethod.error()
+		return err == nil, err
 	}
-	return nil
+	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" && mode != "navigate" {
+		return false, fmt.Errorf("GET that is no navigation: Sec-Fetch-Mode is %.20q", mode)
+	}
+	switch fetchSite := r.Header.Get("Sec-Fetch-Site"); fetchSite {
+	case "same-origin":
+		return true, nil
+	case "none":
+		return r.Header.Get("Sec-Fetch-User") == "?1", nil
+	case "":
+	default:
+		return false, fmt.Errorf("GET that is no navigation within the application: Sec-Fetch-Site is %.20q", fetchSite)
+	}
+	from := r.Header.Get("Origin")
+	if from == "" || from == "null" {
+		from = r.Header.Get("Referer")
+	}
+	switch {
+	case from == site.origin || strings.HasPrefix(from, site.origin+"/"):
+		return true, nil
+	case from == "" && mayBePage(r):
+		return false, nil
+	}
+	return false, fmt.Errorf("GET of which neither Origin nor Referer names the application")
+}
+
+// mayBePage reports whether a person can see the response. It goes by less than
+// [isPage], because it is for browsers that say less, and for forms.
+func mayBePage(r *http.Request) bool {
+	return strings.Contains(strings.ToLower(r.Header.Get("Accept")), "text/html") && r.Header.Get("X-Requested-With") == ""
+}
+
+const (
+	purposeLogout = "logout"
+	// confirmField is the field of the form that askLogout writes.
+	confirmField = "confirm"
+	// confirmLife is how long a person may take to press its button.
+	confirmLife = 10 * time.Minute
+)
+
+// A logoutConfirmation is what the button of askLogout sends. It is good for one
+// session, and so for one logout.
+type logoutConfirmation struct {
+	SessionID string `json:"id"`
+	IssuedAt  int64  `json:"iat"`
+}
+
+// askLogout writes a page that asks whether to log out.
+func (s *Strategy) askLogout(w http.ResponseWriter, record *sessionRecord, l *logoutRequest) {
+	plain, _ := json.Marshal(logoutConfirmation{record.ID, s.now().Unix()})
+	fields := hiddenField(confirmField, s.keyring.Seal(purposeLogout, s.sessions.cookie.Name, plain))
+	if l.asked != "" {
+		fields += hiddenField("returnTo", l.asked)
+	}
+	// Without an action, the form is posted to where this page is, whatever path
+	// the route has for the browser.
+	writePlainPage(w, "Log out", "", `<h1>Log out?</h1>
+<form method="post">`+fields+`<button>Log out</button></form>`)
+}
+
+func hiddenField(name, value string) string {
+	return `<input type="hidden" name="` + name + `" value="` + html.EscapeString(value) + `">`
+}
+
+// isConfirmed reports whether a form is that of askLogout for this session.
+func (s *Strategy) isConfirmed(record *sessionRecord, sealed string) bool {
+	if record == nil || sealed == "" {
+		return false
+	}
+	plain, _, ok := s.keyring.Open(purposeLogout, s.sessions.cookie.Name, sealed)
+	var c logoutConfirmation
+	if !ok || json.Unmarshal(plain, &c) != nil {
+		return false
+	}
+	age := time.Duration(s.now().Unix()-c.IssuedAt) * time.Second
+	return c.SessionID == record.ID && age < confirmLife && age > -time.Minute
+}
+
+// writeLeavePage sends the browser on without a redirect: Chromium applies
+// form-action 'self', which pages with a form have, to every redirect that follows.
+func writeLeavePage(w http.ResponseWriter, target string) {
+	target = html.EscapeString(target)
+	writePlainPage(w, "Logged out", `<meta http-equiv="refresh" content="0; url=`+target+`">
+`, `<h1>You are logged out</h1>
+<p><a href="`+target+`">Continue</a></p>`)
+}
+
+const plainStyle = `:root{color-scheme:light dark}body{font:1rem/1.5 system-ui,sans-serif;margin:15vh auto;max-width:24rem;padding:0 1.5rem;text-align:center}button{font:inherit;padding:.5rem 1.5rem}`
+
+// writePlainPage writes a page without a script, which no other page can frame: a
+// button in a frame can be pressed without being seen.
+func writePlainPage(w http.ResponseWriter, title, head, body string) {
+	nonce := rand.Text()
+	h := w.Header()
+	cookie.Uncacheable(h)
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+nonce+"'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "same-origin") // old browsers then say where the form comes from
+	fmt.Fprintf(w, `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+%s<title>%s</title>
+<style nonce="%s">%s</style>
+<main>
+%s
+</main>
+</html>
+`, head, title, nonce, plainStyle, body)
 }
 
 // checkOrigin refuses requests that may change something and that a page of
-// another origin has caused.
+// another origin has caused. Only the site of the request is its origin: the pages
+// of other base URLs may be those of other customers.
 func (s *Strategy) checkOrigin(r *http.Request) error {
+	site, err := s.siteOf(r)
+	if err != nil {
+		return err
+	}
 	guard := http.NewCrossOriginProtection()
-	known := false
-	for _, site := range s.sites {
-		// A proxy may have changed the Host that the origin is compared with.
-		if err := guard.AddTrustedOrigin(site.origin); err != nil {
-			return err
-		}
-		known = known || r.Header.Get("Origin") == site.origin
+	// A proxy may have changed the Host that the origin is compared with.
+	if err := guard.AddTrustedOrigin(site.origin); err != nil {
+		return err
 	}
 	if err := guard.Check(r); err != nil {
 		return err
@@ -99,36 +238,28 @@ func (s *Strategy) checkOrigin(r *http.Request) error {
 	// The guard does not compare schemes, where the browser does not say itself
 	// that the origin is the same.
 	safe := r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
-	if origin := r.Header.Get("Origin"); origin != "" && !known && !safe && r.Header.Get("Sec-Fetch-Site") != "same-origin" {
-		return fmt.Errorf("the origin is %.100q, which is none of ours", origin)
+	if origin := r.Header.Get("Origin"); origin != "" && origin != site.origin && !safe && r.Header.Get("Sec-Fetch-Site") != "same-origin" {
+		return fmt.Errorf("the origin is %.100q, not that of the site", origin)
 	}
 	return nil
 }
 
-// sameOriginNavigation reports whether a GET comes from a link of ours, or was
-// typed. Browsers of before 2023 may not send Sec-Fetch-Site; then Origin or
-// Referer must name us.
-func sameOriginNavigation(r *http.Request, site site) bool {
-	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" && mode != "navigate" {
-		return false
+// sessionIn reads the session of a request. A request to upgrade is a GET and, with
+// cookies, as powerful as a POST: its session counts only if it comes from a page of
+// the site, and browsers always say from which one (RFC 6455, Section 4.1).
+func (s *Strategy) sessionIn(r *http.Request) *loadedSession {
+	loaded := s.sessions.read(r.Context(), s.jar(r))
+	if loaded.record == nil || !isUpgrade(r) {
+		return loaded
 	}
-	switch r.Header.Get("Sec-Fetch-Site") {
-	case "same-origin", "none":
-		return true
-	case "":
-	default:
-		return false
+	site, err := s.siteOf(r)
+	if origins := r.Header["Origin"]; err == nil && (len(origins) != 1 || origins[0] != site.origin) {
+		err = refuseCrossOrigin.because("a request to upgrade from the origin %.100q, not that of the site", origins)
 	}
-	from := r.Header.Get("Origin")
-	if from == "" {
-		from = r.Header.Get("Referer")
-	}
-	origin, err := discovery.Origin(from)
 	if err != nil {
-		// Origin refuses http beyond this machine, which a configuration may allow.
-		return from == site.origin || strings.HasPrefix(from, site.origin+"/")
+		return &loadedSession{jar: loaded.jar, err: err, decoded: loaded.decoded}
 	}
-	return origin == site.origin
+	return loaded
 }
 
 // logoutURL decides where the browser goes: to the tenant, so that the session
@@ -150,9 +281,16 @@ func (s *Strategy) logoutURL(r *http.Request, site site, l *logoutRequest, sessi
 		return back, nil
 	}
 	endpoint = m.EndSessionEndpoint
+	target, hinted := endSessionURL(endpoint, s.config.ClientID, l, back, session)
 	switch {
+	case endpoint != "" && !hinted && s.namespace.static != nil:
+		// Without a hint, Auth0 looks for the return URL in the list of the tenant
+		// and not of the application, and ends at an error page.
+		return s.v2LogoutURL(l, back), nil
+	case endpoint != "" && session == nil:
+		return back, nil // nobody knows what others do without a hint
 	case endpoint != "":
-		return endSessionURL(endpoint, s.config.ClientID, l, back, session), nil
+		return target, nil
 	case s.config.LogoutEndpoint == "oidc":
 		return "", refuseLogoutEndpoint.because("Config.LogoutEndpoint is oidc, and the tenant has no end_session_endpoint; turn on RP-initiated logout in the tenant's settings")
 	case s.namespace.static != nil:
@@ -202,7 +340,8 @@ func (s *Strategy) v2LogoutURL(l *logoutRequest, back string) string {
 }
 
 // endSessionURL is OpenID Connect RP-Initiated Logout 1.0, Section 2.
-func endSessionURL(endpoint, clientID string, l *logoutRequest, back string, session *Session) string {
+// Hinted says whether the provider can tell whose session it is.
+func endSessionURL(endpoint, clientID string, l *logoutRequest, back string, session *Session) (target string, hinted bool) {
 	v := url.Values{}
 	if session != nil {
 		if session.sid != "" {
@@ -228,12 +367,12 @@ func endSessionURL(endpoint, clientID string, l *logoutRequest, back string, ses
 	}
 	// Servers refuse longer URLs, and then nobody would be logged out.
 	const limit = 4096
-	target := build()
+	target = build()
 	if len(target) > limit {
 		v.Del("id_token_hint")
 		target = build()
 	}
-	return target
+	return target, v.Has("id_token_hint") || v.Has("logout_hint")
 }
 
 func (l *logoutRequest) apply(v url.Values, except ...string) {

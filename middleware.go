@@ -21,7 +21,20 @@ import (
 // Without one the answer is 401 with a challenge; with a bad one 401 or 400; and
 // 503 if the keys to check it cannot be had.
 //
-// A CORS preflight passes: browsers send it without a token.
+// OPTIONS is a method like any other: without a token it is answered with 401. A
+// browser sends the preflight of a cross-origin request without a token, so
+// middleware for CORS belongs outside the guard, and answers the preflight itself:
+//
+//	http.ListenAndServe(addr, cors(api.RequireAuth(mux)))
+//
+// If the token comes from another place than the Authorization header, the response
+// is marked with Cache-Control: private, no-store, and Vary names the header that
+// was read, if that is known. Responses to requests with an Authorization header
+// need no mark (RFC 9111, Section 3.5).
+//
+// One request has one principal. If the token is good, the handler finds no session
+// in the request: [UserFrom] reports none, and the error of [Strategy.Session] is
+// [ErrNoSession], whatever cookies the request has.
 //
 // There is no list of paths to leave out. Give the routes that need no token to
 // one mux and this handler with the others to another.
@@ -30,18 +43,21 @@ func (a *API) RequireAuth(next http.Handler) http.Handler {
 }
 
 // OptionalAuth is [API.RequireAuth] for what visitors without a token may see
-// too: then [TokenFrom] reports none. A token that is there must be good.
+// too: then [TokenFrom] reports none. A token that is there must be good. Vary names
+// the headers that can hold one, so that a cache does not hand the response for
+// visitors to a user.
 func (a *API) OptionalAuth(next http.Handler) http.Handler {
 	return a.serve(next, true, func(context.Context, *verified) error { return nil })
 }
 
 // Require lets a request pass if allow returns nil for its access token.
-// Otherwise the answer is 403; the error goes to the log only.
+// Otherwise the answer is 403. An [*Error] chooses the status, and what means 503
+// for [APIConfig].Validate means that here too. The error goes to the log only.
 func (a *API) Require(allow func(context.Context, *Token) error) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return a.guard(next, func(ctx context.Context, v *verified) error {
 			if err := allow(ctx, v.token); err != nil {
-				return refuseForbidden.wrap(err)
+				return hookError(err, refuseForbidden, func(err error) error { return refuseForbidden.wrap(err) })
 			}
 			return nil
 		})
@@ -126,12 +142,20 @@ func (a *API) RequireClaim(name string, check ClaimCheck) func(http.Handler) htt
 // RequireClaims lets a request pass if the claims of its access token can be
 // decoded into a T, and agree with its method Validate if it has one: see
 // [Claims], which then has them ready. Otherwise the answer is 401, as for a token
-// that is not valid.
+// that is not valid. The errors of Validate mean what those of [APIConfig].Validate
+// mean.
+//
+// Inside [API.RequireTokenOrSession], the claims of a session are those that
+// [Claims] returns for it.
 func RequireClaims[T any](a *API) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return a.guard(next, func(ctx context.Context, v *verified) error {
-			if _, err := decodeClaims[T](ctx, v.token.payload, &v.decoded); err != nil {
-				return asBearerError(faultClaim.because("%w", err))
+			text, decoded := v.token.payload, &v.decoded
+			if v.session {
+				text, decoded = claimsOf(ctx)
+			}
+			if _, err := decodeClaims[T](ctx, text, decoded); err != nil {
+				return hookError(err, refuseForbidden, func(err error) error { return asBearerError(faultClaim.because("%w", err)) })
 			}
 			return nil
 		})
@@ -139,46 +163,144 @@ func RequireClaims[T any](a *API) func(http.Handler) http.Handler {
 }
 
 // RequireTokenOrSession lets a request pass that has a good access token or, if it
-// has no Authorization header, belongs to somebody who is logged in: for a program
-// that is both a site and an API. The handler finds out with [TokenFrom] and
-// [UserFrom] which it is, and [Claims] decodes the claims of either. A token that
-// is not good is refused, whoever is logged in. Tokens in other places than the
-// header are not looked for: one in a cookie would come with requests of other
-// sites, as the session does.
+// has none, belongs to somebody who is logged in: for a program that is both a site
+// and an API. The handler finds out with [TokenFrom] and [UserFrom] which it is, and
+// [Claims] decodes the claims of either. It never finds both. A token that is not
+// good is refused, whoever is logged in.
+//
+// The token is read from the Authorization header alone, whatever
+// [APIConfig].TokenExtractors says: one in a cookie would come with requests of
+// other sites, as the session does. Another scheme than Bearer is no token.
 //
 // A session comes with every request that a browser makes, also for a page of
 // another site, so requests that may change something must come from the same
-// origin, by [http.CrossOriginProtection]. A token comes only from those who have
+// origin, by the rules of [http.CrossOriginProtection]. A request with the header
+// Upgrade must have the Origin of the site. A token comes only from those who have
 // it, and needs no such check.
+//
+// Put the other guards of the API inside:
+//
+//	api.RequireTokenOrSession(strategy)(api.RequirePermissions("read:files")(h))
+//
+// They then ask the access token that the session has for this API, which is
+// checked like any other and refreshed if it has expired. A session whose
+// login asked for another audience has none, and gets 403. [TokenFrom] reports no
+// token for a session even then. Outside, the other guards know no session, and let
+// only tokens pass.
 func (a *API) RequireTokenOrSession(s *Strategy) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
-		byToken := a.RequireAuth(next)
 		bySession := s.LoadUser(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			switch _, err := s.recordOf(r); {
+			_, err := s.recordOf(r)
+			if err == nil {
+				if err = s.checkOrigin(r); err != nil {
+					err = refuseCrossOrigin.wrap(err)
+				}
+			}
+			switch {
+			case err == nil:
+				cookie.Uncacheable(w.Header())
+				by := &sessionPath{api: a, strategy: s}
+				next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), sessionPathKey{a}, by)))
 			case errors.Is(err, ErrNoSession):
 				a.refuse(w, r, TokenEvent{}, refuseNoToken.error())
-				return
-			case err != nil:
+			case asError("session", err).Reason == refuseCrossOrigin.reason:
+				a.refuse(w, r, TokenEvent{}, err)
+			default:
 				s.exit.fail(w, r, "session", err)
-				return
 			}
-			if err := s.checkOrigin(r); err != nil {
-				a.refuse(w, r, TokenEvent{}, refuseCrossOrigin.wrap(err))
-				return
-			}
-			cookie.Uncacheable(w.Header())
-			next.ServeHTTP(w, r)
 		}))
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			// Only the header counts here: a cookie with a token in it would
-			// come with requests of other sites like the session.
-			if strings.Join(r.Header.Values("Authorization"), "") == "" && !isPreflight(r) {
-				bySession.ServeHTTP(w, r)
+			if v := verifiedBy(r.Context(), a); v != nil {
+				// A guard outside may have found the token in a cookie.
+				if err := s.checkOrigin(r); err != nil && !v.inHeader {
+					a.refuse(w, r, TokenEvent{}, refuseCrossOrigin.wrap(err))
+					return
+				}
+				next.ServeHTTP(w, r)
 				return
 			}
-			byToken.ServeHTTP(w, r)
+			token, err := bearerToken(r)
+			switch {
+			case errors.Is(err, ErrNoToken):
+				bySession.ServeHTTP(w, r)
+			case err != nil:
+				a.refuse(w, r, TokenEvent{}, err)
+			default:
+				if v := a.authenticate(w, r, credential{token: token, inHeader: true}); v != nil {
+					next.ServeHTTP(w, r.WithContext(v))
+				}
+			}
 		})
 	}
+}
+
+// A sessionPath is in the context of a request that RequireTokenOrSession has let
+// pass for its session.
+type sessionPath struct {
+	api      *API
+	strategy *Strategy
+	verified *verified // once a guard inside has asked for it
+}
+
+type sessionPathKey struct{ api *API }
+
+// sessionPathOf returns nil if the principal of a request is no session. The context
+// of a token masks the session, see [verified.Value].
+func sessionPathOf(ctx context.Context, a *API) *sessionPath {
+	by, _ := ctx.Value(sessionPathKey{a}).(*sessionPath)
+	return by
+}
+
+// token checks the access token that a session has for the API.
+func (by *sessionPath) token(w http.ResponseWriter, r *http.Request) (*verified, error) {
+	if by.verified != nil {
+		return by.verified, nil
+	}
+	record, err := by.strategy.recordOf(r)
+	if err != nil {
+		return nil, err
+	}
+	wish, err := by.api.wishFor(r.Context(), record)
+	if err != nil {
+		return nil, err
+	}
+	t, err := by.strategy.accessToken(w, r, wish)
+	if e := asError("bearer", err); err != nil && e.Status == http.StatusUnauthorized {
+		return nil, refuseNoToken.wrap(err) // a new login brings another one
+	} else if err != nil {
+		return nil, err
+	}
+	token, err := by.api.verify(r.Context(), credential{token: t.Token})
+	if e := asError("bearer", err); err != nil && e.Status < http.StatusInternalServerError {
+		return nil, refuseForbidden.wrap(err) // the user has sent no token, and cannot send a better one
+	} else if err != nil {
+		return nil, err
+	}
+	if !record.samePerson(token.Issuer(), token.Subject()) {
+		return nil, refuseForbidden.because("the access token of the session is of another user")
+	}
+	by.verified = &verified{Context: r.Context(), by: by.api, token: token, session: true}
+	return by.verified, nil
+}
+
+// wishFor says which access token of a session is for the API.
+func (a *API) wishFor(ctx context.Context, record *sessionRecord) ([]TokenOption, error) {
+	from, err := a.issuerOf(ctx, record.Issuer)
+	if e := asError("bearer", asBearerError(err)); err != nil && e.Status < http.StatusInternalServerError {
+		return nil, refuseForbidden.because("the API does not trust the issuer of the session: %w", err)
+	} else if err != nil {
+		return nil, err
+	}
+	for i, t := range record.Tokens {
+		switch {
+		case !slices.Contains(from.audiences, t.Audience):
+		case i == 0:
+			return nil, nil // the token of the login
+		default:
+			return []TokenOption{ForAudience(t.Audience)}, nil
+		}
+	}
+	return nil, refuseForbidden.because("the session has no access token for this API; ask for its audience at the login, see Config.Audience")
 }
 
 // requireNames is for guards whose refusal names what is missing. A token must
@@ -231,15 +353,28 @@ func (a *API) guard(next http.Handler, allow func(context.Context, *verified) er
 	return a.serve(next, false, allow)
 }
 
-// serve authenticates a request once, however many guards it passes.
+// serve authenticates a request once, however many guards it passes. There is no
+// method and no header that lets a request pass without authentication: most
+// handlers do not look at the method, and would answer an OPTIONS request in full.
 func (a *API) serve(next http.Handler, optional bool, allow func(context.Context, *verified) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if isPreflight(r) {
-			next.ServeHTTP(w, r)
-			return
+		if optional {
+			a.vary(w.Header())
 		}
 		v := verifiedBy(r.Context(), a)
-		if v == nil {
+		by := sessionPathOf(r.Context(), a)
+		switch {
+		case v != nil:
+		case by != nil && optional:
+			next.ServeHTTP(w, r)
+			return
+		case by != nil:
+			var err error
+			if v, err = by.token(w, r); err != nil {
+				a.refuse(w, r, TokenEvent{}, err)
+				return
+			}
+		default:
 			c, err := a.credentials(r)
 			switch {
 			case optional && errors.Is(err, ErrNoToken):
@@ -249,18 +384,10 @@ func (a *API) serve(next http.Handler, optional bool, allow func(context.Context
 				a.refuse(w, r, TokenEvent{}, err)
 				return
 			}
-			token, err := a.verify(r.Context(), c)
-			if err != nil {
-				a.exit.fail(w, r, "bearer", err)
+			if v = a.authenticate(w, r, c); v == nil {
 				return
 			}
-			v = &verified{Context: r.Context(), by: a, token: token}
 			r = c.request.WithContext(v)
-			if c.inURL {
-				// RFC 6750, Section 2.3: what answers a URL with a token in it
-				// is not for shared caches.
-				w.Header().Set("Cache-Control", "private")
-			}
 		}
 		if err := allow(r.Context(), v); err != nil {
 			event := outcome{token: v.token, from: v.token.from}.event()
@@ -272,16 +399,41 @@ func (a *API) serve(next http.Handler, optional bool, allow func(context.Context
 	})
 }
 
+// authenticate checks a credential. It returns nil if it has answered the request.
+func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c credential) *verified {
+	if c.ambient && isUpgrade(r) {
+		if err := checkUpgradeHost(r); err != nil {
+			a.refuse(w, r, TokenEvent{}, refuseCrossOrigin.wrap(err))
+			return nil
+		}
+	}
+	token, err := a.verify(r.Context(), c)
+	if err != nil {
+		a.exit.fail(w, r, "bearer", err)
+		return nil
+	}
+	if !c.inHeader {
+		// Shared caches keep the response unless the request has an Authorization
+		// header (RFC 9111, Section 3.5).
+		w.Header().Set("Cache-Control", "private, no-store")
+		a.vary(w.Header())
+	}
+	return &verified{Context: r.Context(), by: a, token: token, inHeader: c.inHeader}
+}
+
+// vary names the headers that decide who a request is from.
+func (a *API) vary(h http.Header) {
+	for _, source := range a.config.TokenExtractors {
+		if source.header != "" {
+			addVary(h, source.header)
+		}
+	}
+}
+
 // refuse ends a request for another reason than a bad token.
 func (a *API) refuse(w http.ResponseWriter, r *http.Request, event TokenEvent, err error) {
 	a.observe(r.Context(), event, err)
 	a.exit.fail(w, r, "bearer", err)
-}
-
-// isPreflight: a CORS preflight asks whether a request may be made; see the
-// Fetch standard, CORS-preflight fetch.
-func isPreflight(r *http.Request) bool {
-	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
 }
 
 // isQuotable follows RFC 6750, Section 3: what may stand in a quoted value.
@@ -329,6 +481,12 @@ var challengeCodes = []string{"invalid_request", "invalid_token", "insufficient_
 // back; anything else, such as a fetch of a script or a POST, whose redirect
 // could not be followed or would lose its body, is answered with 401.
 //
+// A request with the header Upgrade, such as a WebSocket handshake, must have the
+// Origin of the site. Otherwise the answer is 403: browsers send cookies with the
+// handshakes of other sites, and let their scripts read what comes back. Other
+// methods than GET and HEAD are not checked for their origin; wrap routes that
+// change something with [http.CrossOriginProtection].
+//
 // It works with [Strategy.LoadUser] around it or without.
 func (s *Strategy) RequireLogin(next http.Handler) http.Handler {
 	return s.requireUser(next, true, func(User) bool { return true })
@@ -359,6 +517,9 @@ func (s *Strategy) requireUser(next http.Handler, mayRedirect bool, allow func(U
 	return s.LoadUser(s.handler("session", func(w http.ResponseWriter, r *http.Request) error {
 		user, ok := UserFrom(r.Context())
 		switch {
+		case !ok && errors.Is(loadedBy(r.Context(), s).err, ErrNoSession):
+			// The principal is a token: a login would change nothing.
+			return s.loginRequired(w, r)
 		case !ok && loadedBy(r.Context(), s).err != nil:
 			// Sending somebody to log in, who is logged in, would help nobody.
 			return loadedBy(r.Context(), s).err
@@ -380,7 +541,7 @@ func (s *Strategy) requireUser(next http.Handler, mayRedirect bool, allow func(U
 // isNavigation reports whether a browser is about to show the response to a
 // person as a page of its own. A script that accepts everything is none.
 func isNavigation(r *http.Request) bool {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead || r.Header.Get("Upgrade") != "" {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || isUpgrade(r) {
 		return false
 	}
 	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {

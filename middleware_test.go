@@ -558,45 +558,6 @@ func TestTokenElsewhereIsNone(t *testing.T) {
 	f.expect(t, f.api.RequireAuth(f), r, apiOK)
 }
 
-// Browsers send preflights without a token, whatever the route needs.
-func TestPreflight(t *testing.T) {
-	f := newAPIFixture(t)
-	for _, tt := range []struct {
-		why    string
-		method string
-		header map[string]string
-		want   apiAnswer
-	}{
-		{"preflight", "OPTIONS", map[string]string{"Origin": "https://app.example", "Access-Control-Request-Method": "PUT"}, apiOK},
-		{"preflight with a bad token", "OPTIONS", map[string]string{"Origin": "https://app.example", "Access-Control-Request-Method": "PUT", "Authorization": "Bearer x"}, apiOK},
-		{"plain", "OPTIONS", nil, apiNoToken},
-		{"without a method", "OPTIONS", map[string]string{"Origin": "https://app.example"}, apiNoToken},
-		{"without an origin", "OPTIONS", map[string]string{"Access-Control-Request-Method": "PUT"}, apiNoToken},
-		{"not OPTIONS", "GET", map[string]string{"Origin": "https://app.example", "Access-Control-Request-Method": "PUT"}, apiNoToken},
-	} {
-		t.Run(tt.why, func(t *testing.T) {
-			for _, h := range []http.Handler{f.api.RequireAuth(f), f.api.RequireScope("a")(f), f.api.RequirePermissions("a")(f), f.api.RequireClaim("a", auth0.Equals(true))(f)} {
-				r := httptest.NewRequest(tt.method, "/members", nil)
-				for name, value := range tt.header {
-					r.Header.Set(name, value)
-				}
-				f.expect(t, h, r, tt.want)
-			}
-		})
-	}
-	// What passed without a token has none.
-	h := f.api.RequireAuth(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if token, ok := auth0.TokenFrom(r.Context()); ok || token != nil {
-			t.Error("a preflight has a token")
-		}
-	}))
-	r := httptest.NewRequest("OPTIONS", "/", nil)
-	r.Header.Set("Origin", "https://app.example")
-	r.Header.Set("Access-Control-Request-Method", "PUT")
-	r.Header.Set("Authorization", "Bearer "+goodToken())
-	h.ServeHTTP(httptest.NewRecorder(), r)
-}
-
 func TestHeadHasNoBody(t *testing.T) {
 	f := newAPIFixture(t)
 	want := apiNoToken
@@ -1731,9 +1692,6 @@ func TestErrorHandler(t *testing.T) {
 			if w.writes != 0 {
 				t.Error("something was written before the handler ran")
 			}
-			if rw != http.ResponseWriter(w) {
-				t.Error("the handler got another ResponseWriter")
-			}
 			got = e
 		}
 	})
@@ -1779,8 +1737,8 @@ func TestErrorHandler(t *testing.T) {
 			if sentinel, ok := tt.sentinel.(error); ok && !errors.Is(got, sentinel) {
 				t.Errorf("%v is not %v", got, sentinel)
 			}
-			if w.writes != 0 {
-				t.Error("something was written after the handler ran")
+			if w.writes != 1 {
+				t.Errorf("%d writes, want the status alone, since the handler has written nothing", w.writes)
 			}
 		})
 	}

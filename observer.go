@@ -36,7 +36,7 @@ func (o Observer) keys(ctx context.Context, e KeyEvent) {
 // are from closed sets, small ones unless a resolver trusts many issuers, and so
 // fit for metric labels.
 type TokenEvent struct {
-	// Status is 200, or that of the response.
+	// Status is 200, or that of the response: 503 for a request that was canceled.
 	Status int
 	// Reason is "ok", or [Error].Reason, of which these occur here:
 	//
@@ -47,7 +47,7 @@ type TokenEvent struct {
 	//	unknown_kid, ambiguous_kid, key_unusable, invalid_signature, dpop_required
 	//	insufficient_scope, insufficient_permissions, claim_requirement,
 	//	organization, insufficient_user_authentication, forbidden
-	//	keys_unavailable, misconfigured, internal, canceled
+	//	keys_unavailable, unavailable, misconfigured, internal, canceled
 	Reason string
 	// Guard says that the token is good, and a guard has refused it.
 	Guard bool

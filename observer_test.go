@@ -28,7 +28,7 @@ var tokenReasons = []string{
 	"token_expired", "token_too_old", "token_not_yet_valid", "issued_in_future",
 	"invalid_issuer", "invalid_audience", "invalid_claim", "dpop_required", "keys_unavailable",
 	"insufficient_scope", "insufficient_permissions", "insufficient_user_authentication",
-	"claim_requirement", "forbidden", "organization", "misconfigured", "canceled",
+	"claim_requirement", "forbidden", "organization", "misconfigured", "unavailable", "canceled",
 }
 
 func TestTokenEvents(t *testing.T) {
@@ -94,7 +94,7 @@ func TestTokenEvents(t *testing.T) {
 		{"preflight", f, auth, func() *http.Request {
 			r := withHeader(httptest.NewRequest("OPTIONS", "/", nil), "Origin", "https://app.example")
 			return withHeader(r, "Access-Control-Request-Method", "PUT")
-		}(), nil},
+		}(), []event{bad(401, "missing_token")}},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
 			tt.f.events.take()

@@ -2,7 +2,7 @@ package auth0_test
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -148,7 +148,7 @@ func TestInvitationRefused(t *testing.T) {
 func TestOrganizationPrompt(t *testing.T) {
 	const ada, bob = "ada@acme.example", "bob@acme.example"
 	accept := func(context.Context, string) error { return nil }
-	refuse := func(context.Context, string) error { return errors.New("not a customer") }
+	refuse := func(context.Context, string) error { return fmt.Errorf("not a customer: %w", auth0.ErrForbidden) }
 	for _, tt := range []struct {
 		why             string
 		usage, behavior string
@@ -225,7 +225,7 @@ func TestOrganizationPickedAtTenant(t *testing.T) {
 		c.CheckOrganization = func(_ context.Context, id string) error {
 			asked = id
 			if id != umbrella {
-				return errors.New("not a customer")
+				return fmt.Errorf("not a customer: %w", auth0.ErrForbidden)
 			}
 			return nil
 		}

@@ -82,13 +82,10 @@ func (s *Strategy) answerPopup(w http.ResponseWriter, r *http.Request, t *transa
 	message := popupMessage{Type: popupChannel, OK: err == nil}
 	status, target, text, link := http.StatusOK, "", "You are logged in", "Go on in this window"
 	if err != nil {
-		e := asError("callback", err)
+		e := errorOf(r.Context(), "callback", err)
 		s.exit.record(r, e)
 		status, target, text, link = e.Status, s.loginURL(r, e), "The login was not completed", "Log in in this window"
 		message.Error = e.Reason
-		if e.Reason == refuseCanceled.reason {
-			return // nobody is there to read it
-		}
 	} else {
 		target, message.ReturnTo = l.ReturnTo, l.ReturnTo
 		if slices.Contains(t.Popup.Tokens, "access_token") {

@@ -3,7 +3,7 @@ package auth0_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
+
 	"net/http"
 	"net/url"
 	"regexp"
@@ -175,7 +175,7 @@ func TestPopupErrors(t *testing.T) {
 	}
 }
 
-func refuseEverybody(context.Context, *auth0.Login) error { return errors.New("nobody") }
+func refuseEverybody(context.Context, *auth0.Login) error { return auth0.ErrForbidden }
 
 // TestPopupWithoutAccessToken: what the response type does not bring cannot be
 // handed on, which is said before anybody logs in.

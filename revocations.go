@@ -193,7 +193,7 @@ func (s *Strategy) EndSessionsOf(ctx context.Context, issuer, subject string) er
 		return asError("session", refuseInternal.because("EndSessionsOf: issuer or subject is empty"))
 	}
 	if err := rv.revoke(context.WithoutCancel(ctx), revokedSubject(rv.client, issuer, subject), s.now().Unix()); err != nil {
-		return asError("session", storeError(err))
+		return asError("session", storeError(ctx, err))
 	}
 	return nil
 }

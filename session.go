@@ -67,7 +67,7 @@ func (s *Strategy) recordOf(r *http.Request) (*sessionRecord, error) {
 	}
 	loaded := loadedBy(r.Context(), s)
 	if loaded == nil {
-		loaded = s.sessions.read(r.Context(), s.jar(r))
+		loaded = s.sessionIn(r)
 	}
 	switch {
 	case loaded.err != nil:
@@ -164,7 +164,12 @@ func mergeData(before, after, newest map[string]string) map[string]string {
 //
 // It never refuses a request: a cookie that is damaged, foreign or too old
 // means that nobody is logged in, and so does a [Store] that does not answer.
-// [Strategy.RequireLogin] then answers 503, and the cookie is left alone.
+// [Strategy.RequireLogin] then answers 503, and the cookie is left alone. So does
+// a request with the header Upgrade whose Origin is not the site's.
+//
+// Before the next handler runs, every response gets Vary: Cookie, and that to a user
+// who is logged in Cache-Control: private. A handler whose response depends on no
+// session, such as a file server, can set its own headers, or stand outside LoadUser.
 //
 // For pages and for requests that a page of the same origin makes, a session
 // that is due is written, and the response is marked private and not to be
@@ -192,9 +197,12 @@ func (s *Strategy) LoadUser(next http.Handler) http.Handler {
 // load reads the session, writes it if it is due, and returns the request with
 // the session in its context.
 func (s *Strategy) load(w http.ResponseWriter, r *http.Request) (_ *http.Request, wrote bool) {
-	loaded := s.sessions.read(r.Context(), s.jar(r))
+	loaded := s.sessionIn(r)
+	cookie.VaryCookie(w.Header())
+	if loaded.record != nil || loaded.err != nil {
+		markPrivate(w.Header())
+	}
 	if mayTouch(r) {
-		cookie.VaryCookie(w.Header())
 		switch {
 		case loaded.over:
 			s.sessions.cookie.Delete(w, loaded.jar)
@@ -209,7 +217,7 @@ func (s *Strategy) load(w http.ResponseWriter, r *http.Request) (_ *http.Request
 			}
 		}
 	}
-	if loaded.err != nil && !errors.Is(loaded.err, context.Canceled) {
+	if errors.Is(loaded.err, ErrStoreUnavailable) {
 		s.log.Warn("auth0: sessions cannot be read", "err", clip(loaded.err.Error()))
 	}
 	loaded.strategy = s
@@ -249,7 +257,7 @@ type loadedSession struct {
 // loadedBy returns what LoadUser of this strategy has found.
 func loadedBy(ctx context.Context, s *Strategy) *loadedSession {
 	loaded, _ := ctx.Value(loadedKey{}).(*loadedSession)
-	if loaded == nil || loaded.strategy != s {
+	if loaded == nil || loaded.strategy != s && loaded != tokenOnly {
 		return nil
 	}
 	return loaded
@@ -373,7 +381,7 @@ func (s *Strategy) startSession(w http.ResponseWriter, r *http.Request, l *Login
 	if s.config.AfterLogin != nil {
 		chosen := l.ReturnTo
 		if err := s.config.AfterLogin(r.Context(), l); err != nil {
-			return hookError(err)
+			return hookError(err, refuseAfterLogin, outageError)
 		}
 		if l.ReturnTo != chosen {
 			site, err := s.siteOf(r)

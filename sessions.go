@@ -77,7 +77,7 @@ func (ss *sessions) read(ctx context.Context, jar cookie.Jar) *loadedSession {
 	found.err = nil
 	over, err := ss.isEnded(ctx, found.record)
 	if over || err != nil {
-		found.record, found.over, found.err = nil, over, storeError(err)
+		found.record, found.over, found.err = nil, over, storeError(ctx, err)
 	}
 	return found
 }
@@ -158,7 +158,7 @@ func (ss *sessions) find(ctx context.Context, id string) (*sessionRecord, error)
 	key := recordKey(id)
 	value, err := ss.store.find(ctx, key)
 	if err != nil {
-		return nil, storeError(err)
+		return nil, storeError(ctx, err)
 	}
 	plain, _, ok := ss.keyring.Open(purposeRecord, key, string(value))
 	if !ok {
@@ -174,8 +174,11 @@ func (ss *sessions) find(ctx context.Context, id string) (*sessionRecord, error)
 func recordKey(id string) string { return storeKey("session", id) }
 
 // storeError says what a store that fails means for a request.
-func storeError(err error) error {
-	if err == nil || errors.Is(err, context.Canceled) {
+//
+// A store can report [context.Canceled] because something of its own has ended, such
+// as a pool of connections. Only ctx knows that the request was canceled.
+func storeError(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return err
 	}
 	e := refuseStore.wrap(err)
@@ -296,7 +299,7 @@ func (ss *sessions) prolong(w http.ResponseWriter, r *http.Request, l *loadedSes
 func (ss *sessions) change(ctx context.Context, record *sessionRecord, apply func(*sessionRecord) error) (*sessionRecord, error) {
 	unlock, err := ss.lock(ctx, record.ID)
 	if err != nil {
-		return nil, storeError(err)
+		return nil, storeError(ctx, err)
 	}
 	defer unlock()
 	newest, kept, err := ss.newest(ctx, record)
@@ -580,7 +583,7 @@ func (ss *sessions) end(ctx context.Context, w http.ResponseWriter, jar cookie.J
 	ss.headers.Lock()
 	ss.cookie.Delete(w, jar)
 	ss.headers.Unlock()
-	return storeError(ss.removeAll(ctx, ids))
+	return storeError(ctx, ss.removeAll(ctx, ids))
 }
 
 // removeAll ends sessions. Ids may be there twice, or empty.

@@ -256,7 +256,8 @@ func TestRequireTokenOrSession(t *testing.T) {
 		{"neither", "GET", e.browser(), nil, 401, missing},
 		{"neither, a page", "GET", e.browser(), asNavigation, 401, missing},
 		{"another scheme", "GET", e.browser(), []string{"Authorization", "Basic dTpw"}, 401, missing},
-		{"another scheme and a session", "GET", b, []string{"Authorization", "Basic dTpw"}, 401, missing},
+		{"another scheme and a session", "GET", b, []string{"Authorization", "Basic dTpw"}, 200, "token false session true claims false true <nil>"},
+		{"another scheme and a session, POST of a stranger's page", "POST", b, []string{"Authorization", "Basic dTpw", "Sec-Fetch-Site", "cross-site"}, 403, `{"error":"access_denied","error_description":"requests from other sites are not allowed"}`},
 		{"bad token and a session", "GET", b, []string{"Authorization", expired}, 401, `{"error":"invalid_token","error_description":"token expired"}`},
 		{"session, POST of a stranger's page", "POST", b, []string{"Sec-Fetch-Site", "cross-site"}, 403, `{"error":"access_denied","error_description":"requests from other sites are not allowed"}`},
 		{"session, POST of a sibling", "DELETE", b, []string{"Sec-Fetch-Site", "same-site"}, 403, `{"error":"access_denied","error_description":"requests from other sites are not allowed"}`},
@@ -276,7 +277,7 @@ func TestRequireTokenOrSession(t *testing.T) {
 		}
 	}
 	preflight := []string{"Origin", "https://spa.example", "Access-Control-Request-Method", "POST"}
-	if resp := e.browser().do("OPTIONS", "/any", nil, preflight...); resp.status != 200 {
+	if resp := e.browser().do("OPTIONS", "/any", nil, preflight...); resp.status != 401 {
 		t.Errorf("preflight: %d", resp.status)
 	}
 }

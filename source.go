@@ -18,6 +18,7 @@ type TokenExtractor struct {
 	// ErrNoToken, is for none.
 	take   func(*http.Request) (credential, error)
 	method string // of RFC 9728, Section 2: header, body or query, if it is one
+	header string // that the source reads, if it is known
 	err    error  // why the source cannot be used
 }
 
@@ -25,8 +26,9 @@ type TokenExtractor struct {
 type credential struct {
 	token   string
 	request *http.Request // nil if it is as it was
-	// Where it was, if that makes a difference.
-	inHeader, inURL bool
+	// Where it was, if that makes a difference. A token that is ambient comes with
+	// every request of a browser, as cookies do.
+	inHeader, ambient bool
 }
 
 // refused is why a credential is refused whose token is, for a reason. A header
@@ -64,7 +66,7 @@ func (a *API) credentials(r *http.Request) (credential, error) {
 		if found.token != "" {
 			return found, refuseSeveral.because("tokens in two places of one request")
 		}
-		found.token, found.inHeader, found.inURL = c.token, c.inHeader, found.inURL || c.inURL
+		found.token, found.inHeader, found.ambient = c.token, c.inHeader, c.ambient
 	}
 	switch {
 	case found.token != "":
@@ -78,25 +80,29 @@ func (a *API) credentials(r *http.Request) (credential, error) {
 // FromHeader is the Authorization header with the scheme Bearer (RFC 6750,
 // Section 2.1), where a token belongs.
 func FromHeader() TokenExtractor {
-	return TokenExtractor{method: "header", take: func(r *http.Request) (credential, error) {
+	return TokenExtractor{method: "header", header: "Authorization", take: func(r *http.Request) (credential, error) {
 		token, err := bearerToken(r)
 		return credential{token: token, inHeader: true}, err
 	}}
 }
 
 // FromCookie is a cookie. Browsers send it with requests that other sites cause,
-// so for routes that change something use [http.CrossOriginProtection] too.
+// so for routes that change something use [http.CrossOriginProtection] too. That
+// lets every GET pass, and a WebSocket handshake is a GET. A request with the header
+// Upgrade is therefore rejected with 403 unless its Origin has the host of the
+// request, or its Sec-Fetch-Site is same-origin. For handshakes from other origins
+// read the cookie with [FromFunc], and check the Origin there.
 func FromCookie(name string) TokenExtractor {
 	if err := (&http.Cookie{Name: name}).Valid(); err != nil {
 		return TokenExtractor{err: errors.New("FromCookie: that is no name of a cookie")}
 	}
-	return TokenExtractor{take: func(r *http.Request) (credential, error) {
+	return TokenExtractor{header: "Cookie", take: func(r *http.Request) (credential, error) {
 		cookies := r.CookiesNamed(name)
 		switch len(cookies) {
 		case 0:
 			return credential{}, nil
 		case 1:
-			return credential{token: cookies[0].Value}, nil
+			return credential{token: cookies[0].Value, ambient: true}, nil
 		}
 		return credential{}, refuseSeveral.because("%d cookies of that name", len(cookies))
 	}}
@@ -104,7 +110,7 @@ func FromCookie(name string) TokenExtractor {
 
 // FromQuery is the parameter access_token of the URL (RFC 6750, Section 2.3). URLs
 // end up in logs and histories, so it is the last resort. The handler gets a
-// URL without it, and the response is private to caches.
+// URL without it.
 func FromQuery() TokenExtractor {
 	return TokenExtractor{method: "query", take: func(r *http.Request) (credential, error) {
 		if q := r.URL.RawQuery; !strings.Contains(q, tokenParameter) && !strings.Contains(q, "%") {
@@ -125,7 +131,7 @@ func FromQuery() TokenExtractor {
 			request.Form = maps.Clone(request.Form)
 			delete(request.Form, tokenParameter)
 		}
-		return credential{token: values[0], request: request, inURL: true}, nil
+		return credential{token: values[0], request: request}, nil
 	}}
 }
 
@@ -201,7 +207,7 @@ func hasForm(r *http.Request) bool {
 // The server must choose a protocol for the connection to come about; let it be
 // "bearer", or another one that the client offers. The token is in no answer.
 func FromWebSocket() TokenExtractor {
-	return TokenExtractor{take: func(r *http.Request) (credential, error) {
+	return TokenExtractor{header: "Sec-WebSocket-Protocol", take: func(r *http.Request) (credential, error) {
 		var protocols []string
 		for _, line := range r.Header.Values("Sec-WebSocket-Protocol") {
 			for protocol := range strings.SplitSeq(line, ",") {
@@ -226,7 +232,11 @@ func FromWebSocket() TokenExtractor {
 
 // FromFunc is a place of your own. Find returns the token, or nothing or
 // [ErrNoToken] if there is none. If it returns another error the request is
-// refused with 400; the error goes to the log only.
+// refused with 400. An [*Error] chooses the status, and what means 503 for
+// [APIConfig].Validate means that here too. The error goes to the log only.
+//
+// A token that a browser sends by itself, from a cookie say, needs a check of the
+// Origin in find.
 func FromFunc(find func(*http.Request) (string, error)) TokenExtractor {
 	if find == nil {
 		return TokenExtractor{err: errors.New("FromFunc: the function is nil")}
@@ -237,7 +247,7 @@ func FromFunc(find func(*http.Request) (string, error)) TokenExtractor {
 		case errors.Is(err, ErrNoToken):
 			return credential{}, nil
 		case err != nil:
-			return credential{}, refuseCredential.wrap(err)
+			return credential{}, hookError(err, refuseForbidden, func(err error) error { return refuseCredential.wrap(err) })
 		}
 		return credential{token: token}, nil
 	}}

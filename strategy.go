@@ -87,8 +87,9 @@ func (s *Strategy) CallbackHandler() http.Handler {
 
 // LogoutHandler ends the session here and then at the tenant. It takes POST
 // from the application's own pages and GET only as a navigation from there, so
-// that no other site can log people out. The query of a link, or the form, may have
-// returnTo, one of [Config].PostLogoutURLs.
+// that no other site can log people out. If the request does not say where it comes
+// from, the handler asks with a page, whose button logs out. The query of a link, or
+// the form, may have returnTo, one of [Config].PostLogoutURLs.
 //
 // Ending the session here never depends on the tenant.
 func (s *Strategy) LogoutHandler(opts ...LogoutOption) http.Handler {

@@ -26,6 +26,52 @@ func noContent(w http.ResponseWriter) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
+// addVary notes that the response depends on a header of the request.
+func addVary(h http.Header, header string) {
+	for _, line := range h.Values("Vary") {
+		for name := range strings.SplitSeq(line, ",") {
+			if name = strings.TrimSpace(name); name == "*" || strings.EqualFold(name, header) {
+				return
+			}
+		}
+	}
+	h.Add("Vary", header)
+}
+
+// markPrivate keeps a response out of shared caches. Where somebody has been
+// stricter, that stays.
+func markPrivate(h http.Header) {
+	for _, line := range h.Values("Cache-Control") {
+		if line = strings.ToLower(line); strings.Contains(line, "private") || strings.Contains(line, "no-store") {
+			return
+		}
+	}
+	h.Set("Cache-Control", "private")
+}
+
+// isUpgrade reports whether a request asks for another protocol, such as a WebSocket:
+// by Upgrade (RFC 9110, Section 7.8), or by CONNECT (RFC 8441, Section 4), where
+// net/http has the protocol in the header ":protocol". What follows is no response
+// that the browser would keep from a page of another origin.
+func isUpgrade(r *http.Request) bool {
+	return len(r.Header["Upgrade"]) > 0 || r.Method == http.MethodConnect || r.Header.Get(":protocol") != ""
+}
+
+// checkUpgradeHost is for a program that does not know its own origin. Which page a
+// handshake comes from, the browser always says (RFC 6455, Section 4.1).
+func checkUpgradeHost(r *http.Request) error {
+	if r.Header.Get("Sec-Fetch-Site") == "same-origin" {
+		return nil
+	}
+	origins := r.Header["Origin"]
+	if len(origins) == 1 {
+		if u, err := url.Parse(origins[0]); err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host) && r.Header.Get("Sec-Fetch-Site") == "" {
+			return nil
+		}
+	}
+	return fmt.Errorf("a request to upgrade from the origin %.100q", origins)
+}
+
 // isPrefetch reports whether a browser asks ahead of a person.
 func isPrefetch(r *http.Request) bool {
 	purpose := r.Header.Get("Sec-Purpose") + " " + r.Header.Get("Purpose") + " " + r.Header.Get("X-Moz")

@@ -514,14 +514,15 @@ func (t *Tenant) Browser(app http.Handler) *http.Client {
 	return &http.Client{Jar: jar, Transport: navigation{hosts}}
 }
 
-// navigation adds the headers of a browser that loads a page.
+// navigation adds the headers of a browser that loads a page whose address a person
+// has typed.
 type navigation struct{ next http.RoundTripper }
 
 func (n navigation) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	for name, value := range map[string]string{
 		"Accept":         "text/html,application/xhtml+xml,*/*;q=0.8",
-		"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "none",
+		"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "none", "Sec-Fetch-User": "?1",
 	} {
 		if r.Header.Get(name) == "" {
 			r.Header.Set(name, value)

@@ -428,8 +428,19 @@ func TestConnectAccount(t *testing.T) {
 	}
 	open("/calendar", 200, "true 0 <nil>")
 	tenant.DenyLogin("access_denied", "not today")
-	open("/connect?connection=google-oauth2&returnTo=/calendar", 403, "The account was not connected")
-	open("/connect?connection=google-oauth2&returnTo=/calendar", 200, "false 1 <nil>")
+	connect := func(status int, want string) {
+		t.Helper()
+		resp, err := browser.PostForm(auth0test.AppURL+"/connect", url.Values{"connection": {"google-oauth2"}, "returnTo": {"/calendar"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if body, _ := io.ReadAll(resp.Body); resp.StatusCode != status || !strings.Contains(string(body), want) {
+			t.Errorf("connect: %d %q", resp.StatusCode, body)
+		}
+	}
+	connect(403, "The account was not connected")
+	connect(200, "false 1 <nil>")
 	calls := tenant.Calls(auth0test.MyAccount)
 	tenant.Fail(auth0test.MyAccount, 503)
 	open("/calendar", 200, "the tenant answered 503")

@@ -70,9 +70,9 @@ People  ada@acme.example and bob@acme.example, password "correct horse", or anyb
 }
 
 // newApp is the API and the page. Pages of other origins cannot call the API:
-// browsers keep them from it. A CORS handler that lets some would go around the
-// mux. It could also stand behind the guards, which let preflights pass, on
-// patterns that name no method.
+// browsers keep them from it. Middleware for CORS that lets some goes around the
+// mux, and so around the guards: they answer a preflight with 401, since it has no
+// token.
 func newApp(cfg auth0.APIConfig, clientID string) (http.Handler, error) {
 	api, err := auth0.NewAPI(cfg)
 	if err != nil {

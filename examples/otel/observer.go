@@ -62,7 +62,7 @@ func outcome(e auth0.TokenEvent) string {
 		return "ok"
 	case e.Guard: // the token is good, and a guard wants more
 		return "denied"
-	case e.Status == 499: // the client went away
+	case e.Reason == "canceled": // the client went away, or the server is shutting down
 		return "canceled"
 	case e.Status >= 500: // our fault or the tenant's; the token may be good
 		return "failed"

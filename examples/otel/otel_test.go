@@ -31,7 +31,7 @@ var closed = map[attribute.Key][]string{
 	"reason": {
 		"ok", "missing_token", "invalid_request", "keys_unavailable", "insufficient_scope", "insufficient_permissions",
 		"claim_requirement", "forbidden", "organization", "insufficient_user_authentication", "misconfigured", "internal",
-		"canceled", "token_malformed", "token_too_large", "invalid_alg", "unsupported_crit", "invalid_type", "unknown_kid",
+		"canceled", "unavailable", "token_malformed", "token_too_large", "invalid_alg", "unsupported_crit", "invalid_type", "unknown_kid",
 		"key_unusable", "ambiguous_kid", "invalid_signature", "token_too_old", "token_expired", "token_not_yet_valid",
 		"issued_in_future", "invalid_issuer", "invalid_audience", "invalid_claim", "dpop_required",
 		"fetched", "rotated", "failed", "throttled",

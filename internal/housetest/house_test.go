@@ -309,7 +309,9 @@ func lines(t *testing.T, p *checked) int {
 }
 
 // bounds of the root package. Each may only be lowered.
-var bounds = struct{ ring, arrows, files, lines, exported, methods, unexported int }{}
+var bounds = struct{ ring, arrows, files, lines, exported, methods, unexported int }{
+	ring: 41, arrows: 370, files: 49, lines: 15_600, exported: 440, methods: 175, unexported: 132,
+}
 
 func TestHouse(t *testing.T) {
 	h := load(t)
@@ -365,13 +367,21 @@ func TestWidths(t *testing.T) {
 			continue
 		}
 		t.Logf("%3d names of %s are used elsewhere", widths[path], name)
-		if widths[path] > maxWidth {
-			t.Errorf("%d names of %s are used elsewhere, the bound is %d", widths[path], name, maxWidth)
+		bound := maxWidth
+		if wide := tooWide[name]; wide > 0 {
+			bound = wide
+		}
+		if widths[path] > bound {
+			t.Errorf("%d names of %s are used elsewhere, the bound is %d", widths[path], name, bound)
 		}
 	}
 }
 
 const maxWidth = 60
+
+// tooWide has bounds of packages that are wider than they should be. They may only
+// be lowered.
+var tooWide = map[string]int{"internal/jwt": 66}
 
 // exempt are packages that only tests and examples use.
 func exempt(name string) bool {
