@@ -39,9 +39,9 @@
 // # What is not
 //
 // The session is in the browser's cookies, encrypted, unless [Config.Store] is
-// set. A copy of them works until its time is up, also after a logout, unless
-// [Config.Revocations] or [Config.Store] is set. Access tokens are good until
-// they expire. An e-mail address identifies nobody; [User.Issuer] and
+// set. The process that served a logout rejects copies of the session's cookie.
+// Other processes accept them until they expire, unless [Config.Revocations] or
+// [Config.Store] is set. Access tokens are good until they expire. An e-mail address identifies nobody; [User.Issuer] and
 // [User.Subject] do.
 //
 // # In production
