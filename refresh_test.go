@@ -445,7 +445,7 @@ func TestCallerLeaves(t *testing.T) {
 // TestTwoUsersNeverShare mixes requests of two people, with refreshes all the
 // time, and looks at every answer.
 func TestTwoUsersNeverShare(t *testing.T) {
-	const requests = 10_000
+	const requests = 3_200
 	for _, m := range modes[:2] {
 		t.Run(m.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { // which would find a deadlock
@@ -463,7 +463,7 @@ func TestTwoUsersNeverShare(t *testing.T) {
 					for i := range requests / 8 {
 						query := ""
 						switch {
-						case i%250 == 0:
+						case i%80 == 0:
 							query = "?force"
 						case i%2 == 1:
 							query = "?audience=" + secondAudience
@@ -1356,9 +1356,9 @@ func TestLogoutDuringRefresh(t *testing.T) {
 		mode
 		rounds int
 	}{
-		{mode{"in a store", inStore}, 600},
-		{mode{"in a plain store", inPlainStore}, 200},
-		{mode{"in cookies, with revocations", revocable}, 200},
+		{mode{"in a store", inStore}, 160},
+		{mode{"in a plain store", inPlainStore}, 80},
+		{mode{"in cookies, with revocations", revocable}, 80},
 	} {
 		t.Run(m.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
