@@ -111,6 +111,15 @@ func (l *logBuffer) reset() {
 	l.b.Reset()
 }
 
+// take returns what was logged since the last call.
+func (l *logBuffer) take() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	text := l.b.String()
+	l.b.Reset()
+	return text
+}
+
 // hosts carries requests to handlers by host name.
 type hosts map[string]http.Handler
 

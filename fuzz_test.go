@@ -154,7 +154,7 @@ func FuzzToken(f *testing.F) {
 // and well-formed, and nothing of it comes back or is logged.
 func FuzzAuthorization(f *testing.F) {
 	k := newFuzzKeys(f)
-	log := &logText{}
+	log := &logBuffer{}
 	api := newFuzzAPI(f, keyDocument(k.public()...), log)
 	h := api.RequireAuth(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "for members") }))
 	answer := func(value string) (*httptest.ResponseRecorder, string) {

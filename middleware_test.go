@@ -263,28 +263,7 @@ func (n *inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	handler := n.handlers[r.URL.Host]
 	n.urls = append(n.urls, r.URL.String())
 	n.mu.Unlock()
-	if handler == nil {
-		return nil, fmt.Errorf("no host %q in this network", r.URL.Host)
-	}
-	in := r.Clone(r.Context())
-	in.RequestURI, in.Host, in.RemoteAddr = r.URL.RequestURI(), r.URL.Host, "192.0.2.1:1234"
-	in.URL.Scheme, in.URL.Host = "", ""
-	if in.Body == nil {
-		in.Body = http.NoBody
-	}
-	w, done := httptest.NewRecorder(), make(chan struct{})
-	go func() {
-		defer close(done)
-		handler.ServeHTTP(w, in)
-	}()
-	select {
-	case <-done:
-		resp := w.Result()
-		resp.Request = r
-		return resp, nil
-	case <-r.Context().Done():
-		return nil, context.Cause(r.Context())
-	}
+	return hosts{r.URL.Host: handler}.RoundTrip(r)
 }
 
 // asked returns the URLs of all requests so far.
@@ -294,33 +273,12 @@ func (n *inProcess) asked() []string {
 	return slices.Clone(n.urls)
 }
 
-// A logText collects what is logged.
-type logText struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logText) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-// take returns what was logged since the last call.
-func (l *logText) take() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	text := l.b.String()
-	l.b.Reset()
-	return text
-}
-
 // An apiFixture is an API, its issuer, and a handler to protect.
 type apiFixture struct {
 	api    *auth0.API
 	tenant *tenant.Tenant
 	net    *inProcess
-	log    *logText
+	log    *logBuffer
 	cfg    auth0.APIConfig
 	served atomic.Int64 // requests that reached the handler
 }
@@ -332,7 +290,7 @@ func newAPIFixture(t *testing.T, edits ...func(*auth0.APIConfig)) *apiFixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &apiFixture{tenant: issuer, log: &logText{}, net: &inProcess{handlers: map[string]http.Handler{apiHost: issuer}}}
+	f := &apiFixture{tenant: issuer, log: &logBuffer{}, net: &inProcess{handlers: map[string]http.Handler{apiHost: issuer}}}
 	f.publish(rsaJWK("k1", &rsaKey1().PublicKey), rsaJWK("k2", &rsaKey2().PublicKey))
 	f.cfg = auth0.APIConfig{
 		Domain:     apiHost,
