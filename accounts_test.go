@@ -17,15 +17,16 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-const accountAudience = "https://" + tenantHost + "/me/"
+const accountAudience = "https://" + testkit.TenantHost + "/me/"
 
 // An accountEnv has a route that connects accounts, and pages that list them,
 // take them back, and ask for a token.
 type accountEnv struct {
-	*env
-	clock    *clock // of the tenant
+	*testkit.Env
+	clock    *testkit.Clock // of the tenant
 	requests []string
 	bodies   []map[string]any
 	answer   func(request string) string // instead of the tenant; "409 {...}", or nothing
@@ -36,9 +37,9 @@ type accountEnv struct {
 
 func newAccountEnv(t *testing.T, edit ...func(*auth0.Config)) *accountEnv {
 	t.Helper()
-	e := &accountEnv{clock: newClock(), answer: func(string) string { return "" }}
-	e.env = newEnvOf(t, tenant.Config{Host: tenantHost, OrganizationNames: true, Now: e.clock.now}, append(edit, func(c *auth0.Config) {
-		c.Audience, c.Scopes = testAudience, []string{"openid", "profile", "email", "offline_access"}
+	e := &accountEnv{clock: testkit.NewClock(), answer: func(string) string { return "" }}
+	e.Env = testkit.SignedInAt(t, tenant.Config{Host: testkit.TenantHost, OrganizationNames: true, Now: e.clock.Now}, append(edit, func(c *auth0.Config) {
+		c.Audience, c.Scopes = testkit.Audience, []string{"openid", "profile", "email", "offline_access"}
 		inner := c.HTTPClient.Transport
 		c.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 			if strings.HasPrefix(r.URL.Path, "/me/") {
@@ -47,26 +48,26 @@ func newAccountEnv(t *testing.T, edit ...func(*auth0.Config)) *accountEnv {
 			return inner.RoundTrip(r)
 		})}
 	})...)
-	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) {
-		c.CallbackURLs = append(c.CallbackURLs, appBase+"/connect")
+	if err := e.Tenant.EditClient(testkit.ClientID, func(c *tenant.Client) {
+		c.CallbackURLs = append(c.CallbackURLs, testkit.AppURL+"/connect")
 		c.RefreshTokenPolicies = []tenant.ClientGrant{{Audience: accountAudience, Scopes: []string{"create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts"}}}
 	}); err != nil {
 		t.Fatal(err)
 	}
-	e.mux.Handle("/connect", e.strategy.ConnectAccountHandler("openid", "https://www.googleapis.com/auth/calendar"))
-	e.mux.HandleFunc("GET /accounts", func(w http.ResponseWriter, r *http.Request) { e.list, e.err = e.strategy.ConnectedAccounts(w, r) })
-	e.mux.HandleFunc("GET /disconnect", func(w http.ResponseWriter, r *http.Request) {
-		e.err = e.strategy.DisconnectAccount(w, r, r.FormValue("connection"))
+	e.Mux.Handle("/connect", e.Strategy.ConnectAccountHandler("openid", "https://www.googleapis.com/auth/calendar"))
+	e.Mux.HandleFunc("GET /accounts", func(w http.ResponseWriter, r *http.Request) { e.list, e.err = e.Strategy.ConnectedAccounts(w, r) })
+	e.Mux.HandleFunc("GET /disconnect", func(w http.ResponseWriter, r *http.Request) {
+		e.err = e.Strategy.DisconnectAccount(w, r, r.FormValue("connection"))
 	})
-	e.mux.HandleFunc("GET /third", func(w http.ResponseWriter, r *http.Request) {
+	e.Mux.HandleFunc("GET /third", func(w http.ResponseWriter, r *http.Request) {
 		e.token = ""
-		tok, err := e.strategy.AccessToken(w, r, auth0.ForConnection("google-oauth2"))
+		tok, err := e.Strategy.AccessToken(w, r, auth0.ForConnection("google-oauth2"))
 		if e.err = err; err == nil {
 			e.token = tok.AccessToken
 		}
 	})
 	t.Cleanup(func() {
-		if log := e.log.String(); strings.Contains(log, "simulated-") {
+		if log := e.Log.String(); strings.Contains(log, "simulated-") {
 			t.Errorf("the log has a token of a third party:\n%s", log)
 		}
 	})
@@ -89,7 +90,7 @@ func (e *accountEnv) observe(r *http.Request, inner http.RoundTripper) (*http.Re
 	if answer == "" {
 		return inner.RoundTrip(r)
 	}
-	return hosts{tenantHost: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return testkit.Hosts{testkit.TenantHost: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		status, document, _ := strings.Cut(answer, " ")
 		code := 0
 		fmt.Sscan(status, &code)
@@ -115,31 +116,31 @@ type roundTrip func(*http.Request) (*http.Response, error)
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // press posts a form of a page of the application, as a browser does.
-func (b *browser) press(path string, header ...string) *response {
-	b.e.t.Helper()
-	return b.do("POST", path, nil, append([]string{"Origin", appBase, "Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Accept", "text/html"}, header...)...)
+func press(b *testkit.Browser, path string, header ...string) *testkit.Response {
+	b.Env.T.Helper()
+	return b.Do("POST", path, nil, append([]string{"Origin", testkit.AppURL, "Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Accept", "text/html"}, header...)...)
 }
 
 // begun begins to connect an account, has the person agree at the tenant, and
 // returns the URL that the browser comes back to.
-func (e *accountEnv) begun(b *browser, path string) *url.URL {
-	e.t.Helper()
-	resp := b.press(path)
-	if to := resp.header.Get("Location"); resp.status != 303 || !strings.HasPrefix(to, "https://acme.auth0.example/connected-accounts/connect?ticket=") {
-		e.t.Fatalf("%d to %s: %s", resp.status, to, resp.body)
+func (e *accountEnv) begun(b *testkit.Browser, path string) *url.URL {
+	e.T.Helper()
+	resp := press(b, path)
+	if to := resp.Header.Get("Location"); resp.Status != 303 || !strings.HasPrefix(to, "https://acme.auth0.example/connected-accounts/connect?ticket=") {
+		e.T.Fatalf("%d to %s: %s", resp.Status, to, resp.Body)
 	}
-	back := b.atTenant(resp.location(e.t))
+	back := b.AtTenant(resp.Location(e.T))
 	if back.Path != "/connect" || back.Query().Get("state") == "" {
-		e.t.Fatalf("the tenant leads to %s", back)
+		e.T.Fatalf("the tenant leads to %s", back)
 	}
 	return back
 }
 
 // connect goes all the way.
-func (e *accountEnv) connect(b *browser) {
-	e.t.Helper()
-	if resp := b.callback(e.begun(b, "/connect?connection=google-oauth2")); resp.status != 303 {
-		e.t.Fatalf("%d %s", resp.status, resp.body)
+func (e *accountEnv) connect(b *testkit.Browser) {
+	e.T.Helper()
+	if resp := b.Callback(e.begun(b, "/connect?connection=google-oauth2")); resp.Status != 303 {
+		e.T.Fatalf("%d %s", resp.Status, resp.Body)
 	}
 }
 
@@ -148,46 +149,46 @@ func TestConnectAccount(t *testing.T) {
 	for name, edit := range map[string]func(*auth0.Config){"cookies": func(*auth0.Config) {}, "store": func(c *auth0.Config) { c.Store = auth0.NewMemoryStore(10) }} {
 		t.Run(name, func(t *testing.T) {
 			e := newAccountEnv(t, edit)
-			b := e.browser().mustLogin()
-			if b.page("/third"); !errors.Is(e.err, auth0.ErrNotConnected) {
+			b := e.Browser().MustLogin()
+			if b.Page("/third"); !errors.Is(e.err, auth0.ErrNotConnected) {
 				t.Errorf("before: %v", e.err)
 			}
 			back := e.begun(b, "/connect?connection=google-oauth2&returnTo=/private")
 			body := e.bodies[0]
 			challenge, _ := body["code_challenge"].(string)
-			if body["connection"] != "google-oauth2" || body["redirect_uri"] != appBase+"/connect" || len(challenge) != 43 || body["code_challenge_method"] != "S256" || fmt.Sprint(body["scopes"]) != "[openid https://www.googleapis.com/auth/calendar]" {
+			if body["connection"] != "google-oauth2" || body["redirect_uri"] != testkit.AppURL+"/connect" || len(challenge) != 43 || body["code_challenge_method"] != "S256" || fmt.Sprint(body["scopes"]) != "[openid https://www.googleapis.com/auth/calendar]" {
 				t.Errorf("body %v", body)
 			}
-			if form := e.tenant.LastTokenRequest(); form.Get("audience") != accountAudience || form.Get("grant_type") != "refresh_token" {
+			if form := e.Tenant.LastTokenRequest(); form.Get("audience") != accountAudience || form.Get("grant_type") != "refresh_token" {
 				t.Errorf("token request %v", form)
 			}
-			if n := len(b.transactions()); n != 1 {
+			if n := len(b.Transactions()); n != 1 {
 				t.Errorf("%d transactions", n)
 			}
-			resp := b.callback(back)
-			if resp.status != 303 || resp.header.Get("Location") != "/private" || len(b.transactions()) != 0 || !b.loggedIn() {
-				t.Errorf("%d to %q, transactions %q", resp.status, resp.header.Get("Location"), b.transactions())
+			resp := b.Callback(back)
+			if resp.Status != 303 || resp.Header.Get("Location") != "/private" || len(b.Transactions()) != 0 || !b.LoggedIn() {
+				t.Errorf("%d to %q, transactions %q", resp.Status, resp.Header.Get("Location"), b.Transactions())
 			}
 			sent := e.bodies[1]
-			if verifier, _ := sent["code_verifier"].(string); len(fmt.Sprint(sent["auth_session"])) != 64 || sent["connect_code"] != back.Query().Get("connect_code") || sent["redirect_uri"] != appBase+"/connect" || s256(verifier) != challenge {
+			if verifier, _ := sent["code_verifier"].(string); len(fmt.Sprint(sent["auth_session"])) != 64 || sent["connect_code"] != back.Query().Get("connect_code") || sent["redirect_uri"] != testkit.AppURL+"/connect" || s256(verifier) != challenge {
 				t.Errorf("body %v", sent)
 			}
-			if resp := b.callback(back); resp.status != 400 || len(e.requests) != 2 {
-				t.Errorf("a second time: %d, %q", resp.status, e.requests)
+			if resp := b.Callback(back); resp.Status != 400 || len(e.requests) != 2 {
+				t.Errorf("a second time: %d, %q", resp.Status, e.requests)
 			}
-			if b.page("/accounts"); e.err != nil || len(e.list) != 1 || e.list[0].Connection != "google-oauth2" || !slices.Equal(e.list[0].Scopes, []string{"openid", "https://www.googleapis.com/auth/calendar"}) {
+			if b.Page("/accounts"); e.err != nil || len(e.list) != 1 || e.list[0].Connection != "google-oauth2" || !slices.Equal(e.list[0].Scopes, []string{"openid", "https://www.googleapis.com/auth/calendar"}) {
 				t.Errorf("%v, %+v", e.err, e.list)
 			}
-			if b.page("/third"); e.err != nil || !strings.HasPrefix(e.token, "simulated-") {
+			if b.Page("/third"); e.err != nil || !strings.HasPrefix(e.token, "simulated-") {
 				t.Errorf("token %q, %v", e.token, e.err)
 			}
-			if b.page("/disconnect?connection=google-oauth2"); e.err != nil {
+			if b.Page("/disconnect?connection=google-oauth2"); e.err != nil {
 				t.Error(e.err)
 			}
-			if b.page("/third"); !errors.Is(e.err, auth0.ErrNotConnected) {
+			if b.Page("/third"); !errors.Is(e.err, auth0.ErrNotConnected) {
 				t.Errorf("after: %v", e.err)
 			}
-			if b.page("/accounts"); e.err != nil || len(e.list) != 0 {
+			if b.Page("/accounts"); e.err != nil || len(e.list) != 0 {
 				t.Errorf("after: %v, %+v", e.err, e.list)
 			}
 		})
@@ -197,24 +198,24 @@ func TestConnectAccount(t *testing.T) {
 // TestConnectAccountByForm is the button on a page.
 func TestConnectAccountByForm(t *testing.T) {
 	e := newAccountEnv(t)
-	b := e.browser().mustLogin()
-	resp := b.do("POST", "/connect", url.Values{"connection": {"google-oauth2"}, "returnTo": {"/private"}}, "Origin", appBase, "Sec-Fetch-Site", "same-origin")
-	if resp.status != 303 {
-		t.Fatalf("%d %s", resp.status, resp.body)
+	b := e.Browser().MustLogin()
+	resp := b.Do("POST", "/connect", url.Values{"connection": {"google-oauth2"}, "returnTo": {"/private"}}, "Origin", testkit.AppURL, "Sec-Fetch-Site", "same-origin")
+	if resp.Status != 303 {
+		t.Fatalf("%d %s", resp.Status, resp.Body)
 	}
-	if resp := b.callback(b.atTenant(resp.location(t))); resp.status != 303 || resp.header.Get("Location") != "/private" {
-		t.Errorf("%d to %q", resp.status, resp.header.Get("Location"))
+	if resp := b.Callback(b.AtTenant(resp.Location(t))); resp.Status != 303 || resp.Header.Get("Location") != "/private" {
+		t.Errorf("%d to %q", resp.Status, resp.Header.Get("Location"))
 	}
 }
 
 // TestConnectAccountReturns nowhere else.
 func TestConnectAccountReturns(t *testing.T) {
 	e := newAccountEnv(t)
-	b := e.browser().mustLogin()
+	b := e.Browser().MustLogin()
 	for target, want := range map[string]string{"https://evil.example/": "/", "//evil.example": "/", "/x?y=1": "/x?y=1", "": "/"} {
-		resp := b.callback(e.begun(b, "/connect?connection=google-oauth2&returnTo="+url.QueryEscape(target)))
-		if resp.header.Get("Location") != want {
-			t.Errorf("returnTo %q leads to %q", target, resp.header.Get("Location"))
+		resp := b.Callback(e.begun(b, "/connect?connection=google-oauth2&returnTo="+url.QueryEscape(target)))
+		if resp.Header.Get("Location") != want {
+			t.Errorf("returnTo %q leads to %q", target, resp.Header.Get("Location"))
 		}
 	}
 }
@@ -227,44 +228,44 @@ func s256(verifier string) string {
 // TestConnectAccountRefused: what begins nothing.
 func TestConnectAccountRefused(t *testing.T) {
 	e := newAccountEnv(t)
-	b := e.browser().mustLogin()
-	button := []string{"Origin", appBase, "Sec-Fetch-Site", "same-origin"}
+	b := e.Browser().MustLogin()
+	button := []string{"Origin", testkit.AppURL, "Sec-Fetch-Site", "same-origin"}
 	for _, tt := range []struct {
 		why    string
-		who    *browser
+		who    *testkit.Browser
 		method string
 		path   string
 		header []string
 		status int
 	}{
-		{"anonymous", e.browser(), "POST", "/connect?connection=google-oauth2", button, 401},
+		{"anonymous", e.Browser(), "POST", "/connect?connection=google-oauth2", button, 401},
 		{"no connection", b, "POST", "/connect", button, 400},
 		{"no name", b, "POST", "/connect?connection=a%20b", button, 400},
 		{"link in a mail", b, "GET", "/connect?connection=google-oauth2", []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Site", "none"}, 405},
 		{"typed", b, "GET", "/connect?connection=google-oauth2", []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Site", "none", "Sec-Fetch-User", "?1"}, 405},
-		{"link of ours", b, "GET", "/connect?connection=google-oauth2", asNavigation, 405},
+		{"link of ours", b, "GET", "/connect?connection=google-oauth2", testkit.Navigation, 405},
 		{"from another site", b, "GET", "/connect?connection=google-oauth2", []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Site", "cross-site"}, 405},
 		{"form of nobody knows which page", b, "POST", "/connect?connection=google-oauth2", []string{"Origin", "null", "Accept", "text/html"}, 403},
 		{"form of another site", b, "POST", "/connect?connection=google-oauth2", []string{"Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site"}, 403},
 		{"image", b, "GET", "/connect?connection=google-oauth2", []string{"Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Site", "same-origin"}, 405},
 		{"no form", b, "POST", "/connect?connection=google-oauth2", []string{"Sec-Fetch-Site", "same-origin", "Content-Type", "application/json"}, 400},
 		{"method", b, "PUT", "/connect?connection=google-oauth2", nil, 405},
-		{"ahead of time", b, "GET", "/connect?connection=google-oauth2", append(slices.Clone(asNavigation), "Sec-Purpose", "prefetch"), 204},
-		{"what is there", b, "HEAD", "/connect?connection=google-oauth2", asNavigation, 204},
-		{"not mounted", b, "GET", "/auth/connect?connection=google-oauth2", asNavigation, 404},
+		{"ahead of time", b, "GET", "/connect?connection=google-oauth2", append(slices.Clone(testkit.Navigation), "Sec-Purpose", "prefetch"), 204},
+		{"what is there", b, "HEAD", "/connect?connection=google-oauth2", testkit.Navigation, 204},
+		{"not mounted", b, "GET", "/auth/connect?connection=google-oauth2", testkit.Navigation, 404},
 	} {
-		if resp := tt.who.do(tt.method, tt.path, nil, tt.header...); resp.status != tt.status {
-			t.Errorf("%s: %d %s", tt.why, resp.status, resp.body)
+		if resp := tt.who.Do(tt.method, tt.path, nil, tt.header...); resp.Status != tt.status {
+			t.Errorf("%s: %d %s", tt.why, resp.Status, resp.Body)
 		}
 	}
-	if len(e.requests) != 0 || len(b.transactions()) != 0 {
+	if len(e.requests) != 0 || len(b.Transactions()) != 0 {
 		t.Errorf("requests %q", e.requests)
 	}
 
 	// What the tenant refuses. The log says why, and nobody else is told.
 	client := func(edit func(*tenant.Client)) func() {
 		return func() {
-			if err := e.tenant.EditClient(testClientID, edit); err != nil {
+			if err := e.Tenant.EditClient(testkit.ClientID, edit); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -276,38 +277,38 @@ func TestConnectAccountRefused(t *testing.T) {
 		connection string
 		log        string
 	}{
-		{"token", func() { e.tenant.EditAccessToken(wrongIssuer) }, func() { e.tenant.EditAccessToken(nil) }, "google-oauth2", "A0E-401-0002"},
-		{"down", func() { e.tenant.Fail(tenant.MyAccount, 503) }, func() { e.tenant.Fail(tenant.MyAccount, 0) }, "google-oauth2", "the tenant answered 503"},
-		{"too many", func() { e.tenant.Fail(tenant.MyAccount, 429) }, func() { e.tenant.Fail(tenant.MyAccount, 0) }, "google-oauth2", "A0E-429-0001"},
+		{"token", func() { e.Tenant.EditAccessToken(wrongIssuer) }, func() { e.Tenant.EditAccessToken(nil) }, "google-oauth2", "A0E-401-0002"},
+		{"down", func() { e.Tenant.Fail(tenant.MyAccount, 503) }, func() { e.Tenant.Fail(tenant.MyAccount, 0) }, "google-oauth2", "the tenant answered 503"},
+		{"too many", func() { e.Tenant.Fail(tenant.MyAccount, 429) }, func() { e.Tenant.Fail(tenant.MyAccount, 0) }, "google-oauth2", "A0E-429-0001"},
 		{"no such connection", func() {}, func() {}, "nope", "connection: was not found"},
 		{"connection without accounts", func() {}, func() {}, "github", "connection: was not found"},
 		{"not registered", client(func(c *tenant.Client) { c.CallbackURLs = c.CallbackURLs[:1] }),
-			client(func(c *tenant.Client) { c.CallbackURLs = append(c.CallbackURLs, appBase+"/connect") }), "google-oauth2", "redirect_uri: is not in the list of allowed callback URLs"},
+			client(func(c *tenant.Client) { c.CallbackURLs = append(c.CallbackURLs, testkit.AppURL+"/connect") }), "google-oauth2", "redirect_uri: is not in the list of allowed callback URLs"},
 		{"scope", client(func(c *tenant.Client) { c.RefreshTokenPolicies[0].Scopes = c.RefreshTokenPolicies[0].Scopes[1:] }),
 			client(func(c *tenant.Client) {
 				c.RefreshTokenPolicies[0].Scopes = append(c.RefreshTokenPolicies[0].Scopes, "create:me:connected_accounts")
 			}), "google-oauth2", "create:me:connected_accounts"},
 		{"no policy", client(func(c *tenant.Client) { c.RefreshTokenPolicies = nil }), func() {}, "google-oauth2", "refresh token policies"},
 	} {
-		b := e.browser().mustLogin() // no token is kept from the row before
-		*e.log = logBuffer{}
+		b := e.Browser().MustLogin() // no token is kept from the row before
+		*e.Log = testkit.Log{}
 		tt.break_()
-		resp := b.press("/connect?connection=" + tt.connection)
+		resp := press(b, "/connect?connection="+tt.connection)
 		tt.ok()
-		if resp.status != 502 || resp.header.Get("Location") != "" || len(b.transactions()) != 0 || !b.loggedIn() {
-			t.Errorf("%s: %d, transactions %q", tt.why, resp.status, b.transactions())
+		if resp.Status != 502 || resp.Header.Get("Location") != "" || len(b.Transactions()) != 0 || !b.LoggedIn() {
+			t.Errorf("%s: %d, transactions %q", tt.why, resp.Status, b.Transactions())
 		}
-		if !strings.Contains(e.log.String(), tt.log) || strings.Contains(resp.body, tt.log) {
-			t.Errorf("%s: log\n%s\nbody %s", tt.why, e.log, resp.body)
+		if !strings.Contains(e.Log.String(), tt.log) || strings.Contains(resp.Body, tt.log) {
+			t.Errorf("%s: log\n%s\nbody %s", tt.why, e.Log, resp.Body)
 		}
-		if got := resp.header.Get("Retry-After") != ""; got != (tt.why == "too many") {
-			t.Errorf("%s: Retry-After %q", tt.why, resp.header.Get("Retry-After"))
+		if got := resp.Header.Get("Retry-After") != ""; got != (tt.why == "too many") {
+			t.Errorf("%s: Retry-After %q", tt.why, resp.Header.Get("Retry-After"))
 		}
 	}
-	noRefresh := newEnv(t)
-	noRefresh.mux.Handle("/connect", noRefresh.strategy.ConnectAccountHandler())
-	if resp := noRefresh.browser().mustLogin().press("/connect?connection=google-oauth2"); resp.status != 401 {
-		t.Errorf("without refresh token: %d %s", resp.status, resp.body)
+	noRefresh := testkit.SignedIn(t)
+	noRefresh.Mux.Handle("/connect", noRefresh.Strategy.ConnectAccountHandler())
+	if resp := press(noRefresh.Browser().MustLogin(), "/connect?connection=google-oauth2"); resp.Status != 401 {
+		t.Errorf("without refresh token: %d %s", resp.Status, resp.Body)
 	}
 }
 
@@ -315,7 +316,7 @@ func TestConnectAccountRefused(t *testing.T) {
 // must not be sent.
 func TestConnectAccountMisled(t *testing.T) {
 	e := newAccountEnv(t)
-	b := e.browser().mustLogin()
+	b := e.Browser().MustLogin()
 	for _, answer := range []string{
 		`201 {"auth_session":"x","connect_uri":"http://evil.example/","connect_params":{"ticket":"t"}}`,
 		`201 {"auth_session":"x","connect_uri":"javascript:alert(1)","connect_params":{"ticket":"t"}}`,
@@ -325,14 +326,14 @@ func TestConnectAccountMisled(t *testing.T) {
 		`201 <html>`,
 	} {
 		e.says("POST connect", answer)
-		if resp := b.press("/connect?connection=google-oauth2"); resp.status != 502 || resp.header.Get("Location") != "" || len(b.transactions()) != 0 {
-			t.Errorf("%s: %d", answer, resp.status)
+		if resp := press(b, "/connect?connection=google-oauth2"); resp.Status != 502 || resp.Header.Get("Location") != "" || len(b.Transactions()) != 0 {
+			t.Errorf("%s: %d", answer, resp.Status)
 		}
 	}
 	// Something before the API may answer in a way of its own.
 	e.says("POST connect", `403 {"error":"odd_error","error_description":"an odd text"}`)
-	if b.press("/connect?connection=google-oauth2"); !strings.Contains(e.log.String(), "odd_error") || !strings.Contains(e.log.String(), "an odd text") {
-		t.Errorf("log\n%s", e.log)
+	if press(b, "/connect?connection=google-oauth2"); !strings.Contains(e.Log.String(), "odd_error") || !strings.Contains(e.Log.String(), "an odd text") {
+		t.Errorf("log\n%s", e.Log)
 	}
 }
 
@@ -340,16 +341,16 @@ func TestConnectAccountMisled(t *testing.T) {
 // begun, if it is one of the application's.
 func TestConnectAccountOnHosts(t *testing.T) {
 	e := newAccountEnv(t, func(c *auth0.Config) { c.BaseURLs = []string{"https://other.example"} })
-	b := e.browser().mustLogin()
-	if resp := b.press("/connect?connection=google-oauth2", "Host", "evil.example"); resp.status != 400 || len(e.requests) != 0 {
-		t.Errorf("unknown host: %d %s", resp.status, resp.body)
+	b := e.Browser().MustLogin()
+	if resp := press(b, "/connect?connection=google-oauth2", "Host", "evil.example"); resp.Status != 400 || len(e.requests) != 0 {
+		t.Errorf("unknown host: %d %s", resp.Status, resp.Body)
 	}
 	back := e.begun(b, "/connect?connection=google-oauth2")
-	if resp := b.callback(must(url.Parse("https://other.example" + back.RequestURI()))); resp.status != 400 || len(e.requests) != 1 {
-		t.Errorf("another host: %d %s", resp.status, resp.body)
+	if resp := b.Callback(testkit.Must(url.Parse("https://other.example" + back.RequestURI()))); resp.Status != 400 || len(e.requests) != 1 {
+		t.Errorf("another host: %d %s", resp.Status, resp.Body)
 	}
-	if resp := b.callback(back); resp.status != 303 {
-		t.Errorf("%d %s", resp.status, resp.body)
+	if resp := b.Callback(back); resp.Status != 303 {
+		t.Errorf("%d %s", resp.Status, resp.Body)
 	}
 }
 
@@ -368,99 +369,99 @@ func TestConnectAccountComesBack(t *testing.T) {
 		reason string
 		text   string
 	}{
-		{"cancelled", func() { e.tenant.DenyNext("access_denied", "User did not authorize the request") }, func(url.Values) {}, nothing, 403, "authorization_denied", "The account was not connected, because that was cancelled or is not allowed."},
-		{"error", func() { e.tenant.DenyNext("server_error", "x") }, func(url.Values) {}, nothing, 400, "authorization_error", "The account was not connected; please try again."},
+		{"cancelled", func() { e.Tenant.DenyNext("access_denied", "User did not authorize the request") }, func(url.Values) {}, nothing, 403, "authorization_denied", "The account was not connected, because that was cancelled or is not allowed."},
+		{"error", func() { e.Tenant.DenyNext("server_error", "x") }, func(url.Values) {}, nothing, 400, "authorization_error", "The account was not connected; please try again."},
 		{"no code", nothing, func(q url.Values) { q.Del("connect_code") }, nothing, 400, "invalid_request", "The account was not connected, because"},
 		{"two codes", nothing, func(q url.Values) { q.Add("connect_code", "x") }, nothing, 400, "invalid_request", "The account was not connected, because"},
 		{"long code", nothing, func(q url.Values) { q.Set("connect_code", strings.Repeat("x", 5000)) }, nothing, 400, "invalid_request", "The account was not connected, because"},
 		{"another state", nothing, func(q url.Values) { q.Set("state", "x") }, nothing, 400, "transaction_not_found", "The account was not connected: this was begun in another browser"},
 		{"another code", nothing, func(q url.Values) { q.Set("connect_code", "x") }, nothing, 400, "invalid_grant", "The account was not connected, because it took too long"},
-		{"too late", nothing, func(url.Values) {}, func() { e.clock.add(late) }, 400, "invalid_grant", "The account was not connected, because it took too long"},
-		{"down", nothing, func(url.Values) {}, func() { e.tenant.Fail(tenant.MyAccount, 503) }, 502, "tenant_unavailable", "The login service cannot be reached"},
-		{"not allowed any more", nothing, func(url.Values) {}, func() { e.tenant.Fail(tenant.MyAccount, 403) }, 502, "tenant_answer", "The login service gave an unexpected answer"},
+		{"too late", nothing, func(url.Values) {}, func() { e.clock.Add(late) }, 400, "invalid_grant", "The account was not connected, because it took too long"},
+		{"down", nothing, func(url.Values) {}, func() { e.Tenant.Fail(tenant.MyAccount, 503) }, 502, "tenant_unavailable", "The login service cannot be reached"},
+		{"not allowed any more", nothing, func(url.Values) {}, func() { e.Tenant.Fail(tenant.MyAccount, 403) }, 502, "tenant_answer", "The login service gave an unexpected answer"},
 	} {
-		b := e.browser().mustLogin()
+		b := e.Browser().MustLogin()
 		tt.before()
 		back := e.begun(b, "/connect?connection=google-oauth2&returnTo=/private")
 		query := back.Query()
 		state := query.Get("state")
 		tt.edit(query)
 		back.RawQuery = query.Encode()
-		*e.log = logBuffer{}
+		*e.Log = testkit.Log{}
 		tt.after()
-		resp := b.callback(back)
-		e.tenant.Fail(tenant.MyAccount, 0)
+		resp := b.Callback(back)
+		e.Tenant.Fail(tenant.MyAccount, 0)
 		if tt.why == "too late" {
-			e.clock.add(-late)
+			e.clock.Add(-late)
 		}
-		if resp.status != tt.status || !strings.HasPrefix(resp.body, tt.text) || strings.Contains(resp.body, "log in") || !b.loggedIn() {
-			t.Errorf("%s: %d %s", tt.why, resp.status, resp.body)
+		if resp.Status != tt.status || !strings.HasPrefix(resp.Body, tt.text) || strings.Contains(resp.Body, "log in") || !b.LoggedIn() {
+			t.Errorf("%s: %d %s", tt.why, resp.Status, resp.Body)
 		}
-		if log := e.log.String(); !strings.Contains(log, "reason="+tt.reason) || !strings.Contains(log, "op=connect ") || strings.Contains(log, state) {
+		if log := e.Log.String(); !strings.Contains(log, "reason="+tt.reason) || !strings.Contains(log, "op=connect ") || strings.Contains(log, state) {
 			t.Errorf("%s: log\n%s", tt.why, log)
 		}
-		if b.page("/accounts"); e.err != nil || len(e.list) != 0 {
+		if b.Page("/accounts"); e.err != nil || len(e.list) != 0 {
 			t.Errorf("%s: %v, %+v", tt.why, e.err, e.list)
 		}
 	}
 
 	// What was connected already is connected.
-	b := e.browser().mustLogin()
+	b := e.Browser().MustLogin()
 	e.connect(b)
 	e.connect(b)
-	if b.page("/accounts"); e.err != nil || len(e.list) != 1 {
+	if b.Page("/accounts"); e.err != nil || len(e.list) != 1 {
 		t.Errorf("%v, %+v", e.err, e.list)
 	}
 
 	// Somebody else has logged in meanwhile.
 	back := e.begun(b, "/connect?connection=google-oauth2")
-	e.as("bob@acme.example")
-	b.login("/auth/login?prompt=login")
+	e.SignInAtTenant("bob@acme.example")
+	b.Login("/auth/login?prompt=login")
 	requests := len(e.requests)
-	if resp := b.callback(back); resp.status != 403 || len(e.requests) != requests {
-		t.Errorf("Bob comes back for Ada: %d", resp.status)
+	if resp := b.Callback(back); resp.Status != 403 || len(e.requests) != requests {
+		t.Errorf("Bob comes back for Ada: %d", resp.Status)
 	}
-	if b.page("/accounts"); e.err != nil || len(e.list) != 0 {
+	if b.Page("/accounts"); e.err != nil || len(e.list) != 0 {
 		t.Errorf("Bob has %+v, %v", e.list, e.err)
 	}
 	// Another browser, and one that has logged out.
 	back = e.begun(b, "/connect?connection=google-oauth2")
-	if resp := e.browser().callback(back); resp.status != 400 {
-		t.Errorf("another browser: %d", resp.status)
+	if resp := e.Browser().Callback(back); resp.Status != 400 {
+		t.Errorf("another browser: %d", resp.Status)
 	}
-	for name := range b.cookies {
+	for name := range b.Cookies {
 		if strings.Contains(name, "session") {
-			delete(b.cookies, name)
+			delete(b.Cookies, name)
 		}
 	}
-	if resp := b.callback(back); resp.status != 401 {
-		t.Errorf("logged out: %d", resp.status)
+	if resp := b.Callback(back); resp.Status != 401 {
+		t.Errorf("logged out: %d", resp.Status)
 	}
 	// Another login, after which there is no token for this any more.
-	e.as("ada@acme.example")
-	b = e.browser().mustLogin()
+	e.SignInAtTenant("ada@acme.example")
+	b = e.Browser().MustLogin()
 	back = e.begun(b, "/connect?connection=google-oauth2")
-	b.login("/auth/login?prompt=login")
-	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.RefreshTokenPolicies[0].Audience += "x" }); err != nil {
+	b.Login("/auth/login?prompt=login")
+	if err := e.Tenant.EditClient(testkit.ClientID, func(c *tenant.Client) { c.RefreshTokenPolicies[0].Audience += "x" }); err != nil {
 		t.Fatal(err)
 	}
 	requests = len(e.requests)
-	if resp := b.callback(back); resp.status != 502 || len(e.requests) != requests {
-		t.Errorf("no token: %d, %q", resp.status, e.requests[requests:])
+	if resp := b.Callback(back); resp.Status != 502 || len(e.requests) != requests {
+		t.Errorf("no token: %d, %q", resp.Status, e.requests[requests:])
 	}
-	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.RefreshTokenPolicies[0].Audience = accountAudience }); err != nil {
+	if err := e.Tenant.EditClient(testkit.ClientID, func(c *tenant.Client) { c.RefreshTokenPolicies[0].Audience = accountAudience }); err != nil {
 		t.Fatal(err)
 	}
 
 	// The answer to a login is none to this, nor the other way round.
-	b = e.browser().mustLogin()
-	login := b.begin("/auth/login?prompt=login").Query().Get("state")
-	if resp := b.callback(must(url.Parse(appBase + "/connect?connect_code=x&state=" + login))); resp.status != 400 {
-		t.Errorf("state of a login: %d", resp.status)
+	b = e.Browser().MustLogin()
+	login := b.Begin("/auth/login?prompt=login").Query().Get("state")
+	if resp := b.Callback(testkit.Must(url.Parse(testkit.AppURL + "/connect?connect_code=x&state=" + login))); resp.Status != 400 {
+		t.Errorf("state of a login: %d", resp.Status)
 	}
 	state := e.begun(b, "/connect?connection=google-oauth2").Query().Get("state")
-	if resp := b.callback(must(url.Parse(appBase + "/auth/callback?code=x&state=" + state))); resp.status != 303 || resp.header.Get("Location") != "/" {
-		t.Errorf("state of an account: %d to %q, want what a stale callback gets", resp.status, resp.header.Get("Location"))
+	if resp := b.Callback(testkit.Must(url.Parse(testkit.AppURL + "/auth/callback?code=x&state=" + state))); resp.Status != 303 || resp.Header.Get("Location") != "/" {
+		t.Errorf("state of an account: %d to %q, want what a stale callback gets", resp.Status, resp.Header.Get("Location"))
 	}
 }
 
@@ -468,37 +469,37 @@ func TestConnectAccountComesBack(t *testing.T) {
 // the account is connected then.
 func TestConnectAccountAfterLogin(t *testing.T) {
 	e := newAccountEnv(t)
-	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.CallbackURLs = append(c.CallbackURLs, appBase+"/guarded") }); err != nil {
+	if err := e.Tenant.EditClient(testkit.ClientID, func(c *tenant.Client) { c.CallbackURLs = append(c.CallbackURLs, testkit.AppURL+"/guarded") }); err != nil {
 		t.Fatal(err)
 	}
-	e.mux.Handle("/guarded", e.strategy.RequireLogin(e.strategy.ConnectAccountHandler()))
-	b := e.browser().mustLogin()
-	back := b.atTenant(b.press("/guarded?connection=google-oauth2&returnTo=/private").location(t))
-	for name := range b.cookies {
+	e.Mux.Handle("/guarded", e.Strategy.RequireLogin(e.Strategy.ConnectAccountHandler()))
+	b := e.Browser().MustLogin()
+	back := b.AtTenant(press(b, "/guarded?connection=google-oauth2&returnTo=/private").Location(t))
+	for name := range b.Cookies {
 		if strings.Contains(name, "session") {
-			delete(b.cookies, name)
+			delete(b.Cookies, name)
 		}
 	}
-	resp := b.callback(back)
-	if resp.status != 302 {
-		t.Fatalf("%d %s", resp.status, resp.body)
+	resp := b.Callback(back)
+	if resp.Status != 302 {
+		t.Fatalf("%d %s", resp.Status, resp.Body)
 	}
-	resp = b.login(resp.location(t).String())
-	if resp = b.callback(resp.location(t)); resp.status != 303 || resp.header.Get("Location") != "/private" {
-		t.Errorf("%d to %q: %s", resp.status, resp.header.Get("Location"), resp.body)
+	resp = b.Login(resp.Location(t).String())
+	if resp = b.Callback(resp.Location(t)); resp.Status != 303 || resp.Header.Get("Location") != "/private" {
+		t.Errorf("%d to %q: %s", resp.Status, resp.Header.Get("Location"), resp.Body)
 	}
-	if b.page("/accounts"); e.err != nil || len(e.list) != 1 {
+	if b.Page("/accounts"); e.err != nil || len(e.list) != 1 {
 		t.Errorf("%v, %+v", e.err, e.list)
 	}
 }
 
 // addAccounts gives Ada accounts at a connection.
 func (e *accountEnv) addAccounts(connection string, n int) {
-	e.t.Helper()
+	e.T.Helper()
 	for i := range n {
-		e.clock.add(1)
-		if err := e.tenant.ConnectAccount("ada@acme.example", tenant.ConnectedAccount{Connection: connection, Email: fmt.Sprintf("ada%d@gmail.example", i), AccessToken: "simulated-x", Scope: "openid calendar"}); err != nil {
-			e.t.Fatal(err)
+		e.clock.Add(1)
+		if err := e.Tenant.ConnectAccount("ada@acme.example", tenant.ConnectedAccount{Connection: connection, Email: fmt.Sprintf("ada%d@gmail.example", i), AccessToken: "simulated-x", Scope: "openid calendar"}); err != nil {
+			e.T.Fatal(err)
 		}
 	}
 }
@@ -506,30 +507,30 @@ func (e *accountEnv) addAccounts(connection string, n int) {
 // TestConnectedAccounts lists all pages, or none.
 func TestConnectedAccounts(t *testing.T) {
 	e := newAccountEnv(t)
-	if e.browser().page("/accounts"); !errors.Is(e.err, auth0.ErrNoSession) || len(e.requests) != 0 {
+	if e.Browser().Page("/accounts"); !errors.Is(e.err, auth0.ErrNoSession) || len(e.requests) != 0 {
 		t.Errorf("anonymous: %v", e.err)
 	}
-	b := e.browser().mustLogin()
-	if b.page("/accounts"); e.err != nil || len(e.list) != 0 {
+	b := e.Browser().MustLogin()
+	if b.Page("/accounts"); e.err != nil || len(e.list) != 0 {
 		t.Errorf("none: %v, %+v", e.err, e.list)
 	}
 	e.addAccounts("google-oauth2", 1)
-	if b.page("/accounts"); e.err != nil || len(e.list) != 1 || !strings.HasPrefix(e.list[0].ID, "cac_") || e.list[0].Connection != "google-oauth2" || e.list[0].AccessType != "offline" ||
-		!slices.Equal(e.list[0].Scopes, []string{"openid", "calendar"}) || e.list[0].CreatedAt.Sub(e.clock.now()).Abs() > time.Second || !e.list[0].ExpiresAt.IsZero() {
+	if b.Page("/accounts"); e.err != nil || len(e.list) != 1 || !strings.HasPrefix(e.list[0].ID, "cac_") || e.list[0].Connection != "google-oauth2" || e.list[0].AccessType != "offline" ||
+		!slices.Equal(e.list[0].Scopes, []string{"openid", "calendar"}) || e.list[0].CreatedAt.Sub(e.clock.Now()).Abs() > time.Second || !e.list[0].ExpiresAt.IsZero() {
 		t.Errorf("%v, %+v", e.err, e.list)
 	}
 	e.addAccounts("google-oauth2", 30)
 	e.addAccounts("legacy-accounts", 15)
 	e.requests = nil
-	if b.page("/accounts"); e.err != nil || len(e.list) != 45 || len(e.requests) != 3 || e.requests[0] != "GET accounts?take=20" || e.requests[1] != "GET accounts?from="+e.list[19].ID+"&take=20" {
+	if b.Page("/accounts"); e.err != nil || len(e.list) != 45 || len(e.requests) != 3 || e.requests[0] != "GET accounts?take=20" || e.requests[1] != "GET accounts?from="+e.list[19].ID+"&take=20" {
 		t.Errorf("%v, %d, %q", e.err, len(e.list), e.requests)
 	}
-	e.tenant.LimitRate(tenant.MyAccount, 2, time.Hour)
-	b.page("/accounts")
+	e.Tenant.LimitRate(tenant.MyAccount, 2, time.Hour)
+	b.Page("/accounts")
 	if got, ok := errors.AsType[*auth0.Error](e.err); !ok || got.TenantStatus != 429 || got.RetryAfter < 59*time.Minute || got.Op != "accounts" || e.list != nil {
 		t.Errorf("too many: %+v, %d", e.err, len(e.list))
 	}
-	e.tenant.LimitRate(tenant.MyAccount, 0, 0)
+	e.Tenant.LimitRate(tenant.MyAccount, 0, 0)
 
 	second := "GET accounts?from=" + strings.TrimPrefix(e.requests[1], "GET accounts?from=")
 	for why, answer := range map[string]string{
@@ -538,22 +539,22 @@ func TestConnectedAccounts(t *testing.T) {
 		"gone":    `400 {"type":"https://auth0.com/api-errors#A0E-400-0003","status":400}`,
 	} {
 		e.says(second, answer)
-		if b.page("/accounts"); e.err == nil || e.list != nil {
+		if b.Page("/accounts"); e.err == nil || e.list != nil {
 			t.Errorf("%s: %v", why, e.list)
 		}
 	}
 	// Pages without end, and one that leads back.
 	e.requests = nil
 	e.answer = func(string) string { return fmt.Sprintf(`200 {"accounts":[],"next":"p%d"}`, len(e.requests)) }
-	if b.page("/accounts"); e.err == nil || len(e.requests) != 100 {
+	if b.Page("/accounts"); e.err == nil || len(e.requests) != 100 {
 		t.Errorf("%v after %d requests", e.err, len(e.requests))
 	}
 	e.requests = nil
 	e.answer = func(string) string { return fmt.Sprintf(`200 {"accounts":[],"next":"p%d"}`, len(e.requests)%2) }
-	if b.page("/accounts"); e.err == nil || len(e.requests) != 3 {
+	if b.Page("/accounts"); e.err == nil || len(e.requests) != 3 {
 		t.Errorf("goes round: %v after %d requests", e.err, len(e.requests))
 	}
-	if !b.loggedIn() {
+	if !b.LoggedIn() {
 		t.Error("logged out")
 	}
 }
@@ -562,27 +563,27 @@ func TestConnectedAccounts(t *testing.T) {
 // remain.
 func TestDisconnectAccount(t *testing.T) {
 	e := newAccountEnv(t)
-	if e.browser().page("/disconnect?connection=google-oauth2"); !errors.Is(e.err, auth0.ErrNoSession) {
+	if e.Browser().Page("/disconnect?connection=google-oauth2"); !errors.Is(e.err, auth0.ErrNoSession) {
 		t.Errorf("anonymous: %v", e.err)
 	}
-	b := e.browser().mustLogin()
-	if b.page("/disconnect?connection=none"); e.err != nil {
+	b := e.Browser().MustLogin()
+	if b.Page("/disconnect?connection=none"); e.err != nil {
 		t.Errorf("none: %v", e.err)
 	}
 	for _, name := range []string{"", "a b"} {
-		b.page("/disconnect?connection=" + url.QueryEscape(name))
+		b.Page("/disconnect?connection=" + url.QueryEscape(name))
 		if got, ok := errors.AsType[*auth0.Error](e.err); !ok || got.Status != 400 || got.Reason != "invalid_connection" {
 			t.Errorf("%q: %v", name, e.err)
 		}
 	}
 	e.addAccounts("google-oauth2", 3)
 	e.addAccounts("legacy-accounts", 1)
-	b.page("/accounts")
+	b.Page("/accounts")
 	ids := []string{e.list[0].ID, e.list[1].ID, e.list[2].ID}
 
 	e.requests = nil
 	e.says("DELETE accounts/"+ids[1], "500 ")
-	b.page("/disconnect?connection=google-oauth2")
+	b.Page("/disconnect?connection=google-oauth2")
 	if e.err == nil || !strings.Contains(e.err.Error(), ids[1]) || strings.Contains(e.err.Error(), ids[0]) || strings.Contains(e.err.Error(), ids[2]) {
 		t.Errorf("one remains: %v", e.err)
 	}
@@ -591,38 +592,38 @@ func TestDisconnectAccount(t *testing.T) {
 	}
 	// Somebody is faster: it is gone, which is what was wanted.
 	e.says("DELETE accounts/"+ids[1], `404 {"type":"https://auth0.com/api-errors#A0E-404-0001","title":"Not Found","status":404}`)
-	if b.page("/disconnect?connection=google-oauth2"); e.err != nil {
+	if b.Page("/disconnect?connection=google-oauth2"); e.err != nil {
 		t.Errorf("gone already: %v", e.err)
 	}
 	e.saysNothing()
-	if b.page("/disconnect?connection=google-oauth2"); e.err != nil {
+	if b.Page("/disconnect?connection=google-oauth2"); e.err != nil {
 		t.Error(e.err)
 	}
-	if resp := b.page("/disconnect?connection=google-oauth2"); len(resp.setCookies(t)) != 0 {
+	if resp := b.Page("/disconnect?connection=google-oauth2"); len(resp.SetCookies(t)) != 0 {
 		t.Error("the session is written, though nothing in it has changed")
 	}
-	if b.page("/accounts"); e.err != nil || len(e.list) != 1 || e.list[0].Connection != "legacy-accounts" {
+	if b.Page("/accounts"); e.err != nil || len(e.list) != 1 || e.list[0].Connection != "legacy-accounts" {
 		t.Errorf("%v, %+v", e.err, e.list)
 	}
 	// A tenant that does not filter must not cost other accounts.
 	e.says("GET accounts?connection=none&take=20", fmt.Sprintf(`200 {"accounts":[{"id":%q,"connection":"legacy-accounts"}]}`, e.list[0].ID))
 	e.requests = nil
-	if b.page("/disconnect?connection=none"); e.err != nil || len(e.requests) != 1 {
+	if b.Page("/disconnect?connection=none"); e.err != nil || len(e.requests) != 1 {
 		t.Errorf("%v, %q", e.err, e.requests)
 	}
-	if !b.loggedIn() {
+	if !b.LoggedIn() {
 		t.Error("logged out")
 	}
 }
 
 // TestDisconnectAndStoreFails: two things go wrong, and both are told.
 func TestDisconnectAndStoreFails(t *testing.T) {
-	store := newWatchedStore()
-	e := newAccountEnv(t, store.edit)
-	b := e.browser().mustLogin()
+	store := testkit.NewWatchedStore()
+	e := newAccountEnv(t, store.Use)
+	b := e.Browser().MustLogin()
 	e.addAccounts("google-oauth2", 1)
-	b.page("/accounts")
-	b.page("/third")
+	b.Page("/accounts")
+	b.Page("/third")
 	if e.err != nil {
 		t.Fatal(e.err)
 	}
@@ -631,10 +632,10 @@ func TestDisconnectAndStoreFails(t *testing.T) {
 		if !strings.HasPrefix(request, "DELETE") {
 			return ""
 		}
-		store.breakWith("commit", errors.New("disk full"))
+		store.BreakWith("commit", errors.New("disk full"))
 		return "500 "
 	}
-	b.page("/disconnect?connection=google-oauth2")
+	b.Page("/disconnect?connection=google-oauth2")
 	if e.err == nil || !strings.Contains(e.err.Error(), id) || !strings.Contains(e.err.Error(), "disk full") {
 		t.Errorf("%v", e.err)
 	}
@@ -643,21 +644,21 @@ func TestDisconnectAndStoreFails(t *testing.T) {
 // TestAccountsForgetTokens: a token that the session has is not used any more
 // when its account is disconnected, or connected anew.
 func TestAccountsForgetTokens(t *testing.T) {
-	inBoth(t, func(t *testing.T, edit func(*auth0.Config)) {
+	testkit.InBothBubbles(t, func(t *testing.T, edit func(*auth0.Config)) {
 		e := newAccountEnv(t, edit)
-		e.mux.HandleFunc("GET /other", func(w http.ResponseWriter, r *http.Request) {
-			_, e.err = e.strategy.AccessToken(w, r, auth0.ForConnection("legacy-accounts"))
+		e.Mux.HandleFunc("GET /other", func(w http.ResponseWriter, r *http.Request) {
+			_, e.err = e.Strategy.AccessToken(w, r, auth0.ForConnection("legacy-accounts"))
 		})
-		b := e.browser().mustLogin()
+		b := e.Browser().MustLogin()
 		e.addAccounts("google-oauth2", 1)
 		e.addAccounts("legacy-accounts", 1)
 		asks := func(path string) int {
 			t.Helper()
-			before := e.tenant.Calls(tenant.Token)
-			if b.page(path); e.err != nil {
+			before := e.Tenant.Calls(tenant.Token)
+			if b.Page(path); e.err != nil {
 				t.Errorf("%s: %v", path, e.err)
 			}
-			return e.tenant.Calls(tenant.Token) - before
+			return e.Tenant.Calls(tenant.Token) - before
 		}
 		asks("/third")
 		asks("/other")
@@ -669,21 +670,21 @@ func TestAccountsForgetTokens(t *testing.T) {
 		if asks("/third") != 0 || e.token != first {
 			t.Error("a token is forgotten before there is another account")
 		}
-		if resp := b.callback(back); resp.status != 303 {
-			t.Fatal(resp.status, resp.body)
+		if resp := b.Callback(back); resp.Status != 303 {
+			t.Fatal(resp.Status, resp.Body)
 		}
 		if asks("/third") != 1 || e.token == first {
 			t.Errorf("the token of before is still used")
 		}
-		b.page("/disconnect?connection=google-oauth2")
-		before := e.tenant.Calls(tenant.Token)
-		if b.page("/third"); !errors.Is(e.err, auth0.ErrNotConnected) || e.tenant.Calls(tenant.Token) != before+1 {
+		b.Page("/disconnect?connection=google-oauth2")
+		before := e.Tenant.Calls(tenant.Token)
+		if b.Page("/third"); !errors.Is(e.err, auth0.ErrNotConnected) || e.Tenant.Calls(tenant.Token) != before+1 {
 			t.Errorf("the token is still there: %v", e.err)
 		}
 		if asks("/other") != 0 {
 			t.Error("another connection has lost its token")
 		}
-		if b.page("/accounts"); e.tenant.Calls(tenant.Token) != before+1 {
+		if b.Page("/accounts"); e.Tenant.Calls(tenant.Token) != before+1 {
 			t.Error("the token for the accounts is lost")
 		}
 	})
@@ -691,23 +692,23 @@ func TestAccountsForgetTokens(t *testing.T) {
 
 // TestDisconnectKeepsData: what the same response has saved before stays.
 func TestDisconnectKeepsData(t *testing.T) {
-	inBoth(t, func(t *testing.T, edit func(*auth0.Config)) {
+	testkit.InBothBubbles(t, func(t *testing.T, edit func(*auth0.Config)) {
 		e := newAccountEnv(t, edit)
-		e.mux.HandleFunc("GET /both", func(w http.ResponseWriter, r *http.Request) {
-			session := must(e.strategy.Session(r))
+		e.Mux.HandleFunc("GET /both", func(w http.ResponseWriter, r *http.Request) {
+			session := testkit.Must(e.Strategy.Session(r))
 			session.Data["album"] = "Ferries"
-			if err := errors.Join(e.strategy.SaveSession(w, r, session), e.strategy.DisconnectAccount(w, r, "google-oauth2")); err != nil {
+			if err := errors.Join(e.Strategy.SaveSession(w, r, session), e.Strategy.DisconnectAccount(w, r, "google-oauth2")); err != nil {
 				t.Error(err)
 			}
 		})
-		b := e.browser().mustLogin()
+		b := e.Browser().MustLogin()
 		e.addAccounts("google-oauth2", 1)
-		b.page("/accounts")
-		b.page("/third")
-		b.page("/both")
+		b.Page("/accounts")
+		b.Page("/third")
+		b.Page("/both")
 		var got string
-		e.mux.HandleFunc("GET /data", func(w http.ResponseWriter, r *http.Request) { got = must(e.strategy.Session(r)).Data["album"] })
-		if b.page("/data"); got != "Ferries" {
+		e.Mux.HandleFunc("GET /data", func(w http.ResponseWriter, r *http.Request) { got = testkit.Must(e.Strategy.Session(r)).Data["album"] })
+		if b.Page("/data"); got != "Ferries" {
 			t.Errorf("data %q", got)
 		}
 	})

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 // A discardWriter is a ResponseWriter that is used again and again.
@@ -37,9 +38,9 @@ func quiet(c *auth0.APIConfig) { c.Logger = slog.New(slog.DiscardHandler) }
 func noCache(c *auth0.APIConfig) { c.TokenCache = auth0.None }
 
 // verifies is one call of Verify with the outcome that is expected.
-func (f *apiFixture) verifies(t *testing.T, token string, ok bool) func() {
+func verifies(f *testkit.APIEnv, t *testing.T, token string, ok bool) func() {
 	return func() {
-		if _, err := f.api.Verify(t.Context(), token); (err == nil) != ok {
+		if _, err := f.API.Verify(t.Context(), token); (err == nil) != ok {
 			t.Fatal(err)
 		}
 	}
@@ -48,20 +49,20 @@ func (f *apiFixture) verifies(t *testing.T, token string, ok bool) func() {
 // A token that is remembered costs nothing that the garbage collector would
 // have to clear away.
 func TestAllocationsOfRememberedToken(t *testing.T) {
-	f := newAPIFixture(t, quiet)
-	verify := f.verifies(t, goodToken(), true)
+	f := testkit.NewAPIEnv(t, quiet)
+	verify := verifies(f, t, testkit.GoodToken(), true)
 	verify()
 	if n := perRun(t, verify); n != 0 {
 		t.Errorf("Verify allocates %d times, want 0", n)
 	}
 	// Around a handler it is the request, and its context with what that has.
-	h := f.api.RequireAuth(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	w, r := &discardWriter{http.Header{}}, bearerRequest(goodToken())
+	h := f.API.RequireAuth(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	w, r := &discardWriter{http.Header{}}, testkit.BearerRequest(testkit.GoodToken())
 	if n := perRun(t, func() { h.ServeHTTP(w, r) }); n > 2 {
 		t.Errorf("RequireAuth allocates %d times, want at most 2", n)
 	}
 	// More guards cost no more.
-	h = f.api.RequireAuth(f.api.RequireScope("read:m")(f.api.RequirePermissions("del:m")(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))))
+	h = f.API.RequireAuth(f.API.RequireScope("read:m")(f.API.RequirePermissions("del:m")(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))))
 	if n := perRun(t, func() { h.ServeHTTP(w, r) }); n > 2 {
 		t.Errorf("three guards allocate %d times, want at most 2", n)
 	}
@@ -70,22 +71,22 @@ func TestAllocationsOfRememberedToken(t *testing.T) {
 // At first sight a token costs its signature and little more.
 func TestAllocationsAtFirstSight(t *testing.T) {
 	const overhead = 6
-	f := newAPIFixture(t, quiet, noCache, algorithms("RS256", "ES256"))
-	f.publish(rsaJWK("k1", &rsaKey1().PublicKey), ecJWK("e", "ES256", &ecKey().PublicKey))
-	rs := goodToken()
-	es := compact(goodHeader.set("alg", `"ES256"`).set("kid", `"e"`).String(), goodClaims(noon).String(), es(crypto.SHA256, ecKey(), sideBySide(32)))
+	f := testkit.NewAPIEnv(t, quiet, noCache, testkit.Algorithms("RS256", "ES256"))
+	f.Publish(testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey), testkit.ECJWK("e", "ES256", &testkit.ECKey().PublicKey))
+	rs := testkit.GoodToken()
+	es := testkit.Compact(testkit.GoodHeader.Set("alg", `"ES256"`).Set("kid", `"e"`).String(), testkit.GoodClaims(testkit.Noon).String(), testkit.ES(crypto.SHA256, testkit.ECKey(), testkit.SideBySide(32)))
 	for _, tt := range []struct {
 		why, token string
 		raw        func(input, signature []byte) bool
 	}{
 		{"RS256", rs, func(input, signature []byte) bool {
 			digest := sha256.Sum256(input)
-			return rsa.VerifyPKCS1v15(&rsaKey1().PublicKey, crypto.SHA256, digest[:], signature) == nil
+			return rsa.VerifyPKCS1v15(&testkit.RSAKey1().PublicKey, crypto.SHA256, digest[:], signature) == nil
 		}},
 		{"ES256", es, func(input, signature []byte) bool {
 			digest := sha256.Sum256(input)
 			r, s := new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:])
-			return ecdsa.Verify(&ecKey().PublicKey, digest[:], r, s)
+			return ecdsa.Verify(&testkit.ECKey().PublicKey, digest[:], r, s)
 		}},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
@@ -100,7 +101,7 @@ func TestAllocationsAtFirstSight(t *testing.T) {
 					t.Fatal("the signature is not good")
 				}
 			})
-			verify := f.verifies(t, tt.token, true)
+			verify := verifies(f, t, tt.token, true)
 			verify()
 			if n := perRun(t, verify); n > floor+overhead {
 				t.Errorf("Verify allocates %d times, want at most %d more than the %d of the signature", n, overhead, floor)
@@ -119,15 +120,15 @@ func TestAllocationsOfRefusals(t *testing.T) {
 	}{
 		{"too large", strings.Repeat("a", 16385), 5},
 		{"too large, all dots", strings.Repeat(".", 16385), 5},
-		{"expired", signed(goodHeader, withClaim("exp", noonPlus(-60))), 16},
-		{"foreign issuer", signed(goodHeader, withClaim("iss", `"https://u.example/"`)), 16},
-		{"foreign audience", signed(goodHeader, withClaim("aud", `"x"`)), 16},
+		{"expired", testkit.Signed(testkit.GoodHeader, testkit.WithClaim("exp", testkit.NoonPlus(-60))), 16},
+		{"foreign issuer", testkit.Signed(testkit.GoodHeader, testkit.WithClaim("iss", `"https://u.example/"`)), 16},
+		{"foreign audience", testkit.Signed(testkit.GoodHeader, testkit.WithClaim("aud", `"x"`)), 16},
 		{"malformed", "a.b.c", 16},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
 			for _, edit := range []func(*auth0.APIConfig){quiet, noCache} {
-				f := newAPIFixture(t, quiet, edit)
-				refuse := f.verifies(t, tt.token, false)
+				f := testkit.NewAPIEnv(t, quiet, edit)
+				refuse := verifies(f, t, tt.token, false)
 				if n := perRun(t, refuse); n > tt.most {
 					t.Errorf("the refusal allocates %d times, want at most %d", n, tt.most)
 				} else {
@@ -144,8 +145,8 @@ func TestLargeTokenIsNotCopied(t *testing.T) {
 	if raceDetector {
 		t.Skip("the race detector allocates by itself")
 	}
-	f := newAPIFixture(t, quiet)
-	refuse := f.verifies(t, strings.Repeat("a.", 1<<22), false)
+	f := testkit.NewAPIEnv(t, quiet)
+	refuse := verifies(f, t, strings.Repeat("a.", 1<<22), false)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for range 20 {

@@ -9,53 +9,54 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 // apiStepUp is the answer of RFC 9470, Section 3.
-func apiStepUp(parameters string) apiAnswer {
-	return apiAnswer{401,
-		`Bearer realm="api", error="insufficient_user_authentication", error_description="stronger authentication required", ` + parameters,
-		`{"error":"insufficient_user_authentication","error_description":"stronger authentication required"}`}
+func apiStepUp(parameters string) testkit.Answer {
+	return testkit.Answer{Status: 401,
+		Challenge: `Bearer realm="api", error="insufficient_user_authentication", error_description="stronger authentication required", ` + parameters,
+		Body:      `{"error":"insufficient_user_authentication","error_description":"stronger authentication required"}`}
 }
 
 func TestRequireAny(t *testing.T) {
-	f := newAPIFixture(t)
+	f := testkit.NewAPIEnv(t)
 	for _, tt := range []struct {
 		why    string
 		h      http.Handler
-		claims jsonObject
-		want   apiAnswer
+		claims testkit.Object
+		want   testkit.Answer
 	}{
-		{"first scope", f.api.RequireAnyScope("read:m", "admin")(f), goodClaims(noon), apiOK},
-		{"second scope", f.api.RequireAnyScope("admin", "read:m")(f), goodClaims(noon), apiOK},
-		{"the only scope", f.api.RequireAnyScope("read:m")(f), goodClaims(noon), apiOK},
-		{"no such scope", f.api.RequireAnyScope("a", "b")(f), goodClaims(noon), apiLacks("a b")},
-		{"no scope", f.api.RequireAnyScope("a", "b")(f), goodClaims(noon).without("scope"), apiLacks("a b")},
-		{"a permission is no scope", f.api.RequireAnyScope("del:m")(f), goodClaims(noon), apiLacks("del:m")},
-		{"first permission", f.api.RequireAnyPermission("del:m", "admin")(f), goodClaims(noon), apiOK},
-		{"second permission", f.api.RequireAnyPermission("admin", "del:m")(f), goodClaims(noon), apiOK},
-		{"no such permission", f.api.RequireAnyPermission("a", "b")(f), goodClaims(noon), apiLacks("a b")},
-		{"no permissions", f.api.RequireAnyPermission("del:m")(f), goodClaims(noon).without("permissions"), apiLacks("del:m")},
-		{"a scope is no permission", f.api.RequireAnyPermission("write:m")(f), goodClaims(noon), apiLacks("write:m")},
+		{"first scope", f.API.RequireAnyScope("read:m", "admin")(f), testkit.GoodClaims(testkit.Noon), testkit.AnswerOK},
+		{"second scope", f.API.RequireAnyScope("admin", "read:m")(f), testkit.GoodClaims(testkit.Noon), testkit.AnswerOK},
+		{"the only scope", f.API.RequireAnyScope("read:m")(f), testkit.GoodClaims(testkit.Noon), testkit.AnswerOK},
+		{"no such scope", f.API.RequireAnyScope("a", "b")(f), testkit.GoodClaims(testkit.Noon), testkit.AnswerLacks("a b")},
+		{"no scope", f.API.RequireAnyScope("a", "b")(f), testkit.GoodClaims(testkit.Noon).Without("scope"), testkit.AnswerLacks("a b")},
+		{"a permission is no scope", f.API.RequireAnyScope("del:m")(f), testkit.GoodClaims(testkit.Noon), testkit.AnswerLacks("del:m")},
+		{"first permission", f.API.RequireAnyPermission("del:m", "admin")(f), testkit.GoodClaims(testkit.Noon), testkit.AnswerOK},
+		{"second permission", f.API.RequireAnyPermission("admin", "del:m")(f), testkit.GoodClaims(testkit.Noon), testkit.AnswerOK},
+		{"no such permission", f.API.RequireAnyPermission("a", "b")(f), testkit.GoodClaims(testkit.Noon), testkit.AnswerLacks("a b")},
+		{"no permissions", f.API.RequireAnyPermission("del:m")(f), testkit.GoodClaims(testkit.Noon).Without("permissions"), testkit.AnswerLacks("del:m")},
+		{"a scope is no permission", f.API.RequireAnyPermission("write:m")(f), testkit.GoodClaims(testkit.Noon), testkit.AnswerLacks("write:m")},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
-			f.expect(t, tt.h, bearerRequest(signed(goodHeader, tt.claims)), tt.want)
-			f.expect(t, tt.h, requestWith(), apiNoToken)
-			f.expect(t, tt.h, bearerRequest(signed(goodHeader, tt.claims.set("exp", noonPlus(-60)))), apiExpired)
+			f.ExpectWhole(t, tt.h, testkit.BearerRequest(testkit.Signed(testkit.GoodHeader, tt.claims)), tt.want)
+			f.ExpectWhole(t, tt.h, testkit.RequestWith(), testkit.AnswerNoToken)
+			f.ExpectWhole(t, tt.h, testkit.BearerRequest(testkit.Signed(testkit.GoodHeader, tt.claims.Set("exp", testkit.NoonPlus(-60)))), testkit.AnswerExpired)
 		})
 	}
 }
 
 func TestRequireOrganization(t *testing.T) {
-	f := newAPIFixture(t)
+	f := testkit.NewAPIEnv(t)
 	refused := apiRefused("organization not allowed")
-	h := f.api.RequireOrganization("org_1", "org_2")(f)
+	h := f.API.RequireOrganization("org_1", "org_2")(f)
 	for _, tt := range []struct {
 		org  string // empty for none
-		want apiAnswer
+		want testkit.Answer
 	}{
-		{`"org_1"`, apiOK},
-		{`"org_2"`, apiOK},
+		{`"org_1"`, testkit.AnswerOK},
+		{`"org_2"`, testkit.AnswerOK},
 		{`"org_3"`, refused},
 		{`"ORG_1"`, refused},
 		{`"org_1 "`, refused},
@@ -64,57 +65,57 @@ func TestRequireOrganization(t *testing.T) {
 		{"", refused},
 	} {
 		t.Run(tt.org, func(t *testing.T) {
-			claims := withClaim("org_name", `"org_1"`) // names do not count
+			claims := testkit.WithClaim("org_name", `"org_1"`) // names do not count
 			if tt.org != "" {
-				claims = claims.set("org_id", tt.org)
+				claims = claims.Set("org_id", tt.org)
 			}
-			f.expect(t, h, bearerRequest(signed(goodHeader, claims)), tt.want)
+			f.ExpectWhole(t, h, testkit.BearerRequest(testkit.Signed(testkit.GoodHeader, claims)), tt.want)
 		})
 	}
-	f.expect(t, h, requestWith(), apiNoToken)
+	f.ExpectWhole(t, h, testkit.RequestWith(), testkit.AnswerNoToken)
 
 	ids := []string{"org_1"}
-	h = f.api.RequireOrganization(ids...)(f)
+	h = f.API.RequireOrganization(ids...)(f)
 	ids[0] = "org_9"
-	f.expect(t, h, bearerRequest(signed(goodHeader, withClaim("org_id", `"org_9"`))), refused)
+	f.ExpectWhole(t, h, testkit.BearerRequest(testkit.Signed(testkit.GoodHeader, testkit.WithClaim("org_id", `"org_9"`))), refused)
 }
 
 func TestRequireStepUp(t *testing.T) {
-	f := newAPIFixture(t)
+	f := testkit.NewAPIEnv(t)
 	const minutes = 5 * time.Minute
-	mfa, fresh := goodClaims(noon).set("acr", `"mfa"`), goodClaims(noon).set("auth_time", noonPlus(-299))
+	mfa, fresh := testkit.GoodClaims(testkit.Noon).Set("acr", `"mfa"`), testkit.GoodClaims(testkit.Noon).Set("auth_time", testkit.NoonPlus(-299))
 	for _, tt := range []struct {
 		why    string
 		h      http.Handler
-		claims jsonObject
-		want   apiAnswer
+		claims testkit.Object
+		want   testkit.Answer
 	}{
-		{"acr", f.api.RequireStepUp(0, "mfa")(f), mfa, apiOK},
-		{"acr, one of two", f.api.RequireStepUp(0, "phr", "mfa")(f), mfa, apiOK},
-		{"other acr", f.api.RequireStepUp(0, "mfa")(f), goodClaims(noon).set("acr", `"pwd"`), apiStepUp(`acr_values="mfa"`)},
-		{"acr in other case", f.api.RequireStepUp(0, "mfa")(f), goodClaims(noon).set("acr", `"MFA"`), apiStepUp(`acr_values="mfa"`)},
-		{"several words in acr", f.api.RequireStepUp(0, "mfa")(f), goodClaims(noon).set("acr", `"mfa pwd"`), apiStepUp(`acr_values="mfa"`)},
-		{"empty acr", f.api.RequireStepUp(0, "mfa")(f), goodClaims(noon).set("acr", `""`), apiStepUp(`acr_values="mfa"`)},
-		{"no acr", f.api.RequireStepUp(0, "phr", "mfa")(f), goodClaims(noon), apiStepUp(`acr_values="phr mfa"`)},
-		{"URL of a policy", f.api.RequireStepUp(0, "http://schemas.openid.net/pape/policies/2007/06/multi-factor")(f), goodClaims(noon), apiStepUp(`acr_values="http://schemas.openid.net/pape/policies/2007/06/multi-factor"`)},
-		{"fresh", f.api.RequireStepUp(minutes)(f), fresh, apiOK},
-		{"within leeway", f.api.RequireStepUp(minutes)(f), goodClaims(noon).set("auth_time", noonPlus(-305)), apiOK},
-		{"too old", f.api.RequireStepUp(minutes)(f), goodClaims(noon).set("auth_time", noonPlus(-306)), apiStepUp(`max_age="300"`)},
-		{"no time", f.api.RequireStepUp(minutes)(f), goodClaims(noon), apiStepUp(`max_age="300"`)},
-		{"shortest time", f.api.RequireStepUp(time.Second)(f), goodClaims(noon), apiStepUp(`max_age="1"`)},
-		{"acr, and no time is asked", f.api.RequireStepUp(0, "mfa")(f), mfa.set("auth_time", "1"), apiOK},
-		{"both", f.api.RequireStepUp(minutes, "mfa")(f), fresh.set("acr", `"mfa"`), apiOK},
-		{"both, acr missing", f.api.RequireStepUp(minutes, "mfa")(f), fresh, apiStepUp(`acr_values="mfa", max_age="300"`)},
-		{"both, time missing", f.api.RequireStepUp(minutes, "mfa")(f), mfa, apiStepUp(`acr_values="mfa", max_age="300"`)},
-		{"both missing", f.api.RequireStepUp(minutes, "mfa")(f), goodClaims(noon), apiStepUp(`acr_values="mfa", max_age="300"`)},
+		{"acr", f.API.RequireStepUp(0, "mfa")(f), mfa, testkit.AnswerOK},
+		{"acr, one of two", f.API.RequireStepUp(0, "phr", "mfa")(f), mfa, testkit.AnswerOK},
+		{"other acr", f.API.RequireStepUp(0, "mfa")(f), testkit.GoodClaims(testkit.Noon).Set("acr", `"pwd"`), apiStepUp(`acr_values="mfa"`)},
+		{"acr in other case", f.API.RequireStepUp(0, "mfa")(f), testkit.GoodClaims(testkit.Noon).Set("acr", `"MFA"`), apiStepUp(`acr_values="mfa"`)},
+		{"several words in acr", f.API.RequireStepUp(0, "mfa")(f), testkit.GoodClaims(testkit.Noon).Set("acr", `"mfa pwd"`), apiStepUp(`acr_values="mfa"`)},
+		{"empty acr", f.API.RequireStepUp(0, "mfa")(f), testkit.GoodClaims(testkit.Noon).Set("acr", `""`), apiStepUp(`acr_values="mfa"`)},
+		{"no acr", f.API.RequireStepUp(0, "phr", "mfa")(f), testkit.GoodClaims(testkit.Noon), apiStepUp(`acr_values="phr mfa"`)},
+		{"URL of a policy", f.API.RequireStepUp(0, "http://schemas.openid.net/pape/policies/2007/06/multi-factor")(f), testkit.GoodClaims(testkit.Noon), apiStepUp(`acr_values="http://schemas.openid.net/pape/policies/2007/06/multi-factor"`)},
+		{"fresh", f.API.RequireStepUp(minutes)(f), fresh, testkit.AnswerOK},
+		{"within leeway", f.API.RequireStepUp(minutes)(f), testkit.GoodClaims(testkit.Noon).Set("auth_time", testkit.NoonPlus(-305)), testkit.AnswerOK},
+		{"too old", f.API.RequireStepUp(minutes)(f), testkit.GoodClaims(testkit.Noon).Set("auth_time", testkit.NoonPlus(-306)), apiStepUp(`max_age="300"`)},
+		{"no time", f.API.RequireStepUp(minutes)(f), testkit.GoodClaims(testkit.Noon), apiStepUp(`max_age="300"`)},
+		{"shortest time", f.API.RequireStepUp(time.Second)(f), testkit.GoodClaims(testkit.Noon), apiStepUp(`max_age="1"`)},
+		{"acr, and no time is asked", f.API.RequireStepUp(0, "mfa")(f), mfa.Set("auth_time", "1"), testkit.AnswerOK},
+		{"both", f.API.RequireStepUp(minutes, "mfa")(f), fresh.Set("acr", `"mfa"`), testkit.AnswerOK},
+		{"both, acr missing", f.API.RequireStepUp(minutes, "mfa")(f), fresh, apiStepUp(`acr_values="mfa", max_age="300"`)},
+		{"both, time missing", f.API.RequireStepUp(minutes, "mfa")(f), mfa, apiStepUp(`acr_values="mfa", max_age="300"`)},
+		{"both missing", f.API.RequireStepUp(minutes, "mfa")(f), testkit.GoodClaims(testkit.Noon), apiStepUp(`acr_values="mfa", max_age="300"`)},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
-			f.expect(t, tt.h, bearerRequest(signed(goodHeader, tt.claims)), tt.want)
-			f.expect(t, tt.h, requestWith(), apiNoToken)
+			f.ExpectWhole(t, tt.h, testkit.BearerRequest(testkit.Signed(testkit.GoodHeader, tt.claims)), tt.want)
+			f.ExpectWhole(t, tt.h, testkit.RequestWith(), testkit.AnswerNoToken)
 		})
 	}
 	// A time that is none makes the token a bad one, for every guard.
-	f.expect(t, f.api.RequireStepUp(0, "mfa")(f), bearerRequest(signed(goodHeader, mfa.set("auth_time", `"x"`))), apiBadClaims)
+	f.ExpectWhole(t, f.API.RequireStepUp(0, "mfa")(f), testkit.BearerRequest(testkit.Signed(testkit.GoodHeader, mfa.Set("auth_time", `"x"`))), testkit.AnswerBadClaims)
 }
 
 // What no token can satisfy is a mistake of the program.
@@ -135,40 +136,40 @@ func TestUnusableGuards(t *testing.T) {
 		"step-up with a space":     func(a *auth0.API) func(http.Handler) http.Handler { return a.RequireStepUp(0, `a b`) },
 	} {
 		t.Run(why, func(t *testing.T) {
-			f := newAPIFixture(t)
-			h := guard(f.api)(f)
-			if log := f.log.take(); strings.Count(log, "\n") != 1 || !strings.Contains(log, "level=ERROR") {
+			f := testkit.NewAPIEnv(t)
+			h := guard(f.API)(f)
+			if log := f.Log.Take(); strings.Count(log, "\n") != 1 || !strings.Contains(log, "level=ERROR") {
 				t.Errorf("logged at wiring: %q", log)
 			}
-			claims := withClaim("org_id", `""`).set("acr", `""`).set("auth_time", noonPlus(0))
-			for _, r := range []*http.Request{requestWith(), bearerRequest("abc"), bearerRequest(signed(goodHeader, claims))} {
-				f.expect(t, h, r, apiUnusable)
+			claims := testkit.WithClaim("org_id", `""`).Set("acr", `""`).Set("auth_time", testkit.NoonPlus(0))
+			for _, r := range []*http.Request{testkit.RequestWith(), testkit.BearerRequest("abc"), testkit.BearerRequest(testkit.Signed(testkit.GoodHeader, claims))} {
+				f.ExpectWhole(t, h, r, testkit.AnswerUnusable)
 			}
 		})
 	}
 }
 
 func TestRequire(t *testing.T) {
-	f := newAPIFixture(t)
+	f := testkit.NewAPIEnv(t)
 	var answer error
 	asked := 0
-	h := f.api.Require(func(ctx context.Context, token *auth0.Token) error {
+	h := f.API.Require(func(ctx context.Context, token *auth0.Token) error {
 		asked++
 		if got, ok := auth0.TokenFrom(ctx); !ok || got != token || token.Subject() != "auth0|u" {
 			t.Errorf("asked about %v, and the context has %v", token, got)
 		}
 		return answer
 	})(f)
-	f.expect(t, h, bearerRequest(goodToken()), apiOK)
+	f.ExpectWhole(t, h, testkit.BearerRequest(testkit.GoodToken()), testkit.AnswerOK)
 	for _, answer = range []error{errors.New("SECRET"), auth0.ErrForbidden, auth0.ErrTokenExpired, auth0.ErrNoToken} {
-		f.expect(t, h, bearerRequest(goodToken()), apiNotAllowed)
-		if log := f.log.take(); !strings.Contains(log, "reason=forbidden") || !strings.Contains(log, answer.Error()) {
+		f.ExpectWhole(t, h, testkit.BearerRequest(testkit.GoodToken()), apiNotAllowed)
+		if log := f.Log.Take(); !strings.Contains(log, "reason=forbidden") || !strings.Contains(log, answer.Error()) {
 			t.Errorf("the log does not say why: %s", log)
 		}
 	}
 	before := asked
-	f.expect(t, h, requestWith(), apiNoToken)
-	f.expect(t, h, bearerRequest("abc"), apiMalformed)
+	f.ExpectWhole(t, h, testkit.RequestWith(), testkit.AnswerNoToken)
+	f.ExpectWhole(t, h, testkit.BearerRequest("abc"), testkit.AnswerMalformed)
 	if asked != before {
 		t.Error("asked without a token")
 	}
@@ -176,24 +177,24 @@ func TestRequire(t *testing.T) {
 
 // Who may act for somebody else is decided by a function.
 func TestRequireActor(t *testing.T) {
-	f := newAPIFixture(t)
-	h := f.api.Require(func(_ context.Context, token *auth0.Token) error {
+	f := testkit.NewAPIEnv(t)
+	h := f.API.Require(func(_ context.Context, token *auth0.Token) error {
 		actors, err := token.Actors()
 		if err == nil && (len(actors) == 0 || actors[0] != "service") {
 			err = errors.New("not for the service")
 		}
 		return err
 	})(f)
-	for act, want := range map[string]apiAnswer{
-		`{"sub":"service"}`:                       apiOK,
-		`{"sub":"service","act":{"sub":"other"}}`: apiOK,
+	for act, want := range map[string]testkit.Answer{
+		`{"sub":"service"}`:                       testkit.AnswerOK,
+		`{"sub":"service","act":{"sub":"other"}}`: testkit.AnswerOK,
 		`{"sub":"other","act":{"sub":"service"}}`: apiNotAllowed,
 		`{"client_id":"service"}`:                 apiNotAllowed,
 		`"service"`:                               apiNotAllowed,
 	} {
-		f.expect(t, h, bearerRequest(signed(goodHeader, withClaim("act", act))), want)
+		f.ExpectWhole(t, h, testkit.BearerRequest(testkit.Signed(testkit.GoodHeader, testkit.WithClaim("act", act))), want)
 	}
-	f.expect(t, h, bearerRequest(goodToken()), apiNotAllowed)
+	f.ExpectWhole(t, h, testkit.BearerRequest(testkit.GoodToken()), apiNotAllowed)
 }
 
 type planClaims struct {
@@ -228,35 +229,35 @@ func claimsErr[T any](ctx context.Context) error {
 }
 
 func TestClaimsThatValidate(t *testing.T) {
-	f := newAPIFixture(t)
-	token := func(plan string) string { return signed(goodHeader, withClaim("plan", plan)) }
+	f := testkit.NewAPIEnv(t)
+	token := func(plan string) string { return testkit.Signed(testkit.GoodHeader, testkit.WithClaim("plan", plan)) }
 	for _, tt := range []struct {
 		why    string
 		claims func(context.Context) error
 		guard  http.Handler
 		checks bool
 	}{
-		{"no method", claimsErr[planClaims], auth0.RequireClaims[planClaims](f.api)(f), false},
-		{"no method, pointer", claimsErr[*planClaims], auth0.RequireClaims[*planClaims](f.api)(f), false},
-		{"method of the value", claimsErr[valueClaims], auth0.RequireClaims[valueClaims](f.api)(f), true},
-		{"method of the value, pointer", claimsErr[*valueClaims], auth0.RequireClaims[*valueClaims](f.api)(f), true},
-		{"method of the pointer", claimsErr[pointerClaims], auth0.RequireClaims[pointerClaims](f.api)(f), true},
-		{"method of the pointer, pointer", claimsErr[*pointerClaims], auth0.RequireClaims[*pointerClaims](f.api)(f), true},
+		{"no method", claimsErr[planClaims], auth0.RequireClaims[planClaims](f.API)(f), false},
+		{"no method, pointer", claimsErr[*planClaims], auth0.RequireClaims[*planClaims](f.API)(f), false},
+		{"method of the value", claimsErr[valueClaims], auth0.RequireClaims[valueClaims](f.API)(f), true},
+		{"method of the value, pointer", claimsErr[*valueClaims], auth0.RequireClaims[*valueClaims](f.API)(f), true},
+		{"method of the pointer", claimsErr[pointerClaims], auth0.RequireClaims[pointerClaims](f.API)(f), true},
+		{"method of the pointer, pointer", claimsErr[*pointerClaims], auth0.RequireClaims[*pointerClaims](f.API)(f), true},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
-			bad := apiOK
+			bad := testkit.AnswerOK
 			if tt.checks {
-				bad = apiBadClaims
+				bad = testkit.AnswerBadClaims
 			}
-			f.expect(t, tt.guard, bearerRequest(token(`"pro"`)), apiOK)
-			f.expect(t, tt.guard, bearerRequest(token(`"free"`)), bad)
-			f.expect(t, tt.guard, bearerRequest(token(`5`)), apiBadClaims)
-			f.expect(t, tt.guard, requestWith(), apiNoToken)
+			f.ExpectWhole(t, tt.guard, testkit.BearerRequest(token(`"pro"`)), testkit.AnswerOK)
+			f.ExpectWhole(t, tt.guard, testkit.BearerRequest(token(`"free"`)), bad)
+			f.ExpectWhole(t, tt.guard, testkit.BearerRequest(token(`5`)), testkit.AnswerBadClaims)
+			f.ExpectWhole(t, tt.guard, testkit.RequestWith(), testkit.AnswerNoToken)
 
-			if err := tt.claims(requestContext(t, f.api, token(`"pro"`))); err != nil {
+			if err := tt.claims(requestContext(t, f.API, token(`"pro"`))); err != nil {
 				t.Errorf("Claims: %v", err)
 			}
-			err := tt.claims(requestContext(t, f.api, token(`"free"`)))
+			err := tt.claims(requestContext(t, f.API, token(`"free"`)))
 			if errors.Is(err, errPlan) != tt.checks || (err != nil) != tt.checks {
 				t.Errorf("Claims: %v, want the error of Validate: %v", err, tt.checks)
 			}
@@ -269,16 +270,16 @@ func TestClaimsThatValidate(t *testing.T) {
 
 // What is the reason goes to the log.
 func TestRequireClaimsLogs(t *testing.T) {
-	f := newAPIFixture(t)
-	f.expect(t, auth0.RequireClaims[valueClaims](f.api)(f), bearerRequest(goodToken()), apiBadClaims)
-	if log := f.log.take(); !strings.Contains(log, errPlan.Error()) || !strings.Contains(log, "reason=invalid_claim") {
+	f := testkit.NewAPIEnv(t)
+	f.ExpectWhole(t, auth0.RequireClaims[valueClaims](f.API)(f), testkit.BearerRequest(testkit.GoodToken()), testkit.AnswerBadClaims)
+	if log := f.Log.Take(); !strings.Contains(log, errPlan.Error()) || !strings.Contains(log, "reason=invalid_claim") {
 		t.Errorf("the log does not say why: %s", log)
 	}
 }
 
 // A handler finds ready what its guard has decoded.
 func TestRequireClaimsDecodesOnce(t *testing.T) {
-	f := newAPIFixture(t)
+	f := testkit.NewAPIEnv(t)
 	timesDecoded.Store(0)
 	inner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if d, err := auth0.Claims[decoded](r.Context()); err != nil || d.Subject != "auth0|u" {
@@ -286,13 +287,13 @@ func TestRequireClaimsDecodesOnce(t *testing.T) {
 		}
 		f.ServeHTTP(w, r)
 	})
-	guard := auth0.RequireClaims[decoded](f.api)
-	f.expect(t, guard(guard(inner)), bearerRequest(goodToken()), apiOK)
+	guard := auth0.RequireClaims[decoded](f.API)
+	f.ExpectWhole(t, guard(guard(inner)), testkit.BearerRequest(testkit.GoodToken()), testkit.AnswerOK)
 	if n := timesDecoded.Load(); n != 1 {
 		t.Errorf("claims were decoded %d times in one request, want once", n)
 	}
 	// Another request is another token.
-	f.expect(t, guard(inner), bearerRequest(goodToken()), apiOK)
+	f.ExpectWhole(t, guard(inner), testkit.BearerRequest(testkit.GoodToken()), testkit.AnswerOK)
 	if n := timesDecoded.Load(); n != 2 {
 		t.Errorf("claims were decoded %d times in two requests, want twice", n)
 	}
@@ -307,7 +308,7 @@ func (c nestedClaims) Validate(ctx context.Context) error {
 }
 
 func TestValidateMayAskForClaims(t *testing.T) {
-	f := newAPIFixture(t)
-	f.expect(t, auth0.RequireClaims[nestedClaims](f.api)(f), bearerRequest(goodToken()), apiOK)
-	f.expect(t, auth0.RequireClaims[nestedClaims](f.api)(f), bearerRequest(signed(goodHeader, withClaim("plan", `5`))), apiBadClaims)
+	f := testkit.NewAPIEnv(t)
+	f.ExpectWhole(t, auth0.RequireClaims[nestedClaims](f.API)(f), testkit.BearerRequest(testkit.GoodToken()), testkit.AnswerOK)
+	f.ExpectWhole(t, auth0.RequireClaims[nestedClaims](f.API)(f), testkit.BearerRequest(testkit.Signed(testkit.GoodHeader, testkit.WithClaim("plan", `5`))), testkit.AnswerBadClaims)
 }

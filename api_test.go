@@ -13,88 +13,89 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 // apiRefused is the answer to a token that is good for something else.
-func apiRefused(description string) apiAnswer {
-	return apiAnswer{403, "", `{"error":"access_denied","error_description":"` + description + `"}`}
+func apiRefused(description string) testkit.Answer {
+	return testkit.Answer{Status: 403, Challenge: "", Body: `{"error":"access_denied","error_description":"` + description + `"}`}
 }
 
 var apiNotAllowed = apiRefused("not allowed")
 
-var profileHeader = goodHeader.set("typ", `"at+jwt"`)
+var profileHeader = testkit.GoodHeader.Set("typ", `"at+jwt"`)
 
 // profileClaims are those that RFC 9068, Section 2.2 asks for.
-func profileClaims() jsonObject { return withClaim("client_id", `"c1"`).set("jti", `"j1"`) }
+func profileClaims() testkit.Object { return testkit.WithClaim("client_id", `"c1"`).Set("jti", `"j1"`) }
 
 func TestStrictProfile(t *testing.T) {
-	f := newAPIFixture(t, func(c *auth0.APIConfig) { c.StrictProfile = true })
-	cases := []tokenCase{
-		{"complete", signed(profileHeader, profileClaims()), apiOK},
-		{"long name of the type", signed(goodHeader.set("typ", `"application/at+jwt"`), profileClaims()), apiOK},
-		{"type in upper case", signed(goodHeader.set("typ", `"AT+JWT"`), profileClaims()), apiOK},
-		{"typ JWT", signed(goodHeader, profileClaims()), apiWrongType},
-		{"no typ", signed(goodHeader.without("typ"), profileClaims()), apiWrongType},
-		{"empty typ", signed(goodHeader.set("typ", `""`), profileClaims()), apiWrongType},
-		{"exp before iat", signed(profileHeader, profileClaims().set("iat", noonPlus(4)).set("exp", noonPlus(2))), apiBadClaims},
-		{"exp with iat", signed(profileHeader, profileClaims().set("iat", noonPlus(4)).set("exp", noonPlus(4))), apiOK},
-		{"azp is no client_id", signed(profileHeader, profileClaims().without("client_id")), apiBadClaims},
+	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.StrictProfile = true })
+	cases := []testkit.TokenCase{
+		{"complete", testkit.Signed(profileHeader, profileClaims()), testkit.AnswerOK},
+		{"long name of the type", testkit.Signed(testkit.GoodHeader.Set("typ", `"application/at+jwt"`), profileClaims()), testkit.AnswerOK},
+		{"type in upper case", testkit.Signed(testkit.GoodHeader.Set("typ", `"AT+JWT"`), profileClaims()), testkit.AnswerOK},
+		{"typ JWT", testkit.Signed(testkit.GoodHeader, profileClaims()), testkit.AnswerWrongType},
+		{"no typ", testkit.Signed(testkit.GoodHeader.Without("typ"), profileClaims()), testkit.AnswerWrongType},
+		{"empty typ", testkit.Signed(testkit.GoodHeader.Set("typ", `""`), profileClaims()), testkit.AnswerWrongType},
+		{"exp before iat", testkit.Signed(profileHeader, profileClaims().Set("iat", testkit.NoonPlus(4)).Set("exp", testkit.NoonPlus(2))), testkit.AnswerBadClaims},
+		{"exp with iat", testkit.Signed(profileHeader, profileClaims().Set("iat", testkit.NoonPlus(4)).Set("exp", testkit.NoonPlus(4))), testkit.AnswerOK},
+		{"azp is no client_id", testkit.Signed(profileHeader, profileClaims().Without("client_id")), testkit.AnswerBadClaims},
 	}
 	for _, name := range []string{"iss", "exp", "sub", "client_id", "iat", "jti"} {
-		cases = append(cases, tokenCase{"no " + name, signed(profileHeader, profileClaims().without(name)), apiBadClaims})
+		cases = append(cases, testkit.TokenCase{"no " + name, testkit.Signed(profileHeader, profileClaims().Without(name)), testkit.AnswerBadClaims})
 	}
-	cases = append(cases, tokenCase{"no aud", signed(profileHeader, profileClaims().without("aud")), apiWrongAud})
-	f.run(t, cases)
+	cases = append(cases, testkit.TokenCase{"no aud", testkit.Signed(profileHeader, profileClaims().Without("aud")), testkit.AnswerWrongAud})
+	f.ExpectTokens(t, cases)
 }
 
 func TestMaxTokenAge(t *testing.T) {
 	hour := func(c *auth0.APIConfig) { c.MaxTokenAge = time.Hour }
-	newAPIFixture(t, hour).run(t, []tokenCase{
-		{"young", goodToken(), apiOK},
-		{"as old as may be", signed(goodHeader, withClaim("iat", noonPlus(-3605))), apiOK},
-		{"too old", signed(goodHeader, withClaim("iat", noonPlus(-3606))), apiExpired},
-		{"no iat", signed(goodHeader, goodClaims(noon).without("iat")), apiBadClaims},
+	testkit.NewAPIEnv(t, hour).ExpectTokens(t, []testkit.TokenCase{
+		{"young", testkit.GoodToken(), testkit.AnswerOK},
+		{"as old as may be", testkit.Signed(testkit.GoodHeader, testkit.WithClaim("iat", testkit.NoonPlus(-3605))), testkit.AnswerOK},
+		{"too old", testkit.Signed(testkit.GoodHeader, testkit.WithClaim("iat", testkit.NoonPlus(-3606))), testkit.AnswerExpired},
+		{"no iat", testkit.Signed(testkit.GoodHeader, testkit.GoodClaims(testkit.Noon).Without("iat")), testkit.AnswerBadClaims},
 	})
 	// Without the limit a token may be as old as its issuer likes.
-	newAPIFixture(t).expectToken(t, signed(goodHeader, withClaim("iat", "1")), apiOK)
+	testkit.NewAPIEnv(t).ExpectToken(t, testkit.Signed(testkit.GoodHeader, testkit.WithClaim("iat", "1")), testkit.AnswerOK)
 }
 
 // A token grows too old while it is remembered.
 func TestMaxTokenAgeOfRememberedToken(t *testing.T) {
-	now := noon
-	f := newAPIFixture(t, func(c *auth0.APIConfig) {
+	now := testkit.Noon
+	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) {
 		c.MaxTokenAge, c.Now = time.Minute, func() time.Time { return now }
 	})
-	token := goodToken() // issued 10 s ago
-	f.expectToken(t, token, apiOK)
-	now = noon.Add(55 * time.Second)
-	f.expectToken(t, token, apiOK)
-	now = noon.Add(56 * time.Second)
-	f.expectToken(t, token, apiExpired)
+	token := testkit.GoodToken() // issued 10 s ago
+	f.ExpectToken(t, token, testkit.AnswerOK)
+	now = testkit.Noon.Add(55 * time.Second)
+	f.ExpectToken(t, token, testkit.AnswerOK)
+	now = testkit.Noon.Add(56 * time.Second)
+	f.ExpectToken(t, token, testkit.AnswerExpired)
 }
 
 func TestRequiredClaims(t *testing.T) {
-	f := newAPIFixture(t, func(c *auth0.APIConfig) { c.RequiredClaims = []string{"org_id", "https://acme.example/tier"} })
+	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.RequiredClaims = []string{"org_id", "https://acme.example/tier"} })
 	const tier = "https://acme.example/tier"
 	with := func(org, value string) string {
-		return signed(goodHeader, withClaim("org_id", org).set(tier, value))
+		return testkit.Signed(testkit.GoodHeader, testkit.WithClaim("org_id", org).Set(tier, value))
 	}
-	f.run(t, []tokenCase{
-		{"both", with(`"o1"`, `"gold"`), apiOK},
-		{"empty values", with(`""`, `{}`), apiOK},
-		{"false", with(`"o1"`, `false`), apiOK},
-		{"first missing", signed(goodHeader, withClaim(tier, `1`)), apiBadClaims},
-		{"second missing", signed(goodHeader, withClaim("org_id", `"o1"`)), apiBadClaims},
-		{"null", with(`"o1"`, `null`), apiBadClaims},
-		{"null, written twice", signed(goodHeader, withClaim("org_id", `"o1"`).last(tier, `1`).last(tier, `null`)), apiBadClaims},
-		{"other case", signed(goodHeader, withClaim("org_id", `"o1"`).set("https://acme.example/TIER", `1`)), apiBadClaims},
-		{"inside another claim", signed(goodHeader, withClaim("org_id", `"o1"`).set("x", `{"`+tier+`":1}`)), apiBadClaims},
-		{"name written with an escape", signed(goodHeader, withClaim("org_id", `"o1"`).set(`https:\u002f/acme.example/tier`, `1`)), apiOK},
+	f.ExpectTokens(t, []testkit.TokenCase{
+		{"both", with(`"o1"`, `"gold"`), testkit.AnswerOK},
+		{"empty values", with(`""`, `{}`), testkit.AnswerOK},
+		{"false", with(`"o1"`, `false`), testkit.AnswerOK},
+		{"first missing", testkit.Signed(testkit.GoodHeader, testkit.WithClaim(tier, `1`)), testkit.AnswerBadClaims},
+		{"second missing", testkit.Signed(testkit.GoodHeader, testkit.WithClaim("org_id", `"o1"`)), testkit.AnswerBadClaims},
+		{"null", with(`"o1"`, `null`), testkit.AnswerBadClaims},
+		{"null, written twice", testkit.Signed(testkit.GoodHeader, testkit.WithClaim("org_id", `"o1"`).Last(tier, `1`).Last(tier, `null`)), testkit.AnswerBadClaims},
+		{"other case", testkit.Signed(testkit.GoodHeader, testkit.WithClaim("org_id", `"o1"`).Set("https://acme.example/TIER", `1`)), testkit.AnswerBadClaims},
+		{"inside another claim", testkit.Signed(testkit.GoodHeader, testkit.WithClaim("org_id", `"o1"`).Set("x", `{"`+tier+`":1}`)), testkit.AnswerBadClaims},
+		{"name written with an escape", testkit.Signed(testkit.GoodHeader, testkit.WithClaim("org_id", `"o1"`).Set(`https:\u002f/acme.example/tier`, `1`)), testkit.AnswerOK},
 	})
 }
 
 func TestRejectAnonymous(t *testing.T) {
-	reject := newAPIFixture(t, func(c *auth0.APIConfig) { c.RejectAnonymous = true })
+	reject := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.RejectAnonymous = true })
 	for _, tt := range []struct {
 		subject   string // empty for none
 		anonymous bool
@@ -106,16 +107,16 @@ func TestRejectAnonymous(t *testing.T) {
 		{`"ANON@x"`, false},
 		{"", false},
 	} {
-		claims := goodClaims(noon).without("sub")
+		claims := testkit.GoodClaims(testkit.Noon).Without("sub")
 		if tt.subject != "" {
-			claims = claims.set("sub", tt.subject)
+			claims = claims.Set("sub", tt.subject)
 		}
-		want := apiOK
+		want := testkit.AnswerOK
 		if tt.anonymous {
-			want = apiBadClaims
+			want = testkit.AnswerBadClaims
 		}
-		reject.expectToken(t, signed(goodHeader, claims), want)
-		token, err := newAPIFixture(t).api.Verify(t.Context(), signed(goodHeader, claims))
+		reject.ExpectToken(t, testkit.Signed(testkit.GoodHeader, claims), want)
+		token, err := testkit.NewAPIEnv(t).API.Verify(t.Context(), testkit.Signed(testkit.GoodHeader, claims))
 		if err != nil || token.IsAnonymous() != tt.anonymous {
 			t.Errorf("sub %s: IsAnonymous %v, %v; want %v", tt.subject, token.IsAnonymous(), err, tt.anonymous)
 		}
@@ -125,7 +126,7 @@ func TestRejectAnonymous(t *testing.T) {
 func TestValidate(t *testing.T) {
 	var answer error
 	asked := 0
-	f := newAPIFixture(t, func(c *auth0.APIConfig) {
+	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) {
 		c.Validate = func(ctx context.Context, token *auth0.Token) error {
 			asked++
 			if token.Subject() != "auth0|u" || ctx.Value(outerKey{}) != "outer" {
@@ -134,45 +135,45 @@ func TestValidate(t *testing.T) {
 			return answer
 		}
 	})
-	token := goodToken()
+	token := testkit.GoodToken()
 	for _, tt := range []struct {
 		why    string
 		answer error
-		want   apiAnswer
+		want   testkit.Answer
 	}{
-		{"agrees", nil, apiOK},
-		{"refuses", errors.New("SECRET"), apiBadClaims},
+		{"agrees", nil, testkit.AnswerOK},
+		{"refuses", errors.New("SECRET"), testkit.AnswerBadClaims},
 		{"forbids", auth0.ErrForbidden, apiNotAllowed},
 		{"forbids, with a reason", fmt.Errorf("SECRET: %w", auth0.ErrForbidden), apiNotAllowed},
-		{"refuses with an error of ours", auth0.ErrTokenExpired, apiBadClaims},
-		{"agrees again", nil, apiOK},
+		{"refuses with an error of ours", auth0.ErrTokenExpired, testkit.AnswerBadClaims},
+		{"agrees again", nil, testkit.AnswerOK},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
 			answer = tt.answer
 			before := asked
-			r := bearerRequest(token)
+			r := testkit.BearerRequest(token)
 			r = r.WithContext(context.WithValue(r.Context(), outerKey{}, "outer"))
-			f.expect(t, f.api.RequireAuth(f), r, tt.want)
+			f.ExpectWhole(t, f.API.RequireAuth(f), r, tt.want)
 			// The token is the same and remembered; what was decided about it
 			// is not.
 			if asked != before+1 {
 				t.Errorf("asked %d times, want once", asked-before)
 			}
-			if log := f.log.take(); tt.answer != nil && !strings.Contains(log, tt.answer.Error()) {
+			if log := f.Log.Take(); tt.answer != nil && !strings.Contains(log, tt.answer.Error()) {
 				t.Errorf("the error is not in the log: %s", log)
 			}
 		})
 	}
 	// It is not asked about tokens that are bad anyway.
 	before := asked
-	for _, bad := range []string{"abc", signed(goodHeader, withClaim("exp", noonPlus(-60))), compact(goodHeader.String(), goodClaims(noon).String(), rs256(rsaForeign()))} {
-		f.verify(t.Context(), bad)
+	for _, bad := range []string{"abc", testkit.Signed(testkit.GoodHeader, testkit.WithClaim("exp", testkit.NoonPlus(-60))), testkit.Compact(testkit.GoodHeader.String(), testkit.GoodClaims(testkit.Noon).String(), testkit.RS256(testkit.RSAForeign()))} {
+		f.StatusOf(t.Context(), bad)
 	}
 	if asked != before {
 		t.Error("asked about a token that is not good")
 	}
 	answer = fmt.Errorf("x: %w", auth0.ErrForbidden)
-	_, err := f.api.Verify(context.WithValue(t.Context(), outerKey{}, "outer"), token)
+	_, err := f.API.Verify(context.WithValue(t.Context(), outerKey{}, "outer"), token)
 	if e := (*auth0.Error)(nil); !errors.Is(err, auth0.ErrForbidden) || !errors.As(err, &e) || e.Status != 403 {
 		t.Errorf("Verify: %v, want ErrForbidden with status 403", err)
 	}
@@ -180,22 +181,22 @@ func TestValidate(t *testing.T) {
 
 // A client that goes away while Validate looks something up gets no yes.
 func TestValidateOfClientWhoGoesAway(t *testing.T) {
-	f := newAPIFixture(t, func(c *auth0.APIConfig) {
+	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) {
 		c.Validate = func(ctx context.Context, _ *auth0.Token) error { return ctx.Err() }
 	})
-	f.expectToken(t, goodToken(), apiOK) // the keys are at hand
-	f.served.Store(0)
+	f.ExpectToken(t, testkit.GoodToken(), testkit.AnswerOK) // the keys are at hand
+	f.Served.Store(0)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	w := httptest.NewRecorder()
-	f.api.RequireAuth(f).ServeHTTP(w, bearerRequest(goodToken()).WithContext(ctx))
-	if w.Code != 503 || f.served.Load() != 0 {
-		t.Errorf("status %d, %d calls of the handler, want 503 and none", w.Code, f.served.Load())
+	f.API.RequireAuth(f).ServeHTTP(w, testkit.BearerRequest(testkit.GoodToken()).WithContext(ctx))
+	if w.Code != 503 || f.Served.Load() != 0 {
+		t.Errorf("status %d, %d calls of the handler, want 503 and none", w.Code, f.Served.Load())
 	}
 }
 
 func TestActors(t *testing.T) {
-	f := newAPIFixture(t)
+	f := testkit.NewAPIEnv(t)
 	for _, tt := range []struct {
 		act  string // empty for none
 		want string
@@ -213,11 +214,11 @@ func TestActors(t *testing.T) {
 		{`["a"]`, "[]", false},
 		{`null`, "[]", false},
 	} {
-		claims := goodClaims(noon)
+		claims := testkit.GoodClaims(testkit.Noon)
 		if tt.act != "" {
-			claims = claims.set("act", tt.act)
+			claims = claims.Set("act", tt.act)
 		}
-		token, err := f.api.Verify(t.Context(), signed(goodHeader, claims))
+		token, err := f.API.Verify(t.Context(), testkit.Signed(testkit.GoodHeader, claims))
 		if err != nil {
 			t.Errorf("act %s: the token is refused: %v", tt.act, err)
 			continue
@@ -231,23 +232,23 @@ func TestActors(t *testing.T) {
 
 // The rest of what a token can tell.
 func TestMoreTokenValues(t *testing.T) {
-	f := newAPIFixture(t)
-	token, err := f.api.Verify(t.Context(), signed(goodHeader, withClaim("org_name", `"acme"`).
-		set("acr", `"mfa"`).set("auth_time", noonPlus(-90)+".5")))
+	f := testkit.NewAPIEnv(t)
+	token, err := f.API.Verify(t.Context(), testkit.Signed(testkit.GoodHeader, testkit.WithClaim("org_name", `"acme"`).
+		Set("acr", `"mfa"`).Set("auth_time", testkit.NoonPlus(-90)+".5")))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if token.OrgName() != "acme" || token.ACR() != "mfa" || !token.AuthTime().Equal(noon.Add(-89500*time.Millisecond)) {
+	if token.OrgName() != "acme" || token.ACR() != "mfa" || !token.AuthTime().Equal(testkit.Noon.Add(-89500*time.Millisecond)) {
 		t.Errorf("got %q, %q, %v", token.OrgName(), token.ACR(), token.AuthTime())
 	}
-	if token, err = f.api.Verify(t.Context(), goodToken()); err != nil || !token.AuthTime().IsZero() || token.ACR() != "" || token.OrgName() != "" {
+	if token, err = f.API.Verify(t.Context(), testkit.GoodToken()); err != nil || !token.AuthTime().IsZero() || token.ACR() != "" || token.OrgName() != "" {
 		t.Errorf("without the claims: %q, %q, %v, %v", token.OrgName(), token.ACR(), token.AuthTime(), err)
 	}
 }
 
 func TestMetadataHandler(t *testing.T) {
 	const url = "https://api.example/.well-known/oauth-protected-resource"
-	f := newAPIFixture(t, func(c *auth0.APIConfig) {
+	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) {
 		c.MetadataURL, c.ScopesSupported = url, []string{"read:m", "write:m"}
 		c.Issuers = []auth0.Issuer{{Domain: "login.acme.example"}, {Domain: "https://id.example/realms/a"}}
 	})
@@ -265,7 +266,7 @@ func TestMetadataHandler(t *testing.T) {
 		{"DELETE", 405, `{"error":"invalid_request","error_description":"this address does not take such requests"}`, map[string]string{"Allow": "GET, HEAD, OPTIONS"}},
 	} {
 		w := httptest.NewRecorder()
-		f.api.MetadataHandler().ServeHTTP(w, httptest.NewRequest(tt.method, "/.well-known/oauth-protected-resource", nil))
+		f.API.MetadataHandler().ServeHTTP(w, httptest.NewRequest(tt.method, "/.well-known/oauth-protected-resource", nil))
 		if w.Code != tt.status || w.Body.String() != tt.body {
 			t.Errorf("%s: got %d %s, want %d %s", tt.method, w.Code, w.Body, tt.status, tt.body)
 		}
@@ -275,12 +276,12 @@ func TestMetadataHandler(t *testing.T) {
 			}
 		}
 	}
-	if urls := f.net.asked(); len(urls) != 0 {
+	if urls := f.Net.Asked(); len(urls) != 0 {
 		t.Errorf("requests to %q, want none", urls)
 	}
 	// Without scopes the member is absent, not empty (RFC 9728, Section 3.2).
 	w := httptest.NewRecorder()
-	newAPIFixture(t).api.MetadataHandler().ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	testkit.NewAPIEnv(t).API.MetadataHandler().ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
 	if want := `{"resource":"https://api.example/","authorization_servers":["https://t.example/"],"bearer_methods_supported":["header"]}`; w.Body.String() != want {
 		t.Errorf("got %s, want %s", w.Body, want)
 	}
@@ -302,8 +303,8 @@ func TestMetadataBearerMethods(t *testing.T) {
 		{[]auth0.TokenExtractor{auth0.FromWebSocket(), auth0.FromHeader()}, `["header"]`},
 	} {
 		w := httptest.NewRecorder()
-		f := newAPIFixture(t, func(c *auth0.APIConfig) { c.TokenExtractors = tt.sources })
-		f.api.MetadataHandler().ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.TokenExtractors = tt.sources })
+		f.API.MetadataHandler().ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
 		if !strings.HasSuffix(w.Body.String(), `"bearer_methods_supported":`+tt.want+"}") {
 			t.Errorf("got %s, want %s", w.Body, tt.want)
 		}
@@ -313,43 +314,43 @@ func TestMetadataBearerMethods(t *testing.T) {
 // Every challenge tells where the metadata are, and nothing else does.
 func TestMetadataInChallenges(t *testing.T) {
 	const url = "https://api.example/.well-known/oauth-protected-resource"
-	f := newAPIFixture(t, func(c *auth0.APIConfig) {
+	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) {
 		c.MetadataURL, c.TokenExtractors = url, []auth0.TokenExtractor{auth0.FromHeader(), auth0.FromQuery()}
 	})
-	named := func(want apiAnswer) apiAnswer {
-		want.challenge += `, resource_metadata="` + url + `"`
+	named := func(want testkit.Answer) testkit.Answer {
+		want.Challenge += `, resource_metadata="` + url + `"`
 		return want
 	}
-	auth := f.api.RequireAuth(f)
+	auth := f.API.RequireAuth(f)
 	for _, tt := range []struct {
 		why  string
 		h    http.Handler
 		r    *http.Request
-		want apiAnswer
+		want testkit.Answer
 	}{
-		{"no token", auth, requestWith(), named(apiNoToken)},
-		{"malformed header", auth, requestWith("Bearer"), named(apiBadHeader)},
-		{"two tokens", auth, withHeader(httptest.NewRequest("GET", "/?access_token=a", nil), "Authorization", "Bearer b"), named(apiTwoTokens)},
-		{"expired", auth, bearerRequest(signed(goodHeader, withClaim("exp", noonPlus(-60)))), named(apiExpired)},
-		{"scope", f.api.RequireScope("x")(f), bearerRequest(goodToken()), named(apiLacks("x"))},
-		{"permission", f.api.RequireAnyPermission("x", "y")(f), bearerRequest(goodToken()), named(apiLacks("x y"))},
-		{"step-up", f.api.RequireStepUp(0, "mfa")(f), bearerRequest(goodToken()), named(apiStepUp(`acr_values="mfa"`))},
-		{"organization", f.api.RequireOrganization("o1")(f), bearerRequest(goodToken()), apiRefused("organization not allowed")},
-		{"unusable guard", f.api.RequireScope()(f), bearerRequest(goodToken()), apiUnusable},
-		{"good", auth, bearerRequest(goodToken()), apiOK},
+		{"no token", auth, testkit.RequestWith(), named(testkit.AnswerNoToken)},
+		{"malformed header", auth, testkit.RequestWith("Bearer"), named(testkit.AnswerBadHeader)},
+		{"two tokens", auth, testkit.WithHeader(httptest.NewRequest("GET", "/?access_token=a", nil), "Authorization", "Bearer b"), named(apiTwoTokens)},
+		{"expired", auth, testkit.BearerRequest(testkit.Signed(testkit.GoodHeader, testkit.WithClaim("exp", testkit.NoonPlus(-60)))), named(testkit.AnswerExpired)},
+		{"scope", f.API.RequireScope("x")(f), testkit.BearerRequest(testkit.GoodToken()), named(testkit.AnswerLacks("x"))},
+		{"permission", f.API.RequireAnyPermission("x", "y")(f), testkit.BearerRequest(testkit.GoodToken()), named(testkit.AnswerLacks("x y"))},
+		{"step-up", f.API.RequireStepUp(0, "mfa")(f), testkit.BearerRequest(testkit.GoodToken()), named(apiStepUp(`acr_values="mfa"`))},
+		{"organization", f.API.RequireOrganization("o1")(f), testkit.BearerRequest(testkit.GoodToken()), apiRefused("organization not allowed")},
+		{"unusable guard", f.API.RequireScope()(f), testkit.BearerRequest(testkit.GoodToken()), testkit.AnswerUnusable},
+		{"good", auth, testkit.BearerRequest(testkit.GoodToken()), testkit.AnswerOK},
 	} {
-		t.Run(tt.why, func(t *testing.T) { f.expect(t, tt.h, tt.r, tt.want) })
+		t.Run(tt.why, func(t *testing.T) { f.ExpectWhole(t, tt.h, tt.r, tt.want) })
 	}
-	f.tenant.Fail("jwks", 503)
-	down, err := auth0.NewAPI(f.cfg)
+	f.Tenant.Fail("jwks", 503)
+	down, err := auth0.NewAPI(f.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.expect(t, down.RequireAuth(f), bearerRequest(goodToken()), apiNoKeys)
+	f.ExpectWhole(t, down.RequireAuth(f), testkit.BearerRequest(testkit.GoodToken()), testkit.AnswerNoKeys)
 }
 
 func TestNewAPIChecksTheRest(t *testing.T) {
-	good := auth0.APIConfig{Domain: apiHost, Audience: apiAudience}
+	good := auth0.APIConfig{Domain: testkit.APIHost, Audience: testkit.APIAudience}
 	for _, tt := range []struct {
 		why  string
 		edit func(*auth0.APIConfig)
@@ -420,17 +421,17 @@ func TestNewAPIChecksTheRest(t *testing.T) {
 
 // What the caller does with its slices later must not change an API.
 func TestMoreOfConfigIsCopied(t *testing.T) {
-	required, supported, algs, auds := []string{"org_id"}, []string{"read:m"}, []string{"RS256"}, []string{apiAudience}
+	required, supported, algs, auds := []string{"org_id"}, []string{"read:m"}, []string{"RS256"}, []string{testkit.APIAudience}
 	issuers := []auth0.Issuer{{Domain: "a.example", Audiences: auds, Algorithms: algs}}
-	f := newAPIFixture(t, func(c *auth0.APIConfig) {
+	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) {
 		c.RequiredClaims, c.ScopesSupported, c.Issuers = required, supported, issuers
 	})
-	f.addIssuer(t, "a.example", rsaJWK("k1", &rsaKey1().PublicKey))
+	f.AddIssuer(t, "a.example", testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey))
 	required[0], supported[0], algs[0], auds[0], issuers[0] = "sub", "x", "ES256", "x", auth0.Issuer{}
-	f.expectToken(t, goodToken(), apiBadClaims)
-	f.expectToken(t, signed(goodHeader, withClaim("iss", `"https://a.example/"`).set("org_id", `"o"`)), apiOK)
+	f.ExpectToken(t, testkit.GoodToken(), testkit.AnswerBadClaims)
+	f.ExpectToken(t, testkit.Signed(testkit.GoodHeader, testkit.WithClaim("iss", `"https://a.example/"`).Set("org_id", `"o"`)), testkit.AnswerOK)
 	w := httptest.NewRecorder()
-	f.api.MetadataHandler().ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	f.API.MetadataHandler().ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
 	if !strings.Contains(w.Body.String(), `"scopes_supported":["read:m"]`) {
 		t.Errorf("metadata: %s", w.Body)
 	}
@@ -447,7 +448,7 @@ func TestZeroAPIElsewhere(t *testing.T) {
 		"own":          api.Require(func(context.Context, *auth0.Token) error { return nil })(never),
 		"claims":       auth0.RequireClaims[map[string]any](api)(never),
 	} {
-		for _, r := range []*http.Request{requestWith(), bearerRequest(goodToken())} {
+		for _, r := range []*http.Request{testkit.RequestWith(), testkit.BearerRequest(testkit.GoodToken())} {
 			if status := bearerStatus(h, r); status < 400 {
 				t.Errorf("%s: status %d", why, status)
 			}
@@ -459,24 +460,24 @@ func TestZeroAPIElsewhere(t *testing.T) {
 	if list := api.Status(); len(list) != 0 {
 		t.Errorf("Status: %v", list)
 	}
-	if status := bearerStatus(api.MetadataHandler(), requestWith()); status != 200 {
+	if status := bearerStatus(api.MetadataHandler(), testkit.RequestWith()); status != 200 {
 		t.Errorf("metadata: %d", status)
 	}
 }
 
 // A token of many claims is read as quickly as it is refused.
 func TestManyClaims(t *testing.T) {
-	f := newAPIFixture(t)
-	claims := goodClaims(noon)
+	f := testkit.NewAPIEnv(t)
+	claims := testkit.GoodClaims(testkit.Noon)
 	for i := range 1200 {
 		claims = append(claims, [2]string{"c" + strconv.Itoa(i), `0`})
 	}
-	token := signed(goodHeader, claims)
+	token := testkit.Signed(testkit.GoodHeader, claims)
 	if len(token) < 12000 || len(token) > 16384 {
 		t.Fatalf("the token has %d bytes", len(token))
 	}
-	f.expectToken(t, token, apiOK)
-	ctx := requestContext(t, f.api, token)
+	f.ExpectToken(t, token, testkit.AnswerOK)
+	ctx := requestContext(t, f.API, token)
 	all, err := auth0.Claims[map[string]json.Number](ctx)
 	if err == nil || all != nil {
 		t.Errorf("got %d claims, %v; want an error, since iss is no number", len(all), err)

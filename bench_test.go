@@ -8,19 +8,20 @@ import (
 	"testing"
 
 	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 // BenchmarkSession reads a session of about 2 KB of JSON from its cookie.
 func BenchmarkSession(b *testing.B) {
-	e := newEnv(b, func(c *auth0.Config) { c.Audience = testAudience })
-	e.tenant.EditIDToken(claim("padding", strings.Repeat("x", 400)))
+	e := testkit.SignedIn(b, func(c *auth0.Config) { c.Audience = testkit.Audience })
+	e.Tenant.EditIDToken(testkit.Claim("padding", strings.Repeat("x", 400)))
 	r := httptest.NewRequest("GET", "/", nil)
-	for name, value := range e.browser().mustLogin().cookies {
+	for name, value := range e.Browser().MustLogin().Cookies {
 		r.AddCookie(&http.Cookie{Name: name, Value: value})
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := e.strategy.Session(r); err != nil {
+		if _, err := e.Strategy.Session(r); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -28,12 +29,12 @@ func BenchmarkSession(b *testing.B) {
 
 // BenchmarkSessionDamaged refuses cookies as attackers send them.
 func BenchmarkSessionDamaged(b *testing.B) {
-	e := newEnv(b)
-	good := e.browser().mustLogin().cookies[sessionName]
+	e := testkit.SignedIn(b)
+	good := e.Browser().MustLogin().Cookies[testkit.SessionCookie]
 	for name, cookie := range map[string]string{
-		"case=changed": sessionName + "=" + good[:len(good)-5] + "AAAAA",
-		"case=garbage": sessionName + "=garbage",
-		"case=many":    strings.Repeat(sessionName+"=x; ", 2000),
+		"case=changed": testkit.SessionCookie + "=" + good[:len(good)-5] + "AAAAA",
+		"case=garbage": testkit.SessionCookie + "=garbage",
+		"case=many":    strings.Repeat(testkit.SessionCookie+"=x; ", 2000),
 		"case=parts":   partsOf(2000),
 	} {
 		b.Run(name, func(b *testing.B) {
@@ -41,7 +42,7 @@ func BenchmarkSessionDamaged(b *testing.B) {
 			r.Header.Set("Cookie", cookie)
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := e.strategy.Session(r); err == nil {
+				if _, err := e.Strategy.Session(r); err == nil {
 					b.Fatal("logged in")
 				}
 			}
@@ -52,19 +53,19 @@ func BenchmarkSessionDamaged(b *testing.B) {
 func partsOf(n int) string {
 	var s strings.Builder
 	for i := range n {
-		fmt.Fprintf(&s, "%s.%d=2:x; ", sessionName, i)
+		fmt.Fprintf(&s, "%s.%d=2:x; ", testkit.SessionCookie, i)
 	}
 	return s.String()
 }
 
 // BenchmarkLogin makes the redirect to the tenant and its cookie.
 func BenchmarkLogin(b *testing.B) {
-	e := newEnv(b)
+	e := testkit.SignedIn(b)
 	r := httptest.NewRequest("GET", "/auth/login?returnTo=/x", nil)
 	b.ReportAllocs()
 	for b.Loop() {
 		w := httptest.NewRecorder()
-		e.app.ServeHTTP(w, r)
+		e.App.ServeHTTP(w, r)
 		if w.Code != http.StatusFound {
 			b.Fatal(w.Code)
 		}
@@ -73,16 +74,16 @@ func BenchmarkLogin(b *testing.B) {
 
 // BenchmarkVerify checks an access token, and refuses ones that are not good.
 func BenchmarkVerify(b *testing.B) {
-	e := newEnv(b)
-	api, err := auth0.NewAPI(auth0.APIConfig{Domain: tenantHost, Audience: testAudience, Keys: e.strategy.KeySet(), TokenCache: auth0.None})
+	e := testkit.SignedIn(b)
+	api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.KeySet(), TokenCache: auth0.None})
 	if err != nil {
 		b.Fatal(err)
 	}
-	good := e.tenant.AccessToken("ada@acme.example", testAudience)
+	good := e.Tenant.AccessToken("ada@acme.example", testkit.Audience)
 	for name, token := range map[string]string{
 		"token=good":      good,
-		"token=expired":   e.tenant.AccessToken("ada@acme.example", testAudience, in("exp", -60)),
-		"token=foreign":   e.tenant.AccessToken("ada@acme.example", testAudience, claim("iss", "https://other.example/")),
+		"token=expired":   e.Tenant.AccessToken("ada@acme.example", testkit.Audience, testkit.ClaimIn("exp", -60)),
+		"token=foreign":   e.Tenant.AccessToken("ada@acme.example", testkit.Audience, testkit.Claim("iss", "https://other.example/")),
 		"token=malformed": good[:len(good)-3] + "...",
 	} {
 		b.Run(name, func(b *testing.B) {

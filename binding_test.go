@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 // strategyNames are the names of the cookies of a configuration in these tests.
@@ -51,12 +52,12 @@ func TestSealedValuesBelongToOneApplication(t *testing.T) {
 		{"secret", false, func(c *auth0.Config) { c.Secrets = []string{"another-0123456789-secret-of-the-tests"} }},
 	}
 	store, marks := auth0.NewMemoryStore(1000), auth0.NewMemoryStore(1000)
-	for _, m := range []mode{{"in cookies", inCookies}, {"in a store", func(c *auth0.Config) { c.Store = store }}, {"revocable", func(c *auth0.Config) { c.Revocations = marks }}} {
-		e := newGrantEnv(t, m.edit)
-		e.mux.Handle("GET /silent", e.strategy.TrySilentLogin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "seen") })))
-		sessionOf, transactionOf, triesOf, silentOf := cookieNames(e.cfg)
+	for _, m := range []testkit.Mode{{Name: "in cookies", Edit: testkit.InCookies}, {Name: "in a store", Edit: func(c *auth0.Config) { c.Store = store }}, {Name: "revocable", Edit: func(c *auth0.Config) { c.Revocations = marks }}} {
+		e := testkit.SignedInForGrants(t, m.Edit)
+		e.Mux.Handle("GET /silent", e.Strategy.TrySilentLogin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "seen") })))
+		sessionOf, transactionOf, triesOf, silentOf := cookieNames(e.Config)
 		for _, o := range others {
-			cfg := e.cfg
+			cfg := e.Config
 			o.edit(&cfg)
 			other, err := auth0.New(cfg)
 			if err != nil {
@@ -76,23 +77,23 @@ func TestSealedValuesBelongToOneApplication(t *testing.T) {
 			check := func(what string, accepted bool) {
 				t.Helper()
 				if accepted != o.same {
-					t.Errorf("%s, %s, %s: accepted %v, want %v", m.name, o.why, what, accepted, o.same)
+					t.Errorf("%s, %s, %s: accepted %v, want %v", m.Name, o.why, what, accepted, o.same)
 				}
 			}
 
-			b := e.browser().mustLogin()
-			w := open(app, "/", session, b.cookies[sessionOf])
+			b := e.Browser().MustLogin()
+			w := open(app, "/", session, b.Cookies[sessionOf])
 			check("session", w.Body.String() == "passed")
 			for _, line := range w.Header()["Set-Cookie"] {
 				if !o.same && strings.HasPrefix(line, session+"=") {
-					t.Errorf("%s, %s: a foreign session is not left alone: %s", m.name, o.why, line)
+					t.Errorf("%s, %s: a foreign session is not left alone: %s", m.Name, o.why, line)
 				}
 			}
-			if !b.loggedIn() {
-				t.Errorf("%s, %s: the session is gone", m.name, o.why)
+			if !b.LoggedIn() {
+				t.Errorf("%s, %s: the session is gone", m.Name, o.why)
 			}
 
-			authURL, sealed, err := e.strategy.AuthCodeURL(t.Context())
+			authURL, sealed, err := e.Strategy.AuthCodeURL(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -101,14 +102,14 @@ func TestSealedValuesBelongToOneApplication(t *testing.T) {
 			_, err = other.Exchange(t.Context(), sealed, answer)
 			check("transaction", !errors.Is(err, auth0.ErrTransactionNotFound))
 
-			b = e.browser()
-			u = b.begin("/auth/login")
-			id := strings.TrimPrefix(b.transactions()[0], transactionOf)
+			b = e.Browser()
+			u = b.Begin("/auth/login")
+			id := strings.TrimPrefix(b.Transactions()[0], transactionOf)
 			callback := other.CallbackHandler()
-			w = open(callback, "/auth/callback?error=access_denied&state="+u.Query().Get("state"), transaction+id, b.cookies[transactionOf+id])
+			w = open(callback, "/auth/callback?error=access_denied&state="+u.Query().Get("state"), transaction+id, b.Cookies[transactionOf+id])
 			check("cookie of a transaction", !strings.Contains(w.Body.String(), "not found") && w.Code == http.StatusForbidden)
 
-			_, err = e.strategy.LoginWithPassword(t.Context(), auth0.PasswordLogin{Username: mfaUser, Password: demoPass})
+			_, err = e.Strategy.LoginWithPassword(t.Context(), auth0.PasswordLogin{Username: testkit.MFAUser, Password: testkit.Password})
 			var e2 *auth0.Error
 			if !errors.As(err, &e2) || e2.MFA == nil {
 				t.Fatalf("no MFA: %v", err)
@@ -120,17 +121,17 @@ func TestSealedValuesBelongToOneApplication(t *testing.T) {
 			_, err = other.OpenMFA(factor)
 			check("MFA", err == nil)
 
-			b = e.browser()
+			b = e.Browser()
 			for range 3 {
-				b.login("/auth/login?prompt=login")
-				delete(b.cookies, sessionOf)
+				b.Login("/auth/login?prompt=login")
+				delete(b.Cookies, sessionOf)
 			}
-			w = open(app, "/page", tries, b.cookies[triesOf])
+			w = open(app, "/page", tries, b.Cookies[triesOf])
 			check("counter of lost logins", w.Code == http.StatusBadRequest)
 
-			b = e.browser()
-			b.begin("/silent")
-			w = open(other.LoadUser(other.TrySilentLogin(http.NotFoundHandler())), "/page", silent, b.cookies[silentOf])
+			b = e.Browser()
+			b.Begin("/silent")
+			w = open(other.LoadUser(other.TrySilentLogin(http.NotFoundHandler())), "/page", silent, b.Cookies[silentOf])
 			check("mark of a silent login", w.Code == http.StatusNotFound && len(w.Header()["Set-Cookie"]) == 0)
 		}
 	}
@@ -139,24 +140,24 @@ func TestSealedValuesBelongToOneApplication(t *testing.T) {
 // TestStoredSessionsBelongToOneApplication: applications that share a store find
 // nothing of each other in it, not even when one knows the id of a session.
 func TestStoredSessionsBelongToOneApplication(t *testing.T) {
-	store := newWatchedStore()
-	e := newEnv(t, func(c *auth0.Config) { c.Store = store })
-	b := e.browser().mustLogin()
-	staff := newEnv(t, func(c *auth0.Config) { *c = e.cfg; c.ClientID = "staff-application" })
+	store := testkit.NewWatchedStore()
+	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Store = store })
+	b := e.Browser().MustLogin()
+	staff := testkit.SignedIn(t, func(c *auth0.Config) { *c = e.Config; c.ClientID = "staff-application" })
 	// As if an id of the other application had been found out: the record is put
 	// where the cookie of this one leads.
-	store.mu.Lock()
-	records := map[string]storedValue{}
-	for key, value := range store.values {
+	store.Mu.Lock()
+	records := map[string]testkit.StoredValue{}
+	for key, value := range store.Values {
 		if strings.HasPrefix(key, "auth0:session:") {
 			records[key] = value
 		}
 	}
-	store.mu.Unlock()
+	store.Mu.Unlock()
 	if len(records) != 1 {
 		t.Fatalf("%d records", len(records))
 	}
-	if s, err := staff.strategy.Session(requestWithCookies(b.cookies)); err == nil {
+	if s, err := staff.Strategy.Session(requestWithCookies(b.Cookies)); err == nil {
 		t.Errorf("session of %v", s)
 	}
 }
@@ -169,22 +170,22 @@ func TestCookiesOfTheSameName(t *testing.T) {
 		{"", "app.example", "", "example"},
 		{"/one", "app.example", "/one", "example"},
 	} {
-		e := newEnv(t, func(c *auth0.Config) { c.CookiePath, c.CookieDomain = tt.path, tt.domain })
-		other := newEnv(t, func(c *auth0.Config) { *c = e.cfg; c.CookiePath, c.CookieDomain = tt.otherPath, tt.otherDomain })
-		b := e.browser()
-		b.login("/auth/login")
-		r := requestWithCookies(b.cookies)
-		if _, err := e.strategy.Session(r); err != nil {
+		e := testkit.SignedIn(t, func(c *auth0.Config) { c.CookiePath, c.CookieDomain = tt.path, tt.domain })
+		other := testkit.SignedIn(t, func(c *auth0.Config) { *c = e.Config; c.CookiePath, c.CookieDomain = tt.otherPath, tt.otherDomain })
+		b := e.Browser()
+		b.Login("/auth/login")
+		r := requestWithCookies(b.Cookies)
+		if _, err := e.Strategy.Session(r); err != nil {
 			t.Errorf("%+v: %v", tt, err)
 		}
-		if s, err := other.strategy.Session(r); err == nil {
+		if s, err := other.Strategy.Session(r); err == nil {
 			t.Errorf("%+v: the other has the session of %v", tt, s)
 		}
 	}
 }
 
 func requestWithCookies(cookies map[string]string) *http.Request {
-	r := httptest.NewRequest("GET", appBase+"/", nil)
+	r := httptest.NewRequest("GET", testkit.AppURL+"/", nil)
 	for name, value := range cookies {
 		r.AddCookie(&http.Cookie{Name: name, Value: value})
 	}
@@ -208,17 +209,17 @@ func TestLoginCookiesAreForThisHost(t *testing.T) {
 		}, "__Secure-"},
 		{"for as long as the browser is open", func(c *auth0.Config) { c.CookieDomain, c.CookieSessionOnly = "app.example", true }, "__Secure-"},
 	} {
-		e := newEnv(t, tt.edit)
-		e.mux.Handle("GET /silent", e.strategy.TrySilentLogin(http.NotFoundHandler()))
-		b := e.browser()
-		responses := []*response{b.page("/auth/login"), e.browser().page("/silent")}
-		u := responses[0].location(t)
-		if e.cfg.ResponseMode != "form_post" {
-			responses = append(responses, b.callback(b.atTenant(u)))
+		e := testkit.SignedIn(t, tt.edit)
+		e.Mux.Handle("GET /silent", e.Strategy.TrySilentLogin(http.NotFoundHandler()))
+		b := e.Browser()
+		responses := []*testkit.Response{b.Page("/auth/login"), e.Browser().Page("/silent")}
+		u := responses[0].Location(t)
+		if e.Config.ResponseMode != "form_post" {
+			responses = append(responses, b.Callback(b.AtTenant(u)))
 		}
 		seen := 0
 		for _, resp := range responses {
-			for _, line := range resp.header.Values("Set-Cookie") {
+			for _, line := range resp.Header.Values("Set-Cookie") {
 				name, rest, _ := strings.Cut(line, "=")
 				if strings.HasSuffix(name, "_session") {
 					if !strings.HasPrefix(name, tt.prefix) {
@@ -243,10 +244,10 @@ func TestLoginCookiesAreForThisHost(t *testing.T) {
 func TestApplicationsInTwoPaths(t *testing.T) {
 	names := map[string]bool{}
 	for _, path := range []string{"/one", "/two"} {
-		e := newEnv(t, func(c *auth0.Config) { c.CookiePath = path })
-		b := e.browser()
-		b.begin("/auth/login")
-		name := b.transactions()[0]
+		e := testkit.SignedIn(t, func(c *auth0.Config) { c.CookiePath = path })
+		b := e.Browser()
+		b.Begin("/auth/login")
+		name := b.Transactions()[0]
 		names[name[:len(name)-16]] = true
 	}
 	if len(names) != 2 {
@@ -258,39 +259,39 @@ func TestApplicationsInTwoPaths(t *testing.T) {
 // accepted until the time that the configuration has, because such a cookie can be
 // forged with a stolen secret.
 func TestCookieSessionsMoveUntil(t *testing.T) {
-	now := newClock()
-	withClock := func(c *auth0.Config) { c.Now = now.now }
-	old := newEnv(t, withClock).browser().mustLogin()
+	now := testkit.NewClock()
+	withClock := func(c *auth0.Config) { c.Now = now.Now }
+	old := testkit.SignedIn(t, withClock).Browser().MustLogin()
 	for _, tt := range []struct {
 		why   string
 		until time.Time
 		want  bool
 	}{
 		{"not said", time.Time{}, false},
-		{"over", now.now().Add(-time.Second), false},
-		{"now", now.now(), false},
-		{"in an hour", now.now().Add(time.Hour), true},
+		{"over", now.Now().Add(-time.Second), false},
+		{"now", now.Now(), false},
+		{"in an hour", now.Now().Add(time.Hour), true},
 	} {
-		b := newEnv(t, withClock, inStore, func(c *auth0.Config) { c.CookieSessionsUntil = tt.until }).browser()
-		b.cookies = map[string]string{sessionName: old.cookies[sessionName]}
-		if got := b.loggedIn(); got != tt.want {
+		b := testkit.SignedIn(t, withClock, testkit.InStore, func(c *auth0.Config) { c.CookieSessionsUntil = tt.until }).Browser()
+		b.Cookies = map[string]string{testkit.SessionCookie: old.Cookies[testkit.SessionCookie]}
+		if got := b.LoggedIn(); got != tt.want {
 			t.Errorf("%s: logged in %v", tt.why, got)
 		}
-		if b.cookies[sessionName] == "" {
+		if b.Cookies[testkit.SessionCookie] == "" {
 			t.Errorf("%s: the cookie was deleted", tt.why)
 		}
-		if moved := b.cookies[sessionName] != old.cookies[sessionName]; moved != tt.want {
+		if moved := b.Cookies[testkit.SessionCookie] != old.Cookies[testkit.SessionCookie]; moved != tt.want {
 			t.Errorf("%s: moved %v", tt.why, moved)
 		}
 		// Who has moved stays.
-		now.add(2 * 3600)
-		if got := b.loggedIn(); got != tt.want {
+		now.Add(2 * 3600)
+		if got := b.LoggedIn(); got != tt.want {
 			t.Errorf("%s: two hours later logged in %v", tt.why, got)
 		}
-		now.add(-2 * 3600)
+		now.Add(-2 * 3600)
 	}
-	cfg := newEnv(t).cfg
-	cfg.CookieSessionsUntil = now.now()
+	cfg := testkit.SignedIn(t).Config
+	cfg.CookieSessionsUntil = now.Now()
 	if _, err := auth0.New(cfg); err == nil || !strings.Contains(err.Error(), "CookieSessionsUntil") {
 		t.Errorf("without a store: %v", err)
 	}
@@ -299,17 +300,17 @@ func TestCookieSessionsMoveUntil(t *testing.T) {
 // TestDataStaysInItsOrganization: somebody who is an administrator in an
 // organization of their own, and says so in Data, is none in another.
 func TestDataStaysInItsOrganization(t *testing.T) {
-	inEachMode(t, func(t *testing.T, m mode) {
+	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 		for _, keep := range []func(string) bool{nil, func(name string) bool { return name == "email" }} {
 			var data map[string]string
-			e := newEnv(t, m.edit, func(c *auth0.Config) {
+			e := testkit.SignedIn(t, m.Edit, func(c *auth0.Config) {
 				c.Organizations, c.KeepClaim = true, keep
 				c.AfterLogin = func(_ context.Context, l *auth0.Login) error { data = l.Data; return nil }
 			})
-			e.mux.HandleFunc("GET /admin", func(w http.ResponseWriter, r *http.Request) {
-				s, _ := e.strategy.Session(r)
+			e.Mux.HandleFunc("GET /admin", func(w http.ResponseWriter, r *http.Request) {
+				s, _ := e.Strategy.Session(r)
 				s.Data["admin"] = "yes"
-				if err := e.strategy.SaveSession(w, r, s); err != nil {
+				if err := e.Strategy.SaveSession(w, r, s); err != nil {
 					t.Error(err)
 				}
 			})
@@ -320,12 +321,12 @@ func TestDataStaysInItsOrganization(t *testing.T) {
 				{"?organization=acme-eu", "?organization=acme-eu&prompt=login", "yes"},
 				{"", "?prompt=login", "yes"},
 			} {
-				b := e.browser()
-				b.login("/auth/login" + step.first)
-				b.page("/admin")
-				b.login("/auth/login" + step.second)
-				if data["admin"] != step.want || !b.loggedIn() {
-					t.Errorf("login %q, then %q: Data %v, logged in %v", step.first, step.second, data, b.loggedIn())
+				b := e.Browser()
+				b.Login("/auth/login" + step.first)
+				b.Page("/admin")
+				b.Login("/auth/login" + step.second)
+				if data["admin"] != step.want || !b.LoggedIn() {
+					t.Errorf("login %q, then %q: Data %v, logged in %v", step.first, step.second, data, b.LoggedIn())
 				}
 			}
 		}
@@ -336,39 +337,39 @@ func TestDataStaysInItsOrganization(t *testing.T) {
 // for nothing after it, whichever way the answer comes.
 func TestLoginEndsTheSessionBefore(t *testing.T) {
 	for _, responseMode := range []string{"query", "form_post"} {
-		inEachMode(t, func(t *testing.T, m mode) {
+		testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 			size := 0
-			e := newEnv(t, m.edit, func(c *auth0.Config) {
+			e := testkit.SignedIn(t, m.Edit, func(c *auth0.Config) {
 				c.ResponseMode = responseMode
 				c.AfterLogin = func(_ context.Context, l *auth0.Login) error {
 					l.Data = map[string]string{"x": strings.Repeat("y", size)}
 					return nil
 				}
 			})
-			login := func(b *browser) *response {
-				u := b.begin("/auth/login?prompt=login")
+			login := func(b *testkit.Browser) *testkit.Response {
+				u := b.Begin("/auth/login?prompt=login")
 				if responseMode == "query" {
-					return b.callback(b.atTenant(u))
+					return b.Callback(b.AtTenant(u))
 				}
-				return b.post(b.formAtTenant(u))
+				return b.Post(b.FormAtTenant(u))
 			}
-			b := e.browser()
+			b := e.Browser()
 			size = 9000
 			login(b)
-			if !b.loggedIn() {
+			if !b.LoggedIn() {
 				t.Fatal("not logged in")
 			}
-			before := b.clone()
+			before := b.Clone()
 			size = 1
 			login(b)
-			if !b.loggedIn() {
-				t.Errorf("%s: not logged in after the second login: %v", responseMode, slices.Collect(maps.Keys(b.cookies)))
+			if !b.LoggedIn() {
+				t.Errorf("%s: not logged in after the second login: %v", responseMode, slices.Collect(maps.Keys(b.Cookies)))
 			}
-			if before.loggedIn() {
+			if before.LoggedIn() {
 				t.Errorf("%s: the copy from before is logged in", responseMode)
 			}
-			for name := range b.cookies {
-				if strings.HasPrefix(name, sessionName+".") {
+			for name := range b.Cookies {
+				if strings.HasPrefix(name, testkit.SessionCookie+".") {
 					t.Errorf("%s: %s has stayed behind", responseMode, name)
 				}
 			}
@@ -379,55 +380,55 @@ func TestLoginEndsTheSessionBefore(t *testing.T) {
 // TestEndSessionsOf ends the sessions of one user of one issuer in one application,
 // and lets them log in again.
 func TestEndSessionsOf(t *testing.T) {
-	for _, m := range []mode{{"in a store", inStore}, {"in a plain store", inPlainStore}, {"revocable", revocable}} {
-		t.Run(m.name, func(t *testing.T) {
+	for _, m := range []testkit.Mode{{Name: "in a store", Edit: testkit.InStore}, {Name: "in a plain store", Edit: testkit.InPlainStore}, {Name: "revocable", Edit: testkit.Revocable}} {
+		t.Run(m.Name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				e := newEnv(t, m.edit)
-				other := newEnv(t, func(c *auth0.Config) { *c = e.cfg; c.ClientID = "staff-application" })
-				first, second := e.browser().mustLogin(), e.browser().mustLogin()
-				e.as("bob@acme.example")
-				bob := e.browser().mustLogin()
-				e.as("ada@acme.example")
-				ada, _ := e.strategy.Session(requestWithCookies(first.cookies))
+				e := testkit.SignedIn(t, m.Edit)
+				other := testkit.SignedIn(t, func(c *auth0.Config) { *c = e.Config; c.ClientID = "staff-application" })
+				first, second := e.Browser().MustLogin(), e.Browser().MustLogin()
+				e.SignInAtTenant("bob@acme.example")
+				bob := e.Browser().MustLogin()
+				e.SignInAtTenant("ada@acme.example")
+				ada, _ := e.Strategy.Session(requestWithCookies(first.Cookies))
 				time.Sleep(time.Minute)
 				for _, wrong := range []struct{ issuer, subject string }{{"https://other.example/", ada.User.Subject}, {ada.User.Issuer, ada.User.Subject + "x"}} {
-					if err := e.strategy.EndSessionsOf(t.Context(), wrong.issuer, wrong.subject); err != nil {
+					if err := e.Strategy.EndSessionsOf(t.Context(), wrong.issuer, wrong.subject); err != nil {
 						t.Fatal(err)
 					}
 				}
-				if err := other.strategy.EndSessionsOf(t.Context(), ada.User.Issuer, ada.User.Subject); err != nil {
+				if err := other.Strategy.EndSessionsOf(t.Context(), ada.User.Issuer, ada.User.Subject); err != nil {
 					t.Fatal(err)
 				}
-				if !first.clone().loggedIn() {
+				if !first.Clone().LoggedIn() {
 					t.Error("the sessions of somebody else were to end")
 				}
-				if err := e.strategy.EndSessionsOf(t.Context(), ada.User.Issuer, ada.User.Subject); err != nil {
+				if err := e.Strategy.EndSessionsOf(t.Context(), ada.User.Issuer, ada.User.Subject); err != nil {
 					t.Fatal(err)
 				}
-				if first.loggedIn() || second.loggedIn() {
+				if first.LoggedIn() || second.LoggedIn() {
 					t.Error("logged in after it")
 				}
-				if !bob.loggedIn() {
+				if !bob.LoggedIn() {
 					t.Error("another user is logged out")
 				}
 				time.Sleep(time.Second)
-				if first.mustLogin(); !first.loggedIn() {
+				if first.MustLogin(); !first.LoggedIn() {
 					t.Error("cannot log in again")
 				}
 				for _, wrong := range []struct{ issuer, subject string }{{"", ada.User.Subject}, {ada.User.Issuer, ""}} {
-					if err := e.strategy.EndSessionsOf(t.Context(), wrong.issuer, wrong.subject); err == nil {
+					if err := e.Strategy.EndSessionsOf(t.Context(), wrong.issuer, wrong.subject); err == nil {
 						t.Errorf("%+v: no error", wrong)
 					}
 				}
 			})
 		})
 	}
-	if err := newEnv(t).strategy.EndSessionsOf(t.Context(), "https://"+tenantHost+"/", "x"); err == nil || !strings.Contains(fmt.Sprint(errors.Unwrap(err)), "Config.Revocations") {
+	if err := testkit.SignedIn(t).Strategy.EndSessionsOf(t.Context(), "https://"+testkit.TenantHost+"/", "x"); err == nil || !strings.Contains(fmt.Sprint(errors.Unwrap(err)), "Config.Revocations") {
 		t.Errorf("with neither store: %v", err)
 	}
-	down := newWatchedStore()
-	down.fail["commit"] = errors.New("down")
-	if err := newEnv(t, func(c *auth0.Config) { c.Revocations = down }).strategy.EndSessionsOf(t.Context(), "https://"+tenantHost+"/", "x"); !errors.Is(err, auth0.ErrStoreUnavailable) {
+	down := testkit.NewWatchedStore()
+	down.Fail["commit"] = errors.New("down")
+	if err := testkit.SignedIn(t, func(c *auth0.Config) { c.Revocations = down }).Strategy.EndSessionsOf(t.Context(), "https://"+testkit.TenantHost+"/", "x"); !errors.Is(err, auth0.ErrStoreUnavailable) {
 		t.Errorf("store down: %v", err)
 	}
 }

@@ -15,55 +15,56 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 func TestCallback(t *testing.T) {
-	e := newEnv(t)
-	b := e.browser()
-	u := b.atTenant(b.begin("/auth/login?returnTo=/private"))
-	resp := b.callback(u)
-	if resp.status != http.StatusSeeOther || resp.header.Get("Location") != "/private" {
-		t.Fatalf("callback: %d to %q; body %q; log:\n%s", resp.status, resp.header.Get("Location"), resp.body, e.log)
+	e := testkit.SignedIn(t)
+	b := e.Browser()
+	u := b.AtTenant(b.Begin("/auth/login?returnTo=/private"))
+	resp := b.Callback(u)
+	if resp.Status != http.StatusSeeOther || resp.Header.Get("Location") != "/private" {
+		t.Fatalf("callback: %d to %q; body %q; log:\n%s", resp.Status, resp.Header.Get("Location"), resp.Body, e.Log)
 	}
-	if got := resp.header.Get("Cache-Control"); got != "private, no-store" {
+	if got := resp.Header.Get("Cache-Control"); got != "private, no-store" {
 		t.Errorf("Cache-Control: %s", got)
 	}
-	if n := len(b.transactions()); n != 0 {
+	if n := len(b.Transactions()); n != 0 {
 		t.Errorf("%d transactions are left", n)
 	}
-	c := resp.setCookies(t)["__Host-auth0_session"]
+	c := resp.SetCookies(t)["__Host-auth0_session"]
 	if c == nil || !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" || c.MaxAge != 24*60*60 {
 		t.Errorf("session cookie %v", c)
 	}
-	if page := b.page("/private"); page.status != 200 || !strings.HasPrefix(page.body, "private auth0|") {
-		t.Errorf("private page: %d %q", page.status, page.body)
+	if page := b.Page("/private"); page.Status != 200 || !strings.HasPrefix(page.Body, "private auth0|") {
+		t.Errorf("private page: %d %q", page.Status, page.Body)
 	}
-	if n := e.tenant.Calls(tenant.Token); n != 1 {
+	if n := e.Tenant.Calls(tenant.Token); n != 1 {
 		t.Errorf("%d token requests", n)
 	}
 }
 
 // TestCallbackAgain is the back button, the reload, the bookmark and the replay.
 func TestCallbackAgain(t *testing.T) {
-	e := newEnv(t)
-	b := e.browser()
-	u := b.atTenant(b.begin("/auth/login?returnTo=/private"))
-	b.callback(u)
-	before := b.cookies["__Host-auth0_session"]
+	e := testkit.SignedIn(t)
+	b := e.Browser()
+	u := b.AtTenant(b.Begin("/auth/login?returnTo=/private"))
+	b.Callback(u)
+	before := b.Cookies["__Host-auth0_session"]
 	for range 3 {
-		resp := b.callback(u)
-		if resp.status != http.StatusSeeOther || resp.header.Get("Location") != "/" {
-			t.Errorf("callback again, logged in: %d to %q, want the start page", resp.status, resp.header.Get("Location"))
+		resp := b.Callback(u)
+		if resp.Status != http.StatusSeeOther || resp.Header.Get("Location") != "/" {
+			t.Errorf("callback again, logged in: %d to %q, want the start page", resp.Status, resp.Header.Get("Location"))
 		}
 	}
-	if b.cookies["__Host-auth0_session"] != before {
+	if b.Cookies["__Host-auth0_session"] != before {
 		t.Error("the session changed")
 	}
-	delete(b.cookies, "__Host-auth0_session")
-	if resp := b.callback(u); resp.status != http.StatusBadRequest {
-		t.Errorf("callback again, logged out: %d, want 400", resp.status)
+	delete(b.Cookies, "__Host-auth0_session")
+	if resp := b.Callback(u); resp.Status != http.StatusBadRequest {
+		t.Errorf("callback again, logged out: %d, want 400", resp.Status)
 	}
-	if n := e.tenant.Calls(tenant.Token); n != 1 {
+	if n := e.Tenant.Calls(tenant.Token); n != 1 {
 		t.Errorf("%d token requests, want 1", n)
 	}
 }
@@ -71,43 +72,43 @@ func TestCallbackAgain(t *testing.T) {
 // TestCallbackWithoutTransaction is a login that was not begun in this browser:
 // an attacker's code, or cookies that were blocked.
 func TestCallbackWithoutTransaction(t *testing.T) {
-	e := newEnv(t)
-	attacker := e.browser()
-	u := attacker.atTenant(attacker.begin("/auth/login"))
-	resp := e.browser().callback(u)
+	e := testkit.SignedIn(t)
+	attacker := e.Browser()
+	u := attacker.AtTenant(attacker.Begin("/auth/login"))
+	resp := e.Browser().Callback(u)
 	want := "This login was begun in another browser, took longer than ten minutes, or is finished already; cookies may also be blocked for this site; please log in again.\n\nIf it keeps happening, quote this reference: "
-	if resp.status != http.StatusBadRequest || !strings.HasPrefix(resp.body, want) || !strings.HasSuffix(resp.body, "\n\nhttps://app.example/auth/login\n") {
-		t.Errorf("%d %q", resp.status, resp.body)
+	if resp.Status != http.StatusBadRequest || !strings.HasPrefix(resp.Body, want) || !strings.HasSuffix(resp.Body, "\n\nhttps://app.example/auth/login\n") {
+		t.Errorf("%d %q", resp.Status, resp.Body)
 	}
 	for name, want := range map[string]string{
 		"Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
 		"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'", "Cache-Control": "private, no-store", "Location": "",
 	} {
-		if got := resp.header.Get(name); got != want {
+		if got := resp.Header.Get(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}
-	if n := e.tenant.Calls(tenant.Token); n != 0 {
+	if n := e.Tenant.Calls(tenant.Token); n != 0 {
 		t.Errorf("%d token requests, want none", n)
 	}
 	// Another state does not match the transaction of this browser, and leaves it.
-	b := e.browser()
-	own := b.begin("/auth/login")
-	if resp := b.callback(u); resp.status != http.StatusBadRequest || len(b.transactions()) != 1 {
-		t.Errorf("foreign state: %d, %d transactions left", resp.status, len(b.transactions()))
+	b := e.Browser()
+	own := b.Begin("/auth/login")
+	if resp := b.Callback(u); resp.Status != http.StatusBadRequest || len(b.Transactions()) != 1 {
+		t.Errorf("foreign state: %d, %d transactions left", resp.Status, len(b.Transactions()))
 	}
 	// Own state with a foreign code: PKCE does not fit.
 	mixed := *u
 	q := u.Query()
 	q.Set("state", own.Query().Get("state"))
 	mixed.RawQuery = q.Encode()
-	if resp := b.callback(&mixed); resp.status != http.StatusBadRequest || b.loggedIn() {
-		t.Errorf("own state, foreign code: %d, logged in %v", resp.status, b.loggedIn())
+	if resp := b.Callback(&mixed); resp.Status != http.StatusBadRequest || b.LoggedIn() {
+		t.Errorf("own state, foreign code: %d, logged in %v", resp.Status, b.LoggedIn())
 	}
 }
 
 func TestCallbackParameters(t *testing.T) {
-	e := newEnv(t)
+	e := testkit.SignedIn(t)
 	for why, edit := range map[string]func(url.Values){
 		"no state":           func(q url.Values) { q.Del("state") },
 		"empty state":        func(q url.Values) { q.Set("state", "") },
@@ -125,55 +126,55 @@ func TestCallbackParameters(t *testing.T) {
 		"error and code":     func(q url.Values) { q.Set("error", "server_error") },
 		"description of 1MB": func(q url.Values) { q.Set("error", "x"); q.Set("error_description", strings.Repeat("A", 1<<20)) },
 	} {
-		b := e.browser()
-		u := b.atTenant(b.begin("/auth/login"))
+		b := e.Browser()
+		u := b.AtTenant(b.Begin("/auth/login"))
 		q := u.Query()
 		edit(q)
 		u.RawQuery = q.Encode()
-		calls := e.tenant.Calls(tenant.Token)
-		resp := b.callback(u)
-		if resp.status != http.StatusBadRequest || b.loggedIn() || e.tenant.Calls(tenant.Token) != calls {
-			t.Errorf("%s: status %d, logged in %v, %d token requests", why, resp.status, b.loggedIn(), e.tenant.Calls(tenant.Token)-calls)
+		calls := e.Tenant.Calls(tenant.Token)
+		resp := b.Callback(u)
+		if resp.Status != http.StatusBadRequest || b.LoggedIn() || e.Tenant.Calls(tenant.Token) != calls {
+			t.Errorf("%s: status %d, logged in %v, %d token requests", why, resp.Status, b.LoggedIn(), e.Tenant.Calls(tenant.Token)-calls)
 		}
-		if len(resp.body) > 1000 {
-			t.Errorf("%s: a page of %d bytes", why, len(resp.body))
+		if len(resp.Body) > 1000 {
+			t.Errorf("%s: a page of %d bytes", why, len(resp.Body))
 		}
 	}
 	// The right issuer is welcome, and so is what we do not know.
-	b := e.browser()
-	u := b.atTenant(b.begin("/auth/login"))
+	b := e.Browser()
+	u := b.AtTenant(b.Begin("/auth/login"))
 	u.RawQuery += "&iss=" + url.QueryEscape("https://acme.auth0.example/") + "&session_state=x&future=y"
-	if resp := b.callback(u); resp.status != http.StatusSeeOther {
-		t.Errorf("with iss: %d %s", resp.status, resp.body)
+	if resp := b.Callback(u); resp.Status != http.StatusSeeOther {
+		t.Errorf("with iss: %d %s", resp.Status, resp.Body)
 	}
 }
 
 func TestCallbackMethods(t *testing.T) {
-	e := newEnv(t)
-	e.app = e.strategy.LoadUser(e.strategy.Handler())
-	b := e.browser()
-	u := b.atTenant(b.begin("/auth/login"))
+	e := testkit.SignedIn(t)
+	e.App = e.Strategy.LoadUser(e.Strategy.Handler())
+	b := e.Browser()
+	u := b.AtTenant(b.Begin("/auth/login"))
 	for _, method := range []string{"POST", "HEAD", "PUT"} {
-		resp := b.do(method, "/auth/callback", u.Query())
-		if resp.status != http.StatusMethodNotAllowed || resp.header.Get("Allow") != "GET" {
-			t.Errorf("%s: status %d, Allow %q", method, resp.status, resp.header.Get("Allow"))
+		resp := b.Do(method, "/auth/callback", u.Query())
+		if resp.Status != http.StatusMethodNotAllowed || resp.Header.Get("Allow") != "GET" {
+			t.Errorf("%s: status %d, Allow %q", method, resp.Status, resp.Header.Get("Allow"))
 		}
 	}
-	if resp := b.callback(u); resp.status != http.StatusSeeOther {
-		t.Errorf("GET after that: %d", resp.status)
+	if resp := b.Callback(u); resp.Status != http.StatusSeeOther {
+		t.Errorf("GET after that: %d", resp.Status)
 	}
 }
 
 func TestFormPost(t *testing.T) {
-	e := newEnv(t, func(c *auth0.Config) { c.ResponseMode = "form_post" })
-	begin := func() (*browser, url.Values) {
-		b := e.browser()
-		resp := b.page("/auth/login")
-		u := resp.location(t)
+	e := testkit.SignedIn(t, func(c *auth0.Config) { c.ResponseMode = "form_post" })
+	begin := func() (*testkit.Browser, url.Values) {
+		b := e.Browser()
+		resp := b.Page("/auth/login")
+		u := resp.Location(t)
 		if got := u.Query().Get("response_mode"); got != "form_post" {
 			t.Errorf("response_mode %q", got)
 		}
-		for name, c := range resp.setCookies(t) {
+		for name, c := range resp.SetCookies(t) {
 			if !strings.HasPrefix(name, "__Host-auth0_txn_") || c.SameSite != http.SameSiteNoneMode || !c.Secure || !c.HttpOnly {
 				t.Errorf("transaction cookie %s", c)
 			}
@@ -182,47 +183,51 @@ func TestFormPost(t *testing.T) {
 		q := u.Query()
 		q.Set("response_mode", "query")
 		u.RawQuery = q.Encode()
-		return b, b.atTenant(u).Query()
+		return b, b.AtTenant(u).Query()
 	}
 	b, form := begin()
-	resp := b.do("POST", "/auth/callback", form, "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Origin", "https://acme.auth0.example")
-	if resp.status != http.StatusSeeOther || !b.loggedIn() {
-		t.Errorf("form: %d %s", resp.status, resp.body)
+	resp := b.Do("POST", "/auth/callback", form, "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Origin", "https://acme.auth0.example")
+	if resp.Status != http.StatusSeeOther || !b.LoggedIn() {
+		t.Errorf("form: %d %s", resp.Status, resp.Body)
 	}
-	if c := resp.setCookies(t)["__Host-auth0_session"]; c == nil || c.SameSite != http.SameSiteLaxMode {
+	if c := resp.SetCookies(t)["__Host-auth0_session"]; c == nil || c.SameSite != http.SameSiteLaxMode {
 		t.Errorf("session cookie %v, want SameSite=Lax", c)
 	}
-	e.app = e.strategy.LoadUser(e.strategy.Handler())
+	e.App = e.Strategy.LoadUser(e.Strategy.Handler())
 	bad := map[string]struct {
 		status int
-		do     func(b *browser, form url.Values) *response
+		do     func(b *testkit.Browser, form url.Values) *testkit.Response
 	}{
-		"empty form": {400, func(b *browser, _ url.Values) *response { return b.do("POST", "/auth/callback", url.Values{}) }},
-		"GET":        {405, func(b *browser, form url.Values) *response { return b.page("/auth/callback?" + form.Encode()) }},
-		"query of a POST": {400, func(b *browser, form url.Values) *response {
-			return b.do("POST", "/auth/callback?"+form.Encode(), url.Values{})
+		"empty form": {400, func(b *testkit.Browser, _ url.Values) *testkit.Response {
+			return b.Do("POST", "/auth/callback", url.Values{})
 		}},
-		"JSON": {400, func(b *browser, form url.Values) *response {
-			return b.do("POST", "/auth/callback", form, "Content-Type", "application/json")
+		"GET": {405, func(b *testkit.Browser, form url.Values) *testkit.Response {
+			return b.Page("/auth/callback?" + form.Encode())
 		}},
-		"multipart": {400, func(b *browser, form url.Values) *response {
-			return b.do("POST", "/auth/callback", form, "Content-Type", "multipart/form-data; boundary=x")
+		"query of a POST": {400, func(b *testkit.Browser, form url.Values) *testkit.Response {
+			return b.Do("POST", "/auth/callback?"+form.Encode(), url.Values{})
 		}},
-		"100 kB": {400, func(b *browser, form url.Values) *response {
+		"JSON": {400, func(b *testkit.Browser, form url.Values) *testkit.Response {
+			return b.Do("POST", "/auth/callback", form, "Content-Type", "application/json")
+		}},
+		"multipart": {400, func(b *testkit.Browser, form url.Values) *testkit.Response {
+			return b.Do("POST", "/auth/callback", form, "Content-Type", "multipart/form-data; boundary=x")
+		}},
+		"100 kB": {400, func(b *testkit.Browser, form url.Values) *testkit.Response {
 			form.Set("x", strings.Repeat("x", 100<<10))
-			return b.do("POST", "/auth/callback", form)
+			return b.Do("POST", "/auth/callback", form)
 		}},
 	}
 	for why, tt := range bad {
 		b, form := begin()
-		if resp := tt.do(b, form); resp.status != tt.status {
-			t.Errorf("%s: status %d, want %d", why, resp.status, tt.status)
+		if resp := tt.do(b, form); resp.Status != tt.status {
+			t.Errorf("%s: status %d, want %d", why, resp.Status, tt.status)
 		}
 	}
 	// On this machine a Secure cookie goes over http too.
-	cfg := e.cfg
+	cfg := e.Config
 	cfg.BaseURL = "http://localhost:3000"
-	if _, err := auth0.New(cfg); err != nil || !strings.Contains(e.log.String(), "form_post without https") {
+	if _, err := auth0.New(cfg); err != nil || !strings.Contains(e.Log.String(), "form_post without https") {
 		t.Errorf("form_post on localhost: %v; want it to work with a warning", err)
 	}
 }
@@ -245,37 +250,37 @@ func TestErrorsFromTenant(t *testing.T) {
 	}
 	for _, tt := range tests {
 		var handled *auth0.Error
-		e := newEnv(t)
-		b := e.browser()
-		u := b.begin("/auth/login?returnTo=/private")
-		e.tenant.DenyNext(tt.code, tt.description)
-		answer := b.atTenant(u)
-		resp := b.clone().callback(answer)
-		if resp.status != tt.status || resp.header.Get("Content-Type") != "text/plain; charset=utf-8" {
-			t.Errorf("%.20q: status %d, %s", tt.code, resp.status, resp.header.Get("Content-Type"))
+		e := testkit.SignedIn(t)
+		b := e.Browser()
+		u := b.Begin("/auth/login?returnTo=/private")
+		e.Tenant.DenyNext(tt.code, tt.description)
+		answer := b.AtTenant(u)
+		resp := b.Clone().Callback(answer)
+		if resp.Status != tt.status || resp.Header.Get("Content-Type") != "text/plain; charset=utf-8" {
+			t.Errorf("%.20q: status %d, %s", tt.code, resp.Status, resp.Header.Get("Content-Type"))
 		}
-		if strings.Contains(resp.body, tt.code) || strings.Contains(resp.body, tt.description) || strings.Contains(resp.body, "<") {
-			t.Errorf("%.20q: the page quotes the tenant: %s", tt.code, resp.body)
+		if strings.Contains(resp.Body, tt.code) || strings.Contains(resp.Body, tt.description) || strings.Contains(resp.Body, "<") {
+			t.Errorf("%.20q: the page quotes the tenant: %s", tt.code, resp.Body)
 		}
-		if !strings.HasSuffix(resp.body, "\n\nhttps://app.example/auth/login?returnTo=%2Fprivate\n") {
-			t.Errorf("%.20q: the page does not end with where to log in: %q", tt.code, resp.body)
+		if !strings.HasSuffix(resp.Body, "\n\nhttps://app.example/auth/login?returnTo=%2Fprivate\n") {
+			t.Errorf("%.20q: the page does not end with where to log in: %q", tt.code, resp.Body)
 		}
-		if strings.Contains(resp.header.Get("Set-Cookie"), "a=b") {
+		if strings.Contains(resp.Header.Get("Set-Cookie"), "a=b") {
 			t.Error("a header was injected")
 		}
 		// The log has it, on one line.
 		found := false
-		for line := range strings.Lines(e.log.String()) {
+		for line := range strings.Lines(e.Log.String()) {
 			found = found || strings.Contains(line, "reason="+tt.reason) && strings.Contains(line, "op=callback")
 			if strings.HasPrefix(line, "level=ERROR") || strings.ContainsAny(line, "\x1b\r") {
 				t.Errorf("%.20q forged a log line: %q", tt.code, line)
 			}
 		}
 		if !found {
-			t.Errorf("%.20q is not in the log:\n%s", tt.code, e.log)
+			t.Errorf("%.20q is not in the log:\n%s", tt.code, e.Log)
 		}
 		// An application's own page gets everything.
-		cfg := e.cfg
+		cfg := e.Config
 		cfg.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err *auth0.Error) {
 			handled = err
 			w.WriteHeader(err.Status)
@@ -285,9 +290,9 @@ func TestErrorsFromTenant(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e.app = strategy.Handler()
-		if resp := b.callback(answer); resp.status != tt.status || resp.body != "own page" || resp.header.Get("X-Content-Type-Options") != "nosniff" {
-			t.Errorf("%.20q: own page: %d %q", tt.code, resp.status, resp.body)
+		e.App = strategy.Handler()
+		if resp := b.Callback(answer); resp.Status != tt.status || resp.Body != "own page" || resp.Header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%.20q: own page: %d %q", tt.code, resp.Status, resp.Body)
 		}
 		if handled == nil {
 			t.Fatal("the handler was not called")
@@ -302,7 +307,7 @@ func TestErrorsFromTenant(t *testing.T) {
 		if !strings.ContainsAny(tt.description, "\"\n") && !strings.Contains(handled.Err.Error(), tt.description) {
 			t.Errorf("%.20q: the cause %v has not the description", tt.code, handled.Err)
 		}
-		if n := len(b.transactions()); n != 0 {
+		if n := len(b.Transactions()); n != 0 {
 			t.Errorf("%.20q: %d transactions are left", tt.code, n)
 		}
 	}
@@ -310,17 +315,17 @@ func TestErrorsFromTenant(t *testing.T) {
 
 func TestErrorHasAppState(t *testing.T) {
 	var handled *auth0.Error
-	e := newEnv(t, func(c *auth0.Config) {
+	e := testkit.SignedIn(t, func(c *auth0.Config) {
 		c.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, err *auth0.Error) {
 			handled = err
 			w.WriteHeader(err.Status)
 		}
 	})
-	e.mux.Handle("GET /begin", e.strategy.LoginHandler(auth0.WithAppState(map[string]int{"a": 1}), auth0.WithReturnTo("/x")))
-	b := e.browser()
-	u := b.begin("/begin")
-	e.tenant.DenyNext("access_denied", "no")
-	b.callback(b.atTenant(u))
+	e.Mux.Handle("GET /begin", e.Strategy.LoginHandler(auth0.WithAppState(map[string]int{"a": 1}), auth0.WithReturnTo("/x")))
+	b := e.Browser()
+	u := b.Begin("/begin")
+	e.Tenant.DenyNext("access_denied", "no")
+	b.Callback(b.AtTenant(u))
 	if handled == nil || handled.ReturnTo != "/x" || string(handled.AppState) != `{"a":1}` {
 		t.Errorf("the handler gets %+v", handled)
 	}
@@ -369,23 +374,23 @@ func TestTokenEndpointFaults(t *testing.T) {
 		{"2 MiB", answer(200, js, `{"access_token":"`+strings.Repeat("x", 2<<20)+`"}`), 502, "tenant_unavailable"},
 	}
 	for _, tt := range tests {
-		e := newEnv(t)
-		b := e.browser()
-		u := b.atTenant(b.begin("/auth/login"))
+		e := testkit.SignedIn(t)
+		b := e.Browser()
+		u := b.AtTenant(b.Begin("/auth/login"))
 		calls := 0
-		e.tenant.Replace(tenant.Token, func(w http.ResponseWriter, r *http.Request) { calls++; tt.h(w, r) })
-		resp := b.callback(u)
-		if resp.status != tt.status || !strings.Contains(e.log.String(), "reason="+tt.reason) {
-			t.Errorf("%s: status %d, want %d and %s; log:\n%s", tt.why, resp.status, tt.status, tt.reason, e.log)
+		e.Tenant.Replace(tenant.Token, func(w http.ResponseWriter, r *http.Request) { calls++; tt.h(w, r) })
+		resp := b.Callback(u)
+		if resp.Status != tt.status || !strings.Contains(e.Log.String(), "reason="+tt.reason) {
+			t.Errorf("%s: status %d, want %d and %s; log:\n%s", tt.why, resp.Status, tt.status, tt.reason, e.Log)
 		}
 		if calls != 1 {
 			t.Errorf("%s: %d token requests, want 1: a code is never tried twice", tt.why, calls)
 		}
-		if b.loggedIn() || len(b.transactions()) != 0 {
-			t.Errorf("%s: logged in %v, %d transactions left", tt.why, b.loggedIn(), len(b.transactions()))
+		if b.LoggedIn() || len(b.Transactions()) != 0 {
+			t.Errorf("%s: logged in %v, %d transactions left", tt.why, b.LoggedIn(), len(b.Transactions()))
 		}
 		for _, secret := range []string{"SECRET", u.Query().Get("code"), u.Query().Get("state")} {
-			if strings.Contains(e.log.String(), secret) || strings.Contains(resp.body, secret) {
+			if strings.Contains(e.Log.String(), secret) || strings.Contains(resp.Body, secret) {
 				t.Errorf("%s: %q is in the log or on the page", tt.why, secret)
 			}
 		}
@@ -393,24 +398,24 @@ func TestTokenEndpointFaults(t *testing.T) {
 }
 
 func TestTokenEndpointOutOfReach(t *testing.T) {
-	e := newEnv(t, func(c *auth0.Config) { c.HTTPClient = &http.Client{Transport: hosts{}} })
-	b := e.browser()
-	u := b.atTenant(b.begin("/auth/login"))
-	if resp := b.callback(u); resp.status != http.StatusBadGateway {
-		t.Errorf("status %d, want 502", resp.status)
+	e := testkit.SignedIn(t, func(c *auth0.Config) { c.HTTPClient = &http.Client{Transport: testkit.Hosts{}} })
+	b := e.Browser()
+	u := b.AtTenant(b.Begin("/auth/login"))
+	if resp := b.Callback(u); resp.Status != http.StatusBadGateway {
+		t.Errorf("status %d, want 502", resp.Status)
 	}
 }
 
 // TestSlowTenant: the answer comes within the time limit.
 func TestSlowTenant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEnv(t)
-		b := e.browser()
-		u := b.atTenant(b.begin("/auth/login"))
-		e.tenant.Delay(tenant.Token, time.Hour)
+		e := testkit.SignedIn(t)
+		b := e.Browser()
+		u := b.AtTenant(b.Begin("/auth/login"))
+		e.Tenant.Delay(tenant.Token, time.Hour)
 		begin := time.Now()
-		if resp := b.callback(u); resp.status != http.StatusBadGateway {
-			t.Errorf("status %d, want 502", resp.status)
+		if resp := b.Callback(u); resp.Status != http.StatusBadGateway {
+			t.Errorf("status %d, want 502", resp.Status)
 		}
 		if d := time.Since(begin); d > 5500*time.Millisecond {
 			t.Errorf("after %v", d)
@@ -421,32 +426,32 @@ func TestSlowTenant(t *testing.T) {
 // TestCallerGone: a browser that goes away during the exchange has no session
 // afterwards.
 func TestCallerGone(t *testing.T) {
-	e := newEnv(t)
-	b := e.browser()
-	u := b.atTenant(b.begin("/auth/login"))
+	e := testkit.SignedIn(t)
+	b := e.Browser()
+	u := b.AtTenant(b.Begin("/auth/login"))
 	ctx, cancel := context.WithCancel(t.Context())
-	e.tenant.Replace(tenant.Token, func(w http.ResponseWriter, r *http.Request) { cancel(); <-r.Context().Done() })
-	next := e.app
-	e.app = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(w, r.WithContext(ctx)) })
-	resp := b.callback(u)
-	if resp.setCookies(t)["__Host-auth0_session"] != nil || resp.status != 503 {
-		t.Errorf("cookies %v, status %d", resp.header.Values("Set-Cookie"), resp.status)
+	e.Tenant.Replace(tenant.Token, func(w http.ResponseWriter, r *http.Request) { cancel(); <-r.Context().Done() })
+	next := e.App
+	e.App = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(w, r.WithContext(ctx)) })
+	resp := b.Callback(u)
+	if resp.SetCookies(t)["__Host-auth0_session"] != nil || resp.Status != 503 {
+		t.Errorf("cookies %v, status %d", resp.Header.Values("Set-Cookie"), resp.Status)
 	}
 }
 
 func TestTwoTabs(t *testing.T) {
 	for _, order := range [][2]int{{0, 1}, {1, 0}} {
-		e := newEnv(t)
-		b := e.browser()
-		begun := []*url.URL{b.begin("/auth/login?returnTo=/one"), b.begin("/auth/login?returnTo=/two")}
+		e := testkit.SignedIn(t)
+		b := e.Browser()
+		begun := []*url.URL{b.Begin("/auth/login?returnTo=/one"), b.Begin("/auth/login?returnTo=/two")}
 		for _, i := range order {
-			resp := b.callback(b.atTenant(begun[i]))
-			if want := []string{"/one", "/two"}[i]; resp.status != http.StatusSeeOther || resp.header.Get("Location") != want {
-				t.Errorf("order %v: %d to %q, want %s", order, resp.status, resp.header.Get("Location"), want)
+			resp := b.Callback(b.AtTenant(begun[i]))
+			if want := []string{"/one", "/two"}[i]; resp.Status != http.StatusSeeOther || resp.Header.Get("Location") != want {
+				t.Errorf("order %v: %d to %q, want %s", order, resp.Status, resp.Header.Get("Location"), want)
 			}
 		}
-		if !b.loggedIn() || len(b.transactions()) != 0 {
-			t.Errorf("order %v: logged in %v, %d transactions left", order, b.loggedIn(), len(b.transactions()))
+		if !b.LoggedIn() || len(b.Transactions()) != 0 {
+			t.Errorf("order %v: logged in %v, %d transactions left", order, b.LoggedIn(), len(b.Transactions()))
 		}
 	}
 }
@@ -454,12 +459,12 @@ func TestTwoTabs(t *testing.T) {
 func TestTransactionExpires(t *testing.T) {
 	for age, want := range map[time.Duration]int{599 * time.Second: 303, 600 * time.Second: 400, 24 * time.Hour: 400} {
 		synctest.Test(t, func(t *testing.T) {
-			e := newEnv(t)
-			b := e.browser() // it keeps cookies for ever, as a thief would
-			u := b.begin("/auth/login")
+			e := testkit.SignedIn(t)
+			b := e.Browser() // it keeps cookies for ever, as a thief would
+			u := b.Begin("/auth/login")
 			time.Sleep(age)
-			if resp := b.callback(b.atTenant(u)); resp.status != want {
-				t.Errorf("after %v: %d, want %d", age, resp.status, want)
+			if resp := b.Callback(b.AtTenant(u)); resp.Status != want {
+				t.Errorf("after %v: %d, want %d", age, resp.Status, want)
 			}
 		})
 	}
@@ -468,8 +473,8 @@ func TestTransactionExpires(t *testing.T) {
 // TestDamagedTransaction: whatever the cookie is, the answer is the same as
 // without it.
 func TestDamagedTransaction(t *testing.T) {
-	e := newEnv(t)
-	session := e.browser().mustLogin().cookies["__Host-auth0_session"]
+	e := testkit.SignedIn(t)
+	session := e.Browser().MustLogin().Cookies["__Host-auth0_session"]
 	for why, damage := range map[string]func(string) string{
 		"empty":        func(string) string { return "" },
 		"garbage":      func(string) string { return "garbage" },
@@ -482,22 +487,22 @@ func TestDamagedTransaction(t *testing.T) {
 		"in quotes":    func(s string) string { return `"` + s + "A" + `"` },
 		"percent sign": func(s string) string { return strings.ReplaceAll(s, "v", "%76") },
 	} {
-		b := e.browser()
-		u := b.atTenant(b.begin("/auth/login"))
-		for _, name := range b.transactions() {
-			b.cookies[name] = damage(b.cookies[name])
+		b := e.Browser()
+		u := b.AtTenant(b.Begin("/auth/login"))
+		for _, name := range b.Transactions() {
+			b.Cookies[name] = damage(b.Cookies[name])
 		}
-		if resp := b.callback(u); resp.status != http.StatusBadRequest {
-			t.Errorf("%s: %d, want 400", why, resp.status)
+		if resp := b.Callback(u); resp.Status != http.StatusBadRequest {
+			t.Errorf("%s: %d, want 400", why, resp.Status)
 		}
 	}
 	// A transaction is no session.
-	b := e.browser()
-	b.begin("/auth/login")
-	for _, name := range b.transactions() {
-		b.cookies["__Host-auth0_session"] = b.cookies[name]
+	b := e.Browser()
+	b.Begin("/auth/login")
+	for _, name := range b.Transactions() {
+		b.Cookies["__Host-auth0_session"] = b.Cookies[name]
 	}
-	if b.loggedIn() {
+	if b.LoggedIn() {
 		t.Error("a transaction opens as a session")
 	}
 }
@@ -505,72 +510,74 @@ func TestDamagedTransaction(t *testing.T) {
 // TestTransactionIsForOneApplication: tenant, application and secret must be
 // those it was begun with; a newer secret in front does not matter.
 func TestTransactionIsForOneApplication(t *testing.T) {
-	e := newEnv(t)
+	e := testkit.SignedIn(t)
 	for why, tt := range map[string]struct {
 		edit   func(*auth0.Config)
 		status int
 	}{
-		"other tenant":          {func(c *auth0.Config) { c.Domain = "other.auth0.example" }, 400},
-		"other application":     {func(c *auth0.Config) { c.ClientID = "other" }, 400},
-		"other secret":          {func(c *auth0.Config) { c.Secrets = []string{"other-secret-of-the-tests-that-is-new"} }, 400},
-		"new secret in front":   {func(c *auth0.Config) { c.Secrets = []string{"other-secret-of-the-tests-that-is-new", testSecret} }, 303},
+		"other tenant":      {func(c *auth0.Config) { c.Domain = "other.auth0.example" }, 400},
+		"other application": {func(c *auth0.Config) { c.ClientID = "other" }, 400},
+		"other secret":      {func(c *auth0.Config) { c.Secrets = []string{"other-secret-of-the-tests-that-is-new"} }, 400},
+		"new secret in front": {func(c *auth0.Config) {
+			c.Secrets = []string{"other-secret-of-the-tests-that-is-new", testkit.CookieSecret}
+		}, 303},
 		"other cookie name":     {func(c *auth0.Config) { c.CookieName = "second" }, 400},
 		"base URL has changed":  {func(c *auth0.Config) { c.BaseURL = "https://new.example" }, 303},
 		"nothing has":           {func(*auth0.Config) {}, 303},
 		"default return to has": {func(c *auth0.Config) { c.DefaultReturnTo = "/new" }, 303},
 	} {
-		b := e.browser()
-		u := b.atTenant(b.begin("/auth/login"))
-		cfg := e.cfg
+		b := e.Browser()
+		u := b.AtTenant(b.Begin("/auth/login"))
+		cfg := e.Config
 		tt.edit(&cfg)
 		strategy, err := auth0.New(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
-		old := e.app
-		e.app = strategy.Handler()
-		if resp := b.callback(u); resp.status != tt.status {
-			t.Errorf("%s: %d, want %d", why, resp.status, tt.status)
+		old := e.App
+		e.App = strategy.Handler()
+		if resp := b.Callback(u); resp.Status != tt.status {
+			t.Errorf("%s: %d, want %d", why, resp.Status, tt.status)
 		}
-		if got := e.tenant.LastTokenRequest().Get("redirect_uri"); tt.status == 303 && got != "https://app.example/auth/callback" {
+		if got := e.Tenant.LastTokenRequest().Get("redirect_uri"); tt.status == 303 && got != "https://app.example/auth/callback" {
 			t.Errorf("%s: redirect_uri %q at the token endpoint", why, got)
 		}
-		e.app = old
+		e.App = old
 	}
 }
 
 // TestTwoStrategies on one mux do not see each other.
 func TestTwoStrategies(t *testing.T) {
-	e := newEnv(t)
-	cfg := e.cfg
+	e := testkit.SignedIn(t)
+	cfg := e.Config
 	cfg.CookieName, cfg.LoginPath, cfg.CallbackPath, cfg.LogoutPath = "staff_session", "/staff/login", "/staff/callback", "/staff/logout"
 	staff, err := auth0.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	staff.Register(e.mux)
-	e.mux.Handle("GET /staff", staff.RequireLogin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "staff") })))
-	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) {
+	staff.Register(e.Mux)
+	e.Mux.Handle("GET /staff", staff.RequireLogin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "staff") })))
+	if err := e.Tenant.EditClient(testkit.ClientID, func(c *tenant.Client) {
 		c.CallbackURLs = append(c.CallbackURLs, "https://app.example/staff/callback")
 	}); err != nil {
 		t.Fatal(err)
 	}
-	b := e.browser()
-	one, two := b.begin("/auth/login"), b.begin("/staff/login")
-	if resp := b.callback(b.atTenant(one)); resp.status != http.StatusSeeOther {
-		t.Fatalf("first: %d", resp.status)
+	b := e.Browser()
+	one, two := b.Begin("/auth/login"), b.Begin("/staff/login")
+	if resp := b.Callback(b.AtTenant(one)); resp.Status != http.StatusSeeOther {
+		t.Fatalf("first: %d", resp.Status)
 	}
-	if resp := b.page("/staff"); resp.status != http.StatusFound {
-		t.Errorf("logged in to the first only, the second answers %d", resp.status)
+	if resp := b.Page("/staff"); resp.Status != http.StatusFound {
+		t.Errorf("logged in to the first only, the second answers %d", resp.Status)
 	}
-	if resp := b.callback(b.atTenant(two)); resp.status != http.StatusSeeOther {
-		t.Errorf("second: %d", resp.status)
+	if resp := b.Callback(b.AtTenant(two)); resp.Status != http.StatusSeeOther {
+		t.Errorf("second: %d", resp.Status)
 	}
-	if resp := b.page("/staff"); resp.status != 200 {
-		t.Errorf("logged in to both: %d", resp.status)
+	if resp := b.Page("/staff"); resp.Status != 200 {
+		t.Errorf("logged in to both: %d", resp.Status)
 	}
-	b.page("/staff/logout")
-	if !b.loggedIn() {
+	b.Page("/staff/logout")
+	if !b.LoggedIn() {
 		t.Error("logout of the second ended the first")
 	}
 }
@@ -578,7 +585,7 @@ func TestTwoStrategies(t *testing.T) {
 func TestAfterLogin(t *testing.T) {
 	var got *auth0.Login
 	var refuse error
-	e := newEnv(t, func(c *auth0.Config) {
+	e := testkit.SignedIn(t, func(c *auth0.Config) {
 		c.AfterLogin = func(ctx context.Context, l *auth0.Login) error {
 			got = l
 			l.Data["plan"] = "pro"
@@ -592,27 +599,27 @@ func TestAfterLogin(t *testing.T) {
 			return refuse
 		}
 	})
-	e.mux.Handle("GET /begin", e.strategy.LoginHandler(auth0.WithAppState([]int{1, 2})))
-	e.mux.HandleFunc("GET /data", func(w http.ResponseWriter, r *http.Request) {
-		s, err := e.strategy.Session(r)
+	e.Mux.Handle("GET /begin", e.Strategy.LoginHandler(auth0.WithAppState([]int{1, 2})))
+	e.Mux.HandleFunc("GET /data", func(w http.ResponseWriter, r *http.Request) {
+		s, err := e.Strategy.Session(r)
 		if err != nil {
 			t.Error(err)
 			return
 		}
 		fmt.Fprintf(w, "%s %s", s.Data["plan"], s.User.Subject)
 	})
-	b := e.browser()
-	if resp := b.login("/begin?returnTo=/first"); resp.header.Get("Location") != "/welcome" {
-		t.Errorf("sent to %q", resp.header.Get("Location"))
+	b := e.Browser()
+	if resp := b.Login("/begin?returnTo=/first"); resp.Header.Get("Location") != "/welcome" {
+		t.Errorf("sent to %q", resp.Header.Get("Location"))
 	}
 	if got.Token().AccessToken == "" || string(got.AppState) != "[1,2]" || got.User.Email != "ada@acme.example" {
 		t.Errorf("the hook gets %v with state %s", got, got.AppState)
 	}
-	if body := b.page("/data").body; !strings.HasPrefix(body, "pro auth0|") || strings.Contains(body, "somebody-else") {
+	if body := b.Page("/data").Body; !strings.HasPrefix(body, "pro auth0|") || strings.Contains(body, "somebody-else") {
 		t.Errorf("session %q: want the data of the hook, and the user of the token", body)
 	}
-	if resp := e.browser().login("/auth/login?returnTo=/evil"); resp.header.Get("Location") != "/" {
-		t.Errorf("a hook that passes on a bad URL: sent to %q", resp.header.Get("Location"))
+	if resp := e.Browser().Login("/auth/login?returnTo=/evil"); resp.Header.Get("Location") != "/" {
+		t.Errorf("a hook that passes on a bad URL: sent to %q", resp.Header.Get("Location"))
 	}
 	for _, tt := range []struct {
 		err    error
@@ -620,62 +627,62 @@ func TestAfterLogin(t *testing.T) {
 	}{{errors.New("no answer"), 503}, {&auth0.Error{Status: 402, Reason: "unpaid", Description: "pay first"}, 402}, {fmt.Errorf("wrapped: %w", &auth0.Error{Status: 418}), 418},
 		{auth0.ErrForbidden, 403}, {fmt.Errorf("not you: %w", auth0.ErrForbidden), 403}, {fmt.Errorf("wrapped: %w", auth0.ErrNoToken), 503}} {
 		refuse = tt.err
-		b := e.browser()
-		resp := b.login("/auth/login")
-		if resp.status != tt.status || resp.setCookies(t)["__Host-auth0_session"] != nil || b.loggedIn() {
-			t.Errorf("%v: status %d, logged in %v", tt.err, resp.status, b.loggedIn())
+		b := e.Browser()
+		resp := b.Login("/auth/login")
+		if resp.Status != tt.status || resp.SetCookies(t)["__Host-auth0_session"] != nil || b.LoggedIn() {
+			t.Errorf("%v: status %d, logged in %v", tt.err, resp.Status, b.LoggedIn())
 		}
 	}
 }
 
 func TestSessionAtLogin(t *testing.T) {
-	e := newEnv(t)
-	e.mux.HandleFunc("GET /note", func(w http.ResponseWriter, r *http.Request) {
-		s, err := e.strategy.Session(r)
+	e := testkit.SignedIn(t)
+	e.Mux.HandleFunc("GET /note", func(w http.ResponseWriter, r *http.Request) {
+		s, err := e.Strategy.Session(r)
 		if err != nil {
 			t.Error(err)
 			return
 		}
 		if note := r.FormValue("note"); note != "" {
 			s.Data["note"] = note
-			if err := e.strategy.SaveSession(w, r, s); err != nil {
+			if err := e.Strategy.SaveSession(w, r, s); err != nil {
 				t.Error(err)
 			}
 		}
 		fmt.Fprintf(w, "%q", s.Data)
 	})
-	b := e.browser().mustLogin()
-	b.page("/note?note=mine")
-	before := b.cookies["__Host-auth0_session"]
-	b.login("/auth/login?prompt=login")
-	if after := b.cookies["__Host-auth0_session"]; after == before || b.page("/note").body != `map["note":"mine"]` {
-		t.Errorf("same person again: data %s, same cookie %v", b.page("/note").body, after == before)
+	b := e.Browser().MustLogin()
+	b.Page("/note?note=mine")
+	before := b.Cookies["__Host-auth0_session"]
+	b.Login("/auth/login?prompt=login")
+	if after := b.Cookies["__Host-auth0_session"]; after == before || b.Page("/note").Body != `map["note":"mine"]` {
+		t.Errorf("same person again: data %s, same cookie %v", b.Page("/note").Body, after == before)
 	}
-	e.as("bob@acme.example")
-	b.login("/auth/login?prompt=login")
-	if got := b.page("/note").body; got != "map[]" {
+	e.SignInAtTenant("bob@acme.example")
+	b.Login("/auth/login?prompt=login")
+	if got := b.Page("/note").Body; got != "map[]" {
 		t.Errorf("another person finds %s", got)
 	}
-	if body := b.page("/").body; body != "home true bob@acme.example" {
+	if body := b.Page("/").Body; body != "home true bob@acme.example" {
 		t.Errorf("logged in as %q", body)
 	}
 }
 
 // TestInterleavedUsers logs in and looks at pages as two people at once.
 func TestInterleavedUsers(t *testing.T) {
-	e := newEnv(t)
+	e := testkit.SignedIn(t)
 	var wg sync.WaitGroup
 	emails := []string{"ada@acme.example", "bob@acme.example"}
-	var browsers []*browser
+	var browsers []*testkit.Browser
 	for _, email := range emails {
-		e.as(email)
-		browsers = append(browsers, e.browser().mustLogin())
+		e.SignInAtTenant(email)
+		browsers = append(browsers, e.Browser().MustLogin())
 	}
 	for i := range 8 {
 		wg.Go(func() {
-			b := browsers[i%2].clone()
+			b := browsers[i%2].Clone()
 			for range 1250 {
-				if got, want := b.page("/").body, "home true "+emails[i%2]; got != want {
+				if got, want := b.Page("/").Body, "home true "+emails[i%2]; got != want {
 					t.Errorf("%q, want %q", got, want)
 					return
 				}
@@ -713,18 +720,18 @@ func TestOrganizations(t *testing.T) {
 		{"none asked, one given", "", map[string]any{"org_id": "org_1"}, 303},
 	}
 	for _, tt := range tests {
-		e := newEnv(t)
-		e.tenant.EditIDToken(with(tt.claims))
+		e := testkit.SignedIn(t)
+		e.Tenant.EditIDToken(with(tt.claims))
 		var opts []auth0.LoginOption
 		if tt.asked != "" {
 			opts = append(opts, auth0.WithOrganization(tt.asked))
 		}
-		if status := e.loginWith(opts...); status != tt.status {
+		if status := loginWith(e, opts...); status != tt.status {
 			t.Errorf("%s: %d, want %d", tt.why, status, tt.status)
 		}
 	}
 	asked := ""
-	e := newEnv(t, func(c *auth0.Config) {
+	e := testkit.SignedIn(t, func(c *auth0.Config) {
 		c.CheckOrganization = func(_ context.Context, id string) error {
 			asked = id
 			if id == "org_good" {
@@ -738,9 +745,9 @@ func TestOrganizations(t *testing.T) {
 		if id != nil {
 			claims["org_id"] = id
 		}
-		e.tenant.EditIDToken(with(claims))
+		e.Tenant.EditIDToken(with(claims))
 		asked = ""
-		if status := e.loginWith(); status != want || want != 400 && asked != id {
+		if status := loginWith(e); status != want || want != 400 && asked != id {
 			t.Errorf("CheckOrganization with %v: %d, want %d; it was asked about %q", id, status, want, asked)
 		}
 	}
@@ -748,18 +755,18 @@ func TestOrganizations(t *testing.T) {
 
 // loginWith logs in with options and returns the status of the callback. The
 // tenant does not see the options.
-func (e *env) loginWith(opts ...auth0.LoginOption) int {
-	e.t.Helper()
-	b := e.browser()
-	e.app = e.strategy.LoginHandler(opts...)
-	u := b.begin("/")
-	e.app = e.strategy.LoadUser(e.mux)
+func loginWith(e *testkit.Env, opts ...auth0.LoginOption) int {
+	e.T.Helper()
+	b := e.Browser()
+	e.App = e.Strategy.LoginHandler(opts...)
+	u := b.Begin("/")
+	e.App = e.Strategy.LoadUser(e.Mux)
 	q := u.Query()
 	for _, name := range []string{"organization", "invitation", "max_age", "acr_values", "connection"} {
 		q.Del(name)
 	}
 	u.RawQuery = q.Encode()
-	return b.callback(b.atTenant(u)).status
+	return b.Callback(b.AtTenant(u)).Status
 }
 
 func TestUserClaims(t *testing.T) {
@@ -778,8 +785,8 @@ func TestUserClaims(t *testing.T) {
 		Role []string `json:"https://acme.example/roles"`
 	}
 	var user auth0.User
-	read := func(e *env) {
-		e.mux.HandleFunc("GET /claims", func(w http.ResponseWriter, r *http.Request) {
+	read := func(e *testkit.Env) {
+		e.Mux.HandleFunc("GET /claims", func(w http.ResponseWriter, r *http.Request) {
 			var err error
 			if claims, err = auth0.Claims[map[string]any](r.Context()); err != nil {
 				t.Error(err)
@@ -793,11 +800,11 @@ func TestUserClaims(t *testing.T) {
 			}
 			user, _ = auth0.UserFrom(r.Context())
 		})
-		e.tenant.EditIDToken(edit)
-		b := e.browser().mustLogin()
-		b.page("/claims")
+		e.Tenant.EditIDToken(edit)
+		b := e.Browser().MustLogin()
+		b.Page("/claims")
 	}
-	read(newEnv(t))
+	read(testkit.SignedIn(t))
 	for _, name := range []string{"iss", "sub", "aud", "exp", "iat", "nonce", "sid", "at_hash", "azp", "auth_time"} {
 		if _, ok := claims[name]; ok {
 			t.Errorf("the session keeps %s", name)
@@ -820,7 +827,7 @@ func TestUserClaims(t *testing.T) {
 	if _, ok := user.Claim("Plan"); ok {
 		t.Error("names of claims are exact")
 	}
-	read(newEnv(t, func(c *auth0.Config) {
+	read(testkit.SignedIn(t, func(c *auth0.Config) {
 		c.KeepClaim = func(name string) bool { return name == "plan" || name == "iss" || name == "big" }
 	}))
 	if len(claims) != 3 || claims["iss"] != "https://acme.auth0.example/" || claims["plan"] != "pro" || user.Email != "" {

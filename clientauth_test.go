@@ -1,7 +1,6 @@
 package auth0_test
 
 import (
-	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -36,109 +35,15 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 var (
-	rsaKey = sync.OnceValue(func() *rsa.PrivateKey { return must(rsa.GenerateKey(rand.Reader, 2048)) })
 	// otherKey is one that the tenant does not know.
-	otherKey = sync.OnceValue(func() *rsa.PrivateKey { return must(rsa.GenerateKey(rand.Reader, 2048)) })
+	otherKey = sync.OnceValue(func() *rsa.PrivateKey { return testkit.Must(rsa.GenerateKey(rand.Reader, 2048)) })
 )
 
 const rotatedSecret = "another-secret-SECRET+/ %:ä"
-
-// A tap notes the requests that go through it to the tenant, and presents a client
-// certificate, as a connection with TLS would.
-type tap struct {
-	next        http.RoundTripper
-	certificate string
-
-	mu   sync.Mutex
-	seen map[string][]sent // by host and path
-}
-
-type sent struct {
-	header http.Header
-	form   url.Values
-}
-
-func (p *tap) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(r.Context())
-	var body []byte
-	if r.Body != nil {
-		body, _ = io.ReadAll(r.Body)
-		r.Body = io.NopCloser(bytes.NewReader(body))
-	}
-	form, _ := url.ParseQuery(string(body))
-	p.mu.Lock()
-	if p.seen == nil {
-		p.seen = map[string][]sent{}
-	}
-	key := r.URL.Host + r.URL.Path
-	p.seen[key] = append(p.seen[key], sent{r.Header.Clone(), form})
-	if p.certificate != "" {
-		r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{{Raw: []byte(p.certificate)}}}
-	}
-	p.mu.Unlock()
-	return p.next.RoundTrip(r)
-}
-
-// all returns what was sent to a path, on any host.
-func (p *tap) all(path string) []sent {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var found []sent
-	for key, list := range p.seen {
-		if strings.HasSuffix(key, path) {
-			found = append(found, list...)
-		}
-	}
-	return found
-}
-
-func (p *tap) hosts(path string) []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var found []string
-	for key := range p.seen {
-		if host, ok := strings.CutSuffix(key, path); ok {
-			found = append(found, host)
-		}
-	}
-	return slices.Sorted(slices.Values(found))
-}
-
-// authEnv is an env whose tenant has everything that enterprises pay for, with
-// an application that has the method that client sets.
-func authEnv(t testing.TB, client func(*tenant.Client), edit ...func(*auth0.Config)) (*env, *tap) {
-	t.Helper()
-	p := &tap{certificate: "certificate"}
-	e := newEnvOf(t, tenant.Config{Host: tenantHost, OrganizationNames: true, Discovery: tenant.Enterprise}, append([]func(*auth0.Config){func(c *auth0.Config) {
-		ten := c.HTTPClient.Transport.(hosts)[tenantHost]
-		p.next = hosts{tenantHost: ten, "mtls." + tenantHost: ten, "mtls.elsewhere.example": ten}
-		c.HTTPClient = &http.Client{Transport: p}
-		c.Audience = testAudience
-		c.Scopes = []string{"openid", "profile", "email", "offline_access"}
-		c.PushedAuthorizationRequests = true
-	}}, edit...)...)
-	if client != nil {
-		if err := e.tenant.EditClient(testClientID, client); err != nil {
-			t.Fatal(err)
-		}
-	}
-	e.mux.Handle("GET /token", e.strategy.RequireSession(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		opts := []auth0.TokenOption{auth0.ForceRefresh()}
-		if audience := r.FormValue("audience"); audience != "" {
-			opts = append(opts, auth0.ForAudience(audience))
-		}
-		_, err := e.strategy.AccessToken(w, r, opts...)
-		if problem, ok := errors.AsType[*auth0.Error](err); ok {
-			fmt.Fprintf(w, "%d %s %s %d; %v", problem.Status, problem.Reason, problem.Code, problem.TenantStatus, err)
-			return
-		}
-		fmt.Fprintf(w, "%v", err)
-	})))
-	return e, p
-}
 
 // A way is a method, how both sides are set up for it, and what it shows.
 type way struct {
@@ -146,39 +51,39 @@ type way struct {
 	config  func(*auth0.Config)
 	client  func(*tenant.Client) // nil for the secret that there is
 	strange func(*tenant.Client) // makes the tenant refuse it
-	shows   func(t *testing.T, where string, s sent)
+	shows   func(t *testing.T, where string, s testkit.Sent)
 }
 
 func ways() []way {
-	noSecret := func(t *testing.T, where string, s sent) {
+	noSecret := func(t *testing.T, where string, s testkit.Sent) {
 		t.Helper()
-		if s.form.Has("client_secret") || s.header.Get("Authorization") != "" {
+		if s.Form.Has("client_secret") || s.Header.Get("Authorization") != "" {
 			t.Errorf("%s: a secret is sent", where)
 		}
 	}
-	post := func(t *testing.T, where string, s sent) {
+	post := func(t *testing.T, where string, s testkit.Sent) {
 		t.Helper()
-		if s.form.Get("client_id") != testClientID || s.form.Get("client_secret") != "client-secret-SECRET" || s.header.Get("Authorization") != "" || s.form.Has("client_assertion") {
-			t.Errorf("%s: %v", where, s.form)
+		if s.Form.Get("client_id") != testkit.ClientID || s.Form.Get("client_secret") != "client-secret-SECRET" || s.Header.Get("Authorization") != "" || s.Form.Has("client_assertion") {
+			t.Errorf("%s: %v", where, s.Form)
 		}
 	}
 	signed := func(algorithm string) way {
 		return way{
 			name: "private_key_jwt " + algorithm,
 			config: func(c *auth0.Config) {
-				c.ClientSecret, c.ClientAuthentication = "", auth0.PrivateKeyJWT(rsaKey(), algorithm, "key-1")
+				c.ClientSecret, c.ClientAuthentication = "", auth0.PrivateKeyJWT(testkit.ClientRSAKey(), algorithm, "key-1")
 			},
 			client: func(c *tenant.Client) {
-				c.Secret, c.AuthMethod, c.Keys = "", "private_key_jwt", []tenant.ClientKey{{ID: "key-1", Algorithm: algorithm, Public: &rsaKey().PublicKey}}
+				c.Secret, c.AuthMethod, c.Keys = "", "private_key_jwt", []tenant.ClientKey{{ID: "key-1", Algorithm: algorithm, Public: &testkit.ClientRSAKey().PublicKey}}
 			},
 			strange: func(c *tenant.Client) { c.Keys[0].Public = &otherKey().PublicKey },
-			shows: func(t *testing.T, where string, s sent) {
+			shows: func(t *testing.T, where string, s testkit.Sent) {
 				t.Helper()
 				noSecret(t, where, s)
-				if s.form.Get("client_id") != testClientID || s.form.Get("client_assertion_type") != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" {
-					t.Errorf("%s: %v", where, s.form)
+				if s.Form.Get("client_id") != testkit.ClientID || s.Form.Get("client_assertion_type") != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" {
+					t.Errorf("%s: %v", where, s.Form)
 				}
-				checkAssertion(t, s.form.Get("client_assertion"), algorithm, "key-1", "https://acme.auth0.example/")
+				checkAssertion(t, s.Form.Get("client_assertion"), algorithm, "key-1", "https://acme.auth0.example/")
 			},
 		}
 	}
@@ -191,12 +96,12 @@ func ways() []way {
 			c.ClientSecret, c.ClientAuthentication = "", auth0.ClientSecretBasic(rotatedSecret)
 		}, func(c *tenant.Client) { c.Secret, c.AuthMethod = rotatedSecret, "client_secret_basic" },
 			func(c *tenant.Client) { c.AuthMethod = "client_secret_post" },
-			func(t *testing.T, where string, s sent) {
+			func(t *testing.T, where string, s testkit.Sent) {
 				t.Helper()
 				// RFC 6749, Section 2.3.1 and Appendix B, by hand.
 				want := "Basic " + base64.StdEncoding.EncodeToString([]byte("client-of-the-tests:another-secret-SECRET%2B%2F+%25%3A%C3%A4"))
-				if s.header.Get("Authorization") != want || s.form.Has("client_secret") || s.form.Has("client_assertion") {
-					t.Errorf("%s: %q, %v", where, s.header.Get("Authorization"), s.form)
+				if s.Header.Get("Authorization") != want || s.Form.Has("client_secret") || s.Form.Has("client_assertion") {
+					t.Errorf("%s: %q, %v", where, s.Header.Get("Authorization"), s.Form)
 				}
 			}},
 		signed("RS256"), signed("RS384"), signed("PS256"),
@@ -205,21 +110,21 @@ func ways() []way {
 				c.Secret, c.AuthMethod, c.Certificates = "", "tls_client_auth", []string{tenant.Thumbprint([]byte("certificate"))}
 			},
 			func(c *tenant.Client) { c.Certificates = nil },
-			func(t *testing.T, where string, s sent) {
+			func(t *testing.T, where string, s testkit.Sent) {
 				t.Helper()
 				noSecret(t, where, s)
-				if s.form.Get("client_id") != testClientID || s.form.Has("client_assertion") {
-					t.Errorf("%s: %v", where, s.form)
+				if s.Form.Get("client_id") != testkit.ClientID || s.Form.Has("client_assertion") {
+					t.Errorf("%s: %v", where, s.Form)
 				}
 			}},
 		{"none", func(c *auth0.Config) { c.ClientSecret, c.ClientAuthentication = "", auth0.PublicClient() },
 			func(c *tenant.Client) { c.Secret, c.Public = "", true },
 			func(c *tenant.Client) { c.Public, c.Secret = false, "x" },
-			func(t *testing.T, where string, s sent) {
+			func(t *testing.T, where string, s testkit.Sent) {
 				t.Helper()
 				noSecret(t, where, s)
-				if s.form.Get("client_id") != testClientID || s.form.Has("client_assertion") {
-					t.Errorf("%s: %v", where, s.form)
+				if s.Form.Get("client_id") != testkit.ClientID || s.Form.Has("client_assertion") {
+					t.Errorf("%s: %v", where, s.Form)
 				}
 			}},
 	}
@@ -265,11 +170,11 @@ func checkAssertion(t *testing.T, raw, algorithm, kid, audience string) {
 	var err error
 	switch algorithm {
 	case "RS256":
-		err = rsa.VerifyPKCS1v15(&rsaKey().PublicKey, crypto.SHA256, sum[:], signature)
+		err = rsa.VerifyPKCS1v15(&testkit.ClientRSAKey().PublicKey, crypto.SHA256, sum[:], signature)
 	case "RS384":
-		err = rsa.VerifyPKCS1v15(&rsaKey().PublicKey, crypto.SHA384, long[:], signature)
+		err = rsa.VerifyPKCS1v15(&testkit.ClientRSAKey().PublicKey, crypto.SHA384, long[:], signature)
 	case "PS256":
-		err = rsa.VerifyPSS(&rsaKey().PublicKey, crypto.SHA256, sum[:], signature, &rsa.PSSOptions{SaltLength: 32})
+		err = rsa.VerifyPSS(&testkit.ClientRSAKey().PublicKey, crypto.SHA256, sum[:], signature, &rsa.PSSOptions{SaltLength: 32})
 	default:
 		t.Fatalf("no check for %s", algorithm)
 	}
@@ -294,12 +199,12 @@ func eventually(t *testing.T, what string, done func() bool) {
 func TestClientAuthentication(t *testing.T) {
 	for _, way := range ways() {
 		t.Run(way.name, func(t *testing.T) {
-			e, p := authEnv(t, way.client, way.config)
-			b := e.browser().mustLogin()
-			if got := b.page("/token").body; got != "<nil>" {
+			e, p := testkit.SignedInTapped(t, way.client, way.config)
+			b := e.Browser().MustLogin()
+			if got := b.Page("/token").Body; got != "<nil>" {
 				t.Errorf("refresh: %s", got)
 			}
-			list, err := e.strategy.GetConnections(t.Context())
+			list, err := e.Strategy.GetConnections(t.Context())
 			if way.name == "none" {
 				if err == nil || !strings.Contains(err.Error(), "a public client gets no token for itself; for the Management API set Config.ManagementClientID") {
 					t.Errorf("connections: %v", err)
@@ -307,35 +212,35 @@ func TestClientAuthentication(t *testing.T) {
 			} else if err != nil || len(list) == 0 {
 				t.Errorf("connections: %v", err)
 			}
-			b.do("POST", "/auth/logout", url.Values{}, "Sec-Fetch-Site", "same-origin")
-			eventually(t, "revocation", func() bool { return len(p.all("/oauth/revoke")) > 0 })
+			b.Do("POST", "/auth/logout", url.Values{}, "Sec-Fetch-Site", "same-origin")
+			eventually(t, "revocation", func() bool { return len(p.All("/oauth/revoke")) > 0 })
 
-			byGrant := map[string]sent{}
-			for _, s := range p.all("/oauth/token") {
-				byGrant[s.form.Get("grant_type")] = s
+			byGrant := map[string]testkit.Sent{}
+			for _, s := range p.All("/oauth/token") {
+				byGrant[s.Form.Get("grant_type")] = s
 			}
-			all := map[string]sent{
+			all := map[string]testkit.Sent{
 				"exchange": byGrant["authorization_code"], "refresh": byGrant["refresh_token"],
 				"client credentials": byGrant["client_credentials"],
-				"revoke":             p.all("/oauth/revoke")[0], "PAR": p.all("/oauth/par")[0],
+				"revoke":             p.All("/oauth/revoke")[0], "PAR": p.All("/oauth/par")[0],
 			}
 			if way.name == "none" {
 				delete(all, "client credentials")
 			}
 			for where, s := range all {
 				way.shows(t, where, s)
-				for name, values := range s.form {
+				for name, values := range s.Form {
 					if len(values) != 1 {
 						t.Errorf("%s: %s is sent %d times", where, name, len(values))
 					}
 				}
 			}
 			for _, path := range []string{"/oauth/token", "/oauth/revoke", "/oauth/par"} {
-				want := tenantHost
+				want := testkit.TenantHost
 				if way.name == "tls_client_auth" {
-					want = "mtls." + tenantHost
+					want = "mtls." + testkit.TenantHost
 				}
-				if got := p.hosts(path); !slices.Equal(got, []string{want}) {
+				if got := p.Hosts(path); !slices.Equal(got, []string{want}) {
 					t.Errorf("%s was asked for at %v, want %s", path, got, want)
 				}
 			}
@@ -348,46 +253,46 @@ func TestClientAuthentication(t *testing.T) {
 func TestClientAuthenticationRefused(t *testing.T) {
 	for _, way := range ways() {
 		t.Run(way.name, func(t *testing.T) {
-			e, p := authEnv(t, way.client, way.config)
+			e, p := testkit.SignedInTapped(t, way.client, way.config)
 			code := map[bool]string{true: "invalid_client", false: "access_denied"}[strings.HasPrefix(way.name, "private") || strings.HasPrefix(way.name, "tls")]
-			b := e.browser().mustLogin()
-			half := e.browser()
-			answer := half.atTenant(half.begin("/auth/login"))
-			if err := e.tenant.EditClient(testClientID, way.strange); err != nil {
+			b := e.Browser().MustLogin()
+			half := e.Browser()
+			answer := half.AtTenant(half.Begin("/auth/login"))
+			if err := e.Tenant.EditClient(testkit.ClientID, way.strange); err != nil {
 				t.Fatal(err)
 			}
 
-			if resp := half.callback(answer); resp.status != http.StatusBadGateway || half.loggedIn() {
-				t.Errorf("exchange: %d %s", resp.status, resp.body)
+			if resp := half.Callback(answer); resp.Status != http.StatusBadGateway || half.LoggedIn() {
+				t.Errorf("exchange: %d %s", resp.Status, resp.Body)
 			}
-			if log := e.log.String(); !strings.Contains(log, "reason=tenant_answer") || !strings.Contains(log, code) {
+			if log := e.Log.String(); !strings.Contains(log, "reason=tenant_answer") || !strings.Contains(log, code) {
 				t.Errorf("exchange: log %s", log)
 			}
-			if got, want := b.page("/token?audience=https://other.example/").body, "502 tenant_answer "+code+" 401;"; !strings.HasPrefix(got, want) {
+			if got, want := b.Page("/token?audience=https://other.example/").Body, "502 tenant_answer "+code+" 401;"; !strings.HasPrefix(got, want) {
 				t.Errorf("refresh: %s, want %s", got, want)
 			}
-			if !b.loggedIn() {
+			if !b.LoggedIn() {
 				t.Error("refresh: the visitor is logged out")
 			}
-			resp := e.browser().page("/auth/login")
-			if resp.status != http.StatusBadGateway || len(resp.header.Values("Set-Cookie")) != 0 || resp.header.Get("Location") != "" {
-				t.Errorf("PAR: %d, %v", resp.status, resp.header)
+			resp := e.Browser().Page("/auth/login")
+			if resp.Status != http.StatusBadGateway || len(resp.Header.Values("Set-Cookie")) != 0 || resp.Header.Get("Location") != "" {
+				t.Errorf("PAR: %d, %v", resp.Status, resp.Header)
 			}
-			_, _, err := e.strategy.AuthCodeURL(t.Context())
+			_, _, err := e.Strategy.AuthCodeURL(t.Context())
 			if got, ok := errors.AsType[*auth0.Error](err); !ok || got.Op != "login" || got.Status != 502 || got.Reason != "tenant_answer" || got.TenantStatus != 401 || got.Code != code {
 				t.Errorf("PAR: %#v", err)
 			}
 			if way.name != "none" {
-				_, err = e.strategy.GetConnections(t.Context())
+				_, err = e.Strategy.GetConnections(t.Context())
 				if got, ok := errors.AsType[*auth0.Error](err); !ok || got.Status != 503 || got.Reason != "connections_unavailable" || got.TenantStatus != 401 || got.Code != code {
 					t.Errorf("client credentials: %#v", err)
 				}
 			}
-			if resp := b.do("POST", "/auth/logout", url.Values{}, "Sec-Fetch-Site", "same-origin"); resp.status != http.StatusSeeOther || b.loggedIn() {
-				t.Errorf("logout: %d", resp.status)
+			if resp := b.Do("POST", "/auth/logout", url.Values{}, "Sec-Fetch-Site", "same-origin"); resp.Status != http.StatusSeeOther || b.LoggedIn() {
+				t.Errorf("logout: %d", resp.Status)
 			}
 			eventually(t, "revocation", func() bool {
-				return len(p.all("/oauth/revoke")) > 0 && strings.Contains(e.log.String(), "the refresh token could not be revoked")
+				return len(p.All("/oauth/revoke")) > 0 && strings.Contains(e.Log.String(), "the refresh token could not be revoked")
 			})
 		})
 	}
@@ -401,7 +306,7 @@ func TestClientAuthenticationRotates(t *testing.T) {
 	asked := atomic.Int64{}
 	set := func(a auth0.ClientAuthentication) { current.Store(&a) }
 	set(auth0.ClientSecretPost("client-secret-SECRET"))
-	e, p := authEnv(t, nil, func(c *auth0.Config) {
+	e, p := testkit.SignedInTapped(t, nil, func(c *auth0.Config) {
 		c.ClientSecret = ""
 		c.ClientAuthentication = auth0.ClientAuthenticationFunc(func(ctx context.Context) (auth0.ClientAuthentication, error) {
 			asked.Add(1)
@@ -417,7 +322,7 @@ func TestClientAuthenticationRotates(t *testing.T) {
 	if asked.Load() != 0 {
 		t.Error("New has asked")
 	}
-	b := e.browser().mustLogin()
+	b := e.Browser().MustLogin()
 	for _, step := range []struct {
 		why    string
 		auth   auth0.ClientAuthentication
@@ -425,8 +330,8 @@ func TestClientAuthenticationRotates(t *testing.T) {
 	}{
 		{"another secret", auth0.ClientSecretPost(rotatedSecret), func(c *tenant.Client) { c.Secret = rotatedSecret }},
 		{"in the header", auth0.ClientSecretBasic(rotatedSecret), func(c *tenant.Client) { c.AuthMethod = "client_secret_basic" }},
-		{"a key", auth0.PrivateKeyJWT(rsaKey(), "RS256", ""), func(c *tenant.Client) {
-			c.AuthMethod, c.Keys = "private_key_jwt", []tenant.ClientKey{{ID: "a", Algorithm: "RS256", Public: &rsaKey().PublicKey}}
+		{"a key", auth0.PrivateKeyJWT(testkit.ClientRSAKey(), "RS256", ""), func(c *tenant.Client) {
+			c.AuthMethod, c.Keys = "private_key_jwt", []tenant.ClientKey{{ID: "a", Algorithm: "RS256", Public: &testkit.ClientRSAKey().PublicKey}}
 		}},
 		{"another key", auth0.PrivateKeyJWT(otherKey(), "PS256", "b"), func(c *tenant.Client) {
 			c.Keys = []tenant.ClientKey{{ID: "b", Algorithm: "PS256", Public: &otherKey().PublicKey}}
@@ -435,16 +340,16 @@ func TestClientAuthenticationRotates(t *testing.T) {
 			c.AuthMethod, c.Certificates = "self_signed_tls_client_auth", []string{tenant.Thumbprint([]byte("certificate"))}
 		}},
 	} {
-		if err := e.tenant.EditClient(testClientID, step.client); err != nil {
+		if err := e.Tenant.EditClient(testkit.ClientID, step.client); err != nil {
 			t.Fatal(err)
 		}
 		set(step.auth)
 		before := asked.Load()
-		if got := b.page("/token").body; got != "<nil>" {
+		if got := b.Page("/token").Body; got != "<nil>" {
 			t.Errorf("%s: refresh: %s", step.why, got)
 		}
-		if resp := e.browser().login("/auth/login"); resp.status != http.StatusSeeOther {
-			t.Errorf("%s: login: %d %s", step.why, resp.status, resp.body)
+		if resp := e.Browser().Login("/auth/login"); resp.Status != http.StatusSeeOther {
+			t.Errorf("%s: login: %d %s", step.why, resp.Status, resp.Body)
 		}
 		if got := asked.Load() - before; got != 3 { // refresh, PAR, exchange
 			t.Errorf("%s: asked %d times, want 3", step.why, got)
@@ -463,28 +368,28 @@ func TestClientAuthenticationRotates(t *testing.T) {
 		{"a function", auth0.ClientAuthenticationFunc(nil), nil, 500, "misconfigured", "the function has returned auth0.ClientAuthentication(function)"},
 		{"no secret", auth0.ClientSecretPost(""), nil, 500, "misconfigured", "has an empty secret"},
 		{"no key", auth0.PrivateKeyJWT(nil, "RS256", ""), nil, 500, "misconfigured", "has no key"},
-		{"ES256 at Auth0", auth0.PrivateKeyJWT(must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)), "ES256", ""), nil, 500, "misconfigured", "Auth0 takes RS256"},
-		{"key that does not sign", auth0.PrivateKeyJWT(brokenKey{rsaKey()}, "RS256", ""), nil, 503, "credentials_unavailable", "the key does not sign: HSM is off"},
+		{"ES256 at Auth0", auth0.PrivateKeyJWT(testkit.Must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)), "ES256", ""), nil, 500, "misconfigured", "Auth0 takes RS256"},
+		{"key that does not sign", auth0.PrivateKeyJWT(brokenKey{testkit.ClientRSAKey()}, "RS256", ""), nil, 503, "credentials_unavailable", "the key does not sign: HSM is off"},
 	} {
 		set(step.auth)
 		fault.Store(nil)
 		if step.err != nil {
 			fault.Store(&step.err)
 		}
-		requests := len(p.all("/oauth/par"))
-		resp := e.browser().page("/auth/login")
-		_, _, err := e.strategy.AuthCodeURL(t.Context())
+		requests := len(p.All("/oauth/par"))
+		resp := e.Browser().Page("/auth/login")
+		_, _, err := e.Strategy.AuthCodeURL(t.Context())
 		got, _ := errors.AsType[*auth0.Error](err)
-		if got == nil || resp.status != step.status || got.Status != step.status || got.Reason != step.reason || !strings.Contains(err.Error(), step.answer) || step.err != nil && !errors.Is(err, step.err) {
-			t.Errorf("%s: %d, %v", step.why, resp.status, err)
+		if got == nil || resp.Status != step.status || got.Status != step.status || got.Reason != step.reason || !strings.Contains(err.Error(), step.answer) || step.err != nil && !errors.Is(err, step.err) {
+			t.Errorf("%s: %d, %v", step.why, resp.Status, err)
 		}
-		if strings.Contains(resp.body, "vault") || len(resp.header.Values("Set-Cookie")) > 0 {
-			t.Errorf("%s: %s, %v", step.why, resp.body, resp.header)
+		if strings.Contains(resp.Body, "vault") || len(resp.Header.Values("Set-Cookie")) > 0 {
+			t.Errorf("%s: %s, %v", step.why, resp.Body, resp.Header)
 		}
-		if len(p.all("/oauth/par")) != requests {
+		if len(p.All("/oauth/par")) != requests {
 			t.Errorf("%s: a request was made", step.why)
 		}
-		if got := b.page("/token?audience=https://x.example/").body; !strings.HasPrefix(got, fmt.Sprintf("%d %s", step.status, step.reason)) {
+		if got := b.Page("/token?audience=https://x.example/").Body; !strings.HasPrefix(got, fmt.Sprintf("%d %s", step.status, step.reason)) {
 			t.Errorf("%s: refresh: %s", step.why, got)
 		}
 	}
@@ -492,7 +397,7 @@ func TestClientAuthenticationRotates(t *testing.T) {
 	fault.Store(&err)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err := e.strategy.AuthCodeURL(ctx); err.(*auth0.Error).Reason != "canceled" {
+	if _, _, err := e.Strategy.AuthCodeURL(ctx); err.(*auth0.Error).Reason != "canceled" {
 		t.Errorf("canceled: %v", err)
 	}
 }
@@ -514,12 +419,12 @@ func TestCredentialsFailInTheCallback(t *testing.T) {
 		status int
 	}{
 		{"vault is down", auth0.ClientAuthentication{}, errors.New("vault is sealed"), 503},
-		{"key that does not sign", auth0.PrivateKeyJWT(brokenKey{rsaKey()}, "RS256", ""), nil, 503},
+		{"key that does not sign", auth0.PrivateKeyJWT(brokenKey{testkit.ClientRSAKey()}, "RS256", ""), nil, 503},
 		{"no secret", auth0.ClientSecretPost(""), nil, 500},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
 			broken, asked := true, 0
-			e := newEnv(t, func(c *auth0.Config) {
+			e := testkit.SignedIn(t, func(c *auth0.Config) {
 				c.ClientSecret = ""
 				c.ClientAuthentication = auth0.ClientAuthenticationFunc(func(context.Context) (auth0.ClientAuthentication, error) {
 					asked++
@@ -529,20 +434,20 @@ func TestCredentialsFailInTheCallback(t *testing.T) {
 					return auth0.ClientSecretPost("client-secret-SECRET"), nil
 				})
 			})
-			b := e.browser()
-			answer := b.atTenant(b.begin("/auth/login?returnTo=/private"))
+			b := e.Browser()
+			answer := b.AtTenant(b.Begin("/auth/login?returnTo=/private"))
 			for range 2 {
-				resp := b.callback(answer)
-				if resp.status != tt.status || b.loggedIn() || len(b.transactions()) != 1 || len(resp.setCookies(t)) != 0 {
-					t.Fatalf("%d %q, cookies %v", resp.status, resp.body, resp.header.Values("Set-Cookie"))
+				resp := b.Callback(answer)
+				if resp.Status != tt.status || b.LoggedIn() || len(b.Transactions()) != 1 || len(resp.SetCookies(t)) != 0 {
+					t.Fatalf("%d %q, cookies %v", resp.Status, resp.Body, resp.Header.Values("Set-Cookie"))
 				}
 			}
-			if n := e.tenant.Calls(tenant.Token); n != 0 {
+			if n := e.Tenant.Calls(tenant.Token); n != 0 {
 				t.Errorf("%d token requests", n)
 			}
 			broken = false
-			if resp := b.callback(answer); resp.status != http.StatusSeeOther || resp.header.Get("Location") != "/private" || !b.loggedIn() || len(b.transactions()) != 0 {
-				t.Errorf("again: %d %q", resp.status, resp.body)
+			if resp := b.Callback(answer); resp.Status != http.StatusSeeOther || resp.Header.Get("Location") != "/private" || !b.LoggedIn() || len(b.Transactions()) != 0 {
+				t.Errorf("again: %d %q", resp.Status, resp.Body)
 			}
 			if asked != 3 {
 				t.Errorf("the function was asked %d times, want 3", asked)
@@ -550,24 +455,24 @@ func TestCredentialsFailInTheCallback(t *testing.T) {
 
 			// An answer without a code needs no credentials.
 			broken = true
-			e.tenant.DenyNext("access_denied", "no")
-			b = e.browser()
-			if resp := b.callback(b.atTenant(b.begin("/auth/login"))); resp.status != http.StatusForbidden || asked != 3 || len(b.transactions()) != 0 {
-				t.Errorf("denied: %d %q, asked %d times", resp.status, resp.body, asked)
+			e.Tenant.DenyNext("access_denied", "no")
+			b = e.Browser()
+			if resp := b.Callback(b.AtTenant(b.Begin("/auth/login"))); resp.Status != http.StatusForbidden || asked != 3 || len(b.Transactions()) != 0 {
+				t.Errorf("denied: %d %q, asked %d times", resp.Status, resp.Body, asked)
 			}
 
 			// The same without HTTP.
-			authURL, transaction, err := e.strategy.AuthCodeURL(t.Context())
+			authURL, transaction, err := e.Strategy.AuthCodeURL(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
-			answer = b.atTenant(must(url.Parse(authURL)))
-			_, err = e.strategy.Exchange(t.Context(), transaction, answer.Query())
-			if got := e.asError(err, err); got.Status != tt.status || got.Op != "callback" {
+			answer = b.AtTenant(testkit.Must(url.Parse(authURL)))
+			_, err = e.Strategy.Exchange(t.Context(), transaction, answer.Query())
+			if got := e.ExpectError(err, err); got.Status != tt.status || got.Op != "callback" {
 				t.Errorf("Exchange: %+v", got)
 			}
 			broken = false
-			if _, err := e.strategy.Exchange(t.Context(), transaction, answer.Query()); err != nil {
+			if _, err := e.Strategy.Exchange(t.Context(), transaction, answer.Query()); err != nil {
 				t.Errorf("Exchange: %v", err)
 			}
 		})
@@ -580,43 +485,43 @@ func TestManagementCredentials(t *testing.T) {
 	const own = "acme-own.auth0.example"
 	var other *tenant.Tenant
 	keyed := func(c *auth0.Config) {
-		c.ClientSecret, c.ClientAuthentication = "", auth0.PrivateKeyJWT(rsaKey(), "RS256", "")
+		c.ClientSecret, c.ClientAuthentication = "", auth0.PrivateKeyJWT(testkit.ClientRSAKey(), "RS256", "")
 	}
 	add := func(c *auth0.Config) {
 		c.TenantDomain = own
-		other = must(tenant.New(tenant.Config{Host: own}))
-		if err := other.AddDemo(tenant.Demo{ClientID: testClientID, ClientSecret: "x", BaseURL: appBase}); err != nil {
+		other = testkit.Must(tenant.New(tenant.Config{Host: own}))
+		if err := other.AddDemo(tenant.Demo{ClientID: testkit.ClientID, ClientSecret: "x", BaseURL: testkit.AppURL}); err != nil {
 			t.Fatal(err)
 		}
-		if err := other.EditClient(testClientID, func(c *tenant.Client) {
-			c.AuthMethod, c.Keys = "private_key_jwt", []tenant.ClientKey{{Algorithm: "RS256", Public: &rsaKey().PublicKey}}
+		if err := other.EditClient(testkit.ClientID, func(c *tenant.Client) {
+			c.AuthMethod, c.Keys = "private_key_jwt", []tenant.ClientKey{{Algorithm: "RS256", Public: &testkit.ClientRSAKey().PublicKey}}
 		}); err != nil {
 			t.Fatal(err)
 		}
-		c.HTTPClient.Transport.(*tap).next.(hosts)[own] = other
+		c.HTTPClient.Transport.(*testkit.Tap).Next.(testkit.Hosts)[own] = other
 	}
-	e, p := authEnv(t, nil, keyed, add)
-	if _, err := e.strategy.GetConnections(t.Context()); err != nil {
+	e, p := testkit.SignedInTapped(t, nil, keyed, add)
+	if _, err := e.Strategy.GetConnections(t.Context()); err != nil {
 		t.Error(err)
 	}
-	checkAssertion(t, p.all(own + "/oauth/token")[0].form.Get("client_assertion"), "RS256", "", "https://"+own+"/")
+	checkAssertion(t, p.All(own + "/oauth/token")[0].Form.Get("client_assertion"), "RS256", "", "https://"+own+"/")
 
 	// A secret of its own goes with any method of the application.
-	e, p = authEnv(t, func(c *tenant.Client) {
-		c.AuthMethod, c.Keys = "private_key_jwt", []tenant.ClientKey{{Algorithm: "RS256", Public: &rsaKey().PublicKey}}
+	e, p = testkit.SignedInTapped(t, func(c *tenant.Client) {
+		c.AuthMethod, c.Keys = "private_key_jwt", []tenant.ClientKey{{Algorithm: "RS256", Public: &testkit.ClientRSAKey().PublicKey}}
 	}, keyed, func(c *auth0.Config) {
 		c.ManagementClientID, c.ManagementClientSecret = "machine", "machine-SECRET"
 	})
-	if err := e.tenant.AddClient(tenant.Client{ID: "machine", Secret: "machine-SECRET", Grants: []tenant.ClientGrant{{Audience: "https://acme.auth0.example/api/v2/", Scopes: []string{"read:connections", "read:clients"}}}}); err != nil {
+	if err := e.Tenant.AddClient(tenant.Client{ID: "machine", Secret: "machine-SECRET", Grants: []tenant.ClientGrant{{Audience: "https://acme.auth0.example/api/v2/", Scopes: []string{"read:connections", "read:clients"}}}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.strategy.GetConnections(t.Context()); err != nil {
+	if _, err := e.Strategy.GetConnections(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if s := p.all("/oauth/token")[0]; s.form.Get("client_id") != "machine" || s.form.Get("client_secret") != "machine-SECRET" || s.form.Has("client_assertion") {
-		t.Errorf("%v", s.form)
+	if s := p.All("/oauth/token")[0]; s.Form.Get("client_id") != "machine" || s.Form.Get("client_secret") != "machine-SECRET" || s.Form.Has("client_assertion") {
+		t.Errorf("%v", s.Form)
 	}
-	e.browser().mustLogin()
+	e.Browser().MustLogin()
 }
 
 // TestMutualTLSNeedsAliases: it is known before the browser is sent away.
@@ -625,76 +530,76 @@ func TestMutualTLSNeedsAliases(t *testing.T) {
 	certified := func(c *tenant.Client) {
 		c.AuthMethod, c.Certificates = "tls_client_auth", []string{tenant.Thumbprint([]byte("certificate"))}
 	}
-	aliases := func(edit func(map[string]any)) func(*env) {
-		return func(e *env) {
-			e.tenant.EditDiscovery(func(doc map[string]any) { edit(doc["mtls_endpoint_aliases"].(map[string]any)) })
+	aliases := func(edit func(map[string]any)) func(*testkit.Env) {
+		return func(e *testkit.Env) {
+			e.Tenant.EditDiscovery(func(doc map[string]any) { edit(doc["mtls_endpoint_aliases"].(map[string]any)) })
 		}
 	}
 	elsewhere := aliases(func(m map[string]any) {
 		for name := range m {
-			m[name] = strings.Replace(m[name].(string), "mtls."+tenantHost, "mtls.elsewhere.example", 1)
+			m[name] = strings.Replace(m[name].(string), "mtls."+testkit.TenantHost, "mtls.elsewhere.example", 1)
 		}
 	})
-	url := func(c *auth0.Config) { c.Domain = "https://" + tenantHost }
+	url := func(c *auth0.Config) { c.Domain = "https://" + testkit.TenantHost }
 	for _, tt := range []struct {
 		why    string
 		config func(*auth0.Config)
-		broken func(*env)
+		broken func(*testkit.Env)
 		status int
 		text   string
 	}{
-		{"no aliases", nil, func(e *env) {
-			e.tenant.EditDiscovery(func(doc map[string]any) { delete(doc, "mtls_endpoint_aliases") })
+		{"no aliases", nil, func(e *testkit.Env) {
+			e.Tenant.EditDiscovery(func(doc map[string]any) { delete(doc, "mtls_endpoint_aliases") })
 		}, 500, "mtls_endpoint_aliases have no token_endpoint"},
 		{"no token endpoint among them", nil, aliases(func(m map[string]any) { delete(m, "token_endpoint") }), 500, "mtls_endpoint_aliases have no token_endpoint"},
 		{"no PAR endpoint among them", nil, aliases(func(m map[string]any) { delete(m, "pushed_authorization_request_endpoint") }), 500, "mtls_endpoint_aliases have no pushed_authorization_request_endpoint"},
 		{"http", nil, aliases(func(m map[string]any) { m["token_endpoint"] = "http://localhost/oauth/token" }), 500, "is not an https URL"},
 		{"another host", nil, elsewhere, 500, "is not on the issuer's host"},
-		{"a host that ends alike", nil, aliases(func(m map[string]any) { m["token_endpoint"] = "https://evil" + tenantHost + "/oauth/token" }), 500, "is not on the issuer's host"},
-		{"discovery is down", nil, func(e *env) { e.tenant.Fail(tenant.Discovery, 500) }, 502, "tenant_unavailable"},
+		{"a host that ends alike", nil, aliases(func(m map[string]any) { m["token_endpoint"] = "https://evil" + testkit.TenantHost + "/oauth/token" }), 500, "is not on the issuer's host"},
+		{"discovery is down", nil, func(e *testkit.Env) { e.Tenant.Fail(tenant.Discovery, 500) }, 502, "tenant_unavailable"},
 		{"another host that is listed", func(c *auth0.Config) { c.EndpointOrigins = []string{"https://mtls.elsewhere.example"} }, elsewhere, 302, ""},
-		{"any provider, with aliases", url, func(*env) {}, 302, ""},
+		{"any provider, with aliases", url, func(*testkit.Env) {}, 302, ""},
 	} {
 		edits := []func(*auth0.Config){mtls}
 		if tt.config != nil {
 			edits = append(edits, tt.config)
 		}
-		e, p := authEnv(t, certified, edits...)
+		e, p := testkit.SignedInTapped(t, certified, edits...)
 		tt.broken(e)
-		resp := e.browser().page("/auth/login")
-		if resp.status != tt.status || !strings.Contains(e.log.String(), tt.text) {
-			t.Errorf("%s: %d; %s", tt.why, resp.status, e.log)
+		resp := e.Browser().Page("/auth/login")
+		if resp.Status != tt.status || !strings.Contains(e.Log.String(), tt.text) {
+			t.Errorf("%s: %d; %s", tt.why, resp.Status, e.Log)
 		}
-		if tt.status != 302 && (len(resp.header.Values("Set-Cookie")) > 0 || resp.header.Get("Location") != "" || len(p.all("/oauth/par")) > 0) {
-			t.Errorf("%s: %v", tt.why, resp.header)
+		if tt.status != 302 && (len(resp.Header.Values("Set-Cookie")) > 0 || resp.Header.Get("Location") != "" || len(p.All("/oauth/par")) > 0) {
+			t.Errorf("%s: %v", tt.why, resp.Header)
 		}
 		if tt.status == 302 {
-			if got := e.browser().login("/auth/login"); got.status != http.StatusSeeOther {
-				t.Errorf("%s: login: %d; %s", tt.why, got.status, e.log)
+			if got := e.Browser().Login("/auth/login"); got.Status != http.StatusSeeOther {
+				t.Errorf("%s: login: %d; %s", tt.why, got.Status, e.Log)
 			}
 		}
 	}
 	// RFC 8705, Section 5: a provider without aliases takes certificates at its
 	// ordinary endpoints.
-	e, p := authEnv(t, certified, mtls, url, func(c *auth0.Config) { c.PushedAuthorizationRequests = false })
-	e.tenant.EditDiscovery(func(doc map[string]any) { delete(doc, "mtls_endpoint_aliases") })
-	b := e.browser()
-	b.callback(b.atTenant(b.begin("/auth/login")))
-	if s := p.all(tenantHost + "/oauth/token"); len(s) != 1 || s[0].form.Get("client_id") != testClientID || s[0].form.Has("client_secret") {
+	e, p := testkit.SignedInTapped(t, certified, mtls, url, func(c *auth0.Config) { c.PushedAuthorizationRequests = false })
+	e.Tenant.EditDiscovery(func(doc map[string]any) { delete(doc, "mtls_endpoint_aliases") })
+	b := e.Browser()
+	b.Callback(b.AtTenant(b.Begin("/auth/login")))
+	if s := p.All(testkit.TenantHost + "/oauth/token"); len(s) != 1 || s[0].Form.Get("client_id") != testkit.ClientID || s[0].Form.Has("client_secret") {
 		t.Errorf("%v", s)
 	}
 }
 
 // TestMutualTLS with connections.
 func TestMutualTLS(t *testing.T) {
-	server, client := selfSigned(t, tenantHost, "mtls."+tenantHost), selfSigned(t, "client")
+	server, client := selfSigned(t, testkit.TenantHost, "mtls."+testkit.TenantHost), selfSigned(t, "client")
 	var ten http.Handler
 	listener := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { ten.ServeHTTP(w, r) }))
 	listener.TLS = &tls.Config{Certificates: []tls.Certificate{server}, ClientAuth: tls.RequestClientCert}
 	listener.StartTLS()
 	defer listener.Close()
 	pool := x509.NewCertPool()
-	pool.AddCert(must(x509.ParseCertificate(server.Certificate[0])))
+	pool.AddCert(testkit.Must(x509.ParseCertificate(server.Certificate[0])))
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, listener.Listener.Addr().String())
@@ -702,48 +607,48 @@ func TestMutualTLS(t *testing.T) {
 		TLSClientConfig: &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{client}},
 	}
 	defer transport.CloseIdleConnections()
-	e, _ := authEnv(t, func(c *tenant.Client) {
+	e, _ := testkit.SignedInTapped(t, func(c *tenant.Client) {
 		c.AuthMethod, c.Certificates = "self_signed_tls_client_auth", []string{tenant.Thumbprint(client.Certificate[0])}
 	}, func(c *auth0.Config) {
 		c.ClientSecret, c.ClientAuthentication = "", auth0.MutualTLS()
 		c.HTTPClient = &http.Client{Transport: transport}
 	})
-	ten = e.tenant
-	b := e.browser().mustLogin()
-	if got := b.page("/token").body; got != "<nil>" {
+	ten = e.Tenant
+	b := e.Browser().MustLogin()
+	if got := b.Page("/token").Body; got != "<nil>" {
 		t.Errorf("refresh: %s", got)
 	}
 }
 
 func selfSigned(t *testing.T, names ...string) tls.Certificate {
 	t.Helper()
-	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	key := testkit.Must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), DNSNames: names, IsCA: true, BasicConstraintsValid: true}
-	return tls.Certificate{Certificate: [][]byte{must(x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key))}, PrivateKey: key}
+	return tls.Certificate{Certificate: [][]byte{testkit.Must(x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key))}, PrivateKey: key}
 }
 
 // TestES256Assertion: other providers take it, with signatures of a fixed size.
 func TestES256Assertion(t *testing.T) {
-	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
-	e, p := authEnv(t, nil, func(c *auth0.Config) {
-		c.Domain = "https://" + tenantHost
+	key := testkit.Must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	e, p := testkit.SignedInTapped(t, nil, func(c *auth0.Config) {
+		c.Domain = "https://" + testkit.TenantHost
 		c.ClientSecret, c.ClientAuthentication = "", auth0.PrivateKeyJWT(key, "ES256", "k")
 	})
 	for range 50 { // about every fourth has a short half
-		e.strategy.AuthCodeURL(t.Context())
+		e.Strategy.AuthCodeURL(t.Context())
 	}
-	if len(p.all("/oauth/par")) != 50 {
-		t.Fatalf("%d requests", len(p.all("/oauth/par")))
+	if len(p.All("/oauth/par")) != 50 {
+		t.Fatalf("%d requests", len(p.All("/oauth/par")))
 	}
-	for _, s := range p.all("/oauth/par") {
-		parts := strings.Split(s.form.Get("client_assertion"), ".")
+	for _, s := range p.All("/oauth/par") {
+		parts := strings.Split(s.Form.Get("client_assertion"), ".")
 		sum := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
-		sig := must(base64.RawURLEncoding.DecodeString(parts[2]))
+		sig := testkit.Must(base64.RawURLEncoding.DecodeString(parts[2]))
 		if len(sig) != 64 || !ecdsa.Verify(&key.PublicKey, sum[:], new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:])) {
 			t.Errorf("signature of %d bytes", len(sig))
 		}
 		var claims map[string]any
-		if err := json.Unmarshal(must(base64.RawURLEncoding.DecodeString(parts[1])), &claims); err != nil || claims["aud"] != "https://acme.auth0.example/" {
+		if err := json.Unmarshal(testkit.Must(base64.RawURLEncoding.DecodeString(parts[1])), &claims); err != nil || claims["aud"] != "https://acme.auth0.example/" {
 			t.Errorf("claims %v, %v", claims, err)
 		}
 	}
@@ -752,12 +657,12 @@ func TestES256Assertion(t *testing.T) {
 // TestAssertionClock is that of the configuration.
 func TestAssertionClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e, p := authEnv(t, nil, func(c *auth0.Config) {
-			c.ClientSecret, c.ClientAuthentication = "", auth0.PrivateKeyJWT(rsaKey(), "RS256", "")
+		e, p := testkit.SignedInTapped(t, nil, func(c *auth0.Config) {
+			c.ClientSecret, c.ClientAuthentication = "", auth0.PrivateKeyJWT(testkit.ClientRSAKey(), "RS256", "")
 			c.Now = func() time.Time { return time.Unix(1_900_000_000, 5e8) }
 		})
-		e.strategy.AuthCodeURL(t.Context())
-		claims := must(base64.RawURLEncoding.DecodeString(strings.Split(p.all("/oauth/par")[0].form.Get("client_assertion"), ".")[1]))
+		e.Strategy.AuthCodeURL(t.Context())
+		claims := testkit.Must(base64.RawURLEncoding.DecodeString(strings.Split(p.All("/oauth/par")[0].Form.Get("client_assertion"), ".")[1]))
 		if !strings.HasSuffix(string(claims), `"iat":1900000000,"exp":1900000060}`) {
 			t.Errorf("%s", claims)
 		}
@@ -765,7 +670,7 @@ func TestAssertionClock(t *testing.T) {
 }
 
 func TestNewChecksClientAuthentication(t *testing.T) {
-	ec := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	ec := testkit.Must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	_, ed, _ := ed25519.GenerateKey(rand.Reader)
 	withCertificate := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{Certificates: []tls.Certificate{{}}}}}
 	jwt := auth0.PrivateKeyJWT
@@ -777,9 +682,9 @@ func TestNewChecksClientAuthentication(t *testing.T) {
 	}{
 		{"secret", auth0.ClientSecretPost("x"), nil, ""},
 		{"secret in the header", auth0.ClientSecretBasic("x"), nil, ""},
-		{"key", jwt(rsaKey(), "RS256", "k"), nil, ""},
-		{"key without id", jwt(rsaKey(), "PS256", ""), nil, ""},
-		{"key in an HSM", jwt(brokenKey{rsaKey()}, "RS384", ""), nil, ""},
+		{"key", jwt(testkit.ClientRSAKey(), "RS256", "k"), nil, ""},
+		{"key without id", jwt(testkit.ClientRSAKey(), "PS256", ""), nil, ""},
+		{"key in an HSM", jwt(brokenKey{testkit.ClientRSAKey()}, "RS384", ""), nil, ""},
 		{"ES256 elsewhere", jwt(ec, "ES256", ""), func(c *auth0.Config) { c.Domain = "https://id.example" }, ""},
 		{"certificate", auth0.MutualTLS(), func(c *auth0.Config) { c.HTTPClient = withCertificate }, ""},
 		{"transport of somebody", auth0.MutualTLS(), nil, ""},
@@ -796,18 +701,18 @@ func TestNewChecksClientAuthentication(t *testing.T) {
 		{"no key", jwt(nil, "RS256", ""), nil, "ClientAuthentication has no key"},
 		{"nil RSA key", jwt((*rsa.PrivateKey)(nil), "RS256", ""), nil, "ClientAuthentication has no key"},
 		{"nil EC key", jwt((*ecdsa.PrivateKey)(nil), "ES256", ""), nil, "ClientAuthentication has no key"},
-		{"no algorithm", jwt(rsaKey(), "", ""), nil, `ClientAuthentication has the algorithm ""`},
-		{"none", jwt(rsaKey(), "none", ""), nil, `ClientAuthentication has the algorithm "none"`},
-		{"HS256", jwt(rsaKey(), "HS256", ""), nil, `ClientAuthentication has the algorithm "HS256"`},
-		{"RS512", jwt(rsaKey(), "RS512", ""), nil, `ClientAuthentication has the algorithm "RS512"`},
-		{"RSA key for ES256", jwt(rsaKey(), "ES256", ""), nil, "ClientAuthentication has a key that does not fit the algorithm ES256"},
+		{"no algorithm", jwt(testkit.ClientRSAKey(), "", ""), nil, `ClientAuthentication has the algorithm ""`},
+		{"none", jwt(testkit.ClientRSAKey(), "none", ""), nil, `ClientAuthentication has the algorithm "none"`},
+		{"HS256", jwt(testkit.ClientRSAKey(), "HS256", ""), nil, `ClientAuthentication has the algorithm "HS256"`},
+		{"RS512", jwt(testkit.ClientRSAKey(), "RS512", ""), nil, `ClientAuthentication has the algorithm "RS512"`},
+		{"RSA key for ES256", jwt(testkit.ClientRSAKey(), "ES256", ""), nil, "ClientAuthentication has a key that does not fit the algorithm ES256"},
 		{"EC key for RS256", jwt(ec, "RS256", ""), nil, "ClientAuthentication has a key that does not fit the algorithm RS256"},
 		{"Ed25519", jwt(ed, "RS256", ""), nil, "ClientAuthentication has a key that does not fit the algorithm RS256"},
-		{"another curve", jwt(must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader)), "ES256", ""), nil, "ClientAuthentication has a key that does not fit"},
+		{"another curve", jwt(testkit.Must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader)), "ES256", ""), nil, "ClientAuthentication has a key that does not fit"},
 		{"ES256 at Auth0", jwt(ec, "ES256", ""), nil, "ClientAuthentication has the algorithm ES256; Auth0 takes"},
 		{"short key", jwt(shortKey{}, "RS256", ""), nil, "ClientAuthentication has an RSA key of 1024 bits; 2048 are the least"},
 		{"long key", jwt(longKey{}, "RS256", ""), nil, "ClientAuthentication has a key so long that an assertion has 2944 bytes, more than the 2048 that tenants read"},
-		{"key id with a line break", jwt(rsaKey(), "RS256", "a\nb"), nil, "ClientAuthentication has a key id"},
+		{"key id with a line break", jwt(testkit.ClientRSAKey(), "RS256", "a\nb"), nil, "ClientAuthentication has a key id"},
 		{"no HTTP client", auth0.MutualTLS(), func(c *auth0.Config) { c.HTTPClient = nil }, "ClientAuthentication is MutualTLS, and HTTPClient has no certificate"},
 		{"no transport", auth0.MutualTLS(), func(c *auth0.Config) { c.HTTPClient = &http.Client{} }, "ClientAuthentication is MutualTLS, and HTTPClient has no certificate"},
 		{"no certificate", auth0.MutualTLS(), func(c *auth0.Config) {
@@ -815,7 +720,7 @@ func TestNewChecksClientAuthentication(t *testing.T) {
 		}, "ClientAuthentication is MutualTLS, and HTTPClient has no certificate"},
 		{"no function", auth0.ClientAuthenticationFunc(nil), nil, "ClientAuthentication has no function"},
 	} {
-		c := goodConfig()
+		c := testkit.GoodConfig()
 		c.ClientSecret, c.ClientAuthentication = "", tt.auth
 		if tt.edit != nil {
 			tt.edit(&c)
@@ -841,26 +746,26 @@ func (longKey) Public() crypto.PublicKey {
 
 // TestKeyFromEnv: the key in all forms that openssl writes.
 func TestKeyFromEnv(t *testing.T) {
-	pkcs8 := must(x509.MarshalPKCS8PrivateKey(rsaKey()))
+	pkcs8 := testkit.Must(x509.MarshalPKCS8PrivateKey(testkit.ClientRSAKey()))
 	encode := func(kind string, der []byte) string {
 		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 	}
-	ec := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	ec := testkit.Must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	good := encode("PRIVATE KEY", pkcs8)
 	set := func(t *testing.T, key, algorithm string) {
-		for name, value := range map[string]string{"AUTH0_DOMAIN": "acme.eu.auth0.com", "AUTH0_CLIENT_ID": "id", "AUTH0_CLIENT_SECRET": "", "AUTH0_SECRET": testSecret, "APP_BASE_URL": appBase,
+		for name, value := range map[string]string{"AUTH0_DOMAIN": "acme.eu.auth0.com", "AUTH0_CLIENT_ID": "id", "AUTH0_CLIENT_SECRET": "", "AUTH0_SECRET": testkit.CookieSecret, "APP_BASE_URL": testkit.AppURL,
 			"AUTH0_CLIENT_ASSERTION_SIGNING_KEY": key, "AUTH0_CLIENT_ASSERTION_SIGNING_ALG": algorithm} {
 			t.Setenv(name, value)
 		}
 	}
 	for _, tt := range []struct{ why, key, algorithm, fault string }{
 		{"PKCS 8", good, "", ""},
-		{"PKCS 1", encode("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(rsaKey())), "PS256", ""},
+		{"PKCS 1", encode("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(testkit.ClientRSAKey())), "PS256", ""},
 		{"in one line", strings.ReplaceAll(good, "\n", `\n`), "RS384", ""},
-		{"EC", encode("EC PRIVATE KEY", must(x509.MarshalECPrivateKey(ec))), "ES256", "Auth0 takes RS256"},
+		{"EC", encode("EC PRIVATE KEY", testkit.Must(x509.MarshalECPrivateKey(ec))), "ES256", "Auth0 takes RS256"},
 		{"wrong algorithm", good, "RS512", `algorithm "RS512"`},
 		{"no PEM", "SECRET-KEY", "", "AUTH0_CLIENT_ASSERTION_SIGNING_KEY is not a key in PEM form"},
-		{"public key", encode("PUBLIC KEY", must(x509.MarshalPKIXPublicKey(&rsaKey().PublicKey))), "", "AUTH0_CLIENT_ASSERTION_SIGNING_KEY is not an RSA or EC private key"},
+		{"public key", encode("PUBLIC KEY", testkit.Must(x509.MarshalPKIXPublicKey(&testkit.ClientRSAKey().PublicKey))), "", "AUTH0_CLIENT_ASSERTION_SIGNING_KEY is not an RSA or EC private key"},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
 			set(t, tt.key, tt.algorithm)
@@ -891,7 +796,7 @@ func TestClientAuthenticationDoesNotPrint(t *testing.T) {
 	for _, text := range []string{"client-secret-SECRET", rotatedSecret, url.QueryEscape(rotatedSecret)} {
 		forbidden = append(forbidden, text, base64.StdEncoding.EncodeToString([]byte(text))[:16], fmt.Sprintf("%x", text)[:24], fmt.Sprint([]byte(text))[1:24])
 	}
-	for _, n := range []*big.Int{rsaKey().D, rsaKey().Primes[0]} {
+	for _, n := range []*big.Int{testkit.ClientRSAKey().D, testkit.ClientRSAKey().Primes[0]} {
 		forbidden = append(forbidden, n.String()[:40], n.Text(16)[:40])
 	}
 	check := func(where, text string) {
@@ -903,10 +808,10 @@ func TestClientAuthenticationDoesNotPrint(t *testing.T) {
 		}
 	}
 	for _, way := range ways() {
-		e, p := authEnv(t, way.client, way.config)
-		auth := e.cfg.ClientAuthentication
+		e, p := testkit.SignedInTapped(t, way.client, way.config)
+		auth := e.Config.ClientAuthentication
 		nested := struct{ inside auth0.ClientAuthentication }{auth}
-		for _, value := range []any{auth, &auth, nested, &nested, []any{auth}, map[string]any{"a": auth}, e.cfg, e.strategy} {
+		for _, value := range []any{auth, &auth, nested, &nested, []any{auth}, map[string]any{"a": auth}, e.Config, e.Strategy} {
 			for _, verb := range strings.Split("v +v #v s q d x X p T t b c e o U", " ") {
 				if _, ok := value.(auth0.Config); ok && verb == "p" {
 					continue // package fmt asks nobody about %p, and the field is a string
@@ -915,42 +820,42 @@ func TestClientAuthenticationDoesNotPrint(t *testing.T) {
 			}
 			text, _ := json.Marshal(value)
 			check(way.name+" as JSON", string(text))
-			slog.New(slog.NewTextHandler(e.log, nil)).Info("", "value", value)
-			slog.New(slog.NewJSONHandler(e.log, nil)).Info("", "value", value)
+			slog.New(slog.NewTextHandler(e.Log, nil)).Info("", "value", value)
+			slog.New(slog.NewJSONHandler(e.Log, nil)).Info("", "value", value)
 		}
 		if got, want := fmt.Sprintf("%v %+v %#v %s", auth, auth, auth, auth), fmt.Sprint(auth); strings.Count(got, want) != 4 || !strings.HasPrefix(want, "auth0.ClientAuthentication(") {
 			t.Errorf("%s: %s", way.name, got)
 		}
 		var problems []string
 		for _, fault := range []func(){
-			func() {}, func() { e.tenant.EditClient(testClientID, way.strange) },
-			func() { e.tenant.Fail(tenant.Token, 500); e.tenant.Fail(tenant.PAR, 0) },
+			func() {}, func() { e.Tenant.EditClient(testkit.ClientID, way.strange) },
+			func() { e.Tenant.Fail(tenant.Token, 500); e.Tenant.Fail(tenant.PAR, 0) },
 			func() {
 				echo := func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(400); io.Copy(w, r.Body) }
-				e.tenant.Replace(tenant.Token, echo)
-				e.tenant.Replace(tenant.PAR, echo)
+				e.Tenant.Replace(tenant.Token, echo)
+				e.Tenant.Replace(tenant.PAR, echo)
 			},
-			func() { e.tenant.Fail(tenant.PAR, 500) },
+			func() { e.Tenant.Fail(tenant.PAR, 500) },
 		} {
-			b := e.browser()
+			b := e.Browser()
 			fault()
-			resp := b.page("/auth/login")
-			if resp.status == 302 {
-				resp = b.callback(b.atTenant(resp.location(t)))
+			resp := b.Page("/auth/login")
+			if resp.Status == 302 {
+				resp = b.Callback(b.AtTenant(resp.Location(t)))
 			}
-			_, _, err := e.strategy.AuthCodeURL(t.Context())
-			_, connectionsErr := e.strategy.GetConnections(t.Context())
-			problems = append(problems, resp.body, b.page("/token?audience=x").body, fmt.Sprintf("%v %+v %#v %v %#v", err, err, err, connectionsErr, connectionsErr))
+			_, _, err := e.Strategy.AuthCodeURL(t.Context())
+			_, connectionsErr := e.Strategy.GetConnections(t.Context())
+			problems = append(problems, resp.Body, b.Page("/token?audience=x").Body, fmt.Sprintf("%v %+v %#v %v %#v", err, err, err, connectionsErr, connectionsErr))
 		}
 		for _, path := range []string{"/oauth/token", "/oauth/par"} {
-			for _, s := range p.all(path) {
-				if a := s.form.Get("client_assertion"); a != "" {
+			for _, s := range p.All(path) {
+				if a := s.Form.Get("client_assertion"); a != "" {
 					forbidden = append(forbidden, a[:200], strings.Split(a, ".")[1], strings.Split(a, ".")[2])
 				}
 			}
 		}
 		check(way.name+": a page or an error", strings.Join(problems, "\n"))
-		check(way.name+": the log", e.log.String())
+		check(way.name+": the log", e.Log.String())
 	}
 }
 
@@ -958,13 +863,13 @@ func TestClientAuthenticationDoesNotPrint(t *testing.T) {
 // each logout.
 func TestNoRevocationEndpoint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e, p := authEnv(t, nil, func(c *auth0.Config) { c.Domain = "https://" + tenantHost })
-		e.tenant.EditDiscovery(func(doc map[string]any) { delete(doc, "revocation_endpoint") })
-		b := e.browser().mustLogin()
-		b.do("POST", "/auth/logout", url.Values{}, "Sec-Fetch-Site", "same-origin")
+		e, p := testkit.SignedInTapped(t, nil, func(c *auth0.Config) { c.Domain = "https://" + testkit.TenantHost })
+		e.Tenant.EditDiscovery(func(doc map[string]any) { delete(doc, "revocation_endpoint") })
+		b := e.Browser().MustLogin()
+		b.Do("POST", "/auth/logout", url.Values{}, "Sec-Fetch-Site", "same-origin")
 		synctest.Wait()
-		if len(p.all("/oauth/revoke")) != 0 || strings.Contains(e.log.String(), "could not be revoked") {
-			t.Errorf("log %s", e.log)
+		if len(p.All("/oauth/revoke")) != 0 || strings.Contains(e.Log.String(), "could not be revoked") {
+			t.Errorf("log %s", e.Log)
 		}
 	})
 }

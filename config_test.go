@@ -14,19 +14,8 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
-
-func goodConfig() auth0.Config {
-	return auth0.Config{
-		Domain:       "acme.eu.auth0.com",
-		ClientID:     "client",
-		ClientSecret: "secret",
-		BaseURL:      "https://app.example",
-		Secrets:      []string{testSecret},
-		Logger:       slog.New(slog.DiscardHandler),
-		HTTPClient:   &http.Client{Transport: hosts{}}, // nobody is there
-	}
-}
 
 func TestNewRefuses(t *testing.T) {
 	type C = auth0.Config
@@ -72,12 +61,14 @@ func TestNewRefuses(t *testing.T) {
 		{"short secret", func(c *C) { c.Secrets = []string{"0123456789abcdef"} }, "Secrets"},
 		{"one character repeated", func(c *C) { c.Secrets = []string{strings.Repeat("x", 40)} }, "Secrets"},
 		{"32 hexadecimal digits", func(c *C) { c.Secrets = []string{"0123456789abcdef0123456789abcdef"} }, "Secrets"},
-		{"the same secret twice", func(c *C) { c.Secrets = []string{testSecret, testSecret} }, "Secrets"},
+		{"the same secret twice", func(c *C) { c.Secrets = []string{testkit.CookieSecret, testkit.CookieSecret} }, "Secrets"},
 		{"word repeated", func(c *C) { c.Secrets = []string{"passwordpasswordpasswordpassword"} }, "Secrets"},
 		{"few characters repeated", func(c *C) { c.Secrets = []string{strings.Repeat("xyz", 20)} }, "Secrets"},
 		{"run of characters", func(c *C) { c.Secrets = []string{"abcdefghijklmnopqrstuvwxyz0123456789"} }, "Secrets"},
 		{"run of keys", func(c *C) { c.Secrets = []string{"qwertyuiopasdfghjklzxcvbnm1234567890"} }, "Secrets"},
-		{"secret of auth0test", func(c *C) { c.Secrets = []string{testSecret, "cookie-secret-for-tests-that-protects-nothing"} }, "Secrets"},
+		{"secret of auth0test", func(c *C) {
+			c.Secrets = []string{testkit.CookieSecret, "cookie-secret-for-tests-that-protects-nothing"}
+		}, "Secrets"},
 		{"secret of a sample", func(c *C) { c.Secrets = []string{"a long, randomly-generated string stored in env"} }, "Secrets"},
 		{"instead of a secret how to make one", func(c *C) { c.Secrets = []string{"use [openssl rand -hex 32] to generate a 32 bytes value"} }, "Secrets"},
 		{"client secret of auth0test", func(c *C) { c.ClientSecret = "a-secret-for-tests-that-protects-nothing-at-all" }, "ClientSecret"},
@@ -155,13 +146,13 @@ func TestNewRefuses(t *testing.T) {
 		{"endpoint origin with a path", func(c *C) { c.EndpointOrigins = []string{"https://x.example/y"} }, "EndpointOrigins"},
 	}
 	for _, tt := range tests {
-		c := goodConfig()
+		c := testkit.GoodConfig()
 		tt.edit(&c)
 		s, err := auth0.New(c)
 		if err == nil || s != nil || !strings.Contains(err.Error(), "auth0: Config."+tt.field+" ") {
 			t.Errorf("%s: %v, want an error that names Config.%s", tt.why, err, tt.field)
 		}
-		if err != nil && (strings.Contains(err.Error(), testSecret) || strings.Contains(err.Error(), "protects-nothing") || strings.Contains(err.Error(), "0123456789abcdef")) {
+		if err != nil && (strings.Contains(err.Error(), testkit.CookieSecret) || strings.Contains(err.Error(), "protects-nothing") || strings.Contains(err.Error(), "0123456789abcdef")) {
 			t.Errorf("%s: the error quotes a secret", tt.why)
 		}
 	}
@@ -198,7 +189,7 @@ func TestNewAccepts(t *testing.T) {
 			c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 		},
 		"two secrets": func(c *auth0.Config) {
-			c.Secrets = []string{"c02e1f7d94ab5836e0d7412c9fb86a53118dfe27406bc9a5d3927e508fa1b46c", testSecret}
+			c.Secrets = []string{"c02e1f7d94ab5836e0d7412c9fb86a53118dfe27406bc9a5d3927e508fa1b46c", testkit.CookieSecret}
 		},
 		"public secrets at a tenant that is none": func(c *auth0.Config) {
 			c.Domain, c.ClientSecret, c.Secrets = "acme.auth0.example", "a-secret-for-tests-that-protects-nothing-at-all", []string{"cookie-secret-for-tests-that-protects-nothing"}
@@ -217,7 +208,7 @@ func TestNewAccepts(t *testing.T) {
 		"long idle":     func(c *auth0.Config) { c.IdleTimeout = 30 * 24 * time.Hour },
 		"SameSite=None": func(c *auth0.Config) { c.CookieSameSite = http.SameSiteNoneMode },
 	} {
-		c := goodConfig()
+		c := testkit.GoodConfig()
 		edit(&c)
 		if _, err := auth0.New(c); err != nil {
 			t.Errorf("%s: %v", why, err)
@@ -232,7 +223,7 @@ func TestWarnings(t *testing.T) {
 		"IdleTimeout is longer than Config.AbsoluteTimeout": func(c *auth0.Config) { c.IdleTimeout, c.AbsoluteTimeout = 2*time.Hour, time.Hour },
 	} {
 		var out bytes.Buffer
-		c := goodConfig()
+		c := testkit.GoodConfig()
 		edit(&c)
 		c.Logger = slog.New(slog.NewTextHandler(&out, nil))
 		if _, err := auth0.New(c); err != nil || strings.Count(out.String(), warning) != 1 || strings.Count(out.String(), "\n") != 1 {
@@ -240,7 +231,7 @@ func TestWarnings(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	c := goodConfig()
+	c := testkit.GoodConfig()
 	c.Logger = slog.New(slog.NewTextHandler(&out, nil))
 	if _, err := auth0.New(c); err != nil || out.Len() > 0 {
 		t.Errorf("%v, log %q", err, out.String())
@@ -258,9 +249,9 @@ func TestConfigFromEnv(t *testing.T) {
 		}
 	}
 	t.Run("complete", func(t *testing.T) {
-		set(t, "AUTH0_DOMAIN", "acme.eu.auth0.com", "AUTH0_CLIENT_ID", "id", "AUTH0_CLIENT_SECRET", "cs", "AUTH0_SECRET", testSecret+", second-"+testSecret, "APP_BASE_URL", "https://app.example", "AUTH0_AUDIENCE", "https://api.example/")
+		set(t, "AUTH0_DOMAIN", "acme.eu.auth0.com", "AUTH0_CLIENT_ID", "id", "AUTH0_CLIENT_SECRET", "cs", "AUTH0_SECRET", testkit.CookieSecret+", second-"+testkit.CookieSecret, "APP_BASE_URL", "https://app.example", "AUTH0_AUDIENCE", "https://api.example/")
 		c, err := auth0.ConfigFromEnv()
-		if err != nil || c.Domain != "acme.eu.auth0.com" || c.ClientID != "id" || c.ClientSecret != "cs" || c.BaseURL != "https://app.example" || c.Audience != "https://api.example/" || !reflect.DeepEqual(c.Secrets, []string{testSecret, "second-" + testSecret}) {
+		if err != nil || c.Domain != "acme.eu.auth0.com" || c.ClientID != "id" || c.ClientSecret != "cs" || c.BaseURL != "https://app.example" || c.Audience != "https://api.example/" || !reflect.DeepEqual(c.Secrets, []string{testkit.CookieSecret, "second-" + testkit.CookieSecret}) {
 			t.Errorf("%v, %q, %v", c, c.Secrets, err)
 		}
 		if _, err := auth0.New(c); err != nil {
@@ -268,25 +259,25 @@ func TestConfigFromEnv(t *testing.T) {
 		}
 	})
 	t.Run("older names", func(t *testing.T) {
-		set(t, "AUTH0_ISSUER_BASE_URL", "https://acme.eu.auth0.com/", "AUTH0_CLIENT_ID", "id", "AUTH0_CLIENT_SECRET", "cs", "AUTH0_SECRET", testSecret, "AUTH0_BASE_URL", "http://localhost:3000")
+		set(t, "AUTH0_ISSUER_BASE_URL", "https://acme.eu.auth0.com/", "AUTH0_CLIENT_ID", "id", "AUTH0_CLIENT_SECRET", "cs", "AUTH0_SECRET", testkit.CookieSecret, "AUTH0_BASE_URL", "http://localhost:3000")
 		if c, err := auth0.ConfigFromEnv(); err != nil || c.Domain != "acme.eu.auth0.com" || c.BaseURL != "http://localhost:3000" {
 			t.Errorf("%v, %v", c, err)
 		}
 	})
 	t.Run("callback URL", func(t *testing.T) {
-		set(t, "AUTH0_DOMAIN", "acme.eu.auth0.com", "AUTH0_CLIENT_ID", "id", "AUTH0_CLIENT_SECRET", "cs", "AUTH0_SECRET", testSecret, "AUTH0_CALLBACK_URL", "http://localhost:3000/callback")
+		set(t, "AUTH0_DOMAIN", "acme.eu.auth0.com", "AUTH0_CLIENT_ID", "id", "AUTH0_CLIENT_SECRET", "cs", "AUTH0_SECRET", testkit.CookieSecret, "AUTH0_CALLBACK_URL", "http://localhost:3000/callback")
 		if c, err := auth0.ConfigFromEnv(); err != nil || c.BaseURL != "http://localhost:3000" || c.CallbackPath != "/callback" {
 			t.Errorf("%v %q, %v", c, c.CallbackPath, err)
 		}
 	})
 	t.Run("newer names count", func(t *testing.T) {
-		set(t, "AUTH0_DOMAIN", "new.auth0.com", "AUTH0_ISSUER_BASE_URL", "https://old.auth0.com", "AUTH0_CLIENT_ID", "id", "AUTH0_CLIENT_SECRET", "cs", "AUTH0_SECRET", testSecret, "APP_BASE_URL", "https://new.example", "AUTH0_BASE_URL", "https://old.example", "AUTH0_CALLBACK_URL", "https://older.example/x")
+		set(t, "AUTH0_DOMAIN", "new.auth0.com", "AUTH0_ISSUER_BASE_URL", "https://old.auth0.com", "AUTH0_CLIENT_ID", "id", "AUTH0_CLIENT_SECRET", "cs", "AUTH0_SECRET", testkit.CookieSecret, "APP_BASE_URL", "https://new.example", "AUTH0_BASE_URL", "https://old.example", "AUTH0_CALLBACK_URL", "https://older.example/x")
 		if c, err := auth0.ConfigFromEnv(); err != nil || c.Domain != "new.auth0.com" || c.BaseURL != "https://new.example" || c.CallbackPath != "" {
 			t.Errorf("%v, %v", c, err)
 		}
 	})
 	t.Run("no client secret", func(t *testing.T) {
-		set(t, "AUTH0_DOMAIN", "acme.eu.auth0.com", "AUTH0_CLIENT_ID", "id", "AUTH0_SECRET", testSecret, "APP_BASE_URL", "https://app.example")
+		set(t, "AUTH0_DOMAIN", "acme.eu.auth0.com", "AUTH0_CLIENT_ID", "id", "AUTH0_SECRET", testkit.CookieSecret, "APP_BASE_URL", "https://app.example")
 		c, err := auth0.ConfigFromEnv()
 		if err != nil {
 			t.Fatal(err)
@@ -320,7 +311,7 @@ func TestConfigFromEnv(t *testing.T) {
 // TestNewMakesNoRequest: a tenant that is down does not stop a deployment.
 func TestNewMakesNoRequest(t *testing.T) {
 	calls := 0
-	c := goodConfig()
+	c := testkit.GoodConfig()
 	c.HTTPClient = &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) { calls++; return nil, errors.New("down") })}
 	for _, domain := range []string{"acme.eu.auth0.com", "https://id.example"} {
 		c.Domain = domain
@@ -348,23 +339,23 @@ func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { retur
 func TestOutgoingRequests(t *testing.T) {
 	for _, telemetry := range []bool{false, true} {
 		seen := map[string]http.Header{}
-		var e *env
-		e = newEnv(t, func(c *auth0.Config) {
+		var e *testkit.Env
+		e = testkit.SignedIn(t, func(c *auth0.Config) {
 			c.Telemetry = telemetry
 			c.ConfigurationBaseURL = "https://cdn.example"
 			c.HTTPClient = &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
 				seen[r.URL.Host+r.URL.Path] = r.Header
 				if r.URL.Host == "cdn.example" {
-					return hosts{"cdn.example": http.NotFoundHandler()}.RoundTrip(r)
+					return testkit.Hosts{"cdn.example": http.NotFoundHandler()}.RoundTrip(r)
 				}
-				return hosts{tenantHost: e.tenant}.RoundTrip(r)
+				return testkit.Hosts{testkit.TenantHost: e.Tenant}.RoundTrip(r)
 			})}
 		})
-		e.tenant.Fail("management", 403)
-		e.browser().mustLogin().logout()
-		e.strategy.GetConnections(t.Context())
-		for _, url := range []string{"/oauth/token", "/.well-known/jwks.json", "/.well-known/openid-configuration", "/api/v2/clients/" + testClientID + "/connections"} {
-			h := seen[tenantHost+url]
+		e.Tenant.Fail("management", 403)
+		e.Browser().MustLogin().Logout()
+		e.Strategy.GetConnections(t.Context())
+		for _, url := range []string{"/oauth/token", "/.well-known/jwks.json", "/.well-known/openid-configuration", "/api/v2/clients/" + testkit.ClientID + "/connections"} {
+			h := seen[testkit.TenantHost+url]
 			if h == nil {
 				t.Fatalf("no request to %s", url)
 			}
@@ -372,7 +363,7 @@ func TestOutgoingRequests(t *testing.T) {
 				t.Errorf("telemetry %v: %s has %v", telemetry, url, h)
 			}
 		}
-		if h := seen["cdn.example/client/"+testClientID+".js"]; h == nil || h.Get("Auth0-Client") != "" {
+		if h := seen["cdn.example/client/"+testkit.ClientID+".js"]; h == nil || h.Get("Auth0-Client") != "" {
 			t.Errorf("telemetry %v: the request to another host has %v", telemetry, h)
 		}
 	}
@@ -381,7 +372,7 @@ func TestOutgoingRequests(t *testing.T) {
 // TestKeysOfAnotherDomain are refused: they would make one issuer's tokens good
 // for another.
 func TestKeysOfAnotherDomain(t *testing.T) {
-	s, err := auth0.New(goodConfig())
+	s, err := auth0.New(testkit.GoodConfig())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -398,7 +389,7 @@ func TestKeysOfAnotherDomain(t *testing.T) {
 
 // TestConfigIsTheCallers: what happens to its slices after New changes nothing.
 func TestConfigIsTheCallers(t *testing.T) {
-	cfg := goodConfig()
+	cfg := testkit.GoodConfig()
 	cfg.Connections = []auth0.Connection{{Name: "github"}}
 	cfg.BaseURLs, cfg.ReturnToOrigins, cfg.PostLogoutURLs = []string{"https://b.example"}, []string{"https://c.example"}, []string{"https://app.example/bye"}
 	cfg.Scopes, cfg.ForwardParams = []string{"openid"}, []string{"ext-a"}
@@ -419,7 +410,7 @@ func TestConfigIsTheCallers(t *testing.T) {
 func observe(t *testing.T, s *auth0.Strategy) string {
 	t.Helper()
 	var out strings.Builder
-	for _, c := range must(s.GetConnections(t.Context())) {
+	for _, c := range testkit.Must(s.GetConnections(t.Context())) {
 		out.WriteString(c.Name + " ")
 	}
 	for _, target := range []string{"/auth/login?returnTo=https://evil.example/&ext-a=1&x=2", "/auth/logout?returnTo=https://evil.example/"} {
@@ -428,7 +419,7 @@ func observe(t *testing.T, s *auth0.Strategy) string {
 		r.Header.Set("Sec-Fetch-Site", "none")
 		w := httptest.NewRecorder()
 		s.Handler().ServeHTTP(w, r)
-		u := must(url.Parse(w.Header().Get("Location")))
+		u := testkit.Must(url.Parse(w.Header().Get("Location")))
 		q := u.Query()
 		for _, random := range []string{"state", "nonce", "code_challenge"} {
 			q.Del(random)

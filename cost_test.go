@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 // Limits on what one request may make a Strategy do, whatever it carries. They
@@ -26,7 +27,7 @@ const (
 // manyCookies are headers that cost the sender little: in HTTP/2, a byte for each
 // cookie that was sent before.
 func manyCookies(t testing.TB) map[string]string {
-	session := newEnv(t).browser().mustLogin().cookies[sessionName]
+	session := testkit.SignedIn(t).Browser().MustLogin().Cookies[testkit.SessionCookie]
 	repeat := func(n int, format string) string {
 		var b strings.Builder
 		for i := range n {
@@ -39,35 +40,35 @@ func manyCookies(t testing.TB) map[string]string {
 		"60 transactions":                       repeat(60, "__Host-auth0_txn_%016d=v1.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
 		"2,990 transactions":                    repeat(2990, "__Host-auth0_txn_%016d=x"),
 		"2,990 of which 64 differ":              strings.Repeat(repeat(64, "__Host-auth0_txn_%016d=x"), 47),
-		"2,990 sessions":                        strings.Repeat(sessionName+"="+session[:200]+"; ", 2990),
-		"50 sessions":                           strings.Repeat(sessionName+"="+session+"; ", 50),
-		"2,990 parts":                           repeat(2990, sessionName+".%d=2:x"),
-		"60 parts that are all the first":       strings.Repeat(sessionName+".0=2:x; "+sessionName+".1=y; ", 30),
-		"2,990 counters":                        strings.Repeat(sessionName+"_tries=v1.AAAA; ", 2990),
+		"2,990 sessions":                        strings.Repeat(testkit.SessionCookie+"="+session[:200]+"; ", 2990),
+		"50 sessions":                           strings.Repeat(testkit.SessionCookie+"="+session+"; ", 50),
+		"2,990 parts":                           repeat(2990, testkit.SessionCookie+".%d=2:x"),
+		"60 parts that are all the first":       strings.Repeat(testkit.SessionCookie+".0=2:x; "+testkit.SessionCookie+".1=y; ", 30),
+		"2,990 counters":                        strings.Repeat(testkit.SessionCookie+"_tries=v1.AAAA; ", 2990),
 		"2,990 others":                          repeat(2990, "other%d=x"),
 		"100 KB of semicolons":                  strings.Repeat(";", 100_000),
-		"100 KB in one value":                   sessionName + "=v1." + strings.Repeat("A", 100_000),
-		"a real session among 2,000 of the app": sessionName + "=" + session + "; " + repeat(2000, "other%d=x"),
+		"100 KB in one value":                   testkit.SessionCookie + "=v1." + strings.Repeat("A", 100_000),
+		"a real session among 2,000 of the app": testkit.SessionCookie + "=" + session + "; " + repeat(2000, "other%d=x"),
 	}
 }
 
 // TestCostOfARequest sends expensive requests to every route and guard.
 func TestCostOfARequest(t *testing.T) {
 	headers := manyCookies(t)
-	for _, m := range []mode{{"in cookies", inCookies}, {"in a store", inStore}, {"revocable", revocable}} {
-		e := newEnv(t, m.edit)
-		work := auth0.CountWork(e.strategy)
-		e.mux.Handle("/silent", e.strategy.TrySilentLogin(http.NotFoundHandler()))
-		e.mux.Handle("/session", e.strategy.RequireSession(http.NotFoundHandler()))
-		e.mux.HandleFunc("/handler", func(w http.ResponseWriter, r *http.Request) {
-			e.strategy.Session(r)
-			e.strategy.AccessToken(w, r)
-			e.strategy.EndSession(w, r)
+	for _, m := range []testkit.Mode{{Name: "in cookies", Edit: testkit.InCookies}, {Name: "in a store", Edit: testkit.InStore}, {Name: "revocable", Edit: testkit.Revocable}} {
+		e := testkit.SignedIn(t, m.Edit)
+		work := auth0.CountWork(e.Strategy)
+		e.Mux.Handle("/silent", e.Strategy.TrySilentLogin(http.NotFoundHandler()))
+		e.Mux.Handle("/session", e.Strategy.RequireSession(http.NotFoundHandler()))
+		e.Mux.HandleFunc("/handler", func(w http.ResponseWriter, r *http.Request) {
+			e.Strategy.Session(r)
+			e.Strategy.AccessToken(w, r)
+			e.Strategy.EndSession(w, r)
 		})
 		for _, alone := range []bool{false, true} {
-			app := e.app
+			app := e.App
 			if alone {
-				app = e.mux // without LoadUser
+				app = e.Mux // without LoadUser
 			}
 			for _, target := range []string{"/", "/private", "/silent", "/session", "/handler", "/auth/login", "/auth/logout", "/auth/callback?state=x&code=y", "/auth/callback?state=x&error=access_denied"} {
 				for name, header := range headers {
@@ -84,7 +85,7 @@ func TestCostOfARequest(t *testing.T) {
 					r, w := request()
 					work.Reset()
 					app.ServeHTTP(w, r)
-					where := fmt.Sprintf("%s, %s, LoadUser %v, %s", m.name, target, !alone, name)
+					where := fmt.Sprintf("%s, %s, LoadUser %v, %s", m.Name, target, !alone, name)
 					reads := int64(maxCookieReads)
 					if alone && target == "/handler" {
 						reads = 3 * 2 // each call of the application's reads them anew
@@ -117,28 +118,28 @@ func TestCostOfARequest(t *testing.T) {
 // TestOldLoginsMakeRoom: of the logins that were begun and left, a new one deletes
 // the oldest, a few at a time, and not those of another application.
 func TestOldLoginsMakeRoom(t *testing.T) {
-	e := newEnv(t)
-	b := e.browser()
+	e := testkit.SignedIn(t)
+	b := e.Browser()
 	// A window with many tabs was restored: all begin before a cookie is there.
 	all := map[string]string{}
 	for range 20 {
-		tab := e.browser()
-		tab.begin("/auth/login")
-		for name, value := range tab.cookies {
+		tab := e.Browser()
+		tab.Begin("/auth/login")
+		for name, value := range tab.Cookies {
 			all[name] = value
 		}
 	}
-	b.cookies = all
+	b.Cookies = all
 	foreign := "__Host-auth0_txn_AAAAAAAAAAAAAAAA"
-	b.cookies[foreign] = "v1.of-another-application"
+	b.Cookies[foreign] = "v1.of-another-application"
 	for range 12 {
-		resp := b.page("/auth/login")
-		if n := len(resp.header.Values("Set-Cookie")); n > 1+8 {
+		resp := b.Page("/auth/login")
+		if n := len(resp.Header.Values("Set-Cookie")); n > 1+8 {
 			t.Fatalf("%d Set-Cookie lines", n)
 		}
 	}
-	if n := len(b.transactions()); n > 4+1 || b.cookies[foreign] == "" {
-		t.Errorf("%d logins under way, that of the other application there: %v", n, b.cookies[foreign] != "")
+	if n := len(b.Transactions()); n > 4+1 || b.Cookies[foreign] == "" {
+		t.Errorf("%d logins under way, that of the other application there: %v", n, b.Cookies[foreign] != "")
 	}
 }
 
@@ -158,23 +159,23 @@ func (c *counter) RoundTrip(r *http.Request) (*http.Response, error) {
 // grows faster than the request.
 func FuzzCost(f *testing.F) {
 	sent := &counter{}
-	e := newEnv(f, func(c *auth0.Config) {
+	e := testkit.SignedIn(f, func(c *auth0.Config) {
 		c.Organizations, c.LogoutEndpoint, c.Store = true, "v2", auth0.NewMemoryStore(1000)
 		sent.next, c.HTTPClient = c.HTTPClient.Transport, &http.Client{Transport: sent}
 	})
-	work := auth0.CountWork(e.strategy)
-	api, err := auth0.NewAPI(auth0.APIConfig{Domain: tenantHost, Audience: testAudience, HTTPClient: e.cfg.HTTPClient, Logger: e.cfg.Logger})
+	work := auth0.CountWork(e.Strategy)
+	api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, HTTPClient: e.Config.HTTPClient, Logger: e.Config.Logger})
 	if err != nil {
 		f.Fatal(err)
 	}
 	ok := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
-	e.mux.Handle("/api", api.RequireAuth(ok))
-	e.mux.Handle("/either", api.RequireTokenOrSession(e.strategy)(ok))
-	e.mux.Handle("/silent", e.strategy.TrySilentLogin(ok))
+	e.Mux.Handle("/api", api.RequireAuth(ok))
+	e.Mux.Handle("/either", api.RequireTokenOrSession(e.Strategy)(ok))
+	e.Mux.Handle("/silent", e.Strategy.TrySilentLogin(ok))
 	targets := []string{"/", "/private", "/silent", "/api", "/either", "/auth/login", "/auth/callback", "/auth/logout", "/auth/backchannel-logout"}
 	cookies := manyCookies(f)
 	names := slices.Sorted(maps.Keys(cookies))
-	token := segment(`{"alg":"RS256","kid":"x"}`) + "." + segment(`{"iss":"https://`+tenantHost+`/"}`) + ".AAAA"
+	token := testkit.Segment(`{"alg":"RS256","kid":"x"}`) + "." + testkit.Segment(`{"iss":"https://`+testkit.TenantHost+`/"}`) + ".AAAA"
 	for i := range targets {
 		for _, name := range names {
 			f.Add(uint8(i), "GET", "state=x&code=y", cookies[name], "", "")
@@ -195,14 +196,14 @@ func FuzzCost(f *testing.F) {
 			r.Header.Set("Sec-Fetch-Mode", "navigate")
 			r.Header.Set("Sec-Fetch-Site", "same-origin")
 			w := httptest.NewRecorder()
-			e.app.ServeHTTP(w, r)
+			e.App.ServeHTTP(w, r)
 			return w
 		}
 		work.Reset()
 		requests := sent.n.Load()
-		e.log.reset()
+		e.Log.Reset()
 		w := serve()
-		if n := len(e.log.String()); n > maxLogged {
+		if n := len(e.Log.String()); n > maxLogged {
 			t.Errorf("%s: %d bytes of log", path, n)
 		}
 		if n := work.CookieReads.Load(); n > maxCookieReads {

@@ -12,48 +12,49 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 // TestLastWordOfAHandler: StartSession, EndSession, SaveSession and AccessToken in
 // one handler, in any order, leave the browser as the last that begins or ends a
 // session has it; the others change nothing of that.
 func TestLastWordOfAHandler(t *testing.T) {
-	for _, m := range append(modes, mode{"in a store that is looked into", func(c *auth0.Config) { c.Store = newWatchedStore() }}) {
-		t.Run(m.name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { lastWords(t, m) }) })
+	for _, m := range append(testkit.Modes, testkit.Mode{Name: "in a store that is looked into", Edit: func(c *auth0.Config) { c.Store = testkit.NewWatchedStore() }}) {
+		t.Run(m.Name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { lastWords(t, m) }) })
 	}
 }
 
-func lastWords(t *testing.T, m mode) {
-	var e *env
+func lastWords(t *testing.T, m testkit.Mode) {
+	var e *testkit.Env
 	var steps []string
 	var errs map[string]error
 	handler := func(w http.ResponseWriter, r *http.Request) {
 		errs = map[string]error{}
-		before, _ := e.strategy.Session(r)
+		before, _ := e.Strategy.Session(r)
 		for i, step := range steps {
 			var err error
 			switch step {
 			case "start":
-				e.as("bob@acme.example")
-				err = e.strategy.StartSession(w, r, e.exchanged(t))
+				e.SignInAtTenant("bob@acme.example")
+				err = e.Strategy.StartSession(w, r, exchangedLogin(e, t))
 			case "again":
-				e.as("ada@acme.example")
-				err = e.strategy.StartSession(w, r, e.exchanged(t))
+				e.SignInAtTenant("ada@acme.example")
+				err = e.Strategy.StartSession(w, r, exchangedLogin(e, t))
 			case "end":
-				err = e.strategy.EndSession(w, r)
+				err = e.Strategy.EndSession(w, r)
 			case "save":
 				before.Data["x"] = "y"
-				err = e.strategy.SaveSession(w, r, before)
+				err = e.Strategy.SaveSession(w, r, before)
 			case "token":
-				_, err = e.strategy.AccessToken(w, r)
+				_, err = e.Strategy.AccessToken(w, r)
 			case "refresh":
-				_, err = e.strategy.AccessToken(w, r, auth0.ForceRefresh())
+				_, err = e.Strategy.AccessToken(w, r, auth0.ForceRefresh())
 			}
 			errs[fmt.Sprintf("%d %s", i, step)] = err
 		}
 	}
-	e = newRefreshEnv(t, m.edit)
-	e.mux.HandleFunc("GET /do", handler)
+	e = testkit.SignedInRefreshing(t, m.Edit)
+	e.Mux.HandleFunc("GET /do", handler)
 	all := []string{"start", "again", "end", "save", "token", "refresh"}
 	var orders [][]string
 	for _, a := range all {
@@ -67,10 +68,10 @@ func lastWords(t *testing.T, m mode) {
 	}
 	others := 0 // sessions of the rows before
 	for _, steps = range orders {
-		e.as("ada@acme.example")
-		b := e.browser().mustLogin()
-		copied := b.clone()
-		b.page("/do")
+		e.SignInAtTenant("ada@acme.example")
+		b := e.Browser().MustLogin()
+		copied := b.Clone()
+		b.Page("/do")
 		want, replaced := "home true ada@acme.example", false
 		ended := false
 		for i, step := range steps {
@@ -101,28 +102,28 @@ func lastWords(t *testing.T, m mode) {
 				t.Errorf("%q, step %d: %v, want %v", steps, i, err, expected)
 			}
 		}
-		if got := b.page("/").body; got != want {
+		if got := b.Page("/").Body; got != want {
 			t.Errorf("%q: %q, want %q", steps, got, want)
 		}
-		if store, ok := e.cfg.Store.(*watchedStore); ok {
+		if store, ok := e.Config.Store.(*testkit.WatchedStore); ok {
 			alive := 1
 			if ended {
 				alive = 0
 			}
-			if n := len(store.sessions()) - others; n != alive {
+			if n := len(store.Sessions()) - others; n != alive {
 				t.Errorf("%q: %d sessions are in the store, want %d", steps, n, alive)
 			}
 			others += alive
 		}
-		if got := copied.loggedIn(); got == replaced {
+		if got := copied.LoggedIn(); got == replaced {
 			t.Errorf("%q: a copy of the cookie from before is logged in: %v", steps, got)
 		}
 	}
 }
 
-// exchanged is a login of who is signed in at the tenant, without HTTP.
-func (e *env) exchanged(t *testing.T) *auth0.Login {
-	authURL, sealed, err := e.strategy.AuthCodeURL(t.Context())
+// exchangedLogin is a login of who is signed in at the tenant, without HTTP.
+func exchangedLogin(e *testkit.Env, t *testing.T) *auth0.Login {
+	authURL, sealed, err := e.Strategy.AuthCodeURL(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +131,7 @@ func (e *env) exchanged(t *testing.T) *auth0.Login {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := e.strategy.Exchange(t.Context(), sealed, e.browser().atTenant(u).Query())
+	l, err := e.Strategy.Exchange(t.Context(), sealed, e.Browser().AtTenant(u).Query())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,31 +141,31 @@ func (e *env) exchanged(t *testing.T) *auth0.Login {
 // TestStartSessionAndItsToken: after StartSession the tokens are those of the new
 // session.
 func TestStartSessionAndItsToken(t *testing.T) {
-	inEachMode(t, func(t *testing.T, m mode) {
-		e := newRefreshEnv(t, m.edit)
+	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+		e := testkit.SignedInRefreshing(t, m.Edit)
 		var got, want string
-		e.mux.HandleFunc("GET /do", func(w http.ResponseWriter, r *http.Request) {
-			l := e.exchanged(t)
+		e.Mux.HandleFunc("GET /do", func(w http.ResponseWriter, r *http.Request) {
+			l := exchangedLogin(e, t)
 			want = l.Token().AccessToken
-			if err := e.strategy.StartSession(w, r, l); err != nil {
+			if err := e.Strategy.StartSession(w, r, l); err != nil {
 				t.Error(err)
 			}
-			token, err := e.strategy.AccessToken(w, r)
+			token, err := e.Strategy.AccessToken(w, r)
 			if err != nil {
 				t.Fatal(err)
 			}
 			got = token.AccessToken
 		})
-		for _, b := range []*browser{e.browser(), e.browser().mustLogin()} {
-			e.as("bob@acme.example")
-			b.page("/do")
+		for _, b := range []*testkit.Browser{e.Browser(), e.Browser().MustLogin()} {
+			e.SignInAtTenant("bob@acme.example")
+			b.Page("/do")
 			if got != want {
 				t.Error("a token of another session")
 			}
-			if body := b.page("/").body; body != "home true bob@acme.example" {
+			if body := b.Page("/").Body; body != "home true bob@acme.example" {
 				t.Error(body)
 			}
-			e.as("ada@acme.example")
+			e.SignInAtTenant("ada@acme.example")
 		}
 	})
 }
@@ -172,24 +173,24 @@ func TestStartSessionAndItsToken(t *testing.T) {
 // TestSessionOfAnotherRequest: a *Session that was kept is not saved into another
 // person's response.
 func TestSessionOfAnotherRequest(t *testing.T) {
-	inEachMode(t, func(t *testing.T, m mode) {
-		e := newEnv(t, m.edit)
+	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+		e := testkit.SignedIn(t, m.Edit)
 		var kept *auth0.Session
 		var saved error
-		e.mux.HandleFunc("GET /keep", func(w http.ResponseWriter, r *http.Request) { kept, _ = e.strategy.Session(r) })
-		e.mux.HandleFunc("GET /save", func(w http.ResponseWriter, r *http.Request) { saved = e.strategy.SaveSession(w, r, kept) })
-		ada := e.browser().mustLogin()
-		ada.page("/keep")
-		stranger := e.browser()
-		if stranger.page("/save"); stranger.loggedIn() || !errors.Is(saved, auth0.ErrNoSession) {
-			t.Errorf("a stranger is %q; %v", stranger.page("/").body, saved)
+		e.Mux.HandleFunc("GET /keep", func(w http.ResponseWriter, r *http.Request) { kept, _ = e.Strategy.Session(r) })
+		e.Mux.HandleFunc("GET /save", func(w http.ResponseWriter, r *http.Request) { saved = e.Strategy.SaveSession(w, r, kept) })
+		ada := e.Browser().MustLogin()
+		ada.Page("/keep")
+		stranger := e.Browser()
+		if stranger.Page("/save"); stranger.LoggedIn() || !errors.Is(saved, auth0.ErrNoSession) {
+			t.Errorf("a stranger is %q; %v", stranger.Page("/").Body, saved)
 		}
-		e.as("bob@acme.example")
-		bob := e.browser().mustLogin()
-		if bob.page("/save"); bob.page("/").body != "home true bob@acme.example" || saved == nil {
-			t.Errorf("bob is %q; %v", bob.page("/").body, saved)
+		e.SignInAtTenant("bob@acme.example")
+		bob := e.Browser().MustLogin()
+		if bob.Page("/save"); bob.Page("/").Body != "home true bob@acme.example" || saved == nil {
+			t.Errorf("bob is %q; %v", bob.Page("/").Body, saved)
 		}
-		if ada.page("/save"); saved != nil {
+		if ada.Page("/save"); saved != nil {
 			t.Errorf("in another request of the same session: %v", saved)
 		}
 	})
@@ -198,36 +199,36 @@ func TestSessionOfAnotherRequest(t *testing.T) {
 // TestLogoutIsNotUndone: a request that began before a logout and ends after it
 // does not give the browser its session back.
 func TestLogoutIsNotUndone(t *testing.T) {
-	for _, m := range append(modes, mode{"revocable", revocable}) {
-		t.Run(m.name, func(t *testing.T) {
+	for _, m := range append(testkit.Modes, testkit.Mode{Name: "revocable", Edit: testkit.Revocable}) {
+		t.Run(m.Name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				e := newRefreshEnv(t, m.edit)
-				var b *browser
-				logout := func() { b.clone().logout() } // in another tab
+				e := testkit.SignedInRefreshing(t, m.Edit)
+				var b *testkit.Browser
+				logout := func() { b.Clone().Logout() } // in another tab
 				var saved, refreshed error
 				handle := func(path string, f http.HandlerFunc) {
-					e.mux.Handle("GET "+path, e.strategy.RequireSession(f))
+					e.Mux.Handle("GET "+path, e.Strategy.RequireSession(f))
 				}
 				handle("/events", func(http.ResponseWriter, *http.Request) { logout() })
 				handle("/save", func(w http.ResponseWriter, r *http.Request) {
-					s, _ := e.strategy.Session(r)
+					s, _ := e.Strategy.Session(r)
 					logout()
-					saved = e.strategy.SaveSession(w, r, s)
+					saved = e.Strategy.SaveSession(w, r, s)
 				})
 				handle("/refresh", func(w http.ResponseWriter, r *http.Request) {
-					e.tenant.EditTokenResponse(func(*int, map[string]any) { logout() })
-					_, refreshed = e.strategy.AccessToken(w, r, auth0.ForceRefresh())
+					e.Tenant.EditTokenResponse(func(*int, map[string]any) { logout() })
+					_, refreshed = e.Strategy.AccessToken(w, r, auth0.ForceRefresh())
 				})
 				for _, path := range []string{"/events", "/save", "/refresh"} {
-					e.tenant.EditTokenResponse(nil)
-					b = e.browser().mustLogin()
-					old := b.clone()
+					e.Tenant.EditTokenResponse(nil)
+					b = e.Browser().MustLogin()
+					old := b.Clone()
 					time.Sleep(6 * time.Minute) // the session is due to be written
-					b.do("GET", path, nil, "Sec-Fetch-Mode", "cors", "Sec-Fetch-Site", "same-origin", "Sec-Fetch-Dest", "empty")
-					if b.loggedIn() {
+					b.Do("GET", path, nil, "Sec-Fetch-Mode", "cors", "Sec-Fetch-Site", "same-origin", "Sec-Fetch-Dest", "empty")
+					if b.LoggedIn() {
 						t.Errorf("%s: the answer has brought the session back", path)
 					}
-					if old.loggedIn() {
+					if old.LoggedIn() {
 						t.Errorf("%s: a copy from before is logged in", path)
 					}
 				}
@@ -237,7 +238,7 @@ func TestLogoutIsNotUndone(t *testing.T) {
 				// Each logout revokes a refresh token; and nobody can use the one that
 				// the last refresh has brought.
 				synctest.Wait()
-				if n := e.tenant.Calls(tenant.Revoke); n != 3+1 {
+				if n := e.Tenant.Calls(tenant.Revoke); n != 3+1 {
 					t.Errorf("%d refresh tokens were revoked, want 4", n)
 				}
 			})

@@ -10,44 +10,45 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 // A tenant may say when sessions must end, in the claim session_expiry. They end
 // half a minute before that.
 
 // sessionExpiry makes the tenant say when, counted from now.
-func (e *env) sessionExpiry(d time.Duration) {
+func sessionExpiry(e *testkit.Env, d time.Duration) {
 	at := time.Now().Add(d).Unix()
-	e.tenant.EditIDToken(func(_, c map[string]any) { c["session_expiry"] = at })
+	e.Tenant.EditIDToken(func(_, c map[string]any) { c["session_expiry"] = at })
 }
 
 func TestSessionExpiry(t *testing.T) {
-	inEachMode(t, func(t *testing.T, m mode) {
-		e := newEnv(t, m.edit)
-		e.sessionExpiry(2 * time.Hour)
-		b := e.browser()
-		resp := b.login("/auth/login")
+	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+		e := testkit.SignedIn(t, m.Edit)
+		sessionExpiry(e, 2*time.Hour)
+		b := e.Browser()
+		resp := b.Login("/auth/login")
 		const life = 2*3600 - 30
-		if c := resp.setCookies(t)[sessionName]; c == nil || c.MaxAge != life {
+		if c := resp.SetCookies(t)[testkit.SessionCookie]; c == nil || c.MaxAge != life {
 			t.Fatalf("cookie %v, want Max-Age %d", c, life)
 		}
-		s, err := e.strategy.Session(b.request("/"))
+		s, err := e.Strategy.Session(b.Request("/"))
 		if err != nil || time.Until(s.ExpiresAt) != life*time.Second {
 			t.Errorf("session until %v, %v", s.ExpiresAt, err)
 		}
 		// Using it does not move the end.
 		time.Sleep(time.Hour)
-		if c := b.page("/").setCookies(t)[sessionName]; c == nil || c.MaxAge != life-3600 {
+		if c := b.Page("/").SetCookies(t)[testkit.SessionCookie]; c == nil || c.MaxAge != life-3600 {
 			t.Errorf("prolonged: cookie %v, want Max-Age %d", c, life-3600)
 		}
 		time.Sleep((life - 3601) * time.Second)
-		if !b.loggedIn() {
+		if !b.LoggedIn() {
 			t.Error("ended a second too early")
 		}
 		time.Sleep(time.Second)
-		resp = b.page("/")
-		if c := resp.setCookies(t)[sessionName]; resp.body != "home false " || c == nil || c.MaxAge >= 0 {
-			t.Errorf("at the end: %q, cookie %v", resp.body, c)
+		resp = b.Page("/")
+		if c := resp.SetCookies(t)[testkit.SessionCookie]; resp.Body != "home false " || c == nil || c.MaxAge >= 0 {
+			t.Errorf("at the end: %q, cookie %v", resp.Body, c)
 		}
 	})
 }
@@ -55,11 +56,11 @@ func TestSessionExpiry(t *testing.T) {
 // TestSessionExpiryInStore: what is over is not kept either.
 func TestSessionExpiryInStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := newWatchedStore()
-		e := newEnv(t, store.edit)
-		e.sessionExpiry(2 * time.Hour)
-		e.browser().mustLogin()
-		if d := time.Until(store.written()[0]); d != 2*time.Hour-30*time.Second {
+		store := testkit.NewWatchedStore()
+		e := testkit.SignedIn(t, store.Use)
+		sessionExpiry(e, 2*time.Hour)
+		e.Browser().MustLogin()
+		if d := time.Until(store.Written()[0]); d != 2*time.Hour-30*time.Second {
 			t.Errorf("kept for %v", d)
 		}
 	})
@@ -81,25 +82,25 @@ func TestSessionExpiryAtLogin(t *testing.T) {
 		{"the tenant's clock counts, too", map[string]any{"session_expiry": now + 31, "iat": now - 10}, true},
 	}
 	for _, tt := range tests {
-		inEachMode(t, func(t *testing.T, m mode) {
-			e := newEnv(t, m.edit)
-			e.tenant.EditIDToken(func(_, c map[string]any) {
+		testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+			e := testkit.SignedIn(t, m.Edit)
+			e.Tenant.EditIDToken(func(_, c map[string]any) {
 				for name, value := range tt.claims {
 					c[name] = value
 				}
 			})
-			b := e.browser()
-			resp := b.login("/auth/login?returnTo=/private")
+			b := e.Browser()
+			resp := b.Login("/auth/login?returnTo=/private")
 			if tt.good {
-				if resp.status != http.StatusSeeOther || resp.setCookies(t)[sessionName] == nil {
-					t.Errorf("%s: %d %q", tt.why, resp.status, resp.body)
+				if resp.Status != http.StatusSeeOther || resp.SetCookies(t)[testkit.SessionCookie] == nil {
+					t.Errorf("%s: %d %q", tt.why, resp.Status, resp.Body)
 				}
 				return
 			}
-			if resp.status != 400 || resp.setCookies(t)[sessionName] != nil || resp.header.Get("Location") != "" || !strings.Contains(e.log.String(), "reason=session_expired") {
-				t.Errorf("%s: %d, cookies %v; log:\n%s", tt.why, resp.status, resp.header.Values("Set-Cookie"), e.log)
+			if resp.Status != 400 || resp.SetCookies(t)[testkit.SessionCookie] != nil || resp.Header.Get("Location") != "" || !strings.Contains(e.Log.String(), "reason=session_expired") {
+				t.Errorf("%s: %d, cookies %v; log:\n%s", tt.why, resp.Status, resp.Header.Values("Set-Cookie"), e.Log)
 			}
-			if b.loggedIn() {
+			if b.LoggedIn() {
 				t.Errorf("%s: logged in", tt.why)
 			}
 		})
@@ -121,10 +122,10 @@ func TestSessionExpiryIgnored(t *testing.T) {
 		"list":           []int{946684801},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			e := newEnv(t)
-			e.tenant.EditIDToken(func(_, c map[string]any) { c["session_expiry"] = value })
-			b := e.browser()
-			if c := b.login("/auth/login").setCookies(t)[sessionName]; c == nil || c.MaxAge != 86400 || !b.loggedIn() {
+			e := testkit.SignedIn(t)
+			e.Tenant.EditIDToken(func(_, c map[string]any) { c["session_expiry"] = value })
+			b := e.Browser()
+			if c := b.Login("/auth/login").SetCookies(t)[testkit.SessionCookie]; c == nil || c.MaxAge != 86400 || !b.LoggedIn() {
 				t.Errorf("%s: cookie %v", why, c)
 			}
 		})
@@ -133,31 +134,31 @@ func TestSessionExpiryIgnored(t *testing.T) {
 
 // TestSessionExpiryAndRefresh: a refresh neither moves the end nor goes beyond it.
 func TestSessionExpiryAndRefresh(t *testing.T) {
-	inEachMode(t, func(t *testing.T, m mode) {
-		e := newRefreshEnv(t, m.edit)
-		e.sessionExpiry(25*time.Minute + 30*time.Second)
-		b := e.browser().mustLogin()
-		e.sessionExpiry(5 * time.Hour) // of the ID tokens of refreshes
+	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+		e := testkit.SignedInRefreshing(t, m.Edit)
+		sessionExpiry(e, 25*time.Minute+30*time.Second)
+		b := e.Browser().MustLogin()
+		sessionExpiry(e, 5*time.Hour) // of the ID tokens of refreshes
 		for range 2 {
-			time.Sleep(tokenLife)
-			b.token()
+			time.Sleep(testkit.TokenLife)
+			b.Token()
 		}
-		s, err := e.strategy.Session(b.request("/"))
+		s, err := e.Strategy.Session(b.Request("/"))
 		if err != nil || time.Until(s.ExpiresAt) != 5*time.Minute {
 			t.Errorf("session for another %v, %v", time.Until(s.ExpiresAt), err)
 		}
-		e.sessionExpiry(time.Minute)
-		b.token("force")
+		sessionExpiry(e, time.Minute)
+		b.Token("force")
 		time.Sleep(5*time.Minute - time.Second)
-		b.token()
-		if !b.loggedIn() {
+		b.Token()
+		if !b.LoggedIn() {
 			t.Error("a refresh has moved the end")
 		}
-		calls := e.tenant.Calls(tenant.Token)
+		calls := e.Tenant.Calls(tenant.Token)
 		time.Sleep(time.Second)
-		b.noToken(401, "no_session")
-		b.noToken(401, "no_session", "force")
-		if e.tenant.Calls(tenant.Token) != calls {
+		b.NoToken(401, "no_session")
+		b.NoToken(401, "no_session", "force")
+		if e.Tenant.Calls(tenant.Token) != calls {
 			t.Error("the tenant was asked for a token of a session that is over")
 		}
 	})
@@ -166,11 +167,11 @@ func TestSessionExpiryAndRefresh(t *testing.T) {
 // TestSessionExpiryWithoutLimits of ours.
 func TestSessionExpiryWithoutLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEnv(t, func(c *auth0.Config) { c.IdleTimeout, c.AbsoluteTimeout = auth0.None, 30*24*time.Hour })
-		e.sessionExpiry(time.Hour)
-		b := e.browser().mustLogin()
+		e := testkit.SignedIn(t, func(c *auth0.Config) { c.IdleTimeout, c.AbsoluteTimeout = auth0.None, 30*24*time.Hour })
+		sessionExpiry(e, time.Hour)
+		b := e.Browser().MustLogin()
 		time.Sleep(time.Hour - 30*time.Second)
-		if b.loggedIn() {
+		if b.LoggedIn() {
 			t.Error("the session goes on")
 		}
 	})

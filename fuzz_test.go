@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 // fuzzKeys are the same in every process: a fuzzer works in several, and an
@@ -56,25 +57,27 @@ func newFuzzKeys(tb testing.TB) fuzzKeys {
 	return k
 }
 
-func (k fuzzKeys) public() []jwk {
-	return []jwk{rsaJWK("k1", &k.rsa.PublicKey), ecJWK("e1", "ES256", &k.ec.PublicKey), edJWK("d1", k.ed.Public().(ed25519.PublicKey))}
+func (k fuzzKeys) public() []testkit.JWK {
+	return []testkit.JWK{testkit.RSAJWK("k1", &k.rsa.PublicKey), testkit.ECJWK("e1", "ES256", &k.ec.PublicKey), testkit.EdJWK("d1", k.ed.Public().(ed25519.PublicKey))}
 }
 
 // tokens returns one good token of each kind, always the same.
 func (k fuzzKeys) tokens() []string {
-	header := func(alg, kid string) string { return jsonObject{{"alg", quoted(alg)}, {"kid", quoted(kid)}}.String() }
-	claims := goodClaims(noon).String()
+	header := func(alg, kid string) string {
+		return testkit.Object{{"alg", testkit.Quoted(alg)}, {"kid", testkit.Quoted(kid)}}.String()
+	}
+	claims := testkit.GoodClaims(testkit.Noon).String()
 	return []string{
-		compact(header("RS256", "k1"), claims, rs256(k.rsa)),
-		compact(header("ES256", "e1"), claims, es256(k.ec)),
-		compact(header("EdDSA", "d1"), claims, func(input string) []byte { return ed25519.Sign(k.ed, []byte(input)) }),
+		testkit.Compact(header("RS256", "k1"), claims, testkit.RS256(k.rsa)),
+		testkit.Compact(header("ES256", "e1"), claims, es256(k.ec)),
+		testkit.Compact(header("EdDSA", "d1"), claims, func(input string) []byte { return ed25519.Sign(k.ed, []byte(input)) }),
 	}
 }
 
 // es256 signs without random numbers (RFC 6979).
-func es256(key *ecdsa.PrivateKey) signer {
+func es256(key *ecdsa.PrivateKey) testkit.Signer {
 	return func(input string) []byte {
-		der, err := key.Sign(nil, digestOf(crypto.SHA256, input), crypto.SHA256)
+		der, err := key.Sign(nil, testkit.Digest(crypto.SHA256, input), crypto.SHA256)
 		var sig struct{ R, S *big.Int }
 		if err == nil {
 			_, err = asn1.Unmarshal(der, &sig)
@@ -82,7 +85,7 @@ func es256(key *ecdsa.PrivateKey) signer {
 		if err != nil {
 			panic(err)
 		}
-		return sideBySide(32)(sig.R, sig.S)
+		return testkit.SideBySide(32)(sig.R, sig.S)
 	}
 }
 
@@ -94,12 +97,12 @@ func newFuzzAPI(tb testing.TB, document []byte, log io.Writer) *auth0.API {
 		w.Write(document)
 	}
 	api, err := auth0.NewAPI(auth0.APIConfig{
-		Domain:     apiHost,
-		Audience:   apiAudience,
+		Domain:     testkit.APIHost,
+		Audience:   testkit.APIAudience,
 		Algorithms: []string{"RS256", "PS256", "ES256", "EdDSA"},
-		HTTPClient: &http.Client{Transport: &inProcess{handlers: map[string]http.Handler{apiHost: http.HandlerFunc(serve)}}},
+		HTTPClient: &http.Client{Transport: &testkit.Network{Handlers: map[string]http.Handler{testkit.APIHost: http.HandlerFunc(serve)}}},
 		Logger:     slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Now:        func() time.Time { return noon },
+		Now:        func() time.Time { return testkit.Noon },
 	})
 	if err != nil {
 		tb.Fatal(err)
@@ -107,7 +110,9 @@ func newFuzzAPI(tb testing.TB, document []byte, log io.Writer) *auth0.API {
 	return api
 }
 
-func keyDocument(keys ...jwk) []byte { return []byte(asJSON(map[string]any{"keys": keys})) }
+func keyDocument(keys ...testkit.JWK) []byte {
+	return []byte(testkit.AsJSON(map[string]any{"keys": keys}))
+}
 
 // verifyStatusOf is the status of the answer to a token.
 func verifyStatusOf(t *testing.T, api *auth0.API, token string) int {
@@ -154,18 +159,18 @@ func FuzzToken(f *testing.F) {
 // and well-formed, and nothing of it comes back or is logged.
 func FuzzAuthorization(f *testing.F) {
 	k := newFuzzKeys(f)
-	log := &logBuffer{}
+	log := &testkit.Log{}
 	api := newFuzzAPI(f, keyDocument(k.public()...), log)
 	h := api.RequireAuth(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "for members") }))
 	answer := func(value string) (*httptest.ResponseRecorder, string) {
-		log.take()
+		log.Take()
 		w := httptest.NewRecorder()
-		h.ServeHTTP(w, requestWith(value))
+		h.ServeHTTP(w, testkit.RequestWith(value))
 		text := w.Body.String()
 		for _, values := range w.Result().Header {
 			text += "\n" + strings.Join(values, "\n")
 		}
-		return w, text + "\n" + log.take()
+		return w, text + "\n" + log.Take()
 	}
 	tokens := k.tokens()
 	known := sourceText(f)
@@ -197,12 +202,12 @@ func FuzzAuthorization(f *testing.F) {
 		if len(challenges) != 1 {
 			t.Fatalf("challenges %q", challenges)
 		}
-		c, err := parseChallenge(challenges[0])
-		if err != nil || c.scheme != "Bearer" || c.params["realm"] != "api" {
+		c, err := testkit.ParseChallenge(challenges[0])
+		if err != nil || c.Scheme != "Bearer" || c.Params["realm"] != "api" {
 			t.Errorf("challenge %q: %v", challenges[0], err)
 		}
-		if want := map[int][]string{400: {"invalid_request"}, 401: {"", "invalid_token"}}[w.Code]; !slices.Contains(want, c.params["error"]) {
-			t.Errorf("status %d with error %q", w.Code, c.params["error"])
+		if want := map[int][]string{400: {"invalid_request"}, 401: {"", "invalid_token"}}[w.Code]; !slices.Contains(want, c.Params["error"]) {
+			t.Errorf("status %d with error %q", w.Code, c.Params["error"])
 		}
 		if !json.Valid(w.Body.Bytes()) {
 			t.Errorf("body %q", w.Body)
@@ -264,21 +269,21 @@ func FuzzJWKS(f *testing.F) {
 	for _, key := range keys {
 		f.Add(keyDocument(key))
 		for _, member := range []string{"kty", "kid", "alg", "use", "n", "e", "crv", "x", "y"} {
-			f.Add(keyDocument(key.with(member, nil)))
-			f.Add(keyDocument(key.with(member, "")))
-			f.Add(keyDocument(key.with(member, 1)))
+			f.Add(keyDocument(key.With(member, nil)))
+			f.Add(keyDocument(key.With(member, "")))
+			f.Add(keyDocument(key.With(member, 1)))
 		}
 	}
 	point := make([]byte, 32)
-	f.Add(keyDocument(edJWK("d1", point)))
+	f.Add(keyDocument(testkit.EdJWK("d1", point)))
 	point[0] = 1
-	f.Add(keyDocument(edJWK("d1", point), keys[0]))
-	f.Add(keyDocument(edJWK("d1", point[1:]), keys[0]))
-	f.Add(keyDocument(keys[0].with("e", "AQ")))
-	f.Add(keyDocument(keys[0].with("e", "AAAAAAAAAAAAAQ")))
-	f.Add(keyDocument(keys[1].with("x", segment(string(point))).with("y", segment(string(point)))))
-	f.Add(keyDocument(jwk{"kty": "oct", "kid": "k1", "alg": "RS256", "k": "AAAA"}))
-	f.Add(keyDocument(keys[0].with("kid", "e1"), keys[1].with("kid", "k1"), keys[2].with("kid", nil)))
+	f.Add(keyDocument(testkit.EdJWK("d1", point), keys[0]))
+	f.Add(keyDocument(testkit.EdJWK("d1", point[1:]), keys[0]))
+	f.Add(keyDocument(keys[0].With("e", "AQ")))
+	f.Add(keyDocument(keys[0].With("e", "AAAAAAAAAAAAAQ")))
+	f.Add(keyDocument(keys[1].With("x", testkit.Segment(string(point))).With("y", testkit.Segment(string(point)))))
+	f.Add(keyDocument(testkit.JWK{"kty": "oct", "kid": "k1", "alg": "RS256", "k": "AAAA"}))
+	f.Add(keyDocument(keys[0].With("kid", "e1"), keys[1].With("kid", "k1"), keys[2].With("kid", nil)))
 	for _, text := range []string{"", "null", "[]", "{}", `{"keys":null}`, `{"keys":{}}`, `{"keys":[]}`, `{"keys":[null]}`, `{"keys":[{}]}`, "<html>", `{"keys":[`, "\xff"} {
 		f.Add([]byte(text))
 	}
@@ -315,20 +320,20 @@ func forgeries() []string {
 	for _, kid := range []string{`"k1"`, `"e1"`, `"d1"`, `""`} {
 		for _, forged := range []struct {
 			alg  string
-			sign signer
+			sign testkit.Signer
 		}{
-			{"RS256", rs256(rsaForeign())},
+			{"RS256", testkit.RS256(testkit.RSAForeign())},
 			{"RS256", exponentOne},
-			{"RS256", constant(make([]byte, 256))},
+			{"RS256", testkit.Constant(make([]byte, 256))},
 			{"ES256", es256(foreignEC)},
-			{"ES256", constant(make([]byte, 64))},
+			{"ES256", testkit.Constant(make([]byte, 64))},
 			{"EdDSA", func(input string) []byte { return ed25519.Sign(foreignEd, []byte(input)) }},
-			{"EdDSA", constant(identity)},
-			{"EdDSA", constant(make([]byte, 64))},
-			{"HS256", hs256(nil)},
-			{"none", constant(nil)},
+			{"EdDSA", testkit.Constant(identity)},
+			{"EdDSA", testkit.Constant(make([]byte, 64))},
+			{"HS256", testkit.HS256(nil)},
+			{"none", testkit.Constant(nil)},
 		} {
-			all = append(all, compact(jsonObject{{"alg", quoted(forged.alg)}, {"kid", kid}}.String(), goodClaims(noon).String(), forged.sign))
+			all = append(all, testkit.Compact(testkit.Object{{"alg", testkit.Quoted(forged.alg)}, {"kid", kid}}.String(), testkit.GoodClaims(testkit.Noon).String(), forged.sign))
 		}
 	}
 	return all
@@ -337,6 +342,6 @@ func forgeries() []string {
 // exponentOne is a signature under every RSA key of 2,048 bits whose exponent
 // is 1: the padded hash itself (RFC 8017, Section 9.2).
 func exponentOne(input string) []byte {
-	info := "\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20" + string(digestOf(crypto.SHA256, input))
+	info := "\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20" + string(testkit.Digest(crypto.SHA256, input))
 	return []byte("\x00\x01" + strings.Repeat("\xff", 256-3-len(info)) + "\x00" + info)
 }

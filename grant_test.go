@@ -21,119 +21,57 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
-
-const (
-	realm       = "Username-Password-Authentication"
-	demoPass    = "correct horse"
-	mfaUser     = "mia@acme.example"
-	mfaPhone    = "+15555550142"
-	recovery    = "17EQHNZC2SZDYG7X4QXVX9SW"
-	nextAPI     = "https://next.example/"
-	legacyToken = "urn:acme:legacy-token"
-)
-
-// newGrantEnv is newEnv with what grants need beside a login.
-func newGrantEnv(t testing.TB, edit ...func(*auth0.Config)) *env {
-	t.Helper()
-	e := newEnvOf(t, tenant.Config{Host: tenantHost, OrganizationNames: true, DefaultDirectory: realm}, edit...)
-	for _, err := range []error{
-		e.tenant.AddConnection(tenant.Connection{Name: "sms", Strategy: "sms"}),
-		e.tenant.AddAPI(tenant.API{Audience: nextAPI, Scopes: []string{"read:next"}}),
-		e.tenant.AddUser(tenant.User{Connection: realm, Email: mfaUser, Password: demoPass, MFA: true, Phone: mfaPhone, RecoveryCode: recovery,
-			Factors: []string{"otp", "sms", "push", "recovery-code"}}),
-		e.tenant.AddUser(tenant.User{Connection: realm, Email: "bare@acme.example", Password: demoPass, MFA: true, Factors: []string{}}),
-		e.tenant.AddTokenExchange(legacyToken, func(token string) (string, bool) {
-			name, ok := strings.CutPrefix(token, "legacy-SECRET:")
-			return name, ok
-		}),
-		e.tenant.EditClient(testClientID, func(c *tenant.Client) {
-			c.Connections = append(c.Connections, "email", "sms")
-			c.Grants = append(c.Grants, tenant.ClientGrant{Audience: testAudience, Scopes: []string{"read:protected", "write:messages"}})
-			c.TrustForwardedFor = true
-		}),
-	} {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	return e
-}
-
-func (e *env) password(edit ...func(*auth0.PasswordLogin)) (*auth0.Login, error) {
-	p := auth0.PasswordLogin{Username: "ada@acme.example", Password: demoPass}
-	for _, f := range edit {
-		f(&p)
-	}
-	return e.strategy.LoginWithPassword(context.Background(), p)
-}
-
-// mfa begins a login that needs a second factor.
-func (e *env) mfa() *auth0.MFA {
-	e.t.Helper()
-	_, err := e.password(func(p *auth0.PasswordLogin) { p.Username = mfaUser })
-	return e.asError(err, auth0.ErrMFARequired).MFA
-}
-
-// asError fails the test unless err is an *Error that errors.Is finds to be the
-// given one.
-func (e *env) asError(err, want error) *auth0.Error {
-	e.t.Helper()
-	var found *auth0.Error
-	if !errors.As(err, &found) || !errors.Is(err, want) {
-		e.t.Fatalf("got %v, want %#v", err, want)
-	}
-	return found
-}
 
 // TestPasswordLogin: with and without a connection, and the session after it.
 func TestPasswordLogin(t *testing.T) {
-	e := newGrantEnv(t, func(c *auth0.Config) {
-		c.Audience = testAudience
+	e := testkit.SignedInForGrants(t, func(c *auth0.Config) {
+		c.Audience = testkit.Audience
 		c.AfterLogin = func(_ context.Context, l *auth0.Login) error {
 			l.Data["after"] = "login"
 			return nil
 		}
 	})
-	e.mux.HandleFunc("POST /password", func(w http.ResponseWriter, r *http.Request) {
-		l, err := e.password(func(p *auth0.PasswordLogin) { p.Connection = r.FormValue("connection") })
+	e.Mux.HandleFunc("POST /password", func(w http.ResponseWriter, r *http.Request) {
+		l, err := e.LoginWithPassword(func(p *auth0.PasswordLogin) { p.Connection = r.FormValue("connection") })
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		if err := e.strategy.StartSession(w, r, l); err != nil {
+		if err := e.Strategy.StartSession(w, r, l); err != nil {
 			t.Error(err)
 		}
 		http.Redirect(w, r, l.ReturnTo, http.StatusSeeOther)
 	})
-	e.mux.HandleFunc("GET /data", func(w http.ResponseWriter, r *http.Request) {
-		session, err := e.strategy.Session(r)
+	e.Mux.HandleFunc("GET /data", func(w http.ResponseWriter, r *http.Request) {
+		session, err := e.Strategy.Session(r)
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		token, err := e.strategy.AccessToken(w, r)
+		token, err := e.Strategy.AccessToken(w, r)
 		fmt.Fprint(w, session.Data["after"], " ", token.AccessToken != "", " ", err)
 	})
-	for _, connection := range []string{"", realm} {
-		b := e.browser()
-		if resp := b.do("POST", "/password", url.Values{"connection": {connection}}); resp.status != http.StatusSeeOther || resp.header.Get("Location") != "/" {
-			t.Fatalf("status %d, header %v", resp.status, resp.header)
+	for _, connection := range []string{"", testkit.Realm} {
+		b := e.Browser()
+		if resp := b.Do("POST", "/password", url.Values{"connection": {connection}}); resp.Status != http.StatusSeeOther || resp.Header.Get("Location") != "/" {
+			t.Fatalf("status %d, header %v", resp.Status, resp.Header)
 		}
-		form := e.tenant.LastTokenRequest()
-		if form.Get("realm") != connection || form.Get("scope") != "openid profile email" || form.Get("audience") != testAudience {
+		form := e.Tenant.LastTokenRequest()
+		if form.Get("realm") != connection || form.Get("scope") != "openid profile email" || form.Get("audience") != testkit.Audience {
 			t.Errorf("the token request has %v", form)
 		}
-		if body := b.page("/").body; body != "home true ada@acme.example" {
+		if body := b.Page("/").Body; body != "home true ada@acme.example" {
 			t.Errorf("home says %q", body)
 		}
-		if body := b.page("/data").body; body != "login true <nil>" {
+		if body := b.Page("/data").Body; body != "login true <nil>" {
 			t.Errorf("data says %q", body)
 		}
 		// A session that the browser had is replaced, and its id with it.
-		before := b.cookies[sessionName]
-		b.do("POST", "/password", url.Values{})
-		if b.cookies[sessionName] == before || !b.loggedIn() {
+		before := b.Cookies[testkit.SessionCookie]
+		b.Do("POST", "/password", url.Values{})
+		if b.Cookies[testkit.SessionCookie] == before || !b.LoggedIn() {
 			t.Error("the second login did not begin a session")
 		}
 	}
@@ -141,7 +79,7 @@ func TestPasswordLogin(t *testing.T) {
 
 // TestPasswordRefusals: the tenant's own refusals, as the emulator makes them.
 func TestPasswordRefusals(t *testing.T) {
-	e := newGrantEnv(t)
+	e := testkit.SignedInForGrants(t)
 	for _, u := range []tenant.User{
 		{Email: "blocked@acme.example", Blocked: true},
 		{Email: "denied@acme.example", DenyReason: "not on Sundays"},
@@ -149,8 +87,8 @@ func TestPasswordRefusals(t *testing.T) {
 		{Email: "robot@acme.example", Protection: "requires_verification"},
 		{Email: "odd@acme.example", Protection: "suspicious"},
 	} {
-		u.Connection, u.Password = realm, demoPass
-		if err := e.tenant.AddUser(u); err != nil {
+		u.Connection, u.Password = testkit.Realm, testkit.Password
+		if err := e.Tenant.AddUser(u); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -179,7 +117,7 @@ func TestPasswordRefusals(t *testing.T) {
 		{"bad scope", func(p *auth0.PasswordLogin) { p.Scopes = []string{"a\"b"} }, nil, "invalid_request", 400},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			l, err := e.password(tt.edit)
+			l, err := e.LoginWithPassword(tt.edit)
 			var found *auth0.Error
 			if !errors.As(err, &found) || l != nil {
 				t.Fatalf("got %v, %v", l, err)
@@ -191,11 +129,11 @@ func TestPasswordRefusals(t *testing.T) {
 	}
 
 	for range 10 {
-		e.password(func(p *auth0.PasswordLogin) { p.Password, p.ForwardedFor = "wrong", netip.MustParseAddr("203.0.113.7") })
+		e.LoginWithPassword(func(p *auth0.PasswordLogin) { p.Password, p.ForwardedFor = "wrong", netip.MustParseAddr("203.0.113.7") })
 	}
-	_, err := e.password(func(p *auth0.PasswordLogin) { p.ForwardedFor = netip.MustParseAddr("::ffff:203.0.113.7") })
-	e.asError(err, auth0.ErrTooManyAttempts)
-	if _, err := e.password(func(p *auth0.PasswordLogin) { p.ForwardedFor = netip.MustParseAddr("203.0.113.8") }); err != nil {
+	_, err := e.LoginWithPassword(func(p *auth0.PasswordLogin) { p.ForwardedFor = netip.MustParseAddr("::ffff:203.0.113.7") })
+	e.ExpectError(err, auth0.ErrTooManyAttempts)
+	if _, err := e.LoginWithPassword(func(p *auth0.PasswordLogin) { p.ForwardedFor = netip.MustParseAddr("203.0.113.8") }); err != nil {
 		t.Errorf("from another address: %v", err)
 	}
 }
@@ -203,7 +141,7 @@ func TestPasswordRefusals(t *testing.T) {
 // TestGrantErrors: what Auth0 is known to answer, and what becomes of it. The
 // bodies are Auth0's own.
 func TestGrantErrors(t *testing.T) {
-	e := newGrantEnv(t)
+	e := testkit.SignedInForGrants(t)
 	const retry = time.Hour
 	for _, tt := range []struct {
 		name   string
@@ -256,15 +194,15 @@ func TestGrantErrors(t *testing.T) {
 		{"odd code", 400, "", `{"error":"<script>","error_description":"\r\n"}`, auth0.Error{Status: 502, Reason: "tenant_answer", Code: "unknown_error"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			e.tenant.Replace(tenant.Token, func(w http.ResponseWriter, r *http.Request) {
+			e.Tenant.Replace(tenant.Token, func(w http.ResponseWriter, r *http.Request) {
 				if tt.header != "" {
 					w.Header().Set("Retry-After", tt.header)
 				}
 				w.WriteHeader(tt.status)
 				fmt.Fprint(w, tt.body)
 			})
-			calls := e.tenant.Calls(tenant.Token)
-			_, err := e.password()
+			calls := e.Tenant.Calls(tenant.Token)
+			_, err := e.LoginWithPassword()
 			var got *auth0.Error
 			if !errors.As(err, &got) {
 				t.Fatal(err)
@@ -275,7 +213,7 @@ func TestGrantErrors(t *testing.T) {
 			if (got.MFA != nil) != (tt.want.Reason == "mfa_required") {
 				t.Errorf("MFA is %v", got.MFA)
 			}
-			if n := e.tenant.Calls(tenant.Token) - calls; n != 1 {
+			if n := e.Tenant.Calls(tenant.Token) - calls; n != 1 {
 				t.Errorf("%d requests, want 1", n)
 			}
 		})
@@ -284,26 +222,26 @@ func TestGrantErrors(t *testing.T) {
 
 // TestGrantedIDToken: an ID token is believed no more than one of the callback.
 func TestGrantedIDToken(t *testing.T) {
-	e := newGrantEnv(t)
+	e := testkit.SignedInForGrants(t)
 	for _, tt := range []struct {
 		reason string
 		edit   func(header, claims map[string]any)
 	}{
-		{"nonce_mismatch", claim("nonce", "other")},
-		{"invalid_audience", claim("aud", "other")},
-		{"invalid_issuer", claim("iss", "https://other.example/")},
-		{"token_expired", in("exp", -1000)},
-		{"unknown_kid", header("kid", "other")},
-		{"invalid_hash", claim("at_hash", "AAAAAAAAAAAAAAAAAAAAAA")},
-		{"invalid_claim", claim("sub", nil)},
+		{"nonce_mismatch", testkit.Claim("nonce", "other")},
+		{"invalid_audience", testkit.Claim("aud", "other")},
+		{"invalid_issuer", testkit.Claim("iss", "https://other.example/")},
+		{"token_expired", testkit.ClaimIn("exp", -1000)},
+		{"unknown_kid", testkit.Header("kid", "other")},
+		{"invalid_hash", testkit.Claim("at_hash", "AAAAAAAAAAAAAAAAAAAAAA")},
+		{"invalid_claim", testkit.Claim("sub", nil)},
 	} {
-		e.tenant.EditIDToken(tt.edit)
-		_, err := e.password()
+		e.Tenant.EditIDToken(tt.edit)
+		_, err := e.LoginWithPassword()
 		if found := (*auth0.Error)(nil); !errors.As(err, &found) || found.Reason != tt.reason {
 			t.Errorf("%s: got %v", tt.reason, err)
 		}
 	}
-	e.tenant.EditIDToken(nil)
+	e.Tenant.EditIDToken(nil)
 	for _, tt := range []struct {
 		reason string
 		edit   func(status *int, body map[string]any)
@@ -313,13 +251,13 @@ func TestGrantedIDToken(t *testing.T) {
 		{"tenant_answer", func(_ *int, body map[string]any) { body["token_type"] = "N_A" }},
 		{"tenant_answer", func(_ *int, body map[string]any) { delete(body, "access_token") }},
 	} {
-		e.tenant.EditTokenResponse(tt.edit)
-		_, err := e.password()
+		e.Tenant.EditTokenResponse(tt.edit)
+		_, err := e.LoginWithPassword()
 		if found := (*auth0.Error)(nil); !errors.As(err, &found) || found.Reason != tt.reason {
 			t.Errorf("%s: got %v", tt.reason, err)
 		}
 	}
-	e.tenant.EditTokenResponse(nil)
+	e.Tenant.EditTokenResponse(nil)
 
 	// What every login has to show, a grant has to, too.
 	for reason, edit := range map[string]func(*auth0.Config){
@@ -329,7 +267,7 @@ func TestGrantedIDToken(t *testing.T) {
 			c.CheckOrganization = func(context.Context, string) error { return nil }
 		},
 	} {
-		_, err := newGrantEnv(t, edit).password()
+		_, err := testkit.SignedInForGrants(t, edit).LoginWithPassword()
 		if reason == "after_login" {
 			reason = "invalid_claim" // there is no organization to check
 		}
@@ -337,17 +275,17 @@ func TestGrantedIDToken(t *testing.T) {
 			t.Errorf("%s: got %v", reason, err)
 		}
 	}
-	_, err := newGrantEnv(t, func(c *auth0.Config) { c.Login = []auth0.LoginOption{auth0.WithMaxAge(time.Hour)} }).password()
+	_, err := testkit.SignedInForGrants(t, func(c *auth0.Config) { c.Login = []auth0.LoginOption{auth0.WithMaxAge(time.Hour)} }).LoginWithPassword()
 	if found := (*auth0.Error)(nil); !errors.As(err, &found) || found.Reason != "invalid_claim" {
 		t.Errorf("max_age: got %v", err)
 	}
 }
 
 func TestStartSessionRefuses(t *testing.T) {
-	e := newGrantEnv(t)
+	e := testkit.SignedInForGrants(t)
 	for _, l := range []*auth0.Login{nil, {}} {
 		w := httptest.NewRecorder()
-		if err := e.strategy.StartSession(w, httptest.NewRequest("POST", "/", nil), l); err == nil || len(w.Header()) > 0 {
+		if err := e.Strategy.StartSession(w, httptest.NewRequest("POST", "/", nil), l); err == nil || len(w.Header()) > 0 {
 			t.Errorf("got %v, header %v", err, w.Header())
 		}
 	}
@@ -359,7 +297,7 @@ func TestStartSessionRefuses(t *testing.T) {
 // TestFactors: every second factor, with the MFA sealed on the way as it is
 // between two pages.
 func TestFactors(t *testing.T) {
-	e := newGrantEnv(t)
+	e := testkit.SignedInForGrants(t)
 	ctx := t.Context()
 	carried := func(m *auth0.MFA) *auth0.MFA {
 		t.Helper()
@@ -367,31 +305,31 @@ func TestFactors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if m, err = e.strategy.OpenMFA(sealed); err != nil {
+		if m, err = e.Strategy.OpenMFA(sealed); err != nil {
 			t.Fatal(err)
 		}
 		return m
 	}
 	passed := func(l *auth0.Login, err error) *auth0.Login {
 		t.Helper()
-		if err != nil || l.User.Email != mfaUser {
+		if err != nil || l.User.Email != testkit.MFAUser {
 			t.Fatalf("got %v, %v", l, err)
 		}
 		return l
 	}
-	m := carried(e.mfa())
+	m := carried(e.BeginMFA())
 	if fmt.Sprint(m.Challenge) != "[otp phone push-notification recovery-code]" || m.Enroll != nil {
 		t.Errorf("MFA has %q and %q", m.Challenge, m.Enroll)
 	}
 	_, err := m.LoginWithOTP(ctx, "000000")
-	e.asError(err, auth0.ErrWrongCredentials)
+	e.ExpectError(err, auth0.ErrWrongCredentials)
 	_, err = m.LoginWithOTP(ctx, "")
-	e.asError(err, auth0.ErrWrongCredentials)
+	e.ExpectError(err, auth0.ErrWrongCredentials)
 	passed(m.LoginWithOTP(ctx, tenant.OneTimeCode))
 	_, err = m.LoginWithOTP(ctx, tenant.OneTimeCode)
-	e.asError(err, auth0.ErrWrongCredentials)
+	e.ExpectError(err, auth0.ErrWrongCredentials)
 
-	m = e.mfa()
+	m = e.BeginMFA()
 	list, err := m.Authenticators(ctx)
 	if err != nil || len(list) != 4 || list[1].Type != "oob" || list[1].Channel != "sms" || list[1].Name != "XXXX0142" {
 		t.Fatalf("got %+v, %v", list, err)
@@ -408,24 +346,24 @@ func TestFactors(t *testing.T) {
 	}
 	sms = carried(sms)
 	_, err = sms.LoginWithOOB(ctx, "x")
-	e.asError(err, auth0.ErrWrongCredentials)
-	code, _ := e.tenant.Mail(mfaPhone)
+	e.ExpectError(err, auth0.ErrWrongCredentials)
+	code, _ := e.Tenant.Mail(testkit.MFAPhone)
 	passed(sms.LoginWithOOB(ctx, code))
 
 	for _, approve := range []bool{true, false} {
-		push, err := e.mfa().SendChallenge(ctx, list[2].ID)
+		push, err := e.BeginMFA().SendChallenge(ctx, list[2].ID)
 		if err != nil || push.Type != "oob" || push.BindingMethod != "" {
 			t.Fatalf("got %+v, %v", push, err)
 		}
 		_, err = push.LoginWithOOB(ctx, "")
-		if pending := e.asError(err, auth0.ErrAuthorizationPending); pending.RetryAfter != 5*time.Second || pending.Code != "authorization_pending" {
+		if pending := e.ExpectError(err, auth0.ErrAuthorizationPending); pending.RetryAfter != 5*time.Second || pending.Code != "authorization_pending" {
 			t.Errorf("got %+v", pending)
 		}
 		_, err = push.LoginWithOOB(ctx, "")
-		if pending := e.asError(err, auth0.ErrAuthorizationPending); pending.RetryAfter != 10*time.Second || pending.Code != "slow_down" {
+		if pending := e.ExpectError(err, auth0.ErrAuthorizationPending); pending.RetryAfter != 10*time.Second || pending.Code != "slow_down" {
 			t.Errorf("got %+v", pending)
 		}
-		e.tenant.AnswerPush(mfaUser, approve)
+		e.Tenant.AnswerPush(testkit.MFAUser, approve)
 		l, err := push.LoginWithOOB(ctx, "")
 		if approve {
 			passed(l, err)
@@ -434,33 +372,33 @@ func TestFactors(t *testing.T) {
 		}
 	}
 
-	l := passed(e.mfa().LoginWithRecoveryCode(ctx, recovery))
-	if len(l.RecoveryCode()) != 24 || l.RecoveryCode() == recovery {
+	l := passed(e.BeginMFA().LoginWithRecoveryCode(ctx, testkit.RecoveryCode))
+	if len(l.RecoveryCode()) != 24 || l.RecoveryCode() == testkit.RecoveryCode {
 		t.Errorf("the next recovery code is %q", l.RecoveryCode())
 	}
-	_, err = e.mfa().LoginWithRecoveryCode(ctx, recovery)
-	e.asError(err, auth0.ErrWrongCredentials)
-	if l := passed(e.mfa().LoginWithRecoveryCode(ctx, l.RecoveryCode())); l.RecoveryCode() == "" {
+	_, err = e.BeginMFA().LoginWithRecoveryCode(ctx, testkit.RecoveryCode)
+	e.ExpectError(err, auth0.ErrWrongCredentials)
+	if l := passed(e.BeginMFA().LoginWithRecoveryCode(ctx, l.RecoveryCode())); l.RecoveryCode() == "" {
 		t.Error("no next recovery code")
 	}
 }
 
 func TestFactorRefusals(t *testing.T) {
-	now := newClock()
-	e := newGrantEnv(t, func(c *auth0.Config) { c.Now = now.now })
+	now := testkit.NewClock()
+	e := testkit.SignedInForGrants(t, func(c *auth0.Config) { c.Now = now.Now })
 	ctx := t.Context()
-	m := e.mfa()
-	_, err := e.password(func(p *auth0.PasswordLogin) { p.Username = "bare@acme.example" })
-	bare := e.asError(err, auth0.ErrMFARequired).MFA
+	m := e.BeginMFA()
+	_, err := e.LoginWithPassword(func(p *auth0.PasswordLogin) { p.Username = "bare@acme.example" })
+	bare := e.ExpectError(err, auth0.ErrMFARequired).MFA
 	if fmt.Sprint(bare.Enroll) != "[otp phone]" || bare.Challenge != nil {
 		t.Errorf("MFA has %q and %q", bare.Challenge, bare.Enroll)
 	}
 	_, err = bare.SendChallenge(ctx, "")
-	if found := e.asError(err, auth0.ErrGrantNotAllowed); found.Code != "association_required" {
+	if found := e.ExpectError(err, auth0.ErrGrantNotAllowed); found.Code != "association_required" {
 		t.Errorf("got %+v", found)
 	}
 	_, err = m.SendChallenge(ctx, "sms|dev_other")
-	if found := e.asError(err, auth0.ErrGrantNotAllowed); found.Code != "unsupported_challenge_type" {
+	if found := e.ExpectError(err, auth0.ErrGrantNotAllowed); found.Code != "unsupported_challenge_type" {
 		t.Errorf("got %+v", found)
 	}
 
@@ -475,17 +413,17 @@ func TestFactorRefusals(t *testing.T) {
 		}
 	}
 	for what, text := range map[string]string{"empty": "", "cut": sealed[:len(sealed)-4], "of something else": "v1.AAAA"} {
-		_, err := e.strategy.OpenMFA(text)
+		_, err := e.Strategy.OpenMFA(text)
 		expired(what, err)
 	}
-	_, err = newGrantEnv(t, func(c *auth0.Config) { c.Domain, c.HTTPClient = "other.example", nil }).strategy.OpenMFA(sealed)
+	_, err = testkit.SignedInForGrants(t, func(c *auth0.Config) { c.Domain, c.HTTPClient = "other.example", nil }).Strategy.OpenMFA(sealed)
 	expired("of another tenant", err)
-	now.add(5*60 - 1)
-	if _, err := e.strategy.OpenMFA(sealed); err != nil {
+	now.Add(5*60 - 1)
+	if _, err := e.Strategy.OpenMFA(sealed); err != nil {
 		t.Error(err)
 	}
-	now.add(1)
-	_, err = e.strategy.OpenMFA(sealed)
+	now.Add(1)
+	_, err = e.Strategy.OpenMFA(sealed)
 	expired("late", err)
 
 	for _, tt := range []struct {
@@ -500,7 +438,7 @@ func TestFactorRefusals(t *testing.T) {
 		{200, `{"challenge_type":"sms"}`, "tenant_answer"},
 		{200, `{"challenge_type":"oob"}`, "tenant_answer"},
 	} {
-		e.tenant.Replace(tenant.MFA, func(w http.ResponseWriter, r *http.Request) {
+		e.Tenant.Replace(tenant.MFA, func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(tt.status)
 			fmt.Fprint(w, tt.body)
 		})
@@ -516,7 +454,7 @@ func TestFactorRefusals(t *testing.T) {
 			t.Errorf("%s, asking for the list: got %v", tt.body, err)
 		}
 	}
-	e.tenant.Replace(tenant.MFA, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{}`) })
+	e.Tenant.Replace(tenant.MFA, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{}`) })
 	if _, err := m.Authenticators(ctx); err == nil {
 		t.Error("a list that is none")
 	}
@@ -534,18 +472,18 @@ func TestFactorRefusals(t *testing.T) {
 // in the session that there is.
 func TestRefreshWithFactor(t *testing.T) {
 	for _, store := range []auth0.Store{nil, auth0.NewMemoryStore(100)} {
-		e := newGrantEnv(t, func(c *auth0.Config) {
-			c.Audience, c.Scopes, c.Store = testAudience, []string{"openid", "email", "offline_access"}, store
+		e := testkit.SignedInForGrants(t, func(c *auth0.Config) {
+			c.Audience, c.Scopes, c.Store = testkit.Audience, []string{"openid", "email", "offline_access"}, store
 		})
-		if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) {
-			c.RefreshTokenPolicies = []tenant.ClientGrant{{Audience: nextAPI, Scopes: []string{"read:next"}}}
+		if err := e.Tenant.EditClient(testkit.ClientID, func(c *tenant.Client) {
+			c.RefreshTokenPolicies = []tenant.ClientGrant{{Audience: testkit.NextAPI, Scopes: []string{"read:next"}}}
 		}); err != nil {
 			t.Fatal(err)
 		}
 		var m *auth0.MFA
 		var options []auth0.TokenOption
-		e.mux.HandleFunc("GET /token", func(w http.ResponseWriter, r *http.Request) {
-			token, err := e.strategy.AccessToken(w, r, options...)
+		e.Mux.HandleFunc("GET /token", func(w http.ResponseWriter, r *http.Request) {
+			token, err := e.Strategy.AccessToken(w, r, options...)
 			if found := (*auth0.Error)(nil); errors.As(err, &found) {
 				m = found.MFA
 				fmt.Fprint(w, found.Reason)
@@ -553,69 +491,69 @@ func TestRefreshWithFactor(t *testing.T) {
 			}
 			fmt.Fprint(w, "token ", token.AccessToken)
 		})
-		e.mux.HandleFunc("GET /otp", func(w http.ResponseWriter, r *http.Request) {
+		e.Mux.HandleFunc("GET /otp", func(w http.ResponseWriter, r *http.Request) {
 			l, err := m.LoginWithOTP(r.Context(), tenant.OneTimeCode)
 			if err == nil {
-				err = e.strategy.StartSession(w, r, l)
+				err = e.Strategy.StartSession(w, r, l)
 			}
 			fmt.Fprint(w, err)
 		})
-		b := e.browser().mustLogin()
-		for _, wish := range [][]auth0.TokenOption{{auth0.ForceRefresh()}, {auth0.ForAudience(nextAPI, "read:next")}} {
+		b := e.Browser().MustLogin()
+		for _, wish := range [][]auth0.TokenOption{{auth0.ForceRefresh()}, {auth0.ForAudience(testkit.NextAPI, "read:next")}} {
 			options = wish
-			ada := tenant.User{Connection: realm, Email: "ada@acme.example", EmailVerified: true, Password: demoPass, MFAOnRefresh: true}
-			if err := e.tenant.AddUser(ada); err != nil {
+			ada := tenant.User{Connection: testkit.Realm, Email: "ada@acme.example", EmailVerified: true, Password: testkit.Password, MFAOnRefresh: true}
+			if err := e.Tenant.AddUser(ada); err != nil {
 				t.Fatal(err)
 			}
-			if body := b.page("/token").body; body != "mfa_required" || !b.loggedIn() {
+			if body := b.Page("/token").Body; body != "mfa_required" || !b.LoggedIn() {
 				t.Fatalf("got %q", body)
 			}
-			stranger := e.browser()
-			if body := stranger.page("/otp").body; !strings.Contains(body, "is over") {
+			stranger := e.Browser()
+			if body := stranger.Page("/otp").Body; !strings.Contains(body, "is over") {
 				t.Errorf("another browser got %q", body)
 			}
-			b.page("/token")
-			if body := b.page("/otp").body; body != "<nil>" || !b.loggedIn() {
+			b.Page("/token")
+			if body := b.Page("/otp").Body; body != "<nil>" || !b.LoggedIn() {
 				t.Fatalf("got %q", body)
 			}
-			asked := e.tenant.Calls(tenant.Token)
-			options = []auth0.TokenOption{auth0.ForAudience(testAudience)}
-			if body := b.page("/token").body; !strings.HasPrefix(body, "token ") || e.tenant.Calls(tenant.Token) != asked {
+			asked := e.Tenant.Calls(tenant.Token)
+			options = []auth0.TokenOption{auth0.ForAudience(testkit.Audience)}
+			if body := b.Page("/token").Body; !strings.HasPrefix(body, "token ") || e.Tenant.Calls(tenant.Token) != asked {
 				t.Errorf("the session's token: %q", body)
 			}
 		}
-		options = []auth0.TokenOption{auth0.ForAudience(nextAPI, "read:next")}
-		asked := e.tenant.Calls(tenant.Token)
-		if body := b.page("/token").body; !strings.HasPrefix(body, "token ") || e.tenant.Calls(tenant.Token) != asked {
+		options = []auth0.TokenOption{auth0.ForAudience(testkit.NextAPI, "read:next")}
+		asked := e.Tenant.Calls(tenant.Token)
+		if body := b.Page("/token").Body; !strings.HasPrefix(body, "token ") || e.Tenant.Calls(tenant.Token) != asked {
 			t.Errorf("the token for the other API: %q", body)
 		}
-		if body := b.page("/").body; body != "home true ada@acme.example" {
+		if body := b.Page("/").Body; body != "home true ada@acme.example" {
 			t.Errorf("home says %q", body)
 		}
 	}
 }
 
 func TestPasswordless(t *testing.T) {
-	e := newGrantEnv(t)
+	e := testkit.SignedInForGrants(t)
 	ctx := t.Context()
 	for _, to := range []auth0.PasswordlessLogin{{Email: "new@acme.example"}, {PhoneNumber: "+15555550199"}} {
-		if err := e.strategy.SendCode(ctx, to); err != nil {
+		if err := e.Strategy.SendCode(ctx, to); err != nil {
 			t.Fatal(err)
 		}
-		code, link := e.tenant.Mail(to.Email + to.PhoneNumber)
+		code, link := e.Tenant.Mail(to.Email + to.PhoneNumber)
 		if len(code) != 6 || link != "" {
 			t.Fatalf("the tenant has sent %q, %q", code, link)
 		}
-		_, err := e.strategy.LoginWithCode(ctx, to, "x")
-		e.asError(err, auth0.ErrWrongCredentials)
-		_, err = e.strategy.LoginWithCode(ctx, to, "")
-		e.asError(err, auth0.ErrWrongCredentials)
-		l, err := e.strategy.LoginWithCode(ctx, to, code)
+		_, err := e.Strategy.LoginWithCode(ctx, to, "x")
+		e.ExpectError(err, auth0.ErrWrongCredentials)
+		_, err = e.Strategy.LoginWithCode(ctx, to, "")
+		e.ExpectError(err, auth0.ErrWrongCredentials)
+		l, err := e.Strategy.LoginWithCode(ctx, to, code)
 		if err != nil || l.User.Email != to.Email || l.User.Subject == "" {
 			t.Errorf("got %v, %v", l, err)
 		}
-		_, err = e.strategy.LoginWithCode(ctx, to, code)
-		e.asError(err, auth0.ErrWrongCredentials)
+		_, err = e.Strategy.LoginWithCode(ctx, to, code)
+		e.ExpectError(err, auth0.ErrWrongCredentials)
 	}
 	for _, tt := range []struct {
 		to           auth0.PasswordlessLogin
@@ -626,19 +564,19 @@ func TestPasswordless(t *testing.T) {
 		{auth0.PasswordlessLogin{Email: "nobody"}, "bad_address", "bad.email"},
 		{auth0.PasswordlessLogin{PhoneNumber: "12"}, "bad_address", "bad.phone_number"},
 	} {
-		err := e.strategy.SendCode(ctx, tt.to)
+		err := e.Strategy.SendCode(ctx, tt.to)
 		if found := (*auth0.Error)(nil); !errors.As(err, &found) || found.Reason != tt.reason || found.Code != tt.code {
 			t.Errorf("%+v: got %v", tt.to, err)
 		}
-		if _, err := e.strategy.LoginWithCode(ctx, tt.to, "1"); err == nil {
+		if _, err := e.Strategy.LoginWithCode(ctx, tt.to, "1"); err == nil {
 			t.Errorf("%+v: a login", tt.to)
 		}
 	}
-	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.Connections = []string{realm} }); err != nil {
+	if err := e.Tenant.EditClient(testkit.ClientID, func(c *tenant.Client) { c.Connections = []string{testkit.Realm} }); err != nil {
 		t.Fatal(err)
 	}
-	err := e.strategy.SendCode(ctx, auth0.PasswordlessLogin{Email: "new@acme.example"})
-	if found := e.asError(err, auth0.ErrGrantNotAllowed); found.Code != "bad.connection" {
+	err := e.Strategy.SendCode(ctx, auth0.PasswordlessLogin{Email: "new@acme.example"})
+	if found := e.ExpectError(err, auth0.ErrGrantNotAllowed); found.Code != "bad.connection" {
 		t.Errorf("got %+v", found)
 	}
 	for _, tt := range []struct {
@@ -654,18 +592,18 @@ func TestPasswordless(t *testing.T) {
 		{429, `{"error":"too_many_requests","error_description":"Rate limit exceeded."}`, "tenant_unavailable", auth0.ErrTenantUnavailable},
 		{503, `<html>`, "tenant_unavailable", auth0.ErrTenantUnavailable},
 	} {
-		e.tenant.Replace(tenant.Passwordless, func(w http.ResponseWriter, r *http.Request) {
+		e.Tenant.Replace(tenant.Passwordless, func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(tt.status)
 			fmt.Fprint(w, tt.body)
 		})
-		err := e.strategy.SendCode(ctx, auth0.PasswordlessLogin{Email: "new@acme.example"})
-		if found := e.asError(err, cmp.Or(tt.is, err)); found.Reason != tt.reason || found.TenantStatus != tt.status || found.Op != "login" {
+		err := e.Strategy.SendCode(ctx, auth0.PasswordlessLogin{Email: "new@acme.example"})
+		if found := e.ExpectError(err, cmp.Or(tt.is, err)); found.Reason != tt.reason || found.TenantStatus != tt.status || found.Op != "login" {
 			t.Errorf("%s: got %+v", tt.body, found)
 		}
 	}
-	e.tenant.Replace(tenant.Passwordless, nil)
-	e.tenant.Fail(tenant.Passwordless, 429)
-	err = e.strategy.SendCode(ctx, auth0.PasswordlessLogin{Email: "new@acme.example"})
+	e.Tenant.Replace(tenant.Passwordless, nil)
+	e.Tenant.Fail(tenant.Passwordless, 429)
+	err = e.Strategy.SendCode(ctx, auth0.PasswordlessLogin{Email: "new@acme.example"})
 	if found := (*auth0.Error)(nil); !errors.As(err, &found) || found.RetryAfter == 0 {
 		t.Errorf("got %v", err)
 	}
@@ -675,70 +613,70 @@ func TestPasswordless(t *testing.T) {
 // that has asked for it.
 func TestPasswordlessLink(t *testing.T) {
 	// A link is never pushed: what a mail refers to must be good when it is read.
-	e := newGrantEnv(t, func(c *auth0.Config) { c.PushedAuthorizationRequests = true })
-	if err := e.tenant.SignIn(""); err != nil {
+	e := testkit.SignedInForGrants(t, func(c *auth0.Config) { c.PushedAuthorizationRequests = true })
+	if err := e.Tenant.SignIn(""); err != nil {
 		t.Fatal(err)
 	}
-	e.mux.HandleFunc("POST /link", func(w http.ResponseWriter, r *http.Request) {
-		if err := e.strategy.SendLink(w, r, auth0.PasswordlessLogin{Email: r.FormValue("email")}, auth0.WithReturnTo("/private")); err != nil {
+	e.Mux.HandleFunc("POST /link", func(w http.ResponseWriter, r *http.Request) {
+		if err := e.Strategy.SendLink(w, r, auth0.PasswordlessLogin{Email: r.FormValue("email")}, auth0.WithReturnTo("/private")); err != nil {
 			fmt.Fprint(w, err)
 		}
 	})
 	for _, same := range []bool{true, false} {
-		b := e.browser()
-		if body := b.do("POST", "/link", url.Values{"email": {"new@acme.example"}}).body; body != "" {
+		b := e.Browser()
+		if body := b.Do("POST", "/link", url.Values{"email": {"new@acme.example"}}).Body; body != "" {
 			t.Fatal(body)
 		}
-		_, link := e.tenant.Mail("new@acme.example")
+		_, link := e.Tenant.Mail("new@acme.example")
 		u, err := url.Parse(link)
-		if err != nil || !strings.HasPrefix(link, "https://"+tenantHost+"/") || u.Query().Get("code_challenge") == "" || u.Query().Get("nonce") == "" {
+		if err != nil || !strings.HasPrefix(link, "https://"+testkit.TenantHost+"/") || u.Query().Get("code_challenge") == "" || u.Query().Get("nonce") == "" {
 			t.Fatalf("the link is %q", link)
 		}
-		answer := b.atTenant(u)
+		answer := b.AtTenant(u)
 		if !same {
-			b = e.browser()
+			b = e.Browser()
 		}
-		resp := b.callback(answer)
-		if same && (resp.status != http.StatusSeeOther || resp.header.Get("Location") != "/private" || !b.loggedIn()) {
-			t.Errorf("status %d, header %v, body %q", resp.status, resp.header, resp.body)
+		resp := b.Callback(answer)
+		if same && (resp.Status != http.StatusSeeOther || resp.Header.Get("Location") != "/private" || !b.LoggedIn()) {
+			t.Errorf("status %d, header %v, body %q", resp.Status, resp.Header, resp.Body)
 		}
-		if !same && (resp.status != 400 || b.loggedIn()) {
-			t.Errorf("another browser: status %d", resp.status)
+		if !same && (resp.Status != 400 || b.LoggedIn()) {
+			t.Errorf("another browser: status %d", resp.Status)
 		}
 	}
 	for _, email := range []string{"", "nobody"} {
-		if body := e.browser().do("POST", "/link", url.Values{"email": {email}}).body; body == "" {
+		if body := e.Browser().Do("POST", "/link", url.Values{"email": {email}}).Body; body == "" {
 			t.Errorf("a link for %q", email)
 		}
 	}
 }
 
 func TestClientCredentials(t *testing.T) {
-	e := newGrantEnv(t)
-	source := e.strategy.ClientCredentials(auth0.ClientCredentials{Audience: testAudience})
-	e.tenant.Delay(tenant.Token, 20*time.Millisecond)
+	e := testkit.SignedInForGrants(t)
+	source := e.Strategy.ClientCredentials(auth0.ClientCredentials{Audience: testkit.Audience})
+	e.Tenant.Delay(tenant.Token, 20*time.Millisecond)
 	var group sync.WaitGroup
 	tokens := make([]*oauth2.Token, 30)
 	for i := range tokens {
 		group.Go(func() {
 			if i%2 == 0 { // another source for the same
-				tokens[i], _ = e.strategy.ClientCredentials(auth0.ClientCredentials{Audience: testAudience}).Token()
+				tokens[i], _ = e.Strategy.ClientCredentials(auth0.ClientCredentials{Audience: testkit.Audience}).Token()
 			} else {
 				tokens[i], _ = source.Token()
 			}
 		})
 	}
 	group.Wait()
-	e.tenant.Delay(tenant.Token, 0)
+	e.Tenant.Delay(tenant.Token, 0)
 	for _, token := range tokens {
 		if token == nil || token.AccessToken != tokens[0].AccessToken || !token.Valid() || token.Extra("scope") != "read:protected write:messages" {
 			t.Fatalf("got %v", token)
 		}
 	}
-	if n := e.tenant.Calls(tenant.Token); n != 1 {
+	if n := e.Tenant.Calls(tenant.Token); n != 1 {
 		t.Errorf("%d requests, want 1", n)
 	}
-	api, err := auth0.NewAPI(auth0.APIConfig{Domain: tenantHost, Audience: testAudience, HTTPClient: e.cfg.HTTPClient})
+	api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, HTTPClient: e.Config.HTTPClient})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -746,15 +684,15 @@ func TestClientCredentials(t *testing.T) {
 		c                 auth0.ClientCredentials
 		organization, scp string
 	}{
-		{auth0.ClientCredentials{Audience: testAudience, Organization: "acme-eu"}, "acme-eu", "read:protected write:messages"},
-		{auth0.ClientCredentials{Audience: testAudience, Scopes: []string{"read:protected"}}, "", "read:protected"},
+		{auth0.ClientCredentials{Audience: testkit.Audience, Organization: "acme-eu"}, "acme-eu", "read:protected write:messages"},
+		{auth0.ClientCredentials{Audience: testkit.Audience, Scopes: []string{"read:protected"}}, "", "read:protected"},
 	} {
-		token, err := e.strategy.ClientCredentials(tt.c).Token()
+		token, err := e.Strategy.ClientCredentials(tt.c).Token()
 		if err != nil {
 			t.Fatal(err)
 		}
 		verified, err := api.Verify(t.Context(), token.AccessToken)
-		if err != nil || verified.Subject() != testClientID+"@clients" || verified.OrgName() != tt.organization || verified.Scope() != tt.scp {
+		if err != nil || verified.Subject() != testkit.ClientID+"@clients" || verified.OrgName() != tt.organization || verified.Scope() != tt.scp {
 			t.Errorf("%+v: got %v, %v", tt.c, verified, err)
 		}
 	}
@@ -763,20 +701,20 @@ func TestClientCredentials(t *testing.T) {
 		reason string
 	}{
 		{auth0.ClientCredentials{Audience: "https://unknown.example.com"}, "grant_not_allowed"},
-		{auth0.ClientCredentials{Audience: nextAPI}, "grant_not_allowed"},
+		{auth0.ClientCredentials{Audience: testkit.NextAPI}, "grant_not_allowed"},
 		{auth0.ClientCredentials{}, "grant_not_allowed"},
-		{auth0.ClientCredentials{Audience: testAudience, Scopes: []string{"write:things"}}, "grant_not_allowed"},
-		{auth0.ClientCredentials{Audience: testAudience, Organization: "nope"}, "grant_not_allowed"},
+		{auth0.ClientCredentials{Audience: testkit.Audience, Scopes: []string{"write:things"}}, "grant_not_allowed"},
+		{auth0.ClientCredentials{Audience: testkit.Audience, Organization: "nope"}, "grant_not_allowed"},
 	} {
-		source := e.strategy.ClientCredentials(tt.c)
-		calls := e.tenant.Calls(tenant.Token)
+		source := e.Strategy.ClientCredentials(tt.c)
+		calls := e.Tenant.Calls(tenant.Token)
 		for range 3 {
 			token, err := source.Token()
 			if found := (*auth0.Error)(nil); !errors.As(err, &found) || found.Reason != tt.reason || found.Op != "token" || token != nil {
 				t.Errorf("%+v: got %v, %v", tt.c, token, err)
 			}
 		}
-		if n := e.tenant.Calls(tenant.Token) - calls; n != 1 {
+		if n := e.Tenant.Calls(tenant.Token) - calls; n != 1 {
 			t.Errorf("%+v: %d requests, want 1", tt.c, n)
 		}
 	}
@@ -785,8 +723,8 @@ func TestClientCredentials(t *testing.T) {
 // TestClientCredentialsRenewal: the next token is got while the last is good.
 func TestClientCredentialsRenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newGrantEnv(t)
-		source := e.strategy.ClientCredentials(auth0.ClientCredentials{Audience: testAudience})
+		e := testkit.SignedInForGrants(t)
+		source := e.Strategy.ClientCredentials(auth0.ClientCredentials{Audience: testkit.Audience})
 		get := func() *oauth2.Token {
 			t.Helper()
 			token, err := source.Token()
@@ -797,19 +735,19 @@ func TestClientCredentialsRenewal(t *testing.T) {
 		}
 		first := get()
 		time.Sleep(19 * time.Hour)
-		if get().AccessToken != first.AccessToken || e.tenant.Calls(tenant.Token) != 1 {
+		if get().AccessToken != first.AccessToken || e.Tenant.Calls(tenant.Token) != 1 {
 			t.Error("the token was renewed before it was due")
 		}
 		time.Sleep(time.Hour)
-		e.tenant.Delay(tenant.Token, time.Second)
+		e.Tenant.Delay(tenant.Token, time.Second)
 		if get().AccessToken != first.AccessToken {
 			t.Error("somebody has waited for the renewal")
 		}
 		time.Sleep(2 * time.Second)
-		if get().AccessToken == first.AccessToken || e.tenant.Calls(tenant.Token) != 2 {
+		if get().AccessToken == first.AccessToken || e.Tenant.Calls(tenant.Token) != 2 {
 			t.Error("the token was not renewed")
 		}
-		e.tenant.Fail(tenant.Token, 503)
+		e.Tenant.Fail(tenant.Token, 503)
 		time.Sleep(22 * time.Hour)
 		get() // during an outage, the last one is used
 		time.Sleep(2 * time.Hour)
@@ -820,63 +758,63 @@ func TestClientCredentialsRenewal(t *testing.T) {
 }
 
 func TestExchangeToken(t *testing.T) {
-	e := newGrantEnv(t)
+	e := testkit.SignedInForGrants(t)
 	ctx := t.Context()
-	legacy := auth0.TokenExchange{SubjectToken: "legacy-SECRET:ada@acme.example", SubjectTokenType: legacyToken, Audience: testAudience, Scopes: []string{"read:protected"}}
-	token, err := e.strategy.ExchangeToken(ctx, legacy)
+	legacy := auth0.TokenExchange{SubjectToken: "legacy-SECRET:ada@acme.example", SubjectTokenType: testkit.LegacyToken, Audience: testkit.Audience, Scopes: []string{"read:protected"}}
+	token, err := e.Strategy.ExchangeToken(ctx, legacy)
 	if err != nil || token.Extra("issued_token_type") != "urn:ietf:params:oauth:token-type:access_token" || !token.Valid() {
 		t.Fatalf("got %v, %v", token, err)
 	}
 	legacy.Extra = url.Values{"user_profile": {"{}"}}
-	if _, err := e.strategy.ExchangeToken(ctx, legacy); err != nil || e.tenant.LastTokenRequest().Get("user_profile") != "{}" {
+	if _, err := e.Strategy.ExchangeToken(ctx, legacy); err != nil || e.Tenant.LastTokenRequest().Get("user_profile") != "{}" {
 		t.Errorf("got %v", err)
 	}
-	l, err := e.strategy.LoginWithToken(ctx, auth0.TokenExchange{SubjectToken: legacy.SubjectToken, SubjectTokenType: legacyToken})
+	l, err := e.Strategy.LoginWithToken(ctx, auth0.TokenExchange{SubjectToken: legacy.SubjectToken, SubjectTokenType: testkit.LegacyToken})
 	if err != nil || l.User.Email != "ada@acme.example" {
 		t.Errorf("got %v, %v", l, err)
 	}
 
 	// What a login asks for cannot be said twice, and openid is always asked for.
-	again := auth0.TokenExchange{SubjectToken: legacy.SubjectToken, SubjectTokenType: legacyToken}
+	again := auth0.TokenExchange{SubjectToken: legacy.SubjectToken, SubjectTokenType: testkit.LegacyToken}
 	for _, name := range []string{"scope", "audience"} {
 		again.Extra = url.Values{name: {"x"}}
-		if _, err := e.strategy.LoginWithToken(ctx, again); reasonOf(err) != "invalid_request" {
+		if _, err := e.Strategy.LoginWithToken(ctx, again); testkit.ReasonOf(err) != "invalid_request" {
 			t.Errorf("%s twice: %v", name, err)
 		}
 	}
 	again.Extra, again.Scopes = nil, []string{"email"}
-	if _, err := e.strategy.LoginWithToken(ctx, again); err != nil || e.tenant.LastTokenRequest().Get("scope") != "openid email" {
-		t.Errorf("got %v, scope %q", err, e.tenant.LastTokenRequest().Get("scope"))
+	if _, err := e.Strategy.LoginWithToken(ctx, again); err != nil || e.Tenant.LastTokenRequest().Get("scope") != "openid email" {
+		t.Errorf("got %v, scope %q", err, e.Tenant.LastTokenRequest().Get("scope"))
 	}
 	// A login to one organization is none to another.
 	again.Organization = "org_one"
-	e.tenant.EditIDToken(claim("org_id", "org_one"))
-	if l, err := e.strategy.LoginWithToken(ctx, again); err != nil || l.User.OrgID != "org_one" {
+	e.Tenant.EditIDToken(testkit.Claim("org_id", "org_one"))
+	if l, err := e.Strategy.LoginWithToken(ctx, again); err != nil || l.User.OrgID != "org_one" {
 		t.Errorf("to an organization: %v, %v", l, err)
 	}
-	e.tenant.EditIDToken(claim("org_id", "org_other"))
-	if l, err := e.strategy.LoginWithToken(ctx, again); reasonOf(err) != "invalid_claim" {
+	e.Tenant.EditIDToken(testkit.Claim("org_id", "org_other"))
+	if l, err := e.Strategy.LoginWithToken(ctx, again); testkit.ReasonOf(err) != "invalid_claim" {
 		t.Errorf("to another organization: %v, %v", l, err)
 	}
-	e.tenant.EditIDToken(nil)
+	e.Tenant.EditIDToken(nil)
 
 	// On behalf of: the API has got a token and needs one for another API.
-	behalf := auth0.TokenExchange{SubjectToken: token.AccessToken, Audience: nextAPI}
-	_, err = e.strategy.ExchangeToken(ctx, behalf)
-	e.asError(err, auth0.ErrGrantNotAllowed)
-	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.ResourceServer = testAudience }); err != nil {
+	behalf := auth0.TokenExchange{SubjectToken: token.AccessToken, Audience: testkit.NextAPI}
+	_, err = e.Strategy.ExchangeToken(ctx, behalf)
+	e.ExpectError(err, auth0.ErrGrantNotAllowed)
+	if err := e.Tenant.EditClient(testkit.ClientID, func(c *tenant.Client) { c.ResourceServer = testkit.Audience }); err != nil {
 		t.Fatal(err)
 	}
-	next, err := e.strategy.ExchangeToken(ctx, behalf)
+	next, err := e.Strategy.ExchangeToken(ctx, behalf)
 	if err != nil {
 		t.Fatal(err)
 	}
-	form := e.tenant.LastTokenRequest()
+	form := e.Tenant.LastTokenRequest()
 	const accessToken = "urn:ietf:params:oauth:token-type:access_token"
 	if form.Get("subject_token_type") != accessToken || form.Get("requested_token_type") != accessToken || form.Has("scope") || form.Has("actor_token") {
 		t.Errorf("the token request has %v", form)
 	}
-	api, err := auth0.NewAPI(auth0.APIConfig{Domain: tenantHost, Audience: nextAPI, HTTPClient: e.cfg.HTTPClient})
+	api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.NextAPI, HTTPClient: e.Config.HTTPClient})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -884,11 +822,11 @@ func TestExchangeToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if actors, err := verified.Actors(); err != nil || fmt.Sprint(actors) != "["+testClientID+"]" || verified.Subject() != l.User.Subject {
+	if actors, err := verified.Actors(); err != nil || fmt.Sprint(actors) != "["+testkit.ClientID+"]" || verified.Subject() != l.User.Subject {
 		t.Errorf("got %v of %s, %v", actors, verified.Subject(), err)
 	}
 
-	deep := e.tenant.AccessToken("ada@acme.example", testAudience, func(_, claims map[string]any) {
+	deep := e.Tenant.AccessToken("ada@acme.example", testkit.Audience, func(_, claims map[string]any) {
 		claims["act"] = map[string]any{"sub": "1", "act": map[string]any{"sub": "2", "act": map[string]any{"sub": "3", "act": map[string]any{"sub": "4"}}}}
 	})
 	for name, tt := range map[string]struct {
@@ -901,13 +839,13 @@ func TestExchangeToken(t *testing.T) {
 		"own parameter":   {auth0.TokenExchange{SubjectToken: "x", Extra: url.Values{"client_id": {"y"}}}, "invalid_request"},
 		"set already":     {auth0.TokenExchange{SubjectToken: "x", Extra: url.Values{"subject_token": {"y"}}}, "invalid_request"},
 		"twice":           {auth0.TokenExchange{SubjectToken: "x", Extra: url.Values{"a": {"1", "2"}}}, "invalid_request"},
-		"bad token":       {auth0.TokenExchange{SubjectToken: "x", SubjectTokenType: legacyToken}, "subject_token"},
+		"bad token":       {auth0.TokenExchange{SubjectToken: "x", SubjectTokenType: testkit.LegacyToken}, "subject_token"},
 		"unknown type":    {auth0.TokenExchange{SubjectToken: "x", SubjectTokenType: "urn:acme:other"}, "subject_token"},
-		"too many actors": {auth0.TokenExchange{SubjectToken: deep, Audience: nextAPI}, "subject_token"},
+		"too many actors": {auth0.TokenExchange{SubjectToken: deep, Audience: testkit.NextAPI}, "subject_token"},
 		"unknown API":     {auth0.TokenExchange{SubjectToken: token.AccessToken, Audience: "https://unknown.example"}, "authorization_denied"},
-		"second factor":   {auth0.TokenExchange{SubjectToken: "legacy-SECRET:" + mfaUser, SubjectTokenType: legacyToken, Scopes: []string{"openid"}}, "mfa_required"},
+		"second factor":   {auth0.TokenExchange{SubjectToken: "legacy-SECRET:" + testkit.MFAUser, SubjectTokenType: testkit.LegacyToken, Scopes: []string{"openid"}}, "mfa_required"},
 	} {
-		_, err := e.strategy.ExchangeToken(ctx, tt.x)
+		_, err := e.Strategy.ExchangeToken(ctx, tt.x)
 		var found *auth0.Error
 		if !errors.As(err, &found) || found.Reason != tt.reason || found.Op != "token" {
 			t.Errorf("%s: got %v", name, err)
@@ -922,13 +860,13 @@ func TestExchangeToken(t *testing.T) {
 }
 
 func TestGrant(t *testing.T) {
-	e := newGrantEnv(t)
+	e := testkit.SignedInForGrants(t)
 	ctx := t.Context()
-	token, err := e.strategy.Grant(ctx, "client_credentials", url.Values{"audience": {testAudience}})
+	token, err := e.Strategy.Grant(ctx, "client_credentials", url.Values{"audience": {testkit.Audience}})
 	if err != nil || token.Extra("scope") != "read:protected write:messages" {
 		t.Fatalf("got %v, %v", token, err)
 	}
-	calls := e.tenant.Calls(tenant.Token)
+	calls := e.Tenant.Calls(tenant.Token)
 	for _, tt := range []struct {
 		grantType string
 		params    url.Values
@@ -944,45 +882,45 @@ func TestGrant(t *testing.T) {
 		{"x", url.Values{"a": {"1", "2"}}},
 		{"x", url.Values{"": {"1"}}},
 	} {
-		_, err := e.strategy.Grant(ctx, tt.grantType, tt.params)
+		_, err := e.Strategy.Grant(ctx, tt.grantType, tt.params)
 		if found := (*auth0.Error)(nil); !errors.As(err, &found) || found.Reason != "invalid_request" {
 			t.Errorf("%q %v: got %v", tt.grantType, tt.params, err)
 		}
 	}
-	if e.tenant.Calls(tenant.Token) != calls {
+	if e.Tenant.Calls(tenant.Token) != calls {
 		t.Error("a request was made that must not be")
 	}
-	_, err = e.strategy.Grant(ctx, "urn:acme:unknown", nil)
-	e.asError(err, auth0.ErrGrantNotAllowed)
-	e.tenant.EditTokenResponse(func(_ *int, body map[string]any) { body["token_type"] = "N_A" })
-	if token, err := e.strategy.Grant(ctx, "client_credentials", url.Values{"audience": {testAudience}}); err != nil || token.TokenType != "N_A" {
+	_, err = e.Strategy.Grant(ctx, "urn:acme:unknown", nil)
+	e.ExpectError(err, auth0.ErrGrantNotAllowed)
+	e.Tenant.EditTokenResponse(func(_ *int, body map[string]any) { body["token_type"] = "N_A" })
+	if token, err := e.Strategy.Grant(ctx, "client_credentials", url.Values{"audience": {testkit.Audience}}); err != nil || token.TokenType != "N_A" {
 		t.Errorf("got %v, %v", token, err)
 	}
-	e.tenant.Delay(tenant.Token, time.Minute)
+	e.Tenant.Delay(tenant.Token, time.Minute)
 	short, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
 	defer cancel()
-	_, err = e.strategy.Grant(short, "client_credentials", nil)
+	_, err = e.Strategy.Grant(short, "client_credentials", nil)
 	if found := (*auth0.Error)(nil); !errors.As(err, &found) || found.Reason != "tenant_unavailable" {
 		t.Errorf("a deadline: got %v", err)
 	}
 	gone, leave := context.WithCancel(ctx)
 	leave()
-	_, err = e.strategy.Grant(gone, "client_credentials", nil)
+	_, err = e.Strategy.Grant(gone, "client_credentials", nil)
 	if found := (*auth0.Error)(nil); !errors.As(err, &found) || found.Reason != "canceled" {
 		t.Errorf("canceled: got %v", err)
 	}
 }
 
 func TestUserInfo(t *testing.T) {
-	e := newGrantEnv(t)
+	e := testkit.SignedInForGrants(t)
 	ctx := t.Context()
-	l, err := e.password()
+	l, err := e.LoginWithPassword()
 	if err != nil {
 		t.Fatal(err)
 	}
 	sub := l.User.Subject
-	u, err := e.strategy.UserInfo(ctx, l.Token(), sub)
-	if err != nil || u.Subject != sub || u.Issuer != "https://"+tenantHost+"/" || u.Email != "ada@acme.example" || !u.EmailVerified || u.Name != "Ada Lovelace" {
+	u, err := e.Strategy.UserInfo(ctx, l.Token(), sub)
+	if err != nil || u.Subject != sub || u.Issuer != "https://"+testkit.TenantHost+"/" || u.Email != "ada@acme.example" || !u.EmailVerified || u.Name != "Ada Lovelace" {
 		t.Errorf("got %+v, %v", u, err)
 	}
 	if at, ok := u.Claim("updated_at"); !ok || at == "" {
@@ -1009,37 +947,37 @@ func TestUserInfo(t *testing.T) {
 		{"too long", 200, "application/json", `{"sub":"` + sub + `","x":"` + strings.Repeat("x", 1<<20) + `"}`, "tenant_unavailable", "temporarily_unavailable"},
 		{"redirect", 302, "text/plain", "", "tenant_answer", "server_error"},
 	} {
-		e.tenant.Replace(tenant.UserInfo, func(w http.ResponseWriter, r *http.Request) {
+		e.Tenant.Replace(tenant.UserInfo, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", tt.kind)
 			w.Header().Set("Location", "https://evil.example/")
 			w.WriteHeader(tt.status)
 			fmt.Fprint(w, tt.body)
 		})
-		got, err := e.strategy.UserInfo(ctx, l.Token(), sub)
+		got, err := e.Strategy.UserInfo(ctx, l.Token(), sub)
 		if found := (*auth0.Error)(nil); !errors.As(err, &found) || found.Reason != tt.reason || found.Code != tt.cod || found.Op != "userinfo" || got.Subject != "" {
 			t.Errorf("%s: got %v", tt.name, err)
 		}
 	}
 	for verified, want := range map[string]bool{`true`: true, `"true"`: false, `1`: false, `null`: false} {
-		e.tenant.Replace(tenant.UserInfo, func(w http.ResponseWriter, r *http.Request) {
+		e.Tenant.Replace(tenant.UserInfo, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			fmt.Fprintf(w, `{"sub":%q,"email_verified":%s,"name":7,"updated_at":1,"picture":{}}`, sub, verified)
 		})
-		u, err := e.strategy.UserInfo(ctx, l.Token(), sub)
+		u, err := e.Strategy.UserInfo(ctx, l.Token(), sub)
 		if err != nil || u.EmailVerified != want || u.Name != "" {
 			t.Errorf("%s: got %+v, %v", verified, u, err)
 		}
 	}
-	e.tenant.Replace(tenant.UserInfo, nil)
+	e.Tenant.Replace(tenant.UserInfo, nil)
 	for _, token := range []*oauth2.Token{nil, {}} {
-		if _, err := e.strategy.UserInfo(ctx, token, sub); err == nil {
+		if _, err := e.Strategy.UserInfo(ctx, token, sub); err == nil {
 			t.Error("an answer without a token")
 		}
 	}
-	if _, err := e.strategy.UserInfo(ctx, l.Token(), ""); err == nil {
+	if _, err := e.Strategy.UserInfo(ctx, l.Token(), ""); err == nil {
 		t.Error("an answer about anybody")
 	}
-	if _, err := e.strategy.UserInfo(ctx, &oauth2.Token{AccessToken: "guess"}, sub); err == nil {
+	if _, err := e.Strategy.UserInfo(ctx, &oauth2.Token{AccessToken: "guess"}, sub); err == nil {
 		t.Error("an answer to a guess")
 	}
 }
@@ -1047,7 +985,7 @@ func TestUserInfo(t *testing.T) {
 // TestGrantsHideSecrets: nothing that was secret in any grant is in a log, an
 // error or a formatted value.
 func TestGrantsHideSecrets(t *testing.T) {
-	e := newGrantEnv(t, func(c *auth0.Config) { c.Scopes = []string{"openid", "offline_access"} })
+	e := testkit.SignedInForGrants(t, func(c *auth0.Config) { c.Scopes = []string{"openid", "offline_access"} })
 	ctx := t.Context()
 	var seen strings.Builder
 	show := func(values ...any) {
@@ -1061,10 +999,10 @@ func TestGrantsHideSecrets(t *testing.T) {
 		}
 	}
 	const password = "hunter2-SECRET"
-	forbidden := []string{password, demoPass, "client-secret-SECRET", "legacy-SECRET", recovery}
-	p := auth0.PasswordLogin{Username: mfaUser, Password: password}
+	forbidden := []string{password, testkit.Password, "client-secret-SECRET", "legacy-SECRET", testkit.RecoveryCode}
+	p := auth0.PasswordLogin{Username: testkit.MFAUser, Password: password}
 	show(p, &p, []any{p}, map[string]any{"p": p}, struct{ P auth0.PasswordLogin }{p})
-	x := auth0.TokenExchange{SubjectToken: "legacy-SECRET:x", SubjectTokenType: legacyToken, ActorToken: "actor-SECRET", ActorTokenType: "urn:x"}
+	x := auth0.TokenExchange{SubjectToken: "legacy-SECRET:x", SubjectTokenType: testkit.LegacyToken, ActorToken: "actor-SECRET", ActorTokenType: "urn:x"}
 	forbidden = append(forbidden, "actor-SECRET")
 	show(x, &x, []any{x}, struct{ X *auth0.TokenExchange }{&x})
 	keep := func(l *auth0.Login, err error) {
@@ -1073,14 +1011,14 @@ func TestGrantsHideSecrets(t *testing.T) {
 			forbidden = append(forbidden, l.Token().AccessToken, l.Token().RefreshToken)
 		}
 	}
-	keep(e.password())
-	keep(e.password(func(p *auth0.PasswordLogin) { p.Password = password }))
+	keep(e.LoginWithPassword())
+	keep(e.LoginWithPassword(func(p *auth0.PasswordLogin) { p.Password = password }))
 	mfa := func() *auth0.MFA {
-		m := e.mfa()
+		m := e.BeginMFA()
 		show(m, *m, []any{m}, struct{ M *auth0.MFA }{m}, &auth0.Error{MFA: m})
 		return m
 	}
-	e.tenant.EditTokenResponse(func(_ *int, body map[string]any) {
+	e.Tenant.EditTokenResponse(func(_ *int, body map[string]any) {
 		if token, ok := body["mfa_token"].(string); ok {
 			forbidden = append(forbidden, token)
 		}
@@ -1092,48 +1030,48 @@ func TestGrantsHideSecrets(t *testing.T) {
 	show(list, err)
 	sms, err := mfa().SendChallenge(ctx, list[1].ID)
 	show(sms, err)
-	code, _ := e.tenant.Mail(mfaPhone)
+	code, _ := e.Tenant.Mail(testkit.MFAPhone)
 	forbidden = append(forbidden, code)
 	keep(sms.LoginWithOOB(ctx, "wrong-SECRET"))
 	keep(sms.LoginWithOOB(ctx, code))
-	forbidden = append(forbidden, "wrong-SECRET", e.tenant.LastTokenRequest().Get("oob_code"))
+	forbidden = append(forbidden, "wrong-SECRET", e.Tenant.LastTokenRequest().Get("oob_code"))
 	keep(mfa().LoginWithOTP(ctx, tenant.OneTimeCode))
 	forbidden = append(forbidden, tenant.OneTimeCode)
-	keep(mfa().LoginWithRecoveryCode(ctx, recovery))
+	keep(mfa().LoginWithRecoveryCode(ctx, testkit.RecoveryCode))
 	to := auth0.PasswordlessLogin{Email: "new@acme.example"}
-	show(e.strategy.SendCode(ctx, to))
-	code, _ = e.tenant.Mail(to.Email)
+	show(e.Strategy.SendCode(ctx, to))
+	code, _ = e.Tenant.Mail(to.Email)
 	forbidden = append(forbidden, code)
-	keep(e.strategy.LoginWithCode(ctx, to, code))
-	_, err = e.strategy.ExchangeToken(ctx, x)
+	keep(e.Strategy.LoginWithCode(ctx, to, code))
+	_, err = e.Strategy.ExchangeToken(ctx, x)
 	show(err)
-	source := e.strategy.ClientCredentials(auth0.ClientCredentials{Audience: testAudience})
+	source := e.Strategy.ClientCredentials(auth0.ClientCredentials{Audience: testkit.Audience})
 	token, err := source.Token()
 	if err != nil {
 		t.Fatal(err)
 	}
 	forbidden = append(forbidden, token.AccessToken)
-	show(source, e.strategy)
-	_, err = e.strategy.UserInfo(ctx, &oauth2.Token{AccessToken: "access-SECRET"}, "x")
+	show(source, e.Strategy)
+	_, err = e.Strategy.UserInfo(ctx, &oauth2.Token{AccessToken: "access-SECRET"}, "x")
 	show(err)
 	forbidden = append(forbidden, "access-SECRET")
 	for _, status := range []int{400, 401, 403, 429, 500} {
 		for _, endpoint := range []tenant.Endpoint{tenant.Token, tenant.MFA, tenant.Passwordless, tenant.UserInfo} {
-			e.tenant.Fail(endpoint, status)
+			e.Tenant.Fail(endpoint, status)
 		}
-		keep(e.password(func(p *auth0.PasswordLogin) { p.Password = password }))
-		show(e.strategy.SendCode(ctx, to))
-		_, err = e.strategy.ExchangeToken(ctx, x)
+		keep(e.LoginWithPassword(func(p *auth0.PasswordLogin) { p.Password = password }))
+		show(e.Strategy.SendCode(ctx, to))
+		_, err = e.Strategy.ExchangeToken(ctx, x)
 		show(err)
 		_, err = sms.SendChallenge(ctx, "")
 		show(err)
-		_, err = e.strategy.UserInfo(ctx, &oauth2.Token{AccessToken: "access-SECRET"}, "x")
+		_, err = e.Strategy.UserInfo(ctx, &oauth2.Token{AccessToken: "access-SECRET"}, "x")
 		show(err)
 	}
 	if len(forbidden) < 20 || seen.Len() < 5000 {
 		t.Fatalf("%d secrets, %d bytes", len(forbidden), seen.Len())
 	}
-	text := seen.String() + e.log.String()
+	text := seen.String() + e.Log.String()
 	for _, secret := range forbidden {
 		if len(secret) > 3 && (strings.Contains(text, secret) || strings.Contains(text, fmt.Sprintf("%x", secret))) {
 			t.Errorf("%.60q shows", secret)
@@ -1144,9 +1082,9 @@ func TestGrantsHideSecrets(t *testing.T) {
 // FuzzGrantAnswers: whatever the tenant answers, nobody is logged in by it, and
 // nothing of it but a code gets into what people see.
 func FuzzGrantAnswers(f *testing.F) {
-	e := newGrantEnv(f)
-	m := e.mfa()
-	l, err := e.password()
+	e := testkit.SignedInForGrants(f)
+	m := e.BeginMFA()
+	l, err := e.LoginWithPassword()
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -1162,16 +1100,16 @@ func FuzzGrantAnswers(f *testing.F) {
 			fmt.Fprint(w, body)
 		}
 		for _, endpoint := range []tenant.Endpoint{tenant.Token, tenant.MFA, tenant.UserInfo} {
-			e.tenant.Replace(endpoint, answer)
+			e.Tenant.Replace(endpoint, answer)
 		}
-		_, refused := e.password()
+		_, refused := e.LoginWithPassword()
 		if refused == nil {
 			t.Error("a login by an answer without an ID token of the tenant")
 		}
 		_, challengeErr := m.SendChallenge(t.Context(), "")
 		_, listErr := m.Authenticators(t.Context())
-		_, exchangeErr := e.strategy.ExchangeToken(t.Context(), auth0.TokenExchange{SubjectToken: "x"})
-		_, userErr := e.strategy.UserInfo(t.Context(), l.Token(), l.User.Subject)
+		_, exchangeErr := e.Strategy.ExchangeToken(t.Context(), auth0.TokenExchange{SubjectToken: "x"})
+		_, userErr := e.Strategy.UserInfo(t.Context(), l.Token(), l.User.Subject)
 		for _, err := range []error{refused, challengeErr, listErr, exchangeErr, userErr} {
 			var found *auth0.Error
 			if errors.As(err, &found) && (found.Description == "" || found.Reason == "" || found.Status < 400 || strings.ContainsAny(found.Code, " <>\"\r\n")) {

@@ -11,23 +11,24 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 // FuzzRoutes sends anything to every route: no panic, no answer of 500 and
 // above, nobody logged in, no redirect to anywhere but the tenant and ourselves,
 // and nothing of the input in the page or in a header.
 func FuzzRoutes(f *testing.F) {
-	e := newEnv(f, func(c *auth0.Config) {
+	e := testkit.SignedIn(f, func(c *auth0.Config) {
 		c.Organizations = true
 		c.LogoutEndpoint = "v2" // a fuzzer is no load test of the tenant's discovery
 	})
-	b := e.browser().mustLogin()
+	b := e.Browser().MustLogin()
 	redirects := reflect.TypeOf(http.RedirectHandler("/", http.StatusFound))
 	f.Add("GET", "/auth/login", "returnTo=/x&connection=github&prompt=login", "", "")
 	f.Add("GET", "/auth/login", "returnTo=//evil.example&screen_hint=signup&invitation=a&organization=org_1", "a=b", "")
-	f.Add("GET", "/auth/callback", "state=x&code=y", sessionName+"=v1.AAAA; __Host-auth0_txn_AAAAAAAAAAAAAAAA=v1.AAAA", "")
-	f.Add("GET", "/auth/callback", "state=x&error=%3Cscript%3E&error_description=%00%0d%0a", sessionName+".0=2:a; "+sessionName+".1=b", "")
-	f.Add("POST", "/auth/logout", "returnTo=https://evil.example/", sessionName+"="+b.cookies[sessionName][:100], "a=b")
+	f.Add("GET", "/auth/callback", "state=x&code=y", testkit.SessionCookie+"=v1.AAAA; __Host-auth0_txn_AAAAAAAAAAAAAAAA=v1.AAAA", "")
+	f.Add("GET", "/auth/callback", "state=x&error=%3Cscript%3E&error_description=%00%0d%0a", testkit.SessionCookie+".0=2:a; "+testkit.SessionCookie+".1=b", "")
+	f.Add("POST", "/auth/logout", "returnTo=https://evil.example/", testkit.SessionCookie+"="+b.Cookies[testkit.SessionCookie][:100], "a=b")
 	f.Add("POST", "/auth/callback", "", "", "state=x&code=y&id_token=z")
 	f.Add("GET", "/private", "x=y", "__Host-auth0_session_tries=3-99999999999", "")
 	f.Add("GET", "//", "#%", "", "")
@@ -41,7 +42,7 @@ func FuzzRoutes(f *testing.F) {
 		r := httptest.NewRequest("GET", "/", strings.NewReader(body))
 		r.Method, r.Host = method, "app.example"
 		r.URL = u
-		if h, _ := e.mux.Handler(r); reflect.TypeOf(h) == redirects {
+		if h, _ := e.Mux.Handler(r); reflect.TypeOf(h) == redirects {
 			return // http.ServeMux redirects to the clean path, with the query as it is
 		}
 		r.Header.Set("Cookie", cookies)
@@ -49,9 +50,9 @@ func FuzzRoutes(f *testing.F) {
 		r.Header.Set("Sec-Fetch-Mode", "navigate")
 		r.Header.Set("Sec-Fetch-Site", "none")
 		w := httptest.NewRecorder()
-		e.app.ServeHTTP(w, r)
+		e.App.ServeHTTP(w, r)
 		if w.Code >= 500 {
-			t.Fatalf("status %d; log %s", w.Code, e.log)
+			t.Fatalf("status %d; log %s", w.Code, e.Log)
 		}
 		if strings.HasPrefix(w.Body.String(), "home true") || strings.HasPrefix(w.Body.String(), "private") {
 			t.Fatal("logged in")
@@ -67,7 +68,7 @@ func FuzzRoutes(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if h := location.Host; h != "" && h != tenantHost && h != "app.example" {
+		if h := location.Host; h != "" && h != testkit.TenantHost && h != "app.example" {
 			t.Fatalf("sent to %s", location)
 		}
 		if strings.HasPrefix(w.Header().Get("Location"), "//") {
@@ -82,13 +83,13 @@ func FuzzRoutes(f *testing.F) {
 // The bubble fails if a goroutine of it is left when the test function returns.
 func TestNoLeaks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEnv(t)
-		b := e.browser().mustLogin()
-		e.strategy.GetConnections(t.Context())
+		e := testkit.SignedIn(t)
+		b := e.Browser().MustLogin()
+		e.Strategy.GetConnections(t.Context())
 		for range 500 {
-			b.page("/")
-			e.browser().page("/auth/login")
-			e.browser().page("/auth/callback?state=x&code=y")
+			b.Page("/")
+			e.Browser().Page("/auth/login")
+			e.Browser().Page("/auth/callback?state=x&code=y")
 		}
 	})
 }
@@ -96,63 +97,63 @@ func TestNoLeaks(t *testing.T) {
 // TestLogHasNoSecrets logs at the lowest level while everything that can go
 // wrong does, and looks for secrets afterwards.
 func TestLogHasNoSecrets(t *testing.T) {
-	e := newEnv(t, func(c *auth0.Config) { c.Audience, c.KeepIDToken = testAudience, true })
+	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Audience, c.KeepIDToken = testkit.Audience, true })
 	var forbidden []string
 	remember := func(texts ...string) { forbidden = append(forbidden, texts...) }
-	remember("client-secret-SECRET", testSecret)
-	e.mux.Handle("GET /token", e.strategy.RequireSession(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if token, err := e.strategy.AccessToken(w, r); err == nil {
+	remember("client-secret-SECRET", testkit.CookieSecret)
+	e.Mux.Handle("GET /token", e.Strategy.RequireSession(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if token, err := e.Strategy.AccessToken(w, r); err == nil {
 			remember(token.AccessToken, strings.Split(token.AccessToken, ".")[1])
 		}
 	})))
 	faults := []func(){
 		func() {},
-		func() { e.tenant.EditIDToken(claim("nonce", "other")) },
-		func() { e.tenant.EditIDToken(claim("aud", "other")) },
-		func() { e.tenant.EditIDToken(header("kid", "other")) },
-		func() { e.tenant.EditIDToken(in("exp", -1000)) },
-		func() { e.tenant.SignWithForeignKey(true) },
-		func() { e.tenant.Fail(tenant.Token, 500) },
-		func() { e.tenant.Fail(tenant.Token, 403) },
-		func() { e.tenant.Fail(tenant.JWKS, 500) },
-		func() { e.tenant.Fail(tenant.Discovery, 500) },
-		func() { e.tenant.Fail(tenant.Management, 403) },
+		func() { e.Tenant.EditIDToken(testkit.Claim("nonce", "other")) },
+		func() { e.Tenant.EditIDToken(testkit.Claim("aud", "other")) },
+		func() { e.Tenant.EditIDToken(testkit.Header("kid", "other")) },
+		func() { e.Tenant.EditIDToken(testkit.ClaimIn("exp", -1000)) },
+		func() { e.Tenant.SignWithForeignKey(true) },
+		func() { e.Tenant.Fail(tenant.Token, 500) },
+		func() { e.Tenant.Fail(tenant.Token, 403) },
+		func() { e.Tenant.Fail(tenant.JWKS, 500) },
+		func() { e.Tenant.Fail(tenant.Discovery, 500) },
+		func() { e.Tenant.Fail(tenant.Management, 403) },
 		func() {
-			e.tenant.EditTokenResponse(func(_ *int, body map[string]any) { body["token_type"] = "odd" })
+			e.Tenant.EditTokenResponse(func(_ *int, body map[string]any) { body["token_type"] = "odd" })
 		},
 	}
 	for _, fault := range faults {
 		fault()
-		b := e.browser()
-		u := b.begin("/auth/login?returnTo=/private")
-		for _, v := range b.cookies {
+		b := e.Browser()
+		u := b.Begin("/auth/login?returnTo=/private")
+		for _, v := range b.Cookies {
 			remember(v)
 		}
-		answer := b.atTenant(u)
+		answer := b.AtTenant(u)
 		remember(u.Query().Get("state"), u.Query().Get("nonce"), answer.Query().Get("code"))
 		for range 2 {
-			b.callback(answer)
+			b.Callback(answer)
 		}
-		b.page("/token")
-		for _, v := range b.cookies {
+		b.Page("/token")
+		for _, v := range b.Cookies {
 			remember(v)
 		}
-		e.strategy.GetConnections(t.Context())
-		b.logout()
-		if form := e.tenant.LastTokenRequest(); form != nil {
+		e.Strategy.GetConnections(t.Context())
+		b.Logout()
+		if form := e.Tenant.LastTokenRequest(); form != nil {
 			remember(form.Get("code_verifier"))
 		}
-		e.tenant.EditIDToken(nil)
-		e.tenant.EditTokenResponse(nil)
-		e.tenant.SignWithForeignKey(false)
+		e.Tenant.EditIDToken(nil)
+		e.Tenant.EditTokenResponse(nil)
+		e.Tenant.SignWithForeignKey(false)
 		for _, endpoint := range []tenant.Endpoint{tenant.Token, tenant.JWKS, tenant.Discovery, tenant.Management} {
-			e.tenant.Fail(endpoint, 0)
+			e.Tenant.Fail(endpoint, 0)
 		}
 	}
 	if len(forbidden) < 60 {
 		t.Fatalf("only %d secrets were collected", len(forbidden))
 	}
-	log := e.log.String()
+	log := e.Log.String()
 	if strings.Count(log, "\n") < 15 {
 		t.Errorf("hardly anything was logged:\n%s", log)
 	}

@@ -9,23 +9,12 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 const (
 	oldSecret = "client-secret-of-an-old-application-SECRET"
-	// encodedSecret stands for bytes that are no text.
-	encodedSecret = "_-7dzLuqmYh3ZlVEMyIRAP_u3cy7qpmId2ZVRDMiEQD_7t3M"
 )
-
-// oldApplication makes the tenant sign the ID tokens with the client's secret.
-func oldApplication(e *env, secret string, encoded bool) {
-	e.t.Helper()
-	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) {
-		c.IDTokenAlg, c.Secret, c.SecretEncoded = "HS256", secret, encoded
-	}); err != nil {
-		e.t.Fatal(err)
-	}
-}
 
 func TestHS256(t *testing.T) {
 	tests := []struct {
@@ -37,44 +26,44 @@ func TestHS256(t *testing.T) {
 		reason             string
 	}{
 		{"text", oldSecret, oldSecret, false, "text", nil, ""},
-		{"text that could be decoded", encodedSecret, encodedSecret, false, "text", nil, ""},
-		{"decoded", encodedSecret, encodedSecret, true, "base64url", nil, ""},
-		{"a kid", oldSecret, oldSecret, false, "text", header("kid", "x"), ""},
+		{"text that could be decoded", testkit.EncodedSecret, testkit.EncodedSecret, false, "text", nil, ""},
+		{"decoded", testkit.EncodedSecret, testkit.EncodedSecret, true, "base64url", nil, ""},
+		{"a kid", oldSecret, oldSecret, false, "text", testkit.Header("kid", "x"), ""},
 
 		{"not asked for", oldSecret, oldSecret, false, "", nil, "invalid_alg"},
-		{"decoded here only", encodedSecret, encodedSecret, false, "base64url", nil, "invalid_signature"},
-		{"decoded there only", encodedSecret, encodedSecret, true, "text", nil, "invalid_signature"},
+		{"decoded here only", testkit.EncodedSecret, testkit.EncodedSecret, false, "base64url", nil, "invalid_signature"},
+		{"decoded there only", testkit.EncodedSecret, testkit.EncodedSecret, true, "text", nil, "invalid_signature"},
 		{"RS256", oldSecret, oldSecret, false, "text", func(h, _ map[string]any) { h["alg"] = "RS256"; delete(h, "kid") }, "invalid_alg"},
-		{"HS384", oldSecret, oldSecret, false, "text", header("alg", "HS384"), "invalid_alg"},
-		{"HS512", oldSecret, oldSecret, false, "text", header("alg", "HS512"), "invalid_alg"},
-		{"none", oldSecret, oldSecret, false, "text", header("alg", "none"), "invalid_alg"},
-		{"expired", oldSecret, oldSecret, false, "text", in("exp", -65), "token_expired"},
-		{"other nonce", oldSecret, oldSecret, false, "text", claim("nonce", "x"), "nonce_mismatch"},
-		{"other aud", oldSecret, oldSecret, false, "text", claim("aud", "other"), "invalid_audience"},
+		{"HS384", oldSecret, oldSecret, false, "text", testkit.Header("alg", "HS384"), "invalid_alg"},
+		{"HS512", oldSecret, oldSecret, false, "text", testkit.Header("alg", "HS512"), "invalid_alg"},
+		{"none", oldSecret, oldSecret, false, "text", testkit.Header("alg", "none"), "invalid_alg"},
+		{"expired", oldSecret, oldSecret, false, "text", testkit.ClaimIn("exp", -65), "token_expired"},
+		{"other nonce", oldSecret, oldSecret, false, "text", testkit.Claim("nonce", "x"), "nonce_mismatch"},
+		{"other aud", oldSecret, oldSecret, false, "text", testkit.Claim("aud", "other"), "invalid_audience"},
 	}
 	for _, tt := range tests {
 		for _, byForm := range []bool{false, true} {
-			e := newEnv(t, func(c *auth0.Config) {
+			e := testkit.SignedIn(t, func(c *auth0.Config) {
 				c.ClientSecret, c.HS256 = tt.configured, tt.hs256
 				if byForm {
 					c.ResponseType = "id_token"
 				}
 			})
-			oldApplication(e, tt.secret, tt.encoded)
-			e.tenant.EditIDToken(tt.edit)
-			b := e.browser()
-			u := b.begin("/auth/login")
-			var resp *response
+			testkit.OldApplication(e, tt.secret, tt.encoded)
+			e.Tenant.EditIDToken(tt.edit)
+			b := e.Browser()
+			u := b.Begin("/auth/login")
+			var resp *testkit.Response
 			if byForm {
-				resp = b.post(b.formAtTenant(u))
+				resp = b.Post(b.FormAtTenant(u))
 			} else {
-				resp = b.callback(b.atTenant(u))
+				resp = b.Callback(b.AtTenant(u))
 			}
-			if e.lastReason() != tt.reason || (resp.status == http.StatusSeeOther) != (tt.reason == "") || b.loggedIn() != (tt.reason == "") {
-				t.Errorf("%s, by form %v: %d %q, want %q; log:\n%s", tt.why, byForm, resp.status, e.lastReason(), tt.reason, e.log)
+			if e.LastReason() != tt.reason || (resp.Status == http.StatusSeeOther) != (tt.reason == "") || b.LoggedIn() != (tt.reason == "") {
+				t.Errorf("%s, by form %v: %d %q, want %q; log:\n%s", tt.why, byForm, resp.Status, e.LastReason(), tt.reason, e.Log)
 			}
 			// The tenant's keys have nothing to do with it.
-			if n := e.tenant.Calls(tenant.JWKS); n != 0 {
+			if n := e.Tenant.Calls(tenant.JWKS); n != 0 {
 				t.Errorf("%s: the keys were fetched %d times", tt.why, n)
 			}
 		}
@@ -84,24 +73,24 @@ func TestHS256(t *testing.T) {
 // TestHS256IsNotRS256: with the opt-in, tokens with the tenant's signature are
 // refused; and without, those with a MAC of anything, the public key included.
 func TestHS256IsNotRS256(t *testing.T) {
-	e := newEnv(t, func(c *auth0.Config) { c.ClientSecret, c.HS256 = oldSecret, "text" })
-	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.Secret = oldSecret }); err != nil {
+	e := testkit.SignedIn(t, func(c *auth0.Config) { c.ClientSecret, c.HS256 = oldSecret, "text" })
+	if err := e.Tenant.EditClient(testkit.ClientID, func(c *tenant.Client) { c.Secret = oldSecret }); err != nil {
 		t.Fatal(err)
 	}
-	if reason, status := e.loginReason(); status != http.StatusBadRequest || reason != "invalid_alg" {
+	if reason, status := loginReason(e); status != http.StatusBadRequest || reason != "invalid_alg" {
 		t.Errorf("RS256: %d %q", status, reason)
 	}
-	e = newEnv(t)
-	e.tenant.EditIDToken(header("alg", "HS256")) // with the public key as its key
-	if reason, status := e.loginReason(); status != http.StatusBadRequest || reason != "invalid_alg" {
+	e = testkit.SignedIn(t)
+	e.Tenant.EditIDToken(testkit.Header("alg", "HS256")) // with the public key as its key
+	if reason, status := loginReason(e); status != http.StatusBadRequest || reason != "invalid_alg" {
 		t.Errorf("public key as a secret: %d %q", status, reason)
 	}
-	e = newEnv(t, func(c *auth0.Config) { c.ClientSecret, c.HS256 = oldSecret, "text" })
-	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.Secret = oldSecret }); err != nil {
+	e = testkit.SignedIn(t, func(c *auth0.Config) { c.ClientSecret, c.HS256 = oldSecret, "text" })
+	if err := e.Tenant.EditClient(testkit.ClientID, func(c *tenant.Client) { c.Secret = oldSecret }); err != nil {
 		t.Fatal(err)
 	}
-	e.tenant.EditIDToken(header("alg", "HS256"))
-	if reason, status := e.loginReason(); status != http.StatusBadRequest || reason != "invalid_signature" {
+	e.Tenant.EditIDToken(testkit.Header("alg", "HS256"))
+	if reason, status := loginReason(e); status != http.StatusBadRequest || reason != "invalid_signature" {
 		t.Errorf("public key as a secret, with the opt-in: %d %q", status, reason)
 	}
 }
@@ -115,7 +104,7 @@ func TestHS256Config(t *testing.T) {
 		field string // empty if it is good
 	}{
 		{"text", func(c *C) { c.HS256 = "text" }, ""},
-		{"base64url", func(c *C) { c.HS256, c.ClientSecret = "base64url", encodedSecret }, ""},
+		{"base64url", func(c *C) { c.HS256, c.ClientSecret = "base64url", testkit.EncodedSecret }, ""},
 		{"base64url, padded", func(c *C) {
 			c.HS256, c.ClientSecret = "base64url", base64.URLEncoding.EncodeToString([]byte(strings.Repeat("s", 32)))
 		}, ""},
@@ -130,7 +119,7 @@ func TestHS256Config(t *testing.T) {
 		{"RS256 instead", func(c *C) { c.HS256, c.Algorithms = "text", []string{"RS256"} }, "Algorithms"},
 		{"by the algorithm alone", func(c *C) { c.Algorithms = []string{"HS256"} }, "Algorithms"},
 	} {
-		c := goodConfig()
+		c := testkit.GoodConfig()
 		c.ClientSecret = oldSecret
 		tt.edit(&c)
 		_, err := auth0.New(c)
@@ -145,39 +134,39 @@ func TestHS256Config(t *testing.T) {
 
 // TestHS256Logout: what ends sessions has the MAC too, and nothing else does.
 func TestHS256Logout(t *testing.T) {
-	e := newEnv(t, func(c *auth0.Config) {
+	e := testkit.SignedIn(t, func(c *auth0.Config) {
 		c.ClientSecret, c.HS256, c.Store = oldSecret, "text", auth0.NewMemoryStore(10)
 	})
-	oldApplication(e, oldSecret, false)
-	b := e.browser().mustLogin()
+	testkit.OldApplication(e, oldSecret, false)
+	b := e.Browser().MustLogin()
 	for why, tt := range map[string]struct {
 		token  string
 		status int
 	}{
-		"RS256":      {e.tenant.LogoutToken(testClientID, "ada@acme.example", "", header("alg", "RS256")), 400},
-		"public key": {e.tenant.Sign(map[string]any{"alg": "HS256"}, nil), 400},
+		"RS256":      {e.Tenant.LogoutToken(testkit.ClientID, "ada@acme.example", "", testkit.Header("alg", "RS256")), 400},
+		"public key": {e.Tenant.Sign(map[string]any{"alg": "HS256"}, nil), 400},
 	} {
-		if resp := b.do("POST", "/auth/backchannel-logout", url.Values{"logout_token": {tt.token}}); resp.status != tt.status || !b.loggedIn() {
-			t.Errorf("%s: %d", why, resp.status)
+		if resp := b.Do("POST", "/auth/backchannel-logout", url.Values{"logout_token": {tt.token}}); resp.Status != tt.status || !b.LoggedIn() {
+			t.Errorf("%s: %d", why, resp.Status)
 		}
 	}
-	token := e.tenant.LogoutToken(testClientID, "ada@acme.example", "", func(_, c map[string]any) { delete(c, "sid") })
-	if resp := b.do("POST", "/auth/backchannel-logout", url.Values{"logout_token": {token}}); resp.status != http.StatusOK || b.loggedIn() {
-		t.Errorf("HS256: %d %s, logged in %v; log:\n%s", resp.status, resp.body, b.loggedIn(), e.log)
+	token := e.Tenant.LogoutToken(testkit.ClientID, "ada@acme.example", "", func(_, c map[string]any) { delete(c, "sid") })
+	if resp := b.Do("POST", "/auth/backchannel-logout", url.Values{"logout_token": {token}}); resp.Status != http.StatusOK || b.LoggedIn() {
+		t.Errorf("HS256: %d %s, logged in %v; log:\n%s", resp.Status, resp.Body, b.LoggedIn(), e.Log)
 	}
 }
 
 // TestHS256LeavesAccessTokensAlone: the keys that an API gets of the strategy are
 // the tenant's, not the secret with which anybody's ID tokens could be made.
 func TestHS256LeavesAccessTokensAlone(t *testing.T) {
-	e := newEnv(t, func(c *auth0.Config) { c.ClientSecret, c.HS256, c.Audience = oldSecret, "text", testAudience })
-	oldApplication(e, oldSecret, false)
-	api, err := auth0.NewAPI(auth0.APIConfig{Domain: tenantHost, Audience: testAudience, Keys: e.strategy.KeySet()})
+	e := testkit.SignedIn(t, func(c *auth0.Config) { c.ClientSecret, c.HS256, c.Audience = oldSecret, "text", testkit.Audience })
+	testkit.OldApplication(e, oldSecret, false)
+	api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.KeySet()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.mux.HandleFunc("GET /token", func(w http.ResponseWriter, r *http.Request) {
-		token, err := e.strategy.AccessToken(w, r)
+	e.Mux.HandleFunc("GET /token", func(w http.ResponseWriter, r *http.Request) {
+		token, err := e.Strategy.AccessToken(w, r)
 		if err != nil {
 			t.Error(err)
 			return
@@ -186,8 +175,8 @@ func TestHS256LeavesAccessTokensAlone(t *testing.T) {
 			t.Errorf("the API refuses the access token: %v", err)
 		}
 	})
-	e.browser().mustLogin().page("/token")
-	if _, err := api.Verify(t.Context(), e.tenant.IDToken(testClientID, "ada@acme.example", claim("aud", testAudience))); reasonOf(err) != "invalid_alg" {
+	e.Browser().MustLogin().Page("/token")
+	if _, err := api.Verify(t.Context(), e.Tenant.IDToken(testkit.ClientID, "ada@acme.example", testkit.Claim("aud", testkit.Audience))); testkit.ReasonOf(err) != "invalid_alg" {
 		t.Errorf("an HS256 token for the API: %v", err)
 	}
 }

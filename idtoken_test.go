@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 // An idTokenCase is a login whose ID token was changed before it was signed.
@@ -23,31 +24,12 @@ type idTokenCase struct {
 	reason string // empty if the login must succeed
 }
 
-func claim(name string, value any) func(_, c map[string]any) {
-	return func(_, c map[string]any) {
-		if value == nil {
-			delete(c, name)
-		} else {
-			c[name] = value
-		}
-	}
-}
-
-func header(name string, value any) func(h, _ map[string]any) {
-	return func(h, _ map[string]any) { h[name] = value }
-}
-
-// in returns a claim so many seconds from now.
-func in(name string, seconds float64) func(_, c map[string]any) {
-	return func(_, c map[string]any) { c[name] = float64(time.Now().Unix()) + seconds }
-}
-
 // loginReason logs in and returns why that was refused, and the status.
-func (e *env) loginReason(opts ...auth0.LoginOption) (reason string, status int) {
-	e.t.Helper()
-	before := len(e.log.String())
-	status = e.loginWith(opts...)
-	for line := range strings.Lines(e.log.String()[before:]) {
+func loginReason(e *testkit.Env, opts ...auth0.LoginOption) (reason string, status int) {
+	e.T.Helper()
+	before := len(e.Log.String())
+	status = loginWith(e, opts...)
+	for line := range strings.Lines(e.Log.String()[before:]) {
 		if _, rest, ok := strings.Cut(line, " reason="); ok {
 			reason, _, _ = strings.Cut(rest, " ")
 		}
@@ -58,85 +40,85 @@ func (e *env) loginReason(opts ...auth0.LoginOption) (reason string, status int)
 func TestIDToken(t *testing.T) {
 	tests := []idTokenCase{
 		{"unchanged", func(_, _ map[string]any) {}, ""},
-		{"no typ", header("typ", nil), ""},
-		{"typ in lower case", header("typ", "jwt"), ""},
-		{"typ of an access token", header("typ", "at+jwt"), "invalid_type"},
-		{"typ of a logout token", header("typ", "logout+jwt"), "invalid_type"},
-		{"typ is a number", header("typ", 1), "invalid_type"},
-		{"none", header("alg", "none"), "invalid_alg"},
-		{"HS256", header("alg", "HS256"), "invalid_alg"},
-		{"RS512", header("alg", "RS512"), "invalid_alg"},
-		{"PS256", header("alg", "PS256"), "invalid_alg"},
-		{"rs256", header("alg", "rs256"), "invalid_alg"},
-		{"crit", header("crit", []string{"exp"}), "unsupported_crit"},
-		{"b64", header("b64", false), "unsupported_crit"},
-		{"unknown kid", header("kid", "nobody"), "unknown_kid"},
-		{"no kid, two keys", header("kid", nil), "ambiguous_kid"},
+		{"no typ", testkit.Header("typ", nil), ""},
+		{"typ in lower case", testkit.Header("typ", "jwt"), ""},
+		{"typ of an access token", testkit.Header("typ", "at+jwt"), "invalid_type"},
+		{"typ of a logout token", testkit.Header("typ", "logout+jwt"), "invalid_type"},
+		{"typ is a number", testkit.Header("typ", 1), "invalid_type"},
+		{"none", testkit.Header("alg", "none"), "invalid_alg"},
+		{"HS256", testkit.Header("alg", "HS256"), "invalid_alg"},
+		{"RS512", testkit.Header("alg", "RS512"), "invalid_alg"},
+		{"PS256", testkit.Header("alg", "PS256"), "invalid_alg"},
+		{"rs256", testkit.Header("alg", "rs256"), "invalid_alg"},
+		{"crit", testkit.Header("crit", []string{"exp"}), "unsupported_crit"},
+		{"b64", testkit.Header("b64", false), "unsupported_crit"},
+		{"unknown kid", testkit.Header("kid", "nobody"), "unknown_kid"},
+		{"no kid, two keys", testkit.Header("kid", nil), "ambiguous_kid"},
 
-		{"no iss", claim("iss", nil), "invalid_issuer"},
-		{"other iss", claim("iss", "https://evil.example/"), "invalid_issuer"},
-		{"iss without slash", claim("iss", "https://acme.auth0.example"), "invalid_issuer"},
-		{"iss in upper case", claim("iss", "https://ACME.auth0.example/"), "invalid_issuer"},
-		{"iss is a list", claim("iss", []string{"https://acme.auth0.example/"}), "invalid_claim"},
+		{"no iss", testkit.Claim("iss", nil), "invalid_issuer"},
+		{"other iss", testkit.Claim("iss", "https://evil.example/"), "invalid_issuer"},
+		{"iss without slash", testkit.Claim("iss", "https://acme.auth0.example"), "invalid_issuer"},
+		{"iss in upper case", testkit.Claim("iss", "https://ACME.auth0.example/"), "invalid_issuer"},
+		{"iss is a list", testkit.Claim("iss", []string{"https://acme.auth0.example/"}), "invalid_claim"},
 		{"iss right only in another case", func(_, c map[string]any) { c["Iss"] = c["iss"]; c["iss"] = "https://evil.example/" }, "invalid_claim"},
 
-		{"no aud", claim("aud", nil), "invalid_audience"},
-		{"other aud", claim("aud", "client999"), "invalid_audience"},
-		{"aud of an API", claim("aud", testAudience), "invalid_audience"},
-		{"empty aud", claim("aud", ""), "invalid_audience"},
-		{"no audiences", claim("aud", []string{}), "invalid_audience"},
-		{"aud is a number", claim("aud", 5), "invalid_claim"},
-		{"one audience in a list", claim("aud", []string{testClientID}), ""},
-		{"two audiences without azp", claim("aud", []string{testClientID, "other"}), "invalid_claim"},
-		{"two audiences with azp", func(_, c map[string]any) { c["aud"] = []string{"other", testClientID}; c["azp"] = testClientID }, ""},
-		{"two audiences, other azp", func(_, c map[string]any) { c["aud"] = []string{testClientID, "other"}; c["azp"] = "other" }, "invalid_claim"},
-		{"other azp", claim("azp", "other"), "invalid_claim"},
-		{"own azp", claim("azp", testClientID), ""},
+		{"no aud", testkit.Claim("aud", nil), "invalid_audience"},
+		{"other aud", testkit.Claim("aud", "client999"), "invalid_audience"},
+		{"aud of an API", testkit.Claim("aud", testkit.Audience), "invalid_audience"},
+		{"empty aud", testkit.Claim("aud", ""), "invalid_audience"},
+		{"no audiences", testkit.Claim("aud", []string{}), "invalid_audience"},
+		{"aud is a number", testkit.Claim("aud", 5), "invalid_claim"},
+		{"one audience in a list", testkit.Claim("aud", []string{testkit.ClientID}), ""},
+		{"two audiences without azp", testkit.Claim("aud", []string{testkit.ClientID, "other"}), "invalid_claim"},
+		{"two audiences with azp", func(_, c map[string]any) { c["aud"] = []string{"other", testkit.ClientID}; c["azp"] = testkit.ClientID }, ""},
+		{"two audiences, other azp", func(_, c map[string]any) { c["aud"] = []string{testkit.ClientID, "other"}; c["azp"] = "other" }, "invalid_claim"},
+		{"other azp", testkit.Claim("azp", "other"), "invalid_claim"},
+		{"own azp", testkit.Claim("azp", testkit.ClientID), ""},
 
-		{"no exp", claim("exp", nil), "invalid_claim"},
-		{"exp is text", claim("exp", "1999999999"), "invalid_claim"},
-		{"negative exp", claim("exp", -5), "invalid_claim"},
-		{"exp with a fraction", in("exp", 3600.5), ""},
-		{"exp in milliseconds", claim("exp", time.Now().Add(time.Hour).UnixMilli()), "invalid_claim"},
-		{"expired within leeway", in("exp", -55), ""},
-		{"expired", in("exp", -65), "token_expired"},
-		{"no iat", claim("iat", nil), "invalid_claim"},
-		{"iat is text", claim("iat", "x"), "invalid_claim"},
-		{"iat within leeway", in("iat", 55), ""},
-		{"iat ahead", in("iat", 65), "issued_in_future"},
-		{"nbf within leeway", in("nbf", 55), ""},
-		{"nbf ahead", in("nbf", 65), "token_not_yet_valid"},
-		{"nbf is text", claim("nbf", "x"), "invalid_claim"},
+		{"no exp", testkit.Claim("exp", nil), "invalid_claim"},
+		{"exp is text", testkit.Claim("exp", "1999999999"), "invalid_claim"},
+		{"negative exp", testkit.Claim("exp", -5), "invalid_claim"},
+		{"exp with a fraction", testkit.ClaimIn("exp", 3600.5), ""},
+		{"exp in milliseconds", testkit.Claim("exp", time.Now().Add(time.Hour).UnixMilli()), "invalid_claim"},
+		{"expired within leeway", testkit.ClaimIn("exp", -55), ""},
+		{"expired", testkit.ClaimIn("exp", -65), "token_expired"},
+		{"no iat", testkit.Claim("iat", nil), "invalid_claim"},
+		{"iat is text", testkit.Claim("iat", "x"), "invalid_claim"},
+		{"iat within leeway", testkit.ClaimIn("iat", 55), ""},
+		{"iat ahead", testkit.ClaimIn("iat", 65), "issued_in_future"},
+		{"nbf within leeway", testkit.ClaimIn("nbf", 55), ""},
+		{"nbf ahead", testkit.ClaimIn("nbf", 65), "token_not_yet_valid"},
+		{"nbf is text", testkit.Claim("nbf", "x"), "invalid_claim"},
 
-		{"no sub", claim("sub", nil), "invalid_claim"},
-		{"empty sub", claim("sub", ""), "invalid_claim"},
-		{"sub is a number", claim("sub", 42), "invalid_claim"},
-		{"sub with a control character", claim("sub", "a\nb"), "invalid_claim"},
-		{"sub of 255 bytes", claim("sub", strings.Repeat("a", 255)), ""},
-		{"sub of 256 bytes", claim("sub", strings.Repeat("a", 256)), "invalid_claim"},
+		{"no sub", testkit.Claim("sub", nil), "invalid_claim"},
+		{"empty sub", testkit.Claim("sub", ""), "invalid_claim"},
+		{"sub is a number", testkit.Claim("sub", 42), "invalid_claim"},
+		{"sub with a control character", testkit.Claim("sub", "a\nb"), "invalid_claim"},
+		{"sub of 255 bytes", testkit.Claim("sub", strings.Repeat("a", 255)), ""},
+		{"sub of 256 bytes", testkit.Claim("sub", strings.Repeat("a", 256)), "invalid_claim"},
 
-		{"no nonce", claim("nonce", nil), "nonce_mismatch"},
-		{"empty nonce", claim("nonce", ""), "nonce_mismatch"},
-		{"other nonce", claim("nonce", strings.Repeat("A", 43)), "nonce_mismatch"},
+		{"no nonce", testkit.Claim("nonce", nil), "nonce_mismatch"},
+		{"empty nonce", testkit.Claim("nonce", ""), "nonce_mismatch"},
+		{"other nonce", testkit.Claim("nonce", strings.Repeat("A", 43)), "nonce_mismatch"},
 		{"beginning of the nonce", func(_, c map[string]any) { c["nonce"] = c["nonce"].(string)[:42] }, "nonce_mismatch"},
-		{"nonce is a number", claim("nonce", 1), "invalid_claim"},
+		{"nonce is a number", testkit.Claim("nonce", 1), "invalid_claim"},
 
-		{"wrong at_hash", claim("at_hash", "AAAAAAAAAAAAAAAAAAAAAA"), "invalid_hash"},
-		{"empty at_hash", claim("at_hash", ""), "invalid_hash"},
-		{"at_hash is a number", claim("at_hash", 1), "invalid_claim"},
-		{"sid is a number", claim("sid", 1), "invalid_claim"},
+		{"wrong at_hash", testkit.Claim("at_hash", "AAAAAAAAAAAAAAAAAAAAAA"), "invalid_hash"},
+		{"empty at_hash", testkit.Claim("at_hash", ""), "invalid_hash"},
+		{"at_hash is a number", testkit.Claim("at_hash", 1), "invalid_claim"},
+		{"sid is a number", testkit.Claim("sid", 1), "invalid_claim"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.why, func(t *testing.T) {
-			e := newEnv(t)
-			e.tenant.EditIDToken(tt.edit)
-			reason, status := e.loginReason()
+			e := testkit.SignedIn(t)
+			e.Tenant.EditIDToken(tt.edit)
+			reason, status := loginReason(e)
 			want := http.StatusBadRequest
 			if tt.reason == "" {
 				want = http.StatusSeeOther
 			}
 			if status != want || reason != tt.reason {
-				t.Errorf("status %d, reason %q; want %d, %q; log:\n%s", status, reason, want, tt.reason, e.log)
+				t.Errorf("status %d, reason %q; want %d, %q; log:\n%s", status, reason, want, tt.reason, e.Log)
 			}
 		})
 	}
@@ -155,22 +137,25 @@ func TestIDTokenText(t *testing.T) {
 		{"line feed", func(s string) string { return s[:20] + "\n" + s[20:] }, "token_malformed"},
 		{"padding", func(s string) string { return s + "=" }, "token_malformed"},
 		{"spare bits", func(s string) string { return s[:len(s)-1] + flip(s[len(s)-1]) }, "token_malformed"},
-		{"signature changed", func(s string) string { i := strings.LastIndexByte(s, '.'); return s[:i+5] + flip4(s[i+5]) + s[i+6:] }, "invalid_signature"},
+		{"signature changed", func(s string) string {
+			i := strings.LastIndexByte(s, '.')
+			return s[:i+5] + testkit.Flip4(s[i+5]) + s[i+6:]
+		}, "invalid_signature"},
 		{"payload of another token", func(s string) string {
 			parts := strings.Split(s, ".")
-			parts[1] = base64.RawURLEncoding.EncodeToString([]byte(strings.Replace(string(decode(parts[1])), "ada@", "eve@", 1)))
+			parts[1] = base64.RawURLEncoding.EncodeToString([]byte(strings.Replace(string(testkit.DecodeSegment(parts[1])), "ada@", "eve@", 1)))
 			return strings.Join(parts, ".")
 		}, "invalid_signature"},
 		{"name twice", func(s string) string {
 			parts := strings.Split(s, ".")
-			parts[1] = base64.RawURLEncoding.EncodeToString([]byte(strings.Replace(string(decode(parts[1])), "{", `{"plan":1,"plan":2,`, 1)))
+			parts[1] = base64.RawURLEncoding.EncodeToString([]byte(strings.Replace(string(testkit.DecodeSegment(parts[1])), "{", `{"plan":1,"plan":2,`, 1)))
 			return strings.Join(parts, ".")
 		}, "token_malformed"},
 		{"too large", func(s string) string { return s + strings.Repeat("A", 17<<10) }, "token_too_large"},
 	} {
-		e := newEnv(t)
-		e.tenant.EditTokenResponse(func(_ *int, body map[string]any) { body["id_token"] = tt.change(body["id_token"].(string)) })
-		if reason, status := e.loginReason(); reason != tt.reason || (status == http.StatusSeeOther) != (tt.reason == "") {
+		e := testkit.SignedIn(t)
+		e.Tenant.EditTokenResponse(func(_ *int, body map[string]any) { body["id_token"] = tt.change(body["id_token"].(string)) })
+		if reason, status := loginReason(e); reason != tt.reason || (status == http.StatusSeeOther) != (tt.reason == "") {
 			t.Errorf("%s: status %d, reason %q, want %q", tt.why, status, reason, tt.reason)
 		}
 	}
@@ -182,62 +167,48 @@ func flip(c byte) string {
 	return string(alphabet[strings.IndexByte(alphabet, c)^1])
 }
 
-// flip4 changes bits that count.
-func flip4(c byte) string {
-	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-	return string(alphabet[strings.IndexByte(alphabet, c)^16])
-}
-
-func decode(s string) []byte {
-	b, err := base64.RawURLEncoding.DecodeString(s)
-	if err != nil {
-		panic(err)
-	}
-	return b
-}
-
 // TestIDTokenSignature: the signature counts also for a token that comes
 // straight from the token endpoint.
 func TestIDTokenSignature(t *testing.T) {
-	e := newEnv(t)
-	e.tenant.SignWithForeignKey(true)
-	if reason, status := e.loginReason(); reason != "invalid_signature" || status != http.StatusBadRequest {
+	e := testkit.SignedIn(t)
+	e.Tenant.SignWithForeignKey(true)
+	if reason, status := loginReason(e); reason != "invalid_signature" || status != http.StatusBadRequest {
 		t.Errorf("foreign key, own kid: %d %q", status, reason)
 	}
-	if n := e.tenant.Calls(tenant.JWKS); n != 1 {
+	if n := e.Tenant.Calls(tenant.JWKS); n != 1 {
 		t.Errorf("%d key fetches, want 1: a bad signature is no reason for another", n)
 	}
 }
 
 func TestIDTokenHashes(t *testing.T) {
-	e := newEnv(t)
+	e := testkit.SignedIn(t)
 	var accessToken string
-	e.tenant.EditTokenResponse(func(_ *int, body map[string]any) {
+	e.Tenant.EditTokenResponse(func(_ *int, body map[string]any) {
 		accessToken = body["access_token"].(string)
 		sum := sha256.Sum256([]byte(accessToken))
 		parts := strings.Split(body["id_token"].(string), ".")
-		payload := strings.Replace(string(decode(parts[1])), "{", `{"at_hash":"`+base64.RawURLEncoding.EncodeToString(sum[:16])+`",`, 1)
-		body["id_token"] = e.tenant.Sign(nil, asClaims(t, payload))
+		payload := strings.Replace(string(testkit.DecodeSegment(parts[1])), "{", `{"at_hash":"`+base64.RawURLEncoding.EncodeToString(sum[:16])+`",`, 1)
+		body["id_token"] = e.Tenant.Sign(nil, testkit.DecodeClaims(t, payload))
 	})
-	if reason, status := e.loginReason(); status != http.StatusSeeOther {
+	if reason, status := loginReason(e); status != http.StatusSeeOther {
 		t.Errorf("right at_hash: %d %q", status, reason)
 	}
 	// The hash is that of the signature's algorithm, not always SHA-256.
-	e = newEnv(t, func(c *auth0.Config) { c.Algorithms = []string{"RS256", "RS512"} })
-	e.tenant.EditJWKS(func(doc map[string]any) {
+	e = testkit.SignedIn(t, func(c *auth0.Config) { c.Algorithms = []string{"RS256", "RS512"} })
+	e.Tenant.EditJWKS(func(doc map[string]any) {
 		for _, key := range doc["keys"].([]map[string]any) {
 			delete(key, "alg")
 		}
 	})
-	e.tenant.EditTokenResponse(func(_ *int, body map[string]any) {
+	e.Tenant.EditTokenResponse(func(_ *int, body map[string]any) {
 		sum := sha512.Sum512([]byte(body["access_token"].(string)))
 		parts := strings.Split(body["id_token"].(string), ".")
-		claims := asClaims(t, string(decode(parts[1])))
+		claims := testkit.DecodeClaims(t, string(testkit.DecodeSegment(parts[1])))
 		claims["at_hash"] = base64.RawURLEncoding.EncodeToString(sum[:32])
-		body["id_token"] = e.tenant.Sign(map[string]any{"alg": "RS512"}, claims)
+		body["id_token"] = e.Tenant.Sign(map[string]any{"alg": "RS512"}, claims)
 	})
-	if reason, status := e.loginReason(); status != http.StatusSeeOther {
-		t.Errorf("right at_hash of RS512: %d %q\n%s", status, reason, e.log)
+	if reason, status := loginReason(e); status != http.StatusSeeOther {
+		t.Errorf("right at_hash of RS512: %d %q\n%s", status, reason, e.Log)
 	}
 }
 
@@ -260,20 +231,20 @@ func TestMaxAge(t *testing.T) {
 		{"a minute, no auth_time", time.Minute, nil, "invalid_claim"},
 	}
 	for _, tt := range tests {
-		e := newEnv(t)
+		e := testkit.SignedIn(t)
 		switch at := tt.authTime.(type) {
 		case float64:
-			e.tenant.EditIDToken(in("auth_time", at))
+			e.Tenant.EditIDToken(testkit.ClaimIn("auth_time", at))
 		default:
-			e.tenant.EditIDToken(claim("auth_time", at))
+			e.Tenant.EditIDToken(testkit.Claim("auth_time", at))
 		}
-		if reason, status := e.loginReason(auth0.WithMaxAge(tt.maxAge)); reason != tt.reason || (status == http.StatusSeeOther) != (tt.reason == "") {
+		if reason, status := loginReason(e, auth0.WithMaxAge(tt.maxAge)); reason != tt.reason || (status == http.StatusSeeOther) != (tt.reason == "") {
 			t.Errorf("%s: status %d, reason %q, want %q", tt.why, status, reason, tt.reason)
 		}
 	}
-	e := newEnv(t)
-	e.tenant.EditIDToken(in("auth_time", -100_000))
-	if reason, status := e.loginReason(); status != http.StatusSeeOther {
+	e := testkit.SignedIn(t)
+	e.Tenant.EditIDToken(testkit.ClaimIn("auth_time", -100_000))
+	if reason, status := loginReason(e); status != http.StatusSeeOther {
 		t.Errorf("not asked for: %d %q", status, reason)
 	}
 }
@@ -291,9 +262,9 @@ func TestACR(t *testing.T) {
 		{auth0.WithACRValues("a"), nil, ""},
 		{auth0.WithACRValues("a"), "b", ""},
 	} {
-		e := newEnv(t)
-		e.tenant.EditIDToken(claim("acr", tt.acr))
-		if reason, status := e.loginReason(tt.option); reason != tt.reason || (status == http.StatusSeeOther) != (tt.reason == "") {
+		e := testkit.SignedIn(t)
+		e.Tenant.EditIDToken(testkit.Claim("acr", tt.acr))
+		if reason, status := loginReason(e, tt.option); reason != tt.reason || (status == http.StatusSeeOther) != (tt.reason == "") {
 			t.Errorf("acr %v: status %d, reason %q, want %q", tt.acr, status, reason, tt.reason)
 		}
 	}
@@ -303,41 +274,41 @@ func TestACR(t *testing.T) {
 // key ids do not make us fetch without end.
 func TestKeyRotationAtLogin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEnv(t)
-		e.browser().mustLogin()
-		e.tenant.RotateKeys() // the next key was published before
-		e.browser().mustLogin()
-		if n := e.tenant.Calls(tenant.JWKS); n != 1 {
+		e := testkit.SignedIn(t)
+		e.Browser().MustLogin()
+		e.Tenant.RotateKeys() // the next key was published before
+		e.Browser().MustLogin()
+		if n := e.Tenant.Calls(tenant.JWKS); n != 1 {
 			t.Errorf("%d key fetches, want 1", n)
 		}
-		e.tenant.RotateKeys()
-		e.browser().mustLogin()
-		if n := e.tenant.Calls(tenant.JWKS); n != 2 {
+		e.Tenant.RotateKeys()
+		e.Browser().MustLogin()
+		if n := e.Tenant.Calls(tenant.JWKS); n != 2 {
 			t.Errorf("%d key fetches, want 2", n)
 		}
 		for i := range 100 {
-			e.tenant.EditIDToken(header("kid", fmt.Sprint("made-up-", i)))
+			e.Tenant.EditIDToken(testkit.Header("kid", fmt.Sprint("made-up-", i)))
 			// Once they can no longer be looked for, nobody can tell.
 			want := map[string]int{"unknown_kid": http.StatusBadRequest, "keys_unavailable": http.StatusServiceUnavailable}
-			if reason, status := e.loginReason(); status != want[reason] || (i == 0) != (reason == "unknown_kid") {
+			if reason, status := loginReason(e); status != want[reason] || (i == 0) != (reason == "unknown_kid") {
 				t.Fatalf("unknown kid %d: %d %q", i, status, reason)
 			}
 			time.Sleep(100 * time.Millisecond)
 		}
-		if n := e.tenant.Calls(tenant.JWKS); n > 4 {
+		if n := e.Tenant.Calls(tenant.JWKS); n > 4 {
 			t.Errorf("%d key fetches after 100 made-up kids in 10 s, want at most 4", n)
 		}
-		e.tenant.EditIDToken(nil)
-		e.browser().mustLogin()
+		e.Tenant.EditIDToken(nil)
+		e.Browser().MustLogin()
 	})
 }
 
 // TestKeysUnavailable: a login that cannot be checked is nobody's fault but the
 // tenant's.
 func TestKeysUnavailable(t *testing.T) {
-	e := newEnv(t)
-	e.tenant.Fail(tenant.JWKS, 503)
-	if reason, status := e.loginReason(); reason != "keys_unavailable" || status != http.StatusServiceUnavailable {
+	e := testkit.SignedIn(t)
+	e.Tenant.Fail(tenant.JWKS, 503)
+	if reason, status := loginReason(e); reason != "keys_unavailable" || status != http.StatusServiceUnavailable {
 		t.Errorf("status %d, reason %q", status, reason)
 	}
 }
@@ -345,7 +316,7 @@ func TestKeysUnavailable(t *testing.T) {
 // TestGenericProvider is a provider named by URL: everything by discovery.
 func TestGenericProvider(t *testing.T) {
 	const base = "http://127.0.0.1:4999"
-	setup := func(t *testing.T, edit func(doc map[string]any), domain string, more ...func(*auth0.Config)) *env {
+	setup := func(t *testing.T, edit func(doc map[string]any), domain string, more ...func(*auth0.Config)) *testkit.Env {
 		ten, err := tenant.New(tenant.Config{URL: base})
 		if err != nil {
 			t.Fatal(err)
@@ -355,69 +326,69 @@ func TestGenericProvider(t *testing.T) {
 		}
 		edits := append([]func(*auth0.Config){func(c *auth0.Config) {
 			c.Domain = domain
-			c.HTTPClient = &http.Client{Transport: hosts{"127.0.0.1:4999": ten}}
+			c.HTTPClient = &http.Client{Transport: testkit.Hosts{"127.0.0.1:4999": ten}}
 		}}, more...)
-		e := newEnv(t, edits...)
-		e.tenant = ten
-		if err := ten.AddDemo(tenant.Demo{ClientID: testClientID, ClientSecret: "client-secret-SECRET", BaseURL: appBase, Audience: testAudience}); err != nil {
+		e := testkit.SignedIn(t, edits...)
+		e.Tenant = ten
+		if err := ten.AddDemo(tenant.Demo{ClientID: testkit.ClientID, ClientSecret: "client-secret-SECRET", BaseURL: testkit.AppURL, Audience: testkit.Audience}); err != nil {
 			t.Fatal(err)
 		}
-		e.as("ada@acme.example")
+		e.SignInAtTenant("ada@acme.example")
 		return e
 	}
-	login := func(e *env) *response {
-		b := e.browser()
-		resp := b.page("/auth/login")
-		if resp.status != http.StatusFound {
+	login := func(e *testkit.Env) *testkit.Response {
+		b := e.Browser()
+		resp := b.Page("/auth/login")
+		if resp.Status != http.StatusFound {
 			return resp
 		}
-		client := &http.Client{Transport: hosts{"127.0.0.1:4999": e.tenant}, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
+		client := &http.Client{Transport: testkit.Hosts{"127.0.0.1:4999": e.Tenant}, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
 			if r.URL.Host == "app.example" {
 				return http.ErrUseLastResponse
 			}
 			return nil
 		}}
-		answer, err := client.Get(resp.location(e.t).String())
+		answer, err := client.Get(resp.Location(e.T).String())
 		if err != nil {
-			e.t.Fatal(err)
+			e.T.Fatal(err)
 		}
 		u, err := answer.Location()
 		if err != nil {
-			e.t.Fatal(err)
+			e.T.Fatal(err)
 		}
-		return b.callback(u)
+		return b.Callback(u)
 	}
 	for _, domain := range []string{base, base + "/"} {
 		synctest.Test(t, func(t *testing.T) {
 			e := setup(t, nil, domain)
 			for range 20 {
-				if resp := login(e); resp.status != http.StatusSeeOther {
-					t.Fatalf("domain %s: %d %s\n%s", domain, resp.status, resp.body, e.log)
+				if resp := login(e); resp.Status != http.StatusSeeOther {
+					t.Fatalf("domain %s: %d %s\n%s", domain, resp.Status, resp.Body, e.Log)
 				}
 			}
-			if n := e.tenant.Calls(tenant.Discovery); n != 1 {
+			if n := e.Tenant.Calls(tenant.Discovery); n != 1 {
 				t.Errorf("%d discoveries for 20 logins", n)
 			}
 			time.Sleep(10 * time.Minute)
 			login(e)
 			synctest.Wait()
-			if n := e.tenant.Calls(tenant.Discovery); n != 2 {
+			if n := e.Tenant.Calls(tenant.Discovery); n != 2 {
 				t.Errorf("%d discoveries after ten minutes, want 2", n)
 			}
 			// While it cannot be had, the old document serves.
-			e.tenant.Fail(tenant.Discovery, 503)
+			e.Tenant.Fail(tenant.Discovery, 503)
 			time.Sleep(20 * time.Hour)
-			if resp := login(e); resp.status != http.StatusSeeOther {
-				t.Errorf("stale metadata: %d", resp.status)
+			if resp := login(e); resp.Status != http.StatusSeeOther {
+				t.Errorf("stale metadata: %d", resp.Status)
 			}
 			time.Sleep(5 * time.Hour)
-			if resp := login(e); resp.status != http.StatusBadGateway || len(resp.header.Values("Set-Cookie")) != 0 {
-				t.Errorf("metadata that is too old: %d", resp.status)
+			if resp := login(e); resp.Status != http.StatusBadGateway || len(resp.Header.Values("Set-Cookie")) != 0 {
+				t.Errorf("metadata that is too old: %d", resp.Status)
 			}
-			e.tenant.Fail(tenant.Discovery, 0)
+			e.Tenant.Fail(tenant.Discovery, 0)
 			time.Sleep(time.Minute)
-			if resp := login(e); resp.status != http.StatusSeeOther {
-				t.Errorf("after the outage: %d", resp.status)
+			if resp := login(e); resp.Status != http.StatusSeeOther {
+				t.Errorf("after the outage: %d", resp.Status)
 			}
 		})
 	}
@@ -430,21 +401,21 @@ func TestGenericProvider(t *testing.T) {
 		"no token endpoint": func(doc map[string]any) { delete(doc, "token_endpoint") },
 		"2 MiB":             func(doc map[string]any) { doc["x"] = strings.Repeat("x", 2<<20) },
 	} {
-		if resp := login(setup(t, edit, base)); resp.status != http.StatusBadGateway {
-			t.Errorf("%s: %d, want 502", why, resp.status)
+		if resp := login(setup(t, edit, base)); resp.Status != http.StatusBadGateway {
+			t.Errorf("%s: %d, want 502", why, resp.Status)
 		}
 	}
 	// RFC 9207: who promises iss must send it, and it must be right.
 	promise := func(doc map[string]any) { doc["authorization_response_iss_parameter_supported"] = true }
 	e := setup(t, promise, base)
-	if resp := login(e); resp.status != http.StatusBadRequest || !strings.Contains(e.log.String(), "issuer_mismatch") {
-		t.Errorf("promised iss is missing: %d", resp.status)
+	if resp := login(e); resp.Status != http.StatusBadRequest || !strings.Contains(e.Log.String(), "issuer_mismatch") {
+		t.Errorf("promised iss is missing: %d", resp.Status)
 	}
 	// The document's spelling of the issuer binds tokens.
 	e = setup(t, nil, base)
-	e.tenant.EditIDToken(claim("iss", base))
-	if resp := login(e); resp.status != http.StatusBadRequest || !strings.Contains(e.log.String(), "invalid_issuer") {
-		t.Errorf("iss as configured, not as discovered: %d", resp.status)
+	e.Tenant.EditIDToken(testkit.Claim("iss", base))
+	if resp := login(e); resp.Status != http.StatusBadRequest || !strings.Contains(e.Log.String(), "invalid_issuer") {
+		t.Errorf("iss as configured, not as discovered: %d", resp.Status)
 	}
 }
 
@@ -457,30 +428,30 @@ func TestDiscoveryDownAtCallback(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := ten.AddDemo(tenant.Demo{ClientID: testClientID, ClientSecret: "client-secret-SECRET", BaseURL: appBase, Audience: testAudience}); err != nil {
+		if err := ten.AddDemo(tenant.Demo{ClientID: testkit.ClientID, ClientSecret: "client-secret-SECRET", BaseURL: testkit.AppURL, Audience: testkit.Audience}); err != nil {
 			t.Fatal(err)
 		}
 		generic := func(c *auth0.Config) {
 			c.Domain = base
-			c.HTTPClient = &http.Client{Transport: hosts{"127.0.0.1:4999": ten}}
+			c.HTTPClient = &http.Client{Transport: testkit.Hosts{"127.0.0.1:4999": ten}}
 		}
-		e := newEnv(t, generic)
-		b := e.browser()
-		u := b.begin("/auth/login")
+		e := testkit.SignedIn(t, generic)
+		b := e.Browser()
+		u := b.Begin("/auth/login")
 		// Another instance has not discovered anything yet.
-		cold := newEnv(t, generic)
+		cold := testkit.SignedIn(t, generic)
 		ten.Fail(tenant.Discovery, 503)
-		b.e = cold
+		b.Env = cold
 		answer := &url.URL{Scheme: "https", Host: "app.example", Path: "/auth/callback", RawQuery: url.Values{"code": {"x"}, "state": {u.Query().Get("state")}}.Encode()}
 		for range 2 {
-			if resp := b.callback(answer); resp.status != http.StatusBadGateway || len(b.transactions()) != 1 {
-				t.Errorf("discovery down: %d, %d transactions left; want 502 and 1", resp.status, len(b.transactions()))
+			if resp := b.Callback(answer); resp.Status != http.StatusBadGateway || len(b.Transactions()) != 1 {
+				t.Errorf("discovery down: %d, %d transactions left; want 502 and 1", resp.Status, len(b.Transactions()))
 			}
 		}
 		ten.Fail(tenant.Discovery, 0)
 		time.Sleep(2 * time.Second)
-		if resp := b.callback(answer); resp.status != http.StatusBadRequest || len(b.transactions()) != 0 {
-			t.Errorf("discovery up, code unknown: %d, %d transactions left; want 400 and 0", resp.status, len(b.transactions()))
+		if resp := b.Callback(answer); resp.Status != http.StatusBadRequest || len(b.Transactions()) != 0 {
+			t.Errorf("discovery up, code unknown: %d, %d transactions left; want 400 and 0", resp.Status, len(b.Transactions()))
 		}
 		if n := ten.Calls(tenant.Token); n != 1 {
 			t.Errorf("%d token requests, want 1", n)
@@ -490,10 +461,10 @@ func TestDiscoveryDownAtCallback(t *testing.T) {
 
 // TestLoginNeedsNoDiscovery: with an Auth0 domain nothing is looked up.
 func TestLoginNeedsNoDiscovery(t *testing.T) {
-	e := newEnv(t)
-	e.tenant.Fail(tenant.Discovery, 503)
-	e.browser().mustLogin()
-	if n := e.tenant.Calls(tenant.Discovery); n != 0 {
+	e := testkit.SignedIn(t)
+	e.Tenant.Fail(tenant.Discovery, 503)
+	e.Browser().MustLogin()
+	if n := e.Tenant.Calls(tenant.Discovery); n != 0 {
 		t.Errorf("%d discoveries", n)
 	}
 }

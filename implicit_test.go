@@ -12,15 +12,16 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 const pagePath = "/page/callback"
 
 // newPageEnv is an application with a page that logs in by the implicit grant.
-func newPageEnv(t testing.TB, edit ...func(*auth0.Config)) *env {
+func newPageEnv(t testing.TB, edit ...func(*auth0.Config)) *testkit.Env {
 	t.Helper()
-	e := newEnv(t, append([]func(*auth0.Config){idTokenOnly, func(c *auth0.Config) { c.Audience = testAudience }}, edit...)...)
-	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.CallbackURLs = append(c.CallbackURLs, appBase+pagePath) }); err != nil {
+	e := testkit.SignedIn(t, append([]func(*auth0.Config){testkit.IDTokenOnly, func(c *auth0.Config) { c.Audience = testkit.Audience }}, edit...)...)
+	if err := e.Tenant.EditClient(testkit.ClientID, func(c *tenant.Client) { c.CallbackURLs = append(c.CallbackURLs, testkit.AppURL+pagePath) }); err != nil {
 		t.Fatal(err)
 	}
 	return e
@@ -28,23 +29,23 @@ func newPageEnv(t testing.TB, edit ...func(*auth0.Config)) *env {
 
 // implicit begins a login of the page and returns the transaction and what the
 // page finds in the fragment.
-func (e *env) implicit(responseType string, opts ...auth0.LoginOption) (transaction string, fragment url.Values) {
-	e.t.Helper()
-	authURL, transaction, err := e.strategy.ImplicitURL(e.t.Context(), responseType, pagePath, opts...)
+func implicit(e *testkit.Env, responseType string, opts ...auth0.LoginOption) (transaction string, fragment url.Values) {
+	e.T.Helper()
+	authURL, transaction, err := e.Strategy.ImplicitURL(e.T.Context(), responseType, pagePath, opts...)
 	if err != nil {
-		e.t.Fatal(err)
+		e.T.Fatal(err)
 	}
 	u, err := url.Parse(authURL)
 	if err != nil {
-		e.t.Fatal(err)
+		e.T.Fatal(err)
 	}
-	at := e.browser().atTenant(u)
+	at := e.Browser().AtTenant(u)
 	if at.Path != pagePath || at.RawQuery != "" {
-		e.t.Fatalf("the tenant leads to %s with the query %q", at.Path, at.RawQuery)
+		e.T.Fatalf("the tenant leads to %s with the query %q", at.Path, at.RawQuery)
 	}
 	fragment, err = url.ParseQuery(at.EscapedFragment())
 	if err != nil {
-		e.t.Fatal(err)
+		e.T.Fatal(err)
 	}
 	return transaction, fragment
 }
@@ -52,7 +53,7 @@ func (e *env) implicit(responseType string, opts ...auth0.LoginOption) (transact
 func TestImplicitRequest(t *testing.T) {
 	e := newPageEnv(t)
 	for _, responseType := range []string{"token", "id_token token"} {
-		authURL, transaction, err := e.strategy.ImplicitURL(t.Context(), responseType, pagePath, auth0.WithLoginHint("a@b"))
+		authURL, transaction, err := e.Strategy.ImplicitURL(t.Context(), responseType, pagePath, auth0.WithLoginHint("a@b"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,7 +63,7 @@ func TestImplicitRequest(t *testing.T) {
 		}
 		q := u.Query()
 		for name, want := range map[string]string{
-			"response_type": responseType, "redirect_uri": appBase + pagePath, "client_id": testClientID, "audience": testAudience,
+			"response_type": responseType, "redirect_uri": testkit.AppURL + pagePath, "client_id": testkit.ClientID, "audience": testkit.Audience,
 			"login_hint": "a@b", "scope": "openid profile email", "response_mode": "", "code_challenge": "",
 		} {
 			if got := q.Get(name); got != want {
@@ -94,34 +95,34 @@ func TestImplicitRequest(t *testing.T) {
 		"an age unchecked":           {"token", pagePath, []auth0.LoginOption{auth0.WithMaxAge(time.Hour)}},
 		"an acr unchecked":           {"token", pagePath, []auth0.LoginOption{auth0.WithRequiredACR("x")}},
 	} {
-		authURL, transaction, err := e.strategy.ImplicitURL(t.Context(), tt.responseType, tt.path, tt.opts...)
-		if reasonOf(err) != "login_option" || authURL != "" || transaction != "" {
+		authURL, transaction, err := e.Strategy.ImplicitURL(t.Context(), tt.responseType, tt.path, tt.opts...)
+		if testkit.ReasonOf(err) != "login_option" || authURL != "" || transaction != "" {
 			t.Errorf("%s: %q, %v", why, authURL, err)
 		}
 	}
 	e = newPageEnv(t, func(c *auth0.Config) { c.CheckOrganization = func(context.Context, string) error { return nil } })
-	if _, _, err := e.strategy.ImplicitURL(t.Context(), "token", pagePath); reasonOf(err) != "login_option" {
+	if _, _, err := e.Strategy.ImplicitURL(t.Context(), "token", pagePath); testkit.ReasonOf(err) != "login_option" {
 		t.Errorf("with Config.CheckOrganization: %v", err)
 	}
 	var zero auth0.Strategy
-	if _, _, err := zero.ImplicitURL(t.Context(), "token", pagePath); reasonOf(err) != "misconfigured" {
+	if _, _, err := zero.ImplicitURL(t.Context(), "token", pagePath); testkit.ReasonOf(err) != "misconfigured" {
 		t.Errorf("zero Strategy: %v", err)
 	}
-	if _, err := zero.VerifyImplicit(t.Context(), "", nil); reasonOf(err) != "misconfigured" {
+	if _, err := zero.VerifyImplicit(t.Context(), "", nil); testkit.ReasonOf(err) != "misconfigured" {
 		t.Errorf("zero Strategy: %v", err)
 	}
 }
 
 func TestImplicit(t *testing.T) {
 	e := newPageEnv(t)
-	api, err := auth0.NewAPI(auth0.APIConfig{Domain: tenantHost, Audience: testAudience, Keys: e.strategy.KeySet()})
+	api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.KeySet()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, responseType := range []string{"token", "id_token token"} {
-		transaction, fragment := e.implicit(responseType, auth0.WithReturnTo("/there"), auth0.WithAppState("state"))
+		transaction, fragment := implicit(e, responseType, auth0.WithReturnTo("/there"), auth0.WithAppState("state"))
 		before := time.Now()
-		grant, err := e.strategy.VerifyImplicit(t.Context(), transaction, fragment)
+		grant, err := e.Strategy.VerifyImplicit(t.Context(), transaction, fragment)
 		if err != nil {
 			t.Fatalf("%s: %v", responseType, err)
 		}
@@ -153,7 +154,7 @@ func TestImplicit(t *testing.T) {
 			}
 		}
 	}
-	if n := e.tenant.Calls(tenant.Token); n != 0 {
+	if n := e.Tenant.Calls(tenant.Token); n != 0 {
 		t.Errorf("%d token requests", n)
 	}
 }
@@ -198,19 +199,19 @@ func TestImplicitRefusals(t *testing.T) {
 
 		{"no ID token", both, same, drop("id_token"), "invalid_request"},
 		{"ID token twice", both, same, twice("id_token"), "invalid_request"},
-		{"no nonce", both, claim("nonce", nil), nil, "nonce_mismatch"},
-		{"other nonce", both, claim("nonce", strings.Repeat("A", 43)), nil, "nonce_mismatch"},
-		{"no at_hash", both, claim("at_hash", nil), nil, "invalid_hash"},
-		{"empty at_hash", both, claim("at_hash", ""), nil, "invalid_hash"},
-		{"wrong at_hash", both, claim("at_hash", "AAAAAAAAAAAAAAAAAAAAAA"), nil, "invalid_hash"},
+		{"no nonce", both, testkit.Claim("nonce", nil), nil, "nonce_mismatch"},
+		{"other nonce", both, testkit.Claim("nonce", strings.Repeat("A", 43)), nil, "nonce_mismatch"},
+		{"no at_hash", both, testkit.Claim("at_hash", nil), nil, "invalid_hash"},
+		{"empty at_hash", both, testkit.Claim("at_hash", ""), nil, "invalid_hash"},
+		{"wrong at_hash", both, testkit.Claim("at_hash", "AAAAAAAAAAAAAAAAAAAAAA"), nil, "invalid_hash"},
 		{"token of another login", both, same, set("access_token", "x"), "invalid_hash"},
-		{"other aud", both, claim("aud", "other"), nil, "invalid_audience"},
-		{"other iss", both, claim("iss", "https://evil.example/"), nil, "invalid_issuer"},
-		{"expired", both, in("exp", -65), nil, "token_expired"},
-		{"none", both, header("alg", "none"), nil, "invalid_alg"},
-		{"HS256", both, header("alg", "HS256"), nil, "invalid_alg"},
+		{"other aud", both, testkit.Claim("aud", "other"), nil, "invalid_audience"},
+		{"other iss", both, testkit.Claim("iss", "https://evil.example/"), nil, "invalid_issuer"},
+		{"expired", both, testkit.ClaimIn("exp", -65), nil, "token_expired"},
+		{"none", both, testkit.Header("alg", "none"), nil, "invalid_alg"},
+		{"HS256", both, testkit.Header("alg", "HS256"), nil, "invalid_alg"},
 		{"right organization", both, same, nil, ""},
-		{"other organization", both, claim("org_id", "org_other"), nil, "invalid_claim"},
+		{"other organization", both, testkit.Claim("org_id", "org_other"), nil, "invalid_claim"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.why, func(t *testing.T) {
@@ -219,16 +220,16 @@ func TestImplicitRefusals(t *testing.T) {
 			if strings.HasSuffix(tt.why, "organization") {
 				opts = append(opts, auth0.WithOrganization(acmeEU(t, e)))
 			}
-			e.tenant.EditIDToken(tt.edit)
-			transaction, fragment := e.implicit(tt.responseType, opts...)
+			e.Tenant.EditIDToken(tt.edit)
+			transaction, fragment := implicit(e, tt.responseType, opts...)
 			if tt.change != nil {
 				tt.change(fragment)
 			}
-			grant, err := e.strategy.VerifyImplicit(t.Context(), transaction, fragment)
+			grant, err := e.Strategy.VerifyImplicit(t.Context(), transaction, fragment)
 			switch {
 			case tt.reason == "" && (err != nil || grant == nil):
 				t.Errorf("refused: %v", err)
-			case tt.reason != "" && (grant != nil || reasonOf(err) != tt.reason):
+			case tt.reason != "" && (grant != nil || testkit.ReasonOf(err) != tt.reason):
 				t.Errorf("%v, %v; want %s", grant, err, tt.reason)
 			}
 			if err != nil && strings.Contains(err.Error(), fragment.Get("access_token")) && len(fragment.Get("access_token")) > 10 {
@@ -242,14 +243,14 @@ func TestImplicitRefusals(t *testing.T) {
 // token.
 func TestImplicitSignature(t *testing.T) {
 	e := newPageEnv(t)
-	transaction, fragment := e.implicit("id_token token")
-	e.tenant.SignWithForeignKey(true)
-	foreignTransaction, foreign := e.implicit("id_token token")
-	if _, err := e.strategy.VerifyImplicit(t.Context(), foreignTransaction, foreign); reasonOf(err) != "invalid_signature" {
+	transaction, fragment := implicit(e, "id_token token")
+	e.Tenant.SignWithForeignKey(true)
+	foreignTransaction, foreign := implicit(e, "id_token token")
+	if _, err := e.Strategy.VerifyImplicit(t.Context(), foreignTransaction, foreign); testkit.ReasonOf(err) != "invalid_signature" {
 		t.Errorf("foreign key: %v", err)
 	}
 	// The answer to one login is none to another.
-	if _, err := e.strategy.VerifyImplicit(t.Context(), foreignTransaction, fragment); !errors.Is(err, auth0.ErrTransactionNotFound) {
+	if _, err := e.Strategy.VerifyImplicit(t.Context(), foreignTransaction, fragment); !errors.Is(err, auth0.ErrTransactionNotFound) {
 		t.Errorf("another answer: %v", err)
 	}
 	mixed := url.Values{}
@@ -257,11 +258,11 @@ func TestImplicitSignature(t *testing.T) {
 		mixed[name] = values
 	}
 	mixed.Set("state", foreign.Get("state"))
-	if _, err := e.strategy.VerifyImplicit(t.Context(), foreignTransaction, mixed); reasonOf(err) != "nonce_mismatch" {
+	if _, err := e.Strategy.VerifyImplicit(t.Context(), foreignTransaction, mixed); testkit.ReasonOf(err) != "nonce_mismatch" {
 		t.Errorf("another answer with the right state: %v", err)
 	}
 	for _, garbage := range []string{"", "v1.", transaction[:20], transaction + "A"} {
-		if _, err := e.strategy.VerifyImplicit(t.Context(), garbage, fragment); !errors.Is(err, auth0.ErrTransactionNotFound) {
+		if _, err := e.Strategy.VerifyImplicit(t.Context(), garbage, fragment); !errors.Is(err, auth0.ErrTransactionNotFound) {
 			t.Errorf("transaction %.10q: %v", garbage, err)
 		}
 	}
@@ -272,21 +273,21 @@ func TestImplicitSignature(t *testing.T) {
 func TestImplicitIsApart(t *testing.T) {
 	e := newPageEnv(t)
 	for _, responseType := range []string{"token", "id_token token"} {
-		transaction, fragment := e.implicit(responseType)
-		if _, err := e.strategy.Exchange(t.Context(), transaction, fragment); !errors.Is(err, auth0.ErrTransactionNotFound) {
+		transaction, fragment := implicit(e, responseType)
+		if _, err := e.Strategy.Exchange(t.Context(), transaction, fragment); !errors.Is(err, auth0.ErrTransactionNotFound) {
 			t.Errorf("%s: Exchange says %v", responseType, err)
 		}
-		b := e.browser()
-		u := b.begin("/auth/login") // gives the name of a cookie
-		for name := range b.cookies {
-			b.cookies[name] = transaction
+		b := e.Browser()
+		u := b.Begin("/auth/login") // gives the name of a cookie
+		for name := range b.Cookies {
+			b.Cookies[name] = transaction
 		}
 		fragment.Set("state", u.Query().Get("state"))
-		if resp := b.post(fragment); resp.status != http.StatusBadRequest || e.lastReason() != "transaction_not_found" {
-			t.Errorf("%s: the callback says %d %q", responseType, resp.status, e.lastReason())
+		if resp := b.Post(fragment); resp.Status != http.StatusBadRequest || e.LastReason() != "transaction_not_found" {
+			t.Errorf("%s: the callback says %d %q", responseType, resp.Status, e.LastReason())
 		}
 	}
-	authURL, transaction, err := e.strategy.AuthCodeURL(t.Context())
+	authURL, transaction, err := e.Strategy.AuthCodeURL(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,34 +295,34 @@ func TestImplicitIsApart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	form := e.browser().formAtTenant(u)
-	if _, err := e.strategy.VerifyImplicit(t.Context(), transaction, form); !errors.Is(err, auth0.ErrTransactionNotFound) {
+	form := e.Browser().FormAtTenant(u)
+	if _, err := e.Strategy.VerifyImplicit(t.Context(), transaction, form); !errors.Is(err, auth0.ErrTransactionNotFound) {
 		t.Errorf("VerifyImplicit says %v", err)
 	}
 }
 
 // TestImplicitAge: a page that was left open for long begins again.
 func TestImplicitAge(t *testing.T) {
-	c := newClock()
-	e := newPageEnv(t, func(cfg *auth0.Config) { cfg.Now = c.now })
-	transaction, fragment := e.implicit("token")
-	c.add(599)
-	if _, err := e.strategy.VerifyImplicit(t.Context(), transaction, fragment); err != nil {
+	c := testkit.NewClock()
+	e := newPageEnv(t, func(cfg *auth0.Config) { cfg.Now = c.Now })
+	transaction, fragment := implicit(e, "token")
+	c.Add(599)
+	if _, err := e.Strategy.VerifyImplicit(t.Context(), transaction, fragment); err != nil {
 		t.Errorf("after 599 s: %v", err)
 	}
-	c.add(1)
-	if _, err := e.strategy.VerifyImplicit(t.Context(), transaction, fragment); !errors.Is(err, auth0.ErrTransactionNotFound) {
+	c.Add(1)
+	if _, err := e.Strategy.VerifyImplicit(t.Context(), transaction, fragment); !errors.Is(err, auth0.ErrTransactionNotFound) {
 		t.Errorf("after 600 s: %v", err)
 	}
 }
 
 // acmeEU is the id of the organization of the demonstration.
-func acmeEU(t testing.TB, e *env) string {
+func acmeEU(t testing.TB, e *testkit.Env) string {
 	t.Helper()
 	var org string
-	e.tenant.EditIDToken(func(_, c map[string]any) { org, _ = c["org_id"].(string) })
-	e.implicit("id_token token", auth0.WithOrganization("acme-eu"))
-	e.tenant.EditIDToken(nil)
+	e.Tenant.EditIDToken(func(_, c map[string]any) { org, _ = c["org_id"].(string) })
+	implicit(e, "id_token token", auth0.WithOrganization("acme-eu"))
+	e.Tenant.EditIDToken(nil)
 	if !strings.HasPrefix(org, "org_") {
 		t.Fatalf("org_id %q", org)
 	}

@@ -28,6 +28,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 // A faultyNet is the network of a fixture with something wrong with it, some of
@@ -73,16 +74,16 @@ func (n *faultyNet) count() int {
 
 // inFaultyNet is inBubble with such a network. The client of the program is
 // patient, so that all patience is that of the library.
-func inFaultyNet(t *testing.T, test func(t *testing.T, f *apiFixture, n *faultyNet)) {
+func inFaultyNet(t *testing.T, test func(t *testing.T, f *testkit.APIEnv, n *faultyNet)) {
 	t.Helper()
-	inBubble(t, func(t *testing.T, f *apiFixture) {
-		n := &faultyNet{good: f.net}
-		f.cfg.HTTPClient = &http.Client{Transport: n, Timeout: time.Hour}
-		api, err := auth0.NewAPI(f.cfg)
+	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
+		n := &faultyNet{good: f.Net}
+		f.Config.HTTPClient = &http.Client{Transport: n, Timeout: time.Hour}
+		api, err := auth0.NewAPI(f.Config)
 		if err != nil {
 			t.Fatal(err)
 		}
-		f.api = api
+		f.API = api
 		test(t, f, n)
 	})
 }
@@ -136,7 +137,7 @@ func (r countingReader) Read(p []byte) (int, error) {
 // the issuer is left in peace, and it passes when the fault does. Without keys
 // the answer is 503, in time.
 func TestNetworkFaults(t *testing.T) {
-	document, err := json.Marshal(map[string]any{"keys": []jwk{rsaJWK("k1", &rsaKey1().PublicKey), rsaJWK("k2", &rsaKey2().PublicKey)}})
+	document, err := json.Marshal(map[string]any{"keys": []testkit.JWK{testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey), testkit.RSAJWK("k2", &testkit.RSAKey2().PublicKey)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,8 +166,8 @@ func TestNetworkFaults(t *testing.T) {
 		longest time.Duration // that a request without keys waits
 		most    int           // fetches in a minute
 	}{
-		{"name is not found", fails(&net.DNSError{Err: "no such host", Name: apiHost, IsNotFound: true}), 0, 7},
-		{"name server is out of reach", fails(&net.DNSError{Err: "i/o timeout", Name: apiHost, IsTimeout: true}), 0, 7},
+		{"name is not found", fails(&net.DNSError{Err: "no such host", Name: testkit.APIHost, IsNotFound: true}), 0, 7},
+		{"name server is out of reach", fails(&net.DNSError{Err: "i/o timeout", Name: testkit.APIHost, IsTimeout: true}), 0, 7},
 		{"connection is refused", fails(&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}), 0, 7},
 		{"connection is reset", fails(&net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}), 0, 7},
 		{"connection ends", fails(io.ErrUnexpectedEOF), 0, 7},
@@ -175,10 +176,10 @@ func TestNetworkFaults(t *testing.T) {
 			return nil, r.Context().Err()
 		}, 5 * time.Second, 6},
 		{"reset within the body", body(func(context.Context) io.Reader {
-			return io.MultiReader(strings.NewReader(half), errorReader{&net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}})
+			return io.MultiReader(strings.NewReader(half), testkit.ErrorReader{Err: &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}})
 		}), 0, 7},
 		{"end within the body", body(func(context.Context) io.Reader {
-			return io.MultiReader(strings.NewReader(half), errorReader{io.ErrUnexpectedEOF})
+			return io.MultiReader(strings.NewReader(half), testkit.ErrorReader{Err: io.ErrUnexpectedEOF})
 		}), 0, 7},
 		{"hangs within the body", body(func(ctx context.Context) io.Reader {
 			return io.MultiReader(strings.NewReader(half), drip{ctx: ctx, wait: -1})
@@ -204,20 +205,20 @@ func TestNetworkFaults(t *testing.T) {
 			return tt.fault(r)
 		}
 		t.Run(tt.why, func(t *testing.T) {
-			inFaultyNet(t, func(t *testing.T, f *apiFixture, n *faultyNet) {
+			inFaultyNet(t, func(t *testing.T, f *testkit.APIEnv, n *faultyNet) {
 				n.set(fault)
-				within(t, tt.longest, func() { f.expectToken(t, tokenOf("k1", rsaKey1()), apiNoKeys) })
-				within(t, 0, func() { f.expectToken(t, tokenOf("k1", rsaKey1()), apiNoKeys) })
+				within(t, tt.longest, func() { f.ExpectToken(t, testkit.TokenOf("k1", testkit.RSAKey1()), testkit.AnswerNoKeys) })
+				within(t, 0, func() { f.ExpectToken(t, testkit.TokenOf("k1", testkit.RSAKey1()), testkit.AnswerNoKeys) })
 			})
-			inFaultyNet(t, func(t *testing.T, f *apiFixture, n *faultyNet) {
-				f.warm(t)
-				good := tokenOf("k1", rsaKey1())
+			inFaultyNet(t, func(t *testing.T, f *testkit.APIEnv, n *faultyNet) {
+				f.Warm(t)
+				good := testkit.TokenOf("k1", testkit.RSAKey1())
 				n.set(fault)
 				time.Sleep(10 * time.Minute)
 				before := n.count()
 				within(t, time.Minute, func() {
 					for range 3000 {
-						if status := f.verify(t.Context(), good); status != 200 {
+						if status := f.StatusOf(t.Context(), good); status != 200 {
 							t.Fatalf("status %d, want 200", status)
 						}
 						time.Sleep(20 * time.Millisecond)
@@ -232,14 +233,14 @@ func TestNetworkFaults(t *testing.T) {
 				if most > 1 {
 					t.Errorf("%d fetches are under way at once: they pile up", most)
 				}
-				if s := f.api.Status()[0]; s.Err == nil || s.Keys != 2 {
+				if s := f.API.Status()[0]; s.Err == nil || s.Keys != 2 {
 					t.Errorf("Status: %+v, want an error and two keys", s)
 				}
 				n.set(nil)
 				time.Sleep(40 * time.Second) // the longest pause, and what a fetch may take
-				f.expectToken(t, good, apiOK)
+				f.ExpectToken(t, good, testkit.AnswerOK)
 				synctest.Wait()
-				if s := f.api.Status()[0]; s.Err != nil {
+				if s := f.API.Status()[0]; s.Err != nil {
 					t.Errorf("Status after the fault: %v", s.Err)
 				}
 			})
@@ -253,15 +254,15 @@ func TestNetworkFaults(t *testing.T) {
 // A document is read to its limit and not to its end.
 func TestLargeDocumentIsNotRead(t *testing.T) {
 	var read atomic.Int64
-	f := newAPIFixture(t)
-	f.cfg.HTTPClient = &http.Client{Transport: roundTripFunc(func(r *http.Request) (*http.Response, error) {
+	f := testkit.NewAPIEnv(t)
+	f.Config.HTTPClient = &http.Client{Transport: roundTripFunc(func(r *http.Request) (*http.Response, error) {
 		return answer(r, countingReader{strings.NewReader(`{"keys":[],"x":"` + strings.Repeat("x", 12<<20)), &read}), nil
 	})}
-	api, err := auth0.NewAPI(f.cfg)
+	api, err := auth0.NewAPI(f.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.expect(t, api.RequireAuth(f), bearerRequest(goodToken()), apiNoKeys)
+	f.ExpectWhole(t, api.RequireAuth(f), testkit.BearerRequest(testkit.GoodToken()), testkit.AnswerNoKeys)
 	if n := read.Load(); n > 1<<20+1 {
 		t.Errorf("%d bytes were read, want at most 1 MiB and one", n)
 	}
@@ -269,19 +270,19 @@ func TestLargeDocumentIsNotRead(t *testing.T) {
 
 // Half of all requests are lost for an hour. Nobody who has a good token does.
 func TestHalfOfTheRequestsAreLost(t *testing.T) {
-	inFaultyNet(t, func(t *testing.T, f *apiFixture, n *faultyNet) {
-		f.warm(t)
-		good := tokenOf("k1", rsaKey1())
+	inFaultyNet(t, func(t *testing.T, f *testkit.APIEnv, n *faultyNet) {
+		f.Warm(t)
+		good := testkit.TokenOf("k1", testkit.RSAKey1())
 		n.set(func(r *http.Request) (*http.Response, error) {
 			if n.count()%2 == 0 {
 				return nil, &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
 			}
-			return f.net.RoundTrip(r)
+			return f.Net.RoundTrip(r)
 		})
 		within(t, time.Hour, func() {
 			for range 3600 {
 				within(t, 0, func() {
-					if status := f.verify(t.Context(), good); status != 200 {
+					if status := f.StatusOf(t.Context(), good); status != 200 {
 						t.Fatalf("status %d, want 200", status)
 					}
 				})
@@ -296,19 +297,19 @@ func TestHalfOfTheRequestsAreLost(t *testing.T) {
 
 // An issuer that takes nearly as long as it may is slow for nobody but the first.
 func TestSlowIssuer(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *apiFixture) {
-		f.tenant.Delay(tenant.JWKS, 4900*time.Millisecond)
-		good := tokenOf("k1", rsaKey1())
-		within(t, 4900*time.Millisecond, func() { f.expectToken(t, good, apiOK) })
+	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
+		f.Tenant.Delay(tenant.JWKS, 4900*time.Millisecond)
+		good := testkit.TokenOf("k1", testkit.RSAKey1())
+		within(t, 4900*time.Millisecond, func() { f.ExpectToken(t, good, testkit.AnswerOK) })
 		for range 3600 {
 			within(t, 0, func() {
-				if status := f.verify(t.Context(), good); status != 200 {
+				if status := f.StatusOf(t.Context(), good); status != 200 {
 					t.Fatalf("status %d, want 200", status)
 				}
 			})
 			time.Sleep(time.Second)
 		}
-		if n := f.fetches(); n < 10 || n > 13 {
+		if n := f.Fetches(); n < 10 || n > 13 {
 			t.Errorf("%d fetches in an hour, want one in five to six minutes", n)
 		}
 	})
@@ -321,28 +322,28 @@ func TestTooManyRequests(t *testing.T) {
 		pause  time.Duration
 	}{{"50", 50 * time.Second}, {"86400", time.Minute}} {
 		t.Run(tt.header, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, f *apiFixture) {
-				f.warm(t)
-				good := tokenOf("k1", rsaKey1())
-				f.tenant.Replace(tenant.JWKS, func(w http.ResponseWriter, r *http.Request) {
+			testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
+				f.Warm(t)
+				good := testkit.TokenOf("k1", testkit.RSAKey1())
+				f.Tenant.Replace(tenant.JWKS, func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Retry-After", tt.header)
 					w.WriteHeader(http.StatusTooManyRequests)
 				})
 				time.Sleep(10 * time.Minute)
-				f.verify(t.Context(), good)
+				f.StatusOf(t.Context(), good)
 				synctest.Wait()
-				f.expectFetches(t, 2)
+				f.ExpectFetches(t, 2)
 				for range int(tt.pause / time.Second) {
-					if status := f.verify(t.Context(), good); status != 200 {
+					if status := f.StatusOf(t.Context(), good); status != 200 {
 						t.Fatalf("status %d, want 200", status)
 					}
-					f.verify(t.Context(), unverifiable("forged"))
+					f.StatusOf(t.Context(), testkit.Unverifiable("forged"))
 					time.Sleep(time.Second)
 				}
-				f.expectFetches(t, 2)
-				f.verify(t.Context(), good)
+				f.ExpectFetches(t, 2)
+				f.StatusOf(t.Context(), good)
 				synctest.Wait()
-				f.expectFetches(t, 3)
+				f.ExpectFetches(t, 3)
 			})
 		})
 	}
@@ -351,15 +352,15 @@ func TestTooManyRequests(t *testing.T) {
 // Anybody can make up key ids, from many places and for long. It costs the
 // issuer a request in half a minute, and those with good tokens nothing.
 func TestFloodOfForgedKeyIDs(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *apiFixture) {
-		f.warm(t)
-		f.tenant.Delay(tenant.JWKS, 50*time.Millisecond)
-		good := []string{tokenOf("k1", rsaKey1()), tokenOf("k2", rsaKey2())}
+	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
+		f.Warm(t)
+		f.Tenant.Delay(tenant.JWKS, 50*time.Millisecond)
+		good := []string{testkit.TokenOf("k1", testkit.RSAKey1()), testkit.TokenOf("k2", testkit.RSAKey2())}
 		var wg sync.WaitGroup
 		for i := range 50 {
 			wg.Go(func() {
 				for j := range 60 {
-					if status := f.verify(t.Context(), unverifiable(fmt.Sprint("forged", i, "-", j))); status != 401 {
+					if status := f.StatusOf(t.Context(), testkit.Unverifiable(fmt.Sprint("forged", i, "-", j))); status != 401 {
 						t.Errorf("forged: status %d, want 401", status)
 					}
 					time.Sleep(time.Second)
@@ -368,14 +369,14 @@ func TestFloodOfForgedKeyIDs(t *testing.T) {
 		}
 		for i := range 6000 {
 			within(t, 0, func() {
-				if status := f.verify(t.Context(), good[i%2]); status != 200 {
+				if status := f.StatusOf(t.Context(), good[i%2]); status != 200 {
 					t.Fatalf("status %d, want 200", status)
 				}
 			})
 			time.Sleep(10 * time.Millisecond)
 		}
 		wg.Wait()
-		if n := f.fetches(); n > 1+2+2 {
+		if n := f.Fetches(); n > 1+2+2 {
 			t.Errorf("%d fetches, want at most one to begin with, two at once, and two in the minute", n)
 		}
 	})
@@ -384,13 +385,13 @@ func TestFloodOfForgedKeyIDs(t *testing.T) {
 // A revoked key is refused when the next fetch has come, however busy the API is
 // and however often its token was seen.
 func TestRevokedKeyInTime(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *apiFixture) {
-		f.warm(t)
-		revoked, good := tokenOf("k1", rsaKey1()), tokenOf("k2", rsaKey2())
-		f.publish(rsaJWK("k2", &rsaKey2().PublicKey))
+	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
+		f.Warm(t)
+		revoked, good := testkit.TokenOf("k1", testkit.RSAKey1()), testkit.TokenOf("k2", testkit.RSAKey2())
+		f.Publish(testkit.RSAJWK("k2", &testkit.RSAKey2().PublicKey))
 		begin := time.Now()
-		for f.verify(t.Context(), revoked) == 200 && time.Since(begin) < time.Hour {
-			if status := f.verify(t.Context(), good); status != 200 {
+		for f.StatusOf(t.Context(), revoked) == 200 && time.Since(begin) < time.Hour {
+			if status := f.StatusOf(t.Context(), good); status != 200 {
 				t.Fatalf("status %d, want 200", status)
 			}
 			time.Sleep(time.Second)
@@ -398,8 +399,8 @@ func TestRevokedKeyInTime(t *testing.T) {
 		if took := time.Since(begin); took > 6*time.Minute+time.Second {
 			t.Errorf("the token of a revoked key was good for %v, want at most 6m1s", took)
 		}
-		f.expectToken(t, revoked, apiUnknownKey)
-		f.expectToken(t, good, apiOK)
+		f.ExpectToken(t, revoked, testkit.AnswerUnknownKey)
+		f.ExpectToken(t, good, testkit.AnswerOK)
 	})
 }
 
@@ -407,50 +408,50 @@ func TestRevokedKeyInTime(t *testing.T) {
 func TestClockJumps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var offset time.Duration
-		f := newAPIFixture(t, func(c *auth0.APIConfig) { c.Now = func() time.Time { return time.Now().Add(offset) } })
-		good := tokenOf("k1", rsaKey1()) // for three days
-		f.warm(t)
+		f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.Now = func() time.Time { return time.Now().Add(offset) } })
+		good := testkit.TokenOf("k1", testkit.RSAKey1()) // for three days
+		f.Warm(t)
 		for _, tt := range []struct {
 			offset time.Duration
-			want   apiAnswer
+			want   testkit.Answer
 		}{
-			{time.Hour, apiOK},
-			{0, apiOK},
-			{-time.Hour, apiNotYet},
-			{24 * time.Hour, apiOK},
-			{-24 * time.Hour, apiNotYet},
-			{96 * time.Hour, apiExpired},
-			{-100 * 365 * 24 * time.Hour, apiNotYet},
-			{100 * 365 * 24 * time.Hour, apiExpired},
-			{0, apiOK},
+			{time.Hour, testkit.AnswerOK},
+			{0, testkit.AnswerOK},
+			{-time.Hour, testkit.AnswerNotYet},
+			{24 * time.Hour, testkit.AnswerOK},
+			{-24 * time.Hour, testkit.AnswerNotYet},
+			{96 * time.Hour, testkit.AnswerExpired},
+			{-100 * 365 * 24 * time.Hour, testkit.AnswerNotYet},
+			{100 * 365 * 24 * time.Hour, testkit.AnswerExpired},
+			{0, testkit.AnswerOK},
 		} {
 			offset = tt.offset
 			for range 20 {
-				f.expectToken(t, good, tt.want)
+				f.ExpectToken(t, good, tt.want)
 				time.Sleep(time.Second)
 			}
 		}
 		synctest.Wait()
-		f.expectFetches(t, 1) // three minutes have passed, for the keys
+		f.ExpectFetches(t, 1) // three minutes have passed, for the keys
 		time.Sleep(6 * time.Second)
 	})
 }
 
 // Processes that were started together do not ask together for ever.
 func TestManyReplicas(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *apiFixture) {
-		good := tokenOf("k1", rsaKey1())
+	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
+		good := testkit.TokenOf("k1", testkit.RSAKey1())
 		begin := time.Now()
 		var mu sync.Mutex
 		perSecond := map[int]int{}
-		f.cfg.Observer.Keys = func(context.Context, auth0.KeyEvent) {
+		f.Config.Observer.Keys = func(context.Context, auth0.KeyEvent) {
 			mu.Lock()
 			defer mu.Unlock()
 			perSecond[int(time.Since(begin).Seconds())]++
 		}
 		var replicas []*auth0.API
 		for range 64 {
-			api, err := auth0.NewAPI(f.cfg)
+			api, err := auth0.NewAPI(f.Config)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -480,52 +481,52 @@ func TestManyReplicas(t *testing.T) {
 // A day of outage costs the issuer one request in half a minute, at most, also
 // while somebody makes up key ids.
 func TestOutageOfADay(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *apiFixture) {
-		f.warm(t)
-		good := tokenOf("k1", rsaKey1())
-		f.tenant.Fail(tenant.JWKS, 500)
+	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
+		f.Warm(t)
+		good := testkit.TokenOf("k1", testkit.RSAKey1())
+		f.Tenant.Fail(tenant.JWKS, 500)
 		begin := time.Now()
 		for i := 0; time.Since(begin) < 24*time.Hour-time.Minute; i++ {
-			if status := f.verify(t.Context(), good); status != 200 {
+			if status := f.StatusOf(t.Context(), good); status != 200 {
 				t.Fatalf("status %d after %v, want 200", status, time.Since(begin))
 			}
 			if i%10 == 0 {
-				f.verify(t.Context(), unverifiable(strconv.Itoa(i)))
+				f.StatusOf(t.Context(), testkit.Unverifiable(strconv.Itoa(i)))
 			}
 			time.Sleep(5 * time.Second)
 		}
 		// 1, 2, 4, 8 and 16 seconds, and from then on 30 seconds and up to a
 		// tenth more.
-		if n := f.fetches() - 1; n < 2000 || n > 24*60*2+5 {
+		if n := f.Fetches() - 1; n < 2000 || n > 24*60*2+5 {
 			t.Errorf("%d fetches in a day of outage, want at most %d", n, 24*60*2+5)
 		}
 		time.Sleep(2 * time.Minute)
-		f.expectToken(t, good, apiNoKeys)
-		f.tenant.Fail(tenant.JWKS, 0)
+		f.ExpectToken(t, good, testkit.AnswerNoKeys)
+		f.Tenant.Fail(tenant.JWKS, 0)
 		time.Sleep(34 * time.Second)
-		f.expectToken(t, good, apiOK)
+		f.ExpectToken(t, good, testkit.AnswerOK)
 	})
 }
 
 // A provider may move its keys.
 func TestKeysMove(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newAPIFixture(t, func(c *auth0.APIConfig) { c.Domain, c.Now = apiIssuer, nil })
-		good, moved := tokenOf("k1", rsaKey1()), tokenOf("k3", rsaForeign())
-		f.warm(t)
-		f.net.mu.Lock()
-		f.net.handlers[apiHost] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.Domain, c.Now = testkit.APIIssuer, nil })
+		good, moved := testkit.TokenOf("k1", testkit.RSAKey1()), testkit.TokenOf("k3", testkit.RSAForeign())
+		f.Warm(t)
+		f.Net.Mu.Lock()
+		f.Net.Handlers[testkit.APIHost] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/new/keys" {
-				io.WriteString(w, jwksOf(t, rsaJWK("k1", &rsaKey1().PublicKey), rsaJWK("k3", &rsaForeign().PublicKey)))
+				io.WriteString(w, jwksOf(t, testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey), testkit.RSAJWK("k3", &testkit.RSAForeign().PublicKey)))
 				return
 			}
-			f.tenant.ServeHTTP(w, r)
+			f.Tenant.ServeHTTP(w, r)
 		})
-		f.net.mu.Unlock()
-		f.tenant.EditDiscovery(func(doc map[string]any) { doc["jwks_uri"] = apiIssuer + "new/keys" })
+		f.Net.Mu.Unlock()
+		f.Tenant.EditDiscovery(func(doc map[string]any) { doc["jwks_uri"] = testkit.APIIssuer + "new/keys" })
 		begin := time.Now()
-		for f.verify(t.Context(), moved) != 200 && time.Since(begin) < 24*time.Hour {
-			if status := f.verify(t.Context(), good); status != 200 {
+		for f.StatusOf(t.Context(), moved) != 200 && time.Since(begin) < 24*time.Hour {
+			if status := f.StatusOf(t.Context(), good); status != 200 {
 				t.Fatalf("status %d, want 200", status)
 			}
 			time.Sleep(20 * time.Second)
@@ -534,15 +535,15 @@ func TestKeysMove(t *testing.T) {
 			t.Errorf("the keys were found after %v, want at most 20m", took)
 		}
 		// A document that points elsewhere is believed no more than the first.
-		f.tenant.EditDiscovery(func(doc map[string]any) { doc["jwks_uri"] = "https://evil.example/keys" })
+		f.Tenant.EditDiscovery(func(doc map[string]any) { doc["jwks_uri"] = "https://evil.example/keys" })
 		for range 60 {
-			if status := f.verify(t.Context(), moved); status != 200 {
+			if status := f.StatusOf(t.Context(), moved); status != 200 {
 				t.Fatalf("status %d, want 200", status)
 			}
 			time.Sleep(time.Minute)
 		}
-		for _, host := range f.hostsAsked() {
-			if host != apiHost {
+		for _, host := range f.HostsAsked() {
+			if host != testkit.APIHost {
 				t.Errorf("request to %s", host)
 			}
 		}
@@ -582,7 +583,7 @@ func TestCertificateOfIssuer(t *testing.T) {
 					fmt.Fprintf(w, `{"issuer":%q,"authorization_endpoint":%[1]q,"token_endpoint":%[1]q,"jwks_uri":%q}`, base, base+"/keys")
 					return
 				}
-				io.WriteString(w, jwksOf(t, rsaJWK("k1", &rsaKey1().PublicKey)))
+				io.WriteString(w, jwksOf(t, testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey)))
 			}))
 			server.Config.ErrorLog = log.New(io.Discard, "", 0)
 			server.TLS = &tls.Config{Certificates: []tls.Certificate{ca.certificate(t, tt.ips, tt.from, tt.to)}, MinVersion: tls.VersionTLS10, MaxVersion: tt.maxVersion}
@@ -591,12 +592,12 @@ func TestCertificateOfIssuer(t *testing.T) {
 			base = server.URL
 			transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: tt.roots}}
 			defer transport.CloseIdleConnections()
-			f := newAPIFixture(t, func(c *auth0.APIConfig) {
+			f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) {
 				c.Domain, c.HTTPClient = base, &http.Client{Transport: transport}
 			})
-			token := issuedBy(base, rsaKey1())
-			if status := f.verify(t.Context(), token); status != tt.want {
-				t.Errorf("status %d, want %d: %s", status, tt.want, f.log.take())
+			token := testkit.IssuedBy(base, testkit.RSAKey1())
+			if status := f.StatusOf(t.Context(), token); status != tt.want {
+				t.Errorf("status %d, want %d: %s", status, tt.want, f.Log.Take())
 			}
 			if n := served.Load(); (n == 0) != (tt.want == 503) {
 				t.Errorf("%d requests were made", n)
@@ -608,8 +609,8 @@ func TestCertificateOfIssuer(t *testing.T) {
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
 	defer server.Close()
-	f := newAPIFixture(t, func(c *auth0.APIConfig) { c.Domain, c.HTTPClient = server.URL, nil })
-	_, err := f.api.Verify(t.Context(), issuedBy(server.URL, rsaKey1()))
+	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.Domain, c.HTTPClient = server.URL, nil })
+	_, err := f.API.Verify(t.Context(), testkit.IssuedBy(server.URL, testkit.RSAKey1()))
 	if e := (*tls.CertificateVerificationError)(nil); !errors.As(err, &e) || !errors.Is(err, auth0.ErrKeysUnavailable) {
 		t.Errorf("got %v, want an error about the certificate", err)
 	}
@@ -624,7 +625,7 @@ type authority struct {
 
 func newAuthority(t *testing.T) *authority {
 	t.Helper()
-	a := &authority{key: newECKey(ecKey().Curve), pool: x509.NewCertPool()}
+	a := &authority{key: testkit.NewECKey(testkit.ECKey().Curve), pool: x509.NewCertPool()}
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, IsCA: true, BasicConstraintsValid: true,
 		KeyUsage: x509.KeyUsageCertSign, NotBefore: time.Now().Add(-48 * 365 * time.Hour), NotAfter: time.Now().Add(48 * 365 * time.Hour)}
 	a.cert = a.sign(t, template, template, &a.key.PublicKey)
@@ -649,6 +650,6 @@ func (a *authority) certificate(t *testing.T, ips []net.IP, from, to time.Time) 
 	t.Helper()
 	template := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "issuer"}, IPAddresses: ips,
 		NotBefore: from, NotAfter: to, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
-	cert := a.sign(t, template, a.cert, &ecKey().PublicKey)
-	return tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: ecKey()}
+	cert := a.sign(t, template, a.cert, &testkit.ECKey().PublicKey)
+	return tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: testkit.ECKey()}
 }

@@ -13,32 +13,33 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 // A key that the issuer has revoked is not used from the moment that the keys were
 // refreshed, neither for new tokens nor for those that are cached.
 func TestKeySetRefreshDropsKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newCacheFixture(t, func(c *auth0.APIConfig) { c.Now = nil })
+		f := testkit.NewCacheEnv(t, func(c *auth0.APIConfig) { c.Now = nil })
 		defer time.Sleep(6 * time.Second)
-		one, another, two := tokenOf("k1", rsaKey1()), signed(goodHeader, goodClaims(time.Now()).set("sub", `"auth0|v"`)), tokenOf("k2", rsaKey2())
-		f.expectCached(t, one, apiOK, false)
-		f.expectCached(t, two, apiOK, false)
-		f.publish(rsaJWK("k2", &rsaKey2().PublicKey))
-		f.expectCached(t, one, apiOK, true) // nobody has said anything
-		if err := f.api.KeySet(apiIssuer).Refresh(t.Context()); err != nil {
+		one, another, two := testkit.TokenOf("k1", testkit.RSAKey1()), testkit.Signed(testkit.GoodHeader, testkit.GoodClaims(time.Now()).Set("sub", `"auth0|v"`)), testkit.TokenOf("k2", testkit.RSAKey2())
+		f.ExpectCached(t, one, testkit.AnswerOK, false)
+		f.ExpectCached(t, two, testkit.AnswerOK, false)
+		f.Publish(testkit.RSAJWK("k2", &testkit.RSAKey2().PublicKey))
+		f.ExpectCached(t, one, testkit.AnswerOK, true) // nobody has said anything
+		if err := f.API.KeySet(testkit.APIIssuer).Refresh(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		f.expectFetches(t, 2)
-		f.expectCached(t, one, apiUnknownKey, false)
-		f.expectCached(t, another, apiUnknownKey, false)
-		f.expectCached(t, two, apiOK, true) // is tied to its key, and not to the fetch
+		f.ExpectFetches(t, 2)
+		f.ExpectCached(t, one, testkit.AnswerUnknownKey, false)
+		f.ExpectCached(t, another, testkit.AnswerUnknownKey, false)
+		f.ExpectCached(t, two, testkit.AnswerOK, true) // is tied to its key, and not to the fetch
 		// The same id for another key.
-		f.publish(rsaJWK("k2", &rsaForeign().PublicKey))
-		if err := f.api.KeySet(apiIssuer).Refresh(t.Context()); err != nil {
+		f.Publish(testkit.RSAJWK("k2", &testkit.RSAForeign().PublicKey))
+		if err := f.API.KeySet(testkit.APIIssuer).Refresh(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		f.expectCached(t, two, apiBadSignature, false)
+		f.ExpectCached(t, two, testkit.AnswerBadSignature, false)
 	})
 }
 
@@ -47,20 +48,22 @@ func TestKeySetRefreshOfAResolvedIssuer(t *testing.T) {
 	f, _ := newResolverFixture(t, func(issuer string) (*auth0.Issuer, error) {
 		return &auth0.Issuer{Domain: strings.Trim(strings.TrimPrefix(issuer, "https://"), "/")}, nil
 	})
-	other := f.addIssuer(t, "a.example", rsaJWK("k1", &rsaKey2().PublicKey))
-	if f.api.KeySet("https://a.example/") != nil {
+	other := f.AddIssuer(t, "a.example", testkit.RSAJWK("k1", &testkit.RSAKey2().PublicKey))
+	if f.API.KeySet("https://a.example/") != nil {
 		t.Error("there are keys of an issuer that nobody has asked for")
 	}
-	token := issuedBy("https://a.example/", rsaKey2())
-	f.expectToken(t, token, apiOK)
-	f.expectToken(t, goodToken(), apiOK)
-	other.EditJWKS(func(doc map[string]any) { doc["keys"] = []jwk{rsaJWK("k9", &rsaForeign().PublicKey)} })
-	if err := f.api.KeySet("https://a.example/").Refresh(t.Context()); err != nil {
+	token := testkit.IssuedBy("https://a.example/", testkit.RSAKey2())
+	f.ExpectToken(t, token, testkit.AnswerOK)
+	f.ExpectToken(t, testkit.GoodToken(), testkit.AnswerOK)
+	other.EditJWKS(func(doc map[string]any) {
+		doc["keys"] = []testkit.JWK{testkit.RSAJWK("k9", &testkit.RSAForeign().PublicKey)}
+	})
+	if err := f.API.KeySet("https://a.example/").Refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	f.expectToken(t, token, apiUnknownKey)
-	f.expectToken(t, goodToken(), apiOK)
-	if f.api.KeySet("https://b.example/") != nil {
+	f.ExpectToken(t, token, testkit.AnswerUnknownKey)
+	f.ExpectToken(t, testkit.GoodToken(), testkit.AnswerOK)
+	if f.API.KeySet("https://b.example/") != nil {
 		t.Error("there are keys of a stranger")
 	}
 }
@@ -69,40 +72,42 @@ func TestKeySetRefreshOfAResolvedIssuer(t *testing.T) {
 func TestKeySetRefreshFails(t *testing.T) {
 	for _, tt := range []struct {
 		why  string
-		make func(*apiFixture)
+		make func(*testkit.APIEnv)
 		says string
 	}{
-		{"outage", func(f *apiFixture) { f.tenant.Fail(tenant.JWKS, 500) }, "status 500"},
-		{"too many requests", func(f *apiFixture) { f.tenant.Fail(tenant.JWKS, 429) }, "status 429"},
-		{"no key", func(f *apiFixture) { f.publish() }, "0 of 0 keys"},
-		{"no usable key", func(f *apiFixture) { f.publish(rsaJWK("k1", &rsaKey1().PublicKey).with("use", "enc")) }, "0 of 1 keys"},
-		{"no document", func(f *apiFixture) {
-			f.tenant.Replace(tenant.JWKS, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("<html>")) })
+		{"outage", func(f *testkit.APIEnv) { f.Tenant.Fail(tenant.JWKS, 500) }, "status 500"},
+		{"too many requests", func(f *testkit.APIEnv) { f.Tenant.Fail(tenant.JWKS, 429) }, "status 429"},
+		{"no key", func(f *testkit.APIEnv) { f.Publish() }, "0 of 0 keys"},
+		{"no usable key", func(f *testkit.APIEnv) {
+			f.Publish(testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey).With("use", "enc"))
+		}, "0 of 1 keys"},
+		{"no document", func(f *testkit.APIEnv) {
+			f.Tenant.Replace(tenant.JWKS, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("<html>")) })
 		}, "not the expected JSON"},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, f *apiFixture) {
-				f.warm(t)
-				token := tokenOf("k1", rsaKey1())
-				f.expectToken(t, token, apiOK)
+			testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
+				f.Warm(t)
+				token := testkit.TokenOf("k1", testkit.RSAKey1())
+				f.ExpectToken(t, token, testkit.AnswerOK)
 				tt.make(f)
-				fetches := f.fetches()
+				fetches := f.Fetches()
 				for range 2 { // a failure of before does not keep it from asking
-					err := f.api.KeySet(apiIssuer).Refresh(t.Context())
+					err := f.API.KeySet(testkit.APIIssuer).Refresh(t.Context())
 					var e *auth0.Error
 					if !errors.As(err, &e) || !errors.Is(err, auth0.ErrKeysUnavailable) || e.Status != 503 || !strings.Contains(err.Error(), tt.says) || !strings.Contains(err.Error(), "2 of before stay in use") {
 						t.Errorf("got %v", err)
 					}
 				}
-				f.expectFetches(t, fetches+2)
-				f.expectToken(t, token, apiOK)
-				f.tenant.Fail(tenant.JWKS, 0)
-				f.tenant.Replace(tenant.JWKS, nil)
-				f.publish(rsaJWK("k2", &rsaKey2().PublicKey))
-				if err := f.api.KeySet(apiIssuer).Refresh(t.Context()); err != nil {
+				f.ExpectFetches(t, fetches+2)
+				f.ExpectToken(t, token, testkit.AnswerOK)
+				f.Tenant.Fail(tenant.JWKS, 0)
+				f.Tenant.Replace(tenant.JWKS, nil)
+				f.Publish(testkit.RSAJWK("k2", &testkit.RSAKey2().PublicKey))
+				if err := f.API.KeySet(testkit.APIIssuer).Refresh(t.Context()); err != nil {
 					t.Error(err)
 				}
-				f.expectToken(t, token, apiUnknownKey)
+				f.ExpectToken(t, token, testkit.AnswerUnknownKey)
 			})
 		})
 	}
@@ -111,11 +116,11 @@ func TestKeySetRefreshFails(t *testing.T) {
 // However many ask at once, the issuer is asked once; and the caller who goes away
 // takes nothing from the others.
 func TestKeySetRefreshAtOnce(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *apiFixture) {
-		f.warm(t)
-		fetches := f.fetches()
-		f.tenant.Delay(tenant.JWKS, time.Second)
-		keys := f.api.KeySet(apiIssuer)
+	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
+		f.Warm(t)
+		fetches := f.Fetches()
+		f.Tenant.Delay(tenant.JWKS, time.Second)
+		keys := f.API.KeySet(testkit.APIIssuer)
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() {
@@ -133,17 +138,17 @@ func TestKeySetRefreshAtOnce(t *testing.T) {
 		}
 		cancel()
 		wg.Wait()
-		f.expectFetches(t, fetches+1)
+		f.ExpectFetches(t, fetches+1)
 	})
 }
 
 // A fetch that was begun before is not enough: the key can have been revoked since.
 func TestKeySetRefreshIsNotAnEarlierFetch(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *apiFixture) {
-		f.warm(t)
+	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
+		f.Warm(t)
 		asked := make(chan struct{})
-		f.tenant.EditJWKS(func(doc map[string]any) { // is answered before, and arrives later
-			doc["keys"] = []jwk{rsaJWK("k1", &rsaKey1().PublicKey)}
+		f.Tenant.EditJWKS(func(doc map[string]any) { // is answered before, and arrives later
+			doc["keys"] = []testkit.JWK{testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey)}
 			select {
 			case <-asked:
 			default:
@@ -151,19 +156,19 @@ func TestKeySetRefreshIsNotAnEarlierFetch(t *testing.T) {
 				time.Sleep(time.Second)
 			}
 		})
-		go f.verify(t.Context(), unverifiable("made-up"))
+		go f.StatusOf(t.Context(), testkit.Unverifiable("made-up"))
 		<-asked
-		f.publish(rsaJWK("k2", &rsaKey2().PublicKey))
-		if err := f.api.KeySet(apiIssuer).Refresh(t.Context()); err != nil {
+		f.Publish(testkit.RSAJWK("k2", &testkit.RSAKey2().PublicKey))
+		if err := f.API.KeySet(testkit.APIIssuer).Refresh(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		f.expectToken(t, tokenOf("k1", rsaKey1()), apiUnknownKey)
-		f.expectToken(t, tokenOf("k2", rsaKey2()), apiOK)
+		f.ExpectToken(t, testkit.TokenOf("k1", testkit.RSAKey1()), testkit.AnswerUnknownKey)
+		f.ExpectToken(t, testkit.TokenOf("k2", testkit.RSAKey2()), testkit.AnswerOK)
 	})
 }
 
 func TestKeySetRefreshOfGivenKeys(t *testing.T) {
-	keys, err := auth0.StaticKeys([]byte(jwksOf(t, rsaJWK("k1", &rsaKey1().PublicKey))))
+	keys, err := auth0.StaticKeys([]byte(jwksOf(t, testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,22 +184,22 @@ func TestKeySetRefreshOfGivenKeys(t *testing.T) {
 	if err := new(auth0.KeySet).Refresh(t.Context()); err == nil {
 		t.Error("the zero KeySet has been refreshed")
 	}
-	if e := newEnv(t); e.strategy.KeySet().Refresh(t.Context()) != nil || e.tenant.Calls(tenant.JWKS) != 1 {
+	if e := testkit.SignedIn(t); e.Strategy.KeySet().Refresh(t.Context()) != nil || e.Tenant.Calls(tenant.JWKS) != 1 {
 		t.Error("the keys of a Strategy were not fetched")
 	}
 }
 
 // A cache on the way is asked to look again, once there are keys.
 func TestKeysAreAskedForAnew(t *testing.T) {
-	f := newAPIFixture(t)
-	f.expectToken(t, goodToken(), apiOK)
-	if got := f.tenant.LastRequest(tenant.JWKS).Header.Get("Cache-Control"); got != "" {
+	f := testkit.NewAPIEnv(t)
+	f.ExpectToken(t, testkit.GoodToken(), testkit.AnswerOK)
+	if got := f.Tenant.LastRequest(tenant.JWKS).Header.Get("Cache-Control"); got != "" {
 		t.Errorf("first fetch: Cache-Control %q", got)
 	}
-	if err := f.api.KeySet(apiIssuer).Refresh(t.Context()); err != nil {
+	if err := f.API.KeySet(testkit.APIIssuer).Refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := f.tenant.LastRequest(tenant.JWKS).Header.Get("Cache-Control"); got != "no-cache" {
+	if got := f.Tenant.LastRequest(tenant.JWKS).Header.Get("Cache-Control"); got != "no-cache" {
 		t.Errorf("Refresh: Cache-Control %q", got)
 	}
 }
@@ -203,24 +208,24 @@ func TestKeysAreAskedForAnew(t *testing.T) {
 // the browser that is an outage, and the log of a logout says so.
 func TestKeysThatCouldNotBeLookedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEnv(t, idTokenOnly, revocable)
-		e.freshKeys()
+		e := testkit.SignedIn(t, testkit.IDTokenOnly, testkit.Revocable)
+		e.FreshKeys()
 		for i := range 5 {
 			kid := "made-up-" + strconv.Itoa(i)
 			reason, status := "unknown_kid", http.StatusBadRequest
 			if i > 1 {
 				reason, status = "keys_unavailable", http.StatusServiceUnavailable
 			}
-			e.tenant.EditIDToken(header("kid", kid))
-			b := e.browser()
-			resp := b.post(b.formAtTenant(b.begin("/auth/login")))
-			if resp.status != status || e.lastReason() != reason || (resp.header.Get("Retry-After") != "") != (status == http.StatusServiceUnavailable) {
-				t.Errorf("ID token %d: %d %s, want %d %s", i, resp.status, e.lastReason(), status, reason)
+			e.Tenant.EditIDToken(testkit.Header("kid", kid))
+			b := e.Browser()
+			resp := b.Post(b.FormAtTenant(b.Begin("/auth/login")))
+			if resp.Status != status || e.LastReason() != reason || (resp.Header.Get("Retry-After") != "") != (status == http.StatusServiceUnavailable) {
+				t.Errorf("ID token %d: %d %s, want %d %s", i, resp.Status, e.LastReason(), status, reason)
 			}
 		}
-		e.end(e.tenant.LogoutToken(testClientID, "ada@acme.example", "", header("kid", "made-up")))
-		if e.lastReason() != "keys_unavailable" {
-			t.Errorf("logout token: %s", e.lastReason())
+		e.EndByToken(e.Tenant.LogoutToken(testkit.ClientID, "ada@acme.example", "", testkit.Header("kid", "made-up")))
+		if e.LastReason() != "keys_unavailable" {
+			t.Errorf("logout token: %s", e.LastReason())
 		}
 	})
 }

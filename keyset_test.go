@@ -23,6 +23,7 @@ import (
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/auth0test"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 // pemOf returns a block of PEM.
@@ -41,7 +42,7 @@ func publicPEM(t *testing.T, key crypto.PublicKey) string {
 
 func certificatePEM(t *testing.T, key *rsa.PrivateKey) string {
 	t.Helper()
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: apiHost}, NotAfter: noon}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: testkit.APIHost}, NotAfter: testkit.Noon}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)
@@ -49,9 +50,9 @@ func certificatePEM(t *testing.T, key *rsa.PrivateKey) string {
 	return pemOf("CERTIFICATE", der)
 }
 
-func jwksOf(t *testing.T, keys ...jwk) string {
+func jwksOf(t *testing.T, keys ...testkit.JWK) string {
 	t.Helper()
-	return jsonOf(t, map[string]any{"keys": keys})
+	return testkit.JSONOf(t, map[string]any{"keys": keys})
 }
 
 // withKeys is an API of keys that are given.
@@ -60,48 +61,48 @@ func withKeys(keys *auth0.KeySet, algs ...string) func(*auth0.APIConfig) {
 }
 
 func TestStaticKeys(t *testing.T) {
-	one, two := rsaJWK("k1", &rsaKey1().PublicKey), rsaJWK("k2", &rsaKey2().PublicKey)
-	byTwo := compact(goodHeader.String(), goodClaims(noon).String(), rs256(rsaKey2()))
-	foreign := compact(goodHeader.String(), goodClaims(noon).String(), rs256(rsaForeign()))
-	noKid := signed(goodHeader.without("kid"), goodClaims(noon))
-	otherKid := signed(goodHeader.set("kid", `"x"`), goodClaims(noon))
-	es256 := compact(goodHeader.set("alg", `"ES256"`).String(), goodClaims(noon).String(), es(crypto.SHA256, ecKey(), sideBySide(32)))
-	eddsa := compact(goodHeader.set("alg", `"EdDSA"`).String(), goodClaims(noon).String(), func(input string) []byte { return ed25519.Sign(edKey(), []byte(input)) })
-	ps256 := compact(goodHeader.set("alg", `"PS256"`).String(), goodClaims(noon).String(), ps(crypto.SHA256, 32, rsaKey1()))
-	publicOne := publicPEM(t, &rsaKey1().PublicKey)
+	one, two := testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey), testkit.RSAJWK("k2", &testkit.RSAKey2().PublicKey)
+	byTwo := testkit.Compact(testkit.GoodHeader.String(), testkit.GoodClaims(testkit.Noon).String(), testkit.RS256(testkit.RSAKey2()))
+	foreign := testkit.Compact(testkit.GoodHeader.String(), testkit.GoodClaims(testkit.Noon).String(), testkit.RS256(testkit.RSAForeign()))
+	noKid := testkit.Signed(testkit.GoodHeader.Without("kid"), testkit.GoodClaims(testkit.Noon))
+	otherKid := testkit.Signed(testkit.GoodHeader.Set("kid", `"x"`), testkit.GoodClaims(testkit.Noon))
+	es256 := testkit.Compact(testkit.GoodHeader.Set("alg", `"ES256"`).String(), testkit.GoodClaims(testkit.Noon).String(), testkit.ES(crypto.SHA256, testkit.ECKey(), testkit.SideBySide(32)))
+	eddsa := testkit.Compact(testkit.GoodHeader.Set("alg", `"EdDSA"`).String(), testkit.GoodClaims(testkit.Noon).String(), func(input string) []byte { return ed25519.Sign(testkit.EdKey(), []byte(input)) })
+	ps256 := testkit.Compact(testkit.GoodHeader.Set("alg", `"PS256"`).String(), testkit.GoodClaims(testkit.Noon).String(), testkit.PS(crypto.SHA256, 32, testkit.RSAKey1()))
+	publicOne := publicPEM(t, &testkit.RSAKey1().PublicKey)
 	for _, tt := range []struct {
 		why, document string
 		algorithms    []string
-		cases         []tokenCase
+		cases         []testkit.TokenCase
 	}{
-		{"key set", jwksOf(t, one, two), nil, []tokenCase{
-			{"good", goodToken(), apiOK}, {"other key", byTwo, apiBadSignature}, {"unknown id", otherKid, apiUnknownKey}, {"no id", noKid, apiUnknownKey}}},
-		{"key set of one", jwksOf(t, one), nil, []tokenCase{{"good", goodToken(), apiOK}, {"no id", noKid, apiOK}, {"unknown id", otherKid, apiUnknownKey}}},
-		{"PEM", publicOne, nil, []tokenCase{
-			{"good", goodToken(), apiOK}, {"any id", otherKid, apiOK}, {"no id", noKid, apiOK}, {"foreign", foreign, apiBadSignature}, {"algorithm not allowed", es256, apiWrongAlg}}},
-		{"two in PEM", publicOne + publicPEM(t, &rsaKey2().PublicKey), nil, []tokenCase{
-			{"first", goodToken(), apiOK}, {"second", byTwo, apiOK}, {"no id", noKid, apiOK}, {"foreign", foreign, apiBadSignature}}},
-		{"PEM with text around", "Key of the tenant:\n" + publicOne + "\nthat was it\n", nil, []tokenCase{{"good", goodToken(), apiOK}}},
-		{"PEM with other line ends", strings.ReplaceAll(publicOne, "\n", "\r\n"), nil, []tokenCase{{"good", goodToken(), apiOK}}},
-		{"certificate", certificatePEM(t, rsaKey1()), nil, []tokenCase{{"good", goodToken(), apiOK}, {"other key", byTwo, apiBadSignature}}},
-		{"several kinds", publicOne + publicPEM(t, &ecKey().PublicKey) + publicPEM(t, edKey().Public()), []string{"RS256", "ES256", "EdDSA", "PS256"}, []tokenCase{
-			{"RS256", goodToken(), apiOK}, {"ES256", es256, apiOK}, {"EdDSA", eddsa, apiOK}, {"PS256", ps256, apiOK}, {"foreign", foreign, apiBadSignature}}},
-		{"no key of the algorithm", publicOne, []string{"RS256", "ES256"}, []tokenCase{{"good", goodToken(), apiOK}, {"ES256", es256, apiUnknownKey}}},
+		{"key set", jwksOf(t, one, two), nil, []testkit.TokenCase{
+			{"good", testkit.GoodToken(), testkit.AnswerOK}, {"other key", byTwo, testkit.AnswerBadSignature}, {"unknown id", otherKid, testkit.AnswerUnknownKey}, {"no id", noKid, testkit.AnswerUnknownKey}}},
+		{"key set of one", jwksOf(t, one), nil, []testkit.TokenCase{{"good", testkit.GoodToken(), testkit.AnswerOK}, {"no id", noKid, testkit.AnswerOK}, {"unknown id", otherKid, testkit.AnswerUnknownKey}}},
+		{"PEM", publicOne, nil, []testkit.TokenCase{
+			{"good", testkit.GoodToken(), testkit.AnswerOK}, {"any id", otherKid, testkit.AnswerOK}, {"no id", noKid, testkit.AnswerOK}, {"foreign", foreign, testkit.AnswerBadSignature}, {"algorithm not allowed", es256, testkit.AnswerWrongAlg}}},
+		{"two in PEM", publicOne + publicPEM(t, &testkit.RSAKey2().PublicKey), nil, []testkit.TokenCase{
+			{"first", testkit.GoodToken(), testkit.AnswerOK}, {"second", byTwo, testkit.AnswerOK}, {"no id", noKid, testkit.AnswerOK}, {"foreign", foreign, testkit.AnswerBadSignature}}},
+		{"PEM with text around", "Key of the tenant:\n" + publicOne + "\nthat was it\n", nil, []testkit.TokenCase{{"good", testkit.GoodToken(), testkit.AnswerOK}}},
+		{"PEM with other line ends", strings.ReplaceAll(publicOne, "\n", "\r\n"), nil, []testkit.TokenCase{{"good", testkit.GoodToken(), testkit.AnswerOK}}},
+		{"certificate", certificatePEM(t, testkit.RSAKey1()), nil, []testkit.TokenCase{{"good", testkit.GoodToken(), testkit.AnswerOK}, {"other key", byTwo, testkit.AnswerBadSignature}}},
+		{"several kinds", publicOne + publicPEM(t, &testkit.ECKey().PublicKey) + publicPEM(t, testkit.EdKey().Public()), []string{"RS256", "ES256", "EdDSA", "PS256"}, []testkit.TokenCase{
+			{"RS256", testkit.GoodToken(), testkit.AnswerOK}, {"ES256", es256, testkit.AnswerOK}, {"EdDSA", eddsa, testkit.AnswerOK}, {"PS256", ps256, testkit.AnswerOK}, {"foreign", foreign, testkit.AnswerBadSignature}}},
+		{"no key of the algorithm", publicOne, []string{"RS256", "ES256"}, []testkit.TokenCase{{"good", testkit.GoodToken(), testkit.AnswerOK}, {"ES256", es256, testkit.AnswerUnknownKey}}},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
 			keys, err := auth0.StaticKeys([]byte(tt.document))
 			if err != nil {
 				t.Fatal(err)
 			}
-			f := newAPIFixture(t, withKeys(keys, tt.algorithms...))
-			f.run(t, tt.cases)
-			if err := f.api.Warm(t.Context()); err != nil {
+			f := testkit.NewAPIEnv(t, withKeys(keys, tt.algorithms...))
+			f.ExpectTokens(t, tt.cases)
+			if err := f.API.Warm(t.Context()); err != nil {
 				t.Errorf("Warm: %v", err)
 			}
-			if urls := f.net.asked(); len(urls) != 0 {
+			if urls := f.Net.Asked(); len(urls) != 0 {
 				t.Errorf("requests to %q, want none", urls)
 			}
-			if list := f.api.Status(); len(list) != 1 || list[0].Issuer != apiIssuer || list[0].Keys == 0 || list[0].Err != nil {
+			if list := f.API.Status(); len(list) != 1 || list[0].Issuer != testkit.APIIssuer || list[0].Keys == 0 || list[0].Err != nil {
 				t.Errorf("Status: %+v", list)
 			}
 		})
@@ -111,19 +112,19 @@ func TestStaticKeys(t *testing.T) {
 // With a document that is given nobody replaces what is wrong with it later. The
 // error says what is wrong, and quotes nothing.
 func TestBadStaticKeys(t *testing.T) {
-	good := rsaJWK("k1", &rsaKey1().PublicKey)
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(rsaKey1())
+	good := testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey)
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(testkit.RSAKey1())
 	if err != nil {
 		t.Fatal(err)
 	}
-	ec, err := x509.MarshalECPrivateKey(ecKey())
+	ec, err := x509.MarshalECPrivateKey(testkit.ECKey())
 	if err != nil {
 		t.Fatal(err)
 	}
-	publicOne := publicPEM(t, &rsaKey1().PublicKey)
-	many := make([]jwk, 101)
+	publicOne := publicPEM(t, &testkit.RSAKey1().PublicKey)
+	many := make([]testkit.JWK, 101)
 	for i := range many {
-		many[i] = good.with("kid", strconv.Itoa(i))
+		many[i] = good.With("kid", strconv.Itoa(i))
 	}
 	for why, document := range map[string]string{
 		"empty":               "",
@@ -134,23 +135,23 @@ func TestBadStaticKeys(t *testing.T) {
 		"no keys":             `{"keys":[]}`,
 		"no member keys":      `{}`,
 		"null":                `null`,
-		"one key, no set":     jsonOf(t, good),
-		"array":               `[` + jsonOf(t, good) + `]`,
+		"one key, no set":     testkit.JSONOf(t, good),
+		"array":               `[` + testkit.JSONOf(t, good) + `]`,
 		"shared secret":       `{"keys":[{"kty":"oct","kid":"x","k":"SECRETSECRETSECRETSECRETSECRETSECRETSECRETSE"}]}`,
-		"private key":         jwksOf(t, good.with("d", segment(string(rsaKey1().D.Bytes())))),
-		"good and bad":        jwksOf(t, good, rsaJWK("k2", &rsaShort().PublicKey)),
-		"good and unknown":    jwksOf(t, good, jwk{"kty": "SECRET"}),
+		"private key":         jwksOf(t, good.With("d", testkit.Segment(string(testkit.RSAKey1().D.Bytes())))),
+		"good and bad":        jwksOf(t, good, testkit.RSAJWK("k2", &testkit.RSAShort().PublicKey)),
+		"good and unknown":    jwksOf(t, good, testkit.JWK{"kty": "SECRET"}),
 		"too many":            jwksOf(t, many...),
 		"private PEM":         pemOf("PRIVATE KEY", pkcs8),
-		"old private PEM":     pemOf("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(rsaKey1())),
+		"old private PEM":     pemOf("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(testkit.RSAKey1())),
 		"private curve PEM":   pemOf("EC PRIVATE KEY", ec),
-		"old public PEM":      pemOf("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&rsaKey1().PublicKey)),
+		"old public PEM":      pemOf("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&testkit.RSAKey1().PublicKey)),
 		"public, private PEM": publicOne + pemOf("PRIVATE KEY", pkcs8),
 		"PEM of nothing":      pemOf("PUBLIC KEY", nil),
 		"PEM of garbage":      pemOf("PUBLIC KEY", []byte("SECRETSECRET")),
 		"no certificate":      pemOf("CERTIFICATE", []byte("SECRETSECRET")),
-		"short key PEM":       publicPEM(t, &rsaShort().PublicKey),
-		"short certificate":   certificatePEM(t, rsaShort()),
+		"short key PEM":       publicPEM(t, &testkit.RSAShort().PublicKey),
+		"short certificate":   certificatePEM(t, testkit.RSAShort()),
 		"key to agree":        publicPEM(t, agreementKey(t)),
 		"PEM cut off":         publicOne[:len(publicOne)-40],
 		"second PEM cut off":  publicOne + publicOne[:len(publicOne)-40],
@@ -166,7 +167,7 @@ func TestBadStaticKeys(t *testing.T) {
 			if !strings.HasPrefix(text, "auth0: StaticKeys: ") || strings.Contains(text, "%!") || len(text) > 300 {
 				t.Errorf("the error is %q", text)
 			}
-			for _, secret := range []string{"SECRETSECRET", "SECRET SECRET", segment(string(rsaKey1().D.Bytes()))[:20], "MII"} {
+			for _, secret := range []string{"SECRETSECRET", "SECRET SECRET", testkit.Segment(string(testkit.RSAKey1().D.Bytes()))[:20], "MII"} {
 				if strings.Contains(text, secret) {
 					t.Errorf("the error has %q: %s", secret, text)
 				}
@@ -196,33 +197,35 @@ func TestSharedSecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mac := func(header string, sign signer) string { return compact(header, goodClaims(noon).String(), sign) }
-	f := newAPIFixture(t, withKeys(keys))
-	f.run(t, []tokenCase{
-		{"good", mac(`{"alg":"HS256"}`, hs256([]byte(secret))), apiOK},
-		{"any id", mac(`{"alg":"HS256","kid":"x"}`, hs256([]byte(secret))), apiOK},
-		{"other secret", mac(`{"alg":"HS256"}`, hs256([]byte(secret+"x"))), apiBadSignature},
-		{"empty secret", mac(`{"alg":"HS256"}`, hs256(nil)), apiBadSignature},
-		{"part of the signature", mac(`{"alg":"HS256"}`, func(input string) []byte { return hs256([]byte(secret))(input)[:16] }), apiBadSignature},
-		{"more than the signature", mac(`{"alg":"HS256"}`, func(input string) []byte { return append(hs256([]byte(secret))(input), 0) }), apiBadSignature},
-		{"RS256", goodToken(), apiWrongAlg},
-		{"HS384", mac(`{"alg":"HS384"}`, hs256([]byte(secret))), apiWrongAlg},
-		{"none", mac(`{"alg":"none"}`, constant(nil)), apiWrongAlg},
+	mac := func(header string, sign testkit.Signer) string {
+		return testkit.Compact(header, testkit.GoodClaims(testkit.Noon).String(), sign)
+	}
+	f := testkit.NewAPIEnv(t, withKeys(keys))
+	f.ExpectTokens(t, []testkit.TokenCase{
+		{"good", mac(`{"alg":"HS256"}`, testkit.HS256([]byte(secret))), testkit.AnswerOK},
+		{"any id", mac(`{"alg":"HS256","kid":"x"}`, testkit.HS256([]byte(secret))), testkit.AnswerOK},
+		{"other secret", mac(`{"alg":"HS256"}`, testkit.HS256([]byte(secret+"x"))), testkit.AnswerBadSignature},
+		{"empty secret", mac(`{"alg":"HS256"}`, testkit.HS256(nil)), testkit.AnswerBadSignature},
+		{"part of the signature", mac(`{"alg":"HS256"}`, func(input string) []byte { return testkit.HS256([]byte(secret))(input)[:16] }), testkit.AnswerBadSignature},
+		{"more than the signature", mac(`{"alg":"HS256"}`, func(input string) []byte { return append(testkit.HS256([]byte(secret))(input), 0) }), testkit.AnswerBadSignature},
+		{"RS256", testkit.GoodToken(), testkit.AnswerWrongAlg},
+		{"HS384", mac(`{"alg":"HS384"}`, testkit.HS256([]byte(secret))), testkit.AnswerWrongAlg},
+		{"none", mac(`{"alg":"none"}`, testkit.Constant(nil)), testkit.AnswerWrongAlg},
 	})
-	if urls := f.net.asked(); len(urls) != 0 {
+	if urls := f.Net.Asked(); len(urls) != 0 {
 		t.Errorf("requests to %q, want none", urls)
 	}
 	if status := keys.Status(); status.Keys != 1 || status.Err != nil {
 		t.Errorf("Status: %+v", status)
 	}
 	// One is not the other: neither algorithm makes sense with such keys.
-	static, err := auth0.StaticKeys([]byte(jwksOf(t, rsaJWK("k1", &rsaKey1().PublicKey))))
+	static, err := auth0.StaticKeys([]byte(jwksOf(t, testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey))))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for why, c := range map[string]auth0.APIConfig{
-		"RS256 with a secret": {Domain: apiHost, Audience: apiAudience, Keys: keys, Algorithms: []string{"HS256", "RS256"}},
-		"HS256 with keys":     {Domain: apiHost, Audience: apiAudience, Keys: static, Algorithms: []string{"HS256"}},
+		"RS256 with a secret": {Domain: testkit.APIHost, Audience: testkit.APIAudience, Keys: keys, Algorithms: []string{"HS256", "RS256"}},
+		"HS256 with keys":     {Domain: testkit.APIHost, Audience: testkit.APIAudience, Keys: static, Algorithms: []string{"HS256"}},
 	} {
 		if api, err := auth0.NewAPI(c); api != nil || err == nil || !strings.Contains(err.Error(), "APIConfig.Algorithms ") {
 			t.Errorf("%s: got %v, %v", why, api, err)
@@ -232,12 +235,12 @@ func TestSharedSecret(t *testing.T) {
 
 func TestWarmAndStatus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newAPIFixture(t, func(c *auth0.APIConfig) { c.Now = nil })
+		f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.Now = nil })
 		begin := time.Now()
 		status := func() auth0.KeyStatus {
 			t.Helper()
-			list := f.api.Status()
-			if len(list) != 1 || list[0].Issuer != apiIssuer {
+			list := f.API.Status()
+			if len(list) != 1 || list[0].Issuer != testkit.APIIssuer {
 				t.Fatalf("Status: %+v", list)
 			}
 			return list[0]
@@ -245,10 +248,10 @@ func TestWarmAndStatus(t *testing.T) {
 		if s := status(); s.Keys != 0 || s.Err != nil || !s.FetchedAt.IsZero() || !s.RefreshAt.IsZero() || !s.ExpiresAt.IsZero() {
 			t.Errorf("before anything: %+v", s)
 		}
-		f.expectFetches(t, 0)
+		f.ExpectFetches(t, 0)
 
-		f.tenant.Fail(tenant.JWKS, 503)
-		err := f.api.Warm(t.Context())
+		f.Tenant.Fail(tenant.JWKS, 503)
+		err := f.API.Warm(t.Context())
 		if e := (*auth0.Error)(nil); !errors.Is(err, auth0.ErrKeysUnavailable) || !errors.As(err, &e) ||
 			!strings.Contains(err.Error(), "https://t.example/.well-known/jwks.json: status 503") {
 			t.Errorf("Warm: %v, want an error with URL and status", err)
@@ -256,19 +259,19 @@ func TestWarmAndStatus(t *testing.T) {
 		if s := status(); s.Keys != 0 || s.Err == nil {
 			t.Errorf("after a failure: %+v", s)
 		}
-		f.tenant.Fail(tenant.JWKS, 0)
+		f.Tenant.Fail(tenant.JWKS, 0)
 		time.Sleep(2 * time.Second)
-		f.tenant.Delay(tenant.JWKS, time.Second)
+		f.Tenant.Delay(tenant.JWKS, time.Second)
 		var wg sync.WaitGroup
 		for range 20 {
 			wg.Go(func() {
-				if err := f.api.Warm(t.Context()); err != nil {
+				if err := f.API.Warm(t.Context()); err != nil {
 					t.Errorf("Warm: %v", err)
 				}
 			})
 		}
 		wg.Wait()
-		f.expectFetches(t, 2)
+		f.ExpectFetches(t, 2)
 		fetched := begin.Add(3 * time.Second)
 		s := status()
 		if s.Keys != 2 || s.Err != nil || !s.FetchedAt.Equal(fetched) || s.RefreshAt.Before(fetched.Add(5*time.Minute)) || s.RefreshAt.After(fetched.Add(6*time.Minute)) || !s.ExpiresAt.Equal(fetched.Add(24*time.Hour)) {
@@ -276,17 +279,17 @@ func TestWarmAndStatus(t *testing.T) {
 		}
 		// Keys that are there are not fetched again.
 		within(t, 0, func() {
-			if err := f.api.Warm(t.Context()); err != nil {
+			if err := f.API.Warm(t.Context()); err != nil {
 				t.Errorf("Warm: %v", err)
 			}
 		})
-		f.expectFetches(t, 2)
-		f.expectToken(t, tokenOf("k1", rsaKey1()), apiOK)
-		f.expectFetches(t, 2)
+		f.ExpectFetches(t, 2)
+		f.ExpectToken(t, testkit.TokenOf("k1", testkit.RSAKey1()), testkit.AnswerOK)
+		f.ExpectFetches(t, 2)
 
-		f.tenant.Fail(tenant.JWKS, 503)
+		f.Tenant.Fail(tenant.JWKS, 503)
 		time.Sleep(time.Hour)
-		f.expectToken(t, tokenOf("k1", rsaKey1()), apiOK)
+		f.ExpectToken(t, testkit.TokenOf("k1", testkit.RSAKey1()), testkit.AnswerOK)
 		time.Sleep(2 * time.Second)
 		if s := status(); s.Keys != 2 || s.Err == nil || !s.FetchedAt.Equal(fetched) {
 			t.Errorf("in an outage: %+v", s)
@@ -301,10 +304,10 @@ func TestWarmAndStatus(t *testing.T) {
 
 // Waiting for keys ends when the caller has no more time.
 func TestWarmInTime(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *apiFixture) {
-		f.tenant.Delay(tenant.JWKS, time.Hour)
+	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
+		f.Tenant.Delay(tenant.JWKS, time.Hour)
 		within(t, 5*time.Second, func() {
-			if err := f.api.Warm(t.Context()); !errors.Is(err, auth0.ErrKeysUnavailable) {
+			if err := f.API.Warm(t.Context()); !errors.Is(err, auth0.ErrKeysUnavailable) {
 				t.Errorf("Warm: %v", err)
 			}
 		})
@@ -333,7 +336,7 @@ func TestZeroKeySet(t *testing.T) {
 	if err := keys.Warm(t.Context()); err == nil {
 		t.Error("Warm: no error")
 	}
-	if payload, err := keys.VerifySignature(t.Context(), goodToken()); payload != nil || err == nil {
+	if payload, err := keys.VerifySignature(t.Context(), testkit.GoodToken()); payload != nil || err == nil {
 		t.Errorf("VerifySignature: %s, %v", payload, err)
 	}
 	if status := keys.Status(); status.Err == nil || status.Keys != 0 {
@@ -348,14 +351,14 @@ func TestZeroKeySet(t *testing.T) {
 // a program has nothing to close.
 func TestNothingOutlivesAFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newAPIFixture(t, func(c *auth0.APIConfig) { c.Now, c.HTTPClient.Timeout = nil, time.Hour })
+		f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.Now, c.HTTPClient.Timeout = nil, time.Hour })
 		ended := make(chan time.Time, 1)
-		f.net.handlers[apiHost] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f.Net.Handlers[testkit.APIHost] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			<-r.Context().Done()
 			ended <- time.Now()
 		})
 		begin := time.Now()
-		if status := f.verify(t.Context(), tokenOf("k1", rsaKey1())); status != 503 {
+		if status := f.StatusOf(t.Context(), testkit.TokenOf("k1", testkit.RSAKey1())); status != 503 {
 			t.Errorf("status %d, want 503", status)
 		}
 		if took := (<-ended).Sub(begin); took != 5*time.Second {

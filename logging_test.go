@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 // A brokenStore answers nothing, at length.
@@ -56,37 +57,37 @@ func TestLogLinesAreShort(t *testing.T) {
 			if config != "plain" && name != "quotes" {
 				continue // each text once, and each configuration once
 			}
-			e := newEnv(t, edit)
-			e.tenant.AllowPushedRequests(true)
+			e := testkit.SignedIn(t, edit)
+			e.Tenant.AllowPushedRequests(true)
 			api := faultlessAPI(t, e, func(c *auth0.APIConfig) {
 				c.Validate = func(context.Context, *auth0.Token) error { return errors.New(long) }
 			})
-			session := e.browser()
+			session := e.Browser()
 			if config != "provider" && config != "form post" {
-				session.login("/auth/login")
+				session.Login("/auth/login")
 			}
 			guards := map[string]http.Handler{
-				"RequireLogin":          e.strategy.RequireLogin(passed),
-				"RequireSession":        e.strategy.RequireSession(passed),
-				"RequireUser":           e.strategy.RequireUser(isUser)(passed),
+				"RequireLogin":          e.Strategy.RequireLogin(passed),
+				"RequireSession":        e.Strategy.RequireSession(passed),
+				"RequireUser":           e.Strategy.RequireUser(isUser)(passed),
 				"RequireAuth":           api.RequireAuth(passed),
 				"RequireScope":          api.RequireScope("a")(passed),
 				"RequirePermissions":    api.RequirePermissions("a")(passed),
-				"RequireTokenOrSession": api.RequireTokenOrSession(e.strategy)(passed),
+				"RequireTokenOrSession": api.RequireTokenOrSession(e.Strategy)(passed),
 				"unusable guard":        api.RequireScope(long)(passed),
-				"unusable login":        e.strategy.LoginHandler(auth0.WithLoginHint(long)),
-				"unusable logout":       e.strategy.LogoutHandler(auth0.WithLogoutParam("x", long)),
-				"login":                 e.strategy.LoginHandler(),
-				"callback":              e.strategy.CallbackHandler(),
-				"logout":                e.strategy.LogoutHandler(),
-				"back-channel":          e.strategy.BackchannelLogoutHandler(),
+				"unusable login":        e.Strategy.LoginHandler(auth0.WithLoginHint(long)),
+				"unusable logout":       e.Strategy.LogoutHandler(auth0.WithLogoutParam("x", long)),
+				"login":                 e.Strategy.LoginHandler(),
+				"callback":              e.Strategy.CallbackHandler(),
+				"logout":                e.Strategy.LogoutHandler(),
+				"back-channel":          e.Strategy.BackchannelLogoutHandler(),
 				"cacheable": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Cache-Control", "public, "+long)
 				}),
 			}
 			for _, guard := range guards {
 				for _, method := range []string{"GET", "POST", "OPTIONS", strings.Repeat("M", 6_000)} {
-					for _, names := range [][]string{{sessionName}, {sessionName + "_tries", "__Host-auth0_txn_0123456789abcdef"}, nil} {
+					for _, names := range [][]string{{testkit.SessionCookie}, {testkit.SessionCookie + "_tries", "__Host-auth0_txn_0123456789abcdef"}, nil} {
 						form := url.Values{"logout_token": {long}, "state": {long}, "code": {long}, "error": {long}, "error_description": {long}, "returnTo": {long}, "connection": {long}, "organization": {long}, "ui_locales": {long}, "prompt": {long}}
 						r := httptest.NewRequest("GET", "/", strings.NewReader(form.Encode()))
 						r.Method, r.Host, r.URL.Path, r.URL.RawQuery = method, long, "/files/"+long, form.Encode()
@@ -101,38 +102,38 @@ func TestLogLinesAreShort(t *testing.T) {
 							r.Header.Set("Sec-Fetch-Site", long)
 						}
 						for _, name := range names {
-							value, ok := session.cookies[name]
+							value, ok := session.Cookies[name]
 							if !ok {
 								value = "3-" + fmt.Sprint(time.Now().Unix())
 							}
 							r.AddCookie(&http.Cookie{Name: name, Value: value})
 						}
-						e.strategy.LoadUser(guard).ServeHTTP(httptest.NewRecorder(), r)
+						e.Strategy.LoadUser(guard).ServeHTTP(httptest.NewRecorder(), r)
 						r.Host, r.URL.RawQuery = "app.example", ""
-						e.strategy.LoadUser(guard).ServeHTTP(httptest.NewRecorder(), r)
+						e.Strategy.LoadUser(guard).ServeHTTP(httptest.NewRecorder(), r)
 					}
 				}
 			}
 			// The tenant's own words, and the outages.
-			e.tenant.DenyNext(strings.ToValidUTF8(long, "?"), strings.ToValidUTF8(long, "?"))
+			e.Tenant.DenyNext(strings.ToValidUTF8(long, "?"), strings.ToValidUTF8(long, "?"))
 			if config != "provider" && config != "form post" {
-				e.browser().login("/auth/login")
+				e.Browser().Login("/auth/login")
 			}
 			for _, endpoint := range []tenant.Endpoint{tenant.Token, tenant.JWKS, tenant.Discovery, tenant.Management, tenant.PAR} {
-				e.tenant.Replace(endpoint, func(w http.ResponseWriter, r *http.Request) {
+				e.Tenant.Replace(endpoint, func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Content-Type", "application/json")
 					w.WriteHeader(400)
 					fmt.Fprintf(w, `{"error":%q,"error_description":%q}`, strings.ToValidUTF8(long, "?"), strings.ToValidUTF8(long, "?"))
 				})
 			}
 			if config == "plain" || config == "store" {
-				e.browser().login("/auth/login")
+				e.Browser().Login("/auth/login")
 			}
-			e.browser().page("/auth/login")
-			e.strategy.GetConnections(t.Context())
-			api.Verify(t.Context(), goodToken())
+			e.Browser().Page("/auth/login")
+			e.Strategy.GetConnections(t.Context())
+			api.Verify(t.Context(), testkit.GoodToken())
 			lines := 0
-			for line := range strings.Lines(e.log.String()) {
+			for line := range strings.Lines(e.Log.String()) {
 				if lines++; len(line) > longest {
 					t.Errorf("%s, %s: a line of %d bytes: %.200s", name, config, len(line), line)
 				}
@@ -145,9 +146,9 @@ func TestLogLinesAreShort(t *testing.T) {
 }
 
 // faultlessAPI returns an API of the tenant of e, whose log is that of e.
-func faultlessAPI(t *testing.T, e *env, edit ...func(*auth0.APIConfig)) *auth0.API {
+func faultlessAPI(t *testing.T, e *testkit.Env, edit ...func(*auth0.APIConfig)) *auth0.API {
 	t.Helper()
-	c := auth0.APIConfig{Domain: tenantHost, Audience: testAudience, HTTPClient: e.cfg.HTTPClient, Logger: e.cfg.Logger}
+	c := auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, HTTPClient: e.Config.HTTPClient, Logger: e.Config.Logger}
 	for _, f := range edit {
 		f(&c)
 	}
@@ -159,9 +160,9 @@ func faultlessAPI(t *testing.T, e *env, edit ...func(*auth0.APIConfig)) *auth0.A
 }
 
 // accessToken returns a token that the API of e accepts.
-func (e *env) accessToken() string {
-	subject, _ := e.tenant.Subject("ada@acme.example")
-	return e.tenant.AccessToken(subject, testAudience)
+func accessToken(e *testkit.Env) string {
+	subject, _ := e.Tenant.Subject("ada@acme.example")
+	return e.Tenant.AccessToken(subject, testkit.Audience)
 }
 
 // TestLogSaysTheCauseOnce: of a refusal that strangers can cause the first within a
@@ -172,54 +173,54 @@ func TestLogSaysTheCauseOnce(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		edit    func(*auth0.Config)
-		request func(*env) func()
+		request func(*testkit.Env) func()
 		reason  string
 		levels  string // of three requests, and of one after a minute
 	}{
-		{"callback without a login", nil, func(e *env) func() {
-			return func() { e.browser().page("/auth/callback?state=x&code=y") }
+		{"callback without a login", nil, func(e *testkit.Env) func() {
+			return func() { e.Browser().Page("/auth/callback?state=x&code=y") }
 		}, "transaction_not_found", "WARN DEBUG DEBUG WARN"},
-		{"callback without parameters", nil, func(e *env) func() { return func() { e.browser().page("/auth/callback") } }, "missing_state", "WARN DEBUG DEBUG WARN"},
-		{"callback of the wrong form", nil, func(e *env) func() {
-			return func() { e.browser().page("/auth/callback?state=x&state=y") }
+		{"callback without parameters", nil, func(e *testkit.Env) func() { return func() { e.Browser().Page("/auth/callback") } }, "missing_state", "WARN DEBUG DEBUG WARN"},
+		{"callback of the wrong form", nil, func(e *testkit.Env) func() {
+			return func() { e.Browser().Page("/auth/callback?state=x&state=y") }
 		}, "invalid_request", "WARN DEBUG DEBUG WARN"},
-		{"other host", foreign, func(e *env) func() {
-			return func() { e.browser().page("https://evil.example/auth/login") }
+		{"other host", foreign, func(e *testkit.Env) func() {
+			return func() { e.Browser().Page("https://evil.example/auth/login") }
 		}, "unknown_host", "WARN DEBUG DEBUG WARN"},
-		{"logout from another site", nil, func(e *env) func() {
-			return func() { e.browser().page("/auth/logout", "Sec-Fetch-Site", "cross-site") }
+		{"logout from another site", nil, func(e *testkit.Env) func() {
+			return func() { e.Browser().Page("/auth/logout", "Sec-Fetch-Site", "cross-site") }
 		}, "cross_site", "WARN DEBUG DEBUG WARN"},
-		{"user who is not allowed", nil, func(e *env) func() {
-			e.mux.Handle("GET /staff", e.strategy.RequireUser(func(auth0.User) bool { return false })(passed))
-			b := e.browser().mustLogin()
-			return func() { b.page("/staff") }
+		{"user who is not allowed", nil, func(e *testkit.Env) func() {
+			e.Mux.Handle("GET /staff", e.Strategy.RequireUser(func(auth0.User) bool { return false })(passed))
+			b := e.Browser().MustLogin()
+			return func() { b.Page("/staff") }
 		}, "claim_requirement", "WARN DEBUG DEBUG WARN"},
-		{"provider that does not answer", func(c *auth0.Config) { c.Domain = "https://down.example" }, func(e *env) func() {
-			return func() { e.browser().page("/auth/login") }
+		{"provider that does not answer", func(c *auth0.Config) { c.Domain = "https://down.example" }, func(e *testkit.Env) func() {
+			return func() { e.Browser().Page("/auth/login") }
 		}, "tenant_unavailable", "WARN DEBUG DEBUG WARN"},
-		{"token for another API", nil, func(e *env) func() {
+		{"token for another API", nil, func(e *testkit.Env) func() {
 			h := faultlessAPI(t, e, func(c *auth0.APIConfig) { c.Audience = "https://other.example/" }).RequireAuth(passed)
-			return func() { h.ServeHTTP(httptest.NewRecorder(), bearerRequest(e.accessToken())) }
+			return func() { h.ServeHTTP(httptest.NewRecorder(), testkit.BearerRequest(accessToken(e))) }
 		}, "invalid_audience", "WARN DEBUG DEBUG WARN"},
-		{"malformed token", nil, func(e *env) func() {
+		{"malformed token", nil, func(e *testkit.Env) func() {
 			h := faultlessAPI(t, e).RequireAuth(passed)
-			return func() { h.ServeHTTP(httptest.NewRecorder(), bearerRequest("undefined")) }
+			return func() { h.ServeHTTP(httptest.NewRecorder(), testkit.BearerRequest("undefined")) }
 		}, "token_malformed", "WARN DEBUG DEBUG WARN"},
-		{"scope", nil, func(e *env) func() {
+		{"scope", nil, func(e *testkit.Env) func() {
 			h := faultlessAPI(t, e).RequireScope("other")(passed)
-			return func() { h.ServeHTTP(httptest.NewRecorder(), bearerRequest(e.accessToken())) }
+			return func() { h.ServeHTTP(httptest.NewRecorder(), testkit.BearerRequest(accessToken(e))) }
 		}, "insufficient_scope", "WARN DEBUG DEBUG WARN"},
-		{"no token", nil, func(e *env) func() {
+		{"no token", nil, func(e *testkit.Env) func() {
 			h := faultlessAPI(t, e).RequireAuth(passed)
 			return func() { h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil)) }
 		}, "missing_token", "DEBUG DEBUG DEBUG DEBUG"},
-		{"nobody logged in", nil, func(e *env) func() {
-			e.mux.Handle("GET /me", e.strategy.RequireSession(passed))
-			return func() { e.browser().do("GET", "/me", nil) }
+		{"nobody logged in", nil, func(e *testkit.Env) func() {
+			e.Mux.Handle("GET /me", e.Strategy.RequireSession(passed))
+			return func() { e.Browser().Do("GET", "/me", nil) }
 		}, "no_session", "DEBUG DEBUG DEBUG DEBUG"},
-		{"fault of the program", nil, func(e *env) func() {
-			e.mux.Handle("GET /broken", e.strategy.LoginHandler(nil))
-			return func() { e.browser().page("/broken") }
+		{"fault of the program", nil, func(e *testkit.Env) func() {
+			e.Mux.Handle("GET /broken", e.Strategy.LoginHandler(nil))
+			return func() { e.Browser().Page("/broken") }
 		}, "misconfigured", "ERROR ERROR ERROR ERROR"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -227,7 +228,7 @@ func TestLogSaysTheCauseOnce(t *testing.T) {
 				if tt.edit == nil {
 					tt.edit = func(*auth0.Config) {}
 				}
-				e := newEnv(t, tt.edit)
+				e := testkit.SignedIn(t, tt.edit)
 				request := tt.request(e)
 				for i := range 4 {
 					if i == 3 {
@@ -237,7 +238,7 @@ func TestLogSaysTheCauseOnce(t *testing.T) {
 				}
 				synctest.Wait()
 				var levels []string
-				for line := range strings.Lines(e.log.String()) {
+				for line := range strings.Lines(e.Log.String()) {
 					if strings.Contains(line, "reason="+tt.reason) {
 						_, level, _ := strings.Cut(line, "level=")
 						level, _, _ = strings.Cut(level, " ")
@@ -245,7 +246,7 @@ func TestLogSaysTheCauseOnce(t *testing.T) {
 					}
 				}
 				if got := strings.Join(levels, " "); got != tt.levels {
-					t.Errorf("levels %q, want %q\n%s", got, tt.levels, e.log)
+					t.Errorf("levels %q, want %q\n%s", got, tt.levels, e.Log)
 				}
 			})
 		})
@@ -256,15 +257,15 @@ func TestLogSaysTheCauseOnce(t *testing.T) {
 // written once in a minute too.
 func TestWarningsBesideRefusalsAreHeldBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEnv(t, func(c *auth0.Config) { c.Store = brokenStore{"no answer"} })
+		e := testkit.SignedIn(t, func(c *auth0.Config) { c.Store = brokenStore{"no answer"} })
 		for range 50 {
-			b := e.browser()
-			b.cookies[sessionName] = strings.Repeat("x", 60)
-			b.page("/auth/logout?returnTo=//evil.example")
-			b.page("/private")
+			b := e.Browser()
+			b.Cookies[testkit.SessionCookie] = strings.Repeat("x", 60)
+			b.Page("/auth/logout?returnTo=//evil.example")
+			b.Page("/private")
 		}
-		if n := strings.Count(e.log.String(), "level=WARN"); n > 5 {
-			t.Errorf("%d warnings for 50 visitors:\n%s", n, e.log)
+		if n := strings.Count(e.Log.String(), "level=WARN"); n > 5 {
+			t.Errorf("%d warnings for 50 visitors:\n%s", n, e.Log)
 		}
 	})
 }
@@ -272,10 +273,10 @@ func TestWarningsBesideRefusalsAreHeldBack(t *testing.T) {
 // TestPageQuotesALineOfTheLog: the reference of an error page is in the log of the
 // default level, also when the line of that request is not.
 func TestPageQuotesALineOfTheLog(t *testing.T) {
-	log := &logBuffer{}
-	e := newEnv(t, func(c *auth0.Config) { c.Logger = slog.New(slog.NewTextHandler(log, nil)) })
+	log := &testkit.Log{}
+	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Logger = slog.New(slog.NewTextHandler(log, nil)) })
 	for range 3 {
-		body := e.browser().page("/auth/callback?state=x&code=y").body
+		body := e.Browser().Page("/auth/callback?state=x&code=y").Body
 		line := log.String()
 		if strings.Count(line, "\n") != 1 {
 			t.Fatalf("log %q, want one line", line)
@@ -292,16 +293,16 @@ func TestPageQuotesALineOfTheLog(t *testing.T) {
 // make the memory of what was written grow, and the log neither.
 func TestReasonsWithoutEnd(t *testing.T) {
 	n := 0
-	e := newEnv(t, func(c *auth0.Config) {
+	e := testkit.SignedIn(t, func(c *auth0.Config) {
 		c.AfterLogin = func(context.Context, *auth0.Login) error {
 			n++
 			return &auth0.Error{Status: 403, Reason: fmt.Sprint("reason-", n)}
 		}
 	})
 	for range 400 {
-		e.browser().login("/auth/login")
+		e.Browser().Login("/auth/login")
 	}
-	if n := strings.Count(e.log.String(), "level=WARN"); n > 260 {
+	if n := strings.Count(e.Log.String(), "level=WARN"); n > 260 {
 		t.Errorf("%d warnings", n)
 	}
 }

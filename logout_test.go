@@ -3,7 +3,6 @@ package auth0_test
 import (
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -11,40 +10,28 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// logout logs out with the button and returns where that leads.
-func (b *browser) logout() *url.URL {
-	b.e.t.Helper()
-	resp := b.do("POST", "/auth/logout", url.Values{}, append([]string{"Origin", appBase}, asNavigation...)...)
-	if resp.status != http.StatusSeeOther {
-		b.e.t.Fatalf("logout: %d %s", resp.status, resp.body)
-	}
-	if got := resp.header.Get("Cache-Control"); got != "private, no-store" {
-		b.e.t.Errorf("logout: Cache-Control %q", got)
-	}
-	return resp.location(b.e.t)
-}
-
 func TestLogoutAtTenant(t *testing.T) {
-	e := newEnv(t)
-	b := e.browser().mustLogin()
-	b.begin("/auth/login?prompt=login") // a login in another tab
-	b.cookies["__Host-other_txn_AAAAAAAAAAAAAAAA"] = "of another strategy"
-	old := b.clone()
-	u := b.logout()
+	e := testkit.SignedIn(t)
+	b := e.Browser().MustLogin()
+	b.Begin("/auth/login?prompt=login") // a login in another tab
+	b.Cookies["__Host-other_txn_AAAAAAAAAAAAAAAA"] = "of another strategy"
+	old := b.Clone()
+	u := b.Logout()
 	if got := u.Scheme + "://" + u.Host + u.Path; got != "https://acme.auth0.example/oidc/logout" {
 		t.Errorf("sent to %s", got)
 	}
 	q := u.Query()
-	if q.Get("client_id") != testClientID || q.Get("post_logout_redirect_uri") != "https://app.example" || q.Get("logout_hint") == "" || q.Get("id_token_hint") != "" || len(q) != 3 {
+	if q.Get("client_id") != testkit.ClientID || q.Get("post_logout_redirect_uri") != "https://app.example" || q.Get("logout_hint") == "" || q.Get("id_token_hint") != "" || len(q) != 3 {
 		t.Errorf("parameters %v", q)
 	}
-	if b.loggedIn() || len(b.cookies) != 1 || b.cookies["__Host-other_txn_AAAAAAAAAAAAAAAA"] == "" {
-		t.Errorf("logged in %v, cookies %v", b.loggedIn(), b.cookies)
+	if b.LoggedIn() || len(b.Cookies) != 1 || b.Cookies["__Host-other_txn_AAAAAAAAAAAAAAAA"] == "" {
+		t.Errorf("logged in %v, cookies %v", b.LoggedIn(), b.Cookies)
 	}
 	// The tenant understands it, and its session ends too.
-	client := &http.Client{Transport: hosts{tenantHost: e.tenant}, CheckRedirect: func(r *http.Request, _ []*http.Request) error { return stopAtApp(r) }}
+	client := &http.Client{Transport: testkit.Hosts{testkit.TenantHost: e.Tenant}, CheckRedirect: func(r *http.Request, _ []*http.Request) error { return testkit.StopAtApp(r) }}
 	resp, err := client.Get(u.String())
 	if err != nil {
 		t.Fatal(err)
@@ -54,11 +41,11 @@ func TestLogoutAtTenant(t *testing.T) {
 	}
 	// The process knows that it has ended the session. Others do not; that is
 	// documented.
-	if old.clone().loggedIn() {
+	if old.Clone().LoggedIn() {
 		t.Error("a copy of the cookie works after the logout")
 	}
-	old.e = newEnv(t, func(c *auth0.Config) { *c = e.cfg })
-	if !old.loggedIn() {
+	old.Env = testkit.SignedIn(t, func(c *auth0.Config) { *c = e.Config })
+	if !old.LoggedIn() {
 		t.Error("a copy of the cookie does not work at another instance; the documentation says that it does")
 	}
 }
@@ -90,46 +77,46 @@ func TestLogoutEndpoints(t *testing.T) {
 		if tt.edit != nil {
 			edits = append(edits, tt.edit)
 		}
-		e := newEnvOf(t, tenant.Config{Host: tenantHost, Discovery: tt.variant}, edits...)
-		b := e.browser().mustLogin()
-		resp := b.page("/auth/logout")
-		if got := resp.header.Get("Location"); resp.status != tt.status || !strings.HasPrefix(got, tt.want) || tt.want != "https://acme.auth0.example/oidc/logout?" && !strings.HasSuffix(tt.want, "client_id=") && got != tt.want {
-			t.Errorf("%s: %d to %s\nwant %s", tt.why, resp.status, got, tt.want)
+		e := testkit.SignedInAt(t, tenant.Config{Host: testkit.TenantHost, Discovery: tt.variant}, edits...)
+		b := e.Browser().MustLogin()
+		resp := b.Page("/auth/logout")
+		if got := resp.Header.Get("Location"); resp.Status != tt.status || !strings.HasPrefix(got, tt.want) || tt.want != "https://acme.auth0.example/oidc/logout?" && !strings.HasSuffix(tt.want, "client_id=") && got != tt.want {
+			t.Errorf("%s: %d to %s\nwant %s", tt.why, resp.Status, got, tt.want)
 		}
-		if b.loggedIn() {
+		if b.LoggedIn() {
 			t.Errorf("%s: still logged in", tt.why)
 		}
 		// Nobody logged in: the tenant's session may still be there.
-		if resp := e.browser().page("/auth/logout"); resp.status != tt.status || tt.status == 303 && strings.Contains(resp.header.Get("Location"), "hint") {
-			t.Errorf("%s: anonymous: %d to %s", tt.why, resp.status, resp.header.Get("Location"))
+		if resp := e.Browser().Page("/auth/logout"); resp.Status != tt.status || tt.status == 303 && strings.Contains(resp.Header.Get("Location"), "hint") {
+			t.Errorf("%s: anonymous: %d to %s", tt.why, resp.Status, resp.Header.Get("Location"))
 		}
 	}
 }
 
 func TestLogoutHints(t *testing.T) {
 	big := ""
-	e := newEnv(t, func(c *auth0.Config) { c.KeepIDToken = true })
-	e.tenant.EditIDToken(func(_, c map[string]any) { c["big"] = big })
-	u := e.browser().mustLogin().logout()
+	e := testkit.SignedIn(t, func(c *auth0.Config) { c.KeepIDToken = true })
+	e.Tenant.EditIDToken(func(_, c map[string]any) { c["big"] = big })
+	u := e.Browser().MustLogin().Logout()
 	if q := u.Query(); strings.Count(q.Get("id_token_hint"), ".") != 2 || q.Get("logout_hint") == "" {
 		t.Errorf("hints %v", q)
 	}
 	// A URL of more than 4 KiB would be refused, and nobody logged out.
 	big = strings.Repeat("x", 2500)
-	u = e.browser().mustLogin().logout()
+	u = e.Browser().MustLogin().Logout()
 	if q := u.Query(); q.Has("id_token_hint") || q.Get("logout_hint") == "" || len(u.String()) > 4096 {
 		t.Errorf("large token: URL of %d bytes, id_token_hint %v", len(u.String()), q.Has("id_token_hint"))
 	}
 	// No sid, no hint.
-	e = newEnv(t)
-	e.tenant.EditIDToken(claim("sid", nil))
-	if q := e.browser().mustLogin().logout().Query(); q.Has("logout_hint") {
+	e = testkit.SignedIn(t)
+	e.Tenant.EditIDToken(testkit.Claim("sid", nil))
+	if q := e.Browser().MustLogin().Logout().Query(); q.Has("logout_hint") {
 		t.Errorf("hint %q without a sid", q.Get("logout_hint"))
 	}
 }
 
 func TestLogoutOptions(t *testing.T) {
-	e := newEnv(t, func(c *auth0.Config) {
+	e := testkit.SignedIn(t, func(c *auth0.Config) {
 		c.KeepIDToken = true
 		c.PostLogoutURLs = []string{"https://app.example/bye", "https://www.example/", "https://app.example/other"}
 		c.Logout = []auth0.LogoutOption{auth0.WithLogoutParam("ui_locales", "de"), auth0.WithLogoutParam("x", "1")}
@@ -157,17 +144,17 @@ func TestLogoutOptions(t *testing.T) {
 		{"option before query", []auth0.LogoutOption{auth0.WithLogoutReturnTo("/gone")}, "?returnTo=https://www.example/", map[string]string{"post_logout_redirect_uri": "https://app.example/gone"}},
 	}
 	for _, tt := range tests {
-		b := e.browser().mustLogin()
-		old := e.app
-		e.app = e.strategy.LogoutHandler(tt.opts...)
-		q := b.page("/auth/logout" + tt.path).location(t).Query()
-		e.app = old
+		b := e.Browser().MustLogin()
+		old := e.App
+		e.App = e.Strategy.LogoutHandler(tt.opts...)
+		q := b.Page("/auth/logout" + tt.path).Location(t).Query()
+		e.App = old
 		for name, want := range tt.want {
 			if got := q.Get(name); want == "-" && q.Has(name) || want != "-" && (got != want || len(q[name]) != 1) {
 				t.Errorf("%s: %s is %q, want %q", tt.why, name, q[name], want)
 			}
 		}
-		if q.Get("client_id") != testClientID {
+		if q.Get("client_id") != testkit.ClientID {
 			t.Errorf("%s: client_id %q", tt.why, q.Get("client_id"))
 		}
 	}
@@ -181,49 +168,49 @@ func TestLogoutOptions(t *testing.T) {
 		"too large":         {"", "returnTo=https://www.example/&x=" + strings.Repeat("x", 70_000), "application/x-www-form-urlencoded", "https://app.example/bye"},
 		"no form":           {"", "{}", "application/json", "https://app.example/bye"},
 	} {
-		b := e.browser().mustLogin()
-		r := httptest.NewRequest("POST", appBase+"/auth/logout"+tt.query, strings.NewReader(tt.form))
+		b := e.Browser().MustLogin()
+		r := httptest.NewRequest("POST", testkit.AppURL+"/auth/logout"+tt.query, strings.NewReader(tt.form))
 		r.Header.Set("Content-Type", tt.kind)
 		r.Header.Set("Sec-Fetch-Site", "same-origin")
-		for name, value := range b.cookies {
+		for name, value := range b.Cookies {
 			r.AddCookie(&http.Cookie{Name: name, Value: value})
 		}
-		resp := b.send(r, r.URL)
-		if got := resp.location(t).Query().Get("post_logout_redirect_uri"); resp.status != http.StatusSeeOther || got != tt.want || b.loggedIn() {
-			t.Errorf("%s: %d to %q, want %q; logged in %v", why, resp.status, got, tt.want, b.loggedIn())
+		resp := b.Send(r, r.URL)
+		if got := resp.Location(t).Query().Get("post_logout_redirect_uri"); resp.Status != http.StatusSeeOther || got != tt.want || b.LoggedIn() {
+			t.Errorf("%s: %d to %q, want %q; logged in %v", why, resp.Status, got, tt.want, b.LoggedIn())
 		}
 	}
 	for why, option := range map[string]auth0.LogoutOption{
 		"nil": nil, "client_id": auth0.WithLogoutParam("client_id", "x"), "target": auth0.WithLogoutParam("post_logout_redirect_uri", "x"), "returnTo": auth0.WithLogoutParam("returnTo", "x"),
 		"CR LF": auth0.WithLogoutParam("x", "a\r\nb"), "no name": auth0.WithLogoutParam("", "x"), "long": auth0.WithLogoutParam("x", strings.Repeat("x", 1025)),
 	} {
-		cfg := e.cfg
+		cfg := e.Config
 		cfg.Logout = []auth0.LogoutOption{option}
 		if _, err := auth0.New(cfg); err == nil || !strings.Contains(err.Error(), "Config.Logout ") {
 			t.Errorf("%s: New returns %v", why, err)
 		}
-		b := e.browser().mustLogin()
-		old := e.app
-		e.app = e.strategy.LogoutHandler(option)
-		if resp := b.page("/"); resp.status != http.StatusInternalServerError {
-			t.Errorf("%s: LogoutHandler answers %d", why, resp.status)
+		b := e.Browser().MustLogin()
+		old := e.App
+		e.App = e.Strategy.LogoutHandler(option)
+		if resp := b.Page("/"); resp.Status != http.StatusInternalServerError {
+			t.Errorf("%s: LogoutHandler answers %d", why, resp.Status)
 		}
-		e.app = old
+		e.App = old
 	}
 }
 
 // TestLogoutFromOutside: no other site can log people out.
 func TestLogoutFromOutside(t *testing.T) {
-	e := newEnv(t)
-	e.app = e.strategy.LoadUser(wholeApp(e))
+	e := testkit.SignedIn(t)
+	e.App = e.Strategy.LoadUser(wholeApp(e))
 	tests := []struct {
 		why, method string
 		header      []string
 		status      int
 	}{
-		{"button", "POST", []string{"Sec-Fetch-Site", "same-origin", "Origin", appBase}, 303},
-		{"button, old browser", "POST", []string{"Origin", appBase}, 303},
-		{"button, proxy changes the host", "POST", []string{"Origin", appBase, "Host", "internal:8080"}, 303},
+		{"button", "POST", []string{"Sec-Fetch-Site", "same-origin", "Origin", testkit.AppURL}, 303},
+		{"button, old browser", "POST", []string{"Origin", testkit.AppURL}, 303},
+		{"button, proxy changes the host", "POST", []string{"Origin", testkit.AppURL, "Host", "internal:8080"}, 303},
 		{"program", "POST", nil, 303},
 		{"form of another site", "POST", []string{"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"}, 403},
 		{"form of another site, old browser", "POST", []string{"Origin", "https://evil.example"}, 403},
@@ -233,36 +220,36 @@ func TestLogoutFromOutside(t *testing.T) {
 		{"link", "GET", []string{"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "navigate"}, 303},
 		{"typed", "GET", []string{"Sec-Fetch-Site", "none", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-User", "?1"}, 303},
 		{"link in a mail program", "GET", []string{"Sec-Fetch-Site", "none", "Sec-Fetch-Mode", "navigate"}, 200},
-		{"link, old browser", "GET", []string{"Referer", appBase + "/page"}, 303},
+		{"link, old browser", "GET", []string{"Referer", testkit.AppURL + "/page"}, 303},
 		{"link on another site", "GET", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"}, 403},
 		{"link on a sister site", "GET", []string{"Sec-Fetch-Site", "same-site", "Sec-Fetch-Mode", "navigate"}, 403},
 		{"image", "GET", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image"}, 403},
 		{"own image", "GET", []string{"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image"}, 403},
 		{"old browser says nothing", "GET", nil, 403},
 		{"old browser, other site", "GET", []string{"Referer", "https://evil.example/https://app.example/"}, 403},
-		{"old browser, longer name", "GET", []string{"Referer", appBase + ".evil.example/"}, 403},
+		{"old browser, longer name", "GET", []string{"Referer", testkit.AppURL + ".evil.example/"}, 403},
 		{"old browser, same host over http", "GET", []string{"Referer", "http://app.example/"}, 403},
 		{"HEAD", "HEAD", []string{"Sec-Fetch-Site", "same-origin"}, 204},
 		{"prefetch", "GET", []string{"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "navigate", "Sec-Purpose", "prefetch"}, 204},
 		{"PUT", "PUT", []string{"Sec-Fetch-Site", "same-origin"}, 405},
 	}
 	for _, tt := range tests {
-		b := e.browser().mustLogin()
-		resp := b.do(tt.method, "/auth/logout", nil, tt.header...)
-		if resp.status != tt.status {
-			t.Errorf("%s: %d, want %d", tt.why, resp.status, tt.status)
+		b := e.Browser().MustLogin()
+		resp := b.Do(tt.method, "/auth/logout", nil, tt.header...)
+		if resp.Status != tt.status {
+			t.Errorf("%s: %d, want %d", tt.why, resp.Status, tt.status)
 		}
-		if got := b.loggedIn(); got != (tt.status != 303) {
+		if got := b.LoggedIn(); got != (tt.status != 303) {
 			t.Errorf("%s: logged in %v", tt.why, got)
 		}
 	}
 }
 
 // wholeApp mounts the routes without methods, as a prefix does.
-func wholeApp(e *env) http.Handler {
+func wholeApp(e *testkit.Env) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/auth/", e.strategy.Handler())
-	mux.Handle("/", e.mux)
+	mux.Handle("/auth/", e.Strategy.Handler())
+	mux.Handle("/", e.Mux)
 	return mux
 }
 
@@ -273,19 +260,19 @@ func TestLogoutWhileTenantIsDown(t *testing.T) {
 			func(ten *tenant.Tenant) { ten.Fail(tenant.Discovery, 503) },
 			func(ten *tenant.Tenant) { ten.Delay(tenant.Discovery, time.Hour) },
 		} {
-			e := newEnv(t)
-			b := e.browser().mustLogin()
-			b.begin("/auth/login?prompt=login")
-			fault(e.tenant)
+			e := testkit.SignedIn(t)
+			b := e.Browser().MustLogin()
+			b.Begin("/auth/login?prompt=login")
+			fault(e.Tenant)
 			begin := time.Now()
-			if u := b.logout(); u.String() != "https://app.example" {
+			if u := b.Logout(); u.String() != "https://app.example" {
 				t.Errorf("sent to %s", u)
 			}
 			if d := time.Since(begin); d > 5*time.Second {
 				t.Errorf("after %v", d)
 			}
-			if b.loggedIn() || len(b.transactions()) != 0 || !strings.Contains(e.log.String(), "session at the tenant is not ended") {
-				t.Errorf("logged in %v, %d transactions, log:\n%s", b.loggedIn(), len(b.transactions()), e.log)
+			if b.LoggedIn() || len(b.Transactions()) != 0 || !strings.Contains(e.Log.String(), "session at the tenant is not ended") {
+				t.Errorf("logged in %v, %d transactions, log:\n%s", b.LoggedIn(), len(b.Transactions()), e.Log)
 			}
 		}
 	})
@@ -293,11 +280,11 @@ func TestLogoutWhileTenantIsDown(t *testing.T) {
 
 // TestLogoutCookiePath deletes what was set, where it was set.
 func TestLogoutCookiePath(t *testing.T) {
-	e := newEnv(t, func(c *auth0.Config) { c.CookiePath = "/app" })
-	b := e.browser().mustLogin()
-	b.begin("/auth/login?prompt=login")
-	resp := b.page("/auth/logout")
-	lines := resp.header.Values("Set-Cookie")
+	e := testkit.SignedIn(t, func(c *auth0.Config) { c.CookiePath = "/app" })
+	b := e.Browser().MustLogin()
+	b.Begin("/auth/login?prompt=login")
+	resp := b.Page("/auth/logout")
+	lines := resp.Header.Values("Set-Cookie")
 	if len(lines) != 2 {
 		t.Errorf("%d deletions, want 2", len(lines))
 	}

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 // TestClaimsOfARefusedHeaderAreNotRead: anybody can post a token of sixteen
@@ -15,17 +17,17 @@ func TestClaimsOfARefusedHeaderAreNotRead(t *testing.T) {
 	if raceDetector {
 		t.Skip("the race detector allocates")
 	}
-	e := newEnv(t, revocable)
+	e := testkit.SignedIn(t, testkit.Revocable)
 	allocations := func(header string, names int) float64 {
 		var claims []string
 		for i := range names {
 			claims = append(claims, fmt.Sprintf(`"\u%04x":0`, 0x4e00+i)) // each is decoded when it is read
 		}
-		body := url.Values{"logout_token": {compact(header, "{"+strings.Join(claims, ",")+"}", constant([]byte{1}))}}.Encode()
+		body := url.Values{"logout_token": {testkit.Compact(header, "{"+strings.Join(claims, ",")+"}", testkit.Constant([]byte{1}))}}.Encode()
 		return testing.AllocsPerRun(20, func() {
-			r := httptest.NewRequest("POST", backchannelPath, strings.NewReader(body))
+			r := httptest.NewRequest("POST", testkit.BackchannelPath, strings.NewReader(body))
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-			e.mux.ServeHTTP(httptest.NewRecorder(), r)
+			e.Mux.ServeHTTP(httptest.NewRecorder(), r)
 		})
 	}
 	for _, header := range []string{`{"alg":"RS256","typ":"at+jwt"}`, `{"alg":"PS256"}`} {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -19,73 +18,32 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
-
-var writeScopes = []string{"read:connections", "read:connections_options", "create:connections", "update:connections",
-	"update:connections_options", "delete:connections", "read:clients", "read:users", "read:user_idp_tokens"}
-
-// allow makes scopes of the Management API those of the application.
-func (e *env) allow(scopes ...string) {
-	e.t.Helper()
-	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) {
-		c.Grants = []tenant.ClientGrant{{Audience: "https://" + tenantHost + "/api/v2/", Scopes: scopes}}
-	}); err != nil {
-		e.t.Fatal(err)
-	}
-}
-
-const profileScript = `function fetchUserProfile(accessToken, context, callback) { /* ... */ }`
-
-func partner() auth0.OAuth2Connection {
-	return auth0.OAuth2Connection{
-		Name: "partner-two", DisplayName: "Partner Two",
-		Options: auth0.OAuth2Options{
-			AuthorizationURL: "https://idp.partner.example/oauth2/authorize", TokenURL: "https://idp.partner.example/oauth2/token",
-			ClientID: "acme-at-partner", ClientSecret: "s3cret-CANARY", Scopes: []string{"email", "openid", "profile"}, PKCE: true,
-			FetchUserProfile: profileScript, IconURL: "https://cdn.partner.example/logo.png",
-			CustomHeaders: map[string]string{"X-Partner": "acme-CANARY"}, AuthParams: map[string]string{"static_param": "x"},
-			AuthParamsMap: map[string]string{"custom_param": "access_type"},
-		},
-	}
-}
-
-// apiLog records what is sent to the Management API.
-type apiLog struct{ requests, bodies []string }
-
-func (e *env) recordManagement(answer func(w http.ResponseWriter, r *http.Request, n int)) *apiLog {
-	l := &apiLog{}
-	e.tenant.Replace(tenant.Management, func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		l.requests = append(l.requests, r.Method+" "+r.URL.RequestURI())
-		l.bodies = append(l.bodies, string(body))
-		answer(w, r, len(l.requests))
-	})
-	return l
-}
 
 // TestCreateOAuth2Connection: the request is the documented one, and the
 // documented answer is understood.
 func TestCreateOAuth2Connection(t *testing.T) {
-	e := newEnv(t)
-	l := e.recordManagement(func(w http.ResponseWriter, r *http.Request, _ int) {
+	e := testkit.SignedIn(t)
+	l := e.RecordManagement(func(w http.ResponseWriter, r *http.Request, _ int) {
 		w.WriteHeader(201)
 		fmt.Fprint(w, `{"id":"con_Custom000000Acme","options":{"scope":["email","openid","profile"],"scripts":{"fetchUserProfile":"function fetchUserProfile(accessToken, context, callback) { /* ... */ }"},"icon_url":"https://cdn.partner.example/logo.png","tokenURL":"https://idp.partner.example/oauth2/token","client_id":"acme-at-partner","client_secret":"s3cret-CANARY","pkce_enabled":true,"useOauthSpecScope":true,"upstream_params":{"login_hint":{"alias":"login_hint"}},"authorizationURL":"https://idp.partner.example/oauth2/authorize","strategy_version":2,"set_user_root_attributes":"on_each_login"},"strategy":"oauth2","name":"partner-idp","display_name":"Partner Ltd","is_domain_connection":false,"authentication":{"active":true},"connected_accounts":{"active":false},"realms":["partner-idp"],"metadata":{"tier":"gold"},"enabled_clients":[]}`)
 	})
-	c := partner()
+	c := testkit.PartnerConnection()
 	c.Name, c.DisplayName = "partner-idp", "Partner Ltd"
-	made, err := e.strategy.Management().CreateOAuth2Connection(t.Context(), c)
+	made, err := e.Strategy.Management().CreateOAuth2Connection(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	const want = `{"name":"partner-idp","display_name":"Partner Ltd","strategy":"oauth2","options":{"client_id":"acme-at-partner","client_secret":"s3cret-CANARY","authorizationURL":"https://idp.partner.example/oauth2/authorize","tokenURL":"https://idp.partner.example/oauth2/token","scope":["email","openid","profile"],"useOauthSpecScope":true,"pkce_enabled":true,"icon_url":"https://cdn.partner.example/logo.png","customHeaders":{"X-Partner":"acme-CANARY"},"authParams":{"static_param":"x"},"authParamsMap":{"custom_param":"access_type"},"scripts":{"fetchUserProfile":"function fetchUserProfile(accessToken, context, callback) { /* ... */ }"}}}`
-	if !slices.Equal(l.requests, []string{"POST /api/v2/connections"}) || !sameJSON(t, l.bodies[0], want) {
-		t.Errorf("%q with %s", l.requests, l.bodies)
+	if !slices.Equal(l.Requests, []string{"POST /api/v2/connections"}) || !sameJSON(t, l.Bodies[0], want) {
+		t.Errorf("%q with %s", l.Requests, l.Bodies)
 	}
 	if made.ID != "con_Custom000000Acme" || made.Name != "partner-idp" || made.DisplayName != "Partner Ltd" || made.TokenVault {
 		t.Errorf("made %+v", made)
 	}
 	o := made.Options
-	if o.ClientSecret != "s3cret-CANARY" || o.FetchUserProfile != profileScript || !o.PKCE || strings.Join(o.Scopes, " ") != "email openid profile" || o.CustomHeaders != nil {
+	if o.ClientSecret != "s3cret-CANARY" || o.FetchUserProfile != testkit.ProfileScript || !o.PKCE || strings.Join(o.Scopes, " ") != "email openid profile" || o.CustomHeaders != nil {
 		t.Errorf("options %v, %q, %v, %q", o, o.FetchUserProfile, o.PKCE, o.Scopes)
 	}
 }
@@ -101,16 +59,16 @@ func sameJSON(t *testing.T, a, b string) bool {
 
 // TestManagementLife goes through the life of a connection at the tenant.
 func TestManagementLife(t *testing.T) {
-	e := newEnv(t)
-	e.allow(writeScopes...)
-	m, ctx := e.strategy.Management(), t.Context()
-	made := must(m.CreateOAuth2Connection(ctx, partner()))
-	read := must(m.OAuth2Connection(ctx, made.ID))
+	e := testkit.SignedIn(t)
+	e.AllowManagement(testkit.WriteScopes...)
+	m, ctx := e.Strategy.Management(), t.Context()
+	made := testkit.Must(m.CreateOAuth2Connection(ctx, testkit.PartnerConnection()))
+	read := testkit.Must(m.OAuth2Connection(ctx, made.ID))
 	if read.ID == "" || read.Name != "partner-two" || read.DisplayName != "Partner Two" || read.Options.ClientSecret != "s3cret-CANARY" || read.Options.CustomHeaders["X-Partner"] != "acme-CANARY" {
 		t.Errorf("read %v", read)
 	}
 	var listed []string
-	for _, c := range must(m.OAuth2Connections(ctx)) {
+	for _, c := range testkit.Must(m.OAuth2Connections(ctx)) {
 		listed = append(listed, c.Name)
 	}
 	if got := strings.Join(listed, " "); got != "partner-idp legacy-accounts partner-two" {
@@ -119,8 +77,8 @@ func TestManagementLife(t *testing.T) {
 
 	shown := func() bool {
 		t.Helper()
-		strategy := must(auth0.New(e.cfg)) // without a list in its cache
-		return strings.Contains(names(must(strategy.GetConnections(ctx))), "partner-two")
+		strategy := testkit.Must(auth0.New(e.Config)) // without a list in its cache
+		return strings.Contains(testkit.Names(testkit.Must(strategy.GetConnections(ctx))), "partner-two")
 	}
 	if shown() {
 		t.Error("there is a button before the connection is enabled")
@@ -128,22 +86,22 @@ func TestManagementLife(t *testing.T) {
 	if err := m.EnableConnection(ctx, made.ID); err != nil || !shown() {
 		t.Errorf("enable: %v, button %v", err, shown())
 	}
-	if err := m.DisableConnection(ctx, made.ID, testClientID); err != nil || shown() {
+	if err := m.DisableConnection(ctx, made.ID, testkit.ClientID); err != nil || shown() {
 		t.Errorf("disable: %v, button %v", err, shown())
 	}
 
 	// Another secret, and nothing else.
-	updated := must(m.UpdateOAuth2Connection(ctx, made.ID, func(c *auth0.OAuth2Connection) { c.Options.ClientSecret = "rotated-CANARY" }))
+	updated := testkit.Must(m.UpdateOAuth2Connection(ctx, made.ID, func(c *auth0.OAuth2Connection) { c.Options.ClientSecret = "rotated-CANARY" }))
 	want := read
 	want.Options.ClientSecret = "rotated-CANARY"
-	again := must(m.OAuth2Connection(ctx, made.ID))
+	again := testkit.Must(m.OAuth2Connection(ctx, made.ID))
 	for _, got := range []auth0.OAuth2Connection{updated, again} {
 		if got.DisplayName != "Partner Two" || !reflect.DeepEqual(got.Options, want.Options) {
 			t.Errorf("after the rotation %v, secret %q", got, got.Options.ClientSecret)
 		}
 	}
 	// The name for people and the vault, and no options.
-	updated = must(m.UpdateOAuth2Connection(ctx, made.ID, func(c *auth0.OAuth2Connection) { c.DisplayName, c.TokenVault = "Other", true }))
+	updated = testkit.Must(m.UpdateOAuth2Connection(ctx, made.ID, func(c *auth0.OAuth2Connection) { c.DisplayName, c.TokenVault = "Other", true }))
 	if updated.DisplayName != "Other" || !updated.TokenVault || updated.Options.ClientSecret != "rotated-CANARY" {
 		t.Errorf("%v, %v", updated, updated.TokenVault)
 	}
@@ -168,16 +126,16 @@ func asAuth0Error(t *testing.T, err error) *auth0.Error {
 // TestUpdateKeepsOptions: the tenant replaces options as a whole, and a display
 // name that it does not get, so both are sent as they were.
 func TestUpdateKeepsOptions(t *testing.T) {
-	e := newEnv(t)
+	e := testkit.SignedIn(t)
 	const stored = `{"id":"con_1","name":"p","display_name":"P Ltd","strategy":"oauth2","options":{"client_id":"a","client_secret":"b-CANARY","authorizationURL":"https://p.example/a","tokenURL":"https://p.example/t","scope":"x y","scripts":{"fetchUserProfile":"function(){}","other":1},"upstream_params":{"login_hint":{"alias":"login_hint"}},"strategy_version":2,"non_persistent_attrs":["ethnicity"],"authParams":{"n":1}}}`
-	l := e.recordManagement(func(w http.ResponseWriter, r *http.Request, n int) { fmt.Fprint(w, stored) })
-	m := e.strategy.Management()
+	l := e.RecordManagement(func(w http.ResponseWriter, r *http.Request, n int) { fmt.Fprint(w, stored) })
+	m := e.Strategy.Management()
 	if _, err := m.UpdateOAuth2Connection(t.Context(), "con_1", func(c *auth0.OAuth2Connection) { c.Options.TokenURL = "https://p.example/t2" }); err != nil {
 		t.Fatal(err)
 	}
 	const want = `{"display_name":"P Ltd","options":{"client_id":"a","client_secret":"b-CANARY","authorizationURL":"https://p.example/a","tokenURL":"https://p.example/t2","scope":"x y","scripts":{"fetchUserProfile":"function(){}","other":1},"upstream_params":{"login_hint":{"alias":"login_hint"}},"strategy_version":2,"non_persistent_attrs":["ethnicity"],"authParams":{"n":1}}}`
-	if !slices.Equal(l.requests, []string{"GET /api/v2/connections/con_1", "PATCH /api/v2/connections/con_1"}) || !sameJSON(t, l.bodies[1], want) {
-		t.Errorf("%q, %s", l.requests, l.bodies)
+	if !slices.Equal(l.Requests, []string{"GET /api/v2/connections/con_1", "PATCH /api/v2/connections/con_1"}) || !sameJSON(t, l.Bodies[1], want) {
+		t.Errorf("%q, %s", l.Requests, l.Bodies)
 	}
 	for name, tt := range map[string]struct {
 		edit func(*auth0.OAuth2Connection)
@@ -189,41 +147,41 @@ func TestUpdateKeepsOptions(t *testing.T) {
 		"no display name":  {func(c *auth0.OAuth2Connection) { c.DisplayName = "" }, `{"display_name":"p"}`},
 		"the vault":        {func(c *auth0.OAuth2Connection) { c.TokenVault = true }, `{"display_name":"P Ltd","connected_accounts":{"active":true}}`},
 	} {
-		l.requests, l.bodies = nil, nil
+		l.Requests, l.Bodies = nil, nil
 		_, err := m.UpdateOAuth2Connection(t.Context(), "con_1", tt.edit)
-		if err != nil || (tt.want == "") != (len(l.requests) == 1) || tt.want != "" && !sameJSON(t, l.bodies[1], tt.want) {
-			t.Errorf("%s: %v, %q, %q", name, err, l.requests, l.bodies)
+		if err != nil || (tt.want == "") != (len(l.Requests) == 1) || tt.want != "" && !sameJSON(t, l.Bodies[1], tt.want) {
+			t.Errorf("%s: %v, %q, %q", name, err, l.Requests, l.Bodies)
 		}
 	}
-	l.requests = nil
-	if _, err := m.UpdateOAuth2Connection(t.Context(), "con_1", func(c *auth0.OAuth2Connection) { c.Name = "q" }); err == nil || len(l.requests) != 1 {
-		t.Errorf("another name: %v, %q", err, l.requests)
+	l.Requests = nil
+	if _, err := m.UpdateOAuth2Connection(t.Context(), "con_1", func(c *auth0.OAuth2Connection) { c.Name = "q" }); err == nil || len(l.Requests) != 1 {
+		t.Errorf("another name: %v, %q", err, l.Requests)
 	}
 	// Scopes, header and script that go away or come.
-	l.bodies = nil
-	must(m.UpdateOAuth2Connection(t.Context(), "con_1", func(c *auth0.OAuth2Connection) {
+	l.Bodies = nil
+	testkit.Must(m.UpdateOAuth2Connection(t.Context(), "con_1", func(c *auth0.OAuth2Connection) {
 		c.Options.Scopes, c.Options.PKCE = nil, true
 		c.Options.FetchUserProfile = "function(a){}"
 		c.Options.CustomHeaders = map[string]string{"X-A": "1"}
 	}))
 	for _, part := range []string{`"pkce_enabled":true`, `"fetchUserProfile":"function(a){}"`, `"other":1`, `"customHeaders":{"X-A":"1"}`} {
-		if !strings.Contains(l.bodies[1], part) || strings.Contains(l.bodies[1], `"scope"`) {
-			t.Errorf("%s is not in %s", part, l.bodies[1])
+		if !strings.Contains(l.Bodies[1], part) || strings.Contains(l.Bodies[1], `"scope"`) {
+			t.Errorf("%s is not in %s", part, l.Bodies[1])
 		}
 	}
 }
 
 // TestUpdateWithoutOptionsScope must not replace what it cannot see.
 func TestUpdateWithoutOptionsScope(t *testing.T) {
-	e := newEnv(t)
-	e.allow(writeScopes...)
-	m := e.strategy.Management()
-	made := must(m.CreateOAuth2Connection(t.Context(), partner()))
-	e.allow("read:connections", "update:connections", "update:connections_options")
-	m = must(auth0.New(e.cfg)).Management()
-	calls := e.tenant.Calls(tenant.Management)
+	e := testkit.SignedIn(t)
+	e.AllowManagement(testkit.WriteScopes...)
+	m := e.Strategy.Management()
+	made := testkit.Must(m.CreateOAuth2Connection(t.Context(), testkit.PartnerConnection()))
+	e.AllowManagement("read:connections", "update:connections", "update:connections_options")
+	m = testkit.Must(auth0.New(e.Config)).Management()
+	calls := e.Tenant.Calls(tenant.Management)
 	_, err := m.UpdateOAuth2Connection(t.Context(), made.ID, func(c *auth0.OAuth2Connection) { c.Options.ClientSecret = "x" })
-	if got := asAuth0Error(t, err); got.Scope != "read:connections_options" || e.tenant.Calls(tenant.Management) != calls+1 {
+	if got := asAuth0Error(t, err); got.Scope != "read:connections_options" || e.Tenant.Calls(tenant.Management) != calls+1 {
 		t.Errorf("%v, scope %q", err, got.Scope)
 	}
 	if c, err := m.UpdateOAuth2Connection(t.Context(), made.ID, func(c *auth0.OAuth2Connection) { c.DisplayName = "X" }); err != nil || c.DisplayName != "X" {
@@ -233,8 +191,8 @@ func TestUpdateWithoutOptionsScope(t *testing.T) {
 
 // TestConnectionMistakes: all of them are found at once, and nothing is sent.
 func TestConnectionMistakes(t *testing.T) {
-	e := newEnv(t)
-	m := e.strategy.Management()
+	e := testkit.SignedIn(t)
+	m := e.Strategy.Management()
 	for _, tt := range []struct {
 		want []string
 		edit func(*auth0.OAuth2Connection)
@@ -262,7 +220,7 @@ func TestConnectionMistakes(t *testing.T) {
 			c.Options.AuthParamsMap = map[string]string{"redirect_uri": "x"}
 		}},
 	} {
-		c := partner()
+		c := testkit.PartnerConnection()
 		tt.edit(&c)
 		_, err := m.CreateOAuth2Connection(t.Context(), c)
 		if err == nil {
@@ -278,12 +236,12 @@ func TestConnectionMistakes(t *testing.T) {
 			}
 		}
 	}
-	if n := e.tenant.Calls(tenant.Management) + e.tenant.Calls(tenant.Token); n != 0 {
+	if n := e.Tenant.Calls(tenant.Management) + e.Tenant.Calls(tenant.Token); n != 0 {
 		t.Errorf("%d requests", n)
 	}
-	local := partner()
+	local := testkit.PartnerConnection()
 	local.Options.AuthorizationURL, local.Options.TokenURL = "http://localhost:4000/a", "http://127.0.0.1:4000/t"
-	e.allow(writeScopes...)
+	e.AllowManagement(testkit.WriteScopes...)
 	if _, err := m.CreateOAuth2Connection(t.Context(), local); err != nil {
 		t.Errorf("a provider on this machine: %v", err)
 	}
@@ -292,7 +250,7 @@ func TestConnectionMistakes(t *testing.T) {
 // TestManagementRefusals are the documented ones, by body.
 func TestManagementRefusals(t *testing.T) {
 	create := func(m *auth0.Management, ctx context.Context) error {
-		_, err := m.CreateOAuth2Connection(ctx, partner())
+		_, err := m.CreateOAuth2Connection(ctx, testkit.PartnerConnection())
 		return err
 	}
 	for _, tt := range []struct {
@@ -322,8 +280,8 @@ func TestManagementRefusals(t *testing.T) {
 		{"edge", 503, "", `<html>`, auth0.Error{Status: 502, Code: "temporarily_unavailable", Reason: "tenant_unavailable", TenantStatus: 503}},
 		{"no JSON", 201, "", `<html>`, auth0.Error{Status: 502, Code: "server_error", Reason: "tenant_answer"}},
 	} {
-		e := newEnv(t)
-		l := e.recordManagement(func(w http.ResponseWriter, r *http.Request, _ int) {
+		e := testkit.SignedIn(t)
+		l := e.RecordManagement(func(w http.ResponseWriter, r *http.Request, _ int) {
 			if tt.header != "" {
 				w.Header().Set("Retry-After", tt.header)
 			}
@@ -331,7 +289,7 @@ func TestManagementRefusals(t *testing.T) {
 			fmt.Fprint(w, tt.body)
 		})
 		begin := time.Now()
-		got := asAuth0Error(t, create(e.strategy.Management(), t.Context()))
+		got := asAuth0Error(t, create(e.Strategy.Management(), t.Context()))
 		want := tt.want
 		if got.Op != "management" || got.Status != want.Status || got.Code != want.Code || got.Reason != want.Reason || got.Scope != want.Scope || got.TenantStatus != want.TenantStatus || got.RetryAfter != want.RetryAfter {
 			t.Errorf("%s: %+v", tt.name, got)
@@ -340,8 +298,8 @@ func TestManagementRefusals(t *testing.T) {
 		if tt.status == 401 {
 			requests = 2 // with another token
 		}
-		if len(l.requests) != requests || time.Since(begin) > 2*time.Second {
-			t.Errorf("%s: %d requests in %v", tt.name, len(l.requests), time.Since(begin))
+		if len(l.Requests) != requests || time.Since(begin) > 2*time.Second {
+			t.Errorf("%s: %d requests in %v", tt.name, len(l.Requests), time.Since(begin))
 		}
 	}
 }
@@ -372,8 +330,8 @@ func TestManagementTakesTurns(t *testing.T) {
 		{"just time", func(time.Time) http.Header { return http.Header{"Retry-After": {"2"}} }, 1, 2001 * time.Millisecond, 2, 2 * time.Second, true},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			e := newEnv(t)
-			l := e.recordManagement(func(w http.ResponseWriter, r *http.Request, n int) {
+			e := testkit.SignedIn(t)
+			l := e.RecordManagement(func(w http.ResponseWriter, r *http.Request, n int) {
 				if n > tt.busy {
 					w.WriteHeader(http.StatusNoContent)
 					return
@@ -389,9 +347,9 @@ func TestManagementTakesTurns(t *testing.T) {
 				defer cancel()
 			}
 			begin := time.Now()
-			err := e.strategy.Management().DeleteConnection(ctx, "con_1")
-			if took := time.Since(begin); len(l.requests) != tt.requests || took != tt.took || (err == nil) != tt.ok {
-				t.Errorf("%s: %d requests in %v, %v", tt.name, len(l.requests), took, err)
+			err := e.Strategy.Management().DeleteConnection(ctx, "con_1")
+			if took := time.Since(begin); len(l.Requests) != tt.requests || took != tt.took || (err == nil) != tt.ok {
+				t.Errorf("%s: %d requests in %v, %v", tt.name, len(l.Requests), took, err)
 			}
 			if err != nil {
 				if got := asAuth0Error(t, err); !errors.Is(err, auth0.ErrTenantUnavailable) || got.TenantStatus != 429 || got.Code != "too_many_requests" || (got.RetryAfter == 0) != (tt.name == "no word") {
@@ -401,30 +359,30 @@ func TestManagementTakesTurns(t *testing.T) {
 		})
 	}
 	synctest.Test(t, func(t *testing.T) {
-		e := newEnv(t)
-		e.recordManagement(func(w http.ResponseWriter, r *http.Request, _ int) {
+		e := testkit.SignedIn(t)
+		e.RecordManagement(func(w http.ResponseWriter, r *http.Request, _ int) {
 			w.Header().Set("Retry-After", "2")
 			w.WriteHeader(http.StatusTooManyRequests)
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
 		begin := time.Now()
-		if err := e.strategy.Management().DeleteConnection(ctx, "con_1"); err == nil || time.Since(begin) != time.Second {
+		if err := e.Strategy.Management().DeleteConnection(ctx, "con_1"); err == nil || time.Since(begin) != time.Second {
 			t.Errorf("whoever leaves waits %v: %v", time.Since(begin), err)
 		}
 	})
 }
 
 func TestManagementScopes(t *testing.T) {
-	e := newEnv(t)
-	e.allow(writeScopes...)
-	id := must(e.strategy.Management().CreateOAuth2Connection(t.Context(), partner())).ID
+	e := testkit.SignedIn(t)
+	e.AllowManagement(testkit.WriteScopes...)
+	id := testkit.Must(e.Strategy.Management().CreateOAuth2Connection(t.Context(), testkit.PartnerConnection())).ID
 	for _, tt := range []struct {
 		scope string // that is missing
 		call  func(*auth0.Management) error
 	}{
 		{"create:connections", func(m *auth0.Management) error {
-			_, err := m.CreateOAuth2Connection(t.Context(), partner())
+			_, err := m.CreateOAuth2Connection(t.Context(), testkit.PartnerConnection())
 			return err
 		}},
 		{"read:connections", func(m *auth0.Management) error { _, err := m.OAuth2Connection(t.Context(), id); return err }},
@@ -441,8 +399,8 @@ func TestManagementScopes(t *testing.T) {
 			return err
 		}},
 	} {
-		e.allow(slices.DeleteFunc(slices.Clone(writeScopes), func(s string) bool { return s == tt.scope })...)
-		got := asAuth0Error(t, tt.call(must(auth0.New(e.cfg)).Management()))
+		e.AllowManagement(slices.DeleteFunc(slices.Clone(testkit.WriteScopes), func(s string) bool { return s == tt.scope })...)
+		got := asAuth0Error(t, tt.call(testkit.Must(auth0.New(e.Config)).Management()))
 		if got.Scope != tt.scope || got.Code != "insufficient_scope" || got.TenantStatus != 403 {
 			t.Errorf("without %s: %v, scope %q", tt.scope, got, got.Scope)
 		}
@@ -456,34 +414,34 @@ func TestManagementScopes(t *testing.T) {
 // again.
 func TestScopesThatCameLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEnv(t)
-		m := e.strategy.Management()
+		e := testkit.SignedIn(t)
+		m := e.Strategy.Management()
 		create := func() error {
-			_, err := m.CreateOAuth2Connection(t.Context(), partner())
+			_, err := m.CreateOAuth2Connection(t.Context(), testkit.PartnerConnection())
 			return err
 		}
-		if err := create(); asAuth0Error(t, err).Scope != "create:connections" || e.tenant.Calls(tenant.Token) != 1 {
-			t.Errorf("%v, %d token requests", err, e.tenant.Calls(tenant.Token))
+		if err := create(); asAuth0Error(t, err).Scope != "create:connections" || e.Tenant.Calls(tenant.Token) != 1 {
+			t.Errorf("%v, %d token requests", err, e.Tenant.Calls(tenant.Token))
 		}
 		time.Sleep(2 * time.Minute)
-		if err := create(); err == nil || e.tenant.Calls(tenant.Token) != 2 || e.tenant.Calls(tenant.Management) != 3 {
-			t.Errorf("%v, %d token requests", err, e.tenant.Calls(tenant.Token))
+		if err := create(); err == nil || e.Tenant.Calls(tenant.Token) != 2 || e.Tenant.Calls(tenant.Management) != 3 {
+			t.Errorf("%v, %d token requests", err, e.Tenant.Calls(tenant.Token))
 		}
-		e.allow(writeScopes...)
+		e.AllowManagement(testkit.WriteScopes...)
 		time.Sleep(2 * time.Minute)
-		if err := create(); err != nil || e.tenant.Calls(tenant.Token) != 3 {
-			t.Errorf("%v, %d token requests", err, e.tenant.Calls(tenant.Token))
+		if err := create(); err != nil || e.Tenant.Calls(tenant.Token) != 3 {
+			t.Errorf("%v, %d token requests", err, e.Tenant.Calls(tenant.Token))
 		}
 	})
 }
 
 // TestConnectionTaken: what the tenant says of names, ids and applications.
 func TestConnectionTaken(t *testing.T) {
-	e := newEnv(t)
-	e.allow(writeScopes...)
-	m, ctx := e.strategy.Management(), t.Context()
-	made := must(m.CreateOAuth2Connection(ctx, partner()))
-	if _, err := m.CreateOAuth2Connection(ctx, partner()); asAuth0Error(t, err).TenantStatus != 409 {
+	e := testkit.SignedIn(t)
+	e.AllowManagement(testkit.WriteScopes...)
+	m, ctx := e.Strategy.Management(), t.Context()
+	made := testkit.Must(m.CreateOAuth2Connection(ctx, testkit.PartnerConnection()))
+	if _, err := m.CreateOAuth2Connection(ctx, testkit.PartnerConnection()); asAuth0Error(t, err).TenantStatus != 409 {
 		t.Errorf("the name is taken: %v", err)
 	}
 	if err := m.EnableConnection(ctx, made.ID, "nope"); asAuth0Error(t, err).Code != "inexistent_client" {
@@ -492,20 +450,20 @@ func TestConnectionTaken(t *testing.T) {
 	if err := m.DeleteConnection(ctx, "../clients/x"); asAuth0Error(t, err).Code != "inexistent_connection" {
 		t.Errorf("an id that is a path: %v", err)
 	}
-	if r := e.tenant.LastRequest(tenant.Management); !strings.HasSuffix(r.URL.EscapedPath(), "/connections/..%2Fclients%2Fx") {
+	if r := e.Tenant.LastRequest(tenant.Management); !strings.HasSuffix(r.URL.EscapedPath(), "/connections/..%2Fclients%2Fx") {
 		t.Errorf("path %s", r.URL.EscapedPath())
 	}
 	if _, err := m.OAuth2Connection(ctx, idOf(t, m, "partner-idp")); err != nil {
 		t.Error(err)
 	}
-	if err := m.EnableConnection(ctx, made.ID, slices.Repeat([]string{testClientID}, 51)...); err != nil {
+	if err := m.EnableConnection(ctx, made.ID, slices.Repeat([]string{testkit.ClientID}, 51)...); err != nil {
 		t.Errorf("51 applications: %v", err)
 	}
 }
 
 func idOf(t *testing.T, m *auth0.Management, name string) string {
 	t.Helper()
-	for _, c := range must(m.OAuth2Connections(t.Context())) {
+	for _, c := range testkit.Must(m.OAuth2Connections(t.Context())) {
 		if c.Name == name {
 			return c.ID
 		}
@@ -516,24 +474,24 @@ func idOf(t *testing.T, m *auth0.Management, name string) string {
 
 // TestConnectionListGoesRound ends where a page leads to itself.
 func TestConnectionListGoesRound(t *testing.T) {
-	e := newEnv(t)
-	l := e.recordManagement(func(w http.ResponseWriter, r *http.Request, _ int) {
+	e := testkit.SignedIn(t)
+	l := e.RecordManagement(func(w http.ResponseWriter, r *http.Request, _ int) {
 		fmt.Fprint(w, `{"connections":[{"id":"con_1","name":"a","strategy":"oauth2"}],"next":"x"}`)
 	})
-	if list, err := e.strategy.Management().OAuth2Connections(t.Context()); err == nil || len(l.requests) != 2 {
-		t.Errorf("%v, %v, %q", list, err, l.requests)
+	if list, err := e.Strategy.Management().OAuth2Connections(t.Context()); err == nil || len(l.Requests) != 2 {
+		t.Errorf("%v, %v, %q", list, err, l.Requests)
 	}
 }
 
 // TestConnectionSecretsDoNotPrint looks for the secrets of a connection in all
 // that could end up in a log.
 func TestConnectionSecretsDoNotPrint(t *testing.T) {
-	e := newEnv(t)
-	e.allow(writeScopes...)
-	m := e.strategy.Management()
-	made := must(m.CreateOAuth2Connection(t.Context(), partner()))
-	_, failed := m.CreateOAuth2Connection(t.Context(), partner())
-	for _, v := range []any{partner(), partner().Options, made, made.Options, &made, []auth0.OAuth2Connection{made}, failed, m} {
+	e := testkit.SignedIn(t)
+	e.AllowManagement(testkit.WriteScopes...)
+	m := e.Strategy.Management()
+	made := testkit.Must(m.CreateOAuth2Connection(t.Context(), testkit.PartnerConnection()))
+	_, failed := m.CreateOAuth2Connection(t.Context(), testkit.PartnerConnection())
+	for _, v := range []any{testkit.PartnerConnection(), testkit.PartnerConnection().Options, made, made.Options, &made, []auth0.OAuth2Connection{made}, failed, m} {
 		for _, verb := range "vsdqxXtbceEfFgGoUT" {
 			for _, flag := range []string{"", "+", "#"} {
 				if text := fmt.Sprintf("%"+flag+string(verb), v); strings.Contains(text, "CANARY") {
@@ -541,7 +499,7 @@ func TestConnectionSecretsDoNotPrint(t *testing.T) {
 				}
 			}
 		}
-		var out logBuffer
+		var out testkit.Log
 		slog.New(slog.NewTextHandler(&out, nil)).Info("m", "v", v)
 		slog.New(slog.NewJSONHandler(&out, nil)).Info("m", "v", v)
 		text, _ := json.Marshal(v)
@@ -549,8 +507,8 @@ func TestConnectionSecretsDoNotPrint(t *testing.T) {
 			t.Errorf("%T: %s %s", v, out.String(), text)
 		}
 	}
-	if strings.Contains(e.log.String(), "CANARY") {
-		t.Errorf("the log has a secret:\n%s", e.log)
+	if strings.Contains(e.Log.String(), "CANARY") {
+		t.Errorf("the log has a secret:\n%s", e.Log)
 	}
 }
 
@@ -558,17 +516,17 @@ func TestConnectionSecretsDoNotPrint(t *testing.T) {
 func TestIdentityToken(t *testing.T) {
 	const user = "google-oauth2|111199914890750704174"
 	identities := `{"provider":"auth0","user_id":"1","connection":"Username-Password-Authentication","isSocial":false},{"provider":"google-oauth2","access_token":"ya29.GlsP","refresh_token":"1//0g","expires_in":3599,"user_id":"111199914890750704174","connection":"google-oauth2","isSocial":true},{"provider":"github","user_id":"2","connection":"github","isSocial":true}`
-	e := newEnv(t)
-	e.allow(writeScopes...)
-	l := e.recordManagement(func(w http.ResponseWriter, r *http.Request, _ int) {
+	e := testkit.SignedIn(t)
+	e.AllowManagement(testkit.WriteScopes...)
+	l := e.RecordManagement(func(w http.ResponseWriter, r *http.Request, _ int) {
 		fmt.Fprintf(w, `{"identities":[%s]}`, identities)
 	})
-	m := e.strategy.Management()
+	m := e.Strategy.Management()
 	token, err := m.IdentityProviderToken(t.Context(), user, "google-oauth2")
 	if err != nil || token.AccessToken != "ya29.GlsP" || token.RefreshToken != "1//0g" {
 		t.Errorf("%v, %v", token, err)
 	}
-	if got := l.requests[0]; !strings.HasPrefix(got, "GET /api/v2/users/"+url.PathEscape(user)+"?") || !strings.Contains(got, "%7C") {
+	if got := l.Requests[0]; !strings.HasPrefix(got, "GET /api/v2/users/"+url.PathEscape(user)+"?") || !strings.Contains(got, "%7C") {
 		t.Errorf("request %s", got)
 	}
 	if _, err := m.IdentityProviderToken(t.Context(), user, "github"); asAuth0Error(t, err).Scope != "read:user_idp_tokens" {
@@ -577,7 +535,7 @@ func TestIdentityToken(t *testing.T) {
 	if _, err := m.IdentityProviderToken(t.Context(), user, "facebook"); !errors.Is(err, auth0.ErrNotConnected) {
 		t.Errorf("without an identity: %v", err)
 	}
-	e.tenant.Replace(tenant.Management, nil)
+	e.Tenant.Replace(tenant.Management, nil)
 	if _, err := m.IdentityProviderToken(t.Context(), "auth0|nope", "github"); asAuth0Error(t, err).Code != "inexistent_user" {
 		t.Errorf("unknown user: %v", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 // TestOlderLogoutTokenTakesNothingBack: a logout token that was delayed ends no
@@ -23,12 +24,12 @@ func TestOlderLogoutTokenTakesNothingBack(t *testing.T) {
 	const ada = "ada@acme.example"
 	for _, m := range revocableModes {
 		for _, about := range []string{"sub", "sid", "both"} {
-			t.Run(m.name+" "+about, func(t *testing.T) {
+			t.Run(m.Name+" "+about, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					e := newEnv(t, m.edit)
-					b, sid := e.loginAs(ada)
+					e := testkit.SignedIn(t, m.Edit)
+					b, sid := e.LoginAs(ada)
 					logout := func(iat int64) {
-						e.mustEnd(e.tenant.LogoutToken(testClientID, ada, sid, func(_, c map[string]any) {
+						e.MustEndByToken(e.Tenant.LogoutToken(testkit.ClientID, ada, sid, func(_, c map[string]any) {
 							c["iat"], c["exp"] = iat, time.Now().Unix()+300
 							if about == "sub" {
 								delete(c, "sid")
@@ -41,21 +42,21 @@ func TestOlderLogoutTokenTakesNothingBack(t *testing.T) {
 					issued := time.Now().Unix()
 					time.Sleep(10 * time.Second)
 					logout(issued - 200)
-					if !b.loggedIn() {
+					if !b.LoggedIn() {
 						t.Error("ended by a logout from before the login")
 					}
 					logout(issued)
-					copied := b.clone()
-					if b.loggedIn() {
+					copied := b.Clone()
+					if b.LoggedIn() {
 						t.Error("not ended by a logout of the same second")
 					}
 					logout(issued + 5)
 					for _, delayed := range []int64{-120, -1, 0, 4} {
-						if logout(issued + delayed); copied.clone().loggedIn() {
+						if logout(issued + delayed); copied.Clone().LoggedIn() {
 							t.Errorf("a logout token that is %d s older has brought the session back", 5-delayed)
 						}
 					}
-					if again, _ := e.loginAs(ada); !again.loggedIn() {
+					if again, _ := e.LoginAs(ada); !again.LoggedIn() {
 						t.Error("a login after the logouts does not work")
 					}
 				})
@@ -137,27 +138,27 @@ func TestMarksGrowWithTwoInstances(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				shared := &sharedStore{auth0.NewMemoryStore(100), map[string][]byte{}}
 				stores := [2]*steppedStore{{shared: shared}, {shared: shared}}
-				e := newEnv(t, func(c *auth0.Config) { c.Store = kind(stores[0]) })
-				cfg := e.cfg
+				e := testkit.SignedIn(t, func(c *auth0.Config) { c.Store = kind(stores[0]) })
+				cfg := e.Config
 				cfg.Store = kind(stores[1])
 				second, err := auth0.New(cfg)
 				if err != nil {
 					t.Fatal(err)
 				}
-				b, _ := e.loginAs("ada@acme.example")
+				b, _ := e.LoginAs("ada@acme.example")
 				login := shared.login
 				shared.login = nil
 				time.Sleep(20 * time.Second)
 				now := time.Now().Unix()
 				token := func(age int64) string {
-					return e.tenant.LogoutToken(testClientID, "ada@acme.example", "", withoutSID, claim("iat", now-age))
+					return e.Tenant.LogoutToken(testkit.ClientID, "ada@acme.example", "", testkit.WithoutSID, testkit.Claim("iat", now-age))
 				}
 				newer, older := token(10), token(30) // the login was between
-				handlers := [2]http.Handler{e.strategy.BackchannelLogoutHandler(), second.BackchannelLogoutHandler()}
+				handlers := [2]http.Handler{e.Strategy.BackchannelLogoutHandler(), second.BackchannelLogoutHandler()}
 				handle := func(i int, token string) {
 					instance := *e
-					instance.app = handlers[i]
-					instance.mustEnd(token)
+					instance.App = handlers[i]
+					instance.MustEndByToken(token)
 				}
 				restore := func() {
 					shared.MemoryStore = auth0.NewMemoryStore(100)
@@ -176,7 +177,7 @@ func TestMarksGrowWithTwoInstances(t *testing.T) {
 						firstStopped := false
 						for j := 1; ; j++ {
 							restore()
-							if !b.clone().loggedIn() {
+							if !b.Clone().LoggedIn() {
 								t.Fatal("not logged in before")
 							}
 							first, goOn, ended := make(chan struct{}), make(chan struct{}), make(chan struct{})
@@ -208,7 +209,7 @@ func TestMarksGrowWithTwoInstances(t *testing.T) {
 							stores[0].stopAt(0, nil)
 							stores[1].stopAt(0, nil)
 							orders++
-							if b.clone().loggedIn() {
+							if b.Clone().LoggedIn() {
 								t.Fatalf("older first %v, stopped before calls %d and %d: the session lives on", tokens[0] == older, i, j)
 							}
 							if !secondStopped {
@@ -225,7 +226,7 @@ func TestMarksGrowWithTwoInstances(t *testing.T) {
 				}
 				restore()
 				handle(0, older)
-				if !b.clone().loggedIn() {
+				if !b.Clone().LoggedIn() {
 					t.Error("ended by a logout from before the login")
 				}
 			})
@@ -239,25 +240,25 @@ func TestLogoutTokenAheadOfTime(t *testing.T) {
 	const ada = "ada@acme.example"
 	for _, m := range revocableModes {
 		synctest.Test(t, func(t *testing.T) {
-			e := newEnv(t, m.edit)
+			e := testkit.SignedIn(t, m.Edit)
 			token := func(ahead int64) string {
-				return e.tenant.LogoutToken(testClientID, ada, "", withoutSID, func(_, c map[string]any) {
+				return e.Tenant.LogoutToken(testkit.ClientID, ada, "", testkit.WithoutSID, func(_, c map[string]any) {
 					c["iat"], c["exp"] = time.Now().Unix()+ahead, time.Now().Unix()+ahead+120
 				})
 			}
-			b, _ := e.loginAs(ada)
+			b, _ := e.LoginAs(ada)
 			for _, ahead := range []int64{61, 300, 360, 1 << 31, 1 << 40, 1 << 60} {
-				if resp := e.end(token(ahead)); resp.status != 400 || !b.loggedIn() {
-					t.Errorf("%s: %d s ahead: %d, logged in %v", m.name, ahead, resp.status, b.loggedIn())
+				if resp := e.EndByToken(token(ahead)); resp.Status != 400 || !b.LoggedIn() {
+					t.Errorf("%s: %d s ahead: %d, logged in %v", m.Name, ahead, resp.Status, b.LoggedIn())
 				}
 			}
-			e.mustEnd(token(60))
-			if b.loggedIn() {
-				t.Errorf("%s: 60 s ahead: still logged in", m.name)
+			e.MustEndByToken(token(60))
+			if b.LoggedIn() {
+				t.Errorf("%s: 60 s ahead: still logged in", m.Name)
 			}
 			time.Sleep(61 * time.Second)
-			if b, _ = e.loginAs(ada); !b.loggedIn() {
-				t.Errorf("%s: locked out", m.name)
+			if b, _ = e.LoginAs(ada); !b.LoggedIn() {
+				t.Errorf("%s: locked out", m.Name)
 			}
 		})
 	}
@@ -346,26 +347,26 @@ func TestLogoutIsNeverHalf(t *testing.T) {
 				t.Run(fmt.Sprintf("%s %s, done %v", name, end, done), func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						s := &failingStore{MemoryStore: auth0.NewMemoryStore(10_000)}
-						e := newEnv(t, kind(s))
+						e := testkit.SignedIn(t, kind(s))
 						for at := 1; at < 100; at++ {
-							b, sid := e.loginAs("ada@acme.example")
-							copied := b.clone()
-							token := e.tenant.LogoutToken(testClientID, "ada@acme.example", sid)
-							logout := func(b *browser) int {
+							b, sid := e.LoginAs("ada@acme.example")
+							copied := b.Clone()
+							token := e.Tenant.LogoutToken(testkit.ClientID, "ada@acme.example", sid)
+							logout := func(b *testkit.Browser) int {
 								if end == "by the tenant" {
-									return e.end(token).status
+									return e.EndByToken(token).Status
 								}
-								return b.do("POST", "/auth/logout", url.Values{}, append([]string{"Origin", appBase}, asNavigation...)...).status
+								return b.Do("POST", "/auth/logout", url.Values{}, append([]string{"Origin", testkit.AppURL}, testkit.Navigation...)...).Status
 							}
 							s.arm(at, done)
-							status := logout(b.clone())
+							status := logout(b.Clone())
 							reached := s.reached()
 							s.arm(0, false)
-							if status < 400 && copied.clone().loggedIn() {
+							if status < 400 && copied.Clone().LoggedIn() {
 								t.Fatalf("call %d fails, the answer is %d, and the session goes on", at, status)
 							}
-							if again := logout(copied.clone()); again >= 400 || copied.loggedIn() {
-								t.Fatalf("after call %d failed, the second logout answers %d; logged in %v", at, again, copied.loggedIn())
+							if again := logout(copied.Clone()); again >= 400 || copied.LoggedIn() {
+								t.Fatalf("after call %d failed, the second logout answers %d; logged in %v", at, again, copied.LoggedIn())
 							}
 							if !reached {
 								return
@@ -384,33 +385,33 @@ func TestLogoutIsNeverHalf(t *testing.T) {
 // token is about has ended.
 func TestSeenLogoutTokenIsNoProof(t *testing.T) {
 	for name, wrap := range map[string]func(*auth0.MemoryStore) auth0.Store{
-		"plain": func(m *auth0.MemoryStore) auth0.Store { return plainStore{m} },
+		"plain": func(m *auth0.MemoryStore) auth0.Store { return testkit.PlainStore{Store: m} },
 		"full":  func(m *auth0.MemoryStore) auth0.Store { return m },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				e := newEnv(t, func(c *auth0.Config) { c.Revocations = wrap(auth0.NewMemoryStore(1000)) })
-				ada, adaSID := e.loginAs("ada@acme.example")
-				bob, bobSID := e.loginAs("bob@acme.example")
-				e.mustEnd(e.tenant.LogoutToken(testClientID, "ada@acme.example", adaSID, claim("jti", "the same")))
-				e.mustEnd(e.tenant.LogoutToken(testClientID, "bob@acme.example", bobSID, claim("jti", "the same")))
-				if ada.loggedIn() || bob.loggedIn() {
-					t.Errorf("logged in: ada %v, bob %v", ada.loggedIn(), bob.loggedIn())
+				e := testkit.SignedIn(t, func(c *auth0.Config) { c.Revocations = wrap(auth0.NewMemoryStore(1000)) })
+				ada, adaSID := e.LoginAs("ada@acme.example")
+				bob, bobSID := e.LoginAs("bob@acme.example")
+				e.MustEndByToken(e.Tenant.LogoutToken(testkit.ClientID, "ada@acme.example", adaSID, testkit.Claim("jti", "the same")))
+				e.MustEndByToken(e.Tenant.LogoutToken(testkit.ClientID, "bob@acme.example", bobSID, testkit.Claim("jti", "the same")))
+				if ada.LoggedIn() || bob.LoggedIn() {
+					t.Errorf("logged in: ada %v, bob %v", ada.LoggedIn(), bob.LoggedIn())
 				}
 			})
 		})
 	}
 	t.Run("mark lost", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			store := newWatchedStore()
-			e := newEnv(t, func(c *auth0.Config) { c.Revocations = store })
-			b, sid := e.loginAs("ada@acme.example")
-			token := e.tenant.LogoutToken(testClientID, "ada@acme.example", sid)
-			e.mustEnd(token)
-			store.change(func(values map[string]storedValue) {
-				maps.DeleteFunc(values, func(key string, _ storedValue) bool { return strings.HasPrefix(key, "auth0:revoked:") })
+			store := testkit.NewWatchedStore()
+			e := testkit.SignedIn(t, func(c *auth0.Config) { c.Revocations = store })
+			b, sid := e.LoginAs("ada@acme.example")
+			token := e.Tenant.LogoutToken(testkit.ClientID, "ada@acme.example", sid)
+			e.MustEndByToken(token)
+			store.Change(func(values map[string]testkit.StoredValue) {
+				maps.DeleteFunc(values, func(key string, _ testkit.StoredValue) bool { return strings.HasPrefix(key, "auth0:revoked:") })
 			})
-			if e.mustEnd(token); b.loggedIn() {
+			if e.MustEndByToken(token); b.LoggedIn() {
 				t.Error("the token was seen, its mark is gone, and the session goes on")
 			}
 		})
@@ -421,13 +422,13 @@ func TestSeenLogoutTokenIsNoProof(t *testing.T) {
 // would be accepted, though its exp is years away.
 func TestLogoutTokenIsSeenNotForever(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := newWatchedStore()
-		e := newEnv(t, func(c *auth0.Config) { c.Revocations = store })
-		_, sid := e.loginAs("ada@acme.example")
-		e.mustEnd(e.tenant.LogoutToken(testClientID, "ada@acme.example", sid, in("exp", 1<<33)))
-		store.change(func(values map[string]storedValue) {
+		store := testkit.NewWatchedStore()
+		e := testkit.SignedIn(t, func(c *auth0.Config) { c.Revocations = store })
+		_, sid := e.LoginAs("ada@acme.example")
+		e.MustEndByToken(e.Tenant.LogoutToken(testkit.ClientID, "ada@acme.example", sid, testkit.ClaimIn("exp", 1<<33)))
+		store.Change(func(values map[string]testkit.StoredValue) {
 			for key, v := range values {
-				if left := time.Until(v.expiry); strings.HasPrefix(key, "auth0:logout:") && left > 6*time.Minute || left > 25*time.Hour {
+				if left := time.Until(v.Expiry); strings.HasPrefix(key, "auth0:logout:") && left > 6*time.Minute || left > 25*time.Hour {
 					t.Errorf("%s is kept for %v", key, left)
 				}
 			}
@@ -439,19 +440,19 @@ func TestLogoutTokenIsSeenNotForever(t *testing.T) {
 // cannot compare.
 func TestLogoutWritesOneMark(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := newWatchedStore()
-		e := newEnv(t, func(c *auth0.Config) { c.Revocations = store })
-		e.browser().mustLogin().logout()
-		if n := len(store.written()); n != 1 {
+		store := testkit.NewWatchedStore()
+		e := testkit.SignedIn(t, func(c *auth0.Config) { c.Revocations = store })
+		e.Browser().MustLogin().Logout()
+		if n := len(store.Written()); n != 1 {
 			t.Errorf("a logout makes %d writes", n)
 		}
-		e.mustEnd(e.tenant.LogoutToken(testClientID, "ada@acme.example", "", withoutSID))
-		if n := len(store.written()) - 1; n > 36 {
+		e.MustEndByToken(e.Tenant.LogoutToken(testkit.ClientID, "ada@acme.example", "", testkit.WithoutSID))
+		if n := len(store.Written()) - 1; n > 36 {
 			t.Errorf("a back-channel logout makes %d writes", n)
 		}
 		raising := &failingStore{MemoryStore: auth0.NewMemoryStore(100)}
-		e = newEnv(t, func(c *auth0.Config) { c.Revocations = failingRaiser{failingPlain{raising}} })
-		e.mustEnd(e.tenant.LogoutToken(testClientID, "ada@acme.example", "", withoutSID))
+		e = testkit.SignedIn(t, func(c *auth0.Config) { c.Revocations = failingRaiser{failingPlain{raising}} })
+		e.MustEndByToken(e.Tenant.LogoutToken(testkit.ClientID, "ada@acme.example", "", testkit.WithoutSID))
 		if raising.calls != 4 {
 			t.Errorf("a back-channel logout makes %d calls of a store that can compare", raising.calls)
 		}
@@ -462,30 +463,30 @@ func TestLogoutWritesOneMark(t *testing.T) {
 // cookie of an ended session works when the mark has expired.
 func TestMarkOutlivesProlongedSession(t *testing.T) {
 	for name, store := range map[string]func() auth0.Store{
-		"plain": func() auth0.Store { return plainStore{auth0.NewMemoryStore(1000)} },
+		"plain": func() auth0.Store { return testkit.PlainStore{Store: auth0.NewMemoryStore(1000)} },
 		"full":  func() auth0.Store { return auth0.NewMemoryStore(1000) },
 	} {
 		for _, end := range []string{"by the tenant", "by a logout"} {
 			t.Run(name+" "+end, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					e := newEnv(t, func(c *auth0.Config) {
+					e := testkit.SignedIn(t, func(c *auth0.Config) {
 						c.Revocations, c.IdleTimeout, c.AbsoluteTimeout = store(), time.Hour, auth0.None
 					})
-					b, sid := e.loginAs("ada@acme.example")
+					b, sid := e.LoginAs("ada@acme.example")
 					for range 100 {
 						time.Sleep(50 * time.Minute)
-						if !b.loggedIn() {
+						if !b.LoggedIn() {
 							t.Fatal("not prolonged")
 						}
 					}
-					copied := b.clone()
+					copied := b.Clone()
 					if end == "by a logout" {
-						b.logout()
+						b.Logout()
 					} else {
-						e.mustEnd(e.tenant.LogoutToken(testClientID, "ada@acme.example", sid))
+						e.MustEndByToken(e.Tenant.LogoutToken(testkit.ClientID, "ada@acme.example", sid))
 					}
 					for range 60 {
-						if copied.clone().loggedIn() {
+						if copied.Clone().LoggedIn() {
 							t.Fatal("the copy works")
 						}
 						time.Sleep(3 * time.Minute)

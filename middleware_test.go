@@ -7,12 +7,9 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/asn1"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
@@ -28,7 +25,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -36,457 +32,74 @@ import (
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/auth0test"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
-
-// The issuer and the API of these tests. Tokens are assembled by hand, because
-// most of them are what no tenant would sign.
-const (
-	apiHost     = "t.example"
-	apiIssuer   = "https://t.example/"
-	apiAudience = "https://api.example/"
-)
-
-// noon is the time at which tokens are checked, unless a test is about keys.
-var noon = time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC)
-
-// Keys are made once and when first needed: with the race detector it takes
-// long.
-var (
-	rsaKey1      = sync.OnceValue(func() *rsa.PrivateKey { return newRSAKey(2048) })
-	rsaKey2      = sync.OnceValue(func() *rsa.PrivateKey { return newRSAKey(2048) })
-	rsaForeign   = sync.OnceValue(func() *rsa.PrivateKey { return newRSAKey(2048) })
-	rsaShort     = sync.OnceValue(func() *rsa.PrivateKey { return newRSAKey(1024) })
-	ecKey        = sync.OnceValue(func() *ecdsa.PrivateKey { return newECKey(elliptic.P256()) })
-	ecKey384     = sync.OnceValue(func() *ecdsa.PrivateKey { return newECKey(elliptic.P384()) })
-	ecKey521     = sync.OnceValue(func() *ecdsa.PrivateKey { return newECKey(elliptic.P521()) })
-	edKey        = sync.OnceValue(func() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32)) })
-	allSignature = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
-)
-
-func newRSAKey(bits int) *rsa.PrivateKey {
-	key, err := rsa.GenerateKey(rand.Reader, bits)
-	if err != nil {
-		panic(err)
-	}
-	return key
-}
-
-func newECKey(curve elliptic.Curve) *ecdsa.PrivateKey {
-	key, err := ecdsa.GenerateKey(curve, rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	return key
-}
-
-// A jsonObject is the text of a JSON object, member by member, so that names
-// can be there twice and values can be anything.
-type jsonObject [][2]string
-
-func (o jsonObject) set(name, value string) jsonObject {
-	o = slices.Clone(o)
-	for i := range o {
-		if o[i][0] == name {
-			o[i][1] = value
-			return o
-		}
-	}
-	return append(o, [2]string{name, value})
-}
-
-func (o jsonObject) without(name string) jsonObject {
-	return slices.DeleteFunc(slices.Clone(o), func(m [2]string) bool { return m[0] == name })
-}
-
-// last and first add a member, also if there is one of that name.
-func (o jsonObject) last(name, value string) jsonObject {
-	return append(slices.Clone(o), [2]string{name, value})
-}
-
-func (o jsonObject) first(name, value string) jsonObject {
-	return slices.Insert(slices.Clone(o), 0, [2]string{name, value})
-}
-
-func (o jsonObject) String() string {
-	var members []string
-	for _, m := range o {
-		members = append(members, `"`+m[0]+`":`+m[1])
-	}
-	return "{" + strings.Join(members, ",") + "}"
-}
-
-var goodHeader = jsonObject{{"alg", `"RS256"`}, {"typ", `"JWT"`}, {"kid", `"k1"`}}
-
-func goodClaims(now time.Time) jsonObject {
-	return jsonObject{
-		{"iss", `"https://t.example/"`},
-		{"sub", `"auth0|u"`},
-		{"aud", `["https://api.example/","https://t.example/userinfo"]`},
-		{"iat", strconv.FormatInt(now.Unix()-10, 10)},
-		{"exp", strconv.FormatInt(now.Unix()+3600, 10)},
-		{"azp", `"c1"`},
-		{"scope", `"openid read:m write:m"`},
-		{"permissions", `["read:m","del:m"]`},
-	}
-}
-
-// claim returns good claims with one of them changed.
-func withClaim(name, value string) jsonObject { return goodClaims(noon).set(name, value) }
-
-// at is a time in a claim, in seconds from noon.
-func noonPlus(seconds int64) string { return strconv.FormatInt(noon.Unix()+seconds, 10) }
-
-func segment(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
-
-// A signer makes the signature over the first two segments.
-type signer func(input string) []byte
-
-// compact assembles a token of any header and claims.
-func compact(header, claims string, sign signer) string {
-	input := segment(header) + "." + segment(claims)
-	return input + "." + segment(string(sign(input)))
-}
-
-// signed is a token that k1 has signed.
-func signed(header, claims fmt.Stringer) string {
-	return compact(header.String(), claims.String(), rs256(rsaKey1()))
-}
-
-func goodToken() string { return signed(goodHeader, goodClaims(noon)) }
-
-func digestOf(hash crypto.Hash, input string) []byte {
-	h := hash.New()
-	h.Write([]byte(input))
-	return h.Sum(nil)
-}
-
-func rs256(key *rsa.PrivateKey) signer { return rs(crypto.SHA256, key) }
-
-func rs(hash crypto.Hash, key *rsa.PrivateKey) signer {
-	return func(input string) []byte {
-		sig, err := rsa.SignPKCS1v15(nil, key, hash, digestOf(hash, input))
-		if err != nil {
-			panic(err)
-		}
-		return sig
-	}
-}
-
-func ps(hash crypto.Hash, salt int, key *rsa.PrivateKey) signer {
-	return func(input string) []byte {
-		sig, err := rsa.SignPSS(rand.Reader, key, hash, digestOf(hash, input), &rsa.PSSOptions{SaltLength: salt})
-		if err != nil {
-			panic(err)
-		}
-		return sig
-	}
-}
-
-// es lets form lay out the two numbers of the signature.
-func es(hash crypto.Hash, key *ecdsa.PrivateKey, form func(r, s *big.Int) []byte) signer {
-	return func(input string) []byte {
-		der, err := ecdsa.SignASN1(rand.Reader, key, digestOf(hash, input))
-		if err != nil {
-			panic(err)
-		}
-		var sig struct{ R, S *big.Int }
-		if _, err := asn1.Unmarshal(der, &sig); err != nil {
-			panic(err)
-		}
-		return form(sig.R, sig.S)
-	}
-}
-
-// sideBySide is the form of RFC 7518, Section 3.4.
-func sideBySide(size int) func(r, s *big.Int) []byte {
-	return func(r, s *big.Int) []byte {
-		return append(r.FillBytes(make([]byte, size)), s.FillBytes(make([]byte, size))...)
-	}
-}
-
-func hs256(secret []byte) signer {
-	return func(input string) []byte {
-		mac := hmac.New(sha256.New, secret)
-		mac.Write([]byte(input))
-		return mac.Sum(nil)
-	}
-}
-
-// constant is for signatures that are none.
-func constant(signature []byte) signer { return func(string) []byte { return signature } }
-
-// A jwk is a public key as issuers publish it.
-type jwk map[string]any
-
-func (k jwk) with(name string, value any) jwk {
-	other := jwk{name: value}
-	for n, v := range k {
-		if n != name {
-			other[n] = v
-		}
-	}
-	if value == nil {
-		delete(other, name)
-	}
-	return other
-}
-
-func rsaJWK(kid string, key *rsa.PublicKey) jwk {
-	return jwk{"kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid,
-		"n": segment(string(key.N.Bytes())), "e": segment(string(big.NewInt(int64(key.E)).Bytes()))}
-}
-
-func ecJWK(kid, alg string, key *ecdsa.PublicKey) jwk {
-	point, err := key.Bytes() // 4, x, y
-	if err != nil {
-		panic(err)
-	}
-	size := len(point) / 2
-	return jwk{"kty": "EC", "use": "sig", "alg": alg, "kid": kid, "crv": key.Params().Name,
-		"x": segment(string(point[1 : 1+size])), "y": segment(string(point[1+size:]))}
-}
-
-func edJWK(kid string, key []byte) jwk {
-	return jwk{"kty": "OKP", "use": "sig", "alg": "EdDSA", "kid": kid, "crv": "Ed25519", "x": segment(string(key))}
-}
-
-// An inProcess network carries requests to handlers by host, without sockets,
-// and notes where they went.
-type inProcess struct {
-	mu       sync.Mutex
-	handlers map[string]http.Handler
-	urls     []string
-}
-
-func (n *inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
-	n.mu.Lock()
-	handler := n.handlers[r.URL.Host]
-	n.urls = append(n.urls, r.URL.String())
-	n.mu.Unlock()
-	return hosts{r.URL.Host: handler}.RoundTrip(r)
-}
-
-// asked returns the URLs of all requests so far.
-func (n *inProcess) asked() []string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return slices.Clone(n.urls)
-}
-
-// An apiFixture is an API, its issuer, and a handler to protect.
-type apiFixture struct {
-	api    *auth0.API
-	tenant *tenant.Tenant
-	net    *inProcess
-	log    *logBuffer
-	cfg    auth0.APIConfig
-	served atomic.Int64 // requests that reached the handler
-}
-
-// newAPIFixture publishes k1 and k2, of which k1 signs. It is noon.
-func newAPIFixture(t *testing.T, edits ...func(*auth0.APIConfig)) *apiFixture {
-	t.Helper()
-	issuer, err := tenant.New(tenant.Config{Host: apiHost})
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &apiFixture{tenant: issuer, log: &logBuffer{}, net: &inProcess{handlers: map[string]http.Handler{apiHost: issuer}}}
-	f.publish(rsaJWK("k1", &rsaKey1().PublicKey), rsaJWK("k2", &rsaKey2().PublicKey))
-	f.cfg = auth0.APIConfig{
-		Domain:     apiHost,
-		Audience:   apiAudience,
-		HTTPClient: &http.Client{Transport: f.net},
-		Logger:     slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Now:        func() time.Time { return noon },
-	}
-	for _, edit := range edits {
-		edit(&f.cfg)
-	}
-	if f.api, err = auth0.NewAPI(f.cfg); err != nil {
-		t.Fatal(err)
-	}
-	return f
-}
-
-// publish replaces the keys of the issuer.
-func (f *apiFixture) publish(keys ...jwk) {
-	f.tenant.EditJWKS(func(doc map[string]any) { doc["keys"] = keys })
-}
-
-func (f *apiFixture) fetches() int { return f.tenant.Calls(tenant.JWKS) }
-
-// ServeHTTP is the handler that is protected.
-func (f *apiFixture) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	f.served.Add(1)
-	io.WriteString(w, "for members")
-}
-
-func algorithms(names ...string) func(*auth0.APIConfig) {
-	return func(c *auth0.APIConfig) { c.Algorithms = names }
-}
-
-// An apiAnswer is a whole response, as far as it is promised.
-type apiAnswer struct {
-	status          int
-	challenge, body string
-}
-
-// The answers. They are written out, so that a slip in the library cannot repeat
-// itself here.
-var (
-	apiOK           = apiAnswer{200, "", "for members"}
-	apiNoToken      = apiAnswer{401, `Bearer realm="api"`, `{"error":"unauthorized","error_description":"authentication required"}`}
-	apiBadHeader    = apiAnswer{400, `Bearer realm="api", error="invalid_request", error_description="malformed Authorization header"`, `{"error":"invalid_request","error_description":"malformed Authorization header"}`}
-	apiMalformed    = apiAnswer{401, `Bearer realm="api", error="invalid_token", error_description="token malformed"`, `{"error":"invalid_token","error_description":"token malformed"}`}
-	apiWrongType    = apiAnswer{401, `Bearer realm="api", error="invalid_token", error_description="token type not accepted"`, `{"error":"invalid_token","error_description":"token type not accepted"}`}
-	apiWrongAlg     = apiAnswer{401, `Bearer realm="api", error="invalid_token", error_description="algorithm not accepted"`, `{"error":"invalid_token","error_description":"algorithm not accepted"}`}
-	apiUnknownKey   = apiAnswer{401, `Bearer realm="api", error="invalid_token", error_description="signing key unknown"`, `{"error":"invalid_token","error_description":"signing key unknown"}`}
-	apiBadSignature = apiAnswer{401, `Bearer realm="api", error="invalid_token", error_description="signature invalid"`, `{"error":"invalid_token","error_description":"signature invalid"}`}
-	apiExpired      = apiAnswer{401, `Bearer realm="api", error="invalid_token", error_description="token expired"`, `{"error":"invalid_token","error_description":"token expired"}`}
-	apiNotYet       = apiAnswer{401, `Bearer realm="api", error="invalid_token", error_description="token not yet valid"`, `{"error":"invalid_token","error_description":"token not yet valid"}`}
-	apiWrongIssuer  = apiAnswer{401, `Bearer realm="api", error="invalid_token", error_description="issuer not trusted"`, `{"error":"invalid_token","error_description":"issuer not trusted"}`}
-	apiWrongAud     = apiAnswer{401, `Bearer realm="api", error="invalid_token", error_description="audience not accepted"`, `{"error":"invalid_token","error_description":"audience not accepted"}`}
-	apiBadClaims    = apiAnswer{401, `Bearer realm="api", error="invalid_token", error_description="token claims invalid"`, `{"error":"invalid_token","error_description":"token claims invalid"}`}
-	apiBound        = apiAnswer{401, `Bearer realm="api", error="invalid_token", error_description="token is sender-constrained"`, `{"error":"invalid_token","error_description":"token is sender-constrained"}`}
-	apiForbidden    = apiAnswer{403, "", `{"error":"access_denied","error_description":"claim requirement not met"}`}
-	apiUnusable     = apiAnswer{500, "", `{"error":"server_error","error_description":"this route is not set up correctly"}`}
-	apiNoKeys       = apiAnswer{503, "", `{"error":"temporarily_unavailable","error_description":"token keys unavailable"}`}
-)
-
-// apiLacks is the answer to a token that lacks one of these scopes or permissions.
-func apiLacks(scopes string) apiAnswer {
-	return apiAnswer{403,
-		`Bearer realm="api", error="insufficient_scope", error_description="insufficient scope", scope="` + scopes + `"`,
-		`{"error":"insufficient_scope","error_description":"insufficient scope"}`}
-}
-
-func bearerRequest(token string) *http.Request { return requestWith("Bearer " + token) }
-
-// requestWith has the given lines of Authorization.
-func requestWith(authorization ...string) *http.Request {
-	r := httptest.NewRequest("GET", "/members", nil)
-	if len(authorization) > 0 {
-		r.Header["Authorization"] = authorization
-	}
-	return r
-}
-
-// expect sends a request and compares the whole answer.
-func (f *apiFixture) expect(t *testing.T, h http.Handler, r *http.Request, want apiAnswer) {
-	t.Helper()
-	before := f.served.Load()
-	f.log.take()
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
-	resp := w.Result()
-	if w.Code != want.status || w.Body.String() != want.body {
-		t.Errorf("got  %d %s\nwant %d %s\nlog: %s", w.Code, w.Body, want.status, want.body, f.log.take())
-	}
-	passes := want.status == http.StatusOK
-	headers := map[string][]string{"Www-Authenticate": nil, "Retry-After": nil, "Cache-Control": {"no-store"}, "Content-Type": {"application/json"}}
-	if want.challenge != "" {
-		headers["Www-Authenticate"] = []string{want.challenge}
-	}
-	if want.status == http.StatusServiceUnavailable {
-		headers["Retry-After"] = []string{"5"}
-	}
-	if passes {
-		headers["Cache-Control"], headers["Content-Type"] = nil, []string{"text/plain; charset=utf-8"}
-	}
-	for name, values := range headers {
-		if got := resp.Header.Values(name); !slices.Equal(got, values) {
-			t.Errorf("%s: got %q, want %q", name, got, values)
-		}
-	}
-	if reached := f.served.Load() != before; reached != passes {
-		t.Errorf("handler reached: %v, want %v", reached, passes)
-	}
-}
-
-// expectToken sends a token to a route that needs nothing but one.
-func (f *apiFixture) expectToken(t *testing.T, token string, want apiAnswer) {
-	t.Helper()
-	f.expect(t, f.api.RequireAuth(f), bearerRequest(token), want)
-}
-
-// A tokenCase is one row of the tables below.
-type tokenCase struct {
-	why, token string
-	want       apiAnswer
-}
-
-func (f *apiFixture) run(t *testing.T, cases []tokenCase) {
-	t.Helper()
-	for _, tt := range cases {
-		t.Run(tt.why, func(t *testing.T) { f.expectToken(t, tt.token, tt.want) })
-	}
-}
 
 func TestAuthorizationHeader(t *testing.T) {
-	f := newAPIFixture(t)
-	good := goodToken()
+	f := testkit.NewAPIEnv(t)
+	good := testkit.GoodToken()
 	for _, tt := range []struct {
 		why    string
 		values []string
-		want   apiAnswer
+		want   testkit.Answer
 	}{
-		{"none", nil, apiNoToken},
-		{"empty", []string{""}, apiNoToken},
-		{"good", []string{"Bearer " + good}, apiOK},
-		{"scheme in lower case", []string{"bearer " + good}, apiOK},
-		{"scheme in upper case", []string{"BEARER " + good}, apiOK},
-		{"scheme in mixed case", []string{"BeArEr " + good}, apiOK},
-		{"three spaces", []string{"Bearer   " + good}, apiOK},
-		{"tab", []string{"Bearer\t" + good}, apiBadHeader},
-		{"space and tab", []string{"Bearer \t" + good}, apiBadHeader},
-		{"no-break space", []string{"Bearer\u00a0" + good}, apiBadHeader},
-		{"scheme alone", []string{"Bearer"}, apiBadHeader},
-		{"scheme alone, lower case", []string{"bearer"}, apiBadHeader},
-		{"scheme and a space", []string{"Bearer "}, apiBadHeader},
-		{"scheme and spaces", []string{"Bearer    "}, apiBadHeader},
-		{"two words", []string{"Bearer a b"}, apiBadHeader},
-		{"space inside the token", []string{"Bearer " + good[:20] + " " + good[20:]}, apiBadHeader},
-		{"space behind the token", []string{"Bearer " + good + " "}, apiBadHeader},
-		{"space before the scheme", []string{" Bearer " + good}, apiNoToken},
-		{"comma behind the token", []string{"Bearer " + good + ","}, apiBadHeader},
-		{"two credentials in one line", []string{"Bearer " + good + ", Bearer " + good}, apiBadHeader},
-		{"parameter", []string{`Bearer realm="x"`}, apiBadHeader},
-		{"token without a scheme", []string{good}, apiBadHeader},
-		{"opaque token without a scheme", []string{"YWJjZGVmZ2hpamtsbW5vcA"}, apiNoToken},
-		{"no scheme, characters that no token has", []string{`"` + good + `"`}, apiBadHeader},
-		{"no scheme, no dot, characters that no token has", []string{`"abc"`}, apiBadHeader},
-		{"name that begins like the scheme", []string{"Bearer" + good}, apiNoToken},
-		{"name that begins like the scheme, then a tab", []string{"bearerx\t" + good}, apiBadHeader},
-		{"other scheme", []string{"Basic dTpw"}, apiNoToken},
-		{"other scheme, with our token", []string{"Token " + good}, apiNoToken},
-		{"DPoP", []string{"DPoP " + good}, apiNoToken},
-		{"longer scheme", []string{"Bearerx " + good}, apiNoToken},
-		{"scheme that folds to ours only in Unicode", []string{"Bea\u0280er " + good}, apiNoToken},
-		{"quotes", []string{`Bearer "` + good + `"`}, apiBadHeader},
-		{"angle brackets", []string{"Bearer <" + good + ">"}, apiBadHeader},
-		{"percent sign", []string{"Bearer " + good[:20] + "%41" + good[20:]}, apiBadHeader},
-		{"JSON form of a token", []string{`Bearer {"payload":"a","signatures":[]}`}, apiBadHeader},
-		{"control character", []string{"Bearer " + good[:20] + "\x01" + good[20:]}, apiBadHeader},
-		{"DEL", []string{"Bearer " + good[:20] + "\x7f" + good[20:]}, apiBadHeader},
-		{"letter that is not ASCII", []string{"Bearer " + good[:20] + "é" + good[20:]}, apiBadHeader},
-		{"line feed", []string{"Bearer " + good[:20] + "\n" + good[20:]}, apiBadHeader},
-		{"carriage return", []string{"Bearer " + good + "\r"}, apiBadHeader},
-		{"other characters that tokens may have", []string{"Bearer a~b+c/d=.-_"}, apiMalformed},
-		{"two lines", []string{"Bearer " + good, "Bearer " + signed(goodHeader, withClaim("sub", `"auth0|v"`))}, apiBadHeader},
-		{"two lines, the same", []string{"Bearer " + good, "Bearer " + good}, apiBadHeader},
-		{"two lines, one empty", []string{"", "Bearer " + good}, apiBadHeader},
-		{"two lines, one with another scheme", []string{"Bearer " + good, "Basic dTpw"}, apiBadHeader},
+		{"none", nil, testkit.AnswerNoToken},
+		{"empty", []string{""}, testkit.AnswerNoToken},
+		{"good", []string{"Bearer " + good}, testkit.AnswerOK},
+		{"scheme in lower case", []string{"bearer " + good}, testkit.AnswerOK},
+		{"scheme in upper case", []string{"BEARER " + good}, testkit.AnswerOK},
+		{"scheme in mixed case", []string{"BeArEr " + good}, testkit.AnswerOK},
+		{"three spaces", []string{"Bearer   " + good}, testkit.AnswerOK},
+		{"tab", []string{"Bearer\t" + good}, testkit.AnswerBadHeader},
+		{"space and tab", []string{"Bearer \t" + good}, testkit.AnswerBadHeader},
+		{"no-break space", []string{"Bearer\u00a0" + good}, testkit.AnswerBadHeader},
+		{"scheme alone", []string{"Bearer"}, testkit.AnswerBadHeader},
+		{"scheme alone, lower case", []string{"bearer"}, testkit.AnswerBadHeader},
+		{"scheme and a space", []string{"Bearer "}, testkit.AnswerBadHeader},
+		{"scheme and spaces", []string{"Bearer    "}, testkit.AnswerBadHeader},
+		{"two words", []string{"Bearer a b"}, testkit.AnswerBadHeader},
+		{"space inside the token", []string{"Bearer " + good[:20] + " " + good[20:]}, testkit.AnswerBadHeader},
+		{"space behind the token", []string{"Bearer " + good + " "}, testkit.AnswerBadHeader},
+		{"space before the scheme", []string{" Bearer " + good}, testkit.AnswerNoToken},
+		{"comma behind the token", []string{"Bearer " + good + ","}, testkit.AnswerBadHeader},
+		{"two credentials in one line", []string{"Bearer " + good + ", Bearer " + good}, testkit.AnswerBadHeader},
+		{"parameter", []string{`Bearer realm="x"`}, testkit.AnswerBadHeader},
+		{"token without a scheme", []string{good}, testkit.AnswerBadHeader},
+		{"opaque token without a scheme", []string{"YWJjZGVmZ2hpamtsbW5vcA"}, testkit.AnswerNoToken},
+		{"no scheme, characters that no token has", []string{`"` + good + `"`}, testkit.AnswerBadHeader},
+		{"no scheme, no dot, characters that no token has", []string{`"abc"`}, testkit.AnswerBadHeader},
+		{"name that begins like the scheme", []string{"Bearer" + good}, testkit.AnswerNoToken},
+		{"name that begins like the scheme, then a tab", []string{"bearerx\t" + good}, testkit.AnswerBadHeader},
+		{"other scheme", []string{"Basic dTpw"}, testkit.AnswerNoToken},
+		{"other scheme, with our token", []string{"Token " + good}, testkit.AnswerNoToken},
+		{"DPoP", []string{"DPoP " + good}, testkit.AnswerNoToken},
+		{"longer scheme", []string{"Bearerx " + good}, testkit.AnswerNoToken},
+		{"scheme that folds to ours only in Unicode", []string{"Bea\u0280er " + good}, testkit.AnswerNoToken},
+		{"quotes", []string{`Bearer "` + good + `"`}, testkit.AnswerBadHeader},
+		{"angle brackets", []string{"Bearer <" + good + ">"}, testkit.AnswerBadHeader},
+		{"percent sign", []string{"Bearer " + good[:20] + "%41" + good[20:]}, testkit.AnswerBadHeader},
+		{"JSON form of a token", []string{`Bearer {"payload":"a","signatures":[]}`}, testkit.AnswerBadHeader},
+		{"control character", []string{"Bearer " + good[:20] + "\x01" + good[20:]}, testkit.AnswerBadHeader},
+		{"DEL", []string{"Bearer " + good[:20] + "\x7f" + good[20:]}, testkit.AnswerBadHeader},
+		{"letter that is not ASCII", []string{"Bearer " + good[:20] + "é" + good[20:]}, testkit.AnswerBadHeader},
+		{"line feed", []string{"Bearer " + good[:20] + "\n" + good[20:]}, testkit.AnswerBadHeader},
+		{"carriage return", []string{"Bearer " + good + "\r"}, testkit.AnswerBadHeader},
+		{"other characters that tokens may have", []string{"Bearer a~b+c/d=.-_"}, testkit.AnswerMalformed},
+		{"two lines", []string{"Bearer " + good, "Bearer " + testkit.Signed(testkit.GoodHeader, testkit.WithClaim("sub", `"auth0|v"`))}, testkit.AnswerBadHeader},
+		{"two lines, the same", []string{"Bearer " + good, "Bearer " + good}, testkit.AnswerBadHeader},
+		{"two lines, one empty", []string{"", "Bearer " + good}, testkit.AnswerBadHeader},
+		{"two lines, one with another scheme", []string{"Bearer " + good, "Basic dTpw"}, testkit.AnswerBadHeader},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
-			f.expect(t, f.api.RequireAuth(f), requestWith(tt.values...), tt.want)
+			f.ExpectWhole(t, f.API.RequireAuth(f), testkit.RequestWith(tt.values...), tt.want)
 		})
 	}
 }
 
 // Tokens are taken from nowhere but the Authorization header.
 func TestTokenElsewhereIsNone(t *testing.T) {
-	f := newAPIFixture(t)
-	good := goodToken()
+	f := testkit.NewAPIEnv(t)
+	good := testkit.GoodToken()
 	for _, tt := range []struct {
 		why  string
 		edit func(*http.Request)
@@ -501,68 +114,68 @@ func TestTokenElsewhereIsNone(t *testing.T) {
 		}},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
-			r := requestWith()
+			r := testkit.RequestWith()
 			tt.edit(r)
 			query := r.URL.RawQuery
-			f.expect(t, f.api.RequireAuth(f), r, apiNoToken)
+			f.ExpectWhole(t, f.API.RequireAuth(f), r, testkit.AnswerNoToken)
 			if r.URL.RawQuery != query {
 				t.Errorf("the query was changed to %q", r.URL.RawQuery)
 			}
 		})
 	}
 	// Only sources that are read count as a second credential.
-	r := bearerRequest(good)
+	r := testkit.BearerRequest(good)
 	r.URL.RawQuery = "access_token=other"
-	f.expect(t, f.api.RequireAuth(f), r, apiOK)
+	f.ExpectWhole(t, f.API.RequireAuth(f), r, testkit.AnswerOK)
 }
 
 func TestHeadHasNoBody(t *testing.T) {
-	f := newAPIFixture(t)
-	want := apiNoToken
-	want.body = ""
-	r := requestWith()
+	f := testkit.NewAPIEnv(t)
+	want := testkit.AnswerNoToken
+	want.Body = ""
+	r := testkit.RequestWith()
 	r.Method = "HEAD"
-	f.expect(t, f.api.RequireAuth(f), r, want)
-	want = apiMalformed
-	want.body = ""
-	r = bearerRequest("abc")
+	f.ExpectWhole(t, f.API.RequireAuth(f), r, want)
+	want = testkit.AnswerMalformed
+	want.Body = ""
+	r = testkit.BearerRequest("abc")
 	r.Method = "HEAD"
-	f.expect(t, f.api.RequireAuth(f), r, want)
+	f.ExpectWhole(t, f.API.RequireAuth(f), r, want)
 }
 
 func TestTokenForm(t *testing.T) {
-	f := newAPIFixture(t)
-	good := goodToken()
+	f := testkit.NewAPIEnv(t)
+	good := testkit.GoodToken()
 	part := strings.Split(good, ".")
 	// A claim that makes the payload a multiple of three bytes plus one has
 	// spare bits in its last character.
-	spare := goodClaims(noon).String()
+	spare := testkit.GoodClaims(testkit.Noon).String()
 	for len(spare)%3 != 1 {
 		spare += " "
 	}
-	h, p := segment(goodHeader.String()), segment(spare)
+	h, p := testkit.Segment(testkit.GoodHeader.String()), testkit.Segment(spare)
 	input := h + "." + p[:len(p)-1] + string(nextLetter(p[len(p)-1]))
-	spareBits := input + "." + segment(string(rs256(rsaKey1())(input)))
+	spareBits := input + "." + testkit.Segment(string(testkit.RS256(testkit.RSAKey1())(input)))
 
-	f.run(t, []tokenCase{
-		{"no dot", "abc", apiMalformed},
-		{"one dot", "a.b", apiMalformed},
-		{"three dots", "a.b.c.d", apiMalformed},
-		{"good segments and one more", good + ".AAAA", apiMalformed},
-		{"encrypted", segment(`{"alg":"dir","enc":"A256GCM"}`) + "..AAAA.AAAA.AAAA", apiMalformed},
-		{"trailing dot", good + ".", apiMalformed},
-		{"only dots", "..", apiMalformed},
-		{"no header", "." + part[1] + "." + part[2], apiMalformed},
-		{"no payload", part[0] + ".." + part[2], apiMalformed},
-		{"no signature", part[0] + "." + part[1] + ".", apiMalformed},
-		{"padded header", part[0] + "=." + part[1] + "." + part[2], apiMalformed},
-		{"padded payload", part[0] + "." + part[1] + "==." + part[2], apiMalformed},
-		{"padded signature", good + "==", apiMalformed},
-		{"signature in the other alphabet", standardAlphabet(), apiMalformed},
-		{"spare bits in the signature", good[:len(good)-1] + string(nextLetter(good[len(good)-1])), apiMalformed},
-		{"spare bits in the payload, signed like that", spareBits, apiMalformed},
-		{"largest", tokenOfSize(16384), apiOK},
-		{"too large", tokenOfSize(16385), apiMalformed},
+	f.ExpectTokens(t, []testkit.TokenCase{
+		{"no dot", "abc", testkit.AnswerMalformed},
+		{"one dot", "a.b", testkit.AnswerMalformed},
+		{"three dots", "a.b.c.d", testkit.AnswerMalformed},
+		{"good segments and one more", good + ".AAAA", testkit.AnswerMalformed},
+		{"encrypted", testkit.Segment(`{"alg":"dir","enc":"A256GCM"}`) + "..AAAA.AAAA.AAAA", testkit.AnswerMalformed},
+		{"trailing dot", good + ".", testkit.AnswerMalformed},
+		{"only dots", "..", testkit.AnswerMalformed},
+		{"no header", "." + part[1] + "." + part[2], testkit.AnswerMalformed},
+		{"no payload", part[0] + ".." + part[2], testkit.AnswerMalformed},
+		{"no signature", part[0] + "." + part[1] + ".", testkit.AnswerMalformed},
+		{"padded header", part[0] + "=." + part[1] + "." + part[2], testkit.AnswerMalformed},
+		{"padded payload", part[0] + "." + part[1] + "==." + part[2], testkit.AnswerMalformed},
+		{"padded signature", good + "==", testkit.AnswerMalformed},
+		{"signature in the other alphabet", standardAlphabet(), testkit.AnswerMalformed},
+		{"spare bits in the signature", good[:len(good)-1] + string(nextLetter(good[len(good)-1])), testkit.AnswerMalformed},
+		{"spare bits in the payload, signed like that", spareBits, testkit.AnswerMalformed},
+		{"largest", tokenOfSize(16384), testkit.AnswerOK},
+		{"too large", tokenOfSize(16385), testkit.AnswerMalformed},
 	})
 }
 
@@ -575,7 +188,7 @@ func nextLetter(c byte) byte {
 // standardAlphabet returns a good token whose signature is written with + and /.
 func standardAlphabet() string {
 	for i := 0; ; i++ {
-		token := signed(goodHeader, withClaim("jti", `"`+strconv.Itoa(i)+`"`))
+		token := testkit.Signed(testkit.GoodHeader, testkit.WithClaim("jti", `"`+strconv.Itoa(i)+`"`))
 		dot := strings.LastIndexByte(token, '.')
 		if sig := token[dot:]; strings.ContainsAny(sig, "-_") {
 			return token[:dot] + strings.NewReplacer("-", "+", "_", "/").Replace(sig)
@@ -588,16 +201,16 @@ func standardAlphabet() string {
 // and claims make up the size together.
 func tokenOfSize(size int) string {
 	const signature = 342 // characters
-	filled := func(o jsonObject, length int) (jsonObject, bool) {
-		empty := o.set("pad", `""`)
+	filled := func(o testkit.Object, length int) (testkit.Object, bool) {
+		empty := o.Set("pad", `""`)
 		n := length - len(empty.String())
-		return o.set("pad", `"`+strings.Repeat("x", max(n, 0))+`"`), n >= 0
+		return o.Set("pad", `"`+strings.Repeat("x", max(n, 0))+`"`), n >= 0
 	}
 	for extra := range 4 {
-		header, _ := filled(goodHeader, len(goodHeader.set("pad", `""`).String())+extra)
-		left := size - len(".") - len(".") - signature - len(segment(header.String()))
-		claims, ok := filled(goodClaims(noon), base64.RawURLEncoding.DecodedLen(left))
-		if token := signed(header, claims); ok && len(token) == size {
+		header, _ := filled(testkit.GoodHeader, len(testkit.GoodHeader.Set("pad", `""`).String())+extra)
+		left := size - len(".") - len(".") - signature - len(testkit.Segment(header.String()))
+		claims, ok := filled(testkit.GoodClaims(testkit.Noon), base64.RawURLEncoding.DecodedLen(left))
+		if token := testkit.Signed(header, claims); ok && len(token) == size {
 			return token
 		}
 	}
@@ -606,8 +219,8 @@ func tokenOfSize(size int) string {
 
 // What the Authorization header cannot carry can still reach Verify.
 func TestVerifyTokenForm(t *testing.T) {
-	f := newAPIFixture(t)
-	good := goodToken()
+	f := testkit.NewAPIEnv(t)
+	good := testkit.GoodToken()
 	part := strings.Split(good, ".")
 	for why, token := range map[string]string{
 		"empty":                       "",
@@ -622,7 +235,7 @@ func TestVerifyTokenForm(t *testing.T) {
 		"general JSON":                `{"payload":"` + part[1] + `","signatures":[{"protected":"` + part[0] + `","signature":"` + part[2] + `"}]}`,
 	} {
 		t.Run(why, func(t *testing.T) {
-			token, err := f.api.Verify(t.Context(), token)
+			token, err := f.API.Verify(t.Context(), token)
 			var e *auth0.Error
 			if token != nil || !errors.As(err, &e) || e.Status != 401 || e.Code != "invalid_token" || e.Description != "token malformed" {
 				t.Errorf("got %v, %v; want token malformed", token, err)
@@ -632,149 +245,151 @@ func TestVerifyTokenForm(t *testing.T) {
 }
 
 func TestJOSEHeader(t *testing.T) {
-	f := newAPIFixture(t)
+	f := testkit.NewAPIEnv(t)
 	raw := func(header string) string {
-		return compact(header, goodClaims(noon).String(), rs256(rsaKey1()))
+		return testkit.Compact(header, testkit.GoodClaims(testkit.Noon).String(), testkit.RS256(testkit.RSAKey1()))
 	}
-	header := func(name, value string) string { return signed(goodHeader.set(name, value), goodClaims(noon)) }
+	header := func(name, value string) string {
+		return testkit.Signed(testkit.GoodHeader.Set(name, value), testkit.GoodClaims(testkit.Noon))
+	}
 	long := func(size int) string { // a header of that many bytes
-		return raw(goodHeader.set("x", `"`+strings.Repeat("x", size-len(goodHeader.set("x", `""`).String()))+`"`).String())
+		return raw(testkit.GoodHeader.Set("x", `"`+strings.Repeat("x", size-len(testkit.GoodHeader.Set("x", `""`).String()))+`"`).String())
 	}
-	cases := []tokenCase{
-		{"no JSON", raw("alg"), apiMalformed},
-		{"array", raw(`["RS256"]`), apiMalformed},
-		{"null", raw("null"), apiMalformed},
-		{"trailing byte", raw(goodHeader.String() + "x"), apiMalformed},
-		{"two objects", raw(goodHeader.String() + "{}"), apiMalformed},
-		{"invalid UTF-8", header("x", "\"\xff\""), apiMalformed},
-		{"white space", raw(" { \"alg\" : \"RS256\" ,\n\"kid\":\"k1\"}\t"), apiOK},
-		{"1 KiB", long(1024), apiOK},
-		{"more than 1 KiB", long(1025), apiMalformed},
-		{"alg twice, none first", signed(goodHeader.first("alg", `"none"`), goodClaims(noon)), apiMalformed},
-		{"alg twice, none last", signed(goodHeader.last("alg", `"none"`), goodClaims(noon)), apiMalformed},
-		{"alg twice, the same", signed(goodHeader.last("alg", `"RS256"`), goodClaims(noon)), apiMalformed},
-		{"alg twice, once escaped", signed(goodHeader.last(`\u0061lg`, `"RS256"`), goodClaims(noon)), apiMalformed},
-		{"kid twice", signed(goodHeader.last("kid", `"k2"`), goodClaims(noon)), apiMalformed},
-		{"typ twice", signed(goodHeader.last("typ", `"JWT"`), goodClaims(noon)), apiMalformed},
-		{"ALG is not alg", signed(goodHeader.without("alg").set("ALG", `"RS256"`), goodClaims(noon)), apiMalformed},
-		{"ALG beside alg says nothing", header("ALG", `"none"`), apiOK},
-		{"no alg", signed(goodHeader.without("alg"), goodClaims(noon)), apiMalformed},
-		{"alg is empty", header("alg", `""`), apiMalformed},
-		{"alg is a number", header("alg", `256`), apiMalformed},
-		{"alg is null", header("alg", `null`), apiMalformed},
-		{"alg is an array", header("alg", `["RS256"]`), apiMalformed},
-		{"kid is a number", header("kid", `1`), apiMalformed},
-		{"kid is null", header("kid", `null`), apiMalformed},
-		{"typ is a number", header("typ", `1`), apiMalformed},
-		{"typ is null", header("typ", `null`), apiMalformed},
-		{"b64 is false", header("b64", `false`), apiMalformed},
-		{"b64 is false and listed", signed(goodHeader.set("b64", "false").set("crit", `["b64"]`), goodClaims(noon)), apiMalformed},
-		{"compressed", header("zip", `"DEF"`), apiMalformed},
-		{"token inside", header("cty", `"JWT"`), apiMalformed},
+	cases := []testkit.TokenCase{
+		{"no JSON", raw("alg"), testkit.AnswerMalformed},
+		{"array", raw(`["RS256"]`), testkit.AnswerMalformed},
+		{"null", raw("null"), testkit.AnswerMalformed},
+		{"trailing byte", raw(testkit.GoodHeader.String() + "x"), testkit.AnswerMalformed},
+		{"two objects", raw(testkit.GoodHeader.String() + "{}"), testkit.AnswerMalformed},
+		{"invalid UTF-8", header("x", "\"\xff\""), testkit.AnswerMalformed},
+		{"white space", raw(" { \"alg\" : \"RS256\" ,\n\"kid\":\"k1\"}\t"), testkit.AnswerOK},
+		{"1 KiB", long(1024), testkit.AnswerOK},
+		{"more than 1 KiB", long(1025), testkit.AnswerMalformed},
+		{"alg twice, none first", testkit.Signed(testkit.GoodHeader.First("alg", `"none"`), testkit.GoodClaims(testkit.Noon)), testkit.AnswerMalformed},
+		{"alg twice, none last", testkit.Signed(testkit.GoodHeader.Last("alg", `"none"`), testkit.GoodClaims(testkit.Noon)), testkit.AnswerMalformed},
+		{"alg twice, the same", testkit.Signed(testkit.GoodHeader.Last("alg", `"RS256"`), testkit.GoodClaims(testkit.Noon)), testkit.AnswerMalformed},
+		{"alg twice, once escaped", testkit.Signed(testkit.GoodHeader.Last(`\u0061lg`, `"RS256"`), testkit.GoodClaims(testkit.Noon)), testkit.AnswerMalformed},
+		{"kid twice", testkit.Signed(testkit.GoodHeader.Last("kid", `"k2"`), testkit.GoodClaims(testkit.Noon)), testkit.AnswerMalformed},
+		{"typ twice", testkit.Signed(testkit.GoodHeader.Last("typ", `"JWT"`), testkit.GoodClaims(testkit.Noon)), testkit.AnswerMalformed},
+		{"ALG is not alg", testkit.Signed(testkit.GoodHeader.Without("alg").Set("ALG", `"RS256"`), testkit.GoodClaims(testkit.Noon)), testkit.AnswerMalformed},
+		{"ALG beside alg says nothing", header("ALG", `"none"`), testkit.AnswerOK},
+		{"no alg", testkit.Signed(testkit.GoodHeader.Without("alg"), testkit.GoodClaims(testkit.Noon)), testkit.AnswerMalformed},
+		{"alg is empty", header("alg", `""`), testkit.AnswerMalformed},
+		{"alg is a number", header("alg", `256`), testkit.AnswerMalformed},
+		{"alg is null", header("alg", `null`), testkit.AnswerMalformed},
+		{"alg is an array", header("alg", `["RS256"]`), testkit.AnswerMalformed},
+		{"kid is a number", header("kid", `1`), testkit.AnswerMalformed},
+		{"kid is null", header("kid", `null`), testkit.AnswerMalformed},
+		{"typ is a number", header("typ", `1`), testkit.AnswerMalformed},
+		{"typ is null", header("typ", `null`), testkit.AnswerMalformed},
+		{"b64 is false", header("b64", `false`), testkit.AnswerMalformed},
+		{"b64 is false and listed", testkit.Signed(testkit.GoodHeader.Set("b64", "false").Set("crit", `["b64"]`), testkit.GoodClaims(testkit.Noon)), testkit.AnswerMalformed},
+		{"compressed", header("zip", `"DEF"`), testkit.AnswerMalformed},
+		{"token inside", header("cty", `"JWT"`), testkit.AnswerMalformed},
 	}
 	for _, crit := range []string{`["exp"]`, `["x"]`, `["b64"]`, `[]`, `"x"`, `null`} {
-		cases = append(cases, tokenCase{"crit " + crit, header("crit", crit), apiMalformed})
+		cases = append(cases, testkit.TokenCase{"crit " + crit, header("crit", crit), testkit.AnswerMalformed})
 	}
 	for _, typ := range []string{"JWT", "jwt", "at+jwt", "AT+JWT", "application/at+jwt", "APPLICATION/at+jwt"} {
-		cases = append(cases, tokenCase{"typ " + typ, header("typ", `"`+typ+`"`), apiOK})
+		cases = append(cases, testkit.TokenCase{"typ " + typ, header("typ", `"`+typ+`"`), testkit.AnswerOK})
 	}
-	cases = append(cases, tokenCase{"no typ", signed(goodHeader.without("typ"), goodClaims(noon)), apiOK})
+	cases = append(cases, testkit.TokenCase{"no typ", testkit.Signed(testkit.GoodHeader.Without("typ"), testkit.GoodClaims(testkit.Noon)), testkit.AnswerOK})
 	for _, typ := range []string{"dpop+jwt", "logout+jwt", "secevent+jwt", "token-introspection+jwt", "entity-statement+jwt", "application/jwt+x", "JOSE", "id+jwt", " JWT"} {
-		cases = append(cases, tokenCase{"typ " + typ, header("typ", `"`+typ+`"`), apiWrongType})
+		cases = append(cases, testkit.TokenCase{"typ " + typ, header("typ", `"`+typ+`"`), testkit.AnswerWrongType})
 	}
-	f.run(t, cases)
+	f.ExpectTokens(t, cases)
 }
 
 // An attacker who may choose the algorithm may choose one that needs no secret,
 // or one for which the public key is the secret.
 func TestAlgorithmConfusion(t *testing.T) {
-	f := newAPIFixture(t)
-	claims := goodClaims(noon).String()
-	alg := func(name string, sign signer) string {
-		return compact(goodHeader.set("alg", `"`+name+`"`).String(), claims, sign)
+	f := testkit.NewAPIEnv(t)
+	claims := testkit.GoodClaims(testkit.Noon).String()
+	alg := func(name string, sign testkit.Signer) string {
+		return testkit.Compact(testkit.GoodHeader.Set("alg", `"`+name+`"`).String(), claims, sign)
 	}
-	der, err := x509.MarshalPKIXPublicKey(&rsaKey1().PublicKey)
+	der, err := x509.MarshalPKIXPublicKey(&testkit.RSAKey1().PublicKey)
 	if err != nil {
 		t.Fatal(err)
 	}
 	pkix := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
-	pkcs1 := pem.EncodeToMemory(&pem.Block{Type: "RSA PUBLIC KEY", Bytes: x509.MarshalPKCS1PublicKey(&rsaKey1().PublicKey)})
-	text, err := json.Marshal(rsaJWK("k1", &rsaKey1().PublicKey))
+	pkcs1 := pem.EncodeToMemory(&pem.Block{Type: "RSA PUBLIC KEY", Bytes: x509.MarshalPKCS1PublicKey(&testkit.RSAKey1().PublicKey)})
+	text, err := json.Marshal(testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey))
 	if err != nil {
 		t.Fatal(err)
 	}
-	real := rs256(rsaKey1())
-	f.run(t, []tokenCase{
-		{"none with a signature", alg("none", real), apiWrongAlg},
-		{"None", alg("None", real), apiWrongAlg},
-		{"nOnE", alg("nOnE", real), apiWrongAlg},
-		{"none with one byte", alg("none", constant([]byte{0})), apiWrongAlg},
-		{"none without a signature", alg("none", constant(nil)), apiWrongAlg},
-		{"RS256 in lower case", alg("rs256", real), apiWrongAlg},
-		{"RS256 and a space", alg("RS256 ", real), apiWrongAlg},
-		{"HS256 with PEM", alg("HS256", hs256(pkix)), apiWrongAlg},
-		{"HS256 with PEM of PKCS #1", alg("HS256", hs256(pkcs1)), apiWrongAlg},
-		{"HS256 with DER", alg("HS256", hs256(der)), apiWrongAlg},
-		{"HS256 with the JWK", alg("HS256", hs256(text)), apiWrongAlg},
-		{"HS256 with the modulus", alg("HS256", hs256(rsaKey1().N.Bytes())), apiWrongAlg},
-		{"HS256 with an empty secret", alg("HS256", hs256(nil)), apiWrongAlg},
-		{"RS384", alg("RS384", rs(crypto.SHA384, rsaKey1())), apiWrongAlg},
-		{"RS512", alg("RS512", rs(crypto.SHA512, rsaKey1())), apiWrongAlg},
-		{"PS256", alg("PS256", ps(crypto.SHA256, 32, rsaKey1())), apiWrongAlg},
-		{"ES256", alg("ES256", es(crypto.SHA256, ecKey(), sideBySide(32))), apiWrongAlg},
-		{"EdDSA", alg("EdDSA", constant(make([]byte, 64))), apiWrongAlg},
+	real := testkit.RS256(testkit.RSAKey1())
+	f.ExpectTokens(t, []testkit.TokenCase{
+		{"none with a signature", alg("none", real), testkit.AnswerWrongAlg},
+		{"None", alg("None", real), testkit.AnswerWrongAlg},
+		{"nOnE", alg("nOnE", real), testkit.AnswerWrongAlg},
+		{"none with one byte", alg("none", testkit.Constant([]byte{0})), testkit.AnswerWrongAlg},
+		{"none without a signature", alg("none", testkit.Constant(nil)), testkit.AnswerWrongAlg},
+		{"RS256 in lower case", alg("rs256", real), testkit.AnswerWrongAlg},
+		{"RS256 and a space", alg("RS256 ", real), testkit.AnswerWrongAlg},
+		{"HS256 with PEM", alg("HS256", testkit.HS256(pkix)), testkit.AnswerWrongAlg},
+		{"HS256 with PEM of PKCS #1", alg("HS256", testkit.HS256(pkcs1)), testkit.AnswerWrongAlg},
+		{"HS256 with DER", alg("HS256", testkit.HS256(der)), testkit.AnswerWrongAlg},
+		{"HS256 with the JWK", alg("HS256", testkit.HS256(text)), testkit.AnswerWrongAlg},
+		{"HS256 with the modulus", alg("HS256", testkit.HS256(testkit.RSAKey1().N.Bytes())), testkit.AnswerWrongAlg},
+		{"HS256 with an empty secret", alg("HS256", testkit.HS256(nil)), testkit.AnswerWrongAlg},
+		{"RS384", alg("RS384", testkit.RS(crypto.SHA384, testkit.RSAKey1())), testkit.AnswerWrongAlg},
+		{"RS512", alg("RS512", testkit.RS(crypto.SHA512, testkit.RSAKey1())), testkit.AnswerWrongAlg},
+		{"PS256", alg("PS256", testkit.PS(crypto.SHA256, 32, testkit.RSAKey1())), testkit.AnswerWrongAlg},
+		{"ES256", alg("ES256", testkit.ES(crypto.SHA256, testkit.ECKey(), testkit.SideBySide(32))), testkit.AnswerWrongAlg},
+		{"EdDSA", alg("EdDSA", testkit.Constant(make([]byte, 64))), testkit.AnswerWrongAlg},
 	})
-	if f.fetches() != 0 {
-		t.Errorf("%d fetches of keys for algorithms that are not accepted, want 0", f.fetches())
+	if f.Fetches() != 0 {
+		t.Errorf("%d fetches of keys for algorithms that are not accepted, want 0", f.Fetches())
 	}
 }
 
 // Every algorithm that can be allowed works with a key for it, and with no other.
 func TestAlgorithms(t *testing.T) {
-	keys := []jwk{
-		rsaJWK("r", &rsaKey1().PublicKey).with("alg", nil),
-		ecJWK("e256", "ES256", &ecKey().PublicKey), ecJWK("e384", "ES384", &ecKey384().PublicKey).with("alg", nil), ecJWK("e521", "ES512", &ecKey521().PublicKey),
-		edJWK("ed", edKey().Public().(ed25519.PublicKey)),
+	keys := []testkit.JWK{
+		testkit.RSAJWK("r", &testkit.RSAKey1().PublicKey).With("alg", nil),
+		testkit.ECJWK("e256", "ES256", &testkit.ECKey().PublicKey), testkit.ECJWK("e384", "ES384", &testkit.ECKey384().PublicKey).With("alg", nil), testkit.ECJWK("e521", "ES512", &testkit.ECKey521().PublicKey),
+		testkit.EdJWK("ed", testkit.EdKey().Public().(ed25519.PublicKey)),
 	}
 	tests := []struct {
 		alg, kid string
-		sign     signer
+		sign     testkit.Signer
 	}{
-		{"RS256", "r", rs(crypto.SHA256, rsaKey1())},
-		{"RS384", "r", rs(crypto.SHA384, rsaKey1())},
-		{"RS512", "r", rs(crypto.SHA512, rsaKey1())},
-		{"PS256", "r", ps(crypto.SHA256, 32, rsaKey1())},
-		{"PS384", "r", ps(crypto.SHA384, 48, rsaKey1())},
-		{"PS512", "r", ps(crypto.SHA512, 64, rsaKey1())},
-		{"ES256", "e256", es(crypto.SHA256, ecKey(), sideBySide(32))},
-		{"ES384", "e384", es(crypto.SHA384, ecKey384(), sideBySide(48))},
-		{"ES512", "e521", es(crypto.SHA512, ecKey521(), sideBySide(66))},
-		{"EdDSA", "ed", func(input string) []byte { return ed25519.Sign(edKey(), []byte(input)) }},
+		{"RS256", "r", testkit.RS(crypto.SHA256, testkit.RSAKey1())},
+		{"RS384", "r", testkit.RS(crypto.SHA384, testkit.RSAKey1())},
+		{"RS512", "r", testkit.RS(crypto.SHA512, testkit.RSAKey1())},
+		{"PS256", "r", testkit.PS(crypto.SHA256, 32, testkit.RSAKey1())},
+		{"PS384", "r", testkit.PS(crypto.SHA384, 48, testkit.RSAKey1())},
+		{"PS512", "r", testkit.PS(crypto.SHA512, 64, testkit.RSAKey1())},
+		{"ES256", "e256", testkit.ES(crypto.SHA256, testkit.ECKey(), testkit.SideBySide(32))},
+		{"ES384", "e384", testkit.ES(crypto.SHA384, testkit.ECKey384(), testkit.SideBySide(48))},
+		{"ES512", "e521", testkit.ES(crypto.SHA512, testkit.ECKey521(), testkit.SideBySide(66))},
+		{"EdDSA", "ed", func(input string) []byte { return ed25519.Sign(testkit.EdKey(), []byte(input)) }},
 	}
-	all := newAPIFixture(t, algorithms(allSignature...))
-	all.publish(keys...)
+	all := testkit.NewAPIEnv(t, testkit.Algorithms(testkit.AllAlgorithms...))
+	all.Publish(keys...)
 	for _, tt := range tests {
 		t.Run(tt.alg, func(t *testing.T) {
-			only := newAPIFixture(t, algorithms(tt.alg))
-			only.publish(keys...)
+			only := testkit.NewAPIEnv(t, testkit.Algorithms(tt.alg))
+			only.Publish(keys...)
 			for _, used := range tests {
-				header := goodHeader.set("alg", `"`+used.alg+`"`).set("kid", `"`+used.kid+`"`)
-				want := apiWrongAlg
+				header := testkit.GoodHeader.Set("alg", `"`+used.alg+`"`).Set("kid", `"`+used.kid+`"`)
+				want := testkit.AnswerWrongAlg
 				if used.alg == tt.alg {
-					want = apiOK
+					want = testkit.AnswerOK
 				}
-				only.expectToken(t, compact(header.String(), goodClaims(noon).String(), used.sign), want)
+				only.ExpectToken(t, testkit.Compact(header.String(), testkit.GoodClaims(testkit.Noon).String(), used.sign), want)
 				// The label of one algorithm on the signature of another.
-				header = header.set("alg", `"`+tt.alg+`"`)
-				want = apiOK
+				header = header.Set("alg", `"`+tt.alg+`"`)
+				want = testkit.AnswerOK
 				switch {
 				case tt.alg == used.alg:
 				case tt.kid == used.kid:
-					want = apiBadSignature
+					want = testkit.AnswerBadSignature
 				default:
-					want = apiUnknownKey
+					want = testkit.AnswerUnknownKey
 				}
-				all.expectToken(t, compact(header.String(), goodClaims(noon).String(), used.sign), want)
+				all.ExpectToken(t, testkit.Compact(header.String(), testkit.GoodClaims(testkit.Noon).String(), used.sign), want)
 			}
 		})
 	}
@@ -782,91 +397,91 @@ func TestAlgorithms(t *testing.T) {
 
 // A key that names its algorithm is for no other.
 func TestKeyForOneAlgorithm(t *testing.T) {
-	token := compact(goodHeader.set("alg", `"PS256"`).String(), goodClaims(noon).String(), ps(crypto.SHA256, 32, rsaKey1()))
-	f := newAPIFixture(t, algorithms("RS256", "PS256"))
-	f.expectToken(t, token, apiUnknownKey)
-	if f.fetches() != 1 {
-		t.Errorf("%d fetches, want 1: the key is known", f.fetches())
+	token := testkit.Compact(testkit.GoodHeader.Set("alg", `"PS256"`).String(), testkit.GoodClaims(testkit.Noon).String(), testkit.PS(crypto.SHA256, 32, testkit.RSAKey1()))
+	f := testkit.NewAPIEnv(t, testkit.Algorithms("RS256", "PS256"))
+	f.ExpectToken(t, token, testkit.AnswerUnknownKey)
+	if f.Fetches() != 1 {
+		t.Errorf("%d fetches, want 1: the key is known", f.Fetches())
 	}
-	f = newAPIFixture(t, algorithms("RS256", "PS256"))
-	f.publish(rsaJWK("k1", &rsaKey1().PublicKey).with("alg", nil))
-	f.expectToken(t, token, apiOK)
-	f.expectToken(t, goodToken(), apiOK)
-	f = newAPIFixture(t)
-	f.publish(rsaJWK("k1", &rsaKey1().PublicKey).with("alg", "RS512"), rsaJWK("k2", &rsaKey2().PublicKey))
-	f.expectToken(t, goodToken(), apiUnknownKey)
+	f = testkit.NewAPIEnv(t, testkit.Algorithms("RS256", "PS256"))
+	f.Publish(testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey).With("alg", nil))
+	f.ExpectToken(t, token, testkit.AnswerOK)
+	f.ExpectToken(t, testkit.GoodToken(), testkit.AnswerOK)
+	f = testkit.NewAPIEnv(t)
+	f.Publish(testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey).With("alg", "RS512"), testkit.RSAJWK("k2", &testkit.RSAKey2().PublicKey))
+	f.ExpectToken(t, testkit.GoodToken(), testkit.AnswerUnknownKey)
 }
 
 func TestSignatureForm(t *testing.T) {
-	f := newAPIFixture(t, algorithms("RS256", "PS256", "ES256", "EdDSA"))
-	f.publish(
-		rsaJWK("k1", &rsaKey1().PublicKey), rsaJWK("p", &rsaKey1().PublicKey).with("alg", "PS256"),
-		ecJWK("e", "ES256", &ecKey().PublicKey), edJWK("ed", edKey().Public().(ed25519.PublicKey)))
-	claims := goodClaims(noon).String()
-	token := func(alg, kid string, sign signer) string {
-		return compact(goodHeader.set("alg", `"`+alg+`"`).set("kid", `"`+kid+`"`).String(), claims, sign)
+	f := testkit.NewAPIEnv(t, testkit.Algorithms("RS256", "PS256", "ES256", "EdDSA"))
+	f.Publish(
+		testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey), testkit.RSAJWK("p", &testkit.RSAKey1().PublicKey).With("alg", "PS256"),
+		testkit.ECJWK("e", "ES256", &testkit.ECKey().PublicKey), testkit.EdJWK("ed", testkit.EdKey().Public().(ed25519.PublicKey)))
+	claims := testkit.GoodClaims(testkit.Noon).String()
+	token := func(alg, kid string, sign testkit.Signer) string {
+		return testkit.Compact(testkit.GoodHeader.Set("alg", `"`+alg+`"`).Set("kid", `"`+kid+`"`).String(), claims, sign)
 	}
 	ecdsaForm := func(form func(r, s *big.Int) []byte) string {
-		return token("ES256", "e", es(crypto.SHA256, ecKey(), form))
+		return token("ES256", "e", testkit.ES(crypto.SHA256, testkit.ECKey(), form))
 	}
 	order := elliptic.P256().Params().N
 	ones := order.FillBytes(make([]byte, 32))
-	good := goodToken()
-	sig := rs256(rsaKey1())(good[:strings.LastIndexByte(good, '.')])
-	f.run(t, []tokenCase{
-		{"RS256, a byte shorter", token("RS256", "k1", constant(sig[1:])), apiBadSignature},
-		{"RS256, last byte missing", token("RS256", "k1", constant(sig[:255])), apiBadSignature},
-		{"RS256, a zero before it", token("RS256", "k1", constant(append([]byte{0}, sig...))), apiBadSignature},
-		{"RS256, a zero behind it", token("RS256", "k1", constant(append(slices.Clone(sig), 0))), apiBadSignature},
-		{"RS256, zeros", token("RS256", "k1", constant(make([]byte, 256))), apiBadSignature},
-		{"RS256, one byte", token("RS256", "k1", constant([]byte{1})), apiBadSignature},
-		{"PS256", token("PS256", "p", ps(crypto.SHA256, 32, rsaKey1())), apiOK},
-		{"PS256 without salt", token("PS256", "p", ps(crypto.SHA256, 0, rsaKey1())), apiBadSignature},
-		{"PS256 with a short salt", token("PS256", "p", ps(crypto.SHA256, 20, rsaKey1())), apiBadSignature},
-		{"PS256 with the longest salt", token("PS256", "p", ps(crypto.SHA256, rsa.PSSSaltLengthAuto, rsaKey1())), apiBadSignature},
-		{"PS256 of another hash", token("PS256", "p", ps(crypto.SHA384, 48, rsaKey1())), apiBadSignature},
-		{"ES256", ecdsaForm(sideBySide(32)), apiOK},
+	good := testkit.GoodToken()
+	sig := testkit.RS256(testkit.RSAKey1())(good[:strings.LastIndexByte(good, '.')])
+	f.ExpectTokens(t, []testkit.TokenCase{
+		{"RS256, a byte shorter", token("RS256", "k1", testkit.Constant(sig[1:])), testkit.AnswerBadSignature},
+		{"RS256, last byte missing", token("RS256", "k1", testkit.Constant(sig[:255])), testkit.AnswerBadSignature},
+		{"RS256, a zero before it", token("RS256", "k1", testkit.Constant(append([]byte{0}, sig...))), testkit.AnswerBadSignature},
+		{"RS256, a zero behind it", token("RS256", "k1", testkit.Constant(append(slices.Clone(sig), 0))), testkit.AnswerBadSignature},
+		{"RS256, zeros", token("RS256", "k1", testkit.Constant(make([]byte, 256))), testkit.AnswerBadSignature},
+		{"RS256, one byte", token("RS256", "k1", testkit.Constant([]byte{1})), testkit.AnswerBadSignature},
+		{"PS256", token("PS256", "p", testkit.PS(crypto.SHA256, 32, testkit.RSAKey1())), testkit.AnswerOK},
+		{"PS256 without salt", token("PS256", "p", testkit.PS(crypto.SHA256, 0, testkit.RSAKey1())), testkit.AnswerBadSignature},
+		{"PS256 with a short salt", token("PS256", "p", testkit.PS(crypto.SHA256, 20, testkit.RSAKey1())), testkit.AnswerBadSignature},
+		{"PS256 with the longest salt", token("PS256", "p", testkit.PS(crypto.SHA256, rsa.PSSSaltLengthAuto, testkit.RSAKey1())), testkit.AnswerBadSignature},
+		{"PS256 of another hash", token("PS256", "p", testkit.PS(crypto.SHA384, 48, testkit.RSAKey1())), testkit.AnswerBadSignature},
+		{"ES256", ecdsaForm(testkit.SideBySide(32)), testkit.AnswerOK},
 		{"ES256, the larger s", ecdsaForm(func(r, s *big.Int) []byte {
 			if half := new(big.Int).Rsh(order, 1); s.Cmp(half) <= 0 {
 				s = new(big.Int).Sub(order, s)
 			}
-			return sideBySide(32)(r, s)
-		}), apiOK},
+			return testkit.SideBySide(32)(r, s)
+		}), testkit.AnswerOK},
 		{"ES256 in DER", token("ES256", "e", func(input string) []byte {
-			der, _ := ecdsa.SignASN1(rand.Reader, ecKey(), digestOf(crypto.SHA256, input))
+			der, _ := ecdsa.SignASN1(rand.Reader, testkit.ECKey(), testkit.Digest(crypto.SHA256, input))
 			return der
-		}), apiBadSignature},
-		{"ES256, 63 bytes", ecdsaForm(func(r, s *big.Int) []byte { return sideBySide(32)(r, s)[1:] }), apiBadSignature},
-		{"ES256, 65 bytes", ecdsaForm(func(r, s *big.Int) []byte { return append(sideBySide(32)(r, s), 0) }), apiBadSignature},
-		{"ES256, 66 bytes", ecdsaForm(sideBySide(33)), apiBadSignature},
-		{"ES256, a zero before s", ecdsaForm(func(r, s *big.Int) []byte { return slices.Insert(sideBySide(32)(r, s), 32, 0) }), apiBadSignature},
-		{"ES256, s before r", ecdsaForm(func(r, s *big.Int) []byte { return sideBySide(32)(s, r) }), apiBadSignature},
-		{"ES256, zeros", token("ES256", "e", constant(make([]byte, 64))), apiBadSignature},
-		{"ES256, twice the order", token("ES256", "e", constant(slices.Concat(ones, ones))), apiBadSignature},
-		{"ES256 for an RSA key", token("ES256", "k1", es(crypto.SHA256, ecKey(), sideBySide(32))), apiUnknownKey},
-		{"RS256 for an elliptic curve key", token("RS256", "e", rs256(rsaKey1())), apiUnknownKey},
-		{"EdDSA", token("EdDSA", "ed", func(input string) []byte { return ed25519.Sign(edKey(), []byte(input)) }), apiOK},
-		{"EdDSA, 63 bytes", token("EdDSA", "ed", func(input string) []byte { return ed25519.Sign(edKey(), []byte(input))[:63] }), apiBadSignature},
-		{"EdDSA, 65 bytes", token("EdDSA", "ed", func(input string) []byte { return append(ed25519.Sign(edKey(), []byte(input)), 0) }), apiBadSignature},
-		{"EdDSA over a hash", token("EdDSA", "ed", func(input string) []byte { return ed25519.Sign(edKey(), digestOf(crypto.SHA512, input)) }), apiBadSignature},
+		}), testkit.AnswerBadSignature},
+		{"ES256, 63 bytes", ecdsaForm(func(r, s *big.Int) []byte { return testkit.SideBySide(32)(r, s)[1:] }), testkit.AnswerBadSignature},
+		{"ES256, 65 bytes", ecdsaForm(func(r, s *big.Int) []byte { return append(testkit.SideBySide(32)(r, s), 0) }), testkit.AnswerBadSignature},
+		{"ES256, 66 bytes", ecdsaForm(testkit.SideBySide(33)), testkit.AnswerBadSignature},
+		{"ES256, a zero before s", ecdsaForm(func(r, s *big.Int) []byte { return slices.Insert(testkit.SideBySide(32)(r, s), 32, 0) }), testkit.AnswerBadSignature},
+		{"ES256, s before r", ecdsaForm(func(r, s *big.Int) []byte { return testkit.SideBySide(32)(s, r) }), testkit.AnswerBadSignature},
+		{"ES256, zeros", token("ES256", "e", testkit.Constant(make([]byte, 64))), testkit.AnswerBadSignature},
+		{"ES256, twice the order", token("ES256", "e", testkit.Constant(slices.Concat(ones, ones))), testkit.AnswerBadSignature},
+		{"ES256 for an RSA key", token("ES256", "k1", testkit.ES(crypto.SHA256, testkit.ECKey(), testkit.SideBySide(32))), testkit.AnswerUnknownKey},
+		{"RS256 for an elliptic curve key", token("RS256", "e", testkit.RS256(testkit.RSAKey1())), testkit.AnswerUnknownKey},
+		{"EdDSA", token("EdDSA", "ed", func(input string) []byte { return ed25519.Sign(testkit.EdKey(), []byte(input)) }), testkit.AnswerOK},
+		{"EdDSA, 63 bytes", token("EdDSA", "ed", func(input string) []byte { return ed25519.Sign(testkit.EdKey(), []byte(input))[:63] }), testkit.AnswerBadSignature},
+		{"EdDSA, 65 bytes", token("EdDSA", "ed", func(input string) []byte { return append(ed25519.Sign(testkit.EdKey(), []byte(input)), 0) }), testkit.AnswerBadSignature},
+		{"EdDSA over a hash", token("EdDSA", "ed", func(input string) []byte { return ed25519.Sign(testkit.EdKey(), testkit.Digest(crypto.SHA512, input)) }), testkit.AnswerBadSignature},
 	})
 }
 
 func TestSignatureIsOverEverything(t *testing.T) {
-	f := newAPIFixture(t)
-	good := goodToken()
+	f := testkit.NewAPIEnv(t)
+	good := testkit.GoodToken()
 	part := strings.Split(good, ".")
-	other := strings.Split(signed(goodHeader, withClaim("sub", `"auth0|admin"`)), ".")
-	f.run(t, []tokenCase{
-		{"other payload", part[0] + "." + other[1] + "." + part[2], apiBadSignature},
-		{"other header", segment(goodHeader.set("typ", `"at+jwt"`).String()) + "." + part[1] + "." + part[2], apiBadSignature},
-		{"other signature", part[0] + "." + part[1] + "." + other[2], apiBadSignature},
-		{"foreign key under our id", compact(goodHeader.String(), goodClaims(noon).String(), rs256(rsaForeign())), apiBadSignature},
-		{"another key of the issuer under our id", compact(goodHeader.String(), goodClaims(noon).String(), rs256(rsaKey2())), apiBadSignature},
-		{"white space added to the payload", part[0] + "." + segment(goodClaims(noon).String()+" ") + "." + part[2], apiBadSignature},
+	other := strings.Split(testkit.Signed(testkit.GoodHeader, testkit.WithClaim("sub", `"auth0|admin"`)), ".")
+	f.ExpectTokens(t, []testkit.TokenCase{
+		{"other payload", part[0] + "." + other[1] + "." + part[2], testkit.AnswerBadSignature},
+		{"other header", testkit.Segment(testkit.GoodHeader.Set("typ", `"at+jwt"`).String()) + "." + part[1] + "." + part[2], testkit.AnswerBadSignature},
+		{"other signature", part[0] + "." + part[1] + "." + other[2], testkit.AnswerBadSignature},
+		{"foreign key under our id", testkit.Compact(testkit.GoodHeader.String(), testkit.GoodClaims(testkit.Noon).String(), testkit.RS256(testkit.RSAForeign())), testkit.AnswerBadSignature},
+		{"another key of the issuer under our id", testkit.Compact(testkit.GoodHeader.String(), testkit.GoodClaims(testkit.Noon).String(), testkit.RS256(testkit.RSAKey2())), testkit.AnswerBadSignature},
+		{"white space added to the payload", part[0] + "." + testkit.Segment(testkit.GoodClaims(testkit.Noon).String()+" ") + "." + part[2], testkit.AnswerBadSignature},
 	})
-	if f.fetches() != 1 {
-		t.Errorf("%d fetches, want 1: the key is known", f.fetches())
+	if f.Fetches() != 1 {
+		t.Errorf("%d fetches, want 1: the key is known", f.Fetches())
 	}
 	// Any bit of the signature.
 	sig, err := base64.RawURLEncoding.DecodeString(part[2])
@@ -876,73 +491,73 @@ func TestSignatureIsOverEverything(t *testing.T) {
 	for i := 0; i < len(sig)*8; i += 97 {
 		flipped := slices.Clone(sig)
 		flipped[i/8] ^= 1 << (i % 8)
-		f.expectToken(t, part[0]+"."+part[1]+"."+segment(string(flipped)), apiBadSignature)
+		f.ExpectToken(t, part[0]+"."+part[1]+"."+testkit.Segment(string(flipped)), testkit.AnswerBadSignature)
 	}
 }
 
 // Keys come from the issuer, never from the token, and nothing is fetched that
 // a token names.
 func TestKeysInTokens(t *testing.T) {
-	f := newAPIFixture(t)
+	f := testkit.NewAPIEnv(t)
 	evil := "https://evil.example/"
-	own, err := json.Marshal(rsaJWK("k1", &rsaForeign().PublicKey))
+	own, err := json.Marshal(testkit.RSAJWK("k1", &testkit.RSAForeign().PublicKey))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, value := range map[string]string{
 		"jwk": string(own), "jku": `"` + evil + `jwks.json"`, "x5u": `"` + evil + `cert.pem"`, "x5c": `["MIIB"]`,
 	} {
-		header := goodHeader.set(name, value)
-		forged := compact(header.String(), goodClaims(noon).String(), rs256(rsaForeign()))
-		f.run(t, []tokenCase{
-			{name + " of an attacker", forged, apiBadSignature},
-			{name + " in a good token", signed(header, goodClaims(noon)), apiOK},
+		header := testkit.GoodHeader.Set(name, value)
+		forged := testkit.Compact(header.String(), testkit.GoodClaims(testkit.Noon).String(), testkit.RS256(testkit.RSAForeign()))
+		f.ExpectTokens(t, []testkit.TokenCase{
+			{name + " of an attacker", forged, testkit.AnswerBadSignature},
+			{name + " in a good token", testkit.Signed(header, testkit.GoodClaims(testkit.Noon)), testkit.AnswerOK},
 		})
 	}
-	f.expectToken(t, signed(goodHeader.set("x5t", `"AAAA"`), goodClaims(noon)), apiOK)
-	if want := []string{"https://t.example/.well-known/jwks.json"}; !slices.Equal(f.net.asked(), want) {
-		t.Errorf("requests to %q, want %q", f.net.asked(), want)
+	f.ExpectToken(t, testkit.Signed(testkit.GoodHeader.Set("x5t", `"AAAA"`), testkit.GoodClaims(testkit.Noon)), testkit.AnswerOK)
+	if want := []string{"https://t.example/.well-known/jwks.json"}; !slices.Equal(f.Net.Asked(), want) {
+		t.Errorf("requests to %q, want %q", f.Net.Asked(), want)
 	}
 }
 
 func TestKeyID(t *testing.T) {
 	token := func(kid string) string {
-		return signed(goodHeader.set("kid", kid), goodClaims(noon))
+		return testkit.Signed(testkit.GoodHeader.Set("kid", kid), testkit.GoodClaims(testkit.Noon))
 	}
-	absent := signed(goodHeader.without("kid"), goodClaims(noon))
-	k1, k2 := rsaJWK("k1", &rsaKey1().PublicKey), rsaJWK("k2", &rsaKey2().PublicKey)
+	absent := testkit.Signed(testkit.GoodHeader.Without("kid"), testkit.GoodClaims(testkit.Noon))
+	k1, k2 := testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey), testkit.RSAJWK("k2", &testkit.RSAKey2().PublicKey)
 	long := strings.Repeat("k", 256)
 	for _, tt := range []struct {
 		why   string
-		keys  []jwk
+		keys  []testkit.JWK
 		token string
-		want  apiAnswer
+		want  testkit.Answer
 	}{
-		{"none, one key", []jwk{k1}, absent, apiOK},
-		{"none, two keys", []jwk{k1, k2}, absent, apiUnknownKey},
-		{"none, the only key is another", []jwk{k2}, absent, apiBadSignature},
-		{"none, one key that fits", []jwk{ecJWK("e", "ES256", &ecKey().PublicKey), k1, k2.with("alg", "PS256")}, absent, apiOK},
-		{"none, no key fits", []jwk{ecJWK("e", "ES256", &ecKey().PublicKey)}, absent, apiUnknownKey},
-		{"empty, one key", []jwk{k1}, token(`""`), apiOK},
-		{"empty, two keys", []jwk{k1, k2}, token(`""`), apiUnknownKey},
-		{"none, and the key has none", []jwk{k1.with("kid", nil)}, absent, apiOK},
-		{"the key has none", []jwk{k1.with("kid", nil)}, token(`"k1"`), apiUnknownKey},
-		{"in other case", []jwk{k1}, token(`"K1"`), apiUnknownKey},
-		{"and a space", []jwk{k1}, token(`"k1 "`), apiUnknownKey},
-		{"escaped", []jwk{k1}, token(`"\u006b1"`), apiOK},
-		{"longest", []jwk{k1.with("kid", long)}, token(`"` + long + `"`), apiOK},
-		{"too long", []jwk{k1.with("kid", long+"k")}, token(`"` + long + `k"`), apiNoKeys},
-		{"too long, among others", []jwk{k2, k1.with("kid", long+"k")}, token(`"` + long + `k"`), apiUnknownKey},
-		{"none, and one key has an id that is too long", []jwk{k1, k2.with("kid", long+"k")}, absent, apiOK},
+		{"none, one key", []testkit.JWK{k1}, absent, testkit.AnswerOK},
+		{"none, two keys", []testkit.JWK{k1, k2}, absent, testkit.AnswerUnknownKey},
+		{"none, the only key is another", []testkit.JWK{k2}, absent, testkit.AnswerBadSignature},
+		{"none, one key that fits", []testkit.JWK{testkit.ECJWK("e", "ES256", &testkit.ECKey().PublicKey), k1, k2.With("alg", "PS256")}, absent, testkit.AnswerOK},
+		{"none, no key fits", []testkit.JWK{testkit.ECJWK("e", "ES256", &testkit.ECKey().PublicKey)}, absent, testkit.AnswerUnknownKey},
+		{"empty, one key", []testkit.JWK{k1}, token(`""`), testkit.AnswerOK},
+		{"empty, two keys", []testkit.JWK{k1, k2}, token(`""`), testkit.AnswerUnknownKey},
+		{"none, and the key has none", []testkit.JWK{k1.With("kid", nil)}, absent, testkit.AnswerOK},
+		{"the key has none", []testkit.JWK{k1.With("kid", nil)}, token(`"k1"`), testkit.AnswerUnknownKey},
+		{"in other case", []testkit.JWK{k1}, token(`"K1"`), testkit.AnswerUnknownKey},
+		{"and a space", []testkit.JWK{k1}, token(`"k1 "`), testkit.AnswerUnknownKey},
+		{"escaped", []testkit.JWK{k1}, token(`"\u006b1"`), testkit.AnswerOK},
+		{"longest", []testkit.JWK{k1.With("kid", long)}, token(`"` + long + `"`), testkit.AnswerOK},
+		{"too long", []testkit.JWK{k1.With("kid", long+"k")}, token(`"` + long + `k"`), testkit.AnswerNoKeys},
+		{"too long, among others", []testkit.JWK{k2, k1.With("kid", long+"k")}, token(`"` + long + `k"`), testkit.AnswerUnknownKey},
+		{"none, and one key has an id that is too long", []testkit.JWK{k1, k2.With("kid", long+"k")}, absent, testkit.AnswerOK},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
-			f := newAPIFixture(t)
-			f.publish(tt.keys...)
-			if tt.want == apiNoKeys {
+			f := testkit.NewAPIEnv(t)
+			f.Publish(tt.keys...)
+			if tt.want == testkit.AnswerNoKeys {
 				// Too long an id is told before the keys are looked at.
-				tt.want = apiUnknownKey
+				tt.want = testkit.AnswerUnknownKey
 			}
-			f.expectToken(t, tt.token, tt.want)
+			f.ExpectToken(t, tt.token, tt.want)
 		})
 	}
 }
@@ -950,15 +565,15 @@ func TestKeyID(t *testing.T) {
 // Anybody can make up key ids: they must not cost a request if no key can have
 // them, and must be harmless in the log.
 func TestOddKeyIDs(t *testing.T) {
-	f := newAPIFixture(t)
-	f.expectToken(t, signed(goodHeader.set("kid", `"`+strings.Repeat("k", 257)+`"`), goodClaims(noon)), apiUnknownKey)
-	if f.fetches() != 0 {
-		t.Errorf("%d fetches for a key id that is too long, want 0", f.fetches())
+	f := testkit.NewAPIEnv(t)
+	f.ExpectToken(t, testkit.Signed(testkit.GoodHeader.Set("kid", `"`+strings.Repeat("k", 257)+`"`), testkit.GoodClaims(testkit.Noon)), testkit.AnswerUnknownKey)
+	if f.Fetches() != 0 {
+		t.Errorf("%d fetches for a key id that is too long, want 0", f.Fetches())
 	}
 	for _, kid := range []string{`"../../etc/passwd"`, `"a\"b"`, `"a\u0000b"`, `"a\nlevel=ERROR msg=forged"`, `"\u2028"`} {
-		f.log.take()
-		f.expectToken(t, signed(goodHeader.set("kid", kid), goodClaims(noon)), apiUnknownKey)
-		for line := range strings.Lines(f.log.take()) {
+		f.Log.Take()
+		f.ExpectToken(t, testkit.Signed(testkit.GoodHeader.Set("kid", kid), testkit.GoodClaims(testkit.Noon)), testkit.AnswerUnknownKey)
+		for line := range strings.Lines(f.Log.Take()) {
 			if !strings.HasPrefix(line, "time=") || strings.ContainsAny(line, "\x00\u2028") {
 				t.Errorf("kid %s: log line %q", kid, line)
 			}
@@ -967,173 +582,179 @@ func TestOddKeyIDs(t *testing.T) {
 }
 
 func TestPayloadForm(t *testing.T) {
-	f := newAPIFixture(t)
-	good := goodClaims(noon).String()
-	raw := func(payload string) string { return compact(goodHeader.String(), payload, rs256(rsaKey1())) }
-	nested := func(depth int) string {
-		return raw(withClaim("x", strings.Repeat("[", depth)+strings.Repeat("]", depth)).String())
+	f := testkit.NewAPIEnv(t)
+	good := testkit.GoodClaims(testkit.Noon).String()
+	raw := func(payload string) string {
+		return testkit.Compact(testkit.GoodHeader.String(), payload, testkit.RS256(testkit.RSAKey1()))
 	}
-	many := goodClaims(noon)
+	nested := func(depth int) string {
+		return raw(testkit.WithClaim("x", strings.Repeat("[", depth)+strings.Repeat("]", depth)).String())
+	}
+	many := testkit.GoodClaims(testkit.Noon)
 	for i := range 1000 {
 		many = append(many, [2]string{"c" + strconv.Itoa(i), "1"})
 	}
-	f.run(t, []tokenCase{
-		{"no JSON", raw("claims"), apiMalformed},
-		{"array", raw("[]"), apiMalformed},
-		{"null", raw("null"), apiMalformed},
-		{"string", raw(`""`), apiMalformed},
-		{"trailing byte", raw(good + "x"), apiMalformed},
-		{"trailing NUL", raw(good + "\x00"), apiMalformed},
-		{"two objects", raw(good + good), apiMalformed},
-		{"comma behind the last member", raw(good[:len(good)-1] + ",}"), apiMalformed},
-		{"byte order mark", raw("\ufeff" + good), apiMalformed},
-		{"comment", raw("/**/" + good), apiMalformed},
-		{"white space around it", raw(" \t\r\n" + good + " \n"), apiOK},
-		{"invalid UTF-8", raw(withClaim("x", "\"\xff\"").String()), apiMalformed},
-		{"overlong UTF-8", raw(withClaim("x", "\"\xc0\xaf\"").String()), apiMalformed},
-		{"control character in a string", raw(withClaim("x", "\"a\x01b\"").String()), apiMalformed},
-		{"lone surrogate", raw(withClaim("x", `"\ud800"`).String()), apiMalformed},
-		{"half of a surrogate pair", raw(withClaim("x", `"\ud800\u0041"`).String()), apiMalformed},
-		{"NaN", raw(withClaim("x", `NaN`).String()), apiMalformed},
-		{"leading zero", raw(withClaim("x", `01`).String()), apiMalformed},
-		{"60 arrays deep", nested(60), apiOK},
-		{"65 arrays deep", nested(65), apiMalformed},
-		{"5,000 arrays deep", nested(5000), apiMalformed},
-		{"very deep, not closed", raw(`{"x":` + strings.Repeat("[", 11000)), apiMalformed},
-		{"many claims", raw(many.String()), apiOK},
+	f.ExpectTokens(t, []testkit.TokenCase{
+		{"no JSON", raw("claims"), testkit.AnswerMalformed},
+		{"array", raw("[]"), testkit.AnswerMalformed},
+		{"null", raw("null"), testkit.AnswerMalformed},
+		{"string", raw(`""`), testkit.AnswerMalformed},
+		{"trailing byte", raw(good + "x"), testkit.AnswerMalformed},
+		{"trailing NUL", raw(good + "\x00"), testkit.AnswerMalformed},
+		{"two objects", raw(good + good), testkit.AnswerMalformed},
+		{"comma behind the last member", raw(good[:len(good)-1] + ",}"), testkit.AnswerMalformed},
+		{"byte order mark", raw("\ufeff" + good), testkit.AnswerMalformed},
+		{"comment", raw("/**/" + good), testkit.AnswerMalformed},
+		{"white space around it", raw(" \t\r\n" + good + " \n"), testkit.AnswerOK},
+		{"invalid UTF-8", raw(testkit.WithClaim("x", "\"\xff\"").String()), testkit.AnswerMalformed},
+		{"overlong UTF-8", raw(testkit.WithClaim("x", "\"\xc0\xaf\"").String()), testkit.AnswerMalformed},
+		{"control character in a string", raw(testkit.WithClaim("x", "\"a\x01b\"").String()), testkit.AnswerMalformed},
+		{"lone surrogate", raw(testkit.WithClaim("x", `"\ud800"`).String()), testkit.AnswerMalformed},
+		{"half of a surrogate pair", raw(testkit.WithClaim("x", `"\ud800\u0041"`).String()), testkit.AnswerMalformed},
+		{"NaN", raw(testkit.WithClaim("x", `NaN`).String()), testkit.AnswerMalformed},
+		{"leading zero", raw(testkit.WithClaim("x", `01`).String()), testkit.AnswerMalformed},
+		{"60 arrays deep", nested(60), testkit.AnswerOK},
+		{"65 arrays deep", nested(65), testkit.AnswerMalformed},
+		{"5,000 arrays deep", nested(5000), testkit.AnswerMalformed},
+		{"very deep, not closed", raw(`{"x":` + strings.Repeat("[", 11000)), testkit.AnswerMalformed},
+		{"many claims", raw(many.String()), testkit.AnswerOK},
 	})
 }
 
 func TestClaims(t *testing.T) {
-	f := newAPIFixture(t)
-	with := func(name, value string) string { return signed(goodHeader, withClaim(name, value)) }
-	without := func(name string) string { return signed(goodHeader, goodClaims(noon).without(name)) }
-	cases := []tokenCase{
-		{"exp absent", without("exp"), apiBadClaims},
-		{"exp with a fraction", with("exp", noonPlus(999)+".5"), apiOK},
-		{"exp with an exponent", with("exp", "1.8e9"), apiOK},
-		{"exp with an exponent, past", with("exp", "1.7e9"), apiExpired},
-		{"exp just within leeway", with("exp", noonPlus(-4)), apiOK},
-		{"exp at the end of leeway", with("exp", noonPlus(-5)), apiExpired},
-		{"exp after leeway", with("exp", noonPlus(-6)), apiExpired},
-		{"exp long ago", with("exp", "1"), apiExpired},
-		{"exp in the year 9999", with("exp", "253402300799"), apiOK},
-		{"exp after the year 9999", with("exp", "253402300800"), apiBadClaims},
-		{"exp in milliseconds", with("exp", noonPlus(3600)+"000"), apiBadClaims},
-		{"exp before iat", signed(goodHeader, withClaim("iat", noonPlus(4)).set("exp", noonPlus(2))), apiOK},
-		{"nbf within leeway", with("nbf", noonPlus(4)), apiOK},
-		{"nbf after leeway", with("nbf", noonPlus(6)), apiNotYet},
-		{"nbf past", with("nbf", noonPlus(-600)), apiOK},
-		{"iat within leeway", with("iat", noonPlus(4)), apiOK},
-		{"iat after leeway", with("iat", noonPlus(6)), apiNotYet},
-		{"iat absent", without("iat"), apiOK},
-		{"iat with a fraction", with("iat", noonPlus(-10)+".25"), apiOK},
-		{"iss absent", without("iss"), apiBadClaims},
-		{"aud is our string", with("aud", `"https://api.example/"`), apiOK},
-		{"aud has ours", with("aud", `["x","https://api.example/"]`), apiOK},
-		{"aud has others", with("aud", `["x","https://t.example/userinfo"]`), apiWrongAud},
-		{"aud is longer", with("aud", `"https://api.example/x"`), apiWrongAud},
-		{"aud is shorter", with("aud", `"https://api.example"`), apiWrongAud},
-		{"aud in other case", with("aud", `"https://API.example/"`), apiWrongAud},
-		{"aud is the client", with("aud", `"c1"`), apiWrongAud},
-		{"aud absent", without("aud"), apiWrongAud},
-		{"aud is an empty list", with("aud", `[]`), apiWrongAud},
-		{"aud is empty", with("aud", `""`), apiWrongAud},
-		{"aud is an object", with("aud", `{"https://api.example/":1}`), apiBadClaims},
-		{"aud has a number", with("aud", `["https://api.example/",1]`), apiBadClaims},
-		{"aud is a number", with("aud", `5`), apiBadClaims},
-		{"aud is null", with("aud", `null`), apiBadClaims},
-		{"sub absent", without("sub"), apiOK},
-		{"sub is a number", with("sub", `5`), apiBadClaims},
-		{"sub is null", with("sub", `null`), apiBadClaims},
-		{"sub is empty", with("sub", `""`), apiBadClaims},
-		{"sub with a control character", with("sub", `"auth0|\u0000"`), apiBadClaims},
-		{"sub with a line break", with("sub", `"auth0|a\nb"`), apiBadClaims},
-		{"permissions is a string", with("permissions", `"read:m"`), apiBadClaims},
-		{"permissions has a number", with("permissions", `["read:m",1]`), apiBadClaims},
-		{"permissions is an object", with("permissions", `{"read:m":true}`), apiBadClaims},
-		{"scope has a number", with("scope", `["read:m",1]`), apiBadClaims},
-		{"scope is a number", with("scope", `1`), apiBadClaims},
-		{"scp has a number", signed(goodHeader, goodClaims(noon).without("scope").set("scp", `[1]`)), apiBadClaims},
-		{"azp is a number", with("azp", `1`), apiBadClaims},
-		{"client_id is a number", with("client_id", `1`), apiBadClaims},
-		{"org_id is a number", with("org_id", `1`), apiBadClaims},
-		{"jti is a number", with("jti", `1`), apiBadClaims},
-		{"unknown claim twice", signed(goodHeader, goodClaims(noon).last("x", `1`).last("x", `2`)), apiOK},
-		{"exp past, EXP ahead", signed(goodHeader, withClaim("exp", noonPlus(-600)).last("EXP", noonPlus(600))), apiBadClaims},
-		{"exp written with an escape", signed(goodHeader, goodClaims(noon).without("exp").last(`\u0065xp`, noonPlus(600))), apiOK},
-		{"exp written with an escape, past", signed(goodHeader, goodClaims(noon).without("exp").last(`\u0065xp`, noonPlus(-600))), apiExpired},
-		{"exp written with an escape beside exp", signed(goodHeader, goodClaims(noon).last(`\u0065xp`, noonPlus(600))), apiBadClaims},
-		{"only ISS", signed(goodHeader, goodClaims(noon).without("iss").last("ISS", `"https://t.example/"`)), apiBadClaims},
-		{"only AUD", signed(goodHeader, goodClaims(noon).without("aud").last("AUD", `"https://api.example/"`)), apiBadClaims},
-		{"names that decide nothing may differ in case", signed(goodHeader, goodClaims(noon).last("SCOPE", `"admin"`).last("Permissions", `"x"`).last("AZP", `1`)), apiOK},
+	f := testkit.NewAPIEnv(t)
+	with := func(name, value string) string {
+		return testkit.Signed(testkit.GoodHeader, testkit.WithClaim(name, value))
 	}
-	for _, value := range []string{"null", "true", "[1]", "{}", `"` + noonPlus(999) + `"`, "1e300", "9223372036854775808", "18446744073709551616", "-1", "0", "-0", "0.0"} {
-		cases = append(cases, tokenCase{"exp " + value, with("exp", value), apiBadClaims})
+	without := func(name string) string {
+		return testkit.Signed(testkit.GoodHeader, testkit.GoodClaims(testkit.Noon).Without(name))
+	}
+	cases := []testkit.TokenCase{
+		{"exp absent", without("exp"), testkit.AnswerBadClaims},
+		{"exp with a fraction", with("exp", testkit.NoonPlus(999)+".5"), testkit.AnswerOK},
+		{"exp with an exponent", with("exp", "1.8e9"), testkit.AnswerOK},
+		{"exp with an exponent, past", with("exp", "1.7e9"), testkit.AnswerExpired},
+		{"exp just within leeway", with("exp", testkit.NoonPlus(-4)), testkit.AnswerOK},
+		{"exp at the end of leeway", with("exp", testkit.NoonPlus(-5)), testkit.AnswerExpired},
+		{"exp after leeway", with("exp", testkit.NoonPlus(-6)), testkit.AnswerExpired},
+		{"exp long ago", with("exp", "1"), testkit.AnswerExpired},
+		{"exp in the year 9999", with("exp", "253402300799"), testkit.AnswerOK},
+		{"exp after the year 9999", with("exp", "253402300800"), testkit.AnswerBadClaims},
+		{"exp in milliseconds", with("exp", testkit.NoonPlus(3600)+"000"), testkit.AnswerBadClaims},
+		{"exp before iat", testkit.Signed(testkit.GoodHeader, testkit.WithClaim("iat", testkit.NoonPlus(4)).Set("exp", testkit.NoonPlus(2))), testkit.AnswerOK},
+		{"nbf within leeway", with("nbf", testkit.NoonPlus(4)), testkit.AnswerOK},
+		{"nbf after leeway", with("nbf", testkit.NoonPlus(6)), testkit.AnswerNotYet},
+		{"nbf past", with("nbf", testkit.NoonPlus(-600)), testkit.AnswerOK},
+		{"iat within leeway", with("iat", testkit.NoonPlus(4)), testkit.AnswerOK},
+		{"iat after leeway", with("iat", testkit.NoonPlus(6)), testkit.AnswerNotYet},
+		{"iat absent", without("iat"), testkit.AnswerOK},
+		{"iat with a fraction", with("iat", testkit.NoonPlus(-10)+".25"), testkit.AnswerOK},
+		{"iss absent", without("iss"), testkit.AnswerBadClaims},
+		{"aud is our string", with("aud", `"https://api.example/"`), testkit.AnswerOK},
+		{"aud has ours", with("aud", `["x","https://api.example/"]`), testkit.AnswerOK},
+		{"aud has others", with("aud", `["x","https://t.example/userinfo"]`), testkit.AnswerWrongAud},
+		{"aud is longer", with("aud", `"https://api.example/x"`), testkit.AnswerWrongAud},
+		{"aud is shorter", with("aud", `"https://api.example"`), testkit.AnswerWrongAud},
+		{"aud in other case", with("aud", `"https://API.example/"`), testkit.AnswerWrongAud},
+		{"aud is the client", with("aud", `"c1"`), testkit.AnswerWrongAud},
+		{"aud absent", without("aud"), testkit.AnswerWrongAud},
+		{"aud is an empty list", with("aud", `[]`), testkit.AnswerWrongAud},
+		{"aud is empty", with("aud", `""`), testkit.AnswerWrongAud},
+		{"aud is an object", with("aud", `{"https://api.example/":1}`), testkit.AnswerBadClaims},
+		{"aud has a number", with("aud", `["https://api.example/",1]`), testkit.AnswerBadClaims},
+		{"aud is a number", with("aud", `5`), testkit.AnswerBadClaims},
+		{"aud is null", with("aud", `null`), testkit.AnswerBadClaims},
+		{"sub absent", without("sub"), testkit.AnswerOK},
+		{"sub is a number", with("sub", `5`), testkit.AnswerBadClaims},
+		{"sub is null", with("sub", `null`), testkit.AnswerBadClaims},
+		{"sub is empty", with("sub", `""`), testkit.AnswerBadClaims},
+		{"sub with a control character", with("sub", `"auth0|\u0000"`), testkit.AnswerBadClaims},
+		{"sub with a line break", with("sub", `"auth0|a\nb"`), testkit.AnswerBadClaims},
+		{"permissions is a string", with("permissions", `"read:m"`), testkit.AnswerBadClaims},
+		{"permissions has a number", with("permissions", `["read:m",1]`), testkit.AnswerBadClaims},
+		{"permissions is an object", with("permissions", `{"read:m":true}`), testkit.AnswerBadClaims},
+		{"scope has a number", with("scope", `["read:m",1]`), testkit.AnswerBadClaims},
+		{"scope is a number", with("scope", `1`), testkit.AnswerBadClaims},
+		{"scp has a number", testkit.Signed(testkit.GoodHeader, testkit.GoodClaims(testkit.Noon).Without("scope").Set("scp", `[1]`)), testkit.AnswerBadClaims},
+		{"azp is a number", with("azp", `1`), testkit.AnswerBadClaims},
+		{"client_id is a number", with("client_id", `1`), testkit.AnswerBadClaims},
+		{"org_id is a number", with("org_id", `1`), testkit.AnswerBadClaims},
+		{"jti is a number", with("jti", `1`), testkit.AnswerBadClaims},
+		{"unknown claim twice", testkit.Signed(testkit.GoodHeader, testkit.GoodClaims(testkit.Noon).Last("x", `1`).Last("x", `2`)), testkit.AnswerOK},
+		{"exp past, EXP ahead", testkit.Signed(testkit.GoodHeader, testkit.WithClaim("exp", testkit.NoonPlus(-600)).Last("EXP", testkit.NoonPlus(600))), testkit.AnswerBadClaims},
+		{"exp written with an escape", testkit.Signed(testkit.GoodHeader, testkit.GoodClaims(testkit.Noon).Without("exp").Last(`\u0065xp`, testkit.NoonPlus(600))), testkit.AnswerOK},
+		{"exp written with an escape, past", testkit.Signed(testkit.GoodHeader, testkit.GoodClaims(testkit.Noon).Without("exp").Last(`\u0065xp`, testkit.NoonPlus(-600))), testkit.AnswerExpired},
+		{"exp written with an escape beside exp", testkit.Signed(testkit.GoodHeader, testkit.GoodClaims(testkit.Noon).Last(`\u0065xp`, testkit.NoonPlus(600))), testkit.AnswerBadClaims},
+		{"only ISS", testkit.Signed(testkit.GoodHeader, testkit.GoodClaims(testkit.Noon).Without("iss").Last("ISS", `"https://t.example/"`)), testkit.AnswerBadClaims},
+		{"only AUD", testkit.Signed(testkit.GoodHeader, testkit.GoodClaims(testkit.Noon).Without("aud").Last("AUD", `"https://api.example/"`)), testkit.AnswerBadClaims},
+		{"names that decide nothing may differ in case", testkit.Signed(testkit.GoodHeader, testkit.GoodClaims(testkit.Noon).Last("SCOPE", `"admin"`).Last("Permissions", `"x"`).Last("AZP", `1`)), testkit.AnswerOK},
+	}
+	for _, value := range []string{"null", "true", "[1]", "{}", `"` + testkit.NoonPlus(999) + `"`, "1e300", "9223372036854775808", "18446744073709551616", "-1", "0", "-0", "0.0"} {
+		cases = append(cases, testkit.TokenCase{"exp " + value, with("exp", value), testkit.AnswerBadClaims})
 	}
 	for _, name := range []string{"nbf", "iat"} {
 		for _, value := range []string{"null", `"x"`, "true", "1e300", "-1", "0"} {
-			cases = append(cases, tokenCase{name + " " + value, with(name, value), apiBadClaims})
+			cases = append(cases, testkit.TokenCase{name + " " + value, with(name, value), testkit.AnswerBadClaims})
 		}
 	}
 	for _, value := range []string{"null", "5", `["https://t.example/"]`} {
-		cases = append(cases, tokenCase{"iss " + value, with("iss", value), apiBadClaims})
+		cases = append(cases, testkit.TokenCase{"iss " + value, with("iss", value), testkit.AnswerBadClaims})
 	}
-	for _, m := range goodClaims(noon).set("nbf", noonPlus(-10)).set("cnf", `{"jkt":"x"}`).set("jti", `"j"`).set("client_id", `"c1"`).set("org_id", `"o"`).set("scp", `"x"`) {
+	for _, m := range testkit.GoodClaims(testkit.Noon).Set("nbf", testkit.NoonPlus(-10)).Set("cnf", `{"jkt":"x"}`).Set("jti", `"j"`).Set("client_id", `"c1"`).Set("org_id", `"o"`).Set("scp", `"x"`) {
 		name, value := m[0], m[1]
-		if len(goodClaims(noon).without(name)) == len(goodClaims(noon)) {
-			cases = append(cases, tokenCase{name + " twice, the same", signed(goodHeader, withClaim(name, value).last(name, value)), apiBadClaims})
+		if len(testkit.GoodClaims(testkit.Noon).Without(name)) == len(testkit.GoodClaims(testkit.Noon)) {
+			cases = append(cases, testkit.TokenCase{name + " twice, the same", testkit.Signed(testkit.GoodHeader, testkit.WithClaim(name, value).Last(name, value)), testkit.AnswerBadClaims})
 			continue
 		}
 		cases = append(cases,
-			tokenCase{name + " twice, the same", signed(goodHeader, goodClaims(noon).last(name, value)), apiBadClaims},
-			tokenCase{name + " twice, null last", signed(goodHeader, goodClaims(noon).last(name, "null")), apiBadClaims},
-			tokenCase{name + " twice, null first", signed(goodHeader, goodClaims(noon).first(name, "null")), apiBadClaims})
+			testkit.TokenCase{name + " twice, the same", testkit.Signed(testkit.GoodHeader, testkit.GoodClaims(testkit.Noon).Last(name, value)), testkit.AnswerBadClaims},
+			testkit.TokenCase{name + " twice, null last", testkit.Signed(testkit.GoodHeader, testkit.GoodClaims(testkit.Noon).Last(name, "null")), testkit.AnswerBadClaims},
+			testkit.TokenCase{name + " twice, null first", testkit.Signed(testkit.GoodHeader, testkit.GoodClaims(testkit.Noon).First(name, "null")), testkit.AnswerBadClaims})
 	}
 	for _, name := range []string{"EXP", "Iss", "\u017fub", "auD", "i\u017fs", "NBF", "Iat", "JTI", "Cnf"} {
-		cases = append(cases, tokenCase{name + " beside the real one", signed(goodHeader, goodClaims(noon).last(name, `"x"`)), apiBadClaims})
+		cases = append(cases, testkit.TokenCase{name + " beside the real one", testkit.Signed(testkit.GoodHeader, testkit.GoodClaims(testkit.Noon).Last(name, `"x"`)), testkit.AnswerBadClaims})
 	}
-	f.run(t, cases)
+	f.ExpectTokens(t, cases)
 }
 
 // The issuer is compared byte for byte, and tokens of others cost no request.
 func TestIssuer(t *testing.T) {
-	f := newAPIFixture(t)
+	f := testkit.NewAPIEnv(t)
 	for _, iss := range []string{"", "https://t.example", "https://T.example/", "HTTPS://t.example/", "http://t.example/", "https://t.example:443/", "https://t.example/x", "https://t.example//", "https://t.example/ ", "https://u.example/", "t.example"} {
 		t.Run(iss, func(t *testing.T) {
-			f.expectToken(t, signed(goodHeader, withClaim("iss", `"`+iss+`"`)), apiWrongIssuer)
+			f.ExpectToken(t, testkit.Signed(testkit.GoodHeader, testkit.WithClaim("iss", `"`+iss+`"`)), testkit.AnswerWrongIssuer)
 		})
 	}
-	if urls := f.net.asked(); len(urls) != 0 {
+	if urls := f.Net.Asked(); len(urls) != 0 {
 		t.Errorf("requests to %q, want none", urls)
 	}
 }
 
 func TestDomainInUpperCase(t *testing.T) {
-	f := newAPIFixture(t, func(c *auth0.APIConfig) { c.Domain = "T.EXAMPLE" })
-	f.expectToken(t, goodToken(), apiOK)
+	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.Domain = "T.EXAMPLE" })
+	f.ExpectToken(t, testkit.GoodToken(), testkit.AnswerOK)
 }
 
 // What is told without a key must not cost a request for keys.
 func TestRefusedBeforeKeysAreFetched(t *testing.T) {
-	f := newAPIFixture(t)
+	f := testkit.NewAPIEnv(t)
 	for _, token := range []string{
 		"abc",
-		signed(goodHeader.set("alg", `"none"`), goodClaims(noon)),
-		signed(goodHeader.set("typ", `"dpop+jwt"`), goodClaims(noon)),
-		signed(goodHeader, withClaim("exp", noonPlus(-600))),
-		signed(goodHeader, withClaim("nbf", noonPlus(600))),
-		signed(goodHeader, withClaim("iss", `"https://u.example/"`)),
-		signed(goodHeader, withClaim("aud", `"other"`)),
-		signed(goodHeader, withClaim("nonce", `"n"`)),
-		signed(goodHeader, withClaim("exp", `"x"`)),
+		testkit.Signed(testkit.GoodHeader.Set("alg", `"none"`), testkit.GoodClaims(testkit.Noon)),
+		testkit.Signed(testkit.GoodHeader.Set("typ", `"dpop+jwt"`), testkit.GoodClaims(testkit.Noon)),
+		testkit.Signed(testkit.GoodHeader, testkit.WithClaim("exp", testkit.NoonPlus(-600))),
+		testkit.Signed(testkit.GoodHeader, testkit.WithClaim("nbf", testkit.NoonPlus(600))),
+		testkit.Signed(testkit.GoodHeader, testkit.WithClaim("iss", `"https://u.example/"`)),
+		testkit.Signed(testkit.GoodHeader, testkit.WithClaim("aud", `"other"`)),
+		testkit.Signed(testkit.GoodHeader, testkit.WithClaim("nonce", `"n"`)),
+		testkit.Signed(testkit.GoodHeader, testkit.WithClaim("exp", `"x"`)),
 	} {
-		if _, err := f.api.Verify(t.Context(), token); err == nil {
+		if _, err := f.API.Verify(t.Context(), token); err == nil {
 			t.Errorf("token %s was accepted", token)
 		}
 	}
-	if f.fetches() != 0 {
-		t.Errorf("%d fetches, want 0", f.fetches())
+	if f.Fetches() != 0 {
+		t.Errorf("%d fetches, want 0", f.Fetches())
 	}
 }
 
@@ -1143,24 +764,24 @@ func TestLeeway(t *testing.T) {
 		leeway time.Duration
 		claim  string
 		value  int64
-		want   apiAnswer
+		want   testkit.Answer
 	}{
-		{"none, exp now", auth0.None, "exp", 0, apiExpired},
-		{"none, exp in a second", auth0.None, "exp", 1, apiOK},
-		{"none, nbf now", auth0.None, "nbf", 0, apiOK},
-		{"none, nbf in a second", auth0.None, "nbf", 1, apiNotYet},
-		{"none, iat in a second", auth0.None, "iat", 1, apiNotYet},
-		{"a minute, exp 59 s ago", time.Minute, "exp", -59, apiOK},
-		{"a minute, exp 60 s ago", time.Minute, "exp", -60, apiExpired},
-		{"a minute, nbf in 59 s", time.Minute, "nbf", 59, apiOK},
-		{"a minute, nbf in 61 s", time.Minute, "nbf", 61, apiNotYet},
-		{"a minute, iat in 59 s", time.Minute, "iat", 59, apiOK},
-		{"a minute, iat in 61 s", time.Minute, "iat", 61, apiNotYet},
-		{"the most, exp 299 s ago", 5 * time.Minute, "exp", -299, apiOK},
+		{"none, exp now", auth0.None, "exp", 0, testkit.AnswerExpired},
+		{"none, exp in a second", auth0.None, "exp", 1, testkit.AnswerOK},
+		{"none, nbf now", auth0.None, "nbf", 0, testkit.AnswerOK},
+		{"none, nbf in a second", auth0.None, "nbf", 1, testkit.AnswerNotYet},
+		{"none, iat in a second", auth0.None, "iat", 1, testkit.AnswerNotYet},
+		{"a minute, exp 59 s ago", time.Minute, "exp", -59, testkit.AnswerOK},
+		{"a minute, exp 60 s ago", time.Minute, "exp", -60, testkit.AnswerExpired},
+		{"a minute, nbf in 59 s", time.Minute, "nbf", 59, testkit.AnswerOK},
+		{"a minute, nbf in 61 s", time.Minute, "nbf", 61, testkit.AnswerNotYet},
+		{"a minute, iat in 59 s", time.Minute, "iat", 59, testkit.AnswerOK},
+		{"a minute, iat in 61 s", time.Minute, "iat", 61, testkit.AnswerNotYet},
+		{"the most, exp 299 s ago", 5 * time.Minute, "exp", -299, testkit.AnswerOK},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
-			f := newAPIFixture(t, func(c *auth0.APIConfig) { c.Leeway = tt.leeway })
-			f.expectToken(t, signed(goodHeader, withClaim(tt.claim, noonPlus(tt.value))), tt.want)
+			f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.Leeway = tt.leeway })
+			f.ExpectToken(t, testkit.Signed(testkit.GoodHeader, testkit.WithClaim(tt.claim, testkit.NoonPlus(tt.value))), tt.want)
 		})
 	}
 }
@@ -1170,122 +791,124 @@ func TestSeveralAudiences(t *testing.T) {
 		why  string
 		edit func(*auth0.APIConfig)
 		aud  string
-		want apiAnswer
+		want testkit.Answer
 	}{
-		{"first", func(c *auth0.APIConfig) { c.Audiences = []string{"b"} }, `"https://api.example/"`, apiOK},
-		{"second", func(c *auth0.APIConfig) { c.Audiences = []string{"b"} }, `"b"`, apiOK},
-		{"neither", func(c *auth0.APIConfig) { c.Audiences = []string{"b"} }, `"c"`, apiWrongAud},
-		{"only the list", func(c *auth0.APIConfig) { c.Audience, c.Audiences = "", []string{"a", "b"} }, `["x","b"]`, apiOK},
+		{"first", func(c *auth0.APIConfig) { c.Audiences = []string{"b"} }, `"https://api.example/"`, testkit.AnswerOK},
+		{"second", func(c *auth0.APIConfig) { c.Audiences = []string{"b"} }, `"b"`, testkit.AnswerOK},
+		{"neither", func(c *auth0.APIConfig) { c.Audiences = []string{"b"} }, `"c"`, testkit.AnswerWrongAud},
+		{"only the list", func(c *auth0.APIConfig) { c.Audience, c.Audiences = "", []string{"a", "b"} }, `["x","b"]`, testkit.AnswerOK},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
-			newAPIFixture(t, tt.edit).expectToken(t, signed(goodHeader, withClaim("aud", tt.aud)), tt.want)
+			testkit.NewAPIEnv(t, tt.edit).ExpectToken(t, testkit.Signed(testkit.GoodHeader, testkit.WithClaim("aud", tt.aud)), tt.want)
 		})
 	}
 }
 
 // ID tokens and logout tokens have the same issuer and keys as access tokens.
 func TestOtherTokensOfTheTenant(t *testing.T) {
-	f := newAPIFixture(t)
+	f := testkit.NewAPIEnv(t)
 	for name, value := range map[string]string{"nonce": `"n"`, "at_hash": `"h"`, "c_hash": `"h"`, "s_hash": `"h"`,
 		"events": `{"http://schemas.openid.net/event/backchannel-logout":{}}`} {
 		t.Run(name, func(t *testing.T) {
-			f.expectToken(t, signed(goodHeader, withClaim(name, value)), apiWrongType)
+			f.ExpectToken(t, testkit.Signed(testkit.GoodHeader, testkit.WithClaim(name, value)), testkit.AnswerWrongType)
 		})
 	}
 	for name, value := range map[string]string{"nonce": "null", "at_hash": "1"} {
 		t.Run(name+" of the wrong type", func(t *testing.T) {
-			f.expectToken(t, signed(goodHeader, withClaim(name, value)), apiBadClaims)
+			f.ExpectToken(t, testkit.Signed(testkit.GoodHeader, testkit.WithClaim(name, value)), testkit.AnswerBadClaims)
 		})
 	}
 	t.Run("ID token", func(t *testing.T) {
-		f.tenant.EditJWKS(nil)
-		if err := f.tenant.AddClient(tenant.Client{ID: "c1", Secret: "s", Name: "c1", CallbackURLs: []string{"https://app.example/"}}); err != nil {
+		f.Tenant.EditJWKS(nil)
+		if err := f.Tenant.AddClient(tenant.Client{ID: "c1", Secret: "s", Name: "c1", CallbackURLs: []string{"https://app.example/"}}); err != nil {
 			t.Fatal(err)
 		}
-		now := func(header, claims map[string]any) { claims["iat"], claims["exp"] = noon.Unix(), noon.Unix()+3600 }
-		f.expectToken(t, f.tenant.IDToken("c1", "auth0|u", now), apiWrongAud)
-		ours := func(_, claims map[string]any) { claims["aud"], claims["nonce"] = apiAudience, "n" }
-		f.expectToken(t, f.tenant.IDToken("c1", "auth0|u", now, ours), apiWrongType)
-		f.expectToken(t, f.tenant.LogoutToken("c1", "auth0|u", "s", now, ours), apiWrongType)
+		now := func(header, claims map[string]any) {
+			claims["iat"], claims["exp"] = testkit.Noon.Unix(), testkit.Noon.Unix()+3600
+		}
+		f.ExpectToken(t, f.Tenant.IDToken("c1", "auth0|u", now), testkit.AnswerWrongAud)
+		ours := func(_, claims map[string]any) { claims["aud"], claims["nonce"] = testkit.APIAudience, "n" }
+		f.ExpectToken(t, f.Tenant.IDToken("c1", "auth0|u", now, ours), testkit.AnswerWrongType)
+		f.ExpectToken(t, f.Tenant.LogoutToken("c1", "auth0|u", "s", now, ours), testkit.AnswerWrongType)
 	})
 }
 
 // A token that is bound to a key or a certificate proves nothing by itself,
 // also if what binds it cannot be read.
 func TestBoundTokens(t *testing.T) {
-	f := newAPIFixture(t)
-	for cnf, want := range map[string]apiAnswer{
-		`{"jkt":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}`:      apiBound,
-		`{"x5t#S256":"bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"}`: apiBound,
-		`{"jwk":{"kty":"RSA"}}`:                                      apiBound, `{"other":1}`: apiBound,
-		`{"jkt":5}`: apiBadClaims, `{"jkt":""}`: apiBadClaims, `{"x5t#S256":null}`: apiBadClaims, `{}`: apiBadClaims, `[]`: apiBadClaims,
-		`"x"`: apiBadClaims, `""`: apiBadClaims, `5`: apiBadClaims, `true`: apiBadClaims, `false`: apiBadClaims, `null`: apiBadClaims,
+	f := testkit.NewAPIEnv(t)
+	for cnf, want := range map[string]testkit.Answer{
+		`{"jkt":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}`:      testkit.AnswerBound,
+		`{"x5t#S256":"bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"}`: testkit.AnswerBound,
+		`{"jwk":{"kty":"RSA"}}`:                                      testkit.AnswerBound, `{"other":1}`: testkit.AnswerBound,
+		`{"jkt":5}`: testkit.AnswerBadClaims, `{"jkt":""}`: testkit.AnswerBadClaims, `{"x5t#S256":null}`: testkit.AnswerBadClaims, `{}`: testkit.AnswerBadClaims, `[]`: testkit.AnswerBadClaims,
+		`"x"`: testkit.AnswerBadClaims, `""`: testkit.AnswerBadClaims, `5`: testkit.AnswerBadClaims, `true`: testkit.AnswerBadClaims, `false`: testkit.AnswerBadClaims, `null`: testkit.AnswerBadClaims,
 	} {
 		t.Run(cnf, func(t *testing.T) {
-			token := signed(goodHeader, withClaim("cnf", cnf))
-			f.expectToken(t, token, want)
-			r := bearerRequest(token)
-			r.Header.Set("DPoP", goodToken())
-			f.expect(t, f.api.RequireAuth(f), r, want)
+			token := testkit.Signed(testkit.GoodHeader, testkit.WithClaim("cnf", cnf))
+			f.ExpectToken(t, token, want)
+			r := testkit.BearerRequest(token)
+			r.Header.Set("DPoP", testkit.GoodToken())
+			f.ExpectWhole(t, f.API.RequireAuth(f), r, want)
 		})
 	}
 	// That a token is bound is said only of tokens that are real.
-	f.expectToken(t, compact(goodHeader.String(), withClaim("cnf", `{"jkt":"x"}`).String(), rs256(rsaForeign())), apiBadSignature)
+	f.ExpectToken(t, testkit.Compact(testkit.GoodHeader.String(), testkit.WithClaim("cnf", `{"jkt":"x"}`).String(), testkit.RS256(testkit.RSAForeign())), testkit.AnswerBadSignature)
 }
 
 func TestScopesAndPermissions(t *testing.T) {
-	f := newAPIFixture(t)
-	scope, permission := f.api.RequireScope, f.api.RequirePermissions
+	f := testkit.NewAPIEnv(t)
+	scope, permission := f.API.RequireScope, f.API.RequirePermissions
 	type list = []string
 	for _, tt := range []struct {
 		why    string
 		guard  func(...string) func(http.Handler) http.Handler
 		needs  list
-		claims jsonObject
-		want   apiAnswer
+		claims testkit.Object
+		want   testkit.Answer
 	}{
-		{"scope", scope, list{"read:m"}, goodClaims(noon), apiOK},
-		{"first scope", scope, list{"openid"}, goodClaims(noon), apiOK},
-		{"last scope", scope, list{"write:m"}, goodClaims(noon), apiOK},
-		{"two scopes", scope, list{"write:m", "read:m"}, goodClaims(noon), apiOK},
-		{"missing scope", scope, list{"admin"}, goodClaims(noon), apiLacks("admin")},
-		{"one of two scopes missing", scope, list{"read:m", "admin"}, goodClaims(noon), apiLacks("read:m admin")},
-		{"other one missing", scope, list{"admin", "read:m"}, goodClaims(noon), apiLacks("admin read:m")},
-		{"longer scope", scope, list{"read:m"}, withClaim("scope", `"read:mx xread:m"`), apiLacks("read:m")},
-		{"shorter scope", scope, list{"read:mx"}, goodClaims(noon), apiLacks("read:mx")},
-		{"scope in other case", scope, list{"READ:M"}, goodClaims(noon), apiLacks("READ:M")},
-		{"spaces around and between", scope, list{"read:m"}, withClaim("scope", `"  openid  read:m "`), apiOK},
-		{"tab is no separator", scope, list{"read:m"}, withClaim("scope", `"openid\tread:m"`), apiLacks("read:m")},
-		{"comma is no separator", scope, list{"read:m"}, withClaim("scope", `"openid,read:m"`), apiLacks("read:m")},
-		{"no scope", scope, list{"read:m"}, goodClaims(noon).without("scope"), apiLacks("read:m")},
-		{"empty scope", scope, list{"read:m"}, withClaim("scope", `""`), apiLacks("read:m")},
-		{"array of scopes", scope, list{"read:m"}, withClaim("scope", `["openid","read:m"]`), apiOK},
-		{"empty array of scopes", scope, list{"read:m"}, withClaim("scope", `[]`), apiLacks("read:m")},
-		{"scp", scope, list{"read:m"}, goodClaims(noon).without("scope").set("scp", `"openid read:m"`), apiOK},
-		{"array scp", scope, list{"read:m"}, goodClaims(noon).without("scope").set("scp", `["read:m"]`), apiOK},
-		{"scope wins over scp", scope, list{"read:m"}, withClaim("scope", `"x"`).set("scp", `"read:m"`), apiLacks("read:m")},
-		{"empty scope wins over scp", scope, list{"read:m"}, withClaim("scope", `""`).first("scp", `"read:m"`), apiLacks("read:m")},
-		{"SCOPE is no scope", scope, list{"read:m"}, goodClaims(noon).without("scope").set("SCOPE", `"read:m"`), apiLacks("read:m")},
-		{"a permission is no scope", scope, list{"del:m"}, goodClaims(noon), apiLacks("del:m")},
+		{"scope", scope, list{"read:m"}, testkit.GoodClaims(testkit.Noon), testkit.AnswerOK},
+		{"first scope", scope, list{"openid"}, testkit.GoodClaims(testkit.Noon), testkit.AnswerOK},
+		{"last scope", scope, list{"write:m"}, testkit.GoodClaims(testkit.Noon), testkit.AnswerOK},
+		{"two scopes", scope, list{"write:m", "read:m"}, testkit.GoodClaims(testkit.Noon), testkit.AnswerOK},
+		{"missing scope", scope, list{"admin"}, testkit.GoodClaims(testkit.Noon), testkit.AnswerLacks("admin")},
+		{"one of two scopes missing", scope, list{"read:m", "admin"}, testkit.GoodClaims(testkit.Noon), testkit.AnswerLacks("read:m admin")},
+		{"other one missing", scope, list{"admin", "read:m"}, testkit.GoodClaims(testkit.Noon), testkit.AnswerLacks("admin read:m")},
+		{"longer scope", scope, list{"read:m"}, testkit.WithClaim("scope", `"read:mx xread:m"`), testkit.AnswerLacks("read:m")},
+		{"shorter scope", scope, list{"read:mx"}, testkit.GoodClaims(testkit.Noon), testkit.AnswerLacks("read:mx")},
+		{"scope in other case", scope, list{"READ:M"}, testkit.GoodClaims(testkit.Noon), testkit.AnswerLacks("READ:M")},
+		{"spaces around and between", scope, list{"read:m"}, testkit.WithClaim("scope", `"  openid  read:m "`), testkit.AnswerOK},
+		{"tab is no separator", scope, list{"read:m"}, testkit.WithClaim("scope", `"openid\tread:m"`), testkit.AnswerLacks("read:m")},
+		{"comma is no separator", scope, list{"read:m"}, testkit.WithClaim("scope", `"openid,read:m"`), testkit.AnswerLacks("read:m")},
+		{"no scope", scope, list{"read:m"}, testkit.GoodClaims(testkit.Noon).Without("scope"), testkit.AnswerLacks("read:m")},
+		{"empty scope", scope, list{"read:m"}, testkit.WithClaim("scope", `""`), testkit.AnswerLacks("read:m")},
+		{"array of scopes", scope, list{"read:m"}, testkit.WithClaim("scope", `["openid","read:m"]`), testkit.AnswerOK},
+		{"empty array of scopes", scope, list{"read:m"}, testkit.WithClaim("scope", `[]`), testkit.AnswerLacks("read:m")},
+		{"scp", scope, list{"read:m"}, testkit.GoodClaims(testkit.Noon).Without("scope").Set("scp", `"openid read:m"`), testkit.AnswerOK},
+		{"array scp", scope, list{"read:m"}, testkit.GoodClaims(testkit.Noon).Without("scope").Set("scp", `["read:m"]`), testkit.AnswerOK},
+		{"scope wins over scp", scope, list{"read:m"}, testkit.WithClaim("scope", `"x"`).Set("scp", `"read:m"`), testkit.AnswerLacks("read:m")},
+		{"empty scope wins over scp", scope, list{"read:m"}, testkit.WithClaim("scope", `""`).First("scp", `"read:m"`), testkit.AnswerLacks("read:m")},
+		{"SCOPE is no scope", scope, list{"read:m"}, testkit.GoodClaims(testkit.Noon).Without("scope").Set("SCOPE", `"read:m"`), testkit.AnswerLacks("read:m")},
+		{"a permission is no scope", scope, list{"del:m"}, testkit.GoodClaims(testkit.Noon), testkit.AnswerLacks("del:m")},
 
-		{"permission", permission, list{"del:m"}, goodClaims(noon), apiOK},
-		{"two permissions", permission, list{"del:m", "read:m"}, goodClaims(noon), apiOK},
-		{"missing permission", permission, list{"read:m", "x"}, goodClaims(noon), apiLacks("read:m x")},
-		{"permission in other case", permission, list{"DEL:m"}, goodClaims(noon), apiLacks("DEL:m")},
-		{"longer permission", permission, list{"del:m"}, withClaim("permissions", `["del:mx","xdel:m"]`), apiLacks("del:m")},
-		{"permission among words", permission, list{"del:m"}, withClaim("permissions", `["read:m del:m"]`), apiLacks("del:m")},
-		{"no permissions", permission, list{"read:m"}, goodClaims(noon).without("permissions"), apiLacks("read:m")},
-		{"empty permissions", permission, list{"read:m"}, withClaim("permissions", `[]`), apiLacks("read:m")},
-		{"a scope is no permission", permission, list{"write:m"}, goodClaims(noon), apiLacks("write:m")},
-		{"PERMISSIONS are no permissions", permission, list{"x"}, goodClaims(noon).set("PERMISSIONS", `["x"]`), apiLacks("x")},
+		{"permission", permission, list{"del:m"}, testkit.GoodClaims(testkit.Noon), testkit.AnswerOK},
+		{"two permissions", permission, list{"del:m", "read:m"}, testkit.GoodClaims(testkit.Noon), testkit.AnswerOK},
+		{"missing permission", permission, list{"read:m", "x"}, testkit.GoodClaims(testkit.Noon), testkit.AnswerLacks("read:m x")},
+		{"permission in other case", permission, list{"DEL:m"}, testkit.GoodClaims(testkit.Noon), testkit.AnswerLacks("DEL:m")},
+		{"longer permission", permission, list{"del:m"}, testkit.WithClaim("permissions", `["del:mx","xdel:m"]`), testkit.AnswerLacks("del:m")},
+		{"permission among words", permission, list{"del:m"}, testkit.WithClaim("permissions", `["read:m del:m"]`), testkit.AnswerLacks("del:m")},
+		{"no permissions", permission, list{"read:m"}, testkit.GoodClaims(testkit.Noon).Without("permissions"), testkit.AnswerLacks("read:m")},
+		{"empty permissions", permission, list{"read:m"}, testkit.WithClaim("permissions", `[]`), testkit.AnswerLacks("read:m")},
+		{"a scope is no permission", permission, list{"write:m"}, testkit.GoodClaims(testkit.Noon), testkit.AnswerLacks("write:m")},
+		{"PERMISSIONS are no permissions", permission, list{"x"}, testkit.GoodClaims(testkit.Noon).Set("PERMISSIONS", `["x"]`), testkit.AnswerLacks("x")},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
 			h := tt.guard(tt.needs...)(f)
-			f.expect(t, h, bearerRequest(signed(goodHeader, tt.claims)), tt.want)
+			f.ExpectWhole(t, h, testkit.BearerRequest(testkit.Signed(testkit.GoodHeader, tt.claims)), tt.want)
 			// The guards imply authentication.
-			f.expect(t, h, requestWith(), apiNoToken)
-			f.expect(t, h, bearerRequest("abc"), apiMalformed)
-			f.expect(t, h, bearerRequest(signed(goodHeader, tt.claims.set("exp", noonPlus(-60)))), apiExpired)
+			f.ExpectWhole(t, h, testkit.RequestWith(), testkit.AnswerNoToken)
+			f.ExpectWhole(t, h, testkit.BearerRequest("abc"), testkit.AnswerMalformed)
+			f.ExpectWhole(t, h, testkit.BearerRequest(testkit.Signed(testkit.GoodHeader, tt.claims.Set("exp", testkit.NoonPlus(-60)))), testkit.AnswerExpired)
 		})
 	}
 }
@@ -1299,19 +922,19 @@ func TestUnusableScopes(t *testing.T) {
 				"scopes":      func(a *auth0.API) func(...string) func(http.Handler) http.Handler { return a.RequireScope },
 				"permissions": func(a *auth0.API) func(...string) func(http.Handler) http.Handler { return a.RequirePermissions },
 			} {
-				f := newAPIFixture(t)
-				h := guard(f.api)(list...)(f)
-				if log := f.log.take(); strings.Count(log, "\n") != 1 || !strings.Contains(log, "level=ERROR") {
+				f := testkit.NewAPIEnv(t)
+				h := guard(f.API)(list...)(f)
+				if log := f.Log.Take(); strings.Count(log, "\n") != 1 || !strings.Contains(log, "level=ERROR") {
 					t.Errorf("%s: logged at wiring: %q", name, log)
 				}
-				every := goodClaims(noon).set("scope", `"read:m openid"`).set("permissions", `["read:m","","read:m openid"]`)
-				f.expect(t, h, bearerRequest(signed(goodHeader, every)), apiUnusable)
+				every := testkit.GoodClaims(testkit.Noon).Set("scope", `"read:m openid"`).Set("permissions", `["read:m","","read:m openid"]`)
+				f.ExpectWhole(t, h, testkit.BearerRequest(testkit.Signed(testkit.GoodHeader, every)), testkit.AnswerUnusable)
 			}
 		})
 	}
-	f := newAPIFixture(t)
-	f.api.RequireScope("read:m")
-	if log := f.log.take(); log != "" {
+	f := testkit.NewAPIEnv(t)
+	f.API.RequireScope("read:m")
+	if log := f.Log.Take(); log != "" {
 		t.Errorf("a good list is logged: %s", log)
 	}
 }
@@ -1319,93 +942,93 @@ func TestUnusableScopes(t *testing.T) {
 // Who tries the route first has no token yet, and must not be told that one
 // would help.
 func TestUnusableScopesAnswerEveryRequest(t *testing.T) {
-	f := newAPIFixture(t)
-	for _, h := range []http.Handler{f.api.RequireScope()(f), f.api.RequirePermissions("")(f)} {
-		f.expect(t, h, requestWith(), apiUnusable)
-		f.expect(t, h, bearerRequest("abc"), apiUnusable)
+	f := testkit.NewAPIEnv(t)
+	for _, h := range []http.Handler{f.API.RequireScope()(f), f.API.RequirePermissions("")(f)} {
+		f.ExpectWhole(t, h, testkit.RequestWith(), testkit.AnswerUnusable)
+		f.ExpectWhole(t, h, testkit.BearerRequest("abc"), testkit.AnswerUnusable)
 	}
 }
 
 func TestStackedGuards(t *testing.T) {
 	var checked int
-	f := newAPIFixture(t, func(c *auth0.APIConfig) {
-		c.Now = func() time.Time { checked++; return noon }
+	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) {
+		c.Now = func() time.Time { checked++; return testkit.Noon }
 	})
-	h := f.api.RequireAuth(f.api.RequireScope("read:m")(f.api.RequirePermissions("del:m")(f)))
-	f.expect(t, h, bearerRequest(goodToken()), apiOK)
+	h := f.API.RequireAuth(f.API.RequireScope("read:m")(f.API.RequirePermissions("del:m")(f)))
+	f.ExpectWhole(t, h, testkit.BearerRequest(testkit.GoodToken()), testkit.AnswerOK)
 	if checked != 1 {
 		t.Errorf("three guards verified the token %d times, want once", checked)
 	}
-	h = f.api.RequireScope("read:m")(f.api.RequireScope("b", "c")(f.api.RequireScope("d")(f)))
-	f.expect(t, h, bearerRequest(goodToken()), apiLacks("b c"))
+	h = f.API.RequireScope("read:m")(f.API.RequireScope("b", "c")(f.API.RequireScope("d")(f)))
+	f.ExpectWhole(t, h, testkit.BearerRequest(testkit.GoodToken()), testkit.AnswerLacks("b c"))
 
 	// What one API has checked is nothing to another.
-	other := newAPIFixture(t, func(c *auth0.APIConfig) { c.Audience = "other" })
-	f.expect(t, f.api.RequireAuth(other.api.RequireAuth(f)), bearerRequest(goodToken()), apiWrongAud)
-	both := signed(goodHeader, withClaim("aud", `["https://api.example/","other"]`))
-	f.expect(t, f.api.RequireAuth(other.api.RequireAuth(f)), bearerRequest(both), apiOK)
+	other := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.Audience = "other" })
+	f.ExpectWhole(t, f.API.RequireAuth(other.API.RequireAuth(f)), testkit.BearerRequest(testkit.GoodToken()), testkit.AnswerWrongAud)
+	both := testkit.Signed(testkit.GoodHeader, testkit.WithClaim("aud", `["https://api.example/","other"]`))
+	f.ExpectWhole(t, f.API.RequireAuth(other.API.RequireAuth(f)), testkit.BearerRequest(both), testkit.AnswerOK)
 }
 
 func TestRequireClaim(t *testing.T) {
-	f := newAPIFixture(t)
+	f := testkit.NewAPIEnv(t)
 	for _, tt := range []struct {
 		why   string
 		value string // of the claim, empty for none
 		check auth0.ClaimCheck
-		want  apiAnswer
+		want  testkit.Answer
 	}{
-		{"text", `"pro"`, auth0.Equals("pro"), apiOK},
-		{"other text", `"free"`, auth0.Equals("pro"), apiForbidden},
-		{"other case", `"Pro"`, auth0.Equals("pro"), apiForbidden},
-		{"absent", ``, auth0.Equals("pro"), apiForbidden},
-		{"absent, and the check would agree", ``, func(any) bool { return true }, apiForbidden},
-		{"null", `null`, auth0.Equals("pro"), apiForbidden},
-		{"list with it", `["pro"]`, auth0.Equals("pro"), apiForbidden},
-		{"object", `{"a":1}`, auth0.Equals("pro"), apiForbidden},
-		{"number", `5`, auth0.Equals(5.0), apiOK},
-		{"other number", `6`, auth0.Equals(5.0), apiForbidden},
-		{"number in a string", `"5"`, auth0.Equals(5.0), apiForbidden},
-		{"true", `true`, auth0.Equals(true), apiOK},
-		{"false", `false`, auth0.Equals(true), apiForbidden},
-		{"true in a string", `"true"`, auth0.Equals(true), apiForbidden},
-		{"all of a list", `["a","b","c"]`, auth0.IncludesAll("a", "c"), apiOK},
-		{"not all of a list", `["a","b"]`, auth0.IncludesAll("a", "c"), apiForbidden},
-		{"all words", `"a b c"`, auth0.IncludesAll("a", "c"), apiOK},
-		{"part of a word", `"ab"`, auth0.IncludesAll("a"), apiForbidden},
-		{"all of nothing asked", `["a"]`, auth0.IncludesAll(), apiForbidden},
-		{"all of an object", `{"a":true}`, auth0.IncludesAll("a"), apiForbidden},
-		{"numbers are no words", `[1,"a"]`, auth0.IncludesAll("a"), apiOK},
-		{"any of a list", `["a","b"]`, auth0.IncludesAny("c", "b"), apiOK},
-		{"none of a list", `["a","b"]`, auth0.IncludesAny("c", "d"), apiForbidden},
-		{"any word", `"a b"`, auth0.IncludesAny("c", "b"), apiOK},
-		{"any of nothing asked", `["a"]`, auth0.IncludesAny(), apiForbidden},
-		{"any of null", `null`, auth0.IncludesAny("a"), apiForbidden},
+		{"text", `"pro"`, auth0.Equals("pro"), testkit.AnswerOK},
+		{"other text", `"free"`, auth0.Equals("pro"), testkit.AnswerForbidden},
+		{"other case", `"Pro"`, auth0.Equals("pro"), testkit.AnswerForbidden},
+		{"absent", ``, auth0.Equals("pro"), testkit.AnswerForbidden},
+		{"absent, and the check would agree", ``, func(any) bool { return true }, testkit.AnswerForbidden},
+		{"null", `null`, auth0.Equals("pro"), testkit.AnswerForbidden},
+		{"list with it", `["pro"]`, auth0.Equals("pro"), testkit.AnswerForbidden},
+		{"object", `{"a":1}`, auth0.Equals("pro"), testkit.AnswerForbidden},
+		{"number", `5`, auth0.Equals(5.0), testkit.AnswerOK},
+		{"other number", `6`, auth0.Equals(5.0), testkit.AnswerForbidden},
+		{"number in a string", `"5"`, auth0.Equals(5.0), testkit.AnswerForbidden},
+		{"true", `true`, auth0.Equals(true), testkit.AnswerOK},
+		{"false", `false`, auth0.Equals(true), testkit.AnswerForbidden},
+		{"true in a string", `"true"`, auth0.Equals(true), testkit.AnswerForbidden},
+		{"all of a list", `["a","b","c"]`, auth0.IncludesAll("a", "c"), testkit.AnswerOK},
+		{"not all of a list", `["a","b"]`, auth0.IncludesAll("a", "c"), testkit.AnswerForbidden},
+		{"all words", `"a b c"`, auth0.IncludesAll("a", "c"), testkit.AnswerOK},
+		{"part of a word", `"ab"`, auth0.IncludesAll("a"), testkit.AnswerForbidden},
+		{"all of nothing asked", `["a"]`, auth0.IncludesAll(), testkit.AnswerForbidden},
+		{"all of an object", `{"a":true}`, auth0.IncludesAll("a"), testkit.AnswerForbidden},
+		{"numbers are no words", `[1,"a"]`, auth0.IncludesAll("a"), testkit.AnswerOK},
+		{"any of a list", `["a","b"]`, auth0.IncludesAny("c", "b"), testkit.AnswerOK},
+		{"none of a list", `["a","b"]`, auth0.IncludesAny("c", "d"), testkit.AnswerForbidden},
+		{"any word", `"a b"`, auth0.IncludesAny("c", "b"), testkit.AnswerOK},
+		{"any of nothing asked", `["a"]`, auth0.IncludesAny(), testkit.AnswerForbidden},
+		{"any of null", `null`, auth0.IncludesAny("a"), testkit.AnswerForbidden},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
 			for _, name := range []string{"plan", "https://acme.example/plan"} {
-				claims := goodClaims(noon)
+				claims := testkit.GoodClaims(testkit.Noon)
 				if tt.value != "" {
-					claims = claims.set(name, tt.value)
+					claims = claims.Set(name, tt.value)
 				}
-				h := f.api.RequireClaim(name, tt.check)(f)
-				f.expect(t, h, bearerRequest(signed(goodHeader, claims)), tt.want)
-				f.expect(t, h, requestWith(), apiNoToken)
+				h := f.API.RequireClaim(name, tt.check)(f)
+				f.ExpectWhole(t, h, testkit.BearerRequest(testkit.Signed(testkit.GoodHeader, claims)), tt.want)
+				f.ExpectWhole(t, h, testkit.RequestWith(), testkit.AnswerNoToken)
 			}
 		})
 	}
 	// Names are exact.
-	h := f.api.RequireClaim("plan", auth0.Equals("pro"))(f)
-	f.expect(t, h, bearerRequest(signed(goodHeader, withClaim("PLAN", `"pro"`))), apiForbidden)
+	h := f.API.RequireClaim("plan", auth0.Equals("pro"))(f)
+	f.ExpectWhole(t, h, testkit.BearerRequest(testkit.Signed(testkit.GoodHeader, testkit.WithClaim("PLAN", `"pro"`))), testkit.AnswerForbidden)
 }
 
 func TestTokenValues(t *testing.T) {
-	f := newAPIFixture(t)
-	token, err := f.api.Verify(t.Context(), signed(goodHeader, withClaim("jti", `"j1"`).set("org_id", `"org_1"`).set("https://acme.example/n", "9007199254740993")))
+	f := testkit.NewAPIEnv(t)
+	token, err := f.API.Verify(t.Context(), testkit.Signed(testkit.GoodHeader, testkit.WithClaim("jti", `"j1"`).Set("org_id", `"org_1"`).Set("https://acme.example/n", "9007199254740993")))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct{ what, got, want string }{
-		{"Issuer", token.Issuer(), apiIssuer},
+		{"Issuer", token.Issuer(), testkit.APIIssuer},
 		{"Subject", token.Subject(), "auth0|u"},
 		{"Audience", strings.Join(slices.Collect(token.Audience()), " "), "https://api.example/ https://t.example/userinfo"},
 		{"ClientID", token.ClientID(), "c1"},
@@ -1422,7 +1045,7 @@ func TestTokenValues(t *testing.T) {
 		}
 	}
 	for _, scope := range []string{`""`, `" "`, `"a  b"`} {
-		token, err := f.api.Verify(t.Context(), signed(goodHeader, withClaim("scope", scope)))
+		token, err := f.API.Verify(t.Context(), testkit.Signed(testkit.GoodHeader, testkit.WithClaim("scope", scope)))
 		if err != nil || token.HasScope("") || token.HasPermission("") {
 			t.Errorf("the token has the empty scope or permission, or %v", err)
 		}
@@ -1436,19 +1059,19 @@ func TestTokenValues(t *testing.T) {
 
 	for _, tt := range []struct {
 		why    string
-		claims jsonObject
+		claims testkit.Object
 		want   string
 	}{
-		{"client_id wins", withClaim("client_id", `"c2"`), "c2"},
-		{"azp", goodClaims(noon), "c1"},
-		{"neither", goodClaims(noon).without("azp"), ""},
+		{"client_id wins", testkit.WithClaim("client_id", `"c2"`), "c2"},
+		{"azp", testkit.GoodClaims(testkit.Noon), "c1"},
+		{"neither", testkit.GoodClaims(testkit.Noon).Without("azp"), ""},
 	} {
-		token, err := f.api.Verify(t.Context(), signed(goodHeader, tt.claims))
+		token, err := f.API.Verify(t.Context(), testkit.Signed(testkit.GoodHeader, tt.claims))
 		if err != nil || token.ClientID() != tt.want {
 			t.Errorf("%s: ClientID %q, %v; want %q", tt.why, token.ClientID(), err, tt.want)
 		}
 	}
-	token, err = f.api.Verify(t.Context(), signed(goodHeader, goodClaims(noon).without("iat")))
+	token, err = f.API.Verify(t.Context(), testkit.Signed(testkit.GoodHeader, testkit.GoodClaims(testkit.Noon).Without("iat")))
 	if err != nil || !token.IssuedAt().IsZero() {
 		t.Errorf("IssuedAt without iat: %v, %v", token.IssuedAt(), err)
 	}
@@ -1456,9 +1079,9 @@ func TestTokenValues(t *testing.T) {
 
 // Tokens are put into logs by people who mean well.
 func TestTokenDoesNotPrint(t *testing.T) {
-	f := newAPIFixture(t)
-	raw := signed(goodHeader, withClaim("email", `"ada@acme.example"`))
-	token, err := f.api.Verify(t.Context(), raw)
+	f := testkit.NewAPIEnv(t)
+	raw := testkit.Signed(testkit.GoodHeader, testkit.WithClaim("email", `"ada@acme.example"`))
+	token, err := f.API.Verify(t.Context(), raw)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -1496,7 +1119,7 @@ func requestContext(t *testing.T, api *auth0.API, token string) context.Context 
 	var ctx context.Context
 	h := api.RequireAuth(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { ctx = r.Context() }))
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, bearerRequest(token))
+	h.ServeHTTP(w, testkit.BearerRequest(token))
 	if ctx == nil {
 		t.Fatalf("handler not reached: %d %s", w.Code, w.Body)
 	}
@@ -1504,9 +1127,9 @@ func requestContext(t *testing.T, api *auth0.API, token string) context.Context 
 }
 
 func TestClaimsOfToken(t *testing.T) {
-	f := newAPIFixture(t)
-	ctx := requestContext(t, f.api, signed(goodHeader, goodClaims(noon).
-		set("https://acme.example/profile", `{"teams":[{"id":9007199254740993,"since":"2025-12-31T23:59:59Z"}]}`)))
+	f := testkit.NewAPIEnv(t)
+	ctx := requestContext(t, f.API, testkit.Signed(testkit.GoodHeader, testkit.GoodClaims(testkit.Noon).
+		Set("https://acme.example/profile", `{"teams":[{"id":9007199254740993,"since":"2025-12-31T23:59:59Z"}]}`)))
 	type profile struct {
 		Subject string `json:"sub"`
 		Profile struct {
@@ -1551,8 +1174,8 @@ func (d *decoded) UnmarshalJSON(text []byte) error {
 
 // Handlers and what they call ask again rather than hand claims on.
 func TestClaimsAreDecodedOnce(t *testing.T) {
-	f := newAPIFixture(t)
-	ctx := requestContext(t, f.api, goodToken())
+	f := testkit.NewAPIEnv(t)
+	ctx := requestContext(t, f.API, testkit.GoodToken())
 	timesDecoded.Store(0)
 	for range 3 {
 		if d, err := auth0.Claims[decoded](ctx); err != nil || d.Subject != "auth0|u" {
@@ -1645,7 +1268,7 @@ func (w *strictWriter) WriteHeader(int) { w.writes++ }
 func TestErrorHandler(t *testing.T) {
 	var got *auth0.Error
 	w := &strictWriter{}
-	f := newAPIFixture(t, func(c *auth0.APIConfig) {
+	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) {
 		c.Realm = "acme (prod)"
 		c.ErrorHandler = func(rw http.ResponseWriter, r *http.Request, e *auth0.Error) {
 			if w.writes != 0 {
@@ -1654,8 +1277,8 @@ func TestErrorHandler(t *testing.T) {
 			got = e
 		}
 	})
-	down := newAPIFixture(t, func(c *auth0.APIConfig) { c.ErrorHandler = f.cfg.ErrorHandler })
-	down.tenant.Fail(tenant.JWKS, 503)
+	down := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.ErrorHandler = f.Config.ErrorHandler })
+	down.Tenant.Fail(tenant.JWKS, 503)
 	for _, tt := range []struct {
 		why                  string
 		h                    http.Handler
@@ -1666,17 +1289,17 @@ func TestErrorHandler(t *testing.T) {
 		challenge            string
 		retryAfter, sentinel any
 	}{
-		{"no token", f.api.RequireAuth(f), requestWith(), 401, "unauthorized", "missing_token", "authentication required", "", `Bearer realm="acme (prod)"`, nil, auth0.ErrNoToken},
-		{"header", f.api.RequireAuth(f), requestWith("Bearer a b"), 400, "invalid_request", "invalid_request", "malformed Authorization header", "",
+		{"no token", f.API.RequireAuth(f), testkit.RequestWith(), 401, "unauthorized", "missing_token", "authentication required", "", `Bearer realm="acme (prod)"`, nil, auth0.ErrNoToken},
+		{"header", f.API.RequireAuth(f), testkit.RequestWith("Bearer a b"), 400, "invalid_request", "invalid_request", "malformed Authorization header", "",
 			`Bearer realm="acme (prod)", error="invalid_request", error_description="malformed Authorization header"`, nil, nil},
-		{"expired", f.api.RequireAuth(f), bearerRequest(signed(goodHeader, withClaim("exp", noonPlus(-60)))), 401, "invalid_token", "token_expired", "token expired", "",
+		{"expired", f.API.RequireAuth(f), testkit.BearerRequest(testkit.Signed(testkit.GoodHeader, testkit.WithClaim("exp", testkit.NoonPlus(-60)))), 401, "invalid_token", "token_expired", "token expired", "",
 			`Bearer realm="acme (prod)", error="invalid_token", error_description="token expired"`, nil, auth0.ErrTokenExpired},
-		{"scope", f.api.RequireScope("a", "b")(f), bearerRequest(goodToken()), 403, "insufficient_scope", "insufficient_scope", "insufficient scope", "a b",
+		{"scope", f.API.RequireScope("a", "b")(f), testkit.BearerRequest(testkit.GoodToken()), 403, "insufficient_scope", "insufficient_scope", "insufficient scope", "a b",
 			`Bearer realm="acme (prod)", error="insufficient_scope", error_description="insufficient scope", scope="a b"`, nil, nil},
-		{"permission", f.api.RequirePermissions("a")(f), bearerRequest(goodToken()), 403, "insufficient_scope", "insufficient_permissions", "insufficient scope", "a",
+		{"permission", f.API.RequirePermissions("a")(f), testkit.BearerRequest(testkit.GoodToken()), 403, "insufficient_scope", "insufficient_permissions", "insufficient scope", "a",
 			`Bearer realm="acme (prod)", error="insufficient_scope", error_description="insufficient scope", scope="a"`, nil, nil},
-		{"claim", f.api.RequireClaim("a", auth0.Equals("b"))(f), bearerRequest(goodToken()), 403, "access_denied", "claim_requirement", "claim requirement not met", "", "", nil, nil},
-		{"keys", down.api.RequireAuth(f), bearerRequest(goodToken()), 503, "temporarily_unavailable", "keys_unavailable", "token keys unavailable", "", "", "5", auth0.ErrKeysUnavailable},
+		{"claim", f.API.RequireClaim("a", auth0.Equals("b"))(f), testkit.BearerRequest(testkit.GoodToken()), 403, "access_denied", "claim_requirement", "claim requirement not met", "", "", nil, nil},
+		{"keys", down.API.RequireAuth(f), testkit.BearerRequest(testkit.GoodToken()), 503, "temporarily_unavailable", "keys_unavailable", "token keys unavailable", "", "", "5", auth0.ErrKeysUnavailable},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
 			got, *w = nil, strictWriter{header: http.Header{}}
@@ -1705,9 +1328,9 @@ func TestErrorHandler(t *testing.T) {
 
 // Reasons are for metrics: they tell more than the answer does.
 func TestVerifyReasons(t *testing.T) {
-	f := newAPIFixture(t)
-	down := newAPIFixture(t)
-	down.tenant.Fail(tenant.JWKS, 503)
+	f := testkit.NewAPIEnv(t)
+	down := testkit.NewAPIEnv(t)
+	down.Tenant.Fail(tenant.JWKS, 503)
 	for _, tt := range []struct {
 		why, token string
 		api        *auth0.API
@@ -1715,22 +1338,22 @@ func TestVerifyReasons(t *testing.T) {
 		reason     string
 		sentinel   error
 	}{
-		{"malformed", "a.b", f.api, 401, "token_malformed", nil},
-		{"too large", tokenOfSize(16385), f.api, 401, "token_too_large", nil},
-		{"crit", signed(goodHeader.set("crit", `["x"]`), goodClaims(noon)), f.api, 401, "unsupported_crit", nil},
-		{"alg", signed(goodHeader.set("alg", `"PS256"`), goodClaims(noon)), f.api, 401, "invalid_alg", nil},
-		{"typ", signed(goodHeader.set("typ", `"dpop+jwt"`), goodClaims(noon)), f.api, 401, "invalid_type", nil},
-		{"issuer", signed(goodHeader, withClaim("iss", `"x"`)), f.api, 401, "invalid_issuer", nil},
-		{"audience", signed(goodHeader, withClaim("aud", `"x"`)), f.api, 401, "invalid_audience", nil},
-		{"expired", signed(goodHeader, withClaim("exp", noonPlus(-60))), f.api, 401, "token_expired", auth0.ErrTokenExpired},
-		{"not yet", signed(goodHeader, withClaim("nbf", noonPlus(60))), f.api, 401, "token_not_yet_valid", nil},
-		{"issued ahead", signed(goodHeader, withClaim("iat", noonPlus(60))), f.api, 401, "issued_in_future", nil},
-		{"claim", signed(goodHeader, withClaim("exp", `"x"`)), f.api, 401, "invalid_claim", nil},
-		{"unknown key", signed(goodHeader.set("kid", `"x"`), goodClaims(noon)), f.api, 401, "unknown_kid", nil},
-		{"several keys", signed(goodHeader.without("kid"), goodClaims(noon)), f.api, 401, "ambiguous_kid", nil},
-		{"signature", compact(goodHeader.String(), goodClaims(noon).String(), rs256(rsaForeign())), f.api, 401, "invalid_signature", nil},
-		{"bound", signed(goodHeader, withClaim("cnf", `{"jkt":"x"}`)), f.api, 401, "dpop_required", nil},
-		{"keys", goodToken(), down.api, 503, "keys_unavailable", auth0.ErrKeysUnavailable},
+		{"malformed", "a.b", f.API, 401, "token_malformed", nil},
+		{"too large", tokenOfSize(16385), f.API, 401, "token_too_large", nil},
+		{"crit", testkit.Signed(testkit.GoodHeader.Set("crit", `["x"]`), testkit.GoodClaims(testkit.Noon)), f.API, 401, "unsupported_crit", nil},
+		{"alg", testkit.Signed(testkit.GoodHeader.Set("alg", `"PS256"`), testkit.GoodClaims(testkit.Noon)), f.API, 401, "invalid_alg", nil},
+		{"typ", testkit.Signed(testkit.GoodHeader.Set("typ", `"dpop+jwt"`), testkit.GoodClaims(testkit.Noon)), f.API, 401, "invalid_type", nil},
+		{"issuer", testkit.Signed(testkit.GoodHeader, testkit.WithClaim("iss", `"x"`)), f.API, 401, "invalid_issuer", nil},
+		{"audience", testkit.Signed(testkit.GoodHeader, testkit.WithClaim("aud", `"x"`)), f.API, 401, "invalid_audience", nil},
+		{"expired", testkit.Signed(testkit.GoodHeader, testkit.WithClaim("exp", testkit.NoonPlus(-60))), f.API, 401, "token_expired", auth0.ErrTokenExpired},
+		{"not yet", testkit.Signed(testkit.GoodHeader, testkit.WithClaim("nbf", testkit.NoonPlus(60))), f.API, 401, "token_not_yet_valid", nil},
+		{"issued ahead", testkit.Signed(testkit.GoodHeader, testkit.WithClaim("iat", testkit.NoonPlus(60))), f.API, 401, "issued_in_future", nil},
+		{"claim", testkit.Signed(testkit.GoodHeader, testkit.WithClaim("exp", `"x"`)), f.API, 401, "invalid_claim", nil},
+		{"unknown key", testkit.Signed(testkit.GoodHeader.Set("kid", `"x"`), testkit.GoodClaims(testkit.Noon)), f.API, 401, "unknown_kid", nil},
+		{"several keys", testkit.Signed(testkit.GoodHeader.Without("kid"), testkit.GoodClaims(testkit.Noon)), f.API, 401, "ambiguous_kid", nil},
+		{"signature", testkit.Compact(testkit.GoodHeader.String(), testkit.GoodClaims(testkit.Noon).String(), testkit.RS256(testkit.RSAForeign())), f.API, 401, "invalid_signature", nil},
+		{"bound", testkit.Signed(testkit.GoodHeader, testkit.WithClaim("cnf", `{"jkt":"x"}`)), f.API, 401, "dpop_required", nil},
+		{"keys", testkit.GoodToken(), down.API, 503, "keys_unavailable", auth0.ErrKeysUnavailable},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
 			token, err := tt.api.Verify(t.Context(), tt.token)
@@ -1755,17 +1378,17 @@ func TestVerifyReasons(t *testing.T) {
 
 // The owner of an API finds the usual mistakes explained in the log.
 func TestLogOfRefusals(t *testing.T) {
-	f := newAPIFixture(t)
+	f := testkit.NewAPIEnv(t)
 	for _, tt := range []struct {
 		why, token, want string
 	}{
 		{"opaque token", "YWJjZGVmZ2hpamtsbW5vcA", "opaque token"},
-		{"ID token", signed(goodHeader, withClaim("aud", `"c1"`)), "this is an ID token"},
-		{"expired", signed(goodHeader, withClaim("exp", noonPlus(-60))), "60 s ago"},
+		{"ID token", testkit.Signed(testkit.GoodHeader, testkit.WithClaim("aud", `"c1"`)), "this is an ID token"},
+		{"expired", testkit.Signed(testkit.GoodHeader, testkit.WithClaim("exp", testkit.NoonPlus(-60))), "60 s ago"},
 	} {
-		f.log.take()
-		f.expectToken(t, tt.token, map[string]apiAnswer{"opaque token": apiMalformed, "ID token": apiWrongAud, "expired": apiExpired}[tt.why])
-		log := f.log.take()
+		f.Log.Take()
+		f.ExpectToken(t, tt.token, map[string]testkit.Answer{"opaque token": testkit.AnswerMalformed, "ID token": testkit.AnswerWrongAud, "expired": testkit.AnswerExpired}[tt.why])
+		log := f.Log.Take()
 		if strings.Count(log, "\n") != 1 || !strings.Contains(log, "level=WARN") || !strings.Contains(log, tt.want) {
 			t.Errorf("%s: log %q, want one warning that says %q", tt.why, log, tt.want)
 		}
@@ -1776,16 +1399,16 @@ type outerKey struct{}
 
 // A guard is invisible to the handler, but for the token.
 func TestGuardKeepsTheRequest(t *testing.T) {
-	f := newAPIFixture(t)
+	f := testkit.NewAPIEnv(t)
 	var got string
 	inner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		token, _ := auth0.TokenFrom(r.Context())
 		got = fmt.Sprint(r.Context().Value(outerKey{}), " ", r.PathValue("id"), " ", r.Pattern, " ", token.Subject())
 	})
 	mux := http.NewServeMux()
-	mux.Handle("GET /items/{id}", f.api.RequireAuth(inner))
+	mux.Handle("GET /items/{id}", f.API.RequireAuth(inner))
 	r := httptest.NewRequest("GET", "/items/7", nil)
-	r.Header.Set("Authorization", "Bearer "+goodToken())
+	r.Header.Set("Authorization", "Bearer "+testkit.GoodToken())
 	r = r.WithContext(context.WithValue(r.Context(), outerKey{}, "outer"))
 	w := httptest.NewRecorder()
 	mux.ServeHTTP(w, r)
@@ -1795,25 +1418,31 @@ func TestGuardKeepsTheRequest(t *testing.T) {
 }
 
 func TestPanicsOfHandlersPass(t *testing.T) {
-	f := newAPIFixture(t)
-	h := f.api.RequireAuth(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	f := testkit.NewAPIEnv(t)
+	h := f.API.RequireAuth(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
 	defer func() {
 		if p := recover(); p != http.ErrAbortHandler {
 			t.Errorf("recovered %v, want the panic of the handler", p)
 		}
 	}()
-	h.ServeHTTP(httptest.NewRecorder(), bearerRequest(goodToken()))
+	h.ServeHTTP(httptest.NewRecorder(), testkit.BearerRequest(testkit.GoodToken()))
 }
 
 // An API that was not made by NewAPI trusts nobody, and says so without a panic.
 func TestZeroAPI(t *testing.T) {
 	never := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("handler reached") })
 	for why, call := range map[string]func(a *auth0.API) int{
-		"no token":  func(a *auth0.API) int { return bearerStatus(a.RequireAuth(never), requestWith()) },
-		"token":     func(a *auth0.API) int { return bearerStatus(a.RequireAuth(never), bearerRequest(goodToken())) },
-		"scope":     func(a *auth0.API) int { return bearerStatus(a.RequireScope("a")(never), bearerRequest(goodToken())) },
-		"no scope":  func(a *auth0.API) int { return bearerStatus(a.RequireScope()(never), bearerRequest(goodToken())) },
-		"verify":    func(a *auth0.API) int { return verifyStatus(t, a, goodToken()) },
+		"no token": func(a *auth0.API) int { return bearerStatus(a.RequireAuth(never), testkit.RequestWith()) },
+		"token": func(a *auth0.API) int {
+			return bearerStatus(a.RequireAuth(never), testkit.BearerRequest(testkit.GoodToken()))
+		},
+		"scope": func(a *auth0.API) int {
+			return bearerStatus(a.RequireScope("a")(never), testkit.BearerRequest(testkit.GoodToken()))
+		},
+		"no scope": func(a *auth0.API) int {
+			return bearerStatus(a.RequireScope()(never), testkit.BearerRequest(testkit.GoodToken()))
+		},
+		"verify":    func(a *auth0.API) int { return verifyStatus(t, a, testkit.GoodToken()) },
 		"malformed": func(a *auth0.API) int { return verifyStatus(t, a, "abc") },
 	} {
 		t.Run(why, func(t *testing.T) {
@@ -1846,7 +1475,7 @@ func verifyStatus(t *testing.T, a *auth0.API, token string) int {
 }
 
 func TestNewAPI(t *testing.T) {
-	good := auth0.APIConfig{Domain: apiHost, Audience: apiAudience}
+	good := auth0.APIConfig{Domain: testkit.APIHost, Audience: testkit.APIAudience}
 	edit := func(f func(*auth0.APIConfig)) auth0.APIConfig {
 		c := good
 		f(&c)
@@ -1885,10 +1514,10 @@ func TestNewAPI(t *testing.T) {
 		{"URL with a fragment", domain("https://t.example/#x"), []string{"Domain"}},
 		{"other scheme", domain("ftp://t.example/"), []string{"Domain"}},
 		{"URL without a host", domain("https:///x"), []string{"Domain"}},
-		{"algorithm none", edit(algorithms("none")), []string{"Algorithms"}},
-		{"shared secret", edit(algorithms("RS256", "HS256")), []string{"Algorithms"}},
-		{"algorithm in lower case", edit(algorithms("rs256")), []string{"Algorithms"}},
-		{"empty algorithm", edit(algorithms("")), []string{"Algorithms"}},
+		{"algorithm none", edit(testkit.Algorithms("none")), []string{"Algorithms"}},
+		{"shared secret", edit(testkit.Algorithms("RS256", "HS256")), []string{"Algorithms"}},
+		{"algorithm in lower case", edit(testkit.Algorithms("rs256")), []string{"Algorithms"}},
+		{"empty algorithm", edit(testkit.Algorithms("")), []string{"Algorithms"}},
 		{"negative leeway", edit(func(c *auth0.APIConfig) { c.Leeway = -time.Second }), []string{"Leeway"}},
 		{"long leeway", edit(func(c *auth0.APIConfig) { c.Leeway = 5*time.Minute + 1 }), []string{"Leeway"}},
 		{"longest leeway", edit(func(c *auth0.APIConfig) { c.Leeway = 5 * time.Minute }), nil},
@@ -1904,7 +1533,7 @@ func TestNewAPI(t *testing.T) {
 			[]string{"Domain", "Audience", "Algorithms", "Leeway", "Realm", "EndpointOrigins"}},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
-			tt.config.HTTPClient = &http.Client{Transport: &inProcess{}}
+			tt.config.HTTPClient = &http.Client{Transport: &testkit.Network{}}
 			api, err := auth0.NewAPI(tt.config)
 			if tt.fields == nil {
 				if api == nil || err != nil {
@@ -1927,25 +1556,25 @@ func TestNewAPI(t *testing.T) {
 // An empty list of algorithms is the default or a mistake, but not an API that
 // refuses everybody.
 func TestEmptyListOfAlgorithms(t *testing.T) {
-	_, err := auth0.NewAPI(auth0.APIConfig{Domain: apiHost, Audience: apiAudience, Algorithms: []string{}})
+	_, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.APIHost, Audience: testkit.APIAudience, Algorithms: []string{}})
 	if err == nil {
-		f := newAPIFixture(t, func(c *auth0.APIConfig) { c.Algorithms = []string{} })
-		f.expectToken(t, goodToken(), apiOK)
+		f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.Algorithms = []string{} })
+		f.ExpectToken(t, testkit.GoodToken(), testkit.AnswerOK)
 	}
 }
 
 // What the caller does with its slices later must not change an API.
 func TestConfigIsCopied(t *testing.T) {
 	algs, auds := []string{"RS256"}, []string{"a"}
-	f := newAPIFixture(t, func(c *auth0.APIConfig) { c.Algorithms, c.Audience, c.Audiences = algs, "", auds })
+	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.Algorithms, c.Audience, c.Audiences = algs, "", auds })
 	algs[0], auds[0] = "ES256", "b"
-	f.expectToken(t, signed(goodHeader, withClaim("aud", `"a"`)), apiOK)
+	f.ExpectToken(t, testkit.Signed(testkit.GoodHeader, testkit.WithClaim("aud", `"a"`)), testkit.AnswerOK)
 
-	f = newAPIFixture(t)
+	f = testkit.NewAPIEnv(t)
 	scopes := []string{"admin"}
-	h := f.api.RequireScope(scopes...)(f)
+	h := f.API.RequireScope(scopes...)(f)
 	scopes[0] = "read:m"
-	f.expect(t, h, bearerRequest(goodToken()), apiLacks("admin"))
+	f.ExpectWhole(t, h, testkit.BearerRequest(testkit.GoodToken()), testkit.AnswerLacks("admin"))
 }
 
 // challengeForm is what RFC 6750, Section 3, allows: quoted values of its
@@ -1956,17 +1585,17 @@ var challengeForm = regexp.MustCompile(`^Bearer realm="api"(, error="(invalid_re
 // that came in may go out, and no part of a token may reach the log.
 func TestErrorTokensNeverAppear(t *testing.T) {
 	const marker = "ATTACKER"
-	f := newAPIFixture(t)
-	h := f.api.RequireAuth(f)
+	f := testkit.NewAPIEnv(t)
+	h := f.API.RequireAuth(f)
 	gen := &tokenGenerator{rand: mathrand.New(mathrand.NewPCG(1, 2)), marker: marker}
 	statuses, leaks := map[int]int{}, 0
 	for range 2000 {
 		authorization := gen.authorization()
-		f.log.take()
+		f.Log.Take()
 		w := httptest.NewRecorder()
-		h.ServeHTTP(w, requestWith(authorization))
+		h.ServeHTTP(w, testkit.RequestWith(authorization))
 		statuses[w.Code]++
-		log := f.log.take()
+		log := f.Log.Take()
 		challenges := w.Result().Header.Values("WWW-Authenticate")
 		if w.Code == http.StatusOK {
 			continue
@@ -2036,17 +1665,17 @@ func (g *tokenGenerator) authorization() string {
 }
 
 func (g *tokenGenerator) token() string {
-	header, claims := goodHeader, goodClaims(noon)
+	header, claims := testkit.GoodHeader, testkit.GoodClaims(testkit.Noon)
 	for range g.rand.IntN(3) {
-		header = header.set(oneOf(g, "alg", "typ", "kid", "crit", "jwk", "jku", "x"), oneOf(g, g.text(), "null", "1", `["`+g.marker+`"]`, `"PS256"`, `"k2"`))
+		header = header.Set(oneOf(g, "alg", "typ", "kid", "crit", "jwk", "jku", "x"), oneOf(g, g.text(), "null", "1", `["`+g.marker+`"]`, `"PS256"`, `"k2"`))
 	}
 	for range g.rand.IntN(3) {
-		claims = claims.set(oneOf(g, "iss", "sub", "aud", "exp", "nbf", "iat", "jti", "cnf", "scope", "permissions", "nonce", "azp", "EXP", "x"),
-			oneOf(g, g.text(), "null", "-1", noonPlus(-3600), noonPlus(3600), `["`+g.marker+`"]`, `{"`+g.marker+`":1}`))
+		claims = claims.Set(oneOf(g, "iss", "sub", "aud", "exp", "nbf", "iat", "jti", "cnf", "scope", "permissions", "nonce", "azp", "EXP", "x"),
+			oneOf(g, g.text(), "null", "-1", testkit.NoonPlus(-3600), testkit.NoonPlus(3600), `["`+g.marker+`"]`, `{"`+g.marker+`":1}`))
 	}
-	token := compact(header.String(), claims.String(), constant(bytes.Repeat([]byte{byte(g.rand.Uint32())}, 256)))
+	token := testkit.Compact(header.String(), claims.String(), testkit.Constant(bytes.Repeat([]byte{byte(g.rand.Uint32())}, 256)))
 	if g.rand.IntN(8) == 0 {
-		token = signed(header, claims)
+		token = testkit.Signed(header, claims)
 	}
 	for range g.rand.IntN(4) - 1 {
 		token = g.mutate(token)

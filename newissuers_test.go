@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 // byPattern trusts every issuer, as nobody should.
@@ -23,7 +24,7 @@ func byPattern(issuer string) (*auth0.Issuer, error) {
 }
 
 // inPatternBubble is an API that trusts every issuer, in a bubble.
-func inPatternBubble(t *testing.T, f func(*testing.T, *apiFixture)) {
+func inPatternBubble(t *testing.T, f func(*testing.T, *testkit.APIEnv)) {
 	synctest.Test(t, func(t *testing.T) {
 		fixture, _ := newResolverFixture(t, byPattern, func(c *auth0.APIConfig) { c.Now = nil })
 		defer time.Sleep(6 * time.Second)
@@ -35,11 +36,11 @@ func issuerName(i int) string { return fmt.Sprintf("https://t%d.example/", i) }
 
 // unsignedBy is a token that nobody has signed.
 func unsignedBy(issuer string) string {
-	return compact(goodHeader.String(), goodClaims(time.Now()).set("iss", strconv.Quote(issuer)).String(), constant([]byte{1}))
+	return testkit.Compact(testkit.GoodHeader.String(), testkit.GoodClaims(time.Now()).Set("iss", strconv.Quote(issuer)).String(), testkit.Constant([]byte{1}))
 }
 
 func nowBy(issuer string, key *rsa.PrivateKey) string {
-	return compact(goodHeader.String(), goodClaims(time.Now()).set("iss", strconv.Quote(issuer)).String(), rs256(key))
+	return testkit.Compact(testkit.GoodHeader.String(), testkit.GoodClaims(time.Now()).Set("iss", strconv.Quote(issuer)).String(), testkit.RS256(key))
 }
 
 // Tokens that nobody has signed cause few requests, whatever they say. What cannot
@@ -47,23 +48,23 @@ func nowBy(issuer string, key *rsa.PrivateKey) string {
 // concerned.
 func TestUnsignedTokensOfNewIssuers(t *testing.T) {
 	for _, provider := range []bool{false, true} {
-		inPatternBubble(t, func(t *testing.T, f *apiFixture) {
-			f.addIssuer(t, "good.example", rsaJWK("k1", &rsaKey2().PublicKey))
-			good := nowBy("https://good.example/", rsaKey2())
-			f.expectToken(t, good, apiOK)
+		inPatternBubble(t, func(t *testing.T, f *testkit.APIEnv) {
+			f.AddIssuer(t, "good.example", testkit.RSAJWK("k1", &testkit.RSAKey2().PublicKey))
+			good := nowBy("https://good.example/", testkit.RSAKey2())
+			f.ExpectToken(t, good, testkit.AnswerOK)
 			if provider {
 				f, _ = newResolverFixture(t, func(iss string) (*auth0.Issuer, error) { return &auth0.Issuer{Domain: iss}, nil }, func(c *auth0.APIConfig) { c.Now = nil })
 			}
 			attack := func(from int) (asked int) {
-				before := len(f.net.asked())
+				before := len(f.Net.Asked())
 				for i := range 100 {
-					_, err := f.api.Verify(t.Context(), unsignedBy(issuerName(from+i)))
+					_, err := f.API.Verify(t.Context(), unsignedBy(issuerName(from+i)))
 					var e *auth0.Error
 					if !errors.As(err, &e) || e.Status != http.StatusServiceUnavailable || e.RetryAfter == 0 || !errors.Is(err, auth0.ErrKeysUnavailable) {
 						t.Fatalf("token %d: %v, want 503 with a time", i, err)
 					}
 				}
-				return len(f.net.asked()) - before
+				return len(f.Net.Asked()) - before
 			}
 			if n := attack(0); n != 16 {
 				t.Errorf("100 unsigned tokens: %d requests, want 16", n)
@@ -78,25 +79,25 @@ func TestUnsignedTokensOfNewIssuers(t *testing.T) {
 			if provider {
 				return
 			}
-			f.expectToken(t, good, apiOK)
-			f.expectToken(t, unsignedBy("https://good.example/"), apiBadSignature)
+			f.ExpectToken(t, good, testkit.AnswerOK)
+			f.ExpectToken(t, unsignedBy("https://good.example/"), testkit.AnswerBadSignature)
 			// A new one that is good gets its turn.
-			f.addIssuer(t, "late.example", rsaJWK("k1", &rsaKey2().PublicKey))
-			f.expectToken(t, nowBy("https://late.example/", rsaKey2()), apiNoKeys)
+			f.AddIssuer(t, "late.example", testkit.RSAJWK("k1", &testkit.RSAKey2().PublicKey))
+			f.ExpectToken(t, nowBy("https://late.example/", testkit.RSAKey2()), testkit.AnswerNoKeys)
 			time.Sleep(2 * time.Second)
-			f.expectToken(t, nowBy("https://late.example/", rsaKey2()), apiOK)
+			f.ExpectToken(t, nowBy("https://late.example/", testkit.RSAKey2()), testkit.AnswerOK)
 		})
 	}
 }
 
 // A program that starts has the first tokens of all its tenants to check.
 func TestManyNewIssuersThatAreGood(t *testing.T) {
-	inPatternBubble(t, func(t *testing.T, f *apiFixture) {
+	inPatternBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		for i := range 100 {
-			f.addIssuer(t, fmt.Sprintf("t%d.example", i), rsaJWK("k1", &rsaKey2().PublicKey))
-			f.expectToken(t, nowBy(issuerName(i), rsaKey2()), apiOK)
+			f.AddIssuer(t, fmt.Sprintf("t%d.example", i), testkit.RSAJWK("k1", &testkit.RSAKey2().PublicKey))
+			f.ExpectToken(t, nowBy(issuerName(i), testkit.RSAKey2()), testkit.AnswerOK)
 		}
-		if n := len(f.hostsAsked()); n != 100 {
+		if n := len(f.HostsAsked()); n != 100 {
 			t.Errorf("%d requests, want one for each", n)
 		}
 	})
@@ -107,22 +108,28 @@ func TestRefusedTokensKeepNoIssuer(t *testing.T) {
 	f, _ := newResolverFixture(t, byPattern)
 	for i, tt := range []struct {
 		why   string
-		token func(claims jsonObject) string
-		want  apiAnswer
+		token func(claims testkit.Object) string
+		want  testkit.Answer
 	}{
-		{"expired", func(c jsonObject) string { return signed(goodHeader, c.set("exp", noonPlus(-60))) }, apiExpired},
-		{"issued ahead", func(c jsonObject) string { return signed(goodHeader, c.set("iat", noonPlus(60))) }, apiNotYet},
-		{"other audience", func(c jsonObject) string { return signed(goodHeader, c.set("aud", `"x"`)) }, apiWrongAud},
-		{"ID token", func(c jsonObject) string { return signed(goodHeader, c.set("nonce", `"n"`).set("at_hash", `"h"`)) }, apiWrongType},
-		{"other algorithm", func(c jsonObject) string { return signed(goodHeader.set("alg", `"PS256"`), c) }, apiWrongAlg},
+		{"expired", func(c testkit.Object) string {
+			return testkit.Signed(testkit.GoodHeader, c.Set("exp", testkit.NoonPlus(-60)))
+		}, testkit.AnswerExpired},
+		{"issued ahead", func(c testkit.Object) string {
+			return testkit.Signed(testkit.GoodHeader, c.Set("iat", testkit.NoonPlus(60)))
+		}, testkit.AnswerNotYet},
+		{"other audience", func(c testkit.Object) string { return testkit.Signed(testkit.GoodHeader, c.Set("aud", `"x"`)) }, testkit.AnswerWrongAud},
+		{"ID token", func(c testkit.Object) string {
+			return testkit.Signed(testkit.GoodHeader, c.Set("nonce", `"n"`).Set("at_hash", `"h"`))
+		}, testkit.AnswerWrongType},
+		{"other algorithm", func(c testkit.Object) string { return testkit.Signed(testkit.GoodHeader.Set("alg", `"PS256"`), c) }, testkit.AnswerWrongAlg},
 	} {
 		name := issuerName(i)
-		f.expectToken(t, tt.token(goodClaims(noon).set("iss", strconv.Quote(name))), tt.want)
-		if f.api.KeySet(name) != nil {
+		f.ExpectToken(t, tt.token(testkit.GoodClaims(testkit.Noon).Set("iss", strconv.Quote(name))), tt.want)
+		if f.API.KeySet(name) != nil {
 			t.Errorf("%s: the issuer is kept", tt.why)
 		}
 	}
-	if urls := f.net.asked(); len(urls) != 0 {
+	if urls := f.Net.Asked(); len(urls) != 0 {
 		t.Errorf("requests to %q", urls)
 	}
 }
@@ -137,7 +144,7 @@ func TestTableOfIssuers(t *testing.T) {
 	}
 	// With keys that are given nothing is asked for.
 	api, err := auth0.NewAPI(auth0.APIConfig{
-		Audience: apiAudience, Now: func() time.Time { return noon }, TokenCache: auth0.None,
+		Audience: testkit.APIAudience, Now: func() time.Time { return testkit.Noon }, TokenCache: auth0.None,
 		ResolveIssuer: func(_ context.Context, iss string) (*auth0.Issuer, error) {
 			return &auth0.Issuer{Domain: strings.Trim(strings.TrimPrefix(iss, "https://"), "/"), Keys: shared}, nil
 		},
@@ -151,7 +158,7 @@ func TestTableOfIssuers(t *testing.T) {
 		if !good {
 			key = "another"
 		}
-		token := compact(`{"alg":"HS256"}`, goodClaims(noon).set("iss", strconv.Quote(issuerName(i))).String(), hs256([]byte(key)))
+		token := testkit.Compact(`{"alg":"HS256"}`, testkit.GoodClaims(testkit.Noon).Set("iss", strconv.Quote(issuerName(i))).String(), testkit.HS256([]byte(key)))
 		if _, err := api.Verify(t.Context(), token); (err == nil) != good {
 			t.Fatalf("issuer %d: %v", i, err)
 		}
@@ -222,16 +229,16 @@ func TestTableOfIssuers(t *testing.T) {
 
 // A token with a wrong signature takes nothing from its issuer.
 func TestForgedTokensOfAGoodIssuer(t *testing.T) {
-	inPatternBubble(t, func(t *testing.T, f *apiFixture) {
-		issuer := f.addIssuer(t, "good.example", rsaJWK("k1", &rsaKey2().PublicKey))
-		f.expectToken(t, nowBy("https://good.example/", rsaKey2()), apiOK)
-		keys := f.api.KeySet("https://good.example/")
+	inPatternBubble(t, func(t *testing.T, f *testkit.APIEnv) {
+		issuer := f.AddIssuer(t, "good.example", testkit.RSAJWK("k1", &testkit.RSAKey2().PublicKey))
+		f.ExpectToken(t, nowBy("https://good.example/", testkit.RSAKey2()), testkit.AnswerOK)
+		keys := f.API.KeySet("https://good.example/")
 		issuer.Fail(tenant.JWKS, 500)
 		for range 100 {
-			f.expectToken(t, unsignedBy("https://good.example/"), apiBadSignature)
+			f.ExpectToken(t, unsignedBy("https://good.example/"), testkit.AnswerBadSignature)
 		}
-		f.expectToken(t, nowBy("https://good.example/", rsaKey2()), apiOK)
-		if f.api.KeySet("https://good.example/") != keys {
+		f.ExpectToken(t, nowBy("https://good.example/", testkit.RSAKey2()), testkit.AnswerOK)
+		if f.API.KeySet("https://good.example/") != keys {
 			t.Error("the keys are others now")
 		}
 	})

@@ -18,6 +18,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 // tokenReasons are all that metrics ever see.
@@ -32,75 +33,79 @@ var tokenReasons = []string{
 }
 
 func TestTokenEvents(t *testing.T) {
-	f := newCacheFixture(t)
-	down := newCacheFixture(t)
-	down.tenant.Fail(tenant.JWKS, 503)
-	refuse := f.api.Require(func(context.Context, *auth0.Token) error { return errors.New("no") })
-	good, auth := goodToken(), f.api.RequireAuth(f)
+	f := testkit.NewCacheEnv(t)
+	down := testkit.NewCacheEnv(t)
+	down.Tenant.Fail(tenant.JWKS, 503)
+	refuse := f.API.Require(func(context.Context, *auth0.Token) error { return errors.New("no") })
+	good, auth := testkit.GoodToken(), f.API.RequireAuth(f)
 	type event struct {
 		status int
 		reason string
 		issuer string
 		alg    string // and key id
 	}
-	ok := event{200, "ok", apiIssuer, "RS256 k1"}
+	ok := event{200, "ok", testkit.APIIssuer, "RS256 k1"}
 	bad := func(status int, reason string) event { return event{status, reason, "", " "} }
 	// What names the issuer counts for it, also if it is refused.
-	its := func(status int, reason string) event { return event{status, reason, apiIssuer, " "} }
-	guard := func(status int, reason string) event { return event{status, reason, apiIssuer, "RS256 k1"} }
-	header := func(name, value string) string { return signed(goodHeader.set(name, value), goodClaims(noon)) }
-	with := func(name, value string) string { return signed(goodHeader, withClaim(name, value)) }
+	its := func(status int, reason string) event { return event{status, reason, testkit.APIIssuer, " "} }
+	guard := func(status int, reason string) event { return event{status, reason, testkit.APIIssuer, "RS256 k1"} }
+	header := func(name, value string) string {
+		return testkit.Signed(testkit.GoodHeader.Set(name, value), testkit.GoodClaims(testkit.Noon))
+	}
+	with := func(name, value string) string {
+		return testkit.Signed(testkit.GoodHeader, testkit.WithClaim(name, value))
+	}
 	for _, tt := range []struct {
 		why  string
-		f    *cacheFixture
+		f    *testkit.CacheEnv
 		h    http.Handler
 		r    *http.Request
 		want []event
 	}{
-		{"good", f, auth, bearerRequest(good), []event{ok}},
-		{"no token", f, auth, requestWith(), []event{bad(401, "missing_token")}},
-		{"other scheme", f, auth, requestWith("Basic dTpw"), []event{bad(401, "missing_token")}},
-		{"malformed header", f, auth, requestWith("Bearer"), []event{bad(400, "invalid_request")}},
-		{"malformed", f, auth, bearerRequest("a.b"), []event{bad(401, "token_malformed")}},
-		{"too large", f, auth, bearerRequest(strings.Repeat("a", 16385)), []event{bad(401, "token_too_large")}},
-		{"crit", f, auth, bearerRequest(header("crit", `["x"]`)), []event{bad(401, "unsupported_crit")}},
-		{"typ", f, auth, bearerRequest(header("typ", `"dpop+jwt"`)), []event{bad(401, "invalid_type")}},
-		{"alg", f, auth, bearerRequest(header("alg", `"PS256"`)), []event{bad(401, "invalid_alg")}},
-		{"kid", f, auth, bearerRequest(header("kid", `"x"`)), []event{its(401, "unknown_kid")}},
-		{"no kid", f, auth, bearerRequest(signed(goodHeader.without("kid"), goodClaims(noon))), []event{its(401, "ambiguous_kid")}},
-		{"signature", f, auth, bearerRequest(compact(goodHeader.String(), goodClaims(noon).String(), rs256(rsaForeign()))), []event{its(401, "invalid_signature")}},
-		{"expired", f, auth, bearerRequest(with("exp", noonPlus(-60))), []event{its(401, "token_expired")}},
-		{"not yet", f, auth, bearerRequest(with("nbf", noonPlus(60))), []event{its(401, "token_not_yet_valid")}},
-		{"issued ahead", f, auth, bearerRequest(with("iat", noonPlus(60))), []event{its(401, "issued_in_future")}},
-		{"issuer", f, auth, bearerRequest(with("iss", `"x"`)), []event{bad(401, "invalid_issuer")}},
-		{"audience", f, auth, bearerRequest(with("aud", `"x"`)), []event{its(401, "invalid_audience")}},
-		{"claim", f, auth, bearerRequest(with("exp", `"x"`)), []event{bad(401, "invalid_claim")}},
-		{"bound", f, auth, bearerRequest(with("cnf", `{"jkt":"x"}`)), []event{its(401, "dpop_required")}},
-		{"keys", down, down.api.RequireAuth(f), bearerRequest(good), []event{its(503, "keys_unavailable")}},
-		{"scope", f, f.api.RequireScope("x")(f), bearerRequest(good), []event{ok, guard(403, "insufficient_scope")}},
-		{"any scope", f, f.api.RequireAnyScope("x")(f), bearerRequest(good), []event{ok, guard(403, "insufficient_scope")}},
-		{"permission", f, f.api.RequirePermissions("x")(f), bearerRequest(good), []event{ok, guard(403, "insufficient_permissions")}},
-		{"step-up", f, f.api.RequireStepUp(0, "mfa")(f), bearerRequest(good), []event{ok, guard(401, "insufficient_user_authentication")}},
-		{"required claim", f, f.api.RequireClaim("x", auth0.Equals("y"))(f), bearerRequest(good), []event{ok, guard(403, "claim_requirement")}},
-		{"claims", f, auth0.RequireClaims[valueClaims](f.api)(f), bearerRequest(good), []event{ok, guard(401, "invalid_claim")}},
-		{"organization", f, f.api.RequireOrganization("x")(f), bearerRequest(good), []event{ok, guard(403, "organization")}},
-		{"own guard", f, refuse(f), bearerRequest(good), []event{ok, guard(403, "forbidden")}},
-		{"stacked guards", f, f.api.RequireAuth(f.api.RequireScope("read:m")(f.api.RequirePermissions("del:m")(f))), bearerRequest(good), []event{ok}},
-		{"stacked guards, no token", f, f.api.RequireAuth(f.api.RequireScope("read:m")(f)), requestWith(), []event{bad(401, "missing_token")}},
-		{"stacked guards, the second refuses", f, f.api.RequireScope("read:m")(f.api.RequireScope("x")(f)), bearerRequest(good), []event{ok, guard(403, "insufficient_scope")}},
-		{"optional, no token", f, f.api.OptionalAuth(f), requestWith(), nil},
-		{"optional, good", f, f.api.OptionalAuth(f), bearerRequest(good), []event{ok}},
-		{"optional, bad", f, f.api.OptionalAuth(f), bearerRequest("abc"), []event{bad(401, "token_malformed")}},
+		{"good", f, auth, testkit.BearerRequest(good), []event{ok}},
+		{"no token", f, auth, testkit.RequestWith(), []event{bad(401, "missing_token")}},
+		{"other scheme", f, auth, testkit.RequestWith("Basic dTpw"), []event{bad(401, "missing_token")}},
+		{"malformed header", f, auth, testkit.RequestWith("Bearer"), []event{bad(400, "invalid_request")}},
+		{"malformed", f, auth, testkit.BearerRequest("a.b"), []event{bad(401, "token_malformed")}},
+		{"too large", f, auth, testkit.BearerRequest(strings.Repeat("a", 16385)), []event{bad(401, "token_too_large")}},
+		{"crit", f, auth, testkit.BearerRequest(header("crit", `["x"]`)), []event{bad(401, "unsupported_crit")}},
+		{"typ", f, auth, testkit.BearerRequest(header("typ", `"dpop+jwt"`)), []event{bad(401, "invalid_type")}},
+		{"alg", f, auth, testkit.BearerRequest(header("alg", `"PS256"`)), []event{bad(401, "invalid_alg")}},
+		{"kid", f, auth, testkit.BearerRequest(header("kid", `"x"`)), []event{its(401, "unknown_kid")}},
+		{"no kid", f, auth, testkit.BearerRequest(testkit.Signed(testkit.GoodHeader.Without("kid"), testkit.GoodClaims(testkit.Noon))), []event{its(401, "ambiguous_kid")}},
+		{"signature", f, auth, testkit.BearerRequest(testkit.Compact(testkit.GoodHeader.String(), testkit.GoodClaims(testkit.Noon).String(), testkit.RS256(testkit.RSAForeign()))), []event{its(401, "invalid_signature")}},
+		{"expired", f, auth, testkit.BearerRequest(with("exp", testkit.NoonPlus(-60))), []event{its(401, "token_expired")}},
+		{"not yet", f, auth, testkit.BearerRequest(with("nbf", testkit.NoonPlus(60))), []event{its(401, "token_not_yet_valid")}},
+		{"issued ahead", f, auth, testkit.BearerRequest(with("iat", testkit.NoonPlus(60))), []event{its(401, "issued_in_future")}},
+		{"issuer", f, auth, testkit.BearerRequest(with("iss", `"x"`)), []event{bad(401, "invalid_issuer")}},
+		{"audience", f, auth, testkit.BearerRequest(with("aud", `"x"`)), []event{its(401, "invalid_audience")}},
+		{"claim", f, auth, testkit.BearerRequest(with("exp", `"x"`)), []event{bad(401, "invalid_claim")}},
+		{"bound", f, auth, testkit.BearerRequest(with("cnf", `{"jkt":"x"}`)), []event{its(401, "dpop_required")}},
+		{"keys", down, down.API.RequireAuth(f), testkit.BearerRequest(good), []event{its(503, "keys_unavailable")}},
+		{"scope", f, f.API.RequireScope("x")(f), testkit.BearerRequest(good), []event{ok, guard(403, "insufficient_scope")}},
+		{"any scope", f, f.API.RequireAnyScope("x")(f), testkit.BearerRequest(good), []event{ok, guard(403, "insufficient_scope")}},
+		{"permission", f, f.API.RequirePermissions("x")(f), testkit.BearerRequest(good), []event{ok, guard(403, "insufficient_permissions")}},
+		{"step-up", f, f.API.RequireStepUp(0, "mfa")(f), testkit.BearerRequest(good), []event{ok, guard(401, "insufficient_user_authentication")}},
+		{"required claim", f, f.API.RequireClaim("x", auth0.Equals("y"))(f), testkit.BearerRequest(good), []event{ok, guard(403, "claim_requirement")}},
+		{"claims", f, auth0.RequireClaims[valueClaims](f.API)(f), testkit.BearerRequest(good), []event{ok, guard(401, "invalid_claim")}},
+		{"organization", f, f.API.RequireOrganization("x")(f), testkit.BearerRequest(good), []event{ok, guard(403, "organization")}},
+		{"own guard", f, refuse(f), testkit.BearerRequest(good), []event{ok, guard(403, "forbidden")}},
+		{"stacked guards", f, f.API.RequireAuth(f.API.RequireScope("read:m")(f.API.RequirePermissions("del:m")(f))), testkit.BearerRequest(good), []event{ok}},
+		{"stacked guards, no token", f, f.API.RequireAuth(f.API.RequireScope("read:m")(f)), testkit.RequestWith(), []event{bad(401, "missing_token")}},
+		{"stacked guards, the second refuses", f, f.API.RequireScope("read:m")(f.API.RequireScope("x")(f)), testkit.BearerRequest(good), []event{ok, guard(403, "insufficient_scope")}},
+		{"optional, no token", f, f.API.OptionalAuth(f), testkit.RequestWith(), nil},
+		{"optional, good", f, f.API.OptionalAuth(f), testkit.BearerRequest(good), []event{ok}},
+		{"optional, bad", f, f.API.OptionalAuth(f), testkit.BearerRequest("abc"), []event{bad(401, "token_malformed")}},
 		{"preflight", f, auth, func() *http.Request {
-			r := withHeader(httptest.NewRequest("OPTIONS", "/", nil), "Origin", "https://app.example")
-			return withHeader(r, "Access-Control-Request-Method", "PUT")
+			r := testkit.WithHeader(httptest.NewRequest("OPTIONS", "/", nil), "Origin", "https://app.example")
+			return testkit.WithHeader(r, "Access-Control-Request-Method", "PUT")
 		}(), []event{bad(401, "missing_token")}},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
-			tt.f.events.take()
+			tt.f.Events.Take()
 			w := httptest.NewRecorder()
 			tt.h.ServeHTTP(w, tt.r)
-			told, _ := tt.f.events.take()
+			told, _ := tt.f.Events.Take()
 			var got []event
 			for _, e := range told {
 				got = append(got, event{e.Status, e.Reason, e.Issuer, e.Algorithm + " " + e.KeyID})
@@ -120,10 +125,10 @@ func TestTokenEvents(t *testing.T) {
 		})
 	}
 	// Without HTTP it is the same.
-	f.events.take()
-	f.verify(t.Context(), good)
-	f.verify(t.Context(), "abc")
-	if told, _ := f.events.take(); len(told) != 2 || told[0].Reason != "ok" || told[1].Reason != "token_malformed" || told[1].Status != 401 {
+	f.Events.Take()
+	f.StatusOf(t.Context(), good)
+	f.StatusOf(t.Context(), "abc")
+	if told, _ := f.Events.Take(); len(told) != 2 || told[0].Reason != "ok" || told[1].Reason != "token_malformed" || told[1].Status != 401 {
 		t.Errorf("Verify: %+v", told)
 	}
 }
@@ -131,10 +136,10 @@ func TestTokenEvents(t *testing.T) {
 // How long a check took includes the wait for keys.
 func TestTokenEventDuration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newCacheFixture(t, func(c *auth0.APIConfig) { c.Now = nil })
-		f.tenant.Delay(tenant.JWKS, time.Second)
-		f.verify(t.Context(), tokenOf("k1", rsaKey1()))
-		if told, keys := f.events.take(); len(told) != 1 || told[0].Duration != time.Second || len(keys) != 1 || keys[0].Duration != time.Second {
+		f := testkit.NewCacheEnv(t, func(c *auth0.APIConfig) { c.Now = nil })
+		f.Tenant.Delay(tenant.JWKS, time.Second)
+		f.StatusOf(t.Context(), testkit.TokenOf("k1", testkit.RSAKey1()))
+		if told, keys := f.Events.Take(); len(told) != 1 || told[0].Duration != time.Second || len(keys) != 1 || keys[0].Duration != time.Second {
 			t.Errorf("got %+v and %+v, want one of a second each", told, keys)
 		}
 		time.Sleep(6 * time.Second)
@@ -143,49 +148,49 @@ func TestTokenEventDuration(t *testing.T) {
 
 func TestKeyEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newCacheFixture(t, func(c *auth0.APIConfig) { c.Now = nil })
-		token := tokenOf("k1", rsaKey1())
+		f := testkit.NewCacheEnv(t, func(c *auth0.APIConfig) { c.Now = nil })
+		token := testkit.TokenOf("k1", testkit.RSAKey1())
 		expect := func(reason string, keys int) {
 			t.Helper()
 			synctest.Wait()
-			_, told := f.events.take()
-			if len(told) != 1 || told[0].Reason != reason || told[0].Keys != keys || told[0].Issuer != apiIssuer || (told[0].Err != nil) != (reason == "failed") {
+			_, told := f.Events.Take()
+			if len(told) != 1 || told[0].Reason != reason || told[0].Keys != keys || told[0].Issuer != testkit.APIIssuer || (told[0].Err != nil) != (reason == "failed") {
 				t.Errorf("got %+v, want one that says %s with %d keys", told, reason, keys)
 			}
 		}
 		refresh := func() {
 			time.Sleep(10 * time.Minute)
-			f.verify(t.Context(), token)
+			f.StatusOf(t.Context(), token)
 		}
-		f.tenant.Fail(tenant.JWKS, 503)
-		f.verify(t.Context(), token)
+		f.Tenant.Fail(tenant.JWKS, 503)
+		f.StatusOf(t.Context(), token)
 		expect("failed", 0)
-		f.tenant.Fail(tenant.JWKS, 0)
+		f.Tenant.Fail(tenant.JWKS, 0)
 		time.Sleep(2 * time.Second)
-		f.verify(t.Context(), token)
+		f.StatusOf(t.Context(), token)
 		expect("fetched", 2)
 		refresh()
 		expect("fetched", 2)
 		// Other ids are a rotation, also if there are as many as before.
-		f.publish(rsaJWK("k1", &rsaKey1().PublicKey), rsaJWK("k3", &rsaKey2().PublicKey))
+		f.Publish(testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey), testkit.RSAJWK("k3", &testkit.RSAKey2().PublicKey))
 		refresh()
 		expect("rotated", 2)
-		f.tenant.Fail(tenant.JWKS, 503)
+		f.Tenant.Fail(tenant.JWKS, 503)
 		refresh()
 		expect("failed", 2)
-		f.tenant.Fail(tenant.JWKS, 0)
+		f.Tenant.Fail(tenant.JWKS, 0)
 		time.Sleep(2 * time.Second)
-		f.verify(t.Context(), token) // keys that are due cost a forged id nothing
+		f.StatusOf(t.Context(), token) // keys that are due cost a forged id nothing
 		expect("fetched", 2)
-		f.verify(t.Context(), unverifiable("x1"))
+		f.StatusOf(t.Context(), testkit.Unverifiable("x1"))
 		expect("fetched", 2)
-		f.verify(t.Context(), unverifiable("x2"))
+		f.StatusOf(t.Context(), testkit.Unverifiable("x2"))
 		expect("fetched", 2)
-		f.verify(t.Context(), unverifiable("x3"))
+		f.StatusOf(t.Context(), testkit.Unverifiable("x3"))
 		expect("throttled", 2)
-		f.verify(t.Context(), token)
+		f.StatusOf(t.Context(), token)
 		synctest.Wait()
-		if _, told := f.events.take(); len(told) != 0 {
+		if _, told := f.Events.Take(); len(told) != 0 {
 			t.Errorf("got %+v for keys that are there", told)
 		}
 		time.Sleep(6 * time.Second)
@@ -198,20 +203,20 @@ func TestPartOfAnObserver(t *testing.T) {
 		{Token: func(context.Context, auth0.TokenEvent) {}},
 		{Keys: func(context.Context, auth0.KeyEvent) {}},
 	} {
-		f := newAPIFixture(t, func(c *auth0.APIConfig) { c.Observer = o })
-		f.expectToken(t, goodToken(), apiOK)
-		f.expectToken(t, "abc", apiMalformed)
+		f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.Observer = o })
+		f.ExpectToken(t, testkit.GoodToken(), testkit.AnswerOK)
+		f.ExpectToken(t, "abc", testkit.AnswerMalformed)
 	}
 }
 
 // The context is that of the request, so that events can be put into its trace.
 func TestEventHasTheContext(t *testing.T) {
 	var got any
-	f := newAPIFixture(t, func(c *auth0.APIConfig) {
+	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) {
 		c.Observer.Token = func(ctx context.Context, _ auth0.TokenEvent) { got = ctx.Value(outerKey{}) }
 	})
-	for _, h := range []http.Handler{f.api.RequireAuth(f), f.api.RequireScope("x")(f)} {
-		for _, r := range []*http.Request{requestWith(), bearerRequest("abc"), bearerRequest(goodToken())} {
+	for _, h := range []http.Handler{f.API.RequireAuth(f), f.API.RequireScope("x")(f)} {
+		for _, r := range []*http.Request{testkit.RequestWith(), testkit.BearerRequest("abc"), testkit.BearerRequest(testkit.GoodToken())} {
 			got = nil
 			h.ServeHTTP(httptest.NewRecorder(), r.WithContext(context.WithValue(r.Context(), outerKey{}, "outer")))
 			if got != "outer" {
@@ -242,42 +247,42 @@ func TestTokensAndKeysDoNotPrint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := newCacheFixture(t, func(c *auth0.APIConfig) {
+	f := testkit.NewCacheEnv(t, func(c *auth0.APIConfig) {
 		c.Issuers = []auth0.Issuer{{Domain: "a.example", Keys: shared}, {Domain: "down.example"}}
 		c.TokenExtractors = []auth0.TokenExtractor{auth0.FromHeader(), auth0.FromQuery()}
 		c.Validate = func(context.Context, *auth0.Token) error { return nil }
 	})
-	f.addIssuer(t, "down.example").Replace(tenant.JWKS, func(w http.ResponseWriter, r *http.Request) {
+	f.AddIssuer(t, "down.example").Replace(tenant.JWKS, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Set-Cookie", marker)
 		w.WriteHeader(http.StatusBadGateway)
 		fmt.Fprint(w, marker)
 	})
-	bySecret := compact(`{"alg":"HS256"}`, withClaim("iss", `"https://a.example/"`).String(), hs256([]byte(secret)))
-	forgedBySecret := compact(`{"alg":"HS256"}`, withClaim("iss", `"https://a.example/"`).set("x", `1`).String(), hs256([]byte("other")))
+	bySecret := testkit.Compact(`{"alg":"HS256"}`, testkit.WithClaim("iss", `"https://a.example/"`).String(), testkit.HS256([]byte(secret)))
+	forgedBySecret := testkit.Compact(`{"alg":"HS256"}`, testkit.WithClaim("iss", `"https://a.example/"`).Set("x", `1`).String(), testkit.HS256([]byte("other")))
 	tokens := []string{
-		goodToken(), bySecret, forgedBySecret,
-		issuedBy("https://down.example/", rsaKey1()),
-		compact(goodHeader.String(), goodClaims(noon).String(), rs256(rsaForeign())),
-		signed(goodHeader, withClaim("exp", noonPlus(-60))),
-		signed(goodHeader, withClaim("aud", `"other"`)),
-		signed(goodHeader.set("kid", `"k9"`), goodClaims(noon)),
-		segment(`{"alg":"dir"}`) + "..AAAA.BBBB.CCCC",
+		testkit.GoodToken(), bySecret, forgedBySecret,
+		testkit.IssuedBy("https://down.example/", testkit.RSAKey1()),
+		testkit.Compact(testkit.GoodHeader.String(), testkit.GoodClaims(testkit.Noon).String(), testkit.RS256(testkit.RSAForeign())),
+		testkit.Signed(testkit.GoodHeader, testkit.WithClaim("exp", testkit.NoonPlus(-60))),
+		testkit.Signed(testkit.GoodHeader, testkit.WithClaim("aud", `"other"`)),
+		testkit.Signed(testkit.GoodHeader.Set("kid", `"k9"`), testkit.GoodClaims(testkit.Noon)),
+		testkit.Segment(`{"alg":"dir"}`) + "..AAAA.BBBB.CCCC",
 		strings.Repeat("opaque", 8),
 	}
 	var seen bytes.Buffer
 	see := func(v any) { seen.WriteString(formatted(v)) }
-	f.log.take()
+	f.Log.Take()
 	for _, token := range tokens {
-		for _, r := range []*http.Request{bearerRequest(token), httptest.NewRequest("GET", "/?access_token="+token, nil)} {
+		for _, r := range []*http.Request{testkit.BearerRequest(token), httptest.NewRequest("GET", "/?access_token="+token, nil)} {
 			w := httptest.NewRecorder()
-			f.api.RequireAuth(f).ServeHTTP(w, r)
+			f.API.RequireAuth(f).ServeHTTP(w, r)
 			fmt.Fprintln(&seen, w.Body, w.Header())
 		}
-		verified, err := f.api.Verify(t.Context(), token)
+		verified, err := f.API.Verify(t.Context(), token)
 		see(verified)
 		see(err)
 	}
-	told, keys := f.events.take()
+	told, keys := f.Events.Take()
 	if len(told) < 2*len(tokens) || len(keys) < 2 {
 		t.Fatalf("%d and %d events", len(told), len(keys))
 	}
@@ -291,17 +296,17 @@ func TestTokensAndKeysDoNotPrint(t *testing.T) {
 		see(&e)
 		see(e.Err)
 	}
-	see(f.api)
+	see(f.API)
 	see(shared)
 	see(auth0.Issuer{Domain: "a.example", Keys: shared})
 	see(&auth0.Issuer{Domain: "a.example", Keys: shared})
 	see(shared.Status())
-	see(f.api.Status())
-	see(f.api.Warm(t.Context()))
-	seen.WriteString(f.log.take())
+	see(f.API.Status())
+	see(f.API.Warm(t.Context()))
+	seen.WriteString(f.Log.Take())
 
 	text := seen.String()
-	forbidden := []string{secret, secret[:9], fmt.Sprintf("%x", secret[:9]), segment(secret[:9]), marker, segment(marker), fmt.Sprintf("%x", marker),
+	forbidden := []string{secret, secret[:9], fmt.Sprintf("%x", secret[:9]), testkit.Segment(secret[:9]), marker, testkit.Segment(marker), fmt.Sprintf("%x", marker),
 		strings.TrimSpace(strings.Trim(fmt.Sprint([]byte(secret[:9])), "[]")), strings.Trim(fmt.Sprint([]byte(marker)), "[]")}
 	for _, token := range tokens {
 		for part := range strings.SplitSeq(token, ".") {
@@ -320,14 +325,14 @@ func TestTokensAndKeysDoNotPrint(t *testing.T) {
 // Whatever a token is, its event says one of the known words.
 func TestReasonsAreAClosedSet(t *testing.T) {
 	seen := map[string]int{}
-	f := newAPIFixture(t, func(c *auth0.APIConfig) {
+	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) {
 		c.Logger = slog.New(slog.DiscardHandler)
 		c.Observer.Token = func(_ context.Context, e auth0.TokenEvent) { seen[e.Reason]++ }
 	})
-	h := f.api.RequireScope("admin")(f)
+	h := f.API.RequireScope("admin")(f)
 	gen := &tokenGenerator{rand: mathrand.New(mathrand.NewPCG(3, 4)), marker: "ATTACKER"}
 	for range 1500 {
-		h.ServeHTTP(httptest.NewRecorder(), requestWith(gen.authorization()))
+		h.ServeHTTP(httptest.NewRecorder(), testkit.RequestWith(gen.authorization()))
 	}
 	for reason := range seen {
 		if !slices.Contains(tokenReasons, reason) {

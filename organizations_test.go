@@ -11,18 +11,19 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 const umbrella = "org_umbrella0000000"
 
 // newOrgEnv has the organization umbrella, without members, and an invitation.
 // Bob is signed in at the tenant.
-func newOrgEnv(t *testing.T, edit ...func(*auth0.Config)) *env {
+func newOrgEnv(t *testing.T, edit ...func(*auth0.Config)) *testkit.Env {
 	t.Helper()
-	e := newEnv(t, append([]func(*auth0.Config){func(c *auth0.Config) {
-		c.Organizations, c.Audience = true, testAudience
+	e := testkit.SignedIn(t, append([]func(*auth0.Config){func(c *auth0.Config) {
+		c.Organizations, c.Audience = true, testkit.Audience
 	}}, edit...)...)
-	if err := e.tenant.AddOrganization(tenant.Organization{
+	if err := e.Tenant.AddOrganization(tenant.Organization{
 		ID: umbrella, Name: "umbrella", DisplayName: "Umbrella", Invitations: []tenant.Invitation{
 			{Ticket: "ticket-1"}, {Ticket: "for-bob", Email: "bob@acme.example"}, {Ticket: "for-ada", Email: "ada@acme.example"},
 			{Ticket: "late", Expires: time.Now().Add(-time.Second)},
@@ -31,7 +32,7 @@ func newOrgEnv(t *testing.T, edit ...func(*auth0.Config)) *env {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	e.as("bob@acme.example")
+	e.SignInAtTenant("bob@acme.example")
 	return e
 }
 
@@ -40,13 +41,13 @@ func newOrgEnv(t *testing.T, edit ...func(*auth0.Config)) *env {
 func TestInvitation(t *testing.T) {
 	e := newOrgEnv(t)
 	const link = "/auth/login?invitation=ticket-1&organization=" + umbrella + "&organization_name=umbrella&returnTo=/private"
-	api, err := auth0.NewAPI(auth0.APIConfig{Domain: tenantHost, Audience: testAudience, Keys: e.strategy.KeySet()})
+	api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.KeySet()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	answers := map[string]int{}
-	e.mux.HandleFunc("GET /call", func(w http.ResponseWriter, r *http.Request) {
-		token, err := e.strategy.AccessToken(w, r)
+	e.Mux.HandleFunc("GET /call", func(w http.ResponseWriter, r *http.Request) {
+		token, err := e.Strategy.AccessToken(w, r)
 		if err != nil {
 			t.Error(err)
 			return
@@ -60,45 +61,45 @@ func TestInvitation(t *testing.T) {
 		}
 	})
 	var user auth0.User
-	e.mux.HandleFunc("GET /who", func(_ http.ResponseWriter, r *http.Request) { user, _ = auth0.UserFrom(r.Context()) })
+	e.Mux.HandleFunc("GET /who", func(_ http.ResponseWriter, r *http.Request) { user, _ = auth0.UserFrom(r.Context()) })
 
 	// He is logged in here already, to no organization, and may not enter.
-	b := e.browser().mustLogin()
-	if b.page("/call"); answers[umbrella] != http.StatusForbidden {
+	b := e.Browser().MustLogin()
+	if b.Page("/call"); answers[umbrella] != http.StatusForbidden {
 		t.Errorf("before the invitation the API answers %v", answers)
 	}
-	u := b.begin(link)
+	u := b.Begin(link)
 	q := u.Query()
 	for name, want := range map[string]string{"invitation": "ticket-1", "organization": umbrella, "organization_name": "", "prompt": "login"} {
 		if got := q.Get(name); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}
 	}
-	if resp := b.callback(b.atTenant(u)); resp.status != http.StatusSeeOther || resp.header.Get("Location") != "/" {
-		t.Fatalf("callback: %d to %q; log:\n%s", resp.status, resp.header.Get("Location"), e.log)
+	if resp := b.Callback(b.AtTenant(u)); resp.Status != http.StatusSeeOther || resp.Header.Get("Location") != "/" {
+		t.Fatalf("callback: %d to %q; log:\n%s", resp.Status, resp.Header.Get("Location"), e.Log)
 	}
-	if b.page("/who"); user.Email != "bob@acme.example" || user.OrgID != umbrella || user.OrgName != "umbrella" {
+	if b.Page("/who"); user.Email != "bob@acme.example" || user.OrgID != umbrella || user.OrgName != "umbrella" {
 		t.Errorf("logged in as %+v", user)
 	}
-	b.page("/call")
+	b.Page("/call")
 	if answers[umbrella] != http.StatusOK || answers["org_other"] != http.StatusForbidden {
 		t.Errorf("the API answers %v", answers)
 	}
 
 	// The link is good once.
-	again := e.browser()
-	if resp := again.callback(again.atTenant(again.begin(link))); resp.status != http.StatusBadRequest || e.lastReason() != "authorization_error" || again.loggedIn() {
-		t.Errorf("the link again: %d %q", resp.status, e.lastReason())
+	again := e.Browser()
+	if resp := again.Callback(again.AtTenant(again.Begin(link))); resp.Status != http.StatusBadRequest || e.LastReason() != "authorization_error" || again.LoggedIn() {
+		t.Errorf("the link again: %d %q", resp.Status, e.LastReason())
 	}
 	// He is a member now.
-	if resp := e.browser().login("/auth/login?organization=" + umbrella); resp.status != http.StatusSeeOther {
-		t.Errorf("as a member: %d", resp.status)
+	if resp := e.Browser().Login("/auth/login?organization=" + umbrella); resp.Status != http.StatusSeeOther {
+		t.Errorf("as a member: %d", resp.Status)
 	}
 	// Ada is not.
-	e.as("ada@acme.example")
-	stranger := e.browser()
-	if resp := stranger.login("/auth/login?organization=" + umbrella); resp.status != http.StatusForbidden || e.lastReason() != "authorization_denied" || stranger.loggedIn() {
-		t.Errorf("as a stranger: %d %q", resp.status, e.lastReason())
+	e.SignInAtTenant("ada@acme.example")
+	stranger := e.Browser()
+	if resp := stranger.Login("/auth/login?organization=" + umbrella); resp.Status != http.StatusForbidden || e.LastReason() != "authorization_denied" || stranger.LoggedIn() {
+		t.Errorf("as a stranger: %d %q", resp.Status, e.LastReason())
 	}
 }
 
@@ -107,10 +108,10 @@ func TestInvitation(t *testing.T) {
 func TestInvitationToAnother(t *testing.T) {
 	for why, value := range map[string]any{"another": "org_other", "none": nil} {
 		e := newOrgEnv(t)
-		e.tenant.EditIDToken(claim("org_id", value))
-		b := e.browser()
-		if resp := b.login("/auth/login?invitation=ticket-1&organization=" + umbrella); resp.status != http.StatusBadRequest || e.lastReason() != "invalid_claim" || b.loggedIn() {
-			t.Errorf("%s: %d %q", why, resp.status, e.lastReason())
+		e.Tenant.EditIDToken(testkit.Claim("org_id", value))
+		b := e.Browser()
+		if resp := b.Login("/auth/login?invitation=ticket-1&organization=" + umbrella); resp.Status != http.StatusBadRequest || e.LastReason() != "invalid_claim" || b.LoggedIn() {
+			t.Errorf("%s: %d %q", why, resp.Status, e.LastReason())
 		}
 	}
 }
@@ -129,15 +130,15 @@ func TestInvitationRefused(t *testing.T) {
 		{"invitation=ticket-1&organization=org_other", 400, "authorization_error"},
 	} {
 		e := newOrgEnv(t)
-		b := e.browser()
-		if resp := b.login("/auth/login?" + tt.link); resp.status != tt.status || e.lastReason() != tt.reason || b.loggedIn() != (tt.status == 303) {
-			t.Errorf("%s: %d %q", tt.link, resp.status, e.lastReason())
+		b := e.Browser()
+		if resp := b.Login("/auth/login?" + tt.link); resp.Status != tt.status || e.LastReason() != tt.reason || b.LoggedIn() != (tt.status == 303) {
+			t.Errorf("%s: %d %q", tt.link, resp.Status, e.LastReason())
 		}
 	}
 	// Without the organization, the link does not even begin a login.
 	e := newOrgEnv(t)
-	if resp := e.browser().page("/auth/login?invitation=ticket-1"); resp.status != http.StatusBadRequest || resp.header.Get("Location") != "" || e.lastReason() != "login_option" {
-		t.Errorf("without organization: %d %q", resp.status, e.lastReason())
+	if resp := e.Browser().Page("/auth/login?invitation=ticket-1"); resp.Status != http.StatusBadRequest || resp.Header.Get("Location") != "" || e.LastReason() != "login_option" {
+		t.Errorf("without organization: %d %q", resp.Status, e.LastReason())
 	}
 }
 
@@ -177,15 +178,15 @@ func TestOrganizationPrompt(t *testing.T) {
 				edits = append(edits, tt.edit)
 			}
 			e := newOrgEnv(t, edits...)
-			e.edit(func(c *tenant.Client) { c.OrganizationUsage, c.OrganizationRequireBehavior = tt.usage, tt.behavior })
-			e.as(tt.email)
-			api, err := auth0.NewAPI(auth0.APIConfig{Domain: tenantHost, Audience: testAudience, Keys: e.strategy.KeySet()})
+			e.EditClient(func(c *tenant.Client) { c.OrganizationUsage, c.OrganizationRequireBehavior = tt.usage, tt.behavior })
+			e.SignInAtTenant(tt.email)
+			api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.KeySet()})
 			if err != nil {
 				t.Fatal(err)
 			}
 			guarded := 0
-			e.mux.HandleFunc("GET /call", func(w http.ResponseWriter, r *http.Request) {
-				token, err := e.strategy.AccessToken(w, r)
+			e.Mux.HandleFunc("GET /call", func(w http.ResponseWriter, r *http.Request) {
+				token, err := e.Strategy.AccessToken(w, r)
 				if err != nil {
 					t.Error(err)
 					return
@@ -197,19 +198,19 @@ func TestOrganizationPrompt(t *testing.T) {
 				api.RequireOrganization(user.OrgID, umbrella)(http.NotFoundHandler()).ServeHTTP(rec, call)
 				guarded = rec.Code
 			})
-			b := e.browser()
-			resp := b.login("/auth/login")
-			if resp.status != tt.status || e.lastReason() != tt.reason || b.loggedIn() != (tt.status == 303) {
-				t.Fatalf("%d %q, want %d %q", resp.status, e.lastReason(), tt.status, tt.reason)
+			b := e.Browser()
+			resp := b.Login("/auth/login")
+			if resp.Status != tt.status || e.LastReason() != tt.reason || b.LoggedIn() != (tt.status == 303) {
+				t.Fatalf("%d %q, want %d %q", resp.Status, e.LastReason(), tt.status, tt.reason)
 			}
 			if tt.status != 303 {
 				return
 			}
-			if user := e.userOf(b); user.OrgName != tt.org || strings.HasPrefix(user.OrgID, "org_") != (tt.org != "") {
+			if user := e.UserOf(b); user.OrgName != tt.org || strings.HasPrefix(user.OrgID, "org_") != (tt.org != "") {
 				t.Errorf("logged in to %q, %q", user.OrgID, user.OrgName)
 			}
 			if tt.org != "" {
-				if b.page("/call"); guarded != http.StatusNotFound {
+				if b.Page("/call"); guarded != http.StatusNotFound {
 					t.Errorf("the API answers a member with %d", guarded)
 				}
 			}
@@ -231,14 +232,14 @@ func TestOrganizationPickedAtTenant(t *testing.T) {
 		}
 	})
 	for id, want := range map[string]int{umbrella: http.StatusSeeOther, "org_other": http.StatusForbidden} {
-		e.tenant.EditIDToken(claim("org_id", id))
-		b := e.browser()
-		u := b.begin("/auth/login")
+		e.Tenant.EditIDToken(testkit.Claim("org_id", id))
+		b := e.Browser()
+		u := b.Begin("/auth/login")
 		if u.Query().Has("organization") {
 			t.Errorf("the login names an organization: %v", u.Query())
 		}
-		if resp := b.callback(b.atTenant(u)); resp.status != want || asked != id || b.loggedIn() != (want == http.StatusSeeOther) {
-			t.Errorf("%s: %d, want %d; asked about %q", id, resp.status, want, asked)
+		if resp := b.Callback(b.AtTenant(u)); resp.Status != want || asked != id || b.LoggedIn() != (want == http.StatusSeeOther) {
+			t.Errorf("%s: %d, want %d; asked about %q", id, resp.Status, want, asked)
 		}
 	}
 }
@@ -257,22 +258,22 @@ func TestRefreshKeepsOrganization(t *testing.T) {
 	} {
 		e := newOrgEnv(t, func(c *auth0.Config) { c.Scopes = []string{"openid", "offline_access"} })
 		var user auth0.User
-		e.mux.HandleFunc("GET /refresh", func(w http.ResponseWriter, r *http.Request) {
-			e.strategy.AccessToken(w, r, auth0.ForceRefresh())
+		e.Mux.HandleFunc("GET /refresh", func(w http.ResponseWriter, r *http.Request) {
+			e.Strategy.AccessToken(w, r, auth0.ForceRefresh())
 		})
-		e.mux.HandleFunc("GET /who", func(_ http.ResponseWriter, r *http.Request) { user, _ = auth0.UserFrom(r.Context()) })
-		b := e.browser()
-		if resp := b.login("/auth/login?invitation=ticket-1&organization=" + umbrella); resp.status != http.StatusSeeOther {
-			t.Fatalf("%s: %d", why, resp.status)
+		e.Mux.HandleFunc("GET /who", func(_ http.ResponseWriter, r *http.Request) { user, _ = auth0.UserFrom(r.Context()) })
+		b := e.Browser()
+		if resp := b.Login("/auth/login?invitation=ticket-1&organization=" + umbrella); resp.Status != http.StatusSeeOther {
+			t.Fatalf("%s: %d", why, resp.Status)
 		}
-		e.tenant.EditIDToken(claim("org_id", tt.value))
-		calls := e.tenant.Calls(tenant.Token)
-		b.page("/refresh")
-		if b.page("/who"); user.OrgID != tt.stored || e.tenant.Calls(tenant.Token) != calls+1 {
-			t.Errorf("%s: the session is of %q after %d token requests, want %q", why, user.OrgID, e.tenant.Calls(tenant.Token)-calls, tt.stored)
+		e.Tenant.EditIDToken(testkit.Claim("org_id", tt.value))
+		calls := e.Tenant.Calls(tenant.Token)
+		b.Page("/refresh")
+		if b.Page("/who"); user.OrgID != tt.stored || e.Tenant.Calls(tenant.Token) != calls+1 {
+			t.Errorf("%s: the session is of %q after %d token requests, want %q", why, user.OrgID, e.Tenant.Calls(tenant.Token)-calls, tt.stored)
 		}
-		if strings.Contains(e.log.String(), "the ID token of a refresh is forged or of another user") != tt.log {
-			t.Errorf("%s: log:\n%s", why, e.log)
+		if strings.Contains(e.Log.String(), "the ID token of a refresh is forged or of another user") != tt.log {
+			t.Errorf("%s: log:\n%s", why, e.Log)
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 // TestStrangersCauseFewRequests: what anybody can ask an application for causes a
@@ -20,58 +21,58 @@ import (
 func TestStrangersCauseFewRequests(t *testing.T) {
 	const asked = 1000
 	pushed := func(c *auth0.Config) { c.PushedAuthorizationRequests = true }
-	provider := func(c *auth0.Config) { c.Domain = "https://" + tenantHost }
-	login := func(e *env, i int) { e.browser().page("/auth/login") }
+	provider := func(c *auth0.Config) { c.Domain = "https://" + testkit.TenantHost }
+	login := func(e *testkit.Env, i int) { e.Browser().Page("/auth/login") }
 	for _, tt := range []struct {
 		name     string
 		edit     func(*auth0.Config)
-		prepare  func(*env)
-		request  func(*env, int)
+		prepare  func(*testkit.Env)
+		request  func(*testkit.Env, int)
 		endpoint tenant.Endpoint
 		most     int
 	}{
 		{"logins with pushed requests", pushed, nil, login, tenant.PAR, 100},
-		{"logins with pushed requests, when the tenant has had enough", pushed, func(e *env) { e.tenant.Fail(tenant.PAR, 429) }, login, tenant.PAR, 1},
-		{"logins with pushed requests, during an outage", pushed, func(e *env) { e.tenant.Fail(tenant.PAR, 503) }, login, tenant.PAR, 100},
-		{"pages that begin a login", pushed, nil, func(e *env, i int) { e.browser().page("/private") }, tenant.PAR, 100},
-		{"silent logins", pushed, func(e *env) {
-			e.mux.Handle("GET /public", e.strategy.TrySilentLogin(http.NotFoundHandler()))
-		}, func(e *env, i int) { e.browser().page("/public") }, tenant.PAR, 100},
-		{"logins while the provider does not answer", provider, func(e *env) { e.tenant.Fail(tenant.Discovery, 503) }, login, tenant.Discovery, 1},
-		{"logouts while the provider does not answer", provider, func(e *env) { e.tenant.Fail(tenant.Discovery, 503) }, func(e *env, i int) {
-			e.browser().do("POST", "/auth/logout", url.Values{}, "Origin", appBase)
+		{"logins with pushed requests, when the tenant has had enough", pushed, func(e *testkit.Env) { e.Tenant.Fail(tenant.PAR, 429) }, login, tenant.PAR, 1},
+		{"logins with pushed requests, during an outage", pushed, func(e *testkit.Env) { e.Tenant.Fail(tenant.PAR, 503) }, login, tenant.PAR, 100},
+		{"pages that begin a login", pushed, nil, func(e *testkit.Env, i int) { e.Browser().Page("/private") }, tenant.PAR, 100},
+		{"silent logins", pushed, func(e *testkit.Env) {
+			e.Mux.Handle("GET /public", e.Strategy.TrySilentLogin(http.NotFoundHandler()))
+		}, func(e *testkit.Env, i int) { e.Browser().Page("/public") }, tenant.PAR, 100},
+		{"logins while the provider does not answer", provider, func(e *testkit.Env) { e.Tenant.Fail(tenant.Discovery, 503) }, login, tenant.Discovery, 1},
+		{"logouts while the provider does not answer", provider, func(e *testkit.Env) { e.Tenant.Fail(tenant.Discovery, 503) }, func(e *testkit.Env, i int) {
+			e.Browser().Do("POST", "/auth/logout", url.Values{}, "Origin", testkit.AppURL)
 		}, tenant.Discovery, 1},
-		{"logouts without a session", nil, nil, func(e *env, i int) {
-			e.browser().do("POST", "/auth/logout", url.Values{}, "Origin", appBase)
+		{"logouts without a session", nil, nil, func(e *testkit.Env, i int) {
+			e.Browser().Do("POST", "/auth/logout", url.Values{}, "Origin", testkit.AppURL)
 		}, tenant.Revoke, 0},
-		{"callbacks without a login", nil, nil, func(e *env, i int) {
-			e.browser().page("/auth/callback?state=x&code=" + strconv.Itoa(i))
+		{"callbacks without a login", nil, nil, func(e *testkit.Env, i int) {
+			e.Browser().Page("/auth/callback?state=x&code=" + strconv.Itoa(i))
 		}, tenant.Token, 0},
-		{"callbacks with made-up codes", nil, nil, func(e *env, i int) {
-			b := e.browser()
-			state := b.begin("/auth/login").Query().Get("state")
-			b.page("/auth/callback?state=" + state + "&code=" + strconv.Itoa(i))
+		{"callbacks with made-up codes", nil, nil, func(e *testkit.Env, i int) {
+			b := e.Browser()
+			state := b.Begin("/auth/login").Query().Get("state")
+			b.Page("/auth/callback?state=" + state + "&code=" + strconv.Itoa(i))
 		}, tenant.Token, 100},
-		{"callbacks with made-up codes, when the tenant has had enough", nil, func(e *env) { e.tenant.Fail(tenant.Token, 429) }, func(e *env, i int) {
-			b := e.browser()
-			state := b.begin("/auth/login").Query().Get("state")
-			b.page("/auth/callback?state=" + state + "&code=" + strconv.Itoa(i))
+		{"callbacks with made-up codes, when the tenant has had enough", nil, func(e *testkit.Env) { e.Tenant.Fail(tenant.Token, 429) }, func(e *testkit.Env, i int) {
+			b := e.Browser()
+			state := b.Begin("/auth/login").Query().Get("state")
+			b.Page("/auth/callback?state=" + state + "&code=" + strconv.Itoa(i))
 		}, tenant.Token, 1},
-		{"connections while the tenant refuses", nil, func(e *env) { e.tenant.Fail(tenant.Management, 503) }, func(e *env, i int) {
-			e.strategy.GetConnections(e.t.(*testing.T).Context())
+		{"connections while the tenant refuses", nil, func(e *testkit.Env) { e.Tenant.Fail(tenant.Management, 503) }, func(e *testkit.Env, i int) {
+			e.Strategy.GetConnections(e.T.(*testing.T).Context())
 		}, tenant.Management, 1},
-		{"connections of organizations that do not exist", nil, nil, func(e *env, i int) {
-			e.strategy.GetConnections(e.t.(*testing.T).Context(), auth0.WithOrganization(fmt.Sprintf("org_%016d", i)))
+		{"connections of organizations that do not exist", nil, nil, func(e *testkit.Env, i int) {
+			e.Strategy.GetConnections(e.T.(*testing.T).Context(), auth0.WithOrganization(fmt.Sprintf("org_%016d", i)))
 		}, tenant.Management, 50 * 3},
-		{"connections of organizations, when the tenant has had enough", nil, func(e *env) { e.tenant.Fail(tenant.Management, 429) }, func(e *env, i int) {
-			e.strategy.GetConnections(e.t.(*testing.T).Context(), auth0.WithOrganization(fmt.Sprintf("org_%016d", i)))
+		{"connections of organizations, when the tenant has had enough", nil, func(e *testkit.Env) { e.Tenant.Fail(tenant.Management, 429) }, func(e *testkit.Env, i int) {
+			e.Strategy.GetConnections(e.T.(*testing.T).Context(), auth0.WithOrganization(fmt.Sprintf("org_%016d", i)))
 		}, tenant.Management, 3},
-		{"links to connections of organizations", func(c *auth0.Config) { c.Organizations = true }, nil, func(e *env, i int) {
-			e.browser().page(fmt.Sprintf("/auth/login?connection=x&organization=org_%016d", i))
+		{"links to connections of organizations", func(c *auth0.Config) { c.Organizations = true }, nil, func(e *testkit.Env, i int) {
+			e.Browser().Page(fmt.Sprintf("/auth/login?connection=x&organization=org_%016d", i))
 		}, tenant.Management, 0},
-		{"back-channel logouts with made-up keys", func(c *auth0.Config) { c.Store = auth0.NewMemoryStore(10) }, nil, func(e *env, i int) {
+		{"back-channel logouts with made-up keys", func(c *auth0.Config) { c.Store = auth0.NewMemoryStore(10) }, nil, func(e *testkit.Env, i int) {
 			now := time.Now().Unix()
-			e.browser().do("POST", "/auth/backchannel-logout", url.Values{"logout_token": {e.tenant.LogoutToken(testClientID, "ada@acme.example", "", func(h, c map[string]any) {
+			e.Browser().Do("POST", "/auth/backchannel-logout", url.Values{"logout_token": {e.Tenant.LogoutToken(testkit.ClientID, "ada@acme.example", "", func(h, c map[string]any) {
 				h["kid"], c["iat"], c["exp"] = fmt.Sprint("k", i), now, now+60
 			})}})
 		}, tenant.JWKS, 4},
@@ -81,8 +82,8 @@ func TestStrangersCauseFewRequests(t *testing.T) {
 				if tt.edit == nil {
 					tt.edit = func(*auth0.Config) {}
 				}
-				e := newEnv(t, tt.edit)
-				e.tenant.AllowPushedRequests(true)
+				e := testkit.SignedIn(t, tt.edit)
+				e.Tenant.AllowPushedRequests(true)
 				if tt.prepare != nil {
 					tt.prepare(e)
 				}
@@ -90,7 +91,7 @@ func TestStrangersCauseFewRequests(t *testing.T) {
 					tt.request(e, i)
 				}
 				synctest.Wait()
-				if n := e.tenant.Calls(tt.endpoint); n > tt.most {
+				if n := e.Tenant.Calls(tt.endpoint); n > tt.most {
 					t.Errorf("%d requests for %d, want %d at most", n, asked, tt.most)
 				}
 			})
@@ -102,34 +103,34 @@ func TestStrangersCauseFewRequests(t *testing.T) {
 // the login works. The bound of a bucket refills.
 func TestHeldBackLogin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEnv(t, func(c *auth0.Config) { c.PushedAuthorizationRequests = true })
-		e.tenant.AllowPushedRequests(true)
-		e.tenant.Fail(tenant.PAR, 429)
-		first := e.browser().page("/auth/login")
-		e.tenant.Fail(tenant.PAR, 0)
-		held := e.browser().page("/auth/login")
-		wait, err := strconv.Atoi(held.header.Get("Retry-After"))
-		if first.header.Get("Retry-After") == "" || held.status != 503 || err != nil || wait < 1 || wait > 60 || len(held.setCookies(t)) > 0 {
-			t.Fatalf("first %d %v; then %d %v", first.status, first.header, held.status, held.header)
+		e := testkit.SignedIn(t, func(c *auth0.Config) { c.PushedAuthorizationRequests = true })
+		e.Tenant.AllowPushedRequests(true)
+		e.Tenant.Fail(tenant.PAR, 429)
+		first := e.Browser().Page("/auth/login")
+		e.Tenant.Fail(tenant.PAR, 0)
+		held := e.Browser().Page("/auth/login")
+		wait, err := strconv.Atoi(held.Header.Get("Retry-After"))
+		if first.Header.Get("Retry-After") == "" || held.Status != 503 || err != nil || wait < 1 || wait > 60 || len(held.SetCookies(t)) > 0 {
+			t.Fatalf("first %d %v; then %d %v", first.Status, first.Header, held.Status, held.Header)
 		}
-		if _, _, err := e.strategy.AuthCodeURL(t.Context()); !errors.Is(err, auth0.ErrTenantUnavailable) {
+		if _, _, err := e.Strategy.AuthCodeURL(t.Context()); !errors.Is(err, auth0.ErrTenantUnavailable) {
 			t.Errorf("AuthCodeURL: %v", err)
 		}
 		time.Sleep(time.Duration(wait) * time.Second)
-		e.browser().mustLogin()
+		e.Browser().MustLogin()
 
 		for range 150 {
-			held = e.browser().page("/auth/login")
+			held = e.Browser().Page("/auth/login")
 		}
-		if held.status != 503 || held.header.Get("Retry-After") != "1" {
-			t.Fatalf("%d, Retry-After %q", held.status, held.header.Get("Retry-After"))
+		if held.Status != 503 || held.Header.Get("Retry-After") != "1" {
+			t.Fatalf("%d, Retry-After %q", held.Status, held.Header.Get("Retry-After"))
 		}
-		before := e.tenant.Calls(tenant.PAR)
+		before := e.Tenant.Calls(tenant.PAR)
 		time.Sleep(time.Second)
 		for range 150 {
-			e.browser().page("/auth/login")
+			e.Browser().Page("/auth/login")
 		}
-		if n := e.tenant.Calls(tenant.PAR) - before; n != 20 {
+		if n := e.Tenant.Calls(tenant.PAR) - before; n != 20 {
 			t.Errorf("%d requests after a second, want 20", n)
 		}
 	})
@@ -143,19 +144,19 @@ func TestHoldIsBounded(t *testing.T) {
 		header, want string
 	}{{429, "86400", "60"}, {429, "", "1"}, {429, "7", "7"}, {503, "7", "7"}, {503, "", ""}} {
 		synctest.Test(t, func(t *testing.T) {
-			e := newEnv(t, func(c *auth0.Config) { c.PushedAuthorizationRequests = true })
-			e.tenant.AllowPushedRequests(true)
-			e.tenant.Replace(tenant.PAR, func(w http.ResponseWriter, r *http.Request) {
+			e := testkit.SignedIn(t, func(c *auth0.Config) { c.PushedAuthorizationRequests = true })
+			e.Tenant.AllowPushedRequests(true)
+			e.Tenant.Replace(tenant.PAR, func(w http.ResponseWriter, r *http.Request) {
 				if tt.header != "" {
 					w.Header().Set("Retry-After", tt.header)
 				}
 				w.WriteHeader(tt.status)
 			})
-			e.browser().page("/auth/login")
-			if got := e.browser().page("/auth/login").header.Get("Retry-After"); got != tt.want {
+			e.Browser().Page("/auth/login")
+			if got := e.Browser().Page("/auth/login").Header.Get("Retry-After"); got != tt.want {
 				t.Errorf("%d with Retry-After %q became %q, want %q", tt.status, tt.header, got, tt.want)
 			}
-			if n := e.tenant.Calls(tenant.PAR); (n == 1) != (tt.want != "") {
+			if n := e.Tenant.Calls(tenant.PAR); (n == 1) != (tt.want != "") {
 				t.Errorf("%d with Retry-After %q: %d requests", tt.status, tt.header, n)
 			}
 		})
@@ -166,9 +167,9 @@ func TestHoldIsBounded(t *testing.T) {
 // meets the bound of refused codes.
 func TestGoodLoginsAreNotBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEnv(t)
+		e := testkit.SignedIn(t)
 		for range 150 {
-			e.browser().mustLogin()
+			e.Browser().MustLogin()
 		}
 	})
 }
@@ -177,19 +178,19 @@ func TestGoodLoginsAreNotBounded(t *testing.T) {
 // codes are held back has not lost the login.
 func TestMadeUpCodesKeepTheTransaction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEnv(t)
-		person := e.browser()
-		answer := person.atTenant(person.begin("/auth/login"))
+		e := testkit.SignedIn(t)
+		person := e.Browser()
+		answer := person.AtTenant(person.Begin("/auth/login"))
 		for i := range 150 {
-			b := e.browser()
-			b.page("/auth/callback?state=" + b.begin("/auth/login").Query().Get("state") + "&code=" + strconv.Itoa(i))
+			b := e.Browser()
+			b.Page("/auth/callback?state=" + b.Begin("/auth/login").Query().Get("state") + "&code=" + strconv.Itoa(i))
 		}
-		if resp := person.callback(answer); resp.status != 503 || resp.header.Get("Retry-After") == "" || len(person.transactions()) != 1 {
-			t.Fatalf("%d %v; %d transactions", resp.status, resp.header, len(person.transactions()))
+		if resp := person.Callback(answer); resp.Status != 503 || resp.Header.Get("Retry-After") == "" || len(person.Transactions()) != 1 {
+			t.Fatalf("%d %v; %d transactions", resp.Status, resp.Header, len(person.Transactions()))
 		}
 		time.Sleep(time.Second)
-		if resp := person.callback(answer); resp.status != http.StatusSeeOther || !person.loggedIn() {
-			t.Errorf("%d %s", resp.status, resp.body)
+		if resp := person.Callback(answer); resp.Status != http.StatusSeeOther || !person.LoggedIn() {
+			t.Errorf("%d %s", resp.Status, resp.Body)
 		}
 	})
 }
@@ -198,10 +199,10 @@ func TestMadeUpCodesKeepTheTransaction(t *testing.T) {
 // one of what the application is allowed.
 func TestUnknownOrganizationIsHeldBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEnv(t)
+		e := testkit.SignedIn(t)
 		var err error
 		for i := range 60 {
-			_, err = e.strategy.GetConnections(t.Context(), auth0.WithOrganization(fmt.Sprintf("org_%016d", i)))
+			_, err = e.Strategy.GetConnections(t.Context(), auth0.WithOrganization(fmt.Sprintf("org_%016d", i)))
 		}
 		got, _ := errors.AsType[*auth0.Error](err)
 		if got == nil || got.Reason != "connections_unavailable" || got.RetryAfter <= 0 || strings.Contains(err.Error(), "read:connections") {

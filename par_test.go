@@ -13,26 +13,27 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 // TestPushedRequest: what would have been in the URL is posted, and the URL has
 // nothing but a reference.
 func TestPushedRequest(t *testing.T) {
 	login := []auth0.LoginOption{auth0.WithParam("ext-campaign", "spring & all"), auth0.WithMaxAge(0), auth0.WithConnection("Username-Password-Authentication"), auth0.WithUILocales("de en")}
-	plain, _ := authEnv(t, nil, func(c *auth0.Config) { c.Login, c.PushedAuthorizationRequests = login, false })
-	e, p := authEnv(t, nil, func(c *auth0.Config) { c.Login = login })
-	b := e.browser()
-	u := b.begin("/auth/login?login_hint=ada@acme.example")
+	plain, _ := testkit.SignedInTapped(t, nil, func(c *auth0.Config) { c.Login, c.PushedAuthorizationRequests = login, false })
+	e, p := testkit.SignedInTapped(t, nil, func(c *auth0.Config) { c.Login = login })
+	b := e.Browser()
+	u := b.Begin("/auth/login?login_hint=ada@acme.example")
 	q := u.Query()
-	if got := u.Scheme + "://" + u.Host + u.Path; got != "https://acme.auth0.example/authorize" || len(q) != 2 || q.Get("client_id") != testClientID || !strings.HasPrefix(q.Get("request_uri"), "urn:ietf:params:oauth:request_uri:") {
+	if got := u.Scheme + "://" + u.Host + u.Path; got != "https://acme.auth0.example/authorize" || len(q) != 2 || q.Get("client_id") != testkit.ClientID || !strings.HasPrefix(q.Get("request_uri"), "urn:ietf:params:oauth:request_uri:") {
 		t.Fatalf("sent to %s", u)
 	}
-	pushed := p.all("/oauth/par")[0]
-	if got := pushed.header.Get("Content-Type"); got != "application/x-www-form-urlencoded" {
+	pushed := p.All("/oauth/par")[0]
+	if got := pushed.Header.Get("Content-Type"); got != "application/x-www-form-urlencoded" {
 		t.Errorf("Content-Type %q", got)
 	}
-	want := plain.browser().begin("/auth/login?login_hint=ada@acme.example").Query()
-	form := maps.Clone(pushed.form)
+	want := plain.Browser().Begin("/auth/login?login_hint=ada@acme.example").Query()
+	form := maps.Clone(pushed.Form)
 	if form.Get("client_secret") != "client-secret-SECRET" {
 		t.Error("no client authentication")
 	}
@@ -46,19 +47,19 @@ func TestPushedRequest(t *testing.T) {
 	if form.Encode() != want.Encode() {
 		t.Errorf("pushed %s\nwant   %s", form.Encode(), want.Encode())
 	}
-	if resp := b.callback(b.atTenant(u)); resp.status != http.StatusSeeOther || !b.loggedIn() {
-		t.Errorf("callback: %d %s; %s", resp.status, resp.body, e.log)
+	if resp := b.Callback(b.AtTenant(u)); resp.Status != http.StatusSeeOther || !b.LoggedIn() {
+		t.Errorf("callback: %d %s; %s", resp.Status, resp.Body, e.Log)
 	}
 
-	authURL, transaction, err := e.strategy.AuthCodeURL(t.Context(), auth0.WithReturnTo("/x"))
+	authURL, transaction, err := e.Strategy.AuthCodeURL(t.Context(), auth0.WithReturnTo("/x"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	u = must(url.Parse(authURL))
+	u = testkit.Must(url.Parse(authURL))
 	if len(u.Query()) != 2 {
 		t.Errorf("AuthCodeURL: %s", u)
 	}
-	l, err := e.strategy.Exchange(t.Context(), transaction, b.atTenant(u).Query())
+	l, err := e.Strategy.Exchange(t.Context(), transaction, b.AtTenant(u).Query())
 	if err != nil || l.ReturnTo != "/x" {
 		t.Errorf("%v, %v", l, err)
 	}
@@ -67,15 +68,15 @@ func TestPushedRequest(t *testing.T) {
 // TestPushedRequestKeepsTheQuery of an authorization endpoint that has one (RFC
 // 6749, Section 3.1).
 func TestPushedRequestKeepsTheQuery(t *testing.T) {
-	e, p := authEnv(t, nil, func(c *auth0.Config) { c.Domain = "https://" + tenantHost })
-	e.tenant.EditDiscovery(func(doc map[string]any) {
-		doc["authorization_endpoint"] = "https://" + tenantHost + "/authorize?tenant=a"
+	e, p := testkit.SignedInTapped(t, nil, func(c *auth0.Config) { c.Domain = "https://" + testkit.TenantHost })
+	e.Tenant.EditDiscovery(func(doc map[string]any) {
+		doc["authorization_endpoint"] = "https://" + testkit.TenantHost + "/authorize?tenant=a"
 	})
-	u := e.browser().begin("/auth/login")
-	if q := u.Query(); len(q) != 3 || q.Get("tenant") != "a" || q.Get("client_id") != testClientID || q.Get("request_uri") == "" {
+	u := e.Browser().Begin("/auth/login")
+	if q := u.Query(); len(q) != 3 || q.Get("tenant") != "a" || q.Get("client_id") != testkit.ClientID || q.Get("request_uri") == "" {
 		t.Errorf("sent to %s", u)
 	}
-	if form := p.all("/oauth/par")[0].form; form.Has("tenant") || form.Get("response_type") != "code" {
+	if form := p.All("/oauth/par")[0].Form; form.Has("tenant") || form.Get("response_type") != "code" {
 		t.Errorf("pushed %v", form)
 	}
 }
@@ -83,9 +84,9 @@ func TestPushedRequestKeepsTheQuery(t *testing.T) {
 // TestPushedRequestRefused: the login ends on an error page, and leaves nothing
 // behind.
 func TestPushedRequestRefused(t *testing.T) {
-	answer := func(status int, kind, body string, header ...string) func(*env) {
-		return func(e *env) {
-			e.tenant.Replace(tenant.PAR, func(w http.ResponseWriter, r *http.Request) {
+	answer := func(status int, kind, body string, header ...string) func(*testkit.Env) {
+		return func(e *testkit.Env) {
+			e.Tenant.Replace(tenant.PAR, func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Content-Type", kind)
 				for i := 0; i < len(header); i += 2 {
 					w.Header().Set(header[i], header[i+1])
@@ -99,20 +100,20 @@ func TestPushedRequestRefused(t *testing.T) {
 	const uri = `"urn:ietf:params:oauth:request_uri:x"`
 	tests := []struct {
 		why    string
-		broken func(*env)
+		broken func(*testkit.Env)
 		status int
 		reason string
 		code   string
 		tenant int
 		calls  int
 	}{
-		{"not advertised", func(e *env) { e.tenant.AllowPushedRequests(false) }, 500, "misconfigured", "server_error", 0, 0},
-		{"on another origin", func(e *env) {
-			e.tenant.EditDiscovery(func(doc map[string]any) {
+		{"not advertised", func(e *testkit.Env) { e.Tenant.AllowPushedRequests(false) }, 500, "misconfigured", "server_error", 0, 0},
+		{"on another origin", func(e *testkit.Env) {
+			e.Tenant.EditDiscovery(func(doc map[string]any) {
 				doc["pushed_authorization_request_endpoint"] = "https://evil.example/par"
 			})
 		}, 502, "tenant_unavailable", "temporarily_unavailable", 0, 0},
-		{"discovery is down", func(e *env) { e.tenant.Fail(tenant.Discovery, 503) }, 502, "tenant_unavailable", "temporarily_unavailable", 0, 0},
+		{"discovery is down", func(e *testkit.Env) { e.Tenant.Fail(tenant.Discovery, 503) }, 502, "tenant_unavailable", "temporarily_unavailable", 0, 0},
 		{"client not believed", answer(401, js, `{"error":"access_denied","error_description":"Unauthorized"}`), 502, "tenant_answer", "access_denied", 401, 1},
 		{"client not believed, newer", answer(401, js, `{"error":"invalid_client"}`), 502, "tenant_answer", "invalid_client", 401, 1},
 		{"client not believed, with 400", answer(400, js, `{"error":"invalid_client"}`), 502, "tenant_answer", "invalid_client", 400, 1},
@@ -131,32 +132,32 @@ func TestPushedRequestRefused(t *testing.T) {
 		{"reference that is no text", answer(201, js, `{"request_uri":1}`), 502, "tenant_answer", "server_error", 0, 1},
 		{"long reference", answer(201, js, `{"request_uri":"`+strings.Repeat("x", 2049)+`"}`), 502, "tenant_answer", "server_error", 0, 1},
 		{"2 MiB", answer(201, js, `{"request_uri":"`+strings.Repeat("x", 2<<20)+`"}`), 502, "tenant_unavailable", "temporarily_unavailable", 0, 1},
-		{"no answer", func(e *env) { e.tenant.Delay(tenant.PAR, time.Hour) }, 502, "tenant_unavailable", "temporarily_unavailable", 0, 1},
+		{"no answer", func(e *testkit.Env) { e.Tenant.Delay(tenant.PAR, time.Hour) }, 502, "tenant_unavailable", "temporarily_unavailable", 0, 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.why, func(t *testing.T) {
-			e, p := authEnv(t, nil, func(c *auth0.Config) { c.HTTPClient.Timeout = 100 * time.Millisecond })
+			e, p := testkit.SignedInTapped(t, nil, func(c *auth0.Config) { c.HTTPClient.Timeout = 100 * time.Millisecond })
 			if tt.why == "2 MiB" {
-				e, p = authEnv(t, nil)
+				e, p = testkit.SignedInTapped(t, nil)
 			}
 			tt.broken(e)
-			resp := e.browser().page("/auth/login?returnTo=/x")
-			if resp.status != tt.status || !strings.Contains(e.log.String(), "reason="+tt.reason) {
-				t.Errorf("status %d, want %d and %s; log %s", resp.status, tt.status, tt.reason, e.log)
+			resp := e.Browser().Page("/auth/login?returnTo=/x")
+			if resp.Status != tt.status || !strings.Contains(e.Log.String(), "reason="+tt.reason) {
+				t.Errorf("status %d, want %d and %s; log %s", resp.Status, tt.status, tt.reason, e.Log)
 			}
-			if resp.header.Get("Location") != "" || len(resp.header.Values("Set-Cookie")) > 0 {
-				t.Errorf("headers %v", resp.header)
+			if resp.Header.Get("Location") != "" || len(resp.Header.Values("Set-Cookie")) > 0 {
+				t.Errorf("headers %v", resp.Header)
 			}
-			if !strings.HasSuffix(strings.TrimSpace(resp.body), "https://app.example/auth/login") && tt.status != 500 {
-				t.Errorf("the page does not lead on: %q", resp.body)
+			if !strings.HasSuffix(strings.TrimSpace(resp.Body), "https://app.example/auth/login") && tt.status != 500 {
+				t.Errorf("the page does not lead on: %q", resp.Body)
 			}
-			if got := resp.header.Get("Retry-After"); (got == "7") != (tt.tenant == 429) {
+			if got := resp.Header.Get("Retry-After"); (got == "7") != (tt.tenant == 429) {
 				t.Errorf("Retry-After %q", got)
 			}
-			if got := len(p.all("/oauth/par")); got != tt.calls {
+			if got := len(p.All("/oauth/par")); got != tt.calls {
 				t.Errorf("%d requests, want %d: they are not repeated", got, tt.calls)
 			}
-			_, transaction, err := e.strategy.AuthCodeURL(t.Context())
+			_, transaction, err := e.Strategy.AuthCodeURL(t.Context())
 			got, _ := errors.AsType[*auth0.Error](err)
 			if tt.tenant == 429 {
 				tt.status = 503 // the tenant is left alone, and was not asked
@@ -170,43 +171,43 @@ func TestPushedRequestRefused(t *testing.T) {
 
 // TestPushedRequestBack: after an outage the next login works.
 func TestPushedRequestBack(t *testing.T) {
-	e, _ := authEnv(t, nil)
-	e.tenant.Fail(tenant.PAR, 503)
-	if resp := e.browser().page("/auth/login"); resp.status != http.StatusBadGateway {
-		t.Errorf("%d", resp.status)
+	e, _ := testkit.SignedInTapped(t, nil)
+	e.Tenant.Fail(tenant.PAR, 503)
+	if resp := e.Browser().Page("/auth/login"); resp.Status != http.StatusBadGateway {
+		t.Errorf("%d", resp.Status)
 	}
-	e.tenant.Fail(tenant.PAR, 0)
-	e.browser().mustLogin()
+	e.Tenant.Fail(tenant.PAR, 0)
+	e.Browser().MustLogin()
 }
 
 // TestPushedSilentLogin: a page that everybody may see does not depend on it.
 func TestPushedSilentLogin(t *testing.T) {
-	e, p := authEnv(t, nil)
-	page := e.strategy.TrySilentLogin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "page") }))
-	e.mux.Handle("GET /page", page)
-	b := e.browser()
-	if resp := b.page("/page"); resp.status != http.StatusFound || p.all("/oauth/par")[0].form.Get("prompt") != "none" {
-		t.Errorf("%d %s", resp.status, resp.body)
+	e, p := testkit.SignedInTapped(t, nil)
+	page := e.Strategy.TrySilentLogin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "page") }))
+	e.Mux.Handle("GET /page", page)
+	b := e.Browser()
+	if resp := b.Page("/page"); resp.Status != http.StatusFound || p.All("/oauth/par")[0].Form.Get("prompt") != "none" {
+		t.Errorf("%d %s", resp.Status, resp.Body)
 	}
-	e.tenant.Fail(tenant.PAR, 503)
-	b = e.browser()
+	e.Tenant.Fail(tenant.PAR, 503)
+	b = e.Browser()
 	for range 3 {
-		if resp := b.page("/page"); resp.status != 200 || resp.body != "page" {
-			t.Errorf("%d %s", resp.status, resp.body)
+		if resp := b.Page("/page"); resp.Status != 200 || resp.Body != "page" {
+			t.Errorf("%d %s", resp.Status, resp.Body)
 		}
 	}
-	if got := len(p.all("/oauth/par")); got != 2 {
+	if got := len(p.All("/oauth/par")); got != 2 {
 		t.Errorf("%d requests, want 2: it is tried once in five minutes", got)
 	}
 }
 
 // TestPushedByPublicClient shows the client id alone (RFC 9126, Section 2.1).
 func TestPushedByPublicClient(t *testing.T) {
-	e, p := authEnv(t, func(c *tenant.Client) { c.Public = true }, func(c *auth0.Config) {
+	e, p := testkit.SignedInTapped(t, func(c *tenant.Client) { c.Public = true }, func(c *auth0.Config) {
 		c.ClientSecret, c.ClientAuthentication = "", auth0.PublicClient()
 	})
-	e.browser().mustLogin()
-	form := p.all("/oauth/par")[0].form
+	e.Browser().MustLogin()
+	form := p.All("/oauth/par")[0].Form
 	for _, name := range []string{"client_secret", "client_assertion", "client_assertion_type"} {
 		if slices.Contains(slices.Collect(maps.Keys(form)), name) {
 			t.Errorf("%s is sent", name)

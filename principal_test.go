@@ -16,27 +16,15 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
-
-func (e *env) api(edit ...func(*auth0.APIConfig)) *auth0.API {
-	e.t.Helper()
-	c := auth0.APIConfig{Domain: tenantHost, Audience: testAudience, HTTPClient: e.cfg.HTTPClient, Logger: e.cfg.Logger}
-	for _, f := range edit {
-		f(&c)
-	}
-	a, err := auth0.NewAPI(c)
-	if err != nil {
-		e.t.Fatal(err)
-	}
-	return a
-}
 
 // Most handlers do not look at the method. None is reached without a token, however
 // a request is dressed up.
 func TestGuardsLetNobodyPassUnauthenticated(t *testing.T) {
 	const secret = "the salary list"
-	e := newEnv(t)
-	api := e.api()
+	e := testkit.SignedIn(t)
+	api := e.NewAPI()
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, secret) }))
 	defer backend.Close()
 	reached := 0
@@ -44,7 +32,7 @@ func TestGuardsLetNobodyPassUnauthenticated(t *testing.T) {
 	function := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { reached++; fmt.Fprint(w, secret) })
 	handlers := map[string]http.Handler{
 		"file server":   http.FileServerFS(fstest.MapFS{"salaries.txt": {Data: []byte(secret)}}),
-		"reverse proxy": httputil.NewSingleHostReverseProxy(must(url.Parse(backend.URL))),
+		"reverse proxy": httputil.NewSingleHostReverseProxy(testkit.Must(url.Parse(backend.URL))),
 		"function":      function,
 	}
 	guards := map[string]func(http.Handler) http.Handler{
@@ -58,12 +46,12 @@ func TestGuardsLetNobodyPassUnauthenticated(t *testing.T) {
 		"RequireStepUp":          api.RequireStepUp(time.Minute),
 		"RequireClaim":           api.RequireClaim("a", auth0.Equals(true)),
 		"RequireClaims":          auth0.RequireClaims[struct{}](api),
-		"RequireTokenOrSession":  api.RequireTokenOrSession(e.strategy),
+		"RequireTokenOrSession":  api.RequireTokenOrSession(e.Strategy),
 		"optional, then a guard": func(h http.Handler) http.Handler { return api.OptionalAuth(api.RequireAuth(h)) },
-		"RequireLogin":           e.strategy.RequireLogin,
-		"RequireSession":         e.strategy.RequireSession,
-		"RequireUser":            e.strategy.RequireUser(func(auth0.User) bool { return true }),
-		"RequireUserClaim":       e.strategy.RequireUserClaim("a", auth0.Equals(true)),
+		"RequireLogin":           e.Strategy.RequireLogin,
+		"RequireSession":         e.Strategy.RequireSession,
+		"RequireUser":            e.Strategy.RequireUser(func(auth0.User) bool { return true }),
+		"RequireUserClaim":       e.Strategy.RequireUserClaim("a", auth0.Equals(true)),
 	}
 	requests := map[string][]string{
 		"preflight":                 {"OPTIONS", "Origin", "https://evil.example", "Access-Control-Request-Method", "GET"},
@@ -115,7 +103,7 @@ func TestGuardsLetNobodyPassUnauthenticated(t *testing.T) {
 		t.Errorf("optional, preflight with a bad token: called %v, %d", optional, w.Code)
 	}
 	// A good token is as good with OPTIONS.
-	r.Header.Set("Authorization", "Bearer "+e.tenant.AccessToken("ada@acme.example", testAudience))
+	r.Header.Set("Authorization", "Bearer "+e.Tenant.AccessToken("ada@acme.example", testkit.Audience))
 	w = httptest.NewRecorder()
 	if api.RequireAuth(function).ServeHTTP(w, r); w.Code != 200 || reached != 1 {
 		t.Errorf("with a token: %d", w.Code)
@@ -124,7 +112,7 @@ func TestGuardsLetNobodyPassUnauthenticated(t *testing.T) {
 
 // The document about an API is for scripts of every origin, whatever their headers.
 func TestMetadataAnswersItsPreflight(t *testing.T) {
-	f := newAPIFixture(t)
+	f := testkit.NewAPIEnv(t)
 	for why, header := range map[string][]string{
 		"one of its own": {"mcp-protocol-version"}, "authorization": {"authorization"}, "several": {"x-a, mcp-protocol-version"}, "none": nil,
 	} {
@@ -133,7 +121,7 @@ func TestMetadataAnswersItsPreflight(t *testing.T) {
 		r.Header.Set("Access-Control-Request-Method", "GET")
 		r.Header["Access-Control-Request-Headers"] = header
 		w := httptest.NewRecorder()
-		f.api.MetadataHandler().ServeHTTP(w, r)
+		f.API.MetadataHandler().ServeHTTP(w, r)
 		h := w.Header()
 		if w.Code != 204 || w.Body.Len() != 0 || h.Get("Access-Control-Allow-Origin") != "*" || h.Get("Access-Control-Allow-Headers") != "*, Authorization" ||
 			h.Get("Access-Control-Allow-Methods") != "GET, HEAD" || h.Get("Access-Control-Allow-Credentials") != "" || h.Get("Access-Control-Max-Age") != "3600" {
@@ -167,15 +155,15 @@ func principalOf(s *auth0.Strategy, r *http.Request) string {
 
 // One request has one principal, whatever is in it and however the guards stand.
 func TestOneRequestHasOnePrincipal(t *testing.T) {
-	e := newEnv(t, func(c *auth0.Config) { c.Audience = testAudience })
-	api, s := e.api(), e.strategy
-	fromCookie := e.api(func(c *auth0.APIConfig) {
+	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Audience = testkit.Audience })
+	api, s := e.NewAPI(), e.Strategy
+	fromCookie := e.NewAPI(func(c *auth0.APIConfig) {
 		c.TokenExtractors = []auth0.TokenExtractor{auth0.FromHeader(), auth0.FromCookie("token")}
 	})
-	cookies := e.browser().mustLogin().cookies
-	ada, _ := e.tenant.Subject("ada@acme.example")
-	bob, _ := e.tenant.Subject("bob@acme.example")
-	token := e.tenant.AccessToken(bob, testAudience)
+	cookies := e.Browser().MustLogin().Cookies
+	ada, _ := e.Tenant.Subject("ada@acme.example")
+	bob, _ := e.Tenant.Subject("bob@acme.example")
+	token := e.Tenant.AccessToken(bob, testkit.Audience)
 	byToken := "token " + bob + ", claims aud true email false"
 	bySession := "user " + ada + ", session " + ada + ", session's token, claims aud false email true"
 	var saw string
@@ -197,8 +185,8 @@ func TestOneRequestHasOnePrincipal(t *testing.T) {
 		{"OptionalAuth without", s.LoadUser(api.OptionalAuth(h)), nil, 200, bySession},
 		{"RequireAuth inside RequireSession", s.RequireSession(api.RequireAuth(h)), []string{"Authorization", "Bearer " + token}, 200, byToken},
 		{"RequireSession inside RequireAuth", api.RequireAuth(s.RequireSession(h)), []string{"Authorization", "Bearer " + token}, 401, ""},
-		{"RequireLogin inside RequireAuth, a page", api.RequireAuth(s.RequireLogin(h)), append([]string{"Authorization", "Bearer " + token}, asNavigation...), 401, ""},
-		{"silent login inside RequireAuth, a page", api.RequireAuth(s.TrySilentLogin(h)), append([]string{"Authorization", "Bearer " + token}, asNavigation...), 200, byToken},
+		{"RequireLogin inside RequireAuth, a page", api.RequireAuth(s.RequireLogin(h)), append([]string{"Authorization", "Bearer " + token}, testkit.Navigation...), 401, ""},
+		{"silent login inside RequireAuth, a page", api.RequireAuth(s.TrySilentLogin(h)), append([]string{"Authorization", "Bearer " + token}, testkit.Navigation...), 200, byToken},
 		{"token in a cookie inside LoadUser", s.LoadUser(fromCookie.RequireAuth(h)), []string{"Cookie", "token=" + token}, 200, byToken},
 		{"token in a cookie, token or session", fromCookie.RequireTokenOrSession(s)(h), []string{"Cookie", "token=" + token}, 200, bySession},
 		{"the same, with guards inside", fromCookie.RequireTokenOrSession(s)(fromCookie.RequireAuth(fromCookie.OptionalAuth(h))), []string{"Cookie", "token=" + token}, 200, bySession},
@@ -207,7 +195,7 @@ func TestOneRequestHasOnePrincipal(t *testing.T) {
 		{"two APIs, session", api.RequireTokenOrSession(s)(fromCookie.RequireTokenOrSession(s)(api.RequireAuth(h))), nil, 200, bySession},
 		{"token of one API, session of the other", fromCookie.RequireAuth(api.RequireTokenOrSession(s)(h)), []string{"Cookie", "token=" + token}, 401, ""},
 		// A guard outside took the token from a cookie.
-		{"cookie, POST of ours", fromCookie.RequireAuth(fromCookie.RequireTokenOrSession(s)(h)), []string{"Cookie", "token=" + token, "Origin", appBase, "", "POST"}, 200, byToken},
+		{"cookie, POST of ours", fromCookie.RequireAuth(fromCookie.RequireTokenOrSession(s)(h)), []string{"Cookie", "token=" + token, "Origin", testkit.AppURL, "", "POST"}, 200, byToken},
 		{"cookie, POST of another site", fromCookie.RequireAuth(fromCookie.RequireTokenOrSession(s)(h)), []string{"Cookie", "token=" + token, "Origin", "https://evil.example", "", "POST"}, 403, ""},
 		{"header, POST of another site", fromCookie.RequireAuth(fromCookie.RequireTokenOrSession(s)(h)), []string{"Authorization", "Bearer " + token, "Origin", "https://evil.example", "", "POST"}, 200, byToken},
 	} {
@@ -237,20 +225,20 @@ func TestOneRequestHasOnePrincipal(t *testing.T) {
 // The token path reads the Authorization header alone, and what is not Bearer is no
 // token: then it is the session that counts, and where the request comes from.
 func TestTokenOrSessionReadsTheHeaderAlone(t *testing.T) {
-	e := newEnv(t)
-	token := e.tenant.AccessToken("ada@acme.example", testAudience)
+	e := testkit.SignedIn(t)
+	token := e.Tenant.AccessToken("ada@acme.example", testkit.Audience)
 	for name, extractor := range map[string]auth0.TokenExtractor{
 		"cookie": auth0.FromCookie("token"), "query": auth0.FromQuery(), "form": auth0.FromForm(), "WebSocket": auth0.FromWebSocket(),
 		"own": auth0.FromFunc(func(*http.Request) (string, error) { return token, nil }),
 	} {
 		for _, list := range [][]auth0.TokenExtractor{{extractor}, {auth0.FromHeader(), extractor}} {
-			h := e.api(func(c *auth0.APIConfig) { c.TokenExtractors = list }).RequireTokenOrSession(e.strategy)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+			h := e.NewAPI(func(c *auth0.APIConfig) { c.TokenExtractors = list }).RequireTokenOrSession(e.Strategy)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 			for _, tt := range []struct {
 				authorization string
 				status        int
 			}{{"", 401}, {"Basic YTpi", 401}, {"Negotiate YTpi", 401}, {"NTLM", 401}, {"Bearertoken", 401}, {"Bearer", 400}, {"Bearer " + token, 200}} {
 				r := httptest.NewRequest("POST", "/?access_token="+token, strings.NewReader("access_token="+token))
-				r.Header.Set("Content-Type", formType)
+				r.Header.Set("Content-Type", testkit.FormType)
 				r.Header.Set("Sec-WebSocket-Protocol", "bearer, "+token)
 				r.Header.Set("Origin", "https://evil.example")
 				r.AddCookie(&http.Cookie{Name: "token", Value: token})
@@ -270,13 +258,13 @@ func TestTokenOrSessionReadsTheHeaderAlone(t *testing.T) {
 // for the API.
 func TestGuardsInsideTokenOrSession(t *testing.T) {
 	const other = "https://other.example/"
-	clock := newClock()
+	clock := testkit.NewClock()
 	scopes := []string{"openid", "profile", "email", "offline_access"}
 	for _, tt := range []struct {
 		why    string
 		email  string
 		edit   func(*auth0.Config)
-		before func(e *env)
+		before func(e *testkit.Env)
 		api    func(*auth0.APIConfig)
 		status int
 	}{
@@ -284,11 +272,11 @@ func TestGuardsInsideTokenOrSession(t *testing.T) {
 		{"has not", "bob@acme.example", nil, nil, nil, 403},
 		{"token of another API", "ada@acme.example", nil, nil, func(c *auth0.APIConfig) { c.Audience = other }, 403},
 		{"no audience at the login", "ada@acme.example", func(c *auth0.Config) { c.Audience = "" }, nil, nil, 403},
-		{"one of several audiences", "ada@acme.example", nil, nil, func(c *auth0.APIConfig) { c.Audience, c.Audiences = other, []string{testAudience} }, 200},
-		{"expired, and refreshed", "ada@acme.example", func(c *auth0.Config) { c.Scopes = scopes }, func(*env) { clock.add(2 * 86400) }, nil, 200},
-		{"expired for good", "ada@acme.example", nil, func(*env) { clock.add(2 * 86400) }, nil, 401},
-		{"expired, and the tenant is down", "ada@acme.example", func(c *auth0.Config) { c.Scopes = scopes }, func(e *env) { clock.add(2 * 86400); e.tenant.Fail(tenant.Token, 503) }, nil, 502},
-		{"no keys", "ada@acme.example", nil, func(e *env) { e.tenant.Fail(tenant.JWKS, 503) }, nil, 503},
+		{"one of several audiences", "ada@acme.example", nil, nil, func(c *auth0.APIConfig) { c.Audience, c.Audiences = other, []string{testkit.Audience} }, 200},
+		{"expired, and refreshed", "ada@acme.example", func(c *auth0.Config) { c.Scopes = scopes }, func(*testkit.Env) { clock.Add(2 * 86400) }, nil, 200},
+		{"expired for good", "ada@acme.example", nil, func(*testkit.Env) { clock.Add(2 * 86400) }, nil, 401},
+		{"expired, and the tenant is down", "ada@acme.example", func(c *auth0.Config) { c.Scopes = scopes }, func(e *testkit.Env) { clock.Add(2 * 86400); e.Tenant.Fail(tenant.Token, 503) }, nil, 502},
+		{"no keys", "ada@acme.example", nil, func(e *testkit.Env) { e.Tenant.Fail(tenant.JWKS, 503) }, nil, 503},
 		{"issuer that the API does not trust", "ada@acme.example", nil, nil, func(c *auth0.APIConfig) { c.Domain = "else.auth0.example" }, 403},
 		{"refused by Validate", "ada@acme.example", nil, nil, func(c *auth0.APIConfig) {
 			c.Validate = func(context.Context, *auth0.Token) error { return errors.New("no") }
@@ -298,90 +286,90 @@ func TestGuardsInsideTokenOrSession(t *testing.T) {
 		}, 503},
 		{"token of somebody else", "ada@acme.example", nil, nil, nil, 403},
 	} {
-		clock.at = time.Now()
-		e := newEnvOf(t, tenant.Config{Host: tenantHost, Now: clock.now}, func(c *auth0.Config) {
-			c.Audience, c.Now, c.IdleTimeout = testAudience, clock.now, auth0.None
+		clock.At = time.Now()
+		e := testkit.SignedInAt(t, tenant.Config{Host: testkit.TenantHost, Now: clock.Now}, func(c *auth0.Config) {
+			c.Audience, c.Now, c.IdleTimeout = testkit.Audience, clock.Now, auth0.None
 			if tt.edit != nil {
 				tt.edit(c)
 			}
 		})
-		e.as(tt.email)
+		e.SignInAtTenant(tt.email)
 		if strings.Contains(tt.why, "somebody else") {
-			e.tenant.EditAccessToken(func(_, c map[string]any) { c["sub"] = "auth0|another" })
+			e.Tenant.EditAccessToken(func(_, c map[string]any) { c["sub"] = "auth0|another" })
 		}
 		var got string
 		validated := 0
-		api := e.api(func(c *auth0.APIConfig) {
-			c.Now = clock.now
+		api := e.NewAPI(func(c *auth0.APIConfig) {
+			c.Now = clock.Now
 			c.Observer = auth0.Observer{Token: func(context.Context, auth0.TokenEvent) { validated++ }}
 			if tt.api != nil {
 				tt.api(c)
 			}
 		})
-		h := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = principalOf(e.strategy, r) })
+		h := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = principalOf(e.Strategy, r) })
 		permission := api.RequirePermissions("read:protected")
-		e.mux.Handle("/inside", api.RequireTokenOrSession(e.strategy)(api.RequireAuth(permission(h))))
-		e.mux.Handle("/optional", api.RequireTokenOrSession(e.strategy)(api.OptionalAuth(h)))
-		e.mux.Handle("/outside", permission(api.RequireTokenOrSession(e.strategy)(h)))
-		b := e.browser().mustLogin()
+		e.Mux.Handle("/inside", api.RequireTokenOrSession(e.Strategy)(api.RequireAuth(permission(h))))
+		e.Mux.Handle("/optional", api.RequireTokenOrSession(e.Strategy)(api.OptionalAuth(h)))
+		e.Mux.Handle("/outside", permission(api.RequireTokenOrSession(e.Strategy)(h)))
+		b := e.Browser().MustLogin()
 		if tt.before != nil {
 			tt.before(e)
 		}
-		resp := b.do("GET", "/inside", nil, "Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "cors")
-		if resp.status != tt.status || (got != "") != (tt.status == 200) || strings.Contains(got, "token auth0|") {
-			t.Errorf("%s: %d, want %d; %q", tt.why, resp.status, tt.status, got)
+		resp := b.Do("GET", "/inside", nil, "Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "cors")
+		if resp.Status != tt.status || (got != "") != (tt.status == 200) || strings.Contains(got, "token auth0|") {
+			t.Errorf("%s: %d, want %d; %q", tt.why, resp.Status, tt.status, got)
 		}
 		if tt.status == 200 && (!strings.HasPrefix(got, "user ") || validated != 1) {
 			t.Errorf("%s: the handler sees %q, after %d checks", tt.why, got, validated)
 		}
 		// A guard outside knows no session.
-		if resp := b.do("GET", "/outside", nil); resp.status != 401 {
-			t.Errorf("%s, outside: %d", tt.why, resp.status)
+		if resp := b.Do("GET", "/outside", nil); resp.Status != 401 {
+			t.Errorf("%s, outside: %d", tt.why, resp.Status)
 		}
 		// What visitors may see asks no token of a session.
 		got = ""
-		if resp := b.do("GET", "/optional", nil); resp.status != 200 || !strings.HasPrefix(got, "user ") {
-			t.Errorf("%s, optional: %d %q", tt.why, resp.status, got)
+		if resp := b.Do("GET", "/optional", nil); resp.Status != 200 || !strings.HasPrefix(got, "user ") {
+			t.Errorf("%s, optional: %d %q", tt.why, resp.Status, got)
 		}
 		// A token passes either way, if it may.
 		if tt.status == 200 {
-			ada, _ := e.tenant.Subject("ada@acme.example")
-			bearer := "Bearer " + e.tenant.AccessToken(ada, testAudience)
+			ada, _ := e.Tenant.Subject("ada@acme.example")
+			bearer := "Bearer " + e.Tenant.AccessToken(ada, testkit.Audience)
 			for _, path := range []string{"/inside", "/outside"} {
-				if resp := b.do("POST", path, nil, "Authorization", bearer, "Sec-Fetch-Site", "cross-site"); resp.status != 200 || got != "token "+ada+", claims aud true email false" {
-					t.Errorf("%s, token, %s: %d %q", tt.why, path, resp.status, got)
+				if resp := b.Do("POST", path, nil, "Authorization", bearer, "Sec-Fetch-Site", "cross-site"); resp.Status != 200 || got != "token "+ada+", claims aud true email false" {
+					t.Errorf("%s, token, %s: %d %q", tt.why, path, resp.Status, got)
 				}
 			}
 		}
 	}
 	// What RequireClaims checks is what Claims returns.
-	e := newEnv(t, func(c *auth0.Config) { c.Audience = testAudience })
-	api := e.api()
+	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Audience = testkit.Audience })
+	api := e.NewAPI()
 	type claims struct {
 		Email string `json:"email"`
 	}
-	e.mux.Handle("/claims", api.RequireTokenOrSession(e.strategy)(auth0.RequireClaims[claims](api)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	e.Mux.Handle("/claims", api.RequireTokenOrSession(e.Strategy)(auth0.RequireClaims[claims](api)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := auth0.Claims[claims](r.Context())
 		fmt.Fprint(w, c.Email, err)
 	}))))
 	type wrong struct {
 		Email int `json:"email"`
 	}
-	e.mux.Handle("/wrong", api.RequireTokenOrSession(e.strategy)(auth0.RequireClaims[wrong](api)(http.NotFoundHandler())))
-	b := e.browser().mustLogin()
-	if resp := b.do("GET", "/claims", nil); resp.body != "ada@acme.example<nil>" {
-		t.Errorf("claims: %d %q", resp.status, resp.body)
+	e.Mux.Handle("/wrong", api.RequireTokenOrSession(e.Strategy)(auth0.RequireClaims[wrong](api)(http.NotFoundHandler())))
+	b := e.Browser().MustLogin()
+	if resp := b.Do("GET", "/claims", nil); resp.Body != "ada@acme.example<nil>" {
+		t.Errorf("claims: %d %q", resp.Status, resp.Body)
 	}
-	if resp := b.do("GET", "/wrong", nil); resp.status != 401 {
-		t.Errorf("claims of another form: %d", resp.status)
+	if resp := b.Do("GET", "/wrong", nil); resp.Status != 401 {
+		t.Errorf("claims of another form: %d", resp.Status)
 	}
 }
 
 // Who was authenticated by anything but the Authorization header gets a response that
 // no shared cache keeps.
 func TestAuthenticatedResponsesAreNotShared(t *testing.T) {
-	e := newEnv(t)
-	token := e.tenant.AccessToken("ada@acme.example", testAudience)
+	e := testkit.SignedIn(t)
+	token := e.Tenant.AccessToken("ada@acme.example", testkit.Audience)
 	seen := http.Header{}
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { seen = w.Header().Clone() })
 	all := []auth0.TokenExtractor{auth0.FromHeader(), auth0.FromCookie("token"), auth0.FromQuery(), auth0.FromForm(), auth0.FromWebSocket(),
@@ -392,20 +380,22 @@ func TestAuthenticatedResponsesAreNotShared(t *testing.T) {
 		control string // of RequireAuth
 	}{
 		{"header", func() *http.Request {
-			return withHeader(httptest.NewRequest("GET", "/", nil), "Authorization", "Bearer "+token)
+			return testkit.WithHeader(httptest.NewRequest("GET", "/", nil), "Authorization", "Bearer "+token)
 		}, ""},
 		{"cookie", func() *http.Request {
-			return withHeader(httptest.NewRequest("GET", "/", nil), "Cookie", "token="+token)
+			return testkit.WithHeader(httptest.NewRequest("GET", "/", nil), "Cookie", "token="+token)
 		}, "private, no-store"},
 		{"query", func() *http.Request { return httptest.NewRequest("GET", "/?access_token="+token, nil) }, "private, no-store"},
-		{"form", func() *http.Request { return formRequest("POST", formType, "access_token="+token) }, "private, no-store"},
+		{"form", func() *http.Request { return testkit.FormRequest("POST", testkit.FormType, "access_token="+token) }, "private, no-store"},
 		{"WebSocket", func() *http.Request {
-			return withHeader(httptest.NewRequest("GET", "/", nil), "Sec-WebSocket-Protocol", "bearer, "+token)
+			return testkit.WithHeader(httptest.NewRequest("GET", "/", nil), "Sec-WebSocket-Protocol", "bearer, "+token)
 		}, "private, no-store"},
-		{"own", func() *http.Request { return withHeader(httptest.NewRequest("GET", "/", nil), "X-Token", token) }, "private, no-store"},
+		{"own", func() *http.Request {
+			return testkit.WithHeader(httptest.NewRequest("GET", "/", nil), "X-Token", token)
+		}, "private, no-store"},
 		{"nobody", func() *http.Request { return httptest.NewRequest("GET", "/", nil) }, ""},
 	} {
-		api := e.api(func(c *auth0.APIConfig) { c.TokenExtractors = all })
+		api := e.NewAPI(func(c *auth0.APIConfig) { c.TokenExtractors = all })
 		for name, guarded := range map[string]http.Handler{"RequireAuth": api.RequireAuth(h), "OptionalAuth": api.OptionalAuth(h), "RequireScope": api.RequireAuth(api.OptionalAuth(h))} {
 			seen = nil
 			guarded.ServeHTTP(httptest.NewRecorder(), tt.request())
@@ -422,13 +412,13 @@ func TestAuthenticatedResponsesAreNotShared(t *testing.T) {
 		}
 	}
 	// Sessions, whatever a browser fetches with them.
-	b := e.browser().mustLogin()
-	e.mux.HandleFunc("/own", func(w http.ResponseWriter, r *http.Request) {
+	b := e.Browser().MustLogin()
+	e.Mux.HandleFunc("/own", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "public, max-age=60")
 		w.Header().Del("Vary")
 	})
-	outer := e.app
-	e.app = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	outer := e.App
+	e.App = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Vary", "Accept-Encoding")
 		if r.Header.Get("X-Strict") != "" {
 			w.Header().Set("Cache-Control", "no-store")
@@ -441,22 +431,22 @@ func TestAuthenticatedResponsesAreNotShared(t *testing.T) {
 		"accepts all": {"Accept", "*/*"},
 		"same site":   {"Sec-Fetch-Mode", "cors", "Sec-Fetch-Site", "same-site", "Sec-Fetch-Dest", "empty"},
 		"prefetch":    {"Sec-Fetch-Mode", "navigate", "Sec-Purpose", "prefetch"},
-		"page":        asNavigation,
+		"page":        testkit.Navigation,
 	} {
 		for _, method := range []string{"GET", "HEAD"} {
-			for _, who := range []*browser{b, e.browser()} {
-				resp := who.do(method, "/", nil, header...)
-				vary := strings.Join(resp.header.Values("Vary"), ", ")
-				if private := strings.HasPrefix(resp.header.Get("Cache-Control"), "private"); private != (who == b) || vary != "Accept-Encoding, Cookie" {
-					t.Errorf("%s, %s, logged in %v: Cache-Control %q, Vary %q", why, method, who == b, resp.header.Get("Cache-Control"), vary)
+			for _, who := range []*testkit.Browser{b, e.Browser()} {
+				resp := who.Do(method, "/", nil, header...)
+				vary := strings.Join(resp.Header.Values("Vary"), ", ")
+				if private := strings.HasPrefix(resp.Header.Get("Cache-Control"), "private"); private != (who == b) || vary != "Accept-Encoding, Cookie" {
+					t.Errorf("%s, %s, logged in %v: Cache-Control %q, Vary %q", why, method, who == b, resp.Header.Get("Cache-Control"), vary)
 				}
 			}
 		}
 	}
-	if got := b.do("GET", "/", nil, "X-Strict", "1").header.Get("Cache-Control"); got != "no-store" {
+	if got := b.Do("GET", "/", nil, "X-Strict", "1").Header.Get("Cache-Control"); got != "no-store" {
 		t.Errorf("somebody outside is stricter, and it becomes %q", got)
 	}
-	if h := b.do("GET", "/own", nil).header; h.Get("Cache-Control") != "public, max-age=60" || h.Get("Vary") != "" {
+	if h := b.Do("GET", "/own", nil).Header; h.Get("Cache-Control") != "public, max-age=60" || h.Get("Vary") != "" {
 		t.Errorf("the handler's own: %v", h)
 	}
 }
@@ -464,18 +454,18 @@ func TestAuthenticatedResponsesAreNotShared(t *testing.T) {
 // A handshake is a GET, and what follows can do everything. With a cookie it must come
 // from the site itself.
 func TestHandshakesComeFromTheSite(t *testing.T) {
-	e := newEnv(t, func(c *auth0.Config) { c.BaseURLs = []string{"https://other.app.example"} })
-	ok := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, principalOf(e.strategy, r)) })
-	api := e.api()
+	e := testkit.SignedIn(t, func(c *auth0.Config) { c.BaseURLs = []string{"https://other.app.example"} })
+	ok := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, principalOf(e.Strategy, r)) })
+	api := e.NewAPI()
 	guards := map[string]http.Handler{
-		"RequireLogin": e.strategy.RequireLogin(ok), "RequireSession": e.strategy.RequireSession(ok),
-		"RequireUser":           e.strategy.RequireUser(func(auth0.User) bool { return true })(ok),
-		"RequireUserClaim":      e.strategy.RequireUserClaim("email", auth0.Equals("ada@acme.example"))(ok),
-		"RequireTokenOrSession": api.RequireTokenOrSession(e.strategy)(ok),
-		"LoadUser":              e.strategy.LoadUser(ok),
+		"RequireLogin": e.Strategy.RequireLogin(ok), "RequireSession": e.Strategy.RequireSession(ok),
+		"RequireUser":           e.Strategy.RequireUser(func(auth0.User) bool { return true })(ok),
+		"RequireUserClaim":      e.Strategy.RequireUserClaim("email", auth0.Equals("ada@acme.example"))(ok),
+		"RequireTokenOrSession": api.RequireTokenOrSession(e.Strategy)(ok),
+		"LoadUser":              e.Strategy.LoadUser(ok),
 		"nothing":               ok,
 	}
-	cookies := e.browser().mustLogin().cookies
+	cookies := e.Browser().MustLogin().Cookies
 	upgrades := map[string]func(*http.Request){
 		"WebSocket": func(r *http.Request) { r.Header.Set("Connection", "Upgrade"); r.Header.Set("Upgrade", "websocket") },
 		"another":   func(r *http.Request) { r.Header.Set("Upgrade", "x") },
@@ -490,14 +480,14 @@ func TestHandshakesComeFromTheSite(t *testing.T) {
 		header http.Header
 		ok     bool
 	}{
-		{"of ours", http.Header{"Origin": {appBase}, "Sec-Fetch-Site": {"same-origin"}}, true},
-		{"of ours, old browser", http.Header{"Origin": {appBase}}, true},
+		{"of ours", http.Header{"Origin": {testkit.AppURL}, "Sec-Fetch-Site": {"same-origin"}}, true},
+		{"of ours, old browser", http.Header{"Origin": {testkit.AppURL}}, true},
 		{"sibling", http.Header{"Origin": {"https://evil.app.example"}, "Sec-Fetch-Site": {"same-site"}}, false},
 		{"another base URL", http.Header{"Origin": {"https://other.app.example"}, "Sec-Fetch-Site": {"same-site"}}, false},
 		{"another site", http.Header{"Origin": {"https://evil.example"}, "Sec-Fetch-Site": {"cross-site"}}, false},
 		{"the same host over http", http.Header{"Origin": {"http://app.example"}}, false},
 		{"null", http.Header{"Origin": {"null"}}, false},
-		{"two of them", http.Header{"Origin": {appBase, "https://evil.example"}}, false},
+		{"two of them", http.Header{"Origin": {testkit.AppURL, "https://evil.example"}}, false},
 		{"nothing said", http.Header{}, false},
 	} {
 		for protocol, upgrade := range upgrades {
@@ -527,7 +517,7 @@ func TestHandshakesComeFromTheSite(t *testing.T) {
 		status int
 	}{
 		"anonymous": {[]string{"Origin", "https://evil.example"}, 401},
-		"token":     {[]string{"Origin", "https://evil.example", "Authorization", "Bearer " + e.tenant.AccessToken("ada@acme.example", testAudience)}, 200},
+		"token":     {[]string{"Origin", "https://evil.example", "Authorization", "Bearer " + e.Tenant.AccessToken("ada@acme.example", testkit.Audience)}, 200},
 	} {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Host = "app.example"
@@ -541,8 +531,8 @@ func TestHandshakesComeFromTheSite(t *testing.T) {
 		}
 	}
 	// A token in a cookie is no better than a session.
-	token := e.tenant.AccessToken("ada@acme.example", testAudience)
-	h := e.api(func(c *auth0.APIConfig) {
+	token := e.Tenant.AccessToken("ada@acme.example", testkit.Audience)
+	h := e.NewAPI(func(c *auth0.APIConfig) {
 		c.TokenExtractors = []auth0.TokenExtractor{auth0.FromCookie("token"), auth0.FromWebSocket()}
 	}).RequireAuth(ok)
 	for why, tt := range map[string]struct {

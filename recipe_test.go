@@ -32,6 +32,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf16"
+
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 // A recipe says how to make a token and the request that carries it, and what
@@ -54,7 +56,7 @@ type recipe struct {
 
 // An edit changes the members of a header or of claims, in the order of the file.
 type edit struct {
-	Set jsonObject
+	Set testkit.Object
 	Del []string
 }
 
@@ -95,7 +97,7 @@ type verdict struct {
 
 type recipeKey struct {
 	Name, Type, Kid, Why string
-	JWKS                 *jsonObject // nil if the key is not published
+	JWKS                 *testkit.Object // nil if the key is not published
 }
 
 type recipeFile struct {
@@ -124,7 +126,7 @@ type recipeFile struct {
 		}
 	}
 	Keys       []recipeKey
-	BaseClaims map[string]jsonObject `json:"base_claims"`
+	BaseClaims map[string]testkit.Object `json:"base_claims"`
 	Bad, Good  []recipe
 	Count      struct{ Bad, Good int }
 
@@ -165,10 +167,10 @@ func readRecipes(t testing.TB) *recipeFile {
 func (f *recipeFile) makeKeys(t testing.TB) {
 	t.Helper()
 	generators := map[string]func() crypto.Signer{
-		"RSA2048": func() crypto.Signer { return newRSAKey(2048) },
-		"RSA1024": func() crypto.Signer { return newRSAKey(1024) },
-		"P-256":   func() crypto.Signer { return newECKey(elliptic.P256()) },
-		"P-384":   func() crypto.Signer { return newECKey(elliptic.P384()) },
+		"RSA2048": func() crypto.Signer { return testkit.NewRSAKey(2048) },
+		"RSA1024": func() crypto.Signer { return testkit.NewRSAKey(1024) },
+		"P-256":   func() crypto.Signer { return testkit.NewECKey(elliptic.P256()) },
+		"P-384":   func() crypto.Signer { return testkit.NewECKey(elliptic.P384()) },
 		"Ed25519": func() crypto.Signer { return newEdKey() },
 	}
 	f.private = map[string]crypto.Signer{}
@@ -189,27 +191,6 @@ func newEdKey() ed25519.PrivateKey {
 	return key
 }
 
-// UnmarshalJSON keeps the order of the members and the text of their values.
-func (o *jsonObject) UnmarshalJSON(text []byte) error {
-	d := json.NewDecoder(bytes.NewReader(text))
-	if brace, err := d.Token(); err != nil || brace != json.Delim('{') {
-		return errors.New("not a JSON object")
-	}
-	*o = jsonObject{}
-	for d.More() {
-		name, err := d.Token()
-		if err != nil {
-			return err
-		}
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			return err
-		}
-		*o = append(*o, [2]string{name.(string), string(value)})
-	}
-	return nil
-}
-
 // A tokenBuilder makes what recipes describe.
 type tokenBuilder struct {
 	testing.TB
@@ -221,41 +202,41 @@ type tokenBuilder struct {
 }
 
 // public returns a key as a bare JWK.
-func (f *recipeFile) public(t testing.TB, name string) jwk {
+func (f *recipeFile) public(t testing.TB, name string) testkit.JWK {
 	t.Helper()
-	var k jwk
+	var k testkit.JWK
 	switch key := f.private[name].(type) {
 	case *rsa.PrivateKey:
-		k = rsaJWK(name, &key.PublicKey)
+		k = testkit.RSAJWK(name, &key.PublicKey)
 	case *ecdsa.PrivateKey:
-		k = ecJWK(name, "", &key.PublicKey)
+		k = testkit.ECJWK(name, "", &key.PublicKey)
 	case ed25519.PrivateKey:
-		k = edJWK(name, key.Public().(ed25519.PublicKey))
+		k = testkit.EdJWK(name, key.Public().(ed25519.PublicKey))
 	default:
 		t.Fatalf("there is no key %q", name)
 	}
-	return k.with("kid", nil).with("alg", nil).with("use", nil)
+	return k.With("kid", nil).With("alg", nil).With("use", nil)
 }
 
 // published returns the keys that the issuer shows.
-func (b *tokenBuilder) published(change recipeKeys) []jwk {
+func (b *tokenBuilder) published(change recipeKeys) []testkit.JWK {
 	b.Helper()
-	var keys []jwk
+	var keys []testkit.JWK
 	for _, k := range b.Keys {
 		if k.JWKS == nil || slices.Contains(change.Remove, k.Name) {
 			continue
 		}
-		key := b.public(b, k.Name).with("kid", k.Name)
+		key := b.public(b, k.Name).With("kid", k.Name)
 		if k.Kid != "" {
-			key = key.with("kid", k.Kid)
+			key = key.With("kid", k.Kid)
 		}
 		for _, member := range *k.JWKS {
-			key = key.with(member[0], json.RawMessage(member[1]))
+			key = key.With(member[0], json.RawMessage(member[1]))
 		}
 		keys = append(keys, key)
 	}
 	for _, raw := range change.Add {
-		key := jwk{}
+		key := testkit.JWK{}
 		if err := json.Unmarshal([]byte(b.value(string(raw))), &key); err != nil {
 			b.Fatal(err)
 		}
@@ -269,7 +250,7 @@ func (b *tokenBuilder) value(text string) string {
 	b.Helper()
 	switch text[0] {
 	case '{':
-		var o jsonObject
+		var o testkit.Object
 		if err := o.UnmarshalJSON([]byte(text)); err != nil {
 			b.Fatal(err)
 		}
@@ -291,7 +272,7 @@ func (b *tokenBuilder) value(text string) string {
 	return b.text(text)
 }
 
-func (b *tokenBuilder) object(o jsonObject) jsonObject {
+func (b *tokenBuilder) object(o testkit.Object) testkit.Object {
 	b.Helper()
 	o = slices.Clone(o)
 	for i := range o {
@@ -310,7 +291,7 @@ func (b *tokenBuilder) placeholder(name, argument string) string {
 		if err != nil {
 			b.Fatal(err)
 		}
-		return noonPlus(seconds)
+		return testkit.NoonPlus(seconds)
 	case "$repeat":
 		var list []json.RawMessage
 		var text string
@@ -318,44 +299,34 @@ func (b *tokenBuilder) placeholder(name, argument string) string {
 		if err := errors.Join(json.Unmarshal([]byte(argument), &list), json.Unmarshal(list[0], &text), json.Unmarshal(list[1], &times)); err != nil {
 			b.Fatal(err)
 		}
-		return quoted(strings.Repeat(text, times))
+		return testkit.Quoted(strings.Repeat(text, times))
 	case "$jkt":
-		return quoted(b.thumbprint(key))
+		return testkit.Quoted(b.thumbprint(key))
 	case "$jwk":
-		return asJSON(b.public(b, key))
+		return testkit.AsJSON(b.public(b, key))
 	case "$jwk_private":
-		return asJSON(b.public(b, key).with("d", segment(string(b.secretOf(key)))))
+		return testkit.AsJSON(b.public(b, key).With("d", testkit.Segment(string(b.secretOf(key)))))
 	case "$x5c":
-		return asJSON([]string{base64.StdEncoding.EncodeToString(b.certificate(key))})
+		return testkit.AsJSON([]string{base64.StdEncoding.EncodeToString(b.certificate(key))})
 	case "$n":
-		return asJSON(b.public(b, key)["n"])
+		return testkit.AsJSON(b.public(b, key)["n"])
 	case "$ath", "$ath_padded":
 		hash := sha256.Sum256([]byte(b.token))
 		if name == "$ath" {
-			return quoted(segment(string(hash[:])))
+			return testkit.Quoted(testkit.Segment(string(hash[:])))
 		}
-		return quoted(base64.URLEncoding.EncodeToString(hash[:]))
+		return testkit.Quoted(base64.URLEncoding.EncodeToString(hash[:]))
 	}
 	b.Fatalf("placeholder %q is not known", name)
 	return ""
 }
 
-func asJSON(value any) string {
-	text, err := json.Marshal(value)
-	if err != nil {
-		panic(err)
-	}
-	return string(text)
-}
-
-func quoted(s string) string { return asJSON(s) }
-
 // thumbprint follows RFC 7638: the required members, in the order of their
 // names, which is how package json writes a map.
 func (b *tokenBuilder) thumbprint(key string) string {
 	b.Helper()
-	hash := sha256.Sum256([]byte(asJSON(b.public(b, key))))
-	return segment(string(hash[:]))
+	hash := sha256.Sum256([]byte(testkit.AsJSON(b.public(b, key))))
+	return testkit.Segment(string(hash[:]))
 }
 
 func (b *tokenBuilder) secretOf(key string) []byte {
@@ -376,7 +347,7 @@ func (b *tokenBuilder) secretOf(key string) []byte {
 }
 
 func (b *tokenBuilder) certificate(key string) []byte {
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: noon, NotAfter: noon.Add(time.Hour)}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: testkit.Noon, NotAfter: testkit.Noon.Add(time.Hour)}
 	cert, err := x509.CreateCertificate(rand.Reader, template, template, b.private[key].Public(), b.private[key])
 	if err != nil {
 		b.Fatal(err)
@@ -401,13 +372,13 @@ func (b *tokenBuilder) text(s string) string {
 			b.unique++
 			return strconv.Itoa(b.unique)
 		case "now":
-			return noonPlus(0)
+			return testkit.NoonPlus(0)
 		}
 		seconds, err := strconv.ParseInt(strings.TrimPrefix(name, "now"), 10, 64)
 		if err != nil {
 			b.Fatalf("placeholder %q is not known", match)
 		}
-		return noonPlus(seconds)
+		return testkit.NoonPlus(seconds)
 	})
 }
 
@@ -421,7 +392,7 @@ func (b *tokenBuilder) raw(value json.RawMessage) string {
 	if json.Unmarshal(value, &s) == nil {
 		return b.text(s)
 	}
-	var o jsonObject
+	var o testkit.Object
 	if err := o.UnmarshalJSON(value); err != nil || len(o) != 1 || json.Unmarshal([]byte(o[0][1]), &s) != nil {
 		b.Fatalf("raw text %s is not understood", value)
 	}
@@ -450,13 +421,13 @@ func (b *tokenBuilder) unhex(s string) []byte {
 	return text
 }
 
-func (b *tokenBuilder) apply(e edit, o jsonObject) jsonObject {
+func (b *tokenBuilder) apply(e edit, o testkit.Object) testkit.Object {
 	b.Helper()
 	for _, member := range b.object(e.Set) {
-		o = o.set(member[0], member[1])
+		o = o.Set(member[0], member[1])
 	}
 	for _, name := range e.Del {
-		o = o.without(name)
+		o = o.Without(name)
 	}
 	return o
 }
@@ -500,7 +471,7 @@ func (b *tokenBuilder) build(r recipe) string {
 		case r.ClaimsRaw != nil:
 			payload = b.raw(r.ClaimsRaw)
 		case filler > 0:
-			payload = claims.set("filler", quoted(strings.Repeat("~", filler))).String()
+			payload = claims.Set("filler", testkit.Quoted(strings.Repeat("~", filler))).String()
 		}
 		token, changed := b.mutated(r.Mutate, b.signed(r, claims, payload))
 		if changed {
@@ -513,20 +484,20 @@ func (b *tokenBuilder) build(r recipe) string {
 
 // ofThisLogin puts the nonce of the login where the file has its own, and a part
 // of it where the file has that.
-func (b *tokenBuilder) ofThisLogin(claims jsonObject) jsonObject {
+func (b *tokenBuilder) ofThisLogin(claims testkit.Object) testkit.Object {
 	for i, member := range claims {
 		if member[0] == "nonce" {
 			claims[i][1] = map[string]string{
-				quoted(b.Config.ID.Nonce):     quoted(b.nonce),
-				quoted(b.Config.ID.Nonce[:2]): quoted(b.nonce[:len(b.nonce)-1]),
-				`""`:                          `""`,
+				testkit.Quoted(b.Config.ID.Nonce):     testkit.Quoted(b.nonce),
+				testkit.Quoted(b.Config.ID.Nonce[:2]): testkit.Quoted(b.nonce[:len(b.nonce)-1]),
+				`""`:                                  `""`,
 			}[member[1]]
 		}
 	}
 	return claims
 }
 
-func (b *tokenBuilder) signed(r recipe, claims jsonObject, payload string) string {
+func (b *tokenBuilder) signed(r recipe, claims testkit.Object, payload string) string {
 	b.Helper()
 	sign := r.Sign
 	if sign.Key == "" {
@@ -535,14 +506,14 @@ func (b *tokenBuilder) signed(r recipe, claims jsonObject, payload string) strin
 	if sign.Alg == "" {
 		sign.Alg = b.algorithm(sign.Key)
 	}
-	header := b.apply(r.Header, jsonObject{{"alg", quoted(sign.Alg)}, {"typ", `"JWT"`}, {"kid", quoted(sign.Key)}})
+	header := b.apply(r.Header, testkit.Object{{"alg", testkit.Quoted(sign.Alg)}, {"typ", `"JWT"`}, {"kid", testkit.Quoted(sign.Key)}})
 	text := header.String()
 	if r.HeaderRaw != nil {
 		text = b.raw(r.HeaderRaw)
 	}
-	return compact(text, payload, func(input string) []byte {
+	return testkit.Compact(text, payload, func(input string) []byte {
 		if sign.How == "over" {
-			input = segment(b.apply(sign.OtherHeader, header).String()) + "." + segment(b.apply(sign.OtherClaims, claims).String())
+			input = testkit.Segment(b.apply(sign.OtherHeader, header).String()) + "." + testkit.Segment(b.apply(sign.OtherClaims, claims).String())
 		}
 		return b.signature(sign, header)(input)
 	})
@@ -555,8 +526,8 @@ func (b *tokenBuilder) algorithm(key string) string {
 		if k.Name != key {
 			continue
 		}
-		if k.JWKS != nil && slices.Contains(allSignature, k.JWKS.member("alg")) {
-			return k.JWKS.member("alg")
+		if k.JWKS != nil && slices.Contains(testkit.AllAlgorithms, k.JWKS.Member("alg")) {
+			return k.JWKS.Member("alg")
 		}
 		return map[string]string{"RSA2048": "RS256", "RSA1024": "RS256", "P-256": "ES256", "P-384": "ES384", "Ed25519": "EdDSA"}[k.Type]
 	}
@@ -564,19 +535,19 @@ func (b *tokenBuilder) algorithm(key string) string {
 	return ""
 }
 
-func (b *tokenBuilder) signature(s recipeSign, header jsonObject) signer {
+func (b *tokenBuilder) signature(s recipeSign, header testkit.Object) testkit.Signer {
 	b.Helper()
 	switch s.How {
 	case "", "over":
 		return b.signer(s.Key, s.Alg)
 	case "none":
-		return constant(nil)
+		return testkit.Constant(nil)
 	case "zero":
-		return constant(make([]byte, s.Len))
+		return testkit.Constant(make([]byte, s.Len))
 	case "random":
-		return constant(bytes.Repeat([]byte("\x5a\x13\xc4"), s.Len)[:s.Len])
+		return testkit.Constant(bytes.Repeat([]byte("\x5a\x13\xc4"), s.Len)[:s.Len])
 	case "hex":
-		return constant(b.unhex(s.Hex))
+		return testkit.Constant(b.unhex(s.Hex))
 	case "trim":
 		return func(input string) []byte {
 			sig := b.signer(s.Key, s.Alg)(input)
@@ -585,9 +556,9 @@ func (b *tokenBuilder) signature(s recipeSign, header jsonObject) signer {
 	case "hmac":
 		return b.hmac(s.Secret, header)
 	case "pss":
-		return ps(hashNamed(s.Alg), s.Salt, b.private[s.Key].(*rsa.PrivateKey))
+		return testkit.PS(hashNamed(s.Alg), s.Salt, b.private[s.Key].(*rsa.PrivateKey))
 	case "der", "swap", "high-s":
-		return es(hashNamed(s.Alg), b.private[s.Key].(*ecdsa.PrivateKey), ecForm(s.How))
+		return testkit.ES(hashNamed(s.Alg), b.private[s.Key].(*ecdsa.PrivateKey), ecForm(s.How))
 	case "ed-s-plus-l":
 		return func(input string) []byte { return plusOrder(b.signer(s.Key, s.Alg)(input)) }
 	}
@@ -595,16 +566,16 @@ func (b *tokenBuilder) signature(s recipeSign, header jsonObject) signer {
 	return nil
 }
 
-func (b *tokenBuilder) signer(key, alg string) signer {
+func (b *tokenBuilder) signer(key, alg string) testkit.Signer {
 	b.Helper()
 	switch k := b.private[key].(type) {
 	case *rsa.PrivateKey:
 		if strings.HasPrefix(alg, "PS") {
-			return ps(hashNamed(alg), hashNamed(alg).Size(), k)
+			return testkit.PS(hashNamed(alg), hashNamed(alg).Size(), k)
 		}
-		return rs(hashNamed(alg), k)
+		return testkit.RS(hashNamed(alg), k)
 	case *ecdsa.PrivateKey:
-		return es(hashNamed(alg), k, sideBySide((k.Params().BitSize+7)/8))
+		return testkit.ES(hashNamed(alg), k, testkit.SideBySide((k.Params().BitSize+7)/8))
 	case ed25519.PrivateKey:
 		return func(input string) []byte { return ed25519.Sign(k, []byte(input)) }
 	}
@@ -622,7 +593,7 @@ func hashNamed(alg string) crypto.Hash {
 	return crypto.SHA256
 }
 
-func (b *tokenBuilder) hmac(secret string, header jsonObject) signer {
+func (b *tokenBuilder) hmac(secret string, header testkit.Object) testkit.Signer {
 	b.Helper()
 	kind, name, _ := strings.Cut(secret, ":")
 	var key []byte
@@ -631,7 +602,7 @@ func (b *tokenBuilder) hmac(secret string, header jsonObject) signer {
 		key = []byte(name)
 	case "empty":
 	case "jwk":
-		key = []byte(asJSON(b.public(b, name)))
+		key = []byte(testkit.AsJSON(b.public(b, name)))
 	case "n":
 		key = b.private[name].(*rsa.PrivateKey).N.Bytes()
 	case "pkcs1-pem":
@@ -647,22 +618,12 @@ func (b *tokenBuilder) hmac(secret string, header jsonObject) signer {
 	default:
 		b.Fatalf("secret %q is not known", secret)
 	}
-	hash := hashNamed(header.member("alg"))
+	hash := hashNamed(header.Member("alg"))
 	return func(input string) []byte {
 		mac := hmac.New(hash.New, key)
 		io.WriteString(mac, input)
 		return mac.Sum(nil)
 	}
-}
-
-// member returns a member that is a string.
-func (o jsonObject) member(name string) (value string) {
-	for _, m := range o {
-		if m[0] == name {
-			json.Unmarshal([]byte(m[1]), &value)
-		}
-	}
-	return value
 }
 
 // ecForm lays out the two numbers of an ES256 signature in other ways than RFC
@@ -677,9 +638,9 @@ func ecForm(how string) func(r, s *big.Int) []byte {
 			}
 			return der
 		case "swap":
-			return sideBySide(32)(s, r)
+			return testkit.SideBySide(32)(s, r)
 		}
-		return sideBySide(32)(r, new(big.Int).Sub(elliptic.P256().Params().N, s))
+		return testkit.SideBySide(32)(r, new(big.Int).Sub(elliptic.P256().Params().N, s))
 	}
 }
 
@@ -742,10 +703,10 @@ func (b *tokenBuilder) mutate(step, token string) string {
 		parts[i] = parts[i][:b.number(at)] + text + parts[i][b.number(at):]
 	case "flip":
 		at, bit, _ := strings.Cut(rest, ":")
-		decoded := decode(parts[i])
+		decoded := testkit.DecodeSegment(parts[i])
 		// The last byte is counted for RS256, whose signatures are the longest.
 		decoded[min(b.number(at), len(decoded)-1)] ^= 1 << b.number(bit)
-		parts[i] = segment(string(decoded))
+		parts[i] = testkit.Segment(string(decoded))
 	case "seg":
 		parts[i] = dots.ReplaceAllStringFunc(rest, func(match string) string {
 			return strings.Repeat(".", b.number(dots.FindStringSubmatch(match)[1]))
@@ -792,10 +753,10 @@ func (b *tokenBuilder) proof(p recipeProof, method, target, token string) string
 	target, _, _ = strings.Cut(target, "?")
 	b.token = token
 	b.unique++
-	header := b.apply(p.Header, jsonObject{{"typ", `"dpop+jwt"`}, {"alg", quoted(sign.Alg)}, {"jwk", asJSON(b.public(b, p.Key))}})
-	claims := b.apply(p.Claims, jsonObject{{"jti", quoted("proof-" + strconv.Itoa(b.unique))}, {"htm", quoted(method)}, {"htu", quoted(target)},
-		{"iat", noonPlus(0)}, {"ath", b.placeholder("$ath", "true")}})
-	return compact(header.String(), claims.String(), b.signature(sign, header))
+	header := b.apply(p.Header, testkit.Object{{"typ", `"dpop+jwt"`}, {"alg", testkit.Quoted(sign.Alg)}, {"jwk", testkit.AsJSON(b.public(b, p.Key))}})
+	claims := b.apply(p.Claims, testkit.Object{{"jti", testkit.Quoted("proof-" + strconv.Itoa(b.unique))}, {"htm", testkit.Quoted(method)}, {"htu", testkit.Quoted(target)},
+		{"iat", testkit.NoonPlus(0)}, {"ath", b.placeholder("$ath", "true")}})
+	return testkit.Compact(header.String(), claims.String(), b.signature(sign, header))
 }
 
 // request carries a token as the recipe says.

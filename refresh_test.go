@@ -1,7 +1,6 @@
 package auth0_test
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -23,248 +22,65 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
-
-const (
-	secondAudience = "https://second.example/"
-	tokenLife      = 10 * time.Minute
-)
-
-// A mode is a way to keep sessions. Each use of it has stores of its own.
-type mode struct {
-	name string
-	edit func(*auth0.Config)
-}
-
-func inCookies(*auth0.Config)   {}
-func inStore(c *auth0.Config)   { c.Store = auth0.NewMemoryStore(5000) }
-func revocable(c *auth0.Config) { c.Revocations = auth0.NewMemoryStore(5000) }
-
-// inPlainStore is a store that has nothing but what a Store must have.
-func inPlainStore(c *auth0.Config) { c.Store = plainStore{auth0.NewMemoryStore(5000)} }
-
-type plainStore struct{ auth0.Store }
-
-var modes = []mode{{"in cookies", inCookies}, {"in a store", inStore}, {"in a plain store", inPlainStore}}
-
-// inEachMode runs a test once for each way to keep sessions, in a time of its own.
-func inEachMode(t *testing.T, f func(t *testing.T, m mode)) {
-	for _, m := range modes {
-		t.Run(m.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { f(t, m) })
-		})
-	}
-}
-
-// newRefreshEnv is an application with refresh tokens, which rotate without an
-// overlap. Access tokens are good for ten minutes. What AccessToken returns is
-// shown at /token. Whatever a test does, no token and no cookie is to be found
-// in the log afterwards.
-func newRefreshEnv(t *testing.T, edit ...func(*auth0.Config)) *env {
-	t.Helper()
-	spy := &tokenSpy{}
-	e := newEnv(t, append([]func(*auth0.Config){func(c *auth0.Config) {
-		c.Audience = testAudience
-		c.Scopes = []string{"openid", "profile", "email", "offline_access", "read:protected"}
-		spy.next = c.HTTPClient.Transport
-		c.HTTPClient = &http.Client{Transport: spy}
-	}}, edit...)...)
-	e.rotate(true, 0)
-	e.lifetime(testAudience, tokenLife)
-	for _, audience := range []string{secondAudience, "https://third.example/"} {
-		if err := e.tenant.AddAPI(tenant.API{Audience: audience, Scopes: []string{"read:a", "read:b", "read:c"}, Lifetime: tokenLife}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	e.mux.HandleFunc("GET /token", e.showToken)
-	t.Cleanup(func() {
-		for _, text := range spy.seen() {
-			if strings.Contains(e.log.String(), text) {
-				t.Errorf("the log has the token %s", text)
-			}
-		}
-	})
-	return e
-}
-
-// A tokenSpy remembers all tokens that come through it.
-type tokenSpy struct {
-	next http.RoundTripper
-
-	mu     sync.Mutex
-	tokens []string
-}
-
-func (s *tokenSpy) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := s.next.RoundTrip(r)
-	if err != nil || r.URL.Path != "/oauth/token" {
-		return resp, err
-	}
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return nil, err
-	}
-	resp.Body = io.NopCloser(bytes.NewReader(body))
-	var got map[string]any
-	json.Unmarshal(body, &got) // some are no JSON
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, name := range []string{"access_token", "refresh_token", "id_token"} {
-		if text, ok := got[name].(string); ok && len(text) > 20 {
-			s.tokens = append(s.tokens, text)
-		}
-	}
-	return resp, nil
-}
-
-func (s *tokenSpy) seen() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]string{}, s.tokens...)
-}
-
-func (e *env) edit(edit func(*tenant.Client)) {
-	e.t.Helper()
-	if err := e.tenant.EditClient(testClientID, edit); err != nil {
-		e.t.Fatal(err)
-	}
-}
-
-func (e *env) rotate(on bool, overlap time.Duration) {
-	e.t.Helper()
-	e.edit(func(c *tenant.Client) {
-		c.RotatingRefreshTokens, c.RefreshTokenLeeway = on, overlap
-		c.RefreshTokenPolicies = []tenant.ClientGrant{
-			{Audience: secondAudience, Scopes: []string{"read:a", "read:b", "read:c"}},
-			{Audience: "https://third.example/", Scopes: []string{"read:a"}},
-		}
-	})
-}
-
-func (e *env) lifetime(audience string, d time.Duration) {
-	e.t.Helper()
-	if err := e.tenant.EditAPI(audience, func(a *tenant.API) { a.Lifetime = d }); err != nil {
-		e.t.Fatal(err)
-	}
-}
-
-// showToken answers with the token that the query asks for, or why there is none.
-func (e *env) showToken(w http.ResponseWriter, r *http.Request) {
-	var opts []auth0.TokenOption
-	q := r.URL.Query()
-	if q.Has("audience") || q.Has("scope") {
-		opts = append(opts, auth0.ForAudience(cmp.Or(q.Get("audience"), testAudience), strings.Fields(q.Get("scope"))...))
-	}
-	if q.Has("force") {
-		opts = append(opts, auth0.ForceRefresh())
-	}
-	token, err := e.strategy.AccessToken(w, r, opts...)
-	if failed := (*auth0.Error)(nil); errors.As(err, &failed) {
-		w.Header().Set("X-Retry-After", failed.RetryAfter.String())
-		w.WriteHeader(failed.Status)
-		fmt.Fprint(w, failed.Reason)
-		return
-	}
-	if err != nil {
-		e.t.Errorf("AccessToken returns %T %v", err, err)
-		return
-	}
-	w.Header().Set("X-Expiry", token.Expiry.UTC().Format(time.RFC3339))
-	fmt.Fprint(w, token.AccessToken)
-}
-
-// fetch makes a request as a script of the application does.
-func (b *browser) fetch(target string) *response {
-	b.e.t.Helper()
-	return b.do("GET", target, nil, "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Sec-Fetch-Site", "same-origin")
-}
-
-// token gets a token of the session, and fails the test if there is none.
-func (b *browser) token(query ...string) string {
-	b.e.t.Helper()
-	resp := b.fetch("/token?" + strings.Join(query, "&"))
-	if resp.status != 200 {
-		b.e.t.Fatalf("token: %d %s; log:\n%s", resp.status, resp.body, b.e.log)
-	}
-	return resp.body
-}
-
-// noToken fails the test if there is a token, or none for another reason.
-func (b *browser) noToken(status int, reason string, query ...string) *response {
-	b.e.t.Helper()
-	resp := b.fetch("/token?" + strings.Join(query, "&"))
-	if resp.status != status || resp.body != reason {
-		b.e.t.Errorf("token: %d %.80s, want %d %s", resp.status, resp.body, status, reason)
-	}
-	return resp
-}
-
-// refreshes returns how many token requests there were after the login.
-func (e *env) refreshes() int { return e.tenant.Calls(tenant.Token) - 1 }
-
-func (e *env) expectRefreshes(want int, why string) {
-	e.t.Helper()
-	if got := e.refreshes(); got != want {
-		e.t.Errorf("%s: %d token requests after the login, want %d", why, got, want)
-	}
-}
 
 func TestRefresh(t *testing.T) {
-	inEachMode(t, func(t *testing.T, m mode) {
-		e := newRefreshEnv(t, m.edit)
-		b := e.browser().mustLogin()
-		first := b.token()
-		time.Sleep(tokenLife - 31*time.Second)
-		if b.token() != first {
+	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+		e := testkit.SignedInRefreshing(t, m.Edit)
+		b := e.Browser().MustLogin()
+		first := b.Token()
+		time.Sleep(testkit.TokenLife - 31*time.Second)
+		if b.Token() != first {
 			t.Error("there is another token before it is due")
 		}
-		e.expectRefreshes(0, "more than 30 s left")
+		e.ExpectRefreshes(0, "more than 30 s left")
 		time.Sleep(time.Second)
-		second := b.token()
+		second := b.Token()
 		if second == first {
 			t.Error("the token is the one that is about to expire")
 		}
-		e.expectRefreshes(1, "30 s left")
-		form := e.tenant.LastTokenRequest()
-		if form.Get("grant_type") != "refresh_token" || form.Get("client_id") != testClientID || form.Get("client_secret") != "client-secret-SECRET" || form.Get("refresh_token") == "" || len(form) != 4 {
+		e.ExpectRefreshes(1, "30 s left")
+		form := e.Tenant.LastTokenRequest()
+		if form.Get("grant_type") != "refresh_token" || form.Get("client_id") != testkit.ClientID || form.Get("client_secret") != "client-secret-SECRET" || form.Get("refresh_token") == "" || len(form) != 4 {
 			t.Errorf("token request with %d parameters, %v", len(form), form["grant_type"])
 		}
-		if b.token() != second {
+		if b.Token() != second {
 			t.Error("the new token was not kept")
 		}
-		e.expectRefreshes(1, "after the refresh")
+		e.ExpectRefreshes(1, "after the refresh")
 		// Each refresh token is good for one use, so the newest must be kept.
 		for i := range 3 {
-			time.Sleep(tokenLife)
-			b.token()
-			e.expectRefreshes(2+i, "again")
+			time.Sleep(testkit.TokenLife)
+			b.Token()
+			e.ExpectRefreshes(2+i, "again")
 		}
-		resp := b.fetch("/token")
-		if want := time.Now().Add(tokenLife).UTC().Format(time.RFC3339); resp.header.Get("X-Expiry") != want {
-			t.Errorf("expiry %s, want %s", resp.header.Get("X-Expiry"), want)
+		resp := b.Fetch("/token")
+		if want := time.Now().Add(testkit.TokenLife).UTC().Format(time.RFC3339); resp.Header.Get("X-Expiry") != want {
+			t.Errorf("expiry %s, want %s", resp.Header.Get("X-Expiry"), want)
 		}
-		if !b.loggedIn() {
+		if !b.LoggedIn() {
 			t.Error("logged out by refreshing")
 		}
 	})
 }
 
 func TestNothingToRefreshWith(t *testing.T) {
-	inEachMode(t, func(t *testing.T, m mode) {
-		e := newRefreshEnv(t, m.edit, func(c *auth0.Config) { c.Scopes = []string{"openid"} })
-		e.browser().noToken(401, "no_session")
-		b := e.browser().mustLogin()
-		b.token()
-		b.noToken(401, "token_expired", "force")
-		b.noToken(401, "token_expired", "audience="+secondAudience)
-		time.Sleep(tokenLife - time.Second)
-		b.token() // good for another second
+	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+		e := testkit.SignedInRefreshing(t, m.Edit, func(c *auth0.Config) { c.Scopes = []string{"openid"} })
+		e.Browser().NoToken(401, "no_session")
+		b := e.Browser().MustLogin()
+		b.Token()
+		b.NoToken(401, "token_expired", "force")
+		b.NoToken(401, "token_expired", "audience="+testkit.SecondAudience)
+		time.Sleep(testkit.TokenLife - time.Second)
+		b.Token() // good for another second
 		time.Sleep(time.Second)
-		b.noToken(401, "token_expired")
-		if !b.loggedIn() {
+		b.NoToken(401, "token_expired")
+		if !b.LoggedIn() {
 			t.Error("a session ends with its token")
 		}
-		e.expectRefreshes(0, "no refresh token")
+		e.ExpectRefreshes(0, "no refresh token")
 	})
 }
 
@@ -278,36 +94,36 @@ func TestRefreshKeepsWhatIsNotNew(t *testing.T) {
 	}{
 		{"everything is new", func(map[string]any) {}, "", "silver"},
 		{"no ID token", func(body map[string]any) { delete(body, "id_token") }, "", "bronze"},
-		{"ID token of fewer scopes", func(map[string]any) {}, "audience=" + testAudience + "&scope=openid&force", "bronze"},
+		{"ID token of fewer scopes", func(map[string]any) {}, "audience=" + testkit.Audience + "&scope=openid&force", "bronze"},
 	}
 	for _, tt := range tests {
-		inEachMode(t, func(t *testing.T, m mode) {
-			e := newRefreshEnv(t, m.edit, func(c *auth0.Config) { c.KeepIDToken = true })
-			e.rotate(false, 0)
+		testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+			e := testkit.SignedInRefreshing(t, m.Edit, func(c *auth0.Config) { c.KeepIDToken = true })
+			e.RotateRefreshTokens(false, 0)
 			plan, sid := "bronze", ""
-			e.tenant.EditIDToken(func(_, c map[string]any) { c["plan"], sid = plan, c["sid"].(string) })
-			e.mux.HandleFunc("GET /plan", func(w http.ResponseWriter, r *http.Request) {
+			e.Tenant.EditIDToken(func(_, c map[string]any) { c["plan"], sid = plan, c["sid"].(string) })
+			e.Mux.HandleFunc("GET /plan", func(w http.ResponseWriter, r *http.Request) {
 				claims, err := auth0.Claims[struct{ Plan string }](r.Context())
 				if err != nil {
 					t.Error(err)
 				}
 				fmt.Fprint(w, claims.Plan)
 			})
-			b := e.browser().mustLogin()
+			b := e.Browser().MustLogin()
 			loginSID := sid
 			plan = "silver"
-			e.tenant.EditTokenResponse(func(_ *int, body map[string]any) { tt.edit(body) })
+			e.Tenant.EditTokenResponse(func(_ *int, body map[string]any) { tt.edit(body) })
 			for range 2 { // with the same refresh token
-				time.Sleep(tokenLife)
-				b.token(tt.query)
+				time.Sleep(testkit.TokenLife)
+				b.Token(tt.query)
 			}
-			e.expectRefreshes(2, tt.why)
-			if got := b.page("/plan").body; got != tt.want {
+			e.ExpectRefreshes(2, tt.why)
+			if got := b.Page("/plan").Body; got != tt.want {
 				t.Errorf("%s: the session has plan %q, want %q", tt.why, got, tt.want)
 			}
-			q := b.logout().Query()
+			q := b.Logout().Query()
 			var kept struct{ Plan string }
-			json.Unmarshal(decode(strings.Split(q.Get("id_token_hint")+"..", ".")[1]), &kept)
+			json.Unmarshal(testkit.DecodeSegment(strings.Split(q.Get("id_token_hint")+"..", ".")[1]), &kept)
 			if q.Get("logout_hint") != loginSID || kept.Plan != tt.want {
 				t.Errorf("%s: logout_hint %q, id_token_hint with plan %q", tt.why, q.Get("logout_hint"), kept.Plan)
 			}
@@ -318,16 +134,16 @@ func TestRefreshKeepsWhatIsNotNew(t *testing.T) {
 // TestParallelRefresh: however many requests find an expired token, one asks
 // for another.
 func TestParallelRefresh(t *testing.T) {
-	inEachMode(t, func(t *testing.T, m mode) {
-		e := newRefreshEnv(t, m.edit)
-		e.tenant.Delay(tenant.Token, time.Second)
-		b := e.browser().mustLogin()
-		before := b.token()
-		time.Sleep(tokenLife)
-		late := b.clone()
-		tabs, got := tabs(b, 50), make([]string, 50)
-		together(50, func(i int) { got[i] = tabs[i].token() })
-		e.expectRefreshes(1, "50 requests at once")
+	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+		e := testkit.SignedInRefreshing(t, m.Edit)
+		e.Tenant.Delay(tenant.Token, time.Second)
+		b := e.Browser().MustLogin()
+		before := b.Token()
+		time.Sleep(testkit.TokenLife)
+		late := b.Clone()
+		tabs, got := testkit.Tabs(b, 50), make([]string, 50)
+		testkit.Together(50, func(i int) { got[i] = tabs[i].Token() })
+		e.ExpectRefreshes(1, "50 requests at once")
 		for _, token := range got {
 			if token != got[0] || token == before {
 				t.Error("requests at the same time get different tokens")
@@ -335,31 +151,14 @@ func TestParallelRefresh(t *testing.T) {
 		}
 		// A request that was sent with the old cookie arrives after all that.
 		time.Sleep(30 * time.Second)
-		if late.token() != got[0] {
+		if late.Token() != got[0] {
 			t.Error("a late request gets another token")
 		}
 		// All tabs are of one browser: what any of them has written is good.
-		time.Sleep(tokenLife)
-		tabs[7].token()
-		e.expectRefreshes(2, "next time")
+		time.Sleep(testkit.TokenLife)
+		tabs[7].Token()
+		e.ExpectRefreshes(2, "next time")
 	})
-}
-
-func tabs(b *browser, n int) []*browser {
-	var all []*browser
-	for range n {
-		all = append(all, b.clone())
-	}
-	return all
-}
-
-// together runs n calls at once and waits for all.
-func together(n int, f func(i int)) {
-	var all sync.WaitGroup
-	for i := range n {
-		all.Go(func() { f(i) })
-	}
-	all.Wait()
 }
 
 // TestTabsInTurn: without overlap at the tenant, two tabs in turn do not use a
@@ -367,23 +166,23 @@ func together(n int, f func(i int)) {
 // That is what the newest tokens of a minute are kept for.
 func TestTabsInTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newRefreshEnv(t)
-		one := e.browser().mustLogin()
-		two := one.clone()
-		time.Sleep(tokenLife)
-		one.token()
-		two.token("force")
+		e := testkit.SignedInRefreshing(t)
+		one := e.Browser().MustLogin()
+		two := one.Clone()
+		time.Sleep(testkit.TokenLife)
+		one.Token()
+		two.Token("force")
 		time.Sleep(59 * time.Second)
-		one.token("audience=" + secondAudience)
-		if len(two.cookies) != 1 || two.token() == "" {
+		one.Token("audience=" + testkit.SecondAudience)
+		if len(two.Cookies) != 1 || two.Token() == "" {
 			t.Error("no token in the second tab")
 		}
-		e.expectRefreshes(3, "two tabs")
+		e.ExpectRefreshes(3, "two tabs")
 		// Beyond a minute only one browser with one cookie is served: theirs.
-		time.Sleep(tokenLife)
-		one.token()
+		time.Sleep(testkit.TokenLife)
+		one.Token()
 		time.Sleep(61 * time.Second)
-		if two.noToken(401, "token_expired"); !two.loggedIn() {
+		if two.NoToken(401, "token_expired"); !two.LoggedIn() {
 			t.Error("logged out by a token")
 		}
 	})
@@ -392,23 +191,23 @@ func TestTabsInTurn(t *testing.T) {
 // TestCallerLeaves: a refresh token that was sent is used up, so whoever asked
 // first cannot call the request back.
 func TestCallerLeaves(t *testing.T) {
-	inEachMode(t, func(t *testing.T, m mode) {
-		e := newRefreshEnv(t, m.edit)
-		e.tenant.Delay(tenant.Token, 2*time.Second)
-		b := e.browser().mustLogin()
-		time.Sleep(tokenLife)
+	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+		e := testkit.SignedInRefreshing(t, m.Edit)
+		e.Tenant.Delay(tenant.Token, 2*time.Second)
+		b := e.Browser().MustLogin()
+		time.Sleep(testkit.TokenLife)
 		ctx, leave := context.WithCancel(t.Context())
 		first := make(chan error)
 		go func() {
 			r := httptest.NewRequest("GET", "/token", nil).WithContext(ctx)
-			for name, value := range b.cookies {
+			for name, value := range b.Cookies {
 				r.AddCookie(&http.Cookie{Name: name, Value: value})
 			}
-			_, err := e.strategy.AccessToken(httptest.NewRecorder(), r)
+			_, err := e.Strategy.AccessToken(httptest.NewRecorder(), r)
 			first <- err
 		}()
 		time.Sleep(time.Second)
-		tabs, got := tabs(b, 5), make([]string, 5)
+		tabs, got := testkit.Tabs(b, 5), make([]string, 5)
 		begun := time.Now()
 		go leave()
 		if err := <-first; !errors.Is(err, context.Canceled) {
@@ -417,28 +216,28 @@ func TestCallerLeaves(t *testing.T) {
 		if time.Since(begun) != 0 {
 			t.Error("whoever left had to wait")
 		}
-		together(5, func(i int) { got[i] = tabs[i].token() })
+		testkit.Together(5, func(i int) { got[i] = tabs[i].Token() })
 		for _, token := range got {
 			if token != got[0] {
 				t.Error("different tokens")
 			}
 		}
-		e.expectRefreshes(1, "the first caller left")
+		e.ExpectRefreshes(1, "the first caller left")
 
 		// Nobody is left to wait for it, and it is kept all the same.
-		time.Sleep(tokenLife)
+		time.Sleep(testkit.TokenLife)
 		ctx, leave = context.WithTimeout(t.Context(), time.Second)
 		defer leave()
 		r := httptest.NewRequest("GET", "/token", nil).WithContext(ctx)
-		for name, value := range tabs[0].cookies {
+		for name, value := range tabs[0].Cookies {
 			r.AddCookie(&http.Cookie{Name: name, Value: value})
 		}
-		if _, err := e.strategy.AccessToken(httptest.NewRecorder(), r); err == nil {
+		if _, err := e.Strategy.AccessToken(httptest.NewRecorder(), r); err == nil {
 			t.Error("a token came before the tenant has answered")
 		}
 		time.Sleep(30 * time.Second)
-		tabs[0].token()
-		e.expectRefreshes(2, "the only caller left")
+		tabs[0].Token()
+		e.ExpectRefreshes(2, "the only caller left")
 	})
 }
 
@@ -446,30 +245,30 @@ func TestCallerLeaves(t *testing.T) {
 // time, and looks at every answer.
 func TestTwoUsersNeverShare(t *testing.T) {
 	const requests = 3_200
-	for _, m := range modes[:2] {
-		t.Run(m.name, func(t *testing.T) {
+	for _, m := range testkit.Modes[:2] {
+		t.Run(m.Name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { // which would find a deadlock
-				e := newRefreshEnv(t, m.edit)
-				subjects, browsers := [2]string{}, [2]*browser{}
+				e := testkit.SignedInRefreshing(t, m.Edit)
+				subjects, browsers := [2]string{}, [2]*testkit.Browser{}
 				for i, name := range []string{"ada@acme.example", "bob@acme.example"} {
-					e.as(name)
-					subjects[i], _ = e.tenant.Subject(name)
-					browsers[i] = e.browser().mustLogin()
+					e.SignInAtTenant(name)
+					subjects[i], _ = e.Tenant.Subject(name)
+					browsers[i] = e.Browser().MustLogin()
 				}
 				var wrong atomic.Int32
-				together(8, func(worker int) {
+				testkit.Together(8, func(worker int) {
 					who := worker % 2
-					b := browsers[who].clone()
+					b := browsers[who].Clone()
 					for i := range requests / 8 {
 						query := ""
 						switch {
 						case i%80 == 0:
 							query = "?force"
 						case i%2 == 1:
-							query = "?audience=" + secondAudience
+							query = "?audience=" + testkit.SecondAudience
 						}
-						resp := b.fetch("/token" + query)
-						if resp.status != 200 || subjectOf(resp.body) != subjects[who] {
+						resp := b.Fetch("/token" + query)
+						if resp.Status != 200 || subjectOf(resp.Body) != subjects[who] {
 							wrong.Add(1)
 						}
 					}
@@ -487,78 +286,78 @@ func subjectOf(token string) string {
 	_, rest, _ := strings.Cut(token, ".")
 	payload, _, _ := strings.Cut(rest, ".")
 	var claims struct{ Sub string }
-	json.Unmarshal(decode(payload), &claims) // what is no token has no subject
+	json.Unmarshal(testkit.DecodeSegment(payload), &claims) // what is no token has no subject
 	return claims.Sub
 }
 
 // TestAudiencesAtOnce: one refresh token is behind all of them, and each use
 // makes the one before worthless.
 func TestAudiencesAtOnce(t *testing.T) {
-	inEachMode(t, func(t *testing.T, m mode) {
-		e := newRefreshEnv(t, m.edit)
-		e.tenant.Delay(tenant.Token, 100*time.Millisecond)
-		b := e.browser().mustLogin()
-		time.Sleep(tokenLife)
-		wishes := []string{"", "audience=" + secondAudience, "audience=https://third.example/", "audience=" + secondAudience + "&scope=read:a", "force"}
-		tabs := tabs(b, 4*len(wishes))
-		together(len(tabs), func(i int) { tabs[i].token(wishes[i%len(wishes)]) })
-		if n := e.refreshes(); n > len(wishes) {
+	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+		e := testkit.SignedInRefreshing(t, m.Edit)
+		e.Tenant.Delay(tenant.Token, 100*time.Millisecond)
+		b := e.Browser().MustLogin()
+		time.Sleep(testkit.TokenLife)
+		wishes := []string{"", "audience=" + testkit.SecondAudience, "audience=https://third.example/", "audience=" + testkit.SecondAudience + "&scope=read:a", "force"}
+		tabs := testkit.Tabs(b, 4*len(wishes))
+		testkit.Together(len(tabs), func(i int) { tabs[i].Token(wishes[i%len(wishes)]) })
+		if n := e.Refreshes(); n > len(wishes) {
 			t.Errorf("%d token requests for %d tokens", n, len(wishes))
 		}
 		time.Sleep(30 * time.Second)
-		tabs[0].token("force") // the family of refresh tokens is alive
+		tabs[0].Token("force") // the family of refresh tokens is alive
 	})
 }
 
 func TestForceRefresh(t *testing.T) {
-	inEachMode(t, func(t *testing.T, m mode) {
-		e := newRefreshEnv(t, m.edit)
-		b := e.browser().mustLogin()
-		first := b.token()
+	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+		e := testkit.SignedInRefreshing(t, m.Edit)
+		b := e.Browser().MustLogin()
+		first := b.Token()
 		time.Sleep(time.Second)
-		second := b.token("force")
-		if second == first || b.token() != second {
+		second := b.Token("force")
+		if second == first || b.Token() != second {
 			t.Error("the new token is not new, or not kept")
 		}
-		e.expectRefreshes(1, "forced")
+		e.ExpectRefreshes(1, "forced")
 		// What comes while another request is got is new for both.
-		e.tenant.Delay(tenant.Token, time.Second)
-		tabs, got := tabs(b, 2), make([]string, 2)
-		together(2, func(i int) { got[i] = tabs[i].token([]string{"force", "force&audience=" + testAudience}[i]) })
+		e.Tenant.Delay(tenant.Token, time.Second)
+		tabs, got := testkit.Tabs(b, 2), make([]string, 2)
+		testkit.Together(2, func(i int) { got[i] = tabs[i].Token([]string{"force", "force&audience=" + testkit.Audience}[i]) })
 		if got[0] != got[1] || got[0] == second {
 			t.Error("two that are forced at once get different tokens, or an old one")
 		}
-		e.expectRefreshes(2, "two forced at once")
+		e.ExpectRefreshes(2, "two forced at once")
 	})
 }
 
 // TestInvalidGrant: the tenant does not take the refresh token any more. That
 // ends the tokens, and nothing else.
 func TestInvalidGrant(t *testing.T) {
-	inEachMode(t, func(t *testing.T, m mode) {
-		e := newRefreshEnv(t, m.edit)
-		b := e.browser().mustLogin()
-		first := b.token()
-		e.tenant.RevokeRefreshTokens("ada@acme.example")
-		time.Sleep(tokenLife - 10*time.Second)
-		if b.token() != first {
+	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+		e := testkit.SignedInRefreshing(t, m.Edit)
+		b := e.Browser().MustLogin()
+		first := b.Token()
+		e.Tenant.RevokeRefreshTokens("ada@acme.example")
+		time.Sleep(testkit.TokenLife - 10*time.Second)
+		if b.Token() != first {
 			t.Error("a token that is good for ten seconds is not given")
 		}
-		b.noToken(401, "token_expired", "force") // that one is not new
-		e.expectRefreshes(1, "refused")
+		b.NoToken(401, "token_expired", "force") // that one is not new
+		e.ExpectRefreshes(1, "refused")
 		time.Sleep(10 * time.Second)
 		for range 3 {
-			b.noToken(401, "token_expired")
+			b.NoToken(401, "token_expired")
 		}
-		b.noToken(401, "token_expired", "audience="+secondAudience)
-		b.noToken(401, "token_expired", "force")
-		e.expectRefreshes(1, "a refusal is asked for once")
-		if !b.loggedIn() || b.page("/private").status != 200 {
+		b.NoToken(401, "token_expired", "audience="+testkit.SecondAudience)
+		b.NoToken(401, "token_expired", "force")
+		e.ExpectRefreshes(1, "a refusal is asked for once")
+		if !b.LoggedIn() || b.Page("/private").Status != 200 {
 			t.Error("logged out by a token")
 		}
-		b.login("/auth/login?prompt=login")
-		time.Sleep(tokenLife)
-		b.token()
+		b.Login("/auth/login?prompt=login")
+		time.Sleep(testkit.TokenLife)
+		b.Token()
 	})
 }
 
@@ -605,29 +404,29 @@ func TestTenantTrouble(t *testing.T) {
 		{"interaction, 500", answer(500, `{"error":"interaction_required"}`), 401, "token_expired", "0s"},
 	}
 	for _, tt := range tests {
-		inEachMode(t, func(t *testing.T, m mode) {
-			e := newRefreshEnv(t, m.edit)
-			b := e.browser().mustLogin()
-			first := b.token()
-			e.tenant.Replace(tenant.Token, tt.answer)
-			time.Sleep(tokenLife - 25*time.Second)
-			if b.token() != first {
+		testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+			e := testkit.SignedInRefreshing(t, m.Edit)
+			b := e.Browser().MustLogin()
+			first := b.Token()
+			e.Tenant.Replace(tenant.Token, tt.answer)
+			time.Sleep(testkit.TokenLife - 25*time.Second)
+			if b.Token() != first {
 				t.Errorf("%s: the token that is good for 25 seconds is not given", tt.why)
 			}
-			if !strings.Contains(e.log.String(), "level=WARN") {
+			if !strings.Contains(e.Log.String(), "level=WARN") {
 				t.Errorf("%s: nothing in the log", tt.why)
 			}
 			time.Sleep(time.Minute)
-			resp := b.noToken(tt.status, tt.reason)
-			if got := resp.header.Get("X-Retry-After"); got != tt.retryAfter {
+			resp := b.NoToken(tt.status, tt.reason)
+			if got := resp.Header.Get("X-Retry-After"); got != tt.retryAfter {
 				t.Errorf("%s: retry after %s, want %s", tt.why, got, tt.retryAfter)
 			}
-			if !b.loggedIn() {
+			if !b.LoggedIn() {
 				t.Errorf("%s: logged out", tt.why)
 			}
-			e.tenant.Replace(tenant.Token, nil)
+			e.Tenant.Replace(tenant.Token, nil)
 			time.Sleep(time.Minute)
-			if b.token() == first {
+			if b.Token() == first {
 				t.Errorf("%s: the old token afterwards", tt.why)
 			}
 		})
@@ -639,9 +438,9 @@ func TestTenantTrouble(t *testing.T) {
 // asks again; and what it has refused to somebody says nothing about the next
 // session, or another API.
 func TestRefusedRefreshIsNotRepeated(t *testing.T) {
-	answer := func(status int, body, retryAfter string) func(*env) {
-		return func(e *env) {
-			e.tenant.Replace(tenant.Token, func(w http.ResponseWriter, _ *http.Request) {
+	answer := func(status int, body, retryAfter string) func(*testkit.Env) {
+		return func(e *testkit.Env) {
+			e.Tenant.Replace(tenant.Token, func(w http.ResponseWriter, _ *http.Request) {
 				if retryAfter != "" {
 					w.Header().Set("Retry-After", retryAfter)
 				}
@@ -650,18 +449,18 @@ func TestRefusedRefreshIsNotRepeated(t *testing.T) {
 			})
 		}
 	}
-	user := func(edit func(*tenant.User)) func(*env) {
-		return func(e *env) {
-			u := tenant.User{Connection: realm, Email: "ada@acme.example", EmailVerified: true, Password: demoPass}
+	user := func(edit func(*tenant.User)) func(*testkit.Env) {
+		return func(e *testkit.Env) {
+			u := tenant.User{Connection: testkit.Realm, Email: "ada@acme.example", EmailVerified: true, Password: testkit.Password}
 			edit(&u)
-			if err := e.tenant.AddUser(u); err != nil {
+			if err := e.Tenant.AddUser(u); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	for _, tt := range []struct {
 		why    string
-		refuse func(*env)
+		refuse func(*testkit.Env)
 		status int
 		reason string
 		also   error
@@ -678,22 +477,22 @@ func TestRefusedRefreshIsNotRepeated(t *testing.T) {
 		{"rate limit", answer(429, `{"error":"too_many_requests"}`, "7"), 502, "tenant_unavailable", auth0.ErrTenantUnavailable, 7 * time.Second},
 		{"quota", answer(429, `{"error":"too_many_requests"}`, "3600"), 502, "tenant_unavailable", auth0.ErrTenantUnavailable, time.Minute},
 		{"down", answer(503, `<html>`, ""), 502, "tenant_unavailable", auth0.ErrTenantUnavailable, time.Second},
-		{"no answer", func(e *env) { e.tenant.Delay(tenant.Token, time.Hour) }, 502, "tenant_unavailable", auth0.ErrTenantUnavailable, 0},
+		{"no answer", func(e *testkit.Env) { e.Tenant.Delay(tenant.Token, time.Hour) }, 502, "tenant_unavailable", auth0.ErrTenantUnavailable, 0},
 	} {
-		inEachMode(t, func(t *testing.T, m mode) {
+		testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 			var got error
-			e := newRefreshEnv(t, m.edit)
-			e.mux.HandleFunc("GET /why", func(w http.ResponseWriter, r *http.Request) {
-				_, got = e.strategy.AccessToken(w, r)
+			e := testkit.SignedInRefreshing(t, m.Edit)
+			e.Mux.HandleFunc("GET /why", func(w http.ResponseWriter, r *http.Request) {
+				_, got = e.Strategy.AccessToken(w, r)
 			})
-			b, other := e.browser().mustLogin(), e.browser().mustLogin()
-			time.Sleep(tokenLife)
+			b, other := e.Browser().MustLogin(), e.Browser().MustLogin()
+			time.Sleep(testkit.TokenLife)
 			tt.refuse(e)
-			asked := func() int { return e.tenant.Calls(tenant.Token) - 2 }
+			asked := func() int { return e.Tenant.Calls(tenant.Token) - 2 }
 			ask := func(why string, want int) {
 				t.Helper()
-				b.fetch("/why")
-				e := e.asError(got, cmp.Or(tt.also, got))
+				b.Fetch("/why")
+				e := e.ExpectError(got, cmp.Or(tt.also, got))
 				if e.Status != tt.status || e.Reason != tt.reason || tt.reason == "token_expired" && (!errors.Is(got, auth0.ErrTokenExpired) || e.TenantStatus == 0) {
 					t.Errorf("%s, %s: got %+v", tt.why, why, e)
 				}
@@ -710,42 +509,42 @@ func TestRefusedRefreshIsNotRepeated(t *testing.T) {
 			for range 3 {
 				ask("again", 1)
 			}
-			if e := e.asError(got, cmp.Or(tt.also, got)); tt.why == "rate limit" && e.RetryAfter != time.Millisecond || tt.why == "quota" && e.RetryAfter != time.Hour-time.Minute+time.Millisecond {
+			if e := e.ExpectError(got, cmp.Or(tt.also, got)); tt.why == "rate limit" && e.RetryAfter != time.Millisecond || tt.why == "quota" && e.RetryAfter != time.Hour-time.Minute+time.Millisecond {
 				t.Errorf("%s: retry after %v", tt.why, e.RetryAfter)
 			}
-			if other.fetch("/why"); asked() != 2 {
+			if other.Fetch("/why"); asked() != 2 {
 				t.Errorf("%s: another session asks %d times", tt.why, asked()-1)
 			}
-			if b.noToken(tt.status, tt.reason, "audience="+secondAudience); asked() != 3 {
+			if b.NoToken(tt.status, tt.reason, "audience="+testkit.SecondAudience); asked() != 3 {
 				t.Errorf("%s: another API is asked for %d times", tt.why, asked()-2)
 			}
 			time.Sleep(time.Millisecond)
 			ask("later", 4)
-			if !b.loggedIn() {
+			if !b.LoggedIn() {
 				t.Errorf("%s: logged out", tt.why)
 			}
 			// The refresh token is still there.
-			e.tenant.Replace(tenant.Token, nil)
+			e.Tenant.Replace(tenant.Token, nil)
 			user(func(*tenant.User) {})(e)
 			time.Sleep(time.Minute)
-			b.token()
+			b.Token()
 		})
 	}
 }
 
 func TestHangingRefresh(t *testing.T) {
-	inEachMode(t, func(t *testing.T, m mode) {
-		e := newRefreshEnv(t, m.edit)
-		b := e.browser().mustLogin()
-		e.tenant.Delay(tenant.Token, time.Hour)
-		time.Sleep(tokenLife)
+	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+		e := testkit.SignedInRefreshing(t, m.Edit)
+		b := e.Browser().MustLogin()
+		e.Tenant.Delay(tenant.Token, time.Hour)
+		time.Sleep(testkit.TokenLife)
 		begun := time.Now()
-		tabs := tabs(b, 5)
-		together(5, func(i int) { tabs[i].noToken(502, "tenant_unavailable") })
+		tabs := testkit.Tabs(b, 5)
+		testkit.Together(5, func(i int) { tabs[i].NoToken(502, "tenant_unavailable") })
 		if d := time.Since(begun); d > 10*time.Second {
 			t.Errorf("waited %v", d)
 		}
-		e.expectRefreshes(1, "five requests")
+		e.ExpectRefreshes(1, "five requests")
 	})
 }
 
@@ -779,45 +578,45 @@ func TestRefreshedIDToken(t *testing.T) {
 	}{
 		{"unchanged", func(_, _ map[string]any) {}, good},
 		{"the nonce of the login", nil, good}, // see below
-		{"no auth_time", claim("auth_time", nil), good},
-		{"newer auth_time", claim("auth_time", loginAt), good}, // authenticated again elsewhere
-		{"the organization of nobody", claim("org_id", "org_new"), good},
+		{"no auth_time", testkit.Claim("auth_time", nil), good},
+		{"newer auth_time", testkit.Claim("auth_time", loginAt), good}, // authenticated again elsewhere
+		{"the organization of nobody", testkit.Claim("org_id", "org_new"), good},
 
 		// Signed by the tenant, and of somebody else.
-		{"other sub", claim("sub", "auth0|mallory"), gone},
-		{"other iss", claim("iss", "https://other.example/"), gone},
-		{"other sub and nonce", both(claim("sub", "auth0|mallory"), claim("nonce", "other")), gone},
+		{"other sub", testkit.Claim("sub", "auth0|mallory"), gone},
+		{"other iss", testkit.Claim("iss", "https://other.example/"), gone},
+		{"other sub and nonce", both(testkit.Claim("sub", "auth0|mallory"), testkit.Claim("nonce", "other")), gone},
 
 		// The clock of the tenant or of this machine is wrong.
-		{"expired", claim("exp", loginAt), clock},
-		{"iat ahead", claim("iat", loginAt+3600), clock},
-		{"nbf ahead", claim("nbf", loginAt+3600), clock},
-		{"auth_time ahead", claim("auth_time", loginAt+3600), clock},
-		{"other sub, expired", both(claim("sub", "auth0|mallory"), claim("exp", loginAt)), clock}, // known when the time is
+		{"expired", testkit.Claim("exp", loginAt), clock},
+		{"iat ahead", testkit.Claim("iat", loginAt+3600), clock},
+		{"nbf ahead", testkit.Claim("nbf", loginAt+3600), clock},
+		{"auth_time ahead", testkit.Claim("auth_time", loginAt+3600), clock},
+		{"other sub, expired", both(testkit.Claim("sub", "auth0|mallory"), testkit.Claim("exp", loginAt)), clock}, // known when the time is
 
 		// The tenant's own word, which says nothing about another person.
-		{"no sub", claim("sub", nil), odd},
-		{"other aud", claim("aud", "other-client"), odd},
-		{"other azp", claim("azp", "other-client"), odd},
-		{"other nonce", claim("nonce", "other"), odd},
-		{"older auth_time", claim("auth_time", loginAt-61), odd},
-		{"iat long before the login", claim("iat", loginAt-3600), odd},
-		{"no iat", claim("iat", nil), odd},
-		{"no exp", claim("exp", nil), odd},
-		{"other at_hash", claim("at_hash", "AAAAAAAAAAAAAAAAAAAAAA"), odd},
-		{"other algorithm", header("alg", "HS256"), odd}, // its signature is not looked at
-		{"no signature", header("alg", "none"), odd},
-		{"access token", header("typ", "at+jwt"), odd},
-		{"claim of the wrong form", claim("exp", "tomorrow"), odd},
-		{"too long", claim("x", strings.Repeat("x", 20_000)), odd},
+		{"no sub", testkit.Claim("sub", nil), odd},
+		{"other aud", testkit.Claim("aud", "other-client"), odd},
+		{"other azp", testkit.Claim("azp", "other-client"), odd},
+		{"other nonce", testkit.Claim("nonce", "other"), odd},
+		{"older auth_time", testkit.Claim("auth_time", loginAt-61), odd},
+		{"iat long before the login", testkit.Claim("iat", loginAt-3600), odd},
+		{"no iat", testkit.Claim("iat", nil), odd},
+		{"no exp", testkit.Claim("exp", nil), odd},
+		{"other at_hash", testkit.Claim("at_hash", "AAAAAAAAAAAAAAAAAAAAAA"), odd},
+		{"other algorithm", testkit.Header("alg", "HS256"), odd}, // its signature is not looked at
+		{"no signature", testkit.Header("alg", "none"), odd},
+		{"access token", testkit.Header("typ", "at+jwt"), odd},
+		{"claim of the wrong form", testkit.Claim("exp", "tomorrow"), odd},
+		{"too long", testkit.Claim("x", strings.Repeat("x", 20_000)), odd},
 	}
 	for _, tt := range tests {
-		inEachMode(t, func(t *testing.T, m mode) {
-			e := newRefreshEnv(t, m.edit)
+		testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+			e := testkit.SignedInRefreshing(t, m.Edit)
 			var nonce any
-			e.tenant.EditIDToken(func(_, c map[string]any) { nonce = c["nonce"]; authTime(c) })
-			b := e.browser().mustLogin()
-			e.tenant.EditIDToken(func(h, c map[string]any) {
+			e.Tenant.EditIDToken(func(_, c map[string]any) { nonce = c["nonce"]; authTime(c) })
+			b := e.Browser().MustLogin()
+			e.Tenant.EditIDToken(func(h, c map[string]any) {
 				authTime(c)
 				c["name"] = "Somebody New"
 				if tt.edit == nil {
@@ -826,143 +625,117 @@ func TestRefreshedIDToken(t *testing.T) {
 					tt.edit(h, c)
 				}
 			})
-			time.Sleep(tokenLife)
+			time.Sleep(testkit.TokenLife)
 			if tt.want.status == 200 {
-				b.token()
+				b.Token()
 			} else {
 				for range 3 {
-					b.noToken(tt.want.status, tt.want.reason)
+					b.NoToken(tt.want.status, tt.want.reason)
 				}
-				if level := map[bool]string{true: "level=WARN", false: "level=ERROR"}[tt.want.kept]; !strings.Contains(e.log.String(), level+` msg="auth0: the ID token of a refresh`) {
+				if level := map[bool]string{true: "level=WARN", false: "level=ERROR"}[tt.want.kept]; !strings.Contains(e.Log.String(), level+` msg="auth0: the ID token of a refresh`) {
 					t.Errorf("%s: nothing in the log", tt.why)
 				}
 			}
-			e.expectRefreshes(1, tt.why)
-			user := e.userOf(b)
+			e.ExpectRefreshes(1, tt.why)
+			user := e.UserOf(b)
 			if user.Subject == "" || user.Email != "ada@acme.example" || (user.Name == "Somebody New") != (tt.want.status == 200) {
 				t.Errorf("%s: the session is of %q, %q", tt.why, user.Email, user.Name)
 			}
 			// Once the tenant is right again, the refresh token that came with the
 			// last answer is good, unless it is not kept.
-			e.tenant.EditIDToken(func(_, c map[string]any) { authTime(c); c["auth_time"] = loginAt + 1 })
-			time.Sleep(time.Minute + tokenLife)
+			e.Tenant.EditIDToken(func(_, c map[string]any) { authTime(c); c["auth_time"] = loginAt + 1 })
+			time.Sleep(time.Minute + testkit.TokenLife)
 			if tt.want.kept {
-				b.token()
+				b.Token()
 			} else {
-				b.noToken(401, "token_expired")
+				b.NoToken(401, "token_expired")
 			}
 			// After another login, all is well.
-			e.tenant.EditIDToken(nil)
-			b.login("/auth/login?prompt=login")
-			time.Sleep(tokenLife)
-			b.token()
+			e.Tenant.EditIDToken(nil)
+			b.Login("/auth/login?prompt=login")
+			time.Sleep(testkit.TokenLife)
+			b.Token()
 		})
 	}
 }
 
 // TestNewerAuthTimeIsKept: a session knows when its user has last authenticated.
 func TestNewerAuthTimeIsKept(t *testing.T) {
-	inEachMode(t, func(t *testing.T, m mode) {
-		e := newRefreshEnv(t, m.edit)
+	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+		e := testkit.SignedInRefreshing(t, m.Edit)
 		at := time.Now().Unix() - 60
-		e.tenant.EditIDToken(func(_, c map[string]any) { c["auth_time"] = at })
-		b := e.browser().mustLogin()
+		e.Tenant.EditIDToken(func(_, c map[string]any) { c["auth_time"] = at })
+		b := e.Browser().MustLogin()
 		for _, step := range []struct{ at, want int64 }{{at, at}, {at + 30, at + 30}, {at + 30, at + 30}} {
-			e.tenant.EditIDToken(func(_, c map[string]any) { c["auth_time"] = step.at })
-			time.Sleep(tokenLife)
-			b.token()
-			session, err := e.strategy.Session(b.request("/"))
+			e.Tenant.EditIDToken(func(_, c map[string]any) { c["auth_time"] = step.at })
+			time.Sleep(testkit.TokenLife)
+			b.Token()
+			session, err := e.Strategy.Session(b.Request("/"))
 			if err != nil || session.AuthenticatedAt.Unix() != step.want {
 				t.Errorf("after auth_time %d: %v, %v", step.at, session, err)
 			}
 		}
-		e.tenant.EditIDToken(func(_, c map[string]any) { c["auth_time"] = at }) // of before
-		time.Sleep(tokenLife)
-		b.noToken(502, "tenant_answer")
+		e.Tenant.EditIDToken(func(_, c map[string]any) { c["auth_time"] = at }) // of before
+		time.Sleep(testkit.TokenLife)
+		b.NoToken(502, "tenant_answer")
 	})
 }
 
 // TestOrganizationOfRefreshedIDToken: a refresh that answers for another
 // organization is of another session.
 func TestOrganizationOfRefreshedIDToken(t *testing.T) {
-	inEachMode(t, func(t *testing.T, m mode) {
-		e := newRefreshEnv(t, m.edit)
-		e.tenant.EditIDToken(func(_, c map[string]any) { c["org_id"] = "org_a" })
-		b := e.browser().mustLogin()
-		time.Sleep(tokenLife)
-		b.token()
-		e.tenant.EditIDToken(func(_, c map[string]any) { c["org_id"] = "org_b" })
-		time.Sleep(tokenLife)
-		b.noToken(401, "token_expired")
-		e.tenant.EditIDToken(func(_, c map[string]any) { c["org_id"] = "org_a" })
+	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+		e := testkit.SignedInRefreshing(t, m.Edit)
+		e.Tenant.EditIDToken(func(_, c map[string]any) { c["org_id"] = "org_a" })
+		b := e.Browser().MustLogin()
+		time.Sleep(testkit.TokenLife)
+		b.Token()
+		e.Tenant.EditIDToken(func(_, c map[string]any) { c["org_id"] = "org_b" })
+		time.Sleep(testkit.TokenLife)
+		b.NoToken(401, "token_expired")
+		e.Tenant.EditIDToken(func(_, c map[string]any) { c["org_id"] = "org_a" })
 		time.Sleep(2 * time.Minute)
-		b.noToken(401, "token_expired")
+		b.NoToken(401, "token_expired")
 	})
-}
-
-// userOf returns whose session a browser has.
-func (e *env) userOf(b *browser) auth0.User {
-	e.t.Helper()
-	s, err := e.strategy.Session(b.request("/"))
-	if err != nil {
-		e.t.Error(err)
-		return auth0.User{}
-	}
-	return s.User
-}
-
-// request returns a request with the cookies of a browser.
-func (b *browser) request(target string) *http.Request {
-	r := httptest.NewRequest("GET", target, nil)
-	for name, value := range b.cookies {
-		r.AddCookie(&http.Cookie{Name: name, Value: value})
-	}
-	return r
-}
-
-// freshKeys has the keys fetched if they are due.
-func (e *env) freshKeys() {
-	e.strategy.KeySet().Warm(e.t.Context())
-	synctest.Wait()
 }
 
 // TestRefreshWithoutTheRightKeys: what cannot be verified for want of keys is not
 // forged. It is an outage, and the session keeps the refresh token that came with
 // it, which is the only one.
 func TestRefreshWithoutTheRightKeys(t *testing.T) {
-	rotate := func(e *env) {
-		e.tenant.RotateKeys()
-		e.tenant.RotateKeys() // the next key was published before
+	rotate := func(e *testkit.Env) {
+		e.Tenant.RotateKeys()
+		e.Tenant.RotateKeys() // the next key was published before
 	}
 	// wait until the keys are due, and have them fetched.
-	refetch := func(e *env) {
+	refetch := func(e *testkit.Env) {
 		time.Sleep(2 * time.Hour)
-		e.freshKeys()
+		e.FreshKeys()
 	}
 	for _, tt := range []struct {
 		why    string
-		before func(*env) // the refresh
-		after  func(*env) // it; then the refresh works
+		before func(*testkit.Env) // the refresh
+		after  func(*testkit.Env) // it; then the refresh works
 		held   time.Duration
 	}{
-		{"rotation, key endpoint down", func(e *env) { rotate(e); e.tenant.Fail(tenant.JWKS, 500) }, func(e *env) { e.tenant.Fail(tenant.JWKS, 0) }, time.Minute},
-		{"rotation, key endpoint has had enough", func(e *env) { rotate(e); e.tenant.Fail(tenant.JWKS, 429) }, func(e *env) { e.tenant.Fail(tenant.JWKS, 0) }, time.Minute},
-		{"rotation, fetches held back", func(e *env) {
-			e.tenant.Fail(tenant.JWKS, 500)
-			e.strategy.KeySet().VerifySignature(context.Background(), unverifiable("made-up")) // fails
-			e.tenant.Fail(tenant.JWKS, 0)
+		{"rotation, key endpoint down", func(e *testkit.Env) { rotate(e); e.Tenant.Fail(tenant.JWKS, 500) }, func(e *testkit.Env) { e.Tenant.Fail(tenant.JWKS, 0) }, time.Minute},
+		{"rotation, key endpoint has had enough", func(e *testkit.Env) { rotate(e); e.Tenant.Fail(tenant.JWKS, 429) }, func(e *testkit.Env) { e.Tenant.Fail(tenant.JWKS, 0) }, time.Minute},
+		{"rotation, fetches held back", func(e *testkit.Env) {
+			e.Tenant.Fail(tenant.JWKS, 500)
+			e.Strategy.KeySet().VerifySignature(context.Background(), testkit.Unverifiable("made-up")) // fails
+			e.Tenant.Fail(tenant.JWKS, 0)
 			rotate(e)
-		}, func(*env) {}, time.Minute},
-		{"rotation, key endpoint does not answer", func(e *env) { rotate(e); e.tenant.Delay(tenant.JWKS, time.Hour) }, func(e *env) { e.tenant.Delay(tenant.JWKS, 0) }, time.Minute},
-		{"rotation that is not published yet", func(e *env) {
-			e.freshKeys()
+		}, func(*testkit.Env) {}, time.Minute},
+		{"rotation, key endpoint does not answer", func(e *testkit.Env) { rotate(e); e.Tenant.Delay(tenant.JWKS, time.Hour) }, func(e *testkit.Env) { e.Tenant.Delay(tenant.JWKS, 0) }, time.Minute},
+		{"rotation that is not published yet", func(e *testkit.Env) {
+			e.FreshKeys()
 			old := httptest.NewRecorder()
-			e.tenant.ServeHTTP(old, httptest.NewRequest("GET", "https://"+tenantHost+"/.well-known/jwks.json", nil))
+			e.Tenant.ServeHTTP(old, httptest.NewRequest("GET", "https://"+testkit.TenantHost+"/.well-known/jwks.json", nil))
 			rotate(e)
-			e.tenant.Replace(tenant.JWKS, func(w http.ResponseWriter, r *http.Request) { w.Write(old.Body.Bytes()) })
-		}, func(e *env) { e.tenant.Replace(tenant.JWKS, nil) }, time.Minute},
-		{"key is briefly for something else", func(e *env) {
-			e.tenant.EditJWKS(func(doc map[string]any) {
+			e.Tenant.Replace(tenant.JWKS, func(w http.ResponseWriter, r *http.Request) { w.Write(old.Body.Bytes()) })
+		}, func(e *testkit.Env) { e.Tenant.Replace(tenant.JWKS, nil) }, time.Minute},
+		{"key is briefly for something else", func(e *testkit.Env) {
+			e.Tenant.EditJWKS(func(doc map[string]any) {
 				for _, key := range doc["keys"].([]map[string]any) {
 					key["use"] = "enc"
 				}
@@ -970,31 +743,31 @@ func TestRefreshWithoutTheRightKeys(t *testing.T) {
 					"kty": "OKP", "crv": "Ed25519", "kid": "other", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"})
 			})
 			refetch(e)
-		}, func(e *env) { e.tenant.EditJWKS(nil); refetch(e) }, time.Minute},
-		{"kid is given to another key, key endpoint down", func(e *env) {
-			e.tenant.SignWithForeignKey(true)
-			e.tenant.Fail(tenant.JWKS, 500)
-		}, func(e *env) {
-			e.tenant.SignWithForeignKey(false)
-			e.tenant.Fail(tenant.JWKS, 0)
+		}, func(e *testkit.Env) { e.Tenant.EditJWKS(nil); refetch(e) }, time.Minute},
+		{"kid is given to another key, key endpoint down", func(e *testkit.Env) {
+			e.Tenant.SignWithForeignKey(true)
+			e.Tenant.Fail(tenant.JWKS, 500)
+		}, func(e *testkit.Env) {
+			e.Tenant.SignWithForeignKey(false)
+			e.Tenant.Fail(tenant.JWKS, 0)
 		}, time.Minute},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
-			inEachMode(t, func(t *testing.T, m mode) {
-				e := newRefreshEnv(t, m.edit)
-				b := e.browser().mustLogin()
-				time.Sleep(tokenLife)
+			testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+				e := testkit.SignedInRefreshing(t, m.Edit)
+				b := e.Browser().MustLogin()
+				time.Sleep(testkit.TokenLife)
 				tt.before(e)
-				resp := b.noToken(503, "keys_unavailable")
-				if resp.header.Get("X-Retry-After") == "0s" {
+				resp := b.NoToken(503, "keys_unavailable")
+				if resp.Header.Get("X-Retry-After") == "0s" {
 					t.Error("no Retry-After")
 				}
-				if !b.loggedIn() {
+				if !b.LoggedIn() {
 					t.Error("logged out")
 				}
 				tt.after(e)
 				time.Sleep(tt.held)
-				b.token()
+				b.Token()
 			})
 		})
 	}
@@ -1003,38 +776,38 @@ func TestRefreshWithoutTheRightKeys(t *testing.T) {
 // TestRefreshOfAmbiguousKey: a token without kid fits the one key that there is, and
 // none of several.
 func TestRefreshOfAmbiguousKey(t *testing.T) {
-	inEachMode(t, func(t *testing.T, m mode) {
-		e := newRefreshEnv(t, m.edit)
-		b := e.browser().mustLogin()
-		e.tenant.EditIDToken(header("kid", nil))
-		time.Sleep(tokenLife)
-		b.noToken(503, "keys_unavailable")
-		e.tenant.EditIDToken(nil)
+	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+		e := testkit.SignedInRefreshing(t, m.Edit)
+		b := e.Browser().MustLogin()
+		e.Tenant.EditIDToken(testkit.Header("kid", nil))
+		time.Sleep(testkit.TokenLife)
+		b.NoToken(503, "keys_unavailable")
+		e.Tenant.EditIDToken(nil)
 		time.Sleep(time.Minute)
-		b.token()
+		b.Token()
 	})
 }
 
 // TestRefreshedIDTokenForged: a signature that is wrong with keys that are new
 // proves that the tenant has not made the token.
 func TestRefreshedIDTokenForged(t *testing.T) {
-	for _, claims := range []func(_, _ map[string]any){nil, claim("iss", "https://other.example/")} {
-		inEachMode(t, func(t *testing.T, m mode) {
-			e := newRefreshEnv(t, m.edit)
-			b := e.browser().mustLogin()
-			e.tenant.SignWithForeignKey(true)
-			e.tenant.EditIDToken(claims)
-			time.Sleep(tokenLife)
-			e.freshKeys()
-			fetches := e.tenant.Calls(tenant.JWKS)
-			b.noToken(401, "token_expired")
-			if n := e.tenant.Calls(tenant.JWKS) - fetches; n != 1 {
+	for _, claims := range []func(_, _ map[string]any){nil, testkit.Claim("iss", "https://other.example/")} {
+		testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+			e := testkit.SignedInRefreshing(t, m.Edit)
+			b := e.Browser().MustLogin()
+			e.Tenant.SignWithForeignKey(true)
+			e.Tenant.EditIDToken(claims)
+			time.Sleep(testkit.TokenLife)
+			e.FreshKeys()
+			fetches := e.Tenant.Calls(tenant.JWKS)
+			b.NoToken(401, "token_expired")
+			if n := e.Tenant.Calls(tenant.JWKS) - fetches; n != 1 {
 				t.Errorf("the keys were fetched %d times before the token was called a forgery, want 1", n)
 			}
-			e.tenant.SignWithForeignKey(false)
-			e.tenant.EditIDToken(nil)
+			e.Tenant.SignWithForeignKey(false)
+			e.Tenant.EditIDToken(nil)
 			time.Sleep(2 * time.Minute)
-			b.noToken(401, "token_expired")
+			b.NoToken(401, "token_expired")
 		})
 	}
 }
@@ -1042,45 +815,45 @@ func TestRefreshedIDTokenForged(t *testing.T) {
 // TestStrangersDoNotUseUpFetches: tokens that anybody can send to a program have
 // no part in whether its own logins and refreshes get the keys they need.
 func TestStrangersDoNotUseUpFetches(t *testing.T) {
-	strangers := map[string]func(e *env, api *auth0.API, kid string){
-		"logout tokens": func(e *env, _ *auth0.API, kid string) {
+	strangers := map[string]func(e *testkit.Env, api *auth0.API, kid string){
+		"logout tokens": func(e *testkit.Env, _ *auth0.API, kid string) {
 			now := time.Now().Unix()
-			e.end(compact(fmt.Sprintf(`{"alg":"RS256","typ":"logout+jwt","kid":%q}`, kid), fmt.Sprintf(
+			e.EndByToken(testkit.Compact(fmt.Sprintf(`{"alg":"RS256","typ":"logout+jwt","kid":%q}`, kid), fmt.Sprintf(
 				`{"iss":"https://%s/","aud":%q,"iat":%d,"exp":%d,"jti":%q,"sub":"x","events":{"http://schemas.openid.net/event/backchannel-logout":{}}}`,
-				tenantHost, testClientID, now, now+120, kid), rs256(rsaForeign())))
+				testkit.TenantHost, testkit.ClientID, now, now+120, kid), testkit.RS256(testkit.RSAForeign())))
 		},
-		"access tokens": func(e *env, api *auth0.API, kid string) {
-			api.Verify(e.t.Context(), compact(fmt.Sprintf(`{"alg":"RS256","kid":%q}`, kid), fmt.Sprintf(
-				`{"iss":"https://%s/","sub":"x","aud":%q,"exp":%d}`, tenantHost, testAudience, time.Now().Unix()+99), rs256(rsaForeign())))
+		"access tokens": func(e *testkit.Env, api *auth0.API, kid string) {
+			api.Verify(e.T.Context(), testkit.Compact(fmt.Sprintf(`{"alg":"RS256","kid":%q}`, kid), fmt.Sprintf(
+				`{"iss":"https://%s/","sub":"x","aud":%q,"exp":%d}`, testkit.TenantHost, testkit.Audience, time.Now().Unix()+99), testkit.RS256(testkit.RSAForeign())))
 		},
-		"signatures": func(e *env, _ *auth0.API, kid string) {
-			e.strategy.KeySet().VerifySignature(e.t.Context(), unverifiable(kid))
+		"signatures": func(e *testkit.Env, _ *auth0.API, kid string) {
+			e.Strategy.KeySet().VerifySignature(e.T.Context(), testkit.Unverifiable(kid))
 		},
 	}
 	for name, send := range strangers {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				e := newRefreshEnv(t, inStore)
-				api, err := auth0.NewAPI(auth0.APIConfig{Domain: tenantHost, Audience: testAudience, Keys: e.strategy.KeySet(), HTTPClient: e.cfg.HTTPClient})
+				e := testkit.SignedInRefreshing(t, testkit.InStore)
+				api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.KeySet(), HTTPClient: e.Config.HTTPClient})
 				if err != nil {
 					t.Fatal(err)
 				}
-				b := e.browser().mustLogin()
-				time.Sleep(tokenLife)
-				e.freshKeys()
-				before := e.tenant.Calls(tenant.JWKS)
+				b := e.Browser().MustLogin()
+				time.Sleep(testkit.TokenLife)
+				e.FreshKeys()
+				before := e.Tenant.Calls(tenant.JWKS)
 				for i := range 200 {
 					send(e, api, fmt.Sprint("x", i))
 				}
-				if n := e.tenant.Calls(tenant.JWKS) - before; n != 2 {
+				if n := e.Tenant.Calls(tenant.JWKS) - before; n != 2 {
 					t.Errorf("200 made-up kids: %d fetches, want 2", n)
 				}
-				e.tenant.RotateKeys()
-				e.tenant.RotateKeys()
-				b.token()
-				e.tenant.RotateKeys()
-				e.tenant.RotateKeys()
-				e.browser().mustLogin()
+				e.Tenant.RotateKeys()
+				e.Tenant.RotateKeys()
+				b.Token()
+				e.Tenant.RotateKeys()
+				e.Tenant.RotateKeys()
+				e.Browser().MustLogin()
 			})
 		})
 	}
@@ -1090,18 +863,18 @@ func TestStrangersDoNotUseUpFetches(t *testing.T) {
 // perhaps answered before its key was published. That is no reason to refuse it.
 func TestJoinedFetchCanBeTooOld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newRefreshEnv(t, inStore)
-		b := e.browser().mustLogin()
-		time.Sleep(tokenLife)
+		e := testkit.SignedInRefreshing(t, testkit.InStore)
+		b := e.Browser().MustLogin()
+		time.Sleep(testkit.TokenLife)
 		// A stranger's fetch gets the keys of before, slowly.
 		slow := true
 		old := httptest.NewRecorder()
-		e.tenant.ServeHTTP(old, httptest.NewRequest("GET", "https://"+tenantHost+"/.well-known/jwks.json", nil))
-		e.tenant.Replace(tenant.JWKS, func(w http.ResponseWriter, r *http.Request) {
+		e.Tenant.ServeHTTP(old, httptest.NewRequest("GET", "https://"+testkit.TenantHost+"/.well-known/jwks.json", nil))
+		e.Tenant.Replace(tenant.JWKS, func(w http.ResponseWriter, r *http.Request) {
 			if !slow {
 				current := httptest.NewRecorder()
-				e.tenant.Replace(tenant.JWKS, nil)
-				e.tenant.ServeHTTP(current, r)
+				e.Tenant.Replace(tenant.JWKS, nil)
+				e.Tenant.ServeHTTP(current, r)
 				w.Write(current.Body.Bytes())
 				return
 			}
@@ -1109,51 +882,51 @@ func TestJoinedFetchCanBeTooOld(t *testing.T) {
 			time.Sleep(time.Second)
 			w.Write(old.Body.Bytes())
 		})
-		go e.strategy.KeySet().VerifySignature(t.Context(), unverifiable("made-up"))
+		go e.Strategy.KeySet().VerifySignature(t.Context(), testkit.Unverifiable("made-up"))
 		synctest.Wait()
-		e.tenant.RotateKeys()
-		e.tenant.RotateKeys()
-		b.token()
+		e.Tenant.RotateKeys()
+		e.Tenant.RotateKeys()
+		b.Token()
 	})
 }
 
 // TestRefreshWithoutKeys: that an ID token cannot be checked for now does not
 // make it a forgery, and the refresh token that came with it is the only one.
 func TestRefreshWithoutKeys(t *testing.T) {
-	inEachMode(t, func(t *testing.T, m mode) {
-		e := newRefreshEnv(t, m.edit)
-		b := e.browser().mustLogin()
-		e.tenant.Fail(tenant.JWKS, 503)
-		time.Sleep(tokenLife)
-		b.token() // with the keys of before
-		time.Sleep(25*time.Hour - tokenLife)
-		b = e.browser()
-		e.tenant.Fail(tenant.JWKS, 0)
-		b.mustLogin()
-		e.tenant.Fail(tenant.JWKS, 503)
-		restarted := newRefreshEnv(t, func(c *auth0.Config) { *c = e.cfg })
-		b.e = restarted
-		time.Sleep(tokenLife)
-		b.noToken(503, "keys_unavailable")
+	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+		e := testkit.SignedInRefreshing(t, m.Edit)
+		b := e.Browser().MustLogin()
+		e.Tenant.Fail(tenant.JWKS, 503)
+		time.Sleep(testkit.TokenLife)
+		b.Token() // with the keys of before
+		time.Sleep(25*time.Hour - testkit.TokenLife)
+		b = e.Browser()
+		e.Tenant.Fail(tenant.JWKS, 0)
+		b.MustLogin()
+		e.Tenant.Fail(tenant.JWKS, 503)
+		restarted := testkit.SignedInRefreshing(t, func(c *auth0.Config) { *c = e.Config })
+		b.Env = restarted
+		time.Sleep(testkit.TokenLife)
+		b.NoToken(503, "keys_unavailable")
 		time.Sleep(2 * time.Minute)
-		e.tenant.Fail(tenant.JWKS, 0)
-		b.token()
+		e.Tenant.Fail(tenant.JWKS, 0)
+		b.Token()
 	})
 }
 
 // TestRefreshWithAnotherSecret: a secret has no kid, so a signature that does not
 // fit may as well be of the next one.
 func TestRefreshWithAnotherSecret(t *testing.T) {
-	inEachMode(t, func(t *testing.T, m mode) {
-		e := newRefreshEnv(t, m.edit, func(c *auth0.Config) { c.ClientSecret, c.HS256 = encodedSecret, "text" })
-		oldApplication(e, encodedSecret, false)
-		b := e.browser().mustLogin()
-		time.Sleep(tokenLife)
-		oldApplication(e, encodedSecret, true)
-		b.noToken(503, "keys_unavailable")
-		oldApplication(e, encodedSecret, false)
+	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+		e := testkit.SignedInRefreshing(t, m.Edit, func(c *auth0.Config) { c.ClientSecret, c.HS256 = testkit.EncodedSecret, "text" })
+		testkit.OldApplication(e, testkit.EncodedSecret, false)
+		b := e.Browser().MustLogin()
+		time.Sleep(testkit.TokenLife)
+		testkit.OldApplication(e, testkit.EncodedSecret, true)
+		b.NoToken(503, "keys_unavailable")
+		testkit.OldApplication(e, testkit.EncodedSecret, false)
 		time.Sleep(time.Minute)
-		b.token()
+		b.Token()
 	})
 }
 
@@ -1175,19 +948,19 @@ func TestTokenTypesAndLifetimes(t *testing.T) {
 	}
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
-			e := newRefreshEnv(t)
-			b := e.browser().mustLogin()
-			e.tenant.EditTokenResponse(func(_ *int, body map[string]any) {
+			e := testkit.SignedInRefreshing(t)
+			b := e.Browser().MustLogin()
+			e.Tenant.EditTokenResponse(func(_ *int, body map[string]any) {
 				if tt.value == nil {
 					delete(body, tt.name)
 				} else {
 					body[tt.name] = tt.value
 				}
 			})
-			time.Sleep(tokenLife)
-			resp := b.fetch("/token")
-			if want := time.Now().Add(tt.seconds * time.Second).UTC().Format(time.RFC3339); resp.status != 200 || resp.header.Get("X-Expiry") != want {
-				t.Errorf("%s: %d, expiry %s, want %s", tt.why, resp.status, resp.header.Get("X-Expiry"), want)
+			time.Sleep(testkit.TokenLife)
+			resp := b.Fetch("/token")
+			if want := time.Now().Add(tt.seconds * time.Second).UTC().Format(time.RFC3339); resp.Status != 200 || resp.Header.Get("X-Expiry") != want {
+				t.Errorf("%s: %d, expiry %s, want %s", tt.why, resp.Status, resp.Header.Get("X-Expiry"), want)
 			}
 		})
 	}
@@ -1196,7 +969,7 @@ func TestTokenTypesAndLifetimes(t *testing.T) {
 // TestAudiencesAndScopes: a token is asked for when there is none that has what
 // is wanted, and it is the narrowest that is given.
 func TestAudiencesAndScopes(t *testing.T) {
-	second := "audience=" + secondAudience
+	second := "audience=" + testkit.SecondAudience
 	type step struct {
 		query     string
 		refreshes int    // so far
@@ -1207,7 +980,7 @@ func TestAudiencesAndScopes(t *testing.T) {
 		why   string
 		steps []step
 	}{
-		{"the audience of the login needs nothing", []step{{"", 0, oidc + " read:protected"}, {"audience=" + testAudience, 0, oidc + " read:protected"}}},
+		{"the audience of the login needs nothing", []step{{"", 0, oidc + " read:protected"}, {"audience=" + testkit.Audience, 0, oidc + " read:protected"}}},
 		{"another audience", []step{{second, 1, oidc + " read:a read:b read:c"}, {second, 1, oidc + " read:a read:b read:c"}, {"", 1, oidc + " read:protected"}}},
 		{"order of scopes", []step{{second + "&scope=read:a+read:b", 1, "read:a read:b"}, {second + "&scope=read:b+read:a", 1, "read:a read:b"}}},
 		{"a token that can do more", []step{{second + "&scope=read:a+read:b", 1, "read:a read:b"}, {second + "&scope=read:b", 1, "read:a read:b"}, {second + "&scope=read:c", 2, "read:c"}}},
@@ -1217,15 +990,15 @@ func TestAudiencesAndScopes(t *testing.T) {
 		{"fewer scopes of the login's audience", []step{{"scope=read:protected", 0, oidc + " read:protected"}, {"scope=read:protected&force", 1, "read:protected"}, {"", 1, oidc + " read:protected"}}},
 	}
 	for _, tt := range tests {
-		inEachMode(t, func(t *testing.T, m mode) {
-			e := newRefreshEnv(t, m.edit)
-			b := e.browser().mustLogin()
+		testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+			e := testkit.SignedInRefreshing(t, m.Edit)
+			b := e.Browser().MustLogin()
 			for i, s := range tt.steps {
-				token := b.token(s.query)
+				token := b.Token(s.query)
 				var claims struct{ Scope string }
-				json.Unmarshal(decode(strings.Split(token, ".")[1]), &claims)
-				if e.refreshes() != s.refreshes || claims.Scope != s.scope {
-					t.Errorf("%s: step %d: token with %q after %d refreshes, want %q, %d", tt.why, i, claims.Scope, e.refreshes(), s.scope, s.refreshes)
+				json.Unmarshal(testkit.DecodeSegment(strings.Split(token, ".")[1]), &claims)
+				if e.Refreshes() != s.refreshes || claims.Scope != s.scope {
+					t.Errorf("%s: step %d: token with %q after %d refreshes, want %q, %d", tt.why, i, claims.Scope, e.Refreshes(), s.scope, s.refreshes)
 				}
 			}
 		})
@@ -1236,27 +1009,27 @@ func TestAudiencesAndScopes(t *testing.T) {
 // those that make room.
 func TestTokensOfASession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newRefreshEnv(t, inStore)
-		b := e.browser().mustLogin()
+		e := testkit.SignedInRefreshing(t, testkit.InStore)
+		b := e.Browser().MustLogin()
 		wish := func(i int) string { return fmt.Sprintf("audience=%s&scope=read:a+x:%d", audienceNumber(i), i) }
 		for i := range 8 {
 			audience := audienceNumber(i)
-			if err := e.tenant.AddAPI(tenant.API{Audience: audience, Scopes: []string{"read:a"}, Lifetime: tokenLife}); err != nil {
+			if err := e.Tenant.AddAPI(tenant.API{Audience: audience, Scopes: []string{"read:a"}, Lifetime: testkit.TokenLife}); err != nil {
 				t.Fatal(err)
 			}
-			e.edit(func(c *tenant.Client) {
+			e.EditClient(func(c *tenant.Client) {
 				c.RefreshTokenPolicies = append(c.RefreshTokenPolicies, tenant.ClientGrant{Audience: audience, Scopes: []string{"read:a"}})
 			})
 			time.Sleep(time.Second)
-			b.token(wish(i))
+			b.Token(wish(i))
 		}
-		b.token()
+		b.Token()
 		for i := 1; i < 8; i++ {
-			b.token(wish(i))
+			b.Token(wish(i))
 		}
-		e.expectRefreshes(8, "eight tokens")
-		b.token(wish(0))
-		e.expectRefreshes(9, "the oldest has made room")
+		e.ExpectRefreshes(8, "eight tokens")
+		b.Token(wish(0))
+		e.ExpectRefreshes(9, "the oldest has made room")
 	})
 }
 
@@ -1265,26 +1038,26 @@ func audienceNumber(i int) string { return fmt.Sprintf("https://api%d.example/",
 // TestAudienceThatIsNotAllowed: the tenant then gives a token for the API of the
 // login. The other API must not get that.
 func TestAudienceThatIsNotAllowed(t *testing.T) {
-	inEachMode(t, func(t *testing.T, m mode) {
-		e := newRefreshEnv(t, m.edit)
-		e.edit(func(c *tenant.Client) { c.RefreshTokenPolicies = nil })
-		b := e.browser().mustLogin()
+	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+		e := testkit.SignedInRefreshing(t, m.Edit)
+		e.EditClient(func(c *tenant.Client) { c.RefreshTokenPolicies = nil })
+		b := e.Browser().MustLogin()
 		for range 2 {
-			b.noToken(502, "tenant_answer", "audience="+secondAudience)
+			b.NoToken(502, "tenant_answer", "audience="+testkit.SecondAudience)
 		}
-		time.Sleep(tokenLife)
-		b.token() // with the refresh token that came with it
+		time.Sleep(testkit.TokenLife)
+		b.Token() // with the refresh token that came with it
 	})
 }
 
 // TestPanicAfterRefresh: what was got is kept whatever becomes of the request,
 // because the refresh token of before is used up.
 func TestPanicAfterRefresh(t *testing.T) {
-	inEachMode(t, func(t *testing.T, m mode) {
-		e := newRefreshEnv(t, m.edit)
+	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+		e := testkit.SignedInRefreshing(t, m.Edit)
 		got := ""
-		e.mux.HandleFunc("GET /panic", func(w http.ResponseWriter, r *http.Request) {
-			token, err := e.strategy.AccessToken(w, r)
+		e.Mux.HandleFunc("GET /panic", func(w http.ResponseWriter, r *http.Request) {
+			token, err := e.Strategy.AccessToken(w, r)
 			if err != nil {
 				t.Error(err)
 				return
@@ -1292,41 +1065,41 @@ func TestPanicAfterRefresh(t *testing.T) {
 			got = token.AccessToken
 			panic(http.ErrAbortHandler)
 		})
-		b := e.browser().mustLogin()
-		time.Sleep(tokenLife)
+		b := e.Browser().MustLogin()
+		time.Sleep(testkit.TokenLife)
 		func() {
 			defer func() {
 				if recover() == nil {
 					t.Error("the panic was swallowed")
 				}
 			}()
-			b.fetch("/panic")
+			b.Fetch("/panic")
 		}()
-		if b.token() != got {
+		if b.Token() != got {
 			t.Error("the token of before the panic is lost")
 		}
-		e.expectRefreshes(1, "panic")
+		e.ExpectRefreshes(1, "panic")
 	})
 }
 
 // TestSaveAndRefresh in one response: neither undoes the other.
 func TestSaveAndRefresh(t *testing.T) {
-	inEachMode(t, func(t *testing.T, m mode) {
-		e := newRefreshEnv(t, m.edit)
+	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+		e := testkit.SignedInRefreshing(t, m.Edit)
 		save := func(w http.ResponseWriter, r *http.Request, name string) {
-			s, err := e.strategy.Session(r)
+			s, err := e.Strategy.Session(r)
 			if err != nil {
 				t.Error(err)
 				return
 			}
 			s.Data[name] = "kept"
-			if err := e.strategy.SaveSession(w, r, s); err != nil {
+			if err := e.Strategy.SaveSession(w, r, s); err != nil {
 				t.Error(err)
 			}
 		}
-		e.mux.HandleFunc("GET /both", func(w http.ResponseWriter, r *http.Request) {
+		e.Mux.HandleFunc("GET /both", func(w http.ResponseWriter, r *http.Request) {
 			save(w, r, "before")
-			token, err := e.strategy.AccessToken(w, r)
+			token, err := e.Strategy.AccessToken(w, r)
 			if err != nil {
 				t.Error(err)
 				return
@@ -1334,18 +1107,18 @@ func TestSaveAndRefresh(t *testing.T) {
 			save(w, r, "after")
 			fmt.Fprint(w, token.AccessToken)
 		})
-		b := e.browser().mustLogin()
-		time.Sleep(tokenLife)
-		got := b.page("/both").body
-		s, err := e.strategy.Session(b.request("/"))
+		b := e.Browser().MustLogin()
+		time.Sleep(testkit.TokenLife)
+		got := b.Page("/both").Body
+		s, err := e.Strategy.Session(b.Request("/"))
 		if err != nil || s.Data["before"] != "kept" || s.Data["after"] != "kept" {
 			t.Errorf("data %v, %v", s.Data, err)
 		}
 		time.Sleep(2 * time.Minute)
-		if b.token() != got {
+		if b.Token() != got {
 			t.Error("the token is lost")
 		}
-		e.expectRefreshes(1, "save, refresh, save")
+		e.ExpectRefreshes(1, "save, refresh, save")
 	})
 }
 
@@ -1353,34 +1126,34 @@ func TestSaveAndRefresh(t *testing.T) {
 // session that was ended meanwhile.
 func TestLogoutDuringRefresh(t *testing.T) {
 	for _, m := range []struct {
-		mode
+		testkit.Mode
 		rounds int
 	}{
-		{mode{"in a store", inStore}, 160},
-		{mode{"in a plain store", inPlainStore}, 80},
-		{mode{"in cookies, with revocations", revocable}, 80},
+		{testkit.Mode{Name: "in a store", Edit: testkit.InStore}, 160},
+		{testkit.Mode{Name: "in a plain store", Edit: testkit.InPlainStore}, 80},
+		{testkit.Mode{Name: "in cookies, with revocations", Edit: testkit.Revocable}, 80},
 	} {
-		t.Run(m.name, func(t *testing.T) {
+		t.Run(m.Name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				e := newRefreshEnv(t, m.edit)
-				e.tenant.Delay(tenant.Token, time.Millisecond)
+				e := testkit.SignedInRefreshing(t, m.Edit)
+				e.Tenant.Delay(tenant.Token, time.Millisecond)
 				revived := 0
 				for round := range m.rounds {
-					b := e.browser()
-					b.login("/auth/login")
-					tab := b.clone()
-					together(2, func(i int) {
+					b := e.Browser()
+					b.Login("/auth/login")
+					tab := b.Clone()
+					testkit.Together(2, func(i int) {
 						// Now before the refresh, now while it is under way, now after it.
 						if i == 0 {
 							time.Sleep(time.Duration(round%8) * 200 * time.Microsecond)
-							b.logout()
+							b.Logout()
 						} else {
 							time.Sleep(100 * time.Microsecond)
-							tab.fetch("/token?force")
+							tab.Fetch("/token?force")
 						}
 					})
 					synctest.Wait()
-					if tab.loggedIn() || b.loggedIn() || tab.fetch("/token").status == 200 {
+					if tab.LoggedIn() || b.LoggedIn() || tab.Fetch("/token").Status == 200 {
 						revived++
 					}
 				}
@@ -1395,18 +1168,18 @@ func TestLogoutDuringRefresh(t *testing.T) {
 // TestTwoProcesses share a store, and the refresh tokens rotate without overlap.
 func TestTwoProcesses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		one := newRefreshEnv(t, inStore)
-		two := newRefreshEnv(t, func(c *auth0.Config) { *c = one.cfg })
-		one.tenant.Delay(tenant.Token, time.Second)
-		b := one.browser().mustLogin()
+		one := testkit.SignedInRefreshing(t, testkit.InStore)
+		two := testkit.SignedInRefreshing(t, func(c *auth0.Config) { *c = one.Config })
+		one.Tenant.Delay(tenant.Token, time.Second)
+		b := one.Browser().MustLogin()
 		for round := range 3 {
-			time.Sleep(tokenLife)
-			tabs, got := tabs(b, 20), make([]string, 20)
+			time.Sleep(testkit.TokenLife)
+			tabs, got := testkit.Tabs(b, 20), make([]string, 20)
 			for i := range 10 {
-				tabs[i].e = two
+				tabs[i].Env = two
 			}
-			together(20, func(i int) { got[i] = tabs[i].token() })
-			one.expectRefreshes(1+round, "two processes")
+			testkit.Together(20, func(i int) { got[i] = tabs[i].Token() })
+			one.ExpectRefreshes(1+round, "two processes")
 			for _, token := range got {
 				if token != got[0] {
 					t.Error("different tokens")
@@ -1420,20 +1193,20 @@ func TestTwoProcesses(t *testing.T) {
 // second takes the token that the first has got, and does not undo it.
 func TestTwoProcessesWithoutLeases(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		one := newRefreshEnv(t, inPlainStore)
-		b := one.browser().mustLogin()
-		first, got := b.clone(), ""
-		two := newRefreshEnv(t, func(c *auth0.Config) {
-			*c = one.cfg
-			c.HTTPClient = &http.Client{Transport: &tokenSpy{next: before{one.cfg.HTTPClient.Transport, func() { got = first.token() }}}}
+		one := testkit.SignedInRefreshing(t, testkit.InPlainStore)
+		b := one.Browser().MustLogin()
+		first, got := b.Clone(), ""
+		two := testkit.SignedInRefreshing(t, func(c *auth0.Config) {
+			*c = one.Config
+			c.HTTPClient = &http.Client{Transport: &testkit.TokenSpy{Next: before{one.Config.HTTPClient.Transport, func() { got = first.Token() }}}}
 		})
-		time.Sleep(tokenLife)
-		b.e = two
-		if token := b.token(); token != got || got == "" {
+		time.Sleep(testkit.TokenLife)
+		b.Env = two
+		if token := b.Token(); token != got || got == "" {
 			t.Error("the second does not take what the first has got")
 		}
-		one.expectRefreshes(2, "one for each")
-		if first.token() != got {
+		one.ExpectRefreshes(2, "one for each")
+		if first.Token() != got {
 			t.Error("the token of the first is lost")
 		}
 	})
@@ -1443,19 +1216,19 @@ func TestTwoProcessesWithoutLeases(t *testing.T) {
 // tenant, nobody notices.
 func TestTwoProcessesInCookies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		one := newRefreshEnv(t)
-		one.rotate(true, 30*time.Second)
-		one.tenant.Delay(tenant.Token, time.Second)
-		two := newRefreshEnv(t, func(c *auth0.Config) { *c = one.cfg })
-		b := one.browser().mustLogin()
+		one := testkit.SignedInRefreshing(t)
+		one.RotateRefreshTokens(true, 30*time.Second)
+		one.Tenant.Delay(tenant.Token, time.Second)
+		two := testkit.SignedInRefreshing(t, func(c *auth0.Config) { *c = one.Config })
+		b := one.Browser().MustLogin()
 		for round := range 3 {
-			time.Sleep(tokenLife)
-			tabs := tabs(b, 20)
+			time.Sleep(testkit.TokenLife)
+			tabs := testkit.Tabs(b, 20)
 			for i := range tabs {
-				tabs[i].e = []*env{one, two}[i%2]
+				tabs[i].Env = []*testkit.Env{one, two}[i%2]
 			}
-			together(20, func(i int) { tabs[i].token() })
-			one.expectRefreshes(2*round+2, "one for each process")
+			testkit.Together(20, func(i int) { tabs[i].Token() })
+			one.ExpectRefreshes(2*round+2, "one for each process")
 			b = tabs[7*round] // whatever the browser has got last
 		}
 	})
@@ -1464,21 +1237,21 @@ func TestTwoProcessesInCookies(t *testing.T) {
 // TestLostAnswer: the tenant has replaced the refresh token, and nobody knows by
 // what. Within the overlap, the next request makes up for that.
 func TestLostAnswer(t *testing.T) {
-	inEachMode(t, func(t *testing.T, m mode) {
+	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 		lost := false
-		e := newRefreshEnv(t, m.edit, func(c *auth0.Config) {
+		e := testkit.SignedInRefreshing(t, m.Edit, func(c *auth0.Config) {
 			c.HTTPClient = &http.Client{Transport: lossy{c.HTTPClient.Transport, func() bool { return lost }}}
 		})
-		e.rotate(true, time.Minute)
-		b := e.browser().mustLogin()
-		time.Sleep(tokenLife)
+		e.RotateRefreshTokens(true, time.Minute)
+		b := e.Browser().MustLogin()
+		time.Sleep(testkit.TokenLife)
 		lost = true
-		b.noToken(502, "tenant_unavailable")
+		b.NoToken(502, "tenant_unavailable")
 		lost = false
 		time.Sleep(30 * time.Second)
-		b.token()
-		time.Sleep(tokenLife)
-		b.token()
+		b.Token()
+		time.Sleep(testkit.TokenLife)
+		b.Token()
 	})
 }
 
@@ -1514,10 +1287,10 @@ func (b before) RoundTrip(r *http.Request) (*http.Response, error) {
 // when it is due, and gives it to nobody else.
 func TestClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newRefreshEnv(t)
+		e := testkit.SignedInRefreshing(t)
 		type call struct{ host, authorization string }
 		var calls []call
-		api := hosts{}
+		api := testkit.Hosts{}
 		for _, host := range []string{"api.example", "elsewhere.example"} {
 			api[host] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				calls = append(calls, call{host, r.Header.Get("Authorization")})
@@ -1529,28 +1302,28 @@ func TestClient(t *testing.T) {
 		}
 		var last *http.Response
 		var lastErr error
-		e.mux.HandleFunc("GET /call", func(w http.ResponseWriter, r *http.Request) {
-			client := e.strategy.Client(w, r)
+		e.Mux.HandleFunc("GET /call", func(w http.ResponseWriter, r *http.Request) {
+			client := e.Strategy.Client(w, r)
 			client.Transport.(*oauth2.Transport).Base = api
 			if last, lastErr = client.Get("https://api.example/?to=" + r.URL.Query().Get("to")); lastErr == nil {
 				last.Body.Close()
 			}
 		})
-		e.browser().fetch("/call")
+		e.Browser().Fetch("/call")
 		if !errors.Is(lastErr, auth0.ErrNoSession) || len(calls) != 0 {
 			t.Errorf("logged out: %v, %d calls", lastErr, len(calls))
 		}
-		b := e.browser().mustLogin()
-		first := b.token()
-		time.Sleep(tokenLife)
-		b.fetch("/call")
-		second := b.token()
+		b := e.Browser().MustLogin()
+		first := b.Token()
+		time.Sleep(testkit.TokenLife)
+		b.Fetch("/call")
+		second := b.Token()
 		if lastErr != nil || len(calls) != 1 || calls[0].authorization != "Bearer "+second || first == second {
 			t.Fatalf("%v, %d calls", lastErr, len(calls))
 		}
 		for to, want := range map[string]int{"/there": 2, "https://api.example/there": 2, "https://elsewhere.example/": 1, "http://api.example/": 1, "https://api.example.elsewhere.example/": 1} {
 			calls = nil
-			b.fetch("/call?to=" + to)
+			b.Fetch("/call?to=" + to)
 			if lastErr != nil || len(calls) != want || want == 1 && last.StatusCode != http.StatusTemporaryRedirect {
 				t.Errorf("redirect to %s: %d calls, %v", to, len(calls), lastErr)
 			}
@@ -1568,42 +1341,44 @@ func TestClient(t *testing.T) {
 func TestLogoutRevokesRefreshToken(t *testing.T) {
 	tests := []struct {
 		why    string
-		spoil  func(*env)
+		spoil  func(*testkit.Env)
 		calls  int
 		warned bool
 	}{
-		{"as always", func(*env) {}, 1, false},
-		{"no refresh token", func(e *env) { e.edit(func(c *tenant.Client) { c.GrantTypes = []string{"authorization_code"} }) }, 0, false},
-		{"the tenant fails", func(e *env) { e.tenant.Fail(tenant.Revoke, 500) }, 1, true},
-		{"the tenant does not take the secret", func(e *env) { e.edit(func(c *tenant.Client) { c.Secret = "another" }) }, 1, true},
-		{"the tenant does not answer", func(e *env) { e.tenant.Delay(tenant.Revoke, time.Hour) }, 1, true},
+		{"as always", func(*testkit.Env) {}, 1, false},
+		{"no refresh token", func(e *testkit.Env) {
+			e.EditClient(func(c *tenant.Client) { c.GrantTypes = []string{"authorization_code"} })
+		}, 0, false},
+		{"the tenant fails", func(e *testkit.Env) { e.Tenant.Fail(tenant.Revoke, 500) }, 1, true},
+		{"the tenant does not take the secret", func(e *testkit.Env) { e.EditClient(func(c *tenant.Client) { c.Secret = "another" }) }, 1, true},
+		{"the tenant does not answer", func(e *testkit.Env) { e.Tenant.Delay(tenant.Revoke, time.Hour) }, 1, true},
 	}
 	for _, tt := range tests {
-		inEachMode(t, func(t *testing.T, m mode) {
-			e := newRefreshEnv(t, m.edit)
-			b := e.browser()
+		testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+			e := testkit.SignedInRefreshing(t, m.Edit)
+			b := e.Browser()
 			if tt.calls == 0 {
 				tt.spoil(e)
-				b.mustLogin()
+				b.MustLogin()
 			} else {
-				b.mustLogin()
+				b.MustLogin()
 				tt.spoil(e)
 			}
 			begun := time.Now()
-			b.logout()
+			b.Logout()
 			if d := time.Since(begun); d > 0 {
 				t.Errorf("%s: the logout took %v", tt.why, d)
 			}
-			if b.loggedIn() {
+			if b.LoggedIn() {
 				t.Errorf("%s: still logged in", tt.why)
 			}
 			time.Sleep(2 * time.Second)
 			synctest.Wait()
-			if got := e.tenant.Calls(tenant.Revoke); got != tt.calls {
+			if got := e.Tenant.Calls(tenant.Revoke); got != tt.calls {
 				t.Errorf("%s: %d calls, want %d", tt.why, got, tt.calls)
 			}
-			if got := strings.Contains(e.log.String(), "could not be revoked"); got != tt.warned {
-				t.Errorf("%s: warned %v, want %v:\n%s", tt.why, got, tt.warned, e.log)
+			if got := strings.Contains(e.Log.String(), "could not be revoked"); got != tt.warned {
+				t.Errorf("%s: warned %v, want %v:\n%s", tt.why, got, tt.warned, e.Log)
 			}
 		})
 	}
@@ -1612,43 +1387,43 @@ func TestLogoutRevokesRefreshToken(t *testing.T) {
 // TestRevokedRefreshTokenIsDead: what the logout sends is the refresh token.
 func TestRevokedRefreshTokenIsDead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newRefreshEnv(t)
-		b := e.browser().mustLogin()
-		copied := b.clone()
-		b.logout()
+		e := testkit.SignedInRefreshing(t)
+		b := e.Browser().MustLogin()
+		copied := b.Clone()
+		b.Logout()
 		synctest.Wait()
-		time.Sleep(tokenLife)
-		copied.clone().noToken(401, "no_session")
-		copied.e = newRefreshEnv(t, func(c *auth0.Config) { *c = e.cfg }) // another instance
-		copied.noToken(401, "token_expired")
+		time.Sleep(testkit.TokenLife)
+		copied.Clone().NoToken(401, "no_session")
+		copied.Env = testkit.SignedInRefreshing(t, func(c *auth0.Config) { *c = e.Config }) // another instance
+		copied.NoToken(401, "token_expired")
 	})
 }
 
 // TestRefreshDoesNotPrint: what callers hold of tokens shows nothing of them.
 func TestRefreshDoesNotPrint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newRefreshEnv(t, inStore)
-		spy := e.cfg.HTTPClient.Transport.(*tokenSpy)
+		e := testkit.SignedInRefreshing(t, testkit.InStore)
+		spy := e.Config.HTTPClient.Transport.(*testkit.TokenSpy)
 		var values []any
-		e.mux.HandleFunc("GET /collect", func(w http.ResponseWriter, r *http.Request) {
-			s, err := e.strategy.Session(r)
+		e.Mux.HandleFunc("GET /collect", func(w http.ResponseWriter, r *http.Request) {
+			s, err := e.Strategy.Session(r)
 			if err != nil {
 				t.Error(err)
 				return
 			}
-			values = append(values, e.strategy, s, e.strategy.TokenSource(w, r), e.strategy.Client(w, r), e.cfg.Store, auth0.ForAudience(secondAudience))
-			_, err = e.strategy.AccessToken(w, r)
+			values = append(values, e.Strategy, s, e.Strategy.TokenSource(w, r), e.Strategy.Client(w, r), e.Config.Store, auth0.ForAudience(testkit.SecondAudience))
+			_, err = e.Strategy.AccessToken(w, r)
 			values = append(values, err, r.Context())
 		})
-		b := e.browser().mustLogin()
-		b.page("/collect")
-		e.tenant.Fail(tenant.Token, 500)
-		time.Sleep(tokenLife)
-		b.page("/collect")
-		e.tenant.Fail(tenant.Token, 0)
-		e.tenant.RevokeRefreshTokens("ada@acme.example")
-		b.page("/collect")
-		secrets := append(spy.seen(), "client-secret-SECRET", testSecret, b.cookies[sessionName])
+		b := e.Browser().MustLogin()
+		b.Page("/collect")
+		e.Tenant.Fail(tenant.Token, 500)
+		time.Sleep(testkit.TokenLife)
+		b.Page("/collect")
+		e.Tenant.Fail(tenant.Token, 0)
+		e.Tenant.RevokeRefreshTokens("ada@acme.example")
+		b.Page("/collect")
+		secrets := append(spy.Seen(), "client-secret-SECRET", testkit.CookieSecret, b.Cookies[testkit.SessionCookie])
 		if len(values) != 24 || len(secrets) != 6 {
 			t.Fatalf("%d values, %d secrets", len(values), len(secrets))
 		}
@@ -1668,12 +1443,12 @@ func TestRefreshDoesNotPrint(t *testing.T) {
 // TestTokensAtOnce: a handler may ask for several tokens at the same time. The
 // response then sets one session, which has them all.
 func TestTokensAtOnce(t *testing.T) {
-	for _, m := range modes {
-		t.Run(m.name, func(t *testing.T) {
-			e := newRefreshEnv(t, m.edit)
-			audiences := []string{testAudience, secondAudience, "https://third.example/"}
+	for _, m := range testkit.Modes {
+		t.Run(m.Name, func(t *testing.T) {
+			e := testkit.SignedInRefreshing(t, m.Edit)
+			audiences := []string{testkit.Audience, testkit.SecondAudience, "https://third.example/"}
 			got := make([]string, 12)
-			e.mux.HandleFunc("GET /at-once", func(w http.ResponseWriter, r *http.Request) {
+			e.Mux.HandleFunc("GET /at-once", func(w http.ResponseWriter, r *http.Request) {
 				var all sync.WaitGroup
 				for i := range got {
 					all.Go(func() {
@@ -1681,7 +1456,7 @@ func TestTokensAtOnce(t *testing.T) {
 						if i < len(audiences) {
 							opts = append(opts, auth0.ForceRefresh())
 						}
-						token, err := e.strategy.TokenSource(w, r, opts...).Token()
+						token, err := e.Strategy.TokenSource(w, r, opts...).Token()
 						if err != nil {
 							t.Error(err)
 							return
@@ -1692,17 +1467,17 @@ func TestTokensAtOnce(t *testing.T) {
 				all.Wait()
 			})
 			for range 20 {
-				b := e.browser().mustLogin()
-				if resp := b.fetch("/at-once"); resp.status != 200 {
-					t.Fatal(resp.status)
+				b := e.Browser().MustLogin()
+				if resp := b.Fetch("/at-once"); resp.Status != 200 {
+					t.Fatal(resp.Status)
 				}
-				calls := e.tenant.Calls(tenant.Token)
+				calls := e.Tenant.Calls(tenant.Token)
 				for _, audience := range audiences {
-					if token := b.token("audience=" + url.QueryEscape(audience)); !slices.Contains(got, token) {
+					if token := b.Token("audience=" + url.QueryEscape(audience)); !slices.Contains(got, token) {
 						t.Errorf("%s: the session has none of the tokens", audience)
 					}
 				}
-				if n := e.tenant.Calls(tenant.Token) - calls; n != 0 {
+				if n := e.Tenant.Calls(tenant.Token) - calls; n != 0 {
 					t.Errorf("%d tokens were got and not kept", n)
 				}
 			}

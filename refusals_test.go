@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 // tableOfRefusals reads the rows of errors.go, so that a new one is walked too.
@@ -62,26 +63,6 @@ func tableOfRefusals(t *testing.T) map[string]*auth0.Error {
 	return rows
 }
 
-// A walkStore fails with an error once there is one.
-type walkStore struct {
-	auth0.Store
-	err error
-}
-
-func (s *walkStore) Find(key string) ([]byte, bool, error) {
-	if s.err != nil {
-		return nil, false, s.err
-	}
-	return s.Store.Find(key)
-}
-
-func (s *walkStore) Commit(key string, value []byte, until time.Time) error {
-	if s.err != nil {
-		return s.err
-	}
-	return s.Store.Commit(key, value, until)
-}
-
 // A walk is every guard and every route, made so that each refuses with an error.
 type walk struct {
 	err    error // of every hook and of the store
@@ -102,8 +83,8 @@ func newWalk(t *testing.T, handler func(http.ResponseWriter, *http.Request, *aut
 	w := &walk{}
 	walking = w
 	hook := func(c *auth0.APIConfig) { c.Validate = func(context.Context, *auth0.Token) error { return w.err } }
-	api := func(e *env, edit ...func(*auth0.APIConfig)) *auth0.API {
-		c := auth0.APIConfig{Domain: tenantHost, Audience: testAudience, HTTPClient: e.cfg.HTTPClient, Logger: e.cfg.Logger, ErrorHandler: handler}
+	api := func(e *testkit.Env, edit ...func(*auth0.APIConfig)) *auth0.API {
+		c := auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, HTTPClient: e.Config.HTTPClient, Logger: e.Config.Logger, ErrorHandler: handler}
 		for _, f := range edit {
 			f(&c)
 		}
@@ -116,11 +97,11 @@ func newWalk(t *testing.T, handler func(http.ResponseWriter, *http.Request, *aut
 		}
 		return a
 	}
-	store := &walkStore{Store: auth0.NewMemoryStore(1000)}
-	e := newEnv(t, func(c *auth0.Config) { c.Store, c.Audience, c.ErrorHandler = store, testAudience, handler })
-	s := e.strategy
-	cookies := e.browser().mustLogin().cookies
-	bearer := "Bearer " + e.tenant.AccessToken("ada@acme.example", testAudience)
+	store := &testkit.HalfStore{Store: auth0.NewMemoryStore(1000)}
+	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Store, c.Audience, c.ErrorHandler = store, testkit.Audience, handler })
+	s := e.Strategy
+	cookies := e.Browser().MustLogin().Cookies
+	bearer := "Bearer " + e.Tenant.AccessToken("ada@acme.example", testkit.Audience)
 	request := func(method, path string, header ...string) *http.Request {
 		r := httptest.NewRequest(method, path, nil)
 		r.Host = "app.example"
@@ -144,7 +125,7 @@ func newWalk(t *testing.T, handler func(http.ResponseWriter, *http.Request, *aut
 	checked, plain := api(e, hook), api(e)
 	encode := base64.RawURLEncoding.EncodeToString
 	strange := "Bearer " + encode([]byte(`{"alg":"RS256","kid":"nobody"}`)) + "." + encode(fmt.Appendf(nil,
-		`{"iss":"https://%s/","sub":"admin","aud":%q,"exp":%d}`, tenantHost, testAudience, time.Now().Unix()+99)) + ".AAAA"
+		`{"iss":"https://%s/","sub":"admin","aud":%q,"exp":%d}`, testkit.TenantHost, testkit.Audience, time.Now().Unix()+99)) + ".AAAA"
 	for name, guard := range map[string]func(*auth0.API) func(http.Handler) http.Handler{
 		"RequireAuth":          func(a *auth0.API) func(http.Handler) http.Handler { return a.RequireAuth },
 		"OptionalAuth":         func(a *auth0.API) func(http.Handler) http.Handler { return a.OptionalAuth },
@@ -218,7 +199,7 @@ func newWalk(t *testing.T, handler func(http.ResponseWriter, *http.Request, *aut
 		for why, r := range map[string]func() *http.Request{
 			"script":               func() *http.Request { return withCookies(request("GET", "/")) },
 			"page":                 func() *http.Request { return withCookies(request("GET", "/", page...)) },
-			"form":                 func() *http.Request { return withCookies(request("POST", "/", "Origin", appBase)) },
+			"form":                 func() *http.Request { return withCookies(request("POST", "/", "Origin", testkit.AppURL)) },
 			"form of another site": func() *http.Request { return withCookies(request("POST", "/", "Origin", "https://evil.example")) },
 			"script, anonymous":    func() *http.Request { return request("GET", "/") },
 			"handshake from outside": func() *http.Request {
@@ -226,7 +207,7 @@ func newWalk(t *testing.T, handler func(http.ResponseWriter, *http.Request, *aut
 			},
 		} {
 			add(name+": "+why, h, func() *http.Request {
-				store.err = w.err
+				store.Err = w.err
 				return r()
 			})
 		}
@@ -237,20 +218,20 @@ func newWalk(t *testing.T, handler func(http.ResponseWriter, *http.Request, *aut
 		"AfterLogin":        func(c *auth0.Config) { c.AfterLogin = func(context.Context, *auth0.Login) error { return w.err } },
 		"CheckOrganization": func(c *auth0.Config) { c.CheckOrganization = func(context.Context, string) error { return w.err } },
 		"AfterLogin in a pop-up": func(c *auth0.Config) {
-			c.Login = []auth0.LoginOption{auth0.WithPopup(appBase)}
+			c.Login = []auth0.LoginOption{auth0.WithPopup(testkit.AppURL)}
 			c.AfterLogin = func(context.Context, *auth0.Login) error { return w.err }
 		},
 	} {
 		w.routes[name] = func() (http.Handler, *http.Request) {
-			e := newEnv(t, edit, func(c *auth0.Config) { c.ErrorHandler = handler })
-			e.tenant.EditIDToken(claim("org_id", "org_1"))
-			b := e.browser()
-			u := b.atTenant(b.begin("/auth/login"))
+			e := testkit.SignedIn(t, edit, func(c *auth0.Config) { c.ErrorHandler = handler })
+			e.Tenant.EditIDToken(testkit.Claim("org_id", "org_1"))
+			b := e.Browser()
+			u := b.AtTenant(b.Begin("/auth/login"))
 			r := request("GET", u.RequestURI(), "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document")
-			for name, value := range b.cookies {
+			for name, value := range b.Cookies {
 				r.AddCookie(&http.Cookie{Name: name, Value: value})
 			}
-			return e.strategy.CallbackHandler(), r
+			return e.Strategy.CallbackHandler(), r
 		}
 	}
 	return w
@@ -344,8 +325,8 @@ func TestErrorHandlerChoosesTheStatus(t *testing.T) {
 		}, 401, "body"},
 		"nothing": {func(http.ResponseWriter, *http.Request, *auth0.Error) {}, 401, ""},
 	} {
-		f := newAPIFixture(t, func(c *auth0.APIConfig) { c.ErrorHandler = tt.handler })
-		server := httptest.NewServer(f.api.RequireAuth(f))
+		f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.ErrorHandler = tt.handler })
+		server := httptest.NewServer(f.API.RequireAuth(f))
 		client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 		resp, err := client.Post(server.URL, "", nil) // http.Redirect writes no body for POST
 		if err != nil {
@@ -358,7 +339,7 @@ func TestErrorHandlerChoosesTheStatus(t *testing.T) {
 		server.Close()
 	}
 	// A connection that the handler has taken over is left alone.
-	f := newAPIFixture(t, func(c *auth0.APIConfig) {
+	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) {
 		c.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ *auth0.Error) {
 			conn, _, err := http.NewResponseController(w).Hijack()
 			if err != nil {
@@ -371,10 +352,10 @@ func TestErrorHandlerChoosesTheStatus(t *testing.T) {
 	})
 	done := make(chan struct{})
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		f.api.RequireAuth(f).ServeHTTP(w, r)
+		f.API.RequireAuth(f).ServeHTTP(w, r)
 		close(done)
 	}))
-	var log logBuffer
+	var log testkit.Log
 	server.Config.ErrorLog = stdlog.New(&log, "", 0)
 	server.Start()
 	defer server.Close()
@@ -403,25 +384,25 @@ func TestHooksThatCannotDecide(t *testing.T) {
 		"chosen, wrapped": fmt.Errorf("x: %w", &auth0.Error{Status: 503, Reason: "list_down", RetryAfter: 5 * time.Second}),
 	}
 	var answer error
-	f := newAPIFixture(t, func(c *auth0.APIConfig) {
+	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) {
 		c.Validate = func(context.Context, *auth0.Token) error { return answer }
 	})
-	own := newAPIFixture(t, sources(auth0.FromFunc(func(*http.Request) (string, error) { return "", answer })))
-	other := newAPIFixture(t)
+	own := testkit.NewAPIEnv(t, testkit.Sources(auth0.FromFunc(func(*http.Request) (string, error) { return "", answer })))
+	other := testkit.NewAPIEnv(t)
 	w := &walk{}
 	for name, guard := range map[string]struct {
 		h     http.Handler
 		plain int // the status for an error that says nothing else
 	}{
-		"Validate":      {f.api.RequireAuth(f), 401},
-		"Require":       {other.api.Require(func(context.Context, *auth0.Token) error { return answer })(other), 403},
-		"RequireClaims": {auth0.RequireClaims[walkClaims](other.api)(other), 401},
-		"FromFunc":      {own.api.RequireAuth(own), 400},
+		"Validate":      {f.API.RequireAuth(f), 401},
+		"Require":       {other.API.Require(func(context.Context, *auth0.Token) error { return answer })(other), 403},
+		"RequireClaims": {auth0.RequireClaims[walkClaims](other.API)(other), 401},
+		"FromFunc":      {own.API.RequireAuth(own), 400},
 	} {
 		serve := func(err error) *httptest.ResponseRecorder {
 			answer, w.err, walking = err, err, w
 			rec := httptest.NewRecorder()
-			guard.h.ServeHTTP(rec, bearerRequest(goodToken()))
+			guard.h.ServeHTTP(rec, testkit.BearerRequest(testkit.GoodToken()))
 			return rec
 		}
 		for why, err := range unsure {
@@ -440,18 +421,18 @@ func TestHooksThatCannotDecide(t *testing.T) {
 	}
 	// AfterLogin has nothing but a refusal to say, and must say it.
 	for why, err := range unsure {
-		e := newEnv(t, func(c *auth0.Config) { c.AfterLogin = func(context.Context, *auth0.Login) error { return err } })
-		if resp := e.browser().login("/auth/login"); resp.status != 503 || resp.header.Get("Retry-After") != "5" || strings.Contains(resp.body, "not allowed") {
-			t.Errorf("AfterLogin, %s: %d %q", why, resp.status, resp.body)
+		e := testkit.SignedIn(t, func(c *auth0.Config) { c.AfterLogin = func(context.Context, *auth0.Login) error { return err } })
+		if resp := e.Browser().Login("/auth/login"); resp.Status != 503 || resp.Header.Get("Retry-After") != "5" || strings.Contains(resp.Body, "not allowed") {
+			t.Errorf("AfterLogin, %s: %d %q", why, resp.Status, resp.Body)
 		}
 	}
 	// The log names an outage for what it is.
-	store := &walkStore{Store: auth0.NewMemoryStore(10)}
-	e := newEnv(t, func(c *auth0.Config) { c.Store = store })
-	b := e.browser().mustLogin()
-	store.err = fmt.Errorf("pool: %w", context.Canceled)
-	if resp := b.page("/private"); resp.status != 503 || strings.Contains(e.log.String(), "reason=canceled") || !strings.Contains(e.log.String(), "level=WARN msg=\"auth0: refused\" op=session status=503") {
-		t.Errorf("%d; log:\n%s", resp.status, e.log)
+	store := &testkit.HalfStore{Store: auth0.NewMemoryStore(10)}
+	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Store = store })
+	b := e.Browser().MustLogin()
+	store.Err = fmt.Errorf("pool: %w", context.Canceled)
+	if resp := b.Page("/private"); resp.Status != 503 || strings.Contains(e.Log.String(), "reason=canceled") || !strings.Contains(e.Log.String(), "level=WARN msg=\"auth0: refused\" op=session status=503") {
+		t.Errorf("%d; log:\n%s", resp.Status, e.Log)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 // rocaModulus is a number of the given length that is a power of 65537 modulo
@@ -54,8 +55,8 @@ func TestKeysThatCanBeFactored(t *testing.T) {
 		{"8,192 bits", rocaModulus(8192, 5, 167), false},
 		// Modulo 167, half of the residues are powers of 65537.
 		{"all primes but the last", notAPower(rocaModulus(2048, 1_000_003, 163), 163, 167), true},
-		{"an honest key", rsaKey1().N, true},
-		{"another", rsaKey2().N, true},
+		{"an honest key", testkit.RSAKey1().N, true},
+		{"another", testkit.RSAKey2().N, true},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
 			public := &rsa.PublicKey{N: tt.n, E: 65537}
@@ -67,21 +68,21 @@ func TestKeysThatCanBeFactored(t *testing.T) {
 					t.Errorf("%s: the error is %v", where, err)
 				}
 			}
-			_, err := auth0.StaticKeys([]byte(jwksOf(t, rsaJWK("x", public))))
+			_, err := auth0.StaticKeys([]byte(jwksOf(t, testkit.RSAJWK("x", public))))
 			expect("key set", err)
 			_, err = auth0.StaticKeys([]byte(publicPEM(t, public)))
 			expect("PEM", err)
 
-			f := newAPIFixture(t)
-			f.publish(rsaJWK("x", public), rsaJWK("k1", &rsaKey1().PublicKey))
-			f.expectToken(t, goodToken(), apiOK) // the other key is used
-			want := apiUnknownKey
+			f := testkit.NewAPIEnv(t)
+			f.Publish(testkit.RSAJWK("x", public), testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey))
+			f.ExpectToken(t, testkit.GoodToken(), testkit.AnswerOK) // the other key is used
+			want := testkit.AnswerUnknownKey
 			if tt.usable {
-				want = apiBadSignature
+				want = testkit.AnswerBadSignature
 			}
-			f.expectToken(t, compact(goodHeader.set("kid", `"x"`).String(), goodClaims(noon).String(), constant(make([]byte, 256))), want)
+			f.ExpectToken(t, testkit.Compact(testkit.GoodHeader.Set("kid", `"x"`).String(), testkit.GoodClaims(testkit.Noon).String(), testkit.Constant(make([]byte, 256))), want)
 
-			cfg := newEnv(t).cfg
+			cfg := testkit.SignedIn(t).Config
 			cfg.ClientSecret, cfg.ClientAuthentication = "", auth0.PrivateKeyJWT(publicOnly{public}, "RS256", "k")
 			_, err = auth0.New(cfg)
 			expect("client authentication", err)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 const newSecret = "fedcba9876543210-the-next-secret-of-the-tests"
@@ -13,35 +14,35 @@ const newSecret = "fedcba9876543210-the-next-secret-of-the-tests"
 // and new instances serve the same users, and nobody is logged out.
 func TestRunbookRotation(t *testing.T) {
 	store := auth0.NewMemoryStore(1000)
-	for _, m := range []mode{{"in cookies", inCookies}, {"in a store", func(c *auth0.Config) { c.Store = store }}, {"revocable", revocable}} {
-		now := newClock()
-		base := newEnv(t, m.edit, func(c *auth0.Config) { c.Now = now.now; c.AbsoluteTimeout = auth0.None })
-		instance := func(secrets ...string) *env {
-			e := newEnv(t, func(c *auth0.Config) { *c = base.cfg; c.Secrets = secrets })
-			e.tenant = base.tenant
+	for _, m := range []testkit.Mode{{Name: "in cookies", Edit: testkit.InCookies}, {Name: "in a store", Edit: func(c *auth0.Config) { c.Store = store }}, {Name: "revocable", Edit: testkit.Revocable}} {
+		now := testkit.NewClock()
+		base := testkit.SignedIn(t, m.Edit, func(c *auth0.Config) { c.Now = now.Now; c.AbsoluteTimeout = auth0.None })
+		instance := func(secrets ...string) *testkit.Env {
+			e := testkit.SignedIn(t, func(c *auth0.Config) { *c = base.Config; c.Secrets = secrets })
+			e.Tenant = base.Tenant
 			return e
 		}
-		base.tenant.EditIDToken(func(_, c map[string]any) { c["iat"], c["exp"] = now.now().Unix(), now.now().Unix()+600 })
-		steps := [][]string{{testSecret}, {testSecret, newSecret}, {newSecret, testSecret}, {newSecret}}
-		b := instance(steps[0]...).browser().mustLogin()
+		base.Tenant.EditIDToken(func(_, c map[string]any) { c["iat"], c["exp"] = now.Now().Unix(), now.Now().Unix()+600 })
+		steps := [][]string{{testkit.CookieSecret}, {testkit.CookieSecret, newSecret}, {newSecret, testkit.CookieSecret}, {newSecret}}
+		b := instance(steps[0]...).Browser().MustLogin()
 		for i := range steps[1:] {
 			// While a step is deployed, requests reach instances of both.
 			before, after := instance(steps[i]...), instance(steps[i+1]...)
-			for j, e := range []*env{before, after, before, after, after, before, after} {
-				now.add(400) // long enough for the session to be written
-				if b.e = e; !b.loggedIn() {
-					t.Fatalf("%s: logged out by step %d, request %d", m.name, i+1, j)
+			for j, e := range []*testkit.Env{before, after, before, after, after, before, after} {
+				now.Add(400) // long enough for the session to be written
+				if b.Env = e; !b.LoggedIn() {
+					t.Fatalf("%s: logged out by step %d, request %d", m.Name, i+1, j)
 				}
 			}
 		}
 		// What the document warns of.
-		b = instance(testSecret).browser().mustLogin()
-		now.add(400)
-		if b.e = instance(newSecret, testSecret); !b.loggedIn() {
+		b = instance(testkit.CookieSecret).Browser().MustLogin()
+		now.Add(400)
+		if b.Env = instance(newSecret, testkit.CookieSecret); !b.LoggedIn() {
 			t.Fatal("the new instance does not open the old secret")
 		}
-		if b.e = instance(testSecret); b.loggedIn() {
-			t.Errorf("%s: without the first step nobody is logged out", m.name)
+		if b.Env = instance(testkit.CookieSecret); b.LoggedIn() {
+			t.Errorf("%s: without the first step nobody is logged out", m.Name)
 		}
 	}
 }
@@ -49,20 +50,20 @@ func TestRunbookRotation(t *testing.T) {
 // TestRunbookEmergency: a new secret alone ends every session, in cookies and in
 // stores, and everybody can log in again.
 func TestRunbookEmergency(t *testing.T) {
-	for _, m := range append(modes, mode{"revocable", revocable}) {
-		e := newEnv(t, m.edit)
-		var browsers []*browser
+	for _, m := range append(testkit.Modes, testkit.Mode{Name: "revocable", Edit: testkit.Revocable}) {
+		e := testkit.SignedIn(t, m.Edit)
+		var browsers []*testkit.Browser
 		for range 3 {
-			browsers = append(browsers, e.browser().mustLogin())
+			browsers = append(browsers, e.Browser().MustLogin())
 		}
-		after := newEnv(t, func(c *auth0.Config) { *c = e.cfg; c.Secrets = []string{newSecret} })
-		after.tenant = e.tenant
+		after := testkit.SignedIn(t, func(c *auth0.Config) { *c = e.Config; c.Secrets = []string{newSecret} })
+		after.Tenant = e.Tenant
 		for i, b := range browsers {
-			if b.e = after; b.loggedIn() {
-				t.Errorf("%s: session %d goes on", m.name, i)
+			if b.Env = after; b.LoggedIn() {
+				t.Errorf("%s: session %d goes on", m.Name, i)
 			}
-			if b.mustLogin(); !b.loggedIn() {
-				t.Errorf("%s: user %d cannot log in again", m.name, i)
+			if b.MustLogin(); !b.LoggedIn() {
+				t.Errorf("%s: user %d cannot log in again", m.Name, i)
 			}
 		}
 	}
@@ -72,41 +73,41 @@ func TestRunbookEmergency(t *testing.T) {
 // back after a logout makes a copy of the cookie valid again, unless its mark is
 // there, and a new secret ends that.
 func TestRunbookStore(t *testing.T) {
-	store := newWatchedStore()
-	e := newEnv(t, func(c *auth0.Config) { c.Store = store })
-	b := e.browser().mustLogin()
-	copied := b.clone()
-	store.mu.Lock()
-	saved := map[string]storedValue{}
-	for key, value := range store.values {
+	store := testkit.NewWatchedStore()
+	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Store = store })
+	b := e.Browser().MustLogin()
+	copied := b.Clone()
+	store.Mu.Lock()
+	saved := map[string]testkit.StoredValue{}
+	for key, value := range store.Values {
 		saved[key] = value
 	}
-	store.mu.Unlock()
-	b.logout()
-	restore := func(onto map[string]storedValue) {
-		store.mu.Lock()
-		defer store.mu.Unlock()
+	store.Mu.Unlock()
+	b.Logout()
+	restore := func(onto map[string]testkit.StoredValue) {
+		store.Mu.Lock()
+		defer store.Mu.Unlock()
 		for key, value := range saved {
 			onto[key] = value
 		}
-		store.values = onto
+		store.Values = onto
 	}
-	restart := func(secret string) *env {
-		return newEnv(t, func(c *auth0.Config) { *c = e.cfg; c.Secrets = []string{secret} })
+	restart := func(secret string) *testkit.Env {
+		return testkit.SignedIn(t, func(c *auth0.Config) { *c = e.Config; c.Secrets = []string{secret} })
 	}
 	for _, tt := range []struct {
 		why    string
-		onto   map[string]storedValue
+		onto   map[string]testkit.StoredValue
 		secret string
 		want   bool
 	}{
-		{"the mark is there", store.values, testSecret, false},
-		{"a backup without the mark", map[string]storedValue{}, testSecret, true},
-		{"the same, and a new secret", map[string]storedValue{}, newSecret, false},
+		{"the mark is there", store.Values, testkit.CookieSecret, false},
+		{"a backup without the mark", map[string]testkit.StoredValue{}, testkit.CookieSecret, true},
+		{"the same, and a new secret", map[string]testkit.StoredValue{}, newSecret, false},
 	} {
 		restore(tt.onto)
-		c := copied.clone()
-		if c.e = restart(tt.secret); c.loggedIn() != tt.want {
+		c := copied.Clone()
+		if c.Env = restart(tt.secret); c.LoggedIn() != tt.want {
 			t.Errorf("%s: logged in %v, want %v; %s", tt.why, !tt.want, tt.want, fmt.Sprint(len(tt.onto), " keys"))
 		}
 	}

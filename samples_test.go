@@ -21,6 +21,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 // The files of testdata/tenant are what Auth0 answers. Each sample is answered to
@@ -76,12 +77,12 @@ func (s sample) where() tenant.Endpoint {
 }
 
 // replay makes the tenant answer with the sample.
-func (s sample) replay(e *env) {
+func (s sample) replay(e *testkit.Env) {
 	if s.where() == "" {
-		e.tenant.DenyNext(s.member("error"), s.member("error_description"))
+		e.Tenant.DenyNext(s.member("error"), s.member("error_description"))
 		return
 	}
-	e.tenant.Replace(s.where(), func(w http.ResponseWriter, r *http.Request) {
+	e.Tenant.Replace(s.where(), func(w http.ResponseWriter, r *http.Request) {
 		body, kind := []byte(s.Body), "application/json"
 		if text := ""; json.Unmarshal(s.Body, &text) == nil {
 			body, kind = []byte(text), "text/plain"
@@ -122,9 +123,9 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 type sampled struct {
 	endpoint, when string
 	// prepare returns what asks the tenant. It runs while nothing is wrong yet.
-	prepare func(*env, *wire) func() error
+	prepare func(*testkit.Env, *wire) func() error
 	// provoke brings the tenant to refuse by itself. Nil: it is not known how.
-	provoke func(*env)
+	provoke func(*testkit.Env)
 	// vague: the sample leaves out some of the words.
 	vague  bool
 	status int
@@ -137,22 +138,22 @@ type sampled struct {
 const tokens, callbacks = "POST /oauth/token ", "callback"
 
 func sampledRefusals() []sampled {
-	user := func(edit func(*tenant.User)) func(*env) {
-		return func(e *env) {
-			u := tenant.User{Connection: realm, Email: "ada@acme.example", EmailVerified: true, Password: demoPass}
+	user := func(edit func(*tenant.User)) func(*testkit.Env) {
+		return func(e *testkit.Env) {
+			u := tenant.User{Connection: testkit.Realm, Email: "ada@acme.example", EmailVerified: true, Password: testkit.Password}
 			edit(&u)
-			if err := e.tenant.AddUser(u); err != nil {
-				e.t.Fatal(err)
+			if err := e.Tenant.AddUser(u); err != nil {
+				e.T.Fatal(err)
 			}
 		}
 	}
-	client := func(edit func(*tenant.Client)) func(*env) { return func(e *env) { e.edit(edit) } }
-	nothing := func(*env) {} // what is asked for is refused anyway
+	client := func(edit func(*tenant.Client)) func(*testkit.Env) { return func(e *testkit.Env) { e.EditClient(edit) } }
+	nothing := func(*testkit.Env) {} // what is asked for is refused anyway
 	blocked := user(func(u *tenant.User) { u.Blocked = true })
 	denied := user(func(u *tenant.User) { u.DenyReason = "<reason>" })
-	protected := func(how string) func(*env) { return user(func(u *tenant.User) { u.Protection = how }) }
+	protected := func(how string) func(*testkit.Env) { return user(func(u *tenant.User) { u.Protection = how }) }
 	noGrant := client(func(c *tenant.Client) { c.Grants = nil })
-	one := func(e *env) { e.tenant.LimitRate(tenant.Token, 1, time.Second); e.password() }
+	one := func(e *testkit.Env) { e.Tenant.LimitRate(tenant.Token, 1, time.Second); e.LoginWithPassword() }
 
 	wrong := func(p *auth0.PasswordLogin) { p.Password = "wrong" }
 	const acmeAPI = "https://api.acme.example"
@@ -166,24 +167,24 @@ func sampledRefusals() []sampled {
 		{tokens + "any", "missing grant_type", grant("urn:acme:other"), nil, false, 500, "invalid_request", grantNotAllowed, 0, auth0.ErrGrantNotAllowed},
 		{tokens + "any", "unknown grant_type", grant("urn:acme:other"), nothing, true, 500, "unsupported_grant_type", grantNotAllowed, 0, auth0.ErrGrantNotAllowed},
 
-		{tokens + "refresh_token", "expired, revoked, reused (rotation), foreign", refreshed, func(e *env) { e.tenant.RevokeRefreshTokens("ada@acme.example") }, false, 401, "login_required", "token_expired", 0, auth0.ErrTokenExpired},
-		{tokens + "refresh_token", "user deleted", refreshed, func(e *env) {
-			subject, _ := e.tenant.Subject("ada@acme.example")
-			e.tenant.RemoveUser(subject)
+		{tokens + "refresh_token", "expired, revoked, reused (rotation), foreign", refreshed, func(e *testkit.Env) { e.Tenant.RevokeRefreshTokens("ada@acme.example") }, false, 401, "login_required", "token_expired", 0, auth0.ErrTokenExpired},
+		{tokens + "refresh_token", "user deleted", refreshed, func(e *testkit.Env) {
+			subject, _ := e.Tenant.Subject("ada@acme.example")
+			e.Tenant.RemoveUser(subject)
 		}, false, 401, "login_required", "token_expired", 0, auth0.ErrTokenExpired},
 		{tokens + "refresh_token|password", "MFA needed", refreshed, user(func(u *tenant.User) { u.MFAOnRefresh = true }), false, 403, "mfa_required", "mfa_required", 0, auth0.ErrMFARequired},
 		{tokens + "refresh_token|password", "MFA needed", password(), user(func(u *tenant.User) { u.MFA = true }), false, 403, "mfa_required", "mfa_required", 0, auth0.ErrMFARequired},
 		{tokens + "refresh_token|password", "MFA needed", exchanged, user(func(u *tenant.User) { u.MFA = true }), false, 403, "mfa_required", "mfa_required", 0, auth0.ErrMFARequired},
 
 		{tokens + "password|password-realm", "wrong credentials or unknown user", password(wrong), nothing, false, 401, "invalid_grant", "wrong_credentials", 0, auth0.ErrWrongCredentials},
-		{tokens + "password|password-realm", "wrong credentials or unknown user", password(wrong, inRealm(realm)), nothing, false, 401, "invalid_grant", "wrong_credentials", 0, auth0.ErrWrongCredentials},
+		{tokens + "password|password-realm", "wrong credentials or unknown user", password(wrong, inRealm(testkit.Realm)), nothing, false, 401, "invalid_grant", "wrong_credentials", 0, auth0.ErrWrongCredentials},
 		{tokens + "password", "tenant has no Default Directory", password(), nil, false, 502, "server_error", "tenant_unavailable", 0, auth0.ErrTenantUnavailable},
 		{tokens + "password-realm", "realm does not exist", password(inRealm("nope")), nothing, false, 500, "invalid_request", grantNotAllowed, 0, auth0.ErrGrantNotAllowed},
 		{tokens + "password*", "blocked by admin", password(), blocked, false, 403, "unauthorized", "user_blocked", 0, auth0.ErrUserBlocked},
 		{tokens + "password*", "blocked by admin", refreshed, blocked, false, 401, "login_required", "token_expired", 0, auth0.ErrUserBlocked},
-		{tokens + "password*", "brute force protection", password(wrong), func(e *env) {
+		{tokens + "password*", "brute force protection", password(wrong), func(e *testkit.Env) {
 			for range 10 {
-				e.password(wrong)
+				e.LoginWithPassword(wrong)
 			}
 		}, false, 429, "too_many_attempts", "too_many_attempts", 0, auth0.ErrTooManyAttempts},
 		{tokens + "password*|cte", "suspicious IP throttling", password(), protected("suspicious"), false, 429, "too_many_attempts", "too_many_attempts", 0, auth0.ErrTooManyAttempts},
@@ -195,20 +196,20 @@ func sampledRefusals() []sampled {
 		{tokens + "any user grant", "Action denied: api.access.deny(reason)", exchanged, denied, false, 403, "access_denied", "authorization_denied", 0, nil},
 
 		{tokens + "client_credentials", "API identifier unknown", own("https://unknown.example.com"), nothing, false, 500, "access_denied", grantNotAllowed, 0, auth0.ErrGrantNotAllowed},
-		{tokens + "client_credentials", "API not enabled / wrong audience", own(testAudience), nil, false, 500, "access_denied", grantNotAllowed, 0, auth0.ErrGrantNotAllowed},
-		{tokens + "client_credentials", "no client grant (old wording)", own(testAudience), nil, false, 500, "access_denied", grantNotAllowed, 0, auth0.ErrGrantNotAllowed},
-		{tokens + "client_credentials", "no client grant (2025+ wording)", own(testAudience), noGrant, true, 500, "access_denied", grantNotAllowed, 0, auth0.ErrGrantNotAllowed},
+		{tokens + "client_credentials", "API not enabled / wrong audience", own(testkit.Audience), nil, false, 500, "access_denied", grantNotAllowed, 0, auth0.ErrGrantNotAllowed},
+		{tokens + "client_credentials", "no client grant (old wording)", own(testkit.Audience), nil, false, 500, "access_denied", grantNotAllowed, 0, auth0.ErrGrantNotAllowed},
+		{tokens + "client_credentials", "no client grant (2025+ wording)", own(testkit.Audience), noGrant, true, 500, "access_denied", grantNotAllowed, 0, auth0.ErrGrantNotAllowed},
 		{tokens + "client_credentials", "audience missing and no default audience", own(""), nothing, false, 500, "access_denied", grantNotAllowed, 0, auth0.ErrGrantNotAllowed},
-		{tokens + "client_credentials", "scope outside grant", own(testAudience, "write:things"), nothing, false, 500, "access_denied", grantNotAllowed, 0, auth0.ErrGrantNotAllowed},
-		{tokens + "client_credentials", "M2M quota", own(testAudience), func(e *env) {
-			e.edit(func(c *tenant.Client) { c.HourlyTokens = 1 })
-			e.strategy.Grant(context.Background(), "client_credentials", url.Values{"audience": {testAudience}})
+		{tokens + "client_credentials", "scope outside grant", own(testkit.Audience, "write:things"), nothing, false, 500, "access_denied", grantNotAllowed, 0, auth0.ErrGrantNotAllowed},
+		{tokens + "client_credentials", "M2M quota", own(testkit.Audience), func(e *testkit.Env) {
+			e.EditClient(func(c *tenant.Client) { c.HourlyTokens = 1 })
+			e.Strategy.Grant(context.Background(), "client_credentials", url.Values{"audience": {testkit.Audience}})
 		}, false, 502, "too_many_requests", "tenant_unavailable", time.Hour, auth0.ErrTenantUnavailable},
 		{"any Authentication API", "custom rate limit policy", password(), one, false, 502, "too_many_requests", "tenant_unavailable", time.Second, auth0.ErrTenantUnavailable},
 		{"any Authentication API", "custom rate limit policy", login(), one, false, 502, "too_many_requests", "tenant_unavailable", time.Second, auth0.ErrTenantUnavailable},
 		{"any Authentication API", "custom rate limit policy", refreshed, one, false, 502, "too_many_requests", "tenant_unavailable", time.Second, auth0.ErrTenantUnavailable},
 		{"any Authentication API", "custom rate limit policy", connected, one, false, 502, "too_many_requests", "tenant_unavailable", time.Second, auth0.ErrTenantUnavailable},
-		{"any Authentication API", "custom rate limit policy", own(testAudience), one, false, 502, "too_many_requests", "tenant_unavailable", time.Second, auth0.ErrTenantUnavailable},
+		{"any Authentication API", "custom rate limit policy", own(testkit.Audience), one, false, 502, "too_many_requests", "tenant_unavailable", time.Second, auth0.ErrTenantUnavailable},
 
 		{tokens + "federated-connection", "no such connected account / identity, bad refresh token, bad client", connected, nothing, false, 403, "federated_connection_refresh_token_not_found", "not_connected", 0, auth0.ErrNotConnected},
 		{tokens + "federated-connection", "requested_token_type missing", connected, nil, false, 502, "invalid_request", "tenant_answer", 0, nil},
@@ -223,7 +224,7 @@ func sampledRefusals() []sampled {
 		{tokens + "ciba", "too fast", grant("urn:openid:params:grant-type:ciba"), nil, false, 400, "slow_down", "authorization_pending", 10 * time.Second, auth0.ErrAuthorizationPending},
 
 		{tokens + "mfa-oob", "pending", pushed, nothing, false, 400, "authorization_pending", "authorization_pending", 5 * time.Second, auth0.ErrAuthorizationPending},
-		{tokens + "mfa-oob", "rejected", pushed, func(e *env) { e.tenant.AnswerPush(mfaUser, false) }, false, 403, "access_denied", "authorization_denied", 0, nil},
+		{tokens + "mfa-oob", "rejected", pushed, func(e *testkit.Env) { e.Tenant.AnswerPush(testkit.MFAUser, false) }, false, 403, "access_denied", "authorization_denied", 0, nil},
 		{tokens + "mfa-otp", "bad code", factor("000000"), nothing, false, 401, "invalid_grant", "wrong_credentials", 0, auth0.ErrWrongCredentials},
 		{tokens + "mfa-oob", "bad binding code", messaged, nothing, false, 401, "invalid_grant", "wrong_credentials", 0, auth0.ErrWrongCredentials},
 		{tokens + "mfa-*", "mfa_token malformed", usedFactor, nothing, false, 401, "invalid_grant", "wrong_credentials", 0, auth0.ErrWrongCredentials},
@@ -233,16 +234,16 @@ func sampledRefusals() []sampled {
 
 		{"POST /oauth/par or GET /authorize", "both online_access and offline_access", begun(auth0.WithScopes("openid", "online_access", "offline_access")), nothing, false, 400, "invalid_request", "authorization_error", 0, nil},
 		{"GET /authorize", "FAPI compliance level requires PAR", login(), client(func(c *tenant.Client) { c.RequirePushedRequests = true }), false, 400, "invalid_request", "authorization_error", 0, nil},
-		{callbacks, "prompt=none without session", login(auth0.WithPrompt("none")), func(e *env) { e.tenant.SignOut() }, false, 400, "login_required", "authorization_error", 0, nil},
+		{callbacks, "prompt=none without session", login(auth0.WithPrompt("none")), func(e *testkit.Env) { e.Tenant.SignOut() }, false, 400, "login_required", "authorization_error", 0, nil},
 		{callbacks, "prompt=none and consent missing", login(auth0.WithPrompt("none")), nil, false, 400, "consent_required", "authorization_error", 0, nil},
 		{callbacks, "prompt=none but MFA/redirect action needed", login(auth0.WithPrompt("none")), nil, true, 400, "interaction_required", "authorization_error", 0, nil},
 		{callbacks, "blocked user", login(), blocked, false, 403, "unauthorized", "authorization_denied", 0, nil},
 		{callbacks, "Action/Rule denied", login(), denied, false, 403, "access_denied", "authorization_denied", 0, nil},
 		{callbacks, "user refused consent", login(), nil, false, 403, "access_denied", "authorization_denied", 0, nil},
 		{callbacks, "unknown audience", login(auth0.WithAudience(acmeAPI)), nothing, false, 403, "access_denied", "authorization_denied", 0, nil},
-		{callbacks, "API policy per-app and no user client grant", login(auth0.WithAudience(acmeAPI)), func(e *env) {
-			if err := e.tenant.AddAPI(tenant.API{Audience: acmeAPI, PerAppAuthorization: true}); err != nil {
-				e.t.Fatal(err)
+		{callbacks, "API policy per-app and no user client grant", login(auth0.WithAudience(acmeAPI)), func(e *testkit.Env) {
+			if err := e.Tenant.AddAPI(tenant.API{Audience: acmeAPI, PerAppAuthorization: true}); err != nil {
+				e.T.Fatal(err)
 			}
 		}, false, 400, "invalid_request", "authorization_error", 0, nil},
 		{callbacks, "organization_usage=require and none sent", login(), client(func(c *tenant.Client) { c.OrganizationUsage = "require" }), false, 400, "invalid_request", "authorization_error", 0, nil},
@@ -255,11 +256,11 @@ func sampledRefusals() []sampled {
 
 		{"GET /api/v2/*", "no token", managed, nil, false, 502, "server_error", "management", 0, nil},
 		{"GET /api/v2/*", "expired/invalid token", managed, nil, false, 502, "server_error", "management", 0, nil},
-		{"GET /api/v2/*", "bad signature", managed, func(e *env) { e.tenant.SignWithForeignKey(true) }, false, 502, "server_error", "management", 0, nil},
-		{"GET /api/v2/*", "audience is custom domain, or domain/issuer mismatch", managed, func(e *env) {
-			e.tenant.EditAccessToken(func(_, claims map[string]any) { claims["aud"] = "https://login.acme.example/api/v2/" })
+		{"GET /api/v2/*", "bad signature", managed, func(e *testkit.Env) { e.Tenant.SignWithForeignKey(true) }, false, 502, "server_error", "management", 0, nil},
+		{"GET /api/v2/*", "audience is custom domain, or domain/issuer mismatch", managed, func(e *testkit.Env) {
+			e.Tenant.EditAccessToken(func(_, claims map[string]any) { claims["aud"] = "https://login.acme.example/api/v2/" })
 		}, false, 502, "server_error", "management", 0, nil},
-		{"GET /api/v2/connections", "lacks read:connections", managed, func(e *env) { e.allow("read:users") }, false, 502, "insufficient_scope", "management", 0, nil},
+		{"GET /api/v2/connections", "lacks read:connections", managed, func(e *testkit.Env) { e.AllowManagement("read:users") }, false, 502, "insufficient_scope", "management", 0, nil},
 		{"GET /api/v2/connections", "page/per_page beyond first 1000", listed(), nil, false, 503, "invalid_query_string", "connections_unavailable", 0, nil},
 		{"GET /api/v2/connections/{id}", "unknown", managed, nothing, false, 502, "inexistent_connection", "management", 0, nil},
 		{"GET /api/v2/clients/{id}", "unknown", listed(), nil, false, 503, "inexistent_client", "connections_unavailable", 0, nil},
@@ -267,7 +268,7 @@ func sampledRefusals() []sampled {
 		{"GET /api/v2/users/{id}", "unknown", identified, nothing, false, 502, "inexistent_user", "management", 0, nil},
 		{"POST /api/v2/connections", "invalid body", created, nil, true, 502, "invalid_body", "management", 0, nil},
 		{"any /api/v2", "plan does not include feature", managed, nil, false, 502, "insufficient_entitlement", "management", 0, nil},
-		{"any /api/v2", "rate limited", managed, func(e *env) { e.tenant.LimitRate(tenant.Management, 1, time.Minute); managed(e, nil)() }, false, 502, "too_many_requests", "tenant_unavailable", time.Minute, auth0.ErrTenantUnavailable},
+		{"any /api/v2", "rate limited", managed, func(e *testkit.Env) { e.Tenant.LimitRate(tenant.Management, 1, time.Minute); managed(e, nil)() }, false, 502, "too_many_requests", "tenant_unavailable", time.Minute, auth0.ErrTenantUnavailable},
 		{"any /api/v2", "rate limited", listed(), nil, false, 503, "too_many_requests", "connections_unavailable", time.Minute, nil},
 	}
 }
@@ -284,9 +285,9 @@ var notOffered = map[string]string{
 
 // What asks the tenant.
 
-func password(edit ...func(*auth0.PasswordLogin)) func(*env, *wire) func() error {
-	return func(e *env, _ *wire) func() error {
-		return func() error { _, err := e.password(edit...); return err }
+func password(edit ...func(*auth0.PasswordLogin)) func(*testkit.Env, *wire) func() error {
+	return func(e *testkit.Env, _ *wire) func() error {
+		return func() error { _, err := e.LoginWithPassword(edit...); return err }
 	}
 }
 
@@ -294,168 +295,168 @@ func inRealm(name string) func(*auth0.PasswordLogin) {
 	return func(p *auth0.PasswordLogin) { p.Connection = name }
 }
 
-func grant(kind string) func(*env, *wire) func() error {
-	return func(e *env, _ *wire) func() error {
-		return func() error { _, err := e.strategy.Grant(e.t.Context(), kind, nil); return err }
+func grant(kind string) func(*testkit.Env, *wire) func() error {
+	return func(e *testkit.Env, _ *wire) func() error {
+		return func() error { _, err := e.Strategy.Grant(e.T.Context(), kind, nil); return err }
 	}
 }
 
-func own(audience string, scopes ...string) func(*env, *wire) func() error {
-	return func(e *env, _ *wire) func() error {
+func own(audience string, scopes ...string) func(*testkit.Env, *wire) func() error {
+	return func(e *testkit.Env, _ *wire) func() error {
 		return func() error {
-			_, err := e.strategy.ClientCredentials(auth0.ClientCredentials{Audience: audience, Scopes: scopes}).Token()
+			_, err := e.Strategy.ClientCredentials(auth0.ClientCredentials{Audience: audience, Scopes: scopes}).Token()
 			return err
 		}
 	}
 }
 
 // login is a login in the browser, of which w keeps the redirect.
-func login(opts ...auth0.LoginOption) func(*env, *wire) func() error {
-	return func(e *env, w *wire) func() error {
+func login(opts ...auth0.LoginOption) func(*testkit.Env, *wire) func() error {
+	return func(e *testkit.Env, w *wire) func() error {
 		return func() error {
-			authURL, transaction, err := e.strategy.AuthCodeURL(e.t.Context(), opts...)
+			authURL, transaction, err := e.Strategy.AuthCodeURL(e.T.Context(), opts...)
 			if err != nil {
 				return err
 			}
-			answer := e.browser().atTenant(must(url.Parse(authURL))).Query()
+			answer := e.Browser().AtTenant(testkit.Must(url.Parse(authURL))).Query()
 			w.status = http.StatusFound
-			w.body = must(json.Marshal(map[string]string{"error": answer.Get("error"), "error_description": answer.Get("error_description")}))
-			_, err = e.strategy.Exchange(e.t.Context(), transaction, answer)
+			w.body = testkit.Must(json.Marshal(map[string]string{"error": answer.Get("error"), "error_description": answer.Get("error_description")}))
+			_, err = e.Strategy.Exchange(e.T.Context(), transaction, answer)
 			return err
 		}
 	}
 }
 
-func reusedCode(e *env, _ *wire) func() error {
-	authURL, transaction, err := e.strategy.AuthCodeURL(e.t.Context())
+func reusedCode(e *testkit.Env, _ *wire) func() error {
+	authURL, transaction, err := e.Strategy.AuthCodeURL(e.T.Context())
 	if err != nil {
-		e.t.Fatal(err)
+		e.T.Fatal(err)
 	}
-	answer := e.browser().atTenant(must(url.Parse(authURL))).Query()
-	if _, err := e.strategy.Exchange(e.t.Context(), transaction, answer); err != nil {
-		e.t.Fatal(err)
+	answer := e.Browser().AtTenant(testkit.Must(url.Parse(authURL))).Query()
+	if _, err := e.Strategy.Exchange(e.T.Context(), transaction, answer); err != nil {
+		e.T.Fatal(err)
 	}
-	return func() error { _, err := e.strategy.Exchange(e.t.Context(), transaction, answer); return err }
+	return func() error { _, err := e.Strategy.Exchange(e.T.Context(), transaction, answer); return err }
 }
 
 // begun is a login whose request is pushed.
-func begun(opts ...auth0.LoginOption) func(*env, *wire) func() error {
-	return func(e *env, w *wire) func() error {
-		e.tenant.AllowPushedRequests(true)
-		e.cfg.PushedAuthorizationRequests = true
-		s := must(auth0.New(e.cfg))
-		return func() error { _, _, err := s.AuthCodeURL(e.t.Context(), opts...); return err }
+func begun(opts ...auth0.LoginOption) func(*testkit.Env, *wire) func() error {
+	return func(e *testkit.Env, w *wire) func() error {
+		e.Tenant.AllowPushedRequests(true)
+		e.Config.PushedAuthorizationRequests = true
+		s := testkit.Must(auth0.New(e.Config))
+		return func() error { _, _, err := s.AuthCodeURL(e.T.Context(), opts...); return err }
 	}
 }
 
-func refreshed(e *env, _ *wire) func() error {
+func refreshed(e *testkit.Env, _ *wire) func() error {
 	var err error
-	e.mux.HandleFunc("GET /refresh", func(w http.ResponseWriter, r *http.Request) {
-		_, err = e.strategy.AccessToken(w, r, auth0.ForceRefresh())
+	e.Mux.HandleFunc("GET /refresh", func(w http.ResponseWriter, r *http.Request) {
+		_, err = e.Strategy.AccessToken(w, r, auth0.ForceRefresh())
 	})
-	b := e.browser().mustLogin()
-	return func() error { b.fetch("/refresh"); return err }
+	b := e.Browser().MustLogin()
+	return func() error { b.Fetch("/refresh"); return err }
 }
 
-func exchanged(e *env, _ *wire) func() error {
+func exchanged(e *testkit.Env, _ *wire) func() error {
 	return func() error {
-		_, err := e.strategy.ExchangeToken(e.t.Context(), auth0.TokenExchange{SubjectToken: "legacy-SECRET:ada@acme.example", SubjectTokenType: legacyToken})
+		_, err := e.Strategy.ExchangeToken(e.T.Context(), auth0.TokenExchange{SubjectToken: "legacy-SECRET:ada@acme.example", SubjectTokenType: testkit.LegacyToken})
 		return err
 	}
 }
 
-func connected(e *env, _ *wire) func() error {
+func connected(e *testkit.Env, _ *wire) func() error {
 	return func() error {
-		_, err := e.strategy.ConnectionToken(e.t.Context(), e.tenant.AccessToken("ada@acme.example", testAudience), "google-oauth2", "")
+		_, err := e.Strategy.ConnectionToken(e.T.Context(), e.Tenant.AccessToken("ada@acme.example", testkit.Audience), "google-oauth2", "")
 		return err
 	}
 }
 
-func factor(otp string) func(*env, *wire) func() error {
-	return func(e *env, _ *wire) func() error {
-		m := e.mfa()
-		return func() error { _, err := m.LoginWithOTP(e.t.Context(), otp); return err }
+func factor(otp string) func(*testkit.Env, *wire) func() error {
+	return func(e *testkit.Env, _ *wire) func() error {
+		m := e.BeginMFA()
+		return func() error { _, err := m.LoginWithOTP(e.T.Context(), otp); return err }
 	}
 }
 
-func usedFactor(e *env, w *wire) func() error {
-	m := e.mfa()
-	if _, err := m.LoginWithOTP(e.t.Context(), tenant.OneTimeCode); err != nil {
-		e.t.Fatal(err)
+func usedFactor(e *testkit.Env, w *wire) func() error {
+	m := e.BeginMFA()
+	if _, err := m.LoginWithOTP(e.T.Context(), tenant.OneTimeCode); err != nil {
+		e.T.Fatal(err)
 	}
-	return func() error { _, err := m.LoginWithOTP(e.t.Context(), tenant.OneTimeCode); return err }
+	return func() error { _, err := m.LoginWithOTP(e.T.Context(), tenant.OneTimeCode); return err }
 }
 
-func challenged(e *env, code string, channel string) func() error {
-	m := e.mfa()
-	list := must(m.Authenticators(e.t.Context()))
+func challenged(e *testkit.Env, code string, channel string) func() error {
+	m := e.BeginMFA()
+	list := testkit.Must(m.Authenticators(e.T.Context()))
 	i := slices.IndexFunc(list, func(a auth0.Authenticator) bool { return a.Channel == channel })
-	m = must(m.SendChallenge(e.t.Context(), list[i].ID))
-	return func() error { _, err := m.LoginWithOOB(e.t.Context(), code); return err }
+	m = testkit.Must(m.SendChallenge(e.T.Context(), list[i].ID))
+	return func() error { _, err := m.LoginWithOOB(e.T.Context(), code); return err }
 }
 
-func pushed(e *env, _ *wire) func() error   { return challenged(e, "", "auth0") }
-func messaged(e *env, _ *wire) func() error { return challenged(e, "wrong", "sms") }
+func pushed(e *testkit.Env, _ *wire) func() error   { return challenged(e, "", "auth0") }
+func messaged(e *testkit.Env, _ *wire) func() error { return challenged(e, "wrong", "sms") }
 
-func coded(e *env, _ *wire) func() error {
+func coded(e *testkit.Env, _ *wire) func() error {
 	to := auth0.PasswordlessLogin{Email: "new@acme.example"}
-	if err := e.strategy.SendCode(e.t.Context(), to); err != nil {
-		e.t.Fatal(err)
+	if err := e.Strategy.SendCode(e.T.Context(), to); err != nil {
+		e.T.Fatal(err)
 	}
-	return func() error { _, err := e.strategy.LoginWithCode(e.t.Context(), to, "wrong"); return err }
+	return func() error { _, err := e.Strategy.LoginWithCode(e.T.Context(), to, "wrong"); return err }
 }
 
-func known(token string) func(*env, *wire) func() error {
-	return func(e *env, _ *wire) func() error {
-		l := must(e.password())
+func known(token string) func(*testkit.Env, *wire) func() error {
+	return func(e *testkit.Env, _ *wire) func() error {
+		l := testkit.Must(e.LoginWithPassword())
 		t := &oauth2.Token{AccessToken: cmp.Or(token, l.Token().AccessToken)}
-		return func() error { _, err := e.strategy.UserInfo(e.t.Context(), t, l.User.Subject); return err }
+		return func() error { _, err := e.Strategy.UserInfo(e.T.Context(), t, l.User.Subject); return err }
 	}
 }
 
-func managed(e *env, _ *wire) func() error {
+func managed(e *testkit.Env, _ *wire) func() error {
 	return func() error {
-		_, err := e.strategy.Management().OAuth2Connection(e.t.Context(), "con_unknown")
+		_, err := e.Strategy.Management().OAuth2Connection(e.T.Context(), "con_unknown")
 		return err
 	}
 }
 
-func created(e *env, _ *wire) func() error {
+func created(e *testkit.Env, _ *wire) func() error {
 	return func() error {
-		_, err := e.strategy.Management().CreateOAuth2Connection(e.t.Context(), partner())
+		_, err := e.Strategy.Management().CreateOAuth2Connection(e.T.Context(), testkit.PartnerConnection())
 		return err
 	}
 }
 
-func identified(e *env, _ *wire) func() error {
+func identified(e *testkit.Env, _ *wire) func() error {
 	return func() error {
-		_, err := e.strategy.Management().IdentityProviderToken(e.t.Context(), "auth0|unknown", "google-oauth2")
+		_, err := e.Strategy.Management().IdentityProviderToken(e.T.Context(), "auth0|unknown", "google-oauth2")
 		return err
 	}
 }
 
-func listed(opts ...auth0.LoginOption) func(*env, *wire) func() error {
-	return func(e *env, _ *wire) func() error {
-		return func() error { _, err := e.strategy.GetConnections(e.t.Context(), opts...); return err }
+func listed(opts ...auth0.LoginOption) func(*testkit.Env, *wire) func() error {
+	return func(e *testkit.Env, _ *wire) func() error {
+		return func() error { _, err := e.Strategy.GetConnections(e.T.Context(), opts...); return err }
 	}
 }
 
 // newSampleEnv is an application that may do everything that there is a sample of.
-func newSampleEnv(t testing.TB) (*env, *wire) {
+func newSampleEnv(t testing.TB) (*testkit.Env, *wire) {
 	w := &wire{}
-	e := newGrantEnv(t, func(c *auth0.Config) {
-		c.Audience, c.Scopes = testAudience, []string{"openid", "profile", "email", "offline_access"}
+	e := testkit.SignedInForGrants(t, func(c *auth0.Config) {
+		c.Audience, c.Scopes = testkit.Audience, []string{"openid", "profile", "email", "offline_access"}
 		w.next = c.HTTPClient.Transport
 		c.HTTPClient = &http.Client{Transport: w}
 	})
-	if err := e.tenant.AddOrganization(tenant.Organization{ID: "org_AcmeSample000000", Name: "sample", Connections: []tenant.OrganizationConnection{{Name: realm}}}); err != nil {
+	if err := e.Tenant.AddOrganization(tenant.Organization{ID: "org_AcmeSample000000", Name: "sample", Connections: []tenant.OrganizationConnection{{Name: testkit.Realm}}}); err != nil {
 		t.Fatal(err)
 	}
-	e.edit(func(c *tenant.Client) {
-		c.OrganizationUsage, c.ResourceServer = "allow", testAudience
+	e.EditClient(func(c *tenant.Client) {
+		c.OrganizationUsage, c.ResourceServer = "allow", testkit.Audience
 		c.Grants = []tenant.ClientGrant{
-			{Audience: testAudience, Scopes: []string{"read:protected"}},
-			{Audience: "https://" + tenantHost + "/api/v2/", Scopes: append(slices.Clone(writeScopes), "read:organizations", "read:organization_connections")},
+			{Audience: testkit.Audience, Scopes: []string{"read:protected"}},
+			{Audience: "https://" + testkit.TenantHost + "/api/v2/", Scopes: append(slices.Clone(testkit.WriteScopes), "read:organizations", "read:organization_connections")},
 		}
 	})
 	return e, w
@@ -589,56 +590,56 @@ func TestSampledTokens(t *testing.T) {
 		}
 		return outcome{l.Token(), nil}
 	}
-	byLogin := func(e *env) outcome {
-		authURL, transaction, err := e.strategy.AuthCodeURL(e.t.Context())
+	byLogin := func(e *testkit.Env) outcome {
+		authURL, transaction, err := e.Strategy.AuthCodeURL(e.T.Context())
 		if err != nil {
 			return outcome{err: err}
 		}
-		return of(e.strategy.Exchange(e.t.Context(), transaction, e.browser().atTenant(must(url.Parse(authURL))).Query()))
+		return of(e.Strategy.Exchange(e.T.Context(), transaction, e.Browser().AtTenant(testkit.Must(url.Parse(authURL))).Query()))
 	}
-	byGrant := func(e *env) outcome {
-		token, err := e.strategy.Grant(e.t.Context(), "client_credentials", url.Values{"audience": {testAudience}})
+	byGrant := func(e *testkit.Env) outcome {
+		token, err := e.Strategy.Grant(e.T.Context(), "client_credentials", url.Values{"audience": {testkit.Audience}})
 		return outcome{token, err}
 	}
-	bySession := func(e *env) (got outcome) {
-		e.mux.HandleFunc("GET /refresh", func(w http.ResponseWriter, r *http.Request) {
-			got.token, got.err = e.strategy.AccessToken(w, r, auth0.ForceRefresh())
+	bySession := func(e *testkit.Env) (got outcome) {
+		e.Mux.HandleFunc("GET /refresh", func(w http.ResponseWriter, r *http.Request) {
+			got.token, got.err = e.Strategy.AccessToken(w, r, auth0.ForceRefresh())
 		})
-		e.browser().mustLogin().fetch("/refresh")
+		e.Browser().MustLogin().Fetch("/refresh")
 		return got
 	}
-	byConnection := func(e *env) outcome {
-		if err := e.tenant.AddConnection(tenant.Connection{Name: "vault", Strategy: "google-oauth2", ConnectedAccounts: true}); err != nil {
+	byConnection := func(e *testkit.Env) outcome {
+		if err := e.Tenant.AddConnection(tenant.Connection{Name: "vault", Strategy: "google-oauth2", ConnectedAccounts: true}); err != nil {
 			t.Fatal(err)
 		}
-		if err := e.tenant.ConnectAccount("ada@acme.example", tenant.ConnectedAccount{Connection: "vault", AccessToken: "ya29.a0A...", Scope: "openid https://www.googleapis.com/auth/calendar", ExpiresIn: 1377 * time.Second}); err != nil {
+		if err := e.Tenant.ConnectAccount("ada@acme.example", tenant.ConnectedAccount{Connection: "vault", AccessToken: "ya29.a0A...", Scope: "openid https://www.googleapis.com/auth/calendar", ExpiresIn: 1377 * time.Second}); err != nil {
 			t.Fatal(err)
 		}
-		token, err := e.strategy.ConnectionToken(e.t.Context(), e.tenant.AccessToken("ada@acme.example", testAudience), "vault", "")
+		token, err := e.Strategy.ConnectionToken(e.T.Context(), e.Tenant.AccessToken("ada@acme.example", testkit.Audience), "vault", "")
 		return outcome{token, err}
 	}
-	byExchange := func(e *env) outcome {
-		token, err := e.strategy.ExchangeToken(e.t.Context(), auth0.TokenExchange{SubjectToken: "legacy-SECRET:ada@acme.example", SubjectTokenType: legacyToken, Scopes: []string{"openid", "offline_access"}})
+	byExchange := func(e *testkit.Env) outcome {
+		token, err := e.Strategy.ExchangeToken(e.T.Context(), auth0.TokenExchange{SubjectToken: "legacy-SECRET:ada@acme.example", SubjectTokenType: testkit.LegacyToken, Scopes: []string{"openid", "offline_access"}})
 		return outcome{token, err}
 	}
-	byRecoveryCode := func(e *env) outcome {
-		l, err := e.mfa().LoginWithRecoveryCode(e.t.Context(), recovery)
+	byRecoveryCode := func(e *testkit.Env) outcome {
+		l, err := e.BeginMFA().LoginWithRecoveryCode(e.T.Context(), testkit.RecoveryCode)
 		if err == nil && l.RecoveryCode() == "" {
 			t.Error("no recovery code")
 		}
 		return of(l, err)
 	}
-	byOwn := func(e *env) outcome {
-		token, err := e.strategy.ClientCredentials(auth0.ClientCredentials{Audience: testAudience}).Token()
+	byOwn := func(e *testkit.Env) outcome {
+		token, err := e.Strategy.ClientCredentials(auth0.ClientCredentials{Audience: testkit.Audience}).Token()
 		return outcome{token, err}
 	}
-	byManagement := func(e *env) (got outcome) {
-		e.tenant.Replace(tenant.Management, func(w http.ResponseWriter, r *http.Request) {
+	byManagement := func(e *testkit.Env) (got outcome) {
+		e.Tenant.Replace(tenant.Management, func(w http.ResponseWriter, r *http.Request) {
 			scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 			got.token = &oauth2.Token{AccessToken: token, TokenType: scheme}
 			w.WriteHeader(http.StatusNoContent)
 		})
-		got.err = e.strategy.Management().DeleteConnection(e.t.Context(), "con_1")
+		got.err = e.Strategy.Management().DeleteConnection(e.T.Context(), "con_1")
 		return got
 	}
 	rotating := func(on bool) func(*tenant.Client) {
@@ -647,7 +648,7 @@ func TestSampledTokens(t *testing.T) {
 	claimed := map[string]bool{}
 	for _, row := range []struct {
 		sample string
-		ask    func(*env) outcome
+		ask    func(*testkit.Env) outcome
 		edit   func(*tenant.Client)
 		// replay: the sample answers. Else the tenant does, with the same members.
 		replay  bool
@@ -682,10 +683,10 @@ func TestSampledTokens(t *testing.T) {
 			want := members(body)
 			e, w := newSampleEnv(t)
 			if row.edit != nil {
-				e.edit(row.edit)
+				e.EditClient(row.edit)
 			}
 			if row.replay {
-				e.tenant.Replace(tenant.Token, func(w http.ResponseWriter, r *http.Request) {
+				e.Tenant.Replace(tenant.Token, func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Content-Type", "application/json")
 					w.Write(body)
 				})
@@ -741,67 +742,67 @@ func TestSampledTokens(t *testing.T) {
 
 // TestSampleFiles: the other files, each answered to what asks for it.
 func TestSampleFiles(t *testing.T) {
-	answered := func(e *env, endpoint tenant.Endpoint, status int, bodies ...[]byte) {
-		e.tenant.Replace(endpoint, func(w http.ResponseWriter, r *http.Request) {
+	answered := func(e *testkit.Env, endpoint tenant.Endpoint, status int, bodies ...[]byte) {
+		e.Tenant.Replace(endpoint, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(status)
 			w.Write(bodies[0])
 			bodies = append(bodies[1:], bodies[0])
 		})
 	}
-	files := map[string]func(*testing.T, *env, []byte){
+	files := map[string]func(*testing.T, *testkit.Env, []byte){
 		"errors.json":          nil, // TestSampledRefusals
 		"token-responses.json": nil, // TestSampledTokens
-		"userinfo.json": func(t *testing.T, e *env, body []byte) {
-			l := must(e.password())
+		"userinfo.json": func(t *testing.T, e *testkit.Env, body []byte) {
+			l := testkit.Must(e.LoginWithPassword())
 			answered(e, tenant.UserInfo, 200, body)
 			const subject = "auth0|65f0c1d2e3a4b5c6d7e8f901"
-			u, err := e.strategy.UserInfo(t.Context(), l.Token(), subject)
+			u, err := e.Strategy.UserInfo(t.Context(), l.Token(), subject)
 			at, _ := u.Claim("updated_at")
 			if err != nil || u.Subject != subject || u.Name != "Jane Doe" || u.Email != "jane@acme.example" || !u.EmailVerified || at != "2026-01-01T00:00:00.000Z" {
 				t.Errorf("got %+v, %v", u, err)
 			}
-			if _, err := e.strategy.UserInfo(t.Context(), l.Token(), l.User.Subject); err == nil {
+			if _, err := e.Strategy.UserInfo(t.Context(), l.Token(), l.User.Subject); err == nil {
 				t.Error("an answer about somebody else")
 			}
 		},
-		"par-response-201.json": func(t *testing.T, e *env, body []byte) {
-			e.tenant.AllowPushedRequests(true)
-			e.cfg.PushedAuthorizationRequests = true
-			s := must(auth0.New(e.cfg))
+		"par-response-201.json": func(t *testing.T, e *testkit.Env, body []byte) {
+			e.Tenant.AllowPushedRequests(true)
+			e.Config.PushedAuthorizationRequests = true
+			s := testkit.Must(auth0.New(e.Config))
 			answered(e, tenant.PAR, 201, body)
 			authURL, _, err := s.AuthCodeURL(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
-			q := must(url.Parse(authURL)).Query()
-			if len(q) != 2 || q.Get("client_id") != testClientID || q.Get("request_uri") != "urn:ietf:params:oauth:request_uri:6esc_11ACC5bwc014ltc14eY22c" {
+			q := testkit.Must(url.Parse(authURL)).Query()
+			if len(q) != 2 || q.Get("client_id") != testkit.ClientID || q.Get("request_uri") != "urn:ietf:params:oauth:request_uri:6esc_11ACC5bwc014ltc14eY22c" {
 				t.Errorf("got %v", q)
 			}
 		},
-		"user-with-identities.json": func(t *testing.T, e *env, body []byte) {
+		"user-with-identities.json": func(t *testing.T, e *testkit.Env, body []byte) {
 			answered(e, tenant.Management, 200, body)
-			token, err := e.strategy.Management().IdentityProviderToken(t.Context(), "google-oauth2|111199914890750704174", "google-oauth2")
+			token, err := e.Strategy.Management().IdentityProviderToken(t.Context(), "google-oauth2|111199914890750704174", "google-oauth2")
 			if err != nil || token.AccessToken != "ya29.GlsP..." || token.RefreshToken != "1//0g..." {
 				t.Errorf("got %v, %v", token, err)
 			}
-			_, err = e.strategy.Management().IdentityProviderToken(t.Context(), "google-oauth2|111199914890750704174", "github")
-			e.asError(err, auth0.ErrNotConnected)
+			_, err = e.Strategy.Management().IdentityProviderToken(t.Context(), "google-oauth2|111199914890750704174", "github")
+			e.ExpectError(err, auth0.ErrNotConnected)
 		},
-		"connection-create-oauth2.request.json": func(t *testing.T, e *env, body []byte) {
+		"connection-create-oauth2.request.json": func(t *testing.T, e *testkit.Env, body []byte) {
 			var want struct{ Options map[string]any }
 			if err := json.Unmarshal(body, &want); err != nil {
 				t.Fatal(err)
 			}
-			log := e.recordManagement(func(w http.ResponseWriter, r *http.Request, _ int) {
+			log := e.RecordManagement(func(w http.ResponseWriter, r *http.Request, _ int) {
 				w.WriteHeader(201)
 				io.WriteString(w, "{}")
 			})
-			if _, err := e.strategy.Management().CreateOAuth2Connection(t.Context(), partner()); err != nil {
+			if _, err := e.Strategy.Management().CreateOAuth2Connection(t.Context(), testkit.PartnerConnection()); err != nil {
 				t.Fatal(err)
 			}
 			var sent struct{ Options map[string]any }
-			if err := json.Unmarshal([]byte(log.bodies[0]), &sent); err != nil {
+			if err := json.Unmarshal([]byte(log.Bodies[0]), &sent); err != nil {
 				t.Fatal(err)
 			}
 			for name := range sent.Options {
@@ -810,47 +811,47 @@ func TestSampleFiles(t *testing.T) {
 				}
 			}
 		},
-		"connection-create-oauth2.response-201.json": func(t *testing.T, e *env, body []byte) {
+		"connection-create-oauth2.response-201.json": func(t *testing.T, e *testkit.Env, body []byte) {
 			answered(e, tenant.Management, 201, body)
-			c, err := e.strategy.Management().CreateOAuth2Connection(t.Context(), partner())
+			c, err := e.Strategy.Management().CreateOAuth2Connection(t.Context(), testkit.PartnerConnection())
 			if err != nil || c.ID != "con_Custom000000Acme" || c.Name != "partner-idp" || c.DisplayName != "Partner Ltd" || !c.Options.PKCE || len(c.Options.Scopes) != 3 || c.TokenVault {
 				t.Errorf("got %v, %v", c, err)
 			}
 		},
-		"connection-delete.response-202.json": func(t *testing.T, e *env, body []byte) {
+		"connection-delete.response-202.json": func(t *testing.T, e *testkit.Env, body []byte) {
 			answered(e, tenant.Management, 202, body)
-			if err := e.strategy.Management().DeleteConnection(t.Context(), "con_1"); err != nil {
+			if err := e.Strategy.Management().DeleteConnection(t.Context(), "con_1"); err != nil {
 				t.Error(err)
 			}
 		},
-		"client-connections.page1.json": func(t *testing.T, e *env, body []byte) {
+		"client-connections.page1.json": func(t *testing.T, e *testkit.Env, body []byte) {
 			answered(e, tenant.Management, 200, body, readSample(t, "client-connections.last.json", nil))
-			list, err := e.strategy.GetConnections(t.Context())
-			if got := names(list); err != nil || got != "Username-Password-Authentication google-oauth2 partner-idp" || e.tenant.Calls(tenant.Management) != 2 {
-				t.Errorf("got %q, %v after %d requests", got, err, e.tenant.Calls(tenant.Management))
+			list, err := e.Strategy.GetConnections(t.Context())
+			if got := testkit.Names(list); err != nil || got != "Username-Password-Authentication google-oauth2 partner-idp" || e.Tenant.Calls(tenant.Management) != 2 {
+				t.Errorf("got %q, %v after %d requests", got, err, e.Tenant.Calls(tenant.Management))
 			}
 		},
-		"client-connections.last.json": func(t *testing.T, e *env, body []byte) {
+		"client-connections.last.json": func(t *testing.T, e *testkit.Env, body []byte) {
 			answered(e, tenant.Management, 200, body)
 			// It has no button, and no domains without the scope for options.
-			list, err := e.strategy.GetConnections(t.Context())
-			if err != nil || len(list) != 0 || e.tenant.Calls(tenant.Management) != 1 {
-				t.Errorf("got %q, %v after %d requests", names(list), err, e.tenant.Calls(tenant.Management))
+			list, err := e.Strategy.GetConnections(t.Context())
+			if err != nil || len(list) != 0 || e.Tenant.Calls(tenant.Management) != 1 {
+				t.Errorf("got %q, %v after %d requests", testkit.Names(list), err, e.Tenant.Calls(tenant.Management))
 			}
 		},
-		"client-connections.empty.json": func(t *testing.T, e *env, body []byte) {
+		"client-connections.empty.json": func(t *testing.T, e *testkit.Env, body []byte) {
 			answered(e, tenant.Management, 200, body)
-			if list, err := e.strategy.GetConnections(t.Context()); err != nil || len(list) != 0 {
+			if list, err := e.Strategy.GetConnections(t.Context()); err != nil || len(list) != 0 {
 				t.Errorf("got %v, %v", list, err)
 			}
 		},
-		"client-info.js": func(t *testing.T, e *env, body []byte) {
-			e.cfg.ConfigurationBaseURL = "https://" + tenantHost
-			s := must(auth0.New(e.cfg))
-			e.tenant.Fail(tenant.Management, 403)
+		"client-info.js": func(t *testing.T, e *testkit.Env, body []byte) {
+			e.Config.ConfigurationBaseURL = "https://" + testkit.TenantHost
+			s := testkit.Must(auth0.New(e.Config))
+			e.Tenant.Fail(tenant.Management, 403)
 			answered(e, tenant.ClientFile, 200, body)
 			list, err := s.GetConnections(t.Context())
-			if got := names(list); err != nil || !strings.Contains(got, realm) || !strings.Contains(got, "google-oauth2") {
+			if got := testkit.Names(list); err != nil || !strings.Contains(got, testkit.Realm) || !strings.Contains(got, "google-oauth2") {
 				t.Errorf("got %q, %v", got, err)
 			}
 		},

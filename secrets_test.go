@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 // shown returns everything that package fmt, a logger and package json write of
@@ -67,9 +68,9 @@ func TestShownSeesSecrets(t *testing.T) {
 func TestKeptSecretsAreNeverShown(t *testing.T) {
 	const canary = "CANARY-of-the-tests-with-more-than-32-bytes"
 	values := map[string]any{}
-	secrets := []string{canary, "client-secret-SECRET", testSecret, demoPass, tenant.OneTimeCode + "-"}
-	e := newGrantEnv(t, func(c *auth0.Config) {
-		c.Audience, c.Scopes, c.KeepIDToken = testAudience, []string{"openid", "email", "offline_access"}, true
+	secrets := []string{canary, "client-secret-SECRET", testkit.CookieSecret, testkit.Password, tenant.OneTimeCode + "-"}
+	e := testkit.SignedInForGrants(t, func(c *auth0.Config) {
+		c.Audience, c.Scopes, c.KeepIDToken = testkit.Audience, []string{"openid", "email", "offline_access"}, true
 		c.ManagementClientID, c.ManagementClientSecret = "m2m", canary
 		c.Revocations = auth0.NewMemoryStore(10)
 		c.AfterLogin = func(_ context.Context, l *auth0.Login) error {
@@ -77,68 +78,68 @@ func TestKeptSecretsAreNeverShown(t *testing.T) {
 			return nil
 		}
 	})
-	values["Strategy"], values["KeySet"], values["Management"], values["MemoryStore"] = e.strategy, e.strategy.KeySet(), e.strategy.Management(), e.cfg.Revocations
+	values["Strategy"], values["KeySet"], values["Management"], values["MemoryStore"] = e.Strategy, e.Strategy.KeySet(), e.Strategy.Management(), e.Config.Revocations
 	for name, auth := range map[string]auth0.ClientAuthentication{
-		"post": auth0.ClientSecretPost(canary), "basic": auth0.ClientSecretBasic(canary), "key": auth0.PrivateKeyJWT(rsaKey(), "RS256", "k"),
+		"post": auth0.ClientSecretPost(canary), "basic": auth0.ClientSecretBasic(canary), "key": auth0.PrivateKeyJWT(testkit.ClientRSAKey(), "RS256", "k"),
 		"function": auth0.ClientAuthenticationFunc(func(context.Context) (auth0.ClientAuthentication, error) { return auth0.ClientSecretPost(canary), nil }),
 	} {
 		values["ClientAuthentication by "+name] = auth
 	}
-	secrets = append(secrets, rsaKey().D.String()[:40], rsaKey().D.Text(16)[:40])
-	shared := must(auth0.SharedSecret(canary))
+	secrets = append(secrets, testkit.ClientRSAKey().D.String()[:40], testkit.ClientRSAKey().D.Text(16)[:40])
+	shared := testkit.Must(auth0.SharedSecret(canary))
 	values["shared KeySet"] = shared
-	values["API with a shared secret"] = must(auth0.NewAPI(auth0.APIConfig{Domain: tenantHost, Audience: testAudience, Keys: shared}))
-	values["config of it"] = auth0.APIConfig{Domain: tenantHost, Audience: testAudience, Keys: shared}
+	values["API with a shared secret"] = testkit.Must(auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: shared}))
+	values["config of it"] = auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: shared}
 
-	e.mux.HandleFunc("GET /collect", func(w http.ResponseWriter, r *http.Request) {
-		values["Session"] = must(e.strategy.Session(r))
-		token := must(e.strategy.AccessToken(w, r))
+	e.Mux.HandleFunc("GET /collect", func(w http.ResponseWriter, r *http.Request) {
+		values["Session"] = testkit.Must(e.Strategy.Session(r))
+		token := testkit.Must(e.Strategy.AccessToken(w, r))
 		secrets = append(secrets, token.AccessToken, strings.Split(token.AccessToken, ".")[2])
-		api := must(auth0.NewAPI(auth0.APIConfig{Domain: tenantHost, Audience: testAudience, Keys: e.strategy.KeySet()}))
-		values["API"], values["Token"] = api, must(api.Verify(r.Context(), token.AccessToken))
-		values["TokenSource"], values["Client"] = e.strategy.TokenSource(w, r), e.strategy.Client(w, r)
+		api := testkit.Must(auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.KeySet()}))
+		values["API"], values["Token"] = api, testkit.Must(api.Verify(r.Context(), token.AccessToken))
+		values["TokenSource"], values["Client"] = e.Strategy.TokenSource(w, r), e.Strategy.Client(w, r)
 		user, _ := auth0.UserFrom(r.Context())
 		values["User"] = user
 	})
-	b := e.browser().mustLogin()
-	b.page("/collect")
-	secrets = append(secrets, b.cookies[sessionName])
+	b := e.Browser().MustLogin()
+	b.Page("/collect")
+	secrets = append(secrets, b.Cookies[testkit.SessionCookie])
 
-	login, err := e.password()
+	login, err := e.LoginWithPassword()
 	if err != nil {
 		t.Fatal(err)
 	}
 	values["login with a password"] = login
 	secrets = append(secrets, login.Token().AccessToken, login.Token().RefreshToken)
-	e.tenant.EditTokenResponse(func(_ *int, body map[string]any) {
+	e.Tenant.EditTokenResponse(func(_ *int, body map[string]any) {
 		if token, ok := body["mfa_token"].(string); ok {
 			secrets = append(secrets, token)
 		}
 	})
-	mfa := e.mfa()
+	mfa := e.BeginMFA()
 	values["MFA"], values["error with an MFA"] = mfa, &auth0.Error{MFA: mfa}
 	values["sealed option"] = auth0.WithAppState("x")
-	own := must(e.strategy.ClientCredentials(auth0.ClientCredentials{Audience: testAudience}).Token())
+	own := testkit.Must(e.Strategy.ClientCredentials(auth0.ClientCredentials{Audience: testkit.Audience}).Token())
 	secrets = append(secrets, own.AccessToken)
-	_, transaction, err := e.strategy.AuthCodeURL(t.Context())
+	_, transaction, err := e.Strategy.AuthCodeURL(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	secrets = append(secrets, transaction)
-	_, err = e.strategy.Exchange(t.Context(), transaction, url.Values{"state": {canary}, "code": {canary}})
+	_, err = e.Strategy.Exchange(t.Context(), transaction, url.Values{"state": {canary}, "code": {canary}})
 	values["error of Exchange"] = err
-	_, values["error of a password"] = e.password(func(p *auth0.PasswordLogin) { p.Password = canary })
-	_, values["error of an exchange of tokens"] = e.strategy.ExchangeToken(t.Context(), auth0.TokenExchange{SubjectToken: canary, SubjectTokenType: legacyToken})
-	_, values["error of an API"] = values["API"].(*auth0.API).Verify(t.Context(), signed(goodHeader, withClaim("aud", `"x"`)))
-	e.tenant.Replace(tenant.Token, func(w http.ResponseWriter, r *http.Request) {
+	_, values["error of a password"] = e.LoginWithPassword(func(p *auth0.PasswordLogin) { p.Password = canary })
+	_, values["error of an exchange of tokens"] = e.Strategy.ExchangeToken(t.Context(), auth0.TokenExchange{SubjectToken: canary, SubjectTokenType: testkit.LegacyToken})
+	_, values["error of an API"] = values["API"].(*auth0.API).Verify(t.Context(), testkit.Signed(testkit.GoodHeader, testkit.WithClaim("aud", `"x"`)))
+	e.Tenant.Replace(tenant.Token, func(w http.ResponseWriter, r *http.Request) {
 		r.ParseForm()
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(400)
 		json.NewEncoder(w).Encode(map[string]any{"error": "invalid_grant", "access_token": canary, "form": r.Form})
 	})
-	_, values["error with an echo"] = e.password()
-	echoed := e.browser()
-	values["page of an echo"] = echoed.callback(echoed.atTenant(echoed.begin("/auth/login"))).body
+	_, values["error with an echo"] = e.LoginWithPassword()
+	echoed := e.Browser()
+	values["page of an echo"] = echoed.Callback(echoed.AtTenant(echoed.Begin("/auth/login"))).Body
 
 	if len(values) < 24 {
 		t.Fatalf("%d values", len(values))
@@ -167,8 +168,8 @@ func TestKeptSecretsAreNeverShown(t *testing.T) {
 		}
 	}
 	for _, secret := range secrets[:4] {
-		if strings.Contains(e.log.String(), secret) {
-			t.Errorf("the log has a secret:\n%s", e.log)
+		if strings.Contains(e.Log.String(), secret) {
+			t.Errorf("the log has a secret:\n%s", e.Log)
 		}
 	}
 }

@@ -16,23 +16,22 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-const sessionName = "__Host-auth0_session"
-
 func TestNoSession(t *testing.T) {
-	e := newEnv(t)
-	resp := e.browser().page("/")
-	if resp.body != "home false " || len(resp.header.Values("Set-Cookie")) != 0 {
-		t.Errorf("%q, cookies %q", resp.body, resp.header.Values("Set-Cookie"))
+	e := testkit.SignedIn(t)
+	resp := e.Browser().Page("/")
+	if resp.Body != "home false " || len(resp.Header.Values("Set-Cookie")) != 0 {
+		t.Errorf("%q, cookies %q", resp.Body, resp.Header.Values("Set-Cookie"))
 	}
-	if got := resp.header.Get("Cache-Control"); got != "" {
+	if got := resp.Header.Get("Cache-Control"); got != "" {
 		t.Errorf("Cache-Control %q on a page for everybody", got)
 	}
-	if got := resp.header.Get("Vary"); got != "Cookie" {
+	if got := resp.Header.Get("Vary"); got != "Cookie" {
 		t.Errorf("Vary: %q", got)
 	}
-	if _, err := e.strategy.Session(httptest.NewRequest("GET", "/", nil)); !errors.Is(err, auth0.ErrNoSession) {
+	if _, err := e.Strategy.Session(httptest.NewRequest("GET", "/", nil)); !errors.Is(err, auth0.ErrNoSession) {
 		t.Errorf("Session: %v", err)
 	}
 }
@@ -40,10 +39,10 @@ func TestNoSession(t *testing.T) {
 // TestDamagedSession: whatever the cookie is, nobody is logged in, and nothing
 // is deleted that another instance may be able to read.
 func TestDamagedSession(t *testing.T) {
-	e := newEnv(t)
-	good := e.browser().mustLogin().cookies[sessionName]
-	other := newEnv(t, func(c *auth0.Config) { c.Secrets = []string{"another-secret-of-the-tests-of-others"} }).browser().mustLogin().cookies[sessionName]
-	renamed := newEnv(t, func(c *auth0.Config) { c.CookieName = "renamed" }).browser().mustLogin().cookies["__Host-renamed"]
+	e := testkit.SignedIn(t)
+	good := e.Browser().MustLogin().Cookies[testkit.SessionCookie]
+	other := testkit.SignedIn(t, func(c *auth0.Config) { c.Secrets = []string{"another-secret-of-the-tests-of-others"} }).Browser().MustLogin().Cookies[testkit.SessionCookie]
+	renamed := testkit.SignedIn(t, func(c *auth0.Config) { c.CookieName = "renamed" }).Browser().MustLogin().Cookies["__Host-renamed"]
 	for why, value := range map[string]string{
 		"empty":        "",
 		"garbage":      "garbage",
@@ -56,54 +55,54 @@ func TestDamagedSession(t *testing.T) {
 		"60 KB":        strings.Repeat("A", 60<<10),
 		"part":         "2:" + good,
 	} {
-		b := e.browser()
-		b.cookies[sessionName] = value
-		resp := b.page("/")
-		if resp.status != 200 || resp.body != "home false " || len(resp.header.Values("Set-Cookie")) != 0 {
-			t.Errorf("%s: %d %q, cookies %q", why, resp.status, resp.body, resp.header.Values("Set-Cookie"))
+		b := e.Browser()
+		b.Cookies[testkit.SessionCookie] = value
+		resp := b.Page("/")
+		if resp.Status != 200 || resp.Body != "home false " || len(resp.Header.Values("Set-Cookie")) != 0 {
+			t.Errorf("%s: %d %q, cookies %q", why, resp.Status, resp.Body, resp.Header.Values("Set-Cookie"))
 		}
-		if resp := b.page("/private"); resp.status != http.StatusFound {
-			t.Errorf("%s: private page answers %d", why, resp.status)
+		if resp := b.Page("/private"); resp.Status != http.StatusFound {
+			t.Errorf("%s: private page answers %d", why, resp.Status)
 		}
 	}
 	// Not a byte of it may be changed. (Every bit is tried in package seal.)
 	for i := 0; i < len(good); i += 37 {
-		b := e.browser()
-		b.cookies[sessionName] = good[:i] + flip4(good[i]) + good[i+1:]
-		if b.loggedIn() && good[i] != '.' {
+		b := e.Browser()
+		b.Cookies[testkit.SessionCookie] = good[:i] + testkit.Flip4(good[i]) + good[i+1:]
+		if b.LoggedIn() && good[i] != '.' {
 			t.Fatalf("logged in with character %d changed", i)
 		}
 	}
 	// The name of another cookie of ours does not make it a session.
-	b := e.browser()
-	b.cookies["__Host-auth0_txn_AAAAAAAAAAAAAAAA"] = good
-	if b.loggedIn() {
+	b := e.Browser()
+	b.Cookies["__Host-auth0_txn_AAAAAAAAAAAAAAAA"] = good
+	if b.LoggedIn() {
 		t.Error("logged in under the name of a transaction")
 	}
-	if log := e.log.String(); strings.Contains(log, "level=ERROR") || strings.Contains(log, "level=WARN") {
+	if log := e.Log.String(); strings.Contains(log, "level=ERROR") || strings.Contains(log, "level=WARN") {
 		t.Errorf("damaged cookies fill the log:\n%s", log)
 	}
 }
 
 func TestManyCookies(t *testing.T) {
-	e := newEnv(t)
-	b := e.browser().mustLogin()
+	e := testkit.SignedIn(t)
+	b := e.Browser().MustLogin()
 	for i := range 2000 {
-		b.cookies[fmt.Sprintf("other%d", i)] = "x"
+		b.Cookies[fmt.Sprintf("other%d", i)] = "x"
 		if i%80 == 0 {
-			b.cookies[fmt.Sprintf("%s.%d", sessionName, i)] = "stale"
-			b.cookies[fmt.Sprintf("__Host-auth0_txn_%016d", i)] = "stale"
+			b.Cookies[fmt.Sprintf("%s.%d", testkit.SessionCookie, i)] = "stale"
+			b.Cookies[fmt.Sprintf("__Host-auth0_txn_%016d", i)] = "stale"
 		}
 	}
-	if !b.loggedIn() {
+	if !b.LoggedIn() {
 		t.Error("2,000 other cookies and 50 stale ones end the session")
 	}
 	for i := range 14 {
-		b.cookies[fmt.Sprintf("__Host-auth0_txn_B%015d", i)] = "stale"
+		b.Cookies[fmt.Sprintf("__Host-auth0_txn_B%015d", i)] = "stale"
 	}
-	resp := b.page("/")
-	if resp.body != "home false " || len(resp.header.Values("Set-Cookie")) > 0 {
-		t.Errorf("more cookies of ours than any browser has: %q, %q", resp.body, resp.header.Values("Set-Cookie"))
+	resp := b.Page("/")
+	if resp.Body != "home false " || len(resp.Header.Values("Set-Cookie")) > 0 {
+		t.Errorf("more cookies of ours than any browser has: %q, %q", resp.Body, resp.Header.Values("Set-Cookie"))
 	}
 }
 
@@ -111,15 +110,15 @@ func TestManyCookies(t *testing.T) {
 // both. Of one session the state counts that was used last; of two, neither.
 func TestShadowedSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEnv(t)
-		b := e.browser().mustLogin()
-		old := b.cookies[sessionName]
+		e := testkit.SignedIn(t)
+		b := e.Browser().MustLogin()
+		old := b.Cookies[testkit.SessionCookie]
 		time.Sleep(time.Hour)
-		b.page("/")
-		young := b.cookies[sessionName]
+		b.Page("/")
+		young := b.Cookies[testkit.SessionCookie]
 		time.Sleep(time.Minute)
-		e.as("bob@acme.example")
-		foreign := e.browser().mustLogin().cookies[sessionName]
+		e.SignInAtTenant("bob@acme.example")
+		foreign := e.Browser().MustLogin().Cookies[testkit.SessionCookie]
 		for _, tt := range []struct{ first, second, want string }{
 			{old, young, "ada@acme.example"},
 			{young, old, "ada@acme.example"},
@@ -127,8 +126,8 @@ func TestShadowedSession(t *testing.T) {
 			{foreign, young, ""},
 		} {
 			r := httptest.NewRequest("GET", "/", nil)
-			r.Header.Set("Cookie", sessionName+"="+tt.first+"; "+sessionName+"="+tt.second)
-			s, err := e.strategy.Session(r)
+			r.Header.Set("Cookie", testkit.SessionCookie+"="+tt.first+"; "+testkit.SessionCookie+"="+tt.second)
+			s, err := e.Strategy.Session(r)
 			if tt.want == "" {
 				if !errors.Is(err, auth0.ErrNoSession) {
 					t.Errorf("two people: session of %v, %v", s, err)
@@ -141,10 +140,10 @@ func TestShadowedSession(t *testing.T) {
 		}
 		// Nothing is deleted: whose it was is not known.
 		r := httptest.NewRequest("GET", "/", nil)
-		r.Header.Set("Cookie", sessionName+"="+young+"; "+sessionName+"="+foreign)
+		r.Header.Set("Cookie", testkit.SessionCookie+"="+young+"; "+testkit.SessionCookie+"="+foreign)
 		r.Header.Set("Accept", "text/html")
 		w := httptest.NewRecorder()
-		e.app.ServeHTTP(w, r)
+		e.App.ServeHTTP(w, r)
 		if w.Body.String() != "home false " || len(w.Header().Values("Set-Cookie")) > 0 {
 			t.Errorf("%q, %q", w.Body, w.Header().Values("Set-Cookie"))
 		}
@@ -152,25 +151,25 @@ func TestShadowedSession(t *testing.T) {
 }
 
 func TestSecretRotation(t *testing.T) {
-	first, second := testSecret, "second-secret-of-the-tests-after-the-first"
-	e := newEnv(t)
-	b := e.browser().mustLogin()
-	with := func(secrets ...string) *env {
-		n := newEnv(t, func(c *auth0.Config) { c.Secrets = secrets })
-		b.e = n
+	first, second := testkit.CookieSecret, "second-secret-of-the-tests-after-the-first"
+	e := testkit.SignedIn(t)
+	b := e.Browser().MustLogin()
+	with := func(secrets ...string) *testkit.Env {
+		n := testkit.SignedIn(t, func(c *auth0.Config) { c.Secrets = secrets })
+		b.Env = n
 		return n
 	}
 	with(second, first)
-	before := b.cookies[sessionName]
-	if !b.loggedIn() || b.cookies[sessionName] == before {
-		t.Errorf("new secret in front: logged in %v, sealed again %v", b.loggedIn(), b.cookies[sessionName] != before)
+	before := b.Cookies[testkit.SessionCookie]
+	if !b.LoggedIn() || b.Cookies[testkit.SessionCookie] == before {
+		t.Errorf("new secret in front: logged in %v, sealed again %v", b.LoggedIn(), b.Cookies[testkit.SessionCookie] != before)
 	}
 	with(second)
-	if !b.loggedIn() {
+	if !b.LoggedIn() {
 		t.Error("the cookie was not sealed with the first secret")
 	}
 	with(first)
-	if b.loggedIn() {
+	if b.LoggedIn() {
 		t.Error("opened with a secret that is gone")
 	}
 }
@@ -195,12 +194,12 @@ func TestIdleAndAbsoluteTimeout(t *testing.T) {
 	}
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
-			e := newEnv(t, func(c *auth0.Config) { c.IdleTimeout, c.AbsoluteTimeout = tt.idle, tt.absolute })
-			b := e.browser().mustLogin()
+			e := testkit.SignedIn(t, func(c *auth0.Config) { c.IdleTimeout, c.AbsoluteTimeout = tt.idle, tt.absolute })
+			b := e.Browser().MustLogin()
 			got := true
 			for _, pause := range tt.visits {
 				time.Sleep(pause)
-				got = b.loggedIn()
+				got = b.LoggedIn()
 			}
 			if got != tt.want {
 				t.Errorf("%s: logged in %v, want %v", tt.why, got, tt.want)
@@ -220,16 +219,16 @@ func monthly() []time.Duration {
 // TestMaxAgeOfCookie never exceeds what is left of the session.
 func TestMaxAgeOfCookie(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEnv(t, func(c *auth0.Config) { c.IdleTimeout, c.AbsoluteTimeout = 10*time.Hour, 24*time.Hour })
-		b := e.browser()
-		resp := b.login("/auth/login")
+		e := testkit.SignedIn(t, func(c *auth0.Config) { c.IdleTimeout, c.AbsoluteTimeout = 10*time.Hour, 24*time.Hour })
+		b := e.Browser()
+		resp := b.Login("/auth/login")
 		for _, want := range []int{10 * 3600, 10 * 3600, 8 * 3600, 0} {
-			c := resp.setCookies(t)[sessionName]
+			c := resp.SetCookies(t)[testkit.SessionCookie]
 			if c == nil || want > 0 && c.MaxAge != want || want == 0 && c.MaxAge >= 0 {
 				t.Fatalf("cookie %v, want Max-Age %d", c, want)
 			}
 			time.Sleep(8 * time.Hour)
-			resp = b.page("/")
+			resp = b.Page("/")
 		}
 	})
 }
@@ -238,29 +237,29 @@ func TestMaxAgeOfCookie(t *testing.T) {
 // not move its end.
 func TestFixedEndStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEnv(t, func(c *auth0.Config) { c.IdleTimeout, c.AbsoluteTimeout = auth0.None, 10*time.Hour })
-		e.mux.HandleFunc("GET /save", func(w http.ResponseWriter, r *http.Request) {
-			s, err := e.strategy.Session(r)
+		e := testkit.SignedIn(t, func(c *auth0.Config) { c.IdleTimeout, c.AbsoluteTimeout = auth0.None, 10*time.Hour })
+		e.Mux.HandleFunc("GET /save", func(w http.ResponseWriter, r *http.Request) {
+			s, err := e.Strategy.Session(r)
 			if err != nil {
 				http.Error(w, "gone", http.StatusUnauthorized)
 				return
 			}
 			s.Data["n"] += "x"
-			if err := e.strategy.SaveSession(w, r, s); err != nil {
+			if err := e.Strategy.SaveSession(w, r, s); err != nil {
 				t.Error(err)
 			}
 		})
-		b := e.browser().mustLogin()
+		b := e.Browser().MustLogin()
 		for i := range 9 {
 			time.Sleep(time.Hour)
-			resp := b.page("/save")
-			if c := resp.setCookies(t)[sessionName]; resp.status != 200 || c == nil || c.MaxAge != (9-i)*3600 {
-				t.Fatalf("write %d: %d, cookie %v", i, resp.status, c)
+			resp := b.Page("/save")
+			if c := resp.SetCookies(t)[testkit.SessionCookie]; resp.Status != 200 || c == nil || c.MaxAge != (9-i)*3600 {
+				t.Fatalf("write %d: %d, cookie %v", i, resp.Status, c)
 			}
 		}
 		time.Sleep(time.Hour)
-		if resp := b.page("/save"); resp.status != http.StatusUnauthorized {
-			t.Errorf("after the end: %d", resp.status)
+		if resp := b.Page("/save"); resp.Status != http.StatusUnauthorized {
+			t.Errorf("after the end: %d", resp.Status)
 		}
 	})
 }
@@ -268,19 +267,19 @@ func TestFixedEndStays(t *testing.T) {
 // TestShortenedTimeout holds for sessions that were begun before.
 func TestShortenedTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newEnv(t).browser().mustLogin()
+		b := testkit.SignedIn(t).Browser().MustLogin()
 		time.Sleep(2 * time.Hour)
 		for why, edit := range map[string]func(*auth0.Config){
 			"idle":     func(c *auth0.Config) { c.IdleTimeout = time.Hour },
 			"absolute": func(c *auth0.Config) { c.AbsoluteTimeout = time.Hour },
 		} {
-			old := b.clone()
-			old.e = newEnv(t, edit)
-			if old.loggedIn() {
+			old := b.Clone()
+			old.Env = testkit.SignedIn(t, edit)
+			if old.LoggedIn() {
 				t.Errorf("%s timeout was shortened, and the session goes on", why)
 			}
 		}
-		if !b.loggedIn() {
+		if !b.LoggedIn() {
 			t.Error("the session ended where nothing was shortened")
 		}
 	})
@@ -289,20 +288,20 @@ func TestShortenedTimeout(t *testing.T) {
 // TestExpiredCookieIsDeletedOnce, by a page; what did not open is left alone.
 func TestExpiredCookieIsDeletedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEnv(t)
-		b := e.browser().mustLogin()
+		e := testkit.SignedIn(t)
+		b := e.Browser().MustLogin()
 		time.Sleep(25 * time.Hour)
-		if resp := b.do("GET", "/", nil, "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image"); len(resp.header.Values("Set-Cookie")) != 0 {
+		if resp := b.Do("GET", "/", nil, "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image"); len(resp.Header.Values("Set-Cookie")) != 0 {
 			t.Error("an image deletes the cookie")
 		}
-		resp := b.page("/")
-		if c := resp.setCookies(t)[sessionName]; c == nil || c.MaxAge != -1 || resp.body != "home false " {
-			t.Errorf("%q, cookie %v", resp.body, c)
+		resp := b.Page("/")
+		if c := resp.SetCookies(t)[testkit.SessionCookie]; c == nil || c.MaxAge != -1 || resp.Body != "home false " {
+			t.Errorf("%q, cookie %v", resp.Body, c)
 		}
-		if c := resp.setCookies(t)[sessionName]; c != nil && (!c.Secure || !c.HttpOnly || c.Path != "/" || c.Expires.Unix() != 0) {
+		if c := resp.SetCookies(t)[testkit.SessionCookie]; c != nil && (!c.Secure || !c.HttpOnly || c.Path != "/" || c.Expires.Unix() != 0) {
 			t.Errorf("the deletion %v has other attributes than the cookie", c)
 		}
-		if resp := b.page("/"); len(resp.header.Values("Set-Cookie")) != 0 {
+		if resp := b.Page("/"); len(resp.Header.Values("Set-Cookie")) != 0 {
 			t.Error("deleted twice")
 		}
 	})
@@ -334,20 +333,20 @@ func TestProlonging(t *testing.T) {
 	}
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
-			e := newEnv(t, func(c *auth0.Config) {
+			e := testkit.SignedIn(t, func(c *auth0.Config) {
 				c.CountsAsUse = func(r *http.Request) bool { return r.Header.Get("X-Poll") == "" }
 			})
-			e.mux.HandleFunc("POST /{$}", func(http.ResponseWriter, *http.Request) {})
-			b := e.browser().mustLogin()
+			e.Mux.HandleFunc("POST /{$}", func(http.ResponseWriter, *http.Request) {})
+			b := e.Browser().MustLogin()
 			time.Sleep(tt.after)
-			resp := b.do(tt.method, "/", nil, tt.header...)
-			if got := resp.setCookies(t)[sessionName] != nil; got != tt.want {
+			resp := b.Do(tt.method, "/", nil, tt.header...)
+			if got := resp.SetCookies(t)[testkit.SessionCookie] != nil; got != tt.want {
 				t.Errorf("%s: written %v, want %v", tt.why, got, tt.want)
 			}
-			if tt.want && resp.header.Get("Cache-Control") != "private, no-store" {
-				t.Errorf("%s: Cache-Control %q", tt.why, resp.header.Get("Cache-Control"))
+			if tt.want && resp.Header.Get("Cache-Control") != "private, no-store" {
+				t.Errorf("%s: Cache-Control %q", tt.why, resp.Header.Get("Cache-Control"))
 			}
-			if resp := b.do(tt.method, "/", nil, tt.header...); tt.want && resp.setCookies(t)[sessionName] != nil {
+			if resp := b.Do(tt.method, "/", nil, tt.header...); tt.want && resp.SetCookies(t)[testkit.SessionCookie] != nil {
 				t.Errorf("%s: written twice in a row", tt.why)
 			}
 		})
@@ -358,19 +357,19 @@ func TestProlonging(t *testing.T) {
 // written with today's time.
 func TestClockSetBack(t *testing.T) {
 	now := time.Now()
-	e := newEnv(t, func(c *auth0.Config) { c.Now = func() time.Time { return now } })
-	b := e.browser().mustLogin()
+	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Now = func() time.Time { return now } })
+	b := e.Browser().MustLogin()
 	now = now.Add(-4 * time.Minute)
-	resp := b.page("/")
-	if resp.body == "home false " || resp.setCookies(t)[sessionName] == nil {
-		t.Errorf("%q, cookies %v", resp.body, resp.header.Values("Set-Cookie"))
+	resp := b.Page("/")
+	if resp.Body == "home false " || resp.SetCookies(t)[testkit.SessionCookie] == nil {
+		t.Errorf("%q, cookies %v", resp.Body, resp.Header.Values("Set-Cookie"))
 	}
 	now = now.Add(23 * time.Hour)
-	if !b.loggedIn() {
+	if !b.LoggedIn() {
 		t.Error("the session ended too early")
 	}
 	now = now.Add(25 * time.Hour)
-	if b.loggedIn() {
+	if b.LoggedIn() {
 		t.Error("the session did not end")
 	}
 }
@@ -378,27 +377,27 @@ func TestClockSetBack(t *testing.T) {
 // TestSessionFromTheFuture: the absolute limit counts from the beginning of a
 // session, so a clock that was ahead then must not prolong it.
 func TestSessionFromTheFuture(t *testing.T) {
-	inEachMode(t, func(t *testing.T, m mode) {
-		now := newClock()
-		e := newEnv(t, m.edit, func(c *auth0.Config) { c.Now = now.now })
-		now.add(360 * 86400)
-		e.tenant.EditIDToken(func(_, c map[string]any) { c["iat"], c["exp"] = now.now().Unix(), now.now().Unix()+600 })
-		b := e.browser().mustLogin()
-		now.add(-360 * 86400)
-		resp := b.page("/")
-		if resp.body != "home false " || len(resp.header.Values("Set-Cookie")) > 0 {
-			t.Errorf("the clock was set right: %q, %q", resp.body, resp.header.Values("Set-Cookie"))
+	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+		now := testkit.NewClock()
+		e := testkit.SignedIn(t, m.Edit, func(c *auth0.Config) { c.Now = now.Now })
+		now.Add(360 * 86400)
+		e.Tenant.EditIDToken(func(_, c map[string]any) { c["iat"], c["exp"] = now.Now().Unix(), now.Now().Unix()+600 })
+		b := e.Browser().MustLogin()
+		now.Add(-360 * 86400)
+		resp := b.Page("/")
+		if resp.Body != "home false " || len(resp.Header.Values("Set-Cookie")) > 0 {
+			t.Errorf("the clock was set right: %q, %q", resp.Body, resp.Header.Values("Set-Cookie"))
 		}
-		e.tenant.EditIDToken(nil)
-		other := e.browser().mustLogin()
+		e.Tenant.EditIDToken(nil)
+		other := e.Browser().MustLogin()
 		for range 12 { // 240 hours
-			now.add(20 * 3600)
-			other.page("/")
-			if b.loggedIn() {
+			now.Add(20 * 3600)
+			other.Page("/")
+			if b.LoggedIn() {
 				t.Fatal("the session from the future is alive")
 			}
 		}
-		if other.loggedIn() {
+		if other.LoggedIn() {
 			t.Error("alive after 240 hours; the absolute limit is 168")
 		}
 	})
@@ -416,9 +415,9 @@ func TestSessionCookieAttributes(t *testing.T) {
 		}, "__Secure-mine=; Path=/app; Domain=app.example; Max-Age=86400; HttpOnly; Secure; SameSite=None"},
 		{"until the browser is closed", func(c *auth0.Config) { c.CookieSessionOnly = true }, "__Host-auth0_session=; Path=/; HttpOnly; Secure; SameSite=Lax"},
 	} {
-		e := newEnv(t, tt.edit)
-		b := e.browser()
-		resp := b.login("/auth/login")
+		e := testkit.SignedIn(t, tt.edit)
+		b := e.Browser()
+		resp := b.Login("/auth/login")
 		line := sessionLine(resp)
 		name, rest, _ := strings.Cut(line, "=")
 		_, rest, _ = strings.Cut(rest, ";")
@@ -426,7 +425,7 @@ func TestSessionCookieAttributes(t *testing.T) {
 			t.Errorf("%s: %s\nwant %s", tt.why, got, tt.want)
 		}
 		// The deletion has the same attributes.
-		resp = b.page("/auth/logout")
+		resp = b.Page("/auth/logout")
 		deletion := strings.Replace(strings.Replace(tt.want, " Max-Age=86400;", "", 1), " HttpOnly", " Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly", 1)
 		if got := sessionLine(resp); got != deletion {
 			t.Errorf("%s: deletion %s\nwant %s", tt.why, got, deletion)
@@ -435,8 +434,8 @@ func TestSessionCookieAttributes(t *testing.T) {
 }
 
 // sessionLine returns the Set-Cookie line of the session.
-func sessionLine(resp *response) string {
-	for _, line := range resp.header.Values("Set-Cookie") {
+func sessionLine(resp *testkit.Response) string {
+	for _, line := range resp.Header.Values("Set-Cookie") {
 		if !strings.Contains(line, "_txn_") && !strings.Contains(line, "_tries=") {
 			return line
 		}
@@ -448,10 +447,10 @@ func sessionLine(resp *response) string {
 // ours.
 func TestSessionOnlyStillExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEnv(t, func(c *auth0.Config) { c.CookieSessionOnly = true })
-		b := e.browser().mustLogin()
+		e := testkit.SignedIn(t, func(c *auth0.Config) { c.CookieSessionOnly = true })
+		b := e.Browser().MustLogin()
 		time.Sleep(25 * time.Hour)
-		if b.loggedIn() {
+		if b.LoggedIn() {
 			t.Error("the session did not end")
 		}
 	})
@@ -461,89 +460,89 @@ func TestSessionOnlyStillExpires(t *testing.T) {
 // before it fails.
 func TestLargeSession(t *testing.T) {
 	size, data := 0, ""
-	e := newEnv(t, func(c *auth0.Config) {
+	e := testkit.SignedIn(t, func(c *auth0.Config) {
 		c.KeepIDToken = true
 		c.AfterLogin = func(_ context.Context, l *auth0.Login) error { l.Data["x"] = data; return nil }
 	})
-	e.tenant.EditIDToken(func(_, c map[string]any) { c["big"] = strings.Repeat("x", size) })
+	e.Tenant.EditIDToken(func(_, c map[string]any) { c["big"] = strings.Repeat("x", size) })
 	var idToken bool
 	for _, tt := range []struct {
 		size, parts int
 		idToken     bool
 	}{{0, 1, true}, {1000, 2, true}, {2500, 2, false}, {6500, 3, false}, {100, 1, true}} {
 		size = tt.size
-		b := e.browser()
-		b.page("/")
-		if resp := b.login("/auth/login"); resp.status != http.StatusSeeOther || !b.loggedIn() {
-			t.Fatalf("%d bytes: %d %s", size, resp.status, e.log)
+		b := e.Browser()
+		b.Page("/")
+		if resp := b.Login("/auth/login"); resp.Status != http.StatusSeeOther || !b.LoggedIn() {
+			t.Fatalf("%d bytes: %d %s", size, resp.Status, e.Log)
 		}
 		parts := 0
-		for name := range b.cookies {
-			if strings.HasPrefix(name, sessionName) {
+		for name := range b.Cookies {
+			if strings.HasPrefix(name, testkit.SessionCookie) {
 				parts++
 			}
 		}
-		idToken = strings.Contains(b.page("/auth/logout").header.Get("Location"), "id_token_hint=")
+		idToken = strings.Contains(b.Page("/auth/logout").Header.Get("Location"), "id_token_hint=")
 		if parts != tt.parts || idToken != tt.idToken {
 			t.Errorf("claim of %d bytes: %d cookies, ID token kept %v; want %d, %v", size, parts, idToken, tt.parts, tt.idToken)
 		}
 	}
-	if n := strings.Count(e.log.String(), "larger than 6 KiB"); n != 1 {
+	if n := strings.Count(e.Log.String(), "larger than 6 KiB"); n != 1 {
 		t.Errorf("%d warnings about size, want 1", n)
 	}
 	data = strings.Repeat("y", 14_000)
-	b := e.browser()
-	resp := b.login("/auth/login")
-	if resp.status != http.StatusInternalServerError || b.loggedIn() || !strings.Contains(e.log.String(), "session_too_large") {
-		t.Errorf("a session that does not fit: %d, logged in %v", resp.status, b.loggedIn())
+	b := e.Browser()
+	resp := b.Login("/auth/login")
+	if resp.Status != http.StatusInternalServerError || b.LoggedIn() || !strings.Contains(e.Log.String(), "session_too_large") {
+		t.Errorf("a session that does not fit: %d, logged in %v", resp.Status, b.LoggedIn())
 	}
 }
 
 func TestSaveSession(t *testing.T) {
-	e := newEnv(t)
+	e := testkit.SignedIn(t)
 	var saveErr error
 	data := ""
-	e.mux.HandleFunc("GET /save", func(w http.ResponseWriter, r *http.Request) {
-		s, err := e.strategy.Session(r)
+	e.Mux.HandleFunc("GET /save", func(w http.ResponseWriter, r *http.Request) {
+		s, err := e.Strategy.Session(r)
 		if err != nil {
 			t.Error(err)
 			return
 		}
 		s.Data["x"] = data
-		saveErr = e.strategy.SaveSession(w, r, s)
+		saveErr = e.Strategy.SaveSession(w, r, s)
 	})
-	e.mux.HandleFunc("GET /read", func(w http.ResponseWriter, r *http.Request) {
-		s, err := e.strategy.Session(r)
+	e.Mux.HandleFunc("GET /read", func(w http.ResponseWriter, r *http.Request) {
+		s, err := e.Strategy.Session(r)
 		if err != nil {
 			t.Error(err)
 			return
 		}
 		fmt.Fprint(w, s.Data["x"])
 	})
-	e.mux.HandleFunc("GET /end", func(w http.ResponseWriter, r *http.Request) { e.strategy.EndSession(w, r) })
-	b := e.browser().mustLogin()
+	e.Mux.HandleFunc("GET /end", func(w http.ResponseWriter, r *http.Request) { e.Strategy.EndSession(w, r) })
+	b := e.Browser().MustLogin()
 	for _, data = range []string{"one", "žluťoučký 你好 \x00\"; Path=/", strings.Repeat("big", 2000), ""} {
-		resp := b.page("/save")
-		if saveErr != nil || resp.header.Get("Cache-Control") != "private, no-store" {
-			t.Errorf("%.10q: %v, Cache-Control %q", data, saveErr, resp.header.Get("Cache-Control"))
+		resp := b.Page("/save")
+		if saveErr != nil || resp.Header.Get("Cache-Control") != "private, no-store" {
+			t.Errorf("%.10q: %v, Cache-Control %q", data, saveErr, resp.Header.Get("Cache-Control"))
 		}
-		if got := b.page("/read").body; got != data {
+		if got := b.Page("/read").Body; got != data {
 			t.Errorf("read %.20q, want %.20q", got, data)
 		}
 	}
 	// What is too large changes nothing.
 	data = "kept"
-	b.page("/save")
-	before := b.clone().cookies
+	b.Page("/save")
+	before := b.Clone().Cookies
 	data = strings.Repeat("y", 20_000)
-	resp := b.page("/save")
-	if !errors.Is(saveErr, auth0.ErrSessionTooLarge) || len(resp.header.Values("Set-Cookie")) != 0 || !reflect.DeepEqual(b.cookies, before) || b.page("/read").body != "kept" {
-		t.Errorf("too large: %v, cookies written %d", saveErr, len(resp.header.Values("Set-Cookie")))
+	resp := b.Page("/save")
+	if !errors.Is(saveErr, auth0.ErrSessionTooLarge) || len(resp.Header.Values("Set-Cookie")) != 0 || !reflect.DeepEqual(b.Cookies, before) || b.Page("/read").Body != "kept" {
+		t.Errorf("too large: %v, cookies written %d", saveErr, len(resp.Header.Values("Set-Cookie")))
 	}
-	if b.page("/end"); b.loggedIn() {
+	if b.Page("/end"); b.LoggedIn() {
 		t.Error("saving nil does not end the session")
 	}
-	if err := e.strategy.SaveSession(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil), &auth0.Session{}); err == nil {
+	if err := e.Strategy.SaveSession(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil), &auth0.Session{}); err == nil {
 		t.Error("a session out of thin air is saved")
 	}
 }
@@ -551,8 +550,8 @@ func TestSaveSession(t *testing.T) {
 func TestAccessToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lifetime := any(3600)
-		e := newEnv(t, func(c *auth0.Config) { c.Audience = testAudience })
-		e.tenant.EditTokenResponse(func(_ *int, body map[string]any) {
+		e := testkit.SignedIn(t, func(c *auth0.Config) { c.Audience = testkit.Audience })
+		e.Tenant.EditTokenResponse(func(_ *int, body map[string]any) {
 			if lifetime == nil {
 				delete(body, "expires_in")
 			} else if body["expires_in"] != nil {
@@ -561,8 +560,8 @@ func TestAccessToken(t *testing.T) {
 		})
 		var got error
 		token := ""
-		e.mux.HandleFunc("GET /token", func(w http.ResponseWriter, r *http.Request) {
-			tok, err := e.strategy.AccessToken(w, r)
+		e.Mux.HandleFunc("GET /token", func(w http.ResponseWriter, r *http.Request) {
+			tok, err := e.Strategy.AccessToken(w, r)
 			if got = err; err == nil {
 				token = tok.AccessToken
 				if tok.TokenType != "Bearer" || !tok.Valid() {
@@ -570,27 +569,27 @@ func TestAccessToken(t *testing.T) {
 				}
 			}
 		})
-		b := e.browser()
-		b.page("/token")
+		b := e.Browser()
+		b.Page("/token")
 		if !errors.Is(got, auth0.ErrNoSession) {
 			t.Errorf("logged out: %v", got)
 		}
-		b.mustLogin()
-		if b.page("/token"); got != nil || strings.Count(token, ".") != 2 {
+		b.MustLogin()
+		if b.Page("/token"); got != nil || strings.Count(token, ".") != 2 {
 			t.Errorf("logged in: %v", got)
 		}
 		time.Sleep(time.Hour)
-		if b.page("/token"); !errors.Is(got, auth0.ErrTokenExpired) || !b.loggedIn() {
-			t.Errorf("after an hour: %v, logged in %v", got, b.loggedIn())
+		if b.Page("/token"); !errors.Is(got, auth0.ErrTokenExpired) || !b.LoggedIn() {
+			t.Errorf("after an hour: %v, logged in %v", got, b.LoggedIn())
 		}
 		// A lifetime that is not known is taken to be short, not over.
 		lifetime = nil
-		b = e.browser().mustLogin()
-		if b.page("/token"); got != nil {
+		b = e.Browser().MustLogin()
+		if b.Page("/token"); got != nil {
 			t.Errorf("lifetime not known: %v", got)
 		}
 		time.Sleep(5 * time.Minute)
-		if b.page("/token"); !errors.Is(got, auth0.ErrTokenExpired) {
+		if b.Page("/token"); !errors.Is(got, auth0.ErrTokenExpired) {
 			t.Errorf("lifetime not known, after five minutes: %v", got)
 		}
 	})
@@ -599,13 +598,13 @@ func TestAccessToken(t *testing.T) {
 // TestLoadUserTwice does the work once.
 func TestLoadUserTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEnv(t)
-		e.app = e.strategy.LoadUser(e.app)
-		b := e.browser().mustLogin()
+		e := testkit.SignedIn(t)
+		e.App = e.Strategy.LoadUser(e.App)
+		b := e.Browser().MustLogin()
 		time.Sleep(time.Hour)
-		resp := b.page("/")
-		if resp.body != "home true ada@acme.example" || len(resp.header.Values("Set-Cookie")) != 1 || len(resp.header.Values("Vary")) != 1 {
-			t.Errorf("%q, cookies %d, Vary %q", resp.body, len(resp.header.Values("Set-Cookie")), resp.header.Values("Vary"))
+		resp := b.Page("/")
+		if resp.Body != "home true ada@acme.example" || len(resp.Header.Values("Set-Cookie")) != 1 || len(resp.Header.Values("Vary")) != 1 {
+			t.Errorf("%q, cookies %d, Vary %q", resp.Body, len(resp.Header.Values("Set-Cookie")), resp.Header.Values("Vary"))
 		}
 	})
 }
@@ -614,24 +613,24 @@ func TestLoadUserTwice(t *testing.T) {
 // stored is told on.
 func TestCacheableResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEnv(t)
-		e.mux.HandleFunc("GET /cached", func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Cache-Control", "public, max-age=60") })
-		b := e.browser().mustLogin()
-		if b.page("/cached"); strings.Contains(e.log.String(), "cacheable") {
+		e := testkit.SignedIn(t)
+		e.Mux.HandleFunc("GET /cached", func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Cache-Control", "public, max-age=60") })
+		b := e.Browser().MustLogin()
+		if b.Page("/cached"); strings.Contains(e.Log.String(), "cacheable") {
 			t.Error("reported although no cookie was written")
 		}
 		time.Sleep(time.Hour)
-		if b.page("/cached"); !strings.Contains(e.log.String(), "level=ERROR") || !strings.Contains(e.log.String(), `cache_control="public, max-age=60"`) {
-			t.Errorf("not reported:\n%s", e.log)
+		if b.Page("/cached"); !strings.Contains(e.Log.String(), "level=ERROR") || !strings.Contains(e.Log.String(), `cache_control="public, max-age=60"`) {
+			t.Errorf("not reported:\n%s", e.Log)
 		}
 	})
 }
 
 // TestResponseWriterIsPassedOn: handlers get what net/http gives, not a wrapper.
 func TestResponseWriterIsPassedOn(t *testing.T) {
-	e := newEnv(t)
+	e := testkit.SignedIn(t)
 	var got http.ResponseWriter
-	h := e.strategy.LoadUser(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { got = w }))
+	h := e.Strategy.LoadUser(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { got = w }))
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
 	if got != http.ResponseWriter(w) {
@@ -643,30 +642,30 @@ func TestResponseWriterIsPassedOn(t *testing.T) {
 // at once.
 func TestStreaming(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEnv(t)
-		e.mux.HandleFunc("GET /stream", func(w http.ResponseWriter, r *http.Request) {
+		e := testkit.SignedIn(t)
+		e.Mux.HandleFunc("GET /stream", func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusEarlyHints)
 			w.WriteHeader(http.StatusAccepted)
 			http.NewResponseController(w).Flush()
 			fmt.Fprint(w, "data")
 		})
-		b := e.browser().mustLogin()
+		b := e.Browser().MustLogin()
 		time.Sleep(time.Hour)
-		if resp := b.page("/stream"); resp.setCookies(t)[sessionName] == nil || resp.body != "data" {
-			t.Errorf("%d %q, cookies %v", resp.status, resp.body, resp.header.Values("Set-Cookie"))
+		if resp := b.Page("/stream"); resp.SetCookies(t)[testkit.SessionCookie] == nil || resp.Body != "data" {
+			t.Errorf("%d %q, cookies %v", resp.Status, resp.Body, resp.Header.Values("Set-Cookie"))
 		}
 	})
 }
 
 // TestSessionIsACopy: what one handler does to its session, another does not see.
 func TestSessionIsACopy(t *testing.T) {
-	e := newEnv(t)
-	e.tenant.EditIDToken(claim("amr", []string{"pwd", "mfa"}))
-	e.mux.HandleFunc("GET /race", func(w http.ResponseWriter, r *http.Request) {
+	e := testkit.SignedIn(t)
+	e.Tenant.EditIDToken(testkit.Claim("amr", []string{"pwd", "mfa"}))
+	e.Mux.HandleFunc("GET /race", func(w http.ResponseWriter, r *http.Request) {
 		var wg sync.WaitGroup
 		for range 8 {
 			wg.Go(func() {
-				s, err := e.strategy.Session(r)
+				s, err := e.Strategy.Session(r)
 				if err != nil {
 					t.Error(err)
 					return
@@ -675,23 +674,23 @@ func TestSessionIsACopy(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		s, err := e.strategy.Session(r)
+		s, err := e.Strategy.Session(r)
 		if err != nil || len(s.Data) != 0 || !reflect.DeepEqual(s.AMR, []string{"pwd", "mfa"}) {
 			t.Errorf("session %v %v, %v", s.Data, s.AMR, err)
 		}
 	})
-	e.browser().mustLogin().page("/race")
+	e.Browser().MustLogin().Page("/race")
 }
 
 func TestSessionFields(t *testing.T) {
-	e := newEnv(t)
-	e.tenant.EditIDToken(func(h, c map[string]any) {
-		in("auth_time", -30)(h, c)
-		claim("acr", "urn:mfa")(h, c)
-		claim("amr", []string{"mfa"})(h, c)
+	e := testkit.SignedIn(t)
+	e.Tenant.EditIDToken(func(h, c map[string]any) {
+		testkit.ClaimIn("auth_time", -30)(h, c)
+		testkit.Claim("acr", "urn:mfa")(h, c)
+		testkit.Claim("amr", []string{"mfa"})(h, c)
 	})
-	e.mux.HandleFunc("GET /fields", func(w http.ResponseWriter, r *http.Request) {
-		s, err := e.strategy.Session(r)
+	e.Mux.HandleFunc("GET /fields", func(w http.ResponseWriter, r *http.Request) {
+		s, err := e.Strategy.Session(r)
 		if err != nil {
 			t.Error(err)
 			return
@@ -703,31 +702,31 @@ func TestSessionFields(t *testing.T) {
 			t.Errorf("authenticated %v ago", d)
 		}
 	})
-	e.browser().mustLogin().page("/fields")
+	e.Browser().MustLogin().Page("/fields")
 }
 
 // TestSecretsDoNotPrint formats everything that holds a secret, with every verb
 // and in every kind of holder, and logs it.
 func TestSecretsDoNotPrint(t *testing.T) {
-	e := newEnv(t, func(c *auth0.Config) {
-		c.Audience, c.KeepIDToken = testAudience, true
+	e := testkit.SignedIn(t, func(c *auth0.Config) {
+		c.Audience, c.KeepIDToken = testkit.Audience, true
 		c.ManagementClientID, c.ManagementClientSecret = "m2m", "management-SECRET"
 	})
 	var values []any
 	var secrets []string
 	var login *auth0.Login
-	e.mux.HandleFunc("GET /collect", func(w http.ResponseWriter, r *http.Request) {
-		s, err := e.strategy.Session(r)
+	e.Mux.HandleFunc("GET /collect", func(w http.ResponseWriter, r *http.Request) {
+		s, err := e.Strategy.Session(r)
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		tok, err := e.strategy.AccessToken(w, r)
+		tok, err := e.Strategy.AccessToken(w, r)
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		api, err := auth0.NewAPI(auth0.APIConfig{Domain: tenantHost, Audience: testAudience, Keys: e.strategy.KeySet()})
+		api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.KeySet()})
 		if err != nil {
 			t.Error(err)
 			return
@@ -737,25 +736,25 @@ func TestSecretsDoNotPrint(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		secrets = []string{"client-secret-SECRET", "management-SECRET", testSecret, tok.AccessToken, strings.Split(tok.AccessToken, ".")[2]}
-		values = []any{e.cfg, e.strategy, s, token, api, login}
+		secrets = []string{"client-secret-SECRET", "management-SECRET", testkit.CookieSecret, tok.AccessToken, strings.Split(tok.AccessToken, ".")[2]}
+		values = []any{e.Config, e.Strategy, s, token, api, login}
 	})
-	cfg := e.cfg
+	cfg := e.Config
 	cfg.AfterLogin = func(_ context.Context, l *auth0.Login) error { login = l; return nil }
 	strategy, err := auth0.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.strategy, e.cfg = strategy, cfg
+	e.Strategy, e.Config = strategy, cfg
 	mux := http.NewServeMux()
 	strategy.Register(mux)
-	mux.Handle("/", e.mux)
-	e.app = strategy.LoadUser(mux)
-	b := e.browser()
-	if resp := b.login("/auth/login"); resp.status != http.StatusSeeOther {
-		t.Fatal(resp.status)
+	mux.Handle("/", e.Mux)
+	e.App = strategy.LoadUser(mux)
+	b := e.Browser()
+	if resp := b.Login("/auth/login"); resp.Status != http.StatusSeeOther {
+		t.Fatal(resp.Status)
 	}
-	if b.page("/collect"); len(values) == 0 {
+	if b.Page("/collect"); len(values) == 0 {
 		t.Fatal("nothing was collected")
 	}
 	check := func(how, text string) {
@@ -783,7 +782,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 					check(fmt.Sprintf("%%%s%c of %T", flag, verb, v), fmt.Sprintf("%"+flag+string(verb), holder))
 				}
 			}
-			var out logBuffer
+			var out testkit.Log
 			slog.New(slog.NewTextHandler(&out, nil)).Info("m", "v", holder)
 			slog.New(slog.NewJSONHandler(&out, nil)).Info("m", "v", holder)
 			check(fmt.Sprintf("slog of %T", v), out.String())
@@ -792,5 +791,5 @@ func TestSecretsDoNotPrint(t *testing.T) {
 			check(fmt.Sprintf("JSON of %T", v), string(text))
 		}
 	}
-	check("the log", e.log.String())
+	check("the log", e.Log.String())
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 // A fault is what is wrong with a store.
@@ -130,15 +131,15 @@ func eachFaultyStore(t *testing.T, test func(t *testing.T, s *faultyStore, as au
 // A visitor is a person with a browser that sends many requests at once.
 type visitor struct {
 	mu      sync.Mutex
-	browser *browser
+	browser *testkit.Browser
 	private string // what the protected page says
 	email   string
 }
 
-func (v *visitor) clone() *browser {
+func (v *visitor) clone() *testkit.Browser {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.browser.clone()
+	return v.browser.Clone()
 }
 
 // take does with cookies what a browser does.
@@ -146,22 +147,22 @@ func (v *visitor) take(cookies map[string]*http.Cookie) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for name, c := range cookies {
-		v.browser.cookies[name] = c.Value
+		v.browser.Cookies[name] = c.Value
 		if c.MaxAge < 0 {
-			delete(v.browser.cookies, name)
+			delete(v.browser.Cookies, name)
 		}
 	}
 }
 
-func (e *env) visitors(n int) []*visitor {
-	e.t.Helper()
+func visitors(e *testkit.Env, n int) []*visitor {
+	e.T.Helper()
 	people := []string{"ada@acme.example", "bob@acme.example", "grace@gmail.example", "linus@github.example"}
 	var all []*visitor
 	for i := range n {
 		v := &visitor{email: people[i%len(people)]}
-		e.as(v.email)
-		v.browser = e.browser().mustLogin()
-		v.private = v.browser.page("/private").body
+		e.SignInAtTenant(v.email)
+		v.browser = e.Browser().MustLogin()
+		v.private = v.browser.Page("/private").Body
 		all = append(all, v)
 	}
 	return all
@@ -186,53 +187,53 @@ func (c *tally) String() string {
 
 // rush lets many requests arrive one after the other, whether those before are
 // answered or not.
-func (e *env) rush(visitors []*visitor, requests int, gap time.Duration) *tally {
+func rush(e *testkit.Env, visitors []*visitor, requests int, gap time.Duration) *tally {
 	c := &tally{requests: requests}
 	var under sync.WaitGroup
 	for i := range requests {
-		under.Go(func() { e.visit(visitors[i%len(visitors)], i/len(visitors)%3, c) })
+		under.Go(func() { visit(e, visitors[i%len(visitors)], i/len(visitors)%3, c) })
 		time.Sleep(gap)
 	}
 	under.Wait()
 	return c
 }
 
-func (e *env) visit(v *visitor, kind int, c *tally) {
+func visit(e *testkit.Env, v *visitor, kind int, c *tally) {
 	b := v.clone()
 	begin := time.Now()
-	var resp *response
+	var resp *testkit.Response
 	want := v.private
 	switch kind {
 	case 0:
-		resp = b.page("/private")
+		resp = b.Page("/private")
 	case 1:
-		resp = b.do("GET", "/private", nil, "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Sec-Fetch-Site", "same-origin")
+		resp = b.Do("GET", "/private", nil, "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Sec-Fetch-Site", "same-origin")
 	case 2:
-		resp = b.page("/")
+		resp = b.Page("/")
 		want = "home true " + v.email
 	}
 	took := time.Since(begin)
-	set := resp.setCookies(e.t)
+	set := resp.SetCookies(e.T)
 	v.take(set)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.slowest = max(c.slowest, took)
 	for name, cookie := range set {
-		if cookie.MaxAge < 0 && name == sessionName {
+		if cookie.MaxAge < 0 && name == testkit.SessionCookie {
 			c.deleted++
 		}
 	}
 	switch {
-	case resp.status == http.StatusOK && resp.body == want:
+	case resp.Status == http.StatusOK && resp.Body == want:
 		c.served++
-	case resp.status == http.StatusOK && strings.HasPrefix(resp.body, "home false"):
+	case resp.Status == http.StatusOK && strings.HasPrefix(resp.Body, "home false"):
 		c.anonymous++
-	case resp.status == http.StatusServiceUnavailable && resp.header.Get("Retry-After") != "":
+	case resp.Status == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") != "":
 		c.unavailable++
-	case resp.status == http.StatusFound, resp.status == http.StatusUnauthorized:
+	case resp.Status == http.StatusFound, resp.Status == http.StatusUnauthorized:
 		c.loggedOut++
 	default:
-		e.t.Errorf("answer %d %q, want %q", resp.status, resp.body, want)
+		e.T.Errorf("answer %d %q, want %q", resp.Status, resp.Body, want)
 	}
 }
 
@@ -255,10 +256,10 @@ func (c *tally) allServed(t *testing.T, when string) {
 }
 
 // recovery returns how long it takes until a visitor is served.
-func (e *env) recovery(v *visitor) time.Duration {
+func recovery(e *testkit.Env, v *visitor) time.Duration {
 	begin := time.Now()
 	for time.Since(begin) < time.Minute {
-		if v.clone().page("/private").body == v.private {
+		if v.clone().Page("/private").Body == v.private {
 			break
 		}
 		time.Sleep(10 * time.Millisecond)
@@ -289,13 +290,13 @@ func TestLoadStoreOutage(t *testing.T) {
 			{name: "takes 2 s and fails", fault: &fault{takes: 2 * time.Second, err: errStoreDown}, after: 2 * time.Second},
 			{name: "hangs", fault: &fault{until: hang}, end: func() { close(hang) }},
 		}
-		e := newEnv(t, func(c *auth0.Config) { c.Store = as })
-		visitors := e.visitors(loadVisitors)
-		e.rush(visitors, loadRequests, loadGap).allServed(t, "the store works")
+		e := testkit.SignedIn(t, func(c *auth0.Config) { c.Store = as })
+		visitors := visitors(e, loadVisitors)
+		rush(e, visitors, loadRequests, loadGap).allServed(t, "the store works")
 		for _, f := range faults {
 			s.most.Store(0)
 			s.fault.Store(f.fault)
-			c := e.rush(visitors, loadRequests, loadGap)
+			c := rush(e, visitors, loadRequests, loadGap)
 			c.unharmed(t, "the store "+f.name)
 			if c.served > 0 || c.unavailable+c.anonymous != c.requests {
 				t.Errorf("the store %s: %v", f.name, c)
@@ -311,7 +312,7 @@ func TestLoadStoreOutage(t *testing.T) {
 			if f.end != nil {
 				f.end()
 			}
-			recovery := e.recovery(visitors[0])
+			recovery := recovery(e, visitors[0])
 			t.Logf("the store %s: served again %v after the end", f.name, recovery)
 			if as != auth0.Store(s) {
 				f.after = 0
@@ -319,7 +320,7 @@ func TestLoadStoreOutage(t *testing.T) {
 			if recovery > f.after {
 				t.Errorf("the store %s: served again only %v after the end", f.name, recovery)
 			}
-			e.rush(visitors, loadVisitors*3, 0).allServed(t, "the first requests when it works again")
+			rush(e, visitors, loadVisitors*3, 0).allServed(t, "the first requests when it works again")
 			time.Sleep(f.after)
 			synctest.Wait()
 			if n := s.under.Load(); n > 0 {
@@ -333,18 +334,18 @@ func TestLoadStoreOutage(t *testing.T) {
 // no room, when sessions are due to be prolonged.
 func TestLoadStoreTakesNoWrites(t *testing.T) {
 	eachFaultyStore(t, func(t *testing.T, s *faultyStore, as auth0.Store) {
-		e := newEnv(t, func(c *auth0.Config) { c.Store = as })
-		visitors := e.visitors(loadVisitors)
+		e := testkit.SignedIn(t, func(c *auth0.Config) { c.Store = as })
+		visitors := visitors(e, loadVisitors)
 		time.Sleep(10 * time.Minute)
 		s.fault.Store(&fault{err: errors.New("read-only copy"), writesOnly: true})
-		e.rush(visitors, loadRequests, loadGap).allServed(t, "the store takes no writes")
-		if !strings.Contains(e.log.String(), "could not be prolonged") {
+		rush(e, visitors, loadRequests, loadGap).allServed(t, "the store takes no writes")
+		if !strings.Contains(e.Log.String(), "could not be prolonged") {
 			t.Error("the log says nothing")
 		}
 		s.fault.Store(nil)
-		e.rush(visitors, loadRequests, loadGap).allServed(t, "the store takes writes again")
+		rush(e, visitors, loadRequests, loadGap).allServed(t, "the store takes writes again")
 		time.Sleep(24*time.Hour - time.Minute)
-		e.rush(visitors, loadVisitors*3, 0).allServed(t, "a day later")
+		rush(e, visitors, loadVisitors*3, 0).allServed(t, "a day later")
 	})
 }
 
@@ -354,31 +355,31 @@ func TestLoadStoreTakesNoWrites(t *testing.T) {
 // else notices anything.
 func TestLoadStoreFailover(t *testing.T) {
 	eachFaultyStore(t, func(t *testing.T, s *faultyStore, as auth0.Store) {
-		e := newEnv(t, func(c *auth0.Config) { c.Store = as })
-		older := e.visitors(loadVisitors)
+		e := testkit.SignedIn(t, func(c *auth0.Config) { c.Store = as })
+		older := visitors(e, loadVisitors)
 		has := s.keys()
-		younger := e.visitors(4)
+		younger := visitors(e, 4)
 		missing := s.keys()
 		for key := range has {
 			delete(missing, key)
 		}
 		s.fault.Store(&fault{missing: missing})
-		e.rush(older, loadRequests, loadGap).allServed(t, "the copy that lags, older sessions")
+		rush(e, older, loadRequests, loadGap).allServed(t, "the copy that lags, older sessions")
 
-		c := e.rush(younger, len(younger)*3, 0)
+		c := rush(e, younger, len(younger)*3, 0)
 		t.Logf("the copy that lags, younger sessions: %v", c)
 		if c.served > 0 || c.unavailable > 0 {
 			t.Errorf("younger sessions: %v", c)
 		}
 		for _, v := range younger {
-			e.as(v.email)
-			if v.browser.mustLogin().page("/private").body != v.private {
+			e.SignInAtTenant(v.email)
+			if v.browser.MustLogin().Page("/private").Body != v.private {
 				t.Errorf("%s logs in again and is not served", v.email)
 			}
 		}
-		e.rush(younger, loadRequests, loadGap).allServed(t, "the copy that lags, after another login")
+		rush(e, younger, loadRequests, loadGap).allServed(t, "the copy that lags, after another login")
 		s.fault.Store(nil)
-		e.rush(append(older, younger...), loadRequests, loadGap).allServed(t, "the copy has everything")
+		rush(e, append(older, younger...), loadRequests, loadGap).allServed(t, "the copy has everything")
 	})
 }
 
@@ -390,45 +391,45 @@ func TestTokensOutliveOutage(t *testing.T) {
 	for name, outage := range map[string]time.Duration{"moment": time.Second, "long": 5 * time.Minute} {
 		t.Run(name, func(t *testing.T) {
 			eachFaultyStore(t, func(t *testing.T, s *faultyStore, as auth0.Store) {
-				e := newEnv(t, func(c *auth0.Config) {
+				e := testkit.SignedIn(t, func(c *auth0.Config) {
 					c.Store = as
-					c.Audience = testAudience
+					c.Audience = testkit.Audience
 					c.Scopes = []string{"openid", "offline_access"}
 				})
-				e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.RotatingRefreshTokens = true })
-				e.tenant.EditTokenResponse(func(_ *int, body map[string]any) { body["expires_in"] = life.Seconds() })
-				e.mux.HandleFunc("GET /token", func(w http.ResponseWriter, r *http.Request) {
-					if _, err := e.strategy.AccessToken(w, r); err != nil {
+				e.Tenant.EditClient(testkit.ClientID, func(c *tenant.Client) { c.RotatingRefreshTokens = true })
+				e.Tenant.EditTokenResponse(func(_ *int, body map[string]any) { body["expires_in"] = life.Seconds() })
+				e.Mux.HandleFunc("GET /token", func(w http.ResponseWriter, r *http.Request) {
+					if _, err := e.Strategy.AccessToken(w, r); err != nil {
 						http.Error(w, err.Error(), http.StatusBadGateway)
 					}
 				})
-				b := e.browser().mustLogin()
-				token := func() *response {
-					return b.do("GET", "/token", nil, "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Sec-Fetch-Site", "cross-site")
+				b := e.Browser().MustLogin()
+				token := func() *testkit.Response {
+					return b.Do("GET", "/token", nil, "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Sec-Fetch-Site", "cross-site")
 				}
 				time.Sleep(life)
-				before := e.tenant.Calls(tenant.Token)
+				before := e.Tenant.Calls(tenant.Token)
 				s.fault.Store(&fault{err: errStoreDown, writesOnly: true})
 				resp := token()
-				t.Logf("at the failure: %d %s", resp.status, resp.body)
-				if n := e.tenant.Calls(tenant.Token) - before; n != 1 {
+				t.Logf("at the failure: %d %s", resp.Status, resp.Body)
+				if n := e.Tenant.Calls(tenant.Token) - before; n != 1 {
 					t.Errorf("%d refreshes, want 1", n)
 				}
 				time.Sleep(outage)
 				s.fault.Store(nil)
 				for range 4 {
-					if resp := token(); resp.status != http.StatusOK {
-						t.Errorf("after the outage: %d %s", resp.status, resp.body)
+					if resp := token(); resp.Status != http.StatusOK {
+						t.Errorf("after the outage: %d %s", resp.Status, resp.Body)
 					}
 					time.Sleep(time.Minute)
 				}
-				e.elsewhere(b)
-				if n := e.tenant.Calls(tenant.Token) - before; n != 1 {
+				elsewhere(e, b)
+				if n := e.Tenant.Calls(tenant.Token) - before; n != 1 {
 					t.Errorf("%d refreshes after the outage, want 1", n)
 				}
 				time.Sleep(life)
-				if resp := token(); resp.status != http.StatusOK {
-					t.Errorf("when the next one has expired: %d %s", resp.status, resp.body)
+				if resp := token(); resp.Status != http.StatusOK {
+					t.Errorf("when the next one has expired: %d %s", resp.Status, resp.Body)
 				}
 			})
 		})
@@ -436,15 +437,15 @@ func TestTokensOutliveOutage(t *testing.T) {
 }
 
 // elsewhere asks another process for a token, which has nothing but the store.
-func (e *env) elsewhere(b *browser) {
-	e.t.Helper()
-	other, err := auth0.New(e.cfg)
+func elsewhere(e *testkit.Env, b *testkit.Browser) {
+	e.T.Helper()
+	other, err := auth0.New(e.Config)
 	if err != nil {
-		e.t.Fatal(err)
+		e.T.Fatal(err)
 	}
 	r := httptest.NewRequest("GET", "/token", nil)
-	r.AddCookie(&http.Cookie{Name: sessionName, Value: b.cookies[sessionName]})
+	r.AddCookie(&http.Cookie{Name: testkit.SessionCookie, Value: b.Cookies[testkit.SessionCookie]})
 	if _, err := other.AccessToken(httptest.NewRecorder(), r); err != nil {
-		e.t.Errorf("in another process: %v", err)
+		e.T.Errorf("in another process: %v", err)
 	}
 }

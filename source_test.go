@@ -11,13 +11,14 @@ import (
 	"testing"
 
 	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 // apiBadRequest is the answer to credentials that cannot be told apart or read.
-func apiBadRequest(description string) apiAnswer {
-	return apiAnswer{400,
-		`Bearer realm="api", error="invalid_request", error_description="` + description + `"`,
-		`{"error":"invalid_request","error_description":"` + description + `"}`}
+func apiBadRequest(description string) testkit.Answer {
+	return testkit.Answer{Status: 400,
+		Challenge: `Bearer realm="api", error="invalid_request", error_description="` + description + `"`,
+		Body:      `{"error":"invalid_request","error_description":"` + description + `"}`}
 }
 
 var (
@@ -45,86 +46,76 @@ func (s *spy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.next.ServeHTTP(w, r)
 }
 
-func sources(list ...auth0.TokenExtractor) func(*auth0.APIConfig) {
-	return func(c *auth0.APIConfig) { c.TokenExtractors = list }
-}
-
-const formType = "application/x-www-form-urlencoded"
-
-func formRequest(method, contentType, body string) *http.Request {
-	r := httptest.NewRequest(method, "/members", strings.NewReader(body))
-	r.Header.Set("Content-Type", contentType)
-	return r
-}
-
-// withHeader returns the request with one more line.
-func withHeader(r *http.Request, name, value string) *http.Request {
-	r.Header.Add(name, value)
-	return r
-}
-
 func TestTokenSources(t *testing.T) {
-	good := goodToken()
-	expired := signed(goodHeader, withClaim("exp", noonPlus(-60)))
+	good := testkit.GoodToken()
+	expired := testkit.Signed(testkit.GoodHeader, testkit.WithClaim("exp", testkit.NoonPlus(-60)))
 	header, query, form, socket := auth0.FromHeader(), auth0.FromQuery(), auth0.FromForm(), auth0.FromWebSocket()
 	cookie := auth0.FromCookie("tok")
 	get := func(query string) *http.Request { return httptest.NewRequest("GET", "/members"+query, nil) }
-	bearer := func(r *http.Request) *http.Request { return withHeader(r, "Authorization", "Bearer "+good) }
-	cookies := func(value string) *http.Request { return withHeader(get(""), "Cookie", value) }
-	protocols := func(value string) *http.Request { return withHeader(get(""), "Sec-WebSocket-Protocol", value) }
-	post := func(body string) *http.Request { return formRequest("POST", formType, body) }
+	bearer := func(r *http.Request) *http.Request { return testkit.WithHeader(r, "Authorization", "Bearer "+good) }
+	cookies := func(value string) *http.Request { return testkit.WithHeader(get(""), "Cookie", value) }
+	protocols := func(value string) *http.Request { return testkit.WithHeader(get(""), "Sec-WebSocket-Protocol", value) }
+	post := func(body string) *http.Request { return testkit.FormRequest("POST", testkit.FormType, body) }
 	type list = []auth0.TokenExtractor
 
 	for _, tt := range []struct {
 		why     string
 		sources list
 		request func() *http.Request
-		want    apiAnswer
+		want    testkit.Answer
 	}{
-		{"query", list{header, query}, func() *http.Request { return get("?access_token=" + good) }, apiOK},
-		{"query, name escaped", list{header, query}, func() *http.Request { return get("?access%5ftoken=" + good) }, apiOK},
-		{"query, expired", list{header, query}, func() *http.Request { return get("?access_token=" + expired) }, apiExpired},
-		{"query, malformed", list{header, query}, func() *http.Request { return get("?access_token=abc") }, apiMalformed},
-		{"query, line feed in the token", list{query}, func() *http.Request { return get("?access_token=" + good + "%0a") }, apiMalformed},
-		{"query, empty", list{header, query}, func() *http.Request { return get("?access_token=") }, apiNoToken},
-		{"query, no value", list{header, query}, func() *http.Request { return get("?access_token") }, apiNoToken},
-		{"query, other name", list{header, query}, func() *http.Request { return get("?Access_token=" + good + "&my_access_token=" + good) }, apiNoToken},
+		{"query", list{header, query}, func() *http.Request { return get("?access_token=" + good) }, testkit.AnswerOK},
+		{"query, name escaped", list{header, query}, func() *http.Request { return get("?access%5ftoken=" + good) }, testkit.AnswerOK},
+		{"query, expired", list{header, query}, func() *http.Request { return get("?access_token=" + expired) }, testkit.AnswerExpired},
+		{"query, malformed", list{header, query}, func() *http.Request { return get("?access_token=abc") }, testkit.AnswerMalformed},
+		{"query, line feed in the token", list{query}, func() *http.Request { return get("?access_token=" + good + "%0a") }, testkit.AnswerMalformed},
+		{"query, empty", list{header, query}, func() *http.Request { return get("?access_token=") }, testkit.AnswerNoToken},
+		{"query, no value", list{header, query}, func() *http.Request { return get("?access_token") }, testkit.AnswerNoToken},
+		{"query, other name", list{header, query}, func() *http.Request { return get("?Access_token=" + good + "&my_access_token=" + good) }, testkit.AnswerNoToken},
 		{"query twice", list{header, query}, func() *http.Request { return get("?access_token=" + good + "&access_token=" + good) }, apiTwoTokens},
 		{"query twice, one escaped", list{header, query}, func() *http.Request { return get("?access_token=" + good + "&access%5Ftoken=x") }, apiTwoTokens},
 		{"query twice, one empty", list{header, query}, func() *http.Request { return get("?access_token=" + good + "&access_token=") }, apiTwoTokens},
 		{"query and header", list{header, query}, func() *http.Request { return bearer(get("?access_token=" + good)) }, apiTwoTokens},
 		{"query and header, other order", list{query, header}, func() *http.Request { return bearer(get("?access_token=x")) }, apiTwoTokens},
 		{"query escaped and header", list{header, query}, func() *http.Request { return bearer(get("?access%5Ftoken=x")) }, apiTwoTokens},
-		{"query empty and header", list{header, query}, func() *http.Request { return bearer(get("?access_token=")) }, apiOK},
-		{"query and a header that cannot be read", list{query, header}, func() *http.Request { return withHeader(get("?access_token="+good), "Authorization", "Bearer ") }, apiBadHeader},
-		{"query and a header with two words", list{query, header}, func() *http.Request { return withHeader(get("?access_token="+good), "Authorization", "Bearer a b") }, apiTwoTokens},
-		{"query and another scheme", list{header, query}, func() *http.Request { return withHeader(get("?access_token="+good), "Authorization", "Basic dTpw") }, apiOK},
-		{"query alone, header not asked", list{query}, func() *http.Request { return bearer(get("")) }, apiNoToken},
+		{"query empty and header", list{header, query}, func() *http.Request { return bearer(get("?access_token=")) }, testkit.AnswerOK},
+		{"query and a header that cannot be read", list{query, header}, func() *http.Request {
+			return testkit.WithHeader(get("?access_token="+good), "Authorization", "Bearer ")
+		}, testkit.AnswerBadHeader},
+		{"query and a header with two words", list{query, header}, func() *http.Request {
+			return testkit.WithHeader(get("?access_token="+good), "Authorization", "Bearer a b")
+		}, apiTwoTokens},
+		{"query and another scheme", list{header, query}, func() *http.Request {
+			return testkit.WithHeader(get("?access_token="+good), "Authorization", "Basic dTpw")
+		}, testkit.AnswerOK},
+		{"query alone, header not asked", list{query}, func() *http.Request { return bearer(get("")) }, testkit.AnswerNoToken},
 
-		{"form", list{header, form}, func() *http.Request { return post("a=1&access_token=" + good + "&b=2") }, apiOK},
-		{"form, PUT", list{header, form}, func() *http.Request { return formRequest("PUT", formType, "access_token="+good) }, apiOK},
-		{"form, PATCH", list{header, form}, func() *http.Request { return formRequest("PATCH", formType, "access_token="+good) }, apiOK},
-		{"form with a character set", list{header, form}, func() *http.Request { return formRequest("POST", formType+"; charset=UTF-8", "access_token="+good) }, apiOK},
+		{"form", list{header, form}, func() *http.Request { return post("a=1&access_token=" + good + "&b=2") }, testkit.AnswerOK},
+		{"form, PUT", list{header, form}, func() *http.Request { return testkit.FormRequest("PUT", testkit.FormType, "access_token="+good) }, testkit.AnswerOK},
+		{"form, PATCH", list{header, form}, func() *http.Request { return testkit.FormRequest("PATCH", testkit.FormType, "access_token="+good) }, testkit.AnswerOK},
+		{"form with a character set", list{header, form}, func() *http.Request {
+			return testkit.FormRequest("POST", testkit.FormType+"; charset=UTF-8", "access_token="+good)
+		}, testkit.AnswerOK},
 		{"form, type in other case", list{header, form}, func() *http.Request {
-			return formRequest("POST", "Application/X-WWW-Form-URLEncoded", "access_token="+good)
-		}, apiOK},
-		{"form, GET", list{header, form}, func() *http.Request { return formRequest("GET", formType, "access_token="+good) }, apiNoToken},
-		{"form, DELETE", list{header, form}, func() *http.Request { return formRequest("DELETE", formType, "access_token="+good) }, apiNoToken},
+			return testkit.FormRequest("POST", "Application/X-WWW-Form-URLEncoded", "access_token="+good)
+		}, testkit.AnswerOK},
+		{"form, GET", list{header, form}, func() *http.Request { return testkit.FormRequest("GET", testkit.FormType, "access_token="+good) }, testkit.AnswerNoToken},
+		{"form, DELETE", list{header, form}, func() *http.Request { return testkit.FormRequest("DELETE", testkit.FormType, "access_token="+good) }, testkit.AnswerNoToken},
 		{"form in parts", list{header, form}, func() *http.Request {
-			return formRequest("POST", `multipart/form-data; boundary="x"`, "--x\r\nContent-Disposition: form-data; name=\"access_token\"\r\n\r\n"+good+"\r\n--x--\r\n")
-		}, apiNoToken},
+			return testkit.FormRequest("POST", `multipart/form-data; boundary="x"`, "--x\r\nContent-Disposition: form-data; name=\"access_token\"\r\n\r\n"+good+"\r\n--x--\r\n")
+		}, testkit.AnswerNoToken},
 		{"JSON", list{header, form}, func() *http.Request {
-			return formRequest("POST", "application/json", `{"access_token":"`+good+`"}`)
-		}, apiNoToken},
+			return testkit.FormRequest("POST", "application/json", `{"access_token":"`+good+`"}`)
+		}, testkit.AnswerNoToken},
 		{"form without a type", list{header, form}, func() *http.Request {
 			r := post("access_token=" + good)
 			r.Header.Del("Content-Type")
 			return r
-		}, apiNoToken},
-		{"form, empty", list{header, form}, func() *http.Request { return post("access_token=") }, apiNoToken},
-		{"form, line break in the token", list{form}, func() *http.Request { return post("access_token=" + good[:9] + "%0D%0A" + good[9:]) }, apiMalformed},
-		{"form, plus is a space", list{form}, func() *http.Request { return post("access_token=+" + good) }, apiMalformed},
-		{"form, JSON of a token", list{form}, func() *http.Request { return post("access_token=" + url.QueryEscape(`{"payload":"x"}`)) }, apiMalformed},
+		}, testkit.AnswerNoToken},
+		{"form, empty", list{header, form}, func() *http.Request { return post("access_token=") }, testkit.AnswerNoToken},
+		{"form, line break in the token", list{form}, func() *http.Request { return post("access_token=" + good[:9] + "%0D%0A" + good[9:]) }, testkit.AnswerMalformed},
+		{"form, plus is a space", list{form}, func() *http.Request { return post("access_token=+" + good) }, testkit.AnswerMalformed},
+		{"form, JSON of a token", list{form}, func() *http.Request { return post("access_token=" + url.QueryEscape(`{"payload":"x"}`)) }, testkit.AnswerMalformed},
 		{"form, bytes that are not ASCII", list{header, form}, func() *http.Request { return post("a=\xc3\xa9&access_token=" + good) }, apiBadForm},
 		{"form, bytes that are no text", list{header, form}, func() *http.Request { return post("a=\xff&access_token=" + good) }, apiBadForm},
 		{"form that cannot be read", list{header, form}, func() *http.Request { return post("access_token=%zz") }, apiBadForm},
@@ -139,68 +130,70 @@ func TestTokenSources(t *testing.T) {
 			r := post("access_token=" + good)
 			r.URL.RawQuery = "access_token=" + good
 			return r
-		}, apiOK},
+		}, testkit.AnswerOK},
 		{"form of 64 KiB", list{header, form}, func() *http.Request {
 			body := "access_token=" + good + "&pad="
 			return post(body + strings.Repeat("x", 65536-len(body)))
-		}, apiOK},
+		}, testkit.AnswerOK},
 		{"larger form", list{header, form}, func() *http.Request {
 			body := "access_token=" + good + "&pad="
 			return post(body + strings.Repeat("x", 65537-len(body)))
-		}, apiNoToken},
+		}, testkit.AnswerNoToken},
 		{"larger form and header", list{header, form}, func() *http.Request {
 			return bearer(post("access_token=x&pad=" + strings.Repeat("x", 65536)))
-		}, apiOK},
+		}, testkit.AnswerOK},
 
-		{"cookie", list{header, cookie}, func() *http.Request { return cookies("a=b; tok=" + good) }, apiOK},
-		{"cookie, expired", list{header, cookie}, func() *http.Request { return cookies("tok=" + expired) }, apiExpired},
-		{"cookie, empty", list{header, cookie}, func() *http.Request { return cookies("tok=") }, apiNoToken},
-		{"cookie, other name", list{header, cookie}, func() *http.Request { return cookies("Tok=" + good + "; atok=" + good) }, apiNoToken},
-		{"cookie and header", list{header, cookie}, func() *http.Request { return withHeader(requestWith("Bearer "+good), "Cookie", "tok="+good) }, apiTwoTokens},
-		{"cookie empty and header", list{header, cookie}, func() *http.Request { return withHeader(requestWith("Bearer "+good), "Cookie", "tok=") }, apiOK},
+		{"cookie", list{header, cookie}, func() *http.Request { return cookies("a=b; tok=" + good) }, testkit.AnswerOK},
+		{"cookie, expired", list{header, cookie}, func() *http.Request { return cookies("tok=" + expired) }, testkit.AnswerExpired},
+		{"cookie, empty", list{header, cookie}, func() *http.Request { return cookies("tok=") }, testkit.AnswerNoToken},
+		{"cookie, other name", list{header, cookie}, func() *http.Request { return cookies("Tok=" + good + "; atok=" + good) }, testkit.AnswerNoToken},
+		{"cookie and header", list{header, cookie}, func() *http.Request {
+			return testkit.WithHeader(testkit.RequestWith("Bearer "+good), "Cookie", "tok="+good)
+		}, apiTwoTokens},
+		{"cookie empty and header", list{header, cookie}, func() *http.Request { return testkit.WithHeader(testkit.RequestWith("Bearer "+good), "Cookie", "tok=") }, testkit.AnswerOK},
 		{"two cookies", list{header, cookie}, func() *http.Request { return cookies("tok=" + good + "; tok=" + good) }, apiTwoTokens},
-		{"two cookies in two lines", list{header, cookie}, func() *http.Request { return withHeader(cookies("tok="+good), "Cookie", "tok=x") }, apiTwoTokens},
+		{"two cookies in two lines", list{header, cookie}, func() *http.Request { return testkit.WithHeader(cookies("tok="+good), "Cookie", "tok=x") }, apiTwoTokens},
 		{"two cookies, one empty", list{header, cookie}, func() *http.Request { return cookies("tok=; tok=" + good) }, apiTwoTokens},
-		{"cookie, space before the token", list{cookie}, func() *http.Request { return cookies("tok= " + good) }, apiMalformed},
-		{"cookie, scheme before the token", list{cookie}, func() *http.Request { return cookies("tok=Bearer " + good) }, apiMalformed},
-		{"cookie, JSON of a token", list{cookie}, func() *http.Request { return cookies("tok={}") }, apiMalformed},
+		{"cookie, space before the token", list{cookie}, func() *http.Request { return cookies("tok= " + good) }, testkit.AnswerMalformed},
+		{"cookie, scheme before the token", list{cookie}, func() *http.Request { return cookies("tok=Bearer " + good) }, testkit.AnswerMalformed},
+		{"cookie, JSON of a token", list{cookie}, func() *http.Request { return cookies("tok={}") }, testkit.AnswerMalformed},
 
-		{"WebSocket", list{header, socket}, func() *http.Request { return protocols("bearer, " + good) }, apiOK},
-		{"WebSocket, among others", list{header, socket}, func() *http.Request { return protocols("chat,bearer," + good + ",v2") }, apiOK},
-		{"WebSocket, two lines", list{header, socket}, func() *http.Request { return withHeader(protocols("bearer"), "Sec-WebSocket-Protocol", good) }, apiOK},
-		{"WebSocket, malformed", list{header, socket}, func() *http.Request { return protocols("bearer, abc") }, apiMalformed},
+		{"WebSocket", list{header, socket}, func() *http.Request { return protocols("bearer, " + good) }, testkit.AnswerOK},
+		{"WebSocket, among others", list{header, socket}, func() *http.Request { return protocols("chat,bearer," + good + ",v2") }, testkit.AnswerOK},
+		{"WebSocket, two lines", list{header, socket}, func() *http.Request { return testkit.WithHeader(protocols("bearer"), "Sec-WebSocket-Protocol", good) }, testkit.AnswerOK},
+		{"WebSocket, malformed", list{header, socket}, func() *http.Request { return protocols("bearer, abc") }, testkit.AnswerMalformed},
 		{"WebSocket, no token", list{header, socket}, func() *http.Request { return protocols("bearer") }, apiBadCredential},
 		{"WebSocket, twice", list{header, socket}, func() *http.Request { return protocols("bearer, " + good + ", bearer, " + good) }, apiTwoTokens},
-		{"WebSocket, other protocols", list{header, socket}, func() *http.Request { return protocols("chat, " + good) }, apiNoToken},
-		{"WebSocket, none", list{header, socket}, func() *http.Request { return get("") }, apiNoToken},
+		{"WebSocket, other protocols", list{header, socket}, func() *http.Request { return protocols("chat, " + good) }, testkit.AnswerNoToken},
+		{"WebSocket, none", list{header, socket}, func() *http.Request { return get("") }, testkit.AnswerNoToken},
 		{"WebSocket and header", list{header, socket}, func() *http.Request { return bearer(protocols("bearer, " + good)) }, apiTwoTokens},
 
-		{"own place", list{header, ownPlace(good, nil)}, func() *http.Request { return get("") }, apiOK},
-		{"own place, empty", list{header, ownPlace("", nil)}, func() *http.Request { return get("") }, apiNoToken},
+		{"own place", list{header, ownPlace(good, nil)}, func() *http.Request { return get("") }, testkit.AnswerOK},
+		{"own place, empty", list{header, ownPlace("", nil)}, func() *http.Request { return get("") }, testkit.AnswerNoToken},
 		{"own place, error", list{header, ownPlace("", errors.New("SECRET"))}, func() *http.Request { return get("") }, apiBadCredential},
 		{"own place, error beside a token", list{ownPlace(good, errors.New("SECRET"))}, func() *http.Request { return get("") }, apiBadCredential},
 		{"own place, error beside another source", list{header, ownPlace("", errors.New("SECRET"))}, func() *http.Request { return bearer(get("")) }, apiBadCredential},
-		{"own place says that there is none", list{header, ownPlace("", auth0.ErrNoToken)}, func() *http.Request { return get("") }, apiNoToken},
-		{"own place says that there is none, but the header", list{header, ownPlace("", auth0.ErrNoToken)}, func() *http.Request { return bearer(get("")) }, apiOK},
+		{"own place says that there is none", list{header, ownPlace("", auth0.ErrNoToken)}, func() *http.Request { return get("") }, testkit.AnswerNoToken},
+		{"own place says that there is none, but the header", list{header, ownPlace("", auth0.ErrNoToken)}, func() *http.Request { return bearer(get("")) }, testkit.AnswerOK},
 		{"own place and header", list{header, ownPlace(good, nil)}, func() *http.Request { return bearer(get("")) }, apiTwoTokens},
 
-		{"four sources, one used", list{header, cookie, query, form}, func() *http.Request { return post("access_token=" + good) }, apiOK},
-		{"four sources, none used", list{header, cookie, query, form}, func() *http.Request { return post("a=b") }, apiNoToken},
+		{"four sources, one used", list{header, cookie, query, form}, func() *http.Request { return post("access_token=" + good) }, testkit.AnswerOK},
+		{"four sources, none used", list{header, cookie, query, form}, func() *http.Request { return post("a=b") }, testkit.AnswerNoToken},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
-			f := newAPIFixture(t, sources(tt.sources...))
-			f.expect(t, f.api.RequireAuth(&spy{next: f}), tt.request(), tt.want)
-			if log := f.log.take(); tt.want.status == 400 && strings.Contains(log, good) {
+			f := testkit.NewAPIEnv(t, testkit.Sources(tt.sources...))
+			f.ExpectWhole(t, f.API.RequireAuth(&spy{next: f}), tt.request(), tt.want)
+			if log := f.Log.Take(); tt.want.Status == 400 && strings.Contains(log, good) {
 				t.Errorf("the log has the token: %s", log)
 			}
 			// Where a token is not needed, only its absence is no fault.
 			behind := &spy{next: f}
 			want := tt.want
-			if want == apiNoToken {
-				want = apiOK
+			if want == testkit.AnswerNoToken {
+				want = testkit.AnswerOK
 			}
-			f.expect(t, f.api.OptionalAuth(behind), tt.request(), want)
-			if passed := behind.token != nil; passed != (tt.want == apiOK) {
+			f.ExpectWhole(t, f.API.OptionalAuth(behind), tt.request(), want)
+			if passed := behind.token != nil; passed != (tt.want == testkit.AnswerOK) {
 				t.Errorf("the handler behind OptionalAuth has a token: %v", passed)
 			}
 		})
@@ -213,10 +206,10 @@ func ownPlace(token string, err error) auth0.TokenExtractor {
 
 // What an own function reports is for the log.
 func TestErrorOfOwnSource(t *testing.T) {
-	f := newAPIFixture(t, sources(ownPlace("", errors.New("the reader is broken"))))
+	f := testkit.NewAPIEnv(t, testkit.Sources(ownPlace("", errors.New("the reader is broken"))))
 	w := httptest.NewRecorder()
-	f.api.RequireAuth(f).ServeHTTP(w, requestWith())
-	if log := f.log.take(); !strings.Contains(log, "the reader is broken") {
+	f.API.RequireAuth(f).ServeHTTP(w, testkit.RequestWith())
+	if log := f.Log.Take(); !strings.Contains(log, "the reader is broken") {
 		t.Errorf("the error is not in the log: %s", log)
 	}
 	if strings.Contains(w.Body.String(), "reader") {
@@ -226,8 +219,8 @@ func TestErrorOfOwnSource(t *testing.T) {
 
 // URLs end up in logs and in the Referer of what a page links to.
 func TestTokenIsTakenOutOfTheURL(t *testing.T) {
-	f := newAPIFixture(t, sources(auth0.FromHeader(), auth0.FromQuery()))
-	good := goodToken()
+	f := testkit.NewAPIEnv(t, testkit.Sources(auth0.FromHeader(), auth0.FromQuery()))
+	good := testkit.GoodToken()
 	for _, tt := range []struct{ query, want string }{
 		{"access_token=" + good, ""},
 		{"a=1&access_token=" + good, "a=1"},
@@ -239,7 +232,7 @@ func TestTokenIsTakenOutOfTheURL(t *testing.T) {
 			behind := &spy{next: f}
 			r := httptest.NewRequest("GET", "/members?"+tt.query, nil)
 			r.Form = url.Values{"access_token": {good}, "a": {"1"}} // as an outer handler has parsed it
-			f.expect(t, f.api.RequireAuth(behind), r, apiOK)
+			f.ExpectWhole(t, f.API.RequireAuth(behind), r, testkit.AnswerOK)
 			if behind.request == nil {
 				t.Fatal("not reached")
 			}
@@ -264,12 +257,12 @@ func TestTokenIsTakenOutOfTheURL(t *testing.T) {
 	}
 	// Answers to other requests are not made private.
 	behind := &spy{next: f}
-	f.expect(t, f.api.RequireAuth(behind), bearerRequest(good), apiOK)
+	f.ExpectWhole(t, f.API.RequireAuth(behind), testkit.BearerRequest(good), testkit.AnswerOK)
 	if behind.cacheControl != "" {
 		t.Errorf("Cache-Control %q for a token in the header, want none", behind.cacheControl)
 	}
 	// A guard that refuses is as strict as ever.
-	f.expect(t, f.api.RequireScope("admin")(f), httptest.NewRequest("GET", "/?access_token="+good, nil), apiLacks("admin"))
+	f.ExpectWhole(t, f.API.RequireScope("admin")(f), httptest.NewRequest("GET", "/?access_token="+good, nil), testkit.AnswerLacks("admin"))
 }
 
 // A countingBody notes how much of it was read, and whether it was closed.
@@ -292,7 +285,7 @@ func (b *countingBody) Close() error {
 
 // The body belongs to the handler, whatever was looked for in it.
 func TestBodyIsPassedOn(t *testing.T) {
-	good := goodToken()
+	good := testkit.GoodToken()
 	broken := errors.New("connection lost")
 	for _, tt := range []struct {
 		why, body string
@@ -308,19 +301,19 @@ func TestBodyIsPassedOn(t *testing.T) {
 		{"broken off", "a=1&access_token=" + good, broken, true},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
-			f := newAPIFixture(t, sources(auth0.FromHeader(), auth0.FromForm()))
+			f := testkit.NewAPIEnv(t, testkit.Sources(auth0.FromHeader(), auth0.FromForm()))
 			behind := &spy{next: f}
 			from := io.Reader(strings.NewReader(tt.body))
 			if tt.err != nil {
-				from = io.MultiReader(from, errorReader{tt.err})
+				from = io.MultiReader(from, testkit.ErrorReader{Err: tt.err})
 			}
 			body := &countingBody{Reader: from}
-			r := formRequest("POST", formType, "")
+			r := testkit.FormRequest("POST", testkit.FormType, "")
 			r.Body = body
 			if tt.bearer {
 				r.Header.Set("Authorization", "Bearer "+good)
 			}
-			f.expect(t, f.api.RequireAuth(behind), r, apiOK)
+			f.ExpectWhole(t, f.API.RequireAuth(behind), r, testkit.AnswerOK)
 			if behind.body != tt.body || behind.bodyErr != tt.err {
 				t.Errorf("the handler has read %d bytes and %v, want %d bytes and %v", len(behind.body), behind.bodyErr, len(tt.body), tt.err)
 			}
@@ -330,11 +323,11 @@ func TestBodyIsPassedOn(t *testing.T) {
 		})
 	}
 	// Not more than that is read before there is an answer.
-	f := newAPIFixture(t, sources(auth0.FromForm()))
+	f := testkit.NewAPIEnv(t, testkit.Sources(auth0.FromForm()))
 	body := &countingBody{Reader: strings.NewReader(strings.Repeat("x", 1<<20))}
-	r := formRequest("POST", formType, "")
+	r := testkit.FormRequest("POST", testkit.FormType, "")
 	r.Body = body
-	f.expect(t, f.api.RequireAuth(f), r, apiNoToken)
+	f.ExpectWhole(t, f.API.RequireAuth(f), r, testkit.AnswerNoToken)
 	if body.read > 65537 {
 		t.Errorf("%d bytes were read in search of a token, want at most 65537", body.read)
 	}
@@ -344,47 +337,43 @@ func TestBodyIsPassedOn(t *testing.T) {
 			t.Errorf("the form is %v", r.Form)
 		}
 	})
-	f.api.RequireAuth(behind).ServeHTTP(httptest.NewRecorder(), formRequest("POST", formType, "name=ada&access_token="+good+"&x=%C3%A9"))
+	f.API.RequireAuth(behind).ServeHTTP(httptest.NewRecorder(), testkit.FormRequest("POST", testkit.FormType, "name=ada&access_token="+good+"&x=%C3%A9"))
 }
 
-type errorReader struct{ err error }
-
-func (r errorReader) Read([]byte) (int, error) { return 0, r.err }
-
 func TestOptionalAuth(t *testing.T) {
-	f := newAPIFixture(t)
-	down := newAPIFixture(t)
-	down.tenant.Fail("jwks", 503)
+	f := testkit.NewAPIEnv(t)
+	down := testkit.NewAPIEnv(t)
+	down.Tenant.Fail("jwks", 503)
 	for _, tt := range []struct {
 		why    string
-		f      *apiFixture
+		f      *testkit.APIEnv
 		r      *http.Request
-		want   apiAnswer
+		want   testkit.Answer
 		hasOne bool
 	}{
-		{"no token", f, requestWith(), apiOK, false},
-		{"other scheme", f, requestWith("Basic dTpw"), apiOK, false},
-		{"good token", f, bearerRequest(goodToken()), apiOK, true},
-		{"expired token", f, bearerRequest(signed(goodHeader, withClaim("exp", noonPlus(-60)))), apiExpired, false},
-		{"forged token", f, bearerRequest(compact(goodHeader.String(), goodClaims(noon).String(), rs256(rsaForeign()))), apiBadSignature, false},
-		{"malformed header", f, requestWith("Bearer"), apiBadHeader, false},
-		{"two headers", f, requestWith("Bearer a", "Bearer b"), apiBadHeader, false},
-		{"no keys", down, bearerRequest(goodToken()), apiNoKeys, false},
+		{"no token", f, testkit.RequestWith(), testkit.AnswerOK, false},
+		{"other scheme", f, testkit.RequestWith("Basic dTpw"), testkit.AnswerOK, false},
+		{"good token", f, testkit.BearerRequest(testkit.GoodToken()), testkit.AnswerOK, true},
+		{"expired token", f, testkit.BearerRequest(testkit.Signed(testkit.GoodHeader, testkit.WithClaim("exp", testkit.NoonPlus(-60)))), testkit.AnswerExpired, false},
+		{"forged token", f, testkit.BearerRequest(testkit.Compact(testkit.GoodHeader.String(), testkit.GoodClaims(testkit.Noon).String(), testkit.RS256(testkit.RSAForeign()))), testkit.AnswerBadSignature, false},
+		{"malformed header", f, testkit.RequestWith("Bearer"), testkit.AnswerBadHeader, false},
+		{"two headers", f, testkit.RequestWith("Bearer a", "Bearer b"), testkit.AnswerBadHeader, false},
+		{"no keys", down, testkit.BearerRequest(testkit.GoodToken()), testkit.AnswerNoKeys, false},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
 			behind := &spy{next: tt.f}
-			tt.f.expect(t, tt.f.api.OptionalAuth(behind), tt.r, tt.want)
+			tt.f.ExpectWhole(t, tt.f.API.OptionalAuth(behind), tt.r, tt.want)
 			if got := behind.token != nil; got != tt.hasOne {
 				t.Errorf("the handler has a token: %v, want %v", got, tt.hasOne)
 			}
 		})
 	}
 	// A guard within asks for what the outer one did not.
-	h := f.api.OptionalAuth(f.api.RequireScope("read:m")(f))
-	f.expect(t, h, requestWith(), apiNoToken)
-	f.expect(t, h, bearerRequest(goodToken()), apiOK)
-	h = f.api.RequireAuth(f.api.OptionalAuth(f))
-	f.expect(t, h, requestWith(), apiNoToken)
+	h := f.API.OptionalAuth(f.API.RequireScope("read:m")(f))
+	f.ExpectWhole(t, h, testkit.RequestWith(), testkit.AnswerNoToken)
+	f.ExpectWhole(t, h, testkit.BearerRequest(testkit.GoodToken()), testkit.AnswerOK)
+	h = f.API.RequireAuth(f.API.OptionalAuth(f))
+	f.ExpectWhole(t, h, testkit.RequestWith(), testkit.AnswerNoToken)
 }
 
 func TestUnusableSources(t *testing.T) {
@@ -401,7 +390,7 @@ func TestUnusableSources(t *testing.T) {
 		{"no function", []auth0.TokenExtractor{auth0.FromFunc(nil)}, "APIConfig.TokenExtractors [0] FromFunc"},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
-			api, err := auth0.NewAPI(auth0.APIConfig{Domain: apiHost, Audience: apiAudience, TokenExtractors: tt.list})
+			api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.APIHost, Audience: testkit.APIAudience, TokenExtractors: tt.list})
 			if tt.want == "" {
 				if err != nil {
 					t.Error(err)
@@ -414,17 +403,17 @@ func TestUnusableSources(t *testing.T) {
 		})
 	}
 	list := []auth0.TokenExtractor{auth0.FromHeader()}
-	f := newAPIFixture(t, sources(list...))
+	f := testkit.NewAPIEnv(t, testkit.Sources(list...))
 	list[0] = auth0.FromQuery()
-	f.expectToken(t, goodToken(), apiOK)
+	f.ExpectToken(t, testkit.GoodToken(), testkit.AnswerOK)
 }
 
 // The token of a WebSocket handshake is in no answer.
 func TestWebSocketTokenIsNotEchoed(t *testing.T) {
-	f := newAPIFixture(t, sources(auth0.FromWebSocket()))
-	for _, token := range []string{goodToken(), "abc"} {
+	f := testkit.NewAPIEnv(t, testkit.Sources(auth0.FromWebSocket()))
+	for _, token := range []string{testkit.GoodToken(), "abc"} {
 		w := httptest.NewRecorder()
-		f.api.RequireAuth(f).ServeHTTP(w, withHeader(requestWith(), "Sec-WebSocket-Protocol", "bearer, "+token))
+		f.API.RequireAuth(f).ServeHTTP(w, testkit.WithHeader(testkit.RequestWith(), "Sec-WebSocket-Protocol", "bearer, "+token))
 		var answer bytes.Buffer
 		w.Result().Write(&answer)
 		if strings.Contains(answer.String(), token) || w.Header().Get("Sec-WebSocket-Protocol") != "" {

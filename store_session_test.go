@@ -4,128 +4,28 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// A watchedStore has only what a Store must have. Tests can see what is in it and
-// what was asked of it, and make it fail.
-type watchedStore struct {
-	mu      sync.Mutex
-	values  map[string]storedValue
-	finds   int
-	commits []time.Time // expiries
-	deleted int
-	fail    map[string]error // by operation: find, commit, delete
-	onFind  func(key string) // called first, without the lock
-}
-
-type storedValue struct {
-	value  []byte
-	expiry time.Time
-}
-
-func newWatchedStore() *watchedStore {
-	return &watchedStore{values: map[string]storedValue{}, fail: map[string]error{}}
-}
-
-func (s *watchedStore) Find(key string) ([]byte, bool, error) {
-	s.mu.Lock()
-	hook := s.onFind
-	s.mu.Unlock()
-	if hook != nil {
-		hook(key)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.finds++
-	v, ok := s.values[key]
-	if s.fail["find"] != nil || !ok || !time.Now().Before(v.expiry) {
-		return nil, false, s.fail["find"]
-	}
-	return v.value, true, nil
-}
-
-func (s *watchedStore) Commit(key string, value []byte, expiry time.Time) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.fail["commit"] != nil {
-		return s.fail["commit"]
-	}
-	s.commits = append(s.commits, expiry)
-	s.values[key] = storedValue{slices.Clone(value), expiry}
-	return nil
-}
-
-func (s *watchedStore) Delete(key string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.deleted++
-	if s.fail["delete"] == nil {
-		delete(s.values, key)
-	}
-	return s.fail["delete"]
-}
-
-// breakWith makes an operation fail, or work again.
-func (s *watchedStore) breakWith(operation string, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fail[operation] = err
-}
-
-func (s *watchedStore) written() []time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.commits)
-}
-
-func (s *watchedStore) deletes() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.deleted
-}
-
-// sessions returns the keys of sessions.
-func (s *watchedStore) sessions() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var keys []string
-	for _, key := range slices.Sorted(maps.Keys(s.values)) {
-		if strings.HasPrefix(key, "auth0:session:") {
-			keys = append(keys, key)
-		}
-	}
-	return keys
-}
-
-func (s *watchedStore) change(edit func(map[string]storedValue)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	edit(s.values)
-}
-
-func (s *watchedStore) edit(c *auth0.Config) { c.Store = s }
-
 func TestStoreWithoutSession(t *testing.T) {
-	store := newWatchedStore()
-	e := newEnv(t, store.edit)
+	store := testkit.NewWatchedStore()
+	e := testkit.SignedIn(t, store.Use)
 	for range 3 {
-		e.browser().page("/")
-		e.browser().page("/private")
-		e.browser().page("/auth/logout")
+		e.Browser().Page("/")
+		e.Browser().Page("/private")
+		e.Browser().Page("/auth/logout")
 	}
-	if store.finds != 0 || len(store.written()) != 0 || store.deletes() != 0 {
-		t.Errorf("nobody is logged in: %d finds, %d writes, %d deletions", store.finds, len(store.written()), store.deletes())
+	if store.Finds != 0 || len(store.Written()) != 0 || store.Deletes() != 0 {
+		t.Errorf("nobody is logged in: %d finds, %d writes, %d deletions", store.Finds, len(store.Written()), store.Deletes())
 	}
 }
 
@@ -133,25 +33,25 @@ func TestStoreWithoutSession(t *testing.T) {
 // can be read from the other.
 func TestStoredSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := newWatchedStore()
-		e := newRefreshEnv(t, store.edit, func(c *auth0.Config) { c.KeepIDToken = true })
-		e.tenant.EditIDToken(func(_, c map[string]any) { c["big"] = strings.Repeat("x", 20_000/4) })
-		b := e.browser()
-		resp := b.login("/auth/login")
-		cookie := resp.setCookies(t)[sessionName]
+		store := testkit.NewWatchedStore()
+		e := testkit.SignedInRefreshing(t, store.Use, func(c *auth0.Config) { c.KeepIDToken = true })
+		e.Tenant.EditIDToken(func(_, c map[string]any) { c["big"] = strings.Repeat("x", 20_000/4) })
+		b := e.Browser()
+		resp := b.Login("/auth/login")
+		cookie := resp.SetCookies(t)[testkit.SessionCookie]
 		if cookie == nil || len(cookie.Value) > 200 || cookie.MaxAge != 86400 {
 			t.Fatalf("cookie %v", cookie)
 		}
-		keys := store.sessions()
+		keys := store.Sessions()
 		if len(keys) != 1 {
 			t.Fatalf("sessions %q", keys)
 		}
-		v := store.values[keys[0]]
-		if d := time.Until(v.expiry); d != 24*time.Hour {
+		v := store.Values[keys[0]]
+		if d := time.Until(v.Expiry); d != 24*time.Hour {
 			t.Errorf("kept for %v, the cookie for a day", d)
 		}
-		for _, text := range append(e.cfg.HTTPClient.Transport.(*tokenSpy).seen(), "ada@acme.example", "Lovelace", "xxxxxxxx", cookie.Value, cookie.Value[10:40]) {
-			if strings.Contains(string(v.value), text) || strings.Contains(keys[0], text) {
+		for _, text := range append(e.Config.HTTPClient.Transport.(*testkit.TokenSpy).Seen(), "ada@acme.example", "Lovelace", "xxxxxxxx", cookie.Value, cookie.Value[10:40]) {
+			if strings.Contains(string(v.Value), text) || strings.Contains(keys[0], text) {
 				t.Errorf("the store shows %.20q", text)
 			}
 		}
@@ -159,21 +59,21 @@ func TestStoredSession(t *testing.T) {
 			t.Errorf("key %q", keys[0])
 		}
 		// A key is no cookie.
-		for _, value := range []string{keys[0], strings.TrimPrefix(keys[0], "auth0:session:"), string(v.value)} {
-			thief := e.browser()
-			thief.cookies[sessionName] = value
-			if thief.loggedIn() {
+		for _, value := range []string{keys[0], strings.TrimPrefix(keys[0], "auth0:session:"), string(v.Value)} {
+			thief := e.Browser()
+			thief.Cookies[testkit.SessionCookie] = value
+			if thief.LoggedIn() {
 				t.Errorf("%.30q from the store works as a cookie", value)
 			}
 		}
 		// It lives as long in the store as in the browser.
 		time.Sleep(time.Hour)
-		cookie = b.page("/").setCookies(t)[sessionName]
-		if d := time.Until(store.values[keys[0]].expiry); cookie == nil || cookie.MaxAge != 86400 || d != 24*time.Hour {
+		cookie = b.Page("/").SetCookies(t)[testkit.SessionCookie]
+		if d := time.Until(store.Values[keys[0]].Expiry); cookie == nil || cookie.MaxAge != 86400 || d != 24*time.Hour {
 			t.Errorf("prolonged: cookie %v, store %v", cookie, d)
 		}
-		b.logout()
-		if n := len(store.sessions()); n != 0 || b.loggedIn() {
+		b.Logout()
+		if n := len(store.Sessions()); n != 0 || b.LoggedIn() {
 			t.Errorf("after the logout there are %d sessions", n)
 		}
 	})
@@ -191,15 +91,15 @@ func TestStoredLimits(t *testing.T) {
 		"absolute limit shorter":  {func(c *auth0.Config) { c.AbsoluteTimeout = 2 * time.Hour }, false},
 		"both limits made longer": {func(c *auth0.Config) { c.IdleTimeout, c.AbsoluteTimeout = 48*time.Hour, 240*time.Hour }, true},
 	} {
-		inEachMode(t, func(t *testing.T, m mode) {
-			e := newEnv(t, m.edit)
-			b := e.browser().mustLogin()
+		testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+			e := testkit.SignedIn(t, m.Edit)
+			b := e.Browser().MustLogin()
 			time.Sleep(2 * time.Hour)
-			b.e = newEnv(t, func(c *auth0.Config) { c.Store = e.cfg.Store; tt.edit(c) })
-			if got := b.loggedIn(); got != tt.want {
+			b.Env = testkit.SignedIn(t, func(c *auth0.Config) { c.Store = e.Config.Store; tt.edit(c) })
+			if got := b.LoggedIn(); got != tt.want {
 				t.Errorf("%s: logged in %v", why, got)
 			}
-			if got := b.cookies[sessionName] != ""; got != tt.want {
+			if got := b.Cookies[testkit.SessionCookie] != ""; got != tt.want {
 				t.Errorf("%s: cookie there %v", why, got)
 			}
 		})
@@ -209,16 +109,16 @@ func TestStoredLimits(t *testing.T) {
 		"used every day, for a week": {20 * time.Hour, 20 * time.Hour, 20 * time.Hour, 20 * time.Hour, 20 * time.Hour,
 			20 * time.Hour, 20 * time.Hour, 20 * time.Hour, 9 * time.Hour},
 	} {
-		inEachMode(t, func(t *testing.T, m mode) {
-			b := newEnv(t, m.edit).browser().mustLogin()
+		testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+			b := testkit.SignedIn(t, m.Edit).Browser().MustLogin()
 			for i, pause := range visits {
 				time.Sleep(pause - time.Second)
-				if !b.loggedIn() && i < len(visits)-1 {
+				if !b.LoggedIn() && i < len(visits)-1 {
 					t.Fatalf("%s: ended at visit %d", why, i)
 				}
 				time.Sleep(time.Second)
 			}
-			if b.loggedIn() && len(visits) > 1 {
+			if b.LoggedIn() && len(visits) > 1 {
 				t.Errorf("%s: still logged in", why)
 			}
 		})
@@ -227,12 +127,12 @@ func TestStoredLimits(t *testing.T) {
 
 // TestLengthenedTimeout does not bring back what was over.
 func TestLengthenedTimeout(t *testing.T) {
-	inEachMode(t, func(t *testing.T, m mode) {
-		e := newEnv(t, m.edit, func(c *auth0.Config) { c.IdleTimeout = time.Hour })
-		b := e.browser().mustLogin()
+	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+		e := testkit.SignedIn(t, m.Edit, func(c *auth0.Config) { c.IdleTimeout = time.Hour })
+		b := e.Browser().MustLogin()
 		time.Sleep(time.Hour)
-		b.e = newEnv(t, func(c *auth0.Config) { c.Store = e.cfg.Store })
-		if b.loggedIn() {
+		b.Env = testkit.SignedIn(t, func(c *auth0.Config) { c.Store = e.Config.Store })
+		if b.LoggedIn() {
 			t.Error("the session goes on")
 		}
 	})
@@ -240,31 +140,31 @@ func TestLengthenedTimeout(t *testing.T) {
 
 // TestStoreHasOneSession for each login, whatever was there before.
 func TestStoreHasOneSession(t *testing.T) {
-	store := newWatchedStore()
-	e := newEnv(t, store.edit, func(c *auth0.Config) {
+	store := testkit.NewWatchedStore()
+	e := testkit.SignedIn(t, store.Use, func(c *auth0.Config) {
 		c.AfterLogin = func(_ context.Context, l *auth0.Login) error { l.Data["logins"] += "x"; return nil }
 	})
-	dataOf := func(b *browser) string {
-		s, err := e.strategy.Session(b.request("/"))
+	dataOf := func(b *testkit.Browser) string {
+		s, err := e.Strategy.Session(b.Request("/"))
 		if err != nil {
 			t.Error(err)
 			return ""
 		}
 		return s.Data["logins"]
 	}
-	b := e.browser().mustLogin()
-	old, key := b.clone(), store.sessions()[0]
-	b.login("/auth/login?prompt=login")
-	if keys := store.sessions(); len(keys) != 1 || keys[0] == key || dataOf(b) != "xx" {
+	b := e.Browser().MustLogin()
+	old, key := b.Clone(), store.Sessions()[0]
+	b.Login("/auth/login?prompt=login")
+	if keys := store.Sessions(); len(keys) != 1 || keys[0] == key || dataOf(b) != "xx" {
 		t.Errorf("same person: %d sessions, id is new: %v, data %q", len(keys), keys[0] != key, dataOf(b))
 	}
-	if old.loggedIn() {
+	if old.LoggedIn() {
 		t.Error("the cookie of before the login still works")
 	}
-	key = store.sessions()[0]
-	e.as("bob@acme.example")
-	b.login("/auth/login?prompt=login")
-	if keys := store.sessions(); len(keys) != 1 || keys[0] == key || dataOf(b) != "x" {
+	key = store.Sessions()[0]
+	e.SignInAtTenant("bob@acme.example")
+	b.Login("/auth/login?prompt=login")
+	if keys := store.Sessions(); len(keys) != 1 || keys[0] == key || dataOf(b) != "x" {
 		t.Errorf("another person: %d sessions, id is new: %v, data %q", len(keys), keys[0] != key, dataOf(b))
 	}
 }
@@ -273,22 +173,22 @@ func TestStoreHasOneSession(t *testing.T) {
 // not the one of the login that follows.
 func TestPlantedSession(t *testing.T) {
 	for _, gone := range []bool{false, true} {
-		store := newWatchedStore()
-		e := newEnv(t, store.edit)
-		attacker, _ := e.loginAs("bob@acme.example")
+		store := testkit.NewWatchedStore()
+		e := testkit.SignedIn(t, store.Use)
+		attacker, _ := e.LoginAs("bob@acme.example")
 		if gone { // an id that is not in the store is not taken into use either
-			store.change(func(values map[string]storedValue) { clear(values) })
+			store.Change(func(values map[string]testkit.StoredValue) { clear(values) })
 		}
-		victim := attacker.clone()
-		e.as("ada@acme.example")
-		if resp := victim.login("/auth/login?prompt=login"); resp.status != http.StatusSeeOther {
-			t.Fatalf("login: %d", resp.status)
+		victim := attacker.Clone()
+		e.SignInAtTenant("ada@acme.example")
+		if resp := victim.Login("/auth/login?prompt=login"); resp.Status != http.StatusSeeOther {
+			t.Fatalf("login: %d", resp.Status)
 		}
-		if victim.cookies[sessionName] == attacker.cookies[sessionName] || attacker.page("/").body == "home true ada@acme.example" {
+		if victim.Cookies[testkit.SessionCookie] == attacker.Cookies[testkit.SessionCookie] || attacker.Page("/").Body == "home true ada@acme.example" {
 			t.Errorf("session gone %v: the attacker has the session of the victim", gone)
 		}
-		if len(store.sessions()) != 1 {
-			t.Errorf("session gone %v: %d sessions", gone, len(store.sessions()))
+		if len(store.Sessions()) != 1 {
+			t.Errorf("session gone %v: %d sessions", gone, len(store.Sessions()))
 		}
 	}
 }
@@ -306,32 +206,32 @@ func TestStoreAnswersWrong(t *testing.T) {
 		{"half of it", func(mine, _ []byte) []byte { return mine[:len(mine)/2] }},
 		{"one byte changed", func(mine, _ []byte) []byte {
 			mine = slices.Clone(mine)
-			mine[100] = flip4(mine[100])[0]
+			mine[100] = testkit.Flip4(mine[100])[0]
 			return mine
 		}},
 		{"somebody else's record", func(_, other []byte) []byte { return other }},
 	}
 	for _, tt := range tests {
-		store := newWatchedStore()
-		e := newEnv(t, store.edit)
-		other, _ := e.loginAs("bob@acme.example")
-		theirs := store.sessions()[0]
-		b, _ := e.loginAs("ada@acme.example")
-		store.change(func(values map[string]storedValue) {
+		store := testkit.NewWatchedStore()
+		e := testkit.SignedIn(t, store.Use)
+		other, _ := e.LoginAs("bob@acme.example")
+		theirs := store.Sessions()[0]
+		b, _ := e.LoginAs("ada@acme.example")
+		store.Change(func(values map[string]testkit.StoredValue) {
 			for key, v := range values {
 				if key != theirs {
-					v.value = tt.edit(v.value, values[theirs].value)
+					v.Value = tt.edit(v.Value, values[theirs].Value)
 					values[key] = v
 				}
 			}
 		})
-		if resp := b.page("/"); resp.status != 200 || resp.body != "home false " || resp.setCookies(t)[sessionName].MaxAge >= 0 {
-			t.Errorf("%s: %d %q, cookies %v", tt.why, resp.status, resp.body, resp.header.Values("Set-Cookie"))
+		if resp := b.Page("/"); resp.Status != 200 || resp.Body != "home false " || resp.SetCookies(t)[testkit.SessionCookie].MaxAge >= 0 {
+			t.Errorf("%s: %d %q, cookies %v", tt.why, resp.Status, resp.Body, resp.Header.Values("Set-Cookie"))
 		}
-		if resp := b.page("/private"); resp.status != http.StatusFound {
-			t.Errorf("%s: protected page: %d", tt.why, resp.status)
+		if resp := b.Page("/private"); resp.Status != http.StatusFound {
+			t.Errorf("%s: protected page: %d", tt.why, resp.Status)
 		}
-		if !other.loggedIn() {
+		if !other.LoggedIn() {
 			t.Errorf("%s: the other session ended", tt.why)
 		}
 	}
@@ -341,28 +241,28 @@ func TestStoreAnswersWrong(t *testing.T) {
 // logged out by that.
 func TestStoreFailsToRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := newWatchedStore()
-		e := newRefreshEnv(t, store.edit)
-		b := e.browser().mustLogin()
-		before := b.cookies[sessionName]
-		store.breakWith("find", errors.New("connection lost"))
+		store := testkit.NewWatchedStore()
+		e := testkit.SignedInRefreshing(t, store.Use)
+		b := e.Browser().MustLogin()
+		before := b.Cookies[testkit.SessionCookie]
+		store.BreakWith("find", errors.New("connection lost"))
 		for range 10 {
 			time.Sleep(6 * time.Minute)
-			resp := b.page("/private")
-			if resp.status != 503 || resp.header.Get("Retry-After") != "5" || resp.header.Get("Location") != "" {
-				t.Errorf("protected page: %d, Retry-After %q", resp.status, resp.header.Get("Retry-After"))
+			resp := b.Page("/private")
+			if resp.Status != 503 || resp.Header.Get("Retry-After") != "5" || resp.Header.Get("Location") != "" {
+				t.Errorf("protected page: %d, Retry-After %q", resp.Status, resp.Header.Get("Retry-After"))
 			}
-			if resp := b.page("/"); resp.status != 200 || resp.body != "home false " {
-				t.Errorf("public page: %d %q", resp.status, resp.body)
+			if resp := b.Page("/"); resp.Status != 200 || resp.Body != "home false " {
+				t.Errorf("public page: %d %q", resp.Status, resp.Body)
 			}
-			b.noToken(503, "store_unavailable")
+			b.NoToken(503, "store_unavailable")
 		}
-		if !strings.Contains(e.log.String(), "connection lost") {
+		if !strings.Contains(e.Log.String(), "connection lost") {
 			t.Error("nothing in the log")
 		}
-		store.breakWith("find", nil)
-		if b.cookies[sessionName] != before || !b.loggedIn() {
-			t.Errorf("afterwards: cookie kept %v, logged in %v", b.cookies[sessionName] == before, b.loggedIn())
+		store.BreakWith("find", nil)
+		if b.Cookies[testkit.SessionCookie] != before || !b.LoggedIn() {
+			t.Errorf("afterwards: cookie kept %v, logged in %v", b.Cookies[testkit.SessionCookie] == before, b.LoggedIn())
 		}
 	})
 }
@@ -370,33 +270,33 @@ func TestStoreFailsToRead(t *testing.T) {
 // TestStoreFailsToWrite: no cookie names what is not there.
 func TestStoreFailsToWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := newWatchedStore()
-		e := newEnv(t, store.edit)
-		store.breakWith("commit", errors.New("disk full"))
-		b := e.browser()
-		resp := b.login("/auth/login")
-		if resp.status != 500 || resp.setCookies(t)[sessionName] != nil || b.loggedIn() {
-			t.Errorf("login: %d, cookies %v", resp.status, resp.header.Values("Set-Cookie"))
+		store := testkit.NewWatchedStore()
+		e := testkit.SignedIn(t, store.Use)
+		store.BreakWith("commit", errors.New("disk full"))
+		b := e.Browser()
+		resp := b.Login("/auth/login")
+		if resp.Status != 500 || resp.SetCookies(t)[testkit.SessionCookie] != nil || b.LoggedIn() {
+			t.Errorf("login: %d, cookies %v", resp.Status, resp.Header.Values("Set-Cookie"))
 		}
-		store.breakWith("commit", nil)
-		b.mustLogin()
+		store.BreakWith("commit", nil)
+		b.MustLogin()
 
 		// A page does not depend on whether the session can be prolonged.
-		before := b.cookies[sessionName]
-		store.breakWith("commit", errors.New("disk full"))
+		before := b.Cookies[testkit.SessionCookie]
+		store.BreakWith("commit", errors.New("disk full"))
 		time.Sleep(time.Hour)
-		if resp := b.page("/private"); resp.status != 200 || b.cookies[sessionName] != before {
-			t.Errorf("page: %d, cookie written %v", resp.status, b.cookies[sessionName] != before)
+		if resp := b.Page("/private"); resp.Status != 200 || b.Cookies[testkit.SessionCookie] != before {
+			t.Errorf("page: %d, cookie written %v", resp.Status, b.Cookies[testkit.SessionCookie] != before)
 		}
-		if log := e.log.String(); !strings.Contains(log, "could not be prolonged") {
+		if log := e.Log.String(); !strings.Contains(log, "could not be prolonged") {
 			t.Errorf("log:\n%s", log)
 		}
-		store.breakWith("commit", nil)
+		store.BreakWith("commit", nil)
 
 		// A login that replaces a session does not depend on its deletion.
-		store.breakWith("delete", errors.New("disk full"))
-		if resp := b.login("/auth/login?prompt=login"); resp.status != http.StatusSeeOther || !b.loggedIn() {
-			t.Errorf("second login: %d", resp.status)
+		store.BreakWith("delete", errors.New("disk full"))
+		if resp := b.Login("/auth/login?prompt=login"); resp.Status != http.StatusSeeOther || !b.LoggedIn() {
+			t.Errorf("second login: %d", resp.Status)
 		}
 	})
 }
@@ -405,15 +305,15 @@ func TestStoreFailsToWrite(t *testing.T) {
 // was not all.
 func TestStoreFailsAtLogout(t *testing.T) {
 	for _, operation := range []string{"commit", "delete"} {
-		store := newWatchedStore()
-		e := newEnv(t, store.edit)
-		b := e.browser().mustLogin()
-		store.breakWith(operation, errors.New("disk full"))
-		resp := b.page("/auth/logout")
-		if resp.status != 503 || b.cookies[sessionName] != "" || resp.header.Get("Location") != "" {
-			t.Errorf("%s fails: %d, cookie %q", operation, resp.status, b.cookies[sessionName])
+		store := testkit.NewWatchedStore()
+		e := testkit.SignedIn(t, store.Use)
+		b := e.Browser().MustLogin()
+		store.BreakWith(operation, errors.New("disk full"))
+		resp := b.Page("/auth/logout")
+		if resp.Status != 503 || b.Cookies[testkit.SessionCookie] != "" || resp.Header.Get("Location") != "" {
+			t.Errorf("%s fails: %d, cookie %q", operation, resp.Status, b.Cookies[testkit.SessionCookie])
 		}
-		if b.loggedIn() {
+		if b.LoggedIn() {
 			t.Errorf("%s fails: still logged in", operation)
 		}
 	}
@@ -422,28 +322,28 @@ func TestStoreFailsAtLogout(t *testing.T) {
 // TestLogoutMeanwhile: a request that found the session before a logout neither
 // writes it again nor leaves the browser with its cookie.
 func TestLogoutMeanwhile(t *testing.T) {
-	for _, m := range []mode{{"in a store", inStore}, {"in a plain store", inPlainStore}} {
-		t.Run(m.name, func(t *testing.T) {
+	for _, m := range []testkit.Mode{{Name: "in a store", Edit: testkit.InStore}, {Name: "in a plain store", Edit: testkit.InPlainStore}} {
+		t.Run(m.Name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				e := newEnv(t, m.edit)
+				e := testkit.SignedIn(t, m.Edit)
 				var saved error
-				var tab *browser
-				e.mux.HandleFunc("GET /save", func(w http.ResponseWriter, r *http.Request) {
-					s, err := e.strategy.Session(r)
+				var tab *testkit.Browser
+				e.Mux.HandleFunc("GET /save", func(w http.ResponseWriter, r *http.Request) {
+					s, err := e.Strategy.Session(r)
 					if err != nil {
 						t.Error(err)
 						return
 					}
-					tab.logout()
+					tab.Logout()
 					s.Data["x"] = "y"
-					saved = e.strategy.SaveSession(w, r, s)
+					saved = e.Strategy.SaveSession(w, r, s)
 				})
-				b := e.browser().mustLogin()
-				tab = b.clone()
-				copied := b.clone()
-				b.page("/save")
-				if !errors.Is(saved, auth0.ErrNoSession) || b.loggedIn() || copied.loggedIn() {
-					t.Errorf("saved after the logout: %v, logged in %v", saved, copied.loggedIn())
+				b := e.Browser().MustLogin()
+				tab = b.Clone()
+				copied := b.Clone()
+				b.Page("/save")
+				if !errors.Is(saved, auth0.ErrNoSession) || b.LoggedIn() || copied.LoggedIn() {
+					t.Errorf("saved after the logout: %v, logged in %v", saved, copied.LoggedIn())
 				}
 			})
 		})
@@ -455,22 +355,22 @@ func TestLogoutMeanwhile(t *testing.T) {
 func TestLogoutBeforeProlonging(t *testing.T) {
 	for moment := 2; moment <= 3; moment++ {
 		synctest.Test(t, func(t *testing.T) {
-			store := newWatchedStore()
-			e := newEnv(t, store.edit)
-			b := e.browser().mustLogin()
+			store := testkit.NewWatchedStore()
+			e := testkit.SignedIn(t, store.Use)
+			b := e.Browser().MustLogin()
 			time.Sleep(time.Hour)
-			key, finds := store.sessions()[0], 0
-			store.onFind = func(asked string) {
+			key, finds := store.Sessions()[0], 0
+			store.OnFind = func(asked string) {
 				if asked != key {
 					return
 				}
 				if finds++; finds == moment {
-					store.change(func(values map[string]storedValue) { delete(values, key) })
+					store.Change(func(values map[string]testkit.StoredValue) { delete(values, key) })
 				}
 			}
-			resp := b.page("/")
-			if c := resp.setCookies(t)[sessionName]; finds < moment || c == nil || c.MaxAge >= 0 || len(store.sessions()) != 0 {
-				t.Errorf("before find %d of %d: cookie %v, %d sessions", moment, finds, c, len(store.sessions()))
+			resp := b.Page("/")
+			if c := resp.SetCookies(t)[testkit.SessionCookie]; finds < moment || c == nil || c.MaxAge >= 0 || len(store.Sessions()) != 0 {
+				t.Errorf("before find %d of %d: cookie %v, %d sessions", moment, finds, c, len(store.Sessions()))
 			}
 		})
 	}
@@ -478,12 +378,12 @@ func TestLogoutBeforeProlonging(t *testing.T) {
 
 // TestSavedByTwoRequests: each keeps what it has changed.
 func TestSavedByTwoRequests(t *testing.T) {
-	for _, m := range []mode{{"in a store", inStore}, {"in a plain store", inPlainStore}} {
+	for _, m := range []testkit.Mode{{Name: "in a store", Edit: testkit.InStore}, {Name: "in a plain store", Edit: testkit.InPlainStore}} {
 		synctest.Test(t, func(t *testing.T) {
-			e := newEnv(t, m.edit)
+			e := testkit.SignedIn(t, m.Edit)
 			ready := make(chan struct{})
-			e.mux.HandleFunc("GET /save", func(w http.ResponseWriter, r *http.Request) {
-				s, err := e.strategy.Session(r)
+			e.Mux.HandleFunc("GET /save", func(w http.ResponseWriter, r *http.Request) {
+				s, err := e.Strategy.Session(r)
 				if err != nil {
 					t.Error(err)
 					return
@@ -492,12 +392,12 @@ func TestSavedByTwoRequests(t *testing.T) {
 				name := r.URL.Query().Get("name")
 				s.Data[name] = "new"
 				delete(s.Data, "old "+name)
-				if err := e.strategy.SaveSession(w, r, s); err != nil {
+				if err := e.Strategy.SaveSession(w, r, s); err != nil {
 					t.Error(err)
 				}
 			})
-			e.mux.HandleFunc("GET /begin", func(w http.ResponseWriter, r *http.Request) {
-				s, err := e.strategy.Session(r)
+			e.Mux.HandleFunc("GET /begin", func(w http.ResponseWriter, r *http.Request) {
+				s, err := e.Strategy.Session(r)
 				if err != nil {
 					t.Error(err)
 					return
@@ -506,23 +406,23 @@ func TestSavedByTwoRequests(t *testing.T) {
 				for i := range 10 {
 					s.Data[fmt.Sprint("old ", i)] = "old"
 				}
-				if err := e.strategy.SaveSession(w, r, s); err != nil {
+				if err := e.Strategy.SaveSession(w, r, s); err != nil {
 					t.Error(err)
 				}
 			})
-			b := e.browser().mustLogin()
-			b.page("/begin")
-			tabs := tabs(b, 10)
+			b := e.Browser().MustLogin()
+			b.Page("/begin")
+			tabs := testkit.Tabs(b, 10)
 			go func() {
 				synctest.Wait()
 				for range 10 {
 					<-ready
 				}
 			}()
-			together(10, func(i int) { tabs[i].page(fmt.Sprint("/save?name=", i)) })
-			s, err := e.strategy.Session(b.request("/"))
+			testkit.Together(10, func(i int) { tabs[i].Page(fmt.Sprint("/save?name=", i)) })
+			s, err := e.Strategy.Session(b.Request("/"))
 			if err != nil || len(s.Data) != 11 || s.Data["untouched"] != "old" || s.Data["7"] != "new" {
-				t.Errorf("%s: %v, data %v", m.name, err, s.Data)
+				t.Errorf("%s: %v, data %v", m.Name, err, s.Data)
 			}
 		})
 	}
@@ -531,15 +431,15 @@ func TestSavedByTwoRequests(t *testing.T) {
 // TestStoreIsNotWrittenOften: using the application is not the same as writing.
 func TestStoreIsNotWrittenOften(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := newWatchedStore()
-		e := newEnv(t, store.edit)
-		b := e.browser().mustLogin()
+		store := testkit.NewWatchedStore()
+		e := testkit.SignedIn(t, store.Use)
+		b := e.Browser().MustLogin()
 		const pages = 1000
 		for range pages {
 			time.Sleep(3 * time.Second)
-			b.page("/")
+			b.Page("/")
 		}
-		if n := len(store.written()) - 1; n > 10 {
+		if n := len(store.Written()) - 1; n > 10 {
 			t.Errorf("%d writes for %d pages in 50 minutes", n, pages)
 		}
 	})
@@ -549,57 +449,57 @@ func TestStoreIsNotWrittenOften(t *testing.T) {
 // in cookies stays so.
 func TestFromCookiesToStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := newWatchedStore()
-		cookies := newRefreshEnv(t)
-		stored := newRefreshEnv(t, func(c *auth0.Config) {
-			*c = cookies.cfg
+		store := testkit.NewWatchedStore()
+		cookies := testkit.SignedInRefreshing(t)
+		stored := testkit.SignedInRefreshing(t, func(c *auth0.Config) {
+			*c = cookies.Config
 			c.Store, c.CookieSessionsUntil = store, time.Now().Add(time.Hour)
 		})
-		b := cookies.browser().mustLogin()
-		token := b.token()
-		inCookie := b.clone()
-		b.e = stored
-		if b.token() != token {
+		b := cookies.Browser().MustLogin()
+		token := b.Token()
+		inCookie := b.Clone()
+		b.Env = stored
+		if b.Token() != token {
 			t.Error("the token is lost")
 		}
-		if resp := b.page("/"); resp.body != "home true ada@acme.example" || len(b.cookies[sessionName]) > 200 || len(store.sessions()) != 1 {
-			t.Errorf("%q, cookie of %d bytes, %d sessions in the store", resp.body, len(b.cookies[sessionName]), len(store.sessions()))
+		if resp := b.Page("/"); resp.Body != "home true ada@acme.example" || len(b.Cookies[testkit.SessionCookie]) > 200 || len(store.Sessions()) != 1 {
+			t.Errorf("%q, cookie of %d bytes, %d sessions in the store", resp.Body, len(b.Cookies[testkit.SessionCookie]), len(store.Sessions()))
 		}
 		// The old cookie is of the same session, with the tokens of now.
-		time.Sleep(tokenLife)
-		token = b.token()
-		inCookie.e = stored
-		if inCookie.token() != token || len(store.sessions()) != 1 {
-			t.Errorf("the old cookie has another token, or is another session: %d sessions", len(store.sessions()))
+		time.Sleep(testkit.TokenLife)
+		token = b.Token()
+		inCookie.Env = stored
+		if inCookie.Token() != token || len(store.Sessions()) != 1 {
+			t.Errorf("the old cookie has another token, or is another session: %d sessions", len(store.Sessions()))
 		}
-		stored.expectSessionOver(b, inCookie)
+		expectSessionOver(stored, b, inCookie)
 
 		// Refreshed before any page has moved it.
-		b = cookies.browser().mustLogin()
-		b.e = stored
-		time.Sleep(tokenLife)
-		token = b.token()
-		if b.token() != token || len(store.sessions()) != 1 {
-			t.Errorf("refreshed by a fetch: %d sessions in the store", len(store.sessions()))
+		b = cookies.Browser().MustLogin()
+		b.Env = stored
+		time.Sleep(testkit.TokenLife)
+		token = b.Token()
+		if b.Token() != token || len(store.Sessions()) != 1 {
+			t.Errorf("refreshed by a fetch: %d sessions in the store", len(store.Sessions()))
 		}
-		b.page("/")
-		if b.token() != token {
+		b.Page("/")
+		if b.Token() != token {
 			t.Error("moving the session has lost its token")
 		}
 
 		// Back again: the id says nothing without a store.
-		b.e = cookies
-		if resp := b.page("/"); resp.status != 200 || resp.body != "home false " || len(resp.header.Values("Set-Cookie")) != 0 {
-			t.Errorf("back: %d %q %v", resp.status, resp.body, resp.header.Values("Set-Cookie"))
+		b.Env = cookies
+		if resp := b.Page("/"); resp.Status != 200 || resp.Body != "home false " || len(resp.Header.Values("Set-Cookie")) != 0 {
+			t.Errorf("back: %d %q %v", resp.Status, resp.Body, resp.Header.Values("Set-Cookie"))
 		}
-		if resp := b.page("/private"); resp.status != http.StatusFound {
-			t.Errorf("back: %d", resp.status)
+		if resp := b.Page("/private"); resp.Status != http.StatusFound {
+			t.Errorf("back: %d", resp.Status)
 		}
-		if b.mustLogin(); len(b.cookies) == 0 {
+		if b.MustLogin(); len(b.Cookies) == 0 {
 			t.Error("no cookie")
 		}
-		b.logout()
-		if log := cookies.log.String() + stored.log.String(); strings.Contains(log, "level=ERROR") || strings.Contains(log, "level=WARN") {
+		b.Logout()
+		if log := cookies.Log.String() + stored.Log.String(); strings.Contains(log, "level=ERROR") || strings.Contains(log, "level=WARN") {
 			t.Errorf("log:\n%s", log)
 		}
 	})
@@ -607,59 +507,59 @@ func TestFromCookiesToStore(t *testing.T) {
 
 // expectSessionOver logs out in one browser, and expects that the other, which
 // has the same session, is out too.
-func (e *env) expectSessionOver(b, same *browser) {
-	e.t.Helper()
-	b.logout()
-	if b.loggedIn() || same.loggedIn() || same.fetch("/token").status == 200 {
-		e.t.Error("the session goes on in another cookie")
+func expectSessionOver(e *testkit.Env, b, same *testkit.Browser) {
+	e.T.Helper()
+	b.Logout()
+	if b.LoggedIn() || same.LoggedIn() || same.Fetch("/token").Status == 200 {
+		e.T.Error("the session goes on in another cookie")
 	}
 }
 
 // TestSecretRotationInStore: cookies and records are sealed anew, and nobody is
 // logged out, as long as both secrets are there.
 func TestSecretRotationInStore(t *testing.T) {
-	first, second := testSecret, "second-secret-of-the-tests-after-the-first"
-	inEachMode(t, func(t *testing.T, m mode) {
-		e := newRefreshEnv(t, m.edit)
-		b := e.browser().mustLogin()
+	first, second := testkit.CookieSecret, "second-secret-of-the-tests-after-the-first"
+	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+		e := testkit.SignedInRefreshing(t, m.Edit)
+		b := e.Browser().MustLogin()
 		with := func(secrets ...string) {
-			b.e = newRefreshEnv(t, func(c *auth0.Config) { *c = e.cfg; c.Secrets = secrets })
+			b.Env = testkit.SignedInRefreshing(t, func(c *auth0.Config) { *c = e.Config; c.Secrets = secrets })
 		}
 		with(first, second)
-		before := b.cookies[sessionName]
-		if !b.loggedIn() || b.cookies[sessionName] != before {
-			t.Errorf("another secret behind: logged in %v, sealed again %v", b.loggedIn(), b.cookies[sessionName] != before)
+		before := b.Cookies[testkit.SessionCookie]
+		if !b.LoggedIn() || b.Cookies[testkit.SessionCookie] != before {
+			t.Errorf("another secret behind: logged in %v, sealed again %v", b.LoggedIn(), b.Cookies[testkit.SessionCookie] != before)
 		}
 		with(second, first)
-		if !b.loggedIn() || b.cookies[sessionName] == before {
-			t.Errorf("new secret in front: logged in %v, sealed again %v", b.loggedIn(), b.cookies[sessionName] != before)
+		if !b.LoggedIn() || b.Cookies[testkit.SessionCookie] == before {
+			t.Errorf("new secret in front: logged in %v, sealed again %v", b.LoggedIn(), b.Cookies[testkit.SessionCookie] != before)
 		}
 		with(second)
-		time.Sleep(tokenLife)
-		if !b.loggedIn() || b.token() == "" {
+		time.Sleep(testkit.TokenLife)
+		if !b.LoggedIn() || b.Token() == "" {
 			t.Error("the session was not sealed with the first secret")
 		}
 		with(first)
-		if resp := b.page("/"); resp.status != 200 || resp.body != "home false " {
-			t.Errorf("secret that is gone: %d %q", resp.status, resp.body)
+		if resp := b.Page("/"); resp.Status != 200 || resp.Body != "home false " {
+			t.Errorf("secret that is gone: %d %q", resp.Status, resp.Body)
 		}
 	})
 }
 
 // TestClocksOfInstances may differ: nobody is logged out by that.
 func TestClocksOfInstances(t *testing.T) {
-	inEachMode(t, func(t *testing.T, m mode) {
-		base := newEnv(t, m.edit)
-		var instances []*env
+	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+		base := testkit.SignedIn(t, m.Edit)
+		var instances []*testkit.Env
 		for _, ahead := range []time.Duration{-2 * time.Minute, -time.Minute, 0, time.Minute, 2 * time.Minute} {
-			instances = append(instances, newEnv(t, func(c *auth0.Config) {
-				c.Store, c.Now = base.cfg.Store, func() time.Time { return time.Now().Add(ahead) }
+			instances = append(instances, testkit.SignedIn(t, func(c *auth0.Config) {
+				c.Store, c.Now = base.Config.Store, func() time.Time { return time.Now().Add(ahead) }
 			}))
 		}
-		b := base.browser().mustLogin()
+		b := base.Browser().MustLogin()
 		for i := range 50 {
 			time.Sleep(20 * time.Minute)
-			if b.e = instances[i*3%len(instances)]; !b.loggedIn() {
+			if b.Env = instances[i*3%len(instances)]; !b.LoggedIn() {
 				t.Fatalf("logged out at page %d", i)
 			}
 		}
@@ -672,36 +572,36 @@ func TestTooLargeSessionAtLogin(t *testing.T) {
 	edit := func(c *auth0.Config) {
 		c.AfterLogin = func(_ context.Context, l *auth0.Login) error { l.Data["x"] = strings.Repeat("y", size); return nil }
 	}
-	e := newEnv(t, edit)
-	b := e.browser().mustLogin()
-	before := b.cookies[sessionName]
+	e := testkit.SignedIn(t, edit)
+	b := e.Browser().MustLogin()
+	before := b.Cookies[testkit.SessionCookie]
 	size = 20_000
-	resp := b.login("/auth/login?prompt=login")
-	if resp.status != 500 || !b.loggedIn() || b.cookies[sessionName] != before {
-		t.Errorf("in cookies: %d, session untouched %v", resp.status, b.cookies[sessionName] == before)
+	resp := b.Login("/auth/login?prompt=login")
+	if resp.Status != 500 || !b.LoggedIn() || b.Cookies[testkit.SessionCookie] != before {
+		t.Errorf("in cookies: %d, session untouched %v", resp.Status, b.Cookies[testkit.SessionCookie] == before)
 	}
-	e = newEnv(t, edit, inStore)
-	if b = e.browser().mustLogin(); !b.loggedIn() {
+	e = testkit.SignedIn(t, edit, testkit.InStore)
+	if b = e.Browser().MustLogin(); !b.LoggedIn() {
 		t.Error("in a store: not logged in")
 	}
 }
 
 // TestSplicedSession: parts of two good cookies do not make a third.
 func TestSplicedSession(t *testing.T) {
-	for _, edit := range []func(*auth0.Config){inCookies, inStore} {
-		e := newEnv(t, edit)
-		one, two := e.browser().mustLogin().cookies[sessionName], e.browser().mustLogin().cookies[sessionName]
+	for _, edit := range []func(*auth0.Config){testkit.InCookies, testkit.InStore} {
+		e := testkit.SignedIn(t, edit)
+		one, two := e.Browser().MustLogin().Cookies[testkit.SessionCookie], e.Browser().MustLogin().Cookies[testkit.SessionCookie]
 		for at := 1; at < min(len(one), len(two)); at++ {
 			r := httptest.NewRequest("GET", "/", nil)
 			spliced := one[:at] + two[at:]
-			r.AddCookie(&http.Cookie{Name: sessionName, Value: spliced})
-			if _, err := e.strategy.Session(r); err == nil && spliced != one && spliced != two {
+			r.AddCookie(&http.Cookie{Name: testkit.SessionCookie, Value: spliced})
+			if _, err := e.Strategy.Session(r); err == nil && spliced != one && spliced != two {
 				t.Fatalf("%d characters of one and %d of the other make a session", at, len(two)-at)
 			}
 			for _, cut := range []string{one[:at], one[at:]} {
 				r := httptest.NewRequest("GET", "/", nil)
-				r.AddCookie(&http.Cookie{Name: sessionName, Value: cut})
-				if _, err := e.strategy.Session(r); !errors.Is(err, auth0.ErrNoSession) {
+				r.AddCookie(&http.Cookie{Name: testkit.SessionCookie, Value: cut})
+				if _, err := e.Strategy.Session(r); !errors.Is(err, auth0.ErrNoSession) {
 					t.Fatalf("%d characters of a cookie: %v", len(cut), err)
 				}
 			}

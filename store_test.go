@@ -17,6 +17,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 // TestMemoryStoreLimit: one value more than the limit is refused, and pushes
@@ -191,30 +192,30 @@ func TestMemoryStoreSweeps(t *testing.T) {
 // TestLogoutsBringNoSessionBack: an ended session stays over, however often
 // another user logs in and out.
 func TestLogoutsBringNoSessionBack(t *testing.T) {
-	for _, m := range []mode{
-		{"revocations", func(c *auth0.Config) { c.Revocations = auth0.NewMemoryStore(50) }},
-		{"store", func(c *auth0.Config) { c.Store = auth0.NewMemoryStore(50) }},
-		{"store and revocations", func(c *auth0.Config) { c.Store, c.Revocations = auth0.NewMemoryStore(50), auth0.NewMemoryStore(5) }},
+	for _, m := range []testkit.Mode{
+		{Name: "revocations", Edit: func(c *auth0.Config) { c.Revocations = auth0.NewMemoryStore(50) }},
+		{Name: "store", Edit: func(c *auth0.Config) { c.Store = auth0.NewMemoryStore(50) }},
+		{Name: "store and revocations", Edit: func(c *auth0.Config) { c.Store, c.Revocations = auth0.NewMemoryStore(50), auth0.NewMemoryStore(5) }},
 	} {
 		for _, end := range []string{"a logout", "the tenant, one session", "the tenant, all"} {
-			t.Run(m.name+" "+end, func(t *testing.T) {
-				e := newEnv(t, m.edit)
-				victim, sid := e.loginAs("ada@acme.example")
-				thief := victim.clone()
+			t.Run(m.Name+" "+end, func(t *testing.T) {
+				e := testkit.SignedIn(t, m.Edit)
+				victim, sid := e.LoginAs("ada@acme.example")
+				thief := victim.Clone()
 				switch end {
 				case "a logout":
-					victim.logout()
+					victim.Logout()
 				case "the tenant, one session":
-					e.mustEnd(e.tenant.LogoutToken(testClientID, "ada@acme.example", sid))
+					e.MustEndByToken(e.Tenant.LogoutToken(testkit.ClientID, "ada@acme.example", sid))
 				default:
-					e.mustEnd(e.tenant.LogoutToken(testClientID, "ada@acme.example", "", withoutSID))
+					e.MustEndByToken(e.Tenant.LogoutToken(testkit.ClientID, "ada@acme.example", "", testkit.WithoutSID))
 				}
-				e.as("bob@acme.example")
+				e.SignInAtTenant("bob@acme.example")
 				for range 60 {
-					b := e.browser()
-					b.login("/auth/login") // which may be refused
-					b.do("POST", "/auth/logout", url.Values{}, "Origin", appBase)
-					if thief.clone().loggedIn() {
+					b := e.Browser()
+					b.Login("/auth/login") // which may be refused
+					b.Do("POST", "/auth/logout", url.Values{}, "Origin", testkit.AppURL)
+					if thief.Clone().LoggedIn() {
 						t.Fatal("logouts of another account have brought an ended session back")
 					}
 				}
@@ -226,18 +227,18 @@ func TestLogoutsBringNoSessionBack(t *testing.T) {
 // TestLoginsPushOutNobodyElse: a user who logs in often ends only sessions of
 // that user.
 func TestLoginsPushOutNobodyElse(t *testing.T) {
-	e := newEnv(t, func(c *auth0.Config) { c.Store = auth0.NewMemoryStore(50) })
-	ada := e.browser().mustLogin()
-	e.as("bob@acme.example")
-	var bobs []*browser
+	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Store = auth0.NewMemoryStore(50) })
+	ada := e.Browser().MustLogin()
+	e.SignInAtTenant("bob@acme.example")
+	var bobs []*testkit.Browser
 	for range 60 {
-		bobs = append(bobs, e.browser().mustLogin())
+		bobs = append(bobs, e.Browser().MustLogin())
 	}
-	if !ada.loggedIn() {
+	if !ada.LoggedIn() {
 		t.Error("logins of another account have ended a session")
 	}
 	for i, b := range bobs {
-		if b.loggedIn() != (i >= 55) {
+		if b.LoggedIn() != (i >= 55) {
 			t.Errorf("login %d of 60 is in: %v", i+1, i < 55)
 		}
 	}
@@ -248,35 +249,35 @@ func TestLoginsPushOutNobodyElse(t *testing.T) {
 func TestFullMemoryStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := auth0.NewMemoryStore(2)
-		e := newEnv(t, func(c *auth0.Config) {
+		e := testkit.SignedIn(t, func(c *auth0.Config) {
 			c.Store = m
 			c.Scopes = []string{"openid", "offline_access"}
 		})
-		ada, _ := e.loginAs("ada@acme.example")
+		ada, _ := e.LoginAs("ada@acme.example")
 		m.Commit("another", nil, time.Now().Add(2*time.Hour))
-		e.as("bob@acme.example")
-		b := e.browser()
-		resp := b.login("/auth/login")
-		if resp.status != 503 || resp.header.Get("Retry-After") == "" || resp.setCookies(t)[sessionName] != nil || b.loggedIn() {
-			t.Errorf("a login too many: %d, Retry-After %q", resp.status, resp.header.Get("Retry-After"))
+		e.SignInAtTenant("bob@acme.example")
+		b := e.Browser()
+		resp := b.Login("/auth/login")
+		if resp.Status != 503 || resp.Header.Get("Retry-After") == "" || resp.SetCookies(t)[testkit.SessionCookie] != nil || b.LoggedIn() {
+			t.Errorf("a login too many: %d, Retry-After %q", resp.Status, resp.Header.Get("Retry-After"))
 		}
-		if log := e.log.String(); !strings.Contains(log, "NewMemoryStore") {
+		if log := e.Log.String(); !strings.Contains(log, "NewMemoryStore") {
 			t.Errorf("the log does not name the limit:\n%s", log)
 		}
 		time.Sleep(time.Hour)
-		if !ada.loggedIn() || !e.refresh(ada) {
+		if !ada.LoggedIn() || !refresh(e, ada) {
 			t.Error("a session is not prolonged or refreshed because the store is full")
 		}
 		time.Sleep(23 * time.Hour)
-		if !ada.loggedIn() {
+		if !ada.LoggedIn() {
 			t.Error("the session was not prolonged")
 		}
-		e.as("ada@acme.example")
-		if resp := ada.login("/auth/login?prompt=login"); resp.status != http.StatusSeeOther || !ada.loggedIn() {
-			t.Errorf("a second login of the same browser: %d", resp.status)
+		e.SignInAtTenant("ada@acme.example")
+		if resp := ada.Login("/auth/login?prompt=login"); resp.Status != http.StatusSeeOther || !ada.LoggedIn() {
+			t.Errorf("a second login of the same browser: %d", resp.Status)
 		}
-		e.as("bob@acme.example")
-		e.browser().mustLogin() // the other value has expired
+		e.SignInAtTenant("bob@acme.example")
+		e.Browser().MustLogin() // the other value has expired
 	})
 }
 
@@ -285,31 +286,31 @@ func TestFullMemoryStore(t *testing.T) {
 func TestLogoutWhenMarksAreFull(t *testing.T) {
 	for _, where := range []string{"store", "revocations"} {
 		m := auth0.NewMemoryStore(1)
-		e := newEnv(t, func(c *auth0.Config) {
+		e := testkit.SignedIn(t, func(c *auth0.Config) {
 			if where == "store" {
 				c.Store = m
 			} else {
 				c.Revocations = m
 			}
 		})
-		b := e.browser().mustLogin()
+		b := e.Browser().MustLogin()
 		for i := range 10 {
 			if err := m.RaiseCtx(t.Context(), fmt.Sprint(i), 1, time.Now().Add(time.Hour)); err != nil {
 				t.Fatal(err)
 			}
 		}
-		copied := b.clone()
-		if resp := e.end(e.tenant.LogoutToken(testClientID, "ada@acme.example", "", withoutSID)); resp.status != 400 {
-			t.Errorf("%s: logout token: %d", where, resp.status)
+		copied := b.Clone()
+		if resp := e.EndByToken(e.Tenant.LogoutToken(testkit.ClientID, "ada@acme.example", "", testkit.WithoutSID)); resp.Status != 400 {
+			t.Errorf("%s: logout token: %d", where, resp.Status)
 		}
-		resp := b.page("/auth/logout")
-		if _, has := b.cookies[sessionName]; resp.status != 503 || has {
-			t.Errorf("%s: logout: %d, cookie kept %v", where, resp.status, has)
+		resp := b.Page("/auth/logout")
+		if _, has := b.Cookies[testkit.SessionCookie]; resp.Status != 503 || has {
+			t.Errorf("%s: logout: %d, cookie kept %v", where, resp.Status, has)
 		}
-		if !strings.Contains(e.log.String(), "NewMemoryStore") {
+		if !strings.Contains(e.Log.String(), "NewMemoryStore") {
 			t.Errorf("%s: the log does not name the limit", where)
 		}
-		if where == "store" && copied.loggedIn() {
+		if where == "store" && copied.LoggedIn() {
 			t.Error("the session is still in the store")
 		}
 	}
@@ -451,7 +452,7 @@ func (f fullTestStore) FindAllCtx(ctx context.Context, keys ...string) ([][]byte
 
 // eachStore runs a test with a store of each kind, in time that does not pass by
 // itself.
-func eachStore(t *testing.T, test func(t *testing.T, e *env, s *testStore)) {
+func eachStore(t *testing.T, test func(t *testing.T, e *testkit.Env, s *testStore)) {
 	for name, kind := range map[string]func(*testStore) auth0.Store{
 		"plain":    func(s *testStore) auth0.Store { return plainTestStore{s} },
 		"contexts": func(s *testStore) auth0.Store { return contextTestStore{s} },
@@ -460,7 +461,7 @@ func eachStore(t *testing.T, test func(t *testing.T, e *env, s *testStore)) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newTestStore()
-				e := newEnv(t, func(c *auth0.Config) {
+				e := testkit.SignedIn(t, func(c *auth0.Config) {
 					c.Store = kind(s)
 					c.Scopes = []string{"openid", "email", "offline_access"}
 				})
@@ -495,10 +496,10 @@ func hangUntilDone(ctx context.Context) error {
 
 // eachTrouble runs a test with each kind of store in each kind of trouble, from
 // the moment it calls begin.
-func eachTrouble(t *testing.T, test func(t *testing.T, e *env, s *testStore, begin func())) {
+func eachTrouble(t *testing.T, test func(t *testing.T, e *testkit.Env, s *testStore, begin func())) {
 	for name, trouble := range troubles {
 		t.Run(name, func(t *testing.T) {
-			eachStore(t, func(t *testing.T, e *env, s *testStore) {
+			eachStore(t, func(t *testing.T, e *testkit.Env, s *testStore) {
 				test(t, e, s, func() { s.fail(trouble) })
 			})
 		})
@@ -507,11 +508,11 @@ func eachTrouble(t *testing.T, test func(t *testing.T, e *env, s *testStore, beg
 
 // TestStoreWorks: a login, a page and a logout with each kind of store.
 func TestStoreWorks(t *testing.T) {
-	eachStore(t, func(t *testing.T, e *env, s *testStore) {
-		b := e.browser().mustLogin()
-		copied := b.clone()
-		if resp := b.page("/auth/logout"); resp.status != http.StatusSeeOther || b.loggedIn() || copied.loggedIn() {
-			t.Errorf("logout answers %d; logged in: %v, with a copy of the cookie: %v", resp.status, b.loggedIn(), copied.loggedIn())
+	eachStore(t, func(t *testing.T, e *testkit.Env, s *testStore) {
+		b := e.Browser().MustLogin()
+		copied := b.Clone()
+		if resp := b.Page("/auth/logout"); resp.Status != http.StatusSeeOther || b.LoggedIn() || copied.LoggedIn() {
+			t.Errorf("logout answers %d; logged in: %v, with a copy of the cookie: %v", resp.Status, b.LoggedIn(), copied.LoggedIn())
 		}
 	})
 }
@@ -519,35 +520,35 @@ func TestStoreWorks(t *testing.T) {
 // TestStoreDownForReading: who is logged in is not known, which is not the same
 // as that nobody is.
 func TestStoreDownForReading(t *testing.T) {
-	eachTrouble(t, func(t *testing.T, e *env, s *testStore, begin func()) {
-		b := e.browser().mustLogin()
+	eachTrouble(t, func(t *testing.T, e *testkit.Env, s *testStore, begin func()) {
+		b := e.Browser().MustLogin()
 		begin()
 		start := time.Now()
-		private := b.page("/private")
+		private := b.Page("/private")
 		if took := time.Since(start); took > time.Second {
 			t.Errorf("the page took %v", took)
 		}
-		if private.status != http.StatusServiceUnavailable || private.header.Get("Retry-After") == "" {
-			t.Errorf("a protected page answers %d, Retry-After %q", private.status, private.header.Get("Retry-After"))
+		if private.Status != http.StatusServiceUnavailable || private.Header.Get("Retry-After") == "" {
+			t.Errorf("a protected page answers %d, Retry-After %q", private.Status, private.Header.Get("Retry-After"))
 		}
-		public := b.page("/")
-		if public.status != 200 || public.body != "home false " {
-			t.Errorf("a public page answers %d %q", public.status, public.body)
+		public := b.Page("/")
+		if public.Status != 200 || public.Body != "home false " {
+			t.Errorf("a public page answers %d %q", public.Status, public.Body)
 		}
-		for _, resp := range []*response{private, public} {
-			if len(resp.setCookies(t)) != 0 {
-				t.Errorf("%s sets cookies: %q", resp.url, resp.header.Values("Set-Cookie"))
+		for _, resp := range []*testkit.Response{private, public} {
+			if len(resp.SetCookies(t)) != 0 {
+				t.Errorf("%s sets cookies: %q", resp.URL, resp.Header.Values("Set-Cookie"))
 			}
-			if strings.Contains(resp.body, "SECRET") {
-				t.Errorf("%s shows the error: %q", resp.url, resp.body)
+			if strings.Contains(resp.Body, "SECRET") {
+				t.Errorf("%s shows the error: %q", resp.URL, resp.Body)
 			}
 		}
-		if _, err := e.strategy.Session(b.request("/")); !errors.Is(err, auth0.ErrStoreUnavailable) || errors.Is(err, auth0.ErrNoSession) {
+		if _, err := e.Strategy.Session(b.Request("/")); !errors.Is(err, auth0.ErrStoreUnavailable) || errors.Is(err, auth0.ErrNoSession) {
 			t.Errorf("Session: %v", err)
 		}
 		s.fail(nil)
 		time.Sleep(20 * time.Second)
-		if !b.loggedIn() {
+		if !b.LoggedIn() {
 			t.Error("not logged in when the store is back")
 		}
 	})
@@ -555,20 +556,20 @@ func TestStoreDownForReading(t *testing.T) {
 
 // TestStoreDownForWriting: a login that cannot be kept is none.
 func TestStoreDownForWriting(t *testing.T) {
-	eachTrouble(t, func(t *testing.T, e *env, s *testStore, begin func()) {
-		b := e.browser()
-		callback := b.atTenant(b.begin("/auth/login"))
+	eachTrouble(t, func(t *testing.T, e *testkit.Env, s *testStore, begin func()) {
+		b := e.Browser()
+		callback := b.AtTenant(b.Begin("/auth/login"))
 		begin()
 		start := time.Now()
-		resp := b.callback(callback)
+		resp := b.Callback(callback)
 		if took := time.Since(start); took > 3*time.Second {
 			t.Errorf("the callback took %v", took)
 		}
-		if resp.status != http.StatusInternalServerError || resp.setCookies(t)[sessionName] != nil {
-			t.Errorf("the callback answers %d, cookies %q", resp.status, resp.header.Values("Set-Cookie"))
+		if resp.Status != http.StatusInternalServerError || resp.SetCookies(t)[testkit.SessionCookie] != nil {
+			t.Errorf("the callback answers %d, cookies %q", resp.Status, resp.Header.Values("Set-Cookie"))
 		}
 		s.fail(nil)
-		if b.loggedIn() {
+		if b.LoggedIn() {
 			t.Error("logged in")
 		}
 	})
@@ -577,18 +578,18 @@ func TestStoreDownForWriting(t *testing.T) {
 // TestStoreDownForLogout: what the browser has is deleted, and the answer does not
 // pretend that that is all.
 func TestStoreDownForLogout(t *testing.T) {
-	eachTrouble(t, func(t *testing.T, e *env, s *testStore, begin func()) {
-		b := e.browser().mustLogin()
+	eachTrouble(t, func(t *testing.T, e *testkit.Env, s *testStore, begin func()) {
+		b := e.Browser().MustLogin()
 		begin()
 		start := time.Now()
-		resp := b.page("/auth/logout")
+		resp := b.Page("/auth/logout")
 		if took := time.Since(start); took > 5*time.Second {
 			t.Errorf("the logout took %v", took)
 		}
-		if resp.status != http.StatusServiceUnavailable {
-			t.Errorf("the logout answers %d", resp.status)
+		if resp.Status != http.StatusServiceUnavailable {
+			t.Errorf("the logout answers %d", resp.Status)
 		}
-		if _, has := b.cookies[sessionName]; has {
+		if _, has := b.Cookies[testkit.SessionCookie]; has {
 			t.Error("the browser still has the cookie")
 		}
 	})
@@ -596,31 +597,29 @@ func TestStoreDownForLogout(t *testing.T) {
 
 // TestStoreDownForBackchannel: the tenant is told that nothing was ended.
 func TestStoreDownForBackchannel(t *testing.T) {
-	eachTrouble(t, func(t *testing.T, e *env, s *testStore, begin func()) {
-		b := e.browser().mustLogin()
-		logout := func() *response {
-			token := e.tenant.LogoutToken(testClientID, "ada@acme.example", "", withoutSID)
-			return e.browser().do("POST", "/auth/backchannel-logout", url.Values{"logout_token": {token}})
+	eachTrouble(t, func(t *testing.T, e *testkit.Env, s *testStore, begin func()) {
+		b := e.Browser().MustLogin()
+		logout := func() *testkit.Response {
+			token := e.Tenant.LogoutToken(testkit.ClientID, "ada@acme.example", "", testkit.WithoutSID)
+			return e.Browser().Do("POST", "/auth/backchannel-logout", url.Values{"logout_token": {token}})
 		}
 		begin()
-		if resp := logout(); resp.status != http.StatusBadRequest {
-			t.Errorf("the answer is %d", resp.status)
+		if resp := logout(); resp.Status != http.StatusBadRequest {
+			t.Errorf("the answer is %d", resp.Status)
 		}
 		s.fail(nil)
 		time.Sleep(20 * time.Second)
-		if resp := logout(); resp.status != http.StatusOK || b.loggedIn() {
-			t.Errorf("when the store is back the answer is %d; logged in: %v", resp.status, b.loggedIn())
+		if resp := logout(); resp.Status != http.StatusOK || b.LoggedIn() {
+			t.Errorf("when the store is back the answer is %d; logged in: %v", resp.Status, b.LoggedIn())
 		}
 	})
 }
 
-var withoutSID tenant.TokenEdit = func(_, claims map[string]any) { delete(claims, "sid") }
-
 // TestStorePileUp: while a store hangs, calls of it do not pile up, also if they
 // cannot be cancelled.
 func TestStorePileUp(t *testing.T) {
-	eachStore(t, func(t *testing.T, e *env, s *testStore) {
-		b := e.browser().mustLogin()
+	eachStore(t, func(t *testing.T, e *testkit.Env, s *testStore) {
+		b := e.Browser().MustLogin()
 		s.fail(func(context.Context, string) error { time.Sleep(10 * time.Minute); return errDown })
 		const requests = 400
 		for range 3 {
@@ -630,7 +629,7 @@ func TestStorePileUp(t *testing.T) {
 			for range requests {
 				all.Go(func() {
 					w := httptest.NewRecorder()
-					e.app.ServeHTTP(w, b.request("/private"))
+					e.App.ServeHTTP(w, b.Request("/private"))
 					if w.Code != http.StatusServiceUnavailable {
 						other.Add(1)
 					}
@@ -649,7 +648,7 @@ func TestStorePileUp(t *testing.T) {
 		}
 		s.fail(nil)
 		time.Sleep(time.Hour)
-		if !b.loggedIn() {
+		if !b.LoggedIn() {
 			t.Error("not logged in when the store is back")
 		}
 	})
@@ -659,20 +658,20 @@ func TestStorePileUp(t *testing.T) {
 func TestStorePanicsOnce(t *testing.T) {
 	for _, method := range []string{"Find", "FindAll", "Commit", "Update", "Lease", "Delete"} {
 		t.Run(method, func(t *testing.T) {
-			eachStore(t, func(t *testing.T, e *env, s *testStore) {
-				b := e.browser().mustLogin()
+			eachStore(t, func(t *testing.T, e *testkit.Env, s *testStore) {
+				b := e.Browser().MustLogin()
 				s.fail(func(_ context.Context, called string) error {
 					if called == method {
 						panic("the store has a bug")
 					}
 					return nil
 				})
-				e.refresh(b)
-				b.clone().page("/auth/logout")
+				refresh(e, b)
+				b.Clone().Page("/auth/logout")
 				s.fail(nil)
-				b = e.browser().mustLogin()
+				b = e.Browser().MustLogin()
 				start := time.Now()
-				if !e.refresh(b) || time.Since(start) > time.Second {
+				if !refresh(e, b) || time.Since(start) > time.Second {
 					t.Errorf("no new token after a panic, after %v", time.Since(start))
 				}
 			})
@@ -681,10 +680,10 @@ func TestStorePanicsOnce(t *testing.T) {
 }
 
 // refresh asks for a new access token, and reports whether the tenant was asked.
-func (e *env) refresh(b *browser) bool {
-	before := e.tenant.Calls(tenant.Token)
-	_, err := e.strategy.AccessToken(httptest.NewRecorder(), b.request("/"), auth0.ForceRefresh())
-	return err == nil && e.tenant.Calls(tenant.Token) == before+1
+func refresh(e *testkit.Env, b *testkit.Browser) bool {
+	before := e.Tenant.Calls(tenant.Token)
+	_, err := e.Strategy.AccessToken(httptest.NewRecorder(), b.Request("/"), auth0.ForceRefresh())
+	return err == nil && e.Tenant.Calls(tenant.Token) == before+1
 }
 
 // TestStoreLeasesLate: a lease that comes when nobody waits for it any more is
@@ -692,17 +691,17 @@ func (e *env) refresh(b *browser) bool {
 func TestStoreLeasesLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTestStore()
-		e := newEnv(t, func(c *auth0.Config) {
+		e := testkit.SignedIn(t, func(c *auth0.Config) {
 			c.Store = lateLeases{fullTestStore{contextTestStore{s}}, &atomic.Bool{}}
 			c.Scopes = []string{"openid", "offline_access"}
 		})
-		b := e.browser().mustLogin()
-		if e.refresh(b) {
+		b := e.Browser().MustLogin()
+		if refresh(e, b) {
 			t.Error("a request has waited 3 s for a lease")
 		}
 		time.Sleep(3 * time.Second)
 		start := time.Now()
-		if !e.refresh(b) || time.Since(start) > time.Second {
+		if !refresh(e, b) || time.Since(start) > time.Second {
 			t.Errorf("no new token after that, after %v", time.Since(start))
 		}
 	})
@@ -727,20 +726,20 @@ func (l lateLeases) LeaseCtx(ctx context.Context, key string, d time.Duration) (
 func TestStoreExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &expiries{MemoryStore: auth0.NewMemoryStore(100)}
-		e := newEnv(t, func(c *auth0.Config) {
+		e := testkit.SignedIn(t, func(c *auth0.Config) {
 			c.Store = s
 			c.Scopes = []string{"openid", "offline_access"}
 			c.AbsoluteTimeout = 3 * time.Second
 			c.HTTPClient.Timeout = 9 * time.Second
 		})
-		b := e.browser().mustLogin()
-		e.tenant.Delay(tenant.Token, 5*time.Second)
-		e.refresh(b)
+		b := e.Browser().MustLogin()
+		e.Tenant.Delay(tenant.Token, 5*time.Second)
+		refresh(e, b)
 		if s.shortest <= 0 || s.commits < 2 {
 			t.Errorf("%d commits, one expires after %v", s.commits, s.shortest)
 		}
 		time.Sleep(time.Minute)
-		if b.loggedIn() {
+		if b.LoggedIn() {
 			t.Error("the session has no end")
 		}
 	})
@@ -782,11 +781,11 @@ func (s *expiries) UpdateCtx(ctx context.Context, key string, value []byte, expi
 // and can put nothing of its own there.
 func TestStoreContents(t *testing.T) {
 	s := &recordingStore{MemoryStore: auth0.NewMemoryStore(100), seen: map[string]string{}}
-	e := newEnv(t, func(c *auth0.Config) { c.Store = s })
-	b := e.browser().mustLogin()
-	b.clone().page("/auth/logout")
-	other := e.browser().mustLogin()
-	cookie := other.cookies[sessionName]
+	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Store = s })
+	b := e.Browser().MustLogin()
+	b.Clone().Page("/auth/logout")
+	other := e.Browser().MustLogin()
+	cookie := other.Cookies[testkit.SessionCookie]
 	if len(cookie) > 300 {
 		t.Errorf("the cookie has %d bytes, and only an id to hold", len(cookie))
 	}
@@ -797,21 +796,21 @@ func TestStoreContents(t *testing.T) {
 		if len(key) > 80 || strings.Trim(key, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_:") != "" {
 			t.Errorf("the key is %q", key)
 		}
-		for _, secret := range []string{"ada@acme.example", tenantHost, testClientID, "eyJhbGciOiJSUzI1NiIs", cookie, `"sub"`} {
+		for _, secret := range []string{"ada@acme.example", testkit.TenantHost, testkit.ClientID, "eyJhbGciOiJSUzI1NiIs", cookie, `"sub"`} {
 			if strings.Contains(key, secret) || strings.Contains(value, secret) {
 				t.Errorf("%q is to be read in %q: %q", secret, key, value)
 			}
 		}
 		for _, made := range []string{key, key[strings.LastIndex(key, ":")+1:], value} {
-			thief := e.browser()
-			thief.cookies[sessionName] = made
-			if len(made) < 3800 && thief.loggedIn() {
+			thief := e.Browser()
+			thief.Cookies[testkit.SessionCookie] = made
+			if len(made) < 3800 && thief.LoggedIn() {
 				t.Errorf("logged in with %q", made)
 			}
 		}
 	}
 	s.swapAll()
-	if other.loggedIn() {
+	if other.LoggedIn() {
 		t.Error("logged in with the value of another key")
 	}
 }
@@ -861,18 +860,18 @@ func (s *recordingStore) swapAll() {
 // TestStoreLosesWrite: without UpdateCtx a request may write a session again that
 // a logout has deleted. It is found to be over all the same.
 func TestStoreLosesWrite(t *testing.T) {
-	eachStore(t, func(t *testing.T, e *env, s *testStore) {
-		e.mux.HandleFunc("GET /save", func(w http.ResponseWriter, r *http.Request) {
-			session, err := e.strategy.Session(r)
+	eachStore(t, func(t *testing.T, e *testkit.Env, s *testStore) {
+		e.Mux.HandleFunc("GET /save", func(w http.ResponseWriter, r *http.Request) {
+			session, err := e.Strategy.Session(r)
 			if err != nil {
 				fmt.Fprint(w, err)
 				return
 			}
 			session.Data["n"] = "1"
-			fmt.Fprint(w, e.strategy.SaveSession(w, r, session))
+			fmt.Fprint(w, e.Strategy.SaveSession(w, r, session))
 		})
-		b := e.browser().mustLogin()
-		under := b.clone()
+		b := e.Browser().MustLogin()
+		under := b.Clone()
 		s.fail(func(_ context.Context, method string) error {
 			if method == "Commit" || method == "Update" {
 				time.Sleep(500 * time.Millisecond)
@@ -880,12 +879,12 @@ func TestStoreLosesWrite(t *testing.T) {
 			return nil
 		})
 		var all sync.WaitGroup
-		all.Go(func() { under.page("/save") })
+		all.Go(func() { under.Page("/save") })
 		synctest.Wait()
 		s.fail(nil)
-		b.page("/auth/logout")
+		b.Page("/auth/logout")
 		all.Wait()
-		if under.loggedIn() {
+		if under.LoggedIn() {
 			t.Error("a request that was under way has undone the logout")
 		}
 	})

@@ -16,25 +16,27 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/oauth2"
+
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
-	"golang.org/x/oauth2"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 func TestLoginRequest(t *testing.T) {
-	e := newEnv(t, func(c *auth0.Config) { c.Audience = testAudience })
-	b := e.browser()
-	resp := b.page("/auth/login")
-	if resp.status != http.StatusFound {
-		t.Fatalf("status %d", resp.status)
+	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Audience = testkit.Audience })
+	b := e.Browser()
+	resp := b.Page("/auth/login")
+	if resp.Status != http.StatusFound {
+		t.Fatalf("status %d", resp.Status)
 	}
-	u := resp.location(t)
+	u := resp.Location(t)
 	if got := u.Scheme + "://" + u.Host + u.Path; got != "https://acme.auth0.example/authorize" {
 		t.Errorf("authorization endpoint %s", got)
 	}
 	q := u.Query()
 	for name, want := range map[string]string{
-		"client_id": testClientID, "response_type": "code", "scope": "openid profile email", "audience": testAudience,
+		"client_id": testkit.ClientID, "response_type": "code", "scope": "openid profile email", "audience": testkit.Audience,
 		"redirect_uri": "https://app.example/auth/callback", "code_challenge_method": "S256",
 	} {
 		if got := q.Get(name); got != want {
@@ -54,19 +56,19 @@ func TestLoginRequest(t *testing.T) {
 	if q.Get("state") == q.Get("nonce") {
 		t.Error("state and nonce are the same")
 	}
-	if got := resp.header.Get("Cache-Control"); got != "private, no-store" {
+	if got := resp.Header.Get("Cache-Control"); got != "private, no-store" {
 		t.Errorf("Cache-Control: %s", got)
 	}
-	if got := resp.header.Get("Pragma"); got != "no-cache" {
+	if got := resp.Header.Get("Pragma"); got != "no-cache" {
 		t.Errorf("Pragma: %s", got)
 	}
 
 	// The cookie's name is a hash of the state, not the state.
 	hash := sha256.Sum256([]byte(q.Get("state")))
 	name := "__Host-auth0_txn_" + base64.RawURLEncoding.EncodeToString(hash[:])[:16]
-	c := resp.setCookies(t)[name]
-	if c == nil || len(resp.setCookies(t)) != 1 {
-		t.Fatalf("cookies %v, want %s alone", resp.header.Values("Set-Cookie"), name)
+	c := resp.SetCookies(t)[name]
+	if c == nil || len(resp.SetCookies(t)) != 1 {
+		t.Fatalf("cookies %v, want %s alone", resp.Header.Values("Set-Cookie"), name)
 	}
 	if !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.MaxAge != 600 || c.Domain != "" {
 		t.Errorf("transaction cookie %s", c)
@@ -79,13 +81,13 @@ func TestLoginRequest(t *testing.T) {
 // TestVerifierFits: the code verifier that goes to the token endpoint is the
 // one whose hash went to the authorization endpoint.
 func TestVerifierFits(t *testing.T) {
-	e := newEnv(t)
-	b := e.browser()
-	u := b.begin("/auth/login")
-	if resp := b.callback(b.atTenant(u)); resp.status != http.StatusSeeOther {
-		t.Fatalf("callback: %d %s", resp.status, resp.body)
+	e := testkit.SignedIn(t)
+	b := e.Browser()
+	u := b.Begin("/auth/login")
+	if resp := b.Callback(b.AtTenant(u)); resp.Status != http.StatusSeeOther {
+		t.Fatalf("callback: %d %s", resp.Status, resp.Body)
 	}
-	form := e.tenant.LastTokenRequest()
+	form := e.Tenant.LastTokenRequest()
 	hash := sha256.Sum256([]byte(form.Get("code_verifier")))
 	if got, want := base64.RawURLEncoding.EncodeToString(hash[:]), u.Query().Get("code_challenge"); got != want {
 		t.Errorf("challenge %q does not belong to the verifier", want)
@@ -93,7 +95,7 @@ func TestVerifierFits(t *testing.T) {
 	if len(form.Get("code_verifier")) < 43 {
 		t.Errorf("verifier of %d characters", len(form.Get("code_verifier")))
 	}
-	for name, want := range map[string]string{"grant_type": "authorization_code", "client_id": testClientID, "client_secret": "client-secret-SECRET", "redirect_uri": "https://app.example/auth/callback"} {
+	for name, want := range map[string]string{"grant_type": "authorization_code", "client_id": testkit.ClientID, "client_secret": "client-secret-SECRET", "redirect_uri": "https://app.example/auth/callback"} {
 		if got := form.Get(name); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}
@@ -101,11 +103,11 @@ func TestVerifierFits(t *testing.T) {
 }
 
 func TestStateAndNonceAreUnique(t *testing.T) {
-	e := newEnv(t)
+	e := testkit.SignedIn(t)
 	seen := map[string]bool{}
 	const n = 10_000
 	for range n {
-		authURL, _, err := e.strategy.AuthCodeURL(t.Context())
+		authURL, _, err := e.Strategy.AuthCodeURL(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -169,9 +171,9 @@ func TestForwardedParameters(t *testing.T) {
 			if tt.edit != nil {
 				edits = append(edits, tt.edit)
 			}
-			e := newEnv(t, edits...)
-			q := e.browser().begin("/auth/login?" + tt.query).Query()
-			for name, want := range map[string]string{"client_id": testClientID, "redirect_uri": "https://app.example/auth/callback", "scope": "openid profile email", "response_type": "code", "code_challenge_method": "S256"} {
+			e := testkit.SignedIn(t, edits...)
+			q := e.Browser().Begin("/auth/login?" + tt.query).Query()
+			for name, want := range map[string]string{"client_id": testkit.ClientID, "redirect_uri": "https://app.example/auth/callback", "scope": "openid profile email", "response_type": "code", "code_challenge_method": "S256"} {
 				if len(q[name]) != 1 || q.Get(name) != want {
 					t.Errorf("%s is %q, want %q", name, q[name], want)
 				}
@@ -191,10 +193,10 @@ func TestForwardedParameters(t *testing.T) {
 }
 
 func TestInvitationNeedsItsOrganization(t *testing.T) {
-	e := newEnv(t, func(c *auth0.Config) { c.Organizations = true })
-	resp := e.browser().page("/auth/login?invitation=inv")
-	if resp.status != http.StatusBadRequest || resp.header.Get("Location") != "" || len(resp.header.Values("Set-Cookie")) != 0 {
-		t.Errorf("status %d, headers %v; want 400 and nothing begun", resp.status, resp.header)
+	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Organizations = true })
+	resp := e.Browser().Page("/auth/login?invitation=inv")
+	if resp.Status != http.StatusBadRequest || resp.Header.Get("Location") != "" || len(resp.Header.Values("Set-Cookie")) != 0 {
+		t.Errorf("status %d, headers %v; want 400 and nothing begun", resp.Status, resp.Header)
 	}
 }
 
@@ -225,8 +227,8 @@ func TestLoginOptions(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.why, func(t *testing.T) {
-			e := newEnv(t, func(c *auth0.Config) { c.Login = tt.cfg })
-			authURL, _, err := e.strategy.AuthCodeURL(t.Context(), tt.opts...)
+			e := testkit.SignedIn(t, func(c *auth0.Config) { c.Login = tt.cfg })
+			authURL, _, err := e.Strategy.AuthCodeURL(t.Context(), tt.opts...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -246,12 +248,12 @@ func TestLoginOptions(t *testing.T) {
 			}
 		})
 	}
-	e := newEnv(t)
-	authURL, _, err := e.strategy.AuthCodeURL(t.Context(), auth0.WithScopes("read:m  openid read:m", "write:m"))
+	e := testkit.SignedIn(t)
+	authURL, _, err := e.Strategy.AuthCodeURL(t.Context(), auth0.WithScopes("read:m  openid read:m", "write:m"))
 	if err != nil || !strings.Contains(authURL, "scope=read%3Am+openid+write%3Am&") {
 		t.Errorf("scopes: %s, %v; want each once, in order", authURL, err)
 	}
-	authURL, _, err = e.strategy.AuthCodeURL(t.Context(), auth0.WithScopes("read:m"))
+	authURL, _, err = e.Strategy.AuthCodeURL(t.Context(), auth0.WithScopes("read:m"))
 	if err != nil || !strings.Contains(authURL, "scope=openid+read%3Am&") {
 		t.Errorf("scopes without openid: %s, %v; want it to be added", authURL, err)
 	}
@@ -284,42 +286,42 @@ func TestLoginOptionsRefused(t *testing.T) {
 	for _, name := range []string{"client_id", "redirect_uri", "response_type", "response_mode", "state", "nonce", "code_challenge", "code_challenge_method", "request", "request_uri", "dpop_jkt", "client_secret"} {
 		bad["parameter "+name] = auth0.WithParam(name, "x")
 	}
-	e := newEnv(t)
+	e := testkit.SignedIn(t)
 	for why, option := range bad {
-		if _, _, err := e.strategy.AuthCodeURL(t.Context(), option); err == nil {
+		if _, _, err := e.Strategy.AuthCodeURL(t.Context(), option); err == nil {
 			t.Errorf("%s: AuthCodeURL accepts it", why)
 		}
-		cfg := e.cfg
+		cfg := e.Config
 		cfg.Login = []auth0.LoginOption{option}
 		if _, err := auth0.New(cfg); err == nil || !strings.Contains(err.Error(), "Config.Login") {
 			t.Errorf("%s: New returns %v, want an error that names Config.Login", why, err)
 		}
 		// Wired into a handler it fails closed, and the log says so at once.
-		h := e.strategy.LoginHandler(option)
-		if !strings.Contains(e.log.String(), "LoginHandler has unusable options") {
+		h := e.Strategy.LoginHandler(option)
+		if !strings.Contains(e.Log.String(), "LoginHandler has unusable options") {
 			t.Errorf("%s: nothing in the log", why)
 		}
-		e.mux = http.NewServeMux()
-		e.mux.Handle("/login", h)
-		e.app = e.mux
-		if resp := e.browser().page("/login"); resp.status != http.StatusInternalServerError {
-			t.Errorf("%s: status %d, want 500", why, resp.status)
+		e.Mux = http.NewServeMux()
+		e.Mux.Handle("/login", h)
+		e.App = e.Mux
+		if resp := e.Browser().Page("/login"); resp.Status != http.StatusInternalServerError {
+			t.Errorf("%s: status %d, want 500", why, resp.Status)
 		}
 	}
 }
 
 func TestLoginMethods(t *testing.T) {
-	e := newEnv(t)
-	if resp := e.browser().do("POST", "/auth/login", url.Values{}); resp.status != http.StatusSeeOther || resp.location(t).Host != tenantHost {
-		t.Errorf("POST: status %d, want 303 to the tenant", resp.status)
+	e := testkit.SignedIn(t)
+	if resp := e.Browser().Do("POST", "/auth/login", url.Values{}); resp.Status != http.StatusSeeOther || resp.Location(t).Host != testkit.TenantHost {
+		t.Errorf("POST: status %d, want 303 to the tenant", resp.Status)
 	}
-	resp := e.browser().do("POST", "/auth/login?connection=ignored&prompt=login", url.Values{"connection": {"github"}, "login_hint": {"a@b.example"}, "scope": {"admin"}})
-	if q := resp.location(t).Query(); q.Get("connection") != "github" || q.Get("login_hint") != "a@b.example" || q.Get("scope") != "openid profile email" || q.Has("prompt") {
+	resp := e.Browser().Do("POST", "/auth/login?connection=ignored&prompt=login", url.Values{"connection": {"github"}, "login_hint": {"a@b.example"}, "scope": {"admin"}})
+	if q := resp.Location(t).Query(); q.Get("connection") != "github" || q.Get("login_hint") != "a@b.example" || q.Get("scope") != "openid profile email" || q.Has("prompt") {
 		t.Errorf("form: sent with %v", q)
 	}
 	for why, form := range map[string]url.Values{"100 kB": {"x": {strings.Repeat("x", 100<<10)}}} {
-		if resp := e.browser().do("POST", "/auth/login", form); resp.status != http.StatusBadRequest {
-			t.Errorf("form of %s: %d", why, resp.status)
+		if resp := e.Browser().Do("POST", "/auth/login", form); resp.Status != http.StatusBadRequest {
+			t.Errorf("form of %s: %d", why, resp.Status)
 		}
 	}
 	nothing := []struct {
@@ -334,14 +336,14 @@ func TestLoginMethods(t *testing.T) {
 		{"oldest prefetch", "GET", []string{"X-Moz", "prefetch"}},
 	}
 	for _, tt := range nothing {
-		resp := e.browser().do(tt.method, "/auth/login", nil, tt.header...)
-		if resp.status != http.StatusNoContent || len(resp.header.Values("Set-Cookie")) != 0 || resp.header.Get("Location") != "" || resp.header.Get("Cache-Control") != "no-store" {
-			t.Errorf("%s: status %d, headers %v; want 204 and nothing begun", tt.why, resp.status, resp.header)
+		resp := e.Browser().Do(tt.method, "/auth/login", nil, tt.header...)
+		if resp.Status != http.StatusNoContent || len(resp.Header.Values("Set-Cookie")) != 0 || resp.Header.Get("Location") != "" || resp.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: status %d, headers %v; want 204 and nothing begun", tt.why, resp.Status, resp.Header)
 		}
 	}
-	e.app = e.strategy.Handler()
-	if resp := e.browser().do("DELETE", "/auth/login", nil); resp.status != http.StatusMethodNotAllowed || resp.header.Get("Allow") != "GET, POST" {
-		t.Errorf("DELETE: status %d, Allow %q", resp.status, resp.header.Get("Allow"))
+	e.App = e.Strategy.Handler()
+	if resp := e.Browser().Do("DELETE", "/auth/login", nil); resp.Status != http.StatusMethodNotAllowed || resp.Header.Get("Allow") != "GET, POST" {
+		t.Errorf("DELETE: status %d, Allow %q", resp.Status, resp.Header.Get("Allow"))
 	}
 }
 
@@ -350,20 +352,20 @@ func TestHandlerAndRegister(t *testing.T) {
 	paths := func(c *auth0.Config) {
 		c.LoginPath, c.CallbackPath, c.LogoutPath = "/in", "/back", "/out/here"
 	}
-	e := newEnv(t, paths)
+	e := testkit.SignedIn(t, paths)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /", http.NotFound)
-	e.strategy.Register(mux)
-	for name, h := range map[string]http.Handler{"Register": mux, "Handler": e.strategy.Handler()} {
-		e.app = h
+	e.Strategy.Register(mux)
+	for name, h := range map[string]http.Handler{"Register": mux, "Handler": e.Strategy.Handler()} {
+		e.App = h
 		for path, want := range map[string]int{"/in": 302, "/back": 400, "/out/here": 303, "/auth/login": 404, "/auth/callback": 404, "/auth/logout": 404, "/": 404, "/in/": 404, "/IN": 404} {
-			if resp := e.browser().page(path); resp.status != want {
-				t.Errorf("%s: GET %s: status %d, want %d", name, path, resp.status, want)
+			if resp := e.Browser().Page(path); resp.Status != want {
+				t.Errorf("%s: GET %s: status %d, want %d", name, path, resp.Status, want)
 			}
 		}
 	}
-	e.app = mux
-	if got := e.browser().begin("/in").Query().Get("redirect_uri"); got != "https://app.example/back" {
+	e.App = mux
+	if got := e.Browser().Begin("/in").Query().Get("redirect_uri"); got != "https://app.example/back" {
 		t.Errorf("redirect_uri %q", got)
 	}
 }
@@ -372,37 +374,37 @@ func TestHandlerAndRegister(t *testing.T) {
 // that off before it passes requests on.
 func TestBaseURLWithPath(t *testing.T) {
 	for _, base := range []string{"https://app.example/notes", "https://app.example/notes/"} {
-		e := newEnv(t, func(c *auth0.Config) { c.BaseURL = base })
-		if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) {
+		e := testkit.SignedIn(t, func(c *auth0.Config) { c.BaseURL = base })
+		if err := e.Tenant.EditClient(testkit.ClientID, func(c *tenant.Client) {
 			c.CallbackURLs = []string{"https://app.example/notes/auth/callback"}
 		}); err != nil {
 			t.Fatal(err)
 		}
-		inner := e.app
-		e.app = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		inner := e.App
+		e.App = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			r.URL.Path = strings.TrimPrefix(r.URL.Path, "/notes")
 			inner.ServeHTTP(w, r)
 		})
-		b := e.browser()
-		resp := b.page("/private?x=1")
-		if got := resp.header.Get("Location"); got != "/notes/auth/login?returnTo="+url.QueryEscape("/notes/private?x=1") {
+		b := e.Browser()
+		resp := b.Page("/private?x=1")
+		if got := resp.Header.Get("Location"); got != "/notes/auth/login?returnTo="+url.QueryEscape("/notes/private?x=1") {
 			t.Errorf("redirect to %s", got)
 		}
-		resp = b.login("/auth/login?returnTo=" + url.QueryEscape("/notes/private?x=1"))
-		if got := resp.header.Get("Location"); got != "/notes/private?x=1" {
+		resp = b.Login("/auth/login?returnTo=" + url.QueryEscape("/notes/private?x=1"))
+		if got := resp.Header.Get("Location"); got != "/notes/private?x=1" {
 			t.Errorf("after the login: %s", got)
 		}
-		if got := e.browser().login("/auth/login").header.Get("Location"); got != "/notes/" {
+		if got := e.Browser().Login("/auth/login").Header.Get("Location"); got != "/notes/" {
 			t.Errorf("default after the login: %s", got)
 		}
-		if got := e.browser().login("/auth/login?returnTo=/notes/auth/logout").header.Get("Location"); got != "/notes/" {
+		if got := e.Browser().Login("/auth/login?returnTo=/notes/auth/logout").Header.Get("Location"); got != "/notes/" {
 			t.Errorf("own route: %s", got)
 		}
 	}
 }
 
 func TestReturnTo(t *testing.T) {
-	e := newEnv(t, func(c *auth0.Config) {
+	e := testkit.SignedIn(t, func(c *auth0.Config) {
 		c.ReturnToOrigins = []string{"https://admin.example"}
 		c.DefaultReturnTo = "/start"
 	})
@@ -423,22 +425,22 @@ func TestReturnTo(t *testing.T) {
 		"/" + strings.Repeat("long/", 420):    "/start",
 		"/search?next=https://evil.example/x": "/search?next=https://evil.example/x",
 	} {
-		b := e.browser()
-		if got := b.login("/auth/login?returnTo=" + url.QueryEscape(target)).header.Get("Location"); got != want {
+		b := e.Browser()
+		if got := b.Login("/auth/login?returnTo=" + url.QueryEscape(target)).Header.Get("Location"); got != want {
 			t.Errorf("returnTo %.60q: sent to %.60q, want %q", target, got, want)
 		}
 		// The same for somebody who is logged in already.
-		resp := b.page("/auth/login?returnTo=" + url.QueryEscape(target))
-		if got := resp.header.Get("Location"); resp.status != http.StatusSeeOther || got != want {
-			t.Errorf("returnTo %.60q when logged in: %d to %.60q, want %q", target, resp.status, got, want)
+		resp := b.Page("/auth/login?returnTo=" + url.QueryEscape(target))
+		if got := resp.Header.Get("Location"); resp.Status != http.StatusSeeOther || got != want {
+			t.Errorf("returnTo %.60q when logged in: %d to %.60q, want %q", target, resp.Status, got, want)
 		}
 	}
 }
 
 // TestAlreadyLoggedIn spares people the detour, unless it is wanted.
 func TestAlreadyLoggedIn(t *testing.T) {
-	e := newEnv(t, func(c *auth0.Config) { c.Organizations = true; c.Audience = testAudience })
-	b := e.browser().mustLogin()
+	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Organizations = true; c.Audience = testkit.Audience })
+	b := e.Browser().MustLogin()
 	for query, local := range map[string]bool{
 		"":                                 true,
 		"?returnTo=/private":               true,
@@ -451,17 +453,17 @@ func TestAlreadyLoggedIn(t *testing.T) {
 		"?organization=org_1":              false,
 		"?invitation=x&organization=org_1": false,
 	} {
-		resp := b.page("/auth/login" + query)
-		if got := resp.location(t).Host != tenantHost; got != local {
-			t.Errorf("/auth/login%s: sent to %s", query, resp.header.Get("Location"))
+		resp := b.Page("/auth/login" + query)
+		if got := resp.Location(t).Host != testkit.TenantHost; got != local {
+			t.Errorf("/auth/login%s: sent to %s", query, resp.Header.Get("Location"))
 		}
 	}
 	for why, option := range map[string]auth0.LoginOption{
 		"max_age": auth0.WithMaxAge(0), "acr": auth0.WithRequiredACR("x"), "scopes": auth0.WithScopes("openid calendar"),
 		"audience": auth0.WithAudience("https://other.example/"), "state": auth0.WithAppState(1),
 	} {
-		e.mux.Handle("GET /"+why, e.strategy.LoginHandler(option))
-		if got := b.page("/" + why).location(t).Host; got != tenantHost {
+		e.Mux.Handle("GET /"+why, e.Strategy.LoginHandler(option))
+		if got := b.Page("/" + why).Location(t).Host; got != testkit.TenantHost {
 			t.Errorf("LoginHandler with %s: sent to %s, want the tenant", why, got)
 		}
 	}
@@ -469,48 +471,48 @@ func TestAlreadyLoggedIn(t *testing.T) {
 
 // TestAlreadyInOrganization: the short cut needs the same organization.
 func TestAlreadyInOrganization(t *testing.T) {
-	e := newEnv(t, func(c *auth0.Config) { c.Organizations = true })
-	id := e.addOrganization("umbrella")
-	b := e.browser()
-	if resp := b.login("/auth/login?organization=" + id); resp.status != http.StatusSeeOther {
-		t.Fatalf("login: %d %s\n%s", resp.status, resp.body, e.log)
+	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Organizations = true })
+	id := addOrganization(e, "umbrella")
+	b := e.Browser()
+	if resp := b.Login("/auth/login?organization=" + id); resp.Status != http.StatusSeeOther {
+		t.Fatalf("login: %d %s\n%s", resp.Status, resp.Body, e.Log)
 	}
 	for query, local := range map[string]bool{
 		"?organization=" + id: true, "?organization=umbrella": true, "?organization=UMBRELLA": true, "": true,
 		"?organization=org_other": false, "?organization=other": false,
 	} {
-		if got := b.page("/auth/login"+query).location(t).Host != tenantHost; got != local {
+		if got := b.Page("/auth/login"+query).Location(t).Host != testkit.TenantHost; got != local {
 			t.Errorf("/auth/login%s: stays here %v, want %v", query, got, local)
 		}
 	}
 }
 
 // addOrganization makes ada a member of a new organization and returns its id.
-func (e *env) addOrganization(name string) string {
-	e.t.Helper()
+func addOrganization(e *testkit.Env, name string) string {
+	e.T.Helper()
 	id := "org_" + strings.ReplaceAll(name, "-", "") + "0000"
 	err := errors.Join(
-		e.tenant.AddOrganization(tenant.Organization{ID: id, Name: name, DisplayName: name, Connections: []tenant.OrganizationConnection{{Name: "Username-Password-Authentication", AssignMembershipOnLogin: true}}}),
-		e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.OrganizationUsage = "allow" }),
+		e.Tenant.AddOrganization(tenant.Organization{ID: id, Name: name, DisplayName: name, Connections: []tenant.OrganizationConnection{{Name: "Username-Password-Authentication", AssignMembershipOnLogin: true}}}),
+		e.Tenant.EditClient(testkit.ClientID, func(c *tenant.Client) { c.OrganizationUsage = "allow" }),
 	)
 	if err != nil {
-		e.t.Fatal(err)
+		e.T.Fatal(err)
 	}
 	return id
 }
 
 // TestOrganizationOfEveryLogin: a link does not lead to another one.
 func TestOrganizationOfEveryLogin(t *testing.T) {
-	e := newEnv(t, func(c *auth0.Config) {
+	e := testkit.SignedIn(t, func(c *auth0.Config) {
 		c.Organizations = true
 		c.Login = []auth0.LoginOption{auth0.WithOrganization("org_ours")}
 	})
 	for _, query := range []string{"", "?organization=org_theirs", "?organization=org_theirs&invitation=ticket", "?organization=org_ours"} {
-		if got := e.browser().begin("/auth/login" + query).Query(); got.Get("organization") != "org_ours" || got.Has("invitation") {
+		if got := e.Browser().Begin("/auth/login" + query).Query(); got.Get("organization") != "org_ours" || got.Has("invitation") {
 			t.Errorf("%s: %v", query, got)
 		}
 	}
-	if got := e.browser().begin("/auth/login?organization=org_ours&invitation=ticket").Query(); got.Get("invitation") != "ticket" {
+	if got := e.Browser().Begin("/auth/login?organization=org_ours&invitation=ticket").Query(); got.Get("invitation") != "ticket" {
 		t.Errorf("an invitation to it: %v", got)
 	}
 }
@@ -602,32 +604,32 @@ func TestTrustedProxies(t *testing.T) {
 		{"0.0.0.0/0", "/run/app.sock", false},
 		{"10.0.0.0/8", "10.1.2.3", false},
 	} {
-		e := newEnv(t, func(c *auth0.Config) {
+		e := testkit.SignedIn(t, func(c *auth0.Config) {
 			c.BaseURLs = []string{"https://beta.example"}
 			c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix(tt.prefix)}
 		})
-		e.app = fromAddr(tt.peer, e.mux)
-		q := e.browser().begin("/auth/login").Query() // without the header
+		e.App = fromAddr(tt.peer, e.Mux)
+		q := e.Browser().Begin("/auth/login").Query() // without the header
 		if got := q.Get("redirect_uri"); got != "https://app.example/auth/callback" {
 			t.Errorf("%s, %s: %s", tt.prefix, tt.peer, got)
 		}
-		resp := e.browser().page("/auth/login", "X-Forwarded-Host", "beta.example")
-		if got := resp.location(t).Query().Get("redirect_uri") == "https://beta.example/auth/callback"; got != tt.believed {
+		resp := e.Browser().Page("/auth/login", "X-Forwarded-Host", "beta.example")
+		if got := resp.Location(t).Query().Get("redirect_uri") == "https://beta.example/auth/callback"; got != tt.believed {
 			t.Errorf("%s, %s: believed %v", tt.prefix, tt.peer, got)
 		}
 	}
 }
 
 func TestSeveralBaseURLs(t *testing.T) {
-	e := newEnv(t, func(c *auth0.Config) {
+	e := testkit.SignedIn(t, func(c *auth0.Config) {
 		c.BaseURLs = []string{"https://beta.example", "https://gamma.example:8443"}
 		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	})
-	redirectURI := func(resp *response) string {
-		if resp.status != http.StatusFound {
-			return fmt.Sprint(resp.status)
+	redirectURI := func(resp *testkit.Response) string {
+		if resp.Status != http.StatusFound {
+			return fmt.Sprint(resp.Status)
 		}
-		return resp.location(t).Query().Get("redirect_uri")
+		return resp.Location(t).Query().Get("redirect_uri")
 	}
 	tests := []struct {
 		why, target string
@@ -646,7 +648,7 @@ func TestSeveralBaseURLs(t *testing.T) {
 		{"forwarded host from a stranger", "https://app.example/auth/login", []string{"X-Forwarded-Host", "beta.example"}, "https://app.example/auth/callback"},
 	}
 	for _, tt := range tests {
-		if got := redirectURI(e.browser().page(tt.target, tt.header...)); got != tt.want {
+		if got := redirectURI(e.Browser().Page(tt.target, tt.header...)); got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.why, got, tt.want)
 		}
 	}
@@ -657,30 +659,30 @@ func TestSeveralBaseURLs(t *testing.T) {
 		"evil.example":               "400",
 		"":                           "400",
 	} {
-		b := e.browser()
-		e.app = fromAddr("10.1.2.3:4000", e.mux)
-		if got := redirectURI(b.page("https://app.example/auth/login", "X-Forwarded-Host", forwarded)); forwarded != "" && got != want {
+		b := e.Browser()
+		e.App = fromAddr("10.1.2.3:4000", e.Mux)
+		if got := redirectURI(b.Page("https://app.example/auth/login", "X-Forwarded-Host", forwarded)); forwarded != "" && got != want {
 			t.Errorf("X-Forwarded-Host %q from a proxy: %s, want %s", forwarded, got, want)
 		}
 	}
-	e.app = e.strategy.LoadUser(e.mux)
+	e.App = e.Strategy.LoadUser(e.Mux)
 
 	// A login stays on the host on which it was begun.
-	b := e.browser()
-	u := b.atTenantOf(b.begin("https://beta.example/auth/login"), "https://beta.example/auth/callback")
+	b := e.Browser()
+	u := atTenantOf(b, b.Begin("https://beta.example/auth/login"), "https://beta.example/auth/callback")
 	u.Host = "app.example"
-	if resp := b.callback(u); resp.status != http.StatusBadRequest {
-		t.Errorf("callback on another host: status %d, want 400", resp.status)
+	if resp := b.Callback(u); resp.Status != http.StatusBadRequest {
+		t.Errorf("callback on another host: status %d, want 400", resp.Status)
 	}
 }
 
 // atTenantOf is atTenant for a callback URL that the tenant does not know yet.
-func (b *browser) atTenantOf(authURL *url.URL, callback string) *url.URL {
-	b.e.t.Helper()
-	if err := b.e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.CallbackURLs = append(c.CallbackURLs, callback) }); err != nil {
-		b.e.t.Fatal(err)
+func atTenantOf(b *testkit.Browser, authURL *url.URL, callback string) *url.URL {
+	b.Env.T.Helper()
+	if err := b.Env.Tenant.EditClient(testkit.ClientID, func(c *tenant.Client) { c.CallbackURLs = append(c.CallbackURLs, callback) }); err != nil {
+		b.Env.T.Fatal(err)
 	}
-	return b.atTenant(authURL)
+	return b.AtTenant(authURL)
 }
 
 func fromAddr(addr string, next http.Handler) http.Handler {
@@ -693,60 +695,60 @@ func fromAddr(addr string, next http.Handler) http.Handler {
 // TestOneBaseURLIgnoresHeaders: with one base URL, no header of a request can
 // change where the browser is sent.
 func TestOneBaseURLIgnoresHeaders(t *testing.T) {
-	e := newEnv(t)
+	e := testkit.SignedIn(t)
 	for _, header := range [][]string{
 		{"Host", "evil.example"}, {"Host", "evil.example:8080"}, {"Host", "a@b"}, {"Host", ""}, {"Host", "app.example/../x"},
 		{"X-Forwarded-Host", "evil.example"}, {"X-Forwarded-Proto", "http"}, {"Forwarded", "host=evil.example"}, {"X-Forwarded-Prefix", "/evil"}, {"X-Original-URL", "/evil"},
 	} {
-		resp := e.browser().page("/auth/login", header...)
-		if got := resp.location(t).Query().Get("redirect_uri"); got != "https://app.example/auth/callback" {
+		resp := e.Browser().Page("/auth/login", header...)
+		if got := resp.Location(t).Query().Get("redirect_uri"); got != "https://app.example/auth/callback" {
 			t.Errorf("%q: redirect_uri %s", header, got)
 		}
-		if resp := e.browser().page("/auth/logout", header...); strings.Contains(resp.header.Get("Location"), "evil") {
-			t.Errorf("%q: logout to %s", header, resp.header.Get("Location"))
+		if resp := e.Browser().Page("/auth/logout", header...); strings.Contains(resp.Header.Get("Location"), "evil") {
+			t.Errorf("%q: logout to %s", header, resp.Header.Get("Location"))
 		}
-		if resp := e.browser().page("/private", header...); strings.Contains(resp.header.Get("Location"), "evil") {
-			t.Errorf("%q: login at %s", header, resp.header.Get("Location"))
+		if resp := e.Browser().Page("/private", header...); strings.Contains(resp.Header.Get("Location"), "evil") {
+			t.Errorf("%q: login at %s", header, resp.Header.Get("Location"))
 		}
 	}
 }
 
 func TestTransactionLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEnv(t)
-		b := e.browser()
+		e := testkit.SignedIn(t)
+		b := e.Browser()
 		// People open many tabs and log in in none of them.
 		var begun []*url.URL
 		for range 50 {
-			begun = append(begun, b.begin("/auth/login?returnTo=/"+strings.Repeat("x", 200)))
+			begun = append(begun, b.Begin("/auth/login?returnTo=/"+strings.Repeat("x", 200)))
 			time.Sleep(time.Second)
 			size := 0
-			for name, value := range b.cookies {
+			for name, value := range b.Cookies {
 				size += len(name) + len(value)
 			}
-			if n := len(b.transactions()); n > 4 || size > 3500 {
+			if n := len(b.Transactions()); n > 4 || size > 3500 {
 				t.Fatalf("%d transactions of %d bytes", n, size)
 			}
 		}
-		if n := len(b.transactions()); n != 4 {
+		if n := len(b.Transactions()); n != 4 {
 			t.Errorf("%d transactions are kept, want 4", n)
 		}
 		for i, u := range begun[len(begun)-5:] {
-			resp := b.clone().callback(b.atTenant(u))
-			if want := map[bool]int{true: http.StatusBadRequest, false: http.StatusSeeOther}[i == 0]; resp.status != want {
-				t.Errorf("login %d of the last five: status %d, want %d", i+1, resp.status, want)
+			resp := b.Clone().Callback(b.AtTenant(u))
+			if want := map[bool]int{true: http.StatusBadRequest, false: http.StatusSeeOther}[i == 0]; resp.Status != want {
+				t.Errorf("login %d of the last five: status %d, want %d", i+1, resp.Status, want)
 			}
 		}
 	})
 }
 
 func TestTransactionsShareTheSpace(t *testing.T) {
-	e := newEnv(t)
-	b := e.browser()
+	e := testkit.SignedIn(t)
+	b := e.Browser()
 	for range 6 {
-		b.begin("/auth/login?returnTo=/" + strings.Repeat("y", 1200))
+		b.Begin("/auth/login?returnTo=/" + strings.Repeat("y", 1200))
 		size := 0
-		for name, value := range b.cookies {
+		for name, value := range b.Cookies {
 			size += len(name) + len(value)
 		}
 		if size > 3500 {
@@ -758,22 +760,22 @@ func TestTransactionsShareTheSpace(t *testing.T) {
 // TestTransactionTooLarge gives up the return URL first, and then what the
 // application asked for.
 func TestTransactionTooLarge(t *testing.T) {
-	e := newEnv(t, func(c *auth0.Config) { c.DefaultReturnTo = "/start" })
+	e := testkit.SignedIn(t, func(c *auth0.Config) { c.DefaultReturnTo = "/start" })
 	long := "/" + strings.Repeat("z", 2000)
-	e.mux.Handle("GET /some", e.strategy.LoginHandler(auth0.WithAppState(strings.Repeat("s", 900))))
-	b := e.browser()
-	resp := b.callback(b.atTenant(b.begin("/some?returnTo=" + long)))
-	if got := resp.header.Get("Location"); resp.status != http.StatusSeeOther || got != "/start" {
-		t.Errorf("login with too much to keep: %d to %.40s, want the default page", resp.status, got)
+	e.Mux.Handle("GET /some", e.Strategy.LoginHandler(auth0.WithAppState(strings.Repeat("s", 900))))
+	b := e.Browser()
+	resp := b.Callback(b.AtTenant(b.Begin("/some?returnTo=" + long)))
+	if got := resp.Header.Get("Location"); resp.Status != http.StatusSeeOther || got != "/start" {
+		t.Errorf("login with too much to keep: %d to %.40s, want the default page", resp.Status, got)
 	}
-	if _, _, err := e.strategy.AuthCodeURL(t.Context(), auth0.WithAppState(strings.Repeat("s", 1000)), auth0.WithAudience(strings.Repeat("a", 600)), auth0.WithScopes(strings.Repeat("b", 1500))); err == nil {
+	if _, _, err := e.Strategy.AuthCodeURL(t.Context(), auth0.WithAppState(strings.Repeat("s", 1000)), auth0.WithAudience(strings.Repeat("a", 600)), auth0.WithScopes(strings.Repeat("b", 1500))); err == nil {
 		t.Error("a transaction that cannot fit is no error")
 	}
 }
 
 func TestAuthCodeURLAndExchange(t *testing.T) {
-	e := newEnv(t)
-	authURL, transaction, err := e.strategy.AuthCodeURL(t.Context(), auth0.WithReturnTo("/there"), auth0.WithAppState("state"))
+	e := testkit.SignedIn(t)
+	authURL, transaction, err := e.Strategy.AuthCodeURL(t.Context(), auth0.WithReturnTo("/there"), auth0.WithAppState("state"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -781,9 +783,9 @@ func TestAuthCodeURLAndExchange(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := e.browser()
-	answer := b.atTenant(u).Query()
-	login, err := e.strategy.Exchange(t.Context(), transaction, answer)
+	b := e.Browser()
+	answer := b.AtTenant(u).Query()
+	login, err := e.Strategy.Exchange(t.Context(), transaction, answer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -796,7 +798,7 @@ func TestAuthCodeURLAndExchange(t *testing.T) {
 		}
 	}
 	// The code was used: nothing can be done with the transaction again.
-	if _, err := e.strategy.Exchange(t.Context(), transaction, answer); reasonOf(err) != "invalid_grant" {
+	if _, err := e.Strategy.Exchange(t.Context(), transaction, answer); testkit.ReasonOf(err) != "invalid_grant" {
 		t.Errorf("second exchange: %v", err)
 	}
 	for why, values := range map[string]url.Values{
@@ -805,24 +807,16 @@ func TestAuthCodeURLAndExchange(t *testing.T) {
 		"no code":     {"state": answer["state"]},
 		"nothing":     {},
 	} {
-		calls := e.tenant.Calls(tenant.Token)
-		if _, err := e.strategy.Exchange(t.Context(), transaction, values); err == nil || e.tenant.Calls(tenant.Token) != calls {
-			t.Errorf("%s: error %v after %d token requests", why, err, e.tenant.Calls(tenant.Token)-calls)
+		calls := e.Tenant.Calls(tenant.Token)
+		if _, err := e.Strategy.Exchange(t.Context(), transaction, values); err == nil || e.Tenant.Calls(tenant.Token) != calls {
+			t.Errorf("%s: error %v after %d token requests", why, err, e.Tenant.Calls(tenant.Token)-calls)
 		}
 	}
 	for _, garbage := range []string{"", "v1.", transaction[:20], transaction + "A", strings.ToUpper(transaction)} {
-		if _, err := e.strategy.Exchange(t.Context(), garbage, answer); !errors.Is(err, auth0.ErrTransactionNotFound) {
+		if _, err := e.Strategy.Exchange(t.Context(), garbage, answer); !errors.Is(err, auth0.ErrTransactionNotFound) {
 			t.Errorf("transaction %.10q: %v", garbage, err)
 		}
 	}
-}
-
-func reasonOf(err error) string {
-	var e *auth0.Error
-	if !errors.As(err, &e) {
-		return fmt.Sprintf("%T", err)
-	}
-	return e.Reason
 }
 
 // TestZeroStrategy refuses everything, and does not fall over.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 // A pictor is a third party: a provider that Auth0 has no connection for, with
@@ -36,12 +37,12 @@ func (p pictor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // connection that is made, a login with it, the account there that is connected,
 // and a call to the third party with the token that the person has there.
 func TestCustomConnection(t *testing.T) {
-	third := hosts{"pictor.example": pictor{t}}
-	e := newEnvOf(t, tenant.Config{Host: tenantHost, Upstream: &http.Client{Transport: third}}, func(c *auth0.Config) {
-		c.Audience, c.Scopes = testAudience, []string{"openid", "profile", "email", "offline_access"}
+	third := testkit.Hosts{"pictor.example": pictor{t}}
+	e := testkit.SignedInAt(t, tenant.Config{Host: testkit.TenantHost, Upstream: &http.Client{Transport: third}}, func(c *auth0.Config) {
+		c.Audience, c.Scopes = testkit.Audience, []string{"openid", "profile", "email", "offline_access"}
 	})
-	e.allow(writeScopes...)
-	m := e.strategy.Management()
+	e.AllowManagement(testkit.WriteScopes...)
+	m := e.Strategy.Management()
 	made, err := m.CreateOAuth2Connection(t.Context(), auth0.OAuth2Connection{Name: "pictor", DisplayName: "Pictor", TokenVault: true,
 		Options: auth0.OAuth2Options{AuthorizationURL: "https://pictor.example/authorize", TokenURL: "https://pictor.example/token",
 			ClientID: "acme", ClientSecret: "s3cret", Scopes: []string{"me", "photos"}, PKCE: true,
@@ -52,67 +53,67 @@ func TestCustomConnection(t *testing.T) {
 	if err := m.EnableConnection(t.Context(), made.ID); err != nil {
 		t.Fatal(err)
 	}
-	e.edit(func(c *tenant.Client) {
-		c.CallbackURLs = append(c.CallbackURLs, appBase+"/connect")
+	e.EditClient(func(c *tenant.Client) {
+		c.CallbackURLs = append(c.CallbackURLs, testkit.AppURL+"/connect")
 		c.RefreshTokenPolicies = []tenant.ClientGrant{{Audience: accountAudience, Scopes: []string{"create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts"}}}
 	})
-	e.mux.Handle("/connect", e.strategy.ConnectAccountHandler())
-	e.mux.Handle("GET /auth/popup", e.strategy.LoginHandler(auth0.WithPopup(appBase), auth0.WithConnection("pictor")))
+	e.Mux.Handle("/connect", e.Strategy.ConnectAccountHandler())
+	e.Mux.Handle("GET /auth/popup", e.Strategy.LoginHandler(auth0.WithPopup(testkit.AppURL), auth0.WithConnection("pictor")))
 	var photos string
 	var failed error
-	e.mux.HandleFunc("GET /photos", func(w http.ResponseWriter, r *http.Request) {
-		token, err := e.strategy.AccessToken(w, r, auth0.ForConnection("pictor"))
+	e.Mux.HandleFunc("GET /photos", func(w http.ResponseWriter, r *http.Request) {
+		token, err := e.Strategy.AccessToken(w, r, auth0.ForConnection("pictor"))
 		if failed = err; err != nil {
 			return
 		}
 		call, _ := http.NewRequest("GET", "https://pictor.example/photos", nil)
 		token.SetAuthHeader(call)
-		resp := must(third.RoundTrip(call))
+		resp := testkit.Must(third.RoundTrip(call))
 		defer resp.Body.Close()
 		var text [100]byte
 		n, _ := resp.Body.Read(text[:])
 		photos = string(text[:n])
 	})
 	for _, path := range []string{"/auth/login?connection=pictor&returnTo=/photos", "/auth/popup?returnTo=/photos"} {
-		b := e.browser()
-		atPictor := e.follow(b.begin(path))
+		b := e.Browser()
+		atPictor := follow(e, b.Begin(path))
 		if atPictor.Host != "pictor.example" || atPictor.Query().Get("code_challenge") == "" {
 			t.Fatalf("%s leads to %s", path, atPictor)
 		}
-		back := must(url.Parse("https://" + tenantHost + "/login/callback?code=agreed&state=" + atPictor.Query().Get("state")))
-		resp := b.callback(e.follow(back))
+		back := testkit.Must(url.Parse("https://" + testkit.TenantHost + "/login/callback?code=agreed&state=" + atPictor.Query().Get("state")))
+		resp := b.Callback(follow(e, back))
 		if strings.Contains(path, "popup") {
-			if p := readPopup(t, resp); p.Message["ok"] != true || p.Message["returnTo"] != "/photos" {
+			if p := testkit.ReadPopup(t, resp); p.Message["ok"] != true || p.Message["returnTo"] != "/photos" {
 				t.Errorf("pop-up: %+v", p)
 			}
-		} else if resp.status != http.StatusSeeOther || resp.header.Get("Location") != "/photos" {
-			t.Errorf("redirect: %d %s", resp.status, resp.body)
+		} else if resp.Status != http.StatusSeeOther || resp.Header.Get("Location") != "/photos" {
+			t.Errorf("redirect: %d %s", resp.Status, resp.Body)
 		}
 		photos = ""
 		// Who has logged in first has connected nothing yet, and is remembered the
 		// second time.
-		if b.page("/photos"); !strings.Contains(path, "popup") {
+		if b.Page("/photos"); !strings.Contains(path, "popup") {
 			if !errors.Is(failed, auth0.ErrNotConnected) {
 				t.Errorf("a login alone: %v, photos %q", failed, photos)
 			}
-			resp := b.do("POST", "/connect", url.Values{"connection": {"pictor"}, "returnTo": {"/photos"}}, "Sec-Fetch-Site", "same-origin")
-			atPictor := e.follow(resp.location(t))
+			resp := b.Do("POST", "/connect", url.Values{"connection": {"pictor"}, "returnTo": {"/photos"}}, "Sec-Fetch-Site", "same-origin")
+			atPictor := follow(e, resp.Location(t))
 			if atPictor.Host != "pictor.example" {
 				t.Fatalf("connect leads to %s", atPictor)
 			}
-			back := must(url.Parse("https://" + tenantHost + "/login/callback?code=agreed&state=" + atPictor.Query().Get("state")))
-			if resp := b.callback(e.follow(back)); resp.header.Get("Location") != "/photos" {
-				t.Fatalf("connect: %d %s", resp.status, resp.body)
+			back := testkit.Must(url.Parse("https://" + testkit.TenantHost + "/login/callback?code=agreed&state=" + atPictor.Query().Get("state")))
+			if resp := b.Callback(follow(e, back)); resp.Header.Get("Location") != "/photos" {
+				t.Fatalf("connect: %d %s", resp.Status, resp.Body)
 			}
 		}
-		if b.page("/photos"); photos != `["Harbour at dawn"]` {
+		if b.Page("/photos"); photos != `["Harbour at dawn"]` {
 			t.Errorf("%s: photos %q", path, photos)
 		}
-		if home := b.page("/").body; home != "home true iris@pictor.example" || strings.Contains(resp.body+e.log.String(), "CANARY") {
+		if home := b.Page("/").Body; home != "home true iris@pictor.example" || strings.Contains(resp.Body+e.Log.String(), "CANARY") {
 			t.Errorf("%s: %s", path, home)
 		}
 	}
 }
 
 // follow goes on at the tenant until it sends the browser elsewhere.
-func (e *env) follow(u *url.URL) *url.URL { return e.browser().atTenant(u) }
+func follow(e *testkit.Env, u *url.URL) *url.URL { return e.Browser().AtTenant(u) }

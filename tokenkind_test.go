@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/auth0test"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 // A kindVerifier takes a good token of its kind, changed by an edit, and returns why
@@ -32,8 +33,8 @@ func refusal(err error) (reason, cause string) {
 }
 
 // lastRefusal returns what the log says of the last refusal after a text of before.
-func (e *env) lastRefusal(before string) (reason, cause string) {
-	for line := range strings.Lines(strings.TrimPrefix(e.log.String(), before)) {
+func lastRefusal(e *testkit.Env, before string) (reason, cause string) {
+	for line := range strings.Lines(strings.TrimPrefix(e.Log.String(), before)) {
 		if _, rest, ok := strings.Cut(line, " reason="); ok {
 			reason, _, _ = strings.Cut(rest, " ")
 			cause = line
@@ -45,22 +46,22 @@ func (e *env) lastRefusal(before string) (reason, cause string) {
 // kindVerifiers are all of them: each place where the library decides about a
 // token.
 func kindVerifiers(t *testing.T) []kindVerifier {
-	edited := func(e *env, edit func(_, _ map[string]any), f func() error) (string, string) {
-		e.tenant.EditIDToken(edit)
-		defer e.tenant.EditIDToken(nil)
+	edited := func(e *testkit.Env, edit func(_, _ map[string]any), f func() error) (string, string) {
+		e.Tenant.EditIDToken(edit)
+		defer e.Tenant.EditIDToken(nil)
 		return refusal(f())
 	}
-	byLog := func(e *env, edit func(_, _ map[string]any), f func()) (string, string) {
-		before := e.log.String()
-		e.tenant.EditIDToken(edit)
-		defer e.tenant.EditIDToken(nil)
+	byLog := func(e *testkit.Env, edit func(_, _ map[string]any), f func()) (string, string) {
+		before := e.Log.String()
+		e.Tenant.EditIDToken(edit)
+		defer e.Tenant.EditIDToken(nil)
 		f()
-		return e.lastRefusal(before)
+		return lastRefusal(e, before)
 	}
-	callback, form, page, grants := newEnv(t), newEnv(t, idTokenOnly), newPageEnv(t), newGrantEnv(t)
-	logout := newEnv(t, revocable)
-	newAPI := func(e *env) *auth0.API {
-		api, err := auth0.NewAPI(auth0.APIConfig{Domain: tenantHost, Audience: testAudience, Keys: e.strategy.KeySet(), HTTPClient: e.cfg.HTTPClient, Logger: e.cfg.Logger})
+	callback, form, page, grants := testkit.SignedIn(t), testkit.SignedIn(t, testkit.IDTokenOnly), newPageEnv(t), testkit.SignedInForGrants(t)
+	logout := testkit.SignedIn(t, testkit.Revocable)
+	newAPI := func(e *testkit.Env) *auth0.API {
+		api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.KeySet(), HTTPClient: e.Config.HTTPClient, Logger: e.Config.Logger})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -68,60 +69,60 @@ func kindVerifiers(t *testing.T) []kindVerifier {
 	}
 	api := newAPI(callback)
 	token := func(edit func(_, _ map[string]any)) string {
-		return callback.tenant.AccessToken("ada@acme.example", testAudience, edit)
+		return callback.Tenant.AccessToken("ada@acme.example", testkit.Audience, edit)
 	}
-	refreshing := newEnv(t, inStore, func(c *auth0.Config) {
-		c.Audience, c.Scopes = testAudience, []string{"openid", "offline_access"}
+	refreshing := testkit.SignedIn(t, testkit.InStore, func(c *auth0.Config) {
+		c.Audience, c.Scopes = testkit.Audience, []string{"openid", "offline_access"}
 	})
 	var refreshed error
-	refreshing.mux.HandleFunc("GET /t", func(w http.ResponseWriter, r *http.Request) {
-		_, refreshed = refreshing.strategy.AccessToken(w, r, auth0.ForceRefresh())
+	refreshing.Mux.HandleFunc("GET /t", func(w http.ResponseWriter, r *http.Request) {
+		_, refreshed = refreshing.Strategy.AccessToken(w, r, auth0.ForceRefresh())
 	})
 	return []kindVerifier{
 		{"RequireAuth", "api", func(t *testing.T, edit func(_, _ map[string]any)) (string, string) {
-			before := callback.log.String()
+			before := callback.Log.String()
 			r := httptest.NewRequest("GET", "/", nil)
 			r.Header.Set("Authorization", "Bearer "+token(edit))
 			api.RequireAuth(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(httptest.NewRecorder(), r)
-			return callback.lastRefusal(before)
+			return lastRefusal(callback, before)
 		}},
 		{"API.Verify", "api", func(t *testing.T, edit func(_, _ map[string]any)) (string, string) {
 			_, err := api.Verify(t.Context(), token(edit))
 			return refusal(err)
 		}},
 		{"callback", "login", func(t *testing.T, edit func(_, _ map[string]any)) (string, string) {
-			return byLog(callback, edit, func() { callback.browser().login("/auth/login") })
+			return byLog(callback, edit, func() { callback.Browser().Login("/auth/login") })
 		}},
 		{"form post", "login", func(t *testing.T, edit func(_, _ map[string]any)) (string, string) {
 			return byLog(form, edit, func() {
-				b := form.browser()
-				b.post(b.formAtTenant(b.begin("/auth/login")))
+				b := form.Browser()
+				b.Post(b.FormAtTenant(b.Begin("/auth/login")))
 			})
 		}},
 		{"VerifyImplicit", "login", func(t *testing.T, edit func(_, _ map[string]any)) (string, string) {
 			return edited(page, edit, func() error {
-				transaction, fragment := page.implicit("id_token token")
-				_, err := page.strategy.VerifyImplicit(t.Context(), transaction, fragment)
+				transaction, fragment := implicit(page, "id_token token")
+				_, err := page.Strategy.VerifyImplicit(t.Context(), transaction, fragment)
 				return err
 			})
 		}},
 		{"LoginWithPassword", "grant", func(t *testing.T, edit func(_, _ map[string]any)) (string, string) {
-			return edited(grants, edit, func() error { _, err := grants.password(); return err })
+			return edited(grants, edit, func() error { _, err := grants.LoginWithPassword(); return err })
 		}},
 		{"LoginWithToken", "grant", func(t *testing.T, edit func(_, _ map[string]any)) (string, string) {
 			return edited(grants, edit, func() error {
-				_, err := grants.strategy.LoginWithToken(t.Context(), auth0.TokenExchange{SubjectToken: "legacy-SECRET:ada@acme.example", SubjectTokenType: legacyToken})
+				_, err := grants.Strategy.LoginWithToken(t.Context(), auth0.TokenExchange{SubjectToken: "legacy-SECRET:ada@acme.example", SubjectTokenType: testkit.LegacyToken})
 				return err
 			})
 		}},
 		{"refresh", "grant", func(t *testing.T, edit func(_, _ map[string]any)) (string, string) {
-			b := refreshing.browser().mustLogin()
-			return edited(refreshing, edit, func() error { b.page("/t"); return refreshed })
+			b := refreshing.Browser().MustLogin()
+			return edited(refreshing, edit, func() error { b.Page("/t"); return refreshed })
 		}},
 		{"back-channel logout", "logout", func(t *testing.T, edit func(_, _ map[string]any)) (string, string) {
-			before := logout.log.String()
-			logout.end(logout.tenant.LogoutToken(testClientID, "ada@acme.example", "", edit))
-			return logout.lastRefusal(before)
+			before := logout.Log.String()
+			logout.EndByToken(logout.Tenant.LogoutToken(testkit.ClientID, "ada@acme.example", "", edit))
+			return lastRefusal(logout, before)
 		}},
 	}
 }
@@ -149,71 +150,71 @@ func kindMarks() []kindMark {
 			}
 		}
 	}
-	event := map[string]any{logoutEvent: map[string]any{}}
+	event := map[string]any{testkit.LogoutEvent: map[string]any{}}
 	const own = "it is the mark of the verifier's own kind"
 	marks := []kindMark{
 		{"nothing", func(_, _ map[string]any) {}, accepted, accepted, accepted, accepted, "these are the tokens of Auth0"},
-		{"typ JWT", header("typ", "JWT"), accepted, accepted, accepted, accepted, "Auth0 gives it to every kind"},
-		{"no typ", header("typ", nil), accepted, accepted, accepted, accepted, "typ is optional (RFC 7519, Section 5.1)"},
-		{"typ at+jwt", header("typ", "at+jwt"), accepted, "at+jwt", "at+jwt", "at+jwt", own},
-		{"typ application/at+jwt", header("typ", "application/at+jwt"), accepted, "at+jwt", "at+jwt", "at+jwt", own},
-		{"typ logout+jwt", header("typ", "logout+jwt"), "logout+jwt", "logout+jwt", "logout+jwt", accepted, own},
-		{"typ application/logout+jwt", header("typ", "application/logout+jwt"), "logout+jwt", "logout+jwt", "logout+jwt", accepted, own},
+		{"typ JWT", testkit.Header("typ", "JWT"), accepted, accepted, accepted, accepted, "Auth0 gives it to every kind"},
+		{"no typ", testkit.Header("typ", nil), accepted, accepted, accepted, accepted, "typ is optional (RFC 7519, Section 5.1)"},
+		{"typ at+jwt", testkit.Header("typ", "at+jwt"), accepted, "at+jwt", "at+jwt", "at+jwt", own},
+		{"typ application/at+jwt", testkit.Header("typ", "application/at+jwt"), accepted, "at+jwt", "at+jwt", "at+jwt", own},
+		{"typ logout+jwt", testkit.Header("typ", "logout+jwt"), "logout+jwt", "logout+jwt", "logout+jwt", accepted, own},
+		{"typ application/logout+jwt", testkit.Header("typ", "application/logout+jwt"), "logout+jwt", "logout+jwt", "logout+jwt", accepted, own},
 
-		{"claim typ Bearer", claim("typ", "Bearer"), accepted, "claim typ", "claim typ", "claim typ", own},
-		{"claim typ DPoP", claim("typ", "DPoP"), accepted, "claim typ", "claim typ", "claim typ", own + ", and cnf says whether it is bound"},
-		{"claim typ ID", claim("typ", "ID"), "claim typ", accepted, accepted, "claim typ", own},
-		{"claim typ Logout", claim("typ", "Logout"), "claim typ", "claim typ", "claim typ", accepted, own},
-		{"claim typ Refresh", claim("typ", "Refresh"), "claim typ", "claim typ", "claim typ", "claim typ", ""},
-		{"claim typ Offline", claim("typ", "Offline"), "claim typ", "claim typ", "claim typ", "claim typ", ""},
-		{"claim typ of an application", claim("typ", "employee"), accepted, accepted, accepted, accepted, "no issuer calls a kind so"},
-		{"claim typ of another form", claim("typ", 7), accepted, accepted, accepted, accepted, "no issuer calls a kind so"},
-		{"token_use access", claim("token_use", "access"), accepted, "token_use", "token_use", "token_use", own},
-		{"token_use id", claim("token_use", "id"), "token_use", accepted, accepted, "token_use", own},
-		{"token_use refresh", claim("token_use", "refresh"), "token_use", "token_use", "token_use", "token_use", ""},
+		{"claim typ Bearer", testkit.Claim("typ", "Bearer"), accepted, "claim typ", "claim typ", "claim typ", own},
+		{"claim typ DPoP", testkit.Claim("typ", "DPoP"), accepted, "claim typ", "claim typ", "claim typ", own + ", and cnf says whether it is bound"},
+		{"claim typ ID", testkit.Claim("typ", "ID"), "claim typ", accepted, accepted, "claim typ", own},
+		{"claim typ Logout", testkit.Claim("typ", "Logout"), "claim typ", "claim typ", "claim typ", accepted, own},
+		{"claim typ Refresh", testkit.Claim("typ", "Refresh"), "claim typ", "claim typ", "claim typ", "claim typ", ""},
+		{"claim typ Offline", testkit.Claim("typ", "Offline"), "claim typ", "claim typ", "claim typ", "claim typ", ""},
+		{"claim typ of an application", testkit.Claim("typ", "employee"), accepted, accepted, accepted, accepted, "no issuer calls a kind so"},
+		{"claim typ of another form", testkit.Claim("typ", 7), accepted, accepted, accepted, accepted, "no issuer calls a kind so"},
+		{"token_use access", testkit.Claim("token_use", "access"), accepted, "token_use", "token_use", "token_use", own},
+		{"token_use id", testkit.Claim("token_use", "id"), "token_use", accepted, accepted, "token_use", own},
+		{"token_use refresh", testkit.Claim("token_use", "refresh"), "token_use", "token_use", "token_use", "token_use", ""},
 
-		{"nonce", claim("nonce", "n"), "nonce", "nonce", "nonce", "nonce", ""},
-		{"nonce, typ at+jwt", all(claim("nonce", "n"), header("typ", "at+jwt")), accepted, "at+jwt", "at+jwt", "at+jwt", "typ tells more than a nonce, which some issuers put into access tokens"},
-		{"nonce, claim typ Bearer", all(claim("nonce", "n"), claim("typ", "Bearer")), accepted, "claim typ", "claim typ", "claim typ", "as Keycloak made access tokens up to version 24"},
-		{"nonce, claim typ ID", all(claim("nonce", "n"), claim("typ", "ID")), "claim typ", "nonce", "nonce", "claim typ", ""},
-		{"s_hash", claim("s_hash", "h"), "s_hash", accepted, accepted, "s_hash", own + "; FAPI has it"},
-		{"c_hash", claim("c_hash", "h"), "c_hash", accepted, accepted, "c_hash", own + ", and is compared where there is a code"},
-		{"at_hash", claim("at_hash", "h"), "at_hash", "hash", "hash", "at_hash", ""}, // it is compared with the access token
-		{"at_hash, typ at+jwt", all(claim("at_hash", "h"), header("typ", "at+jwt")), "at_hash", "at+jwt", "at+jwt", "at+jwt", ""},
+		{"nonce", testkit.Claim("nonce", "n"), "nonce", "nonce", "nonce", "nonce", ""},
+		{"nonce, typ at+jwt", all(testkit.Claim("nonce", "n"), testkit.Header("typ", "at+jwt")), accepted, "at+jwt", "at+jwt", "at+jwt", "typ tells more than a nonce, which some issuers put into access tokens"},
+		{"nonce, claim typ Bearer", all(testkit.Claim("nonce", "n"), testkit.Claim("typ", "Bearer")), accepted, "claim typ", "claim typ", "claim typ", "as Keycloak made access tokens up to version 24"},
+		{"nonce, claim typ ID", all(testkit.Claim("nonce", "n"), testkit.Claim("typ", "ID")), "claim typ", "nonce", "nonce", "claim typ", ""},
+		{"s_hash", testkit.Claim("s_hash", "h"), "s_hash", accepted, accepted, "s_hash", own + "; FAPI has it"},
+		{"c_hash", testkit.Claim("c_hash", "h"), "c_hash", accepted, accepted, "c_hash", own + ", and is compared where there is a code"},
+		{"at_hash", testkit.Claim("at_hash", "h"), "at_hash", "hash", "hash", "at_hash", ""}, // it is compared with the access token
+		{"at_hash, typ at+jwt", all(testkit.Claim("at_hash", "h"), testkit.Header("typ", "at+jwt")), "at_hash", "at+jwt", "at+jwt", "at+jwt", ""},
 
-		{"logout event", claim("events", event), "events", "events", "events", accepted, own},
-		{"logout event, typ at+jwt", all(claim("events", event), header("typ", "at+jwt")), "events", "at+jwt", "at+jwt", "at+jwt", ""},
-		{"logout event, sid, jti", all(claim("events", event), claim("sid", "s"), claim("jti", "j")), "events", "events", "events", accepted, own},
-		{"logout event, nonce", all(claim("events", event), claim("nonce", "n")), "events", "events", "events", "nonce", ""},
-		{"another security event", claim("events", map[string]any{"https://x.example/e": map[string]any{}}), "events", "events", "events", "events", ""},
-		{"another security event, typ at+jwt", all(claim("events", map[string]any{"a": 1}), header("typ", "at+jwt")), accepted, "at+jwt", "at+jwt", "at+jwt", "an application may call a claim so, and typ tells more"},
-		{"events of an application", claim("events", []string{"Concert"}), accepted, accepted, accepted, "events", "those of RFC 8417 are an object"},
+		{"logout event", testkit.Claim("events", event), "events", "events", "events", accepted, own},
+		{"logout event, typ at+jwt", all(testkit.Claim("events", event), testkit.Header("typ", "at+jwt")), "events", "at+jwt", "at+jwt", "at+jwt", ""},
+		{"logout event, sid, jti", all(testkit.Claim("events", event), testkit.Claim("sid", "s"), testkit.Claim("jti", "j")), "events", "events", "events", accepted, own},
+		{"logout event, nonce", all(testkit.Claim("events", event), testkit.Claim("nonce", "n")), "events", "events", "events", "nonce", ""},
+		{"another security event", testkit.Claim("events", map[string]any{"https://x.example/e": map[string]any{}}), "events", "events", "events", "events", ""},
+		{"another security event, typ at+jwt", all(testkit.Claim("events", map[string]any{"a": 1}), testkit.Header("typ", "at+jwt")), accepted, "at+jwt", "at+jwt", "at+jwt", "an application may call a claim so, and typ tells more"},
+		{"events of an application", testkit.Claim("events", []string{"Concert"}), accepted, accepted, accepted, "events", "those of RFC 8417 are an object"},
 
-		{"scope", claim("scope", "read:a"), accepted, accepted, accepted, accepted, "one name alone may be a claim of the application"},
-		{"client_id", claim("client_id", testClientID), accepted, accepted, accepted, accepted, "as scope"},
-		{"permissions", claim("permissions", []string{"read:a"}), accepted, accepted, accepted, accepted, "as scope; Actions put them into ID tokens"},
-		{"gty", claim("gty", "password"), accepted, accepted, accepted, accepted, "as scope"},
-		{"scope, client_id", all(claim("scope", "read:a"), claim("client_id", testClientID)), accepted, accepted, "scope and client_id", "scope and client_id", "the nonce of the login tells more"},
-		{"scope, permissions", all(claim("scope", "read:a"), claim("permissions", []string{"read:a"})), accepted, accepted, "scope and permissions", "scope and permissions", "as before"},
-		{"scp, gty", all(claim("scp", "read:a"), claim("gty", "password")), accepted, accepted, "scope and gty", "scope and gty", "as before"},
+		{"scope", testkit.Claim("scope", "read:a"), accepted, accepted, accepted, accepted, "one name alone may be a claim of the application"},
+		{"client_id", testkit.Claim("client_id", testkit.ClientID), accepted, accepted, accepted, accepted, "as scope"},
+		{"permissions", testkit.Claim("permissions", []string{"read:a"}), accepted, accepted, accepted, accepted, "as scope; Actions put them into ID tokens"},
+		{"gty", testkit.Claim("gty", "password"), accepted, accepted, accepted, accepted, "as scope"},
+		{"scope, client_id", all(testkit.Claim("scope", "read:a"), testkit.Claim("client_id", testkit.ClientID)), accepted, accepted, "scope and client_id", "scope and client_id", "the nonce of the login tells more"},
+		{"scope, permissions", all(testkit.Claim("scope", "read:a"), testkit.Claim("permissions", []string{"read:a"})), accepted, accepted, "scope and permissions", "scope and permissions", "as before"},
+		{"scp, gty", all(testkit.Claim("scp", "read:a"), testkit.Claim("gty", "password")), accepted, accepted, "scope and gty", "scope and gty", "as before"},
 		{"UserInfo among the audiences", func(_, c map[string]any) {
-			c["aud"], c["azp"] = []any{c["aud"], "https://" + tenantHost + "/userinfo"}, testClientID
+			c["aud"], c["azp"] = []any{c["aud"], "https://" + testkit.TenantHost + "/userinfo"}, testkit.ClientID
 			if list, ok := c["aud"].([]any)[0].([]string); ok {
-				c["aud"] = append(list, "https://"+tenantHost+"/userinfo")
+				c["aud"] = append(list, "https://"+testkit.TenantHost+"/userinfo")
 			}
 		}, accepted, "UserInfo", "UserInfo", accepted, "it is Auth0's in access tokens; a logout token has its event"},
 
-		{"azp", claim("azp", testClientID), accepted, accepted, accepted, accepted, "Auth0 has it in access tokens, OpenID Connect in ID tokens"},
-		{"auth_time, acr, amr", all(claim("auth_time", time.Now().Unix()), claim("acr", "a"), claim("amr", []string{"mfa"})), accepted, accepted, accepted, accepted, "RFC 9068, Section 2.2.1 has them in access tokens"},
-		{"sid", claim("sid", "s"), accepted, accepted, accepted, accepted, "ID tokens and logout tokens have it, and access tokens of some issuers"},
-		{"jti", claim("jti", "j"), accepted, accepted, accepted, accepted, "any kind may have it"},
-		{"cnf", claim("cnf", map[string]any{"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}), "cnf", accepted, accepted, accepted, "it binds a token, of whatever kind, and only access tokens are shown by their bearer"},
-		{"act", claim("act", map[string]any{"sub": "x"}), accepted, accepted, accepted, accepted, "Auth0 has it in both kinds (RFC 8693, Section 4.1)"},
-		{"long life", in("exp", 30*86400), accepted, accepted, accepted, accepted, "lives are settings of the issuer; of logout tokens iat is bounded"},
-		{"short life", in("exp", 60), accepted, accepted, accepted, accepted, "as before"},
+		{"azp", testkit.Claim("azp", testkit.ClientID), accepted, accepted, accepted, accepted, "Auth0 has it in access tokens, OpenID Connect in ID tokens"},
+		{"auth_time, acr, amr", all(testkit.Claim("auth_time", time.Now().Unix()), testkit.Claim("acr", "a"), testkit.Claim("amr", []string{"mfa"})), accepted, accepted, accepted, accepted, "RFC 9068, Section 2.2.1 has them in access tokens"},
+		{"sid", testkit.Claim("sid", "s"), accepted, accepted, accepted, accepted, "ID tokens and logout tokens have it, and access tokens of some issuers"},
+		{"jti", testkit.Claim("jti", "j"), accepted, accepted, accepted, accepted, "any kind may have it"},
+		{"cnf", testkit.Claim("cnf", map[string]any{"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}), "cnf", accepted, accepted, accepted, "it binds a token, of whatever kind, and only access tokens are shown by their bearer"},
+		{"act", testkit.Claim("act", map[string]any{"sub": "x"}), accepted, accepted, accepted, accepted, "Auth0 has it in both kinds (RFC 8693, Section 4.1)"},
+		{"long life", testkit.ClaimIn("exp", 30*86400), accepted, accepted, accepted, accepted, "lives are settings of the issuer; of logout tokens iat is bounded"},
+		{"short life", testkit.ClaimIn("exp", 60), accepted, accepted, accepted, accepted, "as before"},
 	}
 	for _, typ := range []string{"dpop+jwt", "secevent+jwt", "id_token+jwt", "client-authentication+jwt", "oauth-authz-req+jwt", "token-introspection+jwt", "JWE", "jwt+x", "x/jwt"} {
-		marks = append(marks, kindMark{"typ " + typ, header("typ", typ), typ, typ, typ, typ, ""})
+		marks = append(marks, kindMark{"typ " + typ, testkit.Header("typ", typ), typ, typ, typ, typ, ""})
 	}
 	return marks
 }
@@ -248,56 +249,56 @@ func TestKindsOfTokensExcludeEachOther(t *testing.T) {
 // there.
 func TestTokensOfOtherKinds(t *testing.T) {
 	ada := "ada@acme.example"
-	kinds := map[string]func(e *env, audience any) string{
-		"access": func(e *env, audience any) string {
-			return e.tenant.AccessToken(ada, testAudience, func(_, c map[string]any) {
-				c["aud"], c["azp"], c["scope"], c["permissions"] = audience, testClientID, "openid read:a", []string{"read:a"}
+	kinds := map[string]func(e *testkit.Env, audience any) string{
+		"access": func(e *testkit.Env, audience any) string {
+			return e.Tenant.AccessToken(ada, testkit.Audience, func(_, c map[string]any) {
+				c["aud"], c["azp"], c["scope"], c["permissions"] = audience, testkit.ClientID, "openid read:a", []string{"read:a"}
 			})
 		},
-		"id": func(e *env, audience any) string {
-			return e.tenant.IDToken(testClientID, ada, func(_, c map[string]any) { c["aud"], c["nonce"] = audience, "n" })
+		"id": func(e *testkit.Env, audience any) string {
+			return e.Tenant.IDToken(testkit.ClientID, ada, func(_, c map[string]any) { c["aud"], c["nonce"] = audience, "n" })
 		},
-		"logout": func(e *env, audience any) string {
-			return e.tenant.LogoutToken(testClientID, ada, "s", func(_, c map[string]any) { c["aud"] = audience })
+		"logout": func(e *testkit.Env, audience any) string {
+			return e.Tenant.LogoutToken(testkit.ClientID, ada, "s", func(_, c map[string]any) { c["aud"] = audience })
 		},
 	}
-	e := newEnv(t, revocable, func(c *auth0.Config) { c.Audience, c.Scopes = testAudience, []string{"openid", "offline_access"} })
-	api, err := auth0.NewAPI(auth0.APIConfig{Domain: tenantHost, Audience: testAudience, Keys: e.strategy.KeySet(), HTTPClient: e.cfg.HTTPClient})
+	e := testkit.SignedIn(t, testkit.Revocable, func(c *auth0.Config) { c.Audience, c.Scopes = testkit.Audience, []string{"openid", "offline_access"} })
+	api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.KeySet(), HTTPClient: e.Config.HTTPClient})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var refreshed error
-	e.mux.HandleFunc("GET /t", func(w http.ResponseWriter, r *http.Request) {
-		_, refreshed = e.strategy.AccessToken(w, r, auth0.ForceRefresh())
+	e.Mux.HandleFunc("GET /t", func(w http.ResponseWriter, r *http.Request) {
+		_, refreshed = e.Strategy.AccessToken(w, r, auth0.ForceRefresh())
 	})
 	for name, make := range kinds {
-		if _, err := api.Verify(t.Context(), make(e, testAudience)); (err == nil) != (name == "access") {
+		if _, err := api.Verify(t.Context(), make(e, testkit.Audience)); (err == nil) != (name == "access") {
 			t.Errorf("API, %s token: %v", name, err)
 		}
-		if resp := e.end(make(e, testClientID)); (resp.status == 200) != (name == "logout") {
-			t.Errorf("back-channel logout, %s token: %d", name, resp.status)
+		if resp := e.EndByToken(make(e, testkit.ClientID)); (resp.Status == 200) != (name == "logout") {
+			t.Errorf("back-channel logout, %s token: %d", name, resp.Status)
 		}
 		for _, use := range []string{"login", "refresh"} {
-			b := e.browser()
+			b := e.Browser()
 			answer := func() {
-				e.tenant.EditTokenResponse(func(_ *int, body map[string]any) {
+				e.Tenant.EditTokenResponse(func(_ *int, body map[string]any) {
 					if name != "id" {
-						body["id_token"] = make(e, testClientID)
+						body["id_token"] = make(e, testkit.ClientID)
 					}
 				})
 			}
 			good := false
 			if use == "login" {
 				answer()
-				b.login("/auth/login")
-				good = b.loggedIn()
+				b.Login("/auth/login")
+				good = b.LoggedIn()
 			} else {
-				b.mustLogin()
+				b.MustLogin()
 				answer()
-				b.page("/t")
+				b.Page("/t")
 				good = refreshed == nil
 			}
-			e.tenant.EditTokenResponse(nil)
+			e.Tenant.EditTokenResponse(nil)
 			if good != (name == "id") {
 				t.Errorf("%s, %s token: accepted %v, %v", use, name, good, refreshed)
 			}
@@ -336,7 +337,7 @@ func TestTokensOfOtherIssuers(t *testing.T) {
 		for claim, value := range claims {
 			edits = append(edits, auth0test.Claim(claim, value))
 		}
-		if _, err := api.Verify(t.Context(), ten.AccessToken(edits...)); reasonOf(err) != "invalid_type" {
+		if _, err := api.Verify(t.Context(), ten.AccessToken(edits...)); testkit.ReasonOf(err) != "invalid_type" {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

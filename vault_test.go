@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 const (
@@ -24,7 +25,7 @@ const (
 
 // A vaultEnv is an application whose page /third asks for a token of Google.
 type vaultEnv struct {
-	*env
+	*testkit.Env
 	opts  []auth0.TokenOption // for the page
 	token string
 	err   error
@@ -32,20 +33,20 @@ type vaultEnv struct {
 
 func newVaultEnv(t *testing.T, edit ...func(*auth0.Config)) *vaultEnv {
 	t.Helper()
-	e := &vaultEnv{env: newEnv(t, append(edit, func(c *auth0.Config) {
-		c.Audience, c.Scopes = testAudience, []string{"openid", "profile", "email", "offline_access"}
+	e := &vaultEnv{Env: testkit.SignedIn(t, append(edit, func(c *auth0.Config) {
+		c.Audience, c.Scopes = testkit.Audience, []string{"openid", "profile", "email", "offline_access"}
 	})...)}
 	e.opts = []auth0.TokenOption{auth0.ForConnection("google-oauth2")}
-	e.mux.HandleFunc("GET /third", func(w http.ResponseWriter, r *http.Request) {
+	e.Mux.HandleFunc("GET /third", func(w http.ResponseWriter, r *http.Request) {
 		e.token = ""
-		tok, err := e.strategy.AccessToken(w, r, e.opts...)
+		tok, err := e.Strategy.AccessToken(w, r, e.opts...)
 		if e.err = err; err == nil {
 			e.token = tok.AccessToken
 		}
 	})
 	e.connect("ya29.first", "", 30*time.Minute)
 	t.Cleanup(func() {
-		if log := e.log.String(); strings.Contains(log, "ya29") {
+		if log := e.Log.String(); strings.Contains(log, "ya29") {
 			t.Errorf("the log has a token of a third party:\n%s", log)
 		}
 	})
@@ -53,44 +54,34 @@ func newVaultEnv(t *testing.T, edit ...func(*auth0.Config)) *vaultEnv {
 }
 
 func (e *vaultEnv) connect(token, email string, life time.Duration) {
-	e.t.Helper()
-	if err := e.tenant.ConnectAccount("ada@acme.example", tenant.ConnectedAccount{Connection: "google-oauth2", Email: email, AccessToken: token, Scope: "calendar", ExpiresIn: life}); err != nil {
-		e.t.Fatal(err)
+	e.T.Helper()
+	if err := e.Tenant.ConnectAccount("ada@acme.example", tenant.ConnectedAccount{Connection: "google-oauth2", Email: email, AccessToken: token, Scope: "calendar", ExpiresIn: life}); err != nil {
+		e.T.Fatal(err)
 	}
 }
 
 // ask opens the page with the options and checks the token, and how many
 // requests that took.
-func (e *vaultEnv) ask(b *browser, want string, requests int, opts ...auth0.TokenOption) {
-	e.t.Helper()
+func (e *vaultEnv) ask(b *testkit.Browser, want string, requests int, opts ...auth0.TokenOption) {
+	e.T.Helper()
 	if opts != nil {
 		e.opts = opts
 	}
-	before := e.tenant.Calls(tenant.Token)
-	b.page("/third")
-	if got := e.tenant.Calls(tenant.Token) - before; e.err != nil && want != "" || e.token != want || got != requests {
-		e.t.Errorf("token %q, %v, %d requests; want %q and %d", e.token, e.err, got, want, requests)
-	}
-}
-
-// inBoth runs a test with sessions in cookies and in a store.
-func inBoth(t *testing.T, test func(t *testing.T, edit func(*auth0.Config))) {
-	for name, edit := range map[string]func(*auth0.Config){
-		"cookies": func(*auth0.Config) {},
-		"store":   func(c *auth0.Config) { c.Store = auth0.NewMemoryStore(100) },
-	} {
-		t.Run(name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { test(t, edit) }) })
+	before := e.Tenant.Calls(tenant.Token)
+	b.Page("/third")
+	if got := e.Tenant.Calls(tenant.Token) - before; e.err != nil && want != "" || e.token != want || got != requests {
+		e.T.Errorf("token %q, %v, %d requests; want %q and %d", e.token, e.err, got, want, requests)
 	}
 }
 
 // TestConnectionTokenIsKept: one exchange, until it expires.
 func TestConnectionTokenIsKept(t *testing.T) {
-	inBoth(t, func(t *testing.T, edit func(*auth0.Config)) {
+	testkit.InBothBubbles(t, func(t *testing.T, edit func(*auth0.Config)) {
 		e := newVaultEnv(t, edit)
-		b := e.browser().mustLogin()
+		b := e.Browser().MustLogin()
 		e.ask(b, "ya29.first", 1)
-		form := e.tenant.LastTokenRequest()
-		want := url.Values{"grant_type": {vaultGrant}, "client_id": {testClientID}, "client_secret": {"client-secret-SECRET"}, "connection": {"google-oauth2"},
+		form := e.Tenant.LastTokenRequest()
+		want := url.Values{"grant_type": {vaultGrant}, "client_id": {testkit.ClientID}, "client_secret": {"client-secret-SECRET"}, "connection": {"google-oauth2"},
 			"subject_token_type": {"urn:ietf:params:oauth:token-type:refresh_token"}, "requested_token_type": {vaultTokenType}, "subject_token": form["subject_token"]}
 		if form.Encode() != want.Encode() || form.Get("subject_token") == "" {
 			t.Errorf("request %v", form)
@@ -103,12 +94,12 @@ func TestConnectionTokenIsKept(t *testing.T) {
 		e.ask(b, "ya29.second", 1)
 		e.ask(b, "ya29.second", 0)
 		e.ask(b, "ya29.second", 1, auth0.ForConnection("google-oauth2"), auth0.ForceRefresh())
-		if !b.loggedIn() {
+		if !b.LoggedIn() {
 			t.Error("logged out")
 		}
 		// The token of the login is not touched.
 		e.opts = []auth0.TokenOption{}
-		if b.page("/third"); e.err != nil || strings.Count(e.token, ".") != 2 {
+		if b.Page("/third"); e.err != nil || strings.Count(e.token, ".") != 2 {
 			t.Errorf("the application's own token: %v", e.err)
 		}
 	})
@@ -117,12 +108,12 @@ func TestConnectionTokenIsKept(t *testing.T) {
 // TestConnectionTokensAreNotMixed: accounts of one connection, and none named,
 // are kept apart, written and read.
 func TestConnectionTokensAreNotMixed(t *testing.T) {
-	inBoth(t, func(t *testing.T, edit func(*auth0.Config)) {
+	testkit.InBothBubbles(t, func(t *testing.T, edit func(*auth0.Config)) {
 		e := newVaultEnv(t, edit)
 		e.connect("ya29.A", "a@gmail.example", time.Hour)
 		e.connect("ya29.B", "b@gmail.example", time.Hour)
 		e.connect("ya29.first", "", time.Hour) // the one that the tenant takes without hint
-		b := e.browser().mustLogin()
+		b := e.Browser().MustLogin()
 		none, hintA, hintB := auth0.ForConnection("google-oauth2"), auth0.ForConnection("google-oauth2", "a@gmail.example"), auth0.ForConnection("google-oauth2", "b@gmail.example")
 		for _, requests := range []int{1, 0} {
 			e.ask(b, "ya29.A", requests, hintA)
@@ -135,9 +126,9 @@ func TestConnectionTokensAreNotMixed(t *testing.T) {
 		e.ask(b, "ya29.A2", 0, hintA)
 		e.ask(b, "ya29.B", 0, hintB)
 		// Another person in this browser gets none of it.
-		e.as("bob@acme.example")
-		b.login("/auth/login?prompt=login")
-		if b.page("/third"); !errors.Is(e.err, auth0.ErrNotConnected) || e.token != "" {
+		e.SignInAtTenant("bob@acme.example")
+		b.Login("/auth/login?prompt=login")
+		if b.Page("/third"); !errors.Is(e.err, auth0.ErrNotConnected) || e.token != "" {
 			t.Errorf("Bob gets %q, %v", e.token, e.err)
 		}
 	})
@@ -167,11 +158,11 @@ func TestConnectionTokenRefused(t *testing.T) {
 		{"too many", 429, `{"error":"too_many_requests"}`, nil, 502, "too_many_requests", true},
 		{"down", 503, `<html>`, nil, 502, "temporarily_unavailable", true},
 	} {
-		inBoth(t, func(t *testing.T, edit func(*auth0.Config)) {
+		testkit.InBothBubbles(t, func(t *testing.T, edit func(*auth0.Config)) {
 			e := newVaultEnv(t, edit)
-			b := e.browser().mustLogin()
+			b := e.Browser().MustLogin()
 			e.ask(b, "ya29.first", 1)
-			e.tenant.Replace(tenant.Token, func(w http.ResponseWriter, r *http.Request) {
+			e.Tenant.Replace(tenant.Token, func(w http.ResponseWriter, r *http.Request) {
 				w.WriteHeader(tt.status)
 				io.WriteString(w, tt.body)
 			})
@@ -180,13 +171,13 @@ func TestConnectionTokenRefused(t *testing.T) {
 				e.ask(b, "ya29.first", 1)
 				time.Sleep(30 * time.Second)
 			}
-			b.page("/third")
+			b.Page("/third")
 			got, ok := errors.AsType[*auth0.Error](e.err)
 			if !ok || got.Status != tt.httpStatus || got.Code != tt.code || got.TenantStatus != tt.status || tt.sentinel != nil && !errors.Is(got, tt.sentinel) || e.token != "" {
 				t.Errorf("%s: %q, %+v", tt.name, e.token, got)
 			}
-			e.tenant.Replace(tenant.Token, nil)
-			if !b.loggedIn() {
+			e.Tenant.Replace(tenant.Token, nil)
+			if !b.LoggedIn() {
 				t.Errorf("%s: logged out", tt.name)
 			}
 			e.connect("ya29.again", "", time.Hour)
@@ -198,35 +189,35 @@ func TestConnectionTokenRefused(t *testing.T) {
 // TestConnectionTokenGone: after a refusal, a token that was good yet is not
 // used any more.
 func TestConnectionTokenGone(t *testing.T) {
-	inBoth(t, func(t *testing.T, edit func(*auth0.Config)) {
+	testkit.InBothBubbles(t, func(t *testing.T, edit func(*auth0.Config)) {
 		e := newVaultEnv(t, edit)
-		b := e.browser().mustLogin()
+		b := e.Browser().MustLogin()
 		e.ask(b, "ya29.first", 1)
-		e.tenant.Fail(tenant.Token, 401)
+		e.Tenant.Fail(tenant.Token, 401)
 		e.ask(b, "", 1, auth0.ForConnection("google-oauth2"), auth0.ForceRefresh())
 		e.ask(b, "", 1, auth0.ForConnection("google-oauth2"))
-		e.tenant.Fail(tenant.Token, 0)
+		e.Tenant.Fail(tenant.Token, 0)
 		e.ask(b, "ya29.first", 1)
 	})
 }
 
 func TestConnectionTokenNeedsRefreshToken(t *testing.T) {
 	e := newVaultEnv(t)
-	if e.browser().page("/third"); !errors.Is(e.err, auth0.ErrNoSession) {
+	if e.Browser().Page("/third"); !errors.Is(e.err, auth0.ErrNoSession) {
 		t.Errorf("anonymous: %v", e.err)
 	}
 	for name, edit := range map[string]func(*auth0.Config){"cookies": func(*auth0.Config) {}, "store": func(c *auth0.Config) { c.Store = auth0.NewMemoryStore(10) }} {
-		plain := newEnv(t, edit)
-		plain.mux.HandleFunc("GET /third", func(w http.ResponseWriter, r *http.Request) {
-			_, e.err = plain.strategy.AccessToken(w, r, auth0.ForConnection("google-oauth2"))
+		plain := testkit.SignedIn(t, edit)
+		plain.Mux.HandleFunc("GET /third", func(w http.ResponseWriter, r *http.Request) {
+			_, e.err = plain.Strategy.AccessToken(w, r, auth0.ForConnection("google-oauth2"))
 		})
-		calls := plain.tenant.Calls(tenant.Token)
-		b := plain.browser().mustLogin()
-		if b.page("/third"); !errors.Is(e.err, auth0.ErrNoToken) || plain.tenant.Calls(tenant.Token) != calls+1 {
+		calls := plain.Tenant.Calls(tenant.Token)
+		b := plain.Browser().MustLogin()
+		if b.Page("/third"); !errors.Is(e.err, auth0.ErrNoToken) || plain.Tenant.Calls(tenant.Token) != calls+1 {
 			t.Errorf("%s: without refresh token: %v", name, e.err)
 		}
 	}
-	b := e.browser().mustLogin()
+	b := e.Browser().MustLogin()
 	for _, opts := range [][]auth0.TokenOption{
 		{auth0.ForConnection("google-oauth2"), auth0.ForAudience("https://x.example/")},
 		{auth0.ForConnection("")}, // not the token of the application itself
@@ -247,12 +238,12 @@ func TestConnectionTokenNeedsRefreshToken(t *testing.T) {
 // TestConnectionTokenAtOnce: however many requests of a session ask, the tenant
 // is asked once for each token.
 func TestConnectionTokenAtOnce(t *testing.T) {
-	inBoth(t, func(t *testing.T, edit func(*auth0.Config)) {
+	testkit.InBothBubbles(t, func(t *testing.T, edit func(*auth0.Config)) {
 		e := newVaultEnv(t, edit)
 		var mu sync.Mutex
 		got := map[string]int{}
-		e.mux.HandleFunc("GET /many", func(w http.ResponseWriter, r *http.Request) {
-			tok, err := e.strategy.AccessToken(w, r, auth0.ForConnection("google-oauth2"))
+		e.Mux.HandleFunc("GET /many", func(w http.ResponseWriter, r *http.Request) {
+			tok, err := e.Strategy.AccessToken(w, r, auth0.ForConnection("google-oauth2"))
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -261,15 +252,15 @@ func TestConnectionTokenAtOnce(t *testing.T) {
 			}
 			got[tok.AccessToken]++
 		})
-		b := e.browser().mustLogin()
-		before := e.tenant.Calls(tenant.Token)
-		e.tenant.Delay(tenant.Token, time.Second)
+		b := e.Browser().MustLogin()
+		before := e.Tenant.Calls(tenant.Token)
+		e.Tenant.Delay(tenant.Token, time.Second)
 		var wg sync.WaitGroup
 		for range 50 {
-			wg.Go(func() { b.clone().page("/many") })
+			wg.Go(func() { b.Clone().Page("/many") })
 		}
 		wg.Wait()
-		if n := e.tenant.Calls(tenant.Token) - before; n != 1 || got["ya29.first"] != 50 {
+		if n := e.Tenant.Calls(tenant.Token) - before; n != 1 || got["ya29.first"] != 50 {
 			t.Errorf("%d requests, tokens %v", n, got)
 		}
 	})
@@ -280,13 +271,13 @@ func TestConnectionTokenAtOnce(t *testing.T) {
 func TestConnectionTokenOutlivesCeiling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newVaultEnv(t)
-		e.tenant.EditIDToken(func(_, claims map[string]any) { claims["session_expiry"] = time.Now().Add(10 * time.Minute).Unix() })
+		e.Tenant.EditIDToken(func(_, claims map[string]any) { claims["session_expiry"] = time.Now().Add(10 * time.Minute).Unix() })
 		var expiry time.Time
-		e.mux.HandleFunc("GET /expiry", func(w http.ResponseWriter, r *http.Request) {
-			expiry = must(e.strategy.AccessToken(w, r, auth0.ForConnection("google-oauth2"))).Expiry
+		e.Mux.HandleFunc("GET /expiry", func(w http.ResponseWriter, r *http.Request) {
+			expiry = testkit.Must(e.Strategy.AccessToken(w, r, auth0.ForConnection("google-oauth2"))).Expiry
 		})
-		b := e.browser().mustLogin()
-		b.page("/expiry")
+		b := e.Browser().MustLogin()
+		b.Page("/expiry")
 		if left := time.Until(expiry); left < 29*time.Minute {
 			t.Errorf("the token is taken to expire in %v", left)
 		}
@@ -297,12 +288,12 @@ func TestConnectionTokenOutlivesCeiling(t *testing.T) {
 func TestConnectionTokenSource(t *testing.T) {
 	e := newVaultEnv(t)
 	var header string
-	e.mux.HandleFunc("GET /photos", func(w http.ResponseWriter, r *http.Request) {
+	e.Mux.HandleFunc("GET /photos", func(w http.ResponseWriter, r *http.Request) {
 		call := httptest.NewRequest("GET", "https://photos.example/", nil)
-		must(e.strategy.TokenSource(w, r, auth0.ForConnection("google-oauth2")).Token()).SetAuthHeader(call)
+		testkit.Must(e.Strategy.TokenSource(w, r, auth0.ForConnection("google-oauth2")).Token()).SetAuthHeader(call)
 		header = call.Header.Get("Authorization")
 	})
-	e.browser().mustLogin().page("/photos")
+	e.Browser().MustLogin().Page("/photos")
 	if header != "Bearer ya29.first" {
 		t.Errorf("Authorization %q", header)
 	}
@@ -311,48 +302,48 @@ func TestConnectionTokenSource(t *testing.T) {
 // TestConnectionTokenOfAccessToken is for an API that has a token and no session.
 func TestConnectionTokenOfAccessToken(t *testing.T) {
 	e := newVaultEnv(t)
-	access := e.tenant.AccessToken("ada@acme.example", testAudience)
-	if _, err := e.strategy.ConnectionToken(t.Context(), "", "google-oauth2", ""); !errors.Is(err, auth0.ErrNoToken) {
+	access := e.Tenant.AccessToken("ada@acme.example", testkit.Audience)
+	if _, err := e.Strategy.ConnectionToken(t.Context(), "", "google-oauth2", ""); !errors.Is(err, auth0.ErrNoToken) {
 		t.Errorf("without a token: %v", err)
 	}
-	if _, err := e.strategy.ConnectionToken(t.Context(), access, "google-oauth2", ""); !errors.Is(err, auth0.ErrNotConnected) {
+	if _, err := e.Strategy.ConnectionToken(t.Context(), access, "google-oauth2", ""); !errors.Is(err, auth0.ErrNotConnected) {
 		t.Errorf("an application that is not the API: %v", err)
 	}
-	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.ResourceServer = testAudience }); err != nil {
+	if err := e.Tenant.EditClient(testkit.ClientID, func(c *tenant.Client) { c.ResourceServer = testkit.Audience }); err != nil {
 		t.Fatal(err)
 	}
-	calls := e.tenant.Calls(tenant.Token)
+	calls := e.Tenant.Calls(tenant.Token)
 	for _, tt := range []struct{ connection, hint string }{{"", ""}, {"a b", ""}, {"google-oauth2", "a\nb"}} {
-		if _, err := e.strategy.ConnectionToken(t.Context(), access, tt.connection, tt.hint); err == nil || e.tenant.Calls(tenant.Token) != calls {
+		if _, err := e.Strategy.ConnectionToken(t.Context(), access, tt.connection, tt.hint); err == nil || e.Tenant.Calls(tenant.Token) != calls {
 			t.Errorf("%q: %v", tt, err)
 		}
 	}
 	if _, err := new(auth0.Strategy).ConnectionToken(t.Context(), access, "google-oauth2", ""); err == nil {
 		t.Error("a Strategy that New has not made")
 	}
-	tok, err := e.strategy.ConnectionToken(t.Context(), access, "google-oauth2", "")
+	tok, err := e.Strategy.ConnectionToken(t.Context(), access, "google-oauth2", "")
 	if err != nil || tok.AccessToken != "ya29.first" || time.Until(tok.Expiry) < 25*time.Minute {
 		t.Errorf("%v, %v", tok, err)
 	}
-	if form := e.tenant.LastTokenRequest(); form.Get("subject_token") != access || form.Get("subject_token_type") != "urn:ietf:params:oauth:token-type:access_token" || form.Has("login_hint") {
+	if form := e.Tenant.LastTokenRequest(); form.Get("subject_token") != access || form.Get("subject_token_type") != "urn:ietf:params:oauth:token-type:access_token" || form.Has("login_hint") {
 		t.Errorf("request %v", form)
 	}
-	if _, err := e.strategy.ConnectionToken(t.Context(), access, "google-oauth2", "nobody@gmail.example"); !errors.Is(err, auth0.ErrNotConnected) {
+	if _, err := e.Strategy.ConnectionToken(t.Context(), access, "google-oauth2", "nobody@gmail.example"); !errors.Is(err, auth0.ErrNotConnected) {
 		t.Errorf("an account that is not there: %v", err)
 	}
-	if text := fmt.Sprint(err) + e.log.String(); strings.Contains(text, "ya29") || strings.Contains(text, access) {
+	if text := fmt.Sprint(err) + e.Log.String(); strings.Contains(text, "ya29") || strings.Contains(text, access) {
 		t.Error("a token is in the log or an error")
 	}
 }
 
 // TestManyConnectionTokens keeps eight, and cookies that are not too large.
 func TestManyConnectionTokens(t *testing.T) {
-	inBoth(t, func(t *testing.T, edit func(*auth0.Config)) {
+	testkit.InBothBubbles(t, func(t *testing.T, edit func(*auth0.Config)) {
 		e := newVaultEnv(t, edit)
 		for i := range 10 {
 			e.connect(fmt.Sprintf("ya29.%d", i), fmt.Sprintf("%d@gmail.example", i), time.Hour+time.Duration(i)*time.Minute)
 		}
-		b := e.browser().mustLogin()
+		b := e.Browser().MustLogin()
 		for i := range 10 {
 			e.ask(b, fmt.Sprintf("ya29.%d", i), 1, auth0.ForConnection("google-oauth2", fmt.Sprintf("%d@gmail.example", i)))
 		}
@@ -361,7 +352,7 @@ func TestManyConnectionTokens(t *testing.T) {
 		}
 		e.connect(strings.Repeat("x", 9000), "large@gmail.example", time.Hour)
 		e.ask(b, strings.Repeat("x", 9000), 1, auth0.ForConnection("google-oauth2", "large@gmail.example"))
-		if !b.loggedIn() {
+		if !b.LoggedIn() {
 			t.Error("a large token has cost the session")
 		}
 	})

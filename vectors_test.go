@@ -3,7 +3,6 @@ package auth0_test
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 // passes is the verdict on a good token.
@@ -198,7 +198,7 @@ func (v *vectorRunner) run(t *testing.T, r recipe) {
 // A vectorAPI is the API of the file, twice: as it answers clients, and as it
 // tells an ErrorHandler why.
 type vectorAPI struct {
-	*apiFixture
+	*testkit.APIEnv
 	telling *auth0.API
 	told    *auth0.Error
 }
@@ -209,7 +209,7 @@ func newVectorAPI(t *testing.T, b *tokenBuilder, keys recipeKeys) *vectorAPI {
 	for _, issuer := range b.Config.Issuers {
 		hosts = append(hosts, strings.TrimSuffix(strings.TrimPrefix(issuer, "https://"), "/"))
 	}
-	v := &vectorAPI{apiFixture: newAPIFixture(t, func(c *auth0.APIConfig) {
+	v := &vectorAPI{APIEnv: testkit.NewAPIEnv(t, func(c *auth0.APIConfig) {
 		c.Domain = hosts[0]
 		for _, host := range hosts[1:] {
 			c.Issuers = append(c.Issuers, auth0.Issuer{Domain: host})
@@ -222,11 +222,11 @@ func newVectorAPI(t *testing.T, b *tokenBuilder, keys recipeKeys) *vectorAPI {
 		c.Leeway = time.Duration(b.Config.Leeway) * time.Second
 	})}
 	for _, host := range hosts {
-		v.net.handlers[host] = v.tenant
+		v.Net.Handlers[host] = v.Tenant
 	}
-	v.publish(b.published(keys)...)
+	v.Publish(b.published(keys)...)
 	v.fail(t, keys.State)
-	telling := v.cfg
+	telling := v.Config
 	telling.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, e *auth0.Error) {
 		v.told = e
 		w.WriteHeader(e.Status)
@@ -243,7 +243,7 @@ func (v *vectorAPI) fail(t *testing.T, state string) {
 	switch state {
 	case "":
 	case "unavailable":
-		v.tenant.Fail(tenant.JWKS, 503)
+		v.Tenant.Fail(tenant.JWKS, 503)
 	default:
 		t.Fatalf("state %q of the keys is not known", state)
 	}
@@ -265,16 +265,16 @@ func (v *vectorAPI) try(t *testing.T, b *tokenBuilder, r recipe) (got verdict) {
 	t.Helper()
 	token := b.build(r)
 	if r.Request.NotThroughHTTP {
-		return verifyVerdict(t, v.api, token)
+		return verifyVerdict(t, v.API, token)
 	}
-	plain, telling := v.route(v.api, r), v.route(v.telling, r)
-	v.log.take()
+	plain, telling := v.route(v.API, r), v.route(v.telling, r)
+	v.Log.Take()
 	for range max(1, r.Repeat) {
-		served := v.served.Load()
+		served := v.Served.Load()
 		w := httptest.NewRecorder()
 		plain.ServeHTTP(w, b.request(r, token))
 		got = v.answered(t, w)
-		if passed := v.served.Load() > served; passed != (got.Status == 200) {
+		if passed := v.Served.Load() > served; passed != (got.Status == 200) {
 			t.Errorf("status %d, handler reached: %v", got.Status, passed)
 		}
 		v.told = nil
@@ -288,7 +288,7 @@ func (v *vectorAPI) try(t *testing.T, b *tokenBuilder, r recipe) (got verdict) {
 			got.Code = v.told.Reason
 		}
 	}
-	for line := range strings.Lines(v.log.take()) {
+	for line := range strings.Lines(v.Log.Take()) {
 		if !strings.HasPrefix(line, "time=") {
 			t.Errorf("log line %q", line)
 		}
@@ -303,11 +303,11 @@ func (v *vectorAPI) answered(t *testing.T, w *httptest.ResponseRecorder) verdict
 	t.Helper()
 	got := verdict{Status: w.Code}
 	for _, value := range w.Result().Header.Values("WWW-Authenticate") {
-		c, err := parseChallenge(value)
+		c, err := testkit.ParseChallenge(value)
 		if err != nil {
 			t.Errorf("challenge %q: %v", value, err)
 		}
-		got.Error += c.params["error"]
+		got.Error += c.Params["error"]
 	}
 	if w.Code == http.StatusOK {
 		return got
@@ -330,7 +330,7 @@ func (v *vectorAPI) answered(t *testing.T, w *httptest.ResponseRecorder) verdict
 // keys of the issuers.
 func (v *vectorAPI) expectOnlyKeysAsked(t *testing.T, b *tokenBuilder) {
 	t.Helper()
-	for _, asked := range v.net.asked() {
+	for _, asked := range v.Net.Asked() {
 		issuer, ok := strings.CutSuffix(asked, ".well-known/jwks.json")
 		if !ok || !slices.Contains(b.Config.Issuers, issuer) {
 			t.Errorf("there was a request to %s", asked)
@@ -355,7 +355,7 @@ func verifyVerdict(t *testing.T, api *auth0.API, token string) verdict {
 // A vectorLogin is the application of the file, whose tenant answers with the
 // ID token of a recipe.
 type vectorLogin struct {
-	*env
+	*testkit.Env
 	idToken string
 	told    *auth0.Error
 }
@@ -364,13 +364,13 @@ func newVectorLogin(t *testing.T, b *tokenBuilder, keys recipeKeys) *vectorLogin
 	t.Helper()
 	v := &vectorLogin{}
 	host := strings.TrimSuffix(strings.TrimPrefix(b.Config.Issuers[0], "https://"), "/")
-	v.env = newEnv(t, func(c *auth0.Config) {
-		c.HTTPClient = &http.Client{Transport: hosts{host: c.HTTPClient.Transport.(hosts)[tenantHost]}}
+	v.Env = testkit.SignedIn(t, func(c *auth0.Config) {
+		c.HTTPClient = &http.Client{Transport: testkit.Hosts{host: c.HTTPClient.Transport.(testkit.Hosts)[testkit.TenantHost]}}
 		c.Domain = host
 		c.ClientID = b.Config.ClientID
 		c.Algorithms = b.Config.Algorithms
 		c.Leeway = time.Duration(b.Config.Leeway) * time.Second
-		c.Now = func() time.Time { return noon }
+		c.Now = func() time.Time { return testkit.Noon }
 		c.Revocations = auth0.NewMemoryStore(100)
 		c.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, e *auth0.Error) {
 			v.told = e
@@ -378,8 +378,8 @@ func newVectorLogin(t *testing.T, b *tokenBuilder, keys recipeKeys) *vectorLogin
 		}
 	})
 	published := b.published(keys)
-	v.tenant.EditJWKS(func(doc map[string]any) { doc["keys"] = published })
-	v.tenant.Replace(tenant.Token, func(w http.ResponseWriter, _ *http.Request) {
+	v.Tenant.EditJWKS(func(doc map[string]any) { doc["keys"] = published })
+	v.Tenant.Replace(tenant.Token, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(w).Encode(map[string]any{"access_token": "opaque", "token_type": "Bearer", "expires_in": 3600, "id_token": v.idToken})
 	})
@@ -390,99 +390,55 @@ func newVectorLogin(t *testing.T, b *tokenBuilder, keys recipeKeys) *vectorLogin
 // the log alone.
 func (v *vectorLogin) tryLogout(t *testing.T, token string) verdict {
 	t.Helper()
-	v.t = t
-	told := len(v.log.String())
-	resp := v.browser().do("POST", "/auth/backchannel-logout", url.Values{"logout_token": {token}})
-	if resp.status == http.StatusOK {
-		if resp.body != "" {
-			t.Errorf("body %q", resp.body)
+	v.T = t
+	told := len(v.Log.String())
+	resp := v.Browser().Do("POST", "/auth/backchannel-logout", url.Values{"logout_token": {token}})
+	if resp.Status == http.StatusOK {
+		if resp.Body != "" {
+			t.Errorf("body %q", resp.Body)
 		}
 		return passes
 	}
 	var body struct{ Error string }
-	if err := json.Unmarshal([]byte(resp.body), &body); err != nil {
-		t.Errorf("body %q: %v", resp.body, err)
+	if err := json.Unmarshal([]byte(resp.Body), &body); err != nil {
+		t.Errorf("body %q: %v", resp.Body, err)
 	}
-	reason := regexp.MustCompile(`op=backchannel .*reason=(\w+)`).FindStringSubmatch(v.log.String()[told:])
+	reason := regexp.MustCompile(`op=backchannel .*reason=(\w+)`).FindStringSubmatch(v.Log.String()[told:])
 	if reason == nil {
-		t.Fatalf("status %d, and the log does not say why", resp.status)
+		t.Fatalf("status %d, and the log does not say why", resp.Status)
 	}
-	return verdict{resp.status, body.Error, reason[1]}
+	return verdict{resp.Status, body.Error, reason[1]}
 }
 
 // try logs in. That the login succeeds counts as 200, though the answer is a
 // redirect.
 func (v *vectorLogin) try(t *testing.T, b *tokenBuilder, r recipe) verdict {
 	t.Helper()
-	v.t = t
+	v.T = t
 	id := b.Config.ID
-	browser := v.browser()
-	v.app = v.strategy.LoginHandler(auth0.WithMaxAge(time.Duration(id.MaxAge)*time.Second), auth0.WithOrganization(id.Organization))
-	asked := browser.begin("/").Query()
-	v.app = v.strategy.LoadUser(v.mux)
+	browser := v.Browser()
+	v.App = v.Strategy.LoginHandler(auth0.WithMaxAge(time.Duration(id.MaxAge)*time.Second), auth0.WithOrganization(id.Organization))
+	asked := browser.Begin("/").Query()
+	v.App = v.Strategy.LoadUser(v.Mux)
 	b.nonce = asked.Get("nonce")
 	v.idToken, v.told = b.build(r), nil
-	resp := browser.callback(&url.URL{Scheme: "https", Host: "app.example", Path: "/auth/callback", RawQuery: url.Values{"code": {"x"}, "state": {asked.Get("state")}}.Encode()})
-	passed := resp.status == http.StatusSeeOther && v.told == nil
-	if browser.loggedIn() != passed {
-		t.Errorf("status %d, logged in: %v", resp.status, !passed)
+	resp := browser.Callback(&url.URL{Scheme: "https", Host: "app.example", Path: "/auth/callback", RawQuery: url.Values{"code": {"x"}, "state": {asked.Get("state")}}.Encode()})
+	passed := resp.Status == http.StatusSeeOther && v.told == nil
+	if browser.LoggedIn() != passed {
+		t.Errorf("status %d, logged in: %v", resp.Status, !passed)
 	}
 	if passed {
 		return passes
 	}
 	if v.told == nil {
-		t.Fatalf("status %d, and no reason", resp.status)
+		t.Fatalf("status %d, and no reason", resp.Status)
 	}
-	return verdict{resp.status, resp.header.Get("WWW-Authenticate"), v.told.Reason}
-}
-
-// A challenge is a value of WWW-Authenticate.
-type challenge struct {
-	scheme string
-	params map[string]string
-}
-
-// parseChallenge takes the one form that RFC 6750, Section 3, leaves us: a
-// scheme, a space, and parameters with quoted values of its characters, none of
-// which is there twice. RFC 9110, Section 11.6.1, allows much more, which
-// clients read differently.
-func parseChallenge(value string) (challenge, error) {
-	scheme, rest, ok := strings.Cut(value, " ")
-	if !ok || !isLetters(scheme) {
-		return challenge{}, errors.New("no scheme")
-	}
-	c := challenge{scheme, map[string]string{}}
-	for {
-		name, after, ok := strings.Cut(rest, `="`)
-		if !ok || !isLetters(name) {
-			return challenge{}, fmt.Errorf("no parameter in %q", rest)
-		}
-		text, after, ok := strings.Cut(after, `"`)
-		if !ok || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' || r == '\\' }) {
-			return challenge{}, fmt.Errorf("parameter %s is not quoted as it should be", name)
-		}
-		if _, twice := c.params[name]; twice {
-			return challenge{}, fmt.Errorf("parameter %s is there twice", name)
-		}
-		c.params[name] = text
-		if after == "" {
-			return c, nil
-		}
-		if rest, ok = strings.CutPrefix(after, ", "); !ok {
-			return challenge{}, fmt.Errorf("%q between parameters", after)
-		}
-	}
-}
-
-// isLetters reports whether s is a name: of schemes and parameters we have no
-// others.
-func isLetters(s string) bool {
-	return s != "" && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_") == ""
+	return verdict{resp.Status, resp.Header.Get("WWW-Authenticate"), v.told.Reason}
 }
 
 func TestParseChallenge(t *testing.T) {
-	c, err := parseChallenge(`Bearer realm="api", error="invalid_token", scope=""`)
-	if err != nil || c.scheme != "Bearer" || len(c.params) != 3 || c.params["realm"] != "api" || c.params["error"] != "invalid_token" {
+	c, err := testkit.ParseChallenge(`Bearer realm="api", error="invalid_token", scope=""`)
+	if err != nil || c.Scheme != "Bearer" || len(c.Params) != 3 || c.Params["realm"] != "api" || c.Params["error"] != "invalid_token" {
 		t.Errorf("got %+v, %v", c, err)
 	}
 	for _, value := range []string{
@@ -490,7 +446,7 @@ func TestParseChallenge(t *testing.T) {
 		`Bearer realm="api" error="x"`, `Bearer realm="a\"b"`, "Bearer realm=\"a\r\nb\"", "Bearer realm=\"\u00e9\"", `Bearer realm="a", realm="b"`,
 		`Bearer realm="api" `, `Bearer ="api"`, `Bearer re alm="api"`, `Bearer realm="a""`, `Bearer realm="a", Basic realm="b"`,
 	} {
-		if c, err := parseChallenge(value); err == nil {
+		if c, err := testkit.ParseChallenge(value); err == nil {
 			t.Errorf("%q is %+v", value, c)
 		}
 	}

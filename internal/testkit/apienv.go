@@ -1,0 +1,193 @@
+package testkit
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/internal/tenant"
+)
+
+// AddIssuer puts one more tenant into the network of the fixture.
+func (f *APIEnv) AddIssuer(t *testing.T, host string, keys ...JWK) *tenant.Tenant {
+	t.Helper()
+	issuer, err := tenant.New(tenant.Config{Host: host})
+	if err != nil {
+		t.Fatal(err)
+	}
+	issuer.EditJWKS(func(doc map[string]any) { doc["keys"] = keys })
+	f.Net.Mu.Lock()
+	defer f.Net.Mu.Unlock()
+	f.Net.Handlers[host] = issuer
+	return issuer
+}
+
+// HostsAsked returns the hosts that were asked, in order.
+func (f *APIEnv) HostsAsked() []string {
+	var hosts []string
+	for _, u := range f.Net.Asked() {
+		host, _, _ := strings.Cut(strings.TrimPrefix(u, "https://"), "/")
+		hosts = append(hosts, host)
+	}
+	return hosts
+}
+
+// InAPIBubble runs a test about time. Its fixture has the clock of the bubble. A
+// fetch that does not end by itself in time fails the test.
+func InAPIBubble(t *testing.T, test func(t *testing.T, f *APIEnv)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		test(t, NewAPIEnv(t, func(c *auth0.APIConfig) { c.Now = nil }))
+		time.Sleep(6 * time.Second)
+	})
+}
+
+// StatusOf returns the status of a token.
+func (f *APIEnv) StatusOf(ctx context.Context, token string) int {
+	_, err := f.API.Verify(ctx, token)
+	var e *auth0.Error
+	switch {
+	case err == nil:
+		return http.StatusOK
+	case errors.As(err, &e):
+		return e.Status
+	}
+	return 0
+}
+
+// Warm lets the API fetch keys once.
+func (f *APIEnv) Warm(t *testing.T) {
+	t.Helper()
+	f.ExpectToken(t, TokenOf("k1", RSAKey1()), AnswerOK)
+	f.ExpectFetches(t, 1)
+}
+
+func (f *APIEnv) ExpectFetches(t *testing.T, want int) {
+	t.Helper()
+	if got := f.Fetches(); got != want {
+		t.Errorf("%d fetches of keys, want %d", got, want)
+	}
+}
+
+const APIHost = "t.example"
+
+const APIIssuer = "https://t.example/"
+
+const APIAudience = "https://api.example/"
+
+// An APIEnv is an API, its issuer, and a handler to protect.
+type APIEnv struct {
+	API    *auth0.API
+	Tenant *tenant.Tenant
+	Net    *Network
+	Log    *Log
+	Config auth0.APIConfig
+	Served atomic.Int64 // requests that reached the handler
+}
+
+// NewAPIEnv publishes k1 and k2, of which k1 signs. It is noon.
+func NewAPIEnv(t *testing.T, edits ...func(*auth0.APIConfig)) *APIEnv {
+	t.Helper()
+	issuer, err := tenant.New(tenant.Config{Host: APIHost})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &APIEnv{Tenant: issuer, Log: &Log{}, Net: &Network{Handlers: map[string]http.Handler{APIHost: issuer}}}
+	f.Publish(RSAJWK("k1", &RSAKey1().PublicKey), RSAJWK("k2", &RSAKey2().PublicKey))
+	f.Config = auth0.APIConfig{
+		Domain:     APIHost,
+		Audience:   APIAudience,
+		HTTPClient: &http.Client{Transport: f.Net},
+		Logger:     slog.New(slog.NewTextHandler(f.Log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Now:        func() time.Time { return Noon },
+	}
+	for _, edit := range edits {
+		edit(&f.Config)
+	}
+	if f.API, err = auth0.NewAPI(f.Config); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// Publish replaces the keys of the issuer.
+func (f *APIEnv) Publish(keys ...JWK) {
+	f.Tenant.EditJWKS(func(doc map[string]any) { doc["keys"] = keys })
+}
+
+func (f *APIEnv) Fetches() int { return f.Tenant.Calls(tenant.JWKS) }
+
+// ServeHTTP is the handler that is protected.
+func (f *APIEnv) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.Served.Add(1)
+	io.WriteString(w, "for members")
+}
+
+func Algorithms(names ...string) func(*auth0.APIConfig) {
+	return func(c *auth0.APIConfig) { c.Algorithms = names }
+}
+
+// Events collects what an observer is told.
+type Events struct {
+	mu    sync.Mutex
+	token []auth0.TokenEvent
+	keys  []auth0.KeyEvent
+}
+
+func (e *Events) observe(c *auth0.APIConfig) {
+	c.Observer = auth0.Observer{
+		Token: func(_ context.Context, event auth0.TokenEvent) {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			e.token = append(e.token, event)
+		},
+		Keys: func(_ context.Context, event auth0.KeyEvent) {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			e.keys = append(e.keys, event)
+		},
+	}
+}
+
+// Take returns what was told since the last call.
+func (e *Events) Take() ([]auth0.TokenEvent, []auth0.KeyEvent) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	token, keys := e.token, e.keys
+	e.token, e.keys = nil, nil
+	return token, keys
+}
+
+// A CacheEnv tells whether the signature of a token was checked.
+type CacheEnv struct {
+	*APIEnv
+	Events Events
+	Now    time.Time
+}
+
+func NewCacheEnv(t *testing.T, edits ...func(*auth0.APIConfig)) *CacheEnv {
+	t.Helper()
+	f := &CacheEnv{Now: Noon}
+	f.APIEnv = NewAPIEnv(t, append([]func(*auth0.APIConfig){
+		f.Events.observe, func(c *auth0.APIConfig) { c.Now = func() time.Time { return f.Now } },
+	}, edits...)...)
+	return f
+}
+
+func (f *CacheEnv) ExpectCached(t *testing.T, token string, want Answer, cached bool) {
+	t.Helper()
+	f.Events.Take()
+	f.ExpectToken(t, token, want)
+	if told, _ := f.Events.Take(); len(told) != 1 || told[0].Cached != cached || told[0].Status != want.Status {
+		t.Errorf("events %+v, want one of status %d with Cached %v", told, want.Status, cached)
+	}
+}

@@ -1,0 +1,49 @@
+package testkit
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/tenant"
+)
+
+// DecodeClaims decodes the payload of a token, numbers as they are written.
+func DecodeClaims(t *testing.T, payload string) map[string]any {
+	t.Helper()
+	var claims map[string]any
+	d := json.NewDecoder(strings.NewReader(payload))
+	d.UseNumber()
+	if err := d.Decode(&claims); err != nil {
+		t.Fatal(err)
+	}
+	return claims
+}
+
+func Claim(name string, value any) func(_, c map[string]any) {
+	return func(_, c map[string]any) {
+		if value == nil {
+			delete(c, name)
+		} else {
+			c[name] = value
+		}
+	}
+}
+
+func Header(name string, value any) func(h, _ map[string]any) {
+	return func(h, _ map[string]any) { h[name] = value }
+}
+
+// ClaimIn returns a claim so many seconds from now.
+func ClaimIn(name string, seconds float64) func(_, c map[string]any) {
+	return func(_, c map[string]any) { c[name] = float64(time.Now().Unix()) + seconds }
+}
+
+// Flip4 changes bits that count.
+func Flip4(c byte) string {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	return string(alphabet[strings.IndexByte(alphabet, c)^16])
+}
+
+var WithoutSID tenant.TokenEdit = func(_, claims map[string]any) { delete(claims, "sid") }

@@ -1,0 +1,162 @@
+package testkit
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/internal/tenant"
+)
+
+func GoodConfig() auth0.Config {
+	return auth0.Config{
+		Domain:       "acme.eu.auth0.com",
+		ClientID:     "client",
+		ClientSecret: "secret",
+		BaseURL:      "https://app.example",
+		Secrets:      []string{CookieSecret},
+		Logger:       slog.New(slog.DiscardHandler),
+		HTTPClient:   &http.Client{Transport: Hosts{}}, // nobody is there
+	}
+}
+
+func Must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+const TenantHost = "acme.auth0.example"
+
+const AppURL = "https://app.example"
+
+const ClientID = "client-of-the-tests"
+
+const Audience = "https://api.example/"
+
+const CookieSecret = "0123456789abcdef-cookie-secret-of-the-tests"
+
+// An Env is a tenant, a strategy for its application, and the application,
+// connected without sockets.
+type Env struct {
+	T        testing.TB
+	Tenant   *tenant.Tenant
+	Strategy *auth0.Strategy
+	Mux      *http.ServeMux
+	App      http.Handler // LoadUser around mux
+	Log      *Log
+	Config   auth0.Config
+}
+
+// SignedIn starts with ada signed in at the tenant. Edit changes the
+// configuration.
+func SignedIn(t testing.TB, edit ...func(*auth0.Config)) *Env {
+	t.Helper()
+	return SignedInAt(t, tenant.Config{Host: TenantHost, OrganizationNames: true}, edit...)
+}
+
+func SignedInAt(t testing.TB, tc tenant.Config, edit ...func(*auth0.Config)) *Env {
+	t.Helper()
+	ten, err := tenant.New(tc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ten.AddDemo(tenant.Demo{ClientID: ClientID, ClientSecret: "client-secret-SECRET", BaseURL: AppURL, Audience: Audience}); err != nil {
+		t.Fatal(err)
+	}
+	if err := ten.SignIn("ada@acme.example"); err != nil {
+		t.Fatal(err)
+	}
+	e := &Env{T: t, Tenant: ten, Log: &Log{}, Mux: http.NewServeMux()}
+	e.Config = auth0.Config{
+		Domain:       TenantHost,
+		ClientID:     ClientID,
+		ClientSecret: "client-secret-SECRET",
+		BaseURL:      AppURL,
+		Secrets:      []string{CookieSecret},
+		HTTPClient:   &http.Client{Transport: Hosts{TenantHost: ten}},
+		Logger:       slog.New(slog.NewTextHandler(e.Log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
+	for _, f := range edit {
+		f(&e.Config)
+	}
+	if e.Strategy, err = auth0.New(e.Config); err != nil {
+		t.Fatal(err)
+	}
+	e.Strategy.Register(e.Mux)
+	e.Mux.Handle("GET /private", e.Strategy.RequireLogin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, _ := auth0.UserFrom(r.Context())
+		fmt.Fprintf(w, "private %s", user.Subject)
+	})))
+	e.Mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+		user, ok := auth0.UserFrom(r.Context())
+		fmt.Fprintf(w, "home %v %s", ok, user.Email)
+	})
+	e.App = e.Strategy.LoadUser(e.Mux)
+	return e
+}
+
+// SignInAtTenant changes who is signed in at the tenant.
+func (e *Env) SignInAtTenant(email string) {
+	e.T.Helper()
+	if err := e.Tenant.SignIn(email); err != nil {
+		e.T.Fatal(err)
+	}
+}
+
+// IDTokenOnly is the form-post login of an application without a client secret.
+func IDTokenOnly(c *auth0.Config) { c.ResponseType, c.ClientSecret = "id_token", "" }
+
+// LastReason returns why the last refusal was, according to the log.
+func (e *Env) LastReason() (reason string) {
+	for line := range strings.Lines(e.Log.String()) {
+		if _, rest, ok := strings.Cut(line, " reason="); ok {
+			reason, _, _ = strings.Cut(rest, " ")
+		}
+	}
+	return reason
+}
+
+// ExpectError fails the test unless err is an *Error that errors.Is finds to be the
+// given one.
+func (e *Env) ExpectError(err, want error) *auth0.Error {
+	e.T.Helper()
+	var found *auth0.Error
+	if !errors.As(err, &found) || !errors.Is(err, want) {
+		e.T.Fatalf("got %v, want %#v", err, want)
+	}
+	return found
+}
+
+func (e *Env) NewAPI(edit ...func(*auth0.APIConfig)) *auth0.API {
+	e.T.Helper()
+	c := auth0.APIConfig{Domain: TenantHost, Audience: Audience, HTTPClient: e.Config.HTTPClient, Logger: e.Config.Logger}
+	for _, f := range edit {
+		f(&c)
+	}
+	a, err := auth0.NewAPI(c)
+	if err != nil {
+		e.T.Fatal(err)
+	}
+	return a
+}
+
+func (e *Env) EditClient(edit func(*tenant.Client)) {
+	e.T.Helper()
+	if err := e.Tenant.EditClient(ClientID, edit); err != nil {
+		e.T.Fatal(err)
+	}
+}
+
+func ReasonOf(err error) string {
+	var e *auth0.Error
+	if !errors.As(err, &e) {
+		return fmt.Sprintf("%T", err)
+	}
+	return e.Reason
+}

@@ -1,0 +1,102 @@
+package testkit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/internal/tenant"
+)
+
+// SignedInTapped is an env whose tenant has everything that enterprises pay for, with
+// an application that has the method that client sets.
+func SignedInTapped(t testing.TB, client func(*tenant.Client), edit ...func(*auth0.Config)) (*Env, *Tap) {
+	t.Helper()
+	p := &Tap{certificate: "certificate"}
+	e := SignedInAt(t, tenant.Config{Host: TenantHost, OrganizationNames: true, Discovery: tenant.Enterprise}, append([]func(*auth0.Config){func(c *auth0.Config) {
+		ten := c.HTTPClient.Transport.(Hosts)[TenantHost]
+		p.Next = Hosts{TenantHost: ten, "mtls." + TenantHost: ten, "mtls.elsewhere.example": ten}
+		c.HTTPClient = &http.Client{Transport: p}
+		c.Audience = Audience
+		c.Scopes = []string{"openid", "profile", "email", "offline_access"}
+		c.PushedAuthorizationRequests = true
+	}}, edit...)...)
+	if client != nil {
+		if err := e.Tenant.EditClient(ClientID, client); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e.Mux.Handle("GET /token", e.Strategy.RequireSession(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		opts := []auth0.TokenOption{auth0.ForceRefresh()}
+		if audience := r.FormValue("audience"); audience != "" {
+			opts = append(opts, auth0.ForAudience(audience))
+		}
+		_, err := e.Strategy.AccessToken(w, r, opts...)
+		if problem, ok := errors.AsType[*auth0.Error](err); ok {
+			fmt.Fprintf(w, "%d %s %s %d; %v", problem.Status, problem.Reason, problem.Code, problem.TenantStatus, err)
+			return
+		}
+		fmt.Fprintf(w, "%v", err)
+	})))
+	return e, p
+}
+
+const Realm = "Username-Password-Authentication"
+
+const Password = "correct horse"
+
+const MFAUser = "mia@acme.example"
+
+const MFAPhone = "+15555550142"
+
+const RecoveryCode = "17EQHNZC2SZDYG7X4QXVX9SW"
+
+const NextAPI = "https://next.example/"
+
+const LegacyToken = "urn:acme:legacy-token"
+
+// SignedInForGrants is newEnv with what grants need beside a login.
+func SignedInForGrants(t testing.TB, edit ...func(*auth0.Config)) *Env {
+	t.Helper()
+	e := SignedInAt(t, tenant.Config{Host: TenantHost, OrganizationNames: true, DefaultDirectory: Realm}, edit...)
+	for _, err := range []error{
+		e.Tenant.AddConnection(tenant.Connection{Name: "sms", Strategy: "sms"}),
+		e.Tenant.AddAPI(tenant.API{Audience: NextAPI, Scopes: []string{"read:next"}}),
+		e.Tenant.AddUser(tenant.User{Connection: Realm, Email: MFAUser, Password: Password, MFA: true, Phone: MFAPhone, RecoveryCode: RecoveryCode,
+			Factors: []string{"otp", "sms", "push", "recovery-code"}}),
+		e.Tenant.AddUser(tenant.User{Connection: Realm, Email: "bare@acme.example", Password: Password, MFA: true, Factors: []string{}}),
+		e.Tenant.AddTokenExchange(LegacyToken, func(token string) (string, bool) {
+			name, ok := strings.CutPrefix(token, "legacy-SECRET:")
+			return name, ok
+		}),
+		e.Tenant.EditClient(ClientID, func(c *tenant.Client) {
+			c.Connections = append(c.Connections, "email", "sms")
+			c.Grants = append(c.Grants, tenant.ClientGrant{Audience: Audience, Scopes: []string{"read:protected", "write:messages"}})
+			c.TrustForwardedFor = true
+		}),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return e
+}
+
+func (e *Env) LoginWithPassword(edit ...func(*auth0.PasswordLogin)) (*auth0.Login, error) {
+	p := auth0.PasswordLogin{Username: "ada@acme.example", Password: Password}
+	for _, f := range edit {
+		f(&p)
+	}
+	return e.Strategy.LoginWithPassword(context.Background(), p)
+}
+
+// BeginMFA begins a login that needs a second factor.
+func (e *Env) BeginMFA() *auth0.MFA {
+	e.T.Helper()
+	_, err := e.LoginWithPassword(func(p *auth0.PasswordLogin) { p.Username = MFAUser })
+	return e.ExpectError(err, auth0.ErrMFARequired).MFA
+}

@@ -1,0 +1,60 @@
+package testkit
+
+import (
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/internal/tenant"
+)
+
+func Names(list []auth0.Connection) string {
+	var out []string
+	for _, c := range list {
+		out = append(out, c.Name)
+	}
+	return strings.Join(out, " ")
+}
+
+var WriteScopes = []string{"read:connections", "read:connections_options", "create:connections", "update:connections",
+	"update:connections_options", "delete:connections", "read:clients", "read:users", "read:user_idp_tokens"}
+
+// AllowManagement makes scopes of the Management API those of the application.
+func (e *Env) AllowManagement(scopes ...string) {
+	e.T.Helper()
+	if err := e.Tenant.EditClient(ClientID, func(c *tenant.Client) {
+		c.Grants = []tenant.ClientGrant{{Audience: "https://" + TenantHost + "/api/v2/", Scopes: scopes}}
+	}); err != nil {
+		e.T.Fatal(err)
+	}
+}
+
+const ProfileScript = `function fetchUserProfile(accessToken, context, callback) { /* ... */ }`
+
+func PartnerConnection() auth0.OAuth2Connection {
+	return auth0.OAuth2Connection{
+		Name: "partner-two", DisplayName: "Partner Two",
+		Options: auth0.OAuth2Options{
+			AuthorizationURL: "https://idp.partner.example/oauth2/authorize", TokenURL: "https://idp.partner.example/oauth2/token",
+			ClientID: "acme-at-partner", ClientSecret: "s3cret-CANARY", Scopes: []string{"email", "openid", "profile"}, PKCE: true,
+			FetchUserProfile: ProfileScript, IconURL: "https://cdn.partner.example/logo.png",
+			CustomHeaders: map[string]string{"X-Partner": "acme-CANARY"}, AuthParams: map[string]string{"static_param": "x"},
+			AuthParamsMap: map[string]string{"custom_param": "access_type"},
+		},
+	}
+}
+
+// ManagementLog records what is sent to the Management API.
+type ManagementLog struct{ Requests, Bodies []string }
+
+func (e *Env) RecordManagement(answer func(w http.ResponseWriter, r *http.Request, n int)) *ManagementLog {
+	l := &ManagementLog{}
+	e.Tenant.Replace(tenant.Management, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		l.Requests = append(l.Requests, r.Method+" "+r.URL.RequestURI())
+		l.Bodies = append(l.Bodies, string(body))
+		answer(w, r, len(l.Requests))
+	})
+	return l
+}

@@ -1,0 +1,44 @@
+package testkit
+
+import (
+	"testing"
+	"testing/synctest"
+
+	"github.com/seed-15d5a55c/auth0"
+)
+
+// A Mode is a way to keep sessions. Each use of it has stores of its own.
+type Mode struct {
+	Name string
+	Edit func(*auth0.Config)
+}
+
+func InCookies(*auth0.Config) {}
+
+func InStore(c *auth0.Config) { c.Store = auth0.NewMemoryStore(5000) }
+
+func Revocable(c *auth0.Config) { c.Revocations = auth0.NewMemoryStore(5000) }
+
+// InPlainStore is a store that has nothing but what a Store must have.
+func InPlainStore(c *auth0.Config) { c.Store = PlainStore{auth0.NewMemoryStore(5000)} }
+
+var Modes = []Mode{{"in cookies", InCookies}, {"in a store", InStore}, {"in a plain store", InPlainStore}}
+
+// InEachModeBubble runs a test once for each way to keep sessions, in a time of its own.
+func InEachModeBubble(t *testing.T, f func(t *testing.T, m Mode)) {
+	for _, m := range Modes {
+		t.Run(m.Name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { f(t, m) })
+		})
+	}
+}
+
+// InBothBubbles runs a test with sessions in cookies and in a store.
+func InBothBubbles(t *testing.T, test func(t *testing.T, edit func(*auth0.Config))) {
+	for name, edit := range map[string]func(*auth0.Config){
+		"cookies": func(*auth0.Config) {},
+		"store":   func(c *auth0.Config) { c.Store = auth0.NewMemoryStore(100) },
+	} {
+		t.Run(name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { test(t, edit) }) })
+	}
+}

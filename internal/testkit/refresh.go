@@ -1,0 +1,187 @@
+package testkit
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/internal/tenant"
+)
+
+// EncodedSecret stands for bytes that are no text.
+const EncodedSecret = "_-7dzLuqmYh3ZlVEMyIRAP_u3cy7qpmId2ZVRDMiEQD_7t3M"
+
+// OldApplication makes the tenant sign the ID tokens with the client's secret.
+func OldApplication(e *Env, secret string, encoded bool) {
+	e.T.Helper()
+	if err := e.Tenant.EditClient(ClientID, func(c *tenant.Client) {
+		c.IDTokenAlg, c.Secret, c.SecretEncoded = "HS256", secret, encoded
+	}); err != nil {
+		e.T.Fatal(err)
+	}
+}
+
+const SecondAudience = "https://second.example/"
+
+const TokenLife = 10 * time.Minute
+
+// SignedInRefreshing is an application with refresh tokens, which rotate without an
+// overlap. Access tokens are good for ten minutes. What AccessToken returns is
+// shown at /token. Whatever a test does, no token and no cookie is to be found
+// in the log afterwards.
+func SignedInRefreshing(t *testing.T, edit ...func(*auth0.Config)) *Env {
+	t.Helper()
+	spy := &TokenSpy{}
+	e := SignedIn(t, append([]func(*auth0.Config){func(c *auth0.Config) {
+		c.Audience = Audience
+		c.Scopes = []string{"openid", "profile", "email", "offline_access", "read:protected"}
+		spy.Next = c.HTTPClient.Transport
+		c.HTTPClient = &http.Client{Transport: spy}
+	}}, edit...)...)
+	e.RotateRefreshTokens(true, 0)
+	e.lifetime(Audience, TokenLife)
+	for _, audience := range []string{SecondAudience, "https://third.example/"} {
+		if err := e.Tenant.AddAPI(tenant.API{Audience: audience, Scopes: []string{"read:a", "read:b", "read:c"}, Lifetime: TokenLife}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e.Mux.HandleFunc("GET /token", e.showToken)
+	t.Cleanup(func() {
+		for _, text := range spy.Seen() {
+			if strings.Contains(e.Log.String(), text) {
+				t.Errorf("the log has the token %s", text)
+			}
+		}
+	})
+	return e
+}
+
+func (e *Env) RotateRefreshTokens(on bool, overlap time.Duration) {
+	e.T.Helper()
+	e.EditClient(func(c *tenant.Client) {
+		c.RotatingRefreshTokens, c.RefreshTokenLeeway = on, overlap
+		c.RefreshTokenPolicies = []tenant.ClientGrant{
+			{Audience: SecondAudience, Scopes: []string{"read:a", "read:b", "read:c"}},
+			{Audience: "https://third.example/", Scopes: []string{"read:a"}},
+		}
+	})
+}
+
+func (e *Env) lifetime(audience string, d time.Duration) {
+	e.T.Helper()
+	if err := e.Tenant.EditAPI(audience, func(a *tenant.API) { a.Lifetime = d }); err != nil {
+		e.T.Fatal(err)
+	}
+}
+
+// showToken answers with the token that the query asks for, or why there is none.
+func (e *Env) showToken(w http.ResponseWriter, r *http.Request) {
+	var opts []auth0.TokenOption
+	q := r.URL.Query()
+	if q.Has("audience") || q.Has("scope") {
+		opts = append(opts, auth0.ForAudience(cmp.Or(q.Get("audience"), Audience), strings.Fields(q.Get("scope"))...))
+	}
+	if q.Has("force") {
+		opts = append(opts, auth0.ForceRefresh())
+	}
+	token, err := e.Strategy.AccessToken(w, r, opts...)
+	if failed := (*auth0.Error)(nil); errors.As(err, &failed) {
+		w.Header().Set("X-Retry-After", failed.RetryAfter.String())
+		w.WriteHeader(failed.Status)
+		fmt.Fprint(w, failed.Reason)
+		return
+	}
+	if err != nil {
+		e.T.Errorf("AccessToken returns %T %v", err, err)
+		return
+	}
+	w.Header().Set("X-Expiry", token.Expiry.UTC().Format(time.RFC3339))
+	fmt.Fprint(w, token.AccessToken)
+}
+
+// Fetch makes a request as a script of the application does.
+func (b *Browser) Fetch(target string) *Response {
+	b.Env.T.Helper()
+	return b.Do("GET", target, nil, "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Sec-Fetch-Site", "same-origin")
+}
+
+// Token gets a token of the session, and fails the test if there is none.
+func (b *Browser) Token(query ...string) string {
+	b.Env.T.Helper()
+	resp := b.Fetch("/token?" + strings.Join(query, "&"))
+	if resp.Status != 200 {
+		b.Env.T.Fatalf("token: %d %s; log:\n%s", resp.Status, resp.Body, b.Env.Log)
+	}
+	return resp.Body
+}
+
+// NoToken fails the test if there is a token, or none for another reason.
+func (b *Browser) NoToken(status int, reason string, query ...string) *Response {
+	b.Env.T.Helper()
+	resp := b.Fetch("/token?" + strings.Join(query, "&"))
+	if resp.Status != status || resp.Body != reason {
+		b.Env.T.Errorf("token: %d %.80s, want %d %s", resp.Status, resp.Body, status, reason)
+	}
+	return resp
+}
+
+// Refreshes returns how many token requests there were after the login.
+func (e *Env) Refreshes() int { return e.Tenant.Calls(tenant.Token) - 1 }
+
+func (e *Env) ExpectRefreshes(want int, why string) {
+	e.T.Helper()
+	if got := e.Refreshes(); got != want {
+		e.T.Errorf("%s: %d token requests after the login, want %d", why, got, want)
+	}
+}
+
+func Tabs(b *Browser, n int) []*Browser {
+	var all []*Browser
+	for range n {
+		all = append(all, b.Clone())
+	}
+	return all
+}
+
+// Together runs n calls at once and waits for all.
+func Together(n int, f func(i int)) {
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { f(i) })
+	}
+	all.Wait()
+}
+
+// UserOf returns whose session a browser has.
+func (e *Env) UserOf(b *Browser) auth0.User {
+	e.T.Helper()
+	s, err := e.Strategy.Session(b.Request("/"))
+	if err != nil {
+		e.T.Error(err)
+		return auth0.User{}
+	}
+	return s.User
+}
+
+// Request returns a request with the cookies of a browser.
+func (b *Browser) Request(target string) *http.Request {
+	r := httptest.NewRequest("GET", target, nil)
+	for name, value := range b.Cookies {
+		r.AddCookie(&http.Cookie{Name: name, Value: value})
+	}
+	return r
+}
+
+// FreshKeys has the keys fetched if they are due.
+func (e *Env) FreshKeys() {
+	e.Strategy.KeySet().Warm(e.T.Context())
+	synctest.Wait()
+}

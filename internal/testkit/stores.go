@@ -1,0 +1,132 @@
+package testkit
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0"
+)
+
+type PlainStore struct{ auth0.Store }
+
+// A HalfStore fails with an error once there is one.
+type HalfStore struct {
+	auth0.Store
+	Err error
+}
+
+func (s *HalfStore) Find(key string) ([]byte, bool, error) {
+	if s.Err != nil {
+		return nil, false, s.Err
+	}
+	return s.Store.Find(key)
+}
+
+func (s *HalfStore) Commit(key string, value []byte, until time.Time) error {
+	if s.Err != nil {
+		return s.Err
+	}
+	return s.Store.Commit(key, value, until)
+}
+
+// A WatchedStore has only what a Store must have. Tests can see what is in it and
+// what was asked of it, and make it fail.
+type WatchedStore struct {
+	Mu      sync.Mutex
+	Values  map[string]StoredValue
+	Finds   int
+	commits []time.Time // expiries
+	deleted int
+	Fail    map[string]error // by operation: find, commit, delete
+	OnFind  func(key string) // called first, without the lock
+}
+
+type StoredValue struct {
+	Value  []byte
+	Expiry time.Time
+}
+
+func NewWatchedStore() *WatchedStore {
+	return &WatchedStore{Values: map[string]StoredValue{}, Fail: map[string]error{}}
+}
+
+func (s *WatchedStore) Find(key string) ([]byte, bool, error) {
+	s.Mu.Lock()
+	hook := s.OnFind
+	s.Mu.Unlock()
+	if hook != nil {
+		hook(key)
+	}
+	s.Mu.Lock()
+	defer s.Mu.Unlock()
+	s.Finds++
+	v, ok := s.Values[key]
+	if s.Fail["find"] != nil || !ok || !time.Now().Before(v.Expiry) {
+		return nil, false, s.Fail["find"]
+	}
+	return v.Value, true, nil
+}
+
+func (s *WatchedStore) Commit(key string, value []byte, expiry time.Time) error {
+	s.Mu.Lock()
+	defer s.Mu.Unlock()
+	if s.Fail["commit"] != nil {
+		return s.Fail["commit"]
+	}
+	s.commits = append(s.commits, expiry)
+	s.Values[key] = StoredValue{slices.Clone(value), expiry}
+	return nil
+}
+
+func (s *WatchedStore) Delete(key string) error {
+	s.Mu.Lock()
+	defer s.Mu.Unlock()
+	s.deleted++
+	if s.Fail["delete"] == nil {
+		delete(s.Values, key)
+	}
+	return s.Fail["delete"]
+}
+
+// BreakWith makes an operation fail, or work again.
+func (s *WatchedStore) BreakWith(operation string, err error) {
+	s.Mu.Lock()
+	defer s.Mu.Unlock()
+	s.Fail[operation] = err
+}
+
+func (s *WatchedStore) Written() []time.Time {
+	s.Mu.Lock()
+	defer s.Mu.Unlock()
+	return slices.Clone(s.commits)
+}
+
+func (s *WatchedStore) Deletes() int {
+	s.Mu.Lock()
+	defer s.Mu.Unlock()
+	return s.deleted
+}
+
+// Sessions returns the keys of sessions.
+func (s *WatchedStore) Sessions() []string {
+	s.Mu.Lock()
+	defer s.Mu.Unlock()
+	var keys []string
+	for _, key := range slices.Sorted(maps.Keys(s.Values)) {
+		if strings.HasPrefix(key, "auth0:session:") {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+func (s *WatchedStore) Change(edit func(map[string]StoredValue)) {
+	s.Mu.Lock()
+	defer s.Mu.Unlock()
+	edit(s.Values)
+}
+
+func (s *WatchedStore) Use(c *auth0.Config) { c.Store = s }
