@@ -1,4 +1,4 @@
-package auth0_test
+package keys_test
 
 import (
 	"crypto"
