@@ -1,4 +1,4 @@
-package auth0_test
+package api_test
 
 import (
 	"crypto/rsa"
