@@ -1,4 +1,4 @@
-package auth0_test
+package guards_test
 
 import (
 	"context"
@@ -25,7 +25,7 @@ import (
 // tableOfRefusals reads the rows of errors.go, so that a new one is walked too.
 func tableOfRefusals(t *testing.T) map[string]*auth0.Error {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), "errors.go", nil, 0)
+	file, err := parser.ParseFile(token.NewFileSet(), "../../../errors.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

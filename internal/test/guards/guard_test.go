@@ -1,4 +1,4 @@
-package auth0_test
+package guards_test
 
 import (
 	"fmt"
