@@ -1,4 +1,4 @@
-package auth0_test
+package login_test
 
 import (
 	"crypto/sha256"
