@@ -1,4 +1,4 @@
-package auth0_test
+package session_test
 
 import (
 	"fmt"
