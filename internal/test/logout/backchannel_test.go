@@ -1,4 +1,4 @@
-package auth0_test
+package logout_test
 
 import (
 	"errors"
