@@ -1,4 +1,4 @@
-package auth0_test
+package tokens_test
 
 import (
 	"errors"
