@@ -1,4 +1,4 @@
-package auth0_test
+package grants_test
 
 import (
 	"cmp"
