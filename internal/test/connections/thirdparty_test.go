@@ -1,4 +1,4 @@
-package auth0_test
+package connections_test
 
 import (
 	"errors"
