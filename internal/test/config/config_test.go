@@ -1,4 +1,4 @@
-package auth0_test
+package config_test
 
 import (
 	"bytes"
