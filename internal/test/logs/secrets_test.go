@@ -1,4 +1,4 @@
-package auth0_test
+package logs_test
 
 import (
 	"context"
