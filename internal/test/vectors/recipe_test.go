@@ -1,4 +1,4 @@
-package auth0_test
+package vectors_test
 
 import (
 	"bytes"
