@@ -20,6 +20,7 @@ func apiStepUp(parameters string) testkit.Answer {
 }
 
 func TestRequireAny(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	for _, tt := range []struct {
 		why    string
@@ -48,6 +49,7 @@ func TestRequireAny(t *testing.T) {
 }
 
 func TestRequireOrganization(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	refused := apiRefused("organization not allowed")
 	h := f.API.RequireOrganization("org_1", "org_2")(f)
@@ -81,6 +83,7 @@ func TestRequireOrganization(t *testing.T) {
 }
 
 func TestRequireStepUp(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	const minutes = 5 * time.Minute
 	mfa, fresh := testkit.GoodClaims(testkit.Noon).Set("acr", `"mfa"`), testkit.GoodClaims(testkit.Noon).Set("auth_time", testkit.NoonPlus(-299))
@@ -120,6 +123,7 @@ func TestRequireStepUp(t *testing.T) {
 
 // What no token can satisfy is a mistake of the program.
 func TestUnusableGuards(t *testing.T) {
+	t.Parallel()
 	for why, guard := range map[string]func(*auth0.API) func(http.Handler) http.Handler{
 		"any of no scopes":         func(a *auth0.API) func(http.Handler) http.Handler { return a.RequireAnyScope() },
 		"scope with quotes":        func(a *auth0.API) func(http.Handler) http.Handler { return a.RequireAnyScope("read:m", `a"`) },
@@ -150,6 +154,7 @@ func TestUnusableGuards(t *testing.T) {
 }
 
 func TestRequire(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	var answer error
 	asked := 0
@@ -177,6 +182,7 @@ func TestRequire(t *testing.T) {
 
 // Who may act for somebody else is decided by a function.
 func TestRequireActor(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	h := f.API.Require(func(_ context.Context, token *auth0.Token) error {
 		actors, err := token.Actors()
@@ -229,6 +235,7 @@ func claimsErr[T any](ctx context.Context) error {
 }
 
 func TestClaimsThatValidate(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	token := func(plan string) string { return testkit.Signed(testkit.GoodHeader, testkit.WithClaim("plan", plan)) }
 	for _, tt := range []struct {
@@ -270,6 +277,7 @@ func TestClaimsThatValidate(t *testing.T) {
 
 // What is the reason goes to the log.
 func TestRequireClaimsLogs(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	f.ExpectWhole(t, auth0.RequireClaims[valueClaims](f.API)(f), testkit.BearerRequest(testkit.GoodToken()), testkit.AnswerBadClaims)
 	if log := f.Log.Take(); !strings.Contains(log, errPlan.Error()) || !strings.Contains(log, "reason=invalid_claim") {
@@ -279,6 +287,7 @@ func TestRequireClaimsLogs(t *testing.T) {
 
 // A handler finds ready what its guard has decoded.
 func TestRequireClaimsDecodesOnce(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	timesDecoded.Store(0)
 	inner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -308,6 +317,7 @@ func (c nestedClaims) Validate(ctx context.Context) error {
 }
 
 func TestValidateMayAskForClaims(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	f.ExpectWhole(t, auth0.RequireClaims[nestedClaims](f.API)(f), testkit.BearerRequest(testkit.GoodToken()), testkit.AnswerOK)
 	f.ExpectWhole(t, auth0.RequireClaims[nestedClaims](f.API)(f), testkit.BearerRequest(testkit.Signed(testkit.GoodHeader, testkit.WithClaim("plan", `5`))), testkit.AnswerBadClaims)

@@ -29,6 +29,7 @@ var profileHeader = testkit.GoodHeader.Set("typ", `"at+jwt"`)
 func profileClaims() testkit.Object { return testkit.WithClaim("client_id", `"c1"`).Set("jti", `"j1"`) }
 
 func TestStrictProfile(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.StrictProfile = true })
 	cases := []testkit.TokenCase{
 		{"complete", testkit.Signed(profileHeader, profileClaims()), testkit.AnswerOK},
@@ -49,6 +50,7 @@ func TestStrictProfile(t *testing.T) {
 }
 
 func TestMaxTokenAge(t *testing.T) {
+	t.Parallel()
 	hour := func(c *auth0.APIConfig) { c.MaxTokenAge = time.Hour }
 	testkit.NewAPIEnv(t, hour).ExpectTokens(t, []testkit.TokenCase{
 		{"young", testkit.GoodToken(), testkit.AnswerOK},
@@ -62,6 +64,7 @@ func TestMaxTokenAge(t *testing.T) {
 
 // A token grows too old while it is remembered.
 func TestMaxTokenAgeOfRememberedToken(t *testing.T) {
+	t.Parallel()
 	now := testkit.Noon
 	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) {
 		c.MaxTokenAge, c.Now = time.Minute, func() time.Time { return now }
@@ -75,6 +78,7 @@ func TestMaxTokenAgeOfRememberedToken(t *testing.T) {
 }
 
 func TestRequiredClaims(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.RequiredClaims = []string{"org_id", "https://acme.example/tier"} })
 	const tier = "https://acme.example/tier"
 	with := func(org, value string) string {
@@ -95,6 +99,7 @@ func TestRequiredClaims(t *testing.T) {
 }
 
 func TestRejectAnonymous(t *testing.T) {
+	t.Parallel()
 	reject := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.RejectAnonymous = true })
 	for _, tt := range []struct {
 		subject   string // empty for none
@@ -124,6 +129,7 @@ func TestRejectAnonymous(t *testing.T) {
 }
 
 func TestValidate(t *testing.T) {
+	t.Parallel()
 	var answer error
 	asked := 0
 	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) {
@@ -181,6 +187,7 @@ func TestValidate(t *testing.T) {
 
 // A client that goes away while Validate looks something up gets no yes.
 func TestValidateOfClientWhoGoesAway(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) {
 		c.Validate = func(ctx context.Context, _ *auth0.Token) error { return ctx.Err() }
 	})
@@ -196,6 +203,7 @@ func TestValidateOfClientWhoGoesAway(t *testing.T) {
 }
 
 func TestActors(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	for _, tt := range []struct {
 		act  string // empty for none
@@ -232,6 +240,7 @@ func TestActors(t *testing.T) {
 
 // The rest of what a token can tell.
 func TestMoreTokenValues(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	token, err := f.API.Verify(t.Context(), testkit.Signed(testkit.GoodHeader, testkit.WithClaim("org_name", `"acme"`).
 		Set("acr", `"mfa"`).Set("auth_time", testkit.NoonPlus(-90)+".5")))
@@ -247,6 +256,7 @@ func TestMoreTokenValues(t *testing.T) {
 }
 
 func TestMetadataHandler(t *testing.T) {
+	t.Parallel()
 	const url = "https://api.example/.well-known/oauth-protected-resource"
 	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) {
 		c.MetadataURL, c.ScopesSupported = url, []string{"read:m", "write:m"}
@@ -291,6 +301,7 @@ func TestMetadataHandler(t *testing.T) {
 // are. Without any the list is empty, which says that there is none (RFC 9728,
 // Section 2).
 func TestMetadataBearerMethods(t *testing.T) {
+	t.Parallel()
 	own := auth0.FromFunc(func(*http.Request) (string, error) { return "", nil })
 	for _, tt := range []struct {
 		sources []auth0.TokenExtractor
@@ -313,6 +324,7 @@ func TestMetadataBearerMethods(t *testing.T) {
 
 // Every challenge tells where the metadata are, and nothing else does.
 func TestMetadataInChallenges(t *testing.T) {
+	t.Parallel()
 	const url = "https://api.example/.well-known/oauth-protected-resource"
 	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) {
 		c.MetadataURL, c.TokenExtractors = url, []auth0.TokenExtractor{auth0.FromHeader(), auth0.FromQuery()}
@@ -350,6 +362,7 @@ func TestMetadataInChallenges(t *testing.T) {
 }
 
 func TestNewAPIChecksTheRest(t *testing.T) {
+	t.Parallel()
 	good := auth0.APIConfig{Domain: testkit.APIHost, Audience: testkit.APIAudience}
 	for _, tt := range []struct {
 		why  string
@@ -421,6 +434,7 @@ func TestNewAPIChecksTheRest(t *testing.T) {
 
 // What the caller does with its slices later must not change an API.
 func TestMoreOfConfigIsCopied(t *testing.T) {
+	t.Parallel()
 	required, supported, algs, auds := []string{"org_id"}, []string{"read:m"}, []string{"RS256"}, []string{testkit.APIAudience}
 	issuers := []auth0.Issuer{{Domain: "a.example", Audiences: auds, Algorithms: algs}}
 	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) {
@@ -439,6 +453,7 @@ func TestMoreOfConfigIsCopied(t *testing.T) {
 
 // An API that nobody made has nothing to tell either.
 func TestZeroAPIElsewhere(t *testing.T) {
+	t.Parallel()
 	api := new(auth0.API)
 	never := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("handler reached") })
 	for why, h := range map[string]http.Handler{
@@ -467,6 +482,7 @@ func TestZeroAPIElsewhere(t *testing.T) {
 
 // A token of many claims is read as quickly as it is refused.
 func TestManyClaims(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	claims := testkit.GoodClaims(testkit.Noon)
 	for i := range 1200 {

@@ -36,6 +36,7 @@ import (
 )
 
 func TestAuthorizationHeader(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	good := testkit.GoodToken()
 	for _, tt := range []struct {
@@ -98,6 +99,7 @@ func TestAuthorizationHeader(t *testing.T) {
 
 // Tokens are taken from nowhere but the Authorization header.
 func TestTokenElsewhereIsNone(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	good := testkit.GoodToken()
 	for _, tt := range []struct {
@@ -130,6 +132,7 @@ func TestTokenElsewhereIsNone(t *testing.T) {
 }
 
 func TestHeadHasNoBody(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	want := testkit.AnswerNoToken
 	want.Body = ""
@@ -144,6 +147,7 @@ func TestHeadHasNoBody(t *testing.T) {
 }
 
 func TestTokenForm(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	good := testkit.GoodToken()
 	part := strings.Split(good, ".")
@@ -219,6 +223,7 @@ func tokenOfSize(size int) string {
 
 // What the Authorization header cannot carry can still reach Verify.
 func TestVerifyTokenForm(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	good := testkit.GoodToken()
 	part := strings.Split(good, ".")
@@ -245,6 +250,7 @@ func TestVerifyTokenForm(t *testing.T) {
 }
 
 func TestJOSEHeader(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	raw := func(header string) string {
 		return testkit.Compact(header, testkit.GoodClaims(testkit.Noon).String(), testkit.RS256(testkit.RSAKey1()))
@@ -303,6 +309,7 @@ func TestJOSEHeader(t *testing.T) {
 // An attacker who may choose the algorithm may choose one that needs no secret,
 // or one for which the public key is the secret.
 func TestAlgorithmConfusion(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	claims := testkit.GoodClaims(testkit.Noon).String()
 	alg := func(name string, sign testkit.Signer) string {
@@ -346,6 +353,7 @@ func TestAlgorithmConfusion(t *testing.T) {
 
 // Every algorithm that can be allowed works with a key for it, and with no other.
 func TestAlgorithms(t *testing.T) {
+	t.Parallel()
 	keys := []testkit.JWK{
 		testkit.RSAJWK("r", &testkit.RSAKey1().PublicKey).With("alg", nil),
 		testkit.ECJWK("e256", "ES256", &testkit.ECKey().PublicKey), testkit.ECJWK("e384", "ES384", &testkit.ECKey384().PublicKey).With("alg", nil), testkit.ECJWK("e521", "ES512", &testkit.ECKey521().PublicKey),
@@ -397,6 +405,7 @@ func TestAlgorithms(t *testing.T) {
 
 // A key that names its algorithm is for no other.
 func TestKeyForOneAlgorithm(t *testing.T) {
+	t.Parallel()
 	token := testkit.Compact(testkit.GoodHeader.Set("alg", `"PS256"`).String(), testkit.GoodClaims(testkit.Noon).String(), testkit.PS(crypto.SHA256, 32, testkit.RSAKey1()))
 	f := testkit.NewAPIEnv(t, testkit.Algorithms("RS256", "PS256"))
 	f.ExpectToken(t, token, testkit.AnswerUnknownKey)
@@ -413,6 +422,7 @@ func TestKeyForOneAlgorithm(t *testing.T) {
 }
 
 func TestSignatureForm(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t, testkit.Algorithms("RS256", "PS256", "ES256", "EdDSA"))
 	f.Publish(
 		testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey), testkit.RSAJWK("p", &testkit.RSAKey1().PublicKey).With("alg", "PS256"),
@@ -468,6 +478,7 @@ func TestSignatureForm(t *testing.T) {
 }
 
 func TestSignatureIsOverEverything(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	good := testkit.GoodToken()
 	part := strings.Split(good, ".")
@@ -498,6 +509,7 @@ func TestSignatureIsOverEverything(t *testing.T) {
 // Keys come from the issuer, never from the token, and nothing is fetched that
 // a token names.
 func TestKeysInTokens(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	evil := "https://evil.example/"
 	own, err := json.Marshal(testkit.RSAJWK("k1", &testkit.RSAForeign().PublicKey))
@@ -521,6 +533,7 @@ func TestKeysInTokens(t *testing.T) {
 }
 
 func TestKeyID(t *testing.T) {
+	t.Parallel()
 	token := func(kid string) string {
 		return testkit.Signed(testkit.GoodHeader.Set("kid", kid), testkit.GoodClaims(testkit.Noon))
 	}
@@ -565,6 +578,7 @@ func TestKeyID(t *testing.T) {
 // Anybody can make up key ids: they must not cost a request if no key can have
 // them, and must be harmless in the log.
 func TestOddKeyIDs(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	f.ExpectToken(t, testkit.Signed(testkit.GoodHeader.Set("kid", `"`+strings.Repeat("k", 257)+`"`), testkit.GoodClaims(testkit.Noon)), testkit.AnswerUnknownKey)
 	if f.Fetches() != 0 {
@@ -582,6 +596,7 @@ func TestOddKeyIDs(t *testing.T) {
 }
 
 func TestPayloadForm(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	good := testkit.GoodClaims(testkit.Noon).String()
 	raw := func(payload string) string {
@@ -622,6 +637,7 @@ func TestPayloadForm(t *testing.T) {
 }
 
 func TestClaims(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	with := func(name, value string) string {
 		return testkit.Signed(testkit.GoodHeader, testkit.WithClaim(name, value))
@@ -719,6 +735,7 @@ func TestClaims(t *testing.T) {
 
 // The issuer is compared byte for byte, and tokens of others cost no request.
 func TestIssuer(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	for _, iss := range []string{"", "https://t.example", "https://T.example/", "HTTPS://t.example/", "http://t.example/", "https://t.example:443/", "https://t.example/x", "https://t.example//", "https://t.example/ ", "https://u.example/", "t.example"} {
 		t.Run(iss, func(t *testing.T) {
@@ -731,12 +748,14 @@ func TestIssuer(t *testing.T) {
 }
 
 func TestDomainInUpperCase(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.Domain = "T.EXAMPLE" })
 	f.ExpectToken(t, testkit.GoodToken(), testkit.AnswerOK)
 }
 
 // What is told without a key must not cost a request for keys.
 func TestRefusedBeforeKeysAreFetched(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	for _, token := range []string{
 		"abc",
@@ -759,6 +778,7 @@ func TestRefusedBeforeKeysAreFetched(t *testing.T) {
 }
 
 func TestLeeway(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		why    string
 		leeway time.Duration
@@ -787,6 +807,7 @@ func TestLeeway(t *testing.T) {
 }
 
 func TestSeveralAudiences(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		why  string
 		edit func(*auth0.APIConfig)
@@ -806,6 +827,7 @@ func TestSeveralAudiences(t *testing.T) {
 
 // ID tokens and logout tokens have the same issuer and keys as access tokens.
 func TestOtherTokensOfTheTenant(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	for name, value := range map[string]string{"nonce": `"n"`, "at_hash": `"h"`, "c_hash": `"h"`, "s_hash": `"h"`,
 		"events": `{"http://schemas.openid.net/event/backchannel-logout":{}}`} {
@@ -836,6 +858,7 @@ func TestOtherTokensOfTheTenant(t *testing.T) {
 // A token that is bound to a key or a certificate proves nothing by itself,
 // also if what binds it cannot be read.
 func TestBoundTokens(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	for cnf, want := range map[string]testkit.Answer{
 		`{"jkt":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}`:      testkit.AnswerBound,
@@ -857,6 +880,7 @@ func TestBoundTokens(t *testing.T) {
 }
 
 func TestScopesAndPermissions(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	scope, permission := f.API.RequireScope, f.API.RequirePermissions
 	type list = []string
@@ -916,6 +940,7 @@ func TestScopesAndPermissions(t *testing.T) {
 // A guard that cannot be satisfied is a mistake of the program. It must not let
 // anybody pass, nor reach a header, and somebody must hear of it.
 func TestUnusableScopes(t *testing.T) {
+	t.Parallel()
 	for _, list := range [][]string{nil, {}, {""}, {"read:m", ""}, {"read:m openid"}, {`a"b`}, {`a\b`}, {"a\nb"}, {"a\tb"}, {"é"}, {"\x7f"}} {
 		t.Run(fmt.Sprintf("%q", list), func(t *testing.T) {
 			for name, guard := range map[string]func(*auth0.API) func(...string) func(http.Handler) http.Handler{
@@ -942,6 +967,7 @@ func TestUnusableScopes(t *testing.T) {
 // Who tries the route first has no token yet, and must not be told that one
 // would help.
 func TestUnusableScopesAnswerEveryRequest(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	for _, h := range []http.Handler{f.API.RequireScope()(f), f.API.RequirePermissions("")(f)} {
 		f.ExpectWhole(t, h, testkit.RequestWith(), testkit.AnswerUnusable)
@@ -950,6 +976,7 @@ func TestUnusableScopesAnswerEveryRequest(t *testing.T) {
 }
 
 func TestStackedGuards(t *testing.T) {
+	t.Parallel()
 	var checked int
 	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) {
 		c.Now = func() time.Time { checked++; return testkit.Noon }
@@ -970,6 +997,7 @@ func TestStackedGuards(t *testing.T) {
 }
 
 func TestRequireClaim(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	for _, tt := range []struct {
 		why   string
@@ -1022,6 +1050,7 @@ func TestRequireClaim(t *testing.T) {
 }
 
 func TestTokenValues(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	token, err := f.API.Verify(t.Context(), testkit.Signed(testkit.GoodHeader, testkit.WithClaim("jti", `"j1"`).Set("org_id", `"org_1"`).Set("https://acme.example/n", "9007199254740993")))
 	if err != nil {
@@ -1079,6 +1108,7 @@ func TestTokenValues(t *testing.T) {
 
 // Tokens are put into logs by people who mean well.
 func TestTokenDoesNotPrint(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	raw := testkit.Signed(testkit.GoodHeader, testkit.WithClaim("email", `"ada@acme.example"`))
 	token, err := f.API.Verify(t.Context(), raw)
@@ -1105,6 +1135,7 @@ func TestTokenDoesNotPrint(t *testing.T) {
 }
 
 func TestTokenFromNowhere(t *testing.T) {
+	t.Parallel()
 	if token, ok := auth0.TokenFrom(t.Context()); ok || token != nil {
 		t.Errorf("got %v, %v", token, ok)
 	}
@@ -1127,6 +1158,7 @@ func requestContext(t *testing.T, api *auth0.API, token string) context.Context 
 }
 
 func TestClaimsOfToken(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	ctx := requestContext(t, f.API, testkit.Signed(testkit.GoodHeader, testkit.GoodClaims(testkit.Noon).
 		Set("https://acme.example/profile", `{"teams":[{"id":9007199254740993,"since":"2025-12-31T23:59:59Z"}]}`)))
@@ -1174,6 +1206,7 @@ func (d *decoded) UnmarshalJSON(text []byte) error {
 
 // Handlers and what they call ask again rather than hand claims on.
 func TestClaimsAreDecodedOnce(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	ctx := requestContext(t, f.API, testkit.GoodToken())
 	timesDecoded.Store(0)
@@ -1190,6 +1223,7 @@ func TestClaimsAreDecodedOnce(t *testing.T) {
 // A page reads custom claims as an API does; where there are both, what
 // authenticated the request counts.
 func TestClaimsOfSession(t *testing.T) {
+	t.Parallel()
 	tenant := auth0test.NewTenant(t)
 	tenant.EditIDToken(func(_, claims map[string]any) { claims["https://acme.example/plan"] = "session" })
 	strategy, err := auth0.New(tenant.Config())
@@ -1266,6 +1300,7 @@ func (w *strictWriter) Write(p []byte) (int, error) {
 func (w *strictWriter) WriteHeader(int) { w.writes++ }
 
 func TestErrorHandler(t *testing.T) {
+	t.Parallel()
 	var got *auth0.Error
 	w := &strictWriter{}
 	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) {
@@ -1328,6 +1363,7 @@ func TestErrorHandler(t *testing.T) {
 
 // Reasons are for metrics: they tell more than the answer does.
 func TestVerifyReasons(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	down := testkit.NewAPIEnv(t)
 	down.Tenant.Fail(tenant.JWKS, 503)
@@ -1378,6 +1414,7 @@ func TestVerifyReasons(t *testing.T) {
 
 // The owner of an API finds the usual mistakes explained in the log.
 func TestLogOfRefusals(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	for _, tt := range []struct {
 		why, token, want string
@@ -1399,6 +1436,7 @@ type outerKey struct{}
 
 // A guard is invisible to the handler, but for the token.
 func TestGuardKeepsTheRequest(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	var got string
 	inner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -1418,6 +1456,7 @@ func TestGuardKeepsTheRequest(t *testing.T) {
 }
 
 func TestPanicsOfHandlersPass(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	h := f.API.RequireAuth(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
 	defer func() {
@@ -1430,6 +1469,7 @@ func TestPanicsOfHandlersPass(t *testing.T) {
 
 // An API that was not made by NewAPI trusts nobody, and says so without a panic.
 func TestZeroAPI(t *testing.T) {
+	t.Parallel()
 	never := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("handler reached") })
 	for why, call := range map[string]func(a *auth0.API) int{
 		"no token": func(a *auth0.API) int { return bearerStatus(a.RequireAuth(never), testkit.RequestWith()) },
@@ -1475,6 +1515,7 @@ func verifyStatus(t *testing.T, a *auth0.API, token string) int {
 }
 
 func TestNewAPI(t *testing.T) {
+	t.Parallel()
 	good := auth0.APIConfig{Domain: testkit.APIHost, Audience: testkit.APIAudience}
 	edit := func(f func(*auth0.APIConfig)) auth0.APIConfig {
 		c := good
@@ -1556,6 +1597,7 @@ func TestNewAPI(t *testing.T) {
 // An empty list of algorithms is the default or a mistake, but not an API that
 // refuses everybody.
 func TestEmptyListOfAlgorithms(t *testing.T) {
+	t.Parallel()
 	_, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.APIHost, Audience: testkit.APIAudience, Algorithms: []string{}})
 	if err == nil {
 		f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.Algorithms = []string{} })
@@ -1565,6 +1607,7 @@ func TestEmptyListOfAlgorithms(t *testing.T) {
 
 // What the caller does with its slices later must not change an API.
 func TestConfigIsCopied(t *testing.T) {
+	t.Parallel()
 	algs, auds := []string{"RS256"}, []string{"a"}
 	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.Algorithms, c.Audience, c.Audiences = algs, "", auds })
 	algs[0], auds[0] = "ES256", "b"
@@ -1584,6 +1627,7 @@ var challengeForm = regexp.MustCompile(`^Bearer realm="api"(, error="(invalid_re
 // TestErrorTokensNeverAppear sends tokens that are broken in many ways. Nothing
 // that came in may go out, and no part of a token may reach the log.
 func TestErrorTokensNeverAppear(t *testing.T) {
+	t.Parallel()
 	const marker = "ATTACKER"
 	f := testkit.NewAPIEnv(t)
 	h := f.API.RequireAuth(f)

@@ -33,6 +33,7 @@ var tokenReasons = []string{
 }
 
 func TestTokenEvents(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewCacheEnv(t)
 	down := testkit.NewCacheEnv(t)
 	down.Tenant.Fail(tenant.JWKS, 503)
@@ -135,6 +136,7 @@ func TestTokenEvents(t *testing.T) {
 
 // How long a check took includes the wait for keys.
 func TestTokenEventDuration(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := testkit.NewCacheEnv(t, func(c *auth0.APIConfig) { c.Now = nil })
 		f.Tenant.Delay(tenant.JWKS, time.Second)
@@ -147,6 +149,7 @@ func TestTokenEventDuration(t *testing.T) {
 }
 
 func TestKeyEvents(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := testkit.NewCacheEnv(t, func(c *auth0.APIConfig) { c.Now = nil })
 		token := testkit.TokenOf("k1", testkit.RSAKey1())
@@ -199,6 +202,7 @@ func TestKeyEvents(t *testing.T) {
 
 // Half an observer is one too.
 func TestPartOfAnObserver(t *testing.T) {
+	t.Parallel()
 	for _, o := range []auth0.Observer{
 		{Token: func(context.Context, auth0.TokenEvent) {}},
 		{Keys: func(context.Context, auth0.KeyEvent) {}},
@@ -211,6 +215,7 @@ func TestPartOfAnObserver(t *testing.T) {
 
 // The context is that of the request, so that events can be put into its trace.
 func TestEventHasTheContext(t *testing.T) {
+	t.Parallel()
 	var got any
 	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) {
 		c.Observer.Token = func(ctx context.Context, _ auth0.TokenEvent) { got = ctx.Value(outerKey{}) }
@@ -241,6 +246,7 @@ func formatted(v any) string {
 
 // Everything that could be printed is, while secrets are all about.
 func TestTokensAndKeysDoNotPrint(t *testing.T) {
+	t.Parallel()
 	const marker = "SECRETbody"
 	secret := "SECRETkey" + strings.Repeat("k", 32)
 	shared, err := auth0.SharedSecret(secret)
@@ -324,6 +330,7 @@ func TestTokensAndKeysDoNotPrint(t *testing.T) {
 
 // Whatever a token is, its event says one of the known words.
 func TestReasonsAreAClosedSet(t *testing.T) {
+	t.Parallel()
 	seen := map[string]int{}
 	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) {
 		c.Logger = slog.New(slog.DiscardHandler)

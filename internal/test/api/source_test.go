@@ -47,6 +47,7 @@ func (s *spy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func TestTokenSources(t *testing.T) {
+	t.Parallel()
 	good := testkit.GoodToken()
 	expired := testkit.Signed(testkit.GoodHeader, testkit.WithClaim("exp", testkit.NoonPlus(-60)))
 	header, query, form, socket := auth0.FromHeader(), auth0.FromQuery(), auth0.FromForm(), auth0.FromWebSocket()
@@ -206,6 +207,7 @@ func ownPlace(token string, err error) auth0.TokenExtractor {
 
 // What an own function reports is for the log.
 func TestErrorOfOwnSource(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t, testkit.Sources(ownPlace("", errors.New("the reader is broken"))))
 	w := httptest.NewRecorder()
 	f.API.RequireAuth(f).ServeHTTP(w, testkit.RequestWith())
@@ -219,6 +221,7 @@ func TestErrorOfOwnSource(t *testing.T) {
 
 // URLs end up in logs and in the Referer of what a page links to.
 func TestTokenIsTakenOutOfTheURL(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t, testkit.Sources(auth0.FromHeader(), auth0.FromQuery()))
 	good := testkit.GoodToken()
 	for _, tt := range []struct{ query, want string }{
@@ -285,6 +288,7 @@ func (b *countingBody) Close() error {
 
 // The body belongs to the handler, whatever was looked for in it.
 func TestBodyIsPassedOn(t *testing.T) {
+	t.Parallel()
 	good := testkit.GoodToken()
 	broken := errors.New("connection lost")
 	for _, tt := range []struct {
@@ -341,6 +345,7 @@ func TestBodyIsPassedOn(t *testing.T) {
 }
 
 func TestOptionalAuth(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	down := testkit.NewAPIEnv(t)
 	down.Tenant.Fail("jwks", 503)
@@ -377,6 +382,7 @@ func TestOptionalAuth(t *testing.T) {
 }
 
 func TestUnusableSources(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		why  string
 		list []auth0.TokenExtractor
@@ -410,6 +416,7 @@ func TestUnusableSources(t *testing.T) {
 
 // The token of a WebSocket handshake is in no answer.
 func TestWebSocketTokenIsNotEchoed(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t, testkit.Sources(auth0.FromWebSocket()))
 	for _, token := range []string{testkit.GoodToken(), "abc"} {
 		w := httptest.NewRecorder()

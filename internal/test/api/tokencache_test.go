@@ -17,6 +17,7 @@ import (
 )
 
 func TestTokenIsRemembered(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewCacheEnv(t)
 	one, two := testkit.GoodToken(), testkit.Signed(testkit.GoodHeader, testkit.WithClaim("sub", `"auth0|v"`))
 	f.ExpectCached(t, one, testkit.AnswerOK, false)
@@ -33,6 +34,7 @@ func TestTokenIsRemembered(t *testing.T) {
 
 // What time changes is looked at each time.
 func TestRememberedTokenAndTime(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewCacheEnv(t)
 	token := testkit.Signed(testkit.GoodHeader, testkit.WithClaim("exp", testkit.NoonPlus(60)).Set("nbf", testkit.NoonPlus(0)))
 	f.ExpectCached(t, token, testkit.AnswerOK, false)
@@ -48,6 +50,7 @@ func TestRememberedTokenAndTime(t *testing.T) {
 
 // One token is all of its bytes.
 func TestRememberedTokenIsExact(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewCacheEnv(t)
 	token := testkit.GoodToken()
 	f.ExpectCached(t, token, testkit.AnswerOK, false)
@@ -73,6 +76,7 @@ func TestRememberedTokenIsExact(t *testing.T) {
 // A token that was refused is checked again, also if it is refused for
 // something that passes.
 func TestRefusedTokenIsNotRemembered(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewCacheEnv(t)
 	forged := testkit.Compact(testkit.GoodHeader.String(), testkit.GoodClaims(testkit.Noon).String(), testkit.RS256(testkit.RSAForeign()))
 	bound := testkit.Signed(testkit.GoodHeader, testkit.WithClaim("cnf", `{"jkt":"x"}`))
@@ -89,6 +93,7 @@ func TestRefusedTokenIsNotRemembered(t *testing.T) {
 
 // A key that is revoked ends the tokens that it has signed, and no others.
 func TestRevokedKeyOfRememberedTokens(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		why   string
 		keys  []testkit.JWK
@@ -125,6 +130,7 @@ func TestRevokedKeyOfRememberedTokens(t *testing.T) {
 
 // A token without a key id is good for as long as one key fits it.
 func TestRememberedTokenWithoutKeyID(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := testkit.NewCacheEnv(t, func(c *auth0.APIConfig) { c.Now = nil })
 		f.Publish(testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey))
@@ -143,6 +149,7 @@ func TestRememberedTokenWithoutKeyID(t *testing.T) {
 
 // When keys are too old to be used, so is what they have said.
 func TestRememberedTokenAfterADayOfOutage(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := testkit.NewCacheEnv(t, func(c *auth0.APIConfig) { c.Now = nil })
 		token := testkit.TokenOf("k1", testkit.RSAKey1())
@@ -161,6 +168,7 @@ func TestRememberedTokenAfterADayOfOutage(t *testing.T) {
 }
 
 func TestNoTokenCache(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewCacheEnv(t, func(c *auth0.APIConfig) { c.TokenCache = auth0.None })
 	token := testkit.GoodToken()
 	for range 3 {
@@ -170,6 +178,7 @@ func TestNoTokenCache(t *testing.T) {
 
 // What long tokens say would take much memory.
 func TestLongTokenIsNotRemembered(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewCacheEnv(t)
 	for size, cached := range map[int]bool{8192: true, 8193: false, 16384: false} {
 		token := tokenOfSize(size)
@@ -180,6 +189,7 @@ func TestLongTokenIsNotRemembered(t *testing.T) {
 
 // Signatures are the same for all APIs; what a token may do is not.
 func TestCachesAreNotShared(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewCacheEnv(t)
 	token := testkit.GoodToken()
 	f.ExpectCached(t, token, testkit.AnswerOK, false)
@@ -239,6 +249,7 @@ func TestTokenCacheIsBounded(t *testing.T) {
 // Tokens are checked while they are remembered, forgotten and revoked. The race
 // detector watches.
 func TestTokenCacheAtOnce(t *testing.T) {
+	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Config.TokenCache = 2
 		small, err := auth0.NewAPI(f.Config)

@@ -18,6 +18,7 @@ import (
 )
 
 func TestNewRefuses(t *testing.T) {
+	t.Parallel()
 	type C = auth0.Config
 	tests := []struct {
 		why   string
@@ -160,6 +161,7 @@ func TestNewRefuses(t *testing.T) {
 
 // TestNewReportsEverything at once, each mistake as an error of its own.
 func TestNewReportsEverything(t *testing.T) {
+	t.Parallel()
 	_, err := auth0.New(auth0.Config{Leeway: -5, ResponseMode: "x", Scopes: []string{"a"}})
 	for _, field := range []string{"Domain", "ClientID", "ClientSecret", "BaseURL", "Secrets", "Leeway", "ResponseMode", "Scopes"} {
 		if err == nil || !strings.Contains(err.Error(), "Config."+field+" ") {
@@ -176,6 +178,7 @@ func TestNewReportsEverything(t *testing.T) {
 }
 
 func TestNewAccepts(t *testing.T) {
+	t.Parallel()
 	for why, edit := range map[string]func(*auth0.Config){
 		"nothing special":          func(*auth0.Config) {},
 		"domain in capitals":       func(c *auth0.Config) { c.Domain = "Acme.EU.auth0.com" },
@@ -218,6 +221,7 @@ func TestNewAccepts(t *testing.T) {
 
 // TestWarnings: what works but is questionable is in the log, and only there.
 func TestWarnings(t *testing.T) {
+	t.Parallel()
 	for warning, edit := range map[string]func(*auth0.Config){
 		"InsecureHTTP is set":                               func(c *auth0.Config) { c.InsecureHTTP = true; c.BaseURL = "http://192.0.2.1:3000" },
 		"IdleTimeout is longer than Config.AbsoluteTimeout": func(c *auth0.Config) { c.IdleTimeout, c.AbsoluteTimeout = 2*time.Hour, time.Hour },
@@ -310,6 +314,7 @@ func TestConfigFromEnv(t *testing.T) {
 
 // TestNewMakesNoRequest: a tenant that is down does not stop a deployment.
 func TestNewMakesNoRequest(t *testing.T) {
+	t.Parallel()
 	calls := 0
 	c := testkit.GoodConfig()
 	c.HTTPClient = &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) { calls++; return nil, errors.New("down") })}
@@ -337,6 +342,7 @@ func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { retur
 // TestOutgoingRequests carry a User-Agent, and Auth0-Client only when asked for
 // and only to the tenant.
 func TestOutgoingRequests(t *testing.T) {
+	t.Parallel()
 	for _, telemetry := range []bool{false, true} {
 		seen := map[string]http.Header{}
 		var e *testkit.Env
@@ -372,6 +378,7 @@ func TestOutgoingRequests(t *testing.T) {
 // TestKeysOfAnotherDomain are refused: they would make one issuer's tokens good
 // for another.
 func TestKeysOfAnotherDomain(t *testing.T) {
+	t.Parallel()
 	s, err := auth0.New(testkit.GoodConfig())
 	if err != nil {
 		t.Fatal(err)
@@ -389,6 +396,7 @@ func TestKeysOfAnotherDomain(t *testing.T) {
 
 // TestConfigIsTheCallers: what happens to its slices after New changes nothing.
 func TestConfigIsTheCallers(t *testing.T) {
+	t.Parallel()
 	cfg := testkit.GoodConfig()
 	cfg.Connections = []auth0.Connection{{Name: "github"}}
 	cfg.BaseURLs, cfg.ReturnToOrigins, cfg.PostLogoutURLs = []string{"https://b.example"}, []string{"https://c.example"}, []string{"https://app.example/bye"}

@@ -146,6 +146,7 @@ func (e *accountEnv) connect(b *testkit.Browser) {
 
 // TestConnectAccount goes there and back, and further.
 func TestConnectAccount(t *testing.T) {
+	t.Parallel()
 	for name, edit := range map[string]func(*auth0.Config){"cookies": func(*auth0.Config) {}, "store": func(c *auth0.Config) { c.Store = auth0.NewMemoryStore(10) }} {
 		t.Run(name, func(t *testing.T) {
 			e := newAccountEnv(t, edit)
@@ -197,6 +198,7 @@ func TestConnectAccount(t *testing.T) {
 
 // TestConnectAccountByForm is the button on a page.
 func TestConnectAccountByForm(t *testing.T) {
+	t.Parallel()
 	e := newAccountEnv(t)
 	b := e.Browser().MustLogin()
 	resp := b.Do("POST", "/connect", url.Values{"connection": {"google-oauth2"}, "returnTo": {"/private"}}, "Origin", testkit.AppURL, "Sec-Fetch-Site", "same-origin")
@@ -210,6 +212,7 @@ func TestConnectAccountByForm(t *testing.T) {
 
 // TestConnectAccountReturns nowhere else.
 func TestConnectAccountReturns(t *testing.T) {
+	t.Parallel()
 	e := newAccountEnv(t)
 	b := e.Browser().MustLogin()
 	for target, want := range map[string]string{"https://evil.example/": "/", "//evil.example": "/", "/x?y=1": "/x?y=1", "": "/"} {
@@ -227,6 +230,7 @@ func s256(verifier string) string {
 
 // TestConnectAccountRefused: what begins nothing.
 func TestConnectAccountRefused(t *testing.T) {
+	t.Parallel()
 	e := newAccountEnv(t)
 	b := e.Browser().MustLogin()
 	button := []string{"Origin", testkit.AppURL, "Sec-Fetch-Site", "same-origin"}
@@ -315,6 +319,7 @@ func TestConnectAccountRefused(t *testing.T) {
 // TestConnectAccountMisled: answers that no tenant gives, and where a browser
 // must not be sent.
 func TestConnectAccountMisled(t *testing.T) {
+	t.Parallel()
 	e := newAccountEnv(t)
 	b := e.Browser().MustLogin()
 	for _, answer := range []string{
@@ -340,6 +345,7 @@ func TestConnectAccountMisled(t *testing.T) {
 // TestConnectAccountOnHosts: an account is connected on the host where that was
 // begun, if it is one of the application's.
 func TestConnectAccountOnHosts(t *testing.T) {
+	t.Parallel()
 	e := newAccountEnv(t, func(c *auth0.Config) { c.BaseURLs = []string{"https://other.example"} })
 	b := e.Browser().MustLogin()
 	if resp := press(b, "/connect?connection=google-oauth2", "Host", "evil.example"); resp.Status != 400 || len(e.requests) != 0 {
@@ -357,6 +363,7 @@ func TestConnectAccountOnHosts(t *testing.T) {
 // TestConnectAccountComesBack in all the ways that are no success; the session
 // stays.
 func TestConnectAccountComesBack(t *testing.T) {
+	t.Parallel()
 	e := newAccountEnv(t)
 	nothing := func() {}
 	const late = 300
@@ -468,6 +475,7 @@ func TestConnectAccountComesBack(t *testing.T) {
 // TestConnectAccountAfterLogin: whose session has ended meanwhile logs in, and
 // the account is connected then.
 func TestConnectAccountAfterLogin(t *testing.T) {
+	t.Parallel()
 	e := newAccountEnv(t)
 	if err := e.Tenant.EditClient(testkit.ClientID, func(c *tenant.Client) { c.CallbackURLs = append(c.CallbackURLs, testkit.AppURL+"/guarded") }); err != nil {
 		t.Fatal(err)
@@ -506,6 +514,7 @@ func (e *accountEnv) addAccounts(connection string, n int) {
 
 // TestConnectedAccounts lists all pages, or none.
 func TestConnectedAccounts(t *testing.T) {
+	t.Parallel()
 	e := newAccountEnv(t)
 	if e.Browser().Page("/accounts"); !errors.Is(e.err, auth0.ErrNoSession) || len(e.requests) != 0 {
 		t.Errorf("anonymous: %v", e.err)
@@ -562,6 +571,7 @@ func TestConnectedAccounts(t *testing.T) {
 // TestDisconnectAccount takes back all accounts of a connection, and says which
 // remain.
 func TestDisconnectAccount(t *testing.T) {
+	t.Parallel()
 	e := newAccountEnv(t)
 	if e.Browser().Page("/disconnect?connection=google-oauth2"); !errors.Is(e.err, auth0.ErrNoSession) {
 		t.Errorf("anonymous: %v", e.err)
@@ -618,6 +628,7 @@ func TestDisconnectAccount(t *testing.T) {
 
 // TestDisconnectAndStoreFails: two things go wrong, and both are told.
 func TestDisconnectAndStoreFails(t *testing.T) {
+	t.Parallel()
 	store := testkit.NewWatchedStore()
 	e := newAccountEnv(t, store.Use)
 	b := e.Browser().MustLogin()
@@ -644,6 +655,7 @@ func TestDisconnectAndStoreFails(t *testing.T) {
 // TestAccountsForgetTokens: a token that the session has is not used any more
 // when its account is disconnected, or connected anew.
 func TestAccountsForgetTokens(t *testing.T) {
+	t.Parallel()
 	testkit.InBothBubbles(t, func(t *testing.T, edit func(*auth0.Config)) {
 		e := newAccountEnv(t, edit)
 		e.Mux.HandleFunc("GET /other", func(w http.ResponseWriter, r *http.Request) {
@@ -692,6 +704,7 @@ func TestAccountsForgetTokens(t *testing.T) {
 
 // TestDisconnectKeepsData: what the same response has saved before stays.
 func TestDisconnectKeepsData(t *testing.T) {
+	t.Parallel()
 	testkit.InBothBubbles(t, func(t *testing.T, edit func(*auth0.Config)) {
 		e := newAccountEnv(t, edit)
 		e.Mux.HandleFunc("GET /both", func(w http.ResponseWriter, r *http.Request) {

@@ -37,6 +37,7 @@ func (p pictor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // connection that is made, a login with it, the account there that is connected,
 // and a call to the third party with the token that the person has there.
 func TestCustomConnection(t *testing.T) {
+	t.Parallel()
 	third := testkit.Hosts{"pictor.example": pictor{t}}
 	e := testkit.SignedInAt(t, tenant.Config{Host: testkit.TenantHost, Upstream: &http.Client{Transport: third}}, func(c *auth0.Config) {
 		c.Audience, c.Scopes = testkit.Audience, []string{"openid", "profile", "email", "offline_access"}

@@ -197,6 +197,7 @@ func eventually(t *testing.T, what string, done func() bool) {
 
 // TestClientAuthentication: each method at each endpoint.
 func TestClientAuthentication(t *testing.T) {
+	t.Parallel()
 	for _, way := range ways() {
 		t.Run(way.name, func(t *testing.T) {
 			e, p := testkit.SignedInTapped(t, way.client, way.config)
@@ -251,6 +252,7 @@ func TestClientAuthentication(t *testing.T) {
 // TestClientAuthenticationRefused: a tenant that does not believe us is no fault
 // of the visitor, and never their refusal, whatever the tenant calls it.
 func TestClientAuthenticationRefused(t *testing.T) {
+	t.Parallel()
 	for _, way := range ways() {
 		t.Run(way.name, func(t *testing.T) {
 			e, p := testkit.SignedInTapped(t, way.client, way.config)
@@ -301,6 +303,7 @@ func TestClientAuthenticationRefused(t *testing.T) {
 // TestRotation: what authenticates is replaced while the application runs, by
 // another of its kind or of another kind.
 func TestClientAuthenticationRotates(t *testing.T) {
+	t.Parallel()
 	var current atomic.Pointer[auth0.ClientAuthentication]
 	var fault atomic.Pointer[error]
 	asked := atomic.Int64{}
@@ -412,6 +415,7 @@ func (brokenKey) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
 // TestCredentialsFailInTheCallback: what is ours to repair does not cost the
 // person their login. They load the page again.
 func TestCredentialsFailInTheCallback(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		why    string
 		auth   auth0.ClientAuthentication
@@ -482,6 +486,7 @@ func TestCredentialsFailInTheCallback(t *testing.T) {
 // TestManagementCredentials: what they are of the Management API's own, and where
 // an assertion for it is good.
 func TestManagementCredentials(t *testing.T) {
+	t.Parallel()
 	const own = "acme-own.auth0.example"
 	var other *tenant.Tenant
 	keyed := func(c *auth0.Config) {
@@ -526,6 +531,7 @@ func TestManagementCredentials(t *testing.T) {
 
 // TestMutualTLSNeedsAliases: it is known before the browser is sent away.
 func TestMutualTLSNeedsAliases(t *testing.T) {
+	t.Parallel()
 	mtls := func(c *auth0.Config) { c.ClientSecret, c.ClientAuthentication = "", auth0.MutualTLS() }
 	certified := func(c *tenant.Client) {
 		c.AuthMethod, c.Certificates = "tls_client_auth", []string{tenant.Thumbprint([]byte("certificate"))}
@@ -592,6 +598,7 @@ func TestMutualTLSNeedsAliases(t *testing.T) {
 
 // TestMutualTLS with connections.
 func TestMutualTLS(t *testing.T) {
+	t.Parallel()
 	server, client := selfSigned(t, testkit.TenantHost, "mtls."+testkit.TenantHost), selfSigned(t, "client")
 	var ten http.Handler
 	listener := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { ten.ServeHTTP(w, r) }))
@@ -629,6 +636,7 @@ func selfSigned(t *testing.T, names ...string) tls.Certificate {
 
 // TestES256Assertion: other providers take it, with signatures of a fixed size.
 func TestES256Assertion(t *testing.T) {
+	t.Parallel()
 	key := testkit.Must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	e, p := testkit.SignedInTapped(t, nil, func(c *auth0.Config) {
 		c.Domain = "https://" + testkit.TenantHost
@@ -656,6 +664,7 @@ func TestES256Assertion(t *testing.T) {
 
 // TestAssertionClock is that of the configuration.
 func TestAssertionClock(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e, p := testkit.SignedInTapped(t, nil, func(c *auth0.Config) {
 			c.ClientSecret, c.ClientAuthentication = "", auth0.PrivateKeyJWT(testkit.ClientRSAKey(), "RS256", "")
@@ -670,6 +679,7 @@ func TestAssertionClock(t *testing.T) {
 }
 
 func TestNewChecksClientAuthentication(t *testing.T) {
+	t.Parallel()
 	ec := testkit.Must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	_, ed, _ := ed25519.GenerateKey(rand.Reader)
 	withCertificate := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{Certificates: []tls.Certificate{{}}}}}
@@ -792,6 +802,7 @@ func TestKeyFromEnv(t *testing.T) {
 // TestClientAuthenticationDoesNotPrint: neither secrets nor keys nor assertions,
 // in any format, log or error.
 func TestClientAuthenticationDoesNotPrint(t *testing.T) {
+	t.Parallel()
 	var forbidden []string
 	for _, text := range []string{"client-secret-SECRET", rotatedSecret, url.QueryEscape(rotatedSecret)} {
 		forbidden = append(forbidden, text, base64.StdEncoding.EncodeToString([]byte(text))[:16], fmt.Sprintf("%x", text)[:24], fmt.Sprint([]byte(text))[1:24])
@@ -862,6 +873,7 @@ func TestClientAuthenticationDoesNotPrint(t *testing.T) {
 // TestNoRevocationEndpoint: a provider without one is no reason to complain at
 // each logout.
 func TestNoRevocationEndpoint(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e, p := testkit.SignedInTapped(t, nil, func(c *auth0.Config) { c.Domain = "https://" + testkit.TenantHost })
 		e.Tenant.EditDiscovery(func(doc map[string]any) { delete(doc, "revocation_endpoint") })

@@ -26,6 +26,7 @@ import (
 
 // TestPasswordLogin: with and without a connection, and the session after it.
 func TestPasswordLogin(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedInForGrants(t, func(c *auth0.Config) {
 		c.Audience = testkit.Audience
 		c.AfterLogin = func(_ context.Context, l *auth0.Login) error {
@@ -79,6 +80,7 @@ func TestPasswordLogin(t *testing.T) {
 
 // TestPasswordRefusals: the tenant's own refusals, as the emulator makes them.
 func TestPasswordRefusals(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedInForGrants(t)
 	for _, u := range []tenant.User{
 		{Email: "blocked@acme.example", Blocked: true},
@@ -141,6 +143,7 @@ func TestPasswordRefusals(t *testing.T) {
 // TestGrantErrors: what Auth0 is known to answer, and what becomes of it. The
 // bodies are Auth0's own.
 func TestGrantErrors(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedInForGrants(t)
 	const retry = time.Hour
 	for _, tt := range []struct {
@@ -222,6 +225,7 @@ func TestGrantErrors(t *testing.T) {
 
 // TestGrantedIDToken: an ID token is believed no more than one of the callback.
 func TestGrantedIDToken(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedInForGrants(t)
 	for _, tt := range []struct {
 		reason string
@@ -282,6 +286,7 @@ func TestGrantedIDToken(t *testing.T) {
 }
 
 func TestStartSessionRefuses(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedInForGrants(t)
 	for _, l := range []*auth0.Login{nil, {}} {
 		w := httptest.NewRecorder()
@@ -297,6 +302,7 @@ func TestStartSessionRefuses(t *testing.T) {
 // TestFactors: every second factor, with the MFA sealed on the way as it is
 // between two pages.
 func TestFactors(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedInForGrants(t)
 	ctx := t.Context()
 	carried := func(m *auth0.MFA) *auth0.MFA {
@@ -384,6 +390,7 @@ func TestFactors(t *testing.T) {
 }
 
 func TestFactorRefusals(t *testing.T) {
+	t.Parallel()
 	now := testkit.NewClock()
 	e := testkit.SignedInForGrants(t, func(c *auth0.Config) { c.Now = now.Now })
 	ctx := t.Context()
@@ -471,6 +478,7 @@ func TestFactorRefusals(t *testing.T) {
 // TestRefreshWithFactor: a refresh that needs a second factor goes on with it,
 // in the session that there is.
 func TestRefreshWithFactor(t *testing.T) {
+	t.Parallel()
 	for _, store := range []auth0.Store{nil, auth0.NewMemoryStore(100)} {
 		e := testkit.SignedInForGrants(t, func(c *auth0.Config) {
 			c.Audience, c.Scopes, c.Store = testkit.Audience, []string{"openid", "email", "offline_access"}, store
@@ -534,6 +542,7 @@ func TestRefreshWithFactor(t *testing.T) {
 }
 
 func TestPasswordless(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedInForGrants(t)
 	ctx := t.Context()
 	for _, to := range []auth0.PasswordlessLogin{{Email: "new@acme.example"}, {PhoneNumber: "+15555550199"}} {
@@ -612,6 +621,7 @@ func TestPasswordless(t *testing.T) {
 // TestPasswordlessLink: the link ends in the callback, and only in the browser
 // that has asked for it.
 func TestPasswordlessLink(t *testing.T) {
+	t.Parallel()
 	// A link is never pushed: what a mail refers to must be good when it is read.
 	e := testkit.SignedInForGrants(t, func(c *auth0.Config) { c.PushedAuthorizationRequests = true })
 	if err := e.Tenant.SignIn(""); err != nil {
@@ -652,6 +662,7 @@ func TestPasswordlessLink(t *testing.T) {
 }
 
 func TestClientCredentials(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedInForGrants(t)
 	source := e.Strategy.ClientCredentials(auth0.ClientCredentials{Audience: testkit.Audience})
 	e.Tenant.Delay(tenant.Token, 20*time.Millisecond)
@@ -722,6 +733,7 @@ func TestClientCredentials(t *testing.T) {
 
 // TestClientCredentialsRenewal: the next token is got while the last is good.
 func TestClientCredentialsRenewal(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := testkit.SignedInForGrants(t)
 		source := e.Strategy.ClientCredentials(auth0.ClientCredentials{Audience: testkit.Audience})
@@ -758,6 +770,7 @@ func TestClientCredentialsRenewal(t *testing.T) {
 }
 
 func TestExchangeToken(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedInForGrants(t)
 	ctx := t.Context()
 	legacy := auth0.TokenExchange{SubjectToken: "legacy-SECRET:ada@acme.example", SubjectTokenType: testkit.LegacyToken, Audience: testkit.Audience, Scopes: []string{"read:protected"}}
@@ -860,6 +873,7 @@ func TestExchangeToken(t *testing.T) {
 }
 
 func TestGrant(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedInForGrants(t)
 	ctx := t.Context()
 	token, err := e.Strategy.Grant(ctx, "client_credentials", url.Values{"audience": {testkit.Audience}})
@@ -912,6 +926,7 @@ func TestGrant(t *testing.T) {
 }
 
 func TestUserInfo(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedInForGrants(t)
 	ctx := t.Context()
 	l, err := e.LoginWithPassword()
@@ -985,6 +1000,7 @@ func TestUserInfo(t *testing.T) {
 // TestGrantsHideSecrets: nothing that was secret in any grant is in a log, an
 // error or a formatted value.
 func TestGrantsHideSecrets(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedInForGrants(t, func(c *auth0.Config) { c.Scopes = []string{"openid", "offline_access"} })
 	ctx := t.Context()
 	var seen strings.Builder

@@ -463,6 +463,7 @@ func newSampleEnv(t testing.TB) (*testkit.Env, *wire) {
 }
 
 func TestSampledRefusals(t *testing.T) {
+	t.Parallel()
 	var samples []sample
 	readSample(t, "errors.json", &samples)
 	if len(samples) < 70 {
@@ -571,6 +572,7 @@ func (row sampled) compare(t *testing.T, s sample, w *wire) {
 // TestSampledTokens: every kind of successful answer of the token endpoint, as
 // Auth0 sends it. The tenant of the tests sends the same members.
 func TestSampledTokens(t *testing.T) {
+	t.Parallel()
 	samples := map[string]json.RawMessage{}
 	readSample(t, "token-responses.json", &samples)
 	members := func(text []byte) map[string]any {
@@ -742,6 +744,7 @@ func TestSampledTokens(t *testing.T) {
 
 // TestSampleFiles: the other files, each answered to what asks for it.
 func TestSampleFiles(t *testing.T) {
+	t.Parallel()
 	answered := func(e *testkit.Env, endpoint tenant.Endpoint, status int, bodies ...[]byte) {
 		e.Tenant.Replace(endpoint, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/json")

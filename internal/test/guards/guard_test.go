@@ -14,6 +14,7 @@ import (
 
 // TestRequireLoginAnonymous redirects whoever can follow, and nobody else.
 func TestRequireLoginAnonymous(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	reached := false
 	e.Mux.Handle("/any", e.Strategy.RequireLogin(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true })))
@@ -61,6 +62,7 @@ func TestRequireLoginAnonymous(t *testing.T) {
 }
 
 func TestRequireLoginLoggedIn(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	b := e.Browser().MustLogin()
 	// With LoadUser around it and without.
@@ -80,6 +82,7 @@ func TestRequireLoginLoggedIn(t *testing.T) {
 }
 
 func TestRequireSessionNeverRedirects(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	e.Mux.Handle("/data", e.Strategy.RequireSession(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "data") })))
 	for _, header := range [][]string{testkit.Navigation, {"Accept", "text/html"}, nil} {
@@ -94,6 +97,7 @@ func TestRequireSessionNeverRedirects(t *testing.T) {
 
 // TestReturnToOfRequest builds the return URL from requests that attackers like.
 func TestReturnToOfRequest(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	app := e.Strategy.RequireLogin(http.NotFoundHandler())
 	for target, want := range map[string]string{
@@ -144,6 +148,7 @@ func TestReturnToOfRequest(t *testing.T) {
 // TestLoginLoop: a browser that loses the session each time gets a page that
 // says so, not a fourth redirect.
 func TestLoginLoop(t *testing.T) {
+	t.Parallel()
 	now := testkit.NewClock()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Now = now.Now })
 	e.Tenant.EditIDToken(func(_, c map[string]any) { testkit.ClaimIn("exp", 3600)(nil, c) })
@@ -199,6 +204,7 @@ func TestLoginLoop(t *testing.T) {
 }
 
 func TestRequireUser(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	e.Tenant.EditIDToken(func(_, c map[string]any) {
 		c["plan"], c["level"], c["beta"], c["none"] = "pro", 3, true, nil
@@ -260,6 +266,7 @@ func TestRequireUser(t *testing.T) {
 
 // TestHandlersPanicAreTheirs: net/http sees them; nothing is written twice.
 func TestPanicsPass(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	e.App = e.Strategy.LoadUser(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
 	defer func() {

@@ -22,6 +22,7 @@ import (
 // Most handlers do not look at the method. None is reached without a token, however
 // a request is dressed up.
 func TestGuardsLetNobodyPassUnauthenticated(t *testing.T) {
+	t.Parallel()
 	const secret = "the salary list"
 	e := testkit.SignedIn(t)
 	api := e.NewAPI()
@@ -112,6 +113,7 @@ func TestGuardsLetNobodyPassUnauthenticated(t *testing.T) {
 
 // The document about an API is for scripts of every origin, whatever their headers.
 func TestMetadataAnswersItsPreflight(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	for why, header := range map[string][]string{
 		"one of its own": {"mcp-protocol-version"}, "authorization": {"authorization"}, "several": {"x-a, mcp-protocol-version"}, "none": nil,
@@ -155,6 +157,7 @@ func principalOf(s *auth0.Strategy, r *http.Request) string {
 
 // One request has one principal, whatever is in it and however the guards stand.
 func TestOneRequestHasOnePrincipal(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Audience = testkit.Audience })
 	api, s := e.NewAPI(), e.Strategy
 	fromCookie := e.NewAPI(func(c *auth0.APIConfig) {
@@ -225,6 +228,7 @@ func TestOneRequestHasOnePrincipal(t *testing.T) {
 // The token path reads the Authorization header alone, and what is not Bearer is no
 // token: then it is the session that counts, and where the request comes from.
 func TestTokenOrSessionReadsTheHeaderAlone(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	token := e.Tenant.AccessToken("ada@acme.example", testkit.Audience)
 	for name, extractor := range map[string]auth0.TokenExtractor{
@@ -257,6 +261,7 @@ func TestTokenOrSessionReadsTheHeaderAlone(t *testing.T) {
 // The guards inside RequireTokenOrSession ask the access token that the session has
 // for the API.
 func TestGuardsInsideTokenOrSession(t *testing.T) {
+	t.Parallel()
 	const other = "https://other.example/"
 	clock := testkit.NewClock()
 	scopes := []string{"openid", "profile", "email", "offline_access"}
@@ -368,6 +373,7 @@ func TestGuardsInsideTokenOrSession(t *testing.T) {
 // Who was authenticated by anything but the Authorization header gets a response that
 // no shared cache keeps.
 func TestAuthenticatedResponsesAreNotShared(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	token := e.Tenant.AccessToken("ada@acme.example", testkit.Audience)
 	seen := http.Header{}
@@ -454,6 +460,7 @@ func TestAuthenticatedResponsesAreNotShared(t *testing.T) {
 // A handshake is a GET, and what follows can do everything. With a cookie it must come
 // from the site itself.
 func TestHandshakesComeFromTheSite(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.BaseURLs = []string{"https://other.app.example"} })
 	ok := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, principalOf(e.Strategy, r)) })
 	api := e.NewAPI()

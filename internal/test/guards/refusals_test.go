@@ -260,6 +260,7 @@ func (w *walk) check(t *testing.T, why, name string, ctx context.Context) {
 // A guard that has not called the next handler has written a status of 400 or more,
 // with no-store, whatever refuses, and whatever has become of the request.
 func TestEveryRefusalIsWritten(t *testing.T) {
+	t.Parallel()
 	rows := tableOfRefusals(t)
 	contexts := map[string]func() (context.Context, func()){
 		"live": func() (context.Context, func()) { return context.WithCancel(t.Context()) },
@@ -312,6 +313,7 @@ func TestEveryRefusalIsWritten(t *testing.T) {
 
 // The status that a handler of the application chooses is the one that is sent.
 func TestErrorHandlerChoosesTheStatus(t *testing.T) {
+	t.Parallel()
 	for why, tt := range map[string]struct {
 		handler func(http.ResponseWriter, *http.Request, *auth0.Error)
 		status  int
@@ -373,6 +375,7 @@ func TestErrorHandlerChoosesTheStatus(t *testing.T) {
 // store of the application that says so of its own work has failed, and so has one
 // that was too slow: nobody knows whether the request is good.
 func TestHooksThatCannotDecide(t *testing.T) {
+	t.Parallel()
 	unsure := map[string]error{
 		"canceled":        fmt.Errorf("pool: %w", context.Canceled),
 		"deadline":        fmt.Errorf("x: %w", context.DeadlineExceeded),

@@ -23,6 +23,7 @@ import (
 // Each issuer has its own keys: whoever runs one must not be able to speak for
 // another, even with the same key id.
 func TestSeveralIssuers(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) {
 		c.Issuers = []auth0.Issuer{
 			{Domain: "a.example"},
@@ -69,6 +70,7 @@ func TestSeveralIssuers(t *testing.T) {
 
 // The outage of one issuer is no outage of another.
 func TestOutageOfOneIssuer(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.Issuers = []auth0.Issuer{{Domain: "a.example"}} })
 	f.AddIssuer(t, "a.example").Fail(tenant.JWKS, 503)
 	f.ExpectTokens(t, []testkit.TokenCase{
@@ -117,6 +119,7 @@ func newResolverFixture(t *testing.T, answer func(issuer string) (*auth0.Issuer,
 }
 
 func TestResolveIssuer(t *testing.T) {
+	t.Parallel()
 	f, r := newResolverFixture(t, func(issuer string) (*auth0.Issuer, error) {
 		switch issuer {
 		case testkit.APIIssuer:
@@ -178,6 +181,7 @@ func TestResolveIssuer(t *testing.T) {
 
 // Who is configured is not asked about.
 func TestResolveIssuerBesideDomain(t *testing.T) {
+	t.Parallel()
 	r := &resolver{answer: func(string) (*auth0.Issuer, error) { return nil, errors.New("down") }}
 	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.ResolveIssuer = r.resolve })
 	f.ExpectToken(t, testkit.GoodToken(), testkit.AnswerOK)
@@ -198,6 +202,7 @@ func TestResolveIssuerBesideDomain(t *testing.T) {
 // A resolver that finds an issuer no longer trusted ends tokens that are
 // remembered too.
 func TestResolveIssuerRevokes(t *testing.T) {
+	t.Parallel()
 	trusted := &auth0.Issuer{Domain: testkit.APIHost}
 	var failure error
 	f, _ := newResolverFixture(t, func(string) (*auth0.Issuer, error) { return trusted, failure })
@@ -241,6 +246,7 @@ func TestResolveIssuerRevokes(t *testing.T) {
 // A provider may decide for the other spelling of its name. Then that of a token
 // that is remembered is no longer good.
 func TestProviderChangesItsName(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.Domain, c.Now = testkit.APIIssuer, nil })
 		token := testkit.TokenOf("k1", testkit.RSAKey1())
@@ -257,6 +263,7 @@ func TestProviderChangesItsName(t *testing.T) {
 // Equal answers are one issuer with one set of keys, whoever makes them anew;
 // what a changed answer changes begins anew.
 func TestResolvedKeysAreKept(t *testing.T) {
+	t.Parallel()
 	audiences := []string{testkit.APIAudience}
 	f, _ := newResolverFixture(t, func(string) (*auth0.Issuer, error) {
 		return &auth0.Issuer{Domain: testkit.APIHost, Audiences: slices.Clone(audiences), Algorithms: []string{"RS256"}}, nil
@@ -284,6 +291,7 @@ func TestResolvedKeysAreKept(t *testing.T) {
 
 // An answer that the resolver changes afterwards is its own affair.
 func TestResolvedIssuerIsCopied(t *testing.T) {
+	t.Parallel()
 	answer := &auth0.Issuer{Domain: testkit.APIHost, Audiences: []string{"x"}}
 	f, _ := newResolverFixture(t, func(string) (*auth0.Issuer, error) { return answer, nil })
 	f.ExpectToken(t, testkit.GoodToken(), testkit.AnswerWrongAud)
@@ -293,6 +301,7 @@ func TestResolvedIssuerIsCopied(t *testing.T) {
 
 // Many requests bring the first tokens of many tenants.
 func TestManyResolvedIssuers(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f, _ := newResolverFixture(t, func(issuer string) (*auth0.Issuer, error) {
 			return &auth0.Issuer{Domain: strings.TrimSuffix(strings.TrimPrefix(issuer, "https://"), "/")}, nil
@@ -323,6 +332,7 @@ func TestManyResolvedIssuers(t *testing.T) {
 // A provider named by URL is asked for its document only for tokens that say
 // they are from there.
 func TestResolvedProvider(t *testing.T) {
+	t.Parallel()
 	f, _ := newResolverFixture(t, func(issuer string) (*auth0.Issuer, error) {
 		if issuer != testkit.APIIssuer {
 			return nil, nil

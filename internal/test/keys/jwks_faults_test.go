@@ -137,6 +137,7 @@ func (r countingReader) Read(p []byte) (int, error) {
 // the issuer is left in peace, and it passes when the fault does. Without keys
 // the answer is 503, in time.
 func TestNetworkFaults(t *testing.T) {
+	t.Parallel()
 	document, err := json.Marshal(map[string]any{"keys": []testkit.JWK{testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey), testkit.RSAJWK("k2", &testkit.RSAKey2().PublicKey)}})
 	if err != nil {
 		t.Fatal(err)
@@ -253,6 +254,7 @@ func TestNetworkFaults(t *testing.T) {
 
 // A document is read to its limit and not to its end.
 func TestLargeDocumentIsNotRead(t *testing.T) {
+	t.Parallel()
 	var read atomic.Int64
 	f := testkit.NewAPIEnv(t)
 	f.Config.HTTPClient = &http.Client{Transport: roundTripFunc(func(r *http.Request) (*http.Response, error) {
@@ -270,6 +272,7 @@ func TestLargeDocumentIsNotRead(t *testing.T) {
 
 // Half of all requests are lost for an hour. Nobody who has a good token does.
 func TestHalfOfTheRequestsAreLost(t *testing.T) {
+	t.Parallel()
 	inFaultyNet(t, func(t *testing.T, f *testkit.APIEnv, n *faultyNet) {
 		f.Warm(t)
 		good := testkit.TokenOf("k1", testkit.RSAKey1())
@@ -297,6 +300,7 @@ func TestHalfOfTheRequestsAreLost(t *testing.T) {
 
 // An issuer that takes nearly as long as it may is slow for nobody but the first.
 func TestSlowIssuer(t *testing.T) {
+	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Tenant.Delay(tenant.JWKS, 4900*time.Millisecond)
 		good := testkit.TokenOf("k1", testkit.RSAKey1())
@@ -317,6 +321,7 @@ func TestSlowIssuer(t *testing.T) {
 
 // An issuer that asks to be left alone is, also while there are keys.
 func TestTooManyRequests(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		header string
 		pause  time.Duration
@@ -352,6 +357,7 @@ func TestTooManyRequests(t *testing.T) {
 // Anybody can make up key ids, from many places and for long. It costs the
 // issuer a request in half a minute, and those with good tokens nothing.
 func TestFloodOfForgedKeyIDs(t *testing.T) {
+	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Warm(t)
 		f.Tenant.Delay(tenant.JWKS, 50*time.Millisecond)
@@ -385,6 +391,7 @@ func TestFloodOfForgedKeyIDs(t *testing.T) {
 // A revoked key is refused when the next fetch has come, however busy the API is
 // and however often its token was seen.
 func TestRevokedKeyInTime(t *testing.T) {
+	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Warm(t)
 		revoked, good := testkit.TokenOf("k1", testkit.RSAKey1()), testkit.TokenOf("k2", testkit.RSAKey2())
@@ -406,6 +413,7 @@ func TestRevokedKeyInTime(t *testing.T) {
 
 // Tokens go by the clock on the wall, keys by one that does not jump.
 func TestClockJumps(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var offset time.Duration
 		f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.Now = func() time.Time { return time.Now().Add(offset) } })
@@ -439,6 +447,7 @@ func TestClockJumps(t *testing.T) {
 
 // Processes that were started together do not ask together for ever.
 func TestManyReplicas(t *testing.T) {
+	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		good := testkit.TokenOf("k1", testkit.RSAKey1())
 		begin := time.Now()
@@ -481,6 +490,7 @@ func TestManyReplicas(t *testing.T) {
 // A day of outage costs the issuer one request in half a minute, at most, also
 // while somebody makes up key ids.
 func TestOutageOfADay(t *testing.T) {
+	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Warm(t)
 		good := testkit.TokenOf("k1", testkit.RSAKey1())
@@ -510,6 +520,7 @@ func TestOutageOfADay(t *testing.T) {
 
 // A provider may move its keys.
 func TestKeysMove(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.Domain, c.Now = testkit.APIIssuer, nil })
 		good, moved := testkit.TokenOf("k1", testkit.RSAKey1()), testkit.TokenOf("k3", testkit.RSAForeign())
@@ -553,6 +564,7 @@ func TestKeysMove(t *testing.T) {
 
 // A certificate is all that tells the issuer from somebody on the way to it.
 func TestCertificateOfIssuer(t *testing.T) {
+	t.Parallel()
 	ca := newAuthority(t)
 	now := time.Now()
 	year := 365 * 24 * time.Hour

@@ -36,6 +36,7 @@ func within(t *testing.T, limit time.Duration, f func()) {
 }
 
 func TestColdStartFetchesOnce(t *testing.T) {
+	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Tenant.Delay(tenant.JWKS, time.Second)
 		token := testkit.TokenOf("k1", testkit.RSAKey1())
@@ -64,6 +65,7 @@ func TestColdStartFetchesOnce(t *testing.T) {
 
 // Making an API asks nobody: a program starts while its tenant is down.
 func TestNewAPIFetchesNothing(t *testing.T) {
+	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		time.Sleep(48 * time.Hour)
 		if urls := f.Net.Asked(); len(urls) != 0 {
@@ -74,6 +76,7 @@ func TestNewAPIFetchesNothing(t *testing.T) {
 
 // A refresh is paid by nobody who waits.
 func TestRefreshInTheBackground(t *testing.T) {
+	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Warm(t)
 		f.Tenant.Delay(tenant.JWKS, 4*time.Second)
@@ -98,6 +101,7 @@ func TestRefreshInTheBackground(t *testing.T) {
 
 // What the server says counts within limits: Auth0 sends 15 seconds.
 func TestRefreshInterval(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		cacheControl string
 		least, most  time.Duration
@@ -140,6 +144,7 @@ func TestRefreshInterval(t *testing.T) {
 // An outage of the issuer ends nobody's work for a day, and costs the issuer
 // little.
 func TestOutage(t *testing.T) {
+	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		begin := time.Now()
 		token := testkit.TokenOf("k1", testkit.RSAKey1())
@@ -174,6 +179,7 @@ func TestOutage(t *testing.T) {
 
 // Keys of a day ago are used to the second.
 func TestKeysExpire(t *testing.T) {
+	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		token := testkit.TokenOf("k1", testkit.RSAKey1())
 		f.Warm(t)
@@ -188,6 +194,7 @@ func TestKeysExpire(t *testing.T) {
 
 // After a failure the issuer is left alone, for longer each time.
 func TestBackoff(t *testing.T) {
+	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		token := testkit.TokenOf("k1", testkit.RSAKey1())
 		f.Tenant.Fail(tenant.JWKS, 503)
@@ -230,6 +237,7 @@ func TestBackoff(t *testing.T) {
 
 // The issuer may ask to be left alone for longer, within reason.
 func TestRetryAfter(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		header      string
 		least, most time.Duration
@@ -260,6 +268,7 @@ func TestRetryAfter(t *testing.T) {
 }
 
 func TestHangingIssuer(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		// The client of the program may be patient.
 		f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.Now, c.HTTPClient.Timeout = nil, time.Hour })
@@ -286,6 +295,7 @@ func TestHangingIssuer(t *testing.T) {
 // Who goes away is answered with nothing, and takes nothing from those who
 // wait with him.
 func TestClientGoesAway(t *testing.T) {
+	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Tenant.Delay(tenant.JWKS, 2*time.Second)
 		token := testkit.TokenOf("k1", testkit.RSAKey1())
@@ -330,6 +340,7 @@ func TestClientGoesAway(t *testing.T) {
 
 // The same while keys are fetched for his token alone.
 func TestClientGoesAwayWithUnknownKeyID(t *testing.T) {
+	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Warm(t)
 		f.Tenant.Delay(tenant.JWKS, 2*time.Second)
@@ -347,6 +358,7 @@ func TestClientGoesAwayWithUnknownKeyID(t *testing.T) {
 // for other reasons, by a transport that is shut down for one, and an answer
 // without a word would be 200.
 func TestCanceledFetchIsAnOutage(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	f.Config.HTTPClient = &http.Client{Transport: roundTripFunc(func(*http.Request) (*http.Response, error) { return nil, context.Canceled })}
 	api, err := auth0.NewAPI(f.Config)
@@ -362,6 +374,7 @@ func (f roundTripFunc) RoundTrip(r *http.Request) (*http.Response, error) { retu
 
 // A new key works from its first token.
 func TestRotation(t *testing.T) {
+	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Tenant.EditJWKS(nil)
 		ours := func(_, claims map[string]any) { claims["exp"] = time.Now().Unix() + 86400 }
@@ -380,6 +393,7 @@ func TestRotation(t *testing.T) {
 
 // Many requests bring the first token of a new key at the same time.
 func TestRotationIsOneFetch(t *testing.T) {
+	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Warm(t)
 		f.Publish(testkit.RSAJWK("k3", &testkit.RSAKey2().PublicKey))
@@ -400,6 +414,7 @@ func TestRotationIsOneFetch(t *testing.T) {
 
 // Anybody can make up key ids.
 func TestForgedKeyIDs(t *testing.T) {
+	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Warm(t)
 		forge := func(kids string) int {
@@ -441,6 +456,7 @@ func TestForgedKeyIDs(t *testing.T) {
 
 // A rotation in the middle of such an attack is late by half a minute at most.
 func TestRotationUnderAttack(t *testing.T) {
+	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Warm(t)
 		attack := func() {
@@ -469,6 +485,7 @@ func TestRotationUnderAttack(t *testing.T) {
 // A client who asks with a forged key id and goes away must not get back what
 // its fetch has cost, else the bucket has no bottom.
 func TestForgedKeyIDsOfClientsWhoGoAway(t *testing.T) {
+	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Warm(t)
 		f.Tenant.Delay(tenant.JWKS, 100*time.Millisecond)
@@ -490,6 +507,7 @@ func TestForgedKeyIDsOfClientsWhoGoAway(t *testing.T) {
 // The same for an issuer that answers, but not within the time that a request
 // waits for a key.
 func TestForgedKeyIDsAndASlowIssuer(t *testing.T) {
+	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Warm(t)
 		f.Tenant.Delay(tenant.JWKS, 4*time.Second)
@@ -504,6 +522,7 @@ func TestForgedKeyIDsAndASlowIssuer(t *testing.T) {
 
 // An id that was looked for in vain is not looked for again for half a minute.
 func TestUnknownKeyIDIsRemembered(t *testing.T) {
+	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Warm(t)
 		for range 10 {
@@ -520,6 +539,7 @@ func TestUnknownKeyIDIsRemembered(t *testing.T) {
 
 // What is remembered is about the keys of that time: newer keys may have it.
 func TestUnknownKeyIDIsForgottenWithTheKeys(t *testing.T) {
+	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Warm(t)
 		f.ExpectToken(t, testkit.Unverifiable("k3"), testkit.AnswerUnknownKey)
@@ -545,6 +565,7 @@ func TestUnknownKeyIDIsForgottenWithTheKeys(t *testing.T) {
 // young, and ours when they are old. Either way the fetch costs nothing that
 // the rotation after it needs.
 func TestUnknownKeyIDDuringAnOutage(t *testing.T) {
+	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Warm(t)
 		f.Tenant.Fail(tenant.JWKS, 503)
@@ -598,6 +619,7 @@ func TestUnknownKeyIDDuringAnOutage(t *testing.T) {
 
 // A fetch for an id that is unknown is as good as any other.
 func TestUnknownKeyIDRefreshesKeys(t *testing.T) {
+	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Warm(t)
 		time.Sleep(3 * time.Minute)
@@ -612,6 +634,7 @@ func TestUnknownKeyIDRefreshesKeys(t *testing.T) {
 
 // A token that would be refused anyway is no reason to look for its key.
 func TestUnknownKeyIDOfBadTokens(t *testing.T) {
+	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Warm(t)
 		header := testkit.GoodHeader.Set("kid", `"k3"`)
@@ -626,6 +649,7 @@ func TestUnknownKeyIDOfBadTokens(t *testing.T) {
 
 // A signature that does not fit says nothing about the keys.
 func TestBadSignaturesFetchNothing(t *testing.T) {
+	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Warm(t)
 		for range 10000 {
@@ -639,6 +663,7 @@ func TestBadSignaturesFetchNothing(t *testing.T) {
 }
 
 func TestRevocation(t *testing.T) {
+	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Warm(t)
 		one, two := testkit.TokenOf("k1", testkit.RSAKey1()), testkit.TokenOf("k2", testkit.RSAKey2())
@@ -660,6 +685,7 @@ func TestRevocation(t *testing.T) {
 
 // A machine that slept, or a service without visitors, asks when it is asked.
 func TestRefreshAfterDays(t *testing.T) {
+	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Warm(t)
 		time.Sleep(25 * time.Hour)
@@ -759,6 +785,7 @@ func unusableKeys() []keyCase {
 
 // One key that cannot be used must not cost the others, and must not be used.
 func TestUnusableKeys(t *testing.T) {
+	t.Parallel()
 	cases := unusableKeys()
 	good := testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey)
 	for _, tt := range cases {
@@ -796,6 +823,7 @@ func TestUnusableKeys(t *testing.T) {
 // With the identity for a key, the identity and zero are a signature for
 // everything.
 func TestLowOrderForgery(t *testing.T) {
+	t.Parallel()
 	identity := make([]byte, 32)
 	identity[0] = 1
 	f := testkit.NewAPIEnv(t, testkit.Algorithms("EdDSA"))
@@ -805,6 +833,7 @@ func TestLowOrderForgery(t *testing.T) {
 }
 
 func TestUsableKeys(t *testing.T) {
+	t.Parallel()
 	good := testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey)
 	for _, tt := range []keyCase{
 		{"no use", good.With("use", nil)},
@@ -824,6 +853,7 @@ func TestUsableKeys(t *testing.T) {
 
 // Keys at the limits are used, which shows in what a signature is refused for.
 func TestKeyLimits(t *testing.T) {
+	t.Parallel()
 	good := testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey)
 	for _, tt := range []keyCase{
 		{"2,048 bits", good.With("n", modulus(2048))},
@@ -842,6 +872,7 @@ func TestKeyLimits(t *testing.T) {
 // Two keys may have one id. Trying them is bounded: a signature check is the
 // most expensive thing that a token can ask for.
 func TestSeveralKeysOfOneID(t *testing.T) {
+	t.Parallel()
 	good, other := testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey), testkit.RSAJWK("k1", &testkit.RSAKey2().PublicKey)
 	curve := testkit.ECJWK("k1", "ES256", &testkit.ECKey().PublicKey)
 	for _, tt := range []struct {
@@ -864,6 +895,7 @@ func TestSeveralKeysOfOneID(t *testing.T) {
 }
 
 func TestNumberOfKeys(t *testing.T) {
+	t.Parallel()
 	var keys []testkit.JWK
 	for i := range 100 {
 		keys = append(keys, testkit.RSAJWK("other"+strconv.Itoa(i), &testkit.RSAKey2().PublicKey))
@@ -884,6 +916,7 @@ func TestNumberOfKeys(t *testing.T) {
 
 // What is no key set is a failure, and leaves the keys we have.
 func TestBadKeyDocuments(t *testing.T) {
+	t.Parallel()
 	document, err := json.Marshal(map[string]any{"keys": []testkit.JWK{testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey), testkit.RSAJWK("k2", &testkit.RSAKey2().PublicKey)}})
 	if err != nil {
 		t.Fatal(err)
@@ -963,6 +996,7 @@ func TestBadKeyDocuments(t *testing.T) {
 
 // Keys are asked for with nothing that could be used against us.
 func TestKeyRequest(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	f.ExpectToken(t, testkit.GoodToken(), testkit.AnswerOK)
 	r := f.Tenant.LastRequest(tenant.JWKS)
@@ -974,6 +1008,7 @@ func TestKeyRequest(t *testing.T) {
 // A provider that is named by its URL says itself where its keys are, within
 // limits.
 func TestDiscoveredKeys(t *testing.T) {
+	t.Parallel()
 	const issuer = "https://id.example/realms/a"
 	keys := map[string]any{"keys": []testkit.JWK{testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey)}}
 	document := func() map[string]any {
@@ -1026,6 +1061,7 @@ func TestDiscoveredKeys(t *testing.T) {
 
 // A document that cannot be had is an outage too, and is asked for once.
 func TestDiscoveryOutage(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.Domain, c.Now = testkit.APIIssuer, nil })
 		f.Tenant.Fail(tenant.Discovery, 503)
@@ -1050,6 +1086,7 @@ func TestDiscoveryOutage(t *testing.T) {
 
 // Login and API of one program share their keys.
 func TestSharedKeys(t *testing.T) {
+	t.Parallel()
 	tenant := auth0test.NewTenant(t)
 	strategy, err := auth0.New(tenant.Config())
 	if err != nil {
@@ -1081,6 +1118,7 @@ func TestSharedKeys(t *testing.T) {
 
 // A KeySet for other libraries checks signature and form, and no claim.
 func TestVerifySignature(t *testing.T) {
+	t.Parallel()
 	issuer := auth0test.NewTenant(t)
 	config := issuer.Config()
 	config.Logger = slog.New(slog.DiscardHandler)
@@ -1139,6 +1177,7 @@ func TestVerifySignature(t *testing.T) {
 // Requests of every kind come while keys rotate, fail and are revoked. The race
 // detector watches.
 func TestManyAtOnce(t *testing.T) {
+	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		ones := testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey)
 		tokens := []string{testkit.TokenOf("k1", testkit.RSAKey1()), testkit.TokenOf("k2", testkit.RSAKey2()), testkit.Unverifiable("k1"), "abc"}
@@ -1178,6 +1217,7 @@ func TestManyAtOnce(t *testing.T) {
 
 // What is logged about keys is one line, whatever an issuer writes.
 func TestLogOfKeys(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	f.Publish(testkit.RSAJWK("a\nlevel=ERROR msg=forged\u2028", &testkit.RSAKey2().PublicKey).With("use", "enc"), testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey))
 	f.ExpectToken(t, testkit.GoodToken(), testkit.AnswerOK)

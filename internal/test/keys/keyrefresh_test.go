@@ -19,6 +19,7 @@ import (
 // A key that the issuer has revoked is not used from the moment that the keys were
 // refreshed, neither for new tokens nor for those that are cached.
 func TestKeySetRefreshDropsKeys(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := testkit.NewCacheEnv(t, func(c *auth0.APIConfig) { c.Now = nil })
 		defer time.Sleep(6 * time.Second)
@@ -45,6 +46,7 @@ func TestKeySetRefreshDropsKeys(t *testing.T) {
 
 // What is cached is tied to the key of its own issuer's set.
 func TestKeySetRefreshOfAResolvedIssuer(t *testing.T) {
+	t.Parallel()
 	f, _ := newResolverFixture(t, func(issuer string) (*auth0.Issuer, error) {
 		return &auth0.Issuer{Domain: strings.Trim(strings.TrimPrefix(issuer, "https://"), "/")}, nil
 	})
@@ -70,6 +72,7 @@ func TestKeySetRefreshOfAResolvedIssuer(t *testing.T) {
 
 // What cannot be fetched leaves everything as it was, and says so.
 func TestKeySetRefreshFails(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		why  string
 		make func(*testkit.APIEnv)
@@ -116,6 +119,7 @@ func TestKeySetRefreshFails(t *testing.T) {
 // However many ask at once, the issuer is asked once; and the caller who goes away
 // takes nothing from the others.
 func TestKeySetRefreshAtOnce(t *testing.T) {
+	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Warm(t)
 		fetches := f.Fetches()
@@ -144,6 +148,7 @@ func TestKeySetRefreshAtOnce(t *testing.T) {
 
 // A fetch that was begun before is not enough: the key can have been revoked since.
 func TestKeySetRefreshIsNotAnEarlierFetch(t *testing.T) {
+	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Warm(t)
 		asked := make(chan struct{})
@@ -168,6 +173,7 @@ func TestKeySetRefreshIsNotAnEarlierFetch(t *testing.T) {
 }
 
 func TestKeySetRefreshOfGivenKeys(t *testing.T) {
+	t.Parallel()
 	keys, err := auth0.StaticKeys([]byte(jwksOf(t, testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey))))
 	if err != nil {
 		t.Fatal(err)
@@ -191,6 +197,7 @@ func TestKeySetRefreshOfGivenKeys(t *testing.T) {
 
 // A cache on the way is asked to look again, once there are keys.
 func TestKeysAreAskedForAnew(t *testing.T) {
+	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	f.ExpectToken(t, testkit.GoodToken(), testkit.AnswerOK)
 	if got := f.Tenant.LastRequest(tenant.JWKS).Header.Get("Cache-Control"); got != "" {
@@ -207,6 +214,7 @@ func TestKeysAreAskedForAnew(t *testing.T) {
 // A key that could not be looked for is nobody's bad token: for an ID token from
 // the browser that is an outage, and the log of a logout says so.
 func TestKeysThatCouldNotBeLookedFor(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := testkit.SignedIn(t, testkit.IDTokenOnly, testkit.Revocable)
 		e.FreshKeys()

@@ -61,6 +61,7 @@ func withKeys(keys *auth0.KeySet, algs ...string) func(*auth0.APIConfig) {
 }
 
 func TestStaticKeys(t *testing.T) {
+	t.Parallel()
 	one, two := testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey), testkit.RSAJWK("k2", &testkit.RSAKey2().PublicKey)
 	byTwo := testkit.Compact(testkit.GoodHeader.String(), testkit.GoodClaims(testkit.Noon).String(), testkit.RS256(testkit.RSAKey2()))
 	foreign := testkit.Compact(testkit.GoodHeader.String(), testkit.GoodClaims(testkit.Noon).String(), testkit.RS256(testkit.RSAForeign()))
@@ -112,6 +113,7 @@ func TestStaticKeys(t *testing.T) {
 // With a document that is given nobody replaces what is wrong with it later. The
 // error says what is wrong, and quotes nothing.
 func TestBadStaticKeys(t *testing.T) {
+	t.Parallel()
 	good := testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey)
 	pkcs8, err := x509.MarshalPKCS8PrivateKey(testkit.RSAKey1())
 	if err != nil {
@@ -187,6 +189,7 @@ func agreementKey(t *testing.T) crypto.PublicKey {
 }
 
 func TestSharedSecret(t *testing.T) {
+	t.Parallel()
 	secret := strings.Repeat("s", 31) + "é" // the bytes count
 	for _, short := range []string{"", strings.Repeat("s", 31)} {
 		if keys, err := auth0.SharedSecret(short); keys != nil || err == nil || strings.Contains(err.Error(), "ssss") {
@@ -234,6 +237,7 @@ func TestSharedSecret(t *testing.T) {
 }
 
 func TestWarmAndStatus(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.Now = nil })
 		begin := time.Now()
@@ -304,6 +308,7 @@ func TestWarmAndStatus(t *testing.T) {
 
 // Waiting for keys ends when the caller has no more time.
 func TestWarmInTime(t *testing.T) {
+	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Tenant.Delay(tenant.JWKS, time.Hour)
 		within(t, 5*time.Second, func() {
@@ -316,6 +321,7 @@ func TestWarmInTime(t *testing.T) {
 
 // The login side has the same.
 func TestWarmOfStrategy(t *testing.T) {
+	t.Parallel()
 	issuer := auth0test.NewTenant(t)
 	strategy, err := auth0.New(issuer.Config())
 	if err != nil {
@@ -332,6 +338,7 @@ func TestWarmOfStrategy(t *testing.T) {
 
 // A KeySet that nobody made has no keys, and says so.
 func TestZeroKeySet(t *testing.T) {
+	t.Parallel()
 	keys := new(auth0.KeySet)
 	if err := keys.Warm(t.Context()); err == nil {
 		t.Error("Warm: no error")
@@ -350,6 +357,7 @@ func TestZeroKeySet(t *testing.T) {
 // A fetch is the only thing that runs by itself, and ends within five seconds:
 // a program has nothing to close.
 func TestNothingOutlivesAFetch(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.Now, c.HTTPClient.Timeout = nil, time.Hour })
 		ended := make(chan time.Time, 1)

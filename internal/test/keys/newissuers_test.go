@@ -47,6 +47,7 @@ func nowBy(issuer string, key *rsa.PrivateKey) string {
 // be looked up is not known, and issuers of which a token was good are not
 // concerned.
 func TestUnsignedTokensOfNewIssuers(t *testing.T) {
+	t.Parallel()
 	for _, provider := range []bool{false, true} {
 		inPatternBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 			f.AddIssuer(t, "good.example", testkit.RSAJWK("k1", &testkit.RSAKey2().PublicKey))
@@ -92,6 +93,7 @@ func TestUnsignedTokensOfNewIssuers(t *testing.T) {
 
 // A program that starts has the first tokens of all its tenants to check.
 func TestManyNewIssuersThatAreGood(t *testing.T) {
+	t.Parallel()
 	inPatternBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		for i := range 100 {
 			f.AddIssuer(t, fmt.Sprintf("t%d.example", i), testkit.RSAJWK("k1", &testkit.RSAKey2().PublicKey))
@@ -105,6 +107,7 @@ func TestManyNewIssuersThatAreGood(t *testing.T) {
 
 // Nothing is kept for a token that is refused without a key.
 func TestRefusedTokensKeepNoIssuer(t *testing.T) {
+	t.Parallel()
 	f, _ := newResolverFixture(t, byPattern)
 	for i, tt := range []struct {
 		why   string
@@ -229,6 +232,7 @@ func TestTableOfIssuers(t *testing.T) {
 
 // A token with a wrong signature takes nothing from its issuer.
 func TestForgedTokensOfAGoodIssuer(t *testing.T) {
+	t.Parallel()
 	inPatternBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		issuer := f.AddIssuer(t, "good.example", testkit.RSAJWK("k1", &testkit.RSAKey2().PublicKey))
 		f.ExpectToken(t, nowBy("https://good.example/", testkit.RSAKey2()), testkit.AnswerOK)

@@ -42,6 +42,7 @@ func (p publicOnly) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
 // TestKeysThatCanBeFactored: keys with the fingerprint of CVE-2017-15361 are used
 // nowhere; those that have it for some of the primes are.
 func TestKeysThatCanBeFactored(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		why    string
 		n      *big.Int

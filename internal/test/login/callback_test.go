@@ -19,6 +19,7 @@ import (
 )
 
 func TestCallback(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	b := e.Browser()
 	u := b.AtTenant(b.Begin("/auth/login?returnTo=/private"))
@@ -46,6 +47,7 @@ func TestCallback(t *testing.T) {
 
 // TestCallbackAgain is the back button, the reload, the bookmark and the replay.
 func TestCallbackAgain(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	b := e.Browser()
 	u := b.AtTenant(b.Begin("/auth/login?returnTo=/private"))
@@ -72,6 +74,7 @@ func TestCallbackAgain(t *testing.T) {
 // TestCallbackWithoutTransaction is a login that was not begun in this browser:
 // an attacker's code, or cookies that were blocked.
 func TestCallbackWithoutTransaction(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	attacker := e.Browser()
 	u := attacker.AtTenant(attacker.Begin("/auth/login"))
@@ -108,6 +111,7 @@ func TestCallbackWithoutTransaction(t *testing.T) {
 }
 
 func TestCallbackParameters(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	for why, edit := range map[string]func(url.Values){
 		"no state":           func(q url.Values) { q.Del("state") },
@@ -150,6 +154,7 @@ func TestCallbackParameters(t *testing.T) {
 }
 
 func TestCallbackMethods(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	e.App = e.Strategy.LoadUser(e.Strategy.Handler())
 	b := e.Browser()
@@ -166,6 +171,7 @@ func TestCallbackMethods(t *testing.T) {
 }
 
 func TestFormPost(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.ResponseMode = "form_post" })
 	begin := func() (*testkit.Browser, url.Values) {
 		b := e.Browser()
@@ -233,6 +239,7 @@ func TestFormPost(t *testing.T) {
 }
 
 func TestErrorsFromTenant(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		code, description string
 		status            int
@@ -314,6 +321,7 @@ func TestErrorsFromTenant(t *testing.T) {
 }
 
 func TestErrorHasAppState(t *testing.T) {
+	t.Parallel()
 	var handled *auth0.Error
 	e := testkit.SignedIn(t, func(c *auth0.Config) {
 		c.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, err *auth0.Error) {
@@ -332,6 +340,7 @@ func TestErrorHasAppState(t *testing.T) {
 }
 
 func TestTokenEndpointFaults(t *testing.T) {
+	t.Parallel()
 	answer := func(status int, contentType, body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", contentType)
@@ -398,6 +407,7 @@ func TestTokenEndpointFaults(t *testing.T) {
 }
 
 func TestTokenEndpointOutOfReach(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.HTTPClient = &http.Client{Transport: testkit.Hosts{}} })
 	b := e.Browser()
 	u := b.AtTenant(b.Begin("/auth/login"))
@@ -408,6 +418,7 @@ func TestTokenEndpointOutOfReach(t *testing.T) {
 
 // TestSlowTenant: the answer comes within the time limit.
 func TestSlowTenant(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := testkit.SignedIn(t)
 		b := e.Browser()
@@ -426,6 +437,7 @@ func TestSlowTenant(t *testing.T) {
 // TestCallerGone: a browser that goes away during the exchange has no session
 // afterwards.
 func TestCallerGone(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	b := e.Browser()
 	u := b.AtTenant(b.Begin("/auth/login"))
@@ -440,6 +452,7 @@ func TestCallerGone(t *testing.T) {
 }
 
 func TestTwoTabs(t *testing.T) {
+	t.Parallel()
 	for _, order := range [][2]int{{0, 1}, {1, 0}} {
 		e := testkit.SignedIn(t)
 		b := e.Browser()
@@ -457,6 +470,7 @@ func TestTwoTabs(t *testing.T) {
 }
 
 func TestTransactionExpires(t *testing.T) {
+	t.Parallel()
 	for age, want := range map[time.Duration]int{599 * time.Second: 303, 600 * time.Second: 400, 24 * time.Hour: 400} {
 		synctest.Test(t, func(t *testing.T) {
 			e := testkit.SignedIn(t)
@@ -473,6 +487,7 @@ func TestTransactionExpires(t *testing.T) {
 // TestDamagedTransaction: whatever the cookie is, the answer is the same as
 // without it.
 func TestDamagedTransaction(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	session := e.Browser().MustLogin().Cookies["__Host-auth0_session"]
 	for why, damage := range map[string]func(string) string{
@@ -510,6 +525,7 @@ func TestDamagedTransaction(t *testing.T) {
 // TestTransactionIsForOneApplication: tenant, application and secret must be
 // those it was begun with; a newer secret in front does not matter.
 func TestTransactionIsForOneApplication(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	for why, tt := range map[string]struct {
 		edit   func(*auth0.Config)
@@ -548,6 +564,7 @@ func TestTransactionIsForOneApplication(t *testing.T) {
 
 // TestTwoStrategies on one mux do not see each other.
 func TestTwoStrategies(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	cfg := e.Config
 	cfg.CookieName, cfg.LoginPath, cfg.CallbackPath, cfg.LogoutPath = "staff_session", "/staff/login", "/staff/callback", "/staff/logout"
@@ -583,6 +600,7 @@ func TestTwoStrategies(t *testing.T) {
 }
 
 func TestAfterLogin(t *testing.T) {
+	t.Parallel()
 	var got *auth0.Login
 	var refuse error
 	e := testkit.SignedIn(t, func(c *auth0.Config) {
@@ -636,6 +654,7 @@ func TestAfterLogin(t *testing.T) {
 }
 
 func TestSessionAtLogin(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	e.Mux.HandleFunc("GET /note", func(w http.ResponseWriter, r *http.Request) {
 		s, err := e.Strategy.Session(r)
@@ -670,6 +689,7 @@ func TestSessionAtLogin(t *testing.T) {
 
 // TestInterleavedUsers logs in and looks at pages as two people at once.
 func TestInterleavedUsers(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	var wg sync.WaitGroup
 	emails := []string{"ada@acme.example", "bob@acme.example"}
@@ -693,6 +713,7 @@ func TestInterleavedUsers(t *testing.T) {
 }
 
 func TestOrganizations(t *testing.T) {
+	t.Parallel()
 	with := func(claims map[string]any) func(_, c map[string]any) {
 		return func(_, c map[string]any) {
 			delete(c, "org_id")
@@ -770,6 +791,7 @@ func loginWith(e *testkit.Env, opts ...auth0.LoginOption) int {
 }
 
 func TestUserClaims(t *testing.T) {
+	t.Parallel()
 	extra := map[string]any{
 		"https://acme.example/roles": []string{"admin"}, "act": map[string]any{"sub": "auth0|support"}, "org_id": "org_1", "plan": "pro",
 		"email_verified": "true", "name": 7, "big": json.Number("9007199254740993"),

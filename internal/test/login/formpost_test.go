@@ -18,6 +18,7 @@ import (
 func hybrid(c *auth0.Config) { c.ResponseType = "code id_token" }
 
 func TestIDTokenByForm(t *testing.T) {
+	t.Parallel()
 	var login *auth0.Login
 	e := testkit.SignedIn(t, testkit.IDTokenOnly, func(c *auth0.Config) {
 		c.AfterLogin = func(_ context.Context, l *auth0.Login) error { login = l; return nil }
@@ -64,6 +65,7 @@ func TestIDTokenByForm(t *testing.T) {
 
 // TestNoTokenToHave: a login by id_token has no access token, and says so.
 func TestNoTokenToHave(t *testing.T) {
+	t.Parallel()
 	for why, edit := range map[string]func(*auth0.Config){
 		"in cookies":  func(*auth0.Config) {},
 		"in a store":  func(c *auth0.Config) { c.Store = auth0.NewMemoryStore(10) },
@@ -90,6 +92,7 @@ func TestNoTokenToHave(t *testing.T) {
 }
 
 func TestHybridByForm(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t, hybrid)
 	var token string
 	e.Mux.HandleFunc("GET /token", func(w http.ResponseWriter, r *http.Request) {
@@ -117,6 +120,7 @@ func TestHybridByForm(t *testing.T) {
 // TestFormRefusals has a row per check of an ID token that comes through the
 // browser.
 func TestFormRefusals(t *testing.T) {
+	t.Parallel()
 	front := func(edit func(h, c map[string]any)) func(h, c map[string]any) {
 		return func(h, c map[string]any) {
 			if _, ok := c["c_hash"]; ok {
@@ -207,6 +211,7 @@ func TestFormRefusals(t *testing.T) {
 
 // TestFormSignature: an ID token from the browser is worth its signature.
 func TestFormSignature(t *testing.T) {
+	t.Parallel()
 	for _, cfg := range []func(*auth0.Config){testkit.IDTokenOnly, hybrid} {
 		e := testkit.SignedIn(t, cfg)
 		e.Tenant.SignWithForeignKey(true)
@@ -219,6 +224,7 @@ func TestFormSignature(t *testing.T) {
 
 // TestFormOptions: what a login insists on is checked without a code too.
 func TestFormOptions(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		why    string
 		opts   []auth0.LoginOption
@@ -246,6 +252,7 @@ func TestFormOptions(t *testing.T) {
 // TestResponseTypesAreApart: a login that was begun for one kind of answer does
 // not end with another.
 func TestResponseTypesAreApart(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	other := testkit.SignedIn(t, testkit.IDTokenOnly, func(c *auth0.Config) {
 		c.HTTPClient = &http.Client{Transport: testkit.Hosts{testkit.TenantHost: e.Tenant}}
@@ -279,6 +286,7 @@ func TestResponseTypesAreApart(t *testing.T) {
 }
 
 func TestResponseTypeConfig(t *testing.T) {
+	t.Parallel()
 	type C = auth0.Config
 	for _, tt := range []struct {
 		why   string
@@ -316,6 +324,7 @@ func TestResponseTypeConfig(t *testing.T) {
 // TestFormAndCrossOriginProtection: the form comes from the tenant's site. What
 // is documented for that lets it pass and nothing else.
 func TestFormAndCrossOriginProtection(t *testing.T) {
+	t.Parallel()
 	for bypass, want := range map[string]int{"": http.StatusForbidden, "POST /auth/callback": http.StatusSeeOther} {
 		e := testkit.SignedIn(t, testkit.IDTokenOnly)
 		protection := http.NewCrossOriginProtection()
@@ -335,6 +344,7 @@ func TestFormAndCrossOriginProtection(t *testing.T) {
 
 // TestConnectionsWithoutSecret: there is nobody to ask the Management API as.
 func TestConnectionsWithoutSecret(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t, testkit.IDTokenOnly)
 	if _, err := e.Strategy.GetConnections(t.Context()); err == nil || !strings.Contains(err.Error(), "set Config.ManagementClientID") || e.Tenant.Calls(tenant.Token) != 0 {
 		t.Errorf("without a secret: %v, %d token requests", err, e.Tenant.Calls(tenant.Token))

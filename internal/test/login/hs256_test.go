@@ -17,6 +17,7 @@ const (
 )
 
 func TestHS256(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		why                string
 		secret, configured string
@@ -73,6 +74,7 @@ func TestHS256(t *testing.T) {
 // TestHS256IsNotRS256: with the opt-in, tokens with the tenant's signature are
 // refused; and without, those with a MAC of anything, the public key included.
 func TestHS256IsNotRS256(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.ClientSecret, c.HS256 = oldSecret, "text" })
 	if err := e.Tenant.EditClient(testkit.ClientID, func(c *tenant.Client) { c.Secret = oldSecret }); err != nil {
 		t.Fatal(err)
@@ -96,6 +98,7 @@ func TestHS256IsNotRS256(t *testing.T) {
 }
 
 func TestHS256Config(t *testing.T) {
+	t.Parallel()
 	type C = auth0.Config
 	bytes31 := base64.RawURLEncoding.EncodeToString([]byte(strings.Repeat("s", 31)))
 	for _, tt := range []struct {
@@ -134,6 +137,7 @@ func TestHS256Config(t *testing.T) {
 
 // TestHS256Logout: what ends sessions has the MAC too, and nothing else does.
 func TestHS256Logout(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) {
 		c.ClientSecret, c.HS256, c.Store = oldSecret, "text", auth0.NewMemoryStore(10)
 	})
@@ -159,6 +163,7 @@ func TestHS256Logout(t *testing.T) {
 // TestHS256LeavesAccessTokensAlone: the keys that an API gets of the strategy are
 // the tenant's, not the secret with which anybody's ID tokens could be made.
 func TestHS256LeavesAccessTokensAlone(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.ClientSecret, c.HS256, c.Audience = oldSecret, "text", testkit.Audience })
 	testkit.OldApplication(e, oldSecret, false)
 	api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.KeySet()})

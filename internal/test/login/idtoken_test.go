@@ -38,6 +38,7 @@ func loginReason(e *testkit.Env, opts ...auth0.LoginOption) (reason string, stat
 }
 
 func TestIDToken(t *testing.T) {
+	t.Parallel()
 	tests := []idTokenCase{
 		{"unchanged", func(_, _ map[string]any) {}, ""},
 		{"no typ", testkit.Header("typ", nil), ""},
@@ -126,6 +127,7 @@ func TestIDToken(t *testing.T) {
 
 // TestIDTokenText changes the text of a token that was signed.
 func TestIDTokenText(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		why    string
 		change func(string) string
@@ -170,6 +172,7 @@ func flip(c byte) string {
 // TestIDTokenSignature: the signature counts also for a token that comes
 // straight from the token endpoint.
 func TestIDTokenSignature(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	e.Tenant.SignWithForeignKey(true)
 	if reason, status := loginReason(e); reason != "invalid_signature" || status != http.StatusBadRequest {
@@ -181,6 +184,7 @@ func TestIDTokenSignature(t *testing.T) {
 }
 
 func TestIDTokenHashes(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	var accessToken string
 	e.Tenant.EditTokenResponse(func(_ *int, body map[string]any) {
@@ -213,6 +217,7 @@ func TestIDTokenHashes(t *testing.T) {
 }
 
 func TestMaxAge(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		why      string
 		maxAge   time.Duration
@@ -250,6 +255,7 @@ func TestMaxAge(t *testing.T) {
 }
 
 func TestACR(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		option auth0.LoginOption
 		acr    any
@@ -273,6 +279,7 @@ func TestACR(t *testing.T) {
 // TestKeyRotationAtLogin: the first login after a rotation works, and made-up
 // key ids do not make us fetch without end.
 func TestKeyRotationAtLogin(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := testkit.SignedIn(t)
 		e.Browser().MustLogin()
@@ -306,6 +313,7 @@ func TestKeyRotationAtLogin(t *testing.T) {
 // TestKeysUnavailable: a login that cannot be checked is nobody's fault but the
 // tenant's.
 func TestKeysUnavailable(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	e.Tenant.Fail(tenant.JWKS, 503)
 	if reason, status := loginReason(e); reason != "keys_unavailable" || status != http.StatusServiceUnavailable {
@@ -315,6 +323,7 @@ func TestKeysUnavailable(t *testing.T) {
 
 // TestGenericProvider is a provider named by URL: everything by discovery.
 func TestGenericProvider(t *testing.T) {
+	t.Parallel()
 	const base = "http://127.0.0.1:4999"
 	setup := func(t *testing.T, edit func(doc map[string]any), domain string, more ...func(*auth0.Config)) *testkit.Env {
 		ten, err := tenant.New(tenant.Config{URL: base})
@@ -422,6 +431,7 @@ func TestGenericProvider(t *testing.T) {
 // TestDiscoveryDownAtCallback leaves the transaction: nothing is used up yet,
 // and loading the page again can succeed.
 func TestDiscoveryDownAtCallback(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const base = "http://127.0.0.1:4999"
 		ten, err := tenant.New(tenant.Config{URL: base})
@@ -461,6 +471,7 @@ func TestDiscoveryDownAtCallback(t *testing.T) {
 
 // TestLoginNeedsNoDiscovery: with an Auth0 domain nothing is looked up.
 func TestLoginNeedsNoDiscovery(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	e.Tenant.Fail(tenant.Discovery, 503)
 	e.Browser().MustLogin()

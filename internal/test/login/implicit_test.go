@@ -51,6 +51,7 @@ func implicit(e *testkit.Env, responseType string, opts ...auth0.LoginOption) (t
 }
 
 func TestImplicitRequest(t *testing.T) {
+	t.Parallel()
 	e := newPageEnv(t)
 	for _, responseType := range []string{"token", "id_token token"} {
 		authURL, transaction, err := e.Strategy.ImplicitURL(t.Context(), responseType, pagePath, auth0.WithLoginHint("a@b"))
@@ -114,6 +115,7 @@ func TestImplicitRequest(t *testing.T) {
 }
 
 func TestImplicit(t *testing.T) {
+	t.Parallel()
 	e := newPageEnv(t)
 	api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.KeySet()})
 	if err != nil {
@@ -161,6 +163,7 @@ func TestImplicit(t *testing.T) {
 
 // TestImplicitRefusals has a row per check.
 func TestImplicitRefusals(t *testing.T) {
+	t.Parallel()
 	same := func(_, _ map[string]any) {}
 	set := func(name, value string) func(url.Values) { return func(v url.Values) { v.Set(name, value) } }
 	drop := func(name string) func(url.Values) { return func(v url.Values) { v.Del(name) } }
@@ -242,6 +245,7 @@ func TestImplicitRefusals(t *testing.T) {
 // TestImplicitSignature: what the page posts is worth the signature of the ID
 // token.
 func TestImplicitSignature(t *testing.T) {
+	t.Parallel()
 	e := newPageEnv(t)
 	transaction, fragment := implicit(e, "id_token token")
 	e.Tenant.SignWithForeignKey(true)
@@ -271,6 +275,7 @@ func TestImplicitSignature(t *testing.T) {
 // TestImplicitIsApart: an answer through a page is none of the server's callback,
 // and the other way round.
 func TestImplicitIsApart(t *testing.T) {
+	t.Parallel()
 	e := newPageEnv(t)
 	for _, responseType := range []string{"token", "id_token token"} {
 		transaction, fragment := implicit(e, responseType)
@@ -303,6 +308,7 @@ func TestImplicitIsApart(t *testing.T) {
 
 // TestImplicitAge: a page that was left open for long begins again.
 func TestImplicitAge(t *testing.T) {
+	t.Parallel()
 	c := testkit.NewClock()
 	e := newPageEnv(t, func(cfg *auth0.Config) { cfg.Now = c.Now })
 	transaction, fragment := implicit(e, "token")

@@ -39,6 +39,7 @@ func newOrgEnv(t *testing.T, edit ...func(*auth0.Config)) *testkit.Env {
 // TestInvitation goes the whole way: the link in the e-mail, the login, the
 // session, and the API that is for members.
 func TestInvitation(t *testing.T) {
+	t.Parallel()
 	e := newOrgEnv(t)
 	const link = "/auth/login?invitation=ticket-1&organization=" + umbrella + "&organization_name=umbrella&returnTo=/private"
 	api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.KeySet()})
@@ -106,6 +107,7 @@ func TestInvitation(t *testing.T) {
 // TestInvitationToAnother: the callback believes no other organization than that
 // of the invitation, and none at all is no better.
 func TestInvitationToAnother(t *testing.T) {
+	t.Parallel()
 	for why, value := range map[string]any{"another": "org_other", "none": nil} {
 		e := newOrgEnv(t)
 		e.Tenant.EditIDToken(testkit.Claim("org_id", value))
@@ -118,6 +120,7 @@ func TestInvitationToAnother(t *testing.T) {
 
 // TestInvitationRefused: the link is not one for the person, or for anybody.
 func TestInvitationRefused(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		link   string
 		status int
@@ -147,6 +150,7 @@ func TestInvitationRefused(t *testing.T) {
 // Config.CheckOrganization decides about it, and Config.Organizations, which is
 // about the login route, does not.
 func TestOrganizationPrompt(t *testing.T) {
+	t.Parallel()
 	const ada, bob = "ada@acme.example", "bob@acme.example"
 	accept := func(context.Context, string) error { return nil }
 	refuse := func(context.Context, string) error { return fmt.Errorf("not a customer: %w", auth0.ErrForbidden) }
@@ -221,6 +225,7 @@ func TestOrganizationPrompt(t *testing.T) {
 // TestOrganizationPickedAtTenant: the login names none, and the tenant has let
 // the person pick.
 func TestOrganizationPickedAtTenant(t *testing.T) {
+	t.Parallel()
 	var asked string
 	e := newOrgEnv(t, func(c *auth0.Config) {
 		c.CheckOrganization = func(_ context.Context, id string) error {
@@ -247,6 +252,7 @@ func TestOrganizationPickedAtTenant(t *testing.T) {
 // TestRefreshKeepsOrganization: a new ID token does not take the session to
 // another organization.
 func TestRefreshKeepsOrganization(t *testing.T) {
+	t.Parallel()
 	for why, tt := range map[string]struct {
 		value  any
 		stored string // of the organization

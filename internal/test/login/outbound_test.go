@@ -19,6 +19,7 @@ import (
 // TestStrangersCauseFewRequests: what anybody can ask an application for causes a
 // bounded number of requests to the tenant, however often it is asked for.
 func TestStrangersCauseFewRequests(t *testing.T) {
+	t.Parallel()
 	const asked = 1000
 	pushed := func(c *auth0.Config) { c.PushedAuthorizationRequests = true }
 	provider := func(c *auth0.Config) { c.Domain = "https://" + testkit.TenantHost }
@@ -102,6 +103,7 @@ func TestStrangersCauseFewRequests(t *testing.T) {
 // TestHeldBackLogin: whoever meets the bound is told when to come back, and then
 // the login works. The bound of a bucket refills.
 func TestHeldBackLogin(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := testkit.SignedIn(t, func(c *auth0.Config) { c.PushedAuthorizationRequests = true })
 		e.Tenant.AllowPushedRequests(true)
@@ -139,6 +141,7 @@ func TestHeldBackLogin(t *testing.T) {
 // TestHoldIsBounded: a tenant cannot keep everybody out for a day with one header,
 // and one that has had enough and does not say how long is left alone for a second.
 func TestHoldIsBounded(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		status       int
 		header, want string
@@ -166,6 +169,7 @@ func TestHoldIsBounded(t *testing.T) {
 // TestGoodLoginsAreNotBounded: a site with many logins, and no strangers, never
 // meets the bound of refused codes.
 func TestGoodLoginsAreNotBounded(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := testkit.SignedIn(t)
 		for range 150 {
@@ -177,6 +181,7 @@ func TestGoodLoginsAreNotBounded(t *testing.T) {
 // TestMadeUpCodesKeepTheTransaction: a person who comes back from the tenant while
 // codes are held back has not lost the login.
 func TestMadeUpCodesKeepTheTransaction(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := testkit.SignedIn(t)
 		person := e.Browser()
@@ -198,6 +203,7 @@ func TestMadeUpCodesKeepTheTransaction(t *testing.T) {
 // TestUnknownOrganizationIsHeldBack: the error says when to come back, and is not
 // one of what the application is allowed.
 func TestUnknownOrganizationIsHeldBack(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := testkit.SignedIn(t)
 		var err error

@@ -19,6 +19,7 @@ import (
 // TestPushedRequest: what would have been in the URL is posted, and the URL has
 // nothing but a reference.
 func TestPushedRequest(t *testing.T) {
+	t.Parallel()
 	login := []auth0.LoginOption{auth0.WithParam("ext-campaign", "spring & all"), auth0.WithMaxAge(0), auth0.WithConnection("Username-Password-Authentication"), auth0.WithUILocales("de en")}
 	plain, _ := testkit.SignedInTapped(t, nil, func(c *auth0.Config) { c.Login, c.PushedAuthorizationRequests = login, false })
 	e, p := testkit.SignedInTapped(t, nil, func(c *auth0.Config) { c.Login = login })
@@ -68,6 +69,7 @@ func TestPushedRequest(t *testing.T) {
 // TestPushedRequestKeepsTheQuery of an authorization endpoint that has one (RFC
 // 6749, Section 3.1).
 func TestPushedRequestKeepsTheQuery(t *testing.T) {
+	t.Parallel()
 	e, p := testkit.SignedInTapped(t, nil, func(c *auth0.Config) { c.Domain = "https://" + testkit.TenantHost })
 	e.Tenant.EditDiscovery(func(doc map[string]any) {
 		doc["authorization_endpoint"] = "https://" + testkit.TenantHost + "/authorize?tenant=a"
@@ -84,6 +86,7 @@ func TestPushedRequestKeepsTheQuery(t *testing.T) {
 // TestPushedRequestRefused: the login ends on an error page, and leaves nothing
 // behind.
 func TestPushedRequestRefused(t *testing.T) {
+	t.Parallel()
 	answer := func(status int, kind, body string, header ...string) func(*testkit.Env) {
 		return func(e *testkit.Env) {
 			e.Tenant.Replace(tenant.PAR, func(w http.ResponseWriter, r *http.Request) {
@@ -171,6 +174,7 @@ func TestPushedRequestRefused(t *testing.T) {
 
 // TestPushedRequestBack: after an outage the next login works.
 func TestPushedRequestBack(t *testing.T) {
+	t.Parallel()
 	e, _ := testkit.SignedInTapped(t, nil)
 	e.Tenant.Fail(tenant.PAR, 503)
 	if resp := e.Browser().Page("/auth/login"); resp.Status != http.StatusBadGateway {
@@ -182,6 +186,7 @@ func TestPushedRequestBack(t *testing.T) {
 
 // TestPushedSilentLogin: a page that everybody may see does not depend on it.
 func TestPushedSilentLogin(t *testing.T) {
+	t.Parallel()
 	e, p := testkit.SignedInTapped(t, nil)
 	page := e.Strategy.TrySilentLogin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "page") }))
 	e.Mux.Handle("GET /page", page)
@@ -203,6 +208,7 @@ func TestPushedSilentLogin(t *testing.T) {
 
 // TestPushedByPublicClient shows the client id alone (RFC 9126, Section 2.1).
 func TestPushedByPublicClient(t *testing.T) {
+	t.Parallel()
 	e, p := testkit.SignedInTapped(t, func(c *tenant.Client) { c.Public = true }, func(c *auth0.Config) {
 		c.ClientSecret, c.ClientAuthentication = "", auth0.PublicClient()
 	})

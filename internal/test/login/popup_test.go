@@ -21,6 +21,7 @@ func newPopupEnv(t *testing.T, origin string, tokens ...string) *testkit.Env {
 
 // TestPopup: the session begins, and the opener is told so, and nothing else.
 func TestPopup(t *testing.T) {
+	t.Parallel()
 	e := newPopupEnv(t, testkit.AppURL)
 	b := e.Browser()
 	resp := b.Login("/auth/popup?returnTo=/private")
@@ -49,6 +50,7 @@ func TestPopup(t *testing.T) {
 // TestPopupTokens are in the page only if their names were given, and only for
 // one window.
 func TestPopupTokens(t *testing.T) {
+	t.Parallel()
 	for _, names := range [][]string{{"access_token"}, {"id_token"}, {"access_token", "id_token"}} {
 		e := newPopupEnv(t, testkit.AppURL, names...)
 		p := testkit.ReadPopup(t, e.Browser().Login("/auth/popup"))
@@ -66,6 +68,7 @@ func TestPopupTokens(t *testing.T) {
 
 // TestPopupOfAnotherOrigin is told by message only.
 func TestPopupOfAnotherOrigin(t *testing.T) {
+	t.Parallel()
 	p := testkit.ReadPopup(t, newPopupEnv(t, "https://www.example").Browser().Login("/auth/popup"))
 	if p.Origin != "https://www.example" || p.Broadcast || p.Message["ok"] != true {
 		t.Errorf("%+v", p)
@@ -88,6 +91,7 @@ func TestPopupOfAnotherOrigin(t *testing.T) {
 // TestPopupErrors are told as fixed codes; what the tenant says stays out of the
 // page.
 func TestPopupErrors(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name   string
 		break_ func(*testkit.Env)
@@ -137,6 +141,7 @@ func refuseEverybody(context.Context, *auth0.Login) error { return auth0.ErrForb
 // TestPopupWithoutAccessToken: what the response type does not bring cannot be
 // handed on, which is said before anybody logs in.
 func TestPopupWithoutAccessToken(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t, testkit.IDTokenOnly)
 	e.Mux.Handle("GET /auth/popup", e.Strategy.LoginHandler(auth0.WithPopup(testkit.AppURL, "access_token")))
 	if resp := e.Browser().Page("/auth/popup"); resp.Status != http.StatusInternalServerError || resp.Header.Get("Location") != "" {
@@ -149,6 +154,7 @@ func TestPopupWithoutAccessToken(t *testing.T) {
 
 // TestPopupElsewhere: only the page of CallbackHandler can answer the opener.
 func TestPopupElsewhere(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	option := auth0.WithPopup(testkit.AppURL)
 	if _, _, err := e.Strategy.AuthCodeURL(t.Context(), option); testkit.ReasonOf(err) != "login_option" {

@@ -56,6 +56,7 @@ func knownAtTenant(t *testing.T, e *testkit.Env) func(*url.URL) *url.URL {
 }
 
 func TestSilentLogin(t *testing.T) {
+	t.Parallel()
 	e := silentEnv(t)
 	visit := knownAtTenant(t, e)
 	b := e.Browser()
@@ -82,6 +83,7 @@ func TestSilentLogin(t *testing.T) {
 
 // TestSilentLoginIsNotTried for what is no page, or would go round in circles.
 func TestSilentLoginIsNotTried(t *testing.T) {
+	t.Parallel()
 	e := silentEnv(t)
 	tests := []struct {
 		why, method, target string
@@ -117,6 +119,7 @@ func TestSilentLoginIsNotTried(t *testing.T) {
 
 // TestSilentLoginIsRefused: who is not logged in at the tenant sees the page.
 func TestSilentLoginIsRefused(t *testing.T) {
+	t.Parallel()
 	for _, code := range []string{"login_required", "interaction_required", "consent_required", "account_selection_required"} {
 		e := silentEnv(t)
 		e.Tenant.SignOut()
@@ -135,6 +138,7 @@ func TestSilentLoginIsRefused(t *testing.T) {
 // TestSilentLoginIsUnwanted: nobody has asked to log in, so whom the tenant or the
 // application turns away sees the page as before.
 func TestSilentLoginIsUnwanted(t *testing.T) {
+	t.Parallel()
 	refuse := func(context.Context, *auth0.Login) error { return errors.New("not you") }
 	for why, edit := range map[string]func(*auth0.Config){
 		"the tenant": func(*auth0.Config) {},
@@ -164,6 +168,7 @@ func TestSilentLoginIsUnwanted(t *testing.T) {
 
 // TestSilentLoginFails: what is wrong is not passed over in silence.
 func TestSilentLoginFails(t *testing.T) {
+	t.Parallel()
 	for why, spoil := range map[string]func(*testkit.Env){
 		"nonce":      func(e *testkit.Env) { e.Tenant.EditIDToken(testkit.Claim("nonce", "another")) },
 		"asked code": func(e *testkit.Env) { e.Tenant.DenyNext("server_error", "no") },
@@ -186,6 +191,7 @@ func TestSilentLoginFails(t *testing.T) {
 }
 
 func TestSilentLoginAfterLogout(t *testing.T) {
+	t.Parallel()
 	e := silentEnv(t)
 	b := e.Browser().MustLogin()
 	b.Do("POST", "/auth/logout", nil, "Sec-Fetch-Site", "same-origin")
@@ -205,6 +211,7 @@ func TestSilentLoginAfterLogout(t *testing.T) {
 
 // TestSilentLoginWithoutCookies: one redirect, no error page, and no circle.
 func TestSilentLoginWithoutCookies(t *testing.T) {
+	t.Parallel()
 	e := silentEnv(t)
 	e.Tenant.SignOut()
 	e.Tenant.DenyNext("login_required", "no")
@@ -236,6 +243,7 @@ func anyEnv(t *testing.T) *testkit.Env {
 }
 
 func TestRequireTokenOrSession(t *testing.T) {
+	t.Parallel()
 	e := anyEnv(t)
 	b := e.Browser().MustLogin()
 	token := "Bearer " + e.Tenant.AccessToken("bob@acme.example", testkit.Audience)

@@ -24,6 +24,7 @@ import (
 )
 
 func TestLoginRequest(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Audience = testkit.Audience })
 	b := e.Browser()
 	resp := b.Page("/auth/login")
@@ -81,6 +82,7 @@ func TestLoginRequest(t *testing.T) {
 // TestVerifierFits: the code verifier that goes to the token endpoint is the
 // one whose hash went to the authorization endpoint.
 func TestVerifierFits(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	b := e.Browser()
 	u := b.Begin("/auth/login")
@@ -103,6 +105,7 @@ func TestVerifierFits(t *testing.T) {
 }
 
 func TestStateAndNonceAreUnique(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	seen := map[string]bool{}
 	const n = 10_000
@@ -126,6 +129,7 @@ func TestStateAndNonceAreUnique(t *testing.T) {
 
 // TestForwardedParameters is what the login route takes from a link.
 func TestForwardedParameters(t *testing.T) {
+	t.Parallel()
 	connections := func(c *auth0.Config) { c.Connections = []auth0.Connection{{Name: "github"}, {Name: "odd name"}} }
 	orgs := func(c *auth0.Config) { c.Organizations = true }
 	ext := func(c *auth0.Config) { c.ForwardParams = []string{"ext-campaign"} }
@@ -193,6 +197,7 @@ func TestForwardedParameters(t *testing.T) {
 }
 
 func TestInvitationNeedsItsOrganization(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Organizations = true })
 	resp := e.Browser().Page("/auth/login?invitation=inv")
 	if resp.Status != http.StatusBadRequest || resp.Header.Get("Location") != "" || len(resp.Header.Values("Set-Cookie")) != 0 {
@@ -201,6 +206,7 @@ func TestInvitationNeedsItsOrganization(t *testing.T) {
 }
 
 func TestLoginOptions(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		why  string
 		cfg  []auth0.LoginOption
@@ -260,6 +266,7 @@ func TestLoginOptions(t *testing.T) {
 }
 
 func TestLoginOptionsRefused(t *testing.T) {
+	t.Parallel()
 	var bad = map[string]auth0.LoginOption{
 		"nil":                       nil,
 		"negative max_age":          auth0.WithMaxAge(-time.Second),
@@ -311,6 +318,7 @@ func TestLoginOptionsRefused(t *testing.T) {
 }
 
 func TestLoginMethods(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	if resp := e.Browser().Do("POST", "/auth/login", url.Values{}); resp.Status != http.StatusSeeOther || resp.Location(t).Host != testkit.TenantHost {
 		t.Errorf("POST: status %d, want 303 to the tenant", resp.Status)
@@ -349,6 +357,7 @@ func TestLoginMethods(t *testing.T) {
 
 // TestHandlerAndRegister serve the same routes and nothing else.
 func TestHandlerAndRegister(t *testing.T) {
+	t.Parallel()
 	paths := func(c *auth0.Config) {
 		c.LoginPath, c.CallbackPath, c.LogoutPath = "/in", "/back", "/out/here"
 	}
@@ -373,6 +382,7 @@ func TestHandlerAndRegister(t *testing.T) {
 // TestBaseURLWithPath: a proxy mounts the application below a path and takes
 // that off before it passes requests on.
 func TestBaseURLWithPath(t *testing.T) {
+	t.Parallel()
 	for _, base := range []string{"https://app.example/notes", "https://app.example/notes/"} {
 		e := testkit.SignedIn(t, func(c *auth0.Config) { c.BaseURL = base })
 		if err := e.Tenant.EditClient(testkit.ClientID, func(c *tenant.Client) {
@@ -404,6 +414,7 @@ func TestBaseURLWithPath(t *testing.T) {
 }
 
 func TestReturnTo(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) {
 		c.ReturnToOrigins = []string{"https://admin.example"}
 		c.DefaultReturnTo = "/start"
@@ -439,6 +450,7 @@ func TestReturnTo(t *testing.T) {
 
 // TestAlreadyLoggedIn spares people the detour, unless it is wanted.
 func TestAlreadyLoggedIn(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Organizations = true; c.Audience = testkit.Audience })
 	b := e.Browser().MustLogin()
 	for query, local := range map[string]bool{
@@ -471,6 +483,7 @@ func TestAlreadyLoggedIn(t *testing.T) {
 
 // TestAlreadyInOrganization: the short cut needs the same organization.
 func TestAlreadyInOrganization(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Organizations = true })
 	id := addOrganization(e, "umbrella")
 	b := e.Browser()
@@ -503,6 +516,7 @@ func addOrganization(e *testkit.Env, name string) string {
 
 // TestOrganizationOfEveryLogin: a link does not lead to another one.
 func TestOrganizationOfEveryLogin(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) {
 		c.Organizations = true
 		c.Login = []auth0.LoginOption{auth0.WithOrganization("org_ours")}
@@ -519,6 +533,7 @@ func TestOrganizationOfEveryLogin(t *testing.T) {
 
 // TestEveryMethodOfZeroStrategy: whatever is called, nothing panics and nothing works.
 func TestEveryMethodOfZeroStrategy(t *testing.T) {
+	t.Parallel()
 	request := httptest.NewRequest("GET", "/", nil)
 	given := []any{t.Context(), request, httptest.NewRecorder(), http.NotFoundHandler(), http.NewServeMux(), url.Values{}}
 	arguments := func(f reflect.Type) (in []reflect.Value) {
@@ -581,6 +596,7 @@ func expectServerError(t *testing.T, h http.Handler) {
 // TestTrustedProxies: a prefix contains a peer however either of them is written,
 // and a peer without an address is not believed.
 func TestTrustedProxies(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		prefix, peer string
 		believed     bool
@@ -621,6 +637,7 @@ func TestTrustedProxies(t *testing.T) {
 }
 
 func TestSeveralBaseURLs(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) {
 		c.BaseURLs = []string{"https://beta.example", "https://gamma.example:8443"}
 		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
@@ -695,6 +712,7 @@ func fromAddr(addr string, next http.Handler) http.Handler {
 // TestOneBaseURLIgnoresHeaders: with one base URL, no header of a request can
 // change where the browser is sent.
 func TestOneBaseURLIgnoresHeaders(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	for _, header := range [][]string{
 		{"Host", "evil.example"}, {"Host", "evil.example:8080"}, {"Host", "a@b"}, {"Host", ""}, {"Host", "app.example/../x"},
@@ -714,6 +732,7 @@ func TestOneBaseURLIgnoresHeaders(t *testing.T) {
 }
 
 func TestTransactionLimit(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := testkit.SignedIn(t)
 		b := e.Browser()
@@ -743,6 +762,7 @@ func TestTransactionLimit(t *testing.T) {
 }
 
 func TestTransactionsShareTheSpace(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	b := e.Browser()
 	for range 6 {
@@ -760,6 +780,7 @@ func TestTransactionsShareTheSpace(t *testing.T) {
 // TestTransactionTooLarge gives up the return URL first, and then what the
 // application asked for.
 func TestTransactionTooLarge(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.DefaultReturnTo = "/start" })
 	long := "/" + strings.Repeat("z", 2000)
 	e.Mux.Handle("GET /some", e.Strategy.LoginHandler(auth0.WithAppState(strings.Repeat("s", 900))))
@@ -774,6 +795,7 @@ func TestTransactionTooLarge(t *testing.T) {
 }
 
 func TestAuthCodeURLAndExchange(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	authURL, transaction, err := e.Strategy.AuthCodeURL(t.Context(), auth0.WithReturnTo("/there"), auth0.WithAppState("state"))
 	if err != nil {
@@ -821,6 +843,7 @@ func TestAuthCodeURLAndExchange(t *testing.T) {
 
 // TestZeroStrategy refuses everything, and does not fall over.
 func TestZeroStrategy(t *testing.T) {
+	t.Parallel()
 	var s auth0.Strategy
 	reached := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("reached") })
 	for name, h := range map[string]http.Handler{

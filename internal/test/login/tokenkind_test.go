@@ -222,6 +222,7 @@ func kindMarks() []kindMark {
 // TestKindsOfTokensExcludeEachOther is each verifier with each mark of each kind. A
 // cell is a refusal that names the mark, or the mark says why it is none.
 func TestKindsOfTokensExcludeEachOther(t *testing.T) {
+	t.Parallel()
 	verifiers := kindVerifiers(t)
 	for _, m := range kindMarks() {
 		for _, v := range verifiers {
@@ -248,6 +249,7 @@ func TestKindsOfTokensExcludeEachOther(t *testing.T) {
 // Whole tokens of one kind at the verifiers of the others, with the right audience
 // there.
 func TestTokensOfOtherKinds(t *testing.T) {
+	t.Parallel()
 	ada := "ada@acme.example"
 	kinds := map[string]func(e *testkit.Env, audience any) string{
 		"access": func(e *testkit.Env, audience any) string {
@@ -308,6 +310,7 @@ func TestTokensOfOtherKinds(t *testing.T) {
 
 // Tokens as other issuers make them are refused for nothing that proves too little.
 func TestTokensOfOtherIssuers(t *testing.T) {
+	t.Parallel()
 	ten := auth0test.NewTenant(t)
 	api, err := auth0.NewAPI(ten.APIConfig("https://api.acme.example/"))
 	if err != nil {

@@ -21,6 +21,7 @@ var revocableModes = []testkit.Mode{{Name: "in cookies, with revocations", Edit:
 
 // TestBackchannelLogout: of several sessions, those end that the token is about.
 func TestBackchannelLogout(t *testing.T) {
+	t.Parallel()
 	const ada, bob = "ada@acme.example", "bob@acme.example"
 	for _, m := range revocableModes {
 		t.Run(m.Name, func(t *testing.T) {
@@ -71,6 +72,7 @@ func TestBackchannelLogout(t *testing.T) {
 // TestBackchannelLogoutOfTheTenant: the tenant and the application understand
 // each other, at the address that is registered.
 func TestBackchannelLogoutOfTheTenant(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t, testkit.InStore)
 	b := e.Browser().MustLogin()
 	client := &http.Client{Transport: testkit.Hosts{"app.example": e.App}}
@@ -86,6 +88,7 @@ func TestBackchannelLogoutOfTheTenant(t *testing.T) {
 }
 
 func TestLogoutTokens(t *testing.T) {
+	t.Parallel()
 	event := func(value any) map[string]any { return map[string]any{testkit.LogoutEvent: value} }
 	tests := []struct {
 		why    string
@@ -188,6 +191,7 @@ func expectAnswer(e *testkit.Env, resp *testkit.Response, reason, why string) {
 // TestLogoutTokenSignature counts, and what says that it is of somebody else
 // makes nobody ask that somebody.
 func TestLogoutTokenSignature(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t, testkit.Revocable)
 	b, sid := e.LoginAs("ada@acme.example")
 	good := e.Tenant.LogoutToken(testkit.ClientID, "ada@acme.example", sid)
@@ -208,6 +212,7 @@ func TestLogoutTokenSignature(t *testing.T) {
 }
 
 func TestLogoutTokenKeysUnavailable(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t, testkit.Revocable)
 	e.Tenant.Fail(tenant.JWKS, 503)
 	expectAnswer(e, e.EndByToken(e.Tenant.LogoutToken(testkit.ClientID, "ada@acme.example", "sid")), "keys_unavailable", "no keys")
@@ -215,6 +220,7 @@ func TestLogoutTokenKeysUnavailable(t *testing.T) {
 }
 
 func TestBackchannelRequests(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t, testkit.Revocable)
 	e.App = e.Strategy.Handler() // which takes all methods
 	b, sid := loginAsWith(e, e.Strategy.LoadUser(e.Mux))
@@ -282,6 +288,7 @@ func loginAsWith(e *testkit.Env, app http.Handler) (*testkit.Browser, string) {
 // TestLogoutTokenAgain is good, and makes no work: the tenant may not have got
 // the first answer.
 func TestLogoutTokenAgain(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := testkit.NewWatchedStore()
 		e := testkit.SignedIn(t, func(c *auth0.Config) { c.Store = store })
@@ -308,6 +315,7 @@ func TestLogoutTokenAgain(t *testing.T) {
 
 // TestRevocationsLast as long as a session of before could, and not for ever.
 func TestRevocationsLast(t *testing.T) {
+	t.Parallel()
 	const day = 24 * time.Hour
 	for _, tt := range []struct {
 		why            string
@@ -342,6 +350,7 @@ func TestRevocationsLast(t *testing.T) {
 // TestLogoutWhileLoggingIn: what counts is when the tenant has issued the ID
 // token, not when the session began here.
 func TestLogoutWhileLoggingIn(t *testing.T) {
+	t.Parallel()
 	for _, m := range revocableModes {
 		synctest.Test(t, func(t *testing.T) {
 			e := testkit.SignedIn(t, m.Edit)
@@ -367,6 +376,7 @@ func TestLogoutWhileLoggingIn(t *testing.T) {
 // TestBackchannelStoreFails: what cannot be noted is not confirmed, and what
 // cannot be looked up is not believed.
 func TestBackchannelStoreFails(t *testing.T) {
+	t.Parallel()
 	for _, operation := range []string{"find", "commit"} {
 		store := testkit.NewWatchedStore()
 		e := testkit.SignedIn(t, func(c *auth0.Config) { c.Revocations = store })
@@ -406,6 +416,7 @@ func TestBackchannelStoreFails(t *testing.T) {
 // TestBackchannelWithoutStore: there is no such route, and whoever makes one by
 // hand is told.
 func TestBackchannelWithoutStore(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	if resp := e.EndByToken("x"); resp.Status != 404 {
 		t.Errorf("Register: %d", resp.Status)
@@ -428,6 +439,7 @@ func TestBackchannelWithoutStore(t *testing.T) {
 
 // TestBackchannelRoutes: each way to mount it leads there.
 func TestBackchannelRoutes(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t, testkit.Revocable, func(c *auth0.Config) { c.BackchannelLogoutPath = "/auth/ended" })
 	for name, h := range map[string]http.Handler{"Register": e.Mux, "Handler": e.Strategy.Handler(), "by hand": e.Strategy.BackchannelLogoutHandler()} {
 		e.App = h
@@ -441,6 +453,7 @@ func TestBackchannelRoutes(t *testing.T) {
 // TestReplayAfterLogout: a copy of the cookie is worth nothing where it is noted
 // that the session has ended.
 func TestReplayAfterLogout(t *testing.T) {
+	t.Parallel()
 	for _, m := range revocableModes {
 		for _, how := range []string{"/auth/logout", "/end"} {
 			e := testkit.SignedIn(t, m.Edit)

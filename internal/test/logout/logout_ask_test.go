@@ -41,6 +41,7 @@ var unknownOrigins = map[string]struct {
 // TestLogoutAsks: a logout whose origin nobody knows asks, and the second request
 // logs out.
 func TestLogoutAsks(t *testing.T) {
+	t.Parallel()
 	for why, tt := range unknownOrigins {
 		e := testkit.SignedIn(t, func(c *auth0.Config) {
 			c.PostLogoutURLs = []string{testkit.AppURL + "/bye", testkit.AppURL + "/other?a=1&b=%3C%22x%22%3E"}
@@ -75,6 +76,7 @@ func TestLogoutAsks(t *testing.T) {
 
 // The button is good for its session, for ten minutes, and for nothing else.
 func TestLogoutButtonIsBound(t *testing.T) {
+	t.Parallel()
 	clock := testkit.NewClock()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Now, c.IdleTimeout = clock.Now, auth0.None })
 	say := unknownOrigins["form, no referrer"].header
@@ -131,6 +133,7 @@ func TestLogoutButtonIsBound(t *testing.T) {
 // TestLogoutWithoutSession never ends at the error page of the tenant, which goes by
 // the tenant's own list of URLs if it is not told whose session to end.
 func TestLogoutWithoutSession(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		why     string
 		variant tenant.Variant
@@ -192,6 +195,7 @@ func TestLogoutWithoutSession(t *testing.T) {
 // The pages of another base URL may be those of another customer: they end no session
 // here, connect no account, and change nothing.
 func TestAnotherBaseURLIsAnotherOrigin(t *testing.T) {
+	t.Parallel()
 	const other = "https://other.app.example"
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.BaseURLs = []string{other} })
 	reached := 0

@@ -14,6 +14,7 @@ import (
 )
 
 func TestLogoutAtTenant(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	b := e.Browser().MustLogin()
 	b.Begin("/auth/login?prompt=login") // a login in another tab
@@ -51,6 +52,7 @@ func TestLogoutAtTenant(t *testing.T) {
 }
 
 func TestLogoutEndpoints(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		why     string
 		variant tenant.Variant
@@ -94,6 +96,7 @@ func TestLogoutEndpoints(t *testing.T) {
 }
 
 func TestLogoutHints(t *testing.T) {
+	t.Parallel()
 	big := ""
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.KeepIDToken = true })
 	e.Tenant.EditIDToken(func(_, c map[string]any) { c["big"] = big })
@@ -116,6 +119,7 @@ func TestLogoutHints(t *testing.T) {
 }
 
 func TestLogoutOptions(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) {
 		c.KeepIDToken = true
 		c.PostLogoutURLs = []string{"https://app.example/bye", "https://www.example/", "https://app.example/other"}
@@ -201,6 +205,7 @@ func TestLogoutOptions(t *testing.T) {
 
 // TestLogoutFromOutside: no other site can log people out.
 func TestLogoutFromOutside(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	e.App = e.Strategy.LoadUser(wholeApp(e))
 	tests := []struct {
@@ -255,6 +260,7 @@ func wholeApp(e *testkit.Env) http.Handler {
 
 // TestLogoutWhileTenantIsDown: the session here ends in any case, and at once.
 func TestLogoutWhileTenantIsDown(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		for _, fault := range []func(*tenant.Tenant){
 			func(ten *tenant.Tenant) { ten.Fail(tenant.Discovery, 503) },
@@ -280,6 +286,7 @@ func TestLogoutWhileTenantIsDown(t *testing.T) {
 
 // TestLogoutCookiePath deletes what was set, where it was set.
 func TestLogoutCookiePath(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.CookiePath = "/app" })
 	b := e.Browser().MustLogin()
 	b.Begin("/auth/login?prompt=login")

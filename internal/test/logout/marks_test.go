@@ -21,6 +21,7 @@ import (
 // TestOlderLogoutTokenTakesNothingBack: a logout token that was delayed ends no
 // more and no fewer sessions than those that were issued before it.
 func TestOlderLogoutTokenTakesNothingBack(t *testing.T) {
+	t.Parallel()
 	const ada = "ada@acme.example"
 	for _, m := range revocableModes {
 		for _, about := range []string{"sub", "sid", "both"} {
@@ -130,6 +131,7 @@ func (s steppedRaiser) RaiseCtx(ctx context.Context, key string, number int64, e
 // every order of their calls of the store in which one of them waits once: the
 // older token never takes back the newer.
 func TestMarksGrowWithTwoInstances(t *testing.T) {
+	t.Parallel()
 	for name, kind := range map[string]func(*steppedStore) auth0.Store{
 		"plain":  func(s *steppedStore) auth0.Store { return s },
 		"raises": func(s *steppedStore) auth0.Store { return steppedRaiser{s} },
@@ -237,6 +239,7 @@ func TestMarksGrowWithTwoInstances(t *testing.T) {
 // TestLogoutTokenAheadOfTime: a tenant's clock that is ahead locks a user out for
 // no longer than the leeway.
 func TestLogoutTokenAheadOfTime(t *testing.T) {
+	t.Parallel()
 	const ada = "ada@acme.example"
 	for _, m := range revocableModes {
 		synctest.Test(t, func(t *testing.T) {
@@ -329,6 +332,7 @@ func (p failingRaiser) RaiseCtx(ctx context.Context, key string, number int64, e
 // TestLogoutIsNeverHalf: whichever call of the store fails, an answer that says
 // that the sessions have ended is true, and to try again helps.
 func TestLogoutIsNeverHalf(t *testing.T) {
+	t.Parallel()
 	kinds := map[string]func(*failingStore) func(*auth0.Config){
 		"plain store": func(s *failingStore) func(*auth0.Config) { return func(c *auth0.Config) { c.Store = failingPlain{s} } },
 		"store that raises": func(s *failingStore) func(*auth0.Config) {
@@ -384,6 +388,7 @@ func TestLogoutIsNeverHalf(t *testing.T) {
 // TestSeenLogoutTokenIsNoProof: that a jti was seen does not mean that what this
 // token is about has ended.
 func TestSeenLogoutTokenIsNoProof(t *testing.T) {
+	t.Parallel()
 	for name, wrap := range map[string]func(*auth0.MemoryStore) auth0.Store{
 		"plain": func(m *auth0.MemoryStore) auth0.Store { return testkit.PlainStore{Store: m} },
 		"full":  func(m *auth0.MemoryStore) auth0.Store { return m },
@@ -421,6 +426,7 @@ func TestSeenLogoutTokenIsNoProof(t *testing.T) {
 // TestLogoutTokenIsSeenNotForever: a token is kept in mind only as long as it
 // would be accepted, though its exp is years away.
 func TestLogoutTokenIsSeenNotForever(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := testkit.NewWatchedStore()
 		e := testkit.SignedIn(t, func(c *auth0.Config) { c.Revocations = store })
@@ -439,6 +445,7 @@ func TestLogoutTokenIsSeenNotForever(t *testing.T) {
 // TestLogoutWritesOneMark: only what compares times needs more, of a store that
 // cannot compare.
 func TestLogoutWritesOneMark(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := testkit.NewWatchedStore()
 		e := testkit.SignedIn(t, func(c *auth0.Config) { c.Revocations = store })
@@ -462,6 +469,7 @@ func TestLogoutWritesOneMark(t *testing.T) {
 // TestMarkOutlivesProlongedSession: without an absolute limit too, no copy of the
 // cookie of an ended session works when the mark has expired.
 func TestMarkOutlivesProlongedSession(t *testing.T) {
+	t.Parallel()
 	for name, store := range map[string]func() auth0.Store{
 		"plain": func() auth0.Store { return testkit.PlainStore{Store: auth0.NewMemoryStore(1000)} },
 		"full":  func() auth0.Store { return auth0.NewMemoryStore(1000) },

@@ -82,6 +82,7 @@ func FuzzRoutes(f *testing.F) {
 //
 // The bubble fails if a goroutine of it is left when the test function returns.
 func TestNoLeaks(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := testkit.SignedIn(t)
 		b := e.Browser().MustLogin()
@@ -97,6 +98,7 @@ func TestNoLeaks(t *testing.T) {
 // TestLogHasNoSecrets logs at the lowest level while everything that can go
 // wrong does, and looks for secrets afterwards.
 func TestLogHasNoSecrets(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Audience, c.KeepIDToken = testkit.Audience, true })
 	var forbidden []string
 	remember := func(texts ...string) { forbidden = append(forbidden, texts...) }

@@ -29,6 +29,7 @@ func (s brokenStore) Delete(string) error                    { return errors.New
 // every part of a request, and has the tenant, a store and the hooks of the
 // application answer with such texts.
 func TestLogLinesAreShort(t *testing.T) {
+	t.Parallel()
 	const longest = 4 << 10
 	passed := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 	isUser := func(auth0.User) bool { return false }
@@ -168,6 +169,7 @@ func accessToken(e *testkit.Env) string {
 // TestLogSaysTheCauseOnce: of a refusal that strangers can cause the first within a
 // minute is a warning, and the others are at debug level.
 func TestLogSaysTheCauseOnce(t *testing.T) {
+	t.Parallel()
 	passed := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 	foreign := func(c *auth0.Config) { c.BaseURLs = []string{"https://other.app.example"} }
 	for _, tt := range []struct {
@@ -256,6 +258,7 @@ func TestLogSaysTheCauseOnce(t *testing.T) {
 // TestWarningsBesideRefusalsAreHeldBack: a warning that each visitor causes is
 // written once in a minute too.
 func TestWarningsBesideRefusalsAreHeldBack(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := testkit.SignedIn(t, func(c *auth0.Config) { c.Store = brokenStore{"no answer"} })
 		for range 50 {
@@ -273,6 +276,7 @@ func TestWarningsBesideRefusalsAreHeldBack(t *testing.T) {
 // TestPageQuotesALineOfTheLog: the reference of an error page is in the log of the
 // default level, also when the line of that request is not.
 func TestPageQuotesALineOfTheLog(t *testing.T) {
+	t.Parallel()
 	log := &testkit.Log{}
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Logger = slog.New(slog.NewTextHandler(log, nil)) })
 	for range 3 {
@@ -292,6 +296,7 @@ func TestPageQuotesALineOfTheLog(t *testing.T) {
 // TestReasonsWithoutEnd: an application whose errors have ever new reasons does not
 // make the memory of what was written grow, and the log neither.
 func TestReasonsWithoutEnd(t *testing.T) {
+	t.Parallel()
 	n := 0
 	e := testkit.SignedIn(t, func(c *auth0.Config) {
 		c.AfterLogin = func(context.Context, *auth0.Login) error {

@@ -53,6 +53,7 @@ func heldBy(v any, exported bool) []any {
 }
 
 func TestShownSeesSecrets(t *testing.T) {
+	t.Parallel()
 	type plain struct{ Secret string }
 	for _, exported := range []bool{true, false} {
 		for i, v := range heldBy(plain{"CANARY"}, exported) {
@@ -66,6 +67,7 @@ func TestShownSeesSecrets(t *testing.T) {
 // TestKeptSecretsAreNeverShown takes everything that the library returns, and what
 // it points to, through every holder: the library's own secrets are out of reach.
 func TestKeptSecretsAreNeverShown(t *testing.T) {
+	t.Parallel()
 	const canary = "CANARY-of-the-tests-with-more-than-32-bytes"
 	values := map[string]any{}
 	secrets := []string{canary, "client-secret-SECRET", testkit.CookieSecret, testkit.Password, tenant.OneTimeCode + "-"}
@@ -178,6 +180,7 @@ func TestKeptSecretsAreNeverShown(t *testing.T) {
 // through every holder whose fields package fmt may ask. Of an unexported field it
 // asks nobody, which the documentation of Config says.
 func TestFilledInSecretsAreNotShown(t *testing.T) {
+	t.Parallel()
 	const canary = "CANARY"
 	for _, value := range []any{
 		auth0.Config{ClientSecret: canary, ManagementClientSecret: canary, Secrets: []string{canary}, ClientAuthentication: auth0.ClientSecretPost(canary)},

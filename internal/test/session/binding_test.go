@@ -36,6 +36,7 @@ func cookieNames(cfg auth0.Config) (session, transaction, tries, silent string) 
 // others, and they leave it alone. An instance with the same configuration is the
 // control.
 func TestSealedValuesBelongToOneApplication(t *testing.T) {
+	t.Parallel()
 	others := []struct {
 		why  string
 		same bool
@@ -140,6 +141,7 @@ func TestSealedValuesBelongToOneApplication(t *testing.T) {
 // TestStoredSessionsBelongToOneApplication: applications that share a store find
 // nothing of each other in it, not even when one knows the id of a session.
 func TestStoredSessionsBelongToOneApplication(t *testing.T) {
+	t.Parallel()
 	store := testkit.NewWatchedStore()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Store = store })
 	b := e.Browser().MustLogin()
@@ -165,6 +167,7 @@ func TestStoredSessionsBelongToOneApplication(t *testing.T) {
 // TestCookiesOfTheSameName: applications whose session cookies have one name, in two
 // paths or for two domains, with one secret.
 func TestCookiesOfTheSameName(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct{ path, domain, otherPath, otherDomain string }{
 		{"/one", "", "/two", ""},
 		{"", "app.example", "", "example"},
@@ -196,6 +199,7 @@ func requestWithCookies(cookies map[string]string) *http.Request {
 // host or another path could plant the cookie of a login that it has begun itself,
 // and have somebody work in its account.
 func TestLoginCookiesAreForThisHost(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		why    string
 		edit   func(*auth0.Config)
@@ -242,6 +246,7 @@ func TestLoginCookiesAreForThisHost(t *testing.T) {
 // TestApplicationsInTwoPaths: applications on one host, each with a path for its
 // session, do not disturb each other's logins.
 func TestApplicationsInTwoPaths(t *testing.T) {
+	t.Parallel()
 	names := map[string]bool{}
 	for _, path := range []string{"/one", "/two"} {
 		e := testkit.SignedIn(t, func(c *auth0.Config) { c.CookiePath = path })
@@ -259,6 +264,7 @@ func TestApplicationsInTwoPaths(t *testing.T) {
 // accepted until the time that the configuration has, because such a cookie can be
 // forged with a stolen secret.
 func TestCookieSessionsMoveUntil(t *testing.T) {
+	t.Parallel()
 	now := testkit.NewClock()
 	withClock := func(c *auth0.Config) { c.Now = now.Now }
 	old := testkit.SignedIn(t, withClock).Browser().MustLogin()
@@ -300,6 +306,7 @@ func TestCookieSessionsMoveUntil(t *testing.T) {
 // TestDataStaysInItsOrganization: somebody who is an administrator in an
 // organization of their own, and says so in Data, is none in another.
 func TestDataStaysInItsOrganization(t *testing.T) {
+	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 		for _, keep := range []func(string) bool{nil, func(name string) bool { return name == "email" }} {
 			var data map[string]string
@@ -336,6 +343,7 @@ func TestDataStaysInItsOrganization(t *testing.T) {
 // TestLoginEndsTheSessionBefore: a copy of the cookie from before a login is good
 // for nothing after it, whichever way the answer comes.
 func TestLoginEndsTheSessionBefore(t *testing.T) {
+	t.Parallel()
 	for _, responseMode := range []string{"query", "form_post"} {
 		testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 			size := 0
@@ -380,6 +388,7 @@ func TestLoginEndsTheSessionBefore(t *testing.T) {
 // TestEndSessionsOf ends the sessions of one user of one issuer in one application,
 // and lets them log in again.
 func TestEndSessionsOf(t *testing.T) {
+	t.Parallel()
 	for _, m := range []testkit.Mode{{Name: "in a store", Edit: testkit.InStore}, {Name: "in a plain store", Edit: testkit.InPlainStore}, {Name: "revocable", Edit: testkit.Revocable}} {
 		t.Run(m.Name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 // one handler, in any order, leave the browser as the last that begins or ends a
 // session has it; the others change nothing of that.
 func TestLastWordOfAHandler(t *testing.T) {
+	t.Parallel()
 	for _, m := range append(testkit.Modes, testkit.Mode{Name: "in a store that is looked into", Edit: func(c *auth0.Config) { c.Store = testkit.NewWatchedStore() }}) {
 		t.Run(m.Name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { lastWords(t, m) }) })
 	}
@@ -141,6 +142,7 @@ func exchangedLogin(e *testkit.Env, t *testing.T) *auth0.Login {
 // TestStartSessionAndItsToken: after StartSession the tokens are those of the new
 // session.
 func TestStartSessionAndItsToken(t *testing.T) {
+	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 		e := testkit.SignedInRefreshing(t, m.Edit)
 		var got, want string
@@ -173,6 +175,7 @@ func TestStartSessionAndItsToken(t *testing.T) {
 // TestSessionOfAnotherRequest: a *Session that was kept is not saved into another
 // person's response.
 func TestSessionOfAnotherRequest(t *testing.T) {
+	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 		e := testkit.SignedIn(t, m.Edit)
 		var kept *auth0.Session
@@ -199,6 +202,7 @@ func TestSessionOfAnotherRequest(t *testing.T) {
 // TestLogoutIsNotUndone: a request that began before a logout and ends after it
 // does not give the browser its session back.
 func TestLogoutIsNotUndone(t *testing.T) {
+	t.Parallel()
 	for _, m := range append(testkit.Modes, testkit.Mode{Name: "revocable", Edit: testkit.Revocable}) {
 		t.Run(m.Name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -23,6 +23,7 @@ func sessionExpiry(e *testkit.Env, d time.Duration) {
 }
 
 func TestSessionExpiry(t *testing.T) {
+	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 		e := testkit.SignedIn(t, m.Edit)
 		sessionExpiry(e, 2*time.Hour)
@@ -55,6 +56,7 @@ func TestSessionExpiry(t *testing.T) {
 
 // TestSessionExpiryInStore: what is over is not kept either.
 func TestSessionExpiryInStore(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := testkit.NewWatchedStore()
 		e := testkit.SignedIn(t, store.Use)
@@ -68,6 +70,7 @@ func TestSessionExpiryInStore(t *testing.T) {
 
 // TestSessionExpiryAtLogin: a login whose session is over before it begins.
 func TestSessionExpiryAtLogin(t *testing.T) {
+	t.Parallel()
 	const now = 946684800 // when the time of a bubble begins
 	tests := []struct {
 		why    string
@@ -109,6 +112,7 @@ func TestSessionExpiryAtLogin(t *testing.T) {
 
 // TestSessionExpiryIgnored: a mistake in the claim keeps nobody out.
 func TestSessionExpiryIgnored(t *testing.T) {
+	t.Parallel()
 	for why, value := range map[string]any{
 		"text":           "946684801",
 		"fraction":       946684801.5,
@@ -134,6 +138,7 @@ func TestSessionExpiryIgnored(t *testing.T) {
 
 // TestSessionExpiryAndRefresh: a refresh neither moves the end nor goes beyond it.
 func TestSessionExpiryAndRefresh(t *testing.T) {
+	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 		e := testkit.SignedInRefreshing(t, m.Edit)
 		sessionExpiry(e, 25*time.Minute+30*time.Second)
@@ -166,6 +171,7 @@ func TestSessionExpiryAndRefresh(t *testing.T) {
 
 // TestSessionExpiryWithoutLimits of ours.
 func TestSessionExpiryWithoutLimits(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := testkit.SignedIn(t, func(c *auth0.Config) { c.IdleTimeout, c.AbsoluteTimeout = auth0.None, 30*24*time.Hour })
 		sessionExpiry(e, time.Hour)

@@ -13,6 +13,7 @@ const newSecret = "fedcba9876543210-the-next-secret-of-the-tests"
 // TestRunbookRotation follows docs/security-model.md: in a rolling deployment old
 // and new instances serve the same users, and nobody is logged out.
 func TestRunbookRotation(t *testing.T) {
+	t.Parallel()
 	store := auth0.NewMemoryStore(1000)
 	for _, m := range []testkit.Mode{{Name: "in cookies", Edit: testkit.InCookies}, {Name: "in a store", Edit: func(c *auth0.Config) { c.Store = store }}, {Name: "revocable", Edit: testkit.Revocable}} {
 		now := testkit.NewClock()
@@ -50,6 +51,7 @@ func TestRunbookRotation(t *testing.T) {
 // TestRunbookEmergency: a new secret alone ends every session, in cookies and in
 // stores, and everybody can log in again.
 func TestRunbookEmergency(t *testing.T) {
+	t.Parallel()
 	for _, m := range append(testkit.Modes, testkit.Mode{Name: "revocable", Edit: testkit.Revocable}) {
 		e := testkit.SignedIn(t, m.Edit)
 		var browsers []*testkit.Browser
@@ -73,6 +75,7 @@ func TestRunbookEmergency(t *testing.T) {
 // back after a logout makes a copy of the cookie valid again, unless its mark is
 // there, and a new secret ends that.
 func TestRunbookStore(t *testing.T) {
+	t.Parallel()
 	store := testkit.NewWatchedStore()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Store = store })
 	b := e.Browser().MustLogin()

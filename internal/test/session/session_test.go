@@ -20,6 +20,7 @@ import (
 )
 
 func TestNoSession(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	resp := e.Browser().Page("/")
 	if resp.Body != "home false " || len(resp.Header.Values("Set-Cookie")) != 0 {
@@ -39,6 +40,7 @@ func TestNoSession(t *testing.T) {
 // TestDamagedSession: whatever the cookie is, nobody is logged in, and nothing
 // is deleted that another instance may be able to read.
 func TestDamagedSession(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	good := e.Browser().MustLogin().Cookies[testkit.SessionCookie]
 	other := testkit.SignedIn(t, func(c *auth0.Config) { c.Secrets = []string{"another-secret-of-the-tests-of-others"} }).Browser().MustLogin().Cookies[testkit.SessionCookie]
@@ -85,6 +87,7 @@ func TestDamagedSession(t *testing.T) {
 }
 
 func TestManyCookies(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	b := e.Browser().MustLogin()
 	for i := range 2000 {
@@ -109,6 +112,7 @@ func TestManyCookies(t *testing.T) {
 // TestShadowedSession: a browser may hold the cookie for two paths, and sends
 // both. Of one session the state counts that was used last; of two, neither.
 func TestShadowedSession(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := testkit.SignedIn(t)
 		b := e.Browser().MustLogin()
@@ -151,6 +155,7 @@ func TestShadowedSession(t *testing.T) {
 }
 
 func TestSecretRotation(t *testing.T) {
+	t.Parallel()
 	first, second := testkit.CookieSecret, "second-secret-of-the-tests-after-the-first"
 	e := testkit.SignedIn(t)
 	b := e.Browser().MustLogin()
@@ -175,6 +180,7 @@ func TestSecretRotation(t *testing.T) {
 }
 
 func TestIdleAndAbsoluteTimeout(t *testing.T) {
+	t.Parallel()
 	day := 24 * time.Hour
 	tests := []struct {
 		why            string
@@ -218,6 +224,7 @@ func monthly() []time.Duration {
 
 // TestMaxAgeOfCookie never exceeds what is left of the session.
 func TestMaxAgeOfCookie(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := testkit.SignedIn(t, func(c *auth0.Config) { c.IdleTimeout, c.AbsoluteTimeout = 10*time.Hour, 24*time.Hour })
 		b := e.Browser()
@@ -236,6 +243,7 @@ func TestMaxAgeOfCookie(t *testing.T) {
 // TestFixedEndStays: without an idle timeout, writing the session again does
 // not move its end.
 func TestFixedEndStays(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := testkit.SignedIn(t, func(c *auth0.Config) { c.IdleTimeout, c.AbsoluteTimeout = auth0.None, 10*time.Hour })
 		e.Mux.HandleFunc("GET /save", func(w http.ResponseWriter, r *http.Request) {
@@ -266,6 +274,7 @@ func TestFixedEndStays(t *testing.T) {
 
 // TestShortenedTimeout holds for sessions that were begun before.
 func TestShortenedTimeout(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := testkit.SignedIn(t).Browser().MustLogin()
 		time.Sleep(2 * time.Hour)
@@ -287,6 +296,7 @@ func TestShortenedTimeout(t *testing.T) {
 
 // TestExpiredCookieIsDeletedOnce, by a page; what did not open is left alone.
 func TestExpiredCookieIsDeletedOnce(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := testkit.SignedIn(t)
 		b := e.Browser().MustLogin()
@@ -309,6 +319,7 @@ func TestExpiredCookieIsDeletedOnce(t *testing.T) {
 
 // TestProlonging happens when somebody uses the application, and not often.
 func TestProlonging(t *testing.T) {
+	t.Parallel()
 	navigate := []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Sec-Fetch-Site", "none"}
 	tests := []struct {
 		why    string
@@ -356,6 +367,7 @@ func TestProlonging(t *testing.T) {
 // TestClockSetBack: a session that was used in the future goes on, and is
 // written with today's time.
 func TestClockSetBack(t *testing.T) {
+	t.Parallel()
 	now := time.Now()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Now = func() time.Time { return now } })
 	b := e.Browser().MustLogin()
@@ -377,6 +389,7 @@ func TestClockSetBack(t *testing.T) {
 // TestSessionFromTheFuture: the absolute limit counts from the beginning of a
 // session, so a clock that was ahead then must not prolong it.
 func TestSessionFromTheFuture(t *testing.T) {
+	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 		now := testkit.NewClock()
 		e := testkit.SignedIn(t, m.Edit, func(c *auth0.Config) { c.Now = now.Now })
@@ -404,6 +417,7 @@ func TestSessionFromTheFuture(t *testing.T) {
 }
 
 func TestSessionCookieAttributes(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		why  string
 		edit func(*auth0.Config)
@@ -446,6 +460,7 @@ func sessionLine(resp *testkit.Response) string {
 // TestSessionOnlyStillExpires: the browser's idea of a session does not replace
 // ours.
 func TestSessionOnlyStillExpires(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := testkit.SignedIn(t, func(c *auth0.Config) { c.CookieSessionOnly = true })
 		b := e.Browser().MustLogin()
@@ -459,6 +474,7 @@ func TestSessionOnlyStillExpires(t *testing.T) {
 // TestLargeSession goes through several cookies, and gives up the ID token
 // before it fails.
 func TestLargeSession(t *testing.T) {
+	t.Parallel()
 	size, data := 0, ""
 	e := testkit.SignedIn(t, func(c *auth0.Config) {
 		c.KeepIDToken = true
@@ -499,6 +515,7 @@ func TestLargeSession(t *testing.T) {
 }
 
 func TestSaveSession(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	var saveErr error
 	data := ""
@@ -548,6 +565,7 @@ func TestSaveSession(t *testing.T) {
 }
 
 func TestAccessToken(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		lifetime := any(3600)
 		e := testkit.SignedIn(t, func(c *auth0.Config) { c.Audience = testkit.Audience })
@@ -597,6 +615,7 @@ func TestAccessToken(t *testing.T) {
 
 // TestLoadUserTwice does the work once.
 func TestLoadUserTwice(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := testkit.SignedIn(t)
 		e.App = e.Strategy.LoadUser(e.App)
@@ -612,6 +631,7 @@ func TestLoadUserTwice(t *testing.T) {
 // TestCacheableResponse: a handler that lets a response with a session cookie be
 // stored is told on.
 func TestCacheableResponse(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := testkit.SignedIn(t)
 		e.Mux.HandleFunc("GET /cached", func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Cache-Control", "public, max-age=60") })
@@ -628,6 +648,7 @@ func TestCacheableResponse(t *testing.T) {
 
 // TestResponseWriterIsPassedOn: handlers get what net/http gives, not a wrapper.
 func TestResponseWriterIsPassedOn(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	var got http.ResponseWriter
 	h := e.Strategy.LoadUser(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { got = w }))
@@ -641,6 +662,7 @@ func TestResponseWriterIsPassedOn(t *testing.T) {
 // TestStreaming: the cookie is there although the handler sends its first byte
 // at once.
 func TestStreaming(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := testkit.SignedIn(t)
 		e.Mux.HandleFunc("GET /stream", func(w http.ResponseWriter, r *http.Request) {
@@ -659,6 +681,7 @@ func TestStreaming(t *testing.T) {
 
 // TestSessionIsACopy: what one handler does to its session, another does not see.
 func TestSessionIsACopy(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	e.Tenant.EditIDToken(testkit.Claim("amr", []string{"pwd", "mfa"}))
 	e.Mux.HandleFunc("GET /race", func(w http.ResponseWriter, r *http.Request) {
@@ -683,6 +706,7 @@ func TestSessionIsACopy(t *testing.T) {
 }
 
 func TestSessionFields(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t)
 	e.Tenant.EditIDToken(func(h, c map[string]any) {
 		testkit.ClaimIn("auth_time", -30)(h, c)
@@ -708,6 +732,7 @@ func TestSessionFields(t *testing.T) {
 // TestSecretsDoNotPrint formats everything that holds a secret, with every verb
 // and in every kind of holder, and logs it.
 func TestSecretsDoNotPrint(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) {
 		c.Audience, c.KeepIDToken = testkit.Audience, true
 		c.ManagementClientID, c.ManagementClientSecret = "m2m", "management-SECRET"

@@ -277,6 +277,7 @@ const (
 // TestLoadStoreOutage: a store that refuses, hangs, or takes twice as long as
 // anybody waits for it costs answers while that lasts, and nothing more.
 func TestLoadStoreOutage(t *testing.T) {
+	t.Parallel()
 	eachFaultyStore(t, func(t *testing.T, s *faultyStore, as auth0.Store) {
 		hang := make(chan struct{})
 		faults := []struct {
@@ -333,6 +334,7 @@ func TestLoadStoreOutage(t *testing.T) {
 // TestLoadStoreTakesNoWrites is a store that has become a read-only copy, or has
 // no room, when sessions are due to be prolonged.
 func TestLoadStoreTakesNoWrites(t *testing.T) {
+	t.Parallel()
 	eachFaultyStore(t, func(t *testing.T, s *faultyStore, as auth0.Store) {
 		e := testkit.SignedIn(t, func(c *auth0.Config) { c.Store = as })
 		visitors := visitors(e, loadVisitors)
@@ -354,6 +356,7 @@ func TestLoadStoreTakesNoWrites(t *testing.T) {
 // out, so those who have just logged in have to do it again, and can. Nobody
 // else notices anything.
 func TestLoadStoreFailover(t *testing.T) {
+	t.Parallel()
 	eachFaultyStore(t, func(t *testing.T, s *faultyStore, as auth0.Store) {
 		e := testkit.SignedIn(t, func(c *auth0.Config) { c.Store = as })
 		older := visitors(e, loadVisitors)
@@ -387,6 +390,7 @@ func TestLoadStoreFailover(t *testing.T) {
 // tokens of a session, and for longer than this process remembers new tokens
 // for requests that are under way. Nobody has to log in again to get one.
 func TestTokensOutliveOutage(t *testing.T) {
+	t.Parallel()
 	const life = 10 * time.Minute
 	for name, outage := range map[string]time.Duration{"moment": time.Second, "long": 5 * time.Minute} {
 		t.Run(name, func(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 )
 
 func TestStoreWithoutSession(t *testing.T) {
+	t.Parallel()
 	store := testkit.NewWatchedStore()
 	e := testkit.SignedIn(t, store.Use)
 	for range 3 {
@@ -32,6 +33,7 @@ func TestStoreWithoutSession(t *testing.T) {
 // TestStoredSession: the cookie has an id, the store has the rest, and neither
 // can be read from the other.
 func TestStoredSession(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := testkit.NewWatchedStore()
 		e := testkit.SignedInRefreshing(t, store.Use, func(c *auth0.Config) { c.KeepIDToken = true })
@@ -81,6 +83,7 @@ func TestStoredSession(t *testing.T) {
 
 // TestStoredLimits: the limits of today hold for sessions in a store too.
 func TestStoredLimits(t *testing.T) {
+	t.Parallel()
 	for why, tt := range map[string]struct {
 		edit func(*auth0.Config)
 		want bool
@@ -127,6 +130,7 @@ func TestStoredLimits(t *testing.T) {
 
 // TestLengthenedTimeout does not bring back what was over.
 func TestLengthenedTimeout(t *testing.T) {
+	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 		e := testkit.SignedIn(t, m.Edit, func(c *auth0.Config) { c.IdleTimeout = time.Hour })
 		b := e.Browser().MustLogin()
@@ -140,6 +144,7 @@ func TestLengthenedTimeout(t *testing.T) {
 
 // TestStoreHasOneSession for each login, whatever was there before.
 func TestStoreHasOneSession(t *testing.T) {
+	t.Parallel()
 	store := testkit.NewWatchedStore()
 	e := testkit.SignedIn(t, store.Use, func(c *auth0.Config) {
 		c.AfterLogin = func(_ context.Context, l *auth0.Login) error { l.Data["logins"] += "x"; return nil }
@@ -172,6 +177,7 @@ func TestStoreHasOneSession(t *testing.T) {
 // TestPlantedSession: a cookie that somebody else has put into the browser is
 // not the one of the login that follows.
 func TestPlantedSession(t *testing.T) {
+	t.Parallel()
 	for _, gone := range []bool{false, true} {
 		store := testkit.NewWatchedStore()
 		e := testkit.SignedIn(t, store.Use)
@@ -195,6 +201,7 @@ func TestPlantedSession(t *testing.T) {
 
 // TestStoreAnswersWrong: nobody is logged in by what a store returns by mistake.
 func TestStoreAnswersWrong(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		why  string
 		edit func(mine, other []byte) []byte
@@ -240,6 +247,7 @@ func TestStoreAnswersWrong(t *testing.T) {
 // TestStoreFailsToRead: it is not known whether somebody is logged in. Nobody is
 // logged out by that.
 func TestStoreFailsToRead(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := testkit.NewWatchedStore()
 		e := testkit.SignedInRefreshing(t, store.Use)
@@ -269,6 +277,7 @@ func TestStoreFailsToRead(t *testing.T) {
 
 // TestStoreFailsToWrite: no cookie names what is not there.
 func TestStoreFailsToWrite(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := testkit.NewWatchedStore()
 		e := testkit.SignedIn(t, store.Use)
@@ -304,6 +313,7 @@ func TestStoreFailsToWrite(t *testing.T) {
 // TestStoreFailsAtLogout: the browser forgets the session, and is told that this
 // was not all.
 func TestStoreFailsAtLogout(t *testing.T) {
+	t.Parallel()
 	for _, operation := range []string{"commit", "delete"} {
 		store := testkit.NewWatchedStore()
 		e := testkit.SignedIn(t, store.Use)
@@ -322,6 +332,7 @@ func TestStoreFailsAtLogout(t *testing.T) {
 // TestLogoutMeanwhile: a request that found the session before a logout neither
 // writes it again nor leaves the browser with its cookie.
 func TestLogoutMeanwhile(t *testing.T) {
+	t.Parallel()
 	for _, m := range []testkit.Mode{{Name: "in a store", Edit: testkit.InStore}, {Name: "in a plain store", Edit: testkit.InPlainStore}} {
 		t.Run(m.Name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -353,6 +364,7 @@ func TestLogoutMeanwhile(t *testing.T) {
 // TestLogoutBeforeProlonging is the same for the library's own writing, at each
 // moment between reading and writing.
 func TestLogoutBeforeProlonging(t *testing.T) {
+	t.Parallel()
 	for moment := 2; moment <= 3; moment++ {
 		synctest.Test(t, func(t *testing.T) {
 			store := testkit.NewWatchedStore()
@@ -378,6 +390,7 @@ func TestLogoutBeforeProlonging(t *testing.T) {
 
 // TestSavedByTwoRequests: each keeps what it has changed.
 func TestSavedByTwoRequests(t *testing.T) {
+	t.Parallel()
 	for _, m := range []testkit.Mode{{Name: "in a store", Edit: testkit.InStore}, {Name: "in a plain store", Edit: testkit.InPlainStore}} {
 		synctest.Test(t, func(t *testing.T) {
 			e := testkit.SignedIn(t, m.Edit)
@@ -430,6 +443,7 @@ func TestSavedByTwoRequests(t *testing.T) {
 
 // TestStoreIsNotWrittenOften: using the application is not the same as writing.
 func TestStoreIsNotWrittenOften(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := testkit.NewWatchedStore()
 		e := testkit.SignedIn(t, store.Use)
@@ -448,6 +462,7 @@ func TestStoreIsNotWrittenOften(t *testing.T) {
 // TestFromCookiesToStore and back: nobody sees an error, and whoever logged in
 // in cookies stays so.
 func TestFromCookiesToStore(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := testkit.NewWatchedStore()
 		cookies := testkit.SignedInRefreshing(t)
@@ -518,6 +533,7 @@ func expectSessionOver(e *testkit.Env, b, same *testkit.Browser) {
 // TestSecretRotationInStore: cookies and records are sealed anew, and nobody is
 // logged out, as long as both secrets are there.
 func TestSecretRotationInStore(t *testing.T) {
+	t.Parallel()
 	first, second := testkit.CookieSecret, "second-secret-of-the-tests-after-the-first"
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 		e := testkit.SignedInRefreshing(t, m.Edit)
@@ -548,6 +564,7 @@ func TestSecretRotationInStore(t *testing.T) {
 
 // TestClocksOfInstances may differ: nobody is logged out by that.
 func TestClocksOfInstances(t *testing.T) {
+	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 		base := testkit.SignedIn(t, m.Edit)
 		var instances []*testkit.Env
@@ -568,6 +585,7 @@ func TestClocksOfInstances(t *testing.T) {
 
 // TestTooLargeSessionAtLogin leaves the session that is there alone.
 func TestTooLargeSessionAtLogin(t *testing.T) {
+	t.Parallel()
 	size := 0
 	edit := func(c *auth0.Config) {
 		c.AfterLogin = func(_ context.Context, l *auth0.Login) error { l.Data["x"] = strings.Repeat("y", size); return nil }
@@ -588,6 +606,7 @@ func TestTooLargeSessionAtLogin(t *testing.T) {
 
 // TestSplicedSession: parts of two good cookies do not make a third.
 func TestSplicedSession(t *testing.T) {
+	t.Parallel()
 	for _, edit := range []func(*auth0.Config){testkit.InCookies, testkit.InStore} {
 		e := testkit.SignedIn(t, edit)
 		one, two := e.Browser().MustLogin().Cookies[testkit.SessionCookie], e.Browser().MustLogin().Cookies[testkit.SessionCookie]

@@ -23,6 +23,7 @@ import (
 // TestMemoryStoreLimit: one value more than the limit is refused, and pushes
 // nothing out. What is there can be changed.
 func TestMemoryStoreLimit(t *testing.T) {
+	t.Parallel()
 	m := auth0.NewMemoryStore(3)
 	later := time.Now().Add(time.Hour)
 	for _, key := range []string{"a", "b", "c", "a"} {
@@ -66,6 +67,7 @@ func TestMemoryStoreLimit(t *testing.T) {
 // TestMemoryStoreOwners: an owner with too many values, or any values in a full
 // store, loses the one of its own that was written longest ago.
 func TestMemoryStoreOwners(t *testing.T) {
+	t.Parallel()
 	later := time.Now().Add(time.Hour)
 	for _, tt := range []struct{ limit, most int }{{1, 1}, {9, 1}, {20, 2}, {50, 5}, {1000, 100}, {5000, 100}} {
 		m := auth0.NewMemoryStore(tt.limit)
@@ -122,6 +124,7 @@ func TestMemoryStoreOwners(t *testing.T) {
 // TestMemoryStoreMarks: none goes before its time, however many there are of
 // whatever else. One too many is refused.
 func TestMemoryStoreMarks(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const limit, marks = 10, 100
 		m := auth0.NewMemoryStore(limit)
@@ -166,6 +169,7 @@ func TestMemoryStoreMarks(t *testing.T) {
 // TestMemoryStoreSweeps: what has expired takes nobody's place. (A goroutine that
 // does this would keep the bubble from ending.)
 func TestMemoryStoreSweeps(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := auth0.NewMemoryStore(3)
 		soon, later := time.Now().Add(time.Second), time.Now().Add(time.Hour)
@@ -192,6 +196,7 @@ func TestMemoryStoreSweeps(t *testing.T) {
 // TestLogoutsBringNoSessionBack: an ended session stays over, however often
 // another user logs in and out.
 func TestLogoutsBringNoSessionBack(t *testing.T) {
+	t.Parallel()
 	for _, m := range []testkit.Mode{
 		{Name: "revocations", Edit: func(c *auth0.Config) { c.Revocations = auth0.NewMemoryStore(50) }},
 		{Name: "store", Edit: func(c *auth0.Config) { c.Store = auth0.NewMemoryStore(50) }},
@@ -227,6 +232,7 @@ func TestLogoutsBringNoSessionBack(t *testing.T) {
 // TestLoginsPushOutNobodyElse: a user who logs in often ends only sessions of
 // that user.
 func TestLoginsPushOutNobodyElse(t *testing.T) {
+	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Store = auth0.NewMemoryStore(50) })
 	ada := e.Browser().MustLogin()
 	e.SignInAtTenant("bob@acme.example")
@@ -247,6 +253,7 @@ func TestLoginsPushOutNobodyElse(t *testing.T) {
 // TestFullMemoryStore: who is in stays in, and can do everything; who is not is
 // told to come later, and the log says which limit it is.
 func TestFullMemoryStore(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := auth0.NewMemoryStore(2)
 		e := testkit.SignedIn(t, func(c *auth0.Config) {
@@ -284,6 +291,7 @@ func TestFullMemoryStore(t *testing.T) {
 // TestLogoutWhenMarksAreFull is said to have failed, and ends the session where
 // that can be done without a mark.
 func TestLogoutWhenMarksAreFull(t *testing.T) {
+	t.Parallel()
 	for _, where := range []string{"store", "revocations"} {
 		m := auth0.NewMemoryStore(1)
 		e := testkit.SignedIn(t, func(c *auth0.Config) {
@@ -319,6 +327,7 @@ func TestLogoutWhenMarksAreFull(t *testing.T) {
 // TestMemoryStoreLeases: leases that are not released are forgotten too, and two
 // that end at the same time are told apart.
 func TestMemoryStoreLeases(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := auth0.NewMemoryStore(3)
 		first, _, _ := m.LeaseCtx(t.Context(), "a", time.Minute)
@@ -508,6 +517,7 @@ func eachTrouble(t *testing.T, test func(t *testing.T, e *testkit.Env, s *testSt
 
 // TestStoreWorks: a login, a page and a logout with each kind of store.
 func TestStoreWorks(t *testing.T) {
+	t.Parallel()
 	eachStore(t, func(t *testing.T, e *testkit.Env, s *testStore) {
 		b := e.Browser().MustLogin()
 		copied := b.Clone()
@@ -520,6 +530,7 @@ func TestStoreWorks(t *testing.T) {
 // TestStoreDownForReading: who is logged in is not known, which is not the same
 // as that nobody is.
 func TestStoreDownForReading(t *testing.T) {
+	t.Parallel()
 	eachTrouble(t, func(t *testing.T, e *testkit.Env, s *testStore, begin func()) {
 		b := e.Browser().MustLogin()
 		begin()
@@ -556,6 +567,7 @@ func TestStoreDownForReading(t *testing.T) {
 
 // TestStoreDownForWriting: a login that cannot be kept is none.
 func TestStoreDownForWriting(t *testing.T) {
+	t.Parallel()
 	eachTrouble(t, func(t *testing.T, e *testkit.Env, s *testStore, begin func()) {
 		b := e.Browser()
 		callback := b.AtTenant(b.Begin("/auth/login"))
@@ -578,6 +590,7 @@ func TestStoreDownForWriting(t *testing.T) {
 // TestStoreDownForLogout: what the browser has is deleted, and the answer does not
 // pretend that that is all.
 func TestStoreDownForLogout(t *testing.T) {
+	t.Parallel()
 	eachTrouble(t, func(t *testing.T, e *testkit.Env, s *testStore, begin func()) {
 		b := e.Browser().MustLogin()
 		begin()
@@ -597,6 +610,7 @@ func TestStoreDownForLogout(t *testing.T) {
 
 // TestStoreDownForBackchannel: the tenant is told that nothing was ended.
 func TestStoreDownForBackchannel(t *testing.T) {
+	t.Parallel()
 	eachTrouble(t, func(t *testing.T, e *testkit.Env, s *testStore, begin func()) {
 		b := e.Browser().MustLogin()
 		logout := func() *testkit.Response {
@@ -618,6 +632,7 @@ func TestStoreDownForBackchannel(t *testing.T) {
 // TestStorePileUp: while a store hangs, calls of it do not pile up, also if they
 // cannot be cancelled.
 func TestStorePileUp(t *testing.T) {
+	t.Parallel()
 	eachStore(t, func(t *testing.T, e *testkit.Env, s *testStore) {
 		b := e.Browser().MustLogin()
 		s.fail(func(context.Context, string) error { time.Sleep(10 * time.Minute); return errDown })
@@ -656,6 +671,7 @@ func TestStorePileUp(t *testing.T) {
 
 // TestStorePanicsOnce: a panic in any method leaves nothing locked.
 func TestStorePanicsOnce(t *testing.T) {
+	t.Parallel()
 	for _, method := range []string{"Find", "FindAll", "Commit", "Update", "Lease", "Delete"} {
 		t.Run(method, func(t *testing.T) {
 			eachStore(t, func(t *testing.T, e *testkit.Env, s *testStore) {
@@ -689,6 +705,7 @@ func refresh(e *testkit.Env, b *testkit.Browser) bool {
 // TestStoreLeasesLate: a lease that comes when nobody waits for it any more is
 // given back, else nobody could refresh until its time is over.
 func TestStoreLeasesLate(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newTestStore()
 		e := testkit.SignedIn(t, func(c *auth0.Config) {
@@ -724,6 +741,7 @@ func (l lateLeases) LeaseCtx(ctx context.Context, key string, d time.Duration) (
 // TestStoreExpiry: a session that ends while it is changed is not committed with
 // a time that has passed, which go-redis would take for no limit.
 func TestStoreExpiry(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &expiries{MemoryStore: auth0.NewMemoryStore(100)}
 		e := testkit.SignedIn(t, func(c *auth0.Config) {
@@ -780,6 +798,7 @@ func (s *expiries) UpdateCtx(ctx context.Context, key string, value []byte, expi
 // TestStoreContents: whoever reads a store has no cookie, no name and no token,
 // and can put nothing of its own there.
 func TestStoreContents(t *testing.T) {
+	t.Parallel()
 	s := &recordingStore{MemoryStore: auth0.NewMemoryStore(100), seen: map[string]string{}}
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Store = s })
 	b := e.Browser().MustLogin()
@@ -860,6 +879,7 @@ func (s *recordingStore) swapAll() {
 // TestStoreLosesWrite: without UpdateCtx a request may write a session again that
 // a logout has deleted. It is found to be over all the same.
 func TestStoreLosesWrite(t *testing.T) {
+	t.Parallel()
 	eachStore(t, func(t *testing.T, e *testkit.Env, s *testStore) {
 		e.Mux.HandleFunc("GET /save", func(w http.ResponseWriter, r *http.Request) {
 			session, err := e.Strategy.Session(r)

@@ -26,6 +26,7 @@ import (
 )
 
 func TestRefresh(t *testing.T) {
+	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 		e := testkit.SignedInRefreshing(t, m.Edit)
 		b := e.Browser().MustLogin()
@@ -66,6 +67,7 @@ func TestRefresh(t *testing.T) {
 }
 
 func TestNothingToRefreshWith(t *testing.T) {
+	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 		e := testkit.SignedInRefreshing(t, m.Edit, func(c *auth0.Config) { c.Scopes = []string{"openid"} })
 		e.Browser().NoToken(401, "no_session")
@@ -86,6 +88,7 @@ func TestNothingToRefreshWith(t *testing.T) {
 
 // TestRefreshKeepsWhatIsNotNew: what an answer leaves out stays as it was.
 func TestRefreshKeepsWhatIsNotNew(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		why   string
 		edit  func(body map[string]any)
@@ -134,6 +137,7 @@ func TestRefreshKeepsWhatIsNotNew(t *testing.T) {
 // TestParallelRefresh: however many requests find an expired token, one asks
 // for another.
 func TestParallelRefresh(t *testing.T) {
+	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 		e := testkit.SignedInRefreshing(t, m.Edit)
 		e.Tenant.Delay(tenant.Token, time.Second)
@@ -165,6 +169,7 @@ func TestParallelRefresh(t *testing.T) {
 // refresh token twice, though each brings a cookie that the other has outdated.
 // That is what the newest tokens of a minute are kept for.
 func TestTabsInTurn(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := testkit.SignedInRefreshing(t)
 		one := e.Browser().MustLogin()
@@ -191,6 +196,7 @@ func TestTabsInTurn(t *testing.T) {
 // TestCallerLeaves: a refresh token that was sent is used up, so whoever asked
 // first cannot call the request back.
 func TestCallerLeaves(t *testing.T) {
+	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 		e := testkit.SignedInRefreshing(t, m.Edit)
 		e.Tenant.Delay(tenant.Token, 2*time.Second)
@@ -244,6 +250,7 @@ func TestCallerLeaves(t *testing.T) {
 // TestTwoUsersNeverShare mixes requests of two people, with refreshes all the
 // time, and looks at every answer.
 func TestTwoUsersNeverShare(t *testing.T) {
+	t.Parallel()
 	const requests = 3_200
 	for _, m := range testkit.Modes[:2] {
 		t.Run(m.Name, func(t *testing.T) {
@@ -293,6 +300,7 @@ func subjectOf(token string) string {
 // TestAudiencesAtOnce: one refresh token is behind all of them, and each use
 // makes the one before worthless.
 func TestAudiencesAtOnce(t *testing.T) {
+	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 		e := testkit.SignedInRefreshing(t, m.Edit)
 		e.Tenant.Delay(tenant.Token, 100*time.Millisecond)
@@ -310,6 +318,7 @@ func TestAudiencesAtOnce(t *testing.T) {
 }
 
 func TestForceRefresh(t *testing.T) {
+	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 		e := testkit.SignedInRefreshing(t, m.Edit)
 		b := e.Browser().MustLogin()
@@ -334,6 +343,7 @@ func TestForceRefresh(t *testing.T) {
 // TestInvalidGrant: the tenant does not take the refresh token any more. That
 // ends the tokens, and nothing else.
 func TestInvalidGrant(t *testing.T) {
+	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 		e := testkit.SignedInRefreshing(t, m.Edit)
 		b := e.Browser().MustLogin()
@@ -364,6 +374,7 @@ func TestInvalidGrant(t *testing.T) {
 // TestTenantTrouble: a token that is still good is given; without one, the
 // caller learns when to come back. The next try works.
 func TestTenantTrouble(t *testing.T) {
+	t.Parallel()
 	answer := func(status int, body string, header ...string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			for i := 0; i < len(header); i += 2 {
@@ -438,6 +449,7 @@ func TestTenantTrouble(t *testing.T) {
 // asks again; and what it has refused to somebody says nothing about the next
 // session, or another API.
 func TestRefusedRefreshIsNotRepeated(t *testing.T) {
+	t.Parallel()
 	answer := func(status int, body, retryAfter string) func(*testkit.Env) {
 		return func(e *testkit.Env) {
 			e.Tenant.Replace(tenant.Token, func(w http.ResponseWriter, _ *http.Request) {
@@ -533,6 +545,7 @@ func TestRefusedRefreshIsNotRepeated(t *testing.T) {
 }
 
 func TestHangingRefresh(t *testing.T) {
+	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 		e := testkit.SignedInRefreshing(t, m.Edit)
 		b := e.Browser().MustLogin()
@@ -553,6 +566,7 @@ func TestHangingRefresh(t *testing.T) {
 // token. Without the right time, nothing is known. What else is wrong is between
 // the tenant and the application, and logging in again would not help.
 func TestRefreshedIDToken(t *testing.T) {
+	t.Parallel()
 	const loginAt = 946684800 // when the bubble begins
 	authTime := func(c map[string]any) { c["auth_time"] = int64(loginAt - 60) }
 	type outcome struct {
@@ -661,6 +675,7 @@ func TestRefreshedIDToken(t *testing.T) {
 
 // TestNewerAuthTimeIsKept: a session knows when its user has last authenticated.
 func TestNewerAuthTimeIsKept(t *testing.T) {
+	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 		e := testkit.SignedInRefreshing(t, m.Edit)
 		at := time.Now().Unix() - 60
@@ -684,6 +699,7 @@ func TestNewerAuthTimeIsKept(t *testing.T) {
 // TestOrganizationOfRefreshedIDToken: a refresh that answers for another
 // organization is of another session.
 func TestOrganizationOfRefreshedIDToken(t *testing.T) {
+	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 		e := testkit.SignedInRefreshing(t, m.Edit)
 		e.Tenant.EditIDToken(func(_, c map[string]any) { c["org_id"] = "org_a" })
@@ -703,6 +719,7 @@ func TestOrganizationOfRefreshedIDToken(t *testing.T) {
 // forged. It is an outage, and the session keeps the refresh token that came with
 // it, which is the only one.
 func TestRefreshWithoutTheRightKeys(t *testing.T) {
+	t.Parallel()
 	rotate := func(e *testkit.Env) {
 		e.Tenant.RotateKeys()
 		e.Tenant.RotateKeys() // the next key was published before
@@ -776,6 +793,7 @@ func TestRefreshWithoutTheRightKeys(t *testing.T) {
 // TestRefreshOfAmbiguousKey: a token without kid fits the one key that there is, and
 // none of several.
 func TestRefreshOfAmbiguousKey(t *testing.T) {
+	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 		e := testkit.SignedInRefreshing(t, m.Edit)
 		b := e.Browser().MustLogin()
@@ -791,6 +809,7 @@ func TestRefreshOfAmbiguousKey(t *testing.T) {
 // TestRefreshedIDTokenForged: a signature that is wrong with keys that are new
 // proves that the tenant has not made the token.
 func TestRefreshedIDTokenForged(t *testing.T) {
+	t.Parallel()
 	for _, claims := range []func(_, _ map[string]any){nil, testkit.Claim("iss", "https://other.example/")} {
 		testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 			e := testkit.SignedInRefreshing(t, m.Edit)
@@ -815,6 +834,7 @@ func TestRefreshedIDTokenForged(t *testing.T) {
 // TestStrangersDoNotUseUpFetches: tokens that anybody can send to a program have
 // no part in whether its own logins and refreshes get the keys they need.
 func TestStrangersDoNotUseUpFetches(t *testing.T) {
+	t.Parallel()
 	strangers := map[string]func(e *testkit.Env, api *auth0.API, kid string){
 		"logout tokens": func(e *testkit.Env, _ *auth0.API, kid string) {
 			now := time.Now().Unix()
@@ -862,6 +882,7 @@ func TestStrangersDoNotUseUpFetches(t *testing.T) {
 // TestJoinedFetchCanBeTooOld: a fetch that is under way when a token comes was
 // perhaps answered before its key was published. That is no reason to refuse it.
 func TestJoinedFetchCanBeTooOld(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := testkit.SignedInRefreshing(t, testkit.InStore)
 		b := e.Browser().MustLogin()
@@ -893,6 +914,7 @@ func TestJoinedFetchCanBeTooOld(t *testing.T) {
 // TestRefreshWithoutKeys: that an ID token cannot be checked for now does not
 // make it a forgery, and the refresh token that came with it is the only one.
 func TestRefreshWithoutKeys(t *testing.T) {
+	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 		e := testkit.SignedInRefreshing(t, m.Edit)
 		b := e.Browser().MustLogin()
@@ -917,6 +939,7 @@ func TestRefreshWithoutKeys(t *testing.T) {
 // TestRefreshWithAnotherSecret: a secret has no kid, so a signature that does not
 // fit may as well be of the next one.
 func TestRefreshWithAnotherSecret(t *testing.T) {
+	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 		e := testkit.SignedInRefreshing(t, m.Edit, func(c *auth0.Config) { c.ClientSecret, c.HS256 = testkit.EncodedSecret, "text" })
 		testkit.OldApplication(e, testkit.EncodedSecret, false)
@@ -931,6 +954,7 @@ func TestRefreshWithAnotherSecret(t *testing.T) {
 }
 
 func TestTokenTypesAndLifetimes(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		why     string
 		name    string
@@ -969,6 +993,7 @@ func TestTokenTypesAndLifetimes(t *testing.T) {
 // TestAudiencesAndScopes: a token is asked for when there is none that has what
 // is wanted, and it is the narrowest that is given.
 func TestAudiencesAndScopes(t *testing.T) {
+	t.Parallel()
 	second := "audience=" + testkit.SecondAudience
 	type step struct {
 		query     string
@@ -1008,6 +1033,7 @@ func TestAudiencesAndScopes(t *testing.T) {
 // TestTokensOfASession are eight at most. The one of the login is never among
 // those that make room.
 func TestTokensOfASession(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := testkit.SignedInRefreshing(t, testkit.InStore)
 		b := e.Browser().MustLogin()
@@ -1038,6 +1064,7 @@ func audienceNumber(i int) string { return fmt.Sprintf("https://api%d.example/",
 // TestAudienceThatIsNotAllowed: the tenant then gives a token for the API of the
 // login. The other API must not get that.
 func TestAudienceThatIsNotAllowed(t *testing.T) {
+	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 		e := testkit.SignedInRefreshing(t, m.Edit)
 		e.EditClient(func(c *tenant.Client) { c.RefreshTokenPolicies = nil })
@@ -1053,6 +1080,7 @@ func TestAudienceThatIsNotAllowed(t *testing.T) {
 // TestPanicAfterRefresh: what was got is kept whatever becomes of the request,
 // because the refresh token of before is used up.
 func TestPanicAfterRefresh(t *testing.T) {
+	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 		e := testkit.SignedInRefreshing(t, m.Edit)
 		got := ""
@@ -1084,6 +1112,7 @@ func TestPanicAfterRefresh(t *testing.T) {
 
 // TestSaveAndRefresh in one response: neither undoes the other.
 func TestSaveAndRefresh(t *testing.T) {
+	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 		e := testkit.SignedInRefreshing(t, m.Edit)
 		save := func(w http.ResponseWriter, r *http.Request, name string) {
@@ -1125,6 +1154,7 @@ func TestSaveAndRefresh(t *testing.T) {
 // TestLogoutDuringRefresh: a request that is under way does not bring back a
 // session that was ended meanwhile.
 func TestLogoutDuringRefresh(t *testing.T) {
+	t.Parallel()
 	for _, m := range []struct {
 		testkit.Mode
 		rounds int
@@ -1167,6 +1197,7 @@ func TestLogoutDuringRefresh(t *testing.T) {
 
 // TestTwoProcesses share a store, and the refresh tokens rotate without overlap.
 func TestTwoProcesses(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		one := testkit.SignedInRefreshing(t, testkit.InStore)
 		two := testkit.SignedInRefreshing(t, func(c *auth0.Config) { *c = one.Config })
@@ -1192,6 +1223,7 @@ func TestTwoProcesses(t *testing.T) {
 // TestTwoProcessesWithoutLeases may both use a refresh token. The one that comes
 // second takes the token that the first has got, and does not undo it.
 func TestTwoProcessesWithoutLeases(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		one := testkit.SignedInRefreshing(t, testkit.InPlainStore)
 		b := one.Browser().MustLogin()
@@ -1215,6 +1247,7 @@ func TestTwoProcessesWithoutLeases(t *testing.T) {
 // TestTwoProcessesInCookies cannot know of each other. With an overlap at the
 // tenant, nobody notices.
 func TestTwoProcessesInCookies(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		one := testkit.SignedInRefreshing(t)
 		one.RotateRefreshTokens(true, 30*time.Second)
@@ -1237,6 +1270,7 @@ func TestTwoProcessesInCookies(t *testing.T) {
 // TestLostAnswer: the tenant has replaced the refresh token, and nobody knows by
 // what. Within the overlap, the next request makes up for that.
 func TestLostAnswer(t *testing.T) {
+	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 		lost := false
 		e := testkit.SignedInRefreshing(t, m.Edit, func(c *auth0.Config) {
@@ -1286,6 +1320,7 @@ func (b before) RoundTrip(r *http.Request) (*http.Response, error) {
 // TestClient calls an API with the token of the session, which gets a new one
 // when it is due, and gives it to nobody else.
 func TestClient(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := testkit.SignedInRefreshing(t)
 		type call struct{ host, authorization string }
@@ -1339,6 +1374,7 @@ func TestClient(t *testing.T) {
 // TestLogoutRevokesRefreshToken, which nobody waits for, and on which nothing
 // depends.
 func TestLogoutRevokesRefreshToken(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		why    string
 		spoil  func(*testkit.Env)
@@ -1386,6 +1422,7 @@ func TestLogoutRevokesRefreshToken(t *testing.T) {
 
 // TestRevokedRefreshTokenIsDead: what the logout sends is the refresh token.
 func TestRevokedRefreshTokenIsDead(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := testkit.SignedInRefreshing(t)
 		b := e.Browser().MustLogin()
@@ -1401,6 +1438,7 @@ func TestRevokedRefreshTokenIsDead(t *testing.T) {
 
 // TestRefreshDoesNotPrint: what callers hold of tokens shows nothing of them.
 func TestRefreshDoesNotPrint(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := testkit.SignedInRefreshing(t, testkit.InStore)
 		spy := e.Config.HTTPClient.Transport.(*testkit.TokenSpy)
@@ -1443,6 +1481,7 @@ func TestRefreshDoesNotPrint(t *testing.T) {
 // TestTokensAtOnce: a handler may ask for several tokens at the same time. The
 // response then sets one session, which has them all.
 func TestTokensAtOnce(t *testing.T) {
+	t.Parallel()
 	for _, m := range testkit.Modes {
 		t.Run(m.Name, func(t *testing.T) {
 			e := testkit.SignedInRefreshing(t, m.Edit)

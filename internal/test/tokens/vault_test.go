@@ -76,6 +76,7 @@ func (e *vaultEnv) ask(b *testkit.Browser, want string, requests int, opts ...au
 
 // TestConnectionTokenIsKept: one exchange, until it expires.
 func TestConnectionTokenIsKept(t *testing.T) {
+	t.Parallel()
 	testkit.InBothBubbles(t, func(t *testing.T, edit func(*auth0.Config)) {
 		e := newVaultEnv(t, edit)
 		b := e.Browser().MustLogin()
@@ -108,6 +109,7 @@ func TestConnectionTokenIsKept(t *testing.T) {
 // TestConnectionTokensAreNotMixed: accounts of one connection, and none named,
 // are kept apart, written and read.
 func TestConnectionTokensAreNotMixed(t *testing.T) {
+	t.Parallel()
 	testkit.InBothBubbles(t, func(t *testing.T, edit func(*auth0.Config)) {
 		e := newVaultEnv(t, edit)
 		e.connect("ya29.A", "a@gmail.example", time.Hour)
@@ -137,6 +139,7 @@ func TestConnectionTokensAreNotMixed(t *testing.T) {
 // TestConnectionTokenRefused: what the tenant says, what the caller gets, and
 // whether an old token is still used.
 func TestConnectionTokenRefused(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name       string
 		status     int
@@ -189,6 +192,7 @@ func TestConnectionTokenRefused(t *testing.T) {
 // TestConnectionTokenGone: after a refusal, a token that was good yet is not
 // used any more.
 func TestConnectionTokenGone(t *testing.T) {
+	t.Parallel()
 	testkit.InBothBubbles(t, func(t *testing.T, edit func(*auth0.Config)) {
 		e := newVaultEnv(t, edit)
 		b := e.Browser().MustLogin()
@@ -202,6 +206,7 @@ func TestConnectionTokenGone(t *testing.T) {
 }
 
 func TestConnectionTokenNeedsRefreshToken(t *testing.T) {
+	t.Parallel()
 	e := newVaultEnv(t)
 	if e.Browser().Page("/third"); !errors.Is(e.err, auth0.ErrNoSession) {
 		t.Errorf("anonymous: %v", e.err)
@@ -238,6 +243,7 @@ func TestConnectionTokenNeedsRefreshToken(t *testing.T) {
 // TestConnectionTokenAtOnce: however many requests of a session ask, the tenant
 // is asked once for each token.
 func TestConnectionTokenAtOnce(t *testing.T) {
+	t.Parallel()
 	testkit.InBothBubbles(t, func(t *testing.T, edit func(*auth0.Config)) {
 		e := newVaultEnv(t, edit)
 		var mu sync.Mutex
@@ -269,6 +275,7 @@ func TestConnectionTokenAtOnce(t *testing.T) {
 // TestConnectionTokenOutlivesCeiling: when the tenant wants the session to end
 // says nothing about the provider's token.
 func TestConnectionTokenOutlivesCeiling(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := newVaultEnv(t)
 		e.Tenant.EditIDToken(func(_, claims map[string]any) { claims["session_expiry"] = time.Now().Add(10 * time.Minute).Unix() })
@@ -286,6 +293,7 @@ func TestConnectionTokenOutlivesCeiling(t *testing.T) {
 
 // TestConnectionTokenSource is for calling the third party.
 func TestConnectionTokenSource(t *testing.T) {
+	t.Parallel()
 	e := newVaultEnv(t)
 	var header string
 	e.Mux.HandleFunc("GET /photos", func(w http.ResponseWriter, r *http.Request) {
@@ -301,6 +309,7 @@ func TestConnectionTokenSource(t *testing.T) {
 
 // TestConnectionTokenOfAccessToken is for an API that has a token and no session.
 func TestConnectionTokenOfAccessToken(t *testing.T) {
+	t.Parallel()
 	e := newVaultEnv(t)
 	access := e.Tenant.AccessToken("ada@acme.example", testkit.Audience)
 	if _, err := e.Strategy.ConnectionToken(t.Context(), "", "google-oauth2", ""); !errors.Is(err, auth0.ErrNoToken) {
@@ -338,6 +347,7 @@ func TestConnectionTokenOfAccessToken(t *testing.T) {
 
 // TestManyConnectionTokens keeps eight, and cookies that are not too large.
 func TestManyConnectionTokens(t *testing.T) {
+	t.Parallel()
 	testkit.InBothBubbles(t, func(t *testing.T, edit func(*auth0.Config)) {
 		e := newVaultEnv(t, edit)
 		for i := range 10 {

@@ -94,6 +94,7 @@ func verdictOn(r recipe) verdict {
 // TestVectorTables: the tables above are about recipes that exist, and each row
 // of them is needed.
 func TestVectorTables(t *testing.T) {
+	t.Parallel()
 	f := readRecipes(t)
 	byID := map[string]recipe{}
 	for _, r := range slices.Concat(f.Bad, f.Good) {
@@ -133,6 +134,7 @@ func TestVectorTables(t *testing.T) {
 // that are not about keys and algorithms again with ES256: nothing else may
 // depend on which it is.
 func TestVectors(t *testing.T) {
+	t.Parallel()
 	f := readRecipes(t)
 	f.makeKeys(t)
 	for _, pass := range []struct {
@@ -437,6 +439,7 @@ func (v *vectorLogin) try(t *testing.T, b *tokenBuilder, r recipe) verdict {
 }
 
 func TestParseChallenge(t *testing.T) {
+	t.Parallel()
 	c, err := testkit.ParseChallenge(`Bearer realm="api", error="invalid_token", scope=""`)
 	if err != nil || c.Scheme != "Bearer" || len(c.Params) != 3 || c.Params["realm"] != "api" || c.Params["error"] != "invalid_token" {
 		t.Errorf("got %+v, %v", c, err)
