@@ -34,10 +34,31 @@ const (
 var pool keyPool
 
 type keyPool struct {
-	mu      sync.Mutex
-	keys    [poolSize]*rsa.PrivateKey
-	foreign *rsa.PrivateKey
-	tenants int
+	mu           sync.Mutex
+	keys         [poolSize]*rsa.PrivateKey
+	foreign      *rsa.PrivateKey
+	tenants      int
+	source       func(i int) *rsa.PrivateKey // see KeysFrom
+	certificates map[certificateOf][]byte
+}
+
+// A certificateOf is what a certificate is the same for: making one takes as long
+// as signing a token.
+type certificateOf struct {
+	slot int
+	host string
+	hour int64
+}
+
+const maxCertificates = 256
+
+// KeysFrom has RSA keys taken from source instead of being generated, for test
+// suites of many processes: generating ten keys takes a second. Source is asked for
+// each i from 0 to 8 once at most. It must be set before the first tenant is made.
+func KeysFrom(source func(i int) *rsa.PrivateKey) {
+	pool.mu.Lock()
+	defer pool.mu.Unlock()
+	pool.source = source
 }
 
 // first returns where a new tenant begins to take keys. Neighbours in time
@@ -52,17 +73,20 @@ func (p *keyPool) first() int {
 func (p *keyPool) key(i int) *rsa.PrivateKey {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return generateOnce(&p.keys[i%poolSize])
+	return p.generateOnce(&p.keys[i%poolSize], i%poolSize)
 }
 
 // foreignKey returns a key that is in no tenant's key set.
 func (p *keyPool) foreignKey() *rsa.PrivateKey {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return generateOnce(&p.foreign)
+	return p.generateOnce(&p.foreign, poolSize)
 }
 
-func generateOnce(slot **rsa.PrivateKey) *rsa.PrivateKey {
+func (p *keyPool) generateOnce(slot **rsa.PrivateKey, i int) *rsa.PrivateKey {
+	if *slot == nil && p.source != nil {
+		*slot = p.source(i)
+	}
 	if *slot == nil {
 		key, err := rsa.GenerateKey(rand.Reader, 2048)
 		if err != nil {
@@ -95,6 +119,12 @@ func (k *signingKey) private() crypto.Signer {
 // certificate returns a self-signed certificate for the key.
 func (k *signingKey) certificate(now time.Time) []byte {
 	k.once.Do(func() {
+		of := certificateOf{k.slot % poolSize, k.host, now.Unix() / 3600}
+		if k.signer == nil {
+			if k.cert = pool.certificate(of); k.cert != nil {
+				return
+			}
+		}
 		template := &x509.Certificate{
 			SerialNumber:          new(big.Int).SetBytes([]byte(k.kid)[:16]),
 			Subject:               pkix.Name{CommonName: k.host},
@@ -106,8 +136,26 @@ func (k *signingKey) certificate(now time.Time) []byte {
 		key := k.private()
 		// The error is for unusable templates and keys, and these are neither.
 		k.cert, _ = x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+		if k.signer == nil {
+			pool.keepCertificate(of, k.cert)
+		}
 	})
 	return k.cert
+}
+
+func (p *keyPool) certificate(of certificateOf) []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.certificates[of]
+}
+
+func (p *keyPool) keepCertificate(of certificateOf, cert []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.certificates == nil || len(p.certificates) >= maxCertificates {
+		p.certificates = map[certificateOf][]byte{}
+	}
+	p.certificates[of] = cert
 }
 
 // A keyring is the key set: one key that signs, the one that will sign next,

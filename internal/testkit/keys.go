@@ -7,30 +7,53 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/x509"
+	_ "embed"
+	"encoding/pem"
 	"math/big"
 	"sync"
+
+	"github.com/seed-15d5a55c/auth0/internal/tenant"
 )
 
-var ClientRSAKey = sync.OnceValue(func() *rsa.PrivateKey { return Must(rsa.GenerateKey(rand.Reader, 2048)) })
+// keysPEM has the RSA keys of the tests: generating one takes a tenth of a second,
+// in each of the processes that `go test ./...` starts.
+//
+//go:embed keys.pem
+var keysPEM []byte
 
-var RSAKey1 = sync.OnceValue(func() *rsa.PrivateKey { return NewRSAKey(2048) })
+// The first keys of keys.pem are for the emulator, and the others have names here.
+const emulatorKeys = 9
 
-var RSAKey2 = sync.OnceValue(func() *rsa.PrivateKey { return NewRSAKey(2048) })
+func init() { tenant.KeysFrom(func(i int) *rsa.PrivateKey { return rsaKeys()[i]() }) }
 
-var RSAForeign = sync.OnceValue(func() *rsa.PrivateKey { return NewRSAKey(2048) })
+var rsaKeys = sync.OnceValue(func() []func() *rsa.PrivateKey {
+	var keys []func() *rsa.PrivateKey
+	for block, rest := pem.Decode(keysPEM); block != nil; block, rest = pem.Decode(rest) {
+		keys = append(keys, sync.OnceValue(func() *rsa.PrivateKey { return Must(x509.ParsePKCS1PrivateKey(block.Bytes)) }))
+	}
+	return keys
+})
 
-var RSAShort = sync.OnceValue(func() *rsa.PrivateKey { return NewRSAKey(1024) })
+// The keys of the issuers that tests set up by hand. RSAKey1 and RSAKey2 are
+// published as k1 and k2, RSAForeign is published nowhere, RSAShort is too short, and
+// ClientRSAKey is that of an application. They are read or made when first needed.
+var (
+	RSAKey1      = func() *rsa.PrivateKey { return rsaKeys()[emulatorKeys]() }
+	RSAKey2      = func() *rsa.PrivateKey { return rsaKeys()[emulatorKeys+1]() }
+	RSAForeign   = func() *rsa.PrivateKey { return rsaKeys()[emulatorKeys+2]() }
+	ClientRSAKey = func() *rsa.PrivateKey { return rsaKeys()[emulatorKeys+3]() }
+	RSAShort     = func() *rsa.PrivateKey { return rsaKeys()[emulatorKeys+4]() }
+	ECKey        = sync.OnceValue(func() *ecdsa.PrivateKey { return NewECKey(elliptic.P256()) })
+	ECKey384     = sync.OnceValue(func() *ecdsa.PrivateKey { return NewECKey(elliptic.P384()) })
+	ECKey521     = sync.OnceValue(func() *ecdsa.PrivateKey { return NewECKey(elliptic.P521()) })
+	EdKey        = sync.OnceValue(func() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32)) })
+)
 
-var ECKey = sync.OnceValue(func() *ecdsa.PrivateKey { return NewECKey(elliptic.P256()) })
-
-var ECKey384 = sync.OnceValue(func() *ecdsa.PrivateKey { return NewECKey(elliptic.P384()) })
-
-var ECKey521 = sync.OnceValue(func() *ecdsa.PrivateKey { return NewECKey(elliptic.P521()) })
-
-var EdKey = sync.OnceValue(func() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32)) })
-
+// AllAlgorithms are the signature algorithms that the library knows.
 var AllAlgorithms = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 
+// NewRSAKey generates a key, for tests that need one more.
 func NewRSAKey(bits int) *rsa.PrivateKey {
 	key, err := rsa.GenerateKey(rand.Reader, bits)
 	if err != nil {
@@ -39,6 +62,7 @@ func NewRSAKey(bits int) *rsa.PrivateKey {
 	return key
 }
 
+// NewECKey generates a key of a curve.
 func NewECKey(curve elliptic.Curve) *ecdsa.PrivateKey {
 	key, err := ecdsa.GenerateKey(curve, rand.Reader)
 	if err != nil {
