@@ -29,6 +29,18 @@ func OldApplication(e *Env, secret string, encoded bool) {
 	}
 }
 
+// CheapTokens has ID tokens with a MAC and access tokens without a form, for a test
+// with hundreds of logins that is not about signatures. Each RSA signature takes a
+// millisecond, and is most of what a login costs. The configuration needs
+// CheapTokensConfig.
+func CheapTokens(e *Env) { OldApplication(e, e.Config.ClientSecret, false) }
+
+// CheapTokensConfig is what an application sets for CheapTokens.
+func CheapTokensConfig(c *auth0.Config) {
+	c.HS256, c.Audience = "text", ""
+	c.ClientSecret = "client-secret-SECRET-of-more-than-32-bytes"
+}
+
 const SecondAudience = "https://second.example/"
 
 const TokenLife = 10 * time.Minute

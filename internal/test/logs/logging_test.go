@@ -86,12 +86,12 @@ func TestLogLinesAreShort(t *testing.T) {
 					w.Header().Set("Cache-Control", "public, "+long)
 				}),
 			}
+			form := url.Values{"logout_token": {long}, "state": {long}, "code": {long}, "error": {long}, "error_description": {long}, "returnTo": {long}, "connection": {long}, "organization": {long}, "ui_locales": {long}, "prompt": {long}}.Encode()
 			for _, guard := range guards {
 				for _, method := range []string{"GET", "POST", "OPTIONS", strings.Repeat("M", 6_000)} {
 					for _, names := range [][]string{{testkit.SessionCookie}, {testkit.SessionCookie + "_tries", "__Host-auth0_txn_0123456789abcdef"}, nil} {
-						form := url.Values{"logout_token": {long}, "state": {long}, "code": {long}, "error": {long}, "error_description": {long}, "returnTo": {long}, "connection": {long}, "organization": {long}, "ui_locales": {long}, "prompt": {long}}
-						r := httptest.NewRequest("GET", "/", strings.NewReader(form.Encode()))
-						r.Method, r.Host, r.URL.Path, r.URL.RawQuery = method, long, "/files/"+long, form.Encode()
+						r := httptest.NewRequest("GET", "/", strings.NewReader(form))
+						r.Method, r.Host, r.URL.Path, r.URL.RawQuery = method, long, "/files/"+long, form
 						r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 						for _, h := range []string{"Origin", "Referer", "X-Forwarded-Host", "User-Agent"} {
 							r.Header.Set(h, long)

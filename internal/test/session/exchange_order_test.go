@@ -54,7 +54,8 @@ func lastWords(t *testing.T, m testkit.Mode) {
 			errs[fmt.Sprintf("%d %s", i, step)] = err
 		}
 	}
-	e = testkit.SignedInRefreshing(t, m.Edit)
+	e = testkit.SignedInRefreshing(t, m.Edit, testkit.CheapTokensConfig)
+	testkit.CheapTokens(e)
 	e.Mux.HandleFunc("GET /do", handler)
 	all := []string{"start", "again", "end", "save", "token", "refresh"}
 	var orders [][]string

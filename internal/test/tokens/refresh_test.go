@@ -1159,13 +1159,14 @@ func TestLogoutDuringRefresh(t *testing.T) {
 		testkit.Mode
 		rounds int
 	}{
-		{testkit.Mode{Name: "in a store", Edit: testkit.InStore}, 160},
-		{testkit.Mode{Name: "in a plain store", Edit: testkit.InPlainStore}, 80},
-		{testkit.Mode{Name: "in cookies, with revocations", Edit: testkit.Revocable}, 80},
+		{testkit.Mode{Name: "in a store", Edit: testkit.InStore}, 320},
+		{testkit.Mode{Name: "in a plain store", Edit: testkit.InPlainStore}, 120},
+		{testkit.Mode{Name: "in cookies, with revocations", Edit: testkit.Revocable}, 120},
 	} {
 		t.Run(m.Name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				e := testkit.SignedInRefreshing(t, m.Edit)
+				e := testkit.SignedInRefreshing(t, m.Edit, testkit.CheapTokensConfig)
+				testkit.CheapTokens(e)
 				e.Tenant.Delay(tenant.Token, time.Millisecond)
 				revived := 0
 				for round := range m.rounds {
