@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -85,7 +84,7 @@ func TestConnectionsLogIn(t *testing.T) {
 func TestConnectionsAreCached(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := testkit.SignedIn(t)
-		e.Tenant.Delay(tenant.Management, time.Second)
+		e.Tenant.Delay(testkit.ManagementEndpoint, time.Second)
 		var wg sync.WaitGroup
 		for range 200 {
 			wg.Go(func() {
@@ -95,13 +94,13 @@ func TestConnectionsAreCached(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if m, tok := e.Tenant.Calls(tenant.Management), e.Tenant.Calls(tenant.Token); m != 1 || tok != 1 {
+		if m, tok := e.Tenant.Calls(testkit.ManagementEndpoint), e.Tenant.Calls(testkit.TokenEndpoint); m != 1 || tok != 1 {
 			t.Errorf("%d list requests, %d token requests; want 1 and 1", m, tok)
 		}
 		time.Sleep(299 * time.Second)
 		e.Strategy.GetConnections(t.Context())
 		synctest.Wait()
-		if m := e.Tenant.Calls(tenant.Management); m != 1 {
+		if m := e.Tenant.Calls(testkit.ManagementEndpoint); m != 1 {
 			t.Errorf("%d list requests within five minutes", m)
 		}
 		time.Sleep(2 * time.Second)
@@ -111,7 +110,7 @@ func TestConnectionsAreCached(t *testing.T) {
 			t.Errorf("a reader waited %v for the refresh", d)
 		}
 		time.Sleep(10 * time.Second)
-		if m, tok := e.Tenant.Calls(tenant.Management), e.Tenant.Calls(tenant.Token); m != 2 || tok != 1 {
+		if m, tok := e.Tenant.Calls(testkit.ManagementEndpoint), e.Tenant.Calls(testkit.TokenEndpoint); m != 2 || tok != 1 {
 			t.Errorf("after five minutes %d list requests, %d token requests; want 2 and 1", m, tok)
 		}
 		// A day later another token is needed.
@@ -119,7 +118,7 @@ func TestConnectionsAreCached(t *testing.T) {
 		e.Strategy.GetConnections(t.Context())
 		synctest.Wait()
 		time.Sleep(10 * time.Second)
-		if tok := e.Tenant.Calls(tenant.Token); tok != 2 {
+		if tok := e.Tenant.Calls(testkit.TokenEndpoint); tok != 2 {
 			t.Errorf("%d token requests after a day, want 2", tok)
 		}
 	})
@@ -132,7 +131,7 @@ func TestConnectionsStale(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			e := testkit.SignedIn(t)
 			testkit.Must(e.Strategy.GetConnections(t.Context()))
-			e.Tenant.Fail(tenant.Management, status)
+			e.Tenant.Fail(testkit.ManagementEndpoint, status)
 			time.Sleep(6 * time.Minute)
 			for range 23 * 60 {
 				if list, err := e.Strategy.GetConnections(t.Context()); err != nil || len(list) != 5 {
@@ -143,14 +142,14 @@ func TestConnectionsStale(t *testing.T) {
 			if log := e.Log.String(); !strings.Contains(log, "connections cannot be listed") || !strings.Contains(log, "using_old_list=true") {
 				t.Errorf("status %d: log %.300s", status, log)
 			}
-			if n := e.Tenant.Calls(tenant.Management); n > 23*60+10 {
+			if n := e.Tenant.Calls(testkit.ManagementEndpoint); n > 23*60+10 {
 				t.Errorf("status %d: %d requests in a day", status, n)
 			}
 			time.Sleep(2 * time.Hour)
 			if list, err := e.Strategy.GetConnections(t.Context()); err == nil || list != nil {
 				t.Errorf("status %d: after a day: %d connections, %v", status, len(list), err)
 			}
-			e.Tenant.Fail(tenant.Management, 0)
+			e.Tenant.Fail(testkit.ManagementEndpoint, 0)
 			time.Sleep(11 * time.Minute)
 			if list, err := e.Strategy.GetConnections(t.Context()); err != nil || len(list) != 5 {
 				t.Errorf("status %d: after the outage: %d connections, %v", status, len(list), err)
@@ -164,35 +163,37 @@ func TestConnectionsStale(t *testing.T) {
 func TestConnectionsUnavailable(t *testing.T) {
 	tests := []struct {
 		why   string
-		fault func(*tenant.Tenant)
+		fault func(*testkit.Tenant)
 		want  []string // in the error
 	}{
-		{"scope missing", func(ten *tenant.Tenant) {
-			ten.EditClient(testkit.ClientID, func(c *tenant.Client) {
-				c.Grants = []tenant.ClientGrant{{Audience: "https://acme.auth0.example/api/v2/", Scopes: []string{"read:users"}}}
+		{"scope missing", func(ten *testkit.Tenant) {
+			ten.EditClient(testkit.ClientID, func(c *testkit.TenantClient) {
+				c.Grants = []testkit.ClientGrant{{Audience: "https://acme.auth0.example/api/v2/", Scopes: []string{"read:users"}}}
 			})
 		}, []string{"insufficient_scope", "Insufficient scope, expected any of: read:connections", "read:clients"}},
-		{"no grant at all", func(ten *tenant.Tenant) { ten.EditClient(testkit.ClientID, func(c *tenant.Client) { c.Grants = nil }) }, []string{"no token for the Management API", "client-grant"}},
-		{"grant type off", func(ten *tenant.Tenant) {
-			ten.EditClient(testkit.ClientID, func(c *tenant.Client) { c.GrantTypes = []string{"authorization_code"} })
+		{"no grant at all", func(ten *testkit.Tenant) {
+			ten.EditClient(testkit.ClientID, func(c *testkit.TenantClient) { c.Grants = nil })
+		}, []string{"no token for the Management API", "client-grant"}},
+		{"grant type off", func(ten *testkit.Tenant) {
+			ten.EditClient(testkit.ClientID, func(c *testkit.TenantClient) { c.GrantTypes = []string{"authorization_code"} })
 		}, []string{"no token for the Management API", "unauthorized_client"}},
-		{"rate limited", func(ten *tenant.Tenant) { ten.Fail(tenant.Management, 429) }, []string{"429", "too_many_requests"}},
-		{"edge error", func(ten *tenant.Tenant) { ten.Fail(tenant.Management, 502) }, []string{"the tenant answered 502"}},
-		{"token endpoint down", func(ten *tenant.Tenant) { ten.Fail(tenant.Token, 503) }, []string{"no token for the Management API"}},
-		{"not JSON", func(ten *tenant.Tenant) {
-			ten.Replace(tenant.Management, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "SECRET") })
+		{"rate limited", func(ten *testkit.Tenant) { ten.Fail(testkit.ManagementEndpoint, 429) }, []string{"429", "too_many_requests"}},
+		{"edge error", func(ten *testkit.Tenant) { ten.Fail(testkit.ManagementEndpoint, 502) }, []string{"the tenant answered 502"}},
+		{"token endpoint down", func(ten *testkit.Tenant) { ten.Fail(testkit.TokenEndpoint, 503) }, []string{"no token for the Management API"}},
+		{"not JSON", func(ten *testkit.Tenant) {
+			ten.Replace(testkit.ManagementEndpoint, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "SECRET") })
 		}, []string{"not the expected JSON"}},
-		{"other JSON", func(ten *tenant.Tenant) {
-			ten.Replace(tenant.Management, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "{}") })
+		{"other JSON", func(ten *testkit.Tenant) {
+			ten.Replace(testkit.ManagementEndpoint, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "{}") })
 		}, []string{"not one"}},
-		{"redirect", func(ten *tenant.Tenant) {
-			ten.Replace(tenant.Management, func(w http.ResponseWriter, r *http.Request) {
+		{"redirect", func(ten *testkit.Tenant) {
+			ten.Replace(testkit.ManagementEndpoint, func(w http.ResponseWriter, r *http.Request) {
 				http.Redirect(w, r, "https://evil.example/", http.StatusFound)
 			})
 		}, []string{"302"}},
-		{"endless pages", func(ten *tenant.Tenant) {
+		{"endless pages", func(ten *testkit.Tenant) {
 			n := 0
-			ten.Replace(tenant.Management, func(w http.ResponseWriter, r *http.Request) {
+			ten.Replace(testkit.ManagementEndpoint, func(w http.ResponseWriter, r *http.Request) {
 				n++
 				fmt.Fprintf(w, `{"connections":[{"name":"c%d","strategy":"auth0"}],"next":"p%d"}`, n, n)
 			})
@@ -215,11 +216,11 @@ func TestConnectionsUnavailable(t *testing.T) {
 			if strings.Contains(err.Error(), "SECRET") {
 				t.Errorf("%s: the error has a secret: %v", tt.why, err)
 			}
-			calls := e.Tenant.Calls(tenant.Management) + e.Tenant.Calls(tenant.Token)
+			calls := e.Tenant.Calls(testkit.ManagementEndpoint) + e.Tenant.Calls(testkit.TokenEndpoint)
 			for range 50 {
 				e.Strategy.GetConnections(t.Context())
 			}
-			if n := e.Tenant.Calls(tenant.Management) + e.Tenant.Calls(tenant.Token); n != calls {
+			if n := e.Tenant.Calls(testkit.ManagementEndpoint) + e.Tenant.Calls(testkit.TokenEndpoint); n != calls {
 				t.Errorf("%s: asked again %d times at once", tt.why, n-calls)
 			}
 		})
@@ -231,7 +232,7 @@ func TestConnectionsUnavailable(t *testing.T) {
 func TestSlowManagementAPI(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := testkit.SignedIn(t)
-		e.Tenant.Delay(tenant.Management, time.Hour)
+		e.Tenant.Delay(testkit.ManagementEndpoint, time.Hour)
 		begin := time.Now()
 		if _, err := e.Strategy.GetConnections(t.Context()); err == nil {
 			t.Error("no error")
@@ -246,7 +247,7 @@ func TestSlowManagementAPI(t *testing.T) {
 func TestTokenIsReplacedOnce(t *testing.T) {
 	e := testkit.SignedIn(t)
 	refused := 0
-	e.Tenant.Replace(tenant.Management, func(w http.ResponseWriter, r *http.Request) {
+	e.Tenant.Replace(testkit.ManagementEndpoint, func(w http.ResponseWriter, r *http.Request) {
 		refused++
 		if refused == 1 {
 			w.WriteHeader(401)
@@ -254,13 +255,13 @@ func TestTokenIsReplacedOnce(t *testing.T) {
 		}
 		fmt.Fprint(w, `{"connections":[{"name":"a","strategy":"auth0"}]}`)
 	})
-	if list, err := e.Strategy.GetConnections(t.Context()); err != nil || len(list) != 1 || e.Tenant.Calls(tenant.Token) != 2 {
-		t.Errorf("%v, %v after %d token requests", list, err, e.Tenant.Calls(tenant.Token))
+	if list, err := e.Strategy.GetConnections(t.Context()); err != nil || len(list) != 1 || e.Tenant.Calls(testkit.TokenEndpoint) != 2 {
+		t.Errorf("%v, %v after %d token requests", list, err, e.Tenant.Calls(testkit.TokenEndpoint))
 	}
 	e = testkit.SignedIn(t)
-	e.Tenant.Fail(tenant.Management, 401)
-	if _, err := e.Strategy.GetConnections(t.Context()); err == nil || e.Tenant.Calls(tenant.Management) != 2 || e.Tenant.Calls(tenant.Token) != 2 {
-		t.Errorf("%v after %d and %d requests", err, e.Tenant.Calls(tenant.Management), e.Tenant.Calls(tenant.Token))
+	e.Tenant.Fail(testkit.ManagementEndpoint, 401)
+	if _, err := e.Strategy.GetConnections(t.Context()); err == nil || e.Tenant.Calls(testkit.ManagementEndpoint) != 2 || e.Tenant.Calls(testkit.TokenEndpoint) != 2 {
+		t.Errorf("%v after %d and %d requests", err, e.Tenant.Calls(testkit.ManagementEndpoint), e.Tenant.Calls(testkit.TokenEndpoint))
 	}
 }
 
@@ -269,19 +270,19 @@ func TestConnectionPages(t *testing.T) {
 	var enabled []string
 	for i := range 230 {
 		name := fmt.Sprintf("extra-%03d", i)
-		if err := e.Tenant.AddConnection(tenant.Connection{Name: name, Strategy: "oauth2", DisplayName: fmt.Sprintf("Extra %03d", i)}); err != nil {
+		if err := e.Tenant.AddConnection(testkit.TenantConnection{Name: name, Strategy: "oauth2", DisplayName: fmt.Sprintf("Extra %03d", i)}); err != nil {
 			t.Fatal(err)
 		}
 		enabled = append(enabled, name)
 	}
-	if err := e.Tenant.EditClient(testkit.ClientID, func(c *tenant.Client) { c.Connections = enabled }); err != nil {
+	if err := e.Tenant.EditClient(testkit.ClientID, func(c *testkit.TenantClient) { c.Connections = enabled }); err != nil {
 		t.Fatal(err)
 	}
 	list := testkit.Must(e.Strategy.GetConnections(t.Context()))
 	if len(list) != 230 || !slices.IsSortedFunc(list, func(a, b auth0.Connection) int { return strings.Compare(a.Name, b.Name) }) {
 		t.Errorf("%d connections", len(list))
 	}
-	if n := e.Tenant.Calls(tenant.Management); n != 3 {
+	if n := e.Tenant.Calls(testkit.ManagementEndpoint); n != 3 {
 		t.Errorf("%d pages, want 3", n)
 	}
 }
@@ -312,7 +313,7 @@ func TestWhatIsAButton(t *testing.T) {
 	}
 	for _, tt := range tests {
 		e := testkit.SignedIn(t)
-		e.Tenant.Replace(tenant.Management, func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, `{"connections":[%s]}`, tt.connection) })
+		e.Tenant.Replace(testkit.ManagementEndpoint, func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, `{"connections":[%s]}`, tt.connection) })
 		got := ""
 		for _, c := range testkit.Must(e.Strategy.GetConnections(t.Context())) {
 			got = strings.TrimSpace(c.Name + ": " + c.DisplayName + " " + c.IconURL)
@@ -322,7 +323,7 @@ func TestWhatIsAButton(t *testing.T) {
 		}
 	}
 	e := testkit.SignedIn(t)
-	e.Tenant.Replace(tenant.Management, func(w http.ResponseWriter, r *http.Request) {
+	e.Tenant.Replace(testkit.ManagementEndpoint, func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, `{"connections":[
 			{"name":"z-sms","strategy":"sms"},{"name":"ent","strategy":"samlp","display_name":"Alpha","show_as_button":true},{"name":"g2","strategy":"google-oauth2"},
 			{"name":"g1","strategy":"google-oauth2"},{"name":"db2","strategy":"auth0","display_name":"customers"},{"name":"db1","strategy":"auth0"},{"name":"amazon","strategy":"amazon"}]}`)
@@ -340,7 +341,7 @@ func TestWhatIsAButton(t *testing.T) {
 // give out.
 func TestOptionsHoldSecrets(t *testing.T) {
 	e := testkit.SignedIn(t)
-	e.Tenant.Replace(tenant.Management, func(w http.ResponseWriter, r *http.Request) {
+	e.Tenant.Replace(testkit.ManagementEndpoint, func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, `{"connections":[{"name":"p","strategy":"oauth2","options":{"client_secret":"SECRET","scripts":{"fetchUserProfile":"SECRET"}}}]}`)
 	})
 	list := testkit.Must(e.Strategy.GetConnections(t.Context()))
@@ -370,7 +371,7 @@ func TestStaticConnections(t *testing.T) {
 		t.Errorf("domains %q", list[0].DomainAliases)
 	}
 	empty := testkit.SignedIn(t, func(c *auth0.Config) { c.Connections = []auth0.Connection{} })
-	if list, err := empty.Strategy.GetConnections(t.Context()); err != nil || len(list) != 0 || empty.Tenant.Calls(tenant.Management) != 0 {
+	if list, err := empty.Strategy.GetConnections(t.Context()); err != nil || len(list) != 0 || empty.Tenant.Calls(testkit.ManagementEndpoint) != 0 {
 		t.Errorf("an empty list is a list: %v, %v", list, err)
 	}
 }
@@ -379,11 +380,11 @@ func TestClientFile(t *testing.T) {
 	configure := func(c *auth0.Config) { c.ConfigurationBaseURL = "https://acme.auth0.example" }
 	e := testkit.SignedIn(t, configure)
 	testkit.Must(e.Strategy.GetConnections(t.Context()))
-	if n := e.Tenant.Calls(tenant.ClientFile); n != 0 {
+	if n := e.Tenant.Calls(testkit.ClientFileEndpoint); n != 0 {
 		t.Errorf("the client file was read %d times although the Management API answers", n)
 	}
 	e = testkit.SignedIn(t, configure)
-	e.Tenant.Fail(tenant.Management, 403)
+	e.Tenant.Fail(testkit.ManagementEndpoint, 403)
 	list := testkit.Must(e.Strategy.GetConnections(t.Context()))
 	if got, want := testkit.Names(list), "Username-Password-Authentication github google-oauth2 partner-idp"; got != want {
 		t.Errorf("%s, want %s", got, want)
@@ -396,24 +397,24 @@ func TestClientFile(t *testing.T) {
 	}
 	// Not asked for, not read.
 	e = testkit.SignedIn(t)
-	e.Tenant.Fail(tenant.Management, 403)
-	if _, err := e.Strategy.GetConnections(t.Context()); err == nil || e.Tenant.Calls(tenant.ClientFile) != 0 {
-		t.Errorf("%v after %d reads", err, e.Tenant.Calls(tenant.ClientFile))
+	e.Tenant.Fail(testkit.ManagementEndpoint, 403)
+	if _, err := e.Strategy.GetConnections(t.Context()); err == nil || e.Tenant.Calls(testkit.ClientFileEndpoint) != 0 {
+		t.Errorf("%v after %d reads", err, e.Tenant.Calls(testkit.ClientFileEndpoint))
 	}
 	for why, answer := range map[string]string{
 		"empty": "", "other script": "alert(1)", "no end": `Auth0.setClient({"strategies":[]}`, "no JSON": "Auth0.setClient(alert(1));", "other JSON": "Auth0.setClient({});", "null": "Auth0.setClient(null);",
 		"reversed": ")Auth0.setClient(", "HTML": "<html>SECRET",
 	} {
 		e := testkit.SignedIn(t, configure)
-		e.Tenant.Fail(tenant.Management, 403)
-		e.Tenant.Replace(tenant.ClientFile, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, answer) })
+		e.Tenant.Fail(testkit.ManagementEndpoint, 403)
+		e.Tenant.Replace(testkit.ClientFileEndpoint, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, answer) })
 		if list, err := e.Strategy.GetConnections(t.Context()); err == nil || strings.Contains(err.Error(), "SECRET") {
 			t.Errorf("%s: %v, %v", why, list, err)
 		}
 	}
 	e = testkit.SignedIn(t, configure)
-	e.Tenant.Fail(tenant.Management, 403)
-	e.Tenant.Fail(tenant.ClientFile, 403)
+	e.Tenant.Fail(testkit.ManagementEndpoint, 403)
+	e.Tenant.Fail(testkit.ClientFileEndpoint, 403)
 	if _, err := e.Strategy.GetConnections(t.Context()); err == nil || !strings.Contains(err.Error(), "no client file") || !strings.Contains(err.Error(), `the tenant answered 403, "Forbidden"`) {
 		t.Errorf("both sources fail: %v", err)
 	}
@@ -436,9 +437,9 @@ func TestConnectionForEmail(t *testing.T) {
 			}
 		}
 	}
-	e.Tenant.Fail(tenant.Management, 500)
+	e.Tenant.Fail(testkit.ManagementEndpoint, 500)
 	cold := testkit.SignedIn(t)
-	cold.Tenant.Fail(tenant.Management, 500)
+	cold.Tenant.Fail(testkit.ManagementEndpoint, 500)
 	if _, ok, err := cold.Strategy.ConnectionForEmail(t.Context(), "a@customer.example"); err == nil || ok {
 		t.Errorf("no list: %v, %v", ok, err)
 	}
@@ -447,7 +448,7 @@ func TestConnectionForEmail(t *testing.T) {
 func TestOrganizationConnections(t *testing.T) {
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Organizations = true })
 	off := false
-	if err := e.Tenant.AddOrganization(tenant.Organization{ID: "org_umbrella0000000", Name: "umbrella", Connections: []tenant.OrganizationConnection{
+	if err := e.Tenant.AddOrganization(testkit.Organization{ID: "org_umbrella0000000", Name: "umbrella", Connections: []testkit.OrganizationConnection{
 		{Name: "customer-saml"}, {Name: "google-oauth2"}, {Name: "fabrikam-entra", ShowAsButton: &off},
 	}}); err != nil {
 		t.Fatal(err)
@@ -475,11 +476,11 @@ func TestOrganizationConnections(t *testing.T) {
 	if list, err := fixed.Strategy.GetConnections(t.Context()); err != nil || testkit.Names(list) != "google-oauth2 customer-saml" || strings.Contains(list[0].LoginURL, "organization") {
 		t.Errorf("an application for one organization: %v, %v", list, err)
 	}
-	calls := e.Tenant.Calls(tenant.Management)
+	calls := e.Tenant.Calls(testkit.ManagementEndpoint)
 	for range 20 {
 		e.Strategy.GetConnections(t.Context(), auth0.WithOrganization("umbrella"))
 	}
-	if n := e.Tenant.Calls(tenant.Management); n != calls {
+	if n := e.Tenant.Calls(testkit.ManagementEndpoint); n != calls {
 		t.Errorf("%d more requests for a list that is kept", n-calls)
 	}
 	if _, err := e.Strategy.GetConnections(t.Context(), auth0.WithOrganization("nobody")); err == nil || !strings.Contains(err.Error(), "404") {
@@ -496,25 +497,25 @@ func TestOrganizationConnections(t *testing.T) {
 // TestOtherTenantDomain: with a custom domain, the Management API is asked at
 // the tenant's own.
 func TestOtherTenantDomain(t *testing.T) {
-	own, err := tenant.New(tenant.Config{Host: "own.auth0.example"})
+	own, err := testkit.NewTenant(testkit.TenantConfig{Host: "own.auth0.example"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := own.AddDemo(tenant.Demo{ClientID: testkit.ClientID, ClientSecret: "client-secret-SECRET", BaseURL: testkit.AppURL}); err != nil {
+	if err := own.AddDemo(testkit.Demo{ClientID: testkit.ClientID, ClientSecret: "client-secret-SECRET", BaseURL: testkit.AppURL}); err != nil {
 		t.Fatal(err)
 	}
-	if err := own.AddClient(tenant.Client{ID: "m2m", Secret: "m2m-secret", Grants: []tenant.ClientGrant{{Audience: "https://own.auth0.example/api/v2/", Scopes: []string{"read:connections", "read:clients"}}}}); err != nil {
+	if err := own.AddClient(testkit.TenantClient{ID: "m2m", Secret: "m2m-secret", Grants: []testkit.ClientGrant{{Audience: "https://own.auth0.example/api/v2/", Scopes: []string{"read:connections", "read:clients"}}}}); err != nil {
 		t.Fatal(err)
 	}
-	var custom *tenant.Tenant
+	var custom *testkit.Tenant
 	e := testkit.SignedIn(t, func(c *auth0.Config) {
 		c.TenantDomain, c.ManagementClientID, c.ManagementClientSecret = "own.auth0.example", "m2m", "m2m-secret"
 		c.HTTPClient = &http.Client{Transport: testkit.Hosts{"own.auth0.example": own, testkit.TenantHost: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { custom.ServeHTTP(w, r) })}}
 	})
 	custom = e.Tenant
 	list := testkit.Must(e.Strategy.GetConnections(t.Context()))
-	if len(list) != 5 || e.Tenant.Calls(tenant.Management) != 0 || e.Tenant.Calls(tenant.Token) != 0 {
-		t.Errorf("%d connections after %d requests at the custom domain", len(list), e.Tenant.Calls(tenant.Management))
+	if len(list) != 5 || e.Tenant.Calls(testkit.ManagementEndpoint) != 0 || e.Tenant.Calls(testkit.TokenEndpoint) != 0 {
+		t.Errorf("%d connections after %d requests at the custom domain", len(list), e.Tenant.Calls(testkit.ManagementEndpoint))
 	}
 	if form := own.LastTokenRequest(); form.Get("client_id") != "m2m" || form.Get("audience") != "https://own.auth0.example/api/v2/" {
 		t.Errorf("token request %v", form)
@@ -529,8 +530,8 @@ func TestOtherTenantDomain(t *testing.T) {
 // TestNoManagementAPI: another provider is not asked for something it cannot have.
 func TestNoManagementAPI(t *testing.T) {
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Domain = "https://acme.auth0.example" })
-	if _, err := e.Strategy.GetConnections(t.Context()); err == nil || !strings.Contains(err.Error(), "Config.TenantDomain") || e.Tenant.Calls(tenant.Management)+e.Tenant.Calls(tenant.Token) != 0 {
-		t.Errorf("%v after %d requests", err, e.Tenant.Calls(tenant.Management)+e.Tenant.Calls(tenant.Token))
+	if _, err := e.Strategy.GetConnections(t.Context()); err == nil || !strings.Contains(err.Error(), "Config.TenantDomain") || e.Tenant.Calls(testkit.ManagementEndpoint)+e.Tenant.Calls(testkit.TokenEndpoint) != 0 {
+		t.Errorf("%v after %d requests", err, e.Tenant.Calls(testkit.ManagementEndpoint)+e.Tenant.Calls(testkit.TokenEndpoint))
 	}
 }
 
@@ -541,8 +542,8 @@ func TestConnectionParameter(t *testing.T) {
 	sent := func(name string) bool {
 		return e.Browser().Begin("/auth/login?connection="+url.QueryEscape(name)).Query().Get("connection") == name
 	}
-	if !sent("github") || !sent("facebook") || sent("<script>") || e.Tenant.Calls(tenant.Management) != 0 {
-		t.Errorf("without a list: %v %v %v after %d requests", sent("github"), sent("facebook"), sent("<script>"), e.Tenant.Calls(tenant.Management))
+	if !sent("github") || !sent("facebook") || sent("<script>") || e.Tenant.Calls(testkit.ManagementEndpoint) != 0 {
+		t.Errorf("without a list: %v %v %v after %d requests", sent("github"), sent("facebook"), sent("<script>"), e.Tenant.Calls(testkit.ManagementEndpoint))
 	}
 	testkit.Must(e.Strategy.GetConnections(t.Context()))
 	if !sent("github") || !sent("customer-saml") || sent("facebook") || !strings.Contains(e.Log.String(), "connection ignored") {
@@ -554,7 +555,7 @@ func TestConnectionParameter(t *testing.T) {
 func TestConnectionTextsAreData(t *testing.T) {
 	e := testkit.SignedIn(t)
 	const evil = `"><script>alert(1)</script>`
-	e.Tenant.Replace(tenant.Management, func(w http.ResponseWriter, r *http.Request) {
+	e.Tenant.Replace(testkit.ManagementEndpoint, func(w http.ResponseWriter, r *http.Request) {
 		json.NewEncoder(w).Encode(map[string]any{"connections": []any{map[string]any{"name": evil, "display_name": evil, "strategy": evil, "options": map[string]any{"icon_url": "https://cdn.example/" + evil}}}})
 	})
 	page := template.Must(template.New("").Parse(`<a href="{{.LoginURL}}" class="{{.Strategy}}"><img src="{{.IconURL}}">{{.DisplayName}}</a>`))

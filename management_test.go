@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -179,9 +178,9 @@ func TestUpdateWithoutOptionsScope(t *testing.T) {
 	made := testkit.Must(m.CreateOAuth2Connection(t.Context(), testkit.PartnerConnection()))
 	e.AllowManagement("read:connections", "update:connections", "update:connections_options")
 	m = testkit.Must(auth0.New(e.Config)).Management()
-	calls := e.Tenant.Calls(tenant.Management)
+	calls := e.Tenant.Calls(testkit.ManagementEndpoint)
 	_, err := m.UpdateOAuth2Connection(t.Context(), made.ID, func(c *auth0.OAuth2Connection) { c.Options.ClientSecret = "x" })
-	if got := asAuth0Error(t, err); got.Scope != "read:connections_options" || e.Tenant.Calls(tenant.Management) != calls+1 {
+	if got := asAuth0Error(t, err); got.Scope != "read:connections_options" || e.Tenant.Calls(testkit.ManagementEndpoint) != calls+1 {
 		t.Errorf("%v, scope %q", err, got.Scope)
 	}
 	if c, err := m.UpdateOAuth2Connection(t.Context(), made.ID, func(c *auth0.OAuth2Connection) { c.DisplayName = "X" }); err != nil || c.DisplayName != "X" {
@@ -236,7 +235,7 @@ func TestConnectionMistakes(t *testing.T) {
 			}
 		}
 	}
-	if n := e.Tenant.Calls(tenant.Management) + e.Tenant.Calls(tenant.Token); n != 0 {
+	if n := e.Tenant.Calls(testkit.ManagementEndpoint) + e.Tenant.Calls(testkit.TokenEndpoint); n != 0 {
 		t.Errorf("%d requests", n)
 	}
 	local := testkit.PartnerConnection()
@@ -420,17 +419,17 @@ func TestScopesThatCameLater(t *testing.T) {
 			_, err := m.CreateOAuth2Connection(t.Context(), testkit.PartnerConnection())
 			return err
 		}
-		if err := create(); asAuth0Error(t, err).Scope != "create:connections" || e.Tenant.Calls(tenant.Token) != 1 {
-			t.Errorf("%v, %d token requests", err, e.Tenant.Calls(tenant.Token))
+		if err := create(); asAuth0Error(t, err).Scope != "create:connections" || e.Tenant.Calls(testkit.TokenEndpoint) != 1 {
+			t.Errorf("%v, %d token requests", err, e.Tenant.Calls(testkit.TokenEndpoint))
 		}
 		time.Sleep(2 * time.Minute)
-		if err := create(); err == nil || e.Tenant.Calls(tenant.Token) != 2 || e.Tenant.Calls(tenant.Management) != 3 {
-			t.Errorf("%v, %d token requests", err, e.Tenant.Calls(tenant.Token))
+		if err := create(); err == nil || e.Tenant.Calls(testkit.TokenEndpoint) != 2 || e.Tenant.Calls(testkit.ManagementEndpoint) != 3 {
+			t.Errorf("%v, %d token requests", err, e.Tenant.Calls(testkit.TokenEndpoint))
 		}
 		e.AllowManagement(testkit.WriteScopes...)
 		time.Sleep(2 * time.Minute)
-		if err := create(); err != nil || e.Tenant.Calls(tenant.Token) != 3 {
-			t.Errorf("%v, %d token requests", err, e.Tenant.Calls(tenant.Token))
+		if err := create(); err != nil || e.Tenant.Calls(testkit.TokenEndpoint) != 3 {
+			t.Errorf("%v, %d token requests", err, e.Tenant.Calls(testkit.TokenEndpoint))
 		}
 	})
 }
@@ -450,7 +449,7 @@ func TestConnectionTaken(t *testing.T) {
 	if err := m.DeleteConnection(ctx, "../clients/x"); asAuth0Error(t, err).Code != "inexistent_connection" {
 		t.Errorf("an id that is a path: %v", err)
 	}
-	if r := e.Tenant.LastRequest(tenant.Management); !strings.HasSuffix(r.URL.EscapedPath(), "/connections/..%2Fclients%2Fx") {
+	if r := e.Tenant.LastRequest(testkit.ManagementEndpoint); !strings.HasSuffix(r.URL.EscapedPath(), "/connections/..%2Fclients%2Fx") {
 		t.Errorf("path %s", r.URL.EscapedPath())
 	}
 	if _, err := m.OAuth2Connection(ctx, idOf(t, m, "partner-idp")); err != nil {
@@ -535,7 +534,7 @@ func TestIdentityToken(t *testing.T) {
 	if _, err := m.IdentityProviderToken(t.Context(), user, "facebook"); !errors.Is(err, auth0.ErrNotConnected) {
 		t.Errorf("without an identity: %v", err)
 	}
-	e.Tenant.Replace(tenant.Management, nil)
+	e.Tenant.Replace(testkit.ManagementEndpoint, nil)
 	if _, err := m.IdentityProviderToken(t.Context(), "auth0|nope", "github"); asAuth0Error(t, err).Code != "inexistent_user" {
 		t.Errorf("unknown user: %v", err)
 	}

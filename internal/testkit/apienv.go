@@ -14,13 +14,12 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 )
 
 // AddIssuer puts one more tenant into the network of the fixture.
-func (f *APIEnv) AddIssuer(t *testing.T, host string, keys ...JWK) *tenant.Tenant {
+func (f *APIEnv) AddIssuer(t *testing.T, host string, keys ...JWK) *Tenant {
 	t.Helper()
-	issuer, err := tenant.New(tenant.Config{Host: host})
+	issuer, err := NewTenant(TenantConfig{Host: host})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +86,7 @@ const APIAudience = "https://api.example/"
 // An APIEnv is an API, its issuer, and a handler to protect.
 type APIEnv struct {
 	API    *auth0.API
-	Tenant *tenant.Tenant
+	Tenant *Tenant
 	Net    *Network
 	Log    *Log
 	Config auth0.APIConfig
@@ -97,7 +96,7 @@ type APIEnv struct {
 // NewAPIEnv publishes k1 and k2, of which k1 signs. It is noon.
 func NewAPIEnv(t *testing.T, edits ...func(*auth0.APIConfig)) *APIEnv {
 	t.Helper()
-	issuer, err := tenant.New(tenant.Config{Host: APIHost})
+	issuer, err := NewTenant(TenantConfig{Host: APIHost})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +123,7 @@ func (f *APIEnv) Publish(keys ...JWK) {
 	f.Tenant.EditJWKS(func(doc map[string]any) { doc["keys"] = keys })
 }
 
-func (f *APIEnv) Fetches() int { return f.Tenant.Calls(tenant.JWKS) }
+func (f *APIEnv) Fetches() int { return f.Tenant.Calls(JWKSEndpoint) }
 
 // ServeHTTP is the handler that is protected.
 func (f *APIEnv) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -5,8 +5,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 )
 
 // DecodeClaims decodes the payload of a token, numbers as they are written.
@@ -46,4 +44,4 @@ func Flip4(c byte) string {
 	return string(alphabet[strings.IndexByte(alphabet, c)^16])
 }
 
-var WithoutSID tenant.TokenEdit = func(_, claims map[string]any) { delete(claims, "sid") }
+var WithoutSID TokenEdit = func(_, claims map[string]any) { delete(claims, "sid") }

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 )
 
 func GoodConfig() auth0.Config {
@@ -45,7 +44,7 @@ const CookieSecret = "0123456789abcdef-cookie-secret-of-the-tests"
 // connected without sockets.
 type Env struct {
 	T        testing.TB
-	Tenant   *tenant.Tenant
+	Tenant   *Tenant
 	Strategy *auth0.Strategy
 	Mux      *http.ServeMux
 	App      http.Handler // LoadUser around mux
@@ -57,16 +56,16 @@ type Env struct {
 // configuration.
 func SignedIn(t testing.TB, edit ...func(*auth0.Config)) *Env {
 	t.Helper()
-	return SignedInAt(t, tenant.Config{Host: TenantHost, OrganizationNames: true}, edit...)
+	return SignedInAt(t, TenantConfig{Host: TenantHost, OrganizationNames: true}, edit...)
 }
 
-func SignedInAt(t testing.TB, tc tenant.Config, edit ...func(*auth0.Config)) *Env {
+func SignedInAt(t testing.TB, tc TenantConfig, edit ...func(*auth0.Config)) *Env {
 	t.Helper()
-	ten, err := tenant.New(tc)
+	ten, err := NewTenant(tc)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := ten.AddDemo(tenant.Demo{ClientID: ClientID, ClientSecret: "client-secret-SECRET", BaseURL: AppURL, Audience: Audience}); err != nil {
+	if err := ten.AddDemo(Demo{ClientID: ClientID, ClientSecret: "client-secret-SECRET", BaseURL: AppURL, Audience: Audience}); err != nil {
 		t.Fatal(err)
 	}
 	if err := ten.SignIn("ada@acme.example"); err != nil {
@@ -146,7 +145,7 @@ func (e *Env) NewAPI(edit ...func(*auth0.APIConfig)) *auth0.API {
 	return a
 }
 
-func (e *Env) EditClient(edit func(*tenant.Client)) {
+func (e *Env) EditClient(edit func(*TenantClient)) {
 	e.T.Helper()
 	if err := e.Tenant.EditClient(ClientID, edit); err != nil {
 		e.T.Fatal(err)

@@ -9,15 +9,14 @@ import (
 	"testing"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 )
 
 // SignedInTapped is an env whose tenant has everything that enterprises pay for, with
 // an application that has the method that client sets.
-func SignedInTapped(t testing.TB, client func(*tenant.Client), edit ...func(*auth0.Config)) (*Env, *Tap) {
+func SignedInTapped(t testing.TB, client func(*TenantClient), edit ...func(*auth0.Config)) (*Env, *Tap) {
 	t.Helper()
 	p := &Tap{certificate: "certificate"}
-	e := SignedInAt(t, tenant.Config{Host: TenantHost, OrganizationNames: true, Discovery: tenant.Enterprise}, append([]func(*auth0.Config){func(c *auth0.Config) {
+	e := SignedInAt(t, TenantConfig{Host: TenantHost, OrganizationNames: true, Discovery: EnterpriseTenant}, append([]func(*auth0.Config){func(c *auth0.Config) {
 		ten := c.HTTPClient.Transport.(Hosts)[TenantHost]
 		p.Next = Hosts{TenantHost: ten, "mtls." + TenantHost: ten, "mtls.elsewhere.example": ten}
 		c.HTTPClient = &http.Client{Transport: p}
@@ -62,20 +61,20 @@ const LegacyToken = "urn:acme:legacy-token"
 // SignedInForGrants is newEnv with what grants need beside a login.
 func SignedInForGrants(t testing.TB, edit ...func(*auth0.Config)) *Env {
 	t.Helper()
-	e := SignedInAt(t, tenant.Config{Host: TenantHost, OrganizationNames: true, DefaultDirectory: Realm}, edit...)
+	e := SignedInAt(t, TenantConfig{Host: TenantHost, OrganizationNames: true, DefaultDirectory: Realm}, edit...)
 	for _, err := range []error{
-		e.Tenant.AddConnection(tenant.Connection{Name: "sms", Strategy: "sms"}),
-		e.Tenant.AddAPI(tenant.API{Audience: NextAPI, Scopes: []string{"read:next"}}),
-		e.Tenant.AddUser(tenant.User{Connection: Realm, Email: MFAUser, Password: Password, MFA: true, Phone: MFAPhone, RecoveryCode: RecoveryCode,
+		e.Tenant.AddConnection(TenantConnection{Name: "sms", Strategy: "sms"}),
+		e.Tenant.AddAPI(TenantAPI{Audience: NextAPI, Scopes: []string{"read:next"}}),
+		e.Tenant.AddUser(TenantUser{Connection: Realm, Email: MFAUser, Password: Password, MFA: true, Phone: MFAPhone, RecoveryCode: RecoveryCode,
 			Factors: []string{"otp", "sms", "push", "recovery-code"}}),
-		e.Tenant.AddUser(tenant.User{Connection: Realm, Email: "bare@acme.example", Password: Password, MFA: true, Factors: []string{}}),
+		e.Tenant.AddUser(TenantUser{Connection: Realm, Email: "bare@acme.example", Password: Password, MFA: true, Factors: []string{}}),
 		e.Tenant.AddTokenExchange(LegacyToken, func(token string) (string, bool) {
 			name, ok := strings.CutPrefix(token, "legacy-SECRET:")
 			return name, ok
 		}),
-		e.Tenant.EditClient(ClientID, func(c *tenant.Client) {
+		e.Tenant.EditClient(ClientID, func(c *TenantClient) {
 			c.Connections = append(c.Connections, "email", "sms")
-			c.Grants = append(c.Grants, tenant.ClientGrant{Audience: Audience, Scopes: []string{"read:protected", "write:messages"}})
+			c.Grants = append(c.Grants, ClientGrant{Audience: Audience, Scopes: []string{"read:protected", "write:messages"}})
 			c.TrustForwardedFor = true
 		}),
 	} {

@@ -12,8 +12,6 @@ import (
 	"encoding/pem"
 	"math/big"
 	"sync"
-
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 )
 
 // keysPEM has the RSA keys of the tests: generating one takes a tenth of a second,
@@ -25,7 +23,7 @@ var keysPEM []byte
 // The first keys of keys.pem are for the emulator, and the others have names here.
 const emulatorKeys = 9
 
-func init() { tenant.KeysFrom(func(i int) *rsa.PrivateKey { return rsaKeys()[i]() }) }
+func init() { keysFrom(func(i int) *rsa.PrivateKey { return rsaKeys()[i]() }) }
 
 var rsaKeys = sync.OnceValue(func() []func() *rsa.PrivateKey {
 	var keys []func() *rsa.PrivateKey

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 )
 
 func Names(list []auth0.Connection) string {
@@ -23,8 +22,8 @@ var WriteScopes = []string{"read:connections", "read:connections_options", "crea
 // AllowManagement makes scopes of the Management API those of the application.
 func (e *Env) AllowManagement(scopes ...string) {
 	e.T.Helper()
-	if err := e.Tenant.EditClient(ClientID, func(c *tenant.Client) {
-		c.Grants = []tenant.ClientGrant{{Audience: "https://" + TenantHost + "/api/v2/", Scopes: scopes}}
+	if err := e.Tenant.EditClient(ClientID, func(c *TenantClient) {
+		c.Grants = []ClientGrant{{Audience: "https://" + TenantHost + "/api/v2/", Scopes: scopes}}
 	}); err != nil {
 		e.T.Fatal(err)
 	}
@@ -50,7 +49,7 @@ type ManagementLog struct{ Requests, Bodies []string }
 
 func (e *Env) RecordManagement(answer func(w http.ResponseWriter, r *http.Request, n int)) *ManagementLog {
 	l := &ManagementLog{}
-	e.Tenant.Replace(tenant.Management, func(w http.ResponseWriter, r *http.Request) {
+	e.Tenant.Replace(ManagementEndpoint, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		l.Requests = append(l.Requests, r.Method+" "+r.URL.RequestURI())
 		l.Bodies = append(l.Bodies, string(body))

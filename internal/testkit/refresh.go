@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 )
 
 // EncodedSecret stands for bytes that are no text.
@@ -22,7 +21,7 @@ const EncodedSecret = "_-7dzLuqmYh3ZlVEMyIRAP_u3cy7qpmId2ZVRDMiEQD_7t3M"
 // OldApplication makes the tenant sign the ID tokens with the client's secret.
 func OldApplication(e *Env, secret string, encoded bool) {
 	e.T.Helper()
-	if err := e.Tenant.EditClient(ClientID, func(c *tenant.Client) {
+	if err := e.Tenant.EditClient(ClientID, func(c *TenantClient) {
 		c.IDTokenAlg, c.Secret, c.SecretEncoded = "HS256", secret, encoded
 	}); err != nil {
 		e.T.Fatal(err)
@@ -61,7 +60,7 @@ func SignedInRefreshing(t *testing.T, edit ...func(*auth0.Config)) *Env {
 	e.RotateRefreshTokens(true, 0)
 	e.lifetime(Audience, TokenLife)
 	for _, audience := range []string{SecondAudience, "https://third.example/"} {
-		if err := e.Tenant.AddAPI(tenant.API{Audience: audience, Scopes: []string{"read:a", "read:b", "read:c"}, Lifetime: TokenLife}); err != nil {
+		if err := e.Tenant.AddAPI(TenantAPI{Audience: audience, Scopes: []string{"read:a", "read:b", "read:c"}, Lifetime: TokenLife}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -78,9 +77,9 @@ func SignedInRefreshing(t *testing.T, edit ...func(*auth0.Config)) *Env {
 
 func (e *Env) RotateRefreshTokens(on bool, overlap time.Duration) {
 	e.T.Helper()
-	e.EditClient(func(c *tenant.Client) {
+	e.EditClient(func(c *TenantClient) {
 		c.RotatingRefreshTokens, c.RefreshTokenLeeway = on, overlap
-		c.RefreshTokenPolicies = []tenant.ClientGrant{
+		c.RefreshTokenPolicies = []ClientGrant{
 			{Audience: SecondAudience, Scopes: []string{"read:a", "read:b", "read:c"}},
 			{Audience: "https://third.example/", Scopes: []string{"read:a"}},
 		}
@@ -89,7 +88,7 @@ func (e *Env) RotateRefreshTokens(on bool, overlap time.Duration) {
 
 func (e *Env) lifetime(audience string, d time.Duration) {
 	e.T.Helper()
-	if err := e.Tenant.EditAPI(audience, func(a *tenant.API) { a.Lifetime = d }); err != nil {
+	if err := e.Tenant.EditAPI(audience, func(a *TenantAPI) { a.Lifetime = d }); err != nil {
 		e.T.Fatal(err)
 	}
 }
@@ -146,7 +145,7 @@ func (b *Browser) NoToken(status int, reason string, query ...string) *Response 
 }
 
 // Refreshes returns how many token requests there were after the login.
-func (e *Env) Refreshes() int { return e.Tenant.Calls(tenant.Token) - 1 }
+func (e *Env) Refreshes() int { return e.Tenant.Calls(TokenEndpoint) - 1 }
 
 func (e *Env) ExpectRefreshes(want int, why string) {
 	e.T.Helper()

@@ -31,7 +31,6 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/auth0test"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -842,7 +841,7 @@ func TestOtherTokensOfTheTenant(t *testing.T) {
 	}
 	t.Run("ID token", func(t *testing.T) {
 		f.Tenant.EditJWKS(nil)
-		if err := f.Tenant.AddClient(tenant.Client{ID: "c1", Secret: "s", Name: "c1", CallbackURLs: []string{"https://app.example/"}}); err != nil {
+		if err := f.Tenant.AddClient(testkit.TenantClient{ID: "c1", Secret: "s", Name: "c1", CallbackURLs: []string{"https://app.example/"}}); err != nil {
 			t.Fatal(err)
 		}
 		now := func(header, claims map[string]any) {
@@ -1313,7 +1312,7 @@ func TestErrorHandler(t *testing.T) {
 		}
 	})
 	down := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.ErrorHandler = f.Config.ErrorHandler })
-	down.Tenant.Fail(tenant.JWKS, 503)
+	down.Tenant.Fail(testkit.JWKSEndpoint, 503)
 	for _, tt := range []struct {
 		why                  string
 		h                    http.Handler
@@ -1366,7 +1365,7 @@ func TestVerifyReasons(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	down := testkit.NewAPIEnv(t)
-	down.Tenant.Fail(tenant.JWKS, 503)
+	down.Tenant.Fail(testkit.JWKSEndpoint, 503)
 	for _, tt := range []struct {
 		why, token string
 		api        *auth0.API

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -36,7 +35,7 @@ func TestTokenEvents(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewCacheEnv(t)
 	down := testkit.NewCacheEnv(t)
-	down.Tenant.Fail(tenant.JWKS, 503)
+	down.Tenant.Fail(testkit.JWKSEndpoint, 503)
 	refuse := f.API.Require(func(context.Context, *auth0.Token) error { return errors.New("no") })
 	good, auth := testkit.GoodToken(), f.API.RequireAuth(f)
 	type event struct {
@@ -139,7 +138,7 @@ func TestTokenEventDuration(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := testkit.NewCacheEnv(t, func(c *auth0.APIConfig) { c.Now = nil })
-		f.Tenant.Delay(tenant.JWKS, time.Second)
+		f.Tenant.Delay(testkit.JWKSEndpoint, time.Second)
 		f.StatusOf(t.Context(), testkit.TokenOf("k1", testkit.RSAKey1()))
 		if told, keys := f.Events.Take(); len(told) != 1 || told[0].Duration != time.Second || len(keys) != 1 || keys[0].Duration != time.Second {
 			t.Errorf("got %+v and %+v, want one of a second each", told, keys)
@@ -165,10 +164,10 @@ func TestKeyEvents(t *testing.T) {
 			time.Sleep(10 * time.Minute)
 			f.StatusOf(t.Context(), token)
 		}
-		f.Tenant.Fail(tenant.JWKS, 503)
+		f.Tenant.Fail(testkit.JWKSEndpoint, 503)
 		f.StatusOf(t.Context(), token)
 		expect("failed", 0)
-		f.Tenant.Fail(tenant.JWKS, 0)
+		f.Tenant.Fail(testkit.JWKSEndpoint, 0)
 		time.Sleep(2 * time.Second)
 		f.StatusOf(t.Context(), token)
 		expect("fetched", 2)
@@ -178,10 +177,10 @@ func TestKeyEvents(t *testing.T) {
 		f.Publish(testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey), testkit.RSAJWK("k3", &testkit.RSAKey2().PublicKey))
 		refresh()
 		expect("rotated", 2)
-		f.Tenant.Fail(tenant.JWKS, 503)
+		f.Tenant.Fail(testkit.JWKSEndpoint, 503)
 		refresh()
 		expect("failed", 2)
-		f.Tenant.Fail(tenant.JWKS, 0)
+		f.Tenant.Fail(testkit.JWKSEndpoint, 0)
 		time.Sleep(2 * time.Second)
 		f.StatusOf(t.Context(), token) // keys that are due cost a forged id nothing
 		expect("fetched", 2)
@@ -258,7 +257,7 @@ func TestTokensAndKeysDoNotPrint(t *testing.T) {
 		c.TokenExtractors = []auth0.TokenExtractor{auth0.FromHeader(), auth0.FromQuery()}
 		c.Validate = func(context.Context, *auth0.Token) error { return nil }
 	})
-	f.AddIssuer(t, "down.example").Replace(tenant.JWKS, func(w http.ResponseWriter, r *http.Request) {
+	f.AddIssuer(t, "down.example").Replace(testkit.JWKSEndpoint, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Set-Cookie", marker)
 		w.WriteHeader(http.StatusBadGateway)
 		fmt.Fprint(w, marker)

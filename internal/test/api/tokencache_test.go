@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -154,12 +153,12 @@ func TestRememberedTokenAfterADayOfOutage(t *testing.T) {
 		f := testkit.NewCacheEnv(t, func(c *auth0.APIConfig) { c.Now = nil })
 		token := testkit.TokenOf("k1", testkit.RSAKey1())
 		f.ExpectCached(t, token, testkit.AnswerOK, false)
-		f.Tenant.Fail(tenant.JWKS, 503)
+		f.Tenant.Fail(testkit.JWKSEndpoint, 503)
 		time.Sleep(24*time.Hour - time.Second)
 		f.ExpectCached(t, token, testkit.AnswerOK, true)
 		time.Sleep(10 * time.Second)
 		f.ExpectCached(t, token, testkit.AnswerNoKeys, true)
-		f.Tenant.Fail(tenant.JWKS, 0)
+		f.Tenant.Fail(testkit.JWKSEndpoint, 0)
 		time.Sleep(time.Minute)
 		f.ExpectCached(t, token, testkit.AnswerOK, false) // the key is another one, for all that is known
 		f.ExpectCached(t, token, testkit.AnswerOK, true)
@@ -284,7 +283,7 @@ func TestTokenCacheAtOnce(t *testing.T) {
 			}
 			f.Publish(keys...)
 			time.Sleep(time.Minute)
-			f.Tenant.Fail(tenant.JWKS, 503*(i%3/2))
+			f.Tenant.Fail(testkit.JWKSEndpoint, 503*(i%3/2))
 		}
 		wg.Wait()
 	})

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -38,7 +37,7 @@ type accountEnv struct {
 func newAccountEnv(t *testing.T, edit ...func(*auth0.Config)) *accountEnv {
 	t.Helper()
 	e := &accountEnv{clock: testkit.NewClock(), answer: func(string) string { return "" }}
-	e.Env = testkit.SignedInAt(t, tenant.Config{Host: testkit.TenantHost, OrganizationNames: true, Now: e.clock.Now}, append(edit, func(c *auth0.Config) {
+	e.Env = testkit.SignedInAt(t, testkit.TenantConfig{Host: testkit.TenantHost, OrganizationNames: true, Now: e.clock.Now}, append(edit, func(c *auth0.Config) {
 		c.Audience, c.Scopes = testkit.Audience, []string{"openid", "profile", "email", "offline_access"}
 		inner := c.HTTPClient.Transport
 		c.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
@@ -48,9 +47,9 @@ func newAccountEnv(t *testing.T, edit ...func(*auth0.Config)) *accountEnv {
 			return inner.RoundTrip(r)
 		})}
 	})...)
-	if err := e.Tenant.EditClient(testkit.ClientID, func(c *tenant.Client) {
+	if err := e.Tenant.EditClient(testkit.ClientID, func(c *testkit.TenantClient) {
 		c.CallbackURLs = append(c.CallbackURLs, testkit.AppURL+"/connect")
-		c.RefreshTokenPolicies = []tenant.ClientGrant{{Audience: accountAudience, Scopes: []string{"create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts"}}}
+		c.RefreshTokenPolicies = []testkit.ClientGrant{{Audience: accountAudience, Scopes: []string{"create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts"}}}
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -267,7 +266,7 @@ func TestConnectAccountRefused(t *testing.T) {
 	}
 
 	// What the tenant refuses. The log says why, and nobody else is told.
-	client := func(edit func(*tenant.Client)) func() {
+	client := func(edit func(*testkit.TenantClient)) func() {
 		return func() {
 			if err := e.Tenant.EditClient(testkit.ClientID, edit); err != nil {
 				t.Fatal(err)
@@ -282,17 +281,17 @@ func TestConnectAccountRefused(t *testing.T) {
 		log        string
 	}{
 		{"token", func() { e.Tenant.EditAccessToken(wrongIssuer) }, func() { e.Tenant.EditAccessToken(nil) }, "google-oauth2", "A0E-401-0002"},
-		{"down", func() { e.Tenant.Fail(tenant.MyAccount, 503) }, func() { e.Tenant.Fail(tenant.MyAccount, 0) }, "google-oauth2", "the tenant answered 503"},
-		{"too many", func() { e.Tenant.Fail(tenant.MyAccount, 429) }, func() { e.Tenant.Fail(tenant.MyAccount, 0) }, "google-oauth2", "A0E-429-0001"},
+		{"down", func() { e.Tenant.Fail(testkit.MyAccountEndpoint, 503) }, func() { e.Tenant.Fail(testkit.MyAccountEndpoint, 0) }, "google-oauth2", "the tenant answered 503"},
+		{"too many", func() { e.Tenant.Fail(testkit.MyAccountEndpoint, 429) }, func() { e.Tenant.Fail(testkit.MyAccountEndpoint, 0) }, "google-oauth2", "A0E-429-0001"},
 		{"no such connection", func() {}, func() {}, "nope", "connection: was not found"},
 		{"connection without accounts", func() {}, func() {}, "github", "connection: was not found"},
-		{"not registered", client(func(c *tenant.Client) { c.CallbackURLs = c.CallbackURLs[:1] }),
-			client(func(c *tenant.Client) { c.CallbackURLs = append(c.CallbackURLs, testkit.AppURL+"/connect") }), "google-oauth2", "redirect_uri: is not in the list of allowed callback URLs"},
-		{"scope", client(func(c *tenant.Client) { c.RefreshTokenPolicies[0].Scopes = c.RefreshTokenPolicies[0].Scopes[1:] }),
-			client(func(c *tenant.Client) {
+		{"not registered", client(func(c *testkit.TenantClient) { c.CallbackURLs = c.CallbackURLs[:1] }),
+			client(func(c *testkit.TenantClient) { c.CallbackURLs = append(c.CallbackURLs, testkit.AppURL+"/connect") }), "google-oauth2", "redirect_uri: is not in the list of allowed callback URLs"},
+		{"scope", client(func(c *testkit.TenantClient) { c.RefreshTokenPolicies[0].Scopes = c.RefreshTokenPolicies[0].Scopes[1:] }),
+			client(func(c *testkit.TenantClient) {
 				c.RefreshTokenPolicies[0].Scopes = append(c.RefreshTokenPolicies[0].Scopes, "create:me:connected_accounts")
 			}), "google-oauth2", "create:me:connected_accounts"},
-		{"no policy", client(func(c *tenant.Client) { c.RefreshTokenPolicies = nil }), func() {}, "google-oauth2", "refresh token policies"},
+		{"no policy", client(func(c *testkit.TenantClient) { c.RefreshTokenPolicies = nil }), func() {}, "google-oauth2", "refresh token policies"},
 	} {
 		b := e.Browser().MustLogin() // no token is kept from the row before
 		*e.Log = testkit.Log{}
@@ -384,8 +383,8 @@ func TestConnectAccountComesBack(t *testing.T) {
 		{"another state", nothing, func(q url.Values) { q.Set("state", "x") }, nothing, 400, "transaction_not_found", "The account was not connected: this was begun in another browser"},
 		{"another code", nothing, func(q url.Values) { q.Set("connect_code", "x") }, nothing, 400, "invalid_grant", "The account was not connected, because it took too long"},
 		{"too late", nothing, func(url.Values) {}, func() { e.clock.Add(late) }, 400, "invalid_grant", "The account was not connected, because it took too long"},
-		{"down", nothing, func(url.Values) {}, func() { e.Tenant.Fail(tenant.MyAccount, 503) }, 502, "tenant_unavailable", "The login service cannot be reached"},
-		{"not allowed any more", nothing, func(url.Values) {}, func() { e.Tenant.Fail(tenant.MyAccount, 403) }, 502, "tenant_answer", "The login service gave an unexpected answer"},
+		{"down", nothing, func(url.Values) {}, func() { e.Tenant.Fail(testkit.MyAccountEndpoint, 503) }, 502, "tenant_unavailable", "The login service cannot be reached"},
+		{"not allowed any more", nothing, func(url.Values) {}, func() { e.Tenant.Fail(testkit.MyAccountEndpoint, 403) }, 502, "tenant_answer", "The login service gave an unexpected answer"},
 	} {
 		b := e.Browser().MustLogin()
 		tt.before()
@@ -397,7 +396,7 @@ func TestConnectAccountComesBack(t *testing.T) {
 		*e.Log = testkit.Log{}
 		tt.after()
 		resp := b.Callback(back)
-		e.Tenant.Fail(tenant.MyAccount, 0)
+		e.Tenant.Fail(testkit.MyAccountEndpoint, 0)
 		if tt.why == "too late" {
 			e.clock.Add(-late)
 		}
@@ -449,14 +448,14 @@ func TestConnectAccountComesBack(t *testing.T) {
 	b = e.Browser().MustLogin()
 	back = e.begun(b, "/connect?connection=google-oauth2")
 	b.Login("/auth/login?prompt=login")
-	if err := e.Tenant.EditClient(testkit.ClientID, func(c *tenant.Client) { c.RefreshTokenPolicies[0].Audience += "x" }); err != nil {
+	if err := e.Tenant.EditClient(testkit.ClientID, func(c *testkit.TenantClient) { c.RefreshTokenPolicies[0].Audience += "x" }); err != nil {
 		t.Fatal(err)
 	}
 	requests = len(e.requests)
 	if resp := b.Callback(back); resp.Status != 502 || len(e.requests) != requests {
 		t.Errorf("no token: %d, %q", resp.Status, e.requests[requests:])
 	}
-	if err := e.Tenant.EditClient(testkit.ClientID, func(c *tenant.Client) { c.RefreshTokenPolicies[0].Audience = accountAudience }); err != nil {
+	if err := e.Tenant.EditClient(testkit.ClientID, func(c *testkit.TenantClient) { c.RefreshTokenPolicies[0].Audience = accountAudience }); err != nil {
 		t.Fatal(err)
 	}
 
@@ -477,7 +476,7 @@ func TestConnectAccountComesBack(t *testing.T) {
 func TestConnectAccountAfterLogin(t *testing.T) {
 	t.Parallel()
 	e := newAccountEnv(t)
-	if err := e.Tenant.EditClient(testkit.ClientID, func(c *tenant.Client) { c.CallbackURLs = append(c.CallbackURLs, testkit.AppURL+"/guarded") }); err != nil {
+	if err := e.Tenant.EditClient(testkit.ClientID, func(c *testkit.TenantClient) { c.CallbackURLs = append(c.CallbackURLs, testkit.AppURL+"/guarded") }); err != nil {
 		t.Fatal(err)
 	}
 	e.Mux.Handle("/guarded", e.Strategy.RequireLogin(e.Strategy.ConnectAccountHandler()))
@@ -506,7 +505,7 @@ func (e *accountEnv) addAccounts(connection string, n int) {
 	e.T.Helper()
 	for i := range n {
 		e.clock.Add(1)
-		if err := e.Tenant.ConnectAccount("ada@acme.example", tenant.ConnectedAccount{Connection: connection, Email: fmt.Sprintf("ada%d@gmail.example", i), AccessToken: "simulated-x", Scope: "openid calendar"}); err != nil {
+		if err := e.Tenant.ConnectAccount("ada@acme.example", testkit.ConnectedAccount{Connection: connection, Email: fmt.Sprintf("ada%d@gmail.example", i), AccessToken: "simulated-x", Scope: "openid calendar"}); err != nil {
 			e.T.Fatal(err)
 		}
 	}
@@ -534,12 +533,12 @@ func TestConnectedAccounts(t *testing.T) {
 	if b.Page("/accounts"); e.err != nil || len(e.list) != 45 || len(e.requests) != 3 || e.requests[0] != "GET accounts?take=20" || e.requests[1] != "GET accounts?from="+e.list[19].ID+"&take=20" {
 		t.Errorf("%v, %d, %q", e.err, len(e.list), e.requests)
 	}
-	e.Tenant.LimitRate(tenant.MyAccount, 2, time.Hour)
+	e.Tenant.LimitRate(testkit.MyAccountEndpoint, 2, time.Hour)
 	b.Page("/accounts")
 	if got, ok := errors.AsType[*auth0.Error](e.err); !ok || got.TenantStatus != 429 || got.RetryAfter < 59*time.Minute || got.Op != "accounts" || e.list != nil {
 		t.Errorf("too many: %+v, %d", e.err, len(e.list))
 	}
-	e.Tenant.LimitRate(tenant.MyAccount, 0, 0)
+	e.Tenant.LimitRate(testkit.MyAccountEndpoint, 0, 0)
 
 	second := "GET accounts?from=" + strings.TrimPrefix(e.requests[1], "GET accounts?from=")
 	for why, answer := range map[string]string{
@@ -666,11 +665,11 @@ func TestAccountsForgetTokens(t *testing.T) {
 		e.addAccounts("legacy-accounts", 1)
 		asks := func(path string) int {
 			t.Helper()
-			before := e.Tenant.Calls(tenant.Token)
+			before := e.Tenant.Calls(testkit.TokenEndpoint)
 			if b.Page(path); e.err != nil {
 				t.Errorf("%s: %v", path, e.err)
 			}
-			return e.Tenant.Calls(tenant.Token) - before
+			return e.Tenant.Calls(testkit.TokenEndpoint) - before
 		}
 		asks("/third")
 		asks("/other")
@@ -689,14 +688,14 @@ func TestAccountsForgetTokens(t *testing.T) {
 			t.Errorf("the token of before is still used")
 		}
 		b.Page("/disconnect?connection=google-oauth2")
-		before := e.Tenant.Calls(tenant.Token)
-		if b.Page("/third"); !errors.Is(e.err, auth0.ErrNotConnected) || e.Tenant.Calls(tenant.Token) != before+1 {
+		before := e.Tenant.Calls(testkit.TokenEndpoint)
+		if b.Page("/third"); !errors.Is(e.err, auth0.ErrNotConnected) || e.Tenant.Calls(testkit.TokenEndpoint) != before+1 {
 			t.Errorf("the token is still there: %v", e.err)
 		}
 		if asks("/other") != 0 {
 			t.Error("another connection has lost its token")
 		}
-		if b.Page("/accounts"); e.Tenant.Calls(tenant.Token) != before+1 {
+		if b.Page("/accounts"); e.Tenant.Calls(testkit.TokenEndpoint) != before+1 {
 			t.Error("the token for the accounts is lost")
 		}
 	})

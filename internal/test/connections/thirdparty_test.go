@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -39,7 +38,7 @@ func (p pictor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func TestCustomConnection(t *testing.T) {
 	t.Parallel()
 	third := testkit.Hosts{"pictor.example": pictor{t}}
-	e := testkit.SignedInAt(t, tenant.Config{Host: testkit.TenantHost, Upstream: &http.Client{Transport: third}}, func(c *auth0.Config) {
+	e := testkit.SignedInAt(t, testkit.TenantConfig{Host: testkit.TenantHost, Upstream: &http.Client{Transport: third}}, func(c *auth0.Config) {
 		c.Audience, c.Scopes = testkit.Audience, []string{"openid", "profile", "email", "offline_access"}
 	})
 	e.AllowManagement(testkit.WriteScopes...)
@@ -54,9 +53,9 @@ func TestCustomConnection(t *testing.T) {
 	if err := m.EnableConnection(t.Context(), made.ID); err != nil {
 		t.Fatal(err)
 	}
-	e.EditClient(func(c *tenant.Client) {
+	e.EditClient(func(c *testkit.TenantClient) {
 		c.CallbackURLs = append(c.CallbackURLs, testkit.AppURL+"/connect")
-		c.RefreshTokenPolicies = []tenant.ClientGrant{{Audience: accountAudience, Scopes: []string{"create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts"}}}
+		c.RefreshTokenPolicies = []testkit.ClientGrant{{Audience: accountAudience, Scopes: []string{"create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts"}}}
 	})
 	e.Mux.Handle("/connect", e.Strategy.ConnectAccountHandler())
 	e.Mux.Handle("GET /auth/popup", e.Strategy.LoginHandler(auth0.WithPopup(testkit.AppURL), auth0.WithConnection("pictor")))

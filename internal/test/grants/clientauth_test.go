@@ -34,7 +34,6 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -49,8 +48,8 @@ const rotatedSecret = "another-secret-SECRET+/ %:ä"
 type way struct {
 	name    string
 	config  func(*auth0.Config)
-	client  func(*tenant.Client) // nil for the secret that there is
-	strange func(*tenant.Client) // makes the tenant refuse it
+	client  func(*testkit.TenantClient) // nil for the secret that there is
+	strange func(*testkit.TenantClient) // makes the tenant refuse it
 	shows   func(t *testing.T, where string, s testkit.Sent)
 }
 
@@ -73,10 +72,10 @@ func ways() []way {
 			config: func(c *auth0.Config) {
 				c.ClientSecret, c.ClientAuthentication = "", auth0.PrivateKeyJWT(testkit.ClientRSAKey(), algorithm, "key-1")
 			},
-			client: func(c *tenant.Client) {
-				c.Secret, c.AuthMethod, c.Keys = "", "private_key_jwt", []tenant.ClientKey{{ID: "key-1", Algorithm: algorithm, Public: &testkit.ClientRSAKey().PublicKey}}
+			client: func(c *testkit.TenantClient) {
+				c.Secret, c.AuthMethod, c.Keys = "", "private_key_jwt", []testkit.ClientKey{{ID: "key-1", Algorithm: algorithm, Public: &testkit.ClientRSAKey().PublicKey}}
 			},
-			strange: func(c *tenant.Client) { c.Keys[0].Public = &otherKey().PublicKey },
+			strange: func(c *testkit.TenantClient) { c.Keys[0].Public = &otherKey().PublicKey },
 			shows: func(t *testing.T, where string, s testkit.Sent) {
 				t.Helper()
 				noSecret(t, where, s)
@@ -88,14 +87,14 @@ func ways() []way {
 		}
 	}
 	return []way{
-		{"client_secret_post", func(*auth0.Config) {}, nil, func(c *tenant.Client) { c.Secret = "other" }, post},
+		{"client_secret_post", func(*auth0.Config) {}, nil, func(c *testkit.TenantClient) { c.Secret = "other" }, post},
 		{"client_secret_post by name", func(c *auth0.Config) {
 			c.ClientSecret, c.ClientAuthentication = "", auth0.ClientSecretPost("client-secret-SECRET")
-		}, nil, func(c *tenant.Client) { c.AuthMethod = "client_secret_basic" }, post},
+		}, nil, func(c *testkit.TenantClient) { c.AuthMethod = "client_secret_basic" }, post},
 		{"client_secret_basic", func(c *auth0.Config) {
 			c.ClientSecret, c.ClientAuthentication = "", auth0.ClientSecretBasic(rotatedSecret)
-		}, func(c *tenant.Client) { c.Secret, c.AuthMethod = rotatedSecret, "client_secret_basic" },
-			func(c *tenant.Client) { c.AuthMethod = "client_secret_post" },
+		}, func(c *testkit.TenantClient) { c.Secret, c.AuthMethod = rotatedSecret, "client_secret_basic" },
+			func(c *testkit.TenantClient) { c.AuthMethod = "client_secret_post" },
 			func(t *testing.T, where string, s testkit.Sent) {
 				t.Helper()
 				// RFC 6749, Section 2.3.1 and Appendix B, by hand.
@@ -106,10 +105,10 @@ func ways() []way {
 			}},
 		signed("RS256"), signed("RS384"), signed("PS256"),
 		{"tls_client_auth", func(c *auth0.Config) { c.ClientSecret, c.ClientAuthentication = "", auth0.MutualTLS() },
-			func(c *tenant.Client) {
-				c.Secret, c.AuthMethod, c.Certificates = "", "tls_client_auth", []string{tenant.Thumbprint([]byte("certificate"))}
+			func(c *testkit.TenantClient) {
+				c.Secret, c.AuthMethod, c.Certificates = "", "tls_client_auth", []string{testkit.Thumbprint([]byte("certificate"))}
 			},
-			func(c *tenant.Client) { c.Certificates = nil },
+			func(c *testkit.TenantClient) { c.Certificates = nil },
 			func(t *testing.T, where string, s testkit.Sent) {
 				t.Helper()
 				noSecret(t, where, s)
@@ -118,8 +117,8 @@ func ways() []way {
 				}
 			}},
 		{"none", func(c *auth0.Config) { c.ClientSecret, c.ClientAuthentication = "", auth0.PublicClient() },
-			func(c *tenant.Client) { c.Secret, c.Public = "", true },
-			func(c *tenant.Client) { c.Public, c.Secret = false, "x" },
+			func(c *testkit.TenantClient) { c.Secret, c.Public = "", true },
+			func(c *testkit.TenantClient) { c.Public, c.Secret = false, "x" },
 			func(t *testing.T, where string, s testkit.Sent) {
 				t.Helper()
 				noSecret(t, where, s)
@@ -329,18 +328,18 @@ func TestClientAuthenticationRotates(t *testing.T) {
 	for _, step := range []struct {
 		why    string
 		auth   auth0.ClientAuthentication
-		client func(*tenant.Client)
+		client func(*testkit.TenantClient)
 	}{
-		{"another secret", auth0.ClientSecretPost(rotatedSecret), func(c *tenant.Client) { c.Secret = rotatedSecret }},
-		{"in the header", auth0.ClientSecretBasic(rotatedSecret), func(c *tenant.Client) { c.AuthMethod = "client_secret_basic" }},
-		{"a key", auth0.PrivateKeyJWT(testkit.ClientRSAKey(), "RS256", ""), func(c *tenant.Client) {
-			c.AuthMethod, c.Keys = "private_key_jwt", []tenant.ClientKey{{ID: "a", Algorithm: "RS256", Public: &testkit.ClientRSAKey().PublicKey}}
+		{"another secret", auth0.ClientSecretPost(rotatedSecret), func(c *testkit.TenantClient) { c.Secret = rotatedSecret }},
+		{"in the header", auth0.ClientSecretBasic(rotatedSecret), func(c *testkit.TenantClient) { c.AuthMethod = "client_secret_basic" }},
+		{"a key", auth0.PrivateKeyJWT(testkit.ClientRSAKey(), "RS256", ""), func(c *testkit.TenantClient) {
+			c.AuthMethod, c.Keys = "private_key_jwt", []testkit.ClientKey{{ID: "a", Algorithm: "RS256", Public: &testkit.ClientRSAKey().PublicKey}}
 		}},
-		{"another key", auth0.PrivateKeyJWT(otherKey(), "PS256", "b"), func(c *tenant.Client) {
-			c.Keys = []tenant.ClientKey{{ID: "b", Algorithm: "PS256", Public: &otherKey().PublicKey}}
+		{"another key", auth0.PrivateKeyJWT(otherKey(), "PS256", "b"), func(c *testkit.TenantClient) {
+			c.Keys = []testkit.ClientKey{{ID: "b", Algorithm: "PS256", Public: &otherKey().PublicKey}}
 		}},
-		{"a certificate", auth0.MutualTLS(), func(c *tenant.Client) {
-			c.AuthMethod, c.Certificates = "self_signed_tls_client_auth", []string{tenant.Thumbprint([]byte("certificate"))}
+		{"a certificate", auth0.MutualTLS(), func(c *testkit.TenantClient) {
+			c.AuthMethod, c.Certificates = "self_signed_tls_client_auth", []string{testkit.Thumbprint([]byte("certificate"))}
 		}},
 	} {
 		if err := e.Tenant.EditClient(testkit.ClientID, step.client); err != nil {
@@ -446,7 +445,7 @@ func TestCredentialsFailInTheCallback(t *testing.T) {
 					t.Fatalf("%d %q, cookies %v", resp.Status, resp.Body, resp.Header.Values("Set-Cookie"))
 				}
 			}
-			if n := e.Tenant.Calls(tenant.Token); n != 0 {
+			if n := e.Tenant.Calls(testkit.TokenEndpoint); n != 0 {
 				t.Errorf("%d token requests", n)
 			}
 			broken = false
@@ -488,18 +487,18 @@ func TestCredentialsFailInTheCallback(t *testing.T) {
 func TestManagementCredentials(t *testing.T) {
 	t.Parallel()
 	const own = "acme-own.auth0.example"
-	var other *tenant.Tenant
+	var other *testkit.Tenant
 	keyed := func(c *auth0.Config) {
 		c.ClientSecret, c.ClientAuthentication = "", auth0.PrivateKeyJWT(testkit.ClientRSAKey(), "RS256", "")
 	}
 	add := func(c *auth0.Config) {
 		c.TenantDomain = own
-		other = testkit.Must(tenant.New(tenant.Config{Host: own}))
-		if err := other.AddDemo(tenant.Demo{ClientID: testkit.ClientID, ClientSecret: "x", BaseURL: testkit.AppURL}); err != nil {
+		other = testkit.Must(testkit.NewTenant(testkit.TenantConfig{Host: own}))
+		if err := other.AddDemo(testkit.Demo{ClientID: testkit.ClientID, ClientSecret: "x", BaseURL: testkit.AppURL}); err != nil {
 			t.Fatal(err)
 		}
-		if err := other.EditClient(testkit.ClientID, func(c *tenant.Client) {
-			c.AuthMethod, c.Keys = "private_key_jwt", []tenant.ClientKey{{Algorithm: "RS256", Public: &testkit.ClientRSAKey().PublicKey}}
+		if err := other.EditClient(testkit.ClientID, func(c *testkit.TenantClient) {
+			c.AuthMethod, c.Keys = "private_key_jwt", []testkit.ClientKey{{Algorithm: "RS256", Public: &testkit.ClientRSAKey().PublicKey}}
 		}); err != nil {
 			t.Fatal(err)
 		}
@@ -512,12 +511,12 @@ func TestManagementCredentials(t *testing.T) {
 	checkAssertion(t, p.All(own + "/oauth/token")[0].Form.Get("client_assertion"), "RS256", "", "https://"+own+"/")
 
 	// A secret of its own goes with any method of the application.
-	e, p = testkit.SignedInTapped(t, func(c *tenant.Client) {
-		c.AuthMethod, c.Keys = "private_key_jwt", []tenant.ClientKey{{Algorithm: "RS256", Public: &testkit.ClientRSAKey().PublicKey}}
+	e, p = testkit.SignedInTapped(t, func(c *testkit.TenantClient) {
+		c.AuthMethod, c.Keys = "private_key_jwt", []testkit.ClientKey{{Algorithm: "RS256", Public: &testkit.ClientRSAKey().PublicKey}}
 	}, keyed, func(c *auth0.Config) {
 		c.ManagementClientID, c.ManagementClientSecret = "machine", "machine-SECRET"
 	})
-	if err := e.Tenant.AddClient(tenant.Client{ID: "machine", Secret: "machine-SECRET", Grants: []tenant.ClientGrant{{Audience: "https://acme.auth0.example/api/v2/", Scopes: []string{"read:connections", "read:clients"}}}}); err != nil {
+	if err := e.Tenant.AddClient(testkit.TenantClient{ID: "machine", Secret: "machine-SECRET", Grants: []testkit.ClientGrant{{Audience: "https://acme.auth0.example/api/v2/", Scopes: []string{"read:connections", "read:clients"}}}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := e.Strategy.GetConnections(t.Context()); err != nil {
@@ -533,8 +532,8 @@ func TestManagementCredentials(t *testing.T) {
 func TestMutualTLSNeedsAliases(t *testing.T) {
 	t.Parallel()
 	mtls := func(c *auth0.Config) { c.ClientSecret, c.ClientAuthentication = "", auth0.MutualTLS() }
-	certified := func(c *tenant.Client) {
-		c.AuthMethod, c.Certificates = "tls_client_auth", []string{tenant.Thumbprint([]byte("certificate"))}
+	certified := func(c *testkit.TenantClient) {
+		c.AuthMethod, c.Certificates = "tls_client_auth", []string{testkit.Thumbprint([]byte("certificate"))}
 	}
 	aliases := func(edit func(map[string]any)) func(*testkit.Env) {
 		return func(e *testkit.Env) {
@@ -562,7 +561,7 @@ func TestMutualTLSNeedsAliases(t *testing.T) {
 		{"http", nil, aliases(func(m map[string]any) { m["token_endpoint"] = "http://localhost/oauth/token" }), 500, "is not an https URL"},
 		{"another host", nil, elsewhere, 500, "is not on the issuer's host"},
 		{"a host that ends alike", nil, aliases(func(m map[string]any) { m["token_endpoint"] = "https://evil" + testkit.TenantHost + "/oauth/token" }), 500, "is not on the issuer's host"},
-		{"discovery is down", nil, func(e *testkit.Env) { e.Tenant.Fail(tenant.Discovery, 500) }, 502, "tenant_unavailable"},
+		{"discovery is down", nil, func(e *testkit.Env) { e.Tenant.Fail(testkit.DiscoveryEndpoint, 500) }, 502, "tenant_unavailable"},
 		{"another host that is listed", func(c *auth0.Config) { c.EndpointOrigins = []string{"https://mtls.elsewhere.example"} }, elsewhere, 302, ""},
 		{"any provider, with aliases", url, func(*testkit.Env) {}, 302, ""},
 	} {
@@ -614,8 +613,8 @@ func TestMutualTLS(t *testing.T) {
 		TLSClientConfig: &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{client}},
 	}
 	defer transport.CloseIdleConnections()
-	e, _ := testkit.SignedInTapped(t, func(c *tenant.Client) {
-		c.AuthMethod, c.Certificates = "self_signed_tls_client_auth", []string{tenant.Thumbprint(client.Certificate[0])}
+	e, _ := testkit.SignedInTapped(t, func(c *testkit.TenantClient) {
+		c.AuthMethod, c.Certificates = "self_signed_tls_client_auth", []string{testkit.Thumbprint(client.Certificate[0])}
 	}, func(c *auth0.Config) {
 		c.ClientSecret, c.ClientAuthentication = "", auth0.MutualTLS()
 		c.HTTPClient = &http.Client{Transport: transport}
@@ -840,13 +839,13 @@ func TestClientAuthenticationDoesNotPrint(t *testing.T) {
 		var problems []string
 		for _, fault := range []func(){
 			func() {}, func() { e.Tenant.EditClient(testkit.ClientID, way.strange) },
-			func() { e.Tenant.Fail(tenant.Token, 500); e.Tenant.Fail(tenant.PAR, 0) },
+			func() { e.Tenant.Fail(testkit.TokenEndpoint, 500); e.Tenant.Fail(testkit.PAREndpoint, 0) },
 			func() {
 				echo := func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(400); io.Copy(w, r.Body) }
-				e.Tenant.Replace(tenant.Token, echo)
-				e.Tenant.Replace(tenant.PAR, echo)
+				e.Tenant.Replace(testkit.TokenEndpoint, echo)
+				e.Tenant.Replace(testkit.PAREndpoint, echo)
 			},
-			func() { e.Tenant.Fail(tenant.PAR, 500) },
+			func() { e.Tenant.Fail(testkit.PAREndpoint, 500) },
 		} {
 			b := e.Browser()
 			fault()

@@ -20,7 +20,6 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -82,7 +81,7 @@ func TestPasswordLogin(t *testing.T) {
 func TestPasswordRefusals(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedInForGrants(t)
-	for _, u := range []tenant.User{
+	for _, u := range []testkit.TenantUser{
 		{Email: "blocked@acme.example", Blocked: true},
 		{Email: "denied@acme.example", DenyReason: "not on Sundays"},
 		{Email: "leaked@acme.example", Protection: "password_leaked"},
@@ -197,14 +196,14 @@ func TestGrantErrors(t *testing.T) {
 		{"odd code", 400, "", `{"error":"<script>","error_description":"\r\n"}`, auth0.Error{Status: 502, Reason: "tenant_answer", Code: "unknown_error"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			e.Tenant.Replace(tenant.Token, func(w http.ResponseWriter, r *http.Request) {
+			e.Tenant.Replace(testkit.TokenEndpoint, func(w http.ResponseWriter, r *http.Request) {
 				if tt.header != "" {
 					w.Header().Set("Retry-After", tt.header)
 				}
 				w.WriteHeader(tt.status)
 				fmt.Fprint(w, tt.body)
 			})
-			calls := e.Tenant.Calls(tenant.Token)
+			calls := e.Tenant.Calls(testkit.TokenEndpoint)
 			_, err := e.LoginWithPassword()
 			var got *auth0.Error
 			if !errors.As(err, &got) {
@@ -216,7 +215,7 @@ func TestGrantErrors(t *testing.T) {
 			if (got.MFA != nil) != (tt.want.Reason == "mfa_required") {
 				t.Errorf("MFA is %v", got.MFA)
 			}
-			if n := e.Tenant.Calls(tenant.Token) - calls; n != 1 {
+			if n := e.Tenant.Calls(testkit.TokenEndpoint) - calls; n != 1 {
 				t.Errorf("%d requests, want 1", n)
 			}
 		})
@@ -331,8 +330,8 @@ func TestFactors(t *testing.T) {
 	e.ExpectError(err, auth0.ErrWrongCredentials)
 	_, err = m.LoginWithOTP(ctx, "")
 	e.ExpectError(err, auth0.ErrWrongCredentials)
-	passed(m.LoginWithOTP(ctx, tenant.OneTimeCode))
-	_, err = m.LoginWithOTP(ctx, tenant.OneTimeCode)
+	passed(m.LoginWithOTP(ctx, testkit.OneTimeCode))
+	_, err = m.LoginWithOTP(ctx, testkit.OneTimeCode)
 	e.ExpectError(err, auth0.ErrWrongCredentials)
 
 	m = e.BeginMFA()
@@ -445,7 +444,7 @@ func TestFactorRefusals(t *testing.T) {
 		{200, `{"challenge_type":"sms"}`, "tenant_answer"},
 		{200, `{"challenge_type":"oob"}`, "tenant_answer"},
 	} {
-		e.Tenant.Replace(tenant.MFA, func(w http.ResponseWriter, r *http.Request) {
+		e.Tenant.Replace(testkit.MFAEndpoint, func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(tt.status)
 			fmt.Fprint(w, tt.body)
 		})
@@ -461,7 +460,7 @@ func TestFactorRefusals(t *testing.T) {
 			t.Errorf("%s, asking for the list: got %v", tt.body, err)
 		}
 	}
-	e.Tenant.Replace(tenant.MFA, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{}`) })
+	e.Tenant.Replace(testkit.MFAEndpoint, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{}`) })
 	if _, err := m.Authenticators(ctx); err == nil {
 		t.Error("a list that is none")
 	}
@@ -483,8 +482,8 @@ func TestRefreshWithFactor(t *testing.T) {
 		e := testkit.SignedInForGrants(t, func(c *auth0.Config) {
 			c.Audience, c.Scopes, c.Store = testkit.Audience, []string{"openid", "email", "offline_access"}, store
 		})
-		if err := e.Tenant.EditClient(testkit.ClientID, func(c *tenant.Client) {
-			c.RefreshTokenPolicies = []tenant.ClientGrant{{Audience: testkit.NextAPI, Scopes: []string{"read:next"}}}
+		if err := e.Tenant.EditClient(testkit.ClientID, func(c *testkit.TenantClient) {
+			c.RefreshTokenPolicies = []testkit.ClientGrant{{Audience: testkit.NextAPI, Scopes: []string{"read:next"}}}
 		}); err != nil {
 			t.Fatal(err)
 		}
@@ -500,7 +499,7 @@ func TestRefreshWithFactor(t *testing.T) {
 			fmt.Fprint(w, "token ", token.AccessToken)
 		})
 		e.Mux.HandleFunc("GET /otp", func(w http.ResponseWriter, r *http.Request) {
-			l, err := m.LoginWithOTP(r.Context(), tenant.OneTimeCode)
+			l, err := m.LoginWithOTP(r.Context(), testkit.OneTimeCode)
 			if err == nil {
 				err = e.Strategy.StartSession(w, r, l)
 			}
@@ -509,7 +508,7 @@ func TestRefreshWithFactor(t *testing.T) {
 		b := e.Browser().MustLogin()
 		for _, wish := range [][]auth0.TokenOption{{auth0.ForceRefresh()}, {auth0.ForAudience(testkit.NextAPI, "read:next")}} {
 			options = wish
-			ada := tenant.User{Connection: testkit.Realm, Email: "ada@acme.example", EmailVerified: true, Password: testkit.Password, MFAOnRefresh: true}
+			ada := testkit.TenantUser{Connection: testkit.Realm, Email: "ada@acme.example", EmailVerified: true, Password: testkit.Password, MFAOnRefresh: true}
 			if err := e.Tenant.AddUser(ada); err != nil {
 				t.Fatal(err)
 			}
@@ -524,15 +523,15 @@ func TestRefreshWithFactor(t *testing.T) {
 			if body := b.Page("/otp").Body; body != "<nil>" || !b.LoggedIn() {
 				t.Fatalf("got %q", body)
 			}
-			asked := e.Tenant.Calls(tenant.Token)
+			asked := e.Tenant.Calls(testkit.TokenEndpoint)
 			options = []auth0.TokenOption{auth0.ForAudience(testkit.Audience)}
-			if body := b.Page("/token").Body; !strings.HasPrefix(body, "token ") || e.Tenant.Calls(tenant.Token) != asked {
+			if body := b.Page("/token").Body; !strings.HasPrefix(body, "token ") || e.Tenant.Calls(testkit.TokenEndpoint) != asked {
 				t.Errorf("the session's token: %q", body)
 			}
 		}
 		options = []auth0.TokenOption{auth0.ForAudience(testkit.NextAPI, "read:next")}
-		asked := e.Tenant.Calls(tenant.Token)
-		if body := b.Page("/token").Body; !strings.HasPrefix(body, "token ") || e.Tenant.Calls(tenant.Token) != asked {
+		asked := e.Tenant.Calls(testkit.TokenEndpoint)
+		if body := b.Page("/token").Body; !strings.HasPrefix(body, "token ") || e.Tenant.Calls(testkit.TokenEndpoint) != asked {
 			t.Errorf("the token for the other API: %q", body)
 		}
 		if body := b.Page("/").Body; body != "home true ada@acme.example" {
@@ -581,7 +580,7 @@ func TestPasswordless(t *testing.T) {
 			t.Errorf("%+v: a login", tt.to)
 		}
 	}
-	if err := e.Tenant.EditClient(testkit.ClientID, func(c *tenant.Client) { c.Connections = []string{testkit.Realm} }); err != nil {
+	if err := e.Tenant.EditClient(testkit.ClientID, func(c *testkit.TenantClient) { c.Connections = []string{testkit.Realm} }); err != nil {
 		t.Fatal(err)
 	}
 	err := e.Strategy.SendCode(ctx, auth0.PasswordlessLogin{Email: "new@acme.example"})
@@ -601,7 +600,7 @@ func TestPasswordless(t *testing.T) {
 		{429, `{"error":"too_many_requests","error_description":"Rate limit exceeded."}`, "tenant_unavailable", auth0.ErrTenantUnavailable},
 		{503, `<html>`, "tenant_unavailable", auth0.ErrTenantUnavailable},
 	} {
-		e.Tenant.Replace(tenant.Passwordless, func(w http.ResponseWriter, r *http.Request) {
+		e.Tenant.Replace(testkit.PasswordlessEndpoint, func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(tt.status)
 			fmt.Fprint(w, tt.body)
 		})
@@ -610,8 +609,8 @@ func TestPasswordless(t *testing.T) {
 			t.Errorf("%s: got %+v", tt.body, found)
 		}
 	}
-	e.Tenant.Replace(tenant.Passwordless, nil)
-	e.Tenant.Fail(tenant.Passwordless, 429)
+	e.Tenant.Replace(testkit.PasswordlessEndpoint, nil)
+	e.Tenant.Fail(testkit.PasswordlessEndpoint, 429)
 	err = e.Strategy.SendCode(ctx, auth0.PasswordlessLogin{Email: "new@acme.example"})
 	if found := (*auth0.Error)(nil); !errors.As(err, &found) || found.RetryAfter == 0 {
 		t.Errorf("got %v", err)
@@ -665,7 +664,7 @@ func TestClientCredentials(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedInForGrants(t)
 	source := e.Strategy.ClientCredentials(auth0.ClientCredentials{Audience: testkit.Audience})
-	e.Tenant.Delay(tenant.Token, 20*time.Millisecond)
+	e.Tenant.Delay(testkit.TokenEndpoint, 20*time.Millisecond)
 	var group sync.WaitGroup
 	tokens := make([]*oauth2.Token, 30)
 	for i := range tokens {
@@ -678,13 +677,13 @@ func TestClientCredentials(t *testing.T) {
 		})
 	}
 	group.Wait()
-	e.Tenant.Delay(tenant.Token, 0)
+	e.Tenant.Delay(testkit.TokenEndpoint, 0)
 	for _, token := range tokens {
 		if token == nil || token.AccessToken != tokens[0].AccessToken || !token.Valid() || token.Extra("scope") != "read:protected write:messages" {
 			t.Fatalf("got %v", token)
 		}
 	}
-	if n := e.Tenant.Calls(tenant.Token); n != 1 {
+	if n := e.Tenant.Calls(testkit.TokenEndpoint); n != 1 {
 		t.Errorf("%d requests, want 1", n)
 	}
 	api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, HTTPClient: e.Config.HTTPClient})
@@ -718,14 +717,14 @@ func TestClientCredentials(t *testing.T) {
 		{auth0.ClientCredentials{Audience: testkit.Audience, Organization: "nope"}, "grant_not_allowed"},
 	} {
 		source := e.Strategy.ClientCredentials(tt.c)
-		calls := e.Tenant.Calls(tenant.Token)
+		calls := e.Tenant.Calls(testkit.TokenEndpoint)
 		for range 3 {
 			token, err := source.Token()
 			if found := (*auth0.Error)(nil); !errors.As(err, &found) || found.Reason != tt.reason || found.Op != "token" || token != nil {
 				t.Errorf("%+v: got %v, %v", tt.c, token, err)
 			}
 		}
-		if n := e.Tenant.Calls(tenant.Token) - calls; n != 1 {
+		if n := e.Tenant.Calls(testkit.TokenEndpoint) - calls; n != 1 {
 			t.Errorf("%+v: %d requests, want 1", tt.c, n)
 		}
 	}
@@ -747,19 +746,19 @@ func TestClientCredentialsRenewal(t *testing.T) {
 		}
 		first := get()
 		time.Sleep(19 * time.Hour)
-		if get().AccessToken != first.AccessToken || e.Tenant.Calls(tenant.Token) != 1 {
+		if get().AccessToken != first.AccessToken || e.Tenant.Calls(testkit.TokenEndpoint) != 1 {
 			t.Error("the token was renewed before it was due")
 		}
 		time.Sleep(time.Hour)
-		e.Tenant.Delay(tenant.Token, time.Second)
+		e.Tenant.Delay(testkit.TokenEndpoint, time.Second)
 		if get().AccessToken != first.AccessToken {
 			t.Error("somebody has waited for the renewal")
 		}
 		time.Sleep(2 * time.Second)
-		if get().AccessToken == first.AccessToken || e.Tenant.Calls(tenant.Token) != 2 {
+		if get().AccessToken == first.AccessToken || e.Tenant.Calls(testkit.TokenEndpoint) != 2 {
 			t.Error("the token was not renewed")
 		}
-		e.Tenant.Fail(tenant.Token, 503)
+		e.Tenant.Fail(testkit.TokenEndpoint, 503)
 		time.Sleep(22 * time.Hour)
 		get() // during an outage, the last one is used
 		time.Sleep(2 * time.Hour)
@@ -815,7 +814,7 @@ func TestExchangeToken(t *testing.T) {
 	behalf := auth0.TokenExchange{SubjectToken: token.AccessToken, Audience: testkit.NextAPI}
 	_, err = e.Strategy.ExchangeToken(ctx, behalf)
 	e.ExpectError(err, auth0.ErrGrantNotAllowed)
-	if err := e.Tenant.EditClient(testkit.ClientID, func(c *tenant.Client) { c.ResourceServer = testkit.Audience }); err != nil {
+	if err := e.Tenant.EditClient(testkit.ClientID, func(c *testkit.TenantClient) { c.ResourceServer = testkit.Audience }); err != nil {
 		t.Fatal(err)
 	}
 	next, err := e.Strategy.ExchangeToken(ctx, behalf)
@@ -865,7 +864,7 @@ func TestExchangeToken(t *testing.T) {
 			continue
 		}
 		if found.MFA != nil {
-			if l, err := found.MFA.LoginWithOTP(ctx, tenant.OneTimeCode); err != nil || l.Token().AccessToken == "" {
+			if l, err := found.MFA.LoginWithOTP(ctx, testkit.OneTimeCode); err != nil || l.Token().AccessToken == "" {
 				t.Errorf("%s: got %v, %v", name, l, err)
 			}
 		}
@@ -880,7 +879,7 @@ func TestGrant(t *testing.T) {
 	if err != nil || token.Extra("scope") != "read:protected write:messages" {
 		t.Fatalf("got %v, %v", token, err)
 	}
-	calls := e.Tenant.Calls(tenant.Token)
+	calls := e.Tenant.Calls(testkit.TokenEndpoint)
 	for _, tt := range []struct {
 		grantType string
 		params    url.Values
@@ -901,7 +900,7 @@ func TestGrant(t *testing.T) {
 			t.Errorf("%q %v: got %v", tt.grantType, tt.params, err)
 		}
 	}
-	if e.Tenant.Calls(tenant.Token) != calls {
+	if e.Tenant.Calls(testkit.TokenEndpoint) != calls {
 		t.Error("a request was made that must not be")
 	}
 	_, err = e.Strategy.Grant(ctx, "urn:acme:unknown", nil)
@@ -910,7 +909,7 @@ func TestGrant(t *testing.T) {
 	if token, err := e.Strategy.Grant(ctx, "client_credentials", url.Values{"audience": {testkit.Audience}}); err != nil || token.TokenType != "N_A" {
 		t.Errorf("got %v, %v", token, err)
 	}
-	e.Tenant.Delay(tenant.Token, time.Minute)
+	e.Tenant.Delay(testkit.TokenEndpoint, time.Minute)
 	short, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
 	defer cancel()
 	_, err = e.Strategy.Grant(short, "client_credentials", nil)
@@ -962,7 +961,7 @@ func TestUserInfo(t *testing.T) {
 		{"too long", 200, "application/json", `{"sub":"` + sub + `","x":"` + strings.Repeat("x", 1<<20) + `"}`, "tenant_unavailable", "temporarily_unavailable"},
 		{"redirect", 302, "text/plain", "", "tenant_answer", "server_error"},
 	} {
-		e.Tenant.Replace(tenant.UserInfo, func(w http.ResponseWriter, r *http.Request) {
+		e.Tenant.Replace(testkit.UserInfoEndpoint, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", tt.kind)
 			w.Header().Set("Location", "https://evil.example/")
 			w.WriteHeader(tt.status)
@@ -974,7 +973,7 @@ func TestUserInfo(t *testing.T) {
 		}
 	}
 	for verified, want := range map[string]bool{`true`: true, `"true"`: false, `1`: false, `null`: false} {
-		e.Tenant.Replace(tenant.UserInfo, func(w http.ResponseWriter, r *http.Request) {
+		e.Tenant.Replace(testkit.UserInfoEndpoint, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			fmt.Fprintf(w, `{"sub":%q,"email_verified":%s,"name":7,"updated_at":1,"picture":{}}`, sub, verified)
 		})
@@ -983,7 +982,7 @@ func TestUserInfo(t *testing.T) {
 			t.Errorf("%s: got %+v, %v", verified, u, err)
 		}
 	}
-	e.Tenant.Replace(tenant.UserInfo, nil)
+	e.Tenant.Replace(testkit.UserInfoEndpoint, nil)
 	for _, token := range []*oauth2.Token{nil, {}} {
 		if _, err := e.Strategy.UserInfo(ctx, token, sub); err == nil {
 			t.Error("an answer without a token")
@@ -1051,8 +1050,8 @@ func TestGrantsHideSecrets(t *testing.T) {
 	keep(sms.LoginWithOOB(ctx, "wrong-SECRET"))
 	keep(sms.LoginWithOOB(ctx, code))
 	forbidden = append(forbidden, "wrong-SECRET", e.Tenant.LastTokenRequest().Get("oob_code"))
-	keep(mfa().LoginWithOTP(ctx, tenant.OneTimeCode))
-	forbidden = append(forbidden, tenant.OneTimeCode)
+	keep(mfa().LoginWithOTP(ctx, testkit.OneTimeCode))
+	forbidden = append(forbidden, testkit.OneTimeCode)
 	keep(mfa().LoginWithRecoveryCode(ctx, testkit.RecoveryCode))
 	to := auth0.PasswordlessLogin{Email: "new@acme.example"}
 	show(e.Strategy.SendCode(ctx, to))
@@ -1072,7 +1071,7 @@ func TestGrantsHideSecrets(t *testing.T) {
 	show(err)
 	forbidden = append(forbidden, "access-SECRET")
 	for _, status := range []int{400, 401, 403, 429, 500} {
-		for _, endpoint := range []tenant.Endpoint{tenant.Token, tenant.MFA, tenant.Passwordless, tenant.UserInfo} {
+		for _, endpoint := range []testkit.Endpoint{testkit.TokenEndpoint, testkit.MFAEndpoint, testkit.PasswordlessEndpoint, testkit.UserInfoEndpoint} {
 			e.Tenant.Fail(endpoint, status)
 		}
 		keep(e.LoginWithPassword(func(p *auth0.PasswordLogin) { p.Password = password }))
@@ -1115,7 +1114,7 @@ func FuzzGrantAnswers(f *testing.F) {
 			w.WriteHeader(200 + (status&0x7FFFFFFF)%400)
 			fmt.Fprint(w, body)
 		}
-		for _, endpoint := range []tenant.Endpoint{tenant.Token, tenant.MFA, tenant.UserInfo} {
+		for _, endpoint := range []testkit.Endpoint{testkit.TokenEndpoint, testkit.MFAEndpoint, testkit.UserInfoEndpoint} {
 			e.Tenant.Replace(endpoint, answer)
 		}
 		_, refused := e.LoginWithPassword()

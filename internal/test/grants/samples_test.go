@@ -20,7 +20,6 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -65,9 +64,9 @@ func readSample(t testing.TB, name string, out any) []byte {
 
 // where returns the endpoint that a sample is of, or nothing if it comes through
 // the browser.
-func (s sample) where() tenant.Endpoint {
-	for text, endpoint := range map[string]tenant.Endpoint{
-		"/oauth/token": tenant.Token, "any Authentication API": tenant.Token, "/userinfo": tenant.UserInfo, "/api/v2": tenant.Management, "/oauth/par": tenant.PAR,
+func (s sample) where() testkit.Endpoint {
+	for text, endpoint := range map[string]testkit.Endpoint{
+		"/oauth/token": testkit.TokenEndpoint, "any Authentication API": testkit.TokenEndpoint, "/userinfo": testkit.UserInfoEndpoint, "/api/v2": testkit.ManagementEndpoint, "/oauth/par": testkit.PAREndpoint,
 	} {
 		if strings.Contains(s.Endpoint, text) {
 			return endpoint
@@ -138,22 +137,24 @@ type sampled struct {
 const tokens, callbacks = "POST /oauth/token ", "callback"
 
 func sampledRefusals() []sampled {
-	user := func(edit func(*tenant.User)) func(*testkit.Env) {
+	user := func(edit func(*testkit.TenantUser)) func(*testkit.Env) {
 		return func(e *testkit.Env) {
-			u := tenant.User{Connection: testkit.Realm, Email: "ada@acme.example", EmailVerified: true, Password: testkit.Password}
+			u := testkit.TenantUser{Connection: testkit.Realm, Email: "ada@acme.example", EmailVerified: true, Password: testkit.Password}
 			edit(&u)
 			if err := e.Tenant.AddUser(u); err != nil {
 				e.T.Fatal(err)
 			}
 		}
 	}
-	client := func(edit func(*tenant.Client)) func(*testkit.Env) { return func(e *testkit.Env) { e.EditClient(edit) } }
+	client := func(edit func(*testkit.TenantClient)) func(*testkit.Env) {
+		return func(e *testkit.Env) { e.EditClient(edit) }
+	}
 	nothing := func(*testkit.Env) {} // what is asked for is refused anyway
-	blocked := user(func(u *tenant.User) { u.Blocked = true })
-	denied := user(func(u *tenant.User) { u.DenyReason = "<reason>" })
-	protected := func(how string) func(*testkit.Env) { return user(func(u *tenant.User) { u.Protection = how }) }
-	noGrant := client(func(c *tenant.Client) { c.Grants = nil })
-	one := func(e *testkit.Env) { e.Tenant.LimitRate(tenant.Token, 1, time.Second); e.LoginWithPassword() }
+	blocked := user(func(u *testkit.TenantUser) { u.Blocked = true })
+	denied := user(func(u *testkit.TenantUser) { u.DenyReason = "<reason>" })
+	protected := func(how string) func(*testkit.Env) { return user(func(u *testkit.TenantUser) { u.Protection = how }) }
+	noGrant := client(func(c *testkit.TenantClient) { c.Grants = nil })
+	one := func(e *testkit.Env) { e.Tenant.LimitRate(testkit.TokenEndpoint, 1, time.Second); e.LoginWithPassword() }
 
 	wrong := func(p *auth0.PasswordLogin) { p.Password = "wrong" }
 	const acmeAPI = "https://api.acme.example"
@@ -161,9 +162,9 @@ func sampledRefusals() []sampled {
 	return []sampled{
 		{tokens + "authorization_code", "unknown, expired, reused or foreign code (also used for redirect_uri mismatch)", reusedCode, nothing, false, 400, "invalid_grant", "invalid_grant", 0, nil},
 		{tokens + "authorization_code", "code_verifier wrong or missing", login(), nil, false, 400, "invalid_grant", "invalid_grant", 0, nil},
-		{tokens + "any", "wrong/missing client_secret, unknown client_id, wrong auth method (e.g. secret demanded from an SPA)", password(), client(func(c *tenant.Client) { c.Secret = "another" }), false, 502, "access_denied", "tenant_answer", 0, nil},
+		{tokens + "any", "wrong/missing client_secret, unknown client_id, wrong auth method (e.g. secret demanded from an SPA)", password(), client(func(c *testkit.TenantClient) { c.Secret = "another" }), false, 502, "access_denied", "tenant_answer", 0, nil},
 		{tokens + "any", "client auth failure, newer code paths / private_key_jwt", password(), nil, true, 502, "invalid_client", "tenant_answer", 0, nil},
-		{tokens + "any", "grant type not enabled on the application", password(), client(func(c *tenant.Client) { c.GrantTypes = []string{"authorization_code"} }), false, 500, "unauthorized_client", grantNotAllowed, 0, auth0.ErrGrantNotAllowed},
+		{tokens + "any", "grant type not enabled on the application", password(), client(func(c *testkit.TenantClient) { c.GrantTypes = []string{"authorization_code"} }), false, 500, "unauthorized_client", grantNotAllowed, 0, auth0.ErrGrantNotAllowed},
 		{tokens + "any", "missing grant_type", grant("urn:acme:other"), nil, false, 500, "invalid_request", grantNotAllowed, 0, auth0.ErrGrantNotAllowed},
 		{tokens + "any", "unknown grant_type", grant("urn:acme:other"), nothing, true, 500, "unsupported_grant_type", grantNotAllowed, 0, auth0.ErrGrantNotAllowed},
 
@@ -172,9 +173,9 @@ func sampledRefusals() []sampled {
 			subject, _ := e.Tenant.Subject("ada@acme.example")
 			e.Tenant.RemoveUser(subject)
 		}, false, 401, "login_required", "token_expired", 0, auth0.ErrTokenExpired},
-		{tokens + "refresh_token|password", "MFA needed", refreshed, user(func(u *tenant.User) { u.MFAOnRefresh = true }), false, 403, "mfa_required", "mfa_required", 0, auth0.ErrMFARequired},
-		{tokens + "refresh_token|password", "MFA needed", password(), user(func(u *tenant.User) { u.MFA = true }), false, 403, "mfa_required", "mfa_required", 0, auth0.ErrMFARequired},
-		{tokens + "refresh_token|password", "MFA needed", exchanged, user(func(u *tenant.User) { u.MFA = true }), false, 403, "mfa_required", "mfa_required", 0, auth0.ErrMFARequired},
+		{tokens + "refresh_token|password", "MFA needed", refreshed, user(func(u *testkit.TenantUser) { u.MFAOnRefresh = true }), false, 403, "mfa_required", "mfa_required", 0, auth0.ErrMFARequired},
+		{tokens + "refresh_token|password", "MFA needed", password(), user(func(u *testkit.TenantUser) { u.MFA = true }), false, 403, "mfa_required", "mfa_required", 0, auth0.ErrMFARequired},
+		{tokens + "refresh_token|password", "MFA needed", exchanged, user(func(u *testkit.TenantUser) { u.MFA = true }), false, 403, "mfa_required", "mfa_required", 0, auth0.ErrMFARequired},
 
 		{tokens + "password|password-realm", "wrong credentials or unknown user", password(wrong), nothing, false, 401, "invalid_grant", "wrong_credentials", 0, auth0.ErrWrongCredentials},
 		{tokens + "password|password-realm", "wrong credentials or unknown user", password(wrong, inRealm(testkit.Realm)), nothing, false, 401, "invalid_grant", "wrong_credentials", 0, auth0.ErrWrongCredentials},
@@ -202,7 +203,7 @@ func sampledRefusals() []sampled {
 		{tokens + "client_credentials", "audience missing and no default audience", own(""), nothing, false, 500, "access_denied", grantNotAllowed, 0, auth0.ErrGrantNotAllowed},
 		{tokens + "client_credentials", "scope outside grant", own(testkit.Audience, "write:things"), nothing, false, 500, "access_denied", grantNotAllowed, 0, auth0.ErrGrantNotAllowed},
 		{tokens + "client_credentials", "M2M quota", own(testkit.Audience), func(e *testkit.Env) {
-			e.EditClient(func(c *tenant.Client) { c.HourlyTokens = 1 })
+			e.EditClient(func(c *testkit.TenantClient) { c.HourlyTokens = 1 })
 			e.Strategy.Grant(context.Background(), "client_credentials", url.Values{"audience": {testkit.Audience}})
 		}, false, 502, "too_many_requests", "tenant_unavailable", time.Hour, auth0.ErrTenantUnavailable},
 		{"any Authentication API", "custom rate limit policy", password(), one, false, 502, "too_many_requests", "tenant_unavailable", time.Second, auth0.ErrTenantUnavailable},
@@ -228,12 +229,12 @@ func sampledRefusals() []sampled {
 		{tokens + "mfa-otp", "bad code", factor("000000"), nothing, false, 401, "invalid_grant", "wrong_credentials", 0, auth0.ErrWrongCredentials},
 		{tokens + "mfa-oob", "bad binding code", messaged, nothing, false, 401, "invalid_grant", "wrong_credentials", 0, auth0.ErrWrongCredentials},
 		{tokens + "mfa-*", "mfa_token malformed", usedFactor, nothing, false, 401, "invalid_grant", "wrong_credentials", 0, auth0.ErrWrongCredentials},
-		{tokens + "mfa-*", "mfa_token expired", factor(tenant.OneTimeCode), nil, false, 400, "expired_token", "mfa_expired", 0, nil},
+		{tokens + "mfa-*", "mfa_token expired", factor(testkit.OneTimeCode), nil, false, 400, "expired_token", "mfa_expired", 0, nil},
 		{tokens + "passwordless/otp", "bad code", coded, nothing, false, 401, "invalid_grant", "wrong_credentials", 0, auth0.ErrWrongCredentials},
 		{strings.TrimSpace(tokens), "DPoP public client without nonce", password(), nil, false, 502, "use_dpop_nonce", "tenant_answer", 0, nil},
 
 		{"POST /oauth/par or GET /authorize", "both online_access and offline_access", begun(auth0.WithScopes("openid", "online_access", "offline_access")), nothing, false, 400, "invalid_request", "authorization_error", 0, nil},
-		{"GET /authorize", "FAPI compliance level requires PAR", login(), client(func(c *tenant.Client) { c.RequirePushedRequests = true }), false, 400, "invalid_request", "authorization_error", 0, nil},
+		{"GET /authorize", "FAPI compliance level requires PAR", login(), client(func(c *testkit.TenantClient) { c.RequirePushedRequests = true }), false, 400, "invalid_request", "authorization_error", 0, nil},
 		{callbacks, "prompt=none without session", login(auth0.WithPrompt("none")), func(e *testkit.Env) { e.Tenant.SignOut() }, false, 400, "login_required", "authorization_error", 0, nil},
 		{callbacks, "prompt=none and consent missing", login(auth0.WithPrompt("none")), nil, false, 400, "consent_required", "authorization_error", 0, nil},
 		{callbacks, "prompt=none but MFA/redirect action needed", login(auth0.WithPrompt("none")), nil, true, 400, "interaction_required", "authorization_error", 0, nil},
@@ -242,11 +243,11 @@ func sampledRefusals() []sampled {
 		{callbacks, "user refused consent", login(), nil, false, 403, "access_denied", "authorization_denied", 0, nil},
 		{callbacks, "unknown audience", login(auth0.WithAudience(acmeAPI)), nothing, false, 403, "access_denied", "authorization_denied", 0, nil},
 		{callbacks, "API policy per-app and no user client grant", login(auth0.WithAudience(acmeAPI)), func(e *testkit.Env) {
-			if err := e.Tenant.AddAPI(tenant.API{Audience: acmeAPI, PerAppAuthorization: true}); err != nil {
+			if err := e.Tenant.AddAPI(testkit.TenantAPI{Audience: acmeAPI, PerAppAuthorization: true}); err != nil {
 				e.T.Fatal(err)
 			}
 		}, false, 400, "invalid_request", "authorization_error", 0, nil},
-		{callbacks, "organization_usage=require and none sent", login(), client(func(c *tenant.Client) { c.OrganizationUsage = "require" }), false, 400, "invalid_request", "authorization_error", 0, nil},
+		{callbacks, "organization_usage=require and none sent", login(), client(func(c *testkit.TenantClient) { c.OrganizationUsage = "require" }), false, 400, "invalid_request", "authorization_error", 0, nil},
 		{callbacks, "organization name sent but names not enabled", login(), nil, false, 400, "invalid_request", "authorization_error", 0, nil},
 		{callbacks, "stale invitation", login(auth0.WithInvitation("stale", "org_AcmeSample000000")), nothing, false, 400, "invalid_request", "authorization_error", 0, nil},
 		{callbacks, "connection missing / not enabled for client", login(auth0.WithConnection("nope")), nothing, false, 400, "invalid_request", "authorization_error", 0, nil},
@@ -268,7 +269,10 @@ func sampledRefusals() []sampled {
 		{"GET /api/v2/users/{id}", "unknown", identified, nothing, false, 502, "inexistent_user", "management", 0, nil},
 		{"POST /api/v2/connections", "invalid body", created, nil, true, 502, "invalid_body", "management", 0, nil},
 		{"any /api/v2", "plan does not include feature", managed, nil, false, 502, "insufficient_entitlement", "management", 0, nil},
-		{"any /api/v2", "rate limited", managed, func(e *testkit.Env) { e.Tenant.LimitRate(tenant.Management, 1, time.Minute); managed(e, nil)() }, false, 502, "too_many_requests", "tenant_unavailable", time.Minute, auth0.ErrTenantUnavailable},
+		{"any /api/v2", "rate limited", managed, func(e *testkit.Env) {
+			e.Tenant.LimitRate(testkit.ManagementEndpoint, 1, time.Minute)
+			managed(e, nil)()
+		}, false, 502, "too_many_requests", "tenant_unavailable", time.Minute, auth0.ErrTenantUnavailable},
 		{"any /api/v2", "rate limited", listed(), nil, false, 503, "too_many_requests", "connections_unavailable", time.Minute, nil},
 	}
 }
@@ -381,10 +385,10 @@ func factor(otp string) func(*testkit.Env, *wire) func() error {
 
 func usedFactor(e *testkit.Env, w *wire) func() error {
 	m := e.BeginMFA()
-	if _, err := m.LoginWithOTP(e.T.Context(), tenant.OneTimeCode); err != nil {
+	if _, err := m.LoginWithOTP(e.T.Context(), testkit.OneTimeCode); err != nil {
 		e.T.Fatal(err)
 	}
-	return func() error { _, err := m.LoginWithOTP(e.T.Context(), tenant.OneTimeCode); return err }
+	return func() error { _, err := m.LoginWithOTP(e.T.Context(), testkit.OneTimeCode); return err }
 }
 
 func challenged(e *testkit.Env, code string, channel string) func() error {
@@ -449,12 +453,12 @@ func newSampleEnv(t testing.TB) (*testkit.Env, *wire) {
 		w.next = c.HTTPClient.Transport
 		c.HTTPClient = &http.Client{Transport: w}
 	})
-	if err := e.Tenant.AddOrganization(tenant.Organization{ID: "org_AcmeSample000000", Name: "sample", Connections: []tenant.OrganizationConnection{{Name: testkit.Realm}}}); err != nil {
+	if err := e.Tenant.AddOrganization(testkit.Organization{ID: "org_AcmeSample000000", Name: "sample", Connections: []testkit.OrganizationConnection{{Name: testkit.Realm}}}); err != nil {
 		t.Fatal(err)
 	}
-	e.EditClient(func(c *tenant.Client) {
+	e.EditClient(func(c *testkit.TenantClient) {
 		c.OrganizationUsage, c.ResourceServer = "allow", testkit.Audience
-		c.Grants = []tenant.ClientGrant{
+		c.Grants = []testkit.ClientGrant{
 			{Audience: testkit.Audience, Scopes: []string{"read:protected"}},
 			{Audience: "https://" + testkit.TenantHost + "/api/v2/", Scopes: append(slices.Clone(testkit.WriteScopes), "read:organizations", "read:organization_connections")},
 		}
@@ -611,10 +615,10 @@ func TestSampledTokens(t *testing.T) {
 		return got
 	}
 	byConnection := func(e *testkit.Env) outcome {
-		if err := e.Tenant.AddConnection(tenant.Connection{Name: "vault", Strategy: "google-oauth2", ConnectedAccounts: true}); err != nil {
+		if err := e.Tenant.AddConnection(testkit.TenantConnection{Name: "vault", Strategy: "google-oauth2", ConnectedAccounts: true}); err != nil {
 			t.Fatal(err)
 		}
-		if err := e.Tenant.ConnectAccount("ada@acme.example", tenant.ConnectedAccount{Connection: "vault", AccessToken: "ya29.a0A...", Scope: "openid https://www.googleapis.com/auth/calendar", ExpiresIn: 1377 * time.Second}); err != nil {
+		if err := e.Tenant.ConnectAccount("ada@acme.example", testkit.ConnectedAccount{Connection: "vault", AccessToken: "ya29.a0A...", Scope: "openid https://www.googleapis.com/auth/calendar", ExpiresIn: 1377 * time.Second}); err != nil {
 			t.Fatal(err)
 		}
 		token, err := e.Strategy.ConnectionToken(e.T.Context(), e.Tenant.AccessToken("ada@acme.example", testkit.Audience), "vault", "")
@@ -636,7 +640,7 @@ func TestSampledTokens(t *testing.T) {
 		return outcome{token, err}
 	}
 	byManagement := func(e *testkit.Env) (got outcome) {
-		e.Tenant.Replace(tenant.Management, func(w http.ResponseWriter, r *http.Request) {
+		e.Tenant.Replace(testkit.ManagementEndpoint, func(w http.ResponseWriter, r *http.Request) {
 			scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 			got.token = &oauth2.Token{AccessToken: token, TokenType: scheme}
 			w.WriteHeader(http.StatusNoContent)
@@ -644,14 +648,14 @@ func TestSampledTokens(t *testing.T) {
 		got.err = e.Strategy.Management().DeleteConnection(e.T.Context(), "con_1")
 		return got
 	}
-	rotating := func(on bool) func(*tenant.Client) {
-		return func(c *tenant.Client) { c.RotatingRefreshTokens = on }
+	rotating := func(on bool) func(*testkit.TenantClient) {
+		return func(c *testkit.TenantClient) { c.RotatingRefreshTokens = on }
 	}
 	claimed := map[string]bool{}
 	for _, row := range []struct {
 		sample string
 		ask    func(*testkit.Env) outcome
-		edit   func(*tenant.Client)
+		edit   func(*testkit.TenantClient)
 		// replay: the sample answers. Else the tenant does, with the same members.
 		replay  bool
 		refused string // the Reason
@@ -688,7 +692,7 @@ func TestSampledTokens(t *testing.T) {
 				e.EditClient(row.edit)
 			}
 			if row.replay {
-				e.Tenant.Replace(tenant.Token, func(w http.ResponseWriter, r *http.Request) {
+				e.Tenant.Replace(testkit.TokenEndpoint, func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Content-Type", "application/json")
 					w.Write(body)
 				})
@@ -745,7 +749,7 @@ func TestSampledTokens(t *testing.T) {
 // TestSampleFiles: the other files, each answered to what asks for it.
 func TestSampleFiles(t *testing.T) {
 	t.Parallel()
-	answered := func(e *testkit.Env, endpoint tenant.Endpoint, status int, bodies ...[]byte) {
+	answered := func(e *testkit.Env, endpoint testkit.Endpoint, status int, bodies ...[]byte) {
 		e.Tenant.Replace(endpoint, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(status)
@@ -758,7 +762,7 @@ func TestSampleFiles(t *testing.T) {
 		"token-responses.json": nil, // TestSampledTokens
 		"userinfo.json": func(t *testing.T, e *testkit.Env, body []byte) {
 			l := testkit.Must(e.LoginWithPassword())
-			answered(e, tenant.UserInfo, 200, body)
+			answered(e, testkit.UserInfoEndpoint, 200, body)
 			const subject = "auth0|65f0c1d2e3a4b5c6d7e8f901"
 			u, err := e.Strategy.UserInfo(t.Context(), l.Token(), subject)
 			at, _ := u.Claim("updated_at")
@@ -773,7 +777,7 @@ func TestSampleFiles(t *testing.T) {
 			e.Tenant.AllowPushedRequests(true)
 			e.Config.PushedAuthorizationRequests = true
 			s := testkit.Must(auth0.New(e.Config))
-			answered(e, tenant.PAR, 201, body)
+			answered(e, testkit.PAREndpoint, 201, body)
 			authURL, _, err := s.AuthCodeURL(t.Context())
 			if err != nil {
 				t.Fatal(err)
@@ -784,7 +788,7 @@ func TestSampleFiles(t *testing.T) {
 			}
 		},
 		"user-with-identities.json": func(t *testing.T, e *testkit.Env, body []byte) {
-			answered(e, tenant.Management, 200, body)
+			answered(e, testkit.ManagementEndpoint, 200, body)
 			token, err := e.Strategy.Management().IdentityProviderToken(t.Context(), "google-oauth2|111199914890750704174", "google-oauth2")
 			if err != nil || token.AccessToken != "ya29.GlsP..." || token.RefreshToken != "1//0g..." {
 				t.Errorf("got %v, %v", token, err)
@@ -815,35 +819,35 @@ func TestSampleFiles(t *testing.T) {
 			}
 		},
 		"connection-create-oauth2.response-201.json": func(t *testing.T, e *testkit.Env, body []byte) {
-			answered(e, tenant.Management, 201, body)
+			answered(e, testkit.ManagementEndpoint, 201, body)
 			c, err := e.Strategy.Management().CreateOAuth2Connection(t.Context(), testkit.PartnerConnection())
 			if err != nil || c.ID != "con_Custom000000Acme" || c.Name != "partner-idp" || c.DisplayName != "Partner Ltd" || !c.Options.PKCE || len(c.Options.Scopes) != 3 || c.TokenVault {
 				t.Errorf("got %v, %v", c, err)
 			}
 		},
 		"connection-delete.response-202.json": func(t *testing.T, e *testkit.Env, body []byte) {
-			answered(e, tenant.Management, 202, body)
+			answered(e, testkit.ManagementEndpoint, 202, body)
 			if err := e.Strategy.Management().DeleteConnection(t.Context(), "con_1"); err != nil {
 				t.Error(err)
 			}
 		},
 		"client-connections.page1.json": func(t *testing.T, e *testkit.Env, body []byte) {
-			answered(e, tenant.Management, 200, body, readSample(t, "client-connections.last.json", nil))
+			answered(e, testkit.ManagementEndpoint, 200, body, readSample(t, "client-connections.last.json", nil))
 			list, err := e.Strategy.GetConnections(t.Context())
-			if got := testkit.Names(list); err != nil || got != "Username-Password-Authentication google-oauth2 partner-idp" || e.Tenant.Calls(tenant.Management) != 2 {
-				t.Errorf("got %q, %v after %d requests", got, err, e.Tenant.Calls(tenant.Management))
+			if got := testkit.Names(list); err != nil || got != "Username-Password-Authentication google-oauth2 partner-idp" || e.Tenant.Calls(testkit.ManagementEndpoint) != 2 {
+				t.Errorf("got %q, %v after %d requests", got, err, e.Tenant.Calls(testkit.ManagementEndpoint))
 			}
 		},
 		"client-connections.last.json": func(t *testing.T, e *testkit.Env, body []byte) {
-			answered(e, tenant.Management, 200, body)
+			answered(e, testkit.ManagementEndpoint, 200, body)
 			// It has no button, and no domains without the scope for options.
 			list, err := e.Strategy.GetConnections(t.Context())
-			if err != nil || len(list) != 0 || e.Tenant.Calls(tenant.Management) != 1 {
-				t.Errorf("got %q, %v after %d requests", testkit.Names(list), err, e.Tenant.Calls(tenant.Management))
+			if err != nil || len(list) != 0 || e.Tenant.Calls(testkit.ManagementEndpoint) != 1 {
+				t.Errorf("got %q, %v after %d requests", testkit.Names(list), err, e.Tenant.Calls(testkit.ManagementEndpoint))
 			}
 		},
 		"client-connections.empty.json": func(t *testing.T, e *testkit.Env, body []byte) {
-			answered(e, tenant.Management, 200, body)
+			answered(e, testkit.ManagementEndpoint, 200, body)
 			if list, err := e.Strategy.GetConnections(t.Context()); err != nil || len(list) != 0 {
 				t.Errorf("got %v, %v", list, err)
 			}
@@ -851,8 +855,8 @@ func TestSampleFiles(t *testing.T) {
 		"client-info.js": func(t *testing.T, e *testkit.Env, body []byte) {
 			e.Config.ConfigurationBaseURL = "https://" + testkit.TenantHost
 			s := testkit.Must(auth0.New(e.Config))
-			e.Tenant.Fail(tenant.Management, 403)
-			answered(e, tenant.ClientFile, 200, body)
+			e.Tenant.Fail(testkit.ManagementEndpoint, 403)
+			answered(e, testkit.ClientFileEndpoint, 200, body)
 			list, err := s.GetConnections(t.Context())
 			if got := testkit.Names(list); err != nil || !strings.Contains(got, testkit.Realm) || !strings.Contains(got, "google-oauth2") {
 				t.Errorf("got %q, %v", got, err)

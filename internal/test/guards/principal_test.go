@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -280,8 +279,8 @@ func TestGuardsInsideTokenOrSession(t *testing.T) {
 		{"one of several audiences", "ada@acme.example", nil, nil, func(c *auth0.APIConfig) { c.Audience, c.Audiences = other, []string{testkit.Audience} }, 200},
 		{"expired, and refreshed", "ada@acme.example", func(c *auth0.Config) { c.Scopes = scopes }, func(*testkit.Env) { clock.Add(2 * 86400) }, nil, 200},
 		{"expired for good", "ada@acme.example", nil, func(*testkit.Env) { clock.Add(2 * 86400) }, nil, 401},
-		{"expired, and the tenant is down", "ada@acme.example", func(c *auth0.Config) { c.Scopes = scopes }, func(e *testkit.Env) { clock.Add(2 * 86400); e.Tenant.Fail(tenant.Token, 503) }, nil, 502},
-		{"no keys", "ada@acme.example", nil, func(e *testkit.Env) { e.Tenant.Fail(tenant.JWKS, 503) }, nil, 503},
+		{"expired, and the tenant is down", "ada@acme.example", func(c *auth0.Config) { c.Scopes = scopes }, func(e *testkit.Env) { clock.Add(2 * 86400); e.Tenant.Fail(testkit.TokenEndpoint, 503) }, nil, 502},
+		{"no keys", "ada@acme.example", nil, func(e *testkit.Env) { e.Tenant.Fail(testkit.JWKSEndpoint, 503) }, nil, 503},
 		{"issuer that the API does not trust", "ada@acme.example", nil, nil, func(c *auth0.APIConfig) { c.Domain = "else.auth0.example" }, 403},
 		{"refused by Validate", "ada@acme.example", nil, nil, func(c *auth0.APIConfig) {
 			c.Validate = func(context.Context, *auth0.Token) error { return errors.New("no") }
@@ -292,7 +291,7 @@ func TestGuardsInsideTokenOrSession(t *testing.T) {
 		{"token of somebody else", "ada@acme.example", nil, nil, nil, 403},
 	} {
 		clock.At = time.Now()
-		e := testkit.SignedInAt(t, tenant.Config{Host: testkit.TenantHost, Now: clock.Now}, func(c *auth0.Config) {
+		e := testkit.SignedInAt(t, testkit.TenantConfig{Host: testkit.TenantHost, Now: clock.Now}, func(c *auth0.Config) {
 			c.Audience, c.Now, c.IdleTimeout = testkit.Audience, clock.Now, auth0.None
 			if tt.edit != nil {
 				tt.edit(c)

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -72,7 +71,7 @@ func TestSeveralIssuers(t *testing.T) {
 func TestOutageOfOneIssuer(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.Issuers = []auth0.Issuer{{Domain: "a.example"}} })
-	f.AddIssuer(t, "a.example").Fail(tenant.JWKS, 503)
+	f.AddIssuer(t, "a.example").Fail(testkit.JWKSEndpoint, 503)
 	f.ExpectTokens(t, []testkit.TokenCase{
 		{"in reach", testkit.GoodToken(), testkit.AnswerOK},
 		{"out of reach", testkit.IssuedBy("https://a.example/", testkit.RSAKey2()), testkit.AnswerNoKeys},
@@ -310,7 +309,7 @@ func TestManyResolvedIssuers(t *testing.T) {
 		tokens := make([]string, tenants)
 		for i := range tokens {
 			host := fmt.Sprintf("t%d.example", i)
-			f.AddIssuer(t, host, testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey)).Delay(tenant.JWKS, time.Second)
+			f.AddIssuer(t, host, testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey)).Delay(testkit.JWKSEndpoint, time.Second)
 			tokens[i] = testkit.Compact(testkit.GoodHeader.String(), testkit.GoodClaims(time.Now()).Set("iss", strconv.Quote("https://"+host+"/")).String(), testkit.RS256(testkit.RSAKey1()))
 		}
 		var wg sync.WaitGroup
@@ -344,7 +343,7 @@ func TestResolvedProvider(t *testing.T) {
 		t.Errorf("requests to %q, want none", urls)
 	}
 	f.ExpectToken(t, testkit.GoodToken(), testkit.AnswerOK)
-	if n := f.Tenant.Calls(tenant.Discovery); n != 1 {
+	if n := f.Tenant.Calls(testkit.DiscoveryEndpoint); n != 1 {
 		t.Errorf("%d requests for the document, want 1", n)
 	}
 }

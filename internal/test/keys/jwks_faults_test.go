@@ -27,7 +27,6 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -302,7 +301,7 @@ func TestHalfOfTheRequestsAreLost(t *testing.T) {
 func TestSlowIssuer(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
-		f.Tenant.Delay(tenant.JWKS, 4900*time.Millisecond)
+		f.Tenant.Delay(testkit.JWKSEndpoint, 4900*time.Millisecond)
 		good := testkit.TokenOf("k1", testkit.RSAKey1())
 		within(t, 4900*time.Millisecond, func() { f.ExpectToken(t, good, testkit.AnswerOK) })
 		for range 3600 {
@@ -330,7 +329,7 @@ func TestTooManyRequests(t *testing.T) {
 			testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 				f.Warm(t)
 				good := testkit.TokenOf("k1", testkit.RSAKey1())
-				f.Tenant.Replace(tenant.JWKS, func(w http.ResponseWriter, r *http.Request) {
+				f.Tenant.Replace(testkit.JWKSEndpoint, func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Retry-After", tt.header)
 					w.WriteHeader(http.StatusTooManyRequests)
 				})
@@ -360,7 +359,7 @@ func TestFloodOfForgedKeyIDs(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Warm(t)
-		f.Tenant.Delay(tenant.JWKS, 50*time.Millisecond)
+		f.Tenant.Delay(testkit.JWKSEndpoint, 50*time.Millisecond)
 		good := []string{testkit.TokenOf("k1", testkit.RSAKey1()), testkit.TokenOf("k2", testkit.RSAKey2())}
 		var wg sync.WaitGroup
 		for i := range 50 {
@@ -494,7 +493,7 @@ func TestOutageOfADay(t *testing.T) {
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Warm(t)
 		good := testkit.TokenOf("k1", testkit.RSAKey1())
-		f.Tenant.Fail(tenant.JWKS, 500)
+		f.Tenant.Fail(testkit.JWKSEndpoint, 500)
 		begin := time.Now()
 		for i := 0; time.Since(begin) < 24*time.Hour-time.Minute; i++ {
 			if status := f.StatusOf(t.Context(), good); status != 200 {
@@ -512,7 +511,7 @@ func TestOutageOfADay(t *testing.T) {
 		}
 		time.Sleep(2 * time.Minute)
 		f.ExpectToken(t, good, testkit.AnswerNoKeys)
-		f.Tenant.Fail(tenant.JWKS, 0)
+		f.Tenant.Fail(testkit.JWKSEndpoint, 0)
 		time.Sleep(34 * time.Second)
 		f.ExpectToken(t, good, testkit.AnswerOK)
 	})

@@ -21,7 +21,6 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/auth0test"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -38,7 +37,7 @@ func within(t *testing.T, limit time.Duration, f func()) {
 func TestColdStartFetchesOnce(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
-		f.Tenant.Delay(tenant.JWKS, time.Second)
+		f.Tenant.Delay(testkit.JWKSEndpoint, time.Second)
 		token := testkit.TokenOf("k1", testkit.RSAKey1())
 		var wg sync.WaitGroup
 		for range 1000 {
@@ -79,7 +78,7 @@ func TestRefreshInTheBackground(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Warm(t)
-		f.Tenant.Delay(tenant.JWKS, 4*time.Second)
+		f.Tenant.Delay(testkit.JWKSEndpoint, 4*time.Second)
 		time.Sleep(4 * time.Minute) // the tenant says 15 seconds, which counts as 5 minutes
 		f.ExpectToken(t, testkit.TokenOf("k1", testkit.RSAKey1()), testkit.AnswerOK)
 		synctest.Wait()
@@ -123,7 +122,7 @@ func TestRefreshInterval(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				f.Tenant.Replace(tenant.JWKS, func(w http.ResponseWriter, r *http.Request) {
+				f.Tenant.Replace(testkit.JWKSEndpoint, func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Cache-Control", tt.cacheControl)
 					w.Write(body)
 				})
@@ -149,7 +148,7 @@ func TestOutage(t *testing.T) {
 		begin := time.Now()
 		token := testkit.TokenOf("k1", testkit.RSAKey1())
 		f.Warm(t)
-		f.Tenant.Fail(tenant.JWKS, 503)
+		f.Tenant.Fail(testkit.JWKSEndpoint, 503)
 		f.Log.Take()
 		asked := 0
 		for time.Since(begin) < 24*time.Hour {
@@ -171,7 +170,7 @@ func TestOutage(t *testing.T) {
 		if log := f.Log.Take(); !strings.Contains(log, "level=WARN") {
 			t.Errorf("that there are no keys is not logged as a warning: %s", log)
 		}
-		f.Tenant.Fail(tenant.JWKS, 0)
+		f.Tenant.Fail(testkit.JWKSEndpoint, 0)
 		time.Sleep(34 * time.Second) // the longest time between two attempts
 		f.ExpectToken(t, token, testkit.AnswerOK)
 	})
@@ -183,7 +182,7 @@ func TestKeysExpire(t *testing.T) {
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		token := testkit.TokenOf("k1", testkit.RSAKey1())
 		f.Warm(t)
-		f.Tenant.Fail(tenant.JWKS, 503)
+		f.Tenant.Fail(testkit.JWKSEndpoint, 503)
 		time.Sleep(24*time.Hour - time.Second)
 		f.ExpectToken(t, token, testkit.AnswerOK)
 		synctest.Wait()
@@ -197,7 +196,7 @@ func TestBackoff(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		token := testkit.TokenOf("k1", testkit.RSAKey1())
-		f.Tenant.Fail(tenant.JWKS, 503)
+		f.Tenant.Fail(testkit.JWKSEndpoint, 503)
 		within(t, 0, func() { f.ExpectToken(t, token, testkit.AnswerNoKeys) })
 		within(t, 0, func() {
 			for range 1000 {
@@ -220,10 +219,10 @@ func TestBackoff(t *testing.T) {
 			last = time.Now()
 		}
 		// A success forgets the failures.
-		f.Tenant.Fail(tenant.JWKS, 0)
+		f.Tenant.Fail(testkit.JWKSEndpoint, 0)
 		time.Sleep(34 * time.Second)
 		f.ExpectToken(t, token, testkit.AnswerOK)
-		f.Tenant.Fail(tenant.JWKS, 503)
+		f.Tenant.Fail(testkit.JWKSEndpoint, 503)
 		time.Sleep(10 * time.Minute)
 		f.ExpectToken(t, token, testkit.AnswerOK)
 		synctest.Wait()
@@ -249,13 +248,13 @@ func TestRetryAfter(t *testing.T) {
 	} {
 		t.Run(tt.header, func(t *testing.T) {
 			testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
-				f.Tenant.Replace(tenant.JWKS, func(w http.ResponseWriter, r *http.Request) {
+				f.Tenant.Replace(testkit.JWKSEndpoint, func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Retry-After", tt.header)
 					w.WriteHeader(http.StatusTooManyRequests)
 				})
 				begin := time.Now()
 				f.ExpectToken(t, testkit.TokenOf("k1", testkit.RSAKey1()), testkit.AnswerNoKeys)
-				f.Tenant.Replace(tenant.JWKS, nil)
+				f.Tenant.Replace(testkit.JWKSEndpoint, nil)
 				for f.StatusOf(t.Context(), testkit.Unverifiable("k1")) == 503 {
 					time.Sleep(100 * time.Millisecond)
 				}
@@ -273,7 +272,7 @@ func TestHangingIssuer(t *testing.T) {
 		// The client of the program may be patient.
 		f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.Now, c.HTTPClient.Timeout = nil, time.Hour })
 		defer time.Sleep(6 * time.Second)
-		f.Tenant.Delay(tenant.JWKS, time.Hour)
+		f.Tenant.Delay(testkit.JWKSEndpoint, time.Hour)
 		begin := time.Now()
 		f.ExpectToken(t, testkit.TokenOf("k1", testkit.RSAKey1()), testkit.AnswerNoKeys)
 		if took := time.Since(begin); took != 5*time.Second {
@@ -297,7 +296,7 @@ func TestHangingIssuer(t *testing.T) {
 func TestClientGoesAway(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
-		f.Tenant.Delay(tenant.JWKS, 2*time.Second)
+		f.Tenant.Delay(testkit.JWKSEndpoint, 2*time.Second)
 		token := testkit.TokenOf("k1", testkit.RSAKey1())
 		ctx, cancel := context.WithCancel(t.Context())
 		w := httptest.NewRecorder()
@@ -327,7 +326,7 @@ func TestClientGoesAway(t *testing.T) {
 	})
 	// Without HTTP the cause is in the error.
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
-		f.Tenant.Delay(tenant.JWKS, 2*time.Second)
+		f.Tenant.Delay(testkit.JWKSEndpoint, 2*time.Second)
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
 		_, err := f.API.Verify(ctx, testkit.TokenOf("k1", testkit.RSAKey1()))
@@ -343,7 +342,7 @@ func TestClientGoesAwayWithUnknownKeyID(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Warm(t)
-		f.Tenant.Delay(tenant.JWKS, 2*time.Second)
+		f.Tenant.Delay(testkit.JWKSEndpoint, 2*time.Second)
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
 		w := httptest.NewRecorder()
@@ -397,7 +396,7 @@ func TestRotationIsOneFetch(t *testing.T) {
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Warm(t)
 		f.Publish(testkit.RSAJWK("k3", &testkit.RSAKey2().PublicKey))
-		f.Tenant.Delay(tenant.JWKS, time.Second)
+		f.Tenant.Delay(testkit.JWKSEndpoint, time.Second)
 		token := testkit.TokenOf("k3", testkit.RSAKey2())
 		var wg sync.WaitGroup
 		for range 100 {
@@ -488,7 +487,7 @@ func TestForgedKeyIDsOfClientsWhoGoAway(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Warm(t)
-		f.Tenant.Delay(tenant.JWKS, 100*time.Millisecond)
+		f.Tenant.Delay(testkit.JWKSEndpoint, 100*time.Millisecond)
 		for i := range 20 {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 			if i%2 == 0 {
@@ -510,7 +509,7 @@ func TestForgedKeyIDsAndASlowIssuer(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Warm(t)
-		f.Tenant.Delay(tenant.JWKS, 4*time.Second)
+		f.Tenant.Delay(testkit.JWKSEndpoint, 4*time.Second)
 		begin := time.Now()
 		for i := 0; time.Since(begin) < 25*time.Second; i++ {
 			within(t, 3*time.Second, func() { f.ExpectToken(t, testkit.Unverifiable("forged"+strconv.Itoa(i)), testkit.AnswerUnknownKey) })
@@ -568,7 +567,7 @@ func TestUnknownKeyIDDuringAnOutage(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Warm(t)
-		f.Tenant.Fail(tenant.JWKS, 503)
+		f.Tenant.Fail(testkit.JWKSEndpoint, 503)
 		f.ExpectToken(t, testkit.Unverifiable("k3"), testkit.AnswerUnknownKey)
 		f.ExpectFetches(t, 2)
 		// No fetch during backoff, whatever the bucket holds.
@@ -581,7 +580,7 @@ func TestUnknownKeyIDDuringAnOutage(t *testing.T) {
 			f.ExpectToken(t, testkit.Unverifiable("k3"), testkit.AnswerUnknownKey)
 			f.ExpectFetches(t, 3+i)
 		}
-		f.Tenant.Fail(tenant.JWKS, 0)
+		f.Tenant.Fail(testkit.JWKSEndpoint, 0)
 		f.Publish(testkit.RSAJWK("k3", &testkit.RSAKey2().PublicKey))
 		time.Sleep(9 * time.Second)
 		f.ExpectToken(t, testkit.TokenOf("k3", testkit.RSAKey2()), testkit.AnswerOK)
@@ -593,26 +592,26 @@ func TestUnknownKeyIDDuringAnOutage(t *testing.T) {
 	// been answered.
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Warm(t)
-		f.Tenant.Delay(tenant.JWKS, time.Hour)
+		f.Tenant.Delay(testkit.JWKSEndpoint, time.Hour)
 		for i := range 4 {
 			within(t, 3*time.Second, func() { f.ExpectToken(t, testkit.Unverifiable("k3"), testkit.AnswerUnknownKey) })
 			f.ExpectFetches(t, 2+i)
 			time.Sleep([]time.Duration{4, 5, 7, 11}[i] * time.Second)
 		}
-		f.Tenant.Delay(tenant.JWKS, 0)
+		f.Tenant.Delay(testkit.JWKSEndpoint, 0)
 		f.Publish(testkit.RSAJWK("k3", &testkit.RSAKey2().PublicKey))
 		f.ExpectToken(t, testkit.TokenOf("k3", testkit.RSAKey2()), testkit.AnswerOK)
 	})
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Warm(t)
-		f.Tenant.Fail(tenant.JWKS, 503)
+		f.Tenant.Fail(testkit.JWKSEndpoint, 503)
 		time.Sleep(10 * time.Minute)
 		f.ExpectToken(t, testkit.Unverifiable("k3"), testkit.AnswerNoKeys)
 		f.ExpectToken(t, testkit.Unverifiable("k3"), testkit.AnswerNoKeys) // during backoff too
 		f.ExpectToken(t, testkit.TokenOf("k1", testkit.RSAKey1()), testkit.AnswerOK)
 	})
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
-		f.Tenant.Fail(tenant.JWKS, 503)
+		f.Tenant.Fail(testkit.JWKSEndpoint, 503)
 		f.ExpectToken(t, testkit.Unverifiable("k3"), testkit.AnswerNoKeys)
 	})
 }
@@ -967,7 +966,7 @@ func TestBadKeyDocuments(t *testing.T) {
 		t.Run(tt.why, func(t *testing.T) {
 			testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 				f.Net.Handlers["evil.example"] = evil.Tenant
-				f.Tenant.Replace(tenant.JWKS, tt.handle)
+				f.Tenant.Replace(testkit.JWKSEndpoint, tt.handle)
 				token := testkit.TokenOf("k1", testkit.RSAKey1())
 				want := testkit.AnswerNoKeys
 				if tt.ok {
@@ -982,7 +981,7 @@ func TestBadKeyDocuments(t *testing.T) {
 			})
 			testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 				f.Warm(t)
-				f.Tenant.Replace(tenant.JWKS, tt.handle)
+				f.Tenant.Replace(testkit.JWKSEndpoint, tt.handle)
 				token := testkit.TokenOf("k1", testkit.RSAKey1())
 				time.Sleep(10 * time.Minute)
 				f.ExpectToken(t, token, testkit.AnswerOK)
@@ -999,7 +998,7 @@ func TestKeyRequest(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	f.ExpectToken(t, testkit.GoodToken(), testkit.AnswerOK)
-	r := f.Tenant.LastRequest(tenant.JWKS)
+	r := f.Tenant.LastRequest(testkit.JWKSEndpoint)
 	if r.Method != "GET" || r.Header.Get("Authorization") != "" || r.Header.Get("Cookie") != "" || r.URL.RawQuery != "" {
 		t.Errorf("%s %s with %v", r.Method, r.URL, r.Header)
 	}
@@ -1064,20 +1063,20 @@ func TestDiscoveryOutage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.Domain, c.Now = testkit.APIIssuer, nil })
-		f.Tenant.Fail(tenant.Discovery, 503)
+		f.Tenant.Fail(testkit.DiscoveryEndpoint, 503)
 		token := testkit.TokenOf("k1", testkit.RSAKey1())
 		for range 10 {
 			f.ExpectToken(t, token, testkit.AnswerNoKeys)
 		}
-		if n := f.Tenant.Calls(tenant.Discovery); n != 1 || f.Fetches() != 0 {
+		if n := f.Tenant.Calls(testkit.DiscoveryEndpoint); n != 1 || f.Fetches() != 0 {
 			t.Errorf("%d requests for the document and %d for keys, want 1 and 0", n, f.Fetches())
 		}
-		f.Tenant.Fail(tenant.Discovery, 0)
+		f.Tenant.Fail(testkit.DiscoveryEndpoint, 0)
 		time.Sleep(1200 * time.Millisecond)
 		f.ExpectToken(t, token, testkit.AnswerOK)
 		// From then on the document may be out of reach for a day, as the keys may.
-		f.Tenant.Fail(tenant.Discovery, 503)
-		f.Tenant.Fail(tenant.JWKS, 503)
+		f.Tenant.Fail(testkit.DiscoveryEndpoint, 503)
+		f.Tenant.Fail(testkit.JWKSEndpoint, 503)
 		time.Sleep(23 * time.Hour)
 		f.ExpectToken(t, token, testkit.AnswerOK)
 		synctest.Wait()
@@ -1206,10 +1205,10 @@ func TestManyAtOnce(t *testing.T) {
 			})
 		}
 		for i := range 20 {
-			f.Tenant.Delay(tenant.JWKS, time.Duration(i%3)*time.Second)
+			f.Tenant.Delay(testkit.JWKSEndpoint, time.Duration(i%3)*time.Second)
 			f.Publish(ones, testkit.RSAJWK("k2", &testkit.RSAKey2().PublicKey), testkit.RSAJWK(fmt.Sprint("k", i), &testkit.RSAForeign().PublicKey))
 			time.Sleep(time.Minute)
-			f.Tenant.Fail(tenant.JWKS, 503*(i%2))
+			f.Tenant.Fail(testkit.JWKSEndpoint, 503*(i%2))
 		}
 		wg.Wait()
 	})

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -78,14 +77,14 @@ func TestKeySetRefreshFails(t *testing.T) {
 		make func(*testkit.APIEnv)
 		says string
 	}{
-		{"outage", func(f *testkit.APIEnv) { f.Tenant.Fail(tenant.JWKS, 500) }, "status 500"},
-		{"too many requests", func(f *testkit.APIEnv) { f.Tenant.Fail(tenant.JWKS, 429) }, "status 429"},
+		{"outage", func(f *testkit.APIEnv) { f.Tenant.Fail(testkit.JWKSEndpoint, 500) }, "status 500"},
+		{"too many requests", func(f *testkit.APIEnv) { f.Tenant.Fail(testkit.JWKSEndpoint, 429) }, "status 429"},
 		{"no key", func(f *testkit.APIEnv) { f.Publish() }, "0 of 0 keys"},
 		{"no usable key", func(f *testkit.APIEnv) {
 			f.Publish(testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey).With("use", "enc"))
 		}, "0 of 1 keys"},
 		{"no document", func(f *testkit.APIEnv) {
-			f.Tenant.Replace(tenant.JWKS, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("<html>")) })
+			f.Tenant.Replace(testkit.JWKSEndpoint, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("<html>")) })
 		}, "not the expected JSON"},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
@@ -104,8 +103,8 @@ func TestKeySetRefreshFails(t *testing.T) {
 				}
 				f.ExpectFetches(t, fetches+2)
 				f.ExpectToken(t, token, testkit.AnswerOK)
-				f.Tenant.Fail(tenant.JWKS, 0)
-				f.Tenant.Replace(tenant.JWKS, nil)
+				f.Tenant.Fail(testkit.JWKSEndpoint, 0)
+				f.Tenant.Replace(testkit.JWKSEndpoint, nil)
 				f.Publish(testkit.RSAJWK("k2", &testkit.RSAKey2().PublicKey))
 				if err := f.API.KeySet(testkit.APIIssuer).Refresh(t.Context()); err != nil {
 					t.Error(err)
@@ -123,7 +122,7 @@ func TestKeySetRefreshAtOnce(t *testing.T) {
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Warm(t)
 		fetches := f.Fetches()
-		f.Tenant.Delay(tenant.JWKS, time.Second)
+		f.Tenant.Delay(testkit.JWKSEndpoint, time.Second)
 		keys := f.API.KeySet(testkit.APIIssuer)
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
@@ -190,7 +189,7 @@ func TestKeySetRefreshOfGivenKeys(t *testing.T) {
 	if err := new(auth0.KeySet).Refresh(t.Context()); err == nil {
 		t.Error("the zero KeySet has been refreshed")
 	}
-	if e := testkit.SignedIn(t); e.Strategy.KeySet().Refresh(t.Context()) != nil || e.Tenant.Calls(tenant.JWKS) != 1 {
+	if e := testkit.SignedIn(t); e.Strategy.KeySet().Refresh(t.Context()) != nil || e.Tenant.Calls(testkit.JWKSEndpoint) != 1 {
 		t.Error("the keys of a Strategy were not fetched")
 	}
 }
@@ -200,13 +199,13 @@ func TestKeysAreAskedForAnew(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewAPIEnv(t)
 	f.ExpectToken(t, testkit.GoodToken(), testkit.AnswerOK)
-	if got := f.Tenant.LastRequest(tenant.JWKS).Header.Get("Cache-Control"); got != "" {
+	if got := f.Tenant.LastRequest(testkit.JWKSEndpoint).Header.Get("Cache-Control"); got != "" {
 		t.Errorf("first fetch: Cache-Control %q", got)
 	}
 	if err := f.API.KeySet(testkit.APIIssuer).Refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := f.Tenant.LastRequest(tenant.JWKS).Header.Get("Cache-Control"); got != "no-cache" {
+	if got := f.Tenant.LastRequest(testkit.JWKSEndpoint).Header.Get("Cache-Control"); got != "no-cache" {
 		t.Errorf("Refresh: Cache-Control %q", got)
 	}
 }

@@ -22,7 +22,6 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/auth0test"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -254,7 +253,7 @@ func TestWarmAndStatus(t *testing.T) {
 		}
 		f.ExpectFetches(t, 0)
 
-		f.Tenant.Fail(tenant.JWKS, 503)
+		f.Tenant.Fail(testkit.JWKSEndpoint, 503)
 		err := f.API.Warm(t.Context())
 		if e := (*auth0.Error)(nil); !errors.Is(err, auth0.ErrKeysUnavailable) || !errors.As(err, &e) ||
 			!strings.Contains(err.Error(), "https://t.example/.well-known/jwks.json: status 503") {
@@ -263,9 +262,9 @@ func TestWarmAndStatus(t *testing.T) {
 		if s := status(); s.Keys != 0 || s.Err == nil {
 			t.Errorf("after a failure: %+v", s)
 		}
-		f.Tenant.Fail(tenant.JWKS, 0)
+		f.Tenant.Fail(testkit.JWKSEndpoint, 0)
 		time.Sleep(2 * time.Second)
-		f.Tenant.Delay(tenant.JWKS, time.Second)
+		f.Tenant.Delay(testkit.JWKSEndpoint, time.Second)
 		var wg sync.WaitGroup
 		for range 20 {
 			wg.Go(func() {
@@ -291,7 +290,7 @@ func TestWarmAndStatus(t *testing.T) {
 		f.ExpectToken(t, testkit.TokenOf("k1", testkit.RSAKey1()), testkit.AnswerOK)
 		f.ExpectFetches(t, 2)
 
-		f.Tenant.Fail(tenant.JWKS, 503)
+		f.Tenant.Fail(testkit.JWKSEndpoint, 503)
 		time.Sleep(time.Hour)
 		f.ExpectToken(t, testkit.TokenOf("k1", testkit.RSAKey1()), testkit.AnswerOK)
 		time.Sleep(2 * time.Second)
@@ -310,7 +309,7 @@ func TestWarmAndStatus(t *testing.T) {
 func TestWarmInTime(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
-		f.Tenant.Delay(tenant.JWKS, time.Hour)
+		f.Tenant.Delay(testkit.JWKSEndpoint, time.Hour)
 		within(t, 5*time.Second, func() {
 			if err := f.API.Warm(t.Context()); !errors.Is(err, auth0.ErrKeysUnavailable) {
 				t.Errorf("Warm: %v", err)

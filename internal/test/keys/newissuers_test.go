@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -237,7 +236,7 @@ func TestForgedTokensOfAGoodIssuer(t *testing.T) {
 		issuer := f.AddIssuer(t, "good.example", testkit.RSAJWK("k1", &testkit.RSAKey2().PublicKey))
 		f.ExpectToken(t, nowBy("https://good.example/", testkit.RSAKey2()), testkit.AnswerOK)
 		keys := f.API.KeySet("https://good.example/")
-		issuer.Fail(tenant.JWKS, 500)
+		issuer.Fail(testkit.JWKSEndpoint, 500)
 		for range 100 {
 			f.ExpectToken(t, unsignedBy("https://good.example/"), testkit.AnswerBadSignature)
 		}

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -40,7 +39,7 @@ func TestCallback(t *testing.T) {
 	if page := b.Page("/private"); page.Status != 200 || !strings.HasPrefix(page.Body, "private auth0|") {
 		t.Errorf("private page: %d %q", page.Status, page.Body)
 	}
-	if n := e.Tenant.Calls(tenant.Token); n != 1 {
+	if n := e.Tenant.Calls(testkit.TokenEndpoint); n != 1 {
 		t.Errorf("%d token requests", n)
 	}
 }
@@ -66,7 +65,7 @@ func TestCallbackAgain(t *testing.T) {
 	if resp := b.Callback(u); resp.Status != http.StatusBadRequest {
 		t.Errorf("callback again, logged out: %d, want 400", resp.Status)
 	}
-	if n := e.Tenant.Calls(tenant.Token); n != 1 {
+	if n := e.Tenant.Calls(testkit.TokenEndpoint); n != 1 {
 		t.Errorf("%d token requests, want 1", n)
 	}
 }
@@ -91,7 +90,7 @@ func TestCallbackWithoutTransaction(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}
-	if n := e.Tenant.Calls(tenant.Token); n != 0 {
+	if n := e.Tenant.Calls(testkit.TokenEndpoint); n != 0 {
 		t.Errorf("%d token requests, want none", n)
 	}
 	// Another state does not match the transaction of this browser, and leaves it.
@@ -135,10 +134,10 @@ func TestCallbackParameters(t *testing.T) {
 		q := u.Query()
 		edit(q)
 		u.RawQuery = q.Encode()
-		calls := e.Tenant.Calls(tenant.Token)
+		calls := e.Tenant.Calls(testkit.TokenEndpoint)
 		resp := b.Callback(u)
-		if resp.Status != http.StatusBadRequest || b.LoggedIn() || e.Tenant.Calls(tenant.Token) != calls {
-			t.Errorf("%s: status %d, logged in %v, %d token requests", why, resp.Status, b.LoggedIn(), e.Tenant.Calls(tenant.Token)-calls)
+		if resp.Status != http.StatusBadRequest || b.LoggedIn() || e.Tenant.Calls(testkit.TokenEndpoint) != calls {
+			t.Errorf("%s: status %d, logged in %v, %d token requests", why, resp.Status, b.LoggedIn(), e.Tenant.Calls(testkit.TokenEndpoint)-calls)
 		}
 		if len(resp.Body) > 1000 {
 			t.Errorf("%s: a page of %d bytes", why, len(resp.Body))
@@ -387,7 +386,7 @@ func TestTokenEndpointFaults(t *testing.T) {
 		b := e.Browser()
 		u := b.AtTenant(b.Begin("/auth/login"))
 		calls := 0
-		e.Tenant.Replace(tenant.Token, func(w http.ResponseWriter, r *http.Request) { calls++; tt.h(w, r) })
+		e.Tenant.Replace(testkit.TokenEndpoint, func(w http.ResponseWriter, r *http.Request) { calls++; tt.h(w, r) })
 		resp := b.Callback(u)
 		if resp.Status != tt.status || !strings.Contains(e.Log.String(), "reason="+tt.reason) {
 			t.Errorf("%s: status %d, want %d and %s; log:\n%s", tt.why, resp.Status, tt.status, tt.reason, e.Log)
@@ -423,7 +422,7 @@ func TestSlowTenant(t *testing.T) {
 		e := testkit.SignedIn(t)
 		b := e.Browser()
 		u := b.AtTenant(b.Begin("/auth/login"))
-		e.Tenant.Delay(tenant.Token, time.Hour)
+		e.Tenant.Delay(testkit.TokenEndpoint, time.Hour)
 		begin := time.Now()
 		if resp := b.Callback(u); resp.Status != http.StatusBadGateway {
 			t.Errorf("status %d, want 502", resp.Status)
@@ -442,7 +441,7 @@ func TestCallerGone(t *testing.T) {
 	b := e.Browser()
 	u := b.AtTenant(b.Begin("/auth/login"))
 	ctx, cancel := context.WithCancel(t.Context())
-	e.Tenant.Replace(tenant.Token, func(w http.ResponseWriter, r *http.Request) { cancel(); <-r.Context().Done() })
+	e.Tenant.Replace(testkit.TokenEndpoint, func(w http.ResponseWriter, r *http.Request) { cancel(); <-r.Context().Done() })
 	next := e.App
 	e.App = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(w, r.WithContext(ctx)) })
 	resp := b.Callback(u)
@@ -574,7 +573,7 @@ func TestTwoStrategies(t *testing.T) {
 	}
 	staff.Register(e.Mux)
 	e.Mux.Handle("GET /staff", staff.RequireLogin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "staff") })))
-	if err := e.Tenant.EditClient(testkit.ClientID, func(c *tenant.Client) {
+	if err := e.Tenant.EditClient(testkit.ClientID, func(c *testkit.TenantClient) {
 		c.CallbackURLs = append(c.CallbackURLs, "https://app.example/staff/callback")
 	}); err != nil {
 		t.Fatal(err)

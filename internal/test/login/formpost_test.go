@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -50,7 +49,7 @@ func TestIDTokenByForm(t *testing.T) {
 	if page := b.Page("/private"); page.Status != http.StatusOK || !strings.HasPrefix(page.Body, "private auth0|") {
 		t.Errorf("private page: %d %q", page.Status, page.Body)
 	}
-	if n := e.Tenant.Calls(tenant.Token); n != 0 {
+	if n := e.Tenant.Calls(testkit.TokenEndpoint); n != 0 {
 		t.Errorf("%d token requests, want none", n)
 	}
 	if login == nil || login.Token() != nil || login.User.Email != "ada@acme.example" {
@@ -85,7 +84,7 @@ func TestNoTokenToHave(t *testing.T) {
 		if !errors.Is(err, auth0.ErrNoToken) {
 			t.Errorf("%s: %v, want ErrNoToken", why, err)
 		}
-		if n := e.Tenant.Calls(tenant.Token); n != 0 {
+		if n := e.Tenant.Calls(testkit.TokenEndpoint); n != 0 {
 			t.Errorf("%s: %d token requests", why, n)
 		}
 	}
@@ -112,8 +111,8 @@ func TestHybridByForm(t *testing.T) {
 	if resp := b.Post(b.FormAtTenant(u)); resp.Status != http.StatusSeeOther || !b.LoggedIn() {
 		t.Fatalf("callback: %d %s; log:\n%s", resp.Status, resp.Body, e.Log)
 	}
-	if b.Page("/token"); token == "" || e.Tenant.Calls(tenant.Token) != 1 {
-		t.Errorf("token %q after %d requests", token, e.Tenant.Calls(tenant.Token))
+	if b.Page("/token"); token == "" || e.Tenant.Calls(testkit.TokenEndpoint) != 1 {
+		t.Errorf("token %q after %d requests", token, e.Tenant.Calls(testkit.TokenEndpoint))
 	}
 }
 
@@ -202,7 +201,7 @@ func TestFormRefusals(t *testing.T) {
 			if resp.Status != want || e.LastReason() != tt.reason || b.LoggedIn() != (tt.reason == "") {
 				t.Errorf("status %d, reason %q, logged in %v; want %d, %q; log:\n%s", resp.Status, e.LastReason(), b.LoggedIn(), want, tt.reason, e.Log)
 			}
-			if n := e.Tenant.Calls(tenant.Token); n != tt.calls {
+			if n := e.Tenant.Calls(testkit.TokenEndpoint); n != tt.calls {
 				t.Errorf("%d token requests, want %d", n, tt.calls)
 			}
 		})
@@ -216,8 +215,8 @@ func TestFormSignature(t *testing.T) {
 		e := testkit.SignedIn(t, cfg)
 		e.Tenant.SignWithForeignKey(true)
 		b := e.Browser()
-		if resp := b.Post(b.FormAtTenant(b.Begin("/auth/login"))); resp.Status != http.StatusBadRequest || e.LastReason() != "invalid_signature" || e.Tenant.Calls(tenant.Token) != 0 {
-			t.Errorf("foreign key: %d %q, %d token requests", resp.Status, e.LastReason(), e.Tenant.Calls(tenant.Token))
+		if resp := b.Post(b.FormAtTenant(b.Begin("/auth/login"))); resp.Status != http.StatusBadRequest || e.LastReason() != "invalid_signature" || e.Tenant.Calls(testkit.TokenEndpoint) != 0 {
+			t.Errorf("foreign key: %d %q, %d token requests", resp.Status, e.LastReason(), e.Tenant.Calls(testkit.TokenEndpoint))
 		}
 	}
 }
@@ -346,8 +345,8 @@ func TestFormAndCrossOriginProtection(t *testing.T) {
 func TestConnectionsWithoutSecret(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t, testkit.IDTokenOnly)
-	if _, err := e.Strategy.GetConnections(t.Context()); err == nil || !strings.Contains(err.Error(), "set Config.ManagementClientID") || e.Tenant.Calls(tenant.Token) != 0 {
-		t.Errorf("without a secret: %v, %d token requests", err, e.Tenant.Calls(tenant.Token))
+	if _, err := e.Strategy.GetConnections(t.Context()); err == nil || !strings.Contains(err.Error(), "set Config.ManagementClientID") || e.Tenant.Calls(testkit.TokenEndpoint) != 0 {
+		t.Errorf("without a secret: %v, %d token requests", err, e.Tenant.Calls(testkit.TokenEndpoint))
 	}
 	e = testkit.SignedIn(t, testkit.IDTokenOnly, func(c *auth0.Config) {
 		c.ManagementClientID, c.ManagementClientSecret = testkit.ClientID, "client-secret-SECRET"

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -64,7 +63,7 @@ func TestHS256(t *testing.T) {
 				t.Errorf("%s, by form %v: %d %q, want %q; log:\n%s", tt.why, byForm, resp.Status, e.LastReason(), tt.reason, e.Log)
 			}
 			// The tenant's keys have nothing to do with it.
-			if n := e.Tenant.Calls(tenant.JWKS); n != 0 {
+			if n := e.Tenant.Calls(testkit.JWKSEndpoint); n != 0 {
 				t.Errorf("%s: the keys were fetched %d times", tt.why, n)
 			}
 		}
@@ -76,7 +75,7 @@ func TestHS256(t *testing.T) {
 func TestHS256IsNotRS256(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.ClientSecret, c.HS256 = oldSecret, "text" })
-	if err := e.Tenant.EditClient(testkit.ClientID, func(c *tenant.Client) { c.Secret = oldSecret }); err != nil {
+	if err := e.Tenant.EditClient(testkit.ClientID, func(c *testkit.TenantClient) { c.Secret = oldSecret }); err != nil {
 		t.Fatal(err)
 	}
 	if reason, status := loginReason(e); status != http.StatusBadRequest || reason != "invalid_alg" {
@@ -88,7 +87,7 @@ func TestHS256IsNotRS256(t *testing.T) {
 		t.Errorf("public key as a secret: %d %q", status, reason)
 	}
 	e = testkit.SignedIn(t, func(c *auth0.Config) { c.ClientSecret, c.HS256 = oldSecret, "text" })
-	if err := e.Tenant.EditClient(testkit.ClientID, func(c *tenant.Client) { c.Secret = oldSecret }); err != nil {
+	if err := e.Tenant.EditClient(testkit.ClientID, func(c *testkit.TenantClient) { c.Secret = oldSecret }); err != nil {
 		t.Fatal(err)
 	}
 	e.Tenant.EditIDToken(testkit.Header("alg", "HS256"))

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -178,7 +177,7 @@ func TestIDTokenSignature(t *testing.T) {
 	if reason, status := loginReason(e); reason != "invalid_signature" || status != http.StatusBadRequest {
 		t.Errorf("foreign key, own kid: %d %q", status, reason)
 	}
-	if n := e.Tenant.Calls(tenant.JWKS); n != 1 {
+	if n := e.Tenant.Calls(testkit.JWKSEndpoint); n != 1 {
 		t.Errorf("%d key fetches, want 1: a bad signature is no reason for another", n)
 	}
 }
@@ -285,12 +284,12 @@ func TestKeyRotationAtLogin(t *testing.T) {
 		e.Browser().MustLogin()
 		e.Tenant.RotateKeys() // the next key was published before
 		e.Browser().MustLogin()
-		if n := e.Tenant.Calls(tenant.JWKS); n != 1 {
+		if n := e.Tenant.Calls(testkit.JWKSEndpoint); n != 1 {
 			t.Errorf("%d key fetches, want 1", n)
 		}
 		e.Tenant.RotateKeys()
 		e.Browser().MustLogin()
-		if n := e.Tenant.Calls(tenant.JWKS); n != 2 {
+		if n := e.Tenant.Calls(testkit.JWKSEndpoint); n != 2 {
 			t.Errorf("%d key fetches, want 2", n)
 		}
 		for i := range 100 {
@@ -302,7 +301,7 @@ func TestKeyRotationAtLogin(t *testing.T) {
 			}
 			time.Sleep(100 * time.Millisecond)
 		}
-		if n := e.Tenant.Calls(tenant.JWKS); n > 4 {
+		if n := e.Tenant.Calls(testkit.JWKSEndpoint); n > 4 {
 			t.Errorf("%d key fetches after 100 made-up kids in 10 s, want at most 4", n)
 		}
 		e.Tenant.EditIDToken(nil)
@@ -315,7 +314,7 @@ func TestKeyRotationAtLogin(t *testing.T) {
 func TestKeysUnavailable(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
-	e.Tenant.Fail(tenant.JWKS, 503)
+	e.Tenant.Fail(testkit.JWKSEndpoint, 503)
 	if reason, status := loginReason(e); reason != "keys_unavailable" || status != http.StatusServiceUnavailable {
 		t.Errorf("status %d, reason %q", status, reason)
 	}
@@ -326,7 +325,7 @@ func TestGenericProvider(t *testing.T) {
 	t.Parallel()
 	const base = "http://127.0.0.1:4999"
 	setup := func(t *testing.T, edit func(doc map[string]any), domain string, more ...func(*auth0.Config)) *testkit.Env {
-		ten, err := tenant.New(tenant.Config{URL: base})
+		ten, err := testkit.NewTenant(testkit.TenantConfig{URL: base})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -339,7 +338,7 @@ func TestGenericProvider(t *testing.T) {
 		}}, more...)
 		e := testkit.SignedIn(t, edits...)
 		e.Tenant = ten
-		if err := ten.AddDemo(tenant.Demo{ClientID: testkit.ClientID, ClientSecret: "client-secret-SECRET", BaseURL: testkit.AppURL, Audience: testkit.Audience}); err != nil {
+		if err := ten.AddDemo(testkit.Demo{ClientID: testkit.ClientID, ClientSecret: "client-secret-SECRET", BaseURL: testkit.AppURL, Audience: testkit.Audience}); err != nil {
 			t.Fatal(err)
 		}
 		e.SignInAtTenant("ada@acme.example")
@@ -375,17 +374,17 @@ func TestGenericProvider(t *testing.T) {
 					t.Fatalf("domain %s: %d %s\n%s", domain, resp.Status, resp.Body, e.Log)
 				}
 			}
-			if n := e.Tenant.Calls(tenant.Discovery); n != 1 {
+			if n := e.Tenant.Calls(testkit.DiscoveryEndpoint); n != 1 {
 				t.Errorf("%d discoveries for 20 logins", n)
 			}
 			time.Sleep(10 * time.Minute)
 			login(e)
 			synctest.Wait()
-			if n := e.Tenant.Calls(tenant.Discovery); n != 2 {
+			if n := e.Tenant.Calls(testkit.DiscoveryEndpoint); n != 2 {
 				t.Errorf("%d discoveries after ten minutes, want 2", n)
 			}
 			// While it cannot be had, the old document serves.
-			e.Tenant.Fail(tenant.Discovery, 503)
+			e.Tenant.Fail(testkit.DiscoveryEndpoint, 503)
 			time.Sleep(20 * time.Hour)
 			if resp := login(e); resp.Status != http.StatusSeeOther {
 				t.Errorf("stale metadata: %d", resp.Status)
@@ -394,7 +393,7 @@ func TestGenericProvider(t *testing.T) {
 			if resp := login(e); resp.Status != http.StatusBadGateway || len(resp.Header.Values("Set-Cookie")) != 0 {
 				t.Errorf("metadata that is too old: %d", resp.Status)
 			}
-			e.Tenant.Fail(tenant.Discovery, 0)
+			e.Tenant.Fail(testkit.DiscoveryEndpoint, 0)
 			time.Sleep(time.Minute)
 			if resp := login(e); resp.Status != http.StatusSeeOther {
 				t.Errorf("after the outage: %d", resp.Status)
@@ -434,11 +433,11 @@ func TestDiscoveryDownAtCallback(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const base = "http://127.0.0.1:4999"
-		ten, err := tenant.New(tenant.Config{URL: base})
+		ten, err := testkit.NewTenant(testkit.TenantConfig{URL: base})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := ten.AddDemo(tenant.Demo{ClientID: testkit.ClientID, ClientSecret: "client-secret-SECRET", BaseURL: testkit.AppURL, Audience: testkit.Audience}); err != nil {
+		if err := ten.AddDemo(testkit.Demo{ClientID: testkit.ClientID, ClientSecret: "client-secret-SECRET", BaseURL: testkit.AppURL, Audience: testkit.Audience}); err != nil {
 			t.Fatal(err)
 		}
 		generic := func(c *auth0.Config) {
@@ -450,7 +449,7 @@ func TestDiscoveryDownAtCallback(t *testing.T) {
 		u := b.Begin("/auth/login")
 		// Another instance has not discovered anything yet.
 		cold := testkit.SignedIn(t, generic)
-		ten.Fail(tenant.Discovery, 503)
+		ten.Fail(testkit.DiscoveryEndpoint, 503)
 		b.Env = cold
 		answer := &url.URL{Scheme: "https", Host: "app.example", Path: "/auth/callback", RawQuery: url.Values{"code": {"x"}, "state": {u.Query().Get("state")}}.Encode()}
 		for range 2 {
@@ -458,12 +457,12 @@ func TestDiscoveryDownAtCallback(t *testing.T) {
 				t.Errorf("discovery down: %d, %d transactions left; want 502 and 1", resp.Status, len(b.Transactions()))
 			}
 		}
-		ten.Fail(tenant.Discovery, 0)
+		ten.Fail(testkit.DiscoveryEndpoint, 0)
 		time.Sleep(2 * time.Second)
 		if resp := b.Callback(answer); resp.Status != http.StatusBadRequest || len(b.Transactions()) != 0 {
 			t.Errorf("discovery up, code unknown: %d, %d transactions left; want 400 and 0", resp.Status, len(b.Transactions()))
 		}
-		if n := ten.Calls(tenant.Token); n != 1 {
+		if n := ten.Calls(testkit.TokenEndpoint); n != 1 {
 			t.Errorf("%d token requests, want 1", n)
 		}
 	})
@@ -473,9 +472,9 @@ func TestDiscoveryDownAtCallback(t *testing.T) {
 func TestLoginNeedsNoDiscovery(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
-	e.Tenant.Fail(tenant.Discovery, 503)
+	e.Tenant.Fail(testkit.DiscoveryEndpoint, 503)
 	e.Browser().MustLogin()
-	if n := e.Tenant.Calls(tenant.Discovery); n != 0 {
+	if n := e.Tenant.Calls(testkit.DiscoveryEndpoint); n != 0 {
 		t.Errorf("%d discoveries", n)
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -21,7 +20,7 @@ const pagePath = "/page/callback"
 func newPageEnv(t testing.TB, edit ...func(*auth0.Config)) *testkit.Env {
 	t.Helper()
 	e := testkit.SignedIn(t, append([]func(*auth0.Config){testkit.IDTokenOnly, func(c *auth0.Config) { c.Audience = testkit.Audience }}, edit...)...)
-	if err := e.Tenant.EditClient(testkit.ClientID, func(c *tenant.Client) { c.CallbackURLs = append(c.CallbackURLs, testkit.AppURL+pagePath) }); err != nil {
+	if err := e.Tenant.EditClient(testkit.ClientID, func(c *testkit.TenantClient) { c.CallbackURLs = append(c.CallbackURLs, testkit.AppURL+pagePath) }); err != nil {
 		t.Fatal(err)
 	}
 	return e
@@ -156,7 +155,7 @@ func TestImplicit(t *testing.T) {
 			}
 		}
 	}
-	if n := e.Tenant.Calls(tenant.Token); n != 0 {
+	if n := e.Tenant.Calls(testkit.TokenEndpoint); n != 0 {
 		t.Errorf("%d token requests", n)
 	}
 }

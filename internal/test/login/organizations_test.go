@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -23,12 +22,12 @@ func newOrgEnv(t *testing.T, edit ...func(*auth0.Config)) *testkit.Env {
 	e := testkit.SignedIn(t, append([]func(*auth0.Config){func(c *auth0.Config) {
 		c.Organizations, c.Audience = true, testkit.Audience
 	}}, edit...)...)
-	if err := e.Tenant.AddOrganization(tenant.Organization{
-		ID: umbrella, Name: "umbrella", DisplayName: "Umbrella", Invitations: []tenant.Invitation{
+	if err := e.Tenant.AddOrganization(testkit.Organization{
+		ID: umbrella, Name: "umbrella", DisplayName: "Umbrella", Invitations: []testkit.Invitation{
 			{Ticket: "ticket-1"}, {Ticket: "for-bob", Email: "bob@acme.example"}, {Ticket: "for-ada", Email: "ada@acme.example"},
 			{Ticket: "late", Expires: time.Now().Add(-time.Second)},
 		},
-		Connections: []tenant.OrganizationConnection{{Name: "Username-Password-Authentication"}},
+		Connections: []testkit.OrganizationConnection{{Name: "Username-Password-Authentication"}},
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +181,9 @@ func TestOrganizationPrompt(t *testing.T) {
 				edits = append(edits, tt.edit)
 			}
 			e := newOrgEnv(t, edits...)
-			e.EditClient(func(c *tenant.Client) { c.OrganizationUsage, c.OrganizationRequireBehavior = tt.usage, tt.behavior })
+			e.EditClient(func(c *testkit.TenantClient) {
+				c.OrganizationUsage, c.OrganizationRequireBehavior = tt.usage, tt.behavior
+			})
 			e.SignInAtTenant(tt.email)
 			api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.KeySet()})
 			if err != nil {
@@ -273,10 +274,10 @@ func TestRefreshKeepsOrganization(t *testing.T) {
 			t.Fatalf("%s: %d", why, resp.Status)
 		}
 		e.Tenant.EditIDToken(testkit.Claim("org_id", tt.value))
-		calls := e.Tenant.Calls(tenant.Token)
+		calls := e.Tenant.Calls(testkit.TokenEndpoint)
 		b.Page("/refresh")
-		if b.Page("/who"); user.OrgID != tt.stored || e.Tenant.Calls(tenant.Token) != calls+1 {
-			t.Errorf("%s: the session is of %q after %d token requests, want %q", why, user.OrgID, e.Tenant.Calls(tenant.Token)-calls, tt.stored)
+		if b.Page("/who"); user.OrgID != tt.stored || e.Tenant.Calls(testkit.TokenEndpoint) != calls+1 {
+			t.Errorf("%s: the session is of %q after %d token requests, want %q", why, user.OrgID, e.Tenant.Calls(testkit.TokenEndpoint)-calls, tt.stored)
 		}
 		if strings.Contains(e.Log.String(), "the ID token of a refresh is forged or of another user") != tt.log {
 			t.Errorf("%s: log:\n%s", why, e.Log)

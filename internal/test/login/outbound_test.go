@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -29,54 +28,54 @@ func TestStrangersCauseFewRequests(t *testing.T) {
 		edit     func(*auth0.Config)
 		prepare  func(*testkit.Env)
 		request  func(*testkit.Env, int)
-		endpoint tenant.Endpoint
+		endpoint testkit.Endpoint
 		most     int
 	}{
-		{"logins with pushed requests", pushed, nil, login, tenant.PAR, 100},
-		{"logins with pushed requests, when the tenant has had enough", pushed, func(e *testkit.Env) { e.Tenant.Fail(tenant.PAR, 429) }, login, tenant.PAR, 1},
-		{"logins with pushed requests, during an outage", pushed, func(e *testkit.Env) { e.Tenant.Fail(tenant.PAR, 503) }, login, tenant.PAR, 100},
-		{"pages that begin a login", pushed, nil, func(e *testkit.Env, i int) { e.Browser().Page("/private") }, tenant.PAR, 100},
+		{"logins with pushed requests", pushed, nil, login, testkit.PAREndpoint, 100},
+		{"logins with pushed requests, when the tenant has had enough", pushed, func(e *testkit.Env) { e.Tenant.Fail(testkit.PAREndpoint, 429) }, login, testkit.PAREndpoint, 1},
+		{"logins with pushed requests, during an outage", pushed, func(e *testkit.Env) { e.Tenant.Fail(testkit.PAREndpoint, 503) }, login, testkit.PAREndpoint, 100},
+		{"pages that begin a login", pushed, nil, func(e *testkit.Env, i int) { e.Browser().Page("/private") }, testkit.PAREndpoint, 100},
 		{"silent logins", pushed, func(e *testkit.Env) {
 			e.Mux.Handle("GET /public", e.Strategy.TrySilentLogin(http.NotFoundHandler()))
-		}, func(e *testkit.Env, i int) { e.Browser().Page("/public") }, tenant.PAR, 100},
-		{"logins while the provider does not answer", provider, func(e *testkit.Env) { e.Tenant.Fail(tenant.Discovery, 503) }, login, tenant.Discovery, 1},
-		{"logouts while the provider does not answer", provider, func(e *testkit.Env) { e.Tenant.Fail(tenant.Discovery, 503) }, func(e *testkit.Env, i int) {
+		}, func(e *testkit.Env, i int) { e.Browser().Page("/public") }, testkit.PAREndpoint, 100},
+		{"logins while the provider does not answer", provider, func(e *testkit.Env) { e.Tenant.Fail(testkit.DiscoveryEndpoint, 503) }, login, testkit.DiscoveryEndpoint, 1},
+		{"logouts while the provider does not answer", provider, func(e *testkit.Env) { e.Tenant.Fail(testkit.DiscoveryEndpoint, 503) }, func(e *testkit.Env, i int) {
 			e.Browser().Do("POST", "/auth/logout", url.Values{}, "Origin", testkit.AppURL)
-		}, tenant.Discovery, 1},
+		}, testkit.DiscoveryEndpoint, 1},
 		{"logouts without a session", nil, nil, func(e *testkit.Env, i int) {
 			e.Browser().Do("POST", "/auth/logout", url.Values{}, "Origin", testkit.AppURL)
-		}, tenant.Revoke, 0},
+		}, testkit.RevokeEndpoint, 0},
 		{"callbacks without a login", nil, nil, func(e *testkit.Env, i int) {
 			e.Browser().Page("/auth/callback?state=x&code=" + strconv.Itoa(i))
-		}, tenant.Token, 0},
+		}, testkit.TokenEndpoint, 0},
 		{"callbacks with made-up codes", nil, nil, func(e *testkit.Env, i int) {
 			b := e.Browser()
 			state := b.Begin("/auth/login").Query().Get("state")
 			b.Page("/auth/callback?state=" + state + "&code=" + strconv.Itoa(i))
-		}, tenant.Token, 100},
-		{"callbacks with made-up codes, when the tenant has had enough", nil, func(e *testkit.Env) { e.Tenant.Fail(tenant.Token, 429) }, func(e *testkit.Env, i int) {
+		}, testkit.TokenEndpoint, 100},
+		{"callbacks with made-up codes, when the tenant has had enough", nil, func(e *testkit.Env) { e.Tenant.Fail(testkit.TokenEndpoint, 429) }, func(e *testkit.Env, i int) {
 			b := e.Browser()
 			state := b.Begin("/auth/login").Query().Get("state")
 			b.Page("/auth/callback?state=" + state + "&code=" + strconv.Itoa(i))
-		}, tenant.Token, 1},
-		{"connections while the tenant refuses", nil, func(e *testkit.Env) { e.Tenant.Fail(tenant.Management, 503) }, func(e *testkit.Env, i int) {
+		}, testkit.TokenEndpoint, 1},
+		{"connections while the tenant refuses", nil, func(e *testkit.Env) { e.Tenant.Fail(testkit.ManagementEndpoint, 503) }, func(e *testkit.Env, i int) {
 			e.Strategy.GetConnections(e.T.(*testing.T).Context())
-		}, tenant.Management, 1},
+		}, testkit.ManagementEndpoint, 1},
 		{"connections of organizations that do not exist", nil, nil, func(e *testkit.Env, i int) {
 			e.Strategy.GetConnections(e.T.(*testing.T).Context(), auth0.WithOrganization(fmt.Sprintf("org_%016d", i)))
-		}, tenant.Management, 50 * 3},
-		{"connections of organizations, when the tenant has had enough", nil, func(e *testkit.Env) { e.Tenant.Fail(tenant.Management, 429) }, func(e *testkit.Env, i int) {
+		}, testkit.ManagementEndpoint, 50 * 3},
+		{"connections of organizations, when the tenant has had enough", nil, func(e *testkit.Env) { e.Tenant.Fail(testkit.ManagementEndpoint, 429) }, func(e *testkit.Env, i int) {
 			e.Strategy.GetConnections(e.T.(*testing.T).Context(), auth0.WithOrganization(fmt.Sprintf("org_%016d", i)))
-		}, tenant.Management, 3},
+		}, testkit.ManagementEndpoint, 3},
 		{"links to connections of organizations", func(c *auth0.Config) { c.Organizations = true }, nil, func(e *testkit.Env, i int) {
 			e.Browser().Page(fmt.Sprintf("/auth/login?connection=x&organization=org_%016d", i))
-		}, tenant.Management, 0},
+		}, testkit.ManagementEndpoint, 0},
 		{"back-channel logouts with made-up keys", func(c *auth0.Config) { c.Store = auth0.NewMemoryStore(10) }, nil, func(e *testkit.Env, i int) {
 			now := time.Now().Unix()
 			e.Browser().Do("POST", "/auth/backchannel-logout", url.Values{"logout_token": {e.Tenant.LogoutToken(testkit.ClientID, "ada@acme.example", "", func(h, c map[string]any) {
 				h["kid"], c["iat"], c["exp"] = fmt.Sprint("k", i), now, now+60
 			})}})
-		}, tenant.JWKS, 4},
+		}, testkit.JWKSEndpoint, 4},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -107,9 +106,9 @@ func TestHeldBackLogin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := testkit.SignedIn(t, func(c *auth0.Config) { c.PushedAuthorizationRequests = true })
 		e.Tenant.AllowPushedRequests(true)
-		e.Tenant.Fail(tenant.PAR, 429)
+		e.Tenant.Fail(testkit.PAREndpoint, 429)
 		first := e.Browser().Page("/auth/login")
-		e.Tenant.Fail(tenant.PAR, 0)
+		e.Tenant.Fail(testkit.PAREndpoint, 0)
 		held := e.Browser().Page("/auth/login")
 		wait, err := strconv.Atoi(held.Header.Get("Retry-After"))
 		if first.Header.Get("Retry-After") == "" || held.Status != 503 || err != nil || wait < 1 || wait > 60 || len(held.SetCookies(t)) > 0 {
@@ -127,12 +126,12 @@ func TestHeldBackLogin(t *testing.T) {
 		if held.Status != 503 || held.Header.Get("Retry-After") != "1" {
 			t.Fatalf("%d, Retry-After %q", held.Status, held.Header.Get("Retry-After"))
 		}
-		before := e.Tenant.Calls(tenant.PAR)
+		before := e.Tenant.Calls(testkit.PAREndpoint)
 		time.Sleep(time.Second)
 		for range 150 {
 			e.Browser().Page("/auth/login")
 		}
-		if n := e.Tenant.Calls(tenant.PAR) - before; n != 20 {
+		if n := e.Tenant.Calls(testkit.PAREndpoint) - before; n != 20 {
 			t.Errorf("%d requests after a second, want 20", n)
 		}
 	})
@@ -149,7 +148,7 @@ func TestHoldIsBounded(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			e := testkit.SignedIn(t, func(c *auth0.Config) { c.PushedAuthorizationRequests = true })
 			e.Tenant.AllowPushedRequests(true)
-			e.Tenant.Replace(tenant.PAR, func(w http.ResponseWriter, r *http.Request) {
+			e.Tenant.Replace(testkit.PAREndpoint, func(w http.ResponseWriter, r *http.Request) {
 				if tt.header != "" {
 					w.Header().Set("Retry-After", tt.header)
 				}
@@ -159,7 +158,7 @@ func TestHoldIsBounded(t *testing.T) {
 			if got := e.Browser().Page("/auth/login").Header.Get("Retry-After"); got != tt.want {
 				t.Errorf("%d with Retry-After %q became %q, want %q", tt.status, tt.header, got, tt.want)
 			}
-			if n := e.Tenant.Calls(tenant.PAR); (n == 1) != (tt.want != "") {
+			if n := e.Tenant.Calls(testkit.PAREndpoint); (n == 1) != (tt.want != "") {
 				t.Errorf("%d with Retry-After %q: %d requests", tt.status, tt.header, n)
 			}
 		})

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -89,7 +88,7 @@ func TestPushedRequestRefused(t *testing.T) {
 	t.Parallel()
 	answer := func(status int, kind, body string, header ...string) func(*testkit.Env) {
 		return func(e *testkit.Env) {
-			e.Tenant.Replace(tenant.PAR, func(w http.ResponseWriter, r *http.Request) {
+			e.Tenant.Replace(testkit.PAREndpoint, func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Content-Type", kind)
 				for i := 0; i < len(header); i += 2 {
 					w.Header().Set(header[i], header[i+1])
@@ -116,7 +115,7 @@ func TestPushedRequestRefused(t *testing.T) {
 				doc["pushed_authorization_request_endpoint"] = "https://evil.example/par"
 			})
 		}, 502, "tenant_unavailable", "temporarily_unavailable", 0, 0},
-		{"discovery is down", func(e *testkit.Env) { e.Tenant.Fail(tenant.Discovery, 503) }, 502, "tenant_unavailable", "temporarily_unavailable", 0, 0},
+		{"discovery is down", func(e *testkit.Env) { e.Tenant.Fail(testkit.DiscoveryEndpoint, 503) }, 502, "tenant_unavailable", "temporarily_unavailable", 0, 0},
 		{"client not believed", answer(401, js, `{"error":"access_denied","error_description":"Unauthorized"}`), 502, "tenant_answer", "access_denied", 401, 1},
 		{"client not believed, newer", answer(401, js, `{"error":"invalid_client"}`), 502, "tenant_answer", "invalid_client", 401, 1},
 		{"client not believed, with 400", answer(400, js, `{"error":"invalid_client"}`), 502, "tenant_answer", "invalid_client", 400, 1},
@@ -135,7 +134,7 @@ func TestPushedRequestRefused(t *testing.T) {
 		{"reference that is no text", answer(201, js, `{"request_uri":1}`), 502, "tenant_answer", "server_error", 0, 1},
 		{"long reference", answer(201, js, `{"request_uri":"`+strings.Repeat("x", 2049)+`"}`), 502, "tenant_answer", "server_error", 0, 1},
 		{"2 MiB", answer(201, js, `{"request_uri":"`+strings.Repeat("x", 2<<20)+`"}`), 502, "tenant_unavailable", "temporarily_unavailable", 0, 1},
-		{"no answer", func(e *testkit.Env) { e.Tenant.Delay(tenant.PAR, time.Hour) }, 502, "tenant_unavailable", "temporarily_unavailable", 0, 1},
+		{"no answer", func(e *testkit.Env) { e.Tenant.Delay(testkit.PAREndpoint, time.Hour) }, 502, "tenant_unavailable", "temporarily_unavailable", 0, 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.why, func(t *testing.T) {
@@ -176,11 +175,11 @@ func TestPushedRequestRefused(t *testing.T) {
 func TestPushedRequestBack(t *testing.T) {
 	t.Parallel()
 	e, _ := testkit.SignedInTapped(t, nil)
-	e.Tenant.Fail(tenant.PAR, 503)
+	e.Tenant.Fail(testkit.PAREndpoint, 503)
 	if resp := e.Browser().Page("/auth/login"); resp.Status != http.StatusBadGateway {
 		t.Errorf("%d", resp.Status)
 	}
-	e.Tenant.Fail(tenant.PAR, 0)
+	e.Tenant.Fail(testkit.PAREndpoint, 0)
 	e.Browser().MustLogin()
 }
 
@@ -194,7 +193,7 @@ func TestPushedSilentLogin(t *testing.T) {
 	if resp := b.Page("/page"); resp.Status != http.StatusFound || p.All("/oauth/par")[0].Form.Get("prompt") != "none" {
 		t.Errorf("%d %s", resp.Status, resp.Body)
 	}
-	e.Tenant.Fail(tenant.PAR, 503)
+	e.Tenant.Fail(testkit.PAREndpoint, 503)
 	b = e.Browser()
 	for range 3 {
 		if resp := b.Page("/page"); resp.Status != 200 || resp.Body != "page" {
@@ -209,7 +208,7 @@ func TestPushedSilentLogin(t *testing.T) {
 // TestPushedByPublicClient shows the client id alone (RFC 9126, Section 2.1).
 func TestPushedByPublicClient(t *testing.T) {
 	t.Parallel()
-	e, p := testkit.SignedInTapped(t, func(c *tenant.Client) { c.Public = true }, func(c *auth0.Config) {
+	e, p := testkit.SignedInTapped(t, func(c *testkit.TenantClient) { c.Public = true }, func(c *auth0.Config) {
 		c.ClientSecret, c.ClientAuthentication = "", auth0.PublicClient()
 	})
 	e.Browser().MustLogin()

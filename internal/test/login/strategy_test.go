@@ -19,7 +19,6 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -385,7 +384,7 @@ func TestBaseURLWithPath(t *testing.T) {
 	t.Parallel()
 	for _, base := range []string{"https://app.example/notes", "https://app.example/notes/"} {
 		e := testkit.SignedIn(t, func(c *auth0.Config) { c.BaseURL = base })
-		if err := e.Tenant.EditClient(testkit.ClientID, func(c *tenant.Client) {
+		if err := e.Tenant.EditClient(testkit.ClientID, func(c *testkit.TenantClient) {
 			c.CallbackURLs = []string{"https://app.example/notes/auth/callback"}
 		}); err != nil {
 			t.Fatal(err)
@@ -505,8 +504,8 @@ func addOrganization(e *testkit.Env, name string) string {
 	e.T.Helper()
 	id := "org_" + strings.ReplaceAll(name, "-", "") + "0000"
 	err := errors.Join(
-		e.Tenant.AddOrganization(tenant.Organization{ID: id, Name: name, DisplayName: name, Connections: []tenant.OrganizationConnection{{Name: "Username-Password-Authentication", AssignMembershipOnLogin: true}}}),
-		e.Tenant.EditClient(testkit.ClientID, func(c *tenant.Client) { c.OrganizationUsage = "allow" }),
+		e.Tenant.AddOrganization(testkit.Organization{ID: id, Name: name, DisplayName: name, Connections: []testkit.OrganizationConnection{{Name: "Username-Password-Authentication", AssignMembershipOnLogin: true}}}),
+		e.Tenant.EditClient(testkit.ClientID, func(c *testkit.TenantClient) { c.OrganizationUsage = "allow" }),
 	)
 	if err != nil {
 		e.T.Fatal(err)
@@ -696,7 +695,7 @@ func TestSeveralBaseURLs(t *testing.T) {
 // atTenantOf is atTenant for a callback URL that the tenant does not know yet.
 func atTenantOf(b *testkit.Browser, authURL *url.URL, callback string) *url.URL {
 	b.Env.T.Helper()
-	if err := b.Env.Tenant.EditClient(testkit.ClientID, func(c *tenant.Client) { c.CallbackURLs = append(c.CallbackURLs, callback) }); err != nil {
+	if err := b.Env.Tenant.EditClient(testkit.ClientID, func(c *testkit.TenantClient) { c.CallbackURLs = append(c.CallbackURLs, callback) }); err != nil {
 		b.Env.T.Fatal(err)
 	}
 	return b.AtTenant(authURL)
@@ -829,9 +828,9 @@ func TestAuthCodeURLAndExchange(t *testing.T) {
 		"no code":     {"state": answer["state"]},
 		"nothing":     {},
 	} {
-		calls := e.Tenant.Calls(tenant.Token)
-		if _, err := e.Strategy.Exchange(t.Context(), transaction, values); err == nil || e.Tenant.Calls(tenant.Token) != calls {
-			t.Errorf("%s: error %v after %d token requests", why, err, e.Tenant.Calls(tenant.Token)-calls)
+		calls := e.Tenant.Calls(testkit.TokenEndpoint)
+		if _, err := e.Strategy.Exchange(t.Context(), transaction, values); err == nil || e.Tenant.Calls(testkit.TokenEndpoint) != calls {
+			t.Errorf("%s: error %v after %d token requests", why, err, e.Tenant.Calls(testkit.TokenEndpoint)-calls)
 		}
 	}
 	for _, garbage := range []string{"", "v1.", transaction[:20], transaction + "A", strings.ToUpper(transaction)} {

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -92,7 +91,7 @@ func TestLogoutTokens(t *testing.T) {
 	event := func(value any) map[string]any { return map[string]any{testkit.LogoutEvent: value} }
 	tests := []struct {
 		why    string
-		edit   tenant.TokenEdit
+		edit   testkit.TokenEdit
 		reason string // empty if the token is good
 	}{
 		{"as the tenant makes it", nil, ""},
@@ -152,7 +151,7 @@ func TestLogoutTokens(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			e := testkit.SignedIn(t, testkit.Revocable)
 			b, sid := e.LoginAs("ada@acme.example")
-			edits := []tenant.TokenEdit{}
+			edits := []testkit.TokenEdit{}
 			if tt.edit != nil {
 				edits = append(edits, tt.edit)
 			}
@@ -214,9 +213,9 @@ func TestLogoutTokenSignature(t *testing.T) {
 func TestLogoutTokenKeysUnavailable(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t, testkit.Revocable)
-	e.Tenant.Fail(tenant.JWKS, 503)
+	e.Tenant.Fail(testkit.JWKSEndpoint, 503)
 	expectAnswer(e, e.EndByToken(e.Tenant.LogoutToken(testkit.ClientID, "ada@acme.example", "sid")), "keys_unavailable", "no keys")
-	e.Tenant.Fail(tenant.JWKS, 0)
+	e.Tenant.Fail(testkit.JWKSEndpoint, 0)
 }
 
 func TestBackchannelRequests(t *testing.T) {

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -136,28 +135,28 @@ func TestLogoutWithoutSession(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		why     string
-		variant tenant.Variant
+		variant testkit.Variant
 		edit    func(*auth0.Config)
 		claims  func(header, claims map[string]any)
 		login   bool
 		want    string // beginning of the target
 	}{
-		{"nobody", tenant.Standard, nil, nil, false, "https://acme.auth0.example/v2/logout?"},
-		{"nobody, oidc chosen", tenant.Standard, func(c *auth0.Config) { c.LogoutEndpoint = "oidc" }, nil, false, "https://acme.auth0.example/v2/logout?"},
-		{"nobody, local", tenant.Standard, func(c *auth0.Config) { c.LogoutEndpoint = "local" }, nil, false, testkit.AppURL},
-		{"session without sid", tenant.Standard, nil, testkit.Claim("sid", nil), true, "https://acme.auth0.example/v2/logout?"},
-		{"hints taken back", tenant.Standard, func(c *auth0.Config) {
+		{"nobody", testkit.StandardTenant, nil, nil, false, "https://acme.auth0.example/v2/logout?"},
+		{"nobody, oidc chosen", testkit.StandardTenant, func(c *auth0.Config) { c.LogoutEndpoint = "oidc" }, nil, false, "https://acme.auth0.example/v2/logout?"},
+		{"nobody, local", testkit.StandardTenant, func(c *auth0.Config) { c.LogoutEndpoint = "local" }, nil, false, testkit.AppURL},
+		{"session without sid", testkit.StandardTenant, nil, testkit.Claim("sid", nil), true, "https://acme.auth0.example/v2/logout?"},
+		{"hints taken back", testkit.StandardTenant, func(c *auth0.Config) {
 			c.Logout = []auth0.LogoutOption{auth0.WithLogoutParam("logout_hint"), auth0.WithLogoutParam("id_token_hint")}
 		}, nil, true, "https://acme.auth0.example/v2/logout?"},
-		{"session", tenant.Standard, nil, nil, true, "https://acme.auth0.example/oidc/logout?"},
-		{"nobody, another provider", tenant.Standard, func(c *auth0.Config) { c.Domain = "https://" + testkit.TenantHost }, nil, false, testkit.AppURL},
-		{"session, another provider", tenant.Standard, func(c *auth0.Config) { c.Domain = "https://" + testkit.TenantHost }, nil, true, "https://acme.auth0.example/oidc/logout?"},
+		{"session", testkit.StandardTenant, nil, nil, true, "https://acme.auth0.example/oidc/logout?"},
+		{"nobody, another provider", testkit.StandardTenant, func(c *auth0.Config) { c.Domain = "https://" + testkit.TenantHost }, nil, false, testkit.AppURL},
+		{"session, another provider", testkit.StandardTenant, func(c *auth0.Config) { c.Domain = "https://" + testkit.TenantHost }, nil, true, "https://acme.auth0.example/oidc/logout?"},
 	} {
 		var edits []func(*auth0.Config)
 		if tt.edit != nil {
 			edits = append(edits, tt.edit)
 		}
-		e := testkit.SignedInAt(t, tenant.Config{Host: testkit.TenantHost, Discovery: tt.variant}, edits...)
+		e := testkit.SignedInAt(t, testkit.TenantConfig{Host: testkit.TenantHost, Discovery: tt.variant}, edits...)
 		e.Tenant.EditIDToken(tt.claims)
 		for _, do := range []func(*testkit.Browser) *testkit.Response{
 			func(b *testkit.Browser) *testkit.Response { return b.Page("/auth/logout") },

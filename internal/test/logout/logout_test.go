@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -55,31 +54,31 @@ func TestLogoutEndpoints(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		why     string
-		variant tenant.Variant
+		variant testkit.Variant
 		edit    func(*auth0.Config)
 		want    string // beginning of the target
 		status  int
 	}{
-		{"tenant with end_session_endpoint", tenant.Standard, nil, "https://acme.auth0.example/oidc/logout?client_id=", 303},
-		{"tenant without", tenant.Old, nil, "https://acme.auth0.example/v2/logout?client_id=client-of-the-tests&returnTo=https%3A%2F%2Fapp.example", 303},
-		{"v2 chosen", tenant.Standard, func(c *auth0.Config) { c.LogoutEndpoint = "v2" }, "https://acme.auth0.example/v2/logout?client_id=client-of-the-tests&returnTo=https%3A%2F%2Fapp.example", 303},
-		{"oidc chosen", tenant.Standard, func(c *auth0.Config) { c.LogoutEndpoint = "oidc" }, "https://acme.auth0.example/oidc/logout?", 303},
-		{"oidc chosen, not there", tenant.Old, func(c *auth0.Config) { c.LogoutEndpoint = "oidc" }, "", 500},
-		{"local", tenant.Standard, func(c *auth0.Config) { c.LogoutEndpoint = "local" }, "https://app.example", 303},
-		{"local, own target", tenant.Standard, func(c *auth0.Config) {
+		{"tenant with end_session_endpoint", testkit.StandardTenant, nil, "https://acme.auth0.example/oidc/logout?client_id=", 303},
+		{"tenant without", testkit.OldTenant, nil, "https://acme.auth0.example/v2/logout?client_id=client-of-the-tests&returnTo=https%3A%2F%2Fapp.example", 303},
+		{"v2 chosen", testkit.StandardTenant, func(c *auth0.Config) { c.LogoutEndpoint = "v2" }, "https://acme.auth0.example/v2/logout?client_id=client-of-the-tests&returnTo=https%3A%2F%2Fapp.example", 303},
+		{"oidc chosen", testkit.StandardTenant, func(c *auth0.Config) { c.LogoutEndpoint = "oidc" }, "https://acme.auth0.example/oidc/logout?", 303},
+		{"oidc chosen, not there", testkit.OldTenant, func(c *auth0.Config) { c.LogoutEndpoint = "oidc" }, "", 500},
+		{"local", testkit.StandardTenant, func(c *auth0.Config) { c.LogoutEndpoint = "local" }, "https://app.example", 303},
+		{"local, own target", testkit.StandardTenant, func(c *auth0.Config) {
 			c.LogoutEndpoint, c.PostLogoutURLs = "local", []string{"https://www.example/bye", "https://app.example/bye"}
 		}, "https://www.example/bye", 303},
-		{"federated", tenant.Standard, func(c *auth0.Config) {
+		{"federated", testkit.StandardTenant, func(c *auth0.Config) {
 			c.LogoutEndpoint, c.Logout = "v2", []auth0.LogoutOption{auth0.WithFederatedLogout()}
 		}, "https://acme.auth0.example/v2/logout?client_id=client-of-the-tests&returnTo=https%3A%2F%2Fapp.example&federated", 303},
-		{"state is not for v2", tenant.Old, func(c *auth0.Config) { c.Logout = []auth0.LogoutOption{auth0.WithLogoutParam("state", "s")} }, "https://acme.auth0.example/v2/logout?client_id=client-of-the-tests&returnTo=https%3A%2F%2Fapp.example", 303},
+		{"state is not for v2", testkit.OldTenant, func(c *auth0.Config) { c.Logout = []auth0.LogoutOption{auth0.WithLogoutParam("state", "s")} }, "https://acme.auth0.example/v2/logout?client_id=client-of-the-tests&returnTo=https%3A%2F%2Fapp.example", 303},
 	}
 	for _, tt := range tests {
 		var edits []func(*auth0.Config)
 		if tt.edit != nil {
 			edits = append(edits, tt.edit)
 		}
-		e := testkit.SignedInAt(t, tenant.Config{Host: testkit.TenantHost, Discovery: tt.variant}, edits...)
+		e := testkit.SignedInAt(t, testkit.TenantConfig{Host: testkit.TenantHost, Discovery: tt.variant}, edits...)
 		b := e.Browser().MustLogin()
 		resp := b.Page("/auth/logout")
 		if got := resp.Header.Get("Location"); resp.Status != tt.status || !strings.HasPrefix(got, tt.want) || tt.want != "https://acme.auth0.example/oidc/logout?" && !strings.HasSuffix(tt.want, "client_id=") && got != tt.want {
@@ -262,9 +261,9 @@ func wholeApp(e *testkit.Env) http.Handler {
 func TestLogoutWhileTenantIsDown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		for _, fault := range []func(*tenant.Tenant){
-			func(ten *tenant.Tenant) { ten.Fail(tenant.Discovery, 503) },
-			func(ten *tenant.Tenant) { ten.Delay(tenant.Discovery, time.Hour) },
+		for _, fault := range []func(*testkit.Tenant){
+			func(ten *testkit.Tenant) { ten.Fail(testkit.DiscoveryEndpoint, 503) },
+			func(ten *testkit.Tenant) { ten.Delay(testkit.DiscoveryEndpoint, time.Hour) },
 		} {
 			e := testkit.SignedIn(t)
 			b := e.Browser().MustLogin()

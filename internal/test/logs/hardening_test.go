@@ -10,7 +10,6 @@ import (
 	"testing/synctest"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -115,11 +114,11 @@ func TestLogHasNoSecrets(t *testing.T) {
 		func() { e.Tenant.EditIDToken(testkit.Header("kid", "other")) },
 		func() { e.Tenant.EditIDToken(testkit.ClaimIn("exp", -1000)) },
 		func() { e.Tenant.SignWithForeignKey(true) },
-		func() { e.Tenant.Fail(tenant.Token, 500) },
-		func() { e.Tenant.Fail(tenant.Token, 403) },
-		func() { e.Tenant.Fail(tenant.JWKS, 500) },
-		func() { e.Tenant.Fail(tenant.Discovery, 500) },
-		func() { e.Tenant.Fail(tenant.Management, 403) },
+		func() { e.Tenant.Fail(testkit.TokenEndpoint, 500) },
+		func() { e.Tenant.Fail(testkit.TokenEndpoint, 403) },
+		func() { e.Tenant.Fail(testkit.JWKSEndpoint, 500) },
+		func() { e.Tenant.Fail(testkit.DiscoveryEndpoint, 500) },
+		func() { e.Tenant.Fail(testkit.ManagementEndpoint, 403) },
 		func() {
 			e.Tenant.EditTokenResponse(func(_ *int, body map[string]any) { body["token_type"] = "odd" })
 		},
@@ -148,7 +147,7 @@ func TestLogHasNoSecrets(t *testing.T) {
 		e.Tenant.EditIDToken(nil)
 		e.Tenant.EditTokenResponse(nil)
 		e.Tenant.SignWithForeignKey(false)
-		for _, endpoint := range []tenant.Endpoint{tenant.Token, tenant.JWKS, tenant.Discovery, tenant.Management} {
+		for _, endpoint := range []testkit.Endpoint{testkit.TokenEndpoint, testkit.JWKSEndpoint, testkit.DiscoveryEndpoint, testkit.ManagementEndpoint} {
 			e.Tenant.Fail(endpoint, 0)
 		}
 	}

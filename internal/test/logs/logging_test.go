@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -120,7 +119,7 @@ func TestLogLinesAreShort(t *testing.T) {
 			if config != "provider" && config != "form post" {
 				e.Browser().Login("/auth/login")
 			}
-			for _, endpoint := range []tenant.Endpoint{tenant.Token, tenant.JWKS, tenant.Discovery, tenant.Management, tenant.PAR} {
+			for _, endpoint := range []testkit.Endpoint{testkit.TokenEndpoint, testkit.JWKSEndpoint, testkit.DiscoveryEndpoint, testkit.ManagementEndpoint, testkit.PAREndpoint} {
 				e.Tenant.Replace(endpoint, func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Content-Type", "application/json")
 					w.WriteHeader(400)

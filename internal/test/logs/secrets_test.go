@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -70,7 +69,7 @@ func TestKeptSecretsAreNeverShown(t *testing.T) {
 	t.Parallel()
 	const canary = "CANARY-of-the-tests-with-more-than-32-bytes"
 	values := map[string]any{}
-	secrets := []string{canary, "client-secret-SECRET", testkit.CookieSecret, testkit.Password, tenant.OneTimeCode + "-"}
+	secrets := []string{canary, "client-secret-SECRET", testkit.CookieSecret, testkit.Password, testkit.OneTimeCode + "-"}
 	e := testkit.SignedInForGrants(t, func(c *auth0.Config) {
 		c.Audience, c.Scopes, c.KeepIDToken = testkit.Audience, []string{"openid", "email", "offline_access"}, true
 		c.ManagementClientID, c.ManagementClientSecret = "m2m", canary
@@ -133,7 +132,7 @@ func TestKeptSecretsAreNeverShown(t *testing.T) {
 	_, values["error of a password"] = e.LoginWithPassword(func(p *auth0.PasswordLogin) { p.Password = canary })
 	_, values["error of an exchange of tokens"] = e.Strategy.ExchangeToken(t.Context(), auth0.TokenExchange{SubjectToken: canary, SubjectTokenType: testkit.LegacyToken})
 	_, values["error of an API"] = values["API"].(*auth0.API).Verify(t.Context(), testkit.Signed(testkit.GoodHeader, testkit.WithClaim("aud", `"x"`)))
-	e.Tenant.Replace(tenant.Token, func(w http.ResponseWriter, r *http.Request) {
+	e.Tenant.Replace(testkit.TokenEndpoint, func(w http.ResponseWriter, r *http.Request) {
 		r.ParseForm()
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(400)

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -243,7 +242,7 @@ func TestLogoutIsNotUndone(t *testing.T) {
 				// Each logout revokes a refresh token; and nobody can use the one that
 				// the last refresh has brought.
 				synctest.Wait()
-				if n := e.Tenant.Calls(tenant.Revoke); n != 3+1 {
+				if n := e.Tenant.Calls(testkit.RevokeEndpoint); n != 3+1 {
 					t.Errorf("%d refresh tokens were revoked, want 4", n)
 				}
 			})

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -159,11 +158,11 @@ func TestSessionExpiryAndRefresh(t *testing.T) {
 		if !b.LoggedIn() {
 			t.Error("a refresh has moved the end")
 		}
-		calls := e.Tenant.Calls(tenant.Token)
+		calls := e.Tenant.Calls(testkit.TokenEndpoint)
 		time.Sleep(time.Second)
 		b.NoToken(401, "no_session")
 		b.NoToken(401, "no_session", "force")
-		if e.Tenant.Calls(tenant.Token) != calls {
+		if e.Tenant.Calls(testkit.TokenEndpoint) != calls {
 			t.Error("the tenant was asked for a token of a session that is over")
 		}
 	})

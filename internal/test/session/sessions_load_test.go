@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -400,7 +399,7 @@ func TestTokensOutliveOutage(t *testing.T) {
 					c.Audience = testkit.Audience
 					c.Scopes = []string{"openid", "offline_access"}
 				})
-				e.Tenant.EditClient(testkit.ClientID, func(c *tenant.Client) { c.RotatingRefreshTokens = true })
+				e.Tenant.EditClient(testkit.ClientID, func(c *testkit.TenantClient) { c.RotatingRefreshTokens = true })
 				e.Tenant.EditTokenResponse(func(_ *int, body map[string]any) { body["expires_in"] = life.Seconds() })
 				e.Mux.HandleFunc("GET /token", func(w http.ResponseWriter, r *http.Request) {
 					if _, err := e.Strategy.AccessToken(w, r); err != nil {
@@ -412,11 +411,11 @@ func TestTokensOutliveOutage(t *testing.T) {
 					return b.Do("GET", "/token", nil, "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Sec-Fetch-Site", "cross-site")
 				}
 				time.Sleep(life)
-				before := e.Tenant.Calls(tenant.Token)
+				before := e.Tenant.Calls(testkit.TokenEndpoint)
 				s.fault.Store(&fault{err: errStoreDown, writesOnly: true})
 				resp := token()
 				t.Logf("at the failure: %d %s", resp.Status, resp.Body)
-				if n := e.Tenant.Calls(tenant.Token) - before; n != 1 {
+				if n := e.Tenant.Calls(testkit.TokenEndpoint) - before; n != 1 {
 					t.Errorf("%d refreshes, want 1", n)
 				}
 				time.Sleep(outage)
@@ -428,7 +427,7 @@ func TestTokensOutliveOutage(t *testing.T) {
 					time.Sleep(time.Minute)
 				}
 				elsewhere(e, b)
-				if n := e.Tenant.Calls(tenant.Token) - before; n != 1 {
+				if n := e.Tenant.Calls(testkit.TokenEndpoint) - before; n != 1 {
 					t.Errorf("%d refreshes after the outage, want 1", n)
 				}
 				time.Sleep(life)

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -697,9 +696,9 @@ func TestStorePanicsOnce(t *testing.T) {
 
 // refresh asks for a new access token, and reports whether the tenant was asked.
 func refresh(e *testkit.Env, b *testkit.Browser) bool {
-	before := e.Tenant.Calls(tenant.Token)
+	before := e.Tenant.Calls(testkit.TokenEndpoint)
 	_, err := e.Strategy.AccessToken(httptest.NewRecorder(), b.Request("/"), auth0.ForceRefresh())
-	return err == nil && e.Tenant.Calls(tenant.Token) == before+1
+	return err == nil && e.Tenant.Calls(testkit.TokenEndpoint) == before+1
 }
 
 // TestStoreLeasesLate: a lease that comes when nobody waits for it any more is
@@ -751,7 +750,7 @@ func TestStoreExpiry(t *testing.T) {
 			c.HTTPClient.Timeout = 9 * time.Second
 		})
 		b := e.Browser().MustLogin()
-		e.Tenant.Delay(tenant.Token, 5*time.Second)
+		e.Tenant.Delay(testkit.TokenEndpoint, 5*time.Second)
 		refresh(e, b)
 		if s.shortest <= 0 || s.commits < 2 {
 			t.Errorf("%d commits, one expires after %v", s.commits, s.shortest)

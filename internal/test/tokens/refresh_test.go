@@ -21,7 +21,6 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -140,7 +139,7 @@ func TestParallelRefresh(t *testing.T) {
 	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 		e := testkit.SignedInRefreshing(t, m.Edit)
-		e.Tenant.Delay(tenant.Token, time.Second)
+		e.Tenant.Delay(testkit.TokenEndpoint, time.Second)
 		b := e.Browser().MustLogin()
 		before := b.Token()
 		time.Sleep(testkit.TokenLife)
@@ -199,7 +198,7 @@ func TestCallerLeaves(t *testing.T) {
 	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 		e := testkit.SignedInRefreshing(t, m.Edit)
-		e.Tenant.Delay(tenant.Token, 2*time.Second)
+		e.Tenant.Delay(testkit.TokenEndpoint, 2*time.Second)
 		b := e.Browser().MustLogin()
 		time.Sleep(testkit.TokenLife)
 		ctx, leave := context.WithCancel(t.Context())
@@ -303,7 +302,7 @@ func TestAudiencesAtOnce(t *testing.T) {
 	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 		e := testkit.SignedInRefreshing(t, m.Edit)
-		e.Tenant.Delay(tenant.Token, 100*time.Millisecond)
+		e.Tenant.Delay(testkit.TokenEndpoint, 100*time.Millisecond)
 		b := e.Browser().MustLogin()
 		time.Sleep(testkit.TokenLife)
 		wishes := []string{"", "audience=" + testkit.SecondAudience, "audience=https://third.example/", "audience=" + testkit.SecondAudience + "&scope=read:a", "force"}
@@ -330,7 +329,7 @@ func TestForceRefresh(t *testing.T) {
 		}
 		e.ExpectRefreshes(1, "forced")
 		// What comes while another request is got is new for both.
-		e.Tenant.Delay(tenant.Token, time.Second)
+		e.Tenant.Delay(testkit.TokenEndpoint, time.Second)
 		tabs, got := testkit.Tabs(b, 2), make([]string, 2)
 		testkit.Together(2, func(i int) { got[i] = tabs[i].Token([]string{"force", "force&audience=" + testkit.Audience}[i]) })
 		if got[0] != got[1] || got[0] == second {
@@ -419,7 +418,7 @@ func TestTenantTrouble(t *testing.T) {
 			e := testkit.SignedInRefreshing(t, m.Edit)
 			b := e.Browser().MustLogin()
 			first := b.Token()
-			e.Tenant.Replace(tenant.Token, tt.answer)
+			e.Tenant.Replace(testkit.TokenEndpoint, tt.answer)
 			time.Sleep(testkit.TokenLife - 25*time.Second)
 			if b.Token() != first {
 				t.Errorf("%s: the token that is good for 25 seconds is not given", tt.why)
@@ -435,7 +434,7 @@ func TestTenantTrouble(t *testing.T) {
 			if !b.LoggedIn() {
 				t.Errorf("%s: logged out", tt.why)
 			}
-			e.Tenant.Replace(tenant.Token, nil)
+			e.Tenant.Replace(testkit.TokenEndpoint, nil)
 			time.Sleep(time.Minute)
 			if b.Token() == first {
 				t.Errorf("%s: the old token afterwards", tt.why)
@@ -452,7 +451,7 @@ func TestRefusedRefreshIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	answer := func(status int, body, retryAfter string) func(*testkit.Env) {
 		return func(e *testkit.Env) {
-			e.Tenant.Replace(tenant.Token, func(w http.ResponseWriter, _ *http.Request) {
+			e.Tenant.Replace(testkit.TokenEndpoint, func(w http.ResponseWriter, _ *http.Request) {
 				if retryAfter != "" {
 					w.Header().Set("Retry-After", retryAfter)
 				}
@@ -461,9 +460,9 @@ func TestRefusedRefreshIsNotRepeated(t *testing.T) {
 			})
 		}
 	}
-	user := func(edit func(*tenant.User)) func(*testkit.Env) {
+	user := func(edit func(*testkit.TenantUser)) func(*testkit.Env) {
 		return func(e *testkit.Env) {
-			u := tenant.User{Connection: testkit.Realm, Email: "ada@acme.example", EmailVerified: true, Password: testkit.Password}
+			u := testkit.TenantUser{Connection: testkit.Realm, Email: "ada@acme.example", EmailVerified: true, Password: testkit.Password}
 			edit(&u)
 			if err := e.Tenant.AddUser(u); err != nil {
 				t.Fatal(err)
@@ -478,10 +477,10 @@ func TestRefusedRefreshIsNotRepeated(t *testing.T) {
 		also   error
 		hold   time.Duration // 0: each is asked
 	}{
-		{"blocked", user(func(u *tenant.User) { u.Blocked = true }), 401, "token_expired", auth0.ErrUserBlocked, time.Minute},
-		{"denied by an Action", user(func(u *tenant.User) { u.DenyReason = "not today" }), 401, "token_expired", nil, time.Minute},
+		{"blocked", user(func(u *testkit.TenantUser) { u.Blocked = true }), 401, "token_expired", auth0.ErrUserBlocked, time.Minute},
+		{"denied by an Action", user(func(u *testkit.TenantUser) { u.DenyReason = "not today" }), 401, "token_expired", nil, time.Minute},
 		{"blocked, as old tenants say it", answer(401, `{"error":"unauthorized","error_description":"user is blocked"}`, ""), 401, "token_expired", auth0.ErrUserBlocked, time.Minute},
-		{"second factor", user(func(u *tenant.User) { u.MFAOnRefresh = true }), 403, "mfa_required", auth0.ErrMFARequired, 0},
+		{"second factor", user(func(u *testkit.TenantUser) { u.MFAOnRefresh = true }), 403, "mfa_required", auth0.ErrMFARequired, 0},
 		{"wrong client secret", answer(401, `{"error":"access_denied","error_description":"Unauthorized"}`, ""), 502, "tenant_answer", nil, time.Minute},
 		{"scope", answer(400, `{"error":"invalid_scope"}`, ""), 502, "tenant_answer", nil, time.Minute},
 		{"page of the edge", answer(403, `<html>`, ""), 502, "tenant_answer", nil, time.Minute},
@@ -489,7 +488,7 @@ func TestRefusedRefreshIsNotRepeated(t *testing.T) {
 		{"rate limit", answer(429, `{"error":"too_many_requests"}`, "7"), 502, "tenant_unavailable", auth0.ErrTenantUnavailable, 7 * time.Second},
 		{"quota", answer(429, `{"error":"too_many_requests"}`, "3600"), 502, "tenant_unavailable", auth0.ErrTenantUnavailable, time.Minute},
 		{"down", answer(503, `<html>`, ""), 502, "tenant_unavailable", auth0.ErrTenantUnavailable, time.Second},
-		{"no answer", func(e *testkit.Env) { e.Tenant.Delay(tenant.Token, time.Hour) }, 502, "tenant_unavailable", auth0.ErrTenantUnavailable, 0},
+		{"no answer", func(e *testkit.Env) { e.Tenant.Delay(testkit.TokenEndpoint, time.Hour) }, 502, "tenant_unavailable", auth0.ErrTenantUnavailable, 0},
 	} {
 		testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 			var got error
@@ -500,7 +499,7 @@ func TestRefusedRefreshIsNotRepeated(t *testing.T) {
 			b, other := e.Browser().MustLogin(), e.Browser().MustLogin()
 			time.Sleep(testkit.TokenLife)
 			tt.refuse(e)
-			asked := func() int { return e.Tenant.Calls(tenant.Token) - 2 }
+			asked := func() int { return e.Tenant.Calls(testkit.TokenEndpoint) - 2 }
 			ask := func(why string, want int) {
 				t.Helper()
 				b.Fetch("/why")
@@ -536,8 +535,8 @@ func TestRefusedRefreshIsNotRepeated(t *testing.T) {
 				t.Errorf("%s: logged out", tt.why)
 			}
 			// The refresh token is still there.
-			e.Tenant.Replace(tenant.Token, nil)
-			user(func(*tenant.User) {})(e)
+			e.Tenant.Replace(testkit.TokenEndpoint, nil)
+			user(func(*testkit.TenantUser) {})(e)
 			time.Sleep(time.Minute)
 			b.Token()
 		})
@@ -549,7 +548,7 @@ func TestHangingRefresh(t *testing.T) {
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 		e := testkit.SignedInRefreshing(t, m.Edit)
 		b := e.Browser().MustLogin()
-		e.Tenant.Delay(tenant.Token, time.Hour)
+		e.Tenant.Delay(testkit.TokenEndpoint, time.Hour)
 		time.Sleep(testkit.TokenLife)
 		begun := time.Now()
 		tabs := testkit.Tabs(b, 5)
@@ -735,22 +734,22 @@ func TestRefreshWithoutTheRightKeys(t *testing.T) {
 		after  func(*testkit.Env) // it; then the refresh works
 		held   time.Duration
 	}{
-		{"rotation, key endpoint down", func(e *testkit.Env) { rotate(e); e.Tenant.Fail(tenant.JWKS, 500) }, func(e *testkit.Env) { e.Tenant.Fail(tenant.JWKS, 0) }, time.Minute},
-		{"rotation, key endpoint has had enough", func(e *testkit.Env) { rotate(e); e.Tenant.Fail(tenant.JWKS, 429) }, func(e *testkit.Env) { e.Tenant.Fail(tenant.JWKS, 0) }, time.Minute},
+		{"rotation, key endpoint down", func(e *testkit.Env) { rotate(e); e.Tenant.Fail(testkit.JWKSEndpoint, 500) }, func(e *testkit.Env) { e.Tenant.Fail(testkit.JWKSEndpoint, 0) }, time.Minute},
+		{"rotation, key endpoint has had enough", func(e *testkit.Env) { rotate(e); e.Tenant.Fail(testkit.JWKSEndpoint, 429) }, func(e *testkit.Env) { e.Tenant.Fail(testkit.JWKSEndpoint, 0) }, time.Minute},
 		{"rotation, fetches held back", func(e *testkit.Env) {
-			e.Tenant.Fail(tenant.JWKS, 500)
+			e.Tenant.Fail(testkit.JWKSEndpoint, 500)
 			e.Strategy.KeySet().VerifySignature(context.Background(), testkit.Unverifiable("made-up")) // fails
-			e.Tenant.Fail(tenant.JWKS, 0)
+			e.Tenant.Fail(testkit.JWKSEndpoint, 0)
 			rotate(e)
 		}, func(*testkit.Env) {}, time.Minute},
-		{"rotation, key endpoint does not answer", func(e *testkit.Env) { rotate(e); e.Tenant.Delay(tenant.JWKS, time.Hour) }, func(e *testkit.Env) { e.Tenant.Delay(tenant.JWKS, 0) }, time.Minute},
+		{"rotation, key endpoint does not answer", func(e *testkit.Env) { rotate(e); e.Tenant.Delay(testkit.JWKSEndpoint, time.Hour) }, func(e *testkit.Env) { e.Tenant.Delay(testkit.JWKSEndpoint, 0) }, time.Minute},
 		{"rotation that is not published yet", func(e *testkit.Env) {
 			e.FreshKeys()
 			old := httptest.NewRecorder()
 			e.Tenant.ServeHTTP(old, httptest.NewRequest("GET", "https://"+testkit.TenantHost+"/.well-known/jwks.json", nil))
 			rotate(e)
-			e.Tenant.Replace(tenant.JWKS, func(w http.ResponseWriter, r *http.Request) { w.Write(old.Body.Bytes()) })
-		}, func(e *testkit.Env) { e.Tenant.Replace(tenant.JWKS, nil) }, time.Minute},
+			e.Tenant.Replace(testkit.JWKSEndpoint, func(w http.ResponseWriter, r *http.Request) { w.Write(old.Body.Bytes()) })
+		}, func(e *testkit.Env) { e.Tenant.Replace(testkit.JWKSEndpoint, nil) }, time.Minute},
 		{"key is briefly for something else", func(e *testkit.Env) {
 			e.Tenant.EditJWKS(func(doc map[string]any) {
 				for _, key := range doc["keys"].([]map[string]any) {
@@ -763,10 +762,10 @@ func TestRefreshWithoutTheRightKeys(t *testing.T) {
 		}, func(e *testkit.Env) { e.Tenant.EditJWKS(nil); refetch(e) }, time.Minute},
 		{"kid is given to another key, key endpoint down", func(e *testkit.Env) {
 			e.Tenant.SignWithForeignKey(true)
-			e.Tenant.Fail(tenant.JWKS, 500)
+			e.Tenant.Fail(testkit.JWKSEndpoint, 500)
 		}, func(e *testkit.Env) {
 			e.Tenant.SignWithForeignKey(false)
-			e.Tenant.Fail(tenant.JWKS, 0)
+			e.Tenant.Fail(testkit.JWKSEndpoint, 0)
 		}, time.Minute},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
@@ -818,9 +817,9 @@ func TestRefreshedIDTokenForged(t *testing.T) {
 			e.Tenant.EditIDToken(claims)
 			time.Sleep(testkit.TokenLife)
 			e.FreshKeys()
-			fetches := e.Tenant.Calls(tenant.JWKS)
+			fetches := e.Tenant.Calls(testkit.JWKSEndpoint)
 			b.NoToken(401, "token_expired")
-			if n := e.Tenant.Calls(tenant.JWKS) - fetches; n != 1 {
+			if n := e.Tenant.Calls(testkit.JWKSEndpoint) - fetches; n != 1 {
 				t.Errorf("the keys were fetched %d times before the token was called a forgery, want 1", n)
 			}
 			e.Tenant.SignWithForeignKey(false)
@@ -861,11 +860,11 @@ func TestStrangersDoNotUseUpFetches(t *testing.T) {
 				b := e.Browser().MustLogin()
 				time.Sleep(testkit.TokenLife)
 				e.FreshKeys()
-				before := e.Tenant.Calls(tenant.JWKS)
+				before := e.Tenant.Calls(testkit.JWKSEndpoint)
 				for i := range 200 {
 					send(e, api, fmt.Sprint("x", i))
 				}
-				if n := e.Tenant.Calls(tenant.JWKS) - before; n != 2 {
+				if n := e.Tenant.Calls(testkit.JWKSEndpoint) - before; n != 2 {
 					t.Errorf("200 made-up kids: %d fetches, want 2", n)
 				}
 				e.Tenant.RotateKeys()
@@ -891,10 +890,10 @@ func TestJoinedFetchCanBeTooOld(t *testing.T) {
 		slow := true
 		old := httptest.NewRecorder()
 		e.Tenant.ServeHTTP(old, httptest.NewRequest("GET", "https://"+testkit.TenantHost+"/.well-known/jwks.json", nil))
-		e.Tenant.Replace(tenant.JWKS, func(w http.ResponseWriter, r *http.Request) {
+		e.Tenant.Replace(testkit.JWKSEndpoint, func(w http.ResponseWriter, r *http.Request) {
 			if !slow {
 				current := httptest.NewRecorder()
-				e.Tenant.Replace(tenant.JWKS, nil)
+				e.Tenant.Replace(testkit.JWKSEndpoint, nil)
 				e.Tenant.ServeHTTP(current, r)
 				w.Write(current.Body.Bytes())
 				return
@@ -918,20 +917,20 @@ func TestRefreshWithoutKeys(t *testing.T) {
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 		e := testkit.SignedInRefreshing(t, m.Edit)
 		b := e.Browser().MustLogin()
-		e.Tenant.Fail(tenant.JWKS, 503)
+		e.Tenant.Fail(testkit.JWKSEndpoint, 503)
 		time.Sleep(testkit.TokenLife)
 		b.Token() // with the keys of before
 		time.Sleep(25*time.Hour - testkit.TokenLife)
 		b = e.Browser()
-		e.Tenant.Fail(tenant.JWKS, 0)
+		e.Tenant.Fail(testkit.JWKSEndpoint, 0)
 		b.MustLogin()
-		e.Tenant.Fail(tenant.JWKS, 503)
+		e.Tenant.Fail(testkit.JWKSEndpoint, 503)
 		restarted := testkit.SignedInRefreshing(t, func(c *auth0.Config) { *c = e.Config })
 		b.Env = restarted
 		time.Sleep(testkit.TokenLife)
 		b.NoToken(503, "keys_unavailable")
 		time.Sleep(2 * time.Minute)
-		e.Tenant.Fail(tenant.JWKS, 0)
+		e.Tenant.Fail(testkit.JWKSEndpoint, 0)
 		b.Token()
 	})
 }
@@ -1040,11 +1039,11 @@ func TestTokensOfASession(t *testing.T) {
 		wish := func(i int) string { return fmt.Sprintf("audience=%s&scope=read:a+x:%d", audienceNumber(i), i) }
 		for i := range 8 {
 			audience := audienceNumber(i)
-			if err := e.Tenant.AddAPI(tenant.API{Audience: audience, Scopes: []string{"read:a"}, Lifetime: testkit.TokenLife}); err != nil {
+			if err := e.Tenant.AddAPI(testkit.TenantAPI{Audience: audience, Scopes: []string{"read:a"}, Lifetime: testkit.TokenLife}); err != nil {
 				t.Fatal(err)
 			}
-			e.EditClient(func(c *tenant.Client) {
-				c.RefreshTokenPolicies = append(c.RefreshTokenPolicies, tenant.ClientGrant{Audience: audience, Scopes: []string{"read:a"}})
+			e.EditClient(func(c *testkit.TenantClient) {
+				c.RefreshTokenPolicies = append(c.RefreshTokenPolicies, testkit.ClientGrant{Audience: audience, Scopes: []string{"read:a"}})
 			})
 			time.Sleep(time.Second)
 			b.Token(wish(i))
@@ -1067,7 +1066,7 @@ func TestAudienceThatIsNotAllowed(t *testing.T) {
 	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 		e := testkit.SignedInRefreshing(t, m.Edit)
-		e.EditClient(func(c *tenant.Client) { c.RefreshTokenPolicies = nil })
+		e.EditClient(func(c *testkit.TenantClient) { c.RefreshTokenPolicies = nil })
 		b := e.Browser().MustLogin()
 		for range 2 {
 			b.NoToken(502, "tenant_answer", "audience="+testkit.SecondAudience)
@@ -1167,7 +1166,7 @@ func TestLogoutDuringRefresh(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				e := testkit.SignedInRefreshing(t, m.Edit, testkit.CheapTokensConfig)
 				testkit.CheapTokens(e)
-				e.Tenant.Delay(tenant.Token, time.Millisecond)
+				e.Tenant.Delay(testkit.TokenEndpoint, time.Millisecond)
 				revived := 0
 				for round := range m.rounds {
 					b := e.Browser()
@@ -1202,7 +1201,7 @@ func TestTwoProcesses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		one := testkit.SignedInRefreshing(t, testkit.InStore)
 		two := testkit.SignedInRefreshing(t, func(c *auth0.Config) { *c = one.Config })
-		one.Tenant.Delay(tenant.Token, time.Second)
+		one.Tenant.Delay(testkit.TokenEndpoint, time.Second)
 		b := one.Browser().MustLogin()
 		for round := range 3 {
 			time.Sleep(testkit.TokenLife)
@@ -1252,7 +1251,7 @@ func TestTwoProcessesInCookies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		one := testkit.SignedInRefreshing(t)
 		one.RotateRefreshTokens(true, 30*time.Second)
-		one.Tenant.Delay(tenant.Token, time.Second)
+		one.Tenant.Delay(testkit.TokenEndpoint, time.Second)
 		two := testkit.SignedInRefreshing(t, func(c *auth0.Config) { *c = one.Config })
 		b := one.Browser().MustLogin()
 		for round := range 3 {
@@ -1384,11 +1383,11 @@ func TestLogoutRevokesRefreshToken(t *testing.T) {
 	}{
 		{"as always", func(*testkit.Env) {}, 1, false},
 		{"no refresh token", func(e *testkit.Env) {
-			e.EditClient(func(c *tenant.Client) { c.GrantTypes = []string{"authorization_code"} })
+			e.EditClient(func(c *testkit.TenantClient) { c.GrantTypes = []string{"authorization_code"} })
 		}, 0, false},
-		{"the tenant fails", func(e *testkit.Env) { e.Tenant.Fail(tenant.Revoke, 500) }, 1, true},
-		{"the tenant does not take the secret", func(e *testkit.Env) { e.EditClient(func(c *tenant.Client) { c.Secret = "another" }) }, 1, true},
-		{"the tenant does not answer", func(e *testkit.Env) { e.Tenant.Delay(tenant.Revoke, time.Hour) }, 1, true},
+		{"the tenant fails", func(e *testkit.Env) { e.Tenant.Fail(testkit.RevokeEndpoint, 500) }, 1, true},
+		{"the tenant does not take the secret", func(e *testkit.Env) { e.EditClient(func(c *testkit.TenantClient) { c.Secret = "another" }) }, 1, true},
+		{"the tenant does not answer", func(e *testkit.Env) { e.Tenant.Delay(testkit.RevokeEndpoint, time.Hour) }, 1, true},
 	}
 	for _, tt := range tests {
 		testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
@@ -1411,7 +1410,7 @@ func TestLogoutRevokesRefreshToken(t *testing.T) {
 			}
 			time.Sleep(2 * time.Second)
 			synctest.Wait()
-			if got := e.Tenant.Calls(tenant.Revoke); got != tt.calls {
+			if got := e.Tenant.Calls(testkit.RevokeEndpoint); got != tt.calls {
 				t.Errorf("%s: %d calls, want %d", tt.why, got, tt.calls)
 			}
 			if got := strings.Contains(e.Log.String(), "could not be revoked"); got != tt.warned {
@@ -1456,10 +1455,10 @@ func TestRefreshDoesNotPrint(t *testing.T) {
 		})
 		b := e.Browser().MustLogin()
 		b.Page("/collect")
-		e.Tenant.Fail(tenant.Token, 500)
+		e.Tenant.Fail(testkit.TokenEndpoint, 500)
 		time.Sleep(testkit.TokenLife)
 		b.Page("/collect")
-		e.Tenant.Fail(tenant.Token, 0)
+		e.Tenant.Fail(testkit.TokenEndpoint, 0)
 		e.Tenant.RevokeRefreshTokens("ada@acme.example")
 		b.Page("/collect")
 		secrets := append(spy.Seen(), "client-secret-SECRET", testkit.CookieSecret, b.Cookies[testkit.SessionCookie])
@@ -1511,13 +1510,13 @@ func TestTokensAtOnce(t *testing.T) {
 				if resp := b.Fetch("/at-once"); resp.Status != 200 {
 					t.Fatal(resp.Status)
 				}
-				calls := e.Tenant.Calls(tenant.Token)
+				calls := e.Tenant.Calls(testkit.TokenEndpoint)
 				for _, audience := range audiences {
 					if token := b.Token("audience=" + url.QueryEscape(audience)); !slices.Contains(got, token) {
 						t.Errorf("%s: the session has none of the tokens", audience)
 					}
 				}
-				if n := e.Tenant.Calls(tenant.Token) - calls; n != 0 {
+				if n := e.Tenant.Calls(testkit.TokenEndpoint) - calls; n != 0 {
 					t.Errorf("%d tokens were got and not kept", n)
 				}
 			}

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -55,7 +54,7 @@ func newVaultEnv(t *testing.T, edit ...func(*auth0.Config)) *vaultEnv {
 
 func (e *vaultEnv) connect(token, email string, life time.Duration) {
 	e.T.Helper()
-	if err := e.Tenant.ConnectAccount("ada@acme.example", tenant.ConnectedAccount{Connection: "google-oauth2", Email: email, AccessToken: token, Scope: "calendar", ExpiresIn: life}); err != nil {
+	if err := e.Tenant.ConnectAccount("ada@acme.example", testkit.ConnectedAccount{Connection: "google-oauth2", Email: email, AccessToken: token, Scope: "calendar", ExpiresIn: life}); err != nil {
 		e.T.Fatal(err)
 	}
 }
@@ -67,9 +66,9 @@ func (e *vaultEnv) ask(b *testkit.Browser, want string, requests int, opts ...au
 	if opts != nil {
 		e.opts = opts
 	}
-	before := e.Tenant.Calls(tenant.Token)
+	before := e.Tenant.Calls(testkit.TokenEndpoint)
 	b.Page("/third")
-	if got := e.Tenant.Calls(tenant.Token) - before; e.err != nil && want != "" || e.token != want || got != requests {
+	if got := e.Tenant.Calls(testkit.TokenEndpoint) - before; e.err != nil && want != "" || e.token != want || got != requests {
 		e.T.Errorf("token %q, %v, %d requests; want %q and %d", e.token, e.err, got, want, requests)
 	}
 }
@@ -165,7 +164,7 @@ func TestConnectionTokenRefused(t *testing.T) {
 			e := newVaultEnv(t, edit)
 			b := e.Browser().MustLogin()
 			e.ask(b, "ya29.first", 1)
-			e.Tenant.Replace(tenant.Token, func(w http.ResponseWriter, r *http.Request) {
+			e.Tenant.Replace(testkit.TokenEndpoint, func(w http.ResponseWriter, r *http.Request) {
 				w.WriteHeader(tt.status)
 				io.WriteString(w, tt.body)
 			})
@@ -179,7 +178,7 @@ func TestConnectionTokenRefused(t *testing.T) {
 			if !ok || got.Status != tt.httpStatus || got.Code != tt.code || got.TenantStatus != tt.status || tt.sentinel != nil && !errors.Is(got, tt.sentinel) || e.token != "" {
 				t.Errorf("%s: %q, %+v", tt.name, e.token, got)
 			}
-			e.Tenant.Replace(tenant.Token, nil)
+			e.Tenant.Replace(testkit.TokenEndpoint, nil)
 			if !b.LoggedIn() {
 				t.Errorf("%s: logged out", tt.name)
 			}
@@ -197,10 +196,10 @@ func TestConnectionTokenGone(t *testing.T) {
 		e := newVaultEnv(t, edit)
 		b := e.Browser().MustLogin()
 		e.ask(b, "ya29.first", 1)
-		e.Tenant.Fail(tenant.Token, 401)
+		e.Tenant.Fail(testkit.TokenEndpoint, 401)
 		e.ask(b, "", 1, auth0.ForConnection("google-oauth2"), auth0.ForceRefresh())
 		e.ask(b, "", 1, auth0.ForConnection("google-oauth2"))
-		e.Tenant.Fail(tenant.Token, 0)
+		e.Tenant.Fail(testkit.TokenEndpoint, 0)
 		e.ask(b, "ya29.first", 1)
 	})
 }
@@ -216,9 +215,9 @@ func TestConnectionTokenNeedsRefreshToken(t *testing.T) {
 		plain.Mux.HandleFunc("GET /third", func(w http.ResponseWriter, r *http.Request) {
 			_, e.err = plain.Strategy.AccessToken(w, r, auth0.ForConnection("google-oauth2"))
 		})
-		calls := plain.Tenant.Calls(tenant.Token)
+		calls := plain.Tenant.Calls(testkit.TokenEndpoint)
 		b := plain.Browser().MustLogin()
-		if b.Page("/third"); !errors.Is(e.err, auth0.ErrNoToken) || plain.Tenant.Calls(tenant.Token) != calls+1 {
+		if b.Page("/third"); !errors.Is(e.err, auth0.ErrNoToken) || plain.Tenant.Calls(testkit.TokenEndpoint) != calls+1 {
 			t.Errorf("%s: without refresh token: %v", name, e.err)
 		}
 	}
@@ -259,14 +258,14 @@ func TestConnectionTokenAtOnce(t *testing.T) {
 			got[tok.AccessToken]++
 		})
 		b := e.Browser().MustLogin()
-		before := e.Tenant.Calls(tenant.Token)
-		e.Tenant.Delay(tenant.Token, time.Second)
+		before := e.Tenant.Calls(testkit.TokenEndpoint)
+		e.Tenant.Delay(testkit.TokenEndpoint, time.Second)
 		var wg sync.WaitGroup
 		for range 50 {
 			wg.Go(func() { b.Clone().Page("/many") })
 		}
 		wg.Wait()
-		if n := e.Tenant.Calls(tenant.Token) - before; n != 1 || got["ya29.first"] != 50 {
+		if n := e.Tenant.Calls(testkit.TokenEndpoint) - before; n != 1 || got["ya29.first"] != 50 {
 			t.Errorf("%d requests, tokens %v", n, got)
 		}
 	})
@@ -318,12 +317,12 @@ func TestConnectionTokenOfAccessToken(t *testing.T) {
 	if _, err := e.Strategy.ConnectionToken(t.Context(), access, "google-oauth2", ""); !errors.Is(err, auth0.ErrNotConnected) {
 		t.Errorf("an application that is not the API: %v", err)
 	}
-	if err := e.Tenant.EditClient(testkit.ClientID, func(c *tenant.Client) { c.ResourceServer = testkit.Audience }); err != nil {
+	if err := e.Tenant.EditClient(testkit.ClientID, func(c *testkit.TenantClient) { c.ResourceServer = testkit.Audience }); err != nil {
 		t.Fatal(err)
 	}
-	calls := e.Tenant.Calls(tenant.Token)
+	calls := e.Tenant.Calls(testkit.TokenEndpoint)
 	for _, tt := range []struct{ connection, hint string }{{"", ""}, {"a b", ""}, {"google-oauth2", "a\nb"}} {
-		if _, err := e.Strategy.ConnectionToken(t.Context(), access, tt.connection, tt.hint); err == nil || e.Tenant.Calls(tenant.Token) != calls {
+		if _, err := e.Strategy.ConnectionToken(t.Context(), access, tt.connection, tt.hint); err == nil || e.Tenant.Calls(testkit.TokenEndpoint) != calls {
 			t.Errorf("%q: %v", tt, err)
 		}
 	}

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
@@ -245,7 +244,7 @@ func (v *vectorAPI) fail(t *testing.T, state string) {
 	switch state {
 	case "":
 	case "unavailable":
-		v.Tenant.Fail(tenant.JWKS, 503)
+		v.Tenant.Fail(testkit.JWKSEndpoint, 503)
 	default:
 		t.Fatalf("state %q of the keys is not known", state)
 	}
@@ -381,7 +380,7 @@ func newVectorLogin(t *testing.T, b *tokenBuilder, keys recipeKeys) *vectorLogin
 	})
 	published := b.published(keys)
 	v.Tenant.EditJWKS(func(doc map[string]any) { doc["keys"] = published })
-	v.Tenant.Replace(tenant.Token, func(w http.ResponseWriter, _ *http.Request) {
+	v.Tenant.Replace(testkit.TokenEndpoint, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(w).Encode(map[string]any{"access_token": "opaque", "token_type": "Bearer", "expires_in": 3600, "id_token": v.idToken})
 	})
