@@ -16,39 +16,27 @@ type Answer struct {
 	Challenge, Body string
 }
 
-var AnswerOK = Answer{200, "", "for members"}
-
-var AnswerNoToken = Answer{401, `Bearer realm="api"`, `{"error":"unauthorized","error_description":"authentication required"}`}
-
-var AnswerBadHeader = Answer{400, `Bearer realm="api", error="invalid_request", error_description="malformed Authorization header"`, `{"error":"invalid_request","error_description":"malformed Authorization header"}`}
-
-var AnswerMalformed = Answer{401, `Bearer realm="api", error="invalid_token", error_description="token malformed"`, `{"error":"invalid_token","error_description":"token malformed"}`}
-
-var AnswerWrongType = Answer{401, `Bearer realm="api", error="invalid_token", error_description="token type not accepted"`, `{"error":"invalid_token","error_description":"token type not accepted"}`}
-
-var AnswerWrongAlg = Answer{401, `Bearer realm="api", error="invalid_token", error_description="algorithm not accepted"`, `{"error":"invalid_token","error_description":"algorithm not accepted"}`}
-
-var AnswerUnknownKey = Answer{401, `Bearer realm="api", error="invalid_token", error_description="signing key unknown"`, `{"error":"invalid_token","error_description":"signing key unknown"}`}
-
-var AnswerBadSignature = Answer{401, `Bearer realm="api", error="invalid_token", error_description="signature invalid"`, `{"error":"invalid_token","error_description":"signature invalid"}`}
-
-var AnswerExpired = Answer{401, `Bearer realm="api", error="invalid_token", error_description="token expired"`, `{"error":"invalid_token","error_description":"token expired"}`}
-
-var AnswerNotYet = Answer{401, `Bearer realm="api", error="invalid_token", error_description="token not yet valid"`, `{"error":"invalid_token","error_description":"token not yet valid"}`}
-
-var AnswerWrongIssuer = Answer{401, `Bearer realm="api", error="invalid_token", error_description="issuer not trusted"`, `{"error":"invalid_token","error_description":"issuer not trusted"}`}
-
-var AnswerWrongAud = Answer{401, `Bearer realm="api", error="invalid_token", error_description="audience not accepted"`, `{"error":"invalid_token","error_description":"audience not accepted"}`}
-
-var AnswerBadClaims = Answer{401, `Bearer realm="api", error="invalid_token", error_description="token claims invalid"`, `{"error":"invalid_token","error_description":"token claims invalid"}`}
-
-var AnswerBound = Answer{401, `Bearer realm="api", error="invalid_token", error_description="token is sender-constrained"`, `{"error":"invalid_token","error_description":"token is sender-constrained"}`}
-
-var AnswerForbidden = Answer{403, "", `{"error":"access_denied","error_description":"claim requirement not met"}`}
-
-var AnswerUnusable = Answer{500, "", `{"error":"server_error","error_description":"this route is not set up correctly"}`}
-
-var AnswerNoKeys = Answer{503, "", `{"error":"temporarily_unavailable","error_description":"token keys unavailable"}`}
+// The answers of an API. They are written out, so that a slip in the library cannot
+// repeat itself here.
+var (
+	AnswerOK           = Answer{200, "", "for members"}
+	AnswerNoToken      = Answer{401, `Bearer realm="api"`, `{"error":"unauthorized","error_description":"authentication required"}`}
+	AnswerBadHeader    = Answer{400, `Bearer realm="api", error="invalid_request", error_description="malformed Authorization header"`, `{"error":"invalid_request","error_description":"malformed Authorization header"}`}
+	AnswerMalformed    = Answer{401, `Bearer realm="api", error="invalid_token", error_description="token malformed"`, `{"error":"invalid_token","error_description":"token malformed"}`}
+	AnswerWrongType    = Answer{401, `Bearer realm="api", error="invalid_token", error_description="token type not accepted"`, `{"error":"invalid_token","error_description":"token type not accepted"}`}
+	AnswerWrongAlg     = Answer{401, `Bearer realm="api", error="invalid_token", error_description="algorithm not accepted"`, `{"error":"invalid_token","error_description":"algorithm not accepted"}`}
+	AnswerUnknownKey   = Answer{401, `Bearer realm="api", error="invalid_token", error_description="signing key unknown"`, `{"error":"invalid_token","error_description":"signing key unknown"}`}
+	AnswerBadSignature = Answer{401, `Bearer realm="api", error="invalid_token", error_description="signature invalid"`, `{"error":"invalid_token","error_description":"signature invalid"}`}
+	AnswerExpired      = Answer{401, `Bearer realm="api", error="invalid_token", error_description="token expired"`, `{"error":"invalid_token","error_description":"token expired"}`}
+	AnswerNotYet       = Answer{401, `Bearer realm="api", error="invalid_token", error_description="token not yet valid"`, `{"error":"invalid_token","error_description":"token not yet valid"}`}
+	AnswerWrongIssuer  = Answer{401, `Bearer realm="api", error="invalid_token", error_description="issuer not trusted"`, `{"error":"invalid_token","error_description":"issuer not trusted"}`}
+	AnswerWrongAud     = Answer{401, `Bearer realm="api", error="invalid_token", error_description="audience not accepted"`, `{"error":"invalid_token","error_description":"audience not accepted"}`}
+	AnswerBadClaims    = Answer{401, `Bearer realm="api", error="invalid_token", error_description="token claims invalid"`, `{"error":"invalid_token","error_description":"token claims invalid"}`}
+	AnswerBound        = Answer{401, `Bearer realm="api", error="invalid_token", error_description="token is sender-constrained"`, `{"error":"invalid_token","error_description":"token is sender-constrained"}`}
+	AnswerForbidden    = Answer{403, "", `{"error":"access_denied","error_description":"claim requirement not met"}`}
+	AnswerUnusable     = Answer{500, "", `{"error":"server_error","error_description":"this route is not set up correctly"}`}
+	AnswerNoKeys       = Answer{503, "", `{"error":"temporarily_unavailable","error_description":"token keys unavailable"}`}
+)
 
 // AnswerLacks is the answer to a token that lacks one of these scopes or permissions.
 func AnswerLacks(scopes string) Answer {
@@ -57,7 +45,7 @@ func AnswerLacks(scopes string) Answer {
 		`{"error":"insufficient_scope","error_description":"insufficient scope"}`}
 }
 
-// ExpectWhole sends a request and compares the whole answer.
+// ExpectWhole sends a request and compares the whole answer, its headers too.
 func (f *APIEnv) ExpectWhole(t *testing.T, h http.Handler, r *http.Request, want Answer) {
 	t.Helper()
 	before := f.Served.Load()
@@ -102,6 +90,7 @@ type TokenCase = struct {
 	Want       Answer
 }
 
+// ExpectTokens sends each token in a subtest, and compares the whole answers.
 func (f *APIEnv) ExpectTokens(t *testing.T, cases []TokenCase) {
 	t.Helper()
 	for _, tt := range cases {

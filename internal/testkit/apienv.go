@@ -16,7 +16,7 @@ import (
 	"github.com/seed-15d5a55c/auth0"
 )
 
-// AddIssuer puts one more tenant into the network of the fixture.
+// AddIssuer puts one more tenant into the network.
 func (f *APIEnv) AddIssuer(t *testing.T, host string, keys ...JWK) *Tenant {
 	t.Helper()
 	issuer, err := NewTenant(TenantConfig{Host: host})
@@ -40,7 +40,7 @@ func (f *APIEnv) HostsAsked() []string {
 	return hosts
 }
 
-// InAPIBubble runs a test about time. Its fixture has the clock of the bubble. A
+// InAPIBubble runs a test about time in a bubble, with an APIEnv that has its clock. A
 // fetch that does not end by itself in time fails the test.
 func InAPIBubble(t *testing.T, test func(t *testing.T, f *APIEnv)) {
 	t.Helper()
@@ -70,6 +70,7 @@ func (f *APIEnv) Warm(t *testing.T) {
 	f.ExpectFetches(t, 1)
 }
 
+// ExpectFetches fails the test unless the keys were fetched so many times.
 func (f *APIEnv) ExpectFetches(t *testing.T, want int) {
 	t.Helper()
 	if got := f.Fetches(); got != want {
@@ -77,11 +78,13 @@ func (f *APIEnv) ExpectFetches(t *testing.T, want int) {
 	}
 }
 
-const APIHost = "t.example"
-
-const APIIssuer = "https://t.example/"
-
-const APIAudience = "https://api.example/"
+// The issuer and the API of an APIEnv. Tokens are assembled by hand, because most of
+// them are ones that no tenant would sign.
+const (
+	APIHost     = "t.example"
+	APIIssuer   = "https://t.example/"
+	APIAudience = "https://api.example/"
+)
 
 // An APIEnv is an API, its issuer, and a handler to protect.
 type APIEnv struct {
@@ -123,6 +126,7 @@ func (f *APIEnv) Publish(keys ...JWK) {
 	f.Tenant.EditJWKS(func(doc map[string]any) { doc["keys"] = keys })
 }
 
+// Fetches returns how often the keys were fetched.
 func (f *APIEnv) Fetches() int { return f.Tenant.Calls(JWKSEndpoint) }
 
 // ServeHTTP is the handler that is protected.
@@ -131,6 +135,7 @@ func (f *APIEnv) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, "for members")
 }
 
+// Algorithms is an edit of the configuration.
 func Algorithms(names ...string) func(*auth0.APIConfig) {
 	return func(c *auth0.APIConfig) { c.Algorithms = names }
 }
@@ -173,6 +178,7 @@ type CacheEnv struct {
 	Now    time.Time
 }
 
+// NewCacheEnv is NewAPIEnv with a clock that the test sets, and an observer.
 func NewCacheEnv(t *testing.T, edits ...func(*auth0.APIConfig)) *CacheEnv {
 	t.Helper()
 	f := &CacheEnv{Now: Noon}
@@ -182,6 +188,8 @@ func NewCacheEnv(t *testing.T, edits ...func(*auth0.APIConfig)) *CacheEnv {
 	return f
 }
 
+// ExpectCached sends a token, and fails the test unless it was found in the cache as
+// often as cached says.
 func (f *CacheEnv) ExpectCached(t *testing.T, token string, want Answer, cached bool) {
 	t.Helper()
 	f.Events.Take()

@@ -4,8 +4,10 @@ import (
 	"net/url"
 )
 
+// BackchannelPath is the route of back-channel logout.
 const BackchannelPath = "/auth/backchannel-logout"
 
+// LogoutEvent is the event that makes a token a logout token.
 const LogoutEvent = "http://schemas.openid.net/event/backchannel-logout"
 
 // EndByToken posts a logout token to the application, as the tenant does.

@@ -11,7 +11,8 @@ import (
 	"testing"
 )
 
-// LoginAs logs somebody in and returns the browser and the tenant's session id.
+// LoginAs signs a user in at the tenant, logs in, and returns the browser and the
+// tenant's session id.
 func (e *Env) LoginAs(email string) (b *Browser, sid string) {
 	e.T.Helper()
 	e.SignInAtTenant(email)
@@ -29,6 +30,7 @@ type Response struct {
 	URL    *url.URL // that was asked for
 }
 
+// Location returns where the response redirects to, and fails the test if it does not.
 func (r *Response) Location(t testing.TB) *url.URL {
 	t.Helper()
 	u, err := url.Parse(r.Header.Get("Location"))
@@ -52,15 +54,16 @@ func (r *Response) SetCookies(t testing.TB) map[string]*http.Cookie {
 	return found
 }
 
-// A Browser keeps the cookies of the application, and does what it is told, one
-// request at a time.
+// A Browser keeps the cookies of the application, and makes one request at a time.
 type Browser struct {
 	Env     *Env
 	Cookies map[string]string
 }
 
+// Browser returns a browser without cookies.
 func (e *Env) Browser() *Browser { return &Browser{Env: e, Cookies: map[string]string{}} }
 
+// Clone returns a browser with a copy of the cookies, as another tab or a thief has.
 func (b *Browser) Clone() *Browser {
 	other := b.Env.Browser()
 	for k, v := range b.Cookies {
@@ -110,6 +113,7 @@ func (b *Browser) Do(method, target string, form url.Values, header ...string) *
 	return b.Send(r, u)
 }
 
+// Send sends a request that the test has made, and keeps the cookies of the response.
 func (b *Browser) Send(r *http.Request, u *url.URL) *Response {
 	b.Env.T.Helper()
 	w := httptest.NewRecorder()
@@ -162,6 +166,7 @@ func (b *Browser) AtTenant(authURL *url.URL) *url.URL {
 	return u
 }
 
+// StopAtApp lets an http.Client follow redirects as long as they stay at the tenant.
 func StopAtApp(r *http.Request) error {
 	if r.URL.Host != TenantHost {
 		return http.ErrUseLastResponse
@@ -169,7 +174,7 @@ func StopAtApp(r *http.Request) error {
 	return nil
 }
 
-// Login goes all the way, and returns the response of the callback.
+// Login logs in by way of the tenant, and returns the response of the callback.
 func (b *Browser) Login(target string) *Response {
 	b.Env.T.Helper()
 	return b.Callback(b.AtTenant(b.Begin(target)))
@@ -190,6 +195,7 @@ func (b *Browser) MustLogin() *Browser {
 	return b
 }
 
+// LoggedIn reports whether the application knows the user of this browser.
 func (b *Browser) LoggedIn() bool {
 	b.Env.T.Helper()
 	return strings.HasPrefix(b.Page("/").Body, "home true")
@@ -206,6 +212,7 @@ func (b *Browser) Transactions() []string {
 	return names
 }
 
+// hiddenInput is one field of the form that a response_mode of form_post makes.
 var hiddenInput = regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)"`)
 
 // FormAtTenant opens an authorization URL and returns the fields of the form that
@@ -249,6 +256,7 @@ func (b *Browser) Post(form url.Values) *Response {
 	return resp
 }
 
+// Navigation has the headers of a click on a link.
 var Navigation = []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Sec-Fetch-Site", "none", "Accept", "text/html"}
 
 // Logout logs out with the button and returns where that leads.
@@ -264,4 +272,5 @@ func (b *Browser) Logout() *url.URL {
 	return resp.Location(b.Env.T)
 }
 
+// SessionCookie is the name of the session cookie.
 const SessionCookie = "__Host-auth0_session"

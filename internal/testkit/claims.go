@@ -19,6 +19,8 @@ func DecodeClaims(t *testing.T, payload string) map[string]any {
 	return claims
 }
 
+// Claim sets a claim of a token that the tenant signs, or takes it away if value is
+// nil. For a claim of a token that a test signs, see Object.
 func Claim(name string, value any) func(_, c map[string]any) {
 	return func(_, c map[string]any) {
 		if value == nil {
@@ -29,6 +31,7 @@ func Claim(name string, value any) func(_, c map[string]any) {
 	}
 }
 
+// Header sets a header parameter of a token that the tenant signs.
 func Header(name string, value any) func(h, _ map[string]any) {
 	return func(h, _ map[string]any) { h[name] = value }
 }
@@ -44,4 +47,5 @@ func Flip4(c byte) string {
 	return string(alphabet[strings.IndexByte(alphabet, c)^16])
 }
 
+// WithoutSID takes the session id of a token away.
 var WithoutSID TokenEdit = func(_, claims map[string]any) { delete(claims, "sid") }

@@ -11,6 +11,7 @@ import (
 	"github.com/seed-15d5a55c/auth0"
 )
 
+// GoodConfig is a configuration that New accepts, and whose tenant does not answer.
 func GoodConfig() auth0.Config {
 	return auth0.Config{
 		Domain:       "acme.eu.auth0.com",
@@ -23,6 +24,7 @@ func GoodConfig() auth0.Config {
 	}
 }
 
+// Must returns v, and panics if there is an error.
 func Must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)
@@ -30,15 +32,15 @@ func Must[T any](v T, err error) T {
 	return v
 }
 
-const TenantHost = "acme.auth0.example"
-
-const AppURL = "https://app.example"
-
-const ClientID = "client-of-the-tests"
-
-const Audience = "https://api.example/"
-
-const CookieSecret = "0123456789abcdef-cookie-secret-of-the-tests"
+// The tenant, the application and the API of an Env. CookieSecret is what the
+// application seals its cookies with.
+const (
+	TenantHost   = "acme.auth0.example"
+	AppURL       = "https://app.example"
+	ClientID     = "client-of-the-tests"
+	Audience     = "https://api.example/"
+	CookieSecret = "0123456789abcdef-cookie-secret-of-the-tests"
+)
 
 // An Env is a tenant, a strategy for its application, and the application,
 // connected without sockets.
@@ -47,18 +49,19 @@ type Env struct {
 	Tenant   *Tenant
 	Strategy *auth0.Strategy
 	Mux      *http.ServeMux
-	App      http.Handler // LoadUser around mux
+	App      http.Handler // LoadUser around Mux
 	Log      *Log
 	Config   auth0.Config
 }
 
-// SignedIn starts with ada signed in at the tenant. Edit changes the
-// configuration.
+// SignedIn makes an Env in which ada is signed in at the tenant, and nobody is logged
+// in to the application. Edit changes the configuration.
 func SignedIn(t testing.TB, edit ...func(*auth0.Config)) *Env {
 	t.Helper()
 	return SignedInAt(t, TenantConfig{Host: TenantHost, OrganizationNames: true}, edit...)
 }
 
+// SignedInAt is SignedIn with a tenant of another kind.
 func SignedInAt(t testing.TB, tc TenantConfig, edit ...func(*auth0.Config)) *Env {
 	t.Helper()
 	ten, err := NewTenant(tc)
@@ -132,6 +135,7 @@ func (e *Env) ExpectError(err, want error) *auth0.Error {
 	return found
 }
 
+// NewAPI is an API that accepts tokens of the tenant.
 func (e *Env) NewAPI(edit ...func(*auth0.APIConfig)) *auth0.API {
 	e.T.Helper()
 	c := auth0.APIConfig{Domain: TenantHost, Audience: Audience, HTTPClient: e.Config.HTTPClient, Logger: e.Config.Logger}
@@ -145,6 +149,7 @@ func (e *Env) NewAPI(edit ...func(*auth0.APIConfig)) *auth0.API {
 	return a
 }
 
+// EditClient changes how the tenant has the application registered.
 func (e *Env) EditClient(edit func(*TenantClient)) {
 	e.T.Helper()
 	if err := e.Tenant.EditClient(ClientID, edit); err != nil {
@@ -152,6 +157,7 @@ func (e *Env) EditClient(edit func(*TenantClient)) {
 	}
 }
 
+// ReasonOf returns the reason of an *Error, or the type of another error.
 func ReasonOf(err error) string {
 	var e *auth0.Error
 	if !errors.As(err, &e) {

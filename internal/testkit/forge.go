@@ -17,10 +17,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"testing"
 	"time"
 )
 
+// DecodeSegment decodes base64url, and panics if it is something else.
 func DecodeSegment(s string) []byte {
 	b, err := base64.RawURLEncoding.DecodeString(s)
 	if err != nil {
@@ -53,10 +53,11 @@ func Unverifiable(kid string) string {
 // Noon is the time at which tokens are checked, unless a test is about keys.
 var Noon = time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC)
 
-// A Object is the text of a JSON object, member by member, so that names
+// An Object is the text of a JSON object, member by member, so that names
 // can be there twice and values can be anything.
 type Object [][2]string
 
+// Set returns the object with a member set. Value is JSON text, right or wrong.
 func (o Object) Set(name, value string) Object {
 	o = slices.Clone(o)
 	for i := range o {
@@ -68,19 +69,22 @@ func (o Object) Set(name, value string) Object {
 	return append(o, [2]string{name, value})
 }
 
+// Without returns the object without a member.
 func (o Object) Without(name string) Object {
 	return slices.DeleteFunc(slices.Clone(o), func(m [2]string) bool { return m[0] == name })
 }
 
-// Last and first add a member, also if there is one of that name.
+// Last adds a member at the end, also if there is one of that name.
 func (o Object) Last(name, value string) Object {
 	return append(slices.Clone(o), [2]string{name, value})
 }
 
+// First adds a member in front, also if there is one of that name.
 func (o Object) First(name, value string) Object {
 	return slices.Insert(slices.Clone(o), 0, [2]string{name, value})
 }
 
+// String returns the text of the object.
 func (o Object) String() string {
 	var members []string
 	for _, m := range o {
@@ -89,8 +93,10 @@ func (o Object) String() string {
 	return "{" + strings.Join(members, ",") + "}"
 }
 
+// GoodHeader is the header of a token that k1 has signed.
 var GoodHeader = Object{{"alg", `"RS256"`}, {"typ", `"JWT"`}, {"kid", `"k1"`}}
 
+// GoodClaims are claims that an APIEnv accepts at that time.
 func GoodClaims(now time.Time) Object {
 	return Object{
 		{"iss", `"https://t.example/"`},
@@ -104,12 +110,13 @@ func GoodClaims(now time.Time) Object {
 	}
 }
 
-// claim returns good claims with one of them changed.
+// WithClaim returns good claims with one of them changed. Value is JSON text.
 func WithClaim(name, value string) Object { return GoodClaims(Noon).Set(name, value) }
 
-// at is a time in a claim, in seconds from noon.
+// NoonPlus is a time in a claim, in seconds from noon.
 func NoonPlus(seconds int64) string { return strconv.FormatInt(Noon.Unix()+seconds, 10) }
 
+// Segment encodes text as one segment of a token.
 func Segment(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 
 // A Signer makes the signature over the first two segments.
@@ -126,16 +133,20 @@ func Signed(header, claims fmt.Stringer) string {
 	return Compact(header.String(), claims.String(), RS256(RSAKey1()))
 }
 
+// GoodToken is a token that an APIEnv accepts at noon.
 func GoodToken() string { return Signed(GoodHeader, GoodClaims(Noon)) }
 
+// Digest returns the hash of a text.
 func Digest(hash crypto.Hash, input string) []byte {
 	h := hash.New()
 	h.Write([]byte(input))
 	return h.Sum(nil)
 }
 
+// RS256 signs with RSA and SHA-256.
 func RS256(key *rsa.PrivateKey) Signer { return RS(crypto.SHA256, key) }
 
+// RS signs with RSA, PKCS #1.
 func RS(hash crypto.Hash, key *rsa.PrivateKey) Signer {
 	return func(input string) []byte {
 		sig, err := rsa.SignPKCS1v15(nil, key, hash, Digest(hash, input))
@@ -146,6 +157,7 @@ func RS(hash crypto.Hash, key *rsa.PrivateKey) Signer {
 	}
 }
 
+// PS signs with RSA, PSS, with a salt of so many bytes.
 func PS(hash crypto.Hash, salt int, key *rsa.PrivateKey) Signer {
 	return func(input string) []byte {
 		sig, err := rsa.SignPSS(rand.Reader, key, hash, Digest(hash, input), &rsa.PSSOptions{SaltLength: salt})
@@ -178,6 +190,7 @@ func SideBySide(size int) func(r, s *big.Int) []byte {
 	}
 }
 
+// HS256 makes a MAC.
 func HS256(secret []byte) Signer {
 	return func(input string) []byte {
 		mac := hmac.New(sha256.New, secret)
@@ -210,6 +223,7 @@ func (o *Object) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
+// AsJSON returns the JSON text of a value.
 func AsJSON(value any) string {
 	text, err := json.Marshal(value)
 	if err != nil {
@@ -218,6 +232,7 @@ func AsJSON(value any) string {
 	return string(text)
 }
 
+// Quoted returns a JSON string.
 func Quoted(s string) string { return AsJSON(s) }
 
 // Member returns a member that is a string.
@@ -228,13 +243,4 @@ func (o Object) Member(name string) (value string) {
 		}
 	}
 	return value
-}
-
-func JSONOf(t *testing.T, v any) string {
-	t.Helper()
-	text, err := json.Marshal(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/seed-15d5a55c/auth0"
 )
 
-// SignedInTapped is an env whose tenant has everything that enterprises pay for, with
-// an application that has the method that client sets.
+// SignedInTapped is SignedIn with a tenant that has everything that enterprises pay
+// for, an application that has the method that client sets, and a tap.
 func SignedInTapped(t testing.TB, client func(*TenantClient), edit ...func(*auth0.Config)) (*Env, *Tap) {
 	t.Helper()
 	p := &Tap{certificate: "certificate"}
@@ -44,21 +44,20 @@ func SignedInTapped(t testing.TB, client func(*TenantClient), edit ...func(*auth
 	return e, p
 }
 
-const Realm = "Username-Password-Authentication"
+// What SignedInForGrants adds to the tenant: Password is that of every user, MFAUser
+// has a second factor of every kind, and LegacyToken is the type of token that the
+// tenant exchanges.
+const (
+	Realm        = "Username-Password-Authentication"
+	Password     = "correct horse"
+	MFAUser      = "mia@acme.example"
+	MFAPhone     = "+15555550142"
+	RecoveryCode = "17EQHNZC2SZDYG7X4QXVX9SW"
+	NextAPI      = "https://next.example/"
+	LegacyToken  = "urn:acme:legacy-token"
+)
 
-const Password = "correct horse"
-
-const MFAUser = "mia@acme.example"
-
-const MFAPhone = "+15555550142"
-
-const RecoveryCode = "17EQHNZC2SZDYG7X4QXVX9SW"
-
-const NextAPI = "https://next.example/"
-
-const LegacyToken = "urn:acme:legacy-token"
-
-// SignedInForGrants is newEnv with what grants need beside a login.
+// SignedInForGrants is SignedIn with what grants need beside a login.
 func SignedInForGrants(t testing.TB, edit ...func(*auth0.Config)) *Env {
 	t.Helper()
 	e := SignedInAt(t, TenantConfig{Host: TenantHost, OrganizationNames: true, DefaultDirectory: Realm}, edit...)
@@ -85,6 +84,7 @@ func SignedInForGrants(t testing.TB, edit ...func(*auth0.Config)) *Env {
 	return e
 }
 
+// LoginWithPassword logs ada in with her password, without a browser.
 func (e *Env) LoginWithPassword(edit ...func(*auth0.PasswordLogin)) (*auth0.Login, error) {
 	p := auth0.PasswordLogin{Username: "ada@acme.example", Password: Password}
 	for _, f := range edit {

@@ -25,6 +25,7 @@ const emulatorKeys = 9
 
 func init() { keysFrom(func(i int) *rsa.PrivateKey { return rsaKeys()[i]() }) }
 
+// rsaKeys returns the keys of keys.pem, each parsed when first needed.
 var rsaKeys = sync.OnceValue(func() []func() *rsa.PrivateKey {
 	var keys []func() *rsa.PrivateKey
 	for block, rest := pem.Decode(keysPEM); block != nil; block, rest = pem.Decode(rest) {
@@ -72,6 +73,7 @@ func NewECKey(curve elliptic.Curve) *ecdsa.PrivateKey {
 // A JWK is a public key as issuers publish it.
 type JWK map[string]any
 
+// With returns the key with a member set, or without it if value is nil.
 func (k JWK) With(name string, value any) JWK {
 	other := JWK{name: value}
 	for n, v := range k {
@@ -85,11 +87,13 @@ func (k JWK) With(name string, value any) JWK {
 	return other
 }
 
+// RSAJWK publishes an RSA key for RS256.
 func RSAJWK(kid string, key *rsa.PublicKey) JWK {
 	return JWK{"kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid,
 		"n": Segment(string(key.N.Bytes())), "e": Segment(string(big.NewInt(int64(key.E)).Bytes()))}
 }
 
+// ECJWK publishes a key of a curve.
 func ECJWK(kid, alg string, key *ecdsa.PublicKey) JWK {
 	point, err := key.Bytes() // 4, x, y
 	if err != nil {
@@ -100,6 +104,7 @@ func ECJWK(kid, alg string, key *ecdsa.PublicKey) JWK {
 		"x": Segment(string(point[1 : 1+size])), "y": Segment(string(point[1+size:]))}
 }
 
+// EdJWK publishes an Ed25519 key.
 func EdJWK(kid string, key []byte) JWK {
 	return JWK{"kty": "OKP", "use": "sig", "alg": "EdDSA", "kid": kid, "crv": "Ed25519", "x": Segment(string(key))}
 }

@@ -11,18 +11,21 @@ type Log struct {
 	b  bytes.Buffer
 }
 
+// Write implements io.Writer.
 func (l *Log) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(p)
 }
 
+// String returns all that was logged since the last Reset or Take.
 func (l *Log) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
 }
 
+// Reset forgets what was logged.
 func (l *Log) Reset() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

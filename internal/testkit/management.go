@@ -8,6 +8,7 @@ import (
 	"github.com/seed-15d5a55c/auth0"
 )
 
+// Names returns the names of connections, with spaces between them.
 func Names(list []auth0.Connection) string {
 	var out []string
 	for _, c := range list {
@@ -16,6 +17,7 @@ func Names(list []auth0.Connection) string {
 	return strings.Join(out, " ")
 }
 
+// WriteScopes are the scopes of all methods of Management.
 var WriteScopes = []string{"read:connections", "read:connections_options", "create:connections", "update:connections",
 	"update:connections_options", "delete:connections", "read:clients", "read:users", "read:user_idp_tokens"}
 
@@ -29,8 +31,10 @@ func (e *Env) AllowManagement(scopes ...string) {
 	}
 }
 
+// ProfileScript is the script of PartnerConnection.
 const ProfileScript = `function fetchUserProfile(accessToken, context, callback) { /* ... */ }`
 
+// PartnerConnection is a connection with every option set.
 func PartnerConnection() auth0.OAuth2Connection {
 	return auth0.OAuth2Connection{
 		Name: "partner-two", DisplayName: "Partner Two",
@@ -47,6 +51,8 @@ func PartnerConnection() auth0.OAuth2Connection {
 // ManagementLog records what is sent to the Management API.
 type ManagementLog struct{ Requests, Bodies []string }
 
+// RecordManagement has answer answer for the Management API. n counts the requests
+// from 1.
 func (e *Env) RecordManagement(answer func(w http.ResponseWriter, r *http.Request, n int)) *ManagementLog {
 	l := &ManagementLog{}
 	e.Tenant.Replace(ManagementEndpoint, func(w http.ResponseWriter, r *http.Request) {

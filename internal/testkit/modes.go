@@ -13,18 +13,23 @@ type Mode struct {
 	Edit func(*auth0.Config)
 }
 
+// InCookies keeps sessions in cookies.
 func InCookies(*auth0.Config) {}
 
+// InStore keeps sessions in a MemoryStore.
 func InStore(c *auth0.Config) { c.Store = auth0.NewMemoryStore(5000) }
 
+// Revocable keeps sessions in cookies, with a store of revocations.
 func Revocable(c *auth0.Config) { c.Revocations = auth0.NewMemoryStore(5000) }
 
 // InPlainStore is a store that has nothing but what a Store must have.
 func InPlainStore(c *auth0.Config) { c.Store = PlainStore{auth0.NewMemoryStore(5000)} }
 
+// Modes are the ways to keep sessions.
 var Modes = []Mode{{"in cookies", InCookies}, {"in a store", InStore}, {"in a plain store", InPlainStore}}
 
-// InEachModeBubble runs a test once for each way to keep sessions, in a time of its own.
+// InEachModeBubble runs a test once for each way to keep sessions, each time in a
+// bubble.
 func InEachModeBubble(t *testing.T, f func(t *testing.T, m Mode)) {
 	for _, m := range Modes {
 		t.Run(m.Name, func(t *testing.T) {
@@ -33,7 +38,8 @@ func InEachModeBubble(t *testing.T, f func(t *testing.T, m Mode)) {
 	}
 }
 
-// InBothBubbles runs a test with sessions in cookies and in a store.
+// InBothBubbles runs a test with sessions in cookies and in a store, each time in a
+// bubble.
 func InBothBubbles(t *testing.T, test func(t *testing.T, edit func(*auth0.Config))) {
 	for name, edit := range map[string]func(*auth0.Config){
 		"cookies": func(*auth0.Config) {},

@@ -26,11 +26,13 @@ type Tap struct {
 	seen map[string][]Sent // by host and path
 }
 
+// A Sent is one request.
 type Sent struct {
 	Header http.Header
 	Form   url.Values
 }
 
+// RoundTrip implements http.RoundTripper.
 func (p *Tap) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	var body []byte
@@ -65,6 +67,7 @@ func (p *Tap) All(path string) []Sent {
 	return found
 }
 
+// Hosts returns the hosts that had requests for a path.
 func (p *Tap) Hosts(path string) []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -80,6 +83,7 @@ func (p *Tap) Hosts(path string) []string {
 // Hosts carries requests to handlers by host name.
 type Hosts map[string]http.Handler
 
+// RoundTrip implements http.RoundTripper.
 func (h Hosts) RoundTrip(r *http.Request) (*http.Response, error) {
 	handler := h[r.URL.Host]
 	if handler == nil {
@@ -101,7 +105,7 @@ func (h Hosts) RoundTrip(r *http.Request) (*http.Response, error) {
 	case <-done:
 	case <-r.Context().Done():
 	}
-	// Whoever has given up gets nothing, also if the answer came at that moment.
+	// A caller that has given up gets nothing, even if the answer came at that moment.
 	if err := context.Cause(r.Context()); err != nil {
 		return nil, err
 	}
@@ -110,14 +114,15 @@ func (h Hosts) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// A Network network carries requests to handlers by host, without sockets,
-// and notes where they went.
+// A Network carries requests to handlers by host, as Hosts does, and notes where they
+// went.
 type Network struct {
 	Mu       sync.Mutex
 	Handlers map[string]http.Handler
 	urls     []string
 }
 
+// RoundTrip implements http.RoundTripper.
 func (n *Network) RoundTrip(r *http.Request) (*http.Response, error) {
 	n.Mu.Lock()
 	handler := n.Handlers[r.URL.Host]
@@ -141,6 +146,7 @@ type TokenSpy struct {
 	tokens []string
 }
 
+// RoundTrip implements http.RoundTripper.
 func (s *TokenSpy) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := s.Next.RoundTrip(r)
 	if err != nil || r.URL.Path != "/oauth/token" {
@@ -163,6 +169,7 @@ func (s *TokenSpy) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
+// Seen returns the tokens so far.
 func (s *TokenSpy) Seen() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -7,11 +7,12 @@ import (
 	"testing"
 )
 
-var givenTag = regexp.MustCompile(`<script type="application/json" id="given">([^<]*)</script>`)
-
-var scriptTag = regexp.MustCompile(`<script nonce="([^"]*)">`)
-
-var linkTag = regexp.MustCompile(`<a href="([^"]*)">`)
+// The parts of the page of a pop-up.
+var (
+	givenTag  = regexp.MustCompile(`<script type="application/json" id="given">([^<]*)</script>`)
+	scriptTag = regexp.MustCompile(`<script nonce="([^"]*)">`)
+	linkTag   = regexp.MustCompile(`<a href="([^"]*)">`)
+)
 
 // A PopupPage is what the window shows and tells.
 type PopupPage struct {
@@ -21,6 +22,7 @@ type PopupPage struct {
 	Link      string
 }
 
+// ReadPopup reads the page of a pop-up, and checks its headers.
 func ReadPopup(t *testing.T, resp *Response) (p PopupPage) {
 	t.Helper()
 	m := givenTag.FindStringSubmatch(resp.Body)

@@ -40,14 +40,16 @@ func CheapTokensConfig(c *auth0.Config) {
 	c.ClientSecret = "client-secret-SECRET-of-more-than-32-bytes"
 }
 
+// SecondAudience is an API whose tokens come with the same refresh token.
 const SecondAudience = "https://second.example/"
 
+// TokenLife is how long the access tokens of SignedInRefreshing are good.
 const TokenLife = 10 * time.Minute
 
-// SignedInRefreshing is an application with refresh tokens, which rotate without an
-// overlap. Access tokens are good for ten minutes. What AccessToken returns is
-// shown at /token. Whatever a test does, no token and no cookie is to be found
-// in the log afterwards.
+// SignedInRefreshing is SignedIn with an application that has refresh tokens, which
+// rotate without an overlap. Access tokens are good for TokenLife. The route /token
+// shows what AccessToken returns. It checks the log at the end of the test: no token
+// may be in it.
 func SignedInRefreshing(t *testing.T, edit ...func(*auth0.Config)) *Env {
 	t.Helper()
 	spy := &TokenSpy{}
@@ -75,6 +77,8 @@ func SignedInRefreshing(t *testing.T, edit ...func(*auth0.Config)) *Env {
 	return e
 }
 
+// RotateRefreshTokens sets whether refresh tokens rotate, and how long the one before
+// is still accepted.
 func (e *Env) RotateRefreshTokens(on bool, overlap time.Duration) {
 	e.T.Helper()
 	e.EditClient(func(c *TenantClient) {
@@ -147,6 +151,8 @@ func (b *Browser) NoToken(status int, reason string, query ...string) *Response 
 // Refreshes returns how many token requests there were after the login.
 func (e *Env) Refreshes() int { return e.Tenant.Calls(TokenEndpoint) - 1 }
 
+// ExpectRefreshes fails the test unless there were so many token requests after the
+// login.
 func (e *Env) ExpectRefreshes(want int, why string) {
 	e.T.Helper()
 	if got := e.Refreshes(); got != want {
@@ -154,6 +160,7 @@ func (e *Env) ExpectRefreshes(want int, why string) {
 	}
 }
 
+// Tabs returns browsers with the same cookies.
 func Tabs(b *Browser, n int) []*Browser {
 	var all []*Browser
 	for range n {

@@ -8,6 +8,7 @@ import (
 	"github.com/seed-15d5a55c/auth0"
 )
 
+// BearerRequest has a token in the Authorization header.
 func BearerRequest(token string) *http.Request { return RequestWith("Bearer " + token) }
 
 // RequestWith has the given lines of Authorization.
@@ -19,12 +20,15 @@ func RequestWith(authorization ...string) *http.Request {
 	return r
 }
 
+// Sources is an edit of the configuration: where the API takes tokens from.
 func Sources(list ...auth0.TokenExtractor) func(*auth0.APIConfig) {
 	return func(c *auth0.APIConfig) { c.TokenExtractors = list }
 }
 
+// FormType is the media type of forms.
 const FormType = "application/x-www-form-urlencoded"
 
+// FormRequest has a body of that type.
 func FormRequest(method, contentType, body string) *http.Request {
 	r := httptest.NewRequest(method, "/members", strings.NewReader(body))
 	r.Header.Set("Content-Type", contentType)
@@ -37,6 +41,8 @@ func WithHeader(r *http.Request, name, value string) *http.Request {
 	return r
 }
 
+// An ErrorReader is a body that cannot be read.
 type ErrorReader struct{ Err error }
 
+// Read returns the error.
 func (r ErrorReader) Read([]byte) (int, error) { return 0, r.Err }

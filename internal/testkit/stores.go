@@ -10,14 +10,16 @@ import (
 	"github.com/seed-15d5a55c/auth0"
 )
 
+// A PlainStore has only the methods of auth0.Store.
 type PlainStore struct{ auth0.Store }
 
-// A HalfStore fails with an error once there is one.
+// A HalfStore fails with Err once there is one.
 type HalfStore struct {
 	auth0.Store
 	Err error
 }
 
+// Find implements auth0.Store.
 func (s *HalfStore) Find(key string) ([]byte, bool, error) {
 	if s.Err != nil {
 		return nil, false, s.Err
@@ -25,6 +27,7 @@ func (s *HalfStore) Find(key string) ([]byte, bool, error) {
 	return s.Store.Find(key)
 }
 
+// Commit implements auth0.Store.
 func (s *HalfStore) Commit(key string, value []byte, until time.Time) error {
 	if s.Err != nil {
 		return s.Err
@@ -44,15 +47,18 @@ type WatchedStore struct {
 	OnFind  func(key string) // called first, without the lock
 }
 
+// A StoredValue is what one key has in a WatchedStore.
 type StoredValue struct {
 	Value  []byte
 	Expiry time.Time
 }
 
+// NewWatchedStore returns an empty store.
 func NewWatchedStore() *WatchedStore {
 	return &WatchedStore{Values: map[string]StoredValue{}, Fail: map[string]error{}}
 }
 
+// Find implements auth0.Store.
 func (s *WatchedStore) Find(key string) ([]byte, bool, error) {
 	s.Mu.Lock()
 	hook := s.OnFind
@@ -70,6 +76,7 @@ func (s *WatchedStore) Find(key string) ([]byte, bool, error) {
 	return v.Value, true, nil
 }
 
+// Commit implements auth0.Store.
 func (s *WatchedStore) Commit(key string, value []byte, expiry time.Time) error {
 	s.Mu.Lock()
 	defer s.Mu.Unlock()
@@ -81,6 +88,7 @@ func (s *WatchedStore) Commit(key string, value []byte, expiry time.Time) error 
 	return nil
 }
 
+// Delete implements auth0.Store.
 func (s *WatchedStore) Delete(key string) error {
 	s.Mu.Lock()
 	defer s.Mu.Unlock()
@@ -98,12 +106,14 @@ func (s *WatchedStore) BreakWith(operation string, err error) {
 	s.Fail[operation] = err
 }
 
+// Written returns the expiries of all values that were written, in order.
 func (s *WatchedStore) Written() []time.Time {
 	s.Mu.Lock()
 	defer s.Mu.Unlock()
 	return slices.Clone(s.commits)
 }
 
+// Deletes returns how often Delete was called.
 func (s *WatchedStore) Deletes() int {
 	s.Mu.Lock()
 	defer s.Mu.Unlock()
@@ -123,10 +133,12 @@ func (s *WatchedStore) Sessions() []string {
 	return keys
 }
 
+// Change edits what is in the store.
 func (s *WatchedStore) Change(edit func(map[string]StoredValue)) {
 	s.Mu.Lock()
 	defer s.Mu.Unlock()
 	edit(s.Values)
 }
 
+// Use is an edit of the configuration: sessions are kept in the store.
 func (s *WatchedStore) Use(c *auth0.Config) { c.Store = s }

@@ -202,7 +202,7 @@ func TestCachesAreNotShared(t *testing.T) {
 	f.ExpectCached(t, both, testkit.AnswerOK, true)
 	other.ExpectCached(t, both, testkit.AnswerOK, true)
 	// Not even with keys in common.
-	keys, err := auth0.StaticKeys([]byte(`{"keys":[` + testkit.JSONOf(t, testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey)) + `]}`))
+	keys, err := auth0.StaticKeys([]byte(`{"keys":[` + testkit.AsJSON(testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey)) + `]}`))
 	if err != nil {
 		t.Fatal(err)
 	}

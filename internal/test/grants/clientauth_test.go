@@ -185,7 +185,7 @@ func checkAssertion(t *testing.T, raw, algorithm, kid, audience string) {
 // eventually waits for what happens in the background.
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for range 500 {
+	for range 3000 {
 		if done() {
 			return
 		}

@@ -51,7 +51,7 @@ func certificatePEM(t *testing.T, key *rsa.PrivateKey) string {
 
 func jwksOf(t *testing.T, keys ...testkit.JWK) string {
 	t.Helper()
-	return testkit.JSONOf(t, map[string]any{"keys": keys})
+	return testkit.AsJSON(map[string]any{"keys": keys})
 }
 
 // withKeys is an API of keys that are given.
@@ -136,8 +136,8 @@ func TestBadStaticKeys(t *testing.T) {
 		"no keys":             `{"keys":[]}`,
 		"no member keys":      `{}`,
 		"null":                `null`,
-		"one key, no set":     testkit.JSONOf(t, good),
-		"array":               `[` + testkit.JSONOf(t, good) + `]`,
+		"one key, no set":     testkit.AsJSON(good),
+		"array":               `[` + testkit.AsJSON(good) + `]`,
 		"shared secret":       `{"keys":[{"kty":"oct","kid":"x","k":"SECRETSECRETSECRETSECRETSECRETSECRETSECRETSE"}]}`,
 		"private key":         jwksOf(t, good.With("d", testkit.Segment(string(testkit.RSAKey1().D.Bytes())))),
 		"good and bad":        jwksOf(t, good, testkit.RSAJWK("k2", &testkit.RSAShort().PublicKey)),

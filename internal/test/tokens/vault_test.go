@@ -43,9 +43,9 @@ func newVaultEnv(t *testing.T, edit ...func(*auth0.Config)) *vaultEnv {
 			e.token = tok.AccessToken
 		}
 	})
-	e.connect("ya29.first", "", 30*time.Minute)
+	e.connect("ya29.CANARY-first", "", 30*time.Minute)
 	t.Cleanup(func() {
-		if log := e.Log.String(); strings.Contains(log, "ya29") {
+		if log := e.Log.String(); strings.Contains(log, "ya29.CANARY-") {
 			t.Errorf("the log has a token of a third party:\n%s", log)
 		}
 	})
@@ -79,21 +79,21 @@ func TestConnectionTokenIsKept(t *testing.T) {
 	testkit.InBothBubbles(t, func(t *testing.T, edit func(*auth0.Config)) {
 		e := newVaultEnv(t, edit)
 		b := e.Browser().MustLogin()
-		e.ask(b, "ya29.first", 1)
+		e.ask(b, "ya29.CANARY-first", 1)
 		form := e.Tenant.LastTokenRequest()
 		want := url.Values{"grant_type": {vaultGrant}, "client_id": {testkit.ClientID}, "client_secret": {"client-secret-SECRET"}, "connection": {"google-oauth2"},
 			"subject_token_type": {"urn:ietf:params:oauth:token-type:refresh_token"}, "requested_token_type": {vaultTokenType}, "subject_token": form["subject_token"]}
 		if form.Encode() != want.Encode() || form.Get("subject_token") == "" {
 			t.Errorf("request %v", form)
 		}
-		e.ask(b, "ya29.first", 0)
-		e.connect("ya29.second", "", time.Hour)
+		e.ask(b, "ya29.CANARY-first", 0)
+		e.connect("ya29.CANARY-second", "", time.Hour)
 		time.Sleep(29 * time.Minute)
-		e.ask(b, "ya29.first", 0)
+		e.ask(b, "ya29.CANARY-first", 0)
 		time.Sleep(45 * time.Second) // it is about to expire
-		e.ask(b, "ya29.second", 1)
-		e.ask(b, "ya29.second", 0)
-		e.ask(b, "ya29.second", 1, auth0.ForConnection("google-oauth2"), auth0.ForceRefresh())
+		e.ask(b, "ya29.CANARY-second", 1)
+		e.ask(b, "ya29.CANARY-second", 0)
+		e.ask(b, "ya29.CANARY-second", 1, auth0.ForConnection("google-oauth2"), auth0.ForceRefresh())
 		if !b.LoggedIn() {
 			t.Error("logged out")
 		}
@@ -111,21 +111,21 @@ func TestConnectionTokensAreNotMixed(t *testing.T) {
 	t.Parallel()
 	testkit.InBothBubbles(t, func(t *testing.T, edit func(*auth0.Config)) {
 		e := newVaultEnv(t, edit)
-		e.connect("ya29.A", "a@gmail.example", time.Hour)
-		e.connect("ya29.B", "b@gmail.example", time.Hour)
-		e.connect("ya29.first", "", time.Hour) // the one that the tenant takes without hint
+		e.connect("ya29.CANARY-A", "a@gmail.example", time.Hour)
+		e.connect("ya29.CANARY-B", "b@gmail.example", time.Hour)
+		e.connect("ya29.CANARY-first", "", time.Hour) // the one that the tenant takes without hint
 		b := e.Browser().MustLogin()
 		none, hintA, hintB := auth0.ForConnection("google-oauth2"), auth0.ForConnection("google-oauth2", "a@gmail.example"), auth0.ForConnection("google-oauth2", "b@gmail.example")
 		for _, requests := range []int{1, 0} {
-			e.ask(b, "ya29.A", requests, hintA)
-			e.ask(b, "ya29.B", requests, hintB)
-			e.ask(b, "ya29.first", requests, none)
+			e.ask(b, "ya29.CANARY-A", requests, hintA)
+			e.ask(b, "ya29.CANARY-B", requests, hintB)
+			e.ask(b, "ya29.CANARY-first", requests, none)
 		}
 		// Another account in the same place replaces that one only.
-		e.connect("ya29.A2", "a@gmail.example", time.Hour)
-		e.ask(b, "ya29.A2", 1, hintA, auth0.ForceRefresh())
-		e.ask(b, "ya29.A2", 0, hintA)
-		e.ask(b, "ya29.B", 0, hintB)
+		e.connect("ya29.CANARY-A2", "a@gmail.example", time.Hour)
+		e.ask(b, "ya29.CANARY-A2", 1, hintA, auth0.ForceRefresh())
+		e.ask(b, "ya29.CANARY-A2", 0, hintA)
+		e.ask(b, "ya29.CANARY-B", 0, hintB)
 		// Another person in this browser gets none of it.
 		e.SignInAtTenant("bob@acme.example")
 		b.Login("/auth/login?prompt=login")
@@ -163,14 +163,14 @@ func TestConnectionTokenRefused(t *testing.T) {
 		testkit.InBothBubbles(t, func(t *testing.T, edit func(*auth0.Config)) {
 			e := newVaultEnv(t, edit)
 			b := e.Browser().MustLogin()
-			e.ask(b, "ya29.first", 1)
+			e.ask(b, "ya29.CANARY-first", 1)
 			e.Tenant.Replace(testkit.TokenEndpoint, func(w http.ResponseWriter, r *http.Request) {
 				w.WriteHeader(tt.status)
 				io.WriteString(w, tt.body)
 			})
 			time.Sleep(29*time.Minute + 45*time.Second) // the token is good for 15 s more
 			if tt.stays {
-				e.ask(b, "ya29.first", 1)
+				e.ask(b, "ya29.CANARY-first", 1)
 				time.Sleep(30 * time.Second)
 			}
 			b.Page("/third")
@@ -182,8 +182,8 @@ func TestConnectionTokenRefused(t *testing.T) {
 			if !b.LoggedIn() {
 				t.Errorf("%s: logged out", tt.name)
 			}
-			e.connect("ya29.again", "", time.Hour)
-			e.ask(b, "ya29.again", 1)
+			e.connect("ya29.CANARY-again", "", time.Hour)
+			e.ask(b, "ya29.CANARY-again", 1)
 		})
 	}
 }
@@ -195,12 +195,12 @@ func TestConnectionTokenGone(t *testing.T) {
 	testkit.InBothBubbles(t, func(t *testing.T, edit func(*auth0.Config)) {
 		e := newVaultEnv(t, edit)
 		b := e.Browser().MustLogin()
-		e.ask(b, "ya29.first", 1)
+		e.ask(b, "ya29.CANARY-first", 1)
 		e.Tenant.Fail(testkit.TokenEndpoint, 401)
 		e.ask(b, "", 1, auth0.ForConnection("google-oauth2"), auth0.ForceRefresh())
 		e.ask(b, "", 1, auth0.ForConnection("google-oauth2"))
 		e.Tenant.Fail(testkit.TokenEndpoint, 0)
-		e.ask(b, "ya29.first", 1)
+		e.ask(b, "ya29.CANARY-first", 1)
 	})
 }
 
@@ -265,7 +265,7 @@ func TestConnectionTokenAtOnce(t *testing.T) {
 			wg.Go(func() { b.Clone().Page("/many") })
 		}
 		wg.Wait()
-		if n := e.Tenant.Calls(testkit.TokenEndpoint) - before; n != 1 || got["ya29.first"] != 50 {
+		if n := e.Tenant.Calls(testkit.TokenEndpoint) - before; n != 1 || got["ya29.CANARY-first"] != 50 {
 			t.Errorf("%d requests, tokens %v", n, got)
 		}
 	})
@@ -301,7 +301,7 @@ func TestConnectionTokenSource(t *testing.T) {
 		header = call.Header.Get("Authorization")
 	})
 	e.Browser().MustLogin().Page("/photos")
-	if header != "Bearer ya29.first" {
+	if header != "Bearer ya29.CANARY-first" {
 		t.Errorf("Authorization %q", header)
 	}
 }
@@ -330,7 +330,7 @@ func TestConnectionTokenOfAccessToken(t *testing.T) {
 		t.Error("a Strategy that New has not made")
 	}
 	tok, err := e.Strategy.ConnectionToken(t.Context(), access, "google-oauth2", "")
-	if err != nil || tok.AccessToken != "ya29.first" || time.Until(tok.Expiry) < 25*time.Minute {
+	if err != nil || tok.AccessToken != "ya29.CANARY-first" || time.Until(tok.Expiry) < 25*time.Minute {
 		t.Errorf("%v, %v", tok, err)
 	}
 	if form := e.Tenant.LastTokenRequest(); form.Get("subject_token") != access || form.Get("subject_token_type") != "urn:ietf:params:oauth:token-type:access_token" || form.Has("login_hint") {
@@ -339,7 +339,7 @@ func TestConnectionTokenOfAccessToken(t *testing.T) {
 	if _, err := e.Strategy.ConnectionToken(t.Context(), access, "google-oauth2", "nobody@gmail.example"); !errors.Is(err, auth0.ErrNotConnected) {
 		t.Errorf("an account that is not there: %v", err)
 	}
-	if text := fmt.Sprint(err) + e.Log.String(); strings.Contains(text, "ya29") || strings.Contains(text, access) {
+	if text := fmt.Sprint(err) + e.Log.String(); strings.Contains(text, "ya29.CANARY-") || strings.Contains(text, access) {
 		t.Error("a token is in the log or an error")
 	}
 }
@@ -350,14 +350,14 @@ func TestManyConnectionTokens(t *testing.T) {
 	testkit.InBothBubbles(t, func(t *testing.T, edit func(*auth0.Config)) {
 		e := newVaultEnv(t, edit)
 		for i := range 10 {
-			e.connect(fmt.Sprintf("ya29.%d", i), fmt.Sprintf("%d@gmail.example", i), time.Hour+time.Duration(i)*time.Minute)
+			e.connect(fmt.Sprintf("ya29.CANARY-%d", i), fmt.Sprintf("%d@gmail.example", i), time.Hour+time.Duration(i)*time.Minute)
 		}
 		b := e.Browser().MustLogin()
 		for i := range 10 {
-			e.ask(b, fmt.Sprintf("ya29.%d", i), 1, auth0.ForConnection("google-oauth2", fmt.Sprintf("%d@gmail.example", i)))
+			e.ask(b, fmt.Sprintf("ya29.CANARY-%d", i), 1, auth0.ForConnection("google-oauth2", fmt.Sprintf("%d@gmail.example", i)))
 		}
 		for i := 2; i < 10; i++ {
-			e.ask(b, fmt.Sprintf("ya29.%d", i), 0, auth0.ForConnection("google-oauth2", fmt.Sprintf("%d@gmail.example", i)))
+			e.ask(b, fmt.Sprintf("ya29.CANARY-%d", i), 0, auth0.ForConnection("google-oauth2", fmt.Sprintf("%d@gmail.example", i)))
 		}
 		e.connect(strings.Repeat("x", 9000), "large@gmail.example", time.Hour)
 		e.ask(b, strings.Repeat("x", 9000), 1, auth0.ForConnection("google-oauth2", "large@gmail.example"))
