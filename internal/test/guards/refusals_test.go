@@ -320,7 +320,7 @@ func TestErrorHandlerChoosesTheStatus(t *testing.T) {
 		body    string
 	}{
 		"another status": {func(w http.ResponseWriter, _ *http.Request, _ *auth0.Error) { w.WriteHeader(418); fmt.Fprint(w, "tea") }, 418, "tea"},
-		"a redirect":     {func(w http.ResponseWriter, r *http.Request, _ *auth0.Error) { http.Redirect(w, r, "/sorry", 303) }, 303, ""},
+		"a redirect":     {func(w http.ResponseWriter, r *http.Request, _ *auth0.Error) { http.Redirect(w, r, "/sorry", http.StatusSeeOther) }, 303, ""},
 		"early hints first": {func(w http.ResponseWriter, _ *http.Request, _ *auth0.Error) {
 			w.WriteHeader(http.StatusEarlyHints)
 			fmt.Fprint(w, "body")

@@ -71,10 +71,13 @@ func TestStrangersCauseFewRequests(t *testing.T) {
 			e.Browser().Page(fmt.Sprintf("/auth/login?connection=x&organization=org_%016d", i))
 		}, testkit.ManagementEndpoint, 0},
 		{"back-channel logouts with made-up keys", func(c *auth0.Config) { c.Store = auth0.NewMemoryStore(10) }, nil, func(e *testkit.Env, i int) {
-			now := time.Now().Unix()
-			e.Browser().Do("POST", "/auth/backchannel-logout", url.Values{"logout_token": {e.Tenant.LogoutToken(testkit.ClientID, "ada@acme.example", "", func(h, c map[string]any) {
-				h["kid"], c["iat"], c["exp"] = fmt.Sprint("k", i), now, now+60
-			})}})
+			header := testkit.GoodHeader.Set("typ", `"logout+jwt"`).Set("kid", strconv.Quote(fmt.Sprint("k", i)))
+			now := strconv.FormatInt(time.Now().Unix(), 10)
+			claims := testkit.Object{
+				{"iss", strconv.Quote("https://" + testkit.TenantHost + "/")}, {"aud", strconv.Quote(testkit.ClientID)}, {"sub", `"auth0|u"`}, {"jti", strconv.Quote(now)},
+				{"iat", now}, {"exp", strconv.FormatInt(time.Now().Unix()+60, 10)}, {"events", `{"` + testkit.LogoutEvent + `":{}}`},
+			}
+			e.EndByToken(testkit.Compact(header.String(), claims.String(), testkit.Constant(make([]byte, 256))))
 		}, testkit.JWKSEndpoint, 4},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
