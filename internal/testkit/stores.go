@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
@@ -13,24 +14,35 @@ import (
 // A PlainStore has only the methods of auth0.Store.
 type PlainStore struct{ auth0.Store }
 
-// A HalfStore fails with Err once there is one.
+// A HalfStore fails as FailWith says, except for deletions.
 type HalfStore struct {
 	auth0.Store
-	Err error
+	failure atomic.Pointer[error]
+}
+
+// FailWith makes Find and Commit fail, or work again if err is nil. A call that
+// nobody waits for any more can be under way meanwhile.
+func (s *HalfStore) FailWith(err error) { s.failure.Store(&err) }
+
+func (s *HalfStore) err() error {
+	if err := s.failure.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // Find implements auth0.Store.
 func (s *HalfStore) Find(key string) ([]byte, bool, error) {
-	if s.Err != nil {
-		return nil, false, s.Err
+	if err := s.err(); err != nil {
+		return nil, false, err
 	}
 	return s.Store.Find(key)
 }
 
 // Commit implements auth0.Store.
 func (s *HalfStore) Commit(key string, value []byte, until time.Time) error {
-	if s.Err != nil {
-		return s.Err
+	if err := s.err(); err != nil {
+		return err
 	}
 	return s.Store.Commit(key, value, until)
 }

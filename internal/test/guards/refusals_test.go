@@ -207,7 +207,7 @@ func newWalk(t *testing.T, handler func(http.ResponseWriter, *http.Request, *aut
 			},
 		} {
 			add(name+": "+why, h, func() *http.Request {
-				store.Err = w.err
+				store.FailWith(w.err)
 				return r()
 			})
 		}
@@ -320,7 +320,9 @@ func TestErrorHandlerChoosesTheStatus(t *testing.T) {
 		body    string
 	}{
 		"another status": {func(w http.ResponseWriter, _ *http.Request, _ *auth0.Error) { w.WriteHeader(418); fmt.Fprint(w, "tea") }, 418, "tea"},
-		"a redirect":     {func(w http.ResponseWriter, r *http.Request, _ *auth0.Error) { http.Redirect(w, r, "/sorry", http.StatusSeeOther) }, 303, ""},
+		"a redirect": {func(w http.ResponseWriter, r *http.Request, _ *auth0.Error) {
+			http.Redirect(w, r, "/sorry", http.StatusSeeOther)
+		}, 303, ""},
 		"early hints first": {func(w http.ResponseWriter, _ *http.Request, _ *auth0.Error) {
 			w.WriteHeader(http.StatusEarlyHints)
 			fmt.Fprint(w, "body")
@@ -433,7 +435,7 @@ func TestHooksThatCannotDecide(t *testing.T) {
 	store := &testkit.HalfStore{Store: auth0.NewMemoryStore(10)}
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Store = store })
 	b := e.Browser().MustLogin()
-	store.Err = fmt.Errorf("pool: %w", context.Canceled)
+	store.FailWith(fmt.Errorf("pool: %w", context.Canceled))
 	if resp := b.Page("/private"); resp.Status != 503 || strings.Contains(e.Log.String(), "reason=canceled") || !strings.Contains(e.Log.String(), "level=WARN msg=\"auth0: refused\" op=session status=503") {
 		t.Errorf("%d; log:\n%s", resp.Status, e.Log)
 	}

@@ -123,7 +123,7 @@ func TestLogoutButtonIsBound(t *testing.T) {
 	store := &testkit.HalfStore{Store: auth0.NewMemoryStore(10)}
 	e = testkit.SignedIn(t, func(c *auth0.Config) { c.Store = store })
 	b = e.Browser().MustLogin()
-	store.Err = http.ErrHandlerTimeout
+	store.FailWith(http.ErrHandlerTimeout)
 	if resp := b.Do("POST", "/auth/logout", nil, say...); resp.Status != 503 {
 		t.Errorf("no answer from the store: %d", resp.Status)
 	}
