@@ -21,7 +21,7 @@ func DecodeClaims(t *testing.T, payload string) map[string]any {
 
 // Claim sets a claim of a token that the tenant signs, or takes it away if value is
 // nil. For a claim of a token that a test signs, see Object.
-func Claim(name string, value any) func(_, c map[string]any) {
+func Claim(name string, value any) TokenEdit {
 	return func(_, c map[string]any) {
 		if value == nil {
 			delete(c, name)
@@ -32,12 +32,12 @@ func Claim(name string, value any) func(_, c map[string]any) {
 }
 
 // Header sets a header parameter of a token that the tenant signs.
-func Header(name string, value any) func(h, _ map[string]any) {
+func Header(name string, value any) TokenEdit {
 	return func(h, _ map[string]any) { h[name] = value }
 }
 
 // ClaimIn returns a claim so many seconds from now.
-func ClaimIn(name string, seconds float64) func(_, c map[string]any) {
+func ClaimIn(name string, seconds float64) TokenEdit {
 	return func(_, c map[string]any) { c[name] = float64(time.Now().Unix()) + seconds }
 }
 
@@ -48,4 +48,4 @@ func Flip4(c byte) string {
 }
 
 // WithoutSID takes the session id of a token away.
-var WithoutSID TokenEdit = func(_, claims map[string]any) { delete(claims, "sid") }
+var WithoutSID = Claim("sid", nil)

@@ -273,7 +273,7 @@ func TestConnectAccountRefused(t *testing.T) {
 			}
 		}
 	}
-	wrongIssuer := func(_, claims map[string]any) { claims["iss"] = "https://login.acme.example/" }
+	wrongIssuer := testkit.Claim("iss", "https://login.acme.example/")
 	for _, tt := range []struct {
 		why        string
 		break_, ok func()

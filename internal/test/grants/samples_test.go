@@ -259,7 +259,7 @@ func sampledRefusals() []sampled {
 		{"GET /api/v2/*", "expired/invalid token", managed, nil, false, 502, "server_error", "management", 0, nil},
 		{"GET /api/v2/*", "bad signature", managed, func(e *testkit.Env) { e.Tenant.SignWithForeignKey(true) }, false, 502, "server_error", "management", 0, nil},
 		{"GET /api/v2/*", "audience is custom domain, or domain/issuer mismatch", managed, func(e *testkit.Env) {
-			e.Tenant.EditAccessToken(func(_, claims map[string]any) { claims["aud"] = "https://login.acme.example/api/v2/" })
+			e.Tenant.EditAccessToken(testkit.Claim("aud", "https://login.acme.example/api/v2/"))
 		}, false, 502, "server_error", "management", 0, nil},
 		{"GET /api/v2/connections", "lacks read:connections", managed, func(e *testkit.Env) { e.AllowManagement("read:users") }, false, 502, "insufficient_scope", "management", 0, nil},
 		{"GET /api/v2/connections", "page/per_page beyond first 1000", listed(), nil, false, 503, "invalid_query_string", "connections_unavailable", 0, nil},

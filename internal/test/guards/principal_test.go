@@ -299,7 +299,7 @@ func TestGuardsInsideTokenOrSession(t *testing.T) {
 		})
 		e.SignInAtTenant(tt.email)
 		if strings.Contains(tt.why, "somebody else") {
-			e.Tenant.EditAccessToken(func(_, c map[string]any) { c["sub"] = "auth0|another" })
+			e.Tenant.EditAccessToken(testkit.Claim("sub", "auth0|another"))
 		}
 		var got string
 		validated := 0

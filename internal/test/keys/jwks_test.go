@@ -376,7 +376,7 @@ func TestRotation(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Tenant.EditJWKS(nil)
-		ours := func(_, claims map[string]any) { claims["exp"] = time.Now().Unix() + 86400 }
+		ours := testkit.ClaimIn("exp", 86400)
 		for range 3 { // twice the next key was published before
 			f.ExpectToken(t, f.Tenant.AccessToken("auth0|u", testkit.APIAudience, ours), testkit.AnswerOK)
 			f.Tenant.RotateKeys()

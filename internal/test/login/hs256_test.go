@@ -153,7 +153,7 @@ func TestHS256Logout(t *testing.T) {
 			t.Errorf("%s: %d", why, resp.Status)
 		}
 	}
-	token := e.Tenant.LogoutToken(testkit.ClientID, "ada@acme.example", "", func(_, c map[string]any) { delete(c, "sid") })
+	token := e.Tenant.LogoutToken(testkit.ClientID, "ada@acme.example", "", testkit.WithoutSID)
 	if resp := b.Do("POST", "/auth/backchannel-logout", url.Values{"logout_token": {token}}); resp.Status != http.StatusOK || b.LoggedIn() {
 		t.Errorf("HS256: %d %s, logged in %v; log:\n%s", resp.Status, resp.Body, b.LoggedIn(), e.Log)
 	}

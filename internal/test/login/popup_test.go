@@ -101,7 +101,7 @@ func TestPopupErrors(t *testing.T) {
 		{"other", func(e *testkit.Env) { e.Tenant.DenyNext("<b>", "no") }, "authorization_error", 400},
 		{"down", func(e *testkit.Env) { e.Tenant.Fail(testkit.TokenEndpoint, 503) }, "tenant_unavailable", 502},
 		{"nonce", func(e *testkit.Env) {
-			e.Tenant.EditIDToken(func(_, claims map[string]any) { claims["nonce"] = "x" })
+			e.Tenant.EditIDToken(testkit.Claim("nonce", "x"))
 		}, "nonce_mismatch", 400},
 	} {
 		e := newPopupEnv(t, testkit.AppURL)

@@ -37,7 +37,7 @@ func TestStoredSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := testkit.NewWatchedStore()
 		e := testkit.SignedInRefreshing(t, store.Use, func(c *auth0.Config) { c.KeepIDToken = true })
-		e.Tenant.EditIDToken(func(_, c map[string]any) { c["big"] = strings.Repeat("x", 20_000/4) })
+		e.Tenant.EditIDToken(testkit.Claim("big", strings.Repeat("x", 20_000/4)))
 		b := e.Browser()
 		resp := b.Login("/auth/login")
 		cookie := resp.SetCookies(t)[testkit.SessionCookie]

@@ -277,7 +277,7 @@ func TestConnectionTokenOutlivesCeiling(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := newVaultEnv(t)
-		e.Tenant.EditIDToken(func(_, claims map[string]any) { claims["session_expiry"] = time.Now().Add(10 * time.Minute).Unix() })
+		e.Tenant.EditIDToken(testkit.ClaimIn("session_expiry", 600))
 		var expiry time.Time
 		e.Mux.HandleFunc("GET /expiry", func(w http.ResponseWriter, r *http.Request) {
 			expiry = testkit.Must(e.Strategy.AccessToken(w, r, auth0.ForConnection("google-oauth2"))).Expiry
