@@ -480,7 +480,7 @@ func TestLargeSession(t *testing.T) {
 		c.KeepIDToken = true
 		c.AfterLogin = func(_ context.Context, l *auth0.Login) error { l.Data["x"] = data; return nil }
 	})
-	e.Tenant.EditIDToken(testkit.Claim("big", strings.Repeat("x", size)))
+	e.Tenant.EditIDToken(func(_, c map[string]any) { c["big"] = strings.Repeat("x", size) })
 	var idToken bool
 	for _, tt := range []struct {
 		size, parts int
