@@ -71,7 +71,7 @@ func (n *faultyNet) count() int {
 	return n.requests
 }
 
-// inFaultyNet is inBubble with such a network. The client of the program is
+// inFaultyNet is testkit.InAPIBubble with such a network. The client of the program is
 // patient, so that all patience is that of the library.
 func inFaultyNet(t *testing.T, test func(t *testing.T, f *testkit.APIEnv, n *faultyNet)) {
 	t.Helper()

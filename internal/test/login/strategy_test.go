@@ -692,7 +692,7 @@ func TestSeveralBaseURLs(t *testing.T) {
 	}
 }
 
-// atTenantOf is atTenant for a callback URL that the tenant does not know yet.
+// atTenantOf is Browser.AtTenant for a callback URL that the tenant does not know yet.
 func atTenantOf(b *testkit.Browser, authURL *url.URL, callback string) *url.URL {
 	b.Env.T.Helper()
 	if err := b.Env.Tenant.EditClient(testkit.ClientID, func(c *testkit.TenantClient) { c.CallbackURLs = append(c.CallbackURLs, callback) }); err != nil {
