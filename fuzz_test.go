@@ -100,7 +100,7 @@ func newFuzzAPI(tb testing.TB, document []byte, log io.Writer) *auth0.API {
 		Domain:     testkit.APIHost,
 		Audience:   testkit.APIAudience,
 		Algorithms: []string{"RS256", "PS256", "ES256", "EdDSA"},
-		HTTPClient: &http.Client{Transport: &testkit.Network{Handlers: map[string]http.Handler{testkit.APIHost: http.HandlerFunc(serve)}}},
+		HTTPClient: &http.Client{Transport: testkit.Hosts{testkit.APIHost: http.HandlerFunc(serve)}},
 		Logger:     slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Now:        func() time.Time { return testkit.Noon },
 	})

@@ -24,9 +24,7 @@ func (f *APIEnv) AddIssuer(t *testing.T, host string, keys ...JWK) *Tenant {
 		t.Fatal(err)
 	}
 	issuer.EditJWKS(func(doc map[string]any) { doc["keys"] = keys })
-	f.Net.Mu.Lock()
-	defer f.Net.Mu.Unlock()
-	f.Net.Handlers[host] = issuer
+	f.Net.Handle(host, issuer)
 	return issuer
 }
 
@@ -103,7 +101,7 @@ func NewAPIEnv(t *testing.T, edits ...func(*auth0.APIConfig)) *APIEnv {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &APIEnv{Tenant: issuer, Log: &Log{}, Net: &Network{Handlers: map[string]http.Handler{APIHost: issuer}}}
+	f := &APIEnv{Tenant: issuer, Log: &Log{}, Net: NewNetwork(Hosts{APIHost: issuer})}
 	f.Publish(RSAJWK("k1", &RSAKey1().PublicKey), RSAJWK("k2", &RSAKey2().PublicKey))
 	f.Config = auth0.APIConfig{
 		Domain:     APIHost,

@@ -117,24 +117,41 @@ func (h Hosts) RoundTrip(r *http.Request) (*http.Response, error) {
 // A Network carries requests to handlers by host, as Hosts does, and notes where they
 // went.
 type Network struct {
-	Mu       sync.Mutex
-	Handlers map[string]http.Handler
-	urls     []string
+	mu    sync.Mutex
+	hosts Hosts
+	urls  []string
+}
+
+// NewNetwork returns a network that has these hosts.
+func NewNetwork(hosts Hosts) *Network { return &Network{hosts: hosts} }
+
+// SetHosts replaces all hosts.
+func (n *Network) SetHosts(hosts Hosts) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.hosts = hosts
+}
+
+// Handle adds a host, or replaces it.
+func (n *Network) Handle(host string, handler http.Handler) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.hosts[host] = handler
 }
 
 // RoundTrip implements http.RoundTripper.
 func (n *Network) RoundTrip(r *http.Request) (*http.Response, error) {
-	n.Mu.Lock()
-	handler := n.Handlers[r.URL.Host]
+	n.mu.Lock()
+	handler := n.hosts[r.URL.Host]
 	n.urls = append(n.urls, r.URL.String())
-	n.Mu.Unlock()
+	n.mu.Unlock()
 	return Hosts{r.URL.Host: handler}.RoundTrip(r)
 }
 
 // Asked returns the URLs of all requests so far.
 func (n *Network) Asked() []string {
-	n.Mu.Lock()
-	defer n.Mu.Unlock()
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	return slices.Clone(n.urls)
 }
 

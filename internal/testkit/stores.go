@@ -50,12 +50,12 @@ func (s *HalfStore) Commit(key string, value []byte, until time.Time) error {
 // A WatchedStore has only what a Store must have. Tests can see what is in it and
 // what was asked of it, and make it fail.
 type WatchedStore struct {
-	Mu      sync.Mutex
-	Values  map[string]StoredValue
+	mu      sync.Mutex
+	values  map[string]StoredValue
 	Finds   int
 	commits []time.Time // expiries
 	deleted int
-	Fail    map[string]error // by operation: find, commit, delete
+	fail    map[string]error // by operation: find, commit, delete
 	OnFind  func(key string) // called first, without the lock
 }
 
@@ -67,77 +67,77 @@ type StoredValue struct {
 
 // NewWatchedStore returns an empty store.
 func NewWatchedStore() *WatchedStore {
-	return &WatchedStore{Values: map[string]StoredValue{}, Fail: map[string]error{}}
+	return &WatchedStore{values: map[string]StoredValue{}, fail: map[string]error{}}
 }
 
 // Find implements auth0.Store.
 func (s *WatchedStore) Find(key string) ([]byte, bool, error) {
-	s.Mu.Lock()
+	s.mu.Lock()
 	hook := s.OnFind
-	s.Mu.Unlock()
+	s.mu.Unlock()
 	if hook != nil {
 		hook(key)
 	}
-	s.Mu.Lock()
-	defer s.Mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.Finds++
-	v, ok := s.Values[key]
-	if s.Fail["find"] != nil || !ok || !time.Now().Before(v.Expiry) {
-		return nil, false, s.Fail["find"]
+	v, ok := s.values[key]
+	if s.fail["find"] != nil || !ok || !time.Now().Before(v.Expiry) {
+		return nil, false, s.fail["find"]
 	}
 	return v.Value, true, nil
 }
 
 // Commit implements auth0.Store.
 func (s *WatchedStore) Commit(key string, value []byte, expiry time.Time) error {
-	s.Mu.Lock()
-	defer s.Mu.Unlock()
-	if s.Fail["commit"] != nil {
-		return s.Fail["commit"]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fail["commit"] != nil {
+		return s.fail["commit"]
 	}
 	s.commits = append(s.commits, expiry)
-	s.Values[key] = StoredValue{slices.Clone(value), expiry}
+	s.values[key] = StoredValue{slices.Clone(value), expiry}
 	return nil
 }
 
 // Delete implements auth0.Store.
 func (s *WatchedStore) Delete(key string) error {
-	s.Mu.Lock()
-	defer s.Mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.deleted++
-	if s.Fail["delete"] == nil {
-		delete(s.Values, key)
+	if s.fail["delete"] == nil {
+		delete(s.values, key)
 	}
-	return s.Fail["delete"]
+	return s.fail["delete"]
 }
 
 // BreakWith makes an operation fail, or work again.
 func (s *WatchedStore) BreakWith(operation string, err error) {
-	s.Mu.Lock()
-	defer s.Mu.Unlock()
-	s.Fail[operation] = err
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fail[operation] = err
 }
 
 // Written returns the expiries of all values that were written, in order.
 func (s *WatchedStore) Written() []time.Time {
-	s.Mu.Lock()
-	defer s.Mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return slices.Clone(s.commits)
 }
 
 // Deletes returns how often Delete was called.
 func (s *WatchedStore) Deletes() int {
-	s.Mu.Lock()
-	defer s.Mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return s.deleted
 }
 
 // Sessions returns the keys of sessions.
 func (s *WatchedStore) Sessions() []string {
-	s.Mu.Lock()
-	defer s.Mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var keys []string
-	for _, key := range slices.Sorted(maps.Keys(s.Values)) {
+	for _, key := range slices.Sorted(maps.Keys(s.values)) {
 		if strings.HasPrefix(key, "auth0:session:") {
 			keys = append(keys, key)
 		}
@@ -145,11 +145,18 @@ func (s *WatchedStore) Sessions() []string {
 	return keys
 }
 
+// Value returns what a key has.
+func (s *WatchedStore) Value(key string) StoredValue {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.values[key]
+}
+
 // Change edits what is in the store.
 func (s *WatchedStore) Change(edit func(map[string]StoredValue)) {
-	s.Mu.Lock()
-	defer s.Mu.Unlock()
-	edit(s.Values)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	edit(s.values)
 }
 
 // Use is an edit of the configuration: sessions are kept in the store.

@@ -524,15 +524,13 @@ func TestKeysMove(t *testing.T) {
 		f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.Domain, c.Now = testkit.APIIssuer, nil })
 		good, moved := testkit.TokenOf("k1", testkit.RSAKey1()), testkit.TokenOf("k3", testkit.RSAForeign())
 		f.Warm(t)
-		f.Net.Mu.Lock()
-		f.Net.Handlers[testkit.APIHost] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f.Net.Handle(testkit.APIHost, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/new/keys" {
 				io.WriteString(w, jwksOf(t, testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey), testkit.RSAJWK("k3", &testkit.RSAForeign().PublicKey)))
 				return
 			}
 			f.Tenant.ServeHTTP(w, r)
-		})
-		f.Net.Mu.Unlock()
+		}))
 		f.Tenant.EditDiscovery(func(doc map[string]any) { doc["jwks_uri"] = testkit.APIIssuer + "new/keys" })
 		begin := time.Now()
 		for f.StatusOf(t.Context(), moved) != 200 && time.Since(begin) < 24*time.Hour {

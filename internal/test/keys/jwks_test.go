@@ -965,7 +965,7 @@ func TestBadKeyDocuments(t *testing.T) {
 	} {
 		t.Run(tt.why, func(t *testing.T) {
 			testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
-				f.Net.Handlers["evil.example"] = evil.Tenant
+				f.Net.Handle("evil.example", evil.Tenant)
 				f.Tenant.Replace(testkit.JWKSEndpoint, tt.handle)
 				token := testkit.TokenOf("k1", testkit.RSAKey1())
 				want := testkit.AnswerNoKeys
@@ -1048,7 +1048,7 @@ func TestDiscoveredKeys(t *testing.T) {
 			mux.HandleFunc("/realms/a/certs", answer(keys))
 			mux.HandleFunc("/certs", answer(keys))
 			f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.Domain, c.EndpointOrigins = tt.domain, tt.origins })
-			f.Net.Handlers = map[string]http.Handler{"id.example": mux, "keys.example": mux, "id.example:8443": mux, "id.example.evil.example": mux}
+			f.Net.SetHosts(testkit.Hosts{"id.example": mux, "keys.example": mux, "id.example:8443": mux, "id.example.evil.example": mux})
 			claims := testkit.WithClaim("iss", strconv.Quote(tt.iss))
 			f.ExpectToken(t, testkit.Signed(testkit.GoodHeader, claims), tt.want)
 			if tt.want == testkit.AnswerNoKeys && len(f.Net.Asked()) != 1 {

@@ -360,10 +360,10 @@ func TestNothingOutlivesAFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.Now, c.HTTPClient.Timeout = nil, time.Hour })
 		ended := make(chan time.Time, 1)
-		f.Net.Handlers[testkit.APIHost] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f.Net.Handle(testkit.APIHost, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			<-r.Context().Done()
 			ended <- time.Now()
-		})
+		}))
 		begin := time.Now()
 		if status := f.StatusOf(t.Context(), testkit.TokenOf("k1", testkit.RSAKey1())); status != 503 {
 			t.Errorf("status %d, want 503", status)

@@ -148,14 +148,14 @@ func TestStoredSessionsBelongToOneApplication(t *testing.T) {
 	staff := testkit.SignedIn(t, func(c *auth0.Config) { *c = e.Config; c.ClientID = "staff-application" })
 	// As if an id of the other application had been found out: the record is put
 	// where the cookie of this one leads.
-	store.Mu.Lock()
 	records := map[string]testkit.StoredValue{}
-	for key, value := range store.Values {
-		if strings.HasPrefix(key, "auth0:session:") {
-			records[key] = value
+	store.Change(func(values map[string]testkit.StoredValue) {
+		for key, value := range values {
+			if strings.HasPrefix(key, "auth0:session:") {
+				records[key] = value
+			}
 		}
-	}
-	store.Mu.Unlock()
+	})
 	if len(records) != 1 {
 		t.Fatalf("%d records", len(records))
 	}
@@ -436,7 +436,7 @@ func TestEndSessionsOf(t *testing.T) {
 		t.Errorf("with neither store: %v", err)
 	}
 	down := testkit.NewWatchedStore()
-	down.Fail["commit"] = errors.New("down")
+	down.BreakWith("commit", errors.New("down"))
 	if err := testkit.SignedIn(t, func(c *auth0.Config) { c.Revocations = down }).Strategy.EndSessionsOf(t.Context(), "https://"+testkit.TenantHost+"/", "x"); !errors.Is(err, auth0.ErrStoreUnavailable) {
 		t.Errorf("store down: %v", err)
 	}

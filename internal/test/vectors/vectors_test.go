@@ -223,7 +223,7 @@ func newVectorAPI(t *testing.T, b *tokenBuilder, keys recipeKeys) *vectorAPI {
 		c.Leeway = time.Duration(b.Config.Leeway) * time.Second
 	})}
 	for _, host := range hosts {
-		v.Net.Handlers[host] = v.Tenant
+		v.Net.Handle(host, v.Tenant)
 	}
 	v.Publish(b.published(keys)...)
 	v.fail(t, keys.State)
