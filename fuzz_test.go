@@ -12,13 +12,16 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -344,4 +347,107 @@ func forgeries() []string {
 func exponentOne(input string) []byte {
 	info := "\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20" + string(testkit.Digest(crypto.SHA256, input))
 	return []byte("\x00\x01" + strings.Repeat("\xff", 256-3-len(info)) + "\x00" + info)
+}
+
+// FuzzRoutes sends anything to every route: no panic, no answer of 500 and
+// above, nobody logged in, no redirect to anywhere but the tenant and ourselves,
+// and nothing of the input in the page or in a header.
+func FuzzRoutes(f *testing.F) {
+	e := testkit.SignedIn(f, func(c *auth0.Config) {
+		c.Organizations = true
+		c.LogoutEndpoint = "v2" // a fuzzer is no load test of the tenant's discovery
+	})
+	b := e.Browser().MustLogin()
+	redirects := reflect.TypeOf(http.RedirectHandler("/", http.StatusFound))
+	f.Add("GET", "/auth/login", "returnTo=/x&connection=github&prompt=login", "", "")
+	f.Add("GET", "/auth/login", "returnTo=//evil.example&screen_hint=signup&invitation=a&organization=org_1", "a=b", "")
+	f.Add("GET", "/auth/callback", "state=x&code=y", testkit.SessionCookie+"=v1.AAAA; __Host-auth0_txn_AAAAAAAAAAAAAAAA=v1.AAAA", "")
+	f.Add("GET", "/auth/callback", "state=x&error=%3Cscript%3E&error_description=%00%0d%0a", testkit.SessionCookie+".0=2:a; "+testkit.SessionCookie+".1=b", "")
+	f.Add("POST", "/auth/logout", "returnTo=https://evil.example/", testkit.SessionCookie+"="+b.Cookies[testkit.SessionCookie][:100], "a=b")
+	f.Add("POST", "/auth/callback", "", "", "state=x&code=y&id_token=z")
+	f.Add("GET", "/private", "x=y", "__Host-auth0_session_tries=3-99999999999", "")
+	f.Add("GET", "//", "#%", "", "")
+	f.Add("GET", "/auth/../", "#%", "", "")
+	f.Add("GET", "/", "%zz&;", `"; \x00=; __Host-auth0_session="quoted"`, "")
+	f.Fuzz(func(t *testing.T, method, target, query, cookies, body string) {
+		u, err := url.ParseRequestURI("/" + strings.TrimPrefix(target, "/") + "?" + query)
+		if err != nil {
+			return // net/http answers it
+		}
+		r := httptest.NewRequest("GET", "/", strings.NewReader(body))
+		r.Method, r.Host = method, "app.example"
+		r.URL = u
+		if h, _ := e.Mux.Handler(r); reflect.TypeOf(h) == redirects {
+			return // http.ServeMux redirects to the clean path, with the query as it is
+		}
+		r.Header.Set("Cookie", cookies)
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Sec-Fetch-Mode", "navigate")
+		r.Header.Set("Sec-Fetch-Site", "none")
+		w := httptest.NewRecorder()
+		e.App.ServeHTTP(w, r)
+		if w.Code >= 500 {
+			t.Fatalf("status %d; log %s", w.Code, e.Log)
+		}
+		if strings.HasPrefix(w.Body.String(), "home true") || strings.HasPrefix(w.Body.String(), "private") {
+			t.Fatal("logged in")
+		}
+		for name, values := range w.Result().Header {
+			for _, v := range values {
+				if strings.ContainsAny(v, "\r\n\x00") {
+					t.Fatalf("%s: %q", name, v)
+				}
+			}
+		}
+		location, err := url.Parse(w.Header().Get("Location"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h := location.Host; h != "" && h != testkit.TenantHost && h != "app.example" {
+			t.Fatalf("sent to %s", location)
+		}
+		if strings.HasPrefix(w.Header().Get("Location"), "//") {
+			t.Fatalf("sent to %s", location)
+		}
+	})
+}
+
+// FuzzGrantAnswers: whatever the tenant answers, nobody is logged in by it, and
+// nothing of it but a code gets into what people see.
+func FuzzGrantAnswers(f *testing.F) {
+	e := testkit.SignedInForGrants(f)
+	m := e.BeginMFA()
+	l, err := e.LoginWithPassword()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(200, `{"access_token":"a","token_type":"Bearer","expires_in":1,"id_token":"x.y.z"}`)
+	f.Add(403, `{"error":"mfa_required","mfa_token":"t","mfa_requirements":{"challenge":[{"type":"otp"}],"enroll":null}}`)
+	f.Add(403, `{"error":"mfa_required","mfa_token":"t","mfa_requirements":[1]}`)
+	f.Add(400, `{"error":{"a":1},"error_description":[],"description":{"x":"y"}}`)
+	f.Add(200, `{"challenge_type":"oob","oob_code":"x","binding_method":"prompt"}`)
+	f.Add(200, `[{"id":"sms|dev_1","authenticator_type":"oob","active":true}]`)
+	f.Fuzz(func(t *testing.T, status int, body string) {
+		answer := func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(200 + (status&0x7FFFFFFF)%400)
+			fmt.Fprint(w, body)
+		}
+		for _, endpoint := range []testkit.Endpoint{testkit.TokenEndpoint, testkit.MFAEndpoint, testkit.UserInfoEndpoint} {
+			e.Tenant.Replace(endpoint, answer)
+		}
+		_, refused := e.LoginWithPassword()
+		if refused == nil {
+			t.Error("a login by an answer without an ID token of the tenant")
+		}
+		_, challengeErr := m.SendChallenge(t.Context(), "")
+		_, listErr := m.Authenticators(t.Context())
+		_, exchangeErr := e.Strategy.ExchangeToken(t.Context(), auth0.TokenExchange{SubjectToken: "x"})
+		_, userErr := e.Strategy.UserInfo(t.Context(), l.Token(), l.User.Subject)
+		for _, err := range []error{refused, challengeErr, listErr, exchangeErr, userErr} {
+			var found *auth0.Error
+			if errors.As(err, &found) && (found.Description == "" || found.Reason == "" || found.Status < 400 || strings.ContainsAny(found.Code, " <>\"\r\n")) {
+				t.Errorf("got %+v", found)
+			}
+		}
+	})
 }

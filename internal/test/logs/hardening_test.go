@@ -2,9 +2,6 @@ package logs_test
 
 import (
 	"net/http"
-	"net/http/httptest"
-	"net/url"
-	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -12,69 +9,6 @@ import (
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
-
-// FuzzRoutes sends anything to every route: no panic, no answer of 500 and
-// above, nobody logged in, no redirect to anywhere but the tenant and ourselves,
-// and nothing of the input in the page or in a header.
-func FuzzRoutes(f *testing.F) {
-	e := testkit.SignedIn(f, func(c *auth0.Config) {
-		c.Organizations = true
-		c.LogoutEndpoint = "v2" // a fuzzer is no load test of the tenant's discovery
-	})
-	b := e.Browser().MustLogin()
-	redirects := reflect.TypeOf(http.RedirectHandler("/", http.StatusFound))
-	f.Add("GET", "/auth/login", "returnTo=/x&connection=github&prompt=login", "", "")
-	f.Add("GET", "/auth/login", "returnTo=//evil.example&screen_hint=signup&invitation=a&organization=org_1", "a=b", "")
-	f.Add("GET", "/auth/callback", "state=x&code=y", testkit.SessionCookie+"=v1.AAAA; __Host-auth0_txn_AAAAAAAAAAAAAAAA=v1.AAAA", "")
-	f.Add("GET", "/auth/callback", "state=x&error=%3Cscript%3E&error_description=%00%0d%0a", testkit.SessionCookie+".0=2:a; "+testkit.SessionCookie+".1=b", "")
-	f.Add("POST", "/auth/logout", "returnTo=https://evil.example/", testkit.SessionCookie+"="+b.Cookies[testkit.SessionCookie][:100], "a=b")
-	f.Add("POST", "/auth/callback", "", "", "state=x&code=y&id_token=z")
-	f.Add("GET", "/private", "x=y", "__Host-auth0_session_tries=3-99999999999", "")
-	f.Add("GET", "//", "#%", "", "")
-	f.Add("GET", "/auth/../", "#%", "", "")
-	f.Add("GET", "/", "%zz&;", `"; \x00=; __Host-auth0_session="quoted"`, "")
-	f.Fuzz(func(t *testing.T, method, target, query, cookies, body string) {
-		u, err := url.ParseRequestURI("/" + strings.TrimPrefix(target, "/") + "?" + query)
-		if err != nil {
-			return // net/http answers it
-		}
-		r := httptest.NewRequest("GET", "/", strings.NewReader(body))
-		r.Method, r.Host = method, "app.example"
-		r.URL = u
-		if h, _ := e.Mux.Handler(r); reflect.TypeOf(h) == redirects {
-			return // http.ServeMux redirects to the clean path, with the query as it is
-		}
-		r.Header.Set("Cookie", cookies)
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		r.Header.Set("Sec-Fetch-Mode", "navigate")
-		r.Header.Set("Sec-Fetch-Site", "none")
-		w := httptest.NewRecorder()
-		e.App.ServeHTTP(w, r)
-		if w.Code >= 500 {
-			t.Fatalf("status %d; log %s", w.Code, e.Log)
-		}
-		if strings.HasPrefix(w.Body.String(), "home true") || strings.HasPrefix(w.Body.String(), "private") {
-			t.Fatal("logged in")
-		}
-		for name, values := range w.Result().Header {
-			for _, v := range values {
-				if strings.ContainsAny(v, "\r\n\x00") {
-					t.Fatalf("%s: %q", name, v)
-				}
-			}
-		}
-		location, err := url.Parse(w.Header().Get("Location"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if h := location.Host; h != "" && h != testkit.TenantHost && h != "app.example" {
-			t.Fatalf("sent to %s", location)
-		}
-		if strings.HasPrefix(w.Header().Get("Location"), "//") {
-			t.Fatalf("sent to %s", location)
-		}
-	})
-}
 
 // TestNoLeaks: requests leave no goroutine behind, and logins that nobody
 // finishes nothing on the server.
