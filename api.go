@@ -38,7 +38,7 @@ type APIConfig struct {
 	// one of Issuers, for a program that serves many tenants; Domain may then be
 	// empty. It returns nil for an issuer that is not trusted. It is called for
 	// every token, before anything about that token is verified, so it should
-	// look things up in memory; if it fails, the answer is 503.
+	// look things up in memory. If it fails, the answer is 503, or that of its [*Error].
 	//
 	// Look the exact text up in a table of your tenants. Never decide by a pattern,
 	// such as a suffix of the host name: anybody can then have requests sent to any

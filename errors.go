@@ -148,6 +148,13 @@ func (r refusal) error() *Error {
 	return &Error{Status: r.status, Code: r.code, Reason: r.reason, Description: r.description}
 }
 
+// is reports whether an error is this refusal. Only the outermost Error of a chain
+// counts: one inside may come from a function or a store of the application.
+func (r refusal) is(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Reason == r.reason && e.Status == r.status
+}
+
 // wrap returns the refusal with its cause.
 func (r refusal) wrap(err error) *Error {
 	e := r.error()

@@ -161,7 +161,9 @@ func (a *API) issuerOf(ctx context.Context, iss string) (*trusted, error) {
 	source, err := a.config.ResolveIssuer(ctx, iss)
 	switch {
 	case err != nil:
-		return nil, keysUnavailable(ctx, fmt.Errorf("ResolveIssuer: %w", err))
+		return nil, hookError(err, refuseForbidden, func(err error) error {
+			return keysUnavailable(ctx, fmt.Errorf("ResolveIssuer: %w", err))
+		})
 	case source == nil:
 		return nil, faultIssuer.because("iss is %.100q, which ResolveIssuer does not trust", iss)
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"html"
 	"net/http"
@@ -51,7 +50,7 @@ func (s *Strategy) logout(w http.ResponseWriter, r *http.Request, opts []LogoutO
 	record, err := s.recordOf(r)
 	if !known && !s.isConfirmed(record, confirmation) {
 		switch {
-		case errors.Is(err, ErrNoSession):
+		case refuseLoginRequired.is(err):
 			// There is no session here, and the one at the tenant must not end
 			// because of a request that may come from anywhere.
 			redirect(w, s.postLogoutURL(site, l), http.StatusSeeOther)

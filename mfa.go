@@ -3,7 +3,6 @@ package auth0
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -332,7 +331,7 @@ func (s *Strategy) continuedLogin(ctx context.Context, got tokenResponse, st mfa
 // it was for. Its id is new, as after any authentication.
 func (s *Strategy) continueSession(w http.ResponseWriter, r *http.Request, l *Login) error {
 	previous, err := s.current(w, r)
-	if err != nil && !errors.Is(err, ErrNoSession) {
+	if err != nil && !refuseLoginRequired.is(err) {
 		return err
 	}
 	if previous == nil || previous.ID != l.replaces {

@@ -201,7 +201,7 @@ func (a *API) RequireTokenOrSession(s *Strategy) func(http.Handler) http.Handler
 				cookie.Uncacheable(w.Header())
 				by := &sessionPath{api: a, strategy: s}
 				next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), sessionPathKey{a}, by)))
-			case errors.Is(err, ErrNoSession):
+			case refuseLoginRequired.is(err):
 				a.refuse(w, r, TokenEvent{}, refuseNoToken.error())
 			case asError("session", err).Reason == refuseCrossOrigin.reason:
 				a.refuse(w, r, TokenEvent{}, err)
@@ -517,7 +517,7 @@ func (s *Strategy) requireUser(next http.Handler, mayRedirect bool, allow func(U
 	return s.LoadUser(s.handler("session", func(w http.ResponseWriter, r *http.Request) error {
 		user, ok := UserFrom(r.Context())
 		switch {
-		case !ok && errors.Is(loadedBy(r.Context(), s).err, ErrNoSession):
+		case !ok && refuseLoginRequired.is(loadedBy(r.Context(), s).err):
 			// The principal is a token: a login would change nothing.
 			return s.loginRequired(w, r)
 		case !ok && loadedBy(r.Context(), s).err != nil:

@@ -142,7 +142,7 @@ func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []To
 	if err == nil {
 		return s.lastToken(refreshed, wish)
 	}
-	if t, ok := record.token(wish, s.now()); ok && !wish.force && !errors.Is(err, ErrNoSession) {
+	if t, ok := record.token(wish, s.now()); ok && !wish.force && !refuseLoginRequired.is(err) {
 		s.log.Warn("auth0: a token could not be refreshed before it expires", "err", clip(err.Error()))
 		return t, nil
 	}
@@ -250,7 +250,7 @@ func (s *Strategy) refresh(ctx context.Context, record *sessionRecord, wish toke
 		return nil
 	})
 	if err != nil {
-		if errors.Is(err, ErrNoSession) && changed != nil && changed.RefreshToken != record.RefreshToken {
+		if refuseLoginRequired.is(err) && changed != nil && changed.RefreshToken != record.RefreshToken {
 			// Somebody has logged out meanwhile, which has revoked the old one.
 			s.revokeRefreshToken(ctx, changed.RefreshToken)
 		}

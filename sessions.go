@@ -283,7 +283,7 @@ func (ss *sessions) prolong(w http.ResponseWriter, r *http.Request, l *loadedSes
 		ss.touch(newest)
 		return nil
 	})
-	if errors.Is(err, ErrNoSession) {
+	if refuseLoginRequired.is(err) {
 		ss.cookie.Delete(w, l.jar) // somebody has logged out meanwhile
 		return nil
 	}
@@ -388,7 +388,7 @@ func (ss *sessions) keep(ctx context.Context, changed, before *sessionRecord) er
 		return nil
 	}
 	err := ss.write(ctx, changed, before)
-	if err != nil && refreshed && !errors.Is(err, ErrNoSession) {
+	if err != nil && refreshed && !refuseLoginRequired.is(err) {
 		left := time.Duration(changed.ExpiresAt-ss.now().Unix()) * time.Second
 		if err := ss.remember(ctx, changed, left); err != nil {
 			return err
@@ -404,7 +404,7 @@ func (ss *sessions) keepLate(ctx context.Context, newest, kept *sessionRecord) e
 		return nil
 	}
 	err := ss.keep(ctx, newest, kept)
-	if err != nil && !errors.Is(err, ErrNoSession) {
+	if err != nil && !refuseLoginRequired.is(err) {
 		ss.log.Warn("auth0: new tokens of a session could still not be kept", "err", clip(err.Error()))
 		return nil
 	}

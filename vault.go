@@ -2,7 +2,6 @@ package auth0
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -138,7 +137,7 @@ func (s *Strategy) connectionToken(w http.ResponseWriter, r *http.Request, recor
 		}
 	}
 	if err != nil {
-		if t, ok := record.vaultToken(wish, s.now()); ok && !errors.Is(err, ErrNoSession) && changed == nil {
+		if t, ok := record.vaultToken(wish, s.now()); ok && !refuseLoginRequired.is(err) && changed == nil {
 			s.log.Warn("auth0: a token of a third party could not be renewed before it expires", "err", clip(err.Error()))
 			return t, nil
 		}
