@@ -9,7 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/keys"
 )
 
 // BackchannelLogoutHandler takes the tenant's word that a session has ended
@@ -56,8 +58,8 @@ func (s *Strategy) backchannelLogout(w http.ResponseWriter, r *http.Request) err
 // the specification has.
 func logoutTokenError(err error) error {
 	r := refuseLogoutToken
-	if f, ok := errors.AsType[*tokenFault](err); ok {
-		r.reason = f.reason
+	if f, ok := errors.AsType[*fault.Fault](err); ok {
+		r.reason = f.Reason
 	}
 	return r.wrap(err)
 }
@@ -67,28 +69,28 @@ func logoutTokenError(err error) error {
 func (s *Strategy) verifyLogoutToken(ctx context.Context, raw string) (*jwt.Claims, error) {
 	m, err := jwt.Parse(raw)
 	if err != nil {
-		return nil, parseFault(err)
+		return nil, fault.OfParse(err)
 	}
 	if !isLogoutTokenType(m.Type) {
-		return nil, faultType.because("typ is %.40q", m.Type)
+		return nil, fault.Type.Because("typ is %.40q", m.Type)
 	}
 	if !slices.Contains(s.config.Algorithms, m.Algorithm) {
-		return nil, faultAlgorithm.because("alg is %.40q, Config.Algorithms has %q", m.Algorithm, s.config.Algorithms)
+		return nil, fault.Algorithm.Because("alg is %.40q, Config.Algorithms has %q", m.Algorithm, s.config.Algorithms)
 	}
 	// What the header says is looked at first: anybody can post long claims here.
 	c, err := jwt.ParseClaims(m.Payload, true)
 	if err != nil {
-		return nil, parseFault(err)
+		return nil, fault.OfParse(err)
 	}
 	ep, err := s.endpoints(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if c.Issuer != ep.Issuer {
-		return nil, faultIssuer.because("iss is %.100q, want %q", c.Issuer, ep.Issuer)
+		return nil, fault.Issuer.Because("iss is %.100q, want %q", c.Issuer, ep.Issuer)
 	}
 	if !slices.Contains(c.Audience, s.config.ClientID) {
-		return nil, faultAudience.because("aud is %.200q, want the client id %q", c.Audience, s.config.ClientID)
+		return nil, fault.Audience.Because("aud is %.200q, want the client id %q", c.Audience, s.config.ClientID)
 	}
 	if err := s.checkLogoutTimes(&c); err != nil {
 		return nil, err
@@ -96,8 +98,8 @@ func (s *Strategy) verifyLogoutToken(ctx context.Context, raw string) (*jwt.Clai
 	if err := checkLogoutClaims(&c); err != nil {
 		return nil, err
 	}
-	_, err = s.idTokenKeys.verify(ctx, m, fromAnybody) // Section 2.4: signed as ID tokens are
-	return &c, asOutage(err)
+	_, err = s.idTokenKeys.set.Verify(ctx, m, keys.FromAnybody) // Section 2.4: signed as ID tokens are
+	return &c, keys.AsOutage(err)
 }
 
 func isLogoutTokenType(typ string) bool {
@@ -115,10 +117,10 @@ func (s *Strategy) checkLogoutTimes(c *jwt.Claims) error {
 		return err
 	}
 	if !c.Has(jwt.IssuedAt) {
-		return faultClaim.because("no iat")
+		return fault.Claim.Because("no iat")
 	}
 	if age := unix(s.now()) - c.IssuedAt; math.Abs(age) > (logoutTokenAge + s.config.Leeway).Seconds() {
-		return faultTooOld.because("iat was %.0f s ago", age)
+		return fault.TooOld.Because("iat was %.0f s ago", age)
 	}
 	return nil
 }
@@ -129,13 +131,13 @@ func checkLogoutClaims(c *jwt.Claims) error {
 	}
 	switch {
 	case !c.Has(jwt.ID) || c.ID == "":
-		return faultClaim.because("no jti")
+		return fault.Claim.Because("no jti")
 	case !c.Has(jwt.SessionID) && !c.Has(jwt.Subject):
-		return faultClaim.because("neither sid nor sub")
+		return fault.Claim.Because("neither sid nor sub")
 	case c.Has(jwt.SessionID) && (c.SessionID == "" || len(c.SessionID) > maxSubject):
-		return faultClaim.because("sid is empty or too long")
+		return fault.Claim.Because("sid is empty or too long")
 	case len(c.Subject) > maxSubject:
-		return faultClaim.because("sub is too long")
+		return fault.Claim.Because("sub is too long")
 	}
 	return nil
 }

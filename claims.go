@@ -12,8 +12,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/keys"
 )
 
 // A Token is an access token that was checked. It does not change and may be
@@ -24,7 +26,7 @@ type Token struct {
 	keyID     string
 	algorithm string
 	from      *trusted
-	key       *verifyingKey // that has signed it
+	key       *keys.Key // that has signed it
 }
 
 // Issuer returns iss, the tenant that issued the token.
@@ -134,7 +136,7 @@ func actor(text string) (subject, next string, err error) {
 		return nil
 	})
 	if err != nil || subject == "" {
-		return "", "", faultClaim.because("act is no object with a sub")
+		return "", "", fault.Claim.Because("act is no object with a sub")
 	}
 	return subject, next, nil
 }

@@ -24,6 +24,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
+	"github.com/seed-15d5a55c/auth0/internal/keys"
 
 	_ "crypto/sha256"
 	_ "crypto/sha512"
@@ -148,7 +149,7 @@ func signatureSize(key crypto.Signer, algorithm string) (int, error) {
 	}
 	switch public := key.Public().(type) {
 	case *rsa.PublicKey:
-		if algorithm != "ES256" && hasROCAFingerprint(public.N) {
+		if algorithm != "ES256" && keys.Factorable(public.N) {
 			return 0, errors.New("has an RSA key that can be factored (CVE-2017-15361)")
 		}
 		if algorithm != "ES256" && public.Size() >= 256 {

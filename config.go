@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/publicsecret"
 	"github.com/seed-15d5a55c/auth0/internal/returnto"
 )
@@ -218,9 +219,9 @@ func (s *Strategy) checkHS256(p *problems, c Config) *KeySet {
 // there is one, and without there is none that needs one: a public key must never
 // be taken for a secret (RFC 8725, Section 3.1).
 func checkAlgorithms(p *problems, algorithms []string, shared bool) []string {
-	possible := asymmetricAlgorithms
+	possible := keys.Asymmetric
 	if shared {
-		possible = []string{symmetricAlgorithm}
+		possible = []string{keys.Symmetric}
 	}
 	if algorithms == nil {
 		if shared {

@@ -17,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/fault"
 )
 
 // An Error is why a login, a session, a token or a request to the tenant was
@@ -247,95 +248,28 @@ var (
 	refuseUserInfo      = refusal{502, "server_error", "invalid_userinfo", "the login service gave an unexpected answer; please try again"}
 )
 
-// A tokenFault is one way for a token to be wrong. For an access token its
-// description goes into the challenge; what a visitor sees when it was an ID
-// token does not depend on it.
-type tokenFault struct {
-	reason, description string
-	cause               error
-}
-
-func (f *tokenFault) Error() string {
-	if f.cause != nil {
-		return f.description + ": " + f.cause.Error()
-	}
-	return f.description
-}
-
-func (f *tokenFault) because(format string, args ...any) *tokenFault {
-	return &tokenFault{f.reason, f.description, &cause{format, args}}
-}
-
-// A cause is written when somebody wants to read it: most tokens that are
-// refused go unread, and writing takes as long as refusing.
-type cause struct {
-	format string
-	args   []any
-}
-
-func (c *cause) Error() string { return fmt.Errorf(c.format, c.args...).Error() }
-
-// Unwrap returns the error among the arguments, of which there is one at most.
-func (c *cause) Unwrap() error {
-	for _, arg := range c.args {
-		if err, ok := arg.(error); ok {
-			return err
-		}
-	}
-	return nil
-}
-
-var (
-	faultMalformed    = &tokenFault{"token_malformed", "token malformed", nil}
-	faultSize         = &tokenFault{"token_too_large", "token malformed", nil}
-	faultHeaderAlg    = &tokenFault{"invalid_alg", "token malformed", nil}
-	faultExtension    = &tokenFault{"unsupported_crit", "token malformed", nil}
-	faultHeaderType   = &tokenFault{"invalid_type", "token malformed", nil}
-	faultType         = &tokenFault{"invalid_type", "token type not accepted", nil}
-	faultAlgorithm    = &tokenFault{"invalid_alg", "algorithm not accepted", nil}
-	faultUnknownKey   = &tokenFault{"unknown_kid", "signing key unknown", nil}
-	faultKeyUnusable  = &tokenFault{"key_unusable", "signing key unknown", nil}
-	faultAmbiguousKey = &tokenFault{"ambiguous_kid", "signing key unknown", nil}
-	faultSignature    = &tokenFault{"invalid_signature", "signature invalid", nil}
-	faultTooOld       = &tokenFault{"token_too_old", "token expired", nil}
-	faultExpired      = &tokenFault{"token_expired", "token expired", nil}
-	faultNotYet       = &tokenFault{"token_not_yet_valid", "token not yet valid", nil}
-	faultIssuedAhead  = &tokenFault{"issued_in_future", "token not yet valid", nil}
-	faultIssuer       = &tokenFault{"invalid_issuer", "issuer not trusted", nil}
-	faultAudience     = &tokenFault{"invalid_audience", "audience not accepted", nil}
-	faultClaim        = &tokenFault{"invalid_claim", "token claims invalid", nil}
-	faultDuplicate    = &tokenFault{"token_malformed", "token claims invalid", nil}
-	faultBound        = &tokenFault{"dpop_required", "token is sender-constrained", nil}
-	faultKeys         = &tokenFault{"keys_unavailable", "token keys unavailable", nil}
-	faultNonce        = &tokenFault{"nonce_mismatch", "nonce does not belong to this login", nil}
-	faultAuthTime     = &tokenFault{"auth_too_old", "authentication is too old", nil}
-	faultACR          = &tokenFault{"invalid_acr", "authentication is not strong enough", nil}
-	faultHash         = &tokenFault{"invalid_hash", "hash of access token or code does not fit", nil}
-	faultOrganization = &tokenFault{"invalid_claim", "organization does not fit", nil}
-)
-
-// bearer makes the fault of an access token an Error.
-func (f *tokenFault) bearer() *Error {
-	if f.reason == faultKeys.reason {
-		e := refuseKeys.wrap(f.cause)
+// bearerFault makes the fault of an access token an Error.
+func bearerFault(f *fault.Fault) *Error {
+	if f.Reason == fault.Keys.Reason {
+		e := refuseKeys.wrap(f.Cause)
 		e.RetryAfter = 5 * time.Second
 		return e
 	}
-	return &Error{Op: "bearer", Status: 401, Code: "invalid_token", Reason: f.reason, Description: f.description, Err: f.cause}
+	return &Error{Op: "bearer", Status: 401, Code: "invalid_token", Reason: f.Reason, Description: f.Description, Err: f.Cause}
 }
 
-// idToken makes the fault of an ID token an Error.
-func (f *tokenFault) idToken() *Error {
-	if f.reason == faultKeys.reason {
-		return f.outage(refuseIDTokenKeys)
+// idTokenFault makes the fault of an ID token an Error.
+func idTokenFault(f *fault.Fault) *Error {
+	if f.Reason == fault.Keys.Reason {
+		return faultOutage(f, refuseIDTokenKeys)
 	}
 	r := refuseIDToken
-	r.reason = f.reason
+	r.reason = f.Reason
 	return r.wrap(f)
 }
 
-// outage makes an Error of a fault that says nothing about the token.
-func (f *tokenFault) outage(r refusal) *Error {
+// faultOutage makes an Error of a fault that says nothing about the token.
+func faultOutage(f *fault.Fault, r refusal) *Error {
 	e := r.wrap(f)
 	e.RetryAfter = 5 * time.Second
 	return e

@@ -12,7 +12,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"golang.org/x/oauth2"
 )
 
@@ -150,7 +152,7 @@ func (s *Strategy) grantedLogin(ctx context.Context, got tokenResponse, wish log
 		IssuedAt: s.now().Unix(), MaxAge: a.maxAge, RequiredACR: a.requiredACR,
 		Organization: cmp.Or(a.organization, wish.organization), Scope: wish.scope, Audience: wish.audience,
 	}
-	id, err := s.checkIDToken(ctx, ep, got.IDToken, fromTenant)
+	id, err := s.checkIDToken(ctx, ep, got.IDToken, keys.FromTenant)
 	if err != nil {
 		return nil, asIDTokenError(err)
 	}
@@ -178,7 +180,7 @@ func (s *Strategy) grantedLogin(ctx context.Context, got tokenResponse, wish log
 // (OpenID Connect Core 1.0, Section 3.1.3.7, item 11).
 func checkNoNonce(c jwt.Claims) error {
 	if c.Has(jwt.Nonce) {
-		return faultNonce
+		return fault.Nonce
 	}
 	return nil
 }

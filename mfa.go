@@ -10,7 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/keys"
 )
 
 // An MFA is a login, or a refresh, that the tenant lets go on with a second
@@ -314,11 +316,11 @@ func (s *Strategy) continuedLogin(ctx context.Context, got tokenResponse, st mfa
 		if err != nil {
 			return nil, err
 		}
-		if id, err = s.checkIDToken(ctx, ep, got.IDToken, fromTenant); err != nil {
+		if id, err = s.checkIDToken(ctx, ep, got.IDToken, keys.FromTenant); err != nil {
 			return nil, asIDTokenError(err)
 		}
 		if id.claims.Issuer != st.Issuer || id.claims.Subject != st.Subject {
-			return nil, asIDTokenError(faultClaim.because("iss or sub is another one than at the login"))
+			return nil, asIDTokenError(fault.Claim.Because("iss or sub is another one than at the login"))
 		}
 	}
 	l := s.newLogin(&transaction{Scope: st.Scope, Audience: st.Audience}, redeemed{id, got.token(s.now())})

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 )
 
@@ -155,7 +156,7 @@ func RequireClaims[T any](a *API) func(http.Handler) http.Handler {
 				text, decoded = claimsOf(ctx)
 			}
 			if _, err := decodeClaims[T](ctx, text, decoded); err != nil {
-				return hookError(err, refuseForbidden, func(err error) error { return asBearerError(faultClaim.because("%w", err)) })
+				return hookError(err, refuseForbidden, func(err error) error { return asBearerError(fault.Claim.Because("%w", err)) })
 			}
 			return nil
 		})

@@ -14,7 +14,9 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/recent"
 )
 
@@ -451,7 +453,7 @@ func isFor(token, audience string) bool {
 // Connect Core 1.0, Section 12.2). Unlike there, auth_time may be newer: the user
 // has authenticated again, in another application.
 func (s *Strategy) refreshedIDToken(ctx context.Context, ep discovery.Metadata, r *sessionRecord, got tokenResponse) (identity, error) {
-	id, err := s.checkIDToken(ctx, ep, got.IDToken, fromTenant)
+	id, err := s.checkIDToken(ctx, ep, got.IDToken, keys.FromTenant)
 	if err != nil {
 		return identity{}, err
 	}
@@ -459,27 +461,27 @@ func (s *Strategy) refreshedIDToken(ctx context.Context, ep discovery.Metadata, 
 	org := r.Organization
 	switch {
 	case c.Issuer != r.Issuer || c.Subject != r.Subject:
-		return identity{}, foreignToken{faultClaim.because("iss or sub is another one than at the login")}
+		return identity{}, foreignToken{fault.Claim.Because("iss or sub is another one than at the login")}
 	case org != "" && c.OrgID != "" && c.OrgID != org:
-		return identity{}, foreignToken{faultOrganization.because("org_id is %.100q, the login was to %q", c.OrgID, org)}
+		return identity{}, foreignToken{fault.Organization.Because("org_id is %.100q, the login was to %q", c.OrgID, org)}
 	case c.IssuedAt < float64(r.IDTokenIssuedAt)-s.config.Leeway.Seconds():
-		return identity{}, faultClaim.because("iat is before that of the login")
+		return identity{}, fault.Claim.Because("iat is before that of the login")
 	case c.Has(jwt.AuthTime) && int64(c.AuthTime) < r.AuthTime:
-		return identity{}, faultClaim.because("auth_time is before that of the login")
+		return identity{}, fault.Claim.Because("auth_time is before that of the login")
 	case c.Has(jwt.AuthTime) && c.AuthTime > unix(s.now())+s.config.Leeway.Seconds():
-		return identity{}, faultIssuedAhead.because("auth_time is %.0f s ahead; check the clock of this machine", c.AuthTime-unix(s.now()))
+		return identity{}, fault.IssuedAhead.Because("auth_time is %.0f s ahead; check the clock of this machine", c.AuthTime-unix(s.now()))
 	case c.Has(jwt.Nonce) && r.Nonce != "" && c.Nonce != r.Nonce:
-		return identity{}, faultNonce.because("the nonce is another one than at the login")
+		return identity{}, fault.Nonce.Because("the nonce is another one than at the login")
 	}
 	return id, checkHash(id, jwt.AccessTokenHash, got.AccessToken)
 }
 
 // A foreignToken is the fault of an ID token that proves that a refresh does not
 // answer for the user of the session.
-type foreignToken struct{ fault *tokenFault }
+type foreignToken struct{ bad *fault.Fault }
 
-func (f foreignToken) Error() string { return f.fault.Error() }
-func (f foreignToken) Unwrap() error { return f.fault }
+func (f foreignToken) Error() string { return f.bad.Error() }
+func (f foreignToken) Unwrap() error { return f.bad }
 
 func isForeign(err error) bool {
 	_, ok := errors.AsType[foreignToken](err)
@@ -493,48 +495,48 @@ func isForeign(err error) bool {
 // every session for good. The proof is a signature that is good, over another
 // iss, sub or organization, or one that is wrong with keys that are new.
 func (s *Strategy) confirmRefreshFault(ctx context.Context, raw string, err error) error {
-	fault, ok := errors.AsType[*tokenFault](err)
-	if !ok || isForeign(err) || fault.reason != faultSignature.reason && fault.reason != faultIssuer.reason {
+	bad, ok := errors.AsType[*fault.Fault](err)
+	if !ok || isForeign(err) || bad.Reason != fault.Signature.Reason && bad.Reason != fault.Issuer.Reason {
 		return err
 	}
 	m, parseErr := jwt.Parse(raw)
 	if parseErr != nil {
 		return err
 	}
-	if fault.reason == faultIssuer.reason {
-		switch _, signature := s.idTokenKeys.verify(ctx, m, fromTenant); {
+	if bad.Reason == fault.Issuer.Reason {
+		switch _, signature := s.idTokenKeys.set.Verify(ctx, m, keys.FromTenant); {
 		case signature == nil:
-			return foreignToken{fault}
-		case signature != faultSignature:
-			return asOutage(signature)
+			return foreignToken{bad}
+		case signature != fault.Signature:
+			return keys.AsOutage(signature)
 		}
 	}
-	switch confirmed := s.idTokenKeys.confirm(ctx, m); {
-	case confirmed == faultSignature:
-		return foreignToken{faultSignature}
+	switch confirmed := s.idTokenKeys.set.Confirm(ctx, m); {
+	case confirmed == fault.Signature:
+		return foreignToken{fault.Signature}
 	case confirmed != nil:
-		return asOutage(confirmed)
+		return keys.AsOutage(confirmed)
 	}
 	// The key of the kid has changed, and with the new one the token is good. The
 	// next refresh finds it.
-	return faultKeys.because("the issuer has changed the key of kid %.80q", m.KeyID)
+	return fault.Keys.Because("the issuer has changed the key of kid %.80q", m.KeyID)
 }
 
 // keptRefreshError is what becomes of a refresh whose ID token was not accepted,
 // while the session keeps its refresh token. Without the right keys or the right
 // time nothing is known about the token, and the next try may well succeed.
 func keptRefreshError(err error) error {
-	fault, ok := errors.AsType[*tokenFault](err)
+	bad, ok := errors.AsType[*fault.Fault](err)
 	if !ok {
 		return err
 	}
-	switch fault.reason {
-	case faultKeys.reason, faultUnknownKey.reason, faultKeyUnusable.reason, faultAmbiguousKey.reason:
-		return fault.outage(refuseIDTokenKeys)
-	case faultExpired.reason, faultNotYet.reason, faultIssuedAhead.reason:
-		return fault.outage(refuseClock)
+	switch bad.Reason {
+	case fault.Keys.Reason, fault.UnknownKey.Reason, fault.KeyUnusable.Reason, fault.AmbiguousKey.Reason:
+		return faultOutage(bad, refuseIDTokenKeys)
+	case fault.Expired.Reason, fault.NotYet.Reason, fault.IssuedAhead.Reason:
+		return faultOutage(bad, refuseClock)
 	}
-	return refuseTenantAnswer.wrap(fault)
+	return refuseTenantAnswer.wrap(bad)
 }
 
 // takeClaims replaces the claims of a session by newer ones, unless fewer scopes

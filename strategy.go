@@ -15,6 +15,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/fault"
 )
 
 // Handler serves the routes of the strategy, and 404 for all other paths. It is
@@ -622,7 +623,7 @@ func (s *Strategy) redeem(ctx context.Context, ep discovery.Metadata, c tokenCli
 	}
 	// Section 3.3.3.6: whom the browser has brought is who the code is of.
 	if f.id != nil && (f.id.claims.Issuer != id.claims.Issuer || f.id.claims.Subject != id.claims.Subject) {
-		return redeemed{}, faultClaim.because("the two ID tokens of this login are of different people").idToken()
+		return redeemed{}, idTokenFault(fault.Claim.Because("the two ID tokens of this login are of different people"))
 	}
 	return redeemed{id, tokens.Token}, nil
 }

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/fault"
 )
 
 // redirect does not use http.Redirect, which rewrites what it is given and
@@ -95,7 +96,7 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	err := r.ParseForm()
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return nil, faultSize
+		return nil, fault.Size
 	}
 	if err != nil {
 		return nil, errors.New("the form cannot be read") // the cause may quote it

@@ -1,13 +1,13 @@
-package auth0
+package keys
 
 import (
 	"sync"
 	"time"
 )
 
-// A fetchBucket bounds the requests that unverified tokens can cause. It is full
+// A Bucket bounds the requests that unverified tokens can cause. It is full
 // at first, and gains one request in each interval.
-type fetchBucket struct {
+type Bucket struct {
 	burst int
 	every time.Duration
 
@@ -16,8 +16,11 @@ type fetchBucket struct {
 	at    time.Time
 }
 
-// take pays for one request, if the bucket has one left.
-func (b *fetchBucket) take(now time.Time) bool {
+// NewBucket returns a full bucket.
+func NewBucket(burst int, every time.Duration) *Bucket { return &Bucket{burst: burst, every: every} }
+
+// Take pays for one request, if the bucket has one left.
+func (b *Bucket) Take(now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.spent = max(0, b.spent-now.Sub(b.at).Seconds()/b.every.Seconds())
@@ -29,15 +32,15 @@ func (b *fetchBucket) take(now time.Time) bool {
 	return true
 }
 
-// giveBack undoes one take.
-func (b *fetchBucket) giveBack() {
+// GiveBack undoes one take.
+func (b *Bucket) GiveBack() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.spent = max(0, b.spent-1)
 }
 
-// wait is how long it takes until the bucket has a request again.
-func (b *fetchBucket) wait(now time.Time) time.Duration {
+// Wait is how long it takes until the bucket has a request again.
+func (b *Bucket) Wait(now time.Time) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	missing := b.spent - now.Sub(b.at).Seconds()/b.every.Seconds() - float64(b.burst-1)
