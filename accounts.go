@@ -192,7 +192,7 @@ func (s *Strategy) completeAccount(w http.ResponseWriter, r *http.Request, t *tr
 		return err
 	}
 	// Somebody else may have logged in here meanwhile.
-	if !record.samePerson(t.Account.Issuer, t.Account.Subject) {
+	if !samePerson(record, t.Account.Issuer, t.Account.Subject) {
 		return refuseOtherUser.error()
 	}
 	if code := query.Get("error"); code != "" {

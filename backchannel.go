@@ -20,7 +20,7 @@ import (
 // tenant's session if the token names one, else all of the user. Register its
 // URL at the tenant, which must be able to reach it.
 func (s *Strategy) BackchannelLogoutHandler() http.Handler {
-	if s.sessions != nil && s.sessions.revoked == nil {
+	if s.sessions != nil && !s.sessions.canRevoke() {
 		s.log.Error("auth0: BackchannelLogoutHandler needs Config.Store or Config.Revocations and answers every request with an error")
 		return s.handler("backchannel", func(http.ResponseWriter, *http.Request) error {
 			return refuseMisconfigured.because("neither Config.Store nor Config.Revocations is set")
@@ -147,24 +147,7 @@ func checkLogoutClaims(c *jwt.Claims) error {
 // jti was seen is not enough, because the mark itself may be lost, or be about
 // somebody else.
 func (s *Strategy) endSessionsOf(ctx context.Context, c *jwt.Claims) error {
-	rv := s.sessions.revoked
-	what := revokedSubject(rv.client, c.Issuer, c.Subject)
-	if c.SessionID != "" {
-		what = revokedSID(rv.client, c.Issuer, c.SessionID)
-	}
-	until := int64(math.Ceil(c.IssuedAt))
-	seen := storeKey("logout", rv.client, c.Issuer, c.ID)
-	found, err := rv.store.findAll(ctx, []string{seen, what.key})
-	if err != nil {
-		return err
-	}
-	if found[0] != nil && found[1] != nil && covers(found[1], until) {
-		return nil
-	}
-	if err := rv.revoke(ctx, what, until); err != nil {
-		return err
-	}
 	// After that checkLogoutTimes refuses it. Its exp may be years away.
 	last := min(c.Expiry, c.IssuedAt+logoutTokenAge.Seconds())
-	return rv.store.raise(ctx, seen, 1, fromUnix(last).Add(s.config.Leeway))
+	return s.sessions.endAtTenant(ctx, c.Issuer, c.Subject, c.SessionID, c.ID, int64(math.Ceil(c.IssuedAt)), fromUnix(last).Add(s.config.Leeway))
 }

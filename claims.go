@@ -212,7 +212,7 @@ func (v *verified) Value(key any) any {
 }
 
 // tokenOnly is the session of every request whose principal is a token.
-var tokenOnly = &loadedSession{err: refuseLoginRequired.because("the request was authenticated by an access token, not by a session"), decoded: &decodedClaims{}}
+var tokenOnly = &loadedSession{loadedRecord: &loadedRecord{Err: refuseLoginRequired.because("the request was authenticated by an access token, not by a session")}, decoded: &decodedClaims{}}
 
 func verifiedBy(ctx context.Context, a *API) *verified {
 	if v, _ := ctx.Value(verifiedKey{}).(*verified); v != nil && v.by == a {
@@ -287,8 +287,8 @@ func claimsOf(ctx context.Context) (string, *decodedClaims) {
 	if v, _ := ctx.Value(verifiedKey{}).(*verified); v != nil {
 		return v.token.payload, &v.decoded
 	}
-	if loaded, _ := ctx.Value(loadedKey{}).(*loadedSession); loaded != nil && loaded.record != nil {
-		return string(loaded.record.Claims), loaded.decoded
+	if loaded, _ := ctx.Value(loadedKey{}).(*loadedSession); loaded != nil && loaded.Record != nil {
+		return string(loaded.Record.Claims), loaded.decoded
 	}
 	return "", nil
 }

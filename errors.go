@@ -152,8 +152,8 @@ func (r refusal) error() *Error {
 // is reports whether an error is this refusal. Only the outermost Error of a chain
 // counts: one inside may come from a function or a store of the application.
 func (r refusal) is(err error) bool {
-	e, ok := errors.AsType[*Error](err)
-	return ok && e.Reason == r.reason && e.Status == r.status
+	e := outermost(err)
+	return e != nil && e.Reason == r.reason && e.Status == r.status
 }
 
 // wrap returns the refusal with its cause.
@@ -211,6 +211,7 @@ var (
 	refuseAfterLogin          = refusal{403, "access_denied", "after_login", "your account is not allowed to use this site"}
 	refuseTooLarge            = refusal{500, "server_error", "session_too_large", "the login could not be kept; tell the owner of this site"}
 	refuseStore               = refusal{503, "temporarily_unavailable", "store_unavailable", "sessions cannot be read at the moment; please try again in a minute"}
+	refuseStoreFull           = refusal{503, "temporarily_unavailable", "store_unavailable", "too many people are logged in at the moment; please try again later"}
 	refuseStoreWrite          = refusal{500, "server_error", "store_unavailable", "the login could not be kept; please try again in a minute"}
 	refuseConnections         = refusal{503, "temporarily_unavailable", "connections_unavailable", "the ways to log in cannot be listed"}
 	refuseManaged             = refusal{502, "server_error", "management", "the login service did not take the request to manage it"}
@@ -277,9 +278,9 @@ func faultOutage(f *fault.Fault, r refusal) *Error {
 
 // asError returns the Error in err. Whatever is none is a fault of ours.
 func asError(op string, err error) *Error {
-	var e *Error
+	e := outermost(err)
 	switch {
-	case errors.As(err, &e):
+	case e != nil:
 		if e.Op != "" && e.Status >= 400 && e.Status <= 599 && e.Description != "" {
 			return e // nothing to add
 		}
@@ -302,6 +303,54 @@ func asError(op string, err error) *Error {
 	if e.Description == "" {
 		e.Description = strings.ToLower(cmp.Or(http.StatusText(e.Status), "refused"))
 	}
+	return e
+}
+
+// outermost returns the Error that decides what an error means: the first in its
+// chain that is one, or that an engine has made. Errors further inside may come
+// from a function or a store of the application. It is nil if there is none.
+func outermost(err error) *Error {
+	for err != nil {
+		switch x := err.(type) {
+		case *Error:
+			return x
+		case *sessionFailure:
+			return sessionError(x)
+		}
+		switch x := err.(type) {
+		case interface{ Unwrap() error }:
+			err = x.Unwrap()
+		case interface{ Unwrap() []error }:
+			for _, inside := range x.Unwrap() {
+				if e := outermost(inside); e != nil {
+					return e
+				}
+			}
+			return nil
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+// sessionError is the Error of a session that could not be read or written.
+func sessionError(f *sessionFailure) *Error {
+	row, wait := refuseInternal, time.Duration(0)
+	switch f.Kind {
+	case failedEnded:
+		row = refuseLoginRequired
+	case failedRead:
+		row, wait = refuseStore, 5*time.Second
+	case failedWrite:
+		row = refuseStoreWrite
+	case failedFull:
+		row, wait = refuseStoreFull, time.Minute
+	case failedTooLarge:
+		row = refuseTooLarge
+	}
+	e := row.wrap(f.Err)
+	e.RetryAfter = wait
 	return e
 }
 

@@ -72,7 +72,7 @@ func (s *Strategy) logout(w http.ResponseWriter, r *http.Request, opts []LogoutO
 	s.noteSilentLogin(w, jar) // or the next page would log them in again
 	var session *Session
 	if record != nil {
-		session = s.sessions.session(record)
+		session = newSession(record)
 		if record.RefreshToken != "" {
 			s.revokeRefreshToken(r.Context(), record.RefreshToken)
 		}
@@ -155,7 +155,7 @@ type logoutConfirmation struct {
 // askLogout writes a page that asks whether to log out.
 func (s *Strategy) askLogout(w http.ResponseWriter, record *sessionRecord, l *logoutRequest) {
 	plain, _ := json.Marshal(logoutConfirmation{record.ID, s.now().Unix()})
-	fields := hiddenField(confirmField, s.keyring.Seal(purposeLogout, s.sessions.cookie.Name, plain))
+	fields := hiddenField(confirmField, s.keyring.Seal(purposeLogout, s.cookies.session.Name, plain))
 	if l.asked != "" {
 		fields += hiddenField("returnTo", l.asked)
 	}
@@ -174,7 +174,7 @@ func (s *Strategy) isConfirmed(record *sessionRecord, sealed string) bool {
 	if record == nil || sealed == "" {
 		return false
 	}
-	plain, _, ok := s.keyring.Open(purposeLogout, s.sessions.cookie.Name, sealed)
+	plain, _, ok := s.keyring.Open(purposeLogout, s.cookies.session.Name, sealed)
 	var c logoutConfirmation
 	if !ok || json.Unmarshal(plain, &c) != nil {
 		return false
@@ -247,8 +247,8 @@ func (s *Strategy) checkOrigin(r *http.Request) error {
 // cookies, as powerful as a POST: its session counts only if it comes from a page of
 // the site, and browsers always say from which one (RFC 6455, Section 4.1).
 func (s *Strategy) sessionIn(r *http.Request) *loadedSession {
-	loaded := s.sessions.read(r.Context(), s.jar(r))
-	if loaded.record == nil || !isUpgrade(r) {
+	loaded := &loadedSession{loadedRecord: s.sessions.read(r.Context(), s.jar(r)), decoded: &decodedClaims{}}
+	if loaded.Record == nil || !isUpgrade(r) {
 		return loaded
 	}
 	site, err := s.siteOf(r)
@@ -256,7 +256,7 @@ func (s *Strategy) sessionIn(r *http.Request) *loadedSession {
 		err = refuseCrossOrigin.because("a request to upgrade from the origin %.100q, not that of the site", origins)
 	}
 	if err != nil {
-		return &loadedSession{jar: loaded.jar, err: err, decoded: loaded.decoded}
+		return &loadedSession{loadedRecord: &loadedRecord{Jar: loaded.Jar, Err: err}, decoded: loaded.decoded}
 	}
 	return loaded
 }

@@ -361,6 +361,6 @@ func (s *Strategy) continueSession(w http.ResponseWriter, r *http.Request, l *Lo
 		}
 		s.takeClaims(record, refreshed, url.Values{})
 	}
-	record.keepToken(sessionToken(got, l.audience, l.scope, s.now()))
+	keepToken(record, sessionToken(got, l.audience, l.scope, s.now()))
 	return s.sessions.begin(r.Context(), w, s.jar(r), record, previous.ID)
 }

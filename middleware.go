@@ -277,7 +277,7 @@ func (by *sessionPath) token(w http.ResponseWriter, r *http.Request) (*verified,
 	} else if err != nil {
 		return nil, err
 	}
-	if !record.samePerson(token.Issuer(), token.Subject()) {
+	if !samePerson(record, token.Issuer(), token.Subject()) {
 		return nil, refuseForbidden.because("the access token of the session is of another user")
 	}
 	by.verified = &verified{Context: r.Context(), by: by.api, token: token, session: true}
@@ -518,12 +518,12 @@ func (s *Strategy) requireUser(next http.Handler, mayRedirect bool, allow func(U
 	return s.LoadUser(s.handler("session", func(w http.ResponseWriter, r *http.Request) error {
 		user, ok := UserFrom(r.Context())
 		switch {
-		case !ok && refuseLoginRequired.is(loadedBy(r.Context(), s).err):
+		case !ok && refuseLoginRequired.is(loadedBy(r.Context(), s).Err):
 			// The principal is a token: a login would change nothing.
 			return s.loginRequired(w, r)
-		case !ok && loadedBy(r.Context(), s).err != nil:
+		case !ok && loadedBy(r.Context(), s).Err != nil:
 			// Sending somebody to log in, who is logged in, would help nobody.
-			return loadedBy(r.Context(), s).err
+			return loadedBy(r.Context(), s).Err
 		case !ok && mayRedirect && isNavigation(r):
 			return s.sendToLogin(w, r)
 		case !ok:

@@ -127,10 +127,10 @@ func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []To
 	if wish.connection != "" {
 		return s.connectionToken(w, r, record, wish)
 	}
-	if t, ok := record.token(wish, s.now().Add(refreshEarly)); ok && !wish.force {
+	if t, ok := tokenOf(record, wish, s.now().Add(refreshEarly)); ok && !wish.force {
 		return t, nil
 	}
-	if record.RefreshToken == "" && s.sessions.store == nil {
+	if record.RefreshToken == "" && !s.sessions.stores() {
 		return s.lastToken(record, wish)
 	}
 	refreshed, err := s.refreshing.do(r.Context(), wish.key(record.ID), func(ctx context.Context) (*sessionRecord, error) {
@@ -144,7 +144,7 @@ func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []To
 	if err == nil {
 		return s.lastToken(refreshed, wish)
 	}
-	if t, ok := record.token(wish, s.now()); ok && !wish.force && !refuseLoginRequired.is(err) {
+	if t, ok := tokenOf(record, wish, s.now()); ok && !wish.force && !refuseLoginRequired.is(err) {
 		s.log.Warn("auth0: a token could not be refreshed before it expires", "err", clip(err.Error()))
 		return t, nil
 	}
@@ -154,7 +154,7 @@ func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []To
 // lastToken returns a token that may be about to expire, but none that cannot be
 // new if it has to.
 func (s *Strategy) lastToken(r *sessionRecord, wish tokenWish) (tokenRecord, error) {
-	if t, ok := r.token(wish, s.now()); ok && (!wish.force || r.RefreshToken != "") {
+	if t, ok := tokenOf(r, wish, s.now()); ok && (!wish.force || r.RefreshToken != "") {
 		return t, nil
 	}
 	if len(r.Tokens) == 0 && r.RefreshToken == "" {
@@ -196,10 +196,10 @@ func (w tokenWish) key(session string) string {
 	return fmt.Sprintf("%q %q %q %v %q %q", session, w.audience, scopes, w.force, w.connection, w.loginHint)
 }
 
-// token returns the token for a wish that is good at a time, the one with the
+// tokenOf returns the token for a wish that is good at a time, the one with the
 // fewest scopes too many. What counts is what was asked for: the tenant may have
 // granted less, and would again.
-func (r *sessionRecord) token(wish tokenWish, at time.Time) (best tokenRecord, ok bool) {
+func tokenOf(r *sessionRecord, wish tokenWish, at time.Time) (best tokenRecord, ok bool) {
 	for i, t := range r.Tokens {
 		audience := wish.audience
 		if audience == "" {
@@ -230,7 +230,7 @@ func (s *Strategy) refresh(ctx context.Context, record *sessionRecord, wish toke
 	var failed error
 	changed, err := s.sessions.change(ctx, record, func(newest *sessionRecord) error {
 		enough := !wish.force || newest.Refreshes > record.Refreshes
-		if _, ok := newest.token(wish, s.now().Add(refreshEarly)); ok && enough || newest.RefreshToken == "" {
+		if _, ok := tokenOf(newest, wish, s.now().Add(refreshEarly)); ok && enough || newest.RefreshToken == "" {
 			return errUnchanged
 		}
 		if err := s.refused.lately(newest, wish); err != nil {
@@ -265,7 +265,7 @@ func (s *Strategy) refresh(ctx context.Context, record *sessionRecord, wish toke
 // stays logged in, and has to log in again for a token; unless there is a newer
 // one already.
 func (s *Strategy) dropRefreshToken(ctx context.Context, r *sessionRecord, why error) (dropped bool) {
-	if s.sessions.store != nil {
+	if s.sessions.stores() {
 		// In a store without leases another process may have used it meanwhile.
 		if newer, err := s.sessions.find(ctx, r.ID); err == nil && newer != nil && newer.Refreshes > r.Refreshes {
 			*r = *newer
@@ -355,8 +355,8 @@ func (rr refusedRefreshes) lately(r *sessionRecord, wish tokenWish) error {
 // note keeps what a refresh has come to, if asking again at once is of no use.
 func (rr refusedRefreshes) note(r *sessionRecord, wish tokenWish, err error) {
 	const least, most = time.Second, time.Minute
-	e, ok := errors.AsType[*Error](err)
-	if !ok {
+	e := outermost(err)
+	if e == nil {
 		return
 	}
 	hold := time.Duration(0)
@@ -412,7 +412,7 @@ func (s *Strategy) refreshTokens(ctx context.Context, r *sessionRecord, wish tok
 	if form.Has("audience") && !isFor(got.AccessToken, audience) {
 		return refuseTenantAnswer.because("the token is not for %.100q; allow the application this API in its refresh token policies", audience)
 	}
-	r.keepToken(sessionToken(got, audience, asked, s.now()))
+	keepToken(r, sessionToken(got, audience, asked, s.now()))
 	return nil
 }
 
@@ -568,7 +568,7 @@ func sessionToken(got tokenResponse, audience, asked string, now time.Time) toke
 
 // keepToken puts a token in the place of the one it replaces. Beyond eight, the
 // one that expires first is dropped, but never that of the login.
-func (r *sessionRecord) keepToken(t tokenRecord) {
+func keepToken(r *sessionRecord, t tokenRecord) {
 	const most = 8
 	for i, old := range r.Tokens {
 		if old.Audience == t.Audience && (old.Asked == t.Asked || old.Scope == t.Scope) {

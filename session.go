@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -58,7 +57,7 @@ func (s *Strategy) Session(r *http.Request) (*Session, error) {
 	if err != nil {
 		return nil, asError("session", err)
 	}
-	return s.sessions.session(record), nil
+	return newSession(record), nil
 }
 
 func (s *Strategy) recordOf(r *http.Request) (*sessionRecord, error) {
@@ -70,12 +69,12 @@ func (s *Strategy) recordOf(r *http.Request) (*sessionRecord, error) {
 		loaded = s.sessionIn(r)
 	}
 	switch {
-	case loaded.err != nil:
-		return nil, loaded.err
-	case loaded.record == nil:
+	case loaded.Err != nil:
+		return nil, loaded.Err
+	case loaded.Record == nil:
 		return nil, refuseLoginRequired.error()
 	}
-	return loaded.record, nil
+	return loaded.Record, nil
 }
 
 // current returns the session of an exchange: that which the response sets, else
@@ -85,7 +84,7 @@ func (s *Strategy) current(w http.ResponseWriter, r *http.Request) (*sessionReco
 		return nil, err
 	}
 	record, err := s.sessions.sentOr(r.Context(), w, func() (*sessionRecord, error) { return s.recordOf(r) })
-	if err == nil && s.sessions.ended.has(record.ID) {
+	if err == nil && s.sessions.wasEnded(record.ID) {
 		err = refuseLoginRequired.because("the session was ended while this request was under way")
 	}
 	return record, err
@@ -135,6 +134,32 @@ func (s *Strategy) EndSession(w http.ResponseWriter, r *http.Request) error {
 		return asError("session", err)
 	}
 	if err := s.sessions.end(r.Context(), w, s.jar(r)); err != nil {
+		return asError("session", err)
+	}
+	return nil
+}
+
+// EndSessionsOf ends every session of a user in this application that began before
+// now, on all devices. Each ends at its next request. A session that begins within
+// the same second can end too.
+//
+// It needs [Config.Store] or [Config.Revocations], and the error says so if there is
+// neither. The user's sessions at the tenant go on, so a login can succeed without
+// a prompt. DELETE /api/v2/users/{id}/sessions of Auth0's Management API ends those.
+//
+// Issuer and subject are those of [User]. The error is [ErrStoreUnavailable] if the
+// store does not answer; then nothing may have ended.
+func (s *Strategy) EndSessionsOf(ctx context.Context, issuer, subject string) error {
+	if err := s.ready(); err != nil {
+		return asError("session", err)
+	}
+	switch {
+	case !s.sessions.canRevoke():
+		return asError("session", refuseMisconfigured.because("EndSessionsOf needs Config.Store or Config.Revocations"))
+	case issuer == "" || subject == "":
+		return asError("session", refuseInternal.because("EndSessionsOf: issuer or subject is empty"))
+	}
+	if err := s.sessions.endUser(ctx, issuer, subject); err != nil {
 		return asError("session", err)
 	}
 	return nil
@@ -199,26 +224,26 @@ func (s *Strategy) LoadUser(next http.Handler) http.Handler {
 func (s *Strategy) load(w http.ResponseWriter, r *http.Request) (_ *http.Request, wrote bool) {
 	loaded := s.sessionIn(r)
 	cookie.VaryCookie(w.Header())
-	if loaded.record != nil || loaded.err != nil {
+	if loaded.Record != nil || loaded.Err != nil {
 		markPrivate(w.Header())
 	}
 	if mayTouch(r) {
 		switch {
-		case loaded.over:
-			s.sessions.cookie.Delete(w, loaded.jar)
+		case loaded.Over:
+			s.cookies.session.Delete(w, loaded.Jar)
 			wrote = true
-		case loaded.record != nil:
+		case loaded.Record != nil:
 			cookie.Uncacheable(w.Header())
-			s.forgetLostLogins(w, loaded.jar)
-			if wrote = s.sessions.due(loaded, r); wrote {
-				if err := s.sessions.prolong(w, r, loaded); err != nil {
+			s.forgetLostLogins(w, loaded.Jar)
+			if wrote = s.sessions.due(loaded.loadedRecord, r); wrote {
+				if err := s.sessions.prolong(w, r, loaded.loadedRecord); err != nil {
 					s.log.Warn("auth0: the session could not be prolonged", "err", clip(err.Error()))
 				}
 			}
 		}
 	}
-	if errors.Is(loaded.err, ErrStoreUnavailable) {
-		s.log.Warn("auth0: sessions cannot be read", "err", clip(loaded.err.Error()))
+	if refuseStore.is(loaded.Err) {
+		s.log.Warn("auth0: sessions cannot be read", "err", clip(loaded.Err.Error()))
 	}
 	loaded.strategy = s
 	return r.WithContext(context.WithValue(r.Context(), loadedKey{}, loaded)), wrote
@@ -245,12 +270,8 @@ type loadedKey struct{}
 // A loadedSession is what was found in a request. It is not changed once it is
 // in a context.
 type loadedSession struct {
+	*loadedRecord
 	strategy *Strategy
-	jar      cookie.Jar
-	record   *sessionRecord // nil if nobody is logged in
-	current  bool           // written as it would be written today
-	over     bool           // there was a session, and its time is up
-	err      error          // why it is not known whether somebody is logged in
 	decoded  *decodedClaims
 }
 
@@ -267,10 +288,10 @@ func loadedBy(ctx context.Context, s *Strategy) *loadedSession {
 // [Strategy.RequireLogin] have found out for this request.
 func UserFrom(ctx context.Context) (User, bool) {
 	loaded, _ := ctx.Value(loadedKey{}).(*loadedSession)
-	if loaded == nil || loaded.record == nil {
+	if loaded == nil || loaded.Record == nil {
 		return User{}, false
 	}
-	return loaded.record.user(), true
+	return userOf(loaded.Record), true
 }
 
 // A sessionRecord is what the session cookie or the store holds. Times are Unix
@@ -328,25 +349,25 @@ const (
 	purposeSession = "session"
 )
 
-func (r *sessionRecord) user() User { return newUser(r.Issuer, r.Subject, r.Claims) }
+func userOf(r *sessionRecord) User { return newUser(r.Issuer, r.Subject, r.Claims) }
 
 // samePerson reports whether the session is of a user of an issuer.
-func (r *sessionRecord) samePerson(issuer, subject string) bool {
+func samePerson(r *sessionRecord, issuer, subject string) bool {
 	return r != nil && r.Issuer == issuer && r.Subject == subject
 }
 
 // isOf reports whether the session is of the person that an ID token is about, in
 // the same organization: somebody may be an administrator in one that they have
 // made, and a guest in another.
-func (r *sessionRecord) isOf(c *jwt.Claims) bool {
-	return r.samePerson(c.Issuer, c.Subject) && r.Organization == c.OrgID
+func isOf(r *sessionRecord, c *jwt.Claims) bool {
+	return samePerson(r, c.Issuer, c.Subject) && r.Organization == c.OrgID
 }
 
-// session is the public view of a record. It shares nothing with it that a
+// newSession is the public view of a record. It shares nothing with it that a
 // caller could change.
-func (ss *sessions) session(r *sessionRecord) *Session {
+func newSession(r *sessionRecord) *Session {
 	s := &Session{
-		User:      r.user(),
+		User:      userOf(r),
 		Data:      maps.Clone(r.Data),
 		CreatedAt: time.Unix(r.CreatedAt, 0),
 		ExpiresAt: time.Unix(r.ExpiresAt, 0),
@@ -375,7 +396,7 @@ func (s *Strategy) startSession(w http.ResponseWriter, r *http.Request, l *Login
 	l.Data = map[string]string{}
 	jar := s.jar(r)
 	previous := s.previousSession(r.Context(), jar, l)
-	if previous.isOf(&c) {
+	if isOf(previous, &c) {
 		maps.Copy(l.Data, previous.Data)
 	}
 	if s.config.AfterLogin != nil {
@@ -426,7 +447,7 @@ func (s *Strategy) startSession(w http.ResponseWriter, r *http.Request, l *Login
 // With a form that the tenant has posted, the browser sends no session cookie; then
 // it is the one that the browser had when the login began.
 func (s *Strategy) previousSession(ctx context.Context, jar cookie.Jar, l *Login) *sessionRecord {
-	if previous := s.sessions.read(ctx, jar).record; previous != nil || l.replaces == "" || s.sessions.store == nil {
+	if previous := s.sessions.read(ctx, jar).Record; previous != nil || l.replaces == "" || !s.sessions.stores() {
 		return previous
 	}
 	previous, err := s.sessions.find(ctx, l.replaces)
@@ -528,26 +549,19 @@ func (s *Strategy) checkSession(p *problems, c Config) Config {
 	// may have the same secret, and cookies of the same name. The subjects of two
 	// tenants have nothing to do with each other.
 	s.keyring = keyring.Bind(strings.TrimSuffix(s.namespace.base, "/"), c.ClientID, session.Name, session.Domain, session.Path)
-	s.sessions = &sessions{
-		cookie:   session,
-		keyring:  s.keyring,
-		countsAs: c.CountsAsUse,
-		now:      s.now,
-		log:      s.log,
-		store:    newBoundStore(c.Store),
-		until:    c.CookieSessionsUntil,
-		recent:   newBoundStore(newMemoryCache(maxRecent)),
+	config := sessionConfig{
+		Cookie: session, Keyring: s.keyring, Client: c.ClientID, CountsAsUse: c.CountsAsUse, Now: s.now, Log: s.log,
+		Store: c.Store, Revocations: c.Revocations, CookiesUntil: c.CookieSessionsUntil, Recent: newMemoryCache(maxRecent),
+		Idle:     checkedLimit(p, "IdleTimeout", c.IdleTimeout, 24*time.Hour),
+		Absolute: checkedLimit(p, "AbsoluteTimeout", c.AbsoluteTimeout, 7*24*time.Hour),
 	}
-	s.sessions.idle = checkedLimit(p, "IdleTimeout", c.IdleTimeout, 24*time.Hour)
-	s.sessions.absolute = checkedLimit(p, "AbsoluteTimeout", c.AbsoluteTimeout, 7*24*time.Hour)
-	if s.sessions.idle == 0 && s.sessions.absolute == 0 {
+	if config.Idle == 0 && config.Absolute == 0 {
 		p.add("AbsoluteTimeout", "and IdleTimeout cannot both be None: a session must end")
 	}
-	if i, a := s.sessions.idle, s.sessions.absolute; a > 0 && i > a && c.IdleTimeout != 0 {
+	if i, a := config.Idle, config.Absolute; a > 0 && i > a && c.IdleTimeout != 0 {
 		s.log.Warn("auth0: Config.IdleTimeout is longer than Config.AbsoluteTimeout and has no effect")
 	}
-	s.sessions.revoked = s.sessions.revocations(c)
-	s.sessions.ended = &endedSessions{life: s.sessions.longestLife(), now: s.now, known: map[endedID]struct{}{}}
+	s.sessions = newSessions(config)
 	if s.namespace.static == nil {
 		c.KeepIDToken = true // other providers need it to end their session
 	}

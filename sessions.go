@@ -48,38 +48,87 @@ type sessions struct {
 	headers sync.Mutex
 }
 
+// A sessionConfig says how sessions are kept.
+type sessionConfig struct {
+	Cookie  cookie.Cookie
+	Keyring seal.Keyring
+	Client  string // id of the application
+	// Store and Revocations may be nil. By default marks are in Store.
+	Store, Revocations sessionStore
+	// CookiesUntil is when sessions in cookies do not move into Store any more.
+	CookiesUntil time.Time
+	// Recent is a cache for the newest tokens of sessions.
+	Recent sessionStore
+	// Idle is 0 if sessions are not prolonged, Absolute if there is no such limit.
+	Idle, Absolute time.Duration
+	CountsAsUse    func(*http.Request) bool
+	Now            func() time.Time
+	Log            *slog.Logger
+}
+
+func newSessions(c sessionConfig) *sessions {
+	ss := &sessions{
+		cookie: c.Cookie, keyring: c.Keyring, idle: c.Idle, absolute: c.Absolute, countsAs: c.CountsAsUse, now: c.Now, log: c.Log,
+		store: newBoundStore(c.Store), until: c.CookiesUntil, recent: newBoundStore(c.Recent),
+	}
+	marks := newBoundStore(c.Revocations)
+	if marks == nil {
+		marks = ss.store
+	}
+	if marks != nil {
+		ss.revoked = &revocations{store: marks, client: c.Client, life: ss.longestLife(), now: c.Now}
+	}
+	ss.ended = &endedSessions{life: ss.longestLife(), now: c.Now, known: map[endedID]struct{}{}}
+	return ss
+}
+
+// stores reports whether sessions are in a store.
+func (ss *sessions) stores() bool { return ss.store != nil }
+
+// wasEnded reports whether this process has ended a session.
+func (ss *sessions) wasEnded(id string) bool { return ss.ended.has(id) }
+
 // read finds the session among the cookies of a request. Cookies that do not
 // open are left alone: they may be those of another application, of another
 // version, or of another instance with a newer secret.
-func (ss *sessions) read(ctx context.Context, jar cookie.Jar) *loadedSession {
-	found := &loadedSession{jar: jar, decoded: &decodedClaims{}}
+func (ss *sessions) read(ctx context.Context, jar cookie.Jar) *loadedRecord {
+	found := &loadedRecord{Jar: jar}
 	for _, value := range ss.cookie.Values(jar) {
 		o := ss.open(ctx, value)
 		switch {
 		case o.err != nil:
-			found.err = o.err
+			found.Err = o.err
 		case o.gone, o.record != nil && ss.expired(o.record):
-			found.over = found.record == nil
+			found.Over = found.Record == nil
 		case o.record == nil || ss.early(o.record):
-		case found.record == nil || o.record.ID == found.record.ID && o.record.isNewer(found.record):
-			found.record, found.current, found.over = o.record, o.current, false
-		case o.record.ID != found.record.ID:
+		case found.Record == nil || o.record.ID == found.Record.ID && o.record.isNewer(found.Record):
+			found.Record, found.Current, found.Over = o.record, o.current, false
+		case o.record.ID != found.Record.ID:
 			// Somebody who can set cookies for this host has added one of theirs.
 			// Which is the person's cannot be known.
 			ss.log.Debug("auth0: a request with two sessions counts as one without")
-			return &loadedSession{jar: jar, decoded: &decodedClaims{}}
+			return &loadedRecord{Jar: jar}
 		}
 	}
-	if found.record == nil {
-		found.over = found.over && found.err == nil
+	if found.Record == nil {
+		found.Over = found.Over && found.Err == nil
 		return found
 	}
-	found.err = nil
-	over, err := ss.isEnded(ctx, found.record)
+	found.Err = nil
+	over, err := ss.isEnded(ctx, found.Record)
 	if over || err != nil {
-		found.record, found.over, found.err = nil, over, storeError(ctx, err)
+		found.Record, found.Over, found.Err = nil, over, storeError(ctx, err)
 	}
 	return found
+}
+
+// A loadedRecord is the session that was found among the cookies of a request.
+type loadedRecord struct {
+	Jar     cookie.Jar
+	Record  *sessionRecord // nil if nobody is logged in
+	Current bool           // sealed with the first secret, and where it belongs
+	Over    bool           // there was a session, and its time is up
+	Err     error          // why it is not known whether somebody is logged in
 }
 
 // isEnded reports whether a session was ended elsewhere than in the cookie that it
@@ -132,7 +181,7 @@ func (ss *sessions) openRecord(value string) (record *sessionRecord, current boo
 func (r *sessionRecord) encode() ([]byte, error) {
 	text, err := json.Marshal(r)
 	if err != nil {
-		return nil, refuseInternal.wrap(err)
+		return nil, failure(failedInternal, err)
 	}
 	out := binary.AppendUvarint(nil, uint64(len(text)))
 	return slices.Concat(out, text, r.Claims), nil
@@ -181,9 +230,7 @@ func storeError(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return err
 	}
-	e := refuseStore.wrap(err)
-	e.RetryAfter = 5 * time.Second
-	return e
+	return failure(failedRead, err)
 }
 
 // expired applies what was promised when the session was written and what the
@@ -218,15 +265,15 @@ func (ss *sessions) endsAt(r *sessionRecord, touched int64) int64 {
 
 // due reports whether the session should be written for this request. Not at
 // every one: a response that is still on its way would undo a logout.
-func (ss *sessions) due(l *loadedSession, r *http.Request) bool {
-	if !l.current {
+func (ss *sessions) due(l *loadedRecord, r *http.Request) bool {
+	if !l.Current {
 		return true
 	}
 	if ss.idle == 0 {
 		return false
 	}
 	const often = 5 * time.Minute
-	unused := time.Duration(ss.now().Unix()-l.record.TouchedAt) * time.Second
+	unused := time.Duration(ss.now().Unix()-l.Record.TouchedAt) * time.Second
 	if unused < 0 {
 		return true // the clock was set back; what is written now is right
 	}
@@ -269,32 +316,32 @@ func (ss *sessions) begin(ctx context.Context, w http.ResponseWriter, jar cookie
 		return err
 	}
 	if err := ss.removeAll(ctx, replaced); err != nil {
-		ss.log.Warn("auth0: the session before this login could not be ended", "err", clip(err.Error()))
+		ss.log.Warn("auth0: the session before this login could not be ended", "err", err)
 	}
 	return nil
 }
 
 // prolong writes a session that is due.
-func (ss *sessions) prolong(w http.ResponseWriter, r *http.Request, l *loadedSession) error {
+func (ss *sessions) prolong(w http.ResponseWriter, r *http.Request, l *loadedRecord) error {
 	// A page does not wait long for what can be done at the next one.
 	ctx, cancel := context.WithTimeout(r.Context(), storeTimeout)
 	defer cancel()
-	record, err := ss.change(ctx, l.record, func(newest *sessionRecord) error {
+	record, err := ss.change(ctx, l.Record, func(newest *sessionRecord) error {
 		ss.touch(newest)
 		return nil
 	})
-	if refuseLoginRequired.is(err) {
-		ss.cookie.Delete(w, l.jar) // somebody has logged out meanwhile
+	if isEndedFailure(err) {
+		ss.cookie.Delete(w, l.Jar) // somebody has logged out meanwhile
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return ss.send(w, l.jar, record)
+	return ss.send(w, l.Jar, record)
 }
 
 // change applies a change to the newest state of a session and keeps the result,
-// one change of a session at a time. The error is [ErrNoSession] if it was ended
+// one change of a session at a time. The failure is Ended if it was ended
 // meanwhile. A session in a cookie is kept by [sessions.send].
 func (ss *sessions) change(ctx context.Context, record *sessionRecord, apply func(*sessionRecord) error) (*sessionRecord, error) {
 	unlock, err := ss.lock(ctx, record.ID)
@@ -358,7 +405,7 @@ func (ss *sessions) newest(ctx context.Context, record *sessionRecord) (newest, 
 		case stored != nil:
 			record = stored
 		case !record.inCookie:
-			return nil, nil, refuseLoginRequired.error()
+			return nil, nil, failure(failedEnded, nil)
 		}
 	}
 	if value, _ := ss.recent.find(ctx, recordKey(record.ID)); value != nil {
@@ -376,7 +423,7 @@ func (ss *sessions) newest(ctx context.Context, record *sessionRecord) (newest, 
 func (ss *sessions) keep(ctx context.Context, changed, before *sessionRecord) error {
 	const overlap = time.Minute
 	if ss.ended.has(changed.ID) {
-		return refuseLoginRequired.error() // meanwhile
+		return failure(failedEnded, nil) // meanwhile
 	}
 	refreshed := changed.Refreshes != before.Refreshes
 	if refreshed {
@@ -388,7 +435,7 @@ func (ss *sessions) keep(ctx context.Context, changed, before *sessionRecord) er
 		return nil
 	}
 	err := ss.write(ctx, changed, before)
-	if err != nil && refreshed && !refuseLoginRequired.is(err) {
+	if err != nil && refreshed && !isEndedFailure(err) {
 		left := time.Duration(changed.ExpiresAt-ss.now().Unix()) * time.Second
 		if err := ss.remember(ctx, changed, left); err != nil {
 			return err
@@ -404,8 +451,8 @@ func (ss *sessions) keepLate(ctx context.Context, newest, kept *sessionRecord) e
 		return nil
 	}
 	err := ss.keep(ctx, newest, kept)
-	if err != nil && !refuseLoginRequired.is(err) {
-		ss.log.Warn("auth0: new tokens of a session could still not be kept", "err", clip(err.Error()))
+	if err != nil && !isEndedFailure(err) {
+		ss.log.Warn("auth0: new tokens of a session could still not be kept", "err", err)
 		return nil
 	}
 	return err
@@ -417,7 +464,7 @@ func (ss *sessions) remember(ctx context.Context, r *sessionRecord, d time.Durat
 		return err
 	}
 	if err := ss.recent.commit(ctx, recordKey(r.ID), value, time.Now().Add(d)); err != nil {
-		return refuseInternal.wrap(err)
+		return failure(failedInternal, err)
 	}
 	return nil
 }
@@ -434,9 +481,9 @@ func (ss *sessions) write(ctx context.Context, changed, before *sessionRecord) e
 	updated, err := ss.store.update(ctx, recordKey(changed.ID), value, time.Unix(changed.ExpiresAt, 0))
 	switch {
 	case err != nil:
-		return refuseStoreWrite.wrap(err)
+		return failure(failedWrite, err)
 	case !updated:
-		return refuseLoginRequired.error()
+		return failure(failedEnded, nil)
 	}
 	return nil
 }
@@ -494,7 +541,7 @@ func (ss *sessions) setCookie(w http.ResponseWriter, jar cookie.Jar, record *ses
 	}
 	left := time.Duration(record.ExpiresAt-ss.now().Unix()) * time.Second
 	if err := ss.cookie.Set(w, jar, value, left); err != nil {
-		return refuseTooLarge.wrap(err)
+		return failure(failedTooLarge, err)
 	}
 	return nil
 }
@@ -524,7 +571,7 @@ func (ss *sessions) sentOr(ctx context.Context, w http.ResponseWriter, requested
 		return record, err
 	}
 	if record, err = ss.find(ctx, sent.id); err == nil && record == nil {
-		err = refuseLoginRequired.error()
+		err = failure(failedEnded, nil)
 	}
 	return record, err
 }

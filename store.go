@@ -82,7 +82,14 @@ type Store interface {
 	Delete(key string) error
 }
 
-// What a store may have beyond Store.
+// A sessionStore has the methods of [Store].
+type sessionStore interface {
+	Find(key string) (value []byte, found bool, err error)
+	Commit(key string, value []byte, expiry time.Time) error
+	Delete(key string) error
+}
+
+// What a store may have beyond that.
 type (
 	contextStore interface {
 		FindCtx(ctx context.Context, key string) ([]byte, bool, error)
@@ -122,12 +129,12 @@ var (
 
 // A boundStore is a Store that always answers, within a second.
 type boundStore struct {
-	store  Store
+	store  sessionStore
 	slots  chan struct{}
 	direct bool // the store never waits, so its calls need no goroutine
 }
 
-func newBoundStore(s Store) *boundStore {
+func newBoundStore(s sessionStore) *boundStore {
 	if s == nil {
 		return nil
 	}
@@ -377,16 +384,12 @@ const (
 // errStoreFull is the cause when a MemoryStore refuses a new entry.
 var errStoreFull = errors.New("the MemoryStore is full: raise the limit of NewMemoryStore")
 
-var refuseStoreFull = refusal{503, "temporarily_unavailable", "store_unavailable", "too many people are logged in at the moment; please try again later"}
-
-// storeWriteError is the answer to a login whose session the store did not take.
+// storeWriteError is the failure of a login whose session the store did not take.
 func storeWriteError(err error) error {
 	if errors.Is(err, errStoreFull) {
-		e := refuseStoreFull.wrap(err)
-		e.RetryAfter = time.Minute
-		return e
+		return failure(failedFull, err)
 	}
-	return refuseStoreWrite.wrap(err)
+	return failure(failedWrite, err)
 }
 
 // NewMemoryStore returns a MemoryStore for at most limit sessions, at least one,

@@ -78,13 +78,13 @@ type vaultRecord struct {
 }
 
 // vaulted returns the place of the token for a wish, -1 if there is none.
-func (r *sessionRecord) vaulted(wish tokenWish) int {
+func vaulted(r *sessionRecord, wish tokenWish) int {
 	return slices.IndexFunc(r.Vault, func(v vaultRecord) bool { return v.Connection == wish.connection && v.Hint == wish.loginHint })
 }
 
 // vaultToken returns the token for a wish that is good at a time.
-func (r *sessionRecord) vaultToken(wish tokenWish, at time.Time) (tokenRecord, bool) {
-	i := r.vaulted(wish)
+func vaultToken(r *sessionRecord, wish tokenWish, at time.Time) (tokenRecord, bool) {
+	i := vaulted(r, wish)
 	if i < 0 || r.Vault[i].ExpiresAt <= at.Unix() {
 		return tokenRecord{}, false
 	}
@@ -94,9 +94,9 @@ func (r *sessionRecord) vaultToken(wish tokenWish, at time.Time) (tokenRecord, b
 
 // keepVaultToken puts a token in the place of the one it replaces. Beyond eight,
 // the one that expires first is dropped.
-func (r *sessionRecord) keepVaultToken(wish tokenWish, v vaultRecord) {
+func keepVaultToken(r *sessionRecord, wish tokenWish, v vaultRecord) {
 	const most = 8
-	r.dropVaultToken(wish)
+	dropVaultToken(r, wish)
 	r.Vault = append(r.Vault, v)
 	if len(r.Vault) > most {
 		first := 0
@@ -110,8 +110,8 @@ func (r *sessionRecord) keepVaultToken(wish tokenWish, v vaultRecord) {
 	r.Refreshes++
 }
 
-func (r *sessionRecord) dropVaultToken(wish tokenWish) {
-	if i := r.vaulted(wish); i >= 0 {
+func dropVaultToken(r *sessionRecord, wish tokenWish) {
+	if i := vaulted(r, wish); i >= 0 {
 		r.Vault = slices.Delete(r.Vault, i, i+1)
 		r.Refreshes++
 	}
@@ -121,10 +121,10 @@ func (r *sessionRecord) dropVaultToken(wish tokenWish) {
 // session ends with does not bound its life: the provider has said how long it
 // is good.
 func (s *Strategy) connectionToken(w http.ResponseWriter, r *http.Request, record *sessionRecord, wish tokenWish) (tokenRecord, error) {
-	if t, ok := record.vaultToken(wish, s.now().Add(refreshEarly)); ok && !wish.force {
+	if t, ok := vaultToken(record, wish, s.now().Add(refreshEarly)); ok && !wish.force {
 		return t, nil
 	}
-	if record.RefreshToken == "" && s.sessions.store == nil {
+	if record.RefreshToken == "" && !s.sessions.stores() {
 		return tokenRecord{}, refuseSessionToken.because("the session has no refresh token; ask for offline_access at the login")
 	}
 	changed, err := s.refreshing.do(r.Context(), wish.key(record.ID), func(ctx context.Context) (*sessionRecord, error) {
@@ -137,13 +137,13 @@ func (s *Strategy) connectionToken(w http.ResponseWriter, r *http.Request, recor
 		}
 	}
 	if err != nil {
-		if t, ok := record.vaultToken(wish, s.now()); ok && !refuseLoginRequired.is(err) && changed == nil {
+		if t, ok := vaultToken(record, wish, s.now()); ok && !refuseLoginRequired.is(err) && changed == nil {
 			s.log.Warn("auth0: a token of a third party could not be renewed before it expires", "err", clip(err.Error()))
 			return t, nil
 		}
 		return tokenRecord{}, err
 	}
-	if t, ok := changed.vaultToken(wish, s.now()); ok {
+	if t, ok := vaultToken(changed, wish, s.now()); ok {
 		return t, nil
 	}
 	return tokenRecord{}, refuseTenantAnswer.because("the tenant gave a token that has expired")
@@ -155,7 +155,7 @@ func (s *Strategy) renewVaultToken(ctx context.Context, record *sessionRecord, w
 	var refused error
 	changed, err := s.sessions.change(ctx, record, func(newest *sessionRecord) error {
 		enough := !wish.force || newest.Refreshes > record.Refreshes
-		if _, ok := newest.vaultToken(wish, s.now().Add(refreshEarly)); ok && enough {
+		if _, ok := vaultToken(newest, wish, s.now().Add(refreshEarly)); ok && enough {
 			return errUnchanged
 		}
 		if newest.RefreshToken == "" {
@@ -163,7 +163,7 @@ func (s *Strategy) renewVaultToken(ctx context.Context, record *sessionRecord, w
 		}
 		v, err := s.exchangeForConnection(ctx, newest.RefreshToken, tokenTypeRefreshToken, wish)
 		if err == nil {
-			newest.keepVaultToken(wish, v)
+			keepVaultToken(newest, wish, v)
 			return nil
 		}
 		err = connectionTokenError(err)
@@ -171,10 +171,10 @@ func (s *Strategy) renewVaultToken(ctx context.Context, record *sessionRecord, w
 			return err // temporary; what there is stays
 		}
 		refused = err
-		if newest.vaulted(wish) < 0 {
+		if vaulted(newest, wish) < 0 {
 			return errUnchanged
 		}
-		newest.dropVaultToken(wish)
+		dropVaultToken(newest, wish)
 		return nil
 	})
 	if err != nil {
