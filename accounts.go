@@ -13,6 +13,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
 // A ConnectedAccount is an account at a third party that a person has connected
@@ -297,10 +298,10 @@ func (s *Strategy) forgetVaultTokens(w http.ResponseWriter, r *http.Request, con
 	if err != nil {
 		return err
 	}
-	of := func(v vaultRecord) bool { return v.Connection == connection }
-	changed, err := s.sessions.change(r.Context(), record, func(newest *sessionRecord) error {
+	of := func(v session.VaultToken) bool { return v.Connection == connection }
+	changed, err := s.sessions.Change(r.Context(), record, func(newest *session.Record) error {
 		if !slices.ContainsFunc(newest.Vault, of) {
-			return errUnchanged
+			return session.ErrUnchanged
 		}
 		newest.Vault = slices.DeleteFunc(newest.Vault, of)
 		newest.Refreshes++
@@ -309,7 +310,7 @@ func (s *Strategy) forgetVaultTokens(w http.ResponseWriter, r *http.Request, con
 	if err != nil {
 		return err
 	}
-	return s.sessions.sendTokens(w, s.jar(r), record, changed)
+	return s.sessions.SendTokens(w, s.jar(r), record, changed)
 }
 
 // accountToken returns a token for the My Account API. All its scopes are asked

@@ -92,6 +92,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/refresh"
 	"github.com/seed-15d5a55c/auth0/internal/returnto"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
+	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
 // None, in a field whose zero value means a default, asks for nothing: no
@@ -448,7 +449,7 @@ type Strategy struct {
 	keyring     seal.Keyring
 	keys        *KeySet
 	idTokenKeys *KeySet // keys, unless ID tokens are HS256
-	sessions    *sessions
+	sessions    *session.Manager
 	cookies     *cookies
 	returnTo    returnto.Policy
 	refreshing  flights

@@ -20,7 +20,7 @@ import (
 // tenant's session if the token names one, else all of the user. Register its
 // URL at the tenant, which must be able to reach it.
 func (s *Strategy) BackchannelLogoutHandler() http.Handler {
-	if s.sessions != nil && !s.sessions.canRevoke() {
+	if s.sessions != nil && !s.sessions.CanRevoke() {
 		s.log.Error("auth0: BackchannelLogoutHandler needs Config.Store or Config.Revocations and answers every request with an error")
 		return s.handler("backchannel", func(http.ResponseWriter, *http.Request) error {
 			return refuseMisconfigured.because("neither Config.Store nor Config.Revocations is set")
@@ -149,5 +149,5 @@ func checkLogoutClaims(c *jwt.Claims) error {
 func (s *Strategy) endSessionsOf(ctx context.Context, c *jwt.Claims) error {
 	// After that checkLogoutTimes refuses it. Its exp may be years away.
 	last := min(c.Expiry, c.IssuedAt+logoutTokenAge.Seconds())
-	return s.sessions.endAtTenant(ctx, c.Issuer, c.Subject, c.SessionID, c.ID, int64(math.Ceil(c.IssuedAt)), fromUnix(last).Add(s.config.Leeway))
+	return s.sessions.EndAtTenant(ctx, c.Issuer, c.Subject, c.SessionID, c.ID, int64(math.Ceil(c.IssuedAt)), fromUnix(last).Add(s.config.Leeway))
 }

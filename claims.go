@@ -16,6 +16,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
 // A Token is an access token that was checked. It does not change and may be
@@ -212,7 +213,7 @@ func (v *verified) Value(key any) any {
 }
 
 // tokenOnly is the session of every request whose principal is a token.
-var tokenOnly = &loadedSession{loadedRecord: &loadedRecord{Err: refuseLoginRequired.because("the request was authenticated by an access token, not by a session")}, decoded: &decodedClaims{}}
+var tokenOnly = &loadedSession{Loaded: &session.Loaded{Err: refuseLoginRequired.because("the request was authenticated by an access token, not by a session")}, decoded: &decodedClaims{}}
 
 func verifiedBy(ctx context.Context, a *API) *verified {
 	if v, _ := ctx.Value(verifiedKey{}).(*verified); v != nil && v.by == a {

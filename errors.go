@@ -18,6 +18,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
+	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
 // An Error is why a login, a session, a token or a request to the tenant was
@@ -314,7 +315,7 @@ func outermost(err error) *Error {
 		switch x := err.(type) {
 		case *Error:
 			return x
-		case *sessionFailure:
+		case *session.Error:
 			return sessionError(x)
 		}
 		switch x := err.(type) {
@@ -335,18 +336,18 @@ func outermost(err error) *Error {
 }
 
 // sessionError is the Error of a session that could not be read or written.
-func sessionError(f *sessionFailure) *Error {
+func sessionError(f *session.Error) *Error {
 	row, wait := refuseInternal, time.Duration(0)
 	switch f.Kind {
-	case failedEnded:
+	case session.Ended:
 		row = refuseLoginRequired
-	case failedRead:
+	case session.StoreDown:
 		row, wait = refuseStore, 5*time.Second
-	case failedWrite:
+	case session.NotWritten:
 		row = refuseStoreWrite
-	case failedFull:
+	case session.StoreFull:
 		row, wait = refuseStoreFull, time.Minute
-	case failedTooLarge:
+	case session.TooLarge:
 		row = refuseTooLarge
 	}
 	e := row.wrap(f.Err)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
 // logout ends the session here first: what happens at the tenant is not in our
@@ -62,12 +63,12 @@ func (s *Strategy) logout(w http.ResponseWriter, r *http.Request, opts []LogoutO
 		return nil
 	}
 	if record != nil {
-		if newest, _, err := s.sessions.newest(r.Context(), record); err == nil {
+		if newest, _, err := s.sessions.Newest(r.Context(), record); err == nil {
 			record = newest // its refresh token is the one to revoke
 		}
 	}
 	jar := s.jar(r)
-	notEnded := s.sessions.end(r.Context(), w, jar)
+	notEnded := s.sessions.End(r.Context(), w, jar)
 	s.forgetTransactions(w, jar)
 	s.noteSilentLogin(w, jar) // or the next page would log them in again
 	var session *Session
@@ -153,7 +154,7 @@ type logoutConfirmation struct {
 }
 
 // askLogout writes a page that asks whether to log out.
-func (s *Strategy) askLogout(w http.ResponseWriter, record *sessionRecord, l *logoutRequest) {
+func (s *Strategy) askLogout(w http.ResponseWriter, record *session.Record, l *logoutRequest) {
 	plain, _ := json.Marshal(logoutConfirmation{record.ID, s.now().Unix()})
 	fields := hiddenField(confirmField, s.keyring.Seal(purposeLogout, s.cookies.session.Name, plain))
 	if l.asked != "" {
@@ -170,7 +171,7 @@ func hiddenField(name, value string) string {
 }
 
 // isConfirmed reports whether a form is that of askLogout for this session.
-func (s *Strategy) isConfirmed(record *sessionRecord, sealed string) bool {
+func (s *Strategy) isConfirmed(record *session.Record, sealed string) bool {
 	if record == nil || sealed == "" {
 		return false
 	}
@@ -247,7 +248,7 @@ func (s *Strategy) checkOrigin(r *http.Request) error {
 // cookies, as powerful as a POST: its session counts only if it comes from a page of
 // the site, and browsers always say from which one (RFC 6455, Section 4.1).
 func (s *Strategy) sessionIn(r *http.Request) *loadedSession {
-	loaded := &loadedSession{loadedRecord: s.sessions.read(r.Context(), s.jar(r)), decoded: &decodedClaims{}}
+	loaded := &loadedSession{Loaded: s.sessions.Load(r.Context(), s.jar(r)), decoded: &decodedClaims{}}
 	if loaded.Record == nil || !isUpgrade(r) {
 		return loaded
 	}
@@ -256,7 +257,7 @@ func (s *Strategy) sessionIn(r *http.Request) *loadedSession {
 		err = refuseCrossOrigin.because("a request to upgrade from the origin %.100q, not that of the site", origins)
 	}
 	if err != nil {
-		return &loadedSession{loadedRecord: &loadedRecord{Jar: loaded.Jar, Err: err}, decoded: loaded.decoded}
+		return &loadedSession{Loaded: &session.Loaded{Jar: loaded.Jar, Err: err}, decoded: loaded.decoded}
 	}
 	return loaded
 }

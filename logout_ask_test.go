@@ -121,7 +121,7 @@ func TestLogoutButtonIsBound(t *testing.T) {
 	store := &walkStore{Store: auth0.NewMemoryStore(10)}
 	e = newEnv(t, func(c *auth0.Config) { c.Store = store })
 	b = e.browser().mustLogin()
-	store.err = http.ErrHandlerTimeout
+	store.fail(http.ErrHandlerTimeout)
 	if resp := b.do("POST", "/auth/logout", nil, say...); resp.status != 503 {
 		t.Errorf("no answer from the store: %d", resp.status)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
 // An MFA is a login, or a refresh, that the tenant lets go on with a second
@@ -93,7 +94,7 @@ type mfaFactor struct {
 
 // mfa makes an MFA of it, for what was asked for.
 // Of a refresh, r is the session.
-func (s *Strategy) mfa(d *mfaDemand, wish loginWish, r *sessionRecord) *MFA {
+func (s *Strategy) mfa(d *mfaDemand, wish loginWish, r *session.Record) *MFA {
 	st := mfaState{
 		Token: d.token.reveal(), Scope: wish.scope, Audience: wish.audience, Organization: wish.organization,
 		IssuedAt: s.now().Unix(), Base: s.namespace.base, ClientID: s.config.ClientID,
@@ -339,12 +340,12 @@ func (s *Strategy) continueSession(w http.ResponseWriter, r *http.Request, l *Lo
 	if previous == nil || previous.ID != l.replaces {
 		return refuseLoginRequired.because("the session whose refresh this was is over")
 	}
-	previous, _, err = s.sessions.newest(r.Context(), previous)
+	previous, _, err = s.sessions.Newest(r.Context(), previous)
 	if err != nil {
 		return err
 	}
 	got := l.continued()
-	record := previous.clone()
+	record := previous.Clone()
 	record.ID = randomText()
 	record.Refreshes++
 	if got.RefreshToken != "" {
@@ -362,5 +363,5 @@ func (s *Strategy) continueSession(w http.ResponseWriter, r *http.Request, l *Lo
 		s.takeClaims(record, refreshed, url.Values{})
 	}
 	keepToken(record, sessionToken(got, l.audience, l.scope, s.now()))
-	return s.sessions.begin(r.Context(), w, s.jar(r), record, previous.ID)
+	return s.sessions.Begin(r.Context(), w, s.jar(r), record, previous.ID)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
 // RequireAuth lets a request pass if it has a good access token, which
@@ -285,7 +286,7 @@ func (by *sessionPath) token(w http.ResponseWriter, r *http.Request) (*verified,
 }
 
 // wishFor says which access token of a session is for the API.
-func (a *API) wishFor(ctx context.Context, record *sessionRecord) ([]TokenOption, error) {
+func (a *API) wishFor(ctx context.Context, record *session.Record) ([]TokenOption, error) {
 	from, err := a.issuerOf(ctx, record.Issuer)
 	if e := asError("bearer", asBearerError(err)); err != nil && e.Status < http.StatusInternalServerError {
 		return nil, refuseForbidden.because("the API does not trust the issuer of the session: %w", err)

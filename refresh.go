@@ -18,6 +18,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/recent"
+	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
 // A TokenOption says which access token of a session is wanted. One with an empty
@@ -115,14 +116,14 @@ func (s *Strategy) AccessToken(w http.ResponseWriter, r *http.Request, opts ...T
 	return &oauth2.Token{AccessToken: t.Token, TokenType: t.Type, Expiry: time.Unix(t.ExpiresAt, 0)}, nil
 }
 
-func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []TokenOption) (tokenRecord, error) {
+func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []TokenOption) (session.Token, error) {
 	wish, err := newTokenWish(opts)
 	if err != nil {
-		return tokenRecord{}, err
+		return session.Token{}, err
 	}
 	record, err := s.current(w, r)
 	if err != nil {
-		return tokenRecord{}, err
+		return session.Token{}, err
 	}
 	if wish.connection != "" {
 		return s.connectionToken(w, r, record, wish)
@@ -130,15 +131,15 @@ func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []To
 	if t, ok := tokenOf(record, wish, s.now().Add(refreshEarly)); ok && !wish.force {
 		return t, nil
 	}
-	if record.RefreshToken == "" && !s.sessions.stores() {
+	if record.RefreshToken == "" && !s.sessions.HasStore() {
 		return s.lastToken(record, wish)
 	}
-	refreshed, err := s.refreshing.do(r.Context(), wish.key(record.ID), func(ctx context.Context) (*sessionRecord, error) {
+	refreshed, err := s.refreshing.do(r.Context(), wish.key(record.ID), func(ctx context.Context) (*session.Record, error) {
 		return s.refresh(ctx, record, wish)
 	})
 	if refreshed != nil {
-		if err := s.sessions.sendTokens(w, s.jar(r), record, refreshed); err != nil {
-			return tokenRecord{}, err
+		if err := s.sessions.SendTokens(w, s.jar(r), record, refreshed); err != nil {
+			return session.Token{}, err
 		}
 	}
 	if err == nil {
@@ -148,19 +149,19 @@ func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []To
 		s.log.Warn("auth0: a token could not be refreshed before it expires", "err", clip(err.Error()))
 		return t, nil
 	}
-	return tokenRecord{}, err
+	return session.Token{}, err
 }
 
 // lastToken returns a token that may be about to expire, but none that cannot be
 // new if it has to.
-func (s *Strategy) lastToken(r *sessionRecord, wish tokenWish) (tokenRecord, error) {
+func (s *Strategy) lastToken(r *session.Record, wish tokenWish) (session.Token, error) {
 	if t, ok := tokenOf(r, wish, s.now()); ok && (!wish.force || r.RefreshToken != "") {
 		return t, nil
 	}
 	if len(r.Tokens) == 0 && r.RefreshToken == "" {
-		return tokenRecord{}, refuseSessionToken.error()
+		return session.Token{}, refuseSessionToken.error()
 	}
-	return tokenRecord{}, refuseSessionTokenExpired.error()
+	return session.Token{}, refuseSessionTokenExpired.error()
 }
 
 // TokenSource returns a source of the tokens that [Strategy.AccessToken] returns
@@ -199,7 +200,7 @@ func (w tokenWish) key(session string) string {
 // tokenOf returns the token for a wish that is good at a time, the one with the
 // fewest scopes too many. What counts is what was asked for: the tenant may have
 // granted less, and would again.
-func tokenOf(r *sessionRecord, wish tokenWish, at time.Time) (best tokenRecord, ok bool) {
+func tokenOf(r *session.Record, wish tokenWish, at time.Time) (best session.Token, ok bool) {
 	for i, t := range r.Tokens {
 		audience := wish.audience
 		if audience == "" {
@@ -226,12 +227,12 @@ func containsAll(set, wanted []string) bool {
 // refresh brings the tokens of a session up to date, unless somebody else has.
 // It may return a record beside an error: a refresh token that was used is used
 // up, whatever has come of it.
-func (s *Strategy) refresh(ctx context.Context, record *sessionRecord, wish tokenWish) (*sessionRecord, error) {
+func (s *Strategy) refresh(ctx context.Context, record *session.Record, wish tokenWish) (*session.Record, error) {
 	var failed error
-	changed, err := s.sessions.change(ctx, record, func(newest *sessionRecord) error {
+	changed, err := s.sessions.Change(ctx, record, func(newest *session.Record) error {
 		enough := !wish.force || newest.Refreshes > record.Refreshes
 		if _, ok := tokenOf(newest, wish, s.now().Add(refreshEarly)); ok && enough || newest.RefreshToken == "" {
-			return errUnchanged
+			return session.ErrUnchanged
 		}
 		if err := s.refused.lately(newest, wish); err != nil {
 			return err
@@ -264,10 +265,10 @@ func (s *Strategy) refresh(ctx context.Context, record *sessionRecord, wish toke
 // dropRefreshToken is for one that is used up, revoked or expired. The person
 // stays logged in, and has to log in again for a token; unless there is a newer
 // one already.
-func (s *Strategy) dropRefreshToken(ctx context.Context, r *sessionRecord, why error) (dropped bool) {
-	if s.sessions.stores() {
+func (s *Strategy) dropRefreshToken(ctx context.Context, r *session.Record, why error) (dropped bool) {
+	if s.sessions.HasStore() {
 		// In a store without leases another process may have used it meanwhile.
-		if newer, err := s.sessions.find(ctx, r.ID); err == nil && newer != nil && newer.Refreshes > r.Refreshes {
+		if newer, err := s.sessions.Find(ctx, r.ID); err == nil && newer != nil && newer.Refreshes > r.Refreshes {
 			*r = *newer
 			return false
 		}
@@ -335,13 +336,13 @@ func newRefusedRefreshes() refusedRefreshes {
 }
 
 // place is that of the refresh token too: what a new one brings is not known yet.
-func (rr refusedRefreshes) place(r *sessionRecord, wish tokenWish) (recent.Place, recent.Sum) {
+func (rr refusedRefreshes) place(r *session.Record, wish tokenWish) (recent.Place, recent.Sum) {
 	sum := recent.SumOf(wish.key(r.ID) + r.RefreshToken)
 	return rr.cache.PlaceOf(string(sum[:])), sum
 }
 
 // lately returns the error of a refresh that is not to be tried again yet.
-func (rr refusedRefreshes) lately(r *sessionRecord, wish tokenWish) error {
+func (rr refusedRefreshes) lately(r *session.Record, wish tokenWish) error {
 	got, ok := rr.cache.Get(rr.place(r, wish))
 	now := time.Now()
 	if !ok || !now.Before(got.until) {
@@ -353,7 +354,7 @@ func (rr refusedRefreshes) lately(r *sessionRecord, wish tokenWish) error {
 }
 
 // note keeps what a refresh has come to, if asking again at once is of no use.
-func (rr refusedRefreshes) note(r *sessionRecord, wish tokenWish, err error) {
+func (rr refusedRefreshes) note(r *session.Record, wish tokenWish, err error) {
 	const least, most = time.Second, time.Minute
 	e := outermost(err)
 	if e == nil {
@@ -375,7 +376,7 @@ func (rr refusedRefreshes) note(r *sessionRecord, wish tokenWish, err error) {
 // refreshTokens is the refresh token grant (RFC 6749, Section 6). The tenant may
 // have replaced the refresh token, so what it answers is kept even if it is of
 // no use otherwise.
-func (s *Strategy) refreshTokens(ctx context.Context, r *sessionRecord, wish tokenWish) error {
+func (s *Strategy) refreshTokens(ctx context.Context, r *session.Record, wish tokenWish) error {
 	form, audience, asked := s.refreshForm(r, wish)
 	got, err := s.application.requestTokens(ctx, form)
 	if tenant, ok := errors.AsType[tenantError](err); ok && tenant.mfa != nil {
@@ -419,7 +420,7 @@ func (s *Strategy) refreshTokens(ctx context.Context, r *sessionRecord, wish tok
 // refreshForm returns what to send, and what the token will be for. For the
 // audience of the login neither it nor its scopes are said again: the tenant then
 // gives what it gave before.
-func (s *Strategy) refreshForm(r *sessionRecord, wish tokenWish) (form url.Values, audience, asked string) {
+func (s *Strategy) refreshForm(r *session.Record, wish tokenWish) (form url.Values, audience, asked string) {
 	form = url.Values{"grant_type": {"refresh_token"}, "refresh_token": {r.RefreshToken}}
 	audience, asked = wish.audience, strings.Join(wish.scopes, " ")
 	if asked != "" {
@@ -452,7 +453,7 @@ func isFor(token, audience string) bool {
 // refreshedIDToken checks a new ID token against the one of the login (OpenID
 // Connect Core 1.0, Section 12.2). Unlike there, auth_time may be newer: the user
 // has authenticated again, in another application.
-func (s *Strategy) refreshedIDToken(ctx context.Context, ep discovery.Metadata, r *sessionRecord, got tokenResponse) (identity, error) {
+func (s *Strategy) refreshedIDToken(ctx context.Context, ep discovery.Metadata, r *session.Record, got tokenResponse) (identity, error) {
 	id, err := s.checkIDToken(ctx, ep, got.IDToken, keys.FromTenant)
 	if err != nil {
 		return identity{}, err
@@ -543,7 +544,7 @@ func keptRefreshError(err error) error {
 // were asked for, and so fewer claims have come. When the session's first ID
 // token was issued is not changed: by that a logout at the tenant knows which
 // sessions it ends.
-func (s *Strategy) takeClaims(r *sessionRecord, id identity, form url.Values) {
+func (s *Strategy) takeClaims(r *session.Record, id identity, form url.Values) {
 	if id.claims.Has(jwt.AuthTime) {
 		r.AuthTime = int64(id.claims.AuthTime) // which is not before the one there was
 	}
@@ -558,8 +559,8 @@ func (s *Strategy) takeClaims(r *sessionRecord, id identity, form url.Values) {
 
 // sessionToken is an access token as a session keeps it. Without scope it is
 // what was asked for (RFC 6749, Section 5.1).
-func sessionToken(got tokenResponse, audience, asked string, now time.Time) tokenRecord {
-	t := tokenRecord{Audience: audience, Asked: asked, Scope: asked, Type: "Bearer", Token: got.AccessToken, ExpiresAt: now.Add(got.life()).Unix()}
+func sessionToken(got tokenResponse, audience, asked string, now time.Time) session.Token {
+	t := session.Token{Audience: audience, Asked: asked, Scope: asked, Type: "Bearer", Token: got.AccessToken, ExpiresAt: now.Add(got.life()).Unix()}
 	if got.Scope != nil {
 		t.Scope = *got.Scope
 	}
@@ -568,7 +569,7 @@ func sessionToken(got tokenResponse, audience, asked string, now time.Time) toke
 
 // keepToken puts a token in the place of the one it replaces. Beyond eight, the
 // one that expires first is dropped, but never that of the login.
-func keepToken(r *sessionRecord, t tokenRecord) {
+func keepToken(r *session.Record, t session.Token) {
 	const most = 8
 	for i, old := range r.Tokens {
 		if old.Audience == t.Audience && (old.Asked == t.Asked || old.Scope == t.Scope) {
@@ -609,13 +610,13 @@ type flights struct {
 
 type refreshFlight struct {
 	done   chan struct{}
-	record *sessionRecord
+	record *session.Record
 	err    error
 }
 
 // do starts the work, or joins it. It goes on without those who began it: a
 // refresh token that was sent is used up.
-func (f *flights) do(ctx context.Context, key string, work func(context.Context) (*sessionRecord, error)) (*sessionRecord, error) {
+func (f *flights) do(ctx context.Context, key string, work func(context.Context) (*session.Record, error)) (*session.Record, error) {
 	const limit = 10 * time.Second
 	f.mu.Lock()
 	flight := f.under[key]
@@ -646,7 +647,7 @@ func (f *flights) do(ctx context.Context, key string, work func(context.Context)
 
 // run turns a panic, of a store say, into an error: on this goroutine it would
 // end the process.
-func (f *refreshFlight) run(ctx context.Context, work func(context.Context) (*sessionRecord, error)) {
+func (f *refreshFlight) run(ctx context.Context, work func(context.Context) (*session.Record, error)) {
 	defer func() {
 		if p := recover(); p != nil {
 			f.err = refuseInternal.because("panic while refreshing: %v", p)

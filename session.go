@@ -18,6 +18,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
+	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
 // A Session is what is remembered of a person who is logged in.
@@ -42,7 +43,7 @@ type Session struct {
 
 	sid     string
 	idToken secret
-	record  func() *sessionRecord // behind a function, because it has tokens
+	record  func() *session.Record // behind a function, because it has tokens
 }
 
 // Format hides the tokens from every verb of package fmt.
@@ -60,7 +61,7 @@ func (s *Strategy) Session(r *http.Request) (*Session, error) {
 	return newSession(record), nil
 }
 
-func (s *Strategy) recordOf(r *http.Request) (*sessionRecord, error) {
+func (s *Strategy) recordOf(r *http.Request) (*session.Record, error) {
 	if err := s.ready(); err != nil {
 		return nil, err
 	}
@@ -79,12 +80,12 @@ func (s *Strategy) recordOf(r *http.Request) (*sessionRecord, error) {
 
 // current returns the session of an exchange: that which the response sets, else
 // that of the request, unless it was ended meanwhile.
-func (s *Strategy) current(w http.ResponseWriter, r *http.Request) (*sessionRecord, error) {
+func (s *Strategy) current(w http.ResponseWriter, r *http.Request) (*session.Record, error) {
 	if err := s.ready(); err != nil {
 		return nil, err
 	}
-	record, err := s.sessions.sentOr(r.Context(), w, func() (*sessionRecord, error) { return s.recordOf(r) })
-	if err == nil && s.sessions.wasEnded(record.ID) {
+	record, err := s.sessions.Current(r.Context(), w, func() (*session.Record, error) { return s.recordOf(r) })
+	if err == nil && s.sessions.WasEnded(record.ID) {
 		err = refuseLoginRequired.because("the session was ended while this request was under way")
 	}
 	return record, err
@@ -99,11 +100,11 @@ func (s *Strategy) current(w http.ResponseWriter, r *http.Request) (*sessionReco
 // that it has changed, if sessions are in a [Store]; in cookies, the later
 // response wins. The error is [ErrSessionTooLarge] if the data does not fit, and
 // [ErrNoSession] if the session was ended meanwhile; nothing is then changed.
-func (s *Strategy) SaveSession(w http.ResponseWriter, r *http.Request, session *Session) error {
-	if session == nil || session.record == nil {
+func (s *Strategy) SaveSession(w http.ResponseWriter, r *http.Request, edited *Session) error {
+	if edited == nil || edited.record == nil {
 		return asError("session", refuseInternal.because("the session does not come from Strategy.Session"))
 	}
-	before, after := session.record(), maps.Clone(session.Data)
+	before, after := edited.record(), maps.Clone(edited.Data)
 	current, err := s.current(w, r)
 	if err != nil {
 		return asError("session", err)
@@ -111,15 +112,15 @@ func (s *Strategy) SaveSession(w http.ResponseWriter, r *http.Request, session *
 	if current.ID != before.ID {
 		return asError("session", refuseInternal.because("the session is not that of this request; a session cannot be kept from one request to another"))
 	}
-	record, err := s.sessions.change(r.Context(), current, func(newest *sessionRecord) error {
-		newest.Data = mergeData(before.Data, after, newest.Data)
-		s.sessions.touch(newest)
+	record, err := s.sessions.Change(r.Context(), current, func(newest *session.Record) error {
+		newest.Data = session.MergeData(before.Data, after, newest.Data)
+		s.sessions.Touch(newest)
 		return nil
 	})
 	if err != nil {
 		return asError("session", err)
 	}
-	if err := s.sessions.send(w, s.jar(r), record); err != nil {
+	if err := s.sessions.Send(w, s.jar(r), record); err != nil {
 		return asError("session", err)
 	}
 	return nil
@@ -133,7 +134,7 @@ func (s *Strategy) EndSession(w http.ResponseWriter, r *http.Request) error {
 	if err := s.ready(); err != nil {
 		return asError("session", err)
 	}
-	if err := s.sessions.end(r.Context(), w, s.jar(r)); err != nil {
+	if err := s.sessions.End(r.Context(), w, s.jar(r)); err != nil {
 		return asError("session", err)
 	}
 	return nil
@@ -154,34 +155,15 @@ func (s *Strategy) EndSessionsOf(ctx context.Context, issuer, subject string) er
 		return asError("session", err)
 	}
 	switch {
-	case !s.sessions.canRevoke():
+	case !s.sessions.CanRevoke():
 		return asError("session", refuseMisconfigured.because("EndSessionsOf needs Config.Store or Config.Revocations"))
 	case issuer == "" || subject == "":
 		return asError("session", refuseInternal.because("EndSessionsOf: issuer or subject is empty"))
 	}
-	if err := s.sessions.endUser(ctx, issuer, subject); err != nil {
+	if err := s.sessions.EndUser(ctx, issuer, subject); err != nil {
 		return asError("session", err)
 	}
 	return nil
-}
-
-// mergeData makes the changes from before to after in newest.
-func mergeData(before, after, newest map[string]string) map[string]string {
-	merged := maps.Clone(newest)
-	if merged == nil {
-		merged = map[string]string{}
-	}
-	for name, value := range after {
-		if old, ok := before[name]; !ok || old != value {
-			merged[name] = value
-		}
-	}
-	for name := range before {
-		if _, ok := after[name]; !ok {
-			delete(merged, name)
-		}
-	}
-	return merged
 }
 
 // LoadUser makes the session of each request known to [UserFrom] and [Claims],
@@ -235,8 +217,8 @@ func (s *Strategy) load(w http.ResponseWriter, r *http.Request) (_ *http.Request
 		case loaded.Record != nil:
 			cookie.Uncacheable(w.Header())
 			s.forgetLostLogins(w, loaded.Jar)
-			if wrote = s.sessions.due(loaded.loadedRecord, r); wrote {
-				if err := s.sessions.prolong(w, r, loaded.loadedRecord); err != nil {
+			if wrote = s.sessions.Due(loaded.Loaded, r); wrote {
+				if err := s.sessions.Renew(w, r, loaded.Loaded); err != nil {
 					s.log.Warn("auth0: the session could not be prolonged", "err", clip(err.Error()))
 				}
 			}
@@ -270,7 +252,7 @@ type loadedKey struct{}
 // A loadedSession is what was found in a request. It is not changed once it is
 // in a context.
 type loadedSession struct {
-	*loadedRecord
+	*session.Loaded
 	strategy *Strategy
 	decoded  *decodedClaims
 }
@@ -294,78 +276,23 @@ func UserFrom(ctx context.Context) (User, bool) {
 	return userOf(loaded.Record), true
 }
 
-// A sessionRecord is what the session cookie or the store holds. Times are Unix
-// seconds.
-type sessionRecord struct {
-	Version int    `json:"v"`
-	ID      string `json:"id"` // new at every login
-	Issuer  string `json:"iss"`
-	Subject string `json:"sub"`
-
-	CreatedAt int64 `json:"iat"`
-	TouchedAt int64 `json:"uat"`
-	ExpiresAt int64 `json:"exp"`
-
-	SID             string          `json:"sid,omitempty"` // the tenant's session
-	IDTokenIssuedAt int64           `json:"id_iat"`
-	AuthTime        int64           `json:"auth_time,omitempty"`
-	ACR             string          `json:"acr,omitempty"`
-	AMR             []string        `json:"amr,omitempty"`
-	Claims          json.RawMessage `json:"-"` // behind the rest, see encode
-	IDToken         string          `json:"id_token,omitempty"`
-	RefreshToken    string          `json:"refresh_token,omitempty"`
-	// Tokens are access tokens; the first is that of the login.
-	Tokens []tokenRecord     `json:"tokens,omitempty"`
-	Vault  []vaultRecord     `json:"vault,omitempty"`
-	Data   map[string]string `json:"data,omitempty"`
-
-	// Organization is the id of the one that the login was to; among Claims it
-	// may not be kept.
-	Organization string `json:"org,omitempty"`
-	// Nonce is the first ID token's, which one of a refresh may repeat.
-	Nonce string `json:"nonce,omitempty"`
-	// Refreshes counts the changes of tokens, so that of two copies the newer
-	// one is known.
-	Refreshes int `json:"rev,omitempty"`
-	// Ceiling is when the tenant wants the session to end, if it has said so.
-	Ceiling int64 `json:"ceil,omitempty"`
-
-	inCookie bool // and not in the store
-}
-
-type tokenRecord struct {
-	Audience string `json:"aud,omitempty"`
-	// Asked and Scope are kept apart: the tenant leaves out of Scope what it
-	// does not grant, and nobody should ask for that again and again.
-	Asked     string `json:"asked,omitempty"`
-	Scope     string `json:"scope,omitempty"`
-	Type      string `json:"type"`
-	Token     string `json:"token"`
-	ExpiresAt int64  `json:"exp"`
-}
-
-const (
-	sessionVersion = 1
-	purposeSession = "session"
-)
-
-func userOf(r *sessionRecord) User { return newUser(r.Issuer, r.Subject, r.Claims) }
+func userOf(r *session.Record) User { return newUser(r.Issuer, r.Subject, r.Claims) }
 
 // samePerson reports whether the session is of a user of an issuer.
-func samePerson(r *sessionRecord, issuer, subject string) bool {
+func samePerson(r *session.Record, issuer, subject string) bool {
 	return r != nil && r.Issuer == issuer && r.Subject == subject
 }
 
 // isOf reports whether the session is of the person that an ID token is about, in
 // the same organization: somebody may be an administrator in one that they have
 // made, and a guest in another.
-func isOf(r *sessionRecord, c *jwt.Claims) bool {
+func isOf(r *session.Record, c *jwt.Claims) bool {
 	return samePerson(r, c.Issuer, c.Subject) && r.Organization == c.OrgID
 }
 
 // newSession is the public view of a record. It shares nothing with it that a
 // caller could change.
-func newSession(r *sessionRecord) *Session {
+func newSession(r *session.Record) *Session {
 	s := &Session{
 		User:      userOf(r),
 		Data:      maps.Clone(r.Data),
@@ -375,7 +302,7 @@ func newSession(r *sessionRecord) *Session {
 		AMR:       slices.Clone(r.AMR),
 		sid:       r.SID,
 		idToken:   newSecret(r.IDToken),
-		record:    func() *sessionRecord { return r },
+		record:    func() *session.Record { return r },
 	}
 	if s.Data == nil {
 		s.Data = map[string]string{}
@@ -413,8 +340,8 @@ func (s *Strategy) startSession(w http.ResponseWriter, r *http.Request, l *Login
 		}
 	}
 	now := s.now().Unix()
-	record := &sessionRecord{
-		Version:         sessionVersion,
+	record := &session.Record{
+		Version:         session.Version,
 		ID:              randomText(),
 		Issuer:          c.Issuer,
 		Subject:         c.Subject,
@@ -432,34 +359,30 @@ func (s *Strategy) startSession(w http.ResponseWriter, r *http.Request, l *Login
 	}
 	if token := l.Token(); token != nil {
 		record.RefreshToken = token.RefreshToken
-		record.Tokens = []tokenRecord{sessionToken(responseOf(token), l.audience, l.scope, s.now())}
+		record.Tokens = []session.Token{sessionToken(responseOf(token), l.audience, l.scope, s.now())}
 	}
-	if record.Ceiling > 0 && record.Ceiling <= s.loginTime(c.IssuedAt)+ceilingLeeway {
+	if record.Ceiling > 0 && record.Ceiling <= s.loginTime(c.IssuedAt)+session.CeilingLeeway {
 		return refuseCeiling.because("session_expiry is %d", record.Ceiling)
 	}
 	if s.config.KeepIDToken {
 		record.IDToken = id.raw
 	}
-	return s.sessions.begin(r.Context(), w, jar.With(l.cookies), record, append(s.sessions.idsIn(jar), l.replaces)...)
+	return s.sessions.Begin(r.Context(), w, jar.With(l.cookies), record, append(s.sessions.IDs(jar), l.replaces)...)
 }
 
 // previousSession returns the session that a login replaces, nil if there is none.
 // With a form that the tenant has posted, the browser sends no session cookie; then
 // it is the one that the browser had when the login began.
-func (s *Strategy) previousSession(ctx context.Context, jar cookie.Jar, l *Login) *sessionRecord {
-	if previous := s.sessions.read(ctx, jar).Record; previous != nil || l.replaces == "" || !s.sessions.stores() {
+func (s *Strategy) previousSession(ctx context.Context, jar cookie.Jar, l *Login) *session.Record {
+	if previous := s.sessions.Load(ctx, jar).Record; previous != nil || l.replaces == "" || !s.sessions.HasStore() {
 		return previous
 	}
-	previous, err := s.sessions.find(ctx, l.replaces)
+	previous, err := s.sessions.Find(ctx, l.replaces)
 	if err != nil {
 		s.log.Warn("auth0: the session before this login could not be read", "err", clip(err.Error()))
 	}
 	return previous
 }
-
-// ceilingLeeway is how many seconds before its ceiling a session ends, since what
-// it does takes time too.
-const ceilingLeeway = 30
 
 // sessionExpiry reads the claim by which a tenant says when sessions must end
 // (OpenID Connect IPSIE, SL1). What is no plausible time is ignored: a mistake
@@ -544,14 +467,14 @@ func (s *Strategy) checkSession(p *problems, c Config) Config {
 	if c.Store == nil && !c.CookieSessionsUntil.IsZero() {
 		p.add("CookieSessionsUntil", "is set without Store, and sessions are in cookies for good")
 	}
-	session := s.cookies.session
+	bound := s.cookies.session
 	// Everything that is sealed belongs to this application and to its tenant: others
 	// may have the same secret, and cookies of the same name. The subjects of two
 	// tenants have nothing to do with each other.
-	s.keyring = keyring.Bind(strings.TrimSuffix(s.namespace.base, "/"), c.ClientID, session.Name, session.Domain, session.Path)
-	config := sessionConfig{
-		Cookie: session, Keyring: s.keyring, Client: c.ClientID, CountsAsUse: c.CountsAsUse, Now: s.now, Log: s.log,
-		Store: c.Store, Revocations: c.Revocations, CookiesUntil: c.CookieSessionsUntil, Recent: newMemoryCache(maxRecent),
+	s.keyring = keyring.Bind(strings.TrimSuffix(s.namespace.base, "/"), c.ClientID, bound.Name, bound.Domain, bound.Path)
+	config := session.Config{
+		Cookie: bound, Keyring: s.keyring, Client: c.ClientID, CountsAsUse: c.CountsAsUse, Now: s.now, Log: s.log,
+		Store: engineStore(c.Store), Revocations: engineStore(c.Revocations), CookiesUntil: c.CookieSessionsUntil,
 		Idle:     checkedLimit(p, "IdleTimeout", c.IdleTimeout, 24*time.Hour),
 		Absolute: checkedLimit(p, "AbsoluteTimeout", c.AbsoluteTimeout, 7*24*time.Hour),
 	}
@@ -561,7 +484,7 @@ func (s *Strategy) checkSession(p *problems, c Config) Config {
 	if i, a := config.Idle, config.Absolute; a > 0 && i > a && c.IdleTimeout != 0 {
 		s.log.Warn("auth0: Config.IdleTimeout is longer than Config.AbsoluteTimeout and has no effect")
 	}
-	s.sessions = newSessions(config)
+	s.sessions = session.New(config)
 	if s.namespace.static == nil {
 		c.KeepIDToken = true // other providers need it to end their session
 	}
@@ -570,9 +493,6 @@ func (s *Strategy) checkSession(p *problems, c Config) Config {
 	}
 	return c
 }
-
-// maxRecent bounds the sessions in cookies whose newest tokens are known.
-const maxRecent = 10_000
 
 func checkedLimit(p *problems, field string, d, byDefault time.Duration) time.Duration {
 	switch {

@@ -56,7 +56,7 @@ func (s *Strategy) Register(mux *http.ServeMux) {
 }
 
 // canRevoke reports whether there is somewhere to note that a session has ended.
-func (s *Strategy) canRevoke() bool { return s.sessions != nil && s.sessions.canRevoke() }
+func (s *Strategy) canRevoke() bool { return s.sessions != nil && s.sessions.CanRevoke() }
 
 // LoginHandler sends the browser to the tenant to log in. Options given here
 // hold for every request; of the query, or of a form that is posted, it takes

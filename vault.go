@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/session"
 	"golang.org/x/oauth2"
 )
 
@@ -66,35 +67,24 @@ func (s *Strategy) ConnectionToken(ctx context.Context, accessToken, connection,
 	return &oauth2.Token{AccessToken: v.Token, TokenType: "Bearer", Expiry: time.Unix(v.ExpiresAt, 0)}, nil
 }
 
-// A vaultRecord is a token of a third party as a session keeps it. Without hint
-// is a hint of its own: what it stands for may be another account than any that
-// was named.
-type vaultRecord struct {
-	Connection string `json:"con"`
-	Hint       string `json:"hint,omitempty"`
-	Scope      string `json:"scope,omitempty"`
-	Token      string `json:"token"`
-	ExpiresAt  int64  `json:"exp"`
-}
-
 // vaulted returns the place of the token for a wish, -1 if there is none.
-func vaulted(r *sessionRecord, wish tokenWish) int {
-	return slices.IndexFunc(r.Vault, func(v vaultRecord) bool { return v.Connection == wish.connection && v.Hint == wish.loginHint })
+func vaulted(r *session.Record, wish tokenWish) int {
+	return slices.IndexFunc(r.Vault, func(v session.VaultToken) bool { return v.Connection == wish.connection && v.Hint == wish.loginHint })
 }
 
 // vaultToken returns the token for a wish that is good at a time.
-func vaultToken(r *sessionRecord, wish tokenWish, at time.Time) (tokenRecord, bool) {
+func vaultToken(r *session.Record, wish tokenWish, at time.Time) (session.Token, bool) {
 	i := vaulted(r, wish)
 	if i < 0 || r.Vault[i].ExpiresAt <= at.Unix() {
-		return tokenRecord{}, false
+		return session.Token{}, false
 	}
 	v := r.Vault[i]
-	return tokenRecord{Scope: v.Scope, Type: "Bearer", Token: v.Token, ExpiresAt: v.ExpiresAt}, true
+	return session.Token{Scope: v.Scope, Type: "Bearer", Token: v.Token, ExpiresAt: v.ExpiresAt}, true
 }
 
 // keepVaultToken puts a token in the place of the one it replaces. Beyond eight,
 // the one that expires first is dropped.
-func keepVaultToken(r *sessionRecord, wish tokenWish, v vaultRecord) {
+func keepVaultToken(r *session.Record, wish tokenWish, v session.VaultToken) {
 	const most = 8
 	dropVaultToken(r, wish)
 	r.Vault = append(r.Vault, v)
@@ -110,7 +100,7 @@ func keepVaultToken(r *sessionRecord, wish tokenWish, v vaultRecord) {
 	r.Refreshes++
 }
 
-func dropVaultToken(r *sessionRecord, wish tokenWish) {
+func dropVaultToken(r *session.Record, wish tokenWish) {
 	if i := vaulted(r, wish); i >= 0 {
 		r.Vault = slices.Delete(r.Vault, i, i+1)
 		r.Refreshes++
@@ -120,20 +110,20 @@ func dropVaultToken(r *sessionRecord, wish tokenWish) {
 // connectionToken is accessToken for the token of a third party. What the
 // session ends with does not bound its life: the provider has said how long it
 // is good.
-func (s *Strategy) connectionToken(w http.ResponseWriter, r *http.Request, record *sessionRecord, wish tokenWish) (tokenRecord, error) {
+func (s *Strategy) connectionToken(w http.ResponseWriter, r *http.Request, record *session.Record, wish tokenWish) (session.Token, error) {
 	if t, ok := vaultToken(record, wish, s.now().Add(refreshEarly)); ok && !wish.force {
 		return t, nil
 	}
-	if record.RefreshToken == "" && !s.sessions.stores() {
-		return tokenRecord{}, refuseSessionToken.because("the session has no refresh token; ask for offline_access at the login")
+	if record.RefreshToken == "" && !s.sessions.HasStore() {
+		return session.Token{}, refuseSessionToken.because("the session has no refresh token; ask for offline_access at the login")
 	}
-	changed, err := s.refreshing.do(r.Context(), wish.key(record.ID), func(ctx context.Context) (*sessionRecord, error) {
+	changed, err := s.refreshing.do(r.Context(), wish.key(record.ID), func(ctx context.Context) (*session.Record, error) {
 		return s.renewVaultToken(ctx, record, wish)
 	})
 	// Also if it has failed: then the token that is no good is gone.
 	if changed != nil {
-		if err := s.sessions.sendTokens(w, s.jar(r), record, changed); err != nil {
-			return tokenRecord{}, err
+		if err := s.sessions.SendTokens(w, s.jar(r), record, changed); err != nil {
+			return session.Token{}, err
 		}
 	}
 	if err != nil {
@@ -141,22 +131,22 @@ func (s *Strategy) connectionToken(w http.ResponseWriter, r *http.Request, recor
 			s.log.Warn("auth0: a token of a third party could not be renewed before it expires", "err", clip(err.Error()))
 			return t, nil
 		}
-		return tokenRecord{}, err
+		return session.Token{}, err
 	}
 	if t, ok := vaultToken(changed, wish, s.now()); ok {
 		return t, nil
 	}
-	return tokenRecord{}, refuseTenantAnswer.because("the tenant gave a token that has expired")
+	return session.Token{}, refuseTenantAnswer.because("the tenant gave a token that has expired")
 }
 
 // renewVaultToken exchanges the refresh token, unless somebody else has. A
 // refusal comes with the session as it is without the token.
-func (s *Strategy) renewVaultToken(ctx context.Context, record *sessionRecord, wish tokenWish) (*sessionRecord, error) {
+func (s *Strategy) renewVaultToken(ctx context.Context, record *session.Record, wish tokenWish) (*session.Record, error) {
 	var refused error
-	changed, err := s.sessions.change(ctx, record, func(newest *sessionRecord) error {
+	changed, err := s.sessions.Change(ctx, record, func(newest *session.Record) error {
 		enough := !wish.force || newest.Refreshes > record.Refreshes
 		if _, ok := vaultToken(newest, wish, s.now().Add(refreshEarly)); ok && enough {
-			return errUnchanged
+			return session.ErrUnchanged
 		}
 		if newest.RefreshToken == "" {
 			return refuseSessionToken.because("the session has no refresh token; ask for offline_access at the login")
@@ -172,7 +162,7 @@ func (s *Strategy) renewVaultToken(ctx context.Context, record *sessionRecord, w
 		}
 		refused = err
 		if vaulted(newest, wish) < 0 {
-			return errUnchanged
+			return session.ErrUnchanged
 		}
 		dropVaultToken(newest, wish)
 		return nil
@@ -189,7 +179,7 @@ const (
 	requestedVaultToken = "http://auth0.com/oauth/token-type/federated-connection-access-token"
 )
 
-func (s *Strategy) exchangeForConnection(ctx context.Context, subject, kind string, wish tokenWish) (vaultRecord, error) {
+func (s *Strategy) exchangeForConnection(ctx context.Context, subject, kind string, wish tokenWish) (session.VaultToken, error) {
 	form := url.Values{
 		"grant_type":           {grantTokenVault},
 		"subject_token":        {subject},
@@ -202,9 +192,9 @@ func (s *Strategy) exchangeForConnection(ctx context.Context, subject, kind stri
 	}
 	got, err := s.application.requestTokens(ctx, form)
 	if err != nil {
-		return vaultRecord{}, err
+		return session.VaultToken{}, err
 	}
-	v := vaultRecord{Connection: wish.connection, Hint: wish.loginHint, Token: got.AccessToken, ExpiresAt: s.now().Add(got.life()).Unix()}
+	v := session.VaultToken{Connection: wish.connection, Hint: wish.loginHint, Token: got.AccessToken, ExpiresAt: s.now().Add(got.life()).Unix()}
 	if got.Scope != nil {
 		v.Scope = *got.Scope
 	}

@@ -26,7 +26,8 @@ var floor = map[string]string{
 // engines may import the floor, and the engines that the table names. Nothing
 // below the root imports the root, so a cycle cannot be built.
 var engines = map[string]string{
-	"internal/keys": "",
+	"internal/keys":    "",
+	"internal/session": "",
 }
 
 // others are packages for tests and programs. The root may import the floor and

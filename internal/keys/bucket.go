@@ -38,11 +38,3 @@ func (b *Bucket) GiveBack() {
 	defer b.mu.Unlock()
 	b.spent = max(0, b.spent-1)
 }
-
-// Wait is how long it takes until the bucket has a request again.
-func (b *Bucket) Wait(now time.Time) time.Duration {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	missing := b.spent - now.Sub(b.at).Seconds()/b.every.Seconds() - float64(b.burst-1)
-	return time.Duration(max(0, missing) * float64(b.every))
-}

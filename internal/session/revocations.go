@@ -1,4 +1,4 @@
-package auth0
+package session
 
 import (
 	"context"
@@ -100,7 +100,7 @@ func (what revocation) node(bit int, node int64) string {
 // cover reports whether a session was revoked. The tenant's marks count for what
 // it has issued until then by its own clock, so a login that was under way when
 // the logout came does not survive it.
-func (rv *revocations) cover(ctx context.Context, r *sessionRecord) (bool, error) {
+func (rv *revocations) cover(ctx context.Context, r *Record) (bool, error) {
 	if rv == nil {
 		return false, nil
 	}
@@ -148,7 +148,7 @@ func covers(mark []byte, issued int64) bool {
 // longestLife is how long a copy of a session's cookie can be good that is not
 // prolonged any more. It is longer than the limits by what a request may take that
 // is under way.
-func (ss *sessions) longestLife() time.Duration {
+func (ss *Manager) longestLife() time.Duration {
 	const margin = 10 * time.Minute
 	// A session that is revoked is not prolonged, so without an absolute limit
 	// too it ends when it was last used plus the idle limit.
@@ -159,16 +159,16 @@ func (ss *sessions) longestLife() time.Duration {
 	return life + margin
 }
 
-// endUser ends every session of a user that began until now.
-func (ss *sessions) endUser(ctx context.Context, issuer, subject string) error {
+// EndUser ends every session of a user that began until now.
+func (ss *Manager) EndUser(ctx context.Context, issuer, subject string) error {
 	what := revokedSubject(ss.revoked.client, issuer, subject)
 	return storeError(ctx, ss.revoked.revoke(context.WithoutCancel(ctx), what, ss.now().Unix()))
 }
 
-// endAtTenant marks the sessions of a user or, if there is a sid, of one of the
+// EndAtTenant marks the sessions of a user or, if there is a sid, of one of the
 // tenant's sessions as ended that were issued until the given time. A logout token
 // with the same jti is good until last, and does nothing.
-func (ss *sessions) endAtTenant(ctx context.Context, issuer, subject, sid, jti string, until int64, last time.Time) error {
+func (ss *Manager) EndAtTenant(ctx context.Context, issuer, subject, sid, jti string, until int64, last time.Time) error {
 	rv := ss.revoked
 	what := revokedSubject(rv.client, issuer, subject)
 	if sid != "" {
@@ -188,5 +188,5 @@ func (ss *sessions) endAtTenant(ctx context.Context, issuer, subject, sid, jti s
 	return rv.store.raise(ctx, seen, 1, last)
 }
 
-// canRevoke reports whether there is a place for marks that all processes see.
-func (ss *sessions) canRevoke() bool { return ss.revoked != nil }
+// CanRevoke reports whether there is a place for marks that all processes see.
+func (ss *Manager) CanRevoke() bool { return ss.revoked != nil }
