@@ -13,6 +13,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
@@ -315,22 +316,22 @@ func (s *Strategy) forgetVaultTokens(w http.ResponseWriter, r *http.Request, con
 
 // accountToken returns a token for the My Account API. All its scopes are asked
 // for at once, so that one token does for all.
-func (s *Strategy) accountToken(w http.ResponseWriter, r *http.Request) (secret, error) {
+func (s *Strategy) accountToken(w http.ResponseWriter, r *http.Request) (secret.Text, error) {
 	ep, err := s.endpoints(r.Context())
 	if err != nil {
-		return nil, err
+		return secret.Text{}, err
 	}
 	wish := ForAudience(ep.Issuer+"me/", "create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts")
 	token, err := s.accessToken(w, r, []TokenOption{wish})
 	if err != nil {
-		return nil, err
+		return secret.Text{}, err
 	}
-	return newSecret(token.Token), nil
+	return secret.OfText(token.Token), nil
 }
 
 // account makes one request to the My Account API. The error is a tenantError if
 // the tenant has answered.
-func (s *Strategy) account(ctx context.Context, token secret, method, path string, query url.Values, body, out any) error {
+func (s *Strategy) account(ctx context.Context, token secret.Text, method, path string, query url.Values, body, out any) error {
 	ep, err := s.endpoints(ctx)
 	if err != nil {
 		return err

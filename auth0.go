@@ -464,24 +464,6 @@ type Strategy struct {
 	now         func() time.Time
 }
 
-// secret is a text that does not print. fmt reaches through unexported fields
-// and follows pointers; of a function it knows only the address.
-type secret func() string
-
-func newSecret(s string) secret {
-	if s == "" {
-		return nil
-	}
-	return func() string { return s }
-}
-
-func (s secret) reveal() string {
-	if s == nil {
-		return ""
-	}
-	return s()
-}
-
 // New checks a configuration and returns a Strategy for it. It makes no
 // request, so that an application starts while its tenant is out of reach. The
 // error has every mistake, each named by its field.

@@ -49,7 +49,7 @@ func checkTexts(p *problems, fields ...string) {
 // can have no real users.
 func checkCredentials(p *problems, c Config) {
 	checkTexts(p, "ClientID", c.ClientID, "ClientSecret", c.ClientSecret, "Audience", c.Audience,
-		"ClientAuthentication", c.ClientAuthentication.secret.reveal(), "ManagementClientID", c.ManagementClientID, "ManagementClientSecret", c.ManagementClientSecret)
+		"ClientAuthentication", c.ClientAuthentication.secret.Reveal(), "ManagementClientID", c.ManagementClientID, "ManagementClientSecret", c.ManagementClientSecret)
 	if publicsecret.MayBeUsed(c.Domain) {
 		return
 	}
@@ -59,7 +59,7 @@ func checkCredentials(p *problems, c Config) {
 		}
 	}
 	refuse("ClientSecret", c.ClientSecret)
-	refuse("ClientAuthentication", c.ClientAuthentication.secret.reveal())
+	refuse("ClientAuthentication", c.ClientAuthentication.secret.Reveal())
 	refuse("ManagementClientSecret", c.ManagementClientSecret)
 	for _, secret := range c.Secrets {
 		refuse("Secrets", secret)
@@ -192,7 +192,7 @@ func (s *Strategy) checkResponse(p *problems, c Config) Config {
 // checkHS256 returns the keys for ID tokens that have a MAC, or nil for those that
 // have a signature. There is no configuration with both (RFC 8725, Section 3.1).
 func (s *Strategy) checkHS256(p *problems, c Config) *KeySet {
-	key := cmp.Or(c.ClientSecret, c.ClientAuthentication.secret.reveal())
+	key := cmp.Or(c.ClientSecret, c.ClientAuthentication.secret.Reveal())
 	switch c.HS256 {
 	case "":
 		return nil

@@ -15,6 +15,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"golang.org/x/oauth2"
 )
 
@@ -172,7 +173,7 @@ func (s *Strategy) grantedLogin(ctx context.Context, got tokenResponse, wish log
 	token := got.token(s.now())
 	token.ExpiresIn = int64(got.life() / time.Second)
 	l := s.newLogin(t, redeemed{id, token})
-	l.recovery = newSecret(got.RecoveryCode)
+	l.recovery = secret.OfText(got.RecoveryCode)
 	return l, nil
 }
 

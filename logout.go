@@ -347,8 +347,8 @@ func endSessionURL(endpoint, clientID string, l *logoutRequest, back string, ses
 		if session.sid != "" {
 			v.Set("logout_hint", session.sid)
 		}
-		if session.idToken != nil {
-			v.Set("id_token_hint", session.idToken.reveal())
+		if !session.idToken.IsEmpty() {
+			v.Set("id_token_hint", session.idToken.Reveal())
 		}
 	}
 	l.apply(v)

@@ -18,6 +18,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
+	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
@@ -42,8 +43,8 @@ type Session struct {
 	AMR []string
 
 	sid     string
-	idToken secret
-	record  func() *session.Record // behind a function, because it has tokens
+	idToken secret.Text
+	record  secret.Box[*session.Record] // it has tokens
 }
 
 // Format hides the tokens from every verb of package fmt.
@@ -101,10 +102,10 @@ func (s *Strategy) current(w http.ResponseWriter, r *http.Request) (*session.Rec
 // response wins. The error is [ErrSessionTooLarge] if the data does not fit, and
 // [ErrNoSession] if the session was ended meanwhile; nothing is then changed.
 func (s *Strategy) SaveSession(w http.ResponseWriter, r *http.Request, edited *Session) error {
-	if edited == nil || edited.record == nil {
+	if edited == nil || edited.record.IsEmpty() {
 		return asError("session", refuseInternal.because("the session does not come from Strategy.Session"))
 	}
-	before, after := edited.record(), maps.Clone(edited.Data)
+	before, after := edited.record.Reveal(), maps.Clone(edited.Data)
 	current, err := s.current(w, r)
 	if err != nil {
 		return asError("session", err)
@@ -301,8 +302,8 @@ func newSession(r *session.Record) *Session {
 		ACR:       r.ACR,
 		AMR:       slices.Clone(r.AMR),
 		sid:       r.SID,
-		idToken:   newSecret(r.IDToken),
-		record:    func() *session.Record { return r },
+		idToken:   secret.OfText(r.IDToken),
+		record:    secret.Of(r),
 	}
 	if s.Data == nil {
 		s.Data = map[string]string{}
@@ -318,7 +319,7 @@ func newSession(r *session.Record) *Session {
 // nothing after it. Data of the application survives only if the same person logs in
 // again, to the same organization.
 func (s *Strategy) startSession(w http.ResponseWriter, r *http.Request, l *Login) error {
-	id := l.identity()
+	id := l.identity.Reveal()
 	c := id.claims
 	l.Data = map[string]string{}
 	jar := s.jar(r)
@@ -518,11 +519,11 @@ func (s *Strategy) StartSession(w http.ResponseWriter, r *http.Request, l *Login
 	if err := s.ready(); err != nil {
 		return asError("login", err)
 	}
-	if l == nil || l.identity == nil {
+	if l == nil || l.identity.IsEmpty() {
 		return asError("login", refuseInternal.because("the login was not made by this package"))
 	}
 	start := s.startSession
-	if l.continued != nil {
+	if !l.continued.IsEmpty() {
 		start = s.continueSession
 	}
 	if err := start(w, r, l); err != nil {

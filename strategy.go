@@ -16,6 +16,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
+	"github.com/seed-15d5a55c/auth0/internal/secret"
 )
 
 // Handler serves the routes of the strategy, and 404 for all other paths. It is
@@ -209,24 +210,24 @@ type Login struct {
 	// if there is one. AfterLogin may change it; see [Session].
 	Data map[string]string
 
-	identity func() identity
-	token    func() *oauth2.Token
+	identity secret.Box[identity]
+	token    secret.Box[*oauth2.Token]
 	scope    string // that was asked for
 	audience string
-	recovery secret
+	recovery secret.Text
 	replaces string   // id of the session that the browser had when the login began
 	cookies  []string // names of that session's cookies
 	// continued is of a refresh that needed a second factor.
-	continued func() tokenResponse
+	continued secret.Box[tokenResponse]
 }
 
 // Token returns the access token and, if there is one, the refresh token. With
 // the response type id_token there is neither, and Token returns nil.
 func (l *Login) Token() *oauth2.Token {
-	if l.token == nil {
+	if l.token.IsEmpty() {
 		return nil // somebody else has made it, for a test of AfterLogin say
 	}
-	return l.token()
+	return l.token.Reveal()
 }
 
 // Format hides the tokens from every verb of package fmt.
@@ -559,8 +560,8 @@ func (s *Strategy) newLogin(t *transaction, p redeemed) *Login {
 		User:     newUser(p.id.claims.Issuer, p.id.claims.Subject, s.keptClaims(p.id)),
 		ReturnTo: s.returnPath(t),
 		AppState: t.AppState,
-		identity: func() identity { return p.id },
-		token:    func() *oauth2.Token { return p.token },
+		identity: secret.Of(p.id),
+		token:    secret.Of(p.token),
 		scope:    t.Scope,
 		audience: t.Audience,
 		replaces: t.Session,

@@ -19,6 +19,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/refresh"
+	"github.com/seed-15d5a55c/auth0/internal/secret"
 )
 
 // ClientCredentials say what an application gets for itself, not for a person,
@@ -71,13 +72,13 @@ func (s *Strategy) newOwnTokens() *refresh.Group[ownToken] {
 
 // An ownToken is an access token for the application itself.
 type ownToken struct {
-	value   secret
+	value   secret.Text
 	scope   string
 	expires time.Time
 }
 
 func (t ownToken) token() *oauth2.Token {
-	token := &oauth2.Token{AccessToken: t.value.reveal(), TokenType: "Bearer", Expiry: t.expires}
+	token := &oauth2.Token{AccessToken: t.value.Reveal(), TokenType: "Bearer", Expiry: t.expires}
 	return token.WithExtra(map[string]any{"scope": t.scope})
 }
 
@@ -98,7 +99,7 @@ func (a *application) clientCredentials(c ClientCredentials) *refresh.Value[ownT
 		}
 		// The next one is due after four fifths of the life of this one.
 		life := got.life()
-		t := ownToken{newSecret(got.AccessToken), got.scope(c.Scopes), time.Now().Add(life)}
+		t := ownToken{secret.OfText(got.AccessToken), got.scope(c.Scopes), time.Now().Add(life)}
 		return t, refresh.Life{Due: life * 4 / 5, Stale: life - life/20}, nil
 	}, refresh.Policy{
 		Timeout:    fetch.Timeout,
@@ -289,7 +290,7 @@ func parseTenantError(status int, h http.Header, body []byte) tenantError {
 		}
 	}
 	if token := text("mfa_token"); token != "" && e.code == "mfa_required" {
-		e.mfa = &mfaDemand{token: newSecret(token)}
+		e.mfa = &mfaDemand{token: secret.OfText(token)}
 		json.Unmarshal(members["mfa_requirements"], &e.mfa.requirements)
 	}
 	return e
@@ -427,7 +428,7 @@ func tokenEndpointError(ctx context.Context, err error) error {
 
 // bearerRequest makes a request with an access token. A body that is not nil is sent
 // as JSON.
-func bearerRequest(ctx context.Context, client *http.Client, token secret, method, target string, query url.Values, body any) (*fetch.Response, error) {
+func bearerRequest(ctx context.Context, client *http.Client, token secret.Text, method, target string, query url.Values, body any) (*fetch.Response, error) {
 	if len(query) > 0 {
 		target += "?" + query.Encode()
 	}
@@ -447,7 +448,7 @@ func bearerRequest(ctx context.Context, client *http.Client, token secret, metho
 		r.Header.Set("Content-Type", "application/json")
 	}
 	r.Header.Set("Accept", "application/json")
-	r.Header.Set("Authorization", "Bearer "+token.reveal())
+	r.Header.Set("Authorization", "Bearer "+token.Reveal())
 	return fetch.Do(client, r)
 }
 

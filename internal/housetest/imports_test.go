@@ -21,6 +21,7 @@ var floor = map[string]string{
 	"internal/refresh":      "",
 	"internal/returnto":     "",
 	"internal/seal":         "",
+	"internal/secret":       "",
 }
 
 // engines may import the floor, and the engines that the table names. Nothing
