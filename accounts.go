@@ -12,9 +12,11 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/session"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
 // A ConnectedAccount is an account at a third party that a person has connected
@@ -48,8 +50,8 @@ type ConnectedAccount struct {
 func (s *Strategy) ConnectAccountHandler(scopes ...string) http.Handler {
 	scopes = slices.Clone(scopes)
 	return s.handler("connect", func(w http.ResponseWriter, r *http.Request) error {
-		if r.Method == http.MethodHead || isPrefetch(r) {
-			noContent(w)
+		if r.Method == http.MethodHead || browser.Prefetches(r) {
+			browser.NoContent(w)
 			return nil
 		}
 		query := r.URL.Query()
@@ -113,7 +115,7 @@ func (s *Strategy) beginAccount(w http.ResponseWriter, r *http.Request, scopes [
 	if err != nil {
 		return err
 	}
-	values, err := linkValues(w, r)
+	values, err := browser.Values(w, r)
 	if err != nil {
 		return refuseLoginOption.wrap(err)
 	}
@@ -126,9 +128,9 @@ func (s *Strategy) beginAccount(w http.ResponseWriter, r *http.Request, scopes [
 		return err
 	}
 	t := &transaction{
-		Version: transactionVersion, State: randomText(), Verifier: oauth2.GenerateVerifier(), IssuedAt: s.now().Unix(),
+		Version: transactionVersion, State: secret.Random(), Verifier: oauth2.GenerateVerifier(), IssuedAt: s.now().Unix(),
 		Base: s.namespace.base, ClientID: s.config.ClientID, ResponseType: connectResponse,
-		RedirectURI: site.url(r.URL.Path), ReturnTo: s.cleanReturnTo(site, values.Get("returnTo")),
+		RedirectURI: site.URL(r.URL.Path), ReturnTo: s.cleanReturnTo(site, values.Get("returnTo")),
 	}
 	body := map[string]any{
 		"connection": connection, "redirect_uri": t.RedirectURI, "state": t.State,
@@ -158,7 +160,7 @@ func (s *Strategy) beginAccount(w http.ResponseWriter, r *http.Request, scopes [
 	if err := s.keepTransaction(w, r, t); err != nil {
 		return err
 	}
-	redirect(w, target.String(), http.StatusSeeOther)
+	browser.Redirect(w, target.String(), http.StatusSeeOther)
 	return nil
 }
 
@@ -184,7 +186,7 @@ func (s *Strategy) finishAccount(w http.ResponseWriter, r *http.Request, query u
 	if err := s.completeAccount(w, r, t, query); err != nil {
 		return t.failed(asError("connect", err))
 	}
-	redirect(w, s.returnPath(t), http.StatusSeeOther)
+	browser.Redirect(w, s.returnPath(t), http.StatusSeeOther)
 	return nil
 }
 
@@ -203,7 +205,7 @@ func (s *Strategy) completeAccount(w http.ResponseWriter, r *http.Request, t *tr
 			row = refuseConnectDenied
 		}
 		e := row.because("%.100q: %.200q", code, query.Get("error_description"))
-		e.Code = protocolCode(code)
+		e.Code = syntax.Code(code)
 		return e
 	}
 	if query.Get("connect_code") == "" {

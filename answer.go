@@ -8,9 +8,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
 	"golang.org/x/oauth2"
 )
 
@@ -42,7 +44,7 @@ func (s *Strategy) receiveAnswer(w http.ResponseWriter, r *http.Request) (answer
 	if r.Method == http.MethodGet {
 		return newAnswer(r.URL.Query())
 	}
-	form, err := readForm(w, r)
+	form, err := browser.Form(w, r)
 	if err != nil {
 		return answer{}, refuseParameters.wrap(err)
 	}
@@ -106,7 +108,7 @@ func (t *transaction) response(ep discovery.Metadata, a answer, now time.Time) (
 			r = refuseDenied
 		}
 		e := r.because("%.100q: %.200q", a.errorCode, a.errorDescription)
-		e.Code = protocolCode(a.errorCode)
+		e.Code = syntax.Code(a.errorCode)
 		return authResponse{}, e
 	}
 	var got authResponse

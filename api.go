@@ -18,6 +18,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/recent"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
 // An APIConfig describes an API as it is registered at Auth0. Domain and
@@ -229,16 +230,16 @@ func (a *API) checkLimits(p *problems) {
 // checkWire checks what is read from requests and written to responses.
 func (a *API) checkWire(p *problems) {
 	c := &a.config
-	if !isQuotable(c.Realm) {
+	if !syntax.IsQuotable(c.Realm) {
 		p.add("Realm", "%q has characters that cannot be quoted", c.Realm)
 	}
 	if c.MetadataURL != "" {
-		if _, err := discovery.Origin(c.MetadataURL); err != nil || !isQuotable(c.MetadataURL) {
+		if _, err := discovery.Origin(c.MetadataURL); err != nil || !syntax.IsQuotable(c.MetadataURL) {
 			p.add("MetadataURL", "%q must be a URL such as https://api.example.com/.well-known/oauth-protected-resource", c.MetadataURL)
 		}
 	}
 	for _, scope := range c.ScopesSupported {
-		if !isScope(scope) {
+		if !syntax.IsScope(scope) {
 			p.add("ScopesSupported", "%q is no scope", scope)
 		}
 	}

@@ -87,6 +87,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/refresh"
@@ -442,7 +443,7 @@ type Strategy struct {
 
 	namespace    namespace
 	application  *application
-	sites        []site
+	sites        browser.Bases
 	organization string // of Config.Login, if every login is to one
 
 	client      *http.Client

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
@@ -35,7 +36,7 @@ func (s *Strategy) backchannelLogout(w http.ResponseWriter, r *http.Request) err
 		w.Header().Set("Allow", "POST")
 		return refuseMethod.error()
 	}
-	form, err := readForm(w, r)
+	form, err := browser.Form(w, r)
 	if err != nil {
 		return logoutTokenError(err)
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
 
 	_ "crypto/sha256"
 	_ "crypto/sha512"
@@ -105,7 +106,7 @@ func PrivateKeyJWT(key crypto.Signer, algorithm, keyID string) ClientAuthenticat
 	if a.size, a.fault = signatureSize(key, algorithm); a.fault != nil {
 		return a
 	}
-	if !cleanText(keyID) {
+	if !syntax.CleanText(keyID) {
 		a.fault = errors.New("has a key id that is not plain text")
 		return a
 	}

@@ -6,14 +6,17 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/publicsecret"
 	"github.com/seed-15d5a55c/auth0/internal/returnto"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
 // problems collects the mistakes in a configuration.
@@ -39,7 +42,7 @@ func (p *problems) joined() error { return errors.Join(p.errs...) }
 // values in turn. No value is quoted, since some are secrets.
 func checkTexts(p *problems, fields ...string) {
 	for i := 0; i < len(fields); i += 2 {
-		if value := fields[i+1]; value != strings.TrimSpace(value) || !cleanText(value) {
+		if value := fields[i+1]; value != strings.TrimSpace(value) || !syntax.CleanText(value) {
 			p.add(fields[i], "has spaces around it, has control characters, or is not UTF-8")
 		}
 	}
@@ -73,21 +76,21 @@ func (s *Strategy) checkRoutes(p *problems, c Config) Config {
 		if i > 0 {
 			field = "BaseURLs"
 		}
-		place, err := newSite(raw, c.InsecureHTTP)
+		place, err := browser.NewBase(raw, c.InsecureHTTP)
 		switch {
 		case err != nil:
 			p.add(field, "%q: %v", raw, err)
 			continue
-		case slices.ContainsFunc(s.sites, func(o site) bool { return o.host() == place.host() }):
+		case slices.ContainsFunc(s.sites.List, func(o browser.Base) bool { return o.Host() == place.Host() }):
 			p.add(field, "%q has the host of another base URL", raw)
-		case len(s.sites) > 0 && place.secure() != s.sites[0].secure():
+		case len(s.sites.List) > 0 && place.IsSecure() != s.sites.List[0].IsSecure():
 			p.add(field, "%q: all base URLs must have the same scheme", raw)
-		case len(s.sites) > 0 && place.path != s.sites[0].path:
+		case len(s.sites.List) > 0 && place.Path != s.sites.List[0].Path:
 			p.add(field, "%q: all base URLs must have the same path, which is also that of the links to log in", raw)
 		}
-		s.sites = append(s.sites, place)
+		s.sites.List = append(s.sites.List, place)
 	}
-	c.TrustedProxies = trustedProxies(p, c.TrustedProxies)
+	s.sites.Proxies = trustedProxies(p, c.TrustedProxies)
 	setDefault(&c.LoginPath, "/auth/login")
 	setDefault(&c.CallbackPath, "/auth/callback")
 	setDefault(&c.LogoutPath, "/auth/logout")
@@ -95,7 +98,7 @@ func (s *Strategy) checkRoutes(p *problems, c Config) Config {
 	setDefault(&c.DefaultReturnTo, "/")
 	paths := []struct{ field, path string }{{"LoginPath", c.LoginPath}, {"CallbackPath", c.CallbackPath}, {"LogoutPath", c.LogoutPath}, {"BackchannelLogoutPath", c.BackchannelLogoutPath}}
 	for i, route := range paths {
-		if !isPlainPath(route.path) {
+		if !syntax.IsPlainPath(route.path) {
 			p.add(route.field, "%q must be a plain path that begins with a slash", route.path)
 		}
 		for _, other := range paths[:i] {
@@ -110,21 +113,15 @@ func (s *Strategy) checkRoutes(p *problems, c Config) Config {
 		}
 	}
 	s.returnTo = returnto.Policy{Origins: c.ReturnToOrigins}
-	for _, site := range s.sites {
+	for _, site := range s.sites.List {
 		for _, route := range paths {
-			s.returnTo.Routes = append(s.returnTo.Routes, site.path+route.path)
+			s.returnTo.Routes = append(s.returnTo.Routes, site.Path+route.path)
 		}
-		if got, ok := s.returnTo.Clean(site.origin, site.path+c.DefaultReturnTo); !ok || got != site.path+c.DefaultReturnTo {
+		if got, ok := s.returnTo.Clean(site.Origin, site.Path+c.DefaultReturnTo); !ok || got != site.Path+c.DefaultReturnTo {
 			p.add("DefaultReturnTo", "%q must be a plain path of the application", c.DefaultReturnTo)
 		}
 	}
 	return c
-}
-
-// isPlainPath reports whether a path means the same to a mux, a browser and the
-// tenant's list of callback URLs.
-func isPlainPath(path string) bool {
-	return strings.HasPrefix(path, "/") && !strings.ContainsAny(path, "?#{}% \\") && !strings.Contains(path, "//") && len(path) <= 200
 }
 
 // checkLogin settles what a login asks for and what is believed.
@@ -132,7 +129,7 @@ func (s *Strategy) checkLogin(p *problems, c Config) Config {
 	if c.Scopes == nil {
 		c.Scopes = []string{"openid", "profile", "email"}
 	}
-	set, err := scopeSet(c.Scopes)
+	set, err := syntax.Scopes(c.Scopes)
 	if err != nil {
 		p.add("Scopes", "%v", err)
 	} else if !slices.Contains(set, "openid") {
@@ -178,8 +175,8 @@ func (s *Strategy) checkResponse(p *problems, c Config) Config {
 	switch c.ResponseMode {
 	case "", "query":
 	case "form_post":
-		for _, site := range s.sites {
-			if _, err := discovery.Origin(site.origin); err != nil {
+		for _, site := range s.sites.List {
+			if _, err := discovery.Origin(site.Origin); err != nil {
 				p.add("ResponseMode", "form_post needs https: over http to %s no browser would send the cookie of the login", site)
 			}
 		}
@@ -245,4 +242,28 @@ func setDefault[T comparable](field *T, value T) {
 	if *field == zero {
 		*field = value
 	}
+}
+
+// trustedProxies returns prefixes in the form that addresses of peers are compared
+// with, and refuses those that contain the address of no peer.
+func trustedProxies(p *problems, prefixes []netip.Prefix) []netip.Prefix {
+	const mapped = 96 // bits of ::ffff:0:0, RFC 4291, Section 2.5.5.2
+	var known []netip.Prefix
+	for i, prefix := range prefixes {
+		addr, bits := prefix.Addr(), prefix.Bits()
+		if addr.Is4In6() && bits >= mapped {
+			addr, bits = addr.Unmap(), bits-mapped
+			prefix = netip.PrefixFrom(addr, bits)
+		}
+		switch {
+		case !prefix.IsValid():
+			p.add("TrustedProxies", "[%d] is not a prefix; make one with netip.MustParsePrefix", i)
+		case addr.Is4In6():
+			p.add("TrustedProxies", "[%d] is %v, which is wider than all IPv4 addresses; write those as 0.0.0.0/0", i, prefix)
+		case addr.IsMulticast(), addr.IsUnspecified() && prefix.IsSingleIP():
+			p.add("TrustedProxies", "[%d] is %v, from which no request comes", i, prefix)
+		}
+		known = append(known, prefix.Masked())
+	}
+	return known
 }

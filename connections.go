@@ -155,8 +155,8 @@ type connectionLists struct {
 
 func newConnectionLists(p *problems, c Config, s *Strategy) *connectionLists {
 	l := &connectionLists{asking: newOutbound(organizationsPerSecond, organizationsBurst)}
-	if len(s.sites) > 0 {
-		l.loginPath = s.sites[0].path + c.LoginPath
+	if len(s.sites.List) > 0 {
+		l.loginPath = s.sites.List[0].Path + c.LoginPath
 	}
 	if c.Connections != nil {
 		l.static = []knownConnection{}

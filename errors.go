@@ -16,6 +16,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/session"
@@ -429,7 +430,7 @@ func (x exit) fail(w http.ResponseWriter, r *http.Request, op string, err error)
 		h.Set("Referrer-Policy", "no-referrer") // the URL of a callback has a code
 	}
 	// A Strategy answers people and scripts, an API programs.
-	page := x.loginURL != nil && e.Reason != refuseLoginRequired.reason && (e.Op == "callback" || isPage(r))
+	page := x.loginURL != nil && e.Reason != refuseLoginRequired.reason && (e.Op == "callback" || browser.ShowsPage(r))
 	switch {
 	case x.handler != nil && (page || x.loginURL == nil):
 		x.handle(w, r, e)
@@ -562,12 +563,3 @@ func hookError(err error, forbidden refusal, other func(error) error) error {
 
 // outageError is for hooks whose plain errors are outages.
 func outageError(err error) error { return outage(err) }
-
-// protocolCode returns a code from outside if it is made of what codes are made
-// of (RFC 6749, Section 4.1.2.1), so that nobody has to escape it.
-func protocolCode(code string) string {
-	if len(code) > 64 || strings.Trim(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.") != "" {
-		return "unknown_error"
-	}
-	return code
-}

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
 	"golang.org/x/oauth2"
 )
 
@@ -112,7 +113,7 @@ func (s *Strategy) exchangeForm(x TokenExchange) (url.Values, error) {
 	if x.SubjectToken == "" || (x.ActorToken == "") != (x.ActorTokenType == "") {
 		return nil, refuseGrantRequest.because("SubjectToken is needed, and ActorToken and ActorTokenType go together")
 	}
-	if _, err := scopeSet(x.Scopes); err != nil {
+	if _, err := syntax.Scopes(x.Scopes); err != nil {
 		return nil, refuseGrantRequest.wrap(err)
 	}
 	form := grantForm(grantTokenExchange)

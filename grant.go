@@ -16,6 +16,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
 	"golang.org/x/oauth2"
 )
 
@@ -26,7 +27,7 @@ import (
 //
 // What comes back was not verified. All of it is there by Token.Extra.
 func (s *Strategy) Grant(ctx context.Context, grantType string, params url.Values) (*oauth2.Token, error) {
-	if grantType == "" || grantType == "authorization_code" || !cleanText(grantType) {
+	if grantType == "" || grantType == "authorization_code" || !syntax.CleanText(grantType) {
 		return nil, asError("token", refuseGrantRequest.because("the grant type %q is not for Grant", grantType))
 	}
 	form := grantForm(grantType)
@@ -86,7 +87,7 @@ func (s *Strategy) userGrant(grantType string, scopes []string, audience string,
 	if scopes == nil {
 		scopes = s.config.Scopes
 	}
-	set, err := scopeSet(append([]string{"openid"}, scopes...))
+	set, err := syntax.Scopes(append([]string{"openid"}, scopes...))
 	if err != nil {
 		return nil, refuseGrantRequest.wrap(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/seed-15d5a55c/auth0/internal/secret"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
 	"golang.org/x/oauth2"
 )
 
@@ -52,7 +53,7 @@ func (s *Strategy) implicitRequest(responseType, callbackPath string, opts []Log
 	switch {
 	case !slices.Contains(implicitTypes, responseType):
 		return nil, refuseLoginOption.because("the response type %.60q is none of %q", responseType, implicitTypes)
-	case !isPlainPath(callbackPath):
+	case !syntax.IsPlainPath(callbackPath):
 		return nil, refuseLoginOption.because("the callback path %.100q is not a plain path that begins with a slash", callbackPath)
 	case callbackPath == s.config.CallbackPath:
 		return nil, refuseLoginOption.because("the callback path %q takes other answers; the page needs one of its own", callbackPath)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
 // Management is the part of the tenant's Management API that is about custom
@@ -474,7 +475,7 @@ func (c OAuth2Connection) check() error {
 	if !newConnectionName.MatchString(c.Name) || len(c.Name) > 128 {
 		p.add("Name", "%q must be letters and digits, with single hyphens between them, 128 at most", c.Name)
 	}
-	if len(c.DisplayName) > 128 || !cleanText(c.DisplayName) {
+	if len(c.DisplayName) > 128 || !syntax.CleanText(c.DisplayName) {
 		p.add("DisplayName", "is longer than 128 bytes or has control characters")
 	}
 	o := c.Options
@@ -491,12 +492,12 @@ func (c OAuth2Connection) check() error {
 		}
 	}
 	for _, scope := range o.Scopes {
-		if !isScope(scope) {
+		if !syntax.IsScope(scope) {
 			p.add("Options.Scopes", "has %q, which is not a scope", scope)
 		}
 	}
 	for name, value := range o.CustomHeaders {
-		if !isToken(name) || !cleanText(value) {
+		if !isToken(name) || !syntax.CleanText(value) {
 			p.add("Options.CustomHeaders", "has %q, or its value, which is not fit for a header", name)
 		}
 	}
@@ -614,7 +615,7 @@ func missingScope(e tenantError) string {
 	}
 	var scopes []string
 	for _, scope := range strings.Split(list, ",") {
-		if scope = strings.TrimSpace(scope); !isScope(scope) || len(scope) > 64 {
+		if scope = strings.TrimSpace(scope); !syntax.IsScope(scope) || len(scope) > 64 {
 			return ""
 		}
 		scopes = append(scopes, scope)

@@ -15,6 +15,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/session"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
 // An MFA is a login, or a refresh, that the tenant lets go on with a second
@@ -110,7 +111,7 @@ func (s *Strategy) mfa(d *mfaDemand, wish loginWish, r *session.Record) *MFA {
 func kindsOf(factors []mfaFactor) []string {
 	var kinds []string
 	for _, f := range factors {
-		kinds = append(kinds, protocolCode(f.Type))
+		kinds = append(kinds, syntax.Code(f.Type))
 	}
 	return kinds
 }
@@ -347,7 +348,7 @@ func (s *Strategy) continueSession(w http.ResponseWriter, r *http.Request, l *Lo
 	}
 	got := l.continued.Reveal()
 	record := previous.Clone()
-	record.ID = randomText()
+	record.ID = secret.Random()
 	record.Refreshes++
 	if got.RefreshToken != "" {
 		record.RefreshToken = got.RefreshToken

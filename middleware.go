@@ -11,10 +11,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/session"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
 // RequireAuth lets a request pass if it has a good access token, which
@@ -333,7 +335,7 @@ func hasNames(t *Token, names []string, has func(*Token, string) bool, one bool)
 // areNames reports whether there is a name at least, and all of them can go into
 // a challenge as they are (RFC 6749, Section 3.3).
 func areNames(names []string) bool {
-	return len(names) > 0 && !slices.ContainsFunc(names, func(name string) bool { return !isScope(name) })
+	return len(names) > 0 && !slices.ContainsFunc(names, func(name string) bool { return !syntax.IsScope(name) })
 }
 
 // guardIf is for guards that can be asked for what no token has. Letting nobody
@@ -403,8 +405,8 @@ func (a *API) serve(next http.Handler, optional bool, allow func(context.Context
 
 // authenticate checks a credential. It returns nil if it has answered the request.
 func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c credential) *verified {
-	if c.ambient && isUpgrade(r) {
-		if err := checkUpgradeHost(r); err != nil {
+	if c.ambient && browser.Upgrades(r) {
+		if err := browser.CheckUpgrade(r); err != nil {
 			a.refuse(w, r, TokenEvent{}, refuseCrossOrigin.wrap(err))
 			return nil
 		}
@@ -427,7 +429,7 @@ func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c credential)
 func (a *API) vary(h http.Header) {
 	for _, source := range a.config.TokenExtractors {
 		if source.header != "" {
-			addVary(h, source.header)
+			browser.AddVary(h, source.header)
 		}
 	}
 }
@@ -436,16 +438,6 @@ func (a *API) vary(h http.Header) {
 func (a *API) refuse(w http.ResponseWriter, r *http.Request, event TokenEvent, err error) {
 	a.observe(r.Context(), event, err)
 	a.exit.fail(w, r, "bearer", err)
-}
-
-// isQuotable follows RFC 6750, Section 3: what may stand in a quoted value.
-func isQuotable(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			return false
-		}
-	}
-	return true
 }
 
 // bearerChallenge returns what writes WWW-Authenticate (RFC 6750, Section 3).
@@ -465,7 +457,7 @@ func bearerChallenge(realm, metadataURL string) func(*Error) string {
 			return ""
 		}
 		value := begin + `, error="` + e.Code + `"`
-		if isQuotable(e.Description) {
+		if syntax.IsQuotable(e.Description) {
 			value += `, error_description="` + e.Description + `"`
 		}
 		if e.Scope != "" {
@@ -525,7 +517,7 @@ func (s *Strategy) requireUser(next http.Handler, mayRedirect bool, allow func(U
 		case !ok && loadedBy(r.Context(), s).Err != nil:
 			// Sending somebody to log in, who is logged in, would help nobody.
 			return loadedBy(r.Context(), s).Err
-		case !ok && mayRedirect && isNavigation(r):
+		case !ok && mayRedirect && browser.Navigates(r):
 			return s.sendToLogin(w, r)
 		case !ok:
 			return s.loginRequired(w, r)
@@ -540,25 +532,6 @@ func (s *Strategy) requireUser(next http.Handler, mayRedirect bool, allow func(U
 	}))
 }
 
-// isNavigation reports whether a browser is about to show the response to a
-// person as a page of its own. A script that accepts everything is none.
-func isNavigation(r *http.Request) bool {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead || isUpgrade(r) {
-		return false
-	}
-	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
-		dest := r.Header.Get("Sec-Fetch-Dest")
-		return mode == "navigate" && (dest == "" || dest == "document")
-	}
-	accept := strings.ToLower(r.Header.Get("Accept"))
-	return (strings.Contains(accept, "text/html") || strings.Contains(accept, "application/xhtml+xml")) && !strings.EqualFold(r.Header.Get("X-Requested-With"), "XMLHttpRequest")
-}
-
-// isPage reports whether a person will see the response, whatever the method.
-func isPage(r *http.Request) bool {
-	return isNavigation(r) || r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
-}
-
 // sendToLogin redirects to the login route, which leads back here. A browser
 // that loses the session cookie each time would go round for ever, since the
 // tenant lets it through without asking; after three times it gets a page
@@ -570,7 +543,7 @@ func (s *Strategy) sendToLogin(w http.ResponseWriter, r *http.Request) error {
 	}
 	// EscapedPath, because Path may have become "//host" by decoding; and one
 	// slash at the beginning, because a request for "//host" is a path of ours.
-	here := site.path + "/" + strings.TrimLeft(r.URL.EscapedPath(), "/")
+	here := site.Path + "/" + strings.TrimLeft(r.URL.EscapedPath(), "/")
 	if r.URL.RawQuery != "" {
 		here += "?" + r.URL.RawQuery
 	}
@@ -580,7 +553,7 @@ func (s *Strategy) sendToLogin(w http.ResponseWriter, r *http.Request) error {
 		e.ReturnTo = s.cleanReturnTo(site, here)
 		return e
 	}
-	redirect(w, site.path+s.config.LoginPath+"?returnTo="+url.QueryEscape(here), http.StatusFound)
+	browser.Redirect(w, site.Path+s.config.LoginPath+"?returnTo="+url.QueryEscape(here), http.StatusFound)
 	return nil
 }
 
@@ -634,6 +607,6 @@ func (s *Strategy) loginRequired(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("WWW-Authenticate", `Session login="`+site.path+s.config.LoginPath+`"`)
+	w.Header().Set("WWW-Authenticate", `Session login="`+site.Path+s.config.LoginPath+`"`)
 	return refuseLoginRequired.error()
 }

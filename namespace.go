@@ -4,10 +4,8 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"runtime"
 	"strings"
@@ -16,6 +14,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/refresh"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
 // A namespace is what a tenant's domain stands for: an issuer, its endpoints
@@ -43,7 +42,7 @@ func newNamespace(p *problems, domain string) namespace {
 		return namespace{base: domain}
 	}
 	host := strings.ToLower(domain)
-	if err := checkHostName(host); err != nil {
+	if err := syntax.CheckHostName(host); err != nil {
 		p.add("Domain", "%q %v", domain, err)
 	}
 	base := "https://" + host + "/"
@@ -60,24 +59,6 @@ func auth0Layout(base string) *discovery.Metadata {
 		UserInfoEndpoint:      base + "userinfo",
 		RevocationEndpoint:    base + "oauth/revoke",
 	}
-}
-
-// checkHostName accepts a fully qualified host name and nothing else, so that
-// pasting it into a URL gives that host.
-func checkHostName(host string) error {
-	if host == "" {
-		return errors.New("is missing; it is the tenant's domain, such as acme.eu.auth0.com")
-	}
-	labels := strings.Split(host, ".")
-	for _, label := range labels {
-		if label == "" || len(label) > 63 || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || label[0] == '-' || label[len(label)-1] == '-' {
-			return errors.New("is not a host name; it is the tenant's domain, such as acme.eu.auth0.com, without scheme, port and path")
-		}
-	}
-	if _, err := netip.ParseAddr(host); err == nil || len(labels) < 2 || len(host) > 253 {
-		return errors.New("is not a fully qualified host name, such as acme.eu.auth0.com; for a provider on this machine give a URL")
-	}
-	return nil
 }
 
 // discoverWith prepares the namespace to look things up. Nothing is looked up

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
@@ -208,9 +209,9 @@ func (s *Strategy) load(w http.ResponseWriter, r *http.Request) (_ *http.Request
 	loaded := s.sessionIn(r)
 	cookie.VaryCookie(w.Header())
 	if loaded.Record != nil || loaded.Err != nil {
-		markPrivate(w.Header())
+		browser.MarkPrivate(w.Header())
 	}
-	if mayTouch(r) {
+	if browser.Uses(r) {
 		switch {
 		case loaded.Over:
 			s.cookies.session.Delete(w, loaded.Jar)
@@ -230,22 +231,6 @@ func (s *Strategy) load(w http.ResponseWriter, r *http.Request) (_ *http.Request
 	}
 	loaded.strategy = s
 	return r.WithContext(context.WithValue(r.Context(), loadedKey{}, loaded)), wrote
-}
-
-// mayTouch reports whether a request is somebody using the application. What a
-// page pulls in, or a browser asks for ahead of time, is not; and its response
-// may well be meant for caches.
-func mayTouch(r *http.Request) bool {
-	if r.Method == http.MethodHead || r.Header.Get("Upgrade") != "" || isPrefetch(r) {
-		return false
-	}
-	switch r.Header.Get("Sec-Fetch-Mode") {
-	case "navigate":
-		return true
-	case "":
-		return strings.Contains(r.Header.Get("Accept"), "text/html")
-	}
-	return r.Header.Get("Sec-Fetch-Site") == "same-origin" && r.Header.Get("Sec-Fetch-Dest") == "empty"
 }
 
 type loadedKey struct{}
@@ -343,7 +328,7 @@ func (s *Strategy) startSession(w http.ResponseWriter, r *http.Request, l *Login
 	now := s.now().Unix()
 	record := &session.Record{
 		Version:         session.Version,
-		ID:              randomText(),
+		ID:              secret.Random(),
 		Issuer:          c.Issuer,
 		Subject:         c.Subject,
 		CreatedAt:       now,
@@ -454,7 +439,7 @@ func (s *Strategy) checkSession(p *problems, c Config) Config {
 	setDefault(&c.CookieName, "auth0_session")
 	setDefault(&c.CookiePath, "/")
 	setDefault(&c.CookieSameSite, http.SameSiteLaxMode)
-	secure := len(s.sites) > 0 && s.sites[0].secure()
+	secure := len(s.sites.List) > 0 && s.sites.List[0].IsSecure()
 	s.cookies = newCookies(c, secure)
 	if err := s.cookies.session.Check(); err != nil {
 		p.add("CookieName", "and the other fields of the session cookie: %v", err)

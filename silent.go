@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 )
 
@@ -51,7 +52,7 @@ func isSilentRefusal(err error) bool {
 
 func (s *Strategy) maySilentLogin(r *http.Request) bool {
 	loaded := loadedBy(r.Context(), s)
-	return loaded.Record == nil && loaded.Err == nil && isNavigation(r) && r.Method == http.MethodGet && !isPrefetch(r) &&
+	return loaded.Record == nil && loaded.Err == nil && browser.Navigates(r) && r.Method == http.MethodGet && !browser.Prefetches(r) &&
 		!s.triedSilentLogin(loaded.Jar) && !strings.Contains(r.URL.RawQuery, silentMarker)
 }
 
@@ -61,7 +62,7 @@ func (s *Strategy) beginSilentLogin(w http.ResponseWriter, r *http.Request, next
 		return err
 	}
 	here := url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
-	options := []LoginOption{WithPrompt("none"), WithReturnTo(site.path + "/" + strings.TrimLeft(here.RequestURI(), "/"))}
+	options := []LoginOption{WithPrompt("none"), WithReturnTo(site.Path + "/" + strings.TrimLeft(here.RequestURI(), "/"))}
 	a, err := s.loginRequest(options)
 	if err != nil {
 		return err
@@ -79,7 +80,7 @@ func (s *Strategy) beginSilentLogin(w http.ResponseWriter, r *http.Request, next
 	if err := s.keepTransaction(w, r, t); err != nil {
 		return err
 	}
-	redirect(w, authURL, http.StatusFound)
+	browser.Redirect(w, authURL, http.StatusFound)
 	return nil
 }
 

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
 // A TokenExtractor is a place of a request where an access token may be. The other
@@ -36,7 +38,7 @@ type credential struct {
 // Since no token with such a character is ever accepted, it is enough to look at
 // those that were refused.
 func (c credential) refused(err error) error {
-	if c.inHeader && !isToken68(c.token) {
+	if c.inHeader && !syntax.IsToken68(c.token) {
 		return refuseHeader.because("characters that no token has")
 	}
 	return asBearerError(err)
@@ -273,10 +275,10 @@ func bearerToken(r *http.Request) (string, error) {
 	switch {
 	case !spaced && strings.EqualFold(value, scheme):
 		return "", refuseHeader.because("the scheme has no token")
-	case !spaced && len(value) >= len(scheme) && strings.EqualFold(value[:len(scheme)], scheme) && isToken68(value):
+	case !spaced && len(value) >= len(scheme) && strings.EqualFold(value[:len(scheme)], scheme) && syntax.IsToken68(value):
 		// Some other scheme whose name begins like ours.
 		return "", refuseNoToken.error()
-	case !spaced && !strings.Contains(value, ".") && isToken68(value):
+	case !spaced && !strings.Contains(value, ".") && syntax.IsToken68(value):
 		return "", refuseNoToken.error()
 	case !spaced:
 		return "", refuseHeader.because("a token without a scheme; send Authorization: Bearer TOKEN")
@@ -290,26 +292,3 @@ func bearerToken(r *http.Request) (string, error) {
 	}
 	return token, nil
 }
-
-// isToken68 follows token68 of RFC 9110, Section 11.2. It sees every token that is
-// refused, so it does not branch.
-func isToken68(s string) bool {
-	other, table := byte(0), &otherThanToken68
-	for ; len(s) >= 8; s = s[8:] {
-		other |= table[s[0]] | table[s[1]] | table[s[2]] | table[s[3]] | table[s[4]] | table[s[5]] | table[s[6]] | table[s[7]]
-	}
-	for i := range len(s) {
-		other |= table[s[i]]
-	}
-	return other == 0
-}
-
-var otherThanToken68 = func() (table [256]byte) {
-	for i := range table {
-		table[i] = 1
-	}
-	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/=") {
-		table[c] = 0
-	}
-	return table
-}()

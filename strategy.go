@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
@@ -147,7 +148,7 @@ func (s *Strategy) beginSealed(ctx context.Context, a *authRequest) (authURL, tr
 	if a.popup != nil {
 		return "", "", refuseLoginOption.because("WithPopup is for LoginHandler: its answer is a page of CallbackHandler")
 	}
-	authURL, t, err := s.begin(ctx, s.sites[0], a)
+	authURL, t, err := s.begin(ctx, s.sites.List[0], a)
 	if err != nil {
 		return "", "", err
 	}
@@ -244,15 +245,15 @@ func (s *Strategy) login(w http.ResponseWriter, r *http.Request, opts []LoginOpt
 	}
 	// A login that nobody asked for would push out the cookie of one that
 	// somebody did.
-	if r.Method == http.MethodHead || isPrefetch(r) {
-		noContent(w)
+	if r.Method == http.MethodHead || browser.Prefetches(r) {
+		browser.NoContent(w)
 		return nil
 	}
 	site, err := s.siteOf(r)
 	if err != nil {
 		return err
 	}
-	values, err := linkValues(w, r)
+	values, err := browser.Values(w, r)
 	if err != nil {
 		return refuseLoginOption.wrap(err)
 	}
@@ -261,7 +262,7 @@ func (s *Strategy) login(w http.ResponseWriter, r *http.Request, opts []LoginOpt
 		return err
 	}
 	if target, ok := s.alreadyThere(r, site, a, opts); ok {
-		redirect(w, target, http.StatusSeeOther)
+		browser.Redirect(w, target, http.StatusSeeOther)
 		return nil
 	}
 	authURL, t, err := s.begin(r.Context(), site, a)
@@ -276,7 +277,7 @@ func (s *Strategy) login(w http.ResponseWriter, r *http.Request, opts []LoginOpt
 	if r.Method == http.MethodGet {
 		status = http.StatusFound
 	}
-	redirect(w, authURL, status)
+	browser.Redirect(w, authURL, status)
 	return nil
 }
 
@@ -350,7 +351,7 @@ func (s *Strategy) forwarded(query url.Values) []LoginOption {
 
 // alreadyThere reports whether the request can be sent on at once: somebody is
 // logged in, and nothing is asked for that only the tenant can do.
-func (s *Strategy) alreadyThere(r *http.Request, site site, a *authRequest, opts []LoginOption) (target string, ok bool) {
+func (s *Strategy) alreadyThere(r *http.Request, site browser.Base, a *authRequest, opts []LoginOption) (target string, ok bool) {
 	session, err := s.Session(r)
 	if err != nil || len(opts) > 0 || a.invitation || a.maxAge != nil || a.requiredACR != nil || a.appState != nil || a.popup != nil {
 		return "", false
@@ -367,7 +368,7 @@ func (s *Strategy) alreadyThere(r *http.Request, site site, a *authRequest, opts
 }
 
 // begin makes a transaction and the URL that goes with it.
-func (s *Strategy) begin(ctx context.Context, site site, a *authRequest) (string, *transaction, error) {
+func (s *Strategy) begin(ctx context.Context, site browser.Base, a *authRequest) (string, *transaction, error) {
 	ep, err := s.endpoints(ctx)
 	if err != nil {
 		return "", nil, err
@@ -382,20 +383,20 @@ func (s *Strategy) begin(ctx context.Context, site site, a *authRequest) (string
 
 // authenticationRequest returns the parameters of OpenID Connect Core 1.0, Section
 // 3.1.2.1, and the transaction that will know the answer.
-func (s *Strategy) authenticationRequest(site site, a *authRequest) (url.Values, *transaction) {
+func (s *Strategy) authenticationRequest(site browser.Base, a *authRequest) (url.Values, *transaction) {
 	if a.invitation {
 		a.returnTo = "" // whoever joins begins at the beginning
 	}
 	t := &transaction{
 		Version:      transactionVersion,
 		ResponseType: cmp.Or(a.responseType, s.config.ResponseType),
-		State:        randomText(),
-		Nonce:        randomText(),
+		State:        secret.Random(),
+		Nonce:        secret.Random(),
 		Verifier:     oauth2.GenerateVerifier(),
 		IssuedAt:     s.now().Unix(),
 		Base:         s.namespace.base,
 		ClientID:     s.config.ClientID,
-		RedirectURI:  site.url(cmp.Or(a.callbackPath, s.config.CallbackPath)),
+		RedirectURI:  site.URL(cmp.Or(a.callbackPath, s.config.CallbackPath)),
 		ReturnTo:     s.cleanReturnTo(site, a.returnTo),
 		MaxAge:       a.maxAge,
 		RequiredACR:  a.requiredACR,
@@ -468,14 +469,14 @@ func (s *Strategy) oauth2(ep discovery.Metadata, t *transaction) *oauth2.Config 
 }
 
 // cleanReturnTo returns a target that is safe to send a browser to.
-func (s *Strategy) cleanReturnTo(site site, target string) string {
-	if clean, ok := s.returnTo.Clean(site.origin, target); ok {
+func (s *Strategy) cleanReturnTo(site browser.Base, target string) string {
+	if clean, ok := s.returnTo.Clean(site.Origin, target); ok {
 		return clean
 	}
 	if target != "" {
 		s.log.Debug("auth0: return URL refused", "reason", "return_to_refused")
 	}
-	return site.path + s.config.DefaultReturnTo
+	return site.Path + s.config.DefaultReturnTo
 }
 
 // callback is the Authorization Code Flow from the redirect back to us onwards:
@@ -509,13 +510,13 @@ func (s *Strategy) callback(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case t.Silent && isSilentRefusal(err):
 		s.log.Info("auth0: a silent login was refused", "err", clip(err.Error()))
-		redirect(w, s.returnPath(t), http.StatusSeeOther)
+		browser.Redirect(w, s.returnPath(t), http.StatusSeeOther)
 	case t.Popup != nil:
 		s.answerPopup(w, r, t, l, t.failed(err))
 	case err != nil:
 		return t.failed(err)
 	default:
-		redirect(w, l.ReturnTo, http.StatusSeeOther)
+		browser.Redirect(w, l.ReturnTo, http.StatusSeeOther)
 	}
 	return nil
 }
@@ -575,12 +576,12 @@ func (s *Strategy) returnPath(t *transaction) string {
 	if t.ReturnTo != "" {
 		return t.ReturnTo
 	}
-	for _, site := range s.sites {
-		if t.RedirectURI == site.url(s.config.CallbackPath) {
-			return site.path + s.config.DefaultReturnTo
+	for _, site := range s.sites.List {
+		if t.RedirectURI == site.URL(s.config.CallbackPath) {
+			return site.Path + s.config.DefaultReturnTo
 		}
 	}
-	return s.sites[0].path + s.config.DefaultReturnTo
+	return s.sites.List[0].Path + s.config.DefaultReturnTo
 }
 
 // withoutTransaction is for callbacks that belong to no login of this browser.
@@ -592,13 +593,13 @@ func (s *Strategy) withoutTransaction(w http.ResponseWriter, r *http.Request, a 
 	if siteErr == nil && s.silent.Load() && slices.Contains(silentRefusals, a.errorCode) {
 		// A browser without cookies, which was never asked whether it wants to
 		// log in, must not see an error, and must not be sent round again.
-		redirect(w, site.path+s.config.DefaultReturnTo+"?"+silentMarker, http.StatusSeeOther)
+		browser.Redirect(w, site.Path+s.config.DefaultReturnTo+"?"+silentMarker, http.StatusSeeOther)
 		return nil
 	}
 	if _, sessionErr := s.Session(r); sessionErr != nil || siteErr != nil || !errors.Is(err, ErrTransactionNotFound) {
 		return err
 	}
-	redirect(w, site.path+s.config.DefaultReturnTo, http.StatusSeeOther)
+	browser.Redirect(w, site.Path+s.config.DefaultReturnTo, http.StatusSeeOther)
 	return nil
 }
 
@@ -633,11 +634,29 @@ func (s *Strategy) redeem(ctx context.Context, ep discovery.Metadata, c tokenCli
 func (s *Strategy) loginURL(r *http.Request, e *Error) string {
 	site, err := s.siteOf(r)
 	if err != nil {
-		site = s.sites[0]
+		site = s.sites.List[0]
 	}
-	target := site.url(s.config.LoginPath)
-	if to := e.ReturnTo; to != "" && to != site.path+s.config.DefaultReturnTo {
+	target := site.URL(s.config.LoginPath)
+	if to := e.ReturnTo; to != "" && to != site.Path+s.config.DefaultReturnTo {
 		target += "?returnTo=" + url.QueryEscape(to)
 	}
 	return target
+}
+
+func (s *Strategy) siteOf(r *http.Request) (browser.Base, error) {
+	site, err := s.sites.Of(r)
+	if err != nil {
+		err = refuseUnknownHost.wrap(err)
+	}
+	return site, err
+}
+
+// checkOrigin refuses a request that may change something and that a page of
+// another origin has caused.
+func (s *Strategy) checkOrigin(r *http.Request) error {
+	site, err := s.siteOf(r)
+	if err != nil {
+		return err
+	}
+	return browser.CheckOrigin(r, site)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/refresh"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
 // ClientCredentials say what an application gets for itself, not for a person,
@@ -320,7 +321,7 @@ func (e tenantError) as(r refusal) *Error {
 	out := r.wrap(e)
 	out.TenantStatus, out.RetryAfter = e.status, e.retryAfter
 	if e.code != "" {
-		out.Code = protocolCode(e.code)
+		out.Code = syntax.Code(e.code)
 	}
 	return out
 }

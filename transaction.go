@@ -238,7 +238,7 @@ func (s *Strategy) findTransaction(r *http.Request, state, responseType string) 
 	}
 	if site, err := s.siteOf(r); err != nil {
 		return nil, err
-	} else if len(s.sites) > 1 && !strings.HasPrefix(t.RedirectURI, site.origin+"/") {
+	} else if len(s.sites.List) > 1 && !strings.HasPrefix(t.RedirectURI, site.Origin+"/") {
 		return nil, refuseNoTransaction.because("the login was begun on another host")
 	}
 	return t, nil

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/session"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
 	"golang.org/x/oauth2"
 )
 
@@ -39,7 +40,7 @@ func ForConnection(connection string, loginHint ...string) TokenOption {
 			w.fail("ForConnection: %.40q is no name of a connection", connection)
 		case len(loginHint) > 1:
 			w.fail("ForConnection: there are %d login hints, and one account at most is wanted", len(loginHint))
-		case len(w.loginHint) > 320 || !cleanText(w.loginHint):
+		case len(w.loginHint) > 320 || !syntax.CleanText(w.loginHint):
 			w.fail("ForConnection: the login hint is too long or has control characters")
 		}
 	})

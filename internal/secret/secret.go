@@ -1,7 +1,11 @@
 // Package secret keeps values from being printed. It does not know what they are.
 package secret
 
-import "fmt"
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+)
 
 // A Box holds a value that package fmt cannot print. fmt prints what it reaches
 // through an unexported field, whatever methods the field's type has, and follows
@@ -40,3 +44,10 @@ func (b Box[T]) Format(f fmt.State, _ rune) { fmt.Fprint(f, "(secret)") }
 
 // MarshalText hides the value from encoding/json and its kin.
 func (b Box[T]) MarshalText() ([]byte, error) { return []byte("(secret)"), nil }
+
+// Random returns 32 random bytes as 43 characters.
+func Random() string {
+	b := make([]byte, 32)
+	rand.Read(b) // never fails, see crypto/rand
+	return base64.RawURLEncoding.EncodeToString(b)
+}

@@ -54,3 +54,17 @@ func TestNothingPrints(t *testing.T) {
 }
 
 type canaryHolder struct{ text string }
+
+func TestRandom(t *testing.T) {
+	seen := map[string]bool{}
+	for range 1000 {
+		s := Random()
+		if len(s) != 43 || strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+			t.Fatalf("%q", s)
+		}
+		seen[s] = true
+	}
+	if len(seen) != 1000 {
+		t.Errorf("%d different texts of 1,000", len(seen))
+	}
+}
