@@ -4,10 +4,8 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"runtime"
 	"strings"
@@ -16,6 +14,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/refresh"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
+	"github.com/seed-15d5a55c/auth0/internal/tenantapi"
 )
 
 // A namespace is what a tenant's domain stands for: an issuer, its endpoints
@@ -64,21 +64,7 @@ func auth0Layout(base string) *discovery.Metadata {
 
 // checkHostName accepts a fully qualified host name and nothing else, so that
 // pasting it into a URL gives that host.
-func checkHostName(host string) error {
-	if host == "" {
-		return errors.New("is missing; it is the tenant's domain, such as acme.eu.auth0.com")
-	}
-	labels := strings.Split(host, ".")
-	for _, label := range labels {
-		if label == "" || len(label) > 63 || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || label[0] == '-' || label[len(label)-1] == '-' {
-			return errors.New("is not a host name; it is the tenant's domain, such as acme.eu.auth0.com, without scheme, port and path")
-		}
-	}
-	if _, err := netip.ParseAddr(host); err == nil || len(labels) < 2 || len(host) > 253 {
-		return errors.New("is not a fully qualified host name, such as acme.eu.auth0.com; for a provider on this machine give a URL")
-	}
-	return nil
-}
+func checkHostName(host string) error { return syntax.CheckHostName(host) }
 
 // discoverWith prepares the namespace to look things up. Nothing is looked up
 // before it is needed.
@@ -132,7 +118,7 @@ func (s *Strategy) endpoints(ctx context.Context) (discovery.Metadata, error) {
 
 // outgoing says what requests to the tenant carry beside their own.
 func outgoing(base string, telemetry bool) fetch.Options {
-	o := fetch.Options{UserAgent: "auth0-go-rp/" + version}
+	o := fetch.Options{UserAgent: tenantapi.UserAgent}
 	if u, err := url.Parse(base); err == nil && telemetry {
 		info, _ := json.Marshal(map[string]any{"name": "auth0-go-rp", "version": version, "env": map[string]string{"go": goVersion()}})
 		o.Host = u.Host
@@ -142,6 +128,6 @@ func outgoing(base string, telemetry bool) fetch.Options {
 }
 
 // version is that of this package, as it is told to the tenant.
-const version = "0.1.0"
+const version = tenantapi.Version
 
 func goVersion() string { return strings.TrimPrefix(runtime.Version(), "go") }

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
 // A LoginOption sets a parameter of the authorization request, or something
@@ -329,14 +331,7 @@ func scopeSet(scopes []string) ([]string, error) {
 }
 
 // isScope follows scope-token of RFC 6749, Section 3.3.
-func isScope(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c <= ' ' || c > '~' || c == '"' || c == '\\' {
-			return false
-		}
-	}
-	return s != ""
-}
+func isScope(s string) bool { return syntax.IsScope(s) }
 
 // A LogoutOption changes how a logout ends the session at the tenant.
 type LogoutOption interface{ applyLogout(*logoutRequest) }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
+
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
 // ForConnection asks for an access token of the provider of a connection, to
@@ -35,7 +37,7 @@ func ForConnection(connection string, loginHint ...string) TokenOption {
 		switch {
 		case connection == "":
 			w.fail("ForConnection: the name of the connection is empty")
-		case !isConnectionName(connection):
+		case !syntax.IsConnectionName(connection):
 			w.fail("ForConnection: %.40q is no name of a connection", connection)
 		case len(loginHint) > 1:
 			w.fail("ForConnection: there are %d login hints, and one account at most is wanted", len(loginHint))

@@ -8,9 +8,9 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
 // redirect does not use http.Redirect, which rewrites what it is given and
@@ -104,9 +104,7 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 }
 
 // cleanText reports whether s is UTF-8 without control characters.
-func cleanText(s string) bool {
-	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || 0x7F <= r && r <= 0x9F })
-}
+func cleanText(s string) bool { return syntax.CleanText(s) }
 
 // randomText returns 32 random bytes as 43 characters.
 func randomText() string {

@@ -310,7 +310,7 @@ func lines(t *testing.T, p *checked) int {
 
 // bounds of the root package. Each may only be lowered.
 var bounds = struct{ ring, arrows, files, lines, exported, methods, unexported int }{
-	ring: 41, arrows: 370, files: 49, lines: 15_600, exported: 440, methods: 175, unexported: 132,
+	ring: 40, arrows: 358, files: 48, lines: 14_400, exported: 407, methods: 174, unexported: 132,
 }
 
 func TestHouse(t *testing.T) {
