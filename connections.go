@@ -16,47 +16,48 @@ import (
 )
 
 // A Connection is a way to log in: a user database, a social or enterprise
-// identity provider, or a code by e-mail or text message. Its texts come from
-// the tenant; write them with a package that escapes, such as html/template.
+// identity provider, or a code by email or text message. Its texts come from the
+// tenant. Write them with a package that escapes, such as html/template.
 type Connection struct {
 	// Name identifies the connection in the tenant.
 	Name string
 	// Strategy is the kind, such as "auth0" for a database, "google-oauth2" or
-	// "samlp". There may be kinds that this package does not know.
+	// "samlp". This package does not know every kind.
 	Strategy string
-	// DisplayName is what a person knows it by, as in "Continue with Google".
+	// DisplayName is the name for users, as in "Continue with Google".
 	DisplayName string
 	// IconURL is an https URL, or empty.
 	IconURL string
-	// DomainAliases are the e-mail domains of the people who use it.
+	// DomainAliases are the email domains of the users of the connection.
 	DomainAliases []string
-	// LoginURL is the path, on this site, that logs in with it. In
-	// [Config].Connections it is not used.
+	// LoginURL is the path, on this site, that logs in with the connection.
+	// [Config].Connections ignores it.
 	LoginURL string
 }
 
 // GetConnections returns the connections to show as buttons on a login page:
-// those that are enabled for the application and can be buttons. The list has
-// a stable order (databases, then codes by e-mail and text message, social
-// providers, enterprises) and belongs to the caller.
+// those that are enabled for the application and can be buttons. The list has a
+// stable order (databases, then codes by email and text message, social providers,
+// enterprises) and belongs to the caller.
 //
-// It comes from the first of these that there is: [Config].Connections; the
-// Management API, for which the application needs the scopes read:connections
-// and read:clients, and read:connections_options for icons and domains; and
-// the public client file, if [Config].ConfigurationBaseURL is set.
+// The first available source supplies the list:
+//   - [Config].Connections;
+//   - the Management API, for which the application needs the scopes
+//     read:connections and read:clients, and read:connections_options for icons and
+//     domains;
+//   - the public client file, if [Config].ConfigurationBaseURL is set.
 //
-// The list is fetched once and kept for five minutes. While the tenant cannot
-// be asked, or has had enough, the last list is returned for up to a day, and
-// the log says why. If there is none, the error says what to do. A page should
-// then show one button that leads to the login route; the tenant lets people
-// choose.
+// The list is cached for five minutes. While the tenant is unreachable or limits
+// the request rate, GetConnections returns the last list for up to a day, and logs
+// why. Without a list, the error says what to do. A page should then show one
+// button that leads to the login route, where the tenant lets users choose.
 //
-// With WithOrganization, the list is that of the organization, which needs the
-// scope read:organization_connections, and read:organizations if it is named.
-// An instance asks for the lists of at most 10 organizations in a second, and 50
-// at once, since names may come from anybody.
-// That and WithReturnTo, WithLoginHint, WithPrompt, WithScreenHint and
-// WithUILocales become part of each LoginURL; other options are an error.
+// With [WithOrganization], the list is that of the organization. It needs the scope
+// read:organization_connections, and read:organizations if the option has a name and
+// not an id. An instance requests the lists of at most 10 organizations a second,
+// and 50 at once, because anybody can send names. That option and [WithReturnTo],
+// [WithLoginHint], [WithPrompt], [WithScreenHint] and [WithUILocales] become part of
+// each LoginURL. Other options are an error.
 func (s *Strategy) GetConnections(ctx context.Context, opts ...LoginOption) ([]Connection, error) {
 	a, query, err := s.linkOptions(opts)
 	if err != nil {
@@ -75,10 +76,10 @@ func (s *Strategy) GetConnections(ctx context.Context, opts ...LoginOption) ([]C
 	return buttons, nil
 }
 
-// ConnectionForEmail returns the enterprise connection that an e-mail address
-// belongs to by its domain, and false if there is none. It takes the same
-// options as [Strategy.GetConnections], whose list, and also connections that
-// are not shown as buttons, it looks through.
+// ConnectionForEmail returns the enterprise connection that has the domain of an
+// email address, and false if there is none. It searches the list of
+// [Strategy.GetConnections] and the connections without a button. It takes the same
+// options.
 func (s *Strategy) ConnectionForEmail(ctx context.Context, email string, opts ...LoginOption) (Connection, bool, error) {
 	a, query, err := s.linkOptions(opts)
 	if err != nil {

@@ -278,17 +278,20 @@ type tenantError struct {
 // status alone is an answer.
 func parseTenantError(status int, h http.Header, body []byte) tenantError {
 	e := tenantErrorOf(tenantapi.ParseError(status, h, body))
-	var wanted struct {
-		Token        string          `json:"mfa_token"`
-		Requirements json.RawMessage `json:"mfa_requirements"`
+	if e.code != "mfa_required" {
+		return e
 	}
-	if e.code == "mfa_required" && json.Unmarshal(body, &wanted) == nil && wanted.Token != "" {
-		e.mfa = &mfaDemand{token: newSecret(wanted.Token)}
-		json.Unmarshal(wanted.Requirements, &e.mfa.requirements)
+	var members map[string]json.RawMessage
+	json.Unmarshal(body, &members) // which ParseError has done
+	var token string
+	if json.Unmarshal(members["mfa_token"], &token); token != "" {
+		e.mfa = &mfaDemand{token: newSecret(token)}
+		json.Unmarshal(members["mfa_requirements"], &e.mfa.requirements)
 	}
 	return e
 }
 
+// tenantErrorOf is the inverse of said.
 func tenantErrorOf(e *tenantapi.Error) tenantError {
 	return tenantError{status: e.Status, code: e.Code, description: e.Description, retryAfter: e.Wait}
 }
@@ -313,18 +316,16 @@ func (e tenantError) temporary() bool { return e.said().Temporary() }
 
 // apiError makes an error of package tenantapi one of this package.
 func apiError(err error) error {
-	switch e := err.(type) {
-	case *tenantapi.Error:
-		return tenantErrorOf(e)
-	default:
-		if err == tenantapi.ErrUnsendable {
-			return refuseInternal.wrap(err)
-		}
-		if err == tenantapi.ErrUnexpectedJSON {
-			return refuseTenantAnswer.wrap(err)
-		}
-		return err
+	if said, ok := err.(*tenantapi.Error); ok {
+		return tenantErrorOf(said)
 	}
+	switch err {
+	case tenantapi.ErrUnsendable:
+		return refuseInternal.wrap(err)
+	case tenantapi.ErrUnexpectedJSON:
+		return refuseTenantAnswer.wrap(err)
+	}
+	return err
 }
 
 // RetryAfter lets package refresh leave the tenant alone for as long as it asks.

@@ -35,7 +35,8 @@ type Error struct {
 	// does not say.
 	RetryAfter time.Duration
 	// Err is the cause, for logs. If the token source failed, it wraps the error of
-	// the source.
+	// the source, except an *oauth2.RetrieveError, whose text contains the whole
+	// response.
 	Err error
 
 	kind error // one of the variables below, or nil
@@ -49,8 +50,8 @@ var (
 	// ErrNotConnected: the user has no account of that connection.
 	ErrNotConnected = errors.New("management: the user has no account of that connection")
 	// ErrUnavailable: the tenant is unreachable, fails, or limits the request rate.
-	// This is temporary. [Error].RetryAfter is how long, if the tenant says so. Of a
-	// change it is not known whether it was made.
+	// This is temporary. [Error].RetryAfter is how long, if the tenant says so. It is
+	// not known whether a change was made, except after 429: then it was not.
 	ErrUnavailable = errors.New("management: the tenant is not available")
 )
 

@@ -49,8 +49,8 @@ import (
 // limit of the API, which is two requests a second for small tenants. After a 429 a
 // method retries at most twice. It waits only if Retry-After is three seconds or
 // less and ctx allows it. If the API rejects the token, or the token lacks a scope,
-// the method retries with a new token if the source returns one. It retries nothing
-// else. Errors are of type [*Error].
+// the method retries once with a new token if the source returns one. It retries
+// nothing else. Errors are of type [*Error].
 type API struct{ api *tenantapi.API }
 
 // An Option changes how an [API] sends requests.
@@ -245,8 +245,9 @@ func (t tokens) Renew(ctx context.Context, age time.Duration) (string, error) {
 	return await(ctx, func() (*oauth2.Token, error) { return t.renew(ctx, age) })
 }
 
-// await calls get and waits for its result no longer than ctx allows, because
-// oauth2.TokenSource knows no context.
+// await calls get and waits for its result no longer than ctx allows, because the
+// method of oauth2.TokenSource takes no context. A call that was given up ends when
+// the source returns.
 func await(ctx context.Context, get func() (*oauth2.Token, error)) (string, error) {
 	type result struct {
 		token *oauth2.Token
