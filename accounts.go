@@ -13,6 +13,8 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/secret"
+	"github.com/seed-15d5a55c/auth0/internal/session"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
@@ -193,7 +195,7 @@ func (s *Strategy) completeAccount(w http.ResponseWriter, r *http.Request, t *tr
 		return err
 	}
 	// Somebody else may have logged in here meanwhile.
-	if !record.samePerson(t.Account.Issuer, t.Account.Subject) {
+	if !samePerson(record, t.Account.Issuer, t.Account.Subject) {
 		return refuseOtherUser.error()
 	}
 	if code := query.Get("error"); code != "" {
@@ -298,10 +300,10 @@ func (s *Strategy) forgetVaultTokens(w http.ResponseWriter, r *http.Request, con
 	if err != nil {
 		return err
 	}
-	of := func(v vaultRecord) bool { return v.Connection == connection }
-	changed, err := s.sessions.change(r.Context(), record, func(newest *sessionRecord) error {
+	of := func(v session.VaultToken) bool { return v.Connection == connection }
+	changed, err := s.sessions.Change(r.Context(), record, func(newest *session.Record) error {
 		if !slices.ContainsFunc(newest.Vault, of) {
-			return errUnchanged
+			return session.ErrUnchanged
 		}
 		newest.Vault = slices.DeleteFunc(newest.Vault, of)
 		newest.Refreshes++
@@ -310,27 +312,27 @@ func (s *Strategy) forgetVaultTokens(w http.ResponseWriter, r *http.Request, con
 	if err != nil {
 		return err
 	}
-	return s.sessions.sendTokens(w, s.jar(r), record, changed)
+	return s.sessions.SendTokens(w, s.jar(r), record, changed)
 }
 
 // accountToken returns a token for the My Account API. All its scopes are asked
 // for at once, so that one token does for all.
-func (s *Strategy) accountToken(w http.ResponseWriter, r *http.Request) (secret, error) {
+func (s *Strategy) accountToken(w http.ResponseWriter, r *http.Request) (secret.Text, error) {
 	ep, err := s.endpoints(r.Context())
 	if err != nil {
-		return nil, err
+		return secret.Text{}, err
 	}
 	wish := ForAudience(ep.Issuer+"me/", "create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts")
 	token, err := s.accessToken(w, r, []TokenOption{wish})
 	if err != nil {
-		return nil, err
+		return secret.Text{}, err
 	}
-	return newSecret(token.Token), nil
+	return secret.OfText(token.Token), nil
 }
 
 // account makes one request to the My Account API. The error is a tenantError if
 // the tenant has answered.
-func (s *Strategy) account(ctx context.Context, token secret, method, path string, query url.Values, body, out any) error {
+func (s *Strategy) account(ctx context.Context, token secret.Text, method, path string, query url.Values, body, out any) error {
 	ep, err := s.endpoints(ctx)
 	if err != nil {
 		return err

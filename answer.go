@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"golang.org/x/oauth2"
 )
 
@@ -168,7 +169,7 @@ func (s *Strategy) verifyFront(ctx context.Context, ep discovery.Metadata, t *tr
 	if !t.hasIDToken() {
 		return f, nil
 	}
-	id, err := s.identify(ctx, ep, t, got.idToken, fromAnybody)
+	id, err := s.identify(ctx, ep, t, got.idToken, keys.FromAnybody)
 	if err == nil && t.hasCode() {
 		err = requireHash(id, jwt.CodeHash, string(got.code))
 	}

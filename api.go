@@ -13,8 +13,10 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/recent"
 )
 
@@ -38,7 +40,7 @@ type APIConfig struct {
 	// one of Issuers, for a program that serves many tenants; Domain may then be
 	// empty. It returns nil for an issuer that is not trusted. It is called for
 	// every token, before anything about that token is verified, so it should
-	// look things up in memory; if it fails, the answer is 503.
+	// look things up in memory. If it fails, the answer is 503, or that of its [*Error].
 	//
 	// Look the exact text up in a table of your tenants. Never decide by a pattern,
 	// such as a suffix of the host name: anybody can then have requests sent to any
@@ -121,8 +123,8 @@ type API struct {
 	issuers    []*trusted          // as configured
 	byName     map[string]*trusted // the same, by the iss of their tokens
 	resolved   resolvedIssuers
-	lookups    fetchBucket // of issuers that a resolver names
-	algorithms []string    // of any issuer; nil if a resolver decides
+	lookups    *keys.Bucket // of issuers that a resolver names
+	algorithms []string     // of any issuer; nil if a resolver decides
 
 	cache  *recent.Cache[*Token] // nil if there is none
 	client *http.Client
@@ -144,7 +146,7 @@ func NewAPI(c APIConfig) (*API, error) {
 	}
 	a.audience = append(a.audience, c.Audiences...)
 	a.client = fetch.NewClient(c.HTTPClient, outgoing("", false))
-	a.lookups.burst, a.lookups.every = lookupBurst, lookupInterval
+	a.lookups = keys.NewBucket(lookupBurst, lookupInterval)
 	a.checkIssuers(&p)
 	a.checkLimits(&p)
 	a.checkWire(&p)
@@ -314,8 +316,8 @@ func (a *API) observe(ctx context.Context, event TokenEvent, err error) {
 }
 
 func asBearerError(err error) error {
-	if fault, ok := errors.AsType[*tokenFault](err); ok {
-		return fault.bearer()
+	if bad, ok := errors.AsType[*fault.Fault](err); ok {
+		return bearerFault(bad)
 	}
 	return err
 }
@@ -370,7 +372,7 @@ func validateError(err error) error {
 	if err == nil {
 		return nil
 	}
-	return hookError(err, refuseForbidden, func(err error) error { return faultClaim.because("Validate: %w", err) })
+	return hookError(err, refuseForbidden, func(err error) error { return fault.Claim.Because("Validate: %w", err) })
 }
 
 // recheck reports whether all that can change since a token was checked is as it
@@ -385,7 +387,7 @@ func (a *API) recheck(ctx context.Context, t *Token, now time.Time) (bool, error
 	}
 	// One pointer is one key: when it was revoked, or its id was given to
 	// another, this is no longer its signature.
-	if has, err := from.keys.stillHas(ctx, t.keyID, t.algorithm, t.key); !has || err != nil {
+	if has, err := from.keys.set.StillHas(ctx, t.keyID, t.algorithm, t.key); !has || err != nil {
 		return false, err
 	}
 	return true, a.checkAge(&t.claims, now)
@@ -405,10 +407,10 @@ func (a *API) checkToken(ctx context.Context, raw string, now time.Time) (o outc
 	}
 	c, err := jwt.ParseClaims(m.Payload, false)
 	if err != nil {
-		return outcome{}, parseFault(err)
+		return outcome{}, fault.OfParse(err)
 	}
 	if !c.Has(jwt.Issuer) {
-		return outcome{}, faultClaim.because("no iss")
+		return outcome{}, fault.Claim.Because("no iss")
 	}
 	if o.from, err = a.issuerOf(ctx, c.Issuer); err != nil {
 		return outcome{}, err
@@ -423,7 +425,7 @@ func (a *API) checkToken(ctx context.Context, raw string, now time.Time) (o outc
 	if a.remembers(raw) {
 		m.SHA256, o.sum = recent.Sums(m.SigningInput, raw[len(m.SigningInput):])
 	}
-	key, err := o.from.keys.verify(ctx, m, fromAnybody)
+	key, err := o.from.keys.set.Verify(ctx, m, keys.FromAnybody)
 	if err != nil {
 		return o, err
 	}
@@ -431,7 +433,7 @@ func (a *API) checkToken(ctx context.Context, raw string, now time.Time) (o outc
 	// A token that is bound to a key or a certificate proves nothing by itself
 	// (RFC 9449, Section 7.1; RFC 8705, Section 3).
 	if c.Has(jwt.Confirmation) {
-		return o, faultBound.because("the token has cnf; it is not a bearer token")
+		return o, fault.Bound.Because("the token has cnf; it is not a bearer token")
 	}
 	o.token = &Token{claims: c, payload: m.Payload, keyID: m.KeyID, algorithm: m.Algorithm, from: o.from, key: key}
 	return o, nil
@@ -457,20 +459,20 @@ func (a *API) checkClaims(from *trusted, m jwt.Message, c *jwt.Claims, now time.
 // explained tells the owner of the API what people most often send instead of
 // an access token.
 func (a *API) explained(raw string, err error) error {
-	fault := parseFault(err).(*tokenFault)
-	if dots := strings.Count(raw, "."); fault != faultSize && (dots == 0 || dots == 4) {
-		return fault.because("this is an opaque token; the client must request one with the audience %q", a.audience)
+	bad := fault.OfParse(err).(*fault.Fault)
+	if dots := strings.Count(raw, "."); bad != fault.Size && (dots == 0 || dots == 4) {
+		return bad.Because("this is an opaque token; the client must request one with the audience %q", a.audience)
 	}
-	return fault
+	return bad
 }
 
 func (a *API) checkHeader(m jwt.Message) error {
 	if len(a.algorithms) > 0 && !slices.Contains(a.algorithms, m.Algorithm) {
-		return faultAlgorithm.because("alg is %.40q, want one of %q", m.Algorithm, a.algorithms)
+		return fault.Algorithm.Because("alg is %.40q, want one of %q", m.Algorithm, a.algorithms)
 	}
 	profile := isAccessTokenType(m.Type)
 	if !profile && (a.config.StrictProfile || m.Type != "" && !strings.EqualFold(m.Type, "JWT")) {
-		return faultType.because("typ is %.40q", m.Type)
+		return fault.Type.Because("typ is %.40q", m.Type)
 	}
 	return nil
 }
@@ -484,9 +486,9 @@ func (a *API) checkAge(c *jwt.Claims, now time.Time) error {
 	switch {
 	case limit == 0:
 	case !c.Has(jwt.IssuedAt):
-		return faultClaim.because("APIConfig.MaxTokenAge is set, and there is no iat")
+		return fault.Claim.Because("APIConfig.MaxTokenAge is set, and there is no iat")
 	case unix(now) > c.IssuedAt+(limit+a.config.Leeway).Seconds():
-		return faultTooOld.because("iat was %.0f s ago, APIConfig.MaxTokenAge is %v", unix(now)-c.IssuedAt, limit)
+		return fault.TooOld.Because("iat was %.0f s ago, APIConfig.MaxTokenAge is %v", unix(now)-c.IssuedAt, limit)
 	}
 	return nil
 }
@@ -497,19 +499,19 @@ func (a *API) checkProfile(m jwt.Message, c *jwt.Claims) error {
 	if a.config.StrictProfile {
 		for _, name := range []jwt.Name{jwt.Subject, jwt.ClientID, jwt.IssuedAt, jwt.ID} {
 			if !c.Has(name) {
-				return faultClaim.because("one of sub, client_id, iat and jti is missing (RFC 9068, Section 2.2)")
+				return fault.Claim.Because("one of sub, client_id, iat and jti is missing (RFC 9068, Section 2.2)")
 			}
 		}
 		if c.Expiry < c.IssuedAt {
-			return faultClaim.because("exp is before iat")
+			return fault.Claim.Because("exp is before iat")
 		}
 	}
 	if a.config.RejectAnonymous && isAnonymous(c.Subject) {
-		return faultClaim.because("sub is that of an anonymous session, and APIConfig.RejectAnonymous is set")
+		return fault.Claim.Because("sub is that of an anonymous session, and APIConfig.RejectAnonymous is set")
 	}
 	for _, name := range a.config.RequiredClaims {
 		if raw, ok := rawClaim(m.Payload, name); !ok || raw == "null" {
-			return faultClaim.because("no %.100q, which is one of APIConfig.RequiredClaims", name)
+			return fault.Claim.Because("no %.100q, which is one of APIConfig.RequiredClaims", name)
 		}
 	}
 	return nil

@@ -93,6 +93,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/refresh"
 	"github.com/seed-15d5a55c/auth0/internal/returnto"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
+	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
 // None, in a field whose zero value means a default, asks for nothing: no
@@ -449,7 +450,7 @@ type Strategy struct {
 	keyring     seal.Keyring
 	keys        *KeySet
 	idTokenKeys *KeySet // keys, unless ID tokens are HS256
-	sessions    *sessions
+	sessions    *session.Manager
 	cookies     *cookies
 	returnTo    returnto.Policy
 	refreshing  flights
@@ -462,24 +463,6 @@ type Strategy struct {
 	exit        exit
 	log         *slog.Logger
 	now         func() time.Time
-}
-
-// secret is a text that does not print. fmt reaches through unexported fields
-// and follows pointers; of a function it knows only the address.
-type secret func() string
-
-func newSecret(s string) secret {
-	if s == "" {
-		return nil
-	}
-	return func() string { return s }
-}
-
-func (s secret) reveal() string {
-	if s == nil {
-		return ""
-	}
-	return s()
 }
 
 // New checks a configuration and returns a Strategy for it. It makes no

@@ -9,7 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/keys"
 )
 
 // BackchannelLogoutHandler takes the tenant's word that a session has ended
@@ -18,7 +20,7 @@ import (
 // tenant's session if the token names one, else all of the user. Register its
 // URL at the tenant, which must be able to reach it.
 func (s *Strategy) BackchannelLogoutHandler() http.Handler {
-	if s.sessions != nil && s.sessions.revoked == nil {
+	if s.sessions != nil && !s.sessions.CanRevoke() {
 		s.log.Error("auth0: BackchannelLogoutHandler needs Config.Store or Config.Revocations and answers every request with an error")
 		return s.handler("backchannel", func(http.ResponseWriter, *http.Request) error {
 			return refuseMisconfigured.because("neither Config.Store nor Config.Revocations is set")
@@ -56,8 +58,8 @@ func (s *Strategy) backchannelLogout(w http.ResponseWriter, r *http.Request) err
 // the specification has.
 func logoutTokenError(err error) error {
 	r := refuseLogoutToken
-	if f, ok := errors.AsType[*tokenFault](err); ok {
-		r.reason = f.reason
+	if f, ok := errors.AsType[*fault.Fault](err); ok {
+		r.reason = f.Reason
 	}
 	return r.wrap(err)
 }
@@ -67,28 +69,28 @@ func logoutTokenError(err error) error {
 func (s *Strategy) verifyLogoutToken(ctx context.Context, raw string) (*jwt.Claims, error) {
 	m, err := jwt.Parse(raw)
 	if err != nil {
-		return nil, parseFault(err)
+		return nil, fault.OfParse(err)
 	}
 	if !isLogoutTokenType(m.Type) {
-		return nil, faultType.because("typ is %.40q", m.Type)
+		return nil, fault.Type.Because("typ is %.40q", m.Type)
 	}
 	if !slices.Contains(s.config.Algorithms, m.Algorithm) {
-		return nil, faultAlgorithm.because("alg is %.40q, Config.Algorithms has %q", m.Algorithm, s.config.Algorithms)
+		return nil, fault.Algorithm.Because("alg is %.40q, Config.Algorithms has %q", m.Algorithm, s.config.Algorithms)
 	}
 	// What the header says is looked at first: anybody can post long claims here.
 	c, err := jwt.ParseClaims(m.Payload, true)
 	if err != nil {
-		return nil, parseFault(err)
+		return nil, fault.OfParse(err)
 	}
 	ep, err := s.endpoints(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if c.Issuer != ep.Issuer {
-		return nil, faultIssuer.because("iss is %.100q, want %q", c.Issuer, ep.Issuer)
+		return nil, fault.Issuer.Because("iss is %.100q, want %q", c.Issuer, ep.Issuer)
 	}
 	if !slices.Contains(c.Audience, s.config.ClientID) {
-		return nil, faultAudience.because("aud is %.200q, want the client id %q", c.Audience, s.config.ClientID)
+		return nil, fault.Audience.Because("aud is %.200q, want the client id %q", c.Audience, s.config.ClientID)
 	}
 	if err := s.checkLogoutTimes(&c); err != nil {
 		return nil, err
@@ -96,8 +98,8 @@ func (s *Strategy) verifyLogoutToken(ctx context.Context, raw string) (*jwt.Clai
 	if err := checkLogoutClaims(&c); err != nil {
 		return nil, err
 	}
-	_, err = s.idTokenKeys.verify(ctx, m, fromAnybody) // Section 2.4: signed as ID tokens are
-	return &c, asOutage(err)
+	_, err = s.idTokenKeys.set.Verify(ctx, m, keys.FromAnybody) // Section 2.4: signed as ID tokens are
+	return &c, keys.AsOutage(err)
 }
 
 func isLogoutTokenType(typ string) bool {
@@ -115,10 +117,10 @@ func (s *Strategy) checkLogoutTimes(c *jwt.Claims) error {
 		return err
 	}
 	if !c.Has(jwt.IssuedAt) {
-		return faultClaim.because("no iat")
+		return fault.Claim.Because("no iat")
 	}
 	if age := unix(s.now()) - c.IssuedAt; math.Abs(age) > (logoutTokenAge + s.config.Leeway).Seconds() {
-		return faultTooOld.because("iat was %.0f s ago", age)
+		return fault.TooOld.Because("iat was %.0f s ago", age)
 	}
 	return nil
 }
@@ -129,13 +131,13 @@ func checkLogoutClaims(c *jwt.Claims) error {
 	}
 	switch {
 	case !c.Has(jwt.ID) || c.ID == "":
-		return faultClaim.because("no jti")
+		return fault.Claim.Because("no jti")
 	case !c.Has(jwt.SessionID) && !c.Has(jwt.Subject):
-		return faultClaim.because("neither sid nor sub")
+		return fault.Claim.Because("neither sid nor sub")
 	case c.Has(jwt.SessionID) && (c.SessionID == "" || len(c.SessionID) > maxSubject):
-		return faultClaim.because("sid is empty or too long")
+		return fault.Claim.Because("sid is empty or too long")
 	case len(c.Subject) > maxSubject:
-		return faultClaim.because("sub is too long")
+		return fault.Claim.Because("sub is too long")
 	}
 	return nil
 }
@@ -145,24 +147,7 @@ func checkLogoutClaims(c *jwt.Claims) error {
 // jti was seen is not enough, because the mark itself may be lost, or be about
 // somebody else.
 func (s *Strategy) endSessionsOf(ctx context.Context, c *jwt.Claims) error {
-	rv := s.sessions.revoked
-	what := revokedSubject(rv.client, c.Issuer, c.Subject)
-	if c.SessionID != "" {
-		what = revokedSID(rv.client, c.Issuer, c.SessionID)
-	}
-	until := int64(math.Ceil(c.IssuedAt))
-	seen := storeKey("logout", rv.client, c.Issuer, c.ID)
-	found, err := rv.store.findAll(ctx, []string{seen, what.key})
-	if err != nil {
-		return err
-	}
-	if found[0] != nil && found[1] != nil && covers(found[1], until) {
-		return nil
-	}
-	if err := rv.revoke(ctx, what, until); err != nil {
-		return err
-	}
 	// After that checkLogoutTimes refuses it. Its exp may be years away.
 	last := min(c.Expiry, c.IssuedAt+logoutTokenAge.Seconds())
-	return rv.store.raise(ctx, seen, 1, fromUnix(last).Add(s.config.Leeway))
+	return s.sessions.EndAtTenant(ctx, c.Issuer, c.Subject, c.SessionID, c.ID, int64(math.Ceil(c.IssuedAt)), fromUnix(last).Add(s.config.Leeway))
 }

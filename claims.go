@@ -12,8 +12,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
 // A Token is an access token that was checked. It does not change and may be
@@ -24,7 +27,7 @@ type Token struct {
 	keyID     string
 	algorithm string
 	from      *trusted
-	key       *verifyingKey // that has signed it
+	key       *keys.Key // that has signed it
 }
 
 // Issuer returns iss, the tenant that issued the token.
@@ -134,7 +137,7 @@ func actor(text string) (subject, next string, err error) {
 		return nil
 	})
 	if err != nil || subject == "" {
-		return "", "", faultClaim.because("act is no object with a sub")
+		return "", "", fault.Claim.Because("act is no object with a sub")
 	}
 	return subject, next, nil
 }
@@ -210,7 +213,7 @@ func (v *verified) Value(key any) any {
 }
 
 // tokenOnly is the session of every request whose principal is a token.
-var tokenOnly = &loadedSession{err: refuseLoginRequired.because("the request was authenticated by an access token, not by a session"), decoded: &decodedClaims{}}
+var tokenOnly = &loadedSession{Loaded: &session.Loaded{Err: refuseLoginRequired.because("the request was authenticated by an access token, not by a session")}, decoded: &decodedClaims{}}
 
 func verifiedBy(ctx context.Context, a *API) *verified {
 	if v, _ := ctx.Value(verifiedKey{}).(*verified); v != nil && v.by == a {
@@ -285,8 +288,8 @@ func claimsOf(ctx context.Context) (string, *decodedClaims) {
 	if v, _ := ctx.Value(verifiedKey{}).(*verified); v != nil {
 		return v.token.payload, &v.decoded
 	}
-	if loaded, _ := ctx.Value(loadedKey{}).(*loadedSession); loaded != nil && loaded.record != nil {
-		return string(loaded.record.Claims), loaded.decoded
+	if loaded, _ := ctx.Value(loadedKey{}).(*loadedSession); loaded != nil && loaded.Record != nil {
+		return string(loaded.Record.Claims), loaded.decoded
 	}
 	return "", nil
 }

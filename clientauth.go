@@ -24,6 +24,8 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
+	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/secret"
 
 	_ "crypto/sha256"
 	_ "crypto/sha512"
@@ -45,7 +47,7 @@ import (
 type ClientAuthentication struct {
 	method string
 	fault  error // what is wrong with it
-	secret secret
+	secret secret.Text
 
 	// A key can be reached by package fmt and a function cannot, so the key is
 	// known to sign alone.
@@ -80,7 +82,7 @@ func ClientSecretBasic(secret string) ClientAuthentication {
 }
 
 func withSecret(method, text string) ClientAuthentication {
-	a := ClientAuthentication{method: method, secret: newSecret(text)}
+	a := ClientAuthentication{method: method, secret: secret.OfText(text)}
 	if text == "" {
 		a.fault = errors.New("has an empty secret")
 	}
@@ -148,7 +150,7 @@ func signatureSize(key crypto.Signer, algorithm string) (int, error) {
 	}
 	switch public := key.Public().(type) {
 	case *rsa.PublicKey:
-		if algorithm != "ES256" && hasROCAFingerprint(public.N) {
+		if algorithm != "ES256" && keys.Factorable(public.N) {
 			return 0, errors.New("has an RSA key that can be factored (CVE-2017-15361)")
 		}
 		if algorithm != "ES256" && public.Size() >= 256 {
@@ -239,7 +241,7 @@ func presentsCertificate(c *http.Client) error {
 type proof struct {
 	params   url.Values // for the body
 	id       string     // for the header, if there is a password
-	password secret
+	password secret.Text
 }
 
 const (
@@ -254,7 +256,7 @@ func (a ClientAuthentication) proof(id, issuer string, now time.Time) (proof, er
 	p := proof{params: url.Values{"client_id": {id}}}
 	switch a.method {
 	case clientSecretPost:
-		p.params.Set("client_secret", a.secret.reveal())
+		p.params.Set("client_secret", a.secret.Reveal())
 	case clientSecretBasic:
 		p = proof{id: id, password: a.secret}
 	case privateKeyJWT:
@@ -298,16 +300,16 @@ func (a ClientAuthentication) assertion(id, issuer string, now time.Time) (strin
 
 // addTo puts into the header of a request what belongs there.
 func (p proof) addTo(r *http.Request) {
-	if p.password != nil {
+	if !p.password.IsEmpty() {
 		// RFC 6749, Section 2.3.1: both halves are encoded as in a form first.
-		r.SetBasicAuth(url.QueryEscape(p.id), url.QueryEscape(p.password.reveal()))
+		r.SetBasicAuth(url.QueryEscape(p.id), url.QueryEscape(p.password.Reveal()))
 	}
 }
 
 // configure makes package oauth2 send the proof.
 func (p proof) configure(c *oauth2.Config) []oauth2.AuthCodeOption {
-	if p.password != nil {
-		c.ClientSecret, c.Endpoint.AuthStyle = p.password.reveal(), oauth2.AuthStyleInHeader
+	if !p.password.IsEmpty() {
+		c.ClientSecret, c.Endpoint.AuthStyle = p.password.Reveal(), oauth2.AuthStyleInHeader
 	}
 	var opts []oauth2.AuthCodeOption
 	for name := range p.params {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/publicsecret"
 	"github.com/seed-15d5a55c/auth0/internal/returnto"
 )
@@ -48,7 +49,7 @@ func checkTexts(p *problems, fields ...string) {
 // can have no real users.
 func checkCredentials(p *problems, c Config) {
 	checkTexts(p, "ClientID", c.ClientID, "ClientSecret", c.ClientSecret, "Audience", c.Audience,
-		"ClientAuthentication", c.ClientAuthentication.secret.reveal(), "ManagementClientID", c.ManagementClientID, "ManagementClientSecret", c.ManagementClientSecret)
+		"ClientAuthentication", c.ClientAuthentication.secret.Reveal(), "ManagementClientID", c.ManagementClientID, "ManagementClientSecret", c.ManagementClientSecret)
 	if publicsecret.MayBeUsed(c.Domain) {
 		return
 	}
@@ -58,7 +59,7 @@ func checkCredentials(p *problems, c Config) {
 		}
 	}
 	refuse("ClientSecret", c.ClientSecret)
-	refuse("ClientAuthentication", c.ClientAuthentication.secret.reveal())
+	refuse("ClientAuthentication", c.ClientAuthentication.secret.Reveal())
 	refuse("ManagementClientSecret", c.ManagementClientSecret)
 	for _, secret := range c.Secrets {
 		refuse("Secrets", secret)
@@ -191,7 +192,7 @@ func (s *Strategy) checkResponse(p *problems, c Config) Config {
 // checkHS256 returns the keys for ID tokens that have a MAC, or nil for those that
 // have a signature. There is no configuration with both (RFC 8725, Section 3.1).
 func (s *Strategy) checkHS256(p *problems, c Config) *KeySet {
-	key := cmp.Or(c.ClientSecret, c.ClientAuthentication.secret.reveal())
+	key := cmp.Or(c.ClientSecret, c.ClientAuthentication.secret.Reveal())
 	switch c.HS256 {
 	case "":
 		return nil
@@ -218,9 +219,9 @@ func (s *Strategy) checkHS256(p *problems, c Config) *KeySet {
 // there is one, and without there is none that needs one: a public key must never
 // be taken for a secret (RFC 8725, Section 3.1).
 func checkAlgorithms(p *problems, algorithms []string, shared bool) []string {
-	possible := asymmetricAlgorithms
+	possible := keys.Asymmetric
 	if shared {
-		possible = []string{symmetricAlgorithm}
+		possible = []string{keys.Symmetric}
 	}
 	if algorithms == nil {
 		if shared {

@@ -237,10 +237,10 @@ type managementTokens struct{ *refresh.Value[ownToken] }
 
 func (t managementTokens) Token(ctx context.Context) (string, error) {
 	got, err := t.Get(ctx)
-	return got.value.reveal(), err
+	return got.value.Reveal(), err
 }
 
 func (t managementTokens) Renew(ctx context.Context, age time.Duration) (string, error) {
 	got, err := renewed(ctx, t.Value, age)
-	return got.value.reveal(), err
+	return got.value.Reveal(), err
 }

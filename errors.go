@@ -17,6 +17,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/fault"
+	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
 // An Error is why a login, a session, a token or a request to the tenant was
@@ -148,6 +150,13 @@ func (r refusal) error() *Error {
 	return &Error{Status: r.status, Code: r.code, Reason: r.reason, Description: r.description}
 }
 
+// is reports whether an error is this refusal. Only the outermost Error of a chain
+// counts: one inside may come from a function or a store of the application.
+func (r refusal) is(err error) bool {
+	e := outermost(err)
+	return e != nil && e.Reason == r.reason && e.Status == r.status
+}
+
 // wrap returns the refusal with its cause.
 func (r refusal) wrap(err error) *Error {
 	e := r.error()
@@ -203,6 +212,7 @@ var (
 	refuseAfterLogin          = refusal{403, "access_denied", "after_login", "your account is not allowed to use this site"}
 	refuseTooLarge            = refusal{500, "server_error", "session_too_large", "the login could not be kept; tell the owner of this site"}
 	refuseStore               = refusal{503, "temporarily_unavailable", "store_unavailable", "sessions cannot be read at the moment; please try again in a minute"}
+	refuseStoreFull           = refusal{503, "temporarily_unavailable", "store_unavailable", "too many people are logged in at the moment; please try again later"}
 	refuseStoreWrite          = refusal{500, "server_error", "store_unavailable", "the login could not be kept; please try again in a minute"}
 	refuseConnections         = refusal{503, "temporarily_unavailable", "connections_unavailable", "the ways to log in cannot be listed"}
 	refuseInvalidConnection   = refusal{400, "invalid_request", "invalid_connection", "the connection is not valid"}
@@ -239,95 +249,28 @@ var (
 	refuseUserInfo      = refusal{502, "server_error", "invalid_userinfo", "the login service gave an unexpected answer; please try again"}
 )
 
-// A tokenFault is one way for a token to be wrong. For an access token its
-// description goes into the challenge; what a visitor sees when it was an ID
-// token does not depend on it.
-type tokenFault struct {
-	reason, description string
-	cause               error
-}
-
-func (f *tokenFault) Error() string {
-	if f.cause != nil {
-		return f.description + ": " + f.cause.Error()
-	}
-	return f.description
-}
-
-func (f *tokenFault) because(format string, args ...any) *tokenFault {
-	return &tokenFault{f.reason, f.description, &cause{format, args}}
-}
-
-// A cause is written when somebody wants to read it: most tokens that are
-// refused go unread, and writing takes as long as refusing.
-type cause struct {
-	format string
-	args   []any
-}
-
-func (c *cause) Error() string { return fmt.Errorf(c.format, c.args...).Error() }
-
-// Unwrap returns the error among the arguments, of which there is one at most.
-func (c *cause) Unwrap() error {
-	for _, arg := range c.args {
-		if err, ok := arg.(error); ok {
-			return err
-		}
-	}
-	return nil
-}
-
-var (
-	faultMalformed    = &tokenFault{"token_malformed", "token malformed", nil}
-	faultSize         = &tokenFault{"token_too_large", "token malformed", nil}
-	faultHeaderAlg    = &tokenFault{"invalid_alg", "token malformed", nil}
-	faultExtension    = &tokenFault{"unsupported_crit", "token malformed", nil}
-	faultHeaderType   = &tokenFault{"invalid_type", "token malformed", nil}
-	faultType         = &tokenFault{"invalid_type", "token type not accepted", nil}
-	faultAlgorithm    = &tokenFault{"invalid_alg", "algorithm not accepted", nil}
-	faultUnknownKey   = &tokenFault{"unknown_kid", "signing key unknown", nil}
-	faultKeyUnusable  = &tokenFault{"key_unusable", "signing key unknown", nil}
-	faultAmbiguousKey = &tokenFault{"ambiguous_kid", "signing key unknown", nil}
-	faultSignature    = &tokenFault{"invalid_signature", "signature invalid", nil}
-	faultTooOld       = &tokenFault{"token_too_old", "token expired", nil}
-	faultExpired      = &tokenFault{"token_expired", "token expired", nil}
-	faultNotYet       = &tokenFault{"token_not_yet_valid", "token not yet valid", nil}
-	faultIssuedAhead  = &tokenFault{"issued_in_future", "token not yet valid", nil}
-	faultIssuer       = &tokenFault{"invalid_issuer", "issuer not trusted", nil}
-	faultAudience     = &tokenFault{"invalid_audience", "audience not accepted", nil}
-	faultClaim        = &tokenFault{"invalid_claim", "token claims invalid", nil}
-	faultDuplicate    = &tokenFault{"token_malformed", "token claims invalid", nil}
-	faultBound        = &tokenFault{"dpop_required", "token is sender-constrained", nil}
-	faultKeys         = &tokenFault{"keys_unavailable", "token keys unavailable", nil}
-	faultNonce        = &tokenFault{"nonce_mismatch", "nonce does not belong to this login", nil}
-	faultAuthTime     = &tokenFault{"auth_too_old", "authentication is too old", nil}
-	faultACR          = &tokenFault{"invalid_acr", "authentication is not strong enough", nil}
-	faultHash         = &tokenFault{"invalid_hash", "hash of access token or code does not fit", nil}
-	faultOrganization = &tokenFault{"invalid_claim", "organization does not fit", nil}
-)
-
-// bearer makes the fault of an access token an Error.
-func (f *tokenFault) bearer() *Error {
-	if f.reason == faultKeys.reason {
-		e := refuseKeys.wrap(f.cause)
+// bearerFault makes the fault of an access token an Error.
+func bearerFault(f *fault.Fault) *Error {
+	if f.Reason == fault.Keys.Reason {
+		e := refuseKeys.wrap(f.Cause)
 		e.RetryAfter = 5 * time.Second
 		return e
 	}
-	return &Error{Op: "bearer", Status: 401, Code: "invalid_token", Reason: f.reason, Description: f.description, Err: f.cause}
+	return &Error{Op: "bearer", Status: 401, Code: "invalid_token", Reason: f.Reason, Description: f.Description, Err: f.Cause}
 }
 
-// idToken makes the fault of an ID token an Error.
-func (f *tokenFault) idToken() *Error {
-	if f.reason == faultKeys.reason {
-		return f.outage(refuseIDTokenKeys)
+// idTokenFault makes the fault of an ID token an Error.
+func idTokenFault(f *fault.Fault) *Error {
+	if f.Reason == fault.Keys.Reason {
+		return faultOutage(f, refuseIDTokenKeys)
 	}
 	r := refuseIDToken
-	r.reason = f.reason
+	r.reason = f.Reason
 	return r.wrap(f)
 }
 
-// outage makes an Error of a fault that says nothing about the token.
-func (f *tokenFault) outage(r refusal) *Error {
+// faultOutage makes an Error of a fault that says nothing about the token.
+func faultOutage(f *fault.Fault, r refusal) *Error {
 	e := r.wrap(f)
 	e.RetryAfter = 5 * time.Second
 	return e
@@ -335,9 +278,9 @@ func (f *tokenFault) outage(r refusal) *Error {
 
 // asError returns the Error in err. Whatever is none is a fault of ours.
 func asError(op string, err error) *Error {
-	var e *Error
+	e := outermost(err)
 	switch {
-	case errors.As(err, &e):
+	case e != nil:
 		if e.Op != "" && e.Status >= 400 && e.Status <= 599 && e.Description != "" {
 			return e // nothing to add
 		}
@@ -360,6 +303,54 @@ func asError(op string, err error) *Error {
 	if e.Description == "" {
 		e.Description = strings.ToLower(cmp.Or(http.StatusText(e.Status), "refused"))
 	}
+	return e
+}
+
+// outermost returns the Error that decides what an error means: the first in its
+// chain that is one, or that an engine has made. Errors further inside may come
+// from a function or a store of the application. It is nil if there is none.
+func outermost(err error) *Error {
+	for err != nil {
+		switch x := err.(type) {
+		case *Error:
+			return x
+		case *session.Error:
+			return sessionError(x)
+		}
+		switch x := err.(type) {
+		case interface{ Unwrap() error }:
+			err = x.Unwrap()
+		case interface{ Unwrap() []error }:
+			for _, inside := range x.Unwrap() {
+				if e := outermost(inside); e != nil {
+					return e
+				}
+			}
+			return nil
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+// sessionError is the Error of a session that could not be read or written.
+func sessionError(f *session.Error) *Error {
+	row, wait := refuseInternal, time.Duration(0)
+	switch f.Kind {
+	case session.Ended:
+		row = refuseLoginRequired
+	case session.StoreDown:
+		row, wait = refuseStore, 5*time.Second
+	case session.NotWritten:
+		row = refuseStoreWrite
+	case session.StoreFull:
+		row, wait = refuseStoreFull, time.Minute
+	case session.TooLarge:
+		row = refuseTooLarge
+	}
+	e := row.wrap(f.Err)
+	e.RetryAfter = wait
 	return e
 }
 

@@ -12,7 +12,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"golang.org/x/oauth2"
 )
 
@@ -150,7 +153,7 @@ func (s *Strategy) grantedLogin(ctx context.Context, got tokenResponse, wish log
 		IssuedAt: s.now().Unix(), MaxAge: a.maxAge, RequiredACR: a.requiredACR,
 		Organization: cmp.Or(a.organization, wish.organization), Scope: wish.scope, Audience: wish.audience,
 	}
-	id, err := s.checkIDToken(ctx, ep, got.IDToken, fromTenant)
+	id, err := s.checkIDToken(ctx, ep, got.IDToken, keys.FromTenant)
 	if err != nil {
 		return nil, asIDTokenError(err)
 	}
@@ -170,7 +173,7 @@ func (s *Strategy) grantedLogin(ctx context.Context, got tokenResponse, wish log
 	token := got.token(s.now())
 	token.ExpiresIn = int64(got.life() / time.Second)
 	l := s.newLogin(t, redeemed{id, token})
-	l.recovery = newSecret(got.RecoveryCode)
+	l.recovery = secret.OfText(got.RecoveryCode)
 	return l, nil
 }
 
@@ -178,7 +181,7 @@ func (s *Strategy) grantedLogin(ctx context.Context, got tokenResponse, wish log
 // (OpenID Connect Core 1.0, Section 3.1.3.7, item 11).
 func checkNoNonce(c jwt.Claims) error {
 	if c.Has(jwt.Nonce) {
-		return faultNonce
+		return fault.Nonce
 	}
 	return nil
 }

@@ -11,7 +11,9 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/keys"
 )
 
 // maxSubject is from OpenID Connect Core 1.0, Section 2.
@@ -29,7 +31,7 @@ type identity struct {
 // signature is checked here too, where item 6 of OpenID Connect Core 1.0, Section
 // 3.1.3.7 would let us trust TLS.
 func (s *Strategy) verifyIDToken(ctx context.Context, ep discovery.Metadata, t *transaction, tok tokens) (identity, error) {
-	id, err := s.identify(ctx, ep, t, tok.rawIDToken, fromTenant)
+	id, err := s.identify(ctx, ep, t, tok.rawIDToken, keys.FromTenant)
 	if err == nil {
 		err = checkHash(id, jwt.AccessTokenHash, tok.AccessToken) // Section 3.1.3.8
 	}
@@ -41,7 +43,7 @@ func (s *Strategy) verifyIDToken(ctx context.Context, ep discovery.Metadata, t *
 
 // identify checks an ID token for this login, wherever it came from. The numbers
 // are the items of OpenID Connect Core 1.0, Section 3.1.3.7.
-func (s *Strategy) identify(ctx context.Context, ep discovery.Metadata, t *transaction, raw string, origin tokenOrigin) (identity, error) {
+func (s *Strategy) identify(ctx context.Context, ep discovery.Metadata, t *transaction, raw string, origin keys.Origin) (identity, error) {
 	id, err := s.checkIDToken(ctx, ep, raw, origin)
 	if err != nil {
 		return identity{}, err
@@ -59,8 +61,8 @@ func (s *Strategy) identify(ctx context.Context, ep discovery.Metadata, t *trans
 }
 
 func asIDTokenError(err error) error {
-	if f, ok := errors.AsType[*tokenFault](err); ok {
-		return f.idToken()
+	if f, ok := errors.AsType[*fault.Fault](err); ok {
+		return idTokenFault(f)
 	}
 	return err
 }
@@ -68,24 +70,24 @@ func asIDTokenError(err error) error {
 // checkIDToken does what does not depend on the login. Our own reading decides,
 // because it takes each claim by its exact name and allows for clocks that
 // differ; go-oidc then has to come to the same conclusion.
-func (s *Strategy) checkIDToken(ctx context.Context, ep discovery.Metadata, raw string, origin tokenOrigin) (identity, error) {
+func (s *Strategy) checkIDToken(ctx context.Context, ep discovery.Metadata, raw string, origin keys.Origin) (identity, error) {
 	m, err := jwt.Parse(raw)
 	if err != nil {
-		return identity{}, parseFault(err)
+		return identity{}, fault.OfParse(err)
 	}
 	// RFC 8725, Section 3.11: other kinds of tokens say what they are.
 	if m.Type != "" && !strings.EqualFold(m.Type, "JWT") {
-		return identity{}, faultType.because("typ is %.40q", m.Type)
+		return identity{}, fault.Type.Because("typ is %.40q", m.Type)
 	}
 	if !slices.Contains(s.config.Algorithms, m.Algorithm) { // 7, 8
-		return identity{}, faultAlgorithm.because("alg is %.40q, Config.Algorithms has %q", m.Algorithm, s.config.Algorithms)
+		return identity{}, fault.Algorithm.Because("alg is %.40q, Config.Algorithms has %q", m.Algorithm, s.config.Algorithms)
 	}
 	c, err := jwt.ParseClaims(m.Payload, true)
 	if err != nil {
-		return identity{}, parseFault(err)
+		return identity{}, fault.OfParse(err)
 	}
 	if c.Issuer != ep.Issuer { // 2
-		return identity{}, faultIssuer.because("iss is %.100q, want %q", c.Issuer, ep.Issuer)
+		return identity{}, fault.Issuer.Because("iss is %.100q, want %q", c.Issuer, ep.Issuer)
 	}
 	if err := checkAudience(c, s.config.ClientID); err != nil { // 3, 4, 5
 		return identity{}, err
@@ -97,13 +99,13 @@ func (s *Strategy) checkIDToken(ctx context.Context, ep discovery.Metadata, raw 
 		return identity{}, err
 	}
 	if !c.Has(jwt.IssuedAt) { // Section 2
-		return identity{}, faultClaim.because("no iat")
+		return identity{}, fault.Claim.Because("no iat")
 	}
 	if len(c.Subject) == 0 || len(c.Subject) > maxSubject {
-		return identity{}, faultClaim.because("sub is missing or longer than %d bytes", maxSubject)
+		return identity{}, fault.Claim.Because("sub is missing or longer than %d bytes", maxSubject)
 	}
-	if _, err := s.idTokenKeys.verify(ctx, m, origin); err != nil { // 6
-		return identity{}, asOutage(err)
+	if _, err := s.idTokenKeys.set.Verify(ctx, m, origin); err != nil { // 6
+		return identity{}, keys.AsOutage(err)
 	}
 	verifier := oidc.NewVerifier(ep.Issuer, signedPayload(m.Payload), &oidc.Config{
 		ClientID:             s.config.ClientID,
@@ -112,10 +114,10 @@ func (s *Strategy) checkIDToken(ctx context.Context, ep discovery.Metadata, raw 
 	})
 	other, err := verifier.Verify(ctx, raw)
 	if err != nil {
-		return identity{}, faultMalformed.because("go-oidc: %v", err)
+		return identity{}, fault.Malformed.Because("go-oidc: %v", err)
 	}
 	if other.Issuer != c.Issuer || other.Subject != c.Subject || other.Nonce != c.Nonce || !slices.Equal(other.Audience, c.Audience) {
-		return identity{}, faultClaim.because("two readers of the token disagree")
+		return identity{}, fault.Claim.Because("two readers of the token disagree")
 	}
 	return identity{claims: c, algorithm: m.Algorithm, raw: raw, payload: m.Payload}, nil
 }
@@ -128,40 +130,17 @@ func (p signedPayload) VerifySignature(context.Context, string) ([]byte, error) 
 	return []byte(p), nil
 }
 
-// parseFault maps what package jwt found.
-func parseFault(err error) error {
-	switch err {
-	case jwt.ErrTooLarge:
-		return faultSize
-	case jwt.ErrAlgorithm:
-		return faultHeaderAlg
-	case jwt.ErrUnsigned:
-		return faultAlgorithm
-	case jwt.ErrCritical:
-		return faultExtension
-	case jwt.ErrType:
-		return faultHeaderType
-	case jwt.ErrKeyID:
-		return faultUnknownKey
-	case jwt.ErrDuplicate:
-		return faultDuplicate
-	case jwt.ErrClaim:
-		return faultClaim
-	}
-	return faultMalformed
-}
-
 // checkAudience: the token must be for us, and where it is for others too, or
 // names the party it was issued to, that party must be us.
 func checkAudience(c jwt.Claims, clientID string) error {
 	if !slices.Contains(c.Audience, clientID) {
-		return faultAudience.because("aud is %.200q, want the client id %q", c.Audience, clientID)
+		return fault.Audience.Because("aud is %.200q, want the client id %q", c.Audience, clientID)
 	}
 	if len(c.Audience) > 1 && !c.Has(jwt.AuthorizedParty) {
-		return faultClaim.because("several audiences and no azp")
+		return fault.Claim.Because("several audiences and no azp")
 	}
 	if c.Has(jwt.AuthorizedParty) && c.AuthorizedParty != clientID {
-		return faultClaim.because("azp is %.100q, want the client id %q", c.AuthorizedParty, clientID)
+		return fault.Claim.Because("azp is %.100q, want the client id %q", c.AuthorizedParty, clientID)
 	}
 	return nil
 }
@@ -171,13 +150,13 @@ func checkTimes(c *jwt.Claims, now time.Time, leeway time.Duration) error {
 	at, slack := unix(now), leeway.Seconds()
 	switch {
 	case !c.Has(jwt.Expiry):
-		return faultClaim.because("no exp")
+		return fault.Claim.Because("no exp")
 	case at >= c.Expiry+slack:
-		return faultExpired.because("exp was %.0f s ago", at-c.Expiry)
+		return fault.Expired.Because("exp was %.0f s ago", at-c.Expiry)
 	case c.Has(jwt.NotBefore) && c.NotBefore > at+slack:
-		return faultNotYet.because("nbf is %.0f s ahead; check the clock of this machine", c.NotBefore-at)
+		return fault.NotYet.Because("nbf is %.0f s ahead; check the clock of this machine", c.NotBefore-at)
 	case c.Has(jwt.IssuedAt) && c.IssuedAt > at+slack:
-		return faultIssuedAhead.because("iat is %.0f s ahead; check the clock of this machine", c.IssuedAt-at)
+		return fault.IssuedAhead.Because("iat is %.0f s ahead; check the clock of this machine", c.IssuedAt-at)
 	}
 	return nil
 }
@@ -189,14 +168,14 @@ func unix(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 // refused, because we always send one.
 func checkNonce(c jwt.Claims, nonce string) error {
 	if nonce == "" || subtle.ConstantTimeCompare([]byte(c.Nonce), []byte(nonce)) != 1 {
-		return faultNonce
+		return fault.Nonce
 	}
 	return nil
 }
 
 func checkACR(c jwt.Claims, required []string) error {
 	if len(required) > 0 && !slices.Contains(required, c.ACR) {
-		return faultACR.because("acr is %.100q, want one of %q", c.ACR, required)
+		return fault.ACR.Because("acr is %.100q, want one of %q", c.ACR, required)
 	}
 	return nil
 }
@@ -209,11 +188,11 @@ func (s *Strategy) checkAuthTime(c jwt.Claims, t *transaction) error {
 	leeway := s.config.Leeway.Seconds()
 	switch {
 	case !c.Has(jwt.AuthTime):
-		return faultClaim.because("max_age was asked for, and there is no auth_time")
+		return fault.Claim.Because("max_age was asked for, and there is no auth_time")
 	case *t.MaxAge == 0 && c.AuthTime < float64(t.IssuedAt)-leeway:
-		return faultAuthTime.because("auth_time is before the login was begun")
+		return fault.AuthTime.Because("auth_time is before the login was begun")
 	case *t.MaxAge > 0 && unix(s.now()) > c.AuthTime+float64(*t.MaxAge)+leeway:
-		return faultAuthTime.because("auth_time is %.0f s ago, max_age is %d", unix(s.now())-c.AuthTime, *t.MaxAge)
+		return fault.AuthTime.Because("auth_time is %.0f s ago, max_age is %d", unix(s.now())-c.AuthTime, *t.MaxAge)
 	}
 	return nil
 }
@@ -229,7 +208,7 @@ func checkHash(id identity, name jwt.Name, value string) error {
 		claimed = id.claims.CodeHash
 	}
 	if subtle.ConstantTimeCompare([]byte(claimed), []byte(leftHalfHash(id.algorithm, value))) != 1 {
-		return faultHash
+		return fault.Hash
 	}
 	return nil
 }
@@ -238,7 +217,7 @@ func checkHash(id identity, name jwt.Name, value string) error {
 // browser, where the hash is required.
 func requireHash(id identity, name jwt.Name, value string) error {
 	if !id.claims.Has(name) {
-		return faultHash.because("the ID token has no hash of what came with it")
+		return fault.Hash.Because("the ID token has no hash of what came with it")
 	}
 	return checkHash(id, name, value)
 }
@@ -246,7 +225,7 @@ func requireHash(id identity, name jwt.Name, value string) error {
 // leftHalfHash is the hash of at_hash and c_hash: with the hash function of the
 // token's own signature (OpenID Connect Core 1.0, Section 3.1.3.6).
 func leftHalfHash(algorithm, value string) string {
-	sum := appendDigest(nil, hashOf(algorithm), value)
+	sum := keys.Digest(algorithm, value)
 	return base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
 }
 
@@ -259,16 +238,16 @@ func (s *Strategy) checkOrganization(ctx context.Context, t *transaction, id ide
 	case asked == "":
 	case strings.HasPrefix(asked, "org_"):
 		if c.OrgID != asked {
-			return faultOrganization.because("org_id is %.100q, the login was to %q", c.OrgID, asked).idToken()
+			return idTokenFault(fault.Organization.Because("org_id is %.100q, the login was to %q", c.OrgID, asked))
 		}
 	case !c.Has(jwt.OrgName) || !strings.EqualFold(c.OrgName, asked):
-		return faultOrganization.because("org_name is %.100q, the login was to %q; the tenant must allow organization names", c.OrgName, asked).idToken()
+		return idTokenFault(fault.Organization.Because("org_name is %.100q, the login was to %q; the tenant must allow organization names", c.OrgName, asked))
 	}
 	if s.config.CheckOrganization == nil {
 		return nil
 	}
 	if c.OrgID == "" {
-		return faultOrganization.because("Config.CheckOrganization is set, and the ID token has no org_id").idToken()
+		return idTokenFault(fault.Organization.Because("Config.CheckOrganization is set, and the ID token has no org_id"))
 	}
 	if err := s.config.CheckOrganization(ctx, c.OrgID); err != nil {
 		return hookError(err, refuseAfterLogin, outageError)

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 
+	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"golang.org/x/oauth2"
 )
 
@@ -71,16 +72,16 @@ type ImplicitGrant struct {
 	// AppState is what WithAppState was given, nil without it.
 	AppState json.RawMessage
 
-	token func() *oauth2.Token
+	token secret.Box[*oauth2.Token]
 }
 
 // Token returns the access token. It was not verified: that is for the API that
 // it is for ([API.Verify]).
 func (g *ImplicitGrant) Token() *oauth2.Token {
-	if g.token == nil {
+	if g.token.IsEmpty() {
 		return nil
 	}
-	return g.token()
+	return g.token.Reveal()
 }
 
 // Format hides the token from every verb of package fmt.
@@ -128,7 +129,7 @@ func (s *Strategy) completeImplicit(ctx context.Context, t *transaction, a answe
 	if err != nil {
 		return nil, err
 	}
-	g := &ImplicitGrant{ReturnTo: s.returnPath(t), AppState: t.AppState, token: func() *oauth2.Token { return front.accessToken }}
+	g := &ImplicitGrant{ReturnTo: s.returnPath(t), AppState: t.AppState, token: secret.Of(front.accessToken)}
 	if front.id == nil {
 		return g, nil
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"html"
 	"net/http"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
 // logout ends the session here first: what happens at the tenant is not in our
@@ -51,7 +51,7 @@ func (s *Strategy) logout(w http.ResponseWriter, r *http.Request, opts []LogoutO
 	record, err := s.recordOf(r)
 	if !known && !s.isConfirmed(record, confirmation) {
 		switch {
-		case errors.Is(err, ErrNoSession):
+		case refuseLoginRequired.is(err):
 			// There is no session here, and the one at the tenant must not end
 			// because of a request that may come from anywhere.
 			redirect(w, s.postLogoutURL(site, l), http.StatusSeeOther)
@@ -63,17 +63,17 @@ func (s *Strategy) logout(w http.ResponseWriter, r *http.Request, opts []LogoutO
 		return nil
 	}
 	if record != nil {
-		if newest, _, err := s.sessions.newest(r.Context(), record); err == nil {
+		if newest, _, err := s.sessions.Newest(r.Context(), record); err == nil {
 			record = newest // its refresh token is the one to revoke
 		}
 	}
 	jar := s.jar(r)
-	notEnded := s.sessions.end(r.Context(), w, jar)
+	notEnded := s.sessions.End(r.Context(), w, jar)
 	s.forgetTransactions(w, jar)
 	s.noteSilentLogin(w, jar) // or the next page would log them in again
 	var session *Session
 	if record != nil {
-		session = s.sessions.session(record)
+		session = newSession(record)
 		if record.RefreshToken != "" {
 			s.revokeRefreshToken(r.Context(), record.RefreshToken)
 		}
@@ -154,9 +154,9 @@ type logoutConfirmation struct {
 }
 
 // askLogout writes a page that asks whether to log out.
-func (s *Strategy) askLogout(w http.ResponseWriter, record *sessionRecord, l *logoutRequest) {
+func (s *Strategy) askLogout(w http.ResponseWriter, record *session.Record, l *logoutRequest) {
 	plain, _ := json.Marshal(logoutConfirmation{record.ID, s.now().Unix()})
-	fields := hiddenField(confirmField, s.keyring.Seal(purposeLogout, s.sessions.cookie.Name, plain))
+	fields := hiddenField(confirmField, s.keyring.Seal(purposeLogout, s.cookies.session.Name, plain))
 	if l.asked != "" {
 		fields += hiddenField("returnTo", l.asked)
 	}
@@ -171,11 +171,11 @@ func hiddenField(name, value string) string {
 }
 
 // isConfirmed reports whether a form is that of askLogout for this session.
-func (s *Strategy) isConfirmed(record *sessionRecord, sealed string) bool {
+func (s *Strategy) isConfirmed(record *session.Record, sealed string) bool {
 	if record == nil || sealed == "" {
 		return false
 	}
-	plain, _, ok := s.keyring.Open(purposeLogout, s.sessions.cookie.Name, sealed)
+	plain, _, ok := s.keyring.Open(purposeLogout, s.cookies.session.Name, sealed)
 	var c logoutConfirmation
 	if !ok || json.Unmarshal(plain, &c) != nil {
 		return false
@@ -248,8 +248,8 @@ func (s *Strategy) checkOrigin(r *http.Request) error {
 // cookies, as powerful as a POST: its session counts only if it comes from a page of
 // the site, and browsers always say from which one (RFC 6455, Section 4.1).
 func (s *Strategy) sessionIn(r *http.Request) *loadedSession {
-	loaded := s.sessions.read(r.Context(), s.jar(r))
-	if loaded.record == nil || !isUpgrade(r) {
+	loaded := &loadedSession{Loaded: s.sessions.Load(r.Context(), s.jar(r)), decoded: &decodedClaims{}}
+	if loaded.Record == nil || !isUpgrade(r) {
 		return loaded
 	}
 	site, err := s.siteOf(r)
@@ -257,7 +257,7 @@ func (s *Strategy) sessionIn(r *http.Request) *loadedSession {
 		err = refuseCrossOrigin.because("a request to upgrade from the origin %.100q, not that of the site", origins)
 	}
 	if err != nil {
-		return &loadedSession{jar: loaded.jar, err: err, decoded: loaded.decoded}
+		return &loadedSession{Loaded: &session.Loaded{Jar: loaded.Jar, Err: err}, decoded: loaded.decoded}
 	}
 	return loaded
 }
@@ -347,8 +347,8 @@ func endSessionURL(endpoint, clientID string, l *logoutRequest, back string, ses
 		if session.sid != "" {
 			v.Set("logout_hint", session.sid)
 		}
-		if session.idToken != nil {
-			v.Set("id_token_hint", session.idToken.reveal())
+		if !session.idToken.IsEmpty() {
+			v.Set("id_token_hint", session.idToken.Reveal())
 		}
 	}
 	l.apply(v)

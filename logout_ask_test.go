@@ -41,7 +41,9 @@ var unknownOrigins = map[string]struct {
 // logs out.
 func TestLogoutAsks(t *testing.T) {
 	for why, tt := range unknownOrigins {
-		e := newEnv(t, func(c *auth0.Config) { c.PostLogoutURLs = []string{appBase + "/bye", appBase + "/other?a=1&b=%3C%22x%22%3E"} })
+		e := newEnv(t, func(c *auth0.Config) {
+			c.PostLogoutURLs = []string{appBase + "/bye", appBase + "/other?a=1&b=%3C%22x%22%3E"}
+		})
 		b := e.browser().mustLogin()
 		resp := b.do(tt.method, "/auth/logout?returnTo="+url.QueryEscape("/other?a=1&b=%3C%22x%22%3E"), nil, tt.header...)
 		fields := askedFields(t, resp)
@@ -119,7 +121,7 @@ func TestLogoutButtonIsBound(t *testing.T) {
 	store := &walkStore{Store: auth0.NewMemoryStore(10)}
 	e = newEnv(t, func(c *auth0.Config) { c.Store = store })
 	b = e.browser().mustLogin()
-	store.err = http.ErrHandlerTimeout
+	store.fail(http.ErrHandlerTimeout)
 	if resp := b.do("POST", "/auth/logout", nil, say...); resp.status != 503 {
 		t.Errorf("no answer from the store: %d", resp.status)
 	}

@@ -3,7 +3,6 @@ package auth0
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -11,7 +10,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/secret"
+	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
 // An MFA is a login, or a refresh, that the tenant lets go on with a second
@@ -37,8 +40,8 @@ type MFA struct {
 	Type          string
 	BindingMethod string
 
-	strategy *Strategy       // nil if it was not made here
-	state    func() mfaState // behind a function, because it has a token
+	strategy *Strategy // nil if it was not made here
+	state    secret.Box[mfaState]
 }
 
 // Format hides the token from every verb of package fmt.
@@ -77,7 +80,7 @@ const (
 
 // An mfaDemand is what mfa_required comes with.
 type mfaDemand struct {
-	token        secret
+	token        secret.Text
 	requirements mfaRequirements
 }
 
@@ -92,9 +95,9 @@ type mfaFactor struct {
 
 // mfa makes an MFA of it, for what was asked for.
 // Of a refresh, r is the session.
-func (s *Strategy) mfa(d *mfaDemand, wish loginWish, r *sessionRecord) *MFA {
+func (s *Strategy) mfa(d *mfaDemand, wish loginWish, r *session.Record) *MFA {
 	st := mfaState{
-		Token: d.token.reveal(), Scope: wish.scope, Audience: wish.audience, Organization: wish.organization,
+		Token: d.token.Reveal(), Scope: wish.scope, Audience: wish.audience, Organization: wish.organization,
 		IssuedAt: s.now().Unix(), Base: s.namespace.base, ClientID: s.config.ClientID,
 	}
 	if r != nil {
@@ -115,7 +118,7 @@ func kindsOf(factors []mfaFactor) []string {
 func (s *Strategy) newMFA(st mfaState) *MFA {
 	return &MFA{
 		Challenge: slices.Clone(st.Challenge), Enroll: slices.Clone(st.Enroll), Type: st.Type, BindingMethod: st.BindingMethod,
-		strategy: s, state: func() mfaState { return st },
+		strategy: s, state: secret.Of(st),
 	}
 }
 
@@ -154,7 +157,7 @@ func (m *MFA) open() (*Strategy, mfaState, error) {
 	if m == nil || m.strategy == nil {
 		return nil, mfaState{}, refuseGrantRequest.because("the MFA is not one of an Error")
 	}
-	return m.strategy, m.state(), nil
+	return m.strategy, m.state.Reveal(), nil
 }
 
 // An Authenticator is a second factor that somebody has set up.
@@ -190,7 +193,7 @@ func (m *MFA) authenticators(ctx context.Context) ([]Authenticator, error) {
 		Name    string `json:"name"`
 		Active  bool   `json:"active"`
 	}
-	resp, err := bearerRequest(ctx, s.client, newSecret(st.Token), http.MethodGet, s.beside("mfa/authenticators"), nil, nil)
+	resp, err := bearerRequest(ctx, s.client, secret.OfText(st.Token), http.MethodGet, s.beside("mfa/authenticators"), nil, nil)
 	if err == nil {
 		err = readAnswer(resp, &listed)
 	}
@@ -267,7 +270,7 @@ func (m *MFA) LoginWithRecoveryCode(ctx context.Context, recoveryCode string) (*
 
 // RecoveryCode returns the recovery code that replaces the one that was used for
 // this login, else nothing. It is not there again.
-func (l *Login) RecoveryCode() string { return l.recovery.reveal() }
+func (l *Login) RecoveryCode() string { return l.recovery.Reveal() }
 
 func (m *MFA) loginWithFactor(ctx context.Context, grant, name, value string) (*Login, error) {
 	l, err := m.factorGrant(ctx, grant, name, value)
@@ -315,16 +318,16 @@ func (s *Strategy) continuedLogin(ctx context.Context, got tokenResponse, st mfa
 		if err != nil {
 			return nil, err
 		}
-		if id, err = s.checkIDToken(ctx, ep, got.IDToken, fromTenant); err != nil {
+		if id, err = s.checkIDToken(ctx, ep, got.IDToken, keys.FromTenant); err != nil {
 			return nil, asIDTokenError(err)
 		}
 		if id.claims.Issuer != st.Issuer || id.claims.Subject != st.Subject {
-			return nil, asIDTokenError(faultClaim.because("iss or sub is another one than at the login"))
+			return nil, asIDTokenError(fault.Claim.Because("iss or sub is another one than at the login"))
 		}
 	}
 	l := s.newLogin(&transaction{Scope: st.Scope, Audience: st.Audience}, redeemed{id, got.token(s.now())})
-	l.recovery = newSecret(got.RecoveryCode)
-	l.continued, l.replaces = func() tokenResponse { return got }, st.Session
+	l.recovery = secret.OfText(got.RecoveryCode)
+	l.continued, l.replaces = secret.Of(got), st.Session
 	return l, nil
 }
 
@@ -332,18 +335,18 @@ func (s *Strategy) continuedLogin(ctx context.Context, got tokenResponse, st mfa
 // it was for. Its id is new, as after any authentication.
 func (s *Strategy) continueSession(w http.ResponseWriter, r *http.Request, l *Login) error {
 	previous, err := s.current(w, r)
-	if err != nil && !errors.Is(err, ErrNoSession) {
+	if err != nil && !refuseLoginRequired.is(err) {
 		return err
 	}
 	if previous == nil || previous.ID != l.replaces {
 		return refuseLoginRequired.because("the session whose refresh this was is over")
 	}
-	previous, _, err = s.sessions.newest(r.Context(), previous)
+	previous, _, err = s.sessions.Newest(r.Context(), previous)
 	if err != nil {
 		return err
 	}
-	got := l.continued()
-	record := previous.clone()
+	got := l.continued.Reveal()
+	record := previous.Clone()
 	record.ID = randomText()
 	record.Refreshes++
 	if got.RefreshToken != "" {
@@ -360,6 +363,6 @@ func (s *Strategy) continueSession(w http.ResponseWriter, r *http.Request, l *Lo
 		}
 		s.takeClaims(record, refreshed, url.Values{})
 	}
-	record.keepToken(sessionToken(got, l.audience, l.scope, s.now()))
-	return s.sessions.begin(r.Context(), w, s.jar(r), record, previous.ID)
+	keepToken(record, sessionToken(got, l.audience, l.scope, s.now()))
+	return s.sessions.Begin(r.Context(), w, s.jar(r), record, previous.ID)
 }

@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
 // RequireAuth lets a request pass if it has a good access token, which
@@ -155,7 +157,7 @@ func RequireClaims[T any](a *API) func(http.Handler) http.Handler {
 				text, decoded = claimsOf(ctx)
 			}
 			if _, err := decodeClaims[T](ctx, text, decoded); err != nil {
-				return hookError(err, refuseForbidden, func(err error) error { return asBearerError(faultClaim.because("%w", err)) })
+				return hookError(err, refuseForbidden, func(err error) error { return asBearerError(fault.Claim.Because("%w", err)) })
 			}
 			return nil
 		})
@@ -201,7 +203,7 @@ func (a *API) RequireTokenOrSession(s *Strategy) func(http.Handler) http.Handler
 				cookie.Uncacheable(w.Header())
 				by := &sessionPath{api: a, strategy: s}
 				next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), sessionPathKey{a}, by)))
-			case errors.Is(err, ErrNoSession):
+			case refuseLoginRequired.is(err):
 				a.refuse(w, r, TokenEvent{}, refuseNoToken.error())
 			case asError("session", err).Reason == refuseCrossOrigin.reason:
 				a.refuse(w, r, TokenEvent{}, err)
@@ -276,7 +278,7 @@ func (by *sessionPath) token(w http.ResponseWriter, r *http.Request) (*verified,
 	} else if err != nil {
 		return nil, err
 	}
-	if !record.samePerson(token.Issuer(), token.Subject()) {
+	if !samePerson(record, token.Issuer(), token.Subject()) {
 		return nil, refuseForbidden.because("the access token of the session is of another user")
 	}
 	by.verified = &verified{Context: r.Context(), by: by.api, token: token, session: true}
@@ -284,7 +286,7 @@ func (by *sessionPath) token(w http.ResponseWriter, r *http.Request) (*verified,
 }
 
 // wishFor says which access token of a session is for the API.
-func (a *API) wishFor(ctx context.Context, record *sessionRecord) ([]TokenOption, error) {
+func (a *API) wishFor(ctx context.Context, record *session.Record) ([]TokenOption, error) {
 	from, err := a.issuerOf(ctx, record.Issuer)
 	if e := asError("bearer", asBearerError(err)); err != nil && e.Status < http.StatusInternalServerError {
 		return nil, refuseForbidden.because("the API does not trust the issuer of the session: %w", err)
@@ -517,12 +519,12 @@ func (s *Strategy) requireUser(next http.Handler, mayRedirect bool, allow func(U
 	return s.LoadUser(s.handler("session", func(w http.ResponseWriter, r *http.Request) error {
 		user, ok := UserFrom(r.Context())
 		switch {
-		case !ok && errors.Is(loadedBy(r.Context(), s).err, ErrNoSession):
+		case !ok && refuseLoginRequired.is(loadedBy(r.Context(), s).Err):
 			// The principal is a token: a login would change nothing.
 			return s.loginRequired(w, r)
-		case !ok && loadedBy(r.Context(), s).err != nil:
+		case !ok && loadedBy(r.Context(), s).Err != nil:
 			// Sending somebody to log in, who is logged in, would help nobody.
-			return loadedBy(r.Context(), s).err
+			return loadedBy(r.Context(), s).Err
 		case !ok && mayRedirect && isNavigation(r):
 			return s.sendToLogin(w, r)
 		case !ok:

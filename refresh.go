@@ -14,8 +14,11 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/recent"
+	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
 // A TokenOption says which access token of a session is wanted. One with an empty
@@ -113,52 +116,52 @@ func (s *Strategy) AccessToken(w http.ResponseWriter, r *http.Request, opts ...T
 	return &oauth2.Token{AccessToken: t.Token, TokenType: t.Type, Expiry: time.Unix(t.ExpiresAt, 0)}, nil
 }
 
-func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []TokenOption) (tokenRecord, error) {
+func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []TokenOption) (session.Token, error) {
 	wish, err := newTokenWish(opts)
 	if err != nil {
-		return tokenRecord{}, err
+		return session.Token{}, err
 	}
 	record, err := s.current(w, r)
 	if err != nil {
-		return tokenRecord{}, err
+		return session.Token{}, err
 	}
 	if wish.connection != "" {
 		return s.connectionToken(w, r, record, wish)
 	}
-	if t, ok := record.token(wish, s.now().Add(refreshEarly)); ok && !wish.force {
+	if t, ok := tokenOf(record, wish, s.now().Add(refreshEarly)); ok && !wish.force {
 		return t, nil
 	}
-	if record.RefreshToken == "" && s.sessions.store == nil {
+	if record.RefreshToken == "" && !s.sessions.HasStore() {
 		return s.lastToken(record, wish)
 	}
-	refreshed, err := s.refreshing.do(r.Context(), wish.key(record.ID), func(ctx context.Context) (*sessionRecord, error) {
+	refreshed, err := s.refreshing.do(r.Context(), wish.key(record.ID), func(ctx context.Context) (*session.Record, error) {
 		return s.refresh(ctx, record, wish)
 	})
 	if refreshed != nil {
-		if err := s.sessions.sendTokens(w, s.jar(r), record, refreshed); err != nil {
-			return tokenRecord{}, err
+		if err := s.sessions.SendTokens(w, s.jar(r), record, refreshed); err != nil {
+			return session.Token{}, err
 		}
 	}
 	if err == nil {
 		return s.lastToken(refreshed, wish)
 	}
-	if t, ok := record.token(wish, s.now()); ok && !wish.force && !errors.Is(err, ErrNoSession) {
+	if t, ok := tokenOf(record, wish, s.now()); ok && !wish.force && !refuseLoginRequired.is(err) {
 		s.log.Warn("auth0: a token could not be refreshed before it expires", "err", clip(err.Error()))
 		return t, nil
 	}
-	return tokenRecord{}, err
+	return session.Token{}, err
 }
 
 // lastToken returns a token that may be about to expire, but none that cannot be
 // new if it has to.
-func (s *Strategy) lastToken(r *sessionRecord, wish tokenWish) (tokenRecord, error) {
-	if t, ok := r.token(wish, s.now()); ok && (!wish.force || r.RefreshToken != "") {
+func (s *Strategy) lastToken(r *session.Record, wish tokenWish) (session.Token, error) {
+	if t, ok := tokenOf(r, wish, s.now()); ok && (!wish.force || r.RefreshToken != "") {
 		return t, nil
 	}
 	if len(r.Tokens) == 0 && r.RefreshToken == "" {
-		return tokenRecord{}, refuseSessionToken.error()
+		return session.Token{}, refuseSessionToken.error()
 	}
-	return tokenRecord{}, refuseSessionTokenExpired.error()
+	return session.Token{}, refuseSessionTokenExpired.error()
 }
 
 // TokenSource returns a source of the tokens that [Strategy.AccessToken] returns
@@ -194,10 +197,10 @@ func (w tokenWish) key(session string) string {
 	return fmt.Sprintf("%q %q %q %v %q %q", session, w.audience, scopes, w.force, w.connection, w.loginHint)
 }
 
-// token returns the token for a wish that is good at a time, the one with the
+// tokenOf returns the token for a wish that is good at a time, the one with the
 // fewest scopes too many. What counts is what was asked for: the tenant may have
 // granted less, and would again.
-func (r *sessionRecord) token(wish tokenWish, at time.Time) (best tokenRecord, ok bool) {
+func tokenOf(r *session.Record, wish tokenWish, at time.Time) (best session.Token, ok bool) {
 	for i, t := range r.Tokens {
 		audience := wish.audience
 		if audience == "" {
@@ -224,12 +227,12 @@ func containsAll(set, wanted []string) bool {
 // refresh brings the tokens of a session up to date, unless somebody else has.
 // It may return a record beside an error: a refresh token that was used is used
 // up, whatever has come of it.
-func (s *Strategy) refresh(ctx context.Context, record *sessionRecord, wish tokenWish) (*sessionRecord, error) {
+func (s *Strategy) refresh(ctx context.Context, record *session.Record, wish tokenWish) (*session.Record, error) {
 	var failed error
-	changed, err := s.sessions.change(ctx, record, func(newest *sessionRecord) error {
+	changed, err := s.sessions.Change(ctx, record, func(newest *session.Record) error {
 		enough := !wish.force || newest.Refreshes > record.Refreshes
-		if _, ok := newest.token(wish, s.now().Add(refreshEarly)); ok && enough || newest.RefreshToken == "" {
-			return errUnchanged
+		if _, ok := tokenOf(newest, wish, s.now().Add(refreshEarly)); ok && enough || newest.RefreshToken == "" {
+			return session.ErrUnchanged
 		}
 		if err := s.refused.lately(newest, wish); err != nil {
 			return err
@@ -250,7 +253,7 @@ func (s *Strategy) refresh(ctx context.Context, record *sessionRecord, wish toke
 		return nil
 	})
 	if err != nil {
-		if errors.Is(err, ErrNoSession) && changed != nil && changed.RefreshToken != record.RefreshToken {
+		if refuseLoginRequired.is(err) && changed != nil && changed.RefreshToken != record.RefreshToken {
 			// Somebody has logged out meanwhile, which has revoked the old one.
 			s.revokeRefreshToken(ctx, changed.RefreshToken)
 		}
@@ -262,10 +265,10 @@ func (s *Strategy) refresh(ctx context.Context, record *sessionRecord, wish toke
 // dropRefreshToken is for one that is used up, revoked or expired. The person
 // stays logged in, and has to log in again for a token; unless there is a newer
 // one already.
-func (s *Strategy) dropRefreshToken(ctx context.Context, r *sessionRecord, why error) (dropped bool) {
-	if s.sessions.store != nil {
+func (s *Strategy) dropRefreshToken(ctx context.Context, r *session.Record, why error) (dropped bool) {
+	if s.sessions.HasStore() {
 		// In a store without leases another process may have used it meanwhile.
-		if newer, err := s.sessions.find(ctx, r.ID); err == nil && newer != nil && newer.Refreshes > r.Refreshes {
+		if newer, err := s.sessions.Find(ctx, r.ID); err == nil && newer != nil && newer.Refreshes > r.Refreshes {
 			*r = *newer
 			return false
 		}
@@ -333,13 +336,13 @@ func newRefusedRefreshes() refusedRefreshes {
 }
 
 // place is that of the refresh token too: what a new one brings is not known yet.
-func (rr refusedRefreshes) place(r *sessionRecord, wish tokenWish) (recent.Place, recent.Sum) {
+func (rr refusedRefreshes) place(r *session.Record, wish tokenWish) (recent.Place, recent.Sum) {
 	sum := recent.SumOf(wish.key(r.ID) + r.RefreshToken)
 	return rr.cache.PlaceOf(string(sum[:])), sum
 }
 
 // lately returns the error of a refresh that is not to be tried again yet.
-func (rr refusedRefreshes) lately(r *sessionRecord, wish tokenWish) error {
+func (rr refusedRefreshes) lately(r *session.Record, wish tokenWish) error {
 	got, ok := rr.cache.Get(rr.place(r, wish))
 	now := time.Now()
 	if !ok || !now.Before(got.until) {
@@ -351,10 +354,10 @@ func (rr refusedRefreshes) lately(r *sessionRecord, wish tokenWish) error {
 }
 
 // note keeps what a refresh has come to, if asking again at once is of no use.
-func (rr refusedRefreshes) note(r *sessionRecord, wish tokenWish, err error) {
+func (rr refusedRefreshes) note(r *session.Record, wish tokenWish, err error) {
 	const least, most = time.Second, time.Minute
-	e, ok := errors.AsType[*Error](err)
-	if !ok {
+	e := outermost(err)
+	if e == nil {
 		return
 	}
 	hold := time.Duration(0)
@@ -373,7 +376,7 @@ func (rr refusedRefreshes) note(r *sessionRecord, wish tokenWish, err error) {
 // refreshTokens is the refresh token grant (RFC 6749, Section 6). The tenant may
 // have replaced the refresh token, so what it answers is kept even if it is of
 // no use otherwise.
-func (s *Strategy) refreshTokens(ctx context.Context, r *sessionRecord, wish tokenWish) error {
+func (s *Strategy) refreshTokens(ctx context.Context, r *session.Record, wish tokenWish) error {
 	form, audience, asked := s.refreshForm(r, wish)
 	got, err := s.application.requestTokens(ctx, form)
 	if tenant, ok := errors.AsType[tenantError](err); ok && tenant.mfa != nil {
@@ -410,14 +413,14 @@ func (s *Strategy) refreshTokens(ctx context.Context, r *sessionRecord, wish tok
 	if form.Has("audience") && !isFor(got.AccessToken, audience) {
 		return refuseTenantAnswer.because("the token is not for %.100q; allow the application this API in its refresh token policies", audience)
 	}
-	r.keepToken(sessionToken(got, audience, asked, s.now()))
+	keepToken(r, sessionToken(got, audience, asked, s.now()))
 	return nil
 }
 
 // refreshForm returns what to send, and what the token will be for. For the
 // audience of the login neither it nor its scopes are said again: the tenant then
 // gives what it gave before.
-func (s *Strategy) refreshForm(r *sessionRecord, wish tokenWish) (form url.Values, audience, asked string) {
+func (s *Strategy) refreshForm(r *session.Record, wish tokenWish) (form url.Values, audience, asked string) {
 	form = url.Values{"grant_type": {"refresh_token"}, "refresh_token": {r.RefreshToken}}
 	audience, asked = wish.audience, strings.Join(wish.scopes, " ")
 	if asked != "" {
@@ -450,8 +453,8 @@ func isFor(token, audience string) bool {
 // refreshedIDToken checks a new ID token against the one of the login (OpenID
 // Connect Core 1.0, Section 12.2). Unlike there, auth_time may be newer: the user
 // has authenticated again, in another application.
-func (s *Strategy) refreshedIDToken(ctx context.Context, ep discovery.Metadata, r *sessionRecord, got tokenResponse) (identity, error) {
-	id, err := s.checkIDToken(ctx, ep, got.IDToken, fromTenant)
+func (s *Strategy) refreshedIDToken(ctx context.Context, ep discovery.Metadata, r *session.Record, got tokenResponse) (identity, error) {
+	id, err := s.checkIDToken(ctx, ep, got.IDToken, keys.FromTenant)
 	if err != nil {
 		return identity{}, err
 	}
@@ -459,27 +462,27 @@ func (s *Strategy) refreshedIDToken(ctx context.Context, ep discovery.Metadata, 
 	org := r.Organization
 	switch {
 	case c.Issuer != r.Issuer || c.Subject != r.Subject:
-		return identity{}, foreignToken{faultClaim.because("iss or sub is another one than at the login")}
+		return identity{}, foreignToken{fault.Claim.Because("iss or sub is another one than at the login")}
 	case org != "" && c.OrgID != "" && c.OrgID != org:
-		return identity{}, foreignToken{faultOrganization.because("org_id is %.100q, the login was to %q", c.OrgID, org)}
+		return identity{}, foreignToken{fault.Organization.Because("org_id is %.100q, the login was to %q", c.OrgID, org)}
 	case c.IssuedAt < float64(r.IDTokenIssuedAt)-s.config.Leeway.Seconds():
-		return identity{}, faultClaim.because("iat is before that of the login")
+		return identity{}, fault.Claim.Because("iat is before that of the login")
 	case c.Has(jwt.AuthTime) && int64(c.AuthTime) < r.AuthTime:
-		return identity{}, faultClaim.because("auth_time is before that of the login")
+		return identity{}, fault.Claim.Because("auth_time is before that of the login")
 	case c.Has(jwt.AuthTime) && c.AuthTime > unix(s.now())+s.config.Leeway.Seconds():
-		return identity{}, faultIssuedAhead.because("auth_time is %.0f s ahead; check the clock of this machine", c.AuthTime-unix(s.now()))
+		return identity{}, fault.IssuedAhead.Because("auth_time is %.0f s ahead; check the clock of this machine", c.AuthTime-unix(s.now()))
 	case c.Has(jwt.Nonce) && r.Nonce != "" && c.Nonce != r.Nonce:
-		return identity{}, faultNonce.because("the nonce is another one than at the login")
+		return identity{}, fault.Nonce.Because("the nonce is another one than at the login")
 	}
 	return id, checkHash(id, jwt.AccessTokenHash, got.AccessToken)
 }
 
 // A foreignToken is the fault of an ID token that proves that a refresh does not
 // answer for the user of the session.
-type foreignToken struct{ fault *tokenFault }
+type foreignToken struct{ bad *fault.Fault }
 
-func (f foreignToken) Error() string { return f.fault.Error() }
-func (f foreignToken) Unwrap() error { return f.fault }
+func (f foreignToken) Error() string { return f.bad.Error() }
+func (f foreignToken) Unwrap() error { return f.bad }
 
 func isForeign(err error) bool {
 	_, ok := errors.AsType[foreignToken](err)
@@ -493,55 +496,55 @@ func isForeign(err error) bool {
 // every session for good. The proof is a signature that is good, over another
 // iss, sub or organization, or one that is wrong with keys that are new.
 func (s *Strategy) confirmRefreshFault(ctx context.Context, raw string, err error) error {
-	fault, ok := errors.AsType[*tokenFault](err)
-	if !ok || isForeign(err) || fault.reason != faultSignature.reason && fault.reason != faultIssuer.reason {
+	bad, ok := errors.AsType[*fault.Fault](err)
+	if !ok || isForeign(err) || bad.Reason != fault.Signature.Reason && bad.Reason != fault.Issuer.Reason {
 		return err
 	}
 	m, parseErr := jwt.Parse(raw)
 	if parseErr != nil {
 		return err
 	}
-	if fault.reason == faultIssuer.reason {
-		switch _, signature := s.idTokenKeys.verify(ctx, m, fromTenant); {
+	if bad.Reason == fault.Issuer.Reason {
+		switch _, signature := s.idTokenKeys.set.Verify(ctx, m, keys.FromTenant); {
 		case signature == nil:
-			return foreignToken{fault}
-		case signature != faultSignature:
-			return asOutage(signature)
+			return foreignToken{bad}
+		case signature != fault.Signature:
+			return keys.AsOutage(signature)
 		}
 	}
-	switch confirmed := s.idTokenKeys.confirm(ctx, m); {
-	case confirmed == faultSignature:
-		return foreignToken{faultSignature}
+	switch confirmed := s.idTokenKeys.set.Confirm(ctx, m); {
+	case confirmed == fault.Signature:
+		return foreignToken{fault.Signature}
 	case confirmed != nil:
-		return asOutage(confirmed)
+		return keys.AsOutage(confirmed)
 	}
 	// The key of the kid has changed, and with the new one the token is good. The
 	// next refresh finds it.
-	return faultKeys.because("the issuer has changed the key of kid %.80q", m.KeyID)
+	return fault.Keys.Because("the issuer has changed the key of kid %.80q", m.KeyID)
 }
 
 // keptRefreshError is what becomes of a refresh whose ID token was not accepted,
 // while the session keeps its refresh token. Without the right keys or the right
 // time nothing is known about the token, and the next try may well succeed.
 func keptRefreshError(err error) error {
-	fault, ok := errors.AsType[*tokenFault](err)
+	bad, ok := errors.AsType[*fault.Fault](err)
 	if !ok {
 		return err
 	}
-	switch fault.reason {
-	case faultKeys.reason, faultUnknownKey.reason, faultKeyUnusable.reason, faultAmbiguousKey.reason:
-		return fault.outage(refuseIDTokenKeys)
-	case faultExpired.reason, faultNotYet.reason, faultIssuedAhead.reason:
-		return fault.outage(refuseClock)
+	switch bad.Reason {
+	case fault.Keys.Reason, fault.UnknownKey.Reason, fault.KeyUnusable.Reason, fault.AmbiguousKey.Reason:
+		return faultOutage(bad, refuseIDTokenKeys)
+	case fault.Expired.Reason, fault.NotYet.Reason, fault.IssuedAhead.Reason:
+		return faultOutage(bad, refuseClock)
 	}
-	return refuseTenantAnswer.wrap(fault)
+	return refuseTenantAnswer.wrap(bad)
 }
 
 // takeClaims replaces the claims of a session by newer ones, unless fewer scopes
 // were asked for, and so fewer claims have come. When the session's first ID
 // token was issued is not changed: by that a logout at the tenant knows which
 // sessions it ends.
-func (s *Strategy) takeClaims(r *sessionRecord, id identity, form url.Values) {
+func (s *Strategy) takeClaims(r *session.Record, id identity, form url.Values) {
 	if id.claims.Has(jwt.AuthTime) {
 		r.AuthTime = int64(id.claims.AuthTime) // which is not before the one there was
 	}
@@ -556,8 +559,8 @@ func (s *Strategy) takeClaims(r *sessionRecord, id identity, form url.Values) {
 
 // sessionToken is an access token as a session keeps it. Without scope it is
 // what was asked for (RFC 6749, Section 5.1).
-func sessionToken(got tokenResponse, audience, asked string, now time.Time) tokenRecord {
-	t := tokenRecord{Audience: audience, Asked: asked, Scope: asked, Type: "Bearer", Token: got.AccessToken, ExpiresAt: now.Add(got.life()).Unix()}
+func sessionToken(got tokenResponse, audience, asked string, now time.Time) session.Token {
+	t := session.Token{Audience: audience, Asked: asked, Scope: asked, Type: "Bearer", Token: got.AccessToken, ExpiresAt: now.Add(got.life()).Unix()}
 	if got.Scope != nil {
 		t.Scope = *got.Scope
 	}
@@ -566,7 +569,7 @@ func sessionToken(got tokenResponse, audience, asked string, now time.Time) toke
 
 // keepToken puts a token in the place of the one it replaces. Beyond eight, the
 // one that expires first is dropped, but never that of the login.
-func (r *sessionRecord) keepToken(t tokenRecord) {
+func keepToken(r *session.Record, t session.Token) {
 	const most = 8
 	for i, old := range r.Tokens {
 		if old.Audience == t.Audience && (old.Asked == t.Asked || old.Scope == t.Scope) {
@@ -607,13 +610,13 @@ type flights struct {
 
 type refreshFlight struct {
 	done   chan struct{}
-	record *sessionRecord
+	record *session.Record
 	err    error
 }
 
 // do starts the work, or joins it. It goes on without those who began it: a
 // refresh token that was sent is used up.
-func (f *flights) do(ctx context.Context, key string, work func(context.Context) (*sessionRecord, error)) (*sessionRecord, error) {
+func (f *flights) do(ctx context.Context, key string, work func(context.Context) (*session.Record, error)) (*session.Record, error) {
 	const limit = 10 * time.Second
 	f.mu.Lock()
 	flight := f.under[key]
@@ -644,7 +647,7 @@ func (f *flights) do(ctx context.Context, key string, work func(context.Context)
 
 // run turns a panic, of a store say, into an error: on this goroutine it would
 // end the process.
-func (f *refreshFlight) run(ctx context.Context, work func(context.Context) (*sessionRecord, error)) {
+func (f *refreshFlight) run(ctx context.Context, work func(context.Context) (*session.Record, error)) {
 	defer func() {
 		if p := recover(); p != nil {
 			f.err = refuseInternal.because("panic while refreshing: %v", p)

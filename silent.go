@@ -1,7 +1,6 @@
 package auth0
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -46,14 +45,14 @@ var silentRefusals = []string{"login_required", "interaction_required", "consent
 // asked to log in: the tenant would have to ask something, or the tenant or the
 // application does not want this person. An answer that is not good is told.
 func isSilentRefusal(err error) bool {
-	e, ok := errors.AsType[*Error](err)
-	return ok && (e.Status == http.StatusForbidden || e.Reason == refuseByTenant.reason && slices.Contains(silentRefusals, e.Code))
+	e := outermost(err)
+	return e != nil && (e.Status == http.StatusForbidden || e.Reason == refuseByTenant.reason && slices.Contains(silentRefusals, e.Code))
 }
 
 func (s *Strategy) maySilentLogin(r *http.Request) bool {
 	loaded := loadedBy(r.Context(), s)
-	return loaded.record == nil && loaded.err == nil && isNavigation(r) && r.Method == http.MethodGet && !isPrefetch(r) &&
-		!s.triedSilentLogin(loaded.jar) && !strings.Contains(r.URL.RawQuery, silentMarker)
+	return loaded.Record == nil && loaded.Err == nil && isNavigation(r) && r.Method == http.MethodGet && !isPrefetch(r) &&
+		!s.triedSilentLogin(loaded.Jar) && !strings.Contains(r.URL.RawQuery, silentMarker)
 }
 
 func (s *Strategy) beginSilentLogin(w http.ResponseWriter, r *http.Request, next http.Handler) error {

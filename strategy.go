@@ -15,6 +15,8 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/fault"
+	"github.com/seed-15d5a55c/auth0/internal/secret"
 )
 
 // Handler serves the routes of the strategy, and 404 for all other paths. It is
@@ -55,7 +57,7 @@ func (s *Strategy) Register(mux *http.ServeMux) {
 }
 
 // canRevoke reports whether there is somewhere to note that a session has ended.
-func (s *Strategy) canRevoke() bool { return s.sessions != nil && s.sessions.revoked != nil }
+func (s *Strategy) canRevoke() bool { return s.sessions != nil && s.sessions.CanRevoke() }
 
 // LoginHandler sends the browser to the tenant to log in. Options given here
 // hold for every request; of the query, or of a form that is posted, it takes
@@ -208,24 +210,24 @@ type Login struct {
 	// if there is one. AfterLogin may change it; see [Session].
 	Data map[string]string
 
-	identity func() identity
-	token    func() *oauth2.Token
+	identity secret.Box[identity]
+	token    secret.Box[*oauth2.Token]
 	scope    string // that was asked for
 	audience string
-	recovery secret
+	recovery secret.Text
 	replaces string   // id of the session that the browser had when the login began
 	cookies  []string // names of that session's cookies
 	// continued is of a refresh that needed a second factor.
-	continued func() tokenResponse
+	continued secret.Box[tokenResponse]
 }
 
 // Token returns the access token and, if there is one, the refresh token. With
 // the response type id_token there is neither, and Token returns nil.
 func (l *Login) Token() *oauth2.Token {
-	if l.token == nil {
+	if l.token.IsEmpty() {
 		return nil // somebody else has made it, for a test of AfterLogin say
 	}
-	return l.token()
+	return l.token.Reveal()
 }
 
 // Format hides the tokens from every verb of package fmt.
@@ -558,8 +560,8 @@ func (s *Strategy) newLogin(t *transaction, p redeemed) *Login {
 		User:     newUser(p.id.claims.Issuer, p.id.claims.Subject, s.keptClaims(p.id)),
 		ReturnTo: s.returnPath(t),
 		AppState: t.AppState,
-		identity: func() identity { return p.id },
-		token:    func() *oauth2.Token { return p.token },
+		identity: secret.Of(p.id),
+		token:    secret.Of(p.token),
 		scope:    t.Scope,
 		audience: t.Audience,
 		replaces: t.Session,
@@ -622,7 +624,7 @@ func (s *Strategy) redeem(ctx context.Context, ep discovery.Metadata, c tokenCli
 	}
 	// Section 3.3.3.6: whom the browser has brought is who the code is of.
 	if f.id != nil && (f.id.claims.Issuer != id.claims.Issuer || f.id.claims.Subject != id.claims.Subject) {
-		return redeemed{}, faultClaim.because("the two ID tokens of this login are of different people").idToken()
+		return redeemed{}, idTokenFault(fault.Claim.Because("the two ID tokens of this login are of different people"))
 	}
 	return redeemed{id, tokens.Token}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 )
@@ -53,7 +54,7 @@ func namedKind(c *jwt.Claims) (kind tokenKind, claim string) {
 // notNamed refuses claims that name another kind than the one that is wanted.
 func notNamed(c *jwt.Claims, wanted tokenKind) error {
 	if kind, claim := namedKind(c); kind != unnamedKind && kind != wanted {
-		return faultType.because("the claim %s says that this is no %s but %s", claim, wanted, withArticle(kind))
+		return fault.Type.Because("the claim %s says that this is no %s but %s", claim, wanted, withArticle(kind))
 	}
 	return nil
 }
@@ -96,15 +97,15 @@ func checkAccessKind(m jwt.Message, c *jwt.Claims) error {
 		return err
 	}
 	if name := hashOfIDToken(c); name != "" {
-		return faultType.because("there is %s, which only ID tokens have", name)
+		return fault.Type.Because("there is %s, which only ID tokens have", name)
 	}
 	named, _ := namedKind(c)
 	explicit := isAccessTokenType(m.Type) || named == accessToken
 	switch {
 	case isSecurityEvent(c) && (!explicit || isLogoutEvent(c.Events)):
-		return faultType.because("there is events, as in a logout token")
+		return fault.Type.Because("there is events, as in a logout token")
 	case c.Has(jwt.Nonce) && !explicit:
-		return faultType.because("there is nonce, as in an ID token, and nothing says that this is an access token")
+		return fault.Type.Because("there is nonce, as in an ID token, and nothing says that this is an access token")
 	}
 	return nil
 }
@@ -117,14 +118,14 @@ func checkIDTokenKind(c *jwt.Claims, userInfo string) error {
 	}
 	switch {
 	case isSecurityEvent(c):
-		return faultType.because("there is events, as in a logout token")
+		return fault.Type.Because("there is events, as in a logout token")
 	case userInfo != "" && slices.Contains(c.Audience, userInfo):
-		return faultType.because("aud has the UserInfo endpoint, as in an access token")
+		return fault.Type.Because("aud has the UserInfo endpoint, as in an access token")
 	case c.Has(jwt.Nonce) || hashOfIDToken(c) != "":
 		return nil
 	}
 	if marks := accessMarks(c); len(marks) > 1 {
-		return faultType.because("there are %s, as in an access token", strings.Join(marks, " and "))
+		return fault.Type.Because("there are %s, as in an access token", strings.Join(marks, " and "))
 	}
 	return nil
 }
@@ -155,14 +156,14 @@ func checkLogoutKind(c *jwt.Claims) error {
 	}
 	switch name := hashOfIDToken(c); {
 	case !c.Has(jwt.Events) || !isLogoutEvent(c.Events):
-		return faultType.because("events does not have the logout event")
+		return fault.Type.Because("events does not have the logout event")
 	case c.Has(jwt.Nonce):
-		return faultType.because("there is nonce, as in an ID token")
+		return fault.Type.Because("there is nonce, as in an ID token")
 	case name != "":
-		return faultType.because("there is %s, which only ID tokens have", name)
+		return fault.Type.Because("there is %s, which only ID tokens have", name)
 	}
 	if marks := accessMarks(c); len(marks) > 1 {
-		return faultType.because("there are %s, as in an access token", strings.Join(marks, " and "))
+		return fault.Type.Because("there are %s, as in an access token", strings.Join(marks, " and "))
 	}
 	return nil
 }

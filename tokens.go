@@ -16,6 +16,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/refresh"
+	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/tenantapi"
 )
 
@@ -97,13 +98,13 @@ func (s *Strategy) newOwnTokens() *refresh.Group[ownToken] {
 
 // An ownToken is an access token for the application itself.
 type ownToken struct {
-	value   secret
+	value   secret.Text
 	scope   string
 	expires time.Time
 }
 
 func (t ownToken) token() *oauth2.Token {
-	token := &oauth2.Token{AccessToken: t.value.reveal(), TokenType: "Bearer", Expiry: t.expires}
+	token := &oauth2.Token{AccessToken: t.value.Reveal(), TokenType: "Bearer", Expiry: t.expires}
 	return token.WithExtra(map[string]any{"scope": t.scope})
 }
 
@@ -124,7 +125,7 @@ func (a *application) clientCredentials(c ClientCredentials) *refresh.Value[ownT
 		}
 		// The next one is due after four fifths of the life of this one.
 		life := got.life()
-		t := ownToken{newSecret(got.AccessToken), got.scope(c.Scopes), time.Now().Add(life)}
+		t := ownToken{secret.OfText(got.AccessToken), got.scope(c.Scopes), time.Now().Add(life)}
 		return t, refresh.Life{Due: life * 4 / 5, Stale: life - life/20}, nil
 	}, refresh.Policy{
 		Timeout:    fetch.Timeout,
@@ -285,7 +286,7 @@ func parseTenantError(status int, h http.Header, body []byte) tenantError {
 	json.Unmarshal(body, &members) // which ParseError has done
 	var token string
 	if json.Unmarshal(members["mfa_token"], &token); token != "" {
-		e.mfa = &mfaDemand{token: newSecret(token)}
+		e.mfa = &mfaDemand{token: secret.OfText(token)}
 		json.Unmarshal(members["mfa_requirements"], &e.mfa.requirements)
 	}
 	return e
@@ -444,8 +445,8 @@ func tokenEndpointError(ctx context.Context, err error) error {
 
 // bearerRequest makes a request with an access token. It sends a body other than nil
 // as JSON.
-func bearerRequest(ctx context.Context, client *http.Client, token secret, method, target string, query url.Values, body any) (*fetch.Response, error) {
-	resp, err := tenantapi.Do(ctx, client, token.reveal(), method, target, query, body)
+func bearerRequest(ctx context.Context, client *http.Client, token secret.Text, method, target string, query url.Values, body any) (*fetch.Response, error) {
+	resp, err := tenantapi.Do(ctx, client, token.Reveal(), method, target, query, body)
 	return resp, apiError(err)
 }
 

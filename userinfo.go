@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
+	"github.com/seed-15d5a55c/auth0/internal/secret"
 )
 
 // UserInfo asks the tenant what it knows of a user now (OpenID Connect Core 1.0,
@@ -45,7 +46,7 @@ func (s *Strategy) userInfo(ctx context.Context, token *oauth2.Token, subject st
 	if ep.UserInfoEndpoint == "" {
 		return User{}, refuseGrant.because("the provider has no userinfo endpoint")
 	}
-	resp, err := bearerRequest(ctx, s.client, newSecret(token.AccessToken), http.MethodGet, ep.UserInfoEndpoint, nil, nil)
+	resp, err := bearerRequest(ctx, s.client, secret.OfText(token.AccessToken), http.MethodGet, ep.UserInfoEndpoint, nil, nil)
 	if err != nil {
 		return User{}, grantError(err, nil)
 	}

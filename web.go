@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
@@ -95,7 +96,7 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	err := r.ParseForm()
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return nil, faultSize
+		return nil, fault.Size
 	}
 	if err != nil {
 		return nil, errors.New("the form cannot be read") // the cause may quote it

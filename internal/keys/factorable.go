@@ -1,4 +1,4 @@
-package auth0
+package keys
 
 import (
 	"math/big"
@@ -28,12 +28,12 @@ var rocaResidues = sync.OnceValue(func() map[uint64]*residueSet {
 	return residues
 })
 
-// hasROCAFingerprint reports whether an RSA modulus is of the generator of
+// Factorable reports whether an RSA modulus is of the generator of
 // CVE-2017-15361, whose keys can be factored. Its primes are powers of 65537
 // modulo the product of small primes, so their product is one modulo each of them
 // (Nemec et al., "The Return of Coppersmith's Attack", CCS 2017, Section 3). Of
 // other moduli, one in more than a hundred million is.
-func hasROCAFingerprint(n *big.Int) bool {
+func Factorable(n *big.Int) bool {
 	var prime, rest big.Int
 	for p, residues := range rocaResidues() {
 		if !residues.has(rest.Mod(n, prime.SetUint64(p)).Uint64()) {

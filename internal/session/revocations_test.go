@@ -1,4 +1,4 @@
-package auth0
+package session
 
 import (
 	"context"
@@ -45,7 +45,7 @@ func TestMarkKeysCompare(t *testing.T) {
 // TestMemoryCache pushes out what was written longest ago, whoever has read it
 // since: what it holds can be lost.
 func TestMemoryCache(t *testing.T) {
-	m := newMemoryCache(3)
+	m := newCache(3)
 	later := time.Now().Add(time.Hour)
 	for _, key := range []string{"a", "b", "c", "a", "d", "c", "e"} {
 		if key == "d" {
@@ -66,7 +66,7 @@ func TestMemoryCache(t *testing.T) {
 // what is there.
 func TestMemoryStoreIsConsistent(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
-	for _, m := range []*MemoryStore{NewMemoryStore(20), newMemoryCache(20)} {
+	for _, m := range []*Memory{NewMemory(20), newCache(20)} {
 		ctx := t.Context()
 		for range 20_000 {
 			key := fmt.Sprint(random.IntN(60))
@@ -115,7 +115,7 @@ func TestMemoryStoreIsConsistent(t *testing.T) {
 // TestMemoryStoreDropsExpired: each write drops some of what has expired, and not
 // all of it under one lock.
 func TestMemoryStoreDropsExpired(t *testing.T) {
-	m := NewMemoryStore(1000)
+	m := NewMemory(1000)
 	for i := range 1000 {
 		m.Commit(fmt.Sprint(i), nil, time.Now().Add(time.Hour))
 	}
@@ -138,10 +138,10 @@ func TestMemoryStoreDropsExpired(t *testing.T) {
 
 // TestMarksOfAnyTime: no time makes a mark that does not work.
 func TestMarksOfAnyTime(t *testing.T) {
-	for _, store := range []Store{raisedStore{NewMemoryStore(1000), t}, struct{ Store }{NewMemoryStore(1000)}} {
+	for _, store := range []Store{raisedStore{NewMemory(1000), t}, struct{ Store }{NewMemory(1000)}} {
 		rv := &revocations{store: newBoundStore(store), life: time.Hour, now: time.Now}
 		for i, until := range []int64{math.MinInt64, -5, 0, 1_790_000_000, maxMark, maxMark + 1, 1 << 60, math.MaxInt64} {
-			r := &sessionRecord{ID: "id", Issuer: "https://tenant.example/", Subject: fmt.Sprint(i)}
+			r := &Record{ID: "id", Issuer: "https://tenant.example/", Subject: fmt.Sprint(i)}
 			what := revokedSubject("", r.Issuer, r.Subject)
 			if err := rv.revoke(t.Context(), what, until); err != nil {
 				t.Fatal(err)
@@ -162,7 +162,7 @@ func TestMarksOfAnyTime(t *testing.T) {
 
 // A raisedStore checks what a store is promised of numbers.
 type raisedStore struct {
-	*MemoryStore
+	*Memory
 	t *testing.T
 }
 
@@ -170,14 +170,14 @@ func (s raisedStore) RaiseCtx(ctx context.Context, key string, number int64, exp
 	if number < 0 || number > 1<<53 {
 		s.t.Errorf("a store was given %d", number)
 	}
-	return s.MemoryStore.RaiseCtx(ctx, key, number, expiry)
+	return s.Memory.RaiseCtx(ctx, key, number, expiry)
 }
 
 // TestUnreadableMark is for everything, and stays so.
 func TestUnreadableMark(t *testing.T) {
-	for _, store := range []Store{NewMemoryStore(1000), struct{ Store }{NewMemoryStore(1000)}} {
+	for _, store := range []Store{NewMemory(1000), struct{ Store }{NewMemory(1000)}} {
 		rv := &revocations{store: newBoundStore(store), life: time.Hour, now: time.Now}
-		r := &sessionRecord{ID: "id", Issuer: "https://tenant.example/", Subject: "ada", IDTokenIssuedAt: 5000}
+		r := &Record{ID: "id", Issuer: "https://tenant.example/", Subject: "ada", IDTokenIssuedAt: 5000}
 		what := revokedSubject("", r.Issuer, r.Subject)
 		store.Commit(what.key, []byte("x"), time.Now().Add(time.Hour))
 		for range 2 {
@@ -189,26 +189,9 @@ func TestUnreadableMark(t *testing.T) {
 	}
 }
 
-// TestRecentTokensReplaceOldest: the tokens of one session more than are kept
-// push out others, and are kept.
-func TestRecentTokensReplaceOldest(t *testing.T) {
-	s, err := New(Config{
-		Domain: "tenant.example", ClientID: "client", ClientSecret: "secret", BaseURL: "https://app.example",
-		Secrets: []string{"a secret for a test, 32 bytes long or more"},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range maxRecent + 1 {
-		if err := s.sessions.remember(t.Context(), &sessionRecord{ID: fmt.Sprint(i)}, time.Minute); err != nil {
-			t.Fatalf("session %d: %v", i+1, err)
-		}
-	}
-}
-
 // TestMemoryStoreHeedsContexts: a request that nobody waits for changes nothing.
 func TestMemoryStoreHeedsContexts(t *testing.T) {
-	b := newBoundStore(NewMemoryStore(10))
+	b := newBoundStore(NewMemory(10))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := b.commit(ctx, "key", []byte("value"), time.Now().Add(time.Hour)); !errors.Is(err, context.Canceled) {
@@ -221,9 +204,9 @@ func TestMemoryStoreHeedsContexts(t *testing.T) {
 
 // TestMarkOfEarlierVersion has no keys beside it, and is not lowered either.
 func TestMarkOfEarlierVersion(t *testing.T) {
-	for _, store := range []Store{NewMemoryStore(1000), struct{ Store }{NewMemoryStore(1000)}} {
+	for _, store := range []Store{NewMemory(1000), struct{ Store }{NewMemory(1000)}} {
 		rv := &revocations{store: newBoundStore(store), life: time.Hour, now: time.Now}
-		r := &sessionRecord{ID: "id", Issuer: "https://tenant.example/", Subject: "ada", IDTokenIssuedAt: 5000}
+		r := &Record{ID: "id", Issuer: "https://tenant.example/", Subject: "ada", IDTokenIssuedAt: 5000}
 		what := revokedSubject("", r.Issuer, r.Subject)
 		store.Commit(what.key, []byte("5000"), time.Now().Add(time.Hour))
 		if err := rv.revoke(t.Context(), what, 4000); err != nil {
@@ -231,6 +214,22 @@ func TestMarkOfEarlierVersion(t *testing.T) {
 		}
 		if over, err := rv.cover(t.Context(), r); !over || err != nil {
 			t.Errorf("%T: %v, %v", store, over, err)
+		}
+	}
+}
+
+// TestRecentTokensReplaceOldest: the tokens of one session more than are kept
+// push out others, and are kept.
+func TestRecentTokensReplaceOldest(t *testing.T) {
+	m := New(Config{Now: time.Now, Idle: time.Hour})
+	for i := range maxRecent + 1 {
+		if err := m.remember(t.Context(), &Record{ID: fmt.Sprint(i)}, time.Minute); err != nil {
+			t.Fatalf("session %d: %v", i+1, err)
+		}
+	}
+	for i, want := range map[int]bool{0: false, 1: true, maxRecent: true} {
+		if value, err := m.recent.find(t.Context(), recordKey(fmt.Sprint(i))); (value != nil) != want || err != nil {
+			t.Errorf("session %d is known: %v, %v; want %v", i, value != nil, err, want)
 		}
 	}
 }

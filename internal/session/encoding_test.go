@@ -1,4 +1,4 @@
-package auth0
+package session
 
 import (
 	"encoding/json"
@@ -10,18 +10,18 @@ import (
 // TestRecordRoundTrip fills every field, also those that somebody adds later:
 // encoding/json writes a record, and code of ours reads it.
 func TestRecordRoundTrip(t *testing.T) {
-	var full sessionRecord
+	var full Record
 	fill(t, reflect.ValueOf(&full).Elem(), new(int))
-	full.Version = sessionVersion
+	full.Version = Version
 	full.Claims = json.RawMessage(`{"email":"ada@acme.example"}`)
-	awkward := full.clone()
+	awkward := full.Clone()
 	awkward.Subject = "\x00\"\\/<>&\u2028\u00e9\U0001f511\n"
 	awkward.Data = map[string]string{"": "", awkward.Subject: awkward.Subject, "a": "1", "b": "2"}
 	awkward.CreatedAt, awkward.ExpiresAt = -1, 1<<63-1
-	for name, want := range map[string]*sessionRecord{
+	for name, want := range map[string]*Record{
 		"every field": &full,
 		"awkward":     awkward,
-		"few fields":  {Version: sessionVersion, Issuer: "i", Subject: "s", Claims: json.RawMessage(`{}`)},
+		"few fields":  {Version: Version, Issuer: "i", Subject: "s", Claims: json.RawMessage(`{}`)},
 	} {
 		plain, err := want.encode()
 		if err != nil {

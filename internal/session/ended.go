@@ -1,4 +1,4 @@
-package auth0
+package session
 
 import (
 	"crypto/sha256"
@@ -18,7 +18,7 @@ type endedSessions struct {
 	order []endedAt // by time
 }
 
-type endedID [16]byte // half a hash: nobody chooses the ids of sessions
+type endedID [16]byte
 
 type endedAt struct {
 	id endedID

@@ -1,4 +1,4 @@
-package auth0
+package session
 
 import (
 	"context"
@@ -100,7 +100,7 @@ func (what revocation) node(bit int, node int64) string {
 // cover reports whether a session was revoked. The tenant's marks count for what
 // it has issued until then by its own clock, so a login that was under way when
 // the logout came does not survive it.
-func (rv *revocations) cover(ctx context.Context, r *sessionRecord) (bool, error) {
+func (rv *revocations) cover(ctx context.Context, r *Record) (bool, error) {
 	if rv == nil {
 		return false, nil
 	}
@@ -145,22 +145,10 @@ func covers(mark []byte, issued int64) bool {
 	return err != nil || issued <= until
 }
 
-// revocations are in the store of the sessions, unless there is one for them.
-func (ss *sessions) revocations(c Config) *revocations {
-	store := newBoundStore(c.Revocations)
-	if store == nil {
-		store = ss.store
-	}
-	if store == nil {
-		return nil
-	}
-	return &revocations{store: store, client: c.ClientID, life: ss.longestLife(), now: ss.now}
-}
-
 // longestLife is how long a copy of a session's cookie can be good that is not
 // prolonged any more. It is longer than the limits by what a request may take that
 // is under way.
-func (ss *sessions) longestLife() time.Duration {
+func (ss *Manager) longestLife() time.Duration {
 	const margin = 10 * time.Minute
 	// A session that is revoked is not prolonged, so without an absolute limit
 	// too it ends when it was last used plus the idle limit.
@@ -171,29 +159,34 @@ func (ss *sessions) longestLife() time.Duration {
 	return life + margin
 }
 
-// EndSessionsOf ends every session of a user in this application that began before
-// now, on all devices. Each ends at its next request. A session that begins within
-// the same second can end too.
-//
-// It needs [Config.Store] or [Config.Revocations], and the error says so if there is
-// neither. The user's sessions at the tenant go on, so a login can succeed without
-// a prompt. DELETE /api/v2/users/{id}/sessions of Auth0's Management API ends those.
-//
-// Issuer and subject are those of [User]. The error is [ErrStoreUnavailable] if the
-// store does not answer; then nothing may have ended.
-func (s *Strategy) EndSessionsOf(ctx context.Context, issuer, subject string) error {
-	if err := s.ready(); err != nil {
-		return asError("session", err)
-	}
-	rv := s.sessions.revoked
-	switch {
-	case rv == nil:
-		return asError("session", refuseMisconfigured.because("EndSessionsOf needs Config.Store or Config.Revocations"))
-	case issuer == "" || subject == "":
-		return asError("session", refuseInternal.because("EndSessionsOf: issuer or subject is empty"))
-	}
-	if err := rv.revoke(context.WithoutCancel(ctx), revokedSubject(rv.client, issuer, subject), s.now().Unix()); err != nil {
-		return asError("session", storeError(ctx, err))
-	}
-	return nil
+// EndUser ends every session of a user that began until now.
+func (ss *Manager) EndUser(ctx context.Context, issuer, subject string) error {
+	what := revokedSubject(ss.revoked.client, issuer, subject)
+	return storeError(ctx, ss.revoked.revoke(context.WithoutCancel(ctx), what, ss.now().Unix()))
 }
+
+// EndAtTenant marks the sessions of a user or, if there is a sid, of one of the
+// tenant's sessions as ended that were issued until the given time. A logout token
+// with the same jti is good until last, and does nothing.
+func (ss *Manager) EndAtTenant(ctx context.Context, issuer, subject, sid, jti string, until int64, last time.Time) error {
+	rv := ss.revoked
+	what := revokedSubject(rv.client, issuer, subject)
+	if sid != "" {
+		what = revokedSID(rv.client, issuer, sid)
+	}
+	seen := storeKey("logout", rv.client, issuer, jti)
+	found, err := rv.store.findAll(ctx, []string{seen, what.key})
+	if err != nil {
+		return err
+	}
+	if found[0] != nil && found[1] != nil && covers(found[1], until) {
+		return nil
+	}
+	if err := rv.revoke(ctx, what, until); err != nil {
+		return err
+	}
+	return rv.store.raise(ctx, seen, 1, last)
+}
+
+// CanRevoke reports whether there is a place for marks that all processes see.
+func (ss *Manager) CanRevoke() bool { return ss.revoked != nil }

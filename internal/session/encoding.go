@@ -1,4 +1,4 @@
-package auth0
+package session
 
 import (
 	"errors"
@@ -13,7 +13,7 @@ var errRecord = errors.New("not the text of a session")
 // most of the time that reading a session takes: it goes over the text three
 // times and copies every token. Names that are not known are of a later version
 // and left out.
-func (r *sessionRecord) decode(text string) error {
+func (r *Record) decode(text string) error {
 	return jsonscan.Object(text, func(name, value string) (err error) {
 		switch name {
 		case "v":
@@ -64,7 +64,7 @@ func (r *sessionRecord) decode(text string) error {
 	})
 }
 
-func decodeToken(text string, t *tokenRecord) error {
+func decodeToken(text string, t *Token) error {
 	return jsonscan.Object(text, func(name, value string) error {
 		switch name {
 		case "aud":
@@ -84,7 +84,7 @@ func decodeToken(text string, t *tokenRecord) error {
 	})
 }
 
-func decodeVaultToken(text string, v *vaultRecord) error {
+func decodeVaultToken(text string, v *VaultToken) error {
 	return jsonscan.Object(text, func(name, value string) error {
 		switch name {
 		case "con":

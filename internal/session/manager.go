@@ -1,4 +1,11 @@
-package auth0
+// Package session keeps sessions: whole, in encrypted cookies, or in a store, with
+// only an id in the cookie. It reads and writes their cookies, coordinates changes
+// of one session between requests and instances, and remembers which sessions have
+// ended.
+//
+// The package does not know how a login works, what a tenant is, when a token of a
+// session is good enough for a caller, or what a visitor reads when it fails.
+package session
 
 import (
 	"context"
@@ -22,9 +29,8 @@ const (
 	purposeRecord = "record" // of a value in a store
 )
 
-// sessions keeps the sessions of a Strategy: whole, in cookies, or in a store,
-// and then the cookie has nothing but an id.
-type sessions struct {
+// A Manager keeps the sessions of one application. It is safe for concurrent use.
+type Manager struct {
 	cookie   cookie.Cookie
 	keyring  seal.Keyring
 	idle     time.Duration // 0: sessions are not prolonged
@@ -48,43 +54,96 @@ type sessions struct {
 	headers sync.Mutex
 }
 
-// read finds the session among the cookies of a request. Cookies that do not
+// A Config says how sessions are kept.
+type Config struct {
+	Cookie  cookie.Cookie
+	Keyring seal.Keyring
+	Client  string // id of the application
+	// Store and Revocations may be nil. By default marks are in Store.
+	Store, Revocations Store
+	// CookiesUntil is when sessions in cookies do not move into Store any more.
+	CookiesUntil time.Time
+	// Idle is 0 if sessions are not prolonged, Absolute if there is no such limit.
+	Idle, Absolute time.Duration
+	CountsAsUse    func(*http.Request) bool
+	Now            func() time.Time
+	Log            *slog.Logger
+}
+
+func New(c Config) *Manager {
+	ss := &Manager{
+		cookie: c.Cookie, keyring: c.Keyring, idle: c.Idle, absolute: c.Absolute, countsAs: c.CountsAsUse, now: c.Now, log: c.Log,
+		store: newBoundStore(c.Store), until: c.CookiesUntil, recent: newBoundStore(newCache(maxRecent)),
+	}
+	marks := newBoundStore(c.Revocations)
+	if marks == nil {
+		marks = ss.store
+	}
+	if marks != nil {
+		ss.revoked = &revocations{store: marks, client: c.Client, life: ss.longestLife(), now: c.Now}
+	}
+	ss.ended = &endedSessions{life: ss.longestLife(), now: c.Now, known: map[endedID]struct{}{}}
+	return ss
+}
+
+// maxRecent bounds the sessions in cookies whose newest tokens are known.
+const maxRecent = 10_000
+
+// Watch has f called for each value that is sealed or opened, for tests that count.
+func (ss *Manager) Watch(f func()) { ss.keyring = ss.keyring.Watch(f) }
+
+// HasStore reports whether sessions are in a store.
+func (ss *Manager) HasStore() bool { return ss.store != nil }
+
+// WasEnded reports whether this process has ended a session.
+func (ss *Manager) WasEnded(id string) bool { return ss.ended.has(id) }
+
+// Load finds the session among the cookies of a request. Cookies that do not
 // open are left alone: they may be those of another application, of another
 // version, or of another instance with a newer secret.
-func (ss *sessions) read(ctx context.Context, jar cookie.Jar) *loadedSession {
-	found := &loadedSession{jar: jar, decoded: &decodedClaims{}}
+func (ss *Manager) Load(ctx context.Context, jar cookie.Jar) *Loaded {
+	found := &Loaded{Jar: jar}
 	for _, value := range ss.cookie.Values(jar) {
 		o := ss.open(ctx, value)
 		switch {
 		case o.err != nil:
-			found.err = o.err
+			found.Err = o.err
 		case o.gone, o.record != nil && ss.expired(o.record):
-			found.over = found.record == nil
+			found.Over = found.Record == nil
 		case o.record == nil || ss.early(o.record):
-		case found.record == nil || o.record.ID == found.record.ID && o.record.isNewer(found.record):
-			found.record, found.current, found.over = o.record, o.current, false
-		case o.record.ID != found.record.ID:
+		case found.Record == nil || o.record.ID == found.Record.ID && o.record.isNewer(found.Record):
+			found.Record, found.Current, found.Over = o.record, o.current, false
+		case o.record.ID != found.Record.ID:
 			// Somebody who can set cookies for this host has added one of theirs.
 			// Which is the person's cannot be known.
 			ss.log.Debug("auth0: a request with two sessions counts as one without")
-			return &loadedSession{jar: jar, decoded: &decodedClaims{}}
+			return &Loaded{Jar: jar}
 		}
 	}
-	if found.record == nil {
-		found.over = found.over && found.err == nil
+	if found.Record == nil {
+		found.Over = found.Over && found.Err == nil
 		return found
 	}
-	found.err = nil
-	over, err := ss.isEnded(ctx, found.record)
+	found.Err = nil
+	over, err := ss.isEnded(ctx, found.Record)
 	if over || err != nil {
-		found.record, found.over, found.err = nil, over, storeError(ctx, err)
+		found.Record, found.Over, found.Err = nil, over, storeError(ctx, err)
 	}
 	return found
 }
 
+// A Loaded is the session that was found among the cookies of a request.
+type Loaded struct {
+	Jar     cookie.Jar
+	Record  *Record // nil if nobody is logged in
+	Current bool    // sealed with the first secret, and where it belongs
+	Over    bool    // there was a session, and its time is up
+	Err     error   // why it is not known whether somebody is logged in
+}
+
 // isEnded reports whether a session was ended elsewhere than in the cookie that it
 // was found by.
-func (ss *sessions) isEnded(ctx context.Context, r *sessionRecord) (bool, error) {
+func (ss *Manager) isEnded(ctx context.Context, r *Record) (bool, error) {
 	if ss.ended.has(r.ID) {
 		return true, nil
 	}
@@ -93,16 +152,16 @@ func (ss *sessions) isEnded(ctx context.Context, r *sessionRecord) (bool, error)
 
 // opened is what one cookie was found to be.
 type opened struct {
-	record  *sessionRecord
+	record  *Record
 	current bool
 	gone    bool // the cookie is ours, and its session is not in the store any more
 	err     error
 }
 
-func (ss *sessions) open(ctx context.Context, value string) opened {
+func (ss *Manager) open(ctx context.Context, value string) opened {
 	if ss.store != nil {
 		if id, current, ok := ss.keyring.Open(purposeID, ss.cookie.Name, value); ok {
-			record, err := ss.find(ctx, string(id))
+			record, err := ss.Find(ctx, string(id))
 			return opened{record: record, current: current, gone: record == nil && err == nil, err: err}
 		}
 		if !ss.now().Before(ss.until) {
@@ -115,7 +174,7 @@ func (ss *sessions) open(ctx context.Context, value string) opened {
 }
 
 // openRecord returns the session that a cookie holds, nil if it holds none.
-func (ss *sessions) openRecord(value string) (record *sessionRecord, current bool) {
+func (ss *Manager) openRecord(value string) (record *Record, current bool) {
 	plain, current, ok := ss.keyring.Open(purposeSession, ss.cookie.Name, value)
 	if !ok {
 		return nil, false
@@ -129,32 +188,32 @@ func (ss *sessions) openRecord(value string) (record *sessionRecord, current boo
 // encode writes a record: the length of its JSON text, that text, and the JSON
 // text of the claims. In one text, reading would scan the claims three times,
 // and most requests have no use for them.
-func (r *sessionRecord) encode() ([]byte, error) {
+func (r *Record) encode() ([]byte, error) {
 	text, err := json.Marshal(r)
 	if err != nil {
-		return nil, refuseInternal.wrap(err)
+		return nil, failure(Internal, err)
 	}
 	out := binary.AppendUvarint(nil, uint64(len(text)))
 	return slices.Concat(out, text, r.Claims), nil
 }
 
 // decodeRecord returns nil for what encode has not written, in this version.
-func decodeRecord(plain []byte) *sessionRecord {
+func decodeRecord(plain []byte) *Record {
 	length, n := binary.Uvarint(plain)
 	if n <= 0 || length > uint64(len(plain)-n) {
 		return nil
 	}
 	text, claims := plain[n:n+int(length)], plain[n+int(length):]
-	record := &sessionRecord{Claims: claims}
-	if record.decode(string(text)) != nil || record.Version != sessionVersion || record.Subject == "" || record.Issuer == "" {
+	record := &Record{Claims: claims}
+	if record.decode(string(text)) != nil || record.Version != Version || record.Subject == "" || record.Issuer == "" {
 		return nil
 	}
 	return record
 }
 
-// find returns the record of an id, nil if there is none. What a store returns
+// Find returns the record of an id, nil if there is none. What a store returns
 // by mistake does not open, because the key is part of what seals it.
-func (ss *sessions) find(ctx context.Context, id string) (*sessionRecord, error) {
+func (ss *Manager) Find(ctx context.Context, id string) (*Record, error) {
 	key := recordKey(id)
 	value, err := ss.store.find(ctx, key)
 	if err != nil {
@@ -181,14 +240,12 @@ func storeError(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return err
 	}
-	e := refuseStore.wrap(err)
-	e.RetryAfter = 5 * time.Second
-	return e
+	return failure(StoreDown, err)
 }
 
 // expired applies what was promised when the session was written and what the
 // configuration says today: a limit that was shortened holds at once.
-func (ss *sessions) expired(r *sessionRecord) bool {
+func (ss *Manager) expired(r *Record) bool {
 	now := ss.now().Unix()
 	return now >= r.ExpiresAt || now >= ss.endsAt(r, min(r.TouchedAt, now))
 }
@@ -196,13 +253,13 @@ func (ss *sessions) expired(r *sessionRecord) bool {
 // early reports whether a session began in the future, by more than the clocks of
 // instances may differ. The absolute limit counts from that beginning, so a clock
 // that was once ahead would prolong it.
-func (ss *sessions) early(r *sessionRecord) bool {
+func (ss *Manager) early(r *Record) bool {
 	const leeway = 5 * time.Minute
 	return r.CreatedAt > ss.now().Add(leeway).Unix()
 }
 
 // endsAt is when a session ends that was last used at the given time.
-func (ss *sessions) endsAt(r *sessionRecord, touched int64) int64 {
+func (ss *Manager) endsAt(r *Record, touched int64) int64 {
 	end := int64(1 << 62)
 	if ss.idle > 0 {
 		end = touched + int64(ss.idle/time.Second)
@@ -211,22 +268,22 @@ func (ss *sessions) endsAt(r *sessionRecord, touched int64) int64 {
 		end = min(end, r.CreatedAt+int64(ss.absolute/time.Second))
 	}
 	if r.Ceiling > 0 {
-		end = min(end, r.Ceiling-ceilingLeeway)
+		end = min(end, r.Ceiling-CeilingLeeway)
 	}
 	return end
 }
 
-// due reports whether the session should be written for this request. Not at
+// Due reports whether the session should be written for this request. Not at
 // every one: a response that is still on its way would undo a logout.
-func (ss *sessions) due(l *loadedSession, r *http.Request) bool {
-	if !l.current {
+func (ss *Manager) Due(l *Loaded, r *http.Request) bool {
+	if !l.Current {
 		return true
 	}
 	if ss.idle == 0 {
 		return false
 	}
 	const often = 5 * time.Minute
-	unused := time.Duration(ss.now().Unix()-l.record.TouchedAt) * time.Second
+	unused := time.Duration(ss.now().Unix()-l.Record.TouchedAt) * time.Second
 	if unused < 0 {
 		return true // the clock was set back; what is written now is right
 	}
@@ -235,7 +292,7 @@ func (ss *sessions) due(l *loadedSession, r *http.Request) bool {
 
 // isUse asks the application. If its function panics the request counts: a
 // session that lives a little longer is better than one that is lost.
-func (ss *sessions) isUse(r *http.Request) (use bool) {
+func (ss *Manager) isUse(r *http.Request) (use bool) {
 	if ss.countsAs == nil {
 		return true
 	}
@@ -248,81 +305,81 @@ func (ss *sessions) isUse(r *http.Request) (use bool) {
 	return ss.countsAs(r)
 }
 
-// touch notes that the session is used now.
-func (ss *sessions) touch(r *sessionRecord) {
+// Touch notes that the session is used now.
+func (ss *Manager) Touch(r *Record) {
 	r.TouchedAt = ss.now().Unix()
 	r.ExpiresAt = ss.endsAt(r, r.TouchedAt)
 }
 
-// begin keeps a new session, tells the browser, and ends those that it replaces. A
-// cookie must not name what is not there; and a session that cannot begin must not
+// Begin keeps a new session, tells the browser, and ends those that it replaces. A
+// cookie must not name what is not there; and a session that cannot Begin must not
 // end another.
-func (ss *sessions) begin(ctx context.Context, w http.ResponseWriter, jar cookie.Jar, record *sessionRecord, replaced ...string) error {
-	ss.touch(record)
+func (ss *Manager) Begin(ctx context.Context, w http.ResponseWriter, jar cookie.Jar, record *Record, replaced ...string) error {
+	ss.Touch(record)
 	if ss.store != nil {
 		if err := ss.commit(ctx, record); err != nil {
 			return err
 		}
 	}
 	replaced = append(replaced, ss.sent(w).id) // that of the same response
-	if err := ss.send(w, jar, record); err != nil {
+	if err := ss.Send(w, jar, record); err != nil {
 		return err
 	}
 	if err := ss.removeAll(ctx, replaced); err != nil {
-		ss.log.Warn("auth0: the session before this login could not be ended", "err", clip(err.Error()))
+		ss.log.Warn("auth0: the session before this login could not be ended", "err", err)
 	}
 	return nil
 }
 
-// prolong writes a session that is due.
-func (ss *sessions) prolong(w http.ResponseWriter, r *http.Request, l *loadedSession) error {
+// Renew writes a session that is due.
+func (ss *Manager) Renew(w http.ResponseWriter, r *http.Request, l *Loaded) error {
 	// A page does not wait long for what can be done at the next one.
 	ctx, cancel := context.WithTimeout(r.Context(), storeTimeout)
 	defer cancel()
-	record, err := ss.change(ctx, l.record, func(newest *sessionRecord) error {
-		ss.touch(newest)
+	record, err := ss.Change(ctx, l.Record, func(newest *Record) error {
+		ss.Touch(newest)
 		return nil
 	})
-	if errors.Is(err, ErrNoSession) {
-		ss.cookie.Delete(w, l.jar) // somebody has logged out meanwhile
+	if IsEnded(err) {
+		ss.cookie.Delete(w, l.Jar) // somebody has logged out meanwhile
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return ss.send(w, l.jar, record)
+	return ss.Send(w, l.Jar, record)
 }
 
-// change applies a change to the newest state of a session and keeps the result,
-// one change of a session at a time. The error is [ErrNoSession] if it was ended
+// Change applies a Change to the newest state of a session and keeps the result,
+// one Change of a session at a time. The failure is Ended if it was ended
 // meanwhile. A session in a cookie is kept by [sessions.send].
-func (ss *sessions) change(ctx context.Context, record *sessionRecord, apply func(*sessionRecord) error) (*sessionRecord, error) {
+func (ss *Manager) Change(ctx context.Context, record *Record, apply func(*Record) error) (*Record, error) {
 	unlock, err := ss.lock(ctx, record.ID)
 	if err != nil {
 		return nil, storeError(ctx, err)
 	}
 	defer unlock()
-	newest, kept, err := ss.newest(ctx, record)
+	newest, kept, err := ss.Newest(ctx, record)
 	if err != nil {
 		return nil, err
 	}
-	changed := newest.clone()
+	changed := newest.Clone()
 	switch err := apply(changed); err {
 	case nil:
 		return changed, ss.keep(ctx, changed, kept)
-	case errUnchanged:
+	case ErrUnchanged:
 		return newest, ss.keepLate(ctx, newest, kept)
 	default:
 		return nil, err
 	}
 }
 
-// errUnchanged is for changes that turn out not to be needed.
-var errUnchanged = errors.New("nothing to change")
+// ErrUnchanged is for changes that turn out not to be needed.
+var ErrUnchanged = errors.New("nothing to change")
 
 // lock keeps other goroutines from a session, and other processes if the store
 // can.
-func (ss *sessions) lock(ctx context.Context, id string) (unlock func(), err error) {
+func (ss *Manager) lock(ctx context.Context, id string) (unlock func(), err error) {
 	const leaseTime = 15 * time.Second // longer than a token request may take
 	release, err := ss.locks.lock(ctx, id)
 	if err != nil || ss.store == nil {
@@ -346,19 +403,19 @@ func (ss *sessions) lock(ctx context.Context, id string) (unlock func(), err err
 	}
 }
 
-// newest returns the state of a session that is at least as new as the one that
+// Newest returns the state of a session that is at least as new as the one that
 // a request has brought, and the one that is kept where other processes find it.
 // They differ if tokens are newer than those that are kept.
-func (ss *sessions) newest(ctx context.Context, record *sessionRecord) (newest, kept *sessionRecord, err error) {
+func (ss *Manager) Newest(ctx context.Context, record *Record) (newest, kept *Record, err error) {
 	if ss.store != nil {
-		stored, err := ss.find(ctx, record.ID)
+		stored, err := ss.Find(ctx, record.ID)
 		switch {
 		case err != nil:
 			return nil, nil, err
 		case stored != nil:
 			record = stored
 		case !record.inCookie:
-			return nil, nil, refuseLoginRequired.error()
+			return nil, nil, failure(Ended, nil)
 		}
 	}
 	if value, _ := ss.recent.find(ctx, recordKey(record.ID)); value != nil {
@@ -373,10 +430,10 @@ func (ss *sessions) newest(ctx context.Context, record *sessionRecord) (newest, 
 // known to this process first: what they have replaced is used up, so they must
 // not be lost even if the store fails now. It is then this process that knows
 // them, until it has written them.
-func (ss *sessions) keep(ctx context.Context, changed, before *sessionRecord) error {
+func (ss *Manager) keep(ctx context.Context, changed, before *Record) error {
 	const overlap = time.Minute
 	if ss.ended.has(changed.ID) {
-		return refuseLoginRequired.error() // meanwhile
+		return failure(Ended, nil) // meanwhile
 	}
 	refreshed := changed.Refreshes != before.Refreshes
 	if refreshed {
@@ -388,7 +445,7 @@ func (ss *sessions) keep(ctx context.Context, changed, before *sessionRecord) er
 		return nil
 	}
 	err := ss.write(ctx, changed, before)
-	if err != nil && refreshed && !errors.Is(err, ErrNoSession) {
+	if err != nil && refreshed && !IsEnded(err) {
 		left := time.Duration(changed.ExpiresAt-ss.now().Unix()) * time.Second
 		if err := ss.remember(ctx, changed, left); err != nil {
 			return err
@@ -399,31 +456,31 @@ func (ss *sessions) keep(ctx context.Context, changed, before *sessionRecord) er
 
 // keepLate writes new tokens that could not be written when they were new. It
 // may be that they cannot now, which does not keep anybody from using them.
-func (ss *sessions) keepLate(ctx context.Context, newest, kept *sessionRecord) error {
+func (ss *Manager) keepLate(ctx context.Context, newest, kept *Record) error {
 	if ss.store == nil || newest.Refreshes == kept.Refreshes {
 		return nil
 	}
 	err := ss.keep(ctx, newest, kept)
-	if err != nil && !errors.Is(err, ErrNoSession) {
-		ss.log.Warn("auth0: new tokens of a session could still not be kept", "err", clip(err.Error()))
+	if err != nil && !IsEnded(err) {
+		ss.log.Warn("auth0: new tokens of a session could still not be kept", "err", err)
 		return nil
 	}
 	return err
 }
 
-func (ss *sessions) remember(ctx context.Context, r *sessionRecord, d time.Duration) error {
+func (ss *Manager) remember(ctx context.Context, r *Record, d time.Duration) error {
 	value, err := r.encode()
 	if err != nil {
 		return err
 	}
 	if err := ss.recent.commit(ctx, recordKey(r.ID), value, time.Now().Add(d)); err != nil {
-		return refuseInternal.wrap(err)
+		return failure(Internal, err)
 	}
 	return nil
 }
 
 // write changes a record in the store, or moves it there from a cookie.
-func (ss *sessions) write(ctx context.Context, changed, before *sessionRecord) error {
+func (ss *Manager) write(ctx context.Context, changed, before *Record) error {
 	if before.inCookie {
 		return ss.commit(ctx, changed)
 	}
@@ -434,15 +491,15 @@ func (ss *sessions) write(ctx context.Context, changed, before *sessionRecord) e
 	updated, err := ss.store.update(ctx, recordKey(changed.ID), value, time.Unix(changed.ExpiresAt, 0))
 	switch {
 	case err != nil:
-		return refuseStoreWrite.wrap(err)
+		return failure(NotWritten, err)
 	case !updated:
-		return refuseLoginRequired.error()
+		return failure(Ended, nil)
 	}
 	return nil
 }
 
 // commit adds a record to the store.
-func (ss *sessions) commit(ctx context.Context, record *sessionRecord) error {
+func (ss *Manager) commit(ctx context.Context, record *Record) error {
 	value, err := ss.sealRecord(record)
 	if err != nil {
 		return err
@@ -455,7 +512,7 @@ func (ss *sessions) commit(ctx context.Context, record *sessionRecord) error {
 	return nil
 }
 
-func (ss *sessions) sealRecord(record *sessionRecord) ([]byte, error) {
+func (ss *Manager) sealRecord(record *Record) ([]byte, error) {
 	plain, err := record.encode()
 	if err != nil {
 		return nil, err
@@ -463,16 +520,16 @@ func (ss *sessions) sealRecord(record *sessionRecord) ([]byte, error) {
 	return []byte(ss.keyring.Seal(purposeRecord, recordKey(record.ID), plain)), nil
 }
 
-// send sets the cookie of a session that is kept.
-func (ss *sessions) send(w http.ResponseWriter, jar cookie.Jar, record *sessionRecord) error {
+// Send sets the cookie of a session that is kept.
+func (ss *Manager) Send(w http.ResponseWriter, jar cookie.Jar, record *Record) error {
 	ss.headers.Lock()
 	defer ss.headers.Unlock()
 	return ss.setCookie(w, jar, record)
 }
 
-// sendTokens sets the cookie if tokens were changed that only it keeps, unless the
+// SendTokens sets the cookie if tokens were changed that only it keeps, unless the
 // response has newer ones already, or another session.
-func (ss *sessions) sendTokens(w http.ResponseWriter, jar cookie.Jar, before, changed *sessionRecord) error {
+func (ss *Manager) SendTokens(w http.ResponseWriter, jar cookie.Jar, before, changed *Record) error {
 	if ss.store != nil || changed.Refreshes == before.Refreshes {
 		return nil
 	}
@@ -487,34 +544,34 @@ func (ss *sessions) sendTokens(w http.ResponseWriter, jar cookie.Jar, before, ch
 	return nil
 }
 
-func (ss *sessions) setCookie(w http.ResponseWriter, jar cookie.Jar, record *sessionRecord) error {
+func (ss *Manager) setCookie(w http.ResponseWriter, jar cookie.Jar, record *Record) error {
 	value, err := ss.cookieValue(record)
 	if err != nil {
 		return err
 	}
 	left := time.Duration(record.ExpiresAt-ss.now().Unix()) * time.Second
 	if err := ss.cookie.Set(w, jar, value, left); err != nil {
-		return refuseTooLarge.wrap(err)
+		return failure(TooLarge, err)
 	}
 	return nil
 }
 
 // A sentSession is that which a response sets.
 type sentSession struct {
-	id     string         // empty if it sets none
-	record *sessionRecord // the session, if it is in the cookie
+	id     string  // empty if it sets none
+	record *Record // the session, if it is in the cookie
 }
 
 // sent returns the session that a response has so far: what is written next comes
 // after that.
-func (ss *sessions) sent(w http.ResponseWriter) sentSession {
+func (ss *Manager) sent(w http.ResponseWriter) sentSession {
 	ss.headers.Lock()
 	defer ss.headers.Unlock()
 	return ss.sentNow(w)
 }
 
-// sentOr returns the session that a response sets, else that of the request.
-func (ss *sessions) sentOr(ctx context.Context, w http.ResponseWriter, requested func() (*sessionRecord, error)) (*sessionRecord, error) {
+// Current returns the session that a response sets, else that of the request.
+func (ss *Manager) Current(ctx context.Context, w http.ResponseWriter, requested func() (*Record, error)) (*Record, error) {
 	sent := ss.sent(w)
 	if sent.record != nil {
 		return sent.record, nil
@@ -523,13 +580,13 @@ func (ss *sessions) sentOr(ctx context.Context, w http.ResponseWriter, requested
 	if sent.id == "" || err == nil && record.ID == sent.id {
 		return record, err
 	}
-	if record, err = ss.find(ctx, sent.id); err == nil && record == nil {
-		err = refuseLoginRequired.error()
+	if record, err = ss.Find(ctx, sent.id); err == nil && record == nil {
+		err = failure(Ended, nil)
 	}
 	return record, err
 }
 
-func (ss *sessions) sentNow(w http.ResponseWriter) sentSession {
+func (ss *Manager) sentNow(w http.ResponseWriter) sentSession {
 	for _, value := range ss.cookie.Values(ss.cookie.Sent(w.Header())) {
 		if ss.store != nil {
 			id, _, _ := ss.keyring.Open(purposeID, ss.cookie.Name, value)
@@ -544,7 +601,7 @@ func (ss *sessions) sentNow(w http.ResponseWriter) sentSession {
 
 // cookieValue seals an id or a record. A record that is too large loses what can
 // be done without, and then fails, before anything is written.
-func (ss *sessions) cookieValue(record *sessionRecord) (string, error) {
+func (ss *Manager) cookieValue(record *Record) (string, error) {
 	const comfortable = 6 << 10
 	if ss.store != nil {
 		return ss.keyring.Seal(purposeID, ss.cookie.Name, []byte(record.ID)), nil
@@ -567,7 +624,7 @@ func (ss *sessions) cookieValue(record *sessionRecord) (string, error) {
 	return value, nil
 }
 
-func (ss *sessions) sealCookie(record *sessionRecord) (string, error) {
+func (ss *Manager) sealCookie(record *Record) (string, error) {
 	plain, err := record.encode()
 	if err != nil {
 		return "", err
@@ -575,11 +632,11 @@ func (ss *sessions) sealCookie(record *sessionRecord) (string, error) {
 	return ss.keyring.Seal(purposeSession, ss.cookie.Name, plain), nil
 }
 
-// end deletes the session of a request, here and for every copy of its cookie, and
+// End deletes the session of a request, here and for every copy of its cookie, and
 // the one that the response begins. What the browser has is deleted also if the
 // store does not answer.
-func (ss *sessions) end(ctx context.Context, w http.ResponseWriter, jar cookie.Jar) error {
-	ids := append(ss.idsIn(jar), ss.sent(w).id)
+func (ss *Manager) End(ctx context.Context, w http.ResponseWriter, jar cookie.Jar) error {
+	ids := append(ss.IDs(jar), ss.sent(w).id)
 	ss.headers.Lock()
 	ss.cookie.Delete(w, jar)
 	ss.headers.Unlock()
@@ -587,7 +644,7 @@ func (ss *sessions) end(ctx context.Context, w http.ResponseWriter, jar cookie.J
 }
 
 // removeAll ends sessions. Ids may be there twice, or empty.
-func (ss *sessions) removeAll(ctx context.Context, ids []string) error {
+func (ss *Manager) removeAll(ctx context.Context, ids []string) error {
 	slices.Sort(ids)
 	var errs []error
 	for _, id := range slices.Compact(ids) {
@@ -598,8 +655,8 @@ func (ss *sessions) removeAll(ctx context.Context, ids []string) error {
 	return errors.Join(errs...)
 }
 
-// idsIn returns the ids of the sessions in a jar.
-func (ss *sessions) idsIn(jar cookie.Jar) []string {
+// IDs returns the ids of the sessions in a jar.
+func (ss *Manager) IDs(jar cookie.Jar) []string {
 	var ids []string
 	for _, value := range ss.cookie.Values(jar) {
 		ids = append(ids, ss.idOf(value))
@@ -607,7 +664,7 @@ func (ss *sessions) idsIn(jar cookie.Jar) []string {
 	return ids
 }
 
-func (ss *sessions) idOf(value string) string {
+func (ss *Manager) idOf(value string) string {
 	if id, _, ok := ss.keyring.Open(purposeID, ss.cookie.Name, value); ok {
 		return string(id)
 	}
@@ -619,7 +676,7 @@ func (ss *sessions) idOf(value string) string {
 
 // remove ends a session. It is revoked first: a request that is under way may
 // write it again.
-func (ss *sessions) remove(ctx context.Context, id string) error {
+func (ss *Manager) remove(ctx context.Context, id string) error {
 	// Whoever logs out and closes the window is logged out.
 	ctx = context.WithoutCancel(ctx)
 	ss.ended.add(id)
@@ -631,15 +688,15 @@ func (ss *sessions) remove(ctx context.Context, id string) error {
 }
 
 // isNewer reports whether of two states of a session this is the later.
-func (r *sessionRecord) isNewer(other *sessionRecord) bool {
+func (r *Record) isNewer(other *Record) bool {
 	if r.Refreshes != other.Refreshes {
 		return r.Refreshes > other.Refreshes
 	}
 	return r.TouchedAt > other.TouchedAt
 }
 
-// clone returns a copy that can be changed.
-func (r *sessionRecord) clone() *sessionRecord {
+// Clone returns a copy that can be changed.
+func (r *Record) Clone() *Record {
 	copied := *r
 	copied.AMR = slices.Clone(r.AMR)
 	copied.Tokens = slices.Clone(r.Tokens)
@@ -649,8 +706,8 @@ func (r *sessionRecord) clone() *sessionRecord {
 }
 
 // withTokensOf returns the record with what a refresh changes.
-func (r *sessionRecord) withTokensOf(newer *sessionRecord) *sessionRecord {
-	copied := r.clone()
+func (r *Record) withTokensOf(newer *Record) *Record {
+	copied := r.Clone()
 	copied.RefreshToken, copied.Tokens, copied.Refreshes = newer.RefreshToken, newer.Tokens, newer.Refreshes
 	copied.Vault = newer.Vault
 	copied.IDToken, copied.Claims, copied.AuthTime = newer.IDToken, newer.Claims, max(copied.AuthTime, newer.AuthTime)
