@@ -78,7 +78,7 @@ func (s *Strategy) ConnectedAccounts(w http.ResponseWriter, r *http.Request) ([]
 // the error names their ids. It must be called before the first byte of the
 // response is written.
 func (s *Strategy) DisconnectAccount(w http.ResponseWriter, r *http.Request, connection string) error {
-	if !isConnectionName(connection) || connection == "" {
+	if !syntax.IsConnectionName(connection) || connection == "" {
 		return asError("accounts", refuseInvalidConnection.because("%.40q is no name of a connection", connection))
 	}
 	if err := s.disconnectAccount(w, r, connection); err != nil {
@@ -120,7 +120,7 @@ func (s *Strategy) beginAccount(w http.ResponseWriter, r *http.Request, scopes [
 		return refuseLoginOption.wrap(err)
 	}
 	connection := values.Get("connection")
-	if connection == "" || !isConnectionName(connection) {
+	if connection == "" || !syntax.IsConnectionName(connection) {
 		return refuseInvalidConnection.because("%.40q is no name of a connection", connection)
 	}
 	token, err := s.accountToken(w, r)

@@ -6,8 +6,8 @@
 // [Strategy.LoadUser] around everything makes [UserFrom] work, and
 // [Strategy.RequireLogin] guards pages. [Strategy.GetConnections] lists the
 // connections to show as login buttons. [Strategy.AccessToken] has the tokens of
-// the session, with [ForConnection] also those of third parties, and
-// [Strategy.Management] makes a third party that speaks OAuth 2.0 a connection.
+// the session, with [ForConnection] also those of third parties. Package management
+// makes a third party that supports OAuth 2.0 a connection.
 //
 // An API uses an [API]: [NewAPI] makes one from an [APIConfig], and
 // [API.RequireAuth], [API.RequireScope] and [API.RequirePermissions] guard
@@ -88,6 +88,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/browser"
+	"github.com/seed-15d5a55c/auth0/internal/directory"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/refresh"
@@ -293,8 +294,8 @@ type Config struct {
 	// Connections, if not nil, is the list that [Strategy.GetConnections]
 	// returns. Only Name is needed.
 	Connections []Connection
-	// ManagementClientID and ManagementClientSecret are the credentials with
-	// which the Management API is asked for connections. Default: those of the
+	// ManagementClientID and ManagementClientSecret are the credentials with which
+	// [Strategy.GetConnections] asks the Management API. Default: those of the
 	// application.
 	ManagementClientID     string
 	ManagementClientSecret string
@@ -458,7 +459,7 @@ type Strategy struct {
 	pushing     *outbound   // pushed authorization requests
 	redeeming   *outbound   // codes that the tenant refuses
 	silent      atomic.Bool // whether there are silent logins
-	connections *connectionLists
+	connections *directory.List
 	ownTokens   *refresh.Group[ownToken]
 	exit        exit
 	log         *slog.Logger
@@ -484,7 +485,7 @@ func New(c Config) (*Strategy, error) {
 	c = s.checkRoutes(&p, c)
 	c = s.checkLogin(&p, c)
 	c = s.checkSession(&p, c)
-	s.connections = newConnectionLists(&p, c, s)
+	s.connections = newConnectionList(&p, c, s)
 	s.checkLogout(&p, c)
 
 	if err := p.joined(); err != nil {

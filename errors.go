@@ -28,7 +28,7 @@ import (
 // of this package.
 type Error struct {
 	// Op is what was being done: login, callback, logout, session, bearer,
-	// connections, token, userinfo, accounts, connect, management, backchannel,
+	// connections, token, userinfo, accounts, connect, backchannel,
 	// claims, signature, keys, metadata.
 	Op string
 	// Status is the HTTP status that answers the request.
@@ -216,7 +216,6 @@ var (
 	refuseStoreFull           = refusal{503, "temporarily_unavailable", "store_unavailable", "too many people are logged in at the moment; please try again later"}
 	refuseStoreWrite          = refusal{500, "server_error", "store_unavailable", "the login could not be kept; please try again in a minute"}
 	refuseConnections         = refusal{503, "temporarily_unavailable", "connections_unavailable", "the ways to log in cannot be listed"}
-	refuseManaged             = refusal{502, "server_error", "management", "the login service did not take the request to manage it"}
 	refuseInvalidConnection   = refusal{400, "invalid_request", "invalid_connection", "the connection is not valid"}
 	refuseNotConnected        = refusal{403, "access_denied", "not_connected", "connect your account at the other service to continue"}
 	refuseCrossSite           = refusal{403, "invalid_request", "cross_site", "log out with the button on this site"}

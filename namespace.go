@@ -15,6 +15,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/refresh"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
+	"github.com/seed-15d5a55c/auth0/internal/tenantapi"
 )
 
 // A namespace is what a tenant's domain stands for: an issuer, its endpoints
@@ -113,7 +114,7 @@ func (s *Strategy) endpoints(ctx context.Context) (discovery.Metadata, error) {
 
 // outgoing says what requests to the tenant carry beside their own.
 func outgoing(base string, telemetry bool) fetch.Options {
-	o := fetch.Options{UserAgent: "auth0-go-rp/" + version}
+	o := fetch.Options{UserAgent: tenantapi.UserAgent}
 	if u, err := url.Parse(base); err == nil && telemetry {
 		info, _ := json.Marshal(map[string]any{"name": "auth0-go-rp", "version": version, "env": map[string]string{"go": goVersion()}})
 		o.Host = u.Host
@@ -123,6 +124,6 @@ func outgoing(base string, telemetry bool) fetch.Options {
 }
 
 // version is that of this package, as it is told to the tenant.
-const version = "0.1.0"
+const version = tenantapi.Version
 
 func goVersion() string { return strings.TrimPrefix(runtime.Version(), "go") }

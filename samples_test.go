@@ -21,6 +21,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/management"
 )
 
 // The files of testdata/tenant are what Auth0 answers. Each sample is answered to
@@ -253,21 +254,21 @@ func sampledRefusals() []sampled {
 		{"GET /userinfo", "missing/invalid token", known("guess"), nothing, false, 401, "invalid_token", "token_not_accepted", 0, nil},
 		{"GET /userinfo", "token without openid scope", known(""), nil, false, 502, "server_error", "invalid_userinfo", 0, nil},
 
-		{"GET /api/v2/*", "no token", managed, nil, false, 502, "server_error", "management", 0, nil},
-		{"GET /api/v2/*", "expired/invalid token", managed, nil, false, 502, "server_error", "management", 0, nil},
-		{"GET /api/v2/*", "bad signature", managed, func(e *env) { e.tenant.SignWithForeignKey(true) }, false, 502, "server_error", "management", 0, nil},
+		{"GET /api/v2/*", "no token", managed, nil, false, 0, "", "management", 0, nil},
+		{"GET /api/v2/*", "expired/invalid token", managed, nil, false, 0, "", "management", 0, nil},
+		{"GET /api/v2/*", "bad signature", managed, func(e *env) { e.tenant.SignWithForeignKey(true) }, false, 0, "", "management", 0, nil},
 		{"GET /api/v2/*", "audience is custom domain, or domain/issuer mismatch", managed, func(e *env) {
 			e.tenant.EditAccessToken(func(_, claims map[string]any) { claims["aud"] = "https://login.acme.example/api/v2/" })
-		}, false, 502, "server_error", "management", 0, nil},
-		{"GET /api/v2/connections", "lacks read:connections", managed, func(e *env) { e.allow("read:users") }, false, 502, "insufficient_scope", "management", 0, nil},
+		}, false, 0, "", "management", 0, nil},
+		{"GET /api/v2/connections", "lacks read:connections", managed, func(e *env) { e.allow("read:users") }, false, 0, "insufficient_scope", "management", 0, nil},
 		{"GET /api/v2/connections", "page/per_page beyond first 1000", listed(), nil, false, 503, "invalid_query_string", "connections_unavailable", 0, nil},
-		{"GET /api/v2/connections/{id}", "unknown", managed, nothing, false, 502, "inexistent_connection", "management", 0, nil},
+		{"GET /api/v2/connections/{id}", "unknown", managed, nothing, false, 0, "inexistent_connection", "management", 0, nil},
 		{"GET /api/v2/clients/{id}", "unknown", listed(), nil, false, 503, "inexistent_client", "connections_unavailable", 0, nil},
 		{"GET /api/v2/organizations/{id}", "unknown", listed(auth0.WithOrganization("org_unknown")), nothing, true, 503, "unknown_error", "connections_unavailable", 0, nil},
-		{"GET /api/v2/users/{id}", "unknown", identified, nothing, false, 502, "inexistent_user", "management", 0, nil},
-		{"POST /api/v2/connections", "invalid body", created, nil, true, 502, "invalid_body", "management", 0, nil},
-		{"any /api/v2", "plan does not include feature", managed, nil, false, 502, "insufficient_entitlement", "management", 0, nil},
-		{"any /api/v2", "rate limited", managed, func(e *env) { e.tenant.LimitRate(tenant.Management, 1, time.Minute); managed(e, nil)() }, false, 502, "too_many_requests", "tenant_unavailable", time.Minute, auth0.ErrTenantUnavailable},
+		{"GET /api/v2/users/{id}", "unknown", identified, nothing, false, 0, "inexistent_user", "management", 0, nil},
+		{"POST /api/v2/connections", "invalid body", created, nil, true, 0, "invalid_body", "management", 0, nil},
+		{"any /api/v2", "plan does not include feature", managed, nil, false, 0, "insufficient_entitlement", "management", 0, nil},
+		{"any /api/v2", "rate limited", managed, func(e *env) { e.tenant.LimitRate(tenant.Management, 1, time.Minute); managed(e, nil)() }, false, 0, "too_many_requests", "management", time.Minute, management.ErrUnavailable},
 		{"any /api/v2", "rate limited", listed(), nil, false, 503, "too_many_requests", "connections_unavailable", time.Minute, nil},
 	}
 }
@@ -415,21 +416,21 @@ func known(token string) func(*env, *wire) func() error {
 
 func managed(e *env, _ *wire) func() error {
 	return func() error {
-		_, err := e.strategy.Management().OAuth2Connection(e.t.Context(), "con_unknown")
+		_, err := e.management().OAuth2Connection(e.t.Context(), "con_unknown")
 		return err
 	}
 }
 
 func created(e *env, _ *wire) func() error {
 	return func() error {
-		_, err := e.strategy.Management().CreateOAuth2Connection(e.t.Context(), partner())
+		_, err := e.management().CreateOAuth2Connection(e.t.Context(), partner())
 		return err
 	}
 }
 
 func identified(e *env, _ *wire) func() error {
 	return func() error {
-		_, err := e.strategy.Management().IdentityProviderToken(e.t.Context(), "auth0|unknown", "google-oauth2")
+		_, err := e.management().IdentityProviderToken(e.t.Context(), "auth0|unknown", "google-oauth2")
 		return err
 	}
 }
@@ -503,6 +504,10 @@ func TestSampledRefusals(t *testing.T) {
 // check compares the error with what the row wants.
 func (row sampled) check(t *testing.T, err error, s sample) {
 	t.Helper()
+	if row.reason == "management" {
+		row.checkManagement(t, err, s)
+		return
+	}
 	got, ok := errors.AsType[*auth0.Error](err)
 	if !ok {
 		t.Fatalf("got %v", err)
@@ -525,6 +530,18 @@ func (row sampled) check(t *testing.T, err error, s sample) {
 		if words := s.member(name); words != "" && strings.Contains(got.Description, words) {
 			t.Errorf("visitors see %q", got.Description)
 		}
+	}
+}
+
+// checkManagement is check for an error of package management.
+func (row sampled) checkManagement(t *testing.T, err error, s sample) {
+	t.Helper()
+	got, ok := errors.AsType[*management.Error](err)
+	if !ok {
+		t.Fatalf("got %v", err)
+	}
+	if got.Status != s.status() || got.Code != row.code || (got.RetryAfter-row.retry).Abs() > time.Second || row.is != nil && !errors.Is(err, row.is) {
+		t.Errorf("got %d %s %v, want %d %s %v: %v", got.Status, got.Code, got.RetryAfter, s.status(), row.code, row.retry, err)
 	}
 }
 
@@ -638,7 +655,7 @@ func TestSampledTokens(t *testing.T) {
 			got.token = &oauth2.Token{AccessToken: token, TokenType: scheme}
 			w.WriteHeader(http.StatusNoContent)
 		})
-		got.err = e.strategy.Management().DeleteConnection(e.t.Context(), "con_1")
+		got.err = e.management().DeleteConnection(e.t.Context(), "con_1")
 		return got
 	}
 	rotating := func(on bool) func(*tenant.Client) {
@@ -781,12 +798,14 @@ func TestSampleFiles(t *testing.T) {
 		},
 		"user-with-identities.json": func(t *testing.T, e *env, body []byte) {
 			answered(e, tenant.Management, 200, body)
-			token, err := e.strategy.Management().IdentityProviderToken(t.Context(), "google-oauth2|111199914890750704174", "google-oauth2")
+			token, err := e.management().IdentityProviderToken(t.Context(), "google-oauth2|111199914890750704174", "google-oauth2")
 			if err != nil || token.AccessToken != "ya29.GlsP..." || token.RefreshToken != "1//0g..." {
 				t.Errorf("got %v, %v", token, err)
 			}
-			_, err = e.strategy.Management().IdentityProviderToken(t.Context(), "google-oauth2|111199914890750704174", "github")
-			e.asError(err, auth0.ErrNotConnected)
+			_, err = e.management().IdentityProviderToken(t.Context(), "google-oauth2|111199914890750704174", "github")
+			if !errors.Is(err, management.ErrNotConnected) {
+				t.Errorf("got %v", err)
+			}
 		},
 		"connection-create-oauth2.request.json": func(t *testing.T, e *env, body []byte) {
 			var want struct{ Options map[string]any }
@@ -797,7 +816,7 @@ func TestSampleFiles(t *testing.T) {
 				w.WriteHeader(201)
 				io.WriteString(w, "{}")
 			})
-			if _, err := e.strategy.Management().CreateOAuth2Connection(t.Context(), partner()); err != nil {
+			if _, err := e.management().CreateOAuth2Connection(t.Context(), partner()); err != nil {
 				t.Fatal(err)
 			}
 			var sent struct{ Options map[string]any }
@@ -812,14 +831,14 @@ func TestSampleFiles(t *testing.T) {
 		},
 		"connection-create-oauth2.response-201.json": func(t *testing.T, e *env, body []byte) {
 			answered(e, tenant.Management, 201, body)
-			c, err := e.strategy.Management().CreateOAuth2Connection(t.Context(), partner())
+			c, err := e.management().CreateOAuth2Connection(t.Context(), partner())
 			if err != nil || c.ID != "con_Custom000000Acme" || c.Name != "partner-idp" || c.DisplayName != "Partner Ltd" || !c.Options.PKCE || len(c.Options.Scopes) != 3 || c.TokenVault {
 				t.Errorf("got %v, %v", c, err)
 			}
 		},
 		"connection-delete.response-202.json": func(t *testing.T, e *env, body []byte) {
 			answered(e, tenant.Management, 202, body)
-			if err := e.strategy.Management().DeleteConnection(t.Context(), "con_1"); err != nil {
+			if err := e.management().DeleteConnection(t.Context(), "con_1"); err != nil {
 				t.Error(err)
 			}
 		},

@@ -338,7 +338,7 @@ func (s *Strategy) forwarded(query url.Values) []LoginOption {
 	case organization != "":
 		take("organization", WithOrganization)
 	}
-	if name := query.Get("connection"); s.connections.mayBe(name, cmp.Or(organization, s.organization)) {
+	if name := query.Get("connection"); s.connections.CouldBe(name, cmp.Or(organization, s.organization)) {
 		take("connection", WithConnection)
 	} else if name != "" {
 		s.log.Debug("auth0: login: connection ignored, it is not one of the application", "name", clip(name))

@@ -1,12 +1,9 @@
 package auth0
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -21,6 +18,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/refresh"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
+	"github.com/seed-15d5a55c/auth0/internal/tenantapi"
 )
 
 // ClientCredentials say what an application gets for itself, not for a person,
@@ -47,16 +45,44 @@ type ClientCredentials struct {
 func (s *Strategy) ClientCredentials(c ClientCredentials) oauth2.TokenSource {
 	c.Scopes = slices.Sorted(slices.Values(c.Scopes))
 	key, _ := json.Marshal(c) // three fields of text
-	return tokenSourceFunc(func() (*oauth2.Token, error) {
-		if err := s.ready(); err != nil {
-			return nil, asError("token", err)
-		}
-		got, err := s.ownTokens.Value(string(key)).Get(context.Background()) // which has a time limit
-		if err != nil {
-			return nil, asError("token", grantError(err, ownRefusals))
-		}
-		return got.token(), nil
+	return ownTokenSource{s, string(key)}
+}
+
+// An ownTokenSource is a source of tokens for the application itself.
+type ownTokenSource struct {
+	strategy *Strategy
+	key      string // of Strategy.ownTokens
+}
+
+func (o ownTokenSource) Token() (*oauth2.Token, error) {
+	return o.get(func(v *refresh.Value[ownToken]) (ownToken, error) {
+		return v.Get(context.Background()) // which has a time limit
 	})
+}
+
+// Renew replaces a token that is older than age and returns the new one. Package
+// management looks for this method when the tenant rejects a token.
+func (o ownTokenSource) Renew(ctx context.Context, age time.Duration) (*oauth2.Token, error) {
+	return o.get(func(v *refresh.Value[ownToken]) (ownToken, error) { return renewed(ctx, v, age) })
+}
+
+func (o ownTokenSource) get(ask func(*refresh.Value[ownToken]) (ownToken, error)) (*oauth2.Token, error) {
+	if err := o.strategy.ready(); err != nil {
+		return nil, asError("token", err)
+	}
+	got, err := ask(o.strategy.ownTokens.Value(o.key))
+	if err != nil {
+		return nil, asError("token", grantError(err, ownRefusals))
+	}
+	return got.token(), nil
+}
+
+// renewed returns a new token, or the cached one unless that is older than age.
+func renewed(ctx context.Context, v *refresh.Value[ownToken], age time.Duration) (ownToken, error) {
+	if state := v.State(); state.OK && age > 0 && time.Since(state.FetchedAt) <= age {
+		return state.Value, nil
+	}
+	return v.Refresh(ctx)
 }
 
 // maxOwnTokens bounds the tokens of the application itself. Beyond it, the one
@@ -250,67 +276,58 @@ type tenantError struct {
 	mfa         *mfaDemand // if it wants a second factor
 }
 
-// parseTenantError reads every shape that is known. It never fails: the status
-// alone is an answer.
+// parseTenantError reads every known shape of an error response. It never fails: the
+// status alone is an answer.
 func parseTenantError(status int, h http.Header, body []byte) tenantError {
-	e := tenantError{status: status, retryAfter: fetch.RetryAfter(h, time.Now())}
-	var members map[string]json.RawMessage
-	if json.Unmarshal(body, &members) != nil {
+	e := tenantErrorOf(tenantapi.ParseError(status, h, body))
+	if e.code != "mfa_required" {
 		return e
 	}
-	text := func(name string) string {
-		var s string
-		json.Unmarshal(members[name], &s) // other types give nothing
-		return s
-	}
-	first := func(names ...string) string {
-		for _, name := range names {
-			if s := text(name); s != "" {
-				return s
-			}
-		}
-		return ""
-	}
-	// The Management API has both, and its error is only the text of the status.
-	e.code = first("errorCode", "error", "code", "name")
-	e.description = first("error_description", "message", "description", "detail", "title")
-	if e.code == "" {
-		// RFC 9457, as of the My Account API. What tells such errors apart is the end
-		// of the type, such as A0E-401-0002.
-		_, e.code, _ = strings.Cut(text("type"), "#")
-	}
-	var invalid []struct{ Field, Detail string }
-	json.Unmarshal(members["validation_errors"], &invalid)
-	for _, v := range invalid {
-		e.description += "; " + v.Field + ": " + v.Detail
-	}
-	for _, name := range []string{"error_description", "description"} {
-		// Some are objects, as of a password that is too weak.
-		if e.description == "" {
-			e.description = string(members[name])
-		}
-	}
-	if token := text("mfa_token"); token != "" && e.code == "mfa_required" {
+	var members map[string]json.RawMessage
+	json.Unmarshal(body, &members) // which ParseError has done
+	var token string
+	if json.Unmarshal(members["mfa_token"], &token); token != "" {
 		e.mfa = &mfaDemand{token: secret.OfText(token)}
 		json.Unmarshal(members["mfa_requirements"], &e.mfa.requirements)
 	}
 	return e
 }
 
-func (e tenantError) Error() string {
-	switch {
-	case e.code != "":
-		return fmt.Sprintf("the tenant answered %d, %.100q: %.300q", e.status, e.code, e.description)
-	case e.description != "":
-		return fmt.Sprintf("the tenant answered %d: %.300q", e.status, e.description)
-	}
-	return fmt.Sprintf("the tenant answered %d", e.status)
+// tenantErrorOf is the inverse of said.
+func tenantErrorOf(e *tenantapi.Error) tenantError {
+	return tenantError{status: e.Status, code: e.Code, description: e.Description, retryAfter: e.Wait}
 }
 
-// temporary reports whether the same request may well succeed later. What is not
-// implemented (501) is not: RFC 6749 has no status for it, and Auth0 takes this.
-func (e tenantError) temporary() bool {
-	return e.status == http.StatusTooManyRequests || e.status >= 500 && e.status != http.StatusNotImplemented
+func (e tenantError) said() *tenantapi.Error {
+	return &tenantapi.Error{Status: e.status, Code: e.code, Description: e.description, Wait: e.retryAfter}
+}
+
+func (e tenantError) Error() string { return e.said().Error() }
+
+// As lets packages that do not know this type find what the tenant said.
+func (e tenantError) As(target any) bool {
+	said, ok := target.(**tenantapi.Error)
+	if ok {
+		*said = e.said()
+	}
+	return ok
+}
+
+// temporary reports whether the same request can succeed later.
+func (e tenantError) temporary() bool { return e.said().Temporary() }
+
+// apiError makes an error of package tenantapi one of this package.
+func apiError(err error) error {
+	if said, ok := err.(*tenantapi.Error); ok {
+		return tenantErrorOf(said)
+	}
+	switch err {
+	case tenantapi.ErrUnsendable:
+		return refuseInternal.wrap(err)
+	case tenantapi.ErrUnexpectedJSON:
+		return refuseTenantAnswer.wrap(err)
+	}
+	return err
 }
 
 // RetryAfter lets package refresh leave the tenant alone for as long as it asks.
@@ -427,40 +444,13 @@ func tokenEndpointError(ctx context.Context, err error) error {
 	return requestError(e)
 }
 
-// bearerRequest makes a request with an access token. A body that is not nil is sent
+// bearerRequest makes a request with an access token. It sends a body other than nil
 // as JSON.
 func bearerRequest(ctx context.Context, client *http.Client, token secret.Text, method, target string, query url.Values, body any) (*fetch.Response, error) {
-	if len(query) > 0 {
-		target += "?" + query.Encode()
-	}
-	var content io.Reader
-	if body != nil {
-		text, err := json.Marshal(body)
-		if err != nil {
-			return nil, refuseInternal.because("the request cannot be written as JSON")
-		}
-		content = bytes.NewReader(text)
-	}
-	r, err := http.NewRequestWithContext(ctx, method, target, content)
-	if err != nil {
-		return nil, refuseInternal.because("unusable URL")
-	}
-	if body != nil {
-		r.Header.Set("Content-Type", "application/json")
-	}
-	r.Header.Set("Accept", "application/json")
-	r.Header.Set("Authorization", "Bearer "+token.Reveal())
-	return fetch.Do(client, r)
+	resp, err := tenantapi.Do(ctx, client, token.Reveal(), method, target, query, body)
+	return resp, apiError(err)
 }
 
-// readAnswer decodes an answer into out, unless that is nil. The error is a
-// tenantError if the tenant has refused.
-func readAnswer(resp *fetch.Response, out any) error {
-	if resp.Status < 200 || resp.Status > 299 {
-		return parseTenantError(resp.Status, resp.Header, resp.Body)
-	}
-	if out != nil && json.Unmarshal(resp.Body, out) != nil {
-		return refuseTenantAnswer.because("the answer is not the expected JSON")
-	}
-	return nil
-}
+// readAnswer decodes a response into out, unless that is nil. The error is a
+// tenantError if the tenant reports an error.
+func readAnswer(resp *fetch.Response, out any) error { return apiError(tenantapi.Decode(resp, out)) }

@@ -36,7 +36,7 @@ func ForConnection(connection string, loginHint ...string) TokenOption {
 		switch {
 		case connection == "":
 			w.fail("ForConnection: the name of the connection is empty")
-		case !isConnectionName(connection):
+		case !syntax.IsConnectionName(connection):
 			w.fail("ForConnection: %.40q is no name of a connection", connection)
 		case len(loginHint) > 1:
 			w.fail("ForConnection: there are %d login hints, and one account at most is wanted", len(loginHint))

@@ -310,7 +310,7 @@ func lines(t *testing.T, p *checked) int {
 
 // bounds of the root package. Each may only be lowered.
 var bounds = struct{ ring, arrows, files, lines, exported, methods, unexported int }{
-	ring: 34, arrows: 288, files: 41, lines: 12_450, exported: 439, methods: 173, unexported: 130,
+	ring: 33, arrows: 277, files: 40, lines: 11_400, exported: 407, methods: 172, unexported: 130,
 }
 
 func TestHouse(t *testing.T) {

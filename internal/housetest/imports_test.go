@@ -28,9 +28,11 @@ var floor = map[string]string{
 // engines may import the floor, and the engines that the table names. Nothing
 // below the root imports the root, so a cycle cannot be built.
 var engines = map[string]string{
-	"internal/browser": "",
-	"internal/keys":    "",
-	"internal/session": "",
+	"internal/browser":   "",
+	"internal/directory": "internal/tenantapi",
+	"internal/keys":      "",
+	"internal/session":   "",
+	"internal/tenantapi": "",
 }
 
 // others are packages for tests and programs. The root may import the floor and
@@ -41,12 +43,13 @@ var others = map[string]string{
 	"internal/housetest": "",
 	"internal/tenant":    "",
 	"internal/testproc":  "",
+	"management":         "internal/discovery internal/fetch internal/syntax internal/tenantapi",
 }
 
 // allowed returns the packages of the module that one may import.
 func allowed(name string) (list []string, known bool) {
 	if strings.HasPrefix(name, "examples/") {
-		return []string{"root", "auth0test"}, true
+		return []string{"root", "auth0test", "management"}, true
 	}
 	if text, ok := floor[name]; ok {
 		return strings.Fields(text), true
