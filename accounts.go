@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
@@ -79,7 +80,7 @@ func (s *Strategy) ConnectedAccounts(w http.ResponseWriter, r *http.Request) ([]
 // response is written.
 func (s *Strategy) DisconnectAccount(w http.ResponseWriter, r *http.Request, connection string) error {
 	if !syntax.IsConnectionName(connection) || connection == "" {
-		return asError("accounts", refuseInvalidConnection.because("%.40q is no name of a connection", connection))
+		return asError("accounts", refusal.InvalidConnection.Because("%.40q is no name of a connection", connection))
 	}
 	if err := s.disconnectAccount(w, r, connection); err != nil {
 		return asError("accounts", err)
@@ -104,12 +105,12 @@ func (s *Strategy) beginAccount(w http.ResponseWriter, r *http.Request, scopes [
 	// typed. A page elsewhere could have the person connect an account of its owner's.
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", "POST")
-		e := refuseMethod.because("an account is connected by a form that is posted")
-		e.Description = refuseCrossSiteConnect.description
+		e := refusal.Method.Because("an account is connected by a form that is posted")
+		e.Description = refusal.CrossSiteConnect.Description
 		return e
 	}
 	if err := s.checkOrigin(r); err != nil {
-		return refuseCrossSiteConnect.wrap(err)
+		return refusal.CrossSiteConnect.Wrap(err)
 	}
 	record, err := s.recordOf(r)
 	if err != nil {
@@ -117,11 +118,11 @@ func (s *Strategy) beginAccount(w http.ResponseWriter, r *http.Request, scopes [
 	}
 	values, err := browser.Values(w, r)
 	if err != nil {
-		return refuseLoginOption.wrap(err)
+		return refusal.LoginOption.Wrap(err)
 	}
 	connection := values.Get("connection")
 	if connection == "" || !syntax.IsConnectionName(connection) {
-		return refuseInvalidConnection.because("%.40q is no name of a connection", connection)
+		return refusal.InvalidConnection.Because("%.40q is no name of a connection", connection)
 	}
 	token, err := s.accountToken(w, r)
 	if err != nil {
@@ -151,7 +152,7 @@ func (s *Strategy) beginAccount(w http.ResponseWriter, r *http.Request, scopes [
 	}
 	target, err := url.Parse(begun.URI)
 	if _, badOrigin := discovery.Origin(begun.URI); err != nil || badOrigin != nil || begun.AuthSession == "" || begun.Params.Ticket == "" {
-		return refuseTenantAnswer.because("the answer to connect has no usable connect_uri, ticket or auth_session")
+		return refusal.TenantAnswer.Because("the answer to connect has no usable connect_uri, ticket or auth_session")
 	}
 	query := target.Query()
 	query.Set("ticket", begun.Params.Ticket)
@@ -172,13 +173,13 @@ const connectResponse = "connect_code"
 func (s *Strategy) finishAccount(w http.ResponseWriter, r *http.Request, query url.Values) error {
 	for _, name := range []string{"state", "connect_code", "error", "error_description"} {
 		if len(query[name]) > 1 || len(query.Get(name)) > 4096 {
-			return refuseConnectParameters.because("the parameter %s is there twice or too long", name)
+			return refusal.ConnectParameters.Because("the parameter %s is there twice or too long", name)
 		}
 	}
 	t, err := s.findTransaction(r, query.Get("state"), connectResponse)
 	if err != nil {
-		if e := asError("connect", err); e.Reason == refuseNoTransaction.reason {
-			return refuseConnectGone.wrap(e.Err)
+		if e := asError("connect", err); e.Reason == refusal.NoTransaction.Reason {
+			return refusal.ConnectGone.Wrap(e.Err)
 		}
 		return err
 	}
@@ -197,19 +198,19 @@ func (s *Strategy) completeAccount(w http.ResponseWriter, r *http.Request, t *tr
 	}
 	// Somebody else may have logged in here meanwhile.
 	if !samePerson(record, t.Account.Issuer, t.Account.Subject) {
-		return refuseOtherUser.error()
+		return refusal.OtherUser.New()
 	}
 	if code := query.Get("error"); code != "" {
-		row := refuseConnectByTenant
+		row := refusal.ConnectByTenant
 		if code == "access_denied" {
-			row = refuseConnectDenied
+			row = refusal.ConnectDenied
 		}
-		e := row.because("%.100q: %.200q", code, query.Get("error_description"))
+		e := row.Because("%.100q: %.200q", code, query.Get("error_description"))
 		e.Code = syntax.Code(code)
 		return e
 	}
 	if query.Get("connect_code") == "" {
-		return refuseConnectParameters.because("neither connect_code nor error")
+		return refusal.ConnectParameters.Because("neither connect_code nor error")
 	}
 	token, err := s.accountToken(w, r)
 	if err != nil {
@@ -222,7 +223,7 @@ func (s *Strategy) completeAccount(w http.ResponseWriter, r *http.Request, t *tr
 	switch e, _ := errors.AsType[tenantError](err); {
 	case err == nil, e.status == http.StatusConflict: // connected already, which is what was wanted
 	case e.status == http.StatusBadRequest, e.status == http.StatusNotFound:
-		return e.as(refuseConnectCode)
+		return e.as(refusal.ConnectCode)
 	default:
 		return refreshError(err)
 	}
@@ -255,12 +256,12 @@ func (s *Strategy) connectedAccounts(w http.ResponseWriter, r *http.Request, con
 			return list, nil
 		}
 		if seen[page.Next] {
-			return nil, refuseTenantAnswer.because("a page of accounts leads back to one before")
+			return nil, refusal.TenantAnswer.Because("a page of accounts leads back to one before")
 		}
 		seen[page.Next] = true
 		query.Set("from", page.Next)
 	}
-	return nil, refuseTenantAnswer.because("there are more than %d pages of accounts", maxPages)
+	return nil, refusal.TenantAnswer.Because("there are more than %d pages of accounts", maxPages)
 }
 
 func (s *Strategy) disconnectAccount(w http.ResponseWriter, r *http.Request, connection string) error {

@@ -18,6 +18,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/recent"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
@@ -327,7 +328,7 @@ func asBearerError(err error) error {
 // it in full. What can change between two uses of a token is checked each time.
 func (a *API) check(ctx context.Context, raw string) (o outcome, err error) {
 	if len(a.byName) == 0 && a.config.ResolveIssuer == nil {
-		return outcome{}, refuseMisconfigured.because("this API was not made by NewAPI")
+		return outcome{}, refusal.Misconfigured.Because("this API was not made by NewAPI")
 	}
 	now := a.config.Now()
 	if a.remembers(raw) {
@@ -373,7 +374,7 @@ func validateError(err error) error {
 	if err == nil {
 		return nil
 	}
-	return hookError(err, refuseForbidden, func(err error) error { return fault.Claim.Because("Validate: %w", err) })
+	return hookError(err, refusal.Forbidden, func(err error) error { return fault.Claim.Because("Validate: %w", err) })
 }
 
 // recheck reports whether all that can change since a token was checked is as it
@@ -600,7 +601,7 @@ func (a *API) MetadataHandler() http.Handler {
 		case http.MethodGet, http.MethodHead:
 		default:
 			h.Set("Allow", "GET, HEAD, OPTIONS")
-			a.exit.fail(w, r, "metadata", refuseMethod.error())
+			a.exit.fail(w, r, "metadata", refusal.Method.New())
 			return
 		}
 		h.Set("Content-Type", "application/json")

@@ -13,6 +13,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
 // BackchannelLogoutHandler takes the tenant's word that a session has ended
@@ -24,7 +25,7 @@ func (s *Strategy) BackchannelLogoutHandler() http.Handler {
 	if s.sessions != nil && !s.sessions.CanRevoke() {
 		s.log.Error("auth0: BackchannelLogoutHandler needs Config.Store or Config.Revocations and answers every request with an error")
 		return s.handler("backchannel", func(http.ResponseWriter, *http.Request) error {
-			return refuseMisconfigured.because("neither Config.Store nor Config.Revocations is set")
+			return refusal.Misconfigured.Because("neither Config.Store nor Config.Revocations is set")
 		})
 	}
 	return s.handler("backchannel", s.backchannelLogout)
@@ -34,21 +35,21 @@ func (s *Strategy) backchannelLogout(w http.ResponseWriter, r *http.Request) err
 	w.Header().Set("Cache-Control", "no-store")
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", "POST")
-		return refuseMethod.error()
+		return refusal.Method.New()
 	}
 	form, err := browser.Form(w, r)
 	if err != nil {
 		return logoutTokenError(err)
 	}
 	if n := len(form["logout_token"]); n != 1 {
-		return refuseLogoutToken.because("logout_token is there %d times", n)
+		return refusal.LogoutToken.Because("logout_token is there %d times", n)
 	}
 	token, err := s.verifyLogoutToken(r.Context(), form.Get("logout_token"))
 	if err != nil {
 		return logoutTokenError(err)
 	}
 	if err := s.endSessionsOf(r.Context(), token); err != nil {
-		return refuseLogoutFailed.wrap(err)
+		return refusal.LogoutFailed.Wrap(err)
 	}
 	s.log.Info("auth0: sessions were ended by the tenant", "sub", clip(token.Subject), "one_session", token.SessionID != "")
 	w.WriteHeader(http.StatusOK)
@@ -58,11 +59,11 @@ func (s *Strategy) backchannelLogout(w http.ResponseWriter, r *http.Request) err
 // logoutTokenError: whatever is wrong, the status is the one that Section 2.8 of
 // the specification has.
 func logoutTokenError(err error) error {
-	r := refuseLogoutToken
+	r := refusal.LogoutToken
 	if f, ok := errors.AsType[*fault.Fault](err); ok {
-		r.reason = f.Reason
+		r.Reason = f.Reason
 	}
-	return r.wrap(err)
+	return r.Wrap(err)
 }
 
 // verifyLogoutToken is Section 2.6 of the specification, as Auth0 sends the

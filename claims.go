@@ -16,6 +16,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
@@ -160,7 +161,7 @@ func (t *Token) Claim(name string) (value any, ok bool) {
 // request is at hand, [Claims] decodes them only once.
 func (t *Token) Decode(v any) error {
 	if err := json.Unmarshal([]byte(t.payload), v); err != nil {
-		return asError("claims", refuseClaim.wrap(err))
+		return asError("claims", refusal.Claim.Wrap(err))
 	}
 	return nil
 }
@@ -213,7 +214,7 @@ func (v *verified) Value(key any) any {
 }
 
 // tokenOnly is the session of every request whose principal is a token.
-var tokenOnly = &loadedSession{Loaded: &session.Loaded{Err: refuseLoginRequired.because("the request was authenticated by an access token, not by a session")}, decoded: &decodedClaims{}}
+var tokenOnly = &loadedSession{Loaded: &session.Loaded{Err: refusal.LoginRequired.Because("the request was authenticated by an access token, not by a session")}, decoded: &decodedClaims{}}
 
 func verifiedBy(ctx context.Context, a *API) *verified {
 	if v, _ := ctx.Value(verifiedKey{}).(*verified); v != nil && v.by == a {
@@ -244,11 +245,11 @@ func Claims[T any](ctx context.Context) (T, error) {
 	var none T
 	text, decoded := claimsOf(ctx)
 	if decoded == nil {
-		return none, asError("claims", refuseNoToken.error())
+		return none, asError("claims", refusal.NoToken.New())
 	}
 	claims, err := decodeClaims[T](ctx, text, decoded)
 	if err != nil {
-		return none, asError("claims", refuseClaim.wrap(err))
+		return none, asError("claims", refusal.Claim.Wrap(err))
 	}
 	return claims, nil
 }

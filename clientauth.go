@@ -25,6 +25,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 
@@ -374,15 +375,15 @@ func (a *application) method(ctx context.Context) (ClientAuthentication, error) 
 	auth, err := auth.current(ctx)
 	if err != nil {
 		if errors.Is(ctx.Err(), context.Canceled) {
-			return auth, refuseCanceled.wrap(err)
+			return auth, refusal.Canceled.Wrap(err)
 		}
-		return auth, refuseNoCredential.wrap(err)
+		return auth, refusal.NoCredential.Wrap(err)
 	}
 	if auth.method == "" || auth.method == askEachTime {
-		return auth, refuseMisconfigured.because("Config.ClientAuthentication: the function has returned %v", auth)
+		return auth, refusal.Misconfigured.Because("Config.ClientAuthentication: the function has returned %v", auth)
 	}
 	if err := a.check(auth); err != nil {
-		return auth, refuseMisconfigured.because("Config.ClientAuthentication: what the function has returned %w", err)
+		return auth, refusal.Misconfigured.Because("Config.ClientAuthentication: what the function has returned %w", err)
 	}
 	return auth, nil
 }
@@ -405,13 +406,13 @@ func (a *application) prove(ctx context.Context, endpoint string) (target string
 	}
 	ep, err := a.endpoints(ctx, endpoint, auth)
 	if err != nil {
-		return "", proof{}, refuseTenantDown.wrap(err)
+		return "", proof{}, refusal.TenantDown.Wrap(err)
 	}
 	if target, err = a.target(ep, endpoint, auth); err != nil {
 		return "", proof{}, err
 	}
 	if p, err = auth.proof(a.id, ep.Issuer, a.now()); err != nil {
-		return "", proof{}, refuseNoCredential.wrap(err)
+		return "", proof{}, refusal.NoCredential.Wrap(err)
 	}
 	return target, p, nil
 }
@@ -428,20 +429,20 @@ func (a *application) target(ep discovery.Metadata, endpoint string, auth Client
 	ordinary := ep.Endpoint(endpoint)
 	if auth.method != mutualTLS {
 		if ordinary == "" {
-			return "", refuseMisconfigured.because("%s: %w", endpoint, errNoEndpoint)
+			return "", refusal.Misconfigured.Because("%s: %w", endpoint, errNoEndpoint)
 		}
 		return ordinary, nil
 	}
 	alias, err := ep.MTLSAlias(endpoint, a.namespace.origins)
 	switch {
 	case err != nil:
-		return "", refuseMisconfigured.because("Config.ClientAuthentication is MutualTLS: %w", err)
+		return "", refusal.Misconfigured.Because("Config.ClientAuthentication is MutualTLS: %w", err)
 	case alias != "":
 		return alias, nil
 	case a.namespace.static == nil && ordinary != "":
 		return ordinary, nil // RFC 8705, Section 5: without an alias the endpoint itself serves both
 	}
-	return "", refuseMisconfigured.because("Config.ClientAuthentication is MutualTLS, and the tenant's mtls_endpoint_aliases have no %s: %w", endpoint, errNoEndpoint)
+	return "", refusal.Misconfigured.Because("Config.ClientAuthentication is MutualTLS, and the tenant's mtls_endpoint_aliases have no %s: %w", endpoint, errNoEndpoint)
 }
 
 // post sends a form and shows who sends it. The form of the caller has no client

@@ -12,6 +12,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/directory"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/refresh"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/tenantapi"
 )
 
@@ -114,17 +115,17 @@ func (s *Strategy) linkOptions(opts []LoginOption) (*authRequest, url.Values, er
 	}
 	a, err := newAuthRequest(opts)
 	if err != nil {
-		return nil, nil, refuseLoginOption.wrap(err)
+		return nil, nil, refusal.LoginOption.Wrap(err)
 	}
 	query := url.Values{}
 	for name, values := range a.params {
 		if !slices.Contains([]string{"organization", "login_hint", "prompt", "screen_hint", "ui_locales"}, name) {
-			return nil, nil, refuseLoginOption.because("the login route does not take %s from a link; give the option to LoginHandler", name)
+			return nil, nil, refusal.LoginOption.Because("the login route does not take %s from a link; give the option to LoginHandler", name)
 		}
 		query[name] = values
 	}
 	if a.scopes != nil || a.appState != nil || a.popup != nil {
-		return nil, nil, refuseLoginOption.because("scopes, pop-ups and state of the application cannot be part of a link; give the option to LoginHandler")
+		return nil, nil, refusal.LoginOption.Because("scopes, pop-ups and state of the application cannot be part of a link; give the option to LoginHandler")
 	}
 	if a.returnTo != "" {
 		query.Set("returnTo", a.returnTo)
@@ -155,7 +156,7 @@ func newConnectionList(p *problems, c Config, s *Strategy) *directory.List {
 			if err == nil {
 				return nil
 			}
-			e := refuseConnections.wrap(err)
+			e := refusal.Connections.Wrap(err)
 			e.RetryAfter = asError("connections", err).RetryAfter
 			return e
 		},
@@ -194,9 +195,9 @@ func connectionsUnavailable(errs []error) error {
 		errs[i] = apiError(err)
 	}
 	err := errors.Join(errs...)
-	e := refuseConnections.wrap(err)
+	e := refusal.Connections.Wrap(err)
 	if answered, ok := errors.AsType[tenantError](err); ok {
-		e = answered.as(refuseConnections)
+		e = answered.as(refusal.Connections)
 	}
 	e.Err = errors.Join(errors.New(help), err)
 	return e

@@ -19,6 +19,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
@@ -141,138 +142,36 @@ func (m marked) Unwrap() []error { return []error{m.err, m.as} }
 // sentinel says nothing but a reason.
 func sentinel(reason string) error { return &Error{Reason: reason} }
 
-// A refusal is one row of the tables below.
-type refusal struct {
-	status                    int
-	code, reason, description string
-}
-
-func (r refusal) error() *Error {
-	return &Error{Status: r.status, Code: r.code, Reason: r.reason, Description: r.description}
-}
-
-// is reports whether an error is this refusal. Only the outermost Error of a chain
-// counts: one inside may come from a function or a store of the application.
-func (r refusal) is(err error) bool {
+// isRefused reports whether an error is a refusal. Only the outermost of a chain counts:
+// one inside may come from a function or a store of the application.
+func isRefused(err error, row refusal.Row) bool {
 	e := outermost(err)
-	return e != nil && e.Reason == r.reason && e.Status == r.status
+	return e != nil && e.Reason == row.Reason && e.Status == row.Status
 }
 
-// wrap returns the refusal with its cause.
-func (r refusal) wrap(err error) *Error {
-	e := r.error()
-	e.Err = err
-	return e
-}
-
-func (r refusal) because(format string, args ...any) *Error {
-	return r.wrap(fmt.Errorf(format, args...))
-}
-
-// Refusals of requests with and without access tokens. Code and status are
-// those of RFC 6750, Section 3.1.
-var (
-	refuseNoToken             = refusal{401, "unauthorized", "missing_token", "authentication required"}
-	refuseHeader              = refusal{400, "invalid_request", "invalid_request", "malformed Authorization header"}
-	refuseSeveral             = refusal{400, "invalid_request", "invalid_request", "more than one credential"}
-	refuseForm                = refusal{400, "invalid_request", "invalid_request", "malformed form body"}
-	refuseCredential          = refusal{400, "invalid_request", "invalid_request", "malformed credential"}
-	refuseKeys                = refusal{503, "temporarily_unavailable", "keys_unavailable", "token keys unavailable"}
-	refuseScope               = refusal{403, "insufficient_scope", "insufficient_scope", "insufficient scope"}
-	refusePermission          = refusal{403, "insufficient_scope", "insufficient_permissions", "insufficient scope"}
-	refuseClaim               = refusal{403, "access_denied", "claim_requirement", "claim requirement not met"}
-	refuseForbidden           = refusal{403, "access_denied", "forbidden", "not allowed"}
-	refuseOrganization        = refusal{403, "access_denied", "organization", "organization not allowed"}
-	refuseCrossOrigin         = refusal{403, "access_denied", "cross_site", "requests from other sites are not allowed"}
-	refuseStepUp              = refusal{401, "insufficient_user_authentication", "insufficient_user_authentication", "stronger authentication required"}
-	refuseMisconfigured       = refusal{500, "server_error", "misconfigured", "this route is not set up correctly"}
-	refuseInternal            = refusal{500, "server_error", "internal", "internal error"}
-	refuseCanceled            = refusal{503, "temporarily_unavailable", "canceled", "the request was canceled before it could be answered; please try again"}
-	refuseOutage              = refusal{503, "temporarily_unavailable", "unavailable", "this cannot be answered at the moment; please try again in a minute"}
-	refuseLoginRequired       = refusal{401, "login_required", "no_session", "log in to continue"}
-	refuseSessionToken        = refusal{401, "login_required", "missing_token", "log in again to continue"}
-	refuseSessionTokenExpired = refusal{401, "login_required", "token_expired", "log in again to continue"}
-	refuseUserForbidden       = refusal{403, "access_denied", "claim_requirement", "your account is not allowed to see this page"}
-	refuseUnknownHost         = refusal{400, "invalid_request", "unknown_host", "this address is not set up for logins"}
-	refuseMethod              = refusal{405, "invalid_request", "method_not_allowed", "this address does not take such requests"}
-	refuseLoginOption         = refusal{400, "invalid_request", "login_option", "the link to this login is not valid"}
-	refuseLoop                = refusal{400, "login_required", "login_loop", "you were sent to log in several times in a row; your browser may be blocking cookies for this site; allow them, then log in again"}
-	refuseParameters          = refusal{400, "invalid_request", "invalid_request", "the answer to the login is not complete; please log in again"}
-	refuseMissingState        = refusal{400, "invalid_request", "missing_state", "the answer to the login is not complete; please log in again"}
-	refuseNoTransaction       = refusal{400, "invalid_request", "transaction_not_found", "this login was begun in another browser, took longer than ten minutes, or is finished already; cookies may also be blocked for this site; please log in again"}
-	refuseIssuer              = refusal{400, "invalid_request", "issuer_mismatch", "the answer to the login came from an unexpected place; please log in again"}
-	refuseByTenant            = refusal{400, "", "authorization_error", "the login was not completed; please try again"}
-	refuseDenied              = refusal{403, "", "authorization_denied", "the login was cancelled, or you are not allowed to log in; please try again, or ask the owner of this site"}
-	refuseCode                = refusal{400, "invalid_grant", "invalid_grant", "this login is finished already or took too long; please log in again"}
-	refuseTenantDown          = refusal{502, "temporarily_unavailable", "tenant_unavailable", "the login service cannot be reached; please try again in a minute"}
-	refuseIDTokenKeys         = refusal{503, "temporarily_unavailable", "keys_unavailable", "the login service cannot be reached; please try again in a minute"}
-	refuseClock               = refusal{503, "temporarily_unavailable", "clock_skew", "this server and the login service do not agree on the time; please try again in a minute"}
-	refuseNoCredential        = refusal{503, "temporarily_unavailable", "credentials_unavailable", "the login service cannot be asked; please try again in a minute"}
-	refuseTenantAnswer        = refusal{502, "server_error", "tenant_answer", "the login service gave an unexpected answer; please try again"}
-	refuseIDToken             = refusal{400, "invalid_token", "", "the login could not be verified; please log in again"}
-	refuseAfterLogin          = refusal{403, "access_denied", "after_login", "your account is not allowed to use this site"}
-	refuseTooLarge            = refusal{500, "server_error", "session_too_large", "the login could not be kept; tell the owner of this site"}
-	refuseStore               = refusal{503, "temporarily_unavailable", "store_unavailable", "sessions cannot be read at the moment; please try again in a minute"}
-	refuseStoreFull           = refusal{503, "temporarily_unavailable", "store_unavailable", "too many people are logged in at the moment; please try again later"}
-	refuseStoreWrite          = refusal{500, "server_error", "store_unavailable", "the login could not be kept; please try again in a minute"}
-	refuseConnections         = refusal{503, "temporarily_unavailable", "connections_unavailable", "the ways to log in cannot be listed"}
-	refuseInvalidConnection   = refusal{400, "invalid_request", "invalid_connection", "the connection is not valid"}
-	refuseNotConnected        = refusal{403, "access_denied", "not_connected", "connect your account at the other service to continue"}
-	refuseCrossSite           = refusal{403, "invalid_request", "cross_site", "log out with the button on this site"}
-	refuseCrossSiteConnect    = refusal{403, "invalid_request", "cross_site", "connect accounts with the button on this site"}
-	refuseConnectParameters   = refusal{400, "invalid_request", "invalid_request", "the account was not connected, because the answer of the login service is not complete; please try again"}
-	refuseConnectGone         = refusal{400, "invalid_request", "transaction_not_found", "the account was not connected: this was begun in another browser, took longer than ten minutes, or is finished already; please try again"}
-	refuseConnectByTenant     = refusal{400, "", "authorization_error", "the account was not connected; please try again"}
-	refuseConnectDenied       = refusal{403, "", "authorization_denied", "the account was not connected, because that was cancelled or is not allowed"}
-	refuseConnectCode         = refusal{400, "invalid_grant", "invalid_grant", "the account was not connected, because it took too long, or was finished already; please try again"}
-	refuseOtherUser           = refusal{403, "access_denied", "other_user", "somebody else has logged in since you began; please try again"}
-	refuseCeiling             = refusal{400, "login_required", "session_expired", "the login service does not let this session go on; please log in again"}
-	refuseLogoutToken         = refusal{400, "invalid_request", "invalid_logout_token", "the logout token is not valid"}
-	refuseLogoutFailed        = refusal{400, "invalid_request", "logout_failed", "the sessions could not be ended"}
-	refuseLogoutEndpoint      = refusal{500, "server_error", "no_end_session_endpoint", "you are logged out here, but could not be logged out at the login service"}
-)
-
-// Refusals of grants that are not part of a login in the browser.
-var (
-	refuseGrantRequest  = refusal{400, "invalid_request", "invalid_request", "the request is not complete"}
-	refuseCredentials   = refusal{401, "invalid_grant", "wrong_credentials", "what you entered is not correct; please try again"}
-	refuseAttempts      = refusal{429, "too_many_attempts", "too_many_attempts", "there were too many attempts; please try again later"}
-	refuseBlocked       = refusal{403, "unauthorized", "user_blocked", "your account is blocked"}
-	refuseMFA           = refusal{403, "mfa_required", "mfa_required", "a second factor is needed"}
-	refuseMFAExpired    = refusal{400, "expired_token", "mfa_expired", "this login took too long; please log in again"}
-	refusePending       = refusal{400, "authorization_pending", "authorization_pending", "you have not confirmed the login yet"}
-	refuseGrant         = refusal{500, "unauthorized_client", "grant_not_allowed", "this way to log in is not set up"}
-	refuseLeaked        = refusal{403, "password_leaked", "password_leaked", "this password was found in a data leak; please choose another"}
-	refuseVerification  = refusal{403, "requires_verification", "verification_required", "please log in on the login page"}
-	refuseAddress       = refusal{400, "invalid_request", "bad_address", "nothing can be sent to this address"}
-	refuseSubjectToken  = refusal{400, "invalid_request", "subject_token", "the token cannot be exchanged"}
-	refuseUserInfoToken = refusal{401, "invalid_token", "token_not_accepted", "log in again to continue"}
-	refuseUserInfo      = refusal{502, "server_error", "invalid_userinfo", "the login service gave an unexpected answer; please try again"}
-)
-
-// bearerFault makes the fault of an access token an Error.
-func bearerFault(f *fault.Fault) *Error {
+// bearerFault makes the fault of an access token a refusal.
+func bearerFault(f *fault.Fault) *refusal.Refusal {
 	if f.Reason == fault.Keys.Reason {
-		e := refuseKeys.wrap(f.Cause)
+		e := refusal.Keys.Wrap(f.Cause)
 		e.RetryAfter = 5 * time.Second
 		return e
 	}
-	return &Error{Op: "bearer", Status: 401, Code: "invalid_token", Reason: f.Reason, Description: f.Description, Err: f.Cause}
+	return &refusal.Refusal{Op: "bearer", Row: refusal.Row{Status: 401, Code: "invalid_token", Reason: f.Reason, Description: f.Description}, Err: f.Cause}
 }
 
-// idTokenFault makes the fault of an ID token an Error.
-func idTokenFault(f *fault.Fault) *Error {
+// idTokenFault makes the fault of an ID token a refusal.
+func idTokenFault(f *fault.Fault) *refusal.Refusal {
 	if f.Reason == fault.Keys.Reason {
-		return faultOutage(f, refuseIDTokenKeys)
+		return faultOutage(f, refusal.IDTokenKeys)
 	}
-	r := refuseIDToken
-	r.reason = f.Reason
-	return r.wrap(f)
+	r := refusal.IDToken
+	r.Reason = f.Reason
+	return r.Wrap(f)
 }
 
 // faultOutage makes an Error of a fault that says nothing about the token.
-func faultOutage(f *fault.Fault, r refusal) *Error {
-	e := r.wrap(f)
+func faultOutage(f *fault.Fault, r refusal.Row) *refusal.Refusal {
+	e := r.Wrap(f)
 	e.RetryAfter = 5 * time.Second
 	return e
 }
@@ -288,11 +187,11 @@ func asError(op string, err error) *Error {
 		copied := *e // shared rows must not be changed
 		e = &copied
 	case errors.Is(err, context.Canceled):
-		e = refuseCanceled.wrap(err)
+		e = refusedError(refusal.Canceled.Wrap(err))
 	case errors.Is(err, context.DeadlineExceeded):
-		e = outage(err)
+		e = refusedError(outage(err))
 	default:
-		e = refuseInternal.wrap(err)
+		e = refusedError(refusal.Internal.Wrap(err))
 	}
 	if e.Op == "" {
 		e.Op = op
@@ -315,8 +214,10 @@ func outermost(err error) *Error {
 		switch x := err.(type) {
 		case *Error:
 			return x
+		case *refusal.Refusal:
+			return refusedError(x)
 		case *session.Error:
-			return sessionError(x)
+			return refusedError(sessionRefusal(x))
 		}
 		switch x := err.(type) {
 		case interface{ Unwrap() error }:
@@ -335,22 +236,32 @@ func outermost(err error) *Error {
 	return nil
 }
 
-// sessionError is the Error of a session that could not be read or written.
-func sessionError(f *session.Error) *Error {
-	row, wait := refuseInternal, time.Duration(0)
+// refusedError is the public form of a refusal.
+func refusedError(r *refusal.Refusal) *Error {
+	e := &Error{
+		Op: r.Op, Status: r.Status, Code: r.Code, Reason: r.Reason, Description: r.Description,
+		Scope: r.Scope, RetryAfter: r.RetryAfter, TenantStatus: r.TenantStatus, stepUp: r.StepUp, Err: r.Err,
+	}
+	e.MFA, _ = r.Next.(*MFA)
+	return e
+}
+
+// sessionRefusal says how a failure of the sessions is answered.
+func sessionRefusal(f *session.Error) *refusal.Refusal {
+	row, wait := refusal.Internal, time.Duration(0)
 	switch f.Kind {
 	case session.Ended:
-		row = refuseLoginRequired
+		row = refusal.LoginRequired
 	case session.StoreDown:
-		row, wait = refuseStore, 5*time.Second
+		row, wait = refusal.Store, 5*time.Second
 	case session.NotWritten:
-		row = refuseStoreWrite
+		row = refusal.StoreWrite
 	case session.StoreFull:
-		row, wait = refuseStoreFull, time.Minute
+		row, wait = refusal.StoreFull, time.Minute
 	case session.TooLarge:
-		row = refuseTooLarge
+		row = refusal.TooLarge
 	}
-	e := row.wrap(f.Err)
+	e := row.Wrap(f.Err)
 	e.RetryAfter = wait
 	return e
 }
@@ -361,15 +272,15 @@ func sessionError(f *session.Error) *Error {
 // then known, and that is an outage.
 func errorOf(ctx context.Context, op string, err error) *Error {
 	e := asError(op, err)
-	if e.Reason != refuseCanceled.reason {
+	if e.Reason != refusal.Canceled.Reason {
 		return e
 	}
-	row, wait := refuseCanceled, time.Second
+	row, wait := refusal.Canceled, time.Second
 	if ctx.Err() == nil {
-		row, wait = refuseOutage, outageWait
+		row, wait = refusal.Outage, outageWait
 	}
 	copied := *e
-	copied.Status, copied.Code, copied.Reason, copied.Description = row.status, row.code, row.reason, row.description
+	copied.Status, copied.Code, copied.Reason, copied.Description = row.Status, row.Code, row.Reason, row.Description
 	copied.RetryAfter = wait
 	return &copied
 }
@@ -377,8 +288,8 @@ func errorOf(ctx context.Context, op string, err error) *Error {
 // outageWait is when to try again after an outage of unknown length.
 const outageWait = 5 * time.Second
 
-func outage(err error) *Error {
-	e := refuseOutage.wrap(err)
+func outage(err error) *refusal.Refusal {
+	e := refusal.Outage.Wrap(err)
 	e.RetryAfter = outageWait
 	return e
 }
@@ -429,7 +340,7 @@ func (x exit) fail(w http.ResponseWriter, r *http.Request, op string, err error)
 		h.Set("Referrer-Policy", "no-referrer") // the URL of a callback has a code
 	}
 	// A Strategy answers people and scripts, an API programs.
-	page := x.loginURL != nil && e.Reason != refuseLoginRequired.reason && (e.Op == "callback" || browser.ShowsPage(r))
+	page := x.loginURL != nil && e.Reason != refusal.LoginRequired.Reason && (e.Op == "callback" || browser.ShowsPage(r))
 	switch {
 	case x.handler != nil && (page || x.loginURL == nil):
 		x.handle(w, r, e)
@@ -543,14 +454,14 @@ func writeJSON(w http.ResponseWriter, r *http.Request, e *Error) {
 // refuses. A deadline, and the variables of this package that stand for an outage,
 // mean that the function could not decide. What any other error means is up to
 // the caller.
-func hookError(err error, forbidden refusal, other func(error) error) error {
+func hookError(err error, forbidden refusal.Row, other func(error) error) error {
 	var e *Error
 	var timeout interface{ Timeout() bool }
 	switch {
 	case errors.As(err, &e) && e.Status != 0:
 		return e
 	case errors.Is(err, ErrForbidden):
-		return forbidden.wrap(err)
+		return forbidden.Wrap(err)
 	case errors.Is(err, context.Canceled):
 		return err // see errorOf
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout(),

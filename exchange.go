@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 	"golang.org/x/oauth2"
 )
@@ -61,10 +62,10 @@ const (
 )
 
 // exchangeRefusals: here, the token is what is wrong.
-var exchangeRefusals = map[string]refusal{
-	"invalid_request": refuseSubjectToken,
-	"invalid_grant":   refuseSubjectToken,
-	"invalid_target":  refuseGrant,
+var exchangeRefusals = map[string]refusal.Row{
+	"invalid_request": refusal.SubjectToken,
+	"invalid_grant":   refusal.SubjectToken,
+	"invalid_target":  refusal.Grant,
 }
 
 // ExchangeToken exchanges a token for another one (RFC 8693). The Reason of the
@@ -111,10 +112,10 @@ func (s *Strategy) exchangeLogin(ctx context.Context, x TokenExchange) (*Login, 
 
 func (s *Strategy) exchangeForm(x TokenExchange) (url.Values, error) {
 	if x.SubjectToken == "" || (x.ActorToken == "") != (x.ActorTokenType == "") {
-		return nil, refuseGrantRequest.because("SubjectToken is needed, and ActorToken and ActorTokenType go together")
+		return nil, refusal.GrantRequest.Because("SubjectToken is needed, and ActorToken and ActorTokenType go together")
 	}
 	if _, err := syntax.Scopes(x.Scopes); err != nil {
-		return nil, refuseGrantRequest.wrap(err)
+		return nil, refusal.GrantRequest.Wrap(err)
 	}
 	form := grantForm(grantTokenExchange)
 	form.Set("subject_token", x.SubjectToken)
@@ -133,11 +134,11 @@ func (s *Strategy) exchangeForm(x TokenExchange) (url.Values, error) {
 	setText(form, "organization", x.Organization)
 	for _, name := range []string{"requested_token_type", "actor_token", "actor_token_type", "audience", "scope", "organization"} {
 		if x.Extra.Has(name) {
-			return nil, refuseGrantRequest.because("Extra has %s, which is a field of its own", name)
+			return nil, refusal.GrantRequest.Because("Extra has %s, which is a field of its own", name)
 		}
 	}
 	if err := addParams(form, x.Extra); err != nil {
-		return nil, refuseGrantRequest.wrap(err)
+		return nil, refusal.GrantRequest.Wrap(err)
 	}
 	return form, nil
 }

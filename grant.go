@@ -15,6 +15,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 	"golang.org/x/oauth2"
@@ -28,11 +29,11 @@ import (
 // What comes back was not verified. All of it is there by Token.Extra.
 func (s *Strategy) Grant(ctx context.Context, grantType string, params url.Values) (*oauth2.Token, error) {
 	if grantType == "" || grantType == "authorization_code" || !syntax.CleanText(grantType) {
-		return nil, asError("token", refuseGrantRequest.because("the grant type %q is not for Grant", grantType))
+		return nil, asError("token", refusal.GrantRequest.Because("the grant type %q is not for Grant", grantType))
 	}
 	form := grantForm(grantType)
 	if err := addParams(form, params); err != nil {
-		return nil, asError("token", refuseGrantRequest.wrap(err))
+		return nil, asError("token", refusal.GrantRequest.Wrap(err))
 	}
 	got, err := s.requestGrant(ctx, form, nil)
 	if err != nil {
@@ -62,7 +63,7 @@ func addParams(form, params url.Values) error {
 type grantRequest struct {
 	form    url.Values
 	header  []string // names and values in turn
-	refused map[string]refusal
+	refused map[string]refusal.Row
 }
 
 // forwarded is the header by which Auth0 learns for whom a request is made.
@@ -89,7 +90,7 @@ func (s *Strategy) userGrant(grantType string, scopes []string, audience string,
 	}
 	set, err := syntax.Scopes(append([]string{"openid"}, scopes...))
 	if err != nil {
-		return nil, refuseGrantRequest.wrap(err)
+		return nil, refusal.GrantRequest.Wrap(err)
 	}
 	if audience == "" {
 		audience = s.config.Audience
@@ -101,17 +102,18 @@ func (s *Strategy) userGrant(grantType string, scopes []string, audience string,
 }
 
 // requestGrant makes a token request that may log somebody in.
-func (s *Strategy) requestGrant(ctx context.Context, form url.Values, refused map[string]refusal, header ...string) (tokenResponse, error) {
+func (s *Strategy) requestGrant(ctx context.Context, form url.Values, refused map[string]refusal.Row, header ...string) (tokenResponse, error) {
 	if err := s.ready(); err != nil {
 		return tokenResponse{}, err
 	}
 	got, err := s.application.requestAnyToken(ctx, form, header...)
 	if err != nil {
-		e := grantError(err, refused)
-		if tenant, ok := errors.AsType[tenantError](err); ok && tenant.mfa != nil {
-			e.MFA = s.mfa(tenant.mfa, wishedIn(form), nil)
+		refusedAs := grantError(err, refused)
+		tenant, ok := errors.AsType[tenantError](err)
+		if e, isRefusal := refusedAs.(*refusal.Refusal); ok && isRefusal && tenant.mfa != nil {
+			e.Next = s.mfa(tenant.mfa, wishedIn(form), nil)
 		}
-		return tokenResponse{}, e
+		return tokenResponse{}, refusedAs
 	}
 	return got, nil
 }
@@ -137,14 +139,14 @@ func wishedIn(form url.Values) loginWish {
 // authentication, a grant that cannot show it does not pass.
 func (s *Strategy) grantedLogin(ctx context.Context, got tokenResponse, wish loginWish) (*Login, error) {
 	if !strings.EqualFold(got.TokenType, "Bearer") {
-		return nil, refuseTenantAnswer.wrap(errNoBearerToken)
+		return nil, refusal.TenantAnswer.Wrap(errNoBearerToken)
 	}
 	if got.IDToken == "" {
-		return nil, refuseTenantAnswer.because("the token response has no id_token")
+		return nil, refusal.TenantAnswer.Because("the token response has no id_token")
 	}
 	a, err := newAuthRequest(s.config.Login)
 	if err != nil {
-		return nil, refuseMisconfigured.wrap(err)
+		return nil, refusal.Misconfigured.Wrap(err)
 	}
 	ep, err := s.endpoints(ctx)
 	if err != nil {
@@ -189,37 +191,37 @@ func checkNoNonce(c jwt.Claims) error {
 
 // grantRefusals are what the tenant's error codes mean to whoever asked. Others
 // mean that tenant and application do not understand each other.
-var grantRefusals = map[string]refusal{
-	"invalid_grant":              refuseCredentials,
-	"access_denied":              refuseDenied,
-	"unauthorized":               refuseBlocked,
-	"too_many_attempts":          refuseAttempts,
-	"too_many_logins":            refuseAttempts,
-	"password_leaked":            refuseLeaked,
-	"requires_verification":      refuseVerification,
-	"mfa_required":               refuseMFA,
-	"expired_token":              refuseMFAExpired,
-	"authorization_pending":      refusePending,
-	"slow_down":                  refusePending,
-	"unauthorized_client":        refuseGrant,
-	"unsupported_grant_type":     refuseGrant,
-	"invalid_request":            refuseGrant,
-	"invalid_scope":              refuseGrant,
-	"endpoint_disabled":          refuseGrant,
-	"unsupported_challenge_type": refuseGrant,
-	"association_required":       refuseGrant,
-	"bad.connection":             refuseGrant,
-	"bad.email":                  refuseAddress,
-	"bad.phone_number":           refuseAddress,
+var grantRefusals = map[string]refusal.Row{
+	"invalid_grant":              refusal.Credentials,
+	"access_denied":              refusal.Denied,
+	"unauthorized":               refusal.Blocked,
+	"too_many_attempts":          refusal.Attempts,
+	"too_many_logins":            refusal.Attempts,
+	"password_leaked":            refusal.Leaked,
+	"requires_verification":      refusal.Verification,
+	"mfa_required":               refusal.MFA,
+	"expired_token":              refusal.MFAExpired,
+	"authorization_pending":      refusal.Pending,
+	"slow_down":                  refusal.Pending,
+	"unauthorized_client":        refusal.Grant,
+	"unsupported_grant_type":     refusal.Grant,
+	"invalid_request":            refusal.Grant,
+	"invalid_scope":              refusal.Grant,
+	"endpoint_disabled":          refusal.Grant,
+	"unsupported_challenge_type": refusal.Grant,
+	"association_required":       refusal.Grant,
+	"bad.connection":             refusal.Grant,
+	"bad.email":                  refusal.Address,
+	"bad.phone_number":           refusal.Address,
 }
 
 // ownRefusals: an application that asks for itself is denied by its settings, and
 // not by a person.
-var ownRefusals = map[string]refusal{"access_denied": refuseGrant}
+var ownRefusals = map[string]refusal.Row{"access_denied": refusal.Grant}
 
 // grantError says what a failed request to the tenant means for whoever made
 // it. Refused has codes that mean something else in this request.
-func grantError(err error, refused map[string]refusal) *Error {
+func grantError(err error, refused map[string]refusal.Row) error {
 	e, ok := answered(err)
 	if !ok {
 		return requestError(err)
@@ -236,7 +238,7 @@ func grantError(err error, refused map[string]refusal) *Error {
 		return requestError(e)
 	// Whoever has had too much, or is out of order, refuses nobody; but some who
 	// have had too much say of what.
-	case e.temporary() && r != refuseAttempts && r != refusePending && !e.deniesByPolicy():
+	case e.temporary() && r != refusal.Attempts && r != refusal.Pending && !e.deniesByPolicy():
 		return requestError(e)
 	}
 	out := e.as(r)

@@ -14,6 +14,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
 // maxSubject is from OpenID Connect Core 1.0, Section 2.
@@ -250,7 +251,7 @@ func (s *Strategy) checkOrganization(ctx context.Context, t *transaction, id ide
 		return idTokenFault(fault.Organization.Because("Config.CheckOrganization is set, and the ID token has no org_id"))
 	}
 	if err := s.config.CheckOrganization(ctx, c.OrgID); err != nil {
-		return hookError(err, refuseAfterLogin, outageError)
+		return hookError(err, refusal.AfterLogin, outageError)
 	}
 	return nil
 }

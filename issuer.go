@@ -14,6 +14,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/refresh"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
 // An Issuer is one more tenant, or one more domain of a tenant, whose access
@@ -163,7 +164,7 @@ func (a *API) issuerOf(ctx context.Context, iss string) (*trusted, error) {
 	source, err := a.config.ResolveIssuer(ctx, iss)
 	switch {
 	case err != nil:
-		return nil, hookError(err, refuseForbidden, func(err error) error {
+		return nil, hookError(err, refusal.Forbidden, func(err error) error {
 			return keys.Unavailable(ctx, fmt.Errorf("ResolveIssuer: %w", err))
 		})
 	case source == nil:
@@ -176,7 +177,7 @@ func (a *API) issuerOf(ctx context.Context, iss string) (*trusted, error) {
 		own.Audiences, own.Algorithms = slices.Clone(own.Audiences), slices.Clone(own.Algorithms)
 		t = a.newTrusted(&p, own, a.lookups)
 		if err := p.joined(); err != nil {
-			return nil, refuseMisconfigured.wrap(err)
+			return nil, refusal.Misconfigured.Wrap(err)
 		}
 	}
 	if !slices.Contains(t.names(), iss) {

@@ -11,6 +11,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
 // A KeySet holds the keys with which an issuer's tokens are checked. That of
@@ -104,7 +105,7 @@ func (k *KeySet) Refresh(ctx context.Context) error {
 
 func (k *KeySet) do(f func() error) error {
 	if k.set == nil {
-		return asError("keys", refuseMisconfigured.wrap(errZeroKeySet))
+		return asError("keys", refusal.Misconfigured.Wrap(errZeroKeySet))
 	}
 	if err := f(); err != nil {
 		return asError("keys", asBearerError(err))
@@ -145,7 +146,7 @@ func (k *KeySet) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "auth0.KeySet(%s)"
 // [API.Verify] for access tokens. The error is an [*Error].
 func (k *KeySet) VerifySignature(ctx context.Context, token string) ([]byte, error) {
 	if k.set == nil {
-		return nil, asError("signature", refuseMisconfigured.wrap(errZeroKeySet))
+		return nil, asError("signature", refusal.Misconfigured.Wrap(errZeroKeySet))
 	}
 	m, err := jwt.Parse(token)
 	if err != nil {

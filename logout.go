@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/browser"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
@@ -27,11 +28,11 @@ func (s *Strategy) logout(w http.ResponseWriter, r *http.Request, opts []LogoutO
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodPost {
 		w.Header().Set("Allow", "GET, POST")
-		return refuseMethod.error()
+		return refusal.Method.New()
 	}
 	l, err := newLogoutRequest(s.config.Logout, opts)
 	if err != nil {
-		return refuseMisconfigured.wrap(err)
+		return refusal.Misconfigured.Wrap(err)
 	}
 	l.asked = r.URL.Query().Get("returnTo")
 	confirmation := ""
@@ -44,12 +45,12 @@ func (s *Strategy) logout(w http.ResponseWriter, r *http.Request, opts []LogoutO
 	}
 	known, err := browser.LogoutOrigin(r, site)
 	if err != nil {
-		return refuseCrossSite.wrap(err)
+		return refusal.CrossSite.Wrap(err)
 	}
 	record, err := s.recordOf(r)
 	if !known && !s.isConfirmed(record, confirmation) {
 		switch {
-		case refuseLoginRequired.is(err):
+		case isRefused(err, refusal.LoginRequired):
 			// There is no session here, and the one at the tenant must not end
 			// because of a request that may come from anywhere.
 			browser.Redirect(w, s.postLogoutURL(site, l), http.StatusSeeOther)
@@ -143,7 +144,7 @@ func (s *Strategy) sessionIn(r *http.Request) *loadedSession {
 	}
 	site, err := s.siteOf(r)
 	if origins := r.Header["Origin"]; err == nil && (len(origins) != 1 || origins[0] != site.Origin) {
-		err = refuseCrossOrigin.because("a request to upgrade from the origin %.100q, not that of the site", origins)
+		err = refusal.CrossOrigin.Because("a request to upgrade from the origin %.100q, not that of the site", origins)
 	}
 	if err != nil {
 		return &loadedSession{Loaded: &session.Loaded{Jar: loaded.Jar, Err: err}, decoded: loaded.decoded}
@@ -181,7 +182,7 @@ func (s *Strategy) logoutURL(r *http.Request, site browser.Base, l *logoutReques
 	case endpoint != "":
 		return target, nil
 	case s.config.LogoutEndpoint == "oidc":
-		return "", refuseLogoutEndpoint.because("Config.LogoutEndpoint is oidc, and the tenant has no end_session_endpoint; turn on RP-initiated logout in the tenant's settings")
+		return "", refusal.LogoutEndpoint.Because("Config.LogoutEndpoint is oidc, and the tenant has no end_session_endpoint; turn on RP-initiated logout in the tenant's settings")
 	case s.namespace.static != nil:
 		return s.v2LogoutURL(l, back), nil
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
@@ -133,7 +134,7 @@ func (m *MFA) Seal() (string, error) {
 	}
 	plain, err := json.Marshal(st)
 	if err != nil {
-		return "", asError("login", refuseInternal.wrap(err))
+		return "", asError("login", refusal.Internal.Wrap(err))
 	}
 	return s.keyring.Seal(purposeMFA, purposeMFA, plain), nil
 }
@@ -146,17 +147,17 @@ func (s *Strategy) OpenMFA(sealed string) (*MFA, error) {
 	var st mfaState
 	plain, _, ok := s.keyring.Open(purposeMFA, purposeMFA, sealed)
 	if !ok || json.Unmarshal(plain, &st) != nil || st.Base != s.namespace.base || st.ClientID != s.config.ClientID {
-		return nil, asError("login", refuseMFAExpired.because("the sealed MFA does not open"))
+		return nil, asError("login", refusal.MFAExpired.Because("the sealed MFA does not open"))
 	}
 	if age := time.Duration(s.now().Unix()-st.IssuedAt) * time.Second; age >= mfaLife || age < -time.Minute {
-		return nil, asError("login", refuseMFAExpired.because("the sealed MFA is %v old", age))
+		return nil, asError("login", refusal.MFAExpired.Because("the sealed MFA is %v old", age))
 	}
 	return s.newMFA(st), nil
 }
 
 func (m *MFA) open() (*Strategy, mfaState, error) {
 	if m == nil || m.strategy == nil {
-		return nil, mfaState{}, refuseGrantRequest.because("the MFA is not one of an Error")
+		return nil, mfaState{}, refusal.GrantRequest.Because("the MFA is not one of an Error")
 	}
 	return m.strategy, m.state.Reveal(), nil
 }
@@ -223,7 +224,7 @@ func (m *MFA) SendChallenge(ctx context.Context, authenticatorID string) (*MFA, 
 }
 
 // mfaRefusals: here, a credential that is not accepted is the MFA itself.
-var mfaRefusals = map[string]refusal{"invalid_grant": refuseMFAExpired}
+var mfaRefusals = map[string]refusal.Row{"invalid_grant": refusal.MFAExpired}
 
 func (m *MFA) challenge(ctx context.Context, authenticatorID string) (*MFA, error) {
 	s, st, err := m.open()
@@ -244,7 +245,7 @@ func (m *MFA) challenge(ctx context.Context, authenticatorID string) (*MFA, erro
 		BindingMethod string `json:"binding_method"`
 	}
 	if json.Unmarshal(resp.Body, &got) != nil || got.Type != "otp" && got.Type != "oob" || (got.Type == "oob") != (got.OOBCode != "") {
-		return nil, refuseTenantAnswer.because("the challenge is not the expected JSON")
+		return nil, refusal.TenantAnswer.Because("the challenge is not the expected JSON")
 	}
 	st.Type, st.OOBCode, st.BindingMethod = got.Type, got.OOBCode, got.BindingMethod
 	return s.newMFA(st), nil
@@ -291,11 +292,11 @@ func (m *MFA) factorGrant(ctx context.Context, grant, name, value string) (*Logi
 	setText(form, name, value)
 	switch {
 	case grant == "mfa-oob" && st.OOBCode == "":
-		return nil, refuseGrantRequest.because("nothing was sent yet: use the MFA that SendChallenge returns")
+		return nil, refusal.GrantRequest.Because("nothing was sent yet: use the MFA that SendChallenge returns")
 	case grant == "mfa-oob":
 		form.Set("oob_code", st.OOBCode)
 	case value == "":
-		return nil, refuseCredentials.because("the code is empty")
+		return nil, refusal.Credentials.Because("the code is empty")
 	}
 	got, err := s.requestGrant(ctx, form, nil)
 	if err != nil {
@@ -311,7 +312,7 @@ func (m *MFA) factorGrant(ctx context.Context, grant, name, value string) (*Logi
 // settled at the login; an ID token, if there is one, must say the same.
 func (s *Strategy) continuedLogin(ctx context.Context, got tokenResponse, st mfaState) (*Login, error) {
 	if !strings.EqualFold(got.TokenType, "Bearer") {
-		return nil, refuseTenantAnswer.wrap(errNoBearerToken)
+		return nil, refusal.TenantAnswer.Wrap(errNoBearerToken)
 	}
 	id := identity{claims: jwt.Claims{Issuer: st.Issuer, Subject: st.Subject}, payload: "{}"}
 	if got.IDToken != "" {
@@ -336,11 +337,11 @@ func (s *Strategy) continuedLogin(ctx context.Context, got tokenResponse, st mfa
 // it was for. Its id is new, as after any authentication.
 func (s *Strategy) continueSession(w http.ResponseWriter, r *http.Request, l *Login) error {
 	previous, err := s.current(w, r)
-	if err != nil && !refuseLoginRequired.is(err) {
+	if err != nil && !isRefused(err, refusal.LoginRequired) {
 		return err
 	}
 	if previous == nil || previous.ID != l.replaces {
-		return refuseLoginRequired.because("the session whose refresh this was is over")
+		return refusal.LoginRequired.Because("the session whose refresh this was is over")
 	}
 	previous, _, err = s.sessions.Newest(r.Context(), previous)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/refresh"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 	"github.com/seed-15d5a55c/auth0/internal/tenantapi"
 )
@@ -100,7 +101,7 @@ func (s *Strategy) endpoints(ctx context.Context) (discovery.Metadata, error) {
 	}
 	ep, err := s.namespace.endpoints(ctx)
 	if err != nil {
-		return ep, refuseTenantDown.wrap(err)
+		return ep, refusal.TenantDown.Wrap(err)
 	}
 	if s.application.authentication.method == mutualTLS {
 		// Without its alias no login can be completed. It is better to know

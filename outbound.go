@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
 // An outbound bounds requests to the tenant that a stranger can cause: with a
@@ -47,12 +49,12 @@ func (o *outbound) take() error {
 	if wait := o.heldUntil.Sub(now); wait > 0 {
 		e := o.answer
 		e.retryAfter = wait
-		return e.as(refuseHeldBack)
+		return e.as(refusal.HeldBack)
 	}
 	o.spent = max(0, o.spent-now.Sub(o.at).Seconds()*o.perSecond)
 	o.at = now
 	if o.spent > o.burst-1 {
-		e := refuseHeldBack.wrap(errHeldBack)
+		e := refusal.HeldBack.Wrap(errHeldBack)
 		e.RetryAfter = time.Duration(math.Ceil((o.spent-o.burst+1)/o.perSecond)) * time.Second
 		return e
 	}
@@ -81,6 +83,3 @@ func (o *outbound) settle(err error) {
 }
 
 var errHeldBack = errors.New("this instance has made as many such requests as it makes for strangers; limit the requests of an address to this route")
-
-// refuseHeldBack is refuseTenantDown before the tenant was asked.
-var refuseHeldBack = refusal{http.StatusServiceUnavailable, refuseTenantDown.code, refuseTenantDown.reason, refuseTenantDown.description}

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
 // push sends an authorization request to the tenant directly and returns what
@@ -20,7 +22,7 @@ func (s *Strategy) push(ctx context.Context, request url.Values) (requestURI str
 	resp, err := s.application.post(ctx, parEndpoint, request)
 	switch {
 	case errors.Is(err, errNoEndpoint):
-		return "", refuseMisconfigured.because("Config.PushedAuthorizationRequests is set, and the tenant does not allow them: %w", err)
+		return "", refusal.Misconfigured.Because("Config.PushedAuthorizationRequests is set, and the tenant does not allow them: %w", err)
 	case err != nil:
 		return "", pushError(err)
 	case resp.Status != http.StatusCreated: // RFC 9126, Section 2.2
@@ -33,7 +35,7 @@ func (s *Strategy) push(ctx context.Context, request url.Values) (requestURI str
 		RequestURI string `json:"request_uri"`
 	}
 	if json.Unmarshal(resp.Body, &got) != nil || got.RequestURI == "" || len(got.RequestURI) > longest {
-		return "", refuseTenantAnswer.because("the answer to the pushed request has no request_uri")
+		return "", refusal.TenantAnswer.Because("the answer to the pushed request has no request_uri")
 	}
 	return got.RequestURI, nil
 }
@@ -47,5 +49,5 @@ func pushError(err error) error {
 		slices.Contains([]string{"", "invalid_client", "unauthorized_client"}, e.code) {
 		return requestError(err)
 	}
-	return e.as(refuseByTenant)
+	return e.as(refusal.ByTenant)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/recent"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
@@ -72,7 +73,7 @@ func newTokenWish(opts []TokenOption) (tokenWish, error) {
 		w.fail("ForConnection and ForAudience ask for different tokens")
 	}
 	if len(w.errs) > 0 {
-		return tokenWish{}, refuseInternal.wrap(errors.Join(w.errs...))
+		return tokenWish{}, refusal.Internal.Wrap(errors.Join(w.errs...))
 	}
 	return w, nil
 }
@@ -145,7 +146,7 @@ func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []To
 	if err == nil {
 		return s.lastToken(refreshed, wish)
 	}
-	if t, ok := tokenOf(record, wish, s.now()); ok && !wish.force && !refuseLoginRequired.is(err) {
+	if t, ok := tokenOf(record, wish, s.now()); ok && !wish.force && !isRefused(err, refusal.LoginRequired) {
 		s.log.Warn("auth0: a token could not be refreshed before it expires", "err", clip(err.Error()))
 		return t, nil
 	}
@@ -159,9 +160,9 @@ func (s *Strategy) lastToken(r *session.Record, wish tokenWish) (session.Token, 
 		return t, nil
 	}
 	if len(r.Tokens) == 0 && r.RefreshToken == "" {
-		return session.Token{}, refuseSessionToken.error()
+		return session.Token{}, refusal.SessionToken.New()
 	}
-	return session.Token{}, refuseSessionTokenExpired.error()
+	return session.Token{}, refusal.SessionTokenExpired.New()
 }
 
 // TokenSource returns a source of the tokens that [Strategy.AccessToken] returns
@@ -253,7 +254,7 @@ func (s *Strategy) refresh(ctx context.Context, record *session.Record, wish tok
 		return nil
 	})
 	if err != nil {
-		if refuseLoginRequired.is(err) && changed != nil && changed.RefreshToken != record.RefreshToken {
+		if isRefused(err, refusal.LoginRequired) && changed != nil && changed.RefreshToken != record.RefreshToken {
 			// Somebody has logged out meanwhile, which has revoked the old one.
 			s.revokeRefreshToken(ctx, changed.RefreshToken)
 		}
@@ -311,8 +312,8 @@ func (e tenantError) deniesByPolicy() bool {
 
 // loginAgain is for tokens that only a login can bring now: there the tenant tells
 // the person why, or lets them in.
-func (e tenantError) loginAgain() *Error {
-	out := refuseSessionTokenExpired.wrap(e)
+func (e tenantError) loginAgain() *refusal.Refusal {
+	out := refusal.SessionTokenExpired.Wrap(e)
 	out.TenantStatus = e.status
 	if e.code == "unauthorized" {
 		out.Err = marked{e, ErrUserBlocked}
@@ -362,9 +363,9 @@ func (rr refusedRefreshes) note(r *session.Record, wish tokenWish, err error) {
 	}
 	hold := time.Duration(0)
 	switch {
-	case e.Reason == refuseTenantAnswer.reason, e.Reason == refuseSessionTokenExpired.reason:
+	case e.Reason == refusal.TenantAnswer.Reason, e.Reason == refusal.SessionTokenExpired.Reason:
 		hold = most
-	case e.TenantStatus != 0 && e.Reason == refuseTenantDown.reason, e.Reason == refuseIDTokenKeys.reason, e.Reason == refuseClock.reason:
+	case e.TenantStatus != 0 && e.Reason == refusal.TenantDown.Reason, e.Reason == refusal.IDTokenKeys.Reason, e.Reason == refusal.Clock.Reason:
 		hold = max(least, min(e.RetryAfter, most))
 	}
 	if now := time.Now(); hold > 0 {
@@ -380,8 +381,8 @@ func (s *Strategy) refreshTokens(ctx context.Context, r *session.Record, wish to
 	form, audience, asked := s.refreshForm(r, wish)
 	got, err := s.application.requestTokens(ctx, form)
 	if tenant, ok := errors.AsType[tenantError](err); ok && tenant.mfa != nil {
-		e := tenant.as(refuseMFA)
-		e.MFA = s.mfa(tenant.mfa, loginWish{scope: asked, audience: audience}, r)
+		e := tenant.as(refusal.MFA)
+		e.Next = s.mfa(tenant.mfa, loginWish{scope: asked, audience: audience}, r)
 		return e
 	}
 	if err != nil {
@@ -411,7 +412,7 @@ func (s *Strategy) refreshTokens(ctx context.Context, r *session.Record, wish to
 		s.takeClaims(r, id, form)
 	}
 	if form.Has("audience") && !isFor(got.AccessToken, audience) {
-		return refuseTenantAnswer.because("the token is not for %.100q; allow the application this API in its refresh token policies", audience)
+		return refusal.TenantAnswer.Because("the token is not for %.100q; allow the application this API in its refresh token policies", audience)
 	}
 	keepToken(r, sessionToken(got, audience, asked, s.now()))
 	return nil
@@ -533,11 +534,11 @@ func keptRefreshError(err error) error {
 	}
 	switch bad.Reason {
 	case fault.Keys.Reason, fault.UnknownKey.Reason, fault.KeyUnusable.Reason, fault.AmbiguousKey.Reason:
-		return faultOutage(bad, refuseIDTokenKeys)
+		return faultOutage(bad, refusal.IDTokenKeys)
 	case fault.Expired.Reason, fault.NotYet.Reason, fault.IssuedAhead.Reason:
-		return faultOutage(bad, refuseClock)
+		return faultOutage(bad, refusal.Clock)
 	}
-	return refuseTenantAnswer.wrap(bad)
+	return refusal.TenantAnswer.Wrap(bad)
 }
 
 // takeClaims replaces the claims of a session by newer ones, unless fewer scopes
@@ -650,7 +651,7 @@ func (f *flights) do(ctx context.Context, key string, work func(context.Context)
 func (f *refreshFlight) run(ctx context.Context, work func(context.Context) (*session.Record, error)) {
 	defer func() {
 		if p := recover(); p != nil {
-			f.err = refuseInternal.because("panic while refreshing: %v", p)
+			f.err = refusal.Internal.Because("panic while refreshing: %v", p)
 		}
 	}()
 	f.record, f.err = work(ctx)

@@ -18,6 +18,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/session"
@@ -75,7 +76,7 @@ func (s *Strategy) recordOf(r *http.Request) (*session.Record, error) {
 	case loaded.Err != nil:
 		return nil, loaded.Err
 	case loaded.Record == nil:
-		return nil, refuseLoginRequired.error()
+		return nil, refusal.LoginRequired.New()
 	}
 	return loaded.Record, nil
 }
@@ -88,7 +89,7 @@ func (s *Strategy) current(w http.ResponseWriter, r *http.Request) (*session.Rec
 	}
 	record, err := s.sessions.Current(r.Context(), w, func() (*session.Record, error) { return s.recordOf(r) })
 	if err == nil && s.sessions.WasEnded(record.ID) {
-		err = refuseLoginRequired.because("the session was ended while this request was under way")
+		err = refusal.LoginRequired.Because("the session was ended while this request was under way")
 	}
 	return record, err
 }
@@ -104,7 +105,7 @@ func (s *Strategy) current(w http.ResponseWriter, r *http.Request) (*session.Rec
 // [ErrNoSession] if the session was ended meanwhile; nothing is then changed.
 func (s *Strategy) SaveSession(w http.ResponseWriter, r *http.Request, edited *Session) error {
 	if edited == nil || edited.record.IsEmpty() {
-		return asError("session", refuseInternal.because("the session does not come from Strategy.Session"))
+		return asError("session", refusal.Internal.Because("the session does not come from Strategy.Session"))
 	}
 	before, after := edited.record.Reveal(), maps.Clone(edited.Data)
 	current, err := s.current(w, r)
@@ -112,7 +113,7 @@ func (s *Strategy) SaveSession(w http.ResponseWriter, r *http.Request, edited *S
 		return asError("session", err)
 	}
 	if current.ID != before.ID {
-		return asError("session", refuseInternal.because("the session is not that of this request; a session cannot be kept from one request to another"))
+		return asError("session", refusal.Internal.Because("the session is not that of this request; a session cannot be kept from one request to another"))
 	}
 	record, err := s.sessions.Change(r.Context(), current, func(newest *session.Record) error {
 		newest.Data = session.MergeData(before.Data, after, newest.Data)
@@ -158,9 +159,9 @@ func (s *Strategy) EndSessionsOf(ctx context.Context, issuer, subject string) er
 	}
 	switch {
 	case !s.sessions.CanRevoke():
-		return asError("session", refuseMisconfigured.because("EndSessionsOf needs Config.Store or Config.Revocations"))
+		return asError("session", refusal.Misconfigured.Because("EndSessionsOf needs Config.Store or Config.Revocations"))
 	case issuer == "" || subject == "":
-		return asError("session", refuseInternal.because("EndSessionsOf: issuer or subject is empty"))
+		return asError("session", refusal.Internal.Because("EndSessionsOf: issuer or subject is empty"))
 	}
 	if err := s.sessions.EndUser(ctx, issuer, subject); err != nil {
 		return asError("session", err)
@@ -226,7 +227,7 @@ func (s *Strategy) load(w http.ResponseWriter, r *http.Request) (_ *http.Request
 			}
 		}
 	}
-	if refuseStore.is(loaded.Err) {
+	if isRefused(loaded.Err, refusal.Store) {
 		s.log.Warn("auth0: sessions cannot be read", "err", clip(loaded.Err.Error()))
 	}
 	loaded.strategy = s
@@ -315,7 +316,7 @@ func (s *Strategy) startSession(w http.ResponseWriter, r *http.Request, l *Login
 	if s.config.AfterLogin != nil {
 		chosen := l.ReturnTo
 		if err := s.config.AfterLogin(r.Context(), l); err != nil {
-			return hookError(err, refuseAfterLogin, outageError)
+			return hookError(err, refusal.AfterLogin, outageError)
 		}
 		if l.ReturnTo != chosen {
 			site, err := s.siteOf(r)
@@ -348,7 +349,7 @@ func (s *Strategy) startSession(w http.ResponseWriter, r *http.Request, l *Login
 		record.Tokens = []session.Token{sessionToken(responseOf(token), l.audience, l.scope, s.now())}
 	}
 	if record.Ceiling > 0 && record.Ceiling <= s.loginTime(c.IssuedAt)+session.CeilingLeeway {
-		return refuseCeiling.because("session_expiry is %d", record.Ceiling)
+		return refusal.Ceiling.Because("session_expiry is %d", record.Ceiling)
 	}
 	if s.config.KeepIDToken {
 		record.IDToken = id.raw
@@ -505,7 +506,7 @@ func (s *Strategy) StartSession(w http.ResponseWriter, r *http.Request, l *Login
 		return asError("login", err)
 	}
 	if l == nil || l.identity.IsEmpty() {
-		return asError("login", refuseInternal.because("the login was not made by this package"))
+		return asError("login", refusal.Internal.Because("the login was not made by this package"))
 	}
 	start := s.startSession
 	if !l.continued.IsEmpty() {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
 // TrySilentLogin logs people in who are logged in at the tenant already, for
@@ -47,7 +48,7 @@ var silentRefusals = []string{"login_required", "interaction_required", "consent
 // application does not want this person. An answer that is not good is told.
 func isSilentRefusal(err error) bool {
 	e := outermost(err)
-	return e != nil && (e.Status == http.StatusForbidden || e.Reason == refuseByTenant.reason && slices.Contains(silentRefusals, e.Code))
+	return e != nil && (e.Status == http.StatusForbidden || e.Reason == refusal.ByTenant.Reason && slices.Contains(silentRefusals, e.Code))
 }
 
 func (s *Strategy) maySilentLogin(r *http.Request) bool {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -17,6 +16,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 )
 
@@ -77,7 +77,7 @@ func (s *Strategy) canRevoke() bool { return s.sessions != nil && s.sessions.Can
 func (s *Strategy) LoginHandler(opts ...LoginOption) http.Handler {
 	if _, err := s.pageRequest(opts); err != nil {
 		s.log.Error("auth0: LoginHandler has unusable options and answers every request with an error", "err", err)
-		return s.handler("login", func(http.ResponseWriter, *http.Request) error { return refuseMisconfigured.wrap(err) })
+		return s.handler("login", func(http.ResponseWriter, *http.Request) error { return refusal.Misconfigured.Wrap(err) })
 	}
 	return s.handler("login", func(w http.ResponseWriter, r *http.Request) error { return s.login(w, r, opts) })
 }
@@ -98,7 +98,7 @@ func (s *Strategy) CallbackHandler() http.Handler {
 func (s *Strategy) LogoutHandler(opts ...LogoutOption) http.Handler {
 	if _, err := newLogoutRequest(s.config.Logout, opts); err != nil {
 		s.log.Error("auth0: LogoutHandler has unusable options and answers every request with an error", "err", err)
-		return s.handler("logout", func(http.ResponseWriter, *http.Request) error { return refuseMisconfigured.wrap(err) })
+		return s.handler("logout", func(http.ResponseWriter, *http.Request) error { return refusal.Misconfigured.Wrap(err) })
 	}
 	return s.handler("logout", func(w http.ResponseWriter, r *http.Request) error { return s.logout(w, r, opts) })
 }
@@ -119,7 +119,7 @@ func (s *Strategy) handler(op string, f func(http.ResponseWriter, *http.Request)
 // ready refuses to work for a Strategy that New has not made.
 func (s *Strategy) ready() error {
 	if s.sessions == nil {
-		return refuseMisconfigured.because("this Strategy was not made by New")
+		return refusal.Misconfigured.Because("this Strategy was not made by New")
 	}
 	return nil
 }
@@ -146,7 +146,7 @@ func (s *Strategy) beginSealed(ctx context.Context, a *authRequest) (authURL, tr
 		return "", "", err
 	}
 	if a.popup != nil {
-		return "", "", refuseLoginOption.because("WithPopup is for LoginHandler: its answer is a page of CallbackHandler")
+		return "", "", refusal.LoginOption.Because("WithPopup is for LoginHandler: its answer is a page of CallbackHandler")
 	}
 	authURL, t, err := s.begin(ctx, s.sites.List[0], a)
 	if err != nil {
@@ -241,7 +241,7 @@ func (l *Login) Format(f fmt.State, _ rune) {
 func (s *Strategy) login(w http.ResponseWriter, r *http.Request, opts []LoginOption) error {
 	if !slices.Contains([]string{http.MethodGet, http.MethodPost, http.MethodHead}, r.Method) {
 		w.Header().Set("Allow", "GET, POST")
-		return refuseMethod.error()
+		return refusal.Method.New()
 	}
 	// A login that nobody asked for would push out the cookie of one that
 	// somebody did.
@@ -255,7 +255,7 @@ func (s *Strategy) login(w http.ResponseWriter, r *http.Request, opts []LoginOpt
 	}
 	values, err := browser.Values(w, r)
 	if err != nil {
-		return refuseLoginOption.wrap(err)
+		return refusal.LoginOption.Wrap(err)
 	}
 	a, err := s.pageRequest(s.forwarded(values), opts)
 	if err != nil {
@@ -285,7 +285,7 @@ func (s *Strategy) login(w http.ResponseWriter, r *http.Request, opts []LoginOpt
 func (s *Strategy) loginRequest(layers ...[]LoginOption) (*authRequest, error) {
 	a, err := newAuthRequest(s.config.Login, slices.Concat(layers...))
 	if err != nil {
-		return nil, refuseLoginOption.wrap(err)
+		return nil, refusal.LoginOption.Wrap(err)
 	}
 	return a, nil
 }
@@ -297,7 +297,7 @@ func (s *Strategy) pageRequest(layers ...[]LoginOption) (*authRequest, error) {
 		return nil, err
 	}
 	if a.popup != nil && slices.Contains(a.popup.Tokens, "access_token") && !strings.Contains(s.config.ResponseType, "code") {
-		return nil, refuseLoginOption.because("WithPopup hands on an access token, which the response type %q has not", s.config.ResponseType)
+		return nil, refusal.LoginOption.Because("WithPopup hands on an access token, which the response type %q has not", s.config.ResponseType)
 	}
 	return a, nil
 }
@@ -596,7 +596,7 @@ func (s *Strategy) withoutTransaction(w http.ResponseWriter, r *http.Request, a 
 		browser.Redirect(w, site.Path+s.config.DefaultReturnTo+"?"+silentMarker, http.StatusSeeOther)
 		return nil
 	}
-	if _, sessionErr := s.Session(r); sessionErr != nil || siteErr != nil || !errors.Is(err, ErrTransactionNotFound) {
+	if _, sessionErr := s.Session(r); sessionErr != nil || siteErr != nil || !isRefused(err, refusal.NoTransaction) {
 		return err
 	}
 	browser.Redirect(w, site.Path+s.config.DefaultReturnTo, http.StatusSeeOther)
@@ -646,7 +646,7 @@ func (s *Strategy) loginURL(r *http.Request, e *Error) string {
 func (s *Strategy) siteOf(r *http.Request) (browser.Base, error) {
 	site, err := s.sites.Of(r)
 	if err != nil {
-		err = refuseUnknownHost.wrap(err)
+		err = refusal.UnknownHost.Wrap(err)
 	}
 	return site, err
 }

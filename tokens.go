@@ -16,6 +16,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/refresh"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 	"github.com/seed-15d5a55c/auth0/internal/tenantapi"
@@ -114,7 +115,7 @@ func (t ownToken) token() *oauth2.Token {
 func (a *application) clientCredentials(c ClientCredentials) *refresh.Value[ownToken] {
 	return refresh.New(func(ctx context.Context) (ownToken, refresh.Life, error) {
 		if a.authentication.method == publicClient {
-			return ownToken{}, refresh.Life{}, refuseMisconfigured.because("a public client gets no token for itself; for the Management API set Config.ManagementClientID and ManagementClientSecret")
+			return ownToken{}, refresh.Life{}, refusal.Misconfigured.Because("a public client gets no token for itself; for the Management API set Config.ManagementClientID and ManagementClientSecret")
 		}
 		form := grantForm("client_credentials")
 		setText(form, "audience", c.Audience)
@@ -323,9 +324,9 @@ func apiError(err error) error {
 	}
 	switch err {
 	case tenantapi.ErrUnsendable:
-		return refuseInternal.wrap(err)
+		return refusal.Internal.Wrap(err)
 	case tenantapi.ErrUnexpectedJSON:
-		return refuseTenantAnswer.wrap(err)
+		return refusal.TenantAnswer.Wrap(err)
 	}
 	return err
 }
@@ -333,9 +334,9 @@ func apiError(err error) error {
 // RetryAfter lets package refresh leave the tenant alone for as long as it asks.
 func (e tenantError) RetryAfter() time.Duration { return e.retryAfter }
 
-// as makes it an Error of the given kind.
-func (e tenantError) as(r refusal) *Error {
-	out := r.wrap(e)
+// as returns the refusal that the tenant's answer means.
+func (e tenantError) as(r refusal.Row) *refusal.Refusal {
+	out := r.Wrap(e)
 	out.TenantStatus, out.RetryAfter = e.status, e.retryAfter
 	if e.code != "" {
 		out.Code = syntax.Code(e.code)
@@ -346,7 +347,7 @@ func (e tenantError) as(r refusal) *Error {
 // answered returns what the tenant has said, if nobody has said yet what that
 // means.
 func answered(err error) (tenantError, bool) {
-	if _, decided := errors.AsType[*Error](err); decided {
+	if outermost(err) != nil {
 		return tenantError{}, false
 	}
 	return errors.AsType[tenantError](err)
@@ -354,22 +355,22 @@ func answered(err error) (tenantError, bool) {
 
 // requestError says what a failed request to the tenant means where no code of its
 // has a meaning of its own: it is between the tenant and us.
-func requestError(err error) *Error {
-	if e, decided := errors.AsType[*Error](err); decided {
-		return e
+func requestError(err error) error {
+	if outermost(err) != nil {
+		return err
 	}
 	e, ok := errors.AsType[tenantError](err)
 	switch {
 	case errors.Is(err, context.Canceled):
-		return refuseCanceled.wrap(context.Canceled)
+		return refusal.Canceled.Wrap(context.Canceled)
 	case errors.Is(err, errNoBearerToken):
-		return refuseTenantAnswer.wrap(err)
+		return refusal.TenantAnswer.Wrap(err)
 	case !ok:
-		return refuseTenantDown.wrap(fetch.Cause(err))
+		return refusal.TenantDown.Wrap(fetch.Cause(err))
 	case e.temporary():
-		return e.as(refuseTenantDown)
+		return e.as(refusal.TenantDown)
 	}
-	return e.as(refuseTenantAnswer)
+	return e.as(refusal.TenantAnswer)
 }
 
 // tokens are what the token endpoint gave for a code.
@@ -412,15 +413,15 @@ func (s *Strategy) exchange(ctx context.Context, ep discovery.Metadata, c tokenC
 	}
 	s.redeeming.giveBack() // a code that is good was not made up
 	if kind := token.Type(); kind != "Bearer" {
-		return tokens{}, refuseTenantAnswer.because("the token type is %.40q, not Bearer", kind)
+		return tokens{}, refusal.TenantAnswer.Because("the token type is %.40q, not Bearer", kind)
 	}
 	const year = 365 * 24 * 60 * 60
 	if token.ExpiresIn < 0 || token.ExpiresIn > year {
-		return tokens{}, refuseTenantAnswer.because("expires_in is %d", token.ExpiresIn)
+		return tokens{}, refusal.TenantAnswer.Because("expires_in is %d", token.ExpiresIn)
 	}
 	raw, _ := token.Extra("id_token").(string)
 	if raw == "" {
-		return tokens{}, refuseTenantAnswer.because("the token response has no id_token")
+		return tokens{}, refusal.TenantAnswer.Because("the token response has no id_token")
 	}
 	return tokens{token, raw}, nil
 }
@@ -431,7 +432,7 @@ func (s *Strategy) exchange(ctx context.Context, ep discovery.Metadata, c tokenC
 func tokenEndpointError(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		// Package oauth2 does not wrap what keeps it from reading an answer.
-		return refuseCanceled.wrap(context.Canceled)
+		return refusal.Canceled.Wrap(context.Canceled)
 	}
 	re, ok := errors.AsType[*oauth2.RetrieveError](err)
 	if !ok {
@@ -439,7 +440,7 @@ func tokenEndpointError(ctx context.Context, err error) error {
 	}
 	e := parseTenantError(re.Response.StatusCode, re.Response.Header, re.Body)
 	if e.code == "invalid_grant" {
-		return e.as(refuseCode)
+		return e.as(refusal.Code)
 	}
 	return requestError(e)
 }

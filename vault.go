@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 	"golang.org/x/oauth2"
@@ -52,7 +53,7 @@ func ForConnection(connection string, loginHint ...string) TokenOption {
 // token until its Expiry.
 func (s *Strategy) ConnectionToken(ctx context.Context, accessToken, connection, loginHint string) (*oauth2.Token, error) {
 	if accessToken == "" {
-		return nil, asError("token", refuseSessionToken.because("there is no access token to exchange"))
+		return nil, asError("token", refusal.SessionToken.Because("there is no access token to exchange"))
 	}
 	if err := s.ready(); err != nil {
 		return nil, asError("token", err)
@@ -116,7 +117,7 @@ func (s *Strategy) connectionToken(w http.ResponseWriter, r *http.Request, recor
 		return t, nil
 	}
 	if record.RefreshToken == "" && !s.sessions.HasStore() {
-		return session.Token{}, refuseSessionToken.because("the session has no refresh token; ask for offline_access at the login")
+		return session.Token{}, refusal.SessionToken.Because("the session has no refresh token; ask for offline_access at the login")
 	}
 	changed, err := s.refreshing.do(r.Context(), wish.key(record.ID), func(ctx context.Context) (*session.Record, error) {
 		return s.renewVaultToken(ctx, record, wish)
@@ -128,7 +129,7 @@ func (s *Strategy) connectionToken(w http.ResponseWriter, r *http.Request, recor
 		}
 	}
 	if err != nil {
-		if t, ok := vaultToken(record, wish, s.now()); ok && !refuseLoginRequired.is(err) && changed == nil {
+		if t, ok := vaultToken(record, wish, s.now()); ok && !isRefused(err, refusal.LoginRequired) && changed == nil {
 			s.log.Warn("auth0: a token of a third party could not be renewed before it expires", "err", clip(err.Error()))
 			return t, nil
 		}
@@ -137,7 +138,7 @@ func (s *Strategy) connectionToken(w http.ResponseWriter, r *http.Request, recor
 	if t, ok := vaultToken(changed, wish, s.now()); ok {
 		return t, nil
 	}
-	return session.Token{}, refuseTenantAnswer.because("the tenant gave a token that has expired")
+	return session.Token{}, refusal.TenantAnswer.Because("the tenant gave a token that has expired")
 }
 
 // renewVaultToken exchanges the refresh token, unless somebody else has. A
@@ -150,7 +151,7 @@ func (s *Strategy) renewVaultToken(ctx context.Context, record *session.Record, 
 			return session.ErrUnchanged
 		}
 		if newest.RefreshToken == "" {
-			return refuseSessionToken.because("the session has no refresh token; ask for offline_access at the login")
+			return refusal.SessionToken.Because("the session has no refresh token; ask for offline_access at the login")
 		}
 		v, err := s.exchangeForConnection(ctx, newest.RefreshToken, tokenTypeRefreshToken, wish)
 		if err == nil {
@@ -158,7 +159,7 @@ func (s *Strategy) renewVaultToken(ctx context.Context, record *session.Record, 
 			return nil
 		}
 		err = connectionTokenError(err)
-		if e := asError("token", err); e.TenantStatus == 0 || e.Reason == refuseTenantDown.reason {
+		if e := asError("token", err); e.TenantStatus == 0 || e.Reason == refusal.TenantDown.Reason {
 			return err // temporary; what there is stays
 		}
 		refused = err
@@ -208,7 +209,7 @@ func (s *Strategy) exchangeForConnection(ctx context.Context, subject, kind stri
 // application may do.
 func connectionTokenError(err error) error {
 	if e, ok := answered(err); ok && e.status == http.StatusUnauthorized && !slices.Contains([]string{"access_denied", "invalid_client", "unauthorized"}, e.code) {
-		return e.as(refuseNotConnected)
+		return e.as(refusal.NotConnected)
 	}
 	return refreshError(err)
 }

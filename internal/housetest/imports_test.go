@@ -17,6 +17,7 @@ var floor = map[string]string{
 	"internal/jsonscan":     "",
 	"internal/jwt":          "internal/jsonscan",
 	"internal/publicsecret": "",
+	"internal/refusal":      "",
 	"internal/recent":       "",
 	"internal/refresh":      "",
 	"internal/returnto":     "",
