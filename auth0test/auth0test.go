@@ -53,8 +53,8 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 	"github.com/seed-15d5a55c/auth0/internal/publicsecret"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 )
 
 // What every tenant begins with.
@@ -86,40 +86,40 @@ type TB interface {
 
 // What a tenant is made of. See the fields of each.
 type (
-	User                   = tenant.User
-	Connection             = tenant.Connection
-	Organization           = tenant.Organization
-	OrganizationConnection = tenant.OrganizationConnection
-	Invitation             = tenant.Invitation
-	ConnectedAccount       = tenant.ConnectedAccount
+	User                   = emulator.User
+	Connection             = emulator.Connection
+	Organization           = emulator.Organization
+	OrganizationConnection = emulator.OrganizationConnection
+	Invitation             = emulator.Invitation
+	ConnectedAccount       = emulator.ConnectedAccount
 	// An Endpoint names a part of the tenant for switches and counters.
-	Endpoint = tenant.Endpoint
+	Endpoint = emulator.Endpoint
 )
 
 // The parts of a tenant.
 const (
-	Discovery  = tenant.Discovery
-	JWKS       = tenant.JWKS
-	Authorize  = tenant.Authorize
-	PAR        = tenant.PAR
-	Token      = tenant.Token
-	UserInfo   = tenant.UserInfo
-	Revoke     = tenant.Revoke
-	Logout     = tenant.Logout
-	Management = tenant.Management
-	ClientFile = tenant.ClientFile
-	MFA        = tenant.MFA
+	Discovery  = emulator.Discovery
+	JWKS       = emulator.JWKS
+	Authorize  = emulator.Authorize
+	PAR        = emulator.PAR
+	Token      = emulator.Token
+	UserInfo   = emulator.UserInfo
+	Revoke     = emulator.Revoke
+	Logout     = emulator.Logout
+	Management = emulator.Management
+	ClientFile = emulator.ClientFile
+	MFA        = emulator.MFA
 
-	Passwordless = tenant.Passwordless
-	MyAccount    = tenant.MyAccount
+	Passwordless = emulator.Passwordless
+	MyAccount    = emulator.MyAccount
 )
 
 // OneTimeCode is what every authenticator app shows, for a [User] with MFA.
-const OneTimeCode = tenant.OneTimeCode
+const OneTimeCode = emulator.OneTimeCode
 
 // A Tenant is an Auth0-shaped tenant. Its methods may be called concurrently.
 type Tenant struct {
-	t      *tenant.Tenant
+	t      *emulator.Tenant
 	tb     TB
 	config auth0.Config
 	stop   func() error
@@ -132,7 +132,7 @@ type Tenant struct {
 // [Tenant.Config] and nowhere else. Its domain is acme.auth0.example.
 func NewTenant(t TB) *Tenant {
 	t.Helper()
-	inner, err := tenant.New(tenant.Config{Host: host, OrganizationNames: true, DefaultDirectory: directory})
+	inner, err := emulator.New(emulator.Config{Host: host, OrganizationNames: true, DefaultDirectory: directory})
 	if err != nil {
 		t.Fatalf("auth0test: %v", err)
 	}
@@ -155,7 +155,7 @@ func Serve(addr, appURL string) (*Tenant, error) {
 		return nil, fmt.Errorf("auth0test: %w", err)
 	}
 	base := "http://" + listener.Addr().String()
-	inner, err := tenant.New(tenant.Config{URL: base, OrganizationNames: true, DefaultDirectory: directory})
+	inner, err := emulator.New(emulator.Config{URL: base, OrganizationNames: true, DefaultDirectory: directory})
 	if err != nil {
 		listener.Close()
 		return nil, fmt.Errorf("auth0test: %w", err)
@@ -173,8 +173,8 @@ func Serve(addr, appURL string) (*Tenant, error) {
 	return made, nil
 }
 
-func newTenant(inner *tenant.Tenant, appURL string) (*Tenant, error) {
-	err := inner.AddDemo(tenant.Demo{ClientID: clientID, ClientSecret: clientSecret, SPAClientID: SPAClientID, BaseURL: appURL, Audience: Audience})
+func newTenant(inner *emulator.Tenant, appURL string) (*Tenant, error) {
+	err := inner.AddDemo(emulator.Demo{ClientID: clientID, ClientSecret: clientSecret, SPAClientID: SPAClientID, BaseURL: appURL, Audience: Audience})
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +208,7 @@ func (t *Tenant) APIConfig(audience string) auth0.APIConfig {
 	defer t.mu.Unlock()
 	t.audience = audience
 	if audience != Audience && audience != "" {
-		t.must(t.t.AddAPI(tenant.API{Audience: audience, Name: audience, RBAC: true, AllowOfflineAccess: true}))
+		t.must(t.t.AddAPI(emulator.API{Audience: audience, Name: audience, RBAC: true, AllowOfflineAccess: true}))
 	}
 	return auth0.APIConfig{Domain: t.config.Domain, Audience: audience, HTTPClient: t.config.HTTPClient}
 }
@@ -229,10 +229,10 @@ func (t *Tenant) URL() string { return t.t.Issuer() }
 
 // NameApp sets the name by which the tenant's pages call the applications.
 func (t *Tenant) NameApp(name string) {
-	t.editClients(func(c *tenant.Client) { c.Name = name })
+	t.editClients(func(c *emulator.Client) { c.Name = name })
 }
 
-func (t *Tenant) editClients(edit func(*tenant.Client)) {
+func (t *Tenant) editClients(edit func(*emulator.Client)) {
 	for _, id := range []string{clientID, SPAClientID} {
 		t.must(t.t.EditClient(id, edit))
 	}
@@ -251,14 +251,14 @@ func (t *Tenant) AddOrganization(o Organization) { t.must(t.t.AddOrganization(o)
 // "post_login_prompt", a page on which people choose among theirs. Whoever
 // [Tenant.SignIn] has named enters the first.
 func (t *Tenant) UseOrganizations(usage, behavior string) {
-	t.editClients(func(c *tenant.Client) { c.OrganizationUsage, c.OrganizationRequireBehavior = usage, behavior })
+	t.editClients(func(c *emulator.Client) { c.OrganizationUsage, c.OrganizationRequireBehavior = usage, behavior })
 }
 
 // AddConnection adds a connection, or replaces the one with the same name, and
 // enables it for the applications.
 func (t *Tenant) AddConnection(c Connection) {
 	t.must(t.t.AddConnection(c))
-	t.editClients(func(client *tenant.Client) {
+	t.editClients(func(client *emulator.Client) {
 		if !slices.Contains(client.Connections, c.Name) {
 			client.Connections = append(slices.Clip(client.Connections), c.Name)
 		}
@@ -268,8 +268,8 @@ func (t *Tenant) AddConnection(c Connection) {
 // AllowClientCredentials lets the application have access tokens of its own for
 // an API.
 func (t *Tenant) AllowClientCredentials(audience string, scopes ...string) {
-	t.must(t.t.EditClient(clientID, func(c *tenant.Client) {
-		c.Grants = append(c.Grants, tenant.ClientGrant{Audience: audience, Scopes: scopes})
+	t.must(t.t.EditClient(clientID, func(c *emulator.Client) {
+		c.Grants = append(c.Grants, emulator.ClientGrant{Audience: audience, Scopes: scopes})
 	}))
 }
 
@@ -282,7 +282,7 @@ func (t *Tenant) AddTokenExchange(subjectTokenType string, user func(token strin
 // ExchangesTokensOf makes the application the API of an identifier, so that it
 // may exchange the access tokens that it receives.
 func (t *Tenant) ExchangesTokensOf(audience string) {
-	t.must(t.t.EditClient(clientID, func(c *tenant.Client) { c.ResourceServer = audience }))
+	t.must(t.t.EditClient(clientID, func(c *emulator.Client) { c.ResourceServer = audience }))
 }
 
 // Mail returns the code and the link that the tenant has sent to an e-mail
@@ -296,7 +296,7 @@ func (t *Tenant) AnswerPush(email string, approve bool) { t.t.AnswerPush(email, 
 // AllowManagement lets the web application do more with the Management API than
 // list connections: it has these scopes from now on, beside those it has.
 func (t *Tenant) AllowManagement(scopes ...string) {
-	t.must(t.t.EditClient(clientID, func(c *tenant.Client) {
+	t.must(t.t.EditClient(clientID, func(c *emulator.Client) {
 		for i := range c.Grants {
 			if c.Grants[i].Audience == t.t.Issuer()+"api/v2/" {
 				c.Grants[i].Scopes = append(c.Grants[i].Scopes, scopes...)
@@ -317,9 +317,9 @@ func (t *Tenant) ConnectAccount(email string, a ConnectedAccount) {
 // there, and refresh tokens get tokens for the My Account API. Accounts can be
 // connected at connections that have ConnectedAccounts set.
 func (t *Tenant) AllowConnectedAccounts(path string) {
-	t.must(t.t.EditClient(clientID, func(c *tenant.Client) {
+	t.must(t.t.EditClient(clientID, func(c *emulator.Client) {
 		c.CallbackURLs = append(c.CallbackURLs, strings.TrimSuffix(t.config.BaseURL, "/")+path)
-		c.RefreshTokenPolicies = append(c.RefreshTokenPolicies, tenant.ClientGrant{Audience: t.t.Issuer() + "me/",
+		c.RefreshTokenPolicies = append(c.RefreshTokenPolicies, emulator.ClientGrant{Audience: t.t.Issuer() + "me/",
 			Scopes: []string{"create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts"}})
 	}))
 }
@@ -335,9 +335,9 @@ func (t *Tenant) SignOut() { t.t.SignOut() }
 // UseKey makes the application authenticate with a key, as
 // [auth0.PrivateKeyJWT] does. Its secret is then no good, as at Auth0.
 func (t *Tenant) UseKey(public *rsa.PublicKey, algorithm, keyID string) {
-	t.must(t.t.EditClient(clientID, func(c *tenant.Client) {
+	t.must(t.t.EditClient(clientID, func(c *emulator.Client) {
 		c.AuthMethod = "private_key_jwt"
-		c.Keys = []tenant.ClientKey{{ID: keyID, Algorithm: algorithm, Public: public}}
+		c.Keys = []emulator.ClientKey{{ID: keyID, Algorithm: algorithm, Public: public}}
 	}))
 }
 
@@ -386,14 +386,14 @@ func (t *Tenant) SignWithForeignKey(on bool) { t.t.SignWithForeignKey(on) }
 
 // SetTokenLifetime sets for how long access tokens for an API are good.
 func (t *Tenant) SetTokenLifetime(audience string, d time.Duration) {
-	t.must(t.t.EditAPI(audience, func(a *tenant.API) { a.Lifetime = d }))
+	t.must(t.t.EditAPI(audience, func(a *emulator.API) { a.Lifetime = d }))
 }
 
 // RotateRefreshTokens makes refresh tokens good for one use. The one before the
 // last works for the overlap time; any other reuse revokes all that came from
 // the same login.
 func (t *Tenant) RotateRefreshTokens(overlap time.Duration) {
-	t.editClients(func(c *tenant.Client) { c.RotatingRefreshTokens, c.RefreshTokenLeeway = true, overlap })
+	t.editClients(func(c *emulator.Client) { c.RotatingRefreshTokens, c.RefreshTokenLeeway = true, overlap })
 }
 
 // RevokeRefreshTokens makes all refresh tokens of a person worthless.
@@ -403,11 +403,11 @@ func (t *Tenant) RevokeRefreshTokens(email string) { t.t.RevokeRefreshTokens(ema
 // API too, with [auth0.ForAudience]. If there is none with that identifier,
 // there is one from now on.
 func (t *Tenant) AllowRefreshFor(audience string, scopes ...string) {
-	if t.t.EditAPI(audience, func(*tenant.API) {}) != nil {
-		t.must(t.t.AddAPI(tenant.API{Audience: audience, Name: audience, Scopes: scopes, AllowOfflineAccess: true}))
+	if t.t.EditAPI(audience, func(*emulator.API) {}) != nil {
+		t.must(t.t.AddAPI(emulator.API{Audience: audience, Name: audience, Scopes: scopes, AllowOfflineAccess: true}))
 	}
-	t.editClients(func(c *tenant.Client) {
-		c.RefreshTokenPolicies = append(slices.Clip(c.RefreshTokenPolicies), tenant.ClientGrant{Audience: audience, Scopes: scopes})
+	t.editClients(func(c *emulator.Client) {
+		c.RefreshTokenPolicies = append(slices.Clip(c.RefreshTokenPolicies), emulator.ClientGrant{Audience: audience, Scopes: scopes})
 	})
 }
 

@@ -385,5 +385,5 @@ var tooWide = map[string]int{"internal/jwt": 66}
 
 // exempt are packages that only tests and examples use.
 func exempt(name string) bool {
-	return name == "internal/tenant" || strings.HasPrefix(name, "internal/test")
+	return name == "internal/emulator" || strings.HasPrefix(name, "internal/test")
 }

@@ -25,11 +25,11 @@ var allowed = map[string]string{
 	"internal/seal":         "",
 	// For tests.
 	"internal/housetest": "",
-	"internal/tenant":    "",
+	"internal/emulator":  "",
 	"internal/testproc":  "",
 	// The front.
 	"":          "internal/cookie internal/discovery internal/fetch internal/jsonscan internal/jwt internal/publicsecret internal/recent internal/refresh internal/returnto internal/seal",
-	"auth0test": "root internal/publicsecret internal/tenant",
+	"auth0test": "root internal/publicsecret internal/emulator",
 }
 
 func TestImports(t *testing.T) {

@@ -1,0 +1,293 @@
+package emulator
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A Client is an application.
+type Client struct {
+	ID, Secret, Name string
+
+	// Public marks a single-page or native application, which has no secret to
+	// show at the token endpoint and must use PKCE.
+	Public bool
+
+	// AuthMethod is how a confidential client authenticates:
+	// "client_secret_post", "client_secret_basic", "private_key_jwt" with one of
+	// Keys, "tls_client_auth" or "self_signed_tls_client_auth" with one of
+	// Certificates. Empty allows both ways to send the secret.
+	AuthMethod string
+
+	Keys         []ClientKey // two at most
+	Certificates []string    // their x5t#S256, see Thumbprint
+
+	// RequirePushedRequests refuses authorization requests that were not pushed.
+	RequirePushedRequests bool
+
+	// ThirdParty marks an application of somebody else, whose users are asked for consent.
+	ThirdParty bool
+
+	// CallbackURLs are matched exactly. A "*" may stand for one sub-domain
+	// label, and {organization_name} for the organization of the request.
+	CallbackURLs []string
+
+	LogoutURLs       []string
+	WebOrigins       []string // further origins for web_message and cross-origin calls; those of CallbackURLs are implied
+	InitiateLoginURI string
+
+	// BackchannelLogoutURLs get the logout tokens of [Tenant.BackchannelLogout].
+	BackchannelLogoutURLs []string
+
+	// Connections are the names of the enabled connections.
+	Connections []string
+
+	// GrantTypes are those enabled for the application. Empty means
+	// authorization_code, implicit and refresh_token, and client_credentials
+	// for a confidential client.
+	GrantTypes []string
+
+	// ResourceServer is the identifier of the API that this application is, for
+	// one that may exchange the access tokens it receives.
+	ResourceServer string
+
+	// OrganizationUsage is "deny" (also the empty string), "allow" or "require".
+	OrganizationUsage string
+
+	// OrganizationRequireBehavior is what a login does that names no organization:
+	// "no_prompt" (also the empty string), "pre_login_prompt", which asks for the
+	// name of one, or "post_login_prompt", which lets people choose among theirs.
+	// With OrganizationUsage "allow" they may also go on without one.
+	OrganizationRequireBehavior string
+
+	// HourlyTokens limits how many tokens the application gets for itself in an
+	// hour. Zero is no limit.
+	HourlyTokens int
+
+	// Grants are the APIs that the application may call for itself, and, for
+	// an API with PerAppAuthorization, on behalf of a user.
+	Grants []ClientGrant
+
+	// RotatingRefreshTokens makes refresh tokens single use. Within
+	// RefreshTokenLeeway the immediately previous one still works.
+	RotatingRefreshTokens bool
+	RefreshTokenLeeway    time.Duration
+
+	// RefreshTokenPolicies are further APIs that one refresh token serves.
+	RefreshTokenPolicies []ClientGrant
+
+	// TrustForwardedFor takes the address in auth0-forwarded-for for that of the
+	// user, if the application has shown its secret.
+	TrustForwardedFor bool
+
+	caller string // the address that a request of the application is from
+
+	// IDTokenAlg is "RS256" (also the empty string) or "HS256", keyed with Secret,
+	// or, with SecretEncoded, as in old applications, with what Secret stands for
+	// in base64url.
+	IDTokenAlg    string
+	SecretEncoded bool
+}
+
+// A ClientGrant names scopes of one API.
+type ClientGrant struct {
+	Audience string
+	Scopes   []string
+}
+
+// An API is a resource server.
+type API struct {
+	Audience, Name string
+	Scopes         []string
+
+	// RBAC limits scopes to the user's permissions and adds the permissions
+	// claim to access tokens.
+	RBAC bool
+
+	AllowOfflineAccess bool
+
+	// Dialect is "access_token" (also the empty string) or "rfc9068_profile".
+	Dialect string
+
+	// Lifetime of access tokens. Zero means 24 hours.
+	Lifetime time.Duration
+
+	// PerAppAuthorization demands a ClientGrant of every application.
+	PerAppAuthorization bool
+}
+
+// AddClient adds an application, or replaces the one with its ID.
+func (t *Tenant) AddClient(c Client) error {
+	if err := c.check(); err != nil {
+		return fmt.Errorf("tenant: client %q: %w", c.ID, err)
+	}
+	c = c.clone()
+	if c.Name == "" {
+		c.Name = c.ID
+	}
+	if len(c.GrantTypes) == 0 {
+		c.GrantTypes = []string{"authorization_code", "implicit", "refresh_token"}
+		if !c.Public {
+			c.GrantTypes = append(c.GrantTypes, "client_credentials")
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.data.clients[c.ID] == nil {
+		t.data.clientIDs = append(t.data.clientIDs, c.ID)
+	}
+	t.data.clients[c.ID] = &c
+	return nil
+}
+
+// EditClient changes an application. The edit gets a copy, which then replaces
+// the application as [Tenant.AddClient] does.
+func (t *Tenant) EditClient(id string, edit func(*Client)) error {
+	t.mu.Lock()
+	old := t.data.clients[id]
+	t.mu.Unlock()
+	if old == nil {
+		return fmt.Errorf("tenant: there is no client %q", id)
+	}
+	c := old.clone() // stored clients are in use elsewhere
+	edit(&c)
+	return t.AddClient(c)
+}
+
+func (c *Client) check() error {
+	switch {
+	case c.ID == "" || hasControl(c.ID):
+		return errors.New("ID is required")
+	case !slices.Contains([]string{"", "deny", "allow", "require"}, c.OrganizationUsage):
+		return fmt.Errorf("unknown OrganizationUsage %q", c.OrganizationUsage)
+	case !slices.Contains([]string{"", "no_prompt", preLogin, postLogin}, c.OrganizationRequireBehavior):
+		return fmt.Errorf("unknown OrganizationRequireBehavior %q", c.OrganizationRequireBehavior)
+	case !slices.Contains([]string{"", "RS256", "HS256"}, c.IDTokenAlg):
+		return fmt.Errorf("unknown IDTokenAlg %q", c.IDTokenAlg)
+	case c.IDTokenAlg == "HS256" && c.Secret == "":
+		return errors.New("IDTokenAlg HS256 needs a Secret")
+	case c.SecretEncoded && !isBase64URL(c.Secret):
+		return errors.New("Secret is not in base64url, as SecretEncoded says")
+	}
+	if err := c.checkAuthMethod(); err != nil {
+		return err
+	}
+	for _, list := range [][]string{c.CallbackURLs, c.LogoutURLs, c.WebOrigins, c.BackchannelLogoutURLs} {
+		for _, raw := range list {
+			plain := strings.ReplaceAll(raw, "{organization_name}", "name")
+			if u, err := url.Parse(plain); err != nil || u.Scheme == "" || u.Fragment != "" || hasControl(raw) {
+				return fmt.Errorf("%q is not an absolute URL without a fragment", raw)
+			}
+		}
+	}
+	return nil
+}
+
+func isBase64URL(s string) bool {
+	_, err := base64.RawURLEncoding.DecodeString(s)
+	return err == nil
+}
+
+// macKey is the key of HS256.
+func (c *Client) macKey() []byte {
+	if c.SecretEncoded {
+		key, _ := base64.RawURLEncoding.DecodeString(c.Secret) // was checked
+		return key
+	}
+	return []byte(c.Secret)
+}
+
+// clone returns a copy that shares nothing with the client.
+func (c Client) clone() Client {
+	c.CallbackURLs = slices.Clone(c.CallbackURLs)
+	c.LogoutURLs = slices.Clone(c.LogoutURLs)
+	c.WebOrigins = slices.Clone(c.WebOrigins)
+	c.BackchannelLogoutURLs = slices.Clone(c.BackchannelLogoutURLs)
+	c.Connections = slices.Clone(c.Connections)
+	c.GrantTypes = slices.Clone(c.GrantTypes)
+	c.Keys = slices.Clone(c.Keys)
+	c.Certificates = slices.Clone(c.Certificates)
+	c.Grants = cloneGrants(c.Grants)
+	c.RefreshTokenPolicies = cloneGrants(c.RefreshTokenPolicies)
+	return c
+}
+
+func cloneGrants(grants []ClientGrant) []ClientGrant {
+	grants = slices.Clone(grants)
+	for i := range grants {
+		grants[i].Scopes = slices.Clone(grants[i].Scopes)
+	}
+	return grants
+}
+
+func (c *Client) allows(grantType string) bool { return slices.Contains(c.GrantTypes, grantType) }
+
+// grantFor returns the client grant for an API.
+func (c *Client) grantFor(audience string) (ClientGrant, bool) {
+	for _, g := range c.Grants {
+		if g.Audience == audience {
+			return g, true
+		}
+	}
+	return ClientGrant{}, false
+}
+
+// allowsOrigin reports whether scripts of the origin belong to the application.
+func (c *Client) allowsOrigin(origin string) bool {
+	for _, list := range [][]string{c.WebOrigins, c.CallbackURLs} {
+		for _, raw := range list {
+			if allowed := originOf(raw); allowed == origin || matchesWildcard(allowed, origin) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// originOf returns the origin of a URL, or "" if it has none.
+func originOf(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+// AddAPI adds an API, or replaces the one with its Audience.
+func (t *Tenant) AddAPI(a API) error {
+	switch {
+	case a.Audience == "" || hasControl(a.Audience):
+		return errors.New("tenant: API.Audience is required")
+	case a.Audience == t.userinfoAudience() || a.Audience == t.managementAudience() || a.Audience == t.accountAudience():
+		return fmt.Errorf("tenant: API %q is a system API", a.Audience)
+	case !slices.Contains([]string{"", "access_token", "rfc9068_profile"}, a.Dialect):
+		return fmt.Errorf("tenant: API %q: unknown Dialect %q", a.Audience, a.Dialect)
+	case a.Lifetime < 0:
+		return fmt.Errorf("tenant: API %q: negative Lifetime", a.Audience)
+	}
+	a.Scopes = slices.Clone(a.Scopes)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.data.apis[a.Audience] = &a
+	return nil
+}
+
+// EditAPI changes an API. The edit gets a copy, which then replaces the API as
+// [Tenant.AddAPI] does.
+func (t *Tenant) EditAPI(audience string, edit func(*API)) error {
+	t.mu.Lock()
+	old := t.data.apis[audience]
+	t.mu.Unlock()
+	if old == nil {
+		return fmt.Errorf("tenant: there is no API %q", audience)
+	}
+	a := *old
+	a.Scopes = slices.Clone(old.Scopes)
+	edit(&a)
+	return t.AddAPI(a)
+}

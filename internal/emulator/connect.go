@@ -1,0 +1,304 @@
+package emulator
+
+import (
+	"cmp"
+	"crypto/subtle"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A connecting is an account on its way to being connected: the application has
+// asked for it, the person is at the provider or has been there, and the
+// application has yet to fetch it.
+type connecting struct {
+	session     string // auth_session, which only the application knows
+	client      *Client
+	user        string // subject
+	connection  string
+	redirectURI string
+	state       string
+	hasState    bool
+	scopes      []string
+	params      map[string]any // for the provider
+
+	challenge, challengeMethod string
+
+	started time.Time
+	code    string // empty until the provider has answered
+	account thirdParty
+}
+
+const connectLifetime = 5 * time.Minute
+
+// beginConnect notes what is wanted, and gives a ticket for the browser.
+func (t *Tenant) beginConnect(call accountCall) (any, *problem) {
+	var body struct {
+		Connection      string         `json:"connection"`
+		RedirectURI     string         `json:"redirect_uri"`
+		State           *string        `json:"state"`
+		Scopes          []string       `json:"scopes"`
+		Challenge       string         `json:"code_challenge"`
+		ChallengeMethod string         `json:"code_challenge_method"`
+		Params          map[string]any `json:"authorization_params"`
+	}
+	if p := call.decode(&body); p != nil {
+		return nil, p
+	}
+	switch {
+	case body.Connection == "":
+		return nil, invalidField("body", "connection", "is required")
+	case body.RedirectURI == "":
+		return nil, invalidField("body", "redirect_uri", "is required")
+	case !call.client.allowsCallback(body.RedirectURI, nil):
+		return nil, invalidField("body", "redirect_uri", "is not in the list of allowed callback URLs")
+	case body.Challenge == "" && body.ChallengeMethod != "":
+		return nil, invalidField("body", "code_challenge", "is required with code_challenge_method")
+	case body.Challenge != "" && body.ChallengeMethod != "S256":
+		return nil, invalidField("body", "code_challenge_method", "must be S256")
+	case t.connectable(call.client.ID, body.Connection) == nil:
+		return nil, invalidField("body", "connection", "was not found, or is not enabled for connected accounts")
+	}
+	c := connecting{session: randomID(64), client: call.client, user: call.subject, connection: body.Connection, redirectURI: body.RedirectURI,
+		scopes: body.Scopes, params: body.Params, challenge: body.Challenge, challengeMethod: body.ChallengeMethod, started: t.now()}
+	if body.State != nil {
+		c.state, c.hasState = *body.State, true
+	}
+	ticket := randomUUID()
+	t.mu.Lock()
+	t.connects.put(c.session, c)
+	t.tickets.put(ticket, c.session)
+	t.mu.Unlock()
+	return map[string]any{"auth_session": c.session, "connect_uri": t.base + "/connected-accounts/connect",
+		"connect_params": map[string]any{"ticket": ticket}, "expires_in": int(connectLifetime / time.Second)}, nil
+}
+
+var connectExpiredPage = pageError{http.StatusBadRequest, "This page has expired",
+	"The account was connected, or that was given up. Start again from the application."}
+
+// connectingOf returns what a ticket or a page is about, if there is time left,
+// and its connection. A ticket that is taken is used up.
+func (t *Tenant) connectingOf(ticket string, take bool) (connecting, *Connection, bool) {
+	t.mu.Lock()
+	session, ok := t.tickets.get(ticket)
+	if take {
+		t.tickets.delete(ticket)
+	}
+	c, open := t.connects.get(session)
+	t.mu.Unlock()
+	if !ok || !open || t.now().Sub(c.started) >= connectLifetime {
+		return c, nil, false
+	}
+	conn := t.connectable(c.client.ID, c.connection)
+	return c, conn, conn != nil
+}
+
+// followTicket takes the browser to the provider, or to the page that stands
+// for it.
+func (t *Tenant) followTicket(w http.ResponseWriter, r *http.Request) {
+	c, conn, ok := t.connectingOf(r.URL.Query().Get("ticket"), true)
+	if !ok {
+		t.errorPage(w, connectExpiredPage)
+		return
+	}
+	if denial := t.nextDenial(); denial != nil {
+		t.refuseConnect(w, c, *denial)
+		return
+	}
+	if conn.isLive() {
+		scope := cmp.Or(strings.Join(c.scopes, " "), conn.scopes())
+		target, ok := t.toUpstream(conn, upstreamLogin{connecting: c.session, connection: conn.Name}, scope, c.params)
+		if !ok {
+			t.refuseConnect(w, c, badAuthorizationURL)
+			return
+		}
+		redirect(w, target)
+		return
+	}
+	if t.automaticMode() {
+		t.connectAutomatically(w, c, conn)
+		return
+	}
+	page := randomID(43)
+	t.mu.Lock()
+	t.tickets.put(page, c.session)
+	t.mu.Unlock()
+	redirect(w, t.path+"/u/connect?"+url.Values{"state": {page}}.Encode())
+}
+
+// connectPage stands for the provider.
+func (t *Tenant) connectPage(w http.ResponseWriter, r *http.Request) {
+	page := r.URL.Query().Get("state")
+	c, conn, ok := t.connectingOf(page, false)
+	if !ok {
+		t.errorPage(w, connectExpiredPage)
+		return
+	}
+	if err := t.forms.Check(r); err != nil {
+		t.errorPage(w, foreignForm)
+		return
+	}
+	r.ParseForm()
+	user, known := t.user(r.PostForm.Get("account")) // no form, no account
+	cancelled := r.PostForm.Has("cancel")
+	if !cancelled && (!known || user.Connection != conn.Name) {
+		t.showConnect(w, c, conn)
+		return
+	}
+	if _, _, ok := t.connectingOf(page, true); !ok {
+		t.errorPage(w, connectExpiredPage) // of two answers, one counts
+		return
+	}
+	if cancelled {
+		t.refuseConnect(w, c, userRefused)
+		return
+	}
+	t.finishConnect(w, c, simulatedAccount(c, conn, user))
+}
+
+func (t *Tenant) showConnect(w http.ResponseWriter, c connecting, conn *Connection) {
+	tx := transaction{req: &authorization{client: c.client, redirectURI: c.redirectURI}}
+	view := t.providerView(tx, conn)
+	view.Connect = true
+	view.Scopes = c.scopes
+	if len(c.scopes) == 0 {
+		view.Scopes = strings.Fields(conn.scopes())
+	}
+	t.render(w, http.StatusOK, "provider.html", view)
+}
+
+// connectAutomatically does what the automatic user would do on the page: take
+// the account with the same e-mail address, or else the first.
+func (t *Tenant) connectAutomatically(w http.ResponseWriter, c connecting, conn *Connection) {
+	t.mu.Lock()
+	subject := t.data.automaticSubject(t.faults.automatic, conn.Name)
+	if all := t.data.usersOf(conn.Name); subject == "" && len(all) > 0 {
+		subject = all[0]
+	}
+	user := t.data.users[subject]
+	t.mu.Unlock()
+	if user == nil {
+		t.refuseConnect(w, c, oauthError{"access_denied", "The connection has no accounts"})
+		return
+	}
+	t.finishConnect(w, c, simulatedAccount(c, conn, user))
+}
+
+// simulatedAccount has a token that no provider knows.
+func simulatedAccount(c connecting, conn *Connection, u *User) thirdParty {
+	scope := cmp.Or(strings.Join(c.scopes, " "), conn.scopes())
+	return thirdParty{provided: u.ID, email: u.Email, token: "simulated-" + randomID(32), scope: scope}
+}
+
+// connectCallback takes the answer of the provider of a live connection.
+func (t *Tenant) connectCallback(w http.ResponseWriter, r *http.Request, login upstreamLogin) {
+	t.mu.Lock()
+	c, open := t.connects.get(login.connecting)
+	t.mu.Unlock()
+	if !open || t.now().Sub(c.started) >= connectLifetime {
+		t.errorPage(w, connectExpiredPage)
+		return
+	}
+	conn := t.connectable(c.client.ID, c.connection)
+	if conn == nil {
+		t.errorPage(w, noConnectionPage)
+		return
+	}
+	query := r.URL.Query()
+	if code := query.Get("error"); code != "" {
+		t.refuseConnect(w, c, oauthError{code, query.Get("error_description")})
+		return
+	}
+	tokens, user, err := t.askUpstream(r.Context(), conn, login, query.Get("code"))
+	if err != nil {
+		t.refuseConnect(w, c, oauthError{"invalid_request", err.Error()})
+		return
+	}
+	account := tokens.account(t.now())
+	account.provided, account.email = user.ID, user.Email
+	account.scope = cmp.Or(account.scope, strings.Join(c.scopes, " "), conn.scopes())
+	t.finishConnect(w, c, account)
+}
+
+// finishConnect sends the browser back with a code, for which the application
+// connects the account. Until then nothing is.
+func (t *Tenant) finishConnect(w http.ResponseWriter, c connecting, account thirdParty) {
+	c.code, c.account = randomID(43), account
+	t.mu.Lock()
+	t.connects.put(c.session, c)
+	t.mu.Unlock()
+	c.deliver(w, url.Values{"connect_code": {c.code}})
+}
+
+// refuseConnect sends the browser back with an error, and it is over.
+func (t *Tenant) refuseConnect(w http.ResponseWriter, c connecting, err oauthError) {
+	t.mu.Lock()
+	t.connects.delete(c.session)
+	t.mu.Unlock()
+	values := url.Values{"error": {err.Code}}
+	if err.Description != "" {
+		values.Set("error_description", err.Description)
+	}
+	c.deliver(w, values)
+}
+
+func (c connecting) deliver(w http.ResponseWriter, values url.Values) {
+	if c.hasState {
+		values.Set("state", c.state)
+	}
+	redirect(w, withQuery(c.redirectURI, values))
+}
+
+// completeConnect keeps the account, for whoever has both: what the application
+// was given at the beginning, and what the browser has brought. An attempt uses
+// them up.
+func (t *Tenant) completeConnect(call accountCall) (any, *problem) {
+	var body struct {
+		Session     string `json:"auth_session"`
+		Code        string `json:"connect_code"`
+		RedirectURI string `json:"redirect_uri"`
+		Verifier    string `json:"code_verifier"`
+	}
+	if p := call.decode(&body); p != nil {
+		return nil, p
+	}
+	for _, field := range []struct{ name, value string }{
+		{"auth_session", body.Session}, {"connect_code", body.Code}, {"redirect_uri", body.RedirectURI}} {
+		if field.value == "" {
+			return nil, invalidField("body", field.name, "is required")
+		}
+	}
+	t.mu.Lock()
+	c, ok := t.connects.get(body.Session)
+	if ok = ok && c.user == call.subject && c.client.ID == call.client.ID && c.code != ""; ok {
+		t.connects.delete(body.Session)
+	}
+	t.mu.Unlock()
+	switch {
+	case !ok, t.now().Sub(c.started) >= connectLifetime:
+		return nil, invalidField("body", "auth_session", "is invalid or has expired")
+	case subtle.ConstantTimeCompare([]byte(body.Code), []byte(c.code)) != 1:
+		return nil, invalidField("body", "connect_code", "is invalid")
+	case body.RedirectURI != c.redirectURI:
+		return nil, invalidField("body", "redirect_uri", "is not the one of the request")
+	case !verifies(authorizationCode{challenge: c.challenge, challengeMethod: c.challengeMethod}, body.Verifier):
+		return nil, invalidField("body", "code_verifier", "does not fit the code_challenge")
+	case t.connectable(c.client.ID, c.connection) == nil:
+		return nil, invalidField("body", "auth_session", "is for a connection that is not enabled any more")
+	}
+	if slices.ContainsFunc(t.connected(c.user, c.connection), c.account.isSame) {
+		return nil, newProblem("409-0001", http.StatusConflict, "The account is connected already")
+	}
+	account := c.account
+	account.subject, account.connection, account.created = c.user, c.connection, t.now()
+	account.id = "cac_" + derivedID(22, c.code)
+	t.keepAccount(account)
+	return account.item(), nil
+}
+
+// isSame reports whether two are one account at the provider.
+func (a thirdParty) isSame(b thirdParty) bool {
+	return a.provided != "" && a.provided == b.provided || a.email != "" && strings.EqualFold(a.email, b.email)
+}

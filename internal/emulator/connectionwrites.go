@@ -1,0 +1,248 @@
+package emulator
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// connectionWrites are the operations of the Management API that change
+// connections.
+func (t *Tenant) connectionWrites() []managementRoute {
+	update := [][]string{{"update:connections"}}
+	return []managementRoute{
+		{"connections", [][]string{{"create:connections"}}, nil, t.createConnection, managementWrite{http.MethodPost, http.StatusCreated}},
+		{"connections/*", update, nil, t.updateConnection, managementWrite{http.MethodPatch, http.StatusOK}},
+		{"connections/*", [][]string{{"delete:connections"}}, nil, t.deleteConnection, managementWrite{http.MethodDelete, http.StatusAccepted}},
+		{"connections/*/clients", update, nil, t.updateConnectionClients, managementWrite{http.MethodPatch, http.StatusNoContent}},
+	}
+}
+
+func invalidBody(format string, args ...any) *apiError {
+	return &apiError{Status: http.StatusBadRequest, Message: "Payload validation error: " + fmt.Sprintf(format, args...), Code: "invalid_body"}
+}
+
+// decode reads the body, in which nothing may be that the operation does not
+// take.
+func (call managementCall) decode(out any) *apiError {
+	dec := json.NewDecoder(bytes.NewReader(call.body))
+	dec.UseNumber()
+	dec.DisallowUnknownFields()
+	err := dec.Decode(out)
+	switch {
+	case err == nil:
+		return nil
+	case strings.HasPrefix(err.Error(), "json: unknown field "):
+		name := strings.Trim(strings.TrimPrefix(err.Error(), "json: unknown field "), `"`)
+		return invalidBody("'Additional properties not allowed: %s'.", name)
+	}
+	return &apiError{Status: http.StatusBadRequest, Message: "Invalid request payload JSON format", Code: "invalid_body"}
+}
+
+// connectionSettings are what a connection has that a request may set. A nil
+// pointer is what was not sent.
+type connectionSettings struct {
+	DisplayName       *string           `json:"display_name"`
+	Options           *map[string]any   `json:"options"`
+	IsDomain          *bool             `json:"is_domain_connection"`
+	ShowAsButton      *bool             `json:"show_as_button"`
+	Metadata          map[string]string `json:"metadata"`
+	Realms            []string          `json:"realms"`
+	Authentication    *activity         `json:"authentication"`
+	ConnectedAccounts *activity         `json:"connected_accounts"`
+}
+
+type activity struct {
+	Active bool `json:"active"`
+}
+
+func (s connectionSettings) apply(c *Connection) {
+	if s.Options != nil {
+		// What is not sent is gone.
+		c.Options, c.IconURL, c.Scope, c.DomainAliases = maps.Clone(*s.Options), "", nil, nil
+	}
+	if s.IsDomain != nil {
+		c.IsDomain = *s.IsDomain
+	}
+	if s.ShowAsButton != nil {
+		c.ShowAsButton = s.ShowAsButton
+	}
+	if s.Metadata != nil {
+		c.Metadata = s.Metadata
+	}
+	if s.Authentication != nil {
+		c.Inactive = !s.Authentication.Active
+	}
+	if s.ConnectedAccounts != nil {
+		c.ConnectedAccounts = s.ConnectedAccounts.Active
+	}
+	c.DisplayName = ""
+	if s.DisplayName != nil {
+		c.DisplayName = *s.DisplayName
+	}
+}
+
+func (t *Tenant) createConnection(call managementCall) (any, *apiError) {
+	var body struct {
+		Name     string `json:"name"`
+		Strategy string `json:"strategy"`
+		connectionSettings
+	}
+	if err := call.decode(&body); err != nil {
+		return nil, err
+	}
+	switch {
+	case body.Name == "":
+		return nil, invalidBody("'Missing required property: name'.")
+	case body.Strategy == "":
+		return nil, invalidBody("'Missing required property: strategy'.")
+	case !connectionName.MatchString(body.Name):
+		return nil, invalidBody("'Object didn't pass validation for format connection-name: %s' on property name (The name of the connection).", body.Name)
+	case len(body.Name) > 128:
+		return nil, invalidBody("'String is too long (%d chars), maximum 128' on property name (The name of the connection).", len(body.Name))
+	}
+	t.mu.Lock()
+	taken := t.data.connection(body.Name) != nil || len(t.data.connections) >= maxStored
+	t.mu.Unlock()
+	if taken {
+		return nil, &apiError{Status: http.StatusConflict, Message: "A connection with the same name already exists"}
+	}
+	c := Connection{Name: body.Name, Strategy: body.Strategy}
+	body.apply(&c)
+	if c.Strategy == "oauth2" && c.Options != nil {
+		c.Options["strategy_version"] = 2
+	}
+	if err := t.AddConnection(c); err != nil {
+		return nil, invalidBody("'%s'.", strings.TrimPrefix(err.Error(), "tenant: "))
+	}
+	t.mu.Lock()
+	stored := t.data.connection(c.Name)
+	t.mu.Unlock()
+	item := call.item(stored)
+	item["enabled_clients"] = []string{} // gone from all other answers
+	return item, nil
+}
+
+// updateConnection replaces the options as a whole, and a display name that is
+// not sent is the name again.
+func (t *Tenant) updateConnection(call managementCall) (any, *apiError) {
+	c, err := t.connectionByID(call.path[1])
+	if err != nil {
+		return nil, err
+	}
+	var body connectionSettings
+	if err := call.decode(&body); err != nil {
+		return nil, err
+	}
+	if body.Options != nil && !slices.Contains(call.scopes, "update:connections_options") {
+		return nil, insufficientScope("update:connections_options")
+	}
+	changed := *c
+	body.apply(&changed)
+	if err := t.AddConnection(changed); err != nil {
+		return nil, invalidBody("'%s'.", strings.TrimPrefix(err.Error(), "tenant: "))
+	}
+	c, err = t.connectionByID(call.path[1])
+	if err != nil {
+		return nil, err
+	}
+	return call.item(c), nil
+}
+
+// deleteConnection takes the users of the connection with it.
+func (t *Tenant) deleteConnection(call managementCall) (any, *apiError) {
+	c, err := t.connectionByID(call.path[1])
+	if err != nil {
+		return nil, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.data.connections = slices.DeleteFunc(slices.Clone(t.data.connections), func(other *Connection) bool { return other.ID == c.ID })
+	for _, subject := range t.data.usersOf(c.Name) {
+		t.data.removeUser(subject)
+	}
+	t.accounts.deleteFunc(func(a thirdParty) bool { return a.connection == c.Name })
+	for _, id := range t.data.clientIDs {
+		t.data.enable(id, c.Name, false)
+	}
+	return map[string]any{"deleted_at": t.now().UTC().Format("2006-01-02T15:04:05.000Z")}, nil
+}
+
+// enable turns a connection on or off for an application.
+func (d *data) enable(clientID, connection string, on bool) {
+	client := d.clients[clientID].clone()
+	client.Connections = slices.DeleteFunc(client.Connections, func(name string) bool { return name == connection })
+	if on {
+		client.Connections = append(client.Connections, connection)
+	}
+	d.clients[clientID] = &client
+}
+
+func (t *Tenant) updateConnectionClients(call managementCall) (any, *apiError) {
+	c, err := t.connectionByID(call.path[1])
+	if err != nil {
+		return nil, err
+	}
+	var body []struct {
+		ClientID string `json:"client_id"`
+		Status   *bool  `json:"status"`
+	}
+	if err := call.decode(&body); err != nil {
+		return nil, err
+	}
+	if len(body) == 0 || len(body) > 50 {
+		return nil, invalidBody("'Array must have 1 to 50 items, has %d'.", len(body))
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, item := range body {
+		if item.ClientID == "" || item.Status == nil {
+			return nil, invalidBody("'Missing required property: client_id or status'.")
+		}
+		if t.data.clients[item.ClientID] == nil {
+			return nil, &apiError{Status: http.StatusNotFound, Message: "The client does not exist", Code: "inexistent_client"}
+		}
+	}
+	for _, item := range body {
+		t.data.enable(item.ClientID, c.Name, *item.Status)
+	}
+	return nil, nil
+}
+
+// getUser tells the tokens of identity providers only to who may see them, and
+// only those that are not in the Token Vault.
+func (t *Tenant) getUser(call managementCall) (any, *apiError) {
+	subject := call.path[1]
+	u, ok := t.user(subject)
+	if !ok {
+		return nil, &apiError{Status: http.StatusNotFound, Message: "The user does not exist.", Code: "inexistent_user"}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := t.data.connection(u.Connection)
+	if c == nil {
+		return nil, &apiError{Status: http.StatusNotFound, Message: "The user does not exist.", Code: "inexistent_user"}
+	}
+	identity := map[string]any{
+		"provider": c.Strategy, "connection": c.Name, "isSocial": kindOf(c.Strategy) == social,
+		"user_id": strings.TrimPrefix(subject, c.Strategy+"|"),
+	}
+	if a, ok := t.accounts.get(accountKey(subject, c.Name, subject)); ok && !c.ConnectedAccounts && slices.Contains(call.scopes, "read:user_idp_tokens") {
+		identity["access_token"] = a.token
+		if a.refresh != "" {
+			identity["refresh_token"] = a.refresh
+		}
+		if !a.expires.IsZero() {
+			identity["expires_in"] = int(a.life.Seconds())
+		}
+	}
+	item := map[string]any{
+		"user_id": subject, "email": u.Email, "email_verified": u.EmailVerified, "name": u.Name, "nickname": u.Nickname,
+		"picture": t.pictureOf(u), "updated_at": u.updated.UTC().Format("2006-01-02T15:04:05.000Z"), "identities": []any{identity},
+	}
+	return call.project(item), nil
+}

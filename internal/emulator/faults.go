@@ -1,0 +1,355 @@
+package emulator
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// An Endpoint names a part of the tenant for switches and counters.
+type Endpoint string
+
+const (
+	Discovery  Endpoint = "discovery"
+	JWKS       Endpoint = "jwks"
+	Authorize  Endpoint = "authorize"
+	Pages      Endpoint = "pages" // what /authorize shows
+	PAR        Endpoint = "par"   // pushed authorization requests
+	Token      Endpoint = "token"
+	UserInfo   Endpoint = "userinfo"
+	Revoke     Endpoint = "revoke"
+	Logout     Endpoint = "logout" // both /v2/logout and /oidc/logout
+	Management Endpoint = "management"
+	ClientFile Endpoint = "clientfile"
+	MFA        Endpoint = "mfa" // /mfa/authenticators and /mfa/challenge
+
+	Passwordless Endpoint = "passwordless" // /passwordless/start
+	MyAccount    Endpoint = "account"      // the My Account API
+)
+
+// faults holds the switches and the counters.
+type faults struct {
+	calls   map[Endpoint]int
+	last    map[Endpoint]*http.Request
+	status  map[Endpoint]int
+	delays  map[Endpoint]time.Duration
+	replace map[Endpoint]http.HandlerFunc
+	limits  map[Endpoint]limit
+	buckets *bounded[bucket]
+
+	lastToken url.Values
+	automatic string // subject of SignIn
+	denial    *oauthError
+
+	editIDToken, editAccessToken TokenEdit
+	editTokenResponse            func(status *int, body map[string]any)
+	editDiscovery, editJWKS      func(doc map[string]any)
+}
+
+func newFaults() faults {
+	return faults{
+		calls:   map[Endpoint]int{},
+		last:    map[Endpoint]*http.Request{},
+		status:  map[Endpoint]int{},
+		delays:  map[Endpoint]time.Duration{},
+		replace: map[Endpoint]http.HandlerFunc{},
+		limits:  map[Endpoint]limit{},
+		buckets: newBounded[bucket](maxStored),
+	}
+}
+
+// set changes a switch under the lock.
+func (t *Tenant) set(change func(*faults)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	change(&t.faults)
+}
+
+// Calls returns how many requests have reached the endpoint, including those
+// that it refused.
+func (t *Tenant) Calls(e Endpoint) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.faults.calls[e]
+}
+
+// LastRequest returns a copy, without the body, of the last request to the
+// endpoint. It is nil before the first.
+func (t *Tenant) LastRequest(e Endpoint) *http.Request {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if r := t.faults.last[e]; r != nil {
+		return r.Clone(context.Background())
+	}
+	return nil
+}
+
+// LastTokenRequest returns the parameters of the last token request. A
+// client_id from the Authorization header is among them.
+func (t *Tenant) LastTokenRequest() url.Values {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return maps.Clone(t.faults.lastToken)
+}
+
+// Fail makes every answer of the endpoint have the status, until it is called
+// with 0. The body is what Auth0 sends with it: JSON, text or a page, and for
+// 5xx the HTML of an edge server. 429 comes with Retry-After and x-ratelimit
+// headers.
+func (t *Tenant) Fail(e Endpoint, status int) { t.set(func(f *faults) { f.status[e] = status }) }
+
+// Delay makes the endpoint wait before it answers, or until the request is
+// cancelled.
+func (t *Tenant) Delay(e Endpoint, d time.Duration) { t.set(func(f *faults) { f.delays[e] = d }) }
+
+// Replace makes h answer instead of the endpoint. Nil restores it.
+func (t *Tenant) Replace(e Endpoint, h http.HandlerFunc) { t.set(func(f *faults) { f.replace[e] = h }) }
+
+// LimitRate gives the endpoint a bucket of burst requests, which gains one per
+// refill. At [UserInfo] every user has a bucket; Auth0's is LimitRate(UserInfo,
+// 10, 12*time.Second). A burst of 0 removes the limit.
+func (t *Tenant) LimitRate(e Endpoint, burst int, refill time.Duration) {
+	t.set(func(f *faults) {
+		f.limits[e] = limit{burst, refill}
+		f.buckets = newBounded[bucket](maxStored)
+	})
+}
+
+// EditIDToken changes every ID token just before it is signed. Nil restores.
+func (t *Tenant) EditIDToken(edit TokenEdit) { t.set(func(f *faults) { f.editIDToken = edit }) }
+
+// EditAccessToken changes every JWT access token just before it is signed. Nil
+// restores.
+func (t *Tenant) EditAccessToken(edit TokenEdit) { t.set(func(f *faults) { f.editAccessToken = edit }) }
+
+// EditTokenResponse changes every answer of the token endpoint, errors
+// included. Nil restores.
+func (t *Tenant) EditTokenResponse(edit func(status *int, body map[string]any)) {
+	t.set(func(f *faults) { f.editTokenResponse = edit })
+}
+
+// EditDiscovery changes the discovery document. Nil restores.
+func (t *Tenant) EditDiscovery(edit func(doc map[string]any)) {
+	t.set(func(f *faults) { f.editDiscovery = edit })
+}
+
+// EditJWKS changes the key set, whose "keys" are a []map[string]any. Nil restores.
+func (t *Tenant) EditJWKS(edit func(doc map[string]any)) {
+	t.set(func(f *faults) { f.editJWKS = edit })
+}
+
+// DenyNext makes the next authorization request, or the next account that is
+// to be connected, come back with the error.
+func (t *Tenant) DenyNext(code, description string) {
+	t.set(func(f *faults) { f.denial = &oauthError{code, description} })
+}
+
+// takeDenial returns the error of DenyNext, once.
+func (t *Tenant) takeDenial(req *authorization, _ url.Values) *oauthError {
+	if req.pushing {
+		return nil // nobody is denied anything yet
+	}
+	return t.nextDenial()
+}
+
+func (t *Tenant) nextDenial() *oauthError {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	denial := t.faults.denial
+	t.faults.denial = nil
+	return denial
+}
+
+func (t *Tenant) observe(e Endpoint, r *http.Request) {
+	seen := r.Clone(context.Background())
+	seen.Body = http.NoBody
+	t.set(func(f *faults) {
+		f.calls[e]++
+		f.last[e] = seen
+	})
+}
+
+func (t *Tenant) recordTokenRequest(form url.Values, clientID string) {
+	seen := maps.Clone(form)
+	if clientID != "" {
+		seen["client_id"] = []string{clientID}
+	}
+	t.set(func(f *faults) { f.lastToken = seen })
+}
+
+// interfere applies the switches, and reports whether the request is answered.
+func (t *Tenant) interfere(w http.ResponseWriter, r *http.Request, e Endpoint) (answered bool) {
+	t.mu.Lock()
+	delay, replacement, status := t.faults.delays[e], t.faults.replace[e], t.faults.status[e]
+	t.mu.Unlock()
+	if delay > 0 {
+		timer := time.NewTimer(delay)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-r.Context().Done():
+			return true
+		}
+	}
+	if replacement != nil {
+		replacement(w, r)
+		return true
+	}
+	if e != UserInfo && !t.spend(w, e, "") { // there, the bucket is the user's
+		return true
+	}
+	if status != 0 {
+		t.fail(w, e, validStatus(status))
+		return true
+	}
+	return false
+}
+
+// validStatus keeps what net/http would panic at from it.
+func validStatus(status int) int {
+	if status < 200 || status > 599 {
+		return http.StatusInternalServerError
+	}
+	return status
+}
+
+// fail answers with a status as Auth0, or what stands before it, does.
+func (t *Tenant) fail(w http.ResponseWriter, e Endpoint, status int) {
+	text := http.StatusText(status)
+	if status == http.StatusTooManyRequests {
+		w.Header().Set("Retry-After", "1")
+		setRateHeaders(w, 10, 0, t.now().Add(time.Second))
+		if authenticates(e) {
+			setPolicyHeader(w, limit{10, time.Second}, 0)
+		}
+	}
+	switch {
+	case status < 400:
+		w.WriteHeader(status)
+	case status >= 500:
+		w.Header().Set("Content-Type", "text/html")
+		w.WriteHeader(status)
+		fmt.Fprintf(w, "<html>\r\n<head><title>%d %s</title></head>\r\n<body>\r\n<center><h1>%[1]d %[2]s</h1></center>\r\n<hr><center>edge</center>\r\n</body>\r\n</html>\r\n", status, text)
+	case status == http.StatusTooManyRequests:
+		t.tooMany(w, e)
+	case e == Management:
+		writeJSON(w, status, apiError{Status: status, Message: text})
+	case e == MyAccount:
+		writeJSON(w, status, newProblem(strconv.Itoa(status)+"-0001", status, text))
+	case authenticates(e):
+		writeJSON(w, status, failedGrant(status))
+	case e == Authorize || e == Pages || e == Logout:
+		t.errorPage(w, pageError{status, text, "The tenant refuses this request."})
+	default:
+		writeText(w, status, text)
+	}
+}
+
+func failedGrant(status int) oauthError {
+	switch status {
+	case http.StatusBadRequest:
+		return oauthError{"invalid_request", "Bad Request"}
+	case http.StatusUnauthorized:
+		return oauthError{"access_denied", "Unauthorized"}
+	case http.StatusForbidden:
+		return oauthError{"invalid_grant", "Forbidden"}
+	case http.StatusNotFound:
+		return oauthError{"endpoint_disabled", "Not Found"}
+	}
+	return oauthError{"invalid_request", http.StatusText(status)}
+}
+
+// tooMany writes the 429 of an endpoint.
+func (t *Tenant) tooMany(w http.ResponseWriter, e Endpoint) {
+	const status = http.StatusTooManyRequests
+	switch e {
+	case Management:
+		writeJSON(w, status, apiError{Status: status, Message: "Global limit has been reached", Code: "too_many_requests"})
+	case MyAccount:
+		w.Header().Set("X-Auth0-Error-Kind", "global-rate-limit")
+		writeJSON(w, status, newProblem("429-0001", status, "Global limit has been reached"))
+	case Token, Revoke, PAR, MFA, Passwordless:
+		writeJSON(w, status, oauthError{"too_many_requests", "Rate limit exceeded."})
+	case Authorize, Pages, Logout:
+		t.errorPage(w, pageError{status, "Too Many Requests", "Rate limit exceeded. Try again in a moment."})
+	default:
+		writeText(w, status, "Too Many Requests")
+	}
+}
+
+// A limit is the size of a bucket and the time in which it gains one request.
+type limit struct {
+	burst  int
+	refill time.Duration
+}
+
+// A bucket holds the requests that are left, as of a time.
+type bucket struct {
+	left float64
+	at   time.Time
+}
+
+// spend takes one request from the bucket, or answers 429. The rate headers are
+// set where Auth0 always sends them, and wherever there is a limit.
+func (t *Tenant) spend(w http.ResponseWriter, e Endpoint, who string) bool {
+	now := t.now()
+	t.mu.Lock()
+	l, key := t.faults.limits[e], string(e)+"\x00"+who
+	if l.burst <= 0 {
+		t.mu.Unlock()
+		if e == Management || e == UserInfo {
+			setRateHeaders(w, 50, 49, now.Add(time.Second))
+		}
+		return true
+	}
+	b, ok := t.faults.buckets.get(key)
+	if !ok {
+		b = bucket{left: float64(l.burst)}
+	} else if l.refill > 0 {
+		b.left = math.Min(float64(l.burst), b.left+float64(now.Sub(b.at))/float64(l.refill))
+	}
+	allowed := b.left >= 1
+	if allowed {
+		b.left--
+	}
+	b.at = now
+	t.faults.buckets.put(key, b)
+	t.mu.Unlock()
+
+	wait := time.Duration((1 - math.Min(1, b.left)) * float64(l.refill))
+	setRateHeaders(w, l.burst, int(b.left), now.Add(wait))
+	if authenticates(e) {
+		setPolicyHeader(w, l, int(b.left))
+	}
+	if !allowed {
+		if authenticates(e) || e == MyAccount {
+			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+		}
+		t.tooMany(w, e)
+	}
+	return allowed
+}
+
+// authenticates reports whether an endpoint is one of the Authentication API that
+// applications call and that answers in JSON.
+func authenticates(e Endpoint) bool {
+	return slices.Contains([]Endpoint{Token, Revoke, PAR, MFA, Passwordless}, e)
+}
+
+// setPolicyHeader sets what comes with the rate limit policies of a tenant.
+func setPolicyHeader(w http.ResponseWriter, l limit, left int) {
+	w.Header().Set("Auth0-RateLimit", fmt.Sprintf("client;q=%d;t=%d;r=%d", l.burst, max(1, int(math.Ceil(l.refill.Seconds()))), left))
+}
+
+func setRateHeaders(w http.ResponseWriter, limit, remaining int, reset time.Time) {
+	h := w.Header()
+	h.Set("X-RateLimit-Limit", strconv.Itoa(limit))
+	h.Set("X-RateLimit-Remaining", strconv.Itoa(remaining))
+	h.Set("X-RateLimit-Reset", strconv.FormatInt(reset.Add(time.Second-1).Unix(), 10))
+}

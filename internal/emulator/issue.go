@@ -1,0 +1,361 @@
+package emulator
+
+import (
+	"cmp"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	idTokenLifetime     = 10 * time.Hour
+	accessTokenLifetime = 24 * time.Hour
+	codeLifetime        = 10 * time.Minute
+)
+
+// multiFactor is the acr value that asks for, and tells of, a second factor.
+const multiFactor = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
+
+// A grant is what an application was allowed, and everything that a token says
+// comes from it.
+type grant struct {
+	client   string
+	user     string // subject; empty if the application acts for itself
+	audience string // empty: an opaque access token
+	scope    []string
+	orgID    string
+	orgName  string
+	sid      string
+	nonce    string
+	authTime time.Time // zero: not to be told
+	mfa      bool      // a second factor was shown in this login
+	gty      string    // grant type, where access tokens tell it
+	act      any       // who acts for the user, if somebody does
+	family   string    // refresh tokens and codes that share one fate
+	expires  time.Time // of an opaque access token
+}
+
+func (g grant) has(scope string) bool { return slices.Contains(g.scope, scope) }
+
+func (t *Tenant) userinfoAudience() string   { return t.base + "/userinfo" }
+func (t *Tenant) managementAudience() string { return t.base + "/api/v2/" }
+
+// api returns the API with the audience. The Management API and the My Account
+// API always exist.
+func (t *Tenant) api(audience string) (*API, bool) {
+	if audience == t.managementAudience() {
+		return &API{Audience: audience, Name: "Auth0 Management API", Scopes: managementScopes}, true
+	}
+	if audience == t.accountAudience() {
+		return &API{Audience: audience, Name: "Auth0 My Account API", Scopes: accountScopes, AllowOfflineAccess: true}, true
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	api, ok := t.data.apis[audience]
+	return api, ok
+}
+
+// oidcScopes are the scopes that need no API.
+var oidcScopes = []string{"openid", "profile", "email", "address", "phone", "name", "given_name", "family_name",
+	"nickname", "email_verified", "picture", "created_at", "identities"}
+
+// grantedScopes drops the requested scopes that are not to be had: those the
+// API does not know, those the user may not use, and offline_access where
+// refresh tokens are off.
+func grantedScopes(requested []string, c *Client, u *User, api *API) []string {
+	var granted []string
+	for _, scope := range requested {
+		var ok bool
+		switch {
+		case slices.Contains(oidcScopes, scope):
+			ok = true
+		case scope == "offline_access":
+			ok = c.allows("refresh_token") && (api == nil || api.AllowOfflineAccess)
+		case api != nil:
+			ok = slices.Contains(api.Scopes, scope) && (!api.RBAC || slices.Contains(u.Permissions[api.Audience], scope))
+		}
+		if ok && !slices.Contains(granted, scope) {
+			granted = append(granted, scope)
+		}
+	}
+	return granted
+}
+
+// tokenSet issues the tokens of a grant as the members of a token response.
+func (t *Tenant) tokenSet(g grant) map[string]any {
+	api, _ := t.api(g.audience)
+	body := map[string]any{
+		"access_token": t.issueAccessToken(g, api),
+		"token_type":   "Bearer",
+		"expires_in":   int64(lifetimeOf(api) / time.Second),
+	}
+	if len(g.scope) > 0 {
+		body["scope"] = strings.Join(g.scope, " ")
+	}
+	if g.user != "" && g.has("openid") {
+		body["id_token"] = t.issueIDToken(g, nil)
+	}
+	return body
+}
+
+func lifetimeOf(api *API) time.Duration {
+	if api == nil {
+		return accessTokenLifetime
+	}
+	return cmp.Or(api.Lifetime, accessTokenLifetime)
+}
+
+func (t *Tenant) issueAccessToken(g grant, api *API) string {
+	if api == nil {
+		return t.issueOpaqueToken(g)
+	}
+	header, claims := t.accessTokenClaims(g, api)
+	t.mu.Lock()
+	edit := t.faults.editAccessToken
+	t.mu.Unlock()
+	if edit != nil {
+		edit(header, claims)
+	}
+	return t.Sign(header, claims)
+}
+
+// issueOpaqueToken returns an access token that only /userinfo understands. It
+// has the five parts of a JWE in compact form, as at Auth0, but nothing in it:
+// the grant stays with the tenant.
+func (t *Tenant) issueOpaqueToken(g grant) string {
+	header := marshal(map[string]any{"alg": "dir", "enc": "A256GCM", "iss": t.Issuer()})
+	token := b64(header) + ".." + randomID(16) + "." + randomID(86) + "." + randomID(22)
+	g.expires = t.now().Add(accessTokenLifetime)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.opaque.put(token, g)
+	return token
+}
+
+func (t *Tenant) accessTokenClaims(g grant, api *API) (header, claims map[string]any) {
+	now := t.now()
+	header = map[string]any{}
+	claims = map[string]any{
+		"iss": t.Issuer(),
+		"sub": cmp.Or(g.user, g.client+"@clients"),
+		"aud": api.Audience,
+		"iat": now.Unix(),
+		"exp": now.Add(lifetimeOf(api)).Unix(),
+	}
+	if g.has("openid") {
+		claims["aud"] = []string{api.Audience, t.userinfoAudience()}
+	}
+	if len(g.scope) > 0 {
+		claims["scope"] = strings.Join(g.scope, " ")
+	}
+	if api.Dialect == "rfc9068_profile" {
+		header["typ"] = "at+jwt"
+		claims["client_id"] = g.client
+		claims["jti"] = randomID(22)
+	} else {
+		claims["azp"] = g.client
+		if g.gty != "" {
+			claims["gty"] = g.gty
+		}
+	}
+	if api.RBAC {
+		claims["permissions"] = t.permissions(g, api)
+	}
+	if g.act != nil {
+		claims["act"] = g.act
+	}
+	t.addOrganization(claims, g)
+	return header, claims
+}
+
+// permissions returns the permissions claim: all that the user has for the API,
+// whatever scopes were asked for.
+func (t *Tenant) permissions(g grant, api *API) []string {
+	list := []string{}
+	if g.user == "" {
+		return append(list, g.scope...)
+	}
+	if u, ok := t.user(g.user); ok {
+		list = append(list, u.Permissions[api.Audience]...)
+	}
+	return list
+}
+
+func (t *Tenant) addOrganization(claims map[string]any, g grant) {
+	if g.orgID == "" {
+		return
+	}
+	claims["org_id"] = g.orgID
+	if t.cfg.OrganizationNames {
+		claims["org_name"] = g.orgName
+	}
+}
+
+// issueIDToken signs an ID token with the claims of the granted scopes and the
+// hashes given in extra.
+func (t *Tenant) issueIDToken(g grant, extra map[string]any) string {
+	header, claims := t.idTokenClaims(g)
+	maps.Copy(claims, extra)
+	t.mu.Lock()
+	edit := t.faults.editIDToken
+	client := t.data.clients[g.client]
+	t.mu.Unlock()
+	secret := macHeader(header, client)
+	if edit != nil {
+		edit(header, claims)
+	}
+	return t.sign(header, claims, secret)
+}
+
+// macHeader prepares the header of an application with HS256 ID tokens, and
+// returns its key.
+func macHeader(header map[string]any, client *Client) []byte {
+	if client == nil || client.IDTokenAlg != "HS256" {
+		return nil
+	}
+	header["alg"] = "HS256"
+	header["kid"] = nil
+	return client.macKey()
+}
+
+func (t *Tenant) idTokenClaims(g grant) (header, claims map[string]any) {
+	now := t.now()
+	claims = t.profileClaims(g)
+	maps.Copy(claims, map[string]any{
+		"iss": t.Issuer(),
+		"sub": g.user,
+		"aud": g.client,
+		"iat": now.Unix(),
+		"exp": now.Add(idTokenLifetime).Unix(),
+	})
+	if g.sid != "" {
+		claims["sid"] = g.sid
+	}
+	if g.nonce != "" {
+		claims["nonce"] = g.nonce
+	}
+	if !g.authTime.IsZero() {
+		claims["auth_time"] = g.authTime.Unix()
+	}
+	if g.mfa {
+		claims["acr"] = multiFactor
+		claims["amr"] = []string{"mfa"}
+	}
+	t.addOrganization(claims, g)
+	return map[string]any{}, claims
+}
+
+// profileClaims returns the user's custom claims and those that the scopes
+// allow (OpenID Connect Core 1.0, Section 5.4). Auth0 grants single claims as
+// scopes, too, and tells updated_at as text.
+func (t *Tenant) profileClaims(g grant) map[string]any {
+	claims := map[string]any{}
+	u, ok := t.user(g.user)
+	if !ok {
+		return claims
+	}
+	maps.Copy(claims, u.Claims)
+	add := func(scope, name string, value any) {
+		if value != "" && (g.has(scope) || g.has(name)) {
+			claims[name] = value
+		}
+	}
+	add("profile", "name", u.Name)
+	add("profile", "given_name", u.GivenName)
+	add("profile", "family_name", u.FamilyName)
+	add("profile", "nickname", u.Nickname)
+	add("profile", "picture", t.pictureOf(u))
+	add("profile", "updated_at", u.updated.UTC().Format("2006-01-02T15:04:05.000Z"))
+	if u.Email != "" {
+		add("email", "email", u.Email)
+		add("email", "email_verified", u.EmailVerified)
+	}
+	if u.Phone != "" {
+		add("phone", "phone_number", u.Phone)
+		add("phone", "phone_number_verified", true)
+	}
+	return claims
+}
+
+// pictureOf returns the user's picture, which by default is one that the tenant
+// draws, so that pages of demonstrations show pictures without the internet.
+func (t *Tenant) pictureOf(u *User) string {
+	return cmp.Or(u.Picture, t.base+"/avatars/"+url.PathEscape(initials(u.Name))+".svg")
+}
+
+// user returns the user with the subject.
+func (t *Tenant) user(subject string) (*User, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	u, ok := t.data.users[subject]
+	return u, ok
+}
+
+func (t *Tenant) client(id string) (*Client, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c, ok := t.data.clients[id]
+	return c, ok
+}
+
+// AccessToken returns an access token for the API, as the authorization code
+// flow would without the openid scope, after the given edits. The user is named
+// by e-mail address or subject; an unknown name is used as the subject.
+func (t *Tenant) AccessToken(user, audience string, edits ...TokenEdit) string {
+	api, ok := t.api(audience)
+	if !ok {
+		api = &API{Audience: audience}
+	}
+	g := grant{client: t.firstClient(), user: t.named(user), audience: audience}
+	if !strings.HasSuffix(g.user, "@clients") {
+		header, claims := t.accessTokenClaims(g, api)
+		return t.Sign(edited(header, claims, edits))
+	}
+	g.client, g.user, g.gty = strings.TrimSuffix(g.user, "@clients"), "", "client-credentials"
+	if c, ok := t.client(g.client); ok {
+		allowed, _ := c.grantFor(audience)
+		g.scope = allowed.Scopes
+	}
+	header, claims := t.accessTokenClaims(g, api)
+	return t.Sign(edited(header, claims, edits))
+}
+
+// IDToken returns an ID token of the user, as the authorization code flow would
+// with the scopes openid, profile and email, after the given edits.
+func (t *Tenant) IDToken(clientID, user string, edits ...TokenEdit) string {
+	g := grant{client: clientID, user: t.named(user), scope: []string{"openid", "profile", "email"}, sid: randomID(32)}
+	header, claims := t.idTokenClaims(g)
+	client, _ := t.client(clientID)
+	secret := macHeader(header, client)
+	header, claims = edited(header, claims, edits)
+	return t.sign(header, claims, secret)
+}
+
+func edited(header, claims map[string]any, edits []TokenEdit) (map[string]any, map[string]any) {
+	for _, edit := range edits {
+		if edit != nil {
+			edit(header, claims)
+		}
+	}
+	return header, claims
+}
+
+// named returns the subject of a user named by address or subject, or the name
+// itself if there is no such user.
+func (t *Tenant) named(user string) string {
+	if subject, ok := t.Subject(user); ok {
+		return subject
+	}
+	return user
+}
+
+func (t *Tenant) firstClient() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.data.clientIDs) == 0 {
+		return "no-client"
+	}
+	return t.data.clientIDs[0]
+}

@@ -1,0 +1,485 @@
+package emulator
+
+import (
+	"crypto/subtle"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A transaction is an authorization request on its way through the pages. Its
+// id, in the URL of every page, is unguessable and works once.
+type transaction struct {
+	id      string
+	req     *authorization
+	started time.Time
+	stored  bool
+
+	user       string // subject; empty until authenticated
+	connection string
+	authTime   time.Time
+	resumed    bool // from the session, without a page
+	sessionMFA bool // the session has seen a second factor
+	chosen     bool // prompt=select_account is answered
+	keep       bool // with the account of the session
+	mfaDone    bool
+	consented  bool
+	personal   bool // goes on without an organization
+
+	address string // where a passwordless code went
+	code    string // the code that a page shows and expects
+	tries   int
+}
+
+const (
+	transactionLifetime = time.Hour
+	maxTries            = 5 // of a one-time code
+)
+
+// A step is what a transaction still needs.
+type step int
+
+const (
+	stepDone step = iota
+	stepLogin
+	stepAccount
+	stepOrganization // asked for by name
+	stepMembership   // chosen among those of the user
+	stepMFA
+	stepConsent
+)
+
+// silentErrors are the answers to prompt=none (OpenID Connect Core 1.0, Section 3.1.2.6).
+var silentErrors = map[step]oauthError{
+	stepLogin:   {"login_required", "Login required"},
+	stepAccount: {"login_required", "Login required"},
+	stepMFA:     {"interaction_required", "Multifactor authentication required"},
+
+	stepOrganization: {"interaction_required", "Organization required"},
+	stepMembership:   {"interaction_required", "Organization required"},
+
+	stepConsent: {"consent_required", "Consent required"},
+}
+
+// proceed takes a transaction to its next page, or to its end.
+func (t *Tenant) proceed(w http.ResponseWriter, r *http.Request, tx transaction) {
+	if tx.user == "" {
+		t.resume(r, &tx)
+	}
+	for {
+		next, err := t.nextStep(r, tx)
+		if err == nil && next == stepDone {
+			t.finish(w, r, tx)
+			return
+		}
+		if silent, ok := silentErrors[next]; err == nil && ok && tx.req.prompts("none") {
+			err = &silent
+		}
+		if err == nil && next == stepMembership && t.enterOnly(&tx) {
+			continue
+		}
+		if err == nil && t.automaticMode() && !(next == stepLogin && t.leadsUpstream(tx.req)) {
+			if err = t.stepAutomatically(&tx, next); err == nil {
+				continue
+			}
+		}
+		if err != nil {
+			t.abandon(w, tx, *err)
+			return
+		}
+		t.showStep(w, tx, next)
+		return
+	}
+}
+
+// resume logs in with the session of the browser, if the request allows.
+func (t *Tenant) resume(r *http.Request, tx *transaction) {
+	s, ok := t.sessionOf(r)
+	if !ok || !t.reusable(s, *tx) {
+		return
+	}
+	tx.user = s.user
+	tx.connection = s.connection
+	tx.authTime = s.authTime
+	tx.resumed = true
+	tx.sessionMFA = s.mfa
+}
+
+func (t *Tenant) reusable(s session, tx transaction) bool {
+	req := tx.req
+	age := t.now().Sub(s.authTime)
+	t.mu.Lock()
+	automatic := t.faults.automatic
+	t.mu.Unlock()
+	switch {
+	case req.prompts("login"),
+		req.prompts("select_account") && !tx.keep,
+		req.maxAge == 0 || req.maxAge > 0 && age > req.maxAge,
+		automatic != "" && automatic != s.user:
+		return false
+	}
+	return t.usableConnection(req, s.connection) != nil
+}
+
+// usableConnection returns an enabled, active connection that the request may use.
+func (t *Tenant) usableConnection(req *authorization, name string) *Connection {
+	if req.connection != "" && req.connection != name {
+		return nil
+	}
+	for _, c := range t.enabledConnections(req) {
+		if c.Name == name && !c.Inactive {
+			return c
+		}
+	}
+	return nil
+}
+
+func (t *Tenant) nextStep(r *http.Request, tx transaction) (step, *oauthError) {
+	req := tx.req
+	if tx.lacksOrganization(preLogin) {
+		return stepOrganization, nil
+	}
+	user, ok := t.user(tx.user)
+	if !ok {
+		if _, known := t.sessionOf(r); known && req.prompts("select_account") && !tx.chosen {
+			return stepAccount, nil
+		}
+		return stepLogin, nil
+	}
+	if err := t.checkUser(user, tx); err != nil {
+		return 0, err
+	}
+	if tx.lacksOrganization(postLogin) {
+		switch {
+		case len(t.organizationsOf(user)) > 0:
+			return stepMembership, nil
+		case req.client.OrganizationUsage == "require":
+			return 0, &noMembership
+		}
+	}
+	// An application that asks for a second factor gets a challenge every time,
+	// and so an amr claim; a user who must have one is asked once per session.
+	if !tx.mfaDone && (req.mfa || user.MFA && !tx.sessionMFA) {
+		return stepMFA, nil
+	}
+	if !tx.consented && (req.prompts("consent") || req.client.ThirdParty && !t.hasConsented(tx, user)) {
+		return stepConsent, nil
+	}
+	return stepDone, nil
+}
+
+// checkUser refuses users who may not log in, here or at all.
+func (t *Tenant) checkUser(u *User, tx transaction) *oauthError {
+	org := tx.req.org
+	invitation := Invitation{}
+	if org != nil {
+		invitation, _ = org.invitation(tx.req.invitation)
+	}
+	switch {
+	case u.Blocked:
+		return &oauthError{Code: "unauthorized", Description: "user is blocked"}
+	case u.DenyReason != "":
+		return &oauthError{Code: "access_denied", Description: u.DenyReason}
+	case invitation.Email != "" && !u.hasAddress(invitation.Email):
+		return &oauthError{Code: "access_denied", Description: "the specified account is not allowed to accept the current invitation"}
+	case org == nil || slices.Contains(u.Organizations, org.ID) || tx.req.invitation != "":
+		return nil
+	}
+	if c, ok := org.connection(tx.connection); ok && c.AssignMembershipOnLogin {
+		return nil
+	}
+	return &oauthError{Code: "access_denied", Description: "user " + tx.user + " is not part of the " + org.ID + " organization"}
+}
+
+func consentKey(tx transaction) string {
+	return tx.user + "\x00" + tx.req.client.ID + "\x00" + tx.req.audience
+}
+
+func (t *Tenant) hasConsented(tx transaction, u *User) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	given, ok := t.consents.get(consentKey(tx))
+	for _, scope := range grantedScopes(tx.req.scope, tx.req.client, u, tx.req.api) {
+		ok = ok && slices.Contains(given, scope)
+	}
+	return ok
+}
+
+// finish ends a transaction well: keep the session, issue, answer.
+func (t *Tenant) finish(w http.ResponseWriter, r *http.Request, tx transaction) {
+	if !t.endTransaction(tx) {
+		t.errorPage(w, expiredPage)
+		return
+	}
+	req := tx.req
+	user, ok := t.user(tx.user)
+	if !ok {
+		t.refuse(w, req, silentErrors[stepLogin])
+		return
+	}
+	s := t.keepSession(w, r, tx)
+	g := grant{
+		client:   req.client.ID,
+		user:     tx.user,
+		audience: req.audience,
+		scope:    grantedScopes(req.scope, req.client, user, req.api),
+		sid:      s.sid,
+		nonce:    req.nonce,
+		mfa:      tx.mfaDone,
+	}
+	if req.maxAge >= 0 || req.prompts("login") {
+		g.authTime = tx.authTime
+	}
+	if req.org != nil {
+		g.orgID, g.orgName = req.org.ID, req.org.Name
+	}
+	t.remember(tx, g)
+	t.answer(w, req, g)
+}
+
+// remember keeps what outlives the transaction: membership and consent.
+func (t *Tenant) remember(tx transaction, g grant) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if g.orgID != "" {
+		t.data.join(g.user, g.orgID, tx.req.invitation)
+	}
+	if tx.consented {
+		given, _ := t.consents.get(consentKey(tx))
+		t.consents.put(consentKey(tx), slices.Concat(given, g.scope))
+	}
+}
+
+// abandon ends a transaction with an error for the application.
+func (t *Tenant) abandon(w http.ResponseWriter, tx transaction, err oauthError) {
+	if !t.endTransaction(tx) {
+		t.errorPage(w, expiredPage)
+		return
+	}
+	t.refuse(w, tx.req, err)
+}
+
+// endTransaction reports whether the caller is the one who ended it.
+func (t *Tenant) endTransaction(tx transaction) bool {
+	if !tx.stored {
+		return true
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, ok := t.logins.take(tx.id)
+	return ok
+}
+
+func (t *Tenant) saveTransaction(tx *transaction) {
+	tx.stored = true
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.logins.put(tx.id, *tx)
+}
+
+// showStep sends the browser to the page of a step.
+func (t *Tenant) showStep(w http.ResponseWriter, tx transaction, next step) {
+	path := "/u/login"
+	switch next {
+	case stepAccount:
+		path = "/u/account"
+	case stepConsent:
+		path = "/u/consent"
+	case stepOrganization:
+		path = "/u/organization"
+	case stepMembership:
+		path = "/u/memberships"
+	case stepMFA:
+		path = "/u/mfa"
+		if tx.code == "" {
+			tx.code = randomDigits()
+		}
+	case stepLogin:
+		if c := t.usableConnection(tx.req, tx.req.connection); c != nil {
+			path = pathOf(c)
+		}
+		if tx.req.signup && path == "/u/login" && t.signupConnection(tx.req) != nil {
+			path = "/u/signup"
+		}
+	}
+	t.saveTransaction(&tx)
+	redirect(w, t.pageURL(path, tx, ""))
+}
+
+// pathOf returns the page on which users of a connection log in.
+func pathOf(c *Connection) string {
+	switch kindOf(c.Strategy) {
+	case database:
+		return "/u/login"
+	case passwordless:
+		return "/u/passwordless"
+	default:
+		return "/u/provider"
+	}
+}
+
+// pageURL returns the URL of a page of the transaction, for the browser.
+func (t *Tenant) pageURL(path string, tx transaction, connection string) string {
+	query := url.Values{"state": {tx.id}}
+	if connection != "" && connection != tx.req.connection {
+		query.Set("connection", connection)
+	}
+	return t.path + path + "?" + query.Encode()
+}
+
+// page wraps the two halves of a page with what they share: the transaction,
+// and for forms the proof that the page itself posted them.
+func (t *Tenant) page(show, submit func(http.ResponseWriter, *http.Request, transaction)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		r.ParseForm()
+		t.mu.Lock()
+		tx, ok := t.logins.get(r.URL.Query().Get("state"))
+		t.mu.Unlock()
+		if !ok || t.now().Sub(tx.started) > transactionLifetime {
+			t.errorPage(w, expiredPage)
+			return
+		}
+		if r.Method != http.MethodPost {
+			show(w, r, tx)
+			return
+		}
+		if err := t.forms.Check(r); err != nil {
+			t.errorPage(w, foreignForm)
+			return
+		}
+		submit(w, r, tx)
+	}
+}
+
+// authenticate records who logged in and goes on.
+func (t *Tenant) authenticate(w http.ResponseWriter, r *http.Request, tx transaction, subject, connection string) {
+	tx.user = subject
+	tx.connection = connection
+	tx.authTime = t.now()
+	tx.resumed = false
+	tx.address, tx.code, tx.tries = "", "", 0
+	t.proceed(w, r, tx)
+}
+
+// leadsUpstream reports whether the request is for a connection whose provider
+// asks the questions.
+func (t *Tenant) leadsUpstream(req *authorization) bool {
+	c := t.usableConnection(req, req.connection)
+	return c != nil && c.isLive()
+}
+
+func (t *Tenant) automaticMode() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.faults.automatic != ""
+}
+
+// stepAutomatically does what the automatic user would do on the page.
+func (t *Tenant) stepAutomatically(tx *transaction, next step) *oauthError {
+	switch next {
+	case stepMFA:
+		tx.mfaDone = true
+		return nil
+	case stepConsent:
+		tx.consented = true
+		return nil
+	case stepOrganization, stepMembership:
+		return t.enterAutomatically(tx)
+	}
+	t.mu.Lock()
+	subject := t.data.automaticSubject(t.faults.automatic, tx.req.connection)
+	user := t.data.users[subject]
+	t.mu.Unlock()
+	if user == nil || t.usableConnection(tx.req, user.Connection) == nil {
+		return &oauthError{Code: "access_denied", Description: "The user of the automatic sign-in has no account in an enabled connection"}
+	}
+	tx.user = subject
+	tx.connection = user.Connection
+	tx.authTime = t.now()
+	return nil
+}
+
+// automaticSubject returns the automatic user's account in the wanted
+// connection, where accounts with one e-mail address are one person.
+func (d *data) automaticSubject(subject, connection string) string {
+	u := d.users[subject]
+	if u == nil || connection == "" || u.Connection == connection {
+		return subject
+	}
+	other, _ := d.subject(u.Email, connection)
+	return other
+}
+
+func unknownUser(name string) error { return fmt.Errorf("tenant: there is no user %q", name) }
+
+// databases returns the connections whose users log in with a password on the
+// login page.
+func (t *Tenant) databases(req *authorization) []*Connection {
+	var list []*Connection
+	for _, c := range t.enabledConnections(req) {
+		if kindOf(c.Strategy) == database && t.usableConnection(req, c.Name) != nil {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// checkPassword returns the account that the identifier and the password open.
+func (t *Tenant) checkPassword(req *authorization, identifier, password string) (subject, connection string, ok bool) {
+	for _, c := range t.databases(req) {
+		t.mu.Lock()
+		subject, found := t.data.subject(identifier, c.Name)
+		user := t.data.users[subject]
+		t.mu.Unlock()
+		if found && user.hasAddress(identifier) && user.Password != "" &&
+			subtle.ConstantTimeCompare([]byte(user.Password), []byte(password)) == 1 {
+			return subject, c.Name, true
+		}
+	}
+	return "", "", false
+}
+
+// signupConnection returns the database connection that takes new users.
+func (t *Tenant) signupConnection(req *authorization) *Connection {
+	for _, c := range t.databases(req) {
+		if c.Options["disable_signup"] != true {
+			return c
+		}
+	}
+	return nil
+}
+
+// domainConnection returns the enterprise connection that owns the domain of an
+// e-mail address (home realm discovery).
+func (t *Tenant) domainConnection(req *authorization, address string) *Connection {
+	_, domain, ok := strings.Cut(address, "@")
+	if !ok || req.connection != "" {
+		return nil
+	}
+	for _, c := range t.enabledConnections(req) {
+		owns := slices.ContainsFunc(c.DomainAliases, func(alias string) bool { return strings.EqualFold(alias, domain) })
+		if owns && !c.Inactive && kindOf(c.Strategy) == enterprise {
+			return c
+		}
+	}
+	return nil
+}
+
+// register creates a user from a page. Such users are bounded, because anybody
+// can make them.
+func (t *Tenant) register(u User) (subject string, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	subject, err = t.data.addUser(u, t.now())
+	if err != nil {
+		return "", err
+	}
+	t.data.signups = append(t.data.signups, subject)
+	if len(t.data.signups) > maxStored {
+		t.data.removeUser(t.data.signups[0])
+	}
+	return subject, nil
+}

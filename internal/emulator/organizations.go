@@ -1,0 +1,114 @@
+package emulator
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// An Organization is a customer of the application.
+type Organization struct {
+	ID                string // derived from Name if empty
+	Name, DisplayName string
+	Connections       []OrganizationConnection
+	Invitations       []Invitation
+}
+
+// An Invitation is one to become a member, good for one login.
+type Invitation struct {
+	Ticket  string    // its id, in the link of the e-mail
+	Email   string    // the only address that may accept it, if not empty
+	Expires time.Time // never if zero
+}
+
+// An OrganizationConnection enables a connection for an organization.
+type OrganizationConnection struct {
+	Name                    string
+	ShowAsButton            *bool
+	AssignMembershipOnLogin bool
+}
+
+var organizationName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,49}$`)
+
+// AddOrganization adds an organization, or replaces the one with its ID.
+func (t *Tenant) AddOrganization(o Organization) error {
+	if !organizationName.MatchString(o.Name) {
+		return fmt.Errorf("tenant: organization name %q is not allowed", o.Name)
+	}
+	if o.ID == "" {
+		o.ID = "org_" + derivedID(16, "organization", o.Name)
+	}
+	if !strings.HasPrefix(o.ID, "org_") || hasControl(o.ID) {
+		return fmt.Errorf("tenant: organization id %q does not begin with org_", o.ID)
+	}
+	if o.DisplayName == "" {
+		o.DisplayName = o.Name
+	}
+	o.Connections = slices.Clone(o.Connections)
+	o.Invitations = slices.Clone(o.Invitations)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, c := range o.Connections {
+		if t.data.connection(c.Name) == nil {
+			return fmt.Errorf("tenant: organization %q: there is no connection %q", o.Name, c.Name)
+		}
+	}
+	for i, old := range t.data.orgs {
+		if old.ID == o.ID {
+			t.data.orgs[i] = &o
+			return nil
+		}
+		if old.Name == o.Name {
+			return fmt.Errorf("tenant: organizations %q and %q have the same name", old.ID, o.ID)
+		}
+	}
+	t.data.orgs = append(t.data.orgs, &o)
+	return nil
+}
+
+// organization finds an organization by id or name.
+func (d *data) organization(idOrName string) *Organization {
+	for _, o := range d.orgs {
+		if idOrName != "" && (o.ID == idOrName || o.Name == idOrName) {
+			return o
+		}
+	}
+	return nil
+}
+
+func (o *Organization) connection(name string) (OrganizationConnection, bool) {
+	for _, c := range o.Connections {
+		if c.Name == name {
+			return c, true
+		}
+	}
+	return OrganizationConnection{}, false
+}
+
+// invitation finds one that was not used.
+func (o *Organization) invitation(ticket string) (Invitation, bool) {
+	for _, in := range o.Invitations {
+		if ticket != "" && in.Ticket == ticket {
+			return in, true
+		}
+	}
+	return Invitation{}, false
+}
+
+// join makes a user a member and uses up the invitation.
+func (d *data) join(subject, orgID, invitation string) {
+	if u := d.users[subject]; u != nil && !slices.Contains(u.Organizations, orgID) {
+		member := *u
+		member.Organizations = append(slices.Clone(u.Organizations), orgID)
+		d.users[subject] = &member
+	}
+	for i, o := range d.orgs {
+		if _, ok := o.invitation(invitation); ok && o.ID == orgID {
+			org := *o
+			org.Invitations = slices.DeleteFunc(slices.Clone(o.Invitations), func(in Invitation) bool { return in.Ticket == invitation })
+			d.orgs[i] = &org
+		}
+	}
+}

@@ -1,0 +1,431 @@
+package emulator
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"fmt"
+	"hash/fnv"
+	"html"
+	"html/template"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+)
+
+//go:embed pages
+var pageFiles embed.FS
+
+// pages are the parsed templates, and what the Content-Security-Policy needs to
+// know of their inline style and scripts.
+type pages struct {
+	templates *template.Template
+	style     template.CSS
+	styleHash string
+}
+
+// autoSubmit is the only script of the form_post page.
+const autoSubmit = "document.forms[0].submit()"
+
+func parsePages() (*pages, error) {
+	templates, err := template.ParseFS(pageFiles, "pages/*.html")
+	if err != nil {
+		return nil, err
+	}
+	style, err := pageFiles.ReadFile("pages/style.css")
+	if err != nil {
+		return nil, err
+	}
+	return &pages{templates: templates, style: template.CSS(style), styleHash: cspHash(string(style))}, nil
+}
+
+func cspHash(source string) string {
+	sum := sha256.Sum256([]byte(source))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
+// A frame is what every page shows.
+type frame struct {
+	Title string // of the document
+	Host  string
+	Style template.CSS
+	App   string // name of the application
+	Org   string // display name of the organization
+	Error string // beside the form
+
+	policy string // the page's part of the Content-Security-Policy
+}
+
+func (f frame) securityPolicy() string { return f.policy }
+
+// A view is the data of a page; every one embeds a frame.
+type view interface{ securityPolicy() string }
+
+// frame returns the common part of a page of the transaction.
+//
+// form-action names schemes, not hosts: browsers apply it to every redirect
+// that follows a form, and where the application sends its user after the
+// callback is not known here.
+func (t *Tenant) frame(title string, tx transaction) frame {
+	f := frame{Title: title, Host: t.host, Style: t.pages.style}
+	f.policy = "form-action 'self' http: https:"
+	if tx.req != nil {
+		f.App = tx.req.client.Name
+		if tx.req.org != nil {
+			f.Org = tx.req.org.DisplayName
+		}
+		if u, err := url.Parse(tx.req.redirectURI); err == nil && u.Scheme != "http" && u.Scheme != "https" {
+			f.policy += " " + u.Scheme + ":" // of a native application
+		}
+	}
+	f.policy += "; frame-ancestors 'none'"
+	return f
+}
+
+// render writes a page. The templates escape everything; the policy is the
+// second line.
+func (t *Tenant) render(w http.ResponseWriter, status int, name string, v view) {
+	var buf bytes.Buffer
+	if err := t.pages.templates.ExecuteTemplate(&buf, name, v); err != nil {
+		writeText(w, http.StatusInternalServerError, "Internal Server Error") // unreachable: tests render every page
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src "+t.pages.styleHash+"; img-src data:; base-uri 'none'; "+v.securityPolicy())
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	w.Write(buf.Bytes())
+}
+
+// A pageError is an error that stays on the tenant.
+type pageError struct {
+	status      int
+	Title, Text string
+}
+
+var expiredPage = pageError{http.StatusBadRequest, "This page has expired",
+	"The login was finished or given up. Start again from the application."}
+
+var foreignForm = pageError{http.StatusForbidden, "Forbidden", "This form was sent by another site."}
+
+func (t *Tenant) errorPage(w http.ResponseWriter, e pageError) {
+	t.render(w, e.status, "error.html", struct {
+		frame
+		Problem pageError
+	}{t.frame("Error", transaction{}), e})
+}
+
+// A button leads to a connection.
+type button struct {
+	Label, URL, Badge, Class string
+}
+
+func (t *Tenant) buttons(tx transaction) []button {
+	var list []button
+	for _, c := range t.enabledConnections(tx.req) {
+		if c.onButton(tx.req.org) && t.usableConnection(tx.req, c.Name) != nil {
+			list = append(list, button{
+				Label: c.label(),
+				URL:   t.pageURL(pathOf(c), tx, c.Name),
+				Badge: badgeOf(c),
+				Class: badgeClass(c),
+			})
+		}
+	}
+	return list
+}
+
+func badgeOf(c *Connection) string {
+	for _, r := range c.label() {
+		return string(unicode.ToUpper(r))
+	}
+	return "?" // unreachable: every connection has a name
+}
+
+// badgeClass returns the CSS class that colours the badge of a connection.
+func badgeClass(c *Connection) string {
+	switch c.Strategy {
+	case "google-oauth2", "google-apps", "github", "waad", "windowslive", "facebook", "linkedin", "apple", "email", "sms":
+		return "badge-" + c.Strategy
+	}
+	return "badge-other"
+}
+
+// A hint shows an account of the demonstration.
+type hint struct{ Email, Password string }
+
+func (t *Tenant) loginPage(w http.ResponseWriter, tx transaction, status int, identifier, problem string) {
+	databases := t.databases(tx.req)
+	view := struct {
+		frame
+		Form              bool
+		Identifier        string
+		Buttons           []button
+		SignupURL, SSOURL string
+		Hints             []hint
+	}{
+		frame:      t.frame("Log in", tx),
+		Form:       len(databases) > 0,
+		Identifier: identifier,
+		Buttons:    t.buttons(tx),
+		Hints:      t.hints(databases),
+	}
+	view.Error = problem
+	if t.signupConnection(tx.req) != nil {
+		view.SignupURL = t.pageURL("/u/signup", tx, "")
+	}
+	if t.hasDomains(tx.req) {
+		view.SSOURL = t.pageURL("/u/sso", tx, "")
+	}
+	t.render(w, status, "login.html", view)
+}
+
+// hints returns the demonstration accounts of the databases.
+func (t *Tenant) hints(databases []*Connection) []hint {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.data.demo {
+		return nil
+	}
+	var list []hint
+	for _, c := range databases {
+		for _, subject := range t.data.usersOf(c.Name) {
+			if u := t.data.users[subject]; !slices.Contains(t.data.signups, subject) {
+				list = append(list, hint{u.Email, u.Password})
+			}
+		}
+	}
+	return list[:min(len(list), 5)]
+}
+
+// hasDomains reports whether an e-mail address can lead to a connection.
+func (t *Tenant) hasDomains(req *authorization) bool {
+	return req.connection == "" && slices.ContainsFunc(t.enabledConnections(req), func(c *Connection) bool {
+		return kindOf(c.Strategy) == enterprise && !c.Inactive && len(c.DomainAliases) > 0
+	})
+}
+
+func (t *Tenant) signupPage(w http.ResponseWriter, tx transaction, status int, email, problem string) {
+	view := struct {
+		frame
+		Email, LoginURL string
+		MinPassword     int
+	}{t.frame("Sign up", tx), email, t.pageURL("/u/login", tx, ""), minPassword}
+	view.Error = problem
+	t.render(w, status, "signup.html", view)
+}
+
+func (t *Tenant) ssoPage(w http.ResponseWriter, tx transaction, status int, email, problem string) {
+	view := struct {
+		frame
+		Email, LoginURL string
+	}{t.frame("Single sign-on", tx), email, t.pageURL("/u/login", tx, "")}
+	view.Error = problem
+	t.render(w, status, "sso.html", view)
+}
+
+// An account is a choice on a page.
+type account struct {
+	Subject, Name, Email, Initials string
+}
+
+func accountOf(subject string, u *User) account {
+	a := account{Subject: subject, Name: u.Name, Email: u.Email, Initials: initials(u.Name)}
+	if a.Email == "" {
+		a.Email = u.Phone
+	}
+	return a
+}
+
+// maxAccounts bounds the list of a provider page.
+const maxAccounts = 50
+
+func (t *Tenant) providerPage(w http.ResponseWriter, tx transaction, c *Connection) {
+	t.render(w, http.StatusOK, "provider.html", t.providerView(tx, c))
+}
+
+// A providerView is the page that stands for a provider, on which people log in,
+// or agree that an application uses their account.
+type providerView struct {
+	frame
+	Provider, Connection, Badge, Class string
+	Accounts                           []account
+
+	Connect bool
+	Scopes  []string // that the application may use
+}
+
+func (t *Tenant) providerView(tx transaction, c *Connection) providerView {
+	view := providerView{
+		frame:      t.frame("Simulated "+c.label()+" sign-in", tx),
+		Provider:   c.label(),
+		Connection: c.Name,
+		Badge:      badgeOf(c),
+		Class:      badgeClass(c),
+	}
+	t.mu.Lock()
+	for _, subject := range t.data.usersOf(c.Name) {
+		u := t.data.users[subject]
+		if u.hasAddress(tx.req.loginHint) {
+			view.Accounts = slices.Insert(view.Accounts, 0, accountOf(subject, u))
+		} else {
+			view.Accounts = append(view.Accounts, accountOf(subject, u))
+		}
+	}
+	t.mu.Unlock()
+	view.Accounts = view.Accounts[:min(len(view.Accounts), maxAccounts)]
+	return view
+}
+
+func (t *Tenant) passwordlessPage(w http.ResponseWriter, tx transaction, c *Connection, status int, address, problem string) {
+	view := struct {
+		frame
+		Email               bool
+		Address, Sent, Code string
+	}{
+		frame:   t.frame("Log in", tx),
+		Email:   c.Strategy == "email",
+		Address: address,
+		Sent:    tx.address,
+		Code:    tx.code,
+	}
+	view.Error = problem
+	t.render(w, status, "passwordless.html", view)
+}
+
+func (t *Tenant) accountPage(w http.ResponseWriter, tx transaction, subject string) {
+	view := struct {
+		frame
+		Account account
+	}{frame: t.frame("Choose an account", tx)}
+	if u, ok := t.user(subject); ok {
+		view.Account = accountOf(subject, u)
+	}
+	t.render(w, http.StatusOK, "account.html", view)
+}
+
+func (t *Tenant) mfaPage(w http.ResponseWriter, tx transaction, status int, problem string) {
+	view := struct {
+		frame
+		Code string
+	}{t.frame("Verify your identity", tx), tx.code}
+	view.Error = problem
+	t.render(w, status, "mfa.html", view)
+}
+
+func (t *Tenant) consentPage(w http.ResponseWriter, tx transaction, u *User) {
+	view := struct {
+		frame
+		Account account
+		API     string
+		Scopes  []string
+	}{frame: t.frame("Authorize the application", tx), Account: accountOf(tx.user, u)}
+	if tx.req.api != nil {
+		view.API = tx.req.api.Audience
+		if tx.req.api.Name != "" {
+			view.API = tx.req.api.Name
+		}
+	}
+	for _, scope := range grantedScopes(tx.req.scope, tx.req.client, u, tx.req.api) {
+		view.Scopes = append(view.Scopes, describeScope(scope))
+	}
+	t.render(w, http.StatusOK, "consent.html", view)
+}
+
+func describeScope(scope string) string {
+	switch scope {
+	case "openid":
+		return "Know who you are"
+	case "profile":
+		return "See your profile: name, nickname and picture"
+	case "email":
+		return "See your email address"
+	case "phone":
+		return "See your phone number"
+	case "offline_access":
+		return "Keep access while you are away"
+	}
+	return scope
+}
+
+// formPostPage makes the browser post the response to the application (OAuth
+// 2.0 Form Post Response Mode, Section 2). Without scripts, a button does.
+func (t *Tenant) formPostPage(w http.ResponseWriter, action string, values url.Values) {
+	view := struct {
+		frame
+		Action template.URL
+		Script template.JS
+		Values url.Values
+	}{t.frame("Continue to the application", transaction{}), template.URL(action), autoSubmit, values}
+	view.policy += "; script-src " + cspHash(autoSubmit)
+	t.render(w, http.StatusOK, "form_post.html", view)
+}
+
+// webMessagePage posts the response to the window that opened this one, or
+// holds it in a frame, if the application's origin is registered.
+func (t *Tenant) webMessagePage(w http.ResponseWriter, req *authorization, values url.Values) {
+	origin := originOf(req.redirectURI)
+	if origin == "" {
+		t.errorPage(w, pageError{http.StatusBadRequest, "invalid_request", "response_mode web_message needs a web origin"})
+		return
+	}
+	response := map[string]any{}
+	for name := range values {
+		response[name] = values.Get(name)
+		if name == "expires_in" {
+			response[name] = int64(lifetimeOf(req.api) / time.Second)
+		}
+	}
+	nonce := randomID(22)
+	view := struct {
+		frame
+		Nonce, Origin string
+		Message       map[string]any
+	}{t.frame("Continue to the application", transaction{}), nonce, origin,
+		map[string]any{"type": "authorization_response", "response": response}}
+	view.policy = "form-action 'none'; frame-ancestors " + origin + "; script-src 'nonce-" + nonce + "'"
+	t.render(w, http.StatusOK, "web_message.html", view)
+}
+
+// initials returns at most two letters that stand for a name.
+func initials(name string) string {
+	var letters []rune
+	for _, word := range strings.FieldsFunc(name, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+		letters = append(letters, unicode.ToUpper([]rune(word)[0]))
+	}
+	switch len(letters) {
+	case 0:
+		return "?"
+	case 1:
+		return string(letters)
+	default:
+		return string([]rune{letters[0], letters[len(letters)-1]})
+	}
+}
+
+// serveAvatar draws the letters in its path.
+func (t *Tenant) serveAvatar(w http.ResponseWriter, r *http.Request) {
+	letters := strings.TrimSuffix(r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:], ".svg")
+	if runes := []rune(letters); len(runes) > 2 {
+		letters = string(runes[:2])
+	}
+	hash := fnv.New32a()
+	hash.Write([]byte(letters))
+	h := w.Header()
+	h.Set("Content-Type", "image/svg+xml")
+	h.Set("Content-Security-Policy", "default-src 'none'")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "public, max-age=86400")
+	fmt.Fprintf(w, `<svg xmlns="http://www.w3.org/2000/svg" width="128" height="128" viewBox="0 0 128 128">`+
+		`<rect width="128" height="128" fill="hsl(%d 45%% 42%%)"/>`+
+		`<text x="64" y="64" dy=".35em" text-anchor="middle" font-family="system-ui,sans-serif" font-size="54" fill="#fff">%s</text></svg>`,
+		hash.Sum32()%360, html.EscapeString(strings.ToValidUTF8(letters, "?")))
+}
+
+func formatSeconds(d time.Duration) string { return fmt.Sprint(int64(d / time.Second)) }

@@ -1,0 +1,146 @@
+package emulator
+
+import (
+	"crypto/subtle"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// The refusals of password logins. Auth0 tells nobody whether an account exists.
+var (
+	errPassword          = &tokenError{http.StatusForbidden, oauthError{"invalid_grant", "Wrong email or password."}}
+	errNoDirectory       = &tokenError{http.StatusInternalServerError, oauthError{"server_error", "Authorization server not configured with default connection."}}
+	errNoPasswords       = badRequest("specified strategy does not support requested operation")
+	errUserBlocked       = &tokenError{http.StatusForbidden, oauthError{"unauthorized", "user is blocked"}}
+	errTooManyAttempts   = &tokenError{http.StatusTooManyRequests, oauthError{"too_many_attempts", "Your account has been blocked after multiple consecutive login attempts. We've sent you a notification via your preferred contact method with instructions on how to unblock it."}}
+	errSuspicious        = &tokenError{http.StatusTooManyRequests, oauthError{"too_many_attempts", "We have detected suspicious login behavior and further attempts will be blocked. Please contact the administrator."}}
+	errPasswordLeaked    = &tokenError{http.StatusUnauthorized, oauthError{"password_leaked", "This login attempt has been blocked because the password you're using was previously disclosed through a data breach (not in this application). Please check your email for more information."}}
+	errNeedsVerification = &tokenError{http.StatusUnauthorized, oauthError{"requires_verification", "Suspicious request requires verification"}}
+)
+
+// maxAttempts is how many failures one address may have at one account.
+const maxAttempts = 10
+
+// password answers the resource owner password credentials grant (RFC 6749,
+// Section 4.3), for the default directory.
+func (t *Tenant) password(c *Client, form url.Values) (map[string]any, *tokenError) {
+	t.mu.Lock()
+	conn := t.data.connection(t.cfg.DefaultDirectory)
+	t.mu.Unlock()
+	if conn == nil {
+		return nil, errNoDirectory
+	}
+	return t.passwordLogin(c, form, conn)
+}
+
+// passwordRealm answers Auth0's variant, which names the connection.
+func (t *Tenant) passwordRealm(c *Client, form url.Values) (map[string]any, *tokenError) {
+	realm := form.Get("realm")
+	if realm == "" {
+		return nil, badRequest("Missing required parameter: realm")
+	}
+	t.mu.Lock()
+	enabled := t.data.enabledFor(c, nil)
+	t.mu.Unlock()
+	for _, conn := range enabled {
+		if conn.Name != realm || conn.Inactive {
+			continue
+		}
+		switch conn.Strategy {
+		case "auth0", "ad", "auth0-adldap", "adfs", "waad":
+			return t.passwordLogin(c, form, conn)
+		}
+		return nil, errNoPasswords
+	}
+	return nil, &tokenError{http.StatusForbidden, oauthError{"invalid_request", "Unknown realm '" + realm + "'"}}
+}
+
+func (t *Tenant) passwordLogin(c *Client, form url.Values, conn *Connection) (map[string]any, *tokenError) {
+	for _, name := range []string{"username", "password"} {
+		if form.Get(name) == "" {
+			return nil, badRequest("Missing required parameter: " + name)
+		}
+	}
+	user, subject, err := t.checkAttempt(c, form, conn)
+	if err != nil {
+		return nil, err
+	}
+	switch user.Protection {
+	case "password_leaked":
+		return nil, errPasswordLeaked
+	case "requires_verification":
+		return nil, errNeedsVerification
+	}
+	return t.loginByGrant(c, form, user, subject, "password")
+}
+
+// checkAttempt checks the password, unless that was tried too often.
+func (t *Tenant) checkAttempt(c *Client, form url.Values, conn *Connection) (*User, string, *tokenError) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	key := strings.Join([]string{conn.Name, strings.ToLower(form.Get("username")), c.caller}, "\x00")
+	failures, _ := t.attempts.get(key)
+	subject, found := t.data.subject(form.Get("username"), conn.Name)
+	user := t.data.users[subject]
+	switch {
+	case failures >= maxAttempts:
+		return nil, "", errTooManyAttempts
+	case found && user.Protection == "suspicious":
+		return nil, "", errSuspicious
+	case !found || !user.hasAddress(form.Get("username")) || user.Password == "" ||
+		subtle.ConstantTimeCompare([]byte(user.Password), []byte(form.Get("password"))) != 1:
+		t.attempts.put(key, failures+1)
+		return nil, "", errPassword
+	}
+	t.attempts.delete(key)
+	return user, subject, nil
+}
+
+// loginByGrant is what every grant ends with that logs a user in.
+func (t *Tenant) loginByGrant(c *Client, form url.Values, user *User, subject, gty string) (map[string]any, *tokenError) {
+	switch {
+	case user.Blocked:
+		return nil, errUserBlocked
+	case user.DenyReason != "":
+		return nil, denied(user.DenyReason)
+	}
+	g, err := t.userGrant(c, form, user, subject)
+	if err != nil {
+		return nil, err
+	}
+	g.gty = gty
+	if user.MFA {
+		return t.demandFactor(g, user)
+	}
+	return t.issueGrant(g), nil
+}
+
+// userGrant reads what a token request asks for. Without scopes these are all
+// that there are.
+func (t *Tenant) userGrant(c *Client, form url.Values, user *User, subject string) (grant, *tokenError) {
+	req := &authorization{client: c}
+	if err := t.checkAudience(req, form); err != nil {
+		status := http.StatusForbidden
+		if err.Code == "invalid_request" {
+			status = http.StatusBadRequest
+		}
+		return grant{}, &tokenError{status, *err}
+	}
+	scopes := strings.Fields(form.Get("scope"))
+	if len(scopes) == 0 && req.api != nil {
+		scopes = req.api.Scopes
+	}
+	return grant{
+		client: c.ID, user: subject, audience: req.audience, scope: grantedScopes(scopes, c, user, req.api),
+		family: randomID(22),
+	}, nil
+}
+
+func (t *Tenant) issueGrant(g grant) map[string]any {
+	body := t.tokenSet(g)
+	if g.has("offline_access") {
+		body["refresh_token"] = t.newRefreshToken(g, t.now())
+	}
+	return body
+}

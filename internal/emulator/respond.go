@@ -1,0 +1,107 @@
+package emulator
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// An authorizationCode waits for the token request.
+type authorizationCode struct {
+	grant
+	redirectURI                string // as sent to /authorize; empty if not sent
+	challenge, challengeMethod string
+	expires                    time.Time
+	used                       bool
+}
+
+// answer issues what response_type asks for and delivers it.
+func (t *Tenant) answer(w http.ResponseWriter, req *authorization, g grant) {
+	values := url.Values{}
+	hashes := map[string]any{}
+	if req.code {
+		code := t.issueCode(req, g)
+		values.Set("code", code)
+		hashes["c_hash"] = halfHash(code)
+	} else {
+		// Only the token endpoint returns refresh tokens.
+		g.scope = slices.DeleteFunc(slices.Clone(g.scope), func(s string) bool { return s == "offline_access" })
+	}
+	if req.token {
+		token := t.issueAccessToken(g, req.api)
+		values.Set("access_token", token)
+		values.Set("token_type", "Bearer")
+		values.Set("expires_in", formatSeconds(lifetimeOf(req.api)))
+		if len(g.scope) > 0 {
+			values.Set("scope", strings.Join(g.scope, " "))
+		}
+		hashes["at_hash"] = halfHash(token)
+	}
+	if req.idToken {
+		values.Set("id_token", t.issueIDToken(g, hashes))
+	}
+	t.deliver(w, req, values)
+}
+
+func (t *Tenant) issueCode(req *authorization, g grant) string {
+	code := randomID(43)
+	g.family = randomID(22)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.codes.put(code, authorizationCode{
+		grant:           g,
+		redirectURI:     req.sentURI,
+		challenge:       req.challenge,
+		challengeMethod: req.challengeMethod,
+		expires:         t.now().Add(codeLifetime),
+	})
+	return code
+}
+
+// refuse delivers an error to the application.
+func (t *Tenant) refuse(w http.ResponseWriter, req *authorization, err oauthError) {
+	values := url.Values{"error": {err.Code}}
+	if err.Description != "" {
+		values.Set("error_description", err.Description)
+	}
+	t.deliver(w, req, values)
+}
+
+// deliver sends the response parameters to the redirect URI by the response mode.
+func (t *Tenant) deliver(w http.ResponseWriter, req *authorization, values url.Values) {
+	if req.hasState {
+		values.Set("state", req.state)
+	}
+	switch req.mode {
+	case "form_post":
+		t.formPostPage(w, req.redirectURI, values)
+	case "web_message":
+		t.webMessagePage(w, req, values)
+	case "fragment":
+		redirect(w, req.redirectURI+"#"+values.Encode())
+	default:
+		redirect(w, withQuery(req.redirectURI, values))
+	}
+}
+
+// withQuery adds parameters to a URL without touching the rest of it, because
+// the application compares what it registered.
+func withQuery(uri string, values url.Values) string {
+	switch {
+	case len(values) == 0:
+		return uri
+	case strings.Contains(uri, "?"):
+		return uri + "&" + values.Encode()
+	default:
+		return uri + "?" + values.Encode()
+	}
+}
+
+// redirect answers 302, as Auth0 does also after a form.
+func redirect(w http.ResponseWriter, location string) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Location", location)
+	w.WriteHeader(http.StatusFound)
+}

@@ -1,0 +1,127 @@
+package emulator
+
+import (
+	"cmp"
+	"net/http"
+	"time"
+)
+
+// A session is a browser's login at the tenant, which single sign-on reuses.
+type session struct {
+	id         string // cookie value
+	sid        string // its public name, in ID tokens and logout requests
+	user       string
+	connection string
+	authTime   time.Time
+	created    time.Time
+	seen       time.Time
+	mfa        bool
+}
+
+const (
+	sessionCookie   = "auth0"
+	sessionIdle     = 3 * 24 * time.Hour
+	sessionAbsolute = 7 * 24 * time.Hour
+)
+
+// sessionOf returns the browser's session. Cookies of other tenants on the same
+// host may come along, because cookies do not know ports.
+func (t *Tenant) sessionOf(r *http.Request) (session, bool) {
+	now := t.now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, c := range r.CookiesNamed(sessionCookie) {
+		s, ok := t.sessions.get(c.Value)
+		if !ok {
+			continue
+		}
+		if now.Sub(s.seen) > sessionIdle || now.Sub(s.created) > sessionAbsolute || t.data.users[s.user] == nil {
+			t.sessions.delete(s.id)
+			continue
+		}
+		return s, true
+	}
+	return session{}, false
+}
+
+// keepSession makes the finished login the browser's session. The cookie value
+// changes with every login, against fixation; the sid stays while the user and
+// the browser are the same.
+func (t *Tenant) keepSession(w http.ResponseWriter, r *http.Request, tx transaction) session {
+	now := t.now()
+	old, had := t.sessionOf(r)
+	s := old
+	switch {
+	case had && old.user == tx.user && tx.resumed:
+	case had && old.user == tx.user:
+		s.id = randomID(43)
+	default:
+		s = session{id: randomID(43), sid: randomID(32), created: now}
+	}
+	s.user = tx.user
+	s.connection = tx.connection
+	s.authTime = tx.authTime
+	s.seen = now
+	s.mfa = s.mfa || tx.mfaDone
+
+	t.mu.Lock()
+	if s.id != old.id {
+		t.sessions.delete(old.id)
+	}
+	t.sessions.put(s.id, s)
+	t.mu.Unlock()
+	t.setSessionCookie(w, s.id, int(sessionIdle/time.Second))
+	return s
+}
+
+func (t *Tenant) endSession(w http.ResponseWriter, s session) {
+	t.mu.Lock()
+	t.sessions.delete(s.id)
+	t.mu.Unlock()
+	t.setSessionCookie(w, "", -1)
+}
+
+// setSessionCookie sets the cookie as Auth0 does: SameSite=None, so that silent
+// logins in frames work, which browsers accept over https only.
+func (t *Tenant) setSessionCookie(w http.ResponseWriter, value string, maxAge int) {
+	c := &http.Cookie{
+		Name:     sessionCookie,
+		Value:    value,
+		Path:     cmp.Or(t.path, "/"),
+		MaxAge:   maxAge,
+		HttpOnly: true,
+		Secure:   t.secure,
+		SameSite: http.SameSiteLaxMode,
+	}
+	if t.secure {
+		c.SameSite = http.SameSiteNoneMode
+	}
+	http.SetCookie(w, c)
+}
+
+// SignIn turns on the automatic mode: from now on, wherever a page would ask
+// the browser's user something, the named user answers at once, and /authorize
+// redirects without pages. An account to connect is the one with the same e-mail
+// address, or else the first that the connection has. The user is named by e-mail
+// address or subject. The empty name returns to pages.
+func (t *Tenant) SignIn(user string) error {
+	subject := ""
+	if user != "" {
+		var ok bool
+		if subject, ok = t.Subject(user); !ok {
+			return unknownUser(user)
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.faults.automatic = subject
+	return nil
+}
+
+// SignOut ends the automatic mode and every session at the tenant.
+func (t *Tenant) SignOut() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.faults.automatic = ""
+	t.sessions.deleteFunc(func(session) bool { return true })
+}

@@ -1,0 +1,304 @@
+package emulator
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// isLive reports whether the tenant is an OAuth2 client of the connection's
+// provider, instead of showing a page that stands for it: a custom connection
+// with a script that gets the profile.
+func (c *Connection) isLive() bool { return c.Strategy == "oauth2" && c.script() != "" }
+
+func (c *Connection) script() string {
+	scripts, _ := c.Options["scripts"].(map[string]any)
+	text, _ := scripts["fetchUserProfile"].(string)
+	return text
+}
+
+func (c *Connection) option(name string) string {
+	text, _ := c.Options[name].(string)
+	return text
+}
+
+// scopes returns the option scope, which may be a list or a text.
+func (c *Connection) scopes() string {
+	if len(c.Scope) > 0 {
+		return strings.Join(c.Scope, " ")
+	}
+	list, ok := c.Options["scope"].([]any)
+	if !ok {
+		return c.option("scope")
+	}
+	var words []string
+	for _, word := range list {
+		words = append(words, fmt.Sprint(word))
+	}
+	return strings.Join(words, " ")
+}
+
+// An upstreamLogin is a login, or an account that is being connected, which is
+// at the provider of a connection.
+type upstreamLogin struct {
+	transaction string // id
+	connecting  string // or the auth_session of an account
+	connection  string
+	verifier    string
+}
+
+func (t *Tenant) upstreamRedirectURI() string { return t.base + "/login/callback" }
+
+// startUpstream sends the browser to the provider (RFC 6749, Section 4.1.1).
+func (t *Tenant) startUpstream(w http.ResponseWriter, tx transaction, c *Connection) {
+	t.saveTransaction(&tx)
+	target, ok := t.toUpstream(c, upstreamLogin{transaction: tx.id, connection: c.Name}, c.scopes(), nil)
+	if !ok {
+		t.abandon(w, tx, badAuthorizationURL)
+		return
+	}
+	redirect(w, target)
+}
+
+var badAuthorizationURL = oauthError{Code: "invalid_request", Description: "the connection has no usable authorizationURL"}
+
+// toUpstream returns the authorization request to the provider. More are
+// parameters beside those of the connection.
+func (t *Tenant) toUpstream(c *Connection, login upstreamLogin, scope string, more map[string]any) (string, bool) {
+	target, err := url.Parse(c.option("authorizationURL"))
+	if err != nil || target.Host == "" {
+		return "", false
+	}
+	state := randomID(43)
+	query := target.Query()
+	addParams(query, c.Options["authParams"])
+	addParams(query, more)
+	for name, value := range map[string]string{"response_type": "code", "client_id": c.option("client_id"),
+		"redirect_uri": t.upstreamRedirectURI(), "scope": scope, "state": state} {
+		query.Set(name, value)
+	}
+	if c.Options["pkce_enabled"] == true {
+		login.verifier = randomID(43)
+		query.Set("code_challenge", challengeOf(login.verifier))
+		query.Set("code_challenge_method", "S256")
+	}
+	t.mu.Lock()
+	t.upstream.put(state, login)
+	t.mu.Unlock()
+	target.RawQuery = query.Encode()
+	return target.String(), true
+}
+
+func addParams(query url.Values, params any) {
+	object, _ := params.(map[string]any)
+	for name, value := range object {
+		query.Set(name, fmt.Sprint(value))
+	}
+}
+
+// upstreamCallback takes the provider's answer.
+func (t *Tenant) upstreamCallback(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	t.mu.Lock()
+	login, ok := t.upstream.take(query.Get("state"))
+	tx, open := t.logins.get(login.transaction)
+	t.mu.Unlock()
+	if ok && login.connecting != "" {
+		t.connectCallback(w, r, login)
+		return
+	}
+	if !ok || !open || t.now().Sub(tx.started) > transactionLifetime {
+		t.errorPage(w, expiredPage)
+		return
+	}
+	c := t.usableConnection(tx.req, login.connection)
+	if c == nil || !c.isLive() {
+		t.errorPage(w, noConnectionPage)
+		return
+	}
+	if code := query.Get("error"); code != "" {
+		t.abandon(w, tx, oauthError{Code: code, Description: query.Get("error_description")})
+		return
+	}
+	subject, err := t.takeUpstream(r.Context(), c, login, query.Get("code"))
+	if err != nil {
+		t.abandon(w, tx, oauthError{Code: "invalid_request", Description: err.Error()})
+		return
+	}
+	t.authenticate(w, r, tx, subject, c.Name)
+}
+
+// takeUpstream keeps both that the provider has: the user, and the tokens.
+func (t *Tenant) takeUpstream(ctx context.Context, c *Connection, login upstreamLogin, code string) (subject string, err error) {
+	tokens, user, err := t.askUpstream(ctx, c, login, code)
+	if err != nil {
+		return "", err
+	}
+	if known, ok := t.user(subjectOf(c, user.ID)); ok {
+		user = known.withProfile(user)
+		err = t.AddUser(user)
+		subject = subjectOf(c, user.ID)
+	} else {
+		subject, err = t.register(user)
+	}
+	if err != nil {
+		return "", errors.New("failed to keep the user profile")
+	}
+	account := tokens.account(t.now())
+	account.subject, account.connection, account.id, account.email = subject, c.Name, subject, user.Email
+	account.scope = cmp.Or(account.scope, c.scopes())
+	t.keepAccount(account)
+	return subject, nil
+}
+
+// askUpstream redeems the code and asks who it is.
+func (t *Tenant) askUpstream(ctx context.Context, c *Connection, login upstreamLogin, code string) (upstreamTokenResponse, User, error) {
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {t.upstreamRedirectURI()}}
+	if login.verifier != "" {
+		form.Set("code_verifier", login.verifier)
+	}
+	tokens, err := t.upstreamTokens(ctx, c, form)
+	if err != nil {
+		return tokens, User{}, errors.New("failed to obtain access token")
+	}
+	profile, err := t.upstreamProfile(ctx, c, tokens.AccessToken)
+	if err != nil {
+		return tokens, User{}, err
+	}
+	user, err := userOf(c, profile)
+	return tokens, user, err
+}
+
+// upstreamTokenResponse is the answer of a provider's token endpoint (RFC 6749,
+// Section 5.1).
+type upstreamTokenResponse struct {
+	AccessToken  string  `json:"access_token"`
+	RefreshToken string  `json:"refresh_token"`
+	ExpiresIn    float64 `json:"expires_in"`
+	Scope        string  `json:"scope"`
+}
+
+func (r upstreamTokenResponse) account(now time.Time) thirdParty {
+	a := thirdParty{token: r.AccessToken, refresh: r.RefreshToken, scope: r.Scope}
+	if r.ExpiresIn > 0 {
+		a.life = time.Duration(r.ExpiresIn * float64(time.Second))
+		a.expires = now.Add(a.life)
+	}
+	return a
+}
+
+func (t *Tenant) upstreamTokens(ctx context.Context, c *Connection, form url.Values) (got upstreamTokenResponse, err error) {
+	form.Set("client_id", c.option("client_id"))
+	form.Set("client_secret", c.option("client_secret"))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.option("tokenURL"), strings.NewReader(form.Encode()))
+	if err != nil {
+		return got, err
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if err := t.upstreamJSON(r, c, &got); err != nil {
+		return got, err
+	}
+	if got.AccessToken == "" {
+		return got, errors.New("no access token")
+	}
+	return got, nil
+}
+
+// profileURL finds what a script asks: the first absolute URL in a quoted text.
+var profileURL = regexp.MustCompile("[\"'`](https?://[^\"'`\\s]+)[\"'`]")
+
+// upstreamProfile does what the script of the connection would do.
+func (t *Tenant) upstreamProfile(ctx context.Context, c *Connection, token string) (profile map[string]any, err error) {
+	if t.cfg.FetchUserProfile != nil {
+		return t.cfg.FetchUserProfile(ctx, c.Name, token)
+	}
+	found := profileURL.FindStringSubmatch(c.script())
+	if found == nil {
+		return nil, errors.New("the script fetchUserProfile has no URL")
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, found[1], nil)
+	if err != nil {
+		return nil, errors.New("the script fetchUserProfile has no usable URL")
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	if t.upstreamJSON(r, c, &profile) != nil {
+		return nil, errors.New("failed to fetch user profile")
+	}
+	return profile, nil
+}
+
+func (t *Tenant) upstreamJSON(r *http.Request, c *Connection, out any) error {
+	r.Header.Set("Accept", "application/json")
+	headers, _ := c.Options["customHeaders"].(map[string]any)
+	for name, value := range headers {
+		r.Header.Set(name, fmt.Sprint(value))
+	}
+	resp, err := t.upstreamClient().Do(r)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	if err != nil || resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("status %d", resp.StatusCode)
+	}
+	return json.Unmarshal(body, out)
+}
+
+func (t *Tenant) upstreamClient() *http.Client {
+	client := http.Client{Timeout: 5 * time.Second}
+	if t.cfg.Upstream != nil {
+		client = *t.cfg.Upstream
+	}
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &client
+}
+
+// userOf reads the profile that a script gives its callback, or that a provider
+// with the usual names answers with.
+func userOf(c *Connection, profile map[string]any) (User, error) {
+	text := func(names ...string) string {
+		for _, name := range names {
+			switch value := profile[name].(type) {
+			case string:
+				if value != "" {
+					return value
+				}
+			case float64:
+				return fmt.Sprint(int64(value))
+			}
+		}
+		return ""
+	}
+	u := User{
+		Connection: c.Name,
+		ID:         text("user_id", "sub", "id"),
+		Email:      text("email"),
+		Name:       text("name"),
+		GivenName:  text("given_name"),
+		FamilyName: text("family_name"),
+		Nickname:   text("nickname", "login"),
+		Picture:    text("picture"),
+	}
+	u.EmailVerified, _ = profile["email_verified"].(bool)
+	if u.ID == "" {
+		return u, errors.New("the profile has no user_id")
+	}
+	return u, nil
+}
+
+// withProfile returns the user with what its provider says today. What the
+// tenant itself knows, such as permissions, stays.
+func (u User) withProfile(p User) User {
+	u.Email, u.EmailVerified, u.Name, u.GivenName = p.Email, p.EmailVerified, p.Name, p.GivenName
+	u.FamilyName, u.Nickname, u.Picture = p.FamilyName, p.Nickname, p.Picture
+	return u
+}

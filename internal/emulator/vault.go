@@ -1,0 +1,171 @@
+package emulator
+
+import (
+	"context"
+	"crypto/sha256"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// What the Token Vault exchange is called.
+const (
+	vaultGrant        = "urn:auth0:params:oauth:grant-type:token-exchange:federated-connection-access-token"
+	vaultTokenType    = "http://auth0.com/oauth/token-type/federated-connection-access-token"
+	typeRefreshToken  = "urn:ietf:params:oauth:token-type:refresh_token"
+	typeAccessToken   = "urn:ietf:params:oauth:token-type:access_token"
+	vaultTokenDefault = time.Hour
+)
+
+// A thirdParty is what the tenant has from the provider of a connection for one
+// of its users: by a login, or by an account that was connected.
+type thirdParty struct {
+	subject, connection string
+	id                  string // of the account: for a login the subject itself
+	provided            string // its id at the provider; empty if not known
+	email               string
+	token, refresh      string
+	scope               string
+	life                time.Duration
+	expires             time.Time // zero if not known
+	created             time.Time // when it was connected
+}
+
+func accountKey(subject, connection, id string) string {
+	return strings.Join([]string{subject, connection, id}, "\x00")
+}
+
+func (t *Tenant) keepAccount(a thirdParty) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.accounts.put(accountKey(a.subject, a.connection, a.id), a)
+}
+
+// A ConnectedAccount is an account of a user at a third party.
+type ConnectedAccount struct {
+	Connection, Email         string
+	AccessToken, RefreshToken string
+	Scope                     string
+	ExpiresIn                 time.Duration // zero if not known
+}
+
+// ConnectAccount gives a user, named by e-mail address or subject, an account at
+// a third party, as if they had connected it.
+func (t *Tenant) ConnectAccount(user string, a ConnectedAccount) error {
+	subject, ok := t.Subject(user)
+	if !ok {
+		return unknownUser(user)
+	}
+	account := thirdParty{subject: subject, connection: a.Connection, email: a.Email, token: a.AccessToken, refresh: a.RefreshToken,
+		scope: a.Scope, life: a.ExpiresIn, created: t.now(), id: "cac_" + derivedID(22, subject, a.Connection, a.Email)}
+	if a.ExpiresIn != 0 {
+		account.expires = t.now().Add(a.ExpiresIn)
+	}
+	t.keepAccount(account)
+	return nil
+}
+
+// accountsOf returns the accounts that a user has connected at a connection, the
+// youngest first. What a login brings from the provider is not in the vault.
+func (t *Tenant) accountsOf(subject, connection string) []thirdParty {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var found []thirdParty
+	for e := t.accounts.order.Back(); e != nil; e = e.Prev() {
+		if a := e.Value.(entry[thirdParty]).value; a.subject == subject && a.connection == connection && a.isConnected() {
+			found = append(found, a)
+		}
+	}
+	return found
+}
+
+var errNoAccount = &tokenError{http.StatusUnauthorized, oauthError{"federated_connection_refresh_token_not_found", "Federated connection Refresh Token not found."}}
+
+// exchangeForConnection gives out a token of a third party for a token of the
+// tenant.
+func (t *Tenant) exchangeForConnection(c *Client, form url.Values) (map[string]any, *tokenError) {
+	switch {
+	case form.Get("requested_token_type") == "":
+		return nil, badRequest("requested_token_type is required")
+	case form.Get("requested_token_type") != vaultTokenType:
+		return nil, badRequest("requested_token_type is not supported")
+	case form.Get("connection") == "":
+		return nil, badRequest("connection is required")
+	case c.Public, c.ThirdParty, c.RotatingRefreshTokens:
+		return nil, denied("The application is not allowed to exchange tokens of connections.")
+	}
+	subject, err := t.subjectOfToken(c, form.Get("subject_token"), form.Get("subject_token_type"))
+	if err != nil {
+		return nil, err
+	}
+	t.mu.Lock()
+	conn := t.data.connection(form.Get("connection"))
+	t.mu.Unlock()
+	if conn == nil || !conn.ConnectedAccounts {
+		return nil, errNoAccount
+	}
+	accounts, hint := t.accountsOf(subject, conn.Name), form.Get("login_hint")
+	i := slices.IndexFunc(accounts, func(a thirdParty) bool { return hint == "" || strings.EqualFold(a.email, hint) || a.id == hint })
+	if i < 0 {
+		return nil, errNoAccount
+	}
+	account, ok := t.freshAccount(conn, accounts[i])
+	if !ok {
+		return nil, errNoAccount
+	}
+	left := vaultTokenDefault
+	if !account.expires.IsZero() {
+		left = account.expires.Sub(t.now())
+	}
+	return map[string]any{"access_token": account.token, "scope": account.scope, "expires_in": int64(left / time.Second),
+		"issued_token_type": vaultTokenType, "token_type": "Bearer"}, nil
+}
+
+func (t *Tenant) subjectOfToken(c *Client, token, kind string) (string, *tokenError) {
+	switch kind {
+	case typeRefreshToken:
+		rt, err := t.useRefreshToken(c, token)
+		if err != nil {
+			return "", errNoAccount
+		}
+		return rt.user, nil
+	case typeAccessToken:
+		// Only the API that the token is for may do this.
+		claims, err := t.verify(token)
+		if err != nil || expired(claims, t.now()) || c.ResourceServer == "" || !slices.Contains(audiences(claims), c.ResourceServer) {
+			return "", errNoAccount
+		}
+		subject, _ := claims["sub"].(string)
+		return subject, nil
+	}
+	return "", badRequest("subject_token_type is not supported")
+}
+
+// freshAccount refreshes a token that has expired, if the provider lets it.
+func (t *Tenant) freshAccount(c *Connection, a thirdParty) (thirdParty, bool) {
+	if a.expires.IsZero() || t.now().Before(a.expires) {
+		return a, true
+	}
+	if a.refresh == "" || !c.isLive() {
+		return a, false
+	}
+	got, err := t.upstreamTokens(context.Background(), c, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {a.refresh}})
+	if err != nil {
+		return a, false
+	}
+	next := got.account(t.now())
+	a.token, a.life, a.expires = next.token, next.life, next.expires
+	if next.refresh != "" {
+		a.refresh = next.refresh
+	}
+	t.keepAccount(a)
+	return a, true
+}
+
+// challengeOf returns the S256 challenge of a verifier (RFC 7636, Section 4.2).
+func challengeOf(verifier string) string {
+	sum := sha256.Sum256([]byte(verifier))
+	return b64(sum[:])
+}
