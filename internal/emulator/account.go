@@ -19,7 +19,7 @@ import (
 // accountScopes are the scopes that the implemented part of the API knows.
 var accountScopes = []string{"create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts"}
 
-func (t *Tenant) accountAudience() string { return t.base + "/me/" }
+func (s *site) accountAudience() string { return s.base + "/me/" }
 
 // An accountCall is one authorized request to the My Account API.
 type accountCall struct {
@@ -39,14 +39,22 @@ type accountRoute struct {
 	handle          func(accountCall) (any, *problem)
 }
 
-func (t *Tenant) accountTable() []accountRoute {
+// A myAccountAPI answers the My Account API.
+type myAccountAPI struct {
+	*site
+	connector *connector
+	directory *directory
+	keys      *keys
+}
+
+func (me *myAccountAPI) accountTable() []accountRoute {
 	paging := []string{"from", "take"}
 	return []accountRoute{
-		{"POST", "connect", "create:me:connected_accounts", nil, http.StatusCreated, t.beginConnect},
-		{"POST", "complete", "create:me:connected_accounts", nil, http.StatusCreated, t.completeConnect},
-		{"GET", "accounts", "read:me:connected_accounts", append(paging, "connection"), http.StatusOK, t.listAccounts},
-		{"GET", "connections", "read:me:connected_accounts", paging, http.StatusOK, t.listConnectable},
-		{"DELETE", "accounts/*", "delete:me:connected_accounts", nil, http.StatusNoContent, t.deleteAccount},
+		{"POST", "connect", "create:me:connected_accounts", nil, http.StatusCreated, me.connector.beginConnect},
+		{"POST", "complete", "create:me:connected_accounts", nil, http.StatusCreated, me.connector.completeConnect},
+		{"GET", "accounts", "read:me:connected_accounts", append(paging, "connection"), http.StatusOK, me.listAccounts},
+		{"GET", "connections", "read:me:connected_accounts", paging, http.StatusOK, me.listConnectable},
+		{"DELETE", "accounts/*", "delete:me:connected_accounts", nil, http.StatusNoContent, me.deleteAccount},
 	}
 }
 
@@ -91,8 +99,8 @@ func invalidField(source, field, detail string) *problem {
 
 // myAccount answers the My Account API: authenticate, authorize, check the
 // query, answer.
-func (t *Tenant) myAccount(w http.ResponseWriter, r *http.Request) {
-	body, status, p := t.myAccountAnswer(r)
+func (me *myAccountAPI) myAccount(w http.ResponseWriter, r *http.Request) {
+	body, status, p := me.myAccountAnswer(r)
 	w.Header().Set("Cache-Control", "no-store")
 	switch {
 	case p != nil:
@@ -104,14 +112,14 @@ func (t *Tenant) myAccount(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (t *Tenant) myAccountAnswer(r *http.Request) (any, int, *problem) {
-	call, scopes, ok := t.authenticatePerson(r)
+func (me *myAccountAPI) myAccountAnswer(r *http.Request) (any, int, *problem) {
+	call, scopes, ok := me.authenticatePerson(r)
 	if !ok {
 		return nil, 0, invalidAccountToken
 	}
-	path := strings.TrimPrefix(r.URL.EscapedPath(), (&url.URL{Path: t.path}).EscapedPath()+"/me/v1/connected-accounts/")
+	path := strings.TrimPrefix(r.URL.EscapedPath(), (&url.URL{Path: me.path}).EscapedPath()+"/me/v1/connected-accounts/")
 	segments, ok := pathSegments(path)
-	for _, route := range t.accountTable() {
+	for _, route := range me.accountTable() {
 		if !ok || !allowsMethod(route.method, r.Method) || !matchesPath(route.pattern, segments) {
 			continue
 		}
@@ -133,17 +141,17 @@ func (t *Tenant) myAccountAnswer(r *http.Request) (any, int, *problem) {
 
 // authenticatePerson checks the bearer token, which must be a person's and for
 // this API.
-func (t *Tenant) authenticatePerson(r *http.Request) (call accountCall, scopes []string, ok bool) {
+func (me *myAccountAPI) authenticatePerson(r *http.Request) (call accountCall, scopes []string, ok bool) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	claims, err := t.verify(token)
-	if err != nil || !strings.EqualFold(scheme, "Bearer") || expired(claims, t.now()) ||
-		claims["iss"] != t.Issuer() || !slices.Contains(audiences(claims), t.accountAudience()) {
+	claims, err := me.keys.verify(token)
+	if err != nil || !strings.EqualFold(scheme, "Bearer") || expired(claims, me.now()) ||
+		claims["iss"] != me.Issuer() || !slices.Contains(audiences(claims), me.accountAudience()) {
 		return call, nil, false
 	}
 	id, _ := claims["azp"].(string)
 	g := grantOf(claims)
-	_, known := t.user(g.user)
-	call.client, ok = t.client(id)
+	_, known := me.directory.user(g.user)
+	call.client, ok = me.directory.client(id)
 	call.subject = g.user
 	return call, g.scope, ok && known
 }
@@ -193,8 +201,8 @@ func accountPage[T any](call accountCall, list []T, name func(T) string) (page [
 }
 
 // listAccounts lists what was connected; the account of the login is none of it.
-func (t *Tenant) listAccounts(call accountCall) (any, *problem) {
-	page, next, p := accountPage(call, t.connected(call.subject, call.query.Get("connection")), func(a thirdParty) string { return a.id })
+func (me *myAccountAPI) listAccounts(call accountCall) (any, *problem) {
+	page, next, p := accountPage(call, me.directory.connected(call.subject, call.query.Get("connection")), func(a thirdParty) string { return a.id })
 	if p != nil {
 		return nil, p
 	}
@@ -217,13 +225,22 @@ func (a thirdParty) item() map[string]any {
 // isConnected tells an account that was connected from that of a login.
 func (a thirdParty) isConnected() bool { return strings.HasPrefix(a.id, "cac_") }
 
+// A directory is what the owner of a tenant configures: applications, APIs,
+// connections, users with their accounts at third parties, and organizations.
+type directory struct {
+	*site
+
+	data     data
+	accounts *bounded[thirdParty] // by subject, connection and id
+}
+
 // connected returns the connected accounts of a user, those that were connected
 // first first. The empty connection means all.
-func (t *Tenant) connected(subject, connection string) []thirdParty {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+func (dir *directory) connected(subject, connection string) []thirdParty {
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
 	var found []thirdParty
-	for e := t.accounts.order.Front(); e != nil; e = e.Next() {
+	for e := dir.accounts.order.Front(); e != nil; e = e.Next() {
 		a := e.Value.(entry[thirdParty]).value
 		if a.isConnected() && a.subject == subject && (connection == "" || a.connection == connection) {
 			found = append(found, a)
@@ -235,12 +252,12 @@ func (t *Tenant) connected(subject, connection string) []thirdParty {
 
 // deleteAccount takes the tokens away with the account. Of other people's
 // accounts it knows nothing.
-func (t *Tenant) deleteAccount(call accountCall) (any, *problem) {
-	for _, a := range t.connected(call.subject, "") {
+func (me *myAccountAPI) deleteAccount(call accountCall) (any, *problem) {
+	for _, a := range me.directory.connected(call.subject, "") {
 		if a.id == call.path[1] {
-			t.mu.Lock()
-			t.accounts.delete(accountKey(a.subject, a.connection, a.id))
-			t.mu.Unlock()
+			me.mu.Lock()
+			me.directory.accounts.delete(accountKey(a.subject, a.connection, a.id))
+			me.mu.Unlock()
 			return nil, nil
 		}
 	}
@@ -248,10 +265,10 @@ func (t *Tenant) deleteAccount(call accountCall) (any, *problem) {
 }
 
 // listConnectable lists the connections at which accounts can be connected.
-func (t *Tenant) listConnectable(call accountCall) (any, *problem) {
-	t.mu.Lock()
-	list := slices.DeleteFunc(t.data.enabledFor(call.client, nil), func(c *Connection) bool { return !c.takesAccounts() })
-	t.mu.Unlock()
+func (me *myAccountAPI) listConnectable(call accountCall) (any, *problem) {
+	me.mu.Lock()
+	list := slices.DeleteFunc(me.directory.data.enabledFor(call.client, nil), func(c *Connection) bool { return !c.takesAccounts() })
+	me.mu.Unlock()
 	page, next, p := accountPage(call, list, func(c *Connection) string { return c.Name })
 	if p != nil {
 		return nil, p
@@ -276,10 +293,10 @@ func (c *Connection) takesAccounts() bool {
 
 // connectable returns a connection at which users of an application may connect
 // accounts, as the application is now.
-func (t *Tenant) connectable(clientID, name string) *Connection {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, conn := range t.data.enabledFor(t.data.clients[clientID], nil) {
+func (dir *directory) connectable(clientID, name string) *Connection {
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	for _, conn := range dir.data.enabledFor(dir.data.clients[clientID], nil) {
 		if conn.Name == name && conn.takesAccounts() {
 			return conn
 		}

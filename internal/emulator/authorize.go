@@ -44,47 +44,66 @@ type authorization struct {
 
 func (a *authorization) prompts(value string) bool { return slices.Contains(a.prompt, value) }
 
+// An authorizeEndpoint begins a login.
+type authorizeEndpoint struct {
+	*site
+	flow           *loginFlow
+	pages          *pages
+	pushedRequests *pushedRequests
+	requests       *requests
+	responses      *responses
+}
+
 // authorize answers the authorization endpoint: check the request, then take
 // the browser to a page or straight back to the application.
-func (t *Tenant) authorize(w http.ResponseWriter, r *http.Request) {
+func (e *authorizeEndpoint) authorize(w http.ResponseWriter, r *http.Request) {
 	r.ParseForm()
 	params := r.URL.Query()
 	if r.Method == http.MethodPost {
 		params = r.PostForm // OpenID Connect Core 1.0, Section 3.1.2.1
 	}
-	pushed := params.Has("request_uri") && t.takesPushed()
+	pushed := params.Has("request_uri") && e.pushedRequests.takesPushed()
 	if pushed {
 		var refusal *pageError
-		if params, refusal = t.takePushed(params); refusal != nil {
-			t.errorPage(w, *refusal)
+		if params, refusal = e.pushedRequests.takePushed(params); refusal != nil {
+			e.pages.errorPage(w, *refusal)
 			return
 		}
 	}
-	req, refusal := t.identifyApplication(params)
+	req, refusal := e.requests.identifyApplication(params)
 	if refusal != nil {
-		t.errorPage(w, *refusal)
+		e.pages.errorPage(w, *refusal)
 		return
 	}
-	err := t.checkRequest(req, params)
+	err := e.requests.checkRequest(req, params)
 	if err == nil && req.client.RequirePushedRequests && !pushed {
 		err = invalidRequest("Pushed Authorization Requests are required by the configured compliance level")
 	}
 	if err != nil {
-		t.refuse(w, req, *err)
+		e.responses.refuse(w, req, *err)
 		return
 	}
-	t.proceed(w, r, transaction{id: randomID(43), req: req, started: t.now()})
+	e.flow.proceed(w, r, transaction{id: randomID(43), req: req, started: e.now()})
+}
+
+// Requests reads and checks authorization requests, which arrive at the
+// authorization endpoint, at the endpoint for pushed requests, or in the link of
+// an email.
+type requests struct {
+	*site
+	directory *directory
+	faults    *faults
 }
 
 // identifyApplication finds out whom to answer. What goes wrong here must not be
 // redirected, or the tenant would be an open redirector (RFC 6749, Section
 // 4.1.2.1; RFC 9700, Section 4.11).
-func (t *Tenant) identifyApplication(params url.Values) (*authorization, *pageError) {
+func (rq *requests) identifyApplication(params url.Values) (*authorization, *pageError) {
 	id := params.Get("client_id")
 	if id == "" {
 		return nil, &pageError{http.StatusBadRequest, "invalid_request", "Missing required parameter: client_id"}
 	}
-	client, ok := t.client(id)
+	client, ok := rq.directory.client(id)
 	if !ok {
 		return nil, &pageError{http.StatusBadRequest, "invalid_request", "Unknown client: " + id}
 	}
@@ -96,9 +115,9 @@ func (t *Tenant) identifyApplication(params url.Values) (*authorization, *pageEr
 		return &authorization{client: client, redirectURI: client.CallbackURLs[0], mode: "query"}, nil
 	}
 	uri, _, _ := strings.Cut(sent, "#")
-	t.mu.Lock()
-	org := t.data.organization(params.Get("organization"))
-	t.mu.Unlock()
+	rq.mu.Lock()
+	org := rq.directory.data.organization(params.Get("organization"))
+	rq.mu.Unlock()
 	if !client.allowsCallback(uri, org) {
 		return nil, &pageError{http.StatusForbidden, "Callback URL mismatch.",
 			"The provided redirect_uri is not in the list of allowed callback URLs: " + sent}
@@ -138,12 +157,12 @@ func matchesWildcard(pattern, uri string) bool {
 
 // checkRequest fills in the rest of the request. Its errors are delivered to
 // the application, by the response mode as far as it is known.
-func (t *Tenant) checkRequest(req *authorization, params url.Values) *oauthError {
+func (rq *requests) checkRequest(req *authorization, params url.Values) *oauthError {
 	req.state, req.hasState = params.Get("state"), params.Has("state")
 	checks := []func(*authorization, url.Values) *oauthError{
-		checkResponse, t.takeDenial, checkRepetition, checkUnsupported, checkGrantType,
+		checkResponse, rq.faults.takeDenial, checkRepetition, checkUnsupported, checkGrantType,
 		checkPrompt, checkScope, checkChallenge,
-		t.checkAudience, t.checkOrganization, t.checkConnection,
+		rq.checkAudience, rq.checkOrganization, rq.checkConnection,
 	}
 	for _, check := range checks {
 		if err := check(req, params); err != nil {
@@ -276,21 +295,21 @@ func checkChallenge(req *authorization, params url.Values) *oauthError {
 	return nil
 }
 
-func (t *Tenant) checkAudience(req *authorization, params url.Values) *oauthError {
+func (rq *requests) checkAudience(req *authorization, params url.Values) *oauthError {
 	req.audience = params.Get("audience")
 	if req.audience == "" {
 		req.audience = params.Get("resource") // RFC 8707, which audience precedes
 	}
 	if req.audience == "" {
-		req.audience = t.cfg.DefaultAudience
+		req.audience = rq.cfg.DefaultAudience
 	}
-	if req.audience == t.userinfoAudience() {
+	if req.audience == rq.userinfoAudience() {
 		req.audience = "" // what an opaque token is for anyway
 	}
 	if req.audience == "" {
 		return nil
 	}
-	api, ok := t.api(req.audience)
+	api, ok := rq.directory.api(req.audience)
 	if !ok {
 		return &oauthError{Code: "access_denied", Description: "Service not found: " + req.audience}
 	}
@@ -301,7 +320,7 @@ func (t *Tenant) checkAudience(req *authorization, params url.Values) *oauthErro
 	return nil
 }
 
-func (t *Tenant) checkOrganization(req *authorization, params url.Values) *oauthError {
+func (rq *requests) checkOrganization(req *authorization, params url.Values) *oauthError {
 	wanted := params.Get("organization")
 	req.invitation = params.Get("invitation")
 	usage := req.client.OrganizationUsage
@@ -314,14 +333,14 @@ func (t *Tenant) checkOrganization(req *authorization, params url.Values) *oauth
 		return nil
 	case usage == "" || usage == "deny":
 		return invalidRequest("parameter organization is not allowed for this client")
-	case !strings.HasPrefix(wanted, "org_") && !t.cfg.OrganizationNames:
+	case !strings.HasPrefix(wanted, "org_") && !rq.cfg.OrganizationNames:
 		return invalidRequest("authorization request parameter organization must be an organization id")
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	req.org = t.data.organization(strings.ToLower(wanted))
+	rq.mu.Lock()
+	defer rq.mu.Unlock()
+	req.org = rq.directory.data.organization(strings.ToLower(wanted))
 	if strings.HasPrefix(wanted, "org_") {
-		req.org = t.data.organization(wanted)
+		req.org = rq.directory.data.organization(wanted)
 	}
 	if req.org == nil {
 		return invalidRequest("invalid organization")
@@ -330,7 +349,7 @@ func (t *Tenant) checkOrganization(req *authorization, params url.Values) *oauth
 		return nil
 	}
 	invitation, ok := req.org.invitation(req.invitation)
-	if !ok || !invitation.Expires.IsZero() && !t.now().Before(invitation.Expires) {
+	if !ok || !invitation.Expires.IsZero() && !rq.now().Before(invitation.Expires) {
 		return invalidRequest("invitation not found or already used")
 	}
 	if req.loginHint == "" {
@@ -339,8 +358,8 @@ func (t *Tenant) checkOrganization(req *authorization, params url.Values) *oauth
 	return nil
 }
 
-func (t *Tenant) checkConnection(req *authorization, params url.Values) *oauthError {
-	enabled := t.enabledConnections(req)
+func (rq *requests) checkConnection(req *authorization, params url.Values) *oauthError {
+	enabled := rq.directory.enabledConnections(req)
 	usable := slices.ContainsFunc(enabled, func(c *Connection) bool { return !c.Inactive })
 	req.connection = params.Get("connection")
 	if req.connection == "" && !usable {
@@ -362,8 +381,8 @@ func (t *Tenant) checkConnection(req *authorization, params url.Values) *oauthEr
 
 // enabledConnections returns the connections of the application, or those of
 // the organization.
-func (t *Tenant) enabledConnections(req *authorization) []*Connection {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.data.enabledFor(req.client, req.org)
+func (dir *directory) enabledConnections(req *authorization) []*Connection {
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	return dir.data.enabledFor(req.client, req.org)
 }

@@ -11,34 +11,52 @@ import (
 	"time"
 )
 
+// A backchannel ends sessions and tells the application (OpenID Connect
+// Back-Channel Logout 1.0).
+type backchannel struct {
+	sessions  *browserSessions
+	directory *directory
+	tokens    *tokens
+}
+
 // BackchannelLogout ends the sessions of a user at the tenant and tells the
 // application, with one logout token for each (OpenID Connect Back-Channel
 // Logout 1.0, Section 2.5), as Auth0 does when a password was changed. The
 // tokens are posted to each of the application's BackchannelLogoutURLs with the
 // given client. The error says which of them the application has not accepted.
-func (t *Tenant) BackchannelLogout(client *http.Client, clientID, user string, edits ...TokenEdit) error {
-	c, ok := t.client(clientID)
+func (b *backchannel) BackchannelLogout(client *http.Client, clientID, user string, edits ...TokenEdit) error {
+	c, ok := b.directory.client(clientID)
 	if !ok || len(c.BackchannelLogoutURLs) == 0 {
 		return fmt.Errorf("tenant: the client %q has no BackchannelLogoutURLs", clientID)
 	}
-	ended := t.endSessionsOf(t.named(user))
+	ended := b.sessions.endSessionsOf(b.directory.named(user))
 	if len(ended) == 0 {
 		return fmt.Errorf("tenant: the user %q has no session", user)
 	}
 	var errs []error
 	for _, s := range ended {
 		for _, target := range c.BackchannelLogoutURLs {
-			errs = append(errs, postLogoutToken(client, target, t.LogoutToken(clientID, user, s.sid, edits...)))
+			errs = append(errs, postLogoutToken(client, target, b.tokens.LogoutToken(clientID, user, s.sid, edits...)))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (t *Tenant) endSessionsOf(subject string) []session {
+// BrowserSessions are the sessions of browsers at the tenant, and the automatic
+// user in place of one.
+type browserSessions struct {
+	*site
+	directory *directory
+	faults    *faults
+
+	open *bounded[session]
+}
+
+func (ss *browserSessions) endSessionsOf(subject string) []session {
 	var ended []session
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.sessions.deleteFunc(func(s session) bool {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	ss.open.deleteFunc(func(s session) bool {
 		if s.user == subject {
 			ended = append(ended, s)
 		}
@@ -69,16 +87,26 @@ func postLogoutToken(client *http.Client, target, token string) error {
 	return nil
 }
 
+// Tokens issues ID tokens, access tokens and logout tokens.
+type tokens struct {
+	*site
+	directory *directory
+	faults    *faults
+	keys      *keys
+
+	opaque *bounded[grant] // by access token
+}
+
 // LogoutToken returns a logout token as the tenant would post it to a
 // back-channel logout URI, after the given edits. Its typ is JWT, not the
 // logout+jwt that OpenID Connect Back-Channel Logout 1.0, Section 2.4
 // recommends, and it has both sub and sid, or sub alone if sid is empty.
-func (t *Tenant) LogoutToken(clientID, user, sid string, edits ...TokenEdit) string {
-	now := t.now()
+func (ts *tokens) LogoutToken(clientID, user, sid string, edits ...TokenEdit) string {
+	now := ts.now()
 	header := map[string]any{}
 	claims := map[string]any{
-		"iss":      t.Issuer(),
-		"sub":      t.named(user),
+		"iss":      ts.Issuer(),
+		"sub":      ts.directory.named(user),
 		"aud":      clientID,
 		"iat":      now.Unix(),
 		"exp":      now.Add(2 * time.Minute).Unix(),
@@ -89,8 +117,8 @@ func (t *Tenant) LogoutToken(clientID, user, sid string, edits ...TokenEdit) str
 	if sid != "" {
 		claims["sid"] = sid
 	}
-	client, _ := t.client(clientID)
+	client, _ := ts.directory.client(clientID)
 	secret := macHeader(header, client)
 	header, claims = edited(header, claims, edits)
-	return t.sign(header, claims, secret)
+	return ts.keys.sign(header, claims, secret)
 }

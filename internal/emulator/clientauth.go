@@ -126,15 +126,23 @@ func Thumbprint(der []byte) string {
 	return b64(sum[:])
 }
 
-func (t *Tenant) authenticateClient(id, shown, method string) (*Client, *tokenError) {
-	c, ok := t.client(id)
+// A clientAuth authenticates applications.
+type clientAuth struct {
+	*site
+	directory *directory
+
+	assertions *bounded[struct{}] // used jti
+}
+
+func (ca *clientAuth) authenticateClient(id, shown, method string) (*Client, *tokenError) {
+	c, ok := ca.directory.client(id)
 	switch {
 	case !ok:
 		return nil, errUnauthorized
 	case c.Public:
 		return c, nil
 	case c.AuthMethod == privateKeyJWT && method == privateKeyJWT:
-		if err := t.checkAssertion(c, shown); err != nil {
+		if err := ca.checkAssertion(c, shown); err != nil {
 			return nil, &tokenError{http.StatusUnauthorized, oauthError{"invalid_client", err.Error()}}
 		}
 		return c, nil
@@ -154,7 +162,7 @@ func (t *Tenant) authenticateClient(id, shown, method string) (*Client, *tokenEr
 
 // checkAssertion checks an assertion as Auth0 does, and uses its jti up (RFC
 // 7523, Section 3).
-func (t *Tenant) checkAssertion(c *Client, raw string) error {
+func (ca *clientAuth) checkAssertion(c *Client, raw string) error {
 	if len(raw) > maxAssertion {
 		return errors.New("The client assertion is too long")
 	}
@@ -165,13 +173,13 @@ func (t *Tenant) checkAssertion(c *Client, raw string) error {
 	if err != nil {
 		return err
 	}
-	now := t.now()
+	now := ca.now()
 	jti, _ := claims["jti"].(string)
 	exp, ok := claims["exp"].(float64)
 	switch {
 	case claims["iss"] != c.ID || claims["sub"] != c.ID || len(c.ID) > 64:
 		return errors.New("iss and sub of the client assertion must be the client_id")
-	case claims["aud"] != t.Issuer():
+	case claims["aud"] != ca.Issuer():
 		return errors.New("aud of the client assertion must be the issuer, as a string")
 	case !ok || int64(exp) <= now.Unix():
 		return errors.New("The client assertion has expired")
@@ -185,12 +193,12 @@ func (t *Tenant) checkAssertion(c *Client, raw string) error {
 			return errors.New(name + " of the client assertion is in the future")
 		}
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if _, used := t.assertions.get(c.ID + "\x00" + jti); used {
+	ca.mu.Lock()
+	defer ca.mu.Unlock()
+	if _, used := ca.assertions.get(c.ID + "\x00" + jti); used {
 		return errors.New("The client assertion was used before")
 	}
-	t.assertions.put(c.ID+"\x00"+jti, struct{}{})
+	ca.assertions.put(c.ID+"\x00"+jti, struct{}{})
 	return nil
 }
 

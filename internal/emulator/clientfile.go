@@ -7,12 +7,18 @@ import (
 	"strings"
 )
 
+// ClientFiles answers with the public client files.
+type clientFiles struct {
+	*site
+	directory *directory
+}
+
 // serveClientFile answers with the public description of an application that
 // login widgets read: its active connections, grouped by strategy, as a call of
 // Auth0.setClient.
-func (t *Tenant) serveClientFile(w http.ResponseWriter, r *http.Request) {
-	_, name, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, t.path), "/client/")
-	client, ok := t.client(strings.TrimSuffix(name, ".js"))
+func (cf *clientFiles) serveClientFile(w http.ResponseWriter, r *http.Request) {
+	_, name, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, cf.path), "/client/")
+	client, ok := cf.directory.client(strings.TrimSuffix(name, ".js"))
 	if !ok {
 		// The file is served by an object store, which does not tell missing
 		// from forbidden.
@@ -21,7 +27,7 @@ func (t *Tenant) serveClientFile(w http.ResponseWriter, r *http.Request) {
 		w.Write([]byte(`<?xml version="1.0" encoding="UTF-8"?>` + "\n<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"))
 		return
 	}
-	text, err := json.Marshal(t.clientFile(client)) // escapes what HTML and JavaScript would trip over
+	text, err := json.Marshal(cf.clientFile(client)) // escapes what HTML and JavaScript would trip over
 	if err != nil {
 		writeText(w, http.StatusInternalServerError, "Internal Server Error") // unreachable: Add functions clone as JSON
 		return
@@ -47,21 +53,21 @@ type fileStrategy struct {
 	Connections []map[string]any `json:"connections"`
 }
 
-func (t *Tenant) clientFile(c *Client) clientFile {
-	name, _, _ := strings.Cut(t.host, ".")
+func (cf *clientFiles) clientFile(c *Client) clientFile {
+	name, _, _ := strings.Cut(cf.host, ".")
 	file := clientFile{
 		ID:                c.ID,
 		Tenant:            name,
 		Subscription:      "enterprise",
-		Authorize:         t.base + "/authorize",
+		Authorize:         cf.base + "/authorize",
 		HasAllowedOrigins: len(c.CallbackURLs) > 0,
 		Strategies:        []fileStrategy{},
 	}
 	if len(c.CallbackURLs) > 0 {
 		file.Callback = c.CallbackURLs[0]
 	}
-	for _, conn := range t.enabledConnections(&authorization{client: c}) {
-		hidden := t.cfg.HideEnterpriseConnections && kindOf(conn.Strategy) == enterprise && len(conn.DomainAliases) > 0
+	for _, conn := range cf.directory.enabledConnections(&authorization{client: c}) {
+		hidden := cf.cfg.HideEnterpriseConnections && kindOf(conn.Strategy) == enterprise && len(conn.DomainAliases) > 0
 		if conn.Inactive || hidden {
 			continue
 		}
@@ -70,14 +76,14 @@ func (t *Tenant) clientFile(c *Client) clientFile {
 			i = len(file.Strategies)
 			file.Strategies = append(file.Strategies, fileStrategy{Name: conn.Strategy})
 		}
-		file.Strategies[i].Connections = append(file.Strategies[i].Connections, t.fileConnection(conn, name))
+		file.Strategies[i].Connections = append(file.Strategies[i].Connections, cf.fileConnection(conn, name))
 	}
 	return file
 }
 
 // fileConnection describes a connection. There are no ids, icons or metadata in
 // this file.
-func (t *Tenant) fileConnection(c *Connection, tenant string) map[string]any {
+func (cf *clientFiles) fileConnection(c *Connection, tenant string) map[string]any {
 	item := map[string]any{"name": c.Name}
 	if c.DisplayName != "" {
 		item["display_name"] = c.DisplayName
@@ -92,8 +98,8 @@ func (t *Tenant) fileConnection(c *Connection, tenant string) map[string]any {
 	if kindOf(c.Strategy) == database {
 		realm := "?wtrealm=urn:auth0:" + tenant + ":" + c.Name
 		item["domain"] = nil
-		item["forgot_password_url"] = t.base + "/lo/forgot" + realm
-		item["signup_url"] = t.base + "/lo/signup" + realm
+		item["forgot_password_url"] = cf.base + "/lo/forgot" + realm
+		item["signup_url"] = cf.base + "/lo/signup" + realm
 		item["passwordPolicy"] = "good"
 		item["password_complexity_options"] = map[string]any{"min_length": minPassword}
 		item["showSignup"] = c.Options["disable_signup"] != true

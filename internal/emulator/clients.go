@@ -122,7 +122,7 @@ type API struct {
 }
 
 // AddClient adds an application, or replaces the one with its ID.
-func (t *Tenant) AddClient(c Client) error {
+func (dir *directory) AddClient(c Client) error {
 	if err := c.check(); err != nil {
 		return fmt.Errorf("tenant: client %q: %w", c.ID, err)
 	}
@@ -136,27 +136,27 @@ func (t *Tenant) AddClient(c Client) error {
 			c.GrantTypes = append(c.GrantTypes, "client_credentials")
 		}
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.data.clients[c.ID] == nil {
-		t.data.clientIDs = append(t.data.clientIDs, c.ID)
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	if dir.data.clients[c.ID] == nil {
+		dir.data.clientIDs = append(dir.data.clientIDs, c.ID)
 	}
-	t.data.clients[c.ID] = &c
+	dir.data.clients[c.ID] = &c
 	return nil
 }
 
 // EditClient changes an application. The edit gets a copy, which then replaces
 // the application as [Tenant.AddClient] does.
-func (t *Tenant) EditClient(id string, edit func(*Client)) error {
-	t.mu.Lock()
-	old := t.data.clients[id]
-	t.mu.Unlock()
+func (dir *directory) EditClient(id string, edit func(*Client)) error {
+	dir.mu.Lock()
+	old := dir.data.clients[id]
+	dir.mu.Unlock()
 	if old == nil {
 		return fmt.Errorf("tenant: there is no client %q", id)
 	}
 	c := old.clone() // stored clients are in use elsewhere
 	edit(&c)
-	return t.AddClient(c)
+	return dir.AddClient(c)
 }
 
 func (c *Client) check() error {
@@ -259,11 +259,11 @@ func originOf(raw string) string {
 }
 
 // AddAPI adds an API, or replaces the one with its Audience.
-func (t *Tenant) AddAPI(a API) error {
+func (dir *directory) AddAPI(a API) error {
 	switch {
 	case a.Audience == "" || hasControl(a.Audience):
 		return errors.New("tenant: API.Audience is required")
-	case a.Audience == t.userinfoAudience() || a.Audience == t.managementAudience() || a.Audience == t.accountAudience():
+	case a.Audience == dir.userinfoAudience() || a.Audience == dir.managementAudience() || a.Audience == dir.accountAudience():
 		return fmt.Errorf("tenant: API %q is a system API", a.Audience)
 	case !slices.Contains([]string{"", "access_token", "rfc9068_profile"}, a.Dialect):
 		return fmt.Errorf("tenant: API %q: unknown Dialect %q", a.Audience, a.Dialect)
@@ -271,23 +271,23 @@ func (t *Tenant) AddAPI(a API) error {
 		return fmt.Errorf("tenant: API %q: negative Lifetime", a.Audience)
 	}
 	a.Scopes = slices.Clone(a.Scopes)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.data.apis[a.Audience] = &a
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	dir.data.apis[a.Audience] = &a
 	return nil
 }
 
 // EditAPI changes an API. The edit gets a copy, which then replaces the API as
 // [Tenant.AddAPI] does.
-func (t *Tenant) EditAPI(audience string, edit func(*API)) error {
-	t.mu.Lock()
-	old := t.data.apis[audience]
-	t.mu.Unlock()
+func (dir *directory) EditAPI(audience string, edit func(*API)) error {
+	dir.mu.Lock()
+	old := dir.data.apis[audience]
+	dir.mu.Unlock()
 	if old == nil {
 		return fmt.Errorf("tenant: there is no API %q", audience)
 	}
 	a := *old
 	a.Scopes = slices.Clone(old.Scopes)
 	edit(&a)
-	return t.AddAPI(a)
+	return dir.AddAPI(a)
 }

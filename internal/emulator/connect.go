@@ -33,8 +33,21 @@ type connecting struct {
 
 const connectLifetime = 5 * time.Minute
 
+// A connector connects accounts at third parties to users.
+type connector struct {
+	*site
+	directory *directory
+	faults    *faults
+	pages     *pages
+	providers *providers
+	views     *views
+
+	connects *bounded[connecting] // by auth_session
+	tickets  *bounded[string]     // auth_session, by ticket and by page
+}
+
 // beginConnect notes what is wanted, and gives a ticket for the browser.
-func (t *Tenant) beginConnect(call accountCall) (any, *problem) {
+func (cn *connector) beginConnect(call accountCall) (any, *problem) {
 	var body struct {
 		Connection      string         `json:"connection"`
 		RedirectURI     string         `json:"redirect_uri"`
@@ -58,20 +71,20 @@ func (t *Tenant) beginConnect(call accountCall) (any, *problem) {
 		return nil, invalidField("body", "code_challenge", "is required with code_challenge_method")
 	case body.Challenge != "" && body.ChallengeMethod != "S256":
 		return nil, invalidField("body", "code_challenge_method", "must be S256")
-	case t.connectable(call.client.ID, body.Connection) == nil:
+	case cn.directory.connectable(call.client.ID, body.Connection) == nil:
 		return nil, invalidField("body", "connection", "was not found, or is not enabled for connected accounts")
 	}
 	c := connecting{session: randomID(64), client: call.client, user: call.subject, connection: body.Connection, redirectURI: body.RedirectURI,
-		scopes: body.Scopes, params: body.Params, challenge: body.Challenge, challengeMethod: body.ChallengeMethod, started: t.now()}
+		scopes: body.Scopes, params: body.Params, challenge: body.Challenge, challengeMethod: body.ChallengeMethod, started: cn.now()}
 	if body.State != nil {
 		c.state, c.hasState = *body.State, true
 	}
 	ticket := randomUUID()
-	t.mu.Lock()
-	t.connects.put(c.session, c)
-	t.tickets.put(ticket, c.session)
-	t.mu.Unlock()
-	return map[string]any{"auth_session": c.session, "connect_uri": t.base + "/connected-accounts/connect",
+	cn.mu.Lock()
+	cn.connects.put(c.session, c)
+	cn.tickets.put(ticket, c.session)
+	cn.mu.Unlock()
+	return map[string]any{"auth_session": c.session, "connect_uri": cn.base + "/connected-accounts/connect",
 		"connect_params": map[string]any{"ticket": ticket}, "expires_in": int(connectLifetime / time.Second)}, nil
 }
 
@@ -80,110 +93,110 @@ var connectExpiredPage = pageError{http.StatusBadRequest, "This page has expired
 
 // connectingOf returns what a ticket or a page is about, if there is time left,
 // and its connection. A ticket that is taken is used up.
-func (t *Tenant) connectingOf(ticket string, take bool) (connecting, *Connection, bool) {
-	t.mu.Lock()
-	session, ok := t.tickets.get(ticket)
+func (cn *connector) connectingOf(ticket string, take bool) (connecting, *Connection, bool) {
+	cn.mu.Lock()
+	session, ok := cn.tickets.get(ticket)
 	if take {
-		t.tickets.delete(ticket)
+		cn.tickets.delete(ticket)
 	}
-	c, open := t.connects.get(session)
-	t.mu.Unlock()
-	if !ok || !open || t.now().Sub(c.started) >= connectLifetime {
+	c, open := cn.connects.get(session)
+	cn.mu.Unlock()
+	if !ok || !open || cn.now().Sub(c.started) >= connectLifetime {
 		return c, nil, false
 	}
-	conn := t.connectable(c.client.ID, c.connection)
+	conn := cn.directory.connectable(c.client.ID, c.connection)
 	return c, conn, conn != nil
 }
 
 // followTicket takes the browser to the provider, or to the page that stands
 // for it.
-func (t *Tenant) followTicket(w http.ResponseWriter, r *http.Request) {
-	c, conn, ok := t.connectingOf(r.URL.Query().Get("ticket"), true)
+func (cn *connector) followTicket(w http.ResponseWriter, r *http.Request) {
+	c, conn, ok := cn.connectingOf(r.URL.Query().Get("ticket"), true)
 	if !ok {
-		t.errorPage(w, connectExpiredPage)
+		cn.pages.errorPage(w, connectExpiredPage)
 		return
 	}
-	if denial := t.nextDenial(); denial != nil {
-		t.refuseConnect(w, c, *denial)
+	if denial := cn.faults.nextDenial(); denial != nil {
+		cn.refuseConnect(w, c, *denial)
 		return
 	}
 	if conn.isLive() {
 		scope := cmp.Or(strings.Join(c.scopes, " "), conn.scopes())
-		target, ok := t.toUpstream(conn, upstreamLogin{connecting: c.session, connection: conn.Name}, scope, c.params)
+		target, ok := cn.providers.toUpstream(conn, upstreamLogin{connecting: c.session, connection: conn.Name}, scope, c.params)
 		if !ok {
-			t.refuseConnect(w, c, badAuthorizationURL)
+			cn.refuseConnect(w, c, badAuthorizationURL)
 			return
 		}
 		redirect(w, target)
 		return
 	}
-	if t.automaticMode() {
-		t.connectAutomatically(w, c, conn)
+	if cn.faults.automaticMode() {
+		cn.connectAutomatically(w, c, conn)
 		return
 	}
 	page := randomID(43)
-	t.mu.Lock()
-	t.tickets.put(page, c.session)
-	t.mu.Unlock()
-	redirect(w, t.path+"/u/connect?"+url.Values{"state": {page}}.Encode())
+	cn.mu.Lock()
+	cn.tickets.put(page, c.session)
+	cn.mu.Unlock()
+	redirect(w, cn.path+"/u/connect?"+url.Values{"state": {page}}.Encode())
 }
 
 // connectPage stands for the provider.
-func (t *Tenant) connectPage(w http.ResponseWriter, r *http.Request) {
+func (cn *connector) connectPage(w http.ResponseWriter, r *http.Request) {
 	page := r.URL.Query().Get("state")
-	c, conn, ok := t.connectingOf(page, false)
+	c, conn, ok := cn.connectingOf(page, false)
 	if !ok {
-		t.errorPage(w, connectExpiredPage)
+		cn.pages.errorPage(w, connectExpiredPage)
 		return
 	}
-	if err := t.forms.Check(r); err != nil {
-		t.errorPage(w, foreignForm)
+	if err := cn.forms.Check(r); err != nil {
+		cn.pages.errorPage(w, foreignForm)
 		return
 	}
 	r.ParseForm()
-	user, known := t.user(r.PostForm.Get("account")) // no form, no account
+	user, known := cn.directory.user(r.PostForm.Get("account")) // no form, no account
 	cancelled := r.PostForm.Has("cancel")
 	if !cancelled && (!known || user.Connection != conn.Name) {
-		t.showConnect(w, c, conn)
+		cn.showConnect(w, c, conn)
 		return
 	}
-	if _, _, ok := t.connectingOf(page, true); !ok {
-		t.errorPage(w, connectExpiredPage) // of two answers, one counts
+	if _, _, ok := cn.connectingOf(page, true); !ok {
+		cn.pages.errorPage(w, connectExpiredPage) // of two answers, one counts
 		return
 	}
 	if cancelled {
-		t.refuseConnect(w, c, userRefused)
+		cn.refuseConnect(w, c, userRefused)
 		return
 	}
-	t.finishConnect(w, c, simulatedAccount(c, conn, user))
+	cn.finishConnect(w, c, simulatedAccount(c, conn, user))
 }
 
-func (t *Tenant) showConnect(w http.ResponseWriter, c connecting, conn *Connection) {
+func (cn *connector) showConnect(w http.ResponseWriter, c connecting, conn *Connection) {
 	tx := transaction{req: &authorization{client: c.client, redirectURI: c.redirectURI}}
-	view := t.providerView(tx, conn)
+	view := cn.views.providerView(tx, conn)
 	view.Connect = true
 	view.Scopes = c.scopes
 	if len(c.scopes) == 0 {
 		view.Scopes = strings.Fields(conn.scopes())
 	}
-	t.render(w, http.StatusOK, "provider.html", view)
+	cn.pages.render(w, http.StatusOK, "provider.html", view)
 }
 
 // connectAutomatically does what the automatic user would do on the page: take
 // the account with the same e-mail address, or else the first.
-func (t *Tenant) connectAutomatically(w http.ResponseWriter, c connecting, conn *Connection) {
-	t.mu.Lock()
-	subject := t.data.automaticSubject(t.faults.automatic, conn.Name)
-	if all := t.data.usersOf(conn.Name); subject == "" && len(all) > 0 {
+func (cn *connector) connectAutomatically(w http.ResponseWriter, c connecting, conn *Connection) {
+	cn.mu.Lock()
+	subject := cn.directory.data.automaticSubject(cn.faults.automatic, conn.Name)
+	if all := cn.directory.data.usersOf(conn.Name); subject == "" && len(all) > 0 {
 		subject = all[0]
 	}
-	user := t.data.users[subject]
-	t.mu.Unlock()
+	user := cn.directory.data.users[subject]
+	cn.mu.Unlock()
 	if user == nil {
-		t.refuseConnect(w, c, oauthError{"access_denied", "The connection has no accounts"})
+		cn.refuseConnect(w, c, oauthError{"access_denied", "The connection has no accounts"})
 		return
 	}
-	t.finishConnect(w, c, simulatedAccount(c, conn, user))
+	cn.finishConnect(w, c, simulatedAccount(c, conn, user))
 }
 
 // simulatedAccount has a token that no provider knows.
@@ -193,50 +206,50 @@ func simulatedAccount(c connecting, conn *Connection, u *User) thirdParty {
 }
 
 // connectCallback takes the answer of the provider of a live connection.
-func (t *Tenant) connectCallback(w http.ResponseWriter, r *http.Request, login upstreamLogin) {
-	t.mu.Lock()
-	c, open := t.connects.get(login.connecting)
-	t.mu.Unlock()
-	if !open || t.now().Sub(c.started) >= connectLifetime {
-		t.errorPage(w, connectExpiredPage)
+func (cn *connector) connectCallback(w http.ResponseWriter, r *http.Request, login upstreamLogin) {
+	cn.mu.Lock()
+	c, open := cn.connects.get(login.connecting)
+	cn.mu.Unlock()
+	if !open || cn.now().Sub(c.started) >= connectLifetime {
+		cn.pages.errorPage(w, connectExpiredPage)
 		return
 	}
-	conn := t.connectable(c.client.ID, c.connection)
+	conn := cn.directory.connectable(c.client.ID, c.connection)
 	if conn == nil {
-		t.errorPage(w, noConnectionPage)
+		cn.pages.errorPage(w, noConnectionPage)
 		return
 	}
 	query := r.URL.Query()
 	if code := query.Get("error"); code != "" {
-		t.refuseConnect(w, c, oauthError{code, query.Get("error_description")})
+		cn.refuseConnect(w, c, oauthError{code, query.Get("error_description")})
 		return
 	}
-	tokens, user, err := t.askUpstream(r.Context(), conn, login, query.Get("code"))
+	tokens, user, err := cn.providers.askUpstream(r.Context(), conn, login, query.Get("code"))
 	if err != nil {
-		t.refuseConnect(w, c, oauthError{"invalid_request", err.Error()})
+		cn.refuseConnect(w, c, oauthError{"invalid_request", err.Error()})
 		return
 	}
-	account := tokens.account(t.now())
+	account := tokens.account(cn.now())
 	account.provided, account.email = user.ID, user.Email
 	account.scope = cmp.Or(account.scope, strings.Join(c.scopes, " "), conn.scopes())
-	t.finishConnect(w, c, account)
+	cn.finishConnect(w, c, account)
 }
 
 // finishConnect sends the browser back with a code, for which the application
 // connects the account. Until then nothing is.
-func (t *Tenant) finishConnect(w http.ResponseWriter, c connecting, account thirdParty) {
+func (cn *connector) finishConnect(w http.ResponseWriter, c connecting, account thirdParty) {
 	c.code, c.account = randomID(43), account
-	t.mu.Lock()
-	t.connects.put(c.session, c)
-	t.mu.Unlock()
+	cn.mu.Lock()
+	cn.connects.put(c.session, c)
+	cn.mu.Unlock()
 	c.deliver(w, url.Values{"connect_code": {c.code}})
 }
 
 // refuseConnect sends the browser back with an error, and it is over.
-func (t *Tenant) refuseConnect(w http.ResponseWriter, c connecting, err oauthError) {
-	t.mu.Lock()
-	t.connects.delete(c.session)
-	t.mu.Unlock()
+func (cn *connector) refuseConnect(w http.ResponseWriter, c connecting, err oauthError) {
+	cn.mu.Lock()
+	cn.connects.delete(c.session)
+	cn.mu.Unlock()
 	values := url.Values{"error": {err.Code}}
 	if err.Description != "" {
 		values.Set("error_description", err.Description)
@@ -254,7 +267,7 @@ func (c connecting) deliver(w http.ResponseWriter, values url.Values) {
 // completeConnect keeps the account, for whoever has both: what the application
 // was given at the beginning, and what the browser has brought. An attempt uses
 // them up.
-func (t *Tenant) completeConnect(call accountCall) (any, *problem) {
+func (cn *connector) completeConnect(call accountCall) (any, *problem) {
 	var body struct {
 		Session     string `json:"auth_session"`
 		Code        string `json:"connect_code"`
@@ -270,14 +283,14 @@ func (t *Tenant) completeConnect(call accountCall) (any, *problem) {
 			return nil, invalidField("body", field.name, "is required")
 		}
 	}
-	t.mu.Lock()
-	c, ok := t.connects.get(body.Session)
+	cn.mu.Lock()
+	c, ok := cn.connects.get(body.Session)
 	if ok = ok && c.user == call.subject && c.client.ID == call.client.ID && c.code != ""; ok {
-		t.connects.delete(body.Session)
+		cn.connects.delete(body.Session)
 	}
-	t.mu.Unlock()
+	cn.mu.Unlock()
 	switch {
-	case !ok, t.now().Sub(c.started) >= connectLifetime:
+	case !ok, cn.now().Sub(c.started) >= connectLifetime:
 		return nil, invalidField("body", "auth_session", "is invalid or has expired")
 	case subtle.ConstantTimeCompare([]byte(body.Code), []byte(c.code)) != 1:
 		return nil, invalidField("body", "connect_code", "is invalid")
@@ -285,16 +298,16 @@ func (t *Tenant) completeConnect(call accountCall) (any, *problem) {
 		return nil, invalidField("body", "redirect_uri", "is not the one of the request")
 	case !verifies(authorizationCode{challenge: c.challenge, challengeMethod: c.challengeMethod}, body.Verifier):
 		return nil, invalidField("body", "code_verifier", "does not fit the code_challenge")
-	case t.connectable(c.client.ID, c.connection) == nil:
+	case cn.directory.connectable(c.client.ID, c.connection) == nil:
 		return nil, invalidField("body", "auth_session", "is for a connection that is not enabled any more")
 	}
-	if slices.ContainsFunc(t.connected(c.user, c.connection), c.account.isSame) {
+	if slices.ContainsFunc(cn.directory.connected(c.user, c.connection), c.account.isSame) {
 		return nil, newProblem("409-0001", http.StatusConflict, "The account is connected already")
 	}
 	account := c.account
-	account.subject, account.connection, account.created = c.user, c.connection, t.now()
+	account.subject, account.connection, account.created = c.user, c.connection, cn.now()
 	account.id = "cac_" + derivedID(22, c.code)
-	t.keepAccount(account)
+	cn.directory.keepAccount(account)
 	return account.item(), nil
 }
 

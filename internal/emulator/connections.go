@@ -40,7 +40,7 @@ type Connection struct {
 var connectionName = regexp.MustCompile(`^[a-zA-Z0-9](-[a-zA-Z0-9]|[a-zA-Z0-9])*$`)
 
 // AddConnection adds a connection, or replaces the one with its Name.
-func (t *Tenant) AddConnection(c Connection) error {
+func (dir *directory) AddConnection(c Connection) error {
 	if !connectionName.MatchString(c.Name) || len(c.Name) > 128 {
 		return fmt.Errorf("tenant: connection name %q is not allowed", c.Name)
 	}
@@ -58,18 +58,18 @@ func (t *Tenant) AddConnection(c Connection) error {
 	if c.ID == "" {
 		c.ID = "con_" + derivedID(16, "connection", c.Name)
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for i, old := range t.data.connections {
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	for i, old := range dir.data.connections {
 		if old.Name == c.Name {
-			t.data.connections[i] = &c
+			dir.data.connections[i] = &c
 			return nil
 		}
 		if old.ID == c.ID {
 			return fmt.Errorf("tenant: connections %q and %q have the same ID", old.Name, c.Name)
 		}
 	}
-	t.data.connections = append(t.data.connections, &c)
+	dir.data.connections = append(dir.data.connections, &c)
 	return nil
 }
 

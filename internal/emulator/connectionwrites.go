@@ -10,15 +10,24 @@ import (
 	"strings"
 )
 
+// A managementAPI answers the Management API.
+type managementAPI struct {
+	*site
+	directory *directory
+	keys      *keys
+
+	operations []managementRoute
+}
+
 // connectionWrites are the operations of the Management API that change
 // connections.
-func (t *Tenant) connectionWrites() []managementRoute {
+func (m *managementAPI) connectionWrites() []managementRoute {
 	update := [][]string{{"update:connections"}}
 	return []managementRoute{
-		{"connections", [][]string{{"create:connections"}}, nil, t.createConnection, managementWrite{http.MethodPost, http.StatusCreated}},
-		{"connections/*", update, nil, t.updateConnection, managementWrite{http.MethodPatch, http.StatusOK}},
-		{"connections/*", [][]string{{"delete:connections"}}, nil, t.deleteConnection, managementWrite{http.MethodDelete, http.StatusAccepted}},
-		{"connections/*/clients", update, nil, t.updateConnectionClients, managementWrite{http.MethodPatch, http.StatusNoContent}},
+		{"connections", [][]string{{"create:connections"}}, nil, m.createConnection, managementWrite{http.MethodPost, http.StatusCreated}},
+		{"connections/*", update, nil, m.updateConnection, managementWrite{http.MethodPatch, http.StatusOK}},
+		{"connections/*", [][]string{{"delete:connections"}}, nil, m.deleteConnection, managementWrite{http.MethodDelete, http.StatusAccepted}},
+		{"connections/*/clients", update, nil, m.updateConnectionClients, managementWrite{http.MethodPatch, http.StatusNoContent}},
 	}
 }
 
@@ -86,7 +95,7 @@ func (s connectionSettings) apply(c *Connection) {
 	}
 }
 
-func (t *Tenant) createConnection(call managementCall) (any, *apiError) {
+func (m *managementAPI) createConnection(call managementCall) (any, *apiError) {
 	var body struct {
 		Name     string `json:"name"`
 		Strategy string `json:"strategy"`
@@ -105,9 +114,9 @@ func (t *Tenant) createConnection(call managementCall) (any, *apiError) {
 	case len(body.Name) > 128:
 		return nil, invalidBody("'String is too long (%d chars), maximum 128' on property name (The name of the connection).", len(body.Name))
 	}
-	t.mu.Lock()
-	taken := t.data.connection(body.Name) != nil || len(t.data.connections) >= maxStored
-	t.mu.Unlock()
+	m.mu.Lock()
+	taken := m.directory.data.connection(body.Name) != nil || len(m.directory.data.connections) >= maxStored
+	m.mu.Unlock()
 	if taken {
 		return nil, &apiError{Status: http.StatusConflict, Message: "A connection with the same name already exists"}
 	}
@@ -116,12 +125,12 @@ func (t *Tenant) createConnection(call managementCall) (any, *apiError) {
 	if c.Strategy == "oauth2" && c.Options != nil {
 		c.Options["strategy_version"] = 2
 	}
-	if err := t.AddConnection(c); err != nil {
+	if err := m.directory.AddConnection(c); err != nil {
 		return nil, invalidBody("'%s'.", strings.TrimPrefix(err.Error(), "tenant: "))
 	}
-	t.mu.Lock()
-	stored := t.data.connection(c.Name)
-	t.mu.Unlock()
+	m.mu.Lock()
+	stored := m.directory.data.connection(c.Name)
+	m.mu.Unlock()
 	item := call.item(stored)
 	item["enabled_clients"] = []string{} // gone from all other answers
 	return item, nil
@@ -129,8 +138,8 @@ func (t *Tenant) createConnection(call managementCall) (any, *apiError) {
 
 // updateConnection replaces the options as a whole, and a display name that is
 // not sent is the name again.
-func (t *Tenant) updateConnection(call managementCall) (any, *apiError) {
-	c, err := t.connectionByID(call.path[1])
+func (m *managementAPI) updateConnection(call managementCall) (any, *apiError) {
+	c, err := m.directory.connectionByID(call.path[1])
 	if err != nil {
 		return nil, err
 	}
@@ -143,10 +152,10 @@ func (t *Tenant) updateConnection(call managementCall) (any, *apiError) {
 	}
 	changed := *c
 	body.apply(&changed)
-	if err := t.AddConnection(changed); err != nil {
+	if err := m.directory.AddConnection(changed); err != nil {
 		return nil, invalidBody("'%s'.", strings.TrimPrefix(err.Error(), "tenant: "))
 	}
-	c, err = t.connectionByID(call.path[1])
+	c, err = m.directory.connectionByID(call.path[1])
 	if err != nil {
 		return nil, err
 	}
@@ -154,22 +163,22 @@ func (t *Tenant) updateConnection(call managementCall) (any, *apiError) {
 }
 
 // deleteConnection takes the users of the connection with it.
-func (t *Tenant) deleteConnection(call managementCall) (any, *apiError) {
-	c, err := t.connectionByID(call.path[1])
+func (m *managementAPI) deleteConnection(call managementCall) (any, *apiError) {
+	c, err := m.directory.connectionByID(call.path[1])
 	if err != nil {
 		return nil, err
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.data.connections = slices.DeleteFunc(slices.Clone(t.data.connections), func(other *Connection) bool { return other.ID == c.ID })
-	for _, subject := range t.data.usersOf(c.Name) {
-		t.data.removeUser(subject)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.directory.data.connections = slices.DeleteFunc(slices.Clone(m.directory.data.connections), func(other *Connection) bool { return other.ID == c.ID })
+	for _, subject := range m.directory.data.usersOf(c.Name) {
+		m.directory.data.removeUser(subject)
 	}
-	t.accounts.deleteFunc(func(a thirdParty) bool { return a.connection == c.Name })
-	for _, id := range t.data.clientIDs {
-		t.data.enable(id, c.Name, false)
+	m.directory.accounts.deleteFunc(func(a thirdParty) bool { return a.connection == c.Name })
+	for _, id := range m.directory.data.clientIDs {
+		m.directory.data.enable(id, c.Name, false)
 	}
-	return map[string]any{"deleted_at": t.now().UTC().Format("2006-01-02T15:04:05.000Z")}, nil
+	return map[string]any{"deleted_at": m.now().UTC().Format("2006-01-02T15:04:05.000Z")}, nil
 }
 
 // enable turns a connection on or off for an application.
@@ -182,8 +191,8 @@ func (d *data) enable(clientID, connection string, on bool) {
 	d.clients[clientID] = &client
 }
 
-func (t *Tenant) updateConnectionClients(call managementCall) (any, *apiError) {
-	c, err := t.connectionByID(call.path[1])
+func (m *managementAPI) updateConnectionClients(call managementCall) (any, *apiError) {
+	c, err := m.directory.connectionByID(call.path[1])
 	if err != nil {
 		return nil, err
 	}
@@ -197,33 +206,33 @@ func (t *Tenant) updateConnectionClients(call managementCall) (any, *apiError) {
 	if len(body) == 0 || len(body) > 50 {
 		return nil, invalidBody("'Array must have 1 to 50 items, has %d'.", len(body))
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	for _, item := range body {
 		if item.ClientID == "" || item.Status == nil {
 			return nil, invalidBody("'Missing required property: client_id or status'.")
 		}
-		if t.data.clients[item.ClientID] == nil {
+		if m.directory.data.clients[item.ClientID] == nil {
 			return nil, &apiError{Status: http.StatusNotFound, Message: "The client does not exist", Code: "inexistent_client"}
 		}
 	}
 	for _, item := range body {
-		t.data.enable(item.ClientID, c.Name, *item.Status)
+		m.directory.data.enable(item.ClientID, c.Name, *item.Status)
 	}
 	return nil, nil
 }
 
 // getUser tells the tokens of identity providers only to who may see them, and
 // only those that are not in the Token Vault.
-func (t *Tenant) getUser(call managementCall) (any, *apiError) {
+func (m *managementAPI) getUser(call managementCall) (any, *apiError) {
 	subject := call.path[1]
-	u, ok := t.user(subject)
+	u, ok := m.directory.user(subject)
 	if !ok {
 		return nil, &apiError{Status: http.StatusNotFound, Message: "The user does not exist.", Code: "inexistent_user"}
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	c := t.data.connection(u.Connection)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := m.directory.data.connection(u.Connection)
 	if c == nil {
 		return nil, &apiError{Status: http.StatusNotFound, Message: "The user does not exist.", Code: "inexistent_user"}
 	}
@@ -231,7 +240,7 @@ func (t *Tenant) getUser(call managementCall) (any, *apiError) {
 		"provider": c.Strategy, "connection": c.Name, "isSocial": kindOf(c.Strategy) == social,
 		"user_id": strings.TrimPrefix(subject, c.Strategy+"|"),
 	}
-	if a, ok := t.accounts.get(accountKey(subject, c.Name, subject)); ok && !c.ConnectedAccounts && slices.Contains(call.scopes, "read:user_idp_tokens") {
+	if a, ok := m.directory.accounts.get(accountKey(subject, c.Name, subject)); ok && !c.ConnectedAccounts && slices.Contains(call.scopes, "read:user_idp_tokens") {
 		identity["access_token"] = a.token
 		if a.refresh != "" {
 			identity["refresh_token"] = a.refresh
@@ -242,7 +251,7 @@ func (t *Tenant) getUser(call managementCall) (any, *apiError) {
 	}
 	item := map[string]any{
 		"user_id": subject, "email": u.Email, "email_verified": u.EmailVerified, "name": u.Name, "nickname": u.Nickname,
-		"picture": t.pictureOf(u), "updated_at": u.updated.UTC().Format("2006-01-02T15:04:05.000Z"), "identities": []any{identity},
+		"picture": m.pictureOf(u), "updated_at": u.updated.UTC().Format("2006-01-02T15:04:05.000Z"), "identities": []any{identity},
 	}
 	return call.project(item), nil
 }

@@ -20,20 +20,20 @@ const demoPassword = "correct horse"
 // organizations, to both of which Ada belongs. The web application is called back at BaseURL/auth/callback and
 // gets logout tokens at BaseURL/auth/backchannel-logout, the single-page
 // application is called back at the base URL itself or at BaseURL/callback.
-func (t *Tenant) AddDemo(d Demo) error {
+func (dir *directory) AddDemo(d Demo) error {
 	base := strings.TrimSuffix(d.BaseURL, "/")
 	for _, c := range demoConnections() {
-		if err := t.AddConnection(c); err != nil {
+		if err := dir.AddConnection(c); err != nil {
 			return err
 		}
 	}
-	for _, c := range t.demoClients(d, base) {
-		if err := t.AddClient(c); err != nil {
+	for _, c := range dir.demoClients(d, base) {
+		if err := dir.AddClient(c); err != nil {
 			return err
 		}
 	}
 	if d.Audience != "" {
-		if err := t.AddAPI(API{
+		if err := dir.AddAPI(API{
 			Audience:           d.Audience,
 			Name:               "Demo API",
 			Scopes:             []string{"read:protected", "write:messages"},
@@ -44,15 +44,15 @@ func (t *Tenant) AddDemo(d Demo) error {
 		}
 	}
 	for _, u := range demoUsers(d.Audience) {
-		if err := t.AddUser(u); err != nil {
+		if err := dir.AddUser(u); err != nil {
 			return err
 		}
 	}
-	t.mu.Lock()
-	t.data.demo = true
-	t.mu.Unlock()
+	dir.mu.Lock()
+	dir.data.demo = true
+	dir.mu.Unlock()
 	for _, o := range demoOrganizations() {
-		if err := t.AddOrganization(o); err != nil {
+		if err := dir.AddOrganization(o); err != nil {
 			return err
 		}
 	}
@@ -71,7 +71,7 @@ func demoOrganizations() []Organization {
 	}
 }
 
-func (t *Tenant) demoClients(d Demo, base string) []Client {
+func (dir *directory) demoClients(d Demo, base string) []Client {
 	web := Client{
 		ID:                d.ClientID,
 		Secret:            d.ClientSecret,
@@ -86,7 +86,7 @@ func (t *Tenant) demoClients(d Demo, base string) []Client {
 
 		Connections: []string{"Username-Password-Authentication", "google-oauth2", "github", "partner-idp",
 			"fabrikam-entra", "customer-saml", "legacy-accounts"},
-		Grants: []ClientGrant{{Audience: t.managementAudience(), Scopes: []string{"read:connections", "read:clients",
+		Grants: []ClientGrant{{Audience: dir.managementAudience(), Scopes: []string{"read:connections", "read:clients",
 			"read:connections_options", "read:organization_connections", "read:organizations"}}},
 		GrantTypes: []string{"authorization_code", "implicit", "refresh_token", "client_credentials", "password",
 			"http://auth0.com/oauth/grant-type/password-realm", "http://auth0.com/oauth/grant-type/passwordless/otp",

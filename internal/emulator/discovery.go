@@ -10,16 +10,23 @@ func cachePublicly(w http.ResponseWriter) {
 	w.Header().Set("Cache-Control", "public, max-age=15, stale-while-revalidate=15, stale-if-error=86400")
 }
 
+// Metadata answers with the discovery document.
+type metadata struct {
+	*site
+	faults         *faults
+	pushedRequests *pushedRequests
+}
+
 // serveDiscovery answers with the provider metadata (OpenID Connect Discovery
 // 1.0, Section 4.2).
-func (t *Tenant) serveDiscovery(w http.ResponseWriter, r *http.Request) {
-	doc := t.discoveryDocument()
-	if t.takesPushed() {
-		doc["pushed_authorization_request_endpoint"] = t.base + "/oauth/par"
+func (md *metadata) serveDiscovery(w http.ResponseWriter, r *http.Request) {
+	doc := md.discoveryDocument()
+	if md.pushedRequests.takesPushed() {
+		doc["pushed_authorization_request_endpoint"] = md.base + "/oauth/par"
 	}
-	t.mu.Lock()
-	edit := t.faults.editDiscovery
-	t.mu.Unlock()
+	md.mu.Lock()
+	edit := md.faults.editDiscovery
+	md.mu.Unlock()
 	if edit != nil {
 		edit(doc)
 	}
@@ -27,17 +34,17 @@ func (t *Tenant) serveDiscovery(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, doc)
 }
 
-func (t *Tenant) discoveryDocument() map[string]any {
+func (md *metadata) discoveryDocument() map[string]any {
 	doc := map[string]any{
-		"issuer":                        t.Issuer(),
-		"authorization_endpoint":        t.base + "/authorize",
-		"token_endpoint":                t.base + "/oauth/token",
-		"device_authorization_endpoint": t.base + "/oauth/device/code",
-		"userinfo_endpoint":             t.base + "/userinfo",
-		"mfa_challenge_endpoint":        t.base + "/mfa/challenge",
-		"jwks_uri":                      t.base + "/.well-known/jwks.json",
-		"registration_endpoint":         t.base + "/oidc/register",
-		"revocation_endpoint":           t.base + "/oauth/revoke",
+		"issuer":                        md.Issuer(),
+		"authorization_endpoint":        md.base + "/authorize",
+		"token_endpoint":                md.base + "/oauth/token",
+		"device_authorization_endpoint": md.base + "/oauth/device/code",
+		"userinfo_endpoint":             md.base + "/userinfo",
+		"mfa_challenge_endpoint":        md.base + "/mfa/challenge",
+		"jwks_uri":                      md.base + "/.well-known/jwks.json",
+		"registration_endpoint":         md.base + "/oidc/register",
+		"revocation_endpoint":           md.base + "/oauth/revoke",
 		"scopes_supported": []string{"openid", "profile", "offline_access", "name", "given_name", "family_name",
 			"nickname", "email", "email_verified", "picture", "created_at", "identities", "phone", "address"},
 		"response_types_supported": []string{"code", "token", "id_token", "code token", "code id_token",
@@ -53,17 +60,17 @@ func (t *Tenant) discoveryDocument() map[string]any {
 		"request_parameter_supported":           false,
 		"id_token_signing_alg_values_supported": []string{"HS256", "RS256", "PS256"},
 	}
-	if t.cfg.Discovery == Old {
+	if md.cfg.Discovery == Old {
 		return doc
 	}
 	doc["backchannel_logout_supported"] = true
 	doc["backchannel_logout_session_supported"] = true
-	doc["end_session_endpoint"] = t.base + "/oidc/logout"
-	doc["global_token_revocation_endpoint"] = t.base + "/oauth/global-token-revocation/connection/{connectionName}"
+	doc["end_session_endpoint"] = md.base + "/oidc/logout"
+	doc["global_token_revocation_endpoint"] = md.base + "/oauth/global-token-revocation/connection/{connectionName}"
 	doc["global_token_revocation_endpoint_auth_methods_supported"] = []string{"global-token-revocation+jwt"}
 	doc["dpop_signing_alg_values_supported"] = []string{"ES256"}
-	if t.cfg.Discovery == Enterprise {
-		t.addEnterprise(doc)
+	if md.cfg.Discovery == Enterprise {
+		md.addEnterprise(doc)
 		return doc
 	}
 	doc["grant_types_supported"] = []string{
@@ -83,8 +90,8 @@ func (t *Tenant) discoveryDocument() map[string]any {
 }
 
 // addEnterprise adds what the highly regulated plans have.
-func (t *Tenant) addEnterprise(doc map[string]any) {
-	mtls := strings.Replace(t.base, "://", "://mtls.", 1) // RFC 8705, Section 5
+func (md *metadata) addEnterprise(doc map[string]any) {
+	mtls := strings.Replace(md.base, "://", "://mtls.", 1) // RFC 8705, Section 5
 	doc["token_endpoint_auth_methods_supported"] = []string{"client_secret_basic", "client_secret_post", "private_key_jwt",
 		"tls_client_auth", "self_signed_tls_client_auth"}
 	doc["request_parameter_supported"] = true
@@ -98,6 +105,6 @@ func (t *Tenant) addEnterprise(doc map[string]any) {
 		"revocation_endpoint":                   mtls + "/oauth/revoke",
 		"pushed_authorization_request_endpoint": mtls + "/oauth/par",
 	}
-	doc["backchannel_authentication_endpoint"] = t.base + "/bc-authorize"
+	doc["backchannel_authentication_endpoint"] = md.base + "/bc-authorize"
 	doc["backchannel_token_delivery_modes_supported"] = []string{"poll"}
 }

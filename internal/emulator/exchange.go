@@ -13,25 +13,36 @@ const (
 	maxActors       = 4
 )
 
+// A tokenExchange answers the token exchange grant (RFC 8693).
+type tokenExchange struct {
+	*site
+	directory   *directory
+	grantLogins *grantLogins
+	keys        *keys
+	tokens      *tokens
+
+	exchanges map[string]func(token string) (user string, ok bool) // by subject_token_type
+}
+
 // AddTokenExchange adds a token exchange profile: what an Action makes of
 // subject tokens of a type. User names the user by e-mail address or subject.
-func (t *Tenant) AddTokenExchange(subjectTokenType string, user func(token string) (user string, ok bool)) error {
+func (x *tokenExchange) AddTokenExchange(subjectTokenType string, user func(token string) (user string, ok bool)) error {
 	for _, reserved := range []string{"http://auth0.com", "https://auth0.com", "http://okta.com", "https://okta.com", "urn:ietf", "urn:auth0", "urn:okta"} {
 		if subjectTokenType == "" || strings.HasPrefix(subjectTokenType, reserved) {
 			return errors.New("tenant: the subject token type " + subjectTokenType + " is reserved")
 		}
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.exchanges == nil {
-		t.exchanges = map[string]func(string) (string, bool){}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.exchanges == nil {
+		x.exchanges = map[string]func(string) (string, bool){}
 	}
-	t.exchanges[subjectTokenType] = user
+	x.exchanges[subjectTokenType] = user
 	return nil
 }
 
 // exchangeToken answers a token exchange (RFC 8693, Section 2).
-func (t *Tenant) exchangeToken(c *Client, form url.Values) (map[string]any, *tokenError) {
+func (x *tokenExchange) exchangeToken(c *Client, form url.Values) (map[string]any, *tokenError) {
 	token, kind := form.Get("subject_token"), form.Get("subject_token_type")
 	switch {
 	case token == "":
@@ -41,21 +52,21 @@ func (t *Tenant) exchangeToken(c *Client, form url.Values) (map[string]any, *tok
 	case (form.Get("actor_token") == "") != (form.Get("actor_token_type") == ""):
 		return nil, badRequest("actor_token and actor_token_type go together")
 	case kind == accessTokenType:
-		return t.onBehalfOf(c, form)
+		return x.onBehalfOf(c, form)
 	}
-	t.mu.Lock()
-	find := t.exchanges[kind]
-	t.mu.Unlock()
+	x.mu.Lock()
+	find := x.exchanges[kind]
+	x.mu.Unlock()
 	if find == nil {
 		return nil, badRequest("Invalid subject_token_type")
 	}
 	name, ok := find(token)
-	subject := t.named(name)
-	user, known := t.user(subject)
+	subject := x.directory.named(name)
+	user, known := x.directory.user(subject)
 	if !ok || !known {
 		return nil, badRequest("Invalid subject_token")
 	}
-	body, err := t.loginByGrant(c, form, user, subject, "")
+	body, err := x.grantLogins.loginByGrant(c, form, user, subject, "")
 	if err == nil {
 		body["issued_token_type"] = accessTokenType
 		if form.Get("actor_token") != "" {
@@ -67,15 +78,15 @@ func (t *Tenant) exchangeToken(c *Client, form url.Values) (map[string]any, *tok
 
 // onBehalfOf gives an API a token for another API and the same user. The act
 // claim says through whose hands it went (RFC 8693, Section 4.1).
-func (t *Tenant) onBehalfOf(c *Client, form url.Values) (map[string]any, *tokenError) {
-	claims, invalid := t.verify(form.Get("subject_token"))
-	api, known := t.api(form.Get("audience"))
+func (x *tokenExchange) onBehalfOf(c *Client, form url.Values) (map[string]any, *tokenError) {
+	claims, invalid := x.keys.verify(form.Get("subject_token"))
+	api, known := x.directory.api(form.Get("audience"))
 	switch {
 	case c.ResourceServer == "":
 		return nil, &tokenError{http.StatusForbidden, oauthError{"unauthorized_client", "Grant type '" + form.Get("grant_type") + "' not allowed for the client."}}
 	case form.Get("requested_token_type") != accessTokenType:
 		return nil, badRequest("requested_token_type is required")
-	case invalid != nil || claims["iss"] != t.Issuer() || expired(claims, t.now()) || !slices.Contains(audiences(claims), c.ResourceServer):
+	case invalid != nil || claims["iss"] != x.Issuer() || expired(claims, x.now()) || !slices.Contains(audiences(claims), c.ResourceServer):
 		return nil, badRequest("Invalid subject_token")
 	case form.Get("audience") == "":
 		return nil, badRequest("Missing required parameter: audience")
@@ -85,7 +96,7 @@ func (t *Tenant) onBehalfOf(c *Client, form url.Values) (map[string]any, *tokenE
 		return nil, badRequest("Delegation chain (`act` claim) depth exceeds the maximum allowed limit of 4")
 	}
 	g := grantOf(claims)
-	user, ok := t.user(g.user)
+	user, ok := x.directory.user(g.user)
 	if !ok {
 		return nil, badRequest("Invalid subject_token")
 	}
@@ -100,7 +111,7 @@ func (t *Tenant) onBehalfOf(c *Client, form url.Values) (map[string]any, *tokenE
 		act["act"] = claims["act"]
 	}
 	g.act = act
-	body := t.tokenSet(g)
+	body := x.tokens.tokenSet(g)
 	body["issued_token_type"] = accessTokenType
 	return body, nil
 }

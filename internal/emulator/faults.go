@@ -35,6 +35,9 @@ const (
 
 // faults holds the switches and the counters.
 type faults struct {
+	*site
+	pages *pages
+
 	calls   map[Endpoint]int
 	last    map[Endpoint]*http.Request
 	status  map[Endpoint]int
@@ -52,8 +55,10 @@ type faults struct {
 	editDiscovery, editJWKS      func(doc map[string]any)
 }
 
-func newFaults() faults {
-	return faults{
+func newFaults(site *site, pages *pages) *faults {
+	return &faults{
+		site:    site,
+		pages:   pages,
 		calls:   map[Endpoint]int{},
 		last:    map[Endpoint]*http.Request{},
 		status:  map[Endpoint]int{},
@@ -65,26 +70,26 @@ func newFaults() faults {
 }
 
 // set changes a switch under the lock.
-func (t *Tenant) set(change func(*faults)) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	change(&t.faults)
+func (sw *faults) set(change func(*faults)) {
+	sw.mu.Lock()
+	defer sw.mu.Unlock()
+	change(sw)
 }
 
 // Calls returns how many requests have reached the endpoint, including those
 // that it refused.
-func (t *Tenant) Calls(e Endpoint) int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.faults.calls[e]
+func (sw *faults) Calls(e Endpoint) int {
+	sw.mu.Lock()
+	defer sw.mu.Unlock()
+	return sw.calls[e]
 }
 
 // LastRequest returns a copy, without the body, of the last request to the
 // endpoint. It is nil before the first.
-func (t *Tenant) LastRequest(e Endpoint) *http.Request {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if r := t.faults.last[e]; r != nil {
+func (sw *faults) LastRequest(e Endpoint) *http.Request {
+	sw.mu.Lock()
+	defer sw.mu.Unlock()
+	if r := sw.last[e]; r != nil {
 		return r.Clone(context.Background())
 	}
 	return nil
@@ -92,102 +97,106 @@ func (t *Tenant) LastRequest(e Endpoint) *http.Request {
 
 // LastTokenRequest returns the parameters of the last token request. A
 // client_id from the Authorization header is among them.
-func (t *Tenant) LastTokenRequest() url.Values {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return maps.Clone(t.faults.lastToken)
+func (sw *faults) LastTokenRequest() url.Values {
+	sw.mu.Lock()
+	defer sw.mu.Unlock()
+	return maps.Clone(sw.lastToken)
 }
 
 // Fail makes every answer of the endpoint have the status, until it is called
 // with 0. The body is what Auth0 sends with it: JSON, text or a page, and for
 // 5xx the HTML of an edge server. 429 comes with Retry-After and x-ratelimit
 // headers.
-func (t *Tenant) Fail(e Endpoint, status int) { t.set(func(f *faults) { f.status[e] = status }) }
+func (sw *faults) Fail(e Endpoint, status int) { sw.set(func(f *faults) { f.status[e] = status }) }
 
 // Delay makes the endpoint wait before it answers, or until the request is
 // cancelled.
-func (t *Tenant) Delay(e Endpoint, d time.Duration) { t.set(func(f *faults) { f.delays[e] = d }) }
+func (sw *faults) Delay(e Endpoint, d time.Duration) { sw.set(func(f *faults) { f.delays[e] = d }) }
 
 // Replace makes h answer instead of the endpoint. Nil restores it.
-func (t *Tenant) Replace(e Endpoint, h http.HandlerFunc) { t.set(func(f *faults) { f.replace[e] = h }) }
+func (sw *faults) Replace(e Endpoint, h http.HandlerFunc) {
+	sw.set(func(f *faults) { f.replace[e] = h })
+}
 
 // LimitRate gives the endpoint a bucket of burst requests, which gains one per
 // refill. At [UserInfo] every user has a bucket; Auth0's is LimitRate(UserInfo,
 // 10, 12*time.Second). A burst of 0 removes the limit.
-func (t *Tenant) LimitRate(e Endpoint, burst int, refill time.Duration) {
-	t.set(func(f *faults) {
+func (sw *faults) LimitRate(e Endpoint, burst int, refill time.Duration) {
+	sw.set(func(f *faults) {
 		f.limits[e] = limit{burst, refill}
 		f.buckets = newBounded[bucket](maxStored)
 	})
 }
 
 // EditIDToken changes every ID token just before it is signed. Nil restores.
-func (t *Tenant) EditIDToken(edit TokenEdit) { t.set(func(f *faults) { f.editIDToken = edit }) }
+func (sw *faults) EditIDToken(edit TokenEdit) { sw.set(func(f *faults) { f.editIDToken = edit }) }
 
 // EditAccessToken changes every JWT access token just before it is signed. Nil
 // restores.
-func (t *Tenant) EditAccessToken(edit TokenEdit) { t.set(func(f *faults) { f.editAccessToken = edit }) }
+func (sw *faults) EditAccessToken(edit TokenEdit) {
+	sw.set(func(f *faults) { f.editAccessToken = edit })
+}
 
 // EditTokenResponse changes every answer of the token endpoint, errors
 // included. Nil restores.
-func (t *Tenant) EditTokenResponse(edit func(status *int, body map[string]any)) {
-	t.set(func(f *faults) { f.editTokenResponse = edit })
+func (sw *faults) EditTokenResponse(edit func(status *int, body map[string]any)) {
+	sw.set(func(f *faults) { f.editTokenResponse = edit })
 }
 
 // EditDiscovery changes the discovery document. Nil restores.
-func (t *Tenant) EditDiscovery(edit func(doc map[string]any)) {
-	t.set(func(f *faults) { f.editDiscovery = edit })
+func (sw *faults) EditDiscovery(edit func(doc map[string]any)) {
+	sw.set(func(f *faults) { f.editDiscovery = edit })
 }
 
 // EditJWKS changes the key set, whose "keys" are a []map[string]any. Nil restores.
-func (t *Tenant) EditJWKS(edit func(doc map[string]any)) {
-	t.set(func(f *faults) { f.editJWKS = edit })
+func (sw *faults) EditJWKS(edit func(doc map[string]any)) {
+	sw.set(func(f *faults) { f.editJWKS = edit })
 }
 
 // DenyNext makes the next authorization request, or the next account that is
 // to be connected, come back with the error.
-func (t *Tenant) DenyNext(code, description string) {
-	t.set(func(f *faults) { f.denial = &oauthError{code, description} })
+func (sw *faults) DenyNext(code, description string) {
+	sw.set(func(f *faults) { f.denial = &oauthError{code, description} })
 }
 
 // takeDenial returns the error of DenyNext, once.
-func (t *Tenant) takeDenial(req *authorization, _ url.Values) *oauthError {
+func (sw *faults) takeDenial(req *authorization, _ url.Values) *oauthError {
 	if req.pushing {
 		return nil // nobody is denied anything yet
 	}
-	return t.nextDenial()
+	return sw.nextDenial()
 }
 
-func (t *Tenant) nextDenial() *oauthError {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	denial := t.faults.denial
-	t.faults.denial = nil
+func (sw *faults) nextDenial() *oauthError {
+	sw.mu.Lock()
+	defer sw.mu.Unlock()
+	denial := sw.denial
+	sw.denial = nil
 	return denial
 }
 
-func (t *Tenant) observe(e Endpoint, r *http.Request) {
+func (sw *faults) observe(e Endpoint, r *http.Request) {
 	seen := r.Clone(context.Background())
 	seen.Body = http.NoBody
-	t.set(func(f *faults) {
+	sw.set(func(f *faults) {
 		f.calls[e]++
 		f.last[e] = seen
 	})
 }
 
-func (t *Tenant) recordTokenRequest(form url.Values, clientID string) {
+func (sw *faults) recordTokenRequest(form url.Values, clientID string) {
 	seen := maps.Clone(form)
 	if clientID != "" {
 		seen["client_id"] = []string{clientID}
 	}
-	t.set(func(f *faults) { f.lastToken = seen })
+	sw.set(func(f *faults) { f.lastToken = seen })
 }
 
 // interfere applies the switches, and reports whether the request is answered.
-func (t *Tenant) interfere(w http.ResponseWriter, r *http.Request, e Endpoint) (answered bool) {
-	t.mu.Lock()
-	delay, replacement, status := t.faults.delays[e], t.faults.replace[e], t.faults.status[e]
-	t.mu.Unlock()
+func (sw *faults) interfere(w http.ResponseWriter, r *http.Request, e Endpoint) (answered bool) {
+	sw.mu.Lock()
+	delay, replacement, status := sw.delays[e], sw.replace[e], sw.status[e]
+	sw.mu.Unlock()
 	if delay > 0 {
 		timer := time.NewTimer(delay)
 		defer timer.Stop()
@@ -201,11 +210,11 @@ func (t *Tenant) interfere(w http.ResponseWriter, r *http.Request, e Endpoint) (
 		replacement(w, r)
 		return true
 	}
-	if e != UserInfo && !t.spend(w, e, "") { // there, the bucket is the user's
+	if e != UserInfo && !sw.spend(w, e, "") { // there, the bucket is the user's
 		return true
 	}
 	if status != 0 {
-		t.fail(w, e, validStatus(status))
+		sw.fail(w, e, validStatus(status))
 		return true
 	}
 	return false
@@ -220,11 +229,11 @@ func validStatus(status int) int {
 }
 
 // fail answers with a status as Auth0, or what stands before it, does.
-func (t *Tenant) fail(w http.ResponseWriter, e Endpoint, status int) {
+func (sw *faults) fail(w http.ResponseWriter, e Endpoint, status int) {
 	text := http.StatusText(status)
 	if status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", "1")
-		setRateHeaders(w, 10, 0, t.now().Add(time.Second))
+		setRateHeaders(w, 10, 0, sw.now().Add(time.Second))
 		if authenticates(e) {
 			setPolicyHeader(w, limit{10, time.Second}, 0)
 		}
@@ -237,7 +246,7 @@ func (t *Tenant) fail(w http.ResponseWriter, e Endpoint, status int) {
 		w.WriteHeader(status)
 		fmt.Fprintf(w, "<html>\r\n<head><title>%d %s</title></head>\r\n<body>\r\n<center><h1>%[1]d %[2]s</h1></center>\r\n<hr><center>edge</center>\r\n</body>\r\n</html>\r\n", status, text)
 	case status == http.StatusTooManyRequests:
-		t.tooMany(w, e)
+		sw.tooMany(w, e)
 	case e == Management:
 		writeJSON(w, status, apiError{Status: status, Message: text})
 	case e == MyAccount:
@@ -245,7 +254,7 @@ func (t *Tenant) fail(w http.ResponseWriter, e Endpoint, status int) {
 	case authenticates(e):
 		writeJSON(w, status, failedGrant(status))
 	case e == Authorize || e == Pages || e == Logout:
-		t.errorPage(w, pageError{status, text, "The tenant refuses this request."})
+		sw.pages.errorPage(w, pageError{status, text, "The tenant refuses this request."})
 	default:
 		writeText(w, status, text)
 	}
@@ -266,7 +275,7 @@ func failedGrant(status int) oauthError {
 }
 
 // tooMany writes the 429 of an endpoint.
-func (t *Tenant) tooMany(w http.ResponseWriter, e Endpoint) {
+func (sw *faults) tooMany(w http.ResponseWriter, e Endpoint) {
 	const status = http.StatusTooManyRequests
 	switch e {
 	case Management:
@@ -277,7 +286,7 @@ func (t *Tenant) tooMany(w http.ResponseWriter, e Endpoint) {
 	case Token, Revoke, PAR, MFA, Passwordless:
 		writeJSON(w, status, oauthError{"too_many_requests", "Rate limit exceeded."})
 	case Authorize, Pages, Logout:
-		t.errorPage(w, pageError{status, "Too Many Requests", "Rate limit exceeded. Try again in a moment."})
+		sw.pages.errorPage(w, pageError{status, "Too Many Requests", "Rate limit exceeded. Try again in a moment."})
 	default:
 		writeText(w, status, "Too Many Requests")
 	}
@@ -297,18 +306,18 @@ type bucket struct {
 
 // spend takes one request from the bucket, or answers 429. The rate headers are
 // set where Auth0 always sends them, and wherever there is a limit.
-func (t *Tenant) spend(w http.ResponseWriter, e Endpoint, who string) bool {
-	now := t.now()
-	t.mu.Lock()
-	l, key := t.faults.limits[e], string(e)+"\x00"+who
+func (sw *faults) spend(w http.ResponseWriter, e Endpoint, who string) bool {
+	now := sw.now()
+	sw.mu.Lock()
+	l, key := sw.limits[e], string(e)+"\x00"+who
 	if l.burst <= 0 {
-		t.mu.Unlock()
+		sw.mu.Unlock()
 		if e == Management || e == UserInfo {
 			setRateHeaders(w, 50, 49, now.Add(time.Second))
 		}
 		return true
 	}
-	b, ok := t.faults.buckets.get(key)
+	b, ok := sw.buckets.get(key)
 	if !ok {
 		b = bucket{left: float64(l.burst)}
 	} else if l.refill > 0 {
@@ -319,8 +328,8 @@ func (t *Tenant) spend(w http.ResponseWriter, e Endpoint, who string) bool {
 		b.left--
 	}
 	b.at = now
-	t.faults.buckets.put(key, b)
-	t.mu.Unlock()
+	sw.buckets.put(key, b)
+	sw.mu.Unlock()
 
 	wait := time.Duration((1 - math.Min(1, b.left)) * float64(l.refill))
 	setRateHeaders(w, l.burst, int(b.left), now.Add(wait))
@@ -331,7 +340,7 @@ func (t *Tenant) spend(w http.ResponseWriter, e Endpoint, who string) bool {
 		if authenticates(e) || e == MyAccount {
 			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 		}
-		t.tooMany(w, e)
+		sw.tooMany(w, e)
 	}
 	return allowed
 }

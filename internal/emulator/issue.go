@@ -39,21 +39,21 @@ type grant struct {
 
 func (g grant) has(scope string) bool { return slices.Contains(g.scope, scope) }
 
-func (t *Tenant) userinfoAudience() string   { return t.base + "/userinfo" }
-func (t *Tenant) managementAudience() string { return t.base + "/api/v2/" }
+func (s *site) userinfoAudience() string   { return s.base + "/userinfo" }
+func (s *site) managementAudience() string { return s.base + "/api/v2/" }
 
 // api returns the API with the audience. The Management API and the My Account
 // API always exist.
-func (t *Tenant) api(audience string) (*API, bool) {
-	if audience == t.managementAudience() {
+func (dir *directory) api(audience string) (*API, bool) {
+	if audience == dir.managementAudience() {
 		return &API{Audience: audience, Name: "Auth0 Management API", Scopes: managementScopes}, true
 	}
-	if audience == t.accountAudience() {
+	if audience == dir.accountAudience() {
 		return &API{Audience: audience, Name: "Auth0 My Account API", Scopes: accountScopes, AllowOfflineAccess: true}, true
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	api, ok := t.data.apis[audience]
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	api, ok := dir.data.apis[audience]
 	return api, ok
 }
 
@@ -84,10 +84,10 @@ func grantedScopes(requested []string, c *Client, u *User, api *API) []string {
 }
 
 // tokenSet issues the tokens of a grant as the members of a token response.
-func (t *Tenant) tokenSet(g grant) map[string]any {
-	api, _ := t.api(g.audience)
+func (ts *tokens) tokenSet(g grant) map[string]any {
+	api, _ := ts.directory.api(g.audience)
 	body := map[string]any{
-		"access_token": t.issueAccessToken(g, api),
+		"access_token": ts.issueAccessToken(g, api),
 		"token_type":   "Bearer",
 		"expires_in":   int64(lifetimeOf(api) / time.Second),
 	}
@@ -95,7 +95,7 @@ func (t *Tenant) tokenSet(g grant) map[string]any {
 		body["scope"] = strings.Join(g.scope, " ")
 	}
 	if g.user != "" && g.has("openid") {
-		body["id_token"] = t.issueIDToken(g, nil)
+		body["id_token"] = ts.issueIDToken(g, nil)
 	}
 	return body
 }
@@ -107,45 +107,45 @@ func lifetimeOf(api *API) time.Duration {
 	return cmp.Or(api.Lifetime, accessTokenLifetime)
 }
 
-func (t *Tenant) issueAccessToken(g grant, api *API) string {
+func (ts *tokens) issueAccessToken(g grant, api *API) string {
 	if api == nil {
-		return t.issueOpaqueToken(g)
+		return ts.issueOpaqueToken(g)
 	}
-	header, claims := t.accessTokenClaims(g, api)
-	t.mu.Lock()
-	edit := t.faults.editAccessToken
-	t.mu.Unlock()
+	header, claims := ts.accessTokenClaims(g, api)
+	ts.mu.Lock()
+	edit := ts.faults.editAccessToken
+	ts.mu.Unlock()
 	if edit != nil {
 		edit(header, claims)
 	}
-	return t.Sign(header, claims)
+	return ts.keys.Sign(header, claims)
 }
 
 // issueOpaqueToken returns an access token that only /userinfo understands. It
 // has the five parts of a JWE in compact form, as at Auth0, but nothing in it:
 // the grant stays with the tenant.
-func (t *Tenant) issueOpaqueToken(g grant) string {
-	header := marshal(map[string]any{"alg": "dir", "enc": "A256GCM", "iss": t.Issuer()})
+func (ts *tokens) issueOpaqueToken(g grant) string {
+	header := marshal(map[string]any{"alg": "dir", "enc": "A256GCM", "iss": ts.Issuer()})
 	token := b64(header) + ".." + randomID(16) + "." + randomID(86) + "." + randomID(22)
-	g.expires = t.now().Add(accessTokenLifetime)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.opaque.put(token, g)
+	g.expires = ts.now().Add(accessTokenLifetime)
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	ts.opaque.put(token, g)
 	return token
 }
 
-func (t *Tenant) accessTokenClaims(g grant, api *API) (header, claims map[string]any) {
-	now := t.now()
+func (ts *tokens) accessTokenClaims(g grant, api *API) (header, claims map[string]any) {
+	now := ts.now()
 	header = map[string]any{}
 	claims = map[string]any{
-		"iss": t.Issuer(),
+		"iss": ts.Issuer(),
 		"sub": cmp.Or(g.user, g.client+"@clients"),
 		"aud": api.Audience,
 		"iat": now.Unix(),
 		"exp": now.Add(lifetimeOf(api)).Unix(),
 	}
 	if g.has("openid") {
-		claims["aud"] = []string{api.Audience, t.userinfoAudience()}
+		claims["aud"] = []string{api.Audience, ts.userinfoAudience()}
 	}
 	if len(g.scope) > 0 {
 		claims["scope"] = strings.Join(g.scope, " ")
@@ -161,52 +161,52 @@ func (t *Tenant) accessTokenClaims(g grant, api *API) (header, claims map[string
 		}
 	}
 	if api.RBAC {
-		claims["permissions"] = t.permissions(g, api)
+		claims["permissions"] = ts.permissions(g, api)
 	}
 	if g.act != nil {
 		claims["act"] = g.act
 	}
-	t.addOrganization(claims, g)
+	ts.addOrganization(claims, g)
 	return header, claims
 }
 
 // permissions returns the permissions claim: all that the user has for the API,
 // whatever scopes were asked for.
-func (t *Tenant) permissions(g grant, api *API) []string {
+func (ts *tokens) permissions(g grant, api *API) []string {
 	list := []string{}
 	if g.user == "" {
 		return append(list, g.scope...)
 	}
-	if u, ok := t.user(g.user); ok {
+	if u, ok := ts.directory.user(g.user); ok {
 		list = append(list, u.Permissions[api.Audience]...)
 	}
 	return list
 }
 
-func (t *Tenant) addOrganization(claims map[string]any, g grant) {
+func (ts *tokens) addOrganization(claims map[string]any, g grant) {
 	if g.orgID == "" {
 		return
 	}
 	claims["org_id"] = g.orgID
-	if t.cfg.OrganizationNames {
+	if ts.cfg.OrganizationNames {
 		claims["org_name"] = g.orgName
 	}
 }
 
 // issueIDToken signs an ID token with the claims of the granted scopes and the
 // hashes given in extra.
-func (t *Tenant) issueIDToken(g grant, extra map[string]any) string {
-	header, claims := t.idTokenClaims(g)
+func (ts *tokens) issueIDToken(g grant, extra map[string]any) string {
+	header, claims := ts.idTokenClaims(g)
 	maps.Copy(claims, extra)
-	t.mu.Lock()
-	edit := t.faults.editIDToken
-	client := t.data.clients[g.client]
-	t.mu.Unlock()
+	ts.mu.Lock()
+	edit := ts.faults.editIDToken
+	client := ts.directory.data.clients[g.client]
+	ts.mu.Unlock()
 	secret := macHeader(header, client)
 	if edit != nil {
 		edit(header, claims)
 	}
-	return t.sign(header, claims, secret)
+	return ts.keys.sign(header, claims, secret)
 }
 
 // macHeader prepares the header of an application with HS256 ID tokens, and
@@ -220,11 +220,11 @@ func macHeader(header map[string]any, client *Client) []byte {
 	return client.macKey()
 }
 
-func (t *Tenant) idTokenClaims(g grant) (header, claims map[string]any) {
-	now := t.now()
-	claims = t.profileClaims(g)
+func (ts *tokens) idTokenClaims(g grant) (header, claims map[string]any) {
+	now := ts.now()
+	claims = ts.profileClaims(g)
 	maps.Copy(claims, map[string]any{
-		"iss": t.Issuer(),
+		"iss": ts.Issuer(),
 		"sub": g.user,
 		"aud": g.client,
 		"iat": now.Unix(),
@@ -243,16 +243,16 @@ func (t *Tenant) idTokenClaims(g grant) (header, claims map[string]any) {
 		claims["acr"] = multiFactor
 		claims["amr"] = []string{"mfa"}
 	}
-	t.addOrganization(claims, g)
+	ts.addOrganization(claims, g)
 	return map[string]any{}, claims
 }
 
 // profileClaims returns the user's custom claims and those that the scopes
 // allow (OpenID Connect Core 1.0, Section 5.4). Auth0 grants single claims as
 // scopes, too, and tells updated_at as text.
-func (t *Tenant) profileClaims(g grant) map[string]any {
+func (ts *tokens) profileClaims(g grant) map[string]any {
 	claims := map[string]any{}
-	u, ok := t.user(g.user)
+	u, ok := ts.directory.user(g.user)
 	if !ok {
 		return claims
 	}
@@ -266,7 +266,7 @@ func (t *Tenant) profileClaims(g grant) map[string]any {
 	add("profile", "given_name", u.GivenName)
 	add("profile", "family_name", u.FamilyName)
 	add("profile", "nickname", u.Nickname)
-	add("profile", "picture", t.pictureOf(u))
+	add("profile", "picture", ts.pictureOf(u))
 	add("profile", "updated_at", u.updated.UTC().Format("2006-01-02T15:04:05.000Z"))
 	if u.Email != "" {
 		add("email", "email", u.Email)
@@ -281,56 +281,56 @@ func (t *Tenant) profileClaims(g grant) map[string]any {
 
 // pictureOf returns the user's picture, which by default is one that the tenant
 // draws, so that pages of demonstrations show pictures without the internet.
-func (t *Tenant) pictureOf(u *User) string {
-	return cmp.Or(u.Picture, t.base+"/avatars/"+url.PathEscape(initials(u.Name))+".svg")
+func (s *site) pictureOf(u *User) string {
+	return cmp.Or(u.Picture, s.base+"/avatars/"+url.PathEscape(initials(u.Name))+".svg")
 }
 
 // user returns the user with the subject.
-func (t *Tenant) user(subject string) (*User, bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	u, ok := t.data.users[subject]
+func (dir *directory) user(subject string) (*User, bool) {
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	u, ok := dir.data.users[subject]
 	return u, ok
 }
 
-func (t *Tenant) client(id string) (*Client, bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	c, ok := t.data.clients[id]
+func (dir *directory) client(id string) (*Client, bool) {
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	c, ok := dir.data.clients[id]
 	return c, ok
 }
 
 // AccessToken returns an access token for the API, as the authorization code
 // flow would without the openid scope, after the given edits. The user is named
 // by e-mail address or subject; an unknown name is used as the subject.
-func (t *Tenant) AccessToken(user, audience string, edits ...TokenEdit) string {
-	api, ok := t.api(audience)
+func (ts *tokens) AccessToken(user, audience string, edits ...TokenEdit) string {
+	api, ok := ts.directory.api(audience)
 	if !ok {
 		api = &API{Audience: audience}
 	}
-	g := grant{client: t.firstClient(), user: t.named(user), audience: audience}
+	g := grant{client: ts.directory.firstClient(), user: ts.directory.named(user), audience: audience}
 	if !strings.HasSuffix(g.user, "@clients") {
-		header, claims := t.accessTokenClaims(g, api)
-		return t.Sign(edited(header, claims, edits))
+		header, claims := ts.accessTokenClaims(g, api)
+		return ts.keys.Sign(edited(header, claims, edits))
 	}
 	g.client, g.user, g.gty = strings.TrimSuffix(g.user, "@clients"), "", "client-credentials"
-	if c, ok := t.client(g.client); ok {
+	if c, ok := ts.directory.client(g.client); ok {
 		allowed, _ := c.grantFor(audience)
 		g.scope = allowed.Scopes
 	}
-	header, claims := t.accessTokenClaims(g, api)
-	return t.Sign(edited(header, claims, edits))
+	header, claims := ts.accessTokenClaims(g, api)
+	return ts.keys.Sign(edited(header, claims, edits))
 }
 
 // IDToken returns an ID token of the user, as the authorization code flow would
 // with the scopes openid, profile and email, after the given edits.
-func (t *Tenant) IDToken(clientID, user string, edits ...TokenEdit) string {
-	g := grant{client: clientID, user: t.named(user), scope: []string{"openid", "profile", "email"}, sid: randomID(32)}
-	header, claims := t.idTokenClaims(g)
-	client, _ := t.client(clientID)
+func (ts *tokens) IDToken(clientID, user string, edits ...TokenEdit) string {
+	g := grant{client: clientID, user: ts.directory.named(user), scope: []string{"openid", "profile", "email"}, sid: randomID(32)}
+	header, claims := ts.idTokenClaims(g)
+	client, _ := ts.directory.client(clientID)
 	secret := macHeader(header, client)
 	header, claims = edited(header, claims, edits)
-	return t.sign(header, claims, secret)
+	return ts.keys.sign(header, claims, secret)
 }
 
 func edited(header, claims map[string]any, edits []TokenEdit) (map[string]any, map[string]any) {
@@ -344,18 +344,18 @@ func edited(header, claims map[string]any, edits []TokenEdit) (map[string]any, m
 
 // named returns the subject of a user named by address or subject, or the name
 // itself if there is no such user.
-func (t *Tenant) named(user string) string {
-	if subject, ok := t.Subject(user); ok {
+func (dir *directory) named(user string) string {
+	if subject, ok := dir.Subject(user); ok {
 		return subject
 	}
 	return user
 }
 
-func (t *Tenant) firstClient() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.data.clientIDs) == 0 {
+func (dir *directory) firstClient() string {
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	if len(dir.data.clientIDs) == 0 {
 		return "no-client"
 	}
-	return t.data.clientIDs[0]
+	return dir.data.clientIDs[0]
 }

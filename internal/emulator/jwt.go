@@ -25,6 +25,15 @@ import (
 // member is allowed; a nil value in the header removes that member.
 type TokenEdit = func(header, claims map[string]any)
 
+// Keys sign tokens, check their signatures and publish the key set.
+type keys struct {
+	*site
+	directory *directory
+	faults    *faults
+
+	ring keyring
+}
+
 // Sign returns a compact JWT. The header begins as {"alg":"RS256","typ":"JWT",
 // "kid": the current one}; members of header override, and nil values remove.
 //
@@ -33,22 +42,22 @@ type TokenEdit = func(header, claims map[string]any)
 // tried with what attackers send: "none" gives an empty signature, an HMAC
 // algorithm is keyed with the public key in PEM form, and an algorithm that the
 // key cannot produce gets an RS256 signature.
-func (t *Tenant) Sign(header, claims map[string]any) string {
-	return t.sign(header, claims, nil)
+func (ks *keys) Sign(header, claims map[string]any) string {
+	return ks.sign(header, claims, nil)
 }
 
 // sign is Sign with the secret of applications whose ID tokens have a MAC.
-func (t *Tenant) sign(header, claims map[string]any, secret []byte) string {
-	t.mu.Lock()
-	key, foreign := t.ring.current, t.ring.foreign
+func (ks *keys) sign(header, claims map[string]any, secret []byte) string {
+	ks.mu.Lock()
+	key, foreign := ks.ring.current, ks.ring.foreign
 	h := map[string]any{"alg": "RS256", "typ": "JWT", "kid": key.kid}
 	maps.Copy(h, header)
 	maps.DeleteFunc(h, func(_ string, v any) bool { return v == nil })
 	kid, _ := h["kid"].(string)
-	if named := t.ring.find(kid); named != nil {
+	if named := ks.ring.find(kid); named != nil {
 		key = named
 	}
-	t.mu.Unlock()
+	ks.mu.Unlock()
 
 	private := key.private()
 	if foreign && key.signer == nil {
@@ -133,7 +142,7 @@ var (
 // verify checks the signature of a token of this tenant and returns its claims.
 // The MAC of an ID token is checked with the secret of the client in its aud.
 // Times and audiences are left to the caller.
-func (t *Tenant) verify(raw string) (map[string]any, error) {
+func (ks *keys) verify(raw string) (map[string]any, error) {
 	parts := strings.Split(raw, ".")
 	if len(parts) != 3 {
 		return nil, errMalformed
@@ -150,10 +159,10 @@ func (t *Tenant) verify(raw string) (map[string]any, error) {
 	input := parts[0] + "." + parts[1]
 	aud, _ := claims["aud"].(string)
 
-	t.mu.Lock()
-	key := t.ring.find(header.Kid)
-	client := t.data.clients[aud]
-	t.mu.Unlock()
+	ks.mu.Lock()
+	key := ks.ring.find(header.Kid)
+	client := ks.directory.data.clients[aud]
+	ks.mu.Unlock()
 	switch {
 	case header.Alg == "HS256" && client != nil && client.IDTokenAlg == "HS256":
 		if !hmac.Equal(sig, signature("HS256", nil, client.macKey(), input)) {

@@ -153,10 +153,10 @@ func (r *keyring) find(kid string) *signingKey {
 
 // RotateKeys makes the next key the current one and publishes a new next key.
 // The key that signed until now stays published until [Tenant.RevokeOldKeys].
-func (t *Tenant) RotateKeys() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	r := &t.ring
+func (ks *keys) RotateKeys() {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	r := &ks.ring
 	r.previous = slices.Insert(r.previous, 0, r.current)
 	r.previous = r.previous[:min(len(r.previous), maxPrevious)]
 	r.current, r.next = r.next, r.newKey()
@@ -164,52 +164,52 @@ func (t *Tenant) RotateKeys() {
 
 // RevokeOldKeys removes the keys that signed before the current one from the
 // key set.
-func (t *Tenant) RevokeOldKeys() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.ring.previous = nil
+func (ks *keys) RevokeOldKeys() {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	ks.ring.previous = nil
 }
 
 // KeyID returns the kid of the current signing key.
-func (t *Tenant) KeyID() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.ring.current.kid
+func (ks *keys) KeyID() string {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	return ks.ring.current.kid
 }
 
 // SignWithForeignKey makes the tenant sign with a key that is not in its key
 // set, under the kid of the current key.
-func (t *Tenant) SignWithForeignKey(on bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.ring.foreign = on
+func (ks *keys) SignWithForeignKey(on bool) {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	ks.ring.foreign = on
 }
 
 // AddKey publishes a further key, which [Tenant.Sign] uses when the header
 // names its kid. Auth0 itself publishes RSA keys only.
-func (t *Tenant) AddKey(kid, alg string, key crypto.Signer) error {
+func (ks *keys) AddKey(kid, alg string, key crypto.Signer) error {
 	if kid == "" || key == nil {
 		return errors.New("tenant: a key needs a kid and a private key")
 	}
-	k := &signingKey{kid: kid, alg: alg, host: t.host, signer: key}
+	k := &signingKey{kid: kid, alg: alg, host: ks.host, signer: key}
 	if _, err := publicJWK(k); err != nil {
 		return err
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.ring.find(kid) != nil {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	if ks.ring.find(kid) != nil {
 		return fmt.Errorf("tenant: there is a key %q already", kid)
 	}
-	t.ring.added = append(t.ring.added, k)
+	ks.ring.added = append(ks.ring.added, k)
 	return nil
 }
 
 // serveJWKS answers with the key set (RFC 7517, Section 5).
-func (t *Tenant) serveJWKS(w http.ResponseWriter, r *http.Request) {
-	t.mu.Lock()
-	keys := t.ring.all()
-	edit := t.faults.editJWKS
-	t.mu.Unlock()
+func (ks *keys) serveJWKS(w http.ResponseWriter, r *http.Request) {
+	ks.mu.Lock()
+	keys := ks.ring.all()
+	edit := ks.faults.editJWKS
+	ks.mu.Unlock()
 
 	jwks := make([]map[string]any, 0, len(keys))
 	for _, k := range keys {
@@ -218,7 +218,7 @@ func (t *Tenant) serveJWKS(w http.ResponseWriter, r *http.Request) {
 			continue // unreachable: AddKey refuses such keys
 		}
 		if k.signer == nil {
-			cert := k.certificate(t.now())
+			cert := k.certificate(ks.now())
 			sum := sha1.Sum(cert)
 			jwk["x5c"] = []string{base64.StdEncoding.EncodeToString(cert)}
 			jwk["x5t"] = b64(sum[:])
@@ -234,12 +234,12 @@ func (t *Tenant) serveJWKS(w http.ResponseWriter, r *http.Request) {
 }
 
 // servePEM answers with the certificate of the current key.
-func (t *Tenant) servePEM(w http.ResponseWriter, r *http.Request) {
-	t.mu.Lock()
-	key := t.ring.current
-	t.mu.Unlock()
+func (ks *keys) servePEM(w http.ResponseWriter, r *http.Request) {
+	ks.mu.Lock()
+	key := ks.ring.current
+	ks.mu.Unlock()
 	w.Header().Set("Content-Type", "application/x-pem-file")
-	pem.Encode(w, &pem.Block{Type: "CERTIFICATE", Bytes: key.certificate(t.now())})
+	pem.Encode(w, &pem.Block{Type: "CERTIFICATE", Bytes: key.certificate(ks.now())})
 }
 
 // publicJWK returns the public half of a key (RFC 7518, Section 6; RFC 8037).

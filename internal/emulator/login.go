@@ -64,41 +64,55 @@ var silentErrors = map[step]oauthError{
 	stepConsent: {"consent_required", "Consent required"},
 }
 
+// A loginFlow takes a transaction from page to page and to its end.
+type loginFlow struct {
+	*site
+	sessions  *browserSessions
+	directory *directory
+	faults    *faults
+	pages     *pages
+	requests  *requests
+	responses *responses
+
+	logins   *bounded[transaction]
+	consents *bounded[[]string]
+}
+
 // proceed takes a transaction to its next page, or to its end.
-func (t *Tenant) proceed(w http.ResponseWriter, r *http.Request, tx transaction) {
+func (f *loginFlow) proceed(w http.ResponseWriter, r *http.Request, tx transaction) {
 	if tx.user == "" {
-		t.resume(r, &tx)
+		f.resume(r, &tx)
 	}
 	for {
-		next, err := t.nextStep(r, tx)
+		next, err := f.nextStep(r, tx)
 		if err == nil && next == stepDone {
-			t.finish(w, r, tx)
+			f.finish(w, r, tx)
 			return
 		}
 		if silent, ok := silentErrors[next]; err == nil && ok && tx.req.prompts("none") {
 			err = &silent
 		}
-		if err == nil && next == stepMembership && t.enterOnly(&tx) {
+		if err == nil && next == stepMembership && f.enterOnly(&tx) {
 			continue
 		}
-		if err == nil && t.automaticMode() && !(next == stepLogin && t.leadsUpstream(tx.req)) {
-			if err = t.stepAutomatically(&tx, next); err == nil {
+		if err == nil && f.faults.automaticMode() && !(next == stepLogin && f.leadsUpstream(tx.req)) {
+			if err = f.stepAutomatically(&tx, next); err == nil {
 				continue
 			}
 		}
 		if err != nil {
-			t.abandon(w, tx, *err)
+			f.abandon(w, tx, *err)
 			return
 		}
-		t.showStep(w, tx, next)
+		f.showStep(w, tx, next)
 		return
 	}
 }
 
 // resume logs in with the session of the browser, if the request allows.
-func (t *Tenant) resume(r *http.Request, tx *transaction) {
-	s, ok := t.sessionOf(r)
-	if !ok || !t.reusable(s, *tx) {
+func (f *loginFlow) resume(r *http.Request, tx *transaction) {
+	s, ok := f.sessions.sessionOf(r)
+	if !ok || !f.reusable(s, *tx) {
 		return
 	}
 	tx.user = s.user
@@ -108,12 +122,12 @@ func (t *Tenant) resume(r *http.Request, tx *transaction) {
 	tx.sessionMFA = s.mfa
 }
 
-func (t *Tenant) reusable(s session, tx transaction) bool {
+func (f *loginFlow) reusable(s session, tx transaction) bool {
 	req := tx.req
-	age := t.now().Sub(s.authTime)
-	t.mu.Lock()
-	automatic := t.faults.automatic
-	t.mu.Unlock()
+	age := f.now().Sub(s.authTime)
+	f.mu.Lock()
+	automatic := f.faults.automatic
+	f.mu.Unlock()
 	switch {
 	case req.prompts("login"),
 		req.prompts("select_account") && !tx.keep,
@@ -121,15 +135,15 @@ func (t *Tenant) reusable(s session, tx transaction) bool {
 		automatic != "" && automatic != s.user:
 		return false
 	}
-	return t.usableConnection(req, s.connection) != nil
+	return f.directory.usableConnection(req, s.connection) != nil
 }
 
 // usableConnection returns an enabled, active connection that the request may use.
-func (t *Tenant) usableConnection(req *authorization, name string) *Connection {
+func (dir *directory) usableConnection(req *authorization, name string) *Connection {
 	if req.connection != "" && req.connection != name {
 		return nil
 	}
-	for _, c := range t.enabledConnections(req) {
+	for _, c := range dir.enabledConnections(req) {
 		if c.Name == name && !c.Inactive {
 			return c
 		}
@@ -137,24 +151,24 @@ func (t *Tenant) usableConnection(req *authorization, name string) *Connection {
 	return nil
 }
 
-func (t *Tenant) nextStep(r *http.Request, tx transaction) (step, *oauthError) {
+func (f *loginFlow) nextStep(r *http.Request, tx transaction) (step, *oauthError) {
 	req := tx.req
 	if tx.lacksOrganization(preLogin) {
 		return stepOrganization, nil
 	}
-	user, ok := t.user(tx.user)
+	user, ok := f.directory.user(tx.user)
 	if !ok {
-		if _, known := t.sessionOf(r); known && req.prompts("select_account") && !tx.chosen {
+		if _, known := f.sessions.sessionOf(r); known && req.prompts("select_account") && !tx.chosen {
 			return stepAccount, nil
 		}
 		return stepLogin, nil
 	}
-	if err := t.checkUser(user, tx); err != nil {
+	if err := f.checkUser(user, tx); err != nil {
 		return 0, err
 	}
 	if tx.lacksOrganization(postLogin) {
 		switch {
-		case len(t.organizationsOf(user)) > 0:
+		case len(f.directory.organizationsOf(user)) > 0:
 			return stepMembership, nil
 		case req.client.OrganizationUsage == "require":
 			return 0, &noMembership
@@ -165,14 +179,14 @@ func (t *Tenant) nextStep(r *http.Request, tx transaction) (step, *oauthError) {
 	if !tx.mfaDone && (req.mfa || user.MFA && !tx.sessionMFA) {
 		return stepMFA, nil
 	}
-	if !tx.consented && (req.prompts("consent") || req.client.ThirdParty && !t.hasConsented(tx, user)) {
+	if !tx.consented && (req.prompts("consent") || req.client.ThirdParty && !f.hasConsented(tx, user)) {
 		return stepConsent, nil
 	}
 	return stepDone, nil
 }
 
 // checkUser refuses users who may not log in, here or at all.
-func (t *Tenant) checkUser(u *User, tx transaction) *oauthError {
+func (f *loginFlow) checkUser(u *User, tx transaction) *oauthError {
 	org := tx.req.org
 	invitation := Invitation{}
 	if org != nil {
@@ -198,10 +212,10 @@ func consentKey(tx transaction) string {
 	return tx.user + "\x00" + tx.req.client.ID + "\x00" + tx.req.audience
 }
 
-func (t *Tenant) hasConsented(tx transaction, u *User) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	given, ok := t.consents.get(consentKey(tx))
+func (f *loginFlow) hasConsented(tx transaction, u *User) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	given, ok := f.consents.get(consentKey(tx))
 	for _, scope := range grantedScopes(tx.req.scope, tx.req.client, u, tx.req.api) {
 		ok = ok && slices.Contains(given, scope)
 	}
@@ -209,18 +223,18 @@ func (t *Tenant) hasConsented(tx transaction, u *User) bool {
 }
 
 // finish ends a transaction well: keep the session, issue, answer.
-func (t *Tenant) finish(w http.ResponseWriter, r *http.Request, tx transaction) {
-	if !t.endTransaction(tx) {
-		t.errorPage(w, expiredPage)
+func (f *loginFlow) finish(w http.ResponseWriter, r *http.Request, tx transaction) {
+	if !f.endTransaction(tx) {
+		f.pages.errorPage(w, expiredPage)
 		return
 	}
 	req := tx.req
-	user, ok := t.user(tx.user)
+	user, ok := f.directory.user(tx.user)
 	if !ok {
-		t.refuse(w, req, silentErrors[stepLogin])
+		f.responses.refuse(w, req, silentErrors[stepLogin])
 		return
 	}
-	s := t.keepSession(w, r, tx)
+	s := f.sessions.keepSession(w, r, tx)
 	g := grant{
 		client:   req.client.ID,
 		user:     tx.user,
@@ -236,52 +250,52 @@ func (t *Tenant) finish(w http.ResponseWriter, r *http.Request, tx transaction) 
 	if req.org != nil {
 		g.orgID, g.orgName = req.org.ID, req.org.Name
 	}
-	t.remember(tx, g)
-	t.answer(w, req, g)
+	f.remember(tx, g)
+	f.responses.answer(w, req, g)
 }
 
 // remember keeps what outlives the transaction: membership and consent.
-func (t *Tenant) remember(tx transaction, g grant) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+func (f *loginFlow) remember(tx transaction, g grant) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if g.orgID != "" {
-		t.data.join(g.user, g.orgID, tx.req.invitation)
+		f.directory.data.join(g.user, g.orgID, tx.req.invitation)
 	}
 	if tx.consented {
-		given, _ := t.consents.get(consentKey(tx))
-		t.consents.put(consentKey(tx), slices.Concat(given, g.scope))
+		given, _ := f.consents.get(consentKey(tx))
+		f.consents.put(consentKey(tx), slices.Concat(given, g.scope))
 	}
 }
 
 // abandon ends a transaction with an error for the application.
-func (t *Tenant) abandon(w http.ResponseWriter, tx transaction, err oauthError) {
-	if !t.endTransaction(tx) {
-		t.errorPage(w, expiredPage)
+func (f *loginFlow) abandon(w http.ResponseWriter, tx transaction, err oauthError) {
+	if !f.endTransaction(tx) {
+		f.pages.errorPage(w, expiredPage)
 		return
 	}
-	t.refuse(w, tx.req, err)
+	f.responses.refuse(w, tx.req, err)
 }
 
 // endTransaction reports whether the caller is the one who ended it.
-func (t *Tenant) endTransaction(tx transaction) bool {
+func (f *loginFlow) endTransaction(tx transaction) bool {
 	if !tx.stored {
 		return true
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	_, ok := t.logins.take(tx.id)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, ok := f.logins.take(tx.id)
 	return ok
 }
 
-func (t *Tenant) saveTransaction(tx *transaction) {
+func (f *loginFlow) saveTransaction(tx *transaction) {
 	tx.stored = true
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.logins.put(tx.id, *tx)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.logins.put(tx.id, *tx)
 }
 
 // showStep sends the browser to the page of a step.
-func (t *Tenant) showStep(w http.ResponseWriter, tx transaction, next step) {
+func (f *loginFlow) showStep(w http.ResponseWriter, tx transaction, next step) {
 	path := "/u/login"
 	switch next {
 	case stepAccount:
@@ -298,15 +312,15 @@ func (t *Tenant) showStep(w http.ResponseWriter, tx transaction, next step) {
 			tx.code = randomDigits()
 		}
 	case stepLogin:
-		if c := t.usableConnection(tx.req, tx.req.connection); c != nil {
+		if c := f.directory.usableConnection(tx.req, tx.req.connection); c != nil {
 			path = pathOf(c)
 		}
-		if tx.req.signup && path == "/u/login" && t.signupConnection(tx.req) != nil {
+		if tx.req.signup && path == "/u/login" && f.directory.signupConnection(tx.req) != nil {
 			path = "/u/signup"
 		}
 	}
-	t.saveTransaction(&tx)
-	redirect(w, t.pageURL(path, tx, ""))
+	f.saveTransaction(&tx)
+	redirect(w, f.pageURL(path, tx, ""))
 }
 
 // pathOf returns the page on which users of a connection log in.
@@ -322,32 +336,32 @@ func pathOf(c *Connection) string {
 }
 
 // pageURL returns the URL of a page of the transaction, for the browser.
-func (t *Tenant) pageURL(path string, tx transaction, connection string) string {
+func (s *site) pageURL(path string, tx transaction, connection string) string {
 	query := url.Values{"state": {tx.id}}
 	if connection != "" && connection != tx.req.connection {
 		query.Set("connection", connection)
 	}
-	return t.path + path + "?" + query.Encode()
+	return s.path + path + "?" + query.Encode()
 }
 
 // page wraps the two halves of a page with what they share: the transaction,
 // and for forms the proof that the page itself posted them.
-func (t *Tenant) page(show, submit func(http.ResponseWriter, *http.Request, transaction)) http.HandlerFunc {
+func (f *loginFlow) page(show, submit func(http.ResponseWriter, *http.Request, transaction)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		r.ParseForm()
-		t.mu.Lock()
-		tx, ok := t.logins.get(r.URL.Query().Get("state"))
-		t.mu.Unlock()
-		if !ok || t.now().Sub(tx.started) > transactionLifetime {
-			t.errorPage(w, expiredPage)
+		f.mu.Lock()
+		tx, ok := f.logins.get(r.URL.Query().Get("state"))
+		f.mu.Unlock()
+		if !ok || f.now().Sub(tx.started) > transactionLifetime {
+			f.pages.errorPage(w, expiredPage)
 			return
 		}
 		if r.Method != http.MethodPost {
 			show(w, r, tx)
 			return
 		}
-		if err := t.forms.Check(r); err != nil {
-			t.errorPage(w, foreignForm)
+		if err := f.forms.Check(r); err != nil {
+			f.pages.errorPage(w, foreignForm)
 			return
 		}
 		submit(w, r, tx)
@@ -355,30 +369,30 @@ func (t *Tenant) page(show, submit func(http.ResponseWriter, *http.Request, tran
 }
 
 // authenticate records who logged in and goes on.
-func (t *Tenant) authenticate(w http.ResponseWriter, r *http.Request, tx transaction, subject, connection string) {
+func (f *loginFlow) authenticate(w http.ResponseWriter, r *http.Request, tx transaction, subject, connection string) {
 	tx.user = subject
 	tx.connection = connection
-	tx.authTime = t.now()
+	tx.authTime = f.now()
 	tx.resumed = false
 	tx.address, tx.code, tx.tries = "", "", 0
-	t.proceed(w, r, tx)
+	f.proceed(w, r, tx)
 }
 
 // leadsUpstream reports whether the request is for a connection whose provider
 // asks the questions.
-func (t *Tenant) leadsUpstream(req *authorization) bool {
-	c := t.usableConnection(req, req.connection)
+func (f *loginFlow) leadsUpstream(req *authorization) bool {
+	c := f.directory.usableConnection(req, req.connection)
 	return c != nil && c.isLive()
 }
 
-func (t *Tenant) automaticMode() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.faults.automatic != ""
+func (sw *faults) automaticMode() bool {
+	sw.mu.Lock()
+	defer sw.mu.Unlock()
+	return sw.automatic != ""
 }
 
 // stepAutomatically does what the automatic user would do on the page.
-func (t *Tenant) stepAutomatically(tx *transaction, next step) *oauthError {
+func (f *loginFlow) stepAutomatically(tx *transaction, next step) *oauthError {
 	switch next {
 	case stepMFA:
 		tx.mfaDone = true
@@ -387,18 +401,18 @@ func (t *Tenant) stepAutomatically(tx *transaction, next step) *oauthError {
 		tx.consented = true
 		return nil
 	case stepOrganization, stepMembership:
-		return t.enterAutomatically(tx)
+		return f.enterAutomatically(tx)
 	}
-	t.mu.Lock()
-	subject := t.data.automaticSubject(t.faults.automatic, tx.req.connection)
-	user := t.data.users[subject]
-	t.mu.Unlock()
-	if user == nil || t.usableConnection(tx.req, user.Connection) == nil {
+	f.mu.Lock()
+	subject := f.directory.data.automaticSubject(f.faults.automatic, tx.req.connection)
+	user := f.directory.data.users[subject]
+	f.mu.Unlock()
+	if user == nil || f.directory.usableConnection(tx.req, user.Connection) == nil {
 		return &oauthError{Code: "access_denied", Description: "The user of the automatic sign-in has no account in an enabled connection"}
 	}
 	tx.user = subject
 	tx.connection = user.Connection
-	tx.authTime = t.now()
+	tx.authTime = f.now()
 	return nil
 }
 
@@ -417,10 +431,10 @@ func unknownUser(name string) error { return fmt.Errorf("tenant: there is no use
 
 // databases returns the connections whose users log in with a password on the
 // login page.
-func (t *Tenant) databases(req *authorization) []*Connection {
+func (dir *directory) databases(req *authorization) []*Connection {
 	var list []*Connection
-	for _, c := range t.enabledConnections(req) {
-		if kindOf(c.Strategy) == database && t.usableConnection(req, c.Name) != nil {
+	for _, c := range dir.enabledConnections(req) {
+		if kindOf(c.Strategy) == database && dir.usableConnection(req, c.Name) != nil {
 			list = append(list, c)
 		}
 	}
@@ -428,12 +442,12 @@ func (t *Tenant) databases(req *authorization) []*Connection {
 }
 
 // checkPassword returns the account that the identifier and the password open.
-func (t *Tenant) checkPassword(req *authorization, identifier, password string) (subject, connection string, ok bool) {
-	for _, c := range t.databases(req) {
-		t.mu.Lock()
-		subject, found := t.data.subject(identifier, c.Name)
-		user := t.data.users[subject]
-		t.mu.Unlock()
+func (dir *directory) checkPassword(req *authorization, identifier, password string) (subject, connection string, ok bool) {
+	for _, c := range dir.databases(req) {
+		dir.mu.Lock()
+		subject, found := dir.data.subject(identifier, c.Name)
+		user := dir.data.users[subject]
+		dir.mu.Unlock()
 		if found && user.hasAddress(identifier) && user.Password != "" &&
 			subtle.ConstantTimeCompare([]byte(user.Password), []byte(password)) == 1 {
 			return subject, c.Name, true
@@ -443,8 +457,8 @@ func (t *Tenant) checkPassword(req *authorization, identifier, password string) 
 }
 
 // signupConnection returns the database connection that takes new users.
-func (t *Tenant) signupConnection(req *authorization) *Connection {
-	for _, c := range t.databases(req) {
+func (dir *directory) signupConnection(req *authorization) *Connection {
+	for _, c := range dir.databases(req) {
 		if c.Options["disable_signup"] != true {
 			return c
 		}
@@ -454,12 +468,12 @@ func (t *Tenant) signupConnection(req *authorization) *Connection {
 
 // domainConnection returns the enterprise connection that owns the domain of an
 // e-mail address (home realm discovery).
-func (t *Tenant) domainConnection(req *authorization, address string) *Connection {
+func (dir *directory) domainConnection(req *authorization, address string) *Connection {
 	_, domain, ok := strings.Cut(address, "@")
 	if !ok || req.connection != "" {
 		return nil
 	}
-	for _, c := range t.enabledConnections(req) {
+	for _, c := range dir.enabledConnections(req) {
 		owns := slices.ContainsFunc(c.DomainAliases, func(alias string) bool { return strings.EqualFold(alias, domain) })
 		if owns && !c.Inactive && kindOf(c.Strategy) == enterprise {
 			return c
@@ -470,16 +484,16 @@ func (t *Tenant) domainConnection(req *authorization, address string) *Connectio
 
 // register creates a user from a page. Such users are bounded, because anybody
 // can make them.
-func (t *Tenant) register(u User) (subject string, err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	subject, err = t.data.addUser(u, t.now())
+func (dir *directory) register(u User) (subject string, err error) {
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	subject, err = dir.data.addUser(u, dir.now())
 	if err != nil {
 		return "", err
 	}
-	t.data.signups = append(t.data.signups, subject)
-	if len(t.data.signups) > maxStored {
-		t.data.removeUser(t.data.signups[0])
+	dir.data.signups = append(dir.data.signups, subject)
+	if len(dir.data.signups) > maxStored {
+		dir.data.removeUser(dir.data.signups[0])
 	}
 	return subject, nil
 }

@@ -15,14 +15,25 @@ type logoutRequest struct {
 	started  time.Time
 }
 
+// A logoutAPI answers both logout endpoints.
+type logoutAPI struct {
+	*site
+	sessions  *browserSessions
+	directory *directory
+	keys      *keys
+	pages     *pages
+
+	logouts *bounded[logoutRequest]
+}
+
 // legacyLogout answers /v2/logout: end the session and go to a registered URL.
-func (t *Tenant) legacyLogout(w http.ResponseWriter, r *http.Request) {
+func (lo *logoutAPI) legacyLogout(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
-	allowed := t.cfg.LogoutURLs
+	allowed := lo.cfg.LogoutURLs
 	if id := query.Get("client_id"); id != "" {
-		client, ok := t.client(id)
+		client, ok := lo.directory.client(id)
 		if !ok {
-			t.errorPage(w, pageError{http.StatusBadRequest, "invalid_request", "Unknown client: " + id})
+			lo.pages.errorPage(w, pageError{http.StatusBadRequest, "invalid_request", "Unknown client: " + id})
 			return
 		}
 		allowed = client.LogoutURLs
@@ -32,11 +43,11 @@ func (t *Tenant) legacyLogout(w http.ResponseWriter, r *http.Request) {
 	case location == "" && len(allowed) > 0:
 		location = allowed[0]
 	case location != "" && !slices.ContainsFunc(allowed, func(entry string) bool { return matchesLogout(entry, location) }):
-		t.errorPage(w, pageError{http.StatusBadRequest, "invalid_request",
+		lo.pages.errorPage(w, pageError{http.StatusBadRequest, "invalid_request",
 			`The "returnTo" querystring parameter "` + location + `" is not defined as a valid URL in "Allowed Logout URLs"`})
 		return
 	}
-	t.logout(w, r, location)
+	lo.logout(w, r, location)
 }
 
 // matchesLogout compares without query and fragment, which this endpoint does
@@ -47,61 +58,61 @@ func matchesLogout(entry, location string) bool {
 }
 
 // logout ends the browser's session and leaves.
-func (t *Tenant) logout(w http.ResponseWriter, r *http.Request, location string) {
-	if s, ok := t.sessionOf(r); ok {
-		t.endSession(w, s)
+func (lo *logoutAPI) logout(w http.ResponseWriter, r *http.Request, location string) {
+	if s, ok := lo.sessions.sessionOf(r); ok {
+		lo.sessions.endSession(w, s)
 	}
-	t.leave(w, location)
+	lo.leave(w, location)
 }
 
-func (t *Tenant) leave(w http.ResponseWriter, location string) {
+func (lo *logoutAPI) leave(w http.ResponseWriter, location string) {
 	if location == "" {
-		t.messagePage(w, "You are logged out", "You can close this window.")
+		lo.pages.messagePage(w, "You are logged out", "You can close this window.")
 		return
 	}
 	redirect(w, location)
 }
 
-func (t *Tenant) messagePage(w http.ResponseWriter, title, text string) {
-	t.render(w, http.StatusOK, "message.html", struct {
+func (p *pages) messagePage(w http.ResponseWriter, title, text string) {
+	p.render(w, http.StatusOK, "message.html", struct {
 		frame
 		Text string
-	}{t.frame(title, transaction{}), text})
+	}{p.frame(title, transaction{}), text})
 }
 
 // oidcLogout answers /oidc/logout (OpenID Connect RP-Initiated Logout 1.0,
 // Section 2), with Auth0's additions: logout_hint is the sid, and a request
 // that does not prove whose session it means is confirmed by the user.
-func (t *Tenant) oidcLogout(w http.ResponseWriter, r *http.Request) {
+func (lo *logoutAPI) oidcLogout(w http.ResponseWriter, r *http.Request) {
 	r.ParseForm()
 	params := r.URL.Query()
 	if r.Method == http.MethodPost {
 		params = r.PostForm
 	}
-	client, sid, problem := t.identifyLogout(params)
+	client, sid, problem := lo.identifyLogout(params)
 	if problem == "" {
-		problem = t.checkLogoutURL(client, params)
+		problem = lo.checkLogoutURL(client, params)
 	}
 	if problem != "" {
-		t.errorPage(w, pageError{http.StatusBadRequest, "invalid_request", problem})
+		lo.pages.errorPage(w, pageError{http.StatusBadRequest, "invalid_request", problem})
 		return
 	}
-	location := t.logoutLocation(client, params)
-	s, ok := t.sessionOf(r)
+	location := lo.logoutLocation(client, params)
+	s, ok := lo.sessions.sessionOf(r)
 	if !ok || params.Get("id_token_hint") != "" || sid == s.sid {
-		t.logout(w, r, location)
+		lo.logout(w, r, location)
 		return
 	}
-	t.askLogout(w, client, location)
+	lo.askLogout(w, client, location)
 }
 
 // identifyLogout finds the application and the session that a request means,
 // and insists that its hints agree.
-func (t *Tenant) identifyLogout(params url.Values) (client *Client, sid, problem string) {
+func (lo *logoutAPI) identifyLogout(params url.Values) (client *Client, sid, problem string) {
 	id, sid := params.Get("client_id"), params.Get("logout_hint")
 	if hint := params.Get("id_token_hint"); hint != "" {
-		claims, err := t.verify(hint) // an expired one is fine
-		if err != nil || claims["iss"] != t.Issuer() {
+		claims, err := lo.keys.verify(hint) // an expired one is fine
+		if err != nil || claims["iss"] != lo.Issuer() {
 			return nil, "", "The id_token_hint is invalid"
 		}
 		aud, _ := claims["aud"].(string)
@@ -117,7 +128,7 @@ func (t *Tenant) identifyLogout(params url.Values) (client *Client, sid, problem
 	if id == "" {
 		return nil, sid, ""
 	}
-	client, ok := t.client(id)
+	client, ok := lo.directory.client(id)
 	if !ok {
 		return nil, "", "Unknown client: " + id
 	}
@@ -125,9 +136,9 @@ func (t *Tenant) identifyLogout(params url.Values) (client *Client, sid, problem
 }
 
 // checkLogoutURL demands that the URL is registered as it is, query included.
-func (t *Tenant) checkLogoutURL(client *Client, params url.Values) (problem string) {
+func (lo *logoutAPI) checkLogoutURL(client *Client, params url.Values) (problem string) {
 	location := params.Get("post_logout_redirect_uri")
-	if location == "" || slices.Contains(t.logoutURLs(client, params), location) {
+	if location == "" || slices.Contains(lo.logoutURLs(client, params), location) {
 		return ""
 	}
 	return `The "post_logout_redirect_uri" parameter "` + location + `" is not defined as a valid URL in "Allowed Logout URLs"`
@@ -135,16 +146,16 @@ func (t *Tenant) checkLogoutURL(client *Client, params url.Values) (problem stri
 
 // logoutURLs returns the list that applies: the application's, if a hint tells
 // whose session it is, else the tenant's.
-func (t *Tenant) logoutURLs(client *Client, params url.Values) []string {
+func (lo *logoutAPI) logoutURLs(client *Client, params url.Values) []string {
 	if client != nil && (params.Get("id_token_hint") != "" || params.Get("logout_hint") != "") {
 		return client.LogoutURLs
 	}
-	return t.cfg.LogoutURLs
+	return lo.cfg.LogoutURLs
 }
 
-func (t *Tenant) logoutLocation(client *Client, params url.Values) string {
+func (lo *logoutAPI) logoutLocation(client *Client, params url.Values) string {
 	location := params.Get("post_logout_redirect_uri")
-	if registered := t.logoutURLs(client, params); location == "" && len(registered) > 0 {
+	if registered := lo.logoutURLs(client, params); location == "" && len(registered) > 0 {
 		location = registered[0]
 	}
 	if location != "" && params.Has("state") {
@@ -154,58 +165,58 @@ func (t *Tenant) logoutLocation(client *Client, params url.Values) string {
 }
 
 // askLogout shows the confirmation page.
-func (t *Tenant) askLogout(w http.ResponseWriter, client *Client, location string) {
-	req := logoutRequest{location: location, started: t.now()}
+func (lo *logoutAPI) askLogout(w http.ResponseWriter, client *Client, location string) {
+	req := logoutRequest{location: location, started: lo.now()}
 	if client != nil {
 		req.client = client.Name
 	}
 	id := randomID(43)
-	t.mu.Lock()
-	t.logouts.put(id, req)
-	t.mu.Unlock()
-	redirect(w, t.path+"/u/logout?"+url.Values{"state": {id}}.Encode())
+	lo.mu.Lock()
+	lo.logouts.put(id, req)
+	lo.mu.Unlock()
+	redirect(w, lo.path+"/u/logout?"+url.Values{"state": {id}}.Encode())
 }
 
 // confirmLogout is the confirmation page and its form.
-func (t *Tenant) confirmLogout(w http.ResponseWriter, r *http.Request) {
+func (lo *logoutAPI) confirmLogout(w http.ResponseWriter, r *http.Request) {
 	r.ParseForm()
 	id := r.URL.Query().Get("state")
-	t.mu.Lock()
-	req, ok := t.logouts.get(id)
-	t.mu.Unlock()
-	if !ok || t.now().Sub(req.started) > transactionLifetime {
-		t.errorPage(w, expiredPage)
+	lo.mu.Lock()
+	req, ok := lo.logouts.get(id)
+	lo.mu.Unlock()
+	if !ok || lo.now().Sub(req.started) > transactionLifetime {
+		lo.pages.errorPage(w, expiredPage)
 		return
 	}
 	if r.Method != http.MethodPost {
-		t.logoutPage(w, r, req)
+		lo.logoutPage(w, r, req)
 		return
 	}
-	if err := t.forms.Check(r); err != nil {
-		t.errorPage(w, foreignForm)
+	if err := lo.forms.Check(r); err != nil {
+		lo.pages.errorPage(w, foreignForm)
 		return
 	}
-	t.mu.Lock()
-	t.logouts.delete(id)
-	t.mu.Unlock()
+	lo.mu.Lock()
+	lo.logouts.delete(id)
+	lo.mu.Unlock()
 	if !r.PostForm.Has("accept") {
-		t.messagePage(w, "You are still logged in", "You can close this window.")
+		lo.pages.messagePage(w, "You are still logged in", "You can close this window.")
 		return
 	}
-	t.logout(w, r, req.location)
+	lo.logout(w, r, req.location)
 }
 
-func (t *Tenant) logoutPage(w http.ResponseWriter, r *http.Request, req logoutRequest) {
+func (lo *logoutAPI) logoutPage(w http.ResponseWriter, r *http.Request, req logoutRequest) {
 	view := struct {
 		frame
 		Account *account
-	}{frame: t.frame("Log out", transaction{})}
+	}{frame: lo.pages.frame("Log out", transaction{})}
 	view.App = req.client
-	if s, ok := t.sessionOf(r); ok {
-		if u, ok := t.user(s.user); ok {
+	if s, ok := lo.sessions.sessionOf(r); ok {
+		if u, ok := lo.directory.user(s.user); ok {
 			a := accountOf(s.user, u)
 			view.Account = &a
 		}
 	}
-	t.render(w, http.StatusOK, "logout.html", view)
+	lo.pages.render(w, http.StatusOK, "logout.html", view)
 }

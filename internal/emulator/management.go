@@ -40,29 +40,29 @@ type managementWrite struct {
 	status int // of success; 204 has no body
 }
 
-func (t *Tenant) managementTable() []managementRoute {
+func (m *managementAPI) managementTable() []managementRoute {
 	checkpoint := []string{"from", "take"}
 	offset := []string{"page", "per_page", "include_totals"}
 	fields := []string{"fields", "include_fields"}
 	connections := [][]string{{"read:connections"}}
-	return slices.Concat(t.connectionWrites(), []managementRoute{
-		{"connections", connections, slices.Concat(checkpoint, offset, fields, []string{"name", "strategy"}), t.listConnections, managementWrite{}},
-		{"connections/*", connections, fields, t.getConnection, managementWrite{}},
-		{"connections/*/clients", connections, checkpoint, t.listConnectionClients, managementWrite{}},
-		{"clients/*", [][]string{{"read:clients", "read:client_summary"}}, fields, t.getClient, managementWrite{}},
+	return slices.Concat(m.connectionWrites(), []managementRoute{
+		{"connections", connections, slices.Concat(checkpoint, offset, fields, []string{"name", "strategy"}), m.listConnections, managementWrite{}},
+		{"connections/*", connections, fields, m.getConnection, managementWrite{}},
+		{"connections/*/clients", connections, checkpoint, m.listConnectionClients, managementWrite{}},
+		{"clients/*", [][]string{{"read:clients", "read:client_summary"}}, fields, m.getClient, managementWrite{}},
 		{"clients/*/connections", [][]string{{"read:connections"}, {"read:clients", "read:client_summary"}},
-			slices.Concat(checkpoint, fields, []string{"strategy"}), t.listClientConnections, managementWrite{}},
-		{"users/*", [][]string{{"read:users"}}, fields, t.getUser, managementWrite{}},
-		{"organizations/name/*", [][]string{{"read:organizations", "read:organizations_summary"}}, nil, t.getOrganizationByName, managementWrite{}},
-		{"organizations/*", [][]string{{"read:organizations", "read:organizations_summary"}}, nil, t.getOrganization, managementWrite{}},
-		{"organizations/*/enabled_connections", [][]string{{"read:organization_connections"}}, offset, t.listOrganizationConnections, managementWrite{}},
+			slices.Concat(checkpoint, fields, []string{"strategy"}), m.listClientConnections, managementWrite{}},
+		{"users/*", [][]string{{"read:users"}}, fields, m.getUser, managementWrite{}},
+		{"organizations/name/*", [][]string{{"read:organizations", "read:organizations_summary"}}, nil, m.getOrganizationByName, managementWrite{}},
+		{"organizations/*", [][]string{{"read:organizations", "read:organizations_summary"}}, nil, m.getOrganization, managementWrite{}},
+		{"organizations/*/enabled_connections", [][]string{{"read:organization_connections"}}, offset, m.listOrganizationConnections, managementWrite{}},
 	})
 }
 
 // management answers the Management API: authenticate, authorize, check the
 // query, answer.
-func (t *Tenant) management(w http.ResponseWriter, r *http.Request) {
-	body, status, err := t.managementAnswer(r)
+func (m *managementAPI) management(w http.ResponseWriter, r *http.Request) {
+	body, status, err := m.managementAnswer(r)
 	switch {
 	case err != nil:
 		writeJSON(w, err.Status, *err)
@@ -73,13 +73,13 @@ func (t *Tenant) management(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (t *Tenant) managementAnswer(r *http.Request) (any, int, *apiError) {
-	scopes, err := t.authenticateCaller(r)
+func (m *managementAPI) managementAnswer(r *http.Request) (any, int, *apiError) {
+	scopes, err := m.authenticateCaller(r)
 	if err != nil {
 		return nil, 0, err
 	}
-	segments, ok := pathSegments(strings.TrimPrefix(r.URL.EscapedPath(), (&url.URL{Path: t.path}).EscapedPath()+"/api/v2/"))
-	for _, route := range t.operations {
+	segments, ok := pathSegments(strings.TrimPrefix(r.URL.EscapedPath(), (&url.URL{Path: m.path}).EscapedPath()+"/api/v2/"))
+	for _, route := range m.operations {
 		if !ok || !allowsMethod(cmp.Or(route.write.method, "GET"), r.Method) || !matchesPath(route.pattern, segments) {
 			continue
 		}
@@ -132,7 +132,7 @@ func pathSegments(escaped string) ([]string, bool) {
 }
 
 // authenticateCaller checks the bearer token and returns its scopes.
-func (t *Tenant) authenticateCaller(r *http.Request) ([]string, *apiError) {
+func (m *managementAPI) authenticateCaller(r *http.Request) ([]string, *apiError) {
 	unauthorized := func(message string) *apiError {
 		return &apiError{Status: http.StatusUnauthorized, Message: message}
 	}
@@ -140,15 +140,15 @@ func (t *Tenant) authenticateCaller(r *http.Request) ([]string, *apiError) {
 	if !strings.EqualFold(scheme, "Bearer") || token == "" {
 		return nil, unauthorized("Missing authentication")
 	}
-	claims, err := t.verify(token)
+	claims, err := m.keys.verify(token)
 	switch {
 	case err == errSignature:
 		return nil, unauthorized("Invalid signature received for JSON Web Token validation")
-	case err != nil, expired(claims, t.now()):
+	case err != nil, expired(claims, m.now()):
 		return nil, unauthorized("Invalid token")
 	}
 	audience := audiences(claims)
-	if !slices.Contains(audience, t.managementAudience()) || claims["iss"] != t.Issuer() {
+	if !slices.Contains(audience, m.managementAudience()) || claims["iss"] != m.Issuer() {
 		return nil, unauthorized("Bad audience: " + strings.Join(audience, ","))
 	}
 	return grantOf(claims).scope, nil
@@ -260,13 +260,13 @@ func (call managementCall) project(item map[string]any) map[string]any {
 }
 
 // listConnections answers in one of three shapes, by the kind of paging.
-func (t *Tenant) listConnections(call managementCall) (any, *apiError) {
-	t.mu.Lock()
-	all := slices.Clone(t.data.connections)
-	t.mu.Unlock()
+func (m *managementAPI) listConnections(call managementCall) (any, *apiError) {
+	m.mu.Lock()
+	all := slices.Clone(m.directory.data.connections)
+	m.mu.Unlock()
 	all = call.filter(all)
 	if call.query.Has("take") || call.query.Has("from") {
-		return t.connectionCheckpoint(call, all)
+		return m.connectionCheckpoint(call, all)
 	}
 	page, err := call.offset()
 	if err != nil {
@@ -279,7 +279,7 @@ func (t *Tenant) listConnections(call managementCall) (any, *apiError) {
 	return map[string]any{"total": len(all), "start": page.start, "limit": page.size, "connections": items}, nil
 }
 
-func (t *Tenant) connectionCheckpoint(call managementCall, all []*Connection) (any, *apiError) {
+func (m *managementAPI) connectionCheckpoint(call managementCall, all []*Connection) (any, *apiError) {
 	page, next, err := checkpointPage(call, all, func(c *Connection) string { return c.ID })
 	if err != nil {
 		return nil, err
@@ -356,10 +356,10 @@ func (c *Connection) options() map[string]any {
 	return options
 }
 
-func (t *Tenant) connectionByID(id string) (*Connection, *apiError) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, c := range t.data.connections {
+func (dir *directory) connectionByID(id string) (*Connection, *apiError) {
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	for _, c := range dir.data.connections {
 		if c.ID == id {
 			return c, nil
 		}
@@ -367,27 +367,27 @@ func (t *Tenant) connectionByID(id string) (*Connection, *apiError) {
 	return nil, &apiError{Status: http.StatusNotFound, Message: "The connection does not exist", Code: "inexistent_connection"}
 }
 
-func (t *Tenant) getConnection(call managementCall) (any, *apiError) {
-	c, err := t.connectionByID(call.path[1])
+func (m *managementAPI) getConnection(call managementCall) (any, *apiError) {
+	c, err := m.directory.connectionByID(call.path[1])
 	if err != nil {
 		return nil, err
 	}
 	return call.project(call.item(c)), nil
 }
 
-func (t *Tenant) listConnectionClients(call managementCall) (any, *apiError) {
-	c, err := t.connectionByID(call.path[1])
+func (m *managementAPI) listConnectionClients(call managementCall) (any, *apiError) {
+	c, err := m.directory.connectionByID(call.path[1])
 	if err != nil {
 		return nil, err
 	}
-	t.mu.Lock()
+	m.mu.Lock()
 	var ids []string
-	for _, id := range t.data.clientIDs {
-		if slices.Contains(t.data.clients[id].Connections, c.Name) {
+	for _, id := range m.directory.data.clientIDs {
+		if slices.Contains(m.directory.data.clients[id].Connections, c.Name) {
 			ids = append(ids, id)
 		}
 	}
-	t.mu.Unlock()
+	m.mu.Unlock()
 	page, next, err := checkpointPage(call, ids, func(id string) string { return id })
 	if err != nil {
 		return nil, err
@@ -403,19 +403,19 @@ func (t *Tenant) listConnectionClients(call managementCall) (any, *apiError) {
 	return body, nil
 }
 
-func (t *Tenant) clientByID(id string) (*Client, *apiError) {
-	if c, ok := t.client(id); ok {
+func (m *managementAPI) clientByID(id string) (*Client, *apiError) {
+	if c, ok := m.directory.client(id); ok {
 		return c, nil
 	}
 	return nil, &apiError{Status: http.StatusNotFound, Message: "The client does not exist", Code: "inexistent_client"}
 }
 
-func (t *Tenant) getClient(call managementCall) (any, *apiError) {
-	c, err := t.clientByID(call.path[1])
+func (m *managementAPI) getClient(call managementCall) (any, *apiError) {
+	c, err := m.clientByID(call.path[1])
 	if err != nil {
 		return nil, err
 	}
-	tenant, _, _ := strings.Cut(t.host, ".")
+	tenant, _, _ := strings.Cut(m.host, ".")
 	item := map[string]any{
 		"tenant":                     tenant,
 		"global":                     false,
@@ -461,33 +461,33 @@ func (t *Tenant) getClient(call managementCall) (any, *apiError) {
 func listOf(s []string) []string { return append([]string{}, s...) }
 
 // listClientConnections pages by checkpoint only.
-func (t *Tenant) listClientConnections(call managementCall) (any, *apiError) {
-	c, err := t.clientByID(call.path[1])
+func (m *managementAPI) listClientConnections(call managementCall) (any, *apiError) {
+	c, err := m.clientByID(call.path[1])
 	if err != nil {
 		return nil, err
 	}
-	return t.connectionCheckpoint(call, call.filter(t.enabledConnections(&authorization{client: c})))
+	return m.connectionCheckpoint(call, call.filter(m.directory.enabledConnections(&authorization{client: c})))
 }
 
-func (t *Tenant) organizationWhere(match func(*Organization) bool) (*Organization, *apiError) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if i := slices.IndexFunc(t.data.orgs, match); i >= 0 {
-		return t.data.orgs[i], nil
+func (m *managementAPI) organizationWhere(match func(*Organization) bool) (*Organization, *apiError) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if i := slices.IndexFunc(m.directory.data.orgs, match); i >= 0 {
+		return m.directory.data.orgs[i], nil
 	}
 	return nil, &apiError{Status: http.StatusNotFound, Message: "No organization found by that id or name"}
 }
 
-func (t *Tenant) getOrganization(call managementCall) (any, *apiError) {
-	o, err := t.organizationWhere(func(o *Organization) bool { return o.ID == call.path[1] })
+func (m *managementAPI) getOrganization(call managementCall) (any, *apiError) {
+	o, err := m.organizationWhere(func(o *Organization) bool { return o.ID == call.path[1] })
 	if err != nil {
 		return nil, err
 	}
 	return o.item(), nil
 }
 
-func (t *Tenant) getOrganizationByName(call managementCall) (any, *apiError) {
-	o, err := t.organizationWhere(func(o *Organization) bool { return o.Name == call.path[2] })
+func (m *managementAPI) getOrganizationByName(call managementCall) (any, *apiError) {
+	o, err := m.organizationWhere(func(o *Organization) bool { return o.Name == call.path[2] })
 	if err != nil {
 		return nil, err
 	}
@@ -498,8 +498,8 @@ func (o *Organization) item() map[string]any {
 	return map[string]any{"id": o.ID, "name": o.Name, "display_name": o.DisplayName}
 }
 
-func (t *Tenant) listOrganizationConnections(call managementCall) (any, *apiError) {
-	o, err := t.organizationWhere(func(o *Organization) bool { return o.ID == call.path[1] })
+func (m *managementAPI) listOrganizationConnections(call managementCall) (any, *apiError) {
+	o, err := m.organizationWhere(func(o *Organization) bool { return o.ID == call.path[1] })
 	if err != nil {
 		return nil, err
 	}
@@ -507,14 +507,14 @@ func (t *Tenant) listOrganizationConnections(call managementCall) (any, *apiErro
 	if err != nil {
 		return nil, err
 	}
-	t.mu.Lock()
+	m.mu.Lock()
 	items := make([]map[string]any, 0, len(o.Connections))
 	for _, oc := range o.Connections {
-		if c := t.data.connection(oc.Name); c != nil {
+		if c := m.directory.data.connection(oc.Name); c != nil {
 			items = append(items, oc.item(c))
 		}
 	}
-	t.mu.Unlock()
+	m.mu.Unlock()
 	part := cut(page, items)
 	if call.query.Get("include_totals") != "true" {
 		return part, nil

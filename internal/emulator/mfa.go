@@ -50,12 +50,24 @@ var (
 // factorKinds are what mfa_requirements calls the factors.
 var factorKinds = map[string]string{"otp": "otp", "sms": "phone", "email": "email", "push": "push-notification", "recovery-code": "recovery-code"}
 
+// SecondFactors is the MFA API: it demands a second factor, sends challenges and
+// checks the answers.
+type secondFactors struct {
+	*site
+	clientAuth    *clientAuth
+	directory     *directory
+	mailbox       *mailbox
+	refreshTokens *refreshTokens
+
+	pending *bounded[mfaAttempt] // by mfa_token
+}
+
 // demandFactor puts a grant aside until a second factor is shown.
-func (t *Tenant) demandFactor(g grant, user *User) (map[string]any, *tokenError) {
+func (sf *secondFactors) demandFactor(g grant, user *User) (map[string]any, *tokenError) {
 	token := "Fe26.2*" + randomID(86)
-	t.mu.Lock()
-	t.factors.put(token, mfaAttempt{grant: g, started: t.now()})
-	t.mu.Unlock()
+	sf.mu.Lock()
+	sf.pending.put(token, mfaAttempt{grant: g, started: sf.now()})
+	sf.mu.Unlock()
 	requirements := map[string]any{}
 	var kinds []map[string]any
 	for _, factor := range user.Factors {
@@ -69,15 +81,15 @@ func (t *Tenant) demandFactor(g grant, user *User) (map[string]any, *tokenError)
 }
 
 // mfaAttempt returns the attempt of a token and its user.
-func (t *Tenant) mfaAttempt(token string) (mfaAttempt, *User, *tokenError) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	m, ok := t.factors.get(token)
-	user := t.data.users[m.user]
+func (sf *secondFactors) mfaAttempt(token string) (mfaAttempt, *User, *tokenError) {
+	sf.mu.Lock()
+	defer sf.mu.Unlock()
+	m, ok := sf.pending.get(token)
+	user := sf.directory.data.users[m.user]
 	switch {
 	case !ok || user == nil:
 		return m, nil, errMFAToken
-	case t.now().Sub(m.started) > mfaLifetime:
+	case sf.now().Sub(m.started) > mfaLifetime:
 		return m, nil, errMFAExpired
 	case m.tries >= maxAttempts:
 		return m, nil, errTooManyAttempts
@@ -90,9 +102,9 @@ func authenticatorID(user *User, factor string) string {
 }
 
 // listAuthenticators answers GET /mfa/authenticators.
-func (t *Tenant) listAuthenticators(w http.ResponseWriter, r *http.Request) {
+func (sf *secondFactors) listAuthenticators(w http.ResponseWriter, r *http.Request) {
 	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	_, user, err := t.mfaAttempt(token)
+	_, user, err := sf.mfaAttempt(token)
 	if !ok {
 		err = errUnauthorized
 	}
@@ -126,8 +138,8 @@ func (u *User) factorAddress(factor string) string {
 }
 
 // challenge answers POST /mfa/challenge.
-func (t *Tenant) challenge(w http.ResponseWriter, r *http.Request) {
-	body, err := t.challengeFactor(r)
+func (sf *secondFactors) challenge(w http.ResponseWriter, r *http.Request) {
+	body, err := sf.challengeFactor(r)
 	if err != nil {
 		writeJSON(w, err.status, err.oauthError)
 		return
@@ -135,13 +147,13 @@ func (t *Tenant) challenge(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, body)
 }
 
-func (t *Tenant) challengeFactor(r *http.Request) (map[string]any, *tokenError) {
-	_, form, err := t.clientRequest(r)
+func (sf *secondFactors) challengeFactor(r *http.Request) (map[string]any, *tokenError) {
+	_, form, err := sf.clientAuth.clientRequest(r)
 	if err != nil {
 		return nil, err
 	}
 	token := form.Get("mfa_token")
-	m, user, err := t.mfaAttempt(token)
+	m, user, err := sf.mfaAttempt(token)
 	if err != nil {
 		return nil, err
 	}
@@ -170,17 +182,17 @@ func (t *Tenant) challengeFactor(r *http.Request) (map[string]any, *tokenError) 
 	if m.factor != "push" {
 		m.code = randomDigits()
 		body["binding_method"] = "prompt"
-		t.send("mfa", user.factorAddress(m.factor), sentCode{code: m.code})
+		sf.mailbox.send("mfa", user.factorAddress(m.factor), sentCode{code: m.code})
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.factors.put(token, m)
+	sf.mu.Lock()
+	defer sf.mu.Unlock()
+	sf.pending.put(token, m)
 	return body, nil
 }
 
 // clientRequest reads a request of an application to an endpoint beside the
 // token endpoint.
-func (t *Tenant) clientRequest(r *http.Request) (*Client, url.Values, *tokenError) {
+func (ca *clientAuth) clientRequest(r *http.Request) (*Client, url.Values, *tokenError) {
 	form, err := requestForm(r)
 	if err != nil {
 		return nil, nil, err
@@ -189,20 +201,20 @@ func (t *Tenant) clientRequest(r *http.Request) (*Client, url.Values, *tokenErro
 	if err != nil {
 		return nil, nil, err
 	}
-	c, err := t.authenticateClient(id, secret, method)
+	c, err := ca.authenticateClient(id, secret, method)
 	return c, form, err
 }
 
 // AnswerPush answers the push notifications that the user has on the phone.
-func (t *Tenant) AnswerPush(user string, approve bool) {
+func (sf *secondFactors) AnswerPush(user string, approve bool) {
 	answer := "reject"
 	if approve {
 		answer = "approve"
 	}
-	subject := t.named(user)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for e := t.factors.order.Front(); e != nil; e = e.Next() {
+	subject := sf.directory.named(user)
+	sf.mu.Lock()
+	defer sf.mu.Unlock()
+	for e := sf.pending.order.Front(); e != nil; e = e.Next() {
 		entry := e.Value.(entry[mfaAttempt])
 		if entry.value.user == subject && entry.value.factor == "push" {
 			entry.value.answer = answer
@@ -212,8 +224,8 @@ func (t *Tenant) AnswerPush(user string, approve bool) {
 }
 
 // otpFactor answers mfa-otp.
-func (t *Tenant) otpFactor(c *Client, form url.Values) (map[string]any, *tokenError) {
-	return t.showFactor(c, form, func(m *mfaAttempt, u *User) *tokenError {
+func (sf *secondFactors) otpFactor(c *Client, form url.Values) (map[string]any, *tokenError) {
+	return sf.showFactor(c, form, func(m *mfaAttempt, u *User) *tokenError {
 		if !slices.Contains(u.Factors, "otp") || !same(form.Get("otp"), OneTimeCode) {
 			return errOTP
 		}
@@ -222,10 +234,10 @@ func (t *Tenant) otpFactor(c *Client, form url.Values) (map[string]any, *tokenEr
 }
 
 // oobFactor answers mfa-oob.
-func (t *Tenant) oobFactor(c *Client, form url.Values) (map[string]any, *tokenError) {
-	return t.showFactor(c, form, func(m *mfaAttempt, u *User) *tokenError {
+func (sf *secondFactors) oobFactor(c *Client, form url.Values) (map[string]any, *tokenError) {
+	return sf.showFactor(c, form, func(m *mfaAttempt, u *User) *tokenError {
 		last := m.polled
-		m.polled = t.now()
+		m.polled = sf.now()
 		switch {
 		case m.oobCode == "" || !same(form.Get("oob_code"), m.oobCode), m.code != "" && !same(form.Get("binding_code"), m.code):
 			return errBindingCode
@@ -241,15 +253,15 @@ func (t *Tenant) oobFactor(c *Client, form url.Values) (map[string]any, *tokenEr
 }
 
 // recoveryFactor answers mfa-recovery-code, and replaces the code.
-func (t *Tenant) recoveryFactor(c *Client, form url.Values) (map[string]any, *tokenError) {
+func (sf *secondFactors) recoveryFactor(c *Client, form url.Values) (map[string]any, *tokenError) {
 	next := strings.ToUpper(randomHex(12))
-	body, err := t.showFactor(c, form, func(m *mfaAttempt, u *User) *tokenError {
+	body, err := sf.showFactor(c, form, func(m *mfaAttempt, u *User) *tokenError {
 		if !slices.Contains(u.Factors, "recovery-code") || !same(form.Get("recovery_code"), u.RecoveryCode) {
 			return errRecovery
 		}
 		changed := *u
 		changed.RecoveryCode = next
-		t.data.users[m.user] = &changed
+		sf.directory.data.users[m.user] = &changed
 		return nil
 	})
 	if err == nil {
@@ -262,29 +274,29 @@ func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byt
 
 // showFactor issues the tokens of an attempt if check agrees. The ID token does
 // not tell of the second factor.
-func (t *Tenant) showFactor(c *Client, form url.Values, check func(*mfaAttempt, *User) *tokenError) (map[string]any, *tokenError) {
+func (sf *secondFactors) showFactor(c *Client, form url.Values, check func(*mfaAttempt, *User) *tokenError) (map[string]any, *tokenError) {
 	token := form.Get("mfa_token")
-	m, user, err := t.mfaAttempt(token)
+	m, user, err := sf.mfaAttempt(token)
 	if err != nil {
 		return nil, err
 	}
 	if m.client != c.ID {
 		return nil, errMFAToken
 	}
-	t.mu.Lock()
+	sf.mu.Lock()
 	err = check(&m, user)
 	if err != nil {
 		if err.Code == "invalid_grant" {
 			m.tries++
 		}
-		t.factors.put(token, m)
-		t.mu.Unlock()
+		sf.pending.put(token, m)
+		sf.mu.Unlock()
 		return nil, err
 	}
-	_, first := t.factors.take(token)
-	t.mu.Unlock()
+	_, first := sf.pending.take(token)
+	sf.mu.Unlock()
 	if !first {
 		return nil, errMFAToken
 	}
-	return t.issueGrant(m.grant), nil
+	return sf.refreshTokens.issueGrant(m.grant), nil
 }

@@ -33,7 +33,7 @@ type OrganizationConnection struct {
 var organizationName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,49}$`)
 
 // AddOrganization adds an organization, or replaces the one with its ID.
-func (t *Tenant) AddOrganization(o Organization) error {
+func (dir *directory) AddOrganization(o Organization) error {
 	if !organizationName.MatchString(o.Name) {
 		return fmt.Errorf("tenant: organization name %q is not allowed", o.Name)
 	}
@@ -48,23 +48,23 @@ func (t *Tenant) AddOrganization(o Organization) error {
 	}
 	o.Connections = slices.Clone(o.Connections)
 	o.Invitations = slices.Clone(o.Invitations)
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
 	for _, c := range o.Connections {
-		if t.data.connection(c.Name) == nil {
+		if dir.data.connection(c.Name) == nil {
 			return fmt.Errorf("tenant: organization %q: there is no connection %q", o.Name, c.Name)
 		}
 	}
-	for i, old := range t.data.orgs {
+	for i, old := range dir.data.orgs {
 		if old.ID == o.ID {
-			t.data.orgs[i] = &o
+			dir.data.orgs[i] = &o
 			return nil
 		}
 		if old.Name == o.Name {
 			return fmt.Errorf("tenant: organizations %q and %q have the same name", old.ID, o.ID)
 		}
 	}
-	t.data.orgs = append(t.data.orgs, &o)
+	dir.data.orgs = append(dir.data.orgs, &o)
 	return nil
 }
 

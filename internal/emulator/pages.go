@@ -20,9 +20,11 @@ import (
 //go:embed pages
 var pageFiles embed.FS
 
-// pages are the parsed templates, and what the Content-Security-Policy needs to
-// know of their inline style and scripts.
+// Pages writes HTML: it has the parsed templates, and the hash of their inline
+// style for the Content-Security-Policy.
 type pages struct {
+	*site
+
 	templates *template.Template
 	style     template.CSS
 	styleHash string
@@ -31,7 +33,7 @@ type pages struct {
 // autoSubmit is the only script of the form_post page.
 const autoSubmit = "document.forms[0].submit()"
 
-func parsePages() (*pages, error) {
+func newPages(site *site) (*pages, error) {
 	templates, err := template.ParseFS(pageFiles, "pages/*.html")
 	if err != nil {
 		return nil, err
@@ -40,7 +42,7 @@ func parsePages() (*pages, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &pages{templates: templates, style: template.CSS(style), styleHash: cspHash(string(style))}, nil
+	return &pages{site: site, templates: templates, style: template.CSS(style), styleHash: cspHash(string(style))}, nil
 }
 
 func cspHash(source string) string {
@@ -70,8 +72,8 @@ type view interface{ securityPolicy() string }
 // form-action names schemes, not hosts: browsers apply it to every redirect
 // that follows a form, and where the application sends its user after the
 // callback is not known here.
-func (t *Tenant) frame(title string, tx transaction) frame {
-	f := frame{Title: title, Host: t.host, Style: t.pages.style}
+func (p *pages) frame(title string, tx transaction) frame {
+	f := frame{Title: title, Host: p.host, Style: p.style}
 	f.policy = "form-action 'self' http: https:"
 	if tx.req != nil {
 		f.App = tx.req.client.Name
@@ -88,15 +90,15 @@ func (t *Tenant) frame(title string, tx transaction) frame {
 
 // render writes a page. The templates escape everything; the policy is the
 // second line.
-func (t *Tenant) render(w http.ResponseWriter, status int, name string, v view) {
+func (p *pages) render(w http.ResponseWriter, status int, name string, v view) {
 	var buf bytes.Buffer
-	if err := t.pages.templates.ExecuteTemplate(&buf, name, v); err != nil {
+	if err := p.templates.ExecuteTemplate(&buf, name, v); err != nil {
 		writeText(w, http.StatusInternalServerError, "Internal Server Error") // unreachable: tests render every page
 		return
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src "+t.pages.styleHash+"; img-src data:; base-uri 'none'; "+v.securityPolicy())
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src "+p.styleHash+"; img-src data:; base-uri 'none'; "+v.securityPolicy())
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
@@ -114,11 +116,11 @@ var expiredPage = pageError{http.StatusBadRequest, "This page has expired",
 
 var foreignForm = pageError{http.StatusForbidden, "Forbidden", "This form was sent by another site."}
 
-func (t *Tenant) errorPage(w http.ResponseWriter, e pageError) {
-	t.render(w, e.status, "error.html", struct {
+func (p *pages) errorPage(w http.ResponseWriter, e pageError) {
+	p.render(w, e.status, "error.html", struct {
 		frame
 		Problem pageError
-	}{t.frame("Error", transaction{}), e})
+	}{p.frame("Error", transaction{}), e})
 }
 
 // A button leads to a connection.
@@ -126,13 +128,13 @@ type button struct {
 	Label, URL, Badge, Class string
 }
 
-func (t *Tenant) buttons(tx transaction) []button {
+func (vs *views) buttons(tx transaction) []button {
 	var list []button
-	for _, c := range t.enabledConnections(tx.req) {
-		if c.onButton(tx.req.org) && t.usableConnection(tx.req, c.Name) != nil {
+	for _, c := range vs.directory.enabledConnections(tx.req) {
+		if c.onButton(tx.req.org) && vs.directory.usableConnection(tx.req, c.Name) != nil {
 			list = append(list, button{
 				Label: c.label(),
-				URL:   t.pageURL(pathOf(c), tx, c.Name),
+				URL:   vs.pageURL(pathOf(c), tx, c.Name),
 				Badge: badgeOf(c),
 				Class: badgeClass(c),
 			})
@@ -160,8 +162,8 @@ func badgeClass(c *Connection) string {
 // A hint shows an account of the demonstration.
 type hint struct{ Email, Password string }
 
-func (t *Tenant) loginPage(w http.ResponseWriter, tx transaction, status int, identifier, problem string) {
-	databases := t.databases(tx.req)
+func (vs *views) loginPage(w http.ResponseWriter, tx transaction, status int, identifier, problem string) {
+	databases := vs.directory.databases(tx.req)
 	view := struct {
 		frame
 		Form              bool
@@ -170,33 +172,33 @@ func (t *Tenant) loginPage(w http.ResponseWriter, tx transaction, status int, id
 		SignupURL, SSOURL string
 		Hints             []hint
 	}{
-		frame:      t.frame("Log in", tx),
+		frame:      vs.pages.frame("Log in", tx),
 		Form:       len(databases) > 0,
 		Identifier: identifier,
-		Buttons:    t.buttons(tx),
-		Hints:      t.hints(databases),
+		Buttons:    vs.buttons(tx),
+		Hints:      vs.hints(databases),
 	}
 	view.Error = problem
-	if t.signupConnection(tx.req) != nil {
-		view.SignupURL = t.pageURL("/u/signup", tx, "")
+	if vs.directory.signupConnection(tx.req) != nil {
+		view.SignupURL = vs.pageURL("/u/signup", tx, "")
 	}
-	if t.hasDomains(tx.req) {
-		view.SSOURL = t.pageURL("/u/sso", tx, "")
+	if vs.hasDomains(tx.req) {
+		view.SSOURL = vs.pageURL("/u/sso", tx, "")
 	}
-	t.render(w, status, "login.html", view)
+	vs.pages.render(w, status, "login.html", view)
 }
 
 // hints returns the demonstration accounts of the databases.
-func (t *Tenant) hints(databases []*Connection) []hint {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !t.data.demo {
+func (vs *views) hints(databases []*Connection) []hint {
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
+	if !vs.directory.data.demo {
 		return nil
 	}
 	var list []hint
 	for _, c := range databases {
-		for _, subject := range t.data.usersOf(c.Name) {
-			if u := t.data.users[subject]; !slices.Contains(t.data.signups, subject) {
+		for _, subject := range vs.directory.data.usersOf(c.Name) {
+			if u := vs.directory.data.users[subject]; !slices.Contains(vs.directory.data.signups, subject) {
 				list = append(list, hint{u.Email, u.Password})
 			}
 		}
@@ -205,29 +207,29 @@ func (t *Tenant) hints(databases []*Connection) []hint {
 }
 
 // hasDomains reports whether an e-mail address can lead to a connection.
-func (t *Tenant) hasDomains(req *authorization) bool {
-	return req.connection == "" && slices.ContainsFunc(t.enabledConnections(req), func(c *Connection) bool {
+func (vs *views) hasDomains(req *authorization) bool {
+	return req.connection == "" && slices.ContainsFunc(vs.directory.enabledConnections(req), func(c *Connection) bool {
 		return kindOf(c.Strategy) == enterprise && !c.Inactive && len(c.DomainAliases) > 0
 	})
 }
 
-func (t *Tenant) signupPage(w http.ResponseWriter, tx transaction, status int, email, problem string) {
+func (vs *views) signupPage(w http.ResponseWriter, tx transaction, status int, email, problem string) {
 	view := struct {
 		frame
 		Email, LoginURL string
 		MinPassword     int
-	}{t.frame("Sign up", tx), email, t.pageURL("/u/login", tx, ""), minPassword}
+	}{vs.pages.frame("Sign up", tx), email, vs.pageURL("/u/login", tx, ""), minPassword}
 	view.Error = problem
-	t.render(w, status, "signup.html", view)
+	vs.pages.render(w, status, "signup.html", view)
 }
 
-func (t *Tenant) ssoPage(w http.ResponseWriter, tx transaction, status int, email, problem string) {
+func (vs *views) ssoPage(w http.ResponseWriter, tx transaction, status int, email, problem string) {
 	view := struct {
 		frame
 		Email, LoginURL string
-	}{t.frame("Single sign-on", tx), email, t.pageURL("/u/login", tx, "")}
+	}{vs.pages.frame("Single sign-on", tx), email, vs.pageURL("/u/login", tx, "")}
 	view.Error = problem
-	t.render(w, status, "sso.html", view)
+	vs.pages.render(w, status, "sso.html", view)
 }
 
 // An account is a choice on a page.
@@ -246,8 +248,8 @@ func accountOf(subject string, u *User) account {
 // maxAccounts bounds the list of a provider page.
 const maxAccounts = 50
 
-func (t *Tenant) providerPage(w http.ResponseWriter, tx transaction, c *Connection) {
-	t.render(w, http.StatusOK, "provider.html", t.providerView(tx, c))
+func (vs *views) providerPage(w http.ResponseWriter, tx transaction, c *Connection) {
+	vs.pages.render(w, http.StatusOK, "provider.html", vs.providerView(tx, c))
 }
 
 // A providerView is the page that stands for a provider, on which people log in,
@@ -261,71 +263,71 @@ type providerView struct {
 	Scopes  []string // that the application may use
 }
 
-func (t *Tenant) providerView(tx transaction, c *Connection) providerView {
+func (vs *views) providerView(tx transaction, c *Connection) providerView {
 	view := providerView{
-		frame:      t.frame("Simulated "+c.label()+" sign-in", tx),
+		frame:      vs.pages.frame("Simulated "+c.label()+" sign-in", tx),
 		Provider:   c.label(),
 		Connection: c.Name,
 		Badge:      badgeOf(c),
 		Class:      badgeClass(c),
 	}
-	t.mu.Lock()
-	for _, subject := range t.data.usersOf(c.Name) {
-		u := t.data.users[subject]
+	vs.mu.Lock()
+	for _, subject := range vs.directory.data.usersOf(c.Name) {
+		u := vs.directory.data.users[subject]
 		if u.hasAddress(tx.req.loginHint) {
 			view.Accounts = slices.Insert(view.Accounts, 0, accountOf(subject, u))
 		} else {
 			view.Accounts = append(view.Accounts, accountOf(subject, u))
 		}
 	}
-	t.mu.Unlock()
+	vs.mu.Unlock()
 	view.Accounts = view.Accounts[:min(len(view.Accounts), maxAccounts)]
 	return view
 }
 
-func (t *Tenant) passwordlessPage(w http.ResponseWriter, tx transaction, c *Connection, status int, address, problem string) {
+func (vs *views) passwordlessPage(w http.ResponseWriter, tx transaction, c *Connection, status int, address, problem string) {
 	view := struct {
 		frame
 		Email               bool
 		Address, Sent, Code string
 	}{
-		frame:   t.frame("Log in", tx),
+		frame:   vs.pages.frame("Log in", tx),
 		Email:   c.Strategy == "email",
 		Address: address,
 		Sent:    tx.address,
 		Code:    tx.code,
 	}
 	view.Error = problem
-	t.render(w, status, "passwordless.html", view)
+	vs.pages.render(w, status, "passwordless.html", view)
 }
 
-func (t *Tenant) accountPage(w http.ResponseWriter, tx transaction, subject string) {
+func (vs *views) accountPage(w http.ResponseWriter, tx transaction, subject string) {
 	view := struct {
 		frame
 		Account account
-	}{frame: t.frame("Choose an account", tx)}
-	if u, ok := t.user(subject); ok {
+	}{frame: vs.pages.frame("Choose an account", tx)}
+	if u, ok := vs.directory.user(subject); ok {
 		view.Account = accountOf(subject, u)
 	}
-	t.render(w, http.StatusOK, "account.html", view)
+	vs.pages.render(w, http.StatusOK, "account.html", view)
 }
 
-func (t *Tenant) mfaPage(w http.ResponseWriter, tx transaction, status int, problem string) {
+func (vs *views) mfaPage(w http.ResponseWriter, tx transaction, status int, problem string) {
 	view := struct {
 		frame
 		Code string
-	}{t.frame("Verify your identity", tx), tx.code}
+	}{vs.pages.frame("Verify your identity", tx), tx.code}
 	view.Error = problem
-	t.render(w, status, "mfa.html", view)
+	vs.pages.render(w, status, "mfa.html", view)
 }
 
-func (t *Tenant) consentPage(w http.ResponseWriter, tx transaction, u *User) {
+func (vs *views) consentPage(w http.ResponseWriter, tx transaction, u *User) {
 	view := struct {
 		frame
 		Account account
 		API     string
 		Scopes  []string
-	}{frame: t.frame("Authorize the application", tx), Account: accountOf(tx.user, u)}
+	}{frame: vs.pages.frame("Authorize the application", tx), Account: accountOf(tx.user, u)}
 	if tx.req.api != nil {
 		view.API = tx.req.api.Audience
 		if tx.req.api.Name != "" {
@@ -335,7 +337,7 @@ func (t *Tenant) consentPage(w http.ResponseWriter, tx transaction, u *User) {
 	for _, scope := range grantedScopes(tx.req.scope, tx.req.client, u, tx.req.api) {
 		view.Scopes = append(view.Scopes, describeScope(scope))
 	}
-	t.render(w, http.StatusOK, "consent.html", view)
+	vs.pages.render(w, http.StatusOK, "consent.html", view)
 }
 
 func describeScope(scope string) string {
@@ -356,23 +358,23 @@ func describeScope(scope string) string {
 
 // formPostPage makes the browser post the response to the application (OAuth
 // 2.0 Form Post Response Mode, Section 2). Without scripts, a button does.
-func (t *Tenant) formPostPage(w http.ResponseWriter, action string, values url.Values) {
+func (p *pages) formPostPage(w http.ResponseWriter, action string, values url.Values) {
 	view := struct {
 		frame
 		Action template.URL
 		Script template.JS
 		Values url.Values
-	}{t.frame("Continue to the application", transaction{}), template.URL(action), autoSubmit, values}
+	}{p.frame("Continue to the application", transaction{}), template.URL(action), autoSubmit, values}
 	view.policy += "; script-src " + cspHash(autoSubmit)
-	t.render(w, http.StatusOK, "form_post.html", view)
+	p.render(w, http.StatusOK, "form_post.html", view)
 }
 
 // webMessagePage posts the response to the window that opened this one, or
 // holds it in a frame, if the application's origin is registered.
-func (t *Tenant) webMessagePage(w http.ResponseWriter, req *authorization, values url.Values) {
+func (p *pages) webMessagePage(w http.ResponseWriter, req *authorization, values url.Values) {
 	origin := originOf(req.redirectURI)
 	if origin == "" {
-		t.errorPage(w, pageError{http.StatusBadRequest, "invalid_request", "response_mode web_message needs a web origin"})
+		p.errorPage(w, pageError{http.StatusBadRequest, "invalid_request", "response_mode web_message needs a web origin"})
 		return
 	}
 	response := map[string]any{}
@@ -387,10 +389,10 @@ func (t *Tenant) webMessagePage(w http.ResponseWriter, req *authorization, value
 		frame
 		Nonce, Origin string
 		Message       map[string]any
-	}{t.frame("Continue to the application", transaction{}), nonce, origin,
+	}{p.frame("Continue to the application", transaction{}), nonce, origin,
 		map[string]any{"type": "authorization_response", "response": response}}
 	view.policy = "form-action 'none'; frame-ancestors " + origin + "; script-src 'nonce-" + nonce + "'"
-	t.render(w, http.StatusOK, "web_message.html", view)
+	p.render(w, http.StatusOK, "web_message.html", view)
 }
 
 // initials returns at most two letters that stand for a name.
@@ -410,7 +412,7 @@ func initials(name string) string {
 }
 
 // serveAvatar draws the letters in its path.
-func (t *Tenant) serveAvatar(w http.ResponseWriter, r *http.Request) {
+func (p *pages) serveAvatar(w http.ResponseWriter, r *http.Request) {
 	letters := strings.TrimSuffix(r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:], ".svg")
 	if runes := []rune(letters); len(runes) > 2 {
 		letters = string(runes[:2])

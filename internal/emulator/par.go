@@ -17,23 +17,39 @@ type pushedRequest struct {
 	expires time.Time
 }
 
-// AllowPushedRequests turns pushed authorization requests on or off, as the
-// tenant's settings do. A tenant with the [Enterprise] document has them on.
-func (t *Tenant) AllowPushedRequests(on bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.par = on
+// PushedRequests holds pushed authorization requests until the browser comes.
+type pushedRequests struct {
+	*site
+
+	on      bool // whether requests may be pushed
+	waiting *bounded[pushedRequest]
 }
 
-func (t *Tenant) takesPushed() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.par
+// AllowPushedRequests turns pushed authorization requests on or off, as the
+// tenant's settings do. A tenant with the [Enterprise] document has them on.
+func (pr *pushedRequests) AllowPushedRequests(on bool) {
+	pr.mu.Lock()
+	defer pr.mu.Unlock()
+	pr.on = on
+}
+
+func (pr *pushedRequests) takesPushed() bool {
+	pr.mu.Lock()
+	defer pr.mu.Unlock()
+	return pr.on
+}
+
+// A parEndpoint takes pushed authorization requests (RFC 9126).
+type parEndpoint struct {
+	*site
+	clientAuth     *clientAuth
+	pushedRequests *pushedRequests
+	requests       *requests
 }
 
 // pushRequest answers the pushed authorization request endpoint.
-func (t *Tenant) pushRequest(w http.ResponseWriter, r *http.Request) {
-	uri, err := t.keepRequest(r)
+func (e *parEndpoint) pushRequest(w http.ResponseWriter, r *http.Request) {
+	uri, err := e.keepRequest(r)
 	w.Header().Set("Cache-Control", "no-store")
 	if err != nil {
 		writeJSON(w, err.status, err.oauthError)
@@ -47,7 +63,7 @@ func (t *Tenant) pushRequest(w http.ResponseWriter, r *http.Request) {
 
 // keepRequest checks a request as the authorization endpoint would (RFC 9126,
 // Section 2.1), so that its mistakes come to light here.
-func (t *Tenant) keepRequest(r *http.Request) (uri string, err *tokenError) {
+func (e *parEndpoint) keepRequest(r *http.Request) (uri string, err *tokenError) {
 	form, err := requestForm(r)
 	if err != nil {
 		return "", err
@@ -56,7 +72,7 @@ func (t *Tenant) keepRequest(r *http.Request) (uri string, err *tokenError) {
 	if err != nil {
 		return "", err
 	}
-	client, err := t.authenticateClient(id, shown, method)
+	client, err := e.clientAuth.authenticateClient(id, shown, method)
 	if err != nil {
 		return "", err
 	}
@@ -72,28 +88,28 @@ func (t *Tenant) keepRequest(r *http.Request) (uri string, err *tokenError) {
 		}
 	}
 	params.Set("client_id", client.ID)
-	req, refusal := t.identifyApplication(params)
+	req, refusal := e.requests.identifyApplication(params)
 	if refusal != nil {
 		return "", badRequest(refusal.Text)
 	}
 	req.pushing = true
-	if fault := t.checkRequest(req, params); fault != nil {
+	if fault := e.requests.checkRequest(req, params); fault != nil {
 		return "", &tokenError{http.StatusBadRequest, *fault}
 	}
 	uri = "urn:ietf:params:oauth:request_uri:" + randomID(32)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.pushed.put(uri, pushedRequest{client.ID, params, t.now().Add(pushedLife)})
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.pushedRequests.waiting.put(uri, pushedRequest{client.ID, params, e.now().Add(pushedLife)})
 	return uri, nil
 }
 
 // takePushed returns the parameters that were pushed, in place of those of the
 // URL (RFC 9126, Section 4). They serve once.
-func (t *Tenant) takePushed(params url.Values) (url.Values, *pageError) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	got, ok := t.pushed.take(params.Get("request_uri"))
-	if !ok || got.client != params.Get("client_id") || !t.now().Before(got.expires) {
+func (pr *pushedRequests) takePushed(params url.Values) (url.Values, *pageError) {
+	pr.mu.Lock()
+	defer pr.mu.Unlock()
+	got, ok := pr.waiting.take(params.Get("request_uri"))
+	if !ok || got.client != params.Get("client_id") || !pr.now().Before(got.expires) {
 		return nil, &pageError{http.StatusBadRequest, "invalid_request", "The request_uri is invalid or has expired"}
 	}
 	return got.params, nil

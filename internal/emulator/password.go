@@ -22,47 +22,56 @@ var (
 // maxAttempts is how many failures one address may have at one account.
 const maxAttempts = 10
 
+// Passwords answers the grant types that carry the user's password.
+type passwords struct {
+	*site
+	directory   *directory
+	grantLogins *grantLogins
+
+	attempts *bounded[int] // failed logins, by account and address
+}
+
 // password answers the resource owner password credentials grant (RFC 6749,
 // Section 4.3), for the default directory.
-func (t *Tenant) password(c *Client, form url.Values) (map[string]any, *tokenError) {
-	t.mu.Lock()
-	conn := t.data.connection(t.cfg.DefaultDirectory)
-	t.mu.Unlock()
+func (pw *passwords) password(c *Client, form url.Values) (map[string]any, *tokenError) {
+	pw.mu.Lock()
+	conn := pw.directory.data.connection(pw.cfg.DefaultDirectory)
+	pw.mu.Unlock()
 	if conn == nil {
 		return nil, errNoDirectory
 	}
-	return t.passwordLogin(c, form, conn)
+	return pw.passwordLogin(c, form, conn)
 }
 
 // passwordRealm answers Auth0's variant, which names the connection.
-func (t *Tenant) passwordRealm(c *Client, form url.Values) (map[string]any, *tokenError) {
+func (pw *passwords) passwordRealm(c *Client, form url.Values) (map[string]any, *tokenError) {
 	realm := form.Get("realm")
 	if realm == "" {
 		return nil, badRequest("Missing required parameter: realm")
 	}
-	t.mu.Lock()
-	enabled := t.data.enabledFor(c, nil)
-	t.mu.Unlock()
+	pw.mu.Lock()
+	enabled := pw.directory.data.enabledFor(c, nil)
+	pw.mu.Unlock()
 	for _, conn := range enabled {
 		if conn.Name != realm || conn.Inactive {
 			continue
 		}
 		switch conn.Strategy {
 		case "auth0", "ad", "auth0-adldap", "adfs", "waad":
-			return t.passwordLogin(c, form, conn)
+			return pw.passwordLogin(c, form, conn)
 		}
 		return nil, errNoPasswords
 	}
 	return nil, &tokenError{http.StatusForbidden, oauthError{"invalid_request", "Unknown realm '" + realm + "'"}}
 }
 
-func (t *Tenant) passwordLogin(c *Client, form url.Values, conn *Connection) (map[string]any, *tokenError) {
+func (pw *passwords) passwordLogin(c *Client, form url.Values, conn *Connection) (map[string]any, *tokenError) {
 	for _, name := range []string{"username", "password"} {
 		if form.Get(name) == "" {
 			return nil, badRequest("Missing required parameter: " + name)
 		}
 	}
-	user, subject, err := t.checkAttempt(c, form, conn)
+	user, subject, err := pw.checkAttempt(c, form, conn)
 	if err != nil {
 		return nil, err
 	}
@@ -72,17 +81,17 @@ func (t *Tenant) passwordLogin(c *Client, form url.Values, conn *Connection) (ma
 	case "requires_verification":
 		return nil, errNeedsVerification
 	}
-	return t.loginByGrant(c, form, user, subject, "password")
+	return pw.grantLogins.loginByGrant(c, form, user, subject, "password")
 }
 
 // checkAttempt checks the password, unless that was tried too often.
-func (t *Tenant) checkAttempt(c *Client, form url.Values, conn *Connection) (*User, string, *tokenError) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+func (pw *passwords) checkAttempt(c *Client, form url.Values, conn *Connection) (*User, string, *tokenError) {
+	pw.mu.Lock()
+	defer pw.mu.Unlock()
 	key := strings.Join([]string{conn.Name, strings.ToLower(form.Get("username")), c.caller}, "\x00")
-	failures, _ := t.attempts.get(key)
-	subject, found := t.data.subject(form.Get("username"), conn.Name)
-	user := t.data.users[subject]
+	failures, _ := pw.attempts.get(key)
+	subject, found := pw.directory.data.subject(form.Get("username"), conn.Name)
+	user := pw.directory.data.users[subject]
 	switch {
 	case failures >= maxAttempts:
 		return nil, "", errTooManyAttempts
@@ -90,37 +99,44 @@ func (t *Tenant) checkAttempt(c *Client, form url.Values, conn *Connection) (*Us
 		return nil, "", errSuspicious
 	case !found || !user.hasAddress(form.Get("username")) || user.Password == "" ||
 		subtle.ConstantTimeCompare([]byte(user.Password), []byte(form.Get("password"))) != 1:
-		t.attempts.put(key, failures+1)
+		pw.attempts.put(key, failures+1)
 		return nil, "", errPassword
 	}
-	t.attempts.delete(key)
+	pw.attempts.delete(key)
 	return user, subject, nil
 }
 
+// GrantLogins log a user in for a grant type that has no page.
+type grantLogins struct {
+	refreshTokens *refreshTokens
+	requests      *requests
+	mfa           *secondFactors
+}
+
 // loginByGrant is what every grant ends with that logs a user in.
-func (t *Tenant) loginByGrant(c *Client, form url.Values, user *User, subject, gty string) (map[string]any, *tokenError) {
+func (gl *grantLogins) loginByGrant(c *Client, form url.Values, user *User, subject, gty string) (map[string]any, *tokenError) {
 	switch {
 	case user.Blocked:
 		return nil, errUserBlocked
 	case user.DenyReason != "":
 		return nil, denied(user.DenyReason)
 	}
-	g, err := t.userGrant(c, form, user, subject)
+	g, err := gl.userGrant(c, form, user, subject)
 	if err != nil {
 		return nil, err
 	}
 	g.gty = gty
 	if user.MFA {
-		return t.demandFactor(g, user)
+		return gl.mfa.demandFactor(g, user)
 	}
-	return t.issueGrant(g), nil
+	return gl.refreshTokens.issueGrant(g), nil
 }
 
 // userGrant reads what a token request asks for. Without scopes these are all
 // that there are.
-func (t *Tenant) userGrant(c *Client, form url.Values, user *User, subject string) (grant, *tokenError) {
+func (gl *grantLogins) userGrant(c *Client, form url.Values, user *User, subject string) (grant, *tokenError) {
 	req := &authorization{client: c}
-	if err := t.checkAudience(req, form); err != nil {
+	if err := gl.requests.checkAudience(req, form); err != nil {
 		status := http.StatusForbidden
 		if err.Code == "invalid_request" {
 			status = http.StatusBadRequest
@@ -137,10 +153,19 @@ func (t *Tenant) userGrant(c *Client, form url.Values, user *User, subject strin
 	}, nil
 }
 
-func (t *Tenant) issueGrant(g grant) map[string]any {
-	body := t.tokenSet(g)
+// RefreshTokens issues, rotates and revokes refresh tokens.
+type refreshTokens struct {
+	*site
+	directory *directory
+	tokens    *tokens
+
+	refresh *bounded[refreshToken]
+}
+
+func (rf *refreshTokens) issueGrant(g grant) map[string]any {
+	body := rf.tokens.tokenSet(g)
 	if g.has("offline_access") {
-		body["refresh_token"] = t.newRefreshToken(g, t.now())
+		body["refresh_token"] = rf.newRefreshToken(g, rf.now())
 	}
 	return body
 }

@@ -17,12 +17,21 @@ type authorizationCode struct {
 	used                       bool
 }
 
+// Responses deliver the result of an authorization request to the application.
+type responses struct {
+	*site
+	pages  *pages
+	tokens *tokens
+
+	codes *bounded[authorizationCode]
+}
+
 // answer issues what response_type asks for and delivers it.
-func (t *Tenant) answer(w http.ResponseWriter, req *authorization, g grant) {
+func (rs *responses) answer(w http.ResponseWriter, req *authorization, g grant) {
 	values := url.Values{}
 	hashes := map[string]any{}
 	if req.code {
-		code := t.issueCode(req, g)
+		code := rs.issueCode(req, g)
 		values.Set("code", code)
 		hashes["c_hash"] = halfHash(code)
 	} else {
@@ -30,7 +39,7 @@ func (t *Tenant) answer(w http.ResponseWriter, req *authorization, g grant) {
 		g.scope = slices.DeleteFunc(slices.Clone(g.scope), func(s string) bool { return s == "offline_access" })
 	}
 	if req.token {
-		token := t.issueAccessToken(g, req.api)
+		token := rs.tokens.issueAccessToken(g, req.api)
 		values.Set("access_token", token)
 		values.Set("token_type", "Bearer")
 		values.Set("expires_in", formatSeconds(lifetimeOf(req.api)))
@@ -40,45 +49,45 @@ func (t *Tenant) answer(w http.ResponseWriter, req *authorization, g grant) {
 		hashes["at_hash"] = halfHash(token)
 	}
 	if req.idToken {
-		values.Set("id_token", t.issueIDToken(g, hashes))
+		values.Set("id_token", rs.tokens.issueIDToken(g, hashes))
 	}
-	t.deliver(w, req, values)
+	rs.deliver(w, req, values)
 }
 
-func (t *Tenant) issueCode(req *authorization, g grant) string {
+func (rs *responses) issueCode(req *authorization, g grant) string {
 	code := randomID(43)
 	g.family = randomID(22)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.codes.put(code, authorizationCode{
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	rs.codes.put(code, authorizationCode{
 		grant:           g,
 		redirectURI:     req.sentURI,
 		challenge:       req.challenge,
 		challengeMethod: req.challengeMethod,
-		expires:         t.now().Add(codeLifetime),
+		expires:         rs.now().Add(codeLifetime),
 	})
 	return code
 }
 
 // refuse delivers an error to the application.
-func (t *Tenant) refuse(w http.ResponseWriter, req *authorization, err oauthError) {
+func (rs *responses) refuse(w http.ResponseWriter, req *authorization, err oauthError) {
 	values := url.Values{"error": {err.Code}}
 	if err.Description != "" {
 		values.Set("error_description", err.Description)
 	}
-	t.deliver(w, req, values)
+	rs.deliver(w, req, values)
 }
 
 // deliver sends the response parameters to the redirect URI by the response mode.
-func (t *Tenant) deliver(w http.ResponseWriter, req *authorization, values url.Values) {
+func (rs *responses) deliver(w http.ResponseWriter, req *authorization, values url.Values) {
 	if req.hasState {
 		values.Set("state", req.state)
 	}
 	switch req.mode {
 	case "form_post":
-		t.formPostPage(w, req.redirectURI, values)
+		rs.pages.formPostPage(w, req.redirectURI, values)
 	case "web_message":
-		t.webMessagePage(w, req, values)
+		rs.pages.webMessagePage(w, req, values)
 	case "fragment":
 		redirect(w, req.redirectURI+"#"+values.Encode())
 	default:

@@ -26,17 +26,17 @@ const (
 
 // sessionOf returns the browser's session. Cookies of other tenants on the same
 // host may come along, because cookies do not know ports.
-func (t *Tenant) sessionOf(r *http.Request) (session, bool) {
-	now := t.now()
-	t.mu.Lock()
-	defer t.mu.Unlock()
+func (ss *browserSessions) sessionOf(r *http.Request) (session, bool) {
+	now := ss.now()
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
 	for _, c := range r.CookiesNamed(sessionCookie) {
-		s, ok := t.sessions.get(c.Value)
+		s, ok := ss.open.get(c.Value)
 		if !ok {
 			continue
 		}
-		if now.Sub(s.seen) > sessionIdle || now.Sub(s.created) > sessionAbsolute || t.data.users[s.user] == nil {
-			t.sessions.delete(s.id)
+		if now.Sub(s.seen) > sessionIdle || now.Sub(s.created) > sessionAbsolute || ss.directory.data.users[s.user] == nil {
+			ss.open.delete(s.id)
 			continue
 		}
 		return s, true
@@ -47,9 +47,9 @@ func (t *Tenant) sessionOf(r *http.Request) (session, bool) {
 // keepSession makes the finished login the browser's session. The cookie value
 // changes with every login, against fixation; the sid stays while the user and
 // the browser are the same.
-func (t *Tenant) keepSession(w http.ResponseWriter, r *http.Request, tx transaction) session {
-	now := t.now()
-	old, had := t.sessionOf(r)
+func (ss *browserSessions) keepSession(w http.ResponseWriter, r *http.Request, tx transaction) session {
+	now := ss.now()
+	old, had := ss.sessionOf(r)
 	s := old
 	switch {
 	case had && old.user == tx.user && tx.resumed:
@@ -64,36 +64,36 @@ func (t *Tenant) keepSession(w http.ResponseWriter, r *http.Request, tx transact
 	s.seen = now
 	s.mfa = s.mfa || tx.mfaDone
 
-	t.mu.Lock()
+	ss.mu.Lock()
 	if s.id != old.id {
-		t.sessions.delete(old.id)
+		ss.open.delete(old.id)
 	}
-	t.sessions.put(s.id, s)
-	t.mu.Unlock()
-	t.setSessionCookie(w, s.id, int(sessionIdle/time.Second))
+	ss.open.put(s.id, s)
+	ss.mu.Unlock()
+	ss.setSessionCookie(w, s.id, int(sessionIdle/time.Second))
 	return s
 }
 
-func (t *Tenant) endSession(w http.ResponseWriter, s session) {
-	t.mu.Lock()
-	t.sessions.delete(s.id)
-	t.mu.Unlock()
-	t.setSessionCookie(w, "", -1)
+func (ss *browserSessions) endSession(w http.ResponseWriter, s session) {
+	ss.mu.Lock()
+	ss.open.delete(s.id)
+	ss.mu.Unlock()
+	ss.setSessionCookie(w, "", -1)
 }
 
 // setSessionCookie sets the cookie as Auth0 does: SameSite=None, so that silent
 // logins in frames work, which browsers accept over https only.
-func (t *Tenant) setSessionCookie(w http.ResponseWriter, value string, maxAge int) {
+func (ss *browserSessions) setSessionCookie(w http.ResponseWriter, value string, maxAge int) {
 	c := &http.Cookie{
 		Name:     sessionCookie,
 		Value:    value,
-		Path:     cmp.Or(t.path, "/"),
+		Path:     cmp.Or(ss.path, "/"),
 		MaxAge:   maxAge,
 		HttpOnly: true,
-		Secure:   t.secure,
+		Secure:   ss.secure,
 		SameSite: http.SameSiteLaxMode,
 	}
-	if t.secure {
+	if ss.secure {
 		c.SameSite = http.SameSiteNoneMode
 	}
 	http.SetCookie(w, c)
@@ -104,24 +104,24 @@ func (t *Tenant) setSessionCookie(w http.ResponseWriter, value string, maxAge in
 // redirects without pages. An account to connect is the one with the same e-mail
 // address, or else the first that the connection has. The user is named by e-mail
 // address or subject. The empty name returns to pages.
-func (t *Tenant) SignIn(user string) error {
+func (ss *browserSessions) SignIn(user string) error {
 	subject := ""
 	if user != "" {
 		var ok bool
-		if subject, ok = t.Subject(user); !ok {
+		if subject, ok = ss.directory.Subject(user); !ok {
 			return unknownUser(user)
 		}
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.faults.automatic = subject
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	ss.faults.automatic = subject
 	return nil
 }
 
 // SignOut ends the automatic mode and every session at the tenant.
-func (t *Tenant) SignOut() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.faults.automatic = ""
-	t.sessions.deleteFunc(func(session) bool { return true })
+func (ss *browserSessions) SignOut() {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	ss.faults.automatic = ""
+	ss.open.deleteFunc(func(session) bool { return true })
 }

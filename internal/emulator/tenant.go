@@ -85,45 +85,38 @@ type Config struct {
 }
 
 // A Tenant is an Auth0-shaped tenant. All methods are safe for concurrent use.
+//
+// It has no state itself: each group of endpoints is a small type with the state
+// that it owns and pointers to the groups that it uses. The groups with methods
+// for tests are embedded.
 type Tenant struct {
-	cfg        Config
-	base       string // issuer without its trailing slash
-	path       string // path of the base URL, "" or "/tenant-less"
-	host       string
-	secure     bool
-	now        func() time.Time
-	routes     map[string]route
-	grants     map[string]grantHandler
-	operations []managementRoute
-	pages      *pages
-	forms      http.CrossOriginProtection
+	*site
+	*router
+	*directory
+	*browserSessions
+	*keys
+	*tokens
+	*refreshTokens
+	*tokenExchange
+	*pushedRequests
+	*backchannel
+	*mailbox
+	*secondFactors
+	*faults
+}
 
-	mu       sync.Mutex // guards everything below
-	data     data
-	ring     keyring
-	sessions *bounded[session]
-	logins   *bounded[transaction]
-	logouts  *bounded[logoutRequest]
-	codes    *bounded[authorizationCode]
-	opaque   *bounded[grant]
-	refresh  *bounded[refreshToken]
-	consents *bounded[[]string]
-	upstream *bounded[upstreamLogin]
-	accounts *bounded[thirdParty]
-	connects *bounded[connecting]
-	tickets  *bounded[string] // auth_session, by ticket and by page
-	attempts *bounded[int]    // failed password logins, by account and address
-	quotas   *bounded[quota]
-	factors  *bounded[mfaAttempt] // by mfa_token
-	sent     *bounded[sentCode]   // by connection and address
+// A site is what every group knows of the tenant: its configuration, its
+// address, its clock and its lock.
+type site struct {
+	cfg    Config
+	base   string // issuer without its trailing slash
+	path   string // path of the base URL, "" or "/tenant-less"
+	host   string
+	secure bool
+	now    func() time.Time
+	forms  http.CrossOriginProtection
 
-	exchanges map[string]func(token string) (user string, ok bool) // by subject_token_type
-
-	par        bool // whether authorization requests may be pushed
-	pushed     *bounded[pushedRequest]
-	assertions *bounded[struct{}] // jti of those that were used
-
-	faults faults
+	mu sync.Mutex // guards the state of all groups
 }
 
 // maxStored bounds everything that requests can make grow. The oldest entry
@@ -135,6 +128,18 @@ const maxBody = 64 << 10
 
 // New returns a tenant with two signing keys and nothing else in it.
 func New(cfg Config) (*Tenant, error) {
+	site, err := newSite(cfg)
+	if err != nil {
+		return nil, err
+	}
+	pages, err := newPages(site)
+	if err != nil {
+		return nil, err
+	}
+	return assemble(site, pages), nil
+}
+
+func newSite(cfg Config) (*site, error) {
 	base, err := baseURL(cfg)
 	if err != nil {
 		return nil, err
@@ -144,48 +149,18 @@ func New(cfg Config) (*Tenant, error) {
 	default:
 		return nil, fmt.Errorf("tenant: Config.Discovery %q is not a known variant", cfg.Discovery)
 	}
-	pages, err := parsePages()
-	if err != nil {
-		return nil, err
+	s := &site{
+		cfg:    cfg,
+		base:   strings.TrimSuffix(base.String(), "/"),
+		path:   strings.TrimSuffix(base.Path, "/"),
+		host:   base.Host,
+		secure: base.Scheme == "https",
+		now:    cfg.Now,
 	}
-	t := &Tenant{
-		cfg:      cfg,
-		base:     strings.TrimSuffix(base.String(), "/"),
-		path:     strings.TrimSuffix(base.Path, "/"),
-		host:     base.Host,
-		secure:   base.Scheme == "https",
-		now:      cfg.Now,
-		pages:    pages,
-		data:     newData(),
-		sessions: newBounded[session](maxStored),
-		logins:   newBounded[transaction](maxStored),
-		logouts:  newBounded[logoutRequest](maxStored),
-		codes:    newBounded[authorizationCode](maxStored),
-		opaque:   newBounded[grant](maxStored),
-		refresh:  newBounded[refreshToken](maxStored),
-		consents: newBounded[[]string](maxStored),
-		upstream: newBounded[upstreamLogin](maxStored),
-		accounts: newBounded[thirdParty](maxStored),
-		connects: newBounded[connecting](maxStored),
-		tickets:  newBounded[string](maxStored),
-		par:      cfg.Discovery == Enterprise,
-		pushed:   newBounded[pushedRequest](maxStored),
-		attempts: newBounded[int](maxStored),
-		quotas:   newBounded[quota](maxStored),
-		factors:  newBounded[mfaAttempt](maxStored),
-		sent:     newBounded[sentCode](maxStored),
-		faults:   newFaults(),
-
-		assertions: newBounded[struct{}](maxStored),
+	if s.now == nil {
+		s.now = time.Now
 	}
-	if t.now == nil {
-		t.now = time.Now
-	}
-	t.ring = newKeyring(t.host)
-	t.routes = t.routeTable()
-	t.grants = t.grantTable()
-	t.operations = t.managementTable()
-	return t, nil
+	return s, nil
 }
 
 func baseURL(cfg Config) (*url.URL, error) {
@@ -209,7 +184,7 @@ func baseURL(cfg Config) (*url.URL, error) {
 }
 
 // Issuer returns the issuer identifier, which ends with a slash.
-func (t *Tenant) Issuer() string { return t.base + "/" }
+func (s *site) Issuer() string { return s.base + "/" }
 
 // A route is an endpoint, for switches and counters, and what answers it.
 type route struct {
@@ -219,60 +194,88 @@ type route struct {
 	handle   http.HandlerFunc
 }
 
-func (t *Tenant) routeTable() map[string]route {
+// A router finds the endpoint of a request and lets the faults come first.
+type router struct {
+	*site
+	authorizations *authorizeEndpoint
+	clientFiles    *clientFiles
+	codeGrants     *codeGrants
+	connector      *connector
+	directory      *directory
+	faults         *faults
+	keys           *keys
+	flow           *loginFlow
+	loginForms     *loginForms
+	logoutAPI      *logoutAPI
+	managementAPI  *managementAPI
+	metadata       *metadata
+	myAccountAPI   *myAccountAPI
+	pages          *pages
+	parEndpoint    *parEndpoint
+	passwordless   *passwordlessAPI
+	pushedRequests *pushedRequests
+	mfa            *secondFactors
+	tokenEndpoint  *tokenEndpoint
+	upstreamLogins *upstreamLogins
+	userinfoAPI    *userinfoAPI
+
+	routes map[string]route
+}
+
+func (rt *router) routeTable() map[string]route {
 	return map[string]route{
-		"/.well-known/openid-configuration":       {Discovery, true, "GET", t.serveDiscovery},
-		"/.well-known/oauth-authorization-server": {Discovery, true, "GET", t.serveDiscovery},
-		"/.well-known/jwks.json":                  {JWKS, true, "GET", t.serveJWKS},
-		"/pem":                                    {"", true, "GET", t.servePEM},
-		"/authorize":                              {Authorize, false, "GET POST", t.authorize},
-		"/oauth/token":                            {Token, true, "POST", t.token},
-		"/oauth/revoke":                           {Revoke, true, "POST", t.revoke},
-		"/oauth/par":                              {PAR, false, "POST", t.pushRequest},
-		"/mfa/authenticators":                     {MFA, true, "GET", t.listAuthenticators},
-		"/mfa/challenge":                          {MFA, true, "POST", t.challenge},
-		"/passwordless/start":                     {Passwordless, true, "POST", t.startPasswordless},
-		"/passwordless/verify_redirect":           {Pages, false, "GET", t.followLink},
-		"/userinfo":                               {UserInfo, true, "GET POST", t.userinfo},
-		"/v2/logout":                              {Logout, false, "GET", t.legacyLogout},
-		"/oidc/logout":                            {Logout, false, "GET POST", t.oidcLogout},
-		"/u/login":                                {Pages, false, "GET POST", t.page(t.showLogin, t.submitLogin)},
-		"/u/signup":                               {Pages, false, "GET POST", t.page(t.showSignup, t.submitSignup)},
-		"/u/sso":                                  {Pages, false, "GET POST", t.page(t.showSSO, t.submitSSO)},
-		"/u/provider":                             {Pages, false, "GET POST", t.page(t.showProvider, t.submitProvider)},
-		"/u/passwordless":                         {Pages, false, "GET POST", t.page(t.showPasswordless, t.submitPasswordless)},
-		"/u/account":                              {Pages, false, "GET POST", t.page(t.showAccount, t.submitAccount)},
-		"/u/organization":                         {Pages, false, "GET POST", t.page(t.showOrganization, t.submitOrganization)},
-		"/u/memberships":                          {Pages, false, "GET POST", t.page(t.showMemberships, t.submitMemberships)},
-		"/u/mfa":                                  {Pages, false, "GET POST", t.page(t.showMFA, t.submitMFA)},
-		"/u/consent":                              {Pages, false, "GET POST", t.page(t.showConsent, t.submitConsent)},
-		"/login/callback":                         {Pages, false, "GET", t.upstreamCallback},
-		"/u/logout":                               {Pages, false, "GET POST", t.confirmLogout},
-		"/connected-accounts/connect":             {Pages, false, "GET", t.followTicket},
-		"/u/connect":                              {Pages, false, "GET POST", t.connectPage},
+		"/.well-known/openid-configuration":       {Discovery, true, "GET", rt.metadata.serveDiscovery},
+		"/.well-known/oauth-authorization-server": {Discovery, true, "GET", rt.metadata.serveDiscovery},
+		"/.well-known/jwks.json":                  {JWKS, true, "GET", rt.keys.serveJWKS},
+		"/pem":                                    {"", true, "GET", rt.keys.servePEM},
+		"/authorize":                              {Authorize, false, "GET POST", rt.authorizations.authorize},
+		"/oauth/token":                            {Token, true, "POST", rt.tokenEndpoint.token},
+		"/oauth/revoke":                           {Revoke, true, "POST", rt.codeGrants.revoke},
+		"/oauth/par":                              {PAR, false, "POST", rt.parEndpoint.pushRequest},
+		"/mfa/authenticators":                     {MFA, true, "GET", rt.mfa.listAuthenticators},
+		"/mfa/challenge":                          {MFA, true, "POST", rt.mfa.challenge},
+		"/passwordless/start":                     {Passwordless, true, "POST", rt.passwordless.startPasswordless},
+		"/passwordless/verify_redirect":           {Pages, false, "GET", rt.passwordless.followLink},
+		"/userinfo":                               {UserInfo, true, "GET POST", rt.userinfoAPI.userinfo},
+		"/v2/logout":                              {Logout, false, "GET", rt.logoutAPI.legacyLogout},
+		"/oidc/logout":                            {Logout, false, "GET POST", rt.logoutAPI.oidcLogout},
+		"/u/login":                                {Pages, false, "GET POST", rt.flow.page(rt.loginForms.showLogin, rt.loginForms.submitLogin)},
+		"/u/signup":                               {Pages, false, "GET POST", rt.flow.page(rt.loginForms.showSignup, rt.loginForms.submitSignup)},
+		"/u/sso":                                  {Pages, false, "GET POST", rt.flow.page(rt.loginForms.showSSO, rt.loginForms.submitSSO)},
+		"/u/provider":                             {Pages, false, "GET POST", rt.flow.page(rt.loginForms.showProvider, rt.loginForms.submitProvider)},
+		"/u/passwordless":                         {Pages, false, "GET POST", rt.flow.page(rt.loginForms.showPasswordless, rt.loginForms.submitPasswordless)},
+		"/u/account":                              {Pages, false, "GET POST", rt.flow.page(rt.loginForms.showAccount, rt.loginForms.submitAccount)},
+		"/u/organization":                         {Pages, false, "GET POST", rt.flow.page(rt.loginForms.showOrganization, rt.loginForms.submitOrganization)},
+		"/u/memberships":                          {Pages, false, "GET POST", rt.flow.page(rt.loginForms.showMemberships, rt.loginForms.submitMemberships)},
+		"/u/mfa":                                  {Pages, false, "GET POST", rt.flow.page(rt.loginForms.showMFA, rt.loginForms.submitMFA)},
+		"/u/consent":                              {Pages, false, "GET POST", rt.flow.page(rt.loginForms.showConsent, rt.loginForms.submitConsent)},
+		"/login/callback":                         {Pages, false, "GET", rt.upstreamLogins.upstreamCallback},
+		"/u/logout":                               {Pages, false, "GET POST", rt.logoutAPI.confirmLogout},
+		"/connected-accounts/connect":             {Pages, false, "GET", rt.connector.followTicket},
+		"/u/connect":                              {Pages, false, "GET POST", rt.connector.connectPage},
 	}
 }
 
 // ServeHTTP answers one request.
-func (t *Tenant) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	path, ok := strings.CutPrefix(r.URL.Path, t.path)
+func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	path, ok := strings.CutPrefix(r.URL.Path, rt.path)
 	if !ok {
 		writeNotFound(w)
 		return
 	}
-	route := t.route(path)
+	route := rt.route(path)
 	if route.handle == nil {
 		writeNotFound(w)
 		return
 	}
-	if route.cors && t.allowOrigin(w, r, route) {
+	if route.cors && rt.allowOrigin(w, r, route) {
 		return
 	}
 	if !bufferBody(w, r) {
 		return
 	}
-	t.observe(route.endpoint, r)
-	if t.interfere(w, r, route.endpoint) {
+	rt.faults.observe(route.endpoint, r)
+	if rt.faults.interfere(w, r, route.endpoint) {
 		return
 	}
 	if !allowsMethod(route.methods, r.Method) {
@@ -283,23 +286,23 @@ func (t *Tenant) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	route.handle(w, r)
 }
 
-func (t *Tenant) route(path string) route {
+func (rt *router) route(path string) route {
 	var none route
-	if route, ok := t.routes[path]; ok {
-		if route.endpoint == PAR && !t.takesPushed() {
+	if route, ok := rt.routes[path]; ok {
+		if route.endpoint == PAR && !rt.pushedRequests.takesPushed() {
 			return none
 		}
 		return route
 	}
 	switch {
 	case strings.HasPrefix(path, "/api/v2/"):
-		return route{Management, false, "", t.management}
+		return route{Management, false, "", rt.managementAPI.management}
 	case strings.HasPrefix(path, "/me/v1/"):
-		return route{MyAccount, true, "GET POST DELETE", t.myAccount}
+		return route{MyAccount, true, "GET POST DELETE", rt.myAccountAPI.myAccount}
 	case strings.HasPrefix(path, "/client/") && strings.HasSuffix(path, ".js"):
-		return route{ClientFile, true, "GET", t.serveClientFile}
+		return route{ClientFile, true, "GET", rt.clientFiles.serveClientFile}
 	case strings.HasPrefix(path, "/avatars/") && strings.HasSuffix(path, ".svg"):
-		return route{"", true, "GET", t.serveAvatar}
+		return route{"", true, "GET", rt.pages.serveAvatar}
 	}
 	return none
 }
@@ -335,14 +338,14 @@ func bufferBody(w http.ResponseWriter, r *http.Request) bool {
 
 // allowOrigin lets scripts of the registered web origins call an endpoint, and
 // reports whether the request was a preflight and is answered.
-func (t *Tenant) allowOrigin(w http.ResponseWriter, r *http.Request, route route) bool {
+func (rt *router) allowOrigin(w http.ResponseWriter, r *http.Request, route route) bool {
 	origin := r.Header.Get("Origin")
 	if origin == "" {
 		return false
 	}
 	h := w.Header()
 	h.Add("Vary", "Origin")
-	if !t.knownOrigin(route.endpoint, origin) {
+	if !rt.knownOrigin(route.endpoint, origin) {
 		return false
 	}
 	h.Set("Access-Control-Allow-Origin", origin)
@@ -357,15 +360,15 @@ func (t *Tenant) allowOrigin(w http.ResponseWriter, r *http.Request, route route
 	return true
 }
 
-func (t *Tenant) knownOrigin(e Endpoint, origin string) bool {
+func (rt *router) knownOrigin(e Endpoint, origin string) bool {
 	switch e {
 	case Token, Revoke, UserInfo, MFA, Passwordless, MyAccount:
 	default:
 		return true // public documents
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, c := range t.data.clients {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	for _, c := range rt.directory.data.clients {
 		if c.allowsOrigin(origin) {
 			return true
 		}

@@ -61,27 +61,44 @@ const (
 // returns beside an error are further members of the error.
 type grantHandler func(c *Client, form url.Values) (map[string]any, *tokenError)
 
-// grantTable returns what the token endpoint can do, by grant_type.
-func (t *Tenant) grantTable() map[string]grantHandler {
-	return map[string]grantHandler{
-		"authorization_code": t.exchangeCode,
-		"refresh_token":      t.exchangeRefreshToken,
-		"client_credentials": t.clientCredentials,
-		"password":           t.password,
-		vaultGrant:           t.exchangeForConnection,
+// A tokenEndpoint authenticates the application and hands the request to the
+// function of its grant type.
+type tokenEndpoint struct {
+	*site
+	clientAuth    *clientAuth
+	codeGrants    *codeGrants
+	faults        *faults
+	passwordless  *passwordlessAPI
+	passwords     *passwords
+	mfa           *secondFactors
+	tokenExchange *tokenExchange
+	vault         *vault
 
-		"http://auth0.com/oauth/grant-type/password-realm":    t.passwordRealm,
-		"http://auth0.com/oauth/grant-type/passwordless/otp":  t.passwordlessCode,
-		"http://auth0.com/oauth/grant-type/mfa-otp":           t.otpFactor,
-		"http://auth0.com/oauth/grant-type/mfa-oob":           t.oobFactor,
-		"http://auth0.com/oauth/grant-type/mfa-recovery-code": t.recoveryFactor,
-		"urn:ietf:params:oauth:grant-type:token-exchange":     t.exchangeToken,
+	grants map[string]grantHandler
+	quotas *bounded[quota]
+}
+
+// grantTable returns what the token endpoint can do, by grant_type.
+func (e *tokenEndpoint) grantTable() map[string]grantHandler {
+	return map[string]grantHandler{
+		"authorization_code": e.codeGrants.exchangeCode,
+		"refresh_token":      e.codeGrants.exchangeRefreshToken,
+		"client_credentials": e.codeGrants.clientCredentials,
+		"password":           e.passwords.password,
+		vaultGrant:           e.vault.exchangeForConnection,
+
+		"http://auth0.com/oauth/grant-type/password-realm":    e.passwords.passwordRealm,
+		"http://auth0.com/oauth/grant-type/passwordless/otp":  e.passwordless.passwordlessCode,
+		"http://auth0.com/oauth/grant-type/mfa-otp":           e.mfa.otpFactor,
+		"http://auth0.com/oauth/grant-type/mfa-oob":           e.mfa.oobFactor,
+		"http://auth0.com/oauth/grant-type/mfa-recovery-code": e.mfa.recoveryFactor,
+		"urn:ietf:params:oauth:grant-type:token-exchange":     e.tokenExchange.exchangeToken,
 	}
 }
 
 // token answers the token endpoint (RFC 6749, Section 3.2).
-func (t *Tenant) token(w http.ResponseWriter, r *http.Request) {
-	body, err := t.tokenResponse(w, r)
+func (e *tokenEndpoint) token(w http.ResponseWriter, r *http.Request) {
+	body, err := e.tokenResponse(w, r)
 	status := http.StatusOK
 	if err != nil {
 		status = err.status
@@ -89,9 +106,9 @@ func (t *Tenant) token(w http.ResponseWriter, r *http.Request) {
 		body = map[string]any{"error": err.Code, "error_description": err.Description}
 		maps.Copy(body, more)
 	}
-	t.mu.Lock()
-	edit := t.faults.editTokenResponse
-	t.mu.Unlock()
+	e.mu.Lock()
+	edit := e.faults.editTokenResponse
+	e.mu.Unlock()
 	if edit != nil {
 		edit(&status, body)
 	}
@@ -100,15 +117,15 @@ func (t *Tenant) token(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, validStatus(status), body)
 }
 
-func (t *Tenant) tokenResponse(w http.ResponseWriter, r *http.Request) (map[string]any, *tokenError) {
+func (e *tokenEndpoint) tokenResponse(w http.ResponseWriter, r *http.Request) (map[string]any, *tokenError) {
 	form, err := requestForm(r)
 	if err != nil {
 		return nil, err
 	}
 	id, secret, method, authErr := clientCredentialsOf(r, form)
-	t.recordTokenRequest(form, id)
+	e.faults.recordTokenRequest(form, id)
 	grantType := form.Get("grant_type")
-	handle, known := t.grants[grantType]
+	handle, known := e.grants[grantType]
 	switch {
 	case grantType == "":
 		return nil, badRequest("Missing required parameter: grant_type")
@@ -117,14 +134,14 @@ func (t *Tenant) tokenResponse(w http.ResponseWriter, r *http.Request) (map[stri
 	case authErr != nil:
 		return nil, authErr
 	}
-	client, authErr := t.authenticateClient(id, secret, method)
+	client, authErr := e.clientAuth.authenticateClient(id, secret, method)
 	if authErr != nil {
 		return nil, authErr
 	}
 	if !client.allows(grantType) {
 		return nil, &tokenError{http.StatusForbidden, oauthError{"unauthorized_client", "Grant type '" + grantType + "' not allowed for the client."}}
 	}
-	if grantType == "client_credentials" && !t.takeQuota(w, client) {
+	if grantType == "client_credentials" && !e.takeQuota(w, client) {
 		return nil, errQuota
 	}
 	asking := *client
@@ -142,13 +159,13 @@ var errQuota = &tokenError{http.StatusTooManyRequests, oauthError{"too_many_requ
 
 // takeQuota counts a request of an application for itself, and tells it what is
 // left.
-func (t *Tenant) takeQuota(w http.ResponseWriter, c *Client) bool {
+func (e *tokenEndpoint) takeQuota(w http.ResponseWriter, c *Client) bool {
 	if c.HourlyTokens <= 0 {
 		return true
 	}
-	now := t.now()
-	t.mu.Lock()
-	q, ok := t.quotas.get(c.ID)
+	now := e.now()
+	e.mu.Lock()
+	q, ok := e.quotas.get(c.ID)
 	if !ok || !now.Before(q.resets) {
 		q = quota{c.HourlyTokens, now.Add(time.Hour)}
 	}
@@ -156,8 +173,8 @@ func (t *Tenant) takeQuota(w http.ResponseWriter, c *Client) bool {
 	if allowed {
 		q.left--
 	}
-	t.quotas.put(c.ID, q)
-	t.mu.Unlock()
+	e.quotas.put(c.ID, q)
+	e.mu.Unlock()
 	wait := int(math.Ceil(q.resets.Sub(now).Seconds()))
 	w.Header().Set("Auth0-Client-Quota-Limit", fmt.Sprintf("b=per_hour;q=%d;r=%d;t=%d", c.HourlyTokens, q.left, wait))
 	if !allowed {
@@ -215,36 +232,48 @@ func jsonForm(r *http.Request) (url.Values, *tokenError) {
 	return form, nil
 }
 
+// CodeGrants answer the grant types of RFC 6749 that need no password, and the
+// revocation endpoint.
+type codeGrants struct {
+	*site
+	clientAuth    *clientAuth
+	directory     *directory
+	refreshTokens *refreshTokens
+	responses     *responses
+	mfa           *secondFactors
+	tokens        *tokens
+}
+
 // exchangeCode redeems an authorization code (RFC 6749, Section 4.1.3).
-func (t *Tenant) exchangeCode(c *Client, form url.Values) (map[string]any, *tokenError) {
-	code, err := t.takeCode(c, form)
+func (cg *codeGrants) exchangeCode(c *Client, form url.Values) (map[string]any, *tokenError) {
+	code, err := cg.takeCode(c, form)
 	if err != nil {
 		return nil, err
 	}
-	body := t.tokenSet(code.grant)
+	body := cg.tokens.tokenSet(code.grant)
 	if code.has("offline_access") {
-		body["refresh_token"] = t.newRefreshToken(code.grant, t.now())
+		body["refresh_token"] = cg.refreshTokens.newRefreshToken(code.grant, cg.now())
 	}
 	return body, nil
 }
 
 // takeCode checks a code and marks it used. A second use revokes what the first
 // one brought (RFC 6749, Section 4.1.2), and a failed check uses it up.
-func (t *Tenant) takeCode(c *Client, form url.Values) (authorizationCode, *tokenError) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	code, ok := t.codes.get(form.Get("code"))
+func (cg *codeGrants) takeCode(c *Client, form url.Values) (authorizationCode, *tokenError) {
+	cg.mu.Lock()
+	defer cg.mu.Unlock()
+	code, ok := cg.responses.codes.get(form.Get("code"))
 	if !ok || code.client != c.ID {
 		return code, errInvalidCode
 	}
 	if code.used {
-		t.revokeFamily(code.family)
+		cg.refreshTokens.revokeFamily(code.family)
 		return code, errInvalidCode
 	}
 	code.used = true
-	t.codes.put(form.Get("code"), code)
+	cg.responses.codes.put(form.Get("code"), code)
 	switch {
-	case t.now().After(code.expires), form.Get("redirect_uri") != code.redirectURI, t.data.users[code.user] == nil:
+	case cg.now().After(code.expires), form.Get("redirect_uri") != code.redirectURI, cg.directory.data.users[code.user] == nil:
 		return code, errInvalidCode
 	case !verifies(code, form.Get("code_verifier")):
 		return code, errVerifier
@@ -268,46 +297,46 @@ func verifies(code authorizationCode, verifier string) bool {
 
 // newRefreshToken issues a refresh token. A non-rotating one serves until it
 // expires.
-func (t *Tenant) newRefreshToken(g grant, created time.Time) string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.putRefreshToken(g, created)
+func (rf *refreshTokens) newRefreshToken(g grant, created time.Time) string {
+	rf.mu.Lock()
+	defer rf.mu.Unlock()
+	return rf.putRefreshToken(g, created)
 }
 
 // putRefreshToken is newRefreshToken for a caller who holds the lock.
-func (t *Tenant) putRefreshToken(g grant, created time.Time) string {
+func (rf *refreshTokens) putRefreshToken(g grant, created time.Time) string {
 	token := randomID(45)
 	g.nonce, g.mfa, g.authTime, g.gty = "", false, time.Time{}, ""
-	t.refresh.put(token, refreshToken{grant: g, created: created, lastUsed: t.now()})
+	rf.refresh.put(token, refreshToken{grant: g, created: created, lastUsed: rf.now()})
 	return token
 }
 
 // revokeFamily ends all refresh tokens of a family. The caller holds the lock.
-func (t *Tenant) revokeFamily(family string) {
-	t.refresh.deleteFunc(func(rt refreshToken) bool { return rt.family == family })
+func (rf *refreshTokens) revokeFamily(family string) {
+	rf.refresh.deleteFunc(func(rt refreshToken) bool { return rt.family == family })
 }
 
 // RevokeRefreshTokens makes all refresh tokens of a user worthless, as the owner
 // of a tenant can. The user is named by e-mail address or subject.
-func (t *Tenant) RevokeRefreshTokens(user string) {
-	subject := t.named(user)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.refresh.deleteFunc(func(rt refreshToken) bool { return rt.user == subject })
+func (rf *refreshTokens) RevokeRefreshTokens(user string) {
+	subject := rf.directory.named(user)
+	rf.mu.Lock()
+	defer rf.mu.Unlock()
+	rf.refresh.deleteFunc(func(rt refreshToken) bool { return rt.user == subject })
 }
 
 // exchangeRefreshToken answers the refresh_token grant (RFC 6749, Section 6).
-func (t *Tenant) exchangeRefreshToken(c *Client, form url.Values) (map[string]any, *tokenError) {
-	rt, err := t.useRefreshToken(c, form.Get("refresh_token"))
+func (cg *codeGrants) exchangeRefreshToken(c *Client, form url.Values) (map[string]any, *tokenError) {
+	rt, err := cg.refreshTokens.useRefreshToken(c, form.Get("refresh_token"))
 	if err != nil {
 		return nil, err
 	}
-	g := t.narrow(rt.grant, c, form)
+	g := cg.refreshTokens.narrow(rt.grant, c, form)
 	g.gty = "refresh_token"
-	if user, ok := t.user(g.user); ok && user.MFAOnRefresh {
-		return t.demandFactor(g, user)
+	if user, ok := cg.directory.user(g.user); ok && user.MFAOnRefresh {
+		return cg.mfa.demandFactor(g, user)
 	}
-	body := t.tokenSet(g)
+	body := cg.tokens.tokenSet(g)
 	if c.RotatingRefreshTokens {
 		body["refresh_token"] = rt.next
 	}
@@ -318,27 +347,27 @@ func (t *Tenant) exchangeRefreshToken(c *Client, form url.Values) (map[string]an
 // one, both under one lock: of two requests with the same token, one is reuse.
 // The reuse of a rotated token outside the leeway revokes its family: one of the
 // two users is a thief (RFC 9700, Section 4.14.2).
-func (t *Tenant) useRefreshToken(c *Client, token string) (refreshToken, *tokenError) {
-	now := t.now()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	rt, ok := t.refresh.get(token)
+func (rf *refreshTokens) useRefreshToken(c *Client, token string) (refreshToken, *tokenError) {
+	now := rf.now()
+	rf.mu.Lock()
+	defer rf.mu.Unlock()
+	rt, ok := rf.refresh.get(token)
 	if !ok || rt.client != c.ID {
 		return rt, errRefreshToken
 	}
 	if now.Sub(rt.created) > refreshAbsolute || now.Sub(rt.lastUsed) > refreshIdle {
-		t.refresh.delete(token)
+		rf.refresh.delete(token)
 		return rt, errRefreshToken
 	}
 	if !rt.rotated.IsZero() {
-		next, _ := t.refresh.get(rt.next)
+		next, _ := rf.refresh.get(rt.next)
 		previous := !next.created.IsZero() && next.rotated.IsZero() // nobody has used the next one yet
 		if !previous || now.Sub(rt.rotated) >= c.RefreshTokenLeeway {
-			t.revokeFamily(rt.family)
+			rf.revokeFamily(rt.family)
 			return rt, errRefreshToken
 		}
 	}
-	user := t.data.users[rt.user]
+	user := rf.directory.data.users[rt.user]
 	switch {
 	case user == nil:
 		return rt, errUserGone
@@ -352,9 +381,9 @@ func (t *Tenant) useRefreshToken(c *Client, token string) (refreshToken, *tokenE
 	case !c.RotatingRefreshTokens:
 		rt.lastUsed = now
 	case rt.next == "": // else the request is repeated within the leeway
-		rt.rotated, rt.next = now, t.putRefreshToken(rt.grant, rt.created)
+		rt.rotated, rt.next = now, rf.putRefreshToken(rt.grant, rt.created)
 	}
-	t.refresh.put(token, rt)
+	rf.refresh.put(token, rt)
 	return rt, nil
 }
 
@@ -362,7 +391,7 @@ func (t *Tenant) useRefreshToken(c *Client, token string) (refreshToken, *tokenE
 // grant are dropped without a word, and so is an audience for which the
 // application has no refresh token policy: the token is then for the audience of
 // the login.
-func (t *Tenant) narrow(g grant, c *Client, form url.Values) grant {
+func (rf *refreshTokens) narrow(g grant, c *Client, form url.Values) grant {
 	allowed := g.scope
 	for _, policy := range c.RefreshTokenPolicies {
 		if policy.Audience == form.Get("audience") {
@@ -381,15 +410,15 @@ func (t *Tenant) narrow(g grant, c *Client, form url.Values) grant {
 }
 
 // clientCredentials answers the client_credentials grant (RFC 6749, Section 4.4).
-func (t *Tenant) clientCredentials(c *Client, form url.Values) (map[string]any, *tokenError) {
+func (cg *codeGrants) clientCredentials(c *Client, form url.Values) (map[string]any, *tokenError) {
 	audience := form.Get("audience")
 	if audience == "" {
-		audience = t.cfg.DefaultAudience
+		audience = cg.cfg.DefaultAudience
 	}
 	if audience == "" {
 		return nil, denied("Non-global clients are not allowed access to APIv1")
 	}
-	if _, ok := t.api(audience); !ok {
+	if _, ok := cg.directory.api(audience); !ok {
 		return nil, denied("Service not found: " + audience)
 	}
 	allowed, ok := c.grantFor(audience)
@@ -406,21 +435,21 @@ func (t *Tenant) clientCredentials(c *Client, form url.Values) (map[string]any, 
 		g.scope = requested
 	}
 	if wanted := form.Get("organization"); wanted != "" {
-		t.mu.Lock()
-		org := t.data.organization(wanted)
-		t.mu.Unlock()
+		cg.mu.Lock()
+		org := cg.directory.data.organization(wanted)
+		cg.mu.Unlock()
 		if org == nil {
 			return nil, badRequest("invalid organization")
 		}
 		g.orgID, g.orgName = org.ID, org.Name
 	}
-	return t.tokenSet(g), nil
+	return cg.tokens.tokenSet(g), nil
 }
 
 // revoke ends a refresh token and its family (RFC 7009). Unknown tokens are no
 // error, and access tokens cannot be revoked.
-func (t *Tenant) revoke(w http.ResponseWriter, r *http.Request) {
-	if err := t.revokeToken(r); err != nil {
+func (cg *codeGrants) revoke(w http.ResponseWriter, r *http.Request) {
+	if err := cg.revokeToken(r); err != nil {
 		writeJSON(w, err.status, err.oauthError)
 		return
 	}
@@ -428,7 +457,7 @@ func (t *Tenant) revoke(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)
 }
 
-func (t *Tenant) revokeToken(r *http.Request) *tokenError {
+func (cg *codeGrants) revokeToken(r *http.Request) *tokenError {
 	form, err := requestForm(r)
 	if err != nil {
 		return err
@@ -437,7 +466,7 @@ func (t *Tenant) revokeToken(r *http.Request) *tokenError {
 	if err != nil {
 		return err
 	}
-	client, err := t.authenticateClient(id, secret, method)
+	client, err := cg.clientAuth.authenticateClient(id, secret, method)
 	if err != nil {
 		return err
 	}
@@ -445,10 +474,10 @@ func (t *Tenant) revokeToken(r *http.Request) *tokenError {
 	if token == "" {
 		return badRequest("Missing required parameter: token")
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if rt, ok := t.refresh.get(token); ok && rt.client == client.ID {
-		t.revokeFamily(rt.family)
+	cg.mu.Lock()
+	defer cg.mu.Unlock()
+	if rt, ok := cg.refreshTokens.refresh.get(token); ok && rt.client == client.ID {
+		cg.refreshTokens.revokeFamily(rt.family)
 	}
 	return nil
 }

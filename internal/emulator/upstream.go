@@ -55,14 +55,24 @@ type upstreamLogin struct {
 	verifier    string
 }
 
-func (t *Tenant) upstreamRedirectURI() string { return t.base + "/login/callback" }
+func (s *site) upstreamRedirectURI() string { return s.base + "/login/callback" }
+
+// UpstreamLogins takes a login to a provider and back.
+type upstreamLogins struct {
+	*site
+	connector *connector
+	directory *directory
+	flow      *loginFlow
+	pages     *pages
+	providers *providers
+}
 
 // startUpstream sends the browser to the provider (RFC 6749, Section 4.1.1).
-func (t *Tenant) startUpstream(w http.ResponseWriter, tx transaction, c *Connection) {
-	t.saveTransaction(&tx)
-	target, ok := t.toUpstream(c, upstreamLogin{transaction: tx.id, connection: c.Name}, c.scopes(), nil)
+func (u *upstreamLogins) startUpstream(w http.ResponseWriter, tx transaction, c *Connection) {
+	u.flow.saveTransaction(&tx)
+	target, ok := u.providers.toUpstream(c, upstreamLogin{transaction: tx.id, connection: c.Name}, c.scopes(), nil)
 	if !ok {
-		t.abandon(w, tx, badAuthorizationURL)
+		u.flow.abandon(w, tx, badAuthorizationURL)
 		return
 	}
 	redirect(w, target)
@@ -70,9 +80,17 @@ func (t *Tenant) startUpstream(w http.ResponseWriter, tx transaction, c *Connect
 
 var badAuthorizationURL = oauthError{Code: "invalid_request", Description: "the connection has no usable authorizationURL"}
 
+// Providers is the tenant as an OAuth 2.0 client of the providers of custom
+// connections.
+type providers struct {
+	*site
+
+	begun *bounded[upstreamLogin] // by state
+}
+
 // toUpstream returns the authorization request to the provider. More are
 // parameters beside those of the connection.
-func (t *Tenant) toUpstream(c *Connection, login upstreamLogin, scope string, more map[string]any) (string, bool) {
+func (ps *providers) toUpstream(c *Connection, login upstreamLogin, scope string, more map[string]any) (string, bool) {
 	target, err := url.Parse(c.option("authorizationURL"))
 	if err != nil || target.Host == "" {
 		return "", false
@@ -82,7 +100,7 @@ func (t *Tenant) toUpstream(c *Connection, login upstreamLogin, scope string, mo
 	addParams(query, c.Options["authParams"])
 	addParams(query, more)
 	for name, value := range map[string]string{"response_type": "code", "client_id": c.option("client_id"),
-		"redirect_uri": t.upstreamRedirectURI(), "scope": scope, "state": state} {
+		"redirect_uri": ps.upstreamRedirectURI(), "scope": scope, "state": state} {
 		query.Set(name, value)
 	}
 	if c.Options["pkce_enabled"] == true {
@@ -90,9 +108,9 @@ func (t *Tenant) toUpstream(c *Connection, login upstreamLogin, scope string, mo
 		query.Set("code_challenge", challengeOf(login.verifier))
 		query.Set("code_challenge_method", "S256")
 	}
-	t.mu.Lock()
-	t.upstream.put(state, login)
-	t.mu.Unlock()
+	ps.mu.Lock()
+	ps.begun.put(state, login)
+	ps.mu.Unlock()
 	target.RawQuery = query.Encode()
 	return target.String(), true
 }
@@ -105,71 +123,71 @@ func addParams(query url.Values, params any) {
 }
 
 // upstreamCallback takes the provider's answer.
-func (t *Tenant) upstreamCallback(w http.ResponseWriter, r *http.Request) {
+func (u *upstreamLogins) upstreamCallback(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
-	t.mu.Lock()
-	login, ok := t.upstream.take(query.Get("state"))
-	tx, open := t.logins.get(login.transaction)
-	t.mu.Unlock()
+	u.mu.Lock()
+	login, ok := u.providers.begun.take(query.Get("state"))
+	tx, open := u.flow.logins.get(login.transaction)
+	u.mu.Unlock()
 	if ok && login.connecting != "" {
-		t.connectCallback(w, r, login)
+		u.connector.connectCallback(w, r, login)
 		return
 	}
-	if !ok || !open || t.now().Sub(tx.started) > transactionLifetime {
-		t.errorPage(w, expiredPage)
+	if !ok || !open || u.now().Sub(tx.started) > transactionLifetime {
+		u.pages.errorPage(w, expiredPage)
 		return
 	}
-	c := t.usableConnection(tx.req, login.connection)
+	c := u.directory.usableConnection(tx.req, login.connection)
 	if c == nil || !c.isLive() {
-		t.errorPage(w, noConnectionPage)
+		u.pages.errorPage(w, noConnectionPage)
 		return
 	}
 	if code := query.Get("error"); code != "" {
-		t.abandon(w, tx, oauthError{Code: code, Description: query.Get("error_description")})
+		u.flow.abandon(w, tx, oauthError{Code: code, Description: query.Get("error_description")})
 		return
 	}
-	subject, err := t.takeUpstream(r.Context(), c, login, query.Get("code"))
+	subject, err := u.takeUpstream(r.Context(), c, login, query.Get("code"))
 	if err != nil {
-		t.abandon(w, tx, oauthError{Code: "invalid_request", Description: err.Error()})
+		u.flow.abandon(w, tx, oauthError{Code: "invalid_request", Description: err.Error()})
 		return
 	}
-	t.authenticate(w, r, tx, subject, c.Name)
+	u.flow.authenticate(w, r, tx, subject, c.Name)
 }
 
 // takeUpstream keeps both that the provider has: the user, and the tokens.
-func (t *Tenant) takeUpstream(ctx context.Context, c *Connection, login upstreamLogin, code string) (subject string, err error) {
-	tokens, user, err := t.askUpstream(ctx, c, login, code)
+func (u *upstreamLogins) takeUpstream(ctx context.Context, c *Connection, login upstreamLogin, code string) (subject string, err error) {
+	tokens, user, err := u.providers.askUpstream(ctx, c, login, code)
 	if err != nil {
 		return "", err
 	}
-	if known, ok := t.user(subjectOf(c, user.ID)); ok {
+	if known, ok := u.directory.user(subjectOf(c, user.ID)); ok {
 		user = known.withProfile(user)
-		err = t.AddUser(user)
+		err = u.directory.AddUser(user)
 		subject = subjectOf(c, user.ID)
 	} else {
-		subject, err = t.register(user)
+		subject, err = u.directory.register(user)
 	}
 	if err != nil {
 		return "", errors.New("failed to keep the user profile")
 	}
-	account := tokens.account(t.now())
+	account := tokens.account(u.now())
 	account.subject, account.connection, account.id, account.email = subject, c.Name, subject, user.Email
 	account.scope = cmp.Or(account.scope, c.scopes())
-	t.keepAccount(account)
+	u.directory.keepAccount(account)
 	return subject, nil
 }
 
 // askUpstream redeems the code and asks who it is.
-func (t *Tenant) askUpstream(ctx context.Context, c *Connection, login upstreamLogin, code string) (upstreamTokenResponse, User, error) {
-	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {t.upstreamRedirectURI()}}
+func (ps *providers) askUpstream(ctx context.Context, c *Connection, login upstreamLogin, code string) (upstreamTokenResponse, User, error) {
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {ps.upstreamRedirectURI()}}
 	if login.verifier != "" {
 		form.Set("code_verifier", login.verifier)
 	}
-	tokens, err := t.upstreamTokens(ctx, c, form)
+	tokens, err := ps.upstreamTokens(ctx, c, form)
 	if err != nil {
 		return tokens, User{}, errors.New("failed to obtain access token")
 	}
-	profile, err := t.upstreamProfile(ctx, c, tokens.AccessToken)
+	profile, err := ps.upstreamProfile(ctx, c, tokens.AccessToken)
 	if err != nil {
 		return tokens, User{}, err
 	}
@@ -195,7 +213,7 @@ func (r upstreamTokenResponse) account(now time.Time) thirdParty {
 	return a
 }
 
-func (t *Tenant) upstreamTokens(ctx context.Context, c *Connection, form url.Values) (got upstreamTokenResponse, err error) {
+func (ps *providers) upstreamTokens(ctx context.Context, c *Connection, form url.Values) (got upstreamTokenResponse, err error) {
 	form.Set("client_id", c.option("client_id"))
 	form.Set("client_secret", c.option("client_secret"))
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.option("tokenURL"), strings.NewReader(form.Encode()))
@@ -203,7 +221,7 @@ func (t *Tenant) upstreamTokens(ctx context.Context, c *Connection, form url.Val
 		return got, err
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	if err := t.upstreamJSON(r, c, &got); err != nil {
+	if err := ps.upstreamJSON(r, c, &got); err != nil {
 		return got, err
 	}
 	if got.AccessToken == "" {
@@ -216,9 +234,9 @@ func (t *Tenant) upstreamTokens(ctx context.Context, c *Connection, form url.Val
 var profileURL = regexp.MustCompile("[\"'`](https?://[^\"'`\\s]+)[\"'`]")
 
 // upstreamProfile does what the script of the connection would do.
-func (t *Tenant) upstreamProfile(ctx context.Context, c *Connection, token string) (profile map[string]any, err error) {
-	if t.cfg.FetchUserProfile != nil {
-		return t.cfg.FetchUserProfile(ctx, c.Name, token)
+func (ps *providers) upstreamProfile(ctx context.Context, c *Connection, token string) (profile map[string]any, err error) {
+	if ps.cfg.FetchUserProfile != nil {
+		return ps.cfg.FetchUserProfile(ctx, c.Name, token)
 	}
 	found := profileURL.FindStringSubmatch(c.script())
 	if found == nil {
@@ -229,19 +247,19 @@ func (t *Tenant) upstreamProfile(ctx context.Context, c *Connection, token strin
 		return nil, errors.New("the script fetchUserProfile has no usable URL")
 	}
 	r.Header.Set("Authorization", "Bearer "+token)
-	if t.upstreamJSON(r, c, &profile) != nil {
+	if ps.upstreamJSON(r, c, &profile) != nil {
 		return nil, errors.New("failed to fetch user profile")
 	}
 	return profile, nil
 }
 
-func (t *Tenant) upstreamJSON(r *http.Request, c *Connection, out any) error {
+func (ps *providers) upstreamJSON(r *http.Request, c *Connection, out any) error {
 	r.Header.Set("Accept", "application/json")
 	headers, _ := c.Options["customHeaders"].(map[string]any)
 	for name, value := range headers {
 		r.Header.Set(name, fmt.Sprint(value))
 	}
-	resp, err := t.upstreamClient().Do(r)
+	resp, err := ps.upstreamClient().Do(r)
 	if err != nil {
 		return err
 	}
@@ -253,10 +271,10 @@ func (t *Tenant) upstreamJSON(r *http.Request, c *Connection, out any) error {
 	return json.Unmarshal(body, out)
 }
 
-func (t *Tenant) upstreamClient() *http.Client {
+func (ps *providers) upstreamClient() *http.Client {
 	client := http.Client{Timeout: 5 * time.Second}
-	if t.cfg.Upstream != nil {
-		client = *t.cfg.Upstream
+	if ps.cfg.Upstream != nil {
+		client = *ps.cfg.Upstream
 	}
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &client

@@ -53,7 +53,7 @@ type User struct {
 
 // AddUser adds a user, or replaces the one with its subject. The connection
 // must exist.
-func (t *Tenant) AddUser(u User) error {
+func (dir *directory) AddUser(u User) error {
 	claims, err := cloneJSON(u.Claims)
 	if err != nil {
 		return fmt.Errorf("tenant: user %q: Claims: %w", u.Email, err)
@@ -65,9 +65,9 @@ func (t *Tenant) AddUser(u User) error {
 	for audience, permissions := range u.Permissions {
 		u.Permissions[audience] = slices.Clone(permissions)
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	_, err = t.data.addUser(u, t.now())
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	_, err = dir.data.addUser(u, dir.now())
 	return err
 }
 
@@ -120,11 +120,11 @@ func (u *User) fillProfile() {
 
 // RemoveUser deletes a user, with the accounts at third parties. Refresh tokens
 // of the user stop working.
-func (t *Tenant) RemoveUser(subject string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.accounts.deleteFunc(func(a thirdParty) bool { return a.subject == subject })
-	t.data.removeUser(subject)
+func (dir *directory) RemoveUser(subject string) {
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	dir.accounts.deleteFunc(func(a thirdParty) bool { return a.subject == subject })
+	dir.data.removeUser(subject)
 }
 
 func (d *data) removeUser(subject string) {
@@ -136,10 +136,10 @@ func (d *data) removeUser(subject string) {
 // Subject returns the subject of a user, for example
 // "google-oauth2|1018...", given an e-mail address, a phone number or the
 // subject itself. The user that was added first wins.
-func (t *Tenant) Subject(address string) (string, bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.data.subject(address, "")
+func (dir *directory) Subject(address string) (string, bool) {
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	return dir.data.subject(address, "")
 }
 
 // subject finds a user by address or subject, within a connection if one is given.

@@ -37,10 +37,10 @@ func accountKey(subject, connection, id string) string {
 	return strings.Join([]string{subject, connection, id}, "\x00")
 }
 
-func (t *Tenant) keepAccount(a thirdParty) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.accounts.put(accountKey(a.subject, a.connection, a.id), a)
+func (dir *directory) keepAccount(a thirdParty) {
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	dir.accounts.put(accountKey(a.subject, a.connection, a.id), a)
 }
 
 // A ConnectedAccount is an account of a user at a third party.
@@ -53,27 +53,27 @@ type ConnectedAccount struct {
 
 // ConnectAccount gives a user, named by e-mail address or subject, an account at
 // a third party, as if they had connected it.
-func (t *Tenant) ConnectAccount(user string, a ConnectedAccount) error {
-	subject, ok := t.Subject(user)
+func (dir *directory) ConnectAccount(user string, a ConnectedAccount) error {
+	subject, ok := dir.Subject(user)
 	if !ok {
 		return unknownUser(user)
 	}
 	account := thirdParty{subject: subject, connection: a.Connection, email: a.Email, token: a.AccessToken, refresh: a.RefreshToken,
-		scope: a.Scope, life: a.ExpiresIn, created: t.now(), id: "cac_" + derivedID(22, subject, a.Connection, a.Email)}
+		scope: a.Scope, life: a.ExpiresIn, created: dir.now(), id: "cac_" + derivedID(22, subject, a.Connection, a.Email)}
 	if a.ExpiresIn != 0 {
-		account.expires = t.now().Add(a.ExpiresIn)
+		account.expires = dir.now().Add(a.ExpiresIn)
 	}
-	t.keepAccount(account)
+	dir.keepAccount(account)
 	return nil
 }
 
 // accountsOf returns the accounts that a user has connected at a connection, the
 // youngest first. What a login brings from the provider is not in the vault.
-func (t *Tenant) accountsOf(subject, connection string) []thirdParty {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+func (dir *directory) accountsOf(subject, connection string) []thirdParty {
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
 	var found []thirdParty
-	for e := t.accounts.order.Back(); e != nil; e = e.Prev() {
+	for e := dir.accounts.order.Back(); e != nil; e = e.Prev() {
 		if a := e.Value.(entry[thirdParty]).value; a.subject == subject && a.connection == connection && a.isConnected() {
 			found = append(found, a)
 		}
@@ -83,9 +83,18 @@ func (t *Tenant) accountsOf(subject, connection string) []thirdParty {
 
 var errNoAccount = &tokenError{http.StatusUnauthorized, oauthError{"federated_connection_refresh_token_not_found", "Federated connection Refresh Token not found."}}
 
+// A vault hands out the tokens of third parties (Token Vault).
+type vault struct {
+	*site
+	directory     *directory
+	keys          *keys
+	providers     *providers
+	refreshTokens *refreshTokens
+}
+
 // exchangeForConnection gives out a token of a third party for a token of the
 // tenant.
-func (t *Tenant) exchangeForConnection(c *Client, form url.Values) (map[string]any, *tokenError) {
+func (v *vault) exchangeForConnection(c *Client, form url.Values) (map[string]any, *tokenError) {
 	switch {
 	case form.Get("requested_token_type") == "":
 		return nil, badRequest("requested_token_type is required")
@@ -96,45 +105,45 @@ func (t *Tenant) exchangeForConnection(c *Client, form url.Values) (map[string]a
 	case c.Public, c.ThirdParty, c.RotatingRefreshTokens:
 		return nil, denied("The application is not allowed to exchange tokens of connections.")
 	}
-	subject, err := t.subjectOfToken(c, form.Get("subject_token"), form.Get("subject_token_type"))
+	subject, err := v.subjectOfToken(c, form.Get("subject_token"), form.Get("subject_token_type"))
 	if err != nil {
 		return nil, err
 	}
-	t.mu.Lock()
-	conn := t.data.connection(form.Get("connection"))
-	t.mu.Unlock()
+	v.mu.Lock()
+	conn := v.directory.data.connection(form.Get("connection"))
+	v.mu.Unlock()
 	if conn == nil || !conn.ConnectedAccounts {
 		return nil, errNoAccount
 	}
-	accounts, hint := t.accountsOf(subject, conn.Name), form.Get("login_hint")
+	accounts, hint := v.directory.accountsOf(subject, conn.Name), form.Get("login_hint")
 	i := slices.IndexFunc(accounts, func(a thirdParty) bool { return hint == "" || strings.EqualFold(a.email, hint) || a.id == hint })
 	if i < 0 {
 		return nil, errNoAccount
 	}
-	account, ok := t.freshAccount(conn, accounts[i])
+	account, ok := v.freshAccount(conn, accounts[i])
 	if !ok {
 		return nil, errNoAccount
 	}
 	left := vaultTokenDefault
 	if !account.expires.IsZero() {
-		left = account.expires.Sub(t.now())
+		left = account.expires.Sub(v.now())
 	}
 	return map[string]any{"access_token": account.token, "scope": account.scope, "expires_in": int64(left / time.Second),
 		"issued_token_type": vaultTokenType, "token_type": "Bearer"}, nil
 }
 
-func (t *Tenant) subjectOfToken(c *Client, token, kind string) (string, *tokenError) {
+func (v *vault) subjectOfToken(c *Client, token, kind string) (string, *tokenError) {
 	switch kind {
 	case typeRefreshToken:
-		rt, err := t.useRefreshToken(c, token)
+		rt, err := v.refreshTokens.useRefreshToken(c, token)
 		if err != nil {
 			return "", errNoAccount
 		}
 		return rt.user, nil
 	case typeAccessToken:
 		// Only the API that the token is for may do this.
-		claims, err := t.verify(token)
-		if err != nil || expired(claims, t.now()) || c.ResourceServer == "" || !slices.Contains(audiences(claims), c.ResourceServer) {
+		claims, err := v.keys.verify(token)
+		if err != nil || expired(claims, v.now()) || c.ResourceServer == "" || !slices.Contains(audiences(claims), c.ResourceServer) {
 			return "", errNoAccount
 		}
 		subject, _ := claims["sub"].(string)
@@ -144,23 +153,23 @@ func (t *Tenant) subjectOfToken(c *Client, token, kind string) (string, *tokenEr
 }
 
 // freshAccount refreshes a token that has expired, if the provider lets it.
-func (t *Tenant) freshAccount(c *Connection, a thirdParty) (thirdParty, bool) {
-	if a.expires.IsZero() || t.now().Before(a.expires) {
+func (v *vault) freshAccount(c *Connection, a thirdParty) (thirdParty, bool) {
+	if a.expires.IsZero() || v.now().Before(a.expires) {
 		return a, true
 	}
 	if a.refresh == "" || !c.isLive() {
 		return a, false
 	}
-	got, err := t.upstreamTokens(context.Background(), c, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {a.refresh}})
+	got, err := v.providers.upstreamTokens(context.Background(), c, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {a.refresh}})
 	if err != nil {
 		return a, false
 	}
-	next := got.account(t.now())
+	next := got.account(v.now())
 	a.token, a.life, a.expires = next.token, next.life, next.expires
 	if next.refresh != "" {
 		a.refresh = next.refresh
 	}
-	t.keepAccount(a)
+	v.directory.keepAccount(a)
 	return a, true
 }
 
