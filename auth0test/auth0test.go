@@ -274,7 +274,7 @@ func (t *Tenant) AllowClientCredentials(audience string, scopes ...string) {
 }
 
 // AddTokenExchange adds a token exchange profile for subject tokens of a type,
-// as an Action would: user returns the e-mail address of whose token it is.
+// as an Action would: user returns the email address of whose token it is.
 func (t *Tenant) AddTokenExchange(subjectTokenType string, user func(token string) (email string, ok bool)) {
 	t.must(t.t.AddTokenExchange(subjectTokenType, user))
 }
@@ -285,7 +285,7 @@ func (t *Tenant) ExchangesTokensOf(audience string) {
 	t.must(t.t.EditClient(clientID, func(c *emulator.Client) { c.ResourceServer = audience }))
 }
 
-// Mail returns the code and the link that the tenant has sent to an e-mail
+// Mail returns the code and the link that the tenant has sent to an email
 // address or a phone number last. They are empty if it has sent none.
 func (t *Tenant) Mail(address string) (code, link string) { return t.t.Mail(address) }
 
@@ -326,7 +326,7 @@ func (t *Tenant) AllowConnectedAccounts(path string) {
 
 // SignIn makes the named person log in wherever the tenant would show a page,
 // until [Tenant.SignOut]. At a third party that is not there the person agrees,
-// and connects the account with the same e-mail address, or else the first one.
+// and connects the account with the same email address, or else the first one.
 func (t *Tenant) SignIn(email string) { t.must(t.t.SignIn(email)) }
 
 // SignOut undoes [Tenant.SignIn] and ends every session at the tenant.

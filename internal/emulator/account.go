@@ -19,8 +19,6 @@ import (
 // accountScopes are the scopes that the implemented part of the API knows.
 var accountScopes = []string{"create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts"}
 
-func (s *site) accountAudience() string { return s.base + "/me/" }
-
 // An accountCall is one authorized request to the My Account API.
 type accountCall struct {
 	path    []string // segments after /me/v1/connected-accounts/
@@ -225,31 +223,6 @@ func (a thirdParty) item() map[string]any {
 // isConnected tells an account that was connected from that of a login.
 func (a thirdParty) isConnected() bool { return strings.HasPrefix(a.id, "cac_") }
 
-// A directory is what the owner of a tenant configures: applications, APIs,
-// connections, users with their accounts at third parties, and organizations.
-type directory struct {
-	*site
-
-	data     data
-	accounts *bounded[thirdParty] // by subject, connection and id
-}
-
-// connected returns the connected accounts of a user, those that were connected
-// first first. The empty connection means all.
-func (dir *directory) connected(subject, connection string) []thirdParty {
-	dir.mu.Lock()
-	defer dir.mu.Unlock()
-	var found []thirdParty
-	for e := dir.accounts.order.Front(); e != nil; e = e.Next() {
-		a := e.Value.(entry[thirdParty]).value
-		if a.isConnected() && a.subject == subject && (connection == "" || a.connection == connection) {
-			found = append(found, a)
-		}
-	}
-	slices.SortStableFunc(found, func(a, b thirdParty) int { return a.created.Compare(b.created) })
-	return found
-}
-
 // deleteAccount takes the tokens away with the account. Of other people's
 // accounts it knows nothing.
 func (me *myAccountAPI) deleteAccount(call accountCall) (any, *problem) {
@@ -289,17 +262,4 @@ func (me *myAccountAPI) listConnectable(call accountCall) (any, *problem) {
 func (c *Connection) takesAccounts() bool {
 	k := kindOf(c.Strategy)
 	return c.ConnectedAccounts && (k == social || k == enterprise)
-}
-
-// connectable returns a connection at which users of an application may connect
-// accounts, as the application is now.
-func (dir *directory) connectable(clientID, name string) *Connection {
-	dir.mu.Lock()
-	defer dir.mu.Unlock()
-	for _, conn := range dir.data.enabledFor(dir.data.clients[clientID], nil) {
-		if conn.Name == name && conn.takesAccounts() {
-			return conn
-		}
-	}
-	return nil
 }

@@ -112,6 +112,7 @@ func vault(tn *emulator.Tenant, refresh any, connection string) response {
 
 // TestConnectLive goes all the way with a provider that is there.
 func TestConnectLive(t *testing.T) {
+	t.Parallel()
 	tn, c, p := newAccountTenant(t)
 	refresh := tokens(t, tn, "scope", "openid offline_access")["refresh_token"]
 	equal(t, "before", vault(tn, refresh, "partner-two").status, 401)
@@ -182,8 +183,9 @@ func TestConnectLive(t *testing.T) {
 	equal(t, "scope", newBrowser(t, tn).open(target).location(t).Query().Get("scope"), "email openid profile")
 }
 
-// TestConnectWithoutAddress: accounts without e-mail address differ by their id.
+// TestConnectWithoutAddress: accounts without email address differ by their id.
 func TestConnectWithoutAddress(t *testing.T) {
+	t.Parallel()
 	tn, _, p := newAccountTenant(t)
 	auth := asJane(tn)
 	b := newBrowser(t, tn)
@@ -201,6 +203,7 @@ func TestConnectWithoutAddress(t *testing.T) {
 
 // TestConnectPage is where the provider is simulated.
 func TestConnectPage(t *testing.T) {
+	t.Parallel()
 	tn, _, _ := newAccountTenant(t)
 	auth := asJane(tn)
 	b := newBrowser(t, tn)
@@ -242,6 +245,7 @@ func TestConnectPage(t *testing.T) {
 
 // TestConnectAutomatically is for tests without pages.
 func TestConnectAutomatically(t *testing.T) {
+	t.Parallel()
 	tn, _, _ := newAccountTenant(t)
 	must(t, tn.SignIn("jane@acme.example"))
 	auth := asJane(tn)
@@ -271,6 +275,7 @@ func TestConnectAutomatically(t *testing.T) {
 
 // TestConnectUpstreamFails brings the browser back all the same.
 func TestConnectUpstreamFails(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name              string
 		edit              func(*partner)
@@ -302,6 +307,7 @@ func TestConnectUpstreamFails(t *testing.T) {
 
 // TestConnectExpires: five minutes for all of it.
 func TestConnectExpires(t *testing.T) {
+	t.Parallel()
 	tn, c, _ := newAccountTenant(t)
 	b := newBrowser(t, tn)
 	fresh := func() string { return asJane(tn) }
@@ -331,6 +337,7 @@ func TestConnectExpires(t *testing.T) {
 
 // TestConnectRefused: what the application is told that asks.
 func TestConnectRefused(t *testing.T) {
+	t.Parallel()
 	tn, _, _ := newAccountTenant(t)
 	must(t, tn.AddConnection(emulator.Connection{Name: "off", Strategy: "github"}))
 	must(t, tn.AddConnection(emulator.Connection{Name: "elsewhere", Strategy: "github", ConnectedAccounts: true}))
@@ -365,6 +372,7 @@ func TestConnectRefused(t *testing.T) {
 // TestCompleteRefused: whoever is not the one who began, or comes twice, gets
 // nothing, and an attempt with the wrong values is the last.
 func TestCompleteRefused(t *testing.T) {
+	t.Parallel()
 	tn, _, _ := newAccountTenant(t)
 	must(t, tn.AddClient(emulator.Client{ID: "other", Secret: "x", CallbackURLs: []string{accountBack}, Connections: []string{"google-oauth2"}}))
 	jane, grace := asJane(tn), person(tn, "grace@gmail.example")
@@ -436,6 +444,7 @@ func TestCompleteRefused(t *testing.T) {
 
 // TestMyAccountTokens: the API is for people, with tokens for it.
 func TestMyAccountTokens(t *testing.T) {
+	t.Parallel()
 	tn, c, _ := newAccountTenant(t)
 	edited := func(name string, value any) string {
 		return person(tn, "jane@acme.example", func(_, claims map[string]any) { claims[name] = value })
@@ -495,6 +504,7 @@ func TestMyAccountTokens(t *testing.T) {
 
 // TestConnectedAccountList pages, filters, and keeps people apart.
 func TestConnectedAccountList(t *testing.T) {
+	t.Parallel()
 	tn, c, _ := newAccountTenant(t)
 	var want []string
 	for i := range 25 {
@@ -581,6 +591,7 @@ func TestConnectedAccountList(t *testing.T) {
 // TestLoginIsNoAccount: what a login brings is not in the list, and cannot be
 // taken back here.
 func TestLoginIsNoAccount(t *testing.T) {
+	t.Parallel()
 	tn, _, _ := newAccountTenant(t)
 	b := newBrowser(t, tn)
 	callbackParams(t, b.back(upstream(t, b).Get("state"), "code", "x"))
@@ -590,6 +601,7 @@ func TestLoginIsNoAccount(t *testing.T) {
 }
 
 func TestConnectableConnections(t *testing.T) {
+	t.Parallel()
 	tn, _, _ := newAccountTenant(t)
 	all := `{"name":"google-oauth2","strategy":"google-oauth2","scopes":["email","profile"]},{"name":"partner-two","strategy":"oauth2","scopes":["email","openid","profile"]}`
 	sameJSON(t, myAccount(tn, "GET", "connections", asJane(tn), "").body, `{"connections":[`+all+`]}`)
@@ -599,6 +611,7 @@ func TestConnectableConnections(t *testing.T) {
 
 // TestMyAccountFaults are the ones that every endpoint has.
 func TestMyAccountFaults(t *testing.T) {
+	t.Parallel()
 	tn, _, _ := newAccountTenant(t)
 	auth := asJane(tn)
 	equal(t, "calls", tn.Calls(emulator.MyAccount), 0)

@@ -378,11 +378,3 @@ func (rq *requests) checkConnection(req *authorization, params url.Values) *oaut
 	}
 	return invalidRequest("the connection was not found")
 }
-
-// enabledConnections returns the connections of the application, or those of
-// the organization.
-func (dir *directory) enabledConnections(req *authorization) []*Connection {
-	dir.mu.Lock()
-	defer dir.mu.Unlock()
-	return dir.data.enabledFor(req.client, req.org)
-}

@@ -14,6 +14,7 @@ import (
 )
 
 func TestAuthorizeDeliversErrors(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	must(t, tn.AddAPI(emulator.API{Audience: "https://closed.example", PerAppAuthorization: true}))
 	must(t, tn.AddConnection(emulator.Connection{Name: "other", Strategy: "github"}))
@@ -73,6 +74,7 @@ func TestAuthorizeDeliversErrors(t *testing.T) {
 }
 
 func TestAuthorizeRefusesRepeatedParameters(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	got := callbackParams(t, get(tn, authorizeURL(request())+"&scope=email"))
 	equal(t, "error_description", got.Get("error_description"), "The parameter scope is repeated")
@@ -81,6 +83,7 @@ func TestAuthorizeRefusesRepeatedParameters(t *testing.T) {
 }
 
 func TestAuthorizeKeepsErrorsOnTheTenant(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	for _, test := range []struct {
 		name   string
@@ -107,6 +110,7 @@ func TestAuthorizeKeepsErrorsOnTheTenant(t *testing.T) {
 }
 
 func TestCallbackPatterns(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	c := webApp()
 	c.CallbackURLs = []string{"https://*.app.example/cb", "https://{organization_name}.app.test/cb", "com.example.app://callback", callback}
@@ -133,6 +137,7 @@ func TestCallbackPatterns(t *testing.T) {
 }
 
 func TestResponseModes(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	must(t, tn.SignIn("jane@acme.example"))
 	for _, test := range []struct {
@@ -206,6 +211,7 @@ func hashOf(value string) any {
 }
 
 func TestErrorsFollowTheResponseMode(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	fragment := get(tn, authorizeURL(request("response_type", "id_token", "prompt", "none")))
 	if !strings.Contains(fragment.header.Get("Location"), "#error=login_required") {
@@ -217,6 +223,7 @@ func TestErrorsFollowTheResponseMode(t *testing.T) {
 }
 
 func TestStateIsEchoed(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	must(t, tn.SignIn("jane@acme.example"))
 	for _, state := range []string{"a b+c%20", "ü\u2028<>&\"'", strings.Repeat("s", 3000), "\x01\xff", ""} {
@@ -232,6 +239,7 @@ func TestStateIsEchoed(t *testing.T) {
 }
 
 func TestRedirectKeepsTheQueryOfTheCallback(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	c := webApp()
 	c.CallbackURLs = []string{callback + "?b=%20&a"}
@@ -244,6 +252,7 @@ func TestRedirectKeepsTheQueryOfTheCallback(t *testing.T) {
 }
 
 func TestAuthorizeByPost(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	must(t, tn.SignIn("jane@acme.example"))
 	if callbackParams(t, postForm(tn, base+"/authorize", request())).Get("code") == "" {
@@ -252,6 +261,7 @@ func TestAuthorizeByPost(t *testing.T) {
 }
 
 func TestDenyNext(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	must(t, tn.SignIn("jane@acme.example"))
 	tn.DenyNext("access_denied", "no & <why>")
@@ -264,6 +274,7 @@ func TestDenyNext(t *testing.T) {
 }
 
 func TestSingleSignOn(t *testing.T) {
+	t.Parallel()
 	tn, c := newTenant(t)
 	b := newBrowser(t, tn)
 	if callbackParams(t, b.login(request())).Get("code") == "" {
@@ -314,6 +325,7 @@ func TestSingleSignOn(t *testing.T) {
 }
 
 func TestAuthTimeIsToldOnlyWhenAskedFor(t *testing.T) {
+	t.Parallel()
 	tn, c := newTenant(t)
 	b := newBrowser(t, tn)
 	code := callbackParams(t, b.login(request())).Get("code")
@@ -334,6 +346,7 @@ func TestAuthTimeIsToldOnlyWhenAskedFor(t *testing.T) {
 }
 
 func TestUsersWhoMayNotLogIn(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	must(t, tn.AddUser(emulator.User{Connection: database, Email: "blocked@acme.example", Password: password, Blocked: true}))
 	must(t, tn.AddUser(emulator.User{Connection: database, Email: "denied@acme.example", Password: password, DenyReason: "out of hours"}))
@@ -350,6 +363,7 @@ func TestUsersWhoMayNotLogIn(t *testing.T) {
 }
 
 func TestConsent(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	c := webApp()
 	c.ThirdParty = true
@@ -375,6 +389,7 @@ func TestConsent(t *testing.T) {
 }
 
 func TestSecondFactor(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	b := newBrowser(t, tn)
 	idToken := func(res response) map[string]any {
@@ -409,6 +424,7 @@ func TestSecondFactor(t *testing.T) {
 }
 
 func TestOrganizations(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t, func(c *emulator.Config) { c.OrganizationNames = true })
 	c := webApp()
 	c.OrganizationUsage = "allow"
@@ -443,6 +459,7 @@ func TestOrganizations(t *testing.T) {
 }
 
 func TestAutomaticSignIn(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	if err := tn.SignIn("nobody@acme.example"); err == nil {
 		t.Error("an unknown user was accepted")
@@ -472,6 +489,7 @@ func TestAutomaticSignIn(t *testing.T) {
 }
 
 func TestSessionCookieChangesWithEveryLogin(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	b := newBrowser(t, tn)
 	cookie := func() *http.Cookie {
@@ -494,6 +512,7 @@ func TestSessionCookieChangesWithEveryLogin(t *testing.T) {
 }
 
 func TestSessionCookie(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		cfg  emulator.Config
 		want string

@@ -33,6 +33,7 @@ func (i *inbox) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func TestBackchannelLogout(t *testing.T) {
+	t.Parallel()
 	tn, c := newTenant(t)
 	web := webApp()
 	web.BackchannelLogoutURLs = []string{app + "/one", app + "/two"}
@@ -70,6 +71,7 @@ func TestBackchannelLogout(t *testing.T) {
 }
 
 func TestBackchannelLogoutRefused(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	client := &http.Client{Transport: &inbox{status: 400}}
 	signedIn(t, tn)
@@ -87,6 +89,7 @@ func TestBackchannelLogoutRefused(t *testing.T) {
 }
 
 func TestLogoutTokenWithoutSession(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	_, claims := verify(t, tn, tn.LogoutToken("web", "jane@acme.example", "", func(_, claims map[string]any) { claims["extra"] = true }))
 	_, there := claims["sid"]
@@ -97,6 +100,7 @@ func TestLogoutTokenWithoutSession(t *testing.T) {
 // TestRefreshTokenUsedTwiceAtOnce: one of the two requests is reuse, so that in
 // the end the family is gone.
 func TestRefreshTokenUsedTwiceAtOnce(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	web := webApp()
 	web.RotatingRefreshTokens = true
@@ -120,6 +124,7 @@ func TestRefreshTokenUsedTwiceAtOnce(t *testing.T) {
 }
 
 func TestEditAPI(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	must(t, tn.EditAPI(api, func(a *emulator.API) { a.Lifetime = time.Minute }))
 	body := tokens(t, tn, "audience", api, "scope", "read:things")

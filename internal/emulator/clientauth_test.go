@@ -66,6 +66,7 @@ func keyedApp(t *testing.T, tn *emulator.Tenant, algorithm string) {
 }
 
 func TestAssertions(t *testing.T) {
+	t.Parallel()
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Unix()
 	const refused = `{"error":"invalid_client","error_description":"`
 	tests := []struct {
@@ -128,6 +129,7 @@ func TestAssertions(t *testing.T) {
 
 // TestClientMethods: an application has one method, and shows one at a time.
 func TestClientMethods(t *testing.T) {
+	t.Parallel()
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Unix()
 	good := func() string {
 		return assertion(t, map[string]any{"alg": "RS256"}, map[string]any{"iss": "web", "sub": "web", "aud": issuer, "jti": rand.Text(), "exp": now + 60})
@@ -191,6 +193,7 @@ func TestClientMethods(t *testing.T) {
 
 // TestClientCertificate: it counts at the alias, and nowhere else.
 func TestClientCertificate(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t, func(c *emulator.Config) { c.Discovery = emulator.Enterprise })
 	must(t, tn.EditClient("web", func(c *emulator.Client) {
 		c.AuthMethod, c.Certificates = "self_signed_tls_client_auth", []string{emulator.Thumbprint([]byte("certificate"))}
@@ -219,6 +222,7 @@ func TestClientCertificate(t *testing.T) {
 }
 
 func TestClientsThatCannotAuthenticate(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	key := emulator.ClientKey{Algorithm: "RS256", Public: &appKey().PublicKey}
 	for why, c := range map[string]emulator.Client{
@@ -238,6 +242,7 @@ func TestClientsThatCannotAuthenticate(t *testing.T) {
 }
 
 func TestPushedRequests(t *testing.T) {
+	t.Parallel()
 	tn, clock := newTenant(t, func(c *emulator.Config) { c.Discovery = emulator.Enterprise })
 	must(t, tn.SignIn("jane@acme.example"))
 	push := func(pairs ...string) response {

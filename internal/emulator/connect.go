@@ -183,7 +183,7 @@ func (cn *connector) showConnect(w http.ResponseWriter, c connecting, conn *Conn
 }
 
 // connectAutomatically does what the automatic user would do on the page: take
-// the account with the same e-mail address, or else the first.
+// the account with the same email address, or else the first.
 func (cn *connector) connectAutomatically(w http.ResponseWriter, c connecting, conn *Connection) {
 	cn.mu.Lock()
 	subject := cn.directory.data.automaticSubject(cn.faults.automatic, conn.Name)

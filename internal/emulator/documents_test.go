@@ -26,6 +26,7 @@ var commonMembers = strings.Fields(`issuer authorization_endpoint token_endpoint
 	request_uri_parameter_supported request_parameter_supported id_token_signing_alg_values_supported`)
 
 func TestDiscovery(t *testing.T) {
+	t.Parallel()
 	logout := strings.Fields(`backchannel_logout_supported backchannel_logout_session_supported end_session_endpoint
 		global_token_revocation_endpoint global_token_revocation_endpoint_auth_methods_supported dpop_signing_alg_values_supported`)
 	enterprise := strings.Fields(`claims_parameter_supported require_request_uri_registration tls_client_certificate_bound_access_tokens
@@ -59,6 +60,7 @@ func TestDiscovery(t *testing.T) {
 }
 
 func TestEditedDocuments(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	tn.EditDiscovery(func(doc map[string]any) { doc["issuer"] = "https://evil.example/" })
 	tn.EditJWKS(func(doc map[string]any) { doc["keys"] = doc["keys"].([]map[string]any)[:1] })
@@ -71,6 +73,7 @@ func TestEditedDocuments(t *testing.T) {
 }
 
 func TestKeySet(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	res := get(tn, base+"/.well-known/jwks.json")
 	equal(t, "Cache-Control", res.header.Get("Cache-Control"), "public, max-age=15, stale-while-revalidate=15, stale-if-error=86400")
@@ -110,6 +113,7 @@ func TestKeySet(t *testing.T) {
 }
 
 func TestRotateKeys(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	sign := func() string { return tn.IDToken("web", "jane@acme.example") }
 	old, oldKid := sign(), tn.KeyID()
@@ -146,6 +150,7 @@ func TestRotateKeys(t *testing.T) {
 }
 
 func TestTenantsDoNotAcceptEachOthersTokens(t *testing.T) {
+	t.Parallel()
 	one, _ := newTenant(t)
 	two, _ := newTenant(t)
 	raw := one.IDToken("web", "jane@acme.example")
@@ -154,6 +159,7 @@ func TestTenantsDoNotAcceptEachOthersTokens(t *testing.T) {
 }
 
 func TestForeignKey(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	tn.SignWithForeignKey(true)
 	raw := tn.AccessToken("jane@acme.example", api)
@@ -165,6 +171,7 @@ func TestForeignKey(t *testing.T) {
 }
 
 func TestClientFile(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	must(t, tn.AddConnection(emulator.Connection{Name: "linked-only", Strategy: "oauth2", Inactive: true}))
 	must(t, tn.AddConnection(emulator.Connection{Name: "not-enabled", Strategy: "github"}))
@@ -199,6 +206,7 @@ func TestClientFile(t *testing.T) {
 }
 
 func TestCrossOriginCalls(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	preflight := func(path, origin string) response {
 		r := httptest.NewRequest("OPTIONS", base+path, nil)
@@ -220,6 +228,7 @@ func TestCrossOriginCalls(t *testing.T) {
 // TestSinglePageApplication is what the script of a public client does: every
 // answer, good or bad, must be one that the browser lets it read.
 func TestSinglePageApplication(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	must(t, tn.AddClient(emulator.Client{ID: "spa", Public: true, CallbackURLs: []string{callback},
 		WebOrigins: []string{"https://preview.example", "https://*.preview.example"}, Connections: []string{database}}))
@@ -281,6 +290,7 @@ func TestSinglePageApplication(t *testing.T) {
 }
 
 func TestUnknownRoutes(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	for _, path := range []string{"/", "/oauth/par", "/oauth/device/code", "/passwordless/verify", "/mfa/associate", "/api/v2", "/client/", "/client/web.json"} {
 		res := get(tn, base+path)

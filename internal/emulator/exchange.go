@@ -25,7 +25,7 @@ type tokenExchange struct {
 }
 
 // AddTokenExchange adds a token exchange profile: what an Action makes of
-// subject tokens of a type. User names the user by e-mail address or subject.
+// subject tokens of a type. User names the user by email address or subject.
 func (x *tokenExchange) AddTokenExchange(subjectTokenType string, user func(token string) (user string, ok bool)) error {
 	for _, reserved := range []string{"http://auth0.com", "https://auth0.com", "http://okta.com", "https://okta.com", "urn:ietf", "urn:auth0", "urn:okta"} {
 		if subjectTokenType == "" || strings.HasPrefix(subjectTokenType, reserved) {

@@ -28,6 +28,7 @@ var endpoints = map[emulator.Endpoint]string{
 }
 
 func TestFail(t *testing.T) {
+	t.Parallel()
 	tn, c := newTenant(t)
 	for e, path := range endpoints {
 		before := get(tn, base+path).status
@@ -71,6 +72,7 @@ func TestFail(t *testing.T) {
 }
 
 func TestReplace(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	tn.Replace(emulator.Token, func(w http.ResponseWriter, r *http.Request) {
 		r.ParseForm()
@@ -82,6 +84,7 @@ func TestReplace(t *testing.T) {
 }
 
 func TestDelay(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		tn, err := emulator.New(emulator.Config{Host: "acme.auth0.example"})
 		must(t, err)
@@ -98,6 +101,7 @@ func TestDelay(t *testing.T) {
 }
 
 func TestRecordedRequests(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	if tn.LastRequest(emulator.Token) != nil || tn.LastTokenRequest() != nil {
 		t.Error("requests before the first")
@@ -117,6 +121,7 @@ func TestRecordedRequests(t *testing.T) {
 }
 
 func TestEdits(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	tn.EditIDToken(func(header, claims map[string]any) { claims["iss"] = "https://evil.example/"; header["typ"] = nil })
 	tn.EditAccessToken(func(header, claims map[string]any) { header["alg"] = "none"; delete(claims, "exp") })
@@ -152,6 +157,7 @@ func TestEdits(t *testing.T) {
 }
 
 func TestTokenRateLimit(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	tn.LimitRate(emulator.Token, 1, 3*time.Second)
 	postForm(tn, base+"/oauth/token", nil)
@@ -163,6 +169,7 @@ func TestTokenRateLimit(t *testing.T) {
 
 // TestConcurrentUse is for the race detector.
 func TestConcurrentUse(t *testing.T) {
+	t.Parallel()
 	tn, c := newTenant(t)
 	var wg sync.WaitGroup
 	run := func(f func()) {

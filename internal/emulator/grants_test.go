@@ -74,6 +74,7 @@ func ask(tn *emulator.Tenant, form url.Values, header ...string) response {
 }
 
 func TestPasswordGrants(t *testing.T) {
+	t.Parallel()
 	tn, _ := newGrantTenant(t)
 	for _, form := range []url.Values{passwordRequest(), passwordRequest("grant_type", "password", "realm", "")} {
 		res := ask(tn, form)
@@ -94,6 +95,7 @@ func TestPasswordGrants(t *testing.T) {
 }
 
 func TestPasswordRefusals(t *testing.T) {
+	t.Parallel()
 	tn, _ := newGrantTenant(t)
 	noDirectory, _ := newTenant(t)
 	plain := webApp()
@@ -135,6 +137,7 @@ func TestPasswordRefusals(t *testing.T) {
 // TestBruteForce: failures count by account and address, and the address is
 // that of the user if the application may say so.
 func TestBruteForce(t *testing.T) {
+	t.Parallel()
 	tn, _ := newGrantTenant(t)
 	for range 10 {
 		equal(t, "status", ask(tn, passwordRequest("password", "wrong"), "auth0-forwarded-for", "203.0.113.7").status, 403)
@@ -187,6 +190,7 @@ func postObject(tn *emulator.Tenant, target string, object any) response {
 }
 
 func TestAuthenticators(t *testing.T) {
+	t.Parallel()
 	tn, _ := newGrantTenant(t)
 	token := mfaToken(t, tn)
 	res := get(tn, base+"/mfa/authenticators", "Authorization", "Bearer "+token)
@@ -232,6 +236,7 @@ func TestAuthenticators(t *testing.T) {
 }
 
 func TestFactors(t *testing.T) {
+	t.Parallel()
 	tn, c := newGrantTenant(t)
 	token := mfaToken(t, tn)
 	refused := func(form url.Values, status int, body string) {
@@ -299,6 +304,7 @@ func TestFactors(t *testing.T) {
 }
 
 func TestRefreshWithFactor(t *testing.T) {
+	t.Parallel()
 	tn, _ := newGrantTenant(t)
 	refresh := ask(tn, passwordRequest("scope", "openid offline_access")).json(t)["refresh_token"].(string)
 	must(t, tn.AddUser(emulator.User{Connection: database, ID: "65f0c1d2", Email: "jane@acme.example", Password: password, MFAOnRefresh: true}))
@@ -312,6 +318,7 @@ func TestRefreshWithFactor(t *testing.T) {
 }
 
 func TestPasswordlessGrant(t *testing.T) {
+	t.Parallel()
 	tn, c := newGrantTenant(t)
 	start := func(pairs ...any) response {
 		object := map[string]any{"client_id": "web", "client_secret": "s3cret", "connection": "email", "email": "new@acme.example", "send": "code"}
@@ -374,6 +381,7 @@ func redeemCode(tn *emulator.Tenant, code string) response {
 }
 
 func TestTokenExchange(t *testing.T) {
+	t.Parallel()
 	tn, _ := newGrantTenant(t)
 	const kind = "urn:acme:legacy-token"
 	must(t, tn.AddTokenExchange(kind, func(token string) (string, bool) {

@@ -3,7 +3,6 @@ package emulator
 import (
 	"cmp"
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -38,24 +37,6 @@ type grant struct {
 }
 
 func (g grant) has(scope string) bool { return slices.Contains(g.scope, scope) }
-
-func (s *site) userinfoAudience() string   { return s.base + "/userinfo" }
-func (s *site) managementAudience() string { return s.base + "/api/v2/" }
-
-// api returns the API with the audience. The Management API and the My Account
-// API always exist.
-func (dir *directory) api(audience string) (*API, bool) {
-	if audience == dir.managementAudience() {
-		return &API{Audience: audience, Name: "Auth0 Management API", Scopes: managementScopes}, true
-	}
-	if audience == dir.accountAudience() {
-		return &API{Audience: audience, Name: "Auth0 My Account API", Scopes: accountScopes, AllowOfflineAccess: true}, true
-	}
-	dir.mu.Lock()
-	defer dir.mu.Unlock()
-	api, ok := dir.data.apis[audience]
-	return api, ok
-}
 
 // oidcScopes are the scopes that need no API.
 var oidcScopes = []string{"openid", "profile", "email", "address", "phone", "name", "given_name", "family_name",
@@ -279,30 +260,9 @@ func (ts *tokens) profileClaims(g grant) map[string]any {
 	return claims
 }
 
-// pictureOf returns the user's picture, which by default is one that the tenant
-// draws, so that pages of demonstrations show pictures without the internet.
-func (s *site) pictureOf(u *User) string {
-	return cmp.Or(u.Picture, s.base+"/avatars/"+url.PathEscape(initials(u.Name))+".svg")
-}
-
-// user returns the user with the subject.
-func (dir *directory) user(subject string) (*User, bool) {
-	dir.mu.Lock()
-	defer dir.mu.Unlock()
-	u, ok := dir.data.users[subject]
-	return u, ok
-}
-
-func (dir *directory) client(id string) (*Client, bool) {
-	dir.mu.Lock()
-	defer dir.mu.Unlock()
-	c, ok := dir.data.clients[id]
-	return c, ok
-}
-
 // AccessToken returns an access token for the API, as the authorization code
 // flow would without the openid scope, after the given edits. The user is named
-// by e-mail address or subject; an unknown name is used as the subject.
+// by email address or subject; an unknown name is used as the subject.
 func (ts *tokens) AccessToken(user, audience string, edits ...TokenEdit) string {
 	api, ok := ts.directory.api(audience)
 	if !ok {
@@ -340,22 +300,4 @@ func edited(header, claims map[string]any, edits []TokenEdit) (map[string]any, m
 		}
 	}
 	return header, claims
-}
-
-// named returns the subject of a user named by address or subject, or the name
-// itself if there is no such user.
-func (dir *directory) named(user string) string {
-	if subject, ok := dir.Subject(user); ok {
-		return subject
-	}
-	return user
-}
-
-func (dir *directory) firstClient() string {
-	dir.mu.Lock()
-	defer dir.mu.Unlock()
-	if len(dir.data.clientIDs) == 0 {
-		return "no-client"
-	}
-	return dir.data.clientIDs[0]
 }

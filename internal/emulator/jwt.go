@@ -61,7 +61,7 @@ func (ks *keys) sign(header, claims map[string]any, secret []byte) string {
 
 	private := key.private()
 	if foreign && key.signer == nil {
-		private = pool.foreignKey()
+		private = pool.foreign()
 	}
 	alg, _ := h["alg"].(string)
 	input := b64(marshal(h)) + "." + b64(marshal(claims))

@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -28,49 +29,40 @@ const (
 	maxPrevious = poolSize - 3
 )
 
-// pool holds the RSA keys of all tenants of the process. Making one takes tens
-// of milliseconds, which a test suite with hundreds of tenants would feel. Key
-// ids differ by tenant, so that no two tenants accept each other's tokens.
-var pool keyPool
+// pool holds the RSA keys of all tenants of the process. Making one takes a tenth
+// of a second, which a test suite with hundreds of tenants would feel. Key ids
+// differ by tenant, so that no two tenants accept each other's tokens.
+var pool = newKeyPool()
 
+// A keyPool makes each key when it is first needed. Concurrent callers make
+// different keys at the same time.
 type keyPool struct {
-	mu      sync.Mutex
-	keys    [poolSize]*rsa.PrivateKey
-	foreign *rsa.PrivateKey
-	tenants int
+	keys    [poolSize]func() *rsa.PrivateKey
+	foreign func() *rsa.PrivateKey // a key that is in no tenant's key set
+	tenants atomic.Int64
 }
 
-// first returns where a new tenant begins to take keys. Neighbours in time
-// begin at different keys, so that a test with two tenants sees two key pairs.
-func (p *keyPool) first() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.tenants++
-	return 2 * (p.tenants - 1) % poolSize
-}
-
-func (p *keyPool) key(i int) *rsa.PrivateKey {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return generateOnce(&p.keys[i%poolSize])
-}
-
-// foreignKey returns a key that is in no tenant's key set.
-func (p *keyPool) foreignKey() *rsa.PrivateKey {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return generateOnce(&p.foreign)
-}
-
-func generateOnce(slot **rsa.PrivateKey) *rsa.PrivateKey {
-	if *slot == nil {
-		key, err := rsa.GenerateKey(rand.Reader, 2048)
-		if err != nil {
-			panic(err) // unreachable: the system's random source does not fail
-		}
-		*slot = key
+func newKeyPool() *keyPool {
+	p := &keyPool{foreign: sync.OnceValue(generateKey)}
+	for i := range p.keys {
+		p.keys[i] = sync.OnceValue(generateKey)
 	}
-	return *slot
+	return p
+}
+
+// first returns the slot at which a new tenant begins to take keys. Two tenants
+// made one after the other begin at different keys, so that a test with two
+// tenants sees two key pairs.
+func (p *keyPool) first() int { return int(2 * (p.tenants.Add(1) - 1) % poolSize) }
+
+func (p *keyPool) key(i int) *rsa.PrivateKey { return p.keys[i%poolSize]() }
+
+func generateKey() *rsa.PrivateKey {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err) // unreachable: the system's random source does not fail
+	}
+	return key
 }
 
 // A signingKey is one key of the key set. Its RSA key and its certificate are

@@ -1,12 +1,9 @@
 package emulator
 
 import (
-	"crypto/subtle"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -136,19 +133,6 @@ func (f *loginFlow) reusable(s session, tx transaction) bool {
 		return false
 	}
 	return f.directory.usableConnection(req, s.connection) != nil
-}
-
-// usableConnection returns an enabled, active connection that the request may use.
-func (dir *directory) usableConnection(req *authorization, name string) *Connection {
-	if req.connection != "" && req.connection != name {
-		return nil
-	}
-	for _, c := range dir.enabledConnections(req) {
-		if c.Name == name && !c.Inactive {
-			return c
-		}
-	}
-	return nil
 }
 
 func (f *loginFlow) nextStep(r *http.Request, tx transaction) (step, *oauthError) {
@@ -335,15 +319,6 @@ func pathOf(c *Connection) string {
 	}
 }
 
-// pageURL returns the URL of a page of the transaction, for the browser.
-func (s *site) pageURL(path string, tx transaction, connection string) string {
-	query := url.Values{"state": {tx.id}}
-	if connection != "" && connection != tx.req.connection {
-		query.Set("connection", connection)
-	}
-	return s.path + path + "?" + query.Encode()
-}
-
 // page wraps the two halves of a page with what they share: the transaction,
 // and for forms the proof that the page itself posted them.
 func (f *loginFlow) page(show, submit func(http.ResponseWriter, *http.Request, transaction)) http.HandlerFunc {
@@ -417,7 +392,7 @@ func (f *loginFlow) stepAutomatically(tx *transaction, next step) *oauthError {
 }
 
 // automaticSubject returns the automatic user's account in the wanted
-// connection, where accounts with one e-mail address are one person.
+// connection, where accounts with one email address are one person.
 func (d *data) automaticSubject(subject, connection string) string {
 	u := d.users[subject]
 	if u == nil || connection == "" || u.Connection == connection {
@@ -428,72 +403,3 @@ func (d *data) automaticSubject(subject, connection string) string {
 }
 
 func unknownUser(name string) error { return fmt.Errorf("tenant: there is no user %q", name) }
-
-// databases returns the connections whose users log in with a password on the
-// login page.
-func (dir *directory) databases(req *authorization) []*Connection {
-	var list []*Connection
-	for _, c := range dir.enabledConnections(req) {
-		if kindOf(c.Strategy) == database && dir.usableConnection(req, c.Name) != nil {
-			list = append(list, c)
-		}
-	}
-	return list
-}
-
-// checkPassword returns the account that the identifier and the password open.
-func (dir *directory) checkPassword(req *authorization, identifier, password string) (subject, connection string, ok bool) {
-	for _, c := range dir.databases(req) {
-		dir.mu.Lock()
-		subject, found := dir.data.subject(identifier, c.Name)
-		user := dir.data.users[subject]
-		dir.mu.Unlock()
-		if found && user.hasAddress(identifier) && user.Password != "" &&
-			subtle.ConstantTimeCompare([]byte(user.Password), []byte(password)) == 1 {
-			return subject, c.Name, true
-		}
-	}
-	return "", "", false
-}
-
-// signupConnection returns the database connection that takes new users.
-func (dir *directory) signupConnection(req *authorization) *Connection {
-	for _, c := range dir.databases(req) {
-		if c.Options["disable_signup"] != true {
-			return c
-		}
-	}
-	return nil
-}
-
-// domainConnection returns the enterprise connection that owns the domain of an
-// e-mail address (home realm discovery).
-func (dir *directory) domainConnection(req *authorization, address string) *Connection {
-	_, domain, ok := strings.Cut(address, "@")
-	if !ok || req.connection != "" {
-		return nil
-	}
-	for _, c := range dir.enabledConnections(req) {
-		owns := slices.ContainsFunc(c.DomainAliases, func(alias string) bool { return strings.EqualFold(alias, domain) })
-		if owns && !c.Inactive && kindOf(c.Strategy) == enterprise {
-			return c
-		}
-	}
-	return nil
-}
-
-// register creates a user from a page. Such users are bounded, because anybody
-// can make them.
-func (dir *directory) register(u User) (subject string, err error) {
-	dir.mu.Lock()
-	defer dir.mu.Unlock()
-	subject, err = dir.data.addUser(u, dir.now())
-	if err != nil {
-		return "", err
-	}
-	dir.data.signups = append(dir.data.signups, subject)
-	if len(dir.data.signups) > maxStored {
-		dir.data.removeUser(dir.data.signups[0])
-	}
-	return subject, nil
-}

@@ -24,6 +24,7 @@ func signedIn(t *testing.T, tn *emulator.Tenant) (*browser, string) {
 }
 
 func TestLegacyLogout(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t, func(c *emulator.Config) { c.LogoutURLs = []string{"https://tenant.example/bye"} })
 	for _, test := range []struct {
 		name, query string
@@ -60,6 +61,7 @@ func TestLegacyLogout(t *testing.T) {
 }
 
 func TestRPInitiatedLogout(t *testing.T) {
+	t.Parallel()
 	tn, c := newTenant(t, func(c *emulator.Config) { c.LogoutURLs = []string{"https://tenant.example/bye"} })
 	web := webApp()
 	web.ID = "other"
@@ -119,6 +121,7 @@ func TestRPInitiatedLogout(t *testing.T) {
 }
 
 func TestLogoutConfirmation(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	b, _ := signedIn(t, tn)
 	ask := func() response {
@@ -136,6 +139,7 @@ func TestLogoutConfirmation(t *testing.T) {
 }
 
 func TestSessionsOfTwoBrowsersAreApart(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	one, _ := signedIn(t, tn)
 	two, _ := signedIn(t, tn)

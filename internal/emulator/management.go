@@ -356,17 +356,6 @@ func (c *Connection) options() map[string]any {
 	return options
 }
 
-func (dir *directory) connectionByID(id string) (*Connection, *apiError) {
-	dir.mu.Lock()
-	defer dir.mu.Unlock()
-	for _, c := range dir.data.connections {
-		if c.ID == id {
-			return c, nil
-		}
-	}
-	return nil, &apiError{Status: http.StatusNotFound, Message: "The connection does not exist", Code: "inexistent_connection"}
-}
-
 func (m *managementAPI) getConnection(call managementCall) (any, *apiError) {
 	c, err := m.directory.connectionByID(call.path[1])
 	if err != nil {

@@ -40,6 +40,7 @@ func newManagedTenant(t *testing.T) (*emulator.Tenant, *clock) {
 const allScopes = "read:connections read:connections_options read:clients read:organizations read:organization_connections"
 
 func TestManagementErrors(t *testing.T) {
+	t.Parallel()
 	tn, c := newManagedTenant(t)
 	const insufficient = `{"statusCode":403,"error":"Forbidden","message":"Insufficient scope, expected any of: %s","errorCode":"insufficient_scope"}`
 	all := manager(tn, allScopes)
@@ -104,6 +105,7 @@ func names(items []any) string {
 }
 
 func TestListClientConnections(t *testing.T) {
+	t.Parallel()
 	tn, _ := newManagedTenant(t)
 	auth := manager(tn, "read:connections read:client_summary")
 	list := func(path string) map[string]any {
@@ -130,6 +132,7 @@ func TestListClientConnections(t *testing.T) {
 }
 
 func TestListConnections(t *testing.T) {
+	t.Parallel()
 	tn, _ := newManagedTenant(t)
 	plain := manager(tn, "read:connections")
 	withOptions := manager(tn, "read:connections read:connections_options")
@@ -175,6 +178,7 @@ func TestListConnections(t *testing.T) {
 }
 
 func TestGetClient(t *testing.T) {
+	t.Parallel()
 	tn, _ := newManagedTenant(t)
 	got := get(tn, mgmt+"clients/web", "Authorization", manager(tn, "read:clients")).json(t)
 	for name, want := range map[string]any{"client_id": "web", "name": "Web app", "is_first_party": true, "organization_usage": "deny",
@@ -198,6 +202,7 @@ func TestGetClient(t *testing.T) {
 }
 
 func TestOrganizationCalls(t *testing.T) {
+	t.Parallel()
 	tn, _ := newManagedTenant(t)
 	auth := manager(tn, allScopes)
 	want := `{"id":"org_1","name":"acme-eu","display_name":"Acme Europe"}`
@@ -211,6 +216,7 @@ func TestOrganizationCalls(t *testing.T) {
 }
 
 func TestManagementRateLimit(t *testing.T) {
+	t.Parallel()
 	tn, c := newManagedTenant(t)
 	auth := manager(tn, allScopes)
 	tn.LimitRate(emulator.Management, 2, 1200*time.Millisecond)
@@ -231,6 +237,7 @@ func TestManagementRateLimit(t *testing.T) {
 }
 
 func TestManagementWithARealToken(t *testing.T) {
+	t.Parallel()
 	tn, err := emulator.New(emulator.Config{Host: "acme.auth0.example"})
 	must(t, err)
 	must(t, tn.AddDemo(emulator.Demo{ClientID: "web", ClientSecret: "s3cret", BaseURL: app, Audience: api}))

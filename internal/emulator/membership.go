@@ -36,20 +36,6 @@ func (tx *transaction) lacksOrganization(prompt string) bool {
 // orgOptional reports whether the login may go on without an organization.
 func (a *authorization) orgOptional() bool { return a.client.OrganizationUsage == "allow" }
 
-// organizationsOf returns those that the user is a member of, in the order of
-// joining.
-func (dir *directory) organizationsOf(u *User) []*Organization {
-	dir.mu.Lock()
-	defer dir.mu.Unlock()
-	var list []*Organization
-	for _, id := range u.Organizations {
-		if o := dir.data.organization(id); o != nil && len(list) < maxChoices {
-			list = append(list, o)
-		}
-	}
-	return list
-}
-
 // enter makes the login one to the organization. A person who has logged in by a
 // connection that the organization has not logs in again, by one that it has.
 func (f *loginFlow) enter(tx *transaction, org *Organization) *oauthError {
@@ -156,43 +142,4 @@ func (lf *loginForms) submitMemberships(w http.ResponseWriter, r *http.Request, 
 		}
 	}
 	lf.flow.proceed(w, r, tx)
-}
-
-// Views write the pages of a login.
-type views struct {
-	*site
-	directory *directory
-	pages     *pages
-}
-
-func (vs *views) organizationPage(w http.ResponseWriter, tx transaction, status int, name, problem string) {
-	view := struct {
-		frame
-		Name     string
-		Optional bool
-		Hints    []string
-	}{frame: vs.pages.frame("Enter your organization", tx), Name: name, Optional: tx.req.orgOptional()}
-	view.Error = problem
-	vs.mu.Lock()
-	if vs.directory.data.demo {
-		for _, o := range vs.directory.data.orgs[:min(len(vs.directory.data.orgs), 5)] {
-			view.Hints = append(view.Hints, o.Name)
-		}
-	}
-	vs.mu.Unlock()
-	vs.pages.render(w, status, "organization.html", view)
-}
-
-func (vs *views) membershipsPage(w http.ResponseWriter, tx transaction, u *User) {
-	type choice struct{ ID, Name, DisplayName, Initials string }
-	view := struct {
-		frame
-		Email    string
-		Optional bool
-		Choices  []choice
-	}{frame: vs.pages.frame("Select your organization", tx), Email: accountOf(tx.user, u).Email, Optional: tx.req.orgOptional()}
-	for _, o := range vs.directory.organizationsOf(u) {
-		view.Choices = append(view.Choices, choice{o.ID, o.Name, o.DisplayName, initials(o.DisplayName)})
-	}
-	vs.pages.render(w, http.StatusOK, "memberships.html", view)
 }

@@ -52,6 +52,7 @@ const (
 
 // TestPreLoginPrompt asks for the organization first.
 func TestPreLoginPrompt(t *testing.T) {
+	t.Parallel()
 	tn, _ := newOrgTenant(t, "require", "pre_login_prompt", "org_eu")
 	b := newBrowser(t, tn)
 	page := b.open(authorizeURL(request()))
@@ -100,6 +101,7 @@ func TestPreLoginPrompt(t *testing.T) {
 // TestPreLoginPromptIsOptional for an application that takes both kinds of
 // people.
 func TestPreLoginPromptIsOptional(t *testing.T) {
+	t.Parallel()
 	tn, _ := newOrgTenant(t, "allow", "pre_login_prompt", "org_eu")
 	b := newBrowser(t, tn)
 	page := b.open(authorizeURL(request()))
@@ -114,6 +116,7 @@ func TestPreLoginPromptIsOptional(t *testing.T) {
 // TestPostLoginPrompt has a row per way that a login without an organization can
 // go.
 func TestPostLoginPrompt(t *testing.T) {
+	t.Parallel()
 	const none = "client requires organization membership, but user does not belong to any organization"
 	for _, tt := range []struct {
 		why, usage, behavior string
@@ -177,6 +180,7 @@ func TestPostLoginPrompt(t *testing.T) {
 // TestPostLoginConnection: who has logged in by a connection that the chosen
 // organization has not logs in there.
 func TestPostLoginConnection(t *testing.T) {
+	t.Parallel()
 	tn, _ := newOrgTenant(t, "require", "post_login_prompt", "org_eu", "org_social", "org_empty")
 	b := newBrowser(t, tn)
 	page := b.login(request())
@@ -196,6 +200,7 @@ func TestPostLoginConnection(t *testing.T) {
 
 // TestPromptsOutOfTurn: the pages ask only whom they are for.
 func TestPromptsOutOfTurn(t *testing.T) {
+	t.Parallel()
 	for _, behavior := range []string{"", "pre_login_prompt", "post_login_prompt"} {
 		for _, path := range []string{"/u/organization", "/u/memberships"} {
 			tn, _ := newOrgTenant(t, "allow", behavior, "org_eu", "org_labs")
@@ -238,6 +243,7 @@ func TestPromptsOutOfTurn(t *testing.T) {
 }
 
 func TestManyMemberships(t *testing.T) {
+	t.Parallel()
 	var ids []string
 	for i := range 25 {
 		ids = append(ids, fmt.Sprintf("org_%d", i))
@@ -252,6 +258,7 @@ func TestManyMemberships(t *testing.T) {
 // TestPromptsOfAutomaticSignIn: nobody is asked, and the first organization is
 // taken.
 func TestPromptsOfAutomaticSignIn(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		usage       string
 		memberships []string
@@ -279,6 +286,7 @@ func TestPromptsOfAutomaticSignIn(t *testing.T) {
 // TestInvitations: a ticket is for its organization, its address and its time, and
 // for one login.
 func TestInvitations(t *testing.T) {
+	t.Parallel()
 	const gone = "invitation not found or already used"
 	const other = "the specified account is not allowed to accept the current invitation"
 	for _, tt := range []struct {

@@ -18,7 +18,7 @@ type Organization struct {
 
 // An Invitation is one to become a member, good for one login.
 type Invitation struct {
-	Ticket  string    // its id, in the link of the e-mail
+	Ticket  string    // its id, in the link of the email
 	Email   string    // the only address that may accept it, if not empty
 	Expires time.Time // never if zero
 }

@@ -11,6 +11,7 @@ import (
 )
 
 func TestDatabaseLogin(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	must(t, tn.AddUser(emulator.User{Connection: database, Email: "nopassword@acme.example"}))
 	b := newBrowser(t, tn)
@@ -47,6 +48,7 @@ func TestDatabaseLogin(t *testing.T) {
 }
 
 func TestTransactionsEnd(t *testing.T) {
+	t.Parallel()
 	tn, c := newTenant(t)
 	b := newBrowser(t, tn)
 	page := b.open(authorizeURL(request()))
@@ -56,6 +58,7 @@ func TestTransactionsEnd(t *testing.T) {
 }
 
 func TestFormsOfOtherSitesAreRefused(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	page := newBrowser(t, tn).open(authorizeURL(request()))
 	form := url.Values{"username": {"jane@acme.example"}, "password": {password}}
@@ -71,6 +74,7 @@ func TestFormsOfOtherSitesAreRefused(t *testing.T) {
 }
 
 func TestSocialLogin(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	b := newBrowser(t, tn)
 	b.open(authorizeURL(request()))
@@ -92,6 +96,7 @@ func TestSocialLogin(t *testing.T) {
 }
 
 func TestSocialLoginIsDenied(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	b := newBrowser(t, tn)
 	page := b.open(authorizeURL(request("connection", "google-oauth2")))
@@ -104,6 +109,7 @@ func TestSocialLoginIsDenied(t *testing.T) {
 }
 
 func TestConnectionOfARequestCannotBeChanged(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	b := newBrowser(t, tn)
 	page := b.open(authorizeURL(request("connection", database)))
@@ -115,6 +121,7 @@ func TestConnectionOfARequestCannotBeChanged(t *testing.T) {
 }
 
 func TestHomeRealmDiscovery(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	b := newBrowser(t, tn)
 	page := b.open(authorizeURL(request()))
@@ -133,6 +140,7 @@ func TestHomeRealmDiscovery(t *testing.T) {
 }
 
 func TestSignup(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	b := newBrowser(t, tn)
 	page := b.open(authorizeURL(request("screen_hint", "signup")))
@@ -162,6 +170,7 @@ func TestSignup(t *testing.T) {
 }
 
 func TestSignupsAreBounded(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	b := newBrowser(t, tn)
 	signUp := func(i int) {
@@ -183,6 +192,7 @@ func TestSignupsAreBounded(t *testing.T) {
 }
 
 func TestPasswordless(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	must(t, tn.AddConnection(emulator.Connection{Name: "email", Strategy: "email"}))
 	must(t, tn.AddConnection(emulator.Connection{Name: "sms", Strategy: "sms"}))
@@ -218,6 +228,7 @@ func TestPasswordless(t *testing.T) {
 }
 
 func TestAccountChoice(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	b := newBrowser(t, tn)
 	b.login(request())
@@ -231,6 +242,7 @@ func TestAccountChoice(t *testing.T) {
 }
 
 func TestDemoHintsAreForDemosOnly(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	if body := newBrowser(t, tn).open(authorizeURL(request())).body; strings.Contains(body, password) {
 		t.Error("the page tells a password")
@@ -244,6 +256,7 @@ func TestDemoHintsAreForDemosOnly(t *testing.T) {
 
 // TestPagesEscape puts markup into everything that a page shows.
 func TestPagesEscape(t *testing.T) {
+	t.Parallel()
 	const xss = `"'><script>alert(1)</script><img src=x onerror=alert(1)>`
 	tn, err := emulator.New(emulator.Config{Host: "acme.auth0.example"})
 	must(t, err)
@@ -333,6 +346,7 @@ func TestPagesEscape(t *testing.T) {
 }
 
 func TestNativeCallbackIsAllowedByThePolicy(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	c := webApp()
 	c.CallbackURLs = []string{"com.example.app://callback"}
@@ -344,6 +358,7 @@ func TestNativeCallbackIsAllowedByThePolicy(t *testing.T) {
 }
 
 func TestBasePath(t *testing.T) {
+	t.Parallel()
 	tn, err := emulator.New(emulator.Config{URL: "http://localhost:3000/tenant-less/"})
 	must(t, err)
 	equal(t, "issuer", tn.Issuer(), "http://localhost:3000/tenant-less/")

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// A sentCode is what went to an address by e-mail or text message.
+// A sentCode is what went to an address by email or text message.
 type sentCode struct {
 	code, link string
 	at         time.Time
@@ -34,7 +34,7 @@ func (mb *mailbox) send(connection, address string, sent sentCode) {
 	mb.sent.put("\x00"+address, sent) // the mailbox of whoever is there
 }
 
-// Mail returns the code and the link that went to an address last, by e-mail or
+// Mail returns the code and the link that went to an address last, by email or
 // text message. They are empty if nothing did.
 func (mb *mailbox) Mail(address string) (code, link string) {
 	mb.mu.Lock()
@@ -189,7 +189,7 @@ func (pl *passwordlessAPI) takeSent(conn *Connection, address, code string) (*Us
 	return user, subject, ok
 }
 
-// followLink answers the link in an e-mail: a login whose user is known.
+// followLink answers the link in an email: a login whose user is known.
 func (pl *passwordlessAPI) followLink(w http.ResponseWriter, r *http.Request) {
 	params := r.URL.Query()
 	req, refusal := pl.requests.identifyApplication(params)

@@ -101,8 +101,8 @@ func (ss *browserSessions) setSessionCookie(w http.ResponseWriter, value string,
 
 // SignIn turns on the automatic mode: from now on, wherever a page would ask
 // the browser's user something, the named user answers at once, and /authorize
-// redirects without pages. An account to connect is the one with the same e-mail
-// address, or else the first that the connection has. The user is named by e-mail
+// redirects without pages. An account to connect is the one with the same email
+// address, or else the first that the connection has. The user is named by email
 // address or subject. The empty name returns to pages.
 func (ss *browserSessions) SignIn(user string) error {
 	subject := ""

@@ -25,6 +25,7 @@ import (
 )
 
 func TestConfigIsChecked(t *testing.T) {
+	t.Parallel()
 	for _, cfg := range []emulator.Config{
 		{},
 		{Host: "acme.auth0.example", URL: "http://localhost"},
@@ -47,6 +48,7 @@ func TestConfigIsChecked(t *testing.T) {
 }
 
 func TestNonsenseIsRefused(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	client := func(edit func(*emulator.Client)) error {
 		c := webApp()
@@ -99,6 +101,7 @@ func TestNonsenseIsRefused(t *testing.T) {
 }
 
 func TestSubjects(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	for strategy, want := range map[string]string{
 		"auth0": "auth0|1", "google-oauth2": "google-oauth2|1", "github": "github|1", "waad": "waad|1", "email": "email|1",
@@ -122,6 +125,7 @@ func TestSubjects(t *testing.T) {
 }
 
 func TestStoredValuesAreCopies(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	c := webApp()
 	must(t, tn.AddClient(c))
@@ -136,6 +140,7 @@ func TestStoredValuesAreCopies(t *testing.T) {
 }
 
 func TestEditClient(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	must(t, tn.EditClient("web", func(c *emulator.Client) {
 		c.CallbackURLs[0] = "https://new.example/"
@@ -153,6 +158,7 @@ func TestEditClient(t *testing.T) {
 }
 
 func TestMintedTokens(t *testing.T) {
+	t.Parallel()
 	tn, c := newTenant(t)
 	now := float64(c.Now().Unix())
 	header, claims := verify(t, tn, tn.AccessToken("jane@acme.example", api, nil, func(_, claims map[string]any) { claims["scope"] = "read:things" }))
@@ -186,6 +192,7 @@ func TestMintedTokens(t *testing.T) {
 }
 
 func TestSign(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	raw := tn.Sign(map[string]any{"kid": nil, "typ": "at+jwt"}, map[string]any{"html": "<&>"})
 	header, claims := decode(t, raw)
@@ -221,6 +228,7 @@ func split(t *testing.T, raw string) (sum, sig []byte) {
 }
 
 func TestAddedKeys(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(t, err)
@@ -251,6 +259,7 @@ func TestAddedKeys(t *testing.T) {
 }
 
 func TestDemo(t *testing.T) {
+	t.Parallel()
 	tn, err := emulator.New(emulator.Config{URL: "http://127.0.0.1:4001"})
 	must(t, err)
 	must(t, tn.AddDemo(emulator.Demo{ClientID: "web", ClientSecret: "s3cret", BaseURL: "http://127.0.0.1:3000/", Audience: api}))
@@ -273,6 +282,7 @@ func TestDemo(t *testing.T) {
 // TestDependencies keeps the package linkable into programs: standard library
 // only, and nothing that is for tests.
 func TestDependencies(t *testing.T) {
+	t.Parallel()
 	out, err := exec.Command("go", "list", "-deps", ".").Output()
 	if err != nil {
 		t.Skip("no go command: ", err)

@@ -317,7 +317,7 @@ func (rf *refreshTokens) revokeFamily(family string) {
 }
 
 // RevokeRefreshTokens makes all refresh tokens of a user worthless, as the owner
-// of a tenant can. The user is named by e-mail address or subject.
+// of a tenant can. The user is named by email address or subject.
 func (rf *refreshTokens) RevokeRefreshTokens(user string) {
 	subject := rf.directory.named(user)
 	rf.mu.Lock()

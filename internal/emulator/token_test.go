@@ -27,6 +27,7 @@ func codeFor(t *testing.T, tn *emulator.Tenant, pairs ...string) string {
 }
 
 func TestCodeExchange(t *testing.T) {
+	t.Parallel()
 	tn, c := newTenant(t)
 	res := redeem(tn, codeFor(t, tn, "scope", "openid profile email offline_access"))
 	equal(t, "status", res.status, 200)
@@ -57,6 +58,7 @@ func TestCodeExchange(t *testing.T) {
 }
 
 func TestTokenErrors(t *testing.T) {
+	t.Parallel()
 	tn, c := newTenant(t)
 	public := webApp()
 	public.ID, public.Secret, public.Public = "spa", "", true
@@ -155,6 +157,7 @@ func basic(id, secret string) string {
 }
 
 func TestCodeIsSingleUse(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	code := codeFor(t, tn, "scope", "openid offline_access")
 	first := redeem(tn, code).json(t)
@@ -168,6 +171,7 @@ func TestCodeIsSingleUse(t *testing.T) {
 }
 
 func TestTokenRequestInJSON(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	post := func(body string) response {
 		r := httptest.NewRequest("POST", base+"/oauth/token", strings.NewReader(body))
@@ -190,6 +194,7 @@ func refresh(tn *emulator.Tenant, token string, pairs ...string) response {
 }
 
 func TestRefresh(t *testing.T) {
+	t.Parallel()
 	tn, c := newTenant(t)
 	body := tokens(t, tn, "audience", api, "scope", "openid profile email offline_access read:things", "max_age", "60", "acr_values", mfaACR)
 	token := body["refresh_token"].(string)
@@ -241,6 +246,7 @@ func TestRefresh(t *testing.T) {
 }
 
 func TestRefreshTokensExpire(t *testing.T) {
+	t.Parallel()
 	tn, c := newTenant(t)
 	token := tokens(t, tn, "scope", "openid offline_access")["refresh_token"].(string)
 	for _, want := range []int{200, 200, 403} { // used often enough, but 30 days old at last
@@ -253,6 +259,7 @@ func TestRefreshTokensExpire(t *testing.T) {
 }
 
 func TestRotation(t *testing.T) {
+	t.Parallel()
 	tn, c := newTenant(t)
 	web := webApp()
 	web.RotatingRefreshTokens = true
@@ -278,6 +285,7 @@ func TestRotation(t *testing.T) {
 }
 
 func TestRefreshTokenForSeveralAPIs(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	must(t, tn.AddAPI(emulator.API{Audience: "https://second.example", Scopes: []string{"read:more"}}))
 	c := webApp()
@@ -291,6 +299,7 @@ func TestRefreshTokenForSeveralAPIs(t *testing.T) {
 }
 
 func TestRefreshTokenNeedsPermission(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	must(t, tn.AddAPI(emulator.API{Audience: "https://strict.example"}))
 	body := tokens(t, tn, "audience", "https://strict.example", "scope", "openid offline_access")
@@ -303,6 +312,7 @@ func TestRefreshTokenNeedsPermission(t *testing.T) {
 }
 
 func TestNoScope(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	body := tokens(t, tn, "scope", "")
 	equal(t, "number of members", len(body), 3)
@@ -317,6 +327,7 @@ func TestNoScope(t *testing.T) {
 }
 
 func TestAccessTokens(t *testing.T) {
+	t.Parallel()
 	tn, c := newTenant(t)
 	now := float64(c.Now().Unix())
 	must(t, tn.AddAPI(emulator.API{Audience: "https://rbac.example", Scopes: []string{"read:things", "write:things"}, RBAC: true, Lifetime: time.Hour}))
@@ -360,6 +371,7 @@ func TestAccessTokens(t *testing.T) {
 }
 
 func TestHS256IDToken(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	c := webApp()
 	c.IDTokenAlg = "HS256"
@@ -388,6 +400,7 @@ func TestHS256IDToken(t *testing.T) {
 }
 
 func TestClientCredentials(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	must(t, tn.AddAPI(emulator.API{Audience: "https://rbac.example", Scopes: []string{"read:things"}, RBAC: true}))
 	must(t, tn.AddOrganization(emulator.Organization{ID: "org_1", Name: "acme"}))
@@ -444,12 +457,14 @@ func clientCredentials(tn *emulator.Tenant, pairs ...string) response {
 }
 
 func TestDefaultAudience(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t, func(c *emulator.Config) { c.DefaultAudience = api })
 	_, claims := verify(t, tn, tokens(t, tn)["access_token"].(string))
 	equal(t, "aud", has(claims["aud"], api), true)
 }
 
 func TestRevoke(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	token := tokens(t, tn, "scope", "openid offline_access")["refresh_token"].(string)
 	form := func(pairs ...string) url.Values {
@@ -473,6 +488,7 @@ func TestRevoke(t *testing.T) {
 }
 
 func TestRevokeRefreshTokens(t *testing.T) {
+	t.Parallel()
 	tn, _ := newTenant(t)
 	token := tokens(t, tn, "scope", "openid offline_access")["refresh_token"].(string)
 	tn.RevokeRefreshTokens("grace@gmail.example")
@@ -482,6 +498,7 @@ func TestRevokeRefreshTokens(t *testing.T) {
 }
 
 func TestUserInfo(t *testing.T) {
+	t.Parallel()
 	tn, c := newTenant(t, func(c *emulator.Config) { c.OrganizationNames = true })
 	must(t, tn.AddUser(emulator.User{Connection: database, ID: "65f0c1d2", Email: "jane@acme.example", EmailVerified: true, Password: password,
 		GivenName: "Jane", FamilyName: "Doe", Claims: map[string]any{"https://acme.example/plan": "gold"}}))
@@ -514,6 +531,7 @@ func TestUserInfo(t *testing.T) {
 }
 
 func TestUserInfoRateLimit(t *testing.T) {
+	t.Parallel()
 	tn, c := newTenant(t)
 	tn.LimitRate(emulator.UserInfo, 10, 12*time.Second)
 	jane := "Bearer " + tn.AccessToken("jane@acme.example", base+"/userinfo", openid)

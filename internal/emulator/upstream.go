@@ -55,8 +55,6 @@ type upstreamLogin struct {
 	verifier    string
 }
 
-func (s *site) upstreamRedirectURI() string { return s.base + "/login/callback" }
-
 // UpstreamLogins takes a login to a provider and back.
 type upstreamLogins struct {
 	*site

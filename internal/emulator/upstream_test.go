@@ -34,6 +34,7 @@ const (
 )
 
 func TestConnectionWrites(t *testing.T) {
+	t.Parallel()
 	tn, _ := newManagedTenant(t)
 	auth := manager(tn, writeScopes)
 	made := write(tn, "POST", "connections", auth, createRequest)
@@ -68,6 +69,7 @@ func TestConnectionWrites(t *testing.T) {
 }
 
 func TestConnectionWriteErrors(t *testing.T) {
+	t.Parallel()
 	tn, _ := newManagedTenant(t)
 	all := manager(tn, writeScopes)
 	without := func(scope string) string {
@@ -185,6 +187,7 @@ func (b *browser) back(state string, pairs ...string) response {
 
 // TestUpstream: the tenant is a client of the provider.
 func TestUpstream(t *testing.T) {
+	t.Parallel()
 	tn, _, p := newLiveTenant(t)
 	b := newBrowser(t, tn)
 	sent := upstream(t, b)
@@ -221,6 +224,7 @@ func TestUpstream(t *testing.T) {
 }
 
 func TestUpstreamFails(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name              string
 		edit              func(*partner)
@@ -254,6 +258,7 @@ func TestUpstreamFails(t *testing.T) {
 
 // TestUpstreamHook stands for the script.
 func TestUpstreamHook(t *testing.T) {
+	t.Parallel()
 	var got string
 	tn, _, _ := newLiveTenant(t, func(c *emulator.Config) {
 		c.FetchUserProfile = func(_ context.Context, connection, token string) (map[string]any, error) {
@@ -276,6 +281,7 @@ const (
 
 // TestVault gives the provider's token for the tenant's.
 func TestVault(t *testing.T) {
+	t.Parallel()
 	tn, c, p := newLiveTenant(t)
 	must(t, tn.EditClient("web", func(c *emulator.Client) { c.GrantTypes = append(c.GrantTypes, vaultGrant) }))
 	b := newBrowser(t, tn)
@@ -343,6 +349,7 @@ func TestVault(t *testing.T) {
 
 // TestIdentities have tokens only with the scope, and not those in the vault.
 func TestIdentities(t *testing.T) {
+	t.Parallel()
 	tn, _, _ := newLiveTenant(t)
 	b := newBrowser(t, tn)
 	callbackParams(t, b.back(upstream(t, b).Get("state"), "code", "x"))

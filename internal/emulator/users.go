@@ -134,7 +134,7 @@ func (d *data) removeUser(subject string) {
 }
 
 // Subject returns the subject of a user, for example
-// "google-oauth2|1018...", given an e-mail address, a phone number or the
+// "google-oauth2|1018...", given an email address, a phone number or the
 // subject itself. The user that was added first wins.
 func (dir *directory) Subject(address string) (string, bool) {
 	dir.mu.Lock()

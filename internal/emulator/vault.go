@@ -37,12 +37,6 @@ func accountKey(subject, connection, id string) string {
 	return strings.Join([]string{subject, connection, id}, "\x00")
 }
 
-func (dir *directory) keepAccount(a thirdParty) {
-	dir.mu.Lock()
-	defer dir.mu.Unlock()
-	dir.accounts.put(accountKey(a.subject, a.connection, a.id), a)
-}
-
 // A ConnectedAccount is an account of a user at a third party.
 type ConnectedAccount struct {
 	Connection, Email         string
@@ -51,7 +45,7 @@ type ConnectedAccount struct {
 	ExpiresIn                 time.Duration // zero if not known
 }
 
-// ConnectAccount gives a user, named by e-mail address or subject, an account at
+// ConnectAccount gives a user, named by email address or subject, an account at
 // a third party, as if they had connected it.
 func (dir *directory) ConnectAccount(user string, a ConnectedAccount) error {
 	subject, ok := dir.Subject(user)
@@ -65,20 +59,6 @@ func (dir *directory) ConnectAccount(user string, a ConnectedAccount) error {
 	}
 	dir.keepAccount(account)
 	return nil
-}
-
-// accountsOf returns the accounts that a user has connected at a connection, the
-// youngest first. What a login brings from the provider is not in the vault.
-func (dir *directory) accountsOf(subject, connection string) []thirdParty {
-	dir.mu.Lock()
-	defer dir.mu.Unlock()
-	var found []thirdParty
-	for e := dir.accounts.order.Back(); e != nil; e = e.Prev() {
-		if a := e.Value.(entry[thirdParty]).value; a.subject == subject && a.connection == connection && a.isConnected() {
-			found = append(found, a)
-		}
-	}
-	return found
 }
 
 var errNoAccount = &tokenError{http.StatusUnauthorized, oauthError{"federated_connection_refresh_token_not_found", "Federated connection Refresh Token not found."}}
