@@ -200,7 +200,7 @@ func (cn *connector) connectAutomatically(w http.ResponseWriter, c connecting, c
 }
 
 // simulatedAccount has a token that no provider knows.
-func simulatedAccount(c connecting, conn *Connection, u *User) thirdParty {
+func simulatedAccount(c connecting, conn *Connection, u *storedUser) thirdParty {
 	scope := cmp.Or(strings.Join(c.scopes, " "), conn.scopes())
 	return thirdParty{provided: u.ID, email: u.Email, token: "simulated-" + randomID(32), scope: scope}
 }

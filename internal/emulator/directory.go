@@ -12,19 +12,20 @@ import (
 // data is what the owner of a tenant configures. Stored values are never
 // changed, only replaced, so that they can be used after the lock is released.
 type data struct {
-	clients     map[string]*Client // by id
-	clientIDs   []string           // in order of addition
-	apis        map[string]*API    // by audience
-	connections []*Connection      // in order of addition
-	users       map[string]*User   // by subject
-	subjects    []string           // in order of addition
-	signups     []string           // subjects that were created on a page
+	clients     map[string]*Client     // by id
+	clientIDs   []string               // in order of addition
+	apis        map[string]*API        // by audience
+	connections []*Connection          // in order of addition
+	users       map[string]*storedUser // by subject
+	subjects    []string               // in order of addition
+	signups     []string               // subjects that were created on a page
 	orgs        []*Organization
 	demo        bool
+	rolesClaim  string // where tokens carry the names of roles; empty for nowhere
 }
 
 func newData() data {
-	return data{clients: map[string]*Client{}, apis: map[string]*API{}, users: map[string]*User{}}
+	return data{clients: map[string]*Client{}, apis: map[string]*API{}, users: map[string]*storedUser{}}
 }
 
 // derivedID returns n characters that depend only on the parts, so that ids are
@@ -50,7 +51,7 @@ type directory struct {
 }
 
 // user returns the user with the subject.
-func (dir *directory) user(subject string) (*User, bool) {
+func (dir *directory) user(subject string) (*storedUser, bool) {
 	dir.mu.Lock()
 	defer dir.mu.Unlock()
 	u, ok := dir.data.users[subject]
@@ -189,7 +190,7 @@ func (dir *directory) register(u User) (subject string, err error) {
 
 // organizationsOf returns those that the user is a member of, in the order of
 // joining.
-func (dir *directory) organizationsOf(u *User) []*Organization {
+func (dir *directory) organizationsOf(u *storedUser) []*Organization {
 	dir.mu.Lock()
 	defer dir.mu.Unlock()
 	var list []*Organization

@@ -105,7 +105,7 @@ func (x *tokenExchange) onBehalfOf(c *Client, form url.Values) (map[string]any, 
 		wanted = api.Scopes
 	}
 	g.client, g.audience = c.ID, api.Audience
-	g.scope = slices.DeleteFunc(grantedScopes(wanted, c, user, api), func(s string) bool { return slices.Contains(oidcScopes, s) || s == "offline_access" })
+	g.scope = slices.DeleteFunc(grantedScopes(wanted, c, user, g.orgID, api), func(s string) bool { return slices.Contains(oidcScopes, s) || s == "offline_access" })
 	act := map[string]any{"sub": c.ID}
 	if claims["act"] != nil {
 		act["act"] = claims["act"]

@@ -45,7 +45,7 @@ var oidcScopes = []string{"openid", "profile", "email", "address", "phone", "nam
 // grantedScopes drops the requested scopes that are not to be had: those the
 // API does not know, those the user may not use, and offline_access where
 // refresh tokens are off.
-func grantedScopes(requested []string, c *Client, u *User, api *API) []string {
+func grantedScopes(requested []string, c *Client, u *storedUser, orgID string, api *API) []string {
 	var granted []string
 	for _, scope := range requested {
 		var ok bool
@@ -55,7 +55,7 @@ func grantedScopes(requested []string, c *Client, u *User, api *API) []string {
 		case scope == "offline_access":
 			ok = c.allows("refresh_token") && (api == nil || api.AllowOfflineAccess)
 		case api != nil:
-			ok = slices.Contains(api.Scopes, scope) && (!api.RBAC || slices.Contains(u.Permissions[api.Audience], scope))
+			ok = slices.Contains(api.Scopes, scope) && (!api.RBAC || slices.Contains(u.permissionsIn(orgID, api.Audience), scope))
 		}
 		if ok && !slices.Contains(granted, scope) {
 			granted = append(granted, scope)
@@ -148,6 +148,7 @@ func (ts *tokens) accessTokenClaims(g grant, api *API) (header, claims map[strin
 		claims["act"] = g.act
 	}
 	ts.addOrganization(claims, g)
+	ts.addRoles(claims, g)
 	return header, claims
 }
 
@@ -159,7 +160,7 @@ func (ts *tokens) permissions(g grant, api *API) []string {
 		return append(list, g.scope...)
 	}
 	if u, ok := ts.directory.user(g.user); ok {
-		list = append(list, u.Permissions[api.Audience]...)
+		list = append(list, u.permissionsIn(g.orgID, api.Audience)...)
 	}
 	return list
 }
@@ -171,6 +172,17 @@ func (ts *tokens) addOrganization(claims map[string]any, g grant) {
 	claims["org_id"] = g.orgID
 	if ts.cfg.OrganizationNames {
 		claims["org_name"] = g.orgName
+	}
+}
+
+// addRoles adds the names of the user's roles, where an Action does.
+func (ts *tokens) addRoles(claims map[string]any, g grant) {
+	u, ok := ts.directory.user(g.user)
+	ts.mu.Lock()
+	name := ts.directory.data.rolesClaim
+	ts.mu.Unlock()
+	if ok && name != "" {
+		claims[name] = u.rolesIn(g.orgID)
 	}
 }
 
@@ -238,6 +250,10 @@ func (ts *tokens) profileClaims(g grant) map[string]any {
 		return claims
 	}
 	maps.Copy(claims, u.Claims)
+	if g.orgID != "" {
+		maps.Copy(claims, u.memberships[g.orgID].Claims)
+	}
+	ts.addRoles(claims, g)
 	add := func(scope, name string, value any) {
 		if value != "" && (g.has(scope) || g.has(name)) {
 			claims[name] = value

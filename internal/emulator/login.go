@@ -170,7 +170,7 @@ func (f *loginFlow) nextStep(r *http.Request, tx transaction) (step, *oauthError
 }
 
 // checkUser refuses users who may not log in, here or at all.
-func (f *loginFlow) checkUser(u *User, tx transaction) *oauthError {
+func (f *loginFlow) checkUser(u *storedUser, tx transaction) *oauthError {
 	org := tx.req.org
 	invitation := Invitation{}
 	if org != nil {
@@ -196,11 +196,11 @@ func consentKey(tx transaction) string {
 	return tx.user + "\x00" + tx.req.client.ID + "\x00" + tx.req.audience
 }
 
-func (f *loginFlow) hasConsented(tx transaction, u *User) bool {
+func (f *loginFlow) hasConsented(tx transaction, u *storedUser) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	given, ok := f.consents.get(consentKey(tx))
-	for _, scope := range grantedScopes(tx.req.scope, tx.req.client, u, tx.req.api) {
+	for _, scope := range grantedScopes(tx.req.scope, tx.req.client, u, tx.req.orgID(), tx.req.api) {
 		ok = ok && slices.Contains(given, scope)
 	}
 	return ok
@@ -223,7 +223,7 @@ func (f *loginFlow) finish(w http.ResponseWriter, r *http.Request, tx transactio
 		client:   req.client.ID,
 		user:     tx.user,
 		audience: req.audience,
-		scope:    grantedScopes(req.scope, req.client, user, req.api),
+		scope:    grantedScopes(req.scope, req.client, user, req.orgID(), req.api),
 		sid:      s.sid,
 		nonce:    req.nonce,
 		mfa:      tx.mfaDone,

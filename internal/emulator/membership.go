@@ -28,6 +28,14 @@ func (a *authorization) orgPrompt() string {
 	return behavior
 }
 
+// orgID returns the id of the organization of the request, or "".
+func (a *authorization) orgID() string {
+	if a.org == nil {
+		return ""
+	}
+	return a.org.ID
+}
+
 // lacksOrganization reports whether the prompt is still to be answered.
 func (tx *transaction) lacksOrganization(prompt string) bool {
 	return !tx.personal && tx.req.orgPrompt() == prompt

@@ -342,3 +342,48 @@ func TestInvitations(t *testing.T) {
 		})
 	}
 }
+
+// TestRolesOfAMembership compares the tokens of logins with and without an
+// organization.
+func TestRolesOfAMembership(t *testing.T) {
+	t.Parallel()
+	const claim = "https://acme.example/roles"
+	tn, _ := newOrgTenant(t, "allow", "no_prompt")
+	must(t, tn.EditAPI(api, func(a *emulator.API) { a.RBAC = true }))
+	must(t, tn.AddUser(emulator.User{Connection: database, ID: "65f0c1d2", Email: "jane@acme.example", Password: password, Roles: []string{"reader"},
+		Permissions: map[string][]string{api: {"read:things"}}, Claims: map[string]any{"https://acme.example/plan": "free"}}))
+	membership := emulator.Membership{Roles: []string{"reader", "admin"}, Permissions: map[string][]string{api: {"write:things"}},
+		Claims: map[string]any{"https://acme.example/plan": "pro"}}
+	must(t, tn.AddMember("jane@acme.example", "acme-eu", membership))
+	membership.Permissions[api][0] = "changed later"
+	must(t, tn.SignIn("jane@acme.example"))
+
+	of := func(pairs ...string) string {
+		t.Helper()
+		body := tokens(t, tn, append([]string{"audience", api, "scope", "openid read:things write:things"}, pairs...)...)
+		_, id := verify(t, tn, body["id_token"].(string))
+		_, access := verify(t, tn, body["access_token"].(string))
+		info := get(tn, base+"/userinfo", "Authorization", "Bearer "+body["access_token"].(string)).json(t)
+		return strings.TrimSpace(fmt.Sprintln(id[claim], access[claim], info[claim], id["https://acme.example/plan"], info["https://acme.example/plan"], access["permissions"], access["scope"]))
+	}
+	equal(t, "before SetRolesClaim", of(), "<nil> <nil> <nil> free free [read:things] openid read:things")
+	tn.SetRolesClaim(claim)
+	equal(t, "without an organization", of(), "[reader] [reader] [reader] free free [read:things] openid read:things")
+	equal(t, "in the organization", of("organization", "org_eu"),
+		"[reader admin] [reader admin] [reader admin] pro pro [read:things write:things] openid read:things write:things")
+	// A membership outlives a change of the user, and can be replaced.
+	must(t, tn.AddUser(emulator.User{Connection: database, ID: "65f0c1d2", Email: "jane@acme.example", Organizations: []string{"org_eu"}}))
+	equal(t, "after a change", of("organization", "org_eu"), "[reader admin] [reader admin] [reader admin] pro pro [write:things] openid write:things")
+	must(t, tn.AddMember("jane@acme.example", "org_eu", emulator.Membership{}))
+	equal(t, "after another", of("organization", "org_eu"), "[] [] [] <nil> <nil> [] openid")
+
+	for _, err := range []error{
+		tn.AddMember("nobody@acme.example", "acme-eu", membership),
+		tn.AddMember("jane@acme.example", "nowhere", membership),
+		tn.AddMember("jane@acme.example", "acme-eu", emulator.Membership{Claims: map[string]any{"f": func() {}}}),
+	} {
+		if err == nil {
+			t.Error("a wrong membership is taken")
+		}
+	}
+}

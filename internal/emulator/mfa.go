@@ -63,7 +63,7 @@ type secondFactors struct {
 }
 
 // demandFactor puts a grant aside until a second factor is shown.
-func (sf *secondFactors) demandFactor(g grant, user *User) (map[string]any, *tokenError) {
+func (sf *secondFactors) demandFactor(g grant, user *storedUser) (map[string]any, *tokenError) {
 	token := "Fe26.2*" + randomID(86)
 	sf.mu.Lock()
 	sf.pending.put(token, mfaAttempt{grant: g, started: sf.now()})
@@ -81,7 +81,7 @@ func (sf *secondFactors) demandFactor(g grant, user *User) (map[string]any, *tok
 }
 
 // mfaAttempt returns the attempt of a token and its user.
-func (sf *secondFactors) mfaAttempt(token string) (mfaAttempt, *User, *tokenError) {
+func (sf *secondFactors) mfaAttempt(token string) (mfaAttempt, *storedUser, *tokenError) {
 	sf.mu.Lock()
 	defer sf.mu.Unlock()
 	m, ok := sf.pending.get(token)
@@ -97,7 +97,7 @@ func (sf *secondFactors) mfaAttempt(token string) (mfaAttempt, *User, *tokenErro
 	return m, user, nil
 }
 
-func authenticatorID(user *User, factor string) string {
+func authenticatorID(user *storedUser, factor string) string {
 	return factor + "|dev_" + derivedID(16, "authenticator", user.Connection, user.ID, factor)
 }
 
@@ -225,7 +225,7 @@ func (sf *secondFactors) AnswerPush(user string, approve bool) {
 
 // otpFactor answers mfa-otp.
 func (sf *secondFactors) otpFactor(c *Client, form url.Values) (map[string]any, *tokenError) {
-	return sf.showFactor(c, form, func(m *mfaAttempt, u *User) *tokenError {
+	return sf.showFactor(c, form, func(m *mfaAttempt, u *storedUser) *tokenError {
 		if !slices.Contains(u.Factors, "otp") || !same(form.Get("otp"), OneTimeCode) {
 			return errOTP
 		}
@@ -235,7 +235,7 @@ func (sf *secondFactors) otpFactor(c *Client, form url.Values) (map[string]any, 
 
 // oobFactor answers mfa-oob.
 func (sf *secondFactors) oobFactor(c *Client, form url.Values) (map[string]any, *tokenError) {
-	return sf.showFactor(c, form, func(m *mfaAttempt, u *User) *tokenError {
+	return sf.showFactor(c, form, func(m *mfaAttempt, u *storedUser) *tokenError {
 		last := m.polled
 		m.polled = sf.now()
 		switch {
@@ -255,7 +255,7 @@ func (sf *secondFactors) oobFactor(c *Client, form url.Values) (map[string]any, 
 // recoveryFactor answers mfa-recovery-code, and replaces the code.
 func (sf *secondFactors) recoveryFactor(c *Client, form url.Values) (map[string]any, *tokenError) {
 	next := strings.ToUpper(randomHex(12))
-	body, err := sf.showFactor(c, form, func(m *mfaAttempt, u *User) *tokenError {
+	body, err := sf.showFactor(c, form, func(m *mfaAttempt, u *storedUser) *tokenError {
 		if !slices.Contains(u.Factors, "recovery-code") || !same(form.Get("recovery_code"), u.RecoveryCode) {
 			return errRecovery
 		}
@@ -274,7 +274,7 @@ func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byt
 
 // showFactor issues the tokens of an attempt if check agrees. The ID token does
 // not tell of the second factor.
-func (sf *secondFactors) showFactor(c *Client, form url.Values, check func(*mfaAttempt, *User) *tokenError) (map[string]any, *tokenError) {
+func (sf *secondFactors) showFactor(c *Client, form url.Values, check func(*mfaAttempt, *storedUser) *tokenError) (map[string]any, *tokenError) {
 	token := form.Get("mfa_token")
 	m, user, err := sf.mfaAttempt(token)
 	if err != nil {

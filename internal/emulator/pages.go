@@ -146,7 +146,7 @@ type account struct {
 	Subject, Name, Email, Initials string
 }
 
-func accountOf(subject string, u *User) account {
+func accountOf(subject string, u *storedUser) account {
 	a := account{Subject: subject, Name: u.Name, Email: u.Email, Initials: initials(u.Name)}
 	if a.Email == "" {
 		a.Email = u.Phone

@@ -85,7 +85,7 @@ func (pw *passwords) passwordLogin(c *Client, form url.Values, conn *Connection)
 }
 
 // checkAttempt checks the password, unless that was tried too often.
-func (pw *passwords) checkAttempt(c *Client, form url.Values, conn *Connection) (*User, string, *tokenError) {
+func (pw *passwords) checkAttempt(c *Client, form url.Values, conn *Connection) (*storedUser, string, *tokenError) {
 	pw.mu.Lock()
 	defer pw.mu.Unlock()
 	key := strings.Join([]string{conn.Name, strings.ToLower(form.Get("username")), c.caller}, "\x00")
@@ -114,7 +114,7 @@ type grantLogins struct {
 }
 
 // loginByGrant is what every grant ends with that logs a user in.
-func (gl *grantLogins) loginByGrant(c *Client, form url.Values, user *User, subject, gty string) (map[string]any, *tokenError) {
+func (gl *grantLogins) loginByGrant(c *Client, form url.Values, user *storedUser, subject, gty string) (map[string]any, *tokenError) {
 	switch {
 	case user.Blocked:
 		return nil, errUserBlocked
@@ -134,7 +134,7 @@ func (gl *grantLogins) loginByGrant(c *Client, form url.Values, user *User, subj
 
 // userGrant reads what a token request asks for. Without scopes these are all
 // that there are.
-func (gl *grantLogins) userGrant(c *Client, form url.Values, user *User, subject string) (grant, *tokenError) {
+func (gl *grantLogins) userGrant(c *Client, form url.Values, user *storedUser, subject string) (grant, *tokenError) {
 	req := &authorization{client: c}
 	if err := gl.requests.checkAudience(req, form); err != nil {
 		status := http.StatusForbidden
@@ -148,7 +148,7 @@ func (gl *grantLogins) userGrant(c *Client, form url.Values, user *User, subject
 		scopes = req.api.Scopes
 	}
 	return grant{
-		client: c.ID, user: subject, audience: req.audience, scope: grantedScopes(scopes, c, user, req.api),
+		client: c.ID, user: subject, audience: req.audience, scope: grantedScopes(scopes, c, user, "", req.api),
 		family: randomID(22),
 	}, nil
 }

@@ -160,7 +160,7 @@ func (pl *passwordlessAPI) passwordlessCode(c *Client, form url.Values) (map[str
 
 // takeSent checks a code that was sent, uses it up, and returns whose it is: a
 // new user, if the address is new.
-func (pl *passwordlessAPI) takeSent(conn *Connection, address, code string) (*User, string, bool) {
+func (pl *passwordlessAPI) takeSent(conn *Connection, address, code string) (*storedUser, string, bool) {
 	key := conn.Name + "\x00" + address
 	pl.mu.Lock()
 	sent, ok := pl.mailbox.sent.get(key)

@@ -91,6 +91,6 @@ func (s *site) pageURL(path string, tx transaction, connection string) string {
 
 // pictureOf returns the user's picture, which by default is one that the tenant
 // draws, so that pages of demonstrations show pictures without the internet.
-func (s *site) pictureOf(u *User) string {
+func (s *site) pictureOf(u *storedUser) string {
 	return cmp.Or(u.Picture, s.base+"/avatars/"+url.PathEscape(initials(u.Name))+".svg")
 }

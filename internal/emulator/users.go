@@ -44,11 +44,17 @@ type User struct {
 	// "password_leaked", "requires_verification" or "suspicious".
 	Protection string
 
+	Roles         []string            // names, see SetRolesClaim
 	Permissions   map[string][]string // by audience
-	Organizations []string            // ids
+	Organizations []string            // ids; AddMember adds to them
 	Claims        map[string]any      // custom claims of the ID token and of /userinfo
+}
 
-	updated time.Time
+// A storedUser is a user with what the tenant keeps beside the configuration.
+type storedUser struct {
+	User
+	updated     time.Time
+	memberships map[string]Membership // by id of the organization
 }
 
 // AddUser adds a user, or replaces the one with its subject. The connection
@@ -61,14 +67,20 @@ func (dir *directory) AddUser(u User) error {
 	u.Claims = claims
 	u.Organizations = slices.Clone(u.Organizations)
 	u.Factors = slices.Clone(u.Factors)
-	u.Permissions = maps.Clone(u.Permissions)
-	for audience, permissions := range u.Permissions {
-		u.Permissions[audience] = slices.Clone(permissions)
-	}
+	u.Roles = slices.Clone(u.Roles)
+	u.Permissions = clonePermissions(u.Permissions)
 	dir.mu.Lock()
 	defer dir.mu.Unlock()
 	_, err = dir.data.addUser(u, dir.now())
 	return err
+}
+
+func clonePermissions(byAudience map[string][]string) map[string][]string {
+	clone := maps.Clone(byAudience)
+	for audience, permissions := range clone {
+		clone[audience] = slices.Clone(permissions)
+	}
+	return clone
 }
 
 func (d *data) addUser(u User, now time.Time) (subject string, err error) {
@@ -96,12 +108,14 @@ func (d *data) addUser(u User, now time.Time) (subject string, err error) {
 	if u.RecoveryCode == "" {
 		u.RecoveryCode = strings.ToUpper(derivedID(24, "recovery", conn.Name, u.ID))
 	}
-	u.updated = now
 	subject = subjectOf(conn, u.ID)
-	if d.users[subject] == nil {
+	stored := &storedUser{User: u, updated: now}
+	if old := d.users[subject]; old != nil {
+		stored.memberships = old.memberships
+	} else {
 		d.subjects = append(d.subjects, subject)
 	}
-	d.users[subject] = &u
+	d.users[subject] = stored
 	return subject, nil
 }
 
@@ -157,7 +171,7 @@ func (u *User) hasAddress(address string) bool {
 	return address != "" && (strings.EqualFold(u.Email, address) || u.Phone == address)
 }
 
-func (d *data) userByAddress(connection, address string) (*User, bool) {
+func (d *data) userByAddress(connection, address string) (*storedUser, bool) {
 	if subject, ok := d.subject(address, connection); ok && d.users[subject].hasAddress(address) {
 		return d.users[subject], true
 	}

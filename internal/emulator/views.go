@@ -160,7 +160,7 @@ func (vs *views) mfaPage(w http.ResponseWriter, tx transaction, status int, prob
 	vs.pages.render(w, status, "mfa.html", view)
 }
 
-func (vs *views) consentPage(w http.ResponseWriter, tx transaction, u *User) {
+func (vs *views) consentPage(w http.ResponseWriter, tx transaction, u *storedUser) {
 	view := struct {
 		frame
 		Account account
@@ -173,7 +173,7 @@ func (vs *views) consentPage(w http.ResponseWriter, tx transaction, u *User) {
 			view.API = tx.req.api.Name
 		}
 	}
-	for _, scope := range grantedScopes(tx.req.scope, tx.req.client, u, tx.req.api) {
+	for _, scope := range grantedScopes(tx.req.scope, tx.req.client, u, tx.req.orgID(), tx.req.api) {
 		view.Scopes = append(view.Scopes, describeScope(scope))
 	}
 	vs.pages.render(w, http.StatusOK, "consent.html", view)
@@ -197,7 +197,7 @@ func (vs *views) organizationPage(w http.ResponseWriter, tx transaction, status 
 	vs.pages.render(w, status, "organization.html", view)
 }
 
-func (vs *views) membershipsPage(w http.ResponseWriter, tx transaction, u *User) {
+func (vs *views) membershipsPage(w http.ResponseWriter, tx transaction, u *storedUser) {
 	type choice struct{ ID, Name, DisplayName, Initials string }
 	view := struct {
 		frame
