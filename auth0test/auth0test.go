@@ -87,7 +87,8 @@ type TB interface {
 
 // A Tenant is an Auth0-shaped tenant. Its methods may be called concurrently.
 type Tenant struct {
-	t      *emulator.Tenant
+	faults // with the emulator
+
 	tb     TB
 	config auth0.Config
 	stop   func() error
@@ -158,7 +159,7 @@ func newTenant(inner *emulator.Tenant, baseURL string) (*Tenant, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Tenant{t: inner, audience: Audience, hosts: []string{strings.TrimPrefix(AppURL, "https://")}, config: auth0.Config{
+	return &Tenant{faults: faults{t: inner}, audience: Audience, hosts: []string{strings.TrimPrefix(AppURL, "https://")}, config: auth0.Config{
 		ClientID:     clientID,
 		ClientSecret: clientSecret,
 		BaseURL:      baseURL,
@@ -392,52 +393,6 @@ func (t *Tenant) UseKey(public *rsa.PublicKey, algorithm, keyID string) {
 // AllowPushedRequests turns on pushed authorization requests, which
 // [auth0.Config].PushedAuthorizationRequests needs.
 func (t *Tenant) AllowPushedRequests() { t.t.AllowPushedRequests(true) }
-
-// DenyLogin makes the next login, or the next connecting of an account, end with an
-// error, such as "access_denied".
-func (t *Tenant) DenyLogin(code, description string) { t.t.DenyNext(code, description) }
-
-// RotateKeys makes the tenant sign with its next key. The JWKS keeps the old one
-// until [Tenant.RevokeKeys].
-func (t *Tenant) RotateKeys() { t.t.RotateKeys() }
-
-// RevokeKeys removes the keys of before the last rotation from the JWKS.
-func (t *Tenant) RevokeKeys() { t.t.RevokeOldKeys() }
-
-// Fail makes every answer of an endpoint have the given status, and the body
-// that goes with it, until it is called with 0.
-func (t *Tenant) Fail(e Endpoint, status int) { t.t.Fail(emulator.Endpoint(e), status) }
-
-// FailJWKS is [Tenant.Fail] for [JWKS].
-func (t *Tenant) FailJWKS(status int) { t.Fail(JWKS, status) }
-
-// Delay makes an endpoint wait before it answers.
-func (t *Tenant) Delay(e Endpoint, d time.Duration) { t.t.Delay(emulator.Endpoint(e), d) }
-
-// Calls returns the number of requests that an endpoint has received.
-func (t *Tenant) Calls(e Endpoint) int { return t.t.Calls(emulator.Endpoint(e)) }
-
-// JWKSFetches is [Tenant.Calls] for [JWKS].
-func (t *Tenant) JWKSFetches() int { return t.Calls(JWKS) }
-
-// EditIDToken changes every ID token before the tenant signs it, until it is called
-// with nil.
-func (t *Tenant) EditIDToken(edit func(header, claims map[string]any)) { t.t.EditIDToken(edit) }
-
-// EditAccessToken changes every access token that the tenant issues as a JWT before
-// the tenant signs it, until it is called with nil. [Tenant.AccessToken] has options
-// instead.
-func (t *Tenant) EditAccessToken(edit func(header, claims map[string]any)) { t.t.EditAccessToken(edit) }
-
-// EditTokenResponse changes every response of the token endpoint, until it is called
-// with nil.
-func (t *Tenant) EditTokenResponse(edit func(status *int, body map[string]any)) {
-	t.t.EditTokenResponse(edit)
-}
-
-// SignWithForeignKey makes the tenant sign with a key that is not in its JWKS, as a
-// forger would.
-func (t *Tenant) SignWithForeignKey(on bool) { t.t.SignWithForeignKey(on) }
 
 // SetTokenLifetime sets the lifetime of access tokens for an API. The default is 24
 // hours.

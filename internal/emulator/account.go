@@ -1,13 +1,10 @@
 package emulator
 
 import (
-	"bytes"
-	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -15,18 +12,6 @@ import (
 // connect accounts that they have at third parties. Its access tokens are for
 // an audience of its own, and are theirs: it knows no users but the one whose
 // token it gets.
-
-// accountScopes are the scopes that the implemented part of the API knows.
-var accountScopes = []string{"create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts"}
-
-// An accountCall is one authorized request to the My Account API.
-type accountCall struct {
-	path    []string // segments after /me/v1/connected-accounts/
-	query   url.Values
-	body    []byte
-	client  *Client // that the token was issued to
-	subject string
-}
 
 // An accountRoute is one operation. A star in the pattern matches any segment.
 type accountRoute struct {
@@ -56,44 +41,11 @@ func (me *myAccountAPI) accountTable() []accountRoute {
 	}
 }
 
-// A problem is the error body of the My Account API, which is near to RFC 9457.
-// What identifies one is the end of its type. Only the ones for a bad token and
-// for a conflict are documented; a client must not depend on the others.
-type problem struct {
-	Type       string       `json:"type"`
-	Title      string       `json:"title"`
-	Status     int          `json:"status"`
-	Detail     string       `json:"detail"`
-	Validation []validation `json:"validation_errors,omitempty"`
-}
-
-// A validation says what is wrong with one part of a request.
-type validation struct {
-	Detail  string `json:"detail"`
-	Field   string `json:"field,omitempty"`
-	Pointer string `json:"pointer,omitempty"`
-	Source  string `json:"source"` // "body" or "query"
-}
-
-func newProblem(code string, status int, detail string) *problem {
-	return &problem{Type: "https://auth0.com/api-errors#A0E-" + code, Title: http.StatusText(status), Status: status, Detail: detail}
-}
-
 var (
 	invalidAccountToken = newProblem("401-0002", http.StatusUnauthorized, "Invalid token")
 	noSuchAccount       = newProblem("404-0001", http.StatusNotFound, "Connected account not found")
 	noSuchRoute         = newProblem("404-0001", http.StatusNotFound, "Not Found")
 )
-
-func invalidField(source, field, detail string) *problem {
-	p := newProblem("400-0003", http.StatusBadRequest, "Invalid request")
-	v := validation{Detail: detail, Field: field, Source: source}
-	if source == "body" {
-		v.Pointer = "/" + field
-	}
-	p.Validation = []validation{v}
-	return p
-}
 
 // myAccount answers the My Account API: authenticate, authorize, check the
 // query, answer.
@@ -154,50 +106,6 @@ func (me *myAccountAPI) authenticatePerson(r *http.Request) (call accountCall, s
 	return call, g.scope, ok && known
 }
 
-// decode reads the body, in which nothing may be that the operation does not
-// take.
-func (call accountCall) decode(out any) *problem {
-	dec := json.NewDecoder(bytes.NewReader(call.body))
-	dec.DisallowUnknownFields()
-	err := dec.Decode(out)
-	if err == nil {
-		return nil
-	}
-	if name, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); unknown {
-		return invalidField("body", strings.Trim(name, `"`), "Additional properties not allowed")
-	}
-	return newProblem("400-0001", http.StatusBadRequest, "Invalid request payload")
-}
-
-const (
-	defaultAccounts = 10
-	maxAccountsPage = 20
-)
-
-// accountPage returns the part of a list that follows the item named by from,
-// and the name for the next call, which the last page does not have.
-func accountPage[T any](call accountCall, list []T, name func(T) string) (page []T, next string, p *problem) {
-	take := defaultAccounts
-	if text := call.query.Get("take"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > maxAccountsPage {
-			return nil, "", invalidField("query", "take", "must be an integer from 1 to 20")
-		}
-		take = n
-	}
-	if from := call.query.Get("from"); from != "" {
-		i := slices.IndexFunc(list, func(item T) bool { return name(item) == from })
-		if i < 0 {
-			return nil, "", invalidField("query", "from", "unknown checkpoint")
-		}
-		list = list[i+1:]
-	}
-	if len(list) <= take {
-		return list, "", nil
-	}
-	return list[:take], name(list[take-1]), nil
-}
-
 // listAccounts lists what was connected; the account of the login is none of it.
 func (me *myAccountAPI) listAccounts(call accountCall) (any, *problem) {
 	page, next, p := accountPage(call, me.directory.connected(call.subject, call.query.Get("connection")), func(a thirdParty) string { return a.id })
@@ -214,14 +122,6 @@ func (me *myAccountAPI) listAccounts(call accountCall) (any, *problem) {
 	}
 	return body, nil
 }
-
-func (a thirdParty) item() map[string]any {
-	return map[string]any{"id": a.id, "connection": a.connection, "access_type": "offline", "scopes": listOf(strings.Fields(a.scope)),
-		"created_at": a.created.UTC().Format("2006-01-02T15:04:05.000Z")}
-}
-
-// isConnected tells an account that was connected from that of a login.
-func (a thirdParty) isConnected() bool { return strings.HasPrefix(a.id, "cac_") }
 
 // deleteAccount takes the tokens away with the account. Of other people's
 // accounts it knows nothing.
@@ -255,11 +155,4 @@ func (me *myAccountAPI) listConnectable(call accountCall) (any, *problem) {
 		body["next"] = next
 	}
 	return body, nil
-}
-
-// takesAccounts reports whether accounts can be connected. That a connection
-// cannot be used to log in does not matter.
-func (c *Connection) takesAccounts() bool {
-	k := kindOf(c.Strategy)
-	return c.ConnectedAccounts && (k == social || k == enterprise)
 }

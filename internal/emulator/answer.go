@@ -3,26 +3,13 @@ package emulator
 import (
 	"bytes"
 	"crypto/rand"
+	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/http"
 )
-
-// An oauthError is the error body of the Authentication API (RFC 6749, Section 5.2).
-type oauthError struct {
-	Code        string `json:"error"`
-	Description string `json:"error_description,omitempty"`
-}
-
-// An apiError is the error body of the Management API and of unknown routes.
-type apiError struct {
-	Status  int    `json:"statusCode"`
-	Error   string `json:"error"` // filled from Status
-	Message string `json:"message"`
-	Code    string `json:"errorCode,omitempty"`
-}
 
 func writeJSON(w http.ResponseWriter, status int, body any) {
 	if e, ok := body.(apiError); ok {
@@ -106,3 +93,13 @@ func randomUUID() string {
 
 // b64 is the encoding of every part of a token (RFC 7515, Section 2).
 func b64(raw []byte) string { return base64.RawURLEncoding.EncodeToString(raw) }
+
+// cachePublicly sets the caching rules of the tenant's public documents.
+func cachePublicly(w http.ResponseWriter) {
+	w.Header().Set("Cache-Control", "public, max-age=15, stale-while-revalidate=15, stale-if-error=86400")
+}
+
+// listOf returns a list that encodes as [], not null, when it is empty.
+func listOf(s []string) []string { return append([]string{}, s...) }
+
+func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }

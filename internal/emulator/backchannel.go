@@ -42,16 +42,6 @@ func (b *backchannel) BackchannelLogout(client *http.Client, clientID, user stri
 	return errors.Join(errs...)
 }
 
-// BrowserSessions are the sessions of browsers at the tenant, and the automatic
-// user in place of one.
-type browserSessions struct {
-	*site
-	directory *directory
-	faults    *faults
-
-	open *bounded[session]
-}
-
 func (ss *browserSessions) endSessionsOf(subject string) []session {
 	var ended []session
 	ss.mu.Lock()
@@ -85,16 +75,6 @@ func postLogoutToken(client *http.Client, target, token string) error {
 		return fmt.Errorf("tenant: %s answers %d to the logout token: %s", target, resp.StatusCode, body)
 	}
 	return nil
-}
-
-// Tokens issues ID tokens, access tokens and logout tokens.
-type tokens struct {
-	*site
-	directory *directory
-	faults    *faults
-	keys      *keys
-
-	opaque *bounded[grant] // by access token
 }
 
 // LogoutToken returns a logout token as the tenant would post it to a

@@ -8,7 +8,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -16,51 +15,13 @@ import (
 	"time"
 )
 
-// A ClientKey is a public key with which an application authenticates by
-// private_key_jwt.
-type ClientKey struct {
-	ID        string // which assertions may name as kid
-	Algorithm string // "RS256", "RS384" or "PS256"
-	Public    *rsa.PublicKey
-}
-
-// The methods that need no secret. An application with one of them has none that
-// is any good.
+// The limits of client assertions (RFC 7523).
 const (
-	privateKeyJWT    = "private_key_jwt"
-	tlsClientAuth    = "tls_client_auth"
-	selfSignedTLS    = "self_signed_tls_client_auth"
 	maxAssertion     = 2048
 	assertionType    = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 	assertionSkew    = 10 * time.Second
 	maxAssertionLife = 5 * time.Minute
 )
-
-func (c *Client) hasSecret() bool {
-	return !c.Public && !slices.Contains([]string{privateKeyJWT, tlsClientAuth, selfSignedTLS}, c.AuthMethod)
-}
-
-// checkAuthMethod checks what an application authenticates with.
-func (c *Client) checkAuthMethod() error {
-	switch {
-	case c.Public && c.AuthMethod != "" && c.AuthMethod != "none":
-		return fmt.Errorf("a public client cannot have AuthMethod %q", c.AuthMethod)
-	case c.Public:
-		return nil
-	case !slices.Contains([]string{"", "client_secret_post", "client_secret_basic", privateKeyJWT, tlsClientAuth, selfSignedTLS}, c.AuthMethod):
-		return fmt.Errorf("unknown AuthMethod %q", c.AuthMethod)
-	case c.hasSecret() && c.Secret == "":
-		return errors.New("a confidential client needs a Secret")
-	case c.AuthMethod == privateKeyJWT && (len(c.Keys) == 0 || len(c.Keys) > 2):
-		return errors.New("AuthMethod private_key_jwt needs one or two Keys")
-	}
-	for _, key := range c.Keys {
-		if key.Public == nil || !slices.Contains([]string{"RS256", "RS384", "PS256"}, key.Algorithm) {
-			return fmt.Errorf("key %q has no public key or an unknown algorithm %q", key.ID, key.Algorithm)
-		}
-	}
-	return nil
-}
 
 // clientCredentialsOf returns what the client shows of itself, and by which
 // method: its secret, in the Authorization header, whose halves are form-encoded
@@ -250,4 +211,19 @@ func assertedBy(keys []ClientKey, raw string) bool {
 		}
 	}
 	return false
+}
+
+// clientRequest reads a request of an application to an endpoint beside the
+// token endpoint.
+func (ca *clientAuth) clientRequest(r *http.Request) (*Client, url.Values, *tokenError) {
+	form, err := requestForm(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	id, secret, method, err := clientCredentialsOf(r, form)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := ca.authenticateClient(id, secret, method)
+	return c, form, err
 }

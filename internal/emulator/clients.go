@@ -1,10 +1,13 @@
 package emulator
 
 import (
+	"cmp"
+	"crypto/rsa"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -121,44 +124,6 @@ type API struct {
 	PerAppAuthorization bool
 }
 
-// AddClient adds an application, or replaces the one with its ID.
-func (dir *directory) AddClient(c Client) error {
-	if err := c.check(); err != nil {
-		return fmt.Errorf("tenant: client %q: %w", c.ID, err)
-	}
-	c = c.clone()
-	if c.Name == "" {
-		c.Name = c.ID
-	}
-	if len(c.GrantTypes) == 0 {
-		c.GrantTypes = []string{"authorization_code", "implicit", "refresh_token"}
-		if !c.Public {
-			c.GrantTypes = append(c.GrantTypes, "client_credentials")
-		}
-	}
-	dir.mu.Lock()
-	defer dir.mu.Unlock()
-	if dir.data.clients[c.ID] == nil {
-		dir.data.clientIDs = append(dir.data.clientIDs, c.ID)
-	}
-	dir.data.clients[c.ID] = &c
-	return nil
-}
-
-// EditClient changes an application. The edit gets a copy, which then replaces
-// the application as [Tenant.AddClient] does.
-func (dir *directory) EditClient(id string, edit func(*Client)) error {
-	dir.mu.Lock()
-	old := dir.data.clients[id]
-	dir.mu.Unlock()
-	if old == nil {
-		return fmt.Errorf("tenant: there is no client %q", id)
-	}
-	c := old.clone() // stored clients are in use elsewhere
-	edit(&c)
-	return dir.AddClient(c)
-}
-
 func (c *Client) check() error {
 	switch {
 	case c.ID == "" || hasControl(c.ID):
@@ -258,36 +223,96 @@ func originOf(raw string) string {
 	return u.Scheme + "://" + u.Host
 }
 
-// AddAPI adds an API, or replaces the one with its Audience.
-func (dir *directory) AddAPI(a API) error {
-	switch {
-	case a.Audience == "" || hasControl(a.Audience):
-		return errors.New("tenant: API.Audience is required")
-	case a.Audience == dir.userinfoAudience() || a.Audience == dir.managementAudience() || a.Audience == dir.accountAudience():
-		return fmt.Errorf("tenant: API %q is a system API", a.Audience)
-	case !slices.Contains([]string{"", "access_token", "rfc9068_profile"}, a.Dialect):
-		return fmt.Errorf("tenant: API %q: unknown Dialect %q", a.Audience, a.Dialect)
-	case a.Lifetime < 0:
-		return fmt.Errorf("tenant: API %q: negative Lifetime", a.Audience)
+// accountScopes are the scopes that the implemented part of the API knows.
+var accountScopes = []string{"create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts"}
+
+// managementScopes are the scopes that the implemented part of the API knows.
+var managementScopes = []string{"read:clients", "read:client_summary", "read:client_keys", "read:connections",
+	"read:connections_options", "create:connections", "update:connections", "update:connections_options", "delete:connections",
+	"read:organizations", "read:organizations_summary", "read:organization_connections", "read:users", "read:user_idp_tokens"}
+
+// matchesWildcard matches a pattern like https://*.acme.example/callback, where
+// the star stands for exactly one label.
+func matchesWildcard(pattern, uri string) bool {
+	scheme, rest, ok := strings.Cut(pattern, "*")
+	if !ok || !strings.HasSuffix(scheme, "://") || !strings.HasPrefix(rest, ".") || strings.Contains(rest, "*") {
+		return false
 	}
-	a.Scopes = slices.Clone(a.Scopes)
-	dir.mu.Lock()
-	defer dir.mu.Unlock()
-	dir.data.apis[a.Audience] = &a
+	label, ok := strings.CutPrefix(uri, scheme)
+	if !ok {
+		return false
+	}
+	label, ok = strings.CutSuffix(label, rest)
+	return ok && hostLabel.MatchString(label)
+}
+
+var hostLabel = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$`)
+
+// allowsCallback reports whether the application has registered the URI.
+func (c *Client) allowsCallback(uri string, org *Organization) bool {
+	for _, pattern := range c.CallbackURLs {
+		if org != nil {
+			pattern = strings.ReplaceAll(pattern, "{organization_name}", org.Name)
+		}
+		if uri != "" && (uri == pattern || matchesWildcard(pattern, uri)) {
+			return true
+		}
+	}
+	return false
+}
+
+func lifetimeOf(api *API) time.Duration {
+	if api == nil {
+		return accessTokenLifetime
+	}
+	return cmp.Or(api.Lifetime, accessTokenLifetime)
+}
+
+const accessTokenLifetime = 24 * time.Hour
+
+// A ClientKey is a public key with which an application authenticates by
+// private_key_jwt.
+type ClientKey struct {
+	ID        string // which assertions may name as kid
+	Algorithm string // "RS256", "RS384" or "PS256"
+	Public    *rsa.PublicKey
+}
+
+func (c *Client) hasSecret() bool {
+	return !c.Public && !slices.Contains([]string{privateKeyJWT, tlsClientAuth, selfSignedTLS}, c.AuthMethod)
+}
+
+// checkAuthMethod checks what an application authenticates with.
+func (c *Client) checkAuthMethod() error {
+	switch {
+	case c.Public && c.AuthMethod != "" && c.AuthMethod != "none":
+		return fmt.Errorf("a public client cannot have AuthMethod %q", c.AuthMethod)
+	case c.Public:
+		return nil
+	case !slices.Contains([]string{"", "client_secret_post", "client_secret_basic", privateKeyJWT, tlsClientAuth, selfSignedTLS}, c.AuthMethod):
+		return fmt.Errorf("unknown AuthMethod %q", c.AuthMethod)
+	case c.hasSecret() && c.Secret == "":
+		return errors.New("a confidential client needs a Secret")
+	case c.AuthMethod == privateKeyJWT && (len(c.Keys) == 0 || len(c.Keys) > 2):
+		return errors.New("AuthMethod private_key_jwt needs one or two Keys")
+	}
+	for _, key := range c.Keys {
+		if key.Public == nil || !slices.Contains([]string{"RS256", "RS384", "PS256"}, key.Algorithm) {
+			return fmt.Errorf("key %q has no public key or an unknown algorithm %q", key.ID, key.Algorithm)
+		}
+	}
 	return nil
 }
 
-// EditAPI changes an API. The edit gets a copy, which then replaces the API as
-// [Tenant.AddAPI] does.
-func (dir *directory) EditAPI(audience string, edit func(*API)) error {
-	dir.mu.Lock()
-	old := dir.data.apis[audience]
-	dir.mu.Unlock()
-	if old == nil {
-		return fmt.Errorf("tenant: there is no API %q", audience)
-	}
-	a := *old
-	a.Scopes = slices.Clone(old.Scopes)
-	edit(&a)
-	return dir.AddAPI(a)
-}
+// Methods of client authentication that need no secret.
+const (
+	privateKeyJWT = "private_key_jwt"
+	tlsClientAuth = "tls_client_auth"
+	selfSignedTLS = "self_signed_tls_client_auth"
+)
+
+// Values of OrganizationRequireBehavior that make a login ask for an organization.
+const (
+	preLogin  = "pre_login_prompt"
+	postLogin = "post_login_prompt"
+)

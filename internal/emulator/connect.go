@@ -310,8 +310,3 @@ func (cn *connector) completeConnect(call accountCall) (any, *problem) {
 	cn.directory.keepAccount(account)
 	return account.item(), nil
 }
-
-// isSame reports whether two are one account at the provider.
-func (a thirdParty) isSame(b thirdParty) bool {
-	return a.provided != "" && a.provided == b.provided || a.email != "" && strings.EqualFold(a.email, b.email)
-}

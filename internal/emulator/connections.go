@@ -2,9 +2,7 @@ package emulator
 
 import (
 	"fmt"
-	"maps"
 	"regexp"
-	"slices"
 	"strings"
 )
 
@@ -38,65 +36,6 @@ type Connection struct {
 }
 
 var connectionName = regexp.MustCompile(`^[a-zA-Z0-9](-[a-zA-Z0-9]|[a-zA-Z0-9])*$`)
-
-// AddConnection adds a connection, or replaces the one with its Name.
-func (dir *directory) AddConnection(c Connection) error {
-	if !connectionName.MatchString(c.Name) || len(c.Name) > 128 {
-		return fmt.Errorf("tenant: connection name %q is not allowed", c.Name)
-	}
-	if c.Strategy == "" || hasControl(c.Strategy) || strings.Contains(c.Strategy, "|") {
-		return fmt.Errorf("tenant: connection %q needs a Strategy", c.Name)
-	}
-	options, err := cloneJSON(c.Options)
-	if err != nil {
-		return fmt.Errorf("tenant: connection %q: Options: %w", c.Name, err)
-	}
-	c.Options = options
-	c.Metadata = maps.Clone(c.Metadata)
-	c.DomainAliases = slices.Clone(c.DomainAliases)
-	c.Scope = slices.Clone(c.Scope)
-	if c.ID == "" {
-		c.ID = "con_" + derivedID(16, "connection", c.Name)
-	}
-	dir.mu.Lock()
-	defer dir.mu.Unlock()
-	for i, old := range dir.data.connections {
-		if old.Name == c.Name {
-			dir.data.connections[i] = &c
-			return nil
-		}
-		if old.ID == c.ID {
-			return fmt.Errorf("tenant: connections %q and %q have the same ID", old.Name, c.Name)
-		}
-	}
-	dir.data.connections = append(dir.data.connections, &c)
-	return nil
-}
-
-func (d *data) connection(name string) *Connection {
-	for _, c := range d.connections {
-		if c.Name == name {
-			return c
-		}
-	}
-	return nil
-}
-
-// enabledFor returns the connections that the client's users may use, within an
-// organization if there is one.
-func (d *data) enabledFor(c *Client, org *Organization) []*Connection {
-	var enabled []*Connection
-	for _, conn := range d.connections {
-		ok := slices.Contains(c.Connections, conn.Name) || c.ThirdParty && conn.IsDomain
-		if org != nil {
-			_, ok = org.connection(conn.Name)
-		}
-		if ok {
-			enabled = append(enabled, conn)
-		}
-	}
-	return enabled
-}
 
 // A kind groups strategies by how their users log in.
 type kind int
@@ -162,4 +101,43 @@ func (c *Connection) onButton(org *Organization) bool {
 		return false
 	}
 	return show == nil && byDefault || show != nil && *show
+}
+
+// takesAccounts reports whether accounts can be connected. That a connection
+// cannot be used to log in does not matter.
+func (c *Connection) takesAccounts() bool {
+	k := kindOf(c.Strategy)
+	return c.ConnectedAccounts && (k == social || k == enterprise)
+}
+
+// isLive reports whether the tenant is an OAuth2 client of the connection's
+// provider, instead of showing a page that stands for it: a custom connection
+// with a script that gets the profile.
+func (c *Connection) isLive() bool { return c.Strategy == "oauth2" && c.script() != "" }
+
+func (c *Connection) script() string {
+	scripts, _ := c.Options["scripts"].(map[string]any)
+	text, _ := scripts["fetchUserProfile"].(string)
+	return text
+}
+
+func (c *Connection) option(name string) string {
+	text, _ := c.Options[name].(string)
+	return text
+}
+
+// scopes returns the option scope, which may be a list or a text.
+func (c *Connection) scopes() string {
+	if len(c.Scope) > 0 {
+		return strings.Join(c.Scope, " ")
+	}
+	list, ok := c.Options["scope"].([]any)
+	if !ok {
+		return c.option("scope")
+	}
+	var words []string
+	for _, word := range list {
+		words = append(words, fmt.Sprint(word))
+	}
+	return strings.Join(words, " ")
 }

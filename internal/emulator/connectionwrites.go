@@ -10,15 +10,6 @@ import (
 	"strings"
 )
 
-// A managementAPI answers the Management API.
-type managementAPI struct {
-	*site
-	directory *directory
-	keys      *keys
-
-	operations []managementRoute
-}
-
 // connectionWrites are the operations of the Management API that change
 // connections.
 func (m *managementAPI) connectionWrites() []managementRoute {
@@ -179,16 +170,6 @@ func (m *managementAPI) deleteConnection(call managementCall) (any, *apiError) {
 		m.directory.data.enable(id, c.Name, false)
 	}
 	return map[string]any{"deleted_at": m.now().UTC().Format("2006-01-02T15:04:05.000Z")}, nil
-}
-
-// enable turns a connection on or off for an application.
-func (d *data) enable(clientID, connection string, on bool) {
-	client := d.clients[clientID].clone()
-	client.Connections = slices.DeleteFunc(client.Connections, func(name string) bool { return name == connection })
-	if on {
-		client.Connections = append(client.Connections, connection)
-	}
-	d.clients[clientID] = &client
 }
 
 func (m *managementAPI) updateConnectionClients(call managementCall) (any, *apiError) {

@@ -1,45 +1,14 @@
 package emulator
 
 import (
-	"crypto/sha256"
 	"crypto/subtle"
-	"math/big"
+	"errors"
+	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
 )
-
-// data is what the owner of a tenant configures. Stored values are never
-// changed, only replaced, so that they can be used after the lock is released.
-type data struct {
-	clients     map[string]*Client     // by id
-	clientIDs   []string               // in order of addition
-	apis        map[string]*API        // by audience
-	connections []*Connection          // in order of addition
-	users       map[string]*storedUser // by subject
-	subjects    []string               // in order of addition
-	signups     []string               // subjects that were created on a page
-	orgs        []*Organization
-	demo        bool
-	rolesClaim  string // where tokens carry the names of roles; empty for nowhere
-}
-
-func newData() data {
-	return data{clients: map[string]*Client{}, apis: map[string]*API{}, users: map[string]*storedUser{}}
-}
-
-// derivedID returns n characters that depend only on the parts, so that ids are
-// the same in every run.
-func derivedID(n int, parts ...string) string {
-	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
-	text := new(big.Int).SetBytes(sum[:]).Text(62)
-	return text[len(text)-n:]
-}
-
-// hasControl reports whether s has a control character, which no identifier needs.
-func hasControl(s string) bool {
-	return strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
-}
 
 // A directory is what the owner of a tenant configures: applications, APIs,
 // connections, users with their accounts at third parties, and organizations.
@@ -261,3 +230,239 @@ func (dir *directory) accountsOf(subject, connection string) []thirdParty {
 	}
 	return found
 }
+
+// AddUser adds a user, or replaces the one with its subject. The connection
+// must exist.
+func (dir *directory) AddUser(u User) error {
+	claims, err := cloneJSON(u.Claims)
+	if err != nil {
+		return fmt.Errorf("tenant: user %q: Claims: %w", u.Email, err)
+	}
+	u.Claims = claims
+	u.Organizations = slices.Clone(u.Organizations)
+	u.Factors = slices.Clone(u.Factors)
+	u.Roles = slices.Clone(u.Roles)
+	u.Permissions = clonePermissions(u.Permissions)
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	_, err = dir.data.addUser(u, dir.now())
+	return err
+}
+
+// RemoveUser deletes a user, with the accounts at third parties. Refresh tokens
+// of the user stop working.
+func (dir *directory) RemoveUser(subject string) {
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	dir.accounts.deleteFunc(func(a thirdParty) bool { return a.subject == subject })
+	dir.data.removeUser(subject)
+}
+
+// Subject returns the subject of a user, for example
+// "google-oauth2|1018...", given an email address, a phone number or the
+// subject itself. The user that was added first wins.
+func (dir *directory) Subject(address string) (string, bool) {
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	return dir.data.subject(address, "")
+}
+
+// AddClient adds an application, or replaces the one with its ID.
+func (dir *directory) AddClient(c Client) error {
+	if err := c.check(); err != nil {
+		return fmt.Errorf("tenant: client %q: %w", c.ID, err)
+	}
+	c = c.clone()
+	if c.Name == "" {
+		c.Name = c.ID
+	}
+	if len(c.GrantTypes) == 0 {
+		c.GrantTypes = []string{"authorization_code", "implicit", "refresh_token"}
+		if !c.Public {
+			c.GrantTypes = append(c.GrantTypes, "client_credentials")
+		}
+	}
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	if dir.data.clients[c.ID] == nil {
+		dir.data.clientIDs = append(dir.data.clientIDs, c.ID)
+	}
+	dir.data.clients[c.ID] = &c
+	return nil
+}
+
+// EditClient changes an application. The edit gets a copy, which then replaces
+// the application as [Tenant.AddClient] does.
+func (dir *directory) EditClient(id string, edit func(*Client)) error {
+	dir.mu.Lock()
+	old := dir.data.clients[id]
+	dir.mu.Unlock()
+	if old == nil {
+		return fmt.Errorf("tenant: there is no client %q", id)
+	}
+	c := old.clone() // stored clients are in use elsewhere
+	edit(&c)
+	return dir.AddClient(c)
+}
+
+// AddAPI adds an API, or replaces the one with its Audience.
+func (dir *directory) AddAPI(a API) error {
+	switch {
+	case a.Audience == "" || hasControl(a.Audience):
+		return errors.New("tenant: API.Audience is required")
+	case a.Audience == dir.userinfoAudience() || a.Audience == dir.managementAudience() || a.Audience == dir.accountAudience():
+		return fmt.Errorf("tenant: API %q is a system API", a.Audience)
+	case !slices.Contains([]string{"", "access_token", "rfc9068_profile"}, a.Dialect):
+		return fmt.Errorf("tenant: API %q: unknown Dialect %q", a.Audience, a.Dialect)
+	case a.Lifetime < 0:
+		return fmt.Errorf("tenant: API %q: negative Lifetime", a.Audience)
+	}
+	a.Scopes = slices.Clone(a.Scopes)
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	dir.data.apis[a.Audience] = &a
+	return nil
+}
+
+// EditAPI changes an API. The edit gets a copy, which then replaces the API as
+// [Tenant.AddAPI] does.
+func (dir *directory) EditAPI(audience string, edit func(*API)) error {
+	dir.mu.Lock()
+	old := dir.data.apis[audience]
+	dir.mu.Unlock()
+	if old == nil {
+		return fmt.Errorf("tenant: there is no API %q", audience)
+	}
+	a := *old
+	a.Scopes = slices.Clone(old.Scopes)
+	edit(&a)
+	return dir.AddAPI(a)
+}
+
+// AddConnection adds a connection, or replaces the one with its Name.
+func (dir *directory) AddConnection(c Connection) error {
+	if !connectionName.MatchString(c.Name) || len(c.Name) > 128 {
+		return fmt.Errorf("tenant: connection name %q is not allowed", c.Name)
+	}
+	if c.Strategy == "" || hasControl(c.Strategy) || strings.Contains(c.Strategy, "|") {
+		return fmt.Errorf("tenant: connection %q needs a Strategy", c.Name)
+	}
+	options, err := cloneJSON(c.Options)
+	if err != nil {
+		return fmt.Errorf("tenant: connection %q: Options: %w", c.Name, err)
+	}
+	c.Options = options
+	c.Metadata = maps.Clone(c.Metadata)
+	c.DomainAliases = slices.Clone(c.DomainAliases)
+	c.Scope = slices.Clone(c.Scope)
+	if c.ID == "" {
+		c.ID = "con_" + derivedID(16, "connection", c.Name)
+	}
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	for i, old := range dir.data.connections {
+		if old.Name == c.Name {
+			dir.data.connections[i] = &c
+			return nil
+		}
+		if old.ID == c.ID {
+			return fmt.Errorf("tenant: connections %q and %q have the same ID", old.Name, c.Name)
+		}
+	}
+	dir.data.connections = append(dir.data.connections, &c)
+	return nil
+}
+
+// AddOrganization adds an organization, or replaces the one with its ID.
+func (dir *directory) AddOrganization(o Organization) error {
+	if !organizationName.MatchString(o.Name) {
+		return fmt.Errorf("tenant: organization name %q is not allowed", o.Name)
+	}
+	if o.ID == "" {
+		o.ID = "org_" + derivedID(16, "organization", o.Name)
+	}
+	if !strings.HasPrefix(o.ID, "org_") || hasControl(o.ID) {
+		return fmt.Errorf("tenant: organization id %q does not begin with org_", o.ID)
+	}
+	if o.DisplayName == "" {
+		o.DisplayName = o.Name
+	}
+	o.Connections = slices.Clone(o.Connections)
+	o.Invitations = slices.Clone(o.Invitations)
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	for _, c := range o.Connections {
+		if dir.data.connection(c.Name) == nil {
+			return fmt.Errorf("tenant: organization %q: there is no connection %q", o.Name, c.Name)
+		}
+	}
+	for i, old := range dir.data.orgs {
+		if old.ID == o.ID {
+			dir.data.orgs[i] = &o
+			return nil
+		}
+		if old.Name == o.Name {
+			return fmt.Errorf("tenant: organizations %q and %q have the same name", old.ID, o.ID)
+		}
+	}
+	dir.data.orgs = append(dir.data.orgs, &o)
+	return nil
+}
+
+// AddMember makes a user a member of an organization, or replaces the membership.
+// The user is named by email address or subject, the organization by id or name.
+func (dir *directory) AddMember(user, organization string, m Membership) error {
+	claims, err := cloneJSON(m.Claims)
+	if err != nil {
+		return fmt.Errorf("tenant: membership of %q: Claims: %w", user, err)
+	}
+	m = Membership{Roles: slices.Clone(m.Roles), Permissions: clonePermissions(m.Permissions), Claims: claims}
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	subject, ok := dir.data.subject(user, "")
+	if !ok {
+		return unknownUser(user)
+	}
+	org := dir.data.organization(organization)
+	if org == nil {
+		return fmt.Errorf("tenant: there is no organization %q", organization)
+	}
+	dir.data.join(subject, org.ID, "")
+	member := *dir.data.users[subject]
+	member.memberships = maps.Clone(member.memberships)
+	if member.memberships == nil {
+		member.memberships = map[string]Membership{}
+	}
+	member.memberships[org.ID] = m
+	dir.data.users[subject] = &member
+	return nil
+}
+
+// SetRolesClaim sets the claim in which ID tokens, /userinfo and JWT access
+// tokens carry the names of the user's roles, those of the organization of the
+// login among them. Auth0 has no such claim of its own: an Action adds it. The
+// empty name, the default, means none.
+func (dir *directory) SetRolesClaim(name string) {
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	dir.data.rolesClaim = name
+}
+
+// ConnectAccount gives a user, named by email address or subject, an account at
+// a third party, as if they had connected it.
+func (dir *directory) ConnectAccount(user string, a ConnectedAccount) error {
+	subject, ok := dir.Subject(user)
+	if !ok {
+		return unknownUser(user)
+	}
+	account := thirdParty{subject: subject, connection: a.Connection, email: a.Email, token: a.AccessToken, refresh: a.RefreshToken,
+		scope: a.Scope, life: a.ExpiresIn, created: dir.now(), id: "cac_" + derivedID(22, subject, a.Connection, a.Email)}
+	if a.ExpiresIn != 0 {
+		account.expires = dir.now().Add(a.ExpiresIn)
+	}
+	dir.keepAccount(account)
+	return nil
+}
+
+// maxChoices is how many of their organizations people can choose from.
+const maxChoices = 20

@@ -5,11 +5,6 @@ import (
 	"strings"
 )
 
-// cachePublicly sets the caching rules of the tenant's public documents.
-func cachePublicly(w http.ResponseWriter) {
-	w.Header().Set("Cache-Control", "public, max-age=15, stale-while-revalidate=15, stale-if-error=86400")
-}
-
 // Metadata answers with the discovery document.
 type metadata struct {
 	*site

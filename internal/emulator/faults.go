@@ -362,3 +362,13 @@ func setRateHeaders(w http.ResponseWriter, limit, remaining int, reset time.Time
 	h.Set("X-RateLimit-Remaining", strconv.Itoa(remaining))
 	h.Set("X-RateLimit-Reset", strconv.FormatInt(reset.Add(time.Second-1).Unix(), 10))
 }
+
+// A TokenEdit changes a token before it is signed. Deleting or replacing any
+// member is allowed; a nil value in the header removes that member.
+type TokenEdit = func(header, claims map[string]any)
+
+func (sw *faults) automaticMode() bool {
+	sw.mu.Lock()
+	defer sw.mu.Unlock()
+	return sw.automatic != ""
+}

@@ -7,9 +7,6 @@ import (
 	"unicode/utf8"
 )
 
-// minPassword is the length that the sign-up page demands.
-const minPassword = 8
-
 // LoginForms answer the pages of a login: a show method writes the page, a
 // submit method takes its form.
 type loginForms struct {
@@ -82,13 +79,6 @@ func (lf *loginForms) submitSignup(w http.ResponseWriter, r *http.Request, tx tr
 	lf.flow.authenticate(w, r, tx, subject, conn.Name)
 }
 
-// looksLikeEmail is a plausibility check: something, an at sign, a domain.
-func looksLikeEmail(s string) bool {
-	name, domain, ok := strings.Cut(s, "@")
-	return ok && name != "" && strings.Contains(domain, ".") && !strings.ContainsAny(s, " \t\r\n\x00<>\"") &&
-		!strings.Contains(domain, "@") && len(s) <= 254
-}
-
 func (lf *loginForms) showSSO(w http.ResponseWriter, r *http.Request, tx transaction) {
 	lf.views.ssoPage(w, tx, http.StatusOK, tx.req.loginHint, "")
 }
@@ -116,8 +106,6 @@ func (lf *loginForms) chosenConnection(r *http.Request, tx transaction, path str
 	}
 	return nil
 }
-
-var noConnectionPage = pageError{http.StatusBadRequest, "invalid_request", "the connection was not found"}
 
 func (lf *loginForms) showProvider(w http.ResponseWriter, r *http.Request, tx transaction) {
 	c := lf.chosenConnection(r, tx, "/u/provider")
@@ -152,8 +140,6 @@ func (lf *loginForms) submitProvider(w http.ResponseWriter, r *http.Request, tx 
 	}
 	lf.flow.authenticate(w, r, tx, subject, c.Name)
 }
-
-var userRefused = oauthError{Code: "access_denied", Description: "User did not authorize the request"}
 
 func (lf *loginForms) showPasswordless(w http.ResponseWriter, r *http.Request, tx transaction) {
 	c := lf.chosenConnection(r, tx, "/u/passwordless")
@@ -194,10 +180,6 @@ func (lf *loginForms) takeAddress(w http.ResponseWriter, r *http.Request, tx tra
 	tx.address, tx.code, tx.tries = address, randomDigits(), 0
 	lf.flow.saveTransaction(&tx)
 	redirect(w, lf.pageURL("/u/passwordless", tx, c.Name))
-}
-
-func looksLikePhone(s string) bool {
-	return strings.HasPrefix(s, "+") && len(s) >= 8 && len(s) <= 20 && strings.Trim(s[1:], "0123456789 -") == ""
 }
 
 func (lf *loginForms) takePasswordlessCode(w http.ResponseWriter, r *http.Request, tx transaction, c *Connection) {

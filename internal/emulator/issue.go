@@ -9,9 +9,8 @@ import (
 )
 
 const (
-	idTokenLifetime     = 10 * time.Hour
-	accessTokenLifetime = 24 * time.Hour
-	codeLifetime        = 10 * time.Minute
+	idTokenLifetime = 10 * time.Hour
+	codeLifetime    = 10 * time.Minute
 )
 
 // multiFactor is the acr value that asks for, and tells of, a second factor.
@@ -64,6 +63,16 @@ func grantedScopes(requested []string, c *Client, u *storedUser, orgID string, a
 	return granted
 }
 
+// Tokens issues ID tokens, access tokens and logout tokens.
+type tokens struct {
+	*site
+	directory *directory
+	faults    *faults
+	keys      *keys
+
+	opaque *bounded[grant] // by access token
+}
+
 // tokenSet issues the tokens of a grant as the members of a token response.
 func (ts *tokens) tokenSet(g grant) map[string]any {
 	api, _ := ts.directory.api(g.audience)
@@ -79,13 +88,6 @@ func (ts *tokens) tokenSet(g grant) map[string]any {
 		body["id_token"] = ts.issueIDToken(g, nil)
 	}
 	return body
-}
-
-func lifetimeOf(api *API) time.Duration {
-	if api == nil {
-		return accessTokenLifetime
-	}
-	return cmp.Or(api.Lifetime, accessTokenLifetime)
 }
 
 func (ts *tokens) issueAccessToken(g grant, api *API) string {
@@ -316,4 +318,19 @@ func edited(header, claims map[string]any, edits []TokenEdit) (map[string]any, m
 		}
 	}
 	return header, claims
+}
+
+// grantOf reads back from an access token what it was issued for.
+func grantOf(claims map[string]any) grant {
+	text := func(name string) string {
+		s, _ := claims[name].(string)
+		return s
+	}
+	return grant{user: text("sub"), scope: strings.Fields(text("scope")), orgID: text("org_id"), orgName: text("org_name")}
+}
+
+// expired reports whether exp is missing or in the past.
+func expired(claims map[string]any, now time.Time) bool {
+	exp, ok := claims["exp"].(float64)
+	return !ok || now.Unix() >= int64(exp)
 }

@@ -21,19 +21,6 @@ import (
 	_ "crypto/sha512" // RS512, ES512 and their kin
 )
 
-// A TokenEdit changes a token before it is signed. Deleting or replacing any
-// member is allowed; a nil value in the header removes that member.
-type TokenEdit = func(header, claims map[string]any)
-
-// Keys sign tokens, check their signatures and publish the key set.
-type keys struct {
-	*site
-	directory *directory
-	faults    *faults
-
-	ring keyring
-}
-
 // Sign returns a compact JWT. The header begins as {"alg":"RS256","typ":"JWT",
 // "kid": the current one}; members of header override, and nil values remove.
 //
@@ -210,4 +197,10 @@ func audiences(claims map[string]any) []string {
 		return list
 	}
 	return nil
+}
+
+// challengeOf returns the S256 challenge of a verifier (RFC 7636, Section 4.2).
+func challengeOf(verifier string) string {
+	sum := sha256.Sum256([]byte(verifier))
+	return b64(sum[:])
 }

@@ -143,6 +143,15 @@ func (r *keyring) find(kid string) *signingKey {
 	return nil
 }
 
+// Keys sign tokens, check their signatures and publish the key set.
+type keys struct {
+	*site
+	directory *directory
+	faults    *faults
+
+	ring keyring
+}
+
 // RotateKeys makes the next key the current one and publishes a new next key.
 // The key that signed until now stays published until [Tenant.RevokeOldKeys].
 func (ks *keys) RotateKeys() {

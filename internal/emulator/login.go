@@ -1,52 +1,9 @@
 package emulator
 
 import (
-	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
-	"time"
-)
-
-// A transaction is an authorization request on its way through the pages. Its
-// id, in the URL of every page, is unguessable and works once.
-type transaction struct {
-	id      string
-	req     *authorization
-	started time.Time
-	stored  bool
-
-	user       string // subject; empty until authenticated
-	connection string
-	authTime   time.Time
-	resumed    bool // from the session, without a page
-	sessionMFA bool // the session has seen a second factor
-	chosen     bool // prompt=select_account is answered
-	keep       bool // with the account of the session
-	mfaDone    bool
-	consented  bool
-	personal   bool // goes on without an organization
-
-	address string // where a passwordless code went
-	code    string // the code that a page shows and expects
-	tries   int
-}
-
-const (
-	transactionLifetime = time.Hour
-	maxTries            = 5 // of a one-time code
-)
-
-// A step is what a transaction still needs.
-type step int
-
-const (
-	stepDone step = iota
-	stepLogin
-	stepAccount
-	stepOrganization // asked for by name
-	stepMembership   // chosen among those of the user
-	stepMFA
-	stepConsent
 )
 
 // silentErrors are the answers to prompt=none (OpenID Connect Core 1.0, Section 3.1.2.6).
@@ -360,12 +317,6 @@ func (f *loginFlow) leadsUpstream(req *authorization) bool {
 	return c != nil && c.isLive()
 }
 
-func (sw *faults) automaticMode() bool {
-	sw.mu.Lock()
-	defer sw.mu.Unlock()
-	return sw.automatic != ""
-}
-
 // stepAutomatically does what the automatic user would do on the page.
 func (f *loginFlow) stepAutomatically(tx *transaction, next step) *oauthError {
 	switch next {
@@ -391,15 +342,57 @@ func (f *loginFlow) stepAutomatically(tx *transaction, next step) *oauthError {
 	return nil
 }
 
-// automaticSubject returns the automatic user's account in the wanted
-// connection, where accounts with one email address are one person.
-func (d *data) automaticSubject(subject, connection string) string {
-	u := d.users[subject]
-	if u == nil || connection == "" || u.Connection == connection {
-		return subject
+// pageURL returns the URL of a page of the transaction, for the browser.
+func (s *site) pageURL(path string, tx transaction, connection string) string {
+	query := url.Values{"state": {tx.id}}
+	if connection != "" && connection != tx.req.connection {
+		query.Set("connection", connection)
 	}
-	other, _ := d.subject(u.Email, connection)
-	return other
+	return s.path + path + "?" + query.Encode()
 }
 
-func unknownUser(name string) error { return fmt.Errorf("tenant: there is no user %q", name) }
+// enter makes the login one to the organization. A person who has logged in by a
+// connection that the organization has not logs in again, by one that it has.
+func (f *loginFlow) enter(tx *transaction, org *Organization) *oauthError {
+	req := *tx.req // stored transactions share it
+	req.org = org
+	if err := f.requests.checkConnection(&req, url.Values{"connection": {req.connection}}); err != nil {
+		return err
+	}
+	tx.req = &req
+	if tx.user != "" && f.directory.usableConnection(tx.req, tx.connection) == nil {
+		tx.user = ""
+	}
+	return nil
+}
+
+// enterOnly enters the organization of a user who has one and must have one.
+func (f *loginFlow) enterOnly(tx *transaction) bool {
+	user, ok := f.directory.user(tx.user)
+	if !ok || tx.req.orgOptional() {
+		return false
+	}
+	list := f.directory.organizationsOf(user)
+	return len(list) == 1 && f.enter(tx, list[0]) == nil
+}
+
+// enterAutomatically enters the first organization of the automatic user.
+func (f *loginFlow) enterAutomatically(tx *transaction) *oauthError {
+	f.mu.Lock()
+	user := f.directory.data.users[f.faults.automatic]
+	f.mu.Unlock()
+	var list []*Organization
+	if user != nil {
+		list = f.directory.organizationsOf(user)
+	}
+	switch {
+	case len(list) > 0:
+		return f.enter(tx, list[0])
+	case tx.req.orgOptional():
+		tx.personal = true
+		return nil
+	}
+	return &noMembership
+}
+
+var noMembership = oauthError{Code: "invalid_request", Description: "client requires organization membership, but user does not belong to any organization"}

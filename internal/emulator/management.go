@@ -12,11 +12,6 @@ import (
 	"strings"
 )
 
-// managementScopes are the scopes that the implemented part of the API knows.
-var managementScopes = []string{"read:clients", "read:client_summary", "read:client_keys", "read:connections",
-	"read:connections_options", "create:connections", "update:connections", "update:connections_options", "delete:connections",
-	"read:organizations", "read:organizations_summary", "read:organization_connections", "read:users", "read:user_idp_tokens"}
-
 // A managementCall is one authorized request to the Management API.
 type managementCall struct {
 	path   []string // segments after /api/v2/
@@ -38,6 +33,15 @@ type managementRoute struct {
 type managementWrite struct {
 	method string
 	status int // of success; 204 has no body
+}
+
+// A managementAPI answers the Management API.
+type managementAPI struct {
+	*site
+	directory *directory
+	keys      *keys
+
+	operations []managementRoute
 }
 
 func (m *managementAPI) managementTable() []managementRoute {
@@ -102,33 +106,6 @@ func (m *managementAPI) managementAnswer(r *http.Request) (any, int, *apiError) 
 func insufficientScope(anyOf ...string) *apiError {
 	return &apiError{Status: http.StatusForbidden, Code: "insufficient_scope",
 		Message: "Insufficient scope, expected any of: " + strings.Join(anyOf, ",")}
-}
-
-// matchesPath compares segment by segment. A star stands for any.
-func matchesPath(pattern string, segments []string) bool {
-	want := strings.Split(pattern, "/")
-	if len(want) != len(segments) {
-		return false
-	}
-	for i, p := range want {
-		if p != "*" && p != segments[i] {
-			return false
-		}
-	}
-	return true
-}
-
-// pathSegments splits before it decodes, because ids may hold slashes.
-func pathSegments(escaped string) ([]string, bool) {
-	segments := strings.Split(escaped, "/")
-	for i, s := range segments {
-		decoded, err := url.PathUnescape(s)
-		if err != nil {
-			return nil, false
-		}
-		segments[i] = decoded
-	}
-	return segments, true
 }
 
 // authenticateCaller checks the bearer token and returns its scopes.
@@ -445,9 +422,6 @@ func (m *managementAPI) getClient(call managementCall) (any, *apiError) {
 	}
 	return call.project(item), nil
 }
-
-// listOf returns a list that encodes as [], not null, when it is empty.
-func listOf(s []string) []string { return append([]string{}, s...) }
 
 // listClientConnections pages by checkpoint only.
 func (m *managementAPI) listClientConnections(call managementCall) (any, *apiError) {

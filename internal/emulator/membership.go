@@ -2,91 +2,9 @@ package emulator
 
 import (
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 )
-
-// The values of organization_require_behavior that ask people something.
-const (
-	preLogin  = "pre_login_prompt"
-	postLogin = "post_login_prompt"
-)
-
-// maxChoices is how many of their organizations people can choose from.
-const maxChoices = 20
-
-var noMembership = oauthError{Code: "invalid_request", Description: "client requires organization membership, but user does not belong to any organization"}
-
-// orgPrompt returns when the login asks for an organization: preLogin, postLogin,
-// or never.
-func (a *authorization) orgPrompt() string {
-	usage, behavior := a.client.OrganizationUsage, a.client.OrganizationRequireBehavior
-	if a.org != nil || behavior == "no_prompt" || usage != "allow" && usage != "require" {
-		return ""
-	}
-	return behavior
-}
-
-// orgID returns the id of the organization of the request, or "".
-func (a *authorization) orgID() string {
-	if a.org == nil {
-		return ""
-	}
-	return a.org.ID
-}
-
-// lacksOrganization reports whether the prompt is still to be answered.
-func (tx *transaction) lacksOrganization(prompt string) bool {
-	return !tx.personal && tx.req.orgPrompt() == prompt
-}
-
-// orgOptional reports whether the login may go on without an organization.
-func (a *authorization) orgOptional() bool { return a.client.OrganizationUsage == "allow" }
-
-// enter makes the login one to the organization. A person who has logged in by a
-// connection that the organization has not logs in again, by one that it has.
-func (f *loginFlow) enter(tx *transaction, org *Organization) *oauthError {
-	req := *tx.req // stored transactions share it
-	req.org = org
-	if err := f.requests.checkConnection(&req, url.Values{"connection": {req.connection}}); err != nil {
-		return err
-	}
-	tx.req = &req
-	if tx.user != "" && f.directory.usableConnection(tx.req, tx.connection) == nil {
-		tx.user = ""
-	}
-	return nil
-}
-
-// enterOnly enters the organization of a user who has one and must have one.
-func (f *loginFlow) enterOnly(tx *transaction) bool {
-	user, ok := f.directory.user(tx.user)
-	if !ok || tx.req.orgOptional() {
-		return false
-	}
-	list := f.directory.organizationsOf(user)
-	return len(list) == 1 && f.enter(tx, list[0]) == nil
-}
-
-// enterAutomatically enters the first organization of the automatic user.
-func (f *loginFlow) enterAutomatically(tx *transaction) *oauthError {
-	f.mu.Lock()
-	user := f.directory.data.users[f.faults.automatic]
-	f.mu.Unlock()
-	var list []*Organization
-	if user != nil {
-		list = f.directory.organizationsOf(user)
-	}
-	switch {
-	case len(list) > 0:
-		return f.enter(tx, list[0])
-	case tx.req.orgOptional():
-		tx.personal = true
-		return nil
-	}
-	return &noMembership
-}
 
 func (lf *loginForms) showOrganization(w http.ResponseWriter, r *http.Request, tx transaction) {
 	if !tx.lacksOrganization(preLogin) {

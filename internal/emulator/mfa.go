@@ -2,7 +2,6 @@ package emulator
 
 import (
 	"cmp"
-	"crypto/subtle"
 	"net/http"
 	"net/url"
 	"slices"
@@ -190,21 +189,6 @@ func (sf *secondFactors) challengeFactor(r *http.Request) (map[string]any, *toke
 	return body, nil
 }
 
-// clientRequest reads a request of an application to an endpoint beside the
-// token endpoint.
-func (ca *clientAuth) clientRequest(r *http.Request) (*Client, url.Values, *tokenError) {
-	form, err := requestForm(r)
-	if err != nil {
-		return nil, nil, err
-	}
-	id, secret, method, err := clientCredentialsOf(r, form)
-	if err != nil {
-		return nil, nil, err
-	}
-	c, err := ca.authenticateClient(id, secret, method)
-	return c, form, err
-}
-
 // AnswerPush answers the push notifications that the user has on the phone.
 func (sf *secondFactors) AnswerPush(user string, approve bool) {
 	answer := "reject"
@@ -269,8 +253,6 @@ func (sf *secondFactors) recoveryFactor(c *Client, form url.Values) (map[string]
 	}
 	return body, err
 }
-
-func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
 // showFactor issues the tokens of an attempt if check agrees. The ID token does
 // not tell of the second factor.

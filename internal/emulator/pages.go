@@ -14,7 +14,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 )
 
 //go:embed pages
@@ -207,22 +206,6 @@ func (p *pages) webMessagePage(w http.ResponseWriter, req *authorization, values
 	p.render(w, http.StatusOK, "web_message.html", view)
 }
 
-// initials returns at most two letters that stand for a name.
-func initials(name string) string {
-	var letters []rune
-	for _, word := range strings.FieldsFunc(name, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
-		letters = append(letters, unicode.ToUpper([]rune(word)[0]))
-	}
-	switch len(letters) {
-	case 0:
-		return "?"
-	case 1:
-		return string(letters)
-	default:
-		return string([]rune{letters[0], letters[len(letters)-1]})
-	}
-}
-
 // serveAvatar draws the letters in its path.
 func (p *pages) serveAvatar(w http.ResponseWriter, r *http.Request) {
 	letters := strings.TrimSuffix(r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:], ".svg")
@@ -243,3 +226,5 @@ func (p *pages) serveAvatar(w http.ResponseWriter, r *http.Request) {
 }
 
 func formatSeconds(d time.Duration) string { return fmt.Sprint(int64(d / time.Second)) }
+
+var noConnectionPage = pageError{http.StatusBadRequest, "invalid_request", "the connection was not found"}

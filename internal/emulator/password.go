@@ -13,14 +13,10 @@ var (
 	errNoDirectory       = &tokenError{http.StatusInternalServerError, oauthError{"server_error", "Authorization server not configured with default connection."}}
 	errNoPasswords       = badRequest("specified strategy does not support requested operation")
 	errUserBlocked       = &tokenError{http.StatusForbidden, oauthError{"unauthorized", "user is blocked"}}
-	errTooManyAttempts   = &tokenError{http.StatusTooManyRequests, oauthError{"too_many_attempts", "Your account has been blocked after multiple consecutive login attempts. We've sent you a notification via your preferred contact method with instructions on how to unblock it."}}
 	errSuspicious        = &tokenError{http.StatusTooManyRequests, oauthError{"too_many_attempts", "We have detected suspicious login behavior and further attempts will be blocked. Please contact the administrator."}}
 	errPasswordLeaked    = &tokenError{http.StatusUnauthorized, oauthError{"password_leaked", "This login attempt has been blocked because the password you're using was previously disclosed through a data breach (not in this application). Please check your email for more information."}}
 	errNeedsVerification = &tokenError{http.StatusUnauthorized, oauthError{"requires_verification", "Suspicious request requires verification"}}
 )
-
-// maxAttempts is how many failures one address may have at one account.
-const maxAttempts = 10
 
 // Passwords answers the grant types that carry the user's password.
 type passwords struct {
@@ -151,21 +147,4 @@ func (gl *grantLogins) userGrant(c *Client, form url.Values, user *storedUser, s
 		client: c.ID, user: subject, audience: req.audience, scope: grantedScopes(scopes, c, user, "", req.api),
 		family: randomID(22),
 	}, nil
-}
-
-// RefreshTokens issues, rotates and revokes refresh tokens.
-type refreshTokens struct {
-	*site
-	directory *directory
-	tokens    *tokens
-
-	refresh *bounded[refreshToken]
-}
-
-func (rf *refreshTokens) issueGrant(g grant) map[string]any {
-	body := rf.tokens.tokenSet(g)
-	if g.has("offline_access") {
-		body["refresh_token"] = rf.newRefreshToken(g, rf.now())
-	}
-	return body
 }

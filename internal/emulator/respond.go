@@ -1,6 +1,8 @@
 package emulator
 
 import (
+	"crypto/sha256"
+	"crypto/subtle"
 	"net/http"
 	"net/url"
 	"slices"
@@ -113,4 +115,18 @@ func redirect(w http.ResponseWriter, location string) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Location", location)
 	w.WriteHeader(http.StatusFound)
+}
+
+// verifies checks the PKCE verifier (RFC 7636, Section 4.6). A verifier without
+// a challenge is a sign of an attack, too (RFC 9700, Section 4.8.2).
+func verifies(code authorizationCode, verifier string) bool {
+	if code.challenge == "" {
+		return verifier == ""
+	}
+	expected := verifier
+	if code.challengeMethod == "S256" {
+		sum := sha256.Sum256([]byte(verifier))
+		expected = b64(sum[:])
+	}
+	return subtle.ConstantTimeCompare([]byte(expected), []byte(code.challenge)) == 1
 }

@@ -1,9 +1,6 @@
 package emulator
 
 import (
-	"bytes"
-	"errors"
-	"io"
 	"net/http"
 	"strings"
 )
@@ -167,33 +164,4 @@ func (rt *router) knownOrigin(e Endpoint, origin string) bool {
 		}
 	}
 	return false
-}
-
-// allowsMethod reports whether a list like "GET POST" has the method. HEAD goes
-// with GET, and an empty list leaves the decision to the handler.
-func allowsMethod(methods, method string) bool {
-	if method == http.MethodHead {
-		method = http.MethodGet
-	}
-	return methods == "" || strings.Contains(" "+methods+" ", " "+method+" ")
-}
-
-// bufferBody reads the body, within its limit, so that it can be recorded,
-// parsed, and read again by a replaced handler.
-func bufferBody(w http.ResponseWriter, r *http.Request) bool {
-	if r.Body == nil || r.Body == http.NoBody {
-		r.Body = http.NoBody
-		return true
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		status := http.StatusBadRequest
-		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-			status = http.StatusRequestEntityTooLarge
-		}
-		writeJSON(w, status, apiError{Status: status, Message: "The request body cannot be read"})
-		return false
-	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	return true
 }

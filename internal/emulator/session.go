@@ -24,6 +24,16 @@ const (
 	sessionAbsolute = 7 * 24 * time.Hour
 )
 
+// BrowserSessions are the sessions of browsers at the tenant, and the automatic
+// user in place of one.
+type browserSessions struct {
+	*site
+	directory *directory
+	faults    *faults
+
+	open *bounded[session]
+}
+
 // sessionOf returns the browser's session. Cookies of other tenants on the same
 // host may come along, because cookies do not know ports.
 func (ss *browserSessions) sessionOf(r *http.Request) (session, bool) {

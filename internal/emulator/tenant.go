@@ -19,67 +19,6 @@
 // module, so that a mistake in the library cannot be repeated here.
 package emulator
 
-import (
-	"context"
-	"net/http"
-	"time"
-)
-
-// A Variant is the shape of the discovery document, which differs by the age
-// and the plan of a tenant.
-type Variant string
-
-const (
-	Standard   Variant = ""           // a tenant created in 2026
-	Enterprise Variant = "enterprise" // with pushed authorization requests and mTLS aliases
-	Old        Variant = "old"        // without end_session_endpoint
-)
-
-// Config describes a tenant. Exactly one of Host and URL is required.
-type Config struct {
-	// Host is the name of a tenant that is reached through an in-process
-	// transport, for example "acme.auth0.example". Its issuer is https://HOST/.
-	Host string
-
-	// URL is the base URL of a tenant that listens on an address, for example
-	// "http://127.0.0.1:4001". The issuer is this URL with a trailing slash. A
-	// path is allowed; requests must arrive with it.
-	URL string
-
-	// Discovery selects the discovery document.
-	Discovery Variant
-
-	// DefaultAudience is the API of requests that name none.
-	DefaultAudience string
-
-	// DefaultDirectory is the connection of password logins that name none.
-	DefaultDirectory string
-
-	// LogoutURLs are the tenant's own allowed logout URLs, which apply when a
-	// logout request names no application.
-	LogoutURLs []string
-
-	// OrganizationNames allows names beside ids in the organization parameter,
-	// and adds org_name to tokens.
-	OrganizationNames bool
-
-	// HideEnterpriseConnections omits enterprise connections that have domains
-	// from the public client file.
-	HideEnterpriseConnections bool
-
-	// Upstream makes the requests to the providers of custom OAuth2 connections
-	// and follows no redirects. Nil means a client with a timeout of 5 seconds.
-	Upstream *http.Client
-
-	// FetchUserProfile stands for running the fetchUserProfile script of a
-	// connection, given an access token of its provider. Nil means that the
-	// script is read for a URL, see [Connection].
-	FetchUserProfile func(ctx context.Context, connection, accessToken string) (map[string]any, error)
-
-	// Now is the clock of the tenant. Nil means time.Now.
-	Now func() time.Time
-}
-
 // A Tenant is an Auth0-shaped tenant. All methods are safe for concurrent use.
 //
 // It has no state itself: each group of endpoints is a small type with the state
@@ -101,13 +40,6 @@ type Tenant struct {
 	*faults
 }
 
-// maxStored bounds everything that requests can make grow. The oldest entry
-// makes room for the newest.
-const maxStored = 1000
-
-// maxBody bounds request bodies, which are read into memory.
-const maxBody = 64 << 10
-
 // New returns a tenant with two signing keys and nothing else in it.
 func New(cfg Config) (*Tenant, error) {
 	site, err := newSite(cfg)
@@ -119,4 +51,66 @@ func New(cfg Config) (*Tenant, error) {
 		return nil, err
 	}
 	return assemble(site, pages), nil
+}
+
+// assemble makes the groups of a tenant, each after those that it uses.
+func assemble(site *site, pages *pages) *Tenant {
+	faults := newFaults(site, pages)
+	directory := &directory{site: site, data: newData(), accounts: newBounded[thirdParty](maxStored)}
+	keys := &keys{site: site, directory: directory, faults: faults, ring: newKeyring(site.host)}
+	sessions := &browserSessions{site: site, directory: directory, faults: faults, open: newBounded[session](maxStored)}
+	tokens := &tokens{site: site, directory: directory, faults: faults, keys: keys, opaque: newBounded[grant](maxStored)}
+	refreshTokens := &refreshTokens{site: site, directory: directory, tokens: tokens, refresh: newBounded[refreshToken](maxStored)}
+	clientAuth := &clientAuth{site: site, directory: directory, assertions: newBounded[struct{}](maxStored)}
+
+	// The login in the browser.
+	views := &views{site: site, directory: directory, pages: pages}
+	requests := &requests{site: site, directory: directory, faults: faults}
+	responses := &responses{site: site, pages: pages, tokens: tokens, codes: newBounded[authorizationCode](maxStored)}
+	flow := &loginFlow{site: site, sessions: sessions, directory: directory, faults: faults, pages: pages, requests: requests, responses: responses,
+		logins: newBounded[transaction](maxStored), consents: newBounded[[]string](maxStored)}
+	pushed := &pushedRequests{site: site, on: site.cfg.Discovery == Enterprise, waiting: newBounded[pushedRequest](maxStored)}
+	providers := &providers{site: site, begun: newBounded[upstreamLogin](maxStored)}
+	connector := &connector{site: site, directory: directory, faults: faults, pages: pages, providers: providers, views: views,
+		connects: newBounded[connecting](maxStored), tickets: newBounded[string](maxStored)}
+	upstreamLogins := &upstreamLogins{site: site, connector: connector, directory: directory, flow: flow, pages: pages, providers: providers}
+
+	// The grant types.
+	mailbox := &mailbox{site: site, sent: newBounded[sentCode](maxStored)}
+	mfa := &secondFactors{site: site, clientAuth: clientAuth, directory: directory, mailbox: mailbox, refreshTokens: refreshTokens,
+		pending: newBounded[mfaAttempt](maxStored)}
+	codeGrants := &codeGrants{site: site, clientAuth: clientAuth, directory: directory, refreshTokens: refreshTokens, responses: responses, mfa: mfa, tokens: tokens}
+	grantLogins := &grantLogins{refreshTokens: refreshTokens, requests: requests, mfa: mfa}
+	passwordless := &passwordlessAPI{site: site, clientAuth: clientAuth, directory: directory, grantLogins: grantLogins, flow: flow, mailbox: mailbox,
+		pages: pages, requests: requests, responses: responses}
+	exchange := &tokenExchange{site: site, directory: directory, grantLogins: grantLogins, keys: keys, tokens: tokens}
+	tokenEndpoint := &tokenEndpoint{
+		site: site, clientAuth: clientAuth, faults: faults, codeGrants: codeGrants, mfa: mfa, passwordless: passwordless, tokenExchange: exchange,
+		passwords: &passwords{site: site, directory: directory, grantLogins: grantLogins, attempts: newBounded[int](maxStored)},
+		vault:     &vault{site: site, directory: directory, keys: keys, providers: providers, refreshTokens: refreshTokens},
+		quotas:    newBounded[quota](maxStored),
+	}
+	tokenEndpoint.grants = tokenEndpoint.grantTable()
+
+	managementAPI := &managementAPI{site: site, directory: directory, keys: keys}
+	managementAPI.operations = managementAPI.managementTable()
+	router := &router{
+		site: site, connector: connector, directory: directory, faults: faults, keys: keys, pages: pages,
+		codeGrants: codeGrants, flow: flow, managementAPI: managementAPI, mfa: mfa, passwordless: passwordless,
+		pushedRequests: pushed, tokenEndpoint: tokenEndpoint, upstreamLogins: upstreamLogins,
+		authorizations: &authorizeEndpoint{site: site, flow: flow, pages: pages, pushedRequests: pushed, requests: requests, responses: responses},
+		clientFiles:    &clientFiles{site: site, directory: directory},
+		loginForms:     &loginForms{site: site, sessions: sessions, directory: directory, flow: flow, pages: pages, upstreamLogins: upstreamLogins, views: views},
+		logoutAPI:      &logoutAPI{site: site, sessions: sessions, directory: directory, keys: keys, pages: pages, logouts: newBounded[logoutRequest](maxStored)},
+		metadata:       &metadata{site: site, faults: faults, pushedRequests: pushed},
+		myAccountAPI:   &myAccountAPI{site: site, connector: connector, directory: directory, keys: keys},
+		parEndpoint:    &parEndpoint{site: site, clientAuth: clientAuth, pushedRequests: pushed, requests: requests},
+		userinfoAPI:    &userinfoAPI{site: site, directory: directory, faults: faults, keys: keys, tokens: tokens},
+	}
+	router.routes = router.routeTable()
+	return &Tenant{
+		site: site, router: router, directory: directory, browserSessions: sessions, keys: keys, tokens: tokens, refreshTokens: refreshTokens,
+		tokenExchange: exchange, pushedRequests: pushed, backchannel: &backchannel{sessions: sessions, directory: directory, tokens: tokens},
+		mailbox: mailbox, secondFactors: mfa, faults: faults,
+	}
 }

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 )
 
 // A userinfoAPI answers the UserInfo endpoint.
@@ -66,19 +65,4 @@ func (ui *userinfoAPI) bearer(token string) (grant, bool) {
 	}
 	_, exists := ui.directory.user(g.user)
 	return g, exists
-}
-
-// expired reports whether exp is missing or in the past.
-func expired(claims map[string]any, now time.Time) bool {
-	exp, ok := claims["exp"].(float64)
-	return !ok || now.Unix() >= int64(exp)
-}
-
-// grantOf reads back from an access token what it was issued for.
-func grantOf(claims map[string]any) grant {
-	text := func(name string) string {
-		s, _ := claims[name].(string)
-		return s
-	}
-	return grant{user: text("sub"), scope: strings.Fields(text("scope")), orgID: text("org_id"), orgName: text("org_name")}
 }

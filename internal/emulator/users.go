@@ -2,14 +2,12 @@ package emulator
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
-	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // A User is an account in one connection.
@@ -57,68 +55,6 @@ type storedUser struct {
 	memberships map[string]Membership // by id of the organization
 }
 
-// AddUser adds a user, or replaces the one with its subject. The connection
-// must exist.
-func (dir *directory) AddUser(u User) error {
-	claims, err := cloneJSON(u.Claims)
-	if err != nil {
-		return fmt.Errorf("tenant: user %q: Claims: %w", u.Email, err)
-	}
-	u.Claims = claims
-	u.Organizations = slices.Clone(u.Organizations)
-	u.Factors = slices.Clone(u.Factors)
-	u.Roles = slices.Clone(u.Roles)
-	u.Permissions = clonePermissions(u.Permissions)
-	dir.mu.Lock()
-	defer dir.mu.Unlock()
-	_, err = dir.data.addUser(u, dir.now())
-	return err
-}
-
-func clonePermissions(byAudience map[string][]string) map[string][]string {
-	clone := maps.Clone(byAudience)
-	for audience, permissions := range clone {
-		clone[audience] = slices.Clone(permissions)
-	}
-	return clone
-}
-
-func (d *data) addUser(u User, now time.Time) (subject string, err error) {
-	conn := d.connection(u.Connection)
-	if conn == nil {
-		return "", fmt.Errorf("tenant: user %q: there is no connection %q", u.Email, u.Connection)
-	}
-	if u.ID == "" && u.Email == "" && u.Phone == "" || hasControl(u.ID) || hasControl(u.Email) {
-		return "", errors.New("tenant: a user needs an ID or an Email")
-	}
-	existing, exists := d.userByAddress(conn.Name, cmp.Or(u.Email, u.Phone))
-	switch {
-	case u.ID == "" && exists:
-		u.ID = existing.ID
-	case u.ID == "":
-		sum := sha256.Sum256([]byte(conn.Name + "\x00" + cmp.Or(u.Email, u.Phone)))
-		u.ID = hex.EncodeToString(sum[:12])
-	case exists && existing.ID != u.ID && kindOf(conn.Strategy) == database:
-		return "", fmt.Errorf("tenant: the connection %q has a user %q already", conn.Name, u.Email)
-	}
-	u.fillProfile()
-	if u.Factors == nil {
-		u.Factors = []string{"otp", "recovery-code"}
-	}
-	if u.RecoveryCode == "" {
-		u.RecoveryCode = strings.ToUpper(derivedID(24, "recovery", conn.Name, u.ID))
-	}
-	subject = subjectOf(conn, u.ID)
-	stored := &storedUser{User: u, updated: now}
-	if old := d.users[subject]; old != nil {
-		stored.memberships = old.memberships
-	} else {
-		d.subjects = append(d.subjects, subject)
-	}
-	d.users[subject] = stored
-	return subject, nil
-}
-
 // fillProfile fills the profile as Auth0 normalizes it.
 func (u *User) fillProfile() {
 	if u.Nickname == "" {
@@ -132,69 +68,76 @@ func (u *User) fillProfile() {
 	}
 }
 
-// RemoveUser deletes a user, with the accounts at third parties. Refresh tokens
-// of the user stop working.
-func (dir *directory) RemoveUser(subject string) {
-	dir.mu.Lock()
-	defer dir.mu.Unlock()
-	dir.accounts.deleteFunc(func(a thirdParty) bool { return a.subject == subject })
-	dir.data.removeUser(subject)
-}
-
-func (d *data) removeUser(subject string) {
-	delete(d.users, subject)
-	d.subjects = slices.DeleteFunc(d.subjects, func(s string) bool { return s == subject })
-	d.signups = slices.DeleteFunc(d.signups, func(s string) bool { return s == subject })
-}
-
-// Subject returns the subject of a user, for example
-// "google-oauth2|1018...", given an email address, a phone number or the
-// subject itself. The user that was added first wins.
-func (dir *directory) Subject(address string) (string, bool) {
-	dir.mu.Lock()
-	defer dir.mu.Unlock()
-	return dir.data.subject(address, "")
-}
-
-// subject finds a user by address or subject, within a connection if one is given.
-func (d *data) subject(address, connection string) (string, bool) {
-	for _, s := range d.subjects {
-		u := d.users[s]
-		if (s == address || u.hasAddress(address)) && (connection == "" || u.Connection == connection) {
-			return s, true
-		}
-	}
-	return "", false
-}
-
 func (u *User) hasAddress(address string) bool {
 	return address != "" && (strings.EqualFold(u.Email, address) || u.Phone == address)
 }
 
-func (d *data) userByAddress(connection, address string) (*storedUser, bool) {
-	if subject, ok := d.subject(address, connection); ok && d.users[subject].hasAddress(address) {
-		return d.users[subject], true
-	}
-	return nil, false
+// pictureOf returns the user's picture, which by default is one that the tenant
+// draws, so that pages of demonstrations show pictures without the internet.
+func (s *site) pictureOf(u *storedUser) string {
+	return cmp.Or(u.Picture, s.base+"/avatars/"+url.PathEscape(initials(u.Name))+".svg")
 }
 
-// usersOf returns the subjects of a connection's users.
-func (d *data) usersOf(connection string) []string {
-	var subjects []string
-	for _, s := range d.subjects {
-		if d.users[s].Connection == connection {
-			subjects = append(subjects, s)
+func unknownUser(name string) error { return fmt.Errorf("tenant: there is no user %q", name) }
+
+// minPassword is the length that the sign-up page demands.
+const minPassword = 8
+
+// initials returns at most two letters that stand for a name.
+func initials(name string) string {
+	var letters []rune
+	for _, word := range strings.FieldsFunc(name, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+		letters = append(letters, unicode.ToUpper([]rune(word)[0]))
+	}
+	switch len(letters) {
+	case 0:
+		return "?"
+	case 1:
+		return string(letters)
+	default:
+		return string([]rune{letters[0], letters[len(letters)-1]})
+	}
+}
+
+// permissionsIn returns the permissions of the user for an API in a login to the
+// organization, or in one without.
+func (u *storedUser) permissionsIn(orgID, audience string) []string {
+	return union(u.Permissions[audience], u.memberships[orgID].Permissions[audience])
+}
+
+func (u *storedUser) rolesIn(orgID string) []string {
+	return union(u.Roles, u.memberships[orgID].Roles)
+}
+
+// union returns the items of both lists, each once. It is never nil.
+func union(one, other []string) []string {
+	list := []string{}
+	for _, item := range slices.Concat(one, other) {
+		if !slices.Contains(list, item) {
+			list = append(list, item)
 		}
 	}
-	return subjects
+	return list
 }
 
-// subjectOf returns the sub of a user. The strategies whose ids are only unique
-// within one connection have its name in the middle.
-func subjectOf(c *Connection, id string) string {
-	switch c.Strategy {
-	case "samlp", "oauth1", "oauth2", "oidc", "okta", "adfs", "ad", "auth0-adldap", "auth0-oidc", "pingfederate", "custom":
-		return c.Strategy + "|" + c.Name + "|" + id
-	}
-	return c.Strategy + "|" + id
+// A Membership is what a user has in one organization, beside what the user has
+// everywhere.
+type Membership struct {
+	Roles       []string            // names, see SetRolesClaim
+	Permissions map[string][]string // by audience
+
+	// Claims are custom claims of the ID token and of /userinfo. They take
+	// precedence over the Claims of the user.
+	Claims map[string]any
+}
+
+// looksLikeEmail is a plausibility check: something, an at sign, a domain.
+func looksLikeEmail(s string) bool {
+	name, domain, ok := strings.Cut(s, "@")
+	return ok && name != "" && strings.Contains(domain, ".") && !strings.ContainsAny(s, " \t\r\n\x00<>\"") &&
+		!strings.Contains(domain, "@") && len(s) <= 254
+}
+
+func looksLikePhone(s string) bool {
+	return strings.HasPrefix(s, "+") && len(s) >= 8 && len(s) <= 20 && strings.Trim(s[1:], "0123456789 -") == ""
 }

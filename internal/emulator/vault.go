@@ -2,7 +2,6 @@ package emulator
 
 import (
 	"context"
-	"crypto/sha256"
 	"net/http"
 	"net/url"
 	"slices"
@@ -18,48 +17,6 @@ const (
 	typeAccessToken   = "urn:ietf:params:oauth:token-type:access_token"
 	vaultTokenDefault = time.Hour
 )
-
-// A thirdParty is what the tenant has from the provider of a connection for one
-// of its users: by a login, or by an account that was connected.
-type thirdParty struct {
-	subject, connection string
-	id                  string // of the account: for a login the subject itself
-	provided            string // its id at the provider; empty if not known
-	email               string
-	token, refresh      string
-	scope               string
-	life                time.Duration
-	expires             time.Time // zero if not known
-	created             time.Time // when it was connected
-}
-
-func accountKey(subject, connection, id string) string {
-	return strings.Join([]string{subject, connection, id}, "\x00")
-}
-
-// A ConnectedAccount is an account of a user at a third party.
-type ConnectedAccount struct {
-	Connection, Email         string
-	AccessToken, RefreshToken string
-	Scope                     string
-	ExpiresIn                 time.Duration // zero if not known
-}
-
-// ConnectAccount gives a user, named by email address or subject, an account at
-// a third party, as if they had connected it.
-func (dir *directory) ConnectAccount(user string, a ConnectedAccount) error {
-	subject, ok := dir.Subject(user)
-	if !ok {
-		return unknownUser(user)
-	}
-	account := thirdParty{subject: subject, connection: a.Connection, email: a.Email, token: a.AccessToken, refresh: a.RefreshToken,
-		scope: a.Scope, life: a.ExpiresIn, created: dir.now(), id: "cac_" + derivedID(22, subject, a.Connection, a.Email)}
-	if a.ExpiresIn != 0 {
-		account.expires = dir.now().Add(a.ExpiresIn)
-	}
-	dir.keepAccount(account)
-	return nil
-}
 
 var errNoAccount = &tokenError{http.StatusUnauthorized, oauthError{"federated_connection_refresh_token_not_found", "Federated connection Refresh Token not found."}}
 
@@ -151,10 +108,4 @@ func (v *vault) freshAccount(c *Connection, a thirdParty) (thirdParty, bool) {
 	}
 	v.directory.keepAccount(a)
 	return a, true
-}
-
-// challengeOf returns the S256 challenge of a verifier (RFC 7636, Section 4.2).
-func challengeOf(verifier string) string {
-	sum := sha256.Sum256([]byte(verifier))
-	return b64(sum[:])
 }
