@@ -58,7 +58,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/publicsecret"
 )
 
-// What every tenant begins with.
+// The names of the application and the API of every tenant.
 const (
 	// AppURL is the base URL of the application in [Tenant.Config].
 	AppURL = "https://app.acme.example"
@@ -361,8 +361,8 @@ func appURL(raw string) (*url.URL, error) {
 	return u, nil
 }
 
-// AllowConnectedAccounts turns on what [auth0.Strategy.ConnectAccountHandler] needs
-// at a path of the web application: the path becomes a callback URL, and refresh
+// AllowConnectedAccounts allows [auth0.Strategy.ConnectAccountHandler] at a path of
+// the web application: the path becomes a callback URL, and refresh
 // tokens get tokens for the My Account API. Accounts can be connected at
 // connections that have ConnectedAccounts set.
 func (t *Tenant) AllowConnectedAccounts(path string) {

@@ -67,7 +67,7 @@ type User struct {
 	Permissions map[string][]string
 
 	// Organizations are the ids of the organizations of which the user is a
-	// member. See [Tenant.AddMember] for what a member has in one of them only.
+	// member. [Tenant.AddMember] adds roles, permissions and claims in one of them.
 	Organizations []string
 
 	// Claims are custom claims, which ID tokens and /userinfo carry. They must be
@@ -75,8 +75,8 @@ type User struct {
 	Claims map[string]any
 }
 
-// A Membership is what a user has in one organization. A login to the
-// organization adds it to what the [User] has in every login.
+// A Membership has the roles, permissions and claims of a user in one organization.
+// A login to the organization adds them to those of the [User].
 type Membership struct {
 	// Roles are names of roles, see [Tenant.UseRolesClaim].
 	Roles []string
@@ -173,7 +173,7 @@ type OrganizationConnection struct {
 	// it. Nil means true.
 	ShowAsButton *bool
 
-	// AssignMembershipOnLogin makes everybody a member who logs in by the
+	// AssignMembershipOnLogin makes every user a member who logs in by the
 	// connection.
 	AssignMembershipOnLogin bool
 }
@@ -186,7 +186,7 @@ type Invitation struct {
 	// Email is the only address that can accept it. Empty means any.
 	Email string
 
-	// Expires is the time after which nobody can. Zero means never.
+	// Expires is the end of the invitation. Zero means that it does not end.
 	Expires time.Time
 }
 
@@ -208,8 +208,8 @@ type ConnectedAccount struct {
 	ExpiresIn time.Duration
 }
 
-// An Endpoint is an endpoint of the tenant, or a group of endpoints. It names
-// what [Tenant.Fail] and [Tenant.Delay] change and [Tenant.Calls] counts.
+// An Endpoint is an endpoint of the tenant, or a group of endpoints, for
+// [Tenant.Fail], [Tenant.Delay] and [Tenant.Calls].
 type Endpoint string
 
 // The endpoints of a tenant.

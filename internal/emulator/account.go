@@ -8,11 +8,6 @@ import (
 	"strings"
 )
 
-// The My Account API, with which an application lets the people who use it
-// connect accounts that they have at third parties. Its access tokens are for
-// an audience of its own, and are theirs: it knows no users but the one whose
-// token it gets.
-
 // An accountRoute is one operation. A star in the pattern matches any segment.
 type accountRoute struct {
 	method, pattern string
@@ -22,7 +17,8 @@ type accountRoute struct {
 	handle          func(accountCall) (any, *problem)
 }
 
-// A myAccountAPI answers the My Account API.
+// A myAccountAPI answers the My Account API, at which users connect accounts that
+// they have at third parties. Every call is about the user of the access token.
 type myAccountAPI struct {
 	*site
 	connector *connector
@@ -63,7 +59,7 @@ func (me *myAccountAPI) myAccount(w http.ResponseWriter, r *http.Request) {
 }
 
 func (me *myAccountAPI) myAccountAnswer(r *http.Request) (any, int, *problem) {
-	call, scopes, ok := me.authenticatePerson(r)
+	call, scopes, ok := me.authenticateUser(r)
 	if !ok {
 		return nil, 0, invalidAccountToken
 	}
@@ -89,9 +85,9 @@ func (me *myAccountAPI) myAccountAnswer(r *http.Request) (any, int, *problem) {
 	return nil, 0, noSuchRoute
 }
 
-// authenticatePerson checks the bearer token, which must be a person's and for
-// this API.
-func (me *myAccountAPI) authenticatePerson(r *http.Request) (call accountCall, scopes []string, ok bool) {
+// authenticateUser checks the bearer token: it must be the access token of a user
+// for this API.
+func (me *myAccountAPI) authenticateUser(r *http.Request) (call accountCall, scopes []string, ok bool) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	claims, err := me.keys.verify(token)
 	if err != nil || !strings.EqualFold(scheme, "Bearer") || expired(claims, me.now()) ||
@@ -106,7 +102,7 @@ func (me *myAccountAPI) authenticatePerson(r *http.Request) (call accountCall, s
 	return call, g.scope, ok && known
 }
 
-// listAccounts lists what was connected; the account of the login is none of it.
+// listAccounts lists the connected accounts, without the account of the login.
 func (me *myAccountAPI) listAccounts(call accountCall) (any, *problem) {
 	page, next, p := accountPage(call, me.directory.connected(call.subject, call.query.Get("connection")), func(a thirdParty) string { return a.id })
 	if p != nil {
@@ -123,8 +119,8 @@ func (me *myAccountAPI) listAccounts(call accountCall) (any, *problem) {
 	return body, nil
 }
 
-// deleteAccount takes the tokens away with the account. Of other people's
-// accounts it knows nothing.
+// deleteAccount deletes an account with its tokens. The account of another user is
+// not found.
 func (me *myAccountAPI) deleteAccount(call accountCall) (any, *problem) {
 	for _, a := range me.directory.connected(call.subject, "") {
 		if a.id == call.path[1] {

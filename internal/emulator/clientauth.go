@@ -23,8 +23,8 @@ const (
 	maxAssertionLife = 5 * time.Minute
 )
 
-// clientCredentialsOf returns what the client shows of itself, and by which
-// method: its secret, in the Authorization header, whose halves are form-encoded
+// clientCredentialsOf returns the credentials of the client and its authentication
+// method: the secret, in the Authorization header, whose halves are form-encoded
 // (RFC 6749, Section 2.3.1), or in the form; an assertion (RFC 7523, Section
 // 2.2); or the thumbprint of its certificate (RFC 8705, Section 3.1).
 func clientCredentialsOf(r *http.Request, form url.Values) (id, shown, method string, err *tokenError) {

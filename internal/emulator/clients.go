@@ -33,7 +33,7 @@ type Client struct {
 	// RequirePushedRequests refuses authorization requests that were not pushed.
 	RequirePushedRequests bool
 
-	// ThirdParty marks an application of somebody else, whose users are asked for consent.
+	// ThirdParty marks an application of another owner, whose users must consent.
 	ThirdParty bool
 
 	// CallbackURLs are matched exactly. A "*" may stand for one sub-domain
@@ -62,9 +62,9 @@ type Client struct {
 	// OrganizationUsage is "deny" (also the empty string), "allow" or "require".
 	OrganizationUsage string
 
-	// OrganizationRequireBehavior is what a login does that names no organization:
+	// OrganizationRequireBehavior is for logins that name no organization:
 	// "no_prompt" (also the empty string), "pre_login_prompt", which asks for the
-	// name of one, or "post_login_prompt", which lets people choose among theirs.
+	// name of one, or "post_login_prompt", which lists those of the user.
 	// With OrganizationUsage "allow" they may also go on without one.
 	OrganizationRequireBehavior string
 
@@ -282,7 +282,7 @@ func (c *Client) hasSecret() bool {
 	return !c.Public && !slices.Contains([]string{privateKeyJWT, tlsClientAuth, selfSignedTLS}, c.AuthMethod)
 }
 
-// checkAuthMethod checks what an application authenticates with.
+// checkAuthMethod checks the client authentication method and its credentials.
 func (c *Client) checkAuthMethod() error {
 	switch {
 	case c.Public && c.AuthMethod != "" && c.AuthMethod != "none":

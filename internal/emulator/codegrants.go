@@ -37,8 +37,8 @@ func (cg *codeGrants) exchangeCode(c *Client, form url.Values) (map[string]any, 
 	return body, nil
 }
 
-// takeCode checks a code and marks it used. A second use revokes what the first
-// one brought (RFC 6749, Section 4.1.2), and a failed check uses it up.
+// takeCode checks a code and marks it used. A second use revokes the tokens of the
+// first (RFC 6749, Section 4.1.2), and a failed check uses the code up.
 func (cg *codeGrants) takeCode(c *Client, form url.Values) (authorizationCode, *tokenError) {
 	cg.mu.Lock()
 	defer cg.mu.Unlock()

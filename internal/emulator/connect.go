@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// A connecting is an account on its way to being connected: the application has
-// asked for it, the person is at the provider or has been there, and the
-// application has yet to fetch it.
+// A connecting is an account that is being connected: the application has requested
+// it, the user is at the provider or has come back, and the application has not
+// fetched it yet.
 type connecting struct {
 	session     string // auth_session, which only the application knows
 	client      *Client
@@ -46,7 +46,7 @@ type connector struct {
 	tickets  *bounded[string]     // auth_session, by ticket and by page
 }
 
-// beginConnect notes what is wanted, and gives a ticket for the browser.
+// beginConnect stores the request and returns a ticket for the browser.
 func (cn *connector) beginConnect(call accountCall) (any, *problem) {
 	var body struct {
 		Connection      string         `json:"connection"`
@@ -91,8 +91,8 @@ func (cn *connector) beginConnect(call accountCall) (any, *problem) {
 var connectExpiredPage = pageError{http.StatusBadRequest, "This page has expired",
 	"The account was connected, or that was given up. Start again from the application."}
 
-// connectingOf returns what a ticket or a page is about, if there is time left,
-// and its connection. A ticket that is taken is used up.
+// connectingOf returns the account of a ticket or a page and its connection, unless
+// the time is up. A ticket works once.
 func (cn *connector) connectingOf(ticket string, take bool) (connecting, *Connection, bool) {
 	cn.mu.Lock()
 	session, ok := cn.tickets.get(ticket)
@@ -182,8 +182,8 @@ func (cn *connector) showConnect(w http.ResponseWriter, c connecting, conn *Conn
 	cn.pages.render(w, http.StatusOK, "provider.html", view)
 }
 
-// connectAutomatically does what the automatic user would do on the page: take
-// the account with the same email address, or else the first.
+// connectAutomatically chooses in place of the automatic user: the account with the
+// same email address, or else the first.
 func (cn *connector) connectAutomatically(w http.ResponseWriter, c connecting, conn *Connection) {
 	cn.mu.Lock()
 	subject := cn.directory.data.automaticSubject(cn.faults.automatic, conn.Name)
@@ -264,9 +264,8 @@ func (c connecting) deliver(w http.ResponseWriter, values url.Values) {
 	redirect(w, withQuery(c.redirectURI, values))
 }
 
-// completeConnect keeps the account, for whoever has both: what the application
-// was given at the beginning, and what the browser has brought. An attempt uses
-// them up.
+// completeConnect stores the account for a caller who has both the auth_session of
+// the application and the connect_code of the browser. An attempt uses them up.
 func (cn *connector) completeConnect(call accountCall) (any, *problem) {
 	var body struct {
 		Session     string `json:"auth_session"`

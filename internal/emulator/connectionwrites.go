@@ -43,8 +43,8 @@ func (call managementCall) decode(out any) *apiError {
 	return &apiError{Status: http.StatusBadRequest, Message: "Invalid request payload JSON format", Code: "invalid_body"}
 }
 
-// connectionSettings are what a connection has that a request may set. A nil
-// pointer is what was not sent.
+// connectionSettings are the properties of a connection that a request can set. A
+// nil pointer is a property that the request does not have.
 type connectionSettings struct {
 	DisplayName       *string           `json:"display_name"`
 	Options           *map[string]any   `json:"options"`
@@ -203,8 +203,8 @@ func (m *managementAPI) updateConnectionClients(call managementCall) (any, *apiE
 	return nil, nil
 }
 
-// getUser tells the tokens of identity providers only to who may see them, and
-// only those that are not in the Token Vault.
+// getUser returns a user. The tokens of identity providers need a scope of their
+// own, and those in the Token Vault are not returned.
 func (m *managementAPI) getUser(call managementCall) (any, *apiError) {
 	subject := call.path[1]
 	u, ok := m.directory.user(subject)

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// data is what the owner of a tenant configures. Stored values are never
+// data is the configuration of a tenant by its owner. Stored values are never
 // changed, only replaced, so that they can be used after the lock is released.
 type data struct {
 	clients     map[string]*Client     // by id
@@ -177,8 +177,8 @@ func subjectOf(c *Connection, id string) string {
 	return c.Strategy + "|" + id
 }
 
-// automaticSubject returns the automatic user's account in the wanted
-// connection, where accounts with one email address are one person.
+// automaticSubject returns the automatic user's account in the wanted connection.
+// Accounts with the same email address belong to the same user.
 func (d *data) automaticSubject(subject, connection string) string {
 	u := d.users[subject]
 	if u == nil || connection == "" || u.Connection == connection {

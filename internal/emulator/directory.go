@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// A directory is what the owner of a tenant configures: applications, APIs,
-// connections, users with their accounts at third parties, and organizations.
+// A directory holds the applications, APIs, connections and organizations of the
+// tenant, and its users with their accounts at third parties.
 type directory struct {
 	*site
 
@@ -141,8 +141,8 @@ func (dir *directory) checkPassword(req *authorization, identifier, password str
 	return "", "", false
 }
 
-// register creates a user from a page. Such users are bounded, because anybody
-// can make them.
+// register creates a user from a page. The number of these users is bounded,
+// because every visitor can create one.
 func (dir *directory) register(u User) (subject string, err error) {
 	dir.mu.Lock()
 	defer dir.mu.Unlock()
@@ -218,7 +218,7 @@ func (dir *directory) keepAccount(a thirdParty) {
 }
 
 // accountsOf returns the accounts that a user has connected at a connection, the
-// youngest first. What a login brings from the provider is not in the vault.
+// youngest first. The vault does not have the tokens of a login at the provider.
 func (dir *directory) accountsOf(subject, connection string) []thirdParty {
 	dir.mu.Lock()
 	defer dir.mu.Unlock()
@@ -464,5 +464,5 @@ func (dir *directory) ConnectAccount(user string, a ConnectedAccount) error {
 	return nil
 }
 
-// maxChoices is how many of their organizations people can choose from.
+// maxChoices bounds the organizations from which a user can choose.
 const maxChoices = 20

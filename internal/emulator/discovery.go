@@ -84,7 +84,7 @@ func (md *metadata) discoveryDocument() map[string]any {
 	return doc
 }
 
-// addEnterprise adds what the highly regulated plans have.
+// addEnterprise adds the members that tenants with a highly regulated plan have.
 func (md *metadata) addEnterprise(doc map[string]any) {
 	mtls := strings.Replace(md.base, "://", "://mtls.", 1) // RFC 8705, Section 5
 	doc["token_endpoint_auth_methods_supported"] = []string{"client_secret_basic", "client_secret_post", "private_key_jwt",

@@ -17,8 +17,8 @@ type apiError struct {
 }
 
 // A problem is the error body of the My Account API, which is near to RFC 9457.
-// What identifies one is the end of its type. Only the ones for a bad token and
-// for a conflict are documented; a client must not depend on the others.
+// The end of its type identifies it. Auth0 documents only those for a bad token and
+// for a conflict; a client must not depend on the others.
 type problem struct {
 	Type       string       `json:"type"`
 	Title      string       `json:"title"`
@@ -27,7 +27,7 @@ type problem struct {
 	Validation []validation `json:"validation_errors,omitempty"`
 }
 
-// A validation says what is wrong with one part of a request.
+// A validation is a mistake in one part of a request.
 type validation struct {
 	Detail  string `json:"detail"`
 	Field   string `json:"field,omitempty"`

@@ -24,8 +24,9 @@ type tokenExchange struct {
 	exchanges map[string]func(token string) (user string, ok bool) // by subject_token_type
 }
 
-// AddTokenExchange adds a token exchange profile: what an Action makes of
-// subject tokens of a type. User names the user by email address or subject.
+// AddTokenExchange adds a token exchange profile for a type of subject tokens. The
+// function stands for the Action: it names the user of a token by email address or
+// subject.
 func (x *tokenExchange) AddTokenExchange(subjectTokenType string, user func(token string) (user string, ok bool)) error {
 	for _, reserved := range []string{"http://auth0.com", "https://auth0.com", "http://okta.com", "https://okta.com", "urn:ietf", "urn:auth0", "urn:okta"} {
 		if subjectTokenType == "" || strings.HasPrefix(subjectTokenType, reserved) {

@@ -19,7 +19,7 @@ const (
 	Discovery  Endpoint = "discovery"
 	JWKS       Endpoint = "jwks"
 	Authorize  Endpoint = "authorize"
-	Pages      Endpoint = "pages" // what /authorize shows
+	Pages      Endpoint = "pages" // the pages that follow /authorize
 	PAR        Endpoint = "par"   // pushed authorization requests
 	Token      Endpoint = "token"
 	UserInfo   Endpoint = "userinfo"
@@ -77,7 +77,7 @@ func (sw *faults) set(change func(*faults)) {
 }
 
 // Calls returns how many requests have reached the endpoint, including those
-// that it refused.
+// that it rejected.
 func (sw *faults) Calls(e Endpoint) int {
 	sw.mu.Lock()
 	defer sw.mu.Unlock()
@@ -162,7 +162,7 @@ func (sw *faults) DenyNext(code, description string) {
 // takeDenial returns the error of DenyNext, once.
 func (sw *faults) takeDenial(req *authorization, _ url.Values) *oauthError {
 	if req.pushing {
-		return nil // nobody is denied anything yet
+		return nil // the browser has yet to come
 	}
 	return sw.nextDenial()
 }
@@ -220,7 +220,7 @@ func (sw *faults) interfere(w http.ResponseWriter, r *http.Request, e Endpoint) 
 	return false
 }
 
-// validStatus keeps what net/http would panic at from it.
+// validStatus replaces a status at which net/http panics.
 func validStatus(status int) int {
 	if status < 200 || status > 599 {
 		return http.StatusInternalServerError
@@ -228,7 +228,7 @@ func validStatus(status int) int {
 	return status
 }
 
-// fail answers with a status as Auth0, or what stands before it, does.
+// fail answers with a status as Auth0 does, or the edge server in front of it.
 func (sw *faults) fail(w http.ResponseWriter, e Endpoint, status int) {
 	text := http.StatusText(status)
 	if status == http.StatusTooManyRequests {
@@ -351,7 +351,7 @@ func authenticates(e Endpoint) bool {
 	return slices.Contains([]Endpoint{Token, Revoke, PAR, MFA, Passwordless}, e)
 }
 
-// setPolicyHeader sets what comes with the rate limit policies of a tenant.
+// setPolicyHeader sets the header of the rate limit policies of a tenant.
 func setPolicyHeader(w http.ResponseWriter, l limit, left int) {
 	w.Header().Set("Auth0-RateLimit", fmt.Sprintf("client;q=%d;t=%d;r=%d", l.burst, max(1, int(math.Ceil(l.refill.Seconds()))), left))
 }

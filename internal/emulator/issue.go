@@ -16,8 +16,7 @@ const (
 // multiFactor is the acr value that asks for, and tells of, a second factor.
 const multiFactor = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
 
-// A grant is what an application was allowed, and everything that a token says
-// comes from it.
+// A grant is an authorization of an application. Tokens get all claims from it.
 type grant struct {
 	client   string
 	user     string // subject; empty if the application acts for itself
@@ -30,7 +29,7 @@ type grant struct {
 	authTime time.Time // zero: not to be told
 	mfa      bool      // a second factor was shown in this login
 	gty      string    // grant type, where access tokens tell it
-	act      any       // who acts for the user, if somebody does
+	act      any       // the actor, if the application acts for the user (RFC 8693)
 	family   string    // refresh tokens and codes that share one fate
 	expires  time.Time // of an opaque access token
 }
@@ -320,7 +319,7 @@ func edited(header, claims map[string]any, edits []TokenEdit) (map[string]any, m
 	return header, claims
 }
 
-// grantOf reads back from an access token what it was issued for.
+// grantOf reads the grant back from the claims of an access token.
 func grantOf(claims map[string]any) grant {
 	text := func(name string) string {
 		s, _ := claims[name].(string)

@@ -126,7 +126,7 @@ func (f *loginFlow) nextStep(r *http.Request, tx transaction) (step, *oauthError
 	return stepDone, nil
 }
 
-// checkUser refuses users who may not log in, here or at all.
+// checkUser denies the login to a user who is blocked, or not a member.
 func (f *loginFlow) checkUser(u *storedUser, tx transaction) *oauthError {
 	org := tx.req.org
 	invitation := Invitation{}
@@ -195,7 +195,7 @@ func (f *loginFlow) finish(w http.ResponseWriter, r *http.Request, tx transactio
 	f.responses.answer(w, req, g)
 }
 
-// remember keeps what outlives the transaction: membership and consent.
+// remember stores membership and consent, which outlive the transaction.
 func (f *loginFlow) remember(tx transaction, g grant) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -217,7 +217,7 @@ func (f *loginFlow) abandon(w http.ResponseWriter, tx transaction, err oauthErro
 	f.responses.refuse(w, tx.req, err)
 }
 
-// endTransaction reports whether the caller is the one who ended it.
+// endTransaction deletes the transaction. It returns false if another request has.
 func (f *loginFlow) endTransaction(tx transaction) bool {
 	if !tx.stored {
 		return true
@@ -276,8 +276,8 @@ func pathOf(c *Connection) string {
 	}
 }
 
-// page wraps the two halves of a page with what they share: the transaction,
-// and for forms the proof that the page itself posted them.
+// page returns the handler of a page. It finds the transaction, and rejects a form
+// that another site has posted.
 func (f *loginFlow) page(show, submit func(http.ResponseWriter, *http.Request, transaction)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		r.ParseForm()
@@ -300,7 +300,7 @@ func (f *loginFlow) page(show, submit func(http.ResponseWriter, *http.Request, t
 	}
 }
 
-// authenticate records who logged in and goes on.
+// authenticate records the user and goes on.
 func (f *loginFlow) authenticate(w http.ResponseWriter, r *http.Request, tx transaction, subject, connection string) {
 	tx.user = subject
 	tx.connection = connection
@@ -317,7 +317,7 @@ func (f *loginFlow) leadsUpstream(req *authorization) bool {
 	return c != nil && c.isLive()
 }
 
-// stepAutomatically does what the automatic user would do on the page.
+// stepAutomatically answers a page in place of the automatic user.
 func (f *loginFlow) stepAutomatically(tx *transaction, next step) *oauthError {
 	switch next {
 	case stepMFA:
@@ -351,8 +351,8 @@ func (s *site) pageURL(path string, tx transaction, connection string) string {
 	return s.path + path + "?" + query.Encode()
 }
 
-// enter makes the login one to the organization. A person who has logged in by a
-// connection that the organization has not logs in again, by one that it has.
+// enter makes the login one to the organization. A user who has logged in by a
+// connection that is not enabled for the organization logs in again.
 func (f *loginFlow) enter(tx *transaction, org *Organization) *oauthError {
 	req := *tx.req // stored transactions share it
 	req.org = org
@@ -366,7 +366,7 @@ func (f *loginFlow) enter(tx *transaction, org *Organization) *oauthError {
 	return nil
 }
 
-// enterOnly enters the organization of a user who has one and must have one.
+// enterOnly enters the only organization of a user who needs one.
 func (f *loginFlow) enterOnly(tx *transaction) bool {
 	user, ok := f.directory.user(tx.user)
 	if !ok || tx.req.orgOptional() {

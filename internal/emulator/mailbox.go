@@ -9,7 +9,7 @@ type mailbox struct {
 	sent *bounded[sentCode] // by connection and address
 }
 
-// A sentCode is what went to an address by email or text message.
+// A sentCode is a message to an address, by email or text message.
 type sentCode struct {
 	code, link string
 	at         time.Time
@@ -21,7 +21,7 @@ func (mb *mailbox) send(connection, address string, sent sentCode) {
 	mb.mu.Lock()
 	defer mb.mu.Unlock()
 	mb.sent.put(connection+"\x00"+address, sent)
-	mb.sent.put("\x00"+address, sent) // the mailbox of whoever is there
+	mb.sent.put("\x00"+address, sent) // for Mail
 }
 
 // Mail returns the code and the link that went to an address last, by email or

@@ -29,7 +29,7 @@ type managementRoute struct {
 	write   managementWrite // zero for reading
 }
 
-// A managementWrite is what an operation has that changes something.
+// A managementWrite has the method and the status of an operation that writes.
 type managementWrite struct {
 	method string
 	status int // of success; 204 has no body
@@ -135,7 +135,7 @@ func invalidQuery(message string) *apiError {
 	return &apiError{Status: http.StatusBadRequest, Message: message, Code: "invalid_query_string"}
 }
 
-// checkQuery refuses what the operation does not take.
+// checkQuery rejects a query parameter that the operation does not have.
 func (call managementCall) checkQuery(params []string) *apiError {
 	for name := range call.query {
 		if !slices.Contains(params, name) {

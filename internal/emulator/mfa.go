@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// OneTimeCode is what every authenticator app shows.
+// OneTimeCode is the code of every authenticator app.
 const OneTimeCode = "246810"
 
 const (
@@ -46,7 +46,7 @@ var (
 	errChallengeType = &tokenError{http.StatusBadRequest, oauthError{"unsupported_challenge_type", "The user has no authenticator of this type"}}
 )
 
-// factorKinds are what mfa_requirements calls the factors.
+// factorKinds are the names of the factors in mfa_requirements.
 var factorKinds = map[string]string{"otp": "otp", "sms": "phone", "email": "email", "push": "push-notification", "recovery-code": "recovery-code"}
 
 // SecondFactors is the MFA API: it demands a second factor, sends challenges and

@@ -59,7 +59,7 @@ func cspHash(source string) string {
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
-// A frame is what every page shows.
+// A frame is the data of every page.
 type frame struct {
 	Title string // of the document
 	Host  string
@@ -156,8 +156,8 @@ func accountOf(subject string, u *storedUser) account {
 // maxAccounts bounds the list of a provider page.
 const maxAccounts = 50
 
-// A providerView is the page that stands for a provider, on which people log in,
-// or agree that an application uses their account.
+// A providerView is the page that stands for a provider. On it the user logs in, or
+// consents to connecting the account.
 type providerView struct {
 	frame
 	Provider, Connection, Badge, Class string

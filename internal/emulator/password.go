@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// The refusals of password logins. Auth0 tells nobody whether an account exists.
+// The errors of password logins. They do not tell whether an account exists.
 var (
 	errPassword          = &tokenError{http.StatusForbidden, oauthError{"invalid_grant", "Wrong email or password."}}
 	errNoDirectory       = &tokenError{http.StatusInternalServerError, oauthError{"server_error", "Authorization server not configured with default connection."}}
@@ -109,7 +109,7 @@ type grantLogins struct {
 	mfa           *secondFactors
 }
 
-// loginByGrant is what every grant ends with that logs a user in.
+// loginByGrant ends every grant that logs a user in.
 func (gl *grantLogins) loginByGrant(c *Client, form url.Values, user *storedUser, subject, gty string) (map[string]any, *tokenError) {
 	switch {
 	case user.Blocked:
@@ -128,8 +128,8 @@ func (gl *grantLogins) loginByGrant(c *Client, form url.Values, user *storedUser
 	return gl.refreshTokens.issueGrant(g), nil
 }
 
-// userGrant reads what a token request asks for. Without scopes these are all
-// that there are.
+// userGrant reads audience and scopes of a token request. A request without scopes
+// gets all of the API.
 func (gl *grantLogins) userGrant(c *Client, form url.Values, user *storedUser, subject string) (grant, *tokenError) {
 	req := &authorization{client: c}
 	if err := gl.requests.checkAudience(req, form); err != nil {

@@ -66,7 +66,7 @@ func addParams(query url.Values, params any) {
 	}
 }
 
-// askUpstream redeems the code and asks who it is.
+// askUpstream redeems the code and fetches the profile of the user.
 func (ps *providers) askUpstream(ctx context.Context, c *Connection, login upstreamLogin, code string) (upstreamTokenResponse, User, error) {
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {ps.upstreamRedirectURI()}}
 	if login.verifier != "" {
@@ -119,10 +119,10 @@ func (ps *providers) upstreamTokens(ctx context.Context, c *Connection, form url
 	return got, nil
 }
 
-// profileURL finds what a script asks: the first absolute URL in a quoted text.
+// profileURL finds the URL that a script requests: the first absolute URL in quotes.
 var profileURL = regexp.MustCompile("[\"'`](https?://[^\"'`\\s]+)[\"'`]")
 
-// upstreamProfile does what the script of the connection would do.
+// upstreamProfile fetches the profile in place of the script of the connection.
 func (ps *providers) upstreamProfile(ctx context.Context, c *Connection, token string) (profile map[string]any, err error) {
 	if ps.cfg.FetchUserProfile != nil {
 		return ps.cfg.FetchUserProfile(ctx, c.Name, token)
@@ -202,8 +202,8 @@ func userOf(c *Connection, profile map[string]any) (User, error) {
 	return u, nil
 }
 
-// withProfile returns the user with what its provider says today. What the
-// tenant itself knows, such as permissions, stays.
+// withProfile returns the user with the profile that the provider has sent now. The
+// rest, such as the permissions, stays.
 func (u User) withProfile(p User) User {
 	u.Email, u.EmailVerified, u.Name, u.GivenName = p.Email, p.EmailVerified, p.Name, p.GivenName
 	u.FamilyName, u.Nickname, u.Picture = p.FamilyName, p.Nickname, p.Picture

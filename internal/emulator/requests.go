@@ -19,9 +19,9 @@ type requests struct {
 	faults    *faults
 }
 
-// identifyApplication finds out whom to answer. What goes wrong here must not be
-// redirected, or the tenant would be an open redirector (RFC 6749, Section
-// 4.1.2.1; RFC 9700, Section 4.11).
+// identifyApplication finds the application and its redirect URI. The tenant must
+// not redirect with an error of these two, or it would be an open redirector (RFC
+// 6749, Section 4.1.2.1; RFC 9700, Section 4.11).
 func (rq *requests) identifyApplication(params url.Values) (*authorization, *pageError) {
 	id := params.Get("client_id")
 	if id == "" {
@@ -198,7 +198,7 @@ func (rq *requests) checkAudience(req *authorization, params url.Values) *oauthE
 		req.audience = rq.cfg.DefaultAudience
 	}
 	if req.audience == rq.userinfoAudience() {
-		req.audience = "" // what an opaque token is for anyway
+		req.audience = "" // for which every opaque token is
 	}
 	if req.audience == "" {
 		return nil

@@ -28,7 +28,7 @@ type responses struct {
 	codes *bounded[authorizationCode]
 }
 
-// answer issues what response_type asks for and delivers it.
+// answer issues the code and the tokens of response_type and delivers them.
 func (rs *responses) answer(w http.ResponseWriter, req *authorization, g grant) {
 	values := url.Values{}
 	hashes := map[string]any{}
@@ -98,7 +98,7 @@ func (rs *responses) deliver(w http.ResponseWriter, req *authorization, values u
 }
 
 // withQuery adds parameters to a URL without touching the rest of it, because
-// the application compares what it registered.
+// the application compares it with the registered one.
 func withQuery(uri string, values url.Values) string {
 	switch {
 	case len(values) == 0:

@@ -33,7 +33,7 @@ type router struct {
 	routes map[string]route
 }
 
-// A route is an endpoint, for switches and counters, and what answers it.
+// A route is an endpoint, for faults and counters, and its handler.
 type route struct {
 	endpoint Endpoint
 	cors     bool // callable by scripts of other origins

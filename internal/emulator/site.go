@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// A site is what every group knows of the tenant: its configuration, its
-// address, its clock and its lock.
+// A site is the part of the tenant that every group has: configuration, address,
+// clock and lock.
 type site struct {
 	cfg    Config
 	base   string // issuer without its trailing slash

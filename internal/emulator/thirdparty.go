@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// A thirdParty is what the tenant has from the provider of a connection for one
-// of its users: by a login, or by an account that was connected.
+// A thirdParty is a user's account at the provider of a connection, with its
+// tokens. The tenant has it from a login, or because the user has connected it.
 type thirdParty struct {
 	subject, connection string
 	id                  string // of the account: for a login the subject itself

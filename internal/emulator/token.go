@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// A grantHandler answers one grant type for an authenticated client. What it
-// returns beside an error are further members of the error.
+// A grantHandler answers one grant type for an authenticated client. A map that it
+// returns beside an error has further members of the error response.
 type grantHandler func(c *Client, form url.Values) (map[string]any, *tokenError)
 
 // A tokenEndpoint authenticates the application and hands the request to the
@@ -34,7 +34,7 @@ type tokenEndpoint struct {
 	quotas *bounded[quota]
 }
 
-// grantTable returns what the token endpoint can do, by grant_type.
+// grantTable returns the handlers of the token endpoint by grant_type.
 func (e *tokenEndpoint) grantTable() map[string]grantHandler {
 	return map[string]grantHandler{
 		"authorization_code": e.codeGrants.exchangeCode,
@@ -105,7 +105,7 @@ func (e *tokenEndpoint) tokenResponse(w http.ResponseWriter, r *http.Request) (m
 	return handle(&asking, form)
 }
 
-// A quota is what an application may still get in an hour.
+// A quota is the number of tokens that an application can still get in an hour.
 type quota struct {
 	left   int
 	resets time.Time
@@ -113,8 +113,8 @@ type quota struct {
 
 var errQuota = &tokenError{http.StatusTooManyRequests, oauthError{"too_many_requests", "Client quota exceeded"}}
 
-// takeQuota counts a request of an application for itself, and tells it what is
-// left.
+// takeQuota counts a request for client credentials, and sets the header with the
+// rest of the quota.
 func (e *tokenEndpoint) takeQuota(w http.ResponseWriter, c *Client) bool {
 	if c.HourlyTokens <= 0 {
 		return true

@@ -2,8 +2,8 @@ package emulator
 
 import "time"
 
-// A transaction is an authorization request on its way through the pages. Its
-// id, in the URL of every page, is unguessable and works once.
+// A transaction is a login in progress. Its id, in the URL of every page, cannot be
+// guessed and works once.
 type transaction struct {
 	id      string
 	req     *authorization
@@ -31,7 +31,7 @@ const (
 	maxTries            = 5 // of a one-time code
 )
 
-// A step is what a transaction still needs.
+// A step is a page that a transaction still needs.
 type step int
 
 const (

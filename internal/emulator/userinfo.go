@@ -44,8 +44,8 @@ func (ui *userinfoAPI) userinfo(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, claims)
 }
 
-// bearer returns the grant of an access token that is good for /userinfo: an
-// opaque one, or a JWT with that audience.
+// bearer returns the grant of an access token for /userinfo: an opaque one, or a JWT
+// with that audience.
 func (ui *userinfoAPI) bearer(token string) (grant, bool) {
 	now := ui.now()
 	ui.mu.Lock()

@@ -26,7 +26,7 @@ type User struct {
 	Name, GivenName, FamilyName, Nickname, Picture string
 
 	Blocked    bool
-	DenyReason string // refuses every login with this reason, as an Action does
+	DenyReason string // denies every login with this reason, as an Action does
 	MFA        bool   // demands a second factor
 
 	// MFAOnRefresh demands a second factor at every refresh, as an Action can.
@@ -48,7 +48,7 @@ type User struct {
 	Claims        map[string]any      // custom claims of the ID token and of /userinfo
 }
 
-// A storedUser is a user with what the tenant keeps beside the configuration.
+// A storedUser is a user with the state that the tenant keeps.
 type storedUser struct {
 	User
 	updated     time.Time
@@ -120,8 +120,7 @@ func union(one, other []string) []string {
 	return list
 }
 
-// A Membership is what a user has in one organization, beside what the user has
-// everywhere.
+// A Membership adds to the properties of a user in logins to one organization.
 type Membership struct {
 	Roles       []string            // names, see SetRolesClaim
 	Permissions map[string][]string // by audience

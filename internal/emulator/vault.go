@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// What the Token Vault exchange is called.
+// The names of the Token Vault exchange.
 const (
 	vaultGrant        = "urn:auth0:params:oauth:grant-type:token-exchange:federated-connection-access-token"
 	vaultTokenType    = "http://auth0.com/oauth/token-type/federated-connection-access-token"
