@@ -6,8 +6,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
-// Faults are the methods of [Tenant] that make it misbehave, and that count its
-// requests. Its documentation lists them, because the type is embedded by value.
+// Faults has the methods of [Tenant] that make it misbehave and count its requests.
+// The documentation of Tenant lists them, because Tenant embeds faults by value.
 type faults struct{ t *emulator.Tenant }
 
 // DenyLogin makes the next login, or the next connecting of an account, end with an
