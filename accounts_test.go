@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 const accountAudience = "https://" + tenantHost + "/me/"
@@ -37,7 +37,7 @@ type accountEnv struct {
 func newAccountEnv(t *testing.T, edit ...func(*auth0.Config)) *accountEnv {
 	t.Helper()
 	e := &accountEnv{clock: newClock(), answer: func(string) string { return "" }}
-	e.env = newEnvOf(t, tenant.Config{Host: tenantHost, OrganizationNames: true, Now: e.clock.now}, append(edit, func(c *auth0.Config) {
+	e.env = newEnvOf(t, emulator.Config{Host: tenantHost, OrganizationNames: true, Now: e.clock.now}, append(edit, func(c *auth0.Config) {
 		c.Audience, c.Scopes = testAudience, []string{"openid", "profile", "email", "offline_access"}
 		inner := c.HTTPClient.Transport
 		c.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
@@ -47,9 +47,9 @@ func newAccountEnv(t *testing.T, edit ...func(*auth0.Config)) *accountEnv {
 			return inner.RoundTrip(r)
 		})}
 	})...)
-	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) {
+	if err := e.tenant.EditClient(testClientID, func(c *emulator.Client) {
 		c.CallbackURLs = append(c.CallbackURLs, appBase+"/connect")
-		c.RefreshTokenPolicies = []tenant.ClientGrant{{Audience: accountAudience, Scopes: []string{"create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts"}}}
+		c.RefreshTokenPolicies = []emulator.ClientGrant{{Audience: accountAudience, Scopes: []string{"create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts"}}}
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -262,7 +262,7 @@ func TestConnectAccountRefused(t *testing.T) {
 	}
 
 	// What the tenant refuses. The log says why, and nobody else is told.
-	client := func(edit func(*tenant.Client)) func() {
+	client := func(edit func(*emulator.Client)) func() {
 		return func() {
 			if err := e.tenant.EditClient(testClientID, edit); err != nil {
 				t.Fatal(err)
@@ -277,17 +277,17 @@ func TestConnectAccountRefused(t *testing.T) {
 		log        string
 	}{
 		{"token", func() { e.tenant.EditAccessToken(wrongIssuer) }, func() { e.tenant.EditAccessToken(nil) }, "google-oauth2", "A0E-401-0002"},
-		{"down", func() { e.tenant.Fail(tenant.MyAccount, 503) }, func() { e.tenant.Fail(tenant.MyAccount, 0) }, "google-oauth2", "the tenant answered 503"},
-		{"too many", func() { e.tenant.Fail(tenant.MyAccount, 429) }, func() { e.tenant.Fail(tenant.MyAccount, 0) }, "google-oauth2", "A0E-429-0001"},
+		{"down", func() { e.tenant.Fail(emulator.MyAccount, 503) }, func() { e.tenant.Fail(emulator.MyAccount, 0) }, "google-oauth2", "the tenant answered 503"},
+		{"too many", func() { e.tenant.Fail(emulator.MyAccount, 429) }, func() { e.tenant.Fail(emulator.MyAccount, 0) }, "google-oauth2", "A0E-429-0001"},
 		{"no such connection", func() {}, func() {}, "nope", "connection: was not found"},
 		{"connection without accounts", func() {}, func() {}, "github", "connection: was not found"},
-		{"not registered", client(func(c *tenant.Client) { c.CallbackURLs = c.CallbackURLs[:1] }),
-			client(func(c *tenant.Client) { c.CallbackURLs = append(c.CallbackURLs, appBase+"/connect") }), "google-oauth2", "redirect_uri: is not in the list of allowed callback URLs"},
-		{"scope", client(func(c *tenant.Client) { c.RefreshTokenPolicies[0].Scopes = c.RefreshTokenPolicies[0].Scopes[1:] }),
-			client(func(c *tenant.Client) {
+		{"not registered", client(func(c *emulator.Client) { c.CallbackURLs = c.CallbackURLs[:1] }),
+			client(func(c *emulator.Client) { c.CallbackURLs = append(c.CallbackURLs, appBase+"/connect") }), "google-oauth2", "redirect_uri: is not in the list of allowed callback URLs"},
+		{"scope", client(func(c *emulator.Client) { c.RefreshTokenPolicies[0].Scopes = c.RefreshTokenPolicies[0].Scopes[1:] }),
+			client(func(c *emulator.Client) {
 				c.RefreshTokenPolicies[0].Scopes = append(c.RefreshTokenPolicies[0].Scopes, "create:me:connected_accounts")
 			}), "google-oauth2", "create:me:connected_accounts"},
-		{"no policy", client(func(c *tenant.Client) { c.RefreshTokenPolicies = nil }), func() {}, "google-oauth2", "refresh token policies"},
+		{"no policy", client(func(c *emulator.Client) { c.RefreshTokenPolicies = nil }), func() {}, "google-oauth2", "refresh token policies"},
 	} {
 		b := e.browser().mustLogin() // no token is kept from the row before
 		*e.log = logBuffer{}
@@ -376,8 +376,8 @@ func TestConnectAccountComesBack(t *testing.T) {
 		{"another state", nothing, func(q url.Values) { q.Set("state", "x") }, nothing, 400, "transaction_not_found", "The account was not connected: this was begun in another browser"},
 		{"another code", nothing, func(q url.Values) { q.Set("connect_code", "x") }, nothing, 400, "invalid_grant", "The account was not connected, because it took too long"},
 		{"too late", nothing, func(url.Values) {}, func() { e.clock.add(late) }, 400, "invalid_grant", "The account was not connected, because it took too long"},
-		{"down", nothing, func(url.Values) {}, func() { e.tenant.Fail(tenant.MyAccount, 503) }, 502, "tenant_unavailable", "The login service cannot be reached"},
-		{"not allowed any more", nothing, func(url.Values) {}, func() { e.tenant.Fail(tenant.MyAccount, 403) }, 502, "tenant_answer", "The login service gave an unexpected answer"},
+		{"down", nothing, func(url.Values) {}, func() { e.tenant.Fail(emulator.MyAccount, 503) }, 502, "tenant_unavailable", "The login service cannot be reached"},
+		{"not allowed any more", nothing, func(url.Values) {}, func() { e.tenant.Fail(emulator.MyAccount, 403) }, 502, "tenant_answer", "The login service gave an unexpected answer"},
 	} {
 		b := e.browser().mustLogin()
 		tt.before()
@@ -389,7 +389,7 @@ func TestConnectAccountComesBack(t *testing.T) {
 		*e.log = logBuffer{}
 		tt.after()
 		resp := b.callback(back)
-		e.tenant.Fail(tenant.MyAccount, 0)
+		e.tenant.Fail(emulator.MyAccount, 0)
 		if tt.why == "too late" {
 			e.clock.add(-late)
 		}
@@ -441,14 +441,14 @@ func TestConnectAccountComesBack(t *testing.T) {
 	b = e.browser().mustLogin()
 	back = e.begun(b, "/connect?connection=google-oauth2")
 	b.login("/auth/login?prompt=login")
-	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.RefreshTokenPolicies[0].Audience += "x" }); err != nil {
+	if err := e.tenant.EditClient(testClientID, func(c *emulator.Client) { c.RefreshTokenPolicies[0].Audience += "x" }); err != nil {
 		t.Fatal(err)
 	}
 	requests = len(e.requests)
 	if resp := b.callback(back); resp.status != 502 || len(e.requests) != requests {
 		t.Errorf("no token: %d, %q", resp.status, e.requests[requests:])
 	}
-	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.RefreshTokenPolicies[0].Audience = accountAudience }); err != nil {
+	if err := e.tenant.EditClient(testClientID, func(c *emulator.Client) { c.RefreshTokenPolicies[0].Audience = accountAudience }); err != nil {
 		t.Fatal(err)
 	}
 
@@ -468,7 +468,7 @@ func TestConnectAccountComesBack(t *testing.T) {
 // the account is connected then.
 func TestConnectAccountAfterLogin(t *testing.T) {
 	e := newAccountEnv(t)
-	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.CallbackURLs = append(c.CallbackURLs, appBase+"/guarded") }); err != nil {
+	if err := e.tenant.EditClient(testClientID, func(c *emulator.Client) { c.CallbackURLs = append(c.CallbackURLs, appBase+"/guarded") }); err != nil {
 		t.Fatal(err)
 	}
 	e.mux.Handle("/guarded", e.strategy.RequireLogin(e.strategy.ConnectAccountHandler()))
@@ -497,7 +497,7 @@ func (e *accountEnv) addAccounts(connection string, n int) {
 	e.t.Helper()
 	for i := range n {
 		e.clock.add(1)
-		if err := e.tenant.ConnectAccount("ada@acme.example", tenant.ConnectedAccount{Connection: connection, Email: fmt.Sprintf("ada%d@gmail.example", i), AccessToken: "simulated-x", Scope: "openid calendar"}); err != nil {
+		if err := e.tenant.ConnectAccount("ada@acme.example", emulator.ConnectedAccount{Connection: connection, Email: fmt.Sprintf("ada%d@gmail.example", i), AccessToken: "simulated-x", Scope: "openid calendar"}); err != nil {
 			e.t.Fatal(err)
 		}
 	}
@@ -524,12 +524,12 @@ func TestConnectedAccounts(t *testing.T) {
 	if b.page("/accounts"); e.err != nil || len(e.list) != 45 || len(e.requests) != 3 || e.requests[0] != "GET accounts?take=20" || e.requests[1] != "GET accounts?from="+e.list[19].ID+"&take=20" {
 		t.Errorf("%v, %d, %q", e.err, len(e.list), e.requests)
 	}
-	e.tenant.LimitRate(tenant.MyAccount, 2, time.Hour)
+	e.tenant.LimitRate(emulator.MyAccount, 2, time.Hour)
 	b.page("/accounts")
 	if got, ok := errors.AsType[*auth0.Error](e.err); !ok || got.TenantStatus != 429 || got.RetryAfter < 59*time.Minute || got.Op != "accounts" || e.list != nil {
 		t.Errorf("too many: %+v, %d", e.err, len(e.list))
 	}
-	e.tenant.LimitRate(tenant.MyAccount, 0, 0)
+	e.tenant.LimitRate(emulator.MyAccount, 0, 0)
 
 	second := "GET accounts?from=" + strings.TrimPrefix(e.requests[1], "GET accounts?from=")
 	for why, answer := range map[string]string{
@@ -653,11 +653,11 @@ func TestAccountsForgetTokens(t *testing.T) {
 		e.addAccounts("legacy-accounts", 1)
 		asks := func(path string) int {
 			t.Helper()
-			before := e.tenant.Calls(tenant.Token)
+			before := e.tenant.Calls(emulator.Token)
 			if b.page(path); e.err != nil {
 				t.Errorf("%s: %v", path, e.err)
 			}
-			return e.tenant.Calls(tenant.Token) - before
+			return e.tenant.Calls(emulator.Token) - before
 		}
 		asks("/third")
 		asks("/other")
@@ -676,14 +676,14 @@ func TestAccountsForgetTokens(t *testing.T) {
 			t.Errorf("the token of before is still used")
 		}
 		b.page("/disconnect?connection=google-oauth2")
-		before := e.tenant.Calls(tenant.Token)
-		if b.page("/third"); !errors.Is(e.err, auth0.ErrNotConnected) || e.tenant.Calls(tenant.Token) != before+1 {
+		before := e.tenant.Calls(emulator.Token)
+		if b.page("/third"); !errors.Is(e.err, auth0.ErrNotConnected) || e.tenant.Calls(emulator.Token) != before+1 {
 			t.Errorf("the token is still there: %v", e.err)
 		}
 		if asks("/other") != 0 {
 			t.Error("another connection has lost its token")
 		}
-		if b.page("/accounts"); e.tenant.Calls(tenant.Token) != before+1 {
+		if b.page("/accounts"); e.tenant.Calls(emulator.Token) != before+1 {
 			t.Error("the token for the accounts is lost")
 		}
 	})

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 const (
@@ -118,7 +118,7 @@ func TestLogoutTokens(t *testing.T) {
 	event := func(value any) map[string]any { return map[string]any{logoutEvent: value} }
 	tests := []struct {
 		why    string
-		edit   tenant.TokenEdit
+		edit   emulator.TokenEdit
 		reason string // empty if the token is good
 	}{
 		{"as the tenant makes it", nil, ""},
@@ -178,7 +178,7 @@ func TestLogoutTokens(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			e := newEnv(t, revocable)
 			b, sid := e.loginAs("ada@acme.example")
-			edits := []tenant.TokenEdit{}
+			edits := []emulator.TokenEdit{}
 			if tt.edit != nil {
 				edits = append(edits, tt.edit)
 			}
@@ -238,9 +238,9 @@ func TestLogoutTokenSignature(t *testing.T) {
 
 func TestLogoutTokenKeysUnavailable(t *testing.T) {
 	e := newEnv(t, revocable)
-	e.tenant.Fail(tenant.JWKS, 503)
+	e.tenant.Fail(emulator.JWKS, 503)
 	e.expectAnswer(e.end(e.tenant.LogoutToken(testClientID, "ada@acme.example", "sid")), "keys_unavailable", "no keys")
-	e.tenant.Fail(tenant.JWKS, 0)
+	e.tenant.Fail(emulator.JWKS, 0)
 }
 
 func TestBackchannelRequests(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 func TestCallback(t *testing.T) {
@@ -38,7 +38,7 @@ func TestCallback(t *testing.T) {
 	if page := b.page("/private"); page.status != 200 || !strings.HasPrefix(page.body, "private auth0|") {
 		t.Errorf("private page: %d %q", page.status, page.body)
 	}
-	if n := e.tenant.Calls(tenant.Token); n != 1 {
+	if n := e.tenant.Calls(emulator.Token); n != 1 {
 		t.Errorf("%d token requests", n)
 	}
 }
@@ -63,7 +63,7 @@ func TestCallbackAgain(t *testing.T) {
 	if resp := b.callback(u); resp.status != http.StatusBadRequest {
 		t.Errorf("callback again, logged out: %d, want 400", resp.status)
 	}
-	if n := e.tenant.Calls(tenant.Token); n != 1 {
+	if n := e.tenant.Calls(emulator.Token); n != 1 {
 		t.Errorf("%d token requests, want 1", n)
 	}
 }
@@ -87,7 +87,7 @@ func TestCallbackWithoutTransaction(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}
-	if n := e.tenant.Calls(tenant.Token); n != 0 {
+	if n := e.tenant.Calls(emulator.Token); n != 0 {
 		t.Errorf("%d token requests, want none", n)
 	}
 	// Another state does not match the transaction of this browser, and leaves it.
@@ -130,10 +130,10 @@ func TestCallbackParameters(t *testing.T) {
 		q := u.Query()
 		edit(q)
 		u.RawQuery = q.Encode()
-		calls := e.tenant.Calls(tenant.Token)
+		calls := e.tenant.Calls(emulator.Token)
 		resp := b.callback(u)
-		if resp.status != http.StatusBadRequest || b.loggedIn() || e.tenant.Calls(tenant.Token) != calls {
-			t.Errorf("%s: status %d, logged in %v, %d token requests", why, resp.status, b.loggedIn(), e.tenant.Calls(tenant.Token)-calls)
+		if resp.status != http.StatusBadRequest || b.loggedIn() || e.tenant.Calls(emulator.Token) != calls {
+			t.Errorf("%s: status %d, logged in %v, %d token requests", why, resp.status, b.loggedIn(), e.tenant.Calls(emulator.Token)-calls)
 		}
 		if len(resp.body) > 1000 {
 			t.Errorf("%s: a page of %d bytes", why, len(resp.body))
@@ -373,7 +373,7 @@ func TestTokenEndpointFaults(t *testing.T) {
 		b := e.browser()
 		u := b.atTenant(b.begin("/auth/login"))
 		calls := 0
-		e.tenant.Replace(tenant.Token, func(w http.ResponseWriter, r *http.Request) { calls++; tt.h(w, r) })
+		e.tenant.Replace(emulator.Token, func(w http.ResponseWriter, r *http.Request) { calls++; tt.h(w, r) })
 		resp := b.callback(u)
 		if resp.status != tt.status || !strings.Contains(e.log.String(), "reason="+tt.reason) {
 			t.Errorf("%s: status %d, want %d and %s; log:\n%s", tt.why, resp.status, tt.status, tt.reason, e.log)
@@ -407,7 +407,7 @@ func TestSlowTenant(t *testing.T) {
 		e := newEnv(t)
 		b := e.browser()
 		u := b.atTenant(b.begin("/auth/login"))
-		e.tenant.Delay(tenant.Token, time.Hour)
+		e.tenant.Delay(emulator.Token, time.Hour)
 		begin := time.Now()
 		if resp := b.callback(u); resp.status != http.StatusBadGateway {
 			t.Errorf("status %d, want 502", resp.status)
@@ -425,7 +425,7 @@ func TestCallerGone(t *testing.T) {
 	b := e.browser()
 	u := b.atTenant(b.begin("/auth/login"))
 	ctx, cancel := context.WithCancel(t.Context())
-	e.tenant.Replace(tenant.Token, func(w http.ResponseWriter, r *http.Request) { cancel(); <-r.Context().Done() })
+	e.tenant.Replace(emulator.Token, func(w http.ResponseWriter, r *http.Request) { cancel(); <-r.Context().Done() })
 	next := e.app
 	e.app = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(w, r.WithContext(ctx)) })
 	resp := b.callback(u)
@@ -550,7 +550,7 @@ func TestTwoStrategies(t *testing.T) {
 	}
 	staff.Register(e.mux)
 	e.mux.Handle("GET /staff", staff.RequireLogin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "staff") })))
-	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) {
+	if err := e.tenant.EditClient(testClientID, func(c *emulator.Client) {
 		c.CallbackURLs = append(c.CallbackURLs, "https://app.example/staff/callback")
 	}); err != nil {
 		t.Fatal(err)

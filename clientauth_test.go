@@ -35,7 +35,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 var (
@@ -109,10 +109,10 @@ func (p *tap) hosts(path string) []string {
 
 // authEnv is an env whose tenant has everything that enterprises pay for, with
 // an application that has the method that client sets.
-func authEnv(t testing.TB, client func(*tenant.Client), edit ...func(*auth0.Config)) (*env, *tap) {
+func authEnv(t testing.TB, client func(*emulator.Client), edit ...func(*auth0.Config)) (*env, *tap) {
 	t.Helper()
 	p := &tap{certificate: "certificate"}
-	e := newEnvOf(t, tenant.Config{Host: tenantHost, OrganizationNames: true, Discovery: tenant.Enterprise}, append([]func(*auth0.Config){func(c *auth0.Config) {
+	e := newEnvOf(t, emulator.Config{Host: tenantHost, OrganizationNames: true, Discovery: emulator.Enterprise}, append([]func(*auth0.Config){func(c *auth0.Config) {
 		ten := c.HTTPClient.Transport.(hosts)[tenantHost]
 		p.next = hosts{tenantHost: ten, "mtls." + tenantHost: ten, "mtls.elsewhere.example": ten}
 		c.HTTPClient = &http.Client{Transport: p}
@@ -144,8 +144,8 @@ func authEnv(t testing.TB, client func(*tenant.Client), edit ...func(*auth0.Conf
 type way struct {
 	name    string
 	config  func(*auth0.Config)
-	client  func(*tenant.Client) // nil for the secret that there is
-	strange func(*tenant.Client) // makes the tenant refuse it
+	client  func(*emulator.Client) // nil for the secret that there is
+	strange func(*emulator.Client) // makes the tenant refuse it
 	shows   func(t *testing.T, where string, s sent)
 }
 
@@ -168,10 +168,10 @@ func ways() []way {
 			config: func(c *auth0.Config) {
 				c.ClientSecret, c.ClientAuthentication = "", auth0.PrivateKeyJWT(rsaKey(), algorithm, "key-1")
 			},
-			client: func(c *tenant.Client) {
-				c.Secret, c.AuthMethod, c.Keys = "", "private_key_jwt", []tenant.ClientKey{{ID: "key-1", Algorithm: algorithm, Public: &rsaKey().PublicKey}}
+			client: func(c *emulator.Client) {
+				c.Secret, c.AuthMethod, c.Keys = "", "private_key_jwt", []emulator.ClientKey{{ID: "key-1", Algorithm: algorithm, Public: &rsaKey().PublicKey}}
 			},
-			strange: func(c *tenant.Client) { c.Keys[0].Public = &otherKey().PublicKey },
+			strange: func(c *emulator.Client) { c.Keys[0].Public = &otherKey().PublicKey },
 			shows: func(t *testing.T, where string, s sent) {
 				t.Helper()
 				noSecret(t, where, s)
@@ -183,14 +183,14 @@ func ways() []way {
 		}
 	}
 	return []way{
-		{"client_secret_post", func(*auth0.Config) {}, nil, func(c *tenant.Client) { c.Secret = "other" }, post},
+		{"client_secret_post", func(*auth0.Config) {}, nil, func(c *emulator.Client) { c.Secret = "other" }, post},
 		{"client_secret_post by name", func(c *auth0.Config) {
 			c.ClientSecret, c.ClientAuthentication = "", auth0.ClientSecretPost("client-secret-SECRET")
-		}, nil, func(c *tenant.Client) { c.AuthMethod = "client_secret_basic" }, post},
+		}, nil, func(c *emulator.Client) { c.AuthMethod = "client_secret_basic" }, post},
 		{"client_secret_basic", func(c *auth0.Config) {
 			c.ClientSecret, c.ClientAuthentication = "", auth0.ClientSecretBasic(rotatedSecret)
-		}, func(c *tenant.Client) { c.Secret, c.AuthMethod = rotatedSecret, "client_secret_basic" },
-			func(c *tenant.Client) { c.AuthMethod = "client_secret_post" },
+		}, func(c *emulator.Client) { c.Secret, c.AuthMethod = rotatedSecret, "client_secret_basic" },
+			func(c *emulator.Client) { c.AuthMethod = "client_secret_post" },
 			func(t *testing.T, where string, s sent) {
 				t.Helper()
 				// RFC 6749, Section 2.3.1 and Appendix B, by hand.
@@ -201,10 +201,10 @@ func ways() []way {
 			}},
 		signed("RS256"), signed("RS384"), signed("PS256"),
 		{"tls_client_auth", func(c *auth0.Config) { c.ClientSecret, c.ClientAuthentication = "", auth0.MutualTLS() },
-			func(c *tenant.Client) {
-				c.Secret, c.AuthMethod, c.Certificates = "", "tls_client_auth", []string{tenant.Thumbprint([]byte("certificate"))}
+			func(c *emulator.Client) {
+				c.Secret, c.AuthMethod, c.Certificates = "", "tls_client_auth", []string{emulator.Thumbprint([]byte("certificate"))}
 			},
-			func(c *tenant.Client) { c.Certificates = nil },
+			func(c *emulator.Client) { c.Certificates = nil },
 			func(t *testing.T, where string, s sent) {
 				t.Helper()
 				noSecret(t, where, s)
@@ -213,8 +213,8 @@ func ways() []way {
 				}
 			}},
 		{"none", func(c *auth0.Config) { c.ClientSecret, c.ClientAuthentication = "", auth0.PublicClient() },
-			func(c *tenant.Client) { c.Secret, c.Public = "", true },
-			func(c *tenant.Client) { c.Public, c.Secret = false, "x" },
+			func(c *emulator.Client) { c.Secret, c.Public = "", true },
+			func(c *emulator.Client) { c.Public, c.Secret = false, "x" },
 			func(t *testing.T, where string, s sent) {
 				t.Helper()
 				noSecret(t, where, s)
@@ -421,18 +421,18 @@ func TestClientAuthenticationRotates(t *testing.T) {
 	for _, step := range []struct {
 		why    string
 		auth   auth0.ClientAuthentication
-		client func(*tenant.Client)
+		client func(*emulator.Client)
 	}{
-		{"another secret", auth0.ClientSecretPost(rotatedSecret), func(c *tenant.Client) { c.Secret = rotatedSecret }},
-		{"in the header", auth0.ClientSecretBasic(rotatedSecret), func(c *tenant.Client) { c.AuthMethod = "client_secret_basic" }},
-		{"a key", auth0.PrivateKeyJWT(rsaKey(), "RS256", ""), func(c *tenant.Client) {
-			c.AuthMethod, c.Keys = "private_key_jwt", []tenant.ClientKey{{ID: "a", Algorithm: "RS256", Public: &rsaKey().PublicKey}}
+		{"another secret", auth0.ClientSecretPost(rotatedSecret), func(c *emulator.Client) { c.Secret = rotatedSecret }},
+		{"in the header", auth0.ClientSecretBasic(rotatedSecret), func(c *emulator.Client) { c.AuthMethod = "client_secret_basic" }},
+		{"a key", auth0.PrivateKeyJWT(rsaKey(), "RS256", ""), func(c *emulator.Client) {
+			c.AuthMethod, c.Keys = "private_key_jwt", []emulator.ClientKey{{ID: "a", Algorithm: "RS256", Public: &rsaKey().PublicKey}}
 		}},
-		{"another key", auth0.PrivateKeyJWT(otherKey(), "PS256", "b"), func(c *tenant.Client) {
-			c.Keys = []tenant.ClientKey{{ID: "b", Algorithm: "PS256", Public: &otherKey().PublicKey}}
+		{"another key", auth0.PrivateKeyJWT(otherKey(), "PS256", "b"), func(c *emulator.Client) {
+			c.Keys = []emulator.ClientKey{{ID: "b", Algorithm: "PS256", Public: &otherKey().PublicKey}}
 		}},
-		{"a certificate", auth0.MutualTLS(), func(c *tenant.Client) {
-			c.AuthMethod, c.Certificates = "self_signed_tls_client_auth", []string{tenant.Thumbprint([]byte("certificate"))}
+		{"a certificate", auth0.MutualTLS(), func(c *emulator.Client) {
+			c.AuthMethod, c.Certificates = "self_signed_tls_client_auth", []string{emulator.Thumbprint([]byte("certificate"))}
 		}},
 	} {
 		if err := e.tenant.EditClient(testClientID, step.client); err != nil {
@@ -537,7 +537,7 @@ func TestCredentialsFailInTheCallback(t *testing.T) {
 					t.Fatalf("%d %q, cookies %v", resp.status, resp.body, resp.header.Values("Set-Cookie"))
 				}
 			}
-			if n := e.tenant.Calls(tenant.Token); n != 0 {
+			if n := e.tenant.Calls(emulator.Token); n != 0 {
 				t.Errorf("%d token requests", n)
 			}
 			broken = false
@@ -578,18 +578,18 @@ func TestCredentialsFailInTheCallback(t *testing.T) {
 // an assertion for it is good.
 func TestManagementCredentials(t *testing.T) {
 	const own = "acme-own.auth0.example"
-	var other *tenant.Tenant
+	var other *emulator.Tenant
 	keyed := func(c *auth0.Config) {
 		c.ClientSecret, c.ClientAuthentication = "", auth0.PrivateKeyJWT(rsaKey(), "RS256", "")
 	}
 	add := func(c *auth0.Config) {
 		c.TenantDomain = own
-		other = must(tenant.New(tenant.Config{Host: own}))
-		if err := other.AddDemo(tenant.Demo{ClientID: testClientID, ClientSecret: "x", BaseURL: appBase}); err != nil {
+		other = must(emulator.New(emulator.Config{Host: own}))
+		if err := other.AddDemo(emulator.Demo{ClientID: testClientID, ClientSecret: "x", BaseURL: appBase}); err != nil {
 			t.Fatal(err)
 		}
-		if err := other.EditClient(testClientID, func(c *tenant.Client) {
-			c.AuthMethod, c.Keys = "private_key_jwt", []tenant.ClientKey{{Algorithm: "RS256", Public: &rsaKey().PublicKey}}
+		if err := other.EditClient(testClientID, func(c *emulator.Client) {
+			c.AuthMethod, c.Keys = "private_key_jwt", []emulator.ClientKey{{Algorithm: "RS256", Public: &rsaKey().PublicKey}}
 		}); err != nil {
 			t.Fatal(err)
 		}
@@ -602,12 +602,12 @@ func TestManagementCredentials(t *testing.T) {
 	checkAssertion(t, p.all(own + "/oauth/token")[0].form.Get("client_assertion"), "RS256", "", "https://"+own+"/")
 
 	// A secret of its own goes with any method of the application.
-	e, p = authEnv(t, func(c *tenant.Client) {
-		c.AuthMethod, c.Keys = "private_key_jwt", []tenant.ClientKey{{Algorithm: "RS256", Public: &rsaKey().PublicKey}}
+	e, p = authEnv(t, func(c *emulator.Client) {
+		c.AuthMethod, c.Keys = "private_key_jwt", []emulator.ClientKey{{Algorithm: "RS256", Public: &rsaKey().PublicKey}}
 	}, keyed, func(c *auth0.Config) {
 		c.ManagementClientID, c.ManagementClientSecret = "machine", "machine-SECRET"
 	})
-	if err := e.tenant.AddClient(tenant.Client{ID: "machine", Secret: "machine-SECRET", Grants: []tenant.ClientGrant{{Audience: "https://acme.auth0.example/api/v2/", Scopes: []string{"read:connections", "read:clients"}}}}); err != nil {
+	if err := e.tenant.AddClient(emulator.Client{ID: "machine", Secret: "machine-SECRET", Grants: []emulator.ClientGrant{{Audience: "https://acme.auth0.example/api/v2/", Scopes: []string{"read:connections", "read:clients"}}}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := e.strategy.GetConnections(t.Context()); err != nil {
@@ -622,8 +622,8 @@ func TestManagementCredentials(t *testing.T) {
 // TestMutualTLSNeedsAliases: it is known before the browser is sent away.
 func TestMutualTLSNeedsAliases(t *testing.T) {
 	mtls := func(c *auth0.Config) { c.ClientSecret, c.ClientAuthentication = "", auth0.MutualTLS() }
-	certified := func(c *tenant.Client) {
-		c.AuthMethod, c.Certificates = "tls_client_auth", []string{tenant.Thumbprint([]byte("certificate"))}
+	certified := func(c *emulator.Client) {
+		c.AuthMethod, c.Certificates = "tls_client_auth", []string{emulator.Thumbprint([]byte("certificate"))}
 	}
 	aliases := func(edit func(map[string]any)) func(*env) {
 		return func(e *env) {
@@ -651,7 +651,7 @@ func TestMutualTLSNeedsAliases(t *testing.T) {
 		{"http", nil, aliases(func(m map[string]any) { m["token_endpoint"] = "http://localhost/oauth/token" }), 500, "is not an https URL"},
 		{"another host", nil, elsewhere, 500, "is not on the issuer's host"},
 		{"a host that ends alike", nil, aliases(func(m map[string]any) { m["token_endpoint"] = "https://evil" + tenantHost + "/oauth/token" }), 500, "is not on the issuer's host"},
-		{"discovery is down", nil, func(e *env) { e.tenant.Fail(tenant.Discovery, 500) }, 502, "tenant_unavailable"},
+		{"discovery is down", nil, func(e *env) { e.tenant.Fail(emulator.Discovery, 500) }, 502, "tenant_unavailable"},
 		{"another host that is listed", func(c *auth0.Config) { c.EndpointOrigins = []string{"https://mtls.elsewhere.example"} }, elsewhere, 302, ""},
 		{"any provider, with aliases", url, func(*env) {}, 302, ""},
 	} {
@@ -702,8 +702,8 @@ func TestMutualTLS(t *testing.T) {
 		TLSClientConfig: &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{client}},
 	}
 	defer transport.CloseIdleConnections()
-	e, _ := authEnv(t, func(c *tenant.Client) {
-		c.AuthMethod, c.Certificates = "self_signed_tls_client_auth", []string{tenant.Thumbprint(client.Certificate[0])}
+	e, _ := authEnv(t, func(c *emulator.Client) {
+		c.AuthMethod, c.Certificates = "self_signed_tls_client_auth", []string{emulator.Thumbprint(client.Certificate[0])}
 	}, func(c *auth0.Config) {
 		c.ClientSecret, c.ClientAuthentication = "", auth0.MutualTLS()
 		c.HTTPClient = &http.Client{Transport: transport}
@@ -924,13 +924,13 @@ func TestClientAuthenticationDoesNotPrint(t *testing.T) {
 		var problems []string
 		for _, fault := range []func(){
 			func() {}, func() { e.tenant.EditClient(testClientID, way.strange) },
-			func() { e.tenant.Fail(tenant.Token, 500); e.tenant.Fail(tenant.PAR, 0) },
+			func() { e.tenant.Fail(emulator.Token, 500); e.tenant.Fail(emulator.PAR, 0) },
 			func() {
 				echo := func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(400); io.Copy(w, r.Body) }
-				e.tenant.Replace(tenant.Token, echo)
-				e.tenant.Replace(tenant.PAR, echo)
+				e.tenant.Replace(emulator.Token, echo)
+				e.tenant.Replace(emulator.PAR, echo)
 			},
-			func() { e.tenant.Fail(tenant.PAR, 500) },
+			func() { e.tenant.Fail(emulator.PAR, 500) },
 		} {
 			b := e.browser()
 			fault()

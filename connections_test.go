@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 func names(list []auth0.Connection) string {
@@ -99,7 +99,7 @@ func must[T any](v T, err error) T {
 func TestConnectionsAreCached(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEnv(t)
-		e.tenant.Delay(tenant.Management, time.Second)
+		e.tenant.Delay(emulator.Management, time.Second)
 		var wg sync.WaitGroup
 		for range 200 {
 			wg.Go(func() {
@@ -109,13 +109,13 @@ func TestConnectionsAreCached(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if m, tok := e.tenant.Calls(tenant.Management), e.tenant.Calls(tenant.Token); m != 1 || tok != 1 {
+		if m, tok := e.tenant.Calls(emulator.Management), e.tenant.Calls(emulator.Token); m != 1 || tok != 1 {
 			t.Errorf("%d list requests, %d token requests; want 1 and 1", m, tok)
 		}
 		time.Sleep(299 * time.Second)
 		e.strategy.GetConnections(t.Context())
 		synctest.Wait()
-		if m := e.tenant.Calls(tenant.Management); m != 1 {
+		if m := e.tenant.Calls(emulator.Management); m != 1 {
 			t.Errorf("%d list requests within five minutes", m)
 		}
 		time.Sleep(2 * time.Second)
@@ -125,7 +125,7 @@ func TestConnectionsAreCached(t *testing.T) {
 			t.Errorf("a reader waited %v for the refresh", d)
 		}
 		time.Sleep(10 * time.Second)
-		if m, tok := e.tenant.Calls(tenant.Management), e.tenant.Calls(tenant.Token); m != 2 || tok != 1 {
+		if m, tok := e.tenant.Calls(emulator.Management), e.tenant.Calls(emulator.Token); m != 2 || tok != 1 {
 			t.Errorf("after five minutes %d list requests, %d token requests; want 2 and 1", m, tok)
 		}
 		// A day later another token is needed.
@@ -133,7 +133,7 @@ func TestConnectionsAreCached(t *testing.T) {
 		e.strategy.GetConnections(t.Context())
 		synctest.Wait()
 		time.Sleep(10 * time.Second)
-		if tok := e.tenant.Calls(tenant.Token); tok != 2 {
+		if tok := e.tenant.Calls(emulator.Token); tok != 2 {
 			t.Errorf("%d token requests after a day, want 2", tok)
 		}
 	})
@@ -146,7 +146,7 @@ func TestConnectionsStale(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			e := newEnv(t)
 			must(e.strategy.GetConnections(t.Context()))
-			e.tenant.Fail(tenant.Management, status)
+			e.tenant.Fail(emulator.Management, status)
 			time.Sleep(6 * time.Minute)
 			for range 23 * 60 {
 				if list, err := e.strategy.GetConnections(t.Context()); err != nil || len(list) != 5 {
@@ -157,14 +157,14 @@ func TestConnectionsStale(t *testing.T) {
 			if log := e.log.String(); !strings.Contains(log, "connections cannot be listed") || !strings.Contains(log, "using_old_list=true") {
 				t.Errorf("status %d: log %.300s", status, log)
 			}
-			if n := e.tenant.Calls(tenant.Management); n > 23*60+10 {
+			if n := e.tenant.Calls(emulator.Management); n > 23*60+10 {
 				t.Errorf("status %d: %d requests in a day", status, n)
 			}
 			time.Sleep(2 * time.Hour)
 			if list, err := e.strategy.GetConnections(t.Context()); err == nil || list != nil {
 				t.Errorf("status %d: after a day: %d connections, %v", status, len(list), err)
 			}
-			e.tenant.Fail(tenant.Management, 0)
+			e.tenant.Fail(emulator.Management, 0)
 			time.Sleep(11 * time.Minute)
 			if list, err := e.strategy.GetConnections(t.Context()); err != nil || len(list) != 5 {
 				t.Errorf("status %d: after the outage: %d connections, %v", status, len(list), err)
@@ -178,35 +178,35 @@ func TestConnectionsStale(t *testing.T) {
 func TestConnectionsUnavailable(t *testing.T) {
 	tests := []struct {
 		why   string
-		fault func(*tenant.Tenant)
+		fault func(*emulator.Tenant)
 		want  []string // in the error
 	}{
-		{"scope missing", func(ten *tenant.Tenant) {
-			ten.EditClient(testClientID, func(c *tenant.Client) {
-				c.Grants = []tenant.ClientGrant{{Audience: "https://acme.auth0.example/api/v2/", Scopes: []string{"read:users"}}}
+		{"scope missing", func(ten *emulator.Tenant) {
+			ten.EditClient(testClientID, func(c *emulator.Client) {
+				c.Grants = []emulator.ClientGrant{{Audience: "https://acme.auth0.example/api/v2/", Scopes: []string{"read:users"}}}
 			})
 		}, []string{"insufficient_scope", "Insufficient scope, expected any of: read:connections", "read:clients"}},
-		{"no grant at all", func(ten *tenant.Tenant) { ten.EditClient(testClientID, func(c *tenant.Client) { c.Grants = nil }) }, []string{"no token for the Management API", "client-grant"}},
-		{"grant type off", func(ten *tenant.Tenant) {
-			ten.EditClient(testClientID, func(c *tenant.Client) { c.GrantTypes = []string{"authorization_code"} })
+		{"no grant at all", func(ten *emulator.Tenant) { ten.EditClient(testClientID, func(c *emulator.Client) { c.Grants = nil }) }, []string{"no token for the Management API", "client-grant"}},
+		{"grant type off", func(ten *emulator.Tenant) {
+			ten.EditClient(testClientID, func(c *emulator.Client) { c.GrantTypes = []string{"authorization_code"} })
 		}, []string{"no token for the Management API", "unauthorized_client"}},
-		{"rate limited", func(ten *tenant.Tenant) { ten.Fail(tenant.Management, 429) }, []string{"429", "too_many_requests"}},
-		{"edge error", func(ten *tenant.Tenant) { ten.Fail(tenant.Management, 502) }, []string{"the tenant answered 502"}},
-		{"token endpoint down", func(ten *tenant.Tenant) { ten.Fail(tenant.Token, 503) }, []string{"no token for the Management API"}},
-		{"not JSON", func(ten *tenant.Tenant) {
-			ten.Replace(tenant.Management, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "SECRET") })
+		{"rate limited", func(ten *emulator.Tenant) { ten.Fail(emulator.Management, 429) }, []string{"429", "too_many_requests"}},
+		{"edge error", func(ten *emulator.Tenant) { ten.Fail(emulator.Management, 502) }, []string{"the tenant answered 502"}},
+		{"token endpoint down", func(ten *emulator.Tenant) { ten.Fail(emulator.Token, 503) }, []string{"no token for the Management API"}},
+		{"not JSON", func(ten *emulator.Tenant) {
+			ten.Replace(emulator.Management, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "SECRET") })
 		}, []string{"not the expected JSON"}},
-		{"other JSON", func(ten *tenant.Tenant) {
-			ten.Replace(tenant.Management, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "{}") })
+		{"other JSON", func(ten *emulator.Tenant) {
+			ten.Replace(emulator.Management, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "{}") })
 		}, []string{"not one"}},
-		{"redirect", func(ten *tenant.Tenant) {
-			ten.Replace(tenant.Management, func(w http.ResponseWriter, r *http.Request) {
+		{"redirect", func(ten *emulator.Tenant) {
+			ten.Replace(emulator.Management, func(w http.ResponseWriter, r *http.Request) {
 				http.Redirect(w, r, "https://evil.example/", http.StatusFound)
 			})
 		}, []string{"302"}},
-		{"endless pages", func(ten *tenant.Tenant) {
+		{"endless pages", func(ten *emulator.Tenant) {
 			n := 0
-			ten.Replace(tenant.Management, func(w http.ResponseWriter, r *http.Request) {
+			ten.Replace(emulator.Management, func(w http.ResponseWriter, r *http.Request) {
 				n++
 				fmt.Fprintf(w, `{"connections":[{"name":"c%d","strategy":"auth0"}],"next":"p%d"}`, n, n)
 			})
@@ -229,11 +229,11 @@ func TestConnectionsUnavailable(t *testing.T) {
 			if strings.Contains(err.Error(), "SECRET") {
 				t.Errorf("%s: the error has a secret: %v", tt.why, err)
 			}
-			calls := e.tenant.Calls(tenant.Management) + e.tenant.Calls(tenant.Token)
+			calls := e.tenant.Calls(emulator.Management) + e.tenant.Calls(emulator.Token)
 			for range 50 {
 				e.strategy.GetConnections(t.Context())
 			}
-			if n := e.tenant.Calls(tenant.Management) + e.tenant.Calls(tenant.Token); n != calls {
+			if n := e.tenant.Calls(emulator.Management) + e.tenant.Calls(emulator.Token); n != calls {
 				t.Errorf("%s: asked again %d times at once", tt.why, n-calls)
 			}
 		})
@@ -245,7 +245,7 @@ func TestConnectionsUnavailable(t *testing.T) {
 func TestSlowManagementAPI(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEnv(t)
-		e.tenant.Delay(tenant.Management, time.Hour)
+		e.tenant.Delay(emulator.Management, time.Hour)
 		begin := time.Now()
 		if _, err := e.strategy.GetConnections(t.Context()); err == nil {
 			t.Error("no error")
@@ -260,7 +260,7 @@ func TestSlowManagementAPI(t *testing.T) {
 func TestTokenIsReplacedOnce(t *testing.T) {
 	e := newEnv(t)
 	refused := 0
-	e.tenant.Replace(tenant.Management, func(w http.ResponseWriter, r *http.Request) {
+	e.tenant.Replace(emulator.Management, func(w http.ResponseWriter, r *http.Request) {
 		refused++
 		if refused == 1 {
 			w.WriteHeader(401)
@@ -268,13 +268,13 @@ func TestTokenIsReplacedOnce(t *testing.T) {
 		}
 		fmt.Fprint(w, `{"connections":[{"name":"a","strategy":"auth0"}]}`)
 	})
-	if list, err := e.strategy.GetConnections(t.Context()); err != nil || len(list) != 1 || e.tenant.Calls(tenant.Token) != 2 {
-		t.Errorf("%v, %v after %d token requests", list, err, e.tenant.Calls(tenant.Token))
+	if list, err := e.strategy.GetConnections(t.Context()); err != nil || len(list) != 1 || e.tenant.Calls(emulator.Token) != 2 {
+		t.Errorf("%v, %v after %d token requests", list, err, e.tenant.Calls(emulator.Token))
 	}
 	e = newEnv(t)
-	e.tenant.Fail(tenant.Management, 401)
-	if _, err := e.strategy.GetConnections(t.Context()); err == nil || e.tenant.Calls(tenant.Management) != 2 || e.tenant.Calls(tenant.Token) != 2 {
-		t.Errorf("%v after %d and %d requests", err, e.tenant.Calls(tenant.Management), e.tenant.Calls(tenant.Token))
+	e.tenant.Fail(emulator.Management, 401)
+	if _, err := e.strategy.GetConnections(t.Context()); err == nil || e.tenant.Calls(emulator.Management) != 2 || e.tenant.Calls(emulator.Token) != 2 {
+		t.Errorf("%v after %d and %d requests", err, e.tenant.Calls(emulator.Management), e.tenant.Calls(emulator.Token))
 	}
 }
 
@@ -283,19 +283,19 @@ func TestConnectionPages(t *testing.T) {
 	var enabled []string
 	for i := range 230 {
 		name := fmt.Sprintf("extra-%03d", i)
-		if err := e.tenant.AddConnection(tenant.Connection{Name: name, Strategy: "oauth2", DisplayName: fmt.Sprintf("Extra %03d", i)}); err != nil {
+		if err := e.tenant.AddConnection(emulator.Connection{Name: name, Strategy: "oauth2", DisplayName: fmt.Sprintf("Extra %03d", i)}); err != nil {
 			t.Fatal(err)
 		}
 		enabled = append(enabled, name)
 	}
-	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.Connections = enabled }); err != nil {
+	if err := e.tenant.EditClient(testClientID, func(c *emulator.Client) { c.Connections = enabled }); err != nil {
 		t.Fatal(err)
 	}
 	list := must(e.strategy.GetConnections(t.Context()))
 	if len(list) != 230 || !slices.IsSortedFunc(list, func(a, b auth0.Connection) int { return strings.Compare(a.Name, b.Name) }) {
 		t.Errorf("%d connections", len(list))
 	}
-	if n := e.tenant.Calls(tenant.Management); n != 3 {
+	if n := e.tenant.Calls(emulator.Management); n != 3 {
 		t.Errorf("%d pages, want 3", n)
 	}
 }
@@ -326,7 +326,7 @@ func TestWhatIsAButton(t *testing.T) {
 	}
 	for _, tt := range tests {
 		e := newEnv(t)
-		e.tenant.Replace(tenant.Management, func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, `{"connections":[%s]}`, tt.connection) })
+		e.tenant.Replace(emulator.Management, func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, `{"connections":[%s]}`, tt.connection) })
 		got := ""
 		for _, c := range must(e.strategy.GetConnections(t.Context())) {
 			got = strings.TrimSpace(c.Name + ": " + c.DisplayName + " " + c.IconURL)
@@ -336,7 +336,7 @@ func TestWhatIsAButton(t *testing.T) {
 		}
 	}
 	e := newEnv(t)
-	e.tenant.Replace(tenant.Management, func(w http.ResponseWriter, r *http.Request) {
+	e.tenant.Replace(emulator.Management, func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, `{"connections":[
 			{"name":"z-sms","strategy":"sms"},{"name":"ent","strategy":"samlp","display_name":"Alpha","show_as_button":true},{"name":"g2","strategy":"google-oauth2"},
 			{"name":"g1","strategy":"google-oauth2"},{"name":"db2","strategy":"auth0","display_name":"customers"},{"name":"db1","strategy":"auth0"},{"name":"amazon","strategy":"amazon"}]}`)
@@ -354,7 +354,7 @@ func TestWhatIsAButton(t *testing.T) {
 // give out.
 func TestOptionsHoldSecrets(t *testing.T) {
 	e := newEnv(t)
-	e.tenant.Replace(tenant.Management, func(w http.ResponseWriter, r *http.Request) {
+	e.tenant.Replace(emulator.Management, func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, `{"connections":[{"name":"p","strategy":"oauth2","options":{"client_secret":"SECRET","scripts":{"fetchUserProfile":"SECRET"}}}]}`)
 	})
 	list := must(e.strategy.GetConnections(t.Context()))
@@ -384,7 +384,7 @@ func TestStaticConnections(t *testing.T) {
 		t.Errorf("domains %q", list[0].DomainAliases)
 	}
 	empty := newEnv(t, func(c *auth0.Config) { c.Connections = []auth0.Connection{} })
-	if list, err := empty.strategy.GetConnections(t.Context()); err != nil || len(list) != 0 || empty.tenant.Calls(tenant.Management) != 0 {
+	if list, err := empty.strategy.GetConnections(t.Context()); err != nil || len(list) != 0 || empty.tenant.Calls(emulator.Management) != 0 {
 		t.Errorf("an empty list is a list: %v, %v", list, err)
 	}
 }
@@ -393,11 +393,11 @@ func TestClientFile(t *testing.T) {
 	configure := func(c *auth0.Config) { c.ConfigurationBaseURL = "https://acme.auth0.example" }
 	e := newEnv(t, configure)
 	must(e.strategy.GetConnections(t.Context()))
-	if n := e.tenant.Calls(tenant.ClientFile); n != 0 {
+	if n := e.tenant.Calls(emulator.ClientFile); n != 0 {
 		t.Errorf("the client file was read %d times although the Management API answers", n)
 	}
 	e = newEnv(t, configure)
-	e.tenant.Fail(tenant.Management, 403)
+	e.tenant.Fail(emulator.Management, 403)
 	list := must(e.strategy.GetConnections(t.Context()))
 	if got, want := names(list), "Username-Password-Authentication github google-oauth2 partner-idp"; got != want {
 		t.Errorf("%s, want %s", got, want)
@@ -410,24 +410,24 @@ func TestClientFile(t *testing.T) {
 	}
 	// Not asked for, not read.
 	e = newEnv(t)
-	e.tenant.Fail(tenant.Management, 403)
-	if _, err := e.strategy.GetConnections(t.Context()); err == nil || e.tenant.Calls(tenant.ClientFile) != 0 {
-		t.Errorf("%v after %d reads", err, e.tenant.Calls(tenant.ClientFile))
+	e.tenant.Fail(emulator.Management, 403)
+	if _, err := e.strategy.GetConnections(t.Context()); err == nil || e.tenant.Calls(emulator.ClientFile) != 0 {
+		t.Errorf("%v after %d reads", err, e.tenant.Calls(emulator.ClientFile))
 	}
 	for why, answer := range map[string]string{
 		"empty": "", "other script": "alert(1)", "no end": `Auth0.setClient({"strategies":[]}`, "no JSON": "Auth0.setClient(alert(1));", "other JSON": "Auth0.setClient({});", "null": "Auth0.setClient(null);",
 		"reversed": ")Auth0.setClient(", "HTML": "<html>SECRET",
 	} {
 		e := newEnv(t, configure)
-		e.tenant.Fail(tenant.Management, 403)
-		e.tenant.Replace(tenant.ClientFile, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, answer) })
+		e.tenant.Fail(emulator.Management, 403)
+		e.tenant.Replace(emulator.ClientFile, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, answer) })
 		if list, err := e.strategy.GetConnections(t.Context()); err == nil || strings.Contains(err.Error(), "SECRET") {
 			t.Errorf("%s: %v, %v", why, list, err)
 		}
 	}
 	e = newEnv(t, configure)
-	e.tenant.Fail(tenant.Management, 403)
-	e.tenant.Fail(tenant.ClientFile, 403)
+	e.tenant.Fail(emulator.Management, 403)
+	e.tenant.Fail(emulator.ClientFile, 403)
 	if _, err := e.strategy.GetConnections(t.Context()); err == nil || !strings.Contains(err.Error(), "no client file") || !strings.Contains(err.Error(), `the tenant answered 403, "Forbidden"`) {
 		t.Errorf("both sources fail: %v", err)
 	}
@@ -450,9 +450,9 @@ func TestConnectionForEmail(t *testing.T) {
 			}
 		}
 	}
-	e.tenant.Fail(tenant.Management, 500)
+	e.tenant.Fail(emulator.Management, 500)
 	cold := newEnv(t)
-	cold.tenant.Fail(tenant.Management, 500)
+	cold.tenant.Fail(emulator.Management, 500)
 	if _, ok, err := cold.strategy.ConnectionForEmail(t.Context(), "a@customer.example"); err == nil || ok {
 		t.Errorf("no list: %v, %v", ok, err)
 	}
@@ -461,7 +461,7 @@ func TestConnectionForEmail(t *testing.T) {
 func TestOrganizationConnections(t *testing.T) {
 	e := newEnv(t, func(c *auth0.Config) { c.Organizations = true })
 	off := false
-	if err := e.tenant.AddOrganization(tenant.Organization{ID: "org_umbrella0000000", Name: "umbrella", Connections: []tenant.OrganizationConnection{
+	if err := e.tenant.AddOrganization(emulator.Organization{ID: "org_umbrella0000000", Name: "umbrella", Connections: []emulator.OrganizationConnection{
 		{Name: "customer-saml"}, {Name: "google-oauth2"}, {Name: "fabrikam-entra", ShowAsButton: &off},
 	}}); err != nil {
 		t.Fatal(err)
@@ -489,11 +489,11 @@ func TestOrganizationConnections(t *testing.T) {
 	if list, err := fixed.strategy.GetConnections(t.Context()); err != nil || names(list) != "google-oauth2 customer-saml" || strings.Contains(list[0].LoginURL, "organization") {
 		t.Errorf("an application for one organization: %v, %v", list, err)
 	}
-	calls := e.tenant.Calls(tenant.Management)
+	calls := e.tenant.Calls(emulator.Management)
 	for range 20 {
 		e.strategy.GetConnections(t.Context(), auth0.WithOrganization("umbrella"))
 	}
-	if n := e.tenant.Calls(tenant.Management); n != calls {
+	if n := e.tenant.Calls(emulator.Management); n != calls {
 		t.Errorf("%d more requests for a list that is kept", n-calls)
 	}
 	if _, err := e.strategy.GetConnections(t.Context(), auth0.WithOrganization("nobody")); err == nil || !strings.Contains(err.Error(), "404") {
@@ -510,25 +510,25 @@ func TestOrganizationConnections(t *testing.T) {
 // TestOtherTenantDomain: with a custom domain, the Management API is asked at
 // the tenant's own.
 func TestOtherTenantDomain(t *testing.T) {
-	own, err := tenant.New(tenant.Config{Host: "own.auth0.example"})
+	own, err := emulator.New(emulator.Config{Host: "own.auth0.example"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := own.AddDemo(tenant.Demo{ClientID: testClientID, ClientSecret: "client-secret-SECRET", BaseURL: appBase}); err != nil {
+	if err := own.AddDemo(emulator.Demo{ClientID: testClientID, ClientSecret: "client-secret-SECRET", BaseURL: appBase}); err != nil {
 		t.Fatal(err)
 	}
-	if err := own.AddClient(tenant.Client{ID: "m2m", Secret: "m2m-secret", Grants: []tenant.ClientGrant{{Audience: "https://own.auth0.example/api/v2/", Scopes: []string{"read:connections", "read:clients"}}}}); err != nil {
+	if err := own.AddClient(emulator.Client{ID: "m2m", Secret: "m2m-secret", Grants: []emulator.ClientGrant{{Audience: "https://own.auth0.example/api/v2/", Scopes: []string{"read:connections", "read:clients"}}}}); err != nil {
 		t.Fatal(err)
 	}
-	var custom *tenant.Tenant
+	var custom *emulator.Tenant
 	e := newEnv(t, func(c *auth0.Config) {
 		c.TenantDomain, c.ManagementClientID, c.ManagementClientSecret = "own.auth0.example", "m2m", "m2m-secret"
 		c.HTTPClient = &http.Client{Transport: hosts{"own.auth0.example": own, tenantHost: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { custom.ServeHTTP(w, r) })}}
 	})
 	custom = e.tenant
 	list := must(e.strategy.GetConnections(t.Context()))
-	if len(list) != 5 || e.tenant.Calls(tenant.Management) != 0 || e.tenant.Calls(tenant.Token) != 0 {
-		t.Errorf("%d connections after %d requests at the custom domain", len(list), e.tenant.Calls(tenant.Management))
+	if len(list) != 5 || e.tenant.Calls(emulator.Management) != 0 || e.tenant.Calls(emulator.Token) != 0 {
+		t.Errorf("%d connections after %d requests at the custom domain", len(list), e.tenant.Calls(emulator.Management))
 	}
 	if form := own.LastTokenRequest(); form.Get("client_id") != "m2m" || form.Get("audience") != "https://own.auth0.example/api/v2/" {
 		t.Errorf("token request %v", form)
@@ -543,8 +543,8 @@ func TestOtherTenantDomain(t *testing.T) {
 // TestNoManagementAPI: another provider is not asked for something it cannot have.
 func TestNoManagementAPI(t *testing.T) {
 	e := newEnv(t, func(c *auth0.Config) { c.Domain = "https://acme.auth0.example" })
-	if _, err := e.strategy.GetConnections(t.Context()); err == nil || !strings.Contains(err.Error(), "Config.TenantDomain") || e.tenant.Calls(tenant.Management)+e.tenant.Calls(tenant.Token) != 0 {
-		t.Errorf("%v after %d requests", err, e.tenant.Calls(tenant.Management)+e.tenant.Calls(tenant.Token))
+	if _, err := e.strategy.GetConnections(t.Context()); err == nil || !strings.Contains(err.Error(), "Config.TenantDomain") || e.tenant.Calls(emulator.Management)+e.tenant.Calls(emulator.Token) != 0 {
+		t.Errorf("%v after %d requests", err, e.tenant.Calls(emulator.Management)+e.tenant.Calls(emulator.Token))
 	}
 }
 
@@ -555,8 +555,8 @@ func TestConnectionParameter(t *testing.T) {
 	sent := func(name string) bool {
 		return e.browser().begin("/auth/login?connection="+url.QueryEscape(name)).Query().Get("connection") == name
 	}
-	if !sent("github") || !sent("facebook") || sent("<script>") || e.tenant.Calls(tenant.Management) != 0 {
-		t.Errorf("without a list: %v %v %v after %d requests", sent("github"), sent("facebook"), sent("<script>"), e.tenant.Calls(tenant.Management))
+	if !sent("github") || !sent("facebook") || sent("<script>") || e.tenant.Calls(emulator.Management) != 0 {
+		t.Errorf("without a list: %v %v %v after %d requests", sent("github"), sent("facebook"), sent("<script>"), e.tenant.Calls(emulator.Management))
 	}
 	must(e.strategy.GetConnections(t.Context()))
 	if !sent("github") || !sent("customer-saml") || sent("facebook") || !strings.Contains(e.log.String(), "connection ignored") {
@@ -568,7 +568,7 @@ func TestConnectionParameter(t *testing.T) {
 func TestConnectionTextsAreData(t *testing.T) {
 	e := newEnv(t)
 	const evil = `"><script>alert(1)</script>`
-	e.tenant.Replace(tenant.Management, func(w http.ResponseWriter, r *http.Request) {
+	e.tenant.Replace(emulator.Management, func(w http.ResponseWriter, r *http.Request) {
 		json.NewEncoder(w).Encode(map[string]any{"connections": []any{map[string]any{"name": evil, "display_name": evil, "strategy": evil, "options": map[string]any{"icon_url": "https://cdn.example/" + evil}}}})
 	})
 	page := template.Must(template.New("").Parse(`<a href="{{.LoginURL}}" class="{{.Strategy}}"><img src="{{.IconURL}}">{{.DisplayName}}</a>`))

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 const (
@@ -31,7 +31,7 @@ const (
 // connected without sockets.
 type env struct {
 	t        testing.TB
-	tenant   *tenant.Tenant
+	tenant   *emulator.Tenant
 	strategy *auth0.Strategy
 	mux      *http.ServeMux
 	app      http.Handler // LoadUser around mux
@@ -43,16 +43,16 @@ type env struct {
 // configuration.
 func newEnv(t testing.TB, edit ...func(*auth0.Config)) *env {
 	t.Helper()
-	return newEnvOf(t, tenant.Config{Host: tenantHost, OrganizationNames: true}, edit...)
+	return newEnvOf(t, emulator.Config{Host: tenantHost, OrganizationNames: true}, edit...)
 }
 
-func newEnvOf(t testing.TB, tc tenant.Config, edit ...func(*auth0.Config)) *env {
+func newEnvOf(t testing.TB, tc emulator.Config, edit ...func(*auth0.Config)) *env {
 	t.Helper()
-	ten, err := tenant.New(tc)
+	ten, err := emulator.New(tc)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := ten.AddDemo(tenant.Demo{ClientID: testClientID, ClientSecret: "client-secret-SECRET", BaseURL: appBase, Audience: testAudience}); err != nil {
+	if err := ten.AddDemo(emulator.Demo{ClientID: testClientID, ClientSecret: "client-secret-SECRET", BaseURL: appBase, Audience: testAudience}); err != nil {
 		t.Fatal(err)
 	}
 	if err := ten.SignIn("ada@acme.example"); err != nil {

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 // TestLastWordOfAHandler: StartSession, EndSession, SaveSession and AccessToken in
@@ -237,7 +237,7 @@ func TestLogoutIsNotUndone(t *testing.T) {
 				// Each logout revokes a refresh token; and nobody can use the one that
 				// the last refresh has brought.
 				synctest.Wait()
-				if n := e.tenant.Calls(tenant.Revoke); n != 3+1 {
+				if n := e.tenant.Calls(emulator.Revoke); n != 3+1 {
 					t.Errorf("%d refresh tokens were revoked, want 4", n)
 				}
 			})

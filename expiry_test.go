@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 // A tenant may say when sessions must end, in the claim session_expiry. They end
@@ -153,11 +153,11 @@ func TestSessionExpiryAndRefresh(t *testing.T) {
 		if !b.loggedIn() {
 			t.Error("a refresh has moved the end")
 		}
-		calls := e.tenant.Calls(tenant.Token)
+		calls := e.tenant.Calls(emulator.Token)
 		time.Sleep(time.Second)
 		b.noToken(401, "no_session")
 		b.noToken(401, "no_session", "force")
-		if e.tenant.Calls(tenant.Token) != calls {
+		if e.tenant.Calls(emulator.Token) != calls {
 			t.Error("the tenant was asked for a token of a session that is over")
 		}
 	})

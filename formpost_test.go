@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 // idTokenOnly is the form-post login of an application without a client secret.
@@ -107,7 +107,7 @@ func TestIDTokenByForm(t *testing.T) {
 	if page := b.page("/private"); page.status != http.StatusOK || !strings.HasPrefix(page.body, "private auth0|") {
 		t.Errorf("private page: %d %q", page.status, page.body)
 	}
-	if n := e.tenant.Calls(tenant.Token); n != 0 {
+	if n := e.tenant.Calls(emulator.Token); n != 0 {
 		t.Errorf("%d token requests, want none", n)
 	}
 	if login == nil || login.Token() != nil || login.User.Email != "ada@acme.example" {
@@ -141,7 +141,7 @@ func TestNoTokenToHave(t *testing.T) {
 		if !errors.Is(err, auth0.ErrNoToken) {
 			t.Errorf("%s: %v, want ErrNoToken", why, err)
 		}
-		if n := e.tenant.Calls(tenant.Token); n != 0 {
+		if n := e.tenant.Calls(emulator.Token); n != 0 {
 			t.Errorf("%s: %d token requests", why, n)
 		}
 	}
@@ -167,8 +167,8 @@ func TestHybridByForm(t *testing.T) {
 	if resp := b.post(b.formAtTenant(u)); resp.status != http.StatusSeeOther || !b.loggedIn() {
 		t.Fatalf("callback: %d %s; log:\n%s", resp.status, resp.body, e.log)
 	}
-	if b.page("/token"); token == "" || e.tenant.Calls(tenant.Token) != 1 {
-		t.Errorf("token %q after %d requests", token, e.tenant.Calls(tenant.Token))
+	if b.page("/token"); token == "" || e.tenant.Calls(emulator.Token) != 1 {
+		t.Errorf("token %q after %d requests", token, e.tenant.Calls(emulator.Token))
 	}
 }
 
@@ -256,7 +256,7 @@ func TestFormRefusals(t *testing.T) {
 			if resp.status != want || e.lastReason() != tt.reason || b.loggedIn() != (tt.reason == "") {
 				t.Errorf("status %d, reason %q, logged in %v; want %d, %q; log:\n%s", resp.status, e.lastReason(), b.loggedIn(), want, tt.reason, e.log)
 			}
-			if n := e.tenant.Calls(tenant.Token); n != tt.calls {
+			if n := e.tenant.Calls(emulator.Token); n != tt.calls {
 				t.Errorf("%d token requests, want %d", n, tt.calls)
 			}
 		})
@@ -269,8 +269,8 @@ func TestFormSignature(t *testing.T) {
 		e := newEnv(t, cfg)
 		e.tenant.SignWithForeignKey(true)
 		b := e.browser()
-		if resp := b.post(b.formAtTenant(b.begin("/auth/login"))); resp.status != http.StatusBadRequest || e.lastReason() != "invalid_signature" || e.tenant.Calls(tenant.Token) != 0 {
-			t.Errorf("foreign key: %d %q, %d token requests", resp.status, e.lastReason(), e.tenant.Calls(tenant.Token))
+		if resp := b.post(b.formAtTenant(b.begin("/auth/login"))); resp.status != http.StatusBadRequest || e.lastReason() != "invalid_signature" || e.tenant.Calls(emulator.Token) != 0 {
+			t.Errorf("foreign key: %d %q, %d token requests", resp.status, e.lastReason(), e.tenant.Calls(emulator.Token))
 		}
 	}
 }
@@ -390,8 +390,8 @@ func TestFormAndCrossOriginProtection(t *testing.T) {
 // TestConnectionsWithoutSecret: there is nobody to ask the Management API as.
 func TestConnectionsWithoutSecret(t *testing.T) {
 	e := newEnv(t, idTokenOnly)
-	if _, err := e.strategy.GetConnections(t.Context()); err == nil || !strings.Contains(err.Error(), "set Config.ManagementClientID") || e.tenant.Calls(tenant.Token) != 0 {
-		t.Errorf("without a secret: %v, %d token requests", err, e.tenant.Calls(tenant.Token))
+	if _, err := e.strategy.GetConnections(t.Context()); err == nil || !strings.Contains(err.Error(), "set Config.ManagementClientID") || e.tenant.Calls(emulator.Token) != 0 {
+		t.Errorf("without a secret: %v, %d token requests", err, e.tenant.Calls(emulator.Token))
 	}
 	e = newEnv(t, idTokenOnly, func(c *auth0.Config) {
 		c.ManagementClientID, c.ManagementClientSecret = testClientID, "client-secret-SECRET"

@@ -20,7 +20,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 const (
@@ -36,20 +36,20 @@ const (
 // newGrantEnv is newEnv with what grants need beside a login.
 func newGrantEnv(t testing.TB, edit ...func(*auth0.Config)) *env {
 	t.Helper()
-	e := newEnvOf(t, tenant.Config{Host: tenantHost, OrganizationNames: true, DefaultDirectory: realm}, edit...)
+	e := newEnvOf(t, emulator.Config{Host: tenantHost, OrganizationNames: true, DefaultDirectory: realm}, edit...)
 	for _, err := range []error{
-		e.tenant.AddConnection(tenant.Connection{Name: "sms", Strategy: "sms"}),
-		e.tenant.AddAPI(tenant.API{Audience: nextAPI, Scopes: []string{"read:next"}}),
-		e.tenant.AddUser(tenant.User{Connection: realm, Email: mfaUser, Password: demoPass, MFA: true, Phone: mfaPhone, RecoveryCode: recovery,
+		e.tenant.AddConnection(emulator.Connection{Name: "sms", Strategy: "sms"}),
+		e.tenant.AddAPI(emulator.API{Audience: nextAPI, Scopes: []string{"read:next"}}),
+		e.tenant.AddUser(emulator.User{Connection: realm, Email: mfaUser, Password: demoPass, MFA: true, Phone: mfaPhone, RecoveryCode: recovery,
 			Factors: []string{"otp", "sms", "push", "recovery-code"}}),
-		e.tenant.AddUser(tenant.User{Connection: realm, Email: "bare@acme.example", Password: demoPass, MFA: true, Factors: []string{}}),
+		e.tenant.AddUser(emulator.User{Connection: realm, Email: "bare@acme.example", Password: demoPass, MFA: true, Factors: []string{}}),
 		e.tenant.AddTokenExchange(legacyToken, func(token string) (string, bool) {
 			name, ok := strings.CutPrefix(token, "legacy-SECRET:")
 			return name, ok
 		}),
-		e.tenant.EditClient(testClientID, func(c *tenant.Client) {
+		e.tenant.EditClient(testClientID, func(c *emulator.Client) {
 			c.Connections = append(c.Connections, "email", "sms")
-			c.Grants = append(c.Grants, tenant.ClientGrant{Audience: testAudience, Scopes: []string{"read:protected", "write:messages"}})
+			c.Grants = append(c.Grants, emulator.ClientGrant{Audience: testAudience, Scopes: []string{"read:protected", "write:messages"}})
 			c.TrustForwardedFor = true
 		}),
 	} {
@@ -142,7 +142,7 @@ func TestPasswordLogin(t *testing.T) {
 // TestPasswordRefusals: the tenant's own refusals, as the emulator makes them.
 func TestPasswordRefusals(t *testing.T) {
 	e := newGrantEnv(t)
-	for _, u := range []tenant.User{
+	for _, u := range []emulator.User{
 		{Email: "blocked@acme.example", Blocked: true},
 		{Email: "denied@acme.example", DenyReason: "not on Sundays"},
 		{Email: "leaked@acme.example", Protection: "password_leaked"},
@@ -256,14 +256,14 @@ func TestGrantErrors(t *testing.T) {
 		{"odd code", 400, "", `{"error":"<script>","error_description":"\r\n"}`, auth0.Error{Status: 502, Reason: "tenant_answer", Code: "unknown_error"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			e.tenant.Replace(tenant.Token, func(w http.ResponseWriter, r *http.Request) {
+			e.tenant.Replace(emulator.Token, func(w http.ResponseWriter, r *http.Request) {
 				if tt.header != "" {
 					w.Header().Set("Retry-After", tt.header)
 				}
 				w.WriteHeader(tt.status)
 				fmt.Fprint(w, tt.body)
 			})
-			calls := e.tenant.Calls(tenant.Token)
+			calls := e.tenant.Calls(emulator.Token)
 			_, err := e.password()
 			var got *auth0.Error
 			if !errors.As(err, &got) {
@@ -275,7 +275,7 @@ func TestGrantErrors(t *testing.T) {
 			if (got.MFA != nil) != (tt.want.Reason == "mfa_required") {
 				t.Errorf("MFA is %v", got.MFA)
 			}
-			if n := e.tenant.Calls(tenant.Token) - calls; n != 1 {
+			if n := e.tenant.Calls(emulator.Token) - calls; n != 1 {
 				t.Errorf("%d requests, want 1", n)
 			}
 		})
@@ -387,8 +387,8 @@ func TestFactors(t *testing.T) {
 	e.asError(err, auth0.ErrWrongCredentials)
 	_, err = m.LoginWithOTP(ctx, "")
 	e.asError(err, auth0.ErrWrongCredentials)
-	passed(m.LoginWithOTP(ctx, tenant.OneTimeCode))
-	_, err = m.LoginWithOTP(ctx, tenant.OneTimeCode)
+	passed(m.LoginWithOTP(ctx, emulator.OneTimeCode))
+	_, err = m.LoginWithOTP(ctx, emulator.OneTimeCode)
 	e.asError(err, auth0.ErrWrongCredentials)
 
 	m = e.mfa()
@@ -500,7 +500,7 @@ func TestFactorRefusals(t *testing.T) {
 		{200, `{"challenge_type":"sms"}`, "tenant_answer"},
 		{200, `{"challenge_type":"oob"}`, "tenant_answer"},
 	} {
-		e.tenant.Replace(tenant.MFA, func(w http.ResponseWriter, r *http.Request) {
+		e.tenant.Replace(emulator.MFA, func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(tt.status)
 			fmt.Fprint(w, tt.body)
 		})
@@ -516,7 +516,7 @@ func TestFactorRefusals(t *testing.T) {
 			t.Errorf("%s, asking for the list: got %v", tt.body, err)
 		}
 	}
-	e.tenant.Replace(tenant.MFA, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{}`) })
+	e.tenant.Replace(emulator.MFA, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{}`) })
 	if _, err := m.Authenticators(ctx); err == nil {
 		t.Error("a list that is none")
 	}
@@ -537,8 +537,8 @@ func TestRefreshWithFactor(t *testing.T) {
 		e := newGrantEnv(t, func(c *auth0.Config) {
 			c.Audience, c.Scopes, c.Store = testAudience, []string{"openid", "email", "offline_access"}, store
 		})
-		if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) {
-			c.RefreshTokenPolicies = []tenant.ClientGrant{{Audience: nextAPI, Scopes: []string{"read:next"}}}
+		if err := e.tenant.EditClient(testClientID, func(c *emulator.Client) {
+			c.RefreshTokenPolicies = []emulator.ClientGrant{{Audience: nextAPI, Scopes: []string{"read:next"}}}
 		}); err != nil {
 			t.Fatal(err)
 		}
@@ -554,7 +554,7 @@ func TestRefreshWithFactor(t *testing.T) {
 			fmt.Fprint(w, "token ", token.AccessToken)
 		})
 		e.mux.HandleFunc("GET /otp", func(w http.ResponseWriter, r *http.Request) {
-			l, err := m.LoginWithOTP(r.Context(), tenant.OneTimeCode)
+			l, err := m.LoginWithOTP(r.Context(), emulator.OneTimeCode)
 			if err == nil {
 				err = e.strategy.StartSession(w, r, l)
 			}
@@ -563,7 +563,7 @@ func TestRefreshWithFactor(t *testing.T) {
 		b := e.browser().mustLogin()
 		for _, wish := range [][]auth0.TokenOption{{auth0.ForceRefresh()}, {auth0.ForAudience(nextAPI, "read:next")}} {
 			options = wish
-			ada := tenant.User{Connection: realm, Email: "ada@acme.example", EmailVerified: true, Password: demoPass, MFAOnRefresh: true}
+			ada := emulator.User{Connection: realm, Email: "ada@acme.example", EmailVerified: true, Password: demoPass, MFAOnRefresh: true}
 			if err := e.tenant.AddUser(ada); err != nil {
 				t.Fatal(err)
 			}
@@ -578,15 +578,15 @@ func TestRefreshWithFactor(t *testing.T) {
 			if body := b.page("/otp").body; body != "<nil>" || !b.loggedIn() {
 				t.Fatalf("got %q", body)
 			}
-			asked := e.tenant.Calls(tenant.Token)
+			asked := e.tenant.Calls(emulator.Token)
 			options = []auth0.TokenOption{auth0.ForAudience(testAudience)}
-			if body := b.page("/token").body; !strings.HasPrefix(body, "token ") || e.tenant.Calls(tenant.Token) != asked {
+			if body := b.page("/token").body; !strings.HasPrefix(body, "token ") || e.tenant.Calls(emulator.Token) != asked {
 				t.Errorf("the session's token: %q", body)
 			}
 		}
 		options = []auth0.TokenOption{auth0.ForAudience(nextAPI, "read:next")}
-		asked := e.tenant.Calls(tenant.Token)
-		if body := b.page("/token").body; !strings.HasPrefix(body, "token ") || e.tenant.Calls(tenant.Token) != asked {
+		asked := e.tenant.Calls(emulator.Token)
+		if body := b.page("/token").body; !strings.HasPrefix(body, "token ") || e.tenant.Calls(emulator.Token) != asked {
 			t.Errorf("the token for the other API: %q", body)
 		}
 		if body := b.page("/").body; body != "home true ada@acme.example" {
@@ -634,7 +634,7 @@ func TestPasswordless(t *testing.T) {
 			t.Errorf("%+v: a login", tt.to)
 		}
 	}
-	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.Connections = []string{realm} }); err != nil {
+	if err := e.tenant.EditClient(testClientID, func(c *emulator.Client) { c.Connections = []string{realm} }); err != nil {
 		t.Fatal(err)
 	}
 	err := e.strategy.SendCode(ctx, auth0.PasswordlessLogin{Email: "new@acme.example"})
@@ -654,7 +654,7 @@ func TestPasswordless(t *testing.T) {
 		{429, `{"error":"too_many_requests","error_description":"Rate limit exceeded."}`, "tenant_unavailable", auth0.ErrTenantUnavailable},
 		{503, `<html>`, "tenant_unavailable", auth0.ErrTenantUnavailable},
 	} {
-		e.tenant.Replace(tenant.Passwordless, func(w http.ResponseWriter, r *http.Request) {
+		e.tenant.Replace(emulator.Passwordless, func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(tt.status)
 			fmt.Fprint(w, tt.body)
 		})
@@ -663,8 +663,8 @@ func TestPasswordless(t *testing.T) {
 			t.Errorf("%s: got %+v", tt.body, found)
 		}
 	}
-	e.tenant.Replace(tenant.Passwordless, nil)
-	e.tenant.Fail(tenant.Passwordless, 429)
+	e.tenant.Replace(emulator.Passwordless, nil)
+	e.tenant.Fail(emulator.Passwordless, 429)
 	err = e.strategy.SendCode(ctx, auth0.PasswordlessLogin{Email: "new@acme.example"})
 	if found := (*auth0.Error)(nil); !errors.As(err, &found) || found.RetryAfter == 0 {
 		t.Errorf("got %v", err)
@@ -716,7 +716,7 @@ func TestPasswordlessLink(t *testing.T) {
 func TestClientCredentials(t *testing.T) {
 	e := newGrantEnv(t)
 	source := e.strategy.ClientCredentials(auth0.ClientCredentials{Audience: testAudience})
-	e.tenant.Delay(tenant.Token, 20*time.Millisecond)
+	e.tenant.Delay(emulator.Token, 20*time.Millisecond)
 	var group sync.WaitGroup
 	tokens := make([]*oauth2.Token, 30)
 	for i := range tokens {
@@ -729,13 +729,13 @@ func TestClientCredentials(t *testing.T) {
 		})
 	}
 	group.Wait()
-	e.tenant.Delay(tenant.Token, 0)
+	e.tenant.Delay(emulator.Token, 0)
 	for _, token := range tokens {
 		if token == nil || token.AccessToken != tokens[0].AccessToken || !token.Valid() || token.Extra("scope") != "read:protected write:messages" {
 			t.Fatalf("got %v", token)
 		}
 	}
-	if n := e.tenant.Calls(tenant.Token); n != 1 {
+	if n := e.tenant.Calls(emulator.Token); n != 1 {
 		t.Errorf("%d requests, want 1", n)
 	}
 	api, err := auth0.NewAPI(auth0.APIConfig{Domain: tenantHost, Audience: testAudience, HTTPClient: e.cfg.HTTPClient})
@@ -769,14 +769,14 @@ func TestClientCredentials(t *testing.T) {
 		{auth0.ClientCredentials{Audience: testAudience, Organization: "nope"}, "grant_not_allowed"},
 	} {
 		source := e.strategy.ClientCredentials(tt.c)
-		calls := e.tenant.Calls(tenant.Token)
+		calls := e.tenant.Calls(emulator.Token)
 		for range 3 {
 			token, err := source.Token()
 			if found := (*auth0.Error)(nil); !errors.As(err, &found) || found.Reason != tt.reason || found.Op != "token" || token != nil {
 				t.Errorf("%+v: got %v, %v", tt.c, token, err)
 			}
 		}
-		if n := e.tenant.Calls(tenant.Token) - calls; n != 1 {
+		if n := e.tenant.Calls(emulator.Token) - calls; n != 1 {
 			t.Errorf("%+v: %d requests, want 1", tt.c, n)
 		}
 	}
@@ -797,19 +797,19 @@ func TestClientCredentialsRenewal(t *testing.T) {
 		}
 		first := get()
 		time.Sleep(19 * time.Hour)
-		if get().AccessToken != first.AccessToken || e.tenant.Calls(tenant.Token) != 1 {
+		if get().AccessToken != first.AccessToken || e.tenant.Calls(emulator.Token) != 1 {
 			t.Error("the token was renewed before it was due")
 		}
 		time.Sleep(time.Hour)
-		e.tenant.Delay(tenant.Token, time.Second)
+		e.tenant.Delay(emulator.Token, time.Second)
 		if get().AccessToken != first.AccessToken {
 			t.Error("somebody has waited for the renewal")
 		}
 		time.Sleep(2 * time.Second)
-		if get().AccessToken == first.AccessToken || e.tenant.Calls(tenant.Token) != 2 {
+		if get().AccessToken == first.AccessToken || e.tenant.Calls(emulator.Token) != 2 {
 			t.Error("the token was not renewed")
 		}
-		e.tenant.Fail(tenant.Token, 503)
+		e.tenant.Fail(emulator.Token, 503)
 		time.Sleep(22 * time.Hour)
 		get() // during an outage, the last one is used
 		time.Sleep(2 * time.Hour)
@@ -864,7 +864,7 @@ func TestExchangeToken(t *testing.T) {
 	behalf := auth0.TokenExchange{SubjectToken: token.AccessToken, Audience: nextAPI}
 	_, err = e.strategy.ExchangeToken(ctx, behalf)
 	e.asError(err, auth0.ErrGrantNotAllowed)
-	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.ResourceServer = testAudience }); err != nil {
+	if err := e.tenant.EditClient(testClientID, func(c *emulator.Client) { c.ResourceServer = testAudience }); err != nil {
 		t.Fatal(err)
 	}
 	next, err := e.strategy.ExchangeToken(ctx, behalf)
@@ -914,7 +914,7 @@ func TestExchangeToken(t *testing.T) {
 			continue
 		}
 		if found.MFA != nil {
-			if l, err := found.MFA.LoginWithOTP(ctx, tenant.OneTimeCode); err != nil || l.Token().AccessToken == "" {
+			if l, err := found.MFA.LoginWithOTP(ctx, emulator.OneTimeCode); err != nil || l.Token().AccessToken == "" {
 				t.Errorf("%s: got %v, %v", name, l, err)
 			}
 		}
@@ -928,7 +928,7 @@ func TestGrant(t *testing.T) {
 	if err != nil || token.Extra("scope") != "read:protected write:messages" {
 		t.Fatalf("got %v, %v", token, err)
 	}
-	calls := e.tenant.Calls(tenant.Token)
+	calls := e.tenant.Calls(emulator.Token)
 	for _, tt := range []struct {
 		grantType string
 		params    url.Values
@@ -949,7 +949,7 @@ func TestGrant(t *testing.T) {
 			t.Errorf("%q %v: got %v", tt.grantType, tt.params, err)
 		}
 	}
-	if e.tenant.Calls(tenant.Token) != calls {
+	if e.tenant.Calls(emulator.Token) != calls {
 		t.Error("a request was made that must not be")
 	}
 	_, err = e.strategy.Grant(ctx, "urn:acme:unknown", nil)
@@ -958,7 +958,7 @@ func TestGrant(t *testing.T) {
 	if token, err := e.strategy.Grant(ctx, "client_credentials", url.Values{"audience": {testAudience}}); err != nil || token.TokenType != "N_A" {
 		t.Errorf("got %v, %v", token, err)
 	}
-	e.tenant.Delay(tenant.Token, time.Minute)
+	e.tenant.Delay(emulator.Token, time.Minute)
 	short, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
 	defer cancel()
 	_, err = e.strategy.Grant(short, "client_credentials", nil)
@@ -1009,7 +1009,7 @@ func TestUserInfo(t *testing.T) {
 		{"too long", 200, "application/json", `{"sub":"` + sub + `","x":"` + strings.Repeat("x", 1<<20) + `"}`, "tenant_unavailable", "temporarily_unavailable"},
 		{"redirect", 302, "text/plain", "", "tenant_answer", "server_error"},
 	} {
-		e.tenant.Replace(tenant.UserInfo, func(w http.ResponseWriter, r *http.Request) {
+		e.tenant.Replace(emulator.UserInfo, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", tt.kind)
 			w.Header().Set("Location", "https://evil.example/")
 			w.WriteHeader(tt.status)
@@ -1021,7 +1021,7 @@ func TestUserInfo(t *testing.T) {
 		}
 	}
 	for verified, want := range map[string]bool{`true`: true, `"true"`: false, `1`: false, `null`: false} {
-		e.tenant.Replace(tenant.UserInfo, func(w http.ResponseWriter, r *http.Request) {
+		e.tenant.Replace(emulator.UserInfo, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			fmt.Fprintf(w, `{"sub":%q,"email_verified":%s,"name":7,"updated_at":1,"picture":{}}`, sub, verified)
 		})
@@ -1030,7 +1030,7 @@ func TestUserInfo(t *testing.T) {
 			t.Errorf("%s: got %+v, %v", verified, u, err)
 		}
 	}
-	e.tenant.Replace(tenant.UserInfo, nil)
+	e.tenant.Replace(emulator.UserInfo, nil)
 	for _, token := range []*oauth2.Token{nil, {}} {
 		if _, err := e.strategy.UserInfo(ctx, token, sub); err == nil {
 			t.Error("an answer without a token")
@@ -1097,8 +1097,8 @@ func TestGrantsHideSecrets(t *testing.T) {
 	keep(sms.LoginWithOOB(ctx, "wrong-SECRET"))
 	keep(sms.LoginWithOOB(ctx, code))
 	forbidden = append(forbidden, "wrong-SECRET", e.tenant.LastTokenRequest().Get("oob_code"))
-	keep(mfa().LoginWithOTP(ctx, tenant.OneTimeCode))
-	forbidden = append(forbidden, tenant.OneTimeCode)
+	keep(mfa().LoginWithOTP(ctx, emulator.OneTimeCode))
+	forbidden = append(forbidden, emulator.OneTimeCode)
 	keep(mfa().LoginWithRecoveryCode(ctx, recovery))
 	to := auth0.PasswordlessLogin{Email: "new@acme.example"}
 	show(e.strategy.SendCode(ctx, to))
@@ -1118,7 +1118,7 @@ func TestGrantsHideSecrets(t *testing.T) {
 	show(err)
 	forbidden = append(forbidden, "access-SECRET")
 	for _, status := range []int{400, 401, 403, 429, 500} {
-		for _, endpoint := range []tenant.Endpoint{tenant.Token, tenant.MFA, tenant.Passwordless, tenant.UserInfo} {
+		for _, endpoint := range []emulator.Endpoint{emulator.Token, emulator.MFA, emulator.Passwordless, emulator.UserInfo} {
 			e.tenant.Fail(endpoint, status)
 		}
 		keep(e.password(func(p *auth0.PasswordLogin) { p.Password = password }))
@@ -1161,7 +1161,7 @@ func FuzzGrantAnswers(f *testing.F) {
 			w.WriteHeader(200 + (status&0x7FFFFFFF)%400)
 			fmt.Fprint(w, body)
 		}
-		for _, endpoint := range []tenant.Endpoint{tenant.Token, tenant.MFA, tenant.UserInfo} {
+		for _, endpoint := range []emulator.Endpoint{emulator.Token, emulator.MFA, emulator.UserInfo} {
 			e.tenant.Replace(endpoint, answer)
 		}
 		_, refused := e.password()

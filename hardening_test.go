@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 // FuzzRoutes sends anything to every route: no panic, no answer of 500 and
@@ -112,11 +112,11 @@ func TestLogHasNoSecrets(t *testing.T) {
 		func() { e.tenant.EditIDToken(header("kid", "other")) },
 		func() { e.tenant.EditIDToken(in("exp", -1000)) },
 		func() { e.tenant.SignWithForeignKey(true) },
-		func() { e.tenant.Fail(tenant.Token, 500) },
-		func() { e.tenant.Fail(tenant.Token, 403) },
-		func() { e.tenant.Fail(tenant.JWKS, 500) },
-		func() { e.tenant.Fail(tenant.Discovery, 500) },
-		func() { e.tenant.Fail(tenant.Management, 403) },
+		func() { e.tenant.Fail(emulator.Token, 500) },
+		func() { e.tenant.Fail(emulator.Token, 403) },
+		func() { e.tenant.Fail(emulator.JWKS, 500) },
+		func() { e.tenant.Fail(emulator.Discovery, 500) },
+		func() { e.tenant.Fail(emulator.Management, 403) },
 		func() {
 			e.tenant.EditTokenResponse(func(_ *int, body map[string]any) { body["token_type"] = "odd" })
 		},
@@ -145,7 +145,7 @@ func TestLogHasNoSecrets(t *testing.T) {
 		e.tenant.EditIDToken(nil)
 		e.tenant.EditTokenResponse(nil)
 		e.tenant.SignWithForeignKey(false)
-		for _, endpoint := range []tenant.Endpoint{tenant.Token, tenant.JWKS, tenant.Discovery, tenant.Management} {
+		for _, endpoint := range []emulator.Endpoint{emulator.Token, emulator.JWKS, emulator.Discovery, emulator.Management} {
 			e.tenant.Fail(endpoint, 0)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 const (
@@ -20,7 +20,7 @@ const (
 // oldApplication makes the tenant sign the ID tokens with the client's secret.
 func oldApplication(e *env, secret string, encoded bool) {
 	e.t.Helper()
-	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) {
+	if err := e.tenant.EditClient(testClientID, func(c *emulator.Client) {
 		c.IDTokenAlg, c.Secret, c.SecretEncoded = "HS256", secret, encoded
 	}); err != nil {
 		e.t.Fatal(err)
@@ -74,7 +74,7 @@ func TestHS256(t *testing.T) {
 				t.Errorf("%s, by form %v: %d %q, want %q; log:\n%s", tt.why, byForm, resp.status, e.lastReason(), tt.reason, e.log)
 			}
 			// The tenant's keys have nothing to do with it.
-			if n := e.tenant.Calls(tenant.JWKS); n != 0 {
+			if n := e.tenant.Calls(emulator.JWKS); n != 0 {
 				t.Errorf("%s: the keys were fetched %d times", tt.why, n)
 			}
 		}
@@ -85,7 +85,7 @@ func TestHS256(t *testing.T) {
 // refused; and without, those with a MAC of anything, the public key included.
 func TestHS256IsNotRS256(t *testing.T) {
 	e := newEnv(t, func(c *auth0.Config) { c.ClientSecret, c.HS256 = oldSecret, "text" })
-	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.Secret = oldSecret }); err != nil {
+	if err := e.tenant.EditClient(testClientID, func(c *emulator.Client) { c.Secret = oldSecret }); err != nil {
 		t.Fatal(err)
 	}
 	if reason, status := e.loginReason(); status != http.StatusBadRequest || reason != "invalid_alg" {
@@ -97,7 +97,7 @@ func TestHS256IsNotRS256(t *testing.T) {
 		t.Errorf("public key as a secret: %d %q", status, reason)
 	}
 	e = newEnv(t, func(c *auth0.Config) { c.ClientSecret, c.HS256 = oldSecret, "text" })
-	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.Secret = oldSecret }); err != nil {
+	if err := e.tenant.EditClient(testClientID, func(c *emulator.Client) { c.Secret = oldSecret }); err != nil {
 		t.Fatal(err)
 	}
 	e.tenant.EditIDToken(header("alg", "HS256"))

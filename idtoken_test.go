@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 // An idTokenCase is a login whose ID token was changed before it was signed.
@@ -204,7 +204,7 @@ func TestIDTokenSignature(t *testing.T) {
 	if reason, status := e.loginReason(); reason != "invalid_signature" || status != http.StatusBadRequest {
 		t.Errorf("foreign key, own kid: %d %q", status, reason)
 	}
-	if n := e.tenant.Calls(tenant.JWKS); n != 1 {
+	if n := e.tenant.Calls(emulator.JWKS); n != 1 {
 		t.Errorf("%d key fetches, want 1: a bad signature is no reason for another", n)
 	}
 }
@@ -307,12 +307,12 @@ func TestKeyRotationAtLogin(t *testing.T) {
 		e.browser().mustLogin()
 		e.tenant.RotateKeys() // the next key was published before
 		e.browser().mustLogin()
-		if n := e.tenant.Calls(tenant.JWKS); n != 1 {
+		if n := e.tenant.Calls(emulator.JWKS); n != 1 {
 			t.Errorf("%d key fetches, want 1", n)
 		}
 		e.tenant.RotateKeys()
 		e.browser().mustLogin()
-		if n := e.tenant.Calls(tenant.JWKS); n != 2 {
+		if n := e.tenant.Calls(emulator.JWKS); n != 2 {
 			t.Errorf("%d key fetches, want 2", n)
 		}
 		for i := range 100 {
@@ -324,7 +324,7 @@ func TestKeyRotationAtLogin(t *testing.T) {
 			}
 			time.Sleep(100 * time.Millisecond)
 		}
-		if n := e.tenant.Calls(tenant.JWKS); n > 4 {
+		if n := e.tenant.Calls(emulator.JWKS); n > 4 {
 			t.Errorf("%d key fetches after 100 made-up kids in 10 s, want at most 4", n)
 		}
 		e.tenant.EditIDToken(nil)
@@ -336,7 +336,7 @@ func TestKeyRotationAtLogin(t *testing.T) {
 // tenant's.
 func TestKeysUnavailable(t *testing.T) {
 	e := newEnv(t)
-	e.tenant.Fail(tenant.JWKS, 503)
+	e.tenant.Fail(emulator.JWKS, 503)
 	if reason, status := e.loginReason(); reason != "keys_unavailable" || status != http.StatusServiceUnavailable {
 		t.Errorf("status %d, reason %q", status, reason)
 	}
@@ -346,7 +346,7 @@ func TestKeysUnavailable(t *testing.T) {
 func TestGenericProvider(t *testing.T) {
 	const base = "http://127.0.0.1:4999"
 	setup := func(t *testing.T, edit func(doc map[string]any), domain string, more ...func(*auth0.Config)) *env {
-		ten, err := tenant.New(tenant.Config{URL: base})
+		ten, err := emulator.New(emulator.Config{URL: base})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -359,7 +359,7 @@ func TestGenericProvider(t *testing.T) {
 		}}, more...)
 		e := newEnv(t, edits...)
 		e.tenant = ten
-		if err := ten.AddDemo(tenant.Demo{ClientID: testClientID, ClientSecret: "client-secret-SECRET", BaseURL: appBase, Audience: testAudience}); err != nil {
+		if err := ten.AddDemo(emulator.Demo{ClientID: testClientID, ClientSecret: "client-secret-SECRET", BaseURL: appBase, Audience: testAudience}); err != nil {
 			t.Fatal(err)
 		}
 		e.as("ada@acme.example")
@@ -395,17 +395,17 @@ func TestGenericProvider(t *testing.T) {
 					t.Fatalf("domain %s: %d %s\n%s", domain, resp.status, resp.body, e.log)
 				}
 			}
-			if n := e.tenant.Calls(tenant.Discovery); n != 1 {
+			if n := e.tenant.Calls(emulator.Discovery); n != 1 {
 				t.Errorf("%d discoveries for 20 logins", n)
 			}
 			time.Sleep(10 * time.Minute)
 			login(e)
 			synctest.Wait()
-			if n := e.tenant.Calls(tenant.Discovery); n != 2 {
+			if n := e.tenant.Calls(emulator.Discovery); n != 2 {
 				t.Errorf("%d discoveries after ten minutes, want 2", n)
 			}
 			// While it cannot be had, the old document serves.
-			e.tenant.Fail(tenant.Discovery, 503)
+			e.tenant.Fail(emulator.Discovery, 503)
 			time.Sleep(20 * time.Hour)
 			if resp := login(e); resp.status != http.StatusSeeOther {
 				t.Errorf("stale metadata: %d", resp.status)
@@ -414,7 +414,7 @@ func TestGenericProvider(t *testing.T) {
 			if resp := login(e); resp.status != http.StatusBadGateway || len(resp.header.Values("Set-Cookie")) != 0 {
 				t.Errorf("metadata that is too old: %d", resp.status)
 			}
-			e.tenant.Fail(tenant.Discovery, 0)
+			e.tenant.Fail(emulator.Discovery, 0)
 			time.Sleep(time.Minute)
 			if resp := login(e); resp.status != http.StatusSeeOther {
 				t.Errorf("after the outage: %d", resp.status)
@@ -453,11 +453,11 @@ func TestGenericProvider(t *testing.T) {
 func TestDiscoveryDownAtCallback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const base = "http://127.0.0.1:4999"
-		ten, err := tenant.New(tenant.Config{URL: base})
+		ten, err := emulator.New(emulator.Config{URL: base})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := ten.AddDemo(tenant.Demo{ClientID: testClientID, ClientSecret: "client-secret-SECRET", BaseURL: appBase, Audience: testAudience}); err != nil {
+		if err := ten.AddDemo(emulator.Demo{ClientID: testClientID, ClientSecret: "client-secret-SECRET", BaseURL: appBase, Audience: testAudience}); err != nil {
 			t.Fatal(err)
 		}
 		generic := func(c *auth0.Config) {
@@ -469,7 +469,7 @@ func TestDiscoveryDownAtCallback(t *testing.T) {
 		u := b.begin("/auth/login")
 		// Another instance has not discovered anything yet.
 		cold := newEnv(t, generic)
-		ten.Fail(tenant.Discovery, 503)
+		ten.Fail(emulator.Discovery, 503)
 		b.e = cold
 		answer := &url.URL{Scheme: "https", Host: "app.example", Path: "/auth/callback", RawQuery: url.Values{"code": {"x"}, "state": {u.Query().Get("state")}}.Encode()}
 		for range 2 {
@@ -477,12 +477,12 @@ func TestDiscoveryDownAtCallback(t *testing.T) {
 				t.Errorf("discovery down: %d, %d transactions left; want 502 and 1", resp.status, len(b.transactions()))
 			}
 		}
-		ten.Fail(tenant.Discovery, 0)
+		ten.Fail(emulator.Discovery, 0)
 		time.Sleep(2 * time.Second)
 		if resp := b.callback(answer); resp.status != http.StatusBadRequest || len(b.transactions()) != 0 {
 			t.Errorf("discovery up, code unknown: %d, %d transactions left; want 400 and 0", resp.status, len(b.transactions()))
 		}
-		if n := ten.Calls(tenant.Token); n != 1 {
+		if n := ten.Calls(emulator.Token); n != 1 {
 			t.Errorf("%d token requests, want 1", n)
 		}
 	})
@@ -491,9 +491,9 @@ func TestDiscoveryDownAtCallback(t *testing.T) {
 // TestLoginNeedsNoDiscovery: with an Auth0 domain nothing is looked up.
 func TestLoginNeedsNoDiscovery(t *testing.T) {
 	e := newEnv(t)
-	e.tenant.Fail(tenant.Discovery, 503)
+	e.tenant.Fail(emulator.Discovery, 503)
 	e.browser().mustLogin()
-	if n := e.tenant.Calls(tenant.Discovery); n != 0 {
+	if n := e.tenant.Calls(emulator.Discovery); n != 0 {
 		t.Errorf("%d discoveries", n)
 	}
 }

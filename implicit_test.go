@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 const pagePath = "/page/callback"
@@ -20,7 +20,7 @@ const pagePath = "/page/callback"
 func newPageEnv(t testing.TB, edit ...func(*auth0.Config)) *env {
 	t.Helper()
 	e := newEnv(t, append([]func(*auth0.Config){idTokenOnly, func(c *auth0.Config) { c.Audience = testAudience }}, edit...)...)
-	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.CallbackURLs = append(c.CallbackURLs, appBase+pagePath) }); err != nil {
+	if err := e.tenant.EditClient(testClientID, func(c *emulator.Client) { c.CallbackURLs = append(c.CallbackURLs, appBase+pagePath) }); err != nil {
 		t.Fatal(err)
 	}
 	return e
@@ -153,7 +153,7 @@ func TestImplicit(t *testing.T) {
 			}
 		}
 	}
-	if n := e.tenant.Calls(tenant.Token); n != 0 {
+	if n := e.tenant.Calls(emulator.Token); n != 0 {
 		t.Errorf("%d token requests", n)
 	}
 }

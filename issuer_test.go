@@ -16,13 +16,13 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 // addIssuer puts one more tenant into the network of the fixture.
-func (f *apiFixture) addIssuer(t *testing.T, host string, keys ...jwk) *tenant.Tenant {
+func (f *apiFixture) addIssuer(t *testing.T, host string, keys ...jwk) *emulator.Tenant {
 	t.Helper()
-	issuer, err := tenant.New(tenant.Config{Host: host})
+	issuer, err := emulator.New(emulator.Config{Host: host})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestSeveralIssuers(t *testing.T) {
 // The outage of one issuer is no outage of another.
 func TestOutageOfOneIssuer(t *testing.T) {
 	f := newAPIFixture(t, func(c *auth0.APIConfig) { c.Issuers = []auth0.Issuer{{Domain: "a.example"}} })
-	f.addIssuer(t, "a.example").Fail(tenant.JWKS, 503)
+	f.addIssuer(t, "a.example").Fail(emulator.JWKS, 503)
 	f.run(t, []tokenCase{
 		{"in reach", goodToken(), apiOK},
 		{"out of reach", issuedBy("https://a.example/", rsaKey2()), apiNoKeys},
@@ -329,7 +329,7 @@ func TestManyResolvedIssuers(t *testing.T) {
 		tokens := make([]string, tenants)
 		for i := range tokens {
 			host := fmt.Sprintf("t%d.example", i)
-			f.addIssuer(t, host, rsaJWK("k1", &rsaKey1().PublicKey)).Delay(tenant.JWKS, time.Second)
+			f.addIssuer(t, host, rsaJWK("k1", &rsaKey1().PublicKey)).Delay(emulator.JWKS, time.Second)
 			tokens[i] = compact(goodHeader.String(), goodClaims(time.Now()).set("iss", strconv.Quote("https://"+host+"/")).String(), rs256(rsaKey1()))
 		}
 		var wg sync.WaitGroup
@@ -362,7 +362,7 @@ func TestResolvedProvider(t *testing.T) {
 		t.Errorf("requests to %q, want none", urls)
 	}
 	f.expectToken(t, goodToken(), apiOK)
-	if n := f.tenant.Calls(tenant.Discovery); n != 1 {
+	if n := f.tenant.Calls(emulator.Discovery); n != 1 {
 		t.Errorf("%d requests for the document, want 1", n)
 	}
 }

@@ -27,7 +27,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 // A faultyNet is the network of a fixture with something wrong with it, some of
@@ -297,7 +297,7 @@ func TestHalfOfTheRequestsAreLost(t *testing.T) {
 // An issuer that takes nearly as long as it may is slow for nobody but the first.
 func TestSlowIssuer(t *testing.T) {
 	inBubble(t, func(t *testing.T, f *apiFixture) {
-		f.tenant.Delay(tenant.JWKS, 4900*time.Millisecond)
+		f.tenant.Delay(emulator.JWKS, 4900*time.Millisecond)
 		good := tokenOf("k1", rsaKey1())
 		within(t, 4900*time.Millisecond, func() { f.expectToken(t, good, apiOK) })
 		for range 3600 {
@@ -324,7 +324,7 @@ func TestTooManyRequests(t *testing.T) {
 			inBubble(t, func(t *testing.T, f *apiFixture) {
 				f.warm(t)
 				good := tokenOf("k1", rsaKey1())
-				f.tenant.Replace(tenant.JWKS, func(w http.ResponseWriter, r *http.Request) {
+				f.tenant.Replace(emulator.JWKS, func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Retry-After", tt.header)
 					w.WriteHeader(http.StatusTooManyRequests)
 				})
@@ -353,7 +353,7 @@ func TestTooManyRequests(t *testing.T) {
 func TestFloodOfForgedKeyIDs(t *testing.T) {
 	inBubble(t, func(t *testing.T, f *apiFixture) {
 		f.warm(t)
-		f.tenant.Delay(tenant.JWKS, 50*time.Millisecond)
+		f.tenant.Delay(emulator.JWKS, 50*time.Millisecond)
 		good := []string{tokenOf("k1", rsaKey1()), tokenOf("k2", rsaKey2())}
 		var wg sync.WaitGroup
 		for i := range 50 {
@@ -483,7 +483,7 @@ func TestOutageOfADay(t *testing.T) {
 	inBubble(t, func(t *testing.T, f *apiFixture) {
 		f.warm(t)
 		good := tokenOf("k1", rsaKey1())
-		f.tenant.Fail(tenant.JWKS, 500)
+		f.tenant.Fail(emulator.JWKS, 500)
 		begin := time.Now()
 		for i := 0; time.Since(begin) < 24*time.Hour-time.Minute; i++ {
 			if status := f.verify(t.Context(), good); status != 200 {
@@ -501,7 +501,7 @@ func TestOutageOfADay(t *testing.T) {
 		}
 		time.Sleep(2 * time.Minute)
 		f.expectToken(t, good, apiNoKeys)
-		f.tenant.Fail(tenant.JWKS, 0)
+		f.tenant.Fail(emulator.JWKS, 0)
 		time.Sleep(34 * time.Second)
 		f.expectToken(t, good, apiOK)
 	})

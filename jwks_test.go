@@ -22,7 +22,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/auth0test"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 // inBubble runs a test about time. Its fixture has the clock of the bubble. A
@@ -90,7 +90,7 @@ func within(t *testing.T, limit time.Duration, f func()) {
 
 func TestColdStartFetchesOnce(t *testing.T) {
 	inBubble(t, func(t *testing.T, f *apiFixture) {
-		f.tenant.Delay(tenant.JWKS, time.Second)
+		f.tenant.Delay(emulator.JWKS, time.Second)
 		token := tokenOf("k1", rsaKey1())
 		var wg sync.WaitGroup
 		for range 1000 {
@@ -129,7 +129,7 @@ func TestNewAPIFetchesNothing(t *testing.T) {
 func TestRefreshInTheBackground(t *testing.T) {
 	inBubble(t, func(t *testing.T, f *apiFixture) {
 		f.warm(t)
-		f.tenant.Delay(tenant.JWKS, 4*time.Second)
+		f.tenant.Delay(emulator.JWKS, 4*time.Second)
 		time.Sleep(4 * time.Minute) // the tenant says 15 seconds, which counts as 5 minutes
 		f.expectToken(t, tokenOf("k1", rsaKey1()), apiOK)
 		synctest.Wait()
@@ -172,7 +172,7 @@ func TestRefreshInterval(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				f.tenant.Replace(tenant.JWKS, func(w http.ResponseWriter, r *http.Request) {
+				f.tenant.Replace(emulator.JWKS, func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Cache-Control", tt.cacheControl)
 					w.Write(body)
 				})
@@ -197,7 +197,7 @@ func TestOutage(t *testing.T) {
 		begin := time.Now()
 		token := tokenOf("k1", rsaKey1())
 		f.warm(t)
-		f.tenant.Fail(tenant.JWKS, 503)
+		f.tenant.Fail(emulator.JWKS, 503)
 		f.log.take()
 		asked := 0
 		for time.Since(begin) < 24*time.Hour {
@@ -219,7 +219,7 @@ func TestOutage(t *testing.T) {
 		if log := f.log.take(); !strings.Contains(log, "level=WARN") {
 			t.Errorf("that there are no keys is not logged as a warning: %s", log)
 		}
-		f.tenant.Fail(tenant.JWKS, 0)
+		f.tenant.Fail(emulator.JWKS, 0)
 		time.Sleep(34 * time.Second) // the longest time between two attempts
 		f.expectToken(t, token, apiOK)
 	})
@@ -230,7 +230,7 @@ func TestKeysExpire(t *testing.T) {
 	inBubble(t, func(t *testing.T, f *apiFixture) {
 		token := tokenOf("k1", rsaKey1())
 		f.warm(t)
-		f.tenant.Fail(tenant.JWKS, 503)
+		f.tenant.Fail(emulator.JWKS, 503)
 		time.Sleep(24*time.Hour - time.Second)
 		f.expectToken(t, token, apiOK)
 		synctest.Wait()
@@ -243,7 +243,7 @@ func TestKeysExpire(t *testing.T) {
 func TestBackoff(t *testing.T) {
 	inBubble(t, func(t *testing.T, f *apiFixture) {
 		token := tokenOf("k1", rsaKey1())
-		f.tenant.Fail(tenant.JWKS, 503)
+		f.tenant.Fail(emulator.JWKS, 503)
 		within(t, 0, func() { f.expectToken(t, token, apiNoKeys) })
 		within(t, 0, func() {
 			for range 1000 {
@@ -266,10 +266,10 @@ func TestBackoff(t *testing.T) {
 			last = time.Now()
 		}
 		// A success forgets the failures.
-		f.tenant.Fail(tenant.JWKS, 0)
+		f.tenant.Fail(emulator.JWKS, 0)
 		time.Sleep(34 * time.Second)
 		f.expectToken(t, token, apiOK)
-		f.tenant.Fail(tenant.JWKS, 503)
+		f.tenant.Fail(emulator.JWKS, 503)
 		time.Sleep(10 * time.Minute)
 		f.expectToken(t, token, apiOK)
 		synctest.Wait()
@@ -294,13 +294,13 @@ func TestRetryAfter(t *testing.T) {
 	} {
 		t.Run(tt.header, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, f *apiFixture) {
-				f.tenant.Replace(tenant.JWKS, func(w http.ResponseWriter, r *http.Request) {
+				f.tenant.Replace(emulator.JWKS, func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Retry-After", tt.header)
 					w.WriteHeader(http.StatusTooManyRequests)
 				})
 				begin := time.Now()
 				f.expectToken(t, tokenOf("k1", rsaKey1()), apiNoKeys)
-				f.tenant.Replace(tenant.JWKS, nil)
+				f.tenant.Replace(emulator.JWKS, nil)
 				for f.verify(t.Context(), unverifiable("k1")) == 503 {
 					time.Sleep(100 * time.Millisecond)
 				}
@@ -317,7 +317,7 @@ func TestHangingIssuer(t *testing.T) {
 		// The client of the program may be patient.
 		f := newAPIFixture(t, func(c *auth0.APIConfig) { c.Now, c.HTTPClient.Timeout = nil, time.Hour })
 		defer time.Sleep(6 * time.Second)
-		f.tenant.Delay(tenant.JWKS, time.Hour)
+		f.tenant.Delay(emulator.JWKS, time.Hour)
 		begin := time.Now()
 		f.expectToken(t, tokenOf("k1", rsaKey1()), apiNoKeys)
 		if took := time.Since(begin); took != 5*time.Second {
@@ -340,7 +340,7 @@ func TestHangingIssuer(t *testing.T) {
 // wait with him.
 func TestClientGoesAway(t *testing.T) {
 	inBubble(t, func(t *testing.T, f *apiFixture) {
-		f.tenant.Delay(tenant.JWKS, 2*time.Second)
+		f.tenant.Delay(emulator.JWKS, 2*time.Second)
 		token := tokenOf("k1", rsaKey1())
 		ctx, cancel := context.WithCancel(t.Context())
 		w := httptest.NewRecorder()
@@ -370,7 +370,7 @@ func TestClientGoesAway(t *testing.T) {
 	})
 	// Without HTTP the cause is in the error.
 	inBubble(t, func(t *testing.T, f *apiFixture) {
-		f.tenant.Delay(tenant.JWKS, 2*time.Second)
+		f.tenant.Delay(emulator.JWKS, 2*time.Second)
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
 		_, err := f.api.Verify(ctx, tokenOf("k1", rsaKey1()))
@@ -385,7 +385,7 @@ func TestClientGoesAway(t *testing.T) {
 func TestClientGoesAwayWithUnknownKeyID(t *testing.T) {
 	inBubble(t, func(t *testing.T, f *apiFixture) {
 		f.warm(t)
-		f.tenant.Delay(tenant.JWKS, 2*time.Second)
+		f.tenant.Delay(emulator.JWKS, 2*time.Second)
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
 		w := httptest.NewRecorder()
@@ -436,7 +436,7 @@ func TestRotationIsOneFetch(t *testing.T) {
 	inBubble(t, func(t *testing.T, f *apiFixture) {
 		f.warm(t)
 		f.publish(rsaJWK("k3", &rsaKey2().PublicKey))
-		f.tenant.Delay(tenant.JWKS, time.Second)
+		f.tenant.Delay(emulator.JWKS, time.Second)
 		token := tokenOf("k3", rsaKey2())
 		var wg sync.WaitGroup
 		for range 100 {
@@ -524,7 +524,7 @@ func TestRotationUnderAttack(t *testing.T) {
 func TestForgedKeyIDsOfClientsWhoGoAway(t *testing.T) {
 	inBubble(t, func(t *testing.T, f *apiFixture) {
 		f.warm(t)
-		f.tenant.Delay(tenant.JWKS, 100*time.Millisecond)
+		f.tenant.Delay(emulator.JWKS, 100*time.Millisecond)
 		for i := range 20 {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 			if i%2 == 0 {
@@ -545,7 +545,7 @@ func TestForgedKeyIDsOfClientsWhoGoAway(t *testing.T) {
 func TestForgedKeyIDsAndASlowIssuer(t *testing.T) {
 	inBubble(t, func(t *testing.T, f *apiFixture) {
 		f.warm(t)
-		f.tenant.Delay(tenant.JWKS, 4*time.Second)
+		f.tenant.Delay(emulator.JWKS, 4*time.Second)
 		begin := time.Now()
 		for i := 0; time.Since(begin) < 25*time.Second; i++ {
 			within(t, 3*time.Second, func() { f.expectToken(t, unverifiable("forged"+strconv.Itoa(i)), apiUnknownKey) })
@@ -600,7 +600,7 @@ func TestUnknownKeyIDIsForgottenWithTheKeys(t *testing.T) {
 func TestUnknownKeyIDDuringAnOutage(t *testing.T) {
 	inBubble(t, func(t *testing.T, f *apiFixture) {
 		f.warm(t)
-		f.tenant.Fail(tenant.JWKS, 503)
+		f.tenant.Fail(emulator.JWKS, 503)
 		f.expectToken(t, unverifiable("k3"), apiUnknownKey)
 		f.expectFetches(t, 2)
 		// No fetch during backoff, whatever the bucket holds.
@@ -613,7 +613,7 @@ func TestUnknownKeyIDDuringAnOutage(t *testing.T) {
 			f.expectToken(t, unverifiable("k3"), apiUnknownKey)
 			f.expectFetches(t, 3+i)
 		}
-		f.tenant.Fail(tenant.JWKS, 0)
+		f.tenant.Fail(emulator.JWKS, 0)
 		f.publish(rsaJWK("k3", &rsaKey2().PublicKey))
 		time.Sleep(9 * time.Second)
 		f.expectToken(t, tokenOf("k3", rsaKey2()), apiOK)
@@ -625,26 +625,26 @@ func TestUnknownKeyIDDuringAnOutage(t *testing.T) {
 	// been answered.
 	inBubble(t, func(t *testing.T, f *apiFixture) {
 		f.warm(t)
-		f.tenant.Delay(tenant.JWKS, time.Hour)
+		f.tenant.Delay(emulator.JWKS, time.Hour)
 		for i := range 4 {
 			within(t, 3*time.Second, func() { f.expectToken(t, unverifiable("k3"), apiUnknownKey) })
 			f.expectFetches(t, 2+i)
 			time.Sleep([]time.Duration{4, 5, 7, 11}[i] * time.Second)
 		}
-		f.tenant.Delay(tenant.JWKS, 0)
+		f.tenant.Delay(emulator.JWKS, 0)
 		f.publish(rsaJWK("k3", &rsaKey2().PublicKey))
 		f.expectToken(t, tokenOf("k3", rsaKey2()), apiOK)
 	})
 	inBubble(t, func(t *testing.T, f *apiFixture) {
 		f.warm(t)
-		f.tenant.Fail(tenant.JWKS, 503)
+		f.tenant.Fail(emulator.JWKS, 503)
 		time.Sleep(10 * time.Minute)
 		f.expectToken(t, unverifiable("k3"), apiNoKeys)
 		f.expectToken(t, unverifiable("k3"), apiNoKeys) // during backoff too
 		f.expectToken(t, tokenOf("k1", rsaKey1()), apiOK)
 	})
 	inBubble(t, func(t *testing.T, f *apiFixture) {
-		f.tenant.Fail(tenant.JWKS, 503)
+		f.tenant.Fail(emulator.JWKS, 503)
 		f.expectToken(t, unverifiable("k3"), apiNoKeys)
 	})
 }
@@ -987,7 +987,7 @@ func TestBadKeyDocuments(t *testing.T) {
 		t.Run(tt.why, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, f *apiFixture) {
 				f.net.handlers["evil.example"] = evil.tenant
-				f.tenant.Replace(tenant.JWKS, tt.handle)
+				f.tenant.Replace(emulator.JWKS, tt.handle)
 				token := tokenOf("k1", rsaKey1())
 				want := apiNoKeys
 				if tt.ok {
@@ -1002,7 +1002,7 @@ func TestBadKeyDocuments(t *testing.T) {
 			})
 			inBubble(t, func(t *testing.T, f *apiFixture) {
 				f.warm(t)
-				f.tenant.Replace(tenant.JWKS, tt.handle)
+				f.tenant.Replace(emulator.JWKS, tt.handle)
 				token := tokenOf("k1", rsaKey1())
 				time.Sleep(10 * time.Minute)
 				f.expectToken(t, token, apiOK)
@@ -1018,7 +1018,7 @@ func TestBadKeyDocuments(t *testing.T) {
 func TestKeyRequest(t *testing.T) {
 	f := newAPIFixture(t)
 	f.expectToken(t, goodToken(), apiOK)
-	r := f.tenant.LastRequest(tenant.JWKS)
+	r := f.tenant.LastRequest(emulator.JWKS)
 	if r.Method != "GET" || r.Header.Get("Authorization") != "" || r.Header.Get("Cookie") != "" || r.URL.RawQuery != "" {
 		t.Errorf("%s %s with %v", r.Method, r.URL, r.Header)
 	}
@@ -1081,20 +1081,20 @@ func TestDiscoveredKeys(t *testing.T) {
 func TestDiscoveryOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newAPIFixture(t, func(c *auth0.APIConfig) { c.Domain, c.Now = apiIssuer, nil })
-		f.tenant.Fail(tenant.Discovery, 503)
+		f.tenant.Fail(emulator.Discovery, 503)
 		token := tokenOf("k1", rsaKey1())
 		for range 10 {
 			f.expectToken(t, token, apiNoKeys)
 		}
-		if n := f.tenant.Calls(tenant.Discovery); n != 1 || f.fetches() != 0 {
+		if n := f.tenant.Calls(emulator.Discovery); n != 1 || f.fetches() != 0 {
 			t.Errorf("%d requests for the document and %d for keys, want 1 and 0", n, f.fetches())
 		}
-		f.tenant.Fail(tenant.Discovery, 0)
+		f.tenant.Fail(emulator.Discovery, 0)
 		time.Sleep(1200 * time.Millisecond)
 		f.expectToken(t, token, apiOK)
 		// From then on the document may be out of reach for a day, as the keys may.
-		f.tenant.Fail(tenant.Discovery, 503)
-		f.tenant.Fail(tenant.JWKS, 503)
+		f.tenant.Fail(emulator.Discovery, 503)
+		f.tenant.Fail(emulator.JWKS, 503)
 		time.Sleep(23 * time.Hour)
 		f.expectToken(t, token, apiOK)
 		synctest.Wait()
@@ -1220,10 +1220,10 @@ func TestManyAtOnce(t *testing.T) {
 			})
 		}
 		for i := range 20 {
-			f.tenant.Delay(tenant.JWKS, time.Duration(i%3)*time.Second)
+			f.tenant.Delay(emulator.JWKS, time.Duration(i%3)*time.Second)
 			f.publish(ones, rsaJWK("k2", &rsaKey2().PublicKey), rsaJWK(fmt.Sprint("k", i), &rsaForeign().PublicKey))
 			time.Sleep(time.Minute)
-			f.tenant.Fail(tenant.JWKS, 503*(i%2))
+			f.tenant.Fail(emulator.JWKS, 503*(i%2))
 		}
 		wg.Wait()
 	})

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 // A key that the issuer has revoked is not used from the moment that the keys were
@@ -72,12 +72,12 @@ func TestKeySetRefreshFails(t *testing.T) {
 		make func(*apiFixture)
 		says string
 	}{
-		{"outage", func(f *apiFixture) { f.tenant.Fail(tenant.JWKS, 500) }, "status 500"},
-		{"too many requests", func(f *apiFixture) { f.tenant.Fail(tenant.JWKS, 429) }, "status 429"},
+		{"outage", func(f *apiFixture) { f.tenant.Fail(emulator.JWKS, 500) }, "status 500"},
+		{"too many requests", func(f *apiFixture) { f.tenant.Fail(emulator.JWKS, 429) }, "status 429"},
 		{"no key", func(f *apiFixture) { f.publish() }, "0 of 0 keys"},
 		{"no usable key", func(f *apiFixture) { f.publish(rsaJWK("k1", &rsaKey1().PublicKey).with("use", "enc")) }, "0 of 1 keys"},
 		{"no document", func(f *apiFixture) {
-			f.tenant.Replace(tenant.JWKS, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("<html>")) })
+			f.tenant.Replace(emulator.JWKS, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("<html>")) })
 		}, "not the expected JSON"},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
@@ -96,8 +96,8 @@ func TestKeySetRefreshFails(t *testing.T) {
 				}
 				f.expectFetches(t, fetches+2)
 				f.expectToken(t, token, apiOK)
-				f.tenant.Fail(tenant.JWKS, 0)
-				f.tenant.Replace(tenant.JWKS, nil)
+				f.tenant.Fail(emulator.JWKS, 0)
+				f.tenant.Replace(emulator.JWKS, nil)
 				f.publish(rsaJWK("k2", &rsaKey2().PublicKey))
 				if err := f.api.KeySet(apiIssuer).Refresh(t.Context()); err != nil {
 					t.Error(err)
@@ -114,7 +114,7 @@ func TestKeySetRefreshAtOnce(t *testing.T) {
 	inBubble(t, func(t *testing.T, f *apiFixture) {
 		f.warm(t)
 		fetches := f.fetches()
-		f.tenant.Delay(tenant.JWKS, time.Second)
+		f.tenant.Delay(emulator.JWKS, time.Second)
 		keys := f.api.KeySet(apiIssuer)
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
@@ -179,7 +179,7 @@ func TestKeySetRefreshOfGivenKeys(t *testing.T) {
 	if err := new(auth0.KeySet).Refresh(t.Context()); err == nil {
 		t.Error("the zero KeySet has been refreshed")
 	}
-	if e := newEnv(t); e.strategy.KeySet().Refresh(t.Context()) != nil || e.tenant.Calls(tenant.JWKS) != 1 {
+	if e := newEnv(t); e.strategy.KeySet().Refresh(t.Context()) != nil || e.tenant.Calls(emulator.JWKS) != 1 {
 		t.Error("the keys of a Strategy were not fetched")
 	}
 }
@@ -188,13 +188,13 @@ func TestKeySetRefreshOfGivenKeys(t *testing.T) {
 func TestKeysAreAskedForAnew(t *testing.T) {
 	f := newAPIFixture(t)
 	f.expectToken(t, goodToken(), apiOK)
-	if got := f.tenant.LastRequest(tenant.JWKS).Header.Get("Cache-Control"); got != "" {
+	if got := f.tenant.LastRequest(emulator.JWKS).Header.Get("Cache-Control"); got != "" {
 		t.Errorf("first fetch: Cache-Control %q", got)
 	}
 	if err := f.api.KeySet(apiIssuer).Refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := f.tenant.LastRequest(tenant.JWKS).Header.Get("Cache-Control"); got != "no-cache" {
+	if got := f.tenant.LastRequest(emulator.JWKS).Header.Get("Cache-Control"); got != "no-cache" {
 		t.Errorf("Refresh: Cache-Control %q", got)
 	}
 }

@@ -22,7 +22,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/auth0test"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 // pemOf returns a block of PEM.
@@ -247,7 +247,7 @@ func TestWarmAndStatus(t *testing.T) {
 		}
 		f.expectFetches(t, 0)
 
-		f.tenant.Fail(tenant.JWKS, 503)
+		f.tenant.Fail(emulator.JWKS, 503)
 		err := f.api.Warm(t.Context())
 		if e := (*auth0.Error)(nil); !errors.Is(err, auth0.ErrKeysUnavailable) || !errors.As(err, &e) ||
 			!strings.Contains(err.Error(), "https://t.example/.well-known/jwks.json: status 503") {
@@ -256,9 +256,9 @@ func TestWarmAndStatus(t *testing.T) {
 		if s := status(); s.Keys != 0 || s.Err == nil {
 			t.Errorf("after a failure: %+v", s)
 		}
-		f.tenant.Fail(tenant.JWKS, 0)
+		f.tenant.Fail(emulator.JWKS, 0)
 		time.Sleep(2 * time.Second)
-		f.tenant.Delay(tenant.JWKS, time.Second)
+		f.tenant.Delay(emulator.JWKS, time.Second)
 		var wg sync.WaitGroup
 		for range 20 {
 			wg.Go(func() {
@@ -284,7 +284,7 @@ func TestWarmAndStatus(t *testing.T) {
 		f.expectToken(t, tokenOf("k1", rsaKey1()), apiOK)
 		f.expectFetches(t, 2)
 
-		f.tenant.Fail(tenant.JWKS, 503)
+		f.tenant.Fail(emulator.JWKS, 503)
 		time.Sleep(time.Hour)
 		f.expectToken(t, tokenOf("k1", rsaKey1()), apiOK)
 		time.Sleep(2 * time.Second)
@@ -302,7 +302,7 @@ func TestWarmAndStatus(t *testing.T) {
 // Waiting for keys ends when the caller has no more time.
 func TestWarmInTime(t *testing.T) {
 	inBubble(t, func(t *testing.T, f *apiFixture) {
-		f.tenant.Delay(tenant.JWKS, time.Hour)
+		f.tenant.Delay(emulator.JWKS, time.Hour)
 		within(t, 5*time.Second, func() {
 			if err := f.api.Warm(t.Context()); !errors.Is(err, auth0.ErrKeysUnavailable) {
 				t.Errorf("Warm: %v", err)

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 // A brokenStore answers nothing, at length.
@@ -118,7 +118,7 @@ func TestLogLinesAreShort(t *testing.T) {
 			if config != "provider" && config != "form post" {
 				e.browser().login("/auth/login")
 			}
-			for _, endpoint := range []tenant.Endpoint{tenant.Token, tenant.JWKS, tenant.Discovery, tenant.Management, tenant.PAR} {
+			for _, endpoint := range []emulator.Endpoint{emulator.Token, emulator.JWKS, emulator.Discovery, emulator.Management, emulator.PAR} {
 				e.tenant.Replace(endpoint, func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Content-Type", "application/json")
 					w.WriteHeader(400)

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 // askedFields returns the fields of the form of a page that asks whether to log out.
@@ -132,28 +132,28 @@ func TestLogoutButtonIsBound(t *testing.T) {
 func TestLogoutWithoutSession(t *testing.T) {
 	for _, tt := range []struct {
 		why     string
-		variant tenant.Variant
+		variant emulator.Variant
 		edit    func(*auth0.Config)
 		claims  func(header, claims map[string]any)
 		login   bool
 		want    string // beginning of the target
 	}{
-		{"nobody", tenant.Standard, nil, nil, false, "https://acme.auth0.example/v2/logout?"},
-		{"nobody, oidc chosen", tenant.Standard, func(c *auth0.Config) { c.LogoutEndpoint = "oidc" }, nil, false, "https://acme.auth0.example/v2/logout?"},
-		{"nobody, local", tenant.Standard, func(c *auth0.Config) { c.LogoutEndpoint = "local" }, nil, false, appBase},
-		{"session without sid", tenant.Standard, nil, claim("sid", nil), true, "https://acme.auth0.example/v2/logout?"},
-		{"hints taken back", tenant.Standard, func(c *auth0.Config) {
+		{"nobody", emulator.Standard, nil, nil, false, "https://acme.auth0.example/v2/logout?"},
+		{"nobody, oidc chosen", emulator.Standard, func(c *auth0.Config) { c.LogoutEndpoint = "oidc" }, nil, false, "https://acme.auth0.example/v2/logout?"},
+		{"nobody, local", emulator.Standard, func(c *auth0.Config) { c.LogoutEndpoint = "local" }, nil, false, appBase},
+		{"session without sid", emulator.Standard, nil, claim("sid", nil), true, "https://acme.auth0.example/v2/logout?"},
+		{"hints taken back", emulator.Standard, func(c *auth0.Config) {
 			c.Logout = []auth0.LogoutOption{auth0.WithLogoutParam("logout_hint"), auth0.WithLogoutParam("id_token_hint")}
 		}, nil, true, "https://acme.auth0.example/v2/logout?"},
-		{"session", tenant.Standard, nil, nil, true, "https://acme.auth0.example/oidc/logout?"},
-		{"nobody, another provider", tenant.Standard, func(c *auth0.Config) { c.Domain = "https://" + tenantHost }, nil, false, appBase},
-		{"session, another provider", tenant.Standard, func(c *auth0.Config) { c.Domain = "https://" + tenantHost }, nil, true, "https://acme.auth0.example/oidc/logout?"},
+		{"session", emulator.Standard, nil, nil, true, "https://acme.auth0.example/oidc/logout?"},
+		{"nobody, another provider", emulator.Standard, func(c *auth0.Config) { c.Domain = "https://" + tenantHost }, nil, false, appBase},
+		{"session, another provider", emulator.Standard, func(c *auth0.Config) { c.Domain = "https://" + tenantHost }, nil, true, "https://acme.auth0.example/oidc/logout?"},
 	} {
 		var edits []func(*auth0.Config)
 		if tt.edit != nil {
 			edits = append(edits, tt.edit)
 		}
-		e := newEnvOf(t, tenant.Config{Host: tenantHost, Discovery: tt.variant}, edits...)
+		e := newEnvOf(t, emulator.Config{Host: tenantHost, Discovery: tt.variant}, edits...)
 		e.tenant.EditIDToken(tt.claims)
 		for _, do := range []func(*browser) *response{
 			func(b *browser) *response { return b.page("/auth/logout") },

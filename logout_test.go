@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 // logout logs out with the button and returns where that leads.
@@ -66,31 +66,31 @@ func TestLogoutAtTenant(t *testing.T) {
 func TestLogoutEndpoints(t *testing.T) {
 	tests := []struct {
 		why     string
-		variant tenant.Variant
+		variant emulator.Variant
 		edit    func(*auth0.Config)
 		want    string // beginning of the target
 		status  int
 	}{
-		{"tenant with end_session_endpoint", tenant.Standard, nil, "https://acme.auth0.example/oidc/logout?client_id=", 303},
-		{"tenant without", tenant.Old, nil, "https://acme.auth0.example/v2/logout?client_id=client-of-the-tests&returnTo=https%3A%2F%2Fapp.example", 303},
-		{"v2 chosen", tenant.Standard, func(c *auth0.Config) { c.LogoutEndpoint = "v2" }, "https://acme.auth0.example/v2/logout?client_id=client-of-the-tests&returnTo=https%3A%2F%2Fapp.example", 303},
-		{"oidc chosen", tenant.Standard, func(c *auth0.Config) { c.LogoutEndpoint = "oidc" }, "https://acme.auth0.example/oidc/logout?", 303},
-		{"oidc chosen, not there", tenant.Old, func(c *auth0.Config) { c.LogoutEndpoint = "oidc" }, "", 500},
-		{"local", tenant.Standard, func(c *auth0.Config) { c.LogoutEndpoint = "local" }, "https://app.example", 303},
-		{"local, own target", tenant.Standard, func(c *auth0.Config) {
+		{"tenant with end_session_endpoint", emulator.Standard, nil, "https://acme.auth0.example/oidc/logout?client_id=", 303},
+		{"tenant without", emulator.Old, nil, "https://acme.auth0.example/v2/logout?client_id=client-of-the-tests&returnTo=https%3A%2F%2Fapp.example", 303},
+		{"v2 chosen", emulator.Standard, func(c *auth0.Config) { c.LogoutEndpoint = "v2" }, "https://acme.auth0.example/v2/logout?client_id=client-of-the-tests&returnTo=https%3A%2F%2Fapp.example", 303},
+		{"oidc chosen", emulator.Standard, func(c *auth0.Config) { c.LogoutEndpoint = "oidc" }, "https://acme.auth0.example/oidc/logout?", 303},
+		{"oidc chosen, not there", emulator.Old, func(c *auth0.Config) { c.LogoutEndpoint = "oidc" }, "", 500},
+		{"local", emulator.Standard, func(c *auth0.Config) { c.LogoutEndpoint = "local" }, "https://app.example", 303},
+		{"local, own target", emulator.Standard, func(c *auth0.Config) {
 			c.LogoutEndpoint, c.PostLogoutURLs = "local", []string{"https://www.example/bye", "https://app.example/bye"}
 		}, "https://www.example/bye", 303},
-		{"federated", tenant.Standard, func(c *auth0.Config) {
+		{"federated", emulator.Standard, func(c *auth0.Config) {
 			c.LogoutEndpoint, c.Logout = "v2", []auth0.LogoutOption{auth0.WithFederatedLogout()}
 		}, "https://acme.auth0.example/v2/logout?client_id=client-of-the-tests&returnTo=https%3A%2F%2Fapp.example&federated", 303},
-		{"state is not for v2", tenant.Old, func(c *auth0.Config) { c.Logout = []auth0.LogoutOption{auth0.WithLogoutParam("state", "s")} }, "https://acme.auth0.example/v2/logout?client_id=client-of-the-tests&returnTo=https%3A%2F%2Fapp.example", 303},
+		{"state is not for v2", emulator.Old, func(c *auth0.Config) { c.Logout = []auth0.LogoutOption{auth0.WithLogoutParam("state", "s")} }, "https://acme.auth0.example/v2/logout?client_id=client-of-the-tests&returnTo=https%3A%2F%2Fapp.example", 303},
 	}
 	for _, tt := range tests {
 		var edits []func(*auth0.Config)
 		if tt.edit != nil {
 			edits = append(edits, tt.edit)
 		}
-		e := newEnvOf(t, tenant.Config{Host: tenantHost, Discovery: tt.variant}, edits...)
+		e := newEnvOf(t, emulator.Config{Host: tenantHost, Discovery: tt.variant}, edits...)
 		b := e.browser().mustLogin()
 		resp := b.page("/auth/logout")
 		if got := resp.header.Get("Location"); resp.status != tt.status || !strings.HasPrefix(got, tt.want) || tt.want != "https://acme.auth0.example/oidc/logout?" && !strings.HasSuffix(tt.want, "client_id=") && got != tt.want {
@@ -269,9 +269,9 @@ func wholeApp(e *env) http.Handler {
 // TestLogoutWhileTenantIsDown: the session here ends in any case, and at once.
 func TestLogoutWhileTenantIsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for _, fault := range []func(*tenant.Tenant){
-			func(ten *tenant.Tenant) { ten.Fail(tenant.Discovery, 503) },
-			func(ten *tenant.Tenant) { ten.Delay(tenant.Discovery, time.Hour) },
+		for _, fault := range []func(*emulator.Tenant){
+			func(ten *emulator.Tenant) { ten.Fail(emulator.Discovery, 503) },
+			func(ten *emulator.Tenant) { ten.Delay(emulator.Discovery, time.Hour) },
 		} {
 			e := newEnv(t)
 			b := e.browser().mustLogin()

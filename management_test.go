@@ -12,7 +12,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 	"github.com/seed-15d5a55c/auth0/management"
 )
 
@@ -33,8 +33,8 @@ func (e *env) management() *management.API {
 // allow grants scopes of the Management API to the application, and no others.
 func (e *env) allow(scopes ...string) {
 	e.t.Helper()
-	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) {
-		c.Grants = []tenant.ClientGrant{{Audience: "https://" + tenantHost + "/api/v2/", Scopes: scopes}}
+	if err := e.tenant.EditClient(testClientID, func(c *emulator.Client) {
+		c.Grants = []emulator.ClientGrant{{Audience: "https://" + tenantHost + "/api/v2/", Scopes: scopes}}
 	}); err != nil {
 		e.t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ type apiLog struct{ bodies []string }
 
 func (e *env) recordManagement(answer func(w http.ResponseWriter, r *http.Request, n int)) *apiLog {
 	l := &apiLog{}
-	e.tenant.Replace(tenant.Management, func(w http.ResponseWriter, r *http.Request) {
+	e.tenant.Replace(emulator.Management, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		l.bodies = append(l.bodies, string(body))
 		answer(w, r, len(l.bodies))
@@ -84,11 +84,11 @@ func TestRenew(t *testing.T) {
 		}{{0, time.Minute, 1}, {time.Minute, time.Minute, 1}, {time.Second, time.Minute, 2}, {0, 0, 3}} {
 			time.Sleep(tt.wait)
 			token, err := source.Renew(t.Context(), tt.age)
-			if n := e.tenant.Calls(tenant.Token); err != nil || token.AccessToken == "" || n != tt.requests {
+			if n := e.tenant.Calls(emulator.Token); err != nil || token.AccessToken == "" || n != tt.requests {
 				t.Errorf("%v after %v: %d requests, %v", tt.age, tt.wait, n, err)
 			}
 		}
-		e.tenant.Fail(tenant.Token, 503)
+		e.tenant.Fail(emulator.Token, 503)
 		if _, err := source.Renew(t.Context(), 0); !errors.Is(err, auth0.ErrTenantUnavailable) {
 			t.Errorf("503: %v", err)
 		}

@@ -35,7 +35,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/auth0test"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 // The issuer and the API of these tests. Tokens are assembled by hand, because
@@ -318,7 +318,7 @@ func (l *logText) take() string {
 // An apiFixture is an API, its issuer, and a handler to protect.
 type apiFixture struct {
 	api    *auth0.API
-	tenant *tenant.Tenant
+	tenant *emulator.Tenant
 	net    *inProcess
 	log    *logText
 	cfg    auth0.APIConfig
@@ -328,7 +328,7 @@ type apiFixture struct {
 // newAPIFixture publishes k1 and k2, of which k1 signs. It is noon.
 func newAPIFixture(t *testing.T, edits ...func(*auth0.APIConfig)) *apiFixture {
 	t.Helper()
-	issuer, err := tenant.New(tenant.Config{Host: apiHost})
+	issuer, err := emulator.New(emulator.Config{Host: apiHost})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -355,7 +355,7 @@ func (f *apiFixture) publish(keys ...jwk) {
 	f.tenant.EditJWKS(func(doc map[string]any) { doc["keys"] = keys })
 }
 
-func (f *apiFixture) fetches() int { return f.tenant.Calls(tenant.JWKS) }
+func (f *apiFixture) fetches() int { return f.tenant.Calls(emulator.JWKS) }
 
 // ServeHTTP is the handler that is protected.
 func (f *apiFixture) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -1240,7 +1240,7 @@ func TestOtherTokensOfTheTenant(t *testing.T) {
 	}
 	t.Run("ID token", func(t *testing.T) {
 		f.tenant.EditJWKS(nil)
-		if err := f.tenant.AddClient(tenant.Client{ID: "c1", Secret: "s", Name: "c1", CallbackURLs: []string{"https://app.example/"}}); err != nil {
+		if err := f.tenant.AddClient(emulator.Client{ID: "c1", Secret: "s", Name: "c1", CallbackURLs: []string{"https://app.example/"}}); err != nil {
 			t.Fatal(err)
 		}
 		now := func(header, claims map[string]any) { claims["iat"], claims["exp"] = noon.Unix(), noon.Unix()+3600 }
@@ -1696,7 +1696,7 @@ func TestErrorHandler(t *testing.T) {
 		}
 	})
 	down := newAPIFixture(t, func(c *auth0.APIConfig) { c.ErrorHandler = f.cfg.ErrorHandler })
-	down.tenant.Fail(tenant.JWKS, 503)
+	down.tenant.Fail(emulator.JWKS, 503)
 	for _, tt := range []struct {
 		why                  string
 		h                    http.Handler
@@ -1748,7 +1748,7 @@ func TestErrorHandler(t *testing.T) {
 func TestVerifyReasons(t *testing.T) {
 	f := newAPIFixture(t)
 	down := newAPIFixture(t)
-	down.tenant.Fail(tenant.JWKS, 503)
+	down.tenant.Fail(emulator.JWKS, 503)
 	for _, tt := range []struct {
 		why, token string
 		api        *auth0.API

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 // byPattern trusts every issuer, as nobody should.
@@ -226,7 +226,7 @@ func TestForgedTokensOfAGoodIssuer(t *testing.T) {
 		issuer := f.addIssuer(t, "good.example", rsaJWK("k1", &rsaKey2().PublicKey))
 		f.expectToken(t, nowBy("https://good.example/", rsaKey2()), apiOK)
 		keys := f.api.KeySet("https://good.example/")
-		issuer.Fail(tenant.JWKS, 500)
+		issuer.Fail(emulator.JWKS, 500)
 		for range 100 {
 			f.expectToken(t, unsignedBy("https://good.example/"), apiBadSignature)
 		}

@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 // tokenReasons are all that metrics ever see.
@@ -34,7 +34,7 @@ var tokenReasons = []string{
 func TestTokenEvents(t *testing.T) {
 	f := newCacheFixture(t)
 	down := newCacheFixture(t)
-	down.tenant.Fail(tenant.JWKS, 503)
+	down.tenant.Fail(emulator.JWKS, 503)
 	refuse := f.api.Require(func(context.Context, *auth0.Token) error { return errors.New("no") })
 	good, auth := goodToken(), f.api.RequireAuth(f)
 	type event struct {
@@ -132,7 +132,7 @@ func TestTokenEvents(t *testing.T) {
 func TestTokenEventDuration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newCacheFixture(t, func(c *auth0.APIConfig) { c.Now = nil })
-		f.tenant.Delay(tenant.JWKS, time.Second)
+		f.tenant.Delay(emulator.JWKS, time.Second)
 		f.verify(t.Context(), tokenOf("k1", rsaKey1()))
 		if told, keys := f.events.take(); len(told) != 1 || told[0].Duration != time.Second || len(keys) != 1 || keys[0].Duration != time.Second {
 			t.Errorf("got %+v and %+v, want one of a second each", told, keys)
@@ -157,10 +157,10 @@ func TestKeyEvents(t *testing.T) {
 			time.Sleep(10 * time.Minute)
 			f.verify(t.Context(), token)
 		}
-		f.tenant.Fail(tenant.JWKS, 503)
+		f.tenant.Fail(emulator.JWKS, 503)
 		f.verify(t.Context(), token)
 		expect("failed", 0)
-		f.tenant.Fail(tenant.JWKS, 0)
+		f.tenant.Fail(emulator.JWKS, 0)
 		time.Sleep(2 * time.Second)
 		f.verify(t.Context(), token)
 		expect("fetched", 2)
@@ -170,10 +170,10 @@ func TestKeyEvents(t *testing.T) {
 		f.publish(rsaJWK("k1", &rsaKey1().PublicKey), rsaJWK("k3", &rsaKey2().PublicKey))
 		refresh()
 		expect("rotated", 2)
-		f.tenant.Fail(tenant.JWKS, 503)
+		f.tenant.Fail(emulator.JWKS, 503)
 		refresh()
 		expect("failed", 2)
-		f.tenant.Fail(tenant.JWKS, 0)
+		f.tenant.Fail(emulator.JWKS, 0)
 		time.Sleep(2 * time.Second)
 		f.verify(t.Context(), token) // keys that are due cost a forged id nothing
 		expect("fetched", 2)
@@ -247,7 +247,7 @@ func TestTokensAndKeysDoNotPrint(t *testing.T) {
 		c.TokenExtractors = []auth0.TokenExtractor{auth0.FromHeader(), auth0.FromQuery()}
 		c.Validate = func(context.Context, *auth0.Token) error { return nil }
 	})
-	f.addIssuer(t, "down.example").Replace(tenant.JWKS, func(w http.ResponseWriter, r *http.Request) {
+	f.addIssuer(t, "down.example").Replace(emulator.JWKS, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Set-Cookie", marker)
 		w.WriteHeader(http.StatusBadGateway)
 		fmt.Fprint(w, marker)

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 const umbrella = "org_umbrella0000000"
@@ -22,12 +22,12 @@ func newOrgEnv(t *testing.T, edit ...func(*auth0.Config)) *env {
 	e := newEnv(t, append([]func(*auth0.Config){func(c *auth0.Config) {
 		c.Organizations, c.Audience = true, testAudience
 	}}, edit...)...)
-	if err := e.tenant.AddOrganization(tenant.Organization{
-		ID: umbrella, Name: "umbrella", DisplayName: "Umbrella", Invitations: []tenant.Invitation{
+	if err := e.tenant.AddOrganization(emulator.Organization{
+		ID: umbrella, Name: "umbrella", DisplayName: "Umbrella", Invitations: []emulator.Invitation{
 			{Ticket: "ticket-1"}, {Ticket: "for-bob", Email: "bob@acme.example"}, {Ticket: "for-ada", Email: "ada@acme.example"},
 			{Ticket: "late", Expires: time.Now().Add(-time.Second)},
 		},
-		Connections: []tenant.OrganizationConnection{{Name: "Username-Password-Authentication"}},
+		Connections: []emulator.OrganizationConnection{{Name: "Username-Password-Authentication"}},
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +177,7 @@ func TestOrganizationPrompt(t *testing.T) {
 				edits = append(edits, tt.edit)
 			}
 			e := newOrgEnv(t, edits...)
-			e.edit(func(c *tenant.Client) { c.OrganizationUsage, c.OrganizationRequireBehavior = tt.usage, tt.behavior })
+			e.edit(func(c *emulator.Client) { c.OrganizationUsage, c.OrganizationRequireBehavior = tt.usage, tt.behavior })
 			e.as(tt.email)
 			api, err := auth0.NewAPI(auth0.APIConfig{Domain: tenantHost, Audience: testAudience, Keys: e.strategy.KeySet()})
 			if err != nil {
@@ -266,10 +266,10 @@ func TestRefreshKeepsOrganization(t *testing.T) {
 			t.Fatalf("%s: %d", why, resp.status)
 		}
 		e.tenant.EditIDToken(claim("org_id", tt.value))
-		calls := e.tenant.Calls(tenant.Token)
+		calls := e.tenant.Calls(emulator.Token)
 		b.page("/refresh")
-		if b.page("/who"); user.OrgID != tt.stored || e.tenant.Calls(tenant.Token) != calls+1 {
-			t.Errorf("%s: the session is of %q after %d token requests, want %q", why, user.OrgID, e.tenant.Calls(tenant.Token)-calls, tt.stored)
+		if b.page("/who"); user.OrgID != tt.stored || e.tenant.Calls(emulator.Token) != calls+1 {
+			t.Errorf("%s: the session is of %q after %d token requests, want %q", why, user.OrgID, e.tenant.Calls(emulator.Token)-calls, tt.stored)
 		}
 		if strings.Contains(e.log.String(), "the ID token of a refresh is forged or of another user") != tt.log {
 			t.Errorf("%s: log:\n%s", why, e.log)

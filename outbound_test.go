@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 // TestStrangersCauseFewRequests: what anybody can ask an application for causes a
@@ -27,54 +27,54 @@ func TestStrangersCauseFewRequests(t *testing.T) {
 		edit     func(*auth0.Config)
 		prepare  func(*env)
 		request  func(*env, int)
-		endpoint tenant.Endpoint
+		endpoint emulator.Endpoint
 		most     int
 	}{
-		{"logins with pushed requests", pushed, nil, login, tenant.PAR, 100},
-		{"logins with pushed requests, when the tenant has had enough", pushed, func(e *env) { e.tenant.Fail(tenant.PAR, 429) }, login, tenant.PAR, 1},
-		{"logins with pushed requests, during an outage", pushed, func(e *env) { e.tenant.Fail(tenant.PAR, 503) }, login, tenant.PAR, 100},
-		{"pages that begin a login", pushed, nil, func(e *env, i int) { e.browser().page("/private") }, tenant.PAR, 100},
+		{"logins with pushed requests", pushed, nil, login, emulator.PAR, 100},
+		{"logins with pushed requests, when the tenant has had enough", pushed, func(e *env) { e.tenant.Fail(emulator.PAR, 429) }, login, emulator.PAR, 1},
+		{"logins with pushed requests, during an outage", pushed, func(e *env) { e.tenant.Fail(emulator.PAR, 503) }, login, emulator.PAR, 100},
+		{"pages that begin a login", pushed, nil, func(e *env, i int) { e.browser().page("/private") }, emulator.PAR, 100},
 		{"silent logins", pushed, func(e *env) {
 			e.mux.Handle("GET /public", e.strategy.TrySilentLogin(http.NotFoundHandler()))
-		}, func(e *env, i int) { e.browser().page("/public") }, tenant.PAR, 100},
-		{"logins while the provider does not answer", provider, func(e *env) { e.tenant.Fail(tenant.Discovery, 503) }, login, tenant.Discovery, 1},
-		{"logouts while the provider does not answer", provider, func(e *env) { e.tenant.Fail(tenant.Discovery, 503) }, func(e *env, i int) {
+		}, func(e *env, i int) { e.browser().page("/public") }, emulator.PAR, 100},
+		{"logins while the provider does not answer", provider, func(e *env) { e.tenant.Fail(emulator.Discovery, 503) }, login, emulator.Discovery, 1},
+		{"logouts while the provider does not answer", provider, func(e *env) { e.tenant.Fail(emulator.Discovery, 503) }, func(e *env, i int) {
 			e.browser().do("POST", "/auth/logout", url.Values{}, "Origin", appBase)
-		}, tenant.Discovery, 1},
+		}, emulator.Discovery, 1},
 		{"logouts without a session", nil, nil, func(e *env, i int) {
 			e.browser().do("POST", "/auth/logout", url.Values{}, "Origin", appBase)
-		}, tenant.Revoke, 0},
+		}, emulator.Revoke, 0},
 		{"callbacks without a login", nil, nil, func(e *env, i int) {
 			e.browser().page("/auth/callback?state=x&code=" + strconv.Itoa(i))
-		}, tenant.Token, 0},
+		}, emulator.Token, 0},
 		{"callbacks with made-up codes", nil, nil, func(e *env, i int) {
 			b := e.browser()
 			state := b.begin("/auth/login").Query().Get("state")
 			b.page("/auth/callback?state=" + state + "&code=" + strconv.Itoa(i))
-		}, tenant.Token, 100},
-		{"callbacks with made-up codes, when the tenant has had enough", nil, func(e *env) { e.tenant.Fail(tenant.Token, 429) }, func(e *env, i int) {
+		}, emulator.Token, 100},
+		{"callbacks with made-up codes, when the tenant has had enough", nil, func(e *env) { e.tenant.Fail(emulator.Token, 429) }, func(e *env, i int) {
 			b := e.browser()
 			state := b.begin("/auth/login").Query().Get("state")
 			b.page("/auth/callback?state=" + state + "&code=" + strconv.Itoa(i))
-		}, tenant.Token, 1},
-		{"connections while the tenant refuses", nil, func(e *env) { e.tenant.Fail(tenant.Management, 503) }, func(e *env, i int) {
+		}, emulator.Token, 1},
+		{"connections while the tenant refuses", nil, func(e *env) { e.tenant.Fail(emulator.Management, 503) }, func(e *env, i int) {
 			e.strategy.GetConnections(e.t.(*testing.T).Context())
-		}, tenant.Management, 1},
+		}, emulator.Management, 1},
 		{"connections of organizations that do not exist", nil, nil, func(e *env, i int) {
 			e.strategy.GetConnections(e.t.(*testing.T).Context(), auth0.WithOrganization(fmt.Sprintf("org_%016d", i)))
-		}, tenant.Management, 50 * 3},
-		{"connections of organizations, when the tenant has had enough", nil, func(e *env) { e.tenant.Fail(tenant.Management, 429) }, func(e *env, i int) {
+		}, emulator.Management, 50 * 3},
+		{"connections of organizations, when the tenant has had enough", nil, func(e *env) { e.tenant.Fail(emulator.Management, 429) }, func(e *env, i int) {
 			e.strategy.GetConnections(e.t.(*testing.T).Context(), auth0.WithOrganization(fmt.Sprintf("org_%016d", i)))
-		}, tenant.Management, 3},
+		}, emulator.Management, 3},
 		{"links to connections of organizations", func(c *auth0.Config) { c.Organizations = true }, nil, func(e *env, i int) {
 			e.browser().page(fmt.Sprintf("/auth/login?connection=x&organization=org_%016d", i))
-		}, tenant.Management, 0},
+		}, emulator.Management, 0},
 		{"back-channel logouts with made-up keys", func(c *auth0.Config) { c.Store = auth0.NewMemoryStore(10) }, nil, func(e *env, i int) {
 			now := time.Now().Unix()
 			e.browser().do("POST", "/auth/backchannel-logout", url.Values{"logout_token": {e.tenant.LogoutToken(testClientID, "ada@acme.example", "", func(h, c map[string]any) {
 				h["kid"], c["iat"], c["exp"] = fmt.Sprint("k", i), now, now+60
 			})}})
-		}, tenant.JWKS, 4},
+		}, emulator.JWKS, 4},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -104,9 +104,9 @@ func TestHeldBackLogin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEnv(t, func(c *auth0.Config) { c.PushedAuthorizationRequests = true })
 		e.tenant.AllowPushedRequests(true)
-		e.tenant.Fail(tenant.PAR, 429)
+		e.tenant.Fail(emulator.PAR, 429)
 		first := e.browser().page("/auth/login")
-		e.tenant.Fail(tenant.PAR, 0)
+		e.tenant.Fail(emulator.PAR, 0)
 		held := e.browser().page("/auth/login")
 		wait, err := strconv.Atoi(held.header.Get("Retry-After"))
 		if first.header.Get("Retry-After") == "" || held.status != 503 || err != nil || wait < 1 || wait > 60 || len(held.setCookies(t)) > 0 {
@@ -124,12 +124,12 @@ func TestHeldBackLogin(t *testing.T) {
 		if held.status != 503 || held.header.Get("Retry-After") != "1" {
 			t.Fatalf("%d, Retry-After %q", held.status, held.header.Get("Retry-After"))
 		}
-		before := e.tenant.Calls(tenant.PAR)
+		before := e.tenant.Calls(emulator.PAR)
 		time.Sleep(time.Second)
 		for range 150 {
 			e.browser().page("/auth/login")
 		}
-		if n := e.tenant.Calls(tenant.PAR) - before; n != 20 {
+		if n := e.tenant.Calls(emulator.PAR) - before; n != 20 {
 			t.Errorf("%d requests after a second, want 20", n)
 		}
 	})
@@ -145,7 +145,7 @@ func TestHoldIsBounded(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			e := newEnv(t, func(c *auth0.Config) { c.PushedAuthorizationRequests = true })
 			e.tenant.AllowPushedRequests(true)
-			e.tenant.Replace(tenant.PAR, func(w http.ResponseWriter, r *http.Request) {
+			e.tenant.Replace(emulator.PAR, func(w http.ResponseWriter, r *http.Request) {
 				if tt.header != "" {
 					w.Header().Set("Retry-After", tt.header)
 				}
@@ -155,7 +155,7 @@ func TestHoldIsBounded(t *testing.T) {
 			if got := e.browser().page("/auth/login").header.Get("Retry-After"); got != tt.want {
 				t.Errorf("%d with Retry-After %q became %q, want %q", tt.status, tt.header, got, tt.want)
 			}
-			if n := e.tenant.Calls(tenant.PAR); (n == 1) != (tt.want != "") {
+			if n := e.tenant.Calls(emulator.PAR); (n == 1) != (tt.want != "") {
 				t.Errorf("%d with Retry-After %q: %d requests", tt.status, tt.header, n)
 			}
 		})

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 // TestPushedRequest: what would have been in the URL is posted, and the URL has
@@ -85,7 +85,7 @@ func TestPushedRequestKeepsTheQuery(t *testing.T) {
 func TestPushedRequestRefused(t *testing.T) {
 	answer := func(status int, kind, body string, header ...string) func(*env) {
 		return func(e *env) {
-			e.tenant.Replace(tenant.PAR, func(w http.ResponseWriter, r *http.Request) {
+			e.tenant.Replace(emulator.PAR, func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Content-Type", kind)
 				for i := 0; i < len(header); i += 2 {
 					w.Header().Set(header[i], header[i+1])
@@ -112,7 +112,7 @@ func TestPushedRequestRefused(t *testing.T) {
 				doc["pushed_authorization_request_endpoint"] = "https://evil.example/par"
 			})
 		}, 502, "tenant_unavailable", "temporarily_unavailable", 0, 0},
-		{"discovery is down", func(e *env) { e.tenant.Fail(tenant.Discovery, 503) }, 502, "tenant_unavailable", "temporarily_unavailable", 0, 0},
+		{"discovery is down", func(e *env) { e.tenant.Fail(emulator.Discovery, 503) }, 502, "tenant_unavailable", "temporarily_unavailable", 0, 0},
 		{"client not believed", answer(401, js, `{"error":"access_denied","error_description":"Unauthorized"}`), 502, "tenant_answer", "access_denied", 401, 1},
 		{"client not believed, newer", answer(401, js, `{"error":"invalid_client"}`), 502, "tenant_answer", "invalid_client", 401, 1},
 		{"client not believed, with 400", answer(400, js, `{"error":"invalid_client"}`), 502, "tenant_answer", "invalid_client", 400, 1},
@@ -131,7 +131,7 @@ func TestPushedRequestRefused(t *testing.T) {
 		{"reference that is no text", answer(201, js, `{"request_uri":1}`), 502, "tenant_answer", "server_error", 0, 1},
 		{"long reference", answer(201, js, `{"request_uri":"`+strings.Repeat("x", 2049)+`"}`), 502, "tenant_answer", "server_error", 0, 1},
 		{"2 MiB", answer(201, js, `{"request_uri":"`+strings.Repeat("x", 2<<20)+`"}`), 502, "tenant_unavailable", "temporarily_unavailable", 0, 1},
-		{"no answer", func(e *env) { e.tenant.Delay(tenant.PAR, time.Hour) }, 502, "tenant_unavailable", "temporarily_unavailable", 0, 1},
+		{"no answer", func(e *env) { e.tenant.Delay(emulator.PAR, time.Hour) }, 502, "tenant_unavailable", "temporarily_unavailable", 0, 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.why, func(t *testing.T) {
@@ -171,11 +171,11 @@ func TestPushedRequestRefused(t *testing.T) {
 // TestPushedRequestBack: after an outage the next login works.
 func TestPushedRequestBack(t *testing.T) {
 	e, _ := authEnv(t, nil)
-	e.tenant.Fail(tenant.PAR, 503)
+	e.tenant.Fail(emulator.PAR, 503)
 	if resp := e.browser().page("/auth/login"); resp.status != http.StatusBadGateway {
 		t.Errorf("%d", resp.status)
 	}
-	e.tenant.Fail(tenant.PAR, 0)
+	e.tenant.Fail(emulator.PAR, 0)
 	e.browser().mustLogin()
 }
 
@@ -188,7 +188,7 @@ func TestPushedSilentLogin(t *testing.T) {
 	if resp := b.page("/page"); resp.status != http.StatusFound || p.all("/oauth/par")[0].form.Get("prompt") != "none" {
 		t.Errorf("%d %s", resp.status, resp.body)
 	}
-	e.tenant.Fail(tenant.PAR, 503)
+	e.tenant.Fail(emulator.PAR, 503)
 	b = e.browser()
 	for range 3 {
 		if resp := b.page("/page"); resp.status != 200 || resp.body != "page" {
@@ -202,7 +202,7 @@ func TestPushedSilentLogin(t *testing.T) {
 
 // TestPushedByPublicClient shows the client id alone (RFC 9126, Section 2.1).
 func TestPushedByPublicClient(t *testing.T) {
-	e, p := authEnv(t, func(c *tenant.Client) { c.Public = true }, func(c *auth0.Config) {
+	e, p := authEnv(t, func(c *emulator.Client) { c.Public = true }, func(c *auth0.Config) {
 		c.ClientSecret, c.ClientAuthentication = "", auth0.PublicClient()
 	})
 	e.browser().mustLogin()

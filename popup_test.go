@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 // newPopupEnv has a login route for a window of its own.
@@ -139,7 +139,7 @@ func TestPopupErrors(t *testing.T) {
 	}{
 		{"cancelled", func(e *env) { e.tenant.DenyNext("access_denied", "</script><script>alert(1)</script>") }, "authorization_denied", 403},
 		{"other", func(e *env) { e.tenant.DenyNext("<b>", "no") }, "authorization_error", 400},
-		{"down", func(e *env) { e.tenant.Fail(tenant.Token, 503) }, "tenant_unavailable", 502},
+		{"down", func(e *env) { e.tenant.Fail(emulator.Token, 503) }, "tenant_unavailable", 502},
 		{"nonce", func(e *env) {
 			e.tenant.EditIDToken(func(_, claims map[string]any) { claims["nonce"] = "x" })
 		}, "nonce_mismatch", 400},

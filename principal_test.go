@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 func (e *env) api(edit ...func(*auth0.APIConfig)) *auth0.API {
@@ -287,8 +287,8 @@ func TestGuardsInsideTokenOrSession(t *testing.T) {
 		{"one of several audiences", "ada@acme.example", nil, nil, func(c *auth0.APIConfig) { c.Audience, c.Audiences = other, []string{testAudience} }, 200},
 		{"expired, and refreshed", "ada@acme.example", func(c *auth0.Config) { c.Scopes = scopes }, func(*env) { clock.add(2 * 86400) }, nil, 200},
 		{"expired for good", "ada@acme.example", nil, func(*env) { clock.add(2 * 86400) }, nil, 401},
-		{"expired, and the tenant is down", "ada@acme.example", func(c *auth0.Config) { c.Scopes = scopes }, func(e *env) { clock.add(2 * 86400); e.tenant.Fail(tenant.Token, 503) }, nil, 502},
-		{"no keys", "ada@acme.example", nil, func(e *env) { e.tenant.Fail(tenant.JWKS, 503) }, nil, 503},
+		{"expired, and the tenant is down", "ada@acme.example", func(c *auth0.Config) { c.Scopes = scopes }, func(e *env) { clock.add(2 * 86400); e.tenant.Fail(emulator.Token, 503) }, nil, 502},
+		{"no keys", "ada@acme.example", nil, func(e *env) { e.tenant.Fail(emulator.JWKS, 503) }, nil, 503},
 		{"issuer that the API does not trust", "ada@acme.example", nil, nil, func(c *auth0.APIConfig) { c.Domain = "else.auth0.example" }, 403},
 		{"refused by Validate", "ada@acme.example", nil, nil, func(c *auth0.APIConfig) {
 			c.Validate = func(context.Context, *auth0.Token) error { return errors.New("no") }
@@ -299,7 +299,7 @@ func TestGuardsInsideTokenOrSession(t *testing.T) {
 		{"token of somebody else", "ada@acme.example", nil, nil, nil, 403},
 	} {
 		clock.at = time.Now()
-		e := newEnvOf(t, tenant.Config{Host: tenantHost, Now: clock.now}, func(c *auth0.Config) {
+		e := newEnvOf(t, emulator.Config{Host: tenantHost, Now: clock.now}, func(c *auth0.Config) {
 			c.Audience, c.Now, c.IdleTimeout = testAudience, clock.now, auth0.None
 			if tt.edit != nil {
 				tt.edit(c)

@@ -22,7 +22,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 const (
@@ -72,7 +72,7 @@ func newRefreshEnv(t *testing.T, edit ...func(*auth0.Config)) *env {
 	e.rotate(true, 0)
 	e.lifetime(testAudience, tokenLife)
 	for _, audience := range []string{secondAudience, "https://third.example/"} {
-		if err := e.tenant.AddAPI(tenant.API{Audience: audience, Scopes: []string{"read:a", "read:b", "read:c"}, Lifetime: tokenLife}); err != nil {
+		if err := e.tenant.AddAPI(emulator.API{Audience: audience, Scopes: []string{"read:a", "read:b", "read:c"}, Lifetime: tokenLife}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -123,7 +123,7 @@ func (s *tokenSpy) seen() []string {
 	return append([]string{}, s.tokens...)
 }
 
-func (e *env) edit(edit func(*tenant.Client)) {
+func (e *env) edit(edit func(*emulator.Client)) {
 	e.t.Helper()
 	if err := e.tenant.EditClient(testClientID, edit); err != nil {
 		e.t.Fatal(err)
@@ -132,9 +132,9 @@ func (e *env) edit(edit func(*tenant.Client)) {
 
 func (e *env) rotate(on bool, overlap time.Duration) {
 	e.t.Helper()
-	e.edit(func(c *tenant.Client) {
+	e.edit(func(c *emulator.Client) {
 		c.RotatingRefreshTokens, c.RefreshTokenLeeway = on, overlap
-		c.RefreshTokenPolicies = []tenant.ClientGrant{
+		c.RefreshTokenPolicies = []emulator.ClientGrant{
 			{Audience: secondAudience, Scopes: []string{"read:a", "read:b", "read:c"}},
 			{Audience: "https://third.example/", Scopes: []string{"read:a"}},
 		}
@@ -143,7 +143,7 @@ func (e *env) rotate(on bool, overlap time.Duration) {
 
 func (e *env) lifetime(audience string, d time.Duration) {
 	e.t.Helper()
-	if err := e.tenant.EditAPI(audience, func(a *tenant.API) { a.Lifetime = d }); err != nil {
+	if err := e.tenant.EditAPI(audience, func(a *emulator.API) { a.Lifetime = d }); err != nil {
 		e.t.Fatal(err)
 	}
 }
@@ -200,7 +200,7 @@ func (b *browser) noToken(status int, reason string, query ...string) *response 
 }
 
 // refreshes returns how many token requests there were after the login.
-func (e *env) refreshes() int { return e.tenant.Calls(tenant.Token) - 1 }
+func (e *env) refreshes() int { return e.tenant.Calls(emulator.Token) - 1 }
 
 func (e *env) expectRefreshes(want int, why string) {
 	e.t.Helper()
@@ -320,7 +320,7 @@ func TestRefreshKeepsWhatIsNotNew(t *testing.T) {
 func TestParallelRefresh(t *testing.T) {
 	inEachMode(t, func(t *testing.T, m mode) {
 		e := newRefreshEnv(t, m.edit)
-		e.tenant.Delay(tenant.Token, time.Second)
+		e.tenant.Delay(emulator.Token, time.Second)
 		b := e.browser().mustLogin()
 		before := b.token()
 		time.Sleep(tokenLife)
@@ -394,7 +394,7 @@ func TestTabsInTurn(t *testing.T) {
 func TestCallerLeaves(t *testing.T) {
 	inEachMode(t, func(t *testing.T, m mode) {
 		e := newRefreshEnv(t, m.edit)
-		e.tenant.Delay(tenant.Token, 2*time.Second)
+		e.tenant.Delay(emulator.Token, 2*time.Second)
 		b := e.browser().mustLogin()
 		time.Sleep(tokenLife)
 		ctx, leave := context.WithCancel(t.Context())
@@ -496,7 +496,7 @@ func subjectOf(token string) string {
 func TestAudiencesAtOnce(t *testing.T) {
 	inEachMode(t, func(t *testing.T, m mode) {
 		e := newRefreshEnv(t, m.edit)
-		e.tenant.Delay(tenant.Token, 100*time.Millisecond)
+		e.tenant.Delay(emulator.Token, 100*time.Millisecond)
 		b := e.browser().mustLogin()
 		time.Sleep(tokenLife)
 		wishes := []string{"", "audience=" + secondAudience, "audience=https://third.example/", "audience=" + secondAudience + "&scope=read:a", "force"}
@@ -522,7 +522,7 @@ func TestForceRefresh(t *testing.T) {
 		}
 		e.expectRefreshes(1, "forced")
 		// What comes while another request is got is new for both.
-		e.tenant.Delay(tenant.Token, time.Second)
+		e.tenant.Delay(emulator.Token, time.Second)
 		tabs, got := tabs(b, 2), make([]string, 2)
 		together(2, func(i int) { got[i] = tabs[i].token([]string{"force", "force&audience=" + testAudience}[i]) })
 		if got[0] != got[1] || got[0] == second {
@@ -609,7 +609,7 @@ func TestTenantTrouble(t *testing.T) {
 			e := newRefreshEnv(t, m.edit)
 			b := e.browser().mustLogin()
 			first := b.token()
-			e.tenant.Replace(tenant.Token, tt.answer)
+			e.tenant.Replace(emulator.Token, tt.answer)
 			time.Sleep(tokenLife - 25*time.Second)
 			if b.token() != first {
 				t.Errorf("%s: the token that is good for 25 seconds is not given", tt.why)
@@ -625,7 +625,7 @@ func TestTenantTrouble(t *testing.T) {
 			if !b.loggedIn() {
 				t.Errorf("%s: logged out", tt.why)
 			}
-			e.tenant.Replace(tenant.Token, nil)
+			e.tenant.Replace(emulator.Token, nil)
 			time.Sleep(time.Minute)
 			if b.token() == first {
 				t.Errorf("%s: the old token afterwards", tt.why)
@@ -641,7 +641,7 @@ func TestTenantTrouble(t *testing.T) {
 func TestRefusedRefreshIsNotRepeated(t *testing.T) {
 	answer := func(status int, body, retryAfter string) func(*env) {
 		return func(e *env) {
-			e.tenant.Replace(tenant.Token, func(w http.ResponseWriter, _ *http.Request) {
+			e.tenant.Replace(emulator.Token, func(w http.ResponseWriter, _ *http.Request) {
 				if retryAfter != "" {
 					w.Header().Set("Retry-After", retryAfter)
 				}
@@ -650,9 +650,9 @@ func TestRefusedRefreshIsNotRepeated(t *testing.T) {
 			})
 		}
 	}
-	user := func(edit func(*tenant.User)) func(*env) {
+	user := func(edit func(*emulator.User)) func(*env) {
 		return func(e *env) {
-			u := tenant.User{Connection: realm, Email: "ada@acme.example", EmailVerified: true, Password: demoPass}
+			u := emulator.User{Connection: realm, Email: "ada@acme.example", EmailVerified: true, Password: demoPass}
 			edit(&u)
 			if err := e.tenant.AddUser(u); err != nil {
 				t.Fatal(err)
@@ -667,10 +667,10 @@ func TestRefusedRefreshIsNotRepeated(t *testing.T) {
 		also   error
 		hold   time.Duration // 0: each is asked
 	}{
-		{"blocked", user(func(u *tenant.User) { u.Blocked = true }), 401, "token_expired", auth0.ErrUserBlocked, time.Minute},
-		{"denied by an Action", user(func(u *tenant.User) { u.DenyReason = "not today" }), 401, "token_expired", nil, time.Minute},
+		{"blocked", user(func(u *emulator.User) { u.Blocked = true }), 401, "token_expired", auth0.ErrUserBlocked, time.Minute},
+		{"denied by an Action", user(func(u *emulator.User) { u.DenyReason = "not today" }), 401, "token_expired", nil, time.Minute},
 		{"blocked, as old tenants say it", answer(401, `{"error":"unauthorized","error_description":"user is blocked"}`, ""), 401, "token_expired", auth0.ErrUserBlocked, time.Minute},
-		{"second factor", user(func(u *tenant.User) { u.MFAOnRefresh = true }), 403, "mfa_required", auth0.ErrMFARequired, 0},
+		{"second factor", user(func(u *emulator.User) { u.MFAOnRefresh = true }), 403, "mfa_required", auth0.ErrMFARequired, 0},
 		{"wrong client secret", answer(401, `{"error":"access_denied","error_description":"Unauthorized"}`, ""), 502, "tenant_answer", nil, time.Minute},
 		{"scope", answer(400, `{"error":"invalid_scope"}`, ""), 502, "tenant_answer", nil, time.Minute},
 		{"page of the edge", answer(403, `<html>`, ""), 502, "tenant_answer", nil, time.Minute},
@@ -678,7 +678,7 @@ func TestRefusedRefreshIsNotRepeated(t *testing.T) {
 		{"rate limit", answer(429, `{"error":"too_many_requests"}`, "7"), 502, "tenant_unavailable", auth0.ErrTenantUnavailable, 7 * time.Second},
 		{"quota", answer(429, `{"error":"too_many_requests"}`, "3600"), 502, "tenant_unavailable", auth0.ErrTenantUnavailable, time.Minute},
 		{"down", answer(503, `<html>`, ""), 502, "tenant_unavailable", auth0.ErrTenantUnavailable, time.Second},
-		{"no answer", func(e *env) { e.tenant.Delay(tenant.Token, time.Hour) }, 502, "tenant_unavailable", auth0.ErrTenantUnavailable, 0},
+		{"no answer", func(e *env) { e.tenant.Delay(emulator.Token, time.Hour) }, 502, "tenant_unavailable", auth0.ErrTenantUnavailable, 0},
 	} {
 		inEachMode(t, func(t *testing.T, m mode) {
 			var got error
@@ -689,7 +689,7 @@ func TestRefusedRefreshIsNotRepeated(t *testing.T) {
 			b, other := e.browser().mustLogin(), e.browser().mustLogin()
 			time.Sleep(tokenLife)
 			tt.refuse(e)
-			asked := func() int { return e.tenant.Calls(tenant.Token) - 2 }
+			asked := func() int { return e.tenant.Calls(emulator.Token) - 2 }
 			ask := func(why string, want int) {
 				t.Helper()
 				b.fetch("/why")
@@ -725,8 +725,8 @@ func TestRefusedRefreshIsNotRepeated(t *testing.T) {
 				t.Errorf("%s: logged out", tt.why)
 			}
 			// The refresh token is still there.
-			e.tenant.Replace(tenant.Token, nil)
-			user(func(*tenant.User) {})(e)
+			e.tenant.Replace(emulator.Token, nil)
+			user(func(*emulator.User) {})(e)
 			time.Sleep(time.Minute)
 			b.token()
 		})
@@ -737,7 +737,7 @@ func TestHangingRefresh(t *testing.T) {
 	inEachMode(t, func(t *testing.T, m mode) {
 		e := newRefreshEnv(t, m.edit)
 		b := e.browser().mustLogin()
-		e.tenant.Delay(tenant.Token, time.Hour)
+		e.tenant.Delay(emulator.Token, time.Hour)
 		time.Sleep(tokenLife)
 		begun := time.Now()
 		tabs := tabs(b, 5)
@@ -945,22 +945,22 @@ func TestRefreshWithoutTheRightKeys(t *testing.T) {
 		after  func(*env) // it; then the refresh works
 		held   time.Duration
 	}{
-		{"rotation, key endpoint down", func(e *env) { rotate(e); e.tenant.Fail(tenant.JWKS, 500) }, func(e *env) { e.tenant.Fail(tenant.JWKS, 0) }, time.Minute},
-		{"rotation, key endpoint has had enough", func(e *env) { rotate(e); e.tenant.Fail(tenant.JWKS, 429) }, func(e *env) { e.tenant.Fail(tenant.JWKS, 0) }, time.Minute},
+		{"rotation, key endpoint down", func(e *env) { rotate(e); e.tenant.Fail(emulator.JWKS, 500) }, func(e *env) { e.tenant.Fail(emulator.JWKS, 0) }, time.Minute},
+		{"rotation, key endpoint has had enough", func(e *env) { rotate(e); e.tenant.Fail(emulator.JWKS, 429) }, func(e *env) { e.tenant.Fail(emulator.JWKS, 0) }, time.Minute},
 		{"rotation, fetches held back", func(e *env) {
-			e.tenant.Fail(tenant.JWKS, 500)
+			e.tenant.Fail(emulator.JWKS, 500)
 			e.strategy.KeySet().VerifySignature(context.Background(), unverifiable("made-up")) // fails
-			e.tenant.Fail(tenant.JWKS, 0)
+			e.tenant.Fail(emulator.JWKS, 0)
 			rotate(e)
 		}, func(*env) {}, time.Minute},
-		{"rotation, key endpoint does not answer", func(e *env) { rotate(e); e.tenant.Delay(tenant.JWKS, time.Hour) }, func(e *env) { e.tenant.Delay(tenant.JWKS, 0) }, time.Minute},
+		{"rotation, key endpoint does not answer", func(e *env) { rotate(e); e.tenant.Delay(emulator.JWKS, time.Hour) }, func(e *env) { e.tenant.Delay(emulator.JWKS, 0) }, time.Minute},
 		{"rotation that is not published yet", func(e *env) {
 			e.freshKeys()
 			old := httptest.NewRecorder()
 			e.tenant.ServeHTTP(old, httptest.NewRequest("GET", "https://"+tenantHost+"/.well-known/jwks.json", nil))
 			rotate(e)
-			e.tenant.Replace(tenant.JWKS, func(w http.ResponseWriter, r *http.Request) { w.Write(old.Body.Bytes()) })
-		}, func(e *env) { e.tenant.Replace(tenant.JWKS, nil) }, time.Minute},
+			e.tenant.Replace(emulator.JWKS, func(w http.ResponseWriter, r *http.Request) { w.Write(old.Body.Bytes()) })
+		}, func(e *env) { e.tenant.Replace(emulator.JWKS, nil) }, time.Minute},
 		{"key is briefly for something else", func(e *env) {
 			e.tenant.EditJWKS(func(doc map[string]any) {
 				for _, key := range doc["keys"].([]map[string]any) {
@@ -973,10 +973,10 @@ func TestRefreshWithoutTheRightKeys(t *testing.T) {
 		}, func(e *env) { e.tenant.EditJWKS(nil); refetch(e) }, time.Minute},
 		{"kid is given to another key, key endpoint down", func(e *env) {
 			e.tenant.SignWithForeignKey(true)
-			e.tenant.Fail(tenant.JWKS, 500)
+			e.tenant.Fail(emulator.JWKS, 500)
 		}, func(e *env) {
 			e.tenant.SignWithForeignKey(false)
-			e.tenant.Fail(tenant.JWKS, 0)
+			e.tenant.Fail(emulator.JWKS, 0)
 		}, time.Minute},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
@@ -1026,9 +1026,9 @@ func TestRefreshedIDTokenForged(t *testing.T) {
 			e.tenant.EditIDToken(claims)
 			time.Sleep(tokenLife)
 			e.freshKeys()
-			fetches := e.tenant.Calls(tenant.JWKS)
+			fetches := e.tenant.Calls(emulator.JWKS)
 			b.noToken(401, "token_expired")
-			if n := e.tenant.Calls(tenant.JWKS) - fetches; n != 1 {
+			if n := e.tenant.Calls(emulator.JWKS) - fetches; n != 1 {
 				t.Errorf("the keys were fetched %d times before the token was called a forgery, want 1", n)
 			}
 			e.tenant.SignWithForeignKey(false)
@@ -1068,11 +1068,11 @@ func TestStrangersDoNotUseUpFetches(t *testing.T) {
 				b := e.browser().mustLogin()
 				time.Sleep(tokenLife)
 				e.freshKeys()
-				before := e.tenant.Calls(tenant.JWKS)
+				before := e.tenant.Calls(emulator.JWKS)
 				for i := range 200 {
 					send(e, api, fmt.Sprint("x", i))
 				}
-				if n := e.tenant.Calls(tenant.JWKS) - before; n != 2 {
+				if n := e.tenant.Calls(emulator.JWKS) - before; n != 2 {
 					t.Errorf("200 made-up kids: %d fetches, want 2", n)
 				}
 				e.tenant.RotateKeys()
@@ -1097,10 +1097,10 @@ func TestJoinedFetchCanBeTooOld(t *testing.T) {
 		slow := true
 		old := httptest.NewRecorder()
 		e.tenant.ServeHTTP(old, httptest.NewRequest("GET", "https://"+tenantHost+"/.well-known/jwks.json", nil))
-		e.tenant.Replace(tenant.JWKS, func(w http.ResponseWriter, r *http.Request) {
+		e.tenant.Replace(emulator.JWKS, func(w http.ResponseWriter, r *http.Request) {
 			if !slow {
 				current := httptest.NewRecorder()
-				e.tenant.Replace(tenant.JWKS, nil)
+				e.tenant.Replace(emulator.JWKS, nil)
 				e.tenant.ServeHTTP(current, r)
 				w.Write(current.Body.Bytes())
 				return
@@ -1123,20 +1123,20 @@ func TestRefreshWithoutKeys(t *testing.T) {
 	inEachMode(t, func(t *testing.T, m mode) {
 		e := newRefreshEnv(t, m.edit)
 		b := e.browser().mustLogin()
-		e.tenant.Fail(tenant.JWKS, 503)
+		e.tenant.Fail(emulator.JWKS, 503)
 		time.Sleep(tokenLife)
 		b.token() // with the keys of before
 		time.Sleep(25*time.Hour - tokenLife)
 		b = e.browser()
-		e.tenant.Fail(tenant.JWKS, 0)
+		e.tenant.Fail(emulator.JWKS, 0)
 		b.mustLogin()
-		e.tenant.Fail(tenant.JWKS, 503)
+		e.tenant.Fail(emulator.JWKS, 503)
 		restarted := newRefreshEnv(t, func(c *auth0.Config) { *c = e.cfg })
 		b.e = restarted
 		time.Sleep(tokenLife)
 		b.noToken(503, "keys_unavailable")
 		time.Sleep(2 * time.Minute)
-		e.tenant.Fail(tenant.JWKS, 0)
+		e.tenant.Fail(emulator.JWKS, 0)
 		b.token()
 	})
 }
@@ -1241,11 +1241,11 @@ func TestTokensOfASession(t *testing.T) {
 		wish := func(i int) string { return fmt.Sprintf("audience=%s&scope=read:a+x:%d", audienceNumber(i), i) }
 		for i := range 8 {
 			audience := audienceNumber(i)
-			if err := e.tenant.AddAPI(tenant.API{Audience: audience, Scopes: []string{"read:a"}, Lifetime: tokenLife}); err != nil {
+			if err := e.tenant.AddAPI(emulator.API{Audience: audience, Scopes: []string{"read:a"}, Lifetime: tokenLife}); err != nil {
 				t.Fatal(err)
 			}
-			e.edit(func(c *tenant.Client) {
-				c.RefreshTokenPolicies = append(c.RefreshTokenPolicies, tenant.ClientGrant{Audience: audience, Scopes: []string{"read:a"}})
+			e.edit(func(c *emulator.Client) {
+				c.RefreshTokenPolicies = append(c.RefreshTokenPolicies, emulator.ClientGrant{Audience: audience, Scopes: []string{"read:a"}})
 			})
 			time.Sleep(time.Second)
 			b.token(wish(i))
@@ -1267,7 +1267,7 @@ func audienceNumber(i int) string { return fmt.Sprintf("https://api%d.example/",
 func TestAudienceThatIsNotAllowed(t *testing.T) {
 	inEachMode(t, func(t *testing.T, m mode) {
 		e := newRefreshEnv(t, m.edit)
-		e.edit(func(c *tenant.Client) { c.RefreshTokenPolicies = nil })
+		e.edit(func(c *emulator.Client) { c.RefreshTokenPolicies = nil })
 		b := e.browser().mustLogin()
 		for range 2 {
 			b.noToken(502, "tenant_answer", "audience="+secondAudience)
@@ -1363,7 +1363,7 @@ func TestLogoutDuringRefresh(t *testing.T) {
 		t.Run(m.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				e := newRefreshEnv(t, m.edit)
-				e.tenant.Delay(tenant.Token, time.Millisecond)
+				e.tenant.Delay(emulator.Token, time.Millisecond)
 				revived := 0
 				for round := range m.rounds {
 					b := e.browser()
@@ -1397,7 +1397,7 @@ func TestTwoProcesses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		one := newRefreshEnv(t, inStore)
 		two := newRefreshEnv(t, func(c *auth0.Config) { *c = one.cfg })
-		one.tenant.Delay(tenant.Token, time.Second)
+		one.tenant.Delay(emulator.Token, time.Second)
 		b := one.browser().mustLogin()
 		for round := range 3 {
 			time.Sleep(tokenLife)
@@ -1445,7 +1445,7 @@ func TestTwoProcessesInCookies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		one := newRefreshEnv(t)
 		one.rotate(true, 30*time.Second)
-		one.tenant.Delay(tenant.Token, time.Second)
+		one.tenant.Delay(emulator.Token, time.Second)
 		two := newRefreshEnv(t, func(c *auth0.Config) { *c = one.cfg })
 		b := one.browser().mustLogin()
 		for round := range 3 {
@@ -1573,10 +1573,10 @@ func TestLogoutRevokesRefreshToken(t *testing.T) {
 		warned bool
 	}{
 		{"as always", func(*env) {}, 1, false},
-		{"no refresh token", func(e *env) { e.edit(func(c *tenant.Client) { c.GrantTypes = []string{"authorization_code"} }) }, 0, false},
-		{"the tenant fails", func(e *env) { e.tenant.Fail(tenant.Revoke, 500) }, 1, true},
-		{"the tenant does not take the secret", func(e *env) { e.edit(func(c *tenant.Client) { c.Secret = "another" }) }, 1, true},
-		{"the tenant does not answer", func(e *env) { e.tenant.Delay(tenant.Revoke, time.Hour) }, 1, true},
+		{"no refresh token", func(e *env) { e.edit(func(c *emulator.Client) { c.GrantTypes = []string{"authorization_code"} }) }, 0, false},
+		{"the tenant fails", func(e *env) { e.tenant.Fail(emulator.Revoke, 500) }, 1, true},
+		{"the tenant does not take the secret", func(e *env) { e.edit(func(c *emulator.Client) { c.Secret = "another" }) }, 1, true},
+		{"the tenant does not answer", func(e *env) { e.tenant.Delay(emulator.Revoke, time.Hour) }, 1, true},
 	}
 	for _, tt := range tests {
 		inEachMode(t, func(t *testing.T, m mode) {
@@ -1599,7 +1599,7 @@ func TestLogoutRevokesRefreshToken(t *testing.T) {
 			}
 			time.Sleep(2 * time.Second)
 			synctest.Wait()
-			if got := e.tenant.Calls(tenant.Revoke); got != tt.calls {
+			if got := e.tenant.Calls(emulator.Revoke); got != tt.calls {
 				t.Errorf("%s: %d calls, want %d", tt.why, got, tt.calls)
 			}
 			if got := strings.Contains(e.log.String(), "could not be revoked"); got != tt.warned {
@@ -1642,10 +1642,10 @@ func TestRefreshDoesNotPrint(t *testing.T) {
 		})
 		b := e.browser().mustLogin()
 		b.page("/collect")
-		e.tenant.Fail(tenant.Token, 500)
+		e.tenant.Fail(emulator.Token, 500)
 		time.Sleep(tokenLife)
 		b.page("/collect")
-		e.tenant.Fail(tenant.Token, 0)
+		e.tenant.Fail(emulator.Token, 0)
 		e.tenant.RevokeRefreshTokens("ada@acme.example")
 		b.page("/collect")
 		secrets := append(spy.seen(), "client-secret-SECRET", testSecret, b.cookies[sessionName])
@@ -1696,13 +1696,13 @@ func TestTokensAtOnce(t *testing.T) {
 				if resp := b.fetch("/at-once"); resp.status != 200 {
 					t.Fatal(resp.status)
 				}
-				calls := e.tenant.Calls(tenant.Token)
+				calls := e.tenant.Calls(emulator.Token)
 				for _, audience := range audiences {
 					if token := b.token("audience=" + url.QueryEscape(audience)); !slices.Contains(got, token) {
 						t.Errorf("%s: the session has none of the tokens", audience)
 					}
 				}
-				if n := e.tenant.Calls(tenant.Token) - calls; n != 0 {
+				if n := e.tenant.Calls(emulator.Token) - calls; n != 0 {
 					t.Errorf("%d tokens were got and not kept", n)
 				}
 			}

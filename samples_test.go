@@ -20,7 +20,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 	"github.com/seed-15d5a55c/auth0/management"
 )
 
@@ -65,9 +65,9 @@ func readSample(t testing.TB, name string, out any) []byte {
 
 // where returns the endpoint that a sample is of, or nothing if it comes through
 // the browser.
-func (s sample) where() tenant.Endpoint {
-	for text, endpoint := range map[string]tenant.Endpoint{
-		"/oauth/token": tenant.Token, "any Authentication API": tenant.Token, "/userinfo": tenant.UserInfo, "/api/v2": tenant.Management, "/oauth/par": tenant.PAR,
+func (s sample) where() emulator.Endpoint {
+	for text, endpoint := range map[string]emulator.Endpoint{
+		"/oauth/token": emulator.Token, "any Authentication API": emulator.Token, "/userinfo": emulator.UserInfo, "/api/v2": emulator.Management, "/oauth/par": emulator.PAR,
 	} {
 		if strings.Contains(s.Endpoint, text) {
 			return endpoint
@@ -138,22 +138,22 @@ type sampled struct {
 const tokens, callbacks = "POST /oauth/token ", "callback"
 
 func sampledRefusals() []sampled {
-	user := func(edit func(*tenant.User)) func(*env) {
+	user := func(edit func(*emulator.User)) func(*env) {
 		return func(e *env) {
-			u := tenant.User{Connection: realm, Email: "ada@acme.example", EmailVerified: true, Password: demoPass}
+			u := emulator.User{Connection: realm, Email: "ada@acme.example", EmailVerified: true, Password: demoPass}
 			edit(&u)
 			if err := e.tenant.AddUser(u); err != nil {
 				e.t.Fatal(err)
 			}
 		}
 	}
-	client := func(edit func(*tenant.Client)) func(*env) { return func(e *env) { e.edit(edit) } }
+	client := func(edit func(*emulator.Client)) func(*env) { return func(e *env) { e.edit(edit) } }
 	nothing := func(*env) {} // what is asked for is refused anyway
-	blocked := user(func(u *tenant.User) { u.Blocked = true })
-	denied := user(func(u *tenant.User) { u.DenyReason = "<reason>" })
-	protected := func(how string) func(*env) { return user(func(u *tenant.User) { u.Protection = how }) }
-	noGrant := client(func(c *tenant.Client) { c.Grants = nil })
-	one := func(e *env) { e.tenant.LimitRate(tenant.Token, 1, time.Second); e.password() }
+	blocked := user(func(u *emulator.User) { u.Blocked = true })
+	denied := user(func(u *emulator.User) { u.DenyReason = "<reason>" })
+	protected := func(how string) func(*env) { return user(func(u *emulator.User) { u.Protection = how }) }
+	noGrant := client(func(c *emulator.Client) { c.Grants = nil })
+	one := func(e *env) { e.tenant.LimitRate(emulator.Token, 1, time.Second); e.password() }
 
 	wrong := func(p *auth0.PasswordLogin) { p.Password = "wrong" }
 	const acmeAPI = "https://api.acme.example"
@@ -161,9 +161,9 @@ func sampledRefusals() []sampled {
 	return []sampled{
 		{tokens + "authorization_code", "unknown, expired, reused or foreign code (also used for redirect_uri mismatch)", reusedCode, nothing, false, 400, "invalid_grant", "invalid_grant", 0, nil},
 		{tokens + "authorization_code", "code_verifier wrong or missing", login(), nil, false, 400, "invalid_grant", "invalid_grant", 0, nil},
-		{tokens + "any", "wrong/missing client_secret, unknown client_id, wrong auth method (e.g. secret demanded from an SPA)", password(), client(func(c *tenant.Client) { c.Secret = "another" }), false, 502, "access_denied", "tenant_answer", 0, nil},
+		{tokens + "any", "wrong/missing client_secret, unknown client_id, wrong auth method (e.g. secret demanded from an SPA)", password(), client(func(c *emulator.Client) { c.Secret = "another" }), false, 502, "access_denied", "tenant_answer", 0, nil},
 		{tokens + "any", "client auth failure, newer code paths / private_key_jwt", password(), nil, true, 502, "invalid_client", "tenant_answer", 0, nil},
-		{tokens + "any", "grant type not enabled on the application", password(), client(func(c *tenant.Client) { c.GrantTypes = []string{"authorization_code"} }), false, 500, "unauthorized_client", grantNotAllowed, 0, auth0.ErrGrantNotAllowed},
+		{tokens + "any", "grant type not enabled on the application", password(), client(func(c *emulator.Client) { c.GrantTypes = []string{"authorization_code"} }), false, 500, "unauthorized_client", grantNotAllowed, 0, auth0.ErrGrantNotAllowed},
 		{tokens + "any", "missing grant_type", grant("urn:acme:other"), nil, false, 500, "invalid_request", grantNotAllowed, 0, auth0.ErrGrantNotAllowed},
 		{tokens + "any", "unknown grant_type", grant("urn:acme:other"), nothing, true, 500, "unsupported_grant_type", grantNotAllowed, 0, auth0.ErrGrantNotAllowed},
 
@@ -172,9 +172,9 @@ func sampledRefusals() []sampled {
 			subject, _ := e.tenant.Subject("ada@acme.example")
 			e.tenant.RemoveUser(subject)
 		}, false, 401, "login_required", "token_expired", 0, auth0.ErrTokenExpired},
-		{tokens + "refresh_token|password", "MFA needed", refreshed, user(func(u *tenant.User) { u.MFAOnRefresh = true }), false, 403, "mfa_required", "mfa_required", 0, auth0.ErrMFARequired},
-		{tokens + "refresh_token|password", "MFA needed", password(), user(func(u *tenant.User) { u.MFA = true }), false, 403, "mfa_required", "mfa_required", 0, auth0.ErrMFARequired},
-		{tokens + "refresh_token|password", "MFA needed", exchanged, user(func(u *tenant.User) { u.MFA = true }), false, 403, "mfa_required", "mfa_required", 0, auth0.ErrMFARequired},
+		{tokens + "refresh_token|password", "MFA needed", refreshed, user(func(u *emulator.User) { u.MFAOnRefresh = true }), false, 403, "mfa_required", "mfa_required", 0, auth0.ErrMFARequired},
+		{tokens + "refresh_token|password", "MFA needed", password(), user(func(u *emulator.User) { u.MFA = true }), false, 403, "mfa_required", "mfa_required", 0, auth0.ErrMFARequired},
+		{tokens + "refresh_token|password", "MFA needed", exchanged, user(func(u *emulator.User) { u.MFA = true }), false, 403, "mfa_required", "mfa_required", 0, auth0.ErrMFARequired},
 
 		{tokens + "password|password-realm", "wrong credentials or unknown user", password(wrong), nothing, false, 401, "invalid_grant", "wrong_credentials", 0, auth0.ErrWrongCredentials},
 		{tokens + "password|password-realm", "wrong credentials or unknown user", password(wrong, inRealm(realm)), nothing, false, 401, "invalid_grant", "wrong_credentials", 0, auth0.ErrWrongCredentials},
@@ -202,7 +202,7 @@ func sampledRefusals() []sampled {
 		{tokens + "client_credentials", "audience missing and no default audience", own(""), nothing, false, 500, "access_denied", grantNotAllowed, 0, auth0.ErrGrantNotAllowed},
 		{tokens + "client_credentials", "scope outside grant", own(testAudience, "write:things"), nothing, false, 500, "access_denied", grantNotAllowed, 0, auth0.ErrGrantNotAllowed},
 		{tokens + "client_credentials", "M2M quota", own(testAudience), func(e *env) {
-			e.edit(func(c *tenant.Client) { c.HourlyTokens = 1 })
+			e.edit(func(c *emulator.Client) { c.HourlyTokens = 1 })
 			e.strategy.Grant(context.Background(), "client_credentials", url.Values{"audience": {testAudience}})
 		}, false, 502, "too_many_requests", "tenant_unavailable", time.Hour, auth0.ErrTenantUnavailable},
 		{"any Authentication API", "custom rate limit policy", password(), one, false, 502, "too_many_requests", "tenant_unavailable", time.Second, auth0.ErrTenantUnavailable},
@@ -228,12 +228,12 @@ func sampledRefusals() []sampled {
 		{tokens + "mfa-otp", "bad code", factor("000000"), nothing, false, 401, "invalid_grant", "wrong_credentials", 0, auth0.ErrWrongCredentials},
 		{tokens + "mfa-oob", "bad binding code", messaged, nothing, false, 401, "invalid_grant", "wrong_credentials", 0, auth0.ErrWrongCredentials},
 		{tokens + "mfa-*", "mfa_token malformed", usedFactor, nothing, false, 401, "invalid_grant", "wrong_credentials", 0, auth0.ErrWrongCredentials},
-		{tokens + "mfa-*", "mfa_token expired", factor(tenant.OneTimeCode), nil, false, 400, "expired_token", "mfa_expired", 0, nil},
+		{tokens + "mfa-*", "mfa_token expired", factor(emulator.OneTimeCode), nil, false, 400, "expired_token", "mfa_expired", 0, nil},
 		{tokens + "passwordless/otp", "bad code", coded, nothing, false, 401, "invalid_grant", "wrong_credentials", 0, auth0.ErrWrongCredentials},
 		{strings.TrimSpace(tokens), "DPoP public client without nonce", password(), nil, false, 502, "use_dpop_nonce", "tenant_answer", 0, nil},
 
 		{"POST /oauth/par or GET /authorize", "both online_access and offline_access", begun(auth0.WithScopes("openid", "online_access", "offline_access")), nothing, false, 400, "invalid_request", "authorization_error", 0, nil},
-		{"GET /authorize", "FAPI compliance level requires PAR", login(), client(func(c *tenant.Client) { c.RequirePushedRequests = true }), false, 400, "invalid_request", "authorization_error", 0, nil},
+		{"GET /authorize", "FAPI compliance level requires PAR", login(), client(func(c *emulator.Client) { c.RequirePushedRequests = true }), false, 400, "invalid_request", "authorization_error", 0, nil},
 		{callbacks, "prompt=none without session", login(auth0.WithPrompt("none")), func(e *env) { e.tenant.SignOut() }, false, 400, "login_required", "authorization_error", 0, nil},
 		{callbacks, "prompt=none and consent missing", login(auth0.WithPrompt("none")), nil, false, 400, "consent_required", "authorization_error", 0, nil},
 		{callbacks, "prompt=none but MFA/redirect action needed", login(auth0.WithPrompt("none")), nil, true, 400, "interaction_required", "authorization_error", 0, nil},
@@ -242,11 +242,11 @@ func sampledRefusals() []sampled {
 		{callbacks, "user refused consent", login(), nil, false, 403, "access_denied", "authorization_denied", 0, nil},
 		{callbacks, "unknown audience", login(auth0.WithAudience(acmeAPI)), nothing, false, 403, "access_denied", "authorization_denied", 0, nil},
 		{callbacks, "API policy per-app and no user client grant", login(auth0.WithAudience(acmeAPI)), func(e *env) {
-			if err := e.tenant.AddAPI(tenant.API{Audience: acmeAPI, PerAppAuthorization: true}); err != nil {
+			if err := e.tenant.AddAPI(emulator.API{Audience: acmeAPI, PerAppAuthorization: true}); err != nil {
 				e.t.Fatal(err)
 			}
 		}, false, 400, "invalid_request", "authorization_error", 0, nil},
-		{callbacks, "organization_usage=require and none sent", login(), client(func(c *tenant.Client) { c.OrganizationUsage = "require" }), false, 400, "invalid_request", "authorization_error", 0, nil},
+		{callbacks, "organization_usage=require and none sent", login(), client(func(c *emulator.Client) { c.OrganizationUsage = "require" }), false, 400, "invalid_request", "authorization_error", 0, nil},
 		{callbacks, "organization name sent but names not enabled", login(), nil, false, 400, "invalid_request", "authorization_error", 0, nil},
 		{callbacks, "stale invitation", login(auth0.WithInvitation("stale", "org_AcmeSample000000")), nothing, false, 400, "invalid_request", "authorization_error", 0, nil},
 		{callbacks, "connection missing / not enabled for client", login(auth0.WithConnection("nope")), nothing, false, 400, "invalid_request", "authorization_error", 0, nil},
@@ -268,7 +268,7 @@ func sampledRefusals() []sampled {
 		{"GET /api/v2/users/{id}", "unknown", identified, nothing, false, 0, "inexistent_user", "management", 0, nil},
 		{"POST /api/v2/connections", "invalid body", created, nil, true, 0, "invalid_body", "management", 0, nil},
 		{"any /api/v2", "plan does not include feature", managed, nil, false, 0, "insufficient_entitlement", "management", 0, nil},
-		{"any /api/v2", "rate limited", managed, func(e *env) { e.tenant.LimitRate(tenant.Management, 1, time.Minute); managed(e, nil)() }, false, 0, "too_many_requests", "management", time.Minute, management.ErrUnavailable},
+		{"any /api/v2", "rate limited", managed, func(e *env) { e.tenant.LimitRate(emulator.Management, 1, time.Minute); managed(e, nil)() }, false, 0, "too_many_requests", "management", time.Minute, management.ErrUnavailable},
 		{"any /api/v2", "rate limited", listed(), nil, false, 503, "too_many_requests", "connections_unavailable", time.Minute, nil},
 	}
 }
@@ -381,10 +381,10 @@ func factor(otp string) func(*env, *wire) func() error {
 
 func usedFactor(e *env, w *wire) func() error {
 	m := e.mfa()
-	if _, err := m.LoginWithOTP(e.t.Context(), tenant.OneTimeCode); err != nil {
+	if _, err := m.LoginWithOTP(e.t.Context(), emulator.OneTimeCode); err != nil {
 		e.t.Fatal(err)
 	}
-	return func() error { _, err := m.LoginWithOTP(e.t.Context(), tenant.OneTimeCode); return err }
+	return func() error { _, err := m.LoginWithOTP(e.t.Context(), emulator.OneTimeCode); return err }
 }
 
 func challenged(e *env, code string, channel string) func() error {
@@ -449,12 +449,12 @@ func newSampleEnv(t testing.TB) (*env, *wire) {
 		w.next = c.HTTPClient.Transport
 		c.HTTPClient = &http.Client{Transport: w}
 	})
-	if err := e.tenant.AddOrganization(tenant.Organization{ID: "org_AcmeSample000000", Name: "sample", Connections: []tenant.OrganizationConnection{{Name: realm}}}); err != nil {
+	if err := e.tenant.AddOrganization(emulator.Organization{ID: "org_AcmeSample000000", Name: "sample", Connections: []emulator.OrganizationConnection{{Name: realm}}}); err != nil {
 		t.Fatal(err)
 	}
-	e.edit(func(c *tenant.Client) {
+	e.edit(func(c *emulator.Client) {
 		c.OrganizationUsage, c.ResourceServer = "allow", testAudience
-		c.Grants = []tenant.ClientGrant{
+		c.Grants = []emulator.ClientGrant{
 			{Audience: testAudience, Scopes: []string{"read:protected"}},
 			{Audience: "https://" + tenantHost + "/api/v2/", Scopes: append(slices.Clone(writeScopes), "read:organizations", "read:organization_connections")},
 		}
@@ -625,10 +625,10 @@ func TestSampledTokens(t *testing.T) {
 		return got
 	}
 	byConnection := func(e *env) outcome {
-		if err := e.tenant.AddConnection(tenant.Connection{Name: "vault", Strategy: "google-oauth2", ConnectedAccounts: true}); err != nil {
+		if err := e.tenant.AddConnection(emulator.Connection{Name: "vault", Strategy: "google-oauth2", ConnectedAccounts: true}); err != nil {
 			t.Fatal(err)
 		}
-		if err := e.tenant.ConnectAccount("ada@acme.example", tenant.ConnectedAccount{Connection: "vault", AccessToken: "ya29.a0A...", Scope: "openid https://www.googleapis.com/auth/calendar", ExpiresIn: 1377 * time.Second}); err != nil {
+		if err := e.tenant.ConnectAccount("ada@acme.example", emulator.ConnectedAccount{Connection: "vault", AccessToken: "ya29.a0A...", Scope: "openid https://www.googleapis.com/auth/calendar", ExpiresIn: 1377 * time.Second}); err != nil {
 			t.Fatal(err)
 		}
 		token, err := e.strategy.ConnectionToken(e.t.Context(), e.tenant.AccessToken("ada@acme.example", testAudience), "vault", "")
@@ -650,7 +650,7 @@ func TestSampledTokens(t *testing.T) {
 		return outcome{token, err}
 	}
 	byManagement := func(e *env) (got outcome) {
-		e.tenant.Replace(tenant.Management, func(w http.ResponseWriter, r *http.Request) {
+		e.tenant.Replace(emulator.Management, func(w http.ResponseWriter, r *http.Request) {
 			scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 			got.token = &oauth2.Token{AccessToken: token, TokenType: scheme}
 			w.WriteHeader(http.StatusNoContent)
@@ -658,14 +658,14 @@ func TestSampledTokens(t *testing.T) {
 		got.err = e.management().DeleteConnection(e.t.Context(), "con_1")
 		return got
 	}
-	rotating := func(on bool) func(*tenant.Client) {
-		return func(c *tenant.Client) { c.RotatingRefreshTokens = on }
+	rotating := func(on bool) func(*emulator.Client) {
+		return func(c *emulator.Client) { c.RotatingRefreshTokens = on }
 	}
 	claimed := map[string]bool{}
 	for _, row := range []struct {
 		sample string
 		ask    func(*env) outcome
-		edit   func(*tenant.Client)
+		edit   func(*emulator.Client)
 		// replay: the sample answers. Else the tenant does, with the same members.
 		replay  bool
 		refused string // the Reason
@@ -702,7 +702,7 @@ func TestSampledTokens(t *testing.T) {
 				e.edit(row.edit)
 			}
 			if row.replay {
-				e.tenant.Replace(tenant.Token, func(w http.ResponseWriter, r *http.Request) {
+				e.tenant.Replace(emulator.Token, func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Content-Type", "application/json")
 					w.Write(body)
 				})
@@ -758,7 +758,7 @@ func TestSampledTokens(t *testing.T) {
 
 // TestSampleFiles: the other files, each answered to what asks for it.
 func TestSampleFiles(t *testing.T) {
-	answered := func(e *env, endpoint tenant.Endpoint, status int, bodies ...[]byte) {
+	answered := func(e *env, endpoint emulator.Endpoint, status int, bodies ...[]byte) {
 		e.tenant.Replace(endpoint, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(status)
@@ -771,7 +771,7 @@ func TestSampleFiles(t *testing.T) {
 		"token-responses.json": nil, // TestSampledTokens
 		"userinfo.json": func(t *testing.T, e *env, body []byte) {
 			l := must(e.password())
-			answered(e, tenant.UserInfo, 200, body)
+			answered(e, emulator.UserInfo, 200, body)
 			const subject = "auth0|65f0c1d2e3a4b5c6d7e8f901"
 			u, err := e.strategy.UserInfo(t.Context(), l.Token(), subject)
 			at, _ := u.Claim("updated_at")
@@ -786,7 +786,7 @@ func TestSampleFiles(t *testing.T) {
 			e.tenant.AllowPushedRequests(true)
 			e.cfg.PushedAuthorizationRequests = true
 			s := must(auth0.New(e.cfg))
-			answered(e, tenant.PAR, 201, body)
+			answered(e, emulator.PAR, 201, body)
 			authURL, _, err := s.AuthCodeURL(t.Context())
 			if err != nil {
 				t.Fatal(err)
@@ -797,7 +797,7 @@ func TestSampleFiles(t *testing.T) {
 			}
 		},
 		"user-with-identities.json": func(t *testing.T, e *env, body []byte) {
-			answered(e, tenant.Management, 200, body)
+			answered(e, emulator.Management, 200, body)
 			token, err := e.management().IdentityProviderToken(t.Context(), "google-oauth2|111199914890750704174", "google-oauth2")
 			if err != nil || token.AccessToken != "ya29.GlsP..." || token.RefreshToken != "1//0g..." {
 				t.Errorf("got %v, %v", token, err)
@@ -830,35 +830,35 @@ func TestSampleFiles(t *testing.T) {
 			}
 		},
 		"connection-create-oauth2.response-201.json": func(t *testing.T, e *env, body []byte) {
-			answered(e, tenant.Management, 201, body)
+			answered(e, emulator.Management, 201, body)
 			c, err := e.management().CreateOAuth2Connection(t.Context(), partner())
 			if err != nil || c.ID != "con_Custom000000Acme" || c.Name != "partner-idp" || c.DisplayName != "Partner Ltd" || !c.Options.PKCE || len(c.Options.Scopes) != 3 || c.TokenVault {
 				t.Errorf("got %v, %v", c, err)
 			}
 		},
 		"connection-delete.response-202.json": func(t *testing.T, e *env, body []byte) {
-			answered(e, tenant.Management, 202, body)
+			answered(e, emulator.Management, 202, body)
 			if err := e.management().DeleteConnection(t.Context(), "con_1"); err != nil {
 				t.Error(err)
 			}
 		},
 		"client-connections.page1.json": func(t *testing.T, e *env, body []byte) {
-			answered(e, tenant.Management, 200, body, readSample(t, "client-connections.last.json", nil))
+			answered(e, emulator.Management, 200, body, readSample(t, "client-connections.last.json", nil))
 			list, err := e.strategy.GetConnections(t.Context())
-			if got := names(list); err != nil || got != "Username-Password-Authentication google-oauth2 partner-idp" || e.tenant.Calls(tenant.Management) != 2 {
-				t.Errorf("got %q, %v after %d requests", got, err, e.tenant.Calls(tenant.Management))
+			if got := names(list); err != nil || got != "Username-Password-Authentication google-oauth2 partner-idp" || e.tenant.Calls(emulator.Management) != 2 {
+				t.Errorf("got %q, %v after %d requests", got, err, e.tenant.Calls(emulator.Management))
 			}
 		},
 		"client-connections.last.json": func(t *testing.T, e *env, body []byte) {
-			answered(e, tenant.Management, 200, body)
+			answered(e, emulator.Management, 200, body)
 			// It has no button, and no domains without the scope for options.
 			list, err := e.strategy.GetConnections(t.Context())
-			if err != nil || len(list) != 0 || e.tenant.Calls(tenant.Management) != 1 {
-				t.Errorf("got %q, %v after %d requests", names(list), err, e.tenant.Calls(tenant.Management))
+			if err != nil || len(list) != 0 || e.tenant.Calls(emulator.Management) != 1 {
+				t.Errorf("got %q, %v after %d requests", names(list), err, e.tenant.Calls(emulator.Management))
 			}
 		},
 		"client-connections.empty.json": func(t *testing.T, e *env, body []byte) {
-			answered(e, tenant.Management, 200, body)
+			answered(e, emulator.Management, 200, body)
 			if list, err := e.strategy.GetConnections(t.Context()); err != nil || len(list) != 0 {
 				t.Errorf("got %v, %v", list, err)
 			}
@@ -866,8 +866,8 @@ func TestSampleFiles(t *testing.T) {
 		"client-info.js": func(t *testing.T, e *env, body []byte) {
 			e.cfg.ConfigurationBaseURL = "https://" + tenantHost
 			s := must(auth0.New(e.cfg))
-			e.tenant.Fail(tenant.Management, 403)
-			answered(e, tenant.ClientFile, 200, body)
+			e.tenant.Fail(emulator.Management, 403)
+			answered(e, emulator.ClientFile, 200, body)
 			list, err := s.GetConnections(t.Context())
 			if got := names(list); err != nil || !strings.Contains(got, realm) || !strings.Contains(got, "google-oauth2") {
 				t.Errorf("got %q, %v", got, err)

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 	"github.com/seed-15d5a55c/auth0/management"
 )
 
@@ -70,7 +70,7 @@ func TestShownSeesSecrets(t *testing.T) {
 func TestKeptSecretsAreNeverShown(t *testing.T) {
 	const canary = "CANARY-of-the-tests-with-more-than-32-bytes"
 	values := map[string]any{}
-	secrets := []string{canary, "client-secret-SECRET", testSecret, demoPass, tenant.OneTimeCode + "-"}
+	secrets := []string{canary, "client-secret-SECRET", testSecret, demoPass, emulator.OneTimeCode + "-"}
 	e := newGrantEnv(t, func(c *auth0.Config) {
 		c.Audience, c.Scopes, c.KeepIDToken = testAudience, []string{"openid", "email", "offline_access"}, true
 		c.ManagementClientID, c.ManagementClientSecret = "m2m", canary
@@ -136,7 +136,7 @@ func TestKeptSecretsAreNeverShown(t *testing.T) {
 	_, values["error of a password"] = e.password(func(p *auth0.PasswordLogin) { p.Password = canary })
 	_, values["error of an exchange of tokens"] = e.strategy.ExchangeToken(t.Context(), auth0.TokenExchange{SubjectToken: canary, SubjectTokenType: legacyToken})
 	_, values["error of an API"] = values["API"].(*auth0.API).Verify(t.Context(), signed(goodHeader, withClaim("aud", `"x"`)))
-	e.tenant.Replace(tenant.Token, func(w http.ResponseWriter, r *http.Request) {
+	e.tenant.Replace(emulator.Token, func(w http.ResponseWriter, r *http.Request) {
 		r.ParseForm()
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(400)

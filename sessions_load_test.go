@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 // A fault is what is wrong with a store.
@@ -395,7 +395,7 @@ func TestTokensOutliveOutage(t *testing.T) {
 					c.Audience = testAudience
 					c.Scopes = []string{"openid", "offline_access"}
 				})
-				e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.RotatingRefreshTokens = true })
+				e.tenant.EditClient(testClientID, func(c *emulator.Client) { c.RotatingRefreshTokens = true })
 				e.tenant.EditTokenResponse(func(_ *int, body map[string]any) { body["expires_in"] = life.Seconds() })
 				e.mux.HandleFunc("GET /token", func(w http.ResponseWriter, r *http.Request) {
 					if _, err := e.strategy.AccessToken(w, r); err != nil {
@@ -407,11 +407,11 @@ func TestTokensOutliveOutage(t *testing.T) {
 					return b.do("GET", "/token", nil, "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Sec-Fetch-Site", "cross-site")
 				}
 				time.Sleep(life)
-				before := e.tenant.Calls(tenant.Token)
+				before := e.tenant.Calls(emulator.Token)
 				s.fault.Store(&fault{err: errStoreDown, writesOnly: true})
 				resp := token()
 				t.Logf("at the failure: %d %s", resp.status, resp.body)
-				if n := e.tenant.Calls(tenant.Token) - before; n != 1 {
+				if n := e.tenant.Calls(emulator.Token) - before; n != 1 {
 					t.Errorf("%d refreshes, want 1", n)
 				}
 				time.Sleep(outage)
@@ -423,7 +423,7 @@ func TestTokensOutliveOutage(t *testing.T) {
 					time.Sleep(time.Minute)
 				}
 				e.elsewhere(b)
-				if n := e.tenant.Calls(tenant.Token) - before; n != 1 {
+				if n := e.tenant.Calls(emulator.Token) - before; n != 1 {
 					t.Errorf("%d refreshes after the outage, want 1", n)
 				}
 				time.Sleep(life)

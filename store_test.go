@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 // TestMemoryStoreLimit: one value more than the limit is refused, and pushes
@@ -614,7 +614,7 @@ func TestStoreDownForBackchannel(t *testing.T) {
 	})
 }
 
-var withoutSID tenant.TokenEdit = func(_, claims map[string]any) { delete(claims, "sid") }
+var withoutSID emulator.TokenEdit = func(_, claims map[string]any) { delete(claims, "sid") }
 
 // TestStorePileUp: while a store hangs, calls of it do not pile up, also if they
 // cannot be cancelled.
@@ -682,9 +682,9 @@ func TestStorePanicsOnce(t *testing.T) {
 
 // refresh asks for a new access token, and reports whether the tenant was asked.
 func (e *env) refresh(b *browser) bool {
-	before := e.tenant.Calls(tenant.Token)
+	before := e.tenant.Calls(emulator.Token)
 	_, err := e.strategy.AccessToken(httptest.NewRecorder(), b.request("/"), auth0.ForceRefresh())
-	return err == nil && e.tenant.Calls(tenant.Token) == before+1
+	return err == nil && e.tenant.Calls(emulator.Token) == before+1
 }
 
 // TestStoreLeasesLate: a lease that comes when nobody waits for it any more is
@@ -734,7 +734,7 @@ func TestStoreExpiry(t *testing.T) {
 			c.HTTPClient.Timeout = 9 * time.Second
 		})
 		b := e.browser().mustLogin()
-		e.tenant.Delay(tenant.Token, 5*time.Second)
+		e.tenant.Delay(emulator.Token, 5*time.Second)
 		e.refresh(b)
 		if s.shortest <= 0 || s.commits < 2 {
 			t.Errorf("%d commits, one expires after %v", s.commits, s.shortest)

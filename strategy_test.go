@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 	"golang.org/x/oauth2"
 )
 
@@ -373,7 +373,7 @@ func TestHandlerAndRegister(t *testing.T) {
 func TestBaseURLWithPath(t *testing.T) {
 	for _, base := range []string{"https://app.example/notes", "https://app.example/notes/"} {
 		e := newEnv(t, func(c *auth0.Config) { c.BaseURL = base })
-		if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) {
+		if err := e.tenant.EditClient(testClientID, func(c *emulator.Client) {
 			c.CallbackURLs = []string{"https://app.example/notes/auth/callback"}
 		}); err != nil {
 			t.Fatal(err)
@@ -490,8 +490,8 @@ func (e *env) addOrganization(name string) string {
 	e.t.Helper()
 	id := "org_" + strings.ReplaceAll(name, "-", "") + "0000"
 	err := errors.Join(
-		e.tenant.AddOrganization(tenant.Organization{ID: id, Name: name, DisplayName: name, Connections: []tenant.OrganizationConnection{{Name: "Username-Password-Authentication", AssignMembershipOnLogin: true}}}),
-		e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.OrganizationUsage = "allow" }),
+		e.tenant.AddOrganization(emulator.Organization{ID: id, Name: name, DisplayName: name, Connections: []emulator.OrganizationConnection{{Name: "Username-Password-Authentication", AssignMembershipOnLogin: true}}}),
+		e.tenant.EditClient(testClientID, func(c *emulator.Client) { c.OrganizationUsage = "allow" }),
 	)
 	if err != nil {
 		e.t.Fatal(err)
@@ -677,7 +677,7 @@ func TestSeveralBaseURLs(t *testing.T) {
 // atTenantOf is atTenant for a callback URL that the tenant does not know yet.
 func (b *browser) atTenantOf(authURL *url.URL, callback string) *url.URL {
 	b.e.t.Helper()
-	if err := b.e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.CallbackURLs = append(c.CallbackURLs, callback) }); err != nil {
+	if err := b.e.tenant.EditClient(testClientID, func(c *emulator.Client) { c.CallbackURLs = append(c.CallbackURLs, callback) }); err != nil {
 		b.e.t.Fatal(err)
 	}
 	return b.atTenant(authURL)
@@ -805,9 +805,9 @@ func TestAuthCodeURLAndExchange(t *testing.T) {
 		"no code":     {"state": answer["state"]},
 		"nothing":     {},
 	} {
-		calls := e.tenant.Calls(tenant.Token)
-		if _, err := e.strategy.Exchange(t.Context(), transaction, values); err == nil || e.tenant.Calls(tenant.Token) != calls {
-			t.Errorf("%s: error %v after %d token requests", why, err, e.tenant.Calls(tenant.Token)-calls)
+		calls := e.tenant.Calls(emulator.Token)
+		if _, err := e.strategy.Exchange(t.Context(), transaction, values); err == nil || e.tenant.Calls(emulator.Token) != calls {
+			t.Errorf("%s: error %v after %d token requests", why, err, e.tenant.Calls(emulator.Token)-calls)
 		}
 	}
 	for _, garbage := range []string{"", "v1.", transaction[:20], transaction + "A", strings.ToUpper(transaction)} {

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 	"github.com/seed-15d5a55c/auth0/management"
 )
 
@@ -38,7 +38,7 @@ func (p pictor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // and a call to the third party with the token that the person has there.
 func TestCustomConnection(t *testing.T) {
 	third := hosts{"pictor.example": pictor{t}}
-	e := newEnvOf(t, tenant.Config{Host: tenantHost, Upstream: &http.Client{Transport: third}}, func(c *auth0.Config) {
+	e := newEnvOf(t, emulator.Config{Host: tenantHost, Upstream: &http.Client{Transport: third}}, func(c *auth0.Config) {
 		c.Audience, c.Scopes = testAudience, []string{"openid", "profile", "email", "offline_access"}
 	})
 	e.allow(writeScopes...)
@@ -53,9 +53,9 @@ func TestCustomConnection(t *testing.T) {
 	if err := m.EnableConnection(t.Context(), made.ID, testClientID); err != nil {
 		t.Fatal(err)
 	}
-	e.edit(func(c *tenant.Client) {
+	e.edit(func(c *emulator.Client) {
 		c.CallbackURLs = append(c.CallbackURLs, appBase+"/connect")
-		c.RefreshTokenPolicies = []tenant.ClientGrant{{Audience: accountAudience, Scopes: []string{"create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts"}}}
+		c.RefreshTokenPolicies = []emulator.ClientGrant{{Audience: accountAudience, Scopes: []string{"create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts"}}}
 	})
 	e.mux.Handle("/connect", e.strategy.ConnectAccountHandler())
 	e.mux.Handle("GET /auth/popup", e.strategy.LoginHandler(auth0.WithPopup(appBase), auth0.WithConnection("pictor")))

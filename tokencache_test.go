@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 // events collects what an observer is told.
@@ -204,12 +204,12 @@ func TestRememberedTokenAfterADayOfOutage(t *testing.T) {
 		f := newCacheFixture(t, func(c *auth0.APIConfig) { c.Now = nil })
 		token := tokenOf("k1", rsaKey1())
 		f.expectCached(t, token, apiOK, false)
-		f.tenant.Fail(tenant.JWKS, 503)
+		f.tenant.Fail(emulator.JWKS, 503)
 		time.Sleep(24*time.Hour - time.Second)
 		f.expectCached(t, token, apiOK, true)
 		time.Sleep(10 * time.Second)
 		f.expectCached(t, token, apiNoKeys, true)
-		f.tenant.Fail(tenant.JWKS, 0)
+		f.tenant.Fail(emulator.JWKS, 0)
 		time.Sleep(time.Minute)
 		f.expectCached(t, token, apiOK, false) // the key is another one, for all that is known
 		f.expectCached(t, token, apiOK, true)
@@ -330,7 +330,7 @@ func TestTokenCacheAtOnce(t *testing.T) {
 			}
 			f.publish(keys...)
 			time.Sleep(time.Minute)
-			f.tenant.Fail(tenant.JWKS, 503*(i%3/2))
+			f.tenant.Fail(emulator.JWKS, 503*(i%3/2))
 		}
 		wg.Wait()
 	})

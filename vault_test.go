@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 const (
@@ -54,7 +54,7 @@ func newVaultEnv(t *testing.T, edit ...func(*auth0.Config)) *vaultEnv {
 
 func (e *vaultEnv) connect(token, email string, life time.Duration) {
 	e.t.Helper()
-	if err := e.tenant.ConnectAccount("ada@acme.example", tenant.ConnectedAccount{Connection: "google-oauth2", Email: email, AccessToken: token, Scope: "calendar", ExpiresIn: life}); err != nil {
+	if err := e.tenant.ConnectAccount("ada@acme.example", emulator.ConnectedAccount{Connection: "google-oauth2", Email: email, AccessToken: token, Scope: "calendar", ExpiresIn: life}); err != nil {
 		e.t.Fatal(err)
 	}
 }
@@ -66,9 +66,9 @@ func (e *vaultEnv) ask(b *browser, want string, requests int, opts ...auth0.Toke
 	if opts != nil {
 		e.opts = opts
 	}
-	before := e.tenant.Calls(tenant.Token)
+	before := e.tenant.Calls(emulator.Token)
 	b.page("/third")
-	if got := e.tenant.Calls(tenant.Token) - before; e.err != nil && want != "" || e.token != want || got != requests {
+	if got := e.tenant.Calls(emulator.Token) - before; e.err != nil && want != "" || e.token != want || got != requests {
 		e.t.Errorf("token %q, %v, %d requests; want %q and %d", e.token, e.err, got, want, requests)
 	}
 }
@@ -171,7 +171,7 @@ func TestConnectionTokenRefused(t *testing.T) {
 			e := newVaultEnv(t, edit)
 			b := e.browser().mustLogin()
 			e.ask(b, "ya29.first", 1)
-			e.tenant.Replace(tenant.Token, func(w http.ResponseWriter, r *http.Request) {
+			e.tenant.Replace(emulator.Token, func(w http.ResponseWriter, r *http.Request) {
 				w.WriteHeader(tt.status)
 				io.WriteString(w, tt.body)
 			})
@@ -185,7 +185,7 @@ func TestConnectionTokenRefused(t *testing.T) {
 			if !ok || got.Status != tt.httpStatus || got.Code != tt.code || got.TenantStatus != tt.status || tt.sentinel != nil && !errors.Is(got, tt.sentinel) || e.token != "" {
 				t.Errorf("%s: %q, %+v", tt.name, e.token, got)
 			}
-			e.tenant.Replace(tenant.Token, nil)
+			e.tenant.Replace(emulator.Token, nil)
 			if !b.loggedIn() {
 				t.Errorf("%s: logged out", tt.name)
 			}
@@ -202,10 +202,10 @@ func TestConnectionTokenGone(t *testing.T) {
 		e := newVaultEnv(t, edit)
 		b := e.browser().mustLogin()
 		e.ask(b, "ya29.first", 1)
-		e.tenant.Fail(tenant.Token, 401)
+		e.tenant.Fail(emulator.Token, 401)
 		e.ask(b, "", 1, auth0.ForConnection("google-oauth2"), auth0.ForceRefresh())
 		e.ask(b, "", 1, auth0.ForConnection("google-oauth2"))
-		e.tenant.Fail(tenant.Token, 0)
+		e.tenant.Fail(emulator.Token, 0)
 		e.ask(b, "ya29.first", 1)
 	})
 }
@@ -220,9 +220,9 @@ func TestConnectionTokenNeedsRefreshToken(t *testing.T) {
 		plain.mux.HandleFunc("GET /third", func(w http.ResponseWriter, r *http.Request) {
 			_, e.err = plain.strategy.AccessToken(w, r, auth0.ForConnection("google-oauth2"))
 		})
-		calls := plain.tenant.Calls(tenant.Token)
+		calls := plain.tenant.Calls(emulator.Token)
 		b := plain.browser().mustLogin()
-		if b.page("/third"); !errors.Is(e.err, auth0.ErrNoToken) || plain.tenant.Calls(tenant.Token) != calls+1 {
+		if b.page("/third"); !errors.Is(e.err, auth0.ErrNoToken) || plain.tenant.Calls(emulator.Token) != calls+1 {
 			t.Errorf("%s: without refresh token: %v", name, e.err)
 		}
 	}
@@ -262,14 +262,14 @@ func TestConnectionTokenAtOnce(t *testing.T) {
 			got[tok.AccessToken]++
 		})
 		b := e.browser().mustLogin()
-		before := e.tenant.Calls(tenant.Token)
-		e.tenant.Delay(tenant.Token, time.Second)
+		before := e.tenant.Calls(emulator.Token)
+		e.tenant.Delay(emulator.Token, time.Second)
 		var wg sync.WaitGroup
 		for range 50 {
 			wg.Go(func() { b.clone().page("/many") })
 		}
 		wg.Wait()
-		if n := e.tenant.Calls(tenant.Token) - before; n != 1 || got["ya29.first"] != 50 {
+		if n := e.tenant.Calls(emulator.Token) - before; n != 1 || got["ya29.first"] != 50 {
 			t.Errorf("%d requests, tokens %v", n, got)
 		}
 	})
@@ -318,12 +318,12 @@ func TestConnectionTokenOfAccessToken(t *testing.T) {
 	if _, err := e.strategy.ConnectionToken(t.Context(), access, "google-oauth2", ""); !errors.Is(err, auth0.ErrNotConnected) {
 		t.Errorf("an application that is not the API: %v", err)
 	}
-	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) { c.ResourceServer = testAudience }); err != nil {
+	if err := e.tenant.EditClient(testClientID, func(c *emulator.Client) { c.ResourceServer = testAudience }); err != nil {
 		t.Fatal(err)
 	}
-	calls := e.tenant.Calls(tenant.Token)
+	calls := e.tenant.Calls(emulator.Token)
 	for _, tt := range []struct{ connection, hint string }{{"", ""}, {"a b", ""}, {"google-oauth2", "a\nb"}} {
-		if _, err := e.strategy.ConnectionToken(t.Context(), access, tt.connection, tt.hint); err == nil || e.tenant.Calls(tenant.Token) != calls {
+		if _, err := e.strategy.ConnectionToken(t.Context(), access, tt.connection, tt.hint); err == nil || e.tenant.Calls(emulator.Token) != calls {
 			t.Errorf("%q: %v", tt, err)
 		}
 	}

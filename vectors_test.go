@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 // passes is the verdict on a good token.
@@ -243,7 +243,7 @@ func (v *vectorAPI) fail(t *testing.T, state string) {
 	switch state {
 	case "":
 	case "unavailable":
-		v.tenant.Fail(tenant.JWKS, 503)
+		v.tenant.Fail(emulator.JWKS, 503)
 	default:
 		t.Fatalf("state %q of the keys is not known", state)
 	}
@@ -379,7 +379,7 @@ func newVectorLogin(t *testing.T, b *tokenBuilder, keys recipeKeys) *vectorLogin
 	})
 	published := b.published(keys)
 	v.tenant.EditJWKS(func(doc map[string]any) { doc["keys"] = published })
-	v.tenant.Replace(tenant.Token, func(w http.ResponseWriter, _ *http.Request) {
+	v.tenant.Replace(emulator.Token, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(w).Encode(map[string]any{"access_token": "opaque", "token_type": "Bearer", "expires_in": 3600, "id_token": v.idToken})
 	})

@@ -13,7 +13,7 @@ import (
 	"testing"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 	"github.com/seed-15d5a55c/auth0/management"
 )
 
@@ -27,7 +27,7 @@ const (
 // connected without sockets.
 type env struct {
 	t      testing.TB
-	tenant *tenant.Tenant
+	tenant *emulator.Tenant
 	cfg    auth0.Config
 	api    *management.API
 	log    *logBuffer
@@ -35,11 +35,11 @@ type env struct {
 
 func newEnv(t testing.TB) *env {
 	t.Helper()
-	ten, err := tenant.New(tenant.Config{Host: tenantHost})
+	ten, err := emulator.New(emulator.Config{Host: tenantHost})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := ten.AddDemo(tenant.Demo{ClientID: testClientID, ClientSecret: "client-secret-SECRET", BaseURL: "https://app.example"}); err != nil {
+	if err := ten.AddDemo(emulator.Demo{ClientID: testClientID, ClientSecret: "client-secret-SECRET", BaseURL: "https://app.example"}); err != nil {
 		t.Fatal(err)
 	}
 	e := &env{t: t, tenant: ten, log: &logBuffer{}}
@@ -63,8 +63,8 @@ func (e *env) fresh() *management.API {
 // allow grants scopes of the Management API to the application, and no others.
 func (e *env) allow(scopes ...string) {
 	e.t.Helper()
-	if err := e.tenant.EditClient(testClientID, func(c *tenant.Client) {
-		c.Grants = []tenant.ClientGrant{{Audience: apiAudience, Scopes: scopes}}
+	if err := e.tenant.EditClient(testClientID, func(c *emulator.Client) {
+		c.Grants = []emulator.ClientGrant{{Audience: apiAudience, Scopes: scopes}}
 	}); err != nil {
 		e.t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 	"github.com/seed-15d5a55c/auth0/management"
 )
 
@@ -45,7 +45,7 @@ type apiLog struct{ requests, bodies []string }
 
 func (e *env) recordManagement(answer func(w http.ResponseWriter, r *http.Request, n int)) *apiLog {
 	l := &apiLog{}
-	e.tenant.Replace(tenant.Management, func(w http.ResponseWriter, r *http.Request) {
+	e.tenant.Replace(emulator.Management, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		l.requests = append(l.requests, r.Method+" "+r.URL.RequestURI())
 		l.bodies = append(l.bodies, string(body))
@@ -212,9 +212,9 @@ func TestUpdateWithoutOptionsScope(t *testing.T) {
 	made := must(m.CreateOAuth2Connection(t.Context(), partner()))
 	e.allow("read:connections", "update:connections", "update:connections_options")
 	m = e.fresh()
-	calls := e.tenant.Calls(tenant.Management)
+	calls := e.tenant.Calls(emulator.Management)
 	_, err := m.UpdateOAuth2Connection(t.Context(), made.ID, func(c *management.OAuth2Connection) { c.Options.ClientSecret = "x" })
-	if got := asError(t, err); got.Scope != "read:connections_options" || e.tenant.Calls(tenant.Management) != calls+1 {
+	if got := asError(t, err); got.Scope != "read:connections_options" || e.tenant.Calls(emulator.Management) != calls+1 {
 		t.Errorf("%v, scope %q", err, got.Scope)
 	}
 	if c, err := m.UpdateOAuth2Connection(t.Context(), made.ID, func(c *management.OAuth2Connection) { c.DisplayName = "X" }); err != nil || c.DisplayName != "X" {
@@ -269,7 +269,7 @@ func TestConnectionMistakes(t *testing.T) {
 			}
 		}
 	}
-	if n := e.tenant.Calls(tenant.Management) + e.tenant.Calls(tenant.Token); n != 0 {
+	if n := e.tenant.Calls(emulator.Management) + e.tenant.Calls(emulator.Token); n != 0 {
 		t.Errorf("%d requests", n)
 	}
 	local := partner()
@@ -456,17 +456,17 @@ func TestScopesThatCameLater(t *testing.T) {
 			_, err := m.CreateOAuth2Connection(t.Context(), partner())
 			return err
 		}
-		if err := create(); asError(t, err).Scope != "create:connections" || e.tenant.Calls(tenant.Token) != 1 {
-			t.Errorf("%v, %d token requests", err, e.tenant.Calls(tenant.Token))
+		if err := create(); asError(t, err).Scope != "create:connections" || e.tenant.Calls(emulator.Token) != 1 {
+			t.Errorf("%v, %d token requests", err, e.tenant.Calls(emulator.Token))
 		}
 		time.Sleep(2 * time.Minute)
-		if err := create(); err == nil || e.tenant.Calls(tenant.Token) != 2 || e.tenant.Calls(tenant.Management) != 3 {
-			t.Errorf("%v, %d token requests", err, e.tenant.Calls(tenant.Token))
+		if err := create(); err == nil || e.tenant.Calls(emulator.Token) != 2 || e.tenant.Calls(emulator.Management) != 3 {
+			t.Errorf("%v, %d token requests", err, e.tenant.Calls(emulator.Token))
 		}
 		e.allow(writeScopes...)
 		time.Sleep(2 * time.Minute)
-		if err := create(); err != nil || e.tenant.Calls(tenant.Token) != 3 {
-			t.Errorf("%v, %d token requests", err, e.tenant.Calls(tenant.Token))
+		if err := create(); err != nil || e.tenant.Calls(emulator.Token) != 3 {
+			t.Errorf("%v, %d token requests", err, e.tenant.Calls(emulator.Token))
 		}
 	})
 }
@@ -486,7 +486,7 @@ func TestConnectionTaken(t *testing.T) {
 	if err := m.DeleteConnection(ctx, "../clients/x"); asError(t, err).Code != "inexistent_connection" {
 		t.Errorf("an id that is a path: %v", err)
 	}
-	if r := e.tenant.LastRequest(tenant.Management); !strings.HasSuffix(r.URL.EscapedPath(), "/connections/..%2Fclients%2Fx") {
+	if r := e.tenant.LastRequest(emulator.Management); !strings.HasSuffix(r.URL.EscapedPath(), "/connections/..%2Fclients%2Fx") {
 		t.Errorf("path %s", r.URL.EscapedPath())
 	}
 	if _, err := m.OAuth2Connection(ctx, idOf(t, m, "partner-idp")); err != nil {
@@ -571,7 +571,7 @@ func TestIdentityToken(t *testing.T) {
 	if _, err := m.IdentityProviderToken(t.Context(), user, "facebook"); !errors.Is(err, management.ErrNotConnected) {
 		t.Errorf("without an identity: %v", err)
 	}
-	e.tenant.Replace(tenant.Management, nil)
+	e.tenant.Replace(emulator.Management, nil)
 	if _, err := m.IdentityProviderToken(t.Context(), "auth0|nope", "github"); asError(t, err).Code != "inexistent_user" {
 		t.Errorf("unknown user: %v", err)
 	}

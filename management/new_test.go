@@ -15,7 +15,7 @@ import (
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
 
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 	"github.com/seed-15d5a55c/auth0/management"
 )
 
@@ -198,7 +198,7 @@ func TestClientCredentials(t *testing.T) {
 		{429, `{"error":"too_many_requests","error_description":"SECRETS are not here"}`, "too_many_requests", management.ErrUnavailable},
 		{503, `<html>client-secret-SECRET`, "", management.ErrUnavailable},
 	} {
-		e.tenant.Replace(tenant.Token, func(w http.ResponseWriter, r *http.Request) {
+		e.tenant.Replace(emulator.Token, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Retry-After", "9")
 			w.WriteHeader(tt.status)
 			io.WriteString(w, tt.body)

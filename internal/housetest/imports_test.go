@@ -40,9 +40,9 @@ var engines = map[string]string{
 // the engines.
 var others = map[string]string{
 	"":                   "",
-	"auth0test":          "root internal/publicsecret internal/tenant",
+	"auth0test":          "root internal/publicsecret internal/emulator",
 	"internal/housetest": "",
-	"internal/tenant":    "",
+	"internal/emulator":  "",
 	"internal/testproc":  "",
 	"management":         "internal/discovery internal/fetch internal/syntax internal/tenantapi",
 }
