@@ -415,7 +415,7 @@ func ConfigFromEnv() (Config, error) {
 			errs = append(errs, fmt.Errorf("auth0: environment variable %s is not set", v.name))
 		}
 	}
-	if len(errs) > 0 && c.ClientSecret == "" && c.ClientAuthentication.method == "" {
+	if len(errs) > 0 && c.ClientSecret == "" && c.ClientAuthentication.auth.method == "" {
 		// Whoever has to set some wants to know of all.
 		errs = append(errs, errors.New("auth0: environment variable AUTH0_CLIENT_SECRET is not set, which most applications need"))
 	}
@@ -476,9 +476,9 @@ func New(c Config) (*Strategy, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	s.namespace = newNamespace(&p, c.Domain)
+	s.namespace = newNamespace(p.add, c.Domain)
 	s.client = fetch.NewClient(c.HTTPClient, outgoing(s.namespace.base, c.Telemetry))
-	s.namespace.discoverWith(&p, s.client, c.EndpointOrigins, s.log)
+	s.namespace.discoverWith(p.add, s.client, c.EndpointOrigins, s.log)
 	s.application = newApplication(&p, c, s)
 	checkCredentials(&p, c)
 

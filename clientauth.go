@@ -46,20 +46,7 @@ import (
 //
 // Formatting or logging a ClientAuthentication shows the method alone. It shows no
 // secret and no key in an unexported field of another struct either.
-type ClientAuthentication struct {
-	method string
-	fault  error // what is wrong with it
-	secret secret.Text
-
-	// A key can be reached by package fmt and a function cannot, so the key is
-	// known to sign alone.
-	algorithm string
-	sign      func(input string) ([]byte, error)
-	header    []byte
-	size      int // of a signature
-
-	current func(context.Context) (ClientAuthentication, error)
-}
+type ClientAuthentication struct{ auth clientAuth }
 
 // The methods by their registered names (OpenID Connect Core 1.0, Section 9;
 // RFC 8705, Section 2), and one that is made up of any of them.
@@ -75,16 +62,16 @@ const (
 // ClientSecretPost sends a secret in the body. [Config].ClientSecret does the
 // same.
 func ClientSecretPost(secret string) ClientAuthentication {
-	return withSecret(clientSecretPost, secret)
+	return ClientAuthentication{withSecret(clientSecretPost, secret)}
 }
 
 // ClientSecretBasic sends a secret in the header Authorization.
 func ClientSecretBasic(secret string) ClientAuthentication {
-	return withSecret(clientSecretBasic, secret)
+	return ClientAuthentication{withSecret(clientSecretBasic, secret)}
 }
 
-func withSecret(method, text string) ClientAuthentication {
-	a := ClientAuthentication{method: method, secret: secret.OfText(text)}
+func withSecret(method, text string) clientAuth {
+	a := clientAuth{method: method, secret: secret.OfText(text)}
 	if text == "" {
 		a.fault = errors.New("has an empty secret")
 	}
@@ -98,7 +85,12 @@ func withSecret(method, text string) ClientAuthentication {
 // is the id that the tenant has given to the key, and may be empty if it has only
 // one of the application.
 func PrivateKeyJWT(key crypto.Signer, algorithm, keyID string) ClientAuthentication {
-	a := ClientAuthentication{method: privateKeyJWT, algorithm: algorithm}
+	return ClientAuthentication{withKey(key, algorithm, keyID)}
+}
+
+// withKey is private_key_jwt.
+func withKey(key crypto.Signer, algorithm, keyID string) clientAuth {
+	a := clientAuth{method: privateKeyJWT, algorithm: algorithm}
 	hash, ok := map[string]crypto.Hash{"RS256": crypto.SHA256, "RS384": crypto.SHA384, "PS256": crypto.SHA256, "ES256": crypto.SHA256}[algorithm]
 	if !ok {
 		a.fault = fmt.Errorf("has the algorithm %.40q, which is not RS256, RS384, PS256 or ES256", algorithm)
@@ -186,32 +178,57 @@ func fixedSize(der []byte, size int) ([]byte, error) {
 // presents (RFC 8705). Requests go to the mtls_endpoint_aliases that the tenant
 // publishes; an Auth0 tenant that has none fails the login. They must be on the
 // tenant's host, on one below it, or on one of [Config].EndpointOrigins.
-func MutualTLS() ClientAuthentication { return ClientAuthentication{method: mutualTLS} }
+func MutualTLS() ClientAuthentication { return ClientAuthentication{clientAuth{method: mutualTLS}} }
 
 // PublicClient is for an application that can keep no secret, because people have
 // copies of it. Nothing but PKCE then ties a login to it, and anybody can claim
 // to be it: a program on a server should not use this.
-func PublicClient() ClientAuthentication { return ClientAuthentication{method: publicClient} }
+func PublicClient() ClientAuthentication {
+	return ClientAuthentication{clientAuth{method: publicClient}}
+}
 
 // ClientAuthenticationFunc asks f before each request, so that a secret or a key
 // can be replaced while the application runs. F is called from many goroutines;
 // what it has to fetch it should keep for a while. Its error fails the request
 // with status 503, and its text gets into the log.
 func ClientAuthenticationFunc(f func(context.Context) (ClientAuthentication, error)) ClientAuthentication {
-	a := ClientAuthentication{method: askEachTime, current: f}
 	if f == nil {
-		a.fault = errors.New("has no function")
+		return ClientAuthentication{clientAuth{method: askEachTime, fault: errors.New("has no function")}}
 	}
-	return a
+	return ClientAuthentication{clientAuth{method: askEachTime, current: func(ctx context.Context) (clientAuth, error) {
+		a, err := f(ctx)
+		return a.auth, err
+	}}}
 }
 
 // Format shows the method, whatever the verb.
 func (a ClientAuthentication) Format(f fmt.State, _ rune) {
+	fmt.Fprint(f, a.auth)
+}
+
+// A clientAuth is how an application authenticates itself to the tenant.
+type clientAuth struct {
+	method string
+	fault  error // what is wrong with it
+	secret secret.Text
+
+	// A key can be reached by package fmt and a function cannot, so the key is
+	// known to sign alone.
+	algorithm string
+	sign      func(input string) ([]byte, error)
+	header    []byte
+	size      int // of a signature
+
+	current func(context.Context) (clientAuth, error)
+}
+
+// Format shows the method, whatever the verb.
+func (a clientAuth) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "auth0.ClientAuthentication(%s)", a.method)
 }
 
 // check says what is wrong with a for a tenant.
-func (a ClientAuthentication) check(n *namespace, base *http.Client) error {
+func (a clientAuth) check(n *namespace, base *http.Client) error {
 	switch {
 	case a.fault != nil:
 		return a.fault
@@ -254,7 +271,7 @@ const (
 )
 
 // proof makes what shows the party at issuer that this is the client.
-func (a ClientAuthentication) proof(id, issuer string, now time.Time) (proof, error) {
+func (a clientAuth) proof(id, issuer string, now time.Time) (proof, error) {
 	p := proof{params: url.Values{"client_id": {id}}}
 	switch a.method {
 	case clientSecretPost:
@@ -275,7 +292,7 @@ func (a ClientAuthentication) proof(id, issuer string, now time.Time) (proof, er
 // assertion is the JWT of RFC 7523, Section 3. Its audience is the issuer as a
 // single string: an assertion that also names an endpoint can be turned against
 // another server by one that lies about its endpoints.
-func (a ClientAuthentication) assertion(id, issuer string, now time.Time) (string, error) {
+func (a clientAuth) assertion(id, issuer string, now time.Time) (string, error) {
 	jti := make([]byte, 16)
 	rand.Read(jti) // never fails, see crypto/rand
 	claims, err := json.Marshal(struct {
@@ -324,37 +341,15 @@ func (p proof) configure(c *oauth2.Config) []oauth2.AuthCodeOption {
 // a ClientAuthentication is made by it.
 type application struct {
 	id             string
-	authentication ClientAuthentication
+	authentication clientAuth
 	namespace      *namespace
 	client         *http.Client
 	base           *http.Client // of the caller, which client was made from
 	now            func() time.Time
 }
 
-// newApplication settles which authentication counts: there is exactly one.
-func newApplication(p *problems, c Config, s *Strategy) *application {
-	a := &application{id: c.ClientID, authentication: c.ClientAuthentication, namespace: &s.namespace, client: s.client, base: c.HTTPClient, now: s.now}
-	p.require("ClientID", c.ClientID)
-	given := a.authentication.method != ""
-	switch {
-	case c.ClientSecret != "" && given:
-		p.add("ClientSecret", "and ClientAuthentication are both set; the application has one of them")
-	case given:
-		if err := a.check(a.authentication); err != nil {
-			p.add("ClientAuthentication", "%v", err)
-		}
-	case c.ClientSecret == "" && c.ResponseType == "id_token":
-		a.authentication = PublicClient() // it asks for nothing
-	case c.ClientSecret == "":
-		p.add("ClientSecret", "is missing, and there is no ClientAuthentication; ConfigFromEnv takes them from AUTH0_CLIENT_SECRET or AUTH0_CLIENT_ASSERTION_SIGNING_KEY")
-	default:
-		a.authentication = ClientSecretPost(c.ClientSecret)
-	}
-	return a
-}
-
 // check includes the size of an assertion, which depends on the key.
-func (a *application) check(auth ClientAuthentication) error {
+func (a *application) check(auth clientAuth) error {
 	if err := auth.check(a.namespace, a.base); err != nil {
 		return err
 	}
@@ -367,7 +362,7 @@ func (a *application) check(auth ClientAuthentication) error {
 }
 
 // method asks for the authentication that counts now.
-func (a *application) method(ctx context.Context) (ClientAuthentication, error) {
+func (a *application) method(ctx context.Context) (clientAuth, error) {
 	auth := a.authentication
 	if auth.current == nil {
 		return auth, nil
@@ -418,14 +413,14 @@ func (a *application) prove(ctx context.Context, endpoint string) (target string
 }
 
 // endpoints makes a request only for what varies between tenants.
-func (a *application) endpoints(ctx context.Context, endpoint string, auth ClientAuthentication) (discovery.Metadata, error) {
+func (a *application) endpoints(ctx context.Context, endpoint string, auth clientAuth) (discovery.Metadata, error) {
 	if endpoint == parEndpoint || auth.method == mutualTLS {
 		return a.namespace.discovered.Get(ctx)
 	}
 	return a.namespace.endpoints(ctx)
 }
 
-func (a *application) target(ep discovery.Metadata, endpoint string, auth ClientAuthentication) (string, error) {
+func (a *application) target(ep discovery.Metadata, endpoint string, auth clientAuth) (string, error) {
 	ordinary := ep.Endpoint(endpoint)
 	if auth.method != mutualTLS {
 		if ordinary == "" {

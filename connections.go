@@ -210,7 +210,7 @@ func newManagementAPI(p *problems, c Config, s *Strategy) *tenantapi.API {
 	tenant := s.namespace
 	if c.TenantDomain != "" {
 		var own problems
-		if tenant = newNamespace(&own, c.TenantDomain); len(own.errs) > 0 {
+		if tenant = newNamespace(own.add, c.TenantDomain); len(own.errs) > 0 {
 			p.add("TenantDomain", "%q is not a domain such as acme.eu.auth0.com", c.TenantDomain)
 		}
 	} else if tenant.static == nil {
@@ -222,14 +222,14 @@ func newManagementAPI(p *problems, c Config, s *Strategy) *tenantapi.API {
 	}
 	a := *s.application
 	if c.ManagementClientID != "" {
-		a.id, a.authentication = c.ManagementClientID, ClientSecretPost(c.ManagementClientSecret)
+		a.id, a.authentication = c.ManagementClientID, ClientSecretPost(c.ManagementClientSecret).auth
 	}
 	if c.TenantDomain != "" {
 		tenant.base, tenant.static = base, auth0Layout(base)
-		tenant.discoverWith(&problems{}, s.client, c.EndpointOrigins, s.log)
+		tenant.discoverWith((&problems{}).add, s.client, c.EndpointOrigins, s.log)
 		a.namespace = &tenant
 	}
-	token := a.clientCredentials(ClientCredentials{Audience: base + "api/v2/"})
+	token := a.clientCredentials(base+"api/v2/", "", nil)
 	return &tenantapi.API{Client: s.client, Base: base, Tokens: managementTokens{token}}
 }
 

@@ -90,11 +90,11 @@ func (t *trusted) prove() bool {
 // newTrusted checks an issuer. Lookups is nil for one of the configuration.
 func (a *API) newTrusted(p *problems, source Issuer, lookups *keys.Bucket) *trusted {
 	t := &trusted{source: source, keys: source.Keys, audiences: slices.Clone(source.Audiences), lookups: lookups}
-	n := newNamespace(p, source.Domain)
+	n := newNamespace(p.add, source.Domain)
 	if lookups != nil {
 		n.first = t.mayLookUp
 	}
-	n.discoverWith(p, a.client, a.config.EndpointOrigins, a.log)
+	n.discoverWith(p.add, a.client, a.config.EndpointOrigins, a.log)
 	t.namespace = &n
 	switch given := t.keys; {
 	case given == nil:

@@ -80,21 +80,6 @@ const (
 	mfaLife = 5 * time.Minute
 )
 
-// An mfaDemand is what mfa_required comes with.
-type mfaDemand struct {
-	token        secret.Text
-	requirements mfaRequirements
-}
-
-type mfaRequirements struct {
-	Challenge []mfaFactor `json:"challenge"`
-	Enroll    []mfaFactor `json:"enroll"`
-}
-
-type mfaFactor struct {
-	Type string `json:"type"`
-}
-
 // mfa makes an MFA of it, for what was asked for.
 // Of a refresh, r is the session.
 func (s *Strategy) mfa(d *mfaDemand, wish loginWish, r *session.Record) *MFA {

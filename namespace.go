@@ -14,7 +14,6 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/refresh"
-	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 	"github.com/seed-15d5a55c/auth0/internal/tenantapi"
 )
@@ -34,18 +33,18 @@ type namespace struct {
 
 // newNamespace understands a host name as an Auth0 tenant and a URL as any
 // OpenID provider.
-func newNamespace(p *problems, domain string) namespace {
+func newNamespace(report func(field, format string, args ...any), domain string) namespace {
 	if strings.Contains(domain, "://") {
 		if _, err := discovery.Origin(domain); err != nil {
-			p.add("Domain", "%q: %v", domain, err)
+			report("Domain", "%q: %v", domain, err)
 		} else if strings.ContainsAny(domain, "?#") {
-			p.add("Domain", "%q must have no query and no fragment", domain)
+			report("Domain", "%q must have no query and no fragment", domain)
 		}
 		return namespace{base: domain}
 	}
 	host := strings.ToLower(domain)
 	if err := syntax.CheckHostName(host); err != nil {
-		p.add("Domain", "%q %v", domain, err)
+		report("Domain", "%q %v", domain, err)
 	}
 	base := "https://" + host + "/"
 	return namespace{base: base, static: auth0Layout(base)}
@@ -65,10 +64,10 @@ func auth0Layout(base string) *discovery.Metadata {
 
 // discoverWith prepares the namespace to look things up. Nothing is looked up
 // before it is needed.
-func (n *namespace) discoverWith(p *problems, client *http.Client, origins []string, log *slog.Logger) {
+func (n *namespace) discoverWith(report func(field, format string, args ...any), client *http.Client, origins []string, log *slog.Logger) {
 	for _, raw := range origins {
 		if origin, err := discovery.Origin(raw); err != nil || origin != raw {
-			p.add("EndpointOrigins", "%q must be an origin such as https://keys.example.com", raw)
+			report("EndpointOrigins", "%q must be an origin such as https://keys.example.com", raw)
 		}
 	}
 	base := n.base
@@ -93,24 +92,6 @@ func (n *namespace) endpoints(ctx context.Context) (discovery.Metadata, error) {
 		return *n.static, nil
 	}
 	return n.discovered.Get(ctx)
-}
-
-func (s *Strategy) endpoints(ctx context.Context) (discovery.Metadata, error) {
-	if err := s.ready(); err != nil {
-		return discovery.Metadata{}, err
-	}
-	ep, err := s.namespace.endpoints(ctx)
-	if err != nil {
-		return ep, refusal.TenantDown.Wrap(err)
-	}
-	if s.application.authentication.method == mutualTLS {
-		// Without its alias no login can be completed. It is better to know
-		// before somebody has typed a password, and before a code is used up.
-		if _, _, err := s.application.prove(ctx, tokenEndpoint); err != nil {
-			return ep, err
-		}
-	}
-	return ep, nil
 }
 
 // outgoing says what requests to the tenant carry beside their own.

@@ -242,7 +242,7 @@ func (s *Strategy) refresh(ctx context.Context, record *session.Record, wish tok
 		err := s.refreshTokens(ctx, newest, wish)
 		if tenant, ok := errors.AsType[tenantError](err); ok && tenant.code == "invalid_grant" {
 			if s.dropRefreshToken(ctx, newest, err) {
-				failed = tenant.loginAgain()
+				failed = loginAgain(tenant)
 			}
 			return nil
 		}
@@ -285,34 +285,14 @@ func refreshError(err error) error {
 		return nil
 	}
 	if e, ok := answered(err); ok && (e.deniesByPolicy() || !e.temporary() && e.deniesPerson()) {
-		return e.loginAgain()
+		return loginAgain(e)
 	}
 	return requestError(err)
 }
 
-// deniesPerson reports whether it is the person who gets no token: the account is
-// blocked, or the refresh token is not good any more.
-func (e tenantError) deniesPerson() bool {
-	return e.deniesByPolicy() || e.code == "unauthorized" || e.code == "invalid_grant"
-}
-
-// deniesByPolicy reports whether an Action or a policy of the tenant wants another
-// login. The code says so, whatever the status: Auth0 has sent 500 with it. But
-// with 401 access_denied is Auth0's answer to wrong credentials of the
-// application.
-func (e tenantError) deniesByPolicy() bool {
-	switch e.code {
-	case "access_denied":
-		return e.status != http.StatusUnauthorized
-	case "unmet_authentication_requirements", "interaction_required":
-		return true
-	}
-	return false
-}
-
 // loginAgain is for tokens that only a login can bring now: there the tenant tells
 // the person why, or lets them in.
-func (e tenantError) loginAgain() *refusal.Refusal {
+func loginAgain(e tenantError) *refusal.Refusal {
 	out := refusal.SessionTokenExpired.Wrap(e)
 	out.TenantStatus = e.status
 	if e.code == "unauthorized" {

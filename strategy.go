@@ -660,3 +660,21 @@ func (s *Strategy) checkOrigin(r *http.Request) error {
 	}
 	return browser.CheckOrigin(r, site)
 }
+
+func (s *Strategy) endpoints(ctx context.Context) (discovery.Metadata, error) {
+	if err := s.ready(); err != nil {
+		return discovery.Metadata{}, err
+	}
+	ep, err := s.namespace.endpoints(ctx)
+	if err != nil {
+		return ep, refusal.TenantDown.Wrap(err)
+	}
+	if s.application.authentication.method == mutualTLS {
+		// Without its alias no login can be completed. It is better to know
+		// before somebody has typed a password, and before a code is used up.
+		if _, _, err := s.application.prove(ctx, tokenEndpoint); err != nil {
+			return ep, err
+		}
+	}
+	return ep, nil
+}

@@ -94,7 +94,7 @@ func (s *Strategy) newOwnTokens() *refresh.Group[ownToken] {
 	return refresh.NewGroup(maxOwnTokens, func(key string) *refresh.Value[ownToken] {
 		var c ClientCredentials
 		json.Unmarshal([]byte(key), &c)
-		return s.application.clientCredentials(c)
+		return s.application.clientCredentials(c.Audience, c.Organization, c.Scopes)
 	})
 }
 
@@ -112,22 +112,22 @@ func (t ownToken) token() *oauth2.Token {
 
 // clientCredentials keeps a token of the client credentials grant. One request
 // gets it, whoever asks, and it is renewed in the background before it expires.
-func (a *application) clientCredentials(c ClientCredentials) *refresh.Value[ownToken] {
+func (a *application) clientCredentials(audience, organization string, scopes []string) *refresh.Value[ownToken] {
 	return refresh.New(func(ctx context.Context) (ownToken, refresh.Life, error) {
 		if a.authentication.method == publicClient {
 			return ownToken{}, refresh.Life{}, refusal.Misconfigured.Because("a public client gets no token for itself; for the Management API set Config.ManagementClientID and ManagementClientSecret")
 		}
 		form := grantForm("client_credentials")
-		setText(form, "audience", c.Audience)
-		setText(form, "organization", c.Organization)
-		setText(form, "scope", strings.Join(c.Scopes, " "))
+		setText(form, "audience", audience)
+		setText(form, "organization", organization)
+		setText(form, "scope", strings.Join(scopes, " "))
 		got, err := a.requestTokens(ctx, form)
 		if err != nil {
 			return ownToken{}, refresh.Life{}, err
 		}
 		// The next one is due after four fifths of the life of this one.
 		life := got.life()
-		t := ownToken{secret.OfText(got.AccessToken), got.scope(c.Scopes), time.Now().Add(life)}
+		t := ownToken{secret.OfText(got.AccessToken), got.scope(scopes), time.Now().Add(life)}
 		return t, refresh.Life{Due: life * 4 / 5, Stale: life - life/20}, nil
 	}, refresh.Policy{
 		Timeout:    fetch.Timeout,
@@ -344,10 +344,16 @@ func (e tenantError) as(r refusal.Row) *refusal.Refusal {
 	return out
 }
 
+// isDecided reports whether an error is a refusal already.
+func isDecided(err error) bool {
+	_, decided := errors.AsType[*refusal.Refusal](err)
+	return decided
+}
+
 // answered returns what the tenant has said, if nobody has said yet what that
 // means.
 func answered(err error) (tenantError, bool) {
-	if outermost(err) != nil {
+	if isDecided(err) {
 		return tenantError{}, false
 	}
 	return errors.AsType[tenantError](err)
@@ -356,7 +362,7 @@ func answered(err error) (tenantError, bool) {
 // requestError says what a failed request to the tenant means where no code of its
 // has a meaning of its own: it is between the tenant and us.
 func requestError(err error) error {
-	if outermost(err) != nil {
+	if isDecided(err) {
 		return err
 	}
 	e, ok := errors.AsType[tenantError](err)
@@ -455,3 +461,38 @@ func bearerRequest(ctx context.Context, client *http.Client, token secret.Text, 
 // readAnswer decodes a response into out, unless that is nil. The error is a
 // tenantError if the tenant reports an error.
 func readAnswer(resp *fetch.Response, out any) error { return apiError(tenantapi.Decode(resp, out)) }
+
+// An mfaDemand is what mfa_required comes with.
+type mfaDemand struct {
+	token        secret.Text
+	requirements mfaRequirements
+}
+
+type mfaRequirements struct {
+	Challenge []mfaFactor `json:"challenge"`
+	Enroll    []mfaFactor `json:"enroll"`
+}
+
+type mfaFactor struct {
+	Type string `json:"type"`
+}
+
+// deniesPerson reports whether it is the person who gets no token: the account is
+// blocked, or the refresh token is not good any more.
+func (e tenantError) deniesPerson() bool {
+	return e.deniesByPolicy() || e.code == "unauthorized" || e.code == "invalid_grant"
+}
+
+// deniesByPolicy reports whether an Action or a policy of the tenant wants another
+// login. The code says so, whatever the status: Auth0 has sent 500 with it. But
+// with 401 access_denied is Auth0's answer to wrong credentials of the
+// application.
+func (e tenantError) deniesByPolicy() bool {
+	switch e.code {
+	case "access_denied":
+		return e.status != http.StatusUnauthorized
+	case "unmet_authentication_requirements", "interaction_required":
+		return true
+	}
+	return false
+}
