@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/session"
@@ -130,7 +131,7 @@ func (s *Strategy) beginAccount(w http.ResponseWriter, r *http.Request, scopes [
 	}
 	t := &transaction{
 		Version: transactionVersion, State: secret.Random(), Verifier: oauth2.GenerateVerifier(), IssuedAt: s.now().Unix(),
-		Base: s.namespace.base, ClientID: s.config.ClientID, ResponseType: connectResponse,
+		Base: s.namespace.Issuer, ClientID: s.config.ClientID, ResponseType: connectResponse,
 		RedirectURI: site.URL(r.URL.Path), ReturnTo: s.cleanReturnTo(site, values.Get("returnTo")),
 	}
 	body := map[string]any{
@@ -220,10 +221,10 @@ func (s *Strategy) completeAccount(w http.ResponseWriter, r *http.Request, t *tr
 		"auth_session": t.Account.AuthSession, "connect_code": query.Get("connect_code"),
 		"redirect_uri": t.RedirectURI, "code_verifier": t.Verifier,
 	}, nil)
-	switch e, _ := errors.AsType[tenantError](err); {
-	case err == nil, e.status == http.StatusConflict: // connected already, which is what was wanted
-	case e.status == http.StatusBadRequest, e.status == http.StatusNotFound:
-		return e.as(refusal.ConnectCode)
+	switch e, _ := errors.AsType[provider.Error](err); {
+	case err == nil, e.Status == http.StatusConflict: // connected already, which is what was wanted
+	case e.Status == http.StatusBadRequest, e.Status == http.StatusNotFound:
+		return e.Refusal(refusal.ConnectCode)
 	default:
 		return refreshError(err)
 	}
@@ -280,7 +281,7 @@ func (s *Strategy) disconnectAccount(w http.ResponseWriter, r *http.Request, con
 			continue
 		}
 		err := s.account(r.Context(), token, http.MethodDelete, "accounts/"+url.PathEscape(a.ID), nil, nil, nil)
-		if e, ok := errors.AsType[tenantError](err); ok && e.status == http.StatusNotFound {
+		if e, ok := errors.AsType[provider.Error](err); ok && e.Status == http.StatusNotFound {
 			continue // somebody was faster
 		}
 		if err != nil {
@@ -339,9 +340,9 @@ func (s *Strategy) account(ctx context.Context, token secret.Text, method, path 
 	if err != nil {
 		return err
 	}
-	resp, err := bearerRequest(ctx, s.client, token, method, ep.Issuer+"me/v1/connected-accounts/"+path, query, body)
+	resp, err := provider.BearerRequest(ctx, s.client, token, method, ep.Issuer+"me/v1/connected-accounts/"+path, query, body)
 	if err != nil {
 		return err
 	}
-	return readAnswer(resp, out)
+	return provider.Decode(resp, out)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 	"golang.org/x/oauth2"
@@ -148,7 +149,7 @@ func (a answer) token(now time.Time) (*oauth2.Token, error) {
 	if a.expiresIn != "" && (err != nil || seconds < 0) {
 		return nil, refusal.Parameters.Because("expires_in is %.40q", a.expiresIn)
 	}
-	life := tokenResponse{ExpiresIn: float64(seconds)}.life()
+	life := provider.TokenResponse{ExpiresIn: float64(seconds)}.Life()
 	token := &oauth2.Token{AccessToken: a.accessToken, TokenType: "Bearer", ExpiresIn: int64(life / time.Second), Expiry: now.Add(life)}
 	if a.scope != nil {
 		token = token.WithExtra(map[string]any{"scope": *a.scope})

@@ -17,6 +17,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/recent"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
@@ -147,7 +148,7 @@ func NewAPI(c APIConfig) (*API, error) {
 		a.audience = []string{c.Audience}
 	}
 	a.audience = append(a.audience, c.Audiences...)
-	a.client = fetch.NewClient(c.HTTPClient, outgoing("", false))
+	a.client = fetch.NewClient(c.HTTPClient, provider.Outgoing("", false))
 	a.lookups = keys.NewBucket(lookupBurst, lookupInterval)
 	a.checkIssuers(&p)
 	a.checkLimits(&p)
@@ -300,7 +301,7 @@ type outcome struct {
 func (o outcome) event() TokenEvent {
 	e := TokenEvent{Status: http.StatusOK, Reason: "ok", Cached: o.cached}
 	if o.from != nil {
-		e.Issuer = o.from.namespace.base
+		e.Issuer = o.from.namespace.Issuer
 	}
 	if o.token != nil {
 		e.Algorithm, e.KeyID = o.token.algorithm, o.token.keyID
@@ -538,7 +539,7 @@ func (a *API) Status() []KeyStatus {
 	var list []KeyStatus
 	for _, t := range a.issuers {
 		status := t.keys.Status()
-		status.Issuer = t.namespace.base
+		status.Issuer = t.namespace.Issuer
 		list = append(list, status)
 	}
 	return list
@@ -582,7 +583,7 @@ func (a *API) MetadataHandler() http.Handler {
 		document.Resource = a.audience[0]
 	}
 	for _, t := range a.issuers {
-		document.AuthorizationServers = append(document.AuthorizationServers, t.namespace.base)
+		document.AuthorizationServers = append(document.AuthorizationServers, t.namespace.Issuer)
 	}
 	text, _ := json.Marshal(document)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

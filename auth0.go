@@ -91,6 +91,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/directory"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refresh"
 	"github.com/seed-15d5a55c/auth0/internal/returnto"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
@@ -381,7 +382,7 @@ func ConfigFromEnv() (Config, error) {
 	}
 	var errs []error
 	if key := os.Getenv("AUTH0_CLIENT_ASSERTION_SIGNING_KEY"); key != "" {
-		signer, err := parseKeyPEM(key)
+		signer, err := provider.ParseKeyPEM(key)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("auth0: environment variable AUTH0_CLIENT_ASSERTION_SIGNING_KEY %w", err))
 		}
@@ -415,7 +416,7 @@ func ConfigFromEnv() (Config, error) {
 			errs = append(errs, fmt.Errorf("auth0: environment variable %s is not set", v.name))
 		}
 	}
-	if len(errs) > 0 && c.ClientSecret == "" && c.ClientAuthentication.auth.method == "" {
+	if len(errs) > 0 && c.ClientSecret == "" && c.ClientAuthentication.auth.Method == "" {
 		// Whoever has to set some wants to know of all.
 		errs = append(errs, errors.New("auth0: environment variable AUTH0_CLIENT_SECRET is not set, which most applications need"))
 	}
@@ -442,8 +443,8 @@ func (c Config) MarshalJSON() ([]byte, error) {
 type Strategy struct {
 	config Config // checked, defaults filled in, and without secrets
 
-	namespace    namespace
-	application  *application
+	namespace    provider.Tenant
+	application  *provider.Client
 	sites        browser.Bases
 	organization string // of Config.Login, if every login is to one
 
@@ -456,11 +457,11 @@ type Strategy struct {
 	returnTo    returnto.Policy
 	refreshing  flights
 	refused     refusedRefreshes
-	pushing     *outbound   // pushed authorization requests
-	redeeming   *outbound   // codes that the tenant refuses
-	silent      atomic.Bool // whether there are silent logins
+	pushing     *provider.Limit // pushed authorization requests
+	redeeming   *provider.Limit // codes that the tenant refuses
+	silent      atomic.Bool     // whether there are silent logins
 	connections *directory.List
-	ownTokens   *refresh.Group[ownToken]
+	ownTokens   *refresh.Group[provider.AppToken]
 	exit        exit
 	log         *slog.Logger
 	now         func() time.Time
@@ -476,9 +477,9 @@ func New(c Config) (*Strategy, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	s.namespace = newNamespace(p.add, c.Domain)
-	s.client = fetch.NewClient(c.HTTPClient, outgoing(s.namespace.base, c.Telemetry))
-	s.namespace.discoverWith(p.add, s.client, c.EndpointOrigins, s.log)
+	s.namespace = provider.NewTenant(p.add, c.Domain)
+	s.client = fetch.NewClient(c.HTTPClient, provider.Outgoing(s.namespace.Issuer, c.Telemetry))
+	s.namespace.DiscoverWith(p.add, s.client, c.EndpointOrigins, s.log)
 	s.application = newApplication(&p, c, s)
 	checkCredentials(&p, c)
 
@@ -500,8 +501,8 @@ func New(c Config) (*Strategy, error) {
 	s.config.ClientAuthentication = ClientAuthentication{}
 	s.ownTokens = s.newOwnTokens()
 	s.refused = newRefusedRefreshes()
-	s.pushing = newOutbound(pushedPerSecond, pushedBurst)
-	s.redeeming = newOutbound(refusedCodesPerSecond, refusedCodesBurst)
+	s.pushing = provider.NewLimit(provider.PushedPerSecond, provider.PushedBurst)
+	s.redeeming = provider.NewLimit(provider.RefusedCodesPerSecond, provider.RefusedCodesBurst)
 	s.exit = exit{log: s.log, handler: c.ErrorHandler, loginURL: s.loginURL}
 	return s, nil
 }
@@ -529,7 +530,7 @@ func (s *Strategy) KeySet() *KeySet { return s.keys }
 
 // Format hides what a Strategy holds from every verb of package fmt.
 func (s *Strategy) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "auth0.Strategy(%s)", s.namespace.base)
+	fmt.Fprintf(f, "auth0.Strategy(%s)", s.namespace.Issuer)
 }
 
 // A User is a person who is logged in. Issuer and Subject together identify

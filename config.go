@@ -14,6 +14,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/publicsecret"
 	"github.com/seed-15d5a55c/auth0/internal/returnto"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
@@ -52,7 +53,7 @@ func checkTexts(p *problems, fields ...string) {
 // can have no real users.
 func checkCredentials(p *problems, c Config) {
 	checkTexts(p, "ClientID", c.ClientID, "ClientSecret", c.ClientSecret, "Audience", c.Audience,
-		"ClientAuthentication", c.ClientAuthentication.auth.secret.Reveal(), "ManagementClientID", c.ManagementClientID, "ManagementClientSecret", c.ManagementClientSecret)
+		"ClientAuthentication", c.ClientAuthentication.auth.Secret.Reveal(), "ManagementClientID", c.ManagementClientID, "ManagementClientSecret", c.ManagementClientSecret)
 	if publicsecret.MayBeUsed(c.Domain) {
 		return
 	}
@@ -62,7 +63,7 @@ func checkCredentials(p *problems, c Config) {
 		}
 	}
 	refuse("ClientSecret", c.ClientSecret)
-	refuse("ClientAuthentication", c.ClientAuthentication.auth.secret.Reveal())
+	refuse("ClientAuthentication", c.ClientAuthentication.auth.Secret.Reveal())
 	refuse("ManagementClientSecret", c.ManagementClientSecret)
 	for _, secret := range c.Secrets {
 		refuse("Secrets", secret)
@@ -189,7 +190,7 @@ func (s *Strategy) checkResponse(p *problems, c Config) Config {
 // checkHS256 returns the keys for ID tokens that have a MAC, or nil for those that
 // have a signature. There is no configuration with both (RFC 8725, Section 3.1).
 func (s *Strategy) checkHS256(p *problems, c Config) *KeySet {
-	key := cmp.Or(c.ClientSecret, c.ClientAuthentication.auth.secret.Reveal())
+	key := cmp.Or(c.ClientSecret, c.ClientAuthentication.auth.Secret.Reveal())
 	switch c.HS256 {
 	case "":
 		return nil
@@ -269,23 +270,23 @@ func trustedProxies(p *problems, prefixes []netip.Prefix) []netip.Prefix {
 }
 
 // newApplication settles which authentication counts: there is exactly one.
-func newApplication(p *problems, c Config, s *Strategy) *application {
-	a := &application{id: c.ClientID, authentication: c.ClientAuthentication.auth, namespace: &s.namespace, client: s.client, base: c.HTTPClient, now: s.now}
+func newApplication(p *problems, c Config, s *Strategy) *provider.Client {
+	a := &provider.Client{ID: c.ClientID, Auth: c.ClientAuthentication.auth, Tenant: &s.namespace, HTTP: s.client, Base: c.HTTPClient, Now: s.now}
 	p.require("ClientID", c.ClientID)
-	given := a.authentication.method != ""
+	given := a.Auth.Method != ""
 	switch {
 	case c.ClientSecret != "" && given:
 		p.add("ClientSecret", "and ClientAuthentication are both set; the application has one of them")
 	case given:
-		if err := a.check(a.authentication); err != nil {
+		if err := a.Check(a.Auth); err != nil {
 			p.add("ClientAuthentication", "%v", err)
 		}
 	case c.ClientSecret == "" && c.ResponseType == "id_token":
-		a.authentication = PublicClient().auth // it asks for nothing
+		a.Auth = PublicClient().auth // it asks for nothing
 	case c.ClientSecret == "":
 		p.add("ClientSecret", "is missing, and there is no ClientAuthentication; ConfigFromEnv takes them from AUTH0_CLIENT_SECRET or AUTH0_CLIENT_ASSERTION_SIGNING_KEY")
 	default:
-		a.authentication = ClientSecretPost(c.ClientSecret).auth
+		a.Auth = ClientSecretPost(c.ClientSecret).auth
 	}
 	return a
 }

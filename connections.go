@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/directory"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refresh"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/tenantapi"
@@ -148,11 +149,11 @@ func linked(e directory.Entry, loginPath string, query url.Values) Connection {
 
 // newConnectionList checks what the configuration says of connections.
 func newConnectionList(p *problems, c Config, s *Strategy) *directory.List {
-	asking := newOutbound(organizationsPerSecond, organizationsBurst)
+	asking := provider.NewLimit(provider.OrganizationsPerSecond, provider.OrganizationsBurst)
 	d := directory.Config{
 		ClientID: c.ClientID, FileBase: c.ConfigurationBaseURL, Client: s.client,
 		Admit: func() error {
-			err := asking.take()
+			err := asking.Take()
 			if err == nil {
 				return nil
 			}
@@ -160,7 +161,7 @@ func newConnectionList(p *problems, c Config, s *Strategy) *directory.List {
 			e.RetryAfter = asError("connections", err).RetryAfter
 			return e
 		},
-		Settle: func(err error) { asking.settle(apiError(err)) },
+		Settle: func(err error) { asking.Settle(provider.APIError(err)) },
 		Failed: func(err error, stale bool) {
 			s.log.Warn("auth0: connections cannot be listed", "err", clip(err.Error()), "using_old_list", stale)
 		},
@@ -192,12 +193,12 @@ var errNoTenant = errors.New("Config.Domain is a URL, or there is no client secr
 func connectionsUnavailable(errs []error) error {
 	const help = "to list connections, allow the application the scopes read:connections and read:clients (and read:connections_options for icons and domains) of the Management API; or list them in Config.Connections; or set Config.ConfigurationBaseURL"
 	for i, err := range errs {
-		errs[i] = apiError(err)
+		errs[i] = provider.APIError(err)
 	}
 	err := errors.Join(errs...)
 	e := refusal.Connections.Wrap(err)
-	if answered, ok := errors.AsType[tenantError](err); ok {
-		e = answered.as(refusal.Connections)
+	if answered, ok := errors.AsType[provider.Error](err); ok {
+		e = answered.Refusal(refusal.Connections)
 	}
 	e.Err = errors.Join(errors.New(help), err)
 	return e
@@ -210,38 +211,40 @@ func newManagementAPI(p *problems, c Config, s *Strategy) *tenantapi.API {
 	tenant := s.namespace
 	if c.TenantDomain != "" {
 		var own problems
-		if tenant = newNamespace(own.add, c.TenantDomain); len(own.errs) > 0 {
+		if tenant = provider.NewTenant(own.add, c.TenantDomain); len(own.errs) > 0 {
 			p.add("TenantDomain", "%q is not a domain such as acme.eu.auth0.com", c.TenantDomain)
 		}
-	} else if tenant.static == nil {
+	} else if tenant.Static == nil {
 		return nil // another provider
 	}
-	base := strings.TrimSuffix(tenant.base, "/") + "/"
+	base := strings.TrimSuffix(tenant.Issuer, "/") + "/"
 	if (c.ManagementClientID == "") != (c.ManagementClientSecret == "") {
 		p.add("ManagementClientID", "and ManagementClientSecret go together")
 	}
 	a := *s.application
 	if c.ManagementClientID != "" {
-		a.id, a.authentication = c.ManagementClientID, ClientSecretPost(c.ManagementClientSecret).auth
+		a.ID, a.Auth = c.ManagementClientID, ClientSecretPost(c.ManagementClientSecret).auth
 	}
 	if c.TenantDomain != "" {
-		tenant.base, tenant.static = base, auth0Layout(base)
-		tenant.discoverWith((&problems{}).add, s.client, c.EndpointOrigins, s.log)
-		a.namespace = &tenant
+		tenant.Issuer, tenant.Static = base, provider.Auth0Layout(base)
+		tenant.DiscoverWith((&problems{}).add, s.client, c.EndpointOrigins, s.log)
+		a.Tenant = &tenant
 	}
-	token := a.clientCredentials(base+"api/v2/", "", nil)
+	token := a.ClientCredentials(base+"api/v2/", "", nil)
 	return &tenantapi.API{Client: s.client, Base: base, Tokens: managementTokens{token}}
 }
 
 // managementTokens are the tokens of the Management API.
-type managementTokens struct{ *refresh.Value[ownToken] }
+type managementTokens struct {
+	*refresh.Value[provider.AppToken]
+}
 
 func (t managementTokens) Token(ctx context.Context) (string, error) {
 	got, err := t.Get(ctx)
-	return got.value.Reveal(), err
+	return got.Value.Reveal(), err
 }
 
 func (t managementTokens) Renew(ctx context.Context, age time.Duration) (string, error) {
 	got, err := renewed(ctx, t.Value, age)
-	return got.value.Reveal(), err
+	return got.Value.Reveal(), err
 }

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 	"golang.org/x/oauth2"
@@ -84,7 +85,7 @@ func (s *Strategy) ExchangeToken(ctx context.Context, x TokenExchange) (*oauth2.
 	if err != nil {
 		return nil, asError("token", err)
 	}
-	return got.token(s.now()), nil
+	return got.Token(s.now()), nil
 }
 
 // LoginWithToken exchanges a token for a login: with a token exchange profile
@@ -117,21 +118,21 @@ func (s *Strategy) exchangeForm(x TokenExchange) (url.Values, error) {
 	if _, err := syntax.Scopes(x.Scopes); err != nil {
 		return nil, refusal.GrantRequest.Wrap(err)
 	}
-	form := grantForm(grantTokenExchange)
+	form := provider.GrantForm(grantTokenExchange)
 	form.Set("subject_token", x.SubjectToken)
 	form.Set("subject_token_type", x.SubjectTokenType)
-	setText(form, "requested_token_type", x.RequestedTokenType)
+	provider.SetText(form, "requested_token_type", x.RequestedTokenType)
 	if x.SubjectTokenType == "" {
 		form.Set("subject_token_type", tokenTypeAccessToken)
 		if x.RequestedTokenType == "" {
 			form.Set("requested_token_type", tokenTypeAccessToken) // Auth0 insists on it here
 		}
 	}
-	setText(form, "actor_token", x.ActorToken)
-	setText(form, "actor_token_type", x.ActorTokenType)
-	setText(form, "audience", x.Audience)
-	setText(form, "scope", strings.Join(x.Scopes, " "))
-	setText(form, "organization", x.Organization)
+	provider.SetText(form, "actor_token", x.ActorToken)
+	provider.SetText(form, "actor_token_type", x.ActorTokenType)
+	provider.SetText(form, "audience", x.Audience)
+	provider.SetText(form, "scope", strings.Join(x.Scopes, " "))
+	provider.SetText(form, "organization", x.Organization)
 	for _, name := range []string{"requested_token_type", "actor_token", "actor_token_type", "audience", "scope", "organization"} {
 		if x.Extra.Has(name) {
 			return nil, refusal.GrantRequest.Because("Extra has %s, which is a field of its own", name)

@@ -15,6 +15,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
@@ -31,7 +32,7 @@ func (s *Strategy) Grant(ctx context.Context, grantType string, params url.Value
 	if grantType == "" || grantType == "authorization_code" || !syntax.CleanText(grantType) {
 		return nil, asError("token", refusal.GrantRequest.Because("the grant type %q is not for Grant", grantType))
 	}
-	form := grantForm(grantType)
+	form := provider.GrantForm(grantType)
 	if err := addParams(form, params); err != nil {
 		return nil, asError("token", refusal.GrantRequest.Wrap(err))
 	}
@@ -39,7 +40,7 @@ func (s *Strategy) Grant(ctx context.Context, grantType string, params url.Value
 	if err != nil {
 		return nil, asError("token", err)
 	}
-	return got.token(s.now()), nil
+	return got.Token(s.now()), nil
 }
 
 // clientParams say who asks. Only this package sets them.
@@ -76,7 +77,7 @@ func forwarded(addr netip.Addr) []string {
 
 // beside returns an endpoint of Auth0's that no standard names.
 func (s *Strategy) beside(path string) string {
-	return strings.TrimSuffix(s.namespace.base, "/") + "/" + path
+	return strings.TrimSuffix(s.namespace.Issuer, "/") + "/" + path
 }
 
 // userGrant begins a request with the scopes and the audience of a login, which
@@ -95,25 +96,25 @@ func (s *Strategy) userGrant(grantType string, scopes []string, audience string,
 	if audience == "" {
 		audience = s.config.Audience
 	}
-	g := &grantRequest{form: grantForm(grantType), header: forwarded(forwardedFor)}
+	g := &grantRequest{form: provider.GrantForm(grantType), header: forwarded(forwardedFor)}
 	g.form.Set("scope", strings.Join(set, " "))
-	setText(g.form, "audience", audience)
+	provider.SetText(g.form, "audience", audience)
 	return g, nil
 }
 
 // requestGrant makes a token request that may log somebody in.
-func (s *Strategy) requestGrant(ctx context.Context, form url.Values, refused map[string]refusal.Row, header ...string) (tokenResponse, error) {
+func (s *Strategy) requestGrant(ctx context.Context, form url.Values, refused map[string]refusal.Row, header ...string) (provider.TokenResponse, error) {
 	if err := s.ready(); err != nil {
-		return tokenResponse{}, err
+		return provider.TokenResponse{}, err
 	}
-	got, err := s.application.requestAnyToken(ctx, form, header...)
+	got, err := s.application.AnyToken(ctx, form, header...)
 	if err != nil {
 		refusedAs := grantError(err, refused)
-		tenant, ok := errors.AsType[tenantError](err)
-		if e, isRefusal := refusedAs.(*refusal.Refusal); ok && isRefusal && tenant.mfa != nil {
-			e.Next = s.mfa(tenant.mfa, wishedIn(form), nil)
+		tenant, ok := errors.AsType[provider.Error](err)
+		if e, isRefusal := refusedAs.(*refusal.Refusal); ok && isRefusal && tenant.MFA != nil {
+			e.Next = s.mfa(tenant.MFA, wishedIn(form), nil)
 		}
-		return tokenResponse{}, refusedAs
+		return provider.TokenResponse{}, refusedAs
 	}
 	return got, nil
 }
@@ -137,9 +138,9 @@ func wishedIn(form url.Values) loginWish {
 // grantedLogin verifies what a token request gave, as [Strategy.complete] does
 // for a login in the browser. Config.Login holds here too: what it demands of an
 // authentication, a grant that cannot show it does not pass.
-func (s *Strategy) grantedLogin(ctx context.Context, got tokenResponse, wish loginWish) (*Login, error) {
+func (s *Strategy) grantedLogin(ctx context.Context, got provider.TokenResponse, wish loginWish) (*Login, error) {
 	if !strings.EqualFold(got.TokenType, "Bearer") {
-		return nil, refusal.TenantAnswer.Wrap(errNoBearerToken)
+		return nil, refusal.TenantAnswer.Wrap(provider.ErrNoBearerToken)
 	}
 	if got.IDToken == "" {
 		return nil, refusal.TenantAnswer.Because("the token response has no id_token")
@@ -173,8 +174,8 @@ func (s *Strategy) grantedLogin(ctx context.Context, got tokenResponse, wish log
 	if err := s.checkOrganization(ctx, t, id); err != nil {
 		return nil, err
 	}
-	token := got.token(s.now())
-	token.ExpiresIn = int64(got.life() / time.Second)
+	token := got.Token(s.now())
+	token.ExpiresIn = int64(got.Life() / time.Second)
 	l := s.newLogin(t, redeemed{id, token})
 	l.recovery = secret.OfText(got.RecoveryCode)
 	return l, nil
@@ -222,30 +223,30 @@ var ownRefusals = map[string]refusal.Row{"access_denied": refusal.Grant}
 // grantError says what a failed request to the tenant means for whoever made
 // it. Refused has codes that mean something else in this request.
 func grantError(err error, refused map[string]refusal.Row) error {
-	e, ok := answered(err)
+	e, ok := provider.Answered(err)
 	if !ok {
-		return requestError(err)
+		return provider.RequestError(err)
 	}
-	r, known := refused[e.code]
+	r, known := refused[e.Code]
 	if !known {
-		r, known = grantRefusals[e.code]
+		r, known = grantRefusals[e.Code]
 	}
 	switch {
 	case !known:
-		return requestError(e)
+		return provider.RequestError(e)
 	// Auth0's answer to wrong credentials of the application.
-	case e.code == "access_denied" && e.status == http.StatusUnauthorized:
-		return requestError(e)
+	case e.Code == "access_denied" && e.Status == http.StatusUnauthorized:
+		return provider.RequestError(e)
 	// Whoever has had too much, or is out of order, refuses nobody; but some who
 	// have had too much say of what.
-	case e.temporary() && r != refusal.Attempts && r != refusal.Pending && !e.deniesByPolicy():
-		return requestError(e)
+	case e.Temporary() && r != refusal.Attempts && r != refusal.Pending && !e.DeniesByPolicy():
+		return provider.RequestError(e)
 	}
-	out := e.as(r)
+	out := e.Refusal(r)
 	switch {
-	case e.code == "authorization_pending" && out.RetryAfter == 0:
+	case e.Code == "authorization_pending" && out.RetryAfter == 0:
 		out.RetryAfter = pollInterval
-	case e.code == "slow_down" && out.RetryAfter == 0:
+	case e.Code == "slow_down" && out.RetryAfter == 0:
 		out.RetryAfter = 2 * pollInterval
 	}
 	return out

@@ -13,6 +13,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refresh"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
@@ -36,7 +37,7 @@ func (i Issuer) equal(o Issuer) bool {
 // A trusted issuer is an [Issuer] that was checked.
 type trusted struct {
 	source     Issuer
-	namespace  *namespace
+	namespace  *provider.Tenant
 	keys       *KeySet
 	audiences  []string
 	algorithms []string
@@ -90,18 +91,18 @@ func (t *trusted) prove() bool {
 // newTrusted checks an issuer. Lookups is nil for one of the configuration.
 func (a *API) newTrusted(p *problems, source Issuer, lookups *keys.Bucket) *trusted {
 	t := &trusted{source: source, keys: source.Keys, audiences: slices.Clone(source.Audiences), lookups: lookups}
-	n := newNamespace(p.add, source.Domain)
+	n := provider.NewTenant(p.add, source.Domain)
 	if lookups != nil {
-		n.first = t.mayLookUp
+		n.First = t.mayLookUp
 	}
-	n.discoverWith(p.add, a.client, a.config.EndpointOrigins, a.log)
+	n.DiscoverWith(p.add, a.client, a.config.EndpointOrigins, a.log)
 	t.namespace = &n
 	switch given := t.keys; {
 	case given == nil:
 		t.keys = newKeySet(&n, a.client, a.log, a.config.Observer)
 	case given.set == nil:
 		p.add("Keys", "%v", errZeroKeySet)
-	case given.issuer != nil && !sameIssuer(given.issuer.base, n.base):
+	case given.issuer != nil && !sameIssuer(given.issuer.Issuer, n.Issuer):
 		p.add("Keys", "are not those of the Domain %q", source.Domain)
 	case given.issuer != nil:
 		t.namespace = given.issuer // what was discovered is shared too
@@ -126,20 +127,20 @@ func sameIssuer(a, b string) bool { return strings.TrimSuffix(a, "/") == strings
 // names are the values of iss for which a token may be of this issuer. Which of
 // the two spellings a provider named by URL uses, its own document says.
 func (t *trusted) names() []string {
-	if t.namespace.static != nil || t.keys.set.IsFixed() {
-		return []string{t.namespace.base}
+	if t.namespace.Static != nil || t.keys.set.IsFixed() {
+		return []string{t.namespace.Issuer}
 	}
-	bare := strings.TrimSuffix(t.namespace.base, "/")
+	bare := strings.TrimSuffix(t.namespace.Issuer, "/")
 	return []string{bare, bare + "/"}
 }
 
 // accepts compares iss exactly, which may take a request for the document of a
 // provider named by URL; but none where the keys are given.
 func (t *trusted) accepts(ctx context.Context, iss string) error {
-	if iss == t.namespace.base && (t.namespace.static != nil || t.keys.set.IsFixed()) {
+	if iss == t.namespace.Issuer && (t.namespace.Static != nil || t.keys.set.IsFixed()) {
 		return nil
 	}
-	ep, err := t.namespace.endpoints(ctx)
+	ep, err := t.namespace.Endpoints(ctx)
 	if errors.Is(err, refresh.ErrNotAllowed) {
 		err = errNewIssuers
 	}
@@ -189,7 +190,7 @@ func (a *API) issuerOf(ctx context.Context, iss string) (*trusted, error) {
 func (a *API) issuerNames() string {
 	var names []string
 	for _, t := range a.issuers {
-		names = append(names, t.namespace.base)
+		names = append(names, t.namespace.Issuer)
 	}
 	return strings.Join(names, ", ")
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
@@ -33,20 +34,20 @@ import (
 // A KeySet can be used where go-oidc asks for an oidc.KeySet.
 type KeySet struct {
 	set    *keys.Set
-	issuer *namespace // nil for a set that never fetches
+	issuer *provider.Tenant // nil for a set that never fetches
 }
 
-func newKeySet(n *namespace, client *http.Client, log *slog.Logger, observer Observer) *KeySet {
+func newKeySet(n *provider.Tenant, client *http.Client, log *slog.Logger, observer Observer) *KeySet {
 	return &KeySet{issuer: n, set: keys.New(keys.Source{
 		URL: func(ctx context.Context) (string, error) {
-			ep, err := n.endpoints(ctx)
+			ep, err := n.Endpoints(ctx)
 			return ep.JWKSURI, err
 		},
 		Client: client,
-		First:  n.first,
+		First:  n.First,
 		NotYet: errNewIssuers,
 		Observe: func(ctx context.Context, e keys.Event) {
-			observer.keys(ctx, KeyEvent{Issuer: n.base, Reason: e.Reason, Keys: e.Keys, Duration: e.Duration, Err: e.Err})
+			observer.keys(ctx, KeyEvent{Issuer: n.Issuer, Reason: e.Reason, Keys: e.Keys, Duration: e.Duration, Err: e.Err})
 		},
 		Log: log,
 	})}
@@ -133,7 +134,7 @@ func (k *KeySet) Status() KeyStatus {
 	s := k.set.Status()
 	status := KeyStatus{Keys: s.Keys, FetchedAt: s.FetchedAt, RefreshAt: s.RefreshAt, ExpiresAt: s.ExpiresAt, Err: s.Err}
 	if k.issuer != nil {
-		status.Issuer = k.issuer.base
+		status.Issuer = k.issuer.Issuer
 	}
 	return status
 }

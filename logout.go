@@ -163,7 +163,7 @@ func (s *Strategy) logoutURL(r *http.Request, site browser.Base, l *logoutReques
 	case "v2":
 		return s.v2LogoutURL(l, back), nil
 	}
-	m, err := s.namespace.discovered.Get(r.Context())
+	m, err := s.namespace.Discovered.Get(r.Context())
 	if err != nil {
 		// Ended here. Sending somebody to a tenant that does not answer would
 		// only hide that.
@@ -173,7 +173,7 @@ func (s *Strategy) logoutURL(r *http.Request, site browser.Base, l *logoutReques
 	endpoint = m.EndSessionEndpoint
 	target, hinted := endSessionURL(endpoint, s.config.ClientID, l, back, session)
 	switch {
-	case endpoint != "" && !hinted && s.namespace.static != nil:
+	case endpoint != "" && !hinted && s.namespace.Static != nil:
 		// Without a hint, Auth0 looks for the return URL in the list of the tenant
 		// and not of the application, and ends at an error page.
 		return s.v2LogoutURL(l, back), nil
@@ -183,7 +183,7 @@ func (s *Strategy) logoutURL(r *http.Request, site browser.Base, l *logoutReques
 		return target, nil
 	case s.config.LogoutEndpoint == "oidc":
 		return "", refusal.LogoutEndpoint.Because("Config.LogoutEndpoint is oidc, and the tenant has no end_session_endpoint; turn on RP-initiated logout in the tenant's settings")
-	case s.namespace.static != nil:
+	case s.namespace.Static != nil:
 		return s.v2LogoutURL(l, back), nil
 	}
 	s.log.Warn("auth0: logout: the provider has no end_session_endpoint, its session is not ended")
@@ -222,7 +222,7 @@ func (s *Strategy) v2LogoutURL(l *logoutRequest, back string) string {
 	l.apply(v, "id_token_hint", "logout_hint", "state")
 	v.Set("client_id", s.config.ClientID)
 	v.Set("returnTo", back)
-	target := s.namespace.static.Issuer + "v2/logout?" + v.Encode()
+	target := s.namespace.Static.Issuer + "v2/logout?" + v.Encode()
 	if l.federated {
 		target += "&federated"
 	}
@@ -278,7 +278,7 @@ func (s *Strategy) checkLogout(p *problems, c Config) {
 	switch c.LogoutEndpoint {
 	case "", "local", "oidc":
 	case "v2":
-		if s.namespace.static == nil {
+		if s.namespace.Static == nil {
 			p.add("LogoutEndpoint", `is "v2", which only Auth0 has; Domain is a URL`)
 		}
 	default:

@@ -13,6 +13,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/session"
@@ -82,19 +83,19 @@ const (
 
 // mfa makes an MFA of it, for what was asked for.
 // Of a refresh, r is the session.
-func (s *Strategy) mfa(d *mfaDemand, wish loginWish, r *session.Record) *MFA {
+func (s *Strategy) mfa(d *provider.MFADemand, wish loginWish, r *session.Record) *MFA {
 	st := mfaState{
-		Token: d.token.Reveal(), Scope: wish.scope, Audience: wish.audience, Organization: wish.organization,
-		IssuedAt: s.now().Unix(), Base: s.namespace.base, ClientID: s.config.ClientID,
+		Token: d.Token.Reveal(), Scope: wish.scope, Audience: wish.audience, Organization: wish.organization,
+		IssuedAt: s.now().Unix(), Base: s.namespace.Issuer, ClientID: s.config.ClientID,
 	}
 	if r != nil {
 		st.Session, st.Issuer, st.Subject = r.ID, r.Issuer, r.Subject
 	}
-	st.Challenge, st.Enroll = kindsOf(d.requirements.Challenge), kindsOf(d.requirements.Enroll)
+	st.Challenge, st.Enroll = kindsOf(d.Requirements.Challenge), kindsOf(d.Requirements.Enroll)
 	return s.newMFA(st)
 }
 
-func kindsOf(factors []mfaFactor) []string {
+func kindsOf(factors []provider.MFAFactor) []string {
 	var kinds []string
 	for _, f := range factors {
 		kinds = append(kinds, syntax.Code(f.Type))
@@ -131,7 +132,7 @@ func (s *Strategy) OpenMFA(sealed string) (*MFA, error) {
 	}
 	var st mfaState
 	plain, _, ok := s.keyring.Open(purposeMFA, purposeMFA, sealed)
-	if !ok || json.Unmarshal(plain, &st) != nil || st.Base != s.namespace.base || st.ClientID != s.config.ClientID {
+	if !ok || json.Unmarshal(plain, &st) != nil || st.Base != s.namespace.Issuer || st.ClientID != s.config.ClientID {
 		return nil, asError("login", refusal.MFAExpired.Because("the sealed MFA does not open"))
 	}
 	if age := time.Duration(s.now().Unix()-st.IssuedAt) * time.Second; age >= mfaLife || age < -time.Minute {
@@ -180,9 +181,9 @@ func (m *MFA) authenticators(ctx context.Context) ([]Authenticator, error) {
 		Name    string `json:"name"`
 		Active  bool   `json:"active"`
 	}
-	resp, err := bearerRequest(ctx, s.client, secret.OfText(st.Token), http.MethodGet, s.beside("mfa/authenticators"), nil, nil)
+	resp, err := provider.BearerRequest(ctx, s.client, secret.OfText(st.Token), http.MethodGet, s.beside("mfa/authenticators"), nil, nil)
 	if err == nil {
-		err = readAnswer(resp, &listed)
+		err = provider.Decode(resp, &listed)
 	}
 	if err != nil {
 		return nil, grantError(err, mfaRefusals)
@@ -220,7 +221,7 @@ func (m *MFA) challenge(ctx context.Context, authenticatorID string) (*MFA, erro
 	if authenticatorID != "" {
 		body["authenticator_id"] = authenticatorID
 	}
-	resp, err := s.application.postJSON(ctx, s.beside("mfa/challenge"), body)
+	resp, err := s.application.PostJSON(ctx, s.beside("mfa/challenge"), body)
 	if err != nil {
 		return nil, grantError(err, mfaRefusals)
 	}
@@ -272,9 +273,9 @@ func (m *MFA) factorGrant(ctx context.Context, grant, name, value string) (*Logi
 	if err != nil {
 		return nil, err
 	}
-	form := grantForm("http://auth0.com/oauth/grant-type/" + grant)
+	form := provider.GrantForm("http://auth0.com/oauth/grant-type/" + grant)
 	form.Set("mfa_token", st.Token)
-	setText(form, name, value)
+	provider.SetText(form, name, value)
 	switch {
 	case grant == "mfa-oob" && st.OOBCode == "":
 		return nil, refusal.GrantRequest.Because("nothing was sent yet: use the MFA that SendChallenge returns")
@@ -295,9 +296,9 @@ func (m *MFA) factorGrant(ctx context.Context, grant, name, value string) (*Logi
 
 // continuedLogin is for a refresh that needed a second factor. Who it is was
 // settled at the login; an ID token, if there is one, must say the same.
-func (s *Strategy) continuedLogin(ctx context.Context, got tokenResponse, st mfaState) (*Login, error) {
+func (s *Strategy) continuedLogin(ctx context.Context, got provider.TokenResponse, st mfaState) (*Login, error) {
 	if !strings.EqualFold(got.TokenType, "Bearer") {
-		return nil, refusal.TenantAnswer.Wrap(errNoBearerToken)
+		return nil, refusal.TenantAnswer.Wrap(provider.ErrNoBearerToken)
 	}
 	id := identity{claims: jwt.Claims{Issuer: st.Issuer, Subject: st.Subject}, payload: "{}"}
 	if got.IDToken != "" {
@@ -312,7 +313,7 @@ func (s *Strategy) continuedLogin(ctx context.Context, got tokenResponse, st mfa
 			return nil, asIDTokenError(fault.Claim.Because("iss or sub is another one than at the login"))
 		}
 	}
-	l := s.newLogin(&transaction{Scope: st.Scope, Audience: st.Audience}, redeemed{id, got.token(s.now())})
+	l := s.newLogin(&transaction{Scope: st.Scope, Audience: st.Audience}, redeemed{id, got.Token(s.now())})
 	l.recovery = secret.OfText(got.RecoveryCode)
 	l.continued, l.replaces = secret.Of(got), st.Session
 	return l, nil

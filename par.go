@@ -6,8 +6,8 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"slices"
 
+	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
@@ -16,19 +16,19 @@ import (
 // changed or made up. How long it is good for does not matter here: nothing is
 // done with it but to go there.
 func (s *Strategy) push(ctx context.Context, request url.Values) (requestURI string, err error) {
-	if err := s.pushing.take(); err != nil {
+	if err := s.pushing.Take(); err != nil {
 		return "", err
 	}
-	resp, err := s.application.post(ctx, parEndpoint, request)
+	resp, err := s.application.Post(ctx, provider.ParEndpoint, request)
 	switch {
-	case errors.Is(err, errNoEndpoint):
+	case errors.Is(err, provider.ErrNoEndpoint):
 		return "", refusal.Misconfigured.Because("Config.PushedAuthorizationRequests is set, and the tenant does not allow them: %w", err)
 	case err != nil:
-		return "", pushError(err)
+		return "", provider.PushError(err)
 	case resp.Status != http.StatusCreated: // RFC 9126, Section 2.2
-		err := parseTenantError(resp.Status, resp.Header, resp.Body)
-		s.pushing.settle(err)
-		return "", pushError(err)
+		err := provider.ParseError(resp.Status, resp.Header, resp.Body)
+		s.pushing.Settle(err)
+		return "", provider.PushError(err)
 	}
 	const longest = 2048
 	var got struct {
@@ -38,16 +38,4 @@ func (s *Strategy) push(ctx context.Context, request url.Values) (requestURI str
 		return "", refusal.TenantAnswer.Because("the answer to the pushed request has no request_uri")
 	}
 	return got.RequestURI, nil
-}
-
-// pushError says what a refused request means for the login. What the tenant says
-// of the request it would otherwise have said to the browser. No person has been
-// asked yet, so it is never somebody's own refusal.
-func pushError(err error) error {
-	e, ok := answered(err)
-	if !ok || e.temporary() || e.status < 400 || e.status == http.StatusUnauthorized ||
-		slices.Contains([]string{"", "invalid_client", "unauthorized_client"}, e.code) {
-		return requestError(err)
-	}
-	return e.as(refusal.ByTenant)
 }

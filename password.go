@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 
+	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
@@ -76,6 +77,6 @@ func (s *Strategy) passwordGrant(ctx context.Context, p PasswordLogin) (*Login, 
 	}
 	g.form.Set("username", p.Username)
 	g.form.Set("password", p.Password)
-	setText(g.form, "realm", p.Connection)
+	provider.SetText(g.form, "realm", p.Connection)
 	return s.loginByGrant(ctx, g)
 }

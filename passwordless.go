@@ -124,7 +124,7 @@ func (s *Strategy) startPasswordless(ctx context.Context, to PasswordlessLogin, 
 	if authParams != nil {
 		body["authParams"] = authParams
 	}
-	if _, err := s.application.postJSON(ctx, s.beside("passwordless/start"), body, forwarded(to.ForwardedFor)...); err != nil {
+	if _, err := s.application.PostJSON(ctx, s.beside("passwordless/start"), body, forwarded(to.ForwardedFor)...); err != nil {
 		return grantError(err, nil)
 	}
 	return nil

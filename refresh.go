@@ -17,6 +17,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/recent"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
@@ -240,7 +241,7 @@ func (s *Strategy) refresh(ctx context.Context, record *session.Record, wish tok
 		}
 		before := newest.Refreshes
 		err := s.refreshTokens(ctx, newest, wish)
-		if tenant, ok := errors.AsType[tenantError](err); ok && tenant.code == "invalid_grant" {
+		if tenant, ok := errors.AsType[provider.Error](err); ok && tenant.Code == "invalid_grant" {
 			if s.dropRefreshToken(ctx, newest, err) {
 				failed = loginAgain(tenant)
 			}
@@ -284,18 +285,18 @@ func refreshError(err error) error {
 	if err == nil {
 		return nil
 	}
-	if e, ok := answered(err); ok && (e.deniesByPolicy() || !e.temporary() && e.deniesPerson()) {
+	if e, ok := provider.Answered(err); ok && (e.DeniesByPolicy() || !e.Temporary() && e.DeniesPerson()) {
 		return loginAgain(e)
 	}
-	return requestError(err)
+	return provider.RequestError(err)
 }
 
 // loginAgain is for tokens that only a login can bring now: there the tenant tells
 // the person why, or lets them in.
-func loginAgain(e tenantError) *refusal.Refusal {
+func loginAgain(e provider.Error) *refusal.Refusal {
 	out := refusal.SessionTokenExpired.Wrap(e)
-	out.TenantStatus = e.status
-	if e.code == "unauthorized" {
+	out.TenantStatus = e.Status
+	if e.Code == "unauthorized" {
 		out.Err = marked{e, ErrUserBlocked}
 	}
 	return out
@@ -359,10 +360,10 @@ func (rr refusedRefreshes) note(r *session.Record, wish tokenWish, err error) {
 // no use otherwise.
 func (s *Strategy) refreshTokens(ctx context.Context, r *session.Record, wish tokenWish) error {
 	form, audience, asked := s.refreshForm(r, wish)
-	got, err := s.application.requestTokens(ctx, form)
-	if tenant, ok := errors.AsType[tenantError](err); ok && tenant.mfa != nil {
-		e := tenant.as(refusal.MFA)
-		e.Next = s.mfa(tenant.mfa, loginWish{scope: asked, audience: audience}, r)
+	got, err := s.application.Tokens(ctx, form)
+	if tenant, ok := errors.AsType[provider.Error](err); ok && tenant.MFA != nil {
+		e := tenant.Refusal(refusal.MFA)
+		e.Next = s.mfa(tenant.MFA, loginWish{scope: asked, audience: audience}, r)
 		return e
 	}
 	if err != nil {
@@ -434,7 +435,7 @@ func isFor(token, audience string) bool {
 // refreshedIDToken checks a new ID token against the one of the login (OpenID
 // Connect Core 1.0, Section 12.2). Unlike there, auth_time may be newer: the user
 // has authenticated again, in another application.
-func (s *Strategy) refreshedIDToken(ctx context.Context, ep discovery.Metadata, r *session.Record, got tokenResponse) (identity, error) {
+func (s *Strategy) refreshedIDToken(ctx context.Context, ep discovery.Metadata, r *session.Record, got provider.TokenResponse) (identity, error) {
 	id, err := s.checkIDToken(ctx, ep, got.IDToken, keys.FromTenant)
 	if err != nil {
 		return identity{}, err
@@ -540,8 +541,8 @@ func (s *Strategy) takeClaims(r *session.Record, id identity, form url.Values) {
 
 // sessionToken is an access token as a session keeps it. Without scope it is
 // what was asked for (RFC 6749, Section 5.1).
-func sessionToken(got tokenResponse, audience, asked string, now time.Time) session.Token {
-	t := session.Token{Audience: audience, Asked: asked, Scope: asked, Type: "Bearer", Token: got.AccessToken, ExpiresAt: now.Add(got.life()).Unix()}
+func sessionToken(got provider.TokenResponse, audience, asked string, now time.Time) session.Token {
+	t := session.Token{Audience: audience, Asked: asked, Scope: asked, Type: "Bearer", Token: got.AccessToken, ExpiresAt: now.Add(got.Life()).Unix()}
 	if got.Scope != nil {
 		t.Scope = *got.Scope
 	}
@@ -651,12 +652,12 @@ func (s *Strategy) revokeRefreshToken(ctx context.Context, token string) {
 }
 
 func (s *Strategy) revoke(ctx context.Context, token string) error {
-	resp, err := s.application.post(ctx, revocationEndpoint, url.Values{"token": {token}})
-	if errors.Is(err, errNoEndpoint) {
+	resp, err := s.application.Post(ctx, provider.RevocationEndpoint, url.Values{"token": {token}})
+	if errors.Is(err, provider.ErrNoEndpoint) {
 		return nil
 	}
 	if err == nil && resp.Status != http.StatusOK {
-		err = parseTenantError(resp.Status, resp.Header, resp.Body)
+		err = provider.ParseError(resp.Status, resp.Header, resp.Body)
 	}
 	return err
 }

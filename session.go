@@ -18,6 +18,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
@@ -393,8 +394,8 @@ func (s *Strategy) loginTime(issuedAt float64) int64 {
 }
 
 // responseOf is what package oauth2 has made of the answer to the code.
-func responseOf(t *oauth2.Token) tokenResponse {
-	got := tokenResponse{AccessToken: t.AccessToken, ExpiresIn: float64(t.ExpiresIn), RefreshToken: t.RefreshToken}
+func responseOf(t *oauth2.Token) provider.TokenResponse {
+	got := provider.TokenResponse{AccessToken: t.AccessToken, ExpiresIn: float64(t.ExpiresIn), RefreshToken: t.RefreshToken}
 	if scope, ok := t.Extra("scope").(string); ok {
 		got.Scope = &scope
 	}
@@ -458,7 +459,7 @@ func (s *Strategy) checkSession(p *problems, c Config) Config {
 	// Everything that is sealed belongs to this application and to its tenant: others
 	// may have the same secret, and cookies of the same name. The subjects of two
 	// tenants have nothing to do with each other.
-	s.keyring = keyring.Bind(strings.TrimSuffix(s.namespace.base, "/"), c.ClientID, bound.Name, bound.Domain, bound.Path)
+	s.keyring = keyring.Bind(strings.TrimSuffix(s.namespace.Issuer, "/"), c.ClientID, bound.Name, bound.Domain, bound.Path)
 	config := session.Config{
 		Cookie: bound, Keyring: s.keyring, Client: c.ClientID, CountsAsUse: c.CountsAsUse, Now: s.now, Log: s.log,
 		Store: engineStore(c.Store), Revocations: engineStore(c.Revocations), CookiesUntil: c.CookieSessionsUntil,
@@ -472,7 +473,7 @@ func (s *Strategy) checkSession(p *problems, c Config) Config {
 		s.log.Warn("auth0: Config.IdleTimeout is longer than Config.AbsoluteTimeout and has no effect")
 	}
 	s.sessions = session.New(config)
-	if s.namespace.static == nil {
+	if s.namespace.Static == nil {
 		c.KeepIDToken = true // other providers need it to end their session
 	}
 	if c.InsecureHTTP && !secure {

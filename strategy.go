@@ -16,6 +16,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 )
@@ -219,7 +220,7 @@ type Login struct {
 	replaces string   // id of the session that the browser had when the login began
 	cookies  []string // names of that session's cookies
 	// continued is of a refresh that needed a second factor.
-	continued secret.Box[tokenResponse]
+	continued secret.Box[provider.TokenResponse]
 }
 
 // Token returns the access token and, if there is one, the refresh token. With
@@ -394,7 +395,7 @@ func (s *Strategy) authenticationRequest(site browser.Base, a *authRequest) (url
 		Nonce:        secret.Random(),
 		Verifier:     oauth2.GenerateVerifier(),
 		IssuedAt:     s.now().Unix(),
-		Base:         s.namespace.base,
+		Base:         s.namespace.Issuer,
 		ClientID:     s.config.ClientID,
 		RedirectURI:  site.URL(cmp.Or(a.callbackPath, s.config.CallbackPath)),
 		ReturnTo:     s.cleanReturnTo(site, a.returnTo),
@@ -665,14 +666,14 @@ func (s *Strategy) endpoints(ctx context.Context) (discovery.Metadata, error) {
 	if err := s.ready(); err != nil {
 		return discovery.Metadata{}, err
 	}
-	ep, err := s.namespace.endpoints(ctx)
+	ep, err := s.namespace.Endpoints(ctx)
 	if err != nil {
 		return ep, refusal.TenantDown.Wrap(err)
 	}
-	if s.application.authentication.method == mutualTLS {
+	if s.application.Auth.Method == provider.MutualTLS {
 		// Without its alias no login can be completed. It is better to know
 		// before somebody has typed a password, and before a code is used up.
-		if _, _, err := s.application.prove(ctx, tokenEndpoint); err != nil {
+		if _, _, err := s.application.Authenticate(ctx, provider.TokenEndpoint); err != nil {
 			return ep, err
 		}
 	}

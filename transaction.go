@@ -112,7 +112,7 @@ func (s *Strategy) open(sealed, state string, types ...string) (*transaction, er
 		return nil, refusal.NoTransaction.Because("the state is that of another transaction")
 	case age >= transactionLife || age < -time.Minute:
 		return nil, refusal.NoTransaction.Because("the transaction is %v old", age)
-	case t.Base != s.namespace.base || t.ClientID != s.config.ClientID:
+	case t.Base != s.namespace.Issuer || t.ClientID != s.config.ClientID:
 		return nil, refusal.NoTransaction.Because("the transaction belongs to another tenant or application")
 	case !slices.Contains(types, t.ResponseType):
 		return nil, refusal.NoTransaction.Because("the transaction has the response type %q", t.ResponseType)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 )
@@ -47,7 +48,7 @@ func (s *Strategy) userInfo(ctx context.Context, token *oauth2.Token, subject st
 	if ep.UserInfoEndpoint == "" {
 		return User{}, refusal.Grant.Because("the provider has no userinfo endpoint")
 	}
-	resp, err := bearerRequest(ctx, s.client, secret.OfText(token.AccessToken), http.MethodGet, ep.UserInfoEndpoint, nil, nil)
+	resp, err := provider.BearerRequest(ctx, s.client, secret.OfText(token.AccessToken), http.MethodGet, ep.UserInfoEndpoint, nil, nil)
 	if err != nil {
 		return User{}, grantError(err, nil)
 	}
@@ -57,9 +58,9 @@ func (s *Strategy) userInfo(ctx context.Context, token *oauth2.Token, subject st
 // readUserInfo decides on the answer.
 func readUserInfo(resp *fetch.Response, issuer, subject string) (User, error) {
 	if resp.Status != http.StatusOK {
-		e := parseTenantError(resp.Status, resp.Header, resp.Body)
-		if e.status == http.StatusUnauthorized {
-			return User{}, e.as(refusal.UserInfoToken)
+		e := provider.ParseError(resp.Status, resp.Header, resp.Body)
+		if e.Status == http.StatusUnauthorized {
+			return User{}, e.Refusal(refusal.UserInfoToken)
 		}
 		return User{}, grantError(e, nil)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
@@ -192,11 +193,11 @@ func (s *Strategy) exchangeForConnection(ctx context.Context, subject, kind stri
 	if wish.loginHint != "" {
 		form.Set("login_hint", wish.loginHint)
 	}
-	got, err := s.application.requestTokens(ctx, form)
+	got, err := s.application.Tokens(ctx, form)
 	if err != nil {
 		return session.VaultToken{}, err
 	}
-	v := session.VaultToken{Connection: wish.connection, Hint: wish.loginHint, Token: got.AccessToken, ExpiresAt: s.now().Add(got.life()).Unix()}
+	v := session.VaultToken{Connection: wish.connection, Hint: wish.loginHint, Token: got.AccessToken, ExpiresAt: s.now().Add(got.Life()).Unix()}
 	if got.Scope != nil {
 		v.Scope = *got.Scope
 	}
@@ -208,8 +209,8 @@ func (s *Strategy) exchangeForConnection(ctx context.Context, subject, kind stri
 // need, and there are several codes for it; other refusals are about what the
 // application may do.
 func connectionTokenError(err error) error {
-	if e, ok := answered(err); ok && e.status == http.StatusUnauthorized && !slices.Contains([]string{"access_denied", "invalid_client", "unauthorized"}, e.code) {
-		return e.as(refusal.NotConnected)
+	if e, ok := provider.Answered(err); ok && e.Status == http.StatusUnauthorized && !slices.Contains([]string{"access_denied", "invalid_client", "unauthorized"}, e.Code) {
+		return e.Refusal(refusal.NotConnected)
 	}
 	return refreshError(err)
 }

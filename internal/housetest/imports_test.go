@@ -32,6 +32,7 @@ var engines = map[string]string{
 	"internal/browser":   "",
 	"internal/directory": "internal/tenantapi",
 	"internal/keys":      "",
+	"internal/provider":  "internal/keys internal/tenantapi",
 	"internal/session":   "",
 	"internal/tenantapi": "",
 }

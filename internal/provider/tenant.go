@@ -1,4 +1,9 @@
-package auth0
+// Package provider speaks to the tenant: it knows the tenant's endpoints, authenticates
+// the application, makes token requests, and reads the tenant's answers and errors.
+//
+// The package does not know what a login transaction or a session is, or what a
+// visitor reads when a request fails.
+package provider
 
 import (
 	"context"
@@ -18,40 +23,40 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/tenantapi"
 )
 
-// A namespace is what a tenant's domain stands for: an issuer, its endpoints
+// A Tenant is what a tenant's domain stands for: an issuer, its endpoints
 // and its keys.
-type namespace struct {
-	base   string              // issuer as configured: https://HOST/ or the URL given
-	static *discovery.Metadata // of the Auth0 layout, nil for other providers
+type Tenant struct {
+	Issuer string              // issuer as configured: https://HOST/ or the URL given
+	Static *discovery.Metadata // of the Auth0 layout, nil for other providers
 	// discovered is how the rest is known: everything of other providers, and
 	// at Auth0 what differs by tenant.
-	discovered *refresh.Value[discovery.Metadata]
-	origins    []string // further ones on which endpoints may be
+	Discovered *refresh.Value[discovery.Metadata]
+	Origins    []string // further ones on which endpoints may be
 	// first, if not nil, is asked before each request for what is not there yet.
-	first func() bool
+	First func() bool
 }
 
-// newNamespace understands a host name as an Auth0 tenant and a URL as any
+// NewTenant understands a host name as an Auth0 tenant and a URL as any
 // OpenID provider.
-func newNamespace(report func(field, format string, args ...any), domain string) namespace {
+func NewTenant(report func(field, format string, args ...any), domain string) Tenant {
 	if strings.Contains(domain, "://") {
 		if _, err := discovery.Origin(domain); err != nil {
 			report("Domain", "%q: %v", domain, err)
 		} else if strings.ContainsAny(domain, "?#") {
 			report("Domain", "%q must have no query and no fragment", domain)
 		}
-		return namespace{base: domain}
+		return Tenant{Issuer: domain}
 	}
 	host := strings.ToLower(domain)
 	if err := syntax.CheckHostName(host); err != nil {
 		report("Domain", "%q %v", domain, err)
 	}
 	base := "https://" + host + "/"
-	return namespace{base: base, static: auth0Layout(base)}
+	return Tenant{Issuer: base, Static: Auth0Layout(base)}
 }
 
-// auth0Layout is where every Auth0 tenant has its endpoints.
-func auth0Layout(base string) *discovery.Metadata {
+// Auth0Layout is where every Auth0 tenant has its endpoints.
+func Auth0Layout(base string) *discovery.Metadata {
 	return &discovery.Metadata{
 		Issuer:                base,
 		AuthorizationEndpoint: base + "authorize",
@@ -62,40 +67,40 @@ func auth0Layout(base string) *discovery.Metadata {
 	}
 }
 
-// discoverWith prepares the namespace to look things up. Nothing is looked up
+// DiscoverWith prepares the namespace to look things up. Nothing is looked up
 // before it is needed.
-func (n *namespace) discoverWith(report func(field, format string, args ...any), client *http.Client, origins []string, log *slog.Logger) {
+func (n *Tenant) DiscoverWith(report func(field, format string, args ...any), client *http.Client, origins []string, log *slog.Logger) {
 	for _, raw := range origins {
 		if origin, err := discovery.Origin(raw); err != nil || origin != raw {
 			report("EndpointOrigins", "%q must be an origin such as https://keys.example.com", raw)
 		}
 	}
-	base := n.base
-	n.origins = origins
-	n.discovered = refresh.New(func(ctx context.Context) (discovery.Metadata, refresh.Life, error) {
+	base := n.Issuer
+	n.Origins = origins
+	n.Discovered = refresh.New(func(ctx context.Context) (discovery.Metadata, refresh.Life, error) {
 		m, err := discovery.Fetch(ctx, client, base, origins)
 		return m, refresh.Life{Due: 10 * time.Minute, Stale: 24 * time.Hour}, err
 	}, refresh.Policy{
 		Timeout:    fetch.Timeout,
 		MinBackoff: time.Second, MaxBackoff: 30 * time.Second, MaxRetryAfter: time.Minute,
-		First: n.first,
+		First: n.First,
 		Failed: func(err error, stale bool) {
 			log.Warn("auth0: discovery failed", "err", err, "using_old_document", stale)
 		},
 	})
 }
 
-// endpoints returns what a login, a token request and the search for keys need.
+// Endpoints returns what a login, a token request and the search for keys need.
 // For an Auth0 tenant that takes no request.
-func (n *namespace) endpoints(ctx context.Context) (discovery.Metadata, error) {
-	if n.static != nil {
-		return *n.static, nil
+func (n *Tenant) Endpoints(ctx context.Context) (discovery.Metadata, error) {
+	if n.Static != nil {
+		return *n.Static, nil
 	}
-	return n.discovered.Get(ctx)
+	return n.Discovered.Get(ctx)
 }
 
-// outgoing says what requests to the tenant carry beside their own.
-func outgoing(base string, telemetry bool) fetch.Options {
+// Outgoing says what requests to the tenant carry beside their own.
+func Outgoing(base string, telemetry bool) fetch.Options {
 	o := fetch.Options{UserAgent: tenantapi.UserAgent}
 	if u, err := url.Parse(base); err == nil && telemetry {
 		info, _ := json.Marshal(map[string]any{"name": "auth0-go-rp", "version": version, "env": map[string]string{"go": goVersion()}})
