@@ -173,7 +173,7 @@ func (s *Strategy) verifyFront(ctx context.Context, ep discovery.Metadata, t *tr
 	if !t.hasIDToken() {
 		return f, nil
 	}
-	id, err := s.identify(ctx, ep, t, got.idToken, keys.FromAnybody)
+	id, err := s.idTokens.verify(ctx, ep, got.idToken, keys.FromAnybody, t.expectation())
 	if err == nil && t.hasCode() {
 		err = requireHash(id, jwt.CodeHash, string(got.code))
 	}

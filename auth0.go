@@ -452,6 +452,7 @@ type Strategy struct {
 	keyring     seal.Keyring
 	keys        *KeySet
 	idTokenKeys *KeySet // keys, unless ID tokens are HS256
+	idTokens    *idVerifier
 	sessions    *session.Manager
 	cookies     *cookies
 	returnTo    returnto.Policy
@@ -496,6 +497,7 @@ func New(c Config) (*Strategy, error) {
 	if s.idTokenKeys == nil {
 		s.idTokenKeys = s.keys
 	}
+	s.idTokens = &idVerifier{ClientID: c.ClientID, Algorithms: c.Algorithms, Leeway: c.Leeway, Keys: s.idTokenKeys.set, Now: s.now}
 	s.config = c
 	s.config.ClientSecret, s.config.ManagementClientSecret, s.config.Secrets = "", "", nil
 	s.config.ClientAuthentication = ClientAuthentication{}

@@ -5,14 +5,10 @@ import (
 	"errors"
 	"math"
 	"net/http"
-	"slices"
-	"strings"
-	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
-	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
@@ -44,7 +40,11 @@ func (s *Strategy) backchannelLogout(w http.ResponseWriter, r *http.Request) err
 	if n := len(form["logout_token"]); n != 1 {
 		return refusal.LogoutToken.Because("logout_token is there %d times", n)
 	}
-	token, err := s.verifyLogoutToken(r.Context(), form.Get("logout_token"))
+	ep, err := s.endpoints(r.Context())
+	if err != nil {
+		return logoutTokenError(err)
+	}
+	token, err := s.idTokens.verifyLogout(r.Context(), ep.Issuer, form.Get("logout_token"))
 	if err != nil {
 		return logoutTokenError(err)
 	}
@@ -64,84 +64,6 @@ func logoutTokenError(err error) error {
 		r.Reason = f.Reason
 	}
 	return r.Wrap(err)
-}
-
-// verifyLogoutToken is Section 2.6 of the specification, as Auth0 sends the
-// token: its typ is JWT, and it has both sid and sub.
-func (s *Strategy) verifyLogoutToken(ctx context.Context, raw string) (*jwt.Claims, error) {
-	m, err := jwt.Parse(raw)
-	if err != nil {
-		return nil, fault.OfParse(err)
-	}
-	if !isLogoutTokenType(m.Type) {
-		return nil, fault.Type.Because("typ is %.40q", m.Type)
-	}
-	if !slices.Contains(s.config.Algorithms, m.Algorithm) {
-		return nil, fault.Algorithm.Because("alg is %.40q, Config.Algorithms has %q", m.Algorithm, s.config.Algorithms)
-	}
-	// What the header says is looked at first: anybody can post long claims here.
-	c, err := jwt.ParseClaims(m.Payload, true)
-	if err != nil {
-		return nil, fault.OfParse(err)
-	}
-	ep, err := s.endpoints(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if c.Issuer != ep.Issuer {
-		return nil, fault.Issuer.Because("iss is %.100q, want %q", c.Issuer, ep.Issuer)
-	}
-	if !slices.Contains(c.Audience, s.config.ClientID) {
-		return nil, fault.Audience.Because("aud is %.200q, want the client id %q", c.Audience, s.config.ClientID)
-	}
-	if err := s.checkLogoutTimes(&c); err != nil {
-		return nil, err
-	}
-	if err := checkLogoutClaims(&c); err != nil {
-		return nil, err
-	}
-	_, err = s.idTokenKeys.set.Verify(ctx, m, keys.FromAnybody) // Section 2.4: signed as ID tokens are
-	return &c, keys.AsOutage(err)
-}
-
-func isLogoutTokenType(typ string) bool {
-	typ = strings.ToLower(typ)
-	return typ == "" || typ == "jwt" || strings.TrimPrefix(typ, "application/") == "logout+jwt"
-}
-
-// logoutTokenAge is how long after its iat a logout token is accepted.
-const logoutTokenAge = 5 * time.Minute
-
-// checkLogoutTimes: a logout token is for now. One that was kept back must not
-// end sessions that were begun since.
-func (s *Strategy) checkLogoutTimes(c *jwt.Claims) error {
-	if err := checkTimes(c, s.now(), s.config.Leeway); err != nil {
-		return err
-	}
-	if !c.Has(jwt.IssuedAt) {
-		return fault.Claim.Because("no iat")
-	}
-	if age := unix(s.now()) - c.IssuedAt; math.Abs(age) > (logoutTokenAge + s.config.Leeway).Seconds() {
-		return fault.TooOld.Because("iat was %.0f s ago", age)
-	}
-	return nil
-}
-
-func checkLogoutClaims(c *jwt.Claims) error {
-	if err := checkLogoutKind(c); err != nil {
-		return err
-	}
-	switch {
-	case !c.Has(jwt.ID) || c.ID == "":
-		return fault.Claim.Because("no jti")
-	case !c.Has(jwt.SessionID) && !c.Has(jwt.Subject):
-		return fault.Claim.Because("neither sid nor sub")
-	case c.Has(jwt.SessionID) && (c.SessionID == "" || len(c.SessionID) > maxSubject):
-		return fault.Claim.Because("sid is empty or too long")
-	case len(c.Subject) > maxSubject:
-		return fault.Claim.Because("sub is too long")
-	}
-	return nil
 }
 
 // endSessionsOf marks what the token says has ended. The same token again is

@@ -60,13 +60,6 @@ func (t *Token) ExpiresAt() time.Time { return fromUnix(t.claims.Expiry) }
 // IssuedAt returns iat, the zero time if the token has none.
 func (t *Token) IssuedAt() time.Time { return fromUnix(t.claims.IssuedAt) }
 
-func fromUnix(seconds float64) time.Time {
-	if seconds == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(int64(seconds * 1000))
-}
-
 // Scope returns the scopes, separated by spaces.
 func (t *Token) Scope() string { return t.claims.Scope }
 
@@ -164,18 +157,6 @@ func (t *Token) Decode(v any) error {
 		return asError("claims", refusal.Claim.Wrap(err))
 	}
 	return nil
-}
-
-// rawClaim returns the JSON text of a claim. Of one that is there twice the last
-// counts, as for whoever decodes the payload.
-func rawClaim(payload, name string) (raw string, ok bool) {
-	jsonscan.Object(payload, func(member, value string) error {
-		if member == name {
-			raw, ok = value, true
-		}
-		return nil
-	})
-	return raw, ok
 }
 
 // Format shows who the token is about, and nothing that could be used.

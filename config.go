@@ -290,3 +290,16 @@ func newApplication(p *problems, c Config, s *Strategy) *provider.Client {
 	}
 	return a
 }
+
+func checkedLeeway(p *problems, leeway, byDefault time.Duration) time.Duration {
+	const limit = 5 * time.Minute
+	switch {
+	case leeway == None:
+		return 0
+	case leeway == 0:
+		return byDefault
+	case leeway < 0 || leeway > limit:
+		p.add("Leeway", "%v must be between 0 and %v", leeway, limit)
+	}
+	return leeway
+}

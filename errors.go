@@ -473,3 +473,10 @@ func hookError(err error, forbidden refusal.Row, other func(error) error) error 
 
 // outageError is for hooks whose plain errors are outages.
 func outageError(err error) error { return outage(err) }
+
+func asIDTokenError(err error) error {
+	if f, ok := errors.AsType[*fault.Fault](err); ok {
+		return idTokenFault(f)
+	}
+	return err
+}

@@ -12,9 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
-	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
@@ -157,19 +155,12 @@ func (s *Strategy) grantedLogin(ctx context.Context, got provider.TokenResponse,
 		IssuedAt: s.now().Unix(), MaxAge: a.maxAge, RequiredACR: a.requiredACR,
 		Organization: cmp.Or(a.organization, wish.organization), Scope: wish.scope, Audience: wish.audience,
 	}
-	id, err := s.checkIDToken(ctx, ep, got.IDToken, keys.FromTenant)
+	id, err := s.idTokens.verifyGranted(ctx, ep, got.IDToken, t.expectation())
+	if err == nil {
+		err = checkHash(id, jwt.AccessTokenHash, got.AccessToken)
+	}
 	if err != nil {
 		return nil, asIDTokenError(err)
-	}
-	for _, check := range []error{
-		checkNoNonce(id.claims),
-		checkACR(id.claims, t.RequiredACR),
-		s.checkAuthTime(id.claims, t),
-		checkHash(id, jwt.AccessTokenHash, got.AccessToken),
-	} {
-		if check != nil {
-			return nil, asIDTokenError(check)
-		}
 	}
 	if err := s.checkOrganization(ctx, t, id); err != nil {
 		return nil, err
@@ -179,15 +170,6 @@ func (s *Strategy) grantedLogin(ctx context.Context, got provider.TokenResponse,
 	l := s.newLogin(t, redeemed{id, token})
 	l.recovery = secret.OfText(got.RecoveryCode)
 	return l, nil
-}
-
-// checkNoNonce: none was sent, so a token that has one is of some other login
-// (OpenID Connect Core 1.0, Section 3.1.3.7, item 11).
-func checkNoNonce(c jwt.Claims) error {
-	if c.Has(jwt.Nonce) {
-		return fault.Nonce
-	}
-	return nil
 }
 
 // grantRefusals are what the tenant's error codes mean to whoever asked. Others

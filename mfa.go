@@ -306,7 +306,7 @@ func (s *Strategy) continuedLogin(ctx context.Context, got provider.TokenRespons
 		if err != nil {
 			return nil, err
 		}
-		if id, err = s.checkIDToken(ctx, ep, got.IDToken, keys.FromTenant); err != nil {
+		if id, err = s.idTokens.check(ctx, ep, got.IDToken, keys.FromTenant); err != nil {
 			return nil, asIDTokenError(err)
 		}
 		if id.claims.Issuer != st.Issuer || id.claims.Subject != st.Subject {

@@ -436,7 +436,7 @@ func isFor(token, audience string) bool {
 // Connect Core 1.0, Section 12.2). Unlike there, auth_time may be newer: the user
 // has authenticated again, in another application.
 func (s *Strategy) refreshedIDToken(ctx context.Context, ep discovery.Metadata, r *session.Record, got provider.TokenResponse) (identity, error) {
-	id, err := s.checkIDToken(ctx, ep, got.IDToken, keys.FromTenant)
+	id, err := s.idTokens.check(ctx, ep, got.IDToken, keys.FromTenant)
 	if err != nil {
 		return identity{}, err
 	}
@@ -487,14 +487,14 @@ func (s *Strategy) confirmRefreshFault(ctx context.Context, raw string, err erro
 		return err
 	}
 	if bad.Reason == fault.Issuer.Reason {
-		switch _, signature := s.idTokenKeys.set.Verify(ctx, m, keys.FromTenant); {
+		switch _, signature := s.idTokens.Keys.Verify(ctx, m, keys.FromTenant); {
 		case signature == nil:
 			return foreignToken{bad}
 		case signature != fault.Signature:
 			return keys.AsOutage(signature)
 		}
 	}
-	switch confirmed := s.idTokenKeys.set.Confirm(ctx, m); {
+	switch confirmed := s.idTokens.Keys.Confirm(ctx, m); {
 	case confirmed == fault.Signature:
 		return foreignToken{fault.Signature}
 	case confirmed != nil:
@@ -533,7 +533,7 @@ func (s *Strategy) takeClaims(r *session.Record, id identity, form url.Values) {
 	if form.Has("scope") {
 		return
 	}
-	r.Claims = s.keptClaims(id)
+	r.Claims = id.kept(s.config.KeepClaim)
 	if s.config.KeepIDToken {
 		r.IDToken = id.raw
 	}

@@ -1,14 +1,11 @@
 package auth0
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -16,7 +13,6 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
-	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
@@ -339,11 +335,11 @@ func (s *Strategy) startSession(w http.ResponseWriter, r *http.Request, l *Login
 		AuthTime:        int64(c.AuthTime),
 		ACR:             c.ACR,
 		AMR:             c.AMR,
-		Claims:          s.keptClaims(id),
+		Claims:          id.kept(s.config.KeepClaim),
 		Data:            l.Data,
 		Organization:    c.OrgID,
 		Nonce:           c.Nonce,
-		Ceiling:         sessionExpiry(id.payload),
+		Ceiling:         id.sessionExpiry(),
 	}
 	if token := l.Token(); token != nil {
 		record.RefreshToken = token.RefreshToken
@@ -372,18 +368,6 @@ func (s *Strategy) previousSession(ctx context.Context, jar cookie.Jar, l *Login
 	return previous
 }
 
-// sessionExpiry reads the claim by which a tenant says when sessions must end
-// (OpenID Connect IPSIE, SL1). What is no plausible time is ignored: a mistake
-// there, such as milliseconds, should not keep everybody out.
-func sessionExpiry(payload string) int64 {
-	raw, _ := rawClaim(payload, "session_expiry")
-	at, err := strconv.ParseInt(raw, 10, 64)
-	if err != nil || at <= 0 || at >= 1e10 {
-		return 0
-	}
-	return at
-}
-
 // loginTime is when the tenant issued the ID token, by its own clock if that is
 // plausible.
 func (s *Strategy) loginTime(issuedAt float64) int64 {
@@ -400,34 +384,6 @@ func responseOf(t *oauth2.Token) provider.TokenResponse {
 		got.Scope = &scope
 	}
 	return got
-}
-
-// protocolClaims serve the login alone; see RFC 7519, Section 4.1, and OpenID
-// Connect Core 1.0, Sections 2 and 3.3.2.11.
-var protocolClaims = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "azp", "nonce", "at_hash", "c_hash", "s_hash", "sid", "auth_time", "acr", "amr", "cnf", "events"}
-
-// keptClaims returns the claims of an ID token that the session keeps.
-func (s *Strategy) keptClaims(id identity) json.RawMessage {
-	keep := s.config.KeepClaim
-	if keep == nil {
-		keep = func(name string) bool { return !slices.Contains(protocolClaims, name) }
-	}
-	var b bytes.Buffer
-	b.WriteByte('{')
-	jsonscan.Object(id.payload, func(name, value string) error { // was parsed before
-		if keep(name) {
-			if b.Len() > 1 {
-				b.WriteByte(',')
-			}
-			quoted, _ := json.Marshal(name)
-			b.Write(quoted)
-			b.WriteByte(':')
-			b.WriteString(value)
-		}
-		return nil
-	})
-	b.WriteByte('}')
-	return b.Bytes()
 }
 
 // checkSession settles cookies and durations.

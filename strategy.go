@@ -16,6 +16,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
+	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
@@ -559,7 +561,7 @@ func (s *Strategy) complete(ctx context.Context, ep discovery.Metadata, c tokenC
 // newLogin is the last step of all that end in a login.
 func (s *Strategy) newLogin(t *transaction, p redeemed) *Login {
 	return &Login{
-		User:     newUser(p.id.claims.Issuer, p.id.claims.Subject, s.keptClaims(p.id)),
+		User:     newUser(p.id.claims.Issuer, p.id.claims.Subject, p.id.kept(s.config.KeepClaim)),
 		ReturnTo: s.returnPath(t),
 		AppState: t.AppState,
 		identity: secret.Of(p.id),
@@ -678,4 +680,49 @@ func (s *Strategy) endpoints(ctx context.Context) (discovery.Metadata, error) {
 		}
 	}
 	return ep, nil
+}
+
+// verifyIDToken checks the ID token that came with the tokens for a code. The
+// signature is checked here too, where item 6 of OpenID Connect Core 1.0, Section
+// 3.1.3.7 would let us trust TLS.
+func (s *Strategy) verifyIDToken(ctx context.Context, ep discovery.Metadata, t *transaction, tok tokens) (identity, error) {
+	id, err := s.idTokens.verify(ctx, ep, tok.rawIDToken, keys.FromTenant, t.expectation())
+	if err == nil {
+		err = checkHash(id, jwt.AccessTokenHash, tok.AccessToken) // Section 3.1.3.8
+	}
+	if err != nil {
+		return identity{}, asIDTokenError(err)
+	}
+	return id, nil
+}
+
+// expectation is what the ID token of this login must agree with.
+func (t *transaction) expectation() expectation {
+	return expectation{Nonce: t.Nonce, ACR: t.RequiredACR, MaxAge: t.MaxAge, Began: t.IssuedAt}
+}
+
+// checkOrganization: a login to an organization must be one to that
+// organization. Its id is compared exactly, its name as Auth0 keeps it, in
+// lower case.
+func (s *Strategy) checkOrganization(ctx context.Context, t *transaction, id identity) error {
+	c := id.claims
+	switch asked := t.Organization; {
+	case asked == "":
+	case strings.HasPrefix(asked, "org_"):
+		if c.OrgID != asked {
+			return idTokenFault(fault.Organization.Because("org_id is %.100q, the login was to %q", c.OrgID, asked))
+		}
+	case !c.Has(jwt.OrgName) || !strings.EqualFold(c.OrgName, asked):
+		return idTokenFault(fault.Organization.Because("org_name is %.100q, the login was to %q; the tenant must allow organization names", c.OrgName, asked))
+	}
+	if s.config.CheckOrganization == nil {
+		return nil
+	}
+	if c.OrgID == "" {
+		return idTokenFault(fault.Organization.Because("Config.CheckOrganization is set, and the ID token has no org_id"))
+	}
+	if err := s.config.CheckOrganization(ctx, c.OrgID); err != nil {
+		return hookError(err, refusal.AfterLogin, outageError)
+	}
+	return nil
 }
