@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
@@ -161,7 +162,7 @@ func (a answer) token(now time.Time) (*oauth2.Token, error) {
 // Only from here does a code go on.
 type front struct {
 	code        authCode
-	id          *identity // nil if the response type has no ID token
+	id          *idtoken.Identity // nil if the response type has no ID token
 	accessToken *oauth2.Token
 }
 
@@ -173,12 +174,12 @@ func (s *Strategy) verifyFront(ctx context.Context, ep discovery.Metadata, t *tr
 	if !t.hasIDToken() {
 		return f, nil
 	}
-	id, err := s.idTokens.verify(ctx, ep, got.idToken, keys.FromAnybody, t.expectation())
+	id, err := s.idTokens.Verify(ctx, ep, got.idToken, keys.FromAnybody, t.expectation())
 	if err == nil && t.hasCode() {
-		err = requireHash(id, jwt.CodeHash, string(got.code))
+		err = idtoken.RequireHash(id, jwt.CodeHash, string(got.code))
 	}
 	if err == nil && t.hasAccessToken() {
-		err = requireHash(id, jwt.AccessTokenHash, got.accessToken.AccessToken)
+		err = idtoken.RequireHash(id, jwt.AccessTokenHash, got.accessToken.AccessToken)
 	}
 	if err != nil {
 		return front{}, asIDTokenError(err)

@@ -15,6 +15,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
+	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
@@ -453,7 +454,7 @@ func (a *API) checkClaims(from *trusted, m jwt.Message, c *jwt.Claims, now time.
 	if err := from.checkAudience(c); err != nil {
 		return err
 	}
-	if err := checkAccessKind(m, c); err != nil {
+	if err := idtoken.CheckAccessKind(m, c); err != nil {
 		return err
 	}
 	return a.checkProfile(m, c)
@@ -473,7 +474,7 @@ func (a *API) checkHeader(m jwt.Message) error {
 	if len(a.algorithms) > 0 && !slices.Contains(a.algorithms, m.Algorithm) {
 		return fault.Algorithm.Because("alg is %.40q, want one of %q", m.Algorithm, a.algorithms)
 	}
-	profile := isAccessTokenType(m.Type)
+	profile := idtoken.IsAccessTokenType(m.Type)
 	if !profile && (a.config.StrictProfile || m.Type != "" && !strings.EqualFold(m.Type, "JWT")) {
 		return fault.Type.Because("typ is %.40q", m.Type)
 	}
@@ -482,7 +483,7 @@ func (a *API) checkHeader(m jwt.Message) error {
 
 // checkAge checks what time changes.
 func (a *API) checkAge(c *jwt.Claims, now time.Time) error {
-	if err := checkTimes(c, now, a.config.Leeway); err != nil {
+	if err := idtoken.CheckTimes(c, now, a.config.Leeway); err != nil {
 		return err
 	}
 	limit := a.config.MaxTokenAge
@@ -490,8 +491,8 @@ func (a *API) checkAge(c *jwt.Claims, now time.Time) error {
 	case limit == 0:
 	case !c.Has(jwt.IssuedAt):
 		return fault.Claim.Because("APIConfig.MaxTokenAge is set, and there is no iat")
-	case unix(now) > c.IssuedAt+(limit+a.config.Leeway).Seconds():
-		return fault.TooOld.Because("iat was %.0f s ago, APIConfig.MaxTokenAge is %v", unix(now)-c.IssuedAt, limit)
+	case idtoken.Unix(now) > c.IssuedAt+(limit+a.config.Leeway).Seconds():
+		return fault.TooOld.Because("iat was %.0f s ago, APIConfig.MaxTokenAge is %v", idtoken.Unix(now)-c.IssuedAt, limit)
 	}
 	return nil
 }
@@ -513,7 +514,7 @@ func (a *API) checkProfile(m jwt.Message, c *jwt.Claims) error {
 		return fault.Claim.Because("sub is that of an anonymous session, and APIConfig.RejectAnonymous is set")
 	}
 	for _, name := range a.config.RequiredClaims {
-		if raw, ok := rawClaim(m.Payload, name); !ok || raw == "null" {
+		if raw, ok := idtoken.RawClaim(m.Payload, name); !ok || raw == "null" {
 			return fault.Claim.Because("no %.100q, which is one of APIConfig.RequiredClaims", name)
 		}
 	}

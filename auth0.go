@@ -90,6 +90,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/directory"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
+	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refresh"
@@ -452,7 +453,7 @@ type Strategy struct {
 	keyring     seal.Keyring
 	keys        *KeySet
 	idTokenKeys *KeySet // keys, unless ID tokens are HS256
-	idTokens    *idVerifier
+	idTokens    *idtoken.Verifier
 	sessions    *session.Manager
 	cookies     *cookies
 	returnTo    returnto.Policy
@@ -497,7 +498,7 @@ func New(c Config) (*Strategy, error) {
 	if s.idTokenKeys == nil {
 		s.idTokenKeys = s.keys
 	}
-	s.idTokens = &idVerifier{ClientID: c.ClientID, Algorithms: c.Algorithms, Leeway: c.Leeway, Keys: s.idTokenKeys.set, Now: s.now}
+	s.idTokens = &idtoken.Verifier{ClientID: c.ClientID, Algorithms: c.Algorithms, Leeway: c.Leeway, Keys: s.idTokenKeys.set, Now: s.now}
 	s.config = c
 	s.config.ClientSecret, s.config.ManagementClientSecret, s.config.Secrets = "", "", nil
 	s.config.ClientAuthentication = ClientAuthentication{}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
+	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
@@ -44,7 +45,7 @@ func (s *Strategy) backchannelLogout(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return logoutTokenError(err)
 	}
-	token, err := s.idTokens.verifyLogout(r.Context(), ep.Issuer, form.Get("logout_token"))
+	token, err := s.idTokens.VerifyLogout(r.Context(), ep.Issuer, form.Get("logout_token"))
 	if err != nil {
 		return logoutTokenError(err)
 	}
@@ -72,6 +73,6 @@ func logoutTokenError(err error) error {
 // somebody else.
 func (s *Strategy) endSessionsOf(ctx context.Context, c *jwt.Claims) error {
 	// After that checkLogoutTimes refuses it. Its exp may be years away.
-	last := min(c.Expiry, c.IssuedAt+logoutTokenAge.Seconds())
-	return s.sessions.EndAtTenant(ctx, c.Issuer, c.Subject, c.SessionID, c.ID, int64(math.Ceil(c.IssuedAt)), fromUnix(last).Add(s.config.Leeway))
+	last := min(c.Expiry, c.IssuedAt+idtoken.LogoutTokenAge.Seconds())
+	return s.sessions.EndAtTenant(ctx, c.Issuer, c.Subject, c.SessionID, c.ID, int64(math.Ceil(c.IssuedAt)), idtoken.FromUnix(last).Add(s.config.Leeway))
 }

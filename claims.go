@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/fault"
+	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
@@ -55,10 +56,10 @@ func (t *Token) ClientID() string {
 func (t *Token) ID() string { return t.claims.ID }
 
 // ExpiresAt returns exp.
-func (t *Token) ExpiresAt() time.Time { return fromUnix(t.claims.Expiry) }
+func (t *Token) ExpiresAt() time.Time { return idtoken.FromUnix(t.claims.Expiry) }
 
 // IssuedAt returns iat, the zero time if the token has none.
-func (t *Token) IssuedAt() time.Time { return fromUnix(t.claims.IssuedAt) }
+func (t *Token) IssuedAt() time.Time { return idtoken.FromUnix(t.claims.IssuedAt) }
 
 // Scope returns the scopes, separated by spaces.
 func (t *Token) Scope() string { return t.claims.Scope }
@@ -89,7 +90,7 @@ func (t *Token) OrgName() string { return t.claims.OrgName }
 
 // AuthTime returns auth_time, when the user last proved who they are, the zero
 // time if the token does not say.
-func (t *Token) AuthTime() time.Time { return fromUnix(t.claims.AuthTime) }
+func (t *Token) AuthTime() time.Time { return idtoken.FromUnix(t.claims.AuthTime) }
 
 // ACR returns acr, how they did, if the token says (RFC 9470, Section 6.1).
 func (t *Token) ACR() string { return t.claims.ACR }
@@ -143,7 +144,7 @@ func (t *Token) KeyID() string { return t.keyID }
 // is there. Names are exact, and may be URLs. To decode several into a struct
 // see [Claims].
 func (t *Token) Claim(name string) (value any, ok bool) {
-	raw, ok := rawClaim(t.payload, name)
+	raw, ok := idtoken.RawClaim(t.payload, name)
 	if !ok || json.Unmarshal([]byte(raw), &value) != nil {
 		return nil, false
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
@@ -155,9 +156,9 @@ func (s *Strategy) grantedLogin(ctx context.Context, got provider.TokenResponse,
 		IssuedAt: s.now().Unix(), MaxAge: a.maxAge, RequiredACR: a.requiredACR,
 		Organization: cmp.Or(a.organization, wish.organization), Scope: wish.scope, Audience: wish.audience,
 	}
-	id, err := s.idTokens.verifyGranted(ctx, ep, got.IDToken, t.expectation())
+	id, err := s.idTokens.VerifyGranted(ctx, ep, got.IDToken, t.expectation())
 	if err == nil {
-		err = checkHash(id, jwt.AccessTokenHash, got.AccessToken)
+		err = idtoken.CheckHash(id, jwt.AccessTokenHash, got.AccessToken)
 	}
 	if err != nil {
 		return nil, asIDTokenError(err)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/fault"
+	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
@@ -300,16 +301,16 @@ func (s *Strategy) continuedLogin(ctx context.Context, got provider.TokenRespons
 	if !strings.EqualFold(got.TokenType, "Bearer") {
 		return nil, refusal.TenantAnswer.Wrap(provider.ErrNoBearerToken)
 	}
-	id := identity{claims: jwt.Claims{Issuer: st.Issuer, Subject: st.Subject}, payload: "{}"}
+	id := idtoken.Identity{Claims: jwt.Claims{Issuer: st.Issuer, Subject: st.Subject}, Payload: "{}"}
 	if got.IDToken != "" {
 		ep, err := s.endpoints(ctx)
 		if err != nil {
 			return nil, err
 		}
-		if id, err = s.idTokens.check(ctx, ep, got.IDToken, keys.FromTenant); err != nil {
+		if id, err = s.idTokens.Check(ctx, ep, got.IDToken, keys.FromTenant); err != nil {
 			return nil, asIDTokenError(err)
 		}
-		if id.claims.Issuer != st.Issuer || id.claims.Subject != st.Subject {
+		if id.Claims.Issuer != st.Issuer || id.Claims.Subject != st.Subject {
 			return nil, asIDTokenError(fault.Claim.Because("iss or sub is another one than at the login"))
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
+	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
@@ -122,7 +123,7 @@ func (a *API) RequireStepUp(maxAge time.Duration, acr ...string) func(http.Handl
 	usable := areNames(acr) && (maxAge == 0 || maxAge >= time.Second) || len(acr) == 0 && maxAge >= time.Second
 	return a.guardIf(usable, acr, func(_ context.Context, v *verified) error {
 		c := &v.token.claims
-		tooOld := maxAge > 0 && (!c.Has(jwt.AuthTime) || unix(a.config.Now()) > c.AuthTime+(maxAge+a.config.Leeway).Seconds())
+		tooOld := maxAge > 0 && (!c.Has(jwt.AuthTime) || idtoken.Unix(a.config.Now()) > c.AuthTime+(maxAge+a.config.Leeway).Seconds())
 		if tooOld || len(acr) > 0 && !slices.Contains(acr, c.ACR) {
 			return refused
 		}

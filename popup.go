@@ -75,7 +75,7 @@ func (s *Strategy) answerPopup(w http.ResponseWriter, r *http.Request, t *transa
 			message.AccessToken = l.Token().AccessToken
 		}
 		if slices.Contains(t.Popup.Tokens, "id_token") {
-			message.IDToken = l.identity.Reveal().raw
+			message.IDToken = l.identity.Reveal().Raw
 		}
 	}
 	site, siteErr := s.siteOf(r)

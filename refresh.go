@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
+	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
@@ -435,28 +436,28 @@ func isFor(token, audience string) bool {
 // refreshedIDToken checks a new ID token against the one of the login (OpenID
 // Connect Core 1.0, Section 12.2). Unlike there, auth_time may be newer: the user
 // has authenticated again, in another application.
-func (s *Strategy) refreshedIDToken(ctx context.Context, ep discovery.Metadata, r *session.Record, got provider.TokenResponse) (identity, error) {
-	id, err := s.idTokens.check(ctx, ep, got.IDToken, keys.FromTenant)
+func (s *Strategy) refreshedIDToken(ctx context.Context, ep discovery.Metadata, r *session.Record, got provider.TokenResponse) (idtoken.Identity, error) {
+	id, err := s.idTokens.Check(ctx, ep, got.IDToken, keys.FromTenant)
 	if err != nil {
-		return identity{}, err
+		return idtoken.Identity{}, err
 	}
-	c := &id.claims
+	c := &id.Claims
 	org := r.Organization
 	switch {
 	case c.Issuer != r.Issuer || c.Subject != r.Subject:
-		return identity{}, foreignToken{fault.Claim.Because("iss or sub is another one than at the login")}
+		return idtoken.Identity{}, foreignToken{fault.Claim.Because("iss or sub is another one than at the login")}
 	case org != "" && c.OrgID != "" && c.OrgID != org:
-		return identity{}, foreignToken{fault.Organization.Because("org_id is %.100q, the login was to %q", c.OrgID, org)}
+		return idtoken.Identity{}, foreignToken{fault.Organization.Because("org_id is %.100q, the login was to %q", c.OrgID, org)}
 	case c.IssuedAt < float64(r.IDTokenIssuedAt)-s.config.Leeway.Seconds():
-		return identity{}, fault.Claim.Because("iat is before that of the login")
+		return idtoken.Identity{}, fault.Claim.Because("iat is before that of the login")
 	case c.Has(jwt.AuthTime) && int64(c.AuthTime) < r.AuthTime:
-		return identity{}, fault.Claim.Because("auth_time is before that of the login")
-	case c.Has(jwt.AuthTime) && c.AuthTime > unix(s.now())+s.config.Leeway.Seconds():
-		return identity{}, fault.IssuedAhead.Because("auth_time is %.0f s ahead; check the clock of this machine", c.AuthTime-unix(s.now()))
+		return idtoken.Identity{}, fault.Claim.Because("auth_time is before that of the login")
+	case c.Has(jwt.AuthTime) && c.AuthTime > idtoken.Unix(s.now())+s.config.Leeway.Seconds():
+		return idtoken.Identity{}, fault.IssuedAhead.Because("auth_time is %.0f s ahead; check the clock of this machine", c.AuthTime-idtoken.Unix(s.now()))
 	case c.Has(jwt.Nonce) && r.Nonce != "" && c.Nonce != r.Nonce:
-		return identity{}, fault.Nonce.Because("the nonce is another one than at the login")
+		return idtoken.Identity{}, fault.Nonce.Because("the nonce is another one than at the login")
 	}
-	return id, checkHash(id, jwt.AccessTokenHash, got.AccessToken)
+	return id, idtoken.CheckHash(id, jwt.AccessTokenHash, got.AccessToken)
 }
 
 // A foreignToken is the fault of an ID token that proves that a refresh does not
@@ -526,16 +527,16 @@ func keptRefreshError(err error) error {
 // were asked for, and so fewer claims have come. When the session's first ID
 // token was issued is not changed: by that a logout at the tenant knows which
 // sessions it ends.
-func (s *Strategy) takeClaims(r *session.Record, id identity, form url.Values) {
-	if id.claims.Has(jwt.AuthTime) {
-		r.AuthTime = int64(id.claims.AuthTime) // which is not before the one there was
+func (s *Strategy) takeClaims(r *session.Record, id idtoken.Identity, form url.Values) {
+	if id.Claims.Has(jwt.AuthTime) {
+		r.AuthTime = int64(id.Claims.AuthTime) // which is not before the one there was
 	}
 	if form.Has("scope") {
 		return
 	}
-	r.Claims = id.kept(s.config.KeepClaim)
+	r.Claims = id.Kept(s.config.KeepClaim)
 	if s.config.KeepIDToken {
-		r.IDToken = id.raw
+		r.IDToken = id.Raw
 	}
 }
 

@@ -303,7 +303,7 @@ func newSession(r *session.Record) *Session {
 // again, to the same organization.
 func (s *Strategy) startSession(w http.ResponseWriter, r *http.Request, l *Login) error {
 	id := l.identity.Reveal()
-	c := id.claims
+	c := id.Claims
 	l.Data = map[string]string{}
 	jar := s.jar(r)
 	previous := s.previousSession(r.Context(), jar, l)
@@ -335,11 +335,11 @@ func (s *Strategy) startSession(w http.ResponseWriter, r *http.Request, l *Login
 		AuthTime:        int64(c.AuthTime),
 		ACR:             c.ACR,
 		AMR:             c.AMR,
-		Claims:          id.kept(s.config.KeepClaim),
+		Claims:          id.Kept(s.config.KeepClaim),
 		Data:            l.Data,
 		Organization:    c.OrgID,
 		Nonce:           c.Nonce,
-		Ceiling:         id.sessionExpiry(),
+		Ceiling:         id.SessionExpiry(),
 	}
 	if token := l.Token(); token != nil {
 		record.RefreshToken = token.RefreshToken
@@ -349,7 +349,7 @@ func (s *Strategy) startSession(w http.ResponseWriter, r *http.Request, l *Login
 		return refusal.Ceiling.Because("session_expiry is %d", record.Ceiling)
 	}
 	if s.config.KeepIDToken {
-		record.IDToken = id.raw
+		record.IDToken = id.Raw
 	}
 	return s.sessions.Begin(r.Context(), w, jar.With(l.cookies), record, append(s.sessions.IDs(jar), l.replaces)...)
 }

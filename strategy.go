@@ -16,6 +16,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
+	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
@@ -214,7 +215,7 @@ type Login struct {
 	// if there is one. AfterLogin may change it; see [Session].
 	Data map[string]string
 
-	identity secret.Box[identity]
+	identity secret.Box[idtoken.Identity]
 	token    secret.Box[*oauth2.Token]
 	scope    string // that was asked for
 	audience string
@@ -561,7 +562,7 @@ func (s *Strategy) complete(ctx context.Context, ep discovery.Metadata, c tokenC
 // newLogin is the last step of all that end in a login.
 func (s *Strategy) newLogin(t *transaction, p redeemed) *Login {
 	return &Login{
-		User:     newUser(p.id.claims.Issuer, p.id.claims.Subject, p.id.kept(s.config.KeepClaim)),
+		User:     newUser(p.id.Claims.Issuer, p.id.Claims.Subject, p.id.Kept(s.config.KeepClaim)),
 		ReturnTo: s.returnPath(t),
 		AppState: t.AppState,
 		identity: secret.Of(p.id),
@@ -608,7 +609,7 @@ func (s *Strategy) withoutTransaction(w http.ResponseWriter, r *http.Request, a 
 
 // redeemed is what a login has come to: who it is, and the tokens, if any.
 type redeemed struct {
-	id    identity
+	id    idtoken.Identity
 	token *oauth2.Token
 }
 
@@ -627,7 +628,7 @@ func (s *Strategy) redeem(ctx context.Context, ep discovery.Metadata, c tokenCli
 		return redeemed{}, err
 	}
 	// Section 3.3.3.6: whom the browser has brought is who the code is of.
-	if f.id != nil && (f.id.claims.Issuer != id.claims.Issuer || f.id.claims.Subject != id.claims.Subject) {
+	if f.id != nil && (f.id.Claims.Issuer != id.Claims.Issuer || f.id.Claims.Subject != id.Claims.Subject) {
 		return redeemed{}, idTokenFault(fault.Claim.Because("the two ID tokens of this login are of different people"))
 	}
 	return redeemed{id, tokens.Token}, nil
@@ -685,27 +686,27 @@ func (s *Strategy) endpoints(ctx context.Context) (discovery.Metadata, error) {
 // verifyIDToken checks the ID token that came with the tokens for a code. The
 // signature is checked here too, where item 6 of OpenID Connect Core 1.0, Section
 // 3.1.3.7 would let us trust TLS.
-func (s *Strategy) verifyIDToken(ctx context.Context, ep discovery.Metadata, t *transaction, tok tokens) (identity, error) {
-	id, err := s.idTokens.verify(ctx, ep, tok.rawIDToken, keys.FromTenant, t.expectation())
+func (s *Strategy) verifyIDToken(ctx context.Context, ep discovery.Metadata, t *transaction, tok tokens) (idtoken.Identity, error) {
+	id, err := s.idTokens.Verify(ctx, ep, tok.rawIDToken, keys.FromTenant, t.expectation())
 	if err == nil {
-		err = checkHash(id, jwt.AccessTokenHash, tok.AccessToken) // Section 3.1.3.8
+		err = idtoken.CheckHash(id, jwt.AccessTokenHash, tok.AccessToken) // Section 3.1.3.8
 	}
 	if err != nil {
-		return identity{}, asIDTokenError(err)
+		return idtoken.Identity{}, asIDTokenError(err)
 	}
 	return id, nil
 }
 
 // expectation is what the ID token of this login must agree with.
-func (t *transaction) expectation() expectation {
-	return expectation{Nonce: t.Nonce, ACR: t.RequiredACR, MaxAge: t.MaxAge, Began: t.IssuedAt}
+func (t *transaction) expectation() idtoken.Expect {
+	return idtoken.Expect{Nonce: t.Nonce, ACR: t.RequiredACR, MaxAge: t.MaxAge, Began: t.IssuedAt}
 }
 
 // checkOrganization: a login to an organization must be one to that
 // organization. Its id is compared exactly, its name as Auth0 keeps it, in
 // lower case.
-func (s *Strategy) checkOrganization(ctx context.Context, t *transaction, id identity) error {
-	c := id.claims
+func (s *Strategy) checkOrganization(ctx context.Context, t *transaction, id idtoken.Identity) error {
+	c := id.Claims
 	switch asked := t.Organization; {
 	case asked == "":
 	case strings.HasPrefix(asked, "org_"):

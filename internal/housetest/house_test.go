@@ -310,7 +310,7 @@ func lines(t *testing.T, p *checked) int {
 
 // bounds of the root package. Each may only be lowered.
 var bounds = struct{ ring, arrows, files, lines, exported, methods, unexported int }{
-	ring: 30, arrows: 226, files: 38, lines: 10_450, exported: 407, methods: 172, unexported: 130,
+	ring: 29, arrows: 204, files: 36, lines: 9_900, exported: 407, methods: 166, unexported: 124,
 }
 
 func TestHouse(t *testing.T) {

@@ -31,6 +31,7 @@ var floor = map[string]string{
 var engines = map[string]string{
 	"internal/browser":   "",
 	"internal/directory": "internal/tenantapi",
+	"internal/idtoken":   "internal/keys",
 	"internal/keys":      "",
 	"internal/provider":  "internal/keys internal/tenantapi",
 	"internal/session":   "",

@@ -1,4 +1,4 @@
-package auth0
+package idtoken
 
 import (
 	"slices"
@@ -8,12 +8,6 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 )
-
-// One issuer signs tokens of several kinds with one key, so each verifier tells its
-// own kind from the others (RFC 8725, Section 3.12). It goes by all marks together:
-// typ in the header, a claim by which the token names its kind, and claims that
-// only one kind has. A claim that issuers also put into tokens of the other kind
-// decides only if nothing tells more.
 
 // A tokenKind is what a token calls itself.
 type tokenKind string
@@ -86,13 +80,13 @@ func hashOfIDToken(c *jwt.Claims) string {
 // form it is a claim of the application.
 func isSecurityEvent(c *jwt.Claims) bool { return strings.HasPrefix(c.Events, "{") }
 
-func isAccessTokenType(typ string) bool {
+func IsAccessTokenType(typ string) bool {
 	return strings.EqualFold(typ, "at+jwt") || strings.EqualFold(typ, "application/at+jwt")
 }
 
-// checkAccessKind tells access tokens from other kinds. Old versions of Keycloak
+// CheckAccessKind tells access tokens from other kinds. Old versions of Keycloak
 // put the nonce of the login into access tokens too, which name their kind.
-func checkAccessKind(m jwt.Message, c *jwt.Claims) error {
+func CheckAccessKind(m jwt.Message, c *jwt.Claims) error {
 	if err := notNamed(c, accessToken); err != nil {
 		return err
 	}
@@ -100,7 +94,7 @@ func checkAccessKind(m jwt.Message, c *jwt.Claims) error {
 		return fault.Type.Because("there is %s, which only ID tokens have", name)
 	}
 	named, _ := namedKind(c)
-	explicit := isAccessTokenType(m.Type) || named == accessToken
+	explicit := IsAccessTokenType(m.Type) || named == accessToken
 	switch {
 	case isSecurityEvent(c) && (!explicit || isLogoutEvent(c.Events)):
 		return fault.Type.Because("there is events, as in a logout token")

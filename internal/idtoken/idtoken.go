@@ -1,4 +1,16 @@
-package auth0
+// Package idtoken checks ID tokens (OpenID Connect Core 1.0, Section 3.1.3.7) and logout
+// tokens (OpenID Connect Back-Channel Logout 1.0, Section 2.6), and tells the kinds of
+// tokens apart.
+//
+// The package does not know cookies, sessions or login transactions: a caller hands
+// in what a token must agree with.
+//
+// One issuer signs tokens of several kinds with one key, so each verifier tells its
+// own kind from the others (RFC 8725, Section 3.12). It goes by all marks together:
+// typ in the header, a claim by which the token names its kind, and claims that
+// only one kind has. A claim that issuers also put into tokens of the other kind
+// decides only if nothing tells more.
+package idtoken
 
 import (
 	"bytes"
@@ -23,16 +35,16 @@ import (
 // maxSubject is from OpenID Connect Core 1.0, Section 2.
 const maxSubject = 255
 
-// An identity is an ID token that was verified.
-type identity struct {
-	claims    jwt.Claims
+// An Identity is an ID token that was verified.
+type Identity struct {
+	Claims    jwt.Claims
 	algorithm string
-	raw       string
-	payload   string // the JSON text that was signed
+	Raw       string
+	Payload   string // the JSON text that was signed
 }
 
-// An idVerifier checks ID tokens and logout tokens for one application.
-type idVerifier struct {
+// An Verifier checks ID tokens and logout tokens for one application.
+type Verifier struct {
 	ClientID   string
 	Algorithms []string
 	Leeway     time.Duration
@@ -40,87 +52,87 @@ type idVerifier struct {
 	Now        func() time.Time
 }
 
-// An expectation is what an ID token must agree with to belong to a login.
-type expectation struct {
+// An Expect is what an ID token must agree with to belong to a login.
+type Expect struct {
 	Nonce  string
 	ACR    []string // one of them, if there are any
 	MaxAge *int     // seconds since the authentication; 0 asks for one in this login
 	Began  int64    // when the login began, in Unix seconds
 }
 
-// verify checks an ID token for a login, wherever it came from. The numbers are the
+// Verify checks an ID token for a login, wherever it came from. The numbers are the
 // items of OpenID Connect Core 1.0, Section 3.1.3.7.
-func (v *idVerifier) verify(ctx context.Context, ep discovery.Metadata, raw string, origin keys.Origin, e expectation) (identity, error) {
-	id, err := v.check(ctx, ep, raw, origin)
+func (v *Verifier) Verify(ctx context.Context, ep discovery.Metadata, raw string, origin keys.Origin, e Expect) (Identity, error) {
+	id, err := v.Check(ctx, ep, raw, origin)
 	if err != nil {
-		return identity{}, err
+		return Identity{}, err
 	}
 	for _, check := range []error{
-		checkNonce(id.claims, e.Nonce), // 11
-		checkACR(id.claims, e.ACR),     // 12
-		v.checkAuthTime(id.claims, e),  // 13
+		checkNonce(id.Claims, e.Nonce), // 11
+		checkACR(id.Claims, e.ACR),     // 12
+		v.checkAuthTime(id.Claims, e),  // 13
 	} {
 		if check != nil {
-			return identity{}, check
+			return Identity{}, check
 		}
 	}
 	return id, nil
 }
 
-// verifyGranted is verify for a grant without a browser: no nonce was sent, so a
+// VerifyGranted is verify for a grant without a browser: no nonce was sent, so a
 // token that has one belongs to another login.
-func (v *idVerifier) verifyGranted(ctx context.Context, ep discovery.Metadata, raw string, e expectation) (identity, error) {
-	id, err := v.check(ctx, ep, raw, keys.FromTenant)
+func (v *Verifier) VerifyGranted(ctx context.Context, ep discovery.Metadata, raw string, e Expect) (Identity, error) {
+	id, err := v.Check(ctx, ep, raw, keys.FromTenant)
 	if err != nil {
-		return identity{}, err
+		return Identity{}, err
 	}
-	for _, check := range []error{checkNoNonce(id.claims), checkACR(id.claims, e.ACR), v.checkAuthTime(id.claims, e)} {
+	for _, check := range []error{CheckNoNonce(id.Claims), checkACR(id.Claims, e.ACR), v.checkAuthTime(id.Claims, e)} {
 		if check != nil {
-			return identity{}, check
+			return Identity{}, check
 		}
 	}
 	return id, nil
 }
 
-// check does what does not depend on the login. Our own reading decides,
+// Check does what does not depend on the login. Our own reading decides,
 // because it takes each claim by its exact name and allows for clocks that
 // differ; go-oidc then has to come to the same conclusion.
-func (v *idVerifier) check(ctx context.Context, ep discovery.Metadata, raw string, origin keys.Origin) (identity, error) {
+func (v *Verifier) Check(ctx context.Context, ep discovery.Metadata, raw string, origin keys.Origin) (Identity, error) {
 	m, err := jwt.Parse(raw)
 	if err != nil {
-		return identity{}, fault.OfParse(err)
+		return Identity{}, fault.OfParse(err)
 	}
 	// RFC 8725, Section 3.11: other kinds of tokens say what they are.
 	if m.Type != "" && !strings.EqualFold(m.Type, "JWT") {
-		return identity{}, fault.Type.Because("typ is %.40q", m.Type)
+		return Identity{}, fault.Type.Because("typ is %.40q", m.Type)
 	}
 	if !slices.Contains(v.Algorithms, m.Algorithm) { // 7, 8
-		return identity{}, fault.Algorithm.Because("alg is %.40q, Config.Algorithms has %q", m.Algorithm, v.Algorithms)
+		return Identity{}, fault.Algorithm.Because("alg is %.40q, Config.Algorithms has %q", m.Algorithm, v.Algorithms)
 	}
 	c, err := jwt.ParseClaims(m.Payload, true)
 	if err != nil {
-		return identity{}, fault.OfParse(err)
+		return Identity{}, fault.OfParse(err)
 	}
 	if c.Issuer != ep.Issuer { // 2
-		return identity{}, fault.Issuer.Because("iss is %.100q, want %q", c.Issuer, ep.Issuer)
+		return Identity{}, fault.Issuer.Because("iss is %.100q, want %q", c.Issuer, ep.Issuer)
 	}
 	if err := checkAudience(c, v.ClientID); err != nil { // 3, 4, 5
-		return identity{}, err
+		return Identity{}, err
 	}
 	if err := checkIDTokenKind(&c, ep.UserInfoEndpoint); err != nil {
-		return identity{}, err
+		return Identity{}, err
 	}
-	if err := checkTimes(&c, v.Now(), v.Leeway); err != nil { // 9, 10
-		return identity{}, err
+	if err := CheckTimes(&c, v.Now(), v.Leeway); err != nil { // 9, 10
+		return Identity{}, err
 	}
 	if !c.Has(jwt.IssuedAt) { // Section 2
-		return identity{}, fault.Claim.Because("no iat")
+		return Identity{}, fault.Claim.Because("no iat")
 	}
 	if len(c.Subject) == 0 || len(c.Subject) > maxSubject {
-		return identity{}, fault.Claim.Because("sub is missing or longer than %d bytes", maxSubject)
+		return Identity{}, fault.Claim.Because("sub is missing or longer than %d bytes", maxSubject)
 	}
 	if _, err := v.Keys.Verify(ctx, m, origin); err != nil { // 6
-		return identity{}, keys.AsOutage(err)
+		return Identity{}, keys.AsOutage(err)
 	}
 	verifier := oidc.NewVerifier(ep.Issuer, signedPayload(m.Payload), &oidc.Config{
 		ClientID:             v.ClientID,
@@ -129,12 +141,12 @@ func (v *idVerifier) check(ctx context.Context, ep discovery.Metadata, raw strin
 	})
 	other, err := verifier.Verify(ctx, raw)
 	if err != nil {
-		return identity{}, fault.Malformed.Because("go-oidc: %v", err)
+		return Identity{}, fault.Malformed.Because("go-oidc: %v", err)
 	}
 	if other.Issuer != c.Issuer || other.Subject != c.Subject || other.Nonce != c.Nonce || !slices.Equal(other.Audience, c.Audience) {
-		return identity{}, fault.Claim.Because("two readers of the token disagree")
+		return Identity{}, fault.Claim.Because("two readers of the token disagree")
 	}
-	return identity{claims: c, algorithm: m.Algorithm, raw: raw, payload: m.Payload}, nil
+	return Identity{Claims: c, algorithm: m.Algorithm, Raw: raw, Payload: m.Payload}, nil
 }
 
 // A signedPayload is that of a token whose signature was checked. Go-oidc compares
@@ -160,9 +172,9 @@ func checkAudience(c jwt.Claims, clientID string) error {
 	return nil
 }
 
-// checkTimes checks exp, which must be there, and nbf and iat if they are.
-func checkTimes(c *jwt.Claims, now time.Time, leeway time.Duration) error {
-	at, slack := unix(now), leeway.Seconds()
+// CheckTimes checks exp, which must be there, and nbf and iat if they are.
+func CheckTimes(c *jwt.Claims, now time.Time, leeway time.Duration) error {
+	at, slack := Unix(now), leeway.Seconds()
 	switch {
 	case !c.Has(jwt.Expiry):
 		return fault.Claim.Because("no exp")
@@ -176,8 +188,8 @@ func checkTimes(c *jwt.Claims, now time.Time, leeway time.Duration) error {
 	return nil
 }
 
-// unix returns t in seconds, with fractions, as NumericDate has them.
-func unix(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
+// Unix returns t in seconds, with fractions, as NumericDate has them.
+func Unix(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
 // checkNonce: the token was issued for this login. One without a nonce is
 // refused, because we always send one.
@@ -196,7 +208,7 @@ func checkACR(c jwt.Claims, required []string) error {
 }
 
 // checkAuthTime: a max_age of 0 asks for an authentication in this very login.
-func (v *idVerifier) checkAuthTime(c jwt.Claims, e expectation) error {
+func (v *Verifier) checkAuthTime(c jwt.Claims, e Expect) error {
 	if e.MaxAge == nil {
 		return nil
 	}
@@ -206,21 +218,21 @@ func (v *idVerifier) checkAuthTime(c jwt.Claims, e expectation) error {
 		return fault.Claim.Because("max_age was asked for, and there is no auth_time")
 	case *e.MaxAge == 0 && c.AuthTime < float64(e.Began)-leeway:
 		return fault.AuthTime.Because("auth_time is before the login was begun")
-	case *e.MaxAge > 0 && unix(v.Now()) > c.AuthTime+float64(*e.MaxAge)+leeway:
-		return fault.AuthTime.Because("auth_time is %.0f s ago, max_age is %d", unix(v.Now())-c.AuthTime, *e.MaxAge)
+	case *e.MaxAge > 0 && Unix(v.Now()) > c.AuthTime+float64(*e.MaxAge)+leeway:
+		return fault.AuthTime.Because("auth_time is %.0f s ago, max_age is %d", Unix(v.Now())-c.AuthTime, *e.MaxAge)
 	}
 	return nil
 }
 
-// checkHash compares at_hash or c_hash, where the token has it, with what came
+// CheckHash compares at_hash or c_hash, where the token has it, with what came
 // beside the token.
-func checkHash(id identity, name jwt.Name, value string) error {
-	if !id.claims.Has(name) {
+func CheckHash(id Identity, name jwt.Name, value string) error {
+	if !id.Claims.Has(name) {
 		return nil
 	}
-	claimed := id.claims.AccessTokenHash
+	claimed := id.Claims.AccessTokenHash
 	if name == jwt.CodeHash {
-		claimed = id.claims.CodeHash
+		claimed = id.Claims.CodeHash
 	}
 	if subtle.ConstantTimeCompare([]byte(claimed), []byte(leftHalfHash(id.algorithm, value))) != 1 {
 		return fault.Hash
@@ -228,13 +240,13 @@ func checkHash(id identity, name jwt.Name, value string) error {
 	return nil
 }
 
-// requireHash is checkHash for a token that came with the value through the
+// RequireHash is checkHash for a token that came with the value through the
 // browser, where the hash is required.
-func requireHash(id identity, name jwt.Name, value string) error {
-	if !id.claims.Has(name) {
+func RequireHash(id Identity, name jwt.Name, value string) error {
+	if !id.Claims.Has(name) {
 		return fault.Hash.Because("the ID token has no hash of what came with it")
 	}
-	return checkHash(id, name, value)
+	return CheckHash(id, name, value)
 }
 
 // leftHalfHash is the hash of at_hash and c_hash: with the hash function of the
@@ -244,9 +256,9 @@ func leftHalfHash(algorithm, value string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
 }
 
-// verifyLogout is Section 2.6 of OpenID Connect Back-Channel Logout 1.0, as Auth0 sends the
+// VerifyLogout is Section 2.6 of OpenID Connect Back-Channel Logout 1.0, as Auth0 sends the
 // token: its typ is JWT, and it has both sid and sub.
-func (v *idVerifier) verifyLogout(ctx context.Context, issuer, raw string) (*jwt.Claims, error) {
+func (v *Verifier) VerifyLogout(ctx context.Context, issuer, raw string) (*jwt.Claims, error) {
 	m, err := jwt.Parse(raw)
 	if err != nil {
 		return nil, fault.OfParse(err)
@@ -283,19 +295,19 @@ func isLogoutTokenType(typ string) bool {
 	return typ == "" || typ == "jwt" || strings.TrimPrefix(typ, "application/") == "logout+jwt"
 }
 
-// logoutTokenAge is how long after its iat a logout token is accepted.
-const logoutTokenAge = 5 * time.Minute
+// LogoutTokenAge is how long after its iat a logout token is accepted.
+const LogoutTokenAge = 5 * time.Minute
 
 // checkLogoutTimes: a logout token is for now. One that was kept back must not
 // end sessions that were begun since.
-func (v *idVerifier) checkLogoutTimes(c *jwt.Claims) error {
-	if err := checkTimes(c, v.Now(), v.Leeway); err != nil {
+func (v *Verifier) checkLogoutTimes(c *jwt.Claims) error {
+	if err := CheckTimes(c, v.Now(), v.Leeway); err != nil {
 		return err
 	}
 	if !c.Has(jwt.IssuedAt) {
 		return fault.Claim.Because("no iat")
 	}
-	if age := unix(v.Now()) - c.IssuedAt; math.Abs(age) > (logoutTokenAge + v.Leeway).Seconds() {
+	if age := Unix(v.Now()) - c.IssuedAt; math.Abs(age) > (LogoutTokenAge + v.Leeway).Seconds() {
 		return fault.TooOld.Because("iat was %.0f s ago", age)
 	}
 	return nil
@@ -322,15 +334,15 @@ func checkLogoutClaims(c *jwt.Claims) error {
 // Connect Core 1.0, Sections 2 and 3.3.2.11.
 var protocolClaims = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "azp", "nonce", "at_hash", "c_hash", "s_hash", "sid", "auth_time", "acr", "amr", "cnf", "events"}
 
-// kept returns the claims that a session keeps: those that keep names or, if it is
+// Kept returns the claims that a session keeps: those that keep names or, if it is
 // nil, all but those of the protocol.
-func (id identity) kept(keep func(name string) bool) json.RawMessage {
+func (id Identity) Kept(keep func(name string) bool) json.RawMessage {
 	if keep == nil {
 		keep = func(name string) bool { return !slices.Contains(protocolClaims, name) }
 	}
 	var b bytes.Buffer
 	b.WriteByte('{')
-	jsonscan.Object(id.payload, func(name, value string) error { // was parsed before
+	jsonscan.Object(id.Payload, func(name, value string) error { // was parsed before
 		if keep(name) {
 			if b.Len() > 1 {
 				b.WriteByte(',')
@@ -346,11 +358,11 @@ func (id identity) kept(keep func(name string) bool) json.RawMessage {
 	return b.Bytes()
 }
 
-// sessionExpiry reads the claim by which a tenant says when sessions must end
+// SessionExpiry reads the claim by which a tenant says when sessions must end
 // (OpenID Connect IPSIE, SL1). What is no plausible time is ignored: a mistake
 // there, such as milliseconds, should not keep everybody out.
-func (id identity) sessionExpiry() int64 {
-	raw, _ := rawClaim(id.payload, "session_expiry")
+func (id Identity) SessionExpiry() int64 {
+	raw, _ := RawClaim(id.Payload, "session_expiry")
 	at, err := strconv.ParseInt(raw, 10, 64)
 	if err != nil || at <= 0 || at >= 1e10 {
 		return 0
@@ -358,9 +370,9 @@ func (id identity) sessionExpiry() int64 {
 	return at
 }
 
-// rawClaim returns the JSON text of a claim. Of one that is there twice the last
+// RawClaim returns the JSON text of a claim. Of one that is there twice the last
 // counts, as for whoever decodes the payload.
-func rawClaim(payload, name string) (raw string, ok bool) {
+func RawClaim(payload, name string) (raw string, ok bool) {
 	jsonscan.Object(payload, func(member, value string) error {
 		if member == name {
 			raw, ok = value, true
@@ -370,16 +382,16 @@ func rawClaim(payload, name string) (raw string, ok bool) {
 	return raw, ok
 }
 
-func fromUnix(seconds float64) time.Time {
+func FromUnix(seconds float64) time.Time {
 	if seconds == 0 {
 		return time.Time{}
 	}
 	return time.UnixMilli(int64(seconds * 1000))
 }
 
-// checkNoNonce: none was sent, so a token that has one is of some other login
+// CheckNoNonce: none was sent, so a token that has one is of some other login
 // (OpenID Connect Core 1.0, Section 3.1.3.7, item 11).
-func checkNoNonce(c jwt.Claims) error {
+func CheckNoNonce(c jwt.Claims) error {
 	if c.Has(jwt.Nonce) {
 		return fault.Nonce
 	}
