@@ -12,7 +12,13 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/secret"
+	"github.com/seed-15d5a55c/auth0/internal/session"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
 // A ConnectedAccount is an account at a third party that a person has connected
@@ -46,8 +52,8 @@ type ConnectedAccount struct {
 func (s *Strategy) ConnectAccountHandler(scopes ...string) http.Handler {
 	scopes = slices.Clone(scopes)
 	return s.handler("connect", func(w http.ResponseWriter, r *http.Request) error {
-		if r.Method == http.MethodHead || isPrefetch(r) {
-			noContent(w)
+		if r.Method == http.MethodHead || browser.Prefetches(r) {
+			browser.NoContent(w)
 			return nil
 		}
 		query := r.URL.Query()
@@ -74,8 +80,8 @@ func (s *Strategy) ConnectedAccounts(w http.ResponseWriter, r *http.Request) ([]
 // the error names their ids. It must be called before the first byte of the
 // response is written.
 func (s *Strategy) DisconnectAccount(w http.ResponseWriter, r *http.Request, connection string) error {
-	if !isConnectionName(connection) || connection == "" {
-		return asError("accounts", refuseInvalidConnection.because("%.40q is no name of a connection", connection))
+	if !syntax.IsConnectionName(connection) || connection == "" {
+		return asError("accounts", refusal.InvalidConnection.Because("%.40q is no name of a connection", connection))
 	}
 	if err := s.disconnectAccount(w, r, connection); err != nil {
 		return asError("accounts", err)
@@ -100,33 +106,33 @@ func (s *Strategy) beginAccount(w http.ResponseWriter, r *http.Request, scopes [
 	// typed. A page elsewhere could have the person connect an account of its owner's.
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", "POST")
-		e := refuseMethod.because("an account is connected by a form that is posted")
-		e.Description = refuseCrossSiteConnect.description
+		e := refusal.Method.Because("an account is connected by a form that is posted")
+		e.Description = refusal.CrossSiteConnect.Description
 		return e
 	}
 	if err := s.checkOrigin(r); err != nil {
-		return refuseCrossSiteConnect.wrap(err)
+		return refusal.CrossSiteConnect.Wrap(err)
 	}
 	record, err := s.recordOf(r)
 	if err != nil {
 		return err
 	}
-	values, err := linkValues(w, r)
+	values, err := browser.Values(w, r)
 	if err != nil {
-		return refuseLoginOption.wrap(err)
+		return refusal.LoginOption.Wrap(err)
 	}
 	connection := values.Get("connection")
-	if connection == "" || !isConnectionName(connection) {
-		return refuseInvalidConnection.because("%.40q is no name of a connection", connection)
+	if connection == "" || !syntax.IsConnectionName(connection) {
+		return refusal.InvalidConnection.Because("%.40q is no name of a connection", connection)
 	}
 	token, err := s.accountToken(w, r)
 	if err != nil {
 		return err
 	}
 	t := &transaction{
-		Version: transactionVersion, State: randomText(), Verifier: oauth2.GenerateVerifier(), IssuedAt: s.now().Unix(),
-		Base: s.namespace.base, ClientID: s.config.ClientID, ResponseType: connectResponse,
-		RedirectURI: site.url(r.URL.Path), ReturnTo: s.cleanReturnTo(site, values.Get("returnTo")),
+		Version: transactionVersion, State: secret.Random(), Verifier: oauth2.GenerateVerifier(), IssuedAt: s.now().Unix(),
+		Base: s.namespace.Issuer, ClientID: s.config.ClientID, ResponseType: connectResponse,
+		RedirectURI: site.URL(r.URL.Path), ReturnTo: s.cleanReturnTo(site, values.Get("returnTo")),
 	}
 	body := map[string]any{
 		"connection": connection, "redirect_uri": t.RedirectURI, "state": t.State,
@@ -147,7 +153,7 @@ func (s *Strategy) beginAccount(w http.ResponseWriter, r *http.Request, scopes [
 	}
 	target, err := url.Parse(begun.URI)
 	if _, badOrigin := discovery.Origin(begun.URI); err != nil || badOrigin != nil || begun.AuthSession == "" || begun.Params.Ticket == "" {
-		return refuseTenantAnswer.because("the answer to connect has no usable connect_uri, ticket or auth_session")
+		return refusal.TenantAnswer.Because("the answer to connect has no usable connect_uri, ticket or auth_session")
 	}
 	query := target.Query()
 	query.Set("ticket", begun.Params.Ticket)
@@ -156,7 +162,7 @@ func (s *Strategy) beginAccount(w http.ResponseWriter, r *http.Request, scopes [
 	if err := s.keepTransaction(w, r, t); err != nil {
 		return err
 	}
-	redirect(w, target.String(), http.StatusSeeOther)
+	browser.Redirect(w, target.String(), http.StatusSeeOther)
 	return nil
 }
 
@@ -168,13 +174,13 @@ const connectResponse = "connect_code"
 func (s *Strategy) finishAccount(w http.ResponseWriter, r *http.Request, query url.Values) error {
 	for _, name := range []string{"state", "connect_code", "error", "error_description"} {
 		if len(query[name]) > 1 || len(query.Get(name)) > 4096 {
-			return refuseConnectParameters.because("the parameter %s is there twice or too long", name)
+			return refusal.ConnectParameters.Because("the parameter %s is there twice or too long", name)
 		}
 	}
 	t, err := s.findTransaction(r, query.Get("state"), connectResponse)
 	if err != nil {
-		if e := asError("connect", err); e.Reason == refuseNoTransaction.reason {
-			return refuseConnectGone.wrap(e.Err)
+		if e := asError("connect", err); e.Reason == refusal.NoTransaction.Reason {
+			return refusal.ConnectGone.Wrap(e.Err)
 		}
 		return err
 	}
@@ -182,7 +188,7 @@ func (s *Strategy) finishAccount(w http.ResponseWriter, r *http.Request, query u
 	if err := s.completeAccount(w, r, t, query); err != nil {
 		return t.failed(asError("connect", err))
 	}
-	redirect(w, s.returnPath(t), http.StatusSeeOther)
+	browser.Redirect(w, s.returnPath(t), http.StatusSeeOther)
 	return nil
 }
 
@@ -192,20 +198,20 @@ func (s *Strategy) completeAccount(w http.ResponseWriter, r *http.Request, t *tr
 		return err
 	}
 	// Somebody else may have logged in here meanwhile.
-	if !record.samePerson(t.Account.Issuer, t.Account.Subject) {
-		return refuseOtherUser.error()
+	if !samePerson(record, t.Account.Issuer, t.Account.Subject) {
+		return refusal.OtherUser.New()
 	}
 	if code := query.Get("error"); code != "" {
-		row := refuseConnectByTenant
+		row := refusal.ConnectByTenant
 		if code == "access_denied" {
-			row = refuseConnectDenied
+			row = refusal.ConnectDenied
 		}
-		e := row.because("%.100q: %.200q", code, query.Get("error_description"))
-		e.Code = protocolCode(code)
+		e := row.Because("%.100q: %.200q", code, query.Get("error_description"))
+		e.Code = syntax.Code(code)
 		return e
 	}
 	if query.Get("connect_code") == "" {
-		return refuseConnectParameters.because("neither connect_code nor error")
+		return refusal.ConnectParameters.Because("neither connect_code nor error")
 	}
 	token, err := s.accountToken(w, r)
 	if err != nil {
@@ -215,10 +221,10 @@ func (s *Strategy) completeAccount(w http.ResponseWriter, r *http.Request, t *tr
 		"auth_session": t.Account.AuthSession, "connect_code": query.Get("connect_code"),
 		"redirect_uri": t.RedirectURI, "code_verifier": t.Verifier,
 	}, nil)
-	switch e, _ := errors.AsType[tenantError](err); {
-	case err == nil, e.status == http.StatusConflict: // connected already, which is what was wanted
-	case e.status == http.StatusBadRequest, e.status == http.StatusNotFound:
-		return e.as(refuseConnectCode)
+	switch e, _ := errors.AsType[provider.Error](err); {
+	case err == nil, e.Status == http.StatusConflict: // connected already, which is what was wanted
+	case e.Status == http.StatusBadRequest, e.Status == http.StatusNotFound:
+		return e.Refusal(refusal.ConnectCode)
 	default:
 		return refreshError(err)
 	}
@@ -251,12 +257,12 @@ func (s *Strategy) connectedAccounts(w http.ResponseWriter, r *http.Request, con
 			return list, nil
 		}
 		if seen[page.Next] {
-			return nil, refuseTenantAnswer.because("a page of accounts leads back to one before")
+			return nil, refusal.TenantAnswer.Because("a page of accounts leads back to one before")
 		}
 		seen[page.Next] = true
 		query.Set("from", page.Next)
 	}
-	return nil, refuseTenantAnswer.because("there are more than %d pages of accounts", maxPages)
+	return nil, refusal.TenantAnswer.Because("there are more than %d pages of accounts", maxPages)
 }
 
 func (s *Strategy) disconnectAccount(w http.ResponseWriter, r *http.Request, connection string) error {
@@ -275,7 +281,7 @@ func (s *Strategy) disconnectAccount(w http.ResponseWriter, r *http.Request, con
 			continue
 		}
 		err := s.account(r.Context(), token, http.MethodDelete, "accounts/"+url.PathEscape(a.ID), nil, nil, nil)
-		if e, ok := errors.AsType[tenantError](err); ok && e.status == http.StatusNotFound {
+		if e, ok := errors.AsType[provider.Error](err); ok && e.Status == http.StatusNotFound {
 			continue // somebody was faster
 		}
 		if err != nil {
@@ -297,10 +303,10 @@ func (s *Strategy) forgetVaultTokens(w http.ResponseWriter, r *http.Request, con
 	if err != nil {
 		return err
 	}
-	of := func(v vaultRecord) bool { return v.Connection == connection }
-	changed, err := s.sessions.change(r.Context(), record, func(newest *sessionRecord) error {
+	of := func(v session.VaultToken) bool { return v.Connection == connection }
+	changed, err := s.sessions.Change(r.Context(), record, func(newest *session.Record) error {
 		if !slices.ContainsFunc(newest.Vault, of) {
-			return errUnchanged
+			return session.ErrUnchanged
 		}
 		newest.Vault = slices.DeleteFunc(newest.Vault, of)
 		newest.Refreshes++
@@ -309,34 +315,34 @@ func (s *Strategy) forgetVaultTokens(w http.ResponseWriter, r *http.Request, con
 	if err != nil {
 		return err
 	}
-	return s.sessions.sendTokens(w, s.jar(r), record, changed)
+	return s.sessions.SendTokens(w, s.jar(r), record, changed)
 }
 
 // accountToken returns a token for the My Account API. All its scopes are asked
 // for at once, so that one token does for all.
-func (s *Strategy) accountToken(w http.ResponseWriter, r *http.Request) (secret, error) {
+func (s *Strategy) accountToken(w http.ResponseWriter, r *http.Request) (secret.Text, error) {
 	ep, err := s.endpoints(r.Context())
 	if err != nil {
-		return nil, err
+		return secret.Text{}, err
 	}
 	wish := ForAudience(ep.Issuer+"me/", "create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts")
 	token, err := s.accessToken(w, r, []TokenOption{wish})
 	if err != nil {
-		return nil, err
+		return secret.Text{}, err
 	}
-	return newSecret(token.Token), nil
+	return secret.OfText(token.Token), nil
 }
 
 // account makes one request to the My Account API. The error is a tenantError if
 // the tenant has answered.
-func (s *Strategy) account(ctx context.Context, token secret, method, path string, query url.Values, body, out any) error {
+func (s *Strategy) account(ctx context.Context, token secret.Text, method, path string, query url.Values, body, out any) error {
 	ep, err := s.endpoints(ctx)
 	if err != nil {
 		return err
 	}
-	resp, err := bearerRequest(ctx, s.client, token, method, ep.Issuer+"me/v1/connected-accounts/"+path, query, body)
+	resp, err := provider.BearerRequest(ctx, s.client, token, method, ep.Issuer+"me/v1/connected-accounts/"+path, query, body)
 	if err != nil {
 		return err
 	}
-	return readAnswer(resp, out)
+	return provider.Decode(resp, out)
 }

@@ -8,8 +8,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
 	"golang.org/x/oauth2"
 )
 
@@ -36,14 +42,14 @@ func (s *Strategy) callbackMethod() string {
 func (s *Strategy) receiveAnswer(w http.ResponseWriter, r *http.Request) (answer, error) {
 	if r.Method != s.callbackMethod() {
 		w.Header().Set("Allow", s.callbackMethod())
-		return answer{}, refuseMethod.error()
+		return answer{}, refusal.Method.New()
 	}
 	if r.Method == http.MethodGet {
 		return newAnswer(r.URL.Query())
 	}
-	form, err := readForm(w, r)
+	form, err := browser.Form(w, r)
 	if err != nil {
-		return answer{}, refuseParameters.wrap(err)
+		return answer{}, refusal.Parameters.Wrap(err)
 	}
 	return newAnswer(form)
 }
@@ -54,14 +60,14 @@ func newAnswer(v url.Values) (answer, error) {
 	const limit, tokenLimit = 4096, 32 << 10
 	for _, name := range []string{"state", "code", "iss", "id_token", "access_token", "token_type", "expires_in", "scope", "error", "error_description", "error_uri"} {
 		if len(v[name]) > 1 {
-			return answer{}, refuseParameters.because("the parameter %s is there %d times", name, len(v[name]))
+			return answer{}, refusal.Parameters.Because("the parameter %s is there %d times", name, len(v[name]))
 		}
 		most := limit
 		if strings.HasSuffix(name, "_token") {
 			most = tokenLimit
 		}
 		if name != "error_description" && len(v.Get(name)) > most {
-			return answer{}, refuseParameters.because("the parameter %s has %d bytes", name, len(v.Get(name)))
+			return answer{}, refusal.Parameters.Because("the parameter %s has %d bytes", name, len(v.Get(name)))
 		}
 	}
 	a := answer{
@@ -74,7 +80,7 @@ func newAnswer(v url.Values) (answer, error) {
 		a.scope = &scope
 	}
 	if a.state == "" {
-		return answer{}, refuseMissingState.error()
+		return answer{}, refusal.MissingState.New()
 	}
 	return a, nil
 }
@@ -94,30 +100,30 @@ type authResponse struct {
 // Core 1.0, Section 3.1.2.6).
 func (t *transaction) response(ep discovery.Metadata, a answer, now time.Time) (authResponse, error) {
 	if a.issuer != "" && a.issuer != ep.Issuer {
-		return authResponse{}, refuseIssuer.because("iss is %.100q", a.issuer)
+		return authResponse{}, refusal.Issuer.Because("iss is %.100q", a.issuer)
 	}
 	if a.issuer == "" && ep.IssuerInResponse {
-		return authResponse{}, refuseIssuer.because("the provider promises iss and did not send it")
+		return authResponse{}, refusal.Issuer.Because("the provider promises iss and did not send it")
 	}
 	if a.errorCode != "" {
-		r := refuseByTenant
+		r := refusal.ByTenant
 		if a.errorCode == "access_denied" || a.errorCode == "unauthorized" {
-			r = refuseDenied
+			r = refusal.Denied
 		}
-		e := r.because("%.100q: %.200q", a.errorCode, a.errorDescription)
-		e.Code = protocolCode(a.errorCode)
+		e := r.Because("%.100q: %.200q", a.errorCode, a.errorDescription)
+		e.Code = syntax.Code(a.errorCode)
 		return authResponse{}, e
 	}
 	var got authResponse
 	if t.hasCode() {
 		if a.code == "" {
-			return authResponse{}, refuseParameters.because("neither code nor error")
+			return authResponse{}, refusal.Parameters.Because("neither code nor error")
 		}
 		got.code = authCode(a.code)
 	}
 	if t.hasIDToken() {
 		if a.idToken == "" {
-			return authResponse{}, refuseParameters.because("neither id_token nor error")
+			return authResponse{}, refusal.Parameters.Because("neither id_token nor error")
 		}
 		got.idToken = a.idToken
 	}
@@ -135,16 +141,16 @@ func (t *transaction) response(ep discovery.Metadata, a answer, now time.Time) (
 // 4.2.2).
 func (a answer) token(now time.Time) (*oauth2.Token, error) {
 	if a.accessToken == "" {
-		return nil, refuseParameters.because("neither access_token nor error")
+		return nil, refusal.Parameters.Because("neither access_token nor error")
 	}
 	if !strings.EqualFold(a.tokenType, "Bearer") {
-		return nil, refuseParameters.because("the token type is %.40q, not Bearer", a.tokenType)
+		return nil, refusal.Parameters.Because("the token type is %.40q, not Bearer", a.tokenType)
 	}
 	seconds, err := strconv.ParseInt(a.expiresIn, 10, 32)
 	if a.expiresIn != "" && (err != nil || seconds < 0) {
-		return nil, refuseParameters.because("expires_in is %.40q", a.expiresIn)
+		return nil, refusal.Parameters.Because("expires_in is %.40q", a.expiresIn)
 	}
-	life := tokenResponse{ExpiresIn: float64(seconds)}.life()
+	life := provider.TokenResponse{ExpiresIn: float64(seconds)}.Life()
 	token := &oauth2.Token{AccessToken: a.accessToken, TokenType: "Bearer", ExpiresIn: int64(life / time.Second), Expiry: now.Add(life)}
 	if a.scope != nil {
 		token = token.WithExtra(map[string]any{"scope": *a.scope})
@@ -156,7 +162,7 @@ func (a answer) token(now time.Time) (*oauth2.Token, error) {
 // Only from here does a code go on.
 type front struct {
 	code        authCode
-	id          *identity // nil if the response type has no ID token
+	id          *idtoken.Identity // nil if the response type has no ID token
 	accessToken *oauth2.Token
 }
 
@@ -168,12 +174,12 @@ func (s *Strategy) verifyFront(ctx context.Context, ep discovery.Metadata, t *tr
 	if !t.hasIDToken() {
 		return f, nil
 	}
-	id, err := s.identify(ctx, ep, t, got.idToken, fromAnybody)
+	id, err := s.idTokens.Verify(ctx, ep, got.idToken, keys.FromAnybody, t.expectation())
 	if err == nil && t.hasCode() {
-		err = requireHash(id, jwt.CodeHash, string(got.code))
+		err = idtoken.RequireHash(id, jwt.CodeHash, string(got.code))
 	}
 	if err == nil && t.hasAccessToken() {
-		err = requireHash(id, jwt.AccessTokenHash, got.accessToken.AccessToken)
+		err = idtoken.RequireHash(id, jwt.AccessTokenHash, got.accessToken.AccessToken)
 	}
 	if err != nil {
 		return front{}, asIDTokenError(err)

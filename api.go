@@ -13,9 +13,15 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
+	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/recent"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
 // An APIConfig describes an API as it is registered at Auth0. Domain and
@@ -38,7 +44,7 @@ type APIConfig struct {
 	// one of Issuers, for a program that serves many tenants; Domain may then be
 	// empty. It returns nil for an issuer that is not trusted. It is called for
 	// every token, before anything about that token is verified, so it should
-	// look things up in memory; if it fails, the answer is 503.
+	// look things up in memory. If it fails, the answer is 503, or that of its [*Error].
 	//
 	// Look the exact text up in a table of your tenants. Never decide by a pattern,
 	// such as a suffix of the host name: anybody can then have requests sent to any
@@ -121,8 +127,8 @@ type API struct {
 	issuers    []*trusted          // as configured
 	byName     map[string]*trusted // the same, by the iss of their tokens
 	resolved   resolvedIssuers
-	lookups    fetchBucket // of issuers that a resolver names
-	algorithms []string    // of any issuer; nil if a resolver decides
+	lookups    *keys.Bucket // of issuers that a resolver names
+	algorithms []string     // of any issuer; nil if a resolver decides
 
 	cache  *recent.Cache[*Token] // nil if there is none
 	client *http.Client
@@ -143,8 +149,8 @@ func NewAPI(c APIConfig) (*API, error) {
 		a.audience = []string{c.Audience}
 	}
 	a.audience = append(a.audience, c.Audiences...)
-	a.client = fetch.NewClient(c.HTTPClient, outgoing("", false))
-	a.lookups.burst, a.lookups.every = lookupBurst, lookupInterval
+	a.client = fetch.NewClient(c.HTTPClient, provider.Outgoing("", false))
+	a.lookups = keys.NewBucket(lookupBurst, lookupInterval)
 	a.checkIssuers(&p)
 	a.checkLimits(&p)
 	a.checkWire(&p)
@@ -227,16 +233,16 @@ func (a *API) checkLimits(p *problems) {
 // checkWire checks what is read from requests and written to responses.
 func (a *API) checkWire(p *problems) {
 	c := &a.config
-	if !isQuotable(c.Realm) {
+	if !syntax.IsQuotable(c.Realm) {
 		p.add("Realm", "%q has characters that cannot be quoted", c.Realm)
 	}
 	if c.MetadataURL != "" {
-		if _, err := discovery.Origin(c.MetadataURL); err != nil || !isQuotable(c.MetadataURL) {
+		if _, err := discovery.Origin(c.MetadataURL); err != nil || !syntax.IsQuotable(c.MetadataURL) {
 			p.add("MetadataURL", "%q must be a URL such as https://api.example.com/.well-known/oauth-protected-resource", c.MetadataURL)
 		}
 	}
 	for _, scope := range c.ScopesSupported {
-		if !isScope(scope) {
+		if !syntax.IsScope(scope) {
 			p.add("ScopesSupported", "%q is no scope", scope)
 		}
 	}
@@ -296,7 +302,7 @@ type outcome struct {
 func (o outcome) event() TokenEvent {
 	e := TokenEvent{Status: http.StatusOK, Reason: "ok", Cached: o.cached}
 	if o.from != nil {
-		e.Issuer = o.from.namespace.base
+		e.Issuer = o.from.namespace.Issuer
 	}
 	if o.token != nil {
 		e.Algorithm, e.KeyID = o.token.algorithm, o.token.keyID
@@ -314,8 +320,8 @@ func (a *API) observe(ctx context.Context, event TokenEvent, err error) {
 }
 
 func asBearerError(err error) error {
-	if fault, ok := errors.AsType[*tokenFault](err); ok {
-		return fault.bearer()
+	if bad, ok := errors.AsType[*fault.Fault](err); ok {
+		return bearerFault(bad)
 	}
 	return err
 }
@@ -324,7 +330,7 @@ func asBearerError(err error) error {
 // it in full. What can change between two uses of a token is checked each time.
 func (a *API) check(ctx context.Context, raw string) (o outcome, err error) {
 	if len(a.byName) == 0 && a.config.ResolveIssuer == nil {
-		return outcome{}, refuseMisconfigured.because("this API was not made by NewAPI")
+		return outcome{}, refusal.Misconfigured.Because("this API was not made by NewAPI")
 	}
 	now := a.config.Now()
 	if a.remembers(raw) {
@@ -370,7 +376,7 @@ func validateError(err error) error {
 	if err == nil {
 		return nil
 	}
-	return hookError(err, refuseForbidden, func(err error) error { return faultClaim.because("Validate: %w", err) })
+	return hookError(err, refusal.Forbidden, func(err error) error { return fault.Claim.Because("Validate: %w", err) })
 }
 
 // recheck reports whether all that can change since a token was checked is as it
@@ -385,7 +391,7 @@ func (a *API) recheck(ctx context.Context, t *Token, now time.Time) (bool, error
 	}
 	// One pointer is one key: when it was revoked, or its id was given to
 	// another, this is no longer its signature.
-	if has, err := from.keys.stillHas(ctx, t.keyID, t.algorithm, t.key); !has || err != nil {
+	if has, err := from.keys.set.StillHas(ctx, t.keyID, t.algorithm, t.key); !has || err != nil {
 		return false, err
 	}
 	return true, a.checkAge(&t.claims, now)
@@ -405,10 +411,10 @@ func (a *API) checkToken(ctx context.Context, raw string, now time.Time) (o outc
 	}
 	c, err := jwt.ParseClaims(m.Payload, false)
 	if err != nil {
-		return outcome{}, parseFault(err)
+		return outcome{}, fault.OfParse(err)
 	}
 	if !c.Has(jwt.Issuer) {
-		return outcome{}, faultClaim.because("no iss")
+		return outcome{}, fault.Claim.Because("no iss")
 	}
 	if o.from, err = a.issuerOf(ctx, c.Issuer); err != nil {
 		return outcome{}, err
@@ -423,7 +429,7 @@ func (a *API) checkToken(ctx context.Context, raw string, now time.Time) (o outc
 	if a.remembers(raw) {
 		m.SHA256, o.sum = recent.Sums(m.SigningInput, raw[len(m.SigningInput):])
 	}
-	key, err := o.from.keys.verify(ctx, m, fromAnybody)
+	key, err := o.from.keys.set.Verify(ctx, m, keys.FromAnybody)
 	if err != nil {
 		return o, err
 	}
@@ -431,7 +437,7 @@ func (a *API) checkToken(ctx context.Context, raw string, now time.Time) (o outc
 	// A token that is bound to a key or a certificate proves nothing by itself
 	// (RFC 9449, Section 7.1; RFC 8705, Section 3).
 	if c.Has(jwt.Confirmation) {
-		return o, faultBound.because("the token has cnf; it is not a bearer token")
+		return o, fault.Bound.Because("the token has cnf; it is not a bearer token")
 	}
 	o.token = &Token{claims: c, payload: m.Payload, keyID: m.KeyID, algorithm: m.Algorithm, from: o.from, key: key}
 	return o, nil
@@ -448,7 +454,7 @@ func (a *API) checkClaims(from *trusted, m jwt.Message, c *jwt.Claims, now time.
 	if err := from.checkAudience(c); err != nil {
 		return err
 	}
-	if err := checkAccessKind(m, c); err != nil {
+	if err := idtoken.CheckAccessKind(m, c); err != nil {
 		return err
 	}
 	return a.checkProfile(m, c)
@@ -457,36 +463,36 @@ func (a *API) checkClaims(from *trusted, m jwt.Message, c *jwt.Claims, now time.
 // explained tells the owner of the API what people most often send instead of
 // an access token.
 func (a *API) explained(raw string, err error) error {
-	fault := parseFault(err).(*tokenFault)
-	if dots := strings.Count(raw, "."); fault != faultSize && (dots == 0 || dots == 4) {
-		return fault.because("this is an opaque token; the client must request one with the audience %q", a.audience)
+	bad := fault.OfParse(err).(*fault.Fault)
+	if dots := strings.Count(raw, "."); bad != fault.Size && (dots == 0 || dots == 4) {
+		return bad.Because("this is an opaque token; the client must request one with the audience %q", a.audience)
 	}
-	return fault
+	return bad
 }
 
 func (a *API) checkHeader(m jwt.Message) error {
 	if len(a.algorithms) > 0 && !slices.Contains(a.algorithms, m.Algorithm) {
-		return faultAlgorithm.because("alg is %.40q, want one of %q", m.Algorithm, a.algorithms)
+		return fault.Algorithm.Because("alg is %.40q, want one of %q", m.Algorithm, a.algorithms)
 	}
-	profile := isAccessTokenType(m.Type)
+	profile := idtoken.IsAccessTokenType(m.Type)
 	if !profile && (a.config.StrictProfile || m.Type != "" && !strings.EqualFold(m.Type, "JWT")) {
-		return faultType.because("typ is %.40q", m.Type)
+		return fault.Type.Because("typ is %.40q", m.Type)
 	}
 	return nil
 }
 
 // checkAge checks what time changes.
 func (a *API) checkAge(c *jwt.Claims, now time.Time) error {
-	if err := checkTimes(c, now, a.config.Leeway); err != nil {
+	if err := idtoken.CheckTimes(c, now, a.config.Leeway); err != nil {
 		return err
 	}
 	limit := a.config.MaxTokenAge
 	switch {
 	case limit == 0:
 	case !c.Has(jwt.IssuedAt):
-		return faultClaim.because("APIConfig.MaxTokenAge is set, and there is no iat")
-	case unix(now) > c.IssuedAt+(limit+a.config.Leeway).Seconds():
-		return faultTooOld.because("iat was %.0f s ago, APIConfig.MaxTokenAge is %v", unix(now)-c.IssuedAt, limit)
+		return fault.Claim.Because("APIConfig.MaxTokenAge is set, and there is no iat")
+	case idtoken.Unix(now) > c.IssuedAt+(limit+a.config.Leeway).Seconds():
+		return fault.TooOld.Because("iat was %.0f s ago, APIConfig.MaxTokenAge is %v", idtoken.Unix(now)-c.IssuedAt, limit)
 	}
 	return nil
 }
@@ -497,19 +503,19 @@ func (a *API) checkProfile(m jwt.Message, c *jwt.Claims) error {
 	if a.config.StrictProfile {
 		for _, name := range []jwt.Name{jwt.Subject, jwt.ClientID, jwt.IssuedAt, jwt.ID} {
 			if !c.Has(name) {
-				return faultClaim.because("one of sub, client_id, iat and jti is missing (RFC 9068, Section 2.2)")
+				return fault.Claim.Because("one of sub, client_id, iat and jti is missing (RFC 9068, Section 2.2)")
 			}
 		}
 		if c.Expiry < c.IssuedAt {
-			return faultClaim.because("exp is before iat")
+			return fault.Claim.Because("exp is before iat")
 		}
 	}
 	if a.config.RejectAnonymous && isAnonymous(c.Subject) {
-		return faultClaim.because("sub is that of an anonymous session, and APIConfig.RejectAnonymous is set")
+		return fault.Claim.Because("sub is that of an anonymous session, and APIConfig.RejectAnonymous is set")
 	}
 	for _, name := range a.config.RequiredClaims {
-		if raw, ok := rawClaim(m.Payload, name); !ok || raw == "null" {
-			return faultClaim.because("no %.100q, which is one of APIConfig.RequiredClaims", name)
+		if raw, ok := idtoken.RawClaim(m.Payload, name); !ok || raw == "null" {
+			return fault.Claim.Because("no %.100q, which is one of APIConfig.RequiredClaims", name)
 		}
 	}
 	return nil
@@ -534,7 +540,7 @@ func (a *API) Status() []KeyStatus {
 	var list []KeyStatus
 	for _, t := range a.issuers {
 		status := t.keys.Status()
-		status.Issuer = t.namespace.base
+		status.Issuer = t.namespace.Issuer
 		list = append(list, status)
 	}
 	return list
@@ -578,7 +584,7 @@ func (a *API) MetadataHandler() http.Handler {
 		document.Resource = a.audience[0]
 	}
 	for _, t := range a.issuers {
-		document.AuthorizationServers = append(document.AuthorizationServers, t.namespace.base)
+		document.AuthorizationServers = append(document.AuthorizationServers, t.namespace.Issuer)
 	}
 	text, _ := json.Marshal(document)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -597,7 +603,7 @@ func (a *API) MetadataHandler() http.Handler {
 		case http.MethodGet, http.MethodHead:
 		default:
 			h.Set("Allow", "GET, HEAD, OPTIONS")
-			a.exit.fail(w, r, "metadata", refuseMethod.error())
+			a.exit.fail(w, r, "metadata", refusal.Method.New())
 			return
 		}
 		h.Set("Content-Type", "application/json")

@@ -6,8 +6,8 @@
 // [Strategy.LoadUser] around everything makes [UserFrom] work, and
 // [Strategy.RequireLogin] guards pages. [Strategy.GetConnections] lists the
 // connections to show as login buttons. [Strategy.AccessToken] has the tokens of
-// the session, with [ForConnection] also those of third parties, and
-// [Strategy.Management] makes a third party that speaks OAuth 2.0 a connection.
+// the session, with [ForConnection] also those of third parties. Package management
+// makes a third party that supports OAuth 2.0 a connection.
 //
 // An API uses an [API]: [NewAPI] makes one from an [APIConfig], and
 // [API.RequireAuth], [API.RequireScope] and [API.RequirePermissions] guard
@@ -87,11 +87,16 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/browser"
+	"github.com/seed-15d5a55c/auth0/internal/directory"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
+	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refresh"
 	"github.com/seed-15d5a55c/auth0/internal/returnto"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
+	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
 // None, in a field whose zero value means a default, asks for nothing: no
@@ -291,8 +296,8 @@ type Config struct {
 	// Connections, if not nil, is the list that [Strategy.GetConnections]
 	// returns. Only Name is needed.
 	Connections []Connection
-	// ManagementClientID and ManagementClientSecret are the credentials with
-	// which the Management API is asked for connections. Default: those of the
+	// ManagementClientID and ManagementClientSecret are the credentials with which
+	// [Strategy.GetConnections] asks the Management API. Default: those of the
 	// application.
 	ManagementClientID     string
 	ManagementClientSecret string
@@ -378,7 +383,7 @@ func ConfigFromEnv() (Config, error) {
 	}
 	var errs []error
 	if key := os.Getenv("AUTH0_CLIENT_ASSERTION_SIGNING_KEY"); key != "" {
-		signer, err := parseKeyPEM(key)
+		signer, err := provider.ParseKeyPEM(key)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("auth0: environment variable AUTH0_CLIENT_ASSERTION_SIGNING_KEY %w", err))
 		}
@@ -412,7 +417,7 @@ func ConfigFromEnv() (Config, error) {
 			errs = append(errs, fmt.Errorf("auth0: environment variable %s is not set", v.name))
 		}
 	}
-	if len(errs) > 0 && c.ClientSecret == "" && c.ClientAuthentication.method == "" {
+	if len(errs) > 0 && c.ClientSecret == "" && c.ClientAuthentication.auth.Method == "" {
 		// Whoever has to set some wants to know of all.
 		errs = append(errs, errors.New("auth0: environment variable AUTH0_CLIENT_SECRET is not set, which most applications need"))
 	}
@@ -439,46 +444,29 @@ func (c Config) MarshalJSON() ([]byte, error) {
 type Strategy struct {
 	config Config // checked, defaults filled in, and without secrets
 
-	namespace    namespace
-	application  *application
-	sites        []site
+	namespace    provider.Tenant
+	application  *provider.Client
+	sites        browser.Bases
 	organization string // of Config.Login, if every login is to one
 
 	client      *http.Client
 	keyring     seal.Keyring
 	keys        *KeySet
 	idTokenKeys *KeySet // keys, unless ID tokens are HS256
-	sessions    *sessions
+	idTokens    *idtoken.Verifier
+	sessions    *session.Manager
 	cookies     *cookies
 	returnTo    returnto.Policy
 	refreshing  flights
 	refused     refusedRefreshes
-	pushing     *outbound   // pushed authorization requests
-	redeeming   *outbound   // codes that the tenant refuses
-	silent      atomic.Bool // whether there are silent logins
-	connections *connectionLists
-	ownTokens   *refresh.Group[ownToken]
+	pushing     *provider.Limit // pushed authorization requests
+	redeeming   *provider.Limit // codes that the tenant refuses
+	silent      atomic.Bool     // whether there are silent logins
+	connections *directory.List
+	ownTokens   *refresh.Group[provider.AppToken]
 	exit        exit
 	log         *slog.Logger
 	now         func() time.Time
-}
-
-// secret is a text that does not print. fmt reaches through unexported fields
-// and follows pointers; of a function it knows only the address.
-type secret func() string
-
-func newSecret(s string) secret {
-	if s == "" {
-		return nil
-	}
-	return func() string { return s }
-}
-
-func (s secret) reveal() string {
-	if s == nil {
-		return ""
-	}
-	return s()
 }
 
 // New checks a configuration and returns a Strategy for it. It makes no
@@ -491,16 +479,16 @@ func New(c Config) (*Strategy, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	s.namespace = newNamespace(&p, c.Domain)
-	s.client = fetch.NewClient(c.HTTPClient, outgoing(s.namespace.base, c.Telemetry))
-	s.namespace.discoverWith(&p, s.client, c.EndpointOrigins, s.log)
+	s.namespace = provider.NewTenant(p.add, c.Domain)
+	s.client = fetch.NewClient(c.HTTPClient, provider.Outgoing(s.namespace.Issuer, c.Telemetry))
+	s.namespace.DiscoverWith(p.add, s.client, c.EndpointOrigins, s.log)
 	s.application = newApplication(&p, c, s)
 	checkCredentials(&p, c)
 
 	c = s.checkRoutes(&p, c)
 	c = s.checkLogin(&p, c)
 	c = s.checkSession(&p, c)
-	s.connections = newConnectionLists(&p, c, s)
+	s.connections = newConnectionList(&p, c, s)
 	s.checkLogout(&p, c)
 
 	if err := p.joined(); err != nil {
@@ -510,13 +498,14 @@ func New(c Config) (*Strategy, error) {
 	if s.idTokenKeys == nil {
 		s.idTokenKeys = s.keys
 	}
+	s.idTokens = &idtoken.Verifier{ClientID: c.ClientID, Algorithms: c.Algorithms, Leeway: c.Leeway, Keys: s.idTokenKeys.set, Now: s.now}
 	s.config = c
 	s.config.ClientSecret, s.config.ManagementClientSecret, s.config.Secrets = "", "", nil
 	s.config.ClientAuthentication = ClientAuthentication{}
 	s.ownTokens = s.newOwnTokens()
 	s.refused = newRefusedRefreshes()
-	s.pushing = newOutbound(pushedPerSecond, pushedBurst)
-	s.redeeming = newOutbound(refusedCodesPerSecond, refusedCodesBurst)
+	s.pushing = provider.NewLimit(provider.PushedPerSecond, provider.PushedBurst)
+	s.redeeming = provider.NewLimit(provider.RefusedCodesPerSecond, provider.RefusedCodesBurst)
 	s.exit = exit{log: s.log, handler: c.ErrorHandler, loginURL: s.loginURL}
 	return s, nil
 }
@@ -544,7 +533,7 @@ func (s *Strategy) KeySet() *KeySet { return s.keys }
 
 // Format hides what a Strategy holds from every verb of package fmt.
 func (s *Strategy) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "auth0.Strategy(%s)", s.namespace.base)
+	fmt.Fprintf(f, "auth0.Strategy(%s)", s.namespace.Issuer)
 }
 
 // A User is a person who is logged in. Issuer and Subject together identify

@@ -5,11 +5,12 @@ import (
 	"errors"
 	"math"
 	"net/http"
-	"slices"
-	"strings"
-	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/browser"
+	"github.com/seed-15d5a55c/auth0/internal/fault"
+	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
 // BackchannelLogoutHandler takes the tenant's word that a session has ended
@@ -18,10 +19,10 @@ import (
 // tenant's session if the token names one, else all of the user. Register its
 // URL at the tenant, which must be able to reach it.
 func (s *Strategy) BackchannelLogoutHandler() http.Handler {
-	if s.sessions != nil && s.sessions.revoked == nil {
+	if s.sessions != nil && !s.sessions.CanRevoke() {
 		s.log.Error("auth0: BackchannelLogoutHandler needs Config.Store or Config.Revocations and answers every request with an error")
 		return s.handler("backchannel", func(http.ResponseWriter, *http.Request) error {
-			return refuseMisconfigured.because("neither Config.Store nor Config.Revocations is set")
+			return refusal.Misconfigured.Because("neither Config.Store nor Config.Revocations is set")
 		})
 	}
 	return s.handler("backchannel", s.backchannelLogout)
@@ -31,21 +32,25 @@ func (s *Strategy) backchannelLogout(w http.ResponseWriter, r *http.Request) err
 	w.Header().Set("Cache-Control", "no-store")
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", "POST")
-		return refuseMethod.error()
+		return refusal.Method.New()
 	}
-	form, err := readForm(w, r)
+	form, err := browser.Form(w, r)
 	if err != nil {
 		return logoutTokenError(err)
 	}
 	if n := len(form["logout_token"]); n != 1 {
-		return refuseLogoutToken.because("logout_token is there %d times", n)
+		return refusal.LogoutToken.Because("logout_token is there %d times", n)
 	}
-	token, err := s.verifyLogoutToken(r.Context(), form.Get("logout_token"))
+	ep, err := s.endpoints(r.Context())
+	if err != nil {
+		return logoutTokenError(err)
+	}
+	token, err := s.idTokens.VerifyLogout(r.Context(), ep.Issuer, form.Get("logout_token"))
 	if err != nil {
 		return logoutTokenError(err)
 	}
 	if err := s.endSessionsOf(r.Context(), token); err != nil {
-		return refuseLogoutFailed.wrap(err)
+		return refusal.LogoutFailed.Wrap(err)
 	}
 	s.log.Info("auth0: sessions were ended by the tenant", "sub", clip(token.Subject), "one_session", token.SessionID != "")
 	w.WriteHeader(http.StatusOK)
@@ -55,89 +60,11 @@ func (s *Strategy) backchannelLogout(w http.ResponseWriter, r *http.Request) err
 // logoutTokenError: whatever is wrong, the status is the one that Section 2.8 of
 // the specification has.
 func logoutTokenError(err error) error {
-	r := refuseLogoutToken
-	if f, ok := errors.AsType[*tokenFault](err); ok {
-		r.reason = f.reason
+	r := refusal.LogoutToken
+	if f, ok := errors.AsType[*fault.Fault](err); ok {
+		r.Reason = f.Reason
 	}
-	return r.wrap(err)
-}
-
-// verifyLogoutToken is Section 2.6 of the specification, as Auth0 sends the
-// token: its typ is JWT, and it has both sid and sub.
-func (s *Strategy) verifyLogoutToken(ctx context.Context, raw string) (*jwt.Claims, error) {
-	m, err := jwt.Parse(raw)
-	if err != nil {
-		return nil, parseFault(err)
-	}
-	if !isLogoutTokenType(m.Type) {
-		return nil, faultType.because("typ is %.40q", m.Type)
-	}
-	if !slices.Contains(s.config.Algorithms, m.Algorithm) {
-		return nil, faultAlgorithm.because("alg is %.40q, Config.Algorithms has %q", m.Algorithm, s.config.Algorithms)
-	}
-	// What the header says is looked at first: anybody can post long claims here.
-	c, err := jwt.ParseClaims(m.Payload, true)
-	if err != nil {
-		return nil, parseFault(err)
-	}
-	ep, err := s.endpoints(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if c.Issuer != ep.Issuer {
-		return nil, faultIssuer.because("iss is %.100q, want %q", c.Issuer, ep.Issuer)
-	}
-	if !slices.Contains(c.Audience, s.config.ClientID) {
-		return nil, faultAudience.because("aud is %.200q, want the client id %q", c.Audience, s.config.ClientID)
-	}
-	if err := s.checkLogoutTimes(&c); err != nil {
-		return nil, err
-	}
-	if err := checkLogoutClaims(&c); err != nil {
-		return nil, err
-	}
-	_, err = s.idTokenKeys.verify(ctx, m, fromAnybody) // Section 2.4: signed as ID tokens are
-	return &c, asOutage(err)
-}
-
-func isLogoutTokenType(typ string) bool {
-	typ = strings.ToLower(typ)
-	return typ == "" || typ == "jwt" || strings.TrimPrefix(typ, "application/") == "logout+jwt"
-}
-
-// logoutTokenAge is how long after its iat a logout token is accepted.
-const logoutTokenAge = 5 * time.Minute
-
-// checkLogoutTimes: a logout token is for now. One that was kept back must not
-// end sessions that were begun since.
-func (s *Strategy) checkLogoutTimes(c *jwt.Claims) error {
-	if err := checkTimes(c, s.now(), s.config.Leeway); err != nil {
-		return err
-	}
-	if !c.Has(jwt.IssuedAt) {
-		return faultClaim.because("no iat")
-	}
-	if age := unix(s.now()) - c.IssuedAt; math.Abs(age) > (logoutTokenAge + s.config.Leeway).Seconds() {
-		return faultTooOld.because("iat was %.0f s ago", age)
-	}
-	return nil
-}
-
-func checkLogoutClaims(c *jwt.Claims) error {
-	if err := checkLogoutKind(c); err != nil {
-		return err
-	}
-	switch {
-	case !c.Has(jwt.ID) || c.ID == "":
-		return faultClaim.because("no jti")
-	case !c.Has(jwt.SessionID) && !c.Has(jwt.Subject):
-		return faultClaim.because("neither sid nor sub")
-	case c.Has(jwt.SessionID) && (c.SessionID == "" || len(c.SessionID) > maxSubject):
-		return faultClaim.because("sid is empty or too long")
-	case len(c.Subject) > maxSubject:
-		return faultClaim.because("sub is too long")
-	}
-	return nil
+	return r.Wrap(err)
 }
 
 // endSessionsOf marks what the token says has ended. The same token again is
@@ -145,24 +72,7 @@ func checkLogoutClaims(c *jwt.Claims) error {
 // jti was seen is not enough, because the mark itself may be lost, or be about
 // somebody else.
 func (s *Strategy) endSessionsOf(ctx context.Context, c *jwt.Claims) error {
-	rv := s.sessions.revoked
-	what := revokedSubject(rv.client, c.Issuer, c.Subject)
-	if c.SessionID != "" {
-		what = revokedSID(rv.client, c.Issuer, c.SessionID)
-	}
-	until := int64(math.Ceil(c.IssuedAt))
-	seen := storeKey("logout", rv.client, c.Issuer, c.ID)
-	found, err := rv.store.findAll(ctx, []string{seen, what.key})
-	if err != nil {
-		return err
-	}
-	if found[0] != nil && found[1] != nil && covers(found[1], until) {
-		return nil
-	}
-	if err := rv.revoke(ctx, what, until); err != nil {
-		return err
-	}
 	// After that checkLogoutTimes refuses it. Its exp may be years away.
-	last := min(c.Expiry, c.IssuedAt+logoutTokenAge.Seconds())
-	return rv.store.raise(ctx, seen, 1, fromUnix(last).Add(s.config.Leeway))
+	last := min(c.Expiry, c.IssuedAt+idtoken.LogoutTokenAge.Seconds())
+	return s.sessions.EndAtTenant(ctx, c.Issuer, c.Subject, c.SessionID, c.ID, int64(math.Ceil(c.IssuedAt)), idtoken.FromUnix(last).Add(s.config.Leeway))
 }

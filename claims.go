@@ -12,8 +12,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/fault"
+	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
 // A Token is an access token that was checked. It does not change and may be
@@ -24,7 +29,7 @@ type Token struct {
 	keyID     string
 	algorithm string
 	from      *trusted
-	key       *verifyingKey // that has signed it
+	key       *keys.Key // that has signed it
 }
 
 // Issuer returns iss, the tenant that issued the token.
@@ -51,17 +56,10 @@ func (t *Token) ClientID() string {
 func (t *Token) ID() string { return t.claims.ID }
 
 // ExpiresAt returns exp.
-func (t *Token) ExpiresAt() time.Time { return fromUnix(t.claims.Expiry) }
+func (t *Token) ExpiresAt() time.Time { return idtoken.FromUnix(t.claims.Expiry) }
 
 // IssuedAt returns iat, the zero time if the token has none.
-func (t *Token) IssuedAt() time.Time { return fromUnix(t.claims.IssuedAt) }
-
-func fromUnix(seconds float64) time.Time {
-	if seconds == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(int64(seconds * 1000))
-}
+func (t *Token) IssuedAt() time.Time { return idtoken.FromUnix(t.claims.IssuedAt) }
 
 // Scope returns the scopes, separated by spaces.
 func (t *Token) Scope() string { return t.claims.Scope }
@@ -92,7 +90,7 @@ func (t *Token) OrgName() string { return t.claims.OrgName }
 
 // AuthTime returns auth_time, when the user last proved who they are, the zero
 // time if the token does not say.
-func (t *Token) AuthTime() time.Time { return fromUnix(t.claims.AuthTime) }
+func (t *Token) AuthTime() time.Time { return idtoken.FromUnix(t.claims.AuthTime) }
 
 // ACR returns acr, how they did, if the token says (RFC 9470, Section 6.1).
 func (t *Token) ACR() string { return t.claims.ACR }
@@ -134,7 +132,7 @@ func actor(text string) (subject, next string, err error) {
 		return nil
 	})
 	if err != nil || subject == "" {
-		return "", "", faultClaim.because("act is no object with a sub")
+		return "", "", fault.Claim.Because("act is no object with a sub")
 	}
 	return subject, next, nil
 }
@@ -146,7 +144,7 @@ func (t *Token) KeyID() string { return t.keyID }
 // is there. Names are exact, and may be URLs. To decode several into a struct
 // see [Claims].
 func (t *Token) Claim(name string) (value any, ok bool) {
-	raw, ok := rawClaim(t.payload, name)
+	raw, ok := idtoken.RawClaim(t.payload, name)
 	if !ok || json.Unmarshal([]byte(raw), &value) != nil {
 		return nil, false
 	}
@@ -157,21 +155,9 @@ func (t *Token) Claim(name string) (value any, ok bool) {
 // request is at hand, [Claims] decodes them only once.
 func (t *Token) Decode(v any) error {
 	if err := json.Unmarshal([]byte(t.payload), v); err != nil {
-		return asError("claims", refuseClaim.wrap(err))
+		return asError("claims", refusal.Claim.Wrap(err))
 	}
 	return nil
-}
-
-// rawClaim returns the JSON text of a claim. Of one that is there twice the last
-// counts, as for whoever decodes the payload.
-func rawClaim(payload, name string) (raw string, ok bool) {
-	jsonscan.Object(payload, func(member, value string) error {
-		if member == name {
-			raw, ok = value, true
-		}
-		return nil
-	})
-	return raw, ok
 }
 
 // Format shows who the token is about, and nothing that could be used.
@@ -210,7 +196,7 @@ func (v *verified) Value(key any) any {
 }
 
 // tokenOnly is the session of every request whose principal is a token.
-var tokenOnly = &loadedSession{err: refuseLoginRequired.because("the request was authenticated by an access token, not by a session"), decoded: &decodedClaims{}}
+var tokenOnly = &loadedSession{Loaded: &session.Loaded{Err: refusal.LoginRequired.Because("the request was authenticated by an access token, not by a session")}, decoded: &decodedClaims{}}
 
 func verifiedBy(ctx context.Context, a *API) *verified {
 	if v, _ := ctx.Value(verifiedKey{}).(*verified); v != nil && v.by == a {
@@ -241,11 +227,11 @@ func Claims[T any](ctx context.Context) (T, error) {
 	var none T
 	text, decoded := claimsOf(ctx)
 	if decoded == nil {
-		return none, asError("claims", refuseNoToken.error())
+		return none, asError("claims", refusal.NoToken.New())
 	}
 	claims, err := decodeClaims[T](ctx, text, decoded)
 	if err != nil {
-		return none, asError("claims", refuseClaim.wrap(err))
+		return none, asError("claims", refusal.Claim.Wrap(err))
 	}
 	return claims, nil
 }
@@ -285,8 +271,8 @@ func claimsOf(ctx context.Context) (string, *decodedClaims) {
 	if v, _ := ctx.Value(verifiedKey{}).(*verified); v != nil {
 		return v.token.payload, &v.decoded
 	}
-	if loaded, _ := ctx.Value(loadedKey{}).(*loadedSession); loaded != nil && loaded.record != nil {
-		return string(loaded.record.Claims), loaded.decoded
+	if loaded, _ := ctx.Value(loadedKey{}).(*loadedSession); loaded != nil && loaded.Record != nil {
+		return string(loaded.Record.Claims), loaded.decoded
 	}
 	return "", nil
 }

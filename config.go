@@ -6,13 +6,18 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/publicsecret"
 	"github.com/seed-15d5a55c/auth0/internal/returnto"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
 // problems collects the mistakes in a configuration.
@@ -38,7 +43,7 @@ func (p *problems) joined() error { return errors.Join(p.errs...) }
 // values in turn. No value is quoted, since some are secrets.
 func checkTexts(p *problems, fields ...string) {
 	for i := 0; i < len(fields); i += 2 {
-		if value := fields[i+1]; value != strings.TrimSpace(value) || !cleanText(value) {
+		if value := fields[i+1]; value != strings.TrimSpace(value) || !syntax.CleanText(value) {
 			p.add(fields[i], "has spaces around it, has control characters, or is not UTF-8")
 		}
 	}
@@ -48,7 +53,7 @@ func checkTexts(p *problems, fields ...string) {
 // can have no real users.
 func checkCredentials(p *problems, c Config) {
 	checkTexts(p, "ClientID", c.ClientID, "ClientSecret", c.ClientSecret, "Audience", c.Audience,
-		"ClientAuthentication", c.ClientAuthentication.secret.reveal(), "ManagementClientID", c.ManagementClientID, "ManagementClientSecret", c.ManagementClientSecret)
+		"ClientAuthentication", c.ClientAuthentication.auth.Secret.Reveal(), "ManagementClientID", c.ManagementClientID, "ManagementClientSecret", c.ManagementClientSecret)
 	if publicsecret.MayBeUsed(c.Domain) {
 		return
 	}
@@ -58,7 +63,7 @@ func checkCredentials(p *problems, c Config) {
 		}
 	}
 	refuse("ClientSecret", c.ClientSecret)
-	refuse("ClientAuthentication", c.ClientAuthentication.secret.reveal())
+	refuse("ClientAuthentication", c.ClientAuthentication.auth.Secret.Reveal())
 	refuse("ManagementClientSecret", c.ManagementClientSecret)
 	for _, secret := range c.Secrets {
 		refuse("Secrets", secret)
@@ -72,21 +77,21 @@ func (s *Strategy) checkRoutes(p *problems, c Config) Config {
 		if i > 0 {
 			field = "BaseURLs"
 		}
-		place, err := newSite(raw, c.InsecureHTTP)
+		place, err := browser.NewBase(raw, c.InsecureHTTP)
 		switch {
 		case err != nil:
 			p.add(field, "%q: %v", raw, err)
 			continue
-		case slices.ContainsFunc(s.sites, func(o site) bool { return o.host() == place.host() }):
+		case slices.ContainsFunc(s.sites.List, func(o browser.Base) bool { return o.Host() == place.Host() }):
 			p.add(field, "%q has the host of another base URL", raw)
-		case len(s.sites) > 0 && place.secure() != s.sites[0].secure():
+		case len(s.sites.List) > 0 && place.IsSecure() != s.sites.List[0].IsSecure():
 			p.add(field, "%q: all base URLs must have the same scheme", raw)
-		case len(s.sites) > 0 && place.path != s.sites[0].path:
+		case len(s.sites.List) > 0 && place.Path != s.sites.List[0].Path:
 			p.add(field, "%q: all base URLs must have the same path, which is also that of the links to log in", raw)
 		}
-		s.sites = append(s.sites, place)
+		s.sites.List = append(s.sites.List, place)
 	}
-	c.TrustedProxies = trustedProxies(p, c.TrustedProxies)
+	s.sites.Proxies = trustedProxies(p, c.TrustedProxies)
 	setDefault(&c.LoginPath, "/auth/login")
 	setDefault(&c.CallbackPath, "/auth/callback")
 	setDefault(&c.LogoutPath, "/auth/logout")
@@ -94,7 +99,7 @@ func (s *Strategy) checkRoutes(p *problems, c Config) Config {
 	setDefault(&c.DefaultReturnTo, "/")
 	paths := []struct{ field, path string }{{"LoginPath", c.LoginPath}, {"CallbackPath", c.CallbackPath}, {"LogoutPath", c.LogoutPath}, {"BackchannelLogoutPath", c.BackchannelLogoutPath}}
 	for i, route := range paths {
-		if !isPlainPath(route.path) {
+		if !syntax.IsPlainPath(route.path) {
 			p.add(route.field, "%q must be a plain path that begins with a slash", route.path)
 		}
 		for _, other := range paths[:i] {
@@ -109,21 +114,15 @@ func (s *Strategy) checkRoutes(p *problems, c Config) Config {
 		}
 	}
 	s.returnTo = returnto.Policy{Origins: c.ReturnToOrigins}
-	for _, site := range s.sites {
+	for _, site := range s.sites.List {
 		for _, route := range paths {
-			s.returnTo.Routes = append(s.returnTo.Routes, site.path+route.path)
+			s.returnTo.Routes = append(s.returnTo.Routes, site.Path+route.path)
 		}
-		if got, ok := s.returnTo.Clean(site.origin, site.path+c.DefaultReturnTo); !ok || got != site.path+c.DefaultReturnTo {
+		if got, ok := s.returnTo.Clean(site.Origin, site.Path+c.DefaultReturnTo); !ok || got != site.Path+c.DefaultReturnTo {
 			p.add("DefaultReturnTo", "%q must be a plain path of the application", c.DefaultReturnTo)
 		}
 	}
 	return c
-}
-
-// isPlainPath reports whether a path means the same to a mux, a browser and the
-// tenant's list of callback URLs.
-func isPlainPath(path string) bool {
-	return strings.HasPrefix(path, "/") && !strings.ContainsAny(path, "?#{}% \\") && !strings.Contains(path, "//") && len(path) <= 200
 }
 
 // checkLogin settles what a login asks for and what is believed.
@@ -131,7 +130,7 @@ func (s *Strategy) checkLogin(p *problems, c Config) Config {
 	if c.Scopes == nil {
 		c.Scopes = []string{"openid", "profile", "email"}
 	}
-	set, err := scopeSet(c.Scopes)
+	set, err := syntax.Scopes(c.Scopes)
 	if err != nil {
 		p.add("Scopes", "%v", err)
 	} else if !slices.Contains(set, "openid") {
@@ -177,8 +176,8 @@ func (s *Strategy) checkResponse(p *problems, c Config) Config {
 	switch c.ResponseMode {
 	case "", "query":
 	case "form_post":
-		for _, site := range s.sites {
-			if _, err := discovery.Origin(site.origin); err != nil {
+		for _, site := range s.sites.List {
+			if _, err := discovery.Origin(site.Origin); err != nil {
 				p.add("ResponseMode", "form_post needs https: over http to %s no browser would send the cookie of the login", site)
 			}
 		}
@@ -191,7 +190,7 @@ func (s *Strategy) checkResponse(p *problems, c Config) Config {
 // checkHS256 returns the keys for ID tokens that have a MAC, or nil for those that
 // have a signature. There is no configuration with both (RFC 8725, Section 3.1).
 func (s *Strategy) checkHS256(p *problems, c Config) *KeySet {
-	key := cmp.Or(c.ClientSecret, c.ClientAuthentication.secret.reveal())
+	key := cmp.Or(c.ClientSecret, c.ClientAuthentication.auth.Secret.Reveal())
 	switch c.HS256 {
 	case "":
 		return nil
@@ -218,9 +217,9 @@ func (s *Strategy) checkHS256(p *problems, c Config) *KeySet {
 // there is one, and without there is none that needs one: a public key must never
 // be taken for a secret (RFC 8725, Section 3.1).
 func checkAlgorithms(p *problems, algorithms []string, shared bool) []string {
-	possible := asymmetricAlgorithms
+	possible := keys.Asymmetric
 	if shared {
-		possible = []string{symmetricAlgorithm}
+		possible = []string{keys.Symmetric}
 	}
 	if algorithms == nil {
 		if shared {
@@ -244,4 +243,63 @@ func setDefault[T comparable](field *T, value T) {
 	if *field == zero {
 		*field = value
 	}
+}
+
+// trustedProxies returns prefixes in the form that addresses of peers are compared
+// with, and refuses those that contain the address of no peer.
+func trustedProxies(p *problems, prefixes []netip.Prefix) []netip.Prefix {
+	const mapped = 96 // bits of ::ffff:0:0, RFC 4291, Section 2.5.5.2
+	var known []netip.Prefix
+	for i, prefix := range prefixes {
+		addr, bits := prefix.Addr(), prefix.Bits()
+		if addr.Is4In6() && bits >= mapped {
+			addr, bits = addr.Unmap(), bits-mapped
+			prefix = netip.PrefixFrom(addr, bits)
+		}
+		switch {
+		case !prefix.IsValid():
+			p.add("TrustedProxies", "[%d] is not a prefix; make one with netip.MustParsePrefix", i)
+		case addr.Is4In6():
+			p.add("TrustedProxies", "[%d] is %v, which is wider than all IPv4 addresses; write those as 0.0.0.0/0", i, prefix)
+		case addr.IsMulticast(), addr.IsUnspecified() && prefix.IsSingleIP():
+			p.add("TrustedProxies", "[%d] is %v, from which no request comes", i, prefix)
+		}
+		known = append(known, prefix.Masked())
+	}
+	return known
+}
+
+// newApplication settles which authentication counts: there is exactly one.
+func newApplication(p *problems, c Config, s *Strategy) *provider.Client {
+	a := &provider.Client{ID: c.ClientID, Auth: c.ClientAuthentication.auth, Tenant: &s.namespace, HTTP: s.client, Base: c.HTTPClient, Now: s.now}
+	p.require("ClientID", c.ClientID)
+	given := a.Auth.Method != ""
+	switch {
+	case c.ClientSecret != "" && given:
+		p.add("ClientSecret", "and ClientAuthentication are both set; the application has one of them")
+	case given:
+		if err := a.Check(a.Auth); err != nil {
+			p.add("ClientAuthentication", "%v", err)
+		}
+	case c.ClientSecret == "" && c.ResponseType == "id_token":
+		a.Auth = PublicClient().auth // it asks for nothing
+	case c.ClientSecret == "":
+		p.add("ClientSecret", "is missing, and there is no ClientAuthentication; ConfigFromEnv takes them from AUTH0_CLIENT_SECRET or AUTH0_CLIENT_ASSERTION_SIGNING_KEY")
+	default:
+		a.Auth = ClientSecretPost(c.ClientSecret).auth
+	}
+	return a
+}
+
+func checkedLeeway(p *problems, leeway, byDefault time.Duration) time.Duration {
+	const limit = 5 * time.Minute
+	switch {
+	case leeway == None:
+		return 0
+	case leeway == 0:
+		return byDefault
+	case leeway < 0 || leeway > limit:
+		p.add("Leeway", "%v must be between 0 and %v", leeway, limit)
+	}
+	return leeway
 }

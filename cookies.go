@@ -88,7 +88,7 @@ func (s *Strategy) withJar(r *http.Request) *http.Request {
 
 func (s *Strategy) heldJar(ctx context.Context) (cookie.Jar, bool) {
 	if loaded := loadedBy(ctx, s); loaded != nil && loaded != tokenOnly {
-		return loaded.jar, true
+		return loaded.Jar, true
 	}
 	held, ok := ctx.Value(jarKey{}).(heldJar)
 	return held.jar, ok && held.of == s.cookies

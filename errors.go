@@ -16,7 +16,11 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/fault"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
 // An Error is why a login, a session, a token or a request to the tenant was
@@ -25,7 +29,7 @@ import (
 // of this package.
 type Error struct {
 	// Op is what was being done: login, callback, logout, session, bearer,
-	// connections, token, userinfo, accounts, connect, management, backchannel,
+	// connections, token, userinfo, accounts, connect, backchannel,
 	// claims, signature, keys, metadata.
 	Op string
 	// Status is the HTTP status that answers the request.
@@ -138,218 +142,56 @@ func (m marked) Unwrap() []error { return []error{m.err, m.as} }
 // sentinel says nothing but a reason.
 func sentinel(reason string) error { return &Error{Reason: reason} }
 
-// A refusal is one row of the tables below.
-type refusal struct {
-	status                    int
-	code, reason, description string
+// isRefused reports whether an error is a refusal. Only the outermost of a chain counts:
+// one inside may come from a function or a store of the application.
+func isRefused(err error, row refusal.Row) bool {
+	e := outermost(err)
+	return e != nil && e.Reason == row.Reason && e.Status == row.Status
 }
 
-func (r refusal) error() *Error {
-	return &Error{Status: r.status, Code: r.code, Reason: r.reason, Description: r.description}
-}
-
-// wrap returns the refusal with its cause.
-func (r refusal) wrap(err error) *Error {
-	e := r.error()
-	e.Err = err
-	return e
-}
-
-func (r refusal) because(format string, args ...any) *Error {
-	return r.wrap(fmt.Errorf(format, args...))
-}
-
-// Refusals of requests with and without access tokens. Code and status are
-// those of RFC 6750, Section 3.1.
-var (
-	refuseNoToken             = refusal{401, "unauthorized", "missing_token", "authentication required"}
-	refuseHeader              = refusal{400, "invalid_request", "invalid_request", "malformed Authorization header"}
-	refuseSeveral             = refusal{400, "invalid_request", "invalid_request", "more than one credential"}
-	refuseForm                = refusal{400, "invalid_request", "invalid_request", "malformed form body"}
-	refuseCredential          = refusal{400, "invalid_request", "invalid_request", "malformed credential"}
-	refuseKeys                = refusal{503, "temporarily_unavailable", "keys_unavailable", "token keys unavailable"}
-	refuseScope               = refusal{403, "insufficient_scope", "insufficient_scope", "insufficient scope"}
-	refusePermission          = refusal{403, "insufficient_scope", "insufficient_permissions", "insufficient scope"}
-	refuseClaim               = refusal{403, "access_denied", "claim_requirement", "claim requirement not met"}
-	refuseForbidden           = refusal{403, "access_denied", "forbidden", "not allowed"}
-	refuseOrganization        = refusal{403, "access_denied", "organization", "organization not allowed"}
-	refuseCrossOrigin         = refusal{403, "access_denied", "cross_site", "requests from other sites are not allowed"}
-	refuseStepUp              = refusal{401, "insufficient_user_authentication", "insufficient_user_authentication", "stronger authentication required"}
-	refuseMisconfigured       = refusal{500, "server_error", "misconfigured", "this route is not set up correctly"}
-	refuseInternal            = refusal{500, "server_error", "internal", "internal error"}
-	refuseCanceled            = refusal{503, "temporarily_unavailable", "canceled", "the request was canceled before it could be answered; please try again"}
-	refuseOutage              = refusal{503, "temporarily_unavailable", "unavailable", "this cannot be answered at the moment; please try again in a minute"}
-	refuseLoginRequired       = refusal{401, "login_required", "no_session", "log in to continue"}
-	refuseSessionToken        = refusal{401, "login_required", "missing_token", "log in again to continue"}
-	refuseSessionTokenExpired = refusal{401, "login_required", "token_expired", "log in again to continue"}
-	refuseUserForbidden       = refusal{403, "access_denied", "claim_requirement", "your account is not allowed to see this page"}
-	refuseUnknownHost         = refusal{400, "invalid_request", "unknown_host", "this address is not set up for logins"}
-	refuseMethod              = refusal{405, "invalid_request", "method_not_allowed", "this address does not take such requests"}
-	refuseLoginOption         = refusal{400, "invalid_request", "login_option", "the link to this login is not valid"}
-	refuseLoop                = refusal{400, "login_required", "login_loop", "you were sent to log in several times in a row; your browser may be blocking cookies for this site; allow them, then log in again"}
-	refuseParameters          = refusal{400, "invalid_request", "invalid_request", "the answer to the login is not complete; please log in again"}
-	refuseMissingState        = refusal{400, "invalid_request", "missing_state", "the answer to the login is not complete; please log in again"}
-	refuseNoTransaction       = refusal{400, "invalid_request", "transaction_not_found", "this login was begun in another browser, took longer than ten minutes, or is finished already; cookies may also be blocked for this site; please log in again"}
-	refuseIssuer              = refusal{400, "invalid_request", "issuer_mismatch", "the answer to the login came from an unexpected place; please log in again"}
-	refuseByTenant            = refusal{400, "", "authorization_error", "the login was not completed; please try again"}
-	refuseDenied              = refusal{403, "", "authorization_denied", "the login was cancelled, or you are not allowed to log in; please try again, or ask the owner of this site"}
-	refuseCode                = refusal{400, "invalid_grant", "invalid_grant", "this login is finished already or took too long; please log in again"}
-	refuseTenantDown          = refusal{502, "temporarily_unavailable", "tenant_unavailable", "the login service cannot be reached; please try again in a minute"}
-	refuseIDTokenKeys         = refusal{503, "temporarily_unavailable", "keys_unavailable", "the login service cannot be reached; please try again in a minute"}
-	refuseClock               = refusal{503, "temporarily_unavailable", "clock_skew", "this server and the login service do not agree on the time; please try again in a minute"}
-	refuseNoCredential        = refusal{503, "temporarily_unavailable", "credentials_unavailable", "the login service cannot be asked; please try again in a minute"}
-	refuseTenantAnswer        = refusal{502, "server_error", "tenant_answer", "the login service gave an unexpected answer; please try again"}
-	refuseIDToken             = refusal{400, "invalid_token", "", "the login could not be verified; please log in again"}
-	refuseAfterLogin          = refusal{403, "access_denied", "after_login", "your account is not allowed to use this site"}
-	refuseTooLarge            = refusal{500, "server_error", "session_too_large", "the login could not be kept; tell the owner of this site"}
-	refuseStore               = refusal{503, "temporarily_unavailable", "store_unavailable", "sessions cannot be read at the moment; please try again in a minute"}
-	refuseStoreWrite          = refusal{500, "server_error", "store_unavailable", "the login could not be kept; please try again in a minute"}
-	refuseConnections         = refusal{503, "temporarily_unavailable", "connections_unavailable", "the ways to log in cannot be listed"}
-	refuseManaged             = refusal{502, "server_error", "management", "the login service did not take the request to manage it"}
-	refuseInvalidConnection   = refusal{400, "invalid_request", "invalid_connection", "the connection is not valid"}
-	refuseNotConnected        = refusal{403, "access_denied", "not_connected", "connect your account at the other service to continue"}
-	refuseCrossSite           = refusal{403, "invalid_request", "cross_site", "log out with the button on this site"}
-	refuseCrossSiteConnect    = refusal{403, "invalid_request", "cross_site", "connect accounts with the button on this site"}
-	refuseConnectParameters   = refusal{400, "invalid_request", "invalid_request", "the account was not connected, because the answer of the login service is not complete; please try again"}
-	refuseConnectGone         = refusal{400, "invalid_request", "transaction_not_found", "the account was not connected: this was begun in another browser, took longer than ten minutes, or is finished already; please try again"}
-	refuseConnectByTenant     = refusal{400, "", "authorization_error", "the account was not connected; please try again"}
-	refuseConnectDenied       = refusal{403, "", "authorization_denied", "the account was not connected, because that was cancelled or is not allowed"}
-	refuseConnectCode         = refusal{400, "invalid_grant", "invalid_grant", "the account was not connected, because it took too long, or was finished already; please try again"}
-	refuseOtherUser           = refusal{403, "access_denied", "other_user", "somebody else has logged in since you began; please try again"}
-	refuseCeiling             = refusal{400, "login_required", "session_expired", "the login service does not let this session go on; please log in again"}
-	refuseLogoutToken         = refusal{400, "invalid_request", "invalid_logout_token", "the logout token is not valid"}
-	refuseLogoutFailed        = refusal{400, "invalid_request", "logout_failed", "the sessions could not be ended"}
-	refuseLogoutEndpoint      = refusal{500, "server_error", "no_end_session_endpoint", "you are logged out here, but could not be logged out at the login service"}
-)
-
-// Refusals of grants that are not part of a login in the browser.
-var (
-	refuseGrantRequest  = refusal{400, "invalid_request", "invalid_request", "the request is not complete"}
-	refuseCredentials   = refusal{401, "invalid_grant", "wrong_credentials", "what you entered is not correct; please try again"}
-	refuseAttempts      = refusal{429, "too_many_attempts", "too_many_attempts", "there were too many attempts; please try again later"}
-	refuseBlocked       = refusal{403, "unauthorized", "user_blocked", "your account is blocked"}
-	refuseMFA           = refusal{403, "mfa_required", "mfa_required", "a second factor is needed"}
-	refuseMFAExpired    = refusal{400, "expired_token", "mfa_expired", "this login took too long; please log in again"}
-	refusePending       = refusal{400, "authorization_pending", "authorization_pending", "you have not confirmed the login yet"}
-	refuseGrant         = refusal{500, "unauthorized_client", "grant_not_allowed", "this way to log in is not set up"}
-	refuseLeaked        = refusal{403, "password_leaked", "password_leaked", "this password was found in a data leak; please choose another"}
-	refuseVerification  = refusal{403, "requires_verification", "verification_required", "please log in on the login page"}
-	refuseAddress       = refusal{400, "invalid_request", "bad_address", "nothing can be sent to this address"}
-	refuseSubjectToken  = refusal{400, "invalid_request", "subject_token", "the token cannot be exchanged"}
-	refuseUserInfoToken = refusal{401, "invalid_token", "token_not_accepted", "log in again to continue"}
-	refuseUserInfo      = refusal{502, "server_error", "invalid_userinfo", "the login service gave an unexpected answer; please try again"}
-)
-
-// A tokenFault is one way for a token to be wrong. For an access token its
-// description goes into the challenge; what a visitor sees when it was an ID
-// token does not depend on it.
-type tokenFault struct {
-	reason, description string
-	cause               error
-}
-
-func (f *tokenFault) Error() string {
-	if f.cause != nil {
-		return f.description + ": " + f.cause.Error()
-	}
-	return f.description
-}
-
-func (f *tokenFault) because(format string, args ...any) *tokenFault {
-	return &tokenFault{f.reason, f.description, &cause{format, args}}
-}
-
-// A cause is written when somebody wants to read it: most tokens that are
-// refused go unread, and writing takes as long as refusing.
-type cause struct {
-	format string
-	args   []any
-}
-
-func (c *cause) Error() string { return fmt.Errorf(c.format, c.args...).Error() }
-
-// Unwrap returns the error among the arguments, of which there is one at most.
-func (c *cause) Unwrap() error {
-	for _, arg := range c.args {
-		if err, ok := arg.(error); ok {
-			return err
-		}
-	}
-	return nil
-}
-
-var (
-	faultMalformed    = &tokenFault{"token_malformed", "token malformed", nil}
-	faultSize         = &tokenFault{"token_too_large", "token malformed", nil}
-	faultHeaderAlg    = &tokenFault{"invalid_alg", "token malformed", nil}
-	faultExtension    = &tokenFault{"unsupported_crit", "token malformed", nil}
-	faultHeaderType   = &tokenFault{"invalid_type", "token malformed", nil}
-	faultType         = &tokenFault{"invalid_type", "token type not accepted", nil}
-	faultAlgorithm    = &tokenFault{"invalid_alg", "algorithm not accepted", nil}
-	faultUnknownKey   = &tokenFault{"unknown_kid", "signing key unknown", nil}
-	faultKeyUnusable  = &tokenFault{"key_unusable", "signing key unknown", nil}
-	faultAmbiguousKey = &tokenFault{"ambiguous_kid", "signing key unknown", nil}
-	faultSignature    = &tokenFault{"invalid_signature", "signature invalid", nil}
-	faultTooOld       = &tokenFault{"token_too_old", "token expired", nil}
-	faultExpired      = &tokenFault{"token_expired", "token expired", nil}
-	faultNotYet       = &tokenFault{"token_not_yet_valid", "token not yet valid", nil}
-	faultIssuedAhead  = &tokenFault{"issued_in_future", "token not yet valid", nil}
-	faultIssuer       = &tokenFault{"invalid_issuer", "issuer not trusted", nil}
-	faultAudience     = &tokenFault{"invalid_audience", "audience not accepted", nil}
-	faultClaim        = &tokenFault{"invalid_claim", "token claims invalid", nil}
-	faultDuplicate    = &tokenFault{"token_malformed", "token claims invalid", nil}
-	faultBound        = &tokenFault{"dpop_required", "token is sender-constrained", nil}
-	faultKeys         = &tokenFault{"keys_unavailable", "token keys unavailable", nil}
-	faultNonce        = &tokenFault{"nonce_mismatch", "nonce does not belong to this login", nil}
-	faultAuthTime     = &tokenFault{"auth_too_old", "authentication is too old", nil}
-	faultACR          = &tokenFault{"invalid_acr", "authentication is not strong enough", nil}
-	faultHash         = &tokenFault{"invalid_hash", "hash of access token or code does not fit", nil}
-	faultOrganization = &tokenFault{"invalid_claim", "organization does not fit", nil}
-)
-
-// bearer makes the fault of an access token an Error.
-func (f *tokenFault) bearer() *Error {
-	if f.reason == faultKeys.reason {
-		e := refuseKeys.wrap(f.cause)
+// bearerFault makes the fault of an access token a refusal.
+func bearerFault(f *fault.Fault) *refusal.Refusal {
+	if f.Reason == fault.Keys.Reason {
+		e := refusal.Keys.Wrap(f.Cause)
 		e.RetryAfter = 5 * time.Second
 		return e
 	}
-	return &Error{Op: "bearer", Status: 401, Code: "invalid_token", Reason: f.reason, Description: f.description, Err: f.cause}
+	return &refusal.Refusal{Op: "bearer", Row: refusal.Row{Status: 401, Code: "invalid_token", Reason: f.Reason, Description: f.Description}, Err: f.Cause}
 }
 
-// idToken makes the fault of an ID token an Error.
-func (f *tokenFault) idToken() *Error {
-	if f.reason == faultKeys.reason {
-		return f.outage(refuseIDTokenKeys)
+// idTokenFault makes the fault of an ID token a refusal.
+func idTokenFault(f *fault.Fault) *refusal.Refusal {
+	if f.Reason == fault.Keys.Reason {
+		return faultOutage(f, refusal.IDTokenKeys)
 	}
-	r := refuseIDToken
-	r.reason = f.reason
-	return r.wrap(f)
+	r := refusal.IDToken
+	r.Reason = f.Reason
+	return r.Wrap(f)
 }
 
-// outage makes an Error of a fault that says nothing about the token.
-func (f *tokenFault) outage(r refusal) *Error {
-	e := r.wrap(f)
+// faultOutage makes an Error of a fault that says nothing about the token.
+func faultOutage(f *fault.Fault, r refusal.Row) *refusal.Refusal {
+	e := r.Wrap(f)
 	e.RetryAfter = 5 * time.Second
 	return e
 }
 
 // asError returns the Error in err. Whatever is none is a fault of ours.
 func asError(op string, err error) *Error {
-	var e *Error
+	e := outermost(err)
 	switch {
-	case errors.As(err, &e):
+	case e != nil:
 		if e.Op != "" && e.Status >= 400 && e.Status <= 599 && e.Description != "" {
 			return e // nothing to add
 		}
 		copied := *e // shared rows must not be changed
 		e = &copied
 	case errors.Is(err, context.Canceled):
-		e = refuseCanceled.wrap(err)
+		e = refusedError(refusal.Canceled.Wrap(err))
 	case errors.Is(err, context.DeadlineExceeded):
-		e = outage(err)
+		e = refusedError(outage(err))
 	default:
-		e = refuseInternal.wrap(err)
+		e = refusedError(refusal.Internal.Wrap(err))
 	}
 	if e.Op == "" {
 		e.Op = op
@@ -364,21 +206,81 @@ func asError(op string, err error) *Error {
 	return e
 }
 
+// outermost returns the Error that decides what an error means: the first in its
+// chain that is one, or that an engine has made. Errors further inside may come
+// from a function or a store of the application. It is nil if there is none.
+func outermost(err error) *Error {
+	for err != nil {
+		switch x := err.(type) {
+		case *Error:
+			return x
+		case *refusal.Refusal:
+			return refusedError(x)
+		case *session.Error:
+			return refusedError(sessionRefusal(x))
+		}
+		switch x := err.(type) {
+		case interface{ Unwrap() error }:
+			err = x.Unwrap()
+		case interface{ Unwrap() []error }:
+			for _, inside := range x.Unwrap() {
+				if e := outermost(inside); e != nil {
+					return e
+				}
+			}
+			return nil
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+// refusedError is the public form of a refusal.
+func refusedError(r *refusal.Refusal) *Error {
+	e := &Error{
+		Op: r.Op, Status: r.Status, Code: r.Code, Reason: r.Reason, Description: r.Description,
+		Scope: r.Scope, RetryAfter: r.RetryAfter, TenantStatus: r.TenantStatus, stepUp: r.StepUp, Err: r.Err,
+	}
+	e.MFA, _ = r.Next.(*MFA)
+	return e
+}
+
+// sessionRefusal says how a failure of the sessions is answered.
+func sessionRefusal(f *session.Error) *refusal.Refusal {
+	row, wait := refusal.Internal, time.Duration(0)
+	switch f.Kind {
+	case session.Ended:
+		row = refusal.LoginRequired
+	case session.StoreDown:
+		row, wait = refusal.Store, 5*time.Second
+	case session.NotWritten:
+		row = refusal.StoreWrite
+	case session.StoreFull:
+		row, wait = refusal.StoreFull, time.Minute
+	case session.TooLarge:
+		row = refusal.TooLarge
+	}
+	e := row.Wrap(f.Err)
+	e.RetryAfter = wait
+	return e
+}
+
 // errorOf is asError for the request with the context ctx. Only that context
 // can tell that the request was canceled. A store or a function of the application
 // can return [context.Canceled] because something of its own has ended; nothing is
 // then known, and that is an outage.
 func errorOf(ctx context.Context, op string, err error) *Error {
 	e := asError(op, err)
-	if e.Reason != refuseCanceled.reason {
+	if e.Reason != refusal.Canceled.Reason {
 		return e
 	}
-	row, wait := refuseCanceled, time.Second
+	row, wait := refusal.Canceled, time.Second
 	if ctx.Err() == nil {
-		row, wait = refuseOutage, outageWait
+		row, wait = refusal.Outage, outageWait
 	}
 	copied := *e
-	copied.Status, copied.Code, copied.Reason, copied.Description = row.status, row.code, row.reason, row.description
+	copied.Status, copied.Code, copied.Reason, copied.Description = row.Status, row.Code, row.Reason, row.Description
 	copied.RetryAfter = wait
 	return &copied
 }
@@ -386,8 +288,8 @@ func errorOf(ctx context.Context, op string, err error) *Error {
 // outageWait is when to try again after an outage of unknown length.
 const outageWait = 5 * time.Second
 
-func outage(err error) *Error {
-	e := refuseOutage.wrap(err)
+func outage(err error) *refusal.Refusal {
+	e := refusal.Outage.Wrap(err)
 	e.RetryAfter = outageWait
 	return e
 }
@@ -438,7 +340,7 @@ func (x exit) fail(w http.ResponseWriter, r *http.Request, op string, err error)
 		h.Set("Referrer-Policy", "no-referrer") // the URL of a callback has a code
 	}
 	// A Strategy answers people and scripts, an API programs.
-	page := x.loginURL != nil && e.Reason != refuseLoginRequired.reason && (e.Op == "callback" || isPage(r))
+	page := x.loginURL != nil && e.Reason != refusal.LoginRequired.Reason && (e.Op == "callback" || browser.ShowsPage(r))
 	switch {
 	case x.handler != nil && (page || x.loginURL == nil):
 		x.handle(w, r, e)
@@ -552,14 +454,14 @@ func writeJSON(w http.ResponseWriter, r *http.Request, e *Error) {
 // refuses. A deadline, and the variables of this package that stand for an outage,
 // mean that the function could not decide. What any other error means is up to
 // the caller.
-func hookError(err error, forbidden refusal, other func(error) error) error {
+func hookError(err error, forbidden refusal.Row, other func(error) error) error {
 	var e *Error
 	var timeout interface{ Timeout() bool }
 	switch {
 	case errors.As(err, &e) && e.Status != 0:
 		return e
 	case errors.Is(err, ErrForbidden):
-		return forbidden.wrap(err)
+		return forbidden.Wrap(err)
 	case errors.Is(err, context.Canceled):
 		return err // see errorOf
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout(),
@@ -572,11 +474,9 @@ func hookError(err error, forbidden refusal, other func(error) error) error {
 // outageError is for hooks whose plain errors are outages.
 func outageError(err error) error { return outage(err) }
 
-// protocolCode returns a code from outside if it is made of what codes are made
-// of (RFC 6749, Section 4.1.2.1), so that nobody has to escape it.
-func protocolCode(code string) string {
-	if len(code) > 64 || strings.Trim(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.") != "" {
-		return "unknown_error"
+func asIDTokenError(err error) error {
+	if f, ok := errors.AsType[*fault.Fault](err); ok {
+		return idTokenFault(f)
 	}
-	return code
+	return err
 }

@@ -8,6 +8,9 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/seed-15d5a55c/auth0/internal/provider"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
 	"golang.org/x/oauth2"
 )
 
@@ -60,10 +63,10 @@ const (
 )
 
 // exchangeRefusals: here, the token is what is wrong.
-var exchangeRefusals = map[string]refusal{
-	"invalid_request": refuseSubjectToken,
-	"invalid_grant":   refuseSubjectToken,
-	"invalid_target":  refuseGrant,
+var exchangeRefusals = map[string]refusal.Row{
+	"invalid_request": refusal.SubjectToken,
+	"invalid_grant":   refusal.SubjectToken,
+	"invalid_target":  refusal.Grant,
 }
 
 // ExchangeToken exchanges a token for another one (RFC 8693). The Reason of the
@@ -82,7 +85,7 @@ func (s *Strategy) ExchangeToken(ctx context.Context, x TokenExchange) (*oauth2.
 	if err != nil {
 		return nil, asError("token", err)
 	}
-	return got.token(s.now()), nil
+	return got.Token(s.now()), nil
 }
 
 // LoginWithToken exchanges a token for a login: with a token exchange profile
@@ -110,33 +113,33 @@ func (s *Strategy) exchangeLogin(ctx context.Context, x TokenExchange) (*Login, 
 
 func (s *Strategy) exchangeForm(x TokenExchange) (url.Values, error) {
 	if x.SubjectToken == "" || (x.ActorToken == "") != (x.ActorTokenType == "") {
-		return nil, refuseGrantRequest.because("SubjectToken is needed, and ActorToken and ActorTokenType go together")
+		return nil, refusal.GrantRequest.Because("SubjectToken is needed, and ActorToken and ActorTokenType go together")
 	}
-	if _, err := scopeSet(x.Scopes); err != nil {
-		return nil, refuseGrantRequest.wrap(err)
+	if _, err := syntax.Scopes(x.Scopes); err != nil {
+		return nil, refusal.GrantRequest.Wrap(err)
 	}
-	form := grantForm(grantTokenExchange)
+	form := provider.GrantForm(grantTokenExchange)
 	form.Set("subject_token", x.SubjectToken)
 	form.Set("subject_token_type", x.SubjectTokenType)
-	setText(form, "requested_token_type", x.RequestedTokenType)
+	provider.SetText(form, "requested_token_type", x.RequestedTokenType)
 	if x.SubjectTokenType == "" {
 		form.Set("subject_token_type", tokenTypeAccessToken)
 		if x.RequestedTokenType == "" {
 			form.Set("requested_token_type", tokenTypeAccessToken) // Auth0 insists on it here
 		}
 	}
-	setText(form, "actor_token", x.ActorToken)
-	setText(form, "actor_token_type", x.ActorTokenType)
-	setText(form, "audience", x.Audience)
-	setText(form, "scope", strings.Join(x.Scopes, " "))
-	setText(form, "organization", x.Organization)
+	provider.SetText(form, "actor_token", x.ActorToken)
+	provider.SetText(form, "actor_token_type", x.ActorTokenType)
+	provider.SetText(form, "audience", x.Audience)
+	provider.SetText(form, "scope", strings.Join(x.Scopes, " "))
+	provider.SetText(form, "organization", x.Organization)
 	for _, name := range []string{"requested_token_type", "actor_token", "actor_token_type", "audience", "scope", "organization"} {
 		if x.Extra.Has(name) {
-			return nil, refuseGrantRequest.because("Extra has %s, which is a field of its own", name)
+			return nil, refusal.GrantRequest.Because("Extra has %s, which is a field of its own", name)
 		}
 	}
 	if err := addParams(form, x.Extra); err != nil {
-		return nil, refuseGrantRequest.wrap(err)
+		return nil, refusal.GrantRequest.Wrap(err)
 	}
 	return form, nil
 }

@@ -22,6 +22,6 @@ func CountWork(s *Strategy) *Work {
 	w := &Work{}
 	s.cookies.watch = func(*http.Request) { w.CookieReads.Add(1) }
 	s.keyring = s.keyring.Watch(func() { w.Seals.Add(1) })
-	s.sessions.keyring = s.keyring
+	s.sessions.Watch(func() { w.Seals.Add(1) })
 	return w
 }

@@ -12,7 +12,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/secret"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
 	"golang.org/x/oauth2"
 )
 
@@ -23,18 +28,18 @@ import (
 //
 // What comes back was not verified. All of it is there by Token.Extra.
 func (s *Strategy) Grant(ctx context.Context, grantType string, params url.Values) (*oauth2.Token, error) {
-	if grantType == "" || grantType == "authorization_code" || !cleanText(grantType) {
-		return nil, asError("token", refuseGrantRequest.because("the grant type %q is not for Grant", grantType))
+	if grantType == "" || grantType == "authorization_code" || !syntax.CleanText(grantType) {
+		return nil, asError("token", refusal.GrantRequest.Because("the grant type %q is not for Grant", grantType))
 	}
-	form := grantForm(grantType)
+	form := provider.GrantForm(grantType)
 	if err := addParams(form, params); err != nil {
-		return nil, asError("token", refuseGrantRequest.wrap(err))
+		return nil, asError("token", refusal.GrantRequest.Wrap(err))
 	}
 	got, err := s.requestGrant(ctx, form, nil)
 	if err != nil {
 		return nil, asError("token", err)
 	}
-	return got.token(s.now()), nil
+	return got.Token(s.now()), nil
 }
 
 // clientParams say who asks. Only this package sets them.
@@ -58,7 +63,7 @@ func addParams(form, params url.Values) error {
 type grantRequest struct {
 	form    url.Values
 	header  []string // names and values in turn
-	refused map[string]refusal
+	refused map[string]refusal.Row
 }
 
 // forwarded is the header by which Auth0 learns for whom a request is made.
@@ -71,7 +76,7 @@ func forwarded(addr netip.Addr) []string {
 
 // beside returns an endpoint of Auth0's that no standard names.
 func (s *Strategy) beside(path string) string {
-	return strings.TrimSuffix(s.namespace.base, "/") + "/" + path
+	return strings.TrimSuffix(s.namespace.Issuer, "/") + "/" + path
 }
 
 // userGrant begins a request with the scopes and the audience of a login, which
@@ -83,31 +88,32 @@ func (s *Strategy) userGrant(grantType string, scopes []string, audience string,
 	if scopes == nil {
 		scopes = s.config.Scopes
 	}
-	set, err := scopeSet(append([]string{"openid"}, scopes...))
+	set, err := syntax.Scopes(append([]string{"openid"}, scopes...))
 	if err != nil {
-		return nil, refuseGrantRequest.wrap(err)
+		return nil, refusal.GrantRequest.Wrap(err)
 	}
 	if audience == "" {
 		audience = s.config.Audience
 	}
-	g := &grantRequest{form: grantForm(grantType), header: forwarded(forwardedFor)}
+	g := &grantRequest{form: provider.GrantForm(grantType), header: forwarded(forwardedFor)}
 	g.form.Set("scope", strings.Join(set, " "))
-	setText(g.form, "audience", audience)
+	provider.SetText(g.form, "audience", audience)
 	return g, nil
 }
 
 // requestGrant makes a token request that may log somebody in.
-func (s *Strategy) requestGrant(ctx context.Context, form url.Values, refused map[string]refusal, header ...string) (tokenResponse, error) {
+func (s *Strategy) requestGrant(ctx context.Context, form url.Values, refused map[string]refusal.Row, header ...string) (provider.TokenResponse, error) {
 	if err := s.ready(); err != nil {
-		return tokenResponse{}, err
+		return provider.TokenResponse{}, err
 	}
-	got, err := s.application.requestAnyToken(ctx, form, header...)
+	got, err := s.application.AnyToken(ctx, form, header...)
 	if err != nil {
-		e := grantError(err, refused)
-		if tenant, ok := errors.AsType[tenantError](err); ok && tenant.mfa != nil {
-			e.MFA = s.mfa(tenant.mfa, wishedIn(form), nil)
+		refusedAs := grantError(err, refused)
+		tenant, ok := errors.AsType[provider.Error](err)
+		if e, isRefusal := refusedAs.(*refusal.Refusal); ok && isRefusal && tenant.MFA != nil {
+			e.Next = s.mfa(tenant.MFA, wishedIn(form), nil)
 		}
-		return tokenResponse{}, e
+		return provider.TokenResponse{}, refusedAs
 	}
 	return got, nil
 }
@@ -131,16 +137,16 @@ func wishedIn(form url.Values) loginWish {
 // grantedLogin verifies what a token request gave, as [Strategy.complete] does
 // for a login in the browser. Config.Login holds here too: what it demands of an
 // authentication, a grant that cannot show it does not pass.
-func (s *Strategy) grantedLogin(ctx context.Context, got tokenResponse, wish loginWish) (*Login, error) {
+func (s *Strategy) grantedLogin(ctx context.Context, got provider.TokenResponse, wish loginWish) (*Login, error) {
 	if !strings.EqualFold(got.TokenType, "Bearer") {
-		return nil, refuseTenantAnswer.wrap(errNoBearerToken)
+		return nil, refusal.TenantAnswer.Wrap(provider.ErrNoBearerToken)
 	}
 	if got.IDToken == "" {
-		return nil, refuseTenantAnswer.because("the token response has no id_token")
+		return nil, refusal.TenantAnswer.Because("the token response has no id_token")
 	}
 	a, err := newAuthRequest(s.config.Login)
 	if err != nil {
-		return nil, refuseMisconfigured.wrap(err)
+		return nil, refusal.Misconfigured.Wrap(err)
 	}
 	ep, err := s.endpoints(ctx)
 	if err != nil {
@@ -150,96 +156,80 @@ func (s *Strategy) grantedLogin(ctx context.Context, got tokenResponse, wish log
 		IssuedAt: s.now().Unix(), MaxAge: a.maxAge, RequiredACR: a.requiredACR,
 		Organization: cmp.Or(a.organization, wish.organization), Scope: wish.scope, Audience: wish.audience,
 	}
-	id, err := s.checkIDToken(ctx, ep, got.IDToken, fromTenant)
+	id, err := s.idTokens.VerifyGranted(ctx, ep, got.IDToken, t.expectation())
+	if err == nil {
+		err = idtoken.CheckHash(id, jwt.AccessTokenHash, got.AccessToken)
+	}
 	if err != nil {
 		return nil, asIDTokenError(err)
-	}
-	for _, check := range []error{
-		checkNoNonce(id.claims),
-		checkACR(id.claims, t.RequiredACR),
-		s.checkAuthTime(id.claims, t),
-		checkHash(id, jwt.AccessTokenHash, got.AccessToken),
-	} {
-		if check != nil {
-			return nil, asIDTokenError(check)
-		}
 	}
 	if err := s.checkOrganization(ctx, t, id); err != nil {
 		return nil, err
 	}
-	token := got.token(s.now())
-	token.ExpiresIn = int64(got.life() / time.Second)
+	token := got.Token(s.now())
+	token.ExpiresIn = int64(got.Life() / time.Second)
 	l := s.newLogin(t, redeemed{id, token})
-	l.recovery = newSecret(got.RecoveryCode)
+	l.recovery = secret.OfText(got.RecoveryCode)
 	return l, nil
-}
-
-// checkNoNonce: none was sent, so a token that has one is of some other login
-// (OpenID Connect Core 1.0, Section 3.1.3.7, item 11).
-func checkNoNonce(c jwt.Claims) error {
-	if c.Has(jwt.Nonce) {
-		return faultNonce
-	}
-	return nil
 }
 
 // grantRefusals are what the tenant's error codes mean to whoever asked. Others
 // mean that tenant and application do not understand each other.
-var grantRefusals = map[string]refusal{
-	"invalid_grant":              refuseCredentials,
-	"access_denied":              refuseDenied,
-	"unauthorized":               refuseBlocked,
-	"too_many_attempts":          refuseAttempts,
-	"too_many_logins":            refuseAttempts,
-	"password_leaked":            refuseLeaked,
-	"requires_verification":      refuseVerification,
-	"mfa_required":               refuseMFA,
-	"expired_token":              refuseMFAExpired,
-	"authorization_pending":      refusePending,
-	"slow_down":                  refusePending,
-	"unauthorized_client":        refuseGrant,
-	"unsupported_grant_type":     refuseGrant,
-	"invalid_request":            refuseGrant,
-	"invalid_scope":              refuseGrant,
-	"endpoint_disabled":          refuseGrant,
-	"unsupported_challenge_type": refuseGrant,
-	"association_required":       refuseGrant,
-	"bad.connection":             refuseGrant,
-	"bad.email":                  refuseAddress,
-	"bad.phone_number":           refuseAddress,
+var grantRefusals = map[string]refusal.Row{
+	"invalid_grant":              refusal.Credentials,
+	"access_denied":              refusal.Denied,
+	"unauthorized":               refusal.Blocked,
+	"too_many_attempts":          refusal.Attempts,
+	"too_many_logins":            refusal.Attempts,
+	"password_leaked":            refusal.Leaked,
+	"requires_verification":      refusal.Verification,
+	"mfa_required":               refusal.MFA,
+	"expired_token":              refusal.MFAExpired,
+	"authorization_pending":      refusal.Pending,
+	"slow_down":                  refusal.Pending,
+	"unauthorized_client":        refusal.Grant,
+	"unsupported_grant_type":     refusal.Grant,
+	"invalid_request":            refusal.Grant,
+	"invalid_scope":              refusal.Grant,
+	"endpoint_disabled":          refusal.Grant,
+	"unsupported_challenge_type": refusal.Grant,
+	"association_required":       refusal.Grant,
+	"bad.connection":             refusal.Grant,
+	"bad.email":                  refusal.Address,
+	"bad.phone_number":           refusal.Address,
 }
 
 // ownRefusals: an application that asks for itself is denied by its settings, and
 // not by a person.
-var ownRefusals = map[string]refusal{"access_denied": refuseGrant}
+var ownRefusals = map[string]refusal.Row{"access_denied": refusal.Grant}
 
 // grantError says what a failed request to the tenant means for whoever made
 // it. Refused has codes that mean something else in this request.
-func grantError(err error, refused map[string]refusal) *Error {
-	e, ok := answered(err)
+func grantError(err error, refused map[string]refusal.Row) error {
+	e, ok := provider.Answered(err)
 	if !ok {
-		return requestError(err)
+		return provider.RequestError(err)
 	}
-	r, known := refused[e.code]
+	r, known := refused[e.Code]
 	if !known {
-		r, known = grantRefusals[e.code]
+		r, known = grantRefusals[e.Code]
 	}
 	switch {
 	case !known:
-		return requestError(e)
+		return provider.RequestError(e)
 	// Auth0's answer to wrong credentials of the application.
-	case e.code == "access_denied" && e.status == http.StatusUnauthorized:
-		return requestError(e)
+	case e.Code == "access_denied" && e.Status == http.StatusUnauthorized:
+		return provider.RequestError(e)
 	// Whoever has had too much, or is out of order, refuses nobody; but some who
 	// have had too much say of what.
-	case e.temporary() && r != refuseAttempts && r != refusePending && !e.deniesByPolicy():
-		return requestError(e)
+	case e.Temporary() && r != refusal.Attempts && r != refusal.Pending && !e.DeniesByPolicy():
+		return provider.RequestError(e)
 	}
-	out := e.as(r)
+	out := e.Refusal(r)
 	switch {
-	case e.code == "authorization_pending" && out.RetryAfter == 0:
+	case e.Code == "authorization_pending" && out.RetryAfter == 0:
 		out.RetryAfter = pollInterval
-	case e.code == "slow_down" && out.RetryAfter == 0:
+	case e.Code == "slow_down" && out.RetryAfter == 0:
 		out.RetryAfter = 2 * pollInterval
 	}
 	return out

@@ -7,6 +7,9 @@ import (
 	"net/url"
 	"slices"
 
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/secret"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
 	"golang.org/x/oauth2"
 )
 
@@ -50,13 +53,13 @@ func (s *Strategy) implicitRequest(responseType, callbackPath string, opts []Log
 	a.responseType, a.callbackPath = responseType, callbackPath
 	switch {
 	case !slices.Contains(implicitTypes, responseType):
-		return nil, refuseLoginOption.because("the response type %.60q is none of %q", responseType, implicitTypes)
-	case !isPlainPath(callbackPath):
-		return nil, refuseLoginOption.because("the callback path %.100q is not a plain path that begins with a slash", callbackPath)
+		return nil, refusal.LoginOption.Because("the response type %.60q is none of %q", responseType, implicitTypes)
+	case !syntax.IsPlainPath(callbackPath):
+		return nil, refusal.LoginOption.Because("the callback path %.100q is not a plain path that begins with a slash", callbackPath)
 	case callbackPath == s.config.CallbackPath:
-		return nil, refuseLoginOption.because("the callback path %q takes other answers; the page needs one of its own", callbackPath)
+		return nil, refusal.LoginOption.Because("the callback path %q takes other answers; the page needs one of its own", callbackPath)
 	case responseType == "token" && (a.organization != "" || a.maxAge != nil || a.requiredACR != nil || s.config.CheckOrganization != nil):
-		return nil, refuseLoginOption.because("organization, max_age and acr cannot be checked without an ID token; use the response type %q", implicitTypes[1])
+		return nil, refusal.LoginOption.Because("organization, max_age and acr cannot be checked without an ID token; use the response type %q", implicitTypes[1])
 	}
 	return a, nil
 }
@@ -71,16 +74,16 @@ type ImplicitGrant struct {
 	// AppState is what WithAppState was given, nil without it.
 	AppState json.RawMessage
 
-	token func() *oauth2.Token
+	token secret.Box[*oauth2.Token]
 }
 
 // Token returns the access token. It was not verified: that is for the API that
 // it is for ([API.Verify]).
 func (g *ImplicitGrant) Token() *oauth2.Token {
-	if g.token == nil {
+	if g.token.IsEmpty() {
 		return nil
 	}
-	return g.token()
+	return g.token.Reveal()
 }
 
 // Format hides the token from every verb of package fmt.
@@ -128,7 +131,7 @@ func (s *Strategy) completeImplicit(ctx context.Context, t *transaction, a answe
 	if err != nil {
 		return nil, err
 	}
-	g := &ImplicitGrant{ReturnTo: s.returnPath(t), AppState: t.AppState, token: func() *oauth2.Token { return front.accessToken }}
+	g := &ImplicitGrant{ReturnTo: s.returnPath(t), AppState: t.AppState, token: secret.Of(front.accessToken)}
 	if front.id == nil {
 		return g, nil
 	}

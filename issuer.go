@@ -10,8 +10,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refresh"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
 // An Issuer is one more tenant, or one more domain of a tenant, whose access
@@ -33,14 +37,14 @@ func (i Issuer) equal(o Issuer) bool {
 // A trusted issuer is an [Issuer] that was checked.
 type trusted struct {
 	source     Issuer
-	namespace  *namespace
+	namespace  *provider.Tenant
 	keys       *KeySet
 	audiences  []string
 	algorithms []string
 
 	// The rest is of one that a resolver has named. Lookups are those that were
 	// paid for out of the API's bucket; proven is whether a token of it was good.
-	lookups *fetchBucket
+	lookups *keys.Bucket
 	mu      sync.Mutex
 	proven  bool
 	paid    int
@@ -56,7 +60,7 @@ func (t *trusted) mayLookUp() bool {
 	if t.proven {
 		return true
 	}
-	if !t.lookups.take(time.Now()) {
+	if !t.lookups.Take(time.Now()) {
 		return false
 	}
 	t.paid++
@@ -79,31 +83,31 @@ func (t *trusted) prove() bool {
 	}
 	t.proven = true
 	for range t.paid {
-		t.lookups.giveBack()
+		t.lookups.GiveBack()
 	}
 	return true
 }
 
 // newTrusted checks an issuer. Lookups is nil for one of the configuration.
-func (a *API) newTrusted(p *problems, source Issuer, lookups *fetchBucket) *trusted {
+func (a *API) newTrusted(p *problems, source Issuer, lookups *keys.Bucket) *trusted {
 	t := &trusted{source: source, keys: source.Keys, audiences: slices.Clone(source.Audiences), lookups: lookups}
-	n := newNamespace(p, source.Domain)
+	n := provider.NewTenant(p.add, source.Domain)
 	if lookups != nil {
-		n.first = t.mayLookUp
+		n.First = t.mayLookUp
 	}
-	n.discoverWith(p, a.client, a.config.EndpointOrigins, a.log)
+	n.DiscoverWith(p.add, a.client, a.config.EndpointOrigins, a.log)
 	t.namespace = &n
-	switch keys := t.keys; {
-	case keys == nil:
+	switch given := t.keys; {
+	case given == nil:
 		t.keys = newKeySet(&n, a.client, a.log, a.config.Observer)
-	case keys.fixed == nil && keys.issuer == nil:
+	case given.set == nil:
 		p.add("Keys", "%v", errZeroKeySet)
-	case keys.issuer != nil && !sameIssuer(keys.issuer.base, n.base):
+	case given.issuer != nil && !sameIssuer(given.issuer.Issuer, n.Issuer):
 		p.add("Keys", "are not those of the Domain %q", source.Domain)
-	case keys.issuer != nil:
-		t.namespace = keys.issuer // what was discovered is shared too
+	case given.issuer != nil:
+		t.namespace = given.issuer // what was discovered is shared too
 	}
-	shared := t.keys.isShared()
+	shared := t.keys.set != nil && t.keys.set.IsShared()
 	if source.Algorithms == nil && !shared {
 		source.Algorithms = a.config.Algorithms
 	}
@@ -123,28 +127,28 @@ func sameIssuer(a, b string) bool { return strings.TrimSuffix(a, "/") == strings
 // names are the values of iss for which a token may be of this issuer. Which of
 // the two spellings a provider named by URL uses, its own document says.
 func (t *trusted) names() []string {
-	if t.namespace.static != nil || t.keys.fixed != nil {
-		return []string{t.namespace.base}
+	if t.namespace.Static != nil || t.keys.set.IsFixed() {
+		return []string{t.namespace.Issuer}
 	}
-	bare := strings.TrimSuffix(t.namespace.base, "/")
+	bare := strings.TrimSuffix(t.namespace.Issuer, "/")
 	return []string{bare, bare + "/"}
 }
 
 // accepts compares iss exactly, which may take a request for the document of a
 // provider named by URL; but none where the keys are given.
 func (t *trusted) accepts(ctx context.Context, iss string) error {
-	if iss == t.namespace.base && (t.namespace.static != nil || t.keys.fixed != nil) {
+	if iss == t.namespace.Issuer && (t.namespace.Static != nil || t.keys.set.IsFixed()) {
 		return nil
 	}
-	ep, err := t.namespace.endpoints(ctx)
+	ep, err := t.namespace.Endpoints(ctx)
 	if errors.Is(err, refresh.ErrNotAllowed) {
 		err = errNewIssuers
 	}
 	if err != nil {
-		return keysUnavailable(ctx, err)
+		return keys.Unavailable(ctx, err)
 	}
 	if iss != ep.Issuer {
-		return faultIssuer.because("iss is %.100q, want %q", iss, ep.Issuer)
+		return fault.Issuer.Because("iss is %.100q, want %q", iss, ep.Issuer)
 	}
 	return nil
 }
@@ -156,27 +160,29 @@ func (a *API) issuerOf(ctx context.Context, iss string) (*trusted, error) {
 		return t, nil
 	}
 	if a.config.ResolveIssuer == nil {
-		return nil, faultIssuer.because("iss is %.100q, want %s", iss, a.issuerNames())
+		return nil, fault.Issuer.Because("iss is %.100q, want %s", iss, a.issuerNames())
 	}
 	source, err := a.config.ResolveIssuer(ctx, iss)
 	switch {
 	case err != nil:
-		return nil, keysUnavailable(ctx, fmt.Errorf("ResolveIssuer: %w", err))
+		return nil, hookError(err, refusal.Forbidden, func(err error) error {
+			return keys.Unavailable(ctx, fmt.Errorf("ResolveIssuer: %w", err))
+		})
 	case source == nil:
-		return nil, faultIssuer.because("iss is %.100q, which ResolveIssuer does not trust", iss)
+		return nil, fault.Issuer.Because("iss is %.100q, which ResolveIssuer does not trust", iss)
 	}
 	t := a.resolved.find(iss, *source)
 	if t == nil {
 		p := problems{of: "Issuer"}
 		own := *source
 		own.Audiences, own.Algorithms = slices.Clone(own.Audiences), slices.Clone(own.Algorithms)
-		t = a.newTrusted(&p, own, &a.lookups)
+		t = a.newTrusted(&p, own, a.lookups)
 		if err := p.joined(); err != nil {
-			return nil, refuseMisconfigured.wrap(err)
+			return nil, refusal.Misconfigured.Wrap(err)
 		}
 	}
 	if !slices.Contains(t.names(), iss) {
-		return nil, faultIssuer.because("iss is %.100q, and ResolveIssuer has returned Domain %q", iss, source.Domain)
+		return nil, fault.Issuer.Because("iss is %.100q, and ResolveIssuer has returned Domain %q", iss, source.Domain)
 	}
 	return t, nil
 }
@@ -184,7 +190,7 @@ func (a *API) issuerOf(ctx context.Context, iss string) (*trusted, error) {
 func (a *API) issuerNames() string {
 	var names []string
 	for _, t := range a.issuers {
-		names = append(names, t.namespace.base)
+		names = append(names, t.namespace.Issuer)
 	}
 	return strings.Join(names, ", ")
 }
@@ -308,7 +314,7 @@ func (q *issuerQueue) pop() queuedIssuer {
 
 func (t *trusted) checkAlgorithm(m jwt.Message) error {
 	if !slices.Contains(t.algorithms, m.Algorithm) {
-		return faultAlgorithm.because("alg is %.40q, want one of %q", m.Algorithm, t.algorithms)
+		return fault.Algorithm.Because("alg is %.40q, want one of %q", m.Algorithm, t.algorithms)
 	}
 	return nil
 }
@@ -319,5 +325,5 @@ func (t *trusted) checkAudience(c *jwt.Claims) error {
 			return nil
 		}
 	}
-	return faultAudience.because("aud is %.200q, want one of %q; if that is a client id, this is an ID token: request an access token with your API's audience", c.Audience, t.audiences)
+	return fault.Audience.Because("aud is %.200q, want one of %q; if that is a client id, this is an ID token: request an access token with your API's audience", c.Audience, t.audiences)
 }

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 	"unicode"
+
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
 const (
@@ -162,9 +164,9 @@ func (x exit) line(ctx context.Context, e *Error) (log *slog.Logger, level slog.
 		h.next = log.Handler()
 	}
 	switch {
-	case e.Reason == refuseCanceled.reason, e.Reason == refuseLoginRequired.reason, e.Op == "bearer" && e.Reason == refuseNoToken.reason:
+	case e.Reason == refusal.Canceled.Reason, e.Reason == refusal.LoginRequired.Reason, e.Op == "bearer" && e.Reason == refusal.NoToken.Reason:
 		level = slog.LevelDebug
-	case e.Status == refuseInternal.status:
+	case e.Status == refusal.Internal.Status:
 		level = slog.LevelError
 	default:
 		level, reference = h.seldom.level(logKey{e.Op, e.Reason}, slog.LevelWarn)

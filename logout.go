@@ -2,25 +2,24 @@ package auth0
 
 import (
 	"cmp"
-	"crypto/rand"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"html"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/browser"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/session"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
 // logout ends the session here first: what happens at the tenant is not in our
 // hands.
 func (s *Strategy) logout(w http.ResponseWriter, r *http.Request, opts []LogoutOption) error {
-	if r.Method == http.MethodHead || isPrefetch(r) {
-		noContent(w)
+	if r.Method == http.MethodHead || browser.Prefetches(r) {
+		browser.NoContent(w)
 		return nil
 	}
 	site, err := s.siteOf(r)
@@ -29,32 +28,32 @@ func (s *Strategy) logout(w http.ResponseWriter, r *http.Request, opts []LogoutO
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodPost {
 		w.Header().Set("Allow", "GET, POST")
-		return refuseMethod.error()
+		return refusal.Method.New()
 	}
 	l, err := newLogoutRequest(s.config.Logout, opts)
 	if err != nil {
-		return refuseMisconfigured.wrap(err)
+		return refusal.Misconfigured.Wrap(err)
 	}
 	l.asked = r.URL.Query().Get("returnTo")
 	confirmation := ""
 	// A form that cannot be read is no reason to stay logged in.
-	if form, err := linkValues(w, r); err == nil {
+	if form, err := browser.Values(w, r); err == nil {
 		l.asked = cmp.Or(form.Get("returnTo"), l.asked)
 		if r.Method == http.MethodPost {
 			confirmation = form.Get(confirmField)
 		}
 	}
-	known, err := s.logoutOrigin(r, site)
+	known, err := browser.LogoutOrigin(r, site)
 	if err != nil {
-		return refuseCrossSite.wrap(err)
+		return refusal.CrossSite.Wrap(err)
 	}
 	record, err := s.recordOf(r)
 	if !known && !s.isConfirmed(record, confirmation) {
 		switch {
-		case errors.Is(err, ErrNoSession):
+		case isRefused(err, refusal.LoginRequired):
 			// There is no session here, and the one at the tenant must not end
 			// because of a request that may come from anywhere.
-			redirect(w, s.postLogoutURL(site, l), http.StatusSeeOther)
+			browser.Redirect(w, s.postLogoutURL(site, l), http.StatusSeeOther)
 			return nil
 		case err != nil:
 			return err
@@ -63,17 +62,17 @@ func (s *Strategy) logout(w http.ResponseWriter, r *http.Request, opts []LogoutO
 		return nil
 	}
 	if record != nil {
-		if newest, _, err := s.sessions.newest(r.Context(), record); err == nil {
+		if newest, _, err := s.sessions.Newest(r.Context(), record); err == nil {
 			record = newest // its refresh token is the one to revoke
 		}
 	}
 	jar := s.jar(r)
-	notEnded := s.sessions.end(r.Context(), w, jar)
+	notEnded := s.sessions.End(r.Context(), w, jar)
 	s.forgetTransactions(w, jar)
 	s.noteSilentLogin(w, jar) // or the next page would log them in again
 	var session *Session
 	if record != nil {
-		session = s.sessions.session(record)
+		session = newSession(record)
 		if record.RefreshToken != "" {
 			s.revokeRefreshToken(r.Context(), record.RefreshToken)
 		}
@@ -86,56 +85,11 @@ func (s *Strategy) logout(w http.ResponseWriter, r *http.Request, opts []LogoutO
 		return err
 	}
 	if confirmation != "" {
-		writeLeavePage(w, target)
+		browser.WriteLeavePage(w, target)
 		return nil
 	}
-	redirect(w, target, http.StatusSeeOther)
+	browser.Redirect(w, target, http.StatusSeeOther)
 	return nil
-}
-
-// logoutOrigin keeps other sites from logging people out, be it with a form or with
-// an image. It reports whether the request is known to be meant: the error is for
-// one that another site has caused. Of some requests neither is known. Browsers of
-// before 2023 send no Sec-Fetch-Site, and with Referrer-Policy: no-referrer neither
-// Referer nor Origin. A link in a program that is no browser comes with
-// Sec-Fetch-Site: none, as what is typed does, but without Sec-Fetch-User.
-func (s *Strategy) logoutOrigin(r *http.Request, site site) (known bool, err error) {
-	if r.Method == http.MethodPost {
-		err := s.checkOrigin(r)
-		if err != nil && r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Origin") == "null" && mayBePage(r) {
-			return false, nil
-		}
-		return err == nil, err
-	}
-	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" && mode != "navigate" {
-		return false, fmt.Errorf("GET that is no navigation: Sec-Fetch-Mode is %.20q", mode)
-	}
-	switch fetchSite := r.Header.Get("Sec-Fetch-Site"); fetchSite {
-	case "same-origin":
-		return true, nil
-	case "none":
-		return r.Header.Get("Sec-Fetch-User") == "?1", nil
-	case "":
-	default:
-		return false, fmt.Errorf("GET that is no navigation within the application: Sec-Fetch-Site is %.20q", fetchSite)
-	}
-	from := r.Header.Get("Origin")
-	if from == "" || from == "null" {
-		from = r.Header.Get("Referer")
-	}
-	switch {
-	case from == site.origin || strings.HasPrefix(from, site.origin+"/"):
-		return true, nil
-	case from == "" && mayBePage(r):
-		return false, nil
-	}
-	return false, fmt.Errorf("GET of which neither Origin nor Referer names the application")
-}
-
-// mayBePage reports whether a person can see the response. It goes by less than
-// [isPage], because it is for browsers that say less, and for forms.
-func mayBePage(r *http.Request) bool {
-	return strings.Contains(strings.ToLower(r.Header.Get("Accept")), "text/html") && r.Header.Get("X-Requested-With") == ""
 }
 
 const (
@@ -154,28 +108,24 @@ type logoutConfirmation struct {
 }
 
 // askLogout writes a page that asks whether to log out.
-func (s *Strategy) askLogout(w http.ResponseWriter, record *sessionRecord, l *logoutRequest) {
+func (s *Strategy) askLogout(w http.ResponseWriter, record *session.Record, l *logoutRequest) {
 	plain, _ := json.Marshal(logoutConfirmation{record.ID, s.now().Unix()})
-	fields := hiddenField(confirmField, s.keyring.Seal(purposeLogout, s.sessions.cookie.Name, plain))
+	fields := browser.HiddenField(confirmField, s.keyring.Seal(purposeLogout, s.cookies.session.Name, plain))
 	if l.asked != "" {
-		fields += hiddenField("returnTo", l.asked)
+		fields += browser.HiddenField("returnTo", l.asked)
 	}
 	// Without an action, the form is posted to where this page is, whatever path
 	// the route has for the browser.
-	writePlainPage(w, "Log out", "", `<h1>Log out?</h1>
+	browser.WritePage(w, "Log out", "", `<h1>Log out?</h1>
 <form method="post">`+fields+`<button>Log out</button></form>`)
 }
 
-func hiddenField(name, value string) string {
-	return `<input type="hidden" name="` + name + `" value="` + html.EscapeString(value) + `">`
-}
-
 // isConfirmed reports whether a form is that of askLogout for this session.
-func (s *Strategy) isConfirmed(record *sessionRecord, sealed string) bool {
+func (s *Strategy) isConfirmed(record *session.Record, sealed string) bool {
 	if record == nil || sealed == "" {
 		return false
 	}
-	plain, _, ok := s.keyring.Open(purposeLogout, s.sessions.cookie.Name, sealed)
+	plain, _, ok := s.keyring.Open(purposeLogout, s.cookies.session.Name, sealed)
 	var c logoutConfirmation
 	if !ok || json.Unmarshal(plain, &c) != nil {
 		return false
@@ -184,87 +134,27 @@ func (s *Strategy) isConfirmed(record *sessionRecord, sealed string) bool {
 	return c.SessionID == record.ID && age < confirmLife && age > -time.Minute
 }
 
-// writeLeavePage sends the browser on without a redirect: Chromium applies
-// form-action 'self', which pages with a form have, to every redirect that follows.
-func writeLeavePage(w http.ResponseWriter, target string) {
-	target = html.EscapeString(target)
-	writePlainPage(w, "Logged out", `<meta http-equiv="refresh" content="0; url=`+target+`">
-`, `<h1>You are logged out</h1>
-<p><a href="`+target+`">Continue</a></p>`)
-}
-
-const plainStyle = `:root{color-scheme:light dark}body{font:1rem/1.5 system-ui,sans-serif;margin:15vh auto;max-width:24rem;padding:0 1.5rem;text-align:center}button{font:inherit;padding:.5rem 1.5rem}`
-
-// writePlainPage writes a page without a script, which no other page can frame: a
-// button in a frame can be pressed without being seen.
-func writePlainPage(w http.ResponseWriter, title, head, body string) {
-	nonce := rand.Text()
-	h := w.Header()
-	cookie.Uncacheable(h)
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+nonce+"'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
-	h.Set("X-Frame-Options", "DENY")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "same-origin") // old browsers then say where the form comes from
-	fmt.Fprintf(w, `<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-%s<title>%s</title>
-<style nonce="%s">%s</style>
-<main>
-%s
-</main>
-</html>
-`, head, title, nonce, plainStyle, body)
-}
-
-// checkOrigin refuses requests that may change something and that a page of
-// another origin has caused. Only the site of the request is its origin: the pages
-// of other base URLs may be those of other customers.
-func (s *Strategy) checkOrigin(r *http.Request) error {
-	site, err := s.siteOf(r)
-	if err != nil {
-		return err
-	}
-	guard := http.NewCrossOriginProtection()
-	// A proxy may have changed the Host that the origin is compared with.
-	if err := guard.AddTrustedOrigin(site.origin); err != nil {
-		return err
-	}
-	if err := guard.Check(r); err != nil {
-		return err
-	}
-	// The guard does not compare schemes, where the browser does not say itself
-	// that the origin is the same.
-	safe := r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
-	if origin := r.Header.Get("Origin"); origin != "" && origin != site.origin && !safe && r.Header.Get("Sec-Fetch-Site") != "same-origin" {
-		return fmt.Errorf("the origin is %.100q, not that of the site", origin)
-	}
-	return nil
-}
-
 // sessionIn reads the session of a request. A request to upgrade is a GET and, with
 // cookies, as powerful as a POST: its session counts only if it comes from a page of
 // the site, and browsers always say from which one (RFC 6455, Section 4.1).
 func (s *Strategy) sessionIn(r *http.Request) *loadedSession {
-	loaded := s.sessions.read(r.Context(), s.jar(r))
-	if loaded.record == nil || !isUpgrade(r) {
+	loaded := &loadedSession{Loaded: s.sessions.Load(r.Context(), s.jar(r)), decoded: &decodedClaims{}}
+	if loaded.Record == nil || !browser.Upgrades(r) {
 		return loaded
 	}
 	site, err := s.siteOf(r)
-	if origins := r.Header["Origin"]; err == nil && (len(origins) != 1 || origins[0] != site.origin) {
-		err = refuseCrossOrigin.because("a request to upgrade from the origin %.100q, not that of the site", origins)
+	if origins := r.Header["Origin"]; err == nil && (len(origins) != 1 || origins[0] != site.Origin) {
+		err = refusal.CrossOrigin.Because("a request to upgrade from the origin %.100q, not that of the site", origins)
 	}
 	if err != nil {
-		return &loadedSession{jar: loaded.jar, err: err, decoded: loaded.decoded}
+		return &loadedSession{Loaded: &session.Loaded{Jar: loaded.Jar, Err: err}, decoded: loaded.decoded}
 	}
 	return loaded
 }
 
 // logoutURL decides where the browser goes: to the tenant, so that the session
 // there ends too, or straight back.
-func (s *Strategy) logoutURL(r *http.Request, site site, l *logoutRequest, session *Session) (string, error) {
+func (s *Strategy) logoutURL(r *http.Request, site browser.Base, l *logoutRequest, session *Session) (string, error) {
 	back := s.postLogoutURL(site, l)
 	endpoint := ""
 	switch s.config.LogoutEndpoint {
@@ -273,7 +163,7 @@ func (s *Strategy) logoutURL(r *http.Request, site site, l *logoutRequest, sessi
 	case "v2":
 		return s.v2LogoutURL(l, back), nil
 	}
-	m, err := s.namespace.discovered.Get(r.Context())
+	m, err := s.namespace.Discovered.Get(r.Context())
 	if err != nil {
 		// Ended here. Sending somebody to a tenant that does not answer would
 		// only hide that.
@@ -283,7 +173,7 @@ func (s *Strategy) logoutURL(r *http.Request, site site, l *logoutRequest, sessi
 	endpoint = m.EndSessionEndpoint
 	target, hinted := endSessionURL(endpoint, s.config.ClientID, l, back, session)
 	switch {
-	case endpoint != "" && !hinted && s.namespace.static != nil:
+	case endpoint != "" && !hinted && s.namespace.Static != nil:
 		// Without a hint, Auth0 looks for the return URL in the list of the tenant
 		// and not of the application, and ends at an error page.
 		return s.v2LogoutURL(l, back), nil
@@ -292,8 +182,8 @@ func (s *Strategy) logoutURL(r *http.Request, site site, l *logoutRequest, sessi
 	case endpoint != "":
 		return target, nil
 	case s.config.LogoutEndpoint == "oidc":
-		return "", refuseLogoutEndpoint.because("Config.LogoutEndpoint is oidc, and the tenant has no end_session_endpoint; turn on RP-initiated logout in the tenant's settings")
-	case s.namespace.static != nil:
+		return "", refusal.LogoutEndpoint.Because("Config.LogoutEndpoint is oidc, and the tenant has no end_session_endpoint; turn on RP-initiated logout in the tenant's settings")
+	case s.namespace.Static != nil:
 		return s.v2LogoutURL(l, back), nil
 	}
 	s.log.Warn("auth0: logout: the provider has no end_session_endpoint, its session is not ended")
@@ -302,15 +192,15 @@ func (s *Strategy) logoutURL(r *http.Request, site site, l *logoutRequest, sessi
 
 // postLogoutURL takes the return URL of the options, else that of the link or the
 // form if it is listed, else the default.
-func (s *Strategy) postLogoutURL(site site, l *logoutRequest) string {
+func (s *Strategy) postLogoutURL(site browser.Base, l *logoutRequest) string {
 	absolute := func(target string) string {
-		if clean, ok := s.returnTo.Clean(site.origin, target); ok && strings.HasPrefix(clean, "/") {
-			return site.origin + clean
+		if clean, ok := s.returnTo.Clean(site.Origin, target); ok && strings.HasPrefix(clean, "/") {
+			return site.Origin + clean
 		}
 		return target
 	}
 	if l.returnTo != "" {
-		if u := absolute(l.returnTo); strings.HasPrefix(u, site.origin+"/") || slices.Contains(s.config.PostLogoutURLs, u) {
+		if u := absolute(l.returnTo); strings.HasPrefix(u, site.Origin+"/") || slices.Contains(s.config.PostLogoutURLs, u) {
 			return u
 		}
 		s.log.Warn("auth0: logout: the return URL is not one of Config.PostLogoutURLs")
@@ -332,7 +222,7 @@ func (s *Strategy) v2LogoutURL(l *logoutRequest, back string) string {
 	l.apply(v, "id_token_hint", "logout_hint", "state")
 	v.Set("client_id", s.config.ClientID)
 	v.Set("returnTo", back)
-	target := s.namespace.static.Issuer + "v2/logout?" + v.Encode()
+	target := s.namespace.Static.Issuer + "v2/logout?" + v.Encode()
 	if l.federated {
 		target += "&federated"
 	}
@@ -347,8 +237,8 @@ func endSessionURL(endpoint, clientID string, l *logoutRequest, back string, ses
 		if session.sid != "" {
 			v.Set("logout_hint", session.sid)
 		}
-		if session.idToken != nil {
-			v.Set("id_token_hint", session.idToken.reveal())
+		if !session.idToken.IsEmpty() {
+			v.Set("id_token_hint", session.idToken.Reveal())
 		}
 	}
 	l.apply(v)
@@ -388,14 +278,14 @@ func (s *Strategy) checkLogout(p *problems, c Config) {
 	switch c.LogoutEndpoint {
 	case "", "local", "oidc":
 	case "v2":
-		if s.namespace.static == nil {
+		if s.namespace.Static == nil {
 			p.add("LogoutEndpoint", `is "v2", which only Auth0 has; Domain is a URL`)
 		}
 	default:
 		p.add("LogoutEndpoint", `is %q; it must be "oidc", "v2", "local" or empty`, c.LogoutEndpoint)
 	}
 	for _, raw := range c.PostLogoutURLs {
-		if u, err := url.Parse(raw); err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http" || !isScope(raw) {
+		if u, err := url.Parse(raw); err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http" || !syntax.IsScope(raw) {
 			p.add("PostLogoutURLs", "%q must be an absolute URL, with everything but ASCII percent-encoded", raw)
 		}
 	}

@@ -3,7 +3,6 @@ package auth0
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -11,7 +10,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/fault"
+	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/secret"
+	"github.com/seed-15d5a55c/auth0/internal/session"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
 // An MFA is a login, or a refresh, that the tenant lets go on with a second
@@ -37,8 +44,8 @@ type MFA struct {
 	Type          string
 	BindingMethod string
 
-	strategy *Strategy       // nil if it was not made here
-	state    func() mfaState // behind a function, because it has a token
+	strategy *Strategy // nil if it was not made here
+	state    secret.Box[mfaState]
 }
 
 // Format hides the token from every verb of package fmt.
@@ -75,39 +82,24 @@ const (
 	mfaLife = 5 * time.Minute
 )
 
-// An mfaDemand is what mfa_required comes with.
-type mfaDemand struct {
-	token        secret
-	requirements mfaRequirements
-}
-
-type mfaRequirements struct {
-	Challenge []mfaFactor `json:"challenge"`
-	Enroll    []mfaFactor `json:"enroll"`
-}
-
-type mfaFactor struct {
-	Type string `json:"type"`
-}
-
 // mfa makes an MFA of it, for what was asked for.
 // Of a refresh, r is the session.
-func (s *Strategy) mfa(d *mfaDemand, wish loginWish, r *sessionRecord) *MFA {
+func (s *Strategy) mfa(d *provider.MFADemand, wish loginWish, r *session.Record) *MFA {
 	st := mfaState{
-		Token: d.token.reveal(), Scope: wish.scope, Audience: wish.audience, Organization: wish.organization,
-		IssuedAt: s.now().Unix(), Base: s.namespace.base, ClientID: s.config.ClientID,
+		Token: d.Token.Reveal(), Scope: wish.scope, Audience: wish.audience, Organization: wish.organization,
+		IssuedAt: s.now().Unix(), Base: s.namespace.Issuer, ClientID: s.config.ClientID,
 	}
 	if r != nil {
 		st.Session, st.Issuer, st.Subject = r.ID, r.Issuer, r.Subject
 	}
-	st.Challenge, st.Enroll = kindsOf(d.requirements.Challenge), kindsOf(d.requirements.Enroll)
+	st.Challenge, st.Enroll = kindsOf(d.Requirements.Challenge), kindsOf(d.Requirements.Enroll)
 	return s.newMFA(st)
 }
 
-func kindsOf(factors []mfaFactor) []string {
+func kindsOf(factors []provider.MFAFactor) []string {
 	var kinds []string
 	for _, f := range factors {
-		kinds = append(kinds, protocolCode(f.Type))
+		kinds = append(kinds, syntax.Code(f.Type))
 	}
 	return kinds
 }
@@ -115,7 +107,7 @@ func kindsOf(factors []mfaFactor) []string {
 func (s *Strategy) newMFA(st mfaState) *MFA {
 	return &MFA{
 		Challenge: slices.Clone(st.Challenge), Enroll: slices.Clone(st.Enroll), Type: st.Type, BindingMethod: st.BindingMethod,
-		strategy: s, state: func() mfaState { return st },
+		strategy: s, state: secret.Of(st),
 	}
 }
 
@@ -129,7 +121,7 @@ func (m *MFA) Seal() (string, error) {
 	}
 	plain, err := json.Marshal(st)
 	if err != nil {
-		return "", asError("login", refuseInternal.wrap(err))
+		return "", asError("login", refusal.Internal.Wrap(err))
 	}
 	return s.keyring.Seal(purposeMFA, purposeMFA, plain), nil
 }
@@ -141,20 +133,20 @@ func (s *Strategy) OpenMFA(sealed string) (*MFA, error) {
 	}
 	var st mfaState
 	plain, _, ok := s.keyring.Open(purposeMFA, purposeMFA, sealed)
-	if !ok || json.Unmarshal(plain, &st) != nil || st.Base != s.namespace.base || st.ClientID != s.config.ClientID {
-		return nil, asError("login", refuseMFAExpired.because("the sealed MFA does not open"))
+	if !ok || json.Unmarshal(plain, &st) != nil || st.Base != s.namespace.Issuer || st.ClientID != s.config.ClientID {
+		return nil, asError("login", refusal.MFAExpired.Because("the sealed MFA does not open"))
 	}
 	if age := time.Duration(s.now().Unix()-st.IssuedAt) * time.Second; age >= mfaLife || age < -time.Minute {
-		return nil, asError("login", refuseMFAExpired.because("the sealed MFA is %v old", age))
+		return nil, asError("login", refusal.MFAExpired.Because("the sealed MFA is %v old", age))
 	}
 	return s.newMFA(st), nil
 }
 
 func (m *MFA) open() (*Strategy, mfaState, error) {
 	if m == nil || m.strategy == nil {
-		return nil, mfaState{}, refuseGrantRequest.because("the MFA is not one of an Error")
+		return nil, mfaState{}, refusal.GrantRequest.Because("the MFA is not one of an Error")
 	}
-	return m.strategy, m.state(), nil
+	return m.strategy, m.state.Reveal(), nil
 }
 
 // An Authenticator is a second factor that somebody has set up.
@@ -190,9 +182,9 @@ func (m *MFA) authenticators(ctx context.Context) ([]Authenticator, error) {
 		Name    string `json:"name"`
 		Active  bool   `json:"active"`
 	}
-	resp, err := bearerRequest(ctx, s.client, newSecret(st.Token), http.MethodGet, s.beside("mfa/authenticators"), nil, nil)
+	resp, err := provider.BearerRequest(ctx, s.client, secret.OfText(st.Token), http.MethodGet, s.beside("mfa/authenticators"), nil, nil)
 	if err == nil {
-		err = readAnswer(resp, &listed)
+		err = provider.Decode(resp, &listed)
 	}
 	if err != nil {
 		return nil, grantError(err, mfaRefusals)
@@ -219,7 +211,7 @@ func (m *MFA) SendChallenge(ctx context.Context, authenticatorID string) (*MFA, 
 }
 
 // mfaRefusals: here, a credential that is not accepted is the MFA itself.
-var mfaRefusals = map[string]refusal{"invalid_grant": refuseMFAExpired}
+var mfaRefusals = map[string]refusal.Row{"invalid_grant": refusal.MFAExpired}
 
 func (m *MFA) challenge(ctx context.Context, authenticatorID string) (*MFA, error) {
 	s, st, err := m.open()
@@ -230,7 +222,7 @@ func (m *MFA) challenge(ctx context.Context, authenticatorID string) (*MFA, erro
 	if authenticatorID != "" {
 		body["authenticator_id"] = authenticatorID
 	}
-	resp, err := s.application.postJSON(ctx, s.beside("mfa/challenge"), body)
+	resp, err := s.application.PostJSON(ctx, s.beside("mfa/challenge"), body)
 	if err != nil {
 		return nil, grantError(err, mfaRefusals)
 	}
@@ -240,7 +232,7 @@ func (m *MFA) challenge(ctx context.Context, authenticatorID string) (*MFA, erro
 		BindingMethod string `json:"binding_method"`
 	}
 	if json.Unmarshal(resp.Body, &got) != nil || got.Type != "otp" && got.Type != "oob" || (got.Type == "oob") != (got.OOBCode != "") {
-		return nil, refuseTenantAnswer.because("the challenge is not the expected JSON")
+		return nil, refusal.TenantAnswer.Because("the challenge is not the expected JSON")
 	}
 	st.Type, st.OOBCode, st.BindingMethod = got.Type, got.OOBCode, got.BindingMethod
 	return s.newMFA(st), nil
@@ -267,7 +259,7 @@ func (m *MFA) LoginWithRecoveryCode(ctx context.Context, recoveryCode string) (*
 
 // RecoveryCode returns the recovery code that replaces the one that was used for
 // this login, else nothing. It is not there again.
-func (l *Login) RecoveryCode() string { return l.recovery.reveal() }
+func (l *Login) RecoveryCode() string { return l.recovery.Reveal() }
 
 func (m *MFA) loginWithFactor(ctx context.Context, grant, name, value string) (*Login, error) {
 	l, err := m.factorGrant(ctx, grant, name, value)
@@ -282,16 +274,16 @@ func (m *MFA) factorGrant(ctx context.Context, grant, name, value string) (*Logi
 	if err != nil {
 		return nil, err
 	}
-	form := grantForm("http://auth0.com/oauth/grant-type/" + grant)
+	form := provider.GrantForm("http://auth0.com/oauth/grant-type/" + grant)
 	form.Set("mfa_token", st.Token)
-	setText(form, name, value)
+	provider.SetText(form, name, value)
 	switch {
 	case grant == "mfa-oob" && st.OOBCode == "":
-		return nil, refuseGrantRequest.because("nothing was sent yet: use the MFA that SendChallenge returns")
+		return nil, refusal.GrantRequest.Because("nothing was sent yet: use the MFA that SendChallenge returns")
 	case grant == "mfa-oob":
 		form.Set("oob_code", st.OOBCode)
 	case value == "":
-		return nil, refuseCredentials.because("the code is empty")
+		return nil, refusal.Credentials.Because("the code is empty")
 	}
 	got, err := s.requestGrant(ctx, form, nil)
 	if err != nil {
@@ -305,26 +297,26 @@ func (m *MFA) factorGrant(ctx context.Context, grant, name, value string) (*Logi
 
 // continuedLogin is for a refresh that needed a second factor. Who it is was
 // settled at the login; an ID token, if there is one, must say the same.
-func (s *Strategy) continuedLogin(ctx context.Context, got tokenResponse, st mfaState) (*Login, error) {
+func (s *Strategy) continuedLogin(ctx context.Context, got provider.TokenResponse, st mfaState) (*Login, error) {
 	if !strings.EqualFold(got.TokenType, "Bearer") {
-		return nil, refuseTenantAnswer.wrap(errNoBearerToken)
+		return nil, refusal.TenantAnswer.Wrap(provider.ErrNoBearerToken)
 	}
-	id := identity{claims: jwt.Claims{Issuer: st.Issuer, Subject: st.Subject}, payload: "{}"}
+	id := idtoken.Identity{Claims: jwt.Claims{Issuer: st.Issuer, Subject: st.Subject}, Payload: "{}"}
 	if got.IDToken != "" {
 		ep, err := s.endpoints(ctx)
 		if err != nil {
 			return nil, err
 		}
-		if id, err = s.checkIDToken(ctx, ep, got.IDToken, fromTenant); err != nil {
+		if id, err = s.idTokens.Check(ctx, ep, got.IDToken, keys.FromTenant); err != nil {
 			return nil, asIDTokenError(err)
 		}
-		if id.claims.Issuer != st.Issuer || id.claims.Subject != st.Subject {
-			return nil, asIDTokenError(faultClaim.because("iss or sub is another one than at the login"))
+		if id.Claims.Issuer != st.Issuer || id.Claims.Subject != st.Subject {
+			return nil, asIDTokenError(fault.Claim.Because("iss or sub is another one than at the login"))
 		}
 	}
-	l := s.newLogin(&transaction{Scope: st.Scope, Audience: st.Audience}, redeemed{id, got.token(s.now())})
-	l.recovery = newSecret(got.RecoveryCode)
-	l.continued, l.replaces = func() tokenResponse { return got }, st.Session
+	l := s.newLogin(&transaction{Scope: st.Scope, Audience: st.Audience}, redeemed{id, got.Token(s.now())})
+	l.recovery = secret.OfText(got.RecoveryCode)
+	l.continued, l.replaces = secret.Of(got), st.Session
 	return l, nil
 }
 
@@ -332,19 +324,19 @@ func (s *Strategy) continuedLogin(ctx context.Context, got tokenResponse, st mfa
 // it was for. Its id is new, as after any authentication.
 func (s *Strategy) continueSession(w http.ResponseWriter, r *http.Request, l *Login) error {
 	previous, err := s.current(w, r)
-	if err != nil && !errors.Is(err, ErrNoSession) {
+	if err != nil && !isRefused(err, refusal.LoginRequired) {
 		return err
 	}
 	if previous == nil || previous.ID != l.replaces {
-		return refuseLoginRequired.because("the session whose refresh this was is over")
+		return refusal.LoginRequired.Because("the session whose refresh this was is over")
 	}
-	previous, _, err = s.sessions.newest(r.Context(), previous)
+	previous, _, err = s.sessions.Newest(r.Context(), previous)
 	if err != nil {
 		return err
 	}
-	got := l.continued()
-	record := previous.clone()
-	record.ID = randomText()
+	got := l.continued.Reveal()
+	record := previous.Clone()
+	record.ID = secret.Random()
 	record.Refreshes++
 	if got.RefreshToken != "" {
 		record.RefreshToken = got.RefreshToken
@@ -360,6 +352,6 @@ func (s *Strategy) continueSession(w http.ResponseWriter, r *http.Request, l *Lo
 		}
 		s.takeClaims(record, refreshed, url.Values{})
 	}
-	record.keepToken(sessionToken(got, l.audience, l.scope, s.now()))
-	return s.sessions.begin(r.Context(), w, s.jar(r), record, previous.ID)
+	keepToken(record, sessionToken(got, l.audience, l.scope, s.now()))
+	return s.sessions.Begin(r.Context(), w, s.jar(r), record, previous.ID)
 }

@@ -2,7 +2,6 @@ package auth0
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -11,8 +10,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/fault"
+	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/session"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
 // RequireAuth lets a request pass if it has a good access token, which
@@ -57,7 +62,7 @@ func (a *API) Require(allow func(context.Context, *Token) error) func(http.Handl
 	return func(next http.Handler) http.Handler {
 		return a.guard(next, func(ctx context.Context, v *verified) error {
 			if err := allow(ctx, v.token); err != nil {
-				return hookError(err, refuseForbidden, func(err error) error { return refuseForbidden.wrap(err) })
+				return hookError(err, refusal.Forbidden, func(err error) error { return refusal.Forbidden.Wrap(err) })
 			}
 			return nil
 		})
@@ -70,23 +75,23 @@ func (a *API) Require(allow func(context.Context, *Token) error) func(http.Handl
 // A scope that is none, or no scope at all, is a mistake that is logged now and
 // answered with 500 on every request. So it is with the other guards.
 func (a *API) RequireScope(scopes ...string) func(http.Handler) http.Handler {
-	return a.requireNames(refuseScope, scopes, (*Token).HasScope, false)
+	return a.requireNames(refusal.Scope, scopes, (*Token).HasScope, false)
 }
 
 // RequireAnyScope is [API.RequireScope] for one of the scopes.
 func (a *API) RequireAnyScope(scopes ...string) func(http.Handler) http.Handler {
-	return a.requireNames(refuseScope, scopes, (*Token).HasScope, true)
+	return a.requireNames(refusal.Scope, scopes, (*Token).HasScope, true)
 }
 
 // RequirePermissions is [API.RequireScope] for the claim permissions, which
 // Auth0 adds to access tokens of APIs with role-based access control.
 func (a *API) RequirePermissions(permissions ...string) func(http.Handler) http.Handler {
-	return a.requireNames(refusePermission, permissions, (*Token).HasPermission, false)
+	return a.requireNames(refusal.Permission, permissions, (*Token).HasPermission, false)
 }
 
 // RequireAnyPermission is [API.RequirePermissions] for one of the permissions.
 func (a *API) RequireAnyPermission(permissions ...string) func(http.Handler) http.Handler {
-	return a.requireNames(refusePermission, permissions, (*Token).HasPermission, true)
+	return a.requireNames(refusal.Permission, permissions, (*Token).HasPermission, true)
 }
 
 // RequireOrganization lets a request pass if its access token is for one of the
@@ -95,7 +100,7 @@ func (a *API) RequireOrganization(ids ...string) func(http.Handler) http.Handler
 	ids = slices.Clone(ids)
 	return a.guardIf(areNames(ids), ids, func(_ context.Context, v *verified) error {
 		if id := v.token.OrgID(); id == "" || !slices.Contains(ids, id) {
-			return refuseOrganization.because("org_id is %.100q", id)
+			return refusal.Organization.Because("org_id is %.100q", id)
 		}
 		return nil
 	})
@@ -108,17 +113,17 @@ func (a *API) RequireOrganization(ids ...string) func(http.Handler) http.Handler
 // Action must add the claims to access tokens.
 func (a *API) RequireStepUp(maxAge time.Duration, acr ...string) func(http.Handler) http.Handler {
 	acr = slices.Clone(acr)
-	refused := refuseStepUp.error()
+	refused := refusal.StepUp.New()
 	if len(acr) > 0 {
-		refused.stepUp += `, acr_values="` + strings.Join(acr, " ") + `"`
+		refused.StepUp += `, acr_values="` + strings.Join(acr, " ") + `"`
 	}
 	if maxAge > 0 {
-		refused.stepUp += `, max_age="` + strconv.Itoa(int(maxAge.Seconds())) + `"`
+		refused.StepUp += `, max_age="` + strconv.Itoa(int(maxAge.Seconds())) + `"`
 	}
 	usable := areNames(acr) && (maxAge == 0 || maxAge >= time.Second) || len(acr) == 0 && maxAge >= time.Second
 	return a.guardIf(usable, acr, func(_ context.Context, v *verified) error {
 		c := &v.token.claims
-		tooOld := maxAge > 0 && (!c.Has(jwt.AuthTime) || unix(a.config.Now()) > c.AuthTime+(maxAge+a.config.Leeway).Seconds())
+		tooOld := maxAge > 0 && (!c.Has(jwt.AuthTime) || idtoken.Unix(a.config.Now()) > c.AuthTime+(maxAge+a.config.Leeway).Seconds())
 		if tooOld || len(acr) > 0 && !slices.Contains(acr, c.ACR) {
 			return refused
 		}
@@ -132,7 +137,7 @@ func (a *API) RequireClaim(name string, check ClaimCheck) func(http.Handler) htt
 	return func(next http.Handler) http.Handler {
 		return a.guard(next, func(_ context.Context, v *verified) error {
 			if value, ok := v.token.Claim(name); !ok || !check(value) {
-				return refuseClaim.because("claim %.100q", name)
+				return refusal.Claim.Because("claim %.100q", name)
 			}
 			return nil
 		})
@@ -155,7 +160,7 @@ func RequireClaims[T any](a *API) func(http.Handler) http.Handler {
 				text, decoded = claimsOf(ctx)
 			}
 			if _, err := decodeClaims[T](ctx, text, decoded); err != nil {
-				return hookError(err, refuseForbidden, func(err error) error { return asBearerError(faultClaim.because("%w", err)) })
+				return hookError(err, refusal.Forbidden, func(err error) error { return asBearerError(fault.Claim.Because("%w", err)) })
 			}
 			return nil
 		})
@@ -193,7 +198,7 @@ func (a *API) RequireTokenOrSession(s *Strategy) func(http.Handler) http.Handler
 			_, err := s.recordOf(r)
 			if err == nil {
 				if err = s.checkOrigin(r); err != nil {
-					err = refuseCrossOrigin.wrap(err)
+					err = refusal.CrossOrigin.Wrap(err)
 				}
 			}
 			switch {
@@ -201,9 +206,9 @@ func (a *API) RequireTokenOrSession(s *Strategy) func(http.Handler) http.Handler
 				cookie.Uncacheable(w.Header())
 				by := &sessionPath{api: a, strategy: s}
 				next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), sessionPathKey{a}, by)))
-			case errors.Is(err, ErrNoSession):
-				a.refuse(w, r, TokenEvent{}, refuseNoToken.error())
-			case asError("session", err).Reason == refuseCrossOrigin.reason:
+			case isRefused(err, refusal.LoginRequired):
+				a.refuse(w, r, TokenEvent{}, refusal.NoToken.New())
+			case asError("session", err).Reason == refusal.CrossOrigin.Reason:
 				a.refuse(w, r, TokenEvent{}, err)
 			default:
 				s.exit.fail(w, r, "session", err)
@@ -213,7 +218,7 @@ func (a *API) RequireTokenOrSession(s *Strategy) func(http.Handler) http.Handler
 			if v := verifiedBy(r.Context(), a); v != nil {
 				// A guard outside may have found the token in a cookie.
 				if err := s.checkOrigin(r); err != nil && !v.inHeader {
-					a.refuse(w, r, TokenEvent{}, refuseCrossOrigin.wrap(err))
+					a.refuse(w, r, TokenEvent{}, refusal.CrossOrigin.Wrap(err))
 					return
 				}
 				next.ServeHTTP(w, r)
@@ -221,7 +226,7 @@ func (a *API) RequireTokenOrSession(s *Strategy) func(http.Handler) http.Handler
 			}
 			token, err := bearerToken(r)
 			switch {
-			case errors.Is(err, ErrNoToken):
+			case isRefused(err, refusal.NoToken):
 				bySession.ServeHTTP(w, r)
 			case err != nil:
 				a.refuse(w, r, TokenEvent{}, err)
@@ -266,28 +271,28 @@ func (by *sessionPath) token(w http.ResponseWriter, r *http.Request) (*verified,
 	}
 	t, err := by.strategy.accessToken(w, r, wish)
 	if e := asError("bearer", err); err != nil && e.Status == http.StatusUnauthorized {
-		return nil, refuseNoToken.wrap(err) // a new login brings another one
+		return nil, refusal.NoToken.Wrap(err) // a new login brings another one
 	} else if err != nil {
 		return nil, err
 	}
 	token, err := by.api.verify(r.Context(), credential{token: t.Token})
 	if e := asError("bearer", err); err != nil && e.Status < http.StatusInternalServerError {
-		return nil, refuseForbidden.wrap(err) // the user has sent no token, and cannot send a better one
+		return nil, refusal.Forbidden.Wrap(err) // the user has sent no token, and cannot send a better one
 	} else if err != nil {
 		return nil, err
 	}
-	if !record.samePerson(token.Issuer(), token.Subject()) {
-		return nil, refuseForbidden.because("the access token of the session is of another user")
+	if !samePerson(record, token.Issuer(), token.Subject()) {
+		return nil, refusal.Forbidden.Because("the access token of the session is of another user")
 	}
 	by.verified = &verified{Context: r.Context(), by: by.api, token: token, session: true}
 	return by.verified, nil
 }
 
 // wishFor says which access token of a session is for the API.
-func (a *API) wishFor(ctx context.Context, record *sessionRecord) ([]TokenOption, error) {
+func (a *API) wishFor(ctx context.Context, record *session.Record) ([]TokenOption, error) {
 	from, err := a.issuerOf(ctx, record.Issuer)
 	if e := asError("bearer", asBearerError(err)); err != nil && e.Status < http.StatusInternalServerError {
-		return nil, refuseForbidden.because("the API does not trust the issuer of the session: %w", err)
+		return nil, refusal.Forbidden.Because("the API does not trust the issuer of the session: %w", err)
 	} else if err != nil {
 		return nil, err
 	}
@@ -300,17 +305,17 @@ func (a *API) wishFor(ctx context.Context, record *sessionRecord) ([]TokenOption
 			return []TokenOption{ForAudience(t.Audience)}, nil
 		}
 	}
-	return nil, refuseForbidden.because("the session has no access token for this API; ask for its audience at the login, see Config.Audience")
+	return nil, refusal.Forbidden.Because("the session has no access token for this API; ask for its audience at the login, see Config.Audience")
 }
 
 // requireNames is for guards whose refusal names what is missing. A token must
 // have all of the names, or just one.
-func (a *API) requireNames(r refusal, names []string, has func(*Token, string) bool, one bool) func(http.Handler) http.Handler {
+func (a *API) requireNames(r refusal.Row, names []string, has func(*Token, string) bool, one bool) func(http.Handler) http.Handler {
 	names = slices.Clone(names)
 	list := strings.Join(names, " ")
 	return a.guardIf(areNames(names), names, func(_ context.Context, v *verified) error {
 		if !hasNames(v.token, names, has, one) {
-			e := r.error()
+			e := r.New()
 			e.Scope = list
 			return e
 		}
@@ -331,7 +336,7 @@ func hasNames(t *Token, names []string, has func(*Token, string) bool, one bool)
 // areNames reports whether there is a name at least, and all of them can go into
 // a challenge as they are (RFC 6749, Section 3.3).
 func areNames(names []string) bool {
-	return len(names) > 0 && !slices.ContainsFunc(names, func(name string) bool { return !isScope(name) })
+	return len(names) > 0 && !slices.ContainsFunc(names, func(name string) bool { return !syntax.IsScope(name) })
 }
 
 // guardIf is for guards that can be asked for what no token has. Letting nobody
@@ -342,7 +347,7 @@ func (a *API) guardIf(usable bool, list []string, allow func(context.Context, *v
 		return func(next http.Handler) http.Handler { return a.guard(next, allow) }
 	}
 	a.exit.logger().Error("auth0: a route has a guard that cannot be used and answers every request with an error", "list", list)
-	err := refuseMisconfigured.because("a guard with the unusable list %.200q", list)
+	err := refusal.Misconfigured.Because("a guard with the unusable list %.200q", list)
 	return func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.refuse(w, r, TokenEvent{}, err) })
 	}
@@ -377,7 +382,7 @@ func (a *API) serve(next http.Handler, optional bool, allow func(context.Context
 		default:
 			c, err := a.credentials(r)
 			switch {
-			case optional && errors.Is(err, ErrNoToken):
+			case optional && isRefused(err, refusal.NoToken):
 				next.ServeHTTP(w, c.request)
 				return
 			case err != nil:
@@ -401,9 +406,9 @@ func (a *API) serve(next http.Handler, optional bool, allow func(context.Context
 
 // authenticate checks a credential. It returns nil if it has answered the request.
 func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c credential) *verified {
-	if c.ambient && isUpgrade(r) {
-		if err := checkUpgradeHost(r); err != nil {
-			a.refuse(w, r, TokenEvent{}, refuseCrossOrigin.wrap(err))
+	if c.ambient && browser.Upgrades(r) {
+		if err := browser.CheckUpgrade(r); err != nil {
+			a.refuse(w, r, TokenEvent{}, refusal.CrossOrigin.Wrap(err))
 			return nil
 		}
 	}
@@ -425,7 +430,7 @@ func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c credential)
 func (a *API) vary(h http.Header) {
 	for _, source := range a.config.TokenExtractors {
 		if source.header != "" {
-			addVary(h, source.header)
+			browser.AddVary(h, source.header)
 		}
 	}
 }
@@ -434,16 +439,6 @@ func (a *API) vary(h http.Header) {
 func (a *API) refuse(w http.ResponseWriter, r *http.Request, event TokenEvent, err error) {
 	a.observe(r.Context(), event, err)
 	a.exit.fail(w, r, "bearer", err)
-}
-
-// isQuotable follows RFC 6750, Section 3: what may stand in a quoted value.
-func isQuotable(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			return false
-		}
-	}
-	return true
 }
 
 // bearerChallenge returns what writes WWW-Authenticate (RFC 6750, Section 3).
@@ -457,13 +452,13 @@ func bearerChallenge(realm, metadataURL string) func(*Error) string {
 		switch {
 		case e.Op != "bearer":
 			return ""
-		case e.Reason == refuseNoToken.reason:
+		case e.Reason == refusal.NoToken.Reason:
 			return begin + end
 		case !slices.Contains(challengeCodes, e.Code):
 			return ""
 		}
 		value := begin + `, error="` + e.Code + `"`
-		if isQuotable(e.Description) {
+		if syntax.IsQuotable(e.Description) {
 			value += `, error_description="` + e.Description + `"`
 		}
 		if e.Scope != "" {
@@ -517,18 +512,18 @@ func (s *Strategy) requireUser(next http.Handler, mayRedirect bool, allow func(U
 	return s.LoadUser(s.handler("session", func(w http.ResponseWriter, r *http.Request) error {
 		user, ok := UserFrom(r.Context())
 		switch {
-		case !ok && errors.Is(loadedBy(r.Context(), s).err, ErrNoSession):
+		case !ok && isRefused(loadedBy(r.Context(), s).Err, refusal.LoginRequired):
 			// The principal is a token: a login would change nothing.
 			return s.loginRequired(w, r)
-		case !ok && loadedBy(r.Context(), s).err != nil:
+		case !ok && loadedBy(r.Context(), s).Err != nil:
 			// Sending somebody to log in, who is logged in, would help nobody.
-			return loadedBy(r.Context(), s).err
-		case !ok && mayRedirect && isNavigation(r):
+			return loadedBy(r.Context(), s).Err
+		case !ok && mayRedirect && browser.Navigates(r):
 			return s.sendToLogin(w, r)
 		case !ok:
 			return s.loginRequired(w, r)
 		case !allow(user):
-			return refuseUserForbidden.error()
+			return refusal.UserForbidden.New()
 		}
 		// What only some may see is not for caches, nor for the back button
 		// after a logout.
@@ -536,25 +531,6 @@ func (s *Strategy) requireUser(next http.Handler, mayRedirect bool, allow func(U
 		next.ServeHTTP(w, r)
 		return nil
 	}))
-}
-
-// isNavigation reports whether a browser is about to show the response to a
-// person as a page of its own. A script that accepts everything is none.
-func isNavigation(r *http.Request) bool {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead || isUpgrade(r) {
-		return false
-	}
-	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
-		dest := r.Header.Get("Sec-Fetch-Dest")
-		return mode == "navigate" && (dest == "" || dest == "document")
-	}
-	accept := strings.ToLower(r.Header.Get("Accept"))
-	return (strings.Contains(accept, "text/html") || strings.Contains(accept, "application/xhtml+xml")) && !strings.EqualFold(r.Header.Get("X-Requested-With"), "XMLHttpRequest")
-}
-
-// isPage reports whether a person will see the response, whatever the method.
-func isPage(r *http.Request) bool {
-	return isNavigation(r) || r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
 }
 
 // sendToLogin redirects to the login route, which leads back here. A browser
@@ -568,17 +544,17 @@ func (s *Strategy) sendToLogin(w http.ResponseWriter, r *http.Request) error {
 	}
 	// EscapedPath, because Path may have become "//host" by decoding; and one
 	// slash at the beginning, because a request for "//host" is a path of ours.
-	here := site.path + "/" + strings.TrimLeft(r.URL.EscapedPath(), "/")
+	here := site.Path + "/" + strings.TrimLeft(r.URL.EscapedPath(), "/")
 	if r.URL.RawQuery != "" {
 		here += "?" + r.URL.RawQuery
 	}
 	if count, _ := s.lostLogins(s.jar(r)); count >= maxLostLogins {
 		s.forgetLostLogins(w, s.jar(r)) // whoever follows the advice is not held up
-		e := refuseLoop.error()
+		e := asError("session", refusal.Loop.New())
 		e.ReturnTo = s.cleanReturnTo(site, here)
 		return e
 	}
-	redirect(w, site.path+s.config.LoginPath+"?returnTo="+url.QueryEscape(here), http.StatusFound)
+	browser.Redirect(w, site.Path+s.config.LoginPath+"?returnTo="+url.QueryEscape(here), http.StatusFound)
 	return nil
 }
 
@@ -612,7 +588,7 @@ func (s *Strategy) expectSession(w http.ResponseWriter, jar cookie.Jar) error {
 	c := s.cookies.lostLogins
 	value := s.keyring.Seal(purposeLostLogins, c.Name, fmt.Appendf(nil, "%d-%d", count+1, since))
 	if err := c.Set(w, jar, value, lostLoginWindow); err != nil {
-		return refuseInternal.wrap(err)
+		return refusal.Internal.Wrap(err)
 	}
 	return nil
 }
@@ -632,6 +608,6 @@ func (s *Strategy) loginRequired(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("WWW-Authenticate", `Session login="`+site.path+s.config.LoginPath+`"`)
-	return refuseLoginRequired.error()
+	w.Header().Set("WWW-Authenticate", `Session login="`+site.Path+s.config.LoginPath+`"`)
+	return refusal.LoginRequired.New()
 }

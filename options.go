@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
 // A LoginOption sets a parameter of the authorization request, or something
@@ -203,7 +205,7 @@ func WithRequiredACR(values ...string) LoginOption {
 func WithScopes(scopes ...string) LoginOption {
 	scopes = slices.Clone(scopes)
 	return loginOption(func(a *authRequest) {
-		set, err := scopeSet(scopes)
+		set, err := syntax.Scopes(scopes)
 		if err != nil {
 			a.fail("%v", err)
 		}
@@ -307,35 +309,10 @@ func (a *authRequest) text(name, value string, limit int) {
 	if len(value) > limit {
 		a.fail("%s has %d bytes, the limit is %d", name, len(value), limit)
 	}
-	if !cleanText(value) {
+	if !syntax.CleanText(value) {
 		a.fail("%s has control characters or is not UTF-8", name)
 	}
 	a.params.Set(name, value)
-}
-
-// scopeSet returns scopes in their order, each once. A scope that holds a space
-// is taken for several.
-func scopeSet(scopes []string) ([]string, error) {
-	var set []string
-	for _, scope := range strings.Fields(strings.Join(scopes, " ")) {
-		if !isScope(scope) {
-			return nil, fmt.Errorf("%q is not a scope", scope)
-		}
-		if !slices.Contains(set, scope) {
-			set = append(set, scope)
-		}
-	}
-	return set, nil
-}
-
-// isScope follows scope-token of RFC 6749, Section 3.3.
-func isScope(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c <= ' ' || c > '~' || c == '"' || c == '\\' {
-			return false
-		}
-	}
-	return s != ""
 }
 
 // A LogoutOption changes how a logout ends the session at the tenant.
@@ -391,7 +368,7 @@ func WithLogoutParam(name string, values ...string) LogoutOption {
 			return
 		}
 		for _, v := range values {
-			if len(v) > 1024 || !cleanText(v) {
+			if len(v) > 1024 || !syntax.CleanText(v) {
 				l.errs = append(l.errs, fmt.Errorf("the logout parameter %s is too long or has control characters", name))
 			}
 		}

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"slices"
+
+	"github.com/seed-15d5a55c/auth0/internal/provider"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
 // push sends an authorization request to the tenant directly and returns what
@@ -14,38 +16,26 @@ import (
 // changed or made up. How long it is good for does not matter here: nothing is
 // done with it but to go there.
 func (s *Strategy) push(ctx context.Context, request url.Values) (requestURI string, err error) {
-	if err := s.pushing.take(); err != nil {
+	if err := s.pushing.Take(); err != nil {
 		return "", err
 	}
-	resp, err := s.application.post(ctx, parEndpoint, request)
+	resp, err := s.application.Post(ctx, provider.ParEndpoint, request)
 	switch {
-	case errors.Is(err, errNoEndpoint):
-		return "", refuseMisconfigured.because("Config.PushedAuthorizationRequests is set, and the tenant does not allow them: %w", err)
+	case errors.Is(err, provider.ErrNoEndpoint):
+		return "", refusal.Misconfigured.Because("Config.PushedAuthorizationRequests is set, and the tenant does not allow them: %w", err)
 	case err != nil:
-		return "", pushError(err)
+		return "", provider.PushError(err)
 	case resp.Status != http.StatusCreated: // RFC 9126, Section 2.2
-		err := parseTenantError(resp.Status, resp.Header, resp.Body)
-		s.pushing.settle(err)
-		return "", pushError(err)
+		err := provider.ParseError(resp.Status, resp.Header, resp.Body)
+		s.pushing.Settle(err)
+		return "", provider.PushError(err)
 	}
 	const longest = 2048
 	var got struct {
 		RequestURI string `json:"request_uri"`
 	}
 	if json.Unmarshal(resp.Body, &got) != nil || got.RequestURI == "" || len(got.RequestURI) > longest {
-		return "", refuseTenantAnswer.because("the answer to the pushed request has no request_uri")
+		return "", refusal.TenantAnswer.Because("the answer to the pushed request has no request_uri")
 	}
 	return got.RequestURI, nil
-}
-
-// pushError says what a refused request means for the login. What the tenant says
-// of the request it would otherwise have said to the browser. No person has been
-// asked yet, so it is never somebody's own refusal.
-func pushError(err error) error {
-	e, ok := answered(err)
-	if !ok || e.temporary() || e.status < 400 || e.status == http.StatusUnauthorized ||
-		slices.Contains([]string{"", "invalid_client", "unauthorized_client"}, e.code) {
-		return requestError(err)
-	}
-	return e.as(refuseByTenant)
 }

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+
+	"github.com/seed-15d5a55c/auth0/internal/provider"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
 // A PasswordLogin is what [Strategy.LoginWithPassword] logs in with. Formatting
@@ -62,7 +65,7 @@ func (s *Strategy) LoginWithPassword(ctx context.Context, p PasswordLogin) (*Log
 
 func (s *Strategy) passwordGrant(ctx context.Context, p PasswordLogin) (*Login, error) {
 	if p.Username == "" || p.Password == "" {
-		return nil, refuseCredentials.because("no user name or no password")
+		return nil, refusal.Credentials.Because("no user name or no password")
 	}
 	grantType := "password"
 	if p.Connection != "" {
@@ -74,6 +77,6 @@ func (s *Strategy) passwordGrant(ctx context.Context, p PasswordLogin) (*Login, 
 	}
 	g.form.Set("username", p.Username)
 	g.form.Set("password", p.Password)
-	setText(g.form, "realm", p.Connection)
+	provider.SetText(g.form, "realm", p.Connection)
 	return s.loginByGrant(ctx, g)
 }

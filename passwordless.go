@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
 // A PasswordlessLogin is whom [Strategy.SendCode] sends a code, and how they log in
@@ -51,7 +53,7 @@ func (s *Strategy) codeGrant(ctx context.Context, to PasswordlessLogin, code str
 		return nil, err
 	}
 	if code == "" {
-		return nil, refuseCredentials.because("the code is empty")
+		return nil, refusal.Credentials.Because("the code is empty")
 	}
 	g, err := s.userGrant("http://auth0.com/oauth/grant-type/passwordless/otp", to.Scopes, to.Audience, to.ForwardedFor)
 	if err != nil {
@@ -80,7 +82,7 @@ func (s *Strategy) sendLink(w http.ResponseWriter, r *http.Request, to Passwordl
 		return err
 	}
 	if to.Email == "" {
-		return refuseGrantRequest.because("a link can only be sent by e-mail")
+		return refusal.GrantRequest.Because("a link can only be sent by e-mail")
 	}
 	site, err := s.siteOf(r)
 	if err != nil {
@@ -122,7 +124,7 @@ func (s *Strategy) startPasswordless(ctx context.Context, to PasswordlessLogin, 
 	if authParams != nil {
 		body["authParams"] = authParams
 	}
-	if _, err := s.application.postJSON(ctx, s.beside("passwordless/start"), body, forwarded(to.ForwardedFor)...); err != nil {
+	if _, err := s.application.PostJSON(ctx, s.beside("passwordless/start"), body, forwarded(to.ForwardedFor)...); err != nil {
 		return grantError(err, nil)
 	}
 	return nil
@@ -132,7 +134,7 @@ func (s *Strategy) startPasswordless(ctx context.Context, to PasswordlessLogin, 
 func (p PasswordlessLogin) realm() (realm, address string, err error) {
 	switch {
 	case (p.Email == "") == (p.PhoneNumber == ""):
-		return "", "", refuseGrantRequest.because("exactly one of Email and PhoneNumber is needed")
+		return "", "", refusal.GrantRequest.Because("exactly one of Email and PhoneNumber is needed")
 	case p.Email != "":
 		return "email", p.Email, nil
 	}

@@ -1,15 +1,10 @@
 package auth0
 
 import (
-	"crypto/rand"
-	"encoding/json"
-	"fmt"
-	"html"
 	"net/http"
 	"slices"
-	"strings"
 
-	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 )
 
@@ -65,21 +60,9 @@ type popup struct {
 	Tokens []string `json:"t,omitempty"`
 }
 
-// popupMessage is what the opener gets.
-type popupMessage struct {
-	Type        string `json:"type"`
-	OK          bool   `json:"ok"`
-	ReturnTo    string `json:"returnTo,omitempty"`
-	Error       string `json:"error,omitempty"`
-	AccessToken string `json:"access_token,omitempty"`
-	IDToken     string `json:"id_token,omitempty"`
-}
-
-const popupChannel = "auth0:login"
-
 // answerPopup ends a login in a window of its own, well or not.
 func (s *Strategy) answerPopup(w http.ResponseWriter, r *http.Request, t *transaction, l *Login, err error) {
-	message := popupMessage{Type: popupChannel, OK: err == nil}
+	message := browser.PopupMessage{Type: browser.PopupChannel, OK: err == nil}
 	status, target, text, link := http.StatusOK, "", "You are logged in", "Go on in this window"
 	if err != nil {
 		e := errorOf(r.Context(), "callback", err)
@@ -92,65 +75,13 @@ func (s *Strategy) answerPopup(w http.ResponseWriter, r *http.Request, t *transa
 			message.AccessToken = l.Token().AccessToken
 		}
 		if slices.Contains(t.Popup.Tokens, "id_token") {
-			message.IDToken = l.identity().raw
+			message.IDToken = l.identity.Reveal().Raw
 		}
 	}
 	site, siteErr := s.siteOf(r)
-	writePopupPage(w, status, popupPage{
-		message: message, origin: t.Popup.Origin, text: text, target: target, link: link,
+	browser.WritePopup(w, status, browser.Popup{
+		Message: message, Origin: t.Popup.Origin, Text: text, Target: target, Link: link,
 		// Tokens go to one window and not to whoever listens.
-		broadcast: siteErr == nil && site.origin == t.Popup.Origin && len(t.Popup.Tokens) == 0,
+		Broadcast: siteErr == nil && site.Origin == t.Popup.Origin && len(t.Popup.Tokens) == 0,
 	})
-}
-
-type popupPage struct {
-	message   popupMessage
-	origin    string
-	broadcast bool
-	text      string
-	target    string // where to go on if the window stays
-	link      string
-}
-
-// The script of the page. The message is posted to one origin: if the opener has
-// gone elsewhere meanwhile, the browser drops it.
-const popupScript = `const given = JSON.parse(document.getElementById("given").textContent);
-if (window.opener) window.opener.postMessage(given.message, given.origin);
-else if (given.broadcast) new BroadcastChannel(given.message.type).postMessage(given.message);
-window.close();`
-
-const popupStyle = `body{font:16px/1.5 system-ui,sans-serif;margin:15vh auto;max-width:24rem;padding:0 1.5rem;text-align:center;color-scheme:light dark}`
-
-// writePopupPage writes a page in which nothing runs but its own script.
-func writePopupPage(w http.ResponseWriter, status int, p popupPage) {
-	// Package json writes <, > and & in strings as escapes, so that the text
-	// cannot end the element it stands in.
-	given, _ := json.Marshal(map[string]any{"message": p.message, "origin": p.origin, "broadcast": p.broadcast})
-	nonce := rand.Text()
-	h := w.Header()
-	cookie.Uncacheable(h)
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'nonce-"+nonce+"'; style-src 'nonce-"+nonce+"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer") // the URL has a code
-	// Whatever the application sends elsewhere: with same-origin, this window
-	// would lose its opener now at the latest.
-	h.Set("Cross-Origin-Opener-Policy", "unsafe-none")
-	w.WriteHeader(status)
-	fmt.Fprint(w, strings.NewReplacer(
-		"{nonce}", nonce, "{style}", popupStyle, "{script}", popupScript, "{given}", string(given),
-		"{text}", html.EscapeString(p.text), "{target}", html.EscapeString(p.target), "{link}", html.EscapeString(p.link),
-	).Replace(`<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Login</title>
-<style nonce="{nonce}">{style}</style>
-<h1>{text}</h1>
-<p>You can close this window.</p>
-<p><a href="{target}">{link}</a></p>
-<script type="application/json" id="given">{given}</script>
-<script nonce="{nonce}">{script}</script>
-</html>
-`))
 }

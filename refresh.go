@@ -14,8 +14,14 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/fault"
+	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/recent"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
 // A TokenOption says which access token of a session is wanted. One with an empty
@@ -69,7 +75,7 @@ func newTokenWish(opts []TokenOption) (tokenWish, error) {
 		w.fail("ForConnection and ForAudience ask for different tokens")
 	}
 	if len(w.errs) > 0 {
-		return tokenWish{}, refuseInternal.wrap(errors.Join(w.errs...))
+		return tokenWish{}, refusal.Internal.Wrap(errors.Join(w.errs...))
 	}
 	return w, nil
 }
@@ -113,52 +119,52 @@ func (s *Strategy) AccessToken(w http.ResponseWriter, r *http.Request, opts ...T
 	return &oauth2.Token{AccessToken: t.Token, TokenType: t.Type, Expiry: time.Unix(t.ExpiresAt, 0)}, nil
 }
 
-func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []TokenOption) (tokenRecord, error) {
+func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []TokenOption) (session.Token, error) {
 	wish, err := newTokenWish(opts)
 	if err != nil {
-		return tokenRecord{}, err
+		return session.Token{}, err
 	}
 	record, err := s.current(w, r)
 	if err != nil {
-		return tokenRecord{}, err
+		return session.Token{}, err
 	}
 	if wish.connection != "" {
 		return s.connectionToken(w, r, record, wish)
 	}
-	if t, ok := record.token(wish, s.now().Add(refreshEarly)); ok && !wish.force {
+	if t, ok := tokenOf(record, wish, s.now().Add(refreshEarly)); ok && !wish.force {
 		return t, nil
 	}
-	if record.RefreshToken == "" && s.sessions.store == nil {
+	if record.RefreshToken == "" && !s.sessions.HasStore() {
 		return s.lastToken(record, wish)
 	}
-	refreshed, err := s.refreshing.do(r.Context(), wish.key(record.ID), func(ctx context.Context) (*sessionRecord, error) {
+	refreshed, err := s.refreshing.do(r.Context(), wish.key(record.ID), func(ctx context.Context) (*session.Record, error) {
 		return s.refresh(ctx, record, wish)
 	})
 	if refreshed != nil {
-		if err := s.sessions.sendTokens(w, s.jar(r), record, refreshed); err != nil {
-			return tokenRecord{}, err
+		if err := s.sessions.SendTokens(w, s.jar(r), record, refreshed); err != nil {
+			return session.Token{}, err
 		}
 	}
 	if err == nil {
 		return s.lastToken(refreshed, wish)
 	}
-	if t, ok := record.token(wish, s.now()); ok && !wish.force && !errors.Is(err, ErrNoSession) {
+	if t, ok := tokenOf(record, wish, s.now()); ok && !wish.force && !isRefused(err, refusal.LoginRequired) {
 		s.log.Warn("auth0: a token could not be refreshed before it expires", "err", clip(err.Error()))
 		return t, nil
 	}
-	return tokenRecord{}, err
+	return session.Token{}, err
 }
 
 // lastToken returns a token that may be about to expire, but none that cannot be
 // new if it has to.
-func (s *Strategy) lastToken(r *sessionRecord, wish tokenWish) (tokenRecord, error) {
-	if t, ok := r.token(wish, s.now()); ok && (!wish.force || r.RefreshToken != "") {
+func (s *Strategy) lastToken(r *session.Record, wish tokenWish) (session.Token, error) {
+	if t, ok := tokenOf(r, wish, s.now()); ok && (!wish.force || r.RefreshToken != "") {
 		return t, nil
 	}
 	if len(r.Tokens) == 0 && r.RefreshToken == "" {
-		return tokenRecord{}, refuseSessionToken.error()
+		return session.Token{}, refusal.SessionToken.New()
 	}
-	return tokenRecord{}, refuseSessionTokenExpired.error()
+	return session.Token{}, refusal.SessionTokenExpired.New()
 }
 
 // TokenSource returns a source of the tokens that [Strategy.AccessToken] returns
@@ -194,10 +200,10 @@ func (w tokenWish) key(session string) string {
 	return fmt.Sprintf("%q %q %q %v %q %q", session, w.audience, scopes, w.force, w.connection, w.loginHint)
 }
 
-// token returns the token for a wish that is good at a time, the one with the
+// tokenOf returns the token for a wish that is good at a time, the one with the
 // fewest scopes too many. What counts is what was asked for: the tenant may have
 // granted less, and would again.
-func (r *sessionRecord) token(wish tokenWish, at time.Time) (best tokenRecord, ok bool) {
+func tokenOf(r *session.Record, wish tokenWish, at time.Time) (best session.Token, ok bool) {
 	for i, t := range r.Tokens {
 		audience := wish.audience
 		if audience == "" {
@@ -224,21 +230,21 @@ func containsAll(set, wanted []string) bool {
 // refresh brings the tokens of a session up to date, unless somebody else has.
 // It may return a record beside an error: a refresh token that was used is used
 // up, whatever has come of it.
-func (s *Strategy) refresh(ctx context.Context, record *sessionRecord, wish tokenWish) (*sessionRecord, error) {
+func (s *Strategy) refresh(ctx context.Context, record *session.Record, wish tokenWish) (*session.Record, error) {
 	var failed error
-	changed, err := s.sessions.change(ctx, record, func(newest *sessionRecord) error {
+	changed, err := s.sessions.Change(ctx, record, func(newest *session.Record) error {
 		enough := !wish.force || newest.Refreshes > record.Refreshes
-		if _, ok := newest.token(wish, s.now().Add(refreshEarly)); ok && enough || newest.RefreshToken == "" {
-			return errUnchanged
+		if _, ok := tokenOf(newest, wish, s.now().Add(refreshEarly)); ok && enough || newest.RefreshToken == "" {
+			return session.ErrUnchanged
 		}
 		if err := s.refused.lately(newest, wish); err != nil {
 			return err
 		}
 		before := newest.Refreshes
 		err := s.refreshTokens(ctx, newest, wish)
-		if tenant, ok := errors.AsType[tenantError](err); ok && tenant.code == "invalid_grant" {
+		if tenant, ok := errors.AsType[provider.Error](err); ok && tenant.Code == "invalid_grant" {
 			if s.dropRefreshToken(ctx, newest, err) {
-				failed = tenant.loginAgain()
+				failed = loginAgain(tenant)
 			}
 			return nil
 		}
@@ -250,7 +256,7 @@ func (s *Strategy) refresh(ctx context.Context, record *sessionRecord, wish toke
 		return nil
 	})
 	if err != nil {
-		if errors.Is(err, ErrNoSession) && changed != nil && changed.RefreshToken != record.RefreshToken {
+		if isRefused(err, refusal.LoginRequired) && changed != nil && changed.RefreshToken != record.RefreshToken {
 			// Somebody has logged out meanwhile, which has revoked the old one.
 			s.revokeRefreshToken(ctx, changed.RefreshToken)
 		}
@@ -262,10 +268,10 @@ func (s *Strategy) refresh(ctx context.Context, record *sessionRecord, wish toke
 // dropRefreshToken is for one that is used up, revoked or expired. The person
 // stays logged in, and has to log in again for a token; unless there is a newer
 // one already.
-func (s *Strategy) dropRefreshToken(ctx context.Context, r *sessionRecord, why error) (dropped bool) {
-	if s.sessions.store != nil {
+func (s *Strategy) dropRefreshToken(ctx context.Context, r *session.Record, why error) (dropped bool) {
+	if s.sessions.HasStore() {
 		// In a store without leases another process may have used it meanwhile.
-		if newer, err := s.sessions.find(ctx, r.ID); err == nil && newer != nil && newer.Refreshes > r.Refreshes {
+		if newer, err := s.sessions.Find(ctx, r.ID); err == nil && newer != nil && newer.Refreshes > r.Refreshes {
 			*r = *newer
 			return false
 		}
@@ -280,38 +286,18 @@ func refreshError(err error) error {
 	if err == nil {
 		return nil
 	}
-	if e, ok := answered(err); ok && (e.deniesByPolicy() || !e.temporary() && e.deniesPerson()) {
-		return e.loginAgain()
+	if e, ok := provider.Answered(err); ok && (e.DeniesByPolicy() || !e.Temporary() && e.DeniesPerson()) {
+		return loginAgain(e)
 	}
-	return requestError(err)
-}
-
-// deniesPerson reports whether it is the person who gets no token: the account is
-// blocked, or the refresh token is not good any more.
-func (e tenantError) deniesPerson() bool {
-	return e.deniesByPolicy() || e.code == "unauthorized" || e.code == "invalid_grant"
-}
-
-// deniesByPolicy reports whether an Action or a policy of the tenant wants another
-// login. The code says so, whatever the status: Auth0 has sent 500 with it. But
-// with 401 access_denied is Auth0's answer to wrong credentials of the
-// application.
-func (e tenantError) deniesByPolicy() bool {
-	switch e.code {
-	case "access_denied":
-		return e.status != http.StatusUnauthorized
-	case "unmet_authentication_requirements", "interaction_required":
-		return true
-	}
-	return false
+	return provider.RequestError(err)
 }
 
 // loginAgain is for tokens that only a login can bring now: there the tenant tells
 // the person why, or lets them in.
-func (e tenantError) loginAgain() *Error {
-	out := refuseSessionTokenExpired.wrap(e)
-	out.TenantStatus = e.status
-	if e.code == "unauthorized" {
+func loginAgain(e provider.Error) *refusal.Refusal {
+	out := refusal.SessionTokenExpired.Wrap(e)
+	out.TenantStatus = e.Status
+	if e.Code == "unauthorized" {
 		out.Err = marked{e, ErrUserBlocked}
 	}
 	return out
@@ -333,13 +319,13 @@ func newRefusedRefreshes() refusedRefreshes {
 }
 
 // place is that of the refresh token too: what a new one brings is not known yet.
-func (rr refusedRefreshes) place(r *sessionRecord, wish tokenWish) (recent.Place, recent.Sum) {
+func (rr refusedRefreshes) place(r *session.Record, wish tokenWish) (recent.Place, recent.Sum) {
 	sum := recent.SumOf(wish.key(r.ID) + r.RefreshToken)
 	return rr.cache.PlaceOf(string(sum[:])), sum
 }
 
 // lately returns the error of a refresh that is not to be tried again yet.
-func (rr refusedRefreshes) lately(r *sessionRecord, wish tokenWish) error {
+func (rr refusedRefreshes) lately(r *session.Record, wish tokenWish) error {
 	got, ok := rr.cache.Get(rr.place(r, wish))
 	now := time.Now()
 	if !ok || !now.Before(got.until) {
@@ -351,17 +337,17 @@ func (rr refusedRefreshes) lately(r *sessionRecord, wish tokenWish) error {
 }
 
 // note keeps what a refresh has come to, if asking again at once is of no use.
-func (rr refusedRefreshes) note(r *sessionRecord, wish tokenWish, err error) {
+func (rr refusedRefreshes) note(r *session.Record, wish tokenWish, err error) {
 	const least, most = time.Second, time.Minute
-	e, ok := errors.AsType[*Error](err)
-	if !ok {
+	e := outermost(err)
+	if e == nil {
 		return
 	}
 	hold := time.Duration(0)
 	switch {
-	case e.Reason == refuseTenantAnswer.reason, e.Reason == refuseSessionTokenExpired.reason:
+	case e.Reason == refusal.TenantAnswer.Reason, e.Reason == refusal.SessionTokenExpired.Reason:
 		hold = most
-	case e.TenantStatus != 0 && e.Reason == refuseTenantDown.reason, e.Reason == refuseIDTokenKeys.reason, e.Reason == refuseClock.reason:
+	case e.TenantStatus != 0 && e.Reason == refusal.TenantDown.Reason, e.Reason == refusal.IDTokenKeys.Reason, e.Reason == refusal.Clock.Reason:
 		hold = max(least, min(e.RetryAfter, most))
 	}
 	if now := time.Now(); hold > 0 {
@@ -373,12 +359,12 @@ func (rr refusedRefreshes) note(r *sessionRecord, wish tokenWish, err error) {
 // refreshTokens is the refresh token grant (RFC 6749, Section 6). The tenant may
 // have replaced the refresh token, so what it answers is kept even if it is of
 // no use otherwise.
-func (s *Strategy) refreshTokens(ctx context.Context, r *sessionRecord, wish tokenWish) error {
+func (s *Strategy) refreshTokens(ctx context.Context, r *session.Record, wish tokenWish) error {
 	form, audience, asked := s.refreshForm(r, wish)
-	got, err := s.application.requestTokens(ctx, form)
-	if tenant, ok := errors.AsType[tenantError](err); ok && tenant.mfa != nil {
-		e := tenant.as(refuseMFA)
-		e.MFA = s.mfa(tenant.mfa, loginWish{scope: asked, audience: audience}, r)
+	got, err := s.application.Tokens(ctx, form)
+	if tenant, ok := errors.AsType[provider.Error](err); ok && tenant.MFA != nil {
+		e := tenant.Refusal(refusal.MFA)
+		e.Next = s.mfa(tenant.MFA, loginWish{scope: asked, audience: audience}, r)
 		return e
 	}
 	if err != nil {
@@ -408,16 +394,16 @@ func (s *Strategy) refreshTokens(ctx context.Context, r *sessionRecord, wish tok
 		s.takeClaims(r, id, form)
 	}
 	if form.Has("audience") && !isFor(got.AccessToken, audience) {
-		return refuseTenantAnswer.because("the token is not for %.100q; allow the application this API in its refresh token policies", audience)
+		return refusal.TenantAnswer.Because("the token is not for %.100q; allow the application this API in its refresh token policies", audience)
 	}
-	r.keepToken(sessionToken(got, audience, asked, s.now()))
+	keepToken(r, sessionToken(got, audience, asked, s.now()))
 	return nil
 }
 
 // refreshForm returns what to send, and what the token will be for. For the
 // audience of the login neither it nor its scopes are said again: the tenant then
 // gives what it gave before.
-func (s *Strategy) refreshForm(r *sessionRecord, wish tokenWish) (form url.Values, audience, asked string) {
+func (s *Strategy) refreshForm(r *session.Record, wish tokenWish) (form url.Values, audience, asked string) {
 	form = url.Values{"grant_type": {"refresh_token"}, "refresh_token": {r.RefreshToken}}
 	audience, asked = wish.audience, strings.Join(wish.scopes, " ")
 	if asked != "" {
@@ -450,36 +436,36 @@ func isFor(token, audience string) bool {
 // refreshedIDToken checks a new ID token against the one of the login (OpenID
 // Connect Core 1.0, Section 12.2). Unlike there, auth_time may be newer: the user
 // has authenticated again, in another application.
-func (s *Strategy) refreshedIDToken(ctx context.Context, ep discovery.Metadata, r *sessionRecord, got tokenResponse) (identity, error) {
-	id, err := s.checkIDToken(ctx, ep, got.IDToken, fromTenant)
+func (s *Strategy) refreshedIDToken(ctx context.Context, ep discovery.Metadata, r *session.Record, got provider.TokenResponse) (idtoken.Identity, error) {
+	id, err := s.idTokens.Check(ctx, ep, got.IDToken, keys.FromTenant)
 	if err != nil {
-		return identity{}, err
+		return idtoken.Identity{}, err
 	}
-	c := &id.claims
+	c := &id.Claims
 	org := r.Organization
 	switch {
 	case c.Issuer != r.Issuer || c.Subject != r.Subject:
-		return identity{}, foreignToken{faultClaim.because("iss or sub is another one than at the login")}
+		return idtoken.Identity{}, foreignToken{fault.Claim.Because("iss or sub is another one than at the login")}
 	case org != "" && c.OrgID != "" && c.OrgID != org:
-		return identity{}, foreignToken{faultOrganization.because("org_id is %.100q, the login was to %q", c.OrgID, org)}
+		return idtoken.Identity{}, foreignToken{fault.Organization.Because("org_id is %.100q, the login was to %q", c.OrgID, org)}
 	case c.IssuedAt < float64(r.IDTokenIssuedAt)-s.config.Leeway.Seconds():
-		return identity{}, faultClaim.because("iat is before that of the login")
+		return idtoken.Identity{}, fault.Claim.Because("iat is before that of the login")
 	case c.Has(jwt.AuthTime) && int64(c.AuthTime) < r.AuthTime:
-		return identity{}, faultClaim.because("auth_time is before that of the login")
-	case c.Has(jwt.AuthTime) && c.AuthTime > unix(s.now())+s.config.Leeway.Seconds():
-		return identity{}, faultIssuedAhead.because("auth_time is %.0f s ahead; check the clock of this machine", c.AuthTime-unix(s.now()))
+		return idtoken.Identity{}, fault.Claim.Because("auth_time is before that of the login")
+	case c.Has(jwt.AuthTime) && c.AuthTime > idtoken.Unix(s.now())+s.config.Leeway.Seconds():
+		return idtoken.Identity{}, fault.IssuedAhead.Because("auth_time is %.0f s ahead; check the clock of this machine", c.AuthTime-idtoken.Unix(s.now()))
 	case c.Has(jwt.Nonce) && r.Nonce != "" && c.Nonce != r.Nonce:
-		return identity{}, faultNonce.because("the nonce is another one than at the login")
+		return idtoken.Identity{}, fault.Nonce.Because("the nonce is another one than at the login")
 	}
-	return id, checkHash(id, jwt.AccessTokenHash, got.AccessToken)
+	return id, idtoken.CheckHash(id, jwt.AccessTokenHash, got.AccessToken)
 }
 
 // A foreignToken is the fault of an ID token that proves that a refresh does not
 // answer for the user of the session.
-type foreignToken struct{ fault *tokenFault }
+type foreignToken struct{ bad *fault.Fault }
 
-func (f foreignToken) Error() string { return f.fault.Error() }
-func (f foreignToken) Unwrap() error { return f.fault }
+func (f foreignToken) Error() string { return f.bad.Error() }
+func (f foreignToken) Unwrap() error { return f.bad }
 
 func isForeign(err error) bool {
 	_, ok := errors.AsType[foreignToken](err)
@@ -493,71 +479,71 @@ func isForeign(err error) bool {
 // every session for good. The proof is a signature that is good, over another
 // iss, sub or organization, or one that is wrong with keys that are new.
 func (s *Strategy) confirmRefreshFault(ctx context.Context, raw string, err error) error {
-	fault, ok := errors.AsType[*tokenFault](err)
-	if !ok || isForeign(err) || fault.reason != faultSignature.reason && fault.reason != faultIssuer.reason {
+	bad, ok := errors.AsType[*fault.Fault](err)
+	if !ok || isForeign(err) || bad.Reason != fault.Signature.Reason && bad.Reason != fault.Issuer.Reason {
 		return err
 	}
 	m, parseErr := jwt.Parse(raw)
 	if parseErr != nil {
 		return err
 	}
-	if fault.reason == faultIssuer.reason {
-		switch _, signature := s.idTokenKeys.verify(ctx, m, fromTenant); {
+	if bad.Reason == fault.Issuer.Reason {
+		switch _, signature := s.idTokens.Keys.Verify(ctx, m, keys.FromTenant); {
 		case signature == nil:
-			return foreignToken{fault}
-		case signature != faultSignature:
-			return asOutage(signature)
+			return foreignToken{bad}
+		case signature != fault.Signature:
+			return keys.AsOutage(signature)
 		}
 	}
-	switch confirmed := s.idTokenKeys.confirm(ctx, m); {
-	case confirmed == faultSignature:
-		return foreignToken{faultSignature}
+	switch confirmed := s.idTokens.Keys.Confirm(ctx, m); {
+	case confirmed == fault.Signature:
+		return foreignToken{fault.Signature}
 	case confirmed != nil:
-		return asOutage(confirmed)
+		return keys.AsOutage(confirmed)
 	}
 	// The key of the kid has changed, and with the new one the token is good. The
 	// next refresh finds it.
-	return faultKeys.because("the issuer has changed the key of kid %.80q", m.KeyID)
+	return fault.Keys.Because("the issuer has changed the key of kid %.80q", m.KeyID)
 }
 
 // keptRefreshError is what becomes of a refresh whose ID token was not accepted,
 // while the session keeps its refresh token. Without the right keys or the right
 // time nothing is known about the token, and the next try may well succeed.
 func keptRefreshError(err error) error {
-	fault, ok := errors.AsType[*tokenFault](err)
+	bad, ok := errors.AsType[*fault.Fault](err)
 	if !ok {
 		return err
 	}
-	switch fault.reason {
-	case faultKeys.reason, faultUnknownKey.reason, faultKeyUnusable.reason, faultAmbiguousKey.reason:
-		return fault.outage(refuseIDTokenKeys)
-	case faultExpired.reason, faultNotYet.reason, faultIssuedAhead.reason:
-		return fault.outage(refuseClock)
+	switch bad.Reason {
+	case fault.Keys.Reason, fault.UnknownKey.Reason, fault.KeyUnusable.Reason, fault.AmbiguousKey.Reason:
+		return faultOutage(bad, refusal.IDTokenKeys)
+	case fault.Expired.Reason, fault.NotYet.Reason, fault.IssuedAhead.Reason:
+		return faultOutage(bad, refusal.Clock)
 	}
-	return refuseTenantAnswer.wrap(fault)
+	return refusal.TenantAnswer.Wrap(bad)
 }
 
 // takeClaims replaces the claims of a session by newer ones, unless fewer scopes
 // were asked for, and so fewer claims have come. When the session's first ID
 // token was issued is not changed: by that a logout at the tenant knows which
 // sessions it ends.
-func (s *Strategy) takeClaims(r *sessionRecord, id identity, form url.Values) {
-	if id.claims.Has(jwt.AuthTime) {
-		r.AuthTime = int64(id.claims.AuthTime) // which is not before the one there was
+func (s *Strategy) takeClaims(r *session.Record, id idtoken.Identity, form url.Values) {
+	if id.Claims.Has(jwt.AuthTime) {
+		r.AuthTime = int64(id.Claims.AuthTime) // which is not before the one there was
 	}
 	if form.Has("scope") {
 		return
 	}
-	r.Claims = s.keptClaims(id)
+	r.Claims = id.Kept(s.config.KeepClaim)
 	if s.config.KeepIDToken {
-		r.IDToken = id.raw
+		r.IDToken = id.Raw
 	}
 }
 
 // sessionToken is an access token as a session keeps it. Without scope it is
 // what was asked for (RFC 6749, Section 5.1).
-func sessionToken(got tokenResponse, audience, asked string, now time.Time) tokenRecord {
-	t := tokenRecord{Audience: audience, Asked: asked, Scope: asked, Type: "Bearer", Token: got.AccessToken, ExpiresAt: now.Add(got.life()).Unix()}
+func sessionToken(got provider.TokenResponse, audience, asked string, now time.Time) session.Token {
+	t := session.Token{Audience: audience, Asked: asked, Scope: asked, Type: "Bearer", Token: got.AccessToken, ExpiresAt: now.Add(got.Life()).Unix()}
 	if got.Scope != nil {
 		t.Scope = *got.Scope
 	}
@@ -566,7 +552,7 @@ func sessionToken(got tokenResponse, audience, asked string, now time.Time) toke
 
 // keepToken puts a token in the place of the one it replaces. Beyond eight, the
 // one that expires first is dropped, but never that of the login.
-func (r *sessionRecord) keepToken(t tokenRecord) {
+func keepToken(r *session.Record, t session.Token) {
 	const most = 8
 	for i, old := range r.Tokens {
 		if old.Audience == t.Audience && (old.Asked == t.Asked || old.Scope == t.Scope) {
@@ -607,13 +593,13 @@ type flights struct {
 
 type refreshFlight struct {
 	done   chan struct{}
-	record *sessionRecord
+	record *session.Record
 	err    error
 }
 
 // do starts the work, or joins it. It goes on without those who began it: a
 // refresh token that was sent is used up.
-func (f *flights) do(ctx context.Context, key string, work func(context.Context) (*sessionRecord, error)) (*sessionRecord, error) {
+func (f *flights) do(ctx context.Context, key string, work func(context.Context) (*session.Record, error)) (*session.Record, error) {
 	const limit = 10 * time.Second
 	f.mu.Lock()
 	flight := f.under[key]
@@ -644,10 +630,10 @@ func (f *flights) do(ctx context.Context, key string, work func(context.Context)
 
 // run turns a panic, of a store say, into an error: on this goroutine it would
 // end the process.
-func (f *refreshFlight) run(ctx context.Context, work func(context.Context) (*sessionRecord, error)) {
+func (f *refreshFlight) run(ctx context.Context, work func(context.Context) (*session.Record, error)) {
 	defer func() {
 		if p := recover(); p != nil {
-			f.err = refuseInternal.because("panic while refreshing: %v", p)
+			f.err = refusal.Internal.Because("panic while refreshing: %v", p)
 		}
 	}()
 	f.record, f.err = work(ctx)
@@ -667,12 +653,12 @@ func (s *Strategy) revokeRefreshToken(ctx context.Context, token string) {
 }
 
 func (s *Strategy) revoke(ctx context.Context, token string) error {
-	resp, err := s.application.post(ctx, revocationEndpoint, url.Values{"token": {token}})
-	if errors.Is(err, errNoEndpoint) {
+	resp, err := s.application.Post(ctx, provider.RevocationEndpoint, url.Values{"token": {token}})
+	if errors.Is(err, provider.ErrNoEndpoint) {
 		return nil
 	}
 	if err == nil && resp.Status != http.StatusOK {
-		err = parseTenantError(resp.Status, resp.Header, resp.Body)
+		err = provider.ParseError(resp.Status, resp.Header, resp.Body)
 	}
 	return err
 }

@@ -1,24 +1,24 @@
 package auth0
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/oauth2"
 
+	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
-	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
+	"github.com/seed-15d5a55c/auth0/internal/secret"
+	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
 // A Session is what is remembered of a person who is logged in.
@@ -42,8 +42,8 @@ type Session struct {
 	AMR []string
 
 	sid     string
-	idToken secret
-	record  func() *sessionRecord // behind a function, because it has tokens
+	idToken secret.Text
+	record  secret.Box[*session.Record] // it has tokens
 }
 
 // Format hides the tokens from every verb of package fmt.
@@ -58,10 +58,10 @@ func (s *Strategy) Session(r *http.Request) (*Session, error) {
 	if err != nil {
 		return nil, asError("session", err)
 	}
-	return s.sessions.session(record), nil
+	return newSession(record), nil
 }
 
-func (s *Strategy) recordOf(r *http.Request) (*sessionRecord, error) {
+func (s *Strategy) recordOf(r *http.Request) (*session.Record, error) {
 	if err := s.ready(); err != nil {
 		return nil, err
 	}
@@ -70,23 +70,23 @@ func (s *Strategy) recordOf(r *http.Request) (*sessionRecord, error) {
 		loaded = s.sessionIn(r)
 	}
 	switch {
-	case loaded.err != nil:
-		return nil, loaded.err
-	case loaded.record == nil:
-		return nil, refuseLoginRequired.error()
+	case loaded.Err != nil:
+		return nil, loaded.Err
+	case loaded.Record == nil:
+		return nil, refusal.LoginRequired.New()
 	}
-	return loaded.record, nil
+	return loaded.Record, nil
 }
 
 // current returns the session of an exchange: that which the response sets, else
 // that of the request, unless it was ended meanwhile.
-func (s *Strategy) current(w http.ResponseWriter, r *http.Request) (*sessionRecord, error) {
+func (s *Strategy) current(w http.ResponseWriter, r *http.Request) (*session.Record, error) {
 	if err := s.ready(); err != nil {
 		return nil, err
 	}
-	record, err := s.sessions.sentOr(r.Context(), w, func() (*sessionRecord, error) { return s.recordOf(r) })
-	if err == nil && s.sessions.ended.has(record.ID) {
-		err = refuseLoginRequired.because("the session was ended while this request was under way")
+	record, err := s.sessions.Current(r.Context(), w, func() (*session.Record, error) { return s.recordOf(r) })
+	if err == nil && s.sessions.WasEnded(record.ID) {
+		err = refusal.LoginRequired.Because("the session was ended while this request was under way")
 	}
 	return record, err
 }
@@ -100,27 +100,27 @@ func (s *Strategy) current(w http.ResponseWriter, r *http.Request) (*sessionReco
 // that it has changed, if sessions are in a [Store]; in cookies, the later
 // response wins. The error is [ErrSessionTooLarge] if the data does not fit, and
 // [ErrNoSession] if the session was ended meanwhile; nothing is then changed.
-func (s *Strategy) SaveSession(w http.ResponseWriter, r *http.Request, session *Session) error {
-	if session == nil || session.record == nil {
-		return asError("session", refuseInternal.because("the session does not come from Strategy.Session"))
+func (s *Strategy) SaveSession(w http.ResponseWriter, r *http.Request, edited *Session) error {
+	if edited == nil || edited.record.IsEmpty() {
+		return asError("session", refusal.Internal.Because("the session does not come from Strategy.Session"))
 	}
-	before, after := session.record(), maps.Clone(session.Data)
+	before, after := edited.record.Reveal(), maps.Clone(edited.Data)
 	current, err := s.current(w, r)
 	if err != nil {
 		return asError("session", err)
 	}
 	if current.ID != before.ID {
-		return asError("session", refuseInternal.because("the session is not that of this request; a session cannot be kept from one request to another"))
+		return asError("session", refusal.Internal.Because("the session is not that of this request; a session cannot be kept from one request to another"))
 	}
-	record, err := s.sessions.change(r.Context(), current, func(newest *sessionRecord) error {
-		newest.Data = mergeData(before.Data, after, newest.Data)
-		s.sessions.touch(newest)
+	record, err := s.sessions.Change(r.Context(), current, func(newest *session.Record) error {
+		newest.Data = session.MergeData(before.Data, after, newest.Data)
+		s.sessions.Touch(newest)
 		return nil
 	})
 	if err != nil {
 		return asError("session", err)
 	}
-	if err := s.sessions.send(w, s.jar(r), record); err != nil {
+	if err := s.sessions.Send(w, s.jar(r), record); err != nil {
 		return asError("session", err)
 	}
 	return nil
@@ -134,29 +134,36 @@ func (s *Strategy) EndSession(w http.ResponseWriter, r *http.Request) error {
 	if err := s.ready(); err != nil {
 		return asError("session", err)
 	}
-	if err := s.sessions.end(r.Context(), w, s.jar(r)); err != nil {
+	if err := s.sessions.End(r.Context(), w, s.jar(r)); err != nil {
 		return asError("session", err)
 	}
 	return nil
 }
 
-// mergeData makes the changes from before to after in newest.
-func mergeData(before, after, newest map[string]string) map[string]string {
-	merged := maps.Clone(newest)
-	if merged == nil {
-		merged = map[string]string{}
+// EndSessionsOf ends every session of a user in this application that began before
+// now, on all devices. Each ends at its next request. A session that begins within
+// the same second can end too.
+//
+// It needs [Config.Store] or [Config.Revocations], and the error says so if there is
+// neither. The user's sessions at the tenant go on, so a login can succeed without
+// a prompt. DELETE /api/v2/users/{id}/sessions of Auth0's Management API ends those.
+//
+// Issuer and subject are those of [User]. The error is [ErrStoreUnavailable] if the
+// store does not answer; then nothing may have ended.
+func (s *Strategy) EndSessionsOf(ctx context.Context, issuer, subject string) error {
+	if err := s.ready(); err != nil {
+		return asError("session", err)
 	}
-	for name, value := range after {
-		if old, ok := before[name]; !ok || old != value {
-			merged[name] = value
-		}
+	switch {
+	case !s.sessions.CanRevoke():
+		return asError("session", refusal.Misconfigured.Because("EndSessionsOf needs Config.Store or Config.Revocations"))
+	case issuer == "" || subject == "":
+		return asError("session", refusal.Internal.Because("EndSessionsOf: issuer or subject is empty"))
 	}
-	for name := range before {
-		if _, ok := after[name]; !ok {
-			delete(merged, name)
-		}
+	if err := s.sessions.EndUser(ctx, issuer, subject); err != nil {
+		return asError("session", err)
 	}
-	return merged
+	return nil
 }
 
 // LoadUser makes the session of each request known to [UserFrom] and [Claims],
@@ -199,45 +206,29 @@ func (s *Strategy) LoadUser(next http.Handler) http.Handler {
 func (s *Strategy) load(w http.ResponseWriter, r *http.Request) (_ *http.Request, wrote bool) {
 	loaded := s.sessionIn(r)
 	cookie.VaryCookie(w.Header())
-	if loaded.record != nil || loaded.err != nil {
-		markPrivate(w.Header())
+	if loaded.Record != nil || loaded.Err != nil {
+		browser.MarkPrivate(w.Header())
 	}
-	if mayTouch(r) {
+	if browser.Uses(r) {
 		switch {
-		case loaded.over:
-			s.sessions.cookie.Delete(w, loaded.jar)
+		case loaded.Over:
+			s.cookies.session.Delete(w, loaded.Jar)
 			wrote = true
-		case loaded.record != nil:
+		case loaded.Record != nil:
 			cookie.Uncacheable(w.Header())
-			s.forgetLostLogins(w, loaded.jar)
-			if wrote = s.sessions.due(loaded, r); wrote {
-				if err := s.sessions.prolong(w, r, loaded); err != nil {
+			s.forgetLostLogins(w, loaded.Jar)
+			if wrote = s.sessions.Due(loaded.Loaded, r); wrote {
+				if err := s.sessions.Renew(w, r, loaded.Loaded); err != nil {
 					s.log.Warn("auth0: the session could not be prolonged", "err", clip(err.Error()))
 				}
 			}
 		}
 	}
-	if errors.Is(loaded.err, ErrStoreUnavailable) {
-		s.log.Warn("auth0: sessions cannot be read", "err", clip(loaded.err.Error()))
+	if isRefused(loaded.Err, refusal.Store) {
+		s.log.Warn("auth0: sessions cannot be read", "err", clip(loaded.Err.Error()))
 	}
 	loaded.strategy = s
 	return r.WithContext(context.WithValue(r.Context(), loadedKey{}, loaded)), wrote
-}
-
-// mayTouch reports whether a request is somebody using the application. What a
-// page pulls in, or a browser asks for ahead of time, is not; and its response
-// may well be meant for caches.
-func mayTouch(r *http.Request) bool {
-	if r.Method == http.MethodHead || r.Header.Get("Upgrade") != "" || isPrefetch(r) {
-		return false
-	}
-	switch r.Header.Get("Sec-Fetch-Mode") {
-	case "navigate":
-		return true
-	case "":
-		return strings.Contains(r.Header.Get("Accept"), "text/html")
-	}
-	return r.Header.Get("Sec-Fetch-Site") == "same-origin" && r.Header.Get("Sec-Fetch-Dest") == "empty"
 }
 
 type loadedKey struct{}
@@ -245,12 +236,8 @@ type loadedKey struct{}
 // A loadedSession is what was found in a request. It is not changed once it is
 // in a context.
 type loadedSession struct {
+	*session.Loaded
 	strategy *Strategy
-	jar      cookie.Jar
-	record   *sessionRecord // nil if nobody is logged in
-	current  bool           // written as it would be written today
-	over     bool           // there was a session, and its time is up
-	err      error          // why it is not known whether somebody is logged in
 	decoded  *decodedClaims
 }
 
@@ -267,94 +254,39 @@ func loadedBy(ctx context.Context, s *Strategy) *loadedSession {
 // [Strategy.RequireLogin] have found out for this request.
 func UserFrom(ctx context.Context) (User, bool) {
 	loaded, _ := ctx.Value(loadedKey{}).(*loadedSession)
-	if loaded == nil || loaded.record == nil {
+	if loaded == nil || loaded.Record == nil {
 		return User{}, false
 	}
-	return loaded.record.user(), true
+	return userOf(loaded.Record), true
 }
 
-// A sessionRecord is what the session cookie or the store holds. Times are Unix
-// seconds.
-type sessionRecord struct {
-	Version int    `json:"v"`
-	ID      string `json:"id"` // new at every login
-	Issuer  string `json:"iss"`
-	Subject string `json:"sub"`
-
-	CreatedAt int64 `json:"iat"`
-	TouchedAt int64 `json:"uat"`
-	ExpiresAt int64 `json:"exp"`
-
-	SID             string          `json:"sid,omitempty"` // the tenant's session
-	IDTokenIssuedAt int64           `json:"id_iat"`
-	AuthTime        int64           `json:"auth_time,omitempty"`
-	ACR             string          `json:"acr,omitempty"`
-	AMR             []string        `json:"amr,omitempty"`
-	Claims          json.RawMessage `json:"-"` // behind the rest, see encode
-	IDToken         string          `json:"id_token,omitempty"`
-	RefreshToken    string          `json:"refresh_token,omitempty"`
-	// Tokens are access tokens; the first is that of the login.
-	Tokens []tokenRecord     `json:"tokens,omitempty"`
-	Vault  []vaultRecord     `json:"vault,omitempty"`
-	Data   map[string]string `json:"data,omitempty"`
-
-	// Organization is the id of the one that the login was to; among Claims it
-	// may not be kept.
-	Organization string `json:"org,omitempty"`
-	// Nonce is the first ID token's, which one of a refresh may repeat.
-	Nonce string `json:"nonce,omitempty"`
-	// Refreshes counts the changes of tokens, so that of two copies the newer
-	// one is known.
-	Refreshes int `json:"rev,omitempty"`
-	// Ceiling is when the tenant wants the session to end, if it has said so.
-	Ceiling int64 `json:"ceil,omitempty"`
-
-	inCookie bool // and not in the store
-}
-
-type tokenRecord struct {
-	Audience string `json:"aud,omitempty"`
-	// Asked and Scope are kept apart: the tenant leaves out of Scope what it
-	// does not grant, and nobody should ask for that again and again.
-	Asked     string `json:"asked,omitempty"`
-	Scope     string `json:"scope,omitempty"`
-	Type      string `json:"type"`
-	Token     string `json:"token"`
-	ExpiresAt int64  `json:"exp"`
-}
-
-const (
-	sessionVersion = 1
-	purposeSession = "session"
-)
-
-func (r *sessionRecord) user() User { return newUser(r.Issuer, r.Subject, r.Claims) }
+func userOf(r *session.Record) User { return newUser(r.Issuer, r.Subject, r.Claims) }
 
 // samePerson reports whether the session is of a user of an issuer.
-func (r *sessionRecord) samePerson(issuer, subject string) bool {
+func samePerson(r *session.Record, issuer, subject string) bool {
 	return r != nil && r.Issuer == issuer && r.Subject == subject
 }
 
 // isOf reports whether the session is of the person that an ID token is about, in
 // the same organization: somebody may be an administrator in one that they have
 // made, and a guest in another.
-func (r *sessionRecord) isOf(c *jwt.Claims) bool {
-	return r.samePerson(c.Issuer, c.Subject) && r.Organization == c.OrgID
+func isOf(r *session.Record, c *jwt.Claims) bool {
+	return samePerson(r, c.Issuer, c.Subject) && r.Organization == c.OrgID
 }
 
-// session is the public view of a record. It shares nothing with it that a
+// newSession is the public view of a record. It shares nothing with it that a
 // caller could change.
-func (ss *sessions) session(r *sessionRecord) *Session {
+func newSession(r *session.Record) *Session {
 	s := &Session{
-		User:      r.user(),
+		User:      userOf(r),
 		Data:      maps.Clone(r.Data),
 		CreatedAt: time.Unix(r.CreatedAt, 0),
 		ExpiresAt: time.Unix(r.ExpiresAt, 0),
 		ACR:       r.ACR,
 		AMR:       slices.Clone(r.AMR),
 		sid:       r.SID,
-		idToken:   newSecret(r.IDToken),
-		record:    func() *sessionRecord { return r },
+		idToken:   secret.OfText(r.IDToken),
+		record:    secret.Of(r),
 	}
 	if s.Data == nil {
 		s.Data = map[string]string{}
@@ -370,18 +302,18 @@ func (ss *sessions) session(r *sessionRecord) *Session {
 // nothing after it. Data of the application survives only if the same person logs in
 // again, to the same organization.
 func (s *Strategy) startSession(w http.ResponseWriter, r *http.Request, l *Login) error {
-	id := l.identity()
-	c := id.claims
+	id := l.identity.Reveal()
+	c := id.Claims
 	l.Data = map[string]string{}
 	jar := s.jar(r)
 	previous := s.previousSession(r.Context(), jar, l)
-	if previous.isOf(&c) {
+	if isOf(previous, &c) {
 		maps.Copy(l.Data, previous.Data)
 	}
 	if s.config.AfterLogin != nil {
 		chosen := l.ReturnTo
 		if err := s.config.AfterLogin(r.Context(), l); err != nil {
-			return hookError(err, refuseAfterLogin, outageError)
+			return hookError(err, refusal.AfterLogin, outageError)
 		}
 		if l.ReturnTo != chosen {
 			site, err := s.siteOf(r)
@@ -392,9 +324,9 @@ func (s *Strategy) startSession(w http.ResponseWriter, r *http.Request, l *Login
 		}
 	}
 	now := s.now().Unix()
-	record := &sessionRecord{
-		Version:         sessionVersion,
-		ID:              randomText(),
+	record := &session.Record{
+		Version:         session.Version,
+		ID:              secret.Random(),
 		Issuer:          c.Issuer,
 		Subject:         c.Subject,
 		CreatedAt:       now,
@@ -403,53 +335,37 @@ func (s *Strategy) startSession(w http.ResponseWriter, r *http.Request, l *Login
 		AuthTime:        int64(c.AuthTime),
 		ACR:             c.ACR,
 		AMR:             c.AMR,
-		Claims:          s.keptClaims(id),
+		Claims:          id.Kept(s.config.KeepClaim),
 		Data:            l.Data,
 		Organization:    c.OrgID,
 		Nonce:           c.Nonce,
-		Ceiling:         sessionExpiry(id.payload),
+		Ceiling:         id.SessionExpiry(),
 	}
 	if token := l.Token(); token != nil {
 		record.RefreshToken = token.RefreshToken
-		record.Tokens = []tokenRecord{sessionToken(responseOf(token), l.audience, l.scope, s.now())}
+		record.Tokens = []session.Token{sessionToken(responseOf(token), l.audience, l.scope, s.now())}
 	}
-	if record.Ceiling > 0 && record.Ceiling <= s.loginTime(c.IssuedAt)+ceilingLeeway {
-		return refuseCeiling.because("session_expiry is %d", record.Ceiling)
+	if record.Ceiling > 0 && record.Ceiling <= s.loginTime(c.IssuedAt)+session.CeilingLeeway {
+		return refusal.Ceiling.Because("session_expiry is %d", record.Ceiling)
 	}
 	if s.config.KeepIDToken {
-		record.IDToken = id.raw
+		record.IDToken = id.Raw
 	}
-	return s.sessions.begin(r.Context(), w, jar.With(l.cookies), record, append(s.sessions.idsIn(jar), l.replaces)...)
+	return s.sessions.Begin(r.Context(), w, jar.With(l.cookies), record, append(s.sessions.IDs(jar), l.replaces)...)
 }
 
 // previousSession returns the session that a login replaces, nil if there is none.
 // With a form that the tenant has posted, the browser sends no session cookie; then
 // it is the one that the browser had when the login began.
-func (s *Strategy) previousSession(ctx context.Context, jar cookie.Jar, l *Login) *sessionRecord {
-	if previous := s.sessions.read(ctx, jar).record; previous != nil || l.replaces == "" || s.sessions.store == nil {
+func (s *Strategy) previousSession(ctx context.Context, jar cookie.Jar, l *Login) *session.Record {
+	if previous := s.sessions.Load(ctx, jar).Record; previous != nil || l.replaces == "" || !s.sessions.HasStore() {
 		return previous
 	}
-	previous, err := s.sessions.find(ctx, l.replaces)
+	previous, err := s.sessions.Find(ctx, l.replaces)
 	if err != nil {
 		s.log.Warn("auth0: the session before this login could not be read", "err", clip(err.Error()))
 	}
 	return previous
-}
-
-// ceilingLeeway is how many seconds before its ceiling a session ends, since what
-// it does takes time too.
-const ceilingLeeway = 30
-
-// sessionExpiry reads the claim by which a tenant says when sessions must end
-// (OpenID Connect IPSIE, SL1). What is no plausible time is ignored: a mistake
-// there, such as milliseconds, should not keep everybody out.
-func sessionExpiry(payload string) int64 {
-	raw, _ := rawClaim(payload, "session_expiry")
-	at, err := strconv.ParseInt(raw, 10, 64)
-	if err != nil || at <= 0 || at >= 1e10 {
-		return 0
-	}
-	return at
 }
 
 // loginTime is when the tenant issued the ID token, by its own clock if that is
@@ -462,40 +378,12 @@ func (s *Strategy) loginTime(issuedAt float64) int64 {
 }
 
 // responseOf is what package oauth2 has made of the answer to the code.
-func responseOf(t *oauth2.Token) tokenResponse {
-	got := tokenResponse{AccessToken: t.AccessToken, ExpiresIn: float64(t.ExpiresIn), RefreshToken: t.RefreshToken}
+func responseOf(t *oauth2.Token) provider.TokenResponse {
+	got := provider.TokenResponse{AccessToken: t.AccessToken, ExpiresIn: float64(t.ExpiresIn), RefreshToken: t.RefreshToken}
 	if scope, ok := t.Extra("scope").(string); ok {
 		got.Scope = &scope
 	}
 	return got
-}
-
-// protocolClaims serve the login alone; see RFC 7519, Section 4.1, and OpenID
-// Connect Core 1.0, Sections 2 and 3.3.2.11.
-var protocolClaims = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "azp", "nonce", "at_hash", "c_hash", "s_hash", "sid", "auth_time", "acr", "amr", "cnf", "events"}
-
-// keptClaims returns the claims of an ID token that the session keeps.
-func (s *Strategy) keptClaims(id identity) json.RawMessage {
-	keep := s.config.KeepClaim
-	if keep == nil {
-		keep = func(name string) bool { return !slices.Contains(protocolClaims, name) }
-	}
-	var b bytes.Buffer
-	b.WriteByte('{')
-	jsonscan.Object(id.payload, func(name, value string) error { // was parsed before
-		if keep(name) {
-			if b.Len() > 1 {
-				b.WriteByte(',')
-			}
-			quoted, _ := json.Marshal(name)
-			b.Write(quoted)
-			b.WriteByte(':')
-			b.WriteString(value)
-		}
-		return nil
-	})
-	b.WriteByte('}')
-	return b.Bytes()
 }
 
 // checkSession settles cookies and durations.
@@ -509,7 +397,7 @@ func (s *Strategy) checkSession(p *problems, c Config) Config {
 	setDefault(&c.CookieName, "auth0_session")
 	setDefault(&c.CookiePath, "/")
 	setDefault(&c.CookieSameSite, http.SameSiteLaxMode)
-	secure := len(s.sites) > 0 && s.sites[0].secure()
+	secure := len(s.sites.List) > 0 && s.sites.List[0].IsSecure()
 	s.cookies = newCookies(c, secure)
 	if err := s.cookies.session.Check(); err != nil {
 		p.add("CookieName", "and the other fields of the session cookie: %v", err)
@@ -523,32 +411,25 @@ func (s *Strategy) checkSession(p *problems, c Config) Config {
 	if c.Store == nil && !c.CookieSessionsUntil.IsZero() {
 		p.add("CookieSessionsUntil", "is set without Store, and sessions are in cookies for good")
 	}
-	session := s.cookies.session
+	bound := s.cookies.session
 	// Everything that is sealed belongs to this application and to its tenant: others
 	// may have the same secret, and cookies of the same name. The subjects of two
 	// tenants have nothing to do with each other.
-	s.keyring = keyring.Bind(strings.TrimSuffix(s.namespace.base, "/"), c.ClientID, session.Name, session.Domain, session.Path)
-	s.sessions = &sessions{
-		cookie:   session,
-		keyring:  s.keyring,
-		countsAs: c.CountsAsUse,
-		now:      s.now,
-		log:      s.log,
-		store:    newBoundStore(c.Store),
-		until:    c.CookieSessionsUntil,
-		recent:   newBoundStore(newMemoryCache(maxRecent)),
+	s.keyring = keyring.Bind(strings.TrimSuffix(s.namespace.Issuer, "/"), c.ClientID, bound.Name, bound.Domain, bound.Path)
+	config := session.Config{
+		Cookie: bound, Keyring: s.keyring, Client: c.ClientID, CountsAsUse: c.CountsAsUse, Now: s.now, Log: s.log,
+		Store: engineStore(c.Store), Revocations: engineStore(c.Revocations), CookiesUntil: c.CookieSessionsUntil,
+		Idle:     checkedLimit(p, "IdleTimeout", c.IdleTimeout, 24*time.Hour),
+		Absolute: checkedLimit(p, "AbsoluteTimeout", c.AbsoluteTimeout, 7*24*time.Hour),
 	}
-	s.sessions.idle = checkedLimit(p, "IdleTimeout", c.IdleTimeout, 24*time.Hour)
-	s.sessions.absolute = checkedLimit(p, "AbsoluteTimeout", c.AbsoluteTimeout, 7*24*time.Hour)
-	if s.sessions.idle == 0 && s.sessions.absolute == 0 {
+	if config.Idle == 0 && config.Absolute == 0 {
 		p.add("AbsoluteTimeout", "and IdleTimeout cannot both be None: a session must end")
 	}
-	if i, a := s.sessions.idle, s.sessions.absolute; a > 0 && i > a && c.IdleTimeout != 0 {
+	if i, a := config.Idle, config.Absolute; a > 0 && i > a && c.IdleTimeout != 0 {
 		s.log.Warn("auth0: Config.IdleTimeout is longer than Config.AbsoluteTimeout and has no effect")
 	}
-	s.sessions.revoked = s.sessions.revocations(c)
-	s.sessions.ended = &endedSessions{life: s.sessions.longestLife(), now: s.now, known: map[endedID]struct{}{}}
-	if s.namespace.static == nil {
+	s.sessions = session.New(config)
+	if s.namespace.Static == nil {
 		c.KeepIDToken = true // other providers need it to end their session
 	}
 	if c.InsecureHTTP && !secure {
@@ -556,9 +437,6 @@ func (s *Strategy) checkSession(p *problems, c Config) Config {
 	}
 	return c
 }
-
-// maxRecent bounds the sessions in cookies whose newest tokens are known.
-const maxRecent = 10_000
 
 func checkedLimit(p *problems, field string, d, byDefault time.Duration) time.Duration {
 	switch {
@@ -584,11 +462,11 @@ func (s *Strategy) StartSession(w http.ResponseWriter, r *http.Request, l *Login
 	if err := s.ready(); err != nil {
 		return asError("login", err)
 	}
-	if l == nil || l.identity == nil {
-		return asError("login", refuseInternal.because("the login was not made by this package"))
+	if l == nil || l.identity.IsEmpty() {
+		return asError("login", refusal.Internal.Because("the login was not made by this package"))
 	}
 	start := s.startSession
-	if l.continued != nil {
+	if !l.continued.IsEmpty() {
 		start = s.continueSession
 	}
 	if err := start(w, r, l); err != nil {

@@ -1,7 +1,6 @@
 package auth0
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -9,7 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
 // TrySilentLogin logs people in who are logged in at the tenant already, for
@@ -46,14 +47,14 @@ var silentRefusals = []string{"login_required", "interaction_required", "consent
 // asked to log in: the tenant would have to ask something, or the tenant or the
 // application does not want this person. An answer that is not good is told.
 func isSilentRefusal(err error) bool {
-	e, ok := errors.AsType[*Error](err)
-	return ok && (e.Status == http.StatusForbidden || e.Reason == refuseByTenant.reason && slices.Contains(silentRefusals, e.Code))
+	e := outermost(err)
+	return e != nil && (e.Status == http.StatusForbidden || e.Reason == refusal.ByTenant.Reason && slices.Contains(silentRefusals, e.Code))
 }
 
 func (s *Strategy) maySilentLogin(r *http.Request) bool {
 	loaded := loadedBy(r.Context(), s)
-	return loaded.record == nil && loaded.err == nil && isNavigation(r) && r.Method == http.MethodGet && !isPrefetch(r) &&
-		!s.triedSilentLogin(loaded.jar) && !strings.Contains(r.URL.RawQuery, silentMarker)
+	return loaded.Record == nil && loaded.Err == nil && browser.Navigates(r) && r.Method == http.MethodGet && !browser.Prefetches(r) &&
+		!s.triedSilentLogin(loaded.Jar) && !strings.Contains(r.URL.RawQuery, silentMarker)
 }
 
 func (s *Strategy) beginSilentLogin(w http.ResponseWriter, r *http.Request, next http.Handler) error {
@@ -62,7 +63,7 @@ func (s *Strategy) beginSilentLogin(w http.ResponseWriter, r *http.Request, next
 		return err
 	}
 	here := url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
-	options := []LoginOption{WithPrompt("none"), WithReturnTo(site.path + "/" + strings.TrimLeft(here.RequestURI(), "/"))}
+	options := []LoginOption{WithPrompt("none"), WithReturnTo(site.Path + "/" + strings.TrimLeft(here.RequestURI(), "/"))}
 	a, err := s.loginRequest(options)
 	if err != nil {
 		return err
@@ -80,7 +81,7 @@ func (s *Strategy) beginSilentLogin(w http.ResponseWriter, r *http.Request, next
 	if err := s.keepTransaction(w, r, t); err != nil {
 		return err
 	}
-	redirect(w, authURL, http.StatusFound)
+	browser.Redirect(w, authURL, http.StatusFound)
 	return nil
 }
 

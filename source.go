@@ -9,6 +9,9 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
 // A TokenExtractor is a place of a request where an access token may be. The other
@@ -36,8 +39,8 @@ type credential struct {
 // Since no token with such a character is ever accepted, it is enough to look at
 // those that were refused.
 func (c credential) refused(err error) error {
-	if c.inHeader && !isToken68(c.token) {
-		return refuseHeader.because("characters that no token has")
+	if c.inHeader && !syntax.IsToken68(c.token) {
+		return refusal.Header.Because("characters that no token has")
 	}
 	return asBearerError(err)
 }
@@ -52,7 +55,7 @@ func (a *API) credentials(r *http.Request) (credential, error) {
 	for _, source := range a.config.TokenExtractors {
 		c, err := source.take(found.request)
 		switch {
-		case errors.Is(err, ErrNoToken):
+		case isRefused(err, refusal.NoToken):
 			none = err
 			continue
 		case err != nil:
@@ -64,7 +67,7 @@ func (a *API) credentials(r *http.Request) (credential, error) {
 			continue
 		}
 		if found.token != "" {
-			return found, refuseSeveral.because("tokens in two places of one request")
+			return found, refusal.Several.Because("tokens in two places of one request")
 		}
 		found.token, found.inHeader, found.ambient = c.token, c.inHeader, c.ambient
 	}
@@ -72,7 +75,7 @@ func (a *API) credentials(r *http.Request) (credential, error) {
 	case found.token != "":
 		return found, nil
 	case none == nil:
-		none = refuseNoToken.error()
+		none = refusal.NoToken.New()
 	}
 	return found, none
 }
@@ -104,7 +107,7 @@ func FromCookie(name string) TokenExtractor {
 		case 1:
 			return credential{token: cookies[0].Value, ambient: true}, nil
 		}
-		return credential{}, refuseSeveral.because("%d cookies of that name", len(cookies))
+		return credential{}, refusal.Several.Because("%d cookies of that name", len(cookies))
 	}}
 }
 
@@ -119,7 +122,7 @@ func FromQuery() TokenExtractor {
 		values := r.URL.Query()[tokenParameter]
 		switch {
 		case len(values) > 1:
-			return credential{}, refuseSeveral.because("%d parameters of that name", len(values))
+			return credential{}, refusal.Several.Because("%d parameters of that name", len(values))
 		case len(values) == 0 || values[0] == "":
 			return credential{}, nil
 		}
@@ -168,15 +171,15 @@ func FromForm() TokenExtractor {
 			return found, nil // whoever reads on sees the same
 		}
 		if bytes.ContainsFunc(body, func(c rune) bool { return c >= 0x80 }) {
-			return credential{}, refuseForm.because("the form has bytes that are not ASCII")
+			return credential{}, refusal.Form.Because("the form has bytes that are not ASCII")
 		}
 		values, err := url.ParseQuery(string(body))
 		if err != nil {
-			return credential{}, refuseForm.because("the form cannot be read")
+			return credential{}, refusal.Form.Because("the form cannot be read")
 		}
 		switch tokens := values[tokenParameter]; {
 		case len(tokens) > 1:
-			return credential{}, refuseSeveral.because("%d fields of that name", len(tokens))
+			return credential{}, refusal.Several.Because("%d fields of that name", len(tokens))
 		case len(tokens) == 1:
 			found.token = tokens[0]
 		}
@@ -219,9 +222,9 @@ func FromWebSocket() TokenExtractor {
 			switch {
 			case protocol != "bearer":
 			case i+1 == len(protocols):
-				return credential{}, refuseCredential.because("the protocol bearer has no token after it")
+				return credential{}, refusal.Credential.Because("the protocol bearer has no token after it")
 			case found.token != "":
-				return credential{}, refuseSeveral.because("the protocol bearer is there twice")
+				return credential{}, refusal.Several.Because("the protocol bearer is there twice")
 			default:
 				found.token = protocols[i+1]
 			}
@@ -247,7 +250,7 @@ func FromFunc(find func(*http.Request) (string, error)) TokenExtractor {
 		case errors.Is(err, ErrNoToken):
 			return credential{}, nil
 		case err != nil:
-			return credential{}, hookError(err, refuseForbidden, func(err error) error { return refuseCredential.wrap(err) })
+			return credential{}, hookError(err, refusal.Forbidden, func(err error) error { return refusal.Credential.Wrap(err) })
 		}
 		return credential{token: token}, nil
 	}}
@@ -260,56 +263,33 @@ func bearerToken(r *http.Request) (string, error) {
 	const scheme = "Bearer"
 	values := r.Header.Values("Authorization")
 	if len(values) == 0 {
-		return "", refuseNoToken.error()
+		return "", refusal.NoToken.New()
 	}
 	if len(values) > 1 {
-		return "", refuseHeader.because("%d Authorization headers", len(values))
+		return "", refusal.Header.Because("%d Authorization headers", len(values))
 	}
 	value := values[0]
 	if value == "" {
-		return "", refuseNoToken.error()
+		return "", refusal.NoToken.New()
 	}
 	name, rest, spaced := strings.Cut(value, " ")
 	switch {
 	case !spaced && strings.EqualFold(value, scheme):
-		return "", refuseHeader.because("the scheme has no token")
-	case !spaced && len(value) >= len(scheme) && strings.EqualFold(value[:len(scheme)], scheme) && isToken68(value):
+		return "", refusal.Header.Because("the scheme has no token")
+	case !spaced && len(value) >= len(scheme) && strings.EqualFold(value[:len(scheme)], scheme) && syntax.IsToken68(value):
 		// Some other scheme whose name begins like ours.
-		return "", refuseNoToken.error()
-	case !spaced && !strings.Contains(value, ".") && isToken68(value):
-		return "", refuseNoToken.error()
+		return "", refusal.NoToken.New()
+	case !spaced && !strings.Contains(value, ".") && syntax.IsToken68(value):
+		return "", refusal.NoToken.New()
 	case !spaced:
-		return "", refuseHeader.because("a token without a scheme; send Authorization: Bearer TOKEN")
+		return "", refusal.Header.Because("a token without a scheme; send Authorization: Bearer TOKEN")
 	case !strings.EqualFold(name, scheme):
 		// What stands there is not quoted: it may be a token without a scheme.
-		return "", refuseNoToken.because("the scheme is not Bearer")
+		return "", refusal.NoToken.Because("the scheme is not Bearer")
 	}
 	token := strings.TrimLeft(rest, " ")
 	if token == "" {
-		return "", refuseHeader.because("the scheme has no token")
+		return "", refusal.Header.Because("the scheme has no token")
 	}
 	return token, nil
 }
-
-// isToken68 follows token68 of RFC 9110, Section 11.2. It sees every token that is
-// refused, so it does not branch.
-func isToken68(s string) bool {
-	other, table := byte(0), &otherThanToken68
-	for ; len(s) >= 8; s = s[8:] {
-		other |= table[s[0]] | table[s[1]] | table[s[2]] | table[s[3]] | table[s[4]] | table[s[5]] | table[s[6]] | table[s[7]]
-	}
-	for i := range len(s) {
-		other |= table[s[i]]
-	}
-	return other == 0
-}
-
-var otherThanToken68 = func() (table [256]byte) {
-	for i := range table {
-		table[i] = 1
-	}
-	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/=") {
-		table[c] = 0
-	}
-	return table
-}()

@@ -1,19 +1,10 @@
 package auth0
 
 import (
-	"container/heap"
-	"container/list"
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/binary"
-	"errors"
-	"fmt"
-	"maps"
-	"math"
-	"strconv"
-	"sync"
 	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
 // A Store keeps values by key until they expire, for all instances of a program.
@@ -82,312 +73,10 @@ type Store interface {
 	Delete(key string) error
 }
 
-// What a store may have beyond Store.
-type (
-	contextStore interface {
-		FindCtx(ctx context.Context, key string) ([]byte, bool, error)
-		CommitCtx(ctx context.Context, key string, value []byte, expiry time.Time) error
-		DeleteCtx(ctx context.Context, key string) error
-	}
-	updateStore interface {
-		UpdateCtx(ctx context.Context, key string, value []byte, expiry time.Time) (bool, error)
-	}
-	leaseStore interface {
-		LeaseCtx(ctx context.Context, key string, d time.Duration) (func(), bool, error)
-	}
-	findAllStore interface {
-		FindAllCtx(ctx context.Context, keys ...string) ([][]byte, error)
-	}
-	raiseStore interface {
-		RaiseCtx(ctx context.Context, key string, number int64, expiry time.Time) error
-	}
-	ownedStore interface {
-		CommitOwnedCtx(ctx context.Context, key, owner string, value []byte, expiry time.Time) error
-	}
-)
-
-const (
-	// storeTimeout bounds one call of a store: a page that waits longer for a
-	// session is no better than one that says so.
-	storeTimeout = time.Second
-	// maxStoreCalls bounds the calls under way, since some go on after nobody
-	// waits for them.
-	maxStoreCalls = 128
-)
-
-var (
-	errStoreBusy    = errors.New("too many calls of the store are under way")
-	errStoreTimeout = fmt.Errorf("the store has not answered within %v", storeTimeout)
-)
-
-// A boundStore is a Store that always answers, within a second.
-type boundStore struct {
-	store  Store
-	slots  chan struct{}
-	direct bool // the store never waits, so its calls need no goroutine
-}
-
-func newBoundStore(s Store) *boundStore {
-	if s == nil {
-		return nil
-	}
-	_, direct := s.(*MemoryStore)
-	return &boundStore{store: s, slots: make(chan struct{}, maxStoreCalls), direct: direct}
-}
-
-// find returns the value of a key, nil if there is none.
-func (b *boundStore) find(ctx context.Context, key string) ([]byte, error) {
-	return call(ctx, b, func(ctx context.Context) (value []byte, err error) {
-		var found bool
-		if s, ok := b.store.(contextStore); ok {
-			value, found, err = s.FindCtx(ctx, key)
-		} else {
-			value, found, err = b.store.Find(key)
-		}
-		if err != nil || !found {
-			return nil, err
-		}
-		return value, nil
-	})
-}
-
-// findAll returns the values of several keys, nil for those that are not there.
-func (b *boundStore) findAll(ctx context.Context, keys []string) (values [][]byte, err error) {
-	if s, ok := b.store.(findAllStore); ok {
-		values, err = call(ctx, b, func(ctx context.Context) ([][]byte, error) { return s.FindAllCtx(ctx, keys...) })
-		if err == nil && len(values) != len(keys) {
-			err = fmt.Errorf("the store returned %d values for %d keys", len(values), len(keys))
-		}
-		return values, err
-	}
-	values = make([][]byte, len(keys))
-	errs := make([]error, len(keys))
-	var all sync.WaitGroup
-	for i, key := range keys {
-		all.Go(func() { values[i], errs[i] = b.find(ctx, key) })
-	}
-	all.Wait()
-	return values, errors.Join(errs...)
-}
-
-func (b *boundStore) commit(ctx context.Context, key string, value []byte, expiry time.Time) error {
-	_, err := call(ctx, b, func(ctx context.Context) (struct{}, error) {
-		if s, ok := b.store.(contextStore); ok {
-			return struct{}{}, s.CommitCtx(ctx, key, value, notPast(expiry))
-		}
-		return struct{}{}, b.store.Commit(key, value, notPast(expiry))
-	})
-	return err
-}
-
-// commitOwned is commit for a new session of an owner.
-func (b *boundStore) commitOwned(ctx context.Context, key, owner string, value []byte, expiry time.Time) error {
-	s, ok := b.store.(ownedStore)
-	if !ok {
-		return b.commit(ctx, key, value, expiry)
-	}
-	_, err := call(ctx, b, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, s.CommitOwnedCtx(ctx, key, owner, value, notPast(expiry))
-	})
-	return err
-}
-
-// raises reports whether the store can keep the greater of two numbers.
-func (b *boundStore) raises() bool {
-	_, ok := b.store.(raiseStore)
-	return ok
-}
-
-// raise keeps the greater of two numbers and the later of two expiries. A store
-// that cannot do so atomically replaces the value.
-func (b *boundStore) raise(ctx context.Context, key string, number int64, expiry time.Time) error {
-	s, ok := b.store.(raiseStore)
-	if !ok {
-		return b.commit(ctx, key, strconv.AppendInt(nil, number, 10), expiry)
-	}
-	_, err := call(ctx, b, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, s.RaiseCtx(ctx, key, number, notPast(expiry))
-	})
-	return err
-}
-
-// update replaces a value that is still there. A store that cannot say so
-// atomically is asked first.
-func (b *boundStore) update(ctx context.Context, key string, value []byte, expiry time.Time) (updated bool, err error) {
-	if s, ok := b.store.(updateStore); ok {
-		return call(ctx, b, func(ctx context.Context) (bool, error) { return s.UpdateCtx(ctx, key, value, notPast(expiry)) })
-	}
-	if old, err := b.find(ctx, key); old == nil || err != nil {
-		return false, err
-	}
-	return true, b.commit(ctx, key, value, expiry)
-}
-
-// notPast keeps what expires right now from being kept for ever: that is what
-// some stores make of a time that has passed.
-func notPast(expiry time.Time) time.Time {
-	if soon := time.Now().Add(time.Second); expiry.Before(soon) {
-		return soon
-	}
-	return expiry
-}
-
-func (b *boundStore) delete(ctx context.Context, key string) error {
-	_, err := call(ctx, b, func(ctx context.Context) (struct{}, error) {
-		if s, ok := b.store.(contextStore); ok {
-			return struct{}{}, s.DeleteCtx(ctx, key)
-		}
-		return struct{}{}, b.store.Delete(key)
-	})
-	return err
-}
-
-// lease reports whether the caller may work on a key. Without leases everybody
-// may.
-func (b *boundStore) lease(ctx context.Context, key string, d time.Duration) (release func(), ok bool, err error) {
-	s, has := b.store.(leaseStore)
-	if !has {
-		return func() {}, true, nil
-	}
-	end, err := call(ctx, b, func(ctx context.Context) (func(), error) {
-		end, ok, err := s.LeaseCtx(ctx, key, d)
-		if err != nil || !ok {
-			return nil, err
-		}
-		if ctx.Err() != nil {
-			end() // nobody waits for it any more
-		}
-		return end, context.Cause(ctx)
-	})
-	if end == nil || err != nil {
-		return nil, false, err
-	}
-	return func() { b.release(ctx, end) }, true, nil
-}
-
-// release gives a lease back. If that fails it ends by itself.
-func (b *boundStore) release(ctx context.Context, end func()) {
-	call(context.WithoutCancel(ctx), b, func(context.Context) (struct{}, error) { end(); return struct{}{}, nil })
-}
-
-// call runs one call of the store, and leaves it alone when it takes too long:
-// some stores take no context, and some take one and wait all the same, as those
-// of go-redis do unless its ContextTimeoutEnabled is set.
-func call[T any](ctx context.Context, b *boundStore, f func(context.Context) (T, error)) (answer T, err error) {
-	if b.direct {
-		if ctx.Err() != nil {
-			return answer, context.Cause(ctx)
-		}
-		return f(ctx)
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, storeTimeout, errStoreTimeout)
-	defer cancel()
-	select {
-	case b.slots <- struct{}{}:
-	case <-ctx.Done():
-		if err = context.Cause(ctx); err == errStoreTimeout {
-			err = errStoreBusy
-		}
-		return answer, err
-	}
-	type result struct {
-		answer T
-		err    error
-	}
-	done := make(chan result, 1)
-	go func() {
-		defer func() { <-b.slots }()
-		defer func() {
-			// On this goroutine a panic would end the process, where net/http
-			// would have ended one request.
-			if p := recover(); p != nil {
-				done <- result{err: fmt.Errorf("the store has panicked: %v", p)}
-			}
-		}()
-		answer, err := f(ctx)
-		done <- result{answer, err}
-	}()
-	select {
-	case r := <-done:
-		if r.err != nil && ctx.Err() != nil {
-			return answer, context.Cause(ctx)
-		}
-		return r.answer, r.err
-	case <-ctx.Done():
-		return answer, context.Cause(ctx)
-	}
-}
-
-// storeKey makes a key of what must not stand in a store: whoever reads one
-// learns no id that a cookie could have, and no name of a person.
-func storeKey(kind string, parts ...string) string {
-	h := sha256.New()
-	for _, part := range parts {
-		var size [8]byte
-		binary.BigEndian.PutUint64(size[:], uint64(len(part)))
-		h.Write(size[:])
-		h.Write([]byte(part))
-	}
-	return "auth0:" + kind + ":" + base64.RawURLEncoding.EncodeToString(h.Sum(nil))
-}
-
 // A MemoryStore is a [Store] for programs of one process. What it holds is lost
 // when the process ends. It has everything that a store may have. Its methods may
 // be called concurrently. Create it with [NewMemoryStore].
-type MemoryStore struct {
-	limit    int
-	perOwner int
-	maxMarks int
-	cache    bool // see newMemoryCache
-
-	mu       sync.RWMutex
-	entries  map[string]*memoryEntry
-	marks    int                   // entries that RaiseCtx has made
-	owned    map[string]*list.List // entries of an owner, written longest ago first
-	byExpiry expiryHeap            // of all entries
-
-	leaseMu     sync.Mutex
-	leases      map[string]*memoryLease
-	leasesSwept time.Time
-}
-
-type memoryEntry struct {
-	key    string
-	value  []byte // replaced, never written to
-	expiry time.Time
-	mark   bool
-	owner  string
-	age    *list.Element // in owned, nil without an owner
-	place  int           // in byExpiry
-}
-
-// A memoryLease is known by its address: two may well end at the same time.
-type memoryLease struct{ until time.Time }
-
-const (
-	// Sessions that one user can have in a MemoryStore: this many, or this share
-	// of its limit if that is less.
-	memorySessionsPerUser = 100
-	memoryShareOfUser     = 10
-	// memoryMarks is how many marks of logouts a MemoryStore holds for each
-	// session that it could. A mark takes about 300 bytes.
-	memoryMarks = 10
-)
-
-// errStoreFull is the cause when a MemoryStore refuses a new entry.
-var errStoreFull = errors.New("the MemoryStore is full: raise the limit of NewMemoryStore")
-
-var refuseStoreFull = refusal{503, "temporarily_unavailable", "store_unavailable", "too many people are logged in at the moment; please try again later"}
-
-// storeWriteError is the answer to a login whose session the store did not take.
-func storeWriteError(err error) error {
-	if errors.Is(err, errStoreFull) {
-		e := refuseStoreFull.wrap(err)
-		e.RetryAfter = time.Minute
-		return e
-	}
-	return refuseStoreWrite.wrap(err)
-}
+type MemoryStore struct{ memory *session.Memory }
 
 // NewMemoryStore returns a MemoryStore for at most limit sessions, at least one,
 // and ten times as many marks of logouts. A mark is a small value that outlives
@@ -401,255 +90,67 @@ func storeWriteError(err error) error {
 // 503, and the log names this limit. Sessions that are there go on, and can be
 // changed. When the store is full of marks, a logout gets 503. The browser's
 // cookie and the session in the store are deleted all the same.
-func NewMemoryStore(limit int) *MemoryStore {
-	limit = max(limit, 1)
-	return newMemoryStore(limit, min(max(limit/memoryShareOfUser, 1), memorySessionsPerUser), false)
-}
-
-// newMemoryCache returns a MemoryStore of which one value more than limit pushes
-// out the one that was written longest ago. It is for what can be lost.
-func newMemoryCache(limit int) *MemoryStore { return newMemoryStore(limit, limit, true) }
-
-func newMemoryStore(limit, perOwner int, cache bool) *MemoryStore {
-	marks := memoryMarks * limit
-	if marks/memoryMarks != limit { // overflow
-		marks = math.MaxInt
-	}
-	return &MemoryStore{
-		limit: limit, perOwner: perOwner, maxMarks: marks, cache: cache,
-		entries: map[string]*memoryEntry{}, owned: map[string]*list.List{}, leases: map[string]*memoryLease{},
-	}
-}
+func NewMemoryStore(limit int) *MemoryStore { return &MemoryStore{session.NewMemory(limit)} }
 
 // Find implements [Store].
 func (m *MemoryStore) Find(key string) ([]byte, bool, error) {
-	m.mu.RLock()
-	e := m.live(key, time.Now())
-	var value []byte
-	if e != nil {
-		value = e.value
-	}
-	m.mu.RUnlock()
-	if e == nil {
-		return nil, false, nil
-	}
-	return append([]byte{}, value...), true, nil
-}
-
-// live returns what is there and has not expired.
-func (m *MemoryStore) live(key string, now time.Time) *memoryEntry {
-	if e := m.entries[key]; e != nil && now.Before(e.expiry) {
-		return e
-	}
-	return nil
+	return m.memory.Find(key)
 }
 
 // Commit implements [Store].
 func (m *MemoryStore) Commit(key string, value []byte, expiry time.Time) error {
-	return m.commit(key, "", value, expiry)
-}
-
-func (m *MemoryStore) commit(key, owner string, value []byte, expiry time.Time) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	now := time.Now()
-	if e := m.live(key, now); e != nil {
-		m.change(e, value, expiry)
-		return nil
-	}
-	m.dropExpired(now)
-	if e := m.entries[key]; e != nil {
-		m.remove(e) // expired
-	}
-	own := m.owned[owner]
-	if full := len(m.entries)-m.marks >= m.limit; full || own != nil && own.Len() >= m.perOwner {
-		if own == nil {
-			return fmt.Errorf("%w (now %d sessions)", errStoreFull, m.limit)
-		}
-		m.remove(own.Front().Value.(*memoryEntry))
-	}
-	e := &memoryEntry{key: key, value: append([]byte{}, value...), expiry: expiry, owner: owner}
-	m.add(e)
-	if owner != "" || m.cache {
-		if m.owned[owner] == nil {
-			m.owned[owner] = list.New()
-		}
-		e.age = m.owned[owner].PushBack(e)
-	}
-	return nil
-}
-
-func (m *MemoryStore) add(e *memoryEntry) {
-	m.entries[e.key] = e
-	heap.Push(&m.byExpiry, e)
-}
-
-func (m *MemoryStore) change(e *memoryEntry, value []byte, expiry time.Time) {
-	e.value, e.expiry = append([]byte{}, value...), expiry
-	heap.Fix(&m.byExpiry, e.place)
-	if e.age != nil {
-		m.owned[e.owner].MoveToBack(e.age)
-	}
-}
-
-func (m *MemoryStore) remove(e *memoryEntry) {
-	delete(m.entries, e.key)
-	heap.Remove(&m.byExpiry, e.place)
-	if e.mark {
-		m.marks--
-	}
-	if e.age != nil {
-		own := m.owned[e.owner]
-		if own.Remove(e.age); own.Len() == 0 {
-			delete(m.owned, e.owner)
-		}
-	}
-}
-
-// dropExpired makes room, so that no goroutine has to. It does not do everything
-// at once, because others wait for the lock.
-func (m *MemoryStore) dropExpired(now time.Time) {
-	const most = 64
-	for range most {
-		if len(m.byExpiry) == 0 || now.Before(m.byExpiry[0].expiry) {
-			return
-		}
-		m.remove(m.byExpiry[0])
-	}
+	return m.memory.Commit(key, value, expiry)
 }
 
 // Delete implements [Store].
 func (m *MemoryStore) Delete(key string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if e := m.entries[key]; e != nil {
-		m.remove(e)
-	}
-	return nil
+	return m.memory.Delete(key)
 }
 
 // FindCtx is Find.
-func (m *MemoryStore) FindCtx(_ context.Context, key string) ([]byte, bool, error) {
-	return m.Find(key)
+func (m *MemoryStore) FindCtx(ctx context.Context, key string) ([]byte, bool, error) {
+	return m.memory.FindCtx(ctx, key)
 }
 
 // FindAllCtx finds several values at once, see [Store].
-func (m *MemoryStore) FindAllCtx(_ context.Context, keys ...string) ([][]byte, error) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	now := time.Now()
-	values := make([][]byte, len(keys))
-	for i, key := range keys {
-		if e := m.live(key, now); e != nil {
-			values[i] = append([]byte{}, e.value...)
-		}
-	}
-	return values, nil
+func (m *MemoryStore) FindAllCtx(ctx context.Context, keys ...string) ([][]byte, error) {
+	return m.memory.FindAllCtx(ctx, keys...)
 }
 
 // CommitCtx is Commit.
-func (m *MemoryStore) CommitCtx(_ context.Context, key string, value []byte, expiry time.Time) error {
-	return m.Commit(key, value, expiry)
+func (m *MemoryStore) CommitCtx(ctx context.Context, key string, value []byte, expiry time.Time) error {
+	return m.memory.CommitCtx(ctx, key, value, expiry)
 }
 
 // CommitOwnedCtx commits a session of an owner, see [Store] and [NewMemoryStore].
-func (m *MemoryStore) CommitOwnedCtx(_ context.Context, key, owner string, value []byte, expiry time.Time) error {
-	return m.commit(key, owner, value, expiry)
+func (m *MemoryStore) CommitOwnedCtx(ctx context.Context, key, owner string, value []byte, expiry time.Time) error {
+	return m.memory.CommitOwnedCtx(ctx, key, owner, value, expiry)
 }
 
 // DeleteCtx is Delete.
-func (m *MemoryStore) DeleteCtx(_ context.Context, key string) error { return m.Delete(key) }
+func (m *MemoryStore) DeleteCtx(ctx context.Context, key string) error {
+	return m.memory.DeleteCtx(ctx, key)
+}
 
 // UpdateCtx replaces a value that is there, see [Store].
-func (m *MemoryStore) UpdateCtx(_ context.Context, key string, value []byte, expiry time.Time) (bool, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	e := m.live(key, time.Now())
-	if e == nil {
-		return false, nil
-	}
-	m.change(e, value, expiry)
-	return true, nil
+func (m *MemoryStore) UpdateCtx(ctx context.Context, key string, value []byte, expiry time.Time) (bool, error) {
+	return m.memory.UpdateCtx(ctx, key, value, expiry)
 }
 
 // RaiseCtx keeps the greater number until the later expiry, see [Store].
-func (m *MemoryStore) RaiseCtx(_ context.Context, key string, number int64, expiry time.Time) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	now := time.Now()
-	if e := m.live(key, now); e != nil {
-		value := e.value
-		if old, err := strconv.ParseInt(string(value), 10, 64); err == nil && old < number {
-			value = strconv.AppendInt(nil, number, 10)
-		}
-		if expiry.Before(e.expiry) {
-			expiry = e.expiry
-		}
-		m.change(e, value, expiry)
-		return nil
-	}
-	m.dropExpired(now)
-	if e := m.entries[key]; e != nil {
-		m.remove(e) // expired
-	}
-	if m.marks >= m.maxMarks {
-		return fmt.Errorf("%w (now %d sessions and %d marks of logouts)", errStoreFull, m.limit, m.maxMarks)
-	}
-	m.add(&memoryEntry{key: key, value: strconv.AppendInt(nil, number, 10), expiry: expiry, mark: true})
-	m.marks++
-	return nil
+func (m *MemoryStore) RaiseCtx(ctx context.Context, key string, number int64, expiry time.Time) error {
+	return m.memory.RaiseCtx(ctx, key, number, expiry)
 }
 
 // LeaseCtx lets one caller at a time work on a key, see [Store].
-func (m *MemoryStore) LeaseCtx(_ context.Context, key string, d time.Duration) (release func(), ok bool, err error) {
-	m.leaseMu.Lock()
-	defer m.leaseMu.Unlock()
-	now := time.Now()
-	m.sweepLeases(now)
-	if held := m.leases[key]; held != nil && now.Before(held.until) {
-		return nil, false, nil
+func (m *MemoryStore) LeaseCtx(ctx context.Context, key string, d time.Duration) (release func(), ok bool, err error) {
+	return m.memory.LeaseCtx(ctx, key, d)
+}
+
+// engineStore is a store as the sessions use it.
+func engineStore(s Store) session.Store {
+	if m, ok := s.(*MemoryStore); ok {
+		return m.memory // whose calls need no goroutine
 	}
-	lease := &memoryLease{now.Add(d)}
-	m.leases[key] = lease
-	return func() {
-		m.leaseMu.Lock()
-		defer m.leaseMu.Unlock()
-		if m.leases[key] == lease { // else it is somebody else's by now
-			delete(m.leases, key)
-		}
-	}, true, nil
-}
-
-// sweepLeases forgets leases that were not released, once a minute.
-func (m *MemoryStore) sweepLeases(now time.Time) {
-	if now.Sub(m.leasesSwept) < time.Minute {
-		return
-	}
-	m.leasesSwept = now
-	maps.DeleteFunc(m.leases, func(_ string, l *memoryLease) bool { return !now.Before(l.until) })
-}
-
-// An expiryHeap has first what expires first.
-type expiryHeap []*memoryEntry
-
-func (h expiryHeap) Len() int           { return len(h) }
-func (h expiryHeap) Less(i, j int) bool { return h[i].expiry.Before(h[j].expiry) }
-
-func (h expiryHeap) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].place, h[j].place = i, j
-}
-
-func (h *expiryHeap) Push(x any) {
-	e := x.(*memoryEntry)
-	e.place = len(*h)
-	*h = append(*h, e)
-}
-
-func (h *expiryHeap) Pop() any {
-	last := len(*h) - 1
-	e := (*h)[last]
-	(*h)[last] = nil
-	*h = (*h)[:last]
-	return e
+	return s
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -14,7 +13,15 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/fault"
+	"github.com/seed-15d5a55c/auth0/internal/idtoken"
+	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/secret"
 )
 
 // Handler serves the routes of the strategy, and 404 for all other paths. It is
@@ -55,7 +62,7 @@ func (s *Strategy) Register(mux *http.ServeMux) {
 }
 
 // canRevoke reports whether there is somewhere to note that a session has ended.
-func (s *Strategy) canRevoke() bool { return s.sessions != nil && s.sessions.revoked != nil }
+func (s *Strategy) canRevoke() bool { return s.sessions != nil && s.sessions.CanRevoke() }
 
 // LoginHandler sends the browser to the tenant to log in. Options given here
 // hold for every request; of the query, or of a form that is posted, it takes
@@ -74,7 +81,7 @@ func (s *Strategy) canRevoke() bool { return s.sessions != nil && s.sessions.rev
 func (s *Strategy) LoginHandler(opts ...LoginOption) http.Handler {
 	if _, err := s.pageRequest(opts); err != nil {
 		s.log.Error("auth0: LoginHandler has unusable options and answers every request with an error", "err", err)
-		return s.handler("login", func(http.ResponseWriter, *http.Request) error { return refuseMisconfigured.wrap(err) })
+		return s.handler("login", func(http.ResponseWriter, *http.Request) error { return refusal.Misconfigured.Wrap(err) })
 	}
 	return s.handler("login", func(w http.ResponseWriter, r *http.Request) error { return s.login(w, r, opts) })
 }
@@ -95,7 +102,7 @@ func (s *Strategy) CallbackHandler() http.Handler {
 func (s *Strategy) LogoutHandler(opts ...LogoutOption) http.Handler {
 	if _, err := newLogoutRequest(s.config.Logout, opts); err != nil {
 		s.log.Error("auth0: LogoutHandler has unusable options and answers every request with an error", "err", err)
-		return s.handler("logout", func(http.ResponseWriter, *http.Request) error { return refuseMisconfigured.wrap(err) })
+		return s.handler("logout", func(http.ResponseWriter, *http.Request) error { return refusal.Misconfigured.Wrap(err) })
 	}
 	return s.handler("logout", func(w http.ResponseWriter, r *http.Request) error { return s.logout(w, r, opts) })
 }
@@ -116,7 +123,7 @@ func (s *Strategy) handler(op string, f func(http.ResponseWriter, *http.Request)
 // ready refuses to work for a Strategy that New has not made.
 func (s *Strategy) ready() error {
 	if s.sessions == nil {
-		return refuseMisconfigured.because("this Strategy was not made by New")
+		return refusal.Misconfigured.Because("this Strategy was not made by New")
 	}
 	return nil
 }
@@ -143,9 +150,9 @@ func (s *Strategy) beginSealed(ctx context.Context, a *authRequest) (authURL, tr
 		return "", "", err
 	}
 	if a.popup != nil {
-		return "", "", refuseLoginOption.because("WithPopup is for LoginHandler: its answer is a page of CallbackHandler")
+		return "", "", refusal.LoginOption.Because("WithPopup is for LoginHandler: its answer is a page of CallbackHandler")
 	}
-	authURL, t, err := s.begin(ctx, s.sites[0], a)
+	authURL, t, err := s.begin(ctx, s.sites.List[0], a)
 	if err != nil {
 		return "", "", err
 	}
@@ -208,24 +215,24 @@ type Login struct {
 	// if there is one. AfterLogin may change it; see [Session].
 	Data map[string]string
 
-	identity func() identity
-	token    func() *oauth2.Token
+	identity secret.Box[idtoken.Identity]
+	token    secret.Box[*oauth2.Token]
 	scope    string // that was asked for
 	audience string
-	recovery secret
+	recovery secret.Text
 	replaces string   // id of the session that the browser had when the login began
 	cookies  []string // names of that session's cookies
 	// continued is of a refresh that needed a second factor.
-	continued func() tokenResponse
+	continued secret.Box[provider.TokenResponse]
 }
 
 // Token returns the access token and, if there is one, the refresh token. With
 // the response type id_token there is neither, and Token returns nil.
 func (l *Login) Token() *oauth2.Token {
-	if l.token == nil {
+	if l.token.IsEmpty() {
 		return nil // somebody else has made it, for a test of AfterLogin say
 	}
-	return l.token()
+	return l.token.Reveal()
 }
 
 // Format hides the tokens from every verb of package fmt.
@@ -238,28 +245,28 @@ func (l *Login) Format(f fmt.State, _ rune) {
 func (s *Strategy) login(w http.ResponseWriter, r *http.Request, opts []LoginOption) error {
 	if !slices.Contains([]string{http.MethodGet, http.MethodPost, http.MethodHead}, r.Method) {
 		w.Header().Set("Allow", "GET, POST")
-		return refuseMethod.error()
+		return refusal.Method.New()
 	}
 	// A login that nobody asked for would push out the cookie of one that
 	// somebody did.
-	if r.Method == http.MethodHead || isPrefetch(r) {
-		noContent(w)
+	if r.Method == http.MethodHead || browser.Prefetches(r) {
+		browser.NoContent(w)
 		return nil
 	}
 	site, err := s.siteOf(r)
 	if err != nil {
 		return err
 	}
-	values, err := linkValues(w, r)
+	values, err := browser.Values(w, r)
 	if err != nil {
-		return refuseLoginOption.wrap(err)
+		return refusal.LoginOption.Wrap(err)
 	}
 	a, err := s.pageRequest(s.forwarded(values), opts)
 	if err != nil {
 		return err
 	}
 	if target, ok := s.alreadyThere(r, site, a, opts); ok {
-		redirect(w, target, http.StatusSeeOther)
+		browser.Redirect(w, target, http.StatusSeeOther)
 		return nil
 	}
 	authURL, t, err := s.begin(r.Context(), site, a)
@@ -274,7 +281,7 @@ func (s *Strategy) login(w http.ResponseWriter, r *http.Request, opts []LoginOpt
 	if r.Method == http.MethodGet {
 		status = http.StatusFound
 	}
-	redirect(w, authURL, status)
+	browser.Redirect(w, authURL, status)
 	return nil
 }
 
@@ -282,7 +289,7 @@ func (s *Strategy) login(w http.ResponseWriter, r *http.Request, opts []LoginOpt
 func (s *Strategy) loginRequest(layers ...[]LoginOption) (*authRequest, error) {
 	a, err := newAuthRequest(s.config.Login, slices.Concat(layers...))
 	if err != nil {
-		return nil, refuseLoginOption.wrap(err)
+		return nil, refusal.LoginOption.Wrap(err)
 	}
 	return a, nil
 }
@@ -294,7 +301,7 @@ func (s *Strategy) pageRequest(layers ...[]LoginOption) (*authRequest, error) {
 		return nil, err
 	}
 	if a.popup != nil && slices.Contains(a.popup.Tokens, "access_token") && !strings.Contains(s.config.ResponseType, "code") {
-		return nil, refuseLoginOption.because("WithPopup hands on an access token, which the response type %q has not", s.config.ResponseType)
+		return nil, refusal.LoginOption.Because("WithPopup hands on an access token, which the response type %q has not", s.config.ResponseType)
 	}
 	return a, nil
 }
@@ -335,7 +342,7 @@ func (s *Strategy) forwarded(query url.Values) []LoginOption {
 	case organization != "":
 		take("organization", WithOrganization)
 	}
-	if name := query.Get("connection"); s.connections.mayBe(name, cmp.Or(organization, s.organization)) {
+	if name := query.Get("connection"); s.connections.CouldBe(name, cmp.Or(organization, s.organization)) {
 		take("connection", WithConnection)
 	} else if name != "" {
 		s.log.Debug("auth0: login: connection ignored, it is not one of the application", "name", clip(name))
@@ -348,7 +355,7 @@ func (s *Strategy) forwarded(query url.Values) []LoginOption {
 
 // alreadyThere reports whether the request can be sent on at once: somebody is
 // logged in, and nothing is asked for that only the tenant can do.
-func (s *Strategy) alreadyThere(r *http.Request, site site, a *authRequest, opts []LoginOption) (target string, ok bool) {
+func (s *Strategy) alreadyThere(r *http.Request, site browser.Base, a *authRequest, opts []LoginOption) (target string, ok bool) {
 	session, err := s.Session(r)
 	if err != nil || len(opts) > 0 || a.invitation || a.maxAge != nil || a.requiredACR != nil || a.appState != nil || a.popup != nil {
 		return "", false
@@ -365,7 +372,7 @@ func (s *Strategy) alreadyThere(r *http.Request, site site, a *authRequest, opts
 }
 
 // begin makes a transaction and the URL that goes with it.
-func (s *Strategy) begin(ctx context.Context, site site, a *authRequest) (string, *transaction, error) {
+func (s *Strategy) begin(ctx context.Context, site browser.Base, a *authRequest) (string, *transaction, error) {
 	ep, err := s.endpoints(ctx)
 	if err != nil {
 		return "", nil, err
@@ -380,20 +387,20 @@ func (s *Strategy) begin(ctx context.Context, site site, a *authRequest) (string
 
 // authenticationRequest returns the parameters of OpenID Connect Core 1.0, Section
 // 3.1.2.1, and the transaction that will know the answer.
-func (s *Strategy) authenticationRequest(site site, a *authRequest) (url.Values, *transaction) {
+func (s *Strategy) authenticationRequest(site browser.Base, a *authRequest) (url.Values, *transaction) {
 	if a.invitation {
 		a.returnTo = "" // whoever joins begins at the beginning
 	}
 	t := &transaction{
 		Version:      transactionVersion,
 		ResponseType: cmp.Or(a.responseType, s.config.ResponseType),
-		State:        randomText(),
-		Nonce:        randomText(),
+		State:        secret.Random(),
+		Nonce:        secret.Random(),
 		Verifier:     oauth2.GenerateVerifier(),
 		IssuedAt:     s.now().Unix(),
-		Base:         s.namespace.base,
+		Base:         s.namespace.Issuer,
 		ClientID:     s.config.ClientID,
-		RedirectURI:  site.url(cmp.Or(a.callbackPath, s.config.CallbackPath)),
+		RedirectURI:  site.URL(cmp.Or(a.callbackPath, s.config.CallbackPath)),
 		ReturnTo:     s.cleanReturnTo(site, a.returnTo),
 		MaxAge:       a.maxAge,
 		RequiredACR:  a.requiredACR,
@@ -466,14 +473,14 @@ func (s *Strategy) oauth2(ep discovery.Metadata, t *transaction) *oauth2.Config 
 }
 
 // cleanReturnTo returns a target that is safe to send a browser to.
-func (s *Strategy) cleanReturnTo(site site, target string) string {
-	if clean, ok := s.returnTo.Clean(site.origin, target); ok {
+func (s *Strategy) cleanReturnTo(site browser.Base, target string) string {
+	if clean, ok := s.returnTo.Clean(site.Origin, target); ok {
 		return clean
 	}
 	if target != "" {
 		s.log.Debug("auth0: return URL refused", "reason", "return_to_refused")
 	}
-	return site.path + s.config.DefaultReturnTo
+	return site.Path + s.config.DefaultReturnTo
 }
 
 // callback is the Authorization Code Flow from the redirect back to us onwards:
@@ -507,13 +514,13 @@ func (s *Strategy) callback(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case t.Silent && isSilentRefusal(err):
 		s.log.Info("auth0: a silent login was refused", "err", clip(err.Error()))
-		redirect(w, s.returnPath(t), http.StatusSeeOther)
+		browser.Redirect(w, s.returnPath(t), http.StatusSeeOther)
 	case t.Popup != nil:
 		s.answerPopup(w, r, t, l, t.failed(err))
 	case err != nil:
 		return t.failed(err)
 	default:
-		redirect(w, l.ReturnTo, http.StatusSeeOther)
+		browser.Redirect(w, l.ReturnTo, http.StatusSeeOther)
 	}
 	return nil
 }
@@ -555,11 +562,11 @@ func (s *Strategy) complete(ctx context.Context, ep discovery.Metadata, c tokenC
 // newLogin is the last step of all that end in a login.
 func (s *Strategy) newLogin(t *transaction, p redeemed) *Login {
 	return &Login{
-		User:     newUser(p.id.claims.Issuer, p.id.claims.Subject, s.keptClaims(p.id)),
+		User:     newUser(p.id.Claims.Issuer, p.id.Claims.Subject, p.id.Kept(s.config.KeepClaim)),
 		ReturnTo: s.returnPath(t),
 		AppState: t.AppState,
-		identity: func() identity { return p.id },
-		token:    func() *oauth2.Token { return p.token },
+		identity: secret.Of(p.id),
+		token:    secret.Of(p.token),
 		scope:    t.Scope,
 		audience: t.Audience,
 		replaces: t.Session,
@@ -573,12 +580,12 @@ func (s *Strategy) returnPath(t *transaction) string {
 	if t.ReturnTo != "" {
 		return t.ReturnTo
 	}
-	for _, site := range s.sites {
-		if t.RedirectURI == site.url(s.config.CallbackPath) {
-			return site.path + s.config.DefaultReturnTo
+	for _, site := range s.sites.List {
+		if t.RedirectURI == site.URL(s.config.CallbackPath) {
+			return site.Path + s.config.DefaultReturnTo
 		}
 	}
-	return s.sites[0].path + s.config.DefaultReturnTo
+	return s.sites.List[0].Path + s.config.DefaultReturnTo
 }
 
 // withoutTransaction is for callbacks that belong to no login of this browser.
@@ -590,19 +597,19 @@ func (s *Strategy) withoutTransaction(w http.ResponseWriter, r *http.Request, a 
 	if siteErr == nil && s.silent.Load() && slices.Contains(silentRefusals, a.errorCode) {
 		// A browser without cookies, which was never asked whether it wants to
 		// log in, must not see an error, and must not be sent round again.
-		redirect(w, site.path+s.config.DefaultReturnTo+"?"+silentMarker, http.StatusSeeOther)
+		browser.Redirect(w, site.Path+s.config.DefaultReturnTo+"?"+silentMarker, http.StatusSeeOther)
 		return nil
 	}
-	if _, sessionErr := s.Session(r); sessionErr != nil || siteErr != nil || !errors.Is(err, ErrTransactionNotFound) {
+	if _, sessionErr := s.Session(r); sessionErr != nil || siteErr != nil || !isRefused(err, refusal.NoTransaction) {
 		return err
 	}
-	redirect(w, site.path+s.config.DefaultReturnTo, http.StatusSeeOther)
+	browser.Redirect(w, site.Path+s.config.DefaultReturnTo, http.StatusSeeOther)
 	return nil
 }
 
 // redeemed is what a login has come to: who it is, and the tokens, if any.
 type redeemed struct {
-	id    identity
+	id    idtoken.Identity
 	token *oauth2.Token
 }
 
@@ -621,8 +628,8 @@ func (s *Strategy) redeem(ctx context.Context, ep discovery.Metadata, c tokenCli
 		return redeemed{}, err
 	}
 	// Section 3.3.3.6: whom the browser has brought is who the code is of.
-	if f.id != nil && (f.id.claims.Issuer != id.claims.Issuer || f.id.claims.Subject != id.claims.Subject) {
-		return redeemed{}, faultClaim.because("the two ID tokens of this login are of different people").idToken()
+	if f.id != nil && (f.id.Claims.Issuer != id.Claims.Issuer || f.id.Claims.Subject != id.Claims.Subject) {
+		return redeemed{}, idTokenFault(fault.Claim.Because("the two ID tokens of this login are of different people"))
 	}
 	return redeemed{id, tokens.Token}, nil
 }
@@ -631,11 +638,92 @@ func (s *Strategy) redeem(ctx context.Context, ep discovery.Metadata, c tokenCli
 func (s *Strategy) loginURL(r *http.Request, e *Error) string {
 	site, err := s.siteOf(r)
 	if err != nil {
-		site = s.sites[0]
+		site = s.sites.List[0]
 	}
-	target := site.url(s.config.LoginPath)
-	if to := e.ReturnTo; to != "" && to != site.path+s.config.DefaultReturnTo {
+	target := site.URL(s.config.LoginPath)
+	if to := e.ReturnTo; to != "" && to != site.Path+s.config.DefaultReturnTo {
 		target += "?returnTo=" + url.QueryEscape(to)
 	}
 	return target
+}
+
+func (s *Strategy) siteOf(r *http.Request) (browser.Base, error) {
+	site, err := s.sites.Of(r)
+	if err != nil {
+		err = refusal.UnknownHost.Wrap(err)
+	}
+	return site, err
+}
+
+// checkOrigin refuses a request that may change something and that a page of
+// another origin has caused.
+func (s *Strategy) checkOrigin(r *http.Request) error {
+	site, err := s.siteOf(r)
+	if err != nil {
+		return err
+	}
+	return browser.CheckOrigin(r, site)
+}
+
+func (s *Strategy) endpoints(ctx context.Context) (discovery.Metadata, error) {
+	if err := s.ready(); err != nil {
+		return discovery.Metadata{}, err
+	}
+	ep, err := s.namespace.Endpoints(ctx)
+	if err != nil {
+		return ep, refusal.TenantDown.Wrap(err)
+	}
+	if s.application.Auth.Method == provider.MutualTLS {
+		// Without its alias no login can be completed. It is better to know
+		// before somebody has typed a password, and before a code is used up.
+		if _, _, err := s.application.Authenticate(ctx, provider.TokenEndpoint); err != nil {
+			return ep, err
+		}
+	}
+	return ep, nil
+}
+
+// verifyIDToken checks the ID token that came with the tokens for a code. The
+// signature is checked here too, where item 6 of OpenID Connect Core 1.0, Section
+// 3.1.3.7 would let us trust TLS.
+func (s *Strategy) verifyIDToken(ctx context.Context, ep discovery.Metadata, t *transaction, tok tokens) (idtoken.Identity, error) {
+	id, err := s.idTokens.Verify(ctx, ep, tok.rawIDToken, keys.FromTenant, t.expectation())
+	if err == nil {
+		err = idtoken.CheckHash(id, jwt.AccessTokenHash, tok.AccessToken) // Section 3.1.3.8
+	}
+	if err != nil {
+		return idtoken.Identity{}, asIDTokenError(err)
+	}
+	return id, nil
+}
+
+// expectation is what the ID token of this login must agree with.
+func (t *transaction) expectation() idtoken.Expect {
+	return idtoken.Expect{Nonce: t.Nonce, ACR: t.RequiredACR, MaxAge: t.MaxAge, Began: t.IssuedAt}
+}
+
+// checkOrganization: a login to an organization must be one to that
+// organization. Its id is compared exactly, its name as Auth0 keeps it, in
+// lower case.
+func (s *Strategy) checkOrganization(ctx context.Context, t *transaction, id idtoken.Identity) error {
+	c := id.Claims
+	switch asked := t.Organization; {
+	case asked == "":
+	case strings.HasPrefix(asked, "org_"):
+		if c.OrgID != asked {
+			return idTokenFault(fault.Organization.Because("org_id is %.100q, the login was to %q", c.OrgID, asked))
+		}
+	case !c.Has(jwt.OrgName) || !strings.EqualFold(c.OrgName, asked):
+		return idTokenFault(fault.Organization.Because("org_name is %.100q, the login was to %q; the tenant must allow organization names", c.OrgName, asked))
+	}
+	if s.config.CheckOrganization == nil {
+		return nil
+	}
+	if c.OrgID == "" {
+		return idTokenFault(fault.Organization.Because("Config.CheckOrganization is set, and the ID token has no org_id"))
+	}
+	if err := s.config.CheckOrganization(ctx, c.OrgID); err != nil {
+		return hookError(err, refusal.AfterLogin, outageError)
+	}
+	return nil
 }

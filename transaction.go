@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
 // A transaction is one login on its way. The browser keeps it, sealed, and it
@@ -71,14 +72,14 @@ func (s *Strategy) seal(t *transaction, limit int) (string, error) {
 	for {
 		plain, err := json.Marshal(t)
 		if err != nil {
-			return "", refuseInternal.wrap(err)
+			return "", refusal.Internal.Wrap(err)
 		}
 		sealed := s.keyring.Seal(purposeTransaction, transactionID(t.State), plain)
 		if len(sealed) <= limit {
 			return sealed, nil
 		}
 		if t.ReturnTo == "" {
-			return "", refuseLoginOption.because("the options of this login need %d bytes, the limit is %d; make the application's state or the audience smaller", len(sealed), limit)
+			return "", refusal.LoginOption.Because("the options of this login need %d bytes, the limit is %d; make the application's state or the audience smaller", len(sealed), limit)
 		}
 		t.ReturnTo = ""
 	}
@@ -99,22 +100,22 @@ func (t *transaction) has(word string) bool {
 func (s *Strategy) open(sealed, state string, types ...string) (*transaction, error) {
 	plain, _, ok := s.keyring.Open(purposeTransaction, transactionID(state), sealed)
 	if !ok {
-		return nil, refuseNoTransaction.because("the transaction does not open")
+		return nil, refusal.NoTransaction.Because("the transaction does not open")
 	}
 	t := &transaction{}
 	if err := json.Unmarshal(plain, t); err != nil || t.Version != transactionVersion {
-		return nil, refuseNoTransaction.because("the transaction is of another version")
+		return nil, refusal.NoTransaction.Because("the transaction is of another version")
 	}
 	age := time.Duration(s.now().Unix()-t.IssuedAt) * time.Second
 	switch {
 	case subtle.ConstantTimeCompare([]byte(t.State), []byte(state)) != 1:
-		return nil, refuseNoTransaction.because("the state is that of another transaction")
+		return nil, refusal.NoTransaction.Because("the state is that of another transaction")
 	case age >= transactionLife || age < -time.Minute:
-		return nil, refuseNoTransaction.because("the transaction is %v old", age)
-	case t.Base != s.namespace.base || t.ClientID != s.config.ClientID:
-		return nil, refuseNoTransaction.because("the transaction belongs to another tenant or application")
+		return nil, refusal.NoTransaction.Because("the transaction is %v old", age)
+	case t.Base != s.namespace.Issuer || t.ClientID != s.config.ClientID:
+		return nil, refusal.NoTransaction.Because("the transaction belongs to another tenant or application")
 	case !slices.Contains(types, t.ResponseType):
-		return nil, refuseNoTransaction.because("the transaction has the response type %q", t.ResponseType)
+		return nil, refusal.NoTransaction.Because("the transaction has the response type %q", t.ResponseType)
 	}
 	return t, nil
 }
@@ -133,7 +134,7 @@ func (s *Strategy) keepTransaction(w http.ResponseWriter, r *http.Request, t *tr
 	}
 	s.makeRoom(w, jar, len(c.Name)+len(sealed))
 	if err := c.Set(w, jar, sealed, transactionLife); err != nil {
-		return refuseInternal.wrap(err)
+		return refusal.Internal.Wrap(err)
 	}
 	return nil
 }
@@ -224,7 +225,7 @@ func (s *Strategy) findTransaction(r *http.Request, state, responseType string) 
 	jar := s.jar(r)
 	values := s.transactionCookie(transactionID(state)).Values(jar)
 	if len(values) == 0 {
-		return nil, refuseNoTransaction.because("this browser has no cookie for the state; it has %d for others", len(s.transactionIDs(jar)))
+		return nil, refusal.NoTransaction.Because("this browser has no cookie for the state; it has %d for others", len(s.transactionIDs(jar)))
 	}
 	var t *transaction
 	var err error
@@ -238,8 +239,8 @@ func (s *Strategy) findTransaction(r *http.Request, state, responseType string) 
 	}
 	if site, err := s.siteOf(r); err != nil {
 		return nil, err
-	} else if len(s.sites) > 1 && !strings.HasPrefix(t.RedirectURI, site.origin+"/") {
-		return nil, refuseNoTransaction.because("the login was begun on another host")
+	} else if len(s.sites.List) > 1 && !strings.HasPrefix(t.RedirectURI, site.Origin+"/") {
+		return nil, refusal.NoTransaction.Because("the login was begun on another host")
 	}
 	return t, nil
 }

@@ -10,6 +10,9 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/secret"
 )
 
 // UserInfo asks the tenant what it knows of a user now (OpenID Connect Core 1.0,
@@ -36,16 +39,16 @@ func (s *Strategy) userInfo(ctx context.Context, token *oauth2.Token, subject st
 		return User{}, err
 	}
 	if token == nil || token.AccessToken == "" || subject == "" {
-		return User{}, refuseGrantRequest.because("an access token and a subject are needed")
+		return User{}, refusal.GrantRequest.Because("an access token and a subject are needed")
 	}
 	ep, err := s.endpoints(ctx)
 	if err != nil {
 		return User{}, err
 	}
 	if ep.UserInfoEndpoint == "" {
-		return User{}, refuseGrant.because("the provider has no userinfo endpoint")
+		return User{}, refusal.Grant.Because("the provider has no userinfo endpoint")
 	}
-	resp, err := bearerRequest(ctx, s.client, newSecret(token.AccessToken), http.MethodGet, ep.UserInfoEndpoint, nil, nil)
+	resp, err := provider.BearerRequest(ctx, s.client, secret.OfText(token.AccessToken), http.MethodGet, ep.UserInfoEndpoint, nil, nil)
 	if err != nil {
 		return User{}, grantError(err, nil)
 	}
@@ -55,15 +58,15 @@ func (s *Strategy) userInfo(ctx context.Context, token *oauth2.Token, subject st
 // readUserInfo decides on the answer.
 func readUserInfo(resp *fetch.Response, issuer, subject string) (User, error) {
 	if resp.Status != http.StatusOK {
-		e := parseTenantError(resp.Status, resp.Header, resp.Body)
-		if e.status == http.StatusUnauthorized {
-			return User{}, e.as(refuseUserInfoToken)
+		e := provider.ParseError(resp.Status, resp.Header, resp.Body)
+		if e.Status == http.StatusUnauthorized {
+			return User{}, e.Refusal(refusal.UserInfoToken)
 		}
 		return User{}, grantError(e, nil)
 	}
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if kind == "application/jwt" {
-		return User{}, refuseUserInfo.because("the answer is signed (application/jwt), which is not supported; register the application for plain userinfo answers")
+		return User{}, refusal.UserInfo.Because("the answer is signed (application/jwt), which is not supported; register the application for plain userinfo answers")
 	}
 	var sub string
 	var isText bool
@@ -79,11 +82,11 @@ func readUserInfo(resp *fetch.Response, issuer, subject string) (User, error) {
 	})
 	switch {
 	case err != nil:
-		return User{}, refuseUserInfo.because("the answer is %.60q and not the expected JSON", kind)
+		return User{}, refusal.UserInfo.Because("the answer is %.60q and not the expected JSON", kind)
 	case !isText || sub == "":
-		return User{}, refuseUserInfo.because("the answer has no sub; the access token needs the scope openid")
+		return User{}, refusal.UserInfo.Because("the answer has no sub; the access token needs the scope openid")
 	case sub != subject:
-		return User{}, refuseUserInfo.because("the answer is about somebody else than the access token's owner")
+		return User{}, refusal.UserInfo.Because("the answer is about somebody else than the access token's owner")
 	}
 	return newUser(issuer, sub, resp.Body), nil
 }

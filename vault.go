@@ -2,13 +2,16 @@ package auth0
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/provider"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/session"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
 	"golang.org/x/oauth2"
 )
 
@@ -35,11 +38,11 @@ func ForConnection(connection string, loginHint ...string) TokenOption {
 		switch {
 		case connection == "":
 			w.fail("ForConnection: the name of the connection is empty")
-		case !isConnectionName(connection):
+		case !syntax.IsConnectionName(connection):
 			w.fail("ForConnection: %.40q is no name of a connection", connection)
 		case len(loginHint) > 1:
 			w.fail("ForConnection: there are %d login hints, and one account at most is wanted", len(loginHint))
-		case len(w.loginHint) > 320 || !cleanText(w.loginHint):
+		case len(w.loginHint) > 320 || !syntax.CleanText(w.loginHint):
 			w.fail("ForConnection: the login hint is too long or has control characters")
 		}
 	})
@@ -51,7 +54,7 @@ func ForConnection(connection string, loginHint ...string) TokenOption {
 // token until its Expiry.
 func (s *Strategy) ConnectionToken(ctx context.Context, accessToken, connection, loginHint string) (*oauth2.Token, error) {
 	if accessToken == "" {
-		return nil, asError("token", refuseSessionToken.because("there is no access token to exchange"))
+		return nil, asError("token", refusal.SessionToken.Because("there is no access token to exchange"))
 	}
 	if err := s.ready(); err != nil {
 		return nil, asError("token", err)
@@ -67,37 +70,26 @@ func (s *Strategy) ConnectionToken(ctx context.Context, accessToken, connection,
 	return &oauth2.Token{AccessToken: v.Token, TokenType: "Bearer", Expiry: time.Unix(v.ExpiresAt, 0)}, nil
 }
 
-// A vaultRecord is a token of a third party as a session keeps it. Without hint
-// is a hint of its own: what it stands for may be another account than any that
-// was named.
-type vaultRecord struct {
-	Connection string `json:"con"`
-	Hint       string `json:"hint,omitempty"`
-	Scope      string `json:"scope,omitempty"`
-	Token      string `json:"token"`
-	ExpiresAt  int64  `json:"exp"`
-}
-
 // vaulted returns the place of the token for a wish, -1 if there is none.
-func (r *sessionRecord) vaulted(wish tokenWish) int {
-	return slices.IndexFunc(r.Vault, func(v vaultRecord) bool { return v.Connection == wish.connection && v.Hint == wish.loginHint })
+func vaulted(r *session.Record, wish tokenWish) int {
+	return slices.IndexFunc(r.Vault, func(v session.VaultToken) bool { return v.Connection == wish.connection && v.Hint == wish.loginHint })
 }
 
 // vaultToken returns the token for a wish that is good at a time.
-func (r *sessionRecord) vaultToken(wish tokenWish, at time.Time) (tokenRecord, bool) {
-	i := r.vaulted(wish)
+func vaultToken(r *session.Record, wish tokenWish, at time.Time) (session.Token, bool) {
+	i := vaulted(r, wish)
 	if i < 0 || r.Vault[i].ExpiresAt <= at.Unix() {
-		return tokenRecord{}, false
+		return session.Token{}, false
 	}
 	v := r.Vault[i]
-	return tokenRecord{Scope: v.Scope, Type: "Bearer", Token: v.Token, ExpiresAt: v.ExpiresAt}, true
+	return session.Token{Scope: v.Scope, Type: "Bearer", Token: v.Token, ExpiresAt: v.ExpiresAt}, true
 }
 
 // keepVaultToken puts a token in the place of the one it replaces. Beyond eight,
 // the one that expires first is dropped.
-func (r *sessionRecord) keepVaultToken(wish tokenWish, v vaultRecord) {
+func keepVaultToken(r *session.Record, wish tokenWish, v session.VaultToken) {
 	const most = 8
-	r.dropVaultToken(wish)
+	dropVaultToken(r, wish)
 	r.Vault = append(r.Vault, v)
 	if len(r.Vault) > most {
 		first := 0
@@ -111,8 +103,8 @@ func (r *sessionRecord) keepVaultToken(wish tokenWish, v vaultRecord) {
 	r.Refreshes++
 }
 
-func (r *sessionRecord) dropVaultToken(wish tokenWish) {
-	if i := r.vaulted(wish); i >= 0 {
+func dropVaultToken(r *session.Record, wish tokenWish) {
+	if i := vaulted(r, wish); i >= 0 {
 		r.Vault = slices.Delete(r.Vault, i, i+1)
 		r.Refreshes++
 	}
@@ -121,61 +113,61 @@ func (r *sessionRecord) dropVaultToken(wish tokenWish) {
 // connectionToken is accessToken for the token of a third party. What the
 // session ends with does not bound its life: the provider has said how long it
 // is good.
-func (s *Strategy) connectionToken(w http.ResponseWriter, r *http.Request, record *sessionRecord, wish tokenWish) (tokenRecord, error) {
-	if t, ok := record.vaultToken(wish, s.now().Add(refreshEarly)); ok && !wish.force {
+func (s *Strategy) connectionToken(w http.ResponseWriter, r *http.Request, record *session.Record, wish tokenWish) (session.Token, error) {
+	if t, ok := vaultToken(record, wish, s.now().Add(refreshEarly)); ok && !wish.force {
 		return t, nil
 	}
-	if record.RefreshToken == "" && s.sessions.store == nil {
-		return tokenRecord{}, refuseSessionToken.because("the session has no refresh token; ask for offline_access at the login")
+	if record.RefreshToken == "" && !s.sessions.HasStore() {
+		return session.Token{}, refusal.SessionToken.Because("the session has no refresh token; ask for offline_access at the login")
 	}
-	changed, err := s.refreshing.do(r.Context(), wish.key(record.ID), func(ctx context.Context) (*sessionRecord, error) {
+	changed, err := s.refreshing.do(r.Context(), wish.key(record.ID), func(ctx context.Context) (*session.Record, error) {
 		return s.renewVaultToken(ctx, record, wish)
 	})
 	// Also if it has failed: then the token that is no good is gone.
 	if changed != nil {
-		if err := s.sessions.sendTokens(w, s.jar(r), record, changed); err != nil {
-			return tokenRecord{}, err
+		if err := s.sessions.SendTokens(w, s.jar(r), record, changed); err != nil {
+			return session.Token{}, err
 		}
 	}
 	if err != nil {
-		if t, ok := record.vaultToken(wish, s.now()); ok && !errors.Is(err, ErrNoSession) && changed == nil {
+		if t, ok := vaultToken(record, wish, s.now()); ok && !isRefused(err, refusal.LoginRequired) && changed == nil {
 			s.log.Warn("auth0: a token of a third party could not be renewed before it expires", "err", clip(err.Error()))
 			return t, nil
 		}
-		return tokenRecord{}, err
+		return session.Token{}, err
 	}
-	if t, ok := changed.vaultToken(wish, s.now()); ok {
+	if t, ok := vaultToken(changed, wish, s.now()); ok {
 		return t, nil
 	}
-	return tokenRecord{}, refuseTenantAnswer.because("the tenant gave a token that has expired")
+	return session.Token{}, refusal.TenantAnswer.Because("the tenant gave a token that has expired")
 }
 
 // renewVaultToken exchanges the refresh token, unless somebody else has. A
 // refusal comes with the session as it is without the token.
-func (s *Strategy) renewVaultToken(ctx context.Context, record *sessionRecord, wish tokenWish) (*sessionRecord, error) {
+func (s *Strategy) renewVaultToken(ctx context.Context, record *session.Record, wish tokenWish) (*session.Record, error) {
 	var refused error
-	changed, err := s.sessions.change(ctx, record, func(newest *sessionRecord) error {
+	changed, err := s.sessions.Change(ctx, record, func(newest *session.Record) error {
 		enough := !wish.force || newest.Refreshes > record.Refreshes
-		if _, ok := newest.vaultToken(wish, s.now().Add(refreshEarly)); ok && enough {
-			return errUnchanged
+		if _, ok := vaultToken(newest, wish, s.now().Add(refreshEarly)); ok && enough {
+			return session.ErrUnchanged
 		}
 		if newest.RefreshToken == "" {
-			return refuseSessionToken.because("the session has no refresh token; ask for offline_access at the login")
+			return refusal.SessionToken.Because("the session has no refresh token; ask for offline_access at the login")
 		}
 		v, err := s.exchangeForConnection(ctx, newest.RefreshToken, tokenTypeRefreshToken, wish)
 		if err == nil {
-			newest.keepVaultToken(wish, v)
+			keepVaultToken(newest, wish, v)
 			return nil
 		}
 		err = connectionTokenError(err)
-		if e := asError("token", err); e.TenantStatus == 0 || e.Reason == refuseTenantDown.reason {
+		if e := asError("token", err); e.TenantStatus == 0 || e.Reason == refusal.TenantDown.Reason {
 			return err // temporary; what there is stays
 		}
 		refused = err
-		if newest.vaulted(wish) < 0 {
-			return errUnchanged
+		if vaulted(newest, wish) < 0 {
+			return session.ErrUnchanged
 		}
-		newest.dropVaultToken(wish)
+		dropVaultToken(newest, wish)
 		return nil
 	})
 	if err != nil {
@@ -190,7 +182,7 @@ const (
 	requestedVaultToken = "http://auth0.com/oauth/token-type/federated-connection-access-token"
 )
 
-func (s *Strategy) exchangeForConnection(ctx context.Context, subject, kind string, wish tokenWish) (vaultRecord, error) {
+func (s *Strategy) exchangeForConnection(ctx context.Context, subject, kind string, wish tokenWish) (session.VaultToken, error) {
 	form := url.Values{
 		"grant_type":           {grantTokenVault},
 		"subject_token":        {subject},
@@ -201,11 +193,11 @@ func (s *Strategy) exchangeForConnection(ctx context.Context, subject, kind stri
 	if wish.loginHint != "" {
 		form.Set("login_hint", wish.loginHint)
 	}
-	got, err := s.application.requestTokens(ctx, form)
+	got, err := s.application.Tokens(ctx, form)
 	if err != nil {
-		return vaultRecord{}, err
+		return session.VaultToken{}, err
 	}
-	v := vaultRecord{Connection: wish.connection, Hint: wish.loginHint, Token: got.AccessToken, ExpiresAt: s.now().Add(got.life()).Unix()}
+	v := session.VaultToken{Connection: wish.connection, Hint: wish.loginHint, Token: got.AccessToken, ExpiresAt: s.now().Add(got.Life()).Unix()}
 	if got.Scope != nil {
 		v.Scope = *got.Scope
 	}
@@ -217,8 +209,8 @@ func (s *Strategy) exchangeForConnection(ctx context.Context, subject, kind stri
 // need, and there are several codes for it; other refusals are about what the
 // application may do.
 func connectionTokenError(err error) error {
-	if e, ok := answered(err); ok && e.status == http.StatusUnauthorized && !slices.Contains([]string{"access_denied", "invalid_client", "unauthorized"}, e.code) {
-		return e.as(refuseNotConnected)
+	if e, ok := provider.Answered(err); ok && e.Status == http.StatusUnauthorized && !slices.Contains([]string{"access_denied", "invalid_client", "unauthorized"}, e.Code) {
+		return e.Refusal(refusal.NotConnected)
 	}
 	return refreshError(err)
 }

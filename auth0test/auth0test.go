@@ -9,9 +9,9 @@
 //	...
 //	r.Header.Set("Authorization", "Bearer "+tenant.AccessToken(auth0test.Permissions("read:protected")))
 //
-// For a web application, [Tenant.Browser] gives a client with cookies that
-// reaches both the application and the tenant, and [Tenant.SignIn] says who
-// will log in:
+// For a web application, [Tenant.Browser] returns a client with cookies that
+// reaches both the application and the tenant, and [Tenant.SignIn] names the user
+// who logs in:
 //
 //	tenant := auth0test.NewTenant(t)
 //	strategy, err := auth0.New(tenant.Config())
@@ -19,17 +19,17 @@
 //	tenant.SignIn("ada@acme.example")
 //	resp, err := tenant.Browser(app).Get(auth0test.AppURL + "/profile")
 //
-// The tenant answers as Auth0 does, also when something is wrong: see
-// [Tenant.Fail], [Tenant.Delay], [Tenant.EditIDToken] and the others. The code
-// under test is the one that runs in production; only the HTTP client differs.
-// It works inside [testing/synctest] too.
+// The tenant answers as Auth0 does, errors included: see [Tenant.Fail],
+// [Tenant.Delay], [Tenant.EditIDToken] and [Tenant.EditAccessToken]. The code under
+// test is the code that runs in production; only the HTTP client differs. It also
+// works inside [testing/synctest].
 //
 // [Serve] makes a tenant listen on an address, for real browsers.
 //
-// Every tenant begins with the same people, an API, and two applications at
-// [AppURL] or the address given to Serve: the web application of
-// [Tenant.Config], and a single-page application, [SPAClientID], for a test in
-// which the page itself logs in.
+// Every tenant begins with the same users, an API, and two applications at
+// [AppURL] or the URL given to Serve: the web application of [Tenant.Config], and
+// a single-page application, [SPAClientID], for a test in which the page itself
+// logs in.
 //
 //	ada@acme.example     database, password "correct horse", has the permission read:protected
 //	bob@acme.example     database, password "correct horse", has no permission
@@ -37,7 +37,8 @@
 //	linus@github.example GitHub, has the permission read:protected
 //
 // and one each for the connections partner-idp, fabrikam-entra and
-// customer-saml. Ada belongs to the organizations acme-eu and acme-labs.
+// customer-saml. Ada belongs to the organizations acme-eu and acme-labs; see
+// [Tenant.AddMember] for roles and permissions in one of them.
 package auth0test
 
 import (
@@ -53,11 +54,11 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 	"github.com/seed-15d5a55c/auth0/internal/publicsecret"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
 )
 
-// What every tenant begins with.
+// The names of the application and the API of every tenant.
 const (
 	// AppURL is the base URL of the application in [Tenant.Config].
 	AppURL = "https://app.acme.example"
@@ -76,63 +77,32 @@ const (
 	cookieSecret = publicsecret.TestCookie
 )
 
-// TB is the part of [testing.TB] that is needed. It is declared here so that
-// programs that use [Serve] do not link package testing.
+// TB is the part of [testing.TB] that the package needs. It is declared here so
+// that programs with [Serve] do not link package testing.
 type TB interface {
 	Helper()
 	Fatalf(format string, args ...any)
 	Cleanup(func())
 }
 
-// What a tenant is made of. See the fields of each.
-type (
-	User                   = tenant.User
-	Connection             = tenant.Connection
-	Organization           = tenant.Organization
-	OrganizationConnection = tenant.OrganizationConnection
-	Invitation             = tenant.Invitation
-	ConnectedAccount       = tenant.ConnectedAccount
-	// An Endpoint names a part of the tenant for switches and counters.
-	Endpoint = tenant.Endpoint
-)
-
-// The parts of a tenant.
-const (
-	Discovery  = tenant.Discovery
-	JWKS       = tenant.JWKS
-	Authorize  = tenant.Authorize
-	PAR        = tenant.PAR
-	Token      = tenant.Token
-	UserInfo   = tenant.UserInfo
-	Revoke     = tenant.Revoke
-	Logout     = tenant.Logout
-	Management = tenant.Management
-	ClientFile = tenant.ClientFile
-	MFA        = tenant.MFA
-
-	Passwordless = tenant.Passwordless
-	MyAccount    = tenant.MyAccount
-)
-
-// OneTimeCode is what every authenticator app shows, for a [User] with MFA.
-const OneTimeCode = tenant.OneTimeCode
-
 // A Tenant is an Auth0-shaped tenant. Its methods may be called concurrently.
 type Tenant struct {
-	t      *tenant.Tenant
+	faults // with the emulator
+
 	tb     TB
 	config auth0.Config
 	stop   func() error
 
 	mu       sync.Mutex
-	audience string // of the last APIConfig
+	audience string   // of the last APIConfig
+	hosts    []string // at which browsers and the tenant reach the application
 }
 
-// NewTenant returns a tenant that is reached through the HTTP client in
-// [Tenant.Config] and nowhere else. Its domain is acme.auth0.example.
+// NewTenant returns a tenant that only the HTTP clients of [Tenant.Config],
+// [Tenant.APIConfig] and [Tenant.Browser] reach. Its domain is acme.auth0.example.
 func NewTenant(t TB) *Tenant {
 	t.Helper()
-	inner, err := tenant.New(tenant.Config{Host: host, OrganizationNames: true, DefaultDirectory: directory})
+	inner, err := emulator.New(emulator.Config{Host: host, OrganizationNames: true, DefaultDirectory: directory})
 	if err != nil {
 		t.Fatalf("auth0test: %v", err)
 	}
@@ -146,21 +116,32 @@ func NewTenant(t TB) *Tenant {
 	return made
 }
 
-// Serve makes a tenant listen on a TCP address, such as "127.0.0.1:0", for the
-// application at appURL, such as "http://localhost:3000". [Tenant.Config] is
-// then for a provider on this machine. Close stops it.
-func Serve(addr, appURL string) (*Tenant, error) {
+// Serve makes a tenant listen on a TCP address of this machine, such as
+// "127.0.0.1:0", for the application at baseURL, such as "http://localhost:3000".
+// [Tenant.Config] is then for a provider on this machine. Close stops it.
+//
+// The tenant lets everybody in, so Serve returns an error for an address that other
+// machines can reach, and for a baseURL that names neither this machine nor a
+// domain reserved for tests (RFC 6761).
+func Serve(addr, baseURL string) (*Tenant, error) {
+	if _, err := appURL(baseURL); err != nil {
+		return nil, fmt.Errorf("auth0test: %w", err)
+	}
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("auth0test: %w", err)
 	}
 	base := "http://" + listener.Addr().String()
-	inner, err := tenant.New(tenant.Config{URL: base, OrganizationNames: true, DefaultDirectory: directory})
+	if !publicsecret.MayBeUsed(base) {
+		listener.Close()
+		return nil, fmt.Errorf("auth0test: other machines can reach %s, and the tenant lets everybody in; use 127.0.0.1", listener.Addr())
+	}
+	inner, err := emulator.New(emulator.Config{URL: base, OrganizationNames: true, DefaultDirectory: directory})
 	if err != nil {
 		listener.Close()
 		return nil, fmt.Errorf("auth0test: %w", err)
 	}
-	made, err := newTenant(inner, appURL)
+	made, err := newTenant(inner, baseURL)
 	if err != nil {
 		listener.Close()
 		return nil, fmt.Errorf("auth0test: %w", err)
@@ -173,15 +154,15 @@ func Serve(addr, appURL string) (*Tenant, error) {
 	return made, nil
 }
 
-func newTenant(inner *tenant.Tenant, appURL string) (*Tenant, error) {
-	err := inner.AddDemo(tenant.Demo{ClientID: clientID, ClientSecret: clientSecret, SPAClientID: SPAClientID, BaseURL: appURL, Audience: Audience})
+func newTenant(inner *emulator.Tenant, baseURL string) (*Tenant, error) {
+	err := inner.AddDemo(emulator.Demo{ClientID: clientID, ClientSecret: clientSecret, SPAClientID: SPAClientID, BaseURL: baseURL, Audience: Audience})
 	if err != nil {
 		return nil, err
 	}
-	return &Tenant{t: inner, audience: Audience, config: auth0.Config{
+	return &Tenant{faults: faults{t: inner}, audience: Audience, hosts: []string{strings.TrimPrefix(AppURL, "https://")}, config: auth0.Config{
 		ClientID:     clientID,
 		ClientSecret: clientSecret,
-		BaseURL:      appURL,
+		BaseURL:      baseURL,
 		Secrets:      []string{cookieSecret},
 		Audience:     Audience,
 	}}, nil
@@ -195,20 +176,20 @@ func (t *Tenant) Close() error {
 	return t.stop()
 }
 
-// Config returns a configuration for the tenant's application. Change what the
-// test is about. The cookie secret in it is the same everywhere and protects
-// nothing: a program that people can reach needs one of its own.
+// Config returns a configuration for the tenant's web application, which the test
+// can change. Its client secret and its cookie secret are published with this
+// package and protect nothing: [auth0.New] rejects them for a real domain.
 func (t *Tenant) Config() auth0.Config { return t.config }
 
-// APIConfig returns a configuration for an API of the tenant. If there is none
-// with that identifier, there is one from now on. Tokens of [Tenant.AccessToken]
-// are for the API that was asked for last.
+// APIConfig returns a configuration for an API of the tenant. It adds the API if
+// the tenant has none with that identifier. Tokens of [Tenant.AccessToken] are for
+// the API of the last call.
 func (t *Tenant) APIConfig(audience string) auth0.APIConfig {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.audience = audience
 	if audience != Audience && audience != "" {
-		t.must(t.t.AddAPI(tenant.API{Audience: audience, Name: audience, RBAC: true, AllowOfflineAccess: true}))
+		t.must(t.t.AddAPI(emulator.API{Audience: audience, Name: audience, RBAC: true, AllowOfflineAccess: true}))
 	}
 	return auth0.APIConfig{Domain: t.config.Domain, Audience: audience, HTTPClient: t.config.HTTPClient}
 }
@@ -224,79 +205,93 @@ func (t *Tenant) must(err error) {
 	}
 }
 
-// URL returns the issuer, which is where the tenant is, with a slash at the end.
+// URL returns the issuer, which is the URL of the tenant with a slash at the end.
 func (t *Tenant) URL() string { return t.t.Issuer() }
 
-// NameApp sets the name by which the tenant's pages call the applications.
+// NameApp sets the name of the applications on the tenant's pages.
 func (t *Tenant) NameApp(name string) {
-	t.editClients(func(c *tenant.Client) { c.Name = name })
+	t.editClients(func(c *emulator.Client) { c.Name = name })
 }
 
-func (t *Tenant) editClients(edit func(*tenant.Client)) {
+func (t *Tenant) editClients(edit func(*emulator.Client)) {
 	for _, id := range []string{clientID, SPAClientID} {
 		t.must(t.t.EditClient(id, edit))
 	}
 }
 
-// AddUser adds a person, or replaces the one with the same connection and id.
-func (t *Tenant) AddUser(u User) { t.must(t.t.AddUser(u)) }
+// AddUser adds a user, or replaces the one with the same connection and id.
+func (t *Tenant) AddUser(u User) { t.must(t.t.AddUser(emulator.User(u))) }
+
+// AddMember makes the user with the email address a member of an organization,
+// which is named by id or name, or replaces the membership. Roles, permissions and
+// claims in m are those of logins to the organization only.
+func (t *Tenant) AddMember(email, organization string, m Membership) {
+	t.must(t.t.AddMember(email, organization, emulator.Membership(m)))
+}
+
+// UseRolesClaim sets the claim in which ID tokens, /userinfo and access tokens
+// carry the names of the user's roles, for example "https://acme.example/roles".
+// Auth0 has no such claim: an Action adds it. The empty name, the default, means
+// that no token has roles.
+func (t *Tenant) UseRolesClaim(name string) { t.t.SetRolesClaim(name) }
 
 // AddOrganization adds an organization, or replaces the one with the same id.
-func (t *Tenant) AddOrganization(o Organization) { t.must(t.t.AddOrganization(o)) }
+func (t *Tenant) AddOrganization(o Organization) { t.must(t.t.AddOrganization(organization(o))) }
 
-// UseOrganizations sets what Auth0 calls organization_usage of the applications:
-// "deny", "allow", as in the beginning, or "require"; and for logins that name no
-// organization organization_require_behavior: "no_prompt", as in the beginning,
-// "pre_login_prompt", a page that asks for the name of one, or
-// "post_login_prompt", a page on which people choose among theirs. Whoever
-// [Tenant.SignIn] has named enters the first.
+// UseOrganizations sets two properties of the applications, as Auth0 names them.
+//
+// organization_usage is "deny", "allow", which is the default, or "require".
+//
+// organization_require_behavior is for logins that name no organization. It is
+// "no_prompt", which is the default, "pre_login_prompt" for a page that asks for
+// the name of one, or "post_login_prompt" for a page with the organizations of the
+// user. The user of [Tenant.SignIn] enters the first.
 func (t *Tenant) UseOrganizations(usage, behavior string) {
-	t.editClients(func(c *tenant.Client) { c.OrganizationUsage, c.OrganizationRequireBehavior = usage, behavior })
+	t.editClients(func(c *emulator.Client) { c.OrganizationUsage, c.OrganizationRequireBehavior = usage, behavior })
 }
 
 // AddConnection adds a connection, or replaces the one with the same name, and
 // enables it for the applications.
 func (t *Tenant) AddConnection(c Connection) {
-	t.must(t.t.AddConnection(c))
-	t.editClients(func(client *tenant.Client) {
+	t.must(t.t.AddConnection(emulator.Connection(c)))
+	t.editClients(func(client *emulator.Client) {
 		if !slices.Contains(client.Connections, c.Name) {
 			client.Connections = append(slices.Clip(client.Connections), c.Name)
 		}
 	})
 }
 
-// AllowClientCredentials lets the application have access tokens of its own for
-// an API.
+// AllowClientCredentials lets the application get access tokens for an API by the
+// client credentials grant.
 func (t *Tenant) AllowClientCredentials(audience string, scopes ...string) {
-	t.must(t.t.EditClient(clientID, func(c *tenant.Client) {
-		c.Grants = append(c.Grants, tenant.ClientGrant{Audience: audience, Scopes: scopes})
+	t.must(t.t.EditClient(clientID, func(c *emulator.Client) {
+		c.Grants = append(c.Grants, emulator.ClientGrant{Audience: audience, Scopes: scopes})
 	}))
 }
 
 // AddTokenExchange adds a token exchange profile for subject tokens of a type,
-// as an Action would: user returns the e-mail address of whose token it is.
+// as an Action would: the function returns the email address of the token's user.
 func (t *Tenant) AddTokenExchange(subjectTokenType string, user func(token string) (email string, ok bool)) {
 	t.must(t.t.AddTokenExchange(subjectTokenType, user))
 }
 
-// ExchangesTokensOf makes the application the API of an identifier, so that it
-// may exchange the access tokens that it receives.
+// ExchangesTokensOf makes the application the API with the identifier, so that it
+// can exchange the access tokens that it receives.
 func (t *Tenant) ExchangesTokensOf(audience string) {
-	t.must(t.t.EditClient(clientID, func(c *tenant.Client) { c.ResourceServer = audience }))
+	t.must(t.t.EditClient(clientID, func(c *emulator.Client) { c.ResourceServer = audience }))
 }
 
-// Mail returns the code and the link that the tenant has sent to an e-mail
-// address or a phone number last. They are empty if it has sent none.
+// Mail returns the code and the link of the last message to an email address or a
+// phone number. They are empty if the tenant has sent none.
 func (t *Tenant) Mail(address string) (code, link string) { return t.t.Mail(address) }
 
-// AnswerPush answers the push notifications of a person whose second factor
-// that is.
+// AnswerPush answers the push notifications of a user with the factor "push".
 func (t *Tenant) AnswerPush(email string, approve bool) { t.t.AnswerPush(email, approve) }
 
-// AllowManagement lets the web application do more with the Management API than
-// list connections: it has these scopes from now on, beside those it has.
+// AllowManagement adds scopes to those that the web application has at the
+// Management API, which let it list connections.
 func (t *Tenant) AllowManagement(scopes ...string) {
-	t.must(t.t.EditClient(clientID, func(c *tenant.Client) {
+	t.must(t.t.EditClient(clientID, func(c *emulator.Client) {
 		for i := range c.Grants {
 			if c.Grants[i].Audience == t.t.Issuer()+"api/v2/" {
 				c.Grants[i].Scopes = append(c.Grants[i].Scopes, scopes...)
@@ -305,216 +300,171 @@ func (t *Tenant) AllowManagement(scopes ...string) {
 	}))
 }
 
-// ConnectAccount gives a person an account at a third party, for tokens with
+// ConnectAccount gives a user an account at a third party, for tokens with
 // [auth0.ForConnection]. The connection must have ConnectedAccounts set, as
 // google-oauth2 has.
 func (t *Tenant) ConnectAccount(email string, a ConnectedAccount) {
-	t.must(t.t.ConnectAccount(email, a))
+	t.must(t.t.ConnectAccount(email, emulator.ConnectedAccount(a)))
 }
 
-// AllowConnectedAccounts turns on what [auth0.Strategy.ConnectAccountHandler]
-// needs, mounted at a path of the web application: the browser may come back
-// there, and refresh tokens get tokens for the My Account API. Accounts can be
-// connected at connections that have ConnectedAccounts set.
+// AllowCallback adds to the callback URLs that the tenant allows the web
+// application, for one with another [auth0.Config].CallbackPath than
+// /auth/callback. A path stands for the URL below the base URL of [Tenant.Config].
+// [Tenant.Browser] reaches the application at the host of every callback URL. A
+// host that real users can reach fails the test.
+func (t *Tenant) AllowCallback(urls ...string) {
+	t.editApp(urls, func(c *emulator.Client, url string) { c.CallbackURLs = append(c.CallbackURLs, url) })
+}
+
+// AllowLogout adds to the URLs to which the tenant redirects after a logout of the
+// web application: the base URL of [Tenant.Config] is one from the beginning. It
+// treats urls as [Tenant.AllowCallback] does.
+func (t *Tenant) AllowLogout(urls ...string) {
+	t.editApp(urls, func(c *emulator.Client, url string) { c.LogoutURLs = append(c.LogoutURLs, url) })
+}
+
+// UseBackchannelLogout sets the URL to which [Tenant.BackchannelLogout] posts, for
+// a web application with another [auth0.Config].BackchannelLogoutPath than
+// /auth/backchannel-logout. It treats url as [Tenant.AllowCallback] does.
+func (t *Tenant) UseBackchannelLogout(url string) {
+	t.editApp([]string{url}, func(c *emulator.Client, url string) { c.BackchannelLogoutURLs = []string{url} })
+}
+
+// editApp changes the web application, once for each URL.
+func (t *Tenant) editApp(urls []string, edit func(c *emulator.Client, url string)) {
+	for _, raw := range urls {
+		if strings.HasPrefix(raw, "/") {
+			raw = strings.TrimSuffix(t.config.BaseURL, "/") + raw
+		}
+		u, err := appURL(raw)
+		t.must(err)
+		t.must(t.t.EditClient(clientID, func(c *emulator.Client) { edit(c, raw) }))
+		t.mu.Lock()
+		t.hosts = append(t.hosts, u.Host)
+		t.mu.Unlock()
+	}
+}
+
+// appURL parses the URL of an application. It rejects one at a host that real
+// users can reach, because the tenant lets everybody in. A native application can
+// have a scheme of its own and no host.
+func appURL(raw string) (*url.URL, error) {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || u.Scheme == "" || u.User != nil:
+		return nil, fmt.Errorf("%q is not a URL", raw)
+	case u.Scheme != "http" && u.Scheme != "https":
+		return u, nil
+	case !publicsecret.MayBeUsed(raw):
+		return nil, fmt.Errorf("real users can reach %q, and the tenant lets everybody in; use localhost, or a name under .example, .test or .localhost", raw)
+	}
+	return u, nil
+}
+
+// AllowConnectedAccounts allows [auth0.Strategy.ConnectAccountHandler] at a path of
+// the web application: the path becomes a callback URL, and refresh
+// tokens get tokens for the My Account API. Accounts can be connected at
+// connections that have ConnectedAccounts set.
 func (t *Tenant) AllowConnectedAccounts(path string) {
-	t.must(t.t.EditClient(clientID, func(c *tenant.Client) {
-		c.CallbackURLs = append(c.CallbackURLs, strings.TrimSuffix(t.config.BaseURL, "/")+path)
-		c.RefreshTokenPolicies = append(c.RefreshTokenPolicies, tenant.ClientGrant{Audience: t.t.Issuer() + "me/",
+	t.AllowCallback(path)
+	t.must(t.t.EditClient(clientID, func(c *emulator.Client) {
+		c.RefreshTokenPolicies = append(c.RefreshTokenPolicies, emulator.ClientGrant{Audience: t.t.Issuer() + "me/",
 			Scopes: []string{"create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts"}})
 	}))
 }
 
-// SignIn makes the named person log in wherever the tenant would show a page,
-// until [Tenant.SignOut]. At a third party that is not there the person agrees,
-// and connects the account with the same e-mail address, or else the first one.
+// SignIn makes the user with the email address log in wherever the tenant would
+// show a page, until [Tenant.SignOut]. At a simulated third party the user agrees,
+// and connects the account with the same email address, or else the first one.
 func (t *Tenant) SignIn(email string) { t.must(t.t.SignIn(email)) }
 
 // SignOut undoes [Tenant.SignIn] and ends every session at the tenant.
 func (t *Tenant) SignOut() { t.t.SignOut() }
 
-// UseKey makes the application authenticate with a key, as
-// [auth0.PrivateKeyJWT] does. Its secret is then no good, as at Auth0.
+// UseKey makes the application authenticate with a key, as [auth0.PrivateKeyJWT]
+// does. The tenant then rejects its secret, as Auth0 does.
 func (t *Tenant) UseKey(public *rsa.PublicKey, algorithm, keyID string) {
-	t.must(t.t.EditClient(clientID, func(c *tenant.Client) {
+	t.must(t.t.EditClient(clientID, func(c *emulator.Client) {
 		c.AuthMethod = "private_key_jwt"
-		c.Keys = []tenant.ClientKey{{ID: keyID, Algorithm: algorithm, Public: public}}
+		c.Keys = []emulator.ClientKey{{ID: keyID, Algorithm: algorithm, Public: public}}
 	}))
 }
 
-// AllowPushedRequests turns on what [auth0.Config].PushedAuthorizationRequests
-// needs.
+// AllowPushedRequests turns on pushed authorization requests, which
+// [auth0.Config].PushedAuthorizationRequests needs.
 func (t *Tenant) AllowPushedRequests() { t.t.AllowPushedRequests(true) }
 
-// DenyLogin makes the next login, or the next account that is to be connected,
-// come back with an error, such as "access_denied".
-func (t *Tenant) DenyLogin(code, description string) { t.t.DenyNext(code, description) }
-
-// RotateKeys makes the tenant sign with its next key. The old one stays good
-// until [Tenant.RevokeKeys].
-func (t *Tenant) RotateKeys() { t.t.RotateKeys() }
-
-// RevokeKeys takes the keys back that were used before the last rotation.
-func (t *Tenant) RevokeKeys() { t.t.RevokeOldKeys() }
-
-// Fail makes every answer of an endpoint have the given status, and the body
-// that goes with it, until it is called with 0.
-func (t *Tenant) Fail(e Endpoint, status int) { t.t.Fail(e, status) }
-
-// FailJWKS is Fail for the keys.
-func (t *Tenant) FailJWKS(status int) { t.t.Fail(JWKS, status) }
-
-// Delay makes an endpoint wait before it answers.
-func (t *Tenant) Delay(e Endpoint, d time.Duration) { t.t.Delay(e, d) }
-
-// Calls returns how many requests an endpoint has had.
-func (t *Tenant) Calls(e Endpoint) int { return t.t.Calls(e) }
-
-// JWKSFetches returns how often the keys were fetched.
-func (t *Tenant) JWKSFetches() int { return t.t.Calls(JWKS) }
-
-// EditIDToken changes every ID token before it is signed; nil ends that.
-func (t *Tenant) EditIDToken(edit func(header, claims map[string]any)) { t.t.EditIDToken(edit) }
-
-// EditTokenResponse changes every answer of the token endpoint; nil ends that.
-func (t *Tenant) EditTokenResponse(edit func(status *int, body map[string]any)) {
-	t.t.EditTokenResponse(edit)
-}
-
-// SignWithForeignKey makes the tenant sign with a key that is not one of its
-// own, as a forger would.
-func (t *Tenant) SignWithForeignKey(on bool) { t.t.SignWithForeignKey(on) }
-
-// SetTokenLifetime sets for how long access tokens for an API are good.
+// SetTokenLifetime sets the lifetime of access tokens for an API. The default is 24
+// hours.
 func (t *Tenant) SetTokenLifetime(audience string, d time.Duration) {
-	t.must(t.t.EditAPI(audience, func(a *tenant.API) { a.Lifetime = d }))
+	t.must(t.t.EditAPI(audience, func(a *emulator.API) { a.Lifetime = d }))
 }
 
-// RotateRefreshTokens makes refresh tokens good for one use. The one before the
-// last works for the overlap time; any other reuse revokes all that came from
-// the same login.
+// RotateRefreshTokens turns on refresh token rotation: a refresh token works once.
+// The previous one works for the time overlap. Any other reuse revokes all refresh
+// tokens of the login.
 func (t *Tenant) RotateRefreshTokens(overlap time.Duration) {
-	t.editClients(func(c *tenant.Client) { c.RotatingRefreshTokens, c.RefreshTokenLeeway = true, overlap })
+	t.editClients(func(c *emulator.Client) { c.RotatingRefreshTokens, c.RefreshTokenLeeway = true, overlap })
 }
 
-// RevokeRefreshTokens makes all refresh tokens of a person worthless.
+// RevokeRefreshTokens revokes all refresh tokens of a user.
 func (t *Tenant) RevokeRefreshTokens(email string) { t.t.RevokeRefreshTokens(email) }
 
 // AllowRefreshFor lets refresh tokens of the applications get tokens for another
-// API too, with [auth0.ForAudience]. If there is none with that identifier,
-// there is one from now on.
+// API too, with [auth0.ForAudience]. It adds the API if the tenant has none with
+// that identifier.
 func (t *Tenant) AllowRefreshFor(audience string, scopes ...string) {
-	if t.t.EditAPI(audience, func(*tenant.API) {}) != nil {
-		t.must(t.t.AddAPI(tenant.API{Audience: audience, Name: audience, Scopes: scopes, AllowOfflineAccess: true}))
+	if t.t.EditAPI(audience, func(*emulator.API) {}) != nil {
+		t.must(t.t.AddAPI(emulator.API{Audience: audience, Name: audience, Scopes: scopes, AllowOfflineAccess: true}))
 	}
-	t.editClients(func(c *tenant.Client) {
-		c.RefreshTokenPolicies = append(slices.Clip(c.RefreshTokenPolicies), tenant.ClientGrant{Audience: audience, Scopes: scopes})
+	t.editClients(func(c *emulator.Client) {
+		c.RefreshTokenPolicies = append(slices.Clip(c.RefreshTokenPolicies), emulator.ClientGrant{Audience: audience, Scopes: scopes})
 	})
 }
 
-// BackchannelLogout ends the sessions of a person at the tenant and tells the
-// application, as Auth0 does when a password was changed: for each it posts a
-// logout token to /auth/backchannel-logout. App is the application, or nil for
+// BackchannelLogout ends the sessions of a user at the tenant and tells the
+// application, as Auth0 does after a change of password: for each session it posts a
+// logout token to /auth/backchannel-logout, or to the URL of
+// [Tenant.UseBackchannelLogout]. App is the application, or nil for
 // one that listens at the address given to [Serve]. It fails the test if the
-// person has no session or the application does not accept the token; see
+// user has no session or the application does not accept the token; see
 // [Tenant.LogoutToken] for tokens that it should not accept.
 func (t *Tenant) BackchannelLogout(app http.Handler, email string) {
 	client := &http.Client{}
 	if app != nil {
-		client.Transport = network{strings.TrimPrefix(AppURL, "https://"): app}
+		client.Transport = t.app(app)
 	}
 	t.must(t.t.BackchannelLogout(client, clientID, email))
 }
 
-// A TokenOption changes a token that is made without a login.
-type TokenOption func(header, claims map[string]any)
-
-// AccessToken returns an access token for the API of the last
-// [Tenant.APIConfig]. Without options it is good for an hour, for ada, with no
-// scope and no permission.
-func (t *Tenant) AccessToken(options ...TokenOption) string {
-	t.mu.Lock()
-	audience := t.audience
-	t.mu.Unlock()
-	subject, _ := t.t.Subject("ada@acme.example")
-	return t.t.AccessToken(subject, audience, func(header, claims map[string]any) {
-		delete(claims, "permissions")
-		delete(claims, "scope")
-		claims["azp"] = clientID
-		claims["exp"] = time.Now().Add(time.Hour).Unix()
-		for _, o := range options {
-			o(header, claims)
-		}
-	})
-}
-
-// IDToken returns an ID token of ada for the application. APIs must refuse it.
-func (t *Tenant) IDToken(options ...TokenOption) string {
-	subject, _ := t.t.Subject("ada@acme.example")
-	return t.t.IDToken(clientID, subject, func(header, claims map[string]any) {
-		for _, o := range options {
-			o(header, claims)
-		}
-	})
-}
-
-// LogoutToken returns a logout token (OpenID Connect Back-Channel Logout 1.0) as
-// the tenant posts it when all sessions of ada end: to name one, set the claim
-// sid.
-func (t *Tenant) LogoutToken(options ...TokenOption) string {
-	return t.t.LogoutToken(clientID, "ada@acme.example", "", func(header, claims map[string]any) {
-		for _, o := range options {
-			o(header, claims)
-		}
-	})
-}
-
-// Subject sets sub.
-func Subject(sub string) TokenOption { return Claim("sub", sub) }
-
-// Scope sets scope.
-func Scope(scopes ...string) TokenOption { return Claim("scope", strings.Join(scopes, " ")) }
-
-// Permissions sets permissions.
-func Permissions(permissions ...string) TokenOption { return Claim("permissions", permissions) }
-
-// ExpiresIn sets exp, counted from now. A negative duration makes a token that
-// has expired.
-func ExpiresIn(d time.Duration) TokenOption {
-	return func(_, claims map[string]any) { claims["exp"] = time.Now().Add(d).Unix() }
-}
-
-// Claim sets any claim; nil removes it.
-func Claim(name string, value any) TokenOption {
-	return func(_, claims map[string]any) {
-		if value == nil {
-			delete(claims, name)
-		} else {
-			claims[name] = value
-		}
-	}
-}
-
-// Header sets any member of the JOSE header; nil removes it.
-func Header(name string, value any) TokenOption {
-	return func(header, _ map[string]any) { header[name] = value }
-}
-
-// Browser returns a client that keeps cookies, follows redirects and reaches
-// the application at [AppURL] and the tenant. It sends what a browser sends
-// when somebody types an address.
+// Browser returns a client that keeps cookies, follows redirects and reaches the
+// tenant, and the application at [AppURL] and at the hosts of the callback URLs
+// that [Tenant.AllowCallback] has added. It sends the headers of a browser whose
+// user has typed the address.
 func (t *Tenant) Browser(app http.Handler) *http.Client {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		panic(err) // unreachable: without options it cannot fail
 	}
-	hosts := network{strings.TrimPrefix(AppURL, "https://"): app}
+	hosts := t.app(app)
 	if u, err := url.Parse(t.t.Issuer()); err == nil {
 		hosts[u.Host] = t.t
 	}
 	return &http.Client{Jar: jar, Transport: navigation{hosts}}
 }
 
-// navigation adds the headers of a browser that loads a page whose address a person
+// app returns a network in which the application has all its hosts.
+func (t *Tenant) app(handler http.Handler) network {
+	hosts := network{}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, host := range t.hosts {
+		hosts[host] = handler
+	}
+	return hosts
+}
+
+// navigation adds the headers of a browser that loads a page whose address its user
 // has typed.
 type navigation struct{ next http.RoundTripper }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/chromedp/cdproto/page"
 
 	"github.com/seed-15d5a55c/auth0/auth0test"
-	"github.com/seed-15d5a55c/auth0/internal/tenant"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
 // pageEnvironment are the variables with which examples/api uses a tenant.
@@ -334,11 +334,11 @@ func TestPageOldTenant(t *testing.T) {
 	port := freePort(t)
 	var handler http.Handler
 	address := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }), nil)
-	old, err := tenant.New(tenant.Config{URL: "http://" + address, Discovery: tenant.Old})
+	old, err := emulator.New(emulator.Config{URL: "http://" + address, Discovery: emulator.Old})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := old.AddDemo(tenant.Demo{ClientID: "web", ClientSecret: "x", SPAClientID: "page", BaseURL: "http://localhost:" + port, Audience: auth0test.Audience}); err != nil {
+	if err := old.AddDemo(emulator.Demo{ClientID: "web", ClientSecret: "x", SPAClientID: "page", BaseURL: "http://localhost:" + port, Audience: auth0test.Audience}); err != nil {
 		t.Fatal(err)
 	}
 	handler = old

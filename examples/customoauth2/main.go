@@ -26,6 +26,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/auth0test"
+	"github.com/seed-15d5a55c/auth0/management"
 )
 
 const connection = "pictor"
@@ -66,7 +67,12 @@ func run(port string) error {
 	if err != nil {
 		return err
 	}
-	if err := connect(context.Background(), strategy.Management(), pictor); err != nil {
+	source := strategy.ClientCredentials(auth0.ClientCredentials{Audience: tenant.URL() + "api/v2/"})
+	api, err := management.New(tenant.URL(), source)
+	if err != nil {
+		return err
+	}
+	if err := connect(context.Background(), api, pictor, cfg.ClientID); err != nil {
 		return err
 	}
 	fmt.Printf("Tenant    embedded, at %s\nProvider  embedded, at %s\nOpen      %s\n", tenant.URL(), pictor.base, base)
@@ -81,11 +87,12 @@ func serve(listener net.Listener, handler http.Handler) error {
 	return server.Serve(listener)
 }
 
-// connect makes the provider a connection of the tenant.
-func connect(ctx context.Context, m *auth0.Management, p *provider) error {
-	c, err := m.CreateOAuth2Connection(ctx, auth0.OAuth2Connection{
+// connect makes the provider a connection of the tenant and enables it for the
+// application.
+func connect(ctx context.Context, api *management.API, p *provider, clientID string) error {
+	c, err := api.CreateOAuth2Connection(ctx, management.OAuth2Connection{
 		Name: connection, DisplayName: "Pictor", TokenVault: true,
-		Options: auth0.OAuth2Options{
+		Options: management.OAuth2Options{
 			AuthorizationURL: p.base + "/authorize", TokenURL: p.base + "/token",
 			ClientID: p.clientID, ClientSecret: p.clientSecret, Scopes: []string{"me", "photos"}, PKCE: true,
 			FetchUserProfile: `function fetchUserProfile(accessToken, context, callback) {
@@ -99,7 +106,7 @@ func connect(ctx context.Context, m *auth0.Management, p *provider) error {
 	if err != nil {
 		return err
 	}
-	return m.EnableConnection(ctx, c.ID)
+	return api.EnableConnection(ctx, c.ID, clientID)
 }
 
 func newApp(strategy *auth0.Strategy, base, photosURL string) http.Handler {

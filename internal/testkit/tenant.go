@@ -1,74 +1,74 @@
 package testkit
 
-import "github.com/seed-15d5a55c/auth0/internal/tenant"
+import "github.com/seed-15d5a55c/auth0/internal/emulator"
 
 // The emulator of an Auth0 tenant, under the names that tests use. Only this file
 // imports the package.
 type (
 	// A Tenant is the emulator of an Auth0 tenant.
-	Tenant = tenant.Tenant
+	Tenant = emulator.Tenant
 	// A TenantConfig says what kind of tenant it is.
-	TenantConfig = tenant.Config
+	TenantConfig = emulator.Config
 	// A TenantClient is an application as the tenant has it registered.
-	TenantClient = tenant.Client
+	TenantClient = emulator.Client
 	// A TenantUser is an account of the tenant.
-	TenantUser = tenant.User
+	TenantUser = emulator.User
 	// A TenantAPI is an API as the tenant has it registered.
-	TenantAPI = tenant.API
+	TenantAPI = emulator.API
 	// A TenantConnection is a connection as the tenant has it configured.
-	TenantConnection = tenant.Connection
+	TenantConnection = emulator.Connection
 	// A ClientGrant lets an application have tokens for an API.
-	ClientGrant = tenant.ClientGrant
+	ClientGrant = emulator.ClientGrant
 	// A ClientKey is a public key of an application.
-	ClientKey = tenant.ClientKey
+	ClientKey = emulator.ClientKey
 	// A ConnectedAccount is an account at a provider that a user has connected.
-	ConnectedAccount = tenant.ConnectedAccount
+	ConnectedAccount = emulator.ConnectedAccount
 	// A Demo is the application, the API and the users of AddDemo.
-	Demo = tenant.Demo
+	Demo = emulator.Demo
 	// An Endpoint is one that can fail, be slow and be counted.
-	Endpoint = tenant.Endpoint
+	Endpoint = emulator.Endpoint
 	// An Invitation is to an organization.
-	Invitation = tenant.Invitation
+	Invitation = emulator.Invitation
 	// An Organization has members and connections.
-	Organization = tenant.Organization
+	Organization = emulator.Organization
 	// An OrganizationConnection is enabled for an organization.
-	OrganizationConnection = tenant.OrganizationConnection
+	OrganizationConnection = emulator.OrganizationConnection
 	// A TokenEdit changes the header and the claims of a token before the tenant signs it.
-	TokenEdit = tenant.TokenEdit
+	TokenEdit = emulator.TokenEdit
 	// A Variant is a kind of tenant.
-	Variant = tenant.Variant
+	Variant = emulator.Variant
 )
 
 // The endpoints of a tenant.
 const (
-	ClientFileEndpoint   = tenant.ClientFile
-	DiscoveryEndpoint    = tenant.Discovery
-	JWKSEndpoint         = tenant.JWKS
-	MFAEndpoint          = tenant.MFA
-	ManagementEndpoint   = tenant.Management
-	MyAccountEndpoint    = tenant.MyAccount
-	PAREndpoint          = tenant.PAR
-	PasswordlessEndpoint = tenant.Passwordless
-	RevokeEndpoint       = tenant.Revoke
-	TokenEndpoint        = tenant.Token
-	UserInfoEndpoint     = tenant.UserInfo
+	ClientFileEndpoint   = emulator.ClientFile
+	DiscoveryEndpoint    = emulator.Discovery
+	JWKSEndpoint         = emulator.JWKS
+	MFAEndpoint          = emulator.MFA
+	ManagementEndpoint   = emulator.Management
+	MyAccountEndpoint    = emulator.MyAccount
+	PAREndpoint          = emulator.PAR
+	PasswordlessEndpoint = emulator.Passwordless
+	RevokeEndpoint       = emulator.Revoke
+	TokenEndpoint        = emulator.Token
+	UserInfoEndpoint     = emulator.UserInfo
 )
 
 // The kinds of tenants.
 const (
-	StandardTenant   = tenant.Standard
-	EnterpriseTenant = tenant.Enterprise
-	OldTenant        = tenant.Old
+	StandardTenant   = emulator.Standard
+	EnterpriseTenant = emulator.Enterprise
+	OldTenant        = emulator.Old
 )
 
 // OneTimeCode is what every authenticator app shows.
-const OneTimeCode = tenant.OneTimeCode
+const OneTimeCode = emulator.OneTimeCode
 
 // NewTenant makes a tenant without applications and users.
-func NewTenant(c TenantConfig) (*Tenant, error) { return tenant.New(c) }
+func NewTenant(c TenantConfig) (*Tenant, error) { return emulator.New(c) }
 
 // Thumbprint returns the x5t#S256 of a certificate in DER form.
-func Thumbprint(der []byte) string { return tenant.Thumbprint(der) }
+func Thumbprint(der []byte) string { return emulator.Thumbprint(der) }
 
 // keysFrom makes the emulator use keys of a function.
-var keysFrom = tenant.KeysFrom
+var keysFrom = emulator.KeysFrom

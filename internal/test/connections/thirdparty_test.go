@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
+	"github.com/seed-15d5a55c/auth0/management"
 )
 
 // A pictor is a third party: a provider that Auth0 has no connection for, with
@@ -42,15 +43,15 @@ func TestCustomConnection(t *testing.T) {
 		c.Audience, c.Scopes = testkit.Audience, []string{"openid", "profile", "email", "offline_access"}
 	})
 	e.AllowManagement(testkit.WriteScopes...)
-	m := e.Strategy.Management()
-	made, err := m.CreateOAuth2Connection(t.Context(), auth0.OAuth2Connection{Name: "pictor", DisplayName: "Pictor", TokenVault: true,
-		Options: auth0.OAuth2Options{AuthorizationURL: "https://pictor.example/authorize", TokenURL: "https://pictor.example/token",
+	m := e.Management()
+	made, err := m.CreateOAuth2Connection(t.Context(), management.OAuth2Connection{Name: "pictor", DisplayName: "Pictor", TokenVault: true,
+		Options: management.OAuth2Options{AuthorizationURL: "https://pictor.example/authorize", TokenURL: "https://pictor.example/token",
 			ClientID: "acme", ClientSecret: "s3cret", Scopes: []string{"me", "photos"}, PKCE: true,
 			FetchUserProfile: `function (accessToken, context, callback) { request.get("https://pictor.example/me", ...) }`}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := m.EnableConnection(t.Context(), made.ID); err != nil {
+	if err := m.EnableConnection(t.Context(), made.ID, testkit.ClientID); err != nil {
 		t.Fatal(err)
 	}
 	e.EditClient(func(c *testkit.TenantClient) {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
+	"github.com/seed-15d5a55c/auth0/management"
 )
 
 // The files of testdata/tenant are what Auth0 answers. Each sample is answered to
@@ -255,24 +256,24 @@ func sampledRefusals() []sampled {
 		{"GET /userinfo", "missing/invalid token", known("guess"), nothing, false, 401, "invalid_token", "token_not_accepted", 0, nil},
 		{"GET /userinfo", "token without openid scope", known(""), nil, false, 502, "server_error", "invalid_userinfo", 0, nil},
 
-		{"GET /api/v2/*", "no token", managed, nil, false, 502, "server_error", "management", 0, nil},
-		{"GET /api/v2/*", "expired/invalid token", managed, nil, false, 502, "server_error", "management", 0, nil},
-		{"GET /api/v2/*", "bad signature", managed, func(e *testkit.Env) { e.Tenant.SignWithForeignKey(true) }, false, 502, "server_error", "management", 0, nil},
+		{"GET /api/v2/*", "no token", managed, nil, false, 0, "", "management", 0, nil},
+		{"GET /api/v2/*", "expired/invalid token", managed, nil, false, 0, "", "management", 0, nil},
+		{"GET /api/v2/*", "bad signature", managed, func(e *testkit.Env) { e.Tenant.SignWithForeignKey(true) }, false, 0, "", "management", 0, nil},
 		{"GET /api/v2/*", "audience is custom domain, or domain/issuer mismatch", managed, func(e *testkit.Env) {
 			e.Tenant.EditAccessToken(testkit.Claim("aud", "https://login.acme.example/api/v2/"))
-		}, false, 502, "server_error", "management", 0, nil},
-		{"GET /api/v2/connections", "lacks read:connections", managed, func(e *testkit.Env) { e.AllowManagement("read:users") }, false, 502, "insufficient_scope", "management", 0, nil},
+		}, false, 0, "", "management", 0, nil},
+		{"GET /api/v2/connections", "lacks read:connections", managed, func(e *testkit.Env) { e.AllowManagement("read:users") }, false, 0, "insufficient_scope", "management", 0, nil},
 		{"GET /api/v2/connections", "page/per_page beyond first 1000", listed(), nil, false, 503, "invalid_query_string", "connections_unavailable", 0, nil},
-		{"GET /api/v2/connections/{id}", "unknown", managed, nothing, false, 502, "inexistent_connection", "management", 0, nil},
+		{"GET /api/v2/connections/{id}", "unknown", managed, nothing, false, 0, "inexistent_connection", "management", 0, nil},
 		{"GET /api/v2/clients/{id}", "unknown", listed(), nil, false, 503, "inexistent_client", "connections_unavailable", 0, nil},
 		{"GET /api/v2/organizations/{id}", "unknown", listed(auth0.WithOrganization("org_unknown")), nothing, true, 503, "unknown_error", "connections_unavailable", 0, nil},
-		{"GET /api/v2/users/{id}", "unknown", identified, nothing, false, 502, "inexistent_user", "management", 0, nil},
-		{"POST /api/v2/connections", "invalid body", created, nil, true, 502, "invalid_body", "management", 0, nil},
-		{"any /api/v2", "plan does not include feature", managed, nil, false, 502, "insufficient_entitlement", "management", 0, nil},
+		{"GET /api/v2/users/{id}", "unknown", identified, nothing, false, 0, "inexistent_user", "management", 0, nil},
+		{"POST /api/v2/connections", "invalid body", created, nil, true, 0, "invalid_body", "management", 0, nil},
+		{"any /api/v2", "plan does not include feature", managed, nil, false, 0, "insufficient_entitlement", "management", 0, nil},
 		{"any /api/v2", "rate limited", managed, func(e *testkit.Env) {
 			e.Tenant.LimitRate(testkit.ManagementEndpoint, 1, time.Minute)
 			managed(e, nil)()
-		}, false, 502, "too_many_requests", "tenant_unavailable", time.Minute, auth0.ErrTenantUnavailable},
+		}, false, 0, "too_many_requests", "management", time.Minute, management.ErrUnavailable},
 		{"any /api/v2", "rate limited", listed(), nil, false, 503, "too_many_requests", "connections_unavailable", time.Minute, nil},
 	}
 }
@@ -420,21 +421,21 @@ func known(token string) func(*testkit.Env, *wire) func() error {
 
 func managed(e *testkit.Env, _ *wire) func() error {
 	return func() error {
-		_, err := e.Strategy.Management().OAuth2Connection(e.T.Context(), "con_unknown")
+		_, err := e.Management().OAuth2Connection(e.T.Context(), "con_unknown")
 		return err
 	}
 }
 
 func created(e *testkit.Env, _ *wire) func() error {
 	return func() error {
-		_, err := e.Strategy.Management().CreateOAuth2Connection(e.T.Context(), testkit.PartnerConnection())
+		_, err := e.Management().CreateOAuth2Connection(e.T.Context(), testkit.PartnerConnection())
 		return err
 	}
 }
 
 func identified(e *testkit.Env, _ *wire) func() error {
 	return func() error {
-		_, err := e.Strategy.Management().IdentityProviderToken(e.T.Context(), "auth0|unknown", "google-oauth2")
+		_, err := e.Management().IdentityProviderToken(e.T.Context(), "auth0|unknown", "google-oauth2")
 		return err
 	}
 }
@@ -509,6 +510,10 @@ func TestSampledRefusals(t *testing.T) {
 // check compares the error with what the row wants.
 func (row sampled) check(t *testing.T, err error, s sample) {
 	t.Helper()
+	if row.reason == "management" {
+		row.checkManagement(t, err, s)
+		return
+	}
 	got, ok := errors.AsType[*auth0.Error](err)
 	if !ok {
 		t.Fatalf("got %v", err)
@@ -531,6 +536,18 @@ func (row sampled) check(t *testing.T, err error, s sample) {
 		if words := s.member(name); words != "" && strings.Contains(got.Description, words) {
 			t.Errorf("visitors see %q", got.Description)
 		}
+	}
+}
+
+// checkManagement is check for an error of package management.
+func (row sampled) checkManagement(t *testing.T, err error, s sample) {
+	t.Helper()
+	got, ok := errors.AsType[*management.Error](err)
+	if !ok {
+		t.Fatalf("got %v", err)
+	}
+	if got.Status != s.status() || got.Code != row.code || (got.RetryAfter-row.retry).Abs() > time.Second || row.is != nil && !errors.Is(err, row.is) {
+		t.Errorf("got %d %s %v, want %d %s %v: %v", got.Status, got.Code, got.RetryAfter, s.status(), row.code, row.retry, err)
 	}
 }
 
@@ -645,7 +662,7 @@ func TestSampledTokens(t *testing.T) {
 			got.token = &oauth2.Token{AccessToken: token, TokenType: scheme}
 			w.WriteHeader(http.StatusNoContent)
 		})
-		got.err = e.Strategy.Management().DeleteConnection(e.T.Context(), "con_1")
+		got.err = e.Management().DeleteConnection(e.T.Context(), "con_1")
 		return got
 	}
 	rotating := func(on bool) func(*testkit.TenantClient) {
@@ -789,12 +806,14 @@ func TestSampleFiles(t *testing.T) {
 		},
 		"user-with-identities.json": func(t *testing.T, e *testkit.Env, body []byte) {
 			answered(e, testkit.ManagementEndpoint, 200, body)
-			token, err := e.Strategy.Management().IdentityProviderToken(t.Context(), "google-oauth2|111199914890750704174", "google-oauth2")
+			token, err := e.Management().IdentityProviderToken(t.Context(), "google-oauth2|111199914890750704174", "google-oauth2")
 			if err != nil || token.AccessToken != "ya29.GlsP..." || token.RefreshToken != "1//0g..." {
 				t.Errorf("got %v, %v", token, err)
 			}
-			_, err = e.Strategy.Management().IdentityProviderToken(t.Context(), "google-oauth2|111199914890750704174", "github")
-			e.ExpectError(err, auth0.ErrNotConnected)
+			_, err = e.Management().IdentityProviderToken(t.Context(), "google-oauth2|111199914890750704174", "github")
+			if !errors.Is(err, management.ErrNotConnected) {
+				t.Errorf("got %v", err)
+			}
 		},
 		"connection-create-oauth2.request.json": func(t *testing.T, e *testkit.Env, body []byte) {
 			var want struct{ Options map[string]any }
@@ -805,7 +824,7 @@ func TestSampleFiles(t *testing.T) {
 				w.WriteHeader(201)
 				io.WriteString(w, "{}")
 			})
-			if _, err := e.Strategy.Management().CreateOAuth2Connection(t.Context(), testkit.PartnerConnection()); err != nil {
+			if _, err := e.Management().CreateOAuth2Connection(t.Context(), testkit.PartnerConnection()); err != nil {
 				t.Fatal(err)
 			}
 			var sent struct{ Options map[string]any }
@@ -820,14 +839,14 @@ func TestSampleFiles(t *testing.T) {
 		},
 		"connection-create-oauth2.response-201.json": func(t *testing.T, e *testkit.Env, body []byte) {
 			answered(e, testkit.ManagementEndpoint, 201, body)
-			c, err := e.Strategy.Management().CreateOAuth2Connection(t.Context(), testkit.PartnerConnection())
+			c, err := e.Management().CreateOAuth2Connection(t.Context(), testkit.PartnerConnection())
 			if err != nil || c.ID != "con_Custom000000Acme" || c.Name != "partner-idp" || c.DisplayName != "Partner Ltd" || !c.Options.PKCE || len(c.Options.Scopes) != 3 || c.TokenVault {
 				t.Errorf("got %v, %v", c, err)
 			}
 		},
 		"connection-delete.response-202.json": func(t *testing.T, e *testkit.Env, body []byte) {
 			answered(e, testkit.ManagementEndpoint, 202, body)
-			if err := e.Strategy.Management().DeleteConnection(t.Context(), "con_1"); err != nil {
+			if err := e.Management().DeleteConnection(t.Context(), "con_1"); err != nil {
 				t.Error(err)
 			}
 		},

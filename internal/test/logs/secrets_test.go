@@ -13,6 +13,8 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
+	"github.com/seed-15d5a55c/auth0/management"
+	"golang.org/x/oauth2"
 )
 
 // shown returns everything that package fmt, a logger and package json write of
@@ -79,7 +81,7 @@ func TestKeptSecretsAreNeverShown(t *testing.T) {
 			return nil
 		}
 	})
-	values["Strategy"], values["KeySet"], values["Management"], values["MemoryStore"] = e.Strategy, e.Strategy.KeySet(), e.Strategy.Management(), e.Config.Revocations
+	values["Strategy"], values["KeySet"], values["Management"], values["MemoryStore"] = e.Strategy, e.Strategy.KeySet(), e.Management(), e.Config.Revocations
 	for name, auth := range map[string]auth0.ClientAuthentication{
 		"post": auth0.ClientSecretPost(canary), "basic": auth0.ClientSecretBasic(canary), "key": auth0.PrivateKeyJWT(testkit.ClientRSAKey(), "RS256", "k"),
 		"function": auth0.ClientAuthenticationFunc(func(context.Context) (auth0.ClientAuthentication, error) { return auth0.ClientSecretPost(canary), nil }),
@@ -120,7 +122,10 @@ func TestKeptSecretsAreNeverShown(t *testing.T) {
 	mfa := e.BeginMFA()
 	values["MFA"], values["error with an MFA"] = mfa, &auth0.Error{MFA: mfa}
 	values["sealed option"] = auth0.WithAppState("x")
-	own := testkit.Must(e.Strategy.ClientCredentials(auth0.ClientCredentials{Audience: testkit.Audience}).Token())
+	source := e.Strategy.ClientCredentials(auth0.ClientCredentials{Audience: testkit.Audience})
+	own := testkit.Must(source.Token())
+	values["source of own tokens"] = source
+	values["API with a token"] = testkit.Must(management.New(testkit.TenantHost, oauth2.StaticTokenSource(own)))
 	secrets = append(secrets, own.AccessToken)
 	_, transaction, err := e.Strategy.AuthCodeURL(t.Context())
 	if err != nil {
@@ -189,8 +194,8 @@ func TestFilledInSecretsAreNotShown(t *testing.T) {
 		auth0.Config{ClientSecret: canary, ManagementClientSecret: canary, Secrets: []string{canary}, ClientAuthentication: auth0.ClientSecretPost(canary)},
 		auth0.PasswordLogin{Username: canary, Password: canary},
 		auth0.TokenExchange{SubjectToken: canary, ActorToken: canary, Extra: url.Values{"token": {canary}}},
-		auth0.OAuth2Options{ClientSecret: canary, CustomHeaders: map[string]string{"Authorization": canary}, AuthParams: map[string]string{"key": canary}, FetchUserProfile: canary},
-		auth0.OAuth2Connection{Options: auth0.OAuth2Options{ClientSecret: canary, CustomHeaders: map[string]string{"Authorization": canary}}},
+		management.OAuth2Options{ClientSecret: canary, CustomHeaders: map[string]string{"Authorization": canary}, AuthParams: map[string]string{"key": canary}, FetchUserProfile: canary},
+		management.OAuth2Connection{Options: management.OAuth2Options{ClientSecret: canary, CustomHeaders: map[string]string{"Authorization": canary}}},
 	} {
 		pointer := reflect.New(reflect.TypeOf(value))
 		pointer.Elem().Set(reflect.ValueOf(value))

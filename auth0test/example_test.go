@@ -1,0 +1,121 @@
+package auth0test_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/auth0test"
+)
+
+// A user who may write in one organization only.
+func ExampleTenant_AddMember() {
+	test := func(t auth0test.TB) {
+		tenant := auth0test.NewTenant(t)
+		tenant.UseRolesClaim("https://acme.example/roles")
+		tenant.AddUser(auth0test.User{
+			Connection:  "Username-Password-Authentication",
+			Email:       "joan@acme.example",
+			Permissions: map[string][]string{auth0test.Audience: {"read:protected"}},
+		})
+		tenant.AddMember("joan@acme.example", "acme-eu", auth0test.Membership{
+			Roles:       []string{"editor"},
+			Permissions: map[string][]string{auth0test.Audience: {"write:messages"}},
+			Claims:      map[string]any{"https://acme.example/plan": "pro"},
+		})
+		tenant.SignIn("joan@acme.example")
+
+		cfg := tenant.Config()
+		cfg.Organizations = true // of the link
+		browser := tenant.Browser(profile(t, cfg))
+		fmt.Println(open(browser, "/auth/login?returnTo=/profile"))
+		fmt.Println(open(browser, "/auth/login?returnTo=/profile&organization=acme-eu"))
+	}
+	test(fakeT{})
+	// Output:
+	// joan@acme.example has the roles [] and the plan <nil>
+	// joan@acme.example has the roles [editor] and the plan pro
+}
+
+// An application that is called back at a path of its own.
+func ExampleTenant_AllowCallback() {
+	test := func(t auth0test.TB) {
+		tenant := auth0test.NewTenant(t)
+		tenant.AllowCallback("/login/done")
+		tenant.SignIn("ada@acme.example")
+
+		cfg := tenant.Config()
+		cfg.CallbackPath = "/login/done"
+		fmt.Println(open(tenant.Browser(profile(t, cfg)), "/profile"))
+	}
+	test(fakeT{})
+	// Output:
+	// ada@acme.example has the roles <nil> and the plan <nil>
+}
+
+// An access token for another API than the one that was requested.
+func ExampleTenant_EditAccessToken() {
+	test := func(t auth0test.TB) {
+		tenant := auth0test.NewTenant(t)
+		tenant.EditAccessToken(func(header, claims map[string]any) { claims["aud"] = "https://other.example/" })
+		tenant.AllowClientCredentials(auth0test.Audience, "read:protected")
+
+		strategy, err := auth0.New(tenant.Config())
+		if err != nil {
+			t.Fatalf("%v", err)
+		}
+		api, err := auth0.NewAPI(tenant.APIConfig(auth0test.Audience))
+		if err != nil {
+			t.Fatalf("%v", err)
+		}
+		token, err := strategy.ClientCredentials(auth0.ClientCredentials{Audience: auth0test.Audience}).Token()
+		if err != nil {
+			t.Fatalf("%v", err)
+		}
+		_, err = api.Verify(context.Background(), token.AccessToken)
+		var rejected *auth0.Error
+		fmt.Println(errors.As(err, &rejected), rejected.Status, rejected.Reason)
+	}
+	test(fakeT{})
+	// Output:
+	// true 401 invalid_audience
+}
+
+// profile is an application that shows two claims of its user.
+func profile(t auth0test.TB, cfg auth0.Config) http.Handler {
+	strategy, err := auth0.New(cfg)
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	mux := http.NewServeMux()
+	strategy.Register(mux)
+	mux.Handle("GET /profile", strategy.RequireLogin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, _ := auth0.UserFrom(r.Context())
+		roles, _ := user.Claim("https://acme.example/roles")
+		plan, _ := user.Claim("https://acme.example/plan")
+		fmt.Fprintf(w, "%s has the roles %v and the plan %v", user.Email, roles, plan)
+	})))
+	return mux
+}
+
+func open(browser *http.Client, path string) string {
+	resp, err := browser.Get(auth0test.AppURL + path)
+	if err != nil {
+		return err.Error()
+	}
+	defer resp.Body.Close()
+	body, _ := io.ReadAll(resp.Body)
+	return strings.TrimSpace(string(body))
+}
+
+// fakeT stands for the *testing.T of a test.
+type fakeT struct{ testing.TB }
+
+func (fakeT) Helper()                   {}
+func (fakeT) Cleanup(func())            {}
+func (fakeT) Fatalf(f string, a ...any) { panic(fmt.Sprintf(f, a...)) }

@@ -1,0 +1,92 @@
+// Package browser knows browsers: which requests show a page to a person, which come
+// from a page of the application, what a form holds, where the application is, and
+// the small pages that it shows.
+//
+// The package does not know what a login is, or that there is a tenant.
+package browser
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/seed-15d5a55c/auth0/internal/discovery"
+)
+
+// A Base is one place where browsers reach the application.
+type Base struct {
+	Origin string // as browsers write it
+	Path   string // of the base URL, without a slash at the end
+}
+
+func NewBase(raw string, insecure bool) (Base, error) {
+	if raw == "" {
+		return Base{}, errors.New("is missing")
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" || u.Opaque != "" || u.User != nil {
+		return Base{}, errors.New("is not an absolute URL such as https://app.example.com")
+	}
+	if strings.ContainsAny(raw, "?#") {
+		return Base{}, errors.New("must have no query and no fragment")
+	}
+	if u.EscapedPath() != u.Path || strings.ContainsAny(u.Path, "%{};\\") || strings.Contains(u.Path, "//") {
+		return Base{}, errors.New("must have a plain path")
+	}
+	path := strings.TrimSuffix(u.Path, "/")
+	origin, err := discovery.Origin(raw)
+	if err != nil && insecure && u.Scheme == "http" {
+		return Base{Origin: "http://" + strings.ToLower(u.Host), Path: path}, nil
+	}
+	return Base{Origin: origin, Path: path}, err
+}
+
+func (s Base) String() string { return s.Origin + s.Path }
+
+// URL returns the URL of one of our own paths, as a browser asks for it.
+func (s Base) URL(path string) string { return s.Origin + s.Path + path }
+
+func (s Base) IsSecure() bool { return strings.HasPrefix(s.Origin, "https:") }
+
+func (s Base) Host() string { return s.Origin[strings.Index(s.Origin, "//")+2:] }
+
+// Bases are all places where browsers reach the application. Forwarded headers
+// count only from proxies.
+type Bases struct {
+	List    []Base
+	Proxies []netip.Prefix
+}
+
+// Of returns the base that a request belongs to. With one base URL there is
+// nothing to choose, and no header of the request can change where a browser
+// is sent.
+func (b Bases) Of(r *http.Request) (Base, error) {
+	if len(b.List) == 1 {
+		return b.List[0], nil
+	}
+	host := r.Host
+	if forwarded := r.Header.Values("X-Forwarded-Host"); len(forwarded) > 0 && b.fromTrustedProxy(r) {
+		last := forwarded[len(forwarded)-1]
+		host = strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:])
+	}
+	for _, site := range b.List {
+		if strings.EqualFold(host, site.Host()) {
+			return site, nil
+		}
+	}
+	return Base{}, fmt.Errorf("host %.100q is none of Config.BaseURL and Config.BaseURLs", host)
+}
+
+func (b Bases) fromTrustedProxy(r *http.Request) bool {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return false
+	}
+	// Prefixes have no zones, and contain no address with one.
+	addr := peer.Addr().Unmap().WithZone("")
+	return slices.ContainsFunc(b.Proxies, func(p netip.Prefix) bool { return p.Contains(addr) })
+}

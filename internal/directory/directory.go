@@ -1,0 +1,196 @@
+// Package directory lists the connections with which users log in to an application
+// or an organization. It knows the sources of such lists, caches what they return,
+// puts connections in order and fills in what users know them by.
+//
+// It must not know the routes and options of a login, and what an error means for a
+// visitor.
+package directory
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/refresh"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
+)
+
+// An Entry is a connection. Its fields are those of the public type Connection in
+// the same order, so that one converts to the other.
+type Entry struct {
+	Name          string
+	Strategy      string
+	DisplayName   string
+	IconURL       string
+	DomainAliases []string
+	LoginURL      string // for the caller; this package leaves it empty
+}
+
+// An Item is an entry of a list.
+type Item struct {
+	Entry
+	// Button reports whether a login page shows it as a button. An enterprise is
+	// often found by the domain of an email address instead.
+	Button bool
+
+	id string // at the tenant, empty if the source does not tell
+}
+
+// A Config says where lists come from.
+type Config struct {
+	// Given is the list of the configuration. If it is not nil, no other source is
+	// asked, and its order stays.
+	Given []Entry
+
+	// ClientID is that of the application.
+	ClientID string
+	// Get reads a document of the Management API into out. If it is nil, NoAPI says
+	// why.
+	Get   func(ctx context.Context, path string, query url.Values, out any) error
+	NoAPI error
+	// FileBase is the URL below which the tenant publishes client files, empty for
+	// no use of them. Client requests the file.
+	FileBase string
+	Client   *http.Client
+
+	// Admit is called before the list of an organization is requested. Its error is
+	// the result. Strangers can cause such requests, because they choose the name.
+	Admit func() error
+	// Settle is told why such a request failed.
+	Settle func(error)
+	// Failed is told of each failed fetch, and whether a stale list serves meanwhile.
+	Failed func(err error, stale bool)
+	// Unavailable makes the error for callers of what each source said.
+	Unavailable func([]error) error
+}
+
+// A List is the connections of the application, and of organizations. Create it
+// with [New].
+type List struct {
+	config Config
+	given  []Item // nil if none are configured
+	all    *refresh.Value[[]Item]
+	byOrg  *refresh.Group[[]Item]
+}
+
+// maxOrganizations bounds the lists of organizations in the cache.
+const maxOrganizations = 100
+
+// New returns a List. It requests nothing before it is asked.
+func New(c Config) *List {
+	l := &List{config: c}
+	if c.Given != nil {
+		l.given = []Item{}
+		for _, e := range c.Given {
+			l.given = append(l.given, Item{Entry: described(e), Button: true})
+		}
+		distinguish(l.given)
+	}
+	policy := refresh.Policy{
+		Timeout:    15 * time.Second, // several calls of 3 s
+		MinBackoff: 5 * time.Second, MaxBackoff: time.Minute, MaxRetryAfter: 10 * time.Minute,
+		Failed: c.Failed,
+	}
+	life := refresh.Life{Due: 5 * time.Minute, Stale: 24 * time.Hour}
+	l.all = refresh.New(func(ctx context.Context) ([]Item, refresh.Life, error) {
+		list, err := l.fetch(ctx)
+		return list, life, err
+	}, policy)
+	l.byOrg = refresh.NewGroup(maxOrganizations, func(org string) *refresh.Value[[]Item] {
+		return refresh.New(func(ctx context.Context) ([]Item, refresh.Life, error) {
+			list, err := l.fetchOrg(ctx, org)
+			return list, life, err
+		}, policy)
+	})
+	return l
+}
+
+// Get returns the connections of an organization, given by id or name, or of the
+// application if org is empty. The list is shared: callers must not change it.
+func (l *List) Get(ctx context.Context, org string) ([]Item, error) {
+	switch {
+	case l.given != nil:
+		return l.given, nil
+	case org != "":
+		return l.byOrg.Value(org).Get(ctx)
+	}
+	return l.all.Get(ctx)
+}
+
+// CouldBe reports whether name can be that of a connection: whether a cached list
+// contains it, and without a cached list whether it has the form of a name. It makes
+// no request.
+func (l *List) CouldBe(name, org string) bool {
+	if name == "" {
+		return false
+	}
+	list, ok := l.given, l.given != nil
+	if !ok {
+		list, ok = l.all.Peek()
+	}
+	if !ok {
+		return syntax.IsConnectionName(name)
+	}
+	named := func(i Item) bool { return i.Name == name }
+	if slices.ContainsFunc(list, named) {
+		return true
+	}
+	if org != "" {
+		// An organization can have connections that the application does not have.
+		list, ok := l.byOrg.Peek(org)
+		return !ok && syntax.IsConnectionName(name) || slices.ContainsFunc(list, named)
+	}
+	return false
+}
+
+// fetch asks the sources in turn. The error contains that of each source.
+func (l *List) fetch(ctx context.Context) ([]Item, error) {
+	var errs []error
+	if l.config.Get == nil {
+		errs = append(errs, l.config.NoAPI)
+	} else {
+		list, err := l.ofClient(ctx)
+		if err == nil {
+			return arranged(list), nil
+		}
+		errs = append(errs, err)
+	}
+	if l.config.FileBase != "" {
+		list, err := l.ofFile(ctx)
+		if err == nil {
+			return arranged(list), nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, l.config.Unavailable(errs)
+}
+
+func (l *List) fetchOrg(ctx context.Context, org string) ([]Item, error) {
+	if l.config.Get == nil {
+		return nil, l.config.Unavailable([]error{l.config.NoAPI})
+	}
+	if err := l.config.Admit(); err != nil {
+		return nil, err
+	}
+	list, err := l.ofOrganization(ctx, org)
+	if err != nil {
+		l.config.Settle(err)
+		return nil, l.config.Unavailable([]error{err})
+	}
+	// The list of an organization has names only. The list of the application adds
+	// icons and domains; without it, the names are enough.
+	known, _ := l.all.Get(ctx)
+	for i, item := range list {
+		for _, full := range known {
+			if full.id == item.id && full.id != "" {
+				list[i].Entry = full.Entry
+			}
+		}
+	}
+	return arranged(list), nil
+}
+
+var errNoList = errors.New("the list of connections is not one")

@@ -1,0 +1,316 @@
+package directory
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/fetch"
+	"github.com/seed-15d5a55c/auth0/internal/tenantapi"
+)
+
+// A source is a tenant: documents of the Management API by path and query, and a
+// client file.
+type source struct {
+	documents map[string]string // by path; with the parameter that selects a page
+	err       error             // of every document
+	file      string
+	status    int // of the file
+	fileErr   error
+	asked     []string
+	failures  []string
+	stale     bool
+	admit     error
+	settled   error
+}
+
+func (s *source) get(_ context.Context, path string, query url.Values, out any) error {
+	s.asked = append(s.asked, path)
+	if s.err != nil {
+		return s.err
+	}
+	document, ok := s.documents[path+query.Get("from")+query.Get("page")]
+	if !ok {
+		return &tenantapi.Error{Status: 404, Code: "inexistent"}
+	}
+	return json.Unmarshal([]byte(document), out)
+}
+
+func (s *source) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.asked = append(s.asked, r.URL.String())
+	if s.fileErr != nil {
+		return nil, s.fileErr
+	}
+	w := httptest.NewRecorder()
+	w.WriteHeader(s.status)
+	fmt.Fprint(w, s.file)
+	return w.Result(), nil
+}
+
+func (s *source) list(edit ...func(*Config)) *List {
+	c := Config{
+		ClientID: "app/1", Get: s.get, Client: fetch.NewClient(&http.Client{Transport: s}, fetch.Options{}),
+		Admit:       func() error { return s.admit },
+		Settle:      func(err error) { s.settled = err },
+		Failed:      func(err error, stale bool) { s.failures, s.stale = append(s.failures, err.Error()), stale },
+		Unavailable: func(errs []error) error { return fmt.Errorf("unavailable: %w", errors.Join(errs...)) },
+	}
+	for _, f := range edit {
+		f(&c)
+	}
+	return New(c)
+}
+
+func withFile(c *Config) { c.FileBase = "https://cdn.example/" }
+
+const clientPath = "clients/app%2F1/connections"
+
+// text shows a list: each name, with ! for a button, display name, icon and domains.
+func text(list []Item) string {
+	var lines []string
+	for _, i := range list {
+		name := i.Name
+		if i.Button {
+			name += "!"
+		}
+		lines = append(lines, strings.Join(slices.DeleteFunc(append([]string{name, i.DisplayName, i.IconURL}, i.DomainAliases...), func(s string) bool { return s == "" }), " "))
+	}
+	return strings.Join(lines, "; ")
+}
+
+func TestItems(t *testing.T) {
+	for _, tt := range []struct{ why, connections, want string }{
+		{"database", `{"name":"db","strategy":"auth0"}`, "db! Username and password"},
+		{"name for users", `{"name":"db","strategy":"auth0","display_name":"Members"}`, "db! Members"},
+		{"social, show_as_button is for enterprises", `{"name":"tw","strategy":"twitter","show_as_button":false}`, "tw! X"},
+		{"enterprise", `{"name":"ad","strategy":"adfs","options":{"domain_aliases":["B.example "," b.example","","a.example"],"tenant_domain":"c.example"}}`, "ad ADFS b.example a.example c.example"},
+		{"enterprise with a button", `{"name":"ad","strategy":"adfs","show_as_button":true}`, "ad! ADFS"},
+		{"tenant_domain of others", `{"name":"g","strategy":"github","options":{"tenant_domain":"c.example"}}`, "g! GitHub"},
+		{"unknown strategy", `{"name":"q","strategy":"quantum"}`, "q! q"},
+		{"custom", `{"name":"p","strategy":"oauth2"}`, "p! p"},
+		{"lends tokens only", `{"name":"x","strategy":"github","authentication":{"active":false}}`, ""},
+		{"logs in", `{"name":"x","strategy":"github","authentication":{"active":true}}`, "x! GitHub"},
+		{"no name", `{"strategy":"github"}`, ""},
+		{"icon", `{"name":"p","options":{"icon_url":"https://cdn.example/a.png"}}`, "p! p https://cdn.example/a.png"},
+		{"icon over http", `{"name":"p","options":{"icon_url":"http://localhost/a.png"}}`, "p! p"},
+		{"icon that is a script", `{"name":"p","options":{"icon_url":"javascript:alert(1)"}}`, "p! p"},
+		{"options of other types", `{"name":"p","options":{"icon_url":7,"domain_aliases":"x","tenant_domain":[]}}`, "p! p"},
+		{"order", `{"name":"z","strategy":"sms"},{"name":"e","strategy":"samlp","display_name":"Alpha","show_as_button":true},{"name":"g2","strategy":"google-oauth2"},{"name":"g1","strategy":"google-oauth2"},{"name":"d2","strategy":"auth0","display_name":"customers"},{"name":"d1","strategy":"auth0"},{"name":"a","strategy":"amazon"}`,
+			"d2! customers; d1! Username and password; z! SMS; a! Amazon; g1! Google (g1); g2! Google (g2); e! Alpha"},
+	} {
+		s := &source{documents: map[string]string{clientPath: `{"connections":[` + tt.connections + `]}`}}
+		got, err := s.list().Get(t.Context(), "")
+		if err != nil || text(got) != tt.want {
+			t.Errorf("%s: %q, %v; want %q", tt.why, text(got), err, tt.want)
+		}
+	}
+}
+
+func TestPages(t *testing.T) {
+	s := &source{documents: map[string]string{
+		clientPath:        `{"connections":[{"name":"a"}],"next":"p2"}`,
+		clientPath + "p2": `{"connections":[{"name":"b"}],"next":"p3"}`,
+		clientPath + "p3": `{"connections":[],"next":"p3"}`, // the last one, by its own word
+	}}
+	if got, err := s.list().Get(t.Context(), ""); err != nil || text(got) != "a! a; b! b" || len(s.asked) != 3 {
+		t.Errorf("%s, %v after %d requests", text(got), err, len(s.asked))
+	}
+	n := 0
+	endless := s.list(func(c *Config) {
+		c.Get = func(_ context.Context, _ string, _ url.Values, out any) error {
+			n++
+			return json.Unmarshal(fmt.Appendf(nil, `{"connections":[{"name":"c%d"}],"next":"p%d"}`, n, n), out)
+		}
+	})
+	if _, err := endless.Get(t.Context(), ""); err == nil || n != 50 || !strings.Contains(err.Error(), "more than 50 pages") {
+		t.Errorf("%d pages, %v", n, err)
+	}
+	s.documents = map[string]string{clientPath: `{}`}
+	if _, err := s.list().Get(t.Context(), ""); !errors.Is(err, errNoList) {
+		t.Errorf("no list: %v", err)
+	}
+}
+
+func TestOrganizations(t *testing.T) {
+	s := &source{documents: map[string]string{
+		clientPath:                    `{"connections":[{"id":"con_1","name":"saml","strategy":"samlp","display_name":"Corp","options":{"icon_url":"https://cdn.example/a.png","domain_aliases":["corp.example"]}}]}`,
+		"organizations/name/umbrella": `{"id":"org_1"}`,
+		"organizations/org_1/enabled_connections0": `{"enabled_connections":[
+			{"connection_id":"con_1","connection":{"name":"saml","strategy":"samlp"}},
+			{"connection_id":"con_2","show_as_button":false,"connection":{"name":"gh","strategy":"github"}}],"total":2}`,
+	}}
+	l := s.list()
+	for _, org := range []string{"org_1", "Umbrella"} {
+		if got, err := l.Get(t.Context(), org); err != nil || text(got) != "gh GitHub; saml! Corp https://cdn.example/a.png corp.example" {
+			t.Errorf("%s: %s, %v", org, text(got), err)
+		}
+	}
+	if _, err := l.Get(t.Context(), "nobody"); err == nil || s.settled == nil {
+		t.Errorf("unknown: %v, settled %v", err, s.settled)
+	}
+	// Without the list of the application, the names are enough.
+	delete(s.documents, clientPath)
+	if got, err := s.list().Get(t.Context(), "org_1"); err != nil || text(got) != "gh GitHub; saml! SAML" {
+		t.Errorf("%s, %v", text(got), err)
+	}
+	// Nothing is asked that is not admitted, and nobody without an API.
+	s.admit, s.asked = errors.New("held back"), nil
+	if _, err := s.list().Get(t.Context(), "org_1"); err != s.admit || len(s.asked) > 0 {
+		t.Errorf("%v after %q", err, s.asked)
+	}
+	none := errors.New("no API")
+	if _, err := s.list(func(c *Config) { c.Get, c.NoAPI = nil, none }).Get(t.Context(), "org_1"); !errors.Is(err, none) {
+		t.Errorf("no API: %v", err)
+	}
+}
+
+// TestOrganizationPages ends at the total, at a page that is not full, and after the
+// ten pages that the API has.
+func TestOrganizationPages(t *testing.T) {
+	page := func(n, total int) string {
+		row := `{"connection_id":"c","connection":{"name":"n"}}`
+		return fmt.Sprintf(`{"enabled_connections":[%s],"total":%d}`, strings.TrimSuffix(strings.Repeat(row+",", n), ","), total)
+	}
+	for _, tt := range []struct {
+		rows, total, pages int
+	}{{100, 200, 2}, {99, 500, 1}, {100, 5000, 10}} {
+		s := &source{documents: map[string]string{clientPath: `{"connections":[]}`}}
+		for n := range 12 {
+			s.documents[fmt.Sprint("organizations/org_1/enabled_connections", n)] = page(tt.rows, tt.total)
+		}
+		got, err := s.list().Get(t.Context(), "org_1")
+		if asked := len(s.asked) - 1; err != nil || asked != tt.pages || len(got) != tt.rows*tt.pages {
+			t.Errorf("%+v: %d pages, %d connections, %v", tt, asked, len(got), err)
+		}
+	}
+}
+
+func TestGiven(t *testing.T) {
+	s := &source{}
+	given := []Entry{
+		{Name: "z", Strategy: "samlp", DisplayName: "Zed", IconURL: "https://cdn.example/z.svg", DomainAliases: []string{" Zed.Example", "zed.example"}},
+		{Name: "g", Strategy: "google-oauth2"}, {Name: "plain"},
+	}
+	l := s.list(func(c *Config) { c.Given = given })
+	for _, org := range []string{"", "org_1"} {
+		if got, err := l.Get(t.Context(), org); err != nil || text(got) != "z! Zed https://cdn.example/z.svg zed.example; g! Google; plain! plain" {
+			t.Errorf("%s, %v", text(got), err)
+		}
+	}
+	if given[0].DomainAliases[0] != " Zed.Example" {
+		t.Errorf("the configuration was changed: %+v", given)
+	}
+	empty := s.list(func(c *Config) { c.Given = []Entry{} })
+	if got, err := empty.Get(t.Context(), ""); err != nil || got == nil || len(got) != 0 || len(s.asked) > 0 || empty.CouldBe("g", "") {
+		t.Errorf("empty: %v, %v, %q", got, err, s.asked)
+	}
+	if !l.CouldBe("g", "") || l.CouldBe("other", "") || l.CouldBe("", "") {
+		t.Error("CouldBe of a given list")
+	}
+}
+
+func TestFile(t *testing.T) {
+	const file = `Auth0.setClient({"strategies":[{"name":"samlp","connections":[{"name":"corp","domain":"corp.example","domain_aliases":["corp.example","b.example"]},{"name":"open"}]},
+		{"name":"github","connections":[{"name":"gh","display_name":7,"domain_aliases":"x"},{"name":""}]}]});`
+	s := &source{err: errors.New("no scope"), file: file, status: 200}
+	got, err := s.list(withFile).Get(t.Context(), "")
+	if err != nil || text(got) != "gh! GitHub; corp SAML (corp) corp.example b.example; open! SAML (open)" || s.asked[1] != "https://cdn.example/client/app%2F1.js" {
+		t.Errorf("%s, %v; %q", text(got), err, s.asked)
+	}
+	for why, answer := range map[string]string{
+		"empty": "", "other script": "alert(1)", "no end": `Auth0.setClient({"strategies":[]}`, "no JSON": "Auth0.setClient(alert(1));", "other JSON": "Auth0.setClient({});",
+		"null": "Auth0.setClient(null);", "reversed": ")Auth0.setClient(", "HTML": "<html>SECRET",
+	} {
+		s := &source{err: errors.New("no scope"), file: answer, status: 200}
+		if got, err := s.list(withFile).Get(t.Context(), ""); err == nil || strings.Contains(err.Error(), "SECRET") || !errors.Is(err, s.err) {
+			t.Errorf("%s: %v, %v", why, got, err)
+		}
+	}
+	s = &source{status: 403, file: "SECRET"}
+	_, err = s.list(withFile, func(c *Config) { c.Get, c.NoAPI = nil, errors.New("no API") }).Get(t.Context(), "")
+	if e, ok := errors.AsType[*tenantapi.Error](err); !ok || e.Status != 403 || !strings.Contains(err.Error(), "no API") || strings.Contains(err.Error(), "SECRET") {
+		t.Errorf("403: %v", err)
+	}
+	s = &source{fileErr: errors.New("unreachable"), err: errors.New("no scope")}
+	if _, err = s.list(withFile).Get(t.Context(), ""); !errors.Is(err, s.fileErr) {
+		t.Errorf("no connection: %v", err)
+	}
+	if _, err = s.list(func(c *Config) { c.FileBase = "://" }).Get(t.Context(), ""); err == nil || !strings.Contains(err.Error(), "unusable URL") {
+		t.Errorf("no URL: %v", err)
+	}
+}
+
+// TestCache: a list serves five minutes, a stale one for a day while the tenant
+// fails, and failures are told.
+func TestCache(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{documents: map[string]string{clientPath: `{"connections":[{"name":"a"}]}`}}
+		l := s.list()
+		get := func() error {
+			_, err := l.Get(t.Context(), "")
+			synctest.Wait()
+			return err
+		}
+		for range 3 {
+			if err := get(); err != nil || len(s.asked) != 1 {
+				t.Fatalf("%v after %d requests", err, len(s.asked))
+			}
+		}
+		time.Sleep(5*time.Minute + time.Second)
+		if err := get(); err != nil || len(s.asked) != 2 {
+			t.Errorf("%v after %d requests", err, len(s.asked))
+		}
+		s.err = errors.New("down")
+		time.Sleep(6 * time.Minute)
+		if err := get(); err != nil || len(s.failures) != 1 || !s.stale {
+			t.Errorf("%v; told %q, stale %v", err, s.failures, s.stale)
+		}
+		time.Sleep(24 * time.Hour)
+		if err := get(); !errors.Is(err, s.err) || s.stale {
+			t.Errorf("after a day: %v, stale %v", err, s.stale)
+		}
+		asked := len(s.asked)
+		if get(); len(s.asked) != asked {
+			t.Error("asked again at once")
+		}
+	})
+}
+
+// TestCouldBe asks nobody.
+func TestCouldBe(t *testing.T) {
+	s := &source{documents: map[string]string{
+		clientPath: `{"connections":[{"name":"gh"}]}`,
+		"organizations/org_1/enabled_connections0": `{"enabled_connections":[{"connection_id":"c","connection":{"name":"saml"}}],"total":1}`,
+	}}
+	l := s.list()
+	check := func(name, org string, want bool) {
+		t.Helper()
+		if got := l.CouldBe(name, org); got != want {
+			t.Errorf("%q of %q: %v", name, org, got)
+		}
+	}
+	check("any", "", true)
+	check("<b>", "", false)
+	if len(s.asked) > 0 {
+		t.Errorf("asked %q", s.asked)
+	}
+	l.Get(t.Context(), "")
+	check("gh", "", true)
+	check("any", "", false)
+	check("any", "org_1", true)
+	check("<b>", "org_1", false)
+	l.Get(t.Context(), "org_1")
+	check("saml", "org_1", true)
+	check("gh", "org_1", true)
+	check("any", "org_1", false)
+	check("saml", "", false)
+}

@@ -1,0 +1,300 @@
+package emulator_test
+
+import (
+	"crypto/rsa"
+	"crypto/sha1"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"maps"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
+)
+
+// commonMembers are in every discovery document.
+var commonMembers = strings.Fields(`issuer authorization_endpoint token_endpoint device_authorization_endpoint
+	userinfo_endpoint mfa_challenge_endpoint jwks_uri registration_endpoint revocation_endpoint scopes_supported
+	response_types_supported code_challenge_methods_supported response_modes_supported subject_types_supported
+	token_endpoint_auth_methods_supported token_endpoint_auth_signing_alg_values_supported claims_supported
+	request_uri_parameter_supported request_parameter_supported id_token_signing_alg_values_supported`)
+
+func TestDiscovery(t *testing.T) {
+	t.Parallel()
+	logout := strings.Fields(`backchannel_logout_supported backchannel_logout_session_supported end_session_endpoint
+		global_token_revocation_endpoint global_token_revocation_endpoint_auth_methods_supported dpop_signing_alg_values_supported`)
+	enterprise := strings.Fields(`claims_parameter_supported require_request_uri_registration tls_client_certificate_bound_access_tokens
+		request_object_signing_alg_values_supported pushed_authorization_request_endpoint mtls_endpoint_aliases
+		backchannel_authentication_endpoint backchannel_token_delivery_modes_supported`)
+	for variant, members := range map[emulator.Variant][]string{
+		emulator.Standard:   slices.Concat(commonMembers, logout, []string{"grant_types_supported"}),
+		emulator.Enterprise: slices.Concat(commonMembers, logout, enterprise),
+		emulator.Old:        commonMembers,
+	} {
+		t.Run(string(variant), func(t *testing.T) {
+			tn, _ := newTenant(t, func(c *emulator.Config) { c.Discovery = variant })
+			res := get(tn, base+"/.well-known/openid-configuration")
+			equal(t, "status", res.status, 200)
+			equal(t, "Cache-Control", res.header.Get("Cache-Control"), "public, max-age=15, stale-while-revalidate=15, stale-if-error=86400")
+			contains(t, res.header.Get("Content-Type"), "application/json")
+			doc := res.json(t)
+			got, want := slices.Sorted(maps.Keys(doc)), slices.Sorted(slices.Values(members))
+			if !slices.Equal(got, want) {
+				t.Errorf("members %v\nwant    %v", got, want)
+			}
+			equal(t, "issuer", doc["issuer"], any("https://acme.auth0.example/"))
+			equal(t, "token_endpoint", doc["token_endpoint"], any("https://acme.auth0.example/oauth/token"))
+			equal(t, "web_message", has(doc["response_modes_supported"], "web_message"), false)
+			equal(t, "alias", get(tn, base+"/.well-known/oauth-authorization-server").body, res.body)
+			if variant == emulator.Enterprise {
+				equal(t, "mTLS", doc["mtls_endpoint_aliases"].(map[string]any)["token_endpoint"], any("https://mtls.acme.auth0.example/oauth/token"))
+			}
+		})
+	}
+}
+
+func TestEditedDocuments(t *testing.T) {
+	t.Parallel()
+	tn, _ := newTenant(t)
+	tn.EditDiscovery(func(doc map[string]any) { doc["issuer"] = "https://evil.example/" })
+	tn.EditJWKS(func(doc map[string]any) { doc["keys"] = doc["keys"].([]map[string]any)[:1] })
+	equal(t, "issuer", get(tn, base+"/.well-known/openid-configuration").json(t)["issuer"], any("https://evil.example/"))
+	equal(t, "keys", len(keys(t, tn)), 1)
+	tn.EditDiscovery(nil)
+	tn.EditJWKS(nil)
+	equal(t, "issuer", get(tn, base+"/.well-known/openid-configuration").json(t)["issuer"], any(issuer))
+	equal(t, "keys", len(keys(t, tn)), 2)
+}
+
+func TestKeySet(t *testing.T) {
+	t.Parallel()
+	tn, _ := newTenant(t)
+	res := get(tn, base+"/.well-known/jwks.json")
+	equal(t, "Cache-Control", res.header.Get("Cache-Control"), "public, max-age=15, stale-while-revalidate=15, stale-if-error=86400")
+	var doc struct {
+		Keys []struct {
+			Kty, Use, N, E, Kid, X5t, Alg string
+			X5c                           []string
+		}
+	}
+	must(t, json.Unmarshal([]byte(res.body), &doc))
+	equal(t, "number of keys", len(doc.Keys), 2)
+	for i, k := range doc.Keys {
+		equal(t, "kty, use, e, alg", k.Kty+" "+k.Use+" "+k.E+" "+k.Alg, "RSA sig AQAB RS256")
+		if !regexp.MustCompile(`^[A-Za-z0-9_-]{21}$`).MatchString(k.Kid) {
+			t.Errorf("kid %q", k.Kid)
+		}
+		equal(t, "certificates", len(k.X5c), 1)
+		der, err := base64.StdEncoding.DecodeString(k.X5c[0])
+		must(t, err)
+		cert, err := x509.ParseCertificate(der)
+		must(t, err)
+		must(t, cert.CheckSignature(cert.SignatureAlgorithm, cert.RawTBSCertificate, cert.Signature))
+		equal(t, "common name", cert.Subject.CommonName, "acme.auth0.example")
+		equal(t, "key of the certificate", keys(t, tn)[k.Kid].Equal(cert.PublicKey.(*rsa.PublicKey)), true)
+		sum := sha1.Sum(der)
+		equal(t, "x5t", k.X5t, base64.RawURLEncoding.EncodeToString(sum[:]))
+		if i == 0 {
+			equal(t, "first kid", k.Kid, tn.KeyID())
+			block, _ := pem.Decode([]byte(get(tn, base+"/pem").body))
+			equal(t, "PEM", string(block.Bytes), string(der))
+		}
+	}
+	if doc.Keys[0].N == doc.Keys[1].N {
+		t.Error("both keys are the same")
+	}
+	equal(t, "served again", get(tn, base+"/.well-known/jwks.json").body, res.body)
+}
+
+func TestRotateKeys(t *testing.T) {
+	t.Parallel()
+	tn, _ := newTenant(t)
+	sign := func() string { return tn.IDToken("web", "jane@acme.example") }
+	old, oldKid := sign(), tn.KeyID()
+	next := slices.DeleteFunc(slices.Collect(maps.Keys(keys(t, tn))), func(kid string) bool { return kid == oldKid })
+
+	tn.RotateKeys()
+	equal(t, "current key", tn.KeyID(), next[0])
+	equal(t, "number of keys", len(keys(t, tn)), 3)
+	young := sign()
+	equal(t, "old token", verifies(t, tn, old), true)
+	equal(t, "young token", verifies(t, tn, young), true)
+
+	tn.RevokeOldKeys()
+	equal(t, "number of keys", len(keys(t, tn)), 2)
+	equal(t, "old token", verifies(t, tn, old), false)
+	equal(t, "young token", verifies(t, tn, young), true)
+
+	seen := map[string]bool{}
+	for range 20 { // never two equal keys in one set, and no endless set
+		tn.RotateKeys()
+		set := keys(t, tn)
+		if len(set) > 7 {
+			t.Fatalf("%d keys", len(set))
+		}
+		moduli := map[string]bool{}
+		for kid, k := range set {
+			moduli[k.N.String()] = true
+			seen[kid] = true
+		}
+		equal(t, "different keys", len(moduli), len(set))
+		equal(t, "token", verifies(t, tn, sign()), true)
+	}
+	equal(t, "kids ever", len(seen), 22)
+}
+
+func TestTenantsDoNotAcceptEachOthersTokens(t *testing.T) {
+	t.Parallel()
+	one, _ := newTenant(t)
+	two, _ := newTenant(t)
+	raw := one.IDToken("web", "jane@acme.example")
+	equal(t, "own", verifies(t, one, raw), true)
+	equal(t, "foreign", verifies(t, two, raw), false)
+}
+
+func TestForeignKey(t *testing.T) {
+	t.Parallel()
+	tn, _ := newTenant(t)
+	tn.SignWithForeignKey(true)
+	raw := tn.AccessToken("jane@acme.example", api)
+	header, _ := decode(t, raw)
+	equal(t, "kid", header["kid"], any(tn.KeyID()))
+	equal(t, "verifies", verifies(t, tn, raw), false)
+	tn.SignWithForeignKey(false)
+	equal(t, "verifies", verifies(t, tn, tn.AccessToken("jane@acme.example", api)), true)
+}
+
+func TestClientFile(t *testing.T) {
+	t.Parallel()
+	tn, _ := newTenant(t)
+	must(t, tn.AddConnection(emulator.Connection{Name: "linked-only", Strategy: "oauth2", Inactive: true}))
+	must(t, tn.AddConnection(emulator.Connection{Name: "not-enabled", Strategy: "github"}))
+	c := webApp()
+	c.Connections = append(c.Connections, "linked-only")
+	must(t, tn.AddClient(c))
+	res := get(tn, base+"/client/web.js?t1767225600000")
+	equal(t, "status", res.status, 200)
+	contains(t, res.header.Get("Content-Type"), "javascript")
+	text, ok := strings.CutPrefix(res.body, "Auth0.setClient(")
+	text, ok2 := strings.CutSuffix(text, ");")
+	if !ok || !ok2 {
+		t.Fatalf("body %s", res.body)
+	}
+	sameJSON(t, text, `{"id":"web","tenant":"acme","subscription":"enterprise","authorize":"https://acme.auth0.example/authorize",
+		"callback":"https://app.example/callback","hasAllowedOrigins":true,"strategies":[
+		{"name":"auth0","connections":[{"name":"Username-Password-Authentication","domain":null,
+			"forgot_password_url":"https://acme.auth0.example/lo/forgot?wtrealm=urn:auth0:acme:Username-Password-Authentication",
+			"signup_url":"https://acme.auth0.example/lo/signup?wtrealm=urn:auth0:acme:Username-Password-Authentication",
+			"passwordPolicy":"good","password_complexity_options":{"min_length":8},"showSignup":true,"showForgot":true,"requires_username":false}]},
+		{"name":"google-oauth2","connections":[{"name":"google-oauth2","scope":["email","profile"]}]},
+		{"name":"samlp","connections":[{"name":"customer-saml","display_name":"Customer Corp","domain":"customer.example","domain_aliases":["customer.example"]}]}]}`)
+
+	unknown := get(tn, base+"/client/nope.js")
+	equal(t, "status", unknown.status, 403)
+	contains(t, unknown.body, "<Code>AccessDenied</Code>")
+
+	hiding, _ := newTenant(t, func(c *emulator.Config) { c.HideEnterpriseConnections = true })
+	if strings.Contains(get(hiding, base+"/client/web.js").body, "customer-saml") {
+		t.Error("the connection with domains is in the file")
+	}
+}
+
+func TestCrossOriginCalls(t *testing.T) {
+	t.Parallel()
+	tn, _ := newTenant(t)
+	preflight := func(path, origin string) response {
+		r := httptest.NewRequest("OPTIONS", base+path, nil)
+		r.Header.Set("Origin", origin)
+		r.Header.Set("Access-Control-Request-Method", "POST")
+		r.Header.Set("Access-Control-Request-Headers", "content-type")
+		return serve(tn, r)
+	}
+	res := preflight("/oauth/token", app)
+	equal(t, "status", res.status, 204)
+	equal(t, "origin", res.header.Get("Access-Control-Allow-Origin"), app)
+	contains(t, res.header.Get("Access-Control-Allow-Headers"), "Content-Type")
+	equal(t, "foreign origin", preflight("/oauth/token", "https://evil.example").header.Get("Access-Control-Allow-Origin"), "")
+	equal(t, "calls", tn.Calls(emulator.Token), 1) // only the one that was not a valid preflight
+	equal(t, "keys", get(tn, base+"/.well-known/jwks.json", "Origin", "https://evil.example").header.Get("Access-Control-Allow-Origin"), "https://evil.example")
+	equal(t, "Vary", get(tn, base+"/userinfo", "Origin", app).header.Get("Vary"), "Origin")
+}
+
+// TestSinglePageApplication is what the script of a public client does: every
+// answer, good or bad, must be one that the browser lets it read.
+func TestSinglePageApplication(t *testing.T) {
+	t.Parallel()
+	tn, _ := newTenant(t)
+	must(t, tn.AddClient(emulator.Client{ID: "spa", Public: true, CallbackURLs: []string{callback},
+		WebOrigins: []string{"https://preview.example", "https://*.preview.example"}, Connections: []string{database}}))
+	must(t, tn.SignIn("jane@acme.example"))
+	const verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+	const challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM" // RFC 7636, Appendix B
+
+	for _, responseType := range []string{"code", "code id_token"} {
+		got := callbackParams(t, get(tn, authorizeURL(request("client_id", "spa", "response_type", responseType))))
+		equal(t, "error", got.Get("error"), "invalid_request")
+		equal(t, "error_description", got.Get("error_description"), "Missing required parameter: code_challenge")
+		equal(t, "state", got.Get("state"), "xyz")
+	}
+	code := callbackParams(t, get(tn, authorizeURL(request("client_id", "spa", "audience", api, "scope", "openid email read:things",
+		"code_challenge", challenge, "code_challenge_method", "S256")))).Get("code")
+
+	redeemFrom := func(origin, code string) response {
+		res := postForm(tn, base+"/oauth/token", url.Values{"grant_type": {"authorization_code"}, "client_id": {"spa"},
+			"code": {code}, "redirect_uri": {callback}, "code_verifier": {verifier}}, "Origin", origin)
+		contains(t, res.header.Get("Vary"), "Origin")
+		return res
+	}
+	for _, origin := range []string{app, "https://preview.example", "https://pr-7.preview.example"} {
+		res := redeemFrom(origin, "guess")
+		equal(t, "status", res.status, 403)
+		sameJSON(t, res.body, bodyInvalidCode)
+		equal(t, origin, res.header.Get("Access-Control-Allow-Origin"), origin)
+	}
+	for _, origin := range []string{"https://evil.example", "https://a.b.preview.example", "http://app.example", "https://app.example:8443", "null"} {
+		equal(t, origin, redeemFrom(origin, "guess").header.Get("Access-Control-Allow-Origin"), "")
+	}
+	tn.Fail(emulator.Token, 503)
+	equal(t, "an outage is readable", redeemFrom(app, code).header.Get("Access-Control-Allow-Origin"), app)
+	tn.Fail(emulator.Token, 0)
+
+	res := redeemFrom(app, code)
+	equal(t, "status", res.status, 200)
+	equal(t, "token response", res.header.Get("Access-Control-Allow-Origin"), app)
+	equal(t, "with cookies", res.header.Get("Access-Control-Allow-Credentials"), "")
+	_, claims := verify(t, tn, res.json(t)["access_token"].(string))
+	equal(t, "azp", claims["azp"], any("spa"))
+	equal(t, "for the API", has(claims["aud"], api), true)
+
+	// An Authorization header is never sent without asking first.
+	ask := httptest.NewRequest("OPTIONS", base+"/userinfo", nil)
+	ask.Header.Set("Origin", app)
+	ask.Header.Set("Access-Control-Request-Method", "GET")
+	ask.Header.Set("Access-Control-Request-Headers", "authorization")
+	preflight := serve(tn, ask)
+	equal(t, "status", preflight.status, 204)
+	contains(t, preflight.header.Get("Access-Control-Allow-Headers"), "Authorization")
+	contains(t, preflight.header.Get("Access-Control-Allow-Methods"), "GET")
+	for _, token := range []string{res.json(t)["access_token"].(string), "guess"} {
+		userinfo := get(tn, base+"/userinfo", "Origin", app, "Authorization", "Bearer "+token)
+		equal(t, "userinfo", userinfo.header.Get("Access-Control-Allow-Origin"), app)
+		equal(t, "userinfo", userinfo.status == 200, token != "guess")
+	}
+	equal(t, "discovery", get(tn, base+"/.well-known/openid-configuration", "Origin", app).header.Get("Access-Control-Allow-Origin"), app)
+}
+
+func TestUnknownRoutes(t *testing.T) {
+	t.Parallel()
+	tn, _ := newTenant(t)
+	for _, path := range []string{"/", "/oauth/par", "/oauth/device/code", "/passwordless/verify", "/mfa/associate", "/api/v2", "/client/", "/client/web.json"} {
+		res := get(tn, base+path)
+		equal(t, path, res.status, 404)
+		sameJSON(t, res.body, `{"statusCode":404,"error":"Not Found","message":"Not Found"}`)
+	}
+}

@@ -1,0 +1,106 @@
+// Package fault lists the ways in which a JSON Web Token can be wrong. A fault is a
+// value, so that the program compares it and not its words.
+//
+// The package does not know who asks, so it has no HTTP status and no text for a
+// visitor.
+package fault
+
+import (
+	"fmt"
+
+	"github.com/seed-15d5a55c/auth0/internal/jwt"
+)
+
+// A Fault is one way for a token to be wrong. The description goes into the
+// challenge that refuses an access token (RFC 6750, Section 3).
+type Fault struct {
+	// Reason is a word for metrics and logs, Description a sentence without any
+	// text of the token, and Cause says more, for the log alone.
+	Reason, Description string
+	Cause               error
+}
+
+func (f *Fault) Error() string {
+	if f.Cause != nil {
+		return f.Description + ": " + f.Cause.Error()
+	}
+	return f.Description
+}
+
+// Because returns the fault with a cause, which is formatted when it is read.
+func (f *Fault) Because(format string, args ...any) *Fault {
+	return &Fault{f.Reason, f.Description, &cause{format, args}}
+}
+
+// A cause is formatted when Error is called: most refusals are never logged, and
+// formatting takes as long as refusing.
+type cause struct {
+	format string
+	args   []any
+}
+
+func (c *cause) Error() string { return fmt.Errorf(c.format, c.args...).Error() }
+
+// Unwrap returns the error among the arguments. There is at most one.
+func (c *cause) Unwrap() error {
+	for _, arg := range c.args {
+		if err, ok := arg.(error); ok {
+			return err
+		}
+	}
+	return nil
+}
+
+// The faults. Two of them can share a description, so that a client learns no more
+// than it must, and differ in the reason.
+var (
+	Malformed    = &Fault{"token_malformed", "token malformed", nil}
+	Size         = &Fault{"token_too_large", "token malformed", nil}
+	HeaderAlg    = &Fault{"invalid_alg", "token malformed", nil}
+	Extension    = &Fault{"unsupported_crit", "token malformed", nil}
+	HeaderType   = &Fault{"invalid_type", "token malformed", nil}
+	Type         = &Fault{"invalid_type", "token type not accepted", nil}
+	Algorithm    = &Fault{"invalid_alg", "algorithm not accepted", nil}
+	UnknownKey   = &Fault{"unknown_kid", "signing key unknown", nil}
+	KeyUnusable  = &Fault{"key_unusable", "signing key unknown", nil}
+	AmbiguousKey = &Fault{"ambiguous_kid", "signing key unknown", nil}
+	Signature    = &Fault{"invalid_signature", "signature invalid", nil}
+	TooOld       = &Fault{"token_too_old", "token expired", nil}
+	Expired      = &Fault{"token_expired", "token expired", nil}
+	NotYet       = &Fault{"token_not_yet_valid", "token not yet valid", nil}
+	IssuedAhead  = &Fault{"issued_in_future", "token not yet valid", nil}
+	Issuer       = &Fault{"invalid_issuer", "issuer not trusted", nil}
+	Audience     = &Fault{"invalid_audience", "audience not accepted", nil}
+	Claim        = &Fault{"invalid_claim", "token claims invalid", nil}
+	Duplicate    = &Fault{"token_malformed", "token claims invalid", nil}
+	Bound        = &Fault{"dpop_required", "token is sender-constrained", nil}
+	Keys         = &Fault{"keys_unavailable", "token keys unavailable", nil}
+	Nonce        = &Fault{"nonce_mismatch", "nonce does not belong to this login", nil}
+	AuthTime     = &Fault{"auth_too_old", "authentication is too old", nil}
+	ACR          = &Fault{"invalid_acr", "authentication is not strong enough", nil}
+	Hash         = &Fault{"invalid_hash", "hash of access token or code does not fit", nil}
+	Organization = &Fault{"invalid_claim", "organization does not fit", nil}
+)
+
+// OfParse returns the fault for an error of package jwt.
+func OfParse(err error) error {
+	switch err {
+	case jwt.ErrTooLarge:
+		return Size
+	case jwt.ErrAlgorithm:
+		return HeaderAlg
+	case jwt.ErrUnsigned:
+		return Algorithm
+	case jwt.ErrCritical:
+		return Extension
+	case jwt.ErrType:
+		return HeaderType
+	case jwt.ErrKeyID:
+		return UnknownKey
+	case jwt.ErrDuplicate:
+		return Duplicate
+	case jwt.ErrClaim:
+		return Claim
+	}
+	return Malformed
+}

@@ -1,0 +1,56 @@
+package fault
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/seed-15d5a55c/auth0/internal/jwt"
+)
+
+func TestBecause(t *testing.T) {
+	inside := errors.New("inside")
+	f := Claim.Because("claim %q: %w", "sub", inside)
+	if f.Reason != "invalid_claim" || f.Description != "token claims invalid" || Claim.Cause != nil {
+		t.Errorf("%+v, and the row itself has the cause %v", f, Claim.Cause)
+	}
+	if got, want := f.Error(), `token claims invalid: claim "sub": inside`; got != want {
+		t.Errorf("Error() = %q, want %q", got, want)
+	}
+	if !errors.Is(f.Cause, inside) {
+		t.Error("the cause does not lead to the error inside")
+	}
+	if got := Claim.Error(); got != "token claims invalid" {
+		t.Errorf("Error() of the row = %q", got)
+	}
+	if errors.Unwrap(Claim.Because("no error inside").Cause) != nil {
+		t.Error("there is an error inside")
+	}
+}
+
+// TestCauseIsFormattedLate: nobody may read it.
+func TestCauseIsFormattedLate(t *testing.T) {
+	n := 0
+	Claim.Because("%v", counted{&n})
+	if n > 0 {
+		t.Error("the cause was formatted before anybody asked")
+	}
+	if text := Claim.Because("%v", counted{&n}).Error(); n != 1 {
+		t.Errorf("formatted %d times: %s", n, text)
+	}
+}
+
+type counted struct{ n *int }
+
+func (c counted) String() string { *c.n++; return "" }
+
+func TestOfParse(t *testing.T) {
+	for err, want := range map[error]*Fault{
+		jwt.ErrTooLarge: Size, jwt.ErrAlgorithm: HeaderAlg, jwt.ErrUnsigned: Algorithm, jwt.ErrCritical: Extension,
+		jwt.ErrType: HeaderType, jwt.ErrKeyID: UnknownKey, jwt.ErrDuplicate: Duplicate, jwt.ErrClaim: Claim,
+		errors.New("anything else"): Malformed,
+	} {
+		if got := OfParse(err); got != want {
+			t.Errorf("OfParse(%v) = %v, want %v", err, got, want)
+		}
+	}
+}

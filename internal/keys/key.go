@@ -1,0 +1,237 @@
+package keys
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/hmac"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lestrrat-go/jwx/v3/jwk"
+	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/recent"
+)
+
+// A sharedKey is behind a function, because package fmt prints every value that it
+// reaches, and of a function only the address.
+type sharedKey func() string
+
+// A Key is a key that was checked, and the algorithms it may be used
+// with.
+type Key struct {
+	id         string
+	algorithms []string
+	key        any // *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey or sharedKey
+}
+
+func (k *Key) equal(other *Key) bool {
+	public, ok := k.key.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && k.id == other.id && slices.Equal(k.algorithms, other.algorithms) && public.Equal(other.key)
+}
+
+// newKey reads a JWK (RFC 7517). What package jwk accepts is checked
+// again: it takes private keys and shared secrets, and earlier versions took
+// short RSA keys and points that are off their curve. The error says why the key
+// cannot be used, and nothing that is in it.
+func newKey(text json.RawMessage) (*Key, error) {
+	parsed, err := jwk.ParseKey(text)
+	if err != nil {
+		return nil, errors.New("is not one that is known") // its error may quote the key
+	}
+	id, _ := parsed.KeyID()
+	if len(id) > 256 {
+		return nil, errors.New("has an id that is longer than 256 bytes")
+	}
+	if use, ok := parsed.KeyUsage(); ok && use != "sig" {
+		return nil, fmt.Errorf("is for %.20q", use)
+	}
+	if ops, ok := parsed.KeyOps(); ok && !slices.Contains(ops, jwk.KeyOpVerify) {
+		return nil, errors.New("is not for verifying")
+	}
+	var raw any
+	if err := jwk.Export(parsed, &raw); err != nil {
+		return nil, errors.New("cannot be read")
+	}
+	algorithms, err := algorithmsOf(raw)
+	if err != nil {
+		return nil, err
+	}
+	// A key that names its algorithm is for no other (RFC 8725, Section 3.1).
+	// Auth0 can be told not to name it.
+	if alg, ok := parsed.Algorithm(); ok {
+		if !slices.Contains(algorithms, alg.String()) {
+			return nil, fmt.Errorf("is for %.20q", alg)
+		}
+		algorithms = []string{alg.String()}
+	}
+	return &Key{id: id, algorithms: algorithms, key: raw}, nil
+}
+
+// Symmetric is the algorithm of a shared secret.
+const Symmetric = "HS256"
+
+// Asymmetric are those of RFC 7518, Section 3.1, and RFC 8037 that
+// are checked with a public key.
+var Asymmetric = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+
+// algorithmsOf checks a key, and returns what it can be used with.
+func algorithmsOf(key any) ([]string, error) {
+	switch key := key.(type) {
+	case *rsa.PublicKey:
+		// Shorter keys are too weak (RFC 7518, Section 3.3); longer ones cost
+		// milliseconds per token.
+		if bits := key.N.BitLen(); bits < 2048 || bits > 8192 {
+			return nil, fmt.Errorf("has %d bits", bits)
+		}
+		if key.E < 3 || key.E%2 == 0 || key.E > 1<<31-1 {
+			return nil, errors.New("has an unusable exponent")
+		}
+		if Factorable(key.N) {
+			return nil, errors.New("can be factored (CVE-2017-15361)")
+		}
+		return Asymmetric[:6], nil
+	case *ecdsa.PublicKey:
+		if _, err := key.ECDH(); err != nil {
+			return nil, errors.New("is not on its curve")
+		}
+		switch key.Curve {
+		case elliptic.P256():
+			return []string{"ES256"}, nil
+		case elliptic.P384():
+			return []string{"ES384"}, nil
+		case elliptic.P521():
+			return []string{"ES512"}, nil
+		}
+	case ed25519.PublicKey:
+		if len(key) != ed25519.PublicKeySize {
+			return nil, errors.New("has the wrong length")
+		}
+		if lowOrder(key) {
+			return nil, errors.New("has low order") // signatures for it fit everything
+		}
+		return []string{"EdDSA"}, nil
+	}
+	return nil, errors.New("is of no kind that is used here")
+}
+
+// lowOrderPoints are the encodings, without the sign bit, of the points of
+// Ed25519 whose order divides 8, the two that are not canonical included.
+var lowOrderPoints = []string{
+	"\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00",
+	"\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00",
+	"\x26\xe8\x95\x8f\xc2\xb2\x27\xb0\x45\xc3\xf4\x89\xf2\xef\x98\xf0\xd5\xdf\xac\x05\xd3\xc6\x33\x39\xb1\x38\x02\x88\x6d\x53\xfc\x05",
+	"\xc7\x17\x6a\x70\x3d\x4d\xd8\x4f\xba\x3c\x0b\x76\x0d\x10\x67\x0f\x2a\x20\x53\xfa\x2c\x39\xcc\xc6\x4e\xc7\xfd\x77\x92\xac\x03\x7a",
+	"\xec\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f",
+	"\xed\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f",
+	"\xee\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f",
+}
+
+func lowOrder(key ed25519.PublicKey) bool {
+	point := []byte(key)
+	point = append(point[:31:31], point[31]&0x7f)
+	return slices.Contains(lowOrderPoints, string(point))
+}
+
+// verify reports whether the signature of a token is by this key. It is made
+// with the standard library, which is stricter than wrappers around it: the
+// salt of PSS has the length of the hash, and signatures have one length (RFC
+// 7518, Sections 3.3 to 3.5).
+func (k *Key) verify(m jwt.Message) bool {
+	// Both stay on the stack.
+	var hashed [sha512.Size]byte
+	var array [8192 / 8]byte // the longest signature that can be good
+	signature := m.AppendSignature(array[:0])
+	switch key := k.key.(type) {
+	case *rsa.PublicKey:
+		digest := appendInputDigest(hashed[:0], m)
+		if strings.HasPrefix(m.Algorithm, "PS") {
+			return rsa.VerifyPSS(key, hashOf(m.Algorithm), digest, signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) == nil
+		}
+		return rsa.VerifyPKCS1v15(key, hashOf(m.Algorithm), digest, signature) == nil
+	case *ecdsa.PublicKey:
+		size := (key.Params().BitSize + 7) / 8
+		if len(signature) != 2*size {
+			return false
+		}
+		var der [160]byte // enough for P-521
+		digest := appendInputDigest(hashed[:0], m)
+		return ecdsa.VerifyASN1(key, digest, appendDER(der[:0], signature[:size], signature[size:]))
+	case ed25519.PublicKey:
+		return ed25519.Verify(key, []byte(m.SigningInput), signature)
+	case sharedKey:
+		mac := hmac.New(sha256.New, []byte(key()))
+		mac.Write([]byte(m.SigningInput))
+		return hmac.Equal(mac.Sum(nil), signature)
+	}
+	return false
+}
+
+// appendDER appends r and s as ASN.1 has them (RFC 3279, Section 2.2.3), which is
+// how the standard library reads a signature fastest.
+func appendDER(dst, r, s []byte) []byte {
+	length := 0
+	for _, integer := range [...]*[]byte{&r, &s} {
+		for len(*integer) > 1 && (*integer)[0] == 0 {
+			*integer = (*integer)[1:]
+		}
+		length += 2 + len(*integer) + int((*integer)[0]>>7)
+	}
+	dst = append(dst, 0x30)
+	if length > 127 {
+		dst = append(dst, 0x81)
+	}
+	dst = append(dst, byte(length))
+	for _, integer := range [...][]byte{r, s} {
+		sign := integer[0] >> 7 // a first bit of 1 would make it negative
+		dst = append(dst, 0x02, byte(len(integer))+sign)
+		dst = append(dst, make([]byte, sign)...)
+		dst = append(dst, integer...)
+	}
+	return dst
+}
+
+// hashOf returns the hash of an algorithm. Names end in its size, but for EdDSA,
+// whose curve here is Ed25519 (RFC 8032, Section 5.1).
+func hashOf(alg string) crypto.Hash {
+	switch {
+	case strings.HasSuffix(alg, "384"):
+		return crypto.SHA384
+	case strings.HasSuffix(alg, "512"), alg == "EdDSA":
+		return crypto.SHA512
+	}
+	return crypto.SHA256
+}
+
+// appendInputDigest appends the hash that a signature is over.
+func appendInputDigest(dst []byte, m jwt.Message) []byte {
+	h := hashOf(m.Algorithm)
+	if h == crypto.SHA256 && m.SHA256 != [32]byte{} {
+		return append(dst, m.SHA256[:]...)
+	}
+	return appendDigest(dst, h, m.SigningInput)
+}
+
+// appendDigest appends the hash of a text.
+func appendDigest(dst []byte, h crypto.Hash, text string) []byte {
+	switch h {
+	case crypto.SHA256:
+		sum := recent.SumOf(text)
+		return append(dst, sum[:]...)
+	case crypto.SHA384:
+		sum := sha512.Sum384([]byte(text))
+		return append(dst, sum[:]...)
+	}
+	sum := sha512.Sum512([]byte(text))
+	return append(dst, sum[:]...)
+}
+
+// Digest returns the hash of a text that the signatures of an algorithm use.
+func Digest(alg, text string) []byte { return appendDigest(nil, hashOf(alg), text) }

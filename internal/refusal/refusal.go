@@ -1,0 +1,133 @@
+// Package refusal has the table of all refusals: the HTTP status, the error code of the
+// protocol, a reason for logs and metrics, and a sentence for whoever is refused. An
+// engine returns a refusal as an error.
+//
+// The package does not know how a refusal is answered.
+package refusal
+
+import (
+	"fmt"
+	"time"
+)
+
+// A Row is one row of the table.
+type Row struct {
+	Status                    int
+	Code, Reason, Description string
+}
+
+// A Refusal is a row, and what is known of one case.
+type Refusal struct {
+	Row
+	Op           string // what was being done, if that differs from what the caller does
+	Scope        string // scopes or permissions that were needed
+	RetryAfter   time.Duration
+	TenantStatus int    // status of the tenant's answer
+	StepUp       string // parameters of a challenge (RFC 9470, Section 3)
+	Next         any    // how to go on
+	Err          error  // the cause, for logs alone
+}
+
+// New returns the refusal without a cause.
+func (r Row) New() *Refusal { return &Refusal{Row: r} }
+
+// Wrap returns the refusal with its cause.
+func (r Row) Wrap(err error) *Refusal { return &Refusal{Row: r, Err: err} }
+
+// Because returns the refusal with a cause that is formatted now.
+func (r Row) Because(format string, args ...any) *Refusal { return r.Wrap(fmt.Errorf(format, args...)) }
+
+// Error returns a text for logs.
+func (r *Refusal) Error() string {
+	if r.Err != nil {
+		return r.Description + ": " + r.Err.Error()
+	}
+	return r.Description
+}
+
+// Unwrap returns the cause.
+func (r *Refusal) Unwrap() error { return r.Err }
+
+// Refusals of requests with and without access tokens. Code and status are
+// those of RFC 6750, Section 3.1.
+var (
+	NoToken             = Row{401, "unauthorized", "missing_token", "authentication required"}
+	Header              = Row{400, "invalid_request", "invalid_request", "malformed Authorization header"}
+	Several             = Row{400, "invalid_request", "invalid_request", "more than one credential"}
+	Form                = Row{400, "invalid_request", "invalid_request", "malformed form body"}
+	Credential          = Row{400, "invalid_request", "invalid_request", "malformed credential"}
+	Keys                = Row{503, "temporarily_unavailable", "keys_unavailable", "token keys unavailable"}
+	Scope               = Row{403, "insufficient_scope", "insufficient_scope", "insufficient scope"}
+	Permission          = Row{403, "insufficient_scope", "insufficient_permissions", "insufficient scope"}
+	Claim               = Row{403, "access_denied", "claim_requirement", "claim requirement not met"}
+	Forbidden           = Row{403, "access_denied", "forbidden", "not allowed"}
+	Organization        = Row{403, "access_denied", "organization", "organization not allowed"}
+	CrossOrigin         = Row{403, "access_denied", "cross_site", "requests from other sites are not allowed"}
+	StepUp              = Row{401, "insufficient_user_authentication", "insufficient_user_authentication", "stronger authentication required"}
+	Misconfigured       = Row{500, "server_error", "misconfigured", "this route is not set up correctly"}
+	Internal            = Row{500, "server_error", "internal", "internal error"}
+	Canceled            = Row{503, "temporarily_unavailable", "canceled", "the request was canceled before it could be answered; please try again"}
+	Outage              = Row{503, "temporarily_unavailable", "unavailable", "this cannot be answered at the moment; please try again in a minute"}
+	LoginRequired       = Row{401, "login_required", "no_session", "log in to continue"}
+	SessionToken        = Row{401, "login_required", "missing_token", "log in again to continue"}
+	SessionTokenExpired = Row{401, "login_required", "token_expired", "log in again to continue"}
+	UserForbidden       = Row{403, "access_denied", "claim_requirement", "your account is not allowed to see this page"}
+	UnknownHost         = Row{400, "invalid_request", "unknown_host", "this address is not set up for logins"}
+	Method              = Row{405, "invalid_request", "method_not_allowed", "this address does not take such requests"}
+	LoginOption         = Row{400, "invalid_request", "login_option", "the link to this login is not valid"}
+	Loop                = Row{400, "login_required", "login_loop", "you were sent to log in several times in a row; your browser may be blocking cookies for this site; allow them, then log in again"}
+	Parameters          = Row{400, "invalid_request", "invalid_request", "the answer to the login is not complete; please log in again"}
+	MissingState        = Row{400, "invalid_request", "missing_state", "the answer to the login is not complete; please log in again"}
+	NoTransaction       = Row{400, "invalid_request", "transaction_not_found", "this login was begun in another browser, took longer than ten minutes, or is finished already; cookies may also be blocked for this site; please log in again"}
+	Issuer              = Row{400, "invalid_request", "issuer_mismatch", "the answer to the login came from an unexpected place; please log in again"}
+	ByTenant            = Row{400, "", "authorization_error", "the login was not completed; please try again"}
+	Denied              = Row{403, "", "authorization_denied", "the login was cancelled, or you are not allowed to log in; please try again, or ask the owner of this site"}
+	Code                = Row{400, "invalid_grant", "invalid_grant", "this login is finished already or took too long; please log in again"}
+	TenantDown          = Row{502, "temporarily_unavailable", "tenant_unavailable", "the login service cannot be reached; please try again in a minute"}
+	IDTokenKeys         = Row{503, "temporarily_unavailable", "keys_unavailable", "the login service cannot be reached; please try again in a minute"}
+	Clock               = Row{503, "temporarily_unavailable", "clock_skew", "this server and the login service do not agree on the time; please try again in a minute"}
+	NoCredential        = Row{503, "temporarily_unavailable", "credentials_unavailable", "the login service cannot be asked; please try again in a minute"}
+	TenantAnswer        = Row{502, "server_error", "tenant_answer", "the login service gave an unexpected answer; please try again"}
+	IDToken             = Row{400, "invalid_token", "", "the login could not be verified; please log in again"}
+	AfterLogin          = Row{403, "access_denied", "after_login", "your account is not allowed to use this site"}
+	TooLarge            = Row{500, "server_error", "session_too_large", "the login could not be kept; tell the owner of this site"}
+	Store               = Row{503, "temporarily_unavailable", "store_unavailable", "sessions cannot be read at the moment; please try again in a minute"}
+	StoreFull           = Row{503, "temporarily_unavailable", "store_unavailable", "too many people are logged in at the moment; please try again later"}
+	StoreWrite          = Row{500, "server_error", "store_unavailable", "the login could not be kept; please try again in a minute"}
+	Connections         = Row{503, "temporarily_unavailable", "connections_unavailable", "the ways to log in cannot be listed"}
+	InvalidConnection   = Row{400, "invalid_request", "invalid_connection", "the connection is not valid"}
+	NotConnected        = Row{403, "access_denied", "not_connected", "connect your account at the other service to continue"}
+	CrossSite           = Row{403, "invalid_request", "cross_site", "log out with the button on this site"}
+	CrossSiteConnect    = Row{403, "invalid_request", "cross_site", "connect accounts with the button on this site"}
+	ConnectParameters   = Row{400, "invalid_request", "invalid_request", "the account was not connected, because the answer of the login service is not complete; please try again"}
+	ConnectGone         = Row{400, "invalid_request", "transaction_not_found", "the account was not connected: this was begun in another browser, took longer than ten minutes, or is finished already; please try again"}
+	ConnectByTenant     = Row{400, "", "authorization_error", "the account was not connected; please try again"}
+	ConnectDenied       = Row{403, "", "authorization_denied", "the account was not connected, because that was cancelled or is not allowed"}
+	ConnectCode         = Row{400, "invalid_grant", "invalid_grant", "the account was not connected, because it took too long, or was finished already; please try again"}
+	OtherUser           = Row{403, "access_denied", "other_user", "somebody else has logged in since you began; please try again"}
+	Ceiling             = Row{400, "login_required", "session_expired", "the login service does not let this session go on; please log in again"}
+	LogoutToken         = Row{400, "invalid_request", "invalid_logout_token", "the logout token is not valid"}
+	LogoutFailed        = Row{400, "invalid_request", "logout_failed", "the sessions could not be ended"}
+	LogoutEndpoint      = Row{500, "server_error", "no_end_session_endpoint", "you are logged out here, but could not be logged out at the login service"}
+)
+
+// Refusals of grants that are not part of a login in the browser.
+var (
+	GrantRequest  = Row{400, "invalid_request", "invalid_request", "the request is not complete"}
+	Credentials   = Row{401, "invalid_grant", "wrong_credentials", "what you entered is not correct; please try again"}
+	Attempts      = Row{429, "too_many_attempts", "too_many_attempts", "there were too many attempts; please try again later"}
+	Blocked       = Row{403, "unauthorized", "user_blocked", "your account is blocked"}
+	MFA           = Row{403, "mfa_required", "mfa_required", "a second factor is needed"}
+	MFAExpired    = Row{400, "expired_token", "mfa_expired", "this login took too long; please log in again"}
+	Pending       = Row{400, "authorization_pending", "authorization_pending", "you have not confirmed the login yet"}
+	Grant         = Row{500, "unauthorized_client", "grant_not_allowed", "this way to log in is not set up"}
+	Leaked        = Row{403, "password_leaked", "password_leaked", "this password was found in a data leak; please choose another"}
+	Verification  = Row{403, "requires_verification", "verification_required", "please log in on the login page"}
+	Address       = Row{400, "invalid_request", "bad_address", "nothing can be sent to this address"}
+	SubjectToken  = Row{400, "invalid_request", "subject_token", "the token cannot be exchanged"}
+	UserInfoToken = Row{401, "invalid_token", "token_not_accepted", "log in again to continue"}
+	UserInfo      = Row{502, "server_error", "invalid_userinfo", "the login service gave an unexpected answer; please try again"}
+)
+
+// HeldBack is TenantDown before the tenant was asked.
+var HeldBack = Row{503, TenantDown.Code, TenantDown.Reason, TenantDown.Description}

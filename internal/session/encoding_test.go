@@ -1,0 +1,97 @@
+package session
+
+import (
+	"encoding/json"
+	"reflect"
+	"strconv"
+	"testing"
+)
+
+// TestRecordRoundTrip fills every field, also those that somebody adds later:
+// encoding/json writes a record, and code of ours reads it.
+func TestRecordRoundTrip(t *testing.T) {
+	var full Record
+	fill(t, reflect.ValueOf(&full).Elem(), new(int))
+	full.Version = Version
+	full.Claims = json.RawMessage(`{"email":"ada@acme.example"}`)
+	awkward := full.Clone()
+	awkward.Subject = "\x00\"\\/<>&\u2028\u00e9\U0001f511\n"
+	awkward.Data = map[string]string{"": "", awkward.Subject: awkward.Subject, "a": "1", "b": "2"}
+	awkward.CreatedAt, awkward.ExpiresAt = -1, 1<<63-1
+	for name, want := range map[string]*Record{
+		"every field": &full,
+		"awkward":     awkward,
+		"few fields":  {Version: Version, Issuer: "i", Subject: "s", Claims: json.RawMessage(`{}`)},
+	} {
+		plain, err := want.encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := decodeRecord(plain); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: read %+v, written %+v", name, got, want)
+		}
+	}
+}
+
+// fill gives every field that is written a value of its own.
+func fill(t *testing.T, v reflect.Value, n *int) {
+	*n++
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString("value " + strconv.Itoa(*n))
+	case reflect.Int, reflect.Int64:
+		v.SetInt(int64(*n))
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+		for i := range v.Len() {
+			fill(t, v.Index(i), n)
+		}
+	case reflect.Map:
+		key, value := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
+		fill(t, key, n)
+		fill(t, value, n)
+		v.Set(reflect.MakeMap(v.Type()))
+		v.SetMapIndex(key, value)
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if field := v.Type().Field(i); field.IsExported() && field.Tag.Get("json") != "-" {
+				fill(t, v.Field(i), n)
+			}
+		}
+	default:
+		t.Fatalf("no value for a %v", v.Type())
+	}
+}
+
+// TestRecordOfOtherVersion: what is not known is left out, and what has another
+// type is no session.
+func TestRecordOfOtherVersion(t *testing.T) {
+	const known = `"v":1,"iss":"i","sub":"s","iat":1,"uat":1,"exp":2`
+	for text, ok := range map[string]bool{
+		`{` + known + `}`: true,
+		`{` + known + `,"new":{"a":[1,"2",null]},"tokens":[{"new":1,"token":"t"}]}`: true,
+		`{` + known + `,"sid":1}`:                   false,
+		`{` + known + `,"rev":"1"}`:                 false,
+		`{` + known + `,"rev":1.5}`:                 false,
+		`{` + known + `,"rev":9223372036854775808}`: false,
+		`{` + known + `,"amr":"mfa"}`:               false,
+		`{` + known + `,"amr":[1]}`:                 false,
+		`{` + known + `,"tokens":[1]}`:              false,
+		`{` + known + `,"tokens":[{"exp":"1"}]}`:    false,
+		`{` + known + `,"data":{"a":1}}`:            false,
+		`{` + known + `,"data":[]}`:                 false,
+		`{` + known:                                 false,
+		`{"v":2,"iss":"i","sub":"s"}`:               false,
+		`{"v":1,"iss":"i"}`:                         false,
+		`{"v":1,"sub":"s"}`:                         false,
+		``:                                          false,
+	} {
+		plain := append([]byte{byte(len(text))}, text...)
+		if len(text) > 127 {
+			t.Fatalf("%s is too long for this test", text)
+		}
+		if got := decodeRecord(plain); (got != nil) != ok {
+			t.Errorf("%s: read %v, want %v", text, got != nil, ok)
+		}
+	}
+}

@@ -1,0 +1,762 @@
+// Package session keeps sessions: whole, in encrypted cookies, or in a store, with
+// only an id in the cookie. It reads and writes their cookies, coordinates changes
+// of one session between requests and instances, and remembers which sessions have
+// ended.
+//
+// The package does not know how a login works, what a tenant is, when a token of a
+// session is good enough for a caller, or what a visitor reads when it fails.
+package session
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/seal"
+)
+
+const (
+	purposeID     = "sid"    // of a cookie that has only the id
+	purposeRecord = "record" // of a value in a store
+)
+
+// A Manager keeps the sessions of one application. It is safe for concurrent use.
+type Manager struct {
+	cookie   cookie.Cookie
+	keyring  seal.Keyring
+	idle     time.Duration // 0: sessions are not prolonged
+	absolute time.Duration // 0: no limit
+	countsAs func(*http.Request) bool
+	now      func() time.Time
+	log      *slog.Logger
+	warned   atomic.Bool // that cookies are large
+
+	store   *boundStore  // nil if sessions are in cookies
+	until   time.Time    // when sessions in cookies do not move into the store any more
+	revoked *revocations // nil if there is no place for marks that outlives the process
+	ended   *endedSessions
+	// recent has, for a minute, the tokens that this process has got for a
+	// session: requests are under way with cookies that have the old ones.
+	recent *boundStore
+	locks  keyLocks
+	// headers is held by whoever reads or writes the header of a response: several
+	// goroutines of one request may need tokens at once, and http.Header is not
+	// made for that.
+	headers sync.Mutex
+}
+
+// A Config says how sessions are kept.
+type Config struct {
+	Cookie  cookie.Cookie
+	Keyring seal.Keyring
+	Client  string // id of the application
+	// Store and Revocations may be nil. By default marks are in Store.
+	Store, Revocations Store
+	// CookiesUntil is when sessions in cookies do not move into Store any more.
+	CookiesUntil time.Time
+	// Idle is 0 if sessions are not prolonged, Absolute if there is no such limit.
+	Idle, Absolute time.Duration
+	CountsAsUse    func(*http.Request) bool
+	Now            func() time.Time
+	Log            *slog.Logger
+}
+
+func New(c Config) *Manager {
+	ss := &Manager{
+		cookie: c.Cookie, keyring: c.Keyring, idle: c.Idle, absolute: c.Absolute, countsAs: c.CountsAsUse, now: c.Now, log: c.Log,
+		store: newBoundStore(c.Store), until: c.CookiesUntil, recent: newBoundStore(newCache(maxRecent)),
+	}
+	marks := newBoundStore(c.Revocations)
+	if marks == nil {
+		marks = ss.store
+	}
+	if marks != nil {
+		ss.revoked = &revocations{store: marks, client: c.Client, life: ss.longestLife(), now: c.Now}
+	}
+	ss.ended = &endedSessions{life: ss.longestLife(), now: c.Now, known: map[endedID]struct{}{}}
+	return ss
+}
+
+// maxRecent bounds the sessions in cookies whose newest tokens are known.
+const maxRecent = 10_000
+
+// Watch has f called for each value that is sealed or opened, for tests that count.
+func (ss *Manager) Watch(f func()) { ss.keyring = ss.keyring.Watch(f) }
+
+// HasStore reports whether sessions are in a store.
+func (ss *Manager) HasStore() bool { return ss.store != nil }
+
+// WasEnded reports whether this process has ended a session.
+func (ss *Manager) WasEnded(id string) bool { return ss.ended.has(id) }
+
+// Load finds the session among the cookies of a request. Cookies that do not
+// open are left alone: they may be those of another application, of another
+// version, or of another instance with a newer secret.
+func (ss *Manager) Load(ctx context.Context, jar cookie.Jar) *Loaded {
+	found := &Loaded{Jar: jar}
+	for _, value := range ss.cookie.Values(jar) {
+		o := ss.open(ctx, value)
+		switch {
+		case o.err != nil:
+			found.Err = o.err
+		case o.gone, o.record != nil && ss.expired(o.record):
+			found.Over = found.Record == nil
+		case o.record == nil || ss.early(o.record):
+		case found.Record == nil || o.record.ID == found.Record.ID && o.record.isNewer(found.Record):
+			found.Record, found.Current, found.Over = o.record, o.current, false
+		case o.record.ID != found.Record.ID:
+			// Somebody who can set cookies for this host has added one of theirs.
+			// Which is the person's cannot be known.
+			ss.log.Debug("auth0: a request with two sessions counts as one without")
+			return &Loaded{Jar: jar}
+		}
+	}
+	if found.Record == nil {
+		found.Over = found.Over && found.Err == nil
+		return found
+	}
+	found.Err = nil
+	over, err := ss.isEnded(ctx, found.Record)
+	if over || err != nil {
+		found.Record, found.Over, found.Err = nil, over, storeError(ctx, err)
+	}
+	return found
+}
+
+// A Loaded is the session that was found among the cookies of a request.
+type Loaded struct {
+	Jar     cookie.Jar
+	Record  *Record // nil if nobody is logged in
+	Current bool    // sealed with the first secret, and where it belongs
+	Over    bool    // there was a session, and its time is up
+	Err     error   // why it is not known whether somebody is logged in
+}
+
+// isEnded reports whether a session was ended elsewhere than in the cookie that it
+// was found by.
+func (ss *Manager) isEnded(ctx context.Context, r *Record) (bool, error) {
+	if ss.ended.has(r.ID) {
+		return true, nil
+	}
+	return ss.revoked.cover(ctx, r)
+}
+
+// opened is what one cookie was found to be.
+type opened struct {
+	record  *Record
+	current bool
+	gone    bool // the cookie is ours, and its session is not in the store any more
+	err     error
+}
+
+func (ss *Manager) open(ctx context.Context, value string) opened {
+	if ss.store != nil {
+		if id, current, ok := ss.keyring.Open(purposeID, ss.cookie.Name, value); ok {
+			record, err := ss.Find(ctx, string(id))
+			return opened{record: record, current: current, gone: record == nil && err == nil, err: err}
+		}
+		if !ss.now().Before(ss.until) {
+			return opened{}
+		}
+	}
+	record, current := ss.openRecord(value)
+	// A session from before there was a store moves into it.
+	return opened{record: record, current: current && ss.store == nil}
+}
+
+// openRecord returns the session that a cookie holds, nil if it holds none.
+func (ss *Manager) openRecord(value string) (record *Record, current bool) {
+	plain, current, ok := ss.keyring.Open(purposeSession, ss.cookie.Name, value)
+	if !ok {
+		return nil, false
+	}
+	if record = decodeRecord(plain); record != nil {
+		record.inCookie = true
+	}
+	return record, current
+}
+
+// encode writes a record: the length of its JSON text, that text, and the JSON
+// text of the claims. In one text, reading would scan the claims three times,
+// and most requests have no use for them.
+func (r *Record) encode() ([]byte, error) {
+	text, err := json.Marshal(r)
+	if err != nil {
+		return nil, failure(Internal, err)
+	}
+	out := binary.AppendUvarint(nil, uint64(len(text)))
+	return slices.Concat(out, text, r.Claims), nil
+}
+
+// decodeRecord returns nil for what encode has not written, in this version.
+func decodeRecord(plain []byte) *Record {
+	length, n := binary.Uvarint(plain)
+	if n <= 0 || length > uint64(len(plain)-n) {
+		return nil
+	}
+	text, claims := plain[n:n+int(length)], plain[n+int(length):]
+	record := &Record{Claims: claims}
+	if record.decode(string(text)) != nil || record.Version != Version || record.Subject == "" || record.Issuer == "" {
+		return nil
+	}
+	return record
+}
+
+// Find returns the record of an id, nil if there is none. What a store returns
+// by mistake does not open, because the key is part of what seals it.
+func (ss *Manager) Find(ctx context.Context, id string) (*Record, error) {
+	key := recordKey(id)
+	value, err := ss.store.find(ctx, key)
+	if err != nil {
+		return nil, storeError(ctx, err)
+	}
+	plain, _, ok := ss.keyring.Open(purposeRecord, key, string(value))
+	if !ok {
+		return nil, nil
+	}
+	record := decodeRecord(plain)
+	if record == nil || record.ID != id {
+		return nil, nil
+	}
+	return record, nil
+}
+
+func recordKey(id string) string { return storeKey("session", id) }
+
+// storeError says what a store that fails means for a request.
+//
+// A store can report [context.Canceled] because something of its own has ended, such
+// as a pool of connections. Only ctx knows that the request was canceled.
+func storeError(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return err
+	}
+	return failure(StoreDown, err)
+}
+
+// expired applies what was promised when the session was written and what the
+// configuration says today: a limit that was shortened holds at once.
+func (ss *Manager) expired(r *Record) bool {
+	now := ss.now().Unix()
+	return now >= r.ExpiresAt || now >= ss.endsAt(r, min(r.TouchedAt, now))
+}
+
+// early reports whether a session began in the future, by more than the clocks of
+// instances may differ. The absolute limit counts from that beginning, so a clock
+// that was once ahead would prolong it.
+func (ss *Manager) early(r *Record) bool {
+	const leeway = 5 * time.Minute
+	return r.CreatedAt > ss.now().Add(leeway).Unix()
+}
+
+// endsAt is when a session ends that was last used at the given time.
+func (ss *Manager) endsAt(r *Record, touched int64) int64 {
+	end := int64(1 << 62)
+	if ss.idle > 0 {
+		end = touched + int64(ss.idle/time.Second)
+	}
+	if ss.absolute > 0 {
+		end = min(end, r.CreatedAt+int64(ss.absolute/time.Second))
+	}
+	if r.Ceiling > 0 {
+		end = min(end, r.Ceiling-CeilingLeeway)
+	}
+	return end
+}
+
+// Due reports whether the session should be written for this request. Not at
+// every one: a response that is still on its way would undo a logout.
+func (ss *Manager) Due(l *Loaded, r *http.Request) bool {
+	if !l.Current {
+		return true
+	}
+	if ss.idle == 0 {
+		return false
+	}
+	const often = 5 * time.Minute
+	unused := time.Duration(ss.now().Unix()-l.Record.TouchedAt) * time.Second
+	if unused < 0 {
+		return true // the clock was set back; what is written now is right
+	}
+	return unused >= min(ss.idle/20, often) && ss.isUse(r)
+}
+
+// isUse asks the application. If its function panics the request counts: a
+// session that lives a little longer is better than one that is lost.
+func (ss *Manager) isUse(r *http.Request) (use bool) {
+	if ss.countsAs == nil {
+		return true
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			ss.log.Error("auth0: Config.CountsAsUse has panicked", "panic", p)
+			use = true
+		}
+	}()
+	return ss.countsAs(r)
+}
+
+// Touch notes that the session is used now.
+func (ss *Manager) Touch(r *Record) {
+	r.TouchedAt = ss.now().Unix()
+	r.ExpiresAt = ss.endsAt(r, r.TouchedAt)
+}
+
+// Begin keeps a new session, tells the browser, and ends those that it replaces. A
+// cookie must not name what is not there; and a session that cannot Begin must not
+// end another.
+func (ss *Manager) Begin(ctx context.Context, w http.ResponseWriter, jar cookie.Jar, record *Record, replaced ...string) error {
+	ss.Touch(record)
+	if ss.store != nil {
+		if err := ss.commit(ctx, record); err != nil {
+			return err
+		}
+	}
+	replaced = append(replaced, ss.sent(w).id) // that of the same response
+	if err := ss.Send(w, jar, record); err != nil {
+		return err
+	}
+	if err := ss.removeAll(ctx, replaced); err != nil {
+		ss.log.Warn("auth0: the session before this login could not be ended", "err", err)
+	}
+	return nil
+}
+
+// Renew writes a session that is due.
+func (ss *Manager) Renew(w http.ResponseWriter, r *http.Request, l *Loaded) error {
+	// A page does not wait long for what can be done at the next one.
+	ctx, cancel := context.WithTimeout(r.Context(), storeTimeout)
+	defer cancel()
+	record, err := ss.Change(ctx, l.Record, func(newest *Record) error {
+		ss.Touch(newest)
+		return nil
+	})
+	if IsEnded(err) {
+		ss.cookie.Delete(w, l.Jar) // somebody has logged out meanwhile
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return ss.Send(w, l.Jar, record)
+}
+
+// Change applies a Change to the newest state of a session and keeps the result,
+// one Change of a session at a time. The failure is Ended if it was ended
+// meanwhile. A session in a cookie is kept by [sessions.send].
+func (ss *Manager) Change(ctx context.Context, record *Record, apply func(*Record) error) (*Record, error) {
+	unlock, err := ss.lock(ctx, record.ID)
+	if err != nil {
+		return nil, storeError(ctx, err)
+	}
+	defer unlock()
+	newest, kept, err := ss.Newest(ctx, record)
+	if err != nil {
+		return nil, err
+	}
+	changed := newest.Clone()
+	switch err := apply(changed); err {
+	case nil:
+		return changed, ss.keep(ctx, changed, kept)
+	case ErrUnchanged:
+		return newest, ss.keepLate(ctx, newest, kept)
+	default:
+		return nil, err
+	}
+}
+
+// ErrUnchanged is for changes that turn out not to be needed.
+var ErrUnchanged = errors.New("nothing to change")
+
+// lock keeps other goroutines from a session, and other processes if the store
+// can.
+func (ss *Manager) lock(ctx context.Context, id string) (unlock func(), err error) {
+	const leaseTime = 15 * time.Second // longer than a token request may take
+	release, err := ss.locks.lock(ctx, id)
+	if err != nil || ss.store == nil {
+		return release, err
+	}
+	for wait := 25 * time.Millisecond; ; wait = min(2*wait, 400*time.Millisecond) {
+		end, ok, err := ss.store.lease(ctx, storeKey("lease", id), leaseTime)
+		if err != nil {
+			release()
+			return nil, err
+		}
+		if ok {
+			return func() { end(); release() }, nil
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			release()
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// Newest returns the state of a session that is at least as new as the one that
+// a request has brought, and the one that is kept where other processes find it.
+// They differ if tokens are newer than those that are kept.
+func (ss *Manager) Newest(ctx context.Context, record *Record) (newest, kept *Record, err error) {
+	if ss.store != nil {
+		stored, err := ss.Find(ctx, record.ID)
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case stored != nil:
+			record = stored
+		case !record.inCookie:
+			return nil, nil, failure(Ended, nil)
+		}
+	}
+	if value, _ := ss.recent.find(ctx, recordKey(record.ID)); value != nil {
+		if known := decodeRecord(value); known != nil && known.Refreshes > record.Refreshes {
+			return record.withTokensOf(known), record, nil
+		}
+	}
+	return record, record, nil
+}
+
+// keep writes what was changed to where other requests find it. New tokens are
+// known to this process first: what they have replaced is used up, so they must
+// not be lost even if the store fails now. It is then this process that knows
+// them, until it has written them.
+func (ss *Manager) keep(ctx context.Context, changed, before *Record) error {
+	const overlap = time.Minute
+	if ss.ended.has(changed.ID) {
+		return failure(Ended, nil) // meanwhile
+	}
+	refreshed := changed.Refreshes != before.Refreshes
+	if refreshed {
+		if err := ss.remember(ctx, changed, overlap); err != nil {
+			return err
+		}
+	}
+	if ss.store == nil {
+		return nil
+	}
+	err := ss.write(ctx, changed, before)
+	if err != nil && refreshed && !IsEnded(err) {
+		left := time.Duration(changed.ExpiresAt-ss.now().Unix()) * time.Second
+		if err := ss.remember(ctx, changed, left); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// keepLate writes new tokens that could not be written when they were new. It
+// may be that they cannot now, which does not keep anybody from using them.
+func (ss *Manager) keepLate(ctx context.Context, newest, kept *Record) error {
+	if ss.store == nil || newest.Refreshes == kept.Refreshes {
+		return nil
+	}
+	err := ss.keep(ctx, newest, kept)
+	if err != nil && !IsEnded(err) {
+		ss.log.Warn("auth0: new tokens of a session could still not be kept", "err", err)
+		return nil
+	}
+	return err
+}
+
+func (ss *Manager) remember(ctx context.Context, r *Record, d time.Duration) error {
+	value, err := r.encode()
+	if err != nil {
+		return err
+	}
+	if err := ss.recent.commit(ctx, recordKey(r.ID), value, time.Now().Add(d)); err != nil {
+		return failure(Internal, err)
+	}
+	return nil
+}
+
+// write changes a record in the store, or moves it there from a cookie.
+func (ss *Manager) write(ctx context.Context, changed, before *Record) error {
+	if before.inCookie {
+		return ss.commit(ctx, changed)
+	}
+	value, err := ss.sealRecord(changed)
+	if err != nil {
+		return err
+	}
+	updated, err := ss.store.update(ctx, recordKey(changed.ID), value, time.Unix(changed.ExpiresAt, 0))
+	switch {
+	case err != nil:
+		return failure(NotWritten, err)
+	case !updated:
+		return failure(Ended, nil)
+	}
+	return nil
+}
+
+// commit adds a record to the store.
+func (ss *Manager) commit(ctx context.Context, record *Record) error {
+	value, err := ss.sealRecord(record)
+	if err != nil {
+		return err
+	}
+	record.inCookie = false
+	owner := storeKey("user", record.Issuer, record.Subject)
+	if err := ss.store.commitOwned(ctx, recordKey(record.ID), owner, value, time.Unix(record.ExpiresAt, 0)); err != nil {
+		return storeWriteError(err)
+	}
+	return nil
+}
+
+func (ss *Manager) sealRecord(record *Record) ([]byte, error) {
+	plain, err := record.encode()
+	if err != nil {
+		return nil, err
+	}
+	return []byte(ss.keyring.Seal(purposeRecord, recordKey(record.ID), plain)), nil
+}
+
+// Send sets the cookie of a session that is kept.
+func (ss *Manager) Send(w http.ResponseWriter, jar cookie.Jar, record *Record) error {
+	ss.headers.Lock()
+	defer ss.headers.Unlock()
+	return ss.setCookie(w, jar, record)
+}
+
+// SendTokens sets the cookie if tokens were changed that only it keeps, unless the
+// response has newer ones already, or another session.
+func (ss *Manager) SendTokens(w http.ResponseWriter, jar cookie.Jar, before, changed *Record) error {
+	if ss.store != nil || changed.Refreshes == before.Refreshes {
+		return nil
+	}
+	ss.headers.Lock()
+	defer ss.headers.Unlock()
+	switch sent := ss.sentNow(w); {
+	case sent.id == "":
+		return ss.setCookie(w, jar, changed)
+	case sent.id == changed.ID && sent.record.Refreshes < changed.Refreshes:
+		return ss.setCookie(w, jar, sent.record.withTokensOf(changed))
+	}
+	return nil
+}
+
+func (ss *Manager) setCookie(w http.ResponseWriter, jar cookie.Jar, record *Record) error {
+	value, err := ss.cookieValue(record)
+	if err != nil {
+		return err
+	}
+	left := time.Duration(record.ExpiresAt-ss.now().Unix()) * time.Second
+	if err := ss.cookie.Set(w, jar, value, left); err != nil {
+		return failure(TooLarge, err)
+	}
+	return nil
+}
+
+// A sentSession is that which a response sets.
+type sentSession struct {
+	id     string  // empty if it sets none
+	record *Record // the session, if it is in the cookie
+}
+
+// sent returns the session that a response has so far: what is written next comes
+// after that.
+func (ss *Manager) sent(w http.ResponseWriter) sentSession {
+	ss.headers.Lock()
+	defer ss.headers.Unlock()
+	return ss.sentNow(w)
+}
+
+// Current returns the session that a response sets, else that of the request.
+func (ss *Manager) Current(ctx context.Context, w http.ResponseWriter, requested func() (*Record, error)) (*Record, error) {
+	sent := ss.sent(w)
+	if sent.record != nil {
+		return sent.record, nil
+	}
+	record, err := requested()
+	if sent.id == "" || err == nil && record.ID == sent.id {
+		return record, err
+	}
+	if record, err = ss.Find(ctx, sent.id); err == nil && record == nil {
+		err = failure(Ended, nil)
+	}
+	return record, err
+}
+
+func (ss *Manager) sentNow(w http.ResponseWriter) sentSession {
+	for _, value := range ss.cookie.Values(ss.cookie.Sent(w.Header())) {
+		if ss.store != nil {
+			id, _, _ := ss.keyring.Open(purposeID, ss.cookie.Name, value)
+			return sentSession{id: string(id)}
+		}
+		if record, _ := ss.openRecord(value); record != nil {
+			return sentSession{id: record.ID, record: record}
+		}
+	}
+	return sentSession{}
+}
+
+// cookieValue seals an id or a record. A record that is too large loses what can
+// be done without, and then fails, before anything is written.
+func (ss *Manager) cookieValue(record *Record) (string, error) {
+	const comfortable = 6 << 10
+	if ss.store != nil {
+		return ss.keyring.Seal(purposeID, ss.cookie.Name, []byte(record.ID)), nil
+	}
+	value, err := ss.sealCookie(record)
+	if err != nil {
+		return "", err
+	}
+	if len(value) > comfortable && (record.IDToken != "" || len(record.Tokens) > 1 || len(record.Vault) > 0) {
+		smaller := *record
+		smaller.IDToken, smaller.Vault = "", nil
+		smaller.Tokens = record.Tokens[:min(len(record.Tokens), 1)]
+		if value, err = ss.sealCookie(&smaller); err != nil {
+			return "", err
+		}
+	}
+	if len(value) > comfortable && ss.warned.CompareAndSwap(false, true) {
+		ss.log.Warn("auth0: session cookies are larger than 6 KiB, which some servers and proxies refuse; keep fewer claims with Config.KeepClaim, or less data, or set Config.Store", "bytes", len(value))
+	}
+	return value, nil
+}
+
+func (ss *Manager) sealCookie(record *Record) (string, error) {
+	plain, err := record.encode()
+	if err != nil {
+		return "", err
+	}
+	return ss.keyring.Seal(purposeSession, ss.cookie.Name, plain), nil
+}
+
+// End deletes the session of a request, here and for every copy of its cookie, and
+// the one that the response begins. What the browser has is deleted also if the
+// store does not answer.
+func (ss *Manager) End(ctx context.Context, w http.ResponseWriter, jar cookie.Jar) error {
+	ids := append(ss.IDs(jar), ss.sent(w).id)
+	ss.headers.Lock()
+	ss.cookie.Delete(w, jar)
+	ss.headers.Unlock()
+	return storeError(ctx, ss.removeAll(ctx, ids))
+}
+
+// removeAll ends sessions. Ids may be there twice, or empty.
+func (ss *Manager) removeAll(ctx context.Context, ids []string) error {
+	slices.Sort(ids)
+	var errs []error
+	for _, id := range slices.Compact(ids) {
+		if id != "" {
+			errs = append(errs, ss.remove(ctx, id))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// IDs returns the ids of the sessions in a jar.
+func (ss *Manager) IDs(jar cookie.Jar) []string {
+	var ids []string
+	for _, value := range ss.cookie.Values(jar) {
+		ids = append(ids, ss.idOf(value))
+	}
+	return ids
+}
+
+func (ss *Manager) idOf(value string) string {
+	if id, _, ok := ss.keyring.Open(purposeID, ss.cookie.Name, value); ok {
+		return string(id)
+	}
+	if record, _ := ss.openRecord(value); record != nil {
+		return record.ID
+	}
+	return ""
+}
+
+// remove ends a session. It is revoked first: a request that is under way may
+// write it again.
+func (ss *Manager) remove(ctx context.Context, id string) error {
+	// Whoever logs out and closes the window is logged out.
+	ctx = context.WithoutCancel(ctx)
+	ss.ended.add(id)
+	err := ss.revoked.revoke(ctx, revokedSession(id), ss.now().Unix())
+	if ss.store != nil {
+		err = errors.Join(err, ss.store.delete(ctx, recordKey(id)))
+	}
+	return err
+}
+
+// isNewer reports whether of two states of a session this is the later.
+func (r *Record) isNewer(other *Record) bool {
+	if r.Refreshes != other.Refreshes {
+		return r.Refreshes > other.Refreshes
+	}
+	return r.TouchedAt > other.TouchedAt
+}
+
+// Clone returns a copy that can be changed.
+func (r *Record) Clone() *Record {
+	copied := *r
+	copied.AMR = slices.Clone(r.AMR)
+	copied.Tokens = slices.Clone(r.Tokens)
+	copied.Vault = slices.Clone(r.Vault)
+	copied.Data = maps.Clone(r.Data)
+	return &copied
+}
+
+// withTokensOf returns the record with what a refresh changes.
+func (r *Record) withTokensOf(newer *Record) *Record {
+	copied := r.Clone()
+	copied.RefreshToken, copied.Tokens, copied.Refreshes = newer.RefreshToken, newer.Tokens, newer.Refreshes
+	copied.Vault = newer.Vault
+	copied.IDToken, copied.Claims, copied.AuthTime = newer.IDToken, newer.Claims, max(copied.AuthTime, newer.AuthTime)
+	return copied
+}
+
+// keyLocks has a lock for each key that somebody wants.
+type keyLocks struct {
+	mu   sync.Mutex
+	held map[string]*keyLock
+}
+
+type keyLock struct {
+	token chan struct{} // holds one value while nobody has the lock
+	users int
+}
+
+// lock waits for the lock of a key, for as long as ctx allows.
+func (k *keyLocks) lock(ctx context.Context, key string) (unlock func(), err error) {
+	l := k.enter(key)
+	select {
+	case <-l.token:
+		return func() { l.token <- struct{}{}; k.leave(key, l) }, nil
+	case <-ctx.Done():
+		k.leave(key, l)
+		return nil, context.Cause(ctx)
+	}
+}
+
+func (k *keyLocks) enter(key string) *keyLock {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.held == nil {
+		k.held = map[string]*keyLock{}
+	}
+	l := k.held[key]
+	if l == nil {
+		l = &keyLock{token: make(chan struct{}, 1)}
+		l.token <- struct{}{}
+		k.held[key] = l
+	}
+	l.users++
+	return l
+}
+
+func (k *keyLocks) leave(key string, l *keyLock) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if l.users--; l.users == 0 {
+		delete(k.held, key)
+	}
+}

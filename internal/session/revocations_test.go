@@ -1,0 +1,235 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+)
+
+// TestMarkKeysCompare: of the keys that are read for one time, one was written
+// for another exactly if that is the same or later.
+func TestMarkKeysCompare(t *testing.T) {
+	what := revokedSubject("client", "https://tenant.example/", "ada")
+	times := []int64{0, 1, 2, 3, 1_790_000_000, 1_790_000_001, 1_790_000_060, 1<<31 - 1, 1 << 31, 1<<32 - 1, 1 << 32, maxMark - 1, maxMark}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 100 {
+		at := random.Int64N(maxMark)
+		times = append(times, at, max(at-random.Int64N(1000), 0))
+	}
+	for _, until := range times {
+		written := what.written(until)
+		if len(written) == 0 || len(written) > markBits {
+			t.Errorf("%d keys are written for %d", len(written), until)
+		}
+		for _, issued := range times {
+			both := slices.ContainsFunc(what.read(issued), func(key string) bool { return slices.Contains(written, key) })
+			if both != (issued <= until) {
+				t.Errorf("revoked until %d, issued at %d: covered %v", until, issued, both)
+			}
+		}
+	}
+	other := revokedSubject("client", "https://tenant.example/", "bob").read(5)
+	if slices.ContainsFunc(what.written(5), func(key string) bool { return slices.Contains(other, key) }) {
+		t.Error("a mark of one user covers another")
+	}
+	if keys := what.read(1 << 40); len(keys) != 0 && slices.ContainsFunc(what.written(maxMark), func(key string) bool { return slices.Contains(keys, key) }) {
+		t.Error("a time beyond all marks is covered")
+	}
+}
+
+// TestMemoryCache pushes out what was written longest ago, whoever has read it
+// since: what it holds can be lost.
+func TestMemoryCache(t *testing.T) {
+	m := newCache(3)
+	later := time.Now().Add(time.Hour)
+	for _, key := range []string{"a", "b", "c", "a", "d", "c", "e"} {
+		if key == "d" {
+			m.Find("b")
+		}
+		if err := m.Commit(key, []byte(key), later); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for key, want := range map[string]bool{"a": false, "b": false, "c": true, "d": true, "e": true} {
+		if _, found, _ := m.Find(key); found != want {
+			t.Errorf("%s is there: %v, want %v", key, found, want)
+		}
+	}
+}
+
+// TestMemoryStoreIsConsistent: whatever is done, the counts and lists agree with
+// what is there.
+func TestMemoryStoreIsConsistent(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	for _, m := range []*Memory{NewMemory(20), newCache(20)} {
+		ctx := t.Context()
+		for range 20_000 {
+			key := fmt.Sprint(random.IntN(60))
+			// Some expire at once.
+			expiry := time.Now().Add(time.Duration(random.IntN(3)-1) * time.Hour)
+			switch random.IntN(8) {
+			case 0:
+				m.Commit(key, []byte("value"), expiry)
+			case 1, 2:
+				m.CommitOwnedCtx(ctx, key, fmt.Sprint("owner", random.IntN(4)), []byte("value"), expiry)
+			case 3:
+				m.UpdateCtx(ctx, key, []byte("value"), expiry)
+			case 4, 5:
+				m.RaiseCtx(ctx, "mark"+key, random.Int64N(100), expiry)
+			case 6:
+				m.Delete(key)
+			case 7:
+				m.Delete("mark" + key)
+			}
+			marks, owned := 0, 0
+			for key, e := range m.entries {
+				if e.key != key || m.byExpiry[e.place] != e {
+					t.Fatalf("%s is at a wrong place", key)
+				}
+				if e.mark {
+					marks++
+				}
+				if e.age != nil {
+					owned++
+				}
+			}
+			listed := 0
+			for owner, list := range m.owned {
+				if list.Len() == 0 || list.Len() > m.perOwner {
+					t.Fatalf("%s has %d entries", owner, list.Len())
+				}
+				listed += list.Len()
+			}
+			if marks != m.marks || owned != listed || len(m.byExpiry) != len(m.entries) || len(m.entries)-marks > m.limit {
+				t.Fatalf("%d entries, %d in the heap; %d marks, counted %d; %d with an owner, %d in lists", len(m.entries), len(m.byExpiry), marks, m.marks, owned, listed)
+			}
+		}
+	}
+}
+
+// TestMemoryStoreDropsExpired: each write drops some of what has expired, and not
+// all of it under one lock.
+func TestMemoryStoreDropsExpired(t *testing.T) {
+	m := NewMemory(1000)
+	for i := range 1000 {
+		m.Commit(fmt.Sprint(i), nil, time.Now().Add(time.Hour))
+	}
+	for _, e := range m.entries {
+		e.expiry = time.Now().Add(-time.Second)
+	}
+	if err := m.Commit("new", nil, time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if left := len(m.entries); left > 1000-30 || left < 800 {
+		t.Errorf("%d entries are left after one write", left)
+	}
+	for i := range 40 {
+		m.Commit(fmt.Sprint("new", i), nil, time.Now().Add(time.Hour))
+	}
+	if left := len(m.entries); left != 41 {
+		t.Errorf("%d entries are left, want 41", left)
+	}
+}
+
+// TestMarksOfAnyTime: no time makes a mark that does not work.
+func TestMarksOfAnyTime(t *testing.T) {
+	for _, store := range []Store{raisedStore{NewMemory(1000), t}, struct{ Store }{NewMemory(1000)}} {
+		rv := &revocations{store: newBoundStore(store), life: time.Hour, now: time.Now}
+		for i, until := range []int64{math.MinInt64, -5, 0, 1_790_000_000, maxMark, maxMark + 1, 1 << 60, math.MaxInt64} {
+			r := &Record{ID: "id", Issuer: "https://tenant.example/", Subject: fmt.Sprint(i)}
+			what := revokedSubject("", r.Issuer, r.Subject)
+			if err := rv.revoke(t.Context(), what, until); err != nil {
+				t.Fatal(err)
+			}
+			if err := rv.revoke(t.Context(), what, 1000); err != nil {
+				t.Fatal(err)
+			}
+			for _, issued := range []int64{0, 1000, 1001, min(until, maxMark), 1_800_000_000} {
+				r.IDTokenIssuedAt = issued
+				over, err := rv.cover(t.Context(), r)
+				if want := issued <= max(min(until, maxMark), 1000); over != want || err != nil {
+					t.Errorf("%T, until %d, issued at %d: %v, %v", store, until, issued, over, err)
+				}
+			}
+		}
+	}
+}
+
+// A raisedStore checks what a store is promised of numbers.
+type raisedStore struct {
+	*Memory
+	t *testing.T
+}
+
+func (s raisedStore) RaiseCtx(ctx context.Context, key string, number int64, expiry time.Time) error {
+	if number < 0 || number > 1<<53 {
+		s.t.Errorf("a store was given %d", number)
+	}
+	return s.Memory.RaiseCtx(ctx, key, number, expiry)
+}
+
+// TestUnreadableMark is for everything, and stays so.
+func TestUnreadableMark(t *testing.T) {
+	for _, store := range []Store{NewMemory(1000), struct{ Store }{NewMemory(1000)}} {
+		rv := &revocations{store: newBoundStore(store), life: time.Hour, now: time.Now}
+		r := &Record{ID: "id", Issuer: "https://tenant.example/", Subject: "ada", IDTokenIssuedAt: 5000}
+		what := revokedSubject("", r.Issuer, r.Subject)
+		store.Commit(what.key, []byte("x"), time.Now().Add(time.Hour))
+		for range 2 {
+			if over, err := rv.cover(t.Context(), r); !over || err != nil {
+				t.Errorf("%T: %v, %v", store, over, err)
+			}
+			rv.revoke(t.Context(), what, 1)
+		}
+	}
+}
+
+// TestMemoryStoreHeedsContexts: a request that nobody waits for changes nothing.
+func TestMemoryStoreHeedsContexts(t *testing.T) {
+	b := newBoundStore(NewMemory(10))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := b.commit(ctx, "key", []byte("value"), time.Now().Add(time.Hour)); !errors.Is(err, context.Canceled) {
+		t.Errorf("commit: %v", err)
+	}
+	if value, err := b.find(t.Context(), "key"); value != nil || err != nil {
+		t.Errorf("committed all the same: %q, %v", value, err)
+	}
+}
+
+// TestMarkOfEarlierVersion has no keys beside it, and is not lowered either.
+func TestMarkOfEarlierVersion(t *testing.T) {
+	for _, store := range []Store{NewMemory(1000), struct{ Store }{NewMemory(1000)}} {
+		rv := &revocations{store: newBoundStore(store), life: time.Hour, now: time.Now}
+		r := &Record{ID: "id", Issuer: "https://tenant.example/", Subject: "ada", IDTokenIssuedAt: 5000}
+		what := revokedSubject("", r.Issuer, r.Subject)
+		store.Commit(what.key, []byte("5000"), time.Now().Add(time.Hour))
+		if err := rv.revoke(t.Context(), what, 4000); err != nil {
+			t.Fatal(err)
+		}
+		if over, err := rv.cover(t.Context(), r); !over || err != nil {
+			t.Errorf("%T: %v, %v", store, over, err)
+		}
+	}
+}
+
+// TestRecentTokensReplaceOldest: the tokens of one session more than are kept
+// push out others, and are kept.
+func TestRecentTokensReplaceOldest(t *testing.T) {
+	m := New(Config{Now: time.Now, Idle: time.Hour})
+	for i := range maxRecent + 1 {
+		if err := m.remember(t.Context(), &Record{ID: fmt.Sprint(i)}, time.Minute); err != nil {
+			t.Fatalf("session %d: %v", i+1, err)
+		}
+	}
+	for i, want := range map[int]bool{0: false, 1: true, maxRecent: true} {
+		if value, err := m.recent.find(t.Context(), recordKey(fmt.Sprint(i))); (value != nil) != want || err != nil {
+			t.Errorf("session %d is known: %v, %v; want %v", i, value != nil, err, want)
+		}
+	}
+}

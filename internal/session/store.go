@@ -1,0 +1,280 @@
+package session
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// A Store has the methods of [Store].
+type Store interface {
+	Find(key string) (value []byte, found bool, err error)
+	Commit(key string, value []byte, expiry time.Time) error
+	Delete(key string) error
+}
+
+// What a store may have beyond that.
+type (
+	contextStore interface {
+		FindCtx(ctx context.Context, key string) ([]byte, bool, error)
+		CommitCtx(ctx context.Context, key string, value []byte, expiry time.Time) error
+		DeleteCtx(ctx context.Context, key string) error
+	}
+	updateStore interface {
+		UpdateCtx(ctx context.Context, key string, value []byte, expiry time.Time) (bool, error)
+	}
+	leaseStore interface {
+		LeaseCtx(ctx context.Context, key string, d time.Duration) (func(), bool, error)
+	}
+	findAllStore interface {
+		FindAllCtx(ctx context.Context, keys ...string) ([][]byte, error)
+	}
+	raiseStore interface {
+		RaiseCtx(ctx context.Context, key string, number int64, expiry time.Time) error
+	}
+	ownedStore interface {
+		CommitOwnedCtx(ctx context.Context, key, owner string, value []byte, expiry time.Time) error
+	}
+)
+
+const (
+	// storeTimeout bounds one call of a store: a page that waits longer for a
+	// session is no better than one that says so.
+	storeTimeout = time.Second
+	// maxStoreCalls bounds the calls under way, since some go on after nobody
+	// waits for them.
+	maxStoreCalls = 128
+)
+
+var (
+	errStoreBusy    = errors.New("too many calls of the store are under way")
+	errStoreTimeout = fmt.Errorf("the store has not answered within %v", storeTimeout)
+)
+
+// A boundStore is a Store that always answers, within a second.
+type boundStore struct {
+	store  Store
+	slots  chan struct{}
+	direct bool // the store never waits, so its calls need no goroutine
+}
+
+func newBoundStore(s Store) *boundStore {
+	if s == nil {
+		return nil
+	}
+	_, direct := s.(*Memory)
+	return &boundStore{store: s, slots: make(chan struct{}, maxStoreCalls), direct: direct}
+}
+
+// find returns the value of a key, nil if there is none.
+func (b *boundStore) find(ctx context.Context, key string) ([]byte, error) {
+	return call(ctx, b, func(ctx context.Context) (value []byte, err error) {
+		var found bool
+		if s, ok := b.store.(contextStore); ok {
+			value, found, err = s.FindCtx(ctx, key)
+		} else {
+			value, found, err = b.store.Find(key)
+		}
+		if err != nil || !found {
+			return nil, err
+		}
+		return value, nil
+	})
+}
+
+// findAll returns the values of several keys, nil for those that are not there.
+func (b *boundStore) findAll(ctx context.Context, keys []string) (values [][]byte, err error) {
+	if s, ok := b.store.(findAllStore); ok {
+		values, err = call(ctx, b, func(ctx context.Context) ([][]byte, error) { return s.FindAllCtx(ctx, keys...) })
+		if err == nil && len(values) != len(keys) {
+			err = fmt.Errorf("the store returned %d values for %d keys", len(values), len(keys))
+		}
+		return values, err
+	}
+	values = make([][]byte, len(keys))
+	errs := make([]error, len(keys))
+	var all sync.WaitGroup
+	for i, key := range keys {
+		all.Go(func() { values[i], errs[i] = b.find(ctx, key) })
+	}
+	all.Wait()
+	return values, errors.Join(errs...)
+}
+
+func (b *boundStore) commit(ctx context.Context, key string, value []byte, expiry time.Time) error {
+	_, err := call(ctx, b, func(ctx context.Context) (struct{}, error) {
+		if s, ok := b.store.(contextStore); ok {
+			return struct{}{}, s.CommitCtx(ctx, key, value, notPast(expiry))
+		}
+		return struct{}{}, b.store.Commit(key, value, notPast(expiry))
+	})
+	return err
+}
+
+// commitOwned is commit for a new session of an owner.
+func (b *boundStore) commitOwned(ctx context.Context, key, owner string, value []byte, expiry time.Time) error {
+	s, ok := b.store.(ownedStore)
+	if !ok {
+		return b.commit(ctx, key, value, expiry)
+	}
+	_, err := call(ctx, b, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, s.CommitOwnedCtx(ctx, key, owner, value, notPast(expiry))
+	})
+	return err
+}
+
+// raises reports whether the store can keep the greater of two numbers.
+func (b *boundStore) raises() bool {
+	_, ok := b.store.(raiseStore)
+	return ok
+}
+
+// raise keeps the greater of two numbers and the later of two expiries. A store
+// that cannot do so atomically replaces the value.
+func (b *boundStore) raise(ctx context.Context, key string, number int64, expiry time.Time) error {
+	s, ok := b.store.(raiseStore)
+	if !ok {
+		return b.commit(ctx, key, strconv.AppendInt(nil, number, 10), expiry)
+	}
+	_, err := call(ctx, b, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, s.RaiseCtx(ctx, key, number, notPast(expiry))
+	})
+	return err
+}
+
+// update replaces a value that is still there. A store that cannot say so
+// atomically is asked first.
+func (b *boundStore) update(ctx context.Context, key string, value []byte, expiry time.Time) (updated bool, err error) {
+	if s, ok := b.store.(updateStore); ok {
+		return call(ctx, b, func(ctx context.Context) (bool, error) { return s.UpdateCtx(ctx, key, value, notPast(expiry)) })
+	}
+	if old, err := b.find(ctx, key); old == nil || err != nil {
+		return false, err
+	}
+	return true, b.commit(ctx, key, value, expiry)
+}
+
+// notPast keeps what expires right now from being kept for ever: that is what
+// some stores make of a time that has passed.
+func notPast(expiry time.Time) time.Time {
+	if soon := time.Now().Add(time.Second); expiry.Before(soon) {
+		return soon
+	}
+	return expiry
+}
+
+func (b *boundStore) delete(ctx context.Context, key string) error {
+	_, err := call(ctx, b, func(ctx context.Context) (struct{}, error) {
+		if s, ok := b.store.(contextStore); ok {
+			return struct{}{}, s.DeleteCtx(ctx, key)
+		}
+		return struct{}{}, b.store.Delete(key)
+	})
+	return err
+}
+
+// lease reports whether the caller may work on a key. Without leases everybody
+// may.
+func (b *boundStore) lease(ctx context.Context, key string, d time.Duration) (release func(), ok bool, err error) {
+	s, has := b.store.(leaseStore)
+	if !has {
+		return func() {}, true, nil
+	}
+	end, err := call(ctx, b, func(ctx context.Context) (func(), error) {
+		end, ok, err := s.LeaseCtx(ctx, key, d)
+		if err != nil || !ok {
+			return nil, err
+		}
+		if ctx.Err() != nil {
+			end() // nobody waits for it any more
+		}
+		return end, context.Cause(ctx)
+	})
+	if end == nil || err != nil {
+		return nil, false, err
+	}
+	return func() { b.release(ctx, end) }, true, nil
+}
+
+// release gives a lease back. If that fails it ends by itself.
+func (b *boundStore) release(ctx context.Context, end func()) {
+	call(context.WithoutCancel(ctx), b, func(context.Context) (struct{}, error) { end(); return struct{}{}, nil })
+}
+
+// call runs one call of the store, and leaves it alone when it takes too long:
+// some stores take no context, and some take one and wait all the same, as those
+// of go-redis do unless its ContextTimeoutEnabled is set.
+func call[T any](ctx context.Context, b *boundStore, f func(context.Context) (T, error)) (answer T, err error) {
+	if b.direct {
+		if ctx.Err() != nil {
+			return answer, context.Cause(ctx)
+		}
+		return f(ctx)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, storeTimeout, errStoreTimeout)
+	defer cancel()
+	select {
+	case b.slots <- struct{}{}:
+	case <-ctx.Done():
+		if err = context.Cause(ctx); err == errStoreTimeout {
+			err = errStoreBusy
+		}
+		return answer, err
+	}
+	type result struct {
+		answer T
+		err    error
+	}
+	done := make(chan result, 1)
+	go func() {
+		defer func() { <-b.slots }()
+		defer func() {
+			// On this goroutine a panic would end the process, where net/http
+			// would have ended one request.
+			if p := recover(); p != nil {
+				done <- result{err: fmt.Errorf("the store has panicked: %v", p)}
+			}
+		}()
+		answer, err := f(ctx)
+		done <- result{answer, err}
+	}()
+	select {
+	case r := <-done:
+		if r.err != nil && ctx.Err() != nil {
+			return answer, context.Cause(ctx)
+		}
+		return r.answer, r.err
+	case <-ctx.Done():
+		return answer, context.Cause(ctx)
+	}
+}
+
+// storeKey makes a key of what must not stand in a store: whoever reads one
+// learns no id that a cookie could have, and no name of a person.
+func storeKey(kind string, parts ...string) string {
+	h := sha256.New()
+	for _, part := range parts {
+		var size [8]byte
+		binary.BigEndian.PutUint64(size[:], uint64(len(part)))
+		h.Write(size[:])
+		h.Write([]byte(part))
+	}
+	return "auth0:" + kind + ":" + base64.RawURLEncoding.EncodeToString(h.Sum(nil))
+}
+
+// ErrStoreFull is the cause when a MemoryStore refuses a new entry.
+var ErrStoreFull = errors.New("the MemoryStore is full: raise the limit of NewMemoryStore")
+
+// storeWriteError is the failure of a login whose session the store did not take.
+func storeWriteError(err error) error {
+	if errors.Is(err, ErrStoreFull) {
+		return failure(StoreFull, err)
+	}
+	return failure(NotWritten, err)
+}

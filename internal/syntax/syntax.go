@@ -1,0 +1,132 @@
+// Package syntax decides whether a text has the form of a scope, a token, a host
+// name or a name of a connection. Its functions look at the text alone: they do not
+// know where it comes from and what it is used for.
+package syntax
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	letters      = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	alphanumeric = letters + "0123456789"
+)
+
+func consistsOf(s, alphabet string) bool { return strings.Trim(s, alphabet) == "" }
+
+// IsScope reports whether s is a scope-token of RFC 6749, Section 3.3.
+func IsScope(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// IsToken reports whether s is a token of RFC 9110, Section 5.6.2, such as the name
+// of a header field.
+func IsToken(s string) bool { return s != "" && consistsOf(s, alphanumeric+"!#$%&'*+-.^_`|~") }
+
+// CleanText reports whether s is UTF-8 without control characters.
+func CleanText(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || 0x7F <= r && r <= 0x9F })
+}
+
+// IsConnectionName reports whether a connection of a tenant can have the name s. It
+// accepts more than [NewConnectionName], because the names of old connections follow
+// other rules. It also accepts the empty text.
+func IsConnectionName(s string) bool { return len(s) <= 128 && consistsOf(s, alphanumeric+"-_.") }
+
+// NewConnectionName reports whether the Management API accepts s as the name of a
+// new connection: letters, digits and single hyphens between them, at most 128.
+func NewConnectionName(s string) bool {
+	return s != "" && len(s) <= 128 && consistsOf(s, alphanumeric+"-") &&
+		s[0] != '-' && s[len(s)-1] != '-' && !strings.Contains(s, "--")
+}
+
+// CheckHostName returns an error unless host is a fully qualified host name in lower
+// case. Pasting such a name into a URL gives a URL with that host.
+func CheckHostName(host string) error {
+	if host == "" {
+		return errors.New("is missing; it is the tenant's domain, such as acme.eu.auth0.com")
+	}
+	labels := strings.Split(host, ".")
+	for _, label := range labels {
+		if label == "" || len(label) > 63 || !consistsOf(label, "abcdefghijklmnopqrstuvwxyz0123456789-") || label[0] == '-' || label[len(label)-1] == '-' {
+			return errors.New("is not a host name; it is the tenant's domain, such as acme.eu.auth0.com, without scheme, port and path")
+		}
+	}
+	if _, err := netip.ParseAddr(host); err == nil || len(labels) < 2 || len(host) > 253 {
+		return errors.New("is not a fully qualified host name, such as acme.eu.auth0.com; for a provider on this machine give a URL")
+	}
+	return nil
+}
+
+// Scopes returns scopes in their order, each once. A scope that holds a space
+// is taken for several.
+func Scopes(scopes []string) ([]string, error) {
+	var set []string
+	for _, scope := range strings.Fields(strings.Join(scopes, " ")) {
+		if !IsScope(scope) {
+			return nil, fmt.Errorf("%q is not a scope", scope)
+		}
+		if !slices.Contains(set, scope) {
+			set = append(set, scope)
+		}
+	}
+	return set, nil
+}
+
+// IsToken68 follows token68 of RFC 9110, Section 11.2. It sees every token that is
+// refused, so it does not branch.
+func IsToken68(s string) bool {
+	other, table := byte(0), &otherThanToken68
+	for ; len(s) >= 8; s = s[8:] {
+		other |= table[s[0]] | table[s[1]] | table[s[2]] | table[s[3]] | table[s[4]] | table[s[5]] | table[s[6]] | table[s[7]]
+	}
+	for i := range len(s) {
+		other |= table[s[i]]
+	}
+	return other == 0
+}
+
+var otherThanToken68 = func() (table [256]byte) {
+	for i := range table {
+		table[i] = 1
+	}
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/=") {
+		table[c] = 0
+	}
+	return table
+}()
+
+// IsQuotable follows RFC 6750, Section 3: what may stand in a quoted value.
+func IsQuotable(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+// IsPlainPath reports whether a path means the same to a mux, a browser and the
+// tenant's list of callback URLs.
+func IsPlainPath(path string) bool {
+	return strings.HasPrefix(path, "/") && !strings.ContainsAny(path, "?#{}% \\") && !strings.Contains(path, "//") && len(path) <= 200
+}
+
+// Code returns a code from outside if it is made of what codes are made
+// of (RFC 6749, Section 4.1.2.1), so that nobody has to escape it.
+func Code(code string) string {
+	if len(code) > 64 || strings.Trim(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.") != "" {
+		return "unknown_error"
+	}
+	return code
+}

@@ -1,0 +1,137 @@
+package management_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/internal/emulator"
+	"github.com/seed-15d5a55c/auth0/management"
+)
+
+const (
+	tenantHost   = "acme.auth0.example"
+	testClientID = "client-of-the-tests"
+	apiAudience  = "https://" + tenantHost + "/api/v2/"
+)
+
+// An env is a tenant and its Management API with the credentials of an application,
+// connected without sockets.
+type env struct {
+	t      testing.TB
+	tenant *emulator.Tenant
+	cfg    auth0.Config
+	api    *management.API
+	log    *logBuffer
+}
+
+func newEnv(t testing.TB) *env {
+	t.Helper()
+	ten, err := emulator.New(emulator.Config{Host: tenantHost})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ten.AddDemo(emulator.Demo{ClientID: testClientID, ClientSecret: "client-secret-SECRET", BaseURL: "https://app.example"}); err != nil {
+		t.Fatal(err)
+	}
+	e := &env{t: t, tenant: ten, log: &logBuffer{}}
+	e.cfg = auth0.Config{
+		Domain: tenantHost, ClientID: testClientID, ClientSecret: "client-secret-SECRET",
+		BaseURL: "https://app.example", Secrets: []string{"0123456789abcdef-cookie-secret-of-the-tests"},
+		HTTPClient: &http.Client{Transport: network{ten}},
+		Logger:     slog.New(slog.NewTextHandler(e.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
+	e.api = e.fresh()
+	return e
+}
+
+// fresh returns the API with a source that has no token in its cache.
+func (e *env) fresh() *management.API {
+	e.t.Helper()
+	source := must(auth0.New(e.cfg)).ClientCredentials(auth0.ClientCredentials{Audience: apiAudience})
+	return must(management.New(tenantHost, source, management.WithHTTPClient(e.cfg.HTTPClient)))
+}
+
+// allow grants scopes of the Management API to the application, and no others.
+func (e *env) allow(scopes ...string) {
+	e.t.Helper()
+	if err := e.tenant.EditClient(testClientID, func(c *emulator.Client) {
+		c.Grants = []emulator.ClientGrant{{Audience: apiAudience, Scopes: scopes}}
+	}); err != nil {
+		e.t.Fatal(err)
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// A network carries requests to a handler.
+type network struct{ tenant http.Handler }
+
+func (n network) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Host != tenantHost {
+		return nil, fmt.Errorf("no such host: %s", r.URL.Host)
+	}
+	in := r.Clone(r.Context())
+	in.RequestURI, in.RemoteAddr, in.Host = r.URL.RequestURI(), "192.0.2.7:1", r.URL.Host
+	in.URL.Scheme, in.URL.Host = "", ""
+	if in.Body == nil {
+		in.Body = http.NoBody
+	}
+	w := httptest.NewRecorder()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		n.tenant.ServeHTTP(w, in)
+	}()
+	select {
+	case <-done:
+	case <-r.Context().Done():
+	}
+	if err := context.Cause(r.Context()); err != nil {
+		return nil, err
+	}
+	resp := w.Result()
+	resp.Request = r
+	return resp, nil
+}
+
+// A logBuffer collects log output. It is safe for concurrent use.
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func names(list []auth0.Connection) string {
+	var out []string
+	for _, c := range list {
+		out = append(out, c.Name)
+	}
+	return strings.Join(out, " ")
+}
+
+var errBroken = errors.New("the source is broken")
