@@ -520,6 +520,13 @@ func TestRefreshWithFactor(t *testing.T) {
 				t.Errorf("another browser got %q", body)
 			}
 			b.Page("/token")
+			// The factor is for the session whose refresh it was, and for no other of
+			// the same user.
+			elsewhere := e.Browser().MustLogin()
+			if body := elsewhere.Page("/otp").Body; !strings.Contains(body, "is over") || !elsewhere.LoggedIn() {
+				t.Errorf("another session of the same user got %q", body)
+			}
+			b.Page("/token")
 			if body := b.Page("/otp").Body; body != "<nil>" || !b.LoggedIn() {
 				t.Fatalf("got %q", body)
 			}

@@ -129,6 +129,15 @@ func TestSealedValuesBelongToOneApplication(t *testing.T) {
 			}
 			w = open(app, "/page", tries, b.Cookies[triesOf])
 			check("counter of lost logins", w.Code == http.StatusBadRequest)
+			if !o.same && strings.Contains(strings.Join(w.Header()["Set-Cookie"], " "), tries+"=") {
+				t.Errorf("%s, %s: a foreign counter is not left alone", m.Name, o.why)
+			}
+			// Nor does a session that has come back delete it.
+			own := e.Browser().MustLogin()
+			own.Cookies[triesOf] = "v1.of-another-application"
+			if resp := own.Page("/"); resp.SetCookies(t)[triesOf] != nil {
+				t.Errorf("%s: a page deletes the counter of another application", m.Name)
+			}
 
 			b = e.Browser()
 			b.Begin("/silent")
