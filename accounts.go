@@ -184,9 +184,9 @@ func (s *Strategy) finishAccount(w http.ResponseWriter, r *http.Request, query u
 		}
 		return err
 	}
-	s.transactionCookie(transactionID(t.State)).Delete(w, s.jar(r))
+	s.transactions.drop(w, s.jar(r), t)
 	if err := s.completeAccount(w, r, t, query); err != nil {
-		return t.failed(asError("connect", err))
+		return failedLogin(t, asError("connect", err))
 	}
 	browser.Redirect(w, s.returnPath(t), http.StatusSeeOther)
 	return nil

@@ -1,18 +1,13 @@
 package auth0
 
 import (
-	"context"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
-	"github.com/seed-15d5a55c/auth0/internal/jwt"
-	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
@@ -28,30 +23,6 @@ type answer struct {
 	scope                                      *string
 
 	errorCode, errorDescription string
-}
-
-func (s *Strategy) callbackMethod() string {
-	if s.config.ResponseMode == "form_post" {
-		return http.MethodPost
-	}
-	return http.MethodGet
-}
-
-// receiveAnswer takes the parameters from where the response mode puts them,
-// and from nowhere else.
-func (s *Strategy) receiveAnswer(w http.ResponseWriter, r *http.Request) (answer, error) {
-	if r.Method != s.callbackMethod() {
-		w.Header().Set("Allow", s.callbackMethod())
-		return answer{}, refusal.Method.New()
-	}
-	if r.Method == http.MethodGet {
-		return newAnswer(r.URL.Query())
-	}
-	form, err := browser.Form(w, r)
-	if err != nil {
-		return answer{}, refusal.Parameters.Wrap(err)
-	}
-	return newAnswer(form)
 }
 
 // newAnswer refuses parameters that are there twice: which of them counts is
@@ -164,26 +135,4 @@ type front struct {
 	code        authCode
 	id          *idtoken.Identity // nil if the response type has no ID token
 	accessToken *oauth2.Token
-}
-
-// verifyFront checks an ID token that came through the browser, and by it what
-// came beside it. There the hashes must be: code and access token have no other
-// seal (OpenID Connect Core 1.0, Sections 3.2.2.10 and 3.3.2.11).
-func (s *Strategy) verifyFront(ctx context.Context, ep discovery.Metadata, t *transaction, got authResponse) (front, error) {
-	f := front{code: got.code, accessToken: got.accessToken}
-	if !t.hasIDToken() {
-		return f, nil
-	}
-	id, err := s.idTokens.Verify(ctx, ep, got.idToken, keys.FromAnybody, t.expectation())
-	if err == nil && t.hasCode() {
-		err = idtoken.RequireHash(id, jwt.CodeHash, string(got.code))
-	}
-	if err == nil && t.hasAccessToken() {
-		err = idtoken.RequireHash(id, jwt.AccessTokenHash, got.accessToken.AccessToken)
-	}
-	if err != nil {
-		return front{}, asIDTokenError(err)
-	}
-	f.id = &id
-	return f, nil
 }

@@ -449,24 +449,25 @@ type Strategy struct {
 	sites        browser.Bases
 	organization string // of Config.Login, if every login is to one
 
-	client      *http.Client
-	keyring     seal.Keyring
-	keys        *KeySet
-	idTokenKeys *KeySet // keys, unless ID tokens are HS256
-	idTokens    *idtoken.Verifier
-	sessions    *session.Manager
-	cookies     *cookies
-	returnTo    returnto.Policy
-	refreshing  flights
-	refused     refusedRefreshes
-	pushing     *provider.Limit // pushed authorization requests
-	redeeming   *provider.Limit // codes that the tenant refuses
-	silent      atomic.Bool     // whether there are silent logins
-	connections *directory.List
-	ownTokens   *refresh.Group[provider.AppToken]
-	exit        exit
-	log         *slog.Logger
-	now         func() time.Time
+	client       *http.Client
+	keyring      seal.Keyring
+	keys         *KeySet
+	idTokenKeys  *KeySet // keys, unless ID tokens are HS256
+	idTokens     *idtoken.Verifier
+	sessions     *session.Manager
+	cookies      *cookies
+	transactions *transactions
+	returnTo     returnto.Policy
+	refreshing   flights
+	refused      refusedRefreshes
+	pushing      *provider.Limit // pushed authorization requests
+	redeeming    *provider.Limit // codes that the tenant refuses
+	silent       atomic.Bool     // whether there are silent logins
+	connections  *directory.List
+	ownTokens    *refresh.Group[provider.AppToken]
+	exit         exit
+	log          *slog.Logger
+	now          func() time.Time
 }
 
 // New checks a configuration and returns a Strategy for it. It makes no

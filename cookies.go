@@ -1,7 +1,6 @@
 package auth0
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
@@ -24,27 +23,27 @@ type cookies struct {
 	watch func(*http.Request)
 }
 
-func newCookies(c Config, secure bool) *cookies {
-	bare := cookie.Cookie{Name: c.CookieName, Path: c.CookiePath, Domain: c.CookieDomain, Secure: secure, SameSite: c.CookieSameSite, SessionOnly: c.CookieSessionOnly}
+// newCookies derives the cookies from that of the session. A form that another site
+// posts brings only cookies with SameSite=None.
+func newCookies(bare cookie.Cookie, formPost bool) *cookies {
 	beside := func(name string) cookie.Cookie {
-		return cookie.Cookie{Name: name, Path: "/", Secure: secure, SameSite: http.SameSiteLaxMode}
+		return cookie.Cookie{Name: name, Path: "/", Secure: bare.Secure, SameSite: http.SameSiteLaxMode}
 	}
 	// Two applications on one host may have sessions of one name in two paths.
 	place := ""
-	if c.CookiePath != "/" || c.CookieDomain != "" {
-		sum := sha256.Sum256([]byte(c.CookiePath + "\n" + c.CookieDomain))
+	if bare.Path != "/" || bare.Domain != "" {
+		sum := sha256.Sum256([]byte(bare.Path + "\n" + bare.Domain))
 		place = base64.RawURLEncoding.EncodeToString(sum[:])[:6] + "_"
 	}
-	transaction := beside(strings.TrimSuffix(c.CookieName, "_session") + "_txn_" + place)
-	if c.ResponseMode == "form_post" {
-		// A form that another site posts to us brings only such cookies.
+	transaction := beside(strings.TrimSuffix(bare.Name, "_session") + "_txn_" + place)
+	if formPost {
 		transaction.SameSite, transaction.Secure = http.SameSiteNoneMode, true
 	}
 	return &cookies{
 		session:     bare.WithPrefix(),
 		transaction: transaction.WithPrefix(),
-		lostLogins:  beside(c.CookieName + "_" + place + "tries").WithPrefix(),
-		silent:      beside(c.CookieName + "_" + place + "silent").WithPrefix(),
+		lostLogins:  beside(bare.Name + "_" + place + "tries").WithPrefix(),
+		silent:      beside(bare.Name + "_" + place + "silent").WithPrefix(),
 	}
 }
 
@@ -64,43 +63,4 @@ func (c *cookies) read(r *http.Request) cookie.Jar {
 		c.watch(r)
 	}
 	return cookie.Read(r, c.has)
-}
-
-type jarKey struct{}
-
-// A heldJar is in the context of a request whose cookies were read.
-type heldJar struct {
-	of  *cookies
-	jar cookie.Jar
-}
-
-// withJar returns the request with its cookies read, for handlers that look at
-// them more than once.
-func (s *Strategy) withJar(r *http.Request) *http.Request {
-	if len(r.Header["Cookie"]) == 0 {
-		return r
-	}
-	if _, ok := s.heldJar(r.Context()); ok {
-		return r
-	}
-	return r.WithContext(context.WithValue(r.Context(), jarKey{}, heldJar{s.cookies, s.cookies.read(r)}))
-}
-
-func (s *Strategy) heldJar(ctx context.Context) (cookie.Jar, bool) {
-	if loaded := loadedBy(ctx, s); loaded != nil && loaded != tokenOnly {
-		return loaded.Jar, true
-	}
-	held, ok := ctx.Value(jarKey{}).(heldJar)
-	return held.jar, ok && held.of == s.cookies
-}
-
-// jar returns the cookies of a request.
-func (s *Strategy) jar(r *http.Request) cookie.Jar {
-	if len(r.Header["Cookie"]) == 0 {
-		return cookie.Jar{}
-	}
-	if jar, ok := s.heldJar(r.Context()); ok {
-		return jar
-	}
-	return s.cookies.read(r)
 }

@@ -23,5 +23,6 @@ func CountWork(s *Strategy) *Work {
 	s.cookies.watch = func(*http.Request) { w.CookieReads.Add(1) }
 	s.keyring = s.keyring.Watch(func() { w.Seals.Add(1) })
 	s.sessions.Watch(func() { w.Seals.Add(1) })
+	s.transactions.keyring = s.keyring
 	return w
 }

@@ -111,7 +111,7 @@ func (s *Strategy) verifyImplicit(ctx context.Context, sealed string, values url
 	}
 	g, err := s.completeImplicit(ctx, t, a)
 	if err != nil {
-		return nil, t.failed(err)
+		return nil, failedLogin(t, err)
 	}
 	return g, nil
 }

@@ -68,7 +68,7 @@ func (s *Strategy) logout(w http.ResponseWriter, r *http.Request, opts []LogoutO
 	}
 	jar := s.jar(r)
 	notEnded := s.sessions.End(r.Context(), w, jar)
-	s.forgetTransactions(w, jar)
+	s.transactions.forget(w, jar)
 	s.noteSilentLogin(w, jar) // or the next page would log them in again
 	var session *Session
 	if record != nil {

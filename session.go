@@ -398,7 +398,9 @@ func (s *Strategy) checkSession(p *problems, c Config) Config {
 	setDefault(&c.CookiePath, "/")
 	setDefault(&c.CookieSameSite, http.SameSiteLaxMode)
 	secure := len(s.sites.List) > 0 && s.sites.List[0].IsSecure()
-	s.cookies = newCookies(c, secure)
+	s.cookies = newCookies(cookie.Cookie{
+		Name: c.CookieName, Path: c.CookiePath, Domain: c.CookieDomain, Secure: secure, SameSite: c.CookieSameSite, SessionOnly: c.CookieSessionOnly,
+	}, c.ResponseMode == "form_post")
 	if err := s.cookies.session.Check(); err != nil {
 		p.add("CookieName", "and the other fields of the session cookie: %v", err)
 	}
@@ -416,6 +418,7 @@ func (s *Strategy) checkSession(p *problems, c Config) Config {
 	// may have the same secret, and cookies of the same name. The subjects of two
 	// tenants have nothing to do with each other.
 	s.keyring = keyring.Bind(strings.TrimSuffix(s.namespace.Issuer, "/"), c.ClientID, bound.Name, bound.Domain, bound.Path)
+	s.transactions = &transactions{cookies: s.cookies, keyring: s.keyring, issuer: s.namespace.Issuer, clientID: c.ClientID, now: s.now}
 	config := session.Config{
 		Cookie: bound, Keyring: s.keyring, Client: c.ClientID, CountsAsUse: c.CountsAsUse, Now: s.now, Log: s.log,
 		Store: engineStore(c.Store), Revocations: engineStore(c.Revocations), CookiesUntil: c.CookieSessionsUntil,
@@ -474,4 +477,43 @@ func (s *Strategy) StartSession(w http.ResponseWriter, r *http.Request, l *Login
 	}
 	s.forgetSilentLogin(w, s.jar(r))
 	return nil
+}
+
+type jarKey struct{}
+
+// A heldJar is in the context of a request whose cookies were read.
+type heldJar struct {
+	of  *cookies
+	jar cookie.Jar
+}
+
+// withJar returns the request with its cookies read, for handlers that look at
+// them more than once.
+func (s *Strategy) withJar(r *http.Request) *http.Request {
+	if len(r.Header["Cookie"]) == 0 {
+		return r
+	}
+	if _, ok := s.heldJar(r.Context()); ok {
+		return r
+	}
+	return r.WithContext(context.WithValue(r.Context(), jarKey{}, heldJar{s.cookies, s.cookies.read(r)}))
+}
+
+func (s *Strategy) heldJar(ctx context.Context) (cookie.Jar, bool) {
+	if loaded := loadedBy(ctx, s); loaded != nil && loaded != tokenOnly {
+		return loaded.Jar, true
+	}
+	held, ok := ctx.Value(jarKey{}).(heldJar)
+	return held.jar, ok && held.of == s.cookies
+}
+
+// jar returns the cookies of a request.
+func (s *Strategy) jar(r *http.Request) cookie.Jar {
+	if len(r.Header["Cookie"]) == 0 {
+		return cookie.Jar{}
+	}
+	if jar, ok := s.heldJar(r.Context()); ok {
+		return jar
+	}
+	return s.cookies.read(r)
 }

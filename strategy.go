@@ -156,7 +156,7 @@ func (s *Strategy) beginSealed(ctx context.Context, a *authRequest) (authURL, tr
 	if err != nil {
 		return "", "", err
 	}
-	transaction, err = s.seal(t, maxTransactions)
+	transaction, err = s.transactions.seal(t, maxTransactions)
 	return authURL, transaction, err
 }
 
@@ -182,11 +182,11 @@ func (s *Strategy) exchangeSealed(ctx context.Context, sealed string, values url
 	}
 	c, err := s.tokenClient(ctx, t, a)
 	if err != nil {
-		return nil, t.failed(err)
+		return nil, failedLogin(t, err)
 	}
 	l, err := s.complete(ctx, ep, c, t, a)
 	if err != nil {
-		return nil, t.failed(err)
+		return nil, failedLogin(t, err)
 	}
 	return l, nil
 }
@@ -200,7 +200,7 @@ func (s *Strategy) openSealed(sealed string, values url.Values, types ...string)
 	if err != nil {
 		return nil, answer{}, err
 	}
-	t, err := s.open(sealed, a.state, types...)
+	t, err := s.transactions.open(sealed, a.state, types...)
 	return t, a, err
 }
 
@@ -500,13 +500,13 @@ func (s *Strategy) callback(w http.ResponseWriter, r *http.Request) error {
 	// used up yet: the transaction stays, and loading the page again can succeed.
 	ep, err := s.endpoints(r.Context())
 	if err != nil {
-		return t.failed(err)
+		return failedLogin(t, err)
 	}
 	c, err := s.tokenClient(r.Context(), t, a)
 	if err != nil {
-		return t.failed(err)
+		return failedLogin(t, err)
 	}
-	s.transactionCookie(transactionID(t.State)).Delete(w, s.jar(r)) // single use, whatever comes of it
+	s.transactions.drop(w, s.jar(r), t) // single use, whatever comes of it
 	l, err := s.complete(r.Context(), ep, c, t, a)
 	if err == nil {
 		err = s.enter(w, r, l)
@@ -516,9 +516,9 @@ func (s *Strategy) callback(w http.ResponseWriter, r *http.Request) error {
 		s.log.Info("auth0: a silent login was refused", "err", clip(err.Error()))
 		browser.Redirect(w, s.returnPath(t), http.StatusSeeOther)
 	case t.Popup != nil:
-		s.answerPopup(w, r, t, l, t.failed(err))
+		s.answerPopup(w, r, t, l, failedLogin(t, err))
 	case err != nil:
-		return t.failed(err)
+		return failedLogin(t, err)
 	default:
 		browser.Redirect(w, l.ReturnTo, http.StatusSeeOther)
 	}
@@ -570,7 +570,7 @@ func (s *Strategy) newLogin(t *transaction, p redeemed) *Login {
 		scope:    t.Scope,
 		audience: t.Audience,
 		replaces: t.Session,
-		cookies:  s.sessionCookies(t),
+		cookies:  s.transactions.sessionCookies(t),
 	}
 }
 
@@ -726,4 +726,84 @@ func (s *Strategy) checkOrganization(ctx context.Context, t *transaction, id idt
 		return hookError(err, refusal.AfterLogin, outageError)
 	}
 	return nil
+}
+
+// keepTransaction hands a transaction to the browser. It notes the session that the
+// browser has, which the login ends.
+func (s *Strategy) keepTransaction(w http.ResponseWriter, r *http.Request, t *transaction) error {
+	jar := s.jar(r)
+	if record, err := s.recordOf(r); err == nil {
+		t.Session, t.Parts = record.ID, len(s.cookies.session.Names(jar))
+	}
+	return s.transactions.keep(w, jar, t)
+}
+
+// findTransaction returns the transaction of a callback.
+func (s *Strategy) findTransaction(r *http.Request, state, responseType string) (*transaction, error) {
+	t, err := s.transactions.find(s.jar(r), state, responseType)
+	if err != nil {
+		return nil, err
+	}
+	if site, err := s.siteOf(r); err != nil {
+		return nil, err
+	} else if len(s.sites.List) > 1 && !strings.HasPrefix(t.RedirectURI, site.Origin+"/") {
+		return nil, refusal.NoTransaction.Because("the login was begun on another host")
+	}
+	return t, nil
+}
+
+// failedLogin adds to an error what it interrupted.
+func failedLogin(t *transaction, err error) error {
+	if err == nil {
+		return nil
+	}
+	e := asError("callback", err)
+	e.ReturnTo, e.AppState = t.ReturnTo, t.AppState
+	return e
+}
+
+func (s *Strategy) callbackMethod() string {
+	if s.config.ResponseMode == "form_post" {
+		return http.MethodPost
+	}
+	return http.MethodGet
+}
+
+// receiveAnswer takes the parameters from where the response mode puts them,
+// and from nowhere else.
+func (s *Strategy) receiveAnswer(w http.ResponseWriter, r *http.Request) (answer, error) {
+	if r.Method != s.callbackMethod() {
+		w.Header().Set("Allow", s.callbackMethod())
+		return answer{}, refusal.Method.New()
+	}
+	if r.Method == http.MethodGet {
+		return newAnswer(r.URL.Query())
+	}
+	form, err := browser.Form(w, r)
+	if err != nil {
+		return answer{}, refusal.Parameters.Wrap(err)
+	}
+	return newAnswer(form)
+}
+
+// verifyFront checks an ID token that came through the browser, and by it what
+// came beside it. There the hashes must be: code and access token have no other
+// seal (OpenID Connect Core 1.0, Sections 3.2.2.10 and 3.3.2.11).
+func (s *Strategy) verifyFront(ctx context.Context, ep discovery.Metadata, t *transaction, got authResponse) (front, error) {
+	f := front{code: got.code, accessToken: got.accessToken}
+	if !t.hasIDToken() {
+		return f, nil
+	}
+	id, err := s.idTokens.Verify(ctx, ep, got.idToken, keys.FromAnybody, t.expectation())
+	if err == nil && t.hasCode() {
+		err = idtoken.RequireHash(id, jwt.CodeHash, string(got.code))
+	}
+	if err == nil && t.hasAccessToken() {
+		err = idtoken.RequireHash(id, jwt.AccessTokenHash, got.accessToken.AccessToken)
+	}
+	if err != nil {
+		return front{}, asIDTokenError(err)
+	}
+	f.id = &id
+	return f, nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/seal"
 )
 
 // A transaction is one login on its way. The browser keeps it, sealed, and it
@@ -66,15 +67,60 @@ func transactionID(state string) string {
 	return base64.RawURLEncoding.EncodeToString(hash[:])[:transactionIDLength]
 }
 
+// transactions keeps the logins in progress of one application, in cookies of the
+// browsers that began them.
+type transactions struct {
+	cookies  *cookies
+	keyring  seal.Keyring
+	issuer   string
+	clientID string
+	now      func() time.Time
+}
+
+// keep hands a transaction to the browser, beside at most three others.
+func (ts *transactions) keep(w http.ResponseWriter, jar cookie.Jar, t *transaction) error {
+	c := ts.cookie(transactionID(t.State))
+	sealed, err := ts.seal(t, maxTransactions-len(c.Name))
+	if err != nil {
+		return err
+	}
+	ts.makeRoom(w, jar, len(c.Name)+len(sealed))
+	if err := c.Set(w, jar, sealed, transactionLife); err != nil {
+		return refusal.Internal.Wrap(err)
+	}
+	return nil
+}
+
+// drop deletes the cookie of a transaction: it is good for one callback.
+func (ts *transactions) drop(w http.ResponseWriter, jar cookie.Jar, t *transaction) {
+	ts.cookie(transactionID(t.State)).Delete(w, jar)
+}
+
+// find looks for the transaction that belongs to a state among the cookies of a
+// browser. That is what ties the answer to the browser that asked (RFC 6749, Section
+// 10.12).
+func (ts *transactions) find(jar cookie.Jar, state, responseType string) (t *transaction, err error) {
+	values := ts.cookie(transactionID(state)).Values(jar)
+	if len(values) == 0 {
+		return nil, refusal.NoTransaction.Because("this browser has no cookie for the state; it has %d for others", len(ts.ids(jar)))
+	}
+	for _, sealed := range values {
+		if t, err = ts.open(sealed, state, responseType); err == nil {
+			return t, nil
+		}
+	}
+	return nil, err
+}
+
 // seal encrypts a transaction into at most limit bytes. The return URL is given
 // up first; what the application adds is not ours to drop.
-func (s *Strategy) seal(t *transaction, limit int) (string, error) {
+func (ts *transactions) seal(t *transaction, limit int) (string, error) {
 	for {
 		plain, err := json.Marshal(t)
 		if err != nil {
 			return "", refusal.Internal.Wrap(err)
 		}
-		sealed := s.keyring.Seal(purposeTransaction, transactionID(t.State), plain)
+		sealed := ts.keyring.Seal(purposeTransaction, transactionID(t.State), plain)
 		if len(sealed) <= limit {
 			return sealed, nil
 		}
@@ -97,8 +143,8 @@ func (t *transaction) has(word string) bool {
 // open returns the transaction that was begun with the given state, for one of
 // the given response types: a login that asked for little must not end where more
 // is checked, or less. Every other outcome is the same for the caller.
-func (s *Strategy) open(sealed, state string, types ...string) (*transaction, error) {
-	plain, _, ok := s.keyring.Open(purposeTransaction, transactionID(state), sealed)
+func (ts *transactions) open(sealed, state string, types ...string) (*transaction, error) {
+	plain, _, ok := ts.keyring.Open(purposeTransaction, transactionID(state), sealed)
 	if !ok {
 		return nil, refusal.NoTransaction.Because("the transaction does not open")
 	}
@@ -106,13 +152,13 @@ func (s *Strategy) open(sealed, state string, types ...string) (*transaction, er
 	if err := json.Unmarshal(plain, t); err != nil || t.Version != transactionVersion {
 		return nil, refusal.NoTransaction.Because("the transaction is of another version")
 	}
-	age := time.Duration(s.now().Unix()-t.IssuedAt) * time.Second
+	age := time.Duration(ts.now().Unix()-t.IssuedAt) * time.Second
 	switch {
 	case subtle.ConstantTimeCompare([]byte(t.State), []byte(state)) != 1:
 		return nil, refusal.NoTransaction.Because("the state is that of another transaction")
 	case age >= transactionLife || age < -time.Minute:
 		return nil, refusal.NoTransaction.Because("the transaction is %v old", age)
-	case t.Base != s.namespace.Issuer || t.ClientID != s.config.ClientID:
+	case t.Base != ts.issuer || t.ClientID != ts.clientID:
 		return nil, refusal.NoTransaction.Because("the transaction belongs to another tenant or application")
 	case !slices.Contains(types, t.ResponseType):
 		return nil, refusal.NoTransaction.Because("the transaction has the response type %q", t.ResponseType)
@@ -120,52 +166,33 @@ func (s *Strategy) open(sealed, state string, types ...string) (*transaction, er
 	return t, nil
 }
 
-// keepTransaction hands the transaction to the browser, beside at most three
-// others.
-func (s *Strategy) keepTransaction(w http.ResponseWriter, r *http.Request, t *transaction) error {
-	jar := s.jar(r)
-	if record, err := s.recordOf(r); err == nil {
-		t.Session, t.Parts = record.ID, len(s.cookies.session.Names(jar))
-	}
-	c := s.transactionCookie(transactionID(t.State))
-	sealed, err := s.seal(t, maxTransactions-len(c.Name))
-	if err != nil {
-		return err
-	}
-	s.makeRoom(w, jar, len(c.Name)+len(sealed))
-	if err := c.Set(w, jar, sealed, transactionLife); err != nil {
-		return refusal.Internal.Wrap(err)
-	}
-	return nil
-}
-
 // sessionCookies lists the names of the cookies that the session before a login was
 // in.
-func (s *Strategy) sessionCookies(t *transaction) []string {
+func (ts *transactions) sessionCookies(t *transaction) []string {
 	switch {
 	case t.Session == "":
 		return nil
 	case t.Parts == 1:
-		return []string{s.cookies.session.Name}
+		return []string{ts.cookies.session.Name}
 	}
 	var names []string
 	for i := range min(t.Parts, cookie.MaxDeleted) {
-		names = append(names, s.cookies.session.Name+"."+strconv.Itoa(i))
+		names = append(names, ts.cookies.session.Name+"."+strconv.Itoa(i))
 	}
 	return names
 }
 
-func (s *Strategy) transactionCookie(id string) cookie.Cookie {
-	c := s.cookies.transaction
+func (ts *transactions) cookie(id string) cookie.Cookie {
+	c := ts.cookies.transaction
 	c.Name += id
 	return c
 }
 
-// transactionIDs lists the transactions of which a jar has cookies, in the order in
+// ids lists the transactions of which a jar has cookies, in the order in
 // which browsers send them, which is that of their beginning (RFC 6265, Section
 // 5.4).
-func (s *Strategy) transactionIDs(jar cookie.Jar) []string {
-	prefix := s.cookies.transaction.Name
+func (ts *transactions) ids(jar cookie.Jar) []string {
+	prefix := ts.cookies.transaction.Name
 	ids := jar.Names(prefix, len(prefix)+transactionIDLength)
 	for i, name := range ids {
 		ids[i] = strings.TrimPrefix(name, prefix)
@@ -177,25 +204,25 @@ func (s *Strategy) transactionIDs(jar cookie.Jar) []string {
 // fit. Others stay: they are logins in other tabs. So do those that do not open:
 // they are of another application, and expire. No more are opened than a browser
 // can have that keeps to what it is told.
-func (s *Strategy) makeRoom(w http.ResponseWriter, jar cookie.Jar, size int) {
+func (ts *transactions) makeRoom(w http.ResponseWriter, jar cookie.Jar, size int) {
 	const most = 2 * maxOpenTransactions
 	type open struct {
 		cookie   cookie.Cookie
 		size     int
 		issuedAt int64
 	}
-	ids := s.transactionIDs(jar)
+	ids := ts.ids(jar)
 	if len(ids) == 0 {
 		return
 	}
 	var opened []open
 	total := size
 	for _, id := range ids[:min(len(ids), most)] {
-		c := s.transactionCookie(id)
+		c := ts.cookie(id)
 		value := jar.First(c.Name)
 		total += len(c.Name) + len(value)
 		var t transaction
-		if plain, _, ok := s.keyring.Open(purposeTransaction, id, value); ok && json.Unmarshal(plain, &t) == nil {
+		if plain, _, ok := ts.keyring.Open(purposeTransaction, id, value); ok && json.Unmarshal(plain, &t) == nil {
 			opened = append(opened, open{c, len(c.Name) + len(value), t.IssuedAt})
 		}
 	}
@@ -207,50 +234,13 @@ func (s *Strategy) makeRoom(w http.ResponseWriter, jar cookie.Jar, size int) {
 	}
 }
 
-// forgetTransactions deletes the transactions of the request, those that began
+// forget deletes the transactions of the request, those that began
 // first if there are many.
-func (s *Strategy) forgetTransactions(w http.ResponseWriter, jar cookie.Jar) {
-	ids := s.transactionIDs(jar)
+func (ts *transactions) forget(w http.ResponseWriter, jar cookie.Jar) {
+	ids := ts.ids(jar)
 	for _, id := range ids[:min(len(ids), cookie.MaxDeleted)] {
-		if _, _, ok := s.keyring.Open(purposeTransaction, id, jar.First(s.cookies.transaction.Name+id)); ok {
-			s.transactionCookie(id).Delete(w, jar)
+		if _, _, ok := ts.keyring.Open(purposeTransaction, id, jar.First(ts.cookies.transaction.Name+id)); ok {
+			ts.cookie(id).Delete(w, jar)
 		}
 	}
-}
-
-// findTransaction looks for the transaction that belongs to a state in the
-// cookies of this browser. That is what ties the answer to the browser that
-// asked (RFC 6749, Section 10.12).
-func (s *Strategy) findTransaction(r *http.Request, state, responseType string) (*transaction, error) {
-	jar := s.jar(r)
-	values := s.transactionCookie(transactionID(state)).Values(jar)
-	if len(values) == 0 {
-		return nil, refusal.NoTransaction.Because("this browser has no cookie for the state; it has %d for others", len(s.transactionIDs(jar)))
-	}
-	var t *transaction
-	var err error
-	for _, sealed := range values {
-		if t, err = s.open(sealed, state, responseType); err == nil {
-			break
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	if site, err := s.siteOf(r); err != nil {
-		return nil, err
-	} else if len(s.sites.List) > 1 && !strings.HasPrefix(t.RedirectURI, site.Origin+"/") {
-		return nil, refusal.NoTransaction.Because("the login was begun on another host")
-	}
-	return t, nil
-}
-
-// failed adds to an error what it interrupted.
-func (t *transaction) failed(err error) error {
-	if err == nil {
-		return nil
-	}
-	e := asError("callback", err)
-	e.ReturnTo, e.AppState = t.ReturnTo, t.AppState
-	return e
 }
