@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
@@ -89,14 +90,6 @@ func (s *Strategy) DisconnectAccount(w http.ResponseWriter, r *http.Request, con
 	return nil
 }
 
-// An accountRequest is what must be known when the browser comes back.
-type accountRequest struct {
-	AuthSession string `json:"as"`
-	Connection  string `json:"con"`
-	Issuer      string `json:"iss"` // of the person who began
-	Subject     string `json:"sub"`
-}
-
 func (s *Strategy) beginAccount(w http.ResponseWriter, r *http.Request, scopes []string) error {
 	site, err := s.siteOf(r)
 	if err != nil {
@@ -129,8 +122,8 @@ func (s *Strategy) beginAccount(w http.ResponseWriter, r *http.Request, scopes [
 	if err != nil {
 		return err
 	}
-	t := &transaction{
-		Version: transactionVersion, State: secret.Random(), Verifier: oauth2.GenerateVerifier(), IssuedAt: s.now().Unix(),
+	t := &login.Transaction{
+		Version: login.Version, State: secret.Random(), Verifier: oauth2.GenerateVerifier(), IssuedAt: s.now().Unix(),
 		Base: s.namespace.Issuer, ClientID: s.config.ClientID, ResponseType: connectResponse,
 		RedirectURI: site.URL(r.URL.Path), ReturnTo: s.cleanReturnTo(site, values.Get("returnTo")),
 	}
@@ -158,7 +151,7 @@ func (s *Strategy) beginAccount(w http.ResponseWriter, r *http.Request, scopes [
 	query := target.Query()
 	query.Set("ticket", begun.Params.Ticket)
 	target.RawQuery = query.Encode()
-	t.Account = &accountRequest{AuthSession: begun.AuthSession, Connection: connection, Issuer: record.Issuer, Subject: record.Subject}
+	t.Account = &login.Account{AuthSession: begun.AuthSession, Connection: connection, Issuer: record.Issuer, Subject: record.Subject}
 	if err := s.keepTransaction(w, r, t); err != nil {
 		return err
 	}
@@ -184,7 +177,7 @@ func (s *Strategy) finishAccount(w http.ResponseWriter, r *http.Request, query u
 		}
 		return err
 	}
-	s.transactions.drop(w, s.jar(r), t)
+	s.transactions.Drop(w, s.jar(r), t)
 	if err := s.completeAccount(w, r, t, query); err != nil {
 		return failedLogin(t, asError("connect", err))
 	}
@@ -192,7 +185,7 @@ func (s *Strategy) finishAccount(w http.ResponseWriter, r *http.Request, query u
 	return nil
 }
 
-func (s *Strategy) completeAccount(w http.ResponseWriter, r *http.Request, t *transaction, query url.Values) error {
+func (s *Strategy) completeAccount(w http.ResponseWriter, r *http.Request, t *login.Transaction, query url.Values) error {
 	record, err := s.recordOf(r)
 	if err != nil {
 		return err

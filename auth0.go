@@ -92,6 +92,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
+	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refresh"
 	"github.com/seed-15d5a55c/auth0/internal/returnto"
@@ -455,8 +456,8 @@ type Strategy struct {
 	idTokenKeys  *KeySet // keys, unless ID tokens are HS256
 	idTokens     *idtoken.Verifier
 	sessions     *session.Manager
-	cookies      *cookies
-	transactions *transactions
+	cookies      *login.Cookies
+	transactions *login.Transactions
 	returnTo     returnto.Policy
 	refreshing   flights
 	refused      refusedRefreshes

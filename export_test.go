@@ -20,9 +20,9 @@ func (w *Work) Reset() {
 // CountWork has a Strategy count. Nothing of it may be in use yet.
 func CountWork(s *Strategy) *Work {
 	w := &Work{}
-	s.cookies.watch = func(*http.Request) { w.CookieReads.Add(1) }
+	s.cookies.Watch = func(*http.Request) { w.CookieReads.Add(1) }
 	s.keyring = s.keyring.Watch(func() { w.Seals.Add(1) })
 	s.sessions.Watch(func() { w.Seals.Add(1) })
-	s.transactions.keyring = s.keyring
+	s.transactions.Keyring = s.keyring
 	return w
 }

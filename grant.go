@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
@@ -152,11 +153,11 @@ func (s *Strategy) grantedLogin(ctx context.Context, got provider.TokenResponse,
 	if err != nil {
 		return nil, err
 	}
-	t := &transaction{
+	t := &login.Transaction{
 		IssuedAt: s.now().Unix(), MaxAge: a.maxAge, RequiredACR: a.requiredACR,
 		Organization: cmp.Or(a.organization, wish.organization), Scope: wish.scope, Audience: wish.audience,
 	}
-	id, err := s.idTokens.VerifyGranted(ctx, ep, got.IDToken, t.expectation())
+	id, err := s.idTokens.VerifyGranted(ctx, ep, got.IDToken, t.Expectation())
 	if err == nil {
 		err = idtoken.CheckHash(id, jwt.AccessTokenHash, got.AccessToken)
 	}

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 
+	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
@@ -118,12 +119,12 @@ func (s *Strategy) verifyImplicit(ctx context.Context, sealed string, values url
 
 // completeImplicit is complete without a code (OpenID Connect Core 1.0, Sections
 // 3.2.2.8 to 3.2.2.11).
-func (s *Strategy) completeImplicit(ctx context.Context, t *transaction, a answer) (*ImplicitGrant, error) {
+func (s *Strategy) completeImplicit(ctx context.Context, t *login.Transaction, a login.Answer) (*ImplicitGrant, error) {
 	ep, err := s.endpoints(ctx)
 	if err != nil {
 		return nil, err
 	}
-	response, err := t.response(ep, a, s.now())
+	response, err := t.Response(ep, a, s.now())
 	if err != nil {
 		return nil, err
 	}

@@ -68,7 +68,7 @@ func (s *Strategy) logout(w http.ResponseWriter, r *http.Request, opts []LogoutO
 	}
 	jar := s.jar(r)
 	notEnded := s.sessions.End(r.Context(), w, jar)
-	s.transactions.forget(w, jar)
+	s.transactions.Forget(w, jar)
 	s.noteSilentLogin(w, jar) // or the next page would log them in again
 	var session *Session
 	if record != nil {
@@ -110,7 +110,7 @@ type logoutConfirmation struct {
 // askLogout writes a page that asks whether to log out.
 func (s *Strategy) askLogout(w http.ResponseWriter, record *session.Record, l *logoutRequest) {
 	plain, _ := json.Marshal(logoutConfirmation{record.ID, s.now().Unix()})
-	fields := browser.HiddenField(confirmField, s.keyring.Seal(purposeLogout, s.cookies.session.Name, plain))
+	fields := browser.HiddenField(confirmField, s.keyring.Seal(purposeLogout, s.cookies.Session.Name, plain))
 	if l.asked != "" {
 		fields += browser.HiddenField("returnTo", l.asked)
 	}
@@ -125,7 +125,7 @@ func (s *Strategy) isConfirmed(record *session.Record, sealed string) bool {
 	if record == nil || sealed == "" {
 		return false
 	}
-	plain, _, ok := s.keyring.Open(purposeLogout, s.cookies.session.Name, sealed)
+	plain, _, ok := s.keyring.Open(purposeLogout, s.cookies.Session.Name, sealed)
 	var c logoutConfirmation
 	if !ok || json.Unmarshal(plain, &c) != nil {
 		return false

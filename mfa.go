@@ -14,6 +14,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
@@ -314,7 +315,7 @@ func (s *Strategy) continuedLogin(ctx context.Context, got provider.TokenRespons
 			return nil, asIDTokenError(fault.Claim.Because("iss or sub is another one than at the login"))
 		}
 	}
-	l := s.newLogin(&transaction{Scope: st.Scope, Audience: st.Audience}, redeemed{id, got.Token(s.now())})
+	l := s.newLogin(&login.Transaction{Scope: st.Scope, Audience: st.Audience}, redeemed{id, got.Token(s.now())})
 	l.recovery = secret.OfText(got.RecoveryCode)
 	l.continued, l.replaces = secret.Of(got), st.Session
 	return l, nil

@@ -571,7 +571,7 @@ const purposeLostLogins = "tries"
 // lostLogins returns how many logins were lost in this browser, and since when.
 func (s *Strategy) lostLogins(jar cookie.Jar) (count int, since int64) {
 	now := s.now().Unix()
-	c := s.cookies.lostLogins
+	c := s.cookies.LostLogins
 	plain, _, ok := s.keyring.Open(purposeLostLogins, c.Name, jar.First(c.Name))
 	if !ok {
 		return 0, now
@@ -585,7 +585,7 @@ func (s *Strategy) lostLogins(jar cookie.Jar) (count int, since int64) {
 // expectSession notes a login whose session must come back.
 func (s *Strategy) expectSession(w http.ResponseWriter, jar cookie.Jar) error {
 	count, since := s.lostLogins(jar)
-	c := s.cookies.lostLogins
+	c := s.cookies.LostLogins
 	value := s.keyring.Seal(purposeLostLogins, c.Name, fmt.Appendf(nil, "%d-%d", count+1, since))
 	if err := c.Set(w, jar, value, lostLoginWindow); err != nil {
 		return refusal.Internal.Wrap(err)
@@ -595,7 +595,7 @@ func (s *Strategy) expectSession(w http.ResponseWriter, jar cookie.Jar) error {
 
 // forgetLostLogins is for a session that has come back.
 func (s *Strategy) forgetLostLogins(w http.ResponseWriter, jar cookie.Jar) {
-	c := s.cookies.lostLogins
+	c := s.cookies.LostLogins
 	if _, _, ok := s.keyring.Open(purposeLostLogins, c.Name, jar.First(c.Name)); ok {
 		c.Delete(w, jar)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
@@ -34,7 +35,7 @@ type authRequest struct {
 	organization string
 	invitation   bool
 	silent       bool
-	popup        *popup
+	popup        *login.Popup
 
 	// Of the implicit grant; empty for what the configuration says.
 	responseType, callbackPath string

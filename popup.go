@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/login"
 )
 
 // WithPopup is for a login route that a page opens in a window of its own. Mount
@@ -50,18 +51,12 @@ func WithPopup(openerOrigin string, tokens ...string) LoginOption {
 				a.fail(`a pop-up can be given "access_token" and "id_token", not %q`, name)
 			}
 		}
-		a.popup = &popup{Origin: openerOrigin, Tokens: tokens}
+		a.popup = &login.Popup{Origin: openerOrigin, Tokens: tokens}
 	})
 }
 
-// A popup is what the callback has to know of a login in a window of its own.
-type popup struct {
-	Origin string   `json:"o"`
-	Tokens []string `json:"t,omitempty"`
-}
-
 // answerPopup ends a login in a window of its own, well or not.
-func (s *Strategy) answerPopup(w http.ResponseWriter, r *http.Request, t *transaction, l *Login, err error) {
+func (s *Strategy) answerPopup(w http.ResponseWriter, r *http.Request, t *login.Transaction, l *Login, err error) {
 	message := browser.PopupMessage{Type: browser.PopupChannel, OK: err == nil}
 	status, target, text, link := http.StatusOK, "", "You are logged in", "Go on in this window"
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
@@ -212,7 +213,7 @@ func (s *Strategy) load(w http.ResponseWriter, r *http.Request) (_ *http.Request
 	if browser.Uses(r) {
 		switch {
 		case loaded.Over:
-			s.cookies.session.Delete(w, loaded.Jar)
+			s.cookies.Session.Delete(w, loaded.Jar)
 			wrote = true
 		case loaded.Record != nil:
 			cookie.Uncacheable(w.Header())
@@ -398,10 +399,10 @@ func (s *Strategy) checkSession(p *problems, c Config) Config {
 	setDefault(&c.CookiePath, "/")
 	setDefault(&c.CookieSameSite, http.SameSiteLaxMode)
 	secure := len(s.sites.List) > 0 && s.sites.List[0].IsSecure()
-	s.cookies = newCookies(cookie.Cookie{
+	s.cookies = login.NewCookies(cookie.Cookie{
 		Name: c.CookieName, Path: c.CookiePath, Domain: c.CookieDomain, Secure: secure, SameSite: c.CookieSameSite, SessionOnly: c.CookieSessionOnly,
 	}, c.ResponseMode == "form_post")
-	if err := s.cookies.session.Check(); err != nil {
+	if err := s.cookies.Session.Check(); err != nil {
 		p.add("CookieName", "and the other fields of the session cookie: %v", err)
 	}
 	if c.CookieSameSite == http.SameSiteStrictMode {
@@ -413,12 +414,12 @@ func (s *Strategy) checkSession(p *problems, c Config) Config {
 	if c.Store == nil && !c.CookieSessionsUntil.IsZero() {
 		p.add("CookieSessionsUntil", "is set without Store, and sessions are in cookies for good")
 	}
-	bound := s.cookies.session
+	bound := s.cookies.Session
 	// Everything that is sealed belongs to this application and to its tenant: others
 	// may have the same secret, and cookies of the same name. The subjects of two
 	// tenants have nothing to do with each other.
 	s.keyring = keyring.Bind(strings.TrimSuffix(s.namespace.Issuer, "/"), c.ClientID, bound.Name, bound.Domain, bound.Path)
-	s.transactions = &transactions{cookies: s.cookies, keyring: s.keyring, issuer: s.namespace.Issuer, clientID: c.ClientID, now: s.now}
+	s.transactions = &login.Transactions{Cookies: s.cookies, Keyring: s.keyring, Issuer: s.namespace.Issuer, ClientID: c.ClientID, Now: s.now}
 	config := session.Config{
 		Cookie: bound, Keyring: s.keyring, Client: c.ClientID, CountsAsUse: c.CountsAsUse, Now: s.now, Log: s.log,
 		Store: engineStore(c.Store), Revocations: engineStore(c.Revocations), CookiesUntil: c.CookieSessionsUntil,
@@ -483,7 +484,7 @@ type jarKey struct{}
 
 // A heldJar is in the context of a request whose cookies were read.
 type heldJar struct {
-	of  *cookies
+	of  *login.Cookies
 	jar cookie.Jar
 }
 
@@ -496,7 +497,7 @@ func (s *Strategy) withJar(r *http.Request) *http.Request {
 	if _, ok := s.heldJar(r.Context()); ok {
 		return r
 	}
-	return r.WithContext(context.WithValue(r.Context(), jarKey{}, heldJar{s.cookies, s.cookies.read(r)}))
+	return r.WithContext(context.WithValue(r.Context(), jarKey{}, heldJar{s.cookies, s.cookies.Read(r)}))
 }
 
 func (s *Strategy) heldJar(ctx context.Context) (cookie.Jar, bool) {
@@ -515,5 +516,5 @@ func (s *Strategy) jar(r *http.Request) cookie.Jar {
 	if jar, ok := s.heldJar(r.Context()); ok {
 		return jar
 	}
-	return s.cookies.read(r)
+	return s.cookies.Read(r)
 }

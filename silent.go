@@ -90,7 +90,7 @@ func (s *Strategy) noteSilentLogin(w http.ResponseWriter, jar cookie.Jar) {
 	if !s.silent.Load() {
 		return
 	}
-	c := s.cookies.silent
+	c := s.cookies.Silent
 	value := s.keyring.Seal(purposeSilent, c.Name, strconv.AppendInt(nil, s.now().Unix(), 10))
 	if err := c.Set(w, jar, value, silentLoginPause); err != nil {
 		s.log.Error("auth0: the cookie of silent logins cannot be set", "err", clip(err.Error()))
@@ -99,7 +99,7 @@ func (s *Strategy) noteSilentLogin(w http.ResponseWriter, jar cookie.Jar) {
 
 // triedSilentLogin reports whether it was tried lately in this browser.
 func (s *Strategy) triedSilentLogin(jar cookie.Jar) bool {
-	c := s.cookies.silent
+	c := s.cookies.Silent
 	plain, _, ok := s.keyring.Open(purposeSilent, c.Name, jar.First(c.Name))
 	if !ok {
 		return false
@@ -110,7 +110,7 @@ func (s *Strategy) triedSilentLogin(jar cookie.Jar) bool {
 }
 
 func (s *Strategy) forgetSilentLogin(w http.ResponseWriter, jar cookie.Jar) {
-	if c := s.cookies.silent; s.triedSilentLogin(jar) {
+	if c := s.cookies.Silent; s.triedSilentLogin(jar) {
 		c.Delete(w, jar)
 	}
 }

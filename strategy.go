@@ -19,6 +19,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
@@ -156,7 +157,7 @@ func (s *Strategy) beginSealed(ctx context.Context, a *authRequest) (authURL, tr
 	if err != nil {
 		return "", "", err
 	}
-	transaction, err = s.transactions.seal(t, maxTransactions)
+	transaction, err = s.transactions.Seal(t, login.MaxSize)
 	return authURL, transaction, err
 }
 
@@ -192,15 +193,15 @@ func (s *Strategy) exchangeSealed(ctx context.Context, sealed string, values url
 }
 
 // openSealed finds out which login an answer belongs to.
-func (s *Strategy) openSealed(sealed string, values url.Values, types ...string) (*transaction, answer, error) {
+func (s *Strategy) openSealed(sealed string, values url.Values, types ...string) (*login.Transaction, login.Answer, error) {
 	if err := s.ready(); err != nil {
-		return nil, answer{}, err
+		return nil, login.Answer{}, err
 	}
-	a, err := newAnswer(values)
+	a, err := login.ParseAnswer(values)
 	if err != nil {
-		return nil, answer{}, err
+		return nil, login.Answer{}, err
 	}
-	t, err := s.transactions.open(sealed, a.state, types...)
+	t, err := s.transactions.Open(sealed, a.State, types...)
 	return t, a, err
 }
 
@@ -372,7 +373,7 @@ func (s *Strategy) alreadyThere(r *http.Request, site browser.Base, a *authReque
 }
 
 // begin makes a transaction and the URL that goes with it.
-func (s *Strategy) begin(ctx context.Context, site browser.Base, a *authRequest) (string, *transaction, error) {
+func (s *Strategy) begin(ctx context.Context, site browser.Base, a *authRequest) (string, *login.Transaction, error) {
 	ep, err := s.endpoints(ctx)
 	if err != nil {
 		return "", nil, err
@@ -387,12 +388,12 @@ func (s *Strategy) begin(ctx context.Context, site browser.Base, a *authRequest)
 
 // authenticationRequest returns the parameters of OpenID Connect Core 1.0, Section
 // 3.1.2.1, and the transaction that will know the answer.
-func (s *Strategy) authenticationRequest(site browser.Base, a *authRequest) (url.Values, *transaction) {
+func (s *Strategy) authenticationRequest(site browser.Base, a *authRequest) (url.Values, *login.Transaction) {
 	if a.invitation {
 		a.returnTo = "" // whoever joins begins at the beginning
 	}
-	t := &transaction{
-		Version:      transactionVersion,
+	t := &login.Transaction{
+		Version:      login.Version,
 		ResponseType: cmp.Or(a.responseType, s.config.ResponseType),
 		State:        secret.Random(),
 		Nonce:        secret.Random(),
@@ -419,7 +420,7 @@ func (s *Strategy) authenticationRequest(site browser.Base, a *authRequest) (url
 		"state":         {t.State},
 		"nonce":         {t.Nonce},
 	}
-	if t.hasCode() {
+	if t.HasCode() {
 		query.Set("code_challenge", oauth2.S256ChallengeFromVerifier(t.Verifier))
 		query.Set("code_challenge_method", "S256")
 	}
@@ -457,7 +458,7 @@ func (s *Strategy) scopes(a *authRequest) []string {
 // oauth2 returns the configuration of package oauth2 for one transaction. It
 // is made here and given to nobody: its own methods know neither nonce nor
 // verifier.
-func (s *Strategy) oauth2(ep discovery.Metadata, t *transaction) *oauth2.Config {
+func (s *Strategy) oauth2(ep discovery.Metadata, t *login.Transaction) *oauth2.Config {
 	return &oauth2.Config{
 		ClientID:    s.config.ClientID,
 		RedirectURL: t.RedirectURI,
@@ -492,7 +493,7 @@ func (s *Strategy) callback(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	t, err := s.findTransaction(r, a.state, s.config.ResponseType)
+	t, err := s.findTransaction(r, a.State, s.config.ResponseType)
 	if err != nil {
 		return s.withoutTransaction(w, r, a, err)
 	}
@@ -506,7 +507,7 @@ func (s *Strategy) callback(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return failedLogin(t, err)
 	}
-	s.transactions.drop(w, s.jar(r), t) // single use, whatever comes of it
+	s.transactions.Drop(w, s.jar(r), t) // single use, whatever comes of it
 	l, err := s.complete(r.Context(), ep, c, t, a)
 	if err == nil {
 		err = s.enter(w, r, l)
@@ -540,8 +541,8 @@ func (s *Strategy) enter(w http.ResponseWriter, r *http.Request, l *Login) error
 
 // complete turns the tenant's answer into a login. It is all of the callback
 // that is not HTTP with the browser.
-func (s *Strategy) complete(ctx context.Context, ep discovery.Metadata, c tokenClient, t *transaction, a answer) (*Login, error) {
-	response, err := t.response(ep, a, s.now())
+func (s *Strategy) complete(ctx context.Context, ep discovery.Metadata, c tokenClient, t *login.Transaction, a login.Answer) (*Login, error) {
+	response, err := t.Response(ep, a, s.now())
 	if err != nil {
 		return nil, err
 	}
@@ -560,7 +561,7 @@ func (s *Strategy) complete(ctx context.Context, ep discovery.Metadata, c tokenC
 }
 
 // newLogin is the last step of all that end in a login.
-func (s *Strategy) newLogin(t *transaction, p redeemed) *Login {
+func (s *Strategy) newLogin(t *login.Transaction, p redeemed) *Login {
 	return &Login{
 		User:     newUser(p.id.Claims.Issuer, p.id.Claims.Subject, p.id.Kept(s.config.KeepClaim)),
 		ReturnTo: s.returnPath(t),
@@ -570,13 +571,13 @@ func (s *Strategy) newLogin(t *transaction, p redeemed) *Login {
 		scope:    t.Scope,
 		audience: t.Audience,
 		replaces: t.Session,
-		cookies:  s.transactions.sessionCookies(t),
+		cookies:  s.transactions.SessionCookies(t),
 	}
 }
 
 // returnPath is the return URL of a transaction, or the default of its site if
 // there was no room for it.
-func (s *Strategy) returnPath(t *transaction) string {
+func (s *Strategy) returnPath(t *login.Transaction) string {
 	if t.ReturnTo != "" {
 		return t.ReturnTo
 	}
@@ -592,9 +593,9 @@ func (s *Strategy) returnPath(t *transaction) string {
 // With a session that is the back button, a reload, or a tab that was restored,
 // and nothing is wrong. Otherwise a page says so: beginning anew by ourselves
 // could go round in circles.
-func (s *Strategy) withoutTransaction(w http.ResponseWriter, r *http.Request, a answer, err error) error {
+func (s *Strategy) withoutTransaction(w http.ResponseWriter, r *http.Request, a login.Answer, err error) error {
 	site, siteErr := s.siteOf(r)
-	if siteErr == nil && s.silent.Load() && slices.Contains(silentRefusals, a.errorCode) {
+	if siteErr == nil && s.silent.Load() && slices.Contains(silentRefusals, a.ErrorCode) {
 		// A browser without cookies, which was never asked whether it wants to
 		// log in, must not see an error, and must not be sent round again.
 		browser.Redirect(w, site.Path+s.config.DefaultReturnTo+"?"+silentMarker, http.StatusSeeOther)
@@ -615,8 +616,8 @@ type redeemed struct {
 
 // redeem gets the tokens that a code stands for. Without a code, the answer was
 // all there is.
-func (s *Strategy) redeem(ctx context.Context, ep discovery.Metadata, c tokenClient, t *transaction, f front) (redeemed, error) {
-	if !t.hasCode() {
+func (s *Strategy) redeem(ctx context.Context, ep discovery.Metadata, c tokenClient, t *login.Transaction, f front) (redeemed, error) {
+	if !t.HasCode() {
 		return redeemed{*f.id, f.accessToken}, nil
 	}
 	tokens, err := s.exchange(ctx, ep, c, t, f.code)
@@ -686,8 +687,8 @@ func (s *Strategy) endpoints(ctx context.Context) (discovery.Metadata, error) {
 // verifyIDToken checks the ID token that came with the tokens for a code. The
 // signature is checked here too, where item 6 of OpenID Connect Core 1.0, Section
 // 3.1.3.7 would let us trust TLS.
-func (s *Strategy) verifyIDToken(ctx context.Context, ep discovery.Metadata, t *transaction, tok tokens) (idtoken.Identity, error) {
-	id, err := s.idTokens.Verify(ctx, ep, tok.rawIDToken, keys.FromTenant, t.expectation())
+func (s *Strategy) verifyIDToken(ctx context.Context, ep discovery.Metadata, t *login.Transaction, tok tokens) (idtoken.Identity, error) {
+	id, err := s.idTokens.Verify(ctx, ep, tok.rawIDToken, keys.FromTenant, t.Expectation())
 	if err == nil {
 		err = idtoken.CheckHash(id, jwt.AccessTokenHash, tok.AccessToken) // Section 3.1.3.8
 	}
@@ -697,15 +698,10 @@ func (s *Strategy) verifyIDToken(ctx context.Context, ep discovery.Metadata, t *
 	return id, nil
 }
 
-// expectation is what the ID token of this login must agree with.
-func (t *transaction) expectation() idtoken.Expect {
-	return idtoken.Expect{Nonce: t.Nonce, ACR: t.RequiredACR, MaxAge: t.MaxAge, Began: t.IssuedAt}
-}
-
 // checkOrganization: a login to an organization must be one to that
 // organization. Its id is compared exactly, its name as Auth0 keeps it, in
 // lower case.
-func (s *Strategy) checkOrganization(ctx context.Context, t *transaction, id idtoken.Identity) error {
+func (s *Strategy) checkOrganization(ctx context.Context, t *login.Transaction, id idtoken.Identity) error {
 	c := id.Claims
 	switch asked := t.Organization; {
 	case asked == "":
@@ -730,17 +726,17 @@ func (s *Strategy) checkOrganization(ctx context.Context, t *transaction, id idt
 
 // keepTransaction hands a transaction to the browser. It notes the session that the
 // browser has, which the login ends.
-func (s *Strategy) keepTransaction(w http.ResponseWriter, r *http.Request, t *transaction) error {
+func (s *Strategy) keepTransaction(w http.ResponseWriter, r *http.Request, t *login.Transaction) error {
 	jar := s.jar(r)
 	if record, err := s.recordOf(r); err == nil {
-		t.Session, t.Parts = record.ID, len(s.cookies.session.Names(jar))
+		t.Session, t.Parts = record.ID, len(s.cookies.Session.Names(jar))
 	}
-	return s.transactions.keep(w, jar, t)
+	return s.transactions.Keep(w, jar, t)
 }
 
 // findTransaction returns the transaction of a callback.
-func (s *Strategy) findTransaction(r *http.Request, state, responseType string) (*transaction, error) {
-	t, err := s.transactions.find(s.jar(r), state, responseType)
+func (s *Strategy) findTransaction(r *http.Request, state, responseType string) (*login.Transaction, error) {
+	t, err := s.transactions.Find(s.jar(r), state, responseType)
 	if err != nil {
 		return nil, err
 	}
@@ -753,7 +749,7 @@ func (s *Strategy) findTransaction(r *http.Request, state, responseType string) 
 }
 
 // failedLogin adds to an error what it interrupted.
-func failedLogin(t *transaction, err error) error {
+func failedLogin(t *login.Transaction, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -771,39 +767,47 @@ func (s *Strategy) callbackMethod() string {
 
 // receiveAnswer takes the parameters from where the response mode puts them,
 // and from nowhere else.
-func (s *Strategy) receiveAnswer(w http.ResponseWriter, r *http.Request) (answer, error) {
+func (s *Strategy) receiveAnswer(w http.ResponseWriter, r *http.Request) (login.Answer, error) {
 	if r.Method != s.callbackMethod() {
 		w.Header().Set("Allow", s.callbackMethod())
-		return answer{}, refusal.Method.New()
+		return login.Answer{}, refusal.Method.New()
 	}
 	if r.Method == http.MethodGet {
-		return newAnswer(r.URL.Query())
+		return login.ParseAnswer(r.URL.Query())
 	}
 	form, err := browser.Form(w, r)
 	if err != nil {
-		return answer{}, refusal.Parameters.Wrap(err)
+		return login.Answer{}, refusal.Parameters.Wrap(err)
 	}
-	return newAnswer(form)
+	return login.ParseAnswer(form)
 }
 
 // verifyFront checks an ID token that came through the browser, and by it what
 // came beside it. There the hashes must be: code and access token have no other
 // seal (OpenID Connect Core 1.0, Sections 3.2.2.10 and 3.3.2.11).
-func (s *Strategy) verifyFront(ctx context.Context, ep discovery.Metadata, t *transaction, got authResponse) (front, error) {
-	f := front{code: got.code, accessToken: got.accessToken}
-	if !t.hasIDToken() {
+func (s *Strategy) verifyFront(ctx context.Context, ep discovery.Metadata, t *login.Transaction, got login.Response) (front, error) {
+	f := front{code: got.Code, accessToken: got.AccessToken}
+	if !t.HasIDToken() {
 		return f, nil
 	}
-	id, err := s.idTokens.Verify(ctx, ep, got.idToken, keys.FromAnybody, t.expectation())
-	if err == nil && t.hasCode() {
-		err = idtoken.RequireHash(id, jwt.CodeHash, string(got.code))
+	id, err := s.idTokens.Verify(ctx, ep, got.IDToken, keys.FromAnybody, t.Expectation())
+	if err == nil && t.HasCode() {
+		err = idtoken.RequireHash(id, jwt.CodeHash, string(got.Code))
 	}
-	if err == nil && t.hasAccessToken() {
-		err = idtoken.RequireHash(id, jwt.AccessTokenHash, got.accessToken.AccessToken)
+	if err == nil && t.HasAccessToken() {
+		err = idtoken.RequireHash(id, jwt.AccessTokenHash, got.AccessToken.AccessToken)
 	}
 	if err != nil {
 		return front{}, asIDTokenError(err)
 	}
 	f.id = &id
 	return f, nil
+}
+
+// A front is what an answer brings once its ID token, if it has one, is verified.
+// Only from here does a code go on.
+type front struct {
+	code        login.Code
+	id          *idtoken.Identity // nil if the response type has no ID token
+	accessToken *oauth2.Token
 }

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refresh"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
@@ -103,8 +104,8 @@ type tokenClient struct {
 }
 
 // tokenClient prepares to redeem the code of an answer, if it may have one.
-func (s *Strategy) tokenClient(ctx context.Context, t *transaction, a answer) (tokenClient, error) {
-	if !t.hasCode() || a.code == "" || a.errorCode != "" {
+func (s *Strategy) tokenClient(ctx context.Context, t *login.Transaction, a login.Answer) (tokenClient, error) {
+	if !t.HasCode() || a.Code == "" || a.ErrorCode != "" {
 		return tokenClient{}, nil
 	}
 	target, p, err := s.application.Authenticate(ctx, provider.TokenEndpoint)
@@ -117,7 +118,7 @@ func (s *Strategy) tokenClient(ctx context.Context, t *transaction, a answer) (t
 // exchange redeems the code (RFC 6749, Section 4.1.3; RFC 7636, Section 4.5).
 // The redirect URI is the one that was sent then, whatever the configuration
 // says now. It is never tried twice: a code is good for one request.
-func (s *Strategy) exchange(ctx context.Context, ep discovery.Metadata, c tokenClient, t *transaction, code authCode) (tokens, error) {
+func (s *Strategy) exchange(ctx context.Context, ep discovery.Metadata, c tokenClient, t *login.Transaction, code login.Code) (tokens, error) {
 	config := s.oauth2(ep, t)
 	config.Endpoint.TokenURL = c.target
 	opts := append(c.proof.Configure(config), oauth2.VerifierOption(t.Verifier))

@@ -33,6 +33,7 @@ var engines = map[string]string{
 	"internal/directory": "internal/tenantapi",
 	"internal/idtoken":   "internal/keys",
 	"internal/keys":      "",
+	"internal/login":     "internal/idtoken internal/provider",
 	"internal/provider":  "internal/keys internal/tenantapi",
 	"internal/session":   "",
 	"internal/tenantapi": "",

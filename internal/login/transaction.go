@@ -1,4 +1,8 @@
-package auth0
+// Package login keeps logins in progress, in sealed cookies of the browsers that began
+// them, and reads the tenant's answers to authorization requests.
+//
+// The package does not know sessions, and makes no request to the tenant.
+package login
 
 import (
 	"cmp"
@@ -13,15 +17,35 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
 )
 
-// A transaction is one login on its way. The browser keeps it, sealed, and it
+// An Account is what must be known when the browser comes back.
+type Account struct {
+	AuthSession string `json:"as"`
+	Connection  string `json:"con"`
+	Issuer      string `json:"iss"` // of the person who began
+	Subject     string `json:"sub"`
+}
+
+// A Popup is what the callback has to know of a login in a window of its own.
+type Popup struct {
+	Origin string   `json:"o"`
+	Tokens []string `json:"t,omitempty"`
+}
+
+// Expectation is what the ID token of this login must agree with.
+func (t *Transaction) Expectation() idtoken.Expect {
+	return idtoken.Expect{Nonce: t.Nonce, ACR: t.RequiredACR, MaxAge: t.MaxAge, Began: t.IssuedAt}
+}
+
+// A Transaction is one login on its way. The browser keeps it, sealed, and it
 // is good for one callback. (A copy of the cookie could be used again for ten
 // minutes, but the code that goes with it cannot; an ID token without a code can,
 // by who has both, and logs in the person who has logged in.)
-type transaction struct {
+type Transaction struct {
 	Version      int             `json:"v"`
 	ResponseType string          `json:"type"`
 	State        string          `json:"state"`
@@ -39,8 +63,8 @@ type transaction struct {
 	Scope        string          `json:"scope"`
 	Silent       bool            `json:"silent,omitempty"` // nobody asked for it
 	AppState     json.RawMessage `json:"app,omitempty"`
-	Popup        *popup          `json:"popup,omitempty"`
-	Account      *accountRequest `json:"account,omitempty"` // it is no login, see connectAccount
+	Popup        *Popup          `json:"popup,omitempty"`
+	Account      *Account        `json:"account,omitempty"` // it is no login, see connectAccount
 
 	// Session is the id of the session that the browser had, and Parts how many
 	// cookies it was in. The login ends that session, also if the browser does not
@@ -50,77 +74,77 @@ type transaction struct {
 }
 
 const (
-	transactionVersion = 1
+	Version = 1
 	// transactionLife is how long a person may take to log in.
-	transactionLife = 10 * time.Minute
+	Life = 10 * time.Minute
 	// Browsers and servers limit what all cookies together may hold; logins
 	// that were begun and left must not add up to a site that answers 431.
-	maxTransactions     = 3500
+	MaxSize             = 3500
 	maxOpenTransactions = 4
-	purposeTransaction  = "txn"
+	Purpose             = "txn"
 )
 
-// transactionID names a transaction. It is a hash, because cookie names show up
+// ID names a transaction. It is a hash, because cookie names show up
 // in places where the state must not.
-func transactionID(state string) string {
+func ID(state string) string {
 	hash := sha256.Sum256([]byte(state))
 	return base64.RawURLEncoding.EncodeToString(hash[:])[:transactionIDLength]
 }
 
-// transactions keeps the logins in progress of one application, in cookies of the
+// Transactions keeps the logins in progress of one application, in cookies of the
 // browsers that began them.
-type transactions struct {
-	cookies  *cookies
-	keyring  seal.Keyring
-	issuer   string
-	clientID string
-	now      func() time.Time
+type Transactions struct {
+	Cookies  *Cookies
+	Keyring  seal.Keyring
+	Issuer   string
+	ClientID string
+	Now      func() time.Time
 }
 
-// keep hands a transaction to the browser, beside at most three others.
-func (ts *transactions) keep(w http.ResponseWriter, jar cookie.Jar, t *transaction) error {
-	c := ts.cookie(transactionID(t.State))
-	sealed, err := ts.seal(t, maxTransactions-len(c.Name))
+// Keep hands a transaction to the browser, beside at most three others.
+func (ts *Transactions) Keep(w http.ResponseWriter, jar cookie.Jar, t *Transaction) error {
+	c := ts.cookie(ID(t.State))
+	sealed, err := ts.Seal(t, MaxSize-len(c.Name))
 	if err != nil {
 		return err
 	}
 	ts.makeRoom(w, jar, len(c.Name)+len(sealed))
-	if err := c.Set(w, jar, sealed, transactionLife); err != nil {
+	if err := c.Set(w, jar, sealed, Life); err != nil {
 		return refusal.Internal.Wrap(err)
 	}
 	return nil
 }
 
-// drop deletes the cookie of a transaction: it is good for one callback.
-func (ts *transactions) drop(w http.ResponseWriter, jar cookie.Jar, t *transaction) {
-	ts.cookie(transactionID(t.State)).Delete(w, jar)
+// Drop deletes the cookie of a transaction: it is good for one callback.
+func (ts *Transactions) Drop(w http.ResponseWriter, jar cookie.Jar, t *Transaction) {
+	ts.cookie(ID(t.State)).Delete(w, jar)
 }
 
-// find looks for the transaction that belongs to a state among the cookies of a
+// Find looks for the transaction that belongs to a state among the cookies of a
 // browser. That is what ties the answer to the browser that asked (RFC 6749, Section
 // 10.12).
-func (ts *transactions) find(jar cookie.Jar, state, responseType string) (t *transaction, err error) {
-	values := ts.cookie(transactionID(state)).Values(jar)
+func (ts *Transactions) Find(jar cookie.Jar, state, responseType string) (t *Transaction, err error) {
+	values := ts.cookie(ID(state)).Values(jar)
 	if len(values) == 0 {
 		return nil, refusal.NoTransaction.Because("this browser has no cookie for the state; it has %d for others", len(ts.ids(jar)))
 	}
 	for _, sealed := range values {
-		if t, err = ts.open(sealed, state, responseType); err == nil {
+		if t, err = ts.Open(sealed, state, responseType); err == nil {
 			return t, nil
 		}
 	}
 	return nil, err
 }
 
-// seal encrypts a transaction into at most limit bytes. The return URL is given
+// Seal encrypts a transaction into at most limit bytes. The return URL is given
 // up first; what the application adds is not ours to drop.
-func (ts *transactions) seal(t *transaction, limit int) (string, error) {
+func (ts *Transactions) Seal(t *Transaction, limit int) (string, error) {
 	for {
 		plain, err := json.Marshal(t)
 		if err != nil {
 			return "", refusal.Internal.Wrap(err)
 		}
-		sealed := ts.keyring.Seal(purposeTransaction, transactionID(t.State), plain)
+		sealed := ts.Keyring.Seal(Purpose, ID(t.State), plain)
 		if len(sealed) <= limit {
 			return sealed, nil
 		}
@@ -131,34 +155,36 @@ func (ts *transactions) seal(t *transaction, limit int) (string, error) {
 	}
 }
 
-// hasCode, hasIDToken and hasAccessToken say what the answer must bring.
-func (t *transaction) hasCode() bool        { return t.has("code") }
-func (t *transaction) hasIDToken() bool     { return t.has("id_token") }
-func (t *transaction) hasAccessToken() bool { return t.has("token") }
+// HasCode, hasIDToken and hasAccessToken say what the answer must bring.
+func (t *Transaction) HasCode() bool { return t.has("code") }
 
-func (t *transaction) has(word string) bool {
+func (t *Transaction) HasIDToken() bool { return t.has("id_token") }
+
+func (t *Transaction) HasAccessToken() bool { return t.has("token") }
+
+func (t *Transaction) has(word string) bool {
 	return slices.Contains(strings.Fields(t.ResponseType), word)
 }
 
-// open returns the transaction that was begun with the given state, for one of
+// Open returns the transaction that was begun with the given state, for one of
 // the given response types: a login that asked for little must not end where more
 // is checked, or less. Every other outcome is the same for the caller.
-func (ts *transactions) open(sealed, state string, types ...string) (*transaction, error) {
-	plain, _, ok := ts.keyring.Open(purposeTransaction, transactionID(state), sealed)
+func (ts *Transactions) Open(sealed, state string, types ...string) (*Transaction, error) {
+	plain, _, ok := ts.Keyring.Open(Purpose, ID(state), sealed)
 	if !ok {
 		return nil, refusal.NoTransaction.Because("the transaction does not open")
 	}
-	t := &transaction{}
-	if err := json.Unmarshal(plain, t); err != nil || t.Version != transactionVersion {
+	t := &Transaction{}
+	if err := json.Unmarshal(plain, t); err != nil || t.Version != Version {
 		return nil, refusal.NoTransaction.Because("the transaction is of another version")
 	}
-	age := time.Duration(ts.now().Unix()-t.IssuedAt) * time.Second
+	age := time.Duration(ts.Now().Unix()-t.IssuedAt) * time.Second
 	switch {
 	case subtle.ConstantTimeCompare([]byte(t.State), []byte(state)) != 1:
 		return nil, refusal.NoTransaction.Because("the state is that of another transaction")
-	case age >= transactionLife || age < -time.Minute:
+	case age >= Life || age < -time.Minute:
 		return nil, refusal.NoTransaction.Because("the transaction is %v old", age)
-	case t.Base != ts.issuer || t.ClientID != ts.clientID:
+	case t.Base != ts.Issuer || t.ClientID != ts.ClientID:
 		return nil, refusal.NoTransaction.Because("the transaction belongs to another tenant or application")
 	case !slices.Contains(types, t.ResponseType):
 		return nil, refusal.NoTransaction.Because("the transaction has the response type %q", t.ResponseType)
@@ -166,24 +192,24 @@ func (ts *transactions) open(sealed, state string, types ...string) (*transactio
 	return t, nil
 }
 
-// sessionCookies lists the names of the cookies that the session before a login was
+// SessionCookies lists the names of the cookies that the session before a login was
 // in.
-func (ts *transactions) sessionCookies(t *transaction) []string {
+func (ts *Transactions) SessionCookies(t *Transaction) []string {
 	switch {
 	case t.Session == "":
 		return nil
 	case t.Parts == 1:
-		return []string{ts.cookies.session.Name}
+		return []string{ts.Cookies.Session.Name}
 	}
 	var names []string
 	for i := range min(t.Parts, cookie.MaxDeleted) {
-		names = append(names, ts.cookies.session.Name+"."+strconv.Itoa(i))
+		names = append(names, ts.Cookies.Session.Name+"."+strconv.Itoa(i))
 	}
 	return names
 }
 
-func (ts *transactions) cookie(id string) cookie.Cookie {
-	c := ts.cookies.transaction
+func (ts *Transactions) cookie(id string) cookie.Cookie {
+	c := ts.Cookies.transaction
 	c.Name += id
 	return c
 }
@@ -191,8 +217,8 @@ func (ts *transactions) cookie(id string) cookie.Cookie {
 // ids lists the transactions of which a jar has cookies, in the order in
 // which browsers send them, which is that of their beginning (RFC 6265, Section
 // 5.4).
-func (ts *transactions) ids(jar cookie.Jar) []string {
-	prefix := ts.cookies.transaction.Name
+func (ts *Transactions) ids(jar cookie.Jar) []string {
+	prefix := ts.Cookies.transaction.Name
 	ids := jar.Names(prefix, len(prefix)+transactionIDLength)
 	for i, name := range ids {
 		ids[i] = strings.TrimPrefix(name, prefix)
@@ -204,7 +230,7 @@ func (ts *transactions) ids(jar cookie.Jar) []string {
 // fit. Others stay: they are logins in other tabs. So do those that do not open:
 // they are of another application, and expire. No more are opened than a browser
 // can have that keeps to what it is told.
-func (ts *transactions) makeRoom(w http.ResponseWriter, jar cookie.Jar, size int) {
+func (ts *Transactions) makeRoom(w http.ResponseWriter, jar cookie.Jar, size int) {
 	const most = 2 * maxOpenTransactions
 	type open struct {
 		cookie   cookie.Cookie
@@ -221,25 +247,25 @@ func (ts *transactions) makeRoom(w http.ResponseWriter, jar cookie.Jar, size int
 		c := ts.cookie(id)
 		value := jar.First(c.Name)
 		total += len(c.Name) + len(value)
-		var t transaction
-		if plain, _, ok := ts.keyring.Open(purposeTransaction, id, value); ok && json.Unmarshal(plain, &t) == nil {
+		var t Transaction
+		if plain, _, ok := ts.Keyring.Open(Purpose, id, value); ok && json.Unmarshal(plain, &t) == nil {
 			opened = append(opened, open{c, len(c.Name) + len(value), t.IssuedAt})
 		}
 	}
 	slices.SortStableFunc(opened, func(a, b open) int { return cmp.Compare(a.issuedAt, b.issuedAt) })
-	for len(opened) > 0 && (len(opened) >= maxOpenTransactions || total > maxTransactions) {
+	for len(opened) > 0 && (len(opened) >= maxOpenTransactions || total > MaxSize) {
 		opened[0].cookie.Delete(w, jar)
 		total -= opened[0].size
 		opened = opened[1:]
 	}
 }
 
-// forget deletes the transactions of the request, those that began
+// Forget deletes the transactions of the request, those that began
 // first if there are many.
-func (ts *transactions) forget(w http.ResponseWriter, jar cookie.Jar) {
+func (ts *Transactions) Forget(w http.ResponseWriter, jar cookie.Jar) {
 	ids := ts.ids(jar)
 	for _, id := range ids[:min(len(ids), cookie.MaxDeleted)] {
-		if _, _, ok := ts.keyring.Open(purposeTransaction, id, jar.First(ts.cookies.transaction.Name+id)); ok {
+		if _, _, ok := ts.Keyring.Open(Purpose, id, jar.First(ts.Cookies.transaction.Name+id)); ok {
 			ts.cookie(id).Delete(w, jar)
 		}
 	}

@@ -1,4 +1,4 @@
-package auth0
+package login
 
 import (
 	"crypto/sha256"
@@ -9,23 +9,23 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 )
 
-// cookies are those of a Strategy. Only the session may be meant for other hosts
+// Cookies are those of a Strategy. Only the session may be meant for other hosts
 // or for a part of this one: the others serve a login, which begins and ends here,
 // and a sibling host that could plant them could log people in as somebody else.
-type cookies struct {
-	session     cookie.Cookie
+type Cookies struct {
+	Session     cookie.Cookie
 	transaction cookie.Cookie // its Name is the prefix
-	lostLogins  cookie.Cookie
-	silent      cookie.Cookie
+	LostLogins  cookie.Cookie
+	Silent      cookie.Cookie
 
 	// watch, if not nil, is told of each request whose cookies are read. It is
 	// for tests that count.
-	watch func(*http.Request)
+	Watch func(*http.Request)
 }
 
-// newCookies derives the cookies from that of the session. A form that another site
+// NewCookies derives the cookies from that of the session. A form that another site
 // posts brings only cookies with SameSite=None.
-func newCookies(bare cookie.Cookie, formPost bool) *cookies {
+func NewCookies(bare cookie.Cookie, formPost bool) *Cookies {
 	beside := func(name string) cookie.Cookie {
 		return cookie.Cookie{Name: name, Path: "/", Secure: bare.Secure, SameSite: http.SameSiteLaxMode}
 	}
@@ -39,28 +39,28 @@ func newCookies(bare cookie.Cookie, formPost bool) *cookies {
 	if formPost {
 		transaction.SameSite, transaction.Secure = http.SameSiteNoneMode, true
 	}
-	return &cookies{
-		session:     bare.WithPrefix(),
+	return &Cookies{
+		Session:     bare.WithPrefix(),
 		transaction: transaction.WithPrefix(),
-		lostLogins:  beside(bare.Name + "_" + place + "tries").WithPrefix(),
-		silent:      beside(bare.Name + "_" + place + "silent").WithPrefix(),
+		LostLogins:  beside(bare.Name + "_" + place + "tries").WithPrefix(),
+		Silent:      beside(bare.Name + "_" + place + "silent").WithPrefix(),
 	}
 }
 
 // transactionIDLength is that of the end of a transaction's name.
 const transactionIDLength = 16
 
-func (c *cookies) isTransaction(name string) bool {
+func (c *Cookies) isTransaction(name string) bool {
 	return len(name) == len(c.transaction.Name)+transactionIDLength && strings.HasPrefix(name, c.transaction.Name)
 }
 
-func (c *cookies) has(name string) bool {
-	return c.session.Is(name) || c.isTransaction(name) || c.lostLogins.Is(name) || c.silent.Is(name)
+func (c *Cookies) has(name string) bool {
+	return c.Session.Is(name) || c.isTransaction(name) || c.LostLogins.Is(name) || c.Silent.Is(name)
 }
 
-func (c *cookies) read(r *http.Request) cookie.Jar {
-	if c.watch != nil {
-		c.watch(r)
+func (c *Cookies) Read(r *http.Request) cookie.Jar {
+	if c.Watch != nil {
+		c.Watch(r)
 	}
 	return cookie.Read(r, c.has)
 }

@@ -1,0 +1,129 @@
+package login
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
+	"golang.org/x/oauth2"
+)
+
+// An Answer is the Authentication Response (OpenID Connect Core 1.0, Sections
+// 3.1.2.5 and 3.1.2.6, 3.2.2.5 and 3.3.2.5), none of it checked.
+type Answer struct {
+	State, Code, issuer string
+
+	idToken, accessToken, tokenType, expiresIn string // of the front channel
+	scope                                      *string
+
+	ErrorCode, errorDescription string
+}
+
+// ParseAnswer refuses parameters that are there twice: which of them counts is
+// what an attack would be about.
+func ParseAnswer(v url.Values) (Answer, error) {
+	const limit, tokenLimit = 4096, 32 << 10
+	for _, name := range []string{"state", "code", "iss", "id_token", "access_token", "token_type", "expires_in", "scope", "error", "error_description", "error_uri"} {
+		if len(v[name]) > 1 {
+			return Answer{}, refusal.Parameters.Because("the parameter %s is there %d times", name, len(v[name]))
+		}
+		most := limit
+		if strings.HasSuffix(name, "_token") {
+			most = tokenLimit
+		}
+		if name != "error_description" && len(v.Get(name)) > most {
+			return Answer{}, refusal.Parameters.Because("the parameter %s has %d bytes", name, len(v.Get(name)))
+		}
+	}
+	a := Answer{
+		State: v.Get("state"), Code: v.Get("code"), issuer: v.Get("iss"),
+		idToken: v.Get("id_token"), accessToken: v.Get("access_token"), tokenType: v.Get("token_type"), expiresIn: v.Get("expires_in"),
+		ErrorCode: v.Get("error"), errorDescription: v.Get("error_description"),
+	}
+	if v.Has("scope") {
+		scope := v.Get("scope")
+		a.scope = &scope
+	}
+	if a.State == "" {
+		return Answer{}, refusal.MissingState.New()
+	}
+	return a, nil
+}
+
+// An Code is a code from an answer that belongs to its transaction.
+type Code string
+
+// An Response is what an answer that belongs to its transaction brings: all
+// that its response type names, and nothing else.
+type Response struct {
+	Code        Code
+	IDToken     string
+	AccessToken *oauth2.Token
+}
+
+// Response checks who answered and what (RFC 9207, Section 2.4; OpenID Connect
+// Core 1.0, Section 3.1.2.6).
+func (t *Transaction) Response(ep discovery.Metadata, a Answer, now time.Time) (Response, error) {
+	if a.issuer != "" && a.issuer != ep.Issuer {
+		return Response{}, refusal.Issuer.Because("iss is %.100q", a.issuer)
+	}
+	if a.issuer == "" && ep.IssuerInResponse {
+		return Response{}, refusal.Issuer.Because("the provider promises iss and did not send it")
+	}
+	if a.ErrorCode != "" {
+		r := refusal.ByTenant
+		if a.ErrorCode == "access_denied" || a.ErrorCode == "unauthorized" {
+			r = refusal.Denied
+		}
+		e := r.Because("%.100q: %.200q", a.ErrorCode, a.errorDescription)
+		e.Code = syntax.Code(a.ErrorCode)
+		return Response{}, e
+	}
+	var got Response
+	if t.HasCode() {
+		if a.Code == "" {
+			return Response{}, refusal.Parameters.Because("neither code nor error")
+		}
+		got.Code = Code(a.Code)
+	}
+	if t.HasIDToken() {
+		if a.idToken == "" {
+			return Response{}, refusal.Parameters.Because("neither id_token nor error")
+		}
+		got.IDToken = a.idToken
+	}
+	if t.HasAccessToken() {
+		token, err := a.token(now)
+		if err != nil {
+			return Response{}, err
+		}
+		got.AccessToken = token
+	}
+	return got, nil
+}
+
+// token returns the access token that came through the browser (RFC 6749, Section
+// 4.2.2).
+func (a Answer) token(now time.Time) (*oauth2.Token, error) {
+	if a.accessToken == "" {
+		return nil, refusal.Parameters.Because("neither access_token nor error")
+	}
+	if !strings.EqualFold(a.tokenType, "Bearer") {
+		return nil, refusal.Parameters.Because("the token type is %.40q, not Bearer", a.tokenType)
+	}
+	seconds, err := strconv.ParseInt(a.expiresIn, 10, 32)
+	if a.expiresIn != "" && (err != nil || seconds < 0) {
+		return nil, refusal.Parameters.Because("expires_in is %.40q", a.expiresIn)
+	}
+	life := provider.TokenResponse{ExpiresIn: float64(seconds)}.Life()
+	token := &oauth2.Token{AccessToken: a.accessToken, TokenType: "Bearer", ExpiresIn: int64(life / time.Second), Expiry: now.Add(life)}
+	if a.scope != nil {
+		token = token.WithExtra(map[string]any{"scope": *a.scope})
+	}
+	return token, nil
+}
