@@ -287,7 +287,7 @@ func TestRequireClaimsLogs(t *testing.T) {
 
 // A handler finds ready what its guard has decoded.
 func TestRequireClaimsDecodesOnce(t *testing.T) {
-	t.Parallel()
+	// Not parallel: it counts with timesDecoded.
 	f := testkit.NewAPIEnv(t)
 	timesDecoded.Store(0)
 	inner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -1205,7 +1205,7 @@ func (d *decoded) UnmarshalJSON(text []byte) error {
 
 // Handlers and what they call ask again rather than hand claims on.
 func TestClaimsAreDecodedOnce(t *testing.T) {
-	t.Parallel()
+	// Not parallel: it counts with timesDecoded.
 	f := testkit.NewAPIEnv(t)
 	ctx := requestContext(t, f.API, testkit.GoodToken())
 	timesDecoded.Store(0)

@@ -76,16 +76,16 @@ type walk struct {
 
 func (w *walk) ServeHTTP(http.ResponseWriter, *http.Request) { w.called = true }
 
+// walkClaims fail with the error of the walk whose request it is.
 type walkClaims struct{}
 
-var walking *walk // what Validate of walkClaims finds
+type walkKey struct{}
 
-func (walkClaims) Validate(context.Context) error { return walking.err }
+func (walkClaims) Validate(ctx context.Context) error { return ctx.Value(walkKey{}).(*walk).err }
 
 func newWalk(t *testing.T, handler func(http.ResponseWriter, *http.Request, *auth0.Error)) *walk {
 	t.Helper()
 	w := &walk{}
-	walking = w
 	hook := func(c *auth0.APIConfig) { c.Validate = func(context.Context, *auth0.Token) error { return w.err } }
 	api := func(e *testkit.Env, edit ...func(*auth0.APIConfig)) *auth0.API {
 		c := auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, HTTPClient: e.Config.HTTPClient, Logger: e.Config.Logger, ErrorHandler: handler}
@@ -247,7 +247,7 @@ func (w *walk) check(t *testing.T, why, name string, ctx context.Context) {
 	h, r := w.routes[name]()
 	w.called = false
 	rec := httptest.NewRecorder()
-	h.ServeHTTP(rec, r.WithContext(ctx))
+	h.ServeHTTP(rec, r.WithContext(context.WithValue(ctx, walkKey{}, w)))
 	toLogin := rec.Code == http.StatusFound && strings.HasPrefix(rec.Header().Get("Location"), "/auth/login")
 	switch {
 	case w.called:
@@ -409,9 +409,10 @@ func TestHooksThatCannotDecide(t *testing.T) {
 		"FromFunc":      {own.API.RequireAuth(own), 400},
 	} {
 		serve := func(err error) *httptest.ResponseRecorder {
-			answer, w.err, walking = err, err, w
+			answer, w.err = err, err
 			rec := httptest.NewRecorder()
-			guard.h.ServeHTTP(rec, testkit.BearerRequest(testkit.GoodToken()))
+			r := testkit.BearerRequest(testkit.GoodToken())
+			guard.h.ServeHTTP(rec, r.WithContext(context.WithValue(r.Context(), walkKey{}, w)))
 			return rec
 		}
 		for why, err := range unsure {
