@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -145,7 +146,7 @@ func TestEndAtTenantFails(t *testing.T) {
 		if err := m.EndAtTenant(t.Context(), issuer, "ada", "sid", "jti", 1, later); !errors.Is(err, errDown) {
 			t.Errorf("%v: %v", ops, err)
 		}
-		if s.hook = nil; ops[0] == "RaiseCtx" {
+		if s.on(nil); ops[0] == "RaiseCtx" {
 			if value, found, _ := s.Memory.Find(storeKey("logout", "client", issuer, "jti")); found {
 				t.Errorf("noted as seen: %s", value)
 			}
@@ -156,12 +157,12 @@ func TestEndAtTenantFails(t *testing.T) {
 		m, _ := newManager(func(c *Config) { c.Revocations = plain(s) })
 		if op == "Find" {
 			n := 0
-			s.hook = func(_ context.Context, name, _ string) error {
+			s.on(func(_ context.Context, name, _ string) error {
 				if name == "Find" {
 					n++
 				}
 				return errIf(n > 2)
-			}
+			})
 		} else {
 			s.fail(op)
 		}
@@ -186,8 +187,8 @@ func TestCoverFails(t *testing.T) {
 	if l := load(t, m, b, "one"); l.Over {
 		t.Error("over")
 	}
-	n := 0
-	s.hook = func(_ context.Context, name, _ string) error { n++; return errIf(n > 3) }
+	var n atomic.Int64
+	s.on(func(context.Context, string, string) error { return errIf(n.Add(1) > 3) })
 	l := m.Load(t.Context(), b.jar())
 	expectKind(t, "the tree", l.Err, StoreDown)
 	s.fail()

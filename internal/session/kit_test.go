@@ -185,22 +185,29 @@ func inBubble(t *testing.T, f func(*testing.T)) {
 // does every store that is not a Memory.
 type fakeStore struct {
 	*Memory
-	hook func(ctx context.Context, op, key string) error // nil: nothing
 
-	mu  sync.Mutex
-	ops []string // names of all calls
+	mu   sync.Mutex
+	hook func(ctx context.Context, op, key string) error // nil: nothing
+	ops  []string                                        // names of all calls
+}
+
+// on has f called by each operation, which fails with its error.
+func (s *fakeStore) on(f func(ctx context.Context, op, key string) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hook = f
 }
 
 func newFake() *fakeStore { return &fakeStore{Memory: NewMemory(1000)} }
 
 // fail has the named operations fail, all of them without a name.
 func (s *fakeStore) fail(names ...string) {
-	s.hook = func(_ context.Context, op, _ string) error {
+	s.on(func(_ context.Context, op, _ string) error {
 		if len(names) == 0 || slices.Contains(names, op) {
 			return errDown
 		}
 		return nil
-	}
+	})
 }
 
 // called returns the operations since the last call.

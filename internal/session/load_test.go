@@ -164,10 +164,10 @@ func TestLoadFromStore(t *testing.T) {
 		{"down", func(_ *testing.T, s *fakeStore, _ *Manager) { s.fail() }, false, false, StoreDown},
 		{"marks down", func(_ *testing.T, s *fakeStore, _ *Manager) { s.fail("FindAllCtx") }, false, false, StoreDown},
 		{"hanging", func(_ *testing.T, s *fakeStore, _ *Manager) {
-			s.hook = func(context.Context, string, string) error { time.Sleep(time.Minute); return nil }
+			s.on(func(context.Context, string, string) error { time.Sleep(time.Minute); return nil })
 		}, false, false, StoreDown},
 		{"panicking", func(_ *testing.T, s *fakeStore, _ *Manager) {
-			s.hook = func(context.Context, string, string) error { panic("at the disco") }
+			s.on(func(context.Context, string, string) error { panic("at the disco") })
 		}, false, false, StoreDown},
 		{"of something else", func(_ *testing.T, s *fakeStore, _ *Manager) {
 			s.Memory.Commit(recordKey("one"), []byte("something"), time.Now().Add(time.Hour))
@@ -237,12 +237,12 @@ func TestLoadFromStoreByTwoCookies(t *testing.T) {
 			t.Fatal(err)
 		}
 		id := func(id string) string { return m.keyring.Seal(purposeID, "s", []byte(id)) }
-		s.hook = func(_ context.Context, op, key string) error {
+		s.on(func(_ context.Context, op, key string) error {
 			if key == recordKey("failing") {
 				return errDown
 			}
 			return nil
-		}
+		})
 		for why, row := range map[string]struct {
 			ids   []string
 			found bool
@@ -285,7 +285,7 @@ func TestLoadOfCanceledRequest(t *testing.T) {
 		ctx, cancel = context.WithTimeout(t.Context(), 0)
 		defer cancel()
 		expectKind(t, "out of time", m.Load(ctx, b.jar()).Err, StoreDown)
-		s.hook = func(context.Context, string, string) error { return context.Canceled }
+		s.on(func(context.Context, string, string) error { return context.Canceled })
 		expectKind(t, "canceled by the store", m.Load(t.Context(), b.jar()).Err, StoreDown)
 	})
 }

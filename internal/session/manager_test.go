@@ -203,7 +203,7 @@ func TestRenewFails(t *testing.T) {
 			"hanging":  {func(context.Context, string, string) error { time.Sleep(time.Minute); return nil }, StoreDown},
 			"too slow": {func(context.Context, string, string) error { time.Sleep(time.Second * 4 / 10); return nil }, NotWritten},
 		} {
-			s.hook = row.hook
+			s.on(row.hook)
 			w, begin := httptest.NewRecorder(), time.Now()
 			expectKind(t, why, m.Renew(w, b.request(), l), row.want)
 			// Giving the lease back can take a second more.
@@ -213,7 +213,7 @@ func TestRenewFails(t *testing.T) {
 			if len(w.Header()) > 0 {
 				t.Errorf("%s: %v", why, w.Header())
 			}
-			s.hook = nil
+			s.on(nil)
 			time.Sleep(time.Hour)
 		}
 	})
@@ -433,7 +433,7 @@ func TestLeaseAttempts(t *testing.T) {
 		end, _, _ := s.Memory.LeaseCtx(t.Context(), storeKey("lease", "one"), time.Hour)
 		var at []time.Duration
 		start := time.Now()
-		s.hook = func(context.Context, string, string) error { at = append(at, time.Since(start)); return nil }
+		s.on(func(context.Context, string, string) error { at = append(at, time.Since(start)); return nil })
 		time.AfterFunc(1600*time.Millisecond, end)
 		unlock, err := m.lock(t.Context(), "one")
 		if err != nil {
@@ -471,7 +471,7 @@ func TestTokensOutliveOutage(t *testing.T) {
 		if !strings.Contains(log.String(), "could still not be kept") {
 			t.Errorf("log: %s", log)
 		}
-		s.hook = nil
+		s.on(nil)
 		if _, err := m.Change(t.Context(), record, unchanged); err != nil {
 			t.Error(err)
 		}
@@ -516,12 +516,12 @@ func TestLateTokensOfEndedSession(t *testing.T) {
 		record := load(t, m, b, "one").Record
 		s.fail("UpdateCtx")
 		m.Change(t.Context(), record, refresh("second"))
-		s.hook = func(_ context.Context, op, key string) error {
+		s.on(func(_ context.Context, op, key string) error {
 			if op == "UpdateCtx" {
 				s.Memory.Delete(key)
 			}
 			return nil
-		}
+		})
 		if _, err := m.Change(t.Context(), record, unchanged); !IsEnded(err) {
 			t.Errorf("ended meanwhile: %v", err)
 		}
@@ -647,7 +647,7 @@ func TestCurrent(t *testing.T) {
 		s.fail()
 		_, err := m.Current(t.Context(), w, none)
 		expectKind(t, "store down", err, StoreDown)
-		s.hook = nil
+		s.on(nil)
 		s.Memory.Delete(recordKey("two"))
 		if _, err = m.Current(t.Context(), w, none); !IsEnded(err) {
 			t.Errorf("ended meanwhile: %v", err)

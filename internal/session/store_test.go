@@ -168,7 +168,7 @@ func TestStoreIsBounded(t *testing.T) {
 	} {
 		inBubble(t, func(t *testing.T) {
 			s := newFake()
-			s.hook = func(ctx context.Context, _, _ string) error { return row.hook(ctx) }
+			s.on(func(ctx context.Context, _, _ string) error { return row.hook(ctx) })
 			b := newBoundStore(s)
 			begin := time.Now()
 			_, err := b.find(t.Context(), "k")
@@ -196,7 +196,7 @@ func TestStoreIsBounded(t *testing.T) {
 func TestStoreIsBusy(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newFake()
-		s.hook = func(context.Context, string, string) error { time.Sleep(time.Hour); return nil }
+		s.on(func(context.Context, string, string) error { time.Sleep(time.Hour); return nil })
 		b := newBoundStore(s)
 		var all sync.WaitGroup
 		for range maxStoreCalls {
@@ -222,7 +222,7 @@ func TestStoreIsBusy(t *testing.T) {
 		}
 		s.mu.Unlock()
 		time.Sleep(time.Hour)
-		s.hook = nil
+		s.on(nil)
 		if _, err := b.find(t.Context(), "k"); err != nil {
 			t.Errorf("afterwards: %v", err)
 		}
@@ -248,12 +248,12 @@ func TestLateLease(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newFake()
 		b := newBoundStore(s)
-		s.hook = func(_ context.Context, op, _ string) error {
+		s.on(func(_ context.Context, op, _ string) error {
 			if op == "LeaseCtx" {
 				time.Sleep(10 * time.Second)
 			}
 			return nil
-		}
+		})
 		if end, ok, err := b.lease(t.Context(), "k", time.Hour); end != nil || ok || err != errStoreTimeout {
 			t.Errorf("%v, %v", ok, err)
 		}
@@ -306,7 +306,7 @@ func TestReleaseAfterTheRequest(t *testing.T) {
 			t.Errorf("called %s", got)
 		}
 		end, _, _ = b.lease(t.Context(), "k", time.Hour)
-		s.hook = func(context.Context, string, string) error { time.Sleep(time.Minute); return nil }
+		s.on(func(context.Context, string, string) error { time.Sleep(time.Minute); return nil })
 		begin := time.Now()
 		end()
 		if took := time.Since(begin); took != storeTimeout {
