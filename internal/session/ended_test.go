@@ -156,13 +156,8 @@ func TestEndAtTenantFails(t *testing.T) {
 		s := newFake()
 		m, _ := newManager(func(c *Config) { c.Revocations = plain(s) })
 		if op == "Find" {
-			n := 0
-			s.on(func(_ context.Context, name, _ string) error {
-				if name == "Find" {
-					n++
-				}
-				return errIf(n > 2)
-			})
+			var n atomic.Int64
+			s.on(func(_ context.Context, name, _ string) error { return errIf(name == "Find" && n.Add(1) > 2) })
 		} else {
 			s.fail(op)
 		}
