@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 func b64(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
@@ -277,6 +278,37 @@ func BenchmarkParse(b *testing.B) {
 		}
 		if _, err := ParseClaims(m.Payload, false); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// TestFoldedNames has every spelling of a deciding name that a reader who folds case
+// takes for it.
+func TestFoldedNames(t *testing.T) {
+	for _, claim := range deciding {
+		spellings := []string{""}
+		for _, letter := range claim {
+			var longer []string
+			for _, spelling := range spellings {
+				for r := unicode.SimpleFold(letter); ; r = unicode.SimpleFold(r) {
+					longer = append(longer, spelling+string(r))
+					if r == letter {
+						break
+					}
+				}
+			}
+			spellings = longer
+		}
+		if len(spellings) < 8 {
+			t.Fatalf("%q", spellings)
+		}
+		for _, spelling := range spellings {
+			if !foldsToDeciding(spelling) {
+				t.Errorf("%q is not taken for %s", spelling, claim)
+			}
+			if foldsToDeciding(spelling+"s") || foldsToDeciding(spelling[1:]) {
+				t.Errorf("a longer or shorter name than %q is taken for %s", spelling, claim)
+			}
 		}
 	}
 }
