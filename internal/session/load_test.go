@@ -83,6 +83,13 @@ func TestLoad(t *testing.T) {
 		if l := rotated.Load(t.Context(), jarWith(good)); l.Record == nil || l.Current {
 			t.Errorf("the second secret: %+v", l)
 		}
+		resealed := sealed(t, rotated, newRecord("one"))
+		if l := rotated.Load(t.Context(), jarWith(resealed, good)); l.Record == nil || !l.Current {
+			t.Errorf("of two equal copies, not the first: %+v", l)
+		}
+		if l := rotated.Load(t.Context(), jarWith(good, resealed)); l.Record == nil || l.Current {
+			t.Errorf("of two equal copies, not the first: %+v", l)
+		}
 		got := m.Load(t.Context(), jarWith(good)).Record
 		want := newRecord("one")
 		want.inCookie = true

@@ -247,6 +247,11 @@ func TestChange(t *testing.T) {
 			t.Fatalf("%+v, %v", changed, err)
 		}
 		// The request of another goroutine still has the old cookie.
+		if s != nil {
+			if newest, kept, err := m.Newest(t.Context(), old); err != nil || newest != kept {
+				t.Errorf("stored tokens are not the newest: %+v, %+v, %v", newest, kept, err)
+			}
+		}
 		again, err := m.Change(t.Context(), old, unchanged)
 		if err != nil || again.Tokens[0].Token != "second" || again.RefreshToken != "refresh second" {
 			t.Errorf("%+v, %v", again, err)
@@ -790,7 +795,12 @@ func TestCookieSize(t *testing.T) {
 		for range 2 {
 			r := newRecord("one")
 			r.Data = map[string]string{"large": strings.Repeat("x", 8000)}
-			r.Tokens = r.Tokens[:1]
+			seals := 0
+			watched, _ := newManager(nil)
+			watched.Watch(func() { seals++ })
+			if _, err := watched.cookieValue(r); err != nil || seals != 1 {
+				t.Errorf("a session with nothing to leave out is sealed %d times: %v", seals, err)
+			}
 			begin(t, m, r)
 		}
 		if n := strings.Count(log.String(), "larger than 6 KiB"); n != 1 || strings.Count(log.String(), "level=WARN") != 1 {
