@@ -68,6 +68,7 @@ func TestSignatureForms(t *testing.T) {
 			"a byte more":       append(bytes.Clone(good), 0),
 			"a zero in front":   append([]byte{0}, good...),
 			"a zero per half":   slices.Concat([]byte{0}, good[:half], []byte{0}, good[half:]),
+			"a zero between":    slices.Concat(good[:half], []byte{0}, good[half:]),
 			"one byte":          {1},
 			"zeros":             make([]byte, len(good)),
 			"longer than a key": bytes.Repeat([]byte{1}, 2000),

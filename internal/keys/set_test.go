@@ -573,6 +573,23 @@ func TestConfirm(t *testing.T) {
 	expect(t, "keys without a kid", nameless.Confirm(t.Context(), anothers), fault.Keys)
 }
 
+// TestConfirmOfKeyWithoutID: without a kid nothing tells that the fetch under way has
+// the key, so the next one decides.
+func TestConfirmOfKeyWithoutID(t *testing.T) {
+	document := jwks(jwkOf("", edwards().Public(), nil))
+	synctest.Test(t, func(t *testing.T) {
+		is := &issuer{document: document}
+		set := New(is.source())
+		verify(t, set, "", nil)
+		is.delay = time.Second
+		go set.Refresh(t.Context())
+		synctest.Wait()
+		time.Sleep(time.Second / 2)
+		expect(t, "forged", set.Confirm(t.Context(), signed("", "EdDSA", newEdwards())), fault.Signature)
+		is.expectFetches(t, 3)
+	})
+}
+
 // TestConfirmIsThrottled: a wrong signature can be confirmed twice in a row.
 func TestConfirmIsThrottled(t *testing.T) {
 	forged := signed("a", "EdDSA", newEdwards())

@@ -328,3 +328,25 @@ func TestMoveToStore(t *testing.T) {
 		load(t, after, b, "one")
 	})
 }
+
+// TestMovedSessionEnds: a session that a request has moved into the store is ended by
+// its deletion there, also for that request.
+func TestMovedSessionEnds(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newFake()
+		before, _ := newManager(nil)
+		m, _ := newManager(func(c *Config) { c.Store, c.CookiesUntil = s, time.Now().Add(time.Hour) })
+		record := load(t, m, begin(t, before, newRecord("one")), "one").Record
+		moved, err := m.Change(t.Context(), record, refresh("second"))
+		if err != nil || !record.inCookie || moved.inCookie {
+			t.Fatalf("%+v, %v", moved, err)
+		}
+		s.Memory.Delete(recordKey("one"))
+		if _, err := m.Change(t.Context(), moved, refresh("third")); !IsEnded(err) {
+			t.Errorf("%v, want Ended", err)
+		}
+		if _, found, _ := s.Memory.Find(recordKey("one")); found {
+			t.Error("the session is in the store again")
+		}
+	})
+}

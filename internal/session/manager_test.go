@@ -317,6 +317,10 @@ func TestChangeAfterLogout(t *testing.T) {
 		if !IsEnded(err) {
 			t.Errorf("a logout elsewhere meanwhile: %v", err)
 		}
+		time.Sleep(2 * time.Minute)
+		if value, _ := one.recent.find(t.Context(), recordKey("one")); value != nil {
+			t.Error("the tokens of a session that has ended stay cached")
+		}
 		if _, err = one.Change(t.Context(), record, refresh("later")); !IsEnded(err) {
 			t.Errorf("a logout elsewhere before: %v", err)
 		}
