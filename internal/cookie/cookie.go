@@ -105,8 +105,9 @@ func (c Cookie) Is(name string) bool {
 	return isPart || len(name) == len(c.Name)
 }
 
-// Set writes value and deletes every part in the jar that it does not replace. Values longer than one cookie are split into parts: name.0,
-// name.1 and so on, the first beginning with the number of parts.
+// Set writes value and deletes every part in the jar that it does not replace.
+// Values longer than one cookie are split into parts: name.0, name.1 and so on. The
+// first part begins with the number of parts.
 //
 // The response is marked as not cacheable: a shared cache that stores a
 // Set-Cookie hands one visitor's session to the next.
@@ -211,9 +212,11 @@ func (c Cookie) split(value string) []part {
 	if len(value) <= room+len(longestSuffix) {
 		return []part{{c.Name, value}}
 	}
-	// The count has at most two digits: MaxSize over a quarter of a line is 16.
-	const countRoom = len("16:")
-	n := (len(value) + countRoom + room - 1) / room
+	// The first part begins with the number of parts, which takes room too.
+	n := 2
+	for len(value)+len(strconv.Itoa(n)+":") > n*room {
+		n++
+	}
 	value = strconv.Itoa(n) + ":" + value
 	var parts []part
 	for i := 0; value != ""; i++ {
@@ -228,7 +231,7 @@ func (c Cookie) split(value string) []part {
 func join(parts map[int][]string, copy int) (string, bool) {
 	count, first, found := strings.Cut(parts[0][copy], ":")
 	n, err := strconv.Atoi(count)
-	if !found || err != nil || n < 2 || n > MaxSize/(lineLimit/4) {
+	if !found || err != nil || n < 2 || n > maxParts {
 		return "", false
 	}
 	var b strings.Builder
@@ -242,7 +245,12 @@ func join(parts map[int][]string, copy int) (string, bool) {
 	return b.String(), true
 }
 
-const longestSuffix = ".15"
+// maxParts is the number of parts of a value of MaxSize with the least room that
+// Check accepts: 16 for the value, and one for the number before it.
+const (
+	maxParts      = MaxSize/(lineLimit/4) + 1
+	longestSuffix = ".16"
+)
 
 // capacity is the room for a value beside the longest name and all attributes.
 func (c Cookie) capacity() int {

@@ -1,8 +1,8 @@
-// Package fault lists the ways in which a JSON Web Token can be wrong. A fault is a
-// value, so that the program compares it and not its words.
+// Package fault lists the faults of JSON Web Tokens. A fault is a value, so that
+// the program compares faults and not texts.
 //
-// The package does not know who asks, so it has no HTTP status and no text for a
-// visitor.
+// The package does not know who verifies a token. It has no HTTP status and no text
+// for a visitor.
 package fault
 
 import (
@@ -11,11 +11,11 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 )
 
-// A Fault is one way for a token to be wrong. The description goes into the
-// challenge that refuses an access token (RFC 6750, Section 3).
+// A Fault is a reason to reject a token. An API sends its description in the
+// challenge for an access token (RFC 6750, Section 3).
 type Fault struct {
-	// Reason is a word for metrics and logs, Description a sentence without any
-	// text of the token, and Cause says more, for the log alone.
+	// Reason is a word for metrics and logs. Description contains no text of the
+	// token. Cause has details for the log only, and can be nil.
 	Reason, Description string
 	Cause               error
 }
@@ -27,13 +27,14 @@ func (f *Fault) Error() string {
 	return f.Description
 }
 
-// Because returns the fault with a cause, which is formatted when it is read.
+// Because returns a copy of the fault with a cause, which is formatted when it is
+// read.
 func (f *Fault) Because(format string, args ...any) *Fault {
 	return &Fault{f.Reason, f.Description, &cause{format, args}}
 }
 
-// A cause is formatted when Error is called: most refusals are never logged, and
-// formatting takes as long as refusing.
+// A cause is formatted when Error is called. Most faults are not logged, and
+// formatting takes as long as checking a token.
 type cause struct {
 	format string
 	args   []any
@@ -41,7 +42,7 @@ type cause struct {
 
 func (c *cause) Error() string { return fmt.Errorf(c.format, c.args...).Error() }
 
-// Unwrap returns the error among the arguments. There is at most one.
+// Unwrap returns the error among the arguments, of which there is at most one.
 func (c *cause) Unwrap() error {
 	for _, arg := range c.args {
 		if err, ok := arg.(error); ok {
@@ -51,8 +52,8 @@ func (c *cause) Unwrap() error {
 	return nil
 }
 
-// The faults. Two of them can share a description, so that a client learns no more
-// than it must, and differ in the reason.
+// The faults. Some share a description and differ in the reason, so that a client
+// learns no more than it needs.
 var (
 	Malformed    = &Fault{"token_malformed", "token malformed", nil}
 	Size         = &Fault{"token_too_large", "token malformed", nil}

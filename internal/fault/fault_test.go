@@ -27,12 +27,12 @@ func TestBecause(t *testing.T) {
 	}
 }
 
-// TestCauseIsFormattedLate: nobody may read it.
+// TestCauseIsFormattedLate: most causes are never read.
 func TestCauseIsFormattedLate(t *testing.T) {
 	n := 0
 	Claim.Because("%v", counted{&n})
 	if n > 0 {
-		t.Error("the cause was formatted before anybody asked")
+		t.Error("the cause was formatted before it was read")
 	}
 	if text := Claim.Because("%v", counted{&n}).Error(); n != 1 {
 		t.Errorf("formatted %d times: %s", n, text)

@@ -36,6 +36,7 @@ func TestObjectMembers(t *testing.T) {
 		{`{"a":{"b":{"c":[true,false,null,-0.5e+3]}}}`, []string{`a={"b":{"c":[true,false,null,-0.5e+3]}}`}},
 		{`{"a":"\ud83d\ude00\"\\\/\b\f\n\r\t"}`, []string{`a="\ud83d\ude00\"\\\/\b\f\n\r\t"`}},
 		{`{"a":0,"b":-1,"c":10.01,"d":1E5}`, []string{"a=0", "b=-1", "c=10.01", "d=1E5"}},
+		{`{"a":9,"b":9.9,"c":1e-9}`, []string{"a=9", "b=9.9", "c=1e-9"}},
 	}
 	for _, tt := range tests {
 		got, err := members(t, tt.text)
@@ -59,6 +60,10 @@ func TestObjectRefuses(t *testing.T) {
 		{"unterminated", `{"a":1`},
 		{"unterminated name", `{"a`},
 		{"no value", `{"a":}`},
+		{"nothing behind the colon", `{"a":`},
+		{"nothing behind an array's comma", `{"a":[1,`},
+		{"unicode escape at the end", `{"a":"\u00`},
+		{"low surrogate at the end", `{"a":"\ud83d\ude`},
 		{"no colon", `{"a" 1}`},
 		{"no name", `{1:2}`},
 		{"single quotes", `{'a':1}`},
@@ -150,6 +155,8 @@ func TestNumber(t *testing.T) {
 		ok    bool
 	}{
 		{"0", 0, true}, {"-1.5", -1.5, true}, {"1.7e9", 1.7e9, true},
+		{"9", 9, true}, {"9e1", 90, true}, {"-9", -9, true},
+		{"999999999999999", 999999999999999, true}, {"9007199254740993", 9007199254740992, true}, {"99999999999999999999", 1e20, true},
 		{"1e400", 0, false}, {"-1e400", 0, false},
 		{`"1"`, 0, false}, {"true", 0, false}, {"null", 0, false}, {"", 0, false}, {"[1]", 0, false},
 	}

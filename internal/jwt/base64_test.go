@@ -58,6 +58,16 @@ func TestDecodeTwo(t *testing.T) {
 	}
 }
 
+// TestDecodeTwoAllocates once for texts that fit on the stack, up to the last byte.
+func TestDecodeTwoAllocates(t *testing.T) {
+	for n, want := range map[int]float64{100: 1, 2048: 1, 2049: 2} {
+		first, second := b64(strings.Repeat("x", n-9)), b64(strings.Repeat("y", 9))
+		if got := testing.AllocsPerRun(20, func() { decodeTwo(first, second) }); got != want {
+			t.Errorf("%d bytes: %v allocations, want %v", n, got, want)
+		}
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	f.Add("eyJhbGciOiJSUzI1NiJ9")
 	f.Add("AB")

@@ -210,7 +210,7 @@ func (s *nameSet) add(name string) bool {
 			s.few = append(s.few, name)
 			return true
 		}
-		s.many = make(map[string]struct{}, 4*maxCompared)
+		s.many = map[string]struct{}{}
 		for _, known := range s.few {
 			s.many[known] = struct{}{}
 		}
@@ -287,15 +287,18 @@ func (c *Claims) read(name Name, value string, scp *string) (ok bool) {
 	return ok
 }
 
+// deciding lists the claims that decide whether a token is valid.
+var deciding = [...]string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "cnf"}
+
 // foldsToDeciding reports whether a reader that folds case, as encoding/json
 // does, would take name for a claim that decides whether a token is valid.
 func foldsToDeciding(name string) bool {
-	// Three letters, each of at most three bytes.
-	if len(name) < 3 || len(name) > 9 {
+	// Three letters. Only s folds to a letter of more bytes, the two of U+017F.
+	if len(name) < 3 || len(name) > 5 {
 		return false
 	}
-	for _, deciding := range [...]string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "cnf"} {
-		if strings.EqualFold(name, deciding) {
+	for _, claim := range deciding {
+		if strings.EqualFold(name, claim) {
 			return true
 		}
 	}

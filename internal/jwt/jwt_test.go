@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 func b64(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
@@ -47,6 +48,8 @@ func TestParseHeaders(t *testing.T) {
 		{"nothing but alg", `{"alg":"ES256"}`, nil},
 		{"white space", "{ \"alg\" : \"RS256\",\n \"kid\" : \"rs1\" }", nil},
 		{"keys that are offered are ignored", `{"alg":"RS256","jwk":{"kty":"RSA"},"jku":"https://h/","x5u":"https://h/","x5c":["a"],"x5t":"b"}`, nil},
+		{"1 KiB", `{"alg":"RS256","x":"` + strings.Repeat("x", 1<<10-len(`{"alg":"RS256","x":""}`)) + `"}`, nil},
+		{"a byte more than 1 KiB", `{"alg":"RS256","x":"` + strings.Repeat("x", 1<<10+1-len(`{"alg":"RS256","x":""}`)) + `"}`, ErrMalformed},
 		{"unknown member", `{"alg":"RS256","foo":[1,{"bar":null}]}`, nil},
 		{"longest kid", `{"alg":"RS256","kid":"` + strings.Repeat("k", 256) + `"}`, nil},
 		{"KID is not kid", `{"alg":"RS256","KID":1}`, nil},
@@ -197,6 +200,7 @@ func TestParseClaimsRefuses(t *testing.T) {
 		{`{"exp":9223372036854775807}`, ErrClaim}, {`{"exp":18446744073709551617}`, ErrClaim}, {`{"exp":1767312000000}`, ErrClaim},
 		{`{"exp":253402300800}`, ErrClaim}, {`{"nbf":"0"}`, ErrClaim}, {`{"nbf":null}`, ErrClaim}, {`{"iat":"x"}`, ErrClaim}, {`{"auth_time":"x"}`, ErrClaim},
 		{`{"iss":null}`, ErrClaim}, {`{"iss":1}`, ErrClaim}, {`{"iss":["https://t.example/"]}`, ErrClaim},
+		{`{"sub":"a\u001fb"}`, ErrClaim}, {`{"sub":"a\u007fb"}`, ErrClaim}, {`{"sub":"a\u009fb"}`, ErrClaim},
 		{`{"sub":1}`, ErrClaim}, {`{"sub":null}`, ErrClaim}, {`{"sub":""}`, ErrClaim}, {`{"sub":"a\u0000b"}`, ErrClaim}, {`{"sub":"a\u0085b"}`, ErrClaim},
 		{`{"aud":5}`, ErrClaim}, {`{"aud":{}}`, ErrClaim}, {`{"aud":["a",1]}`, ErrClaim}, {`{"aud":null}`, ErrClaim},
 		{`{"scope":1}`, ErrClaim}, {`{"scope":["a",1]}`, ErrClaim}, {`{"scp":{}}`, ErrClaim},
@@ -214,7 +218,7 @@ func TestParseClaimsRefuses(t *testing.T) {
 			t.Errorf("ParseClaims(%.60s) = %+v, %v; want %v", tt.claims, c, err, tt.want)
 		}
 	}
-	for _, fine := range []string{`{"Scope":1}`, `{"EXPIRES":1}`, `{"org_ID":1}`, `{"x":1,"x":2}`, `{"sub":"oauth2|Žák|你"}`} {
+	for _, fine := range []string{`{"Scope":1}`, `{"EXPIRES":1}`, `{"org_ID":1}`, `{"x":1,"x":2}`, `{"sub":"oauth2|Žák|你"}`, `{"sub":"a b~\u00a0"}`, `{"exp":253402300799}`} {
 		if _, err := ParseClaims(fine, false); err != nil {
 			t.Errorf("ParseClaims(%s): %v", fine, err)
 		}
@@ -278,6 +282,37 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
+// TestFoldedNames has every spelling of a deciding name that a reader who folds case
+// takes for it.
+func TestFoldedNames(t *testing.T) {
+	for _, claim := range deciding {
+		spellings := []string{""}
+		for _, letter := range claim {
+			var longer []string
+			for _, spelling := range spellings {
+				for r := unicode.SimpleFold(letter); ; r = unicode.SimpleFold(r) {
+					longer = append(longer, spelling+string(r))
+					if r == letter {
+						break
+					}
+				}
+			}
+			spellings = longer
+		}
+		if len(spellings) < 8 {
+			t.Fatalf("%q", spellings)
+		}
+		for _, spelling := range spellings {
+			if !foldsToDeciding(spelling) {
+				t.Errorf("%q is not taken for %s", spelling, claim)
+			}
+			if foldsToDeciding(spelling+"s") || foldsToDeciding(spelling[1:]) {
+				t.Errorf("a longer or shorter name than %q is taken for %s", spelling, claim)
+			}
+		}
+	}
+}
+
 // The work for a name does not grow with the names before it: a stranger can send
 // as many as fit into a token.
 func TestNameSet(t *testing.T) {
@@ -286,6 +321,9 @@ func TestNameSet(t *testing.T) {
 	for i := range names {
 		if !s.add(strconv.Itoa(i)) {
 			t.Fatalf("name %d is taken for one of before", i)
+		}
+		if (s.many != nil) != (i >= maxCompared) { // which honest tokens never need
+			t.Fatalf("after %d names, a map: %v", i+1, s.many != nil)
 		}
 	}
 	for i := range names {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// A Bucket bounds the requests that unverified tokens can cause. It is full
-// at first, and gains one request in each interval.
+// A Bucket limits the requests that unverified tokens can cause. It starts full and
+// gains one request per interval, up to burst.
 type Bucket struct {
 	burst int
 	every time.Duration
@@ -19,7 +19,7 @@ type Bucket struct {
 // NewBucket returns a full bucket.
 func NewBucket(burst int, every time.Duration) *Bucket { return &Bucket{burst: burst, every: every} }
 
-// Take pays for one request, if the bucket has one left.
+// Take takes one request and reports whether the bucket had one left.
 func (b *Bucket) Take(now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -32,7 +32,7 @@ func (b *Bucket) Take(now time.Time) bool {
 	return true
 }
 
-// GiveBack undoes one take.
+// GiveBack undoes one Take.
 func (b *Bucket) GiveBack() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 func staticSnapshot(document []byte) (*snapshot, error) {
 	if block, rest := pem.Decode(document); block != nil {
 		s, err := pemSnapshot(block, rest)
-		// What cannot be decoded is passed over, as text between blocks is.
+		// Package pem skips a damaged block like text between blocks.
 		if begun := bytes.Count(document, []byte("-----BEGIN ")); err == nil && begun != len(s.all) {
 			err = fmt.Errorf("%d of %d PEM blocks can be read", len(s.all), begun)
 		}
@@ -26,7 +26,8 @@ func staticSnapshot(document []byte) (*snapshot, error) {
 	if err := json.Unmarshal(document, &set); err != nil {
 		return nil, errors.New("the document is neither a JWK Set nor PEM")
 	}
-	// Nobody will replace a key that was left out here, so none is.
+	// A static document is never fetched again, so a key that is left out would
+	// stay missing.
 	s, skipped := newSnapshot(set.Keys, nil)
 	if len(skipped) > 0 || len(s.all) == 0 || len(set.Keys) > maxKeys {
 		return nil, usableKeys(len(s.all), len(set.Keys), skipped)
@@ -34,8 +35,8 @@ func staticSnapshot(document []byte) (*snapshot, error) {
 	return s, nil
 }
 
-// usableKeys says how many of the keys of a document can be used, and why the
-// others cannot.
+// usableKeys returns an error with the number of usable keys, and with the reasons
+// why the others cannot be used.
 func usableKeys(usable, all int, skipped []error) error {
 	return errors.Join(append([]error{fmt.Errorf("%d of %d keys can be used", usable, all)}, skipped...)...)
 }
@@ -77,7 +78,8 @@ func pemKey(block *pem.Block) (*Key, error) {
 	return &Key{algorithms: algorithms, key: public}, nil
 }
 
-// A snapshot is the keys of one fetch. It is immutable once it is used.
+// A snapshot holds the keys of one fetch. It does not change after it was
+// published.
 type snapshot struct {
 	all []*Key
 	fit map[keyHeader][]*Key
@@ -87,12 +89,12 @@ type snapshot struct {
 	symmetric bool
 }
 
-// A keyHeader is what the header of a token says about its key.
+// A keyHeader has the header parameters that choose a key.
 type keyHeader struct{ id, alg string }
 
 func (s *snapshot) add(key *Key) {
-	// More keys with one id are not tried: a token would cost its sender
-	// nothing, and us a signature for each.
+	// Each further key with the same id would cost one more verification per token,
+	// and an attacker sends tokens for free.
 	const maxTried = 4
 	if s.fit == nil {
 		s.fit = map[keyHeader][]*Key{}
@@ -112,7 +114,7 @@ func (s *snapshot) add(key *Key) {
 	}
 }
 
-// know notes that the issuer has a key with the id, usable or not.
+// know records that the issuer has a key with the id, usable or not.
 func (s *snapshot) know(id string) {
 	if s.ids == nil {
 		s.ids = map[string]bool{}
@@ -120,9 +122,9 @@ func (s *snapshot) know(id string) {
 	s.ids[id] = true
 }
 
-// find returns the keys for an id that can make signatures of an algorithm. A
-// token without an id is for the one key that fits: with several, each would
-// have to be tried, at the caller's pleasure.
+// find returns the keys with an id for an algorithm. Without an id there must be
+// exactly one key that fits. Trying several would let a caller choose the number of
+// verifications.
 func (s *snapshot) find(id, alg string) ([]*Key, error) {
 	if s.nameless {
 		id = ""
@@ -141,8 +143,8 @@ func (s *snapshot) find(id, alg string) ([]*Key, error) {
 	return nil, errUnknownKey
 }
 
-// known returns the same key as it was in an earlier snapshot, if it was there.
-// To whoever remembers what a key has signed, one key is then one pointer.
+// known returns the key of an earlier snapshot if it is equal. A key so keeps its
+// pointer through a rotation, by which caches of verified tokens compare it.
 func (s *snapshot) known(key *Key) *Key {
 	if s != nil {
 		for _, k := range s.all {
@@ -154,9 +156,9 @@ func (s *snapshot) known(key *Key) *Key {
 	return key
 }
 
-// newSnapshot takes the keys that can be used, and says why the others cannot.
-// One that cannot must not cost the others: issuers add kinds that nobody has
-// heard of.
+// newSnapshot returns a snapshot of the usable keys, and one error for each of the
+// others. An unusable key does not cost the usable ones: issuers add keys of new
+// types.
 func newSnapshot(raw []json.RawMessage, held *snapshot) (s *snapshot, skipped []error) {
 	s = &snapshot{}
 	for _, text := range raw[:min(len(raw), maxKeys)] {

@@ -11,8 +11,7 @@ type residueSet [3]uint64
 func (s *residueSet) add(r uint64)      { s[r/64] |= 1 << (r % 64) }
 func (s *residueSet) has(r uint64) bool { return s[r/64]&(1<<(r%64)) != 0 }
 
-// rocaResidues are, for each prime from 3 to 167, the powers of 65537 modulo that
-// prime.
+// rocaResidues has the powers of 65537 modulo each prime from 3 to 167.
 var rocaResidues = sync.OnceValue(func() map[uint64]*residueSet {
 	residues := map[uint64]*residueSet{}
 	for p := uint64(3); p <= 167; p += 2 {
@@ -28,11 +27,11 @@ var rocaResidues = sync.OnceValue(func() map[uint64]*residueSet {
 	return residues
 })
 
-// Factorable reports whether an RSA modulus is of the generator of
-// CVE-2017-15361, whose keys can be factored. Its primes are powers of 65537
-// modulo the product of small primes, so their product is one modulo each of them
-// (Nemec et al., "The Return of Coppersmith's Attack", CCS 2017, Section 3). Of
-// other moduli, one in more than a hundred million is.
+// Factorable reports whether an RSA modulus has the fingerprint of CVE-2017-15361.
+// An attacker can factor such moduli. The faulty generator chooses primes that are
+// powers of 65537 modulo a product of small primes, so the modulus is such a power
+// too (Nemec et al., "The Return of Coppersmith's Attack", CCS 2017, Section 3).
+// Fewer than one in a hundred million other moduli have the fingerprint.
 func Factorable(n *big.Int) bool {
 	var prime, rest big.Int
 	for p, residues := range rocaResidues() {

@@ -20,12 +20,11 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/recent"
 )
 
-// A sharedKey is behind a function, because package fmt prints every value that it
-// reaches, and of a function only the address.
+// A sharedKey is a secret behind a function. Package fmt prints the fields of every
+// value that it reaches, but only the address of a function.
 type sharedKey func() string
 
-// A Key is a key that was checked, and the algorithms it may be used
-// with.
+// A Key is a checked public key or secret with the algorithms that it is for.
 type Key struct {
 	id         string
 	algorithms []string
@@ -37,10 +36,9 @@ func (k *Key) equal(other *Key) bool {
 	return ok && k.id == other.id && slices.Equal(k.algorithms, other.algorithms) && public.Equal(other.key)
 }
 
-// newKey reads a JWK (RFC 7517). What package jwk accepts is checked
-// again: it takes private keys and shared secrets, and earlier versions took
-// short RSA keys and points that are off their curve. The error says why the key
-// cannot be used, and nothing that is in it.
+// newKey reads a JWK (RFC 7517). It does not rely on the checks of package jwk,
+// which accepts private keys and shared secrets, and in earlier versions accepted
+// short RSA keys and points off their curve. The error quotes nothing of the key.
 func newKey(text json.RawMessage) (*Key, error) {
 	parsed, err := jwk.ParseKey(text)
 	if err != nil {
@@ -64,8 +62,8 @@ func newKey(text json.RawMessage) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A key that names its algorithm is for no other (RFC 8725, Section 3.1).
-	// Auth0 can be told not to name it.
+	// A key with an alg is for that algorithm only (RFC 8725, Section 3.1). A
+	// tenant can leave alg out.
 	if alg, ok := parsed.Algorithm(); ok {
 		if !slices.Contains(algorithms, alg.String()) {
 			return nil, fmt.Errorf("is for %.20q", alg)
@@ -78,15 +76,15 @@ func newKey(text json.RawMessage) (*Key, error) {
 // Symmetric is the algorithm of a shared secret.
 const Symmetric = "HS256"
 
-// Asymmetric are those of RFC 7518, Section 3.1, and RFC 8037 that
-// are checked with a public key.
+// Asymmetric lists the algorithms of RFC 7518, Section 3.1, and RFC 8037 whose
+// signatures are verified with a public key.
 var Asymmetric = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 
-// algorithmsOf checks a key, and returns what it can be used with.
+// algorithmsOf checks a key and returns its algorithms.
 func algorithmsOf(key any) ([]string, error) {
 	switch key := key.(type) {
 	case *rsa.PublicKey:
-		// Shorter keys are too weak (RFC 7518, Section 3.3); longer ones cost
+		// Shorter keys are too weak (RFC 7518, Section 3.3). Longer keys cost
 		// milliseconds per token.
 		if bits := key.N.BitLen(); bits < 2048 || bits > 8192 {
 			return nil, fmt.Errorf("has %d bits", bits)
@@ -122,8 +120,8 @@ func algorithmsOf(key any) ([]string, error) {
 	return nil, errors.New("is of no kind that is used here")
 }
 
-// lowOrderPoints are the encodings, without the sign bit, of the points of
-// Ed25519 whose order divides 8, the two that are not canonical included.
+// lowOrderPoints lists the points of Ed25519 whose order divides 8, encoded without
+// the sign bit. Two of the encodings are not canonical.
 var lowOrderPoints = []string{
 	"\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00",
 	"\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00",
@@ -140,12 +138,12 @@ func lowOrder(key ed25519.PublicKey) bool {
 	return slices.Contains(lowOrderPoints, string(point))
 }
 
-// verify reports whether the signature of a token is by this key. It is made
-// with the standard library, which is stricter than wrappers around it: the
-// salt of PSS has the length of the hash, and signatures have one length (RFC
-// 7518, Sections 3.3 to 3.5).
+// verify reports whether the key made the signature of a token. It calls the
+// standard library itself, because wrappers are less strict. The salt of PSS must
+// have the length of the hash, and an ECDSA signature must have the length of its
+// curve (RFC 7518, Sections 3.4 and 3.5).
 func (k *Key) verify(m jwt.Message) bool {
-	// Both stay on the stack.
+	// Both arrays stay on the stack.
 	var hashed [sha512.Size]byte
 	var array [8192 / 8]byte // the longest signature that can be good
 	signature := m.AppendSignature(array[:0])
@@ -174,8 +172,9 @@ func (k *Key) verify(m jwt.Message) bool {
 	return false
 }
 
-// appendDER appends r and s as ASN.1 has them (RFC 3279, Section 2.2.3), which is
-// how the standard library reads a signature fastest.
+// appendDER appends r and s in ASN.1 (RFC 3279, Section 2.2.3), the form of
+// ecdsa.VerifyASN1. Other functions of package ecdsa convert to it with more
+// allocations.
 func appendDER(dst, r, s []byte) []byte {
 	length := 0
 	for _, integer := range [...]*[]byte{&r, &s} {
@@ -198,8 +197,8 @@ func appendDER(dst, r, s []byte) []byte {
 	return dst
 }
 
-// hashOf returns the hash of an algorithm. Names end in its size, but for EdDSA,
-// whose curve here is Ed25519 (RFC 8032, Section 5.1).
+// hashOf returns the hash of an algorithm, whose name ends in the size of the hash.
+// EdDSA is Ed25519 here, which uses SHA-512 (RFC 8032, Section 5.1).
 func hashOf(alg string) crypto.Hash {
 	switch {
 	case strings.HasSuffix(alg, "384"):
@@ -210,7 +209,7 @@ func hashOf(alg string) crypto.Hash {
 	return crypto.SHA256
 }
 
-// appendInputDigest appends the hash that a signature is over.
+// appendInputDigest appends the hash of the signing input.
 func appendInputDigest(dst []byte, m jwt.Message) []byte {
 	h := hashOf(m.Algorithm)
 	if h == crypto.SHA256 && m.SHA256 != [32]byte{} {
@@ -233,5 +232,5 @@ func appendDigest(dst []byte, h crypto.Hash, text string) []byte {
 	return append(dst, sum[:]...)
 }
 
-// Digest returns the hash of a text that the signatures of an algorithm use.
+// Digest returns the hash of a text, with the hash function of an algorithm.
 func Digest(alg, text string) []byte { return appendDigest(nil, hashOf(alg), text) }

@@ -1,10 +1,10 @@
-// Package keys holds the keys of an issuer, and is the one place where the
-// signature of a token is accepted. A [Set] fetches a JWK Set (RFC 7517, Section 5)
-// when it is first asked, refreshes it in the background, keeps it through an
-// outage of the issuer, and bounds the requests that made-up key ids can cause.
+// Package keys holds the signing keys of an issuer. It is the only package that
+// accepts the signature of a token. A [Set] fetches a JWK Set (RFC 7517, Section 5)
+// on first use, refreshes it in the background, and serves cached keys during an
+// outage of the issuer. It limits the fetches that tokens with forged kids can
+// cause.
 //
-// The package does not know whose keys they are, what a claim means, or that there
-// are HTTP handlers.
+// The package does not know the issuer, the meaning of a claim, or HTTP handlers.
 package keys
 
 import (
@@ -29,8 +29,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/refresh"
 )
 
-// How long keys are good. Auth0 sends max-age=15 with them, which would mean a
-// request every few seconds, so what the server says counts within limits.
+// Lifetimes of cached keys. Auth0 sends max-age=15, which would mean a request
+// every few seconds, so max-age counts only between dueLeast and dueMost.
 const (
 	due      = 10 * time.Minute
 	dueLeast = 5 * time.Minute
@@ -38,28 +38,28 @@ const (
 	stale    = 24 * time.Hour
 
 	timeout = 5 * time.Second
-	// keyWait bounds how long a request waits for a key id that is not known.
+	// keyWait is how long a request with an unknown kid waits for a fetch.
 	keyWait = 3 * time.Second
 	maxKeys = 100
 )
 
-// A Source says where a Set gets its keys.
+// A Source tells a Set where to fetch its keys.
 type Source struct {
 	// URL returns the address of the JWK Set.
 	URL    func(context.Context) (string, error)
 	Client *http.Client
-	// First, if not nil, is asked before a fetch while there are no keys yet. NotYet
-	// is the error if it says no.
+	// First, if not nil, is called before a fetch while the Set has no keys. If it
+	// returns false, nothing is fetched, and the error is NotYet.
 	First  func() bool
 	NotYet error
-	// Observe is called with each fetch, and with each that was not made.
+	// Observe is called after each fetch, and when a fetch is throttled.
 	Observe func(context.Context, Event)
 	Log     *slog.Logger
 }
 
-// An Event is the outcome of a fetch: "fetched", "rotated" if the key ids differ
-// from those before, "failed", or "throttled" if it was not made, because unknown
-// key ids had caused too many.
+// An Event reports one fetch. Its Reason is "fetched", "rotated" if the kids have
+// changed since the last fetch, "failed", or "throttled" if unknown kids have
+// caused too many fetches and this one was not made.
 type Event struct {
 	Reason   string
 	Keys     int // that can be used now
@@ -76,7 +76,7 @@ type Set struct {
 	unknown unknownKeys
 }
 
-// New returns a Set that fetches its keys when they are first needed.
+// New returns a Set that fetches its keys on first use.
 func New(source Source) *Set {
 	k := &Set{source: source}
 	k.unknown.ofAnybody = NewBucket(unknownBurst, unknownInterval)
@@ -100,7 +100,8 @@ func New(source Source) *Set {
 }
 
 // Static returns a Set that never fetches. The document is a JWK Set, or public
-// keys or certificates in PEM (RFC 7468, Sections 13 and 5).
+// keys or certificates in PEM (RFC 7468, Sections 13 and 5). If any of its keys
+// cannot be used, Static fails.
 func Static(document []byte) (*Set, error) {
 	s, err := staticSnapshot(document)
 	if err != nil {
@@ -109,7 +110,8 @@ func Static(document []byte) (*Set, error) {
 	return &Set{fixed: s}, nil
 }
 
-// Shared returns a Set for HS256 with a secret of [MinSecret] bytes or more.
+// Shared returns a Set that verifies HS256 with a secret. It fails if the secret
+// has fewer than [MinSecret] bytes.
 func Shared(secret string) (*Set, error) {
 	if len(secret) < MinSecret {
 		return nil, fmt.Errorf("the secret has %d bytes, fewer than %d", len(secret), MinSecret)
@@ -122,20 +124,20 @@ func Shared(secret string) (*Set, error) {
 // MinSecret is the least number of bytes of a shared secret (RFC 7518, Section 3.2).
 const MinSecret = sha256.Size
 
-// IsFixed reports whether the set never fetches.
+// IsFixed reports whether the Set never fetches.
 func (k *Set) IsFixed() bool { return k.fixed != nil }
 
-// IsShared reports whether the keys are a secret, with which tokens could also
-// be made.
+// IsShared reports whether the key is a shared secret, which could also sign
+// tokens.
 func (k *Set) IsShared() bool { return k.fixed != nil && k.fixed.symmetric }
 
-// Warm fetches the keys if there are none that can be used.
+// Warm fetches the keys if the Set has none that can be used.
 func (k *Set) Warm(ctx context.Context) error {
 	_, err := k.current(ctx)
 	return err
 }
 
-// Refresh fetches the keys now. If it fails, the keys stay as they are.
+// Refresh fetches the keys now. If the fetch fails, the cached keys stay in use.
 func (k *Set) Refresh(ctx context.Context) error {
 	if k.fixed != nil {
 		return nil
@@ -151,14 +153,15 @@ func (k *Set) Refresh(ctx context.Context) error {
 	return Unavailable(ctx, fmt.Errorf("the keys could not be fetched, and %d of before stay in use: %w", held, err))
 }
 
-// A Status tells how a set is doing.
+// A Status describes the cached keys of a Set. It is the zero value before the
+// first fetch.
 type Status struct {
 	Keys                            int
 	FetchedAt, RefreshAt, ExpiresAt time.Time
 	Err                             error // of the last fetch
 }
 
-// Status returns how the set is doing. It makes no request.
+// Status describes the cached keys. It makes no request.
 func (k *Set) Status() Status {
 	if k.fixed != nil {
 		return Status{Keys: len(k.fixed.all)}
@@ -171,19 +174,20 @@ func (k *Set) Status() Status {
 	return status
 }
 
-// An Origin says on whose word keys are fetched for a kid that is unknown.
+// An Origin tells who sent a token. Each origin has its own limit of fetches for
+// unknown kids.
 type Origin int
 
 const (
-	// FromAnybody is for tokens that a caller sent. Anybody can make up a kid.
+	// FromAnybody is for tokens from callers. An attacker can forge their kid.
 	FromAnybody Origin = iota
-	// FromTenant is for tokens that came from the token endpoint, over TLS.
+	// FromTenant is for tokens from the token endpoint, which came over TLS.
 	FromTenant
 )
 
-// Verify checks the signature of a token whose algorithm the caller allows, and
-// returns the key it was made with. It is the one place where a signature is
-// accepted.
+// Verify checks the signature of a token and returns the key that made it. The
+// caller has checked that the algorithm is allowed. Verify fails with
+// [fault.Signature] if no key fits, and with [fault.Keys] if there are no keys.
 func (k *Set) Verify(ctx context.Context, m jwt.Message, origin Origin) (*Key, error) {
 	candidates, err := k.find(ctx, m.KeyID, m.Algorithm, origin)
 	if err != nil {
@@ -201,9 +205,10 @@ func verifyWith(candidates []*Key, m jwt.Message) (*Key, error) {
 	return nil, fault.Signature
 }
 
-// Confirm checks once more a token from the token endpoint whose signature did
-// not fit, with keys that were fetched after it came. A wrong signature is
-// certain only then: until then the kid can have been given to another key.
+// Confirm repeats the check of a token from the token endpoint whose signature did
+// not fit, with keys that were fetched after the token came. Before that fetch a
+// wrong signature is not certain: the issuer can have assigned the kid to another
+// key.
 func (k *Set) Confirm(ctx context.Context, m jwt.Message) error {
 	snapshot := k.fixed
 	switch {
@@ -213,8 +218,8 @@ func (k *Set) Confirm(ctx context.Context, m jwt.Message) error {
 			return err
 		}
 	case snapshot.nameless:
-		// Any kid is taken to mean these keys, which nobody replaces when the
-		// issuer rotates its own.
+		// Keys without a kid are tried for every kid, and a rotation of the issuer
+		// does not replace them. So the token may be good.
 		return fault.Keys.Because("the signature fits none of the keys that were given, which have no kid")
 	}
 	candidates, err := snapshot.find(m.KeyID, m.Algorithm)
@@ -227,8 +232,8 @@ func (k *Set) Confirm(ctx context.Context, m jwt.Message) error {
 	return err
 }
 
-// StillHas reports whether a token with this header could be signed with the key
-// today.
+// StillHas reports whether the key is still among those for a token with this kid
+// and alg.
 func (k *Set) StillHas(ctx context.Context, id, alg string, key *Key) (bool, error) {
 	snapshot, err := k.current(ctx)
 	if err != nil {
@@ -238,7 +243,7 @@ func (k *Set) StillHas(ctx context.Context, id, alg string, key *Key) (bool, err
 	return err == nil && slices.Contains(fit, key), nil
 }
 
-// current returns the keys, and waits only if there are none.
+// current returns the cached keys. It waits for a fetch only if there are none.
 func (k *Set) current(ctx context.Context) (*snapshot, error) {
 	if k.fixed != nil {
 		return k.fixed, nil
@@ -254,9 +259,9 @@ func (k *Set) current(ctx context.Context) (*snapshot, error) {
 	return s, nil
 }
 
-// find returns the keys that a token with this header may be signed with. If no
-// key has its kid, the fault is an unsettled unless the keys were fetched
-// after the token came.
+// find returns the keys for a token with this kid and alg. If no key has the kid,
+// and the keys could not be fetched after the token came, the error is an
+// unsettled.
 func (k *Set) find(ctx context.Context, id, alg string, origin Origin) ([]*Key, error) {
 	snapshot, err := k.current(ctx)
 	if err != nil {
@@ -284,18 +289,17 @@ func (k *Set) find(ctx context.Context, id, alg string, origin Origin) ([]*Key, 
 	return candidates, err
 }
 
-// An unsettled is the fault of a token whose kid is not in the set, while newer
-// keys could not be fetched. Whether the issuer has such a key is not known. An
-// API answers it as any other unknown kid, because most were made up and the time
-// is bounded. For the ID tokens of a login it is an outage.
+// An unsettled is the fault of a token with an unknown kid while newer keys cannot
+// be fetched. The issuer may have published the key since. An API rejects such a
+// token like any other with an unknown kid, because most are forged and the time is
+// bounded. For the ID token of a login it is an outage.
 type unsettled struct{ bad *fault.Fault }
 
 func (u unsettled) Error() string { return u.bad.Error() }
 
 func (u unsettled) Unwrap() error { return u.bad }
 
-// AsOutage says of an unsettled that nothing is known, and leaves other
-// errors as they are.
+// AsOutage turns an unsettled into [fault.Keys] and returns other errors unchanged.
 func AsOutage(err error) error {
 	if u, ok := errors.AsType[unsettled](err); ok {
 		return fault.Keys.Because("%w", u.bad)
@@ -303,9 +307,9 @@ func AsOutage(err error) error {
 	return err
 }
 
-// fetchUnknown gets newer keys, if it may, for the kid of anybody's token that
-// the snapshot has not. The error is the fault that answers the token if it may
-// not.
+// fetchUnknown returns keys newer than the snapshot, which does not have the kid of
+// a caller's token. If the fetch is not allowed or fails, the error is the fault of
+// the token.
 func (k *Set) fetchUnknown(ctx context.Context, snapshot *snapshot, id string) (*snapshot, error) {
 	if k.unknown.remembers(snapshot, id) {
 		return nil, unsettled{fault.UnknownKey.Because("kid %.80q was looked for a moment ago", id)}
@@ -324,19 +328,20 @@ func (k *Set) fetchUnknown(ctx context.Context, snapshot *snapshot, id string) (
 		return nil, unsettled{fault.UnknownKey.Because("kid %.80q is unknown, and keys were fetched too often for such to try again", id)}
 	}
 	if k.fetched.Due() || ctx.Err() != nil {
-		// These keys are older than they should be: the id may well be good.
+		// The keys are due for a refresh, so the kid may be a new one.
 		return nil, Unavailable(ctx, err)
 	}
 	return nil, unsettled{fault.UnknownKey.Because("kid %.80q is unknown, and newer keys cannot be had: %v", id, err)}
 }
 
-// fetchForTenant returns keys whose fetch began after a token from the token
-// endpoint came, or that have its kid already. Without id, only the first will do.
+// fetchForTenant returns keys for a token from the token endpoint. Their fetch
+// began after the token came, or they have its kid. With an empty id, only the
+// first is accepted.
 func (k *Set) fetchForTenant(ctx context.Context, id string) (*snapshot, error) {
 	waiting, cancel := context.WithTimeout(ctx, keyWait)
 	defer cancel()
-	// A fetch that was under way when the token came can have been answered before
-	// the key was published. The one behind it cannot.
+	// The response to a fetch that was under way when the token came can be older
+	// than the key. That of the next fetch cannot.
 	for joined := 0; ; joined++ {
 		begun := false
 		newer, err := k.fetched.RefreshIf(waiting, func() bool {
@@ -363,7 +368,8 @@ func (k *Set) observeThrottled(ctx context.Context) {
 	k.source.Observe(ctx, e)
 }
 
-// Unavailable tells a caller who has gone away from keys that cannot be had.
+// Unavailable returns [fault.Keys] with a cause, or the context's error if the
+// caller has canceled its request.
 func Unavailable(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return ctx.Err()
@@ -371,9 +377,9 @@ func Unavailable(ctx context.Context, err error) error {
 	return fault.Keys.Because("%w", err)
 }
 
-// unknownKeys bounds what unknown key ids can cause: a bucket of fetches for
-// tokens of anybody, one for those of the tenant, which nobody else can empty, and
-// a memory of ids that were looked for in vain.
+// unknownKeys limits the fetches for unknown kids. It has one bucket for tokens of
+// callers and one for tokens of the tenant, which callers cannot empty, and a list
+// of kids that a recent fetch did not find.
 type unknownKeys struct {
 	ofAnybody, ofTenant *Bucket
 
@@ -400,9 +406,9 @@ func (u *unknownKeys) take(b *Bucket) bool {
 	return true
 }
 
-// settle gives back what a fetch that failed has cost: the outage of the issuer
-// must not use up what a rotation after it will need. What counts is the fetch,
-// not whether those who wait for it have the patience.
+// settle gives back the cost of a failed fetch: an outage of the issuer must not
+// use up the fetches that a rotation after it needs. The outcome of the fetch
+// counts, even if its callers have stopped waiting.
 func (u *unknownKeys) settle(fetched bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -452,7 +458,7 @@ func (k *Set) fetch(ctx context.Context, held *snapshot) (*snapshot, refresh.Lif
 		return nil, refresh.Life{}, errors.New("unusable jwks_uri")
 	}
 	if held != nil {
-		// A cache on the way must not answer with the old document (RFC 9111,
+		// A cache in between must not answer with the old document (RFC 9111,
 		// Section 5.2.1.4).
 		r.Header.Set("Cache-Control", "no-cache")
 	}
@@ -465,7 +471,7 @@ func (k *Set) fetch(ctx context.Context, held *snapshot) (*snapshot, refresh.Lif
 	}
 	s, skipped := newSnapshot(doc.Keys, held)
 	if len(s.all) == 0 {
-		// A failure, so that the cached keys are kept.
+		// An error keeps the cached keys in use.
 		return nil, refresh.Life{}, fmt.Errorf("%s: %w", url, usableKeys(0, len(doc.Keys), skipped))
 	}
 	if len(skipped) > 0 {
@@ -488,10 +494,9 @@ func (k *Set) observeFetch(ctx context.Context, took time.Duration, held, fetche
 	k.source.Observe(ctx, e)
 }
 
-// dueAfter is when keys should be fetched again: at about four fifths of their
-// time, and never before dueLeast. Chance makes it up to a fifth later, so
-// that many processes that were started together do not ask together; also at
-// that least, which is what Auth0's max-age=15 comes to.
+// dueAfter returns the time until the next fetch: 72 % of the lifetime, at least
+// dueLeast, and up to a fifth more at random. Processes that were started together
+// so fetch at different times, also at dueLeast, which Auth0's max-age=15 leads to.
 func dueAfter(h http.Header) time.Duration {
 	life := due
 	for directive := range strings.SplitSeq(strings.ToLower(h.Get("Cache-Control")), ",") {

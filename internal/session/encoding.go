@@ -9,10 +9,9 @@ import (
 
 var errRecord = errors.New("not the text of a session")
 
-// decode reads what encoding/json has made of a record. That package would need
-// most of the time that reading a session takes: it goes over the text three
-// times and copies every token. Names that are not known are of a later version
-// and left out.
+// decode reads a record that encoding/json has written. That package would take
+// most of the time of reading a session: it scans the text three times and copies
+// every token. Unknown names are from a later version and are ignored.
 func (r *Record) decode(text string) error {
 	return jsonscan.Object(text, func(name, value string) (err error) {
 		switch name {

@@ -95,3 +95,33 @@ func TestRecordOfOtherVersion(t *testing.T) {
 		}
 	}
 }
+
+// TestCutRecord: no beginning of a record is one, nor does its length reach behind
+// the end.
+func TestCutRecord(t *testing.T) {
+	r := newRecord("one")
+	r.Claims = nil
+	plain, err := r.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range plain {
+		if decodeRecord(plain[:n]) != nil {
+			t.Errorf("%d of %d bytes are a record", n, len(plain))
+		}
+	}
+	if got := decodeRecord(plain); got == nil || len(got.Claims) > 0 {
+		t.Errorf("%+v", got)
+	}
+	if got := decodeRecord(append(plain, "{}"...)); got == nil || string(got.Claims) != "{}" {
+		t.Errorf("%+v", got)
+	}
+	for why, damaged := range map[string][]byte{
+		"a length without an end": {0x80, 0x80, 0x80}, "a length of more than 64 bits": {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1},
+		"the greatest length": {255, 255, 255, 255, 255, 255, 255, 255, 255, 1, 'x'}, "nothing": nil, "no text": {0},
+	} {
+		if decodeRecord(damaged) != nil {
+			t.Errorf("%s: a record", why)
+		}
+	}
+}

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// endedSessions remembers the sessions that this process has ended. A session that
-// is in a cookie alone would otherwise come back with the response to a request
-// that was under way when its person logged out, or with a copy of the cookie.
+// endedSessions lists the sessions that this process has ended. Without it, the
+// response to a request under way during the logout would restore a session in a
+// cookie, and so would a copy of the cookie.
 type endedSessions struct {
 	life time.Duration // until no cookie of before can be good
 	now  func() time.Time
@@ -25,8 +25,8 @@ type endedAt struct {
 	at time.Time
 }
 
-// maxEnded bounds the memory, to about 10 MB. Beyond, the oldest is forgotten, of
-// which a response can least be under way.
+// maxEnded bounds the list, to about 10 MB. The oldest session is dropped first,
+// because it is the least likely to have a response under way.
 const maxEnded = 1 << 17
 
 func idForEnded(id string) endedID {
@@ -34,7 +34,7 @@ func idForEnded(id string) endedID {
 	return endedID(sum[:16])
 }
 
-// add remembers a session. It does nothing if marks are kept elsewhere.
+// add adds a session to the list. It does nothing if e is nil.
 func (e *endedSessions) add(id string) {
 	if e == nil {
 		return

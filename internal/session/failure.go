@@ -2,25 +2,25 @@ package session
 
 import "fmt"
 
-// A Kind says what went wrong with a session.
+// A Kind is the kind of a failure.
 type Kind int
 
 const (
-	// Ended is for a session that was ended meanwhile, or is not there.
+	// Ended means that the session has ended, or is not in the store.
 	Ended Kind = iota
-	// StoreDown means that the store did not answer.
+	// StoreDown means that the store failed, or did not answer in time.
 	StoreDown
-	// NotWritten means that the store did not take a session.
+	// NotWritten means that the store did not accept a session.
 	NotWritten
-	// StoreFull means that the store has no room for another session.
+	// StoreFull means that a [Memory] has no room for another session.
 	StoreFull
 	// TooLarge means that the session does not fit into cookies.
 	TooLarge
-	// Internal is for faults of this package.
+	// Internal means a fault of this package.
 	Internal
 )
 
-// An Error is why a session could not be read or written.
+// An Error is a failure to read or write a session.
 type Error struct {
 	Kind Kind
 	Err  error // the cause, or nil
@@ -35,10 +35,11 @@ func (f *Error) Error() string {
 
 func (f *Error) Unwrap() error { return f.Err }
 
+// failure returns a failure with a cause, which can be nil.
 func failure(kind Kind, err error) error { return &Error{kind, err} }
 
-// IsEnded reports whether an error means that the session is over. Only the outermost
-// failure counts: one inside may come from the store.
+// IsEnded reports whether an error is a failure of kind Ended. Only the outermost
+// error counts, because one inside can come from the store.
 func IsEnded(err error) bool {
 	f, ok := err.(*Error)
 	return ok && f.Kind == Ended

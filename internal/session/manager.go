@@ -1,10 +1,10 @@
-// Package session keeps sessions: whole, in encrypted cookies, or in a store, with
-// only an id in the cookie. It reads and writes their cookies, coordinates changes
-// of one session between requests and instances, and remembers which sessions have
-// ended.
+// Package session stores sessions, either completely in encrypted cookies or in a
+// store with an id in the cookie. It reads and writes the cookies, serializes the
+// changes of one session across requests and instances, and records which sessions
+// have ended.
 //
-// The package does not know how a login works, what a tenant is, when a token of a
-// session is good enough for a caller, or what a visitor reads when it fails.
+// The package does not know logins, tenants, the tokens that a caller needs, or the
+// text of an error page.
 package session
 
 import (
@@ -29,47 +29,53 @@ const (
 	purposeRecord = "record" // of a value in a store
 )
 
-// A Manager keeps the sessions of one application. It is safe for concurrent use.
+// A Manager reads and writes the sessions of one application. It is safe for
+// concurrent use. Create it with [New].
 type Manager struct {
 	cookie   cookie.Cookie
 	keyring  seal.Keyring
-	idle     time.Duration // 0: sessions are not prolonged
+	idle     time.Duration // 0: use does not extend a session
 	absolute time.Duration // 0: no limit
 	countsAs func(*http.Request) bool
 	now      func() time.Time
 	log      *slog.Logger
-	warned   atomic.Bool // that cookies are large
+	warned   atomic.Bool // of large cookies
 
 	store   *boundStore  // nil if sessions are in cookies
-	until   time.Time    // when sessions in cookies do not move into the store any more
-	revoked *revocations // nil if there is no place for marks that outlives the process
+	until   time.Time    // end of the migration from cookies to the store
+	revoked *revocations // nil if there is no store for marks
 	ended   *endedSessions
-	// recent has, for a minute, the tokens that this process has got for a
-	// session: requests are under way with cookies that have the old ones.
+	// recent caches the tokens of refreshes in this process for a minute, because
+	// requests under way have cookies with the old tokens.
 	recent *boundStore
 	locks  keyLocks
-	// headers is held by whoever reads or writes the header of a response: several
-	// goroutines of one request may need tokens at once, and http.Header is not
-	// made for that.
+	// headers guards the headers of responses. Several goroutines of one request
+	// can refresh tokens at once, and http.Header is not safe for concurrent use.
 	headers sync.Mutex
 }
 
-// A Config says how sessions are kept.
+// A Config configures a [Manager]. All fields are required, except where noted.
 type Config struct {
 	Cookie  cookie.Cookie
 	Keyring seal.Keyring
 	Client  string // id of the application
-	// Store and Revocations may be nil. By default marks are in Store.
+	// Store holds the sessions. If it is nil, they are in cookies. Revocations
+	// holds the marks of ended sessions. If it is nil, they are in Store.
 	Store, Revocations Store
-	// CookiesUntil is when sessions in cookies do not move into Store any more.
+	// CookiesUntil ends the migration of sessions from cookies to Store. A session
+	// in a cookie is not accepted after it.
 	CookiesUntil time.Time
-	// Idle is 0 if sessions are not prolonged, Absolute if there is no such limit.
+	// Idle is the longest time without a request, and Absolute the longest life of
+	// a session. With an Idle of 0, use does not extend a session. With an Absolute
+	// of 0, there is no such limit. CountsAsUse, if not nil, reports whether a
+	// request counts as use.
 	Idle, Absolute time.Duration
 	CountsAsUse    func(*http.Request) bool
 	Now            func() time.Time
 	Log            *slog.Logger
 }
 
+// New returns a Manager. It calls no store.
 func New(c Config) *Manager {
 	ss := &Manager{
 		cookie: c.Cookie, keyring: c.Keyring, idle: c.Idle, absolute: c.Absolute, countsAs: c.CountsAsUse, now: c.Now, log: c.Log,
@@ -86,21 +92,22 @@ func New(c Config) *Manager {
 	return ss
 }
 
-// maxRecent bounds the sessions in cookies whose newest tokens are known.
+// maxRecent is the number of sessions whose newest tokens are cached.
 const maxRecent = 10_000
 
-// Watch has f called for each value that is sealed or opened, for tests that count.
+// Watch calls f for each value that the Manager seals or opens. It is for tests
+// that count them.
 func (ss *Manager) Watch(f func()) { ss.keyring = ss.keyring.Watch(f) }
 
-// HasStore reports whether sessions are in a store.
+// HasStore reports whether sessions are in a store and not in cookies.
 func (ss *Manager) HasStore() bool { return ss.store != nil }
 
 // WasEnded reports whether this process has ended a session.
 func (ss *Manager) WasEnded(id string) bool { return ss.ended.has(id) }
 
-// Load finds the session among the cookies of a request. Cookies that do not
-// open are left alone: they may be those of another application, of another
-// version, or of another instance with a newer secret.
+// Load finds the session among the cookies of a request. It ignores cookies that do
+// not open: another application, another version, or an instance with a newer
+// secret may have set them.
 func (ss *Manager) Load(ctx context.Context, jar cookie.Jar) *Loaded {
 	found := &Loaded{Jar: jar}
 	for _, value := range ss.cookie.Values(jar) {
@@ -114,8 +121,8 @@ func (ss *Manager) Load(ctx context.Context, jar cookie.Jar) *Loaded {
 		case found.Record == nil || o.record.ID == found.Record.ID && o.record.isNewer(found.Record):
 			found.Record, found.Current, found.Over = o.record, o.current, false
 		case o.record.ID != found.Record.ID:
-			// Somebody who can set cookies for this host has added one of theirs.
-			// Which is the person's cannot be known.
+			// An attacker who can set cookies for this host has added one. Nothing
+			// tells which session is the user's.
 			ss.log.Debug("auth0: a request with two sessions counts as one without")
 			return &Loaded{Jar: jar}
 		}
@@ -132,7 +139,7 @@ func (ss *Manager) Load(ctx context.Context, jar cookie.Jar) *Loaded {
 	return found
 }
 
-// A Loaded is the session that was found among the cookies of a request.
+// A Loaded is the result of [Manager.Load].
 type Loaded struct {
 	Jar     cookie.Jar
 	Record  *Record // nil if nobody is logged in
@@ -141,8 +148,7 @@ type Loaded struct {
 	Err     error   // why it is not known whether somebody is logged in
 }
 
-// isEnded reports whether a session was ended elsewhere than in the cookie that it
-// was found by.
+// isEnded reports whether a session has ended although its cookie is good.
 func (ss *Manager) isEnded(ctx context.Context, r *Record) (bool, error) {
 	if ss.ended.has(r.ID) {
 		return true, nil
@@ -150,11 +156,11 @@ func (ss *Manager) isEnded(ctx context.Context, r *Record) (bool, error) {
 	return ss.revoked.cover(ctx, r)
 }
 
-// opened is what one cookie was found to be.
+// opened is the result of opening one cookie.
 type opened struct {
 	record  *Record
 	current bool
-	gone    bool // the cookie is ours, and its session is not in the store any more
+	gone    bool // the cookie is ours, and its session is no longer in the store
 	err     error
 }
 
@@ -169,11 +175,12 @@ func (ss *Manager) open(ctx context.Context, value string) opened {
 		}
 	}
 	record, current := ss.openRecord(value)
-	// A session from before there was a store moves into it.
+	// A session in a cookie is not current if there is a store, so that it moves
+	// there.
 	return opened{record: record, current: current && ss.store == nil}
 }
 
-// openRecord returns the session that a cookie holds, nil if it holds none.
+// openRecord returns the session in a cookie, or nil if the cookie does not open.
 func (ss *Manager) openRecord(value string) (record *Record, current bool) {
 	plain, current, ok := ss.keyring.Open(purposeSession, ss.cookie.Name, value)
 	if !ok {
@@ -185,9 +192,9 @@ func (ss *Manager) openRecord(value string) (record *Record, current bool) {
 	return record, current
 }
 
-// encode writes a record: the length of its JSON text, that text, and the JSON
-// text of the claims. In one text, reading would scan the claims three times,
-// and most requests have no use for them.
+// encode returns the length of the record's JSON text, that text, and the JSON text
+// of the claims. Claims inside the record would be scanned three times by each
+// request, and most requests do not read them.
 func (r *Record) encode() ([]byte, error) {
 	text, err := json.Marshal(r)
 	if err != nil {
@@ -197,7 +204,8 @@ func (r *Record) encode() ([]byte, error) {
 	return slices.Concat(out, text, r.Claims), nil
 }
 
-// decodeRecord returns nil for what encode has not written, in this version.
+// decodeRecord is the reverse of encode. It returns nil for text that encode did
+// not write, or wrote in another version.
 func decodeRecord(plain []byte) *Record {
 	length, n := binary.Uvarint(plain)
 	if n <= 0 || length > uint64(len(plain)-n) {
@@ -211,8 +219,9 @@ func decodeRecord(plain []byte) *Record {
 	return record
 }
 
-// Find returns the record of an id, nil if there is none. What a store returns
-// by mistake does not open, because the key is part of what seals it.
+// Find returns the stored record of an id, or nil if there is none. A record that
+// the store returns for the wrong key does not open, because it is sealed for its
+// key.
 func (ss *Manager) Find(ctx context.Context, id string) (*Record, error) {
 	key := recordKey(id)
 	value, err := ss.store.find(ctx, key)
@@ -232,10 +241,11 @@ func (ss *Manager) Find(ctx context.Context, id string) (*Record, error) {
 
 func recordKey(id string) string { return storeKey("session", id) }
 
-// storeError says what a store that fails means for a request.
+// storeError returns the failure of a request whose store failed. It returns nil
+// and the error of a canceled request unchanged.
 //
-// A store can report [context.Canceled] because something of its own has ended, such
-// as a pool of connections. Only ctx knows that the request was canceled.
+// A store can report [context.Canceled] for reasons of its own, such as a closed
+// pool of connections. Only ctx tells whether the request was canceled.
 func storeError(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return err
@@ -243,22 +253,23 @@ func storeError(ctx context.Context, err error) error {
 	return failure(StoreDown, err)
 }
 
-// expired applies what was promised when the session was written and what the
-// configuration says today: a limit that was shortened holds at once.
+// expired reports whether a session is past its limits. It applies the limits in
+// the record and those of today's configuration, so that a shortened limit takes
+// effect at once.
 func (ss *Manager) expired(r *Record) bool {
 	now := ss.now().Unix()
 	return now >= r.ExpiresAt || now >= ss.endsAt(r, min(r.TouchedAt, now))
 }
 
-// early reports whether a session began in the future, by more than the clocks of
-// instances may differ. The absolute limit counts from that beginning, so a clock
-// that was once ahead would prolong it.
+// early reports whether a session began in the future, by more than instances'
+// clocks may differ. The absolute limit counts from the beginning, so a clock that
+// was ahead would extend the session.
 func (ss *Manager) early(r *Record) bool {
 	const leeway = 5 * time.Minute
 	return r.CreatedAt > ss.now().Add(leeway).Unix()
 }
 
-// endsAt is when a session ends that was last used at the given time.
+// endsAt returns the end of a session that was last used at the given time.
 func (ss *Manager) endsAt(r *Record, touched int64) int64 {
 	end := int64(1 << 62)
 	if ss.idle > 0 {
@@ -273,8 +284,8 @@ func (ss *Manager) endsAt(r *Record, touched int64) int64 {
 	return end
 }
 
-// Due reports whether the session should be written for this request. Not at
-// every one: a response that is still on its way would undo a logout.
+// Due reports whether the response should write the session again. Not every
+// response does, because one that is under way during a logout would undo it.
 func (ss *Manager) Due(l *Loaded, r *http.Request) bool {
 	if !l.Current {
 		return true
@@ -290,8 +301,9 @@ func (ss *Manager) Due(l *Loaded, r *http.Request) bool {
 	return unused >= min(ss.idle/20, often) && ss.isUse(r)
 }
 
-// isUse asks the application. If its function panics the request counts: a
-// session that lives a little longer is better than one that is lost.
+// isUse reports whether a request counts as use of its session. If the
+// application's function panics, the request counts: ending the session would be
+// worse than extending it.
 func (ss *Manager) isUse(r *http.Request) (use bool) {
 	if ss.countsAs == nil {
 		return true
@@ -305,15 +317,16 @@ func (ss *Manager) isUse(r *http.Request) (use bool) {
 	return ss.countsAs(r)
 }
 
-// Touch notes that the session is used now.
+// Touch sets the last use of a session to now, and its end accordingly.
 func (ss *Manager) Touch(r *Record) {
 	r.TouchedAt = ss.now().Unix()
 	r.ExpiresAt = ss.endsAt(r, r.TouchedAt)
 }
 
-// Begin keeps a new session, tells the browser, and ends those that it replaces. A
-// cookie must not name what is not there; and a session that cannot Begin must not
-// end another.
+// Begin stores a new session, sets its cookie, and then ends the sessions that it
+// replaces. The order matters: a cookie must not name a session that was not
+// stored, and a session that fails to begin must not end another. If a replaced
+// session cannot be ended, Begin logs a warning and succeeds.
 func (ss *Manager) Begin(ctx context.Context, w http.ResponseWriter, jar cookie.Jar, record *Record, replaced ...string) error {
 	ss.Touch(record)
 	if ss.store != nil {
@@ -331,9 +344,10 @@ func (ss *Manager) Begin(ctx context.Context, w http.ResponseWriter, jar cookie.
 	return nil
 }
 
-// Renew writes a session that is due.
+// Renew writes a session that is due, with now as its last use. If the session has
+// ended meanwhile, Renew deletes the cookie.
 func (ss *Manager) Renew(w http.ResponseWriter, r *http.Request, l *Loaded) error {
-	// A page does not wait long for what can be done at the next one.
+	// A page does not wait long, since the next request can renew the session too.
 	ctx, cancel := context.WithTimeout(r.Context(), storeTimeout)
 	defer cancel()
 	record, err := ss.Change(ctx, l.Record, func(newest *Record) error {
@@ -350,9 +364,10 @@ func (ss *Manager) Renew(w http.ResponseWriter, r *http.Request, l *Loaded) erro
 	return ss.Send(w, l.Jar, record)
 }
 
-// Change applies a Change to the newest state of a session and keeps the result,
-// one Change of a session at a time. The failure is Ended if it was ended
-// meanwhile. A session in a cookie is kept by [sessions.send].
+// Change calls apply with a copy of the newest state of a session and stores the
+// result. Changes of one session take turns. If apply returns [ErrUnchanged],
+// Change returns the newest state. It fails with Ended if the session has ended. A
+// session in a cookie is written by [Manager.Send] or [Manager.SendTokens] only.
 func (ss *Manager) Change(ctx context.Context, record *Record, apply func(*Record) error) (*Record, error) {
 	unlock, err := ss.lock(ctx, record.ID)
 	if err != nil {
@@ -374,11 +389,11 @@ func (ss *Manager) Change(ctx context.Context, record *Record, apply func(*Recor
 	}
 }
 
-// ErrUnchanged is for changes that turn out not to be needed.
+// ErrUnchanged is returned by a function for [Manager.Change] that changes nothing.
 var ErrUnchanged = errors.New("nothing to change")
 
-// lock keeps other goroutines from a session, and other processes if the store
-// can.
+// lock excludes other goroutines from changing a session, and other processes if
+// the store has leases.
 func (ss *Manager) lock(ctx context.Context, id string) (unlock func(), err error) {
 	const leaseTime = 15 * time.Second // longer than a token request may take
 	release, err := ss.locks.lock(ctx, id)
@@ -403,9 +418,9 @@ func (ss *Manager) lock(ctx context.Context, id string) (unlock func(), err erro
 	}
 }
 
-// Newest returns the state of a session that is at least as new as the one that
-// a request has brought, and the one that is kept where other processes find it.
-// They differ if tokens are newer than those that are kept.
+// Newest returns the newest state of a session that this process knows, and the
+// state in the store or cookie. They differ if this process has newer tokens that
+// are not stored.
 func (ss *Manager) Newest(ctx context.Context, record *Record) (newest, kept *Record, err error) {
 	if ss.store != nil {
 		stored, err := ss.Find(ctx, record.ID)
@@ -426,10 +441,9 @@ func (ss *Manager) Newest(ctx context.Context, record *Record) (newest, kept *Re
 	return record, record, nil
 }
 
-// keep writes what was changed to where other requests find it. New tokens are
-// known to this process first: what they have replaced is used up, so they must
-// not be lost even if the store fails now. It is then this process that knows
-// them, until it has written them.
+// keep stores a changed record. New tokens are cached in this process first. The
+// refresh token that they replace is used up, so they must not be lost if the store
+// fails: then this process caches them until a write succeeds or the session ends.
 func (ss *Manager) keep(ctx context.Context, changed, before *Record) error {
 	const overlap = time.Minute
 	if ss.ended.has(changed.ID) {
@@ -454,8 +468,8 @@ func (ss *Manager) keep(ctx context.Context, changed, before *Record) error {
 	return err
 }
 
-// keepLate writes new tokens that could not be written when they were new. It
-// may be that they cannot now, which does not keep anybody from using them.
+// keepLate stores tokens that an earlier change could not store. If the store fails
+// again, keepLate logs a warning, and the caller can use the tokens all the same.
 func (ss *Manager) keepLate(ctx context.Context, newest, kept *Record) error {
 	if ss.store == nil || newest.Refreshes == kept.Refreshes {
 		return nil
@@ -479,7 +493,7 @@ func (ss *Manager) remember(ctx context.Context, r *Record, d time.Duration) err
 	return nil
 }
 
-// write changes a record in the store, or moves it there from a cookie.
+// write updates a record in the store, or adds one that was in a cookie.
 func (ss *Manager) write(ctx context.Context, changed, before *Record) error {
 	if before.inCookie {
 		return ss.commit(ctx, changed)
@@ -520,15 +534,16 @@ func (ss *Manager) sealRecord(record *Record) ([]byte, error) {
 	return []byte(ss.keyring.Seal(purposeRecord, recordKey(record.ID), plain)), nil
 }
 
-// Send sets the cookie of a session that is kept.
+// Send sets the cookie of a session. It fails with TooLarge if the session does not
+// fit into cookies.
 func (ss *Manager) Send(w http.ResponseWriter, jar cookie.Jar, record *Record) error {
 	ss.headers.Lock()
 	defer ss.headers.Unlock()
 	return ss.setCookie(w, jar, record)
 }
 
-// SendTokens sets the cookie if tokens were changed that only it keeps, unless the
-// response has newer ones already, or another session.
+// SendTokens sets the cookie of a session in cookies whose tokens have changed. It
+// does nothing if the response already has newer tokens, or another session.
 func (ss *Manager) SendTokens(w http.ResponseWriter, jar cookie.Jar, before, changed *Record) error {
 	if ss.store != nil || changed.Refreshes == before.Refreshes {
 		return nil
@@ -556,21 +571,22 @@ func (ss *Manager) setCookie(w http.ResponseWriter, jar cookie.Jar, record *Reco
 	return nil
 }
 
-// A sentSession is that which a response sets.
+// A sentSession is the session in the cookies of a response.
 type sentSession struct {
 	id     string  // empty if it sets none
 	record *Record // the session, if it is in the cookie
 }
 
-// sent returns the session that a response has so far: what is written next comes
-// after that.
+// sent returns the session that a response sets so far.
 func (ss *Manager) sent(w http.ResponseWriter) sentSession {
 	ss.headers.Lock()
 	defer ss.headers.Unlock()
 	return ss.sentNow(w)
 }
 
-// Current returns the session that a response sets, else that of the request.
+// Current returns the session that a response sets, or that of the request if it
+// sets none. It fails with Ended if the session of the response is no longer in the
+// store.
 func (ss *Manager) Current(ctx context.Context, w http.ResponseWriter, requested func() (*Record, error)) (*Record, error) {
 	sent := ss.sent(w)
 	if sent.record != nil {
@@ -599,8 +615,9 @@ func (ss *Manager) sentNow(w http.ResponseWriter) sentSession {
 	return sentSession{}
 }
 
-// cookieValue seals an id or a record. A record that is too large loses what can
-// be done without, and then fails, before anything is written.
+// cookieValue returns the sealed id or record. A large record loses its ID token,
+// its third-party tokens and all access tokens but the first, which can be fetched
+// again.
 func (ss *Manager) cookieValue(record *Record) (string, error) {
 	const comfortable = 6 << 10
 	if ss.store != nil {
@@ -632,9 +649,9 @@ func (ss *Manager) sealCookie(record *Record) (string, error) {
 	return ss.keyring.Seal(purposeSession, ss.cookie.Name, plain), nil
 }
 
-// End deletes the session of a request, here and for every copy of its cookie, and
-// the one that the response begins. What the browser has is deleted also if the
-// store does not answer.
+// End ends the sessions of a request and of its response, for every copy of their
+// cookies. It deletes the cookie also if the store fails. The failure is then
+// StoreDown.
 func (ss *Manager) End(ctx context.Context, w http.ResponseWriter, jar cookie.Jar) error {
 	ids := append(ss.IDs(jar), ss.sent(w).id)
 	ss.headers.Lock()
@@ -643,7 +660,7 @@ func (ss *Manager) End(ctx context.Context, w http.ResponseWriter, jar cookie.Ja
 	return storeError(ctx, ss.removeAll(ctx, ids))
 }
 
-// removeAll ends sessions. Ids may be there twice, or empty.
+// removeAll ends sessions. It skips empty and repeated ids.
 func (ss *Manager) removeAll(ctx context.Context, ids []string) error {
 	slices.Sort(ids)
 	var errs []error
@@ -655,7 +672,8 @@ func (ss *Manager) removeAll(ctx context.Context, ids []string) error {
 	return errors.Join(errs...)
 }
 
-// IDs returns the ids of the sessions in a jar.
+// IDs returns the id of the session in each cookie of a jar, empty for a cookie
+// that does not open.
 func (ss *Manager) IDs(jar cookie.Jar) []string {
 	var ids []string
 	for _, value := range ss.cookie.Values(jar) {
@@ -674,10 +692,10 @@ func (ss *Manager) idOf(value string) string {
 	return ""
 }
 
-// remove ends a session. It is revoked first: a request that is under way may
-// write it again.
+// remove ends a session. The mark is written before the record is deleted, because
+// a request under way can write the record again.
 func (ss *Manager) remove(ctx context.Context, id string) error {
-	// Whoever logs out and closes the window is logged out.
+	// A user who logs out and closes the window is logged out.
 	ctx = context.WithoutCancel(ctx)
 	ss.ended.add(id)
 	err := ss.revoked.revoke(ctx, revokedSession(id), ss.now().Unix())
@@ -687,7 +705,7 @@ func (ss *Manager) remove(ctx context.Context, id string) error {
 	return err
 }
 
-// isNewer reports whether of two states of a session this is the later.
+// isNewer reports whether r is a later state of the session than other.
 func (r *Record) isNewer(other *Record) bool {
 	if r.Refreshes != other.Refreshes {
 		return r.Refreshes > other.Refreshes
@@ -695,7 +713,7 @@ func (r *Record) isNewer(other *Record) bool {
 	return r.TouchedAt > other.TouchedAt
 }
 
-// Clone returns a copy that can be changed.
+// Clone returns a copy that shares no slice or map with r, except Claims.
 func (r *Record) Clone() *Record {
 	copied := *r
 	copied.AMR = slices.Clone(r.AMR)
@@ -705,7 +723,8 @@ func (r *Record) Clone() *Record {
 	return &copied
 }
 
-// withTokensOf returns the record with what a refresh changes.
+// withTokensOf returns a copy of the record with the tokens and claims of a newer
+// state.
 func (r *Record) withTokensOf(newer *Record) *Record {
 	copied := r.Clone()
 	copied.RefreshToken, copied.Tokens, copied.Refreshes = newer.RefreshToken, newer.Tokens, newer.Refreshes
@@ -714,7 +733,7 @@ func (r *Record) withTokensOf(newer *Record) *Record {
 	return copied
 }
 
-// keyLocks has a lock for each key that somebody wants.
+// keyLocks has a lock for each key that a goroutine holds or waits for.
 type keyLocks struct {
 	mu   sync.Mutex
 	held map[string]*keyLock

@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// A Memory is a [Store] for programs of one process. What it holds is lost
-// when the process ends. It has everything that a store may have. Its methods may
-// be called concurrently. Create it with [NewMemoryStore].
+// A Memory is a [Store] in the memory of one process. Its values are lost when the
+// process ends. It has all the additional methods of a store. It is safe for
+// concurrent use. Create it with [NewMemory].
 type Memory struct {
 	limit    int
 	perOwner int
@@ -42,38 +42,37 @@ type memoryEntry struct {
 	place  int           // in byExpiry
 }
 
-// A memoryLease is known by its address: two may well end at the same time.
+// A memoryLease is compared by its address, since two can end at the same time.
 type memoryLease struct{ until time.Time }
 
 const (
-	// Sessions that one user can have in a MemoryStore: this many, or this share
-	// of its limit if that is less.
+	// One user can have memorySessionsPerUser sessions in a Memory, or one
+	// memoryShareOfUser-th of its limit if that is less.
 	memorySessionsPerUser = 100
 	memoryShareOfUser     = 10
-	// memoryMarks is how many marks of logouts a MemoryStore holds for each
-	// session that it could. A mark takes about 300 bytes.
+	// memoryMarks is the number of marks of logouts that a Memory can hold, for
+	// each session that it can hold. A mark takes about 300 bytes.
 	memoryMarks = 10
 )
 
-// NewMemory returns a MemoryStore for at most limit sessions, at least one,
-// and ten times as many marks of logouts. A mark is a small value that outlives
-// the session. A logout adds one, and so does a login that replaces a session. A
+// NewMemory returns a Memory for at most limit sessions, at least one, and ten
+// times as many marks of logouts. A mark is a small value that outlives its
+// session. A logout adds one mark, and so does a login that replaces a session. A
 // back-channel logout adds two.
 //
-// Nothing is removed before it expires, with one exception: a user has at most
-// 100 sessions, or a tenth of limit if that is less, and at least one. One login
-// more ends the session of the same user that was written longest ago. When the
-// store has limit sessions, a login does the same; a user without a session gets
-// 503, and the log names this limit. Sessions that are there go on, and can be
-// changed. When the store is full of marks, a logout gets 503. The browser's
-// cookie and the session in the store are deleted all the same.
+// A user has at most 100 sessions, or a tenth of limit if that is less, and at
+// least one. A further login removes the session of that user that was written
+// longest ago. A login to a full Memory does the same. It fails with [ErrStoreFull]
+// if the user has no session to remove. No other value is removed before it
+// expires. Changes of stored sessions still succeed. If the Memory is full of
+// marks, a logout fails with ErrStoreFull after the session was deleted.
 func NewMemory(limit int) *Memory {
 	limit = max(limit, 1)
 	return newMemory(limit, min(max(limit/memoryShareOfUser, 1), memorySessionsPerUser), false)
 }
 
-// newCache returns a MemoryStore of which one value more than limit pushes
-// out the one that was written longest ago. It is for what can be lost.
+// newCache returns a Memory for values that can be lost. When it is full, a new
+// value replaces the one that was written longest ago.
 func newCache(limit int) *Memory { return newMemory(limit, limit, true) }
 
 func newMemory(limit, perOwner int, cache bool) *Memory {
@@ -102,7 +101,7 @@ func (m *Memory) Find(key string) ([]byte, bool, error) {
 	return append([]byte{}, value...), true, nil
 }
 
-// live returns what is there and has not expired.
+// live returns the entry of a key, or nil if it is absent or has expired.
 func (m *Memory) live(key string, now time.Time) *memoryEntry {
 	if e := m.entries[key]; e != nil && now.Before(e.expiry) {
 		return e
@@ -172,8 +171,8 @@ func (m *Memory) remove(e *memoryEntry) {
 	}
 }
 
-// dropExpired makes room, so that no goroutine has to. It does not do everything
-// at once, because others wait for the lock.
+// dropExpired removes expired entries, so that no goroutine has to. It removes a
+// limited number at a time, because other callers wait for the lock.
 func (m *Memory) dropExpired(now time.Time) {
 	const most = 64
 	for range most {
@@ -194,12 +193,12 @@ func (m *Memory) Delete(key string) error {
 	return nil
 }
 
-// FindCtx is Find.
+// FindCtx is [Memory.Find].
 func (m *Memory) FindCtx(_ context.Context, key string) ([]byte, bool, error) {
 	return m.Find(key)
 }
 
-// FindAllCtx finds several values at once, see [Store].
+// FindAllCtx returns the values of several keys, nil for each that is absent.
 func (m *Memory) FindAllCtx(_ context.Context, keys ...string) ([][]byte, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -213,20 +212,20 @@ func (m *Memory) FindAllCtx(_ context.Context, keys ...string) ([][]byte, error)
 	return values, nil
 }
 
-// CommitCtx is Commit.
+// CommitCtx is [Memory.Commit].
 func (m *Memory) CommitCtx(_ context.Context, key string, value []byte, expiry time.Time) error {
 	return m.Commit(key, value, expiry)
 }
 
-// CommitOwnedCtx commits a session of an owner, see [Store] and [NewMemoryStore].
+// CommitOwnedCtx commits a session of an owner, within the limits of [NewMemory].
 func (m *Memory) CommitOwnedCtx(_ context.Context, key, owner string, value []byte, expiry time.Time) error {
 	return m.commit(key, owner, value, expiry)
 }
 
-// DeleteCtx is Delete.
+// DeleteCtx is [Memory.Delete].
 func (m *Memory) DeleteCtx(_ context.Context, key string) error { return m.Delete(key) }
 
-// UpdateCtx replaces a value that is there, see [Store].
+// UpdateCtx replaces a value and reports whether it was there.
 func (m *Memory) UpdateCtx(_ context.Context, key string, value []byte, expiry time.Time) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -238,7 +237,8 @@ func (m *Memory) UpdateCtx(_ context.Context, key string, value []byte, expiry t
 	return true, nil
 }
 
-// RaiseCtx keeps the greater number until the later expiry, see [Store].
+// RaiseCtx stores the greater of two numbers and the later of two expiries. A value
+// that is not a number stays.
 func (m *Memory) RaiseCtx(_ context.Context, key string, number int64, expiry time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -266,7 +266,8 @@ func (m *Memory) RaiseCtx(_ context.Context, key string, number int64, expiry ti
 	return nil
 }
 
-// LeaseCtx lets one caller at a time work on a key, see [Store].
+// LeaseCtx reports whether the caller holds the lease of a key. One caller holds it
+// at a time, until it calls release or d has passed.
 func (m *Memory) LeaseCtx(_ context.Context, key string, d time.Duration) (release func(), ok bool, err error) {
 	m.leaseMu.Lock()
 	defer m.leaseMu.Unlock()
@@ -286,7 +287,7 @@ func (m *Memory) LeaseCtx(_ context.Context, key string, d time.Duration) (relea
 	}, true, nil
 }
 
-// sweepLeases forgets leases that were not released, once a minute.
+// sweepLeases removes leases that have expired, once a minute.
 func (m *Memory) sweepLeases(now time.Time) {
 	if now.Sub(m.leasesSwept) < time.Minute {
 		return
@@ -295,7 +296,7 @@ func (m *Memory) sweepLeases(now time.Time) {
 	maps.DeleteFunc(m.leases, func(_ string, l *memoryLease) bool { return !now.Before(l.until) })
 }
 
-// An expiryHeap has first what expires first.
+// An expiryHeap orders entries by expiry, the earliest first.
 type expiryHeap []*memoryEntry
 
 func (h expiryHeap) Len() int { return len(h) }

@@ -5,7 +5,7 @@ import (
 	"maps"
 )
 
-// MergeData makes the changes from before to after in newest.
+// MergeData returns a copy of newest with the changes from before to after.
 func MergeData(before, after, newest map[string]string) map[string]string {
 	merged := maps.Clone(newest)
 	if merged == nil {
@@ -24,8 +24,7 @@ func MergeData(before, after, newest map[string]string) map[string]string {
 	return merged
 }
 
-// A Record is what the session cookie or the store holds. Times are Unix
-// seconds.
+// A Record is a session in a cookie or in the store. Times are Unix seconds.
 type Record struct {
 	Version int    `json:"v"`
 	ID      string `json:"id"` // new at every login
@@ -44,29 +43,30 @@ type Record struct {
 	Claims          json.RawMessage `json:"-"` // behind the rest, see encode
 	IDToken         string          `json:"id_token,omitempty"`
 	RefreshToken    string          `json:"refresh_token,omitempty"`
-	// Tokens are access tokens; the first is that of the login.
+	// Tokens has access tokens. The first is that of the login.
 	Tokens []Token           `json:"tokens,omitempty"`
 	Vault  []VaultToken      `json:"vault,omitempty"`
 	Data   map[string]string `json:"data,omitempty"`
 
-	// Organization is the id of the one that the login was to; among Claims it
-	// may not be kept.
+	// Organization is the id of the organization of the login. Claims may not have
+	// it.
 	Organization string `json:"org,omitempty"`
-	// Nonce is the first ID token's, which one of a refresh may repeat.
+	// Nonce is that of the first ID token. The ID token of a refresh may repeat it.
 	Nonce string `json:"nonce,omitempty"`
-	// Refreshes counts the changes of tokens, so that of two copies the newer
-	// one is known.
+	// Refreshes counts the changes of tokens, which tells the newer of two copies.
 	Refreshes int `json:"rev,omitempty"`
-	// Ceiling is when the tenant wants the session to end, if it has said so.
+	// Ceiling is the time at which the tenant wants the session to end, 0 if there
+	// is none.
 	Ceiling int64 `json:"ceil,omitempty"`
 
 	inCookie bool // and not in the store
 }
 
+// A Token is an access token of a session.
 type Token struct {
 	Audience string `json:"aud,omitempty"`
-	// Asked and Scope are kept apart: the tenant leaves out of Scope what it
-	// does not grant, and nobody should ask for that again and again.
+	// Asked is the requested scope and Scope the granted one. A scope that the
+	// tenant does not grant so causes one request and not many.
 	Asked     string `json:"asked,omitempty"`
 	Scope     string `json:"scope,omitempty"`
 	Type      string `json:"type"`
@@ -79,13 +79,13 @@ const (
 	purposeSession = "session"
 )
 
-// CeilingLeeway is how many seconds before its ceiling a session ends, since what
-// it does takes time too.
+// CeilingLeeway is the number of seconds by which a session ends before its
+// ceiling, because its last requests take time too.
 const CeilingLeeway = 30
 
-// A VaultToken is a token of a third party as a session keeps it. Without hint
-// is a hint of its own: what it stands for may be another account than any that
-// was named.
+// A VaultToken is a third-party access token in a session. A token without a hint
+// is for requests without a hint only, because its account can be another than any
+// named one.
 type VaultToken struct {
 	Connection string `json:"con"`
 	Hint       string `json:"hint,omitempty"`

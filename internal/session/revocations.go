@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// revocations remembers which sessions were ended elsewhere than in the cookie
-// that they are found by: with a logout, or by the tenant.
+// revocations stores marks of ended sessions, since a copy of their cookie stays
+// good. A logout or the tenant ends a session.
 type revocations struct {
 	store  *boundStore
 	client string        // the application whose sessions they are
@@ -15,9 +15,10 @@ type revocations struct {
 	now    func() time.Time
 }
 
-// A revocation is what a mark in the store is about: one session, or all that
-// the tenant has issued to the application for a sid or a sub until a given time.
-// Another application can share the store, and the tenant tells each.
+// A revocation names the subject of a mark: one session, or all sessions that the
+// tenant has issued to this application for a sid or sub until a time. Applications
+// can share a store, and the tenant sends a logout token to each, so the client id
+// is part of the key.
 type revocation struct {
 	key   string
 	until bool // the time matters
@@ -33,9 +34,9 @@ func revokedSubject(client, issuer, subject string) revocation {
 	return revocation{storeKey("revoked", "sub", client, issuer, subject), true}
 }
 
-// revoke marks what was begun until the given time, in Unix seconds, as ended.
-// A mark is never taken back, it expires: a later login has a later time. An
-// older logout, whenever it arrives, does not lower the mark.
+// revoke marks the sessions that were issued until the given time, in Unix seconds,
+// as ended. A mark is not removed before it expires, since a later login has a
+// later time. An older logout that arrives late does not lower the mark.
 func (rv *revocations) revoke(ctx context.Context, what revocation, until int64) error {
 	if rv == nil {
 		return nil
@@ -45,7 +46,8 @@ func (rv *revocations) revoke(ctx context.Context, what revocation, until int64)
 	if !what.until || rv.store.raises() {
 		return rv.store.raise(ctx, what.key, until, expiry)
 	}
-	// The mark of the whole comes last: readers look no further without it.
+	// This mark is written last: without it, readers do not look for the keys
+	// above.
 	for _, key := range what.written(until) {
 		if err := rv.store.commit(ctx, key, []byte("1"), expiry); err != nil {
 			return err
@@ -61,18 +63,18 @@ func (rv *revocations) revoke(ctx context.Context, what revocation, until int64)
 	return rv.store.commit(ctx, what.key, mark, expiry)
 }
 
-// A store without RaiseCtx reads and writes in two steps, between which another
-// instance can write a greater time, which is then lost. So the time is also
-// written as a set of keys, and keys are only added. Time + 1 is a path in a
-// binary tree: each key names a node where that path goes to the right. A reader
-// looks at the nodes where the path of its own time goes to the left; one of them
-// is written exactly if a greater number was.
+// A store without RaiseCtx reads and writes in two steps. Between them another
+// instance can write a greater time, which would be lost. So the time is also
+// written as a set of keys, which are only added. The bits of time + 1 are a path
+// in a binary tree, and each key names a node at which the path turns right. A
+// reader looks for the nodes at which the path of its own time turns left. One of
+// them is there exactly if a greater number was written.
 const (
 	markBits = 33 // seconds until the year 2242
 	maxMark  = 1<<markBits - 2
 )
 
-// written returns the keys that say: until the given time, inclusive.
+// written returns the keys to write for a mark until the given time, inclusive.
 func (what revocation) written(until int64) (keys []string) {
 	for bit := range markBits {
 		if node := (until + 1) >> bit; node&1 == 1 {
@@ -82,8 +84,8 @@ func (what revocation) written(until int64) (keys []string) {
 	return keys
 }
 
-// read returns the keys of which one is there if the given time or a later one
-// was written.
+// read returns the keys to look for. One of them is there if the given time or a
+// later one was written.
 func (what revocation) read(issued int64) (keys []string) {
 	for bit := range markBits {
 		if node := issued >> bit; node&1 == 0 {
@@ -97,9 +99,9 @@ func (what revocation) node(bit int, node int64) string {
 	return storeKey("revoked", "until", what.key, strconv.Itoa(bit), strconv.FormatInt(node, 10))
 }
 
-// cover reports whether a session was revoked. The tenant's marks count for what
-// it has issued until then by its own clock, so a login that was under way when
-// the logout came does not survive it.
+// cover reports whether a session was revoked. A mark with a time is compared with
+// the iat of the ID token, both by the tenant's clock. So a login that was under
+// way during the logout ends too.
 func (rv *revocations) cover(ctx context.Context, r *Record) (bool, error) {
 	if rv == nil {
 		return false, nil
@@ -138,20 +140,19 @@ func (rv *revocations) cover(ctx context.Context, r *Record) (bool, error) {
 	return false, err
 }
 
-// covers reports whether a mark is for what was issued at the given time. A mark
-// that cannot be read is for everything.
+// covers reports whether a mark is for a session that was issued at the given time.
+// A mark that is not a number is for every session.
 func covers(mark []byte, issued int64) bool {
 	until, err := strconv.ParseInt(string(mark), 10, 64)
 	return err != nil || issued <= until
 }
 
-// longestLife is how long a copy of a session's cookie can be good that is not
-// prolonged any more. It is longer than the limits by what a request may take that
-// is under way.
+// longestLife returns how long the copy of a cookie can stay good after its session
+// has ended. The margin is for requests under way.
 func (ss *Manager) longestLife() time.Duration {
 	const margin = 10 * time.Minute
-	// A session that is revoked is not prolonged, so without an absolute limit
-	// too it ends when it was last used plus the idle limit.
+	// A revoked session is not extended, so it also ends an idle limit after its
+	// last use.
 	life := ss.idle
 	if life == 0 || ss.absolute > 0 && ss.absolute < life {
 		life = ss.absolute
@@ -159,15 +160,17 @@ func (ss *Manager) longestLife() time.Duration {
 	return life + margin
 }
 
-// EndUser ends every session of a user that began until now.
+// EndUser ends all sessions of a user that began until now. [Manager.CanRevoke]
+// must be true.
 func (ss *Manager) EndUser(ctx context.Context, issuer, subject string) error {
 	what := revokedSubject(ss.revoked.client, issuer, subject)
 	return storeError(ctx, ss.revoked.revoke(context.WithoutCancel(ctx), what, ss.now().Unix()))
 }
 
-// EndAtTenant marks the sessions of a user or, if there is a sid, of one of the
-// tenant's sessions as ended that were issued until the given time. A logout token
-// with the same jti is good until last, and does nothing.
+// EndAtTenant ends sessions for a logout token of the tenant: those of the sid or,
+// without a sid, those of the subject, if they were issued until the given time.
+// The jti is recorded until last, the end of the token. The same token again writes
+// nothing. [Manager.CanRevoke] must be true.
 func (ss *Manager) EndAtTenant(ctx context.Context, issuer, subject, sid, jti string, until int64, last time.Time) error {
 	rv := ss.revoked
 	what := revokedSubject(rv.client, issuer, subject)
@@ -188,5 +191,5 @@ func (ss *Manager) EndAtTenant(ctx context.Context, issuer, subject, sid, jti st
 	return rv.store.raise(ctx, seen, 1, last)
 }
 
-// CanRevoke reports whether there is a place for marks that all processes see.
+// CanRevoke reports whether there is a store for marks, which all processes read.
 func (ss *Manager) CanRevoke() bool { return ss.revoked != nil }

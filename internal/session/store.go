@@ -12,14 +12,15 @@ import (
 	"time"
 )
 
-// A Store has the methods of [Store].
+// A Store has the methods of the public Store. Values are opaque. Find reports
+// false for a value that is absent or has expired.
 type Store interface {
 	Find(key string) (value []byte, found bool, err error)
 	Commit(key string, value []byte, expiry time.Time) error
 	Delete(key string) error
 }
 
-// What a store may have beyond that.
+// Methods that a store can have in addition.
 type (
 	contextStore interface {
 		FindCtx(ctx context.Context, key string) ([]byte, bool, error)
@@ -44,11 +45,11 @@ type (
 )
 
 const (
-	// storeTimeout bounds one call of a store: a page that waits longer for a
-	// session is no better than one that says so.
+	// storeTimeout bounds one call of a store. After it an error page serves the
+	// visitor better than waiting.
 	storeTimeout = time.Second
-	// maxStoreCalls bounds the calls under way, since some go on after nobody
-	// waits for them.
+	// maxStoreCalls bounds the calls under way, since a call that hangs continues
+	// after its caller has left.
 	maxStoreCalls = 128
 )
 
@@ -57,7 +58,7 @@ var (
 	errStoreTimeout = fmt.Errorf("the store has not answered within %v", storeTimeout)
 )
 
-// A boundStore is a Store that always answers, within a second.
+// A boundStore calls a Store and returns within storeTimeout.
 type boundStore struct {
 	store  Store
 	slots  chan struct{}
@@ -72,7 +73,7 @@ func newBoundStore(s Store) *boundStore {
 	return &boundStore{store: s, slots: make(chan struct{}, maxStoreCalls), direct: direct}
 }
 
-// find returns the value of a key, nil if there is none.
+// find returns the value of a key, or nil if there is none.
 func (b *boundStore) find(ctx context.Context, key string) ([]byte, error) {
 	return call(ctx, b, func(ctx context.Context) (value []byte, err error) {
 		var found bool
@@ -88,7 +89,7 @@ func (b *boundStore) find(ctx context.Context, key string) ([]byte, error) {
 	})
 }
 
-// findAll returns the values of several keys, nil for those that are not there.
+// findAll returns the values of several keys, nil for each that is absent.
 func (b *boundStore) findAll(ctx context.Context, keys []string) (values [][]byte, err error) {
 	if s, ok := b.store.(findAllStore); ok {
 		values, err = call(ctx, b, func(ctx context.Context) ([][]byte, error) { return s.FindAllCtx(ctx, keys...) })
@@ -117,7 +118,7 @@ func (b *boundStore) commit(ctx context.Context, key string, value []byte, expir
 	return err
 }
 
-// commitOwned is commit for a new session of an owner.
+// commitOwned commits a new session of an owner.
 func (b *boundStore) commitOwned(ctx context.Context, key, owner string, value []byte, expiry time.Time) error {
 	s, ok := b.store.(ownedStore)
 	if !ok {
@@ -135,8 +136,8 @@ func (b *boundStore) raises() bool {
 	return ok
 }
 
-// raise keeps the greater of two numbers and the later of two expiries. A store
-// that cannot do so atomically replaces the value.
+// raise stores the greater of two numbers and the later of two expiries. In a store
+// without RaiseCtx it replaces the value.
 func (b *boundStore) raise(ctx context.Context, key string, number int64, expiry time.Time) error {
 	s, ok := b.store.(raiseStore)
 	if !ok {
@@ -148,8 +149,8 @@ func (b *boundStore) raise(ctx context.Context, key string, number int64, expiry
 	return err
 }
 
-// update replaces a value that is still there. A store that cannot say so
-// atomically is asked first.
+// update replaces a value and reports whether it was still there. In a store
+// without UpdateCtx it calls Find first.
 func (b *boundStore) update(ctx context.Context, key string, value []byte, expiry time.Time) (updated bool, err error) {
 	if s, ok := b.store.(updateStore); ok {
 		return call(ctx, b, func(ctx context.Context) (bool, error) { return s.UpdateCtx(ctx, key, value, notPast(expiry)) })
@@ -160,8 +161,8 @@ func (b *boundStore) update(ctx context.Context, key string, value []byte, expir
 	return true, b.commit(ctx, key, value, expiry)
 }
 
-// notPast keeps what expires right now from being kept for ever: that is what
-// some stores make of a time that has passed.
+// notPast returns an expiry that is at least a second ahead. Some stores take a
+// past expiry for none, and would keep the value for ever.
 func notPast(expiry time.Time) time.Time {
 	if soon := time.Now().Add(time.Second); expiry.Before(soon) {
 		return soon
@@ -179,8 +180,8 @@ func (b *boundStore) delete(ctx context.Context, key string) error {
 	return err
 }
 
-// lease reports whether the caller may work on a key. Without leases everybody
-// may.
+// lease reports whether the caller holds the lease of a key. In a store without
+// LeaseCtx every caller does.
 func (b *boundStore) lease(ctx context.Context, key string, d time.Duration) (release func(), ok bool, err error) {
 	s, has := b.store.(leaseStore)
 	if !has {
@@ -202,14 +203,14 @@ func (b *boundStore) lease(ctx context.Context, key string, d time.Duration) (re
 	return func() { b.release(ctx, end) }, true, nil
 }
 
-// release gives a lease back. If that fails it ends by itself.
+// release gives a lease back. If the call fails, the lease expires.
 func (b *boundStore) release(ctx context.Context, end func()) {
 	call(context.WithoutCancel(ctx), b, func(context.Context) (struct{}, error) { end(); return struct{}{}, nil })
 }
 
-// call runs one call of the store, and leaves it alone when it takes too long:
-// some stores take no context, and some take one and wait all the same, as those
-// of go-redis do unless its ContextTimeoutEnabled is set.
+// call runs one call of the store and returns when the call takes too long. Some
+// stores have no methods with a context. Others ignore its end, as those based on
+// go-redis do without ContextTimeoutEnabled.
 func call[T any](ctx context.Context, b *boundStore, f func(context.Context) (T, error)) (answer T, err error) {
 	if b.direct {
 		if ctx.Err() != nil {
@@ -235,8 +236,8 @@ func call[T any](ctx context.Context, b *boundStore, f func(context.Context) (T,
 	go func() {
 		defer func() { <-b.slots }()
 		defer func() {
-			// On this goroutine a panic would end the process, where net/http
-			// would have ended one request.
+			// A panic would end the process here, and not one request as in a
+			// goroutine of net/http.
 			if p := recover(); p != nil {
 				done <- result{err: fmt.Errorf("the store has panicked: %v", p)}
 			}
@@ -255,8 +256,8 @@ func call[T any](ctx context.Context, b *boundStore, f func(context.Context) (T,
 	}
 }
 
-// storeKey makes a key of what must not stand in a store: whoever reads one
-// learns no id that a cookie could have, and no name of a person.
+// storeKey returns a key that hides its parts. A reader of the store must not learn
+// the id of a session or the name of a user.
 func storeKey(kind string, parts ...string) string {
 	h := sha256.New()
 	for _, part := range parts {
@@ -268,10 +269,10 @@ func storeKey(kind string, parts ...string) string {
 	return "auth0:" + kind + ":" + base64.RawURLEncoding.EncodeToString(h.Sum(nil))
 }
 
-// ErrStoreFull is the cause when a MemoryStore refuses a new entry.
+// ErrStoreFull is the cause if a [Memory] has no room for a new entry.
 var ErrStoreFull = errors.New("the MemoryStore is full: raise the limit of NewMemoryStore")
 
-// storeWriteError is the failure of a login whose session the store did not take.
+// storeWriteError returns the failure of a login whose session could not be stored.
 func storeWriteError(err error) error {
 	if errors.Is(err, ErrStoreFull) {
 		return failure(StoreFull, err)

@@ -1,0 +1,256 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// TestEndedSessions: the memory is bounded by time and number.
+func TestEndedSessions(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		m, _ := newManager(nil)
+		e, life := m.ended, m.longestLife()
+		if e.has("a") {
+			t.Error("ended before it was")
+		}
+		e.add("a")
+		time.Sleep(time.Second)
+		e.add("b")
+		e.add("a")
+		if !e.has("a") || !e.has("b") || e.has("c") || len(e.order) != 2 {
+			t.Errorf("%d sessions", len(e.order))
+		}
+		time.Sleep(life - time.Second)
+		e.add("c")
+		if !e.has("a") || len(e.order) != 3 {
+			t.Error("forgotten too early")
+		}
+		time.Sleep(1)
+		e.add("d")
+		if e.has("a") || !e.has("b") || !e.has("c") || len(e.known) != 3 || len(e.order) != 3 {
+			t.Errorf("%d sessions: a %v", len(e.order), e.has("a"))
+		}
+		for i := range maxEnded - 3 {
+			e.add(fmt.Sprint(i))
+		}
+		if !e.has("b") || len(e.known) != maxEnded {
+			t.Errorf("%d sessions", len(e.known))
+		}
+		e.add("one more")
+		if e.has("b") || !e.has("c") || !e.has("one more") || len(e.known) != maxEnded || len(e.order) != maxEnded {
+			t.Errorf("%d sessions, %d by time", len(e.known), len(e.order))
+		}
+		var none *endedSessions
+		if none.add("a"); none.has("a") {
+			t.Error("remembered in no memory")
+		}
+	})
+}
+
+// endings are the two kinds of store for marks.
+func endings() map[string]Store {
+	return map[string]Store{"raising": NewMemory(1000), "plain": plain(NewMemory(1000))}
+}
+
+// TestEndAtTenant has one row for each session that a logout token is for, and not.
+func TestEndAtTenant(t *testing.T) {
+	for kind := range endings() {
+		for _, row := range []struct {
+			why      string
+			sub, sid string        // of the logout token
+			until    time.Duration // from now
+			change   func(*Record)
+			over     bool
+		}{
+			{"the user", "ada", "", 0, nil, true},
+			{"another user", "bob", "", 0, nil, false},
+			{"the tenant's session", "ada", "sid", 0, nil, true},
+			{"another session of the tenant", "ada", "other", 0, nil, false},
+			{"a session without a sid", "ada", "sid", 0, func(r *Record) { r.SID = "" }, false},
+			{"a user without a sid", "ada", "", 0, func(r *Record) { r.SID = "" }, true},
+			{"a login since then", "ada", "", -time.Second, nil, false},
+			{"a login in that second", "ada", "", 0, nil, true},
+			{"a login long before", "ada", "", time.Hour, nil, true},
+			{"of another issuer", "ada", "", 0, func(r *Record) { r.Issuer = "https://other.example/" }, false},
+		} {
+			inBubble(t, func(t *testing.T) {
+				m, _ := newManager(func(c *Config) { c.Revocations = endings()[kind] })
+				if m.HasStore() || !m.CanRevoke() {
+					t.Fatal("sessions are not in cookies, or cannot be revoked")
+				}
+				r := newRecord("one")
+				r.SID = "sid"
+				if row.change != nil {
+					row.change(r)
+				}
+				b := begin(t, m, r)
+				err := m.EndAtTenant(t.Context(), issuer, row.sub, row.sid, "jti", time.Now().Add(row.until).Unix(), time.Now().Add(time.Hour))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if l := m.Load(t.Context(), b.jar()); l.Over != row.over || (l.Record == nil) != row.over || l.Err != nil {
+					t.Errorf("%s, %s: %+v", kind, row.why, l)
+				}
+				other, _ := newManager(func(c *Config) { c.Revocations, c.Client = m.revoked.store.store, "other client" })
+				if l := other.Load(t.Context(), b.jar()); l.Record == nil {
+					t.Errorf("%s, %s: ended in another application", kind, row.why)
+				}
+			})
+		}
+	}
+}
+
+// TestLogoutTokenAgain: a token that was seen writes nothing, unless its mark is
+// missing or lower.
+func TestLogoutTokenAgain(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newFake()
+		m, _ := newManager(func(c *Config) { c.Revocations = s })
+		now, last := time.Now().Unix(), time.Now().Add(time.Hour)
+		end := func(jti string, until int64, want string) {
+			t.Helper()
+			s.called()
+			if err := m.EndAtTenant(t.Context(), issuer, "ada", "", jti, until, last); err != nil {
+				t.Fatal(err)
+			}
+			if got := s.called(); got != want {
+				t.Errorf("%s until %d: called %s, want %s", jti, until, got, want)
+			}
+		}
+		const reads, writes = "FindAllCtx", "FindAllCtx RaiseCtx RaiseCtx"
+		end("one", now, writes)
+		end("one", now, reads)
+		end("one", now-1, reads)
+		end("one", now+1, writes)
+		end("two", now, writes)
+		s.Memory.Delete(revokedSubject("client", issuer, "ada").key)
+		end("two", now, writes)
+		time.Sleep(time.Hour)
+		last = time.Now().Add(time.Hour)
+		end("one", now, writes) // the token is forgotten
+	})
+}
+
+// TestEndAtTenantFails: the answer to the tenant is an error, so that it comes again.
+func TestEndAtTenantFails(t *testing.T) {
+	later := time.Now().Add(time.Hour)
+	for _, ops := range [][]string{{"FindAllCtx"}, {"RaiseCtx"}} {
+		s := newFake()
+		m, _ := newManager(func(c *Config) { c.Revocations = s })
+		s.fail(ops...)
+		if err := m.EndAtTenant(t.Context(), issuer, "ada", "sid", "jti", 1, later); !errors.Is(err, errDown) {
+			t.Errorf("%v: %v", ops, err)
+		}
+		if s.on(nil); ops[0] == "RaiseCtx" {
+			if value, found, _ := s.Memory.Find(storeKey("logout", "client", issuer, "jti")); found {
+				t.Errorf("noted as seen: %s", value)
+			}
+		}
+	}
+	for _, op := range []string{"Find", "Commit"} { // of a plain store
+		s := newFake()
+		m, _ := newManager(func(c *Config) { c.Revocations = plain(s) })
+		if op == "Find" {
+			var n atomic.Int64
+			s.on(func(_ context.Context, name, _ string) error { return errIf(name == "Find" && n.Add(1) > 2) })
+		} else {
+			s.fail(op)
+		}
+		if err := m.EndAtTenant(t.Context(), issuer, "ada", "sid", "jti", 1, later); !errors.Is(err, errDown) {
+			t.Errorf("plain, %s: %v", op, err)
+		}
+	}
+}
+
+// TestCoverFails: without an answer of the store nothing is known. A mark that was
+// read counts all the same.
+func TestCoverFails(t *testing.T) {
+	s := newFake()
+	m, _ := newManager(func(c *Config) { c.Revocations = plain(s) })
+	r := newRecord("one")
+	r.SID = "sid"
+	b := begin(t, m, r)
+	// An older mark makes a plain store be asked for the keys of the tree.
+	if err := m.EndAtTenant(t.Context(), issuer, "ada", "sid", "jti", r.IDTokenIssuedAt-1, time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if l := load(t, m, b, "one"); l.Over {
+		t.Error("over")
+	}
+	var n atomic.Int64
+	s.on(func(context.Context, string, string) error { return errIf(n.Add(1) > 3) })
+	l := m.Load(t.Context(), b.jar())
+	expectKind(t, "the tree", l.Err, StoreDown)
+	s.fail()
+	expectKind(t, "the marks", m.Load(t.Context(), b.jar()).Err, StoreDown)
+}
+
+// TestMarksExpire: a mark lives as long as a session that it can be for.
+func TestMarksExpire(t *testing.T) {
+	for kind := range endings() {
+		inBubble(t, func(t *testing.T) {
+			store := endings()[kind]
+			m, _ := newManager(func(c *Config) { c.Revocations = store })
+			copied, _ := newManager(func(c *Config) { c.Revocations = store })
+			b := begin(t, m, newRecord("one"))
+			if err := m.End(t.Context(), httptest.NewRecorder(), b.jar()); err != nil {
+				t.Fatal(err)
+			}
+			key := revokedSession("one").key
+			time.Sleep(m.longestLife() - 1)
+			if _, found, _ := store.Find(key); !found {
+				t.Errorf("%s: the mark has expired", kind)
+			}
+			if over, err := copied.isEnded(t.Context(), newRecord("one")); !over || err != nil {
+				t.Errorf("%s: %v, %v", kind, over, err)
+			}
+			time.Sleep(1)
+			if _, found, _ := store.Find(key); found {
+				t.Errorf("%s: the mark is kept", kind)
+			}
+		})
+	}
+}
+
+// TestWithoutMarks: sessions in cookies alone end in this process.
+func TestWithoutMarks(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		m, _ := newManager(nil)
+		other, _ := newManager(nil)
+		b := begin(t, m, newRecord("one"))
+		copied := browser{"s": b["s"]}
+		if err := m.End(t.Context(), httptest.NewRecorder(), b.jar()); err != nil {
+			t.Fatal(err)
+		}
+		load(t, m, copied, "")
+		load(t, other, copied, "one")
+	})
+}
+
+// TestEndUser: sessions that began until now end, also those that a canceled
+// request ends. Later ones do not.
+func TestEndUser(t *testing.T) {
+	inBothModes(t, func(t *testing.T, m *Manager, s *fakeStore) {
+		if s == nil {
+			return
+		}
+		b := begin(t, m, newRecord("one"))
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := m.EndUser(ctx, issuer, "ada"); err != nil {
+			t.Fatal(err)
+		}
+		if l := load(t, m, b, ""); !l.Over {
+			t.Error("not over")
+		}
+		time.Sleep(time.Second)
+		load(t, m, begin(t, m, newRecord("two")), "two")
+		s.fail()
+		expectKind(t, "store down", m.EndUser(t.Context(), issuer, "ada"), StoreDown)
+	})
+}

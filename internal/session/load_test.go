@@ -1,0 +1,352 @@
+package session
+
+import (
+	"context"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+// sealed returns the cookie of a record under a keyring.
+func sealed(t *testing.T, m *Manager, r *Record) string {
+	t.Helper()
+	value, err := m.sealCookie(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return value
+}
+
+// TestLoad has one row for each kind of cookie, without a store.
+func TestLoad(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		m, _ := newManager(nil)
+		foreign, _ := newManager(func(c *Config) { c.Keyring = otherRing })
+		rotated, _ := newManager(func(c *Config) { c.Keyring = newRing })
+		record := func(change func(*Record)) *Record {
+			r := newRecord("one")
+			change(r)
+			return r
+		}
+		now := time.Now().Unix()
+		good := sealed(t, m, newRecord("one"))
+		newer := sealed(t, m, record(func(r *Record) { r.TouchedAt = now - 1; r.Refreshes = 1 }))
+		touched := sealed(t, m, record(func(r *Record) { r.TouchedAt++ }))
+		over := sealed(t, m, record(func(r *Record) { r.ID = "two"; r.ExpiresAt = now }))
+		none, lost := &Loaded{}, &Loaded{Over: true}
+		one := func(refreshes int, touched int64) *Loaded {
+			return &Loaded{Current: true, Record: &Record{ID: "one", Refreshes: refreshes, TouchedAt: touched}}
+		}
+		for _, row := range []struct {
+			why    string
+			values []string
+			want   *Loaded
+		}{
+			{"none", nil, none},
+			{"good", []string{good}, one(0, now)},
+			{"sealed with another secret", []string{sealed(t, foreign, newRecord("one"))}, none},
+			{"sealed for another purpose", []string{m.keyring.Seal("other", "s", []byte("x"))}, none},
+			{"an id, without a store", []string{m.keyring.Seal(purposeID, "s", []byte("one"))}, none},
+			{"damaged", []string{good[:len(good)-2] + "AA"}, none},
+			{"cut", []string{good[:len(good)/2]}, none},
+			{"no seal", []string{"abc"}, none},
+			{"of another version", []string{sealed(t, m, record(func(r *Record) { r.Version = 2 }))}, none},
+			{"over as written", []string{over}, lost},
+			{"one second left", []string{sealed(t, m, record(func(r *Record) { r.ExpiresAt = now + 1 }))}, one(0, now)},
+			{"unused for too long", []string{sealed(t, m, record(func(r *Record) { r.TouchedAt = now - int64(idle.Seconds()) }))}, lost},
+			{"used just in time", []string{sealed(t, m, record(func(r *Record) { r.TouchedAt = now - int64(idle.Seconds()) + 1 }))}, one(0, now-int64(idle.Seconds())+1)},
+			{"too old", []string{sealed(t, m, record(func(r *Record) { r.CreatedAt = now - int64(absolute.Seconds()) }))}, lost},
+			{"old", []string{sealed(t, m, record(func(r *Record) { r.CreatedAt = now - int64(absolute.Seconds()) + 1 }))}, one(0, now)},
+			{"at its ceiling", []string{sealed(t, m, record(func(r *Record) { r.Ceiling = now + CeilingLeeway }))}, lost},
+			{"before its ceiling", []string{sealed(t, m, record(func(r *Record) { r.Ceiling = now + CeilingLeeway + 1 }))}, one(0, now)},
+			{"begun five minutes ahead", []string{sealed(t, m, record(func(r *Record) { r.CreatedAt = now + 300 }))}, one(0, now)},
+			{"begun later", []string{sealed(t, m, record(func(r *Record) { r.CreatedAt = now + 301 }))}, none},
+			{"touched ahead of time", []string{sealed(t, m, record(func(r *Record) { r.TouchedAt = now + 1e6; r.ExpiresAt = now + 1e6 }))}, one(0, now+1e6)},
+			{"a copy with newer tokens first", []string{newer, good}, one(1, now-1)},
+			{"a copy with newer tokens last", []string{good, newer}, one(1, now-1)},
+			{"a copy used later first", []string{touched, good}, one(0, now+1)},
+			{"a copy used later last", []string{good, touched}, one(0, now+1)},
+			{"a good one, one that is over", []string{good, over}, one(0, now)},
+			{"one that is over, a good one", []string{over, good}, one(0, now)},
+			{"one that is over, a foreign one", []string{over, "abc"}, lost},
+			{"two sessions", []string{good, sealed(t, m, newRecord("two"))}, none},
+			{"two sessions, one over", []string{over, sealed(t, m, newRecord("one"))}, one(0, now)},
+		} {
+			l := m.Load(t.Context(), jarWith(row.values...))
+			if l.Err != nil || l.Over != row.want.Over || l.Current != row.want.Current || (l.Record == nil) != (row.want.Record == nil) {
+				t.Errorf("%s: %+v", row.why, l)
+			} else if r := l.Record; r != nil && (r.ID != "one" || r.Refreshes != row.want.Record.Refreshes || r.TouchedAt != row.want.Record.TouchedAt) {
+				t.Errorf("%s: %+v", row.why, r)
+			}
+		}
+		if l := rotated.Load(t.Context(), jarWith(good)); l.Record == nil || l.Current {
+			t.Errorf("the second secret: %+v", l)
+		}
+		resealed := sealed(t, rotated, newRecord("one"))
+		if l := rotated.Load(t.Context(), jarWith(resealed, good)); l.Record == nil || !l.Current {
+			t.Errorf("of two equal copies, not the first: %+v", l)
+		}
+		if l := rotated.Load(t.Context(), jarWith(good, resealed)); l.Record == nil || l.Current {
+			t.Errorf("of two equal copies, not the first: %+v", l)
+		}
+		got := m.Load(t.Context(), jarWith(good)).Record
+		want := newRecord("one")
+		want.inCookie = true
+		expectEqual(t, "the record", got, want)
+	})
+}
+
+// TestLimits: the shorter of the limits decides, and 0 is no limit.
+func TestLimits(t *testing.T) {
+	for _, row := range []struct {
+		idle, absolute time.Duration
+		ceiling        int64
+		want           int64 // end of a session that began at 1000 and was used at 2000
+		life           time.Duration
+	}{
+		{time.Hour, 3 * time.Hour, 0, 2000 + 3600, time.Hour},
+		{3 * time.Hour, time.Hour, 0, 1000 + 3600, time.Hour},
+		{time.Hour, time.Hour, 0, 1000 + 3600, time.Hour},
+		{time.Hour, 0, 0, 2000 + 3600, time.Hour},
+		{0, time.Hour, 0, 1000 + 3600, time.Hour},
+		{0, 0, 0, 1 << 62, 0},
+		{0, 0, 5000, 5000 - CeilingLeeway, 0},
+		{time.Hour, time.Hour, 5000, 1000 + 3600, time.Hour},
+		{time.Hour, time.Hour, 3000, 3000 - CeilingLeeway, time.Hour},
+		{time.Hour, time.Hour, 1, 1 - CeilingLeeway, time.Hour},
+	} {
+		m, _ := newManager(func(c *Config) { c.Idle, c.Absolute = row.idle, row.absolute })
+		if got := m.endsAt(&Record{CreatedAt: 1000, Ceiling: row.ceiling}, 2000); got != row.want {
+			t.Errorf("%v, %v, %d: ends at %d, want %d", row.idle, row.absolute, row.ceiling, got, row.want)
+		}
+		if got := m.longestLife(); got != row.life+10*time.Minute {
+			t.Errorf("%v, %v: marks live %v", row.idle, row.absolute, got)
+		}
+	}
+}
+
+// TestTwoSessionsAreLogged: the log says why a visitor is not logged in.
+func TestTwoSessionsAreLogged(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		m, log := newManager(nil)
+		m.Load(t.Context(), jarWith(sealed(t, m, newRecord("one")), sealed(t, m, newRecord("two"))))
+		if !strings.Contains(log.String(), "level=DEBUG") || !strings.Contains(log.String(), "two sessions") {
+			t.Errorf("log: %s", log)
+		}
+	})
+}
+
+// TestLoadInParts: a session that is too large for one cookie.
+func TestLoadInParts(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		m, _ := newManager(nil)
+		r := newRecord("one")
+		r.Data = map[string]string{"large": strings.Repeat("x", 5000)}
+		b := begin(t, m, r)
+		if len(b) < 2 {
+			t.Fatalf("%d cookies", len(b))
+		}
+		load(t, m, b, "one")
+		delete(b, "s.1")
+		if l := load(t, m, b, ""); l.Over {
+			t.Error("half a cookie is a session that is over")
+		}
+	})
+}
+
+// TestLoadFromStore has one row for each answer of a store.
+func TestLoadFromStore(t *testing.T) {
+	type row struct {
+		why    string
+		change func(t *testing.T, s *fakeStore, m *Manager)
+		found  bool
+		over   bool
+		err    Kind
+	}
+	for _, row := range []row{
+		{"stored", func(*testing.T, *fakeStore, *Manager) {}, true, false, noError},
+		{"deleted", func(_ *testing.T, s *fakeStore, _ *Manager) { s.Memory.Delete(recordKey("one")) }, false, true, noError},
+		{"expired", func(*testing.T, *fakeStore, *Manager) { time.Sleep(idle) }, false, true, noError},
+		{"down", func(_ *testing.T, s *fakeStore, _ *Manager) { s.fail() }, false, false, StoreDown},
+		{"marks down", func(_ *testing.T, s *fakeStore, _ *Manager) { s.fail("FindAllCtx") }, false, false, StoreDown},
+		{"hanging", func(_ *testing.T, s *fakeStore, _ *Manager) {
+			s.on(func(context.Context, string, string) error { time.Sleep(time.Minute); return nil })
+		}, false, false, StoreDown},
+		{"panicking", func(_ *testing.T, s *fakeStore, _ *Manager) {
+			s.on(func(context.Context, string, string) error { panic("at the disco") })
+		}, false, false, StoreDown},
+		{"of something else", func(_ *testing.T, s *fakeStore, _ *Manager) {
+			s.Memory.Commit(recordKey("one"), []byte("something"), time.Now().Add(time.Hour))
+		}, false, true, noError},
+		{"of another session", func(t *testing.T, s *fakeStore, m *Manager) {
+			if err := m.commit(t.Context(), newRecord("two")); err != nil {
+				t.Fatal(err)
+			}
+			value, _, _ := s.Memory.Find(recordKey("two"))
+			s.Memory.Commit(recordKey("one"), value, time.Now().Add(time.Hour))
+		}, false, true, noError},
+		{"of another session, sealed for this", func(t *testing.T, s *fakeStore, m *Manager) {
+			plain, err := newRecord("two").encode()
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Memory.Commit(recordKey("one"), []byte(m.keyring.Seal(purposeRecord, recordKey("one"), plain)), time.Now().Add(time.Hour))
+		}, false, true, noError},
+		{"of an unreadable session", func(t *testing.T, s *fakeStore, m *Manager) {
+			s.Memory.Commit(recordKey("one"), []byte(m.keyring.Seal(purposeRecord, recordKey("one"), []byte("x"))), time.Now().Add(time.Hour))
+		}, false, true, noError},
+		{"ended here", func(_ *testing.T, _ *fakeStore, m *Manager) { m.ended.add("one") }, false, true, noError},
+		{"ended elsewhere", func(t *testing.T, _ *fakeStore, m *Manager) {
+			if err := m.revoked.revoke(t.Context(), revokedSession("one"), 1); err != nil {
+				t.Fatal(err)
+			}
+		}, false, true, noError},
+		{"user ended", func(t *testing.T, _ *fakeStore, m *Manager) {
+			if err := m.EndUser(t.Context(), issuer, "ada"); err != nil {
+				t.Fatal(err)
+			}
+		}, false, true, noError},
+		{"another user ended", func(t *testing.T, _ *fakeStore, m *Manager) {
+			if err := m.EndUser(t.Context(), issuer, "bob"); err != nil {
+				t.Fatal(err)
+			}
+		}, true, false, noError},
+	} {
+		inBubble(t, func(t *testing.T) {
+			s := newFake()
+			m, _ := newManager(withStore(s))
+			b := begin(t, m, newRecord("one"))
+			row.change(t, s, m)
+			begin := time.Now()
+			l := m.Load(t.Context(), b.jar())
+			if (l.Record != nil) != row.found || l.Over != row.over {
+				t.Errorf("%s: %+v", row.why, l)
+			}
+			if l.Record != nil && (!l.Current || l.Record.inCookie) {
+				t.Errorf("%s: %+v, current %v", row.why, l.Record, l.Current)
+			}
+			expectKind(t, row.why, l.Err, row.err)
+			if took := time.Since(begin); took > storeTimeout {
+				t.Errorf("%s: took %v", row.why, took)
+			}
+			time.Sleep(time.Hour)
+		})
+	}
+}
+
+// TestLoadFromStoreByTwoCookies: an error counts only if no cookie has a session.
+func TestLoadFromStoreByTwoCookies(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newFake()
+		m, _ := newManager(withStore(s))
+		if err := m.Begin(t.Context(), httptest.NewRecorder(), browser{}.jar(), newRecord("one")); err != nil {
+			t.Fatal(err)
+		}
+		id := func(id string) string { return m.keyring.Seal(purposeID, "s", []byte(id)) }
+		s.on(func(_ context.Context, op, key string) error {
+			if key == recordKey("failing") {
+				return errDown
+			}
+			return nil
+		})
+		for why, row := range map[string]struct {
+			ids   []string
+			found bool
+			over  bool
+			err   Kind
+		}{
+			"failing":            {[]string{"failing"}, false, false, StoreDown},
+			"failing, then good": {[]string{"failing", "one"}, true, false, noError},
+			"good, then failing": {[]string{"one", "failing"}, true, false, noError},
+			"failing and over":   {[]string{"failing", "missing"}, false, false, StoreDown},
+			"over and failing":   {[]string{"missing", "failing"}, false, false, StoreDown},
+			"over and good":      {[]string{"missing", "one"}, true, false, noError},
+			"good and over":      {[]string{"one", "missing"}, true, false, noError},
+		} {
+			var values []string
+			for _, name := range row.ids {
+				values = append(values, id(name))
+			}
+			l := m.Load(t.Context(), jarWith(values...))
+			if (l.Record != nil) != row.found || l.Over != row.over {
+				t.Errorf("%s: %+v", why, l)
+			}
+			expectKind(t, why, l.Err, row.err)
+		}
+	})
+}
+
+// TestLoadOfCanceledRequest: a caller who goes away is no outage. A store that says
+// so by itself is one.
+func TestLoadOfCanceledRequest(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newFake()
+		m, _ := newManager(withStore(s))
+		b := begin(t, m, newRecord("one"))
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if l := m.Load(ctx, b.jar()); l.Err != context.Canceled {
+			t.Errorf("canceled: %v", l.Err)
+		}
+		ctx, cancel = context.WithTimeout(t.Context(), 0)
+		defer cancel()
+		expectKind(t, "out of time", m.Load(ctx, b.jar()).Err, StoreDown)
+		s.on(func(context.Context, string, string) error { return context.Canceled })
+		expectKind(t, "canceled by the store", m.Load(t.Context(), b.jar()).Err, StoreDown)
+	})
+}
+
+// TestMoveToStore: sessions in cookies are accepted until CookiesUntil, and move
+// into the store when they are written.
+func TestMoveToStore(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newFake()
+		before, _ := newManager(nil)
+		after, _ := newManager(func(c *Config) { c.Store, c.CookiesUntil = s, time.Now().Add(time.Hour) })
+		b := begin(t, before, newRecord("one"))
+		other := begin(t, before, newRecord("two"))
+		l := load(t, after, b, "one")
+		if l.Current || !after.Due(l, b.request()) {
+			t.Fatal("a session that is to be moved is not due")
+		}
+		w := httptest.NewRecorder()
+		if err := after.Renew(w, b.request(), l); err != nil {
+			t.Fatal(err)
+		}
+		b.receive(w)
+		if l = load(t, after, b, "one"); !l.Current || l.Record.inCookie || after.Due(l, b.request()) {
+			t.Errorf("after the move: %+v", l)
+		}
+		load(t, before, b, "")
+		time.Sleep(time.Hour - 1)
+		load(t, after, other, "two")
+		time.Sleep(1)
+		if l := load(t, after, other, ""); l.Over {
+			t.Error("a cookie that is not accepted any more is a session that is over")
+		}
+		load(t, after, b, "one")
+	})
+}
+
+// TestMovedSessionEnds: a session that a request has moved into the store is ended by
+// its deletion there, also for that request.
+func TestMovedSessionEnds(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newFake()
+		before, _ := newManager(nil)
+		m, _ := newManager(func(c *Config) { c.Store, c.CookiesUntil = s, time.Now().Add(time.Hour) })
+		record := load(t, m, begin(t, before, newRecord("one")), "one").Record
+		moved, err := m.Change(t.Context(), record, refresh("second"))
+		if err != nil || !record.inCookie || moved.inCookie {
+			t.Fatalf("%+v, %v", moved, err)
+		}
+		s.Memory.Delete(recordKey("one"))
+		if _, err := m.Change(t.Context(), moved, refresh("third")); !IsEnded(err) {
+			t.Errorf("%v, want Ended", err)
+		}
+		if _, found, _ := s.Memory.Find(recordKey("one")); found {
+			t.Error("the session is in the store again")
+		}
+	})
+}

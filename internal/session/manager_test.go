@@ -1,0 +1,916 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/cookie"
+)
+
+// inBothModes runs a test with sessions in cookies and in a store.
+func inBothModes(t *testing.T, f func(t *testing.T, m *Manager, s *fakeStore)) {
+	t.Helper()
+	inBubble(t, func(t *testing.T) {
+		m, _ := newManager(nil)
+		f(t, m, nil)
+	})
+	inBubble(t, func(t *testing.T) {
+		s := newFake()
+		m, _ := newManager(withStore(s))
+		f(t, m, s)
+	})
+}
+
+func TestBegin(t *testing.T) {
+	inBothModes(t, func(t *testing.T, m *Manager, s *fakeStore) {
+		if m.HasStore() != (s != nil) || m.CanRevoke() != (s != nil) {
+			t.Errorf("HasStore %v, CanRevoke %v", m.HasStore(), m.CanRevoke())
+		}
+		old := begin(t, m, newRecord("old"))
+		time.Sleep(time.Hour)
+		r := newRecord("new")
+		r.TouchedAt, r.ExpiresAt = 0, 0
+		b, w := browser{"s": old["s"]}, httptest.NewRecorder()
+		if err := m.Begin(t.Context(), w, b.jar(), r, "old"); err != nil {
+			t.Fatal(err)
+		}
+		if now := time.Now().Unix(); r.TouchedAt != now || r.ExpiresAt != now+int64(idle.Seconds()) {
+			t.Errorf("touched at %d, ends at %d", r.TouchedAt, r.ExpiresAt)
+		}
+		if c, err := http.ParseSetCookie(w.Header().Get("Set-Cookie")); err != nil || c.MaxAge != int(idle.Seconds()) {
+			t.Errorf("cookie %v, %v", c, err)
+		}
+		b.receive(w)
+		load(t, m, b, "new")
+		if l := load(t, m, old, ""); !l.Over || !m.WasEnded("old") || m.WasEnded("new") {
+			t.Error("the session before was not ended")
+		}
+
+		// A second login in one response replaces the first.
+		if err := m.Begin(t.Context(), w, b.jar(), newRecord("newest")); err != nil {
+			t.Fatal(err)
+		}
+		b.receive(w)
+		load(t, m, b, "newest")
+		if !m.WasEnded("new") {
+			t.Error("the first session of the response was not ended")
+		}
+	})
+}
+
+// TestBeginFails: a session that cannot begin writes no cookie, and ends no other.
+func TestBeginFails(t *testing.T) {
+	large := newRecord("new")
+	large.Data = map[string]string{"large": strings.Repeat("x", 20_000)}
+	for _, row := range []struct {
+		why    string
+		store  Store
+		record *Record
+		want   Kind
+	}{
+		{"too large for cookies", nil, large, TooLarge},
+		{"store down", func() Store { s := newFake(); s.fail("CommitOwnedCtx"); return s }(), newRecord("new"), NotWritten},
+		{"store full", func() Store {
+			m := NewMemory(1)
+			m.CommitOwnedCtx(context.Background(), "key", "owner", nil, time.Now().Add(1e6*time.Hour))
+			return m
+		}(), newRecord("new"), StoreFull},
+	} {
+		m, _ := newManager(withStore(row.store))
+		w := httptest.NewRecorder()
+		expectKind(t, row.why, m.Begin(t.Context(), w, browser{}.jar(), row.record, "old"), row.want)
+		if len(w.Header()["Set-Cookie"]) > 0 || m.WasEnded("old") {
+			t.Errorf("%s: cookies %v, the old session was ended: %v", row.why, w.Header()["Set-Cookie"], m.WasEnded("old"))
+		}
+	}
+}
+
+// TestBeginCannotEnd: the login counts although the session before it stays.
+func TestBeginCannotEnd(t *testing.T) {
+	s := newFake()
+	s.fail("RaiseCtx", "DeleteCtx")
+	m, log := newManager(withStore(s))
+	if err := m.Begin(t.Context(), httptest.NewRecorder(), browser{}.jar(), newRecord("new"), "old", "old", ""); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(log.String(), "could not be ended"); n != 1 || !strings.Contains(log.String(), "level=WARN") {
+		t.Errorf("log: %s", log)
+	}
+	if ops := s.called(); ops != "CommitOwnedCtx RaiseCtx DeleteCtx" {
+		t.Errorf("called %s", ops)
+	}
+}
+
+// TestDue has one row for each reason to write a session, and not to.
+func TestDue(t *testing.T) {
+	use := func(answer bool) func(*http.Request) bool { return func(*http.Request) bool { return answer } }
+	for _, row := range []struct {
+		why      string
+		idle     time.Duration
+		unused   time.Duration
+		notOurs  bool
+		countsAs func(*http.Request) bool
+		want     bool
+	}{
+		{"fresh", idle, 0, false, nil, false},
+		{"almost five minutes", idle, 5*time.Minute - time.Second, false, nil, false},
+		{"five minutes", idle, 5 * time.Minute, false, nil, true},
+		{"a twentieth of a short limit", 20 * time.Minute, time.Minute, false, nil, true},
+		{"less than that", 20 * time.Minute, time.Minute - time.Second, false, nil, false},
+		{"clock set back", idle, -time.Second, false, use(false), true},
+		{"not a use", idle, time.Hour, false, use(false), false},
+		{"a use", idle, time.Hour, false, use(true), true},
+		{"panicking", idle, time.Hour, false, func(*http.Request) bool { panic("at the disco") }, true},
+		{"never prolonged", 0, time.Hour, false, nil, false},
+		{"never prolonged, to be sealed anew", 0, 0, true, nil, true},
+		{"to be sealed anew", idle, 0, true, use(false), true},
+	} {
+		inBubble(t, func(t *testing.T) {
+			m, log := newManager(func(c *Config) { c.Idle, c.CountsAsUse = row.idle, row.countsAs })
+			l := &Loaded{Record: newRecord("one"), Current: !row.notOurs}
+			time.Sleep(max(row.unused, 0))
+			l.Record.TouchedAt -= int64(min(row.unused, 0).Seconds())
+			if got := m.Due(l, browser{}.request()); got != row.want {
+				t.Errorf("%s: %v, want %v", row.why, got, row.want)
+			}
+			if panicked := strings.Contains(log.String(), "level=ERROR"); panicked != (row.why == "panicking") {
+				t.Errorf("%s: log %s", row.why, log)
+			}
+		})
+	}
+}
+
+func TestRenew(t *testing.T) {
+	inBothModes(t, func(t *testing.T, m *Manager, s *fakeStore) {
+		b := begin(t, m, newRecord("one"))
+		time.Sleep(idle - time.Second)
+		l := load(t, m, b, "one")
+		w := httptest.NewRecorder()
+		if err := m.Renew(w, b.request(), l); err != nil {
+			t.Fatal(err)
+		}
+		b.receive(w)
+		time.Sleep(idle - time.Second)
+		if l = load(t, m, b, "one"); l.Record.TouchedAt != time.Now().Add(time.Second-idle).Unix() {
+			t.Errorf("touched at %d", l.Record.TouchedAt)
+		}
+		time.Sleep(time.Second)
+		load(t, m, b, "")
+	})
+}
+
+// TestRenewAfterLogout: a request that was under way during a logout deletes the
+// cookie that it came with.
+func TestRenewAfterLogout(t *testing.T) {
+	inBothModes(t, func(t *testing.T, m *Manager, s *fakeStore) {
+		b := begin(t, m, newRecord("one"))
+		l := load(t, m, b, "one")
+		if err := m.End(t.Context(), httptest.NewRecorder(), b.jar()); err != nil {
+			t.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		if err := m.Renew(w, b.request(), l); err != nil {
+			t.Fatal(err)
+		}
+		b.receive(w)
+		if len(b) > 0 {
+			t.Errorf("the browser has %v", b)
+		}
+	})
+}
+
+// TestRenewFails: a page does not wait long for a store, and keeps its cookie.
+func TestRenewFails(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newFake()
+		m, _ := newManager(withStore(s))
+		b := begin(t, m, newRecord("one"))
+		l := load(t, m, b, "one")
+		for why, row := range map[string]struct {
+			hook func(context.Context, string, string) error
+			want Kind
+		}{
+			"reading":  {func(_ context.Context, op, _ string) error { return errIf(op == "FindCtx") }, StoreDown},
+			"writing":  {func(_ context.Context, op, _ string) error { return errIf(op == "UpdateCtx") }, NotWritten},
+			"leasing":  {func(_ context.Context, op, _ string) error { return errIf(op == "LeaseCtx") }, StoreDown},
+			"hanging":  {func(context.Context, string, string) error { time.Sleep(time.Minute); return nil }, StoreDown},
+			"too slow": {func(context.Context, string, string) error { time.Sleep(time.Second * 4 / 10); return nil }, NotWritten},
+		} {
+			s.on(row.hook)
+			w, begin := httptest.NewRecorder(), time.Now()
+			expectKind(t, why, m.Renew(w, b.request(), l), row.want)
+			// Giving the lease back can take a second more.
+			if took := time.Since(begin); took > 2*storeTimeout {
+				t.Errorf("%s: took %v", why, took)
+			}
+			if len(w.Header()) > 0 {
+				t.Errorf("%s: %v", why, w.Header())
+			}
+			s.on(nil)
+			time.Sleep(time.Hour)
+		}
+	})
+}
+
+func errIf(fails bool) error {
+	if fails {
+		return errDown
+	}
+	return nil
+}
+
+// refresh changes the tokens of a record, as a refresh does.
+func refresh(token string) func(*Record) error {
+	return func(r *Record) error {
+		r.Tokens, r.RefreshToken = []Token{{Token: token}}, "refresh "+token
+		r.Refreshes++
+		return nil
+	}
+}
+
+func unchanged(*Record) error { return ErrUnchanged }
+
+// TestChange: a change is applied to the newest state, and its error is returned.
+func TestChange(t *testing.T) {
+	inBothModes(t, func(t *testing.T, m *Manager, s *fakeStore) {
+		b := begin(t, m, newRecord("one"))
+		old := load(t, m, b, "one").Record
+		changed, err := m.Change(t.Context(), old, refresh("second"))
+		if err != nil || changed.Tokens[0].Token != "second" || changed.Refreshes != 1 || old.Tokens[0].Token != "access" {
+			t.Fatalf("%+v, %v", changed, err)
+		}
+		// The request of another goroutine still has the old cookie.
+		if s != nil {
+			if newest, kept, err := m.Newest(t.Context(), old); err != nil || newest != kept {
+				t.Errorf("stored tokens are not the newest: %+v, %+v, %v", newest, kept, err)
+			}
+		}
+		again, err := m.Change(t.Context(), old, unchanged)
+		if err != nil || again.Tokens[0].Token != "second" || again.RefreshToken != "refresh second" {
+			t.Errorf("%+v, %v", again, err)
+		}
+		third, err := m.Change(t.Context(), old, refresh("third"))
+		if err != nil || third.Refreshes != 2 {
+			t.Errorf("%+v, %v", third, err)
+		}
+		fails := errors.New("does not apply")
+		if r, err := m.Change(t.Context(), old, func(r *Record) error { r.Tokens = nil; return fails }); r != nil || err != fails {
+			t.Errorf("%+v, %v", r, err)
+		}
+		if again, _ := m.Change(t.Context(), old, unchanged); again.Tokens[0].Token != "third" {
+			t.Errorf("a change that failed was kept: %+v", again)
+		}
+		time.Sleep(time.Minute)
+		want := "access" // a cookie has its tokens for itself again
+		if s != nil {
+			want = "third"
+		}
+		if again, _ := m.Change(t.Context(), old, unchanged); again.Tokens[0].Token != want {
+			t.Errorf("after a minute: %+v", again)
+		}
+	})
+}
+
+// TestChangeAfterLogout is rejected, also if the logout comes while it is applied.
+func TestChangeAfterLogout(t *testing.T) {
+	inBothModes(t, func(t *testing.T, m *Manager, s *fakeStore) {
+		b := begin(t, m, newRecord("one"))
+		record := load(t, m, b, "one").Record
+		_, err := m.Change(t.Context(), record, func(r *Record) error {
+			if err := m.End(t.Context(), httptest.NewRecorder(), b.jar()); err != nil {
+				t.Error(err)
+			}
+			return refresh("late")(r)
+		})
+		if !IsEnded(err) {
+			t.Errorf("a logout meanwhile: %v", err)
+		}
+		if _, err = m.Change(t.Context(), record, refresh("later")); !IsEnded(err) {
+			t.Errorf("a logout before: %v", err)
+		}
+		if s != nil {
+			if _, found, _ := s.Memory.Find(recordKey("one")); found {
+				t.Error("the session is in the store again")
+			}
+		}
+	})
+	// Another instance ends the session.
+	inBubble(t, func(t *testing.T) {
+		s := newFake()
+		one, _ := newManager(withStore(s))
+		other, _ := newManager(withStore(s))
+		b := begin(t, one, newRecord("one"))
+		record := load(t, one, b, "one").Record
+		_, err := one.Change(t.Context(), record, func(r *Record) error {
+			if err := other.End(t.Context(), httptest.NewRecorder(), b.jar()); err != nil {
+				t.Error(err)
+			}
+			return refresh("late")(r)
+		})
+		if !IsEnded(err) {
+			t.Errorf("a logout elsewhere meanwhile: %v", err)
+		}
+		time.Sleep(2 * time.Minute)
+		if value, _ := one.recent.find(t.Context(), recordKey("one")); value != nil {
+			t.Error("the tokens of a session that has ended stay cached")
+		}
+		if _, err = one.Change(t.Context(), record, refresh("later")); !IsEnded(err) {
+			t.Errorf("a logout elsewhere before: %v", err)
+		}
+		if err != nil && err.Error() != "session failure 0" {
+			t.Errorf("%q", err)
+		}
+	})
+}
+
+// TestChangesTakeTurns: within a process, and between processes if the store has
+// leases.
+func TestChangesTakeTurns(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newFake()
+		one, _ := newManager(withStore(s))
+		other, _ := newManager(withStore(s))
+		cookies, _ := newManager(nil)
+		for why, row := range map[string]struct {
+			managers []*Manager
+			id       string
+		}{
+			"one process":    {[]*Manager{one}, "a"},
+			"two processes":  {[]*Manager{one, other}, "b"},
+			"without leases": {[]*Manager{cookies}, "c"},
+		} {
+			begin(t, row.managers[0], newRecord(row.id))
+			var all sync.WaitGroup
+			var mu sync.Mutex
+			under, calls := 0, 0
+			for i := range 10 {
+				all.Go(func() {
+					_, err := row.managers[i%len(row.managers)].Change(t.Context(), newRecord(row.id), func(r *Record) error {
+						mu.Lock()
+						calls++
+						if under++; under > 1 {
+							t.Errorf("%s: two changes at once", why)
+						}
+						mu.Unlock()
+						time.Sleep(100 * time.Millisecond)
+						mu.Lock()
+						under--
+						mu.Unlock()
+						return ErrUnchanged
+					})
+					if err != nil && row.id != "c" {
+						t.Errorf("%s: %v", why, err)
+					}
+				})
+			}
+			all.Wait()
+			if calls != 10 {
+				t.Errorf("%s: %d changes", why, calls)
+			}
+		}
+		if len(one.locks.held)+len(other.locks.held)+len(cookies.locks.held) > 0 {
+			t.Error("locks are left")
+		}
+		time.Sleep(time.Hour)
+	})
+}
+
+// TestLockEnds: a caller waits as long as its context allows, and leaves nothing
+// behind.
+func TestLockEnds(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newFake()
+		m, _ := newManager(withStore(s))
+		b := begin(t, m, newRecord("one"))
+		record := load(t, m, b, "one").Record
+		reason := errors.New("a reason")
+		wait := func(why string) {
+			t.Helper()
+			ctx, cancel := context.WithTimeoutCause(t.Context(), 10*time.Second, reason)
+			defer cancel()
+			_, err := m.Change(ctx, record, unchanged)
+			expectKind(t, why, err, StoreDown)
+			if !errors.Is(err, reason) {
+				t.Errorf("%s: %v", why, err)
+			}
+			if len(m.locks.held) > 1 {
+				t.Errorf("%s: %d locks", why, len(m.locks.held))
+			}
+		}
+		unlock, err := m.lock(t.Context(), "one")
+		if err != nil {
+			t.Fatal(err)
+		}
+		wait("held in this process")
+		unlock()
+		end, ok, err := s.Memory.LeaseCtx(t.Context(), storeKey("lease", "one"), time.Hour)
+		if !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		wait("held in another process")
+		time.AfterFunc(time.Second, end)
+		begin := time.Now()
+		if _, err := m.Change(t.Context(), record, unchanged); err != nil || time.Since(begin) > 1400*time.Millisecond {
+			t.Errorf("released: %v after %v", err, time.Since(begin))
+		}
+		s.fail("LeaseCtx")
+		_, err = m.Change(t.Context(), record, unchanged)
+		expectKind(t, "store down", err, StoreDown)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := m.Change(ctx, record, unchanged); err != context.Canceled {
+			t.Errorf("canceled: %v", err)
+		}
+		if len(m.locks.held) > 0 {
+			t.Errorf("%d locks are left", len(m.locks.held))
+		}
+	})
+}
+
+// TestLeaseAttempts: a caller asks for a lease often at first, then every 400 ms.
+func TestLeaseAttempts(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newFake()
+		m, _ := newManager(withStore(s))
+		end, _, _ := s.Memory.LeaseCtx(t.Context(), storeKey("lease", "one"), time.Hour)
+		var at []time.Duration
+		start := time.Now()
+		s.on(func(context.Context, string, string) error { at = append(at, time.Since(start)); return nil })
+		time.AfterFunc(1600*time.Millisecond, end)
+		unlock, err := m.lock(t.Context(), "one")
+		if err != nil {
+			t.Fatal(err)
+		}
+		unlock()
+		ms := time.Millisecond
+		expectEqual(t, "attempts and release", at, []time.Duration{0, 25 * ms, 75 * ms, 175 * ms, 375 * ms, 775 * ms, 1175 * ms, 1575 * ms, 1975 * ms, 1975 * ms})
+	})
+}
+
+// TestTokensOutliveOutage: the process keeps new tokens that the store has not
+// taken, and writes them when the store can.
+func TestTokensOutliveOutage(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newFake()
+		m, log := newManager(withStore(s))
+		other, _ := newManager(withStore(s))
+		b := begin(t, m, newRecord("one"))
+		record := load(t, m, b, "one").Record
+		s.fail("UpdateCtx")
+		changed, err := m.Change(t.Context(), record, refresh("second"))
+		expectKind(t, "outage", err, NotWritten)
+		if changed == nil || changed.Tokens[0].Token != "second" {
+			t.Errorf("changed: %+v", changed)
+		}
+		time.Sleep(time.Hour)
+		newest, kept, err := m.Newest(t.Context(), record)
+		if err != nil || newest.Tokens[0].Token != "second" || kept.Tokens[0].Token != "access" {
+			t.Errorf("%+v, %+v, %v", newest, kept, err)
+		}
+		if r, err := m.Change(t.Context(), record, unchanged); err != nil || r.Tokens[0].Token != "second" {
+			t.Errorf("%+v, %v", r, err)
+		}
+		if !strings.Contains(log.String(), "could still not be kept") {
+			t.Errorf("log: %s", log)
+		}
+		s.on(nil)
+		if _, err := m.Change(t.Context(), record, unchanged); err != nil {
+			t.Error(err)
+		}
+		if r, err := other.Change(t.Context(), record, unchanged); err != nil || r.Tokens[0].Token != "second" {
+			t.Errorf("another process: %+v, %v", r, err)
+		}
+		s.called()
+		if _, err := m.Change(t.Context(), record, unchanged); err != nil || strings.Contains(s.called(), "Update") {
+			t.Errorf("written again: %v", err)
+		}
+	})
+}
+
+// TestTokensOfOutageEndWithSession: tokens that the store has not taken do not
+// outlive the session.
+func TestTokensOfOutageEndWithSession(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newFake()
+		m, _ := newManager(withStore(s))
+		b := begin(t, m, newRecord("one"))
+		record := load(t, m, b, "one").Record
+		s.fail("UpdateCtx")
+		m.Change(t.Context(), record, refresh("second"))
+		key := recordKey("one")
+		time.Sleep(idle - time.Second)
+		if value, _ := m.recent.find(t.Context(), key); value == nil {
+			t.Error("lost before the session ended")
+		}
+		time.Sleep(2 * time.Second)
+		if value, _ := m.recent.find(t.Context(), key); value != nil {
+			t.Error("kept after the session ended")
+		}
+	})
+}
+
+// TestLateTokensOfEndedSession: a logout elsewhere counts, whatever is known here.
+func TestLateTokensOfEndedSession(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newFake()
+		m, _ := newManager(withStore(s))
+		b := begin(t, m, newRecord("one"))
+		record := load(t, m, b, "one").Record
+		s.fail("UpdateCtx")
+		m.Change(t.Context(), record, refresh("second"))
+		s.on(func(_ context.Context, op, key string) error {
+			if op == "UpdateCtx" {
+				s.Memory.Delete(key)
+			}
+			return nil
+		})
+		if _, err := m.Change(t.Context(), record, unchanged); !IsEnded(err) {
+			t.Errorf("ended meanwhile: %v", err)
+		}
+	})
+}
+
+// TestChangeFailsToRead: nothing is applied to a state that is not known.
+func TestChangeFailsToRead(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newFake()
+		m, _ := newManager(withStore(s))
+		b := begin(t, m, newRecord("one"))
+		record := load(t, m, b, "one").Record
+		s.fail("FindCtx")
+		_, err := m.Change(t.Context(), record, func(*Record) error { t.Error("applied"); return nil })
+		expectKind(t, "store down", err, StoreDown)
+	})
+}
+
+// TestFailure: a failure is its outermost kind, and its text is that of the cause.
+func TestFailure(t *testing.T) {
+	err := failure(Internal, errDown)
+	if err.Error() != errDown.Error() || !errors.Is(err, errDown) || IsEnded(err) || IsEnded(nil) || IsEnded(errDown) {
+		t.Errorf("%v", err)
+	}
+	if IsEnded(failure(StoreDown, failure(Ended, nil))) || !IsEnded(failure(Ended, nil)) {
+		t.Error("IsEnded does not look at the outermost failure")
+	}
+}
+
+// TestSendTokens: a response gets the newest tokens that only the cookie keeps.
+func TestSendTokens(t *testing.T) {
+	record := func(id string, refreshes int) *Record {
+		r := newRecord(id)
+		r.Refreshes = refreshes
+		r.Tokens[0].Token = strings.Repeat("x", refreshes+1)
+		return r
+	}
+	for _, row := range []struct {
+		why             string
+		sent            *Record // before
+		before, changed *Record
+		want            *Record // nil: no cookie is written
+	}{
+		{"nothing changed", nil, record("one", 1), record("one", 1), nil},
+		{"nothing was sent", nil, record("one", 1), record("one", 2), record("one", 2)},
+		{"older tokens were sent", record("one", 1), record("one", 1), record("one", 2), record("one", 2)},
+		{"the same tokens were sent", record("one", 2), record("one", 1), record("one", 2), record("one", 2)},
+		{"newer tokens were sent", record("one", 3), record("one", 1), record("one", 2), record("one", 3)},
+		{"another session was sent", record("two", 0), record("one", 1), record("one", 2), record("two", 0)},
+	} {
+		inBubble(t, func(t *testing.T) {
+			m, _ := newManager(nil)
+			b, w := browser{}, httptest.NewRecorder()
+			if row.sent != nil {
+				row.sent.Data = map[string]string{"sent": "before"}
+				if err := m.Send(w, b.jar(), row.sent); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := m.SendTokens(w, b.jar(), row.before, row.changed); err != nil {
+				t.Fatal(err)
+			}
+			got := m.sent(w).record
+			if (got == nil) != (row.want == nil) || got != nil && (got.ID != row.want.ID || got.Refreshes != row.want.Refreshes || got.Tokens[0].Token != row.want.Tokens[0].Token) {
+				t.Errorf("%s: %+v", row.why, got)
+			}
+			if row.sent != nil && got.Data["sent"] != "before" {
+				t.Errorf("%s: the other changes are lost", row.why)
+			}
+		})
+	}
+	s := newFake()
+	m, _ := newManager(withStore(s))
+	w := httptest.NewRecorder()
+	if err := m.SendTokens(w, browser{}.jar(), record("one", 1), record("one", 2)); err != nil || len(w.Header()) > 0 {
+		t.Errorf("with a store: %v, %v", w.Header(), err)
+	}
+}
+
+// TestCurrent has one row for each place where the session of a request can be.
+func TestCurrent(t *testing.T) {
+	noSession := errors.New("no session")
+	inBothModes(t, func(t *testing.T, m *Manager, s *fakeStore) {
+		one, two := newRecord("one"), newRecord("two")
+		begin(t, m, one)
+		begin(t, m, two)
+		for _, row := range []struct {
+			why       string
+			sent      *Record
+			requested *Record
+			want      string
+			err       error
+		}{
+			{"of neither", nil, nil, "", noSession},
+			{"of the request", nil, one, "one", nil},
+			{"of the response", two, nil, "two", nil},
+			{"of both", one, one, "one", nil},
+			{"two", two, one, "two", nil},
+		} {
+			w := httptest.NewRecorder()
+			if row.sent != nil {
+				if err := m.Send(w, browser{}.jar(), row.sent); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got, err := m.Current(t.Context(), w, func() (*Record, error) {
+				if row.requested == nil {
+					return nil, noSession
+				}
+				return row.requested, nil
+			})
+			if err != row.err || err == nil && got.ID != row.want {
+				t.Errorf("%s: %+v, %v", row.why, got, err)
+			}
+		}
+		if s == nil {
+			return
+		}
+		w := httptest.NewRecorder()
+		m.Send(w, browser{}.jar(), two)
+		none := func() (*Record, error) { return nil, noSession }
+		s.fail()
+		_, err := m.Current(t.Context(), w, none)
+		expectKind(t, "store down", err, StoreDown)
+		s.on(nil)
+		s.Memory.Delete(recordKey("two"))
+		if _, err = m.Current(t.Context(), w, none); !IsEnded(err) {
+			t.Errorf("ended meanwhile: %v", err)
+		}
+	})
+}
+
+// TestSentOfForeignCookie: a cookie of the same name that somebody else sets on the
+// response is not a session.
+func TestSentOfForeignCookie(t *testing.T) {
+	inBothModes(t, func(t *testing.T, m *Manager, s *fakeStore) {
+		w := httptest.NewRecorder()
+		http.SetCookie(w, &http.Cookie{Name: "s", Value: "abc"})
+		if sent := m.sent(w); sent.id != "" || sent.record != nil {
+			t.Errorf("%+v", sent)
+		}
+	})
+}
+
+func TestEnd(t *testing.T) {
+	inBothModes(t, func(t *testing.T, m *Manager, s *fakeStore) {
+		b := begin(t, m, newRecord("one"))
+		copied := browser{"s": b["s"]}
+		w := httptest.NewRecorder()
+		if err := m.Send(w, b.jar(), newRecord("two")); err != nil { // the same response begins another
+			t.Fatal(err)
+		}
+		if got := m.IDs(b.jar()); len(got) != 1 || got[0] != "one" {
+			t.Errorf("IDs: %q", got)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel() // who closes the window is logged out
+		if err := m.End(ctx, w, b.jar()); err != nil {
+			t.Fatal(err)
+		}
+		b.receive(w)
+		if len(b) > 0 || !m.WasEnded("one") || !m.WasEnded("two") {
+			t.Errorf("the browser has %v; ended: %v, %v", b, m.WasEnded("one"), m.WasEnded("two"))
+		}
+		if l := load(t, m, copied, ""); !l.Over {
+			t.Error("a copy of the cookie is not over")
+		}
+		if s != nil {
+			if _, found, _ := s.Memory.Find(recordKey("one")); found {
+				t.Error("the session is in the store")
+			}
+			other, _ := newManager(withStore(s))
+			begin(t, other, newRecord("one")) // written again by a request under way elsewhere
+			load(t, other, copied, "")
+		}
+	})
+}
+
+// TestEndFails: the browser's cookie is deleted all the same.
+func TestEndFails(t *testing.T) {
+	for _, op := range []string{"RaiseCtx", "DeleteCtx"} {
+		s := newFake()
+		m, _ := newManager(withStore(s))
+		b := begin(t, m, newRecord("one"))
+		s.fail(op)
+		s.called()
+		w := httptest.NewRecorder()
+		expectKind(t, op, m.End(t.Context(), w, b.jar()), StoreDown)
+		if ops := s.called(); ops != "RaiseCtx DeleteCtx" {
+			t.Errorf("called %s", ops)
+		}
+		b.receive(w)
+		if len(b) > 0 || !m.WasEnded("one") {
+			t.Errorf("the browser has %v", b)
+		}
+	}
+}
+
+// TestIDs has one row for each kind of cookie.
+func TestIDs(t *testing.T) {
+	inBothModes(t, func(t *testing.T, m *Manager, s *fakeStore) {
+		cookies, _ := newManager(nil)
+		values := []string{m.keyring.Seal(purposeID, "s", []byte("stored")), sealed(t, cookies, newRecord("whole")), "abc"}
+		expectEqual(t, "IDs", m.IDs(jarWith(values...)), []string{"stored", "whole", ""})
+	})
+}
+
+// TestCookieSize: a session that is too large for comfort loses the ID token and the
+// tokens that can be fetched again, and nothing else.
+func TestCookieSize(t *testing.T) {
+	full := func(size int) *Record {
+		r := newRecord("one")
+		r.IDToken = "the ID token"
+		r.Tokens = append(r.Tokens, Token{Token: "another"})
+		r.Vault = []VaultToken{{Token: "third party"}}
+		r.Data = map[string]string{"large": strings.Repeat("x", size)}
+		return r
+	}
+	inBubble(t, func(t *testing.T) {
+		m, log := newManager(nil)
+		if r := load(t, m, begin(t, m, full(3000)), "one").Record; r.IDToken == "" || len(r.Tokens) != 2 || len(r.Vault) != 1 {
+			t.Errorf("lost: %+v", r)
+		}
+		if log.String() != "" {
+			t.Errorf("log: %s", log)
+		}
+		// Just at the limit, and just beyond.
+		size, over := 0, 0
+		for n := 3000; over == 0; n++ {
+			r := full(n)
+			value := sealed(t, m, r)
+			if len(value) <= 6<<10 {
+				size = n
+			} else {
+				over = n
+			}
+		}
+		for n, whole := range map[int]bool{size: true, over: false} {
+			value, err := m.cookieValue(full(n))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r, _ := m.openRecord(value); (r.IDToken != "") != whole || (len(r.Vault) == 1) != whole || (len(r.Tokens) == 2) != whole || r.Tokens[0].Token != "access" {
+				t.Errorf("%d bytes: %+v", n, r)
+			}
+		}
+		for _, change := range []func(*Record){
+			func(r *Record) { r.IDToken, r.Vault = "", nil },
+			func(r *Record) { r.IDToken, r.Tokens = "", nil },
+			func(r *Record) { r.Tokens, r.Vault = r.Tokens[:1], nil },
+		} {
+			r := full(5000)
+			change(r)
+			value, err := m.cookieValue(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r, _ := m.openRecord(value); r.IDToken != "" || len(r.Tokens) > 1 || len(r.Vault) > 0 {
+				t.Errorf("kept: %+v", r)
+			}
+			if r.Data == nil {
+				t.Error("the caller's record was changed")
+			}
+		}
+		for range 2 {
+			r := newRecord("one")
+			r.Data = map[string]string{"large": strings.Repeat("x", 8000)}
+			seals := 0
+			watched, _ := newManager(nil)
+			watched.Watch(func() { seals++ })
+			if _, err := watched.cookieValue(r); err != nil || seals != 1 {
+				t.Errorf("a session with nothing to leave out is sealed %d times: %v", seals, err)
+			}
+			begin(t, m, r)
+		}
+		if n := strings.Count(log.String(), "larger than 6 KiB"); n != 1 || strings.Count(log.String(), "level=WARN") != 1 {
+			t.Errorf("log: %s", log)
+		}
+		w := httptest.NewRecorder()
+		err := m.Send(w, browser{}.jar(), full(20_000))
+		expectKind(t, "too large", err, TooLarge)
+		if !errors.Is(err, cookie.ErrTooLarge) || len(w.Header()["Set-Cookie"]) > 0 {
+			t.Errorf("%v, %v", err, w.Header())
+		}
+	})
+}
+
+func TestMergeData(t *testing.T) {
+	type data = map[string]string
+	for why, row := range map[string]struct{ before, after, newest, want data }{
+		"nothing":                {nil, nil, nil, data{}},
+		"added":                  {nil, data{"a": "1"}, nil, data{"a": "1"}},
+		"added beside":           {nil, data{"a": "1"}, data{"b": "2"}, data{"a": "1", "b": "2"}},
+		"changed":                {data{"a": "1"}, data{"a": "2"}, data{"a": "1", "b": "2"}, data{"a": "2", "b": "2"}},
+		"removed":                {data{"a": "1"}, nil, data{"a": "1", "b": "2"}, data{"b": "2"}},
+		"unchanged here":         {data{"a": "1"}, data{"a": "1"}, data{"a": "2"}, data{"a": "2"}},
+		"unchanged, removed":     {data{"a": "1"}, data{"a": "1"}, nil, data{}},
+		"added, empty":           {nil, data{"a": ""}, nil, data{"a": ""}},
+		"changed in both places": {data{"a": "1"}, data{"a": "2"}, data{"a": "3"}, data{"a": "2"}},
+	} {
+		newest := row.newest
+		expectEqual(t, why, MergeData(row.before, row.after, newest), row.want)
+	}
+	newest := data{"a": "1"}
+	MergeData(nil, data{"b": "2"}, newest)
+	expectEqual(t, "the newest data", newest, data{"a": "1"})
+}
+
+// TestWithTokensOf takes from a newer record what a refresh changes, and leaves the
+// rest.
+func TestWithTokensOf(t *testing.T) {
+	old, newer := newRecord("one"), newRecord("one")
+	old.Data, old.AMR, old.TouchedAt, old.AuthTime = map[string]string{"a": "1"}, []string{"pwd"}, 5, 10
+	refresh("second")(newer)
+	newer.Vault, newer.IDToken, newer.Claims, newer.AuthTime = []VaultToken{{Token: "v"}}, "id", []byte(`{}`), 20
+	got := old.withTokensOf(newer)
+	want := old.Clone()
+	want.RefreshToken, want.Tokens, want.Refreshes, want.Vault = newer.RefreshToken, newer.Tokens, 1, newer.Vault
+	want.IDToken, want.Claims, want.AuthTime = "id", newer.Claims, 20
+	expectEqual(t, "merged", got, want)
+	newer.AuthTime = 1
+	if got := old.withTokensOf(newer).AuthTime; got != 10 {
+		t.Errorf("auth_time goes back to %d", got)
+	}
+	cloned := old.Clone()
+	cloned.Data["a"], cloned.AMR[0], cloned.Tokens[0].Token = "2", "mfa", "x"
+	if old.Data["a"] != "1" || old.AMR[0] != "pwd" || old.Tokens[0].Token != "access" {
+		t.Errorf("a clone shares memory: %+v", old)
+	}
+}
+
+// TestWatch counts what is sealed and opened.
+func TestWatch(t *testing.T) {
+	m, _ := newManager(nil)
+	n := 0
+	m.Watch(func() { n++ })
+	b := begin(t, m, newRecord("one"))
+	load(t, m, b, "one")
+	if n != 2 {
+		t.Errorf("%d values, want one sealed and one opened", n)
+	}
+}
+
+// TestHeadersAreLocked: goroutines of one request write one header.
+func TestHeadersAreLocked(t *testing.T) {
+	m, _ := newManager(nil)
+	w, jar := httptest.NewRecorder(), browser{}.jar()
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			r := newRecord("one")
+			r.Refreshes = i + 1
+			m.SendTokens(w, jar, newRecord("one"), r)
+			m.Current(t.Context(), w, func() (*Record, error) { return r, nil })
+		})
+	}
+	all.Wait()
+	if got := m.sent(w).record.Refreshes; got != 8 {
+		t.Errorf("the response has the tokens of refresh %d", got)
+	}
+}
+
+// TestKeyLocks: each key has a lock for itself.
+func TestKeyLocks(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		var locks keyLocks
+		unlockA, _ := locks.lock(t.Context(), "a")
+		unlockB, err := locks.lock(t.Context(), "b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make(chan func())
+		go func() { unlock, _ := locks.lock(t.Context(), "a"); got <- unlock }()
+		synctest.Wait()
+		unlockA()
+		(<-got)()
+		unlockB()
+		if len(locks.held) > 0 {
+			t.Errorf("%d locks are left", len(locks.held))
+		}
+	})
+}
