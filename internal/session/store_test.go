@@ -424,7 +424,7 @@ func TestMemoryExpiry(t *testing.T) {
 		m.RaiseCtx(ctx, "mark", 5, soon)
 		time.Sleep(time.Second - 1)
 		expectThere(t, m, map[string]bool{"a": true, "mark": true})
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		expectThere(t, m, map[string]bool{"a": false, "mark": false})
 		if ok, err := m.UpdateCtx(ctx, "a", nil, time.Now().Add(time.Hour)); ok || err != nil {
 			t.Errorf("updated: %v, %v", ok, err)
@@ -561,7 +561,7 @@ func TestMemoryLeases(t *testing.T) {
 		if _, ok, _ := m.LeaseCtx(ctx, "k", time.Second); ok {
 			t.Error("leased twice")
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		second, ok, _ := m.LeaseCtx(ctx, "k", time.Second)
 		if !ok {
 			t.Fatal("a lease does not end")
@@ -586,7 +586,7 @@ func TestMemoryLeases(t *testing.T) {
 			t.Errorf("%d leases", n)
 		}
 		m.LeaseCtx(ctx, "ends at the sweep", 1)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		m.LeaseCtx(ctx, "sweep", time.Hour)
 		if n := len(m.leases); n != 3 {
 			t.Errorf("%d leases are left: %v", n, m.leases)
