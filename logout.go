@@ -26,29 +26,16 @@ func (s *Strategy) logout(w http.ResponseWriter, r *http.Request, opts []LogoutO
 	if err != nil {
 		return err
 	}
-	if r.Method != http.MethodGet && r.Method != http.MethodPost {
-		w.Header().Set("Allow", "GET, POST")
-		return refusal.Method.New()
-	}
-	l, err := newLogoutRequest(s.config.Logout, opts)
+	l, err := readLogout(w, r, s.config.Logout, opts)
 	if err != nil {
-		return refusal.Misconfigured.Wrap(err)
-	}
-	l.asked = r.URL.Query().Get("returnTo")
-	confirmation := ""
-	// A form that cannot be read is no reason to stay logged in.
-	if form, err := browser.Values(w, r); err == nil {
-		l.asked = cmp.Or(form.Get("returnTo"), l.asked)
-		if r.Method == http.MethodPost {
-			confirmation = form.Get(confirmField)
-		}
+		return err
 	}
 	known, err := browser.LogoutOrigin(r, site)
 	if err != nil {
 		return refusal.CrossSite.Wrap(err)
 	}
 	record, err := s.recordOf(r)
-	if !known && !s.isConfirmed(record, confirmation) {
+	if !known && !s.isConfirmed(record, l.confirmation) {
 		switch {
 		case isRefused(err, refusal.LoginRequired):
 			// There is no session here, and the one at the tenant must not end
@@ -61,35 +48,63 @@ func (s *Strategy) logout(w http.ResponseWriter, r *http.Request, opts []LogoutO
 		s.askLogout(w, record, l)
 		return nil
 	}
+	ended, err := s.endHere(w, r, record)
+	if err != nil {
+		return err
+	}
+	target, err := s.logoutURL(r, site, l, ended)
+	if err != nil {
+		return err
+	}
+	if l.confirmation != "" {
+		browser.WriteLeavePage(w, target)
+		return nil
+	}
+	browser.Redirect(w, target, http.StatusSeeOther)
+	return nil
+}
+
+// readLogout reads what a request asks of a logout.
+func readLogout(w http.ResponseWriter, r *http.Request, layers ...[]LogoutOption) (*logoutRequest, error) {
+	if r.Method != http.MethodGet && r.Method != http.MethodPost {
+		w.Header().Set("Allow", "GET, POST")
+		return nil, refusal.Method.New()
+	}
+	l, err := newLogoutRequest(layers...)
+	if err != nil {
+		return nil, refusal.Misconfigured.Wrap(err)
+	}
+	l.asked = r.URL.Query().Get("returnTo")
+	// A form that cannot be read is no reason to stay logged in.
+	if form, err := browser.Values(w, r); err == nil {
+		l.asked = cmp.Or(form.Get("returnTo"), l.asked)
+		if r.Method == http.MethodPost {
+			l.confirmation = form.Get(confirmField)
+		}
+	}
+	return l, nil
+}
+
+// endHere ends the session of a request, and the logins of this browser that are in
+// progress. It revokes the refresh token. The session returned is nil if there was
+// none.
+func (s *Strategy) endHere(w http.ResponseWriter, r *http.Request, record *session.Record) (*Session, error) {
 	if record != nil {
 		if newest, _, err := s.sessions.Newest(r.Context(), record); err == nil {
 			record = newest // its refresh token is the one to revoke
 		}
 	}
 	jar := s.jar(r)
-	notEnded := s.sessions.End(r.Context(), w, jar)
+	err := s.sessions.End(r.Context(), w, jar)
 	s.transactions.Forget(w, jar)
 	s.noteSilentLogin(w, jar) // or the next page would log them in again
-	var session *Session
-	if record != nil {
-		session = newSession(record)
-		if record.RefreshToken != "" {
-			s.revokeRefreshToken(r.Context(), record.RefreshToken)
-		}
+	if record == nil {
+		return nil, err
 	}
-	if notEnded != nil {
-		return notEnded
+	if record.RefreshToken != "" {
+		s.revokeRefreshToken(r.Context(), record.RefreshToken)
 	}
-	target, err := s.logoutURL(r, site, l, session)
-	if err != nil {
-		return err
-	}
-	if confirmation != "" {
-		browser.WriteLeavePage(w, target)
-		return nil
-	}
-	browser.Redirect(w, target, http.StatusSeeOther)
-	return nil
+	return newSession(record), err
 }
 
 const (

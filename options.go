@@ -324,10 +324,12 @@ type logoutOption func(*logoutRequest)
 func (o logoutOption) applyLogout(l *logoutRequest) { o(l) }
 
 type logoutRequest struct {
-	params    url.Values
-	returnTo  string
-	asked     string // by the link or the form
-	federated bool
+	params   url.Values
+	returnTo string
+	asked    string // by the link or the form
+	// confirmation is of the page that asks whether a logout is meant.
+	confirmation string
+	federated    bool
 
 	errs []error
 }

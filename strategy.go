@@ -407,7 +407,7 @@ func (s *Strategy) authenticationRequest(site browser.Base, a *authRequest) (url
 		RequiredACR:  a.requiredACR,
 		Organization: a.organization,
 		Audience:     a.params.Get("audience"),
-		Scope:        strings.Join(s.scopes(a), " "),
+		Scope:        strings.Join(scopesOf(a, s.config.Scopes), " "),
 		Silent:       a.silent,
 		AppState:     a.appState,
 		Popup:        a.popup,
@@ -448,11 +448,11 @@ func (s *Strategy) authorizeURL(ctx context.Context, ep discovery.Metadata, quer
 	return ep.AuthorizationEndpoint + separator + query.Encode(), nil
 }
 
-func (s *Strategy) scopes(a *authRequest) []string {
+func scopesOf(a *authRequest, byDefault []string) []string {
 	if a.scopes != nil {
 		return a.scopes
 	}
-	return s.config.Scopes
+	return byDefault
 }
 
 // oauth2 returns the configuration of package oauth2 for one transaction. It
