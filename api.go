@@ -47,8 +47,8 @@ type APIConfig struct {
 	// look things up in memory. If it fails, the answer is 503, or that of its [*Error].
 	//
 	// Look the exact text up in a table of your tenants. Never decide by a pattern,
-	// such as a suffix of the host name: anybody can then have requests sent to any
-	// host that fits, and whoever owns one can make tokens. Requests for the keys of
+	// such as a suffix of the host name: the owner of any host that matches could
+	// then make tokens, and anybody could have requests sent there. Requests for the keys of
 	// issuers of which no token was good yet are limited to 16 at once and 5 in a
 	// second; beyond that the answer is 503. The keys of 10,000 issuers are kept.
 	ResolveIssuer func(ctx context.Context, issuer string) (*Issuer, error)

@@ -177,7 +177,7 @@ type verified struct {
 	by       *API
 	token    *Token
 	inHeader bool // Authorization
-	session  bool // the token is that of the session, which is the principal; this is then no context
+	session  bool // the token came from the session; a session is the principal, so this value is never used as a context
 	decoded  decodedClaims
 }
 

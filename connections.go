@@ -54,8 +54,8 @@ type Connection struct {
 // why. Without a list, the error says what to do. A page should then show one
 // button that leads to the login route, where the tenant lets users choose.
 //
-// With [WithOrganization], the list is that of the organization. It needs the scope
-// read:organization_connections, and read:organizations if the option has a name and
+// With [WithOrganization], the list has the connections of that organization. It needs
+// the scope read:organization_connections, and read:organizations if the option has a name and
 // not an id. An instance requests the lists of at most 10 organizations a second,
 // and 50 at once, because anybody can send names. That option and [WithReturnTo],
 // [WithLoginHint], [WithPrompt], [WithScreenHint] and [WithUILocales] become part of

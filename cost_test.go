@@ -139,7 +139,7 @@ func TestOldLoginsMakeRoom(t *testing.T) {
 		}
 	}
 	if n := len(b.Transactions()); n > 4+1 || b.Cookies[foreign] == "" {
-		t.Errorf("%d logins under way, that of the other application there: %v", n, b.Cookies[foreign] != "")
+		t.Errorf("%d logins in progress; the cookie of the other application is still there: %v", n, b.Cookies[foreign] != "")
 	}
 }
 

@@ -159,7 +159,7 @@ func (s *Strategy) sessionIn(r *http.Request) *loadedSession {
 	}
 	site, err := s.siteOf(r)
 	if origins := r.Header["Origin"]; err == nil && (len(origins) != 1 || origins[0] != site.Origin) {
-		err = refusal.CrossOrigin.Because("a request to upgrade from the origin %.100q, not that of the site", origins)
+		err = refusal.CrossOrigin.Because("a request to upgrade has the Origin header %.100q, which differs from the origin of the site", origins)
 	}
 	if err != nil {
 		return &loadedSession{Loaded: &session.Loaded{Jar: loaded.Jar, Err: err}, decoded: loaded.decoded}

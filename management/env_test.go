@@ -1,19 +1,16 @@
 package management_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/emulator"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 	"github.com/seed-15d5a55c/auth0/management"
 )
 
@@ -30,7 +27,7 @@ type env struct {
 	tenant *emulator.Tenant
 	cfg    auth0.Config
 	api    *management.API
-	log    *logBuffer
+	log    *testkit.Log
 }
 
 func newEnv(t testing.TB) *env {
@@ -42,11 +39,11 @@ func newEnv(t testing.TB) *env {
 	if err := ten.AddDemo(emulator.Demo{ClientID: testClientID, ClientSecret: "client-secret-SECRET", BaseURL: "https://app.example"}); err != nil {
 		t.Fatal(err)
 	}
-	e := &env{t: t, tenant: ten, log: &logBuffer{}}
+	e := &env{t: t, tenant: ten, log: &testkit.Log{}}
 	e.cfg = auth0.Config{
 		Domain: tenantHost, ClientID: testClientID, ClientSecret: "client-secret-SECRET",
 		BaseURL: "https://app.example", Secrets: []string{"0123456789abcdef-cookie-secret-of-the-tests"},
-		HTTPClient: &http.Client{Transport: network{ten}},
+		HTTPClient: &http.Client{Transport: testkit.Hosts{tenantHost: ten}},
 		Logger:     slog.New(slog.NewTextHandler(e.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	e.api = e.fresh()
@@ -75,55 +72,6 @@ func must[T any](v T, err error) T {
 		panic(err)
 	}
 	return v
-}
-
-// A network carries requests to a handler.
-type network struct{ tenant http.Handler }
-
-func (n network) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.URL.Host != tenantHost {
-		return nil, fmt.Errorf("no such host: %s", r.URL.Host)
-	}
-	in := r.Clone(r.Context())
-	in.RequestURI, in.RemoteAddr, in.Host = r.URL.RequestURI(), "192.0.2.7:1", r.URL.Host
-	in.URL.Scheme, in.URL.Host = "", ""
-	if in.Body == nil {
-		in.Body = http.NoBody
-	}
-	w := httptest.NewRecorder()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		n.tenant.ServeHTTP(w, in)
-	}()
-	select {
-	case <-done:
-	case <-r.Context().Done():
-	}
-	if err := context.Cause(r.Context()); err != nil {
-		return nil, err
-	}
-	resp := w.Result()
-	resp.Request = r
-	return resp, nil
-}
-
-// A logBuffer collects log output. It is safe for concurrent use.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 func names(list []auth0.Connection) string {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/emulator"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 	"github.com/seed-15d5a55c/auth0/management"
 )
 
@@ -535,7 +536,7 @@ func TestConnectionSecretsDoNotPrint(t *testing.T) {
 				}
 			}
 		}
-		var out logBuffer
+		var out testkit.Log
 		slog.New(slog.NewTextHandler(&out, nil)).Info("m", "v", v)
 		slog.New(slog.NewJSONHandler(&out, nil)).Info("m", "v", v)
 		text, _ := json.Marshal(v)

@@ -62,7 +62,7 @@ func CheckOrigin(r *http.Request, site Base) error {
 	// that the origin is the same.
 	safe := r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
 	if origin := r.Header.Get("Origin"); origin != "" && origin != site.Origin && !safe && r.Header.Get("Sec-Fetch-Site") != "same-origin" {
-		return fmt.Errorf("the origin is %.100q, not that of the site", origin)
+		return fmt.Errorf("the Origin header is %.100q, which differs from the origin of the site", origin)
 	}
 	return nil
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 )
 
-// Redirect does not use http.Redirect, which rewrites what it is given and
-// takes what does not parse as it is. Targets were made or cleaned before.
+// Redirect sends the target unchanged. http.Redirect would rewrite it, and would
+// pass on a target that does not parse. Callers have checked the target.
 func Redirect(w http.ResponseWriter, target string, status int) {
 	cookie.Uncacheable(w.Header())
 	w.Header().Set("Location", target)

@@ -96,7 +96,7 @@ func (c Cookie) HostOnly() Cookie {
 	return c
 }
 
-// Is reports whether a name is that of the cookie or of a part of it.
+// Is reports whether name belongs to the cookie or to one of its parts.
 func (c Cookie) Is(name string) bool {
 	if !strings.HasPrefix(name, c.Name) {
 		return false

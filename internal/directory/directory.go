@@ -45,7 +45,7 @@ type Config struct {
 	// asked, and its order stays.
 	Given []Entry
 
-	// ClientID is that of the application.
+	// ClientID is the client_id of the application.
 	ClientID string
 	// Get reads a document of the Management API into out. If it is nil, NoAPI says
 	// why.
