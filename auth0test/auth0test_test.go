@@ -280,7 +280,7 @@ func TestKeysAndFaults(t *testing.T) {
 		tenant.Delay(auth0test.Token, time.Hour)
 		tenant.SignIn("ada@acme.example")
 		begin := time.Now()
-		if status, _ := get(t, tenant.Browser(app(t, tenant)), auth0test.AppURL+"/profile"); status != 502 || time.Since(begin) > 6*time.Second {
+		if status, _ := get(t, tenant.Browser(app(t, tenant)), auth0test.AppURL+"/profile"); status != 503 || time.Since(begin) > 6*time.Second {
 			t.Errorf("slow token endpoint: %d after %v", status, time.Since(begin))
 		}
 		tenant.Delay(auth0test.Token, 0)

@@ -1,7 +1,6 @@
 package management_test
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"net/http"

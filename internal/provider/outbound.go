@@ -47,12 +47,12 @@ func (o *Limit) Take() error {
 	if wait := o.heldUntil.Sub(now); wait > 0 {
 		e := o.answer
 		e.Wait = wait
-		return e.Refusal(refusal.HeldBack)
+		return e.Refusal(refusal.TenantDown)
 	}
 	o.spent = max(0, o.spent-now.Sub(o.at).Seconds()*o.perSecond)
 	o.at = now
 	if o.spent > o.burst-1 {
-		e := refusal.HeldBack.Wrap(errHeldBack)
+		e := refusal.TenantDown.Wrap(errHeldBack)
 		e.RetryAfter = time.Duration(math.Ceil((o.spent-o.burst+1)/o.perSecond)) * time.Second
 		return e
 	}

@@ -83,7 +83,7 @@ var (
 	ByTenant            = Row{400, "", "authorization_error", "the login was not completed; please try again"}
 	Denied              = Row{403, "", "authorization_denied", "the login was cancelled, or you are not allowed to log in; please try again, or ask the owner of this site"}
 	Code                = Row{400, "invalid_grant", "invalid_grant", "this login is finished already or took too long; please log in again"}
-	TenantDown          = Row{502, "temporarily_unavailable", "tenant_unavailable", "the login service cannot be reached; please try again in a minute"}
+	TenantDown          = Row{503, "temporarily_unavailable", "tenant_unavailable", "the login service cannot be reached; please try again in a minute"}
 	IDTokenKeys         = Row{503, "temporarily_unavailable", "keys_unavailable", "the login service cannot be reached; please try again in a minute"}
 	Clock               = Row{503, "temporarily_unavailable", "clock_skew", "this server and the login service do not agree on the time; please try again in a minute"}
 	NoCredential        = Row{503, "temporarily_unavailable", "credentials_unavailable", "the login service cannot be asked; please try again in a minute"}
@@ -128,6 +128,3 @@ var (
 	UserInfoToken = Row{401, "invalid_token", "token_not_accepted", "log in again to continue"}
 	UserInfo      = Row{502, "server_error", "invalid_userinfo", "the login service gave an unexpected answer; please try again"}
 )
-
-// HeldBack is TenantDown before the tenant was asked.
-var HeldBack = Row{503, TenantDown.Code, TenantDown.Reason, TenantDown.Description}

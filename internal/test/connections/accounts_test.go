@@ -278,28 +278,29 @@ func TestConnectAccountRefused(t *testing.T) {
 		why        string
 		break_, ok func()
 		connection string
+		status     int
 		log        string
 	}{
-		{"token", func() { e.Tenant.EditAccessToken(wrongIssuer) }, func() { e.Tenant.EditAccessToken(nil) }, "google-oauth2", "A0E-401-0002"},
-		{"down", func() { e.Tenant.Fail(testkit.MyAccountEndpoint, 503) }, func() { e.Tenant.Fail(testkit.MyAccountEndpoint, 0) }, "google-oauth2", "the tenant answered 503"},
-		{"too many", func() { e.Tenant.Fail(testkit.MyAccountEndpoint, 429) }, func() { e.Tenant.Fail(testkit.MyAccountEndpoint, 0) }, "google-oauth2", "A0E-429-0001"},
-		{"no such connection", func() {}, func() {}, "nope", "connection: was not found"},
-		{"connection without accounts", func() {}, func() {}, "github", "connection: was not found"},
+		{"token", func() { e.Tenant.EditAccessToken(wrongIssuer) }, func() { e.Tenant.EditAccessToken(nil) }, "google-oauth2", 502, "A0E-401-0002"},
+		{"down", func() { e.Tenant.Fail(testkit.MyAccountEndpoint, 503) }, func() { e.Tenant.Fail(testkit.MyAccountEndpoint, 0) }, "google-oauth2", 503, "the tenant answered 503"},
+		{"too many", func() { e.Tenant.Fail(testkit.MyAccountEndpoint, 429) }, func() { e.Tenant.Fail(testkit.MyAccountEndpoint, 0) }, "google-oauth2", 503, "A0E-429-0001"},
+		{"no such connection", func() {}, func() {}, "nope", 502, "connection: was not found"},
+		{"connection without accounts", func() {}, func() {}, "github", 502, "connection: was not found"},
 		{"not registered", client(func(c *testkit.TenantClient) { c.CallbackURLs = c.CallbackURLs[:1] }),
-			client(func(c *testkit.TenantClient) { c.CallbackURLs = append(c.CallbackURLs, testkit.AppURL+"/connect") }), "google-oauth2", "redirect_uri: is not in the list of allowed callback URLs"},
+			client(func(c *testkit.TenantClient) { c.CallbackURLs = append(c.CallbackURLs, testkit.AppURL+"/connect") }), "google-oauth2", 502, "redirect_uri: is not in the list of allowed callback URLs"},
 		{"scope", client(func(c *testkit.TenantClient) { c.RefreshTokenPolicies[0].Scopes = c.RefreshTokenPolicies[0].Scopes[1:] }),
 			client(func(c *testkit.TenantClient) {
 				c.RefreshTokenPolicies[0].Scopes = append(c.RefreshTokenPolicies[0].Scopes, "create:me:connected_accounts")
-			}), "google-oauth2", "create:me:connected_accounts"},
-		{"no policy", client(func(c *testkit.TenantClient) { c.RefreshTokenPolicies = nil }), func() {}, "google-oauth2", "refresh token policies"},
+			}), "google-oauth2", 502, "create:me:connected_accounts"},
+		{"no policy", client(func(c *testkit.TenantClient) { c.RefreshTokenPolicies = nil }), func() {}, "google-oauth2", 502, "refresh token policies"},
 	} {
 		b := e.Browser().MustLogin() // no token is kept from the row before
 		*e.Log = testkit.Log{}
 		tt.break_()
 		resp := press(b, "/connect?connection="+tt.connection)
 		tt.ok()
-		if resp.Status != 502 || resp.Header.Get("Location") != "" || len(b.Transactions()) != 0 || !b.LoggedIn() {
-			t.Errorf("%s: %d, transactions %q", tt.why, resp.Status, b.Transactions())
+		if resp.Status != tt.status || resp.Header.Get("Location") != "" || len(b.Transactions()) != 0 || !b.LoggedIn() {
+			t.Errorf("%s: %d, want %d, transactions %q", tt.why, resp.Status, tt.status, b.Transactions())
 		}
 		if !strings.Contains(e.Log.String(), tt.log) || strings.Contains(resp.Body, tt.log) {
 			t.Errorf("%s: log\n%s\nbody %s", tt.why, e.Log, resp.Body)
@@ -383,7 +384,7 @@ func TestConnectAccountComesBack(t *testing.T) {
 		{"another state", nothing, func(q url.Values) { q.Set("state", "x") }, nothing, 400, "transaction_not_found", "The account was not connected: this was begun in another browser"},
 		{"another code", nothing, func(q url.Values) { q.Set("connect_code", "x") }, nothing, 400, "invalid_grant", "The account was not connected, because it took too long"},
 		{"too late", nothing, func(url.Values) {}, func() { e.clock.Add(late) }, 400, "invalid_grant", "The account was not connected, because it took too long"},
-		{"down", nothing, func(url.Values) {}, func() { e.Tenant.Fail(testkit.MyAccountEndpoint, 503) }, 502, "tenant_unavailable", "The login service cannot be reached"},
+		{"down", nothing, func(url.Values) {}, func() { e.Tenant.Fail(testkit.MyAccountEndpoint, 503) }, 503, "tenant_unavailable", "The login service cannot be reached"},
 		{"not allowed any more", nothing, func(url.Values) {}, func() { e.Tenant.Fail(testkit.MyAccountEndpoint, 403) }, 502, "tenant_answer", "The login service gave an unexpected answer"},
 	} {
 		b := e.Browser().MustLogin()

@@ -561,7 +561,7 @@ func TestMutualTLSNeedsAliases(t *testing.T) {
 		{"http", nil, aliases(func(m map[string]any) { m["token_endpoint"] = "http://localhost/oauth/token" }), 500, "is not an https URL"},
 		{"another host", nil, elsewhere, 500, "is not on the issuer's host"},
 		{"a host that ends alike", nil, aliases(func(m map[string]any) { m["token_endpoint"] = "https://evil" + testkit.TenantHost + "/oauth/token" }), 500, "is not on the issuer's host"},
-		{"discovery is down", nil, func(e *testkit.Env) { e.Tenant.Fail(testkit.DiscoveryEndpoint, 500) }, 502, "tenant_unavailable"},
+		{"discovery is down", nil, func(e *testkit.Env) { e.Tenant.Fail(testkit.DiscoveryEndpoint, 500) }, 503, "tenant_unavailable"},
 		{"another host that is listed", func(c *auth0.Config) { c.EndpointOrigins = []string{"https://mtls.elsewhere.example"} }, elsewhere, 302, ""},
 		{"any provider, with aliases", url, func(*testkit.Env) {}, 302, ""},
 	} {

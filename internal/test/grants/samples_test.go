@@ -180,7 +180,7 @@ func sampledRefusals() []sampled {
 
 		{tokens + "password|password-realm", "wrong credentials or unknown user", password(wrong), nothing, false, 401, "invalid_grant", "wrong_credentials", 0, auth0.ErrWrongCredentials},
 		{tokens + "password|password-realm", "wrong credentials or unknown user", password(wrong, inRealm(testkit.Realm)), nothing, false, 401, "invalid_grant", "wrong_credentials", 0, auth0.ErrWrongCredentials},
-		{tokens + "password", "tenant has no Default Directory", password(), nil, false, 502, "server_error", "tenant_unavailable", 0, auth0.ErrTenantUnavailable},
+		{tokens + "password", "tenant has no Default Directory", password(), nil, false, 503, "server_error", "tenant_unavailable", 0, auth0.ErrTenantUnavailable},
 		{tokens + "password-realm", "realm does not exist", password(inRealm("nope")), nothing, false, 500, "invalid_request", grantNotAllowed, 0, auth0.ErrGrantNotAllowed},
 		{tokens + "password*", "blocked by admin", password(), blocked, false, 403, "unauthorized", "user_blocked", 0, auth0.ErrUserBlocked},
 		{tokens + "password*", "blocked by admin", refreshed, blocked, false, 401, "login_required", "token_expired", 0, auth0.ErrUserBlocked},
@@ -206,12 +206,12 @@ func sampledRefusals() []sampled {
 		{tokens + "client_credentials", "M2M quota", own(testkit.Audience), func(e *testkit.Env) {
 			e.EditClient(func(c *testkit.TenantClient) { c.HourlyTokens = 1 })
 			e.Strategy.Grant(context.Background(), "client_credentials", url.Values{"audience": {testkit.Audience}})
-		}, false, 502, "too_many_requests", "tenant_unavailable", time.Hour, auth0.ErrTenantUnavailable},
-		{"any Authentication API", "custom rate limit policy", password(), one, false, 502, "too_many_requests", "tenant_unavailable", time.Second, auth0.ErrTenantUnavailable},
-		{"any Authentication API", "custom rate limit policy", login(), one, false, 502, "too_many_requests", "tenant_unavailable", time.Second, auth0.ErrTenantUnavailable},
-		{"any Authentication API", "custom rate limit policy", refreshed, one, false, 502, "too_many_requests", "tenant_unavailable", time.Second, auth0.ErrTenantUnavailable},
-		{"any Authentication API", "custom rate limit policy", connected, one, false, 502, "too_many_requests", "tenant_unavailable", time.Second, auth0.ErrTenantUnavailable},
-		{"any Authentication API", "custom rate limit policy", own(testkit.Audience), one, false, 502, "too_many_requests", "tenant_unavailable", time.Second, auth0.ErrTenantUnavailable},
+		}, false, 503, "too_many_requests", "tenant_unavailable", time.Hour, auth0.ErrTenantUnavailable},
+		{"any Authentication API", "custom rate limit policy", password(), one, false, 503, "too_many_requests", "tenant_unavailable", time.Second, auth0.ErrTenantUnavailable},
+		{"any Authentication API", "custom rate limit policy", login(), one, false, 503, "too_many_requests", "tenant_unavailable", time.Second, auth0.ErrTenantUnavailable},
+		{"any Authentication API", "custom rate limit policy", refreshed, one, false, 503, "too_many_requests", "tenant_unavailable", time.Second, auth0.ErrTenantUnavailable},
+		{"any Authentication API", "custom rate limit policy", connected, one, false, 503, "too_many_requests", "tenant_unavailable", time.Second, auth0.ErrTenantUnavailable},
+		{"any Authentication API", "custom rate limit policy", own(testkit.Audience), one, false, 503, "too_many_requests", "tenant_unavailable", time.Second, auth0.ErrTenantUnavailable},
 
 		{tokens + "federated-connection", "no such connected account / identity, bad refresh token, bad client", connected, nothing, false, 403, "federated_connection_refresh_token_not_found", "not_connected", 0, auth0.ErrNotConnected},
 		{tokens + "federated-connection", "requested_token_type missing", connected, nil, false, 502, "invalid_request", "tenant_answer", 0, nil},

@@ -279,7 +279,7 @@ func TestGuardsInsideTokenOrSession(t *testing.T) {
 		{"one of several audiences", "ada@acme.example", nil, nil, func(c *auth0.APIConfig) { c.Audience, c.Audiences = other, []string{testkit.Audience} }, 200},
 		{"expired, and refreshed", "ada@acme.example", func(c *auth0.Config) { c.Scopes = scopes }, func(*testkit.Env) { clock.Add(2 * 86400) }, nil, 200},
 		{"expired for good", "ada@acme.example", nil, func(*testkit.Env) { clock.Add(2 * 86400) }, nil, 401},
-		{"expired, and the tenant is down", "ada@acme.example", func(c *auth0.Config) { c.Scopes = scopes }, func(e *testkit.Env) { clock.Add(2 * 86400); e.Tenant.Fail(testkit.TokenEndpoint, 503) }, nil, 502},
+		{"expired, and the tenant is down", "ada@acme.example", func(c *auth0.Config) { c.Scopes = scopes }, func(e *testkit.Env) { clock.Add(2 * 86400); e.Tenant.Fail(testkit.TokenEndpoint, 503) }, nil, 503},
 		{"no keys", "ada@acme.example", nil, func(e *testkit.Env) { e.Tenant.Fail(testkit.JWKSEndpoint, 503) }, nil, 503},
 		{"issuer that the API does not trust", "ada@acme.example", nil, nil, func(c *auth0.APIConfig) { c.Domain = "else.auth0.example" }, 403},
 		{"refused by Validate", "ada@acme.example", nil, nil, func(c *auth0.APIConfig) {

@@ -46,7 +46,7 @@ func tableOfRefusals(t *testing.T) map[string]*auth0.Error {
 		for _, cell := range row.Elts {
 			literal, ok := cell.(*ast.BasicLit)
 			if !ok {
-				return true // a row made of another
+				t.Fatalf("%s is not made of literals", spec.Names[0].Name)
 			}
 			text := literal.Value
 			if unquoted, err := strconv.Unquote(text); err == nil {
@@ -57,6 +57,9 @@ func tableOfRefusals(t *testing.T) map[string]*auth0.Error {
 		status, err := strconv.Atoi(cells[0])
 		if err != nil || status < 400 {
 			t.Errorf("%s has the status %s", spec.Names[0].Name, cells[0])
+		}
+		if (cells[1] == "temporarily_unavailable") != (status == http.StatusServiceUnavailable) {
+			t.Errorf("%s: %s with the status %d; an outage is 503, and nothing else is", spec.Names[0].Name, cells[1], status)
 		}
 		rows[spec.Names[0].Name] = &auth0.Error{Status: status, Code: cells[1], Reason: cells[2], Description: cells[3]}
 		return true

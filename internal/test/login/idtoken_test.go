@@ -390,7 +390,7 @@ func TestGenericProvider(t *testing.T) {
 				t.Errorf("stale metadata: %d", resp.Status)
 			}
 			time.Sleep(5 * time.Hour)
-			if resp := login(e); resp.Status != http.StatusBadGateway || len(resp.Header.Values("Set-Cookie")) != 0 {
+			if resp := login(e); resp.Status != http.StatusServiceUnavailable || len(resp.Header.Values("Set-Cookie")) != 0 {
 				t.Errorf("metadata that is too old: %d", resp.Status)
 			}
 			e.Tenant.Fail(testkit.DiscoveryEndpoint, 0)
@@ -409,8 +409,8 @@ func TestGenericProvider(t *testing.T) {
 		"no token endpoint": func(doc map[string]any) { delete(doc, "token_endpoint") },
 		"2 MiB":             func(doc map[string]any) { doc["x"] = strings.Repeat("x", 2<<20) },
 	} {
-		if resp := login(setup(t, edit, base)); resp.Status != http.StatusBadGateway {
-			t.Errorf("%s: %d, want 502", why, resp.Status)
+		if resp := login(setup(t, edit, base)); resp.Status != http.StatusServiceUnavailable {
+			t.Errorf("%s: %d, want 503", why, resp.Status)
 		}
 	}
 	// RFC 9207: who promises iss must send it, and it must be right.
@@ -453,8 +453,8 @@ func TestDiscoveryDownAtCallback(t *testing.T) {
 		b.Env = cold
 		answer := &url.URL{Scheme: "https", Host: "app.example", Path: "/auth/callback", RawQuery: url.Values{"code": {"x"}, "state": {u.Query().Get("state")}}.Encode()}
 		for range 2 {
-			if resp := b.Callback(answer); resp.Status != http.StatusBadGateway || len(b.Transactions()) != 1 {
-				t.Errorf("discovery down: %d, %d transactions left; want 502 and 1", resp.Status, len(b.Transactions()))
+			if resp := b.Callback(answer); resp.Status != http.StatusServiceUnavailable || len(b.Transactions()) != 1 {
+				t.Errorf("discovery down: %d, %d transactions left; want 503 and 1", resp.Status, len(b.Transactions()))
 			}
 		}
 		ten.Fail(testkit.DiscoveryEndpoint, 0)

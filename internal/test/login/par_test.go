@@ -114,8 +114,8 @@ func TestPushedRequestRefused(t *testing.T) {
 			e.Tenant.EditDiscovery(func(doc map[string]any) {
 				doc["pushed_authorization_request_endpoint"] = "https://evil.example/par"
 			})
-		}, 502, "tenant_unavailable", "temporarily_unavailable", 0, 0},
-		{"discovery is down", func(e *testkit.Env) { e.Tenant.Fail(testkit.DiscoveryEndpoint, 503) }, 502, "tenant_unavailable", "temporarily_unavailable", 0, 0},
+		}, 503, "tenant_unavailable", "temporarily_unavailable", 0, 0},
+		{"discovery is down", func(e *testkit.Env) { e.Tenant.Fail(testkit.DiscoveryEndpoint, 503) }, 503, "tenant_unavailable", "temporarily_unavailable", 0, 0},
 		{"client not believed", answer(401, js, `{"error":"access_denied","error_description":"Unauthorized"}`), 502, "tenant_answer", "access_denied", 401, 1},
 		{"client not believed, newer", answer(401, js, `{"error":"invalid_client"}`), 502, "tenant_answer", "invalid_client", 401, 1},
 		{"client not believed, with 400", answer(400, js, `{"error":"invalid_client"}`), 502, "tenant_answer", "invalid_client", 400, 1},
@@ -125,16 +125,16 @@ func TestPushedRequestRefused(t *testing.T) {
 		{"API unknown", answer(403, js, `{"error":"access_denied","error_description":"Service not found: x"}`), 400, "authorization_error", "access_denied", 403, 1},
 		{"code with markup", answer(400, js, `{"error":"<script>"}`), 400, "authorization_error", "unknown_error", 400, 1},
 		{"404 of the edge", answer(404, "text/html", "<html>"), 502, "tenant_answer", "server_error", 404, 1},
-		{"rate limit", answer(429, js, `{"error":"too_many_requests"}`, "Retry-After", "7"), 502, "tenant_unavailable", "too_many_requests", 429, 1},
-		{"server error", answer(500, "text/html", "<html>"), 502, "tenant_unavailable", "temporarily_unavailable", 500, 1},
+		{"rate limit", answer(429, js, `{"error":"too_many_requests"}`, "Retry-After", "7"), 503, "tenant_unavailable", "too_many_requests", 429, 1},
+		{"server error", answer(500, "text/html", "<html>"), 503, "tenant_unavailable", "temporarily_unavailable", 500, 1},
 		{"200", answer(200, js, `{"request_uri":`+uri+`,"expires_in":30}`), 502, "tenant_answer", "server_error", 200, 1},
 		{"redirect", answer(307, "", "", "Location", "https://evil.example/"), 502, "tenant_answer", "server_error", 307, 1},
 		{"no JSON", answer(201, js, "x"), 502, "tenant_answer", "server_error", 0, 1},
 		{"no reference", answer(201, js, `{"expires_in":30}`), 502, "tenant_answer", "server_error", 0, 1},
 		{"reference that is no text", answer(201, js, `{"request_uri":1}`), 502, "tenant_answer", "server_error", 0, 1},
 		{"long reference", answer(201, js, `{"request_uri":"`+strings.Repeat("x", 2049)+`"}`), 502, "tenant_answer", "server_error", 0, 1},
-		{"2 MiB", answer(201, js, `{"request_uri":"`+strings.Repeat("x", 2<<20)+`"}`), 502, "tenant_unavailable", "temporarily_unavailable", 0, 1},
-		{"no answer", func(e *testkit.Env) { e.Tenant.Delay(testkit.PAREndpoint, time.Hour) }, 502, "tenant_unavailable", "temporarily_unavailable", 0, 1},
+		{"2 MiB", answer(201, js, `{"request_uri":"`+strings.Repeat("x", 2<<20)+`"}`), 503, "tenant_unavailable", "temporarily_unavailable", 0, 1},
+		{"no answer", func(e *testkit.Env) { e.Tenant.Delay(testkit.PAREndpoint, time.Hour) }, 503, "tenant_unavailable", "temporarily_unavailable", 0, 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.why, func(t *testing.T) {
@@ -176,7 +176,7 @@ func TestPushedRequestBack(t *testing.T) {
 	t.Parallel()
 	e, _ := testkit.SignedInTapped(t, nil)
 	e.Tenant.Fail(testkit.PAREndpoint, 503)
-	if resp := e.Browser().Page("/auth/login"); resp.Status != http.StatusBadGateway {
+	if resp := e.Browser().Page("/auth/login"); resp.Status != http.StatusServiceUnavailable {
 		t.Errorf("%d", resp.Status)
 	}
 	e.Tenant.Fail(testkit.PAREndpoint, 0)

@@ -99,7 +99,7 @@ func TestPopupErrors(t *testing.T) {
 	}{
 		{"cancelled", func(e *testkit.Env) { e.Tenant.DenyNext("access_denied", "</script><script>alert(1)</script>") }, "authorization_denied", 403},
 		{"other", func(e *testkit.Env) { e.Tenant.DenyNext("<b>", "no") }, "authorization_error", 400},
-		{"down", func(e *testkit.Env) { e.Tenant.Fail(testkit.TokenEndpoint, 503) }, "tenant_unavailable", 502},
+		{"down", func(e *testkit.Env) { e.Tenant.Fail(testkit.TokenEndpoint, 503) }, "tenant_unavailable", 503},
 		{"nonce", func(e *testkit.Env) {
 			e.Tenant.EditIDToken(testkit.Claim("nonce", "x"))
 		}, "nonce_mismatch", 400},

@@ -390,11 +390,11 @@ func TestTenantTrouble(t *testing.T) {
 		reason     string
 		retryAfter string
 	}{
-		{"too many requests", answer(429, `{"error":"too_many_requests","error_description":"Rate limit exceeded."}`, "Retry-After", "7"), 502, "tenant_unavailable", "7s"},
-		{"too many requests, no time", answer(429, ""), 502, "tenant_unavailable", "0s"},
-		{"error of the tenant", answer(500, `{"error":"server_error"}`), 502, "tenant_unavailable", "0s"},
-		{"error of its edge", answer(503, "<html>", "Retry-After", "30"), 502, "tenant_unavailable", "30s"},
-		{"answer that does not come", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 502, "tenant_unavailable", "0s"},
+		{"too many requests", answer(429, `{"error":"too_many_requests","error_description":"Rate limit exceeded."}`, "Retry-After", "7"), 503, "tenant_unavailable", "7s"},
+		{"too many requests, no time", answer(429, ""), 503, "tenant_unavailable", "0s"},
+		{"error of the tenant", answer(500, `{"error":"server_error"}`), 503, "tenant_unavailable", "0s"},
+		{"error of its edge", answer(503, "<html>", "Retry-After", "30"), 503, "tenant_unavailable", "30s"},
+		{"answer that does not come", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 503, "tenant_unavailable", "0s"},
 		{"empty answer", func(http.ResponseWriter, *http.Request) {}, 502, "tenant_answer", "0s"},
 		{"no JSON", answer(200, "<html>"), 502, "tenant_answer", "0s"},
 		{"no access token", answer(200, `{"token_type":"Bearer"}`), 502, "tenant_answer", "0s"},
@@ -485,10 +485,10 @@ func TestRefusedRefreshIsNotRepeated(t *testing.T) {
 		{"scope", answer(400, `{"error":"invalid_scope"}`, ""), 502, "tenant_answer", nil, time.Minute},
 		{"page of the edge", answer(403, `<html>`, ""), 502, "tenant_answer", nil, time.Minute},
 		{"no token", answer(200, `{}`, ""), 502, "tenant_answer", nil, time.Minute},
-		{"rate limit", answer(429, `{"error":"too_many_requests"}`, "7"), 502, "tenant_unavailable", auth0.ErrTenantUnavailable, 7 * time.Second},
-		{"quota", answer(429, `{"error":"too_many_requests"}`, "3600"), 502, "tenant_unavailable", auth0.ErrTenantUnavailable, time.Minute},
-		{"down", answer(503, `<html>`, ""), 502, "tenant_unavailable", auth0.ErrTenantUnavailable, time.Second},
-		{"no answer", func(e *testkit.Env) { e.Tenant.Delay(testkit.TokenEndpoint, time.Hour) }, 502, "tenant_unavailable", auth0.ErrTenantUnavailable, 0},
+		{"rate limit", answer(429, `{"error":"too_many_requests"}`, "7"), 503, "tenant_unavailable", auth0.ErrTenantUnavailable, 7 * time.Second},
+		{"quota", answer(429, `{"error":"too_many_requests"}`, "3600"), 503, "tenant_unavailable", auth0.ErrTenantUnavailable, time.Minute},
+		{"down", answer(503, `<html>`, ""), 503, "tenant_unavailable", auth0.ErrTenantUnavailable, time.Second},
+		{"no answer", func(e *testkit.Env) { e.Tenant.Delay(testkit.TokenEndpoint, time.Hour) }, 503, "tenant_unavailable", auth0.ErrTenantUnavailable, 0},
 	} {
 		testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 			var got error
@@ -552,7 +552,7 @@ func TestHangingRefresh(t *testing.T) {
 		time.Sleep(testkit.TokenLife)
 		begun := time.Now()
 		tabs := testkit.Tabs(b, 5)
-		testkit.Together(5, func(i int) { tabs[i].NoToken(502, "tenant_unavailable") })
+		testkit.Together(5, func(i int) { tabs[i].NoToken(503, "tenant_unavailable") })
 		if d := time.Since(begun); d > 10*time.Second {
 			t.Errorf("waited %v", d)
 		}
@@ -1280,7 +1280,7 @@ func TestLostAnswer(t *testing.T) {
 		b := e.Browser().MustLogin()
 		time.Sleep(testkit.TokenLife)
 		lost = true
-		b.NoToken(502, "tenant_unavailable")
+		b.NoToken(503, "tenant_unavailable")
 		lost = false
 		time.Sleep(30 * time.Second)
 		b.Token()

@@ -157,8 +157,8 @@ func TestConnectionTokenRefused(t *testing.T) {
 		{"denied by an Action", 403, `{"error":"access_denied","error_description":"not today"}`, auth0.ErrTokenExpired, 401, "login_required", false},
 		{"refresh token", 403, `{"error":"invalid_grant","error_description":"Unknown or invalid refresh token."}`, auth0.ErrTokenExpired, 401, "login_required", false},
 		{"our mistake", 400, `{"error":"invalid_request","error_description":"requested_token_type is required"}`, nil, 502, "invalid_request", false},
-		{"too many", 429, `{"error":"too_many_requests"}`, nil, 502, "too_many_requests", true},
-		{"down", 503, `<html>`, nil, 502, "temporarily_unavailable", true},
+		{"too many", 429, `{"error":"too_many_requests"}`, nil, 503, "too_many_requests", true},
+		{"down", 503, `<html>`, nil, 503, "temporarily_unavailable", true},
 	} {
 		testkit.InBothBubbles(t, func(t *testing.T, edit func(*auth0.Config)) {
 			e := newVaultEnv(t, edit)
