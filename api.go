@@ -18,8 +18,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/memo"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
-	"github.com/seed-15d5a55c/auth0/internal/recent"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
@@ -130,7 +130,7 @@ type API struct {
 	lookups    *keys.Bucket // of issuers that a resolver names
 	algorithms []string     // of any issuer; nil if a resolver decides
 
-	cache  *recent.Cache[*Token] // nil if there is none
+	cache  *memo.Cache[*Token] // nil if there is none
 	client *http.Client
 	log    *slog.Logger
 	exit   exit
@@ -222,9 +222,9 @@ func (a *API) checkLimits(p *problems) {
 	}
 	switch n := c.TokenCache; {
 	case n == 0:
-		a.cache = recent.New[*Token](defaultCache)
+		a.cache = memo.New[*Token](defaultCache)
 	case n > 0 && n <= maxCache:
-		a.cache = recent.New[*Token](n)
+		a.cache = memo.New[*Token](n)
 	case n != None:
 		p.add("TokenCache", "%d must be between 1 and %d, or None", n, maxCache)
 	}
@@ -293,9 +293,9 @@ func (a *API) verify(ctx context.Context, c credential) (*Token, error) {
 
 // An outcome is what a check has found.
 type outcome struct {
-	token  *Token     // nil if it was refused
-	from   *trusted   // nil if it is of nobody who is trusted
-	sum    recent.Sum // of the token, if it may be remembered
+	token  *Token   // nil if it was refused
+	from   *trusted // nil if it is of nobody who is trusted
+	sum    memo.Sum // of the token, if it may be remembered
 	cached bool
 }
 
@@ -359,7 +359,7 @@ func (a *API) remembers(raw string) bool { return a.cache != nil && len(raw) <= 
 func (a *API) checkOnce(ctx context.Context, raw string, now time.Time) (outcome, error) {
 	place := a.cache.PlaceOf(raw)
 	if a.cache.Has(place) {
-		if t, ok := a.cache.Get(place, recent.SumOf(raw)); ok {
+		if t, ok := a.cache.Get(place, memo.SumOf(raw)); ok {
 			if still, err := a.recheck(ctx, t, now); still || err != nil {
 				return outcome{token: t, from: t.from, cached: true}, err
 			}
@@ -427,7 +427,7 @@ func (a *API) checkToken(ctx context.Context, raw string, now time.Time) (o outc
 		return o, err
 	}
 	if a.remembers(raw) {
-		m.SHA256, o.sum = recent.Sums(m.SigningInput, raw[len(m.SigningInput):])
+		m.SHA256, o.sum = memo.Sums(m.SigningInput, raw[len(m.SigningInput):])
 	}
 	key, err := o.from.keys.set.Verify(ctx, m, keys.FromAnybody)
 	if err != nil {

@@ -88,13 +88,13 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/browser"
+	"github.com/seed-15d5a55c/auth0/internal/cached"
 	"github.com/seed-15d5a55c/auth0/internal/directory"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
-	"github.com/seed-15d5a55c/auth0/internal/refresh"
 	"github.com/seed-15d5a55c/auth0/internal/returnto"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
@@ -171,10 +171,10 @@ type Config struct {
 	// Scopes are asked for at every login. Default: openid, profile, email.
 	// They must have openid. Add offline_access to get a refresh token.
 	Scopes []string
-	// Login are options for every login. Those of [Strategy.LoginHandler], and what
+	// LoginOptions are options for every login. Those of [Strategy.LoginHandler], and what
 	// it takes from a link, count more; but a link does not change the
 	// organization.
-	Login []LoginOption
+	LoginOptions []LoginOption
 	// ResponseType is what the tenant's answer to the callback has: "code", the
 	// default; "id_token", a login without client secret, tokens and refresh; or
 	// "code id_token", both, of which the ID token is checked before the code is
@@ -207,9 +207,9 @@ type Config struct {
 	// to the tenant, such as "ext-campaign".
 	ForwardParams []string
 
-	// Organizations lets the login route pass on organization and invitation
+	// AcceptOrganizationLinks lets the login route pass on organization and invitation
 	// from its query. The links in invitation e-mails carry them.
-	Organizations bool
+	AcceptOrganizationLinks bool
 	// CheckOrganization, if not nil, makes every login one to an organization.
 	// It is called with the organization's id. Its errors mean what those of
 	// AfterLogin mean.
@@ -250,8 +250,8 @@ type Config struct {
 	// end_session_endpoint, "v2" by Auth0's /v2/logout, "local" not at all. By
 	// default it is oidc where the tenant has that endpoint, else v2.
 	LogoutEndpoint string
-	// Logout are options for every logout, before those of [Strategy.LogoutHandler].
-	Logout []LogoutOption
+	// LogoutOptions are options for every logout, before those of [Strategy.LogoutHandler].
+	LogoutOptions []LogoutOption
 
 	// IdleTimeout ends a session that is not used. Default: 24 hours. [None]
 	// means that only AbsoluteTimeout counts and sessions are not prolonged.
@@ -465,7 +465,7 @@ type Strategy struct {
 	redeeming    *provider.Limit // codes that the tenant refuses
 	silent       atomic.Bool     // whether there are silent logins
 	connections  *directory.List
-	ownTokens    *refresh.Group[provider.AppToken]
+	ownTokens    *cached.Group[provider.AppToken]
 	exit         exit
 	log          *slog.Logger
 	now          func() time.Time
@@ -518,11 +518,11 @@ func (c Config) clone() Config {
 	c.TrustedProxies = slices.Clone(c.TrustedProxies)
 	c.Secrets = slices.Clone(c.Secrets)
 	c.Scopes = slices.Clone(c.Scopes)
-	c.Login = slices.Clone(c.Login)
+	c.LoginOptions = slices.Clone(c.LoginOptions)
 	c.ForwardParams = slices.Clone(c.ForwardParams)
 	c.ReturnToOrigins = slices.Clone(c.ReturnToOrigins)
 	c.PostLogoutURLs = slices.Clone(c.PostLogoutURLs)
-	c.Logout = slices.Clone(c.Logout)
+	c.LogoutOptions = slices.Clone(c.LogoutOptions)
 	c.Connections = slices.Clone(c.Connections)
 	c.EndpointOrigins = slices.Clone(c.EndpointOrigins)
 	return c

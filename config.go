@@ -138,11 +138,11 @@ func (s *Strategy) checkLogin(p *problems, c Config) Config {
 	}
 	c.Scopes = set
 	if c.Audience != "" {
-		c.Login = slices.Concat([]LoginOption{WithAudience(c.Audience)}, c.Login)
+		c.LoginOptions = slices.Concat([]LoginOption{WithAudience(c.Audience)}, c.LoginOptions)
 	}
-	a, err := newAuthRequest(c.Login)
+	a, err := newAuthRequest(c.LoginOptions)
 	if err != nil {
-		p.add("Login", "%v", err)
+		p.add("LoginOptions", "%v", err)
 	}
 	s.organization = a.organization
 	for _, name := range c.ForwardParams {

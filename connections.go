@@ -9,10 +9,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/cached"
 	"github.com/seed-15d5a55c/auth0/internal/directory"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
-	"github.com/seed-15d5a55c/auth0/internal/refresh"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/tenantapi"
 )
@@ -236,7 +236,7 @@ func newManagementAPI(p *problems, c Config, s *Strategy) *tenantapi.API {
 
 // managementTokens are the tokens of the Management API.
 type managementTokens struct {
-	*refresh.Value[provider.AppToken]
+	*cached.Value[provider.AppToken]
 }
 
 func (t managementTokens) Token(ctx context.Context) (string, error) {

@@ -160,7 +160,7 @@ func (c *counter) RoundTrip(r *http.Request) (*http.Response, error) {
 func FuzzCost(f *testing.F) {
 	sent := &counter{}
 	e := testkit.SignedIn(f, func(c *auth0.Config) {
-		c.Organizations, c.LogoutEndpoint, c.Store = true, "v2", auth0.NewMemoryStore(1000)
+		c.AcceptOrganizationLinks, c.LogoutEndpoint, c.Store = true, "v2", auth0.NewMemoryStore(1000)
 		sent.next, c.HTTPClient = c.HTTPClient.Transport, &http.Client{Transport: sent}
 	})
 	work := auth0.CountWork(e.Strategy)

@@ -354,7 +354,7 @@ func exponentOne(input string) []byte {
 // and nothing of the input in the page or in a header.
 func FuzzRoutes(f *testing.F) {
 	e := testkit.SignedIn(f, func(c *auth0.Config) {
-		c.Organizations = true
+		c.AcceptOrganizationLinks = true
 		c.LogoutEndpoint = "v2" // a fuzzer is no load test of the tenant's discovery
 	})
 	b := e.Browser().MustLogin()
@@ -440,7 +440,7 @@ func FuzzGrantAnswers(f *testing.F) {
 			t.Error("a login by an answer without an ID token of the tenant")
 		}
 		_, challengeErr := m.SendChallenge(t.Context(), "")
-		_, listErr := m.Authenticators(t.Context())
+		_, listErr := m.Factors(t.Context())
 		_, exchangeErr := e.Strategy.ExchangeToken(t.Context(), auth0.TokenExchange{SubjectToken: "x"})
 		_, userErr := e.Strategy.UserInfo(t.Context(), l.Token(), l.User.Subject)
 		for _, err := range []error{refused, challengeErr, listErr, exchangeErr, userErr} {

@@ -136,7 +136,7 @@ func wishedIn(form url.Values) loginWish {
 }
 
 // grantedLogin verifies what a token request gave, as [Strategy.complete] does
-// for a login in the browser. Config.Login holds here too: what it demands of an
+// for a login in the browser. Config.LoginOptions holds here too: what it demands of an
 // authentication, a grant that cannot show it does not pass.
 func (s *Strategy) grantedLogin(ctx context.Context, got provider.TokenResponse, wish loginWish) (*Login, error) {
 	if !strings.EqualFold(got.TokenType, "Bearer") {
@@ -145,7 +145,7 @@ func (s *Strategy) grantedLogin(ctx context.Context, got provider.TokenResponse,
 	if got.IDToken == "" {
 		return nil, refusal.TenantAnswer.Because("the token response has no id_token")
 	}
-	a, err := newAuthRequest(s.config.Login)
+	a, err := newAuthRequest(s.config.LoginOptions)
 	if err != nil {
 		return nil, refusal.Misconfigured.Wrap(err)
 	}

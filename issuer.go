@@ -10,11 +10,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/cached"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
-	"github.com/seed-15d5a55c/auth0/internal/refresh"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
@@ -141,7 +141,7 @@ func (t *trusted) accepts(ctx context.Context, iss string) error {
 		return nil
 	}
 	ep, err := t.namespace.Endpoints(ctx)
-	if errors.Is(err, refresh.ErrNotAllowed) {
+	if errors.Is(err, cached.ErrNotAllowed) {
 		err = errNewIssuers
 	}
 	if err != nil {

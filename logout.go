@@ -26,7 +26,7 @@ func (s *Strategy) logout(w http.ResponseWriter, r *http.Request, opts []LogoutO
 	if err != nil {
 		return err
 	}
-	l, err := readLogout(w, r, s.config.Logout, opts)
+	l, err := readLogout(w, r, s.config.LogoutOptions, opts)
 	if err != nil {
 		return err
 	}
@@ -304,7 +304,7 @@ func (s *Strategy) checkLogout(p *problems, c Config) {
 			p.add("PostLogoutURLs", "%q must be an absolute URL, with everything but ASCII percent-encoded", raw)
 		}
 	}
-	if _, err := newLogoutRequest(c.Logout); err != nil {
-		p.add("Logout", "%v", err)
+	if _, err := newLogoutRequest(c.LogoutOptions); err != nil {
+		p.add("LogoutOptions", "%v", err)
 	}
 }

@@ -150,8 +150,8 @@ func (m *MFA) open() (*Strategy, mfaState, error) {
 	return m.strategy, m.state.Reveal(), nil
 }
 
-// An Authenticator is a second factor that somebody has set up.
-type Authenticator struct {
+// An Factor is a second factor that somebody has set up.
+type Factor struct {
 	ID string
 	// Type is "otp", "oob" or "recovery-code".
 	Type string
@@ -162,8 +162,8 @@ type Authenticator struct {
 	Name string
 }
 
-// Authenticators lists the second factors that can be used now.
-func (m *MFA) Authenticators(ctx context.Context) ([]Authenticator, error) {
+// Factors lists the second factors that can be used now.
+func (m *MFA) Factors(ctx context.Context) ([]Factor, error) {
 	list, err := m.authenticators(ctx)
 	if err != nil {
 		return nil, asError("login", err)
@@ -171,7 +171,7 @@ func (m *MFA) Authenticators(ctx context.Context) ([]Authenticator, error) {
 	return list, nil
 }
 
-func (m *MFA) authenticators(ctx context.Context) ([]Authenticator, error) {
+func (m *MFA) authenticators(ctx context.Context) ([]Factor, error) {
 	s, st, err := m.open()
 	if err != nil {
 		return nil, err
@@ -190,10 +190,10 @@ func (m *MFA) authenticators(ctx context.Context) ([]Authenticator, error) {
 	if err != nil {
 		return nil, grantError(err, mfaRefusals)
 	}
-	var list []Authenticator
+	var list []Factor
 	for _, l := range listed {
 		if l.Active {
-			list = append(list, Authenticator{l.ID, l.Type, l.Channel, l.Name})
+			list = append(list, Factor{l.ID, l.Type, l.Channel, l.Name})
 		}
 	}
 	return list, nil

@@ -46,7 +46,7 @@ func (p PasswordLogin) MarshalJSON() ([]byte, error) { return []byte("{}"), nil 
 // It is for moving old applications, whose own forms ask for passwords. It has
 // no single sign-on and no identity providers, and the tenant can tell people
 // and machines apart only by their addresses: a new application should use
-// [Strategy.LoginHandler]. What [Config].Login demands of a login (organization,
+// [Strategy.LoginHandler]. What [Config].LoginOptions demands of a login (organization,
 // age, acr) it cannot show, and then fails. The form must be protected against
 // posts from other sites, as by [http.CrossOriginProtection], or anybody could log
 // visitors in as somebody else.

@@ -18,8 +18,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/memo"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
-	"github.com/seed-15d5a55c/auth0/internal/recent"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 )
@@ -306,7 +306,7 @@ func loginAgain(e provider.Error) *refusal.Refusal {
 // refusedRefreshes are those that the tenant has lately refused, so that not every
 // request of a session asks again. There is a limited number of them: what is
 // forgotten is asked again.
-type refusedRefreshes struct{ cache *recent.Cache[refusedRefresh] }
+type refusedRefreshes struct{ cache *memo.Cache[refusedRefresh] }
 
 type refusedRefresh struct {
 	err       *Error
@@ -315,12 +315,12 @@ type refusedRefresh struct {
 
 func newRefusedRefreshes() refusedRefreshes {
 	const most = 1 << 12
-	return refusedRefreshes{recent.New[refusedRefresh](most)}
+	return refusedRefreshes{memo.New[refusedRefresh](most)}
 }
 
 // place is that of the refresh token too: what a new one brings is not known yet.
-func (rr refusedRefreshes) place(r *session.Record, wish tokenWish) (recent.Place, recent.Sum) {
-	sum := recent.SumOf(wish.key(r.ID) + r.RefreshToken)
+func (rr refusedRefreshes) place(r *session.Record, wish tokenWish) (memo.Place, memo.Sum) {
+	sum := memo.SumOf(wish.key(r.ID) + r.RefreshToken)
 	return rr.cache.PlaceOf(string(sum[:])), sum
 }
 

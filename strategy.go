@@ -71,7 +71,7 @@ func (s *Strategy) canRevoke() bool { return s.sessions != nil && s.sessions.Can
 //	returnTo       where to go after the login
 //	connection     as WithConnection, if it is one of the application
 //	login_hint, screen_hint, prompt, ui_locales
-//	organization, invitation       if Config.Organizations is set
+//	organization, invitation       if Config.AcceptOrganizationLinks is set
 //	what Config.ForwardParams lists
 //
 // and ignores the rest: a link from anywhere must not choose the audience or
@@ -101,7 +101,7 @@ func (s *Strategy) CallbackHandler() http.Handler {
 //
 // Ending the session here never depends on the tenant.
 func (s *Strategy) LogoutHandler(opts ...LogoutOption) http.Handler {
-	if _, err := newLogoutRequest(s.config.Logout, opts); err != nil {
+	if _, err := newLogoutRequest(s.config.LogoutOptions, opts); err != nil {
 		s.log.Error("auth0: LogoutHandler has unusable options and answers every request with an error", "err", err)
 		return s.handler("logout", func(http.ResponseWriter, *http.Request) error { return refusal.Misconfigured.Wrap(err) })
 	}
@@ -288,7 +288,7 @@ func (s *Strategy) login(w http.ResponseWriter, r *http.Request, opts []LoginOpt
 
 // loginRequest applies the options of one login over those of every login.
 func (s *Strategy) loginRequest(layers ...[]LoginOption) (*authRequest, error) {
-	a, err := newAuthRequest(s.config.Login, slices.Concat(layers...))
+	a, err := newAuthRequest(s.config.LoginOptions, slices.Concat(layers...))
 	if err != nil {
 		return nil, refusal.LoginOption.Wrap(err)
 	}
@@ -331,7 +331,7 @@ func (s *Strategy) forwarded(query url.Values) []LoginOption {
 		take("screen_hint", WithScreenHint)
 	}
 	organization, invitation := query.Get("organization"), query.Get("invitation")
-	if !s.config.Organizations || s.organization != "" && organization != s.organization {
+	if !s.config.AcceptOrganizationLinks || s.organization != "" && organization != s.organization {
 		organization, invitation = "", "" // every login is to one that a link cannot change
 	}
 	switch {

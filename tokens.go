@@ -8,10 +8,10 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"github.com/seed-15d5a55c/auth0/internal/cached"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
-	"github.com/seed-15d5a55c/auth0/internal/refresh"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
@@ -49,7 +49,7 @@ type ownTokenSource struct {
 }
 
 func (o ownTokenSource) Token() (*oauth2.Token, error) {
-	return o.get(func(v *refresh.Value[provider.AppToken]) (provider.AppToken, error) {
+	return o.get(func(v *cached.Value[provider.AppToken]) (provider.AppToken, error) {
 		return v.Get(context.Background()) // which has a time limit
 	})
 }
@@ -57,10 +57,10 @@ func (o ownTokenSource) Token() (*oauth2.Token, error) {
 // Renew replaces a token that is older than age and returns the new one. Package
 // management looks for this method when the tenant rejects a token.
 func (o ownTokenSource) Renew(ctx context.Context, age time.Duration) (*oauth2.Token, error) {
-	return o.get(func(v *refresh.Value[provider.AppToken]) (provider.AppToken, error) { return renewed(ctx, v, age) })
+	return o.get(func(v *cached.Value[provider.AppToken]) (provider.AppToken, error) { return renewed(ctx, v, age) })
 }
 
-func (o ownTokenSource) get(ask func(*refresh.Value[provider.AppToken]) (provider.AppToken, error)) (*oauth2.Token, error) {
+func (o ownTokenSource) get(ask func(*cached.Value[provider.AppToken]) (provider.AppToken, error)) (*oauth2.Token, error) {
 	if err := o.strategy.ready(); err != nil {
 		return nil, asError("token", err)
 	}
@@ -72,7 +72,7 @@ func (o ownTokenSource) get(ask func(*refresh.Value[provider.AppToken]) (provide
 }
 
 // renewed returns a new token, or the cached one unless that is older than age.
-func renewed(ctx context.Context, v *refresh.Value[provider.AppToken], age time.Duration) (provider.AppToken, error) {
+func renewed(ctx context.Context, v *cached.Value[provider.AppToken], age time.Duration) (provider.AppToken, error) {
 	if state := v.State(); state.OK && age > 0 && time.Since(state.FetchedAt) <= age {
 		return state.Value, nil
 	}
@@ -83,8 +83,8 @@ func renewed(ctx context.Context, v *refresh.Value[provider.AppToken], age time.
 // that was used longest ago is got again when it is next needed.
 const maxOwnTokens = 1000
 
-func (s *Strategy) newOwnTokens() *refresh.Group[provider.AppToken] {
-	return refresh.NewGroup(maxOwnTokens, func(key string) *refresh.Value[provider.AppToken] {
+func (s *Strategy) newOwnTokens() *cached.Group[provider.AppToken] {
+	return cached.NewGroup(maxOwnTokens, func(key string) *cached.Value[provider.AppToken] {
 		var c ClientCredentials
 		json.Unmarshal([]byte(key), &c)
 		return s.application.ClientCredentials(c.Audience, c.Organization, c.Scopes)

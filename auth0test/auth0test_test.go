@@ -134,7 +134,7 @@ func TestOrganizations(t *testing.T) {
 			Connections: []auth0test.OrganizationConnection{{Name: "Username-Password-Authentication"}},
 			Invitations: []auth0test.Invitation{{Ticket: "for-bob", Email: "bob@acme.example", Expires: time.Now().Add(time.Hour)}}})
 		tenant.SignIn(tt.email)
-		browser := tenant.Browser(app(t, tenant, func(c *auth0.Config) { c.Organizations = true }))
+		browser := tenant.Browser(app(t, tenant, func(c *auth0.Config) { c.AcceptOrganizationLinks = true }))
 		if status, body := get(t, browser, auth0test.AppURL+"/auth/login"+tt.link); status != tt.status || (body == "true "+tt.email) != (status == 200) {
 			t.Errorf("%s, %s: %s at %q gets %d %q", tt.usage, tt.behavior, tt.email, tt.link, status, body)
 		}

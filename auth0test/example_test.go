@@ -31,7 +31,7 @@ func ExampleTenant_AddMember() {
 		tenant.SignIn("joan@acme.example")
 
 		cfg := tenant.Config()
-		cfg.Organizations = true // of the link
+		cfg.AcceptOrganizationLinks = true // of the link
 		browser := tenant.Browser(profile(t, cfg))
 		fmt.Println(open(browser, "/auth/login?returnTo=/profile"))
 		fmt.Println(open(browser, "/auth/login?returnTo=/profile&organization=acme-eu"))

@@ -101,7 +101,7 @@ func TestOrganizationByName(t *testing.T) {
 
 // TestInvitation goes from the link in the e-mail to a page of the organization.
 func TestInvitation(t *testing.T) {
-	a := startApp(t, func(c *auth0.Config) { c.Organizations = true })
+	a := startApp(t, func(c *auth0.Config) { c.AcceptOrganizationLinks = true })
 	a.tenant.UseOrganizations("require", "post_login_prompt")
 	a.tenant.AddOrganization(auth0test.Organization{ID: "org_umbrella0000000", Name: "umbrella", DisplayName: "Umbrella",
 		Connections: []auth0test.OrganizationConnection{{Name: usersDirectory}},

@@ -14,7 +14,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/seed-15d5a55c/auth0/internal/refresh"
+	"github.com/seed-15d5a55c/auth0/internal/cached"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
@@ -72,8 +72,8 @@ type Config struct {
 type List struct {
 	config Config
 	given  []Item // nil if none are configured
-	all    *refresh.Value[[]Item]
-	byOrg  *refresh.Group[[]Item]
+	all    *cached.Value[[]Item]
+	byOrg  *cached.Group[[]Item]
 }
 
 // maxOrganizations bounds the lists of organizations in the cache.
@@ -89,18 +89,18 @@ func New(c Config) *List {
 		}
 		distinguish(l.given)
 	}
-	policy := refresh.Policy{
+	policy := cached.Policy{
 		Timeout:    15 * time.Second, // several calls of 3 s
 		MinBackoff: 5 * time.Second, MaxBackoff: time.Minute, MaxRetryAfter: 10 * time.Minute,
 		Failed: c.Failed,
 	}
-	life := refresh.Life{Due: 5 * time.Minute, Stale: 24 * time.Hour}
-	l.all = refresh.New(func(ctx context.Context) ([]Item, refresh.Life, error) {
+	life := cached.Life{Due: 5 * time.Minute, Stale: 24 * time.Hour}
+	l.all = cached.New(func(ctx context.Context) ([]Item, cached.Life, error) {
 		list, err := l.fetch(ctx)
 		return list, life, err
 	}, policy)
-	l.byOrg = refresh.NewGroup(maxOrganizations, func(org string) *refresh.Value[[]Item] {
-		return refresh.New(func(ctx context.Context) ([]Item, refresh.Life, error) {
+	l.byOrg = cached.NewGroup(maxOrganizations, func(org string) *cached.Value[[]Item] {
+		return cached.New(func(ctx context.Context) ([]Item, cached.Life, error) {
 			list, err := l.fetchOrg(ctx, org)
 			return list, life, err
 		}, policy)

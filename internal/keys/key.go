@@ -17,7 +17,7 @@ import (
 
 	"github.com/lestrrat-go/jwx/v3/jwk"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
-	"github.com/seed-15d5a55c/auth0/internal/recent"
+	"github.com/seed-15d5a55c/auth0/internal/memo"
 )
 
 // A sharedKey is a secret behind a function. Package fmt prints the fields of every
@@ -222,7 +222,7 @@ func appendInputDigest(dst []byte, m jwt.Message) []byte {
 func appendDigest(dst []byte, h crypto.Hash, text string) []byte {
 	switch h {
 	case crypto.SHA256:
-		sum := recent.SumOf(text)
+		sum := memo.SumOf(text)
 		return append(dst, sum[:]...)
 	case crypto.SHA384:
 		sum := sha512.Sum384([]byte(text))

@@ -20,7 +20,7 @@ import (
 	"testing"
 
 	"github.com/seed-15d5a55c/auth0/internal/fault"
-	"github.com/seed-15d5a55c/auth0/internal/recent"
+	"github.com/seed-15d5a55c/auth0/internal/memo"
 )
 
 // setFor returns a Set with the one key that an algorithm needs.
@@ -103,10 +103,10 @@ func flipped(b []byte, i int, bits byte) []byte {
 func TestKnownDigest(t *testing.T) {
 	for _, alg := range []string{"RS256", "RS384", "RS512", "ES256", "ES512", "EdDSA"} {
 		m := signed("k", alg, privateFor(alg))
-		m.SHA256 = recent.SumOf(m.SigningInput)
+		m.SHA256 = memo.SumOf(m.SigningInput)
 		_, err := setFor(t, alg).Verify(t.Context(), m, FromAnybody)
 		expect(t, alg, err, nil)
-		m.SHA256 = recent.SumOf("another text")
+		m.SHA256 = memo.SumOf("another text")
 		want := fault.Signature
 		if !strings.HasSuffix(alg, "256") {
 			want = nil

@@ -23,10 +23,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/cached"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
-	"github.com/seed-15d5a55c/auth0/internal/refresh"
 )
 
 // Lifetimes of cached keys. Auth0 sends max-age=15, which would mean a request
@@ -72,7 +72,7 @@ type Set struct {
 	fixed *snapshot // of a set that never fetches
 
 	source  Source
-	fetched *refresh.Value[*snapshot]
+	fetched *cached.Value[*snapshot]
 	unknown unknownKeys
 }
 
@@ -81,14 +81,14 @@ func New(source Source) *Set {
 	k := &Set{source: source}
 	k.unknown.ofAnybody = NewBucket(unknownBurst, unknownInterval)
 	k.unknown.ofTenant = NewBucket(unknownBurst, unknownInterval)
-	k.fetched = refresh.New(func(ctx context.Context) (*snapshot, refresh.Life, error) {
+	k.fetched = cached.New(func(ctx context.Context) (*snapshot, cached.Life, error) {
 		begin := time.Now()
 		held, _ := k.fetched.Peek()
 		s, life, err := k.fetch(ctx, held)
 		k.unknown.settle(err == nil)
 		k.observeFetch(ctx, time.Since(begin), held, s, err)
 		return s, life, err
-	}, refresh.Policy{
+	}, cached.Policy{
 		Timeout:    timeout,
 		MinBackoff: time.Second, MaxBackoff: 30 * time.Second, MaxRetryAfter: time.Minute,
 		First: source.First,
@@ -249,7 +249,7 @@ func (k *Set) current(ctx context.Context) (*snapshot, error) {
 		return k.fixed, nil
 	}
 	s, err := k.fetched.Get(ctx)
-	if errors.Is(err, refresh.ErrNotAllowed) {
+	if errors.Is(err, cached.ErrNotAllowed) {
 		k.observeThrottled(ctx)
 		err = k.source.NotYet
 	}
@@ -323,7 +323,7 @@ func (k *Set) fetchUnknown(ctx context.Context, snapshot *snapshot, id string) (
 	switch {
 	case err == nil:
 		return newer, nil
-	case errors.Is(err, refresh.ErrNotAllowed):
+	case errors.Is(err, cached.ErrNotAllowed):
 		k.observeThrottled(ctx)
 		return nil, unsettled{fault.UnknownKey.Because("kid %.80q is unknown, and keys were fetched too often for such to try again", id)}
 	}
@@ -349,7 +349,7 @@ func (k *Set) fetchForTenant(ctx context.Context, id string) (*snapshot, error) 
 			return begun
 		})
 		switch {
-		case errors.Is(err, refresh.ErrNotAllowed):
+		case errors.Is(err, cached.ErrNotAllowed):
 			k.observeThrottled(ctx)
 			return nil, fault.Keys.Because("keys were fetched too often to look for those of a token response again")
 		case err != nil:
@@ -445,17 +445,17 @@ func (u *unknownKeys) remembers(s *snapshot, id string) bool {
 
 var errUnknownKey = errors.New("no key with that id")
 
-func (k *Set) fetch(ctx context.Context, held *snapshot) (*snapshot, refresh.Life, error) {
+func (k *Set) fetch(ctx context.Context, held *snapshot) (*snapshot, cached.Life, error) {
 	url, err := k.source.URL(ctx)
 	if err != nil {
-		return nil, refresh.Life{}, err
+		return nil, cached.Life{}, err
 	}
 	var doc struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return nil, refresh.Life{}, errors.New("unusable jwks_uri")
+		return nil, cached.Life{}, errors.New("unusable jwks_uri")
 	}
 	if held != nil {
 		// A cache in between must not answer with the old document (RFC 9111,
@@ -464,7 +464,7 @@ func (k *Set) fetch(ctx context.Context, held *snapshot) (*snapshot, refresh.Lif
 	}
 	header, err := fetch.JSON(k.source.Client, r, &doc)
 	if err != nil {
-		return nil, refresh.Life{}, err
+		return nil, cached.Life{}, err
 	}
 	if len(doc.Keys) > maxKeys {
 		k.source.Log.Warn("auth0: the issuer has too many keys; only the first are used", "keys", len(doc.Keys), "used", maxKeys)
@@ -472,12 +472,12 @@ func (k *Set) fetch(ctx context.Context, held *snapshot) (*snapshot, refresh.Lif
 	s, skipped := newSnapshot(doc.Keys, held)
 	if len(s.all) == 0 {
 		// An error keeps the cached keys in use.
-		return nil, refresh.Life{}, fmt.Errorf("%s: %w", url, usableKeys(0, len(doc.Keys), skipped))
+		return nil, cached.Life{}, fmt.Errorf("%s: %w", url, usableKeys(0, len(doc.Keys), skipped))
 	}
 	if len(skipped) > 0 {
 		k.source.Log.Debug("auth0: some keys of the issuer cannot be used", "err", errors.Join(skipped...))
 	}
-	return s, refresh.Life{Due: dueAfter(header), Stale: stale}, nil
+	return s, cached.Life{Due: dueAfter(header), Stale: stale}, nil
 }
 
 func (k *Set) observeFetch(ctx context.Context, took time.Duration, held, fetched *snapshot, err error) {

@@ -16,9 +16,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/cached"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
-	"github.com/seed-15d5a55c/auth0/internal/refresh"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 	"github.com/seed-15d5a55c/auth0/internal/tenantapi"
 )
@@ -30,7 +30,7 @@ type Tenant struct {
 	Static *discovery.Metadata // of the Auth0 layout, nil for other providers
 	// discovered is how the rest is known: everything of other providers, and
 	// at Auth0 what differs by tenant.
-	Discovered *refresh.Value[discovery.Metadata]
+	Discovered *cached.Value[discovery.Metadata]
 	Origins    []string // further ones on which endpoints may be
 	// first, if not nil, is asked before each request for what is not there yet.
 	First func() bool
@@ -77,10 +77,10 @@ func (n *Tenant) DiscoverWith(report func(field, format string, args ...any), cl
 	}
 	base := n.Issuer
 	n.Origins = origins
-	n.Discovered = refresh.New(func(ctx context.Context) (discovery.Metadata, refresh.Life, error) {
+	n.Discovered = cached.New(func(ctx context.Context) (discovery.Metadata, cached.Life, error) {
 		m, err := discovery.Fetch(ctx, client, base, origins)
-		return m, refresh.Life{Due: 10 * time.Minute, Stale: 24 * time.Hour}, err
-	}, refresh.Policy{
+		return m, cached.Life{Due: 10 * time.Minute, Stale: 24 * time.Hour}, err
+	}, cached.Policy{
 		Timeout:    fetch.Timeout,
 		MinBackoff: time.Second, MaxBackoff: 30 * time.Second, MaxRetryAfter: time.Minute,
 		First: n.First,

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/cached"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
-	"github.com/seed-15d5a55c/auth0/internal/refresh"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
@@ -46,10 +46,10 @@ func (t AppToken) Token() *oauth2.Token {
 
 // ClientCredentials keeps a token of the client credentials grant. One request
 // gets it, whoever asks, and it is renewed in the background before it expires.
-func (a *Client) ClientCredentials(audience, organization string, scopes []string) *refresh.Value[AppToken] {
-	return refresh.New(func(ctx context.Context) (AppToken, refresh.Life, error) {
+func (a *Client) ClientCredentials(audience, organization string, scopes []string) *cached.Value[AppToken] {
+	return cached.New(func(ctx context.Context) (AppToken, cached.Life, error) {
 		if a.Auth.Method == PublicClient {
-			return AppToken{}, refresh.Life{}, refusal.Misconfigured.Because("a public client gets no token for itself; for the Management API set Config.ManagementClientID and ManagementClientSecret")
+			return AppToken{}, cached.Life{}, refusal.Misconfigured.Because("a public client gets no token for itself; for the Management API set Config.ManagementClientID and ManagementClientSecret")
 		}
 		form := GrantForm("client_credentials")
 		SetText(form, "audience", audience)
@@ -57,13 +57,13 @@ func (a *Client) ClientCredentials(audience, organization string, scopes []strin
 		SetText(form, "scope", strings.Join(scopes, " "))
 		got, err := a.Tokens(ctx, form)
 		if err != nil {
-			return AppToken{}, refresh.Life{}, err
+			return AppToken{}, cached.Life{}, err
 		}
 		// The next one is due after four fifths of the life of this one.
 		life := got.Life()
 		t := AppToken{secret.OfText(got.AccessToken), got.scope(scopes), time.Now().Add(life)}
-		return t, refresh.Life{Due: life * 4 / 5, Stale: life - life/20}, nil
-	}, refresh.Policy{
+		return t, cached.Life{Due: life * 4 / 5, Stale: life - life/20}, nil
+	}, cached.Policy{
 		Timeout:    fetch.Timeout,
 		MinBackoff: time.Second, MaxBackoff: time.Minute, MaxRetryAfter: time.Minute,
 	})
@@ -265,7 +265,7 @@ func APIError(err error) error {
 	return err
 }
 
-// RetryAfter lets package refresh leave the tenant alone for as long as it asks.
+// RetryAfter lets package cached leave the tenant alone for as long as it asks.
 func (e Error) RetryAfter() time.Duration { return e.Wait }
 
 // Refusal returns the refusal that the tenant's answer means.

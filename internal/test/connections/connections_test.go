@@ -460,7 +460,7 @@ func TestConnectionForEmail(t *testing.T) {
 
 func TestOrganizationConnections(t *testing.T) {
 	t.Parallel()
-	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Organizations = true })
+	e := testkit.SignedIn(t, func(c *auth0.Config) { c.AcceptOrganizationLinks = true })
 	off := false
 	if err := e.Tenant.AddOrganization(testkit.Organization{ID: "org_umbrella0000000", Name: "umbrella", Connections: []testkit.OrganizationConnection{
 		{Name: "customer-saml"}, {Name: "google-oauth2"}, {Name: "fabrikam-entra", ShowAsButton: &off},
@@ -484,7 +484,7 @@ func TestOrganizationConnections(t *testing.T) {
 		t.Errorf("without an organization: %s", got)
 	}
 	fixed := testkit.SignedIn(t, func(c *auth0.Config) {
-		c.Login = []auth0.LoginOption{auth0.WithOrganization("umbrella")}
+		c.LoginOptions = []auth0.LoginOption{auth0.WithOrganization("umbrella")}
 		c.HTTPClient = &http.Client{Transport: testkit.Hosts{testkit.TenantHost: e.Tenant}}
 	})
 	if list, err := fixed.Strategy.GetConnections(t.Context()); err != nil || testkit.Names(list) != "google-oauth2 customer-saml" || strings.Contains(list[0].LoginURL, "organization") {

@@ -264,8 +264,8 @@ func TestGrantedIDToken(t *testing.T) {
 
 	// What every login has to show, a grant has to, too.
 	for reason, edit := range map[string]func(*auth0.Config){
-		"invalid_acr":   func(c *auth0.Config) { c.Login = []auth0.LoginOption{auth0.WithRequiredACR("strong")} },
-		"invalid_claim": func(c *auth0.Config) { c.Login = []auth0.LoginOption{auth0.WithOrganization("acme-eu")} },
+		"invalid_acr":   func(c *auth0.Config) { c.LoginOptions = []auth0.LoginOption{auth0.WithRequiredACR("strong")} },
+		"invalid_claim": func(c *auth0.Config) { c.LoginOptions = []auth0.LoginOption{auth0.WithOrganization("acme-eu")} },
 		"after_login": func(c *auth0.Config) {
 			c.CheckOrganization = func(context.Context, string) error { return nil }
 		},
@@ -278,7 +278,7 @@ func TestGrantedIDToken(t *testing.T) {
 			t.Errorf("%s: got %v", reason, err)
 		}
 	}
-	_, err := testkit.SignedInForGrants(t, func(c *auth0.Config) { c.Login = []auth0.LoginOption{auth0.WithMaxAge(time.Hour)} }).LoginWithPassword()
+	_, err := testkit.SignedInForGrants(t, func(c *auth0.Config) { c.LoginOptions = []auth0.LoginOption{auth0.WithMaxAge(time.Hour)} }).LoginWithPassword()
 	if found := (*auth0.Error)(nil); !errors.As(err, &found) || found.Reason != "invalid_claim" {
 		t.Errorf("max_age: got %v", err)
 	}
@@ -335,7 +335,7 @@ func TestFactors(t *testing.T) {
 	e.ExpectError(err, auth0.ErrWrongCredentials)
 
 	m = e.BeginMFA()
-	list, err := m.Authenticators(ctx)
+	list, err := m.Factors(ctx)
 	if err != nil || len(list) != 4 || list[1].Type != "oob" || list[1].Channel != "sms" || list[1].Name != "XXXX0142" {
 		t.Fatalf("got %+v, %v", list, err)
 	}
@@ -455,13 +455,13 @@ func TestFactorRefusals(t *testing.T) {
 		if tt.status == 200 {
 			continue
 		}
-		_, err = m.Authenticators(ctx)
+		_, err = m.Factors(ctx)
 		if found := (*auth0.Error)(nil); !errors.As(err, &found) || found.Reason != tt.reason {
 			t.Errorf("%s, asking for the list: got %v", tt.body, err)
 		}
 	}
 	e.Tenant.Replace(testkit.MFAEndpoint, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{}`) })
-	if _, err := m.Authenticators(ctx); err == nil {
+	if _, err := m.Factors(ctx); err == nil {
 		t.Error("a list that is none")
 	}
 	for _, bad := range []*auth0.MFA{nil, {}} {
@@ -1048,7 +1048,7 @@ func TestGrantsHideSecrets(t *testing.T) {
 			forbidden = append(forbidden, code)
 		}
 	})
-	list, err := mfa().Authenticators(ctx)
+	list, err := mfa().Factors(ctx)
 	show(list, err)
 	sms, err := mfa().SendChallenge(ctx, list[1].ID)
 	show(sms, err)

@@ -394,8 +394,8 @@ func usedFactor(e *testkit.Env, w *wire) func() error {
 
 func challenged(e *testkit.Env, code string, channel string) func() error {
 	m := e.BeginMFA()
-	list := testkit.Must(m.Authenticators(e.T.Context()))
-	i := slices.IndexFunc(list, func(a auth0.Authenticator) bool { return a.Channel == channel })
+	list := testkit.Must(m.Factors(e.T.Context()))
+	i := slices.IndexFunc(list, func(a auth0.Factor) bool { return a.Channel == channel })
 	m = testkit.Must(m.SendChallenge(e.T.Context(), list[i].ID))
 	return func() error { _, err := m.LoginWithOOB(e.T.Context(), code); return err }
 }

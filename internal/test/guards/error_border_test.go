@@ -59,7 +59,7 @@ func TestErrorsOfHooksAtTheBorder(t *testing.T) {
 		}), 451, 451, 401},
 		{"CheckOrganization", func(err error) int {
 			e := testkit.SignedIn(t, func(c *auth0.Config) {
-				c.Organizations = true
+				c.AcceptOrganizationLinks = true
 				c.CheckOrganization = func(context.Context, string) error { return err }
 			})
 			return e.Browser().Login("/auth/login?organization=acme-eu").Status

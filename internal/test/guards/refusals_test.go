@@ -225,7 +225,7 @@ func newWalk(t *testing.T, handler func(http.ResponseWriter, *http.Request, *aut
 		"AfterLogin":        func(c *auth0.Config) { c.AfterLogin = func(context.Context, *auth0.Login) error { return w.err } },
 		"CheckOrganization": func(c *auth0.Config) { c.CheckOrganization = func(context.Context, string) error { return w.err } },
 		"AfterLogin in a pop-up": func(c *auth0.Config) {
-			c.Login = []auth0.LoginOption{auth0.WithPopup(testkit.AppURL)}
+			c.LoginOptions = []auth0.LoginOption{auth0.WithPopup(testkit.AppURL)}
 			c.AfterLogin = func(context.Context, *auth0.Login) error { return w.err }
 		},
 	} {

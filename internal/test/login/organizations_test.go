@@ -20,7 +20,7 @@ const umbrella = "org_umbrella0000000"
 func newOrgEnv(t *testing.T, edit ...func(*auth0.Config)) *testkit.Env {
 	t.Helper()
 	e := testkit.SignedIn(t, append([]func(*auth0.Config){func(c *auth0.Config) {
-		c.Organizations, c.Audience = true, testkit.Audience
+		c.AcceptOrganizationLinks, c.Audience = true, testkit.Audience
 	}}, edit...)...)
 	if err := e.Tenant.AddOrganization(testkit.Organization{
 		ID: umbrella, Name: "umbrella", DisplayName: "Umbrella", Invitations: []testkit.Invitation{
@@ -146,7 +146,7 @@ func TestInvitationRefused(t *testing.T) {
 
 // TestOrganizationPrompt: the login names no organization, and the tenant asks
 // for one. What it says is in the session and in the token for the API;
-// Config.CheckOrganization decides about it, and Config.Organizations, which is
+// Config.CheckOrganization decides about it, and Config.AcceptOrganizationLinks, which is
 // about the login route, does not.
 func TestOrganizationPrompt(t *testing.T) {
 	t.Parallel()
@@ -163,17 +163,17 @@ func TestOrganizationPrompt(t *testing.T) {
 	}{
 		{"before", "require", "pre_login_prompt", ada, nil, 303, "acme-eu", ""},
 		{"after", "require", "post_login_prompt", ada, nil, 303, "acme-eu", ""},
-		{"without Config.Organizations", "require", "post_login_prompt", ada, func(c *auth0.Config) { c.Organizations = false }, 303, "acme-eu", ""},
+		{"without Config.AcceptOrganizationLinks", "require", "post_login_prompt", ada, func(c *auth0.Config) { c.AcceptOrganizationLinks = false }, 303, "acme-eu", ""},
 		{"accepted", "require", "post_login_prompt", ada, func(c *auth0.Config) { c.CheckOrganization = accept }, 303, "acme-eu", ""},
 		{"refused", "require", "post_login_prompt", ada, func(c *auth0.Config) { c.CheckOrganization = refuse }, 403, "", "after_login"},
-		{"named by the application", "require", "post_login_prompt", ada, func(c *auth0.Config) { c.Login = []auth0.LoginOption{auth0.WithOrganization("ACME-labs")} }, 303, "acme-labs", ""},
+		{"named by the application", "require", "post_login_prompt", ada, func(c *auth0.Config) { c.LoginOptions = []auth0.LoginOption{auth0.WithOrganization("ACME-labs")} }, 303, "acme-labs", ""},
 		{"optional", "allow", "post_login_prompt", ada, nil, 303, "acme-eu", ""},
 		{"member of none", "require", "post_login_prompt", bob, nil, 400, "", "authorization_error"},
 		{"member of none, optional", "allow", "post_login_prompt", bob, nil, 303, "", ""},
 		{"none, and it is checked", "allow", "post_login_prompt", bob, func(c *auth0.Config) { c.CheckOrganization = accept }, 400, "", "invalid_claim"},
 		{"no prompt", "require", "no_prompt", ada, nil, 400, "", "authorization_error"},
-		{"not allowed", "deny", "", ada, func(c *auth0.Config) { c.Login = []auth0.LoginOption{auth0.WithOrganization("acme-eu")} }, 400, "", "authorization_error"},
-		{"stranger", "allow", "", bob, func(c *auth0.Config) { c.Login = []auth0.LoginOption{auth0.WithOrganization("acme-eu")} }, 403, "", "authorization_denied"},
+		{"not allowed", "deny", "", ada, func(c *auth0.Config) { c.LoginOptions = []auth0.LoginOption{auth0.WithOrganization("acme-eu")} }, 400, "", "authorization_error"},
+		{"stranger", "allow", "", bob, func(c *auth0.Config) { c.LoginOptions = []auth0.LoginOption{auth0.WithOrganization("acme-eu")} }, 403, "", "authorization_denied"},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
 			edits := []func(*auth0.Config){}

@@ -67,7 +67,7 @@ func TestStrangersCauseFewRequests(t *testing.T) {
 		{"connections of organizations, when the tenant has had enough", nil, func(e *testkit.Env) { e.Tenant.Fail(testkit.ManagementEndpoint, 429) }, func(e *testkit.Env, i int) {
 			e.Strategy.GetConnections(e.T.(*testing.T).Context(), auth0.WithOrganization(fmt.Sprintf("org_%016d", i)))
 		}, testkit.ManagementEndpoint, 3},
-		{"links to connections of organizations", func(c *auth0.Config) { c.Organizations = true }, nil, func(e *testkit.Env, i int) {
+		{"links to connections of organizations", func(c *auth0.Config) { c.AcceptOrganizationLinks = true }, nil, func(e *testkit.Env, i int) {
 			e.Browser().Page(fmt.Sprintf("/auth/login?connection=x&organization=org_%016d", i))
 		}, testkit.ManagementEndpoint, 0},
 		{"back-channel logouts with made-up keys", func(c *auth0.Config) { c.Store = auth0.NewMemoryStore(10) }, nil, func(e *testkit.Env, i int) {

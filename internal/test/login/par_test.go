@@ -20,8 +20,8 @@ import (
 func TestPushedRequest(t *testing.T) {
 	t.Parallel()
 	login := []auth0.LoginOption{auth0.WithParam("ext-campaign", "spring & all"), auth0.WithMaxAge(0), auth0.WithConnection("Username-Password-Authentication"), auth0.WithUILocales("de en")}
-	plain, _ := testkit.SignedInTapped(t, nil, func(c *auth0.Config) { c.Login, c.PushedAuthorizationRequests = login, false })
-	e, p := testkit.SignedInTapped(t, nil, func(c *auth0.Config) { c.Login = login })
+	plain, _ := testkit.SignedInTapped(t, nil, func(c *auth0.Config) { c.LoginOptions, c.PushedAuthorizationRequests = login, false })
+	e, p := testkit.SignedInTapped(t, nil, func(c *auth0.Config) { c.LoginOptions = login })
 	b := e.Browser()
 	u := b.Begin("/auth/login?login_hint=ada@acme.example")
 	q := u.Query()

@@ -127,7 +127,7 @@ func TestPopupErrors(t *testing.T) {
 	}
 	// The application refuses the login.
 	refusing := testkit.SignedIn(t, func(c *auth0.Config) {
-		c.Login = []auth0.LoginOption{auth0.WithPopup(testkit.AppURL)}
+		c.LoginOptions = []auth0.LoginOption{auth0.WithPopup(testkit.AppURL)}
 		c.AfterLogin = refuseEverybody
 	})
 	if p := testkit.ReadPopup(t, refusing.Browser().Login("/auth/login")); p.Message["error"] != "after_login" {

@@ -130,7 +130,7 @@ func TestStateAndNonceAreUnique(t *testing.T) {
 func TestForwardedParameters(t *testing.T) {
 	t.Parallel()
 	connections := func(c *auth0.Config) { c.Connections = []auth0.Connection{{Name: "github"}, {Name: "odd name"}} }
-	orgs := func(c *auth0.Config) { c.Organizations = true }
+	orgs := func(c *auth0.Config) { c.AcceptOrganizationLinks = true }
 	ext := func(c *auth0.Config) { c.ForwardParams = []string{"ext-campaign"} }
 	long := strings.Repeat("x", 400)
 	tests := []struct {
@@ -197,7 +197,7 @@ func TestForwardedParameters(t *testing.T) {
 
 func TestInvitationNeedsItsOrganization(t *testing.T) {
 	t.Parallel()
-	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Organizations = true })
+	e := testkit.SignedIn(t, func(c *auth0.Config) { c.AcceptOrganizationLinks = true })
 	resp := e.Browser().Page("/auth/login?invitation=inv")
 	if resp.Status != http.StatusBadRequest || resp.Header.Get("Location") != "" || len(resp.Header.Values("Set-Cookie")) != 0 {
 		t.Errorf("status %d, headers %v; want 400 and nothing begun", resp.Status, resp.Header)
@@ -232,7 +232,7 @@ func TestLoginOptions(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.why, func(t *testing.T) {
-			e := testkit.SignedIn(t, func(c *auth0.Config) { c.Login = tt.cfg })
+			e := testkit.SignedIn(t, func(c *auth0.Config) { c.LoginOptions = tt.cfg })
 			authURL, _, err := e.Strategy.AuthCodeURL(t.Context(), tt.opts...)
 			if err != nil {
 				t.Fatal(err)
@@ -298,9 +298,9 @@ func TestLoginOptionsRefused(t *testing.T) {
 			t.Errorf("%s: AuthCodeURL accepts it", why)
 		}
 		cfg := e.Config
-		cfg.Login = []auth0.LoginOption{option}
-		if _, err := auth0.New(cfg); err == nil || !strings.Contains(err.Error(), "Config.Login") {
-			t.Errorf("%s: New returns %v, want an error that names Config.Login", why, err)
+		cfg.LoginOptions = []auth0.LoginOption{option}
+		if _, err := auth0.New(cfg); err == nil || !strings.Contains(err.Error(), "Config.LoginOptions") {
+			t.Errorf("%s: New returns %v, want an error that names Config.LoginOptions", why, err)
 		}
 		// Wired into a handler it fails closed, and the log says so at once.
 		h := e.Strategy.LoginHandler(option)
@@ -450,7 +450,7 @@ func TestReturnTo(t *testing.T) {
 // TestAlreadyLoggedIn spares people the detour, unless it is wanted.
 func TestAlreadyLoggedIn(t *testing.T) {
 	t.Parallel()
-	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Organizations = true; c.Audience = testkit.Audience })
+	e := testkit.SignedIn(t, func(c *auth0.Config) { c.AcceptOrganizationLinks = true; c.Audience = testkit.Audience })
 	b := e.Browser().MustLogin()
 	for query, local := range map[string]bool{
 		"":                                 true,
@@ -483,7 +483,7 @@ func TestAlreadyLoggedIn(t *testing.T) {
 // TestAlreadyInOrganization: the short cut needs the same organization.
 func TestAlreadyInOrganization(t *testing.T) {
 	t.Parallel()
-	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Organizations = true })
+	e := testkit.SignedIn(t, func(c *auth0.Config) { c.AcceptOrganizationLinks = true })
 	id := addOrganization(e, "umbrella")
 	b := e.Browser()
 	if resp := b.Login("/auth/login?organization=" + id); resp.Status != http.StatusSeeOther {
@@ -517,8 +517,8 @@ func addOrganization(e *testkit.Env, name string) string {
 func TestOrganizationOfEveryLogin(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) {
-		c.Organizations = true
-		c.Login = []auth0.LoginOption{auth0.WithOrganization("org_ours")}
+		c.AcceptOrganizationLinks = true
+		c.LoginOptions = []auth0.LoginOption{auth0.WithOrganization("org_ours")}
 	})
 	for _, query := range []string{"", "?organization=org_theirs", "?organization=org_theirs&invitation=ticket", "?organization=org_ours"} {
 		if got := e.Browser().Begin("/auth/login" + query).Query(); got.Get("organization") != "org_ours" || got.Has("invitation") {

@@ -146,7 +146,7 @@ func TestLogoutWithoutSession(t *testing.T) {
 		{"nobody, local", testkit.StandardTenant, func(c *auth0.Config) { c.LogoutEndpoint = "local" }, nil, false, testkit.AppURL},
 		{"session without sid", testkit.StandardTenant, nil, testkit.Claim("sid", nil), true, "https://acme.auth0.example/v2/logout?"},
 		{"hints taken back", testkit.StandardTenant, func(c *auth0.Config) {
-			c.Logout = []auth0.LogoutOption{auth0.WithLogoutParam("logout_hint"), auth0.WithLogoutParam("id_token_hint")}
+			c.LogoutOptions = []auth0.LogoutOption{auth0.WithLogoutParam("logout_hint"), auth0.WithLogoutParam("id_token_hint")}
 		}, nil, true, "https://acme.auth0.example/v2/logout?"},
 		{"session", testkit.StandardTenant, nil, nil, true, "https://acme.auth0.example/oidc/logout?"},
 		{"nobody, another provider", testkit.StandardTenant, func(c *auth0.Config) { c.Domain = "https://" + testkit.TenantHost }, nil, false, testkit.AppURL},

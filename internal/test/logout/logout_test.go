@@ -69,9 +69,9 @@ func TestLogoutEndpoints(t *testing.T) {
 			c.LogoutEndpoint, c.PostLogoutURLs = "local", []string{"https://www.example/bye", "https://app.example/bye"}
 		}, "https://www.example/bye", 303},
 		{"federated", testkit.StandardTenant, func(c *auth0.Config) {
-			c.LogoutEndpoint, c.Logout = "v2", []auth0.LogoutOption{auth0.WithFederatedLogout()}
+			c.LogoutEndpoint, c.LogoutOptions = "v2", []auth0.LogoutOption{auth0.WithFederatedLogout()}
 		}, "https://acme.auth0.example/v2/logout?client_id=client-of-the-tests&returnTo=https%3A%2F%2Fapp.example&federated", 303},
-		{"state is not for v2", testkit.OldTenant, func(c *auth0.Config) { c.Logout = []auth0.LogoutOption{auth0.WithLogoutParam("state", "s")} }, "https://acme.auth0.example/v2/logout?client_id=client-of-the-tests&returnTo=https%3A%2F%2Fapp.example", 303},
+		{"state is not for v2", testkit.OldTenant, func(c *auth0.Config) { c.LogoutOptions = []auth0.LogoutOption{auth0.WithLogoutParam("state", "s")} }, "https://acme.auth0.example/v2/logout?client_id=client-of-the-tests&returnTo=https%3A%2F%2Fapp.example", 303},
 	}
 	for _, tt := range tests {
 		var edits []func(*auth0.Config)
@@ -123,7 +123,7 @@ func TestLogoutOptions(t *testing.T) {
 	e := testkit.SignedIn(t, func(c *auth0.Config) {
 		c.KeepIDToken = true
 		c.PostLogoutURLs = []string{"https://app.example/bye", "https://www.example/", "https://app.example/other"}
-		c.Logout = []auth0.LogoutOption{auth0.WithLogoutParam("ui_locales", "de"), auth0.WithLogoutParam("x", "1")}
+		c.LogoutOptions = []auth0.LogoutOption{auth0.WithLogoutParam("ui_locales", "de"), auth0.WithLogoutParam("x", "1")}
 	})
 	tests := []struct {
 		why  string
@@ -189,8 +189,8 @@ func TestLogoutOptions(t *testing.T) {
 		"CR LF": auth0.WithLogoutParam("x", "a\r\nb"), "no name": auth0.WithLogoutParam("", "x"), "long": auth0.WithLogoutParam("x", strings.Repeat("x", 1025)),
 	} {
 		cfg := e.Config
-		cfg.Logout = []auth0.LogoutOption{option}
-		if _, err := auth0.New(cfg); err == nil || !strings.Contains(err.Error(), "Config.Logout ") {
+		cfg.LogoutOptions = []auth0.LogoutOption{option}
+		if _, err := auth0.New(cfg); err == nil || !strings.Contains(err.Error(), "Config.LogoutOptions ") {
 			t.Errorf("%s: New returns %v", why, err)
 		}
 		b := e.Browser().MustLogin()

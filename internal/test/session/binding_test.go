@@ -320,7 +320,7 @@ func TestDataStaysInItsOrganization(t *testing.T) {
 		for _, keep := range []func(string) bool{nil, func(name string) bool { return name == "email" }} {
 			var data map[string]string
 			e := testkit.SignedIn(t, m.Edit, func(c *auth0.Config) {
-				c.Organizations, c.KeepClaim = true, keep
+				c.AcceptOrganizationLinks, c.KeepClaim = true, keep
 				c.AfterLogin = func(_ context.Context, l *auth0.Login) error { data = l.Data; return nil }
 			})
 			e.Mux.HandleFunc("GET /admin", func(w http.ResponseWriter, r *http.Request) {

@@ -1,4 +1,4 @@
-// Package refresh keeps values that are fetched from elsewhere: keys,
+// Package cached keeps values that are fetched from elsewhere: keys,
 // metadata, lists.
 //
 // Readers never wait for a refresh while there is a value that may be used.
@@ -6,7 +6,7 @@
 // When fetching fails the value is served until it is too old, and the next
 // attempt is held back, so that an outage costs the other side one request per
 // step and not one per visitor.
-package refresh
+package cached
 
 import (
 	"context"
@@ -141,7 +141,7 @@ func (v *Value[T]) Force(ctx context.Context) (value T, err error) {
 
 // ErrNotAllowed is returned by [Value.RefreshIf], and if [Policy].First does not
 // agree.
-var ErrNotAllowed = errors.New("refresh: not allowed now")
+var ErrNotAllowed = errors.New("cached: not allowed now")
 
 // Due reports whether the value is missing or older than its fetch wished.
 func (v *Value[T]) Due() bool {

@@ -1,6 +1,6 @@
-// Package recent remembers what was made of a text, for texts that must not be
+// Package memo remembers what was made of a text, for texts that must not be
 // kept themselves.
-package recent
+package memo
 
 import (
 	"crypto/sha256"
