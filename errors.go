@@ -159,23 +159,6 @@ func bearerFault(f *fault.Fault) *refusal.Refusal {
 	return &refusal.Refusal{Op: "bearer", Row: refusal.Row{Status: 401, Code: "invalid_token", Reason: f.Reason, Description: f.Description}, Err: f.Cause}
 }
 
-// idTokenFault makes the fault of an ID token a refusal.
-func idTokenFault(f *fault.Fault) *refusal.Refusal {
-	if f.Reason == fault.Keys.Reason {
-		return faultOutage(f, refusal.IDTokenKeys)
-	}
-	r := refusal.IDToken
-	r.Reason = f.Reason
-	return r.Wrap(f)
-}
-
-// faultOutage makes an Error of a fault that says nothing about the token.
-func faultOutage(f *fault.Fault, r refusal.Row) *refusal.Refusal {
-	e := r.Wrap(f)
-	e.RetryAfter = 5 * time.Second
-	return e
-}
-
 // asError returns the Error in err. Whatever is none is a fault of ours.
 func asError(op string, err error) *Error {
 	e := outermost(err)
@@ -473,10 +456,3 @@ func hookError(err error, forbidden refusal.Row, other func(error) error) error 
 
 // outageError is for hooks whose plain errors are outages.
 func outageError(err error) error { return outage(err) }
-
-func asIDTokenError(err error) error {
-	if f, ok := errors.AsType[*fault.Fault](err); ok {
-		return idTokenFault(f)
-	}
-	return err
-}

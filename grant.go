@@ -162,7 +162,7 @@ func (s *Strategy) grantedLogin(ctx context.Context, got provider.TokenResponse,
 		err = idtoken.CheckHash(id, jwt.AccessTokenHash, got.AccessToken)
 	}
 	if err != nil {
-		return nil, asIDTokenError(err)
+		return nil, idtoken.Refused(err)
 	}
 	if err := s.checkOrganization(ctx, t, id); err != nil {
 		return nil, err

@@ -309,10 +309,10 @@ func (s *Strategy) continuedLogin(ctx context.Context, got provider.TokenRespons
 			return nil, err
 		}
 		if id, err = s.idTokens.Check(ctx, ep, got.IDToken, keys.FromTenant); err != nil {
-			return nil, asIDTokenError(err)
+			return nil, idtoken.Refused(err)
 		}
 		if id.Claims.Issuer != st.Issuer || id.Claims.Subject != st.Subject {
-			return nil, asIDTokenError(fault.Claim.Because("iss or sub is another one than at the login"))
+			return nil, idtoken.Refused(fault.Claim.Because("iss or sub is another one than at the login"))
 		}
 	}
 	l := s.newLogin(&login.Transaction{Scope: st.Scope, Audience: st.Audience}, redeemed{id, got.Token(s.now())})
@@ -349,7 +349,7 @@ func (s *Strategy) continueSession(w http.ResponseWriter, r *http.Request, l *Lo
 		}
 		refreshed, err := s.refreshedIDToken(r.Context(), ep, record, got)
 		if err != nil {
-			return asIDTokenError(err)
+			return idtoken.Refused(err)
 		}
 		s.takeClaims(record, refreshed, url.Values{})
 	}

@@ -516,9 +516,9 @@ func keptRefreshError(err error) error {
 	}
 	switch bad.Reason {
 	case fault.Keys.Reason, fault.UnknownKey.Reason, fault.KeyUnusable.Reason, fault.AmbiguousKey.Reason:
-		return faultOutage(bad, refusal.IDTokenKeys)
+		return idtoken.Outage(bad, refusal.IDTokenKeys)
 	case fault.Expired.Reason, fault.NotYet.Reason, fault.IssuedAhead.Reason:
-		return faultOutage(bad, refusal.Clock)
+		return idtoken.Outage(bad, refusal.Clock)
 	}
 	return refusal.TenantAnswer.Wrap(bad)
 }

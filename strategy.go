@@ -630,7 +630,7 @@ func (s *Strategy) redeem(ctx context.Context, ep discovery.Metadata, c tokenCli
 	}
 	// Section 3.3.3.6: whom the browser has brought is who the code is of.
 	if f.id != nil && (f.id.Claims.Issuer != id.Claims.Issuer || f.id.Claims.Subject != id.Claims.Subject) {
-		return redeemed{}, idTokenFault(fault.Claim.Because("the two ID tokens of this login are of different people"))
+		return redeemed{}, idtoken.Refused(fault.Claim.Because("the two ID tokens of this login are of different people"))
 	}
 	return redeemed{id, tokens.Token}, nil
 }
@@ -670,18 +670,7 @@ func (s *Strategy) endpoints(ctx context.Context) (discovery.Metadata, error) {
 	if err := s.ready(); err != nil {
 		return discovery.Metadata{}, err
 	}
-	ep, err := s.namespace.Endpoints(ctx)
-	if err != nil {
-		return ep, refusal.TenantDown.Wrap(err)
-	}
-	if s.application.Auth.Method == provider.MutualTLS {
-		// Without its alias no login can be completed. It is better to know
-		// before somebody has typed a password, and before a code is used up.
-		if _, _, err := s.application.Authenticate(ctx, provider.TokenEndpoint); err != nil {
-			return ep, err
-		}
-	}
-	return ep, nil
+	return s.application.Endpoints(ctx)
 }
 
 // verifyIDToken checks the ID token that came with the tokens for a code. The
@@ -693,7 +682,7 @@ func (s *Strategy) verifyIDToken(ctx context.Context, ep discovery.Metadata, t *
 		err = idtoken.CheckHash(id, jwt.AccessTokenHash, tok.AccessToken) // Section 3.1.3.8
 	}
 	if err != nil {
-		return idtoken.Identity{}, asIDTokenError(err)
+		return idtoken.Identity{}, idtoken.Refused(err)
 	}
 	return id, nil
 }
@@ -707,16 +696,16 @@ func (s *Strategy) checkOrganization(ctx context.Context, t *login.Transaction, 
 	case asked == "":
 	case strings.HasPrefix(asked, "org_"):
 		if c.OrgID != asked {
-			return idTokenFault(fault.Organization.Because("org_id is %.100q, the login was to %q", c.OrgID, asked))
+			return idtoken.Refused(fault.Organization.Because("org_id is %.100q, the login was to %q", c.OrgID, asked))
 		}
 	case !c.Has(jwt.OrgName) || !strings.EqualFold(c.OrgName, asked):
-		return idTokenFault(fault.Organization.Because("org_name is %.100q, the login was to %q; the tenant must allow organization names", c.OrgName, asked))
+		return idtoken.Refused(fault.Organization.Because("org_name is %.100q, the login was to %q; the tenant must allow organization names", c.OrgName, asked))
 	}
 	if s.config.CheckOrganization == nil {
 		return nil
 	}
 	if c.OrgID == "" {
-		return idTokenFault(fault.Organization.Because("Config.CheckOrganization is set, and the ID token has no org_id"))
+		return idtoken.Refused(fault.Organization.Because("Config.CheckOrganization is set, and the ID token has no org_id"))
 	}
 	if err := s.config.CheckOrganization(ctx, c.OrgID); err != nil {
 		return hookError(err, refusal.AfterLogin, outageError)
@@ -798,7 +787,7 @@ func (s *Strategy) verifyFront(ctx context.Context, ep discovery.Metadata, t *lo
 		err = idtoken.RequireHash(id, jwt.AccessTokenHash, got.AccessToken.AccessToken)
 	}
 	if err != nil {
-		return front{}, asIDTokenError(err)
+		return front{}, idtoken.Refused(err)
 	}
 	f.id = &id
 	return f, nil

@@ -18,6 +18,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"math"
 	"slices"
 	"strconv"
@@ -30,6 +31,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
 // maxSubject is from OpenID Connect Core 1.0, Section 2.
@@ -396,4 +398,27 @@ func CheckNoNonce(c jwt.Claims) error {
 		return fault.Nonce
 	}
 	return nil
+}
+
+// Refused makes the fault of an ID token the refusal that a login or a refresh
+// returns. Keys that cannot be fetched say nothing about the token, which is an
+// outage. Other errors stay as they are.
+func Refused(err error) error {
+	f, ok := errors.AsType[*fault.Fault](err)
+	switch {
+	case !ok:
+		return err
+	case f.Reason == fault.Keys.Reason:
+		return Outage(f, refusal.IDTokenKeys)
+	}
+	row := refusal.IDToken
+	row.Reason = f.Reason
+	return row.Wrap(f)
+}
+
+// Outage makes a refusal of a fault that says nothing about the token.
+func Outage(f *fault.Fault, row refusal.Row) *refusal.Refusal {
+	r := row.Wrap(f)
+	r.RetryAfter = 5 * time.Second
+	return r
 }

@@ -321,6 +321,22 @@ const (
 // ErrNoEndpoint: the tenant does not have what was asked for.
 var ErrNoEndpoint = errors.New("the tenant does not advertise this endpoint")
 
+// Endpoints returns the tenant's endpoints. With mutual TLS, a tenant that does not
+// publish an alias for the token endpoint is an error here: it is better to know
+// before somebody has typed a password, and before a code is used up.
+func (a *Client) Endpoints(ctx context.Context) (discovery.Metadata, error) {
+	ep, err := a.Tenant.Endpoints(ctx)
+	if err != nil {
+		return ep, refusal.TenantDown.Wrap(err)
+	}
+	if a.Auth.Method == MutualTLS {
+		if _, _, err := a.Authenticate(ctx, TokenEndpoint); err != nil {
+			return ep, err
+		}
+	}
+	return ep, nil
+}
+
 // Authenticate returns where to send a request and what it has to carry.
 func (a *Client) Authenticate(ctx context.Context, endpoint string) (target string, p Credentials, err error) {
 	auth, err := a.method(ctx)
