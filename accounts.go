@@ -122,11 +122,9 @@ func (s *Strategy) beginAccount(w http.ResponseWriter, r *http.Request, scopes [
 	if err != nil {
 		return err
 	}
-	t := &login.Transaction{
-		Version: login.Version, State: secret.Random(), Verifier: oauth2.GenerateVerifier(), IssuedAt: s.now().Unix(),
-		Base: s.namespace.Issuer, ClientID: s.config.ClientID, ResponseType: connectResponse,
-		RedirectURI: site.URL(r.URL.Path), ReturnTo: s.cleanReturnTo(site, values.Get("returnTo")),
-	}
+	t := s.flow.Transaction(login.Place{
+		RedirectURI: site.URL(r.URL.Path), ReturnTo: s.cleanReturnTo(site, values.Get("returnTo")), ResponseType: connectResponse,
+	})
 	body := map[string]any{
 		"connection": connection, "redirect_uri": t.RedirectURI, "state": t.State,
 		"code_challenge": oauth2.S256ChallengeFromVerifier(t.Verifier), "code_challenge_method": "S256",

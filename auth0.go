@@ -461,9 +461,8 @@ type Strategy struct {
 	returnTo     returnto.Policy
 	refreshing   flights
 	refused      refusedRefreshes
-	pushing      *provider.Limit // pushed authorization requests
-	redeeming    *provider.Limit // codes that the tenant refuses
-	silent       atomic.Bool     // whether there are silent logins
+	flow         *login.Flow
+	silent       atomic.Bool // whether there are silent logins
 	connections  *directory.List
 	ownTokens    *cached.Group[provider.AppToken]
 	exit         exit
@@ -506,8 +505,10 @@ func New(c Config) (*Strategy, error) {
 	s.config.ClientAuthentication = ClientAuthentication{}
 	s.ownTokens = s.newOwnTokens()
 	s.refused = newRefusedRefreshes()
-	s.pushing = provider.NewLimit(provider.PushedPerSecond, provider.PushedBurst)
-	s.redeeming = provider.NewLimit(provider.RefusedCodesPerSecond, provider.RefusedCodesBurst)
+	s.flow = login.NewFlow(login.Config{
+		Client: s.application, IDTokens: s.idTokens, ResponseType: c.ResponseType, ResponseMode: c.ResponseMode, Scopes: c.Scopes,
+		Pushed: c.PushedAuthorizationRequests, CheckOrganization: organizationHook(c.CheckOrganization), Now: s.now,
+	})
 	s.exit = exit{log: s.log, handler: c.ErrorHandler, loginURL: s.loginURL}
 	return s, nil
 }

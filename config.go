@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/authrequest"
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
@@ -140,13 +141,13 @@ func (s *Strategy) checkLogin(p *problems, c Config) Config {
 	if c.Audience != "" {
 		c.LoginOptions = slices.Concat([]LoginOption{WithAudience(c.Audience)}, c.LoginOptions)
 	}
-	a, err := newAuthRequest(c.LoginOptions)
+	a, err := newLoginRequest(c.LoginOptions)
 	if err != nil {
 		p.add("LoginOptions", "%v", err)
 	}
-	s.organization = a.organization
+	s.organization = a.Organization()
 	for _, name := range c.ForwardParams {
-		if err := checkParam(name); err != nil {
+		if err := authrequest.CheckParam(name); err != nil {
 			p.add("ForwardParams", "%v", err)
 		}
 	}

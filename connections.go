@@ -61,11 +61,11 @@ type Connection struct {
 // [WithLoginHint], [WithPrompt], [WithScreenHint] and [WithUILocales] become part of
 // each LoginURL. Other options are an error.
 func (s *Strategy) GetConnections(ctx context.Context, opts ...LoginOption) ([]Connection, error) {
-	a, query, err := s.linkOptions(opts)
+	organization, query, err := s.linkRequest(opts)
 	if err != nil {
 		return nil, asError("connections", err)
 	}
-	list, err := s.connections.Get(ctx, cmp.Or(a.organization, s.organization))
+	list, err := s.connections.Get(ctx, organization)
 	if err != nil {
 		return nil, asError("connections", err)
 	}
@@ -83,7 +83,7 @@ func (s *Strategy) GetConnections(ctx context.Context, opts ...LoginOption) ([]C
 // [Strategy.GetConnections] and the connections without a button. It takes the same
 // options.
 func (s *Strategy) ConnectionForEmail(ctx context.Context, email string, opts ...LoginOption) (Connection, bool, error) {
-	a, query, err := s.linkOptions(opts)
+	organization, query, err := s.linkRequest(opts)
 	if err != nil {
 		return Connection{}, false, asError("connections", err)
 	}
@@ -93,7 +93,7 @@ func (s *Strategy) ConnectionForEmail(ctx context.Context, email string, opts ..
 	if !ok || local == "" || domain == "" || strings.Contains(domain, "@") {
 		return Connection{}, false, nil
 	}
-	list, err := s.connections.Get(ctx, cmp.Or(a.organization, s.organization))
+	list, err := s.connections.Get(ctx, organization)
 	if err != nil {
 		return Connection{}, false, asError("connections", err)
 	}
@@ -108,30 +108,17 @@ func (s *Strategy) ConnectionForEmail(ctx context.Context, email string, opts ..
 	return Connection{}, false, nil
 }
 
-// linkOptions turns the options that the login route takes from its query into
-// that query.
-func (s *Strategy) linkOptions(opts []LoginOption) (*authRequest, url.Values, error) {
+// linkRequest returns the organization of a link to the login route, and its query.
+func (s *Strategy) linkRequest(opts []LoginOption) (organization string, query url.Values, err error) {
 	if err := s.ready(); err != nil {
-		return nil, nil, err
+		return "", nil, err
 	}
-	a, err := newAuthRequest(opts)
+	a, err := newLoginRequest(opts)
 	if err != nil {
-		return nil, nil, refusal.LoginOption.Wrap(err)
+		return "", nil, refusal.LoginOption.Wrap(err)
 	}
-	query := url.Values{}
-	for name, values := range a.params {
-		if !slices.Contains([]string{"organization", "login_hint", "prompt", "screen_hint", "ui_locales"}, name) {
-			return nil, nil, refusal.LoginOption.Because("the login route does not take %s from a link; give the option to LoginHandler", name)
-		}
-		query[name] = values
-	}
-	if a.scopes != nil || a.appState != nil || a.popup != nil {
-		return nil, nil, refusal.LoginOption.Because("scopes, pop-ups and state of the application cannot be part of a link; give the option to LoginHandler")
-	}
-	if a.returnTo != "" {
-		query.Set("returnTo", a.returnTo)
-	}
-	return a, query, nil
+	query, err = a.Link()
+	return cmp.Or(a.Organization(), s.organization), query, err
 }
 
 // linked returns a connection for a caller, with the link that logs in with it. It

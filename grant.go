@@ -1,7 +1,6 @@
 package auth0
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/seed-15d5a55c/auth0/internal/idtoken"
-	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
@@ -139,37 +136,15 @@ func wishedIn(form url.Values) loginWish {
 // for a login in the browser. Config.LoginOptions holds here too: what it demands of an
 // authentication, a grant that cannot show it does not pass.
 func (s *Strategy) grantedLogin(ctx context.Context, got provider.TokenResponse, wish loginWish) (*Login, error) {
-	if !strings.EqualFold(got.TokenType, "Bearer") {
-		return nil, refusal.TenantAnswer.Wrap(provider.ErrNoBearerToken)
-	}
-	if got.IDToken == "" {
-		return nil, refusal.TenantAnswer.Because("the token response has no id_token")
-	}
-	a, err := newAuthRequest(s.config.LoginOptions)
+	a, err := newLoginRequest(s.config.LoginOptions)
 	if err != nil {
 		return nil, refusal.Misconfigured.Wrap(err)
 	}
-	ep, err := s.endpoints(ctx)
+	verified, err := s.flow.Granted(ctx, a, wish.organization, got)
 	if err != nil {
 		return nil, err
 	}
-	t := &login.Transaction{
-		IssuedAt: s.now().Unix(), MaxAge: a.maxAge, RequiredACR: a.requiredACR,
-		Organization: cmp.Or(a.organization, wish.organization), Scope: wish.scope, Audience: wish.audience,
-	}
-	id, err := s.idTokens.VerifyGranted(ctx, ep, got.IDToken, t.Expectation())
-	if err == nil {
-		err = idtoken.CheckHash(id, jwt.AccessTokenHash, got.AccessToken)
-	}
-	if err != nil {
-		return nil, idtoken.Refused(err)
-	}
-	if err := s.checkOrganization(ctx, t, id); err != nil {
-		return nil, err
-	}
-	token := got.Token(s.now())
-	token.ExpiresIn = int64(got.Life() / time.Second)
-	l := s.newLogin(t, redeemed{id, token})
+	l := s.newLogin(&login.Transaction{Scope: wish.scope, Audience: wish.audience}, verified)
 	l.recovery = secret.OfText(got.RecoveryCode)
 	return l, nil
 }

@@ -5,17 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
-	"slices"
 
+	"github.com/seed-15d5a55c/auth0/internal/authrequest"
 	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 	"golang.org/x/oauth2"
 )
-
-// implicitTypes are the response types of the implicit grant.
-var implicitTypes = []string{"token", "id_token token"}
 
 // ImplicitURL begins a login of a page that gets its access token by the implicit
 // grant (RFC 6749, Section 4.2), for applications that are old enough to need it.
@@ -38,7 +35,9 @@ var implicitTypes = []string{"token", "id_token token"}
 func (s *Strategy) ImplicitURL(ctx context.Context, responseType, callbackPath string, opts ...LoginOption) (authURL, transaction string, err error) {
 	a, err := s.implicitRequest(responseType, callbackPath, opts)
 	if err == nil {
-		authURL, transaction, err = s.beginSealed(ctx, a)
+		site := s.sites.List[0]
+		at := login.Place{RedirectURI: site.URL(callbackPath), ReturnTo: s.cleanReturnTo(site, a.ReturnTo()), ResponseType: responseType}
+		authURL, transaction, err = s.beginSealed(ctx, at, a)
 	}
 	if err != nil {
 		return "", "", asError("login", err)
@@ -46,23 +45,20 @@ func (s *Strategy) ImplicitURL(ctx context.Context, responseType, callbackPath s
 	return authURL, transaction, nil
 }
 
-func (s *Strategy) implicitRequest(responseType, callbackPath string, opts []LoginOption) (*authRequest, error) {
-	a, err := s.loginRequest(opts)
-	if err != nil {
+func (s *Strategy) implicitRequest(responseType, callbackPath string, opts []LoginOption) (*authrequest.Request, error) {
+	if err := s.ready(); err != nil {
 		return nil, err
 	}
-	a.responseType, a.callbackPath = responseType, callbackPath
+	a, err := s.loginRequest(opts)
 	switch {
-	case !slices.Contains(implicitTypes, responseType):
-		return nil, refusal.LoginOption.Because("the response type %.60q is none of %q", responseType, implicitTypes)
+	case err != nil:
+		return nil, err
 	case !syntax.IsPlainPath(callbackPath):
 		return nil, refusal.LoginOption.Because("the callback path %.100q is not a plain path that begins with a slash", callbackPath)
 	case callbackPath == s.config.CallbackPath:
 		return nil, refusal.LoginOption.Because("the callback path %q takes other answers; the page needs one of its own", callbackPath)
-	case responseType == "token" && (a.organization != "" || a.maxAge != nil || a.requiredACR != nil || s.config.CheckOrganization != nil):
-		return nil, refusal.LoginOption.Because("organization, max_age and acr cannot be checked without an ID token; use the response type %q", implicitTypes[1])
 	}
-	return a, nil
+	return a, s.flow.CheckImplicit(responseType, a)
 }
 
 // An ImplicitGrant is what [Strategy.VerifyImplicit] has accepted.
@@ -106,7 +102,7 @@ func (s *Strategy) VerifyImplicit(ctx context.Context, transaction string, value
 }
 
 func (s *Strategy) verifyImplicit(ctx context.Context, sealed string, values url.Values) (*ImplicitGrant, error) {
-	t, a, err := s.openSealed(sealed, values, implicitTypes...)
+	t, a, err := s.openSealed(sealed, values, login.ImplicitTypes...)
 	if err != nil {
 		return nil, err
 	}
@@ -120,25 +116,17 @@ func (s *Strategy) verifyImplicit(ctx context.Context, sealed string, values url
 // completeImplicit is complete without a code (OpenID Connect Core 1.0, Sections
 // 3.2.2.8 to 3.2.2.11).
 func (s *Strategy) completeImplicit(ctx context.Context, t *login.Transaction, a login.Answer) (*ImplicitGrant, error) {
-	ep, err := s.endpoints(ctx)
+	pending, err := s.flow.Prepare(ctx, t, a)
 	if err != nil {
 		return nil, err
 	}
-	response, err := t.Response(ep, a, s.now())
+	got, err := pending.Complete(ctx)
 	if err != nil {
 		return nil, err
 	}
-	front, err := s.verifyFront(ctx, ep, t, response)
-	if err != nil {
-		return nil, err
+	g := &ImplicitGrant{ReturnTo: s.returnPath(t), AppState: t.AppState, token: secret.Of(got.Token)}
+	if got.Identity != nil {
+		g.Login = s.newLogin(t, got)
 	}
-	g := &ImplicitGrant{ReturnTo: s.returnPath(t), AppState: t.AppState, token: secret.Of(front.accessToken)}
-	if front.id == nil {
-		return g, nil
-	}
-	if err := s.checkOrganization(ctx, t, *front.id); err != nil {
-		return nil, err
-	}
-	g.Login = s.newLogin(t, redeemed{*front.id, front.accessToken})
 	return g, nil
 }

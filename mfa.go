@@ -315,7 +315,7 @@ func (s *Strategy) continuedLogin(ctx context.Context, got provider.TokenRespons
 			return nil, idtoken.Refused(fault.Claim.Because("iss or sub is another one than at the login"))
 		}
 	}
-	l := s.newLogin(&login.Transaction{Scope: st.Scope, Audience: st.Audience}, redeemed{id, got.Token(s.now())})
+	l := s.newLogin(&login.Transaction{Scope: st.Scope, Audience: st.Audience}, login.Result{Identity: &id, Token: got.Token(s.now())})
 	l.recovery = secret.OfText(got.RecoveryCode)
 	l.continued, l.replaces = secret.Of(got), st.Session
 	return l, nil

@@ -1,16 +1,13 @@
 package auth0
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
-	"github.com/seed-15d5a55c/auth0/internal/login"
+	"github.com/seed-15d5a55c/auth0/internal/authrequest"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
@@ -18,81 +15,29 @@ import (
 // that the callback needs to know of it. Of two options for the same parameter
 // the later one counts. An option with an unusable value is an error of
 // whatever it is given to. So is an option that names something and is empty.
-type LoginOption interface{ applyLogin(*authRequest) }
+type LoginOption interface{ applyLogin(*authrequest.Request) }
 
-type loginOption func(*authRequest)
+type loginOption authrequest.Option
 
-func (o loginOption) applyLogin(a *authRequest) { o(a) }
+func (o loginOption) applyLogin(r *authrequest.Request) { o(r) }
 
-// An authRequest is what a login asks the tenant for.
-type authRequest struct {
-	params       url.Values // beside those that the strategy sets itself
-	scopes       []string
-	returnTo     string
-	appState     json.RawMessage
-	maxAge       *int // seconds
-	requiredACR  []string
-	organization string
-	invitation   bool
-	silent       bool
-	popup        *login.Popup
-
-	// Of the implicit grant; empty for what the configuration says.
-	responseType, callbackPath string
-
-	errs []error
-}
-
-// newAuthRequest applies layers of options, later ones over earlier ones.
-func newAuthRequest(layers ...[]LoginOption) (*authRequest, error) {
-	a := &authRequest{params: url.Values{}}
+// newLoginRequest applies layers of options, later ones over earlier ones.
+func newLoginRequest(layers ...[]LoginOption) (*authrequest.Request, error) {
+	var options []authrequest.Option
 	for _, o := range slices.Concat(layers...) {
 		if o == nil {
-			a.fail("a login option is nil")
+			options = append(options, nil)
 			continue
 		}
-		o.applyLogin(a)
+		options = append(options, o.applyLogin)
 	}
-	if a.invitation && a.organization == "" {
-		a.fail("an invitation needs its organization")
-	}
-	if a.invitation && !a.params.Has("prompt") {
-		a.params.Set("prompt", "login")
-	}
-	return a, errors.Join(a.errs...)
-}
-
-func (a *authRequest) fail(format string, args ...any) {
-	a.errs = append(a.errs, fmt.Errorf(format, args...))
-}
-
-// ownParams are never set or changed from outside: state, nonce and the code
-// challenge bind the answer to this login, the others say who asks and where
-// the answer goes.
-var ownParams = []string{
-	"client_id", "redirect_uri", "response_type", "response_mode", "state", "nonce", "code_challenge", "code_challenge_method",
-	"request", "request_uri", "dpop_jkt", "client_secret", "client_assertion", "client_assertion_type",
-}
-
-// optionOf names the option for the parameters that have one.
-var optionOf = map[string]string{
-	"scope":        "WithScopes",
-	"audience":     "WithAudience",
-	"connection":   "WithConnection",
-	"organization": "WithOrganization",
-	"invitation":   "WithInvitation",
-	"login_hint":   "WithLoginHint",
-	"prompt":       "WithPrompt",
-	"screen_hint":  "WithScreenHint",
-	"ui_locales":   "WithUILocales",
-	"max_age":      "WithMaxAge",
-	"acr_values":   "WithACRValues or WithRequiredACR",
+	return authrequest.New(options...)
 }
 
 // WithConnection skips the tenant's choice of connections: the person goes
 // straight to the identity provider, or the login form, of the named one.
 func WithConnection(name string) LoginOption {
-	return loginOption(func(a *authRequest) { a.named("connection", name, 128) })
+	return loginOption(authrequest.Connection(name))
 }
 
 // WithOrganization logs in to an organization, by its id (org_...) or, if the
@@ -105,10 +50,7 @@ func WithConnection(name string) LoginOption {
 // somebody who is not logged in. [User].OrgID is what was picked, and
 // [Config].CheckOrganization has a say in it.
 func WithOrganization(idOrName string) LoginOption {
-	return loginOption(func(a *authRequest) {
-		a.named("organization", idOrName, 128)
-		a.organization = idOrName
-	})
+	return loginOption(authrequest.Organization(idOrName))
 }
 
 // WithInvitation accepts the invitation with the given ticket to the
@@ -119,17 +61,13 @@ func WithOrganization(idOrName string) LoginOption {
 // invitation that meets the tenant's session of another account is used up, and
 // nobody has joined.
 func WithInvitation(ticket, orgID string) LoginOption {
-	return loginOption(func(a *authRequest) {
-		WithOrganization(orgID).applyLogin(a)
-		a.named("invitation", ticket, 512)
-		a.invitation = true
-	})
+	return loginOption(authrequest.Invitation(ticket, orgID))
 }
 
 // WithLoginHint fills in an e-mail address, or what else the person logs in
 // with. It has at most 320 bytes.
 func WithLoginHint(hint string) LoginOption {
-	return loginOption(func(a *authRequest) { a.text("login_hint", hint, 320) })
+	return loginOption(authrequest.Hint(hint))
 }
 
 // WithPrompt says what the tenant must show: "login" asks for credentials even
@@ -138,88 +76,47 @@ func WithLoginHint(hint string) LoginOption {
 // login_required, consent_required or interaction_required. Several are
 // separated by spaces. See OpenID Connect Core 1.0, Section 3.1.2.1.
 func WithPrompt(prompt string) LoginOption {
-	return loginOption(func(a *authRequest) {
-		for value := range strings.SplitSeq(prompt, " ") {
-			if !slices.Contains([]string{"none", "login", "consent", "select_account"}, value) {
-				a.fail("prompt has the unknown value %q", value)
-			}
-		}
-		a.params.Set("prompt", prompt)
-	})
+	return loginOption(authrequest.Prompt(prompt))
 }
 
 // WithScreenHint begins with the named screen: "signup" or "login". With
 // somebody logged in at the tenant it needs WithPrompt("login") too.
 func WithScreenHint(screen string) LoginOption {
-	return loginOption(func(a *authRequest) { a.named("screen_hint", screen, 32) })
+	return loginOption(authrequest.ScreenHint(screen))
 }
 
 // WithUILocales asks for languages, as BCP 47 tags separated by spaces.
 func WithUILocales(locales string) LoginOption {
-	return loginOption(func(a *authRequest) {
-		if strings.Trim(locales, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 _-") != "" {
-			a.fail("ui_locales %q is not a list of language tags", locales)
-		}
-		a.named("ui_locales", locales, 64)
-	})
+	return loginOption(authrequest.UILocales(locales))
 }
 
 // WithMaxAge asks for an authentication that is no older, in whole seconds; 0
 // asks for a new one. The callback refuses an ID token whose auth_time is
 // missing or too old.
 func WithMaxAge(age time.Duration) LoginOption {
-	return loginOption(func(a *authRequest) {
-		if age < 0 {
-			a.fail("max_age %v is negative", age)
-			return
-		}
-		seconds := int(age / time.Second)
-		a.maxAge = &seconds
-		a.params.Set("max_age", strconv.Itoa(seconds))
-	})
+	return loginOption(authrequest.MaxAge(age))
 }
 
 // WithACRValues prefers authentication context classes. The tenant may answer
 // with another one; to insist see [WithRequiredACR].
 func WithACRValues(values ...string) LoginOption {
-	values = slices.Clone(values)
-	return loginOption(func(a *authRequest) {
-		a.requiredACR = nil
-		a.text("acr_values", strings.Join(values, " "), 512)
-	})
+	return loginOption(authrequest.ACR(false, values...))
 }
 
 // WithRequiredACR asks for authentication context classes, and the callback
 // refuses an ID token that has none of them as its acr.
 func WithRequiredACR(values ...string) LoginOption {
-	values = slices.Clone(values)
-	return loginOption(func(a *authRequest) {
-		if len(values) == 0 || slices.Contains(values, "") {
-			a.fail("a required acr is empty")
-		}
-		a.requiredACR = values
-		a.text("acr_values", strings.Join(values, " "), 512)
-	})
+	return loginOption(authrequest.ACR(true, values...))
 }
 
 // WithScopes replaces [Config].Scopes. The scope openid is always asked for.
 func WithScopes(scopes ...string) LoginOption {
-	scopes = slices.Clone(scopes)
-	return loginOption(func(a *authRequest) {
-		set, err := syntax.Scopes(scopes)
-		if err != nil {
-			a.fail("%v", err)
-		}
-		if !slices.Contains(set, "openid") {
-			set = append([]string{"openid"}, set...)
-		}
-		a.scopes = set
-	})
+	return loginOption(authrequest.Scopes(scopes...))
 }
 
 // WithAudience replaces [Config].Audience: the API that the access token is for.
 func WithAudience(identifier string) LoginOption {
-	return loginOption(func(a *authRequest) { a.named("audience", identifier, 600) })
+	return loginOption(authrequest.Audience(identifier))
 }
 
 // WithReturnTo says where the browser goes after the login: a path as the browser
@@ -227,93 +124,56 @@ func WithAudience(identifier string) LoginOption {
 // [Config].ReturnToOrigins. Anything else, as in a value that was made by somebody
 // else, leads to the default.
 func WithReturnTo(target string) LoginOption {
-	return loginOption(func(a *authRequest) { a.returnTo = target })
+	return loginOption(authrequest.ReturnTo(target))
 }
 
 // WithAppState keeps a value of the application until the callback, which hands
 // it to [Config].AfterLogin. It is encoded as JSON, in at most 1,024 bytes, and
 // is encrypted on the way; the tenant does not see it.
 func WithAppState(state any) LoginOption {
-	return loginOption(func(a *authRequest) {
-		const limit = 1024
-		encoded, err := json.Marshal(state)
-		if err != nil {
-			a.fail("the state of the application cannot be encoded: %v", err)
-		} else if len(encoded) > limit {
-			a.fail("the state of the application has %d bytes, the limit is %d", len(encoded), limit)
-		}
-		a.appState = encoded
-	})
+	return loginOption(authrequest.AppState(state))
+}
+
+// WithPopup is for a login route that a page opens in a window of its own. Mount
+// one with it beside the others:
+//
+//	mux.Handle("GET /auth/popup", strategy.LoginHandler(auth0.WithPopup("https://app.example.com")))
+//
+// The callback then ends with a page that posts a message to the window that has
+// opened it, if that has the given origin, and closes. The session has begun by
+// then. The message is one of
+//
+//	{type: "auth0:login", ok: true, returnTo: "/"}
+//	{type: "auth0:login", ok: false, error: "authorization_denied"}
+//
+// where error is an [Error].Reason. Whoever listens must check the origin of the
+// message, and must open the window in a click, or browsers block it:
+//
+//	button.onclick = () => open("/auth/popup", "login", "popup,width=480,height=700")
+//	addEventListener("message", (e) => {
+//	  if (e.origin === location.origin && e.data?.type === "auth0:login") location.reload()
+//	})
+//
+// Identity providers, and the page itself, can cut the tie between the windows
+// with Cross-Origin-Opener-Policy. The page that opens the window must not send
+// same-origin; same-origin-allow-popups is fine. A provider that sends it leaves
+// the callback without an opener. If the origins are the same, the message is
+// then sent on the BroadcastChannel "auth0:login", on which a page may listen
+// too; in any case the window says that it can be closed, and has a link to
+// go on in it. A redirect works always: offer it beside the pop-up.
+//
+// The message holds no token. A page that has to have one names it: tokens may
+// be "access_token" and "id_token", which the message then has as members. Any
+// script of that origin can read it.
+func WithPopup(openerOrigin string, tokens ...string) LoginOption {
+	return loginOption(authrequest.PopUp(openerOrigin, tokens...))
 }
 
 // WithParam sets a parameter that has no option of its own. The empty value is
 // sent too. Without a value it takes back what an earlier option has set, also one
 // that has a name of its own. Parameters that make the login safe are refused.
 func WithParam(name string, value ...string) LoginOption {
-	value = slices.Clone(value)
-	return loginOption(func(a *authRequest) {
-		if len(value) == 0 {
-			a.takeBack(name)
-			return
-		}
-		if err := checkParam(name); err != nil {
-			a.fail("%v", err)
-			return
-		}
-		if len(value) > 1 {
-			a.fail("the parameter %s has %d values", name, len(value))
-		}
-		a.text(name, value[0], 1024)
-	})
-}
-
-func (a *authRequest) takeBack(name string) {
-	a.params.Del(name)
-	switch name {
-	case "scope":
-		a.scopes = nil
-	case "max_age":
-		a.maxAge = nil
-	case "acr_values":
-		a.requiredACR = nil
-	case "organization":
-		a.organization = ""
-	case "invitation":
-		a.invitation = false
-	}
-}
-
-func checkParam(name string) error {
-	switch {
-	case slices.Contains(ownParams, name):
-		return fmt.Errorf("the parameter %s is set by the library alone", name)
-	case optionOf[name] != "":
-		return fmt.Errorf("the parameter %s is set with %s", name, optionOf[name])
-	case name == "" || strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:") != "" || len(name) > 64:
-		return fmt.Errorf("%q is no name of a parameter", name)
-	}
-	return nil
-}
-
-// named is text for a parameter that names something: the empty text is no name,
-// and more likely a variable that was not set than a wish.
-func (a *authRequest) named(name, value string, limit int) {
-	if value == "" {
-		a.fail("%s is empty; leave the option out", name)
-	}
-	a.text(name, value, limit)
-}
-
-// text sets a parameter to a text that has no control characters: they mean
-// nothing in any of them, and have no place in URLs, headers and logs.
-func (a *authRequest) text(name, value string, limit int) {
-	if len(value) > limit {
-		a.fail("%s has %d bytes, the limit is %d", name, len(value), limit)
-	}
-	if !syntax.CleanText(value) {
-		a.fail("%s has control characters or is not UTF-8", name)
-	}
-	a.params.Set(name, value)
+	return loginOption(authrequest.Param(name, value...))
 }
 
 // A LogoutOption changes how a logout ends the session at the tenant.

@@ -93,7 +93,7 @@ func (s *Strategy) sendLink(w http.ResponseWriter, r *http.Request, to Passwordl
 		return err
 	}
 	// It is never pushed: that would be good for a minute, and mail takes longer.
-	request, t := s.authenticationRequest(site, a)
+	request, t := s.flow.Authentication(s.placeOf(site, a), a)
 	params := map[string]any{}
 	for name := range request {
 		if name != "client_id" && name != "connection" { // which are beside them

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/authrequest"
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
@@ -63,13 +64,12 @@ func (s *Strategy) beginSilentLogin(w http.ResponseWriter, r *http.Request, next
 		return err
 	}
 	here := url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
-	options := []LoginOption{WithPrompt("none"), WithReturnTo(site.Path + "/" + strings.TrimLeft(here.RequestURI(), "/"))}
-	a, err := s.loginRequest(options)
+	back := WithReturnTo(site.Path + "/" + strings.TrimLeft(here.RequestURI(), "/"))
+	a, err := s.loginRequest([]LoginOption{back, loginOption(authrequest.Silent)})
 	if err != nil {
 		return err
 	}
-	a.silent, a.popup = true, nil // it is the page itself that goes there and back
-	authURL, t, err := s.begin(r.Context(), site, a)
+	authURL, t, err := s.flow.Begin(r.Context(), s.placeOf(site, a), a)
 	if err != nil {
 		// A tenant that is down must not take away pages that everybody may see.
 		s.log.Warn("auth0: a silent login could not begin", "err", clip(err.Error()))

@@ -1,11 +1,9 @@
 package auth0
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -13,12 +11,10 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"github.com/seed-15d5a55c/auth0/internal/authrequest"
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
-	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
-	"github.com/seed-15d5a55c/auth0/internal/jwt"
-	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
@@ -134,30 +130,35 @@ func (s *Strategy) ready() error {
 // [Strategy.Exchange] gets it back with the tenant's answer. It is meant for
 // programs that do not use net/http.
 func (s *Strategy) AuthCodeURL(ctx context.Context, opts ...LoginOption) (authURL, transaction string, err error) {
-	a, err := s.loginRequest(opts)
-	if err == nil {
-		authURL, transaction, err = s.beginSealed(ctx, a)
-	}
+	authURL, transaction, err = s.authCodeURL(ctx, opts)
 	if err != nil {
 		return "", "", asError("login", err)
 	}
 	return authURL, transaction, nil
 }
 
-// beginSealed begins a login that something else than [Strategy.CallbackHandler]
-// completes.
-func (s *Strategy) beginSealed(ctx context.Context, a *authRequest) (authURL, transaction string, err error) {
+func (s *Strategy) authCodeURL(ctx context.Context, opts []LoginOption) (authURL, transaction string, err error) {
 	if err := s.ready(); err != nil {
 		return "", "", err
 	}
-	if a.popup != nil {
-		return "", "", refusal.LoginOption.Because("WithPopup is for LoginHandler: its answer is a page of CallbackHandler")
-	}
-	authURL, t, err := s.begin(ctx, s.sites.List[0], a)
+	a, err := s.loginRequest(opts)
 	if err != nil {
 		return "", "", err
 	}
-	transaction, err = s.transactions.Seal(t, login.MaxSize)
+	if err := s.flow.CheckPlain(a); err != nil {
+		return "", "", err
+	}
+	return s.beginSealed(ctx, s.placeOf(s.sites.List[0], a), a)
+}
+
+// beginSealed begins a login that something else than [Strategy.CallbackHandler]
+// completes.
+func (s *Strategy) beginSealed(ctx context.Context, at login.Place, a *authrequest.Request) (authURL, transaction string, err error) {
+	authURL, t, err := s.flow.Begin(ctx, at, a)
+	if err != nil {
+		return "", "", err
+	}
+	transaction, err = s.transactions.Seal(t)
 	return authURL, transaction, err
 }
 
@@ -177,19 +178,24 @@ func (s *Strategy) exchangeSealed(ctx context.Context, sealed string, values url
 	if err != nil {
 		return nil, err
 	}
-	ep, err := s.endpoints(ctx)
-	if err != nil {
-		return nil, err
-	}
-	c, err := s.tokenClient(ctx, t, a)
-	if err != nil {
-		return nil, failedLogin(t, err)
-	}
-	l, err := s.complete(ctx, ep, c, t, a)
+	l, err := s.complete(ctx, t, a)
 	if err != nil {
 		return nil, failedLogin(t, err)
 	}
 	return l, nil
+}
+
+// complete makes a login of an answer that a program has brought.
+func (s *Strategy) complete(ctx context.Context, t *login.Transaction, a login.Answer) (*Login, error) {
+	pending, err := s.flow.Prepare(ctx, t, a)
+	if err != nil {
+		return nil, err
+	}
+	got, err := pending.Complete(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.newLogin(t, got), nil
 }
 
 // openSealed finds out which login an answer belongs to.
@@ -262,7 +268,7 @@ func (s *Strategy) login(w http.ResponseWriter, r *http.Request, opts []LoginOpt
 	if err != nil {
 		return refusal.LoginOption.Wrap(err)
 	}
-	a, err := s.pageRequest(s.forwarded(values), opts)
+	a, err := s.pageRequest(s.linkOptions(values), opts)
 	if err != nil {
 		return err
 	}
@@ -270,7 +276,7 @@ func (s *Strategy) login(w http.ResponseWriter, r *http.Request, opts []LoginOpt
 		browser.Redirect(w, target, http.StatusSeeOther)
 		return nil
 	}
-	authURL, t, err := s.begin(r.Context(), site, a)
+	authURL, t, err := s.flow.Begin(r.Context(), s.placeOf(site, a), a)
 	if err != nil {
 		return err
 	}
@@ -287,8 +293,8 @@ func (s *Strategy) login(w http.ResponseWriter, r *http.Request, opts []LoginOpt
 }
 
 // loginRequest applies the options of one login over those of every login.
-func (s *Strategy) loginRequest(layers ...[]LoginOption) (*authRequest, error) {
-	a, err := newAuthRequest(s.config.LoginOptions, slices.Concat(layers...))
+func (s *Strategy) loginRequest(layers ...[]LoginOption) (*authrequest.Request, error) {
+	a, err := newLoginRequest(s.config.LoginOptions, slices.Concat(layers...))
 	if err != nil {
 		return nil, refusal.LoginOption.Wrap(err)
 	}
@@ -296,181 +302,42 @@ func (s *Strategy) loginRequest(layers ...[]LoginOption) (*authRequest, error) {
 }
 
 // pageRequest is loginRequest for a login that ends at the callback.
-func (s *Strategy) pageRequest(layers ...[]LoginOption) (*authRequest, error) {
+func (s *Strategy) pageRequest(layers ...[]LoginOption) (*authrequest.Request, error) {
 	a, err := s.loginRequest(layers...)
 	if err != nil {
 		return nil, err
 	}
-	if a.popup != nil && slices.Contains(a.popup.Tokens, "access_token") && !strings.Contains(s.config.ResponseType, "code") {
-		return nil, refusal.LoginOption.Because("WithPopup hands on an access token, which the response type %q has not", s.config.ResponseType)
-	}
-	return a, nil
+	return a, s.flow.CheckPage(a)
 }
 
-// forwarded reads the parameters of the login route. What is not usable is
-// left out: a person who follows a bad link still gets to log in.
-func (s *Strategy) forwarded(query url.Values) []LoginOption {
+// linkOptions reads the parameters of the login route.
+func (s *Strategy) linkOptions(query url.Values) []LoginOption {
+	links := authrequest.Links{
+		Organizations: s.config.AcceptOrganizationLinks, Organization: s.organization, Params: s.config.ForwardParams, Known: s.connections.CouldBe,
+		Ignored: func(name string, why error) {
+			s.log.Debug("auth0: login: parameter ignored", "name", name, "err", clip(why.Error()))
+		},
+	}
 	var opts []LoginOption
-	take := func(name string, option func(string) LoginOption) {
-		value := query.Get(name)
-		if value == "" {
-			return
-		}
-		o := option(value)
-		if _, err := newAuthRequest([]LoginOption{o}); err != nil {
-			s.log.Debug("auth0: login: parameter ignored", "name", name, "err", clip(err.Error()))
-			return
-		}
-		opts = append(opts, o)
-	}
-	take("returnTo", WithReturnTo)
-	take("login_hint", WithLoginHint)
-	take("prompt", WithPrompt)
-	take("ui_locales", WithUILocales)
-	if hint := query.Get("screen_hint"); hint == "signup" || hint == "login" {
-		take("screen_hint", WithScreenHint)
-	}
-	organization, invitation := query.Get("organization"), query.Get("invitation")
-	if !s.config.AcceptOrganizationLinks || s.organization != "" && organization != s.organization {
-		organization, invitation = "", "" // every login is to one that a link cannot change
-	}
-	switch {
-	case invitation != "":
-		// Without its organization this is an error, which is told: the link in
-		// an e-mail was cut, and without the invitation the login would fail in
-		// a way that nobody understands.
-		opts = append(opts, WithInvitation(invitation, organization))
-	case organization != "":
-		take("organization", WithOrganization)
-	}
-	if name := query.Get("connection"); s.connections.CouldBe(name, cmp.Or(organization, s.organization)) {
-		take("connection", WithConnection)
-	} else if name != "" {
-		s.log.Debug("auth0: login: connection ignored, it is not one of the application", "name", clip(name))
-	}
-	for _, name := range s.config.ForwardParams {
-		take(name, func(value string) LoginOption { return WithParam(name, value) })
+	for _, o := range links.Options(query) {
+		opts = append(opts, loginOption(o))
 	}
 	return opts
 }
 
 // alreadyThere reports whether the request can be sent on at once: somebody is
 // logged in, and nothing is asked for that only the tenant can do.
-func (s *Strategy) alreadyThere(r *http.Request, site browser.Base, a *authRequest, opts []LoginOption) (target string, ok bool) {
+func (s *Strategy) alreadyThere(r *http.Request, site browser.Base, a *authrequest.Request, opts []LoginOption) (target string, ok bool) {
 	session, err := s.Session(r)
-	if err != nil || len(opts) > 0 || a.invitation || a.maxAge != nil || a.requiredACR != nil || a.appState != nil || a.popup != nil {
+	if err != nil || len(opts) > 0 || !a.IsMetBy(session.User.OrgID, session.User.OrgName) {
 		return "", false
 	}
-	if o := a.organization; o != "" && o != session.User.OrgID && !strings.EqualFold(o, session.User.OrgName) {
-		return "", false
-	}
-	for name := range a.params {
-		if !slices.Contains([]string{"audience", "organization", "screen_hint", "ui_locales"}, name) {
-			return "", false
-		}
-	}
-	return s.cleanReturnTo(site, a.returnTo), true
+	return s.cleanReturnTo(site, a.ReturnTo()), true
 }
 
-// begin makes a transaction and the URL that goes with it.
-func (s *Strategy) begin(ctx context.Context, site browser.Base, a *authRequest) (string, *login.Transaction, error) {
-	ep, err := s.endpoints(ctx)
-	if err != nil {
-		return "", nil, err
-	}
-	query, t := s.authenticationRequest(site, a)
-	authURL, err := s.authorizeURL(ctx, ep, query)
-	if err != nil {
-		return "", nil, err
-	}
-	return authURL, t, nil
-}
-
-// authenticationRequest returns the parameters of OpenID Connect Core 1.0, Section
-// 3.1.2.1, and the transaction that will know the answer.
-func (s *Strategy) authenticationRequest(site browser.Base, a *authRequest) (url.Values, *login.Transaction) {
-	if a.invitation {
-		a.returnTo = "" // whoever joins begins at the beginning
-	}
-	t := &login.Transaction{
-		Version:      login.Version,
-		ResponseType: cmp.Or(a.responseType, s.config.ResponseType),
-		State:        secret.Random(),
-		Nonce:        secret.Random(),
-		Verifier:     oauth2.GenerateVerifier(),
-		IssuedAt:     s.now().Unix(),
-		Base:         s.namespace.Issuer,
-		ClientID:     s.config.ClientID,
-		RedirectURI:  site.URL(cmp.Or(a.callbackPath, s.config.CallbackPath)),
-		ReturnTo:     s.cleanReturnTo(site, a.returnTo),
-		MaxAge:       a.maxAge,
-		RequiredACR:  a.requiredACR,
-		Organization: a.organization,
-		Audience:     a.params.Get("audience"),
-		Scope:        strings.Join(scopesOf(a, s.config.Scopes), " "),
-		Silent:       a.silent,
-		AppState:     a.appState,
-		Popup:        a.popup,
-	}
-	query := url.Values{
-		"response_type": {t.ResponseType},
-		"client_id":     {t.ClientID},
-		"redirect_uri":  {t.RedirectURI},
-		"scope":         {t.Scope},
-		"state":         {t.State},
-		"nonce":         {t.Nonce},
-	}
-	if t.HasCode() {
-		query.Set("code_challenge", oauth2.S256ChallengeFromVerifier(t.Verifier))
-		query.Set("code_challenge_method", "S256")
-	}
-	// The fragment is what the types of the implicit grant have by default.
-	if a.responseType == "" && s.config.ResponseMode != "query" {
-		query.Set("response_mode", s.config.ResponseMode)
-	}
-	maps.Copy(query, a.params)
-	return query, t
-}
-
-// authorizeURL is where the browser goes with a request.
-func (s *Strategy) authorizeURL(ctx context.Context, ep discovery.Metadata, query url.Values) (string, error) {
-	if s.config.PushedAuthorizationRequests {
-		requestURI, err := s.push(ctx, query)
-		if err != nil {
-			return "", err
-		}
-		query = url.Values{"client_id": query["client_id"], "request_uri": {requestURI}} // RFC 9126, Section 4
-	}
-	separator := "?"
-	if strings.Contains(ep.AuthorizationEndpoint, "?") {
-		separator = "&"
-	}
-	return ep.AuthorizationEndpoint + separator + query.Encode(), nil
-}
-
-func scopesOf(a *authRequest, byDefault []string) []string {
-	if a.scopes != nil {
-		return a.scopes
-	}
-	return byDefault
-}
-
-// oauth2 returns the configuration of package oauth2 for one transaction. It
-// is made here and given to nobody: its own methods know neither nonce nor
-// verifier.
-func (s *Strategy) oauth2(ep discovery.Metadata, t *login.Transaction) *oauth2.Config {
-	return &oauth2.Config{
-		ClientID:    s.config.ClientID,
-		RedirectURL: t.RedirectURI,
-		Scopes:      []string{t.Scope},
-		Endpoint: oauth2.Endpoint{
-			AuthURL:  ep.AuthorizationEndpoint,
-			TokenURL: ep.TokenEndpoint,
-			// Said explicitly, because package oauth2 would try both styles and
-			// spend the code on the first.
-			AuthStyle: oauth2.AuthStyleInParams,
-		},
-	}
+// placeOf says where the answer to a login goes that begins on one of the sites.
+func (s *Strategy) placeOf(site browser.Base, a *authrequest.Request) login.Place {
+	return login.Place{RedirectURI: site.URL(s.config.CallbackPath), ReturnTo: s.cleanReturnTo(site, a.ReturnTo())}
 }
 
 // cleanReturnTo returns a target that is safe to send a browser to.
@@ -499,17 +366,15 @@ func (s *Strategy) callback(w http.ResponseWriter, r *http.Request) error {
 	}
 	// Without the provider's metadata, or credentials of our own, nothing has been
 	// used up yet: the transaction stays, and loading the page again can succeed.
-	ep, err := s.endpoints(r.Context())
-	if err != nil {
-		return failedLogin(t, err)
-	}
-	c, err := s.tokenClient(r.Context(), t, a)
+	pending, err := s.flow.Prepare(r.Context(), t, a)
 	if err != nil {
 		return failedLogin(t, err)
 	}
 	s.transactions.Drop(w, s.jar(r), t) // single use, whatever comes of it
-	l, err := s.complete(r.Context(), ep, c, t, a)
+	got, err := pending.Complete(r.Context())
+	var l *Login
 	if err == nil {
+		l = s.newLogin(t, got)
 		err = s.enter(w, r, l)
 	}
 	switch {
@@ -539,35 +404,15 @@ func (s *Strategy) enter(w http.ResponseWriter, r *http.Request, l *Login) error
 	return nil
 }
 
-// complete turns the tenant's answer into a login. It is all of the callback
-// that is not HTTP with the browser.
-func (s *Strategy) complete(ctx context.Context, ep discovery.Metadata, c tokenClient, t *login.Transaction, a login.Answer) (*Login, error) {
-	response, err := t.Response(ep, a, s.now())
-	if err != nil {
-		return nil, err
-	}
-	front, err := s.verifyFront(ctx, ep, t, response)
-	if err != nil {
-		return nil, err
-	}
-	got, err := s.redeem(ctx, ep, c, t, front)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.checkOrganization(ctx, t, got.id); err != nil {
-		return nil, err
-	}
-	return s.newLogin(t, got), nil
-}
-
 // newLogin is the last step of all that end in a login.
-func (s *Strategy) newLogin(t *login.Transaction, p redeemed) *Login {
+func (s *Strategy) newLogin(t *login.Transaction, got login.Result) *Login {
+	id := *got.Identity
 	return &Login{
-		User:     newUser(p.id.Claims.Issuer, p.id.Claims.Subject, p.id.Kept(s.config.KeepClaim)),
+		User:     newUser(id.Claims.Issuer, id.Claims.Subject, id.Kept(s.config.KeepClaim)),
 		ReturnTo: s.returnPath(t),
 		AppState: t.AppState,
-		identity: secret.Of(p.id),
-		token:    secret.Of(p.token),
+		identity: secret.Of(id),
+		token:    secret.Of(got.Token),
 		scope:    t.Scope,
 		audience: t.Audience,
 		replaces: t.Session,
@@ -608,33 +453,6 @@ func (s *Strategy) withoutTransaction(w http.ResponseWriter, r *http.Request, a 
 	return nil
 }
 
-// redeemed is what a login has come to: who it is, and the tokens, if any.
-type redeemed struct {
-	id    idtoken.Identity
-	token *oauth2.Token
-}
-
-// redeem gets the tokens that a code stands for. Without a code, the answer was
-// all there is.
-func (s *Strategy) redeem(ctx context.Context, ep discovery.Metadata, c tokenClient, t *login.Transaction, f front) (redeemed, error) {
-	if !t.HasCode() {
-		return redeemed{*f.id, f.accessToken}, nil
-	}
-	tokens, err := s.exchange(ctx, ep, c, t, f.code)
-	if err != nil {
-		return redeemed{}, err
-	}
-	id, err := s.verifyIDToken(ctx, ep, t, tokens)
-	if err != nil {
-		return redeemed{}, err
-	}
-	// Section 3.3.3.6: whom the browser has brought is who the code is of.
-	if f.id != nil && (f.id.Claims.Issuer != id.Claims.Issuer || f.id.Claims.Subject != id.Claims.Subject) {
-		return redeemed{}, idtoken.Refused(fault.Claim.Because("the two ID tokens of this login are of different people"))
-	}
-	return redeemed{id, tokens.Token}, nil
-}
-
 // loginURL is where a person begins again, for error pages.
 func (s *Strategy) loginURL(r *http.Request, e *Error) string {
 	site, err := s.siteOf(r)
@@ -671,46 +489,6 @@ func (s *Strategy) endpoints(ctx context.Context) (discovery.Metadata, error) {
 		return discovery.Metadata{}, err
 	}
 	return s.application.Endpoints(ctx)
-}
-
-// verifyIDToken checks the ID token that came with the tokens for a code. The
-// signature is checked here too, where item 6 of OpenID Connect Core 1.0, Section
-// 3.1.3.7 would let us trust TLS.
-func (s *Strategy) verifyIDToken(ctx context.Context, ep discovery.Metadata, t *login.Transaction, tok tokens) (idtoken.Identity, error) {
-	id, err := s.idTokens.Verify(ctx, ep, tok.rawIDToken, keys.FromTenant, t.Expectation())
-	if err == nil {
-		err = idtoken.CheckHash(id, jwt.AccessTokenHash, tok.AccessToken) // Section 3.1.3.8
-	}
-	if err != nil {
-		return idtoken.Identity{}, idtoken.Refused(err)
-	}
-	return id, nil
-}
-
-// checkOrganization: a login to an organization must be one to that
-// organization. Its id is compared exactly, its name as Auth0 keeps it, in
-// lower case.
-func (s *Strategy) checkOrganization(ctx context.Context, t *login.Transaction, id idtoken.Identity) error {
-	c := id.Claims
-	switch asked := t.Organization; {
-	case asked == "":
-	case strings.HasPrefix(asked, "org_"):
-		if c.OrgID != asked {
-			return idtoken.Refused(fault.Organization.Because("org_id is %.100q, the login was to %q", c.OrgID, asked))
-		}
-	case !c.Has(jwt.OrgName) || !strings.EqualFold(c.OrgName, asked):
-		return idtoken.Refused(fault.Organization.Because("org_name is %.100q, the login was to %q; the tenant must allow organization names", c.OrgName, asked))
-	}
-	if s.config.CheckOrganization == nil {
-		return nil
-	}
-	if c.OrgID == "" {
-		return idtoken.Refused(fault.Organization.Because("Config.CheckOrganization is set, and the ID token has no org_id"))
-	}
-	if err := s.config.CheckOrganization(ctx, c.OrgID); err != nil {
-		return hookError(err, refusal.AfterLogin, outageError)
-	}
-	return nil
 }
 
 // keepTransaction hands a transaction to the browser. It notes the session that the
@@ -771,32 +549,15 @@ func (s *Strategy) receiveAnswer(w http.ResponseWriter, r *http.Request) (login.
 	return login.ParseAnswer(form)
 }
 
-// verifyFront checks an ID token that came through the browser, and by it what
-// came beside it. There the hashes must be: code and access token have no other
-// seal (OpenID Connect Core 1.0, Sections 3.2.2.10 and 3.3.2.11).
-func (s *Strategy) verifyFront(ctx context.Context, ep discovery.Metadata, t *login.Transaction, got login.Response) (front, error) {
-	f := front{code: got.Code, accessToken: got.AccessToken}
-	if !t.HasIDToken() {
-		return f, nil
+// organizationHook returns Config.CheckOrganization with its errors as refusals.
+func organizationHook(check func(context.Context, string) error) func(context.Context, string) error {
+	if check == nil {
+		return nil
 	}
-	id, err := s.idTokens.Verify(ctx, ep, got.IDToken, keys.FromAnybody, t.Expectation())
-	if err == nil && t.HasCode() {
-		err = idtoken.RequireHash(id, jwt.CodeHash, string(got.Code))
+	return func(ctx context.Context, orgID string) error {
+		if err := check(ctx, orgID); err != nil {
+			return hookError(err, refusal.AfterLogin, outageError)
+		}
+		return nil
 	}
-	if err == nil && t.HasAccessToken() {
-		err = idtoken.RequireHash(id, jwt.AccessTokenHash, got.AccessToken.AccessToken)
-	}
-	if err != nil {
-		return front{}, idtoken.Refused(err)
-	}
-	f.id = &id
-	return f, nil
-}
-
-// A front is what an answer brings once its ID token, if it has one, is verified.
-// Only from here does a code go on.
-type front struct {
-	code        login.Code
-	id          *idtoken.Identity // nil if the response type has no ID token
-	accessToken *oauth2.Token
 }

@@ -9,10 +9,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/seed-15d5a55c/auth0/internal/cached"
-	"github.com/seed-15d5a55c/auth0/internal/discovery"
-	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
-	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
 // ClientCredentials say what an application gets for itself, not for a person,
@@ -89,57 +86,4 @@ func (s *Strategy) newOwnTokens() *cached.Group[provider.AppToken] {
 		json.Unmarshal([]byte(key), &c)
 		return s.application.ClientCredentials(c.Audience, c.Organization, c.Scopes)
 	})
-}
-
-// tokens are what the token endpoint gave for a code.
-type tokens struct {
-	*oauth2.Token
-	rawIDToken string
-}
-
-// A tokenClient is where a code is redeemed and what the request has to carry.
-type tokenClient struct {
-	target string
-	proof  provider.Credentials
-}
-
-// tokenClient prepares to redeem the code of an answer, if it may have one.
-func (s *Strategy) tokenClient(ctx context.Context, t *login.Transaction, a login.Answer) (tokenClient, error) {
-	if !t.HasCode() || a.Code == "" || a.ErrorCode != "" {
-		return tokenClient{}, nil
-	}
-	target, p, err := s.application.Authenticate(ctx, provider.TokenEndpoint)
-	if err == nil {
-		err = s.redeeming.Take()
-	}
-	return tokenClient{target, p}, err
-}
-
-// exchange redeems the code (RFC 6749, Section 4.1.3; RFC 7636, Section 4.5).
-// The redirect URI is the one that was sent then, whatever the configuration
-// says now. It is never tried twice: a code is good for one request.
-func (s *Strategy) exchange(ctx context.Context, ep discovery.Metadata, c tokenClient, t *login.Transaction, code login.Code) (tokens, error) {
-	config := s.oauth2(ep, t)
-	config.Endpoint.TokenURL = c.target
-	opts := append(c.proof.Configure(config), oauth2.VerifierOption(t.Verifier))
-	ctx = context.WithValue(ctx, oauth2.HTTPClient, s.client)
-	token, err := config.Exchange(ctx, string(code), opts...)
-	if err != nil {
-		err = provider.CodeError(ctx, err)
-		s.redeeming.Settle(err)
-		return tokens{}, err
-	}
-	s.redeeming.GiveBack() // a code that is good was not made up
-	if kind := token.Type(); kind != "Bearer" {
-		return tokens{}, refusal.TenantAnswer.Because("the token type is %.40q, not Bearer", kind)
-	}
-	const year = 365 * 24 * 60 * 60
-	if token.ExpiresIn < 0 || token.ExpiresIn > year {
-		return tokens{}, refusal.TenantAnswer.Because("expires_in is %d", token.ExpiresIn)
-	}
-	raw, _ := token.Extra("id_token").(string)
-	if raw == "" {
-		return tokens{}, refusal.TenantAnswer.Because("the token response has no id_token")
-	}
-	return tokens{token, raw}, nil
 }

@@ -266,7 +266,7 @@ func exported(p *checked) (sum int, parts string) {
 }
 
 // widths counts, for each package of the module, its names that other packages use.
-func (h *house) widths() map[string]int {
+func (h *house) widths() map[string][]string {
 	used := map[string]map[string]bool{}
 	for _, p := range h.packages {
 		for _, object := range p.info.Uses {
@@ -282,12 +282,12 @@ func (h *house) widths() map[string]int {
 				used[object.Pkg().Path()] = set
 			}
 			at := h.fset.Position(object.Pos())
-			set[fmt.Sprint(object.Name(), filepath.Base(at.Filename), at.Line)] = true
+			set[fmt.Sprintf("%s (%s:%d)", object.Name(), filepath.Base(at.Filename), at.Line)] = true
 		}
 	}
-	widths := map[string]int{}
+	widths := map[string][]string{}
 	for path, set := range used {
-		widths[path] = len(set)
+		widths[path] = slices.Sorted(maps.Keys(set))
 	}
 	return widths
 }
@@ -366,13 +366,14 @@ func TestWidths(t *testing.T) {
 		if !strings.HasPrefix(name, "internal/") || exempt(name) {
 			continue
 		}
-		t.Logf("%3d names of %s are used elsewhere", widths[path], name)
+		width := len(widths[path])
+		t.Logf("%3d names of %s are used elsewhere", width, name)
 		bound := maxWidth
 		if wide := tooWide[name]; wide > 0 {
 			bound = wide
 		}
-		if widths[path] > bound {
-			t.Errorf("%d names of %s are used elsewhere, the bound is %d", widths[path], name, bound)
+		if width > bound {
+			t.Errorf("%d names of %s are used elsewhere, the bound is %d: %s", width, name, bound, strings.Join(widths[path], ", "))
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 // An Answer is the Authentication Response (OpenID Connect Core 1.0, Sections
 // 3.1.2.5 and 3.1.2.6, 3.2.2.5 and 3.3.2.5), none of it checked.
 type Answer struct {
-	State, Code, issuer string
+	State, code, issuer string
 
 	idToken, accessToken, tokenType, expiresIn string // of the front channel
 	scope                                      *string
@@ -41,7 +41,7 @@ func ParseAnswer(v url.Values) (Answer, error) {
 		}
 	}
 	a := Answer{
-		State: v.Get("state"), Code: v.Get("code"), issuer: v.Get("iss"),
+		State: v.Get("state"), code: v.Get("code"), issuer: v.Get("iss"),
 		idToken: v.Get("id_token"), accessToken: v.Get("access_token"), tokenType: v.Get("token_type"), expiresIn: v.Get("expires_in"),
 		ErrorCode: v.Get("error"), errorDescription: v.Get("error_description"),
 	}
@@ -55,25 +55,25 @@ func ParseAnswer(v url.Values) (Answer, error) {
 	return a, nil
 }
 
-// An Code is a code from an answer that belongs to its transaction.
-type Code string
+// A code is one from an answer that belongs to its transaction.
+type code string
 
-// An Response is what an answer that belongs to its transaction brings: all
+// A response is what an answer that belongs to its transaction brings: all
 // that its response type names, and nothing else.
-type Response struct {
-	Code        Code
-	IDToken     string
-	AccessToken *oauth2.Token
+type response struct {
+	code        code
+	idToken     string
+	accessToken *oauth2.Token
 }
 
-// Response checks who answered and what (RFC 9207, Section 2.4; OpenID Connect
+// response checks who answered and what (RFC 9207, Section 2.4; OpenID Connect
 // Core 1.0, Section 3.1.2.6).
-func (t *Transaction) Response(ep discovery.Metadata, a Answer, now time.Time) (Response, error) {
+func (t *Transaction) response(ep discovery.Metadata, a Answer, now time.Time) (response, error) {
 	if a.issuer != "" && a.issuer != ep.Issuer {
-		return Response{}, refusal.Issuer.Because("iss is %.100q", a.issuer)
+		return response{}, refusal.Issuer.Because("iss is %.100q", a.issuer)
 	}
 	if a.issuer == "" && ep.IssuerInResponse {
-		return Response{}, refusal.Issuer.Because("the provider promises iss and did not send it")
+		return response{}, refusal.Issuer.Because("the provider promises iss and did not send it")
 	}
 	if a.ErrorCode != "" {
 		r := refusal.ByTenant
@@ -82,27 +82,27 @@ func (t *Transaction) Response(ep discovery.Metadata, a Answer, now time.Time) (
 		}
 		e := r.Because("%.100q: %.200q", a.ErrorCode, a.errorDescription)
 		e.Code = syntax.Code(a.ErrorCode)
-		return Response{}, e
+		return response{}, e
 	}
-	var got Response
-	if t.HasCode() {
-		if a.Code == "" {
-			return Response{}, refusal.Parameters.Because("neither code nor error")
+	var got response
+	if t.hasCode() {
+		if a.code == "" {
+			return response{}, refusal.Parameters.Because("neither code nor error")
 		}
-		got.Code = Code(a.Code)
+		got.code = code(a.code)
 	}
-	if t.HasIDToken() {
+	if t.hasIDToken() {
 		if a.idToken == "" {
-			return Response{}, refusal.Parameters.Because("neither id_token nor error")
+			return response{}, refusal.Parameters.Because("neither id_token nor error")
 		}
-		got.IDToken = a.idToken
+		got.idToken = a.idToken
 	}
-	if t.HasAccessToken() {
+	if t.hasAccessToken() {
 		token, err := a.token(now)
 		if err != nil {
-			return Response{}, err
+			return response{}, err
 		}
-		got.AccessToken = token
+		got.accessToken = token
 	}
 	return got, nil
 }

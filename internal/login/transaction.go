@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/authrequest"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
@@ -30,14 +31,8 @@ type Account struct {
 	Subject     string `json:"sub"`
 }
 
-// A Popup is what the callback has to know of a login in a window of its own.
-type Popup struct {
-	Origin string   `json:"o"`
-	Tokens []string `json:"t,omitempty"`
-}
-
-// Expectation is what the ID token of this login must agree with.
-func (t *Transaction) Expectation() idtoken.Expect {
+// expectation is what the ID token of this login must agree with.
+func (t *Transaction) expectation() idtoken.Expect {
 	return idtoken.Expect{Nonce: t.Nonce, ACR: t.RequiredACR, MaxAge: t.MaxAge, Began: t.IssuedAt}
 }
 
@@ -46,25 +41,25 @@ func (t *Transaction) Expectation() idtoken.Expect {
 // minutes, but the code that goes with it cannot; an ID token without a code can,
 // by who has both, and logs in the person who has logged in.)
 type Transaction struct {
-	Version      int             `json:"v"`
-	ResponseType string          `json:"type"`
-	State        string          `json:"state"`
-	Nonce        string          `json:"nonce"`
-	Verifier     string          `json:"verifier"`
-	IssuedAt     int64           `json:"iat"`
-	Base         string          `json:"base"`
-	ClientID     string          `json:"client"`
-	RedirectURI  string          `json:"redirect"`
-	ReturnTo     string          `json:"to,omitempty"`
-	MaxAge       *int            `json:"max_age,omitempty"`
-	RequiredACR  []string        `json:"acr,omitempty"`
-	Organization string          `json:"org,omitempty"`
-	Audience     string          `json:"aud,omitempty"`
-	Scope        string          `json:"scope"`
-	Silent       bool            `json:"silent,omitempty"` // nobody asked for it
-	AppState     json.RawMessage `json:"app,omitempty"`
-	Popup        *Popup          `json:"popup,omitempty"`
-	Account      *Account        `json:"account,omitempty"` // it is no login, see connectAccount
+	Version      int                `json:"v"`
+	ResponseType string             `json:"type"`
+	State        string             `json:"state"`
+	Nonce        string             `json:"nonce"`
+	Verifier     string             `json:"verifier"`
+	IssuedAt     int64              `json:"iat"`
+	Base         string             `json:"base"`
+	ClientID     string             `json:"client"`
+	RedirectURI  string             `json:"redirect"`
+	ReturnTo     string             `json:"to,omitempty"`
+	MaxAge       *int               `json:"max_age,omitempty"`
+	RequiredACR  []string           `json:"acr,omitempty"`
+	Organization string             `json:"org,omitempty"`
+	Audience     string             `json:"aud,omitempty"`
+	Scope        string             `json:"scope"`
+	Silent       bool               `json:"silent,omitempty"` // nobody asked for it
+	AppState     json.RawMessage    `json:"app,omitempty"`
+	Popup        *authrequest.Popup `json:"popup,omitempty"`
+	Account      *Account           `json:"account,omitempty"` // it is no login, see connectAccount
 
 	// Session is the id of the session that the browser had, and Parts how many
 	// cookies it was in. The login ends that session, also if the browser does not
@@ -74,14 +69,14 @@ type Transaction struct {
 }
 
 const (
-	Version = 1
-	// transactionLife is how long a person may take to log in.
+	version = 1
+	// Life is how long a person may take to log in.
 	Life = 10 * time.Minute
 	// Browsers and servers limit what all cookies together may hold; logins
 	// that were begun and left must not add up to a site that answers 431.
-	MaxSize             = 3500
+	maxSize             = 3500
 	maxOpenTransactions = 4
-	Purpose             = "txn"
+	purpose             = "txn"
 )
 
 // ID names a transaction. It is a hash, because cookie names show up
@@ -104,7 +99,7 @@ type Transactions struct {
 // Keep hands a transaction to the browser, beside at most three others.
 func (ts *Transactions) Keep(w http.ResponseWriter, jar cookie.Jar, t *Transaction) error {
 	c := ts.cookie(ID(t.State))
-	sealed, err := ts.Seal(t, MaxSize-len(c.Name))
+	sealed, err := ts.seal(t, maxSize-len(c.Name))
 	if err != nil {
 		return err
 	}
@@ -136,15 +131,18 @@ func (ts *Transactions) Find(jar cookie.Jar, state, responseType string) (t *Tra
 	return nil, err
 }
 
-// Seal encrypts a transaction into at most limit bytes. The return URL is given
+// Seal encrypts a transaction, for a program that keeps it itself.
+func (ts *Transactions) Seal(t *Transaction) (string, error) { return ts.seal(t, maxSize) }
+
+// seal encrypts a transaction into at most limit bytes. The return URL is given
 // up first; what the application adds is not ours to drop.
-func (ts *Transactions) Seal(t *Transaction, limit int) (string, error) {
+func (ts *Transactions) seal(t *Transaction, limit int) (string, error) {
 	for {
 		plain, err := json.Marshal(t)
 		if err != nil {
 			return "", refusal.Internal.Wrap(err)
 		}
-		sealed := ts.Keyring.Seal(Purpose, ID(t.State), plain)
+		sealed := ts.Keyring.Seal(purpose, ID(t.State), plain)
 		if len(sealed) <= limit {
 			return sealed, nil
 		}
@@ -155,12 +153,12 @@ func (ts *Transactions) Seal(t *Transaction, limit int) (string, error) {
 	}
 }
 
-// HasCode, hasIDToken and hasAccessToken say what the answer must bring.
-func (t *Transaction) HasCode() bool { return t.has("code") }
+// hasCode, hasIDToken and hasAccessToken say what the answer must bring.
+func (t *Transaction) hasCode() bool { return t.has("code") }
 
-func (t *Transaction) HasIDToken() bool { return t.has("id_token") }
+func (t *Transaction) hasIDToken() bool { return t.has("id_token") }
 
-func (t *Transaction) HasAccessToken() bool { return t.has("token") }
+func (t *Transaction) hasAccessToken() bool { return t.has("token") }
 
 func (t *Transaction) has(word string) bool {
 	return slices.Contains(strings.Fields(t.ResponseType), word)
@@ -170,12 +168,12 @@ func (t *Transaction) has(word string) bool {
 // the given response types: a login that asked for little must not end where more
 // is checked, or less. Every other outcome is the same for the caller.
 func (ts *Transactions) Open(sealed, state string, types ...string) (*Transaction, error) {
-	plain, _, ok := ts.Keyring.Open(Purpose, ID(state), sealed)
+	plain, _, ok := ts.Keyring.Open(purpose, ID(state), sealed)
 	if !ok {
 		return nil, refusal.NoTransaction.Because("the transaction does not open")
 	}
 	t := &Transaction{}
-	if err := json.Unmarshal(plain, t); err != nil || t.Version != Version {
+	if err := json.Unmarshal(plain, t); err != nil || t.Version != version {
 		return nil, refusal.NoTransaction.Because("the transaction is of another version")
 	}
 	age := time.Duration(ts.Now().Unix()-t.IssuedAt) * time.Second
@@ -248,12 +246,12 @@ func (ts *Transactions) makeRoom(w http.ResponseWriter, jar cookie.Jar, size int
 		value := jar.First(c.Name)
 		total += len(c.Name) + len(value)
 		var t Transaction
-		if plain, _, ok := ts.Keyring.Open(Purpose, id, value); ok && json.Unmarshal(plain, &t) == nil {
+		if plain, _, ok := ts.Keyring.Open(purpose, id, value); ok && json.Unmarshal(plain, &t) == nil {
 			opened = append(opened, open{c, len(c.Name) + len(value), t.IssuedAt})
 		}
 	}
 	slices.SortStableFunc(opened, func(a, b open) int { return cmp.Compare(a.issuedAt, b.issuedAt) })
-	for len(opened) > 0 && (len(opened) >= maxOpenTransactions || total > MaxSize) {
+	for len(opened) > 0 && (len(opened) >= maxOpenTransactions || total > maxSize) {
 		opened[0].cookie.Delete(w, jar)
 		total -= opened[0].size
 		opened = opened[1:]
@@ -265,7 +263,7 @@ func (ts *Transactions) makeRoom(w http.ResponseWriter, jar cookie.Jar, size int
 func (ts *Transactions) Forget(w http.ResponseWriter, jar cookie.Jar) {
 	ids := ts.ids(jar)
 	for _, id := range ids[:min(len(ids), cookie.MaxDeleted)] {
-		if _, _, ok := ts.Keyring.Open(Purpose, id, jar.First(ts.Cookies.transaction.Name+id)); ok {
+		if _, _, ok := ts.Keyring.Open(purpose, id, jar.First(ts.Cookies.transaction.Name+id)); ok {
 			ts.cookie(id).Delete(w, jar)
 		}
 	}

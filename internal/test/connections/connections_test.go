@@ -563,7 +563,7 @@ func TestConnectionParameter(t *testing.T) {
 		t.Errorf("without a list: %v %v %v after %d requests", sent("github"), sent("facebook"), sent("<script>"), e.Tenant.Calls(testkit.ManagementEndpoint))
 	}
 	testkit.Must(e.Strategy.GetConnections(t.Context()))
-	if !sent("github") || !sent("customer-saml") || sent("facebook") || !strings.Contains(e.Log.String(), "connection ignored") {
+	if !sent("github") || !sent("customer-saml") || sent("facebook") || !strings.Contains(e.Log.String(), "is not a connection of the application") {
 		t.Errorf("with a list: %v %v %v", sent("github"), sent("customer-saml"), sent("facebook"))
 	}
 }

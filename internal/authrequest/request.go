@@ -1,0 +1,424 @@
+// Package authrequest has what one login asks the tenant for: the Authentication Request
+// of OpenID Connect Core 1.0, Section 3.1.2.1, as options fill it and as links name it.
+//
+// The package does not know how a login is made: neither transactions nor endpoints nor
+// requests of browsers.
+package authrequest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
+)
+
+// A Request is what one login asks the tenant for. Options fill it.
+type Request struct {
+	Params      url.Values // beside those that bind the answer to the login
+	Scopes      []string   // nil for those of the configuration
+	AppState    json.RawMessage
+	MaxAge      *int // seconds
+	RequiredACR []string
+	Silent      bool // nobody asked for it
+	Popup       *Popup
+
+	returnTo     string
+	organization string
+	invitation   bool
+
+	errs []error
+}
+
+// An Option sets one thing of a request.
+type Option func(*Request)
+
+// New applies options, later ones over earlier ones. Nil is a mistake. The
+// error has every mistake.
+func New(options ...Option) (*Request, error) {
+	r := &Request{Params: url.Values{}}
+	for _, o := range options {
+		if o == nil {
+			r.fail("a login option is nil")
+			continue
+		}
+		o(r)
+	}
+	if r.invitation && r.organization == "" {
+		r.fail("an invitation needs its organization")
+	}
+	if r.invitation && !r.Params.Has("prompt") {
+		r.Params.Set("prompt", "login")
+	}
+	return r, errors.Join(r.errs...)
+}
+
+// Organization returns the id or the name of the organization to log in to, if the
+// login is to one.
+func (r *Request) Organization() string { return r.organization }
+
+// ReturnTo returns where the browser is to go after the login. The text is as the
+// option has given it: the caller decides whether it is safe.
+func (r *Request) ReturnTo() string {
+	if r.invitation {
+		return "" // somebody who joins begins at the first page
+	}
+	return r.returnTo
+}
+
+// IsMetBy reports whether a session in the given organization is all that the
+// request asks for, so that the tenant need not be asked.
+func (r *Request) IsMetBy(orgID, orgName string) bool {
+	if r.invitation || r.MaxAge != nil || r.RequiredACR != nil || r.AppState != nil || r.Popup != nil {
+		return false
+	}
+	if o := r.organization; o != "" && o != orgID && !strings.EqualFold(o, orgName) {
+		return false
+	}
+	for name := range r.Params {
+		if !slices.Contains([]string{"audience", "organization", "screen_hint", "ui_locales"}, name) {
+			return false
+		}
+	}
+	return true
+}
+
+// Link returns the request as the query of a link to the login route. Not every
+// option may come from a link, which anybody can make.
+func (r *Request) Link() (url.Values, error) {
+	query := url.Values{}
+	for name, values := range r.Params {
+		if !slices.Contains([]string{"organization", "login_hint", "prompt", "screen_hint", "ui_locales"}, name) {
+			return nil, refusal.LoginOption.Because("the login route does not take %s from a link; give the option to LoginHandler", name)
+		}
+		query[name] = values
+	}
+	if r.Scopes != nil || r.AppState != nil || r.Popup != nil {
+		return nil, refusal.LoginOption.Because("scopes, pop-ups and state of the application cannot be part of a link; give the option to LoginHandler")
+	}
+	if r.returnTo != "" {
+		query.Set("returnTo", r.returnTo)
+	}
+	return query, nil
+}
+
+func (r *Request) fail(format string, args ...any) {
+	r.errs = append(r.errs, fmt.Errorf(format, args...))
+}
+
+// named is text for a parameter that names something. An empty name is more likely
+// a variable that was not set than a wish.
+func (r *Request) named(name, value string, limit int) {
+	if value == "" {
+		r.fail("%s is empty; leave the option out", name)
+	}
+	r.text(name, value, limit)
+}
+
+// text sets a parameter to a text without control characters, which mean nothing in
+// a parameter and must not get into URLs, headers and logs.
+func (r *Request) text(name, value string, limit int) {
+	if len(value) > limit {
+		r.fail("%s has %d bytes, the limit is %d", name, len(value), limit)
+	}
+	if !syntax.CleanText(value) {
+		r.fail("%s has control characters or is not UTF-8", name)
+	}
+	r.Params.Set(name, value)
+}
+
+// A Popup is what the callback has to know of a login in a window of its own.
+type Popup struct {
+	Origin string   `json:"o"`
+	Tokens []string `json:"t,omitempty"`
+}
+
+// Connection asks for one connection, by its name.
+func Connection(name string) Option {
+	return func(r *Request) { r.named("connection", name, 128) }
+}
+
+// Organization asks for an organization, by its id or its name.
+func Organization(idOrName string) Option {
+	return func(r *Request) {
+		r.named("organization", idOrName, 128)
+		r.organization = idOrName
+	}
+}
+
+// Invitation accepts an invitation to an organization.
+func Invitation(ticket, orgID string) Option {
+	return func(r *Request) {
+		Organization(orgID)(r)
+		r.named("invitation", ticket, 512)
+		r.invitation = true
+	}
+}
+
+// Hint fills in what the person logs in with.
+func Hint(hint string) Option {
+	return func(r *Request) { r.text("login_hint", hint, 320) }
+}
+
+// Prompt says what the tenant must show (OpenID Connect Core 1.0, Section 3.1.2.1).
+func Prompt(prompt string) Option {
+	return func(r *Request) {
+		for value := range strings.SplitSeq(prompt, " ") {
+			if !slices.Contains([]string{"none", "login", "consent", "select_account"}, value) {
+				r.fail("prompt has the unknown value %q", value)
+			}
+		}
+		r.Params.Set("prompt", prompt)
+	}
+}
+
+// Silent asks for a login that shows nothing, of which the person need not know.
+func Silent(r *Request) {
+	Prompt("none")(r)
+	// The page itself makes the way to the tenant and back.
+	r.Silent, r.Popup = true, nil
+}
+
+// ScreenHint names the screen that the tenant shows first.
+func ScreenHint(screen string) Option {
+	return func(r *Request) { r.named("screen_hint", screen, 32) }
+}
+
+const letters, digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", "0123456789"
+
+// UILocales asks for languages.
+func UILocales(locales string) Option {
+	return func(r *Request) {
+		if strings.Trim(locales, letters+digits+" _-") != "" {
+			r.fail("ui_locales %q is not a list of language tags", locales)
+		}
+		r.named("ui_locales", locales, 64)
+	}
+}
+
+// MaxAge asks for an authentication that is no older, in whole seconds.
+func MaxAge(age time.Duration) Option {
+	return func(r *Request) {
+		if age < 0 {
+			r.fail("max_age %v is negative", age)
+			return
+		}
+		seconds := int(age / time.Second)
+		r.MaxAge = &seconds
+		r.Params.Set("max_age", strconv.Itoa(seconds))
+	}
+}
+
+// ACR asks for authentication context classes. If they are required, the ID token
+// must have one of them.
+func ACR(required bool, values ...string) Option {
+	values = slices.Clone(values)
+	return func(r *Request) {
+		r.RequiredACR = nil
+		if required {
+			if len(values) == 0 || slices.Contains(values, "") {
+				r.fail("a required acr is empty")
+			}
+			r.RequiredACR = values
+		}
+		r.text("acr_values", strings.Join(values, " "), 512)
+	}
+}
+
+// Scopes asks for scopes in place of the configured ones, and for openid.
+func Scopes(scopes ...string) Option {
+	scopes = slices.Clone(scopes)
+	return func(r *Request) {
+		set, err := syntax.Scopes(scopes)
+		if err != nil {
+			r.fail("%v", err)
+		}
+		if !slices.Contains(set, "openid") {
+			set = append([]string{"openid"}, set...)
+		}
+		r.Scopes = set
+	}
+}
+
+// Audience asks for an access token for an API.
+func Audience(identifier string) Option {
+	return func(r *Request) { r.named("audience", identifier, 600) }
+}
+
+// ReturnTo says where the browser is to go after the login.
+func ReturnTo(target string) Option {
+	return func(r *Request) { r.returnTo = target }
+}
+
+// AppState keeps a value of the application until the callback.
+func AppState(state any) Option {
+	return func(r *Request) {
+		const limit = 1024
+		encoded, err := json.Marshal(state)
+		if err != nil {
+			r.fail("the state of the application cannot be encoded: %v", err)
+		} else if len(encoded) > limit {
+			r.fail("the state of the application has %d bytes, the limit is %d", len(encoded), limit)
+		}
+		r.AppState = encoded
+	}
+}
+
+// PopUp is for a login in a window of its own, whose opener has the given origin
+// and gets the named tokens.
+func PopUp(openerOrigin string, tokens ...string) Option {
+	tokens = slices.Clone(tokens)
+	return func(r *Request) {
+		if origin, err := discovery.Origin(openerOrigin); err != nil || origin != openerOrigin {
+			r.fail("the origin %q of a pop-up must be one such as https://app.example.com", openerOrigin)
+		}
+		for _, name := range tokens {
+			if name != "access_token" && name != "id_token" {
+				r.fail(`a pop-up can be given "access_token" and "id_token", not %q`, name)
+			}
+		}
+		r.Popup = &Popup{Origin: openerOrigin, Tokens: tokens}
+	}
+}
+
+// Param sets a parameter that has no option of its own. Without a value it takes
+// back what an earlier option has set.
+func Param(name string, value ...string) Option {
+	value = slices.Clone(value)
+	return func(r *Request) {
+		if len(value) == 0 {
+			r.takeBack(name)
+			return
+		}
+		if err := CheckParam(name); err != nil {
+			r.fail("%v", err)
+			return
+		}
+		if len(value) > 1 {
+			r.fail("the parameter %s has %d values", name, len(value))
+		}
+		r.text(name, value[0], 1024)
+	}
+}
+
+func (r *Request) takeBack(name string) {
+	r.Params.Del(name)
+	switch name {
+	case "scope":
+		r.Scopes = nil
+	case "max_age":
+		r.MaxAge = nil
+	case "acr_values":
+		r.RequiredACR = nil
+	case "organization":
+		r.organization = ""
+	case "invitation":
+		r.invitation = false
+	}
+}
+
+// ownParams are never set or changed from outside: state, nonce and the code
+// challenge bind the answer to this login, the others say who asks and where
+// the answer goes.
+var ownParams = []string{
+	"client_id", "redirect_uri", "response_type", "response_mode", "state", "nonce", "code_challenge", "code_challenge_method",
+	"request", "request_uri", "dpop_jkt", "client_secret", "client_assertion", "client_assertion_type",
+}
+
+// optionOf names the option for the parameters that have one.
+var optionOf = map[string]string{
+	"scope":        "WithScopes",
+	"audience":     "WithAudience",
+	"connection":   "WithConnection",
+	"organization": "WithOrganization",
+	"invitation":   "WithInvitation",
+	"login_hint":   "WithLoginHint",
+	"prompt":       "WithPrompt",
+	"screen_hint":  "WithScreenHint",
+	"ui_locales":   "WithUILocales",
+	"max_age":      "WithMaxAge",
+	"acr_values":   "WithACRValues or WithRequiredACR",
+}
+
+// CheckParam refuses the name of a parameter that Param must not set.
+func CheckParam(name string) error {
+	switch {
+	case slices.Contains(ownParams, name):
+		return fmt.Errorf("the parameter %s is set by the library alone", name)
+	case optionOf[name] != "":
+		return fmt.Errorf("the parameter %s is set with %s", name, optionOf[name])
+	case name == "" || strings.Trim(name, letters+digits+"-_.:") != "" || len(name) > 64:
+		return fmt.Errorf("%q is no name of a parameter", name)
+	}
+	return nil
+}
+
+// Links says what the login route takes from the query of a link, or from a form,
+// beside what every application takes.
+type Links struct {
+	Organizations bool     // organization and invitation
+	Organization  string   // of every login, which a link cannot change
+	Params        []string // further parameters
+	// Known reports whether a connection may be asked for.
+	Known func(connection, organization string) bool
+	// Ignored is told of each parameter that is left out.
+	Ignored func(name string, why error)
+}
+
+// Options reads a query. What cannot be used is left out: a person who follows a bad
+// link can still log in.
+func (l Links) Options(query url.Values) []Option {
+	var options []Option
+	take := func(name string, option func(string) Option) {
+		value := query.Get(name)
+		if value == "" {
+			return
+		}
+		o := option(value)
+		if _, err := New(o); err != nil {
+			l.Ignored(name, err)
+			return
+		}
+		options = append(options, o)
+	}
+	take("returnTo", ReturnTo)
+	take("login_hint", Hint)
+	take("prompt", Prompt)
+	take("ui_locales", UILocales)
+	if hint := query.Get("screen_hint"); hint == "signup" || hint == "login" {
+		take("screen_hint", ScreenHint)
+	}
+	organization, invitation := query.Get("organization"), query.Get("invitation")
+	if !l.Organizations || l.Organization != "" && organization != l.Organization {
+		organization, invitation = "", ""
+	}
+	switch {
+	case invitation != "":
+		// Without its organization this is an error, which the person sees: the link
+		// in an e-mail was cut, and without the invitation the login would fail later
+		// with an error that does not say why.
+		options = append(options, Invitation(invitation, organization))
+	case organization != "":
+		take("organization", Organization)
+	}
+	in := organization
+	if in == "" {
+		in = l.Organization
+	}
+	if name := query.Get("connection"); l.Known(name, in) {
+		take("connection", Connection)
+	} else if name != "" {
+		l.Ignored("connection", fmt.Errorf("%.100q is not a connection of the application", name))
+	}
+	for _, name := range l.Params {
+		take(name, func(value string) Option { return Param(name, value) })
+	}
+	return options
+}

@@ -1,0 +1,423 @@
+package login
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/authrequest"
+	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/fault"
+	"github.com/seed-15d5a55c/auth0/internal/idtoken"
+	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/secret"
+	"golang.org/x/oauth2"
+)
+
+// Config is what all logins of an application have in common.
+type Config struct {
+	Client       *provider.Client
+	IDTokens     *idtoken.Verifier
+	ResponseType string
+	ResponseMode string
+	Scopes       []string // with openid
+	Pushed       bool     // pushed authorization requests (RFC 9126)
+	// CheckOrganization, if not nil, decides about the id of the organization that a
+	// person has logged in to. Every login must then be one to an organization.
+	CheckOrganization func(ctx context.Context, orgID string) error
+	Now               func() time.Time
+}
+
+// A Flow is the Authorization Code Flow, the Implicit Flow and the Hybrid Flow of
+// OpenID Connect Core 1.0, Sections 3.1 to 3.3, all with PKCE where there is a code.
+type Flow struct {
+	Config
+	pushing   *provider.Limit // pushed authorization requests
+	redeeming *provider.Limit // codes that the tenant refuses
+}
+
+// NewFlow returns a flow.
+func NewFlow(c Config) *Flow {
+	return &Flow{
+		Config:    c,
+		pushing:   provider.NewLimit(provider.PushedPerSecond, provider.PushedBurst),
+		redeeming: provider.NewLimit(provider.RefusedCodesPerSecond, provider.RefusedCodesBurst),
+	}
+}
+
+// A Place is where the answer to a login goes.
+type Place struct {
+	RedirectURI string
+	ReturnTo    string // after the login; it must be safe
+	// ResponseType is empty for the configured one.
+	ResponseType string
+}
+
+// Begin returns the URL of the Authentication Request (OpenID Connect Core 1.0,
+// Section 3.1.2.1), and the transaction that will know its answer.
+func (f *Flow) Begin(ctx context.Context, at Place, r *authrequest.Request) (authURL string, t *Transaction, err error) {
+	ep, err := f.Client.Endpoints(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	query, t := f.Authentication(at, r)
+	if f.Pushed {
+		requestURI, err := f.push(ctx, query)
+		if err != nil {
+			return "", nil, err
+		}
+		query = url.Values{"client_id": query["client_id"], "request_uri": {requestURI}} // RFC 9126, Section 4
+	}
+	separator := "?"
+	if strings.Contains(ep.AuthorizationEndpoint, "?") {
+		separator = "&"
+	}
+	return ep.AuthorizationEndpoint + separator + query.Encode(), t, nil
+}
+
+// Authentication returns the parameters of an Authentication Request, and the
+// transaction that will know its answer.
+func (f *Flow) Authentication(at Place, r *authrequest.Request) (url.Values, *Transaction) {
+	scopes := r.Scopes
+	if scopes == nil {
+		scopes = f.Scopes
+	}
+	t := f.Transaction(at)
+	t.Nonce = secret.Random()
+	t.MaxAge, t.RequiredACR, t.Organization = r.MaxAge, r.RequiredACR, r.Organization()
+	t.Audience, t.Scope = r.Params.Get("audience"), strings.Join(scopes, " ")
+	t.Silent, t.AppState, t.Popup = r.Silent, r.AppState, r.Popup
+	query := url.Values{
+		"response_type": {t.ResponseType},
+		"client_id":     {t.ClientID},
+		"redirect_uri":  {t.RedirectURI},
+		"scope":         {t.Scope},
+		"state":         {t.State},
+		"nonce":         {t.Nonce},
+	}
+	if t.hasCode() {
+		query.Set("code_challenge", oauth2.S256ChallengeFromVerifier(t.Verifier))
+		query.Set("code_challenge_method", "S256")
+	}
+	// The fragment is what the types of the implicit grant have by default.
+	if at.ResponseType == "" && f.ResponseMode != "query" {
+		query.Set("response_mode", f.ResponseMode)
+	}
+	maps.Copy(query, r.Params)
+	return query, t
+}
+
+// Transaction begins a transaction for an answer that goes to a place.
+func (f *Flow) Transaction(at Place) *Transaction {
+	return &Transaction{
+		Version:      version,
+		ResponseType: cmp.Or(at.ResponseType, f.ResponseType),
+		State:        secret.Random(),
+		Verifier:     oauth2.GenerateVerifier(),
+		IssuedAt:     f.Now().Unix(),
+		Base:         f.Client.Tenant.Issuer,
+		ClientID:     f.Client.ID,
+		RedirectURI:  at.RedirectURI,
+		ReturnTo:     at.ReturnTo,
+	}
+}
+
+// push sends an authorization request to the tenant directly and returns the URI
+// that stands for it (RFC 9126). The browser then carries nothing that could be
+// read, changed or made up. The URI's lifetime does not matter here: the browser
+// goes there at once.
+func (f *Flow) push(ctx context.Context, request url.Values) (requestURI string, err error) {
+	if err := f.pushing.Take(); err != nil {
+		return "", err
+	}
+	resp, err := f.Client.Post(ctx, provider.ParEndpoint, request)
+	switch {
+	case errors.Is(err, provider.ErrNoEndpoint):
+		return "", refusal.Misconfigured.Because("Config.PushedAuthorizationRequests is set, and the tenant does not allow them: %w", err)
+	case err != nil:
+		return "", provider.PushError(err)
+	case resp.Status != http.StatusCreated: // RFC 9126, Section 2.2
+		err := provider.ParseError(resp.Status, resp.Header, resp.Body)
+		f.pushing.Settle(err)
+		return "", provider.PushError(err)
+	}
+	const longest = 2048
+	var got struct {
+		RequestURI string `json:"request_uri"`
+	}
+	if json.Unmarshal(resp.Body, &got) != nil || got.RequestURI == "" || len(got.RequestURI) > longest {
+		return "", refusal.TenantAnswer.Because("the answer to the pushed request has no request_uri")
+	}
+	return got.RequestURI, nil
+}
+
+// CheckPage refuses a request that cannot end at the callback.
+func (f *Flow) CheckPage(r *authrequest.Request) error {
+	if r.Popup != nil && slices.Contains(r.Popup.Tokens, "access_token") && !strings.Contains(f.ResponseType, "code") {
+		return refusal.LoginOption.Because("WithPopup hands on an access token, which the response type %q has not", f.ResponseType)
+	}
+	return nil
+}
+
+// CheckPlain refuses a request whose answer goes to a program and not to the
+// callback.
+func (f *Flow) CheckPlain(r *authrequest.Request) error {
+	if r.Popup != nil {
+		return refusal.LoginOption.Because("WithPopup is for LoginHandler: its answer is a page of CallbackHandler")
+	}
+	return nil
+}
+
+// ImplicitTypes are the response types of the implicit grant (RFC 6749, Section 4.2;
+// OAuth 2.0 Multiple Response Type Encoding Practices, Section 5).
+var ImplicitTypes = []string{"token", "id_token token"}
+
+// CheckImplicit refuses a request of the implicit grant whose answer could not be
+// checked.
+func (f *Flow) CheckImplicit(responseType string, r *authrequest.Request) error {
+	switch {
+	case !slices.Contains(ImplicitTypes, responseType):
+		return refusal.LoginOption.Because("the response type %.60q is none of %q", responseType, ImplicitTypes)
+	case responseType == "token" && (r.Organization() != "" || r.MaxAge != nil || r.RequiredACR != nil || f.CheckOrganization != nil):
+		return refusal.LoginOption.Because("organization, max_age and acr cannot be checked without an ID token; use the response type %q", ImplicitTypes[1])
+	}
+	return f.CheckPlain(r)
+}
+
+// A Pending login has its answer, and everything that is needed to complete it.
+// Nothing has been used up.
+type Pending struct {
+	flow        *Flow
+	transaction *Transaction
+	answer      Answer
+	endpoints   discovery.Metadata
+	target      string // where a code is redeemed
+	credentials provider.Credentials
+}
+
+// Prepare collects what an answer needs. If it fails, the transaction and the code
+// are as good as before, so that loading the page again can succeed.
+func (f *Flow) Prepare(ctx context.Context, t *Transaction, a Answer) (*Pending, error) {
+	ep, err := f.Client.Endpoints(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p := &Pending{flow: f, transaction: t, answer: a, endpoints: ep}
+	if !t.hasCode() || a.code == "" || a.ErrorCode != "" {
+		return p, nil
+	}
+	if p.target, p.credentials, err = f.Client.Authenticate(ctx, provider.TokenEndpoint); err != nil {
+		return nil, err
+	}
+	return p, f.redeeming.Take()
+}
+
+// A Result is a login that was verified.
+type Result struct {
+	// Identity is who has logged in. It is nil with the response type token, with
+	// which the tenant names nobody.
+	Identity *idtoken.Identity
+	Token    *oauth2.Token // nil with the response type id_token
+}
+
+// Complete turns the tenant's answer into a login. It is all of the callback that
+// is not HTTP with the browser.
+func (p *Pending) Complete(ctx context.Context) (Result, error) {
+	response, err := p.transaction.response(p.endpoints, p.answer, p.flow.Now())
+	if err != nil {
+		return Result{}, err
+	}
+	front, err := p.verifyFront(ctx, response)
+	if err != nil {
+		return Result{}, err
+	}
+	got, err := p.redeem(ctx, front)
+	if err != nil {
+		return Result{}, err
+	}
+	if got.Identity == nil {
+		return got, nil
+	}
+	return got, p.flow.checkOrganization(ctx, p.transaction.Organization, *got.Identity)
+}
+
+// A front is what an answer brings once its ID token, if it has one, is verified.
+// Only from here does a code go on.
+type front struct {
+	code        code
+	id          *idtoken.Identity // nil if the response type has no ID token
+	accessToken *oauth2.Token
+}
+
+// verifyFront checks an ID token that came through the browser, and by it what
+// came beside it. There the hashes must be: code and access token have no other
+// seal (OpenID Connect Core 1.0, Sections 3.2.2.10 and 3.3.2.11).
+func (p *Pending) verifyFront(ctx context.Context, got response) (front, error) {
+	f, t := front{code: got.code, accessToken: got.accessToken}, p.transaction
+	if !t.hasIDToken() {
+		return f, nil
+	}
+	id, err := p.flow.IDTokens.Verify(ctx, p.endpoints, got.idToken, keys.FromAnybody, t.expectation())
+	if err == nil && t.hasCode() {
+		err = idtoken.RequireHash(id, jwt.CodeHash, string(got.code))
+	}
+	if err == nil && t.hasAccessToken() {
+		err = idtoken.RequireHash(id, jwt.AccessTokenHash, got.accessToken.AccessToken)
+	}
+	if err != nil {
+		return front{}, idtoken.Refused(err)
+	}
+	f.id = &id
+	return f, nil
+}
+
+// redeem gets the tokens for a code. Without a code, the answer was all there is.
+func (p *Pending) redeem(ctx context.Context, f front) (Result, error) {
+	if !p.transaction.hasCode() {
+		return Result{f.id, f.accessToken}, nil
+	}
+	tokens, err := p.exchange(ctx, f.code)
+	if err != nil {
+		return Result{}, err
+	}
+	id, err := p.verifyIDToken(ctx, tokens)
+	if err != nil {
+		return Result{}, err
+	}
+	// Section 3.3.3.6: both ID tokens must name one person.
+	if f.id != nil && (f.id.Claims.Issuer != id.Claims.Issuer || f.id.Claims.Subject != id.Claims.Subject) {
+		return Result{}, idtoken.Refused(fault.Claim.Because("the two ID tokens of this login are of different people"))
+	}
+	return Result{&id, tokens.Token}, nil
+}
+
+// tokens are what the token endpoint gave for a code.
+type tokens struct {
+	*oauth2.Token
+	rawIDToken string
+}
+
+// exchange redeems the code (RFC 6749, Section 4.1.3; RFC 7636, Section 4.5).
+// The redirect URI is the one that was sent then, whatever the configuration
+// says now. It is never tried twice: a code is good for one request.
+func (p *Pending) exchange(ctx context.Context, code code) (tokens, error) {
+	config := p.oauth2()
+	opts := append(p.credentials.Configure(config), oauth2.VerifierOption(p.transaction.Verifier))
+	ctx = context.WithValue(ctx, oauth2.HTTPClient, p.flow.Client.HTTP)
+	token, err := config.Exchange(ctx, string(code), opts...)
+	if err != nil {
+		err = provider.CodeError(ctx, err)
+		p.flow.redeeming.Settle(err)
+		return tokens{}, err
+	}
+	p.flow.redeeming.GiveBack() // a code that is good was not made up
+	if kind := token.Type(); kind != "Bearer" {
+		return tokens{}, refusal.TenantAnswer.Because("the token type is %.40q, not Bearer", kind)
+	}
+	const year = 365 * 24 * 60 * 60
+	if token.ExpiresIn < 0 || token.ExpiresIn > year {
+		return tokens{}, refusal.TenantAnswer.Because("expires_in is %d", token.ExpiresIn)
+	}
+	raw, _ := token.Extra("id_token").(string)
+	if raw == "" {
+		return tokens{}, refusal.TenantAnswer.Because("the token response has no id_token")
+	}
+	return tokens{token, raw}, nil
+}
+
+// oauth2 returns the configuration of package oauth2 for one transaction. It
+// is made here and given to nobody: its own methods know neither nonce nor
+// verifier.
+func (p *Pending) oauth2() *oauth2.Config {
+	return &oauth2.Config{
+		ClientID:    p.flow.Client.ID,
+		RedirectURL: p.transaction.RedirectURI,
+		Scopes:      []string{p.transaction.Scope},
+		Endpoint: oauth2.Endpoint{
+			AuthURL:  p.endpoints.AuthorizationEndpoint,
+			TokenURL: p.target,
+			// Said explicitly, because package oauth2 would try both styles and
+			// spend the code on the first.
+			AuthStyle: oauth2.AuthStyleInParams,
+		},
+	}
+}
+
+// verifyIDToken checks the ID token that came with the tokens for a code. The
+// signature is checked here too, where item 6 of OpenID Connect Core 1.0, Section
+// 3.1.3.7 would let us trust TLS.
+func (p *Pending) verifyIDToken(ctx context.Context, tok tokens) (idtoken.Identity, error) {
+	id, err := p.flow.IDTokens.Verify(ctx, p.endpoints, tok.rawIDToken, keys.FromTenant, p.transaction.expectation())
+	if err == nil {
+		err = idtoken.CheckHash(id, jwt.AccessTokenHash, tok.AccessToken) // Section 3.1.3.8
+	}
+	if err != nil {
+		return idtoken.Identity{}, idtoken.Refused(err)
+	}
+	return id, nil
+}
+
+// Granted verifies what a token request without a browser gave, by what the request
+// demands of an authentication. Organization is what the token request asked for.
+func (f *Flow) Granted(ctx context.Context, r *authrequest.Request, organization string, got provider.TokenResponse) (Result, error) {
+	if !strings.EqualFold(got.TokenType, "Bearer") {
+		return Result{}, refusal.TenantAnswer.Wrap(provider.ErrNoBearerToken)
+	}
+	if got.IDToken == "" {
+		return Result{}, refusal.TenantAnswer.Because("the token response has no id_token")
+	}
+	ep, err := f.Client.Endpoints(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	now := f.Now()
+	id, err := f.IDTokens.VerifyGranted(ctx, ep, got.IDToken, idtoken.Expect{ACR: r.RequiredACR, MaxAge: r.MaxAge, Began: now.Unix()})
+	if err == nil {
+		err = idtoken.CheckHash(id, jwt.AccessTokenHash, got.AccessToken)
+	}
+	if err != nil {
+		return Result{}, idtoken.Refused(err)
+	}
+	if r.Organization() != "" {
+		organization = r.Organization()
+	}
+	if err := f.checkOrganization(ctx, organization, id); err != nil {
+		return Result{}, err
+	}
+	token := got.Token(now)
+	token.ExpiresIn = int64(got.Life() / time.Second)
+	return Result{&id, token}, nil
+}
+
+// checkOrganization: a login to an organization must be one to that
+// organization. Its id is compared exactly, its name as Auth0 keeps it, in
+// lower case.
+func (f *Flow) checkOrganization(ctx context.Context, asked string, id idtoken.Identity) error {
+	c := id.Claims
+	switch {
+	case asked == "":
+	case strings.HasPrefix(asked, "org_"):
+		if c.OrgID != asked {
+			return idtoken.Refused(fault.Organization.Because("org_id is %.100q, the login was to %q", c.OrgID, asked))
+		}
+	case !c.Has(jwt.OrgName) || !strings.EqualFold(c.OrgName, asked):
+		return idtoken.Refused(fault.Organization.Because("org_name is %.100q, the login was to %q; the tenant must allow organization names", c.OrgName, asked))
+	}
+	if f.CheckOrganization == nil {
+		return nil
+	}
+	if c.OrgID == "" {
+		return idtoken.Refused(fault.Organization.Because("Config.CheckOrganization is set, and the ID token has no org_id"))
+	}
+	return f.CheckOrganization(ctx, c.OrgID)
+}
