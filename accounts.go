@@ -106,7 +106,7 @@ func (s *Strategy) beginAccount(w http.ResponseWriter, r *http.Request, scopes [
 	if err := s.checkOrigin(r); err != nil {
 		return refusal.CrossSiteConnect.Wrap(err)
 	}
-	record, err := s.recordOf(r)
+	record, err := s.visits.Record(r)
 	if err != nil {
 		return err
 	}
@@ -175,7 +175,7 @@ func (s *Strategy) finishAccount(w http.ResponseWriter, r *http.Request, query u
 		}
 		return err
 	}
-	s.transactions.Drop(w, s.jar(r), t)
+	s.transactions.Drop(w, s.visits.Jar(r), t)
 	if err := s.completeAccount(w, r, t, query); err != nil {
 		return failedLogin(t, asError("connect", err))
 	}
@@ -184,7 +184,7 @@ func (s *Strategy) finishAccount(w http.ResponseWriter, r *http.Request, query u
 }
 
 func (s *Strategy) completeAccount(w http.ResponseWriter, r *http.Request, t *login.Transaction, query url.Values) error {
-	record, err := s.recordOf(r)
+	record, err := s.visits.Record(r)
 	if err != nil {
 		return err
 	}
@@ -290,7 +290,7 @@ func (s *Strategy) disconnectAccount(w http.ResponseWriter, r *http.Request, con
 
 // forgetVaultTokens takes tokens of a connection out of the session.
 func (s *Strategy) forgetVaultTokens(w http.ResponseWriter, r *http.Request, connection string) error {
-	record, err := s.current(w, r)
+	record, err := s.visits.Current(w, r)
 	if err != nil {
 		return err
 	}
@@ -306,7 +306,7 @@ func (s *Strategy) forgetVaultTokens(w http.ResponseWriter, r *http.Request, con
 	if err != nil {
 		return err
 	}
-	return s.sessions.SendTokens(w, s.jar(r), record, changed)
+	return s.sessions.SendTokens(w, s.visits.Jar(r), record, changed)
 }
 
 // accountToken returns a token for the My Account API. All its scopes are asked

@@ -89,6 +89,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/cached"
+	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/directory"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
@@ -98,6 +99,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/returnto"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
+	"github.com/seed-15d5a55c/auth0/internal/visit"
 )
 
 // None, in a field whose zero value means a default, asks for nothing: no
@@ -456,7 +458,8 @@ type Strategy struct {
 	idTokenKeys  *KeySet // keys, unless ID tokens are HS256
 	idTokens     *idtoken.Verifier
 	sessions     *session.Manager
-	cookies      *login.Cookies
+	cookies      *cookie.Names
+	visits       *visit.Visits
 	transactions *login.Transactions
 	returnTo     returnto.Policy
 	refreshing   flights

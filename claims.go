@@ -9,7 +9,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/fault"
@@ -17,8 +16,9 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/memo"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
-	"github.com/seed-15d5a55c/auth0/internal/session"
+	"github.com/seed-15d5a55c/auth0/internal/visit"
 )
 
 // A Token is an access token that was checked. It does not change and may be
@@ -178,7 +178,7 @@ type verified struct {
 	token    *Token
 	inHeader bool // Authorization
 	session  bool // the token came from the session; a session is the principal, so this value is never used as a context
-	decoded  decodedClaims
+	decoded  memo.Types
 }
 
 // Value hides the session of a request that was authenticated by a token: it may be
@@ -187,16 +187,13 @@ func (v *verified) Value(key any) any {
 	switch key.(type) {
 	case verifiedKey:
 		return v
-	case loadedKey:
-		return tokenOnly
+	case visit.Key:
+		return visit.TokenOnly
 	case sessionPathKey:
 		return nil
 	}
 	return v.Context.Value(key)
 }
-
-// tokenOnly is the session of every request whose principal is a token.
-var tokenOnly = &loadedSession{Loaded: &session.Loaded{Err: refusal.LoginRequired.Because("the request was authenticated by an access token, not by a session")}, decoded: &decodedClaims{}}
 
 func verifiedBy(ctx context.Context, a *API) *verified {
 	if v, _ := ctx.Value(verifiedKey{}).(*verified); v != nil && v.by == a {
@@ -236,9 +233,9 @@ func Claims[T any](ctx context.Context) (T, error) {
 	return claims, nil
 }
 
-func decodeClaims[T any](ctx context.Context, text string, decoded *decodedClaims) (T, error) {
+func decodeClaims[T any](ctx context.Context, text string, decoded *memo.Types) (T, error) {
 	var none T
-	claims, err := decoded.as(reflect.TypeFor[T](), func() (any, error) {
+	claims, err := decoded.As(reflect.TypeFor[T](), func() (any, error) {
 		var claims T
 		if err := json.Unmarshal([]byte(text), &claims); err != nil {
 			return nil, err
@@ -267,46 +264,14 @@ func validate(ctx context.Context, values ...any) error {
 
 // claimsOf returns the JSON text of the claims of a request, and where what was
 // decoded of it is kept.
-func claimsOf(ctx context.Context) (string, *decodedClaims) {
+func claimsOf(ctx context.Context) (string, *memo.Types) {
 	if v, _ := ctx.Value(verifiedKey{}).(*verified); v != nil {
 		return v.token.payload, &v.decoded
 	}
-	if loaded, _ := ctx.Value(loadedKey{}).(*loadedSession); loaded != nil && loaded.Record != nil {
-		return string(loaded.Record.Claims), loaded.decoded
+	if loaded := visit.In(ctx); loaded != nil && loaded.Record != nil {
+		return string(loaded.Record.Claims), loaded.Decoded
 	}
 	return "", nil
-}
-
-// decodedClaims keeps the claims of one request by the type they were decoded
-// into.
-type decodedClaims struct {
-	mu     sync.Mutex
-	byType map[reflect.Type]any
-}
-
-// as decodes without the lock, since a method Validate may ask for claims itself.
-func (d *decodedClaims) as(t reflect.Type, decode func() (any, error)) (any, error) {
-	if claims, ok := d.get(t); ok {
-		return claims, nil
-	}
-	claims, err := decode()
-	if err != nil {
-		return nil, err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.byType == nil {
-		d.byType = map[reflect.Type]any{}
-	}
-	d.byType[t] = claims
-	return claims, nil
-}
-
-func (d *decodedClaims) get(t reflect.Type) (any, bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	claims, ok := d.byType[t]
-	return claims, ok
 }
 
 // A ClaimCheck decides about the value of a claim, as package encoding/json

@@ -136,7 +136,7 @@ func linked(e directory.Entry, loginPath string, query url.Values) Connection {
 
 // newConnectionList checks what the configuration says of connections.
 func newConnectionList(p *problems, c Config, s *Strategy) *directory.List {
-	asking := provider.NewLimit(provider.OrganizationsPerSecond, provider.OrganizationsBurst)
+	asking := provider.LimitOrganizations()
 	d := directory.Config{
 		ClientID: c.ClientID, FileBase: c.ConfigurationBaseURL, Client: s.client,
 		Admit: func() error {

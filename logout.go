@@ -34,7 +34,7 @@ func (s *Strategy) logout(w http.ResponseWriter, r *http.Request, opts []LogoutO
 	if err != nil {
 		return refusal.CrossSite.Wrap(err)
 	}
-	record, err := s.recordOf(r)
+	record, err := s.visits.Record(r)
 	if !known && !s.isConfirmed(record, l.confirmation) {
 		switch {
 		case isRefused(err, refusal.LoginRequired):
@@ -94,10 +94,10 @@ func (s *Strategy) endHere(w http.ResponseWriter, r *http.Request, record *sessi
 			record = newest // its refresh token is the one to revoke
 		}
 	}
-	jar := s.jar(r)
+	jar := s.visits.Jar(r)
 	err := s.sessions.End(r.Context(), w, jar)
 	s.transactions.Forget(w, jar)
-	s.noteSilentLogin(w, jar) // or the next page would log them in again
+	s.visits.Marks.NoteSilent(w, jar) // or the next page would log them in again
 	if record == nil {
 		return nil, err
 	}
@@ -147,24 +147,6 @@ func (s *Strategy) isConfirmed(record *session.Record, sealed string) bool {
 	}
 	age := time.Duration(s.now().Unix()-c.IssuedAt) * time.Second
 	return c.SessionID == record.ID && age < confirmLife && age > -time.Minute
-}
-
-// sessionIn reads the session of a request. A request to upgrade is a GET and, with
-// cookies, as powerful as a POST: its session counts only if it comes from a page of
-// the site, and browsers always say from which one (RFC 6455, Section 4.1).
-func (s *Strategy) sessionIn(r *http.Request) *loadedSession {
-	loaded := &loadedSession{Loaded: s.sessions.Load(r.Context(), s.jar(r)), decoded: &decodedClaims{}}
-	if loaded.Record == nil || !browser.Upgrades(r) {
-		return loaded
-	}
-	site, err := s.siteOf(r)
-	if origins := r.Header["Origin"]; err == nil && (len(origins) != 1 || origins[0] != site.Origin) {
-		err = refusal.CrossOrigin.Because("a request to upgrade has the Origin header %.100q, which differs from the origin of the site", origins)
-	}
-	if err != nil {
-		return &loadedSession{Loaded: &session.Loaded{Jar: loaded.Jar, Err: err}, decoded: loaded.decoded}
-	}
-	return loaded
 }
 
 // logoutURL decides where the browser goes: to the tenant, so that the session

@@ -324,7 +324,7 @@ func (s *Strategy) continuedLogin(ctx context.Context, got provider.TokenRespons
 // continueSession adds what a refresh has brought in the end to the session that
 // it was for. Its id is new, as after any authentication.
 func (s *Strategy) continueSession(w http.ResponseWriter, r *http.Request, l *Login) error {
-	previous, err := s.current(w, r)
+	previous, err := s.visits.Current(w, r)
 	if err != nil && !isRefused(err, refusal.LoginRequired) {
 		return err
 	}
@@ -354,5 +354,5 @@ func (s *Strategy) continueSession(w http.ResponseWriter, r *http.Request, l *Lo
 		s.takeClaims(record, refreshed, url.Values{})
 	}
 	keepToken(record, sessionToken(got, l.audience, l.scope, s.now()))
-	return s.sessions.Begin(r.Context(), w, s.jar(r), record, previous.ID)
+	return s.sessions.Begin(r.Context(), w, s.visits.Jar(r), record, previous.ID)
 }

@@ -2,7 +2,6 @@ package auth0
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -195,7 +194,7 @@ func RequireClaims[T any](a *API) func(http.Handler) http.Handler {
 func (a *API) RequireTokenOrSession(s *Strategy) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		bySession := s.LoadUser(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			_, err := s.recordOf(r)
+			_, err := s.visits.Record(r)
 			if err == nil {
 				if err = s.checkOrigin(r); err != nil {
 					err = refusal.CrossOrigin.Wrap(err)
@@ -261,7 +260,7 @@ func (by *sessionPath) token(w http.ResponseWriter, r *http.Request) (*verified,
 	if by.verified != nil {
 		return by.verified, nil
 	}
-	record, err := by.strategy.recordOf(r)
+	record, err := by.strategy.visits.Record(r)
 	if err != nil {
 		return nil, err
 	}
@@ -512,12 +511,12 @@ func (s *Strategy) requireUser(next http.Handler, mayRedirect bool, allow func(U
 	return s.LoadUser(s.handler("session", func(w http.ResponseWriter, r *http.Request) error {
 		user, ok := UserFrom(r.Context())
 		switch {
-		case !ok && isRefused(loadedBy(r.Context(), s).Err, refusal.LoginRequired):
+		case !ok && isRefused(s.visits.In(r.Context()).Err, refusal.LoginRequired):
 			// The principal is a token: a login would change nothing.
 			return s.loginRequired(w, r)
-		case !ok && loadedBy(r.Context(), s).Err != nil:
+		case !ok && s.visits.In(r.Context()).Err != nil:
 			// Sending somebody to log in, who is logged in, would help nobody.
-			return loadedBy(r.Context(), s).Err
+			return s.visits.In(r.Context()).Err
 		case !ok && mayRedirect && browser.Navigates(r):
 			return s.sendToLogin(w, r)
 		case !ok:
@@ -548,57 +547,13 @@ func (s *Strategy) sendToLogin(w http.ResponseWriter, r *http.Request) error {
 	if r.URL.RawQuery != "" {
 		here += "?" + r.URL.RawQuery
 	}
-	if count, _ := s.lostLogins(s.jar(r)); count >= maxLostLogins {
-		s.forgetLostLogins(w, s.jar(r)) // whoever follows the advice is not held up
+	if s.visits.Marks.LosesLogins(w, s.visits.Jar(r)) {
 		e := asError("session", refusal.Loop.New())
 		e.ReturnTo = s.cleanReturnTo(site, here)
 		return e
 	}
 	browser.Redirect(w, site.Path+s.config.LoginPath+"?returnTo="+url.QueryEscape(here), http.StatusFound)
 	return nil
-}
-
-// Logins that were completed, and whose session did not come back, are counted
-// in a cookie of a minute. Whoever merely opens many pages, or logs in and out,
-// is not counted.
-const (
-	maxLostLogins   = 3
-	lostLoginWindow = time.Minute
-)
-
-const purposeLostLogins = "tries"
-
-// lostLogins returns how many logins were lost in this browser, and since when.
-func (s *Strategy) lostLogins(jar cookie.Jar) (count int, since int64) {
-	now := s.now().Unix()
-	c := s.cookies.LostLogins
-	plain, _, ok := s.keyring.Open(purposeLostLogins, c.Name, jar.First(c.Name))
-	if !ok {
-		return 0, now
-	}
-	if _, err := fmt.Sscanf(string(plain), "%d-%d", &count, &since); err != nil || since > now || now-since >= int64(lostLoginWindow/time.Second) {
-		return 0, now
-	}
-	return count, since
-}
-
-// expectSession notes a login whose session must come back.
-func (s *Strategy) expectSession(w http.ResponseWriter, jar cookie.Jar) error {
-	count, since := s.lostLogins(jar)
-	c := s.cookies.LostLogins
-	value := s.keyring.Seal(purposeLostLogins, c.Name, fmt.Appendf(nil, "%d-%d", count+1, since))
-	if err := c.Set(w, jar, value, lostLoginWindow); err != nil {
-		return refusal.Internal.Wrap(err)
-	}
-	return nil
-}
-
-// forgetLostLogins is for a session that has come back.
-func (s *Strategy) forgetLostLogins(w http.ResponseWriter, jar cookie.Jar) {
-	c := s.cookies.LostLogins
-	if _, _, ok := s.keyring.Open(purposeLostLogins, c.Name, jar.First(c.Name)); ok {
-		c.Delete(w, jar)
-	}
 }
 
 // loginRequired answers what cannot be sent to a login page. The scheme of the

@@ -124,7 +124,7 @@ func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []To
 	if err != nil {
 		return session.Token{}, err
 	}
-	record, err := s.current(w, r)
+	record, err := s.visits.Current(w, r)
 	if err != nil {
 		return session.Token{}, err
 	}
@@ -141,7 +141,7 @@ func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []To
 		return s.refresh(ctx, record, wish)
 	})
 	if refreshed != nil {
-		if err := s.sessions.SendTokens(w, s.jar(r), record, refreshed); err != nil {
+		if err := s.sessions.SendTokens(w, s.visits.Jar(r), record, refreshed); err != nil {
 			return session.Token{}, err
 		}
 	}

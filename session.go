@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/oauth2"
 
-	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/login"
@@ -20,6 +19,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/seal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/session"
+	"github.com/seed-15d5a55c/auth0/internal/visit"
 )
 
 // A Session is what is remembered of a person who is logged in.
@@ -55,41 +55,14 @@ func (s *Session) Format(f fmt.State, _ rune) {
 // Session returns the session of a request. The error is [ErrNoSession] if
 // nobody is logged in, and [ErrStoreUnavailable] if that cannot be known.
 func (s *Strategy) Session(r *http.Request) (*Session, error) {
-	record, err := s.recordOf(r)
+	if err := s.ready(); err != nil {
+		return nil, asError("session", err)
+	}
+	record, err := s.visits.Record(r)
 	if err != nil {
 		return nil, asError("session", err)
 	}
 	return newSession(record), nil
-}
-
-func (s *Strategy) recordOf(r *http.Request) (*session.Record, error) {
-	if err := s.ready(); err != nil {
-		return nil, err
-	}
-	loaded := loadedBy(r.Context(), s)
-	if loaded == nil {
-		loaded = s.sessionIn(r)
-	}
-	switch {
-	case loaded.Err != nil:
-		return nil, loaded.Err
-	case loaded.Record == nil:
-		return nil, refusal.LoginRequired.New()
-	}
-	return loaded.Record, nil
-}
-
-// current returns the session of an exchange: that which the response sets, else
-// that of the request, unless it was ended meanwhile.
-func (s *Strategy) current(w http.ResponseWriter, r *http.Request) (*session.Record, error) {
-	if err := s.ready(); err != nil {
-		return nil, err
-	}
-	record, err := s.sessions.Current(r.Context(), w, func() (*session.Record, error) { return s.recordOf(r) })
-	if err == nil && s.sessions.WasEnded(record.ID) {
-		err = refusal.LoginRequired.Because("the session was ended while this request was under way")
-	}
-	return record, err
 }
 
 // SaveSession keeps the changes to a session that [Strategy.Session] returned
@@ -105,8 +78,11 @@ func (s *Strategy) SaveSession(w http.ResponseWriter, r *http.Request, edited *S
 	if edited == nil || edited.record.IsEmpty() {
 		return asError("session", refusal.Internal.Because("the session does not come from Strategy.Session"))
 	}
+	if err := s.ready(); err != nil {
+		return asError("session", err)
+	}
 	before, after := edited.record.Reveal(), maps.Clone(edited.Data)
-	current, err := s.current(w, r)
+	current, err := s.visits.Current(w, r)
 	if err != nil {
 		return asError("session", err)
 	}
@@ -121,7 +97,7 @@ func (s *Strategy) SaveSession(w http.ResponseWriter, r *http.Request, edited *S
 	if err != nil {
 		return asError("session", err)
 	}
-	if err := s.sessions.Send(w, s.jar(r), record); err != nil {
+	if err := s.sessions.Send(w, s.visits.Jar(r), record); err != nil {
 		return asError("session", err)
 	}
 	return nil
@@ -135,7 +111,7 @@ func (s *Strategy) EndSession(w http.ResponseWriter, r *http.Request) error {
 	if err := s.ready(); err != nil {
 		return asError("session", err)
 	}
-	if err := s.sessions.End(r.Context(), w, s.jar(r)); err != nil {
+	if err := s.sessions.End(r.Context(), w, s.visits.Jar(r)); err != nil {
 		return asError("session", err)
 	}
 	return nil
@@ -190,11 +166,11 @@ func (s *Strategy) LoadUser(next http.Handler) http.Handler {
 			s.exit.fail(w, r, "session", err)
 			return
 		}
-		if loadedBy(r.Context(), s) != nil {
+		if s.visits.In(r.Context()) != nil {
 			next.ServeHTTP(w, r)
 			return
 		}
-		r, wrote := s.load(w, r)
+		r, wrote := s.visits.Load(w, r)
 		next.ServeHTTP(w, r)
 		if wrote && !strings.Contains(w.Header().Get("Cache-Control"), "no-store") {
 			s.log.Error("auth0: a handler made a response cacheable that sets the session cookie", "path", r.URL.Path, "cache_control", clip(w.Header().Get("Cache-Control")))
@@ -202,59 +178,10 @@ func (s *Strategy) LoadUser(next http.Handler) http.Handler {
 	})
 }
 
-// load reads the session, writes it if it is due, and returns the request with
-// the session in its context.
-func (s *Strategy) load(w http.ResponseWriter, r *http.Request) (_ *http.Request, wrote bool) {
-	loaded := s.sessionIn(r)
-	cookie.VaryCookie(w.Header())
-	if loaded.Record != nil || loaded.Err != nil {
-		browser.MarkPrivate(w.Header())
-	}
-	if browser.Uses(r) {
-		switch {
-		case loaded.Over:
-			s.cookies.Session.Delete(w, loaded.Jar)
-			wrote = true
-		case loaded.Record != nil:
-			cookie.Uncacheable(w.Header())
-			s.forgetLostLogins(w, loaded.Jar)
-			if wrote = s.sessions.Due(loaded.Loaded, r); wrote {
-				if err := s.sessions.Renew(w, r, loaded.Loaded); err != nil {
-					s.log.Warn("auth0: the session could not be prolonged", "err", clip(err.Error()))
-				}
-			}
-		}
-	}
-	if isRefused(loaded.Err, refusal.Store) {
-		s.log.Warn("auth0: sessions cannot be read", "err", clip(loaded.Err.Error()))
-	}
-	loaded.strategy = s
-	return r.WithContext(context.WithValue(r.Context(), loadedKey{}, loaded)), wrote
-}
-
-type loadedKey struct{}
-
-// A loadedSession is what was found in a request. It is not changed once it is
-// in a context.
-type loadedSession struct {
-	*session.Loaded
-	strategy *Strategy
-	decoded  *decodedClaims
-}
-
-// loadedBy returns what LoadUser of this strategy has found.
-func loadedBy(ctx context.Context, s *Strategy) *loadedSession {
-	loaded, _ := ctx.Value(loadedKey{}).(*loadedSession)
-	if loaded == nil || loaded.strategy != s && loaded != tokenOnly {
-		return nil
-	}
-	return loaded
-}
-
 // UserFrom returns who is logged in, as [Strategy.LoadUser] or
 // [Strategy.RequireLogin] have found out for this request.
 func UserFrom(ctx context.Context) (User, bool) {
-	loaded, _ := ctx.Value(loadedKey{}).(*loadedSession)
+	loaded := visit.In(ctx)
 	if loaded == nil || loaded.Record == nil {
 		return User{}, false
 	}
@@ -306,7 +233,7 @@ func (s *Strategy) startSession(w http.ResponseWriter, r *http.Request, l *Login
 	id := l.identity.Reveal()
 	c := id.Claims
 	l.Data = map[string]string{}
-	jar := s.jar(r)
+	jar := s.visits.Jar(r)
 	previous := s.previousSession(r.Context(), jar, l)
 	if isOf(previous, &c) {
 		maps.Copy(l.Data, previous.Data)
@@ -399,7 +326,7 @@ func (s *Strategy) checkSession(p *problems, c Config) Config {
 	setDefault(&c.CookiePath, "/")
 	setDefault(&c.CookieSameSite, http.SameSiteLaxMode)
 	secure := len(s.sites.List) > 0 && s.sites.List[0].IsSecure()
-	s.cookies = login.NewCookies(cookie.Cookie{
+	s.cookies = cookie.NewNames(cookie.Cookie{
 		Name: c.CookieName, Path: c.CookiePath, Domain: c.CookieDomain, Secure: secure, SameSite: c.CookieSameSite, SessionOnly: c.CookieSessionOnly,
 	}, c.ResponseMode == "form_post")
 	if err := s.cookies.Session.Check(); err != nil {
@@ -420,6 +347,7 @@ func (s *Strategy) checkSession(p *problems, c Config) Config {
 	// tenants have nothing to do with each other.
 	s.keyring = keyring.Bind(strings.TrimSuffix(s.namespace.Issuer, "/"), c.ClientID, bound.Name, bound.Domain, bound.Path)
 	s.transactions = &login.Transactions{Cookies: s.cookies, Keyring: s.keyring, Issuer: s.namespace.Issuer, ClientID: c.ClientID, Now: s.now}
+	marks := visit.Marks{Cookies: s.cookies, Keyring: s.keyring, Now: s.now, Log: s.log, Silent: &s.silent}
 	config := session.Config{
 		Cookie: bound, Keyring: s.keyring, Client: c.ClientID, CountsAsUse: c.CountsAsUse, Now: s.now, Log: s.log,
 		Store: engineStore(c.Store), Revocations: engineStore(c.Revocations), CookiesUntil: c.CookieSessionsUntil,
@@ -433,6 +361,10 @@ func (s *Strategy) checkSession(p *problems, c Config) Config {
 		s.log.Warn("auth0: Config.IdleTimeout is longer than Config.AbsoluteTimeout and has no effect")
 	}
 	s.sessions = session.New(config)
+	s.visits = &visit.Visits{Cookies: s.cookies, Sessions: s.sessions, Marks: marks, Log: s.log, Origin: func(r *http.Request) (string, error) {
+		site, err := s.siteOf(r)
+		return site.Origin, err
+	}}
 	if s.namespace.Static == nil {
 		c.KeepIDToken = true // other providers need it to end their session
 	}
@@ -476,45 +408,6 @@ func (s *Strategy) StartSession(w http.ResponseWriter, r *http.Request, l *Login
 	if err := start(w, r, l); err != nil {
 		return asError("login", err)
 	}
-	s.forgetSilentLogin(w, s.jar(r))
+	s.visits.Marks.ForgetSilent(w, s.visits.Jar(r))
 	return nil
-}
-
-type jarKey struct{}
-
-// A heldJar is in the context of a request whose cookies were read.
-type heldJar struct {
-	of  *login.Cookies
-	jar cookie.Jar
-}
-
-// withJar returns the request with its cookies read, for handlers that look at
-// them more than once.
-func (s *Strategy) withJar(r *http.Request) *http.Request {
-	if len(r.Header["Cookie"]) == 0 {
-		return r
-	}
-	if _, ok := s.heldJar(r.Context()); ok {
-		return r
-	}
-	return r.WithContext(context.WithValue(r.Context(), jarKey{}, heldJar{s.cookies, s.cookies.Read(r)}))
-}
-
-func (s *Strategy) heldJar(ctx context.Context) (cookie.Jar, bool) {
-	if loaded := loadedBy(ctx, s); loaded != nil && loaded != tokenOnly {
-		return loaded.Jar, true
-	}
-	held, ok := ctx.Value(jarKey{}).(heldJar)
-	return held.jar, ok && held.of == s.cookies
-}
-
-// jar returns the cookies of a request.
-func (s *Strategy) jar(r *http.Request) cookie.Jar {
-	if len(r.Header["Cookie"]) == 0 {
-		return cookie.Jar{}
-	}
-	if jar, ok := s.heldJar(r.Context()); ok {
-		return jar
-	}
-	return s.cookies.Read(r)
 }

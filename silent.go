@@ -4,13 +4,10 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/authrequest"
 	"github.com/seed-15d5a55c/auth0/internal/browser"
-	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
@@ -32,13 +29,8 @@ func (s *Strategy) TrySilentLogin(next http.Handler) http.Handler {
 	}))
 }
 
-const (
-	// silentLoginPause is how long it is not tried again.
-	silentLoginPause = 5 * time.Minute
-	// silentMarker, in a query, is for browsers that keep no cookies.
-	silentMarker  = "silent_login=failed"
-	purposeSilent = "silent"
-)
+// silentMarker, in a query, is for browsers that keep no cookies.
+const silentMarker = "silent_login=failed"
 
 // silentRefusals say that the tenant would have to ask the person something
 // (OpenID Connect Core 1.0, Section 3.1.2.6).
@@ -53,9 +45,9 @@ func isSilentRefusal(err error) bool {
 }
 
 func (s *Strategy) maySilentLogin(r *http.Request) bool {
-	loaded := loadedBy(r.Context(), s)
+	loaded := s.visits.In(r.Context())
 	return loaded.Record == nil && loaded.Err == nil && browser.Navigates(r) && r.Method == http.MethodGet && !browser.Prefetches(r) &&
-		!s.triedSilentLogin(loaded.Jar) && !strings.Contains(r.URL.RawQuery, silentMarker)
+		!s.visits.Marks.TriedSilent(loaded.Jar) && !strings.Contains(r.URL.RawQuery, silentMarker)
 }
 
 func (s *Strategy) beginSilentLogin(w http.ResponseWriter, r *http.Request, next http.Handler) error {
@@ -73,44 +65,14 @@ func (s *Strategy) beginSilentLogin(w http.ResponseWriter, r *http.Request, next
 	if err != nil {
 		// A tenant that is down must not take away pages that everybody may see.
 		s.log.Warn("auth0: a silent login could not begin", "err", clip(err.Error()))
-		s.noteSilentLogin(w, s.jar(r))
+		s.visits.Marks.NoteSilent(w, s.visits.Jar(r))
 		next.ServeHTTP(w, r)
 		return nil
 	}
-	s.noteSilentLogin(w, s.jar(r))
+	s.visits.Marks.NoteSilent(w, s.visits.Jar(r))
 	if err := s.keepTransaction(w, r, t); err != nil {
 		return err
 	}
 	browser.Redirect(w, authURL, http.StatusFound)
 	return nil
-}
-
-// noteSilentLogin keeps the next pages from trying.
-func (s *Strategy) noteSilentLogin(w http.ResponseWriter, jar cookie.Jar) {
-	if !s.silent.Load() {
-		return
-	}
-	c := s.cookies.Silent
-	value := s.keyring.Seal(purposeSilent, c.Name, strconv.AppendInt(nil, s.now().Unix(), 10))
-	if err := c.Set(w, jar, value, silentLoginPause); err != nil {
-		s.log.Error("auth0: the cookie of silent logins cannot be set", "err", clip(err.Error()))
-	}
-}
-
-// triedSilentLogin reports whether it was tried lately in this browser.
-func (s *Strategy) triedSilentLogin(jar cookie.Jar) bool {
-	c := s.cookies.Silent
-	plain, _, ok := s.keyring.Open(purposeSilent, c.Name, jar.First(c.Name))
-	if !ok {
-		return false
-	}
-	at, err := strconv.ParseInt(string(plain), 10, 64)
-	age := time.Duration(s.now().Unix()-at) * time.Second
-	return err == nil && age < silentLoginPause
-}
-
-func (s *Strategy) forgetSilentLogin(w http.ResponseWriter, jar cookie.Jar) {
-	if c := s.cookies.Silent; s.triedSilentLogin(jar) {
-		c.Delete(w, jar)
-	}
 }

@@ -108,7 +108,7 @@ func (s *Strategy) handler(op string, f func(http.ResponseWriter, *http.Request)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := s.ready()
 		if err == nil {
-			r = s.withJar(r)
+			r = s.visits.WithJar(r)
 			err = f(w, r)
 		}
 		if err != nil {
@@ -370,7 +370,7 @@ func (s *Strategy) callback(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return failedLogin(t, err)
 	}
-	s.transactions.Drop(w, s.jar(r), t) // single use, whatever comes of it
+	s.transactions.Drop(w, s.visits.Jar(r), t) // single use, whatever comes of it
 	got, err := pending.Complete(r.Context())
 	var l *Login
 	if err == nil {
@@ -396,11 +396,11 @@ func (s *Strategy) enter(w http.ResponseWriter, r *http.Request, l *Login) error
 	if err := s.startSession(w, r, l); err != nil {
 		return err
 	}
-	jar := s.jar(r)
-	if err := s.expectSession(w, jar); err != nil {
+	jar := s.visits.Jar(r)
+	if err := s.visits.Marks.ExpectSession(w, jar); err != nil {
 		return err
 	}
-	s.forgetSilentLogin(w, jar)
+	s.visits.Marks.ForgetSilent(w, jar)
 	return nil
 }
 
@@ -494,8 +494,8 @@ func (s *Strategy) endpoints(ctx context.Context) (discovery.Metadata, error) {
 // keepTransaction hands a transaction to the browser. It notes the session that the
 // browser has, which the login ends.
 func (s *Strategy) keepTransaction(w http.ResponseWriter, r *http.Request, t *login.Transaction) error {
-	jar := s.jar(r)
-	if record, err := s.recordOf(r); err == nil {
+	jar := s.visits.Jar(r)
+	if record, err := s.visits.Record(r); err == nil {
 		t.Session, t.Parts = record.ID, len(s.cookies.Session.Names(jar))
 	}
 	return s.transactions.Keep(w, jar, t)
@@ -503,7 +503,7 @@ func (s *Strategy) keepTransaction(w http.ResponseWriter, r *http.Request, t *lo
 
 // findTransaction returns the transaction of a callback.
 func (s *Strategy) findTransaction(r *http.Request, state, responseType string) (*login.Transaction, error) {
-	t, err := s.transactions.Find(s.jar(r), state, responseType)
+	t, err := s.transactions.Find(s.visits.Jar(r), state, responseType)
 	if err != nil {
 		return nil, err
 	}

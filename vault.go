@@ -125,7 +125,7 @@ func (s *Strategy) connectionToken(w http.ResponseWriter, r *http.Request, recor
 	})
 	// Also if it has failed: then the token that is no good is gone.
 	if changed != nil {
-		if err := s.sessions.SendTokens(w, s.jar(r), record, changed); err != nil {
+		if err := s.sessions.SendTokens(w, s.visits.Jar(r), record, changed); err != nil {
 			return session.Token{}, err
 		}
 	}

@@ -30,14 +30,16 @@ var floor = map[string]string{
 // engines may import the floor, and the engines that the table names. Nothing
 // below the root imports the root, so a cycle cannot be built.
 var engines = map[string]string{
-	"internal/browser":   "",
-	"internal/directory": "internal/tenantapi",
-	"internal/idtoken":   "internal/keys",
-	"internal/keys":      "",
-	"internal/login":     "internal/idtoken internal/provider",
-	"internal/provider":  "internal/keys internal/tenantapi",
-	"internal/session":   "",
-	"internal/tenantapi": "",
+	"internal/browser":     "",
+	"internal/directory":   "internal/tenantapi",
+	"internal/idtoken":     "internal/keys",
+	"internal/keys":        "",
+	"internal/authrequest": "",
+	"internal/login":       "internal/authrequest internal/idtoken internal/keys internal/provider",
+	"internal/provider":    "internal/keys internal/tenantapi",
+	"internal/session":     "",
+	"internal/tenantapi":   "",
+	"internal/visit":       "internal/browser internal/session",
 }
 
 // others are packages for tests and programs. The root may import the floor and

@@ -50,8 +50,8 @@ type Flow struct {
 func NewFlow(c Config) *Flow {
 	return &Flow{
 		Config:    c,
-		pushing:   provider.NewLimit(provider.PushedPerSecond, provider.PushedBurst),
-		redeeming: provider.NewLimit(provider.RefusedCodesPerSecond, provider.RefusedCodesBurst),
+		pushing:   provider.LimitPushed(),
+		redeeming: provider.LimitCodes(),
 	}
 }
 

@@ -83,13 +83,13 @@ const (
 // in places where the state must not.
 func ID(state string) string {
 	hash := sha256.Sum256([]byte(state))
-	return base64.RawURLEncoding.EncodeToString(hash[:])[:transactionIDLength]
+	return base64.RawURLEncoding.EncodeToString(hash[:])[:cookie.IDLength]
 }
 
 // Transactions keeps the logins in progress of one application, in cookies of the
 // browsers that began them.
 type Transactions struct {
-	Cookies  *Cookies
+	Cookies  *cookie.Names
 	Keyring  seal.Keyring
 	Issuer   string
 	ClientID string
@@ -207,7 +207,7 @@ func (ts *Transactions) SessionCookies(t *Transaction) []string {
 }
 
 func (ts *Transactions) cookie(id string) cookie.Cookie {
-	c := ts.Cookies.transaction
+	c := ts.Cookies.Transaction
 	c.Name += id
 	return c
 }
@@ -216,8 +216,8 @@ func (ts *Transactions) cookie(id string) cookie.Cookie {
 // which browsers send them, which is that of their beginning (RFC 6265, Section
 // 5.4).
 func (ts *Transactions) ids(jar cookie.Jar) []string {
-	prefix := ts.Cookies.transaction.Name
-	ids := jar.Names(prefix, len(prefix)+transactionIDLength)
+	prefix := ts.Cookies.Transaction.Name
+	ids := jar.Names(prefix, len(prefix)+cookie.IDLength)
 	for i, name := range ids {
 		ids[i] = strings.TrimPrefix(name, prefix)
 	}
@@ -263,7 +263,7 @@ func (ts *Transactions) makeRoom(w http.ResponseWriter, jar cookie.Jar, size int
 func (ts *Transactions) Forget(w http.ResponseWriter, jar cookie.Jar) {
 	ids := ts.ids(jar)
 	for _, id := range ids[:min(len(ids), cookie.MaxDeleted)] {
-		if _, _, ok := ts.Keyring.Open(purpose, id, jar.First(ts.Cookies.transaction.Name+id)); ok {
+		if _, _, ok := ts.Keyring.Open(purpose, id, jar.First(ts.Cookies.Transaction.Name+id)); ok {
 			ts.cookie(id).Delete(w, jar)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
-// An Limit bounds requests to the tenant that a stranger can cause: with a
+// A Limit bounds requests to the tenant that a stranger can cause: with a
 // bucket, and by leaving the tenant alone for as long as it asks. The limits of
 // the tenant hold for all of its applications together, so that an outsider who
 // uses them up would lock everybody out. The zero value allows nothing.
@@ -24,17 +24,20 @@ type Limit struct {
 	answer    Error // with which the tenant asked
 }
 
-const PushedPerSecond, PushedBurst = 20, 100 // pushed authorization requests
-
-const RefusedCodesPerSecond, RefusedCodesBurst = 20, 100 // codes that the tenant does not know
-
-const OrganizationsPerSecond, OrganizationsBurst = 10, 50 // lists of connections of organizations
-
 // maxHold bounds how long the tenant is left alone, and shortestHold is for a
 // tenant that does not say for how long.
 const maxHold, shortestHold = time.Minute, time.Second
 
-func NewLimit(perSecond, burst float64) *Limit {
+// LimitPushed returns the limit for pushed authorization requests.
+func LimitPushed() *Limit { return newLimit(20, 100) }
+
+// LimitCodes returns the limit for codes that the tenant does not know.
+func LimitCodes() *Limit { return newLimit(20, 100) }
+
+// LimitOrganizations returns the limit for lists of connections of organizations.
+func LimitOrganizations() *Limit { return newLimit(10, 50) }
+
+func newLimit(perSecond, burst float64) *Limit {
 	return &Limit{perSecond: perSecond, burst: burst}
 }
 

@@ -1,0 +1,39 @@
+package memo
+
+import (
+	"reflect"
+	"sync"
+)
+
+// Types remembers what one text was decoded into, by the type.
+type Types struct {
+	mu     sync.Mutex
+	byType map[reflect.Type]any
+}
+
+// As returns what the text was decoded into, and calls decode the first time. It
+// calls decode without the lock, because a method of the type may decode the same
+// text.
+func (d *Types) As(t reflect.Type, decode func() (any, error)) (any, error) {
+	if value, ok := d.get(t); ok {
+		return value, nil
+	}
+	value, err := decode()
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.byType == nil {
+		d.byType = map[reflect.Type]any{}
+	}
+	d.byType[t] = value
+	return value, nil
+}
+
+func (d *Types) get(t reflect.Type) (any, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	value, ok := d.byType[t]
+	return value, ok
+}

@@ -1,0 +1,115 @@
+package visit
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/seal"
+)
+
+// Marks are small sealed values in a browser.
+type Marks struct {
+	Cookies *cookie.Names
+	Keyring seal.Keyring
+	Now     func() time.Time
+	Log     *slog.Logger
+	// Silent reports whether the application has silent logins. Without them nothing
+	// is noted about them.
+	Silent *atomic.Bool
+}
+
+const (
+	purposeLostLogins = "tries"
+	purposeSilent     = "silent"
+
+	// maxLostLogins is how many logins in lostLoginWindow may be lost. Logins that
+	// were completed, and whose session did not come back, count. Many open pages,
+	// or logging in and out, do not count.
+	maxLostLogins   = 3
+	lostLoginWindow = time.Minute
+	// silentPause is how long a silent login is not tried again.
+	silentPause = 5 * time.Minute
+)
+
+// lostLogins returns how many logins were lost in this browser, and since when.
+func (m Marks) lostLogins(jar cookie.Jar) (count int, since int64) {
+	now := m.Now().Unix()
+	plain, ok := m.open(purposeLostLogins, m.Cookies.LostLogins, jar)
+	if !ok {
+		return 0, now
+	}
+	if _, err := fmt.Sscanf(plain, "%d-%d", &count, &since); err != nil || since > now || now-since >= int64(lostLoginWindow/time.Second) {
+		return 0, now
+	}
+	return count, since
+}
+
+// LosesLogins reports whether this browser loses the session of every login, and
+// begins to count anew.
+func (m Marks) LosesLogins(w http.ResponseWriter, jar cookie.Jar) bool {
+	count, _ := m.lostLogins(jar)
+	if count < maxLostLogins {
+		return false
+	}
+	m.FoundSession(w, jar) // a person who follows the advice is not held up
+	return true
+}
+
+// ExpectSession notes a login whose session must come back.
+func (m Marks) ExpectSession(w http.ResponseWriter, jar cookie.Jar) error {
+	count, since := m.lostLogins(jar)
+	c := m.Cookies.LostLogins
+	value := m.Keyring.Seal(purposeLostLogins, c.Name, fmt.Appendf(nil, "%d-%d", count+1, since))
+	if err := c.Set(w, jar, value, lostLoginWindow); err != nil {
+		return refusal.Internal.Wrap(err)
+	}
+	return nil
+}
+
+// FoundSession is for a session that has come back.
+func (m Marks) FoundSession(w http.ResponseWriter, jar cookie.Jar) {
+	if _, ok := m.open(purposeLostLogins, m.Cookies.LostLogins, jar); ok {
+		m.Cookies.LostLogins.Delete(w, jar)
+	}
+}
+
+// NoteSilent keeps the next pages from trying a silent login.
+func (m Marks) NoteSilent(w http.ResponseWriter, jar cookie.Jar) {
+	if !m.Silent.Load() {
+		return
+	}
+	c := m.Cookies.Silent
+	value := m.Keyring.Seal(purposeSilent, c.Name, strconv.AppendInt(nil, m.Now().Unix(), 10))
+	if err := c.Set(w, jar, value, silentPause); err != nil {
+		m.Log.Error("auth0: the cookie of silent logins cannot be set", "err", err)
+	}
+}
+
+// TriedSilent reports whether a silent login was tried lately in this browser.
+func (m Marks) TriedSilent(jar cookie.Jar) bool {
+	plain, ok := m.open(purposeSilent, m.Cookies.Silent, jar)
+	if !ok {
+		return false
+	}
+	at, err := strconv.ParseInt(plain, 10, 64)
+	age := time.Duration(m.Now().Unix()-at) * time.Second
+	return err == nil && age < silentPause
+}
+
+// ForgetSilent is for a login: when it is over, a silent one may be tried.
+func (m Marks) ForgetSilent(w http.ResponseWriter, jar cookie.Jar) {
+	if m.TriedSilent(jar) {
+		m.Cookies.Silent.Delete(w, jar)
+	}
+}
+
+func (m Marks) open(purpose string, c cookie.Cookie, jar cookie.Jar) (string, bool) {
+	plain, _, ok := m.Keyring.Open(purpose, c.Name, jar.First(c.Name))
+	return string(plain), ok
+}

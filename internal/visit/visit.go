@@ -1,0 +1,190 @@
+// Package visit finds the session of a request, once, and keeps it in the context of the
+// request. It also keeps two small marks in a browser: that a login was lost, and that
+// a silent login was tried.
+//
+// The package does not know how a session begins, what a tenant is, or how a request
+// without a session is answered.
+package visit
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"github.com/seed-15d5a55c/auth0/internal/browser"
+	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/memo"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/session"
+)
+
+// Visits finds the sessions of one application.
+type Visits struct {
+	Cookies  *cookie.Names
+	Sessions *session.Manager
+	// Origin returns the origin of the site that a request is for.
+	Origin func(*http.Request) (string, error)
+	Marks  Marks
+	Log    *slog.Logger
+}
+
+// A Visit is what was found in a request. It is not changed once it is in a context.
+type Visit struct {
+	*session.Loaded
+	Decoded *memo.Types // claims of the session
+	of      *Visits
+}
+
+// Key is the key of a Visit in a context.
+type Key struct{}
+
+// TokenOnly is the visit of every request that an access token authenticates.
+var TokenOnly = &Visit{
+	Loaded:  &session.Loaded{Err: refusal.LoginRequired.Because("the request was authenticated by an access token, not by a session")},
+	Decoded: &memo.Types{},
+}
+
+// In returns the visit in a context, nil if there is none.
+func In(ctx context.Context) *Visit {
+	v, _ := ctx.Value(Key{}).(*Visit)
+	return v
+}
+
+// In returns the visit of this application that Load has put into a context, nil if
+// there is none.
+func (vs *Visits) In(ctx context.Context) *Visit {
+	v := In(ctx)
+	if v == nil || v.of != vs && v != TokenOnly {
+		return nil
+	}
+	return v
+}
+
+// find reads the session of a request. A request to upgrade is a GET and, with
+// cookies, as powerful as a POST: its session counts only if it comes from a page of
+// the site, and browsers always say from which one (RFC 6455, Section 4.1).
+func (vs *Visits) find(r *http.Request) *Visit {
+	v := &Visit{Loaded: vs.Sessions.Load(r.Context(), vs.Jar(r)), Decoded: &memo.Types{}, of: vs}
+	if v.Record == nil || !browser.Upgrades(r) {
+		return v
+	}
+	own, err := vs.Origin(r)
+	if origins := r.Header["Origin"]; err == nil && (len(origins) != 1 || origins[0] != own) {
+		err = refusal.CrossOrigin.Because("a request to upgrade has the Origin header %.100q, which differs from the origin of the site", origins)
+	}
+	if err != nil {
+		v.Loaded = &session.Loaded{Jar: v.Jar, Err: err}
+	}
+	return v
+}
+
+// Load finds the session, writes it if that is due, and returns the request with the
+// visit in its context.
+func (vs *Visits) Load(w http.ResponseWriter, r *http.Request) (_ *http.Request, wrote bool) {
+	v := vs.find(r)
+	cookie.VaryCookie(w.Header())
+	if v.Record != nil || v.Err != nil {
+		browser.MarkPrivate(w.Header())
+	}
+	if browser.Uses(r) {
+		wrote = vs.use(w, r, v)
+	}
+	if down, ok := errors.AsType[*session.Error](v.Err); ok && down.Kind == session.StoreDown {
+		vs.Log.Warn("auth0: sessions cannot be read", "err", v.Err)
+	}
+	return r.WithContext(context.WithValue(r.Context(), Key{}, v)), wrote
+}
+
+// use is for a request that uses the session.
+func (vs *Visits) use(w http.ResponseWriter, r *http.Request, v *Visit) (wrote bool) {
+	switch {
+	case v.Over:
+		vs.Cookies.Session.Delete(w, v.Jar)
+		return true
+	case v.Record == nil:
+		return false
+	}
+	cookie.Uncacheable(w.Header())
+	vs.Marks.FoundSession(w, v.Jar)
+	if !vs.Sessions.Due(v.Loaded, r) {
+		return false
+	}
+	if err := vs.Sessions.Renew(w, r, v.Loaded); err != nil {
+		vs.Log.Warn("auth0: the session could not be prolonged", "err", err)
+	}
+	return true
+}
+
+// errNotMade is for the zero value of the types that have a *Visits.
+var errNotMade = refusal.Misconfigured.Because("this Strategy was not made by New")
+
+// Record returns the session of a request. The error says why there is none.
+func (vs *Visits) Record(r *http.Request) (*session.Record, error) {
+	if vs == nil {
+		return nil, errNotMade
+	}
+	v := vs.In(r.Context())
+	if v == nil {
+		v = vs.find(r)
+	}
+	switch {
+	case v.Err != nil:
+		return nil, v.Err
+	case v.Record == nil:
+		return nil, refusal.LoginRequired.New()
+	}
+	return v.Record, nil
+}
+
+// Current returns the session that the response sets. If it sets none, Current
+// returns the session of the request, unless that was ended meanwhile.
+func (vs *Visits) Current(w http.ResponseWriter, r *http.Request) (*session.Record, error) {
+	if vs == nil {
+		return nil, errNotMade
+	}
+	record, err := vs.Sessions.Current(r.Context(), w, func() (*session.Record, error) { return vs.Record(r) })
+	if err == nil && vs.Sessions.WasEnded(record.ID) {
+		err = refusal.LoginRequired.Because("the session was ended while this request was under way")
+	}
+	return record, err
+}
+
+type jarKey struct{}
+
+// A heldJar is in the context of a request whose cookies were read.
+type heldJar struct {
+	of  *Visits
+	jar cookie.Jar
+}
+
+// WithJar returns the request with its cookies read, for handlers that look at
+// them more than once.
+func (vs *Visits) WithJar(r *http.Request) *http.Request {
+	if len(r.Header["Cookie"]) == 0 {
+		return r
+	}
+	if _, ok := vs.held(r.Context()); ok {
+		return r
+	}
+	return r.WithContext(context.WithValue(r.Context(), jarKey{}, heldJar{vs, vs.Cookies.Read(r)}))
+}
+
+func (vs *Visits) held(ctx context.Context) (cookie.Jar, bool) {
+	if v := vs.In(ctx); v != nil && v != TokenOnly {
+		return v.Jar, true
+	}
+	held, ok := ctx.Value(jarKey{}).(heldJar)
+	return held.jar, ok && held.of == vs
+}
+
+// Jar returns the cookies of a request.
+func (vs *Visits) Jar(r *http.Request) cookie.Jar {
+	if len(r.Header["Cookie"]) == 0 {
+		return cookie.Jar{}
+	}
+	if jar, ok := vs.held(r.Context()); ok {
+		return jar
+	}
+	return vs.Cookies.Read(r)
+}
