@@ -91,7 +91,7 @@ func (s *Strategy) DisconnectAccount(w http.ResponseWriter, r *http.Request, con
 }
 
 func (s *Strategy) beginAccount(w http.ResponseWriter, r *http.Request, scopes []string) error {
-	site, err := s.siteOf(r)
+	base, err := s.site.Of(r)
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func (s *Strategy) beginAccount(w http.ResponseWriter, r *http.Request, scopes [
 		e.Description = refusal.CrossSiteConnect.Description
 		return e
 	}
-	if err := s.checkOrigin(r); err != nil {
+	if err := s.site.CheckOrigin(r); err != nil {
 		return refusal.CrossSiteConnect.Wrap(err)
 	}
 	record, err := s.visits.Record(r)
@@ -123,7 +123,7 @@ func (s *Strategy) beginAccount(w http.ResponseWriter, r *http.Request, scopes [
 		return err
 	}
 	t := s.flow.Transaction(login.Place{
-		RedirectURI: site.URL(r.URL.Path), ReturnTo: s.cleanReturnTo(site, values.Get("returnTo")), ResponseType: connectResponse,
+		RedirectURI: base.URL(r.URL.Path), ReturnTo: s.site.ReturnTo(base, values.Get("returnTo")), ResponseType: connectResponse,
 	})
 	body := map[string]any{
 		"connection": connection, "redirect_uri": t.RedirectURI, "state": t.State,

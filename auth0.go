@@ -87,7 +87,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/cached"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/directory"
@@ -96,9 +95,9 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
-	"github.com/seed-15d5a55c/auth0/internal/returnto"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
+	"github.com/seed-15d5a55c/auth0/internal/site"
 	"github.com/seed-15d5a55c/auth0/internal/visit"
 )
 
@@ -449,7 +448,7 @@ type Strategy struct {
 
 	namespace    provider.Tenant
 	application  *provider.Client
-	sites        browser.Bases
+	site         *site.Site
 	organization string // of Config.Login, if every login is to one
 
 	client       *http.Client
@@ -461,7 +460,6 @@ type Strategy struct {
 	cookies      *cookie.Names
 	visits       *visit.Visits
 	transactions *login.Transactions
-	returnTo     returnto.Policy
 	refreshing   flights
 	refused      refusedRefreshes
 	flow         *login.Flow
@@ -489,7 +487,7 @@ func New(c Config) (*Strategy, error) {
 	s.application = newApplication(&p, c, s)
 	checkCredentials(&p, c)
 
-	c = s.checkRoutes(&p, c)
+	s.site = newSite(&p, c, s.log)
 	c = s.checkLogin(&p, c)
 	c = s.checkSession(&p, c)
 	s.connections = newConnectionList(&p, c, s)
@@ -512,7 +510,7 @@ func New(c Config) (*Strategy, error) {
 		Client: s.application, IDTokens: s.idTokens, ResponseType: c.ResponseType, ResponseMode: c.ResponseMode, Scopes: c.Scopes,
 		Pushed: c.PushedAuthorizationRequests, CheckOrganization: organizationHook(c.CheckOrganization), Now: s.now,
 	})
-	s.exit = exit{log: s.log, handler: c.ErrorHandler, loginURL: s.loginURL}
+	s.exit = exit{log: s.log, handler: c.ErrorHandler, loginURL: s.site.LoginURL}
 	return s, nil
 }
 

@@ -6,18 +6,17 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net/netip"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/authrequest"
-	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/publicsecret"
-	"github.com/seed-15d5a55c/auth0/internal/returnto"
+	"github.com/seed-15d5a55c/auth0/internal/site"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
@@ -71,59 +70,13 @@ func checkCredentials(p *problems, c Config) {
 	}
 }
 
-// checkRoutes settles where the application is and what its own paths are.
-func (s *Strategy) checkRoutes(p *problems, c Config) Config {
-	for i, raw := range append([]string{c.BaseURL}, c.BaseURLs...) {
-		field := "BaseURL"
-		if i > 0 {
-			field = "BaseURLs"
-		}
-		place, err := browser.NewBase(raw, c.InsecureHTTP)
-		switch {
-		case err != nil:
-			p.add(field, "%q: %v", raw, err)
-			continue
-		case slices.ContainsFunc(s.sites.List, func(o browser.Base) bool { return o.Host() == place.Host() }):
-			p.add(field, "%q has the host of another base URL", raw)
-		case len(s.sites.List) > 0 && place.IsSecure() != s.sites.List[0].IsSecure():
-			p.add(field, "%q: all base URLs must have the same scheme", raw)
-		case len(s.sites.List) > 0 && place.Path != s.sites.List[0].Path:
-			p.add(field, "%q: all base URLs must have the same path, which is also that of the links to log in", raw)
-		}
-		s.sites.List = append(s.sites.List, place)
-	}
-	s.sites.Proxies = trustedProxies(p, c.TrustedProxies)
-	setDefault(&c.LoginPath, "/auth/login")
-	setDefault(&c.CallbackPath, "/auth/callback")
-	setDefault(&c.LogoutPath, "/auth/logout")
-	setDefault(&c.BackchannelLogoutPath, "/auth/backchannel-logout")
-	setDefault(&c.DefaultReturnTo, "/")
-	paths := []struct{ field, path string }{{"LoginPath", c.LoginPath}, {"CallbackPath", c.CallbackPath}, {"LogoutPath", c.LogoutPath}, {"BackchannelLogoutPath", c.BackchannelLogoutPath}}
-	for i, route := range paths {
-		if !syntax.IsPlainPath(route.path) {
-			p.add(route.field, "%q must be a plain path that begins with a slash", route.path)
-		}
-		for _, other := range paths[:i] {
-			if other.path == route.path {
-				p.add(route.field, "%q is also the %s", route.path, other.field)
-			}
-		}
-	}
-	for _, raw := range c.ReturnToOrigins {
-		if origin, err := discovery.Origin(raw); err != nil || origin != raw {
-			p.add("ReturnToOrigins", "%q must be an origin such as https://admin.example.com", raw)
-		}
-	}
-	s.returnTo = returnto.Policy{Origins: c.ReturnToOrigins}
-	for _, site := range s.sites.List {
-		for _, route := range paths {
-			s.returnTo.Routes = append(s.returnTo.Routes, site.Path+route.path)
-		}
-		if got, ok := s.returnTo.Clean(site.Origin, site.Path+c.DefaultReturnTo); !ok || got != site.Path+c.DefaultReturnTo {
-			p.add("DefaultReturnTo", "%q must be a plain path of the application", c.DefaultReturnTo)
-		}
-	}
-	return c
+// newSite settles where the application is and what its own paths are.
+func newSite(p *problems, c Config, log *slog.Logger) *site.Site {
+	return site.New(site.Config{
+		BaseURL: c.BaseURL, BaseURLs: c.BaseURLs, InsecureHTTP: c.InsecureHTTP, TrustedProxies: c.TrustedProxies,
+		Routes:          site.Routes{Login: c.LoginPath, Callback: c.CallbackPath, Logout: c.LogoutPath, BackchannelLogout: c.BackchannelLogoutPath},
+		DefaultReturnTo: c.DefaultReturnTo, ReturnToOrigins: c.ReturnToOrigins, Log: log,
+	}, p.add)
 }
 
 // checkLogin settles what a login asks for and what is believed.
@@ -177,9 +130,9 @@ func (s *Strategy) checkResponse(p *problems, c Config) Config {
 	switch c.ResponseMode {
 	case "", "query":
 	case "form_post":
-		for _, site := range s.sites.List {
-			if _, err := discovery.Origin(site.Origin); err != nil {
-				p.add("ResponseMode", "form_post needs https: over http to %s no browser would send the cookie of the login", site)
+		for _, base := range s.site.All() {
+			if _, err := discovery.Origin(base.Origin); err != nil {
+				p.add("ResponseMode", "form_post needs https: over http to %s no browser would send the cookie of the login", base)
 			}
 		}
 	default:
@@ -244,30 +197,6 @@ func setDefault[T comparable](field *T, value T) {
 	if *field == zero {
 		*field = value
 	}
-}
-
-// trustedProxies returns prefixes in the form that addresses of peers are compared
-// with, and refuses those that contain the address of no peer.
-func trustedProxies(p *problems, prefixes []netip.Prefix) []netip.Prefix {
-	const mapped = 96 // bits of ::ffff:0:0, RFC 4291, Section 2.5.5.2
-	var known []netip.Prefix
-	for i, prefix := range prefixes {
-		addr, bits := prefix.Addr(), prefix.Bits()
-		if addr.Is4In6() && bits >= mapped {
-			addr, bits = addr.Unmap(), bits-mapped
-			prefix = netip.PrefixFrom(addr, bits)
-		}
-		switch {
-		case !prefix.IsValid():
-			p.add("TrustedProxies", "[%d] is not a prefix; make one with netip.MustParsePrefix", i)
-		case addr.Is4In6():
-			p.add("TrustedProxies", "[%d] is %v, which is wider than all IPv4 addresses; write those as 0.0.0.0/0", i, prefix)
-		case addr.IsMulticast(), addr.IsUnspecified() && prefix.IsSingleIP():
-			p.add("TrustedProxies", "[%d] is %v, from which no request comes", i, prefix)
-		}
-		known = append(known, prefix.Masked())
-	}
-	return known
 }
 
 // newApplication settles which authentication counts: there is exactly one.

@@ -72,7 +72,7 @@ func (s *Strategy) GetConnections(ctx context.Context, opts ...LoginOption) ([]C
 	var buttons []Connection
 	for _, item := range list {
 		if item.Button {
-			buttons = append(buttons, linked(item.Entry, s.sites.List[0].Path+s.config.LoginPath, query))
+			buttons = append(buttons, linked(item.Entry, s.site.All()[0].Path+s.site.Login, query))
 		}
 	}
 	return buttons, nil
@@ -102,7 +102,7 @@ func (s *Strategy) ConnectionForEmail(ctx context.Context, email string, opts ..
 			if query.Get("login_hint") == "" {
 				query.Set("login_hint", email)
 			}
-			return linked(item.Entry, s.sites.List[0].Path+s.config.LoginPath, query), true, nil
+			return linked(item.Entry, s.site.All()[0].Path+s.site.Login, query), true, nil
 		}
 	}
 	return Connection{}, false, nil

@@ -286,7 +286,7 @@ type exit struct {
 	// challenge returns the value of WWW-Authenticate, or nothing.
 	challenge func(*Error) string
 	// loginURL, of a Strategy, is where to begin again.
-	loginURL func(*http.Request, *Error) string
+	loginURL func(r *http.Request, returnTo string) string
 }
 
 // logger is for values that no constructor has made: they refuse everything,
@@ -417,7 +417,7 @@ func (x exit) writePage(w http.ResponseWriter, r *http.Request, e *Error, refere
 	}
 	first, size := utf8.DecodeRuneInString(e.Description)
 	text := string(unicode.ToUpper(first)) + e.Description[size:] + "."
-	fmt.Fprintf(w, "%s\n\nIf it keeps happening, quote this reference: %s\n\n%s\n", text, reference, x.loginURL(r, e))
+	fmt.Fprintf(w, "%s\n\nIf it keeps happening, quote this reference: %s\n\n%s\n", text, reference, x.loginURL(r, e.ReturnTo))
 }
 
 func writeJSON(w http.ResponseWriter, r *http.Request, e *Error) {

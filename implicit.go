@@ -35,8 +35,8 @@ import (
 func (s *Strategy) ImplicitURL(ctx context.Context, responseType, callbackPath string, opts ...LoginOption) (authURL, transaction string, err error) {
 	a, err := s.implicitRequest(responseType, callbackPath, opts)
 	if err == nil {
-		site := s.sites.List[0]
-		at := login.Place{RedirectURI: site.URL(callbackPath), ReturnTo: s.cleanReturnTo(site, a.ReturnTo()), ResponseType: responseType}
+		base := s.site.All()[0]
+		at := login.Place{RedirectURI: base.URL(callbackPath), ReturnTo: s.site.ReturnTo(base, a.ReturnTo()), ResponseType: responseType}
 		authURL, transaction, err = s.beginSealed(ctx, at, a)
 	}
 	if err != nil {
@@ -55,7 +55,7 @@ func (s *Strategy) implicitRequest(responseType, callbackPath string, opts []Log
 		return nil, err
 	case !syntax.IsPlainPath(callbackPath):
 		return nil, refusal.LoginOption.Because("the callback path %.100q is not a plain path that begins with a slash", callbackPath)
-	case callbackPath == s.config.CallbackPath:
+	case callbackPath == s.site.Callback:
 		return nil, refusal.LoginOption.Because("the callback path %q takes other answers; the page needs one of its own", callbackPath)
 	}
 	return a, s.flow.CheckImplicit(responseType, a)

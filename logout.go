@@ -22,7 +22,7 @@ func (s *Strategy) logout(w http.ResponseWriter, r *http.Request, opts []LogoutO
 		browser.NoContent(w)
 		return nil
 	}
-	site, err := s.siteOf(r)
+	base, err := s.site.Of(r)
 	if err != nil {
 		return err
 	}
@@ -30,7 +30,7 @@ func (s *Strategy) logout(w http.ResponseWriter, r *http.Request, opts []LogoutO
 	if err != nil {
 		return err
 	}
-	known, err := browser.LogoutOrigin(r, site)
+	known, err := browser.LogoutOrigin(r, base)
 	if err != nil {
 		return refusal.CrossSite.Wrap(err)
 	}
@@ -40,7 +40,7 @@ func (s *Strategy) logout(w http.ResponseWriter, r *http.Request, opts []LogoutO
 		case isRefused(err, refusal.LoginRequired):
 			// There is no session here, and the one at the tenant must not end
 			// because of a request that may come from anywhere.
-			browser.Redirect(w, s.postLogoutURL(site, l), http.StatusSeeOther)
+			browser.Redirect(w, s.postLogoutURL(base, l), http.StatusSeeOther)
 			return nil
 		case err != nil:
 			return err
@@ -52,7 +52,7 @@ func (s *Strategy) logout(w http.ResponseWriter, r *http.Request, opts []LogoutO
 	if err != nil {
 		return err
 	}
-	target, err := s.logoutURL(r, site, l, ended)
+	target, err := s.logoutURL(r, base, l, ended)
 	if err != nil {
 		return err
 	}
@@ -151,8 +151,8 @@ func (s *Strategy) isConfirmed(record *session.Record, sealed string) bool {
 
 // logoutURL decides where the browser goes: to the tenant, so that the session
 // there ends too, or straight back.
-func (s *Strategy) logoutURL(r *http.Request, site browser.Base, l *logoutRequest, session *Session) (string, error) {
-	back := s.postLogoutURL(site, l)
+func (s *Strategy) logoutURL(r *http.Request, base browser.Base, l *logoutRequest, session *Session) (string, error) {
+	back := s.postLogoutURL(base, l)
 	endpoint := ""
 	switch s.config.LogoutEndpoint {
 	case "local":
@@ -189,15 +189,15 @@ func (s *Strategy) logoutURL(r *http.Request, site browser.Base, l *logoutReques
 
 // postLogoutURL takes the return URL of the options, else that of the link or the
 // form if it is listed, else the default.
-func (s *Strategy) postLogoutURL(site browser.Base, l *logoutRequest) string {
+func (s *Strategy) postLogoutURL(base browser.Base, l *logoutRequest) string {
 	absolute := func(target string) string {
-		if clean, ok := s.returnTo.Clean(site.Origin, target); ok && strings.HasPrefix(clean, "/") {
-			return site.Origin + clean
+		if clean, ok := s.site.Clean(base, target); ok && strings.HasPrefix(clean, "/") {
+			return base.Origin + clean
 		}
 		return target
 	}
 	if l.returnTo != "" {
-		if u := absolute(l.returnTo); strings.HasPrefix(u, site.Origin+"/") || slices.Contains(s.config.PostLogoutURLs, u) {
+		if u := absolute(l.returnTo); strings.HasPrefix(u, base.Origin+"/") || slices.Contains(s.config.PostLogoutURLs, u) {
 			return u
 		}
 		s.log.Warn("auth0: logout: the return URL is not one of Config.PostLogoutURLs")
@@ -210,7 +210,7 @@ func (s *Strategy) postLogoutURL(site browser.Base, l *logoutRequest) string {
 	if len(s.config.PostLogoutURLs) > 0 {
 		return s.config.PostLogoutURLs[0]
 	}
-	return site.String()
+	return base.String()
 }
 
 // v2LogoutURL is Auth0's own way. The parameter federated has no value.

@@ -16,6 +16,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
+	"github.com/seed-15d5a55c/auth0/internal/site"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
@@ -196,7 +197,7 @@ func (a *API) RequireTokenOrSession(s *Strategy) func(http.Handler) http.Handler
 		bySession := s.LoadUser(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			_, err := s.visits.Record(r)
 			if err == nil {
-				if err = s.checkOrigin(r); err != nil {
+				if err = s.site.CheckOrigin(r); err != nil {
 					err = refusal.CrossOrigin.Wrap(err)
 				}
 			}
@@ -216,7 +217,7 @@ func (a *API) RequireTokenOrSession(s *Strategy) func(http.Handler) http.Handler
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if v := verifiedBy(r.Context(), a); v != nil {
 				// A guard outside may have found the token in a cookie.
-				if err := s.checkOrigin(r); err != nil && !v.inHeader {
+				if err := s.site.CheckOrigin(r); err != nil && !v.inHeader {
 					a.refuse(w, r, TokenEvent{}, refusal.CrossOrigin.Wrap(err))
 					return
 				}
@@ -537,32 +538,27 @@ func (s *Strategy) requireUser(next http.Handler, mayRedirect bool, allow func(U
 // tenant lets it through without asking; after three times it gets a page
 // instead.
 func (s *Strategy) sendToLogin(w http.ResponseWriter, r *http.Request) error {
-	site, err := s.siteOf(r)
+	base, err := s.site.Of(r)
 	if err != nil {
 		return err
 	}
-	// EscapedPath, because Path may have become "//host" by decoding; and one
-	// slash at the beginning, because a request for "//host" is a path of ours.
-	here := site.Path + "/" + strings.TrimLeft(r.URL.EscapedPath(), "/")
-	if r.URL.RawQuery != "" {
-		here += "?" + r.URL.RawQuery
-	}
+	here := site.Here(base, r)
 	if s.visits.Marks.LosesLogins(w, s.visits.Jar(r)) {
 		e := asError("session", refusal.Loop.New())
-		e.ReturnTo = s.cleanReturnTo(site, here)
+		e.ReturnTo = s.site.ReturnTo(base, here)
 		return e
 	}
-	browser.Redirect(w, site.Path+s.config.LoginPath+"?returnTo="+url.QueryEscape(here), http.StatusFound)
+	browser.Redirect(w, base.Path+s.site.Login+"?returnTo="+url.QueryEscape(here), http.StatusFound)
 	return nil
 }
 
 // loginRequired answers what cannot be sent to a login page. The scheme of the
 // challenge is one that browsers do not know, so that they show no dialog.
 func (s *Strategy) loginRequired(w http.ResponseWriter, r *http.Request) error {
-	site, err := s.siteOf(r)
+	base, err := s.site.Of(r)
 	if err != nil {
 		return err
 	}
-	w.Header().Set("WWW-Authenticate", `Session login="`+site.Path+s.config.LoginPath+`"`)
+	w.Header().Set("WWW-Authenticate", `Session login="`+base.Path+s.site.Login+`"`)
 	return refusal.LoginRequired.New()
 }

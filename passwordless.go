@@ -84,7 +84,7 @@ func (s *Strategy) sendLink(w http.ResponseWriter, r *http.Request, to Passwordl
 	if to.Email == "" {
 		return refusal.GrantRequest.Because("a link can only be sent by e-mail")
 	}
-	site, err := s.siteOf(r)
+	base, err := s.site.Of(r)
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (s *Strategy) sendLink(w http.ResponseWriter, r *http.Request, to Passwordl
 		return err
 	}
 	// It is never pushed: that would be good for a minute, and mail takes longer.
-	request, t := s.flow.Authentication(s.placeOf(site, a), a)
+	request, t := s.flow.Authentication(s.placeOf(base, a), a)
 	params := map[string]any{}
 	for name := range request {
 		if name != "client_id" && name != "connection" { // which are beside them

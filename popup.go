@@ -15,7 +15,7 @@ func (s *Strategy) answerPopup(w http.ResponseWriter, r *http.Request, t *login.
 	if err != nil {
 		e := errorOf(r.Context(), "callback", err)
 		s.exit.record(r, e)
-		status, target, text, link = e.Status, s.loginURL(r, e), "The login was not completed", "Log in in this window"
+		status, target, text, link = e.Status, s.site.LoginURL(r, e.ReturnTo), "The login was not completed", "Log in in this window"
 		message.Error = e.Reason
 	} else {
 		target, message.ReturnTo = l.ReturnTo, l.ReturnTo
@@ -26,10 +26,10 @@ func (s *Strategy) answerPopup(w http.ResponseWriter, r *http.Request, t *login.
 			message.IDToken = l.identity.Reveal().Raw
 		}
 	}
-	site, siteErr := s.siteOf(r)
+	base, siteErr := s.site.Of(r)
 	browser.WritePopup(w, status, browser.Popup{
 		Message: message, Origin: t.Popup.Origin, Text: text, Target: target, Link: link,
 		// Tokens go to one window and not to whoever listens.
-		Broadcast: siteErr == nil && site.Origin == t.Popup.Origin && len(t.Popup.Tokens) == 0,
+		Broadcast: siteErr == nil && base.Origin == t.Popup.Origin && len(t.Popup.Tokens) == 0,
 	})
 }

@@ -244,11 +244,11 @@ func (s *Strategy) startSession(w http.ResponseWriter, r *http.Request, l *Login
 			return hookError(err, refusal.AfterLogin, outageError)
 		}
 		if l.ReturnTo != chosen {
-			site, err := s.siteOf(r)
+			base, err := s.site.Of(r)
 			if err != nil {
 				return err
 			}
-			l.ReturnTo = s.cleanReturnTo(site, l.ReturnTo)
+			l.ReturnTo = s.site.ReturnTo(base, l.ReturnTo)
 		}
 	}
 	now := s.now().Unix()
@@ -325,7 +325,7 @@ func (s *Strategy) checkSession(p *problems, c Config) Config {
 	setDefault(&c.CookieName, "auth0_session")
 	setDefault(&c.CookiePath, "/")
 	setDefault(&c.CookieSameSite, http.SameSiteLaxMode)
-	secure := len(s.sites.List) > 0 && s.sites.List[0].IsSecure()
+	secure := s.site.IsSecure()
 	s.cookies = cookie.NewNames(cookie.Cookie{
 		Name: c.CookieName, Path: c.CookiePath, Domain: c.CookieDomain, Secure: secure, SameSite: c.CookieSameSite, SessionOnly: c.CookieSessionOnly,
 	}, c.ResponseMode == "form_post")
@@ -361,10 +361,7 @@ func (s *Strategy) checkSession(p *problems, c Config) Config {
 		s.log.Warn("auth0: Config.IdleTimeout is longer than Config.AbsoluteTimeout and has no effect")
 	}
 	s.sessions = session.New(config)
-	s.visits = &visit.Visits{Cookies: s.cookies, Sessions: s.sessions, Marks: marks, Log: s.log, Origin: func(r *http.Request) (string, error) {
-		site, err := s.siteOf(r)
-		return site.Origin, err
-	}}
+	s.visits = &visit.Visits{Cookies: s.cookies, Sessions: s.sessions, Marks: marks, Log: s.log, Origin: s.site.Origin}
 	if s.namespace.Static == nil {
 		c.KeepIDToken = true // other providers need it to end their session
 	}

@@ -2,13 +2,13 @@ package auth0
 
 import (
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/seed-15d5a55c/auth0/internal/authrequest"
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/site"
 )
 
 // TrySilentLogin logs people in who are logged in at the tenant already, for
@@ -51,17 +51,16 @@ func (s *Strategy) maySilentLogin(r *http.Request) bool {
 }
 
 func (s *Strategy) beginSilentLogin(w http.ResponseWriter, r *http.Request, next http.Handler) error {
-	site, err := s.siteOf(r)
+	base, err := s.site.Of(r)
 	if err != nil {
 		return err
 	}
-	here := url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
-	back := WithReturnTo(site.Path + "/" + strings.TrimLeft(here.RequestURI(), "/"))
+	back := WithReturnTo(site.Here(base, r))
 	a, err := s.loginRequest([]LoginOption{back, loginOption(authrequest.Silent)})
 	if err != nil {
 		return err
 	}
-	authURL, t, err := s.flow.Begin(r.Context(), s.placeOf(site, a), a)
+	authURL, t, err := s.flow.Begin(r.Context(), s.placeOf(base, a), a)
 	if err != nil {
 		// A tenant that is down must not take away pages that everybody may see.
 		s.log.Warn("auth0: a silent login could not begin", "err", clip(err.Error()))

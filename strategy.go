@@ -1,13 +1,13 @@
 package auth0
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 
 	"golang.org/x/oauth2"
 
@@ -29,13 +29,16 @@ import (
 // A mux that has a pattern such as "GET /" takes "/auth/" for a conflict. Use
 // [Strategy.Register] there.
 func (s *Strategy) Handler() http.Handler {
+	if s.ready() != nil {
+		return s.handler("login", nil) // which refuses
+	}
 	routes := map[string]http.Handler{
-		s.config.LoginPath:    s.LoginHandler(),
-		s.config.CallbackPath: s.CallbackHandler(),
-		s.config.LogoutPath:   s.LogoutHandler(),
+		s.site.Login:    s.LoginHandler(),
+		s.site.Callback: s.CallbackHandler(),
+		s.site.Logout:   s.LogoutHandler(),
 	}
 	if s.canRevoke() {
-		routes[s.config.BackchannelLogoutPath] = s.BackchannelLogoutHandler()
+		routes[s.site.BackchannelLogout] = s.BackchannelLogoutHandler()
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if h := routes[r.URL.Path]; h != nil {
@@ -48,13 +51,17 @@ func (s *Strategy) Handler() http.Handler {
 
 // Register registers the routes of the strategy on mux, each with its methods.
 func (s *Strategy) Register(mux *http.ServeMux) {
-	mux.Handle("GET "+s.config.LoginPath, s.LoginHandler())
-	mux.Handle("POST "+s.config.LoginPath, s.LoginHandler())
-	mux.Handle(s.callbackMethod()+" "+s.config.CallbackPath, s.CallbackHandler())
-	mux.Handle("GET "+s.config.LogoutPath, s.LogoutHandler())
-	mux.Handle("POST "+s.config.LogoutPath, s.LogoutHandler())
+	if s.ready() != nil {
+		mux.Handle("/", s.Handler())
+		return
+	}
+	mux.Handle("GET "+s.site.Login, s.LoginHandler())
+	mux.Handle("POST "+s.site.Login, s.LoginHandler())
+	mux.Handle(s.callbackMethod()+" "+s.site.Callback, s.CallbackHandler())
+	mux.Handle("GET "+s.site.Logout, s.LogoutHandler())
+	mux.Handle("POST "+s.site.Logout, s.LogoutHandler())
 	if s.canRevoke() {
-		mux.Handle("POST "+s.config.BackchannelLogoutPath, s.BackchannelLogoutHandler())
+		mux.Handle("POST "+s.site.BackchannelLogout, s.BackchannelLogoutHandler())
 	}
 }
 
@@ -148,7 +155,7 @@ func (s *Strategy) authCodeURL(ctx context.Context, opts []LoginOption) (authURL
 	if err := s.flow.CheckPlain(a); err != nil {
 		return "", "", err
 	}
-	return s.beginSealed(ctx, s.placeOf(s.sites.List[0], a), a)
+	return s.beginSealed(ctx, s.placeOf(s.site.All()[0], a), a)
 }
 
 // beginSealed begins a login that something else than [Strategy.CallbackHandler]
@@ -260,7 +267,7 @@ func (s *Strategy) login(w http.ResponseWriter, r *http.Request, opts []LoginOpt
 		browser.NoContent(w)
 		return nil
 	}
-	site, err := s.siteOf(r)
+	base, err := s.site.Of(r)
 	if err != nil {
 		return err
 	}
@@ -272,11 +279,11 @@ func (s *Strategy) login(w http.ResponseWriter, r *http.Request, opts []LoginOpt
 	if err != nil {
 		return err
 	}
-	if target, ok := s.alreadyThere(r, site, a, opts); ok {
+	if target, ok := s.alreadyThere(r, base, a, opts); ok {
 		browser.Redirect(w, target, http.StatusSeeOther)
 		return nil
 	}
-	authURL, t, err := s.flow.Begin(r.Context(), s.placeOf(site, a), a)
+	authURL, t, err := s.flow.Begin(r.Context(), s.placeOf(base, a), a)
 	if err != nil {
 		return err
 	}
@@ -327,28 +334,17 @@ func (s *Strategy) linkOptions(query url.Values) []LoginOption {
 
 // alreadyThere reports whether the request can be sent on at once: somebody is
 // logged in, and nothing is asked for that only the tenant can do.
-func (s *Strategy) alreadyThere(r *http.Request, site browser.Base, a *authrequest.Request, opts []LoginOption) (target string, ok bool) {
+func (s *Strategy) alreadyThere(r *http.Request, base browser.Base, a *authrequest.Request, opts []LoginOption) (target string, ok bool) {
 	session, err := s.Session(r)
 	if err != nil || len(opts) > 0 || !a.IsMetBy(session.User.OrgID, session.User.OrgName) {
 		return "", false
 	}
-	return s.cleanReturnTo(site, a.ReturnTo()), true
+	return s.site.ReturnTo(base, a.ReturnTo()), true
 }
 
 // placeOf says where the answer to a login goes that begins on one of the sites.
-func (s *Strategy) placeOf(site browser.Base, a *authrequest.Request) login.Place {
-	return login.Place{RedirectURI: site.URL(s.config.CallbackPath), ReturnTo: s.cleanReturnTo(site, a.ReturnTo())}
-}
-
-// cleanReturnTo returns a target that is safe to send a browser to.
-func (s *Strategy) cleanReturnTo(site browser.Base, target string) string {
-	if clean, ok := s.returnTo.Clean(site.Origin, target); ok {
-		return clean
-	}
-	if target != "" {
-		s.log.Debug("auth0: return URL refused", "reason", "return_to_refused")
-	}
-	return site.Path + s.config.DefaultReturnTo
+func (s *Strategy) placeOf(base browser.Base, a *authrequest.Request) login.Place {
+	return login.Place{RedirectURI: base.URL(s.site.Callback), ReturnTo: s.site.ReturnTo(base, a.ReturnTo())}
 }
 
 // callback is the Authorization Code Flow from the redirect back to us onwards:
@@ -423,15 +419,7 @@ func (s *Strategy) newLogin(t *login.Transaction, got login.Result) *Login {
 // returnPath is the return URL of a transaction, or the default of its site if
 // there was no room for it.
 func (s *Strategy) returnPath(t *login.Transaction) string {
-	if t.ReturnTo != "" {
-		return t.ReturnTo
-	}
-	for _, site := range s.sites.List {
-		if t.RedirectURI == site.URL(s.config.CallbackPath) {
-			return site.Path + s.config.DefaultReturnTo
-		}
-	}
-	return s.sites.List[0].Path + s.config.DefaultReturnTo
+	return cmp.Or(t.ReturnTo, s.site.CallbackHome(t.RedirectURI))
 }
 
 // withoutTransaction is for callbacks that belong to no login of this browser.
@@ -439,49 +427,18 @@ func (s *Strategy) returnPath(t *login.Transaction) string {
 // and nothing is wrong. Otherwise a page says so: beginning anew by ourselves
 // could go round in circles.
 func (s *Strategy) withoutTransaction(w http.ResponseWriter, r *http.Request, a login.Answer, err error) error {
-	site, siteErr := s.siteOf(r)
+	base, siteErr := s.site.Of(r)
 	if siteErr == nil && s.silent.Load() && slices.Contains(silentRefusals, a.ErrorCode) {
 		// A browser without cookies, which was never asked whether it wants to
 		// log in, must not see an error, and must not be sent round again.
-		browser.Redirect(w, site.Path+s.config.DefaultReturnTo+"?"+silentMarker, http.StatusSeeOther)
+		browser.Redirect(w, s.site.Home(base)+"?"+silentMarker, http.StatusSeeOther)
 		return nil
 	}
 	if _, sessionErr := s.Session(r); sessionErr != nil || siteErr != nil || !isRefused(err, refusal.NoTransaction) {
 		return err
 	}
-	browser.Redirect(w, site.Path+s.config.DefaultReturnTo, http.StatusSeeOther)
+	browser.Redirect(w, s.site.Home(base), http.StatusSeeOther)
 	return nil
-}
-
-// loginURL is where a person begins again, for error pages.
-func (s *Strategy) loginURL(r *http.Request, e *Error) string {
-	site, err := s.siteOf(r)
-	if err != nil {
-		site = s.sites.List[0]
-	}
-	target := site.URL(s.config.LoginPath)
-	if to := e.ReturnTo; to != "" && to != site.Path+s.config.DefaultReturnTo {
-		target += "?returnTo=" + url.QueryEscape(to)
-	}
-	return target
-}
-
-func (s *Strategy) siteOf(r *http.Request) (browser.Base, error) {
-	site, err := s.sites.Of(r)
-	if err != nil {
-		err = refusal.UnknownHost.Wrap(err)
-	}
-	return site, err
-}
-
-// checkOrigin refuses a request that may change something and that a page of
-// another origin has caused.
-func (s *Strategy) checkOrigin(r *http.Request) error {
-	site, err := s.siteOf(r)
-	if err != nil {
-		return err
-	}
-	return browser.CheckOrigin(r, site)
 }
 
 func (s *Strategy) endpoints(ctx context.Context) (discovery.Metadata, error) {
@@ -507,12 +464,7 @@ func (s *Strategy) findTransaction(r *http.Request, state, responseType string) 
 	if err != nil {
 		return nil, err
 	}
-	if site, err := s.siteOf(r); err != nil {
-		return nil, err
-	} else if len(s.sites.List) > 1 && !strings.HasPrefix(t.RedirectURI, site.Origin+"/") {
-		return nil, refusal.NoTransaction.Because("the login was begun on another host")
-	}
-	return t, nil
+	return t, s.site.CheckHost(r, t.RedirectURI)
 }
 
 // failedLogin adds to an error what it interrupted.

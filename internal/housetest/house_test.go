@@ -310,7 +310,7 @@ func lines(t *testing.T, p *checked) int {
 
 // bounds of the root package. Each may only be lowered.
 var bounds = struct{ ring, arrows, files, lines, exported, methods, unexported int }{
-	ring: 23, arrows: 152, files: 32, lines: 8607, exported: 407, methods: 137, unexported: 95,
+	ring: 23, arrows: 151, files: 32, lines: 8478, exported: 407, methods: 132, unexported: 90,
 }
 
 func TestHouse(t *testing.T) {

@@ -38,6 +38,7 @@ var engines = map[string]string{
 	"internal/login":       "internal/authrequest internal/idtoken internal/keys internal/provider",
 	"internal/provider":    "internal/keys internal/tenantapi",
 	"internal/session":     "",
+	"internal/site":        "internal/browser",
 	"internal/tenantapi":   "",
 	"internal/visit":       "internal/browser internal/session",
 }

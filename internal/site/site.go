@@ -1,0 +1,237 @@
+// Package site knows where an application is: its base URLs, its own routes, and the URLs
+// to which it may send a browser.
+//
+// The package does not know what its routes do, sessions, or the tenant.
+package site
+
+import (
+	"cmp"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/seed-15d5a55c/auth0/internal/browser"
+	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/returnto"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
+)
+
+// Config has those fields of the configuration that say where the application is, by
+// the same names.
+type Config struct {
+	BaseURL         string
+	BaseURLs        []string // further ones
+	InsecureHTTP    bool
+	TrustedProxies  []netip.Prefix
+	Routes          Routes // empty ones have a default
+	DefaultReturnTo string
+	ReturnToOrigins []string
+	Log             *slog.Logger
+}
+
+// Routes are the paths of the application's own routes, as this process sees them.
+type Routes struct{ Login, Callback, Logout, BackchannelLogout string }
+
+// A Site is where an application is.
+type Site struct {
+	Routes
+	bases    browser.Bases
+	home     string // path below a base
+	returnTo returnto.Policy
+	log      *slog.Logger
+}
+
+// New checks a configuration. It reports each mistake by its field.
+func New(c Config, mistake func(field, format string, args ...any)) *Site {
+	s := &Site{
+		Routes: Routes{
+			Login:             cmp.Or(c.Routes.Login, "/auth/login"),
+			Callback:          cmp.Or(c.Routes.Callback, "/auth/callback"),
+			Logout:            cmp.Or(c.Routes.Logout, "/auth/logout"),
+			BackchannelLogout: cmp.Or(c.Routes.BackchannelLogout, "/auth/backchannel-logout"),
+		},
+		bases: browser.Bases{List: bases(c, mistake), Proxies: trustedProxies(c.TrustedProxies, mistake)},
+		home:  cmp.Or(c.DefaultReturnTo, "/"), log: c.Log,
+	}
+	s.checkRoutes(mistake)
+	for _, raw := range c.ReturnToOrigins {
+		if origin, err := discovery.Origin(raw); err != nil || origin != raw {
+			mistake("ReturnToOrigins", "%q must be an origin such as https://admin.example.com", raw)
+		}
+	}
+	s.returnTo = returnto.Policy{Origins: slices.Clone(c.ReturnToOrigins)}
+	for _, base := range s.bases.List {
+		for _, path := range []string{s.Login, s.Callback, s.Logout, s.BackchannelLogout} {
+			s.returnTo.Routes = append(s.returnTo.Routes, base.Path+path)
+		}
+		if got, ok := s.returnTo.Clean(base.Origin, s.Home(base)); !ok || got != s.Home(base) {
+			mistake("DefaultReturnTo", "%q must be a plain path of the application", s.home)
+		}
+	}
+	return s
+}
+
+func bases(c Config, mistake func(field, format string, args ...any)) []browser.Base {
+	var list []browser.Base
+	for i, raw := range append([]string{c.BaseURL}, c.BaseURLs...) {
+		field := "BaseURL"
+		if i > 0 {
+			field = "BaseURLs"
+		}
+		base, err := browser.NewBase(raw, c.InsecureHTTP)
+		switch {
+		case err != nil:
+			mistake(field, "%q: %v", raw, err)
+			continue
+		case slices.ContainsFunc(list, func(o browser.Base) bool { return o.Host() == base.Host() }):
+			mistake(field, "%q has the host of another base URL", raw)
+		case len(list) > 0 && base.IsSecure() != list[0].IsSecure():
+			mistake(field, "%q: all base URLs must have the same scheme", raw)
+		case len(list) > 0 && base.Path != list[0].Path:
+			mistake(field, "%q: all base URLs must have the same path, because links to log in have it", raw)
+		}
+		list = append(list, base)
+	}
+	return list
+}
+
+func (s *Site) checkRoutes(mistake func(field, format string, args ...any)) {
+	paths := []struct{ field, path string }{
+		{"LoginPath", s.Login}, {"CallbackPath", s.Callback}, {"LogoutPath", s.Logout}, {"BackchannelLogoutPath", s.BackchannelLogout},
+	}
+	for i, route := range paths {
+		if !syntax.IsPlainPath(route.path) {
+			mistake(route.field, "%q must be a plain path that begins with a slash", route.path)
+		}
+		for _, other := range paths[:i] {
+			if other.path == route.path {
+				mistake(route.field, "%q is also the %s", route.path, other.field)
+			}
+		}
+	}
+}
+
+// trustedProxies returns prefixes in the form with which addresses of peers are
+// compared, and refuses those that contain the address of no peer.
+func trustedProxies(prefixes []netip.Prefix, mistake func(field, format string, args ...any)) []netip.Prefix {
+	const mapped = 96 // bits of ::ffff:0:0, RFC 4291, Section 2.5.5.2
+	var known []netip.Prefix
+	for i, prefix := range prefixes {
+		addr, bits := prefix.Addr(), prefix.Bits()
+		if addr.Is4In6() && bits >= mapped {
+			addr, bits = addr.Unmap(), bits-mapped
+			prefix = netip.PrefixFrom(addr, bits)
+		}
+		switch {
+		case !prefix.IsValid():
+			mistake("TrustedProxies", "[%d] is not a prefix; make one with netip.MustParsePrefix", i)
+		case addr.Is4In6():
+			mistake("TrustedProxies", "[%d] is %v, which is wider than all IPv4 addresses; write those as 0.0.0.0/0", i, prefix)
+		case addr.IsMulticast(), addr.IsUnspecified() && prefix.IsSingleIP():
+			mistake("TrustedProxies", "[%d] is %v, from which no request comes", i, prefix)
+		}
+		known = append(known, prefix.Masked())
+	}
+	return known
+}
+
+// All returns the base URLs. The first one is where links without a request begin.
+func (s *Site) All() []browser.Base { return s.bases.List }
+
+// IsSecure reports whether browsers reach the application by https.
+func (s *Site) IsSecure() bool { return len(s.bases.List) > 0 && s.bases.List[0].IsSecure() }
+
+// Of returns the base URL that a request is for.
+func (s *Site) Of(r *http.Request) (browser.Base, error) {
+	base, err := s.bases.Of(r)
+	if err != nil {
+		err = refusal.UnknownHost.Wrap(err)
+	}
+	return base, err
+}
+
+// Origin returns the origin of the base URL that a request is for.
+func (s *Site) Origin(r *http.Request) (string, error) {
+	base, err := s.Of(r)
+	return base.Origin, err
+}
+
+// CheckOrigin refuses a request that may change something and that a page of
+// another origin has caused.
+func (s *Site) CheckOrigin(r *http.Request) error {
+	base, err := s.Of(r)
+	if err != nil {
+		return err
+	}
+	return browser.CheckOrigin(r, base)
+}
+
+// Home returns the path to which a login leads that was begun without a return URL.
+func (s *Site) Home(base browser.Base) string { return base.Path + s.home }
+
+// ReturnTo returns a target to which a browser may be sent: the given one, or home.
+func (s *Site) ReturnTo(base browser.Base, target string) string {
+	if clean, ok := s.Clean(base, target); ok {
+		return clean
+	}
+	if target != "" {
+		s.log.Debug("auth0: return URL refused", "reason", "return_to_refused")
+	}
+	return s.Home(base)
+}
+
+// Clean returns a target in the form in which browsers read it, if a browser may be
+// sent there.
+func (s *Site) Clean(base browser.Base, target string) (string, bool) {
+	return s.returnTo.Clean(base.Origin, target)
+}
+
+// CallbackHome returns home for a login with a redirect URI.
+func (s *Site) CallbackHome(redirectURI string) string {
+	for _, base := range s.bases.List {
+		if redirectURI == base.URL(s.Callback) {
+			return s.Home(base)
+		}
+	}
+	return s.Home(s.bases.List[0])
+}
+
+// CheckHost refuses an answer to a login that was begun at another base URL.
+func (s *Site) CheckHost(r *http.Request, redirectURI string) error {
+	base, err := s.Of(r)
+	if err != nil {
+		return err
+	}
+	if len(s.bases.List) > 1 && !strings.HasPrefix(redirectURI, base.Origin+"/") {
+		return refusal.NoTransaction.Because("the login was begun on another host")
+	}
+	return nil
+}
+
+// LoginURL returns the URL at which a person who has made a request begins again.
+func (s *Site) LoginURL(r *http.Request, returnTo string) string {
+	base, err := s.Of(r)
+	if err != nil {
+		base = s.bases.List[0]
+	}
+	target := base.URL(s.Login)
+	if returnTo != "" && returnTo != s.Home(base) {
+		target += "?returnTo=" + url.QueryEscape(returnTo)
+	}
+	return target
+}
+
+// Here returns the path of a request as the browser sees it, with its query.
+func Here(base browser.Base, r *http.Request) string {
+	// EscapedPath, because Path may have become "//host" by decoding. One slash at
+	// the beginning, because a request for "//host" is a path of the application.
+	here := base.Path + "/" + strings.TrimLeft(r.URL.EscapedPath(), "/")
+	if r.URL.RawQuery != "" {
+		here += "?" + r.URL.RawQuery
+	}
+	return here
+}
