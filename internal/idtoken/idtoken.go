@@ -100,7 +100,7 @@ func (v *Verifier) VerifyGranted(ctx context.Context, ep discovery.Metadata, raw
 func (v *Verifier) Check(ctx context.Context, ep discovery.Metadata, raw string, origin keys.Origin) (Identity, error) {
 	m, err := jwt.Parse(raw)
 	if err != nil {
-		return Identity{}, fault.OfParse(err)
+		return Identity{}, err
 	}
 	// RFC 8725, Section 3.11: other kinds of tokens say what they are.
 	if m.Type != "" && !strings.EqualFold(m.Type, "JWT") {
@@ -111,7 +111,7 @@ func (v *Verifier) Check(ctx context.Context, ep discovery.Metadata, raw string,
 	}
 	c, err := jwt.ParseClaims(m.Payload, true)
 	if err != nil {
-		return Identity{}, fault.OfParse(err)
+		return Identity{}, err
 	}
 	if c.Issuer != ep.Issuer { // 2
 		return Identity{}, fault.Issuer.Because("iss is %.100q, want %q", c.Issuer, ep.Issuer)
@@ -261,7 +261,7 @@ func leftHalfHash(algorithm, value string) string {
 func (v *Verifier) VerifyLogout(ctx context.Context, issuer, raw string) (*jwt.Claims, error) {
 	m, err := jwt.Parse(raw)
 	if err != nil {
-		return nil, fault.OfParse(err)
+		return nil, err
 	}
 	if !isLogoutTokenType(m.Type) {
 		return nil, fault.Type.Because("typ is %.40q", m.Type)
@@ -272,7 +272,7 @@ func (v *Verifier) VerifyLogout(ctx context.Context, issuer, raw string) (*jwt.C
 	// What the header says is looked at first: anybody can post long claims here.
 	c, err := jwt.ParseClaims(m.Payload, true)
 	if err != nil {
-		return nil, fault.OfParse(err)
+		return nil, err
 	}
 	if c.Issuer != issuer {
 		return nil, fault.Issuer.Because("iss is %.100q, want %q", c.Issuer, issuer)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 )
 
@@ -152,34 +153,34 @@ func (c *Claims) Has(names Name) bool { return c.present&names != 0 }
 // folds would read another value than we do. With unique set, no name at all
 // may be there twice.
 //
-// The errors are ErrMalformed, ErrDuplicate and ErrClaim.
+// The errors are [fault.Malformed], [fault.Duplicate] and [fault.Claim].
 func ParseClaims(payload string, unique bool) (Claims, error) {
 	var c Claims
-	var bad error // the first claim that is wrong, unless the text itself is
+	var bad *fault.Fault // of the first wrong claim
 	var names nameSet
 	var scp string
 	err := jsonscan.Object(payload, func(text, value string) error {
 		name := nameOf(text)
 		if name == 0 {
 			if foldsToDeciding(text) {
-				bad = cmp.Or(bad, ErrClaim)
+				bad = cmp.Or(bad, fault.Claim)
 			}
 			if unique && !names.add(text) {
-				bad = cmp.Or(bad, ErrDuplicate)
+				bad = cmp.Or(bad, fault.Duplicate)
 			}
 			return nil
 		}
 		if c.Has(name) {
-			bad = cmp.Or(bad, ErrDuplicate)
+			bad = cmp.Or(bad, fault.Duplicate)
 		}
 		c.present |= name
 		if !c.read(name, value, &scp) {
-			bad = cmp.Or(bad, ErrClaim)
+			bad = cmp.Or(bad, fault.Claim)
 		}
 		return nil
 	})
 	if err != nil {
-		return Claims{}, ErrMalformed
+		return Claims{}, fault.Malformed
 	}
 	if bad != nil {
 		return Claims{}, bad

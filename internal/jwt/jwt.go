@@ -11,10 +11,10 @@
 package jwt
 
 import (
-	"errors"
 	"slices"
 	"strings"
 
+	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 )
 
@@ -25,19 +25,6 @@ const (
 
 	maxHeader = 1 << 10
 	maxKeyID  = 256
-)
-
-// What is wrong with a token, as far as that can be told without a key.
-var (
-	ErrTooLarge  = errors.New("token is larger than 16 KiB")
-	ErrMalformed = errors.New("not a compact JSON Web Token")
-	ErrAlgorithm = errors.New("header has no usable alg")
-	ErrUnsigned  = errors.New("alg is none")
-	ErrCritical  = errors.New("header asks for an extension")
-	ErrType      = errors.New("header has an unusable typ")
-	ErrKeyID     = errors.New("kid is longer than 256 bytes")
-	ErrDuplicate = errors.New("claim is there twice")
-	ErrClaim     = errors.New("claim has the wrong form")
 )
 
 // A Message is a token taken apart. Its strings are not verified.
@@ -69,29 +56,29 @@ func (m *Message) AppendSignature(dst []byte) []byte {
 // Parse takes a token apart. Its errors are those of this package.
 func Parse(token string) (Message, error) {
 	if len(token) > MaxSize {
-		return Message{}, ErrTooLarge
+		return Message{}, fault.Size
 	}
 	header, rest, ok1 := strings.Cut(token, ".")
 	payload, signature, ok2 := strings.Cut(rest, ".")
 	if !ok1 || !ok2 || header == "" || payload == "" {
-		return Message{}, ErrMalformed
+		return Message{}, fault.Malformed
 	}
 	if decodedLen(header) > maxHeader {
-		return Message{}, ErrMalformed
+		return Message{}, fault.Malformed
 	}
 	m := Message{SigningInput: token[:len(token)-len(signature)-1], signature: signature}
 	header, ok1, m.Payload, ok2 = decodeTwo(header, payload)
 	if !ok1 {
-		return Message{}, ErrMalformed
+		return Message{}, fault.Malformed
 	}
 	if err := m.readHeader(header); err != nil {
 		return Message{}, err
 	}
 	if strings.EqualFold(m.Algorithm, "none") {
-		return Message{}, ErrUnsigned
+		return Message{}, fault.Algorithm
 	}
 	if !ok2 || signature == "" || !wellFormed(signature) { // what the header says comes first
-		return Message{}, ErrMalformed
+		return Message{}, fault.Malformed
 	}
 	return m, nil
 }
@@ -119,44 +106,44 @@ func (m *Message) readHeader(text string) error {
 		case "alg":
 			bit = alg
 			if m.Algorithm, ok = jsonscan.String(value); !ok || m.Algorithm == "" {
-				bad = ErrAlgorithm
+				bad = fault.HeaderAlg
 			}
 		case "kid":
 			bit = kid
 			if m.KeyID, ok = jsonscan.String(value); !ok {
-				bad = ErrMalformed
+				bad = fault.Malformed
 			} else if len(m.KeyID) > maxKeyID {
-				bad = ErrKeyID
+				bad = fault.UnknownKey
 			}
 		case "typ":
 			bit = typ
 			if m.Type, ok = jsonscan.String(value); !ok {
-				bad = ErrType
+				bad = fault.HeaderType
 			}
 		case "crit":
 			// RFC 7515, Section 4.1.11: we understand no extension.
-			bit, bad = crit, ErrCritical
+			bit, bad = crit, fault.Extension
 		case "b64":
-			bit, bad = b64, ErrCritical
+			bit, bad = b64, fault.Extension
 		case "zip":
-			bit, bad = zip, ErrCritical
+			bit, bad = zip, fault.Extension
 		case "cty":
 			// RFC 7519, Section 5.2: a token inside this one.
-			bit, bad = cty, ErrCritical
+			bit, bad = cty, fault.Extension
 		}
 		if bit&seen != 0 {
-			return ErrMalformed
+			return fault.Malformed
 		}
 		seen |= bit
 		return nil
 	})
 	switch {
 	case err != nil:
-		return ErrMalformed
+		return fault.Malformed
 	case bad != nil:
 		return bad
 	case seen&alg == 0:
-		return ErrAlgorithm
+		return fault.HeaderAlg
 	}
 	return nil
 }
