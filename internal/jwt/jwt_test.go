@@ -130,8 +130,8 @@ func TestParseForms(t *testing.T) {
 		{"spare bits in the signature", h + "." + p + "." + "AB", fault.Malformed},
 		{"spare bits in the header", b64(header + " ")[:len(b64(header+" "))-1] + "B." + p + "." + s, fault.Malformed},
 		{"JSON serialization", `{"payload":"` + p + `","protected":"` + h + `","signature":"` + s + `"}`, fault.Malformed},
-		{"largest size, not a token", strings.Repeat("a", MaxSize), fault.Malformed},
-		{"too large", strings.Repeat("a", MaxSize+1), fault.Size},
+		{"largest size, not a token", strings.Repeat("a", maxSize), fault.Malformed},
+		{"too large", strings.Repeat("a", maxSize+1), fault.Size},
 	}
 	for _, tt := range tests {
 		if m, err := Parse(tt.token); !errors.Is(err, tt.want) || !reflect.DeepEqual(m, Message{}) {
@@ -139,10 +139,10 @@ func TestParseForms(t *testing.T) {
 		}
 	}
 	full := `{"x":"` + strings.Repeat("x", 1) + `"}`
-	for len(b64(header)+b64(full)+s)+2 < MaxSize {
+	for len(b64(header)+b64(full)+s)+2 < maxSize {
 		full = full[:6] + strings.Repeat("x", len(full)-7) + `"}`
 	}
-	for len(h)+1+len(b64(full))+1+len(s) > MaxSize {
+	for len(h)+1+len(b64(full))+1+len(s) > maxSize {
 		full = full[:len(full)-3] + `"}`
 	}
 	if _, err := Parse(h + "." + b64(full) + "." + s); err != nil {
