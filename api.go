@@ -411,7 +411,7 @@ func (a *API) checkToken(ctx context.Context, raw string, now time.Time) (o outc
 	}
 	c, err := jwt.ParseClaims(m.Payload, false)
 	if err != nil {
-		return outcome{}, fault.OfParse(err)
+		return outcome{}, err
 	}
 	if !c.Has(jwt.Issuer) {
 		return outcome{}, fault.Claim.Because("no iss")
@@ -463,7 +463,7 @@ func (a *API) checkClaims(from *trusted, m jwt.Message, c *jwt.Claims, now time.
 // explained tells the owner of the API what people most often send instead of
 // an access token.
 func (a *API) explained(raw string, err error) error {
-	bad := fault.OfParse(err).(*fault.Fault)
+	bad := err.(*fault.Fault) // as all errors of package jwt
 	if dots := strings.Count(raw, "."); bad != fault.Size && (dots == 0 || dots == 4) {
 		return bad.Because("this is an opaque token; the client must request one with the audience %q", a.audience)
 	}

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
@@ -150,9 +149,7 @@ func (k *KeySet) VerifySignature(ctx context.Context, token string) ([]byte, err
 		return nil, asError("signature", refusal.Misconfigured.Wrap(errZeroKeySet))
 	}
 	m, err := jwt.Parse(token)
-	if err != nil {
-		err = fault.OfParse(err)
-	} else {
+	if err == nil {
 		_, err = k.set.Verify(ctx, m, keys.FromAnybody)
 	}
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package browser knows browsers: which requests show a page to a person, which come
-// from a page of the application, what a form holds, where the application is, and
-// the small pages that it shows.
+// Package browser deals with browsers. It tells which requests show a page to a
+// person and which come from a page of the application, reads forms, finds the base
+// URL of a request, and writes the small pages of this module.
 //
 // The package does not know what a login is, or that there is a tenant.
 package browser
@@ -19,10 +19,13 @@ import (
 
 // A Base is one place where browsers reach the application.
 type Base struct {
-	Origin string // as browsers write it
-	Path   string // of the base URL, without a slash at the end
+	Origin string // scheme, host and port, as browsers write them
+	Path   string // the path of the base URL, without a slash at the end
 }
 
+// NewBase reads a base URL. The scheme must be https; http is accepted for this
+// machine and, if insecure is set, for every host. The error completes a sentence
+// that begins with the name of the setting.
 func NewBase(raw string, insecure bool) (Base, error) {
 	if raw == "" {
 		return Base{}, errors.New("is missing")
@@ -45,25 +48,27 @@ func NewBase(raw string, insecure bool) (Base, error) {
 	return Base{Origin: origin, Path: path}, err
 }
 
+// String returns the base URL, without a slash at the end.
 func (s Base) String() string { return s.Origin + s.Path }
 
-// URL returns the URL of one of our own paths, as a browser asks for it.
+// URL returns the URL at which a browser requests a path of the application.
 func (s Base) URL(path string) string { return s.Origin + s.Path + path }
 
+// IsSecure reports whether the scheme is https.
 func (s Base) IsSecure() bool { return strings.HasPrefix(s.Origin, "https:") }
 
+// Host returns the host, with the port if it is not that of the scheme.
 func (s Base) Host() string { return s.Origin[strings.Index(s.Origin, "//")+2:] }
 
-// Bases are all places where browsers reach the application. Forwarded headers
-// count only from proxies.
+// Bases are all places where browsers reach the application. X-Forwarded-Host counts
+// only in requests from a proxy.
 type Bases struct {
 	List    []Base
 	Proxies []netip.Prefix
 }
 
-// Of returns the base that a request belongs to. With one base URL there is
-// nothing to choose, and no header of the request can change where a browser
-// is sent.
+// Of returns the base that a request belongs to. If there is only one base URL, no
+// header of the request can change where a browser is sent.
 func (b Bases) Of(r *http.Request) (Base, error) {
 	if len(b.List) == 1 {
 		return b.List[0], nil

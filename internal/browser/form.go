@@ -18,10 +18,11 @@ func Values(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	return Form(w, r)
 }
 
-// Form reads a form of up to 64 KiB from the body, and nothing from the
-// query.
+// Form reads the fields of a form from the body, which can have up to 64 KiB. It
+// reads nothing from the query. The error of a larger body is [fault.Size].
 func Form(w http.ResponseWriter, r *http.Request) (url.Values, error) {
-	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); !strings.EqualFold(strings.TrimSpace(kind), "application/x-www-form-urlencoded") {
+	kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	if !strings.EqualFold(strings.TrimSpace(kind), "application/x-www-form-urlencoded") {
 		return nil, fmt.Errorf("the body is %.60q, not a form", r.Header.Get("Content-Type"))
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)

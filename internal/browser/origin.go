@@ -7,16 +7,17 @@ import (
 	"strings"
 )
 
-// LogoutOrigin keeps other sites from logging people out, be it with a form or with
-// an image. It reports whether the request is known to be meant: the error is for
-// one that another site has caused. Of some requests neither is known. Browsers of
-// before 2023 send no Sec-Fetch-Site, and with Referrer-Policy: no-referrer neither
-// Referer nor Origin. A link in a program that is no browser comes with
-// Sec-Fetch-Site: none, as what is typed does, but without Sec-Fetch-User.
+// LogoutOrigin keeps other sites from logging people out with a form or an image. It
+// returns an error if another site has caused the request, and true if a page of the
+// application or the person at the address bar has. For some requests neither is
+// known: browsers from before 2023 send no Sec-Fetch-Site, and with Referrer-Policy:
+// no-referrer they send neither Referer nor Origin. A link in a program that is no
+// browser is sent with Sec-Fetch-Site: none, as a typed address is, but without
+// Sec-Fetch-User.
 func LogoutOrigin(r *http.Request, site Base) (known bool, err error) {
 	if r.Method == http.MethodPost {
 		err := CheckOrigin(r, site)
-		if err != nil && r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Origin") == "null" && MayShowPage(r) {
+		if err != nil && r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Origin") == "null" && mayShowPage(r) {
 			return false, nil
 		}
 		return err == nil, err
@@ -40,15 +41,15 @@ func LogoutOrigin(r *http.Request, site Base) (known bool, err error) {
 	switch {
 	case from == site.Origin || strings.HasPrefix(from, site.Origin+"/"):
 		return true, nil
-	case from == "" && MayShowPage(r):
+	case from == "" && mayShowPage(r):
 		return false, nil
 	}
 	return false, fmt.Errorf("GET of which neither Origin nor Referer names the application")
 }
 
-// CheckOrigin refuses requests that may change something and that a page of
-// another origin has caused. Only the site of the request is its origin: the pages
-// of other base URLs may be those of other customers.
+// CheckOrigin rejects a request that can change something if a page of another origin
+// has caused it. Other base URLs of the application count as other origins, because
+// their pages can belong to other customers.
 func CheckOrigin(r *http.Request, site Base) error {
 	guard := http.NewCrossOriginProtection()
 	// A proxy may have changed the Host that the origin is compared with.
@@ -58,8 +59,8 @@ func CheckOrigin(r *http.Request, site Base) error {
 	if err := guard.Check(r); err != nil {
 		return err
 	}
-	// The guard does not compare schemes, where the browser does not say itself
-	// that the origin is the same.
+	// The guard compares no schemes. So an Origin with another scheme is accepted
+	// only if the browser itself says that the origin is the same.
 	safe := r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
 	if origin := r.Header.Get("Origin"); origin != "" && origin != site.Origin && !safe && r.Header.Get("Sec-Fetch-Site") != "same-origin" {
 		return fmt.Errorf("the Origin header is %.100q, which differs from the origin of the site", origin)
@@ -67,15 +68,16 @@ func CheckOrigin(r *http.Request, site Base) error {
 	return nil
 }
 
-// CheckUpgrade is for a program that does not know its own origin. Which page a
-// handshake comes from, the browser always says (RFC 6455, Section 4.1).
+// CheckUpgrade rejects an upgrade to another protocol if a page of another origin has
+// asked for it. It is for a program that does not know its own origin. Browsers
+// always send Origin with the handshake of a WebSocket (RFC 6455, Section 4.1).
 func CheckUpgrade(r *http.Request) error {
 	if r.Header.Get("Sec-Fetch-Site") == "same-origin" {
 		return nil
 	}
 	origins := r.Header["Origin"]
-	if len(origins) == 1 {
-		if u, err := url.Parse(origins[0]); err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host) && r.Header.Get("Sec-Fetch-Site") == "" {
+	if len(origins) == 1 && r.Header.Get("Sec-Fetch-Site") == "" {
+		if u, err := url.Parse(origins[0]); err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host) {
 			return nil
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 )
 
-// PopupMessage is what the opener gets.
+// A PopupMessage is the message to the page that opened the window.
 type PopupMessage struct {
 	Type        string `json:"type"`
 	OK          bool   `json:"ok"`
@@ -21,40 +21,44 @@ type PopupMessage struct {
 	IDToken     string `json:"id_token,omitempty"`
 }
 
+// PopupChannel is the type of every [PopupMessage], and the name of the channel.
 const PopupChannel = "auth0:login"
 
+// A Popup is the page that a login in a window of its own ends with.
 type Popup struct {
 	Message   PopupMessage
-	Origin    string
-	Broadcast bool
+	Origin    string // of the opener, the only one that gets the message
+	Broadcast bool   // send the message to a channel if there is no opener
 	Text      string
-	Target    string // where to go on if the window stays
-	Link      string
+	Target    string // where to go on if the window stays open
+	Link      string // the text of the link to Target
 }
 
-// The script of the page. The message is posted to one origin: if the opener has
-// gone elsewhere meanwhile, the browser drops it.
+// popupScript posts the message to one origin: if the opener now shows a page of
+// another origin, the browser drops the message.
 const popupScript = `const given = JSON.parse(document.getElementById("given").textContent);
 if (window.opener) window.opener.postMessage(given.message, given.origin);
 else if (given.broadcast) new BroadcastChannel(given.message.type).postMessage(given.message);
 window.close();`
 
-const popupStyle = `body{font:16px/1.5 system-ui,sans-serif;margin:15vh auto;max-width:24rem;padding:0 1.5rem;text-align:center;color-scheme:light dark}`
+const popupStyle = `body{font:16px/1.5 system-ui,sans-serif;margin:15vh auto;max-width:24rem;padding:0 1.5rem;` +
+	`text-align:center;color-scheme:light dark}`
 
-// WritePopup writes a page in which nothing runs but its own script.
+// WritePopup writes a page in which only its own script runs.
 func WritePopup(w http.ResponseWriter, status int, p Popup) {
-	// Package json writes <, > and & in strings as escapes, so that the text
-	// cannot end the element it stands in.
+	// Package json escapes <, > and & in strings, so that no text can end the script
+	// element around it.
 	given, _ := json.Marshal(map[string]any{"message": p.Message, "origin": p.Origin, "broadcast": p.Broadcast})
 	nonce := rand.Text()
 	h := w.Header()
 	cookie.Uncacheable(h)
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'nonce-"+nonce+"'; style-src 'nonce-"+nonce+"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'nonce-"+nonce+"'; style-src 'nonce-"+nonce+"'; "+
+		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer") // the URL has a code
-	// Whatever the application sends elsewhere: with same-origin, this window
-	// would lose its opener now at the latest.
+	// This overwrites a header of the application: with same-origin the window would
+	// lose its opener.
 	h.Set("Cross-Origin-Opener-Policy", "unsafe-none")
 	w.WriteHeader(status)
 	fmt.Fprint(w, strings.NewReplacer(

@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// MayShowPage reports whether a person can see the response. It goes by less than
-// [isPage], because it is for browsers that say less, and for forms.
-func MayShowPage(r *http.Request) bool {
+// mayShowPage reports whether a person can see the response. It needs fewer headers
+// than [ShowsPage], because it is for old browsers and for forms.
+func mayShowPage(r *http.Request) bool {
 	return strings.Contains(strings.ToLower(r.Header.Get("Accept")), "text/html") && r.Header.Get("X-Requested-With") == ""
 }
 
-// Navigates reports whether a browser is about to show the response to a
-// person as a page of its own. A script that accepts everything is none.
+// Navigates reports whether a browser will show the response to a person as a page of
+// its own. It does not for a script that accepts every type.
 func Navigates(r *http.Request) bool {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead || Upgrades(r) {
 		return false
@@ -22,17 +22,18 @@ func Navigates(r *http.Request) bool {
 		return mode == "navigate" && (dest == "" || dest == "document")
 	}
 	accept := strings.ToLower(r.Header.Get("Accept"))
-	return (strings.Contains(accept, "text/html") || strings.Contains(accept, "application/xhtml+xml")) && !strings.EqualFold(r.Header.Get("X-Requested-With"), "XMLHttpRequest")
+	return (strings.Contains(accept, "text/html") || strings.Contains(accept, "application/xhtml+xml")) &&
+		!strings.EqualFold(r.Header.Get("X-Requested-With"), "XMLHttpRequest")
 }
 
-// ShowsPage reports whether a person will see the response, whatever the method.
+// ShowsPage is [Navigates] for requests with any method.
 func ShowsPage(r *http.Request) bool {
 	return Navigates(r) || r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
 }
 
-// Uses reports whether a request is somebody using the application. What a
-// page pulls in, or a browser asks for ahead of time, is not; and its response
-// may well be meant for caches.
+// Uses reports whether a person uses the application with this request. It returns
+// false for the images and scripts of a page and for requests ahead of time: their
+// responses can be for caches.
 func Uses(r *http.Request) bool {
 	if r.Method == http.MethodHead || r.Header.Get("Upgrade") != "" || Prefetches(r) {
 		return false
@@ -47,14 +48,15 @@ func Uses(r *http.Request) bool {
 }
 
 // Upgrades reports whether a request asks for another protocol, such as a WebSocket:
-// by Upgrade (RFC 9110, Section 7.8), or by CONNECT (RFC 8441, Section 4), where
-// net/http has the protocol in the header ":protocol". What follows is no response
-// that the browser would keep from a page of another origin.
+// by Upgrade (RFC 9110, Section 7.8), or by CONNECT (RFC 8441, Section 4), for which
+// net/http has the protocol in the header ":protocol". Browsers let a page of another
+// origin read what such a connection sends.
 func Upgrades(r *http.Request) bool {
 	return len(r.Header["Upgrade"]) > 0 || r.Method == http.MethodConnect || r.Header.Get(":protocol") != ""
 }
 
-// Prefetches reports whether a browser asks ahead of a person.
+// Prefetches reports whether a browser sends the request before a person wants the
+// page.
 func Prefetches(r *http.Request) bool {
 	purpose := r.Header.Get("Sec-Purpose") + " " + r.Header.Get("Purpose") + " " + r.Header.Get("X-Moz")
 	return strings.Contains(purpose, "prefetch") || strings.Contains(purpose, "prerender")

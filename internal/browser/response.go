@@ -7,14 +7,15 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 )
 
-// Redirect sends the target unchanged. http.Redirect would rewrite it, and would
-// pass on a target that does not parse. Callers have checked the target.
+// Redirect sends the browser to a target, which the caller has checked. It does not
+// change the target, as http.Redirect does.
 func Redirect(w http.ResponseWriter, target string, status int) {
 	cookie.Uncacheable(w.Header())
 	w.Header().Set("Location", target)
 	w.WriteHeader(status)
 }
 
+// NoContent answers with 204, which leaves the browser on its page.
 func NoContent(w http.ResponseWriter) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusNoContent)
@@ -32,8 +33,8 @@ func AddVary(h http.Header, header string) {
 	h.Add("Vary", header)
 }
 
-// MarkPrivate keeps a response out of shared caches. Where somebody has been
-// stricter, that stays.
+// MarkPrivate keeps a response out of shared caches. It does not change a
+// Cache-Control that is as strict or stricter.
 func MarkPrivate(h http.Header) {
 	for _, line := range h.Values("Cache-Control") {
 		if line = strings.ToLower(line); strings.Contains(line, "private") || strings.Contains(line, "no-store") {

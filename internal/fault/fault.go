@@ -5,11 +5,7 @@
 // for a visitor.
 package fault
 
-import (
-	"fmt"
-
-	"github.com/seed-15d5a55c/auth0/internal/jwt"
-)
+import "fmt"
 
 // A Fault is a reason to reject a token. An API sends its description in the
 // challenge for an access token (RFC 6750, Section 3).
@@ -82,26 +78,3 @@ var (
 	Hash         = &Fault{"invalid_hash", "hash of access token or code does not fit", nil}
 	Organization = &Fault{"invalid_claim", "organization does not fit", nil}
 )
-
-// OfParse returns the fault for an error of package jwt.
-func OfParse(err error) error {
-	switch err {
-	case jwt.ErrTooLarge:
-		return Size
-	case jwt.ErrAlgorithm:
-		return HeaderAlg
-	case jwt.ErrUnsigned:
-		return Algorithm
-	case jwt.ErrCritical:
-		return Extension
-	case jwt.ErrType:
-		return HeaderType
-	case jwt.ErrKeyID:
-		return UnknownKey
-	case jwt.ErrDuplicate:
-		return Duplicate
-	case jwt.ErrClaim:
-		return Claim
-	}
-	return Malformed
-}

@@ -3,8 +3,6 @@ package fault
 import (
 	"errors"
 	"testing"
-
-	"github.com/seed-15d5a55c/auth0/internal/jwt"
 )
 
 func TestBecause(t *testing.T) {
@@ -42,15 +40,3 @@ func TestCauseIsFormattedLate(t *testing.T) {
 type counted struct{ n *int }
 
 func (c counted) String() string { *c.n++; return "" }
-
-func TestOfParse(t *testing.T) {
-	for err, want := range map[error]*Fault{
-		jwt.ErrTooLarge: Size, jwt.ErrAlgorithm: HeaderAlg, jwt.ErrUnsigned: Algorithm, jwt.ErrCritical: Extension,
-		jwt.ErrType: HeaderType, jwt.ErrKeyID: UnknownKey, jwt.ErrDuplicate: Duplicate, jwt.ErrClaim: Claim,
-		errors.New("anything else"): Malformed,
-	} {
-		if got := OfParse(err); got != want {
-			t.Errorf("OfParse(%v) = %v, want %v", err, got, want)
-		}
-	}
-}

@@ -13,10 +13,10 @@ import (
 var floor = map[string]string{
 	"internal/cookie":       "",
 	"internal/discovery":    "internal/fetch",
-	"internal/fault":        "internal/jwt",
+	"internal/fault":        "",
 	"internal/fetch":        "",
 	"internal/jsonscan":     "",
-	"internal/jwt":          "internal/jsonscan",
+	"internal/jwt":          "internal/fault internal/jsonscan",
 	"internal/publicsecret": "",
 	"internal/refusal":      "",
 	"internal/memo":         "",

@@ -2,14 +2,14 @@
 // tokens (OpenID Connect Back-Channel Logout 1.0, Section 2.6), and tells the kinds of
 // tokens apart.
 //
-// The package does not know cookies, sessions or login transactions: a caller hands
-// in what a token must agree with.
+// The package does not know cookies, sessions or login transactions: the caller
+// passes the values that a token must have.
 //
 // One issuer signs tokens of several kinds with one key, so each verifier tells its
-// own kind from the others (RFC 8725, Section 3.12). It goes by all marks together:
-// typ in the header, a claim by which the token names its kind, and claims that
-// only one kind has. A claim that issuers also put into tokens of the other kind
-// decides only if nothing tells more.
+// own kind from the others (RFC 8725, Section 3.12). It uses three marks: typ in the
+// header, a claim by which the token names its kind, and claims that only one kind
+// has. Some issuers put a mark of one kind into tokens of another. Such a mark
+// decides only if no stronger mark is there.
 package idtoken
 
 import (
@@ -34,36 +34,37 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
-// maxSubject is from OpenID Connect Core 1.0, Section 2.
+// maxSubject is the most bytes of a sub (OpenID Connect Core 1.0, Section 2). It is
+// used for sid too.
 const maxSubject = 255
 
 // An Identity is an ID token that was verified.
 type Identity struct {
 	Claims    jwt.Claims
 	algorithm string
-	Raw       string
+	Raw       string // the token
 	Payload   string // the JSON text that was signed
 }
 
-// An Verifier checks ID tokens and logout tokens for one application.
+// A Verifier checks ID tokens and logout tokens for one application.
 type Verifier struct {
 	ClientID   string
-	Algorithms []string
+	Algorithms []string // values of alg that are accepted
 	Leeway     time.Duration
 	Keys       *keys.Set
 	Now        func() time.Time
 }
 
-// An Expect is what an ID token must agree with to belong to a login.
+// An Expect has the values that an ID token must have to belong to a login.
 type Expect struct {
 	Nonce  string
-	ACR    []string // one of them, if there are any
+	ACR    []string // acr must be one of them, unless there are none
 	MaxAge *int     // seconds since the authentication; 0 asks for one in this login
 	Began  int64    // when the login began, in Unix seconds
 }
 
-// Verify checks an ID token for a login, wherever it came from. The numbers are the
-// items of OpenID Connect Core 1.0, Section 3.1.3.7.
+// Verify checks the ID token of a login in the browser. Origin tells who sent it. The
+// numbers in this file are the items of OpenID Connect Core 1.0, Section 3.1.3.7.
 func (v *Verifier) Verify(ctx context.Context, ep discovery.Metadata, raw string, origin keys.Origin, e Expect) (Identity, error) {
 	id, err := v.Check(ctx, ep, raw, origin)
 	if err != nil {
@@ -81,14 +82,14 @@ func (v *Verifier) Verify(ctx context.Context, ep discovery.Metadata, raw string
 	return id, nil
 }
 
-// VerifyGranted is verify for a grant without a browser: no nonce was sent, so a
-// token that has one belongs to another login.
+// VerifyGranted checks the ID token of a grant without a browser. No nonce was sent,
+// so a token that has one belongs to another login.
 func (v *Verifier) VerifyGranted(ctx context.Context, ep discovery.Metadata, raw string, e Expect) (Identity, error) {
 	id, err := v.Check(ctx, ep, raw, keys.FromTenant)
 	if err != nil {
 		return Identity{}, err
 	}
-	for _, check := range []error{CheckNoNonce(id.Claims), checkACR(id.Claims, e.ACR), v.checkAuthTime(id.Claims, e)} {
+	for _, check := range []error{checkNoNonce(id.Claims), checkACR(id.Claims, e.ACR), v.checkAuthTime(id.Claims, e)} {
 		if check != nil {
 			return Identity{}, check
 		}
@@ -96,15 +97,15 @@ func (v *Verifier) VerifyGranted(ctx context.Context, ep discovery.Metadata, raw
 	return id, nil
 }
 
-// Check does what does not depend on the login. Our own reading decides,
-// because it takes each claim by its exact name and allows for clocks that
-// differ; go-oidc then has to come to the same conclusion.
+// Check makes the checks of an ID token that do not depend on a login. This package
+// decides, because it reads each claim by its exact name and allows for clocks that
+// differ. Package go-oidc must then come to the same result.
 func (v *Verifier) Check(ctx context.Context, ep discovery.Metadata, raw string, origin keys.Origin) (Identity, error) {
 	m, err := jwt.Parse(raw)
 	if err != nil {
-		return Identity{}, fault.OfParse(err)
+		return Identity{}, err
 	}
-	// RFC 8725, Section 3.11: other kinds of tokens say what they are.
+	// RFC 8725, Section 3.11: other kinds of tokens have a typ of their own.
 	if m.Type != "" && !strings.EqualFold(m.Type, "JWT") {
 		return Identity{}, fault.Type.Because("typ is %.40q", m.Type)
 	}
@@ -113,7 +114,7 @@ func (v *Verifier) Check(ctx context.Context, ep discovery.Metadata, raw string,
 	}
 	c, err := jwt.ParseClaims(m.Payload, true)
 	if err != nil {
-		return Identity{}, fault.OfParse(err)
+		return Identity{}, err
 	}
 	if c.Issuer != ep.Issuer { // 2
 		return Identity{}, fault.Issuer.Because("iss is %.100q, want %q", c.Issuer, ep.Issuer)
@@ -151,16 +152,17 @@ func (v *Verifier) Check(ctx context.Context, ep discovery.Metadata, raw string,
 	return Identity{Claims: c, algorithm: m.Algorithm, Raw: raw, Payload: m.Payload}, nil
 }
 
-// A signedPayload is that of a token whose signature was checked. Go-oidc compares
-// it with its own reading, and does not look for keys a second time.
+// A signedPayload is the payload of a token whose signature was checked. Go-oidc
+// compares it with its own reading of the token, and needs no keys.
 type signedPayload string
 
 func (p signedPayload) VerifySignature(context.Context, string) ([]byte, error) {
 	return []byte(p), nil
 }
 
-// checkAudience: the token must be for us, and where it is for others too, or
-// names the party it was issued to, that party must be us.
+// checkAudience requires that the token is for this application. If the token is for
+// others too, it must name the party that it was issued to. If it names one, that
+// must be this application.
 func checkAudience(c jwt.Claims, clientID string) error {
 	if !slices.Contains(c.Audience, clientID) {
 		return fault.Audience.Because("aud is %.200q, want the client id %q", c.Audience, clientID)
@@ -174,7 +176,7 @@ func checkAudience(c jwt.Claims, clientID string) error {
 	return nil
 }
 
-// CheckTimes checks exp, which must be there, and nbf and iat if they are.
+// CheckTimes requires exp and checks it, and checks nbf and iat if they are there.
 func CheckTimes(c *jwt.Claims, now time.Time, leeway time.Duration) error {
 	at, slack := Unix(now), leeway.Seconds()
 	switch {
@@ -190,11 +192,20 @@ func CheckTimes(c *jwt.Claims, now time.Time, leeway time.Duration) error {
 	return nil
 }
 
-// Unix returns t in seconds, with fractions, as NumericDate has them.
+// Unix returns a time as a NumericDate (RFC 7519, Section 2): in seconds, with
+// milliseconds as a fraction.
 func Unix(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
-// checkNonce: the token was issued for this login. One without a nonce is
-// refused, because we always send one.
+// FromUnix returns the time of a NumericDate, the zero time for 0.
+func FromUnix(seconds float64) time.Time {
+	if seconds == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(seconds * 1000))
+}
+
+// checkNonce requires the nonce of this login. A token without a nonce is rejected,
+// because every login sends one.
 func checkNonce(c jwt.Claims, nonce string) error {
 	if nonce == "" || subtle.ConstantTimeCompare([]byte(c.Nonce), []byte(nonce)) != 1 {
 		return fault.Nonce
@@ -202,6 +213,16 @@ func checkNonce(c jwt.Claims, nonce string) error {
 	return nil
 }
 
+// checkNoNonce rejects a token that has a nonce, for a grant that sent none: the
+// token belongs to another login (OpenID Connect Core 1.0, Section 3.1.3.7, item 11).
+func checkNoNonce(c jwt.Claims) error {
+	if c.Has(jwt.Nonce) {
+		return fault.Nonce
+	}
+	return nil
+}
+
+// checkACR requires one of the authentication contexts that the login asked for.
 func checkACR(c jwt.Claims, required []string) error {
 	if len(required) > 0 && !slices.Contains(required, c.ACR) {
 		return fault.ACR.Because("acr is %.100q, want one of %q", c.ACR, required)
@@ -209,7 +230,8 @@ func checkACR(c jwt.Claims, required []string) error {
 	return nil
 }
 
-// checkAuthTime: a max_age of 0 asks for an authentication in this very login.
+// checkAuthTime requires an authentication that is not older than the max_age of the
+// login. A max_age of 0 asks for an authentication after the login began.
 func (v *Verifier) checkAuthTime(c jwt.Claims, e Expect) error {
 	if e.MaxAge == nil {
 		return nil
@@ -226,8 +248,8 @@ func (v *Verifier) checkAuthTime(c jwt.Claims, e Expect) error {
 	return nil
 }
 
-// CheckHash compares at_hash or c_hash, where the token has it, with what came
-// beside the token.
+// CheckHash compares at_hash or c_hash with the access token or code that came with
+// the ID token. A token without the claim is accepted.
 func CheckHash(id Identity, name jwt.Name, value string) error {
 	if !id.Claims.Has(name) {
 		return nil
@@ -242,8 +264,8 @@ func CheckHash(id Identity, name jwt.Name, value string) error {
 	return nil
 }
 
-// RequireHash is checkHash for a token that came with the value through the
-// browser, where the hash is required.
+// RequireHash is [CheckHash] for values that came through the browser. The claim is
+// then required (OpenID Connect Core 1.0, Sections 3.2.2.10 and 3.3.2.11).
 func RequireHash(id Identity, name jwt.Name, value string) error {
 	if !id.Claims.Has(name) {
 		return fault.Hash.Because("the ID token has no hash of what came with it")
@@ -251,19 +273,20 @@ func RequireHash(id Identity, name jwt.Name, value string) error {
 	return CheckHash(id, name, value)
 }
 
-// leftHalfHash is the hash of at_hash and c_hash: with the hash function of the
-// token's own signature (OpenID Connect Core 1.0, Section 3.1.3.6).
+// leftHalfHash returns the value of at_hash or c_hash: the left half of the hash,
+// with the hash function of the signature of the token (OpenID Connect Core 1.0,
+// Section 3.1.3.6).
 func leftHalfHash(algorithm, value string) string {
 	sum := keys.Digest(algorithm, value)
 	return base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
 }
 
-// VerifyLogout is Section 2.6 of OpenID Connect Back-Channel Logout 1.0, as Auth0 sends the
-// token: its typ is JWT, and it has both sid and sub.
+// VerifyLogout checks a logout token (OpenID Connect Back-Channel Logout 1.0,
+// Section 2.6). The tokens of Auth0 have the typ JWT, and both sid and sub.
 func (v *Verifier) VerifyLogout(ctx context.Context, issuer, raw string) (*jwt.Claims, error) {
 	m, err := jwt.Parse(raw)
 	if err != nil {
-		return nil, fault.OfParse(err)
+		return nil, err
 	}
 	if !isLogoutTokenType(m.Type) {
 		return nil, fault.Type.Because("typ is %.40q", m.Type)
@@ -271,10 +294,10 @@ func (v *Verifier) VerifyLogout(ctx context.Context, issuer, raw string) (*jwt.C
 	if !slices.Contains(v.Algorithms, m.Algorithm) {
 		return nil, fault.Algorithm.Because("alg is %.40q, Config.Algorithms has %q", m.Algorithm, v.Algorithms)
 	}
-	// What the header says is looked at first: anybody can post long claims here.
+	// The header is checked before the claims are read: anybody can post long claims.
 	c, err := jwt.ParseClaims(m.Payload, true)
 	if err != nil {
-		return nil, fault.OfParse(err)
+		return nil, err
 	}
 	if c.Issuer != issuer {
 		return nil, fault.Issuer.Because("iss is %.100q, want %q", c.Issuer, issuer)
@@ -288,10 +311,14 @@ func (v *Verifier) VerifyLogout(ctx context.Context, issuer, raw string) (*jwt.C
 	if err := checkLogoutClaims(&c); err != nil {
 		return nil, err
 	}
-	_, err = v.Keys.Verify(ctx, m, keys.FromAnybody) // Section 2.4: signed as ID tokens are
-	return &c, keys.AsOutage(err)
+	if _, err := v.Keys.Verify(ctx, m, keys.FromAnybody); err != nil { // Section 2.4: signed as ID tokens are
+		return nil, keys.AsOutage(err)
+	}
+	return &c, nil
 }
 
+// isLogoutTokenType reports whether a logout token can have the typ. The one of the
+// specification is logout+jwt, which is only recommended (Section 2.4).
 func isLogoutTokenType(typ string) bool {
 	typ = strings.ToLower(typ)
 	return typ == "" || typ == "jwt" || strings.TrimPrefix(typ, "application/") == "logout+jwt"
@@ -300,8 +327,8 @@ func isLogoutTokenType(typ string) bool {
 // LogoutTokenAge is how long after its iat a logout token is accepted.
 const LogoutTokenAge = 5 * time.Minute
 
-// checkLogoutTimes: a logout token is for now. One that was kept back must not
-// end sessions that were begun since.
+// checkLogoutTimes rejects a logout token that is not new: a token that was held back
+// must not end sessions that began later.
 func (v *Verifier) checkLogoutTimes(c *jwt.Claims) error {
 	if err := CheckTimes(c, v.Now(), v.Leeway); err != nil {
 		return err
@@ -315,6 +342,8 @@ func (v *Verifier) checkLogoutTimes(c *jwt.Claims) error {
 	return nil
 }
 
+// checkLogoutClaims checks the kind of a logout token, and the claims that name the
+// sessions to end.
 func checkLogoutClaims(c *jwt.Claims) error {
 	if err := checkLogoutKind(c); err != nil {
 		return err
@@ -332,19 +361,22 @@ func checkLogoutClaims(c *jwt.Claims) error {
 	return nil
 }
 
-// protocolClaims serve the login alone; see RFC 7519, Section 4.1, and OpenID
-// Connect Core 1.0, Sections 2 and 3.3.2.11.
-var protocolClaims = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "azp", "nonce", "at_hash", "c_hash", "s_hash", "sid", "auth_time", "acr", "amr", "cnf", "events"}
+// protocolClaims are the claims that only the login needs (RFC 7519, Section 4.1;
+// OpenID Connect Core 1.0, Sections 2 and 3.3.2.11).
+var protocolClaims = []string{
+	"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "azp", "nonce", "at_hash", "c_hash", "s_hash",
+	"sid", "auth_time", "acr", "amr", "cnf", "events",
+}
 
-// Kept returns the claims that a session keeps: those that keep names or, if it is
-// nil, all but those of the protocol.
+// Kept returns a JSON object with the claims for which keep returns true. If keep is
+// nil, it has all claims except those of the protocol.
 func (id Identity) Kept(keep func(name string) bool) json.RawMessage {
 	if keep == nil {
 		keep = func(name string) bool { return !slices.Contains(protocolClaims, name) }
 	}
 	var b bytes.Buffer
 	b.WriteByte('{')
-	jsonscan.Object(id.Payload, func(name, value string) error { // was parsed before
+	jsonscan.Object(id.Payload, func(name, value string) error { // it has been parsed before
 		if keep(name) {
 			if b.Len() > 1 {
 				b.WriteByte(',')
@@ -360,9 +392,10 @@ func (id Identity) Kept(keep func(name string) bool) json.RawMessage {
 	return b.Bytes()
 }
 
-// SessionExpiry reads the claim by which a tenant says when sessions must end
-// (OpenID Connect IPSIE, SL1). What is no plausible time is ignored: a mistake
-// there, such as milliseconds, should not keep everybody out.
+// SessionExpiry returns the time at which the tenant wants the session to end, in
+// Unix seconds, from the claim session_expiry (OpenID Connect IPSIE, SL1). It returns
+// 0 if there is no such claim or no plausible time in it: a mistake of the tenant,
+// such as milliseconds, must not keep everybody out.
 func (id Identity) SessionExpiry() int64 {
 	raw, _ := RawClaim(id.Payload, "session_expiry")
 	at, err := strconv.ParseInt(raw, 10, 64)
@@ -372,8 +405,8 @@ func (id Identity) SessionExpiry() int64 {
 	return at
 }
 
-// RawClaim returns the JSON text of a claim. Of one that is there twice the last
-// counts, as for whoever decodes the payload.
+// RawClaim returns the JSON text of a claim. If the claim is there twice, it returns
+// the last, as package json does.
 func RawClaim(payload, name string) (raw string, ok bool) {
 	jsonscan.Object(payload, func(member, value string) error {
 		if member == name {
@@ -382,22 +415,6 @@ func RawClaim(payload, name string) (raw string, ok bool) {
 		return nil
 	})
 	return raw, ok
-}
-
-func FromUnix(seconds float64) time.Time {
-	if seconds == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(int64(seconds * 1000))
-}
-
-// CheckNoNonce: none was sent, so a token that has one is of some other login
-// (OpenID Connect Core 1.0, Section 3.1.3.7, item 11).
-func CheckNoNonce(c jwt.Claims) error {
-	if c.Has(jwt.Nonce) {
-		return fault.Nonce
-	}
-	return nil
 }
 
 // Refused makes the fault of an ID token the refusal that a login or a refresh

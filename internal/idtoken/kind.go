@@ -9,7 +9,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 )
 
-// A tokenKind is what a token calls itself.
+// A tokenKind is a kind of token, as a token names itself.
 type tokenKind string
 
 const (
@@ -20,9 +20,9 @@ const (
 	otherToken  tokenKind = "refresh token"
 )
 
-// namedKind returns the kind that the claims name, and how. Typ is of Keycloak,
-// token_use of Cognito; with other values, or of another form, they mean something
-// else.
+// namedKind returns the kind that a token names, and the claim by which it does.
+// Keycloak uses typ, and Cognito uses token_use. A claim with another value means
+// something else and names no kind.
 func namedKind(c *jwt.Claims) (kind tokenKind, claim string) {
 	switch strings.ToLower(c.TypeClaim) {
 	case "bearer", "dpop":
@@ -45,7 +45,7 @@ func namedKind(c *jwt.Claims) (kind tokenKind, claim string) {
 	return unnamedKind, ""
 }
 
-// notNamed refuses claims that name another kind than the one that is wanted.
+// notNamed rejects claims that name another kind than the wanted one.
 func notNamed(c *jwt.Claims, wanted tokenKind) error {
 	if kind, claim := namedKind(c); kind != unnamedKind && kind != wanted {
 		return fault.Type.Because("the claim %s says that this is no %s but %s", claim, wanted, withArticle(kind))
@@ -60,9 +60,9 @@ func withArticle(k tokenKind) string {
 	return "a " + string(k)
 }
 
-// hashOfIDToken returns the first of the claims that only ID tokens have, because
-// they are about what comes beside one (OpenID Connect Core 1.0, Sections 3.1.3.6
-// and 3.3.2.11; FAPI 1.0 Part 2, Section 5.1).
+// hashOfIDToken returns the name of a claim that only ID tokens have, or an empty
+// text. Each of these claims is a hash of a value that comes with an ID token (OpenID
+// Connect Core 1.0, Sections 3.1.3.6 and 3.3.2.11; FAPI 1.0 Part 2, Section 5.1).
 func hashOfIDToken(c *jwt.Claims) string {
 	switch {
 	case c.Has(jwt.AccessTokenHash):
@@ -75,17 +75,20 @@ func hashOfIDToken(c *jwt.Claims) string {
 	return ""
 }
 
-// isSecurityEvent reports whether events are those of a Security Event Token, of
-// which logout tokens are a kind: an object (RFC 8417, Section 2.2). In another
-// form it is a claim of the application.
+// isSecurityEvent reports whether events is an object, as in a Security Event Token
+// (RFC 8417, Section 2.2). Logout tokens are of that kind. In another form, events is
+// a claim of the application.
 func isSecurityEvent(c *jwt.Claims) bool { return strings.HasPrefix(c.Events, "{") }
 
+// IsAccessTokenType reports whether typ is the media type of an access token (RFC
+// 9068, Section 2.1).
 func IsAccessTokenType(typ string) bool {
 	return strings.EqualFold(typ, "at+jwt") || strings.EqualFold(typ, "application/at+jwt")
 }
 
-// CheckAccessKind tells access tokens from other kinds. Old versions of Keycloak
-// put the nonce of the login into access tokens too, which name their kind.
+// CheckAccessKind rejects tokens that are no access tokens. Old versions of Keycloak
+// put the nonce of the login into access tokens too. These name their kind, so that a
+// nonce decides only for a token that does not.
 func CheckAccessKind(m jwt.Message, c *jwt.Claims) error {
 	if err := notNamed(c, accessToken); err != nil {
 		return err
@@ -104,8 +107,8 @@ func CheckAccessKind(m jwt.Message, c *jwt.Claims) error {
 	return nil
 }
 
-// checkIDTokenKind tells ID tokens from other kinds. UserInfo is the endpoint that
-// is among the audiences of Auth0's access tokens.
+// checkIDTokenKind rejects tokens that are no ID tokens. UserInfo is the URL of the
+// UserInfo endpoint, which Auth0 puts into aud of access tokens.
 func checkIDTokenKind(c *jwt.Claims, userInfo string) error {
 	if err := notNamed(c, idToken); err != nil {
 		return err
@@ -124,9 +127,9 @@ func checkIDTokenKind(c *jwt.Claims, userInfo string) error {
 	return nil
 }
 
-// accessMarks are the claims of access tokens (RFC 9068, Section 2.2; gty and
-// permissions are Auth0's). Each of them can be a claim of an application in an ID
-// token.
+// accessMarks returns the names of the claims that access tokens have (RFC 9068,
+// Section 2.2; gty and permissions are claims of Auth0). An application can put each
+// of them into its ID tokens, so that one alone decides nothing.
 func accessMarks(c *jwt.Claims) (names []string) {
 	for _, mark := range [...]struct {
 		has  bool
@@ -142,8 +145,8 @@ func accessMarks(c *jwt.Claims) (names []string) {
 	return names
 }
 
-// checkLogoutKind tells logout tokens from other kinds (OpenID Connect Back-Channel
-// Logout 1.0, Section 2.4). No other token has the event.
+// checkLogoutKind rejects tokens that are no logout tokens (OpenID Connect
+// Back-Channel Logout 1.0, Section 2.4).
 func checkLogoutKind(c *jwt.Claims) error {
 	if err := notNamed(c, logoutToken); err != nil {
 		return err
@@ -162,8 +165,9 @@ func checkLogoutKind(c *jwt.Claims) error {
 	return nil
 }
 
-// isLogoutEvent reports whether events is an object that has an object for the
-// event of OpenID Connect Back-Channel Logout 1.0, Section 2.4.
+// isLogoutEvent reports whether events is an object with a member for the logout
+// event, whose value is an object (OpenID Connect Back-Channel Logout 1.0, Section
+// 2.4).
 func isLogoutEvent(events string) bool {
 	found := false
 	err := jsonscan.Object(events, func(name, value string) error {

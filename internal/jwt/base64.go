@@ -2,17 +2,17 @@ package jwt
 
 import "encoding/binary"
 
-// base64url as RFC 7515, Section 2 has it: the URL alphabet, no padding, and
-// spare bits that are zero, so that each value has one text. The decoder of
-// package base64 skips CR and LF even when it is strict, and wants bytes where
-// we have a string.
+// This file decodes base64url (RFC 7515, Section 2): the URL alphabet without
+// padding, and with spare bits that are zero, so that each value has one text. The
+// decoder of package base64 skips CR and LF even if it is strict, and it reads bytes
+// where a token is a string.
 
-// invalid is the value of characters outside the alphabet. It has a bit that no
-// other value has, in each place of a group.
+// invalid is the value of characters outside the alphabet. It is a bit that no
+// character of the alphabet has, at any place of a group.
 const invalid = 1 << 31
 
-// sixBits has the value of each character for each of the four places that it
-// may have in a group of 24 bits.
+// sixBits has the value of each character at each of the four places of a group of
+// 24 bits.
 var sixBits = func() (table [4][256]uint32) {
 	for place := range table {
 		for c := range table[place] {
@@ -25,14 +25,14 @@ var sixBits = func() (table [4][256]uint32) {
 	return table
 }()
 
-// decodedLen is how many bytes a text of this length decodes to.
+// decodedLen returns the number of bytes that a text of this length decodes to.
 func decodedLen(text string) int { return len(text) * 6 / 8 }
 
-// decode fills dst, which has the decoded length, with what a text encodes, and
-// reports whether it is base64url.
+// decode decodes a text into dst, which has the decoded length, and reports whether
+// the text is base64url.
 func decode(dst []byte, text string) bool {
 	seen := uint32(0)
-	for len(text) >= 8 && len(dst) >= 8 { // two groups; what is written too much is written again
+	for len(text) >= 8 && len(dst) >= 8 { // two groups; two bytes too many, which the next step overwrites
 		a := sixBits[0][text[0]] | sixBits[1][text[1]] | sixBits[2][text[2]] | sixBits[3][text[3]]
 		b := sixBits[0][text[4]] | sixBits[1][text[5]] | sixBits[2][text[6]] | sixBits[3][text[7]]
 		seen |= a | b
@@ -64,18 +64,18 @@ func decode(dst []byte, text string) bool {
 func wellFormed(text string) bool {
 	seen, value := uint32(0), &sixBits[0]
 	for ; len(text) >= 8; text = text[8:] {
-		seen |= value[text[0]] | value[text[1]] | value[text[2]] | value[text[3]] | value[text[4]] | value[text[5]] | value[text[6]] | value[text[7]]
+		seen |= value[text[0]] | value[text[1]] | value[text[2]] | value[text[3]] |
+			value[text[4]] | value[text[5]] | value[text[6]] | value[text[7]]
 	}
 	var rest [5]byte
 	return seen&invalid == 0 && decode(rest[:decodedLen(text)], text)
 }
 
-// decodeTwo returns what two texts encode, and whether each is base64url; what
-// one is that is not, has no meaning. It allocates once: both are parts of one
-// string.
+// decodeTwo decodes two texts, and reports for each whether it is base64url. If it
+// is not, its result has no meaning. Both results are parts of one string, so that
+// decodeTwo allocates once.
 func decodeTwo(first, second string) (one string, ok1 bool, two string, ok2 bool) {
-	// What fits is decoded on the stack, so that the string is all there is to
-	// allocate.
+	// Texts that fit are decoded on the stack. Only the string is then allocated.
 	var array [2048]byte
 	buf := array[:]
 	n, m := decodedLen(first), decodedLen(second)

@@ -5,14 +5,16 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 )
 
-// A Name is a claim that this package reads.
+// A Name stands for a claim that this package reads. Names are bits, so that
+// [Claims.Has] takes several at once.
 type Name uint32
 
-// The names of RFC 7519, OpenID Connect Core 1.0, RFC 8693, RFC 9068, of Auth0 and
-// of others, that decide something.
+// The claims of RFC 7519, OpenID Connect Core 1.0, RFC 8693, RFC 9068, Auth0 and
+// other issuers that a check or a user of this module reads.
 const (
 	Issuer Name = 1 << iota
 	Subject
@@ -106,8 +108,8 @@ func nameOf(s string) Name {
 	return 0
 }
 
-// Claims are the claims of a token, none of them verified. An absent claim has
-// the zero value; [Claims.Has] tells it from an empty one.
+// Claims are the claims of a token. None of them is verified. An absent claim has
+// the zero value; [Claims.Has] tells it from an empty claim.
 type Claims struct {
 	Issuer          string
 	Subject         string
@@ -118,8 +120,8 @@ type Claims struct {
 	ID              string
 	AuthorizedParty string
 	ClientID        string
-	// Scope has the values of scope, or of scp if there is no scope, separated
-	// by spaces.
+	// Scope has the values of the claim scope, separated by spaces. If there is no
+	// such claim, it has those of scp.
 	Scope           string
 	Permissions     []string
 	OrgID           string
@@ -131,8 +133,8 @@ type Claims struct {
 	AuthTime        float64
 	ACR             string
 	AMR             []string
-	// TypeClaim and TokenUse are by which Keycloak and Cognito name the kind of a
-	// token, empty if they are no text.
+	// TypeClaim is typ, by which Keycloak names the kind of a token. TokenUse is
+	// token_use, by which Cognito does. Each is empty if the claim is no text.
 	TypeClaim string
 	TokenUse  string
 	// The following are raw JSON text.
@@ -143,43 +145,43 @@ type Claims struct {
 	present Name
 }
 
-// Has reports whether the token has any of the named claims, null included.
+// Has reports whether the token has any of the named claims. A claim that is null
+// counts.
 func (c *Claims) Has(names Name) bool { return c.present&names != 0 }
 
-// ParseClaims reads the payload of a token. A claim whose value has the wrong
-// form, or whose name is there twice, fails; so does a name that differs from
-// one of those that decide about validity only by case folding: somebody who
-// folds would read another value than we do. With unique set, no name at all
-// may be there twice.
+// ParseClaims reads the payload of a token. It fails if the value of a claim has the
+// wrong form, or if the claim is there twice. It also fails if a name differs only in
+// case from one of the claims that decide about validity: a reader that folds case
+// would read another value. With unique set, no name at all may be there twice.
 //
-// The errors are ErrMalformed, ErrDuplicate and ErrClaim.
+// The errors are [fault.Malformed], [fault.Duplicate] and [fault.Claim].
 func ParseClaims(payload string, unique bool) (Claims, error) {
 	var c Claims
-	var bad error // the first claim that is wrong, unless the text itself is
+	var bad *fault.Fault // of the first wrong claim
 	var names nameSet
 	var scp string
 	err := jsonscan.Object(payload, func(text, value string) error {
 		name := nameOf(text)
 		if name == 0 {
 			if foldsToDeciding(text) {
-				bad = cmp.Or(bad, ErrClaim)
+				bad = cmp.Or(bad, fault.Claim)
 			}
 			if unique && !names.add(text) {
-				bad = cmp.Or(bad, ErrDuplicate)
+				bad = cmp.Or(bad, fault.Duplicate)
 			}
 			return nil
 		}
 		if c.Has(name) {
-			bad = cmp.Or(bad, ErrDuplicate)
+			bad = cmp.Or(bad, fault.Duplicate)
 		}
 		c.present |= name
 		if !c.read(name, value, &scp) {
-			bad = cmp.Or(bad, ErrClaim)
+			bad = cmp.Or(bad, fault.Claim)
 		}
 		return nil
 	})
 	if err != nil {
-		return Claims{}, ErrMalformed
+		return Claims{}, fault.Malformed
 	}
 	if bad != nil {
 		return Claims{}, bad
@@ -190,14 +192,15 @@ func ParseClaims(payload string, unique bool) (Claims, error) {
 	return c, nil
 }
 
-// A nameSet finds names that are there twice. Few are compared, which takes no
-// memory. With many, which a stranger can send, the work for each stays the same.
+// A nameSet finds names that are there twice. It compares few names one by one,
+// which needs no map. Many names, which a stranger can send, go into a map, so that
+// the work for each of them stays the same.
 type nameSet struct {
 	few  []string
 	many map[string]struct{}
 }
 
-// maxCompared is more than honest tokens have of claims that are not known here.
+// maxCompared is larger than the number of unknown claims in honest tokens.
 const maxCompared = 16
 
 // add reports whether the name is new.
@@ -293,7 +296,8 @@ var deciding = [...]string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "cnf
 // foldsToDeciding reports whether a reader that folds case, as encoding/json
 // does, would take name for a claim that decides whether a token is valid.
 func foldsToDeciding(name string) bool {
-	// Three letters. Only s folds to a letter of more bytes, the two of U+017F.
+	// Each of these claims has three letters. Of their letters, only s folds to a
+	// longer one: U+017F, of two bytes.
 	if len(name) < 3 || len(name) > 5 {
 		return false
 	}
@@ -305,9 +309,9 @@ func foldsToDeciding(name string) bool {
 	return false
 }
 
-// numericDate reads a NumericDate (RFC 7519, Section 2), fractions allowed.
-// Dates after the year 9999 are usually milliseconds; as a number they would
-// also overflow what package time can compare.
+// numericDate reads a NumericDate (RFC 7519, Section 2), which can have a fraction.
+// A date after the year 9999 is usually in milliseconds. A date that is far larger
+// overflows package time.
 func numericDate(value string) (float64, bool) {
 	const endOf9999 = 253402300799
 	f, ok := jsonscan.Number(value)
@@ -331,8 +335,9 @@ func spaceSeparated(value string) (string, bool) {
 
 func isControl(r rune) bool { return r < 0x20 || 0x7F <= r && r <= 0x9F }
 
-// isConfirmation reports whether a cnf can bind a token at all (RFC 7800,
-// Section 3.1): an object that is not empty, whose thumbprints are texts.
+// isConfirmation reports whether the value of cnf can bind a token (RFC 7800,
+// Section 3.1). It must be an object with members, and each thumbprint must be a
+// text that is not empty.
 func isConfirmation(value string) bool {
 	members, usable := 0, true
 	err := jsonscan.Object(value, func(name, value string) error {

@@ -1,55 +1,45 @@
 // Package jwt takes a signed JSON Web Token apart, strictly and without
 // trusting it.
 //
-// A token is not one text for every library: padding, the other base64
-// alphabet, line breaks, spare bits, repeated and differently cased names are
-// read by some and not by others, so that what was verified and what is used
-// can differ. Here a token has one form (RFC 7515, Section 7.1, compact) or is
-// refused, and is decoded once.
+// Libraries differ in the tokens that they read: some accept padding, the other
+// base64 alphabet, line breaks, spare bits, repeated names or names in another case.
+// The token that one of them verifies can then differ from the token that another
+// uses. This package accepts one form of a token (RFC 7515, Section 7.1, compact),
+// rejects every other, and decodes a token once. Its errors are of type
+// [*fault.Fault].
 //
-// Nothing in this package checks a signature.
+// The package checks no signature. It does not know keys, or the meaning of a claim
+// for an application.
 package jwt
 
 import (
-	"errors"
 	"slices"
 	"strings"
 
+	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 )
 
 const (
-	// MaxSize is the longest token looked at. It is checked before anything is
-	// split or decoded. Auth0 tokens with many permissions reach 10 kB.
-	MaxSize = 16 << 10
+	// maxSize is the length of the longest token that is accepted. It is checked
+	// before anything is split or decoded. Tokens of Auth0 with many permissions
+	// reach 10 kB.
+	maxSize = 16 << 10
 
 	maxHeader = 1 << 10
 	maxKeyID  = 256
 )
 
-// What is wrong with a token, as far as that can be told without a key.
-var (
-	ErrTooLarge  = errors.New("token is larger than 16 KiB")
-	ErrMalformed = errors.New("not a compact JSON Web Token")
-	ErrAlgorithm = errors.New("header has no usable alg")
-	ErrUnsigned  = errors.New("alg is none")
-	ErrCritical  = errors.New("header asks for an extension")
-	ErrType      = errors.New("header has an unusable typ")
-	ErrKeyID     = errors.New("kid is longer than 256 bytes")
-	ErrDuplicate = errors.New("claim is there twice")
-	ErrClaim     = errors.New("claim has the wrong form")
-)
-
-// A Message is a token taken apart. Its strings are not verified.
+// A Message has the parts of a token. None of them is verified.
 type Message struct {
 	Algorithm string
 	KeyID     string // empty if the header has none
 	Type      string // empty if the header has none
 
-	// SigningInput is what the signature is over (RFC 7515, Section 5.2):
-	// the token's own characters, not an encoding made anew.
+	// SigningInput is the signed text (RFC 7515, Section 5.2): characters of the
+	// token itself, not a new encoding.
 	SigningInput string
-	// SHA256 is that of SigningInput if somebody had it already, else zero.
+	// SHA256 is the hash of SigningInput if a caller has computed it, and else zero.
 	SHA256 [32]byte
 	// Payload is the decoded text of the claims.
 	Payload string
@@ -66,40 +56,40 @@ func (m *Message) AppendSignature(dst []byte) []byte {
 	return dst[:end+n]
 }
 
-// Parse takes a token apart. Its errors are those of this package.
+// Parse takes a token apart.
 func Parse(token string) (Message, error) {
-	if len(token) > MaxSize {
-		return Message{}, ErrTooLarge
+	if len(token) > maxSize {
+		return Message{}, fault.Size
 	}
 	header, rest, ok1 := strings.Cut(token, ".")
 	payload, signature, ok2 := strings.Cut(rest, ".")
 	if !ok1 || !ok2 || header == "" || payload == "" {
-		return Message{}, ErrMalformed
+		return Message{}, fault.Malformed
 	}
 	if decodedLen(header) > maxHeader {
-		return Message{}, ErrMalformed
+		return Message{}, fault.Malformed
 	}
 	m := Message{SigningInput: token[:len(token)-len(signature)-1], signature: signature}
 	header, ok1, m.Payload, ok2 = decodeTwo(header, payload)
 	if !ok1 {
-		return Message{}, ErrMalformed
+		return Message{}, fault.Malformed
 	}
 	if err := m.readHeader(header); err != nil {
 		return Message{}, err
 	}
 	if strings.EqualFold(m.Algorithm, "none") {
-		return Message{}, ErrUnsigned
+		return Message{}, fault.Algorithm
 	}
-	if !ok2 || signature == "" || !wellFormed(signature) { // what the header says comes first
-		return Message{}, ErrMalformed
+	if !ok2 || signature == "" || !wellFormed(signature) { // after the header, whose faults tell more
+		return Message{}, fault.Malformed
 	}
 	return m, nil
 }
 
-// readHeader takes the parameters that have a meaning here. Those that offer a
-// key (jwk, jku, x5u, x5c) are ignored, as RFC 8725, Section 3.10 asks: keys
-// come from the issuer. Those that change what the signature is over are
-// refused, listed in crit or not.
+// readHeader reads the parameters that have a meaning here. It ignores parameters
+// that offer a key (jwk, jku, x5u, x5c), as RFC 8725, Section 3.10 asks: keys come
+// from the issuer. It rejects parameters that change the signed text, whether crit
+// lists them or not.
 func (m *Message) readHeader(text string) error {
 	const (
 		alg = 1 << iota
@@ -119,44 +109,44 @@ func (m *Message) readHeader(text string) error {
 		case "alg":
 			bit = alg
 			if m.Algorithm, ok = jsonscan.String(value); !ok || m.Algorithm == "" {
-				bad = ErrAlgorithm
+				bad = fault.HeaderAlg
 			}
 		case "kid":
 			bit = kid
 			if m.KeyID, ok = jsonscan.String(value); !ok {
-				bad = ErrMalformed
+				bad = fault.Malformed
 			} else if len(m.KeyID) > maxKeyID {
-				bad = ErrKeyID
+				bad = fault.UnknownKey
 			}
 		case "typ":
 			bit = typ
 			if m.Type, ok = jsonscan.String(value); !ok {
-				bad = ErrType
+				bad = fault.HeaderType
 			}
 		case "crit":
-			// RFC 7515, Section 4.1.11: we understand no extension.
-			bit, bad = crit, ErrCritical
+			// RFC 7515, Section 4.1.11: no extension is understood here.
+			bit, bad = crit, fault.Extension
 		case "b64":
-			bit, bad = b64, ErrCritical
+			bit, bad = b64, fault.Extension
 		case "zip":
-			bit, bad = zip, ErrCritical
+			bit, bad = zip, fault.Extension
 		case "cty":
 			// RFC 7519, Section 5.2: a token inside this one.
-			bit, bad = cty, ErrCritical
+			bit, bad = cty, fault.Extension
 		}
 		if bit&seen != 0 {
-			return ErrMalformed
+			return fault.Malformed
 		}
 		seen |= bit
 		return nil
 	})
 	switch {
 	case err != nil:
-		return ErrMalformed
+		return fault.Malformed
 	case bad != nil:
 		return bad
 	case seen&alg == 0:
-		return ErrAlgorithm
+		return fault.HeaderAlg
 	}
 	return nil
 }

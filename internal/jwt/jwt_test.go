@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+
+	"github.com/seed-15d5a55c/auth0/internal/fault"
 )
 
 func b64(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
@@ -49,39 +51,39 @@ func TestParseHeaders(t *testing.T) {
 		{"white space", "{ \"alg\" : \"RS256\",\n \"kid\" : \"rs1\" }", nil},
 		{"keys that are offered are ignored", `{"alg":"RS256","jwk":{"kty":"RSA"},"jku":"https://h/","x5u":"https://h/","x5c":["a"],"x5t":"b"}`, nil},
 		{"1 KiB", `{"alg":"RS256","x":"` + strings.Repeat("x", 1<<10-len(`{"alg":"RS256","x":""}`)) + `"}`, nil},
-		{"a byte more than 1 KiB", `{"alg":"RS256","x":"` + strings.Repeat("x", 1<<10+1-len(`{"alg":"RS256","x":""}`)) + `"}`, ErrMalformed},
+		{"a byte more than 1 KiB", `{"alg":"RS256","x":"` + strings.Repeat("x", 1<<10+1-len(`{"alg":"RS256","x":""}`)) + `"}`, fault.Malformed},
 		{"unknown member", `{"alg":"RS256","foo":[1,{"bar":null}]}`, nil},
 		{"longest kid", `{"alg":"RS256","kid":"` + strings.Repeat("k", 256) + `"}`, nil},
 		{"KID is not kid", `{"alg":"RS256","KID":1}`, nil},
 		{"Kelvin sign is not k", "{\"alg\":\"RS256\",\"\u212aid\":1}", nil},
 
-		{"no alg", `{"kid":"k1"}`, ErrAlgorithm},
-		{"empty object", `{}`, ErrAlgorithm},
-		{"ALG is not alg", `{"ALG":"RS256"}`, ErrAlgorithm},
-		{"empty alg", `{"alg":""}`, ErrAlgorithm},
-		{"alg null", `{"alg":null}`, ErrAlgorithm},
-		{"alg number", `{"alg":256}`, ErrAlgorithm},
-		{"alg array", `{"alg":["RS256"]}`, ErrAlgorithm},
-		{"kid number", `{"alg":"RS256","kid":1}`, ErrMalformed},
-		{"kid null", `{"alg":"RS256","kid":null}`, ErrMalformed},
-		{"long kid", `{"alg":"RS256","kid":"` + strings.Repeat("k", 257) + `"}`, ErrKeyID},
-		{"typ number", `{"alg":"RS256","typ":1}`, ErrType},
-		{"crit", `{"alg":"RS256","crit":["exp"]}`, ErrCritical},
-		{"crit empty", `{"alg":"RS256","crit":[]}`, ErrCritical},
-		{"crit string", `{"alg":"RS256","crit":"x"}`, ErrCritical},
-		{"b64", `{"alg":"RS256","b64":false}`, ErrCritical},
-		{"zip", `{"alg":"RS256","zip":"DEF"}`, ErrCritical},
-		{"cty", `{"alg":"RS256","cty":"JWT"}`, ErrCritical},
-		{"alg twice", `{"alg":"RS256","alg":"none"}`, ErrMalformed},
-		{"alg twice, the same", `{"alg":"RS256","alg":"RS256"}`, ErrMalformed},
-		{"kid twice", `{"alg":"RS256","kid":"a","kid":"b"}`, ErrMalformed},
-		{"typ twice, once escaped", `{"alg":"RS256","typ":"JWT","t\u0079p":"JWT"}`, ErrMalformed},
-		{"array", `["RS256"]`, ErrMalformed},
-		{"null", `null`, ErrMalformed},
-		{"no JSON", `alg`, ErrMalformed},
-		{"trailing byte", `{"alg":"RS256"}x`, ErrMalformed},
-		{"invalid UTF-8", "{\"alg\":\"RS256\",\"x\":\"\xff\"}", ErrMalformed},
-		{"longer than 1 KiB", `{"alg":"RS256","x":"` + strings.Repeat("x", 1100) + `"}`, ErrMalformed},
+		{"no alg", `{"kid":"k1"}`, fault.HeaderAlg},
+		{"empty object", `{}`, fault.HeaderAlg},
+		{"ALG is not alg", `{"ALG":"RS256"}`, fault.HeaderAlg},
+		{"empty alg", `{"alg":""}`, fault.HeaderAlg},
+		{"alg null", `{"alg":null}`, fault.HeaderAlg},
+		{"alg number", `{"alg":256}`, fault.HeaderAlg},
+		{"alg array", `{"alg":["RS256"]}`, fault.HeaderAlg},
+		{"kid number", `{"alg":"RS256","kid":1}`, fault.Malformed},
+		{"kid null", `{"alg":"RS256","kid":null}`, fault.Malformed},
+		{"long kid", `{"alg":"RS256","kid":"` + strings.Repeat("k", 257) + `"}`, fault.UnknownKey},
+		{"typ number", `{"alg":"RS256","typ":1}`, fault.HeaderType},
+		{"crit", `{"alg":"RS256","crit":["exp"]}`, fault.Extension},
+		{"crit empty", `{"alg":"RS256","crit":[]}`, fault.Extension},
+		{"crit string", `{"alg":"RS256","crit":"x"}`, fault.Extension},
+		{"b64", `{"alg":"RS256","b64":false}`, fault.Extension},
+		{"zip", `{"alg":"RS256","zip":"DEF"}`, fault.Extension},
+		{"cty", `{"alg":"RS256","cty":"JWT"}`, fault.Extension},
+		{"alg twice", `{"alg":"RS256","alg":"none"}`, fault.Malformed},
+		{"alg twice, the same", `{"alg":"RS256","alg":"RS256"}`, fault.Malformed},
+		{"kid twice", `{"alg":"RS256","kid":"a","kid":"b"}`, fault.Malformed},
+		{"typ twice, once escaped", `{"alg":"RS256","typ":"JWT","t\u0079p":"JWT"}`, fault.Malformed},
+		{"array", `["RS256"]`, fault.Malformed},
+		{"null", `null`, fault.Malformed},
+		{"no JSON", `alg`, fault.Malformed},
+		{"trailing byte", `{"alg":"RS256"}x`, fault.Malformed},
+		{"invalid UTF-8", "{\"alg\":\"RS256\",\"x\":\"\xff\"}", fault.Malformed},
+		{"longer than 1 KiB", `{"alg":"RS256","x":"` + strings.Repeat("x", 1100) + `"}`, fault.Malformed},
 	}
 	for _, tt := range tests {
 		if _, err := Parse(token(tt.header)); !errors.Is(err, tt.want) {
@@ -98,38 +100,38 @@ func TestParseForms(t *testing.T) {
 		why, token string
 		want       error
 	}{
-		{"empty", "", ErrMalformed},
-		{"one segment", h, ErrMalformed},
-		{"unsigned", b64(`{"alg":"none"}`) + "." + p + ".", ErrUnsigned},
-		{"unsigned, in another case", b64(`{"alg":"nOnE"}`) + "." + p + "." + s, ErrUnsigned},
-		{"two segments", h + "." + p, ErrMalformed},
-		{"four segments", good + ".AA", ErrMalformed},
-		{"five segments", good + ".AA.AA", ErrMalformed},
-		{"trailing dot", good + ".", ErrMalformed},
-		{"leading dot", "." + good, ErrMalformed},
-		{"only dots", "..", ErrMalformed},
-		{"empty header", "." + p + "." + s, ErrMalformed},
-		{"empty payload", h + ".." + s, ErrMalformed},
-		{"empty signature", h + "." + p + ".", ErrMalformed},
-		{"many dots", strings.Repeat(".", 10000), ErrMalformed},
-		{"padded header", h + "==." + p + "." + s, ErrMalformed},
-		{"padded payload", h + "." + p + "=." + s, ErrMalformed},
-		{"padded signature", good + "==", ErrMalformed},
-		{"standard alphabet", h + "." + p + "." + std, ErrMalformed},
-		{"line feed", h + "." + p[:8] + "\n" + p[8:] + "." + s, ErrMalformed},
-		{"carriage return and line feed", good[:len(good)-4] + "\r\n" + good[len(good)-4:], ErrMalformed},
-		{"trailing line feed", good + "\n", ErrMalformed},
-		{"space", good + " ", ErrMalformed},
-		{"leading space", " " + good, ErrMalformed},
-		{"percent escape", good[:30] + "%41" + good[30:], ErrMalformed},
-		{"non-ASCII", good[:30] + "é" + good[30:], ErrMalformed},
-		{"NUL", good + "\x00", ErrMalformed},
-		{"impossible length", h + "." + p + ".AAAAA", ErrMalformed},
-		{"spare bits in the signature", h + "." + p + "." + "AB", ErrMalformed},
-		{"spare bits in the header", b64(header + " ")[:len(b64(header+" "))-1] + "B." + p + "." + s, ErrMalformed},
-		{"JSON serialization", `{"payload":"` + p + `","protected":"` + h + `","signature":"` + s + `"}`, ErrMalformed},
-		{"largest size, not a token", strings.Repeat("a", MaxSize), ErrMalformed},
-		{"too large", strings.Repeat("a", MaxSize+1), ErrTooLarge},
+		{"empty", "", fault.Malformed},
+		{"one segment", h, fault.Malformed},
+		{"unsigned", b64(`{"alg":"none"}`) + "." + p + ".", fault.Algorithm},
+		{"unsigned, in another case", b64(`{"alg":"nOnE"}`) + "." + p + "." + s, fault.Algorithm},
+		{"two segments", h + "." + p, fault.Malformed},
+		{"four segments", good + ".AA", fault.Malformed},
+		{"five segments", good + ".AA.AA", fault.Malformed},
+		{"trailing dot", good + ".", fault.Malformed},
+		{"leading dot", "." + good, fault.Malformed},
+		{"only dots", "..", fault.Malformed},
+		{"empty header", "." + p + "." + s, fault.Malformed},
+		{"empty payload", h + ".." + s, fault.Malformed},
+		{"empty signature", h + "." + p + ".", fault.Malformed},
+		{"many dots", strings.Repeat(".", 10000), fault.Malformed},
+		{"padded header", h + "==." + p + "." + s, fault.Malformed},
+		{"padded payload", h + "." + p + "=." + s, fault.Malformed},
+		{"padded signature", good + "==", fault.Malformed},
+		{"standard alphabet", h + "." + p + "." + std, fault.Malformed},
+		{"line feed", h + "." + p[:8] + "\n" + p[8:] + "." + s, fault.Malformed},
+		{"carriage return and line feed", good[:len(good)-4] + "\r\n" + good[len(good)-4:], fault.Malformed},
+		{"trailing line feed", good + "\n", fault.Malformed},
+		{"space", good + " ", fault.Malformed},
+		{"leading space", " " + good, fault.Malformed},
+		{"percent escape", good[:30] + "%41" + good[30:], fault.Malformed},
+		{"non-ASCII", good[:30] + "é" + good[30:], fault.Malformed},
+		{"NUL", good + "\x00", fault.Malformed},
+		{"impossible length", h + "." + p + ".AAAAA", fault.Malformed},
+		{"spare bits in the signature", h + "." + p + "." + "AB", fault.Malformed},
+		{"spare bits in the header", b64(header + " ")[:len(b64(header+" "))-1] + "B." + p + "." + s, fault.Malformed},
+		{"JSON serialization", `{"payload":"` + p + `","protected":"` + h + `","signature":"` + s + `"}`, fault.Malformed},
+		{"largest size, not a token", strings.Repeat("a", maxSize), fault.Malformed},
+		{"too large", strings.Repeat("a", maxSize+1), fault.Size},
 	}
 	for _, tt := range tests {
 		if m, err := Parse(tt.token); !errors.Is(err, tt.want) || !reflect.DeepEqual(m, Message{}) {
@@ -137,10 +139,10 @@ func TestParseForms(t *testing.T) {
 		}
 	}
 	full := `{"x":"` + strings.Repeat("x", 1) + `"}`
-	for len(b64(header)+b64(full)+s)+2 < MaxSize {
+	for len(b64(header)+b64(full)+s)+2 < maxSize {
 		full = full[:6] + strings.Repeat("x", len(full)-7) + `"}`
 	}
-	for len(h)+1+len(b64(full))+1+len(s) > MaxSize {
+	for len(h)+1+len(b64(full))+1+len(s) > maxSize {
 		full = full[:len(full)-3] + `"}`
 	}
 	if _, err := Parse(h + "." + b64(full) + "." + s); err != nil {
@@ -193,25 +195,25 @@ func TestParseClaimsRefuses(t *testing.T) {
 		claims string
 		want   error
 	}{
-		{`null`, ErrMalformed}, {`[]`, ErrMalformed}, {`""`, ErrMalformed}, {`{}x`, ErrMalformed}, {`{}{}`, ErrMalformed},
-		{`{"exp":NaN}`, ErrMalformed}, {"{\"sub\":\"\xff\"}", ErrMalformed}, {`{"sub":"\ud800"}`, ErrMalformed}, {`{"x":` + deep + `}`, ErrMalformed},
-		{`{"exp":"1767312000"}`, ErrClaim}, {`{"exp":null}`, ErrClaim}, {`{"exp":true}`, ErrClaim}, {`{"exp":[1]}`, ErrClaim},
-		{`{"exp":0}`, ErrClaim}, {`{"exp":-1}`, ErrClaim}, {`{"exp":1e300}`, ErrClaim}, {`{"exp":1e400}`, ErrClaim},
-		{`{"exp":9223372036854775807}`, ErrClaim}, {`{"exp":18446744073709551617}`, ErrClaim}, {`{"exp":1767312000000}`, ErrClaim},
-		{`{"exp":253402300800}`, ErrClaim}, {`{"nbf":"0"}`, ErrClaim}, {`{"nbf":null}`, ErrClaim}, {`{"iat":"x"}`, ErrClaim}, {`{"auth_time":"x"}`, ErrClaim},
-		{`{"iss":null}`, ErrClaim}, {`{"iss":1}`, ErrClaim}, {`{"iss":["https://t.example/"]}`, ErrClaim},
-		{`{"sub":"a\u001fb"}`, ErrClaim}, {`{"sub":"a\u007fb"}`, ErrClaim}, {`{"sub":"a\u009fb"}`, ErrClaim},
-		{`{"sub":1}`, ErrClaim}, {`{"sub":null}`, ErrClaim}, {`{"sub":""}`, ErrClaim}, {`{"sub":"a\u0000b"}`, ErrClaim}, {`{"sub":"a\u0085b"}`, ErrClaim},
-		{`{"aud":5}`, ErrClaim}, {`{"aud":{}}`, ErrClaim}, {`{"aud":["a",1]}`, ErrClaim}, {`{"aud":null}`, ErrClaim},
-		{`{"scope":1}`, ErrClaim}, {`{"scope":["a",1]}`, ErrClaim}, {`{"scp":{}}`, ErrClaim},
-		{`{"permissions":"read:m"}`, ErrClaim}, {`{"permissions":[1]}`, ErrClaim}, {`{"permissions":null}`, ErrClaim},
-		{`{"azp":1}`, ErrClaim}, {`{"client_id":[]}`, ErrClaim}, {`{"org_id":1}`, ErrClaim}, {`{"org_name":1}`, ErrClaim}, {`{"nonce":1}`, ErrClaim},
-		{`{"sid":1}`, ErrClaim}, {`{"jti":1}`, ErrClaim}, {`{"at_hash":1}`, ErrClaim}, {`{"c_hash":1}`, ErrClaim}, {`{"s_hash":1}`, ErrClaim}, {`{"acr":1}`, ErrClaim}, {`{"amr":"mfa"}`, ErrClaim},
-		{`{"cnf":{}}`, ErrClaim}, {`{"cnf":null}`, ErrClaim}, {`{"cnf":"x"}`, ErrClaim}, {`{"cnf":{"jkt":1}}`, ErrClaim}, {`{"cnf":{"x5t#S256":""}}`, ErrClaim},
-		{`{"EXP":1}`, ErrClaim}, {`{"Iss":"x"}`, ErrClaim}, {"{\"\u017fub\":\"x\"}", ErrClaim}, {"{\"i\u017f\u017f\":\"x\"}", ErrClaim}, {`{"auD":"x"}`, ErrClaim},
-		{`{"Nbf":1}`, ErrClaim}, {`{"IAT":1}`, ErrClaim}, {`{"JTI":"x"}`, ErrClaim}, {`{"Cnf":{}}`, ErrClaim},
-		{`{"exp":1,"exp":2}`, ErrDuplicate}, {`{"exp":2,"\u0065xp":2}`, ErrDuplicate}, {`{"scope":"a","scope":"a"}`, ErrDuplicate},
-		{`{"permissions":[],"permissions":[]}`, ErrDuplicate}, {`{"cnf":{"jkt":"x"},"cnf":{"jkt":"x"}}`, ErrDuplicate}, {`{"azp":"a","azp":"a"}`, ErrDuplicate},
+		{`null`, fault.Malformed}, {`[]`, fault.Malformed}, {`""`, fault.Malformed}, {`{}x`, fault.Malformed}, {`{}{}`, fault.Malformed},
+		{`{"exp":NaN}`, fault.Malformed}, {"{\"sub\":\"\xff\"}", fault.Malformed}, {`{"sub":"\ud800"}`, fault.Malformed}, {`{"x":` + deep + `}`, fault.Malformed},
+		{`{"exp":"1767312000"}`, fault.Claim}, {`{"exp":null}`, fault.Claim}, {`{"exp":true}`, fault.Claim}, {`{"exp":[1]}`, fault.Claim},
+		{`{"exp":0}`, fault.Claim}, {`{"exp":-1}`, fault.Claim}, {`{"exp":1e300}`, fault.Claim}, {`{"exp":1e400}`, fault.Claim},
+		{`{"exp":9223372036854775807}`, fault.Claim}, {`{"exp":18446744073709551617}`, fault.Claim}, {`{"exp":1767312000000}`, fault.Claim},
+		{`{"exp":253402300800}`, fault.Claim}, {`{"nbf":"0"}`, fault.Claim}, {`{"nbf":null}`, fault.Claim}, {`{"iat":"x"}`, fault.Claim}, {`{"auth_time":"x"}`, fault.Claim},
+		{`{"iss":null}`, fault.Claim}, {`{"iss":1}`, fault.Claim}, {`{"iss":["https://t.example/"]}`, fault.Claim},
+		{`{"sub":"a\u001fb"}`, fault.Claim}, {`{"sub":"a\u007fb"}`, fault.Claim}, {`{"sub":"a\u009fb"}`, fault.Claim},
+		{`{"sub":1}`, fault.Claim}, {`{"sub":null}`, fault.Claim}, {`{"sub":""}`, fault.Claim}, {`{"sub":"a\u0000b"}`, fault.Claim}, {`{"sub":"a\u0085b"}`, fault.Claim},
+		{`{"aud":5}`, fault.Claim}, {`{"aud":{}}`, fault.Claim}, {`{"aud":["a",1]}`, fault.Claim}, {`{"aud":null}`, fault.Claim},
+		{`{"scope":1}`, fault.Claim}, {`{"scope":["a",1]}`, fault.Claim}, {`{"scp":{}}`, fault.Claim},
+		{`{"permissions":"read:m"}`, fault.Claim}, {`{"permissions":[1]}`, fault.Claim}, {`{"permissions":null}`, fault.Claim},
+		{`{"azp":1}`, fault.Claim}, {`{"client_id":[]}`, fault.Claim}, {`{"org_id":1}`, fault.Claim}, {`{"org_name":1}`, fault.Claim}, {`{"nonce":1}`, fault.Claim},
+		{`{"sid":1}`, fault.Claim}, {`{"jti":1}`, fault.Claim}, {`{"at_hash":1}`, fault.Claim}, {`{"c_hash":1}`, fault.Claim}, {`{"s_hash":1}`, fault.Claim}, {`{"acr":1}`, fault.Claim}, {`{"amr":"mfa"}`, fault.Claim},
+		{`{"cnf":{}}`, fault.Claim}, {`{"cnf":null}`, fault.Claim}, {`{"cnf":"x"}`, fault.Claim}, {`{"cnf":{"jkt":1}}`, fault.Claim}, {`{"cnf":{"x5t#S256":""}}`, fault.Claim},
+		{`{"EXP":1}`, fault.Claim}, {`{"Iss":"x"}`, fault.Claim}, {"{\"\u017fub\":\"x\"}", fault.Claim}, {"{\"i\u017f\u017f\":\"x\"}", fault.Claim}, {`{"auD":"x"}`, fault.Claim},
+		{`{"Nbf":1}`, fault.Claim}, {`{"IAT":1}`, fault.Claim}, {`{"JTI":"x"}`, fault.Claim}, {`{"Cnf":{}}`, fault.Claim},
+		{`{"exp":1,"exp":2}`, fault.Duplicate}, {`{"exp":2,"\u0065xp":2}`, fault.Duplicate}, {`{"scope":"a","scope":"a"}`, fault.Duplicate},
+		{`{"permissions":[],"permissions":[]}`, fault.Duplicate}, {`{"cnf":{"jkt":"x"},"cnf":{"jkt":"x"}}`, fault.Duplicate}, {`{"azp":"a","azp":"a"}`, fault.Duplicate},
 	}
 	for _, tt := range tests {
 		if c, err := ParseClaims(tt.claims, false); !errors.Is(err, tt.want) || !reflect.DeepEqual(c, Claims{}) {
@@ -223,7 +225,7 @@ func TestParseClaimsRefuses(t *testing.T) {
 			t.Errorf("ParseClaims(%s): %v", fine, err)
 		}
 	}
-	if _, err := ParseClaims(`{"x":1,"y":1,"x":2}`, true); !errors.Is(err, ErrDuplicate) {
+	if _, err := ParseClaims(`{"x":1,"y":1,"x":2}`, true); !errors.Is(err, fault.Duplicate) {
 		t.Errorf("unknown name twice, names unique: %v", err)
 	}
 }
@@ -348,7 +350,7 @@ func TestRepeatedAmongMany(t *testing.T) {
 				t.Fatalf("%d names: %v", n, err)
 			}
 			members[twice[1]] = members[twice[0]]
-			if _, err := ParseClaims("{"+strings.Join(members, ",")+"}", true); err != ErrDuplicate {
+			if _, err := ParseClaims("{"+strings.Join(members, ",")+"}", true); err != fault.Duplicate {
 				t.Errorf("names %v of %d are equal: %v", twice, n, err)
 			}
 		}
