@@ -57,7 +57,7 @@ func (h logHandler) Handle(ctx context.Context, r slog.Record) error {
 			return nil
 		}
 	}
-	clipped := slog.NewRecord(r.Time, level, clip(r.Message), r.PC)
+	clipped := slog.NewRecord(r.Time, level, clipTo(r.Message, maxLogText), r.PC)
 	left := maxLogLine
 	r.Attrs(func(a slog.Attr) bool {
 		clipped.AddAttrs(clipAttr(a, &left))
@@ -181,9 +181,7 @@ func (x exit) line(ctx context.Context, e *Error) (log *slog.Logger, level slog.
 	return slog.New(h), level, reference
 }
 
-// clip makes a text from outside fit for one line of a log.
-func clip(s string) string { return clipTo(s, maxLogText) }
-
+// clipTo makes a text from outside fit for one line of a log.
 func clipTo(s string, limit int) string {
 	cut := len(s) > limit
 	if cut {

@@ -197,7 +197,7 @@ func (s *Strategy) LoadUser(next http.Handler) http.Handler {
 		r, wrote := s.load(w, r)
 		next.ServeHTTP(w, r)
 		if wrote && !strings.Contains(w.Header().Get("Cache-Control"), "no-store") {
-			s.log.Error("auth0: a handler made a response cacheable that sets the session cookie", "path", r.URL.Path, "cache_control", clip(w.Header().Get("Cache-Control")))
+			s.log.Error("auth0: a handler made a response cacheable that sets the session cookie", "path", r.URL.Path, "cache_control", w.Header().Get("Cache-Control"))
 		}
 	})
 }
@@ -220,13 +220,13 @@ func (s *Strategy) load(w http.ResponseWriter, r *http.Request) (_ *http.Request
 			s.forgetLostLogins(w, loaded.Jar)
 			if wrote = s.sessions.Due(loaded.Loaded, r); wrote {
 				if err := s.sessions.Renew(w, r, loaded.Loaded); err != nil {
-					s.log.Warn("auth0: the session could not be prolonged", "err", clip(err.Error()))
+					s.log.Warn("auth0: the session could not be prolonged", "err", err)
 				}
 			}
 		}
 	}
 	if isRefused(loaded.Err, refusal.Store) {
-		s.log.Warn("auth0: sessions cannot be read", "err", clip(loaded.Err.Error()))
+		s.log.Warn("auth0: sessions cannot be read", "err", loaded.Err)
 	}
 	loaded.strategy = s
 	return r.WithContext(context.WithValue(r.Context(), loadedKey{}, loaded)), wrote
@@ -364,7 +364,7 @@ func (s *Strategy) previousSession(ctx context.Context, jar cookie.Jar, l *Login
 	}
 	previous, err := s.sessions.Find(ctx, l.replaces)
 	if err != nil {
-		s.log.Warn("auth0: the session before this login could not be read", "err", clip(err.Error()))
+		s.log.Warn("auth0: the session before this login could not be read", "err", err)
 	}
 	return previous
 }

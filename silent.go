@@ -72,7 +72,7 @@ func (s *Strategy) beginSilentLogin(w http.ResponseWriter, r *http.Request, next
 	authURL, t, err := s.begin(r.Context(), site, a)
 	if err != nil {
 		// A tenant that is down must not take away pages that everybody may see.
-		s.log.Warn("auth0: a silent login could not begin", "err", clip(err.Error()))
+		s.log.Warn("auth0: a silent login could not begin", "err", err)
 		s.noteSilentLogin(w, s.jar(r))
 		next.ServeHTTP(w, r)
 		return nil
@@ -93,7 +93,7 @@ func (s *Strategy) noteSilentLogin(w http.ResponseWriter, jar cookie.Jar) {
 	c := s.cookies.Silent
 	value := s.keyring.Seal(purposeSilent, c.Name, strconv.AppendInt(nil, s.now().Unix(), 10))
 	if err := c.Set(w, jar, value, silentLoginPause); err != nil {
-		s.log.Error("auth0: the cookie of silent logins cannot be set", "err", clip(err.Error()))
+		s.log.Error("auth0: the cookie of silent logins cannot be set", "err", err)
 	}
 }
 

@@ -318,7 +318,7 @@ func (s *Strategy) forwarded(query url.Values) []LoginOption {
 		}
 		o := option(value)
 		if _, err := newAuthRequest([]LoginOption{o}); err != nil {
-			s.log.Debug("auth0: login: parameter ignored", "name", name, "err", clip(err.Error()))
+			s.log.Debug("auth0: login: parameter ignored", "name", name, "err", err)
 			return
 		}
 		opts = append(opts, o)
@@ -346,7 +346,7 @@ func (s *Strategy) forwarded(query url.Values) []LoginOption {
 	if name := query.Get("connection"); s.connections.CouldBe(name, cmp.Or(organization, s.organization)) {
 		take("connection", WithConnection)
 	} else if name != "" {
-		s.log.Debug("auth0: login: connection ignored, it is not one of the application", "name", clip(name))
+		s.log.Debug("auth0: login: connection ignored, it is not one of the application", "name", name)
 	}
 	for _, name := range s.config.ForwardParams {
 		take(name, func(value string) LoginOption { return WithParam(name, value) })
@@ -514,7 +514,7 @@ func (s *Strategy) callback(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch {
 	case t.Silent && isSilentRefusal(err):
-		s.log.Info("auth0: a silent login was refused", "err", clip(err.Error()))
+		s.log.Info("auth0: a silent login was refused", "err", err)
 		browser.Redirect(w, s.returnPath(t), http.StatusSeeOther)
 	case t.Popup != nil:
 		s.answerPopup(w, r, t, l, failedLogin(t, err))
