@@ -18,6 +18,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/logging"
 	"github.com/seed-15d5a55c/auth0/internal/memo"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
@@ -140,7 +141,7 @@ type API struct {
 // The error has every mistake, each named by its field.
 func NewAPI(c APIConfig) (*API, error) {
 	p := problems{of: "APIConfig"}
-	a := &API{config: c.clone(), log: newLogger(c.Logger), byName: map[string]*trusted{}}
+	a := &API{config: c.clone(), log: logging.New(c.Logger), byName: map[string]*trusted{}}
 	setDefault(&a.config.Realm, "api")
 	if a.config.Now == nil {
 		a.config.Now = time.Now

@@ -93,6 +93,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
+	"github.com/seed-15d5a55c/auth0/internal/logging"
 	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/returnto"
@@ -477,7 +478,7 @@ type Strategy struct {
 func New(c Config) (*Strategy, error) {
 	p := problems{of: "Config"}
 	c = c.clone()
-	s := &Strategy{log: newLogger(c.Logger), now: c.Now}
+	s := &Strategy{log: logging.New(c.Logger), now: c.Now}
 	if s.now == nil {
 		s.now = time.Now
 	}
