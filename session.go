@@ -422,7 +422,7 @@ func (s *Strategy) checkSession(p *problems, c Config) Config {
 	s.transactions = &login.Transactions{Cookies: s.cookies, Keyring: s.keyring, Issuer: s.namespace.Issuer, ClientID: c.ClientID, Now: s.now}
 	config := session.Config{
 		Cookie: bound, Keyring: s.keyring, Client: c.ClientID, CountsAsUse: c.CountsAsUse, Now: s.now, Log: s.log,
-		Store: engineStore(c.Store), Revocations: engineStore(c.Revocations), CookiesUntil: c.CookieSessionsUntil,
+		Store: c.Store, Revocations: c.Revocations, CookiesUntil: c.CookieSessionsUntil,
 		Idle:     checkedLimit(p, "IdleTimeout", c.IdleTimeout, 24*time.Hour),
 		Absolute: checkedLimit(p, "AbsoluteTimeout", c.AbsoluteTimeout, 7*24*time.Hour),
 	}

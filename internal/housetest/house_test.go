@@ -310,7 +310,7 @@ func lines(t *testing.T, p *checked) int {
 
 // bounds of the root package. Each may only be lowered.
 var bounds = struct{ ring, arrows, files, lines, exported, methods, unexported int }{
-	ring: 23, arrows: 155, files: 32, lines: 9_300, exported: 407, methods: 159, unexported: 117,
+	ring: 23, arrows: 154, files: 32, lines: 9_210, exported: 395, methods: 159, unexported: 117,
 }
 
 func TestHouse(t *testing.T) {
@@ -381,7 +381,7 @@ const maxWidth = 60
 
 // tooWide has bounds of packages that are wider than they should be. They may only
 // be lowered.
-var tooWide = map[string]int{"internal/jwt": 66, "internal/session": 99, "internal/provider": 93, "internal/login": 67}
+var tooWide = map[string]int{"internal/jwt": 66, "internal/session": 86, "internal/provider": 93, "internal/login": 67}
 
 // TestReceivers bounds the methods of one type in every package but the root, whose
 // bounds are in TestHouse. Promoted methods do not count: they are declared, and
