@@ -358,7 +358,7 @@ type Config struct {
 	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
 	// Now is the clock by which tokens and sessions expire. Default: [time.Now].
 	Now func() time.Time
-	// Observer is told of fetches of the tenant's keys.
+	// Observer gets an [Event] for every fetch of the tenant's keys. Default: none.
 	Observer Observer
 }
 

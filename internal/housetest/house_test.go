@@ -310,7 +310,7 @@ func lines(t *testing.T, p *checked) int {
 
 // bounds of the root package. Each may only be lowered.
 var bounds = struct{ ring, arrows, files, lines, exported, methods, unexported int }{
-	ring: 23, arrows: 154, files: 32, lines: 9_210, exported: 395, methods: 159, unexported: 117,
+	ring: 23, arrows: 154, files: 32, lines: 9_210, exported: 392, methods: 159, unexported: 117,
 }
 
 func TestHouse(t *testing.T) {
