@@ -1,6 +1,7 @@
 package auth0_test
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/rsa"
@@ -60,6 +61,16 @@ func TestAllocationsOfRememberedToken(t *testing.T) {
 	w, r := &discardWriter{http.Header{}}, testkit.BearerRequest(testkit.GoodToken())
 	if n := perRun(t, func() { h.ServeHTTP(w, r) }); n > 2 {
 		t.Errorf("RequireAuth allocates %d times, want at most 2", n)
+	}
+	// An observer costs nothing either, if it only counts.
+	events := 0
+	o := testkit.NewAPIEnv(t, quiet, func(c *auth0.APIConfig) {
+		c.Observer = func(_ context.Context, e auth0.Event) { events += e.Status / 200 }
+	})
+	observed := verifies(o, t, testkit.GoodToken(), true)
+	observed()
+	if n := perRun(t, observed); n != 0 || events < 200 {
+		t.Errorf("Verify with an observer allocates %d times, want 0; %d events", n, events)
 	}
 	// More guards cost no more.
 	h = f.API.RequireAuth(f.API.RequireScope("read:m")(f.API.RequirePermissions("del:m")(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))))

@@ -18,6 +18,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/logging"
 	"github.com/seed-15d5a55c/auth0/internal/memo"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
@@ -113,8 +114,8 @@ type APIConfig struct {
 	Logger       *slog.Logger
 	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
 	Now          func() time.Time
-	// Observer is told of every check, and of fetches of keys, unless Keys are
-	// given.
+	// Observer gets an [Event] for every check of a token and every refusal, and for
+	// every fetch of keys, unless Keys are given. Default: none.
 	Observer Observer
 }
 
@@ -140,7 +141,7 @@ type API struct {
 // The error has every mistake, each named by its field.
 func NewAPI(c APIConfig) (*API, error) {
 	p := problems{of: "APIConfig"}
-	a := &API{config: c.clone(), log: newLogger(c.Logger), byName: map[string]*trusted{}}
+	a := &API{config: c.clone(), log: logging.New(c.Logger), byName: map[string]*trusted{}}
 	setDefault(&a.config.Realm, "api")
 	if a.config.Now == nil {
 		a.config.Now = time.Now
@@ -274,7 +275,7 @@ func (a *API) Verify(ctx context.Context, raw string) (*Token, error) {
 
 // verify checks a token, and tells the observer.
 func (a *API) verify(ctx context.Context, c credential) (*Token, error) {
-	observed := a.config.Observer.Token != nil
+	observed := a.config.Observer != nil
 	var begin time.Time
 	if observed {
 		begin = time.Now()
@@ -284,7 +285,7 @@ func (a *API) verify(ctx context.Context, c credential) (*Token, error) {
 		err = c.refused(err)
 	}
 	if observed {
-		event := o.event()
+		event := o.event(TokenChecked)
 		event.Duration = time.Since(begin)
 		a.observe(ctx, event, err)
 	}
@@ -299,8 +300,8 @@ type outcome struct {
 	cached bool
 }
 
-func (o outcome) event() TokenEvent {
-	e := TokenEvent{Status: http.StatusOK, Reason: "ok", Cached: o.cached}
+func (o outcome) event(kind EventKind) Event {
+	e := Event{Kind: kind, Status: http.StatusOK, Reason: "ok", Cached: o.cached}
 	if o.from != nil {
 		e.Issuer = o.from.namespace.Issuer
 	}
@@ -310,13 +311,13 @@ func (o outcome) event() TokenEvent {
 	return e
 }
 
-// observe tells of a refusal, or if err is nil of what the event says.
-func (a *API) observe(ctx context.Context, event TokenEvent, err error) {
-	if err != nil {
+// observe tells the Observer of an event, and of the error if there is one.
+func (a *API) observe(ctx context.Context, event Event, err error) {
+	if err != nil && a.config.Observer != nil {
 		e := errorOf(ctx, "bearer", err)
 		event.Status, event.Reason, event.Err = e.Status, e.Reason, e
 	}
-	a.config.Observer.token(ctx, event)
+	a.config.Observer.tell(ctx, event)
 }
 
 func asBearerError(err error) error {

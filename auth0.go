@@ -93,6 +93,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
+	"github.com/seed-15d5a55c/auth0/internal/logging"
 	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
@@ -358,7 +359,7 @@ type Config struct {
 	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
 	// Now is the clock by which tokens and sessions expire. Default: [time.Now].
 	Now func() time.Time
-	// Observer is told of fetches of the tenant's keys.
+	// Observer gets an [Event] for every fetch of the tenant's keys. Default: none.
 	Observer Observer
 }
 
@@ -477,7 +478,7 @@ type Strategy struct {
 func New(c Config) (*Strategy, error) {
 	p := problems{of: "Config"}
 	c = c.clone()
-	s := &Strategy{log: newLogger(c.Logger), now: c.Now}
+	s := &Strategy{log: logging.New(c.Logger), now: c.Now}
 	if s.now == nil {
 		s.now = time.Now
 	}

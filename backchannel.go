@@ -52,7 +52,7 @@ func (s *Strategy) backchannelLogout(w http.ResponseWriter, r *http.Request) err
 	if err := s.endSessionsOf(r.Context(), token); err != nil {
 		return refusal.LogoutFailed.Wrap(err)
 	}
-	s.log.Info("auth0: sessions were ended by the tenant", "sub", clip(token.Subject), "one_session", token.SessionID != "")
+	s.log.Info("auth0: sessions were ended by the tenant", "sub", token.Subject, "one_session", token.SessionID != "")
 	w.WriteHeader(http.StatusOK)
 	return nil
 }

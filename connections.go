@@ -150,7 +150,7 @@ func newConnectionList(p *problems, c Config, s *Strategy) *directory.List {
 		},
 		Settle: func(err error) { asking.Settle(provider.APIError(err)) },
 		Failed: func(err error, stale bool) {
-			s.log.Warn("auth0: connections cannot be listed", "err", clip(err.Error()), "using_old_list", stale)
+			s.log.Warn("auth0: connections cannot be listed", "err", err, "using_old_list", stale)
 		},
 		Unavailable: connectionsUnavailable,
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
+	"github.com/seed-15d5a55c/auth0/internal/logging"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 )
@@ -404,6 +405,20 @@ func (x exit) record(r *http.Request, e *Error) (reference string) {
 	}
 	log.LogAttrs(r.Context(), level, "auth0: refused", attrs...)
 	return reference
+}
+
+// line decides at what level a refusal is written, and with which reference. The log
+// is nil if the line is left out.
+func (x exit) line(ctx context.Context, e *Error) (log *slog.Logger, level slog.Level, reference string) {
+	switch {
+	case e.Reason == refusal.Canceled.Reason, e.Reason == refusal.LoginRequired.Reason, e.Op == "bearer" && e.Reason == refusal.NoToken.Reason:
+		level = slog.LevelDebug // a client that goes away, or asks how to log in
+	case e.Status == refusal.Internal.Status:
+		level = slog.LevelError // a mistake of the program: each one is written
+	default:
+		level = slog.LevelWarn // strangers cause it: one in a minute
+	}
+	return logging.Line(ctx, x.logger(), level, e.Op, e.Reason)
 }
 
 // writePage tells a person what to do next. It is plain text: nothing in it

@@ -46,7 +46,7 @@ func newKeySet(n *provider.Tenant, client *http.Client, log *slog.Logger, observ
 		First:  n.First,
 		NotYet: errNewIssuers,
 		Observe: func(ctx context.Context, e keys.Event) {
-			observer.keys(ctx, KeyEvent{Issuer: n.Issuer, Reason: e.Reason, Keys: e.Keys, Duration: e.Duration, Err: e.Err})
+			observer.tell(ctx, Event{Kind: KeysFetched, Issuer: n.Issuer, Reason: e.Reason, Keys: e.Keys, Duration: e.Duration, Err: e.Err})
 		},
 		Log: log,
 	})}

@@ -164,7 +164,7 @@ func (s *Strategy) logoutURL(r *http.Request, base browser.Base, l *logoutReques
 	if err != nil {
 		// Ended here. Sending somebody to a tenant that does not answer would
 		// only hide that.
-		s.log.Warn("auth0: logout: the session at the tenant is not ended", "err", clip(err.Error()))
+		s.log.Warn("auth0: logout: the session at the tenant is not ended", "err", err)
 		return back, nil
 	}
 	endpoint = m.EndSessionEndpoint

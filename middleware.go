@@ -207,9 +207,9 @@ func (a *API) RequireTokenOrSession(s *Strategy) func(http.Handler) http.Handler
 				by := &sessionPath{api: a, strategy: s}
 				next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), sessionPathKey{a}, by)))
 			case isRefused(err, refusal.LoginRequired):
-				a.refuse(w, r, TokenEvent{}, refusal.NoToken.New())
+				a.refuse(w, r, refusal.NoToken.New())
 			case asError("session", err).Reason == refusal.CrossOrigin.Reason:
-				a.refuse(w, r, TokenEvent{}, err)
+				a.refuse(w, r, err)
 			default:
 				s.exit.fail(w, r, "session", err)
 			}
@@ -218,7 +218,7 @@ func (a *API) RequireTokenOrSession(s *Strategy) func(http.Handler) http.Handler
 			if v := verifiedBy(r.Context(), a); v != nil {
 				// A guard outside may have found the token in a cookie.
 				if err := s.site.CheckOrigin(r); err != nil && !v.inHeader {
-					a.refuse(w, r, TokenEvent{}, refusal.CrossOrigin.Wrap(err))
+					a.refuse(w, r, refusal.CrossOrigin.Wrap(err))
 					return
 				}
 				next.ServeHTTP(w, r)
@@ -229,7 +229,7 @@ func (a *API) RequireTokenOrSession(s *Strategy) func(http.Handler) http.Handler
 			case isRefused(err, refusal.NoToken):
 				bySession.ServeHTTP(w, r)
 			case err != nil:
-				a.refuse(w, r, TokenEvent{}, err)
+				a.refuse(w, r, err)
 			default:
 				if v := a.authenticate(w, r, credential{token: token, inHeader: true}); v != nil {
 					next.ServeHTTP(w, r.WithContext(v))
@@ -349,7 +349,7 @@ func (a *API) guardIf(usable bool, list []string, allow func(context.Context, *v
 	a.exit.logger().Error("auth0: a route has a guard that cannot be used and answers every request with an error", "list", list)
 	err := refusal.Misconfigured.Because("a guard with the unusable list %.200q", list)
 	return func(http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.refuse(w, r, TokenEvent{}, err) })
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.refuse(w, r, err) })
 	}
 }
 
@@ -376,7 +376,7 @@ func (a *API) serve(next http.Handler, optional bool, allow func(context.Context
 		case by != nil:
 			var err error
 			if v, err = by.token(w, r); err != nil {
-				a.refuse(w, r, TokenEvent{}, err)
+				a.refuse(w, r, err)
 				return
 			}
 		default:
@@ -386,7 +386,7 @@ func (a *API) serve(next http.Handler, optional bool, allow func(context.Context
 				next.ServeHTTP(w, c.request)
 				return
 			case err != nil:
-				a.refuse(w, r, TokenEvent{}, err)
+				a.refuse(w, r, err)
 				return
 			}
 			if v = a.authenticate(w, r, c); v == nil {
@@ -395,9 +395,8 @@ func (a *API) serve(next http.Handler, optional bool, allow func(context.Context
 			r = c.request.WithContext(v)
 		}
 		if err := allow(r.Context(), v); err != nil {
-			event := outcome{token: v.token, from: v.token.from}.event()
-			event.Guard = true
-			a.refuse(w, r, event, err)
+			a.observe(r.Context(), outcome{token: v.token, from: v.token.from}.event(GuardRefused), err)
+			a.exit.fail(w, r, "bearer", err)
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -408,7 +407,7 @@ func (a *API) serve(next http.Handler, optional bool, allow func(context.Context
 func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c credential) *verified {
 	if c.ambient && browser.Upgrades(r) {
 		if err := browser.CheckUpgrade(r); err != nil {
-			a.refuse(w, r, TokenEvent{}, refusal.CrossOrigin.Wrap(err))
+			a.refuse(w, r, refusal.CrossOrigin.Wrap(err))
 			return nil
 		}
 	}
@@ -436,8 +435,8 @@ func (a *API) vary(h http.Header) {
 }
 
 // refuse ends a request for another reason than a bad token.
-func (a *API) refuse(w http.ResponseWriter, r *http.Request, event TokenEvent, err error) {
-	a.observe(r.Context(), event, err)
+func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	a.observe(r.Context(), Event{Kind: TokenChecked}, err)
 	a.exit.fail(w, r, "bearer", err)
 }
 

@@ -149,7 +149,7 @@ func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []To
 		return s.lastToken(refreshed, wish)
 	}
 	if t, ok := tokenOf(record, wish, s.now()); ok && !wish.force && !isRefused(err, refusal.LoginRequired) {
-		s.log.Warn("auth0: a token could not be refreshed before it expires", "err", clip(err.Error()))
+		s.log.Warn("auth0: a token could not be refreshed before it expires", "err", err)
 		return t, nil
 	}
 	return session.Token{}, err
@@ -276,7 +276,7 @@ func (s *Strategy) dropRefreshToken(ctx context.Context, r *session.Record, why 
 			return false
 		}
 	}
-	s.log.Info("auth0: the refresh token of a session is not accepted any more", "err", clip(why.Error()))
+	s.log.Info("auth0: the refresh token of a session is not accepted any more", "err", why)
 	r.RefreshToken = ""
 	r.Refreshes++
 	return true
@@ -384,11 +384,11 @@ func (s *Strategy) refreshTokens(ctx context.Context, r *session.Record, wish to
 			if err = s.confirmRefreshFault(ctx, got.IDToken, err); isForeign(err) {
 				// Nothing of it is used, and the next request does not ask for the
 				// same again.
-				s.log.Error("auth0: the ID token of a refresh is forged or of another user; the session has lost its refresh token", "err", clip(err.Error()))
+				s.log.Error("auth0: the ID token of a refresh is forged or of another user; the session has lost its refresh token", "err", err)
 				r.RefreshToken = ""
 				return nil
 			}
-			s.log.Warn("auth0: the ID token of a refresh cannot be accepted; the refresh token is kept", "err", clip(err.Error()))
+			s.log.Warn("auth0: the ID token of a refresh cannot be accepted; the refresh token is kept", "err", err)
 			return keptRefreshError(err)
 		}
 		s.takeClaims(r, id, form)
@@ -647,7 +647,7 @@ func (s *Strategy) revokeRefreshToken(ctx context.Context, token string) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 		defer cancel()
 		if err := s.revoke(ctx, token); err != nil {
-			s.log.Warn("auth0: logout: the refresh token could not be revoked", "err", clip(err.Error()))
+			s.log.Warn("auth0: logout: the refresh token could not be revoked", "err", err)
 		}
 	}()
 }

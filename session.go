@@ -173,7 +173,7 @@ func (s *Strategy) LoadUser(next http.Handler) http.Handler {
 		r, wrote := s.visits.Load(w, r)
 		next.ServeHTTP(w, r)
 		if wrote && !strings.Contains(w.Header().Get("Cache-Control"), "no-store") {
-			s.log.Error("auth0: a handler made a response cacheable that sets the session cookie", "path", r.URL.Path, "cache_control", clip(w.Header().Get("Cache-Control")))
+			s.log.Error("auth0: a handler made a response cacheable that sets the session cookie", "path", r.URL.Path, "cache_control", w.Header().Get("Cache-Control"))
 		}
 	})
 }
@@ -291,7 +291,7 @@ func (s *Strategy) previousSession(ctx context.Context, jar cookie.Jar, l *Login
 	}
 	previous, err := s.sessions.Find(ctx, l.replaces)
 	if err != nil {
-		s.log.Warn("auth0: the session before this login could not be read", "err", clip(err.Error()))
+		s.log.Warn("auth0: the session before this login could not be read", "err", err)
 	}
 	return previous
 }
@@ -350,7 +350,7 @@ func (s *Strategy) checkSession(p *problems, c Config) Config {
 	marks := visit.Marks{Cookies: s.cookies, Keyring: s.keyring, Now: s.now, Log: s.log, Silent: &s.silent}
 	config := session.Config{
 		Cookie: bound, Keyring: s.keyring, Client: c.ClientID, CountsAsUse: c.CountsAsUse, Now: s.now, Log: s.log,
-		Store: engineStore(c.Store), Revocations: engineStore(c.Revocations), CookiesUntil: c.CookieSessionsUntil,
+		Store: c.Store, Revocations: c.Revocations, CookiesUntil: c.CookieSessionsUntil,
 		Idle:     checkedLimit(p, "IdleTimeout", c.IdleTimeout, 24*time.Hour),
 		Absolute: checkedLimit(p, "AbsoluteTimeout", c.AbsoluteTimeout, 7*24*time.Hour),
 	}

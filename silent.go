@@ -63,7 +63,7 @@ func (s *Strategy) beginSilentLogin(w http.ResponseWriter, r *http.Request, next
 	authURL, t, err := s.flow.Begin(r.Context(), s.placeOf(base, a), a)
 	if err != nil {
 		// A tenant that is down must not take away pages that everybody may see.
-		s.log.Warn("auth0: a silent login could not begin", "err", clip(err.Error()))
+		s.log.Warn("auth0: a silent login could not begin", "err", err)
 		s.visits.Marks.NoteSilent(w, s.visits.Jar(r))
 		next.ServeHTTP(w, r)
 		return nil

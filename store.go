@@ -1,7 +1,6 @@
 package auth0
 
 import (
-	"context"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/session"
@@ -45,6 +44,12 @@ import (
 // is CommitCtx for a new session of the user whom owner stands for, so that the
 // store can limit the sessions of one user. The owner is a key like others, a hash.
 //
+// A type that embeds a Store has Find, Commit and Delete, and none of the others. The
+// sessions then do without them, as with any store that does not have them. To keep
+// a method, the type declares it, or embeds an interface that has it, see the example
+// of [NewMemoryStore]. A type that changes CommitCtx must change CommitOwnedCtx,
+// UpdateCtx and RaiseCtx in the same way.
+//
 // Keys are at most 80 characters from A-Z, a-z, 0-9, "-", "_" and ":", and differ
 // in upper and lower case; the columns that some stores of scs suggest, CHAR(43) in
 // MySQL for one, are too narrow. No key can be used as a cookie, and values are
@@ -73,15 +78,11 @@ type Store interface {
 	Delete(key string) error
 }
 
-// A MemoryStore is a [Store] for programs of one process. What it holds is lost
-// when the process ends. It has everything that a store may have. Its methods may
-// be called concurrently. Create it with [NewMemoryStore].
-type MemoryStore struct{ memory *session.Memory }
-
-// NewMemoryStore returns a MemoryStore for at most limit sessions, at least one,
-// and ten times as many marks of logouts. A mark is a small value that outlives
-// the session. A logout adds one, and so does a login that replaces a session. A
-// back-channel logout adds two.
+// NewMemoryStore returns a [Store] for programs of one process, with all additional
+// methods. Its values are lost when the process ends. It is safe for concurrent use.
+// It holds at most limit sessions, at least one, and ten times as many marks of
+// logouts. A mark is a small value that outlives the session. A logout adds one, and
+// so does a login that replaces a session. A back-channel logout adds two.
 //
 // Nothing is removed before it expires, with one exception: a user has at most
 // 100 sessions, or a tenth of limit if that is less, and at least one. One login
@@ -90,67 +91,4 @@ type MemoryStore struct{ memory *session.Memory }
 // 503, and the log names this limit. Sessions that are there go on, and can be
 // changed. When the store is full of marks, a logout gets 503. The browser's
 // cookie and the session in the store are deleted all the same.
-func NewMemoryStore(limit int) *MemoryStore { return &MemoryStore{session.NewMemory(limit)} }
-
-// Find implements [Store].
-func (m *MemoryStore) Find(key string) ([]byte, bool, error) {
-	return m.memory.Find(key)
-}
-
-// Commit implements [Store].
-func (m *MemoryStore) Commit(key string, value []byte, expiry time.Time) error {
-	return m.memory.Commit(key, value, expiry)
-}
-
-// Delete implements [Store].
-func (m *MemoryStore) Delete(key string) error {
-	return m.memory.Delete(key)
-}
-
-// FindCtx is Find.
-func (m *MemoryStore) FindCtx(ctx context.Context, key string) ([]byte, bool, error) {
-	return m.memory.FindCtx(ctx, key)
-}
-
-// FindAllCtx finds several values at once, see [Store].
-func (m *MemoryStore) FindAllCtx(ctx context.Context, keys ...string) ([][]byte, error) {
-	return m.memory.FindAllCtx(ctx, keys...)
-}
-
-// CommitCtx is Commit.
-func (m *MemoryStore) CommitCtx(ctx context.Context, key string, value []byte, expiry time.Time) error {
-	return m.memory.CommitCtx(ctx, key, value, expiry)
-}
-
-// CommitOwnedCtx commits a session of an owner, see [Store] and [NewMemoryStore].
-func (m *MemoryStore) CommitOwnedCtx(ctx context.Context, key, owner string, value []byte, expiry time.Time) error {
-	return m.memory.CommitOwnedCtx(ctx, key, owner, value, expiry)
-}
-
-// DeleteCtx is Delete.
-func (m *MemoryStore) DeleteCtx(ctx context.Context, key string) error {
-	return m.memory.DeleteCtx(ctx, key)
-}
-
-// UpdateCtx replaces a value that is there, see [Store].
-func (m *MemoryStore) UpdateCtx(ctx context.Context, key string, value []byte, expiry time.Time) (bool, error) {
-	return m.memory.UpdateCtx(ctx, key, value, expiry)
-}
-
-// RaiseCtx keeps the greater number until the later expiry, see [Store].
-func (m *MemoryStore) RaiseCtx(ctx context.Context, key string, number int64, expiry time.Time) error {
-	return m.memory.RaiseCtx(ctx, key, number, expiry)
-}
-
-// LeaseCtx lets one caller at a time work on a key, see [Store].
-func (m *MemoryStore) LeaseCtx(ctx context.Context, key string, d time.Duration) (release func(), ok bool, err error) {
-	return m.memory.LeaseCtx(ctx, key, d)
-}
-
-// engineStore is a store as the sessions use it.
-func engineStore(s Store) session.Store {
-	if m, ok := s.(*MemoryStore); ok {
-		return m.memory // whose calls need no goroutine
-	}
-	return s
-}
+func NewMemoryStore(limit int) Store { return session.NewMemory(limit) }

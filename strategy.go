@@ -322,7 +322,7 @@ func (s *Strategy) linkOptions(query url.Values) []LoginOption {
 	links := authrequest.Links{
 		Organizations: s.config.AcceptOrganizationLinks, Organization: s.organization, Params: s.config.ForwardParams, Known: s.connections.CouldBe,
 		Ignored: func(name string, why error) {
-			s.log.Debug("auth0: login: parameter ignored", "name", name, "err", clip(why.Error()))
+			s.log.Debug("auth0: login: parameter ignored", "name", name, "err", why)
 		},
 	}
 	var opts []LoginOption
@@ -375,7 +375,7 @@ func (s *Strategy) callback(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch {
 	case t.Silent && isSilentRefusal(err):
-		s.log.Info("auth0: a silent login was refused", "err", clip(err.Error()))
+		s.log.Info("auth0: a silent login was refused", "err", err)
 		browser.Redirect(w, s.returnPath(t), http.StatusSeeOther)
 	case t.Popup != nil:
 		s.answerPopup(w, r, t, l, failedLogin(t, err))

@@ -131,7 +131,7 @@ func (s *Strategy) connectionToken(w http.ResponseWriter, r *http.Request, recor
 	}
 	if err != nil {
 		if t, ok := vaultToken(record, wish, s.now()); ok && !isRefused(err, refusal.LoginRequired) && changed == nil {
-			s.log.Warn("auth0: a token of a third party could not be renewed before it expires", "err", clip(err.Error()))
+			s.log.Warn("auth0: a token of a third party could not be renewed before it expires", "err", err)
 			return t, nil
 		}
 		return session.Token{}, err

@@ -16,6 +16,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/auth0test"
+	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
 func TestStoreOfMemory(t *testing.T) {
@@ -30,19 +31,19 @@ func TestStoreWithoutMore(t *testing.T) {
 }
 
 // contextsOnly is a store whose methods without a context must not be called.
-type contextsOnly struct{ *auth0.MemoryStore }
+type contextsOnly struct{ testkit.FullStore }
 
 func (contextsOnly) Find(string) ([]byte, bool, error)      { panic("missing context") }
 func (contextsOnly) Commit(string, []byte, time.Time) error { panic("missing context") }
 func (contextsOnly) Delete(string) error                    { panic("missing context") }
 
 func TestStoreOfContexts(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { auth0test.TestStore(t, contextsOnly{auth0.NewMemoryStore(10_000)}) })
+	synctest.Test(t, func(t *testing.T) { auth0test.TestStore(t, contextsOnly{testkit.NewFullStore(10_000)}) })
 }
 
 // A brokenStore is a good one with some methods replaced.
 type brokenStore struct {
-	*auth0.MemoryStore
+	testkit.FullStore
 	find    func(ctx context.Context, key string) ([]byte, bool, error)
 	commit  func(ctx context.Context, key string, value []byte, expiry time.Time) error
 	remove  func(ctx context.Context, key string) error
@@ -57,35 +58,35 @@ func (b *brokenStore) FindCtx(ctx context.Context, key string) ([]byte, bool, er
 	if b.find != nil {
 		return b.find(ctx, key)
 	}
-	return b.MemoryStore.FindCtx(ctx, key)
+	return b.FullStore.FindCtx(ctx, key)
 }
 
 func (b *brokenStore) CommitCtx(ctx context.Context, key string, value []byte, expiry time.Time) error {
 	if b.commit != nil {
 		return b.commit(ctx, key, value, expiry)
 	}
-	return b.MemoryStore.CommitCtx(ctx, key, value, expiry)
+	return b.FullStore.CommitCtx(ctx, key, value, expiry)
 }
 
 func (b *brokenStore) DeleteCtx(ctx context.Context, key string) error {
 	if b.remove != nil {
 		return b.remove(ctx, key)
 	}
-	return b.MemoryStore.DeleteCtx(ctx, key)
+	return b.FullStore.DeleteCtx(ctx, key)
 }
 
 func (b *brokenStore) UpdateCtx(ctx context.Context, key string, value []byte, expiry time.Time) (bool, error) {
 	if b.update != nil {
 		return b.update(ctx, key, value, expiry)
 	}
-	return b.MemoryStore.UpdateCtx(ctx, key, value, expiry)
+	return b.FullStore.UpdateCtx(ctx, key, value, expiry)
 }
 
 func (b *brokenStore) LeaseCtx(ctx context.Context, key string, d time.Duration) (func(), bool, error) {
 	if b.lease != nil {
 		return b.lease(ctx, key, d)
 	}
-	return b.MemoryStore.LeaseCtx(ctx, key, d)
+	return b.FullStore.LeaseCtx(ctx, key, d)
 }
 
 func (b *brokenStore) FindAllCtx(ctx context.Context, keys ...string) ([][]byte, error) {
@@ -103,7 +104,7 @@ func (b *brokenStore) RaiseCtx(ctx context.Context, key string, number int64, ex
 	if b.raise != nil {
 		return b.raise(ctx, key, number, expiry)
 	}
-	return b.MemoryStore.RaiseCtx(ctx, key, number, expiry)
+	return b.FullStore.RaiseCtx(ctx, key, number, expiry)
 }
 
 func (b *brokenStore) CommitOwnedCtx(ctx context.Context, key, owner string, value []byte, expiry time.Time) error {
@@ -119,7 +120,7 @@ type (
 		auth0.Store
 		*findCtx
 	}
-	findCtx      struct{ m *auth0.MemoryStore }
+	findCtx      struct{ m testkit.FullStore }
 	otherUpdate  struct{ auth0.Store }
 	otherLease   struct{ auth0.Store }
 	otherFindAll struct{ auth0.Store }
@@ -141,30 +142,30 @@ var errBroken = errors.New("broken")
 // brokenStores are stores with one mistake each, and what must be said of them.
 var brokenStores = []struct {
 	name  string
-	make  func(m *auth0.MemoryStore, b *brokenStore) auth0.Store // nil to return b
-	wants string                                                 // the beginning of a line
-	why   string                                                 // and a part of it
+	make  func(m testkit.FullStore, b *brokenStore) auth0.Store // nil to return b
+	wants string                                                // the beginning of a line
+	why   string                                                // and a part of it
 }{
-	{"a part of the methods with a context", func(m *auth0.MemoryStore, _ *brokenStore) auth0.Store {
+	{"a part of the methods with a context", func(m testkit.FullStore, _ *brokenStore) auth0.Store {
 		return findCtxOnly{plainStore{m}, &findCtx{m}}
 	}, "methods: FindCtx is not used", "CommitCtx and DeleteCtx"},
-	{"another UpdateCtx", func(m *auth0.MemoryStore, _ *brokenStore) auth0.Store { return otherUpdate{m0(m)} }, "methods: UpdateCtx is not used", "undone"},
-	{"another LeaseCtx", func(m *auth0.MemoryStore, _ *brokenStore) auth0.Store { return otherLease{m0(m)} }, "methods: LeaseCtx is not used", "refresh"},
-	{"another FindAllCtx", func(m *auth0.MemoryStore, _ *brokenStore) auth0.Store { return otherFindAll{m0(m)} }, "methods: FindAllCtx is not used", "one by one"},
-	{"another RaiseCtx", func(m *auth0.MemoryStore, _ *brokenStore) auth0.Store { return otherRaise{m0(m)} }, "methods: RaiseCtx is not used", "20 values"},
-	{"another CommitOwnedCtx", func(m *auth0.MemoryStore, _ *brokenStore) auth0.Store { return otherOwned{m0(m)} }, "methods: CommitOwnedCtx is not used", "limit"},
+	{"another UpdateCtx", func(m testkit.FullStore, _ *brokenStore) auth0.Store { return otherUpdate{m0(m)} }, "methods: UpdateCtx is not used", "undone"},
+	{"another LeaseCtx", func(m testkit.FullStore, _ *brokenStore) auth0.Store { return otherLease{m0(m)} }, "methods: LeaseCtx is not used", "refresh"},
+	{"another FindAllCtx", func(m testkit.FullStore, _ *brokenStore) auth0.Store { return otherFindAll{m0(m)} }, "methods: FindAllCtx is not used", "one by one"},
+	{"another RaiseCtx", func(m testkit.FullStore, _ *brokenStore) auth0.Store { return otherRaise{m0(m)} }, "methods: RaiseCtx is not used", "20 values"},
+	{"another CommitOwnedCtx", func(m testkit.FullStore, _ *brokenStore) auth0.Store { return otherOwned{m0(m)} }, "methods: CommitOwnedCtx is not used", "limit"},
 
-	{"raise lowers", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"raise lowers", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.raise = func(_ context.Context, key string, number int64, expiry time.Time) error {
 			return m.Commit(key, strconv.AppendInt(nil, number, 10), expiry)
 		}
 		return nil
 	}, "RaiseCtx:", "stays as it is"},
-	{"raise lowers numbers", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"raise lowers numbers", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		raiseBy(b, m, func(_, number int64) int64 { return number }, later)
 		return nil
 	}, "RaiseCtx:", "only grows"},
-	{"raise compares text", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"raise compares text", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		raiseBy(b, m, func(old, number int64) int64 {
 			if fmt.Sprint(old) > fmt.Sprint(number) {
 				return old
@@ -173,7 +174,7 @@ var brokenStores = []struct {
 		}, later)
 		return nil
 	}, "RaiseCtx:", "as text"},
-	{"raise in two steps", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"raise in two steps", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.raise = func(_ context.Context, key string, number int64, expiry time.Time) error {
 			value, _, _ := m.Find(key)
 			old, err := strconv.ParseInt(string(value), 10, 64)
@@ -186,21 +187,21 @@ var brokenStores = []struct {
 		}
 		return nil
 	}, "RaiseCtx:", "in one step"},
-	{"raise loses digits", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"raise loses digits", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.raise = func(ctx context.Context, key string, number int64, expiry time.Time) error {
 			return m.RaiseCtx(ctx, key, int64(float32(number)), expiry)
 		}
 		return nil
 	}, "RaiseCtx:", "all digits"},
-	{"raise fails", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"raise fails", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.raise = func(context.Context, string, int64, time.Time) error { return errBroken }
 		return nil
 	}, "RaiseCtx:", "broken"},
-	{"raise shortens", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"raise shortens", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		raiseBy(b, m, func(old, number int64) int64 { return max(old, number) }, func(_, expiry time.Time) time.Time { return expiry })
 		return nil
 	}, "expiry:", "the later of the two expiries"},
-	{"raise does not lengthen", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"raise does not lengthen", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		raiseBy(b, m, func(old, number int64) int64 { return max(old, number) }, func(old, expiry time.Time) time.Time {
 			if !old.IsZero() {
 				return old
@@ -209,13 +210,13 @@ var brokenStores = []struct {
 		})
 		return nil
 	}, "expiry:", "the later of the two expiries"},
-	{"raise has no end", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"raise has no end", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.raise = func(ctx context.Context, key string, number int64, expiry time.Time) error {
 			return m.RaiseCtx(ctx, key, number, expiry.Add(time.Hour))
 		}
 		return nil
 	}, "expiry:", "no end"},
-	{"raise says nothing of a cancelled context", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"raise says nothing of a cancelled context", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.raise = func(ctx context.Context, key string, number int64, expiry time.Time) error {
 			if ctx.Err() != nil {
 				return nil
@@ -225,27 +226,27 @@ var brokenStores = []struct {
 		return nil
 	}, "contexts:", "RaiseCtx has returned no error"},
 
-	{"values of owners are not found", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"values of owners are not found", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.own = func(context.Context, string, string, []byte, time.Time) error { return nil }
 		return nil
 	}, "CommitOwnedCtx:", "nobody would stay logged in"},
-	{"owned by the wrong key", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"owned by the wrong key", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.own = func(_ context.Context, key, owner string, value []byte, expiry time.Time) error {
 			return errors.Join(m.Commit(key, value, expiry), m.Commit(owner, value, expiry))
 		}
 		return nil
 	}, "CommitOwnedCtx:", "an owner, not a key"},
-	{"values of owners have no end", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"values of owners have no end", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.own = func(_ context.Context, key, owner string, value []byte, expiry time.Time) error {
 			return m.Commit(key, value, expiry.Add(time.Hour))
 		}
 		return nil
 	}, "expiry:", "no end"},
-	{"commit fails for owners", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"commit fails for owners", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.own = func(context.Context, string, string, []byte, time.Time) error { return errBroken }
 		return nil
 	}, "CommitOwnedCtx:", "broken"},
-	{"owned says nothing of a cancelled context", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"owned says nothing of a cancelled context", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.own = func(ctx context.Context, key, _ string, value []byte, expiry time.Time) error {
 			if ctx.Err() != nil {
 				return nil
@@ -255,7 +256,7 @@ var brokenStores = []struct {
 		return nil
 	}, "contexts:", "CommitOwnedCtx has returned no error"},
 
-	{"absent is an error", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"absent is an error", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.find = func(ctx context.Context, key string) ([]byte, bool, error) {
 			value, found, _ := m.Find(key)
 			if !found {
@@ -265,22 +266,22 @@ var brokenStores = []struct {
 		}
 		return nil
 	}, "find what is absent:", "is an error: broken"},
-	{"absent is found", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"absent is found", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.find = func(ctx context.Context, key string) ([]byte, bool, error) {
 			value, _, err := m.Find(key)
 			return value, true, err
 		}
 		return nil
 	}, "find what is absent:", "never committed"},
-	{"committed is not found", func(_ *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"committed is not found", func(_ testkit.FullStore, b *brokenStore) auth0.Store {
 		b.find = func(context.Context, string) ([]byte, bool, error) { return nil, false, nil }
 		return nil
 	}, "commit and replace:", "nobody would stay logged in"},
-	{"commit fails", func(_ *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"commit fails", func(_ testkit.FullStore, b *brokenStore) auth0.Store {
 		b.commit = func(context.Context, string, []byte, time.Time) error { return errBroken }
 		return nil
 	}, "commit and replace:", "broken"},
-	{"commit does not replace", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"commit does not replace", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.commit = func(_ context.Context, key string, value []byte, expiry time.Time) error {
 			if _, found, _ := m.Find(key); found {
 				return nil
@@ -289,7 +290,7 @@ var brokenStores = []struct {
 		}
 		return nil
 	}, "commit and replace:", "must replace"},
-	{"one place for all", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"one place for all", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.find = func(_ context.Context, key string) ([]byte, bool, error) {
 			if _, found, _ := m.Find(key); !found {
 				return nil, false, nil
@@ -301,11 +302,11 @@ var brokenStores = []struct {
 		}
 		return nil
 	}, "commit and replace:", `"other"`},
-	{"find panics", func(_ *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"find panics", func(_ testkit.FullStore, b *brokenStore) auth0.Store {
 		b.find = func(context.Context, string) ([]byte, bool, error) { panic("broken") }
 		return nil
 	}, "find what is absent: panics: broken", ""},
-	{"find hangs", func(_ *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"find hangs", func(_ testkit.FullStore, b *brokenStore) auth0.Store {
 		b.find = func(context.Context, string) ([]byte, bool, error) {
 			time.Sleep(time.Hour)
 			return nil, false, nil
@@ -313,7 +314,7 @@ var brokenStores = []struct {
 		return nil
 	}, "find what is absent: does not return within 1m0s", ""},
 
-	{"delete of what is absent fails", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"delete of what is absent fails", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.remove = func(_ context.Context, key string) error {
 			if _, found, _ := m.Find(key); !found {
 				return errBroken
@@ -322,11 +323,11 @@ var brokenStores = []struct {
 		}
 		return nil
 	}, "delete:", "second click"},
-	{"delete does nothing", func(_ *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"delete does nothing", func(_ testkit.FullStore, b *brokenStore) auth0.Store {
 		b.remove = func(context.Context, string) error { return nil }
 		return nil
 	}, "delete:", "would not end the session"},
-	{"delete deletes all", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"delete deletes all", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		var mu sync.Mutex
 		var keys []string
 		b.commit = func(_ context.Context, key string, value []byte, expiry time.Time) error {
@@ -345,7 +346,7 @@ var brokenStores = []struct {
 		}
 		return nil
 	}, "delete:", "somebody else would be logged out"},
-	{"deleted for good", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"deleted for good", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.commit = func(_ context.Context, key string, value []byte, expiry time.Time) error {
 			if _, dead, _ := m.Find("dead" + key); dead {
 				return nil
@@ -358,20 +359,20 @@ var brokenStores = []struct {
 		return nil
 	}, "delete:", "committed after it had been deleted"},
 
-	{"values end at a NUL", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"values end at a NUL", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.commit = func(_ context.Context, key string, value []byte, expiry time.Time) error {
 			value, _, _ = bytes.Cut(value, []byte{0})
 			return m.Commit(key, value, expiry)
 		}
 		return nil
 	}, "values:", "bytes, not text"},
-	{"values are UTF-8", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"values are UTF-8", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.commit = func(_ context.Context, key string, value []byte, expiry time.Time) error {
 			return m.Commit(key, bytes.ToValidUTF8(value, []byte("?")), expiry)
 		}
 		return nil
 	}, "values:", "bytes, not text"},
-	{"values are short", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"values are short", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.commit = func(_ context.Context, key string, value []byte, expiry time.Time) error {
 			if len(value) >= 64<<10 {
 				return errBroken
@@ -381,19 +382,19 @@ var brokenStores = []struct {
 		return nil
 	}, "values:", "up to 64 KiB"},
 
-	{"keys are short", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"keys are short", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		cutKeys(b, m, func(key string) string { return key[:min(len(key), 79)] })
 		return nil
 	}, "keys:", "the last of 80"},
-	{"keys without case", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"keys without case", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		cutKeys(b, m, strings.ToLower)
 		return nil
 	}, "keys:", "its case"},
-	{"keys as file names", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"keys as file names", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		cutKeys(b, m, strings.NewReplacer(":", "_").Replace)
 		return nil
 	}, "keys:", "differ in one character"},
-	{"long keys are refused", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"long keys are refused", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.commit = func(_ context.Context, key string, value []byte, expiry time.Time) error {
 			if len(key) > 43 {
 				return errBroken
@@ -403,10 +404,10 @@ var brokenStores = []struct {
 		return nil
 	}, "keys:", "up to 80 characters"},
 
-	{"commit keeps the slice", func(_ *auth0.MemoryStore, b *brokenStore) auth0.Store { aliasing(b, true, false); return nil }, "buffers: ", "Commit has kept"},
-	{"find returns the slice", func(_ *auth0.MemoryStore, b *brokenStore) auth0.Store { aliasing(b, false, true); return nil }, "buffers: ", "Find has returned"},
+	{"commit keeps the slice", func(_ testkit.FullStore, b *brokenStore) auth0.Store { aliasing(b, true, false); return nil }, "buffers: ", "Commit has kept"},
+	{"find returns the slice", func(_ testkit.FullStore, b *brokenStore) auth0.Store { aliasing(b, false, true); return nil }, "buffers: ", "Find has returned"},
 
-	{"one key at a time", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"one key at a time", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		var mu sync.Mutex
 		var last string
 		b.commit = func(_ context.Context, key string, value []byte, expiry time.Time) error {
@@ -420,7 +421,7 @@ var brokenStores = []struct {
 		}
 		return nil
 	}, "concurrency:", ""},
-	{"values in parts", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"values in parts", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.commit = func(_ context.Context, key string, value []byte, expiry time.Time) error {
 			m.Commit(key, value[:len(value)/2], expiry)
 			time.Sleep(time.Millisecond)
@@ -430,7 +431,7 @@ var brokenStores = []struct {
 		return nil
 	}, "concurrency:", "damaged"},
 
-	{"a cancelled find finds nothing", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"a cancelled find finds nothing", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.find = func(ctx context.Context, key string) ([]byte, bool, error) {
 			if ctx.Err() != nil {
 				return nil, false, nil
@@ -439,7 +440,7 @@ var brokenStores = []struct {
 		}
 		return nil
 	}, "contexts: with a context that is cancelled FindCtx", "slow answer"},
-	{"a cancelled find hangs", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"a cancelled find hangs", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.find = func(ctx context.Context, key string) ([]byte, bool, error) {
 			if ctx.Err() != nil {
 				time.Sleep(time.Hour)
@@ -448,7 +449,7 @@ var brokenStores = []struct {
 		}
 		return nil
 	}, "contexts: ", "would wait for a store that is down"},
-	{"a cancelled commit is lost", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"a cancelled commit is lost", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.commit = func(ctx context.Context, key string, value []byte, expiry time.Time) error {
 			if ctx.Err() != nil {
 				return nil
@@ -457,7 +458,7 @@ var brokenStores = []struct {
 		}
 		return nil
 	}, "contexts: ", "the cookie of a session that is not there"},
-	{"a cancelled delete is lost", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"a cancelled delete is lost", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.remove = func(ctx context.Context, key string) error {
 			if ctx.Err() != nil {
 				return nil
@@ -466,7 +467,7 @@ var brokenStores = []struct {
 		}
 		return nil
 	}, "contexts: ", "believe to be logged out"},
-	{"a cancelled update finds nothing", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"a cancelled update finds nothing", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.update = func(ctx context.Context, key string, value []byte, expiry time.Time) (bool, error) {
 			if ctx.Err() != nil {
 				return false, nil
@@ -475,7 +476,7 @@ var brokenStores = []struct {
 		}
 		return nil
 	}, "contexts: with a context that is cancelled UpdateCtx", "slow answer"},
-	{"a cancelled update is lost", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"a cancelled update is lost", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.update = func(ctx context.Context, key string, value []byte, expiry time.Time) (bool, error) {
 			if ctx.Err() != nil {
 				return true, nil
@@ -484,7 +485,7 @@ var brokenStores = []struct {
 		}
 		return nil
 	}, "contexts: ", "UpdateCtx has returned true"},
-	{"a cancelled lease hangs", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"a cancelled lease hangs", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.lease = func(ctx context.Context, key string, d time.Duration) (func(), bool, error) {
 			if ctx.Err() != nil {
 				time.Sleep(time.Hour)
@@ -493,7 +494,7 @@ var brokenStores = []struct {
 		}
 		return nil
 	}, "contexts: ", "would wait for a store that is down"},
-	{"a cancelled search finds nothing", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"a cancelled search finds nothing", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		good := *b
 		b.findAll = func(ctx context.Context, keys ...string) ([][]byte, error) {
 			if ctx.Err() != nil {
@@ -504,28 +505,28 @@ var brokenStores = []struct {
 		return nil
 	}, "contexts: with a context that is cancelled FindAllCtx", "slow answer"},
 
-	{"update creates", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"update creates", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.update = func(_ context.Context, key string, value []byte, expiry time.Time) (bool, error) {
 			_, found, _ := m.Find(key)
 			return found, m.Commit(key, value, expiry)
 		}
 		return nil
 	}, "UpdateCtx:", "must not create"},
-	{"update says it did", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"update says it did", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.update = func(ctx context.Context, key string, value []byte, expiry time.Time) (bool, error) {
 			_, err := m.UpdateCtx(ctx, key, value, expiry)
 			return true, err
 		}
 		return nil
 	}, "UpdateCtx:", "returns true for a key that has no value"},
-	{"update says it did not", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"update says it did not", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.update = func(ctx context.Context, key string, value []byte, expiry time.Time) (bool, error) {
 			_, err := m.UpdateCtx(ctx, key, value, expiry)
 			return false, err
 		}
 		return nil
 	}, "UpdateCtx:", "returns false for a key that has a value"},
-	{"update of what is absent fails", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"update of what is absent fails", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.update = func(ctx context.Context, key string, value []byte, expiry time.Time) (bool, error) {
 			updated, err := m.UpdateCtx(ctx, key, value, expiry)
 			if !updated {
@@ -535,14 +536,14 @@ var brokenStores = []struct {
 		}
 		return nil
 	}, "UpdateCtx:", "return false and no error"},
-	{"update does nothing", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"update does nothing", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.update = func(_ context.Context, key string, value []byte, expiry time.Time) (bool, error) {
 			_, found, err := m.Find(key)
 			return found, err
 		}
 		return nil
 	}, "UpdateCtx:", "would be lost"},
-	{"update in two steps", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"update in two steps", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.update = func(_ context.Context, key string, value []byte, expiry time.Time) (bool, error) {
 			if _, found, err := m.Find(key); !found {
 				return false, err
@@ -553,15 +554,15 @@ var brokenStores = []struct {
 		return nil
 	}, "UpdateCtx:", "in one step"},
 
-	{"a lease for everybody", func(_ *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"a lease for everybody", func(_ testkit.FullStore, b *brokenStore) auth0.Store {
 		b.lease = func(context.Context, string, time.Duration) (func(), bool, error) { return func() {}, true, nil }
 		return nil
 	}, "LeaseCtx: of 16 callers at once 16 get the lease", "theft"},
-	{"a lease for nobody", func(_ *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"a lease for nobody", func(_ testkit.FullStore, b *brokenStore) auth0.Store {
 		b.lease = func(context.Context, string, time.Duration) (func(), bool, error) { return nil, false, nil }
 		return nil
 	}, "LeaseCtx: of 16 callers at once 0 get the lease", ""},
-	{"a lease in two steps", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"a lease in two steps", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.lease = func(_ context.Context, key string, d time.Duration) (func(), bool, error) {
 			if _, held, _ := m.Find("lease" + key); held {
 				return nil, false, nil
@@ -571,7 +572,7 @@ var brokenStores = []struct {
 		}
 		return nil
 	}, "LeaseCtx: of 16 callers", "theft"},
-	{"a held lease is an error", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"a held lease is an error", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.lease = func(ctx context.Context, key string, d time.Duration) (func(), bool, error) {
 			release, ok, err := m.LeaseCtx(ctx, key, d)
 			if !ok {
@@ -581,27 +582,27 @@ var brokenStores = []struct {
 		}
 		return nil
 	}, "LeaseCtx:", "broken"},
-	{"no release", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"no release", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.lease = func(ctx context.Context, key string, d time.Duration) (func(), bool, error) {
 			_, ok, err := m.LeaseCtx(ctx, key, d)
 			return nil, ok, err
 		}
 		return nil
 	}, "LeaseCtx:", "no function to release"},
-	{"release does nothing", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"release does nothing", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.lease = func(ctx context.Context, key string, d time.Duration) (func(), bool, error) {
 			_, ok, err := m.LeaseCtx(ctx, key, d)
 			return func() {}, ok, err
 		}
 		return nil
 	}, "LeaseCtx: does not give the lease", "it was released"},
-	{"one lease for all keys", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"one lease for all keys", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.lease = func(ctx context.Context, _ string, d time.Duration) (func(), bool, error) {
 			return m.LeaseCtx(ctx, "all", d)
 		}
 		return nil
 	}, "LeaseCtx: does not give the lease", "another key"},
-	{"a lease ends with its context", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"a lease ends with its context", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.lease = func(ctx context.Context, key string, d time.Duration) (func(), bool, error) {
 			release, ok, err := m.LeaseCtx(ctx, key, d)
 			if ok && ctx.Done() != nil {
@@ -611,22 +612,22 @@ var brokenStores = []struct {
 		}
 		return nil
 	}, "LeaseCtx: a second caller gets the lease", "context of LeaseCtx"},
-	{"release frees whoever has it", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"release frees whoever has it", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		unownedLeases(b, m, true)
 		return nil
 	}, "LeaseCtx: a second caller gets the lease", "released it twice"},
-	{"release once frees whoever has it", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"release once frees whoever has it", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		unownedLeases(b, m, false)
 		return nil
 	}, "expiry: a second caller gets the lease", "after its time was over"},
-	{"leases do not expire", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"leases do not expire", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.lease = func(ctx context.Context, key string, _ time.Duration) (func(), bool, error) {
 			return m.LeaseCtx(ctx, key, time.Hour)
 		}
 		return nil
 	}, "expiry: does not give the lease", "may have crashed"},
 
-	{"found in another order", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"found in another order", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		editAll(b, func(values [][]byte) [][]byte {
 			first := slices.IndexFunc(values, func(value []byte) bool { return value != nil })
 			for i := range values {
@@ -638,13 +639,13 @@ var brokenStores = []struct {
 		})
 		return nil
 	}, "FindAllCtx:", "order of the keys"},
-	{"the absent are left out", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"the absent are left out", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		editAll(b, func(values [][]byte) [][]byte {
 			return slices.DeleteFunc(values, func(value []byte) bool { return value == nil })
 		})
 		return nil
 	}, "FindAllCtx: returns 3 values for 5 keys", "nil stands for"},
-	{"the absent are empty", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"the absent are empty", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		editAll(b, func(values [][]byte) [][]byte {
 			for i := range values {
 				values[i] = append([]byte{}, values[i]...)
@@ -653,7 +654,7 @@ var brokenStores = []struct {
 		})
 		return nil
 	}, "FindAllCtx:", "taken for ended"},
-	{"to find the absent is an error", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"to find the absent is an error", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		good := *b
 		b.findAll = func(ctx context.Context, keys ...string) ([][]byte, error) {
 			values, err := good.FindAllCtx(ctx, keys...)
@@ -665,37 +666,37 @@ var brokenStores = []struct {
 		return nil
 	}, "FindAllCtx:", "return nil and no error"},
 
-	{"nothing expires", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"nothing expires", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.commit = func(_ context.Context, key string, value []byte, _ time.Time) error {
 			return m.Commit(key, value, time.Now().Add(time.Hour))
 		}
 		return nil
 	}, "expiry:", "would have no end"},
-	{"expires at once", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"expires at once", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.commit = func(_ context.Context, key string, value []byte, expiry time.Time) error {
 			return m.Commit(key, value, expiry.Add(-2*time.Second))
 		}
 		return nil
 	}, "expiry:", "logged out early"},
-	{"the first expiry counts", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"the first expiry counts", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.commit = func(_ context.Context, key string, value []byte, expiry time.Time) error {
 			return m.Commit(key, value, firstExpiry(m, key, expiry, func(first, _ time.Time) bool { return true }))
 		}
 		return nil
 	}, "expiry:", "has expired"},
-	{"an expiry is not prolonged", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"an expiry is not prolonged", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.commit = func(_ context.Context, key string, value []byte, expiry time.Time) error {
 			return m.Commit(key, value, firstExpiry(m, key, expiry, time.Time.Before))
 		}
 		return nil
 	}, "expiry:", "logged out while working"},
-	{"update keeps the expiry", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"update keeps the expiry", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.update = func(ctx context.Context, key string, value []byte, expiry time.Time) (bool, error) {
 			return m.UpdateCtx(ctx, key, value, time.Now().Add(time.Hour))
 		}
 		return nil
 	}, "expiry:", "has expired"},
-	{"update finds what has expired", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
+	{"update finds what has expired", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.update = func(ctx context.Context, key string, value []byte, expiry time.Time) (bool, error) {
 			updated, err := m.UpdateCtx(ctx, key, value, expiry)
 			_, was, _ := m.Find("ever" + key)
@@ -709,22 +710,22 @@ var brokenStores = []struct {
 		}
 		return nil
 	}, "expiry: UpdateCtx of a key that has expired", "go on in a session"},
-	{"all finds what has expired", func(m *auth0.MemoryStore, b *brokenStore) auth0.Store {
-		ever := auth0.NewMemoryStore(10_000)
+	{"all finds what has expired", func(m testkit.FullStore, b *brokenStore) auth0.Store {
+		ever := testkit.NewFullStore(10_000)
 		b.commit = func(_ context.Context, key string, value []byte, expiry time.Time) error {
 			return errors.Join(m.Commit(key, value, expiry), ever.Commit(key, value, time.Now().Add(time.Hour)))
 		}
 		b.findAll = func(ctx context.Context, keys ...string) ([][]byte, error) {
-			return (&brokenStore{MemoryStore: ever}).FindAllCtx(ctx, keys...)
+			return (&brokenStore{FullStore: ever}).FindAllCtx(ctx, keys...)
 		}
 		return nil
 	}, "expiry: FindAllCtx returns", "has expired"},
 }
 
 // m0 leaves of a store what it must have.
-func m0(m *auth0.MemoryStore) auth0.Store { return plainStore{m} }
+func m0(m testkit.FullStore) auth0.Store { return plainStore{m} }
 
-func cutKeys(b *brokenStore, m *auth0.MemoryStore, cut func(string) string) {
+func cutKeys(b *brokenStore, m testkit.FullStore, cut func(string) string) {
 	b.find = func(_ context.Context, key string) ([]byte, bool, error) { return m.Find(cut(key)) }
 	b.commit = func(_ context.Context, key string, value []byte, expiry time.Time) error {
 		return m.Commit(cut(key), value, expiry)
@@ -763,7 +764,7 @@ func aliasing(b *brokenStore, in, out bool) {
 }
 
 // unownedLeases does not remember who has a lease.
-func unownedLeases(b *brokenStore, m *auth0.MemoryStore, again bool) {
+func unownedLeases(b *brokenStore, m testkit.FullStore, again bool) {
 	var mu sync.Mutex
 	b.lease = func(_ context.Context, key string, d time.Duration) (func(), bool, error) {
 		mu.Lock()
@@ -785,7 +786,7 @@ func unownedLeases(b *brokenStore, m *auth0.MemoryStore, again bool) {
 
 // raiseBy replaces RaiseCtx by another way to combine what is there with what is
 // raised.
-func raiseBy(b *brokenStore, m *auth0.MemoryStore, number func(old, number int64) int64, expiry func(old, expiry time.Time) time.Time) {
+func raiseBy(b *brokenStore, m testkit.FullStore, number func(old, number int64) int64, expiry func(old, expiry time.Time) time.Time) {
 	var mu sync.Mutex
 	expiries := map[string]time.Time{}
 	b.raise = func(_ context.Context, key string, n int64, at time.Time) error {
@@ -819,7 +820,7 @@ func editAll(b *brokenStore, edit func([][]byte) [][]byte) {
 }
 
 // firstExpiry returns the expiry that a key had first, if it is to be kept.
-func firstExpiry(m *auth0.MemoryStore, key string, expiry time.Time, keep func(first, now time.Time) bool) time.Time {
+func firstExpiry(m testkit.FullStore, key string, expiry time.Time, keep func(first, now time.Time) bool) time.Time {
 	old, found, _ := m.Find("first" + key)
 	if !found {
 		text, _ := expiry.MarshalText()
@@ -839,8 +840,8 @@ func TestStoreIsBroken(t *testing.T) {
 		t.Run(broken.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				m := auth0.NewMemoryStore(10_000)
-				b := &brokenStore{MemoryStore: m}
+				m := testkit.NewFullStore(10_000)
+				b := &brokenStore{FullStore: m}
 				store := broken.make(m, b)
 				if store == nil {
 					store = b
@@ -864,7 +865,7 @@ func TestStoreIsBroken(t *testing.T) {
 // TestStoreSaysAll: mistakes are reported together, with the type of the store.
 func TestStoreSaysAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &brokenStore{MemoryStore: auth0.NewMemoryStore(10_000)}
+		b := &brokenStore{FullStore: testkit.NewFullStore(10_000)}
 		b.remove = func(context.Context, string) error { return nil }
 		b.lease = func(context.Context, string, time.Duration) (func(), bool, error) { return func() {}, true, nil }
 		said := failureOf(func(tb auth0test.TB) { auth0test.TestStore(tb, b) })
@@ -881,8 +882,8 @@ func TestStoreLeavesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		left := map[string]bool{}
-		m := auth0.NewMemoryStore(10_000)
-		b := &brokenStore{MemoryStore: m}
+		m := testkit.NewFullStore(10_000)
+		b := &brokenStore{FullStore: m}
 		b.commit = func(_ context.Context, key string, value []byte, expiry time.Time) error {
 			mu.Lock()
 			defer mu.Unlock()

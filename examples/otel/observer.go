@@ -30,37 +30,43 @@ func observer(meter metric.Meter) (auth0.Observer, error) {
 	usable, err4 := meter.Int64Gauge("auth0.keys.usable", metric.WithUnit("{key}"),
 		metric.WithDescription("Keys of an issuer that tokens can be checked with."))
 
-	return auth0.Observer{
-		Token: func(ctx context.Context, e auth0.TokenEvent) {
-			result, reason := attribute.String("outcome", outcome(e)), attribute.String("reason", e.Reason)
-			cached := attribute.Bool("cached", e.Cached)
-			checks.Add(ctx, 1, metric.WithAttributes(result, reason, attribute.String("issuer", e.Issuer), cached))
-			// Without a token, and when a guard decides, nothing was timed. A
-			// series of twelve buckets for every reason would be many.
-			if e.Duration > 0 {
-				duration.Record(ctx, e.Duration.Seconds(), metric.WithAttributes(result, cached))
-			}
-			// The key id and the error stay out: both may quote what a client
-			// has made up.
-			if e.Status != 200 {
-				trace.SpanFromContext(ctx).SetAttributes(attribute.String("auth0.reason", e.Reason))
-			}
-		},
-		Keys: func(ctx context.Context, e auth0.KeyEvent) {
-			issuer := attribute.String("issuer", e.Issuer)
-			fetches.Add(ctx, 1, metric.WithAttributes(issuer, attribute.String("reason", e.Reason)))
-			usable.Record(ctx, int64(e.Keys), metric.WithAttributes(issuer))
-		},
+	checked := func(ctx context.Context, e auth0.Event) {
+		result, reason := attribute.String("outcome", outcome(e)), attribute.String("reason", e.Reason)
+		cached := attribute.Bool("cached", e.Cached)
+		checks.Add(ctx, 1, metric.WithAttributes(result, reason, attribute.String("issuer", e.Issuer), cached))
+		// Without a token, and when a guard decides, nothing was timed. A
+		// series of twelve buckets for every reason would be many.
+		if e.Duration > 0 {
+			duration.Record(ctx, e.Duration.Seconds(), metric.WithAttributes(result, cached))
+		}
+		// The key id and the error stay out: there is no bound to the number
+		// of their values.
+		if e.Status != 200 {
+			trace.SpanFromContext(ctx).SetAttributes(attribute.String("auth0.reason", e.Reason))
+		}
+	}
+	fetched := func(ctx context.Context, e auth0.Event) {
+		issuer := attribute.String("issuer", e.Issuer)
+		fetches.Add(ctx, 1, metric.WithAttributes(issuer, attribute.String("reason", e.Reason)))
+		usable.Record(ctx, int64(e.Keys), metric.WithAttributes(issuer))
+	}
+	return func(ctx context.Context, e auth0.Event) {
+		switch e.Kind {
+		case auth0.TokenChecked, auth0.GuardRefused:
+			checked(ctx, e)
+		case auth0.KeysFetched:
+			fetched(ctx, e)
+		}
 	}, errors.Join(err1, err2, err3, err4)
 }
 
 // outcome tells apart what somebody would act on differently. The requests to an
 // API are those with any outcome but denied, which comes after an ok.
-func outcome(e auth0.TokenEvent) string {
+func outcome(e auth0.Event) string {
 	switch {
 	case e.Status == 200:
 		return "ok"
-	case e.Guard: // the token is good, and a guard wants more
+	case e.Kind == auth0.GuardRefused: // the token is good, and a guard wants more
 		return "denied"
 	case e.Reason == "canceled": // the client went away, or the server is shutting down
 		return "canceled"

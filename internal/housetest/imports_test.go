@@ -18,6 +18,7 @@ var floor = map[string]string{
 	"internal/jsonscan":     "",
 	"internal/jwt":          "internal/fault internal/jsonscan",
 	"internal/publicsecret": "",
+	"internal/logging":      "",
 	"internal/refusal":      "",
 	"internal/memo":         "",
 	"internal/cached":       "",

@@ -86,6 +86,9 @@ func newMemory(limit, perOwner int, cache bool) *Memory {
 	}
 }
 
+// Format hides the values from package fmt, which would read them without the lock.
+func (m *Memory) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "(store in memory, limit %d)", m.limit) }
+
 // Find implements [Store].
 func (m *Memory) Find(key string) ([]byte, bool, error) {
 	m.mu.RLock()

@@ -270,7 +270,7 @@ func storeKey(kind string, parts ...string) string {
 }
 
 // ErrStoreFull is the cause if a [Memory] has no room for a new entry.
-var ErrStoreFull = errors.New("the MemoryStore is full: raise the limit of NewMemoryStore")
+var ErrStoreFull = errors.New("the store in memory is full: raise the limit of NewMemoryStore")
 
 // storeWriteError returns the failure of a login whose session could not be stored.
 func storeWriteError(err error) error {

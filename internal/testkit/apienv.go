@@ -141,27 +141,28 @@ func Algorithms(names ...string) func(*auth0.APIConfig) {
 // Events collects what an observer is told.
 type Events struct {
 	mu    sync.Mutex
-	token []auth0.TokenEvent
-	keys  []auth0.KeyEvent
+	token []auth0.Event // and of guards
+	keys  []auth0.Event
 }
 
 func (e *Events) observe(c *auth0.APIConfig) {
-	c.Observer = auth0.Observer{
-		Token: func(_ context.Context, event auth0.TokenEvent) {
-			e.mu.Lock()
-			defer e.mu.Unlock()
+	c.Observer = func(_ context.Context, event auth0.Event) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		switch event.Kind {
+		case auth0.TokenChecked, auth0.GuardRefused:
 			e.token = append(e.token, event)
-		},
-		Keys: func(_ context.Context, event auth0.KeyEvent) {
-			e.mu.Lock()
-			defer e.mu.Unlock()
+		case auth0.KeysFetched:
 			e.keys = append(e.keys, event)
-		},
+		default:
+			panic("an event of no known kind")
+		}
 	}
 }
 
-// Take returns what was told since the last call.
-func (e *Events) Take() ([]auth0.TokenEvent, []auth0.KeyEvent) {
+// Take returns the events since the last call: those of tokens and guards, and those
+// of keys.
+func (e *Events) Take() (ofTokens, ofKeys []auth0.Event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	token, keys := e.token, e.keys

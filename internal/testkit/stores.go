@@ -1,6 +1,7 @@
 package testkit
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -10,6 +11,23 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 )
+
+// A FullStore has every method that a store can have.
+type FullStore interface {
+	auth0.Store
+	FindCtx(ctx context.Context, key string) ([]byte, bool, error)
+	CommitCtx(ctx context.Context, key string, value []byte, expiry time.Time) error
+	DeleteCtx(ctx context.Context, key string) error
+	FindAllCtx(ctx context.Context, keys ...string) ([][]byte, error)
+	UpdateCtx(ctx context.Context, key string, value []byte, expiry time.Time) (bool, error)
+	LeaseCtx(ctx context.Context, key string, d time.Duration) (func(), bool, error)
+	RaiseCtx(ctx context.Context, key string, number int64, expiry time.Time) error
+	CommitOwnedCtx(ctx context.Context, key, owner string, value []byte, expiry time.Time) error
+}
+
+// NewFullStore returns a store in memory for tests that embed it, or that call its
+// additional methods.
+func NewFullStore(limit int) FullStore { return auth0.NewMemoryStore(limit).(FullStore) }
 
 // A PlainStore has only the methods of auth0.Store.
 type PlainStore struct{ auth0.Store }

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -109,7 +110,11 @@ func TestTokenEvents(t *testing.T) {
 			var got []event
 			for _, e := range told {
 				got = append(got, event{e.Status, e.Reason, e.Issuer, e.Algorithm + " " + e.KeyID})
-				if e.Guard != (len(told) == 2 && e.Err != nil) {
+				kind := auth0.TokenChecked
+				if len(told) == 2 && e.Err != nil {
+					kind = auth0.GuardRefused
+				}
+				if e.Kind != kind || e.Keys != 0 {
 					t.Errorf("event %+v of %d", e, len(told))
 				}
 				if (e.Err == nil) != (e.Reason == "ok") || !slices.Contains(tokenReasons, e.Reason) || e.Duration < 0 {
@@ -156,7 +161,11 @@ func TestKeyEvents(t *testing.T) {
 			t.Helper()
 			synctest.Wait()
 			_, told := f.Events.Take()
-			if len(told) != 1 || told[0].Reason != reason || told[0].Keys != keys || told[0].Issuer != testkit.APIIssuer || (told[0].Err != nil) != (reason == "failed") {
+			if len(told) != 1 {
+				t.Fatalf("got %+v, want one that says %s", told, reason)
+			}
+			e := told[0]
+			if e.Kind != "keys_fetched" || e.Reason != reason || e.Keys != keys || e.Issuer != testkit.APIIssuer || (e.Err != nil) != (reason == "failed") || e.Status != 0 {
 				t.Errorf("got %+v, want one that says %s with %d keys", told, reason, keys)
 			}
 		}
@@ -199,16 +208,40 @@ func TestKeyEvents(t *testing.T) {
 	})
 }
 
-// Half an observer is one too.
-func TestPartOfAnObserver(t *testing.T) {
+// TestStrategyReportsFetchesOfKeys: a login of a Strategy causes events of keys alone,
+// with the tenant as issuer.
+func TestStrategyReportsFetchesOfKeys(t *testing.T) {
 	t.Parallel()
-	for _, o := range []auth0.Observer{
-		{Token: func(context.Context, auth0.TokenEvent) {}},
-		{Keys: func(context.Context, auth0.KeyEvent) {}},
+	var mu sync.Mutex
+	var told []auth0.Event
+	e := testkit.SignedIn(t, func(c *auth0.Config) {
+		c.Observer = func(_ context.Context, e auth0.Event) {
+			mu.Lock()
+			defer mu.Unlock()
+			told = append(told, e)
+		}
+	})
+	e.Browser().MustLogin()
+	mu.Lock()
+	defer mu.Unlock()
+	for i := range told {
+		told[i].Duration = 0 // it was measured
+	}
+	want := auth0.Event{Kind: "keys_fetched", Reason: "fetched", Issuer: "https://" + testkit.TenantHost + "/", Keys: 2}
+	if len(told) != 1 || told[0] != want {
+		t.Errorf("events %+v, want %+v", told, want)
+	}
+}
+
+// TestEventKinds: their names are for metric labels, and so stay as they are.
+func TestEventKinds(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[auth0.EventKind]string{
+		auth0.TokenChecked: "token_checked", auth0.GuardRefused: "guard_refused", auth0.KeysFetched: "keys_fetched",
 	} {
-		f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.Observer = o })
-		f.ExpectToken(t, testkit.GoodToken(), testkit.AnswerOK)
-		f.ExpectToken(t, "abc", testkit.AnswerMalformed)
+		if string(kind) != want {
+			t.Errorf("%q, want %q", kind, want)
+		}
 	}
 }
 
@@ -217,7 +250,11 @@ func TestEventHasTheContext(t *testing.T) {
 	t.Parallel()
 	var got any
 	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) {
-		c.Observer.Token = func(ctx context.Context, _ auth0.TokenEvent) { got = ctx.Value(outerKey{}) }
+		c.Observer = func(ctx context.Context, e auth0.Event) {
+			if e.Kind != auth0.KeysFetched {
+				got = ctx.Value(outerKey{})
+			}
+		}
 	})
 	for _, h := range []http.Handler{f.API.RequireAuth(f), f.API.RequireScope("x")(f)} {
 		for _, r := range []*http.Request{testkit.RequestWith(), testkit.BearerRequest("abc"), testkit.BearerRequest(testkit.GoodToken())} {
@@ -333,7 +370,11 @@ func TestReasonsAreAClosedSet(t *testing.T) {
 	seen := map[string]int{}
 	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) {
 		c.Logger = slog.New(slog.DiscardHandler)
-		c.Observer.Token = func(_ context.Context, e auth0.TokenEvent) { seen[e.Reason]++ }
+		c.Observer = func(_ context.Context, e auth0.Event) {
+			if e.Kind != auth0.KeysFetched {
+				seen[e.Reason]++
+			}
+		}
 	})
 	h := f.API.RequireScope("admin")(f)
 	gen := &tokenGenerator{rand: mathrand.New(mathrand.NewPCG(3, 4)), marker: "ATTACKER"}

@@ -219,7 +219,7 @@ func TestTokenCacheIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := testkit.NewCacheEnv(t, func(c *auth0.APIConfig) { c.Keys, c.TokenCache, c.Observer = keys, 16, auth0.Observer{} })
+	f := testkit.NewCacheEnv(t, func(c *auth0.APIConfig) { c.Keys, c.TokenCache, c.Observer = keys, 16, nil })
 	sign := testkit.HS256([]byte(secret))
 	pad := strings.Repeat("x", 1000)
 	verify := func(i int) {

@@ -452,7 +452,10 @@ func TestManyReplicas(t *testing.T) {
 		begin := time.Now()
 		var mu sync.Mutex
 		perSecond := map[int]int{}
-		f.Config.Observer.Keys = func(context.Context, auth0.KeyEvent) {
+		f.Config.Observer = func(_ context.Context, e auth0.Event) {
+			if e.Kind != auth0.KeysFetched {
+				return
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			perSecond[int(time.Since(begin).Seconds())]++

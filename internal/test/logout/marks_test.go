@@ -78,7 +78,7 @@ type steppedStore struct {
 
 // A sharedStore is what all instances see.
 type sharedStore struct {
-	*auth0.MemoryStore
+	testkit.FullStore
 	login map[string][]byte // what the login has written
 }
 
@@ -138,7 +138,7 @@ func TestMarksGrowWithTwoInstances(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				shared := &sharedStore{auth0.NewMemoryStore(100), map[string][]byte{}}
+				shared := &sharedStore{testkit.NewFullStore(100), map[string][]byte{}}
 				stores := [2]*steppedStore{{shared: shared}, {shared: shared}}
 				e := testkit.SignedIn(t, func(c *auth0.Config) { c.Store = kind(stores[0]) })
 				cfg := e.Config
@@ -163,7 +163,7 @@ func TestMarksGrowWithTwoInstances(t *testing.T) {
 					instance.MustEndByToken(token)
 				}
 				restore := func() {
-					shared.MemoryStore = auth0.NewMemoryStore(100)
+					shared.FullStore = testkit.NewFullStore(100)
 					for key, value := range login {
 						shared.Commit(key, value, time.Now().Add(time.Hour))
 					}
@@ -269,7 +269,7 @@ func TestLogoutTokenAheadOfTime(t *testing.T) {
 
 // A failingStore fails at one call of those that are made after arm.
 type failingStore struct {
-	*auth0.MemoryStore
+	testkit.FullStore
 	mu    sync.Mutex
 	calls int
 	at    int
@@ -307,7 +307,7 @@ func (s *failingStore) fails(do func() error) error {
 type failingPlain struct{ s *failingStore }
 
 func (p failingPlain) Find(key string) (value []byte, found bool, err error) {
-	err = p.s.fails(func() (err error) { value, found, err = p.s.MemoryStore.Find(key); return err })
+	err = p.s.fails(func() (err error) { value, found, err = p.s.FullStore.Find(key); return err })
 	if err != nil {
 		return nil, false, err
 	}
@@ -315,18 +315,18 @@ func (p failingPlain) Find(key string) (value []byte, found bool, err error) {
 }
 
 func (p failingPlain) Commit(key string, value []byte, expiry time.Time) error {
-	return p.s.fails(func() error { return p.s.MemoryStore.Commit(key, value, expiry) })
+	return p.s.fails(func() error { return p.s.FullStore.Commit(key, value, expiry) })
 }
 
 func (p failingPlain) Delete(key string) error {
-	return p.s.fails(func() error { return p.s.MemoryStore.Delete(key) })
+	return p.s.fails(func() error { return p.s.FullStore.Delete(key) })
 }
 
 // failingRaiser keeps the greater of two numbers.
 type failingRaiser struct{ failingPlain }
 
 func (p failingRaiser) RaiseCtx(ctx context.Context, key string, number int64, expiry time.Time) error {
-	return p.s.fails(func() error { return p.s.MemoryStore.RaiseCtx(ctx, key, number, expiry) })
+	return p.s.fails(func() error { return p.s.FullStore.RaiseCtx(ctx, key, number, expiry) })
 }
 
 // TestLogoutIsNeverHalf: whichever call of the store fails, an answer that says
@@ -350,7 +350,7 @@ func TestLogoutIsNeverHalf(t *testing.T) {
 			for _, done := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s %s, done %v", name, end, done), func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
-						s := &failingStore{MemoryStore: auth0.NewMemoryStore(10_000)}
+						s := &failingStore{FullStore: testkit.NewFullStore(10_000)}
 						e := testkit.SignedIn(t, kind(s))
 						for at := 1; at < 100; at++ {
 							b, sid := e.LoginAs("ada@acme.example")
@@ -389,9 +389,9 @@ func TestLogoutIsNeverHalf(t *testing.T) {
 // token is about has ended.
 func TestSeenLogoutTokenIsNoProof(t *testing.T) {
 	t.Parallel()
-	for name, wrap := range map[string]func(*auth0.MemoryStore) auth0.Store{
-		"plain": func(m *auth0.MemoryStore) auth0.Store { return testkit.PlainStore{Store: m} },
-		"full":  func(m *auth0.MemoryStore) auth0.Store { return m },
+	for name, wrap := range map[string]func(auth0.Store) auth0.Store{
+		"plain": func(m auth0.Store) auth0.Store { return testkit.PlainStore{Store: m} },
+		"full":  func(m auth0.Store) auth0.Store { return m },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -457,7 +457,7 @@ func TestLogoutWritesOneMark(t *testing.T) {
 		if n := len(store.Written()) - 1; n > 36 {
 			t.Errorf("a back-channel logout makes %d writes", n)
 		}
-		raising := &failingStore{MemoryStore: auth0.NewMemoryStore(100)}
+		raising := &failingStore{FullStore: testkit.NewFullStore(100)}
 		e = testkit.SignedIn(t, func(c *auth0.Config) { c.Revocations = failingRaiser{failingPlain{raising}} })
 		e.MustEndByToken(e.Tenant.LogoutToken(testkit.ClientID, "ada@acme.example", "", testkit.WithoutSID))
 		if raising.calls != 4 {

@@ -30,13 +30,13 @@ var errStoreDown = errors.New("connection refused")
 
 // A faultyStore has no context, as most stores that were made for scs.
 type faultyStore struct {
-	inner       *auth0.MemoryStore
+	inner       testkit.FullStore
 	fault       atomic.Pointer[fault]
 	under, most atomic.Int64 // calls
 	written     sync.Map     // keys
 }
 
-func newFaultyStore() *faultyStore { return &faultyStore{inner: auth0.NewMemoryStore(10_000)} }
+func newFaultyStore() *faultyStore { return &faultyStore{inner: testkit.NewFullStore(10_000)} }
 
 func (s *faultyStore) call(ctx context.Context, write bool) (*fault, error) {
 	under := s.under.Add(1)

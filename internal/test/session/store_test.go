@@ -16,14 +16,36 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/internal/session"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
+
+// TestMemoryStoreDoesNotPrint: its values are read with its lock alone.
+func TestMemoryStoreDoesNotPrint(t *testing.T) {
+	t.Parallel()
+	m := auth0.NewMemoryStore(3)
+	m.Commit("the key", []byte("the value"), time.Now().Add(time.Hour))
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		if text := fmt.Sprintf(verb, m); text != "(store in memory, limit 3)" {
+			t.Errorf("%s prints %q", verb, text)
+		}
+	}
+}
+
+// TestMemoryStoreIsCalledDirectly: the sessions start no goroutine for a call of the
+// store in memory, which they know by its type.
+func TestMemoryStoreIsCalledDirectly(t *testing.T) {
+	t.Parallel()
+	if m, ok := auth0.NewMemoryStore(3).(*session.Memory); !ok {
+		t.Errorf("NewMemoryStore returns a %T", m)
+	}
+}
 
 // TestMemoryStoreLimit: one value more than the limit is refused, and pushes
 // nothing out. What is there can be changed.
 func TestMemoryStoreLimit(t *testing.T) {
 	t.Parallel()
-	m := auth0.NewMemoryStore(3)
+	m := testkit.NewFullStore(3)
 	later := time.Now().Add(time.Hour)
 	for _, key := range []string{"a", "b", "c", "a"} {
 		if err := m.Commit(key, []byte(key), later); err != nil {
@@ -69,7 +91,7 @@ func TestMemoryStoreOwners(t *testing.T) {
 	t.Parallel()
 	later := time.Now().Add(time.Hour)
 	for _, tt := range []struct{ limit, most int }{{1, 1}, {9, 1}, {20, 2}, {50, 5}, {1000, 100}, {5000, 100}} {
-		m := auth0.NewMemoryStore(tt.limit)
+		m := testkit.NewFullStore(tt.limit)
 		commit := func(key, owner string) error { return m.CommitOwnedCtx(t.Context(), key, owner, []byte(key), later) }
 		if tt.limit > 1 {
 			if err := commit("other", "other"); err != nil {
@@ -104,7 +126,7 @@ func TestMemoryStoreOwners(t *testing.T) {
 			t.Errorf("limit %d: the value of another owner: %v", tt.limit, found)
 		}
 	}
-	full := auth0.NewMemoryStore(20)
+	full := testkit.NewFullStore(20)
 	for i := range 20 {
 		if err := full.CommitOwnedCtx(t.Context(), fmt.Sprint(i), fmt.Sprint("owner ", i), nil, later); err != nil {
 			t.Fatal(err)
@@ -126,7 +148,7 @@ func TestMemoryStoreMarks(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const limit, marks = 10, 100
-		m := auth0.NewMemoryStore(limit)
+		m := testkit.NewFullStore(limit)
 		later := time.Now().Add(time.Hour)
 		for i := range marks {
 			if err := m.RaiseCtx(t.Context(), fmt.Sprint("mark ", i), int64(i), later); err != nil {
@@ -170,7 +192,7 @@ func TestMemoryStoreMarks(t *testing.T) {
 func TestMemoryStoreSweeps(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		m := auth0.NewMemoryStore(3)
+		m := testkit.NewFullStore(3)
 		soon, later := time.Now().Add(time.Second), time.Now().Add(time.Hour)
 		m.Commit("live", []byte("1"), later)
 		m.Commit("dead", []byte("2"), soon)
@@ -254,7 +276,7 @@ func TestLoginsPushOutNobodyElse(t *testing.T) {
 func TestFullMemoryStore(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		m := auth0.NewMemoryStore(2)
+		m := testkit.NewFullStore(2)
 		e := testkit.SignedIn(t, func(c *auth0.Config) {
 			c.Store = m
 			c.Scopes = []string{"openid", "offline_access"}
@@ -292,7 +314,7 @@ func TestFullMemoryStore(t *testing.T) {
 func TestLogoutWhenMarksAreFull(t *testing.T) {
 	t.Parallel()
 	for _, where := range []string{"store", "revocations"} {
-		m := auth0.NewMemoryStore(1)
+		m := testkit.NewFullStore(1)
 		e := testkit.SignedIn(t, func(c *auth0.Config) {
 			if where == "store" {
 				c.Store = m
@@ -328,7 +350,7 @@ func TestLogoutWhenMarksAreFull(t *testing.T) {
 func TestMemoryStoreLeases(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		m := auth0.NewMemoryStore(3)
+		m := testkit.NewFullStore(3)
 		first, _, _ := m.LeaseCtx(t.Context(), "a", time.Minute)
 		first()
 		if _, ok, _ := m.LeaseCtx(t.Context(), "a", time.Minute); !ok {
@@ -347,7 +369,7 @@ func TestMemoryStoreLeases(t *testing.T) {
 
 // A testStore is a memory store that does before each call what the test wants.
 type testStore struct {
-	*auth0.MemoryStore
+	testkit.FullStore
 	before atomic.Pointer[func(ctx context.Context, method string) error]
 
 	mu    sync.Mutex
@@ -355,7 +377,7 @@ type testStore struct {
 	most  int
 }
 
-func newTestStore() *testStore { return &testStore{MemoryStore: auth0.NewMemoryStore(1000)} }
+func newTestStore() *testStore { return &testStore{FullStore: testkit.NewFullStore(1000)} }
 
 // fail sets what happens before each call; nil ends that.
 func (s *testStore) fail(before func(ctx context.Context, method string) error) {
@@ -385,21 +407,21 @@ func (p plainTestStore) Find(key string) ([]byte, bool, error) {
 	if err := p.s.enter(context.Background(), "Find"); err != nil {
 		return nil, false, err
 	}
-	return p.s.MemoryStore.Find(key)
+	return p.s.FullStore.Find(key)
 }
 
 func (p plainTestStore) Commit(key string, value []byte, expiry time.Time) error {
 	if err := p.s.enter(context.Background(), "Commit"); err != nil {
 		return err
 	}
-	return p.s.MemoryStore.Commit(key, value, expiry)
+	return p.s.FullStore.Commit(key, value, expiry)
 }
 
 func (p plainTestStore) Delete(key string) error {
 	if err := p.s.enter(context.Background(), "Delete"); err != nil {
 		return err
 	}
-	return p.s.MemoryStore.Delete(key)
+	return p.s.FullStore.Delete(key)
 }
 
 // contextTestStore must not be called without a context, like some stores of scs.
@@ -413,21 +435,21 @@ func (c contextTestStore) FindCtx(ctx context.Context, key string) ([]byte, bool
 	if err := c.s.enter(ctx, "Find"); err != nil {
 		return nil, false, err
 	}
-	return c.s.MemoryStore.Find(key)
+	return c.s.FullStore.Find(key)
 }
 
 func (c contextTestStore) CommitCtx(ctx context.Context, key string, value []byte, expiry time.Time) error {
 	if err := c.s.enter(ctx, "Commit"); err != nil {
 		return err
 	}
-	return c.s.MemoryStore.Commit(key, value, expiry)
+	return c.s.FullStore.Commit(key, value, expiry)
 }
 
 func (c contextTestStore) DeleteCtx(ctx context.Context, key string) error {
 	if err := c.s.enter(ctx, "Delete"); err != nil {
 		return err
 	}
-	return c.s.MemoryStore.Delete(key)
+	return c.s.FullStore.Delete(key)
 }
 
 // fullTestStore has everything.
@@ -437,14 +459,14 @@ func (f fullTestStore) UpdateCtx(ctx context.Context, key string, value []byte, 
 	if err := f.s.enter(ctx, "Update"); err != nil {
 		return false, err
 	}
-	return f.s.MemoryStore.UpdateCtx(ctx, key, value, expiry)
+	return f.s.FullStore.UpdateCtx(ctx, key, value, expiry)
 }
 
 func (f fullTestStore) LeaseCtx(ctx context.Context, key string, d time.Duration) (func(), bool, error) {
 	if err := f.s.enter(ctx, "Lease"); err != nil {
 		return nil, false, err
 	}
-	return f.s.MemoryStore.LeaseCtx(ctx, key, d)
+	return f.s.FullStore.LeaseCtx(ctx, key, d)
 }
 
 func (f fullTestStore) FindAllCtx(ctx context.Context, keys ...string) ([][]byte, error) {
@@ -453,7 +475,7 @@ func (f fullTestStore) FindAllCtx(ctx context.Context, keys ...string) ([][]byte
 	}
 	values := make([][]byte, len(keys))
 	for i, key := range keys {
-		values[i], _, _ = f.s.MemoryStore.Find(key)
+		values[i], _, _ = f.s.FullStore.Find(key)
 	}
 	return values, nil
 }
@@ -742,7 +764,7 @@ func (l lateLeases) LeaseCtx(ctx context.Context, key string, d time.Duration) (
 func TestStoreExpiry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := &expiries{MemoryStore: auth0.NewMemoryStore(100)}
+		s := &expiries{FullStore: testkit.NewFullStore(100)}
 		e := testkit.SignedIn(t, func(c *auth0.Config) {
 			c.Store = s
 			c.Scopes = []string{"openid", "offline_access"}
@@ -764,7 +786,7 @@ func TestStoreExpiry(t *testing.T) {
 
 // expiries notes for how long values are committed.
 type expiries struct {
-	*auth0.MemoryStore
+	testkit.FullStore
 	mu       sync.Mutex
 	commits  int
 	shortest time.Duration
@@ -781,24 +803,24 @@ func (s *expiries) note(expiry time.Time) {
 
 func (s *expiries) CommitCtx(ctx context.Context, key string, value []byte, expiry time.Time) error {
 	s.note(expiry)
-	return s.MemoryStore.CommitCtx(ctx, key, value, expiry)
+	return s.FullStore.CommitCtx(ctx, key, value, expiry)
 }
 
 func (s *expiries) CommitOwnedCtx(ctx context.Context, key, owner string, value []byte, expiry time.Time) error {
 	s.note(expiry)
-	return s.MemoryStore.CommitOwnedCtx(ctx, key, owner, value, expiry)
+	return s.FullStore.CommitOwnedCtx(ctx, key, owner, value, expiry)
 }
 
 func (s *expiries) UpdateCtx(ctx context.Context, key string, value []byte, expiry time.Time) (bool, error) {
 	s.note(expiry)
-	return s.MemoryStore.CommitCtx(ctx, key, value, expiry) == nil, nil
+	return s.FullStore.CommitCtx(ctx, key, value, expiry) == nil, nil
 }
 
 // TestStoreContents: whoever reads a store has no cookie, no name and no token,
 // and can put nothing of its own there.
 func TestStoreContents(t *testing.T) {
 	t.Parallel()
-	s := &recordingStore{MemoryStore: auth0.NewMemoryStore(100), seen: map[string]string{}}
+	s := &recordingStore{FullStore: testkit.NewFullStore(100), seen: map[string]string{}}
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Store = s })
 	b := e.Browser().MustLogin()
 	b.Clone().Page("/auth/logout")
@@ -835,25 +857,25 @@ func TestStoreContents(t *testing.T) {
 
 // recordingStore remembers what was ever committed.
 type recordingStore struct {
-	*auth0.MemoryStore
+	testkit.FullStore
 	mu   sync.Mutex
 	seen map[string]string
 }
 
 func (s *recordingStore) CommitCtx(ctx context.Context, key string, value []byte, expiry time.Time) error {
 	s.see(key, string(value))
-	return s.MemoryStore.CommitCtx(ctx, key, value, expiry)
+	return s.FullStore.CommitCtx(ctx, key, value, expiry)
 }
 
 func (s *recordingStore) CommitOwnedCtx(ctx context.Context, key, owner string, value []byte, expiry time.Time) error {
 	s.see(owner, "1") // as if it were a key
 	s.see(key, string(value))
-	return s.MemoryStore.CommitOwnedCtx(ctx, key, owner, value, expiry)
+	return s.FullStore.CommitOwnedCtx(ctx, key, owner, value, expiry)
 }
 
 func (s *recordingStore) RaiseCtx(ctx context.Context, key string, number int64, expiry time.Time) error {
 	s.see(key, strconv.FormatInt(number, 10))
-	return s.MemoryStore.RaiseCtx(ctx, key, number, expiry)
+	return s.FullStore.RaiseCtx(ctx, key, number, expiry)
 }
 
 func (s *recordingStore) see(key, value string) {
@@ -871,7 +893,7 @@ func (s *recordingStore) swapAll() {
 		}
 	}
 	for i, key := range keys {
-		s.MemoryStore.Commit(key, []byte(s.seen[keys[(i+1)%len(keys)]]), time.Now().Add(time.Hour))
+		s.FullStore.Commit(key, []byte(s.seen[keys[(i+1)%len(keys)]]), time.Now().Add(time.Hour))
 	}
 }
 
