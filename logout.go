@@ -149,24 +149,6 @@ func (s *Strategy) isConfirmed(record *session.Record, sealed string) bool {
 	return c.SessionID == record.ID && age < confirmLife && age > -time.Minute
 }
 
-// sessionIn reads the session of a request. A request to upgrade is a GET and, with
-// cookies, as powerful as a POST: its session counts only if it comes from a page of
-// the site, and browsers always say from which one (RFC 6455, Section 4.1).
-func (s *Strategy) sessionIn(r *http.Request) *loadedSession {
-	loaded := &loadedSession{Loaded: s.sessions.Load(r.Context(), s.jar(r)), decoded: &decodedClaims{}}
-	if loaded.Record == nil || !browser.Upgrades(r) {
-		return loaded
-	}
-	site, err := s.siteOf(r)
-	if origins := r.Header["Origin"]; err == nil && (len(origins) != 1 || origins[0] != site.Origin) {
-		err = refusal.CrossOrigin.Because("a request to upgrade has the Origin header %.100q, which differs from the origin of the site", origins)
-	}
-	if err != nil {
-		return &loadedSession{Loaded: &session.Loaded{Jar: loaded.Jar, Err: err}, decoded: loaded.decoded}
-	}
-	return loaded
-}
-
 // logoutURL decides where the browser goes: to the tenant, so that the session
 // there ends too, or straight back.
 func (s *Strategy) logoutURL(r *http.Request, site browser.Base, l *logoutRequest, session *Session) (string, error) {
