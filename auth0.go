@@ -94,6 +94,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/login"
+	"github.com/seed-15d5a55c/auth0/internal/logout"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/returnto"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
@@ -459,6 +460,8 @@ type Strategy struct {
 	cookies      *login.Cookies
 	transactions *login.Transactions
 	returnTo     returnto.Policy
+	logouts      *logout.Policy
+	confirming   logout.Confirmations
 	refreshing   flights
 	refused      refusedRefreshes
 	flow         *login.Flow
@@ -490,7 +493,8 @@ func New(c Config) (*Strategy, error) {
 	c = s.checkLogin(&p, c)
 	c = s.checkSession(&p, c)
 	s.connections = newConnectionList(&p, c, s)
-	s.checkLogout(&p, c)
+	s.logouts = newLogouts(&p, c, s)
+	s.confirming = logout.Confirmations{Keyring: s.keyring, Cookie: s.cookies.Session.Name, Now: s.now}
 
 	if err := p.joined(); err != nil {
 		return nil, err

@@ -24,5 +24,6 @@ func CountWork(s *Strategy) *Work {
 	s.keyring = s.keyring.Watch(func() { w.Seals.Add(1) })
 	s.sessions.Watch(func() { w.Seals.Add(1) })
 	s.transactions.Keyring = s.keyring
+	s.confirming.Keyring = s.keyring
 	return w
 }

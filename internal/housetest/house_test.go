@@ -310,7 +310,7 @@ func lines(t *testing.T, p *checked) int {
 
 // bounds of the root package. Each may only be lowered.
 var bounds = struct{ ring, arrows, files, lines, exported, methods, unexported int }{
-	ring: 24, arrows: 167, files: 33, lines: 9_500, exported: 407, methods: 159, unexported: 117,
+	ring: 23, arrows: 160, files: 32, lines: 8_700, exported: 407, methods: 145, unexported: 103,
 }
 
 func TestHouse(t *testing.T) {

@@ -35,6 +35,7 @@ var engines = map[string]string{
 	"internal/idtoken":   "internal/keys",
 	"internal/keys":      "",
 	"internal/login":     "internal/idtoken internal/provider",
+	"internal/logout":    "",
 	"internal/provider":  "internal/keys internal/tenantapi",
 	"internal/session":   "",
 	"internal/tenantapi": "",
