@@ -1,21 +1,15 @@
 package auth0
 
 import (
-	"cmp"
-	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 	"time"
 
-	"golang.org/x/oauth2"
-
+	"github.com/seed-15d5a55c/auth0/internal/accounts"
 	"github.com/seed-15d5a55c/auth0/internal/browser"
-	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/login"
-	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/session"
@@ -51,7 +45,7 @@ type ConnectedAccount struct {
 // To connect an account that is connected already is no error. Tokens that
 // [ForConnection] has kept for the connection are forgotten.
 func (s *Strategy) ConnectAccountHandler(scopes ...string) http.Handler {
-	scopes = slices.Clone(scopes)
+	a := accountRoute{s, slices.Clone(scopes)}
 	return s.handler("connect", func(w http.ResponseWriter, r *http.Request) error {
 		if r.Method == http.MethodHead || browser.Prefetches(r) {
 			browser.NoContent(w)
@@ -59,9 +53,9 @@ func (s *Strategy) ConnectAccountHandler(scopes ...string) http.Handler {
 		}
 		query := r.URL.Query()
 		if r.Method == http.MethodGet && query.Has("state") {
-			return s.finishAccount(w, r, query)
+			return a.finish(w, r, query)
 		}
-		return s.beginAccount(w, r, scopes)
+		return a.begin(w, r)
 	})
 }
 
@@ -69,9 +63,17 @@ func (s *Strategy) ConnectAccountHandler(scopes ...string) http.Handler {
 // connected. Like [Strategy.AccessToken], it must be called before the first byte
 // of the response is written.
 func (s *Strategy) ConnectedAccounts(w http.ResponseWriter, r *http.Request) ([]ConnectedAccount, error) {
-	list, err := s.connectedAccounts(w, r, "")
+	client, err := s.accountClient(w, r)
 	if err != nil {
 		return nil, asError("accounts", err)
+	}
+	entries, err := client.List(r.Context(), "")
+	if err != nil {
+		return nil, asError("accounts", err)
+	}
+	var list []ConnectedAccount
+	for _, entry := range entries {
+		list = append(list, ConnectedAccount(entry))
 	}
 	return list, nil
 }
@@ -81,211 +83,158 @@ func (s *Strategy) ConnectedAccounts(w http.ResponseWriter, r *http.Request) ([]
 // the error names their ids. It must be called before the first byte of the
 // response is written.
 func (s *Strategy) DisconnectAccount(w http.ResponseWriter, r *http.Request, connection string) error {
-	if !syntax.IsConnectionName(connection) || connection == "" {
-		return asError("accounts", refusal.InvalidConnection.Because("%.40q is no name of a connection", connection))
-	}
-	if err := s.disconnectAccount(w, r, connection); err != nil {
+	if err := checkConnectionName(connection); err != nil {
 		return asError("accounts", err)
+	}
+	client, err := s.accountClient(w, r)
+	if err != nil {
+		return asError("accounts", err)
+	}
+	list, err := client.List(r.Context(), connection)
+	if err != nil {
+		return asError("accounts", err)
+	}
+	failed := client.Disconnect(r.Context(), list)
+	forgotten := s.forgetVaultTokens(w, r, connection)
+	switch {
+	case failed != nil:
+		e := asError("accounts", failed)
+		e.Err = errors.Join(e.Err, forgotten)
+		return e
+	case forgotten != nil:
+		return asError("accounts", forgotten)
 	}
 	return nil
 }
 
-func (s *Strategy) beginAccount(w http.ResponseWriter, r *http.Request, scopes []string) error {
-	base, err := s.site.Of(r)
+// An accountRoute is the handler of [Strategy.ConnectAccountHandler].
+type accountRoute struct {
+	*Strategy
+	scopes []string
+}
+
+// begin sends the browser to the tenant, which connects an account.
+func (a accountRoute) begin(w http.ResponseWriter, r *http.Request) error {
+	base, err := a.site.Of(r)
 	if err != nil {
 		return err
 	}
-	// A GET can be a link in a mail, of which a browser says no more than of what was
-	// typed. A page elsewhere could have the person connect an account of its owner's.
-	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", "POST")
-		e := refusal.Method.Because("an account is connected by a form that is posted")
-		e.Description = refusal.CrossSiteConnect.Description
-		return e
+	if err := checkConnectForm(w, r, base); err != nil {
+		return err
 	}
-	if err := s.site.CheckOrigin(r); err != nil {
-		return refusal.CrossSiteConnect.Wrap(err)
-	}
-	record, err := s.visits.Record(r)
+	record, err := a.visits.Record(r)
 	if err != nil {
 		return err
 	}
-	values, err := browser.Values(w, r)
-	if err != nil {
-		return refusal.LoginOption.Wrap(err)
-	}
-	connection := values.Get("connection")
-	if connection == "" || !syntax.IsConnectionName(connection) {
-		return refusal.InvalidConnection.Because("%.40q is no name of a connection", connection)
-	}
-	token, err := s.accountToken(w, r)
+	connection, returnTo, err := readConnectForm(w, r)
 	if err != nil {
 		return err
 	}
-	t := s.flow.Transaction(login.Place{
-		RedirectURI: base.URL(r.URL.Path), ReturnTo: s.site.ReturnTo(base, values.Get("returnTo")), ResponseType: connectResponse,
+	client, err := a.accountClient(w, r)
+	if err != nil {
+		return err
+	}
+	t := a.flow.Transaction(login.Place{
+		RedirectURI: base.URL(r.URL.Path), ReturnTo: a.site.ReturnTo(base, returnTo), ResponseType: connectResponse,
 	})
-	body := map[string]any{
-		"connection": connection, "redirect_uri": t.RedirectURI, "state": t.State,
-		"code_challenge": oauth2.S256ChallengeFromVerifier(t.Verifier), "code_challenge_method": "S256",
-	}
-	if len(scopes) > 0 {
-		body["scopes"] = scopes
-	}
-	var begun struct {
-		AuthSession string `json:"auth_session"`
-		URI         string `json:"connect_uri"`
-		Params      struct {
-			Ticket string `json:"ticket"`
-		} `json:"connect_params"`
-	}
-	if err := s.account(r.Context(), token, http.MethodPost, "connect", nil, body, &begun); err != nil {
-		return refreshError(err)
-	}
-	target, err := url.Parse(begun.URI)
-	if _, badOrigin := discovery.Origin(begun.URI); err != nil || badOrigin != nil || begun.AuthSession == "" || begun.Params.Ticket == "" {
-		return refusal.TenantAnswer.Because("the answer to connect has no usable connect_uri, ticket or auth_session")
-	}
-	query := target.Query()
-	query.Set("ticket", begun.Params.Ticket)
-	target.RawQuery = query.Encode()
-	t.Account = &login.Account{AuthSession: begun.AuthSession, Connection: connection, Issuer: record.Issuer, Subject: record.Subject}
-	if err := s.keepTransaction(w, r, t); err != nil {
+	begun, err := client.Begin(r.Context(), accounts.Request{
+		Connection: connection, Scopes: a.scopes, RedirectURI: t.RedirectURI, State: t.State, Verifier: t.Verifier,
+	})
+	if err != nil {
 		return err
 	}
-	browser.Redirect(w, target.String(), http.StatusSeeOther)
+	t.Account = &login.Account{AuthSession: begun.AuthSession, Connection: connection, Issuer: record.Issuer, Subject: record.Subject}
+	if err := a.keepTransaction(w, r, t); err != nil {
+		return err
+	}
+	browser.Redirect(w, begun.URL, http.StatusSeeOther)
 	return nil
 }
 
 // connectResponse keeps the transactions of accounts apart from those of logins.
 const connectResponse = "connect_code"
 
-// finishAccount takes the answer of the tenant. If that is no good, the session
-// stays as it is.
-func (s *Strategy) finishAccount(w http.ResponseWriter, r *http.Request, query url.Values) error {
-	for _, name := range []string{"state", "connect_code", "error", "error_description"} {
-		if len(query[name]) > 1 || len(query.Get(name)) > 4096 {
-			return refusal.ConnectParameters.Because("the parameter %s is there twice or too long", name)
-		}
+// checkConnectForm refuses everything but a form of the site. A page elsewhere could
+// have the person connect an account of its owner.
+func checkConnectForm(w http.ResponseWriter, r *http.Request, base browser.Base) error {
+	// A GET can be a link in a mail, of which a browser says no more than of a URL
+	// that was typed.
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", "POST")
+		e := refusal.Method.Because("an account is connected by a form that is posted")
+		e.Description = refusal.CrossSiteConnect.Description
+		return e
 	}
-	t, err := s.findTransaction(r, query.Get("state"), connectResponse)
-	if err != nil {
-		if e := asError("connect", err); e.Reason == refusal.NoTransaction.Reason {
-			return refusal.ConnectGone.Wrap(e.Err)
-		}
-		return err
+	if err := browser.CheckOrigin(r, base); err != nil {
+		return refusal.CrossSiteConnect.Wrap(err)
 	}
-	s.transactions.Drop(w, s.visits.Jar(r), t)
-	if err := s.completeAccount(w, r, t, query); err != nil {
-		return failedLogin(t, asError("connect", err))
-	}
-	browser.Redirect(w, s.returnPath(t), http.StatusSeeOther)
 	return nil
 }
 
-func (s *Strategy) completeAccount(w http.ResponseWriter, r *http.Request, t *login.Transaction, query url.Values) error {
-	record, err := s.visits.Record(r)
+func readConnectForm(w http.ResponseWriter, r *http.Request) (connection, returnTo string, err error) {
+	values, err := browser.Values(w, r)
+	if err != nil {
+		return "", "", refusal.LoginOption.Wrap(err)
+	}
+	connection = values.Get("connection")
+	return connection, values.Get("returnTo"), checkConnectionName(connection)
+}
+
+func checkConnectionName(name string) error {
+	if name == "" || !syntax.IsConnectionName(name) {
+		return refusal.InvalidConnection.Because("%.40q is no name of a connection", name)
+	}
+	return nil
+}
+
+// finish takes the answer of the tenant. If the answer is no good, the session stays
+// as it is.
+func (a accountRoute) finish(w http.ResponseWriter, r *http.Request, query url.Values) error {
+	answer, err := accounts.ParseAnswer(query)
 	if err != nil {
 		return err
 	}
-	// Somebody else may have logged in here meanwhile.
+	t, err := a.findTransaction(r, answer.State, connectResponse)
+	switch {
+	case isRefused(err, refusal.NoTransaction):
+		return refusal.ConnectGone.Wrap(errors.Unwrap(err))
+	case err != nil:
+		return err
+	}
+	a.transactions.Drop(w, a.visits.Jar(r), t)
+	if err := a.complete(w, r, t, answer); err != nil {
+		return failedLogin(t, asError("connect", err))
+	}
+	browser.Redirect(w, a.returnPath(t), http.StatusSeeOther)
+	return nil
+}
+
+// complete connects the account.
+func (a accountRoute) complete(w http.ResponseWriter, r *http.Request, t *login.Transaction, answer accounts.Answer) error {
+	record, err := a.visits.Record(r)
+	if err != nil {
+		return err
+	}
+	// Another person may have logged in here since the beginning.
 	if !samePerson(record, t.Account.Issuer, t.Account.Subject) {
 		return refusal.OtherUser.New()
 	}
-	if code := query.Get("error"); code != "" {
-		row := refusal.ConnectByTenant
-		if code == "access_denied" {
-			row = refusal.ConnectDenied
-		}
-		e := row.Because("%.100q: %.200q", code, query.Get("error_description"))
-		e.Code = syntax.Code(code)
-		return e
-	}
-	if query.Get("connect_code") == "" {
-		return refusal.ConnectParameters.Because("neither connect_code nor error")
-	}
-	token, err := s.accountToken(w, r)
+	code, err := answer.Code()
 	if err != nil {
 		return err
 	}
-	err = s.account(r.Context(), token, http.MethodPost, "complete", nil, map[string]any{
-		"auth_session": t.Account.AuthSession, "connect_code": query.Get("connect_code"),
-		"redirect_uri": t.RedirectURI, "code_verifier": t.Verifier,
-	}, nil)
-	switch e, _ := errors.AsType[provider.Error](err); {
-	case err == nil, e.Status == http.StatusConflict: // connected already, which is what was wanted
-	case e.Status == http.StatusBadRequest, e.Status == http.StatusNotFound:
-		return e.Refusal(refusal.ConnectCode)
-	default:
-		return refreshError(err)
+	client, err := a.accountClient(w, r)
+	if err != nil {
+		return err
+	}
+	err = client.Complete(r.Context(), accounts.Completion{
+		AuthSession: t.Account.AuthSession, Code: code, RedirectURI: t.RedirectURI, Verifier: t.Verifier,
+	})
+	if err != nil {
+		return err
 	}
 	// It may be another account than before, or may do more.
-	return s.forgetVaultTokens(w, r, t.Account.Connection)
-}
-
-func (s *Strategy) connectedAccounts(w http.ResponseWriter, r *http.Request, connection string) ([]ConnectedAccount, error) {
-	const perPage, maxPages = "20", 100
-	token, err := s.accountToken(w, r)
-	if err != nil {
-		return nil, err
-	}
-	query := url.Values{"take": {perPage}}
-	if connection != "" {
-		query.Set("connection", connection)
-	}
-	var list []ConnectedAccount
-	seen := map[string]bool{}
-	for range maxPages {
-		var page struct {
-			Accounts []ConnectedAccount `json:"accounts"`
-			Next     string             `json:"next"`
-		}
-		if err := s.account(r.Context(), token, http.MethodGet, "accounts", query, nil, &page); err != nil {
-			return nil, refreshError(err)
-		}
-		list = append(list, page.Accounts...)
-		if page.Next == "" {
-			return list, nil
-		}
-		if seen[page.Next] {
-			return nil, refusal.TenantAnswer.Because("a page of accounts leads back to one before")
-		}
-		seen[page.Next] = true
-		query.Set("from", page.Next)
-	}
-	return nil, refusal.TenantAnswer.Because("there are more than %d pages of accounts", maxPages)
-}
-
-func (s *Strategy) disconnectAccount(w http.ResponseWriter, r *http.Request, connection string) error {
-	list, err := s.connectedAccounts(w, r, connection)
-	if err != nil {
-		return err
-	}
-	token, err := s.accountToken(w, r)
-	if err != nil {
-		return err
-	}
-	var remain []string
-	var failed error
-	for _, a := range list {
-		if a.Connection != connection {
-			continue
-		}
-		err := s.account(r.Context(), token, http.MethodDelete, "accounts/"+url.PathEscape(a.ID), nil, nil, nil)
-		if e, ok := errors.AsType[provider.Error](err); ok && e.Status == http.StatusNotFound {
-			continue // somebody was faster
-		}
-		if err != nil {
-			remain, failed = append(remain, a.ID), cmp.Or(failed, err)
-		}
-	}
-	forgotten := s.forgetVaultTokens(w, r, connection)
-	if failed == nil {
-		return forgotten
-	}
-	e := asError("accounts", refreshError(failed))
-	e.Err = errors.Join(fmt.Errorf("these accounts remain connected: %.500q: %w", remain, failed), forgotten)
-	return e
+	return a.forgetVaultTokens(w, r, t.Account.Connection)
 }
 
 // forgetVaultTokens takes tokens of a connection out of the session.
@@ -309,31 +258,15 @@ func (s *Strategy) forgetVaultTokens(w http.ResponseWriter, r *http.Request, con
 	return s.sessions.SendTokens(w, s.visits.Jar(r), record, changed)
 }
 
-// accountToken returns a token for the My Account API. All its scopes are asked
-// for at once, so that one token does for all.
-func (s *Strategy) accountToken(w http.ResponseWriter, r *http.Request) (secret.Text, error) {
+// accountClient returns a client with an access token of the person who is logged in.
+func (s *Strategy) accountClient(w http.ResponseWriter, r *http.Request) (*accounts.Client, error) {
 	ep, err := s.endpoints(r.Context())
 	if err != nil {
-		return secret.Text{}, err
+		return nil, err
 	}
-	wish := ForAudience(ep.Issuer+"me/", "create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts")
-	token, err := s.accessToken(w, r, []TokenOption{wish})
+	token, err := s.accessToken(w, r, []TokenOption{ForAudience(accounts.Audience(ep.Issuer), accounts.Scopes()...)})
 	if err != nil {
-		return secret.Text{}, err
+		return nil, err
 	}
-	return secret.OfText(token.Token), nil
-}
-
-// account makes one request to the My Account API. The error is a tenantError if
-// the tenant has answered.
-func (s *Strategy) account(ctx context.Context, token secret.Text, method, path string, query url.Values, body, out any) error {
-	ep, err := s.endpoints(ctx)
-	if err != nil {
-		return err
-	}
-	resp, err := provider.BearerRequest(ctx, s.client, token, method, ep.Issuer+"me/v1/connected-accounts/"+path, query, body)
-	if err != nil {
-		return err
-	}
-	return provider.Decode(resp, out)
+	return &accounts.Client{HTTP: s.client, Issuer: ep.Issuer, Token: secret.OfText(token.Token), Refused: refreshError}, nil
 }

@@ -95,6 +95,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/logging"
 	"github.com/seed-15d5a55c/auth0/internal/login"
+	"github.com/seed-15d5a55c/auth0/internal/logout"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
@@ -461,6 +462,8 @@ type Strategy struct {
 	cookies      *cookie.Names
 	visits       *visit.Visits
 	transactions *login.Transactions
+	logouts      *logout.Policy
+	confirming   logout.Confirmations
 	refreshing   flights
 	refused      refusedRefreshes
 	flow         *login.Flow
@@ -492,7 +495,8 @@ func New(c Config) (*Strategy, error) {
 	c = s.checkLogin(&p, c)
 	c = s.checkSession(&p, c)
 	s.connections = newConnectionList(&p, c, s)
-	s.checkLogout(&p, c)
+	s.logouts = newLogouts(&p, c, s)
+	s.confirming = logout.Confirmations{Keyring: s.keyring, Cookie: s.cookies.Session.Name, Now: s.now}
 
 	if err := p.joined(); err != nil {
 		return nil, err

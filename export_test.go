@@ -25,5 +25,6 @@ func CountWork(s *Strategy) *Work {
 	s.sessions.Watch(func() { w.Seals.Add(1) })
 	s.transactions.Keyring = s.keyring
 	s.visits.Marks.Keyring = s.keyring
+	s.confirming.Keyring = s.keyring
 	return w
 }

@@ -1,14 +1,11 @@
 package auth0
 
 import (
-	"errors"
-	"fmt"
-	"net/url"
 	"slices"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/authrequest"
-	"github.com/seed-15d5a55c/auth0/internal/syntax"
+	"github.com/seed-15d5a55c/auth0/internal/logout"
 )
 
 // A LoginOption sets a parameter of the authorization request, or something
@@ -177,46 +174,36 @@ func WithParam(name string, value ...string) LoginOption {
 }
 
 // A LogoutOption changes how a logout ends the session at the tenant.
-type LogoutOption interface{ applyLogout(*logoutRequest) }
+type LogoutOption interface{ applyLogout(*logout.Request) }
 
-type logoutOption func(*logoutRequest)
+type logoutOption func(*logout.Request)
 
-func (o logoutOption) applyLogout(l *logoutRequest) { o(l) }
+func (o logoutOption) applyLogout(l *logout.Request) { o(l) }
 
-type logoutRequest struct {
-	params   url.Values
-	returnTo string
-	asked    string // by the link or the form
-	// confirmation is of the page that asks whether a logout is meant.
-	confirmation string
-	federated    bool
-
-	errs []error
-}
-
-func newLogoutRequest(layers ...[]LogoutOption) (*logoutRequest, error) {
-	l := &logoutRequest{params: url.Values{}}
+// newLogoutRequest applies layers of options, later ones over earlier ones.
+func newLogoutRequest(layers ...[]LogoutOption) (*logout.Request, error) {
+	l := &logout.Request{}
 	for _, o := range slices.Concat(layers...) {
 		if o == nil {
-			l.errs = append(l.errs, errors.New("a logout option is nil"))
+			l.Fail("a logout option is nil")
 			continue
 		}
 		o.applyLogout(l)
 	}
-	return l, errors.Join(l.errs...)
+	return l, l.Err()
 }
 
 // WithFederatedLogout logs out at the identity provider too, where Auth0 and
 // the provider support that.
 func WithFederatedLogout() LogoutOption {
-	return logoutOption(func(l *logoutRequest) { l.federated = true })
+	return logoutOption(func(l *logout.Request) { l.Federated = true })
 }
 
 // WithLogoutReturnTo says where the logout leads: a path as the browser sees it,
 // with that of [Config].BaseURL, or one of [Config].PostLogoutURLs. The tenant must
 // know it as an Allowed Logout URL.
 func WithLogoutReturnTo(target string) LogoutOption {
-	return logoutOption(func(l *logoutRequest) { l.returnTo = target })
+	return logoutOption(func(l *logout.Request) { l.ReturnTo = target })
 }
 
 // WithLogoutParam adds a parameter to the URL that ends the session at the
@@ -224,20 +211,5 @@ func WithLogoutReturnTo(target string) LogoutOption {
 // id_token_hint and logout_hint, which are sent otherwise.
 func WithLogoutParam(name string, values ...string) LogoutOption {
 	values = slices.Clone(values)
-	return logoutOption(func(l *logoutRequest) {
-		switch name {
-		case "client_id", "post_logout_redirect_uri", "returnTo", "federated", "":
-			l.errs = append(l.errs, fmt.Errorf("the logout parameter %q is set by the library", name))
-			return
-		}
-		for _, v := range values {
-			if len(v) > 1024 || !syntax.CleanText(v) {
-				l.errs = append(l.errs, fmt.Errorf("the logout parameter %s is too long or has control characters", name))
-			}
-		}
-		if values == nil {
-			values = []string{}
-		}
-		l.params[name] = values
-	})
+	return logoutOption(func(l *logout.Request) { l.SetParam(name, values) })
 }

@@ -42,9 +42,7 @@ type Session struct {
 	ACR string
 	AMR []string
 
-	sid     string
-	idToken secret.Text
-	record  secret.Box[*session.Record] // it has tokens
+	record secret.Box[*session.Record] // it has tokens
 }
 
 // Format hides the tokens from every verb of package fmt.
@@ -212,8 +210,6 @@ func newSession(r *session.Record) *Session {
 		ExpiresAt: time.Unix(r.ExpiresAt, 0),
 		ACR:       r.ACR,
 		AMR:       slices.Clone(r.AMR),
-		sid:       r.SID,
-		idToken:   secret.OfText(r.IDToken),
 		record:    secret.Of(r),
 	}
 	if s.Data == nil {

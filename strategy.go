@@ -104,11 +104,12 @@ func (s *Strategy) CallbackHandler() http.Handler {
 //
 // Ending the session here never depends on the tenant.
 func (s *Strategy) LogoutHandler(opts ...LogoutOption) http.Handler {
-	if _, err := newLogoutRequest(s.config.LogoutOptions, opts); err != nil {
+	options, err := newLogoutRequest(s.config.LogoutOptions, opts)
+	if err != nil {
 		s.log.Error("auth0: LogoutHandler has unusable options and answers every request with an error", "err", err)
 		return s.handler("logout", func(http.ResponseWriter, *http.Request) error { return refusal.Misconfigured.Wrap(err) })
 	}
-	return s.handler("logout", func(w http.ResponseWriter, r *http.Request) error { return s.logout(w, r, opts) })
+	return s.handler("logout", func(w http.ResponseWriter, r *http.Request) error { return s.logout(w, r, options) })
 }
 
 func (s *Strategy) handler(op string, f func(http.ResponseWriter, *http.Request) error) http.Handler {

@@ -310,7 +310,7 @@ func lines(t *testing.T, p *checked) int {
 
 // bounds of the root package. Each may only be lowered.
 var bounds = struct{ ring, arrows, files, lines, exported, methods, unexported int }{
-	ring: 23, arrows: 151, files: 32, lines: 8478, exported: 407, methods: 132, unexported: 90,
+	ring: 22, arrows: 137, files: 31, lines: 7983, exported: 392, methods: 121, unexported: 79,
 }
 
 func TestHouse(t *testing.T) {

@@ -31,12 +31,14 @@ var floor = map[string]string{
 // engines may import the floor, and the engines that the table names. Nothing
 // below the root imports the root, so a cycle cannot be built.
 var engines = map[string]string{
+	"internal/accounts":    "internal/provider",
 	"internal/browser":     "",
 	"internal/directory":   "internal/tenantapi",
 	"internal/idtoken":     "internal/keys",
 	"internal/keys":        "",
 	"internal/authrequest": "",
 	"internal/login":       "internal/authrequest internal/idtoken internal/keys internal/provider",
+	"internal/logout":      "",
 	"internal/provider":    "internal/keys internal/tenantapi",
 	"internal/session":     "",
 	"internal/site":        "internal/browser",

@@ -39,10 +39,11 @@ type Routes struct{ Login, Callback, Logout, BackchannelLogout string }
 // A Site is where an application is.
 type Site struct {
 	Routes
-	bases    browser.Bases
-	home     string // path below a base
-	returnTo returnto.Policy
-	log      *slog.Logger
+	bases browser.Bases
+	home  string // path below a base
+	// Paths says where a browser may be sent.
+	Paths returnto.Policy
+	log   *slog.Logger
 }
 
 // New checks a configuration. It reports each mistake by its field.
@@ -63,12 +64,12 @@ func New(c Config, mistake func(field, format string, args ...any)) *Site {
 			mistake("ReturnToOrigins", "%q must be an origin such as https://admin.example.com", raw)
 		}
 	}
-	s.returnTo = returnto.Policy{Origins: slices.Clone(c.ReturnToOrigins)}
+	s.Paths = returnto.Policy{Origins: slices.Clone(c.ReturnToOrigins)}
 	for _, base := range s.bases.List {
 		for _, path := range []string{s.Login, s.Callback, s.Logout, s.BackchannelLogout} {
-			s.returnTo.Routes = append(s.returnTo.Routes, base.Path+path)
+			s.Paths.Routes = append(s.Paths.Routes, base.Path+path)
 		}
-		if got, ok := s.returnTo.Clean(base.Origin, s.Home(base)); !ok || got != s.Home(base) {
+		if got, ok := s.Paths.Clean(base.Origin, s.Home(base)); !ok || got != s.Home(base) {
 			mistake("DefaultReturnTo", "%q must be a plain path of the application", s.home)
 		}
 	}
@@ -187,7 +188,7 @@ func (s *Site) ReturnTo(base browser.Base, target string) string {
 // Clean returns a target in the form in which browsers read it, if a browser may be
 // sent there.
 func (s *Site) Clean(base browser.Base, target string) (string, bool) {
-	return s.returnTo.Clean(base.Origin, target)
+	return s.Paths.Clean(base.Origin, target)
 }
 
 // CallbackHome returns home for a login with a redirect URI.

@@ -1,0 +1,412 @@
+package accounts
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/provider"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/secret"
+)
+
+const (
+	issuer = "https://acme.auth0.example/"
+	token  = "token-of-ada"
+)
+
+// A server answers the requests of a client in turn, without sockets. The last answer
+// stays. An answer is a status and a document, or a text without a status for no
+// answer at all.
+type server struct {
+	t        *testing.T
+	requests []string // method and path below the API
+	bodies   []map[string]any
+	answers  []string
+}
+
+func (s *server) RoundTrip(r *http.Request) (*http.Response, error) {
+	path, ok := strings.CutPrefix(r.URL.String(), "https://acme.auth0.example/me/v1/connected-accounts/")
+	if !ok || r.Header.Get("Authorization") != "Bearer token-of-ada" {
+		s.t.Errorf("request to %s with %q", r.URL, r.Header.Get("Authorization"))
+	}
+	s.requests = append(s.requests, r.Method+" "+path)
+	var body map[string]any
+	if r.Body != nil {
+		if err := json.NewDecoder(r.Body).Decode(&body); err != nil || r.Header.Get("Content-Type") != "application/json" {
+			s.t.Errorf("body of %s: %v, %s", r.URL, err, r.Header.Get("Content-Type"))
+		}
+	}
+	s.bodies = append(s.bodies, body)
+	answer := s.answers[0]
+	if len(s.answers) > 1 {
+		s.answers = s.answers[1:]
+	}
+	status, document, _ := strings.Cut(answer, " ")
+	code := 0
+	if _, err := fmt.Sscan(status, &code); err != nil {
+		return nil, errors.New(answer)
+	}
+	return &http.Response{StatusCode: code, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader([]byte(document)))}, nil
+}
+
+// newClient returns a client of a server. A refused request is marked, so that tests
+// can tell who has interpreted an error.
+func newClient(t *testing.T, answers ...string) (*Client, *server) {
+	s := &server{t: t, answers: answers}
+	return &Client{HTTP: &http.Client{Transport: s}, Issuer: issuer, Token: secret.OfText(token), Refused: func(err error) error {
+		e := refusal.TenantDown.Wrap(err)
+		e.RetryAfter = 7 * time.Second
+		return e
+	}}, s
+}
+
+// checkRefused fails the test unless an error is what Refused made of an answer.
+func checkRefused(t *testing.T, why string, err error, text string) {
+	t.Helper()
+	e, ok := err.(*refusal.Refusal)
+	if !ok || e.Reason != "tenant_unavailable" || e.RetryAfter != 7*time.Second || !strings.Contains(e.Error(), text) {
+		t.Errorf("%s: %v", why, err)
+	}
+}
+
+// checkRow fails the test unless an error is a refusal with a status and a reason.
+func checkRow(t *testing.T, why string, err error, status int, code, reason string) *refusal.Refusal {
+	t.Helper()
+	e, ok := err.(*refusal.Refusal)
+	if !ok || e.Status != status || e.Code != code || e.Reason != reason || e.Err == nil {
+		t.Fatalf("%s: %#v", why, err)
+	}
+	return e
+}
+
+// TestToken: the audience and the scopes are those that Auth0 documents.
+func TestToken(t *testing.T) {
+	t.Parallel()
+	if got := Audience("https://acme.auth0.example/"); got != "https://acme.auth0.example/me/" {
+		t.Errorf("audience %s", got)
+	}
+	if got := strings.Join(Scopes(), " "); got != "create:me:connected_accounts read:me:connected_accounts delete:me:connected_accounts" {
+		t.Errorf("scopes %s", got)
+	}
+}
+
+var request = Request{
+	Connection: "google", RedirectURI: "https://app.example/connect", State: "the-state",
+	Verifier: "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", // RFC 7636, Appendix B
+}
+
+const begun = `201 {"auth_session":"s-1","connect_uri":"https://acme.auth0.example/connect?a=b&ticket=x","connect_params":{"ticket":"t 1"}}`
+
+// TestBegin sends what the specification of the API asks for, and reads the answer.
+func TestBegin(t *testing.T) {
+	t.Parallel()
+	for _, scopes := range [][]string{nil, {}, {"openid", "calendar"}} {
+		c, s := newClient(t, begun)
+		r := request
+		r.Scopes = scopes
+		got, err := c.Begin(t.Context(), r)
+		if want := (Begun{"https://acme.auth0.example/connect?a=b&ticket=t+1", "s-1"}); err != nil || got != want {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if !slices.Equal(s.requests, []string{"POST connect"}) {
+			t.Errorf("requests %q", s.requests)
+		}
+		want := map[string]any{
+			"connection": "google", "redirect_uri": "https://app.example/connect", "state": "the-state",
+			"code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", "code_challenge_method": "S256",
+		}
+		if len(scopes) > 0 {
+			want["scopes"] = []any{"openid", "calendar"}
+		}
+		if got := s.bodies[0]; fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("body %v, want %v", got, want)
+		}
+	}
+}
+
+// TestBeginMisled: an answer is refused that leads to no page of a tenant, or that
+// cannot be completed.
+func TestBeginMisled(t *testing.T) {
+	t.Parallel()
+	for why, answer := range map[string]string{
+		"no session":       `201 {"connect_uri":"https://acme.auth0.example/","connect_params":{"ticket":"t"}}`,
+		"no ticket":        `201 {"auth_session":"s","connect_uri":"https://acme.auth0.example/","connect_params":{}}`,
+		"no params":        `201 {"auth_session":"s","connect_uri":"https://acme.auth0.example/"}`,
+		"no URL":           `201 {"auth_session":"s","connect_params":{"ticket":"t"}}`,
+		"path":             `201 {"auth_session":"s","connect_uri":"/connect","connect_params":{"ticket":"t"}}`,
+		"http":             `201 {"auth_session":"s","connect_uri":"http://acme.auth0.example/","connect_params":{"ticket":"t"}}`,
+		"script":           `201 {"auth_session":"s","connect_uri":"javascript:alert(1)","connect_params":{"ticket":"t"}}`,
+		"user name in URL": `201 {"auth_session":"s","connect_uri":"https://acme@evil.example/","connect_params":{"ticket":"t"}}`,
+		"no escape in URL": `201 {"auth_session":"s","connect_uri":"https://acme.auth0.example/%zz","connect_params":{"ticket":"t"}}`,
+	} {
+		c, _ := newClient(t, answer)
+		got, err := c.Begin(t.Context(), request)
+		checkRow(t, why, err, 502, "server_error", "tenant_answer")
+		if got != (Begun{}) {
+			t.Errorf("%s: %+v", why, got)
+		}
+	}
+	for why, tt := range map[string]struct{ answer, text string }{
+		"refused":   {`400 {"type":"https://auth0.com/api-errors#A0E-400-0003","detail":"bad"}`, `the tenant answered 400, "A0E-400-0003": "bad"`},
+		"no JSON":   {"201 <html>", "the answer is not the expected JSON"},
+		"no answer": {"connection reset", "connection reset"},
+	} {
+		c, _ := newClient(t, tt.answer)
+		got, err := c.Begin(t.Context(), request)
+		checkRefused(t, why, err, tt.text)
+		if got != (Begun{}) {
+			t.Errorf("%s: %+v", why, got)
+		}
+	}
+}
+
+// TestComplete has a row for each meaning of an answer.
+func TestComplete(t *testing.T) {
+	t.Parallel()
+	done := Completion{AuthSession: "s-1", Code: "c-1", RedirectURI: "https://app.example/connect", Verifier: "v-1"}
+	const gone = `{"type":"https://auth0.com/api-errors#A0E-404-0001","detail":"gone"}`
+	for _, tt := range []struct {
+		why, answer string
+		check       func(why string, err error)
+	}{
+		{"connected", `201 {"id":"cac_1"}`, nil},
+		{"connected, without a body", "204 ", nil},
+		{"connected already", "409 " + gone, nil},
+		{"code refused", "400 " + gone, func(why string, err error) {
+			if e := checkRow(t, why, err, 400, "A0E-404-0001", "invalid_grant"); e.TenantStatus != 400 {
+				t.Errorf("%s: status %d of the tenant", why, e.TenantStatus)
+			}
+		}},
+		{"code gone", "404 " + gone, func(why string, err error) {
+			if e := checkRow(t, why, err, 400, "A0E-404-0001", "invalid_grant"); e.TenantStatus != 404 {
+				t.Errorf("%s: status %d of the tenant", why, e.TenantStatus)
+			}
+		}},
+		{"without a code of the tenant", "400 <html>", func(why string, err error) { checkRow(t, why, err, 400, "invalid_grant", "invalid_grant") }},
+		{"token refused", "401 " + gone, func(why string, err error) { checkRefused(t, why, err, "the tenant answered 401") }},
+		{"not allowed", "403 " + gone, func(why string, err error) { checkRefused(t, why, err, "the tenant answered 403") }},
+		{"down", "503 ", func(why string, err error) { checkRefused(t, why, err, "the tenant answered 503") }},
+		{"no answer", "connection reset", func(why string, err error) { checkRefused(t, why, err, "connection reset") }},
+	} {
+		c, s := newClient(t, tt.answer)
+		err := c.Complete(t.Context(), done)
+		switch {
+		case tt.check != nil:
+			tt.check(tt.why, err)
+		case err != nil:
+			t.Errorf("%s: %v", tt.why, err)
+		}
+		want := map[string]any{"auth_session": "s-1", "connect_code": "c-1", "redirect_uri": "https://app.example/connect", "code_verifier": "v-1"}
+		if !slices.Equal(s.requests, []string{"POST complete"}) || fmt.Sprint(s.bodies[0]) != fmt.Sprint(want) {
+			t.Errorf("%s: %q, %v", tt.why, s.requests, s.bodies)
+		}
+	}
+}
+
+func ids(list []Account) string {
+	var ids []string
+	for _, a := range list {
+		ids = append(ids, a.ID)
+	}
+	return strings.Join(ids, " ")
+}
+
+// TestList reads every page, or returns an error.
+func TestList(t *testing.T) {
+	t.Parallel()
+	c, s := newClient(t,
+		`200 {"accounts":[{"id":"cac_1","connection":"google","access_type":"offline","scopes":["openid","calendar"],"created_at":"2026-01-02T03:04:05.678Z","expires_at":"2027-01-02T03:04:05Z"}],"next":"n 1"}`,
+		`200 {"accounts":[{"id":"cac_2","connection":"box"},{"id":"cac_3","connection":"google"}],"next":"n2"}`, `200 {"accounts":[]}`)
+	list, err := c.List(t.Context(), "")
+	if err != nil || ids(list) != "cac_1 cac_2 cac_3" {
+		t.Fatalf("%q, %v", ids(list), err)
+	}
+	if want := []string{"GET accounts?take=20", "GET accounts?from=n+1&take=20", "GET accounts?from=n2&take=20"}; !slices.Equal(s.requests, want) {
+		t.Errorf("requests %q", s.requests)
+	}
+	a := list[0]
+	if a.Connection != "google" || a.AccessType != "offline" || !slices.Equal(a.Scopes, []string{"openid", "calendar"}) ||
+		!a.CreatedAt.Equal(time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC)) || !a.ExpiresAt.Equal(time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)) || !list[1].ExpiresAt.IsZero() {
+		t.Errorf("%+v", list)
+	}
+	c, s = newClient(t, `200 {"accounts":[{"id":"cac_1","connection":"google"},{"id":"cac_2","connection":"box"}],"next":"n1"}`, `200 {"accounts":[{"id":"cac_3","connection":"google"}]}`)
+	list, err = c.List(t.Context(), "google")
+	if err != nil || ids(list) != "cac_1 cac_3" {
+		t.Errorf("of one connection, at a tenant that does not filter: %q, %v", ids(list), err)
+	}
+	if want := []string{"GET accounts?connection=google&take=20", "GET accounts?connection=google&from=n1&take=20"}; !slices.Equal(s.requests, want) {
+		t.Errorf("of one connection: requests %q", s.requests)
+	}
+	c, _ = newClient(t, `200 {"accounts":[]}`)
+	if list, err := c.List(t.Context(), ""); err != nil || list != nil {
+		t.Errorf("none: %v, %v", list, err)
+	}
+}
+
+// TestListFails: of a list that cannot be read to its end, nothing is returned.
+func TestListFails(t *testing.T) {
+	t.Parallel()
+	page := func(next string) string { return `200 {"accounts":[{"id":"cac_1"}],"next":"` + next + `"}` }
+	var endless []string
+	for i := range 100 {
+		endless = append(endless, page(fmt.Sprint("p", i)))
+	}
+	for _, tt := range []struct {
+		why      string
+		answers  []string
+		requests int
+		text     string
+		refused  bool // by Refused
+	}{
+		{"the first page fails", []string{"503 "}, 1, "the tenant answered 503", true},
+		{"the second page fails", []string{page("n"), `400 {"type":"#A0E-400-0003"}`}, 2, "A0E-400-0003", true},
+		{"no JSON", []string{page("n"), "200 <html>"}, 2, "the answer is not the expected JSON", true},
+		{"no answer", []string{page("n"), "connection reset"}, 2, "connection reset", true},
+		{"leads to itself", []string{page("n")}, 2, "leads back to one before", false},
+		{"goes round", []string{page("a"), page("b"), page("a")}, 3, "leads back to one before", false},
+		{"no end", endless, 100, "there are more than 100 pages of accounts", false},
+	} {
+		c, s := newClient(t, tt.answers...)
+		list, err := c.List(t.Context(), "")
+		if list != nil || len(s.requests) != tt.requests {
+			t.Errorf("%s: %v after %d requests", tt.why, list, len(s.requests))
+		}
+		if tt.refused {
+			checkRefused(t, tt.why, err, tt.text)
+		} else if e := checkRow(t, tt.why, err, 502, "server_error", "tenant_answer"); !strings.Contains(e.Error(), tt.text) {
+			t.Errorf("%s: %v", tt.why, err)
+		}
+	}
+	// The last page that is read may be the last one.
+	endless[99] = `200 {"accounts":[{"id":"cac_1"}]}`
+	c, _ := newClient(t, endless...)
+	if list, err := c.List(t.Context(), ""); err != nil || len(list) != 100 {
+		t.Errorf("hundred pages: %d accounts, %v", len(list), err)
+	}
+}
+
+// TestDisconnect tries each account, and names those that remain.
+func TestDisconnect(t *testing.T) {
+	t.Parallel()
+	list := []Account{{ID: "cac_1"}, {ID: "cac/2?"}, {ID: "cac_3"}}
+	every := []string{"DELETE accounts/cac_1", "DELETE accounts/cac%2F2%3F", "DELETE accounts/cac_3"}
+	for _, tt := range []struct {
+		why     string
+		answers []string
+		want    string // in the error
+		status  int    // of the tenant, in the first failure
+	}{
+		{"all", []string{"204 "}, "", 0},
+		{"gone already", []string{"204 ", "404 ", "204 "}, "", 0},
+		{"one remains", []string{"204 ", "500 ", "204 "}, `these accounts remain connected: ["cac/2?"]: the tenant answered 500`, 500},
+		{"two remain", []string{"503 ", "204 ", "403 "}, `these accounts remain connected: ["cac_1" "cac_3"]: the tenant answered 503`, 503},
+		{"one remains, one is gone", []string{"404 ", "204 ", "429 "}, `these accounts remain connected: ["cac_3"]: the tenant answered 429`, 429},
+		{"no answer", []string{"204 ", "reset", "204 "}, `these accounts remain connected: ["cac/2?"]`, 0},
+	} {
+		c, s := newClient(t, tt.answers...)
+		err := c.Disconnect(t.Context(), list)
+		if !slices.Equal(s.requests, every) {
+			t.Errorf("%s: %q", tt.why, s.requests)
+		}
+		if tt.want == "" {
+			if err != nil {
+				t.Errorf("%s: %v", tt.why, err)
+			}
+			continue
+		}
+		checkRefused(t, tt.why, err, tt.want)
+		if e, _ := errors.AsType[provider.Error](err); e.Status != tt.status {
+			t.Errorf("%s: status %d of the tenant", tt.why, e.Status)
+		}
+	}
+	c, s := newClient(t, "204 ")
+	if err := c.Disconnect(t.Context(), nil); err != nil || s.requests != nil {
+		t.Errorf("none: %v, %q", err, s.requests)
+	}
+}
+
+// TestRemaining: the cause never contains the refusal that it belongs to.
+func TestRemaining(t *testing.T) {
+	t.Parallel()
+	shared := refusal.TenantAnswer.Because("first")
+	c := &Client{Refused: func(err error) error { return err }}
+	got := checkRow(t, "a refusal", c.remaining([]string{"cac_1"}, shared), 502, "server_error", "tenant_answer")
+	if want := `these accounts remain connected: ["cac_1"]: `; !strings.Contains(got.Error(), want) || got == shared || shared.Err.Error() != "first" {
+		t.Errorf("%v; the first failure is now %v", got, shared)
+	}
+	err := c.remaining([]string{"cac_1"}, context.Canceled)
+	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "cac_1") {
+		t.Errorf("another error: %v", err)
+	}
+}
+
+// TestTokenDoesNotPrint: the token is not in a log that shows a client.
+func TestTokenDoesNotPrint(t *testing.T) {
+	t.Parallel()
+	c, _ := newClient(t, "204 ")
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+		if text := fmt.Sprintf(verb+verb, c, *c); strings.Contains(text, token) || strings.Contains(text, fmt.Sprintf("%x", token)) {
+			t.Errorf("%s: %s", verb, text)
+		}
+	}
+}
+
+// TestAnswer has a row for each refusal of what the browser brings back.
+func TestAnswer(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 4096)
+	for _, tt := range []struct {
+		why, query, code string
+		status           int
+		errorCode        string
+		reason, cause    string
+	}{
+		{"code", "state=s&connect_code=c", "c", 0, "", "", ""},
+		{"long code", "state=s&connect_code=" + long, long, 0, "", "", ""},
+		{"more than is known", "state=s&connect_code=c&x=1&x=2", "c", 0, "", "", ""},
+		{"neither code nor error", "state=s", "", 400, "invalid_request", "invalid_request", "neither connect_code nor error"},
+		{"code too long", "state=s&connect_code=x" + long, "", 400, "invalid_request", "invalid_request", "the parameter connect_code is there twice or too long"},
+		{"two codes", "state=s&connect_code=c&connect_code=c", "", 400, "invalid_request", "invalid_request", "the parameter connect_code is there twice or too long"},
+		{"two states", "state=s&state=s&connect_code=c", "", 400, "invalid_request", "invalid_request", "the parameter state is there twice or too long"},
+		{"state too long", "state=x" + long + "&connect_code=c", "", 400, "invalid_request", "invalid_request", "the parameter state is there twice or too long"},
+		{"two errors", "state=s&error=a&error=a", "", 400, "invalid_request", "invalid_request", "the parameter error is there twice or too long"},
+		{"two descriptions", "state=s&error=a&error_description=a&error_description=a", "", 400, "invalid_request", "invalid_request", "the parameter error_description is there twice or too long"},
+		{"cancelled", "state=s&error=access_denied&error_description=no", "", 403, "access_denied", "authorization_denied", `"access_denied": "no"`},
+		{"error", "state=s&error=server_error&error_description=oh", "", 400, "server_error", "authorization_error", `"server_error": "oh"`},
+		{"error and code", "state=s&error=server_error&connect_code=c", "", 400, "server_error", "authorization_error", `"server_error": ""`},
+		{"odd error", "state=s&error=%3Cb%3E", "", 400, "unknown_error", "authorization_error", `"<b>": ""`},
+		{"long error", "state=s&error=e&error_description=" + long, "", 400, "e", "authorization_error", `"e": "` + long[:200] + `"`},
+	} {
+		query, err := url.ParseQuery(tt.query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := ParseAnswer(query)
+		code := ""
+		if err == nil {
+			if a.State != "s" {
+				t.Errorf("%s: state %q", tt.why, a.State)
+			}
+			code, err = a.Code()
+		}
+		if code != tt.code || (err == nil) != (tt.status == 0) {
+			t.Errorf("%s: %q, %v", tt.why, code, err)
+		}
+		if err == nil {
+			continue
+		}
+		if e := checkRow(t, tt.why, err, tt.status, tt.errorCode, tt.reason); e.Err.Error() != tt.cause {
+			t.Errorf("%s: %v", tt.why, e.Err)
+		}
+	}
+}
