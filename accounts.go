@@ -18,7 +18,6 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
-	"github.com/seed-15d5a55c/auth0/internal/session"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
@@ -142,7 +141,7 @@ func (s *Strategy) beginAccount(w http.ResponseWriter, r *http.Request, scopes [
 		} `json:"connect_params"`
 	}
 	if err := s.account(r.Context(), token, http.MethodPost, "connect", nil, body, &begun); err != nil {
-		return refreshError(err)
+		return provider.RefreshError(err)
 	}
 	target, err := url.Parse(begun.URI)
 	if _, badOrigin := discovery.Origin(begun.URI); err != nil || badOrigin != nil || begun.AuthSession == "" || begun.Params.Ticket == "" {
@@ -219,7 +218,7 @@ func (s *Strategy) completeAccount(w http.ResponseWriter, r *http.Request, t *lo
 	case e.Status == http.StatusBadRequest, e.Status == http.StatusNotFound:
 		return e.Refusal(refusal.ConnectCode)
 	default:
-		return refreshError(err)
+		return provider.RefreshError(err)
 	}
 	// It may be another account than before, or may do more.
 	return s.forgetVaultTokens(w, r, t.Account.Connection)
@@ -243,7 +242,7 @@ func (s *Strategy) connectedAccounts(w http.ResponseWriter, r *http.Request, con
 			Next     string             `json:"next"`
 		}
 		if err := s.account(r.Context(), token, http.MethodGet, "accounts", query, nil, &page); err != nil {
-			return nil, refreshError(err)
+			return nil, provider.RefreshError(err)
 		}
 		list = append(list, page.Accounts...)
 		if page.Next == "" {
@@ -285,7 +284,7 @@ func (s *Strategy) disconnectAccount(w http.ResponseWriter, r *http.Request, con
 	if failed == nil {
 		return forgotten
 	}
-	e := asError("accounts", refreshError(failed))
+	e := asError("accounts", provider.RefreshError(failed))
 	e.Err = errors.Join(fmt.Errorf("these accounts remain connected: %.500q: %w", remain, failed), forgotten)
 	return e
 }
@@ -296,19 +295,11 @@ func (s *Strategy) forgetVaultTokens(w http.ResponseWriter, r *http.Request, con
 	if err != nil {
 		return err
 	}
-	of := func(v session.VaultToken) bool { return v.Connection == connection }
-	changed, err := s.sessions.Change(r.Context(), record, func(newest *session.Record) error {
-		if !slices.ContainsFunc(newest.Vault, of) {
-			return session.ErrUnchanged
-		}
-		newest.Vault = slices.DeleteFunc(newest.Vault, of)
-		newest.Refreshes++
-		return nil
-	})
+	newest, err := s.tokens.Forget(r.Context(), record, connection)
 	if err != nil {
 		return err
 	}
-	return s.sessions.SendTokens(w, s.jar(r), record, changed)
+	return s.sessions.SendTokens(w, s.jar(r), record, newest)
 }
 
 // accountToken returns a token for the My Account API. All its scopes are asked

@@ -95,6 +95,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
+	"github.com/seed-15d5a55c/auth0/internal/renew"
 	"github.com/seed-15d5a55c/auth0/internal/returnto"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
@@ -459,8 +460,7 @@ type Strategy struct {
 	cookies      *login.Cookies
 	transactions *login.Transactions
 	returnTo     returnto.Policy
-	refreshing   flights
-	refused      refusedRefreshes
+	tokens       *renew.Tokens
 	pushing      *provider.Limit // pushed authorization requests
 	redeeming    *provider.Limit // codes that the tenant refuses
 	silent       atomic.Bool     // whether there are silent logins
@@ -505,7 +505,10 @@ func New(c Config) (*Strategy, error) {
 	s.config.ClientSecret, s.config.ManagementClientSecret, s.config.Secrets = "", "", nil
 	s.config.ClientAuthentication = ClientAuthentication{}
 	s.ownTokens = s.newOwnTokens()
-	s.refused = newRefusedRefreshes()
+	s.tokens = renew.New(renew.Config{
+		Sessions: s.sessions, Client: s.application, IDTokens: s.idTokens, KeepClaim: c.KeepClaim, KeepIDToken: c.KeepIDToken,
+		MFA: s.mfaOfRefresh, Now: s.now, Log: s.log,
+	})
 	s.pushing = provider.NewLimit(provider.PushedPerSecond, provider.PushedBurst)
 	s.redeeming = provider.NewLimit(provider.RefusedCodesPerSecond, provider.RefusedCodesBurst)
 	s.exit = exit{log: s.log, handler: c.ErrorHandler, loginURL: s.loginURL}

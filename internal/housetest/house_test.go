@@ -310,7 +310,7 @@ func lines(t *testing.T, p *checked) int {
 
 // bounds of the root package. Each may only be lowered.
 var bounds = struct{ ring, arrows, files, lines, exported, methods, unexported int }{
-	ring: 24, arrows: 167, files: 33, lines: 9_500, exported: 407, methods: 159, unexported: 117,
+	ring: 21, arrows: 150, files: 31, lines: 8_750, exported: 407, methods: 147, unexported: 105,
 }
 
 func TestHouse(t *testing.T) {
@@ -381,7 +381,7 @@ const maxWidth = 60
 
 // tooWide has bounds of packages that are wider than they should be. They may only
 // be lowered.
-var tooWide = map[string]int{"internal/jwt": 66, "internal/session": 99, "internal/provider": 93, "internal/login": 67}
+var tooWide = map[string]int{"internal/jwt": 66, "internal/session": 99, "internal/provider": 92, "internal/login": 67}
 
 // TestReceivers bounds the methods of one type in every package but the root, whose
 // bounds are in TestHouse. Promoted methods do not count: they are declared, and

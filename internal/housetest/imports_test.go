@@ -36,6 +36,7 @@ var engines = map[string]string{
 	"internal/keys":      "",
 	"internal/login":     "internal/idtoken internal/provider",
 	"internal/provider":  "internal/keys internal/tenantapi",
+	"internal/renew":     "internal/idtoken internal/keys internal/provider internal/session",
 	"internal/session":   "",
 	"internal/tenantapi": "",
 }
