@@ -10,9 +10,9 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/accounts"
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/login"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
-	"github.com/seed-15d5a55c/auth0/internal/session"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
@@ -243,19 +243,11 @@ func (s *Strategy) forgetVaultTokens(w http.ResponseWriter, r *http.Request, con
 	if err != nil {
 		return err
 	}
-	of := func(v session.VaultToken) bool { return v.Connection == connection }
-	changed, err := s.sessions.Change(r.Context(), record, func(newest *session.Record) error {
-		if !slices.ContainsFunc(newest.Vault, of) {
-			return session.ErrUnchanged
-		}
-		newest.Vault = slices.DeleteFunc(newest.Vault, of)
-		newest.Refreshes++
-		return nil
-	})
+	newest, err := s.tokens.Forget(r.Context(), record, connection)
 	if err != nil {
 		return err
 	}
-	return s.sessions.SendTokens(w, s.visits.Jar(r), record, changed)
+	return s.sessions.SendTokens(w, s.visits.Jar(r), record, newest)
 }
 
 // accountClient returns a client with an access token of the person who is logged in.
@@ -268,5 +260,5 @@ func (s *Strategy) accountClient(w http.ResponseWriter, r *http.Request) (*accou
 	if err != nil {
 		return nil, err
 	}
-	return &accounts.Client{HTTP: s.client, Issuer: ep.Issuer, Token: secret.OfText(token.Token), Refused: refreshError}, nil
+	return &accounts.Client{HTTP: s.client, Issuer: ep.Issuer, Token: secret.OfText(token.Token), Refused: provider.RefreshError}, nil
 }

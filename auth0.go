@@ -97,6 +97,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/logout"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
+	"github.com/seed-15d5a55c/auth0/internal/renew"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 	"github.com/seed-15d5a55c/auth0/internal/site"
@@ -464,8 +465,7 @@ type Strategy struct {
 	transactions *login.Transactions
 	logouts      *logout.Policy
 	confirming   logout.Confirmations
-	refreshing   flights
-	refused      refusedRefreshes
+	tokens       *renew.Tokens
 	flow         *login.Flow
 	silent       atomic.Bool // whether there are silent logins
 	connections  *directory.List
@@ -510,7 +510,10 @@ func New(c Config) (*Strategy, error) {
 	s.config.ClientSecret, s.config.ManagementClientSecret, s.config.Secrets = "", "", nil
 	s.config.ClientAuthentication = ClientAuthentication{}
 	s.ownTokens = s.newOwnTokens()
-	s.refused = newRefusedRefreshes()
+	s.tokens = renew.New(renew.Config{
+		Sessions: s.sessions, Client: s.application, IDTokens: s.idTokens, KeepClaim: c.KeepClaim, KeepIDToken: c.KeepIDToken,
+		MFA: s.mfaOfRefresh, Now: s.now, Log: s.log,
+	})
 	s.flow = login.NewFlow(login.Config{
 		Client: s.application, IDTokens: s.idTokens, ResponseType: c.ResponseType, ResponseMode: c.ResponseMode, Scopes: c.Scopes,
 		Pushed: c.PushedAuthorizationRequests, CheckOrganization: organizationHook(c.CheckOrganization), Now: s.now,

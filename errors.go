@@ -56,6 +56,8 @@ type Error struct {
 	AppState json.RawMessage
 	// MFA is how to go on, if the tenant wants a second factor.
 	MFA *MFA
+	// also is a second reason that the error has for [errors.Is].
+	also string
 	// stepUp are the parameters of a challenge of RFC 9470.
 	stepUp string
 	// Err is the cause. Its text is for logs, not for visitors: it may quote
@@ -85,7 +87,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // nothing more, as the variables of this package do.
 func (e *Error) Is(target error) bool {
 	t, ok := target.(*Error)
-	return ok && t.Op == "" && t.Status == 0 && t.Err == nil && t.Reason == e.Reason
+	return ok && t.Op == "" && t.Status == 0 && t.Err == nil && (t.Reason == e.Reason || t.Reason != "" && t.Reason == e.also)
 }
 
 // Errors to compare with, for the branches that callers take.
@@ -133,12 +135,6 @@ var (
 	// set up for this grant at the tenant, or there is no such connection.
 	ErrGrantNotAllowed = sentinel("grant_not_allowed")
 )
-
-// A marked error is also one of the variables above.
-type marked struct{ err, as error }
-
-func (m marked) Error() string   { return m.err.Error() }
-func (m marked) Unwrap() []error { return []error{m.err, m.as} }
 
 // sentinel says nothing but a reason.
 func sentinel(reason string) error { return &Error{Reason: reason} }
@@ -224,7 +220,7 @@ func outermost(err error) *Error {
 func refusedError(r *refusal.Refusal) *Error {
 	e := &Error{
 		Op: r.Op, Status: r.Status, Code: r.Code, Reason: r.Reason, Description: r.Description,
-		Scope: r.Scope, RetryAfter: r.RetryAfter, TenantStatus: r.TenantStatus, stepUp: r.StepUp, Err: r.Err,
+		Scope: r.Scope, RetryAfter: r.RetryAfter, TenantStatus: r.TenantStatus, also: r.Also.Reason, stepUp: r.StepUp, Err: r.Err,
 	}
 	e.MFA, _ = r.Next.(*MFA)
 	return e

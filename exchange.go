@@ -57,9 +57,8 @@ func (x TokenExchange) MarshalJSON() ([]byte, error) { return []byte("{}"), nil 
 
 // RFC 8693, Sections 2.1 and 3
 const (
-	grantTokenExchange    = "urn:ietf:params:oauth:grant-type:token-exchange"
-	tokenTypeAccessToken  = "urn:ietf:params:oauth:token-type:access_token"
-	tokenTypeRefreshToken = "urn:ietf:params:oauth:token-type:refresh_token"
+	grantTokenExchange   = "urn:ietf:params:oauth:grant-type:token-exchange"
+	tokenTypeAccessToken = "urn:ietf:params:oauth:token-type:access_token"
 )
 
 // exchangeRefusals: here, the token is what is wrong.

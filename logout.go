@@ -90,7 +90,7 @@ func (s *Strategy) endHere(w http.ResponseWriter, r *http.Request, record *sessi
 		return nil, err
 	}
 	if record.RefreshToken != "" {
-		s.revokeRefreshToken(r.Context(), record.RefreshToken)
+		s.tokens.Revoke(r.Context(), record.RefreshToken)
 	}
 	return &logout.Hints{SessionID: record.SID, IDToken: secret.OfText(record.IDToken)}, err
 }

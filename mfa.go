@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -19,7 +18,6 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/session"
-	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
 // An MFA is a login, or a refresh, that the tenant lets go on with a second
@@ -83,26 +81,22 @@ const (
 	mfaLife = 5 * time.Minute
 )
 
+// mfaOfRefresh is for the refresh of a session that needs a second factor.
+func (s *Strategy) mfaOfRefresh(d *provider.MFADemand, audience, scope string, r *session.Record) any {
+	return s.mfa(d, loginWish{scope: scope, audience: audience}, r)
+}
+
 // mfa makes an MFA of it, for what was asked for.
 // Of a refresh, r is the session.
 func (s *Strategy) mfa(d *provider.MFADemand, wish loginWish, r *session.Record) *MFA {
 	st := mfaState{
 		Token: d.Token.Reveal(), Scope: wish.scope, Audience: wish.audience, Organization: wish.organization,
-		IssuedAt: s.now().Unix(), Base: s.namespace.Issuer, ClientID: s.config.ClientID,
+		Challenge: d.Challenge, Enroll: d.Enroll, IssuedAt: s.now().Unix(), Base: s.namespace.Issuer, ClientID: s.config.ClientID,
 	}
 	if r != nil {
 		st.Session, st.Issuer, st.Subject = r.ID, r.Issuer, r.Subject
 	}
-	st.Challenge, st.Enroll = kindsOf(d.Requirements.Challenge), kindsOf(d.Requirements.Enroll)
 	return s.newMFA(st)
-}
-
-func kindsOf(factors []provider.MFAFactor) []string {
-	var kinds []string
-	for _, f := range factors {
-		kinds = append(kinds, syntax.Code(f.Type))
-	}
-	return kinds
 }
 
 func (s *Strategy) newMFA(st mfaState) *MFA {
@@ -335,24 +329,10 @@ func (s *Strategy) continueSession(w http.ResponseWriter, r *http.Request, l *Lo
 	if err != nil {
 		return err
 	}
-	got := l.continued.Reveal()
 	record := previous.Clone()
 	record.ID = secret.Random()
-	record.Refreshes++
-	if got.RefreshToken != "" {
-		record.RefreshToken = got.RefreshToken
+	if err := s.tokens.Continue(r.Context(), record, l.continued.Reveal(), l.audience, l.scope); err != nil {
+		return idtoken.Refused(err)
 	}
-	if got.IDToken != "" {
-		ep, err := s.endpoints(r.Context())
-		if err != nil {
-			return err
-		}
-		refreshed, err := s.refreshedIDToken(r.Context(), ep, record, got)
-		if err != nil {
-			return idtoken.Refused(err)
-		}
-		s.takeClaims(record, refreshed, url.Values{})
-	}
-	keepToken(record, sessionToken(got, l.audience, l.scope, s.now()))
 	return s.sessions.Begin(r.Context(), w, s.visits.Jar(r), record, previous.ID)
 }

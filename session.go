@@ -9,13 +9,11 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/oauth2"
-
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/login"
-	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/renew"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/session"
@@ -87,10 +85,10 @@ func (s *Strategy) SaveSession(w http.ResponseWriter, r *http.Request, edited *S
 	if current.ID != before.ID {
 		return asError("session", refusal.Internal.Because("the session is not that of this request; a session cannot be kept from one request to another"))
 	}
-	record, err := s.sessions.Change(r.Context(), current, func(newest *session.Record) error {
+	record, err := s.sessions.Change(r.Context(), current, func(newest *session.Record) (bool, error) {
 		newest.Data = session.MergeData(before.Data, after, newest.Data)
 		s.sessions.Touch(newest)
-		return nil
+		return true, nil
 	})
 	if err != nil {
 		return asError("session", err)
@@ -267,7 +265,7 @@ func (s *Strategy) startSession(w http.ResponseWriter, r *http.Request, l *Login
 	}
 	if token := l.Token(); token != nil {
 		record.RefreshToken = token.RefreshToken
-		record.Tokens = []session.Token{sessionToken(responseOf(token), l.audience, l.scope, s.now())}
+		record.Tokens = []session.Token{renew.OfLogin(token, l.audience, l.scope, s.now())}
 	}
 	if record.Ceiling > 0 && record.Ceiling <= s.loginTime(c.IssuedAt)+session.CeilingLeeway {
 		return refusal.Ceiling.Because("session_expiry is %d", record.Ceiling)
@@ -299,15 +297,6 @@ func (s *Strategy) loginTime(issuedAt float64) int64 {
 		return int64(issuedAt)
 	}
 	return s.now().Unix()
-}
-
-// responseOf is what package oauth2 has made of the answer to the code.
-func responseOf(t *oauth2.Token) provider.TokenResponse {
-	got := provider.TokenResponse{AccessToken: t.AccessToken, ExpiresIn: float64(t.ExpiresIn), RefreshToken: t.RefreshToken}
-	if scope, ok := t.Extra("scope").(string); ok {
-		got.Scope = &scope
-	}
-	return got
 }
 
 // checkSession settles cookies and durations.

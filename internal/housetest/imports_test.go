@@ -40,6 +40,7 @@ var engines = map[string]string{
 	"internal/login":       "internal/authrequest internal/idtoken internal/keys internal/provider",
 	"internal/logout":      "",
 	"internal/provider":    "internal/keys internal/tenantapi",
+	"internal/renew":       "internal/idtoken internal/keys internal/provider internal/session",
 	"internal/session":     "",
 	"internal/site":        "internal/browser",
 	"internal/tenantapi":   "",

@@ -314,7 +314,7 @@ func (a *Client) method(ctx context.Context) (Auth, error) {
 // The endpoints that authenticate clients, by their names in metadata.
 const (
 	TokenEndpoint      = "token_endpoint"
-	RevocationEndpoint = "revocation_endpoint"
+	revocationEndpoint = "revocation_endpoint"
 	ParEndpoint        = "pushed_authorization_request_endpoint"
 )
 
@@ -392,6 +392,19 @@ func (a *Client) Post(ctx context.Context, endpoint string, form url.Values, hea
 		return nil, err
 	}
 	return postForm(ctx, a.HTTP, target, form, p, header...)
+}
+
+// Revoke makes a refresh token useless (RFC 7009). A tenant without the endpoint is
+// no error.
+func (a *Client) Revoke(ctx context.Context, refreshToken string) error {
+	resp, err := a.Post(ctx, revocationEndpoint, url.Values{"token": {refreshToken}})
+	if errors.Is(err, ErrNoEndpoint) {
+		return nil
+	}
+	if err == nil && resp.Status != http.StatusOK {
+		err = ParseError(resp.Status, resp.Header, resp.Body)
+	}
+	return err
 }
 
 // ParseKeyPEM reads an RSA or EC key as openssl writes it. Its errors quote

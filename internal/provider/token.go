@@ -222,8 +222,12 @@ func ParseError(status int, h http.Header, body []byte) Error {
 	json.Unmarshal(body, &members) // which ParseError has done
 	var token string
 	if json.Unmarshal(members["mfa_token"], &token); token != "" {
-		e.MFA = &MFADemand{Token: secret.OfText(token)}
-		json.Unmarshal(members["mfa_requirements"], &e.MFA.Requirements)
+		var factors struct {
+			Challenge []mfaFactor `json:"challenge"`
+			Enroll    []mfaFactor `json:"enroll"`
+		}
+		json.Unmarshal(members["mfa_requirements"], &factors) // which may be missing
+		e.MFA = &MFADemand{Token: secret.OfText(token), Challenge: kindsOf(factors.Challenge), Enroll: kindsOf(factors.Enroll)}
 	}
 	return e
 }
@@ -343,25 +347,48 @@ func BearerRequest(ctx context.Context, client *http.Client, token secret.Text, 
 // tenantError if the tenant reports an error.
 func Decode(resp *fetch.Response, out any) error { return APIError(tenantapi.Decode(resp, out)) }
 
-// An MFADemand is what mfa_required comes with.
+// An MFADemand is the answer mfa_required: a second factor is needed. Challenge has the
+// kinds of factors that the user can use, and Enroll those that the user can add.
 type MFADemand struct {
-	Token        secret.Text
-	Requirements MFARequirements
+	Token             secret.Text
+	Challenge, Enroll []string
 }
 
-type MFARequirements struct {
-	Challenge []MFAFactor `json:"challenge"`
-	Enroll    []MFAFactor `json:"enroll"`
-}
-
-type MFAFactor struct {
+type mfaFactor struct {
 	Type string `json:"type"`
 }
 
-// DeniesPerson reports whether it is the person who gets no token: the account is
-// blocked, or the refresh token is not good any more.
-func (e Error) DeniesPerson() bool {
-	return e.DeniesByPolicy() || e.Code == "unauthorized" || e.Code == "invalid_grant"
+func kindsOf(factors []mfaFactor) []string {
+	var kinds []string
+	for _, f := range factors {
+		kinds = append(kinds, syntax.Code(f.Type))
+	}
+	return kinds
+}
+
+// RefreshError says what a failed request means that was made with the tokens of a
+// session. If the tenant denies it to the person, a login is needed: there the tenant
+// tells the person why, or lets them in.
+func RefreshError(err error) error {
+	e, ok := Answered(err)
+	switch {
+	case !ok:
+	case e.DeniesByPolicy():
+		return e.LoginAgain()
+	case !e.Temporary() && (e.Code == "unauthorized" || e.Code == "invalid_grant"):
+		return e.LoginAgain()
+	}
+	return RequestError(err)
+}
+
+// LoginAgain returns the refusal for tokens that need another login.
+func (e Error) LoginAgain() *refusal.Refusal {
+	out := refusal.SessionTokenExpired.Wrap(e)
+	out.TenantStatus = e.Status
+	if e.Code == "unauthorized" {
+		out.Also = refusal.Blocked
+	}
+	return out
 }
 
 // DeniesByPolicy reports whether an Action or a policy of the tenant wants another

@@ -25,6 +25,7 @@ type Refusal struct {
 	TenantStatus int    // status of the tenant's answer
 	StepUp       string // parameters of a challenge (RFC 9470, Section 3)
 	Next         any    // how to go on
+	Also         Row    // a second row that describes the case, for callers that compare
 	Err          error  // the cause, for logs alone
 }
 

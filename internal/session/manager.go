@@ -8,6 +8,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -350,9 +351,9 @@ func (ss *Manager) Renew(w http.ResponseWriter, r *http.Request, l *Loaded) erro
 	// A page does not wait long, since the next request can renew the session too.
 	ctx, cancel := context.WithTimeout(r.Context(), storeTimeout)
 	defer cancel()
-	record, err := ss.Change(ctx, l.Record, func(newest *Record) error {
+	record, err := ss.Change(ctx, l.Record, func(newest *Record) (bool, error) {
 		ss.Touch(newest)
-		return nil
+		return true, nil
 	})
 	if IsEnded(err) {
 		ss.cookie.Delete(w, l.Jar) // somebody has logged out meanwhile
@@ -364,11 +365,15 @@ func (ss *Manager) Renew(w http.ResponseWriter, r *http.Request, l *Loaded) erro
 	return ss.Send(w, l.Jar, record)
 }
 
-// Change calls apply with a copy of the newest state of a session and stores the
-// result. Changes of one session take turns. If apply returns [ErrUnchanged],
-// Change returns the newest state. It fails with Ended if the session has ended. A
-// session in a cookie is written by [Manager.Send] or [Manager.SendTokens] only.
-func (ss *Manager) Change(ctx context.Context, record *Record, apply func(*Record) error) (*Record, error) {
+// Change calls apply with a copy of the newest state of a session, and stores the
+// copy if apply reports that it has changed it. It returns the state that then holds,
+// together with the error of apply: a change can be worth storing although something
+// has failed. Changes of one session take turns.
+//
+// A failure of the Manager itself is an [*Error] or the context's error. It is of
+// kind Ended if the session has ended. The record beside it is not stored. A session
+// in a cookie is written by [Manager.Send] or [Manager.SendTokens] only.
+func (ss *Manager) Change(ctx context.Context, record *Record, apply func(*Record) (changed bool, err error)) (*Record, error) {
 	unlock, err := ss.lock(ctx, record.ID)
 	if err != nil {
 		return nil, storeError(ctx, err)
@@ -378,19 +383,16 @@ func (ss *Manager) Change(ctx context.Context, record *Record, apply func(*Recor
 	if err != nil {
 		return nil, err
 	}
-	changed := newest.Clone()
-	switch err := apply(changed); err {
-	case nil:
-		return changed, ss.keep(ctx, changed, kept)
-	case ErrUnchanged:
-		return newest, ss.keepLate(ctx, newest, kept)
-	default:
-		return nil, err
+	applied := newest.Clone()
+	changed, err := apply(applied)
+	switch {
+	case changed:
+		return applied, cmp.Or(ss.keep(ctx, applied, kept), err)
+	case err != nil:
+		return newest, err
 	}
+	return newest, ss.keepLate(ctx, newest, kept)
 }
-
-// ErrUnchanged is returned by a function for [Manager.Change] that changes nothing.
-var ErrUnchanged = errors.New("nothing to change")
 
 // lock excludes other goroutines from changing a session, and other processes if
 // the store has leases.

@@ -227,17 +227,18 @@ func errIf(fails bool) error {
 }
 
 // refresh changes the tokens of a record, as a refresh does.
-func refresh(token string) func(*Record) error {
-	return func(r *Record) error {
+func refresh(token string) func(*Record) (bool, error) {
+	return func(r *Record) (bool, error) {
 		r.Tokens, r.RefreshToken = []Token{{Token: token}}, "refresh "+token
 		r.Refreshes++
-		return nil
+		return true, nil
 	}
 }
 
-func unchanged(*Record) error { return ErrUnchanged }
+func unchanged(*Record) (bool, error) { return false, nil }
 
-// TestChange: a change is applied to the newest state, and its error is returned.
+// TestChange: a change is applied to the newest state, and its error is returned. It is
+// kept if it says that it has changed something.
 func TestChange(t *testing.T) {
 	inBothModes(t, func(t *testing.T, m *Manager, s *fakeStore) {
 		b := begin(t, m, newRecord("one"))
@@ -261,16 +262,24 @@ func TestChange(t *testing.T) {
 			t.Errorf("%+v, %v", third, err)
 		}
 		fails := errors.New("does not apply")
-		if r, err := m.Change(t.Context(), old, func(r *Record) error { r.Tokens = nil; return fails }); r != nil || err != fails {
-			t.Errorf("%+v, %v", r, err)
+		newest, err := m.Change(t.Context(), old, func(r *Record) (bool, error) { r.Tokens = nil; return false, fails })
+		if err != fails || newest.Refreshes != 2 || newest.Tokens[0].Token != "third" {
+			t.Errorf("a change that failed: %+v, %v", newest, err)
 		}
 		if again, _ := m.Change(t.Context(), old, unchanged); again.Tokens[0].Token != "third" {
 			t.Errorf("a change that failed was kept: %+v", again)
 		}
+		fourth, err := m.Change(t.Context(), old, func(r *Record) (bool, error) { refresh("fourth")(r); return true, fails })
+		if err != fails || fourth.Refreshes != 3 || fourth.Tokens[0].Token != "fourth" {
+			t.Errorf("a change beside an error: %+v, %v", fourth, err)
+		}
+		if again, _ := m.Change(t.Context(), old, unchanged); again.Tokens[0].Token != "fourth" {
+			t.Errorf("a change beside an error was not kept: %+v", again)
+		}
 		time.Sleep(time.Minute)
 		want := "access" // a cookie has its tokens for itself again
 		if s != nil {
-			want = "third"
+			want = "fourth"
 		}
 		if again, _ := m.Change(t.Context(), old, unchanged); again.Tokens[0].Token != want {
 			t.Errorf("after a minute: %+v", again)
@@ -283,7 +292,7 @@ func TestChangeAfterLogout(t *testing.T) {
 	inBothModes(t, func(t *testing.T, m *Manager, s *fakeStore) {
 		b := begin(t, m, newRecord("one"))
 		record := load(t, m, b, "one").Record
-		_, err := m.Change(t.Context(), record, func(r *Record) error {
+		_, err := m.Change(t.Context(), record, func(r *Record) (bool, error) {
 			if err := m.End(t.Context(), httptest.NewRecorder(), b.jar()); err != nil {
 				t.Error(err)
 			}
@@ -308,7 +317,7 @@ func TestChangeAfterLogout(t *testing.T) {
 		other, _ := newManager(withStore(s))
 		b := begin(t, one, newRecord("one"))
 		record := load(t, one, b, "one").Record
-		_, err := one.Change(t.Context(), record, func(r *Record) error {
+		_, err := one.Change(t.Context(), record, func(r *Record) (bool, error) {
 			if err := other.End(t.Context(), httptest.NewRecorder(), b.jar()); err != nil {
 				t.Error(err)
 			}
@@ -352,7 +361,7 @@ func TestChangesTakeTurns(t *testing.T) {
 			under, calls := 0, 0
 			for i := range 10 {
 				all.Go(func() {
-					_, err := row.managers[i%len(row.managers)].Change(t.Context(), newRecord(row.id), func(r *Record) error {
+					_, err := row.managers[i%len(row.managers)].Change(t.Context(), newRecord(row.id), func(r *Record) (bool, error) {
 						mu.Lock()
 						calls++
 						if under++; under > 1 {
@@ -363,7 +372,7 @@ func TestChangesTakeTurns(t *testing.T) {
 						mu.Lock()
 						under--
 						mu.Unlock()
-						return ErrUnchanged
+						return false, nil
 					})
 					if err != nil && row.id != "c" {
 						t.Errorf("%s: %v", why, err)
@@ -545,7 +554,7 @@ func TestChangeFailsToRead(t *testing.T) {
 		b := begin(t, m, newRecord("one"))
 		record := load(t, m, b, "one").Record
 		s.fail("FindCtx")
-		_, err := m.Change(t.Context(), record, func(*Record) error { t.Error("applied"); return nil })
+		_, err := m.Change(t.Context(), record, func(*Record) (bool, error) { t.Error("applied"); return false, nil })
 		expectKind(t, "store down", err, StoreDown)
 	})
 }

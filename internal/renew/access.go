@@ -1,0 +1,238 @@
+package renew
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/session"
+)
+
+// accessTokens are those of the tenant, for its APIs. They come with a refresh.
+type accessTokens struct {
+	*Tokens
+	wish Wish
+}
+
+// find returns the token with the fewest scopes beyond the wish. It compares the
+// scopes that were asked for: the tenant may have granted less, and would again.
+func (a accessTokens) find(r *session.Record, at time.Time) (best session.Token, ok bool) {
+	for i, t := range r.Tokens {
+		audience := a.wish.Audience
+		if audience == "" {
+			audience = r.Tokens[0].Audience
+		}
+		asked := strings.Fields(t.Asked)
+		if t.Audience != audience || t.ExpiresAt <= at.Unix() || !containsAll(asked, a.wish.Scopes) {
+			continue
+		}
+		if i == 0 && len(a.wish.Scopes) == 0 {
+			return t, true
+		}
+		if !ok || len(asked) < len(strings.Fields(best.Asked)) {
+			best, ok = t, true
+		}
+	}
+	return best, ok
+}
+
+func containsAll(set, wanted []string) bool {
+	return !slices.ContainsFunc(wanted, func(w string) bool { return !slices.Contains(set, w) })
+}
+
+func (a accessTokens) missing(r *session.Record) error {
+	if len(r.Tokens) == 0 && r.RefreshToken == "" {
+		return refusal.SessionToken.New()
+	}
+	return refusal.SessionTokenExpired.New()
+}
+
+func (a accessTokens) renew(ctx context.Context, r *session.Record) (bool, error) {
+	if e := a.refused.recent(r, a.wish); e != nil {
+		return unchanged, e
+	}
+	before := r.Refreshes
+	err := a.refresh(ctx, r)
+	if err == nil {
+		return changed, nil
+	}
+	if said, ok := errors.AsType[provider.Error](err); ok && said.Code == "invalid_grant" {
+		return changed, a.dropRefreshToken(ctx, r, said)
+	}
+	err = provider.RefreshError(err)
+	a.refused.remember(r, a.wish, err)
+	return r.Refreshes != before, err
+}
+
+// dropRefreshToken is for a refresh token that is used up, revoked or expired. The
+// user stays logged in, and needs a login to get a token. In a store without leases,
+// another process may have used the refresh token meanwhile: then the session is what
+// that process has stored.
+func (a accessTokens) dropRefreshToken(ctx context.Context, r *session.Record, said provider.Error) error {
+	if a.config.Sessions.HasStore() {
+		if newer, err := a.config.Sessions.Find(ctx, r.ID); err == nil && newer != nil && newer.Refreshes > r.Refreshes {
+			*r = *newer
+			return nil
+		}
+	}
+	a.config.Log.Info("auth0: the refresh token of a session is not accepted any more", "err", said)
+	r.RefreshToken = ""
+	r.Refreshes++
+	return said.LoginAgain()
+}
+
+// refresh is the refresh token grant (RFC 6749, Section 6). The tenant may have
+// replaced the refresh token, so the session keeps what came with the answer even if
+// the rest of it is of no use.
+func (a accessTokens) refresh(ctx context.Context, r *session.Record) error {
+	form, audience, asked := a.form(r)
+	got, err := a.config.Client.Tokens(ctx, form)
+	if said, ok := errors.AsType[provider.Error](err); ok && said.MFA != nil {
+		e := said.Refusal(refusal.MFA)
+		e.Next = a.config.MFA(said.MFA, audience, asked, r)
+		return e
+	}
+	if err != nil {
+		return err
+	}
+	keepRefreshToken(r, got)
+	if got.IDToken != "" {
+		ep, err := a.config.Client.Endpoints(ctx)
+		if err != nil {
+			return err
+		}
+		id, err := a.verify(ctx, ep, r, got)
+		if err != nil {
+			return a.rejectIDToken(ctx, r, got.IDToken, err)
+		}
+		// An answer for fewer scopes has fewer claims.
+		a.keepIdentity(r, id, form.Has("scope"))
+	}
+	if form.Has("audience") && !isFor(got.AccessToken, audience) {
+		return refusal.TenantAnswer.Because("the token is not for %.100q; allow the application this API in its refresh token policies", audience)
+	}
+	keepToken(r, tokenOf(got, audience, asked, a.config.Now()))
+	return nil
+}
+
+// form returns the request, and what its token will be for. For the API of the login
+// it names neither the API nor the scopes: the tenant then gives what it gave before.
+func (a accessTokens) form(r *session.Record) (form url.Values, audience, asked string) {
+	form = provider.GrantForm("refresh_token")
+	form.Set("refresh_token", r.RefreshToken)
+	audience, asked = a.wish.Audience, strings.Join(a.wish.Scopes, " ")
+	provider.SetText(form, "scope", asked)
+	switch {
+	case audience != "" && (len(r.Tokens) == 0 || audience != r.Tokens[0].Audience):
+		form.Set("audience", audience)
+	case len(r.Tokens) == 0:
+	case asked == "":
+		audience, asked = r.Tokens[0].Audience, r.Tokens[0].Asked
+	default:
+		audience = r.Tokens[0].Audience
+	}
+	return form, audience, asked
+}
+
+// isFor reports whether an access token is for an API, as far as the token can be
+// read. A tenant that does not allow the application another API gives a token for
+// that of the login and reports no error. The other API must not receive that token.
+func isFor(token, audience string) bool {
+	m, err := jwt.Parse(token)
+	if err != nil {
+		return true // not a JWT
+	}
+	c, err := jwt.ParseClaims(m.Payload, true)
+	return err != nil || slices.Contains(c.Audience, audience)
+}
+
+// Continue adds to a session what a second factor has brought that a refresh needed.
+// The error is a [*fault.Fault] if the ID token is not accepted; then the session is of
+// no more use.
+func (t *Tokens) Continue(ctx context.Context, r *session.Record, got provider.TokenResponse, audience, asked string) error {
+	keepRefreshToken(r, got)
+	if got.IDToken != "" {
+		ep, err := t.config.Client.Endpoints(ctx)
+		if err != nil {
+			return err
+		}
+		id, err := t.verify(ctx, ep, r, got)
+		if err != nil {
+			return err
+		}
+		t.keepIdentity(r, id, false)
+	}
+	keepToken(r, tokenOf(got, audience, asked, t.config.Now()))
+	return nil
+}
+
+// keepRefreshToken counts an answer of the token endpoint, and keeps its refresh token
+// if there is a new one.
+func keepRefreshToken(r *session.Record, got provider.TokenResponse) {
+	r.Refreshes++
+	if got.RefreshToken != "" {
+		r.RefreshToken = got.RefreshToken
+	}
+}
+
+// keepToken puts a token in the place of the one that it replaces. Of more than eight
+// tokens, it drops the one that expires first, but never the token of the login.
+func keepToken(r *session.Record, t session.Token) {
+	const most = 8
+	for i, old := range r.Tokens {
+		if old.Audience == t.Audience && (old.Asked == t.Asked || old.Scope == t.Scope) {
+			if old.Asked != t.Asked {
+				t.Asked = mergeScopes(old.Asked, t.Asked) // both give the same
+			}
+			r.Tokens[i] = t
+			return
+		}
+	}
+	r.Tokens = append(r.Tokens, t)
+	if len(r.Tokens) > most {
+		first := 1
+		for i := 2; i < len(r.Tokens); i++ {
+			if r.Tokens[i].ExpiresAt < r.Tokens[first].ExpiresAt {
+				first = i
+			}
+		}
+		r.Tokens = slices.Delete(r.Tokens, first, first+1)
+	}
+}
+
+func mergeScopes(a, b string) string {
+	set := strings.Fields(a)
+	for _, scope := range strings.Fields(b) {
+		if !slices.Contains(set, scope) {
+			set = append(set, scope)
+		}
+	}
+	return strings.Join(set, " ")
+}
+
+// tokenOf returns an access token as a session keeps it. Without a scope in the answer
+// it has the scope that was asked for (RFC 6749, Section 5.1).
+func tokenOf(got provider.TokenResponse, audience, asked string, now time.Time) session.Token {
+	t := session.Token{Audience: audience, Asked: asked, Scope: asked, Type: "Bearer", Token: got.AccessToken, ExpiresAt: now.Add(got.Life()).Unix()}
+	if got.Scope != nil {
+		t.Scope = *got.Scope
+	}
+	return t
+}
+
+// OfLogin returns the access token of a login as a session keeps it.
+func OfLogin(t *oauth2.Token, audience, asked string, now time.Time) session.Token {
+	got := provider.TokenResponse{AccessToken: t.AccessToken, ExpiresIn: float64(t.ExpiresIn)}
+	if scope, ok := t.Extra("scope").(string); ok {
+		got.Scope = &scope
+	}
+	return tokenOf(got, audience, asked, now)
+}

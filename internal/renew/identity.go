@@ -1,0 +1,130 @@
+package renew
+
+import (
+	"context"
+	"errors"
+
+	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/fault"
+	"github.com/seed-15d5a55c/auth0/internal/idtoken"
+	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/session"
+)
+
+// verify checks a new ID token against the one of the login (OpenID Connect Core 1.0,
+// Section 12.2). Unlike there, auth_time may be newer: the user has authenticated again
+// in another application.
+func (t *Tokens) verify(ctx context.Context, ep discovery.Metadata, r *session.Record, got provider.TokenResponse) (idtoken.Identity, error) {
+	id, err := t.config.IDTokens.Check(ctx, ep, got.IDToken, keys.FromTenant)
+	if err != nil {
+		return idtoken.Identity{}, err
+	}
+	c := &id.Claims
+	now, leeway := idtoken.Unix(t.config.Now()), t.config.IDTokens.Leeway.Seconds()
+	switch {
+	case c.Issuer != r.Issuer || c.Subject != r.Subject:
+		err = foreignToken{fault.Claim.Because("iss or sub is another one than at the login")}
+	case r.Organization != "" && c.OrgID != "" && c.OrgID != r.Organization:
+		err = foreignToken{fault.Organization.Because("org_id is %.100q, the login was to %q", c.OrgID, r.Organization)}
+	case c.IssuedAt < float64(r.IDTokenIssuedAt)-leeway:
+		err = fault.Claim.Because("iat is before that of the login")
+	case c.Has(jwt.AuthTime) && int64(c.AuthTime) < r.AuthTime:
+		err = fault.Claim.Because("auth_time is before that of the login")
+	case c.Has(jwt.AuthTime) && c.AuthTime > now+leeway:
+		err = fault.IssuedAhead.Because("auth_time is %.0f s ahead; check the clock of this machine", c.AuthTime-now)
+	case c.Has(jwt.Nonce) && r.Nonce != "" && c.Nonce != r.Nonce:
+		err = fault.Nonce.Because("the nonce is another one than at the login")
+	default:
+		err = idtoken.CheckHash(id, jwt.AccessTokenHash, got.AccessToken)
+	}
+	return id, err
+}
+
+// keepIdentity replaces the claims of a session by newer ones, unless they are partial.
+// It does not change when the first ID token of the session was issued: a logout at the
+// tenant ends the sessions with older ID tokens.
+func (t *Tokens) keepIdentity(r *session.Record, id idtoken.Identity, partial bool) {
+	if id.Claims.Has(jwt.AuthTime) {
+		r.AuthTime = int64(id.Claims.AuthTime) // which is not before the one there was
+	}
+	if partial {
+		return
+	}
+	r.Claims = id.Kept(t.config.KeepClaim)
+	if t.config.KeepIDToken {
+		r.IDToken = id.Raw
+	}
+}
+
+// rejectIDToken says what becomes of a refresh whose ID token was not accepted. The
+// session keeps the refresh token that came with it: with rotation there is no other,
+// and a rotation of the signing keys, a clock or a mistake in the settings would
+// otherwise end the tokens of every session for good. Only the proof that the answer is
+// not for the user of the session costs the session its refresh token.
+func (t *Tokens) rejectIDToken(ctx context.Context, r *session.Record, raw string, err error) error {
+	if err = t.prove(ctx, raw, err); isForeign(err) {
+		// Nothing of the answer is used, and the next request does not ask for the
+		// same again.
+		t.config.Log.Error("auth0: the ID token of a refresh is forged or of another user; the session has lost its refresh token", "err", err)
+		r.RefreshToken = ""
+		return nil
+	}
+	t.config.Log.Warn("auth0: the ID token of a refresh cannot be accepted; the refresh token is kept", "err", err)
+	bad, ok := errors.AsType[*fault.Fault](err)
+	if !ok {
+		return err
+	}
+	switch bad.Reason {
+	// Without the right keys or the right time nothing is known about the token, and
+	// the next refresh may well succeed.
+	case fault.Keys.Reason, fault.UnknownKey.Reason, fault.KeyUnusable.Reason, fault.AmbiguousKey.Reason:
+		return idtoken.Outage(bad, refusal.IDTokenKeys)
+	case fault.Expired.Reason, fault.NotYet.Reason, fault.IssuedAhead.Reason:
+		return idtoken.Outage(bad, refusal.Clock)
+	}
+	return refusal.TenantAnswer.Wrap(bad)
+}
+
+// A foreignToken is the fault of an ID token that proves that a refresh does not answer
+// for the user of the session.
+type foreignToken struct{ bad *fault.Fault }
+
+func (f foreignToken) Error() string { return f.bad.Error() }
+func (f foreignToken) Unwrap() error { return f.bad }
+
+func isForeign(err error) bool {
+	_, ok := errors.AsType[foreignToken](err)
+	return ok
+}
+
+// prove looks for the proof that an ID token is foreign. It returns a foreignToken if
+// there is one, else the fault of the token. A good signature over another iss is a
+// proof, and so is a signature that is wrong with keys that were fetched after the token
+// came.
+func (t *Tokens) prove(ctx context.Context, raw string, err error) error {
+	bad, ok := errors.AsType[*fault.Fault](err)
+	if !ok || isForeign(err) || bad.Reason != fault.Signature.Reason && bad.Reason != fault.Issuer.Reason {
+		return err
+	}
+	m, _ := jwt.Parse(raw) // which has a good form, or there would be another fault
+	if bad.Reason == fault.Issuer.Reason {
+		switch _, signature := t.config.IDTokens.Keys.Verify(ctx, m, keys.FromTenant); {
+		case signature == nil:
+			return foreignToken{bad}
+		case signature != fault.Signature:
+			return keys.AsOutage(signature)
+		}
+	}
+	switch confirmed := t.config.IDTokens.Keys.Confirm(ctx, m); {
+	case confirmed == fault.Signature:
+		return foreignToken{fault.Signature}
+	case confirmed != nil:
+		return keys.AsOutage(confirmed)
+	}
+	// The key of the kid has changed, and with the new one the token is good. The next
+	// refresh finds it.
+	return fault.Keys.Because("the issuer has changed the key of kid %.80q", m.KeyID)
+}

@@ -1,0 +1,150 @@
+package renew
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/session"
+)
+
+// TestRefusedRefreshes: what the tenant has refused is not asked again for a while.
+func TestRefusedRefreshes(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		why    string
+		answer answer
+		want   refusal.Row
+		hold   time.Duration // 0: each is asked
+		left   time.Duration // RetryAfter of the refusal, one second later
+	}{
+		{"denied", says(403, `{"error":"access_denied"}`, ""), refusal.SessionTokenExpired, time.Minute, 0},
+		{"blocked", says(403, `{"error":"unauthorized"}`, ""), refusal.SessionTokenExpired, time.Minute, 0},
+		{"our mistake", says(400, `{"error":"invalid_scope"}`, ""), refusal.TenantAnswer, time.Minute, 0},
+		{"no token", says(200, `{}`, ""), refusal.TenantAnswer, time.Minute, 0},
+		{"second factor", says(403, `{"error":"mfa_required","mfa_token":"m"}`, ""), refusal.MFA, 0, 0},
+		{"rate limit", says(429, "", "7"), refusal.TenantDown, 7 * time.Second, 6 * time.Second},
+		{"quota", says(429, "", "3600"), refusal.TenantDown, time.Minute, time.Hour - time.Second},
+		{"down", says(503, "", ""), refusal.TenantDown, time.Second, 0},
+	} {
+		inEachMode(t, aged(0), func(e *env) {
+			e.set(func() { e.answer = row.answer })
+			_, err := e.get(Wish{})
+			e.expectRefusal(row.why, err, row.want)
+			if row.hold > 0 {
+				time.Sleep(row.hold - 1)
+				_, err = e.get(Wish{})
+				e.expectRefusal(row.why, err, row.want)
+				e.expectRequests(row.why+", at once", 1)
+				_, err = e.get(Wish{Audience: otherAPI})
+				e.expectRefusal(row.why+", another API", err, row.want)
+				e.expectRequests(row.why+", another API", 2)
+				time.Sleep(1)
+				_, err = e.get(Wish{})
+				e.expectRefusal(row.why, err, row.want)
+				e.expectRequests(row.why+", later", 3)
+			} else {
+				_, err = e.get(Wish{})
+				e.expectRefusal(row.why, err, row.want)
+				e.expectRequests(row.why+", again", 2)
+			}
+		})
+		if row.hold <= time.Second {
+			continue
+		}
+		inMode(t, inCookies, aged(0), func(e *env) {
+			e.set(func() { e.answer = row.answer })
+			e.get(Wish{})
+			time.Sleep(time.Second)
+			_, err := e.get(Wish{})
+			if got := e.expectRefusal(row.why, err, row.want); got.RetryAfter != row.left {
+				e.Errorf("%s: %v left, want %v", row.why, got.RetryAfter, row.left)
+			}
+			time.Sleep(row.hold - time.Second - 1)
+			if _, err := e.get(Wish{}); err.(*refusal.Refusal).RetryAfter < 0 {
+				e.Errorf("%s: %v", row.why, err)
+			}
+		})
+	}
+}
+
+// TestRefusalOfAnotherRefreshToken says nothing about this one.
+func TestRefusalOfAnotherRefreshToken(t *testing.T) {
+	t.Parallel()
+	inMode(t, inCookies, aged(0), func(e *env) {
+		e.set(func() { e.answer = says(403, `{"error":"access_denied"}`, "") })
+		e.get(Wish{})
+		for _, edit := range []func(*session.Record){func(r *session.Record) { r.RefreshToken = "next" }, func(r *session.Record) { r.ID = "two" }} {
+			other := e.record.Clone()
+			edit(other)
+			before := len(e.requests())
+			e.tokens.Get(e.Context(), other, Wish{})
+			e.expectRequests("another", before+1)
+		}
+	})
+}
+
+// TestRejectedIDTokenIsRemembered, also beside a new refresh token.
+func TestRejectedIDTokenIsRemembered(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		claims claims
+		hold   time.Duration
+	}{{claims{"exp": 1}, 5 * time.Second}, {claims{"aud": "other"}, time.Minute}} {
+		inEachMode(t, aged(0), func(e *env) {
+			e.set(func() {
+				e.answer = gives("new", claims{"id_token": idToken(key(1), nil, row.claims), "refresh_token": "next"})
+			})
+			for _, step := range []struct {
+				wait     time.Duration
+				requests int
+			}{{0, 1}, {row.hold - 1, 1}, {1, 2}} {
+				time.Sleep(step.wait)
+				if _, err := e.get(Wish{}); err == nil {
+					e.Error("a token")
+				}
+				e.expectRequests("rejected", step.requests)
+			}
+		})
+	}
+}
+
+// TestHolds: for how long each refusal is remembered.
+func TestHolds(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		row        refusal.Row
+		retryAfter time.Duration
+		status     int
+		want       time.Duration
+	}{
+		{refusal.TenantAnswer, 0, 0, time.Minute},
+		{refusal.SessionTokenExpired, 0, 0, time.Minute},
+		{refusal.TenantDown, 0, 503, time.Second},
+		{refusal.TenantDown, 5 * time.Second, 503, 5 * time.Second},
+		{refusal.TenantDown, time.Hour, 503, time.Minute},
+		{refusal.TenantDown, time.Hour, 0, 0},
+		{refusal.IDTokenKeys, 0, 0, time.Second},
+		{refusal.IDTokenKeys, 5 * time.Second, 0, 5 * time.Second},
+		{refusal.Clock, time.Hour, 0, time.Minute},
+		{refusal.MFA, time.Hour, 403, 0},
+		{refusal.NotConnected, 0, 401, 0},
+		{refusal.Canceled, 0, 0, 0},
+		{refusal.NoCredential, 0, 0, 0},
+		{refusal.Misconfigured, 0, 0, 0},
+		{refusal.Internal, 0, 0, 0},
+	} {
+		e := row.row.New()
+		e.RetryAfter, e.TenantStatus = row.retryAfter, row.status
+		if got := holdOf(e); got != row.want {
+			t.Errorf("%s, status %d: %v, want %v", row.row.Reason, row.status, got, row.want)
+		}
+	}
+	// An error of another kind is not remembered.
+	rr, r := newRefusals(), &session.Record{}
+	rr.remember(r, Wish{}, errors.New("of another kind"))
+	if got := rr.recent(r, Wish{}); got != nil {
+		t.Error(got)
+	}
+}

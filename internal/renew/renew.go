@@ -1,0 +1,178 @@
+// Package renew gives the tokens of a session. It chooses among the tokens that the
+// session has, and asks the tenant for others: access tokens by a refresh (RFC 6749,
+// Section 6), and tokens of third parties by an exchange at Auth0's Token Vault. All
+// callers that want the same token of a session share one request to the tenant.
+//
+// The package does not know requests, responses or cookies. Its caller finds the
+// session of a request, and sends the session that has changed.
+package renew
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/idtoken"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
+	"github.com/seed-15d5a55c/auth0/internal/session"
+)
+
+// A Wish describes the token that a caller wants.
+type Wish struct {
+	Audience string   // empty for the API of the login
+	Scopes   []string // none for any
+	Force    bool     // for a token that is new
+
+	// Connection asks for a token of a third party instead. LoginHint names the
+	// account there. Without it, the tenant chooses.
+	Connection, LoginHint string
+}
+
+// key tells apart the wishes that one request to the tenant cannot fulfil together.
+// It has the session first, because a token must never reach another session.
+func (w Wish) key(session string) string {
+	scopes := slices.Sorted(slices.Values(w.Scopes))
+	return fmt.Sprintf("%q %q %q %v %q %q", session, w.Audience, scopes, w.Force, w.Connection, w.LoginHint)
+}
+
+// A Config configures [Tokens]. All fields are required, except where noted.
+type Config struct {
+	Sessions *session.Manager
+	Client   *provider.Client
+	IDTokens *idtoken.Verifier
+	// KeepClaim selects the claims that a session keeps. It can be nil, see
+	// [idtoken.Identity.Kept]. KeepIDToken keeps the ID token too.
+	KeepClaim   func(name string) bool
+	KeepIDToken bool
+	// MFA returns the way to go on if the tenant wants a second factor before it
+	// refreshes the tokens of a session. The refusal has it in its field Next.
+	MFA func(demand *provider.MFADemand, audience, scope string, record *session.Record) any
+	Now func() time.Time
+	Log *slog.Logger
+}
+
+// Tokens gives the tokens of the sessions of one application. It is safe for
+// concurrent use. Create it with [New].
+type Tokens struct {
+	config  Config
+	flights flights
+	refused refusals
+}
+
+// New returns Tokens. It makes no request.
+func New(c Config) *Tokens { return &Tokens{config: c, refused: newRefusals()} }
+
+// early is how long before its expiry a token is replaced, so that it is still good
+// when it arrives at the API.
+const early = 30 * time.Second
+
+// A kind is how to find, and how to get, the tokens of one kind.
+type kind interface {
+	// find returns the token of a session that is good at a time.
+	find(r *session.Record, at time.Time) (session.Token, bool)
+	// renew gets a token from the tenant. It reports whether it has changed the
+	// session, which is possible beside an error.
+	renew(ctx context.Context, r *session.Record) (changed bool, err error)
+	// missing returns the reason why a session has no token.
+	missing(r *session.Record) error
+}
+
+// The results of kind.renew.
+const unchanged, changed = false, true
+
+func (t *Tokens) kindOf(w Wish) kind {
+	if w.Connection != "" {
+		return vaultTokens{t, w}
+	}
+	return accessTokens{t, w}
+}
+
+// Get returns a token of a session. It asks the tenant if the session has no such
+// token, or if the token expires within 30 seconds.
+//
+// Newest is the state of the session that then holds, nil if Get has not looked for a
+// newer one. The caller sends it to the browser, also beside an error: a refresh token
+// that was used is used up, whatever has come of it.
+func (t *Tokens) Get(ctx context.Context, record *session.Record, w Wish) (_ session.Token, newest *session.Record, err error) {
+	k := t.kindOf(w)
+	if token, ok := k.find(record, t.config.Now().Add(early)); ok && !w.Force {
+		return token, nil, nil
+	}
+	// A store can have a newer state, with a refresh token.
+	if record.RefreshToken == "" && !t.config.Sessions.HasStore() {
+		token, err := t.last(k, record, w)
+		return token, nil, err
+	}
+	newest, err = t.flights.do(ctx, w.key(record.ID), func(ctx context.Context) (*session.Record, error) {
+		return t.update(ctx, k, record, w)
+	})
+	if err == nil {
+		token, err := t.last(k, newest, w)
+		return token, newest, err
+	}
+	token, ok := k.find(cmp.Or(newest, record), t.config.Now())
+	if !ok || w.Force || session.IsEnded(err) {
+		return session.Token{}, newest, err
+	}
+	message := "auth0: a token could not be refreshed before it expires"
+	if w.Connection != "" {
+		message = "auth0: a token of a third party could not be renewed before it expires"
+	}
+	t.config.Log.Warn(message, "err", err)
+	return token, newest, nil
+}
+
+// last returns a token of a session that cannot get a newer one, or has just got it.
+// The token can be about to expire. If it has to be new, and the session has lost its
+// refresh token, it is not: then nothing was renewed.
+func (t *Tokens) last(k kind, r *session.Record, w Wish) (session.Token, error) {
+	if token, ok := k.find(r, t.config.Now()); ok && (!w.Force || r.RefreshToken != "") {
+		return token, nil
+	}
+	return session.Token{}, k.missing(r)
+}
+
+// update brings the tokens of a session up to date, unless another request or process
+// has done so. It returns the state of the session that then holds, nil if that is not
+// known.
+func (t *Tokens) update(ctx context.Context, k kind, record *session.Record, w Wish) (*session.Record, error) {
+	newest, err := t.config.Sessions.Change(ctx, record, func(r *session.Record) (bool, error) {
+		enough := !w.Force || r.Refreshes > record.Refreshes
+		if _, ok := k.find(r, t.config.Now().Add(early)); ok && enough || r.RefreshToken == "" {
+			return unchanged, nil
+		}
+		return k.renew(ctx, r)
+	})
+	if _, failed := err.(*session.Error); !failed {
+		return newest, err
+	}
+	if session.IsEnded(err) && newest != nil && newest.RefreshToken != "" && newest.RefreshToken != record.RefreshToken {
+		// Somebody has logged out meanwhile, which has revoked the old one.
+		t.Revoke(ctx, newest.RefreshToken)
+	}
+	return nil, err
+}
+
+// Forget removes the tokens of a connection from a session. It returns the state of
+// the session that then holds.
+func (t *Tokens) Forget(ctx context.Context, record *session.Record, connection string) (*session.Record, error) {
+	return t.config.Sessions.Change(ctx, record, func(r *session.Record) (bool, error) {
+		return removeVaultTokens(r, func(v session.VaultToken) bool { return v.Connection == connection }), nil
+	})
+}
+
+// Revoke tells the tenant that a refresh token is of no more use. It does not wait for
+// the answer.
+func (t *Tokens) Revoke(ctx context.Context, refreshToken string) {
+	const limit = 2 * time.Second
+	go func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+		defer cancel()
+		if err := t.config.Client.Revoke(ctx, refreshToken); err != nil {
+			t.config.Log.Warn("auth0: logout: the refresh token could not be revoked", "err", err)
+		}
+	}()
+}

@@ -1,0 +1,136 @@
+package renew
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/provider"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/session"
+)
+
+// vaultTokens are those of third parties, from the tenant's Token Vault. They come with
+// an exchange of the refresh token. Their life does not depend on that of the session:
+// the third party has set it.
+type vaultTokens struct {
+	*Tokens
+	wish Wish
+}
+
+func (v vaultTokens) find(r *session.Record, at time.Time) (session.Token, bool) {
+	i := slices.IndexFunc(r.Vault, v.isFor)
+	if i < 0 || r.Vault[i].ExpiresAt <= at.Unix() {
+		return session.Token{}, false
+	}
+	return v.token(r.Vault[i]), true
+}
+
+// isFor reports whether a token is the one of the wish.
+func (v vaultTokens) isFor(t session.VaultToken) bool {
+	return t.Connection == v.wish.Connection && t.Hint == v.wish.LoginHint
+}
+
+func (v vaultTokens) token(t session.VaultToken) session.Token {
+	return session.Token{Scope: t.Scope, Type: "Bearer", Token: t.Token, ExpiresAt: t.ExpiresAt}
+}
+
+func (v vaultTokens) missing(r *session.Record) error {
+	if r.RefreshToken == "" {
+		return refusal.SessionToken.Because("the session has no refresh token; ask for offline_access at the login")
+	}
+	return refusal.TenantAnswer.Because("the tenant gave a token that has expired")
+}
+
+// renew exchanges the refresh token. After a failure that can pass, the token that the
+// session has stays. After a refusal of the tenant it is dropped, because the third
+// party may not accept it any more.
+func (v vaultTokens) renew(ctx context.Context, r *session.Record) (bool, error) {
+	t, err := v.exchange(ctx, r.RefreshToken, typeRefreshToken)
+	if err == nil {
+		removeVaultTokens(r, v.isFor)
+		addVaultToken(r, t)
+		return changed, nil
+	}
+	if e, _ := errors.AsType[*refusal.Refusal](err); e == nil || e.TenantStatus == 0 || e.Reason == refusal.TenantDown.Reason {
+		return unchanged, err
+	}
+	return removeVaultTokens(r, v.isFor), err
+}
+
+// addVaultToken adds a token to a session. Of more than eight tokens, it drops the one
+// of before that expires first.
+func addVaultToken(r *session.Record, t session.VaultToken) {
+	const most = 8
+	if len(r.Vault) >= most {
+		first := 0
+		for i := range r.Vault {
+			if r.Vault[i].ExpiresAt < r.Vault[first].ExpiresAt {
+				first = i
+			}
+		}
+		r.Vault = slices.Delete(r.Vault, first, first+1)
+	}
+	r.Vault = append(r.Vault, t)
+	r.Refreshes++
+}
+
+// removeVaultTokens removes tokens from a session, and reports whether there were any.
+func removeVaultTokens(r *session.Record, which func(session.VaultToken) bool) bool {
+	if !slices.ContainsFunc(r.Vault, which) {
+		return unchanged
+	}
+	r.Vault = slices.DeleteFunc(r.Vault, which)
+	r.Refreshes++
+	return changed
+}
+
+// The grant, and the types of tokens. Auth0 has made up the first two, the others are
+// from RFC 8693, Section 3.
+const (
+	grantTokenVault  = "urn:auth0:params:oauth:grant-type:token-exchange:federated-connection-access-token"
+	typeVaultToken   = "http://auth0.com/oauth/token-type/federated-connection-access-token"
+	typeAccessToken  = "urn:ietf:params:oauth:token-type:access_token"
+	typeRefreshToken = "urn:ietf:params:oauth:token-type:refresh_token"
+)
+
+// Exchange returns a token of a third party for an access token that an API has
+// received. It keeps nothing.
+func (t *Tokens) Exchange(ctx context.Context, accessToken string, w Wish) (session.Token, error) {
+	v := vaultTokens{t, w}
+	got, err := v.exchange(ctx, accessToken, typeAccessToken)
+	if err != nil {
+		return session.Token{}, err
+	}
+	return v.token(got), nil
+}
+
+func (v vaultTokens) exchange(ctx context.Context, subject, kind string) (session.VaultToken, error) {
+	form := provider.GrantForm(grantTokenVault)
+	form.Set("subject_token", subject)
+	form.Set("subject_token_type", kind)
+	form.Set("requested_token_type", typeVaultToken)
+	form.Set("connection", v.wish.Connection)
+	provider.SetText(form, "login_hint", v.wish.LoginHint)
+	got, err := v.config.Client.Tokens(ctx, form)
+	if err != nil {
+		return session.VaultToken{}, exchangeError(err)
+	}
+	t := session.VaultToken{Connection: v.wish.Connection, Hint: v.wish.LoginHint, Token: got.AccessToken, ExpiresAt: v.config.Now().Add(got.Life()).Unix()}
+	if got.Scope != nil {
+		t.Scope = *got.Scope
+	}
+	return t, nil
+}
+
+// exchangeError says what a refusal of an exchange means. With 401 the tenant says that
+// the user has no account at the third party, or that it has no token of the account.
+// There are several codes for it. Other refusals are about what the application may do.
+func exchangeError(err error) error {
+	if e, ok := provider.Answered(err); ok && e.Status == http.StatusUnauthorized && !slices.Contains([]string{"access_denied", "invalid_client", "unauthorized"}, e.Code) {
+		return e.Refusal(refusal.NotConnected)
+	}
+	return provider.RefreshError(err)
+}
