@@ -134,7 +134,7 @@ func (a accountRoute) begin(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	t := a.flow.Transaction(login.Place{
+	t := a.app.flow.Transaction(login.Place{
 		RedirectURI: base.URL(r.URL.Path), ReturnTo: a.site.ReturnTo(base, returnTo), ResponseType: connectResponse,
 	})
 	begun, err := client.Begin(r.Context(), accounts.Request{
@@ -201,11 +201,11 @@ func (a accountRoute) finish(w http.ResponseWriter, r *http.Request, query url.V
 	case err != nil:
 		return err
 	}
-	a.transactions.Drop(w, a.visits.Jar(r), t)
+	a.app.transactions.Drop(w, a.visits.Jar(r), t)
 	if err := a.complete(w, r, t, answer); err != nil {
 		return failedLogin(t, asError("connect", err))
 	}
-	browser.Redirect(w, a.returnPath(t), http.StatusSeeOther)
+	browser.Redirect(w, a.app.returnPath(t), http.StatusSeeOther)
 	return nil
 }
 
@@ -252,7 +252,10 @@ func (s *Strategy) forgetVaultTokens(w http.ResponseWriter, r *http.Request, con
 
 // accountClient returns a client with an access token of the person who is logged in.
 func (s *Strategy) accountClient(w http.ResponseWriter, r *http.Request) (*accounts.Client, error) {
-	ep, err := s.endpoints(r.Context())
+	if err := s.ready(); err != nil {
+		return nil, err
+	}
+	ep, err := s.app.client.Endpoints(r.Context())
 	if err != nil {
 		return nil, err
 	}
@@ -260,5 +263,5 @@ func (s *Strategy) accountClient(w http.ResponseWriter, r *http.Request) (*accou
 	if err != nil {
 		return nil, err
 	}
-	return &accounts.Client{HTTP: s.client, Issuer: ep.Issuer, Token: secret.OfText(token.Token), Refused: provider.RefreshError}, nil
+	return &accounts.Client{HTTP: s.app.client.HTTP, Issuer: ep.Issuer, Token: secret.OfText(token.Token), Refused: provider.RefreshError}, nil
 }

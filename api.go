@@ -55,7 +55,7 @@ type APIConfig struct {
 	ResolveIssuer func(ctx context.Context, issuer string) (*Issuer, error)
 
 	// Keys are the keys of Domain, if the program has them already:
-	// [Strategy.KeySet], [StaticKeys] or [SharedSecret]. By default the API
+	// [Application.KeySet], [StaticKeys] or [SharedSecret]. By default the API
 	// fetches its own.
 	Keys *KeySet
 	// Algorithms are those that access tokens may be signed with. Default: RS256,

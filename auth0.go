@@ -15,11 +15,11 @@
 // [Claims].
 //
 // Everything that decides is also there without HTTP, for programs that use
-// something else: [API.Verify], [Strategy.AuthCodeURL], [Strategy.Exchange].
+// something else: [API.Verify], [Application.AuthCodeURL], [Application.Exchange].
 //
-// What needs no login page is there too: [Strategy.ClientCredentials] for the
-// application itself, [Strategy.ExchangeToken], and, for applications that have
-// forms of their own, [Strategy.LoginWithPassword] and [Strategy.LoginWithCode].
+// What needs no login page is there too: [Application.ClientCredentials] for the
+// application itself, [Application.ExchangeToken], and, for applications that have
+// forms of their own, [Application.LoginWithPassword] and [Application.LoginWithCode].
 //
 // # What is verified
 //
@@ -87,18 +87,14 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/seed-15d5a55c/auth0/internal/cached"
+	"github.com/seed-15d5a55c/auth0/internal/authrequest"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/directory"
-	"github.com/seed-15d5a55c/auth0/internal/fetch"
-	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/logging"
-	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/logout"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/renew"
-	"github.com/seed-15d5a55c/auth0/internal/seal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 	"github.com/seed-15d5a55c/auth0/internal/site"
 	"github.com/seed-15d5a55c/auth0/internal/visit"
@@ -447,32 +443,23 @@ func (c Config) MarshalJSON() ([]byte, error) {
 // A Strategy logs people in to one web application. Create it with [New]. Its
 // methods may be called concurrently.
 type Strategy struct {
-	config Config // checked, defaults filled in, and without secrets
+	app      *Application
+	site     *site.Site
+	cookies  *cookie.Names
+	visits   *visit.Visits
+	sessions *session.Manager
+	tokens   *renew.Tokens
 
-	namespace    provider.Tenant
-	application  *provider.Client
-	site         *site.Site
-	organization string // of Config.Login, if every login is to one
-
-	client       *http.Client
-	keyring      seal.Keyring
-	keys         *KeySet
-	idTokenKeys  *KeySet // keys, unless ID tokens are HS256
-	idTokens     *idtoken.Verifier
-	sessions     *session.Manager
-	cookies      *cookie.Names
-	visits       *visit.Visits
-	transactions *login.Transactions
-	logouts      *logout.Policy
-	confirming   logout.Confirmations
-	tokens       *renew.Tokens
-	flow         *login.Flow
-	silent       atomic.Bool // whether there are silent logins
-	connections  *directory.List
-	ownTokens    *cached.Group[provider.AppToken]
-	exit         exit
-	log          *slog.Logger
-	now          func() time.Time
+	links         authrequest.Links // what the login route takes from links
+	afterLogin    func(context.Context, *Login) error
+	keepIDToken   bool
+	silent        *atomic.Bool // whether there are silent logins
+	logouts       *logout.Policy
+	confirming    logout.Confirmations
+	logoutOptions []LogoutOption
+	connections   *directory.List
+	exit          exit
+	log           *slog.Logger
 }
 
 // New checks a configuration and returns a Strategy for it. It makes no
@@ -481,44 +468,35 @@ type Strategy struct {
 func New(c Config) (*Strategy, error) {
 	p := problems{of: "Config"}
 	c = c.clone()
-	s := &Strategy{log: logging.New(c.Logger), now: c.Now}
-	if s.now == nil {
-		s.now = time.Now
+	log := logging.New(c.Logger)
+	where := newSite(&p, c, log)
+	answers := checkResponse(&p, c, where)
+	cookies := newCookies(&p, c, where, answers)
+	app := newApplication(&p, c, where, answers, cookies)
+	s := &Strategy{
+		app: app, site: where, cookies: cookies, silent: &atomic.Bool{}, log: log,
+		sessions:   newSessions(&p, c, app, cookies),
+		afterLogin: c.AfterLogin,
+		// Other providers need it to end their session.
+		keepIDToken:   c.KeepIDToken || app.client.Tenant.Static == nil,
+		logouts:       newLogouts(&p, c, app),
+		logoutOptions: c.LogoutOptions,
+		confirming:    logout.Confirmations{Keyring: app.keyring, Cookie: cookies.Session.Name, Now: app.now},
+		connections:   newConnectionList(&p, c, app),
+		exit:          exit{log: log, handler: c.ErrorHandler, loginURL: where.LoginURL},
 	}
-	s.namespace = provider.NewTenant(p.add, c.Domain)
-	s.client = fetch.NewClient(c.HTTPClient, provider.Outgoing(s.namespace.Issuer, c.Telemetry))
-	s.namespace.DiscoverWith(p.add, s.client, c.EndpointOrigins, s.log)
-	s.application = newApplication(&p, c, s)
-	checkCredentials(&p, c)
-
-	s.site = newSite(&p, c, s.log)
-	c = s.checkLogin(&p, c)
-	c = s.checkSession(&p, c)
-	s.connections = newConnectionList(&p, c, s)
-	s.logouts = newLogouts(&p, c, s)
-	s.confirming = logout.Confirmations{Keyring: s.keyring, Cookie: s.cookies.Session.Name, Now: s.now}
-
+	s.visits = &visit.Visits{
+		Cookies: cookies, Sessions: s.sessions, Log: log, Origin: where.Origin,
+		Marks: visit.Marks{Cookies: cookies, Keyring: app.keyring, Now: app.now, Log: log, Silent: s.silent},
+	}
+	s.tokens = renew.New(renew.Config{
+		Sessions: s.sessions, Client: app.client, IDTokens: app.idTokens, KeepClaim: c.KeepClaim, KeepIDToken: s.keepIDToken,
+		MFA: app.mfaOfRefresh, Now: app.now, Log: log,
+	})
+	s.links = newLinks(&p, c, app, s.connections)
 	if err := p.joined(); err != nil {
 		return nil, err
 	}
-	s.keys = newKeySet(&s.namespace, s.client, s.log, c.Observer)
-	if s.idTokenKeys == nil {
-		s.idTokenKeys = s.keys
-	}
-	s.idTokens = &idtoken.Verifier{ClientID: c.ClientID, Algorithms: c.Algorithms, Leeway: c.Leeway, Keys: s.idTokenKeys.set, Now: s.now}
-	s.config = c
-	s.config.ClientSecret, s.config.ManagementClientSecret, s.config.Secrets = "", "", nil
-	s.config.ClientAuthentication = ClientAuthentication{}
-	s.ownTokens = s.newOwnTokens()
-	s.tokens = renew.New(renew.Config{
-		Sessions: s.sessions, Client: s.application, IDTokens: s.idTokens, KeepClaim: c.KeepClaim, KeepIDToken: c.KeepIDToken,
-		MFA: s.mfaOfRefresh, Now: s.now, Log: s.log,
-	})
-	s.flow = login.NewFlow(login.Config{
-		Client: s.application, IDTokens: s.idTokens, ResponseType: c.ResponseType, ResponseMode: c.ResponseMode, Scopes: c.Scopes,
-		Pushed: c.PushedAuthorizationRequests, CheckOrganization: organizationHook(c.CheckOrganization), Now: s.now,
-	})
-	s.exit = exit{log: s.log, handler: c.ErrorHandler, loginURL: s.site.LoginURL}
 	return s, nil
 }
 
@@ -538,14 +516,9 @@ func (c Config) clone() Config {
 	return c
 }
 
-// KeySet returns the tenant's keys, with which the strategy checks ID tokens
-// unless [Config].HS256 is set. Give them to an [APIConfig] of the same tenant, so
-// that both share one cache.
-func (s *Strategy) KeySet() *KeySet { return s.keys }
-
 // Format hides what a Strategy holds from every verb of package fmt.
 func (s *Strategy) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "auth0.Strategy(%s)", s.namespace.Issuer)
+	fmt.Fprintf(f, "auth0.Strategy(%s)", s.app.Issuer())
 }
 
 // A User is a person who is logged in. Issuer and Subject together identify

@@ -41,11 +41,11 @@ func (s *Strategy) backchannelLogout(w http.ResponseWriter, r *http.Request) err
 	if n := len(form["logout_token"]); n != 1 {
 		return refusal.LogoutToken.Because("logout_token is there %d times", n)
 	}
-	ep, err := s.endpoints(r.Context())
+	ep, err := s.app.client.Endpoints(r.Context())
 	if err != nil {
 		return logoutTokenError(err)
 	}
-	token, err := s.idTokens.VerifyLogout(r.Context(), ep.Issuer, form.Get("logout_token"))
+	token, err := s.app.idTokens.VerifyLogout(r.Context(), ep.Issuer, form.Get("logout_token"))
 	if err != nil {
 		return logoutTokenError(err)
 	}
@@ -74,5 +74,5 @@ func logoutTokenError(err error) error {
 func (s *Strategy) endSessionsOf(ctx context.Context, c *jwt.Claims) error {
 	// After that checkLogoutTimes refuses it. Its exp may be years away.
 	last := min(c.Expiry, c.IssuedAt+idtoken.LogoutTokenAge.Seconds())
-	return s.sessions.EndAtTenant(ctx, c.Issuer, c.Subject, c.SessionID, c.ID, int64(math.Ceil(c.IssuedAt)), idtoken.FromUnix(last).Add(s.config.Leeway))
+	return s.sessions.EndAtTenant(ctx, c.Issuer, c.Subject, c.SessionID, c.ID, int64(math.Ceil(c.IssuedAt)), idtoken.FromUnix(last).Add(s.app.idTokens.Leeway))
 }

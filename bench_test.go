@@ -75,7 +75,7 @@ func BenchmarkLogin(b *testing.B) {
 // BenchmarkVerify checks an access token, and refuses ones that are not good.
 func BenchmarkVerify(b *testing.B) {
 	e := testkit.SignedIn(b)
-	api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.KeySet(), TokenCache: auth0.None})
+	api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.Application().KeySet(), TokenCache: auth0.None})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -2,22 +2,35 @@ package auth0
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/authrequest"
+	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/directory"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/fetch"
+	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/login"
+	"github.com/seed-15d5a55c/auth0/internal/logout"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/publicsecret"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/renew"
+	"github.com/seed-15d5a55c/auth0/internal/seal"
+	"github.com/seed-15d5a55c/auth0/internal/session"
 	"github.com/seed-15d5a55c/auth0/internal/site"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
+	"github.com/seed-15d5a55c/auth0/internal/tenantapi"
 )
 
 // problems collects the mistakes in a configuration.
@@ -79,71 +92,221 @@ func newSite(p *problems, c Config, log *slog.Logger) *site.Site {
 	}, p.add)
 }
 
-// checkLogin settles what a login asks for and what is believed.
-func (s *Strategy) checkLogin(p *problems, c Config) Config {
-	if c.Scopes == nil {
-		c.Scopes = []string{"openid", "profile", "email"}
-	}
-	set, err := syntax.Scopes(c.Scopes)
-	if err != nil {
-		p.add("Scopes", "%v", err)
-	} else if !slices.Contains(set, "openid") {
-		p.add("Scopes", "must have openid")
-	}
-	c.Scopes = set
-	if c.Audience != "" {
-		c.LoginOptions = slices.Concat([]LoginOption{WithAudience(c.Audience)}, c.LoginOptions)
-	}
-	a, err := newLoginRequest(c.LoginOptions)
-	if err != nil {
-		p.add("LoginOptions", "%v", err)
-	}
-	s.organization = a.Organization()
-	for _, name := range c.ForwardParams {
-		if err := authrequest.CheckParam(name); err != nil {
-			p.add("ForwardParams", "%v", err)
-		}
-	}
-	c = s.checkResponse(p, c)
-	s.idTokenKeys = s.checkHS256(p, c)
-	c.Algorithms = checkAlgorithms(p, c.Algorithms, c.HS256 != "")
-	c.Leeway = checkedLeeway(p, c.Leeway, time.Minute)
-	return c
-}
+// answers is what the tenant's answers to logins have, and how they come.
+type answers struct{ responseType, responseMode string }
 
 // checkResponse settles what the tenant answers, and how. An ID token must not
 // come in a URL, which ends up in logs and histories (OAuth 2.0 Multiple Response
 // Type Encoding Practices, Sections 3 and 5).
-func (s *Strategy) checkResponse(p *problems, c Config) Config {
-	setDefault(&c.ResponseType, "code")
-	switch c.ResponseType {
+func checkResponse(p *problems, c Config, where *site.Site) answers {
+	a := answers{cmp.Or(c.ResponseType, "code"), c.ResponseMode}
+	switch a.responseType {
 	case "code":
-		setDefault(&c.ResponseMode, "query")
+		setDefault(&a.responseMode, "query")
 	case "id_token", "code id_token":
-		setDefault(&c.ResponseMode, "form_post")
-		if c.ResponseMode == "query" {
-			p.add("ResponseMode", `must be "form_post" for the response type %q`, c.ResponseType)
+		setDefault(&a.responseMode, "form_post")
+		if a.responseMode == "query" {
+			p.add("ResponseMode", `must be "form_post" for the response type %q`, a.responseType)
 		}
 	default:
-		p.add("ResponseType", `is %q; it must be "code", "id_token" or "code id_token"`, c.ResponseType)
+		p.add("ResponseType", `is %q; it must be "code", "id_token" or "code id_token"`, a.responseType)
 	}
-	switch c.ResponseMode {
+	switch a.responseMode {
 	case "", "query":
 	case "form_post":
-		for _, base := range s.site.All() {
+		for _, base := range where.All() {
 			if _, err := discovery.Origin(base.Origin); err != nil {
 				p.add("ResponseMode", "form_post needs https: over http to %s no browser would send the cookie of the login", base)
 			}
 		}
 	default:
-		p.add("ResponseMode", `is %q; it must be "query" or "form_post"`, c.ResponseMode)
+		p.add("ResponseMode", `is %q; it must be "query" or "form_post"`, a.responseMode)
 	}
-	return c
+	return a
+}
+
+// newApplication settles everything that needs no browser. Cookies is nil for an
+// application without any.
+func newApplication(p *problems, c Config, where *site.Site, answers answers, cookies *cookie.Names) *Application {
+	a := &Application{site: where, log: where.Log(), now: c.Now, audience: c.Audience, keepClaim: c.KeepClaim}
+	if a.now == nil {
+		a.now = time.Now
+	}
+	tenant := provider.NewTenant(p.add, c.Domain)
+	client := fetch.NewClient(c.HTTPClient, provider.Outgoing(tenant.Issuer, c.Telemetry))
+	tenant.DiscoverWith(p.add, client, c.EndpointOrigins, a.log)
+	a.client = &provider.Client{
+		ID: c.ClientID, Auth: checkClient(p, c, answers), Tenant: &tenant, HTTP: client, Base: c.HTTPClient, Now: a.now,
+	}
+	p.require("ClientID", c.ClientID)
+	if c.ClientAuthentication.auth.Method != "" {
+		if err := a.client.Check(a.client.Auth); err != nil {
+			p.add("ClientAuthentication", "%v", err)
+		}
+	}
+	checkCredentials(p, c)
+	a.options = c.LoginOptions
+	if c.Audience != "" {
+		a.options = slices.Concat([]LoginOption{WithAudience(c.Audience)}, c.LoginOptions)
+	}
+	if _, err := newLoginRequest(a.options); err != nil {
+		p.add("LoginOptions", "%v", err)
+	}
+	a.keyring = newKeyring(p, c, tenant.Issuer, cookies)
+	a.transactions = &login.Transactions{Cookies: cookies, Keyring: a.keyring, Issuer: tenant.Issuer, ClientID: c.ClientID, Now: a.now}
+	a.keys = newKeySet(&tenant, client, a.log, c.Observer)
+	idTokenKeys := a.keys
+	if secret := checkHS256(p, c); secret != nil {
+		idTokenKeys = secret
+	}
+	a.idTokens = &idtoken.Verifier{
+		ClientID: c.ClientID, Algorithms: checkAlgorithms(p, c.Algorithms, c.HS256 != ""), Leeway: checkedLeeway(p, c.Leeway, time.Minute),
+		Keys: idTokenKeys.set, Now: a.now,
+	}
+	a.flow = login.NewFlow(login.Config{
+		Client: a.client, IDTokens: a.idTokens, ResponseType: answers.responseType, ResponseMode: answers.responseMode, Scopes: checkScopes(p, c.Scopes),
+		Pushed: c.PushedAuthorizationRequests, CheckOrganization: organizationHook(c.CheckOrganization), Now: a.now,
+	})
+	a.appTokens = newAppTokens(a.client)
+	a.vault = renew.New(renew.Config{Client: a.client, Now: a.now, Log: a.log})
+	return a
+}
+
+// checkClient settles which authentication of the client counts: there is exactly
+// one.
+func checkClient(p *problems, c Config, answers answers) provider.Auth {
+	given := c.ClientAuthentication.auth
+	switch {
+	case c.ClientSecret != "" && given.Method != "":
+		p.add("ClientSecret", "and ClientAuthentication are both set; the application has one of them")
+	case given.Method != "":
+	case c.ClientSecret == "" && answers.responseType == "id_token":
+		return PublicClient().auth // it asks for nothing
+	case c.ClientSecret == "":
+		p.add("ClientSecret", "is missing, and there is no ClientAuthentication; ConfigFromEnv takes them from AUTH0_CLIENT_SECRET or AUTH0_CLIENT_ASSERTION_SIGNING_KEY")
+	default:
+		return ClientSecretPost(c.ClientSecret).auth
+	}
+	return given
+}
+
+func checkScopes(p *problems, scopes []string) []string {
+	if scopes == nil {
+		scopes = []string{"openid", "profile", "email"}
+	}
+	set, err := syntax.Scopes(scopes)
+	if err != nil {
+		p.add("Scopes", "%v", err)
+	} else if !slices.Contains(set, "openid") {
+		p.add("Scopes", "must have openid")
+	}
+	return set
+}
+
+// organizationHook returns Config.CheckOrganization with its errors as refusals.
+func organizationHook(check func(context.Context, string) error) func(context.Context, string) error {
+	if check == nil {
+		return nil
+	}
+	return func(ctx context.Context, orgID string) error {
+		if err := check(ctx, orgID); err != nil {
+			return hookError(err, refusal.AfterLogin, outageError)
+		}
+		return nil
+	}
+}
+
+// newLinks settles what the login route takes from links.
+func newLinks(p *problems, c Config, app *Application, connections *directory.List) authrequest.Links {
+	for _, name := range c.ForwardParams {
+		if err := authrequest.CheckParam(name); err != nil {
+			p.add("ForwardParams", "%v", err)
+		}
+	}
+	every, _ := newLoginRequest(app.options) // whose mistakes are known
+	return authrequest.Links{
+		Organizations: c.AcceptOrganizationLinks, Organization: every.Organization(), Params: c.ForwardParams, Known: connections.CouldBe,
+		Ignored: func(name string, why error) {
+			app.log.Debug("auth0: login: parameter ignored", "name", name, "err", why)
+		},
+	}
+}
+
+// newCookies settles the names and the attributes of the cookies.
+func newCookies(p *problems, c Config, where *site.Site, answers answers) *cookie.Names {
+	secure, formPost := where.IsSecure(), answers.responseMode == "form_post"
+	names := cookie.NewNames(cookie.Cookie{
+		Name: cmp.Or(c.CookieName, "auth0_session"), Path: cmp.Or(c.CookiePath, "/"), Domain: c.CookieDomain, Secure: secure,
+		SameSite: cmp.Or(c.CookieSameSite, http.SameSiteLaxMode), SessionOnly: c.CookieSessionOnly,
+	}, formPost)
+	if err := names.Session.Check(); err != nil {
+		p.add("CookieName", "and the other fields of the session cookie: %v", err)
+	}
+	if c.CookieSameSite == http.SameSiteStrictMode {
+		p.add("CookieSameSite", "Strict is not possible: the redirect that ends a login comes from another site, and the first page after it would have no session")
+	}
+	if formPost && !secure {
+		where.Log().Warn("auth0: form_post without https works on this machine only")
+	}
+	if c.InsecureHTTP && !secure {
+		where.Log().Warn("auth0: Config.InsecureHTTP is set: cookies and codes can be read on the way")
+	}
+	return names
+}
+
+// newKeyring returns the keys that seal values of this application. Others may have
+// the same secret, and cookies of the same name, and the subjects of two tenants have
+// nothing to do with each other. So what is sealed belongs to the tenant, the
+// application, and its session cookie.
+func newKeyring(p *problems, c Config, issuer string, cookies *cookie.Names) seal.Keyring {
+	keyring, err := seal.New(c.Secrets)
+	if err != nil {
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			p.add("Secrets", "%s", line)
+		}
+	}
+	issuer = strings.TrimSuffix(issuer, "/")
+	if cookies == nil {
+		return keyring.Bind(issuer, c.ClientID, "no cookies")
+	}
+	return keyring.Bind(issuer, c.ClientID, cookies.Session.Name, cookies.Session.Domain, cookies.Session.Path)
+}
+
+// newSessions settles where sessions are and how long they last.
+func newSessions(p *problems, c Config, app *Application, cookies *cookie.Names) *session.Manager {
+	if c.Store == nil && !c.CookieSessionsUntil.IsZero() {
+		p.add("CookieSessionsUntil", "is set without Store, and sessions are in cookies for good")
+	}
+	config := session.Config{
+		Cookie: cookies.Session, Keyring: app.keyring, Client: c.ClientID, CountsAsUse: c.CountsAsUse, Now: app.now, Log: app.log,
+		Store: c.Store, Revocations: c.Revocations, CookiesUntil: c.CookieSessionsUntil,
+		Idle:     checkedLimit(p, "IdleTimeout", c.IdleTimeout, 24*time.Hour),
+		Absolute: checkedLimit(p, "AbsoluteTimeout", c.AbsoluteTimeout, 7*24*time.Hour),
+	}
+	if config.Idle == 0 && config.Absolute == 0 {
+		p.add("AbsoluteTimeout", "and IdleTimeout cannot both be None: a session must end")
+	}
+	if i, a := config.Idle, config.Absolute; a > 0 && i > a && c.IdleTimeout != 0 {
+		app.log.Warn("auth0: Config.IdleTimeout is longer than Config.AbsoluteTimeout and has no effect")
+	}
+	return session.New(config)
+}
+
+func checkedLimit(p *problems, field string, d, byDefault time.Duration) time.Duration {
+	switch {
+	case d == None:
+		return 0
+	case d == 0:
+		return byDefault
+	case d < time.Second:
+		p.add(field, "%v must be at least a second, 0 for the default, or None", d)
+	}
+	return d
 }
 
 // checkHS256 returns the keys for ID tokens that have a MAC, or nil for those that
 // have a signature. There is no configuration with both (RFC 8725, Section 3.1).
-func (s *Strategy) checkHS256(p *problems, c Config) *KeySet {
+func checkHS256(p *problems, c Config) *KeySet {
 	key := cmp.Or(c.ClientSecret, c.ClientAuthentication.auth.Secret.Reveal())
 	switch c.HS256 {
 	case "":
@@ -199,28 +362,6 @@ func setDefault[T comparable](field *T, value T) {
 	}
 }
 
-// newApplication settles which authentication counts: there is exactly one.
-func newApplication(p *problems, c Config, s *Strategy) *provider.Client {
-	a := &provider.Client{ID: c.ClientID, Auth: c.ClientAuthentication.auth, Tenant: &s.namespace, HTTP: s.client, Base: c.HTTPClient, Now: s.now}
-	p.require("ClientID", c.ClientID)
-	given := a.Auth.Method != ""
-	switch {
-	case c.ClientSecret != "" && given:
-		p.add("ClientSecret", "and ClientAuthentication are both set; the application has one of them")
-	case given:
-		if err := a.Check(a.Auth); err != nil {
-			p.add("ClientAuthentication", "%v", err)
-		}
-	case c.ClientSecret == "" && c.ResponseType == "id_token":
-		a.Auth = PublicClient().auth // it asks for nothing
-	case c.ClientSecret == "":
-		p.add("ClientSecret", "is missing, and there is no ClientAuthentication; ConfigFromEnv takes them from AUTH0_CLIENT_SECRET or AUTH0_CLIENT_ASSERTION_SIGNING_KEY")
-	default:
-		a.Auth = ClientSecretPost(c.ClientSecret).auth
-	}
-	return a
-}
-
 func checkedLeeway(p *problems, leeway, byDefault time.Duration) time.Duration {
 	const limit = 5 * time.Minute
 	switch {
@@ -232,4 +373,95 @@ func checkedLeeway(p *problems, leeway, byDefault time.Duration) time.Duration {
 		p.add("Leeway", "%v must be between 0 and %v", leeway, limit)
 	}
 	return leeway
+}
+
+// newLogouts settles where logouts lead.
+func newLogouts(p *problems, c Config, app *Application) *logout.Policy {
+	policy := &logout.Policy{
+		Endpoint: logout.Endpoint(c.LogoutEndpoint), ClientID: c.ClientID, ReturnURLs: c.PostLogoutURLs, Paths: app.site.Paths, Log: app.log,
+		EndSession: func(ctx context.Context) (string, error) {
+			m, err := app.client.Tenant.Discovered.Get(ctx)
+			return m.EndSessionEndpoint, err
+		},
+	}
+	if app.client.Tenant.Static != nil {
+		policy.Auth0 = app.client.Tenant.Static.Issuer
+	}
+	for _, m := range policy.Check() {
+		p.add(m.Field, "%s", m.Text)
+	}
+	if _, err := newLogoutRequest(c.LogoutOptions); err != nil {
+		p.add("LogoutOptions", "%v", err)
+	}
+	return policy
+}
+
+// newConnectionList checks what the configuration says of connections.
+func newConnectionList(p *problems, c Config, app *Application) *directory.List {
+	asking := provider.LimitOrganizations()
+	d := directory.Config{
+		ClientID: c.ClientID, FileBase: c.ConfigurationBaseURL, Client: app.client.HTTP,
+		Admit: func() error {
+			err := asking.Take()
+			if err == nil {
+				return nil
+			}
+			e := refusal.Connections.Wrap(err)
+			e.RetryAfter = asError("connections", err).RetryAfter
+			return e
+		},
+		Settle: func(err error) { asking.Settle(provider.APIError(err)) },
+		Failed: func(err error, stale bool) {
+			app.log.Warn("auth0: connections cannot be listed", "err", err, "using_old_list", stale)
+		},
+		Unavailable: connectionsUnavailable,
+	}
+	if c.Connections != nil {
+		d.Given = []directory.Entry{}
+	}
+	for _, given := range c.Connections {
+		if given.Name == "" || slices.ContainsFunc(d.Given, func(e directory.Entry) bool { return e.Name == given.Name }) {
+			p.add("Connections", "has the name %q, which is empty or there twice", given.Name)
+		}
+		d.Given = append(d.Given, directory.Entry(given))
+	}
+	if api := newManagementAPI(p, c, app); api != nil {
+		d.Get = api.Get
+	} else {
+		d.NoAPI = errNoTenant
+	}
+	if _, err := discovery.Origin(d.FileBase); d.FileBase != "" && (err != nil || strings.ContainsAny(d.FileBase, "?#")) {
+		p.add("ConfigurationBaseURL", "%q is not a URL such as https://cdn.eu.auth0.com", d.FileBase)
+	}
+	return directory.New(d)
+}
+
+// newManagementAPI returns the Management API of the tenant, or nil if there is no
+// tenant to ask. All its requests go to the tenant's own domain, also those for
+// tokens: the API rejects tokens that a custom domain has issued.
+func newManagementAPI(p *problems, c Config, app *Application) *tenantapi.API {
+	tenant := *app.client.Tenant
+	if c.TenantDomain != "" {
+		var own problems
+		if tenant = provider.NewTenant(own.add, c.TenantDomain); len(own.errs) > 0 {
+			p.add("TenantDomain", "%q is not a domain such as acme.eu.auth0.com", c.TenantDomain)
+		}
+	} else if tenant.Static == nil {
+		return nil // another provider
+	}
+	base := strings.TrimSuffix(tenant.Issuer, "/") + "/"
+	if (c.ManagementClientID == "") != (c.ManagementClientSecret == "") {
+		p.add("ManagementClientID", "and ManagementClientSecret go together")
+	}
+	a := *app.client
+	if c.ManagementClientID != "" {
+		a.ID, a.Auth = c.ManagementClientID, ClientSecretPost(c.ManagementClientSecret).auth
+	}
+	if c.TenantDomain != "" {
+		tenant.Issuer, tenant.Static = base, provider.Auth0Layout(base)
+		tenant.DiscoverWith((&problems{}).add, app.client.HTTP, c.EndpointOrigins, app.log)
+		a.Tenant = &tenant
+	}
+	token := a.ClientCredentials(base+"api/v2/", "", nil)
+	return &tenantapi.API{Client: app.client.HTTP, Base: base, Tokens: managementTokens{token}}
 }

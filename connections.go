@@ -11,10 +11,8 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/cached"
 	"github.com/seed-15d5a55c/auth0/internal/directory"
-	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
-	"github.com/seed-15d5a55c/auth0/internal/tenantapi"
 )
 
 // A Connection is a way to log in: a user database, a social or enterprise
@@ -118,7 +116,7 @@ func (s *Strategy) linkRequest(opts []LoginOption) (organization string, query u
 		return "", nil, refusal.LoginOption.Wrap(err)
 	}
 	query, err = a.Link()
-	return cmp.Or(a.Organization(), s.organization), query, err
+	return cmp.Or(a.Organization(), s.links.Organization), query, err
 }
 
 // linked returns a connection for a caller, with the link that logs in with it. It
@@ -132,46 +130,6 @@ func linked(e directory.Entry, loginPath string, query url.Values) Connection {
 	}
 	c.LoginURL = loginPath + "?" + link.Encode()
 	return c
-}
-
-// newConnectionList checks what the configuration says of connections.
-func newConnectionList(p *problems, c Config, s *Strategy) *directory.List {
-	asking := provider.LimitOrganizations()
-	d := directory.Config{
-		ClientID: c.ClientID, FileBase: c.ConfigurationBaseURL, Client: s.client,
-		Admit: func() error {
-			err := asking.Take()
-			if err == nil {
-				return nil
-			}
-			e := refusal.Connections.Wrap(err)
-			e.RetryAfter = asError("connections", err).RetryAfter
-			return e
-		},
-		Settle: func(err error) { asking.Settle(provider.APIError(err)) },
-		Failed: func(err error, stale bool) {
-			s.log.Warn("auth0: connections cannot be listed", "err", err, "using_old_list", stale)
-		},
-		Unavailable: connectionsUnavailable,
-	}
-	if c.Connections != nil {
-		d.Given = []directory.Entry{}
-	}
-	for _, given := range c.Connections {
-		if given.Name == "" || slices.ContainsFunc(d.Given, func(e directory.Entry) bool { return e.Name == given.Name }) {
-			p.add("Connections", "has the name %q, which is empty or there twice", given.Name)
-		}
-		d.Given = append(d.Given, directory.Entry(given))
-	}
-	if api := newManagementAPI(p, c, s); api != nil {
-		d.Get = api.Get
-	} else {
-		d.NoAPI = errNoTenant
-	}
-	if _, err := discovery.Origin(d.FileBase); d.FileBase != "" && (err != nil || strings.ContainsAny(d.FileBase, "?#")) {
-		p.add("ConfigurationBaseURL", "%q is not a URL such as https://cdn.eu.auth0.com", d.FileBase)
-	}
-	return directory.New(d)
 }
 
 var errNoTenant = errors.New("Config.Domain is a URL, or there is no client secret; if it is a tenant of Auth0, set Config.TenantDomain, or give its host name as Config.Domain; without Config.ClientSecret, set Config.ManagementClientID and its secret")
@@ -189,36 +147,6 @@ func connectionsUnavailable(errs []error) error {
 	}
 	e.Err = errors.Join(errors.New(help), err)
 	return e
-}
-
-// newManagementAPI returns the Management API of the tenant, or nil if there is no
-// tenant to ask. All its requests go to the tenant's own domain, also those for
-// tokens: the API rejects tokens that a custom domain has issued.
-func newManagementAPI(p *problems, c Config, s *Strategy) *tenantapi.API {
-	tenant := s.namespace
-	if c.TenantDomain != "" {
-		var own problems
-		if tenant = provider.NewTenant(own.add, c.TenantDomain); len(own.errs) > 0 {
-			p.add("TenantDomain", "%q is not a domain such as acme.eu.auth0.com", c.TenantDomain)
-		}
-	} else if tenant.Static == nil {
-		return nil // another provider
-	}
-	base := strings.TrimSuffix(tenant.Issuer, "/") + "/"
-	if (c.ManagementClientID == "") != (c.ManagementClientSecret == "") {
-		p.add("ManagementClientID", "and ManagementClientSecret go together")
-	}
-	a := *s.application
-	if c.ManagementClientID != "" {
-		a.ID, a.Auth = c.ManagementClientID, ClientSecretPost(c.ManagementClientSecret).auth
-	}
-	if c.TenantDomain != "" {
-		tenant.Issuer, tenant.Static = base, provider.Auth0Layout(base)
-		tenant.DiscoverWith((&problems{}).add, s.client, c.EndpointOrigins, s.log)
-		a.Tenant = &tenant
-	}
-	token := a.ClientCredentials(base+"api/v2/", "", nil)
-	return &tenantapi.API{Client: s.client, Base: base, Tokens: managementTokens{token}}
 }
 
 // managementTokens are the tokens of the Management API.

@@ -158,14 +158,14 @@ func ExampleStrategy_LoginHandler() {
 
 // The form of an old application, which asks for the second factor on a page of
 // its own.
-func ExampleStrategy_LoginWithPassword() {
+func ExampleApplication_LoginWithPassword() {
 	tenant := auth0test.NewTenant(fakeT{})
 	strategy, err := auth0.New(tenant.Config())
 	if err != nil {
 		log.Fatal(err)
 	}
 	login := func(w http.ResponseWriter, r *http.Request) {
-		login, err := strategy.LoginWithPassword(r.Context(), auth0.PasswordLogin{
+		login, err := strategy.Application().LoginWithPassword(r.Context(), auth0.PasswordLogin{
 			Username: r.PostFormValue("email"), Password: r.PostFormValue("password"),
 		})
 		var refused *auth0.Error

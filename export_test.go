@@ -21,10 +21,10 @@ func (w *Work) Reset() {
 func CountWork(s *Strategy) *Work {
 	w := &Work{}
 	s.cookies.Watch = func(*http.Request) { w.CookieReads.Add(1) }
-	s.keyring = s.keyring.Watch(func() { w.Seals.Add(1) })
+	s.app.keyring = s.app.keyring.Watch(func() { w.Seals.Add(1) })
 	s.sessions.Watch(func() { w.Seals.Add(1) })
-	s.transactions.Keyring = s.keyring
-	s.visits.Marks.Keyring = s.keyring
-	s.confirming.Keyring = s.keyring
+	s.app.transactions.Keyring = s.app.keyring
+	s.visits.Marks.Keyring = s.app.keyring
+	s.confirming.Keyring = s.app.keyring
 	return w
 }

@@ -441,8 +441,8 @@ func FuzzGrantAnswers(f *testing.F) {
 		}
 		_, challengeErr := m.SendChallenge(t.Context(), "")
 		_, listErr := m.Factors(t.Context())
-		_, exchangeErr := e.Strategy.ExchangeToken(t.Context(), auth0.TokenExchange{SubjectToken: "x"})
-		_, userErr := e.Strategy.UserInfo(t.Context(), l.Token(), l.User.Subject)
+		_, exchangeErr := e.Strategy.Application().ExchangeToken(t.Context(), auth0.TokenExchange{SubjectToken: "x"})
+		_, userErr := e.Strategy.Application().UserInfo(t.Context(), l.Token(), l.User.Subject)
 		for _, err := range []error{refused, challengeErr, listErr, exchangeErr, userErr} {
 			var found *auth0.Error
 			if errors.As(err, &found) && (found.Description == "" || found.Reason == "" || found.Status < 400 || strings.ContainsAny(found.Code, " <>\"\r\n")) {

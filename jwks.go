@@ -15,7 +15,7 @@ import (
 )
 
 // A KeySet holds the keys with which an issuer's tokens are checked. That of
-// [Strategy.KeySet], and the one that an [API] makes by itself, fetches them when
+// [Application.KeySet], and the one that an [API] makes by itself, fetches them when
 // it is first asked, and again in the background before they are old; readers
 // do not wait for that. While the issuer is out of reach it uses the keys it has
 // for a day. It has no goroutine but that of a fetch, which ends within five

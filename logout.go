@@ -2,7 +2,6 @@ package auth0
 
 import (
 	"cmp"
-	"context"
 	"net/http"
 
 	"github.com/seed-15d5a55c/auth0/internal/browser"
@@ -84,7 +83,7 @@ func (s *Strategy) endHere(w http.ResponseWriter, r *http.Request, record *sessi
 	}
 	jar := s.visits.Jar(r)
 	err := s.sessions.End(r.Context(), w, jar)
-	s.transactions.Forget(w, jar)
+	s.app.transactions.Forget(w, jar)
 	s.visits.Marks.NoteSilent(w, jar) // or the next page would log them in again
 	if record == nil {
 		return nil, err
@@ -119,25 +118,4 @@ func (s *Strategy) askLogout(w http.ResponseWriter, l logout.Logout, record *ses
 	browser.WritePage(w, "Log out", "", `<h1>Log out?</h1>
 <form method="post">`+fields+`<button>Log out</button></form>`)
 	return nil
-}
-
-// newLogouts settles where logouts lead.
-func newLogouts(p *problems, c Config, s *Strategy) *logout.Policy {
-	policy := &logout.Policy{
-		Endpoint: logout.Endpoint(c.LogoutEndpoint), ClientID: c.ClientID, ReturnURLs: c.PostLogoutURLs, Paths: s.site.Paths, Log: s.log,
-		EndSession: func(ctx context.Context) (string, error) {
-			m, err := s.namespace.Discovered.Get(ctx)
-			return m.EndSessionEndpoint, err
-		},
-	}
-	if s.namespace.Static != nil {
-		policy.Auth0 = s.namespace.Static.Issuer
-	}
-	for _, m := range policy.Check() {
-		p.add(m.Field, "%s", m.Text)
-	}
-	if _, err := newLogoutRequest(c.LogoutOptions); err != nil {
-		p.add("LogoutOptions", "%v", err)
-	}
-	return policy
 }

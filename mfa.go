@@ -43,8 +43,8 @@ type MFA struct {
 	Type          string
 	BindingMethod string
 
-	strategy *Strategy // nil if it was not made here
-	state    secret.Box[mfaState]
+	app   *Application // nil if it was not made here
+	state secret.Box[mfaState]
 }
 
 // Format hides the token from every verb of package fmt.
@@ -82,66 +82,60 @@ const (
 )
 
 // mfaOfRefresh is for the refresh of a session that needs a second factor.
-func (s *Strategy) mfaOfRefresh(d *provider.MFADemand, audience, scope string, r *session.Record) any {
-	return s.mfa(d, loginWish{scope: scope, audience: audience}, r)
+func (a *Application) mfaOfRefresh(d *provider.MFADemand, audience, scope string, r *session.Record) any {
+	st := a.mfaState(d, loginWish{scope: scope, audience: audience})
+	st.Session, st.Issuer, st.Subject = r.ID, r.Issuer, r.Subject
+	return a.newMFA(st)
 }
 
-// mfa makes an MFA of it, for what was asked for.
-// Of a refresh, r is the session.
-func (s *Strategy) mfa(d *provider.MFADemand, wish loginWish, r *session.Record) *MFA {
-	st := mfaState{
+// mfaState is the state of a demand for a second factor, for what was asked for.
+func (a *Application) mfaState(d *provider.MFADemand, wish loginWish) mfaState {
+	return mfaState{
 		Token: d.Token.Reveal(), Scope: wish.scope, Audience: wish.audience, Organization: wish.organization,
-		Challenge: d.Challenge, Enroll: d.Enroll, IssuedAt: s.now().Unix(), Base: s.namespace.Issuer, ClientID: s.config.ClientID,
+		Challenge: d.Challenge, Enroll: d.Enroll, IssuedAt: a.now().Unix(), Base: a.Issuer(), ClientID: a.client.ID,
 	}
-	if r != nil {
-		st.Session, st.Issuer, st.Subject = r.ID, r.Issuer, r.Subject
-	}
-	return s.newMFA(st)
 }
 
-func (s *Strategy) newMFA(st mfaState) *MFA {
+func (a *Application) newMFA(st mfaState) *MFA {
 	return &MFA{
 		Challenge: slices.Clone(st.Challenge), Enroll: slices.Clone(st.Enroll), Type: st.Type, BindingMethod: st.BindingMethod,
-		strategy: s, state: secret.Of(st),
+		app: a, state: secret.Of(st),
 	}
 }
 
 // Seal encrypts an MFA, so that it can wait for the person in a cookie or a hidden
-// field of a form. [Strategy.OpenMFA] opens it for five minutes after the error, at
+// field of a form. [Application.OpenMFA] opens it for five minutes after the error, at
 // any instance of the application.
 func (m *MFA) Seal() (string, error) {
-	s, st, err := m.open()
-	if err != nil {
-		return "", asError("login", err)
-	}
-	plain, err := json.Marshal(st)
-	if err != nil {
-		return "", asError("login", refusal.Internal.Wrap(err))
-	}
-	return s.keyring.Seal(purposeMFA, purposeMFA, plain), nil
+	return op("login", m, func() (string, error) {
+		plain, err := json.Marshal(m.state.Reveal())
+		if err != nil {
+			return "", refusal.Internal.Wrap(err)
+		}
+		return m.app.keyring.Seal(purposeMFA, purposeMFA, plain), nil
+	})
 }
 
 // OpenMFA opens what [MFA.Seal] has sealed.
-func (s *Strategy) OpenMFA(sealed string) (*MFA, error) {
-	if err := s.ready(); err != nil {
-		return nil, asError("login", err)
-	}
-	var st mfaState
-	plain, _, ok := s.keyring.Open(purposeMFA, purposeMFA, sealed)
-	if !ok || json.Unmarshal(plain, &st) != nil || st.Base != s.namespace.Issuer || st.ClientID != s.config.ClientID {
-		return nil, asError("login", refusal.MFAExpired.Because("the sealed MFA does not open"))
-	}
-	if age := time.Duration(s.now().Unix()-st.IssuedAt) * time.Second; age >= mfaLife || age < -time.Minute {
-		return nil, asError("login", refusal.MFAExpired.Because("the sealed MFA is %v old", age))
-	}
-	return s.newMFA(st), nil
+func (a *Application) OpenMFA(sealed string) (*MFA, error) {
+	return op("login", a, func() (*MFA, error) {
+		var st mfaState
+		plain, _, ok := a.keyring.Open(purposeMFA, purposeMFA, sealed)
+		if !ok || json.Unmarshal(plain, &st) != nil || st.Base != a.Issuer() || st.ClientID != a.client.ID {
+			return nil, refusal.MFAExpired.Because("the sealed MFA does not open")
+		}
+		if age := time.Duration(a.now().Unix()-st.IssuedAt) * time.Second; age >= mfaLife || age < -time.Minute {
+			return nil, refusal.MFAExpired.Because("the sealed MFA is %v old", age)
+		}
+		return a.newMFA(st), nil
+	})
 }
 
-func (m *MFA) open() (*Strategy, mfaState, error) {
-	if m == nil || m.strategy == nil {
-		return nil, mfaState{}, refusal.GrantRequest.Because("the MFA is not one of an Error")
+func (m *MFA) ready() error {
+	if m == nil || m.app == nil {
+		return refusal.GrantRequest.Because("the MFA is not one of an Error")
 	}
-	return m.strategy, m.state.Reveal(), nil
+	return nil
 }
 
 // An Factor is a second factor that somebody has set up.
@@ -158,80 +152,62 @@ type Factor struct {
 
 // Factors lists the second factors that can be used now.
 func (m *MFA) Factors(ctx context.Context) ([]Factor, error) {
-	list, err := m.authenticators(ctx)
-	if err != nil {
-		return nil, asError("login", err)
-	}
-	return list, nil
-}
-
-func (m *MFA) authenticators(ctx context.Context) ([]Factor, error) {
-	s, st, err := m.open()
-	if err != nil {
-		return nil, err
-	}
-	var listed []struct {
-		ID      string `json:"id"`
-		Type    string `json:"authenticator_type"`
-		Channel string `json:"oob_channel"`
-		Name    string `json:"name"`
-		Active  bool   `json:"active"`
-	}
-	resp, err := provider.BearerRequest(ctx, s.client, secret.OfText(st.Token), http.MethodGet, s.beside("mfa/authenticators"), nil, nil)
-	if err == nil {
-		err = provider.Decode(resp, &listed)
-	}
-	if err != nil {
-		return nil, grantError(err, mfaRefusals)
-	}
-	var list []Factor
-	for _, l := range listed {
-		if l.Active {
-			list = append(list, Factor{l.ID, l.Type, l.Channel, l.Name})
+	return op("login", m, func() ([]Factor, error) {
+		var listed []struct {
+			ID      string `json:"id"`
+			Type    string `json:"authenticator_type"`
+			Channel string `json:"oob_channel"`
+			Name    string `json:"name"`
+			Active  bool   `json:"active"`
 		}
-	}
-	return list, nil
+		client, token := m.app.client, secret.OfText(m.state.Reveal().Token)
+		resp, err := provider.BearerRequest(ctx, client.HTTP, token, http.MethodGet, client.Beside("mfa/authenticators"), nil, nil)
+		if err == nil {
+			err = provider.Decode(resp, &listed)
+		}
+		if err != nil {
+			return nil, grantError(err, mfaRefusals)
+		}
+		var list []Factor
+		for _, l := range listed {
+			if l.Active {
+				list = append(list, Factor{l.ID, l.Type, l.Channel, l.Name})
+			}
+		}
+		return list, nil
+	})
 }
 
 // SendChallenge makes the tenant ask for a second factor: it sends a message or a
 // push notification. With an empty id the tenant chooses among those that the
 // person has. The MFA that it returns, whose Type says what is expected, takes
 // the place of the one given.
-func (m *MFA) SendChallenge(ctx context.Context, authenticatorID string) (*MFA, error) {
-	challenged, err := m.challenge(ctx, authenticatorID)
-	if err != nil {
-		return nil, asError("login", err)
-	}
-	return challenged, nil
+func (m *MFA) SendChallenge(ctx context.Context, factorID string) (*MFA, error) {
+	return op("login", m, func() (*MFA, error) {
+		st := m.state.Reveal()
+		body := map[string]any{"mfa_token": st.Token, "challenge_type": "oob otp"}
+		if factorID != "" {
+			body["authenticator_id"] = factorID
+		}
+		resp, err := m.app.client.PostJSON(ctx, m.app.client.Beside("mfa/challenge"), body)
+		if err != nil {
+			return nil, grantError(err, mfaRefusals)
+		}
+		var got struct {
+			Type          string `json:"challenge_type"`
+			OOBCode       string `json:"oob_code"`
+			BindingMethod string `json:"binding_method"`
+		}
+		if json.Unmarshal(resp.Body, &got) != nil || got.Type != "otp" && got.Type != "oob" || (got.Type == "oob") != (got.OOBCode != "") {
+			return nil, refusal.TenantAnswer.Because("the challenge is not the expected JSON")
+		}
+		st.Type, st.OOBCode, st.BindingMethod = got.Type, got.OOBCode, got.BindingMethod
+		return m.app.newMFA(st), nil
+	})
 }
 
 // mfaRefusals: here, a credential that is not accepted is the MFA itself.
 var mfaRefusals = map[string]refusal.Row{"invalid_grant": refusal.MFAExpired}
-
-func (m *MFA) challenge(ctx context.Context, authenticatorID string) (*MFA, error) {
-	s, st, err := m.open()
-	if err != nil {
-		return nil, err
-	}
-	body := map[string]any{"mfa_token": st.Token, "challenge_type": "oob otp"}
-	if authenticatorID != "" {
-		body["authenticator_id"] = authenticatorID
-	}
-	resp, err := s.application.PostJSON(ctx, s.beside("mfa/challenge"), body)
-	if err != nil {
-		return nil, grantError(err, mfaRefusals)
-	}
-	var got struct {
-		Type          string `json:"challenge_type"`
-		OOBCode       string `json:"oob_code"`
-		BindingMethod string `json:"binding_method"`
-	}
-	if json.Unmarshal(resp.Body, &got) != nil || got.Type != "otp" && got.Type != "oob" || (got.Type == "oob") != (got.OOBCode != "") {
-		return nil, refusal.TenantAnswer.Because("the challenge is not the expected JSON")
-	}
-	st.Type, st.OOBCode, st.BindingMethod = got.Type, got.OOBCode, got.BindingMethod
-	return s.newMFA(st), nil
-}
 
 // LoginWithOTP goes on with a code of the person's authenticator app. The error
 // is [ErrWrongCredentials] if it is wrong; they may try again.
@@ -257,82 +233,51 @@ func (m *MFA) LoginWithRecoveryCode(ctx context.Context, recoveryCode string) (*
 func (l *Login) RecoveryCode() string { return l.recovery.Reveal() }
 
 func (m *MFA) loginWithFactor(ctx context.Context, grant, name, value string) (*Login, error) {
-	l, err := m.factorGrant(ctx, grant, name, value)
-	if err != nil {
-		return nil, asError("login", err)
-	}
-	return l, nil
-}
-
-func (m *MFA) factorGrant(ctx context.Context, grant, name, value string) (*Login, error) {
-	s, st, err := m.open()
-	if err != nil {
-		return nil, err
-	}
-	form := provider.GrantForm("http://auth0.com/oauth/grant-type/" + grant)
-	form.Set("mfa_token", st.Token)
-	provider.SetText(form, name, value)
-	switch {
-	case grant == "mfa-oob" && st.OOBCode == "":
-		return nil, refusal.GrantRequest.Because("nothing was sent yet: use the MFA that SendChallenge returns")
-	case grant == "mfa-oob":
-		form.Set("oob_code", st.OOBCode)
-	case value == "":
-		return nil, refusal.Credentials.Because("the code is empty")
-	}
-	got, err := s.requestGrant(ctx, form, nil)
-	if err != nil {
-		return nil, err
-	}
-	if st.Subject != "" {
-		return s.continuedLogin(ctx, got, st)
-	}
-	return s.grantedLogin(ctx, got, loginWish{st.Scope, st.Audience, st.Organization})
+	return op("login", m, func() (*Login, error) {
+		st := m.state.Reveal()
+		form := provider.GrantForm("http://auth0.com/oauth/grant-type/" + grant)
+		form.Set("mfa_token", st.Token)
+		provider.SetText(form, name, value)
+		switch {
+		case grant == "mfa-oob" && st.OOBCode == "":
+			return nil, refusal.GrantRequest.Because("nothing was sent yet: use the MFA that SendChallenge returns")
+		case grant == "mfa-oob":
+			form.Set("oob_code", st.OOBCode)
+		case value == "":
+			return nil, refusal.Credentials.Because("the code is empty")
+		}
+		got, err := m.app.requestGrant(ctx, form, nil)
+		if err != nil {
+			return nil, err
+		}
+		if st.Subject != "" {
+			return m.app.continuedLogin(ctx, got, st)
+		}
+		return m.app.grantedLogin(ctx, got, loginWish{st.Scope, st.Audience, st.Organization})
+	})
 }
 
 // continuedLogin is for a refresh that needed a second factor. Who it is was
 // settled at the login; an ID token, if there is one, must say the same.
-func (s *Strategy) continuedLogin(ctx context.Context, got provider.TokenResponse, st mfaState) (*Login, error) {
+func (a *Application) continuedLogin(ctx context.Context, got provider.TokenResponse, st mfaState) (*Login, error) {
 	if !strings.EqualFold(got.TokenType, "Bearer") {
 		return nil, refusal.TenantAnswer.Wrap(provider.ErrNoBearerToken)
 	}
 	id := idtoken.Identity{Claims: jwt.Claims{Issuer: st.Issuer, Subject: st.Subject}, Payload: "{}"}
 	if got.IDToken != "" {
-		ep, err := s.endpoints(ctx)
+		ep, err := a.client.Endpoints(ctx)
 		if err != nil {
 			return nil, err
 		}
-		if id, err = s.idTokens.Check(ctx, ep, got.IDToken, keys.FromTenant); err != nil {
+		if id, err = a.idTokens.Check(ctx, ep, got.IDToken, keys.FromTenant); err != nil {
 			return nil, idtoken.Refused(err)
 		}
 		if id.Claims.Issuer != st.Issuer || id.Claims.Subject != st.Subject {
 			return nil, idtoken.Refused(fault.Claim.Because("iss or sub is another one than at the login"))
 		}
 	}
-	l := s.newLogin(&login.Transaction{Scope: st.Scope, Audience: st.Audience}, login.Result{Identity: &id, Token: got.Token(s.now())})
+	l := a.newLogin(&login.Transaction{Scope: st.Scope, Audience: st.Audience}, login.Result{Identity: &id, Token: got.Token(a.now())})
 	l.recovery = secret.OfText(got.RecoveryCode)
 	l.continued, l.replaces = secret.Of(got), st.Session
 	return l, nil
-}
-
-// continueSession adds what a refresh has brought in the end to the session that
-// it was for. Its id is new, as after any authentication.
-func (s *Strategy) continueSession(w http.ResponseWriter, r *http.Request, l *Login) error {
-	previous, err := s.visits.Current(w, r)
-	if err != nil && !isRefused(err, refusal.LoginRequired) {
-		return err
-	}
-	if previous == nil || previous.ID != l.replaces {
-		return refusal.LoginRequired.Because("the session whose refresh this was is over")
-	}
-	previous, _, err = s.sessions.Newest(r.Context(), previous)
-	if err != nil {
-		return err
-	}
-	record := previous.Clone()
-	record.ID = secret.Random()
-	if err := s.tokens.Continue(r.Context(), record, l.continued.Reveal(), l.audience, l.scope); err != nil {
-		return idtoken.Refused(err)
-	}
-	return s.sessions.Begin(r.Context(), w, s.visits.Jar(r), record, previous.ID)
 }

@@ -10,11 +10,10 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
-	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/renew"
-	"github.com/seed-15d5a55c/auth0/internal/seal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 	"github.com/seed-15d5a55c/auth0/internal/visit"
@@ -232,9 +231,9 @@ func (s *Strategy) startSession(w http.ResponseWriter, r *http.Request, l *Login
 	if isOf(previous, &c) {
 		maps.Copy(l.Data, previous.Data)
 	}
-	if s.config.AfterLogin != nil {
+	if s.afterLogin != nil {
 		chosen := l.ReturnTo
-		if err := s.config.AfterLogin(r.Context(), l); err != nil {
+		if err := s.afterLogin(r.Context(), l); err != nil {
 			return hookError(err, refusal.AfterLogin, outageError)
 		}
 		if l.ReturnTo != chosen {
@@ -245,7 +244,7 @@ func (s *Strategy) startSession(w http.ResponseWriter, r *http.Request, l *Login
 			l.ReturnTo = s.site.ReturnTo(base, l.ReturnTo)
 		}
 	}
-	now := s.now().Unix()
+	now := s.app.now().Unix()
 	record := &session.Record{
 		Version:         session.Version,
 		ID:              secret.Random(),
@@ -257,7 +256,7 @@ func (s *Strategy) startSession(w http.ResponseWriter, r *http.Request, l *Login
 		AuthTime:        int64(c.AuthTime),
 		ACR:             c.ACR,
 		AMR:             c.AMR,
-		Claims:          id.Kept(s.config.KeepClaim),
+		Claims:          id.Kept(s.app.keepClaim),
 		Data:            l.Data,
 		Organization:    c.OrgID,
 		Nonce:           c.Nonce,
@@ -265,12 +264,12 @@ func (s *Strategy) startSession(w http.ResponseWriter, r *http.Request, l *Login
 	}
 	if token := l.Token(); token != nil {
 		record.RefreshToken = token.RefreshToken
-		record.Tokens = []session.Token{renew.OfLogin(token, l.audience, l.scope, s.now())}
+		record.Tokens = []session.Token{renew.OfLogin(token, l.audience, l.scope, s.app.now())}
 	}
 	if record.Ceiling > 0 && record.Ceiling <= s.loginTime(c.IssuedAt)+session.CeilingLeeway {
 		return refusal.Ceiling.Because("session_expiry is %d", record.Ceiling)
 	}
-	if s.config.KeepIDToken {
+	if s.keepIDToken {
 		record.IDToken = id.Raw
 	}
 	return s.sessions.Begin(r.Context(), w, jar.With(l.cookies), record, append(s.sessions.IDs(jar), l.replaces)...)
@@ -296,80 +295,11 @@ func (s *Strategy) loginTime(issuedAt float64) int64 {
 	if issuedAt > 0 && issuedAt < 1e10 {
 		return int64(issuedAt)
 	}
-	return s.now().Unix()
-}
-
-// checkSession settles cookies and durations.
-func (s *Strategy) checkSession(p *problems, c Config) Config {
-	keyring, err := seal.New(c.Secrets)
-	if err != nil {
-		for line := range strings.SplitSeq(err.Error(), "\n") {
-			p.add("Secrets", "%s", line)
-		}
-	}
-	setDefault(&c.CookieName, "auth0_session")
-	setDefault(&c.CookiePath, "/")
-	setDefault(&c.CookieSameSite, http.SameSiteLaxMode)
-	secure := s.site.IsSecure()
-	s.cookies = cookie.NewNames(cookie.Cookie{
-		Name: c.CookieName, Path: c.CookiePath, Domain: c.CookieDomain, Secure: secure, SameSite: c.CookieSameSite, SessionOnly: c.CookieSessionOnly,
-	}, c.ResponseMode == "form_post")
-	if err := s.cookies.Session.Check(); err != nil {
-		p.add("CookieName", "and the other fields of the session cookie: %v", err)
-	}
-	if c.CookieSameSite == http.SameSiteStrictMode {
-		p.add("CookieSameSite", "Strict is not possible: the redirect that ends a login comes from another site, and the first page after it would have no session")
-	}
-	if c.ResponseMode == "form_post" && !secure {
-		s.log.Warn("auth0: form_post without https works on this machine only")
-	}
-	if c.Store == nil && !c.CookieSessionsUntil.IsZero() {
-		p.add("CookieSessionsUntil", "is set without Store, and sessions are in cookies for good")
-	}
-	bound := s.cookies.Session
-	// Everything that is sealed belongs to this application and to its tenant: others
-	// may have the same secret, and cookies of the same name. The subjects of two
-	// tenants have nothing to do with each other.
-	s.keyring = keyring.Bind(strings.TrimSuffix(s.namespace.Issuer, "/"), c.ClientID, bound.Name, bound.Domain, bound.Path)
-	s.transactions = &login.Transactions{Cookies: s.cookies, Keyring: s.keyring, Issuer: s.namespace.Issuer, ClientID: c.ClientID, Now: s.now}
-	marks := visit.Marks{Cookies: s.cookies, Keyring: s.keyring, Now: s.now, Log: s.log, Silent: &s.silent}
-	config := session.Config{
-		Cookie: bound, Keyring: s.keyring, Client: c.ClientID, CountsAsUse: c.CountsAsUse, Now: s.now, Log: s.log,
-		Store: c.Store, Revocations: c.Revocations, CookiesUntil: c.CookieSessionsUntil,
-		Idle:     checkedLimit(p, "IdleTimeout", c.IdleTimeout, 24*time.Hour),
-		Absolute: checkedLimit(p, "AbsoluteTimeout", c.AbsoluteTimeout, 7*24*time.Hour),
-	}
-	if config.Idle == 0 && config.Absolute == 0 {
-		p.add("AbsoluteTimeout", "and IdleTimeout cannot both be None: a session must end")
-	}
-	if i, a := config.Idle, config.Absolute; a > 0 && i > a && c.IdleTimeout != 0 {
-		s.log.Warn("auth0: Config.IdleTimeout is longer than Config.AbsoluteTimeout and has no effect")
-	}
-	s.sessions = session.New(config)
-	s.visits = &visit.Visits{Cookies: s.cookies, Sessions: s.sessions, Marks: marks, Log: s.log, Origin: s.site.Origin}
-	if s.namespace.Static == nil {
-		c.KeepIDToken = true // other providers need it to end their session
-	}
-	if c.InsecureHTTP && !secure {
-		s.log.Warn("auth0: Config.InsecureHTTP is set: cookies and codes can be read on the way")
-	}
-	return c
-}
-
-func checkedLimit(p *problems, field string, d, byDefault time.Duration) time.Duration {
-	switch {
-	case d == None:
-		return 0
-	case d == 0:
-		return byDefault
-	case d < time.Second:
-		p.add(field, "%v must be at least a second, 0 for the default, or None", d)
-	}
-	return d
+	return s.app.now().Unix()
 }
 
 // StartSession begins the session of a login that did not come through
-// [Strategy.CallbackHandler], or that of [Strategy.Exchange]. The session has a
+// [Strategy.CallbackHandler], or that of [Application.Exchange]. The session has a
 // new id, whatever the browser had, and [Config].AfterLogin is called first. A
 // login that completes a refresh goes on with the session that there is, without
 // AfterLogin; the error is [ErrNoSession] if that is over.
@@ -392,4 +322,26 @@ func (s *Strategy) StartSession(w http.ResponseWriter, r *http.Request, l *Login
 	}
 	s.visits.Marks.ForgetSilent(w, s.visits.Jar(r))
 	return nil
+}
+
+// continueSession adds what a refresh has brought in the end to the session that
+// it was for. Its id is new, as after any authentication.
+func (s *Strategy) continueSession(w http.ResponseWriter, r *http.Request, l *Login) error {
+	previous, err := s.visits.Current(w, r)
+	if err != nil && !isRefused(err, refusal.LoginRequired) {
+		return err
+	}
+	if previous == nil || previous.ID != l.replaces {
+		return refusal.LoginRequired.Because("the session whose refresh this was is over")
+	}
+	previous, _, err = s.sessions.Newest(r.Context(), previous)
+	if err != nil {
+		return err
+	}
+	record := previous.Clone()
+	record.ID = secret.Random()
+	if err := s.tokens.Continue(r.Context(), record, l.continued.Reveal(), l.audience, l.scope); err != nil {
+		return idtoken.Refused(err)
+	}
+	return s.sessions.Begin(r.Context(), w, s.visits.Jar(r), record, previous.ID)
 }

@@ -19,7 +19,9 @@ import (
 //
 // Put it inside [Strategy.LoadUser], around the pages that anybody may see.
 func (s *Strategy) TrySilentLogin(next http.Handler) http.Handler {
-	s.silent.Store(true)
+	if s.ready() == nil {
+		s.silent.Store(true)
+	}
 	return s.LoadUser(s.handler("login", func(w http.ResponseWriter, r *http.Request) error {
 		if !s.maySilentLogin(r) {
 			next.ServeHTTP(w, r)
@@ -56,11 +58,11 @@ func (s *Strategy) beginSilentLogin(w http.ResponseWriter, r *http.Request, next
 		return err
 	}
 	back := WithReturnTo(site.Here(base, r))
-	a, err := s.loginRequest([]LoginOption{back, loginOption(authrequest.Silent)})
+	a, err := s.app.loginRequest([]LoginOption{back, loginOption(authrequest.Silent)})
 	if err != nil {
 		return err
 	}
-	authURL, t, err := s.flow.Begin(r.Context(), s.placeOf(base, a), a)
+	authURL, t, err := s.app.flow.Begin(r.Context(), s.placeOf(base, a), a)
 	if err != nil {
 		// A tenant that is down must not take away pages that everybody may see.
 		s.log.Warn("auth0: a silent login could not begin", "err", err)

@@ -1,24 +1,14 @@
 package auth0
 
 import (
-	"cmp"
-	"context"
-	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 
-	"golang.org/x/oauth2"
-
 	"github.com/seed-15d5a55c/auth0/internal/authrequest"
 	"github.com/seed-15d5a55c/auth0/internal/browser"
-	"github.com/seed-15d5a55c/auth0/internal/discovery"
-	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/login"
-	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
-	"github.com/seed-15d5a55c/auth0/internal/secret"
 )
 
 // Handler serves the routes of the strategy, and 404 for all other paths. It is
@@ -84,7 +74,7 @@ func (s *Strategy) canRevoke() bool { return s.sessions != nil && s.sessions.Can
 // A request that only prefetches is answered with 204 and begins nothing.
 func (s *Strategy) LoginHandler(opts ...LoginOption) http.Handler {
 	if _, err := s.pageRequest(opts); err != nil {
-		s.log.Error("auth0: LoginHandler has unusable options and answers every request with an error", "err", err)
+		s.exit.logger().Error("auth0: LoginHandler has unusable options and answers every request with an error", "err", err)
 		return s.handler("login", func(http.ResponseWriter, *http.Request) error { return refusal.Misconfigured.Wrap(err) })
 	}
 	return s.handler("login", func(w http.ResponseWriter, r *http.Request) error { return s.login(w, r, opts) })
@@ -104,9 +94,9 @@ func (s *Strategy) CallbackHandler() http.Handler {
 //
 // Ending the session here never depends on the tenant.
 func (s *Strategy) LogoutHandler(opts ...LogoutOption) http.Handler {
-	options, err := newLogoutRequest(s.config.LogoutOptions, opts)
+	options, err := newLogoutRequest(s.logoutOptions, opts)
 	if err != nil {
-		s.log.Error("auth0: LogoutHandler has unusable options and answers every request with an error", "err", err)
+		s.exit.logger().Error("auth0: LogoutHandler has unusable options and answers every request with an error", "err", err)
 		return s.handler("logout", func(http.ResponseWriter, *http.Request) error { return refusal.Misconfigured.Wrap(err) })
 	}
 	return s.handler("logout", func(w http.ResponseWriter, r *http.Request) error { return s.logout(w, r, options) })
@@ -131,128 +121,6 @@ func (s *Strategy) ready() error {
 		return refusal.Misconfigured.Because("this Strategy was not made by New")
 	}
 	return nil
-}
-
-// AuthCodeURL begins a login without HTTP: it returns the URL to send the
-// browser to and the transaction to keep for that browser, encrypted, until
-// [Strategy.Exchange] gets it back with the tenant's answer. It is meant for
-// programs that do not use net/http.
-func (s *Strategy) AuthCodeURL(ctx context.Context, opts ...LoginOption) (authURL, transaction string, err error) {
-	authURL, transaction, err = s.authCodeURL(ctx, opts)
-	if err != nil {
-		return "", "", asError("login", err)
-	}
-	return authURL, transaction, nil
-}
-
-func (s *Strategy) authCodeURL(ctx context.Context, opts []LoginOption) (authURL, transaction string, err error) {
-	if err := s.ready(); err != nil {
-		return "", "", err
-	}
-	a, err := s.loginRequest(opts)
-	if err != nil {
-		return "", "", err
-	}
-	if err := s.flow.CheckPlain(a); err != nil {
-		return "", "", err
-	}
-	return s.beginSealed(ctx, s.placeOf(s.site.All()[0], a), a)
-}
-
-// beginSealed begins a login that something else than [Strategy.CallbackHandler]
-// completes.
-func (s *Strategy) beginSealed(ctx context.Context, at login.Place, a *authrequest.Request) (authURL, transaction string, err error) {
-	authURL, t, err := s.flow.Begin(ctx, at, a)
-	if err != nil {
-		return "", "", err
-	}
-	transaction, err = s.transactions.Seal(t)
-	return authURL, transaction, err
-}
-
-// Exchange completes a login that [Strategy.AuthCodeURL] has begun. Answer is
-// what the tenant has sent to the callback, as query or as form. The caller
-// must forget the transaction, whatever the outcome: it is good for one answer.
-func (s *Strategy) Exchange(ctx context.Context, transaction string, answer url.Values) (*Login, error) {
-	l, err := s.exchangeSealed(ctx, transaction, answer)
-	if err != nil {
-		return nil, asError("callback", err)
-	}
-	return l, nil
-}
-
-func (s *Strategy) exchangeSealed(ctx context.Context, sealed string, values url.Values) (*Login, error) {
-	t, a, err := s.openSealed(sealed, values, s.config.ResponseType)
-	if err != nil {
-		return nil, err
-	}
-	l, err := s.complete(ctx, t, a)
-	if err != nil {
-		return nil, failedLogin(t, err)
-	}
-	return l, nil
-}
-
-// complete makes a login of an answer that a program has brought.
-func (s *Strategy) complete(ctx context.Context, t *login.Transaction, a login.Answer) (*Login, error) {
-	pending, err := s.flow.Prepare(ctx, t, a)
-	if err != nil {
-		return nil, err
-	}
-	got, err := pending.Complete(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return s.newLogin(t, got), nil
-}
-
-// openSealed finds out which login an answer belongs to.
-func (s *Strategy) openSealed(sealed string, values url.Values, types ...string) (*login.Transaction, login.Answer, error) {
-	if err := s.ready(); err != nil {
-		return nil, login.Answer{}, err
-	}
-	a, err := login.ParseAnswer(values)
-	if err != nil {
-		return nil, login.Answer{}, err
-	}
-	t, err := s.transactions.Open(sealed, a.State, types...)
-	return t, a, err
-}
-
-// A Login is a login that was completed and verified.
-type Login struct {
-	User User
-	// ReturnTo is where the browser goes next. AfterLogin may change it.
-	ReturnTo string
-	// AppState is what WithAppState was given, nil without it.
-	AppState json.RawMessage
-	// Data begins as the data of the session of the same user that is replaced,
-	// if there is one. AfterLogin may change it; see [Session].
-	Data map[string]string
-
-	identity secret.Box[idtoken.Identity]
-	token    secret.Box[*oauth2.Token]
-	scope    string // that was asked for
-	audience string
-	recovery secret.Text
-	replaces string   // id of the session that the browser had when the login began
-	cookies  []string // names of that session's cookies
-	// continued is of a refresh that needed a second factor.
-	continued secret.Box[provider.TokenResponse]
-}
-
-// Token returns the access token and, if there is one, the refresh token. With
-// the response type id_token there is neither, and Token returns nil.
-func (l *Login) Token() *oauth2.Token {
-	if l.token.IsEmpty() {
-		return nil // somebody else has made it, for a test of AfterLogin say
-	}
-	return l.token.Reveal()
-}
-
-// Format hides the tokens from every verb of package fmt.
-func (l *Login) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "auth0.Login(%q)", l.User.Subject)
 }
 
 // login is the Authentication Request of OpenID Connect Core 1.0, Section
@@ -284,7 +152,7 @@ func (s *Strategy) login(w http.ResponseWriter, r *http.Request, opts []LoginOpt
 		browser.Redirect(w, target, http.StatusSeeOther)
 		return nil
 	}
-	authURL, t, err := s.flow.Begin(r.Context(), s.placeOf(base, a), a)
+	authURL, t, err := s.app.flow.Begin(r.Context(), s.placeOf(base, a), a)
 	if err != nil {
 		return err
 	}
@@ -300,34 +168,19 @@ func (s *Strategy) login(w http.ResponseWriter, r *http.Request, opts []LoginOpt
 	return nil
 }
 
-// loginRequest applies the options of one login over those of every login.
-func (s *Strategy) loginRequest(layers ...[]LoginOption) (*authrequest.Request, error) {
-	a, err := newLoginRequest(s.config.LoginOptions, slices.Concat(layers...))
-	if err != nil {
-		return nil, refusal.LoginOption.Wrap(err)
-	}
-	return a, nil
-}
-
 // pageRequest is loginRequest for a login that ends at the callback.
 func (s *Strategy) pageRequest(layers ...[]LoginOption) (*authrequest.Request, error) {
-	a, err := s.loginRequest(layers...)
+	a, err := s.app.loginRequest(layers...)
 	if err != nil {
 		return nil, err
 	}
-	return a, s.flow.CheckPage(a)
+	return a, s.app.flow.CheckPage(a)
 }
 
 // linkOptions reads the parameters of the login route.
 func (s *Strategy) linkOptions(query url.Values) []LoginOption {
-	links := authrequest.Links{
-		Organizations: s.config.AcceptOrganizationLinks, Organization: s.organization, Params: s.config.ForwardParams, Known: s.connections.CouldBe,
-		Ignored: func(name string, why error) {
-			s.log.Debug("auth0: login: parameter ignored", "name", name, "err", why)
-		},
-	}
 	var opts []LoginOption
-	for _, o := range links.Options(query) {
+	for _, o := range s.links.Options(query) {
 		opts = append(opts, loginOption(o))
 	}
 	return opts
@@ -357,27 +210,27 @@ func (s *Strategy) callback(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	t, err := s.findTransaction(r, a.State, s.config.ResponseType)
+	t, err := s.findTransaction(r, a.State, s.app.flow.ResponseType)
 	if err != nil {
 		return s.withoutTransaction(w, r, a, err)
 	}
 	// Without the provider's metadata, or credentials of our own, nothing has been
 	// used up yet: the transaction stays, and loading the page again can succeed.
-	pending, err := s.flow.Prepare(r.Context(), t, a)
+	pending, err := s.app.flow.Prepare(r.Context(), t, a)
 	if err != nil {
 		return failedLogin(t, err)
 	}
-	s.transactions.Drop(w, s.visits.Jar(r), t) // single use, whatever comes of it
+	s.app.transactions.Drop(w, s.visits.Jar(r), t) // single use, whatever comes of it
 	got, err := pending.Complete(r.Context())
 	var l *Login
 	if err == nil {
-		l = s.newLogin(t, got)
+		l = s.app.newLogin(t, got)
 		err = s.enter(w, r, l)
 	}
 	switch {
 	case t.Silent && isSilentRefusal(err):
 		s.log.Info("auth0: a silent login was refused", "err", err)
-		browser.Redirect(w, s.returnPath(t), http.StatusSeeOther)
+		browser.Redirect(w, s.app.returnPath(t), http.StatusSeeOther)
 	case t.Popup != nil:
 		s.answerPopup(w, r, t, l, failedLogin(t, err))
 	case err != nil:
@@ -401,28 +254,6 @@ func (s *Strategy) enter(w http.ResponseWriter, r *http.Request, l *Login) error
 	return nil
 }
 
-// newLogin is the last step of all that end in a login.
-func (s *Strategy) newLogin(t *login.Transaction, got login.Result) *Login {
-	id := *got.Identity
-	return &Login{
-		User:     newUser(id.Claims.Issuer, id.Claims.Subject, id.Kept(s.config.KeepClaim)),
-		ReturnTo: s.returnPath(t),
-		AppState: t.AppState,
-		identity: secret.Of(id),
-		token:    secret.Of(got.Token),
-		scope:    t.Scope,
-		audience: t.Audience,
-		replaces: t.Session,
-		cookies:  s.transactions.SessionCookies(t),
-	}
-}
-
-// returnPath is the return URL of a transaction, or the default of its site if
-// there was no room for it.
-func (s *Strategy) returnPath(t *login.Transaction) string {
-	return cmp.Or(t.ReturnTo, s.site.CallbackHome(t.RedirectURI))
-}
-
 // withoutTransaction is for callbacks that belong to no login of this browser.
 // With a session that is the back button, a reload, or a tab that was restored,
 // and nothing is wrong. Otherwise a page says so: beginning anew by ourselves
@@ -442,13 +273,6 @@ func (s *Strategy) withoutTransaction(w http.ResponseWriter, r *http.Request, a 
 	return nil
 }
 
-func (s *Strategy) endpoints(ctx context.Context) (discovery.Metadata, error) {
-	if err := s.ready(); err != nil {
-		return discovery.Metadata{}, err
-	}
-	return s.application.Endpoints(ctx)
-}
-
 // keepTransaction hands a transaction to the browser. It notes the session that the
 // browser has, which the login ends.
 func (s *Strategy) keepTransaction(w http.ResponseWriter, r *http.Request, t *login.Transaction) error {
@@ -456,30 +280,20 @@ func (s *Strategy) keepTransaction(w http.ResponseWriter, r *http.Request, t *lo
 	if record, err := s.visits.Record(r); err == nil {
 		t.Session, t.Parts = record.ID, len(s.cookies.Session.Names(jar))
 	}
-	return s.transactions.Keep(w, jar, t)
+	return s.app.transactions.Keep(w, jar, t)
 }
 
 // findTransaction returns the transaction of a callback.
 func (s *Strategy) findTransaction(r *http.Request, state, responseType string) (*login.Transaction, error) {
-	t, err := s.transactions.Find(s.visits.Jar(r), state, responseType)
+	t, err := s.app.transactions.Find(s.visits.Jar(r), state, responseType)
 	if err != nil {
 		return nil, err
 	}
 	return t, s.site.CheckHost(r, t.RedirectURI)
 }
 
-// failedLogin adds to an error what it interrupted.
-func failedLogin(t *login.Transaction, err error) error {
-	if err == nil {
-		return nil
-	}
-	e := asError("callback", err)
-	e.ReturnTo, e.AppState = t.ReturnTo, t.AppState
-	return e
-}
-
 func (s *Strategy) callbackMethod() string {
-	if s.config.ResponseMode == "form_post" {
+	if s.app.flow.ResponseMode == "form_post" {
 		return http.MethodPost
 	}
 	return http.MethodGet
@@ -502,15 +316,30 @@ func (s *Strategy) receiveAnswer(w http.ResponseWriter, r *http.Request) (login.
 	return login.ParseAnswer(form)
 }
 
-// organizationHook returns Config.CheckOrganization with its errors as refusals.
-func organizationHook(check func(context.Context, string) error) func(context.Context, string) error {
-	if check == nil {
-		return nil
-	}
-	return func(ctx context.Context, orgID string) error {
-		if err := check(ctx, orgID); err != nil {
-			return hookError(err, refusal.AfterLogin, outageError)
+// SendLink sends a link by e-mail that logs in, and keeps the login for this
+// browser: the link must be opened in it, and leads to
+// [Strategy.CallbackHandler]. Options are those of a login in the browser. Of
+// to, Scopes and Audience are left out. SendLink must be called before the first
+// byte of the response is written.
+func (s *Strategy) SendLink(w http.ResponseWriter, r *http.Request, to PasswordlessLogin, opts ...LoginOption) error {
+	_, err := op("login", s, func() (struct{}, error) {
+		if err := to.checkLink(); err != nil {
+			return struct{}{}, err
 		}
-		return nil
-	}
+		base, err := s.site.Of(r)
+		if err != nil {
+			return struct{}{}, err
+		}
+		a, err := s.pageRequest(opts)
+		if err != nil {
+			return struct{}{}, err
+		}
+		request, t := s.app.flow.Authentication(s.placeOf(base, a), a)
+		// First the cookie: a link without it is of no use to anybody.
+		if err := s.keepTransaction(w, r, t); err != nil {
+			return struct{}{}, err
+		}
+		return struct{}{}, s.app.sendLink(r.Context(), to, request)
+	})
+	return err
 }

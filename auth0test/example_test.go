@@ -73,7 +73,7 @@ func ExampleTenant_EditAccessToken() {
 		if err != nil {
 			t.Fatalf("%v", err)
 		}
-		token, err := strategy.ClientCredentials(auth0.ClientCredentials{Audience: auth0test.Audience}).Token()
+		token, err := strategy.Application().ClientCredentials(auth0.ClientCredentials{Audience: auth0test.Audience}).Token()
 		if err != nil {
 			t.Fatalf("%v", err)
 		}

@@ -52,7 +52,7 @@ func newEnv(t testing.TB) *env {
 // fresh returns the API with a source that has no token in its cache.
 func (e *env) fresh() *management.API {
 	e.t.Helper()
-	source := must(auth0.New(e.cfg)).ClientCredentials(auth0.ClientCredentials{Audience: apiAudience})
+	source := must(auth0.New(e.cfg)).Application().ClientCredentials(auth0.ClientCredentials{Audience: apiAudience})
 	return must(management.New(tenantHost, source, management.WithHTTPClient(e.cfg.HTTPClient)))
 }
 

@@ -28,7 +28,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	api, err := management.New(domain, strategy.ClientCredentials(auth0.ClientCredentials{Audience: audience}))
+	api, err := management.New(domain, strategy.Application().ClientCredentials(auth0.ClientCredentials{Audience: audience}))
 	if err != nil {
 		log.Fatal(err)
 	}

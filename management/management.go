@@ -6,7 +6,7 @@
 // with the identifier https://DOMAIN/api/v2/. An application gets them with its own
 // credentials from Strategy.ClientCredentials of package auth0:
 //
-//	source := strategy.ClientCredentials(auth0.ClientCredentials{Audience: "https://acme.eu.auth0.com/api/v2/"})
+//	source := strategy.Application().ClientCredentials(auth0.ClientCredentials{Audience: "https://acme.eu.auth0.com/api/v2/"})
 //	api, err := management.New("acme.eu.auth0.com", source)
 //
 // The API rejects tokens that a custom domain issued. A program whose application

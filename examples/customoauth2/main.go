@@ -67,7 +67,7 @@ func run(port string) error {
 	if err != nil {
 		return err
 	}
-	source := strategy.ClientCredentials(auth0.ClientCredentials{Audience: tenant.URL() + "api/v2/"})
+	source := strategy.Application().ClientCredentials(auth0.ClientCredentials{Audience: tenant.URL() + "api/v2/"})
 	api, err := management.New(tenant.URL(), source)
 	if err != nil {
 		return err

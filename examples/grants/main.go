@@ -72,27 +72,27 @@ func run(ctx context.Context, strategy *auth0.Strategy, in *bufio.Reader) error 
 	}
 	fmt.Printf("Password        %s\n", login.User.Email)
 
-	user, err := strategy.UserInfo(ctx, login.Token(), login.User.Subject)
+	user, err := strategy.Application().UserInfo(ctx, login.Token(), login.User.Subject)
 	if err != nil {
 		return err
 	}
 	fmt.Printf("Userinfo        %s, %s\n", user.Name, user.Subject)
 
 	// The source keeps the token; give it to oauth2.NewClient.
-	own, err := strategy.ClientCredentials(auth0.ClientCredentials{Audience: auth0test.Audience}).Token()
+	own, err := strategy.Application().ClientCredentials(auth0.ClientCredentials{Audience: auth0test.Audience}).Token()
 	if err != nil {
 		return err
 	}
 	show("Own token", own)
 
 	old := auth0.TokenExchange{SubjectToken: "old-session-of-ada", SubjectTokenType: oldTokens, Audience: auth0test.Audience}
-	exchanged, err := strategy.ExchangeToken(ctx, old)
+	exchanged, err := strategy.Application().ExchangeToken(ctx, old)
 	if err != nil {
 		return err
 	}
 	show("Exchanged", exchanged)
 
-	behalf, err := strategy.ExchangeToken(ctx, auth0.TokenExchange{SubjectToken: exchanged.AccessToken, Audience: billing})
+	behalf, err := strategy.Application().ExchangeToken(ctx, auth0.TokenExchange{SubjectToken: exchanged.AccessToken, Audience: billing})
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func run(ctx context.Context, strategy *auth0.Strategy, in *bufio.Reader) error 
 // logIn is what the form of an old application does, with a second page if the
 // tenant asks for a second factor.
 func logIn(ctx context.Context, strategy *auth0.Strategy, in *bufio.Reader) (*auth0.Login, error) {
-	login, err := strategy.LoginWithPassword(ctx, auth0.PasswordLogin{
+	login, err := strategy.Application().LoginWithPassword(ctx, auth0.PasswordLogin{
 		Username: "mia@acme.example", Password: "correct horse", Connection: connection,
 	})
 	var refused *auth0.Error

@@ -82,7 +82,7 @@ People  ada@acme.example and bob@acme.example, password "correct horse", or anyb
 type app struct {
 	strategy *auth0.Strategy
 	api      *auth0.API
-	secure   bool
+	base     string // where browsers reach this program
 }
 
 func newApp(cfg auth0.Config) (http.Handler, error) {
@@ -91,11 +91,11 @@ func newApp(cfg auth0.Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	api, err := auth0.NewAPI(auth0.APIConfig{Domain: cfg.Domain, Audience: cfg.Audience, Keys: strategy.KeySet()})
+	api, err := auth0.NewAPI(auth0.APIConfig{Domain: cfg.Domain, Audience: cfg.Audience, Keys: strategy.Application().KeySet()})
 	if err != nil {
 		return nil, err
 	}
-	a := app{strategy, api, strings.HasPrefix(cfg.BaseURL, "https://")}
+	a := app{strategy, api, cfg.BaseURL}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { show(w, http.StatusOK, "home.html", "") })
 	mux.HandleFunc("GET /login", a.login)
@@ -127,7 +127,7 @@ func show(w http.ResponseWriter, status int, page, problem string) {
 
 // login leaves for the tenant, which leads back to /callback.
 func (a app) login(w http.ResponseWriter, r *http.Request) {
-	authURL, transaction, err := a.strategy.ImplicitURL(r.Context(), r.FormValue("response_type"), "/callback")
+	authURL, transaction, err := a.strategy.Application().ImplicitURL(r.Context(), r.FormValue("response_type"), a.base+"/callback")
 	if err != nil {
 		slog.Warn("login", "err", err)
 		status, text := problem(err)
@@ -143,12 +143,12 @@ func (a app) login(w http.ResponseWriter, r *http.Request) {
 func (a app) keep(w http.ResponseWriter, transaction string, seconds int) {
 	http.SetCookie(w, &http.Cookie{
 		Name: a.cookie(), Value: transaction, Path: "/", MaxAge: seconds,
-		HttpOnly: true, Secure: a.secure, SameSite: http.SameSiteLaxMode,
+		HttpOnly: true, Secure: strings.HasPrefix(a.base, "https://"), SameSite: http.SameSiteLaxMode,
 	})
 }
 
 func (a app) cookie() string {
-	if a.secure {
+	if strings.HasPrefix(a.base, "https://") {
 		return "__Host-implicit"
 	}
 	return "implicit"
@@ -185,7 +185,7 @@ func (a app) check(w http.ResponseWriter, r *http.Request) (answer, error) {
 	if c, err := r.Cookie(a.cookie()); err == nil {
 		transaction = c.Value
 	}
-	grant, err := a.strategy.VerifyImplicit(r.Context(), transaction, r.PostForm)
+	grant, err := a.strategy.Application().VerifyImplicit(r.Context(), transaction, r.PostForm)
 	if err != nil {
 		return answer{}, err
 	}

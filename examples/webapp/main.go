@@ -123,7 +123,7 @@ func newAPI(cfg auth0.Config, strategy *auth0.Strategy) (http.Handler, error) {
 		slog.Warn("AUTH0_AUDIENCE is not set: the API has only its open part")
 		return mux, nil
 	}
-	api, err := auth0.NewAPI(auth0.APIConfig{Domain: cfg.Domain, Audience: cfg.Audience, Keys: strategy.KeySet()})
+	api, err := auth0.NewAPI(auth0.APIConfig{Domain: cfg.Domain, Audience: cfg.Audience, Keys: strategy.Application().KeySet()})
 	if err != nil {
 		return nil, err
 	}

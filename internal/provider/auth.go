@@ -321,6 +321,11 @@ const (
 // ErrNoEndpoint: the tenant does not have what was asked for.
 var ErrNoEndpoint = errors.New("the tenant does not advertise this endpoint")
 
+// Beside returns the URL of an endpoint of Auth0 that no standard names.
+func (a *Client) Beside(path string) string {
+	return strings.TrimSuffix(a.Tenant.Issuer, "/") + "/" + path
+}
+
 // Endpoints returns the tenant's endpoints. With mutual TLS, a tenant that does not
 // publish an alias for the token endpoint is an error here: it is better to know
 // before somebody has typed a password, and before a code is used up.

@@ -6,6 +6,7 @@ package site
 
 import (
 	"cmp"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -140,6 +141,9 @@ func trustedProxies(prefixes []netip.Prefix, mistake func(field, format string, 
 	return known
 }
 
+// Log returns the log of the application.
+func (s *Site) Log() *slog.Logger { return s.log }
+
 // All returns the base URLs. The first one is where links without a request begin.
 func (s *Site) All() []browser.Base { return s.bases.List }
 
@@ -191,14 +195,48 @@ func (s *Site) Clean(base browser.Base, target string) (string, bool) {
 	return s.Paths.Clean(base.Origin, target)
 }
 
-// CallbackHome returns home for a login with a redirect URI.
-func (s *Site) CallbackHome(redirectURI string) string {
+// Elsewhere returns the site of an application without a base URL. It may send a
+// browser to paths of the redirect URI's own origin.
+func Elsewhere(log *slog.Logger) *Site { return &Site{home: "/", log: log} }
+
+// ReturnFor returns a target to which a browser may be sent after a login with a
+// redirect URI: the given one, or home.
+func (s *Site) ReturnFor(redirectURI, target string) string {
+	return s.ReturnTo(s.baseOf(redirectURI), target)
+}
+
+func (s *Site) baseOf(uri string) browser.Base {
 	for _, base := range s.bases.List {
-		if redirectURI == base.URL(s.Callback) {
-			return s.Home(base)
+		if strings.HasPrefix(uri, base.Origin+"/") {
+			return base
 		}
 	}
-	return s.Home(s.bases.List[0])
+	if len(s.bases.List) > 0 {
+		return s.bases.List[0]
+	}
+	origin, err := discovery.Origin(uri)
+	if err != nil {
+		origin = "https://invalid" // so that only a path is clean
+	}
+	return browser.Base{Origin: origin}
+}
+
+// CheckRedirectURI refuses a redirect URI that the tenant's answer must not go to. An
+// application with base URLs gets answers below them only.
+func (s *Site) CheckRedirectURI(uri string) error {
+	u, err := url.Parse(uri)
+	switch {
+	case err != nil || u.Scheme == "" || strings.Contains(uri, "#") || !syntax.CleanText(uri):
+		return fmt.Errorf("the redirect URI %.100q is not an absolute URI without a fragment", uri)
+	case len(s.bases.List) > 0 && !slices.ContainsFunc(s.bases.List, func(base browser.Base) bool { return strings.HasPrefix(uri, base.String()+"/") }):
+		return fmt.Errorf("the redirect URI %.100q is not below Config.BaseURL or one of Config.BaseURLs", uri)
+	}
+	return nil
+}
+
+// IsCallback reports whether a URI is the one of the callback route.
+func (s *Site) IsCallback(uri string) bool {
+	return slices.ContainsFunc(s.bases.List, func(base browser.Base) bool { return uri == base.URL(s.Callback) })
 }
 
 // CheckHost refuses an answer to a login that was begun at another base URL.

@@ -37,6 +37,7 @@ func Must[T any](v T, err error) T {
 const (
 	TenantHost   = "acme.auth0.example"
 	AppURL       = "https://app.example"
+	CallbackURL  = AppURL + "/auth/callback"
 	ClientID     = "client-of-the-tests"
 	Audience     = "https://api.example/"
 	CookieSecret = "0123456789abcdef-cookie-secret-of-the-tests"

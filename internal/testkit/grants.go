@@ -90,7 +90,7 @@ func (e *Env) LoginWithPassword(edit ...func(*auth0.PasswordLogin)) (*auth0.Logi
 	for _, f := range edit {
 		f(&p)
 	}
-	return e.Strategy.LoginWithPassword(context.Background(), p)
+	return e.Strategy.Application().LoginWithPassword(context.Background(), p)
 }
 
 // BeginMFA begins a login that needs a second factor.

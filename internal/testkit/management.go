@@ -25,7 +25,7 @@ var WriteScopes = []string{"read:connections", "read:connections_options", "crea
 // Management returns the Management API with the credentials of the application.
 func (e *Env) Management() *management.API {
 	e.T.Helper()
-	source := e.Strategy.ClientCredentials(auth0.ClientCredentials{Audience: "https://" + TenantHost + "/api/v2/"})
+	source := e.Strategy.Application().ClientCredentials(auth0.ClientCredentials{Audience: "https://" + TenantHost + "/api/v2/"})
 	api, err := management.New(TenantHost, source, management.WithHTTPClient(e.Config.HTTPClient))
 	if err != nil {
 		e.T.Fatal(err)

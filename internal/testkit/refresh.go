@@ -200,6 +200,6 @@ func (b *Browser) Request(target string) *http.Request {
 
 // FreshKeys has the keys fetched if they are due.
 func (e *Env) FreshKeys() {
-	e.Strategy.KeySet().Warm(e.T.Context())
+	e.Strategy.Application().KeySet().Warm(e.T.Context())
 	synctest.Wait()
 }

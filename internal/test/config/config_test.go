@@ -383,13 +383,13 @@ func TestKeysOfAnotherDomain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := auth0.NewAPI(auth0.APIConfig{Domain: "other.auth0.com", Audience: "x", Keys: s.KeySet()}); err == nil || !strings.Contains(err.Error(), "APIConfig.Keys ") {
+	if _, err := auth0.NewAPI(auth0.APIConfig{Domain: "other.auth0.com", Audience: "x", Keys: s.Application().KeySet()}); err == nil || !strings.Contains(err.Error(), "APIConfig.Keys ") {
 		t.Errorf("keys of another domain: %v", err)
 	}
 	if _, err := auth0.NewAPI(auth0.APIConfig{Domain: "acme.eu.auth0.com", Audience: "x", Keys: &auth0.KeySet{}}); err == nil {
 		t.Error("keys of nobody are taken")
 	}
-	if _, err := auth0.NewAPI(auth0.APIConfig{Domain: "ACME.eu.auth0.com", Audience: "x", Keys: s.KeySet()}); err != nil {
+	if _, err := auth0.NewAPI(auth0.APIConfig{Domain: "ACME.eu.auth0.com", Audience: "x", Keys: s.Application().KeySet()}); err != nil {
 		t.Errorf("own keys: %v", err)
 	}
 }

@@ -279,7 +279,7 @@ func TestClientAuthenticationRefused(t *testing.T) {
 			if resp.Status != http.StatusBadGateway || len(resp.Header.Values("Set-Cookie")) != 0 || resp.Header.Get("Location") != "" {
 				t.Errorf("PAR: %d, %v", resp.Status, resp.Header)
 			}
-			_, _, err := e.Strategy.AuthCodeURL(t.Context())
+			_, _, err := e.Strategy.Application().AuthCodeURL(t.Context(), testkit.CallbackURL)
 			if got, ok := errors.AsType[*auth0.Error](err); !ok || got.Op != "login" || got.Status != 502 || got.Reason != "tenant_answer" || got.TenantStatus != 401 || got.Code != code {
 				t.Errorf("PAR: %#v", err)
 			}
@@ -380,7 +380,7 @@ func TestClientAuthenticationRotates(t *testing.T) {
 		}
 		requests := len(p.All("/oauth/par"))
 		resp := e.Browser().Page("/auth/login")
-		_, _, err := e.Strategy.AuthCodeURL(t.Context())
+		_, _, err := e.Strategy.Application().AuthCodeURL(t.Context(), testkit.CallbackURL)
 		got, _ := errors.AsType[*auth0.Error](err)
 		if got == nil || resp.Status != step.status || got.Status != step.status || got.Reason != step.reason || !strings.Contains(err.Error(), step.answer) || step.err != nil && !errors.Is(err, step.err) {
 			t.Errorf("%s: %d, %v", step.why, resp.Status, err)
@@ -399,7 +399,7 @@ func TestClientAuthenticationRotates(t *testing.T) {
 	fault.Store(&err)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err := e.Strategy.AuthCodeURL(ctx); err.(*auth0.Error).Reason != "canceled" {
+	if _, _, err := e.Strategy.Application().AuthCodeURL(ctx, testkit.CallbackURL); err.(*auth0.Error).Reason != "canceled" {
 		t.Errorf("canceled: %v", err)
 	}
 }
@@ -465,17 +465,17 @@ func TestCredentialsFailInTheCallback(t *testing.T) {
 			}
 
 			// The same without HTTP.
-			authURL, transaction, err := e.Strategy.AuthCodeURL(t.Context())
+			authURL, transaction, err := e.Strategy.Application().AuthCodeURL(t.Context(), testkit.CallbackURL)
 			if err != nil {
 				t.Fatal(err)
 			}
 			answer = b.AtTenant(testkit.Must(url.Parse(authURL)))
-			_, err = e.Strategy.Exchange(t.Context(), transaction, answer.Query())
+			_, err = e.Strategy.Application().Exchange(t.Context(), transaction, answer.Query())
 			if got := e.ExpectError(err, err); got.Status != tt.status || got.Op != "callback" {
 				t.Errorf("Exchange: %+v", got)
 			}
 			broken = false
-			if _, err := e.Strategy.Exchange(t.Context(), transaction, answer.Query()); err != nil {
+			if _, err := e.Strategy.Application().Exchange(t.Context(), transaction, answer.Query()); err != nil {
 				t.Errorf("Exchange: %v", err)
 			}
 		})
@@ -642,7 +642,7 @@ func TestES256Assertion(t *testing.T) {
 		c.ClientSecret, c.ClientAuthentication = "", auth0.PrivateKeyJWT(key, "ES256", "k")
 	})
 	for range 50 { // about every fourth has a short half
-		e.Strategy.AuthCodeURL(t.Context())
+		e.Strategy.Application().AuthCodeURL(t.Context(), testkit.CallbackURL)
 	}
 	if len(p.All("/oauth/par")) != 50 {
 		t.Fatalf("%d requests", len(p.All("/oauth/par")))
@@ -669,7 +669,7 @@ func TestAssertionClock(t *testing.T) {
 			c.ClientSecret, c.ClientAuthentication = "", auth0.PrivateKeyJWT(testkit.ClientRSAKey(), "RS256", "")
 			c.Now = func() time.Time { return time.Unix(1_900_000_000, 5e8) }
 		})
-		e.Strategy.AuthCodeURL(t.Context())
+		e.Strategy.Application().AuthCodeURL(t.Context(), testkit.CallbackURL)
 		claims := testkit.Must(base64.RawURLEncoding.DecodeString(strings.Split(p.All("/oauth/par")[0].Form.Get("client_assertion"), ".")[1]))
 		if !strings.HasSuffix(string(claims), `"iat":1900000000,"exp":1900000060}`) {
 			t.Errorf("%s", claims)
@@ -853,7 +853,7 @@ func TestClientAuthenticationDoesNotPrint(t *testing.T) {
 			if resp.Status == 302 {
 				resp = b.Callback(b.AtTenant(resp.Location(t)))
 			}
-			_, _, err := e.Strategy.AuthCodeURL(t.Context())
+			_, _, err := e.Strategy.Application().AuthCodeURL(t.Context(), testkit.CallbackURL)
 			_, connectionsErr := e.Strategy.GetConnections(t.Context())
 			problems = append(problems, resp.Body, b.Page("/token?audience=x").Body, fmt.Sprintf("%v %+v %#v %v %#v", err, err, err, connectionsErr, connectionsErr))
 		}

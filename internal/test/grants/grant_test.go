@@ -310,7 +310,7 @@ func TestFactors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if m, err = e.Strategy.OpenMFA(sealed); err != nil {
+		if m, err = e.Strategy.Application().OpenMFA(sealed); err != nil {
 			t.Fatal(err)
 		}
 		return m
@@ -419,17 +419,17 @@ func TestFactorRefusals(t *testing.T) {
 		}
 	}
 	for what, text := range map[string]string{"empty": "", "cut": sealed[:len(sealed)-4], "of something else": "v1.AAAA"} {
-		_, err := e.Strategy.OpenMFA(text)
+		_, err := e.Strategy.Application().OpenMFA(text)
 		expired(what, err)
 	}
-	_, err = testkit.SignedInForGrants(t, func(c *auth0.Config) { c.Domain, c.HTTPClient = "other.example", nil }).Strategy.OpenMFA(sealed)
+	_, err = testkit.SignedInForGrants(t, func(c *auth0.Config) { c.Domain, c.HTTPClient = "other.example", nil }).Strategy.Application().OpenMFA(sealed)
 	expired("of another tenant", err)
 	now.Add(5*60 - 1)
-	if _, err := e.Strategy.OpenMFA(sealed); err != nil {
+	if _, err := e.Strategy.Application().OpenMFA(sealed); err != nil {
 		t.Error(err)
 	}
 	now.Add(1)
-	_, err = e.Strategy.OpenMFA(sealed)
+	_, err = e.Strategy.Application().OpenMFA(sealed)
 	expired("late", err)
 
 	for _, tt := range []struct {
@@ -552,22 +552,22 @@ func TestPasswordless(t *testing.T) {
 	e := testkit.SignedInForGrants(t)
 	ctx := t.Context()
 	for _, to := range []auth0.PasswordlessLogin{{Email: "new@acme.example"}, {PhoneNumber: "+15555550199"}} {
-		if err := e.Strategy.SendCode(ctx, to); err != nil {
+		if err := e.Strategy.Application().SendCode(ctx, to); err != nil {
 			t.Fatal(err)
 		}
 		code, link := e.Tenant.Mail(to.Email + to.PhoneNumber)
 		if len(code) != 6 || link != "" {
 			t.Fatalf("the tenant has sent %q, %q", code, link)
 		}
-		_, err := e.Strategy.LoginWithCode(ctx, to, "x")
+		_, err := e.Strategy.Application().LoginWithCode(ctx, to, "x")
 		e.ExpectError(err, auth0.ErrWrongCredentials)
-		_, err = e.Strategy.LoginWithCode(ctx, to, "")
+		_, err = e.Strategy.Application().LoginWithCode(ctx, to, "")
 		e.ExpectError(err, auth0.ErrWrongCredentials)
-		l, err := e.Strategy.LoginWithCode(ctx, to, code)
+		l, err := e.Strategy.Application().LoginWithCode(ctx, to, code)
 		if err != nil || l.User.Email != to.Email || l.User.Subject == "" {
 			t.Errorf("got %v, %v", l, err)
 		}
-		_, err = e.Strategy.LoginWithCode(ctx, to, code)
+		_, err = e.Strategy.Application().LoginWithCode(ctx, to, code)
 		e.ExpectError(err, auth0.ErrWrongCredentials)
 	}
 	for _, tt := range []struct {
@@ -579,18 +579,18 @@ func TestPasswordless(t *testing.T) {
 		{auth0.PasswordlessLogin{Email: "nobody"}, "bad_address", "bad.email"},
 		{auth0.PasswordlessLogin{PhoneNumber: "12"}, "bad_address", "bad.phone_number"},
 	} {
-		err := e.Strategy.SendCode(ctx, tt.to)
+		err := e.Strategy.Application().SendCode(ctx, tt.to)
 		if found := (*auth0.Error)(nil); !errors.As(err, &found) || found.Reason != tt.reason || found.Code != tt.code {
 			t.Errorf("%+v: got %v", tt.to, err)
 		}
-		if _, err := e.Strategy.LoginWithCode(ctx, tt.to, "1"); err == nil {
+		if _, err := e.Strategy.Application().LoginWithCode(ctx, tt.to, "1"); err == nil {
 			t.Errorf("%+v: a login", tt.to)
 		}
 	}
 	if err := e.Tenant.EditClient(testkit.ClientID, func(c *testkit.TenantClient) { c.Connections = []string{testkit.Realm} }); err != nil {
 		t.Fatal(err)
 	}
-	err := e.Strategy.SendCode(ctx, auth0.PasswordlessLogin{Email: "new@acme.example"})
+	err := e.Strategy.Application().SendCode(ctx, auth0.PasswordlessLogin{Email: "new@acme.example"})
 	if found := e.ExpectError(err, auth0.ErrGrantNotAllowed); found.Code != "bad.connection" {
 		t.Errorf("got %+v", found)
 	}
@@ -611,14 +611,14 @@ func TestPasswordless(t *testing.T) {
 			w.WriteHeader(tt.status)
 			fmt.Fprint(w, tt.body)
 		})
-		err := e.Strategy.SendCode(ctx, auth0.PasswordlessLogin{Email: "new@acme.example"})
+		err := e.Strategy.Application().SendCode(ctx, auth0.PasswordlessLogin{Email: "new@acme.example"})
 		if found := e.ExpectError(err, cmp.Or(tt.is, err)); found.Reason != tt.reason || found.TenantStatus != tt.status || found.Op != "login" {
 			t.Errorf("%s: got %+v", tt.body, found)
 		}
 	}
 	e.Tenant.Replace(testkit.PasswordlessEndpoint, nil)
 	e.Tenant.Fail(testkit.PasswordlessEndpoint, 429)
-	err = e.Strategy.SendCode(ctx, auth0.PasswordlessLogin{Email: "new@acme.example"})
+	err = e.Strategy.Application().SendCode(ctx, auth0.PasswordlessLogin{Email: "new@acme.example"})
 	if found := (*auth0.Error)(nil); !errors.As(err, &found) || found.RetryAfter == 0 {
 		t.Errorf("got %v", err)
 	}
@@ -670,14 +670,14 @@ func TestPasswordlessLink(t *testing.T) {
 func TestClientCredentials(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedInForGrants(t)
-	source := e.Strategy.ClientCredentials(auth0.ClientCredentials{Audience: testkit.Audience})
+	source := e.Strategy.Application().ClientCredentials(auth0.ClientCredentials{Audience: testkit.Audience})
 	e.Tenant.Delay(testkit.TokenEndpoint, 20*time.Millisecond)
 	var group sync.WaitGroup
 	tokens := make([]*oauth2.Token, 30)
 	for i := range tokens {
 		group.Go(func() {
 			if i%2 == 0 { // another source for the same
-				tokens[i], _ = e.Strategy.ClientCredentials(auth0.ClientCredentials{Audience: testkit.Audience}).Token()
+				tokens[i], _ = e.Strategy.Application().ClientCredentials(auth0.ClientCredentials{Audience: testkit.Audience}).Token()
 			} else {
 				tokens[i], _ = source.Token()
 			}
@@ -704,7 +704,7 @@ func TestClientCredentials(t *testing.T) {
 		{auth0.ClientCredentials{Audience: testkit.Audience, Organization: "acme-eu"}, "acme-eu", "read:protected write:messages"},
 		{auth0.ClientCredentials{Audience: testkit.Audience, Scopes: []string{"read:protected"}}, "", "read:protected"},
 	} {
-		token, err := e.Strategy.ClientCredentials(tt.c).Token()
+		token, err := e.Strategy.Application().ClientCredentials(tt.c).Token()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -723,7 +723,7 @@ func TestClientCredentials(t *testing.T) {
 		{auth0.ClientCredentials{Audience: testkit.Audience, Scopes: []string{"write:things"}}, "grant_not_allowed"},
 		{auth0.ClientCredentials{Audience: testkit.Audience, Organization: "nope"}, "grant_not_allowed"},
 	} {
-		source := e.Strategy.ClientCredentials(tt.c)
+		source := e.Strategy.Application().ClientCredentials(tt.c)
 		calls := e.Tenant.Calls(testkit.TokenEndpoint)
 		for range 3 {
 			token, err := source.Token()
@@ -742,7 +742,7 @@ func TestClientCredentialsRenewal(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := testkit.SignedInForGrants(t)
-		source := e.Strategy.ClientCredentials(auth0.ClientCredentials{Audience: testkit.Audience})
+		source := e.Strategy.Application().ClientCredentials(auth0.ClientCredentials{Audience: testkit.Audience})
 		get := func() *oauth2.Token {
 			t.Helper()
 			token, err := source.Token()
@@ -780,15 +780,15 @@ func TestExchangeToken(t *testing.T) {
 	e := testkit.SignedInForGrants(t)
 	ctx := t.Context()
 	legacy := auth0.TokenExchange{SubjectToken: "legacy-SECRET:ada@acme.example", SubjectTokenType: testkit.LegacyToken, Audience: testkit.Audience, Scopes: []string{"read:protected"}}
-	token, err := e.Strategy.ExchangeToken(ctx, legacy)
+	token, err := e.Strategy.Application().ExchangeToken(ctx, legacy)
 	if err != nil || token.Extra("issued_token_type") != "urn:ietf:params:oauth:token-type:access_token" || !token.Valid() {
 		t.Fatalf("got %v, %v", token, err)
 	}
 	legacy.Extra = url.Values{"user_profile": {"{}"}}
-	if _, err := e.Strategy.ExchangeToken(ctx, legacy); err != nil || e.Tenant.LastTokenRequest().Get("user_profile") != "{}" {
+	if _, err := e.Strategy.Application().ExchangeToken(ctx, legacy); err != nil || e.Tenant.LastTokenRequest().Get("user_profile") != "{}" {
 		t.Errorf("got %v", err)
 	}
-	l, err := e.Strategy.LoginWithToken(ctx, auth0.TokenExchange{SubjectToken: legacy.SubjectToken, SubjectTokenType: testkit.LegacyToken})
+	l, err := e.Strategy.Application().LoginWithToken(ctx, auth0.TokenExchange{SubjectToken: legacy.SubjectToken, SubjectTokenType: testkit.LegacyToken})
 	if err != nil || l.User.Email != "ada@acme.example" {
 		t.Errorf("got %v, %v", l, err)
 	}
@@ -797,34 +797,34 @@ func TestExchangeToken(t *testing.T) {
 	again := auth0.TokenExchange{SubjectToken: legacy.SubjectToken, SubjectTokenType: testkit.LegacyToken}
 	for _, name := range []string{"scope", "audience"} {
 		again.Extra = url.Values{name: {"x"}}
-		if _, err := e.Strategy.LoginWithToken(ctx, again); testkit.ReasonOf(err) != "invalid_request" {
+		if _, err := e.Strategy.Application().LoginWithToken(ctx, again); testkit.ReasonOf(err) != "invalid_request" {
 			t.Errorf("%s twice: %v", name, err)
 		}
 	}
 	again.Extra, again.Scopes = nil, []string{"email"}
-	if _, err := e.Strategy.LoginWithToken(ctx, again); err != nil || e.Tenant.LastTokenRequest().Get("scope") != "openid email" {
+	if _, err := e.Strategy.Application().LoginWithToken(ctx, again); err != nil || e.Tenant.LastTokenRequest().Get("scope") != "openid email" {
 		t.Errorf("got %v, scope %q", err, e.Tenant.LastTokenRequest().Get("scope"))
 	}
 	// A login to one organization is none to another.
 	again.Organization = "org_one"
 	e.Tenant.EditIDToken(testkit.Claim("org_id", "org_one"))
-	if l, err := e.Strategy.LoginWithToken(ctx, again); err != nil || l.User.OrgID != "org_one" {
+	if l, err := e.Strategy.Application().LoginWithToken(ctx, again); err != nil || l.User.OrgID != "org_one" {
 		t.Errorf("to an organization: %v, %v", l, err)
 	}
 	e.Tenant.EditIDToken(testkit.Claim("org_id", "org_other"))
-	if l, err := e.Strategy.LoginWithToken(ctx, again); testkit.ReasonOf(err) != "invalid_claim" {
+	if l, err := e.Strategy.Application().LoginWithToken(ctx, again); testkit.ReasonOf(err) != "invalid_claim" {
 		t.Errorf("to another organization: %v, %v", l, err)
 	}
 	e.Tenant.EditIDToken(nil)
 
 	// On behalf of: the API has got a token and needs one for another API.
 	behalf := auth0.TokenExchange{SubjectToken: token.AccessToken, Audience: testkit.NextAPI}
-	_, err = e.Strategy.ExchangeToken(ctx, behalf)
+	_, err = e.Strategy.Application().ExchangeToken(ctx, behalf)
 	e.ExpectError(err, auth0.ErrGrantNotAllowed)
 	if err := e.Tenant.EditClient(testkit.ClientID, func(c *testkit.TenantClient) { c.ResourceServer = testkit.Audience }); err != nil {
 		t.Fatal(err)
 	}
-	next, err := e.Strategy.ExchangeToken(ctx, behalf)
+	next, err := e.Strategy.Application().ExchangeToken(ctx, behalf)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -864,7 +864,7 @@ func TestExchangeToken(t *testing.T) {
 		"unknown API":     {auth0.TokenExchange{SubjectToken: token.AccessToken, Audience: "https://unknown.example"}, "authorization_denied"},
 		"second factor":   {auth0.TokenExchange{SubjectToken: "legacy-SECRET:" + testkit.MFAUser, SubjectTokenType: testkit.LegacyToken, Scopes: []string{"openid"}}, "mfa_required"},
 	} {
-		_, err := e.Strategy.ExchangeToken(ctx, tt.x)
+		_, err := e.Strategy.Application().ExchangeToken(ctx, tt.x)
 		var found *auth0.Error
 		if !errors.As(err, &found) || found.Reason != tt.reason || found.Op != "token" {
 			t.Errorf("%s: got %v", name, err)
@@ -882,7 +882,7 @@ func TestGrant(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedInForGrants(t)
 	ctx := t.Context()
-	token, err := e.Strategy.Grant(ctx, "client_credentials", url.Values{"audience": {testkit.Audience}})
+	token, err := e.Strategy.Application().Grant(ctx, "client_credentials", url.Values{"audience": {testkit.Audience}})
 	if err != nil || token.Extra("scope") != "read:protected write:messages" {
 		t.Fatalf("got %v, %v", token, err)
 	}
@@ -902,7 +902,7 @@ func TestGrant(t *testing.T) {
 		{"x", url.Values{"a": {"1", "2"}}},
 		{"x", url.Values{"": {"1"}}},
 	} {
-		_, err := e.Strategy.Grant(ctx, tt.grantType, tt.params)
+		_, err := e.Strategy.Application().Grant(ctx, tt.grantType, tt.params)
 		if found := (*auth0.Error)(nil); !errors.As(err, &found) || found.Reason != "invalid_request" {
 			t.Errorf("%q %v: got %v", tt.grantType, tt.params, err)
 		}
@@ -910,22 +910,22 @@ func TestGrant(t *testing.T) {
 	if e.Tenant.Calls(testkit.TokenEndpoint) != calls {
 		t.Error("a request was made that must not be")
 	}
-	_, err = e.Strategy.Grant(ctx, "urn:acme:unknown", nil)
+	_, err = e.Strategy.Application().Grant(ctx, "urn:acme:unknown", nil)
 	e.ExpectError(err, auth0.ErrGrantNotAllowed)
 	e.Tenant.EditTokenResponse(func(_ *int, body map[string]any) { body["token_type"] = "N_A" })
-	if token, err := e.Strategy.Grant(ctx, "client_credentials", url.Values{"audience": {testkit.Audience}}); err != nil || token.TokenType != "N_A" {
+	if token, err := e.Strategy.Application().Grant(ctx, "client_credentials", url.Values{"audience": {testkit.Audience}}); err != nil || token.TokenType != "N_A" {
 		t.Errorf("got %v, %v", token, err)
 	}
 	e.Tenant.Delay(testkit.TokenEndpoint, time.Minute)
 	short, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
 	defer cancel()
-	_, err = e.Strategy.Grant(short, "client_credentials", nil)
+	_, err = e.Strategy.Application().Grant(short, "client_credentials", nil)
 	if found := (*auth0.Error)(nil); !errors.As(err, &found) || found.Reason != "tenant_unavailable" {
 		t.Errorf("a deadline: got %v", err)
 	}
 	gone, leave := context.WithCancel(ctx)
 	leave()
-	_, err = e.Strategy.Grant(gone, "client_credentials", nil)
+	_, err = e.Strategy.Application().Grant(gone, "client_credentials", nil)
 	if found := (*auth0.Error)(nil); !errors.As(err, &found) || found.Reason != "canceled" {
 		t.Errorf("canceled: got %v", err)
 	}
@@ -940,7 +940,7 @@ func TestUserInfo(t *testing.T) {
 		t.Fatal(err)
 	}
 	sub := l.User.Subject
-	u, err := e.Strategy.UserInfo(ctx, l.Token(), sub)
+	u, err := e.Strategy.Application().UserInfo(ctx, l.Token(), sub)
 	if err != nil || u.Subject != sub || u.Issuer != "https://"+testkit.TenantHost+"/" || u.Email != "ada@acme.example" || !u.EmailVerified || u.Name != "Ada Lovelace" {
 		t.Errorf("got %+v, %v", u, err)
 	}
@@ -974,7 +974,7 @@ func TestUserInfo(t *testing.T) {
 			w.WriteHeader(tt.status)
 			fmt.Fprint(w, tt.body)
 		})
-		got, err := e.Strategy.UserInfo(ctx, l.Token(), sub)
+		got, err := e.Strategy.Application().UserInfo(ctx, l.Token(), sub)
 		if found := (*auth0.Error)(nil); !errors.As(err, &found) || found.Reason != tt.reason || found.Code != tt.cod || found.Op != "userinfo" || got.Subject != "" {
 			t.Errorf("%s: got %v", tt.name, err)
 		}
@@ -984,21 +984,21 @@ func TestUserInfo(t *testing.T) {
 			w.Header().Set("Content-Type", "application/json")
 			fmt.Fprintf(w, `{"sub":%q,"email_verified":%s,"name":7,"updated_at":1,"picture":{}}`, sub, verified)
 		})
-		u, err := e.Strategy.UserInfo(ctx, l.Token(), sub)
+		u, err := e.Strategy.Application().UserInfo(ctx, l.Token(), sub)
 		if err != nil || u.EmailVerified != want || u.Name != "" {
 			t.Errorf("%s: got %+v, %v", verified, u, err)
 		}
 	}
 	e.Tenant.Replace(testkit.UserInfoEndpoint, nil)
 	for _, token := range []*oauth2.Token{nil, {}} {
-		if _, err := e.Strategy.UserInfo(ctx, token, sub); err == nil {
+		if _, err := e.Strategy.Application().UserInfo(ctx, token, sub); err == nil {
 			t.Error("an answer without a token")
 		}
 	}
-	if _, err := e.Strategy.UserInfo(ctx, l.Token(), ""); err == nil {
+	if _, err := e.Strategy.Application().UserInfo(ctx, l.Token(), ""); err == nil {
 		t.Error("an answer about anybody")
 	}
-	if _, err := e.Strategy.UserInfo(ctx, &oauth2.Token{AccessToken: "guess"}, sub); err == nil {
+	if _, err := e.Strategy.Application().UserInfo(ctx, &oauth2.Token{AccessToken: "guess"}, sub); err == nil {
 		t.Error("an answer to a guess")
 	}
 }
@@ -1061,20 +1061,20 @@ func TestGrantsHideSecrets(t *testing.T) {
 	forbidden = append(forbidden, testkit.OneTimeCode)
 	keep(mfa().LoginWithRecoveryCode(ctx, testkit.RecoveryCode))
 	to := auth0.PasswordlessLogin{Email: "new@acme.example"}
-	show(e.Strategy.SendCode(ctx, to))
+	show(e.Strategy.Application().SendCode(ctx, to))
 	code, _ = e.Tenant.Mail(to.Email)
 	forbidden = append(forbidden, code)
-	keep(e.Strategy.LoginWithCode(ctx, to, code))
-	_, err = e.Strategy.ExchangeToken(ctx, x)
+	keep(e.Strategy.Application().LoginWithCode(ctx, to, code))
+	_, err = e.Strategy.Application().ExchangeToken(ctx, x)
 	show(err)
-	source := e.Strategy.ClientCredentials(auth0.ClientCredentials{Audience: testkit.Audience})
+	source := e.Strategy.Application().ClientCredentials(auth0.ClientCredentials{Audience: testkit.Audience})
 	token, err := source.Token()
 	if err != nil {
 		t.Fatal(err)
 	}
 	forbidden = append(forbidden, token.AccessToken)
 	show(source, e.Strategy)
-	_, err = e.Strategy.UserInfo(ctx, &oauth2.Token{AccessToken: "access-SECRET"}, "x")
+	_, err = e.Strategy.Application().UserInfo(ctx, &oauth2.Token{AccessToken: "access-SECRET"}, "x")
 	show(err)
 	forbidden = append(forbidden, "access-SECRET")
 	for _, status := range []int{400, 401, 403, 429, 500} {
@@ -1082,12 +1082,12 @@ func TestGrantsHideSecrets(t *testing.T) {
 			e.Tenant.Fail(endpoint, status)
 		}
 		keep(e.LoginWithPassword(func(p *auth0.PasswordLogin) { p.Password = password }))
-		show(e.Strategy.SendCode(ctx, to))
-		_, err = e.Strategy.ExchangeToken(ctx, x)
+		show(e.Strategy.Application().SendCode(ctx, to))
+		_, err = e.Strategy.Application().ExchangeToken(ctx, x)
 		show(err)
 		_, err = sms.SendChallenge(ctx, "")
 		show(err)
-		_, err = e.Strategy.UserInfo(ctx, &oauth2.Token{AccessToken: "access-SECRET"}, "x")
+		_, err = e.Strategy.Application().UserInfo(ctx, &oauth2.Token{AccessToken: "access-SECRET"}, "x")
 		show(err)
 	}
 	if len(forbidden) < 20 || seen.Len() < 5000 {

@@ -20,7 +20,7 @@ func TestRenew(t *testing.T) {
 		Renew(context.Context, time.Duration) (*oauth2.Token, error)
 	}
 	of := func(s *auth0.Strategy) renewer {
-		return s.ClientCredentials(auth0.ClientCredentials{Audience: "https://" + testkit.TenantHost + "/api/v2/"}).(renewer)
+		return s.Application().ClientCredentials(auth0.ClientCredentials{Audience: "https://" + testkit.TenantHost + "/api/v2/"}).(renewer)
 	}
 	synctest.Test(t, func(t *testing.T) {
 		e := testkit.SignedIn(t)

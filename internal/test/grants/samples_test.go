@@ -205,7 +205,7 @@ func sampledRefusals() []sampled {
 		{tokens + "client_credentials", "scope outside grant", own(testkit.Audience, "write:things"), nothing, false, 500, "access_denied", grantNotAllowed, 0, auth0.ErrGrantNotAllowed},
 		{tokens + "client_credentials", "M2M quota", own(testkit.Audience), func(e *testkit.Env) {
 			e.EditClient(func(c *testkit.TenantClient) { c.HourlyTokens = 1 })
-			e.Strategy.Grant(context.Background(), "client_credentials", url.Values{"audience": {testkit.Audience}})
+			e.Strategy.Application().Grant(context.Background(), "client_credentials", url.Values{"audience": {testkit.Audience}})
 		}, false, 503, "too_many_requests", "tenant_unavailable", time.Hour, auth0.ErrTenantUnavailable},
 		{"any Authentication API", "custom rate limit policy", password(), one, false, 503, "too_many_requests", "tenant_unavailable", time.Second, auth0.ErrTenantUnavailable},
 		{"any Authentication API", "custom rate limit policy", login(), one, false, 503, "too_many_requests", "tenant_unavailable", time.Second, auth0.ErrTenantUnavailable},
@@ -302,14 +302,14 @@ func inRealm(name string) func(*auth0.PasswordLogin) {
 
 func grant(kind string) func(*testkit.Env, *wire) func() error {
 	return func(e *testkit.Env, _ *wire) func() error {
-		return func() error { _, err := e.Strategy.Grant(e.T.Context(), kind, nil); return err }
+		return func() error { _, err := e.Strategy.Application().Grant(e.T.Context(), kind, nil); return err }
 	}
 }
 
 func own(audience string, scopes ...string) func(*testkit.Env, *wire) func() error {
 	return func(e *testkit.Env, _ *wire) func() error {
 		return func() error {
-			_, err := e.Strategy.ClientCredentials(auth0.ClientCredentials{Audience: audience, Scopes: scopes}).Token()
+			_, err := e.Strategy.Application().ClientCredentials(auth0.ClientCredentials{Audience: audience, Scopes: scopes}).Token()
 			return err
 		}
 	}
@@ -319,29 +319,29 @@ func own(audience string, scopes ...string) func(*testkit.Env, *wire) func() err
 func login(opts ...auth0.LoginOption) func(*testkit.Env, *wire) func() error {
 	return func(e *testkit.Env, w *wire) func() error {
 		return func() error {
-			authURL, transaction, err := e.Strategy.AuthCodeURL(e.T.Context(), opts...)
+			authURL, transaction, err := e.Strategy.Application().AuthCodeURL(e.T.Context(), testkit.CallbackURL, opts...)
 			if err != nil {
 				return err
 			}
 			answer := e.Browser().AtTenant(testkit.Must(url.Parse(authURL))).Query()
 			w.status = http.StatusFound
 			w.body = testkit.Must(json.Marshal(map[string]string{"error": answer.Get("error"), "error_description": answer.Get("error_description")}))
-			_, err = e.Strategy.Exchange(e.T.Context(), transaction, answer)
+			_, err = e.Strategy.Application().Exchange(e.T.Context(), transaction, answer)
 			return err
 		}
 	}
 }
 
 func reusedCode(e *testkit.Env, _ *wire) func() error {
-	authURL, transaction, err := e.Strategy.AuthCodeURL(e.T.Context())
+	authURL, transaction, err := e.Strategy.Application().AuthCodeURL(e.T.Context(), testkit.CallbackURL)
 	if err != nil {
 		e.T.Fatal(err)
 	}
 	answer := e.Browser().AtTenant(testkit.Must(url.Parse(authURL))).Query()
-	if _, err := e.Strategy.Exchange(e.T.Context(), transaction, answer); err != nil {
+	if _, err := e.Strategy.Application().Exchange(e.T.Context(), transaction, answer); err != nil {
 		e.T.Fatal(err)
 	}
-	return func() error { _, err := e.Strategy.Exchange(e.T.Context(), transaction, answer); return err }
+	return func() error { _, err := e.Strategy.Application().Exchange(e.T.Context(), transaction, answer); return err }
 }
 
 // begun is a login whose request is pushed.
@@ -350,7 +350,7 @@ func begun(opts ...auth0.LoginOption) func(*testkit.Env, *wire) func() error {
 		e.Tenant.AllowPushedRequests(true)
 		e.Config.PushedAuthorizationRequests = true
 		s := testkit.Must(auth0.New(e.Config))
-		return func() error { _, _, err := s.AuthCodeURL(e.T.Context(), opts...); return err }
+		return func() error { _, _, err := s.Application().AuthCodeURL(e.T.Context(), testkit.CallbackURL, opts...); return err }
 	}
 }
 
@@ -365,14 +365,14 @@ func refreshed(e *testkit.Env, _ *wire) func() error {
 
 func exchanged(e *testkit.Env, _ *wire) func() error {
 	return func() error {
-		_, err := e.Strategy.ExchangeToken(e.T.Context(), auth0.TokenExchange{SubjectToken: "legacy-SECRET:ada@acme.example", SubjectTokenType: testkit.LegacyToken})
+		_, err := e.Strategy.Application().ExchangeToken(e.T.Context(), auth0.TokenExchange{SubjectToken: "legacy-SECRET:ada@acme.example", SubjectTokenType: testkit.LegacyToken})
 		return err
 	}
 }
 
 func connected(e *testkit.Env, _ *wire) func() error {
 	return func() error {
-		_, err := e.Strategy.ConnectionToken(e.T.Context(), e.Tenant.AccessToken("ada@acme.example", testkit.Audience), "google-oauth2", "")
+		_, err := e.Strategy.Application().ConnectionToken(e.T.Context(), e.Tenant.AccessToken("ada@acme.example", testkit.Audience), "google-oauth2", "")
 		return err
 	}
 }
@@ -405,17 +405,17 @@ func messaged(e *testkit.Env, _ *wire) func() error { return challenged(e, "wron
 
 func coded(e *testkit.Env, _ *wire) func() error {
 	to := auth0.PasswordlessLogin{Email: "new@acme.example"}
-	if err := e.Strategy.SendCode(e.T.Context(), to); err != nil {
+	if err := e.Strategy.Application().SendCode(e.T.Context(), to); err != nil {
 		e.T.Fatal(err)
 	}
-	return func() error { _, err := e.Strategy.LoginWithCode(e.T.Context(), to, "wrong"); return err }
+	return func() error { _, err := e.Strategy.Application().LoginWithCode(e.T.Context(), to, "wrong"); return err }
 }
 
 func known(token string) func(*testkit.Env, *wire) func() error {
 	return func(e *testkit.Env, _ *wire) func() error {
 		l := testkit.Must(e.LoginWithPassword())
 		t := &oauth2.Token{AccessToken: cmp.Or(token, l.Token().AccessToken)}
-		return func() error { _, err := e.Strategy.UserInfo(e.T.Context(), t, l.User.Subject); return err }
+		return func() error { _, err := e.Strategy.Application().UserInfo(e.T.Context(), t, l.User.Subject); return err }
 	}
 }
 
@@ -614,14 +614,14 @@ func TestSampledTokens(t *testing.T) {
 		return outcome{l.Token(), nil}
 	}
 	byLogin := func(e *testkit.Env) outcome {
-		authURL, transaction, err := e.Strategy.AuthCodeURL(e.T.Context())
+		authURL, transaction, err := e.Strategy.Application().AuthCodeURL(e.T.Context(), testkit.CallbackURL)
 		if err != nil {
 			return outcome{err: err}
 		}
-		return of(e.Strategy.Exchange(e.T.Context(), transaction, e.Browser().AtTenant(testkit.Must(url.Parse(authURL))).Query()))
+		return of(e.Strategy.Application().Exchange(e.T.Context(), transaction, e.Browser().AtTenant(testkit.Must(url.Parse(authURL))).Query()))
 	}
 	byGrant := func(e *testkit.Env) outcome {
-		token, err := e.Strategy.Grant(e.T.Context(), "client_credentials", url.Values{"audience": {testkit.Audience}})
+		token, err := e.Strategy.Application().Grant(e.T.Context(), "client_credentials", url.Values{"audience": {testkit.Audience}})
 		return outcome{token, err}
 	}
 	bySession := func(e *testkit.Env) (got outcome) {
@@ -638,11 +638,11 @@ func TestSampledTokens(t *testing.T) {
 		if err := e.Tenant.ConnectAccount("ada@acme.example", testkit.ConnectedAccount{Connection: "vault", AccessToken: "ya29.a0A...", Scope: "openid https://www.googleapis.com/auth/calendar", ExpiresIn: 1377 * time.Second}); err != nil {
 			t.Fatal(err)
 		}
-		token, err := e.Strategy.ConnectionToken(e.T.Context(), e.Tenant.AccessToken("ada@acme.example", testkit.Audience), "vault", "")
+		token, err := e.Strategy.Application().ConnectionToken(e.T.Context(), e.Tenant.AccessToken("ada@acme.example", testkit.Audience), "vault", "")
 		return outcome{token, err}
 	}
 	byExchange := func(e *testkit.Env) outcome {
-		token, err := e.Strategy.ExchangeToken(e.T.Context(), auth0.TokenExchange{SubjectToken: "legacy-SECRET:ada@acme.example", SubjectTokenType: testkit.LegacyToken, Scopes: []string{"openid", "offline_access"}})
+		token, err := e.Strategy.Application().ExchangeToken(e.T.Context(), auth0.TokenExchange{SubjectToken: "legacy-SECRET:ada@acme.example", SubjectTokenType: testkit.LegacyToken, Scopes: []string{"openid", "offline_access"}})
 		return outcome{token, err}
 	}
 	byRecoveryCode := func(e *testkit.Env) outcome {
@@ -653,7 +653,7 @@ func TestSampledTokens(t *testing.T) {
 		return of(l, err)
 	}
 	byOwn := func(e *testkit.Env) outcome {
-		token, err := e.Strategy.ClientCredentials(auth0.ClientCredentials{Audience: testkit.Audience}).Token()
+		token, err := e.Strategy.Application().ClientCredentials(auth0.ClientCredentials{Audience: testkit.Audience}).Token()
 		return outcome{token, err}
 	}
 	byManagement := func(e *testkit.Env) (got outcome) {
@@ -781,12 +781,12 @@ func TestSampleFiles(t *testing.T) {
 			l := testkit.Must(e.LoginWithPassword())
 			answered(e, testkit.UserInfoEndpoint, 200, body)
 			const subject = "auth0|65f0c1d2e3a4b5c6d7e8f901"
-			u, err := e.Strategy.UserInfo(t.Context(), l.Token(), subject)
+			u, err := e.Strategy.Application().UserInfo(t.Context(), l.Token(), subject)
 			at, _ := u.Claim("updated_at")
 			if err != nil || u.Subject != subject || u.Name != "Jane Doe" || u.Email != "jane@acme.example" || !u.EmailVerified || at != "2026-01-01T00:00:00.000Z" {
 				t.Errorf("got %+v, %v", u, err)
 			}
-			if _, err := e.Strategy.UserInfo(t.Context(), l.Token(), l.User.Subject); err == nil {
+			if _, err := e.Strategy.Application().UserInfo(t.Context(), l.Token(), l.User.Subject); err == nil {
 				t.Error("an answer about somebody else")
 			}
 		},
@@ -795,7 +795,7 @@ func TestSampleFiles(t *testing.T) {
 			e.Config.PushedAuthorizationRequests = true
 			s := testkit.Must(auth0.New(e.Config))
 			answered(e, testkit.PAREndpoint, 201, body)
-			authURL, _, err := s.AuthCodeURL(t.Context())
+			authURL, _, err := s.Application().AuthCodeURL(t.Context(), testkit.CallbackURL)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1092,7 +1092,7 @@ func TestSharedKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	config := tenant.APIConfig(auth0test.Audience)
-	config.Keys = strategy.KeySet()
+	config.Keys = strategy.Application().KeySet()
 	for range 2 {
 		api, err := auth0.NewAPI(config)
 		if err != nil {
@@ -1102,7 +1102,7 @@ func TestSharedKeys(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := strategy.KeySet().VerifySignature(t.Context(), tenant.IDToken()); err != nil {
+	if _, err := strategy.Application().KeySet().VerifySignature(t.Context(), tenant.IDToken()); err != nil {
 		t.Error(err)
 	}
 	if n := tenant.JWKSFetches(); n != 1 {
@@ -1125,7 +1125,7 @@ func TestVerifySignature(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys := strategy.KeySet()
+	keys := strategy.Application().KeySet()
 	token := issuer.IDToken(auth0test.ExpiresIn(-time.Hour), auth0test.Claim("iss", "https://other.example/"))
 	payload, err := keys.VerifySignature(t.Context(), token)
 	var claims struct{ Iss string }
@@ -1157,7 +1157,7 @@ func TestVerifySignature(t *testing.T) {
 	if strategy, err = auth0.New(config); err != nil {
 		t.Fatal(err)
 	}
-	_, outage := strategy.KeySet().VerifySignature(t.Context(), token)
+	_, outage := strategy.Application().KeySet().VerifySignature(t.Context(), token)
 	if outage == nil {
 		t.Error("a signature was accepted without keys")
 	}

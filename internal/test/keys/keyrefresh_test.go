@@ -189,7 +189,7 @@ func TestKeySetRefreshOfGivenKeys(t *testing.T) {
 	if err := new(auth0.KeySet).Refresh(t.Context()); err == nil {
 		t.Error("the zero KeySet has been refreshed")
 	}
-	if e := testkit.SignedIn(t); e.Strategy.KeySet().Refresh(t.Context()) != nil || e.Tenant.Calls(testkit.JWKSEndpoint) != 1 {
+	if e := testkit.SignedIn(t); e.Strategy.Application().KeySet().Refresh(t.Context()) != nil || e.Tenant.Calls(testkit.JWKSEndpoint) != 1 {
 		t.Error("the keys of a Strategy were not fetched")
 	}
 }

@@ -326,7 +326,7 @@ func TestWarmOfStrategy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys := strategy.KeySet()
+	keys := strategy.Application().KeySet()
 	if err := keys.Warm(t.Context()); err != nil || keys.Status().Keys == 0 || issuer.JWKSFetches() != 1 {
 		t.Errorf("Warm: %v, %+v, %d fetches", err, keys.Status(), issuer.JWKSFetches())
 	}

@@ -260,7 +260,7 @@ func TestResponseTypesAreApart(t *testing.T) {
 		c.HTTPClient = &http.Client{Transport: testkit.Hosts{testkit.TenantHost: e.Tenant}}
 	})
 	begin := func(s *auth0.Strategy) (string, url.Values) {
-		authURL, transaction, err := s.AuthCodeURL(t.Context())
+		authURL, transaction, err := s.Application().AuthCodeURL(t.Context(), testkit.CallbackURL)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -276,7 +276,7 @@ func TestResponseTypesAreApart(t *testing.T) {
 	for i, from := range []*testkit.Env{e, other, both} {
 		for j, to := range []*testkit.Env{e, other, both} {
 			transaction, answer := begin(from.Strategy)
-			_, err := to.Strategy.Exchange(t.Context(), transaction, answer)
+			_, err := to.Strategy.Application().Exchange(t.Context(), transaction, answer)
 			if i == j && err != nil || i != j && !errors.Is(err, auth0.ErrTransactionNotFound) {
 				t.Errorf("begun with %d, ended with %d: %v", i, j, err)
 			}

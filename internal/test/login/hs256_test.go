@@ -165,7 +165,7 @@ func TestHS256LeavesAccessTokensAlone(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.ClientSecret, c.HS256, c.Audience = oldSecret, "text", testkit.Audience })
 	testkit.OldApplication(e, oldSecret, false)
-	api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.KeySet()})
+	api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.Application().KeySet()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,7 @@ func newPageEnv(t testing.TB, edit ...func(*auth0.Config)) *testkit.Env {
 // page finds in the fragment.
 func implicit(e *testkit.Env, responseType string, opts ...auth0.LoginOption) (transaction string, fragment url.Values) {
 	e.T.Helper()
-	authURL, transaction, err := e.Strategy.ImplicitURL(e.T.Context(), responseType, pagePath, opts...)
+	authURL, transaction, err := e.Strategy.Application().ImplicitURL(e.T.Context(), responseType, testkit.AppURL+pagePath, opts...)
 	if err != nil {
 		e.T.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func TestImplicitRequest(t *testing.T) {
 	t.Parallel()
 	e := newPageEnv(t)
 	for _, responseType := range []string{"token", "id_token token"} {
-		authURL, transaction, err := e.Strategy.ImplicitURL(t.Context(), responseType, pagePath, auth0.WithLoginHint("a@b"))
+		authURL, transaction, err := e.Strategy.Application().ImplicitURL(t.Context(), responseType, testkit.AppURL+pagePath, auth0.WithLoginHint("a@b"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,37 +78,38 @@ func TestImplicitRequest(t *testing.T) {
 		}
 	}
 	for why, tt := range map[string]struct {
-		responseType, path string
-		opts               []auth0.LoginOption
+		responseType, uri string
+		opts              []auth0.LoginOption
 	}{
-		"a code":                     {"code", pagePath, nil},
-		"an ID token alone":          {"id_token", pagePath, nil},
-		"other order":                {"token id_token", pagePath, nil},
-		"nothing":                    {"", pagePath, nil},
-		"no path":                    {"token", "", nil},
-		"a URL":                      {"token", "https://evil.example/", nil},
-		"another host":               {"token", "//evil.example/", nil},
-		"a path with a query":        {"token", "/page?x", nil},
-		"the callback of the server": {"token", "/auth/callback", nil},
-		"an unusable option":         {"token", pagePath, []auth0.LoginOption{auth0.WithPrompt("x")}},
-		"an organization unchecked":  {"token", pagePath, []auth0.LoginOption{auth0.WithOrganization("acme-eu")}},
-		"an age unchecked":           {"token", pagePath, []auth0.LoginOption{auth0.WithMaxAge(time.Hour)}},
-		"an acr unchecked":           {"token", pagePath, []auth0.LoginOption{auth0.WithRequiredACR("x")}},
+		"a code":                     {"code", testkit.AppURL + pagePath, nil},
+		"an ID token alone":          {"id_token", testkit.AppURL + pagePath, nil},
+		"other order":                {"token id_token", testkit.AppURL + pagePath, nil},
+		"nothing":                    {"", testkit.AppURL + pagePath, nil},
+		"no path":                    {"token", testkit.AppURL, nil},
+		"another scheme":             {"token", "http://app.example/page", nil},
+		"another host":               {"token", "https://app.example.evil.example/", nil},
+		"a fragment":                 {"token", testkit.AppURL + "/page#x", nil},
+		"a path alone":               {"token", pagePath, nil},
+		"the callback of the server": {"token", testkit.CallbackURL, nil},
+		"an unusable option":         {"token", testkit.AppURL + pagePath, []auth0.LoginOption{auth0.WithPrompt("x")}},
+		"an organization unchecked":  {"token", testkit.AppURL + pagePath, []auth0.LoginOption{auth0.WithOrganization("acme-eu")}},
+		"an age unchecked":           {"token", testkit.AppURL + pagePath, []auth0.LoginOption{auth0.WithMaxAge(time.Hour)}},
+		"an acr unchecked":           {"token", testkit.AppURL + pagePath, []auth0.LoginOption{auth0.WithRequiredACR("x")}},
 	} {
-		authURL, transaction, err := e.Strategy.ImplicitURL(t.Context(), tt.responseType, tt.path, tt.opts...)
+		authURL, transaction, err := e.Strategy.Application().ImplicitURL(t.Context(), tt.responseType, tt.uri, tt.opts...)
 		if testkit.ReasonOf(err) != "login_option" || authURL != "" || transaction != "" {
 			t.Errorf("%s: %q, %v", why, authURL, err)
 		}
 	}
 	e = newPageEnv(t, func(c *auth0.Config) { c.CheckOrganization = func(context.Context, string) error { return nil } })
-	if _, _, err := e.Strategy.ImplicitURL(t.Context(), "token", pagePath); testkit.ReasonOf(err) != "login_option" {
+	if _, _, err := e.Strategy.Application().ImplicitURL(t.Context(), "token", testkit.AppURL+pagePath); testkit.ReasonOf(err) != "login_option" {
 		t.Errorf("with Config.CheckOrganization: %v", err)
 	}
 	var zero auth0.Strategy
-	if _, _, err := zero.ImplicitURL(t.Context(), "token", pagePath); testkit.ReasonOf(err) != "misconfigured" {
+	if _, _, err := zero.Application().ImplicitURL(t.Context(), "token", testkit.AppURL+pagePath); testkit.ReasonOf(err) != "misconfigured" {
 		t.Errorf("zero Strategy: %v", err)
 	}
-	if _, err := zero.VerifyImplicit(t.Context(), "", nil); testkit.ReasonOf(err) != "misconfigured" {
+	if _, err := zero.Application().VerifyImplicit(t.Context(), "", nil); testkit.ReasonOf(err) != "misconfigured" {
 		t.Errorf("zero Strategy: %v", err)
 	}
 }
@@ -116,14 +117,14 @@ func TestImplicitRequest(t *testing.T) {
 func TestImplicit(t *testing.T) {
 	t.Parallel()
 	e := newPageEnv(t)
-	api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.KeySet()})
+	api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.Application().KeySet()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, responseType := range []string{"token", "id_token token"} {
 		transaction, fragment := implicit(e, responseType, auth0.WithReturnTo("/there"), auth0.WithAppState("state"))
 		before := time.Now()
-		grant, err := e.Strategy.VerifyImplicit(t.Context(), transaction, fragment)
+		grant, err := e.Strategy.Application().VerifyImplicit(t.Context(), transaction, fragment)
 		if err != nil {
 			t.Fatalf("%s: %v", responseType, err)
 		}
@@ -227,7 +228,7 @@ func TestImplicitRefusals(t *testing.T) {
 			if tt.change != nil {
 				tt.change(fragment)
 			}
-			grant, err := e.Strategy.VerifyImplicit(t.Context(), transaction, fragment)
+			grant, err := e.Strategy.Application().VerifyImplicit(t.Context(), transaction, fragment)
 			switch {
 			case tt.reason == "" && (err != nil || grant == nil):
 				t.Errorf("refused: %v", err)
@@ -249,11 +250,11 @@ func TestImplicitSignature(t *testing.T) {
 	transaction, fragment := implicit(e, "id_token token")
 	e.Tenant.SignWithForeignKey(true)
 	foreignTransaction, foreign := implicit(e, "id_token token")
-	if _, err := e.Strategy.VerifyImplicit(t.Context(), foreignTransaction, foreign); testkit.ReasonOf(err) != "invalid_signature" {
+	if _, err := e.Strategy.Application().VerifyImplicit(t.Context(), foreignTransaction, foreign); testkit.ReasonOf(err) != "invalid_signature" {
 		t.Errorf("foreign key: %v", err)
 	}
 	// The answer to one login is none to another.
-	if _, err := e.Strategy.VerifyImplicit(t.Context(), foreignTransaction, fragment); !errors.Is(err, auth0.ErrTransactionNotFound) {
+	if _, err := e.Strategy.Application().VerifyImplicit(t.Context(), foreignTransaction, fragment); !errors.Is(err, auth0.ErrTransactionNotFound) {
 		t.Errorf("another answer: %v", err)
 	}
 	mixed := url.Values{}
@@ -261,11 +262,11 @@ func TestImplicitSignature(t *testing.T) {
 		mixed[name] = values
 	}
 	mixed.Set("state", foreign.Get("state"))
-	if _, err := e.Strategy.VerifyImplicit(t.Context(), foreignTransaction, mixed); testkit.ReasonOf(err) != "nonce_mismatch" {
+	if _, err := e.Strategy.Application().VerifyImplicit(t.Context(), foreignTransaction, mixed); testkit.ReasonOf(err) != "nonce_mismatch" {
 		t.Errorf("another answer with the right state: %v", err)
 	}
 	for _, garbage := range []string{"", "v1.", transaction[:20], transaction + "A"} {
-		if _, err := e.Strategy.VerifyImplicit(t.Context(), garbage, fragment); !errors.Is(err, auth0.ErrTransactionNotFound) {
+		if _, err := e.Strategy.Application().VerifyImplicit(t.Context(), garbage, fragment); !errors.Is(err, auth0.ErrTransactionNotFound) {
 			t.Errorf("transaction %.10q: %v", garbage, err)
 		}
 	}
@@ -278,7 +279,7 @@ func TestImplicitIsApart(t *testing.T) {
 	e := newPageEnv(t)
 	for _, responseType := range []string{"token", "id_token token"} {
 		transaction, fragment := implicit(e, responseType)
-		if _, err := e.Strategy.Exchange(t.Context(), transaction, fragment); !errors.Is(err, auth0.ErrTransactionNotFound) {
+		if _, err := e.Strategy.Application().Exchange(t.Context(), transaction, fragment); !errors.Is(err, auth0.ErrTransactionNotFound) {
 			t.Errorf("%s: Exchange says %v", responseType, err)
 		}
 		b := e.Browser()
@@ -291,7 +292,7 @@ func TestImplicitIsApart(t *testing.T) {
 			t.Errorf("%s: the callback says %d %q", responseType, resp.Status, e.LastReason())
 		}
 	}
-	authURL, transaction, err := e.Strategy.AuthCodeURL(t.Context())
+	authURL, transaction, err := e.Strategy.Application().AuthCodeURL(t.Context(), testkit.CallbackURL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -300,7 +301,7 @@ func TestImplicitIsApart(t *testing.T) {
 		t.Fatal(err)
 	}
 	form := e.Browser().FormAtTenant(u)
-	if _, err := e.Strategy.VerifyImplicit(t.Context(), transaction, form); !errors.Is(err, auth0.ErrTransactionNotFound) {
+	if _, err := e.Strategy.Application().VerifyImplicit(t.Context(), transaction, form); !errors.Is(err, auth0.ErrTransactionNotFound) {
 		t.Errorf("VerifyImplicit says %v", err)
 	}
 }
@@ -312,11 +313,11 @@ func TestImplicitAge(t *testing.T) {
 	e := newPageEnv(t, func(cfg *auth0.Config) { cfg.Now = c.Now })
 	transaction, fragment := implicit(e, "token")
 	c.Add(599)
-	if _, err := e.Strategy.VerifyImplicit(t.Context(), transaction, fragment); err != nil {
+	if _, err := e.Strategy.Application().VerifyImplicit(t.Context(), transaction, fragment); err != nil {
 		t.Errorf("after 599 s: %v", err)
 	}
 	c.Add(1)
-	if _, err := e.Strategy.VerifyImplicit(t.Context(), transaction, fragment); !errors.Is(err, auth0.ErrTransactionNotFound) {
+	if _, err := e.Strategy.Application().VerifyImplicit(t.Context(), transaction, fragment); !errors.Is(err, auth0.ErrTransactionNotFound) {
 		t.Errorf("after 600 s: %v", err)
 	}
 }

@@ -41,7 +41,7 @@ func TestInvitation(t *testing.T) {
 	t.Parallel()
 	e := newOrgEnv(t)
 	const link = "/auth/login?invitation=ticket-1&organization=" + umbrella + "&organization_name=umbrella&returnTo=/private"
-	api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.KeySet()})
+	api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.Application().KeySet()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +185,7 @@ func TestOrganizationPrompt(t *testing.T) {
 				c.OrganizationUsage, c.OrganizationRequireBehavior = tt.usage, tt.behavior
 			})
 			e.SignInAtTenant(tt.email)
-			api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.KeySet()})
+			api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.Application().KeySet()})
 			if err != nil {
 				t.Fatal(err)
 			}

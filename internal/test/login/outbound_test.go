@@ -117,7 +117,7 @@ func TestHeldBackLogin(t *testing.T) {
 		if first.Header.Get("Retry-After") == "" || held.Status != 503 || err != nil || wait < 1 || wait > 60 || len(held.SetCookies(t)) > 0 {
 			t.Fatalf("first %d %v; then %d %v", first.Status, first.Header, held.Status, held.Header)
 		}
-		if _, _, err := e.Strategy.AuthCodeURL(t.Context()); !errors.Is(err, auth0.ErrTenantUnavailable) {
+		if _, _, err := e.Strategy.Application().AuthCodeURL(t.Context(), testkit.CallbackURL); !errors.Is(err, auth0.ErrTenantUnavailable) {
 			t.Errorf("AuthCodeURL: %v", err)
 		}
 		time.Sleep(time.Duration(wait) * time.Second)

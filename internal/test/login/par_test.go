@@ -51,7 +51,7 @@ func TestPushedRequest(t *testing.T) {
 		t.Errorf("callback: %d %s; %s", resp.Status, resp.Body, e.Log)
 	}
 
-	authURL, transaction, err := e.Strategy.AuthCodeURL(t.Context(), auth0.WithReturnTo("/x"))
+	authURL, transaction, err := e.Strategy.Application().AuthCodeURL(t.Context(), testkit.CallbackURL, auth0.WithReturnTo("/x"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func TestPushedRequest(t *testing.T) {
 	if len(u.Query()) != 2 {
 		t.Errorf("AuthCodeURL: %s", u)
 	}
-	l, err := e.Strategy.Exchange(t.Context(), transaction, b.AtTenant(u).Query())
+	l, err := e.Strategy.Application().Exchange(t.Context(), transaction, b.AtTenant(u).Query())
 	if err != nil || l.ReturnTo != "/x" {
 		t.Errorf("%v, %v", l, err)
 	}
@@ -159,7 +159,7 @@ func TestPushedRequestRefused(t *testing.T) {
 			if got := len(p.All("/oauth/par")); got != tt.calls {
 				t.Errorf("%d requests, want %d: they are not repeated", got, tt.calls)
 			}
-			_, transaction, err := e.Strategy.AuthCodeURL(t.Context())
+			_, transaction, err := e.Strategy.Application().AuthCodeURL(t.Context(), testkit.CallbackURL)
 			got, _ := errors.AsType[*auth0.Error](err)
 			if tt.tenant == 429 {
 				tt.status = 503 // the tenant is left alone, and was not asked

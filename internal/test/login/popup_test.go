@@ -156,10 +156,10 @@ func TestPopupElsewhere(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
 	option := auth0.WithPopup(testkit.AppURL)
-	if _, _, err := e.Strategy.AuthCodeURL(t.Context(), option); testkit.ReasonOf(err) != "login_option" {
+	if _, _, err := e.Strategy.Application().AuthCodeURL(t.Context(), testkit.CallbackURL, option); testkit.ReasonOf(err) != "login_option" {
 		t.Errorf("AuthCodeURL: %v", err)
 	}
-	if _, _, err := e.Strategy.ImplicitURL(t.Context(), "id_token token", "/implicit", option); testkit.ReasonOf(err) != "login_option" {
+	if _, _, err := e.Strategy.Application().ImplicitURL(t.Context(), "id_token token", testkit.AppURL+"/implicit", option); testkit.ReasonOf(err) != "login_option" {
 		t.Errorf("ImplicitURL: %v", err)
 	}
 }

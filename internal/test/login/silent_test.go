@@ -229,7 +229,7 @@ func TestSilentLoginWithoutCookies(t *testing.T) {
 // anyEnv has a route that takes a token or a session.
 func anyEnv(t *testing.T) *testkit.Env {
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Audience = testkit.Audience })
-	api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.KeySet()})
+	api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.Application().KeySet()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -109,7 +109,7 @@ func TestStateAndNonceAreUnique(t *testing.T) {
 	seen := map[string]bool{}
 	const n = 10_000
 	for range n {
-		authURL, _, err := e.Strategy.AuthCodeURL(t.Context())
+		authURL, _, err := e.Strategy.Application().AuthCodeURL(t.Context(), testkit.CallbackURL)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -233,7 +233,7 @@ func TestLoginOptions(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.why, func(t *testing.T) {
 			e := testkit.SignedIn(t, func(c *auth0.Config) { c.LoginOptions = tt.cfg })
-			authURL, _, err := e.Strategy.AuthCodeURL(t.Context(), tt.opts...)
+			authURL, _, err := e.Strategy.Application().AuthCodeURL(t.Context(), testkit.CallbackURL, tt.opts...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -254,11 +254,11 @@ func TestLoginOptions(t *testing.T) {
 		})
 	}
 	e := testkit.SignedIn(t)
-	authURL, _, err := e.Strategy.AuthCodeURL(t.Context(), auth0.WithScopes("read:m  openid read:m", "write:m"))
+	authURL, _, err := e.Strategy.Application().AuthCodeURL(t.Context(), testkit.CallbackURL, auth0.WithScopes("read:m  openid read:m", "write:m"))
 	if err != nil || !strings.Contains(authURL, "scope=read%3Am+openid+write%3Am&") {
 		t.Errorf("scopes: %s, %v; want each once, in order", authURL, err)
 	}
-	authURL, _, err = e.Strategy.AuthCodeURL(t.Context(), auth0.WithScopes("read:m"))
+	authURL, _, err = e.Strategy.Application().AuthCodeURL(t.Context(), testkit.CallbackURL, auth0.WithScopes("read:m"))
 	if err != nil || !strings.Contains(authURL, "scope=openid+read%3Am&") {
 		t.Errorf("scopes without openid: %s, %v; want it to be added", authURL, err)
 	}
@@ -294,7 +294,7 @@ func TestLoginOptionsRefused(t *testing.T) {
 	}
 	e := testkit.SignedIn(t)
 	for why, option := range bad {
-		if _, _, err := e.Strategy.AuthCodeURL(t.Context(), option); err == nil {
+		if _, _, err := e.Strategy.Application().AuthCodeURL(t.Context(), testkit.CallbackURL, option); err == nil {
 			t.Errorf("%s: AuthCodeURL accepts it", why)
 		}
 		cfg := e.Config
@@ -788,7 +788,7 @@ func TestTransactionTooLarge(t *testing.T) {
 	if got := resp.Header.Get("Location"); resp.Status != http.StatusSeeOther || got != "/start" {
 		t.Errorf("login with too much to keep: %d to %.40s, want the default page", resp.Status, got)
 	}
-	if _, _, err := e.Strategy.AuthCodeURL(t.Context(), auth0.WithAppState(strings.Repeat("s", 1000)), auth0.WithAudience(strings.Repeat("a", 600)), auth0.WithScopes(strings.Repeat("b", 1500))); err == nil {
+	if _, _, err := e.Strategy.Application().AuthCodeURL(t.Context(), testkit.CallbackURL, auth0.WithAppState(strings.Repeat("s", 1000)), auth0.WithAudience(strings.Repeat("a", 600)), auth0.WithScopes(strings.Repeat("b", 1500))); err == nil {
 		t.Error("a transaction that cannot fit is no error")
 	}
 }
@@ -796,7 +796,7 @@ func TestTransactionTooLarge(t *testing.T) {
 func TestAuthCodeURLAndExchange(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
-	authURL, transaction, err := e.Strategy.AuthCodeURL(t.Context(), auth0.WithReturnTo("/there"), auth0.WithAppState("state"))
+	authURL, transaction, err := e.Strategy.Application().AuthCodeURL(t.Context(), testkit.CallbackURL, auth0.WithReturnTo("/there"), auth0.WithAppState("state"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -806,7 +806,7 @@ func TestAuthCodeURLAndExchange(t *testing.T) {
 	}
 	b := e.Browser()
 	answer := b.AtTenant(u).Query()
-	login, err := e.Strategy.Exchange(t.Context(), transaction, answer)
+	login, err := e.Strategy.Application().Exchange(t.Context(), transaction, answer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -819,7 +819,7 @@ func TestAuthCodeURLAndExchange(t *testing.T) {
 		}
 	}
 	// The code was used: nothing can be done with the transaction again.
-	if _, err := e.Strategy.Exchange(t.Context(), transaction, answer); testkit.ReasonOf(err) != "invalid_grant" {
+	if _, err := e.Strategy.Application().Exchange(t.Context(), transaction, answer); testkit.ReasonOf(err) != "invalid_grant" {
 		t.Errorf("second exchange: %v", err)
 	}
 	for why, values := range map[string]url.Values{
@@ -829,12 +829,12 @@ func TestAuthCodeURLAndExchange(t *testing.T) {
 		"nothing":     {},
 	} {
 		calls := e.Tenant.Calls(testkit.TokenEndpoint)
-		if _, err := e.Strategy.Exchange(t.Context(), transaction, values); err == nil || e.Tenant.Calls(testkit.TokenEndpoint) != calls {
+		if _, err := e.Strategy.Application().Exchange(t.Context(), transaction, values); err == nil || e.Tenant.Calls(testkit.TokenEndpoint) != calls {
 			t.Errorf("%s: error %v after %d token requests", why, err, e.Tenant.Calls(testkit.TokenEndpoint)-calls)
 		}
 	}
 	for _, garbage := range []string{"", "v1.", transaction[:20], transaction + "A", strings.ToUpper(transaction)} {
-		if _, err := e.Strategy.Exchange(t.Context(), garbage, answer); !errors.Is(err, auth0.ErrTransactionNotFound) {
+		if _, err := e.Strategy.Application().Exchange(t.Context(), garbage, answer); !errors.Is(err, auth0.ErrTransactionNotFound) {
 			t.Errorf("transaction %.10q: %v", garbage, err)
 		}
 	}

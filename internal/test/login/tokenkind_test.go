@@ -61,7 +61,7 @@ func kindVerifiers(t *testing.T) []kindVerifier {
 	callback, form, page, grants := testkit.SignedIn(t), testkit.SignedIn(t, testkit.IDTokenOnly), newPageEnv(t), testkit.SignedInForGrants(t)
 	logout := testkit.SignedIn(t, testkit.Revocable)
 	newAPI := func(e *testkit.Env) *auth0.API {
-		api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.KeySet(), HTTPClient: e.Config.HTTPClient, Logger: e.Config.Logger})
+		api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.Application().KeySet(), HTTPClient: e.Config.HTTPClient, Logger: e.Config.Logger})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,7 +102,7 @@ func kindVerifiers(t *testing.T) []kindVerifier {
 		{"VerifyImplicit", "login", func(t *testing.T, edit func(_, _ map[string]any)) (string, string) {
 			return edited(page, edit, func() error {
 				transaction, fragment := implicit(page, "id_token token")
-				_, err := page.Strategy.VerifyImplicit(t.Context(), transaction, fragment)
+				_, err := page.Strategy.Application().VerifyImplicit(t.Context(), transaction, fragment)
 				return err
 			})
 		}},
@@ -111,7 +111,7 @@ func kindVerifiers(t *testing.T) []kindVerifier {
 		}},
 		{"LoginWithToken", "grant", func(t *testing.T, edit func(_, _ map[string]any)) (string, string) {
 			return edited(grants, edit, func() error {
-				_, err := grants.Strategy.LoginWithToken(t.Context(), auth0.TokenExchange{SubjectToken: "legacy-SECRET:ada@acme.example", SubjectTokenType: testkit.LegacyToken})
+				_, err := grants.Strategy.Application().LoginWithToken(t.Context(), auth0.TokenExchange{SubjectToken: "legacy-SECRET:ada@acme.example", SubjectTokenType: testkit.LegacyToken})
 				return err
 			})
 		}},
@@ -265,7 +265,7 @@ func TestTokensOfOtherKinds(t *testing.T) {
 		},
 	}
 	e := testkit.SignedIn(t, testkit.Revocable, func(c *auth0.Config) { c.Audience, c.Scopes = testkit.Audience, []string{"openid", "offline_access"} })
-	api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.KeySet(), HTTPClient: e.Config.HTTPClient})
+	api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.Application().KeySet(), HTTPClient: e.Config.HTTPClient})
 	if err != nil {
 		t.Fatal(err)
 	}

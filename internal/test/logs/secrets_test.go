@@ -81,7 +81,7 @@ func TestKeptSecretsAreNeverShown(t *testing.T) {
 			return nil
 		}
 	})
-	values["Strategy"], values["KeySet"], values["Management"], values["MemoryStore"] = e.Strategy, e.Strategy.KeySet(), e.Management(), e.Config.Revocations
+	values["Strategy"], values["KeySet"], values["Management"], values["MemoryStore"] = e.Strategy, e.Strategy.Application().KeySet(), e.Management(), e.Config.Revocations
 	for name, auth := range map[string]auth0.ClientAuthentication{
 		"post": auth0.ClientSecretPost(canary), "basic": auth0.ClientSecretBasic(canary), "key": auth0.PrivateKeyJWT(testkit.ClientRSAKey(), "RS256", "k"),
 		"function": auth0.ClientAuthenticationFunc(func(context.Context) (auth0.ClientAuthentication, error) { return auth0.ClientSecretPost(canary), nil }),
@@ -98,7 +98,7 @@ func TestKeptSecretsAreNeverShown(t *testing.T) {
 		values["Session"] = testkit.Must(e.Strategy.Session(r))
 		token := testkit.Must(e.Strategy.AccessToken(w, r))
 		secrets = append(secrets, token.AccessToken, strings.Split(token.AccessToken, ".")[2])
-		api := testkit.Must(auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.KeySet()}))
+		api := testkit.Must(auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.Application().KeySet()}))
 		values["API"], values["Token"] = api, testkit.Must(api.Verify(r.Context(), token.AccessToken))
 		values["TokenSource"], values["Client"] = e.Strategy.TokenSource(w, r), e.Strategy.Client(w, r)
 		user, _ := auth0.UserFrom(r.Context())
@@ -122,20 +122,20 @@ func TestKeptSecretsAreNeverShown(t *testing.T) {
 	mfa := e.BeginMFA()
 	values["MFA"], values["error with an MFA"] = mfa, &auth0.Error{MFA: mfa}
 	values["sealed option"] = auth0.WithAppState("x")
-	source := e.Strategy.ClientCredentials(auth0.ClientCredentials{Audience: testkit.Audience})
+	source := e.Strategy.Application().ClientCredentials(auth0.ClientCredentials{Audience: testkit.Audience})
 	own := testkit.Must(source.Token())
 	values["source of own tokens"] = source
 	values["API with a token"] = testkit.Must(management.New(testkit.TenantHost, oauth2.StaticTokenSource(own)))
 	secrets = append(secrets, own.AccessToken)
-	_, transaction, err := e.Strategy.AuthCodeURL(t.Context())
+	_, transaction, err := e.Strategy.Application().AuthCodeURL(t.Context(), testkit.CallbackURL)
 	if err != nil {
 		t.Fatal(err)
 	}
 	secrets = append(secrets, transaction)
-	_, err = e.Strategy.Exchange(t.Context(), transaction, url.Values{"state": {canary}, "code": {canary}})
+	_, err = e.Strategy.Application().Exchange(t.Context(), transaction, url.Values{"state": {canary}, "code": {canary}})
 	values["error of Exchange"] = err
 	_, values["error of a password"] = e.LoginWithPassword(func(p *auth0.PasswordLogin) { p.Password = canary })
-	_, values["error of an exchange of tokens"] = e.Strategy.ExchangeToken(t.Context(), auth0.TokenExchange{SubjectToken: canary, SubjectTokenType: testkit.LegacyToken})
+	_, values["error of an exchange of tokens"] = e.Strategy.Application().ExchangeToken(t.Context(), auth0.TokenExchange{SubjectToken: canary, SubjectTokenType: testkit.LegacyToken})
 	_, values["error of an API"] = values["API"].(*auth0.API).Verify(t.Context(), testkit.Signed(testkit.GoodHeader, testkit.WithClaim("aud", `"x"`)))
 	e.Tenant.Replace(testkit.TokenEndpoint, func(w http.ResponseWriter, r *http.Request) {
 		r.ParseForm()

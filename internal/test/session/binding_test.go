@@ -94,13 +94,13 @@ func TestSealedValuesBelongToOneApplication(t *testing.T) {
 				t.Errorf("%s, %s: the session is gone", m.Name, o.why)
 			}
 
-			authURL, sealed, err := e.Strategy.AuthCodeURL(t.Context())
+			authURL, sealed, err := e.Strategy.Application().AuthCodeURL(t.Context(), testkit.CallbackURL)
 			if err != nil {
 				t.Fatal(err)
 			}
 			u, _ := url.Parse(authURL)
 			answer := url.Values{"state": u.Query()["state"], "error": {"access_denied"}}
-			_, err = other.Exchange(t.Context(), sealed, answer)
+			_, err = other.Application().Exchange(t.Context(), sealed, answer)
 			check("transaction", !errors.Is(err, auth0.ErrTransactionNotFound))
 
 			b = e.Browser()
@@ -110,7 +110,7 @@ func TestSealedValuesBelongToOneApplication(t *testing.T) {
 			w = open(callback, "/auth/callback?error=access_denied&state="+u.Query().Get("state"), transaction+id, b.Cookies[transactionOf+id])
 			check("cookie of a transaction", !strings.Contains(w.Body.String(), "not found") && w.Code == http.StatusForbidden)
 
-			_, err = e.Strategy.LoginWithPassword(t.Context(), auth0.PasswordLogin{Username: testkit.MFAUser, Password: testkit.Password})
+			_, err = e.Strategy.Application().LoginWithPassword(t.Context(), auth0.PasswordLogin{Username: testkit.MFAUser, Password: testkit.Password})
 			var e2 *auth0.Error
 			if !errors.As(err, &e2) || e2.MFA == nil {
 				t.Fatalf("no MFA: %v", err)
@@ -119,7 +119,7 @@ func TestSealedValuesBelongToOneApplication(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = other.OpenMFA(factor)
+			_, err = other.Application().OpenMFA(factor)
 			check("MFA", err == nil)
 
 			b = e.Browser()

@@ -124,7 +124,7 @@ func lastWords(t *testing.T, m testkit.Mode) {
 
 // exchangedLogin is a login of who is signed in at the tenant, without HTTP.
 func exchangedLogin(e *testkit.Env, t *testing.T) *auth0.Login {
-	authURL, sealed, err := e.Strategy.AuthCodeURL(t.Context())
+	authURL, sealed, err := e.Strategy.Application().AuthCodeURL(t.Context(), testkit.CallbackURL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +132,7 @@ func exchangedLogin(e *testkit.Env, t *testing.T) *auth0.Login {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := e.Strategy.Exchange(t.Context(), sealed, e.Browser().AtTenant(u).Query())
+	l, err := e.Strategy.Application().Exchange(t.Context(), sealed, e.Browser().AtTenant(u).Query())
 	if err != nil {
 		t.Fatal(err)
 	}

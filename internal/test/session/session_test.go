@@ -751,7 +751,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.KeySet()})
+		api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.Application().KeySet()})
 		if err != nil {
 			t.Error(err)
 			return

@@ -738,7 +738,7 @@ func TestRefreshWithoutTheRightKeys(t *testing.T) {
 		{"rotation, key endpoint has had enough", func(e *testkit.Env) { rotate(e); e.Tenant.Fail(testkit.JWKSEndpoint, 429) }, func(e *testkit.Env) { e.Tenant.Fail(testkit.JWKSEndpoint, 0) }, time.Minute},
 		{"rotation, fetches held back", func(e *testkit.Env) {
 			e.Tenant.Fail(testkit.JWKSEndpoint, 500)
-			e.Strategy.KeySet().VerifySignature(context.Background(), testkit.Unverifiable("made-up")) // fails
+			e.Strategy.Application().KeySet().VerifySignature(context.Background(), testkit.Unverifiable("made-up")) // fails
 			e.Tenant.Fail(testkit.JWKSEndpoint, 0)
 			rotate(e)
 		}, func(*testkit.Env) {}, time.Minute},
@@ -846,14 +846,14 @@ func TestStrangersDoNotUseUpFetches(t *testing.T) {
 				`{"iss":"https://%s/","sub":"x","aud":%q,"exp":%d}`, testkit.TenantHost, testkit.Audience, time.Now().Unix()+99), testkit.RS256(testkit.RSAForeign())))
 		},
 		"signatures": func(e *testkit.Env, _ *auth0.API, kid string) {
-			e.Strategy.KeySet().VerifySignature(e.T.Context(), testkit.Unverifiable(kid))
+			e.Strategy.Application().KeySet().VerifySignature(e.T.Context(), testkit.Unverifiable(kid))
 		},
 	}
 	for name, send := range strangers {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				e := testkit.SignedInRefreshing(t, testkit.InStore)
-				api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.KeySet(), HTTPClient: e.Config.HTTPClient})
+				api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.Application().KeySet(), HTTPClient: e.Config.HTTPClient})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -902,7 +902,7 @@ func TestJoinedFetchCanBeTooOld(t *testing.T) {
 			time.Sleep(time.Second)
 			w.Write(old.Body.Bytes())
 		})
-		go e.Strategy.KeySet().VerifySignature(t.Context(), testkit.Unverifiable("made-up"))
+		go e.Strategy.Application().KeySet().VerifySignature(t.Context(), testkit.Unverifiable("made-up"))
 		synctest.Wait()
 		e.Tenant.RotateKeys()
 		e.Tenant.RotateKeys()

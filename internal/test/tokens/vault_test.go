@@ -311,10 +311,10 @@ func TestConnectionTokenOfAccessToken(t *testing.T) {
 	t.Parallel()
 	e := newVaultEnv(t)
 	access := e.Tenant.AccessToken("ada@acme.example", testkit.Audience)
-	if _, err := e.Strategy.ConnectionToken(t.Context(), "", "google-oauth2", ""); !errors.Is(err, auth0.ErrNoToken) {
+	if _, err := e.Strategy.Application().ConnectionToken(t.Context(), "", "google-oauth2", ""); !errors.Is(err, auth0.ErrNoToken) {
 		t.Errorf("without a token: %v", err)
 	}
-	if _, err := e.Strategy.ConnectionToken(t.Context(), access, "google-oauth2", ""); !errors.Is(err, auth0.ErrNotConnected) {
+	if _, err := e.Strategy.Application().ConnectionToken(t.Context(), access, "google-oauth2", ""); !errors.Is(err, auth0.ErrNotConnected) {
 		t.Errorf("an application that is not the API: %v", err)
 	}
 	if err := e.Tenant.EditClient(testkit.ClientID, func(c *testkit.TenantClient) { c.ResourceServer = testkit.Audience }); err != nil {
@@ -322,21 +322,21 @@ func TestConnectionTokenOfAccessToken(t *testing.T) {
 	}
 	calls := e.Tenant.Calls(testkit.TokenEndpoint)
 	for _, tt := range []struct{ connection, hint string }{{"", ""}, {"a b", ""}, {"google-oauth2", "a\nb"}} {
-		if _, err := e.Strategy.ConnectionToken(t.Context(), access, tt.connection, tt.hint); err == nil || e.Tenant.Calls(testkit.TokenEndpoint) != calls {
+		if _, err := e.Strategy.Application().ConnectionToken(t.Context(), access, tt.connection, tt.hint); err == nil || e.Tenant.Calls(testkit.TokenEndpoint) != calls {
 			t.Errorf("%q: %v", tt, err)
 		}
 	}
-	if _, err := new(auth0.Strategy).ConnectionToken(t.Context(), access, "google-oauth2", ""); err == nil {
+	if _, err := new(auth0.Strategy).Application().ConnectionToken(t.Context(), access, "google-oauth2", ""); err == nil {
 		t.Error("a Strategy that New has not made")
 	}
-	tok, err := e.Strategy.ConnectionToken(t.Context(), access, "google-oauth2", "")
+	tok, err := e.Strategy.Application().ConnectionToken(t.Context(), access, "google-oauth2", "")
 	if err != nil || tok.AccessToken != "ya29.CANARY-first" || time.Until(tok.Expiry) < 25*time.Minute {
 		t.Errorf("%v, %v", tok, err)
 	}
 	if form := e.Tenant.LastTokenRequest(); form.Get("subject_token") != access || form.Get("subject_token_type") != "urn:ietf:params:oauth:token-type:access_token" || form.Has("login_hint") {
 		t.Errorf("request %v", form)
 	}
-	if _, err := e.Strategy.ConnectionToken(t.Context(), access, "google-oauth2", "nobody@gmail.example"); !errors.Is(err, auth0.ErrNotConnected) {
+	if _, err := e.Strategy.Application().ConnectionToken(t.Context(), access, "google-oauth2", "nobody@gmail.example"); !errors.Is(err, auth0.ErrNotConnected) {
 		t.Errorf("an account that is not there: %v", err)
 	}
 	if text := fmt.Sprint(err) + e.Log.String(); strings.Contains(text, "ya29.CANARY-") || strings.Contains(text, access) {

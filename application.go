@@ -1,0 +1,372 @@
+package auth0
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/authrequest"
+	"github.com/seed-15d5a55c/auth0/internal/cached"
+	"github.com/seed-15d5a55c/auth0/internal/fetch"
+	"github.com/seed-15d5a55c/auth0/internal/idtoken"
+	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
+	"github.com/seed-15d5a55c/auth0/internal/logging"
+	"github.com/seed-15d5a55c/auth0/internal/login"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/renew"
+	"github.com/seed-15d5a55c/auth0/internal/seal"
+	"github.com/seed-15d5a55c/auth0/internal/secret"
+	"github.com/seed-15d5a55c/auth0/internal/site"
+	"golang.org/x/oauth2"
+)
+
+// An Application is an application as it is registered at the tenant. It has everything
+// that needs no browser and no session: the grants of OAuth 2.0, logins of programs
+// that do not use net/http, token exchange, userinfo. [New] makes one as part of a
+// [Strategy], and [NewApplication] makes one for a program without a web page: a
+// worker, a command, a service. Its methods may be called concurrently.
+type Application struct {
+	client       *provider.Client
+	keys         *KeySet
+	idTokens     *idtoken.Verifier
+	flow         *login.Flow
+	site         *site.Site
+	transactions *login.Transactions
+	keyring      seal.Keyring
+	appTokens    *cached.Group[provider.AppToken]
+	vault        *renew.Tokens // of no session
+	options      []LoginOption // of every login
+	audience     string
+	keepClaim    func(name string) bool
+	log          *slog.Logger
+	now          func() time.Time
+}
+
+// NewApplication checks a configuration and returns an Application for it. It makes
+// no request. The error has every mistake, each named by its field.
+//
+// Of the [Config] it needs Domain, ClientID, and ClientSecret or
+// ClientAuthentication. It does not use the fields for routes, cookies, sessions,
+// logouts and lists of connections. BaseURL may be empty. Secrets may be empty too:
+// then a key is made that this process alone has, so that a transaction of
+// [Application.AuthCodeURL] and the text of [MFA.Seal] open in this process only.
+func NewApplication(c Config) (*Application, error) {
+	p := problems{of: "Config"}
+	c = c.clone()
+	if len(c.Secrets) == 0 {
+		c.Secrets = []string{hex.EncodeToString([]byte(rand.Text() + rand.Text()))[:64]}
+	}
+	log := logging.New(c.Logger)
+	where := site.Elsewhere(log)
+	if c.BaseURL != "" {
+		where = newSite(&p, c, log)
+	}
+	a := newApplication(&p, c, where, checkResponse(&p, c, where), nil)
+	if err := p.joined(); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// Application returns the strategy's application.
+func (s *Strategy) Application() *Application { return s.app }
+
+// ready refuses to work for an Application that no constructor has made.
+func (a *Application) ready() error {
+	if a == nil || a.client == nil {
+		return refusal.Misconfigured.Because("this Application was not made by NewApplication or New")
+	}
+	return nil
+}
+
+// op runs the body of an exported method. Every error leaves it as an [*Error].
+func op[T any](name string, a interface{ ready() error }, body func() (T, error)) (T, error) {
+	err := a.ready()
+	if err == nil {
+		var result T
+		if result, err = body(); err == nil {
+			return result, nil
+		}
+	}
+	var none T
+	return none, asError(name, err)
+}
+
+// KeySet returns the tenant's keys, with which the application checks ID tokens
+// unless [Config].HS256 is set. Give them to an [APIConfig] of the same tenant, so
+// that both share one cache.
+func (a *Application) KeySet() *KeySet {
+	if a.ready() != nil {
+		return nil
+	}
+	return a.keys
+}
+
+// Issuer returns the issuer as the configuration names it: https://DOMAIN/ for an
+// Auth0 tenant, else the URL that [Config].Domain is.
+func (a *Application) Issuer() string {
+	if a.ready() != nil {
+		return ""
+	}
+	return a.client.Tenant.Issuer
+}
+
+// Endpoint returns the tenant's endpoints for other libraries that use package
+// oauth2. For an Auth0 tenant it makes no request. For another provider it fetches
+// the discovery document, which is cached. The error is [ErrTenantUnavailable] if
+// that fails.
+func (a *Application) Endpoint(ctx context.Context) (oauth2.Endpoint, error) {
+	return op("endpoint", a, func() (oauth2.Endpoint, error) {
+		ep, err := a.client.Endpoints(ctx)
+		return oauth2.Endpoint{AuthURL: ep.AuthorizationEndpoint, TokenURL: ep.TokenEndpoint, AuthStyle: oauth2.AuthStyleInParams}, err
+	})
+}
+
+// Format hides what an Application holds from every verb of package fmt.
+func (a *Application) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "auth0.Application(%s)", a.Issuer())
+}
+
+// AuthCodeURL begins a login of a program that does not use net/http. It returns the
+// URL to send the browser to, and the transaction, which the program keeps for that
+// browser until [Application.Exchange] gets it back with the tenant's answer. The
+// transaction is encrypted.
+//
+// RedirectURI is where the tenant sends its answer, an Allowed Callback URL of the
+// application without a fragment (RFC 6749, Section 3.1.2). If [Config].BaseURL is
+// set, the redirect URI must be below it or below one of BaseURLs.
+func (a *Application) AuthCodeURL(ctx context.Context, redirectURI string, opts ...LoginOption) (authURL, transaction string, err error) {
+	begun, err := op("login", a, func() (begunLogin, error) {
+		r, err := a.loginRequest(opts)
+		if err != nil {
+			return begunLogin{}, err
+		}
+		if err := a.flow.CheckPlain(r); err != nil {
+			return begunLogin{}, err
+		}
+		return a.begin(ctx, redirectURI, "", r)
+	})
+	return begun.url, begun.transaction, err
+}
+
+// A begunLogin is one that a program completes.
+type begunLogin struct{ url, transaction string }
+
+func (a *Application) begin(ctx context.Context, redirectURI, responseType string, r *authrequest.Request) (begunLogin, error) {
+	if err := a.site.CheckRedirectURI(redirectURI); err != nil {
+		return begunLogin{}, refusal.LoginOption.Wrap(err)
+	}
+	at := login.Place{RedirectURI: redirectURI, ReturnTo: a.site.ReturnFor(redirectURI, r.ReturnTo()), ResponseType: responseType}
+	authURL, t, err := a.flow.Begin(ctx, at, r)
+	if err != nil {
+		return begunLogin{}, err
+	}
+	transaction, err := a.transactions.Seal(t)
+	return begunLogin{authURL, transaction}, err
+}
+
+// loginRequest applies the options of one login over those of every login.
+func (a *Application) loginRequest(layers ...[]LoginOption) (*authrequest.Request, error) {
+	if err := a.ready(); err != nil {
+		return nil, err
+	}
+	r, err := newLoginRequest(a.options, slices.Concat(layers...))
+	if err != nil {
+		return nil, refusal.LoginOption.Wrap(err)
+	}
+	return r, nil
+}
+
+// Exchange completes a login that [Application.AuthCodeURL] has begun. Answer is
+// what the tenant has sent to the redirect URI, as query or as form. The caller
+// must forget the transaction, whatever the outcome: it is good for one answer.
+func (a *Application) Exchange(ctx context.Context, transaction string, answer url.Values) (*Login, error) {
+	return op("callback", a, func() (*Login, error) {
+		t, got, err := a.complete(ctx, transaction, answer, a.flow.ResponseType)
+		if err != nil {
+			return nil, err
+		}
+		return a.newLogin(t, got), nil
+	})
+}
+
+// complete verifies the answer to a login of one of the response types.
+func (a *Application) complete(ctx context.Context, sealed string, values url.Values, types ...string) (*login.Transaction, login.Result, error) {
+	answer, err := login.ParseAnswer(values)
+	if err != nil {
+		return nil, login.Result{}, err
+	}
+	t, err := a.transactions.Open(sealed, answer.State, types...)
+	if err != nil {
+		return nil, login.Result{}, err
+	}
+	pending, err := a.flow.Prepare(ctx, t, answer)
+	if err != nil {
+		return nil, login.Result{}, failedLogin(t, err)
+	}
+	got, err := pending.Complete(ctx)
+	return t, got, failedLogin(t, err)
+}
+
+// failedLogin adds to an error what it interrupted.
+func failedLogin(t *login.Transaction, err error) error {
+	if err == nil {
+		return nil
+	}
+	e := asError("callback", err)
+	e.ReturnTo, e.AppState = t.ReturnTo, t.AppState
+	return e
+}
+
+// A Login is a login that was completed and verified.
+type Login struct {
+	User User
+	// ReturnTo is where the browser goes next. AfterLogin may change it.
+	ReturnTo string
+	// AppState is what WithAppState was given, nil without it.
+	AppState json.RawMessage
+	// Data begins as the data of the session of the same user that is replaced,
+	// if there is one. AfterLogin may change it; see [Session].
+	Data map[string]string
+
+	by       *Application
+	identity secret.Box[idtoken.Identity]
+	token    secret.Box[*oauth2.Token]
+	scope    string // that was asked for
+	audience string
+	recovery secret.Text
+	replaces string   // id of the session that the browser had when the login began
+	cookies  []string // names of that session's cookies
+	// continued is of a refresh that needed a second factor.
+	continued secret.Box[provider.TokenResponse]
+}
+
+// Token returns the access token and, if there is one, the refresh token. With
+// the response type id_token there is neither, and Token returns nil.
+func (l *Login) Token() *oauth2.Token {
+	if l.token.IsEmpty() {
+		return nil // somebody else has made it, for a test of AfterLogin say
+	}
+	return l.token.Reveal()
+}
+
+// Format hides the tokens from every verb of package fmt.
+func (l *Login) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "auth0.Login(%q)", l.User.Subject)
+}
+
+// newLogin is the last step of all that end in a login.
+func (a *Application) newLogin(t *login.Transaction, got login.Result) *Login {
+	id := *got.Identity
+	return &Login{
+		User:     newUser(id.Claims.Issuer, id.Claims.Subject, id.Kept(a.keepClaim)),
+		ReturnTo: a.returnPath(t),
+		AppState: t.AppState,
+		by:       a,
+		identity: secret.Of(id),
+		token:    secret.Of(got.Token),
+		scope:    t.Scope,
+		audience: t.Audience,
+		replaces: t.Session,
+		cookies:  a.transactions.SessionCookies(t),
+	}
+}
+
+// returnPath is the return URL of a transaction, or the default of its site if
+// there was no room for it.
+func (a *Application) returnPath(t *login.Transaction) string {
+	return cmp.Or(t.ReturnTo, a.site.ReturnFor(t.RedirectURI, ""))
+}
+
+// Revoke revokes a refresh token at the tenant (RFC 7009), and with it, at Auth0,
+// the grant that it belongs to unless the tenant's settings say otherwise.
+// [Strategy.LogoutHandler] does that for the token of the session. The error is
+// [ErrTenantUnavailable] if the tenant does not answer; the token may then still be
+// good.
+func (a *Application) Revoke(ctx context.Context, refreshToken string) error {
+	_, err := op("revoke", a, func() (struct{}, error) {
+		if refreshToken == "" {
+			return struct{}{}, refusal.GrantRequest.Because("the refresh token is empty")
+		}
+		return struct{}{}, a.client.Revoke(ctx, refreshToken)
+	})
+	return err
+}
+
+// UserInfo asks the tenant what it knows of a user now (OpenID Connect Core 1.0,
+// Section 5.3). The token is an access token with the scope openid, as of
+// [Strategy.AccessToken]; subject is whose it is, by a verified ID token. An
+// answer about anybody else is refused, or who can swap a token could swap the
+// person (Section 5.3.2).
+//
+// Auth0 answers about one user five times a minute. What a page shows at every
+// request belongs in the ID token, and so in [Session].
+//
+// The Reason of the error is token_not_accepted if the token is not, or no
+// longer, good for this.
+func (a *Application) UserInfo(ctx context.Context, token *oauth2.Token, subject string) (User, error) {
+	return op("userinfo", a, func() (User, error) {
+		if token == nil || token.AccessToken == "" || subject == "" {
+			return User{}, refusal.GrantRequest.Because("an access token and a subject are needed")
+		}
+		ep, err := a.client.Endpoints(ctx)
+		if err != nil {
+			return User{}, err
+		}
+		if ep.UserInfoEndpoint == "" {
+			return User{}, refusal.Grant.Because("the provider has no userinfo endpoint")
+		}
+		resp, err := provider.BearerRequest(ctx, a.client.HTTP, secret.OfText(token.AccessToken), http.MethodGet, ep.UserInfoEndpoint, nil, nil)
+		if err != nil {
+			return User{}, grantError(err, nil)
+		}
+		return readUserInfo(resp, ep.Issuer, subject)
+	})
+}
+
+// readUserInfo decides on the answer.
+func readUserInfo(resp *fetch.Response, issuer, subject string) (User, error) {
+	if resp.Status != http.StatusOK {
+		e := provider.ParseError(resp.Status, resp.Header, resp.Body)
+		if e.Status == http.StatusUnauthorized {
+			return User{}, e.Refusal(refusal.UserInfoToken)
+		}
+		return User{}, grantError(e, nil)
+	}
+	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if kind == "application/jwt" {
+		return User{}, refusal.UserInfo.Because("the answer is signed (application/jwt), which is not supported; register the application for plain userinfo answers")
+	}
+	var sub string
+	var isText bool
+	err := jsonscan.Object(string(resp.Body), func(name, value string) error {
+		if name != "sub" {
+			return nil
+		}
+		if isText {
+			return errors.New("sub is there twice")
+		}
+		sub, isText = jsonscan.String(value)
+		return nil
+	})
+	switch {
+	case err != nil:
+		return User{}, refusal.UserInfo.Because("the answer is %.60q and not the expected JSON", kind)
+	case !isText || sub == "":
+		return User{}, refusal.UserInfo.Because("the answer has no sub; the access token needs the scope openid")
+	case sub != subject:
+		return User{}, refusal.UserInfo.Because("the answer is about somebody else than the access token's owner")
+	}
+	return newUser(issuer, sub, resp.Body), nil
+}
