@@ -292,14 +292,15 @@ func (a *API) verify(ctx context.Context, c credential) (*Token, error) {
 	return o.token, err
 }
 
-// An outcome is what a check has found.
+// An outcome is the result of a check.
 type outcome struct {
 	token  *Token   // nil if it was refused
-	from   *trusted // nil if it is of nobody who is trusted
+	from   *trusted // nil if its issuer is not trusted
 	sum    memo.Sum // of the token, if it may be remembered
 	cached bool
 }
 
+// event is the event of a good token. A refusal changes it.
 func (o outcome) event(kind EventKind) Event {
 	e := Event{Kind: kind, Status: http.StatusOK, Reason: "ok", Cached: o.cached}
 	if o.from != nil {
@@ -311,7 +312,7 @@ func (o outcome) event(kind EventKind) Event {
 	return e
 }
 
-// observe tells the Observer of an event, and of the error if there is one.
+// observe tells the Observer of an event. If err is not nil, the event is its refusal.
 func (a *API) observe(ctx context.Context, event Event, err error) {
 	if err != nil && a.config.Observer != nil {
 		e := errorOf(ctx, "bearer", err)

@@ -24,44 +24,46 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
-// An Error is why a login, a session, a token or a request to the tenant was
-// refused or failed. All errors that this package returns for them are of this
-// type; use [errors.As] to get at it, or [errors.Is] with one of the variables
-// of this package.
+// An Error says why a login, a session, a token or a request to the tenant was refused
+// or has failed. All errors that this package returns for them have this type. Use
+// [errors.As] to get it, or [errors.Is] with one of the variables of this package.
 type Error struct {
-	// Op is what was being done: login, callback, logout, session, bearer,
+	// Op is what this package was doing: login, callback, logout, session, bearer,
 	// connections, token, userinfo, accounts, connect, backchannel,
 	// claims, signature, keys, metadata.
 	Op string
 	// Status is the HTTP status that answers the request.
 	Status int
-	// Code is the error code of the protocol, as far as there is one: of
-	// RFC 6749, Section 4.1.2.1 and Section 5.2, RFC 6750, Section 3.1 or
-	// OpenID Connect Core 1.0, Section 3.1.2.6. From the tenant it may be any.
+	// Code is the error code of the protocol, if there is one: from RFC 6749,
+	// Sections 4.1.2.1 and 5.2, RFC 6750, Section 3.1, or OpenID Connect Core 1.0,
+	// Section 3.1.2.6. The tenant can send any other code.
 	Code string
-	// Reason is finer, and one of a fixed set of words, fit for metric labels.
+	// Reason is a word from a fixed set, fit for metric labels. It tells more cases
+	// apart than Code.
 	Reason string
-	// Description is a fixed text that may be shown to anybody.
+	// Description is a fixed text. Everybody may read it.
 	Description string
-	// Scope are the scopes or permissions that were needed, separated by spaces,
-	// if that was the fault.
+	// Scope has the scopes or permissions that the request needs, separated by
+	// spaces. It is empty if the request was refused for another reason.
 	Scope string
-	// RetryAfter is how long to wait, if that is known.
+	// RetryAfter is the time to wait before trying again. It is 0 if it is unknown.
 	RetryAfter time.Duration
-	// TenantStatus is the status of the tenant's answer, if that was the fault.
+	// TenantStatus is the status of the tenant's response, if that response is the
+	// reason, else 0.
 	TenantStatus int
-	// ReturnTo and AppState are those of the login that failed, once it is known
-	// which one it was.
+	// ReturnTo and AppState are values of the login that failed. They are empty if
+	// it is not known which login that was.
 	ReturnTo string
 	AppState json.RawMessage
-	// MFA is how to go on, if the tenant wants a second factor.
+	// MFA continues the login if the tenant asks for a second factor. It is nil
+	// otherwise.
 	MFA *MFA
 	// also is a second reason that the error has for [errors.Is].
 	also string
 	// stepUp are the parameters of a challenge of RFC 9470.
 	stepUp string
-	// Err is the cause. Its text is for logs, not for visitors: it may quote
-	// what came from outside.
+	// Err is the cause. Its text is for logs, not for visitors: it may quote texts
+	// from outside.
 	Err error
 }
 
@@ -83,80 +85,80 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Is reports whether target is an [*Error] with the same Reason that says
-// nothing more, as the variables of this package do.
+// Is reports whether target is one of the variables of this package, or another
+// [*Error] without Op, Status and Err, and has the same Reason.
 func (e *Error) Is(target error) bool {
 	t, ok := target.(*Error)
 	return ok && t.Op == "" && t.Status == 0 && t.Err == nil && (t.Reason == e.Reason || t.Reason != "" && t.Reason == e.also)
 }
 
-// Errors to compare with, for the branches that callers take.
+// Errors to compare with, in programs that act on them. Use [errors.Is].
 var (
 	// ErrNoSession: nobody is logged in.
 	ErrNoSession = sentinel("no_session")
 	// ErrNoToken: the request has no access token, or the session has none.
 	ErrNoToken = sentinel("missing_token")
-	// ErrTokenExpired: the token was good, but is no longer.
+	// ErrTokenExpired: the token was good and has expired.
 	ErrTokenExpired = sentinel("token_expired")
-	// ErrKeysUnavailable: the issuer's keys cannot be had, so nothing is known
+	// ErrKeysUnavailable: the issuer's keys cannot be fetched, so nothing is known
 	// about the token.
 	ErrKeysUnavailable = sentinel("keys_unavailable")
 	// ErrForbidden is for [APIConfig].Validate to return: the token is good, and
 	// its owner may not do this.
 	ErrForbidden = sentinel("forbidden")
-	// ErrTransactionNotFound: the callback belongs to no login that this
-	// browser has begun, or to one that is over.
+	// ErrTransactionNotFound: this browser has not begun the login of the callback,
+	// or that login is over.
 	ErrTransactionNotFound = sentinel("transaction_not_found")
 	// ErrStoreUnavailable: the [Store] does not answer, so nothing is known about
 	// the session.
 	ErrStoreUnavailable = sentinel("store_unavailable")
-	// ErrNotConnected: the person has no account at the provider of a connection
-	// whose tokens could be used, or has to connect it again.
+	// ErrNotConnected: the user has not connected an account of the provider, or
+	// must connect it again.
 	ErrNotConnected = sentinel("not_connected")
 	// ErrSessionTooLarge: the session does not fit into cookies.
 	ErrSessionTooLarge = sentinel("session_too_large")
-	// ErrWrongCredentials: the password, the one-time code or whatever else was
-	// shown to the tenant is wrong, or used up. Which, it does not say.
+	// ErrWrongCredentials: the tenant does not accept the password, the one-time
+	// code or another credential. It does not say whether the credential is wrong or
+	// was used before.
 	ErrWrongCredentials = sentinel("wrong_credentials")
-	// ErrTooManyAttempts: the tenant protects an account, or itself, from guessing.
+	// ErrTooManyAttempts: the tenant protects an account, or itself, from many
+	// attempts.
 	ErrTooManyAttempts = sentinel("too_many_attempts")
-	// ErrTenantUnavailable: the tenant, or what is between, does not answer, or has
-	// had enough requests. It is temporary; [Error].RetryAfter is how long, if the
-	// tenant has said so.
+	// ErrTenantUnavailable: the tenant, or the network, does not answer, or the
+	// tenant has had too many requests. Try again after [Error].RetryAfter.
 	ErrTenantUnavailable = sentinel("tenant_unavailable")
 	// ErrUserBlocked: the account is blocked by the tenant's administrators.
 	ErrUserBlocked = sentinel("user_blocked")
-	// ErrMFARequired: the tenant wants a second factor; see [Error].MFA.
+	// ErrMFARequired: the tenant asks for a second factor. See [Error].MFA.
 	ErrMFARequired = sentinel("mfa_required")
-	// ErrAuthorizationPending: the person has not answered yet. Ask again after
+	// ErrAuthorizationPending: the user has not answered yet. Ask again after
 	// [Error].RetryAfter.
 	ErrAuthorizationPending = sentinel("authorization_pending")
-	// ErrGrantNotAllowed: the application, the connection or the person is not
-	// set up for this grant at the tenant, or there is no such connection.
+	// ErrGrantNotAllowed: the tenant does not allow this grant to the application,
+	// for the connection or for the user, or has no such connection.
 	ErrGrantNotAllowed = sentinel("grant_not_allowed")
 )
 
-// sentinel says nothing but a reason.
+// sentinel returns an Error that has a reason alone.
 func sentinel(reason string) error { return &Error{Reason: reason} }
 
-// isRefused reports whether an error is a refusal. Only the outermost of a chain counts:
-// one inside may come from a function or a store of the application.
+// isRefused reports whether the outermost refusal of an error is the given one. A
+// refusal further inside may come from a function or a store of the application.
 func isRefused(err error, row refusal.Row) bool {
 	e := outermost(err)
 	return e != nil && e.Reason == row.Reason && e.Status == row.Status
 }
 
-// bearerFault makes the fault of an access token a refusal.
+// bearerFault returns the refusal of an access token with a fault.
 func bearerFault(f *fault.Fault) *refusal.Refusal {
 	if f.Reason == fault.Keys.Reason {
-		e := refusal.Keys.Wrap(f.Cause)
-		e.RetryAfter = 5 * time.Second
-		return e
+		return refusal.Keys.Later(outageWait, f.Cause)
 	}
 	return &refusal.Refusal{Op: "bearer", Row: refusal.Row{Status: 401, Code: "invalid_token", Reason: f.Reason, Description: f.Description}, Err: f.Cause}
 }
 
-// asError returns the Error in err. Whatever is none is a fault of ours.
+// asError returns the Error that err contains. Any other error is a mistake of the
+// program, with status 500.
 func asError(op string, err error) *Error {
 	e := outermost(err)
 	switch {
@@ -186,9 +188,10 @@ func asError(op string, err error) *Error {
 	return e
 }
 
-// outermost returns the Error that decides what an error means: the first in its
-// chain that is one, or that an engine has made. Errors further inside may come
-// from a function or a store of the application. It is nil if there is none.
+// outermost returns the Error that decides how an error is answered: the first Error
+// in its chain, or the public form of the first refusal of an engine. Errors further
+// inside may come from a function or a store of the application. It returns nil if
+// there is none.
 func outermost(err error) *Error {
 	for err != nil {
 		switch x := err.(type) {
@@ -216,7 +219,7 @@ func outermost(err error) *Error {
 	return nil
 }
 
-// refusedError is the public form of a refusal.
+// refusedError returns the public form of a refusal.
 func refusedError(r *refusal.Refusal) *Error {
 	e := &Error{
 		Op: r.Op, Status: r.Status, Code: r.Code, Reason: r.Reason, Description: r.Description,
@@ -226,14 +229,14 @@ func refusedError(r *refusal.Refusal) *Error {
 	return e
 }
 
-// sessionRefusal says how a failure of the sessions is answered.
+// sessionRefusal returns the refusal of a request whose session failed.
 func sessionRefusal(f *session.Error) *refusal.Refusal {
 	row, wait := refusal.Internal, time.Duration(0)
 	switch f.Kind {
 	case session.Ended:
 		row = refusal.LoginRequired
 	case session.StoreDown:
-		row, wait = refusal.Store, 5*time.Second
+		row, wait = refusal.Store, outageWait
 	case session.NotWritten:
 		row = refusal.StoreWrite
 	case session.StoreFull:
@@ -241,15 +244,13 @@ func sessionRefusal(f *session.Error) *refusal.Refusal {
 	case session.TooLarge:
 		row = refusal.TooLarge
 	}
-	e := row.Wrap(f.Err)
-	e.RetryAfter = wait
-	return e
+	return row.Later(wait, f.Err)
 }
 
-// errorOf is asError for the request with the context ctx. Only that context
-// can tell that the request was canceled. A store or a function of the application
-// can return [context.Canceled] because something of its own has ended; nothing is
-// then known, and that is an outage.
+// errorOf is asError for the request with the context ctx. Only that context tells
+// whether the request was canceled. A store or a function of the application can
+// return [context.Canceled] for another reason. Nothing is then known about the
+// request, so errorOf makes it an outage.
 func errorOf(ctx context.Context, op string, err error) *Error {
 	e := asError(op, err)
 	if e.Reason != refusal.Canceled.Reason {
@@ -265,29 +266,26 @@ func errorOf(ctx context.Context, op string, err error) *Error {
 	return &copied
 }
 
-// outageWait is when to try again after an outage of unknown length.
+// outageWait is the time after which a caller may try again if nobody knows how long
+// an outage lasts.
 const outageWait = 5 * time.Second
 
-func outage(err error) *refusal.Refusal {
-	e := refusal.Outage.Wrap(err)
-	e.RetryAfter = outageWait
-	return e
-}
+func outage(err error) *refusal.Refusal { return refusal.Outage.Later(outageWait, err) }
 
-// An exit writes the responses of a Strategy or an API for everything that is
-// refused or failed. No other line of this package writes one.
+// An exit writes the response of a Strategy or an API to a request that is refused or
+// has failed, and the log line.
 type exit struct {
 	log     *slog.Logger
 	handler func(http.ResponseWriter, *http.Request, *Error)
 
-	// challenge returns the value of WWW-Authenticate, or nothing.
+	// challenge returns the value of WWW-Authenticate, or nothing. A Strategy has none.
 	challenge func(*Error) string
-	// loginURL, of a Strategy, is where to begin again.
+	// loginURL returns the URL at which the login begins again. An API has none.
 	loginURL func(r *http.Request, returnTo string) string
 }
 
-// logger is for values that no constructor has made: they refuse everything,
-// and say so.
+// logger returns the default logger for a Strategy or an API that no constructor has
+// made. Such a value refuses every request, and the log must say why.
 func (x exit) logger() *slog.Logger {
 	if x.log == nil {
 		return slog.Default()
@@ -295,15 +293,15 @@ func (x exit) logger() *slog.Logger {
 	return x.log
 }
 
-// fail ends a request. The log gets everything, once; the client gets constants.
+// fail ends a request. The log gets the cause, once. The client gets constant texts.
 //
-// It always writes a status of 400 or more, also if the request was canceled: a
-// handler that writes nothing has answered 200, and the client may still be there
-// to take that for a yes. It can have closed only its half of the connection, or
-// the server can be shutting down (net/http.Server.BaseContext).
+// It always writes a status of 400 or more, also if the request was canceled. A
+// handler that writes nothing has answered 200, and a client that still reads would
+// take that for success: it may have closed only its half of the connection, or the
+// server may be shutting down (net/http.Server.BaseContext).
 func (x exit) fail(w http.ResponseWriter, r *http.Request, op string, err error) {
 	e := errorOf(r.Context(), op, err)
-	reference := x.record(r, e)
+	reference := x.writeLog(r, e)
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -331,17 +329,17 @@ func (x exit) fail(w http.ResponseWriter, r *http.Request, op string, err error)
 	}
 }
 
-// handle calls the ErrorHandler of the application. One that writes a body and no
-// status, or nothing, must not turn the refusal into 200.
+// handle calls the ErrorHandler of the application. An ErrorHandler that writes no
+// status must not turn the refusal into 200.
 func (x exit) handle(w http.ResponseWriter, r *http.Request, e *Error) {
 	refused := &refusedWriter{ResponseWriter: w, status: e.Status}
 	x.handler(refused, r, e)
 	refused.begin()
 }
 
-// A refusedWriter writes a status of its own if a handler begins the response
-// without one. It is around ErrorHandler alone; a [http.ResponseController] finds
-// what else the writer within can do.
+// A refusedWriter writes the status of the error if ErrorHandler begins the response
+// without a status. A [http.ResponseController] finds the other methods of the writer
+// inside.
 type refusedWriter struct {
 	http.ResponseWriter
 	status int
@@ -380,9 +378,9 @@ func (w *refusedWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, rw, err
 }
 
-// record writes the one log line; see [Config].Logger for its level.
-func (x exit) record(r *http.Request, e *Error) (reference string) {
-	log, level, reference := x.line(r.Context(), e)
+// writeLog writes the log line of a refusal and returns its reference.
+func (x exit) writeLog(r *http.Request, e *Error) (reference string) {
+	log, level, reference := logging.Line(r.Context(), x.logger(), logLevel(e), e.Op, e.Reason)
 	if log == nil {
 		return reference
 	}
@@ -403,22 +401,19 @@ func (x exit) record(r *http.Request, e *Error) (reference string) {
 	return reference
 }
 
-// line decides at what level a refusal is written, and with which reference. The log
-// is nil if the line is left out.
-func (x exit) line(ctx context.Context, e *Error) (log *slog.Logger, level slog.Level, reference string) {
+// logLevel returns the level of the log line of a refusal, see [Config].Logger.
+func logLevel(e *Error) slog.Level {
 	switch {
 	case e.Reason == refusal.Canceled.Reason, e.Reason == refusal.LoginRequired.Reason, e.Op == "bearer" && e.Reason == refusal.NoToken.Reason:
-		level = slog.LevelDebug // a client that goes away, or asks how to log in
+		return slog.LevelDebug // clients go away, and ask how to log in
 	case e.Status == refusal.Internal.Status:
-		level = slog.LevelError // a mistake of the program: each one is written
-	default:
-		level = slog.LevelWarn // strangers cause it: one in a minute
+		return slog.LevelError // a mistake of the program: each one is written
 	}
-	return logging.Line(ctx, x.logger(), level, e.Op, e.Reason)
+	return slog.LevelWarn // strangers cause it: one in a minute is written
 }
 
-// writePage tells a person what to do next. It is plain text: nothing in it
-// can be markup.
+// writePage tells a visitor what to do next. The page is plain text, so that no part
+// of it can be markup.
 func (x exit) writePage(w http.ResponseWriter, r *http.Request, e *Error, reference string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
@@ -443,11 +438,11 @@ func writeJSON(w http.ResponseWriter, r *http.Request, e *Error) {
 	}
 }
 
-// hookError reads the error of a function of the application, in the same way for
-// all of them. An [*Error] with a status chooses the response. [ErrForbidden]
-// refuses. A deadline, and the variables of this package that stand for an outage,
-// mean that the function could not decide. What any other error means is up to
-// the caller.
+// hookError reads the error of a function of the application, in the same way for all
+// such functions. An [*Error] with a status chooses the response. [ErrForbidden]
+// refuses the request. A deadline, and the variables of this package that stand for an
+// outage, mean that the function could not decide. The caller decides about any other
+// error.
 func hookError(err error, forbidden refusal.Row, other func(error) error) error {
 	var e *Error
 	var timeout interface{ Timeout() bool }
@@ -465,5 +460,6 @@ func hookError(err error, forbidden refusal.Row, other func(error) error) error 
 	return other(err)
 }
 
-// outageError is for hooks whose plain errors are outages.
+// outageError is the last argument of hookError for functions whose other errors are
+// outages.
 func outageError(err error) error { return outage(err) }

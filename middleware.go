@@ -434,7 +434,7 @@ func (a *API) vary(h http.Header) {
 	}
 }
 
-// refuse ends a request for another reason than a bad token.
+// refuse ends a request for another reason than its token.
 func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	a.observe(r.Context(), Event{Kind: TokenChecked}, err)
 	a.exit.fail(w, r, "bearer", err)

@@ -14,7 +14,7 @@ func (s *Strategy) answerPopup(w http.ResponseWriter, r *http.Request, t *login.
 	status, target, text, link := http.StatusOK, "", "You are logged in", "Go on in this window"
 	if err != nil {
 		e := errorOf(r.Context(), "callback", err)
-		s.exit.record(r, e)
+		s.exit.writeLog(r, e)
 		status, target, text, link = e.Status, s.site.LoginURL(r, e.ReturnTo), "The login was not completed", "Log in in this window"
 		message.Error = e.Reason
 	} else {

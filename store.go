@@ -6,58 +6,56 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
-// A Store keeps values by key until they expire, for all instances of a program.
-// Any store of github.com/alexedwards/scs is one, for Redis, PostgreSQL and
-// many others. Where a store has FindCtx, CommitCtx and DeleteCtx, which scs
-// calls a CtxStore, those are used.
+// A Store keeps values by key until they expire, for all instances of a program. Any
+// store of github.com/alexedwards/scs is a Store, for Redis, PostgreSQL and many other
+// databases. If a store has FindCtx, CommitCtx and DeleteCtx, as a CtxStore of scs has,
+// these methods are called in place of the ones without a context.
 //
-// A store can do more by having further methods, with which several instances
-// agree where they otherwise may not; package redisstore of this project has all
-// of them:
+// A store can have further methods. With them, several instances of a program agree
+// about refreshes and logouts. Package redisstore of this project has all but the last:
 //
 //	UpdateCtx(ctx, key, value, expiry) (updated bool, err error)
 //
-// replaces a value only if there is one, so that a request that is still under
-// way cannot bring back a session that a logout has deleted. (Without it such a
-// session is found to be revoked when it is read.)
+// replaces a value only if there is one. A request that is still under way then cannot
+// bring back a session that a logout has deleted. (Without UpdateCtx, such a session is
+// found to be revoked when it is read.)
 //
 //	LeaseCtx(ctx, key, duration) (release func(), ok bool, err error)
 //
-// lets one caller at a time work on a key, until release is called or the
-// duration is over, so that one instance alone refreshes the tokens of a session.
+// lets one caller at a time work on a key, until release is called or the duration is
+// over. One instance alone then refreshes the tokens of a session.
 //
 //	FindAllCtx(ctx, keys...) (values [][]byte, err error)
 //
-// finds several values in one request, nil for those that are not there.
+// finds several values in one request. The value of an absent key is nil.
 //
 //	RaiseCtx(ctx, key, number int64, expiry) error
 //
 // stores a number as decimal text, in one atomic step: the greater of the stored
 // number and this one, until the later of the two expiries. The number is between
 // 0 and 1<<53. A stored value that is not a number stays as it is. RaiseCtx records
-// logouts. (Without it a back-channel logout writes about 20 values instead of
-// one, so that two instances cannot undo each other's logout, and a request of a
-// user who has logged in again after one reads as many.)
+// logouts. (Without RaiseCtx, a back-channel logout writes about 20 values instead of
+// one, so that two instances cannot undo each other's logout. A request of a user who
+// has logged in again after a logout reads as many.)
 //
 //	CommitOwnedCtx(ctx, key, owner, value, expiry) error
 //
-// is CommitCtx for a new session of the user whom owner stands for, so that the
-// store can limit the sessions of one user. The owner is a key like others, a hash.
+// is CommitCtx for a new session. The owner stands for the user: it is a key like the
+// others, a hash. The store can then limit the sessions of one user.
 //
-// A type that embeds a Store has Find, Commit and Delete, and none of the others. The
-// sessions then do without them, as with any store that does not have them. To keep
-// a method, the type declares it, or embeds an interface that has it, see the example
-// of [NewMemoryStore]. A type that changes CommitCtx must change CommitOwnedCtx,
-// UpdateCtx and RaiseCtx in the same way.
+// A type that embeds a Store has Find, Commit and Delete, and none of the further
+// methods. It works like any store without them. To keep a method, the type declares
+// it, or embeds an interface that has it: see the example of [NewMemoryStore]. A type
+// that changes CommitCtx must change CommitOwnedCtx, UpdateCtx and RaiseCtx in the same
+// way.
 //
-// Keys are at most 80 characters from A-Z, a-z, 0-9, "-", "_" and ":", and differ
-// in upper and lower case; the columns that some stores of scs suggest, CHAR(43) in
-// MySQL for one, are too narrow. No key can be used as a cookie, and values are
-// encrypted. Package auth0test has a test of stores, TestStore.
+// Keys have at most 80 characters from A-Z, a-z, 0-9, "-", "_" and ":". Upper and lower
+// case differ. The columns that some stores of scs suggest are too narrow, for example
+// CHAR(43) in MySQL. No key can be used as a cookie, and values are encrypted. Package
+// auth0test has a test of stores, TestStore.
 //
-// A session that is not found is over, and its cookie is deleted. A store that
-// reads from replicas which lag behind can therefore cost somebody a session
-// that has just begun.
+// A session that is not found is over, and its cookie is deleted. If a store reads from
+// replicas that lag behind, a user can lose a session that has just begun.
 //
 // A logout is a fact that the store holds: the record of the session is deleted,
 // and a mark says that the session is over. An attacker with write access to the
@@ -74,7 +72,7 @@ type Store interface {
 	Find(key string) (value []byte, found bool, err error)
 	// Commit adds a value, or replaces it, until expiry.
 	Commit(key string, value []byte, expiry time.Time) error
-	// Delete removes a value. It is no error if there is none.
+	// Delete removes a value. If there is none, it returns no error.
 	Delete(key string) error
 }
 

@@ -435,7 +435,5 @@ func Refused(err error) error {
 
 // Outage makes a refusal of a fault that says nothing about the token.
 func Outage(f *fault.Fault, row refusal.Row) *refusal.Refusal {
-	r := row.Wrap(f)
-	r.RetryAfter = 5 * time.Second
-	return r
+	return row.Later(5*time.Second, f)
 }

@@ -35,6 +35,11 @@ func (r Row) New() *Refusal { return &Refusal{Row: r} }
 // Wrap returns the refusal with its cause.
 func (r Row) Wrap(err error) *Refusal { return &Refusal{Row: r, Err: err} }
 
+// Later returns the refusal of something that can be tried again after a while.
+func (r Row) Later(wait time.Duration, err error) *Refusal {
+	return &Refusal{Row: r, RetryAfter: wait, Err: err}
+}
+
 // Because returns the refusal with a cause that is formatted now.
 func (r Row) Because(format string, args ...any) *Refusal { return r.Wrap(fmt.Errorf(format, args...)) }
 

@@ -3,6 +3,7 @@ package refusal
 import (
 	"errors"
 	"testing"
+	"time"
 )
 
 func TestRefusal(t *testing.T) {
@@ -22,6 +23,9 @@ func TestRefusal(t *testing.T) {
 		if !errors.Is(tt.r, tt.r) || tt.cause != nil && !errors.Is(tt.r, tt.cause) || tt.cause == nil && errors.Unwrap(tt.r) != nil {
 			t.Errorf("%v does not lead to %v", tt.r, tt.cause)
 		}
+	}
+	if r := Keys.Later(time.Minute, inside); r.Row != Keys || r.RetryAfter != time.Minute || r.Err != inside {
+		t.Errorf("later: %+v", r)
 	}
 	// A row is not changed by what is said of one case.
 	r := Scope.New()
