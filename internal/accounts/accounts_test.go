@@ -2,7 +2,6 @@ package accounts
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -58,23 +57,18 @@ func (s *server) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: code, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader([]byte(document)))}, nil
 }
 
-// newClient returns a client of a server. A refused request is marked, so that tests
-// can tell who has interpreted an error.
+// newClient returns a client, and the server that answers its requests.
 func newClient(t *testing.T, answers ...string) (*Client, *server) {
 	s := &server{t: t, answers: answers}
-	return &Client{HTTP: &http.Client{Transport: s}, Issuer: issuer, Token: secret.OfText(token), Refused: func(err error) error {
-		e := refusal.TenantDown.Wrap(err)
-		e.RetryAfter = 7 * time.Second
-		return e
-	}}, s
+	return &Client{HTTP: &http.Client{Transport: s}, Issuer: issuer, Token: secret.OfText(token)}, s
 }
 
-// checkRefused fails the test unless an error is what Refused made of an answer.
-func checkRefused(t *testing.T, why string, err error, text string) {
+// checkRefused fails the test unless an error is a refusal with a reason and a text.
+func checkRefused(t *testing.T, why string, err error, reason, text string) {
 	t.Helper()
 	e, ok := err.(*refusal.Refusal)
-	if !ok || e.Reason != "tenant_unavailable" || e.RetryAfter != 7*time.Second || !strings.Contains(e.Error(), text) {
-		t.Errorf("%s: %v", why, err)
+	if !ok || e.Reason != reason || !strings.Contains(e.Error(), text) {
+		t.Errorf("%s: %v, want %s, %s", why, err, reason, text)
 	}
 }
 
@@ -155,14 +149,14 @@ func TestBeginMisled(t *testing.T) {
 			t.Errorf("%s: %+v", why, got)
 		}
 	}
-	for why, tt := range map[string]struct{ answer, text string }{
-		"refused":   {`400 {"type":"https://auth0.com/#A0E-400-0003","detail":"bad"}`, `the tenant answered 400, "A0E-400-0003": "bad"`},
-		"no JSON":   {"201 <html>", "the answer is not the expected JSON"},
-		"no answer": {"connection reset", "connection reset"},
+	for why, tt := range map[string]struct{ answer, reason, text string }{
+		"refused":   {`400 {"type":"https://auth0.com/#A0E-400-0003","detail":"bad"}`, "tenant_answer", `"A0E-400-0003": "bad"`},
+		"no JSON":   {"201 <html>", "tenant_answer", "the answer is not the expected JSON"},
+		"no answer": {"connection reset", "tenant_unavailable", "connection reset"},
 	} {
 		c, _ := newClient(t, tt.answer)
 		got, err := c.Begin(t.Context(), request)
-		checkRefused(t, why, err, tt.text)
+		checkRefused(t, why, err, tt.reason, tt.text)
 		if got != (Begun{}) {
 			t.Errorf("%s: %+v", why, got)
 		}
@@ -180,7 +174,7 @@ func TestComplete(t *testing.T) {
 	for _, tt := range []struct {
 		why, answer string
 		code        string // of a code that is refused; else
-		refused     string // in an error that Refused has made
+		reason      string // of another refusal
 	}{
 		{"connected", `201 {"id":"cac_1"}`, "", ""},
 		{"connected, without a body", "204 ", "", ""},
@@ -188,16 +182,17 @@ func TestComplete(t *testing.T) {
 		{"code refused", "400 " + gone, "A0E-404-0001", ""},
 		{"code gone", "404 " + gone, "A0E-404-0001", ""},
 		{"code refused, nobody says why", "400 <html>", "invalid_grant", ""},
-		{"token refused", "401 " + gone, "", "the tenant answered 401"},
-		{"not allowed", "403 " + gone, "", "the tenant answered 403"},
-		{"down", "503 ", "", "the tenant answered 503"},
-		{"no answer", "connection reset", "", "connection reset"},
+		{"token refused", "401 " + gone, "", "tenant_answer"},
+		{"not allowed", "403 " + gone, "", "tenant_answer"},
+		{"user refused", `403 {"error":"unauthorized"}`, "", "token_expired"},
+		{"down", "503 ", "", "tenant_unavailable"},
+		{"no answer", "connection reset", "", "tenant_unavailable"},
 	} {
 		c, s := newClient(t, tt.answer)
 		err := c.Complete(t.Context(), done)
 		switch {
-		case tt.refused != "":
-			checkRefused(t, tt.why, err, tt.refused)
+		case tt.reason != "":
+			checkRefused(t, tt.why, err, tt.reason, "")
 		case tt.code != "":
 			if e := checkRow(t, tt.why, err, 400, tt.code, "invalid_grant"); fmt.Sprint(e.TenantStatus) != tt.answer[:3] {
 				t.Errorf("%s: status %d of the tenant", tt.why, e.TenantStatus)
@@ -269,27 +264,23 @@ func TestListFails(t *testing.T) {
 		why      string
 		answers  []string
 		requests int
+		reason   string
 		text     string
-		refused  bool // by Refused
 	}{
-		{"the first page fails", []string{"503 "}, 1, "the tenant answered 503", true},
-		{"the second page fails", []string{page("n"), `400 {"type":"#A0E-400-0003"}`}, 2, "A0E-400-0003", true},
-		{"no JSON", []string{page("n"), "200 <html>"}, 2, "the answer is not the expected JSON", true},
-		{"no answer", []string{page("n"), "connection reset"}, 2, "connection reset", true},
-		{"leads to itself", []string{page("n")}, 2, "leads back to one before", false},
-		{"goes round", []string{page("a"), page("b"), page("a")}, 3, "leads back to one before", false},
-		{"no end", endless, 100, "there are more than 100 pages of accounts", false},
+		{"the first page fails", []string{"503 "}, 1, "tenant_unavailable", "the tenant answered 503"},
+		{"the second page fails", []string{page("n"), `400 {"type":"#A0E-400-0003"}`}, 2, "tenant_answer", "A0E-400-0003"},
+		{"no JSON", []string{page("n"), "200 <html>"}, 2, "tenant_answer", "the answer is not the expected JSON"},
+		{"no answer", []string{page("n"), "connection reset"}, 2, "tenant_unavailable", "connection reset"},
+		{"leads to itself", []string{page("n")}, 2, "tenant_answer", "leads back to one before"},
+		{"goes round", []string{page("a"), page("b"), page("a")}, 3, "tenant_answer", "leads back to one before"},
+		{"no end", endless, 100, "tenant_answer", "there are more than 100 pages of accounts"},
 	} {
 		c, s := newClient(t, tt.answers...)
 		list, err := c.List(t.Context(), "")
 		if list != nil || len(s.requests) != tt.requests {
 			t.Errorf("%s: %v after %d requests", tt.why, list, len(s.requests))
 		}
-		if tt.refused {
-			checkRefused(t, tt.why, err, tt.text)
-		} else if e := checkRow(t, tt.why, err, 502, "server_error", "tenant_answer"); !strings.Contains(e.Error(), tt.text) {
-			t.Errorf("%s: %v", tt.why, err)
-		}
+		checkRefused(t, tt.why, err, tt.reason, tt.text)
 	}
 	// The last page that is read may be the last one.
 	endless[99] = `200 {"accounts":[{"id":"cac_1"}]}`
@@ -315,6 +306,7 @@ func TestDisconnect(t *testing.T) {
 		{"one remains", []string{"204 ", "500 ", "204 "}, `these accounts remain connected: ["cac/2?"]: the tenant answered 500`, 500},
 		{"two remain", []string{"503 ", "204 ", "403 "}, `these accounts remain connected: ["cac_1" "cac_3"]: the tenant answered 503`, 503},
 		{"one remains, one is gone", []string{"404 ", "204 ", "429 "}, `remain connected: ["cac_3"]: the tenant answered 429`, 429},
+		{"not allowed", []string{"403 ", "503 ", "204 "}, `these accounts remain connected: ["cac_1" "cac/2?"]: the tenant answered 403`, 403},
 		{"no answer", []string{"204 ", "reset", "204 "}, `these accounts remain connected: ["cac/2?"]`, 0},
 	} {
 		c, s := newClient(t, tt.answers...)
@@ -328,7 +320,11 @@ func TestDisconnect(t *testing.T) {
 			}
 			continue
 		}
-		checkRefused(t, tt.why, err, tt.want)
+		reason := "tenant_unavailable"
+		if tt.status == 403 {
+			reason = "tenant_answer"
+		}
+		checkRefused(t, tt.why, err, reason, tt.want)
 		if e, _ := errors.AsType[provider.Error](err); e.Status != tt.status {
 			t.Errorf("%s: status %d of the tenant", tt.why, e.Status)
 		}
@@ -339,18 +335,14 @@ func TestDisconnect(t *testing.T) {
 	}
 }
 
-// TestRemaining: the cause never contains the refusal that it belongs to.
+// TestRemaining: a failure that is a refusal already does not contain itself.
 func TestRemaining(t *testing.T) {
 	t.Parallel()
-	shared := refusal.TenantAnswer.Because("first")
-	c := &Client{Refused: func(err error) error { return err }}
-	got := checkRow(t, "a refusal", c.remaining([]string{"cac_1"}, shared), 502, "server_error", "tenant_answer")
-	if !strings.Contains(got.Error(), `these accounts remain connected: ["cac_1"]: `) || got == shared || shared.Err.Error() != "first" {
-		t.Errorf("%v; the first failure is now %v", got, shared)
-	}
-	err := c.remaining([]string{"cac_1"}, context.Canceled)
-	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "cac_1") {
-		t.Errorf("another error: %v", err)
+	failed := refusal.TenantAnswer.Because("first")
+	err := remaining([]string{"cac_1"}, failed)
+	checkRefused(t, "a refusal", err, "tenant_answer", `these accounts remain connected: ["cac_1"]: `)
+	if err == failed || failed.Err.Error() != "first" || !errors.Is(err, failed) {
+		t.Errorf("%v; the failure is now %v", err, failed)
 	}
 }
 
