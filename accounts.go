@@ -10,7 +10,6 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/accounts"
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/login"
-	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
@@ -263,5 +262,5 @@ func (s *Strategy) accountClient(w http.ResponseWriter, r *http.Request) (*accou
 	if err != nil {
 		return nil, err
 	}
-	return &accounts.Client{HTTP: s.app.client.HTTP, Issuer: ep.Issuer, Token: secret.OfText(token.Token), Refused: provider.RefreshError}, nil
+	return &accounts.Client{HTTP: s.app.client.HTTP, Issuer: ep.Issuer, Token: secret.OfText(token.Token)}, nil
 }

@@ -48,9 +48,6 @@ type Client struct {
 	HTTP   *http.Client
 	Issuer string      // of the tenant, with a slash at the end
 	Token  secret.Text // for [Audience], with [Scopes]
-	// Refused returns the refusal for an error of a request with a token of the
-	// session.
-	Refused func(error) error
 }
 
 // A Request asks to connect an account.
@@ -85,7 +82,7 @@ func (c *Client) Begin(ctx context.Context, r Request) (Begun, error) {
 		} `json:"connect_params"`
 	}
 	if err := c.call(ctx, http.MethodPost, "connect", nil, body, &got); err != nil {
-		return Begun{}, c.Refused(err)
+		return Begun{}, provider.RefreshError(err)
 	}
 	target, err := url.Parse(got.URI)
 	if _, badOrigin := discovery.Origin(got.URI); err != nil || badOrigin != nil || got.AuthSession == "" || got.Params.Ticket == "" {
@@ -117,7 +114,7 @@ func (c *Client) Complete(ctx context.Context, done Completion) error {
 	case e.Status == http.StatusBadRequest, e.Status == http.StatusNotFound:
 		return e.Refusal(refusal.ConnectCode)
 	}
-	return c.Refused(err)
+	return provider.RefreshError(err)
 }
 
 // maxPages bounds a list, of which each page has pageSize accounts.
@@ -138,7 +135,7 @@ func (c *Client) List(ctx context.Context, connection string) ([]Account, error)
 			Next     string    `json:"next"`
 		}
 		if err := c.call(ctx, http.MethodGet, "accounts", query, nil, &page); err != nil {
-			return nil, c.Refused(err)
+			return nil, provider.RefreshError(err)
 		}
 		for _, a := range page.Accounts {
 			// A tenant that does not filter must not cost the user other accounts.
@@ -175,19 +172,16 @@ func (c *Client) Disconnect(ctx context.Context, list []Account) error {
 	if failed == nil {
 		return nil
 	}
-	return c.remaining(remain, failed)
+	return remaining(remain, failed)
 }
 
 // remaining returns the refusal that the first failure means, with the accounts as
-// its cause.
-func (c *Client) remaining(ids []string, failed error) error {
-	cause := fmt.Errorf("these accounts remain connected: %.500q: %w", ids, failed)
-	e, ok := errors.AsType[*refusal.Refusal](c.Refused(failed))
-	if !ok {
-		return cause
-	}
-	out := *e // which the cause can contain
-	out.Err = cause
+// its cause. RefreshError always returns a refusal. It is copied, because the cause
+// contains it if the failure is a refusal already.
+func remaining(ids []string, failed error) error {
+	e, _ := errors.AsType[*refusal.Refusal](provider.RefreshError(failed))
+	out := *e
+	out.Err = fmt.Errorf("these accounts remain connected: %.500q: %w", ids, failed)
 	return &out
 }
 

@@ -2,13 +2,11 @@ package accounts
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -59,23 +57,18 @@ func (s *server) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: code, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader([]byte(document)))}, nil
 }
 
-// newClient returns a client of a server. A refused request is marked, so that tests
-// can tell who has interpreted an error.
+// newClient returns a client, and the server that answers its requests.
 func newClient(t *testing.T, answers ...string) (*Client, *server) {
 	s := &server{t: t, answers: answers}
-	return &Client{HTTP: &http.Client{Transport: s}, Issuer: issuer, Token: secret.OfText(token), Refused: func(err error) error {
-		e := refusal.TenantDown.Wrap(err)
-		e.RetryAfter = 7 * time.Second
-		return e
-	}}, s
+	return &Client{HTTP: &http.Client{Transport: s}, Issuer: issuer, Token: secret.OfText(token)}, s
 }
 
-// checkRefused fails the test unless an error is what Refused made of an answer.
-func checkRefused(t *testing.T, why string, err error, text string) {
+// checkRefused fails the test unless an error is a refusal with a reason and a text.
+func checkRefused(t *testing.T, why string, err error, reason, text string) {
 	t.Helper()
 	e, ok := err.(*refusal.Refusal)
-	if !ok || e.Reason != "tenant_unavailable" || e.RetryAfter != 7*time.Second || !strings.Contains(e.Error(), text) {
-		t.Errorf("%s: %v", why, err)
+	if !ok || e.Reason != reason || !strings.Contains(e.Error(), text) {
+		t.Errorf("%s: %v, want %s, %s", why, err, reason, text)
 	}
 }
 
@@ -156,14 +149,14 @@ func TestBeginMisled(t *testing.T) {
 			t.Errorf("%s: %+v", why, got)
 		}
 	}
-	for why, tt := range map[string]struct{ answer, text string }{
-		"refused":   {`400 {"type":"https://auth0.com/api-errors#A0E-400-0003","detail":"bad"}`, `the tenant answered 400, "A0E-400-0003": "bad"`},
-		"no JSON":   {"201 <html>", "the answer is not the expected JSON"},
-		"no answer": {"connection reset", "connection reset"},
+	for why, tt := range map[string]struct{ answer, reason, text string }{
+		"refused":   {`400 {"type":"https://auth0.com/#A0E-400-0003","detail":"bad"}`, "tenant_answer", `"A0E-400-0003": "bad"`},
+		"no JSON":   {"201 <html>", "tenant_answer", "the answer is not the expected JSON"},
+		"no answer": {"connection reset", "tenant_unavailable", "connection reset"},
 	} {
 		c, _ := newClient(t, tt.answer)
 		got, err := c.Begin(t.Context(), request)
-		checkRefused(t, why, err, tt.text)
+		checkRefused(t, why, err, tt.reason, tt.text)
 		if got != (Begun{}) {
 			t.Errorf("%s: %+v", why, got)
 		}
@@ -174,40 +167,40 @@ func TestBeginMisled(t *testing.T) {
 func TestComplete(t *testing.T) {
 	t.Parallel()
 	done := Completion{AuthSession: "s-1", Code: "c-1", RedirectURI: "https://app.example/connect", Verifier: "v-1"}
+	body := fmt.Sprint(map[string]any{
+		"auth_session": "s-1", "connect_code": "c-1", "redirect_uri": "https://app.example/connect", "code_verifier": "v-1",
+	})
 	const gone = `{"type":"https://auth0.com/api-errors#A0E-404-0001","detail":"gone"}`
 	for _, tt := range []struct {
 		why, answer string
-		check       func(why string, err error)
+		code        string // of a code that is refused; else
+		reason      string // of another refusal
 	}{
-		{"connected", `201 {"id":"cac_1"}`, nil},
-		{"connected, without a body", "204 ", nil},
-		{"connected already", "409 " + gone, nil},
-		{"code refused", "400 " + gone, func(why string, err error) {
-			if e := checkRow(t, why, err, 400, "A0E-404-0001", "invalid_grant"); e.TenantStatus != 400 {
-				t.Errorf("%s: status %d of the tenant", why, e.TenantStatus)
-			}
-		}},
-		{"code gone", "404 " + gone, func(why string, err error) {
-			if e := checkRow(t, why, err, 400, "A0E-404-0001", "invalid_grant"); e.TenantStatus != 404 {
-				t.Errorf("%s: status %d of the tenant", why, e.TenantStatus)
-			}
-		}},
-		{"without a code of the tenant", "400 <html>", func(why string, err error) { checkRow(t, why, err, 400, "invalid_grant", "invalid_grant") }},
-		{"token refused", "401 " + gone, func(why string, err error) { checkRefused(t, why, err, "the tenant answered 401") }},
-		{"not allowed", "403 " + gone, func(why string, err error) { checkRefused(t, why, err, "the tenant answered 403") }},
-		{"down", "503 ", func(why string, err error) { checkRefused(t, why, err, "the tenant answered 503") }},
-		{"no answer", "connection reset", func(why string, err error) { checkRefused(t, why, err, "connection reset") }},
+		{"connected", `201 {"id":"cac_1"}`, "", ""},
+		{"connected, without a body", "204 ", "", ""},
+		{"connected already", "409 " + gone, "", ""},
+		{"code refused", "400 " + gone, "A0E-404-0001", ""},
+		{"code gone", "404 " + gone, "A0E-404-0001", ""},
+		{"code refused, nobody says why", "400 <html>", "invalid_grant", ""},
+		{"token refused", "401 " + gone, "", "tenant_answer"},
+		{"not allowed", "403 " + gone, "", "tenant_answer"},
+		{"user refused", `403 {"error":"unauthorized"}`, "", "token_expired"},
+		{"down", "503 ", "", "tenant_unavailable"},
+		{"no answer", "connection reset", "", "tenant_unavailable"},
 	} {
 		c, s := newClient(t, tt.answer)
 		err := c.Complete(t.Context(), done)
 		switch {
-		case tt.check != nil:
-			tt.check(tt.why, err)
+		case tt.reason != "":
+			checkRefused(t, tt.why, err, tt.reason, "")
+		case tt.code != "":
+			if e := checkRow(t, tt.why, err, 400, tt.code, "invalid_grant"); fmt.Sprint(e.TenantStatus) != tt.answer[:3] {
+				t.Errorf("%s: status %d of the tenant", tt.why, e.TenantStatus)
+			}
 		case err != nil:
 			t.Errorf("%s: %v", tt.why, err)
 		}
-		want := map[string]any{"auth_session": "s-1", "connect_code": "c-1", "redirect_uri": "https://app.example/connect", "code_verifier": "v-1"}
-		if !slices.Equal(s.requests, []string{"POST complete"}) || fmt.Sprint(s.bodies[0]) != fmt.Sprint(want) {
+		if !slices.Equal(s.requests, []string{"POST complete"}) || fmt.Sprint(s.bodies[0]) != body {
 			t.Errorf("%s: %q, %v", tt.why, s.requests, s.bodies)
 		}
 	}
@@ -224,27 +217,33 @@ func ids(list []Account) string {
 // TestList reads every page, or returns an error.
 func TestList(t *testing.T) {
 	t.Parallel()
-	c, s := newClient(t,
-		`200 {"accounts":[{"id":"cac_1","connection":"google","access_type":"offline","scopes":["openid","calendar"],"created_at":"2026-01-02T03:04:05.678Z","expires_at":"2027-01-02T03:04:05Z"}],"next":"n 1"}`,
+	const full = `{"id":"cac_1","connection":"google","access_type":"offline","scopes":["openid","calendar"],
+		"created_at":"2026-01-02T03:04:05.678Z","expires_at":"2027-01-02T03:04:05Z"}`
+	c, s := newClient(t, `200 {"accounts":[`+full+`],"next":"n 1"}`,
 		`200 {"accounts":[{"id":"cac_2","connection":"box"},{"id":"cac_3","connection":"google"}],"next":"n2"}`, `200 {"accounts":[]}`)
 	list, err := c.List(t.Context(), "")
 	if err != nil || ids(list) != "cac_1 cac_2 cac_3" {
 		t.Fatalf("%q, %v", ids(list), err)
 	}
-	if want := []string{"GET accounts?take=20", "GET accounts?from=n+1&take=20", "GET accounts?from=n2&take=20"}; !slices.Equal(s.requests, want) {
+	want := []string{"GET accounts?take=20", "GET accounts?from=n+1&take=20", "GET accounts?from=n2&take=20"}
+	if !slices.Equal(s.requests, want) {
 		t.Errorf("requests %q", s.requests)
 	}
 	a := list[0]
+	created, expires := time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC), time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)
 	if a.Connection != "google" || a.AccessType != "offline" || !slices.Equal(a.Scopes, []string{"openid", "calendar"}) ||
-		!a.CreatedAt.Equal(time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC)) || !a.ExpiresAt.Equal(time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)) || !list[1].ExpiresAt.IsZero() {
+		!a.CreatedAt.Equal(created) || !a.ExpiresAt.Equal(expires) || !list[1].ExpiresAt.IsZero() {
 		t.Errorf("%+v", list)
 	}
-	c, s = newClient(t, `200 {"accounts":[{"id":"cac_1","connection":"google"},{"id":"cac_2","connection":"box"}],"next":"n1"}`, `200 {"accounts":[{"id":"cac_3","connection":"google"}]}`)
+	c, s = newClient(t,
+		`200 {"accounts":[{"id":"cac_1","connection":"google"},{"id":"cac_2","connection":"box"}],"next":"n1"}`,
+		`200 {"accounts":[{"id":"cac_3","connection":"google"}]}`)
 	list, err = c.List(t.Context(), "google")
 	if err != nil || ids(list) != "cac_1 cac_3" {
 		t.Errorf("of one connection, at a tenant that does not filter: %q, %v", ids(list), err)
 	}
-	if want := []string{"GET accounts?connection=google&take=20", "GET accounts?connection=google&from=n1&take=20"}; !slices.Equal(s.requests, want) {
+	want = []string{"GET accounts?connection=google&take=20", "GET accounts?connection=google&from=n1&take=20"}
+	if !slices.Equal(s.requests, want) {
 		t.Errorf("of one connection: requests %q", s.requests)
 	}
 	c, _ = newClient(t, `200 {"accounts":[]}`)
@@ -265,27 +264,23 @@ func TestListFails(t *testing.T) {
 		why      string
 		answers  []string
 		requests int
+		reason   string
 		text     string
-		refused  bool // by Refused
 	}{
-		{"the first page fails", []string{"503 "}, 1, "the tenant answered 503", true},
-		{"the second page fails", []string{page("n"), `400 {"type":"#A0E-400-0003"}`}, 2, "A0E-400-0003", true},
-		{"no JSON", []string{page("n"), "200 <html>"}, 2, "the answer is not the expected JSON", true},
-		{"no answer", []string{page("n"), "connection reset"}, 2, "connection reset", true},
-		{"leads to itself", []string{page("n")}, 2, "leads back to one before", false},
-		{"goes round", []string{page("a"), page("b"), page("a")}, 3, "leads back to one before", false},
-		{"no end", endless, 100, "there are more than 100 pages of accounts", false},
+		{"the first page fails", []string{"503 "}, 1, "tenant_unavailable", "the tenant answered 503"},
+		{"the second page fails", []string{page("n"), `400 {"type":"#A0E-400-0003"}`}, 2, "tenant_answer", "A0E-400-0003"},
+		{"no JSON", []string{page("n"), "200 <html>"}, 2, "tenant_answer", "the answer is not the expected JSON"},
+		{"no answer", []string{page("n"), "connection reset"}, 2, "tenant_unavailable", "connection reset"},
+		{"leads to itself", []string{page("n")}, 2, "tenant_answer", "leads back to one before"},
+		{"goes round", []string{page("a"), page("b"), page("a")}, 3, "tenant_answer", "leads back to one before"},
+		{"no end", endless, 100, "tenant_answer", "there are more than 100 pages of accounts"},
 	} {
 		c, s := newClient(t, tt.answers...)
 		list, err := c.List(t.Context(), "")
 		if list != nil || len(s.requests) != tt.requests {
 			t.Errorf("%s: %v after %d requests", tt.why, list, len(s.requests))
 		}
-		if tt.refused {
-			checkRefused(t, tt.why, err, tt.text)
-		} else if e := checkRow(t, tt.why, err, 502, "server_error", "tenant_answer"); !strings.Contains(e.Error(), tt.text) {
-			t.Errorf("%s: %v", tt.why, err)
-		}
+		checkRefused(t, tt.why, err, tt.reason, tt.text)
 	}
 	// The last page that is read may be the last one.
 	endless[99] = `200 {"accounts":[{"id":"cac_1"}]}`
@@ -310,7 +305,8 @@ func TestDisconnect(t *testing.T) {
 		{"gone already", []string{"204 ", "404 ", "204 "}, "", 0},
 		{"one remains", []string{"204 ", "500 ", "204 "}, `these accounts remain connected: ["cac/2?"]: the tenant answered 500`, 500},
 		{"two remain", []string{"503 ", "204 ", "403 "}, `these accounts remain connected: ["cac_1" "cac_3"]: the tenant answered 503`, 503},
-		{"one remains, one is gone", []string{"404 ", "204 ", "429 "}, `these accounts remain connected: ["cac_3"]: the tenant answered 429`, 429},
+		{"one remains, one is gone", []string{"404 ", "204 ", "429 "}, `remain connected: ["cac_3"]: the tenant answered 429`, 429},
+		{"not allowed", []string{"403 ", "503 ", "204 "}, `these accounts remain connected: ["cac_1" "cac/2?"]: the tenant answered 403`, 403},
 		{"no answer", []string{"204 ", "reset", "204 "}, `these accounts remain connected: ["cac/2?"]`, 0},
 	} {
 		c, s := newClient(t, tt.answers...)
@@ -324,7 +320,11 @@ func TestDisconnect(t *testing.T) {
 			}
 			continue
 		}
-		checkRefused(t, tt.why, err, tt.want)
+		reason := "tenant_unavailable"
+		if tt.status == 403 {
+			reason = "tenant_answer"
+		}
+		checkRefused(t, tt.why, err, reason, tt.want)
 		if e, _ := errors.AsType[provider.Error](err); e.Status != tt.status {
 			t.Errorf("%s: status %d of the tenant", tt.why, e.Status)
 		}
@@ -335,18 +335,14 @@ func TestDisconnect(t *testing.T) {
 	}
 }
 
-// TestRemaining: the cause never contains the refusal that it belongs to.
+// TestRemaining: a failure that is a refusal already does not contain itself.
 func TestRemaining(t *testing.T) {
 	t.Parallel()
-	shared := refusal.TenantAnswer.Because("first")
-	c := &Client{Refused: func(err error) error { return err }}
-	got := checkRow(t, "a refusal", c.remaining([]string{"cac_1"}, shared), 502, "server_error", "tenant_answer")
-	if want := `these accounts remain connected: ["cac_1"]: `; !strings.Contains(got.Error(), want) || got == shared || shared.Err.Error() != "first" {
-		t.Errorf("%v; the first failure is now %v", got, shared)
-	}
-	err := c.remaining([]string{"cac_1"}, context.Canceled)
-	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "cac_1") {
-		t.Errorf("another error: %v", err)
+	failed := refusal.TenantAnswer.Because("first")
+	err := remaining([]string{"cac_1"}, failed)
+	checkRefused(t, "a refusal", err, "tenant_answer", `these accounts remain connected: ["cac_1"]: `)
+	if err == failed || failed.Err.Error() != "first" || !errors.Is(err, failed) {
+		t.Errorf("%v; the failure is now %v", err, failed)
 	}
 }
 
@@ -357,56 +353,6 @@ func TestTokenDoesNotPrint(t *testing.T) {
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
 		if text := fmt.Sprintf(verb+verb, c, *c); strings.Contains(text, token) || strings.Contains(text, fmt.Sprintf("%x", token)) {
 			t.Errorf("%s: %s", verb, text)
-		}
-	}
-}
-
-// TestAnswer has a row for each refusal of what the browser brings back.
-func TestAnswer(t *testing.T) {
-	t.Parallel()
-	long := strings.Repeat("x", 4096)
-	for _, tt := range []struct {
-		why, query, code string
-		status           int
-		errorCode        string
-		reason, cause    string
-	}{
-		{"code", "state=s&connect_code=c", "c", 0, "", "", ""},
-		{"long code", "state=s&connect_code=" + long, long, 0, "", "", ""},
-		{"more than is known", "state=s&connect_code=c&x=1&x=2", "c", 0, "", "", ""},
-		{"neither code nor error", "state=s", "", 400, "invalid_request", "invalid_request", "neither connect_code nor error"},
-		{"code too long", "state=s&connect_code=x" + long, "", 400, "invalid_request", "invalid_request", "the parameter connect_code is there twice or too long"},
-		{"two codes", "state=s&connect_code=c&connect_code=c", "", 400, "invalid_request", "invalid_request", "the parameter connect_code is there twice or too long"},
-		{"two states", "state=s&state=s&connect_code=c", "", 400, "invalid_request", "invalid_request", "the parameter state is there twice or too long"},
-		{"state too long", "state=x" + long + "&connect_code=c", "", 400, "invalid_request", "invalid_request", "the parameter state is there twice or too long"},
-		{"two errors", "state=s&error=a&error=a", "", 400, "invalid_request", "invalid_request", "the parameter error is there twice or too long"},
-		{"two descriptions", "state=s&error=a&error_description=a&error_description=a", "", 400, "invalid_request", "invalid_request", "the parameter error_description is there twice or too long"},
-		{"cancelled", "state=s&error=access_denied&error_description=no", "", 403, "access_denied", "authorization_denied", `"access_denied": "no"`},
-		{"error", "state=s&error=server_error&error_description=oh", "", 400, "server_error", "authorization_error", `"server_error": "oh"`},
-		{"error and code", "state=s&error=server_error&connect_code=c", "", 400, "server_error", "authorization_error", `"server_error": ""`},
-		{"odd error", "state=s&error=%3Cb%3E", "", 400, "unknown_error", "authorization_error", `"<b>": ""`},
-		{"long error", "state=s&error=e&error_description=" + long, "", 400, "e", "authorization_error", `"e": "` + long[:200] + `"`},
-	} {
-		query, err := url.ParseQuery(tt.query)
-		if err != nil {
-			t.Fatal(err)
-		}
-		a, err := ParseAnswer(query)
-		code := ""
-		if err == nil {
-			if a.State != "s" {
-				t.Errorf("%s: state %q", tt.why, a.State)
-			}
-			code, err = a.Code()
-		}
-		if code != tt.code || (err == nil) != (tt.status == 0) {
-			t.Errorf("%s: %q, %v", tt.why, code, err)
-		}
-		if err == nil {
-			continue
-		}
-		if e := checkRow(t, tt.why, err, tt.status, tt.errorCode, tt.reason); e.Err.Error() != tt.cause {
-			t.Errorf("%s: %v", tt.why, e.Err)
 		}
 	}
 }

@@ -37,10 +37,14 @@ type fixture struct {
 func newFixture(edit ...func(*fixture)) *fixture {
 	f := &fixture{endpoint: oidc}
 	f.policy = Policy{
-		ClientID: "app", Auth0: tenant, Paths: returnto.Policy{Routes: []string{"/auth/logout"}}, Log: slog.New(slog.NewTextHandler(&f.log, nil)),
+		ClientID: "app", Auth0: tenant, Log: slog.New(slog.NewTextHandler(&f.log, nil)),
+		Paths:      returnto.Policy{Routes: []string{"/auth/logout"}},
 		EndSession: func(context.Context) (string, error) { f.asked++; return f.endpoint, f.down },
 	}
-	f.logout = Logout{Request: &Request{}, Origin: origin, Home: home, Ended: &Hints{SessionID: "sid-1", IDToken: secret.OfText("e30.e30.x")}}
+	f.logout = Logout{
+		Request: &Request{}, Origin: origin, Home: home,
+		Ended: &Hints{SessionID: "sid-1", IDToken: secret.OfText("e30.e30.x")},
+	}
 	for _, e := range edit {
 		e(f)
 	}
@@ -66,6 +70,16 @@ func TestURL(t *testing.T) {
 		v2     = "https://acme.auth0.example/v2/logout?client_id=app&returnTo=" + back
 		hinted = oidc + "?client_id=app&id_token_hint=e30.e30.x&logout_hint=sid-1&post_logout_redirect_uri=" + back
 	)
+	const unhinted = oidc + "?client_id=app&post_logout_redirect_uri=" + back
+	without := func(parameter string) string { return strings.Replace(hinted, parameter+"&", "", 1) }
+	withQuery := strings.Replace(hinted, "?", "?a=b&", 1)
+	allHints := func(f *fixture) {
+		for _, name := range []string{"state", "logout_hint", "id_token_hint"} {
+			f.logout.SetParam(name, []string{"x"})
+		}
+	}
+	noToken := func(f *fixture) { f.logout.Ended.IDToken = secret.Text{} }
+	noSID := func(f *fixture) { f.logout.Ended.SessionID = "" }
 	big := func(f *fixture) { f.logout.Ended.IDToken = secret.OfText(strings.Repeat("x", 5000)) }
 	down := func(f *fixture) { f.down = errors.New("no answer") }
 	for _, tt := range []struct {
@@ -80,23 +94,23 @@ func TestURL(t *testing.T) {
 		{"v2, nobody", []func(*fixture){endpoint("v2"), nobody}, v2, ""},
 		{"v2, identity provider", []func(*fixture){endpoint("v2"), federated}, v2 + "&federated", ""},
 		{"v2, parameter", []func(*fixture){endpoint("v2"), param("x", "1")}, v2 + "&x=1", ""},
-		{"v2 knows no state", []func(*fixture){endpoint("v2"), param("state", "s"), param("logout_hint", "h"), param("id_token_hint", "t")}, v2, ""},
+		{"v2 knows no state", []func(*fixture){endpoint("v2"), allHints}, v2, ""},
 
 		{"end_session_endpoint", nil, hinted, ""},
 		{"end_session_endpoint chosen", []func(*fixture){endpoint("oidc")}, hinted, ""},
 		{"identity provider", []func(*fixture){federated}, hinted + "&federated", ""},
 		{"state", []func(*fixture){param("state", "s")}, hinted + "&state=s", ""},
-		{"endpoint with a query", []func(*fixture){at(oidc + "?a=b")}, strings.Replace(hinted, "?", "?a=b&", 1), ""},
-		{"endpoint with a query, identity provider", []func(*fixture){at(oidc + "?a=b"), federated}, strings.Replace(hinted, "?", "?a=b&", 1) + "&federated", ""},
-		{"no ID token kept", []func(*fixture){func(f *fixture) { f.logout.Ended.IDToken = secret.Text{} }}, strings.Replace(hinted, "id_token_hint=e30.e30.x&", "", 1), ""},
-		{"no sid", []func(*fixture){func(f *fixture) { f.logout.Ended.SessionID = "" }}, strings.Replace(hinted, "logout_hint=sid-1&", "", 1), ""},
+		{"endpoint with a query", []func(*fixture){at(oidc + "?a=b")}, withQuery, ""},
+		{"endpoint with a query, identity provider", []func(*fixture){at(oidc + "?a=b"), federated}, withQuery + "&federated", ""},
+		{"no ID token kept", []func(*fixture){noToken}, without("id_token_hint=e30.e30.x"), ""},
+		{"no sid", []func(*fixture){noSID}, without("logout_hint=sid-1"), ""},
 		{"a hint of the options", []func(*fixture){param("logout_hint", "h")}, strings.Replace(hinted, "sid-1", "h", 1), ""},
-		{"a hint removed by the options", []func(*fixture){param("logout_hint")}, strings.Replace(hinted, "logout_hint=sid-1&", "", 1), ""},
-		{"large ID token", []func(*fixture){big}, strings.Replace(hinted, "id_token_hint=e30.e30.x&", "", 1), ""},
+		{"a hint removed by the options", []func(*fixture){param("logout_hint")}, without("logout_hint=sid-1"), ""},
+		{"large ID token", []func(*fixture){big}, without("id_token_hint=e30.e30.x"), ""},
 
 		{"no hint", []func(*fixture){withoutHints}, v2, ""},
 		{"no hint, oidc chosen", []func(*fixture){endpoint("oidc"), withoutHints}, v2, ""},
-		{"no hint, another provider", []func(*fixture){withoutHints, otherProvider}, oidc + "?client_id=app&post_logout_redirect_uri=" + back, ""},
+		{"no hint, another provider", []func(*fixture){withoutHints, otherProvider}, unhinted, ""},
 		{"large ID token and no sid", []func(*fixture){big, param("logout_hint")}, v2, ""},
 		{"nobody", []func(*fixture){nobody}, v2, ""},
 		{"nobody, another provider", []func(*fixture){nobody, otherProvider}, home, ""},
@@ -124,7 +138,10 @@ func TestURL(t *testing.T) {
 		if want := map[bool]int{true: 0, false: 1}[chosen]; f.asked != want {
 			t.Errorf("%s: the tenant was asked %d times, want %d", tt.why, f.asked, want)
 		}
-		if e, ok := errors.AsType[*refusal.Refusal](err); err != nil && (!ok || e.Reason != "no_end_session_endpoint" || e.Status != 500 || e.Err == nil) {
+		if err == nil {
+			continue
+		}
+		if e, ok := errors.AsType[*refusal.Refusal](err); !ok || e.Reason != "no_end_session_endpoint" || e.Status != 500 || e.Err == nil {
 			t.Errorf("%s: %v", tt.why, err)
 		}
 	}
@@ -147,7 +164,8 @@ func TestURLSize(t *testing.T) {
 		}
 	}
 	f = newFixture(federated, func(f *fixture) { f.logout.Ended.IDToken = secret.OfText(strings.Repeat("x", room)) })
-	if target, _ := f.policy.URL(t.Context(), f.logout); strings.Contains(target, "id_token_hint=") || !strings.HasSuffix(target, "&federated") {
+	target, err = f.policy.URL(t.Context(), f.logout)
+	if err != nil || strings.Contains(target, "id_token_hint=") || !strings.HasSuffix(target, "&federated") {
 		t.Errorf("identity provider: %d bytes, %s", len(target), target[:80])
 	}
 }
@@ -250,8 +268,9 @@ func TestCheck(t *testing.T) {
 		}
 	}
 	for _, raw := range []string{
-		"", "/bye", "//app.example/", "app.example", "https://", "https:///bye", "mailto:ada@app.example", "javascript:alert(1)", "ftp://app.example/",
-		"https://ada@app.example/", "https://ada:x@app.example/", "https://app.example/ü", "https://app.example/a b", "https://app.example/\"", "https://app.example/%zz", "https://app.example\x7f/",
+		"", "/bye", "//app.example/", "app.example", "https://", "https:///bye",
+		"mailto:ada@app.example", "javascript:alert(1)", "ftp://app.example/", "https://ada@app.example/", "https://ada:x@app.example/",
+		"https://app.example/ü", "https://app.example/a b", "https://app.example/\"", "https://app.example/%zz", "https://app.example\x7f/",
 	} {
 		if got := (&Policy{ReturnURLs: []string{raw}}).Check(); len(got) != 1 || got[0].Field != "PostLogoutURLs" {
 			t.Errorf("%q: %v", raw, got)

@@ -530,8 +530,9 @@ func TestOrganizationOfEveryLogin(t *testing.T) {
 	}
 }
 
-// TestEveryMethodOfZeroStrategy: whatever is called, nothing panics and nothing works.
-func TestEveryMethodOfZeroStrategy(t *testing.T) {
+// TestEveryMethodOfZeroValues calls every method of the values that a constructor has
+// to make. None panics, and none works.
+func TestEveryMethodOfZeroValues(t *testing.T) {
 	t.Parallel()
 	request := httptest.NewRequest("GET", "/", nil)
 	given := []any{t.Context(), request, httptest.NewRecorder(), http.NotFoundHandler(), http.NewServeMux(), url.Values{}}
@@ -551,35 +552,41 @@ func TestEveryMethodOfZeroStrategy(t *testing.T) {
 		}
 		return in
 	}
-	s := reflect.ValueOf(&auth0.Strategy{})
 	methods := 0
-	for i := range s.NumMethod() {
-		name := s.Type().Method(i).Name
-		if name == "Format" || name == "Register" { // which panics as http.ServeMux does
-			continue
-		}
-		methods++
-		t.Run(name, func(t *testing.T) {
-			defer func() {
-				if p := recover(); p != nil {
-					t.Errorf("panic: %v", p)
-				}
-			}()
-			for _, out := range s.Method(i).Call(arguments(s.Method(i).Type())) {
-				switch out := out.Interface().(type) {
-				case func(http.Handler) http.Handler:
-					expectServerError(t, out(http.NotFoundHandler()))
-				case http.Handler:
-					expectServerError(t, out)
-				case oauth2.TokenSource:
-					if _, err := out.Token(); err == nil {
-						t.Error("a token")
+	for _, zero := range []any{&auth0.Strategy{}, &auth0.Application{}, (*auth0.Application)(nil), &auth0.MFA{}} {
+		s := reflect.ValueOf(zero)
+		for i := range s.NumMethod() {
+			name := s.Type().Method(i).Name
+			if name == "Format" || name == "Register" { // which panics as http.ServeMux does
+				continue
+			}
+			methods++
+			t.Run(s.Type().Elem().Name()+"."+name, func(t *testing.T) {
+				defer func() {
+					if p := recover(); p != nil {
+						t.Errorf("panic: %v", p)
+					}
+				}()
+				for _, out := range s.Method(i).Call(arguments(s.Method(i).Type())) {
+					switch out := out.Interface().(type) {
+					case func(http.Handler) http.Handler:
+						expectServerError(t, out(http.NotFoundHandler()))
+					case http.Handler:
+						expectServerError(t, out)
+					case oauth2.TokenSource:
+						if _, err := out.Token(); err == nil {
+							t.Error("a token")
+						}
+					case *auth0.Login:
+						if out != nil {
+							t.Error("a login")
+						}
 					}
 				}
-			}
-		})
+			})
+		}
 	}
-	if methods < 40 {
+	if methods < 60 {
 		t.Errorf("%d methods", methods)
 	}
 }
