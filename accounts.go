@@ -143,7 +143,7 @@ func (a accountRoute) begin(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	t.Account = &login.Account{AuthSession: begun.AuthSession, Connection: connection, Issuer: record.Issuer, Subject: record.Subject}
-	if err := a.keepTransaction(w, r, t); err != nil {
+	if err := a.signin.Keep(w, r, t); err != nil {
 		return err
 	}
 	browser.Redirect(w, begun.URL, http.StatusSeeOther)
@@ -193,7 +193,7 @@ func (a accountRoute) finish(w http.ResponseWriter, r *http.Request, query url.V
 	if err != nil {
 		return err
 	}
-	t, err := a.findTransaction(r, answer.State, connectResponse)
+	t, err := a.signin.Find(r, answer.State, connectResponse)
 	switch {
 	case isRefused(err, refusal.NoTransaction):
 		return refusal.ConnectGone.Wrap(errors.Unwrap(err))
@@ -202,9 +202,9 @@ func (a accountRoute) finish(w http.ResponseWriter, r *http.Request, query url.V
 	}
 	a.app.transactions.Drop(w, a.visits.Jar(r), t)
 	if err := a.complete(w, r, t, answer); err != nil {
-		return failedLogin(t, asError("connect", err))
+		return t.Failed(asError("connect", err))
 	}
-	browser.Redirect(w, a.app.returnPath(t), http.StatusSeeOther)
+	browser.Redirect(w, a.signin.ReturnPath(t), http.StatusSeeOther)
 	return nil
 }
 

@@ -45,8 +45,8 @@ type Application struct {
 	transactions *login.Transactions
 	keyring      seal.Keyring
 	appTokens    *cached.Group[provider.AppToken]
-	vault        *renew.Tokens // of no session
-	options      []LoginOption // of every login
+	vault        *renew.Tokens        // of no session
+	options      []authrequest.Option // of every login
 	audience     string
 	keepClaim    func(name string) bool
 	log          *slog.Logger
@@ -177,11 +177,11 @@ func (a *Application) begin(ctx context.Context, redirectURI, responseType strin
 }
 
 // loginRequest applies the options of one login over those of every login.
-func (a *Application) loginRequest(layers ...[]LoginOption) (*authrequest.Request, error) {
+func (a *Application) loginRequest(opts []LoginOption) (*authrequest.Request, error) {
 	if err := a.ready(); err != nil {
 		return nil, err
 	}
-	r, err := newLoginRequest(a.options, slices.Concat(layers...))
+	r, err := authrequest.New(slices.Concat(a.options, optionsOf(opts))...)
 	if err != nil {
 		return nil, refusal.LoginOption.Wrap(err)
 	}
@@ -213,20 +213,10 @@ func (a *Application) complete(ctx context.Context, sealed string, values url.Va
 	}
 	pending, err := a.flow.Prepare(ctx, t, answer)
 	if err != nil {
-		return nil, login.Result{}, failedLogin(t, err)
+		return nil, login.Result{}, t.Failed(err)
 	}
 	got, err := pending.Complete(ctx)
-	return t, got, failedLogin(t, err)
-}
-
-// failedLogin adds to an error what it interrupted.
-func failedLogin(t *login.Transaction, err error) error {
-	if err == nil {
-		return nil
-	}
-	e := asError("callback", err)
-	e.ReturnTo, e.AppState = t.ReturnTo, t.AppState
-	return e
+	return t, got, t.Failed(err)
 }
 
 // A Login is a login that was completed and verified.
@@ -241,24 +231,16 @@ type Login struct {
 	Data map[string]string
 
 	by       *Application
-	identity secret.Box[idtoken.Identity]
-	token    secret.Box[*oauth2.Token]
-	scope    string // that was asked for
-	audience string
-	recovery secret.Text
-	replaces string   // id of the session that the browser had when the login began
-	cookies  []string // names of that session's cookies
-	// continued is of a refresh that needed a second factor.
-	continued secret.Box[provider.TokenResponse]
+	accepted secret.Box[*login.Accepted] // empty if somebody else has made this
 }
 
 // Token returns the access token and, if there is one, the refresh token. With
 // the response type id_token there is neither, and Token returns nil.
 func (l *Login) Token() *oauth2.Token {
-	if l.token.IsEmpty() {
+	if l.accepted.IsEmpty() {
 		return nil // somebody else has made it, for a test of AfterLogin say
 	}
-	return l.token.Reveal()
+	return l.accepted.Reveal().Token
 }
 
 // Format hides the tokens from every verb of package fmt.
@@ -268,18 +250,30 @@ func (l *Login) Format(f fmt.State, _ rune) {
 
 // newLogin is the last step of all that end in a login.
 func (a *Application) newLogin(t *login.Transaction, got login.Result) *Login {
-	id := *got.Identity
+	return a.loginOf(a.transactions.Accept(t, got, a.returnPath(t)))
+}
+
+// loginOf returns the public view of a login.
+func (a *Application) loginOf(l *login.Accepted) *Login {
+	c := l.Identity.Claims
 	return &Login{
-		User:     newUser(id.Claims.Issuer, id.Claims.Subject, id.Kept(a.keepClaim)),
-		ReturnTo: a.returnPath(t),
-		AppState: t.AppState,
-		by:       a,
-		identity: secret.Of(id),
-		token:    secret.Of(got.Token),
-		scope:    t.Scope,
-		audience: t.Audience,
-		replaces: t.Session,
-		cookies:  a.transactions.SessionCookies(t),
+		User: newUser(c.Issuer, c.Subject, l.Identity.Kept(a.keepClaim)), ReturnTo: l.ReturnTo, AppState: l.AppState, Data: l.Data,
+		by: a, accepted: secret.Of(l),
+	}
+}
+
+// loginHook returns Config.AfterLogin for logins as the engines know them.
+func (a *Application) loginHook(hook func(context.Context, *Login) error) func(context.Context, *login.Accepted) error {
+	if hook == nil {
+		return nil
+	}
+	return func(ctx context.Context, accepted *login.Accepted) error {
+		l := a.loginOf(accepted)
+		if err := hook(ctx, l); err != nil {
+			return hookError(err, refusal.AfterLogin, outageError)
+		}
+		accepted.ReturnTo, accepted.Data = l.ReturnTo, l.Data
+		return nil
 	}
 }
 

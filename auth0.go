@@ -87,7 +87,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/seed-15d5a55c/auth0/internal/authrequest"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/directory"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
@@ -96,6 +95,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/renew"
 	"github.com/seed-15d5a55c/auth0/internal/session"
+	"github.com/seed-15d5a55c/auth0/internal/signin"
 	"github.com/seed-15d5a55c/auth0/internal/site"
 	"github.com/seed-15d5a55c/auth0/internal/visit"
 )
@@ -450,9 +450,8 @@ type Strategy struct {
 	sessions *session.Manager
 	tokens   *renew.Tokens
 
-	links         authrequest.Links // what the login route takes from links
-	afterLogin    func(context.Context, *Login) error
-	keepIDToken   bool
+	signin        *signin.Routes
+	organization  string       // of every login, if there is one
 	silent        *atomic.Bool // whether there are silent logins
 	logouts       *logout.Policy
 	confirming    logout.Confirmations
@@ -475,10 +474,7 @@ func New(c Config) (*Strategy, error) {
 	app := newApplication(&p, c, where, answers, cookies)
 	s := &Strategy{
 		app: app, site: where, cookies: cookies, silent: &atomic.Bool{}, log: log,
-		sessions:   newSessions(&p, c, app, cookies),
-		afterLogin: c.AfterLogin,
-		// Other providers need it to end their session.
-		keepIDToken:   c.KeepIDToken || app.client.Tenant.Static == nil,
+		sessions:      newSessions(&p, c, app, cookies),
 		logouts:       newLogouts(&p, c, app),
 		logoutOptions: c.LogoutOptions,
 		confirming:    logout.Confirmations{Keyring: app.keyring, Cookie: cookies.Session.Name, Now: app.now},
@@ -489,11 +485,20 @@ func New(c Config) (*Strategy, error) {
 		Cookies: cookies, Sessions: s.sessions, Log: log, Origin: where.Origin,
 		Marks: visit.Marks{Cookies: cookies, Keyring: app.keyring, Now: app.now, Log: log, Silent: s.silent},
 	}
+	// Other providers need the ID token to end their session.
+	keepIDToken := c.KeepIDToken || app.client.Tenant.Static == nil
 	s.tokens = renew.New(renew.Config{
-		Sessions: s.sessions, Client: app.client, IDTokens: app.idTokens, KeepClaim: c.KeepClaim, KeepIDToken: s.keepIDToken,
+		Sessions: s.sessions, Client: app.client, IDTokens: app.idTokens, KeepClaim: c.KeepClaim, KeepIDToken: keepIDToken,
 		MFA: app.mfaOfRefresh, Now: app.now, Log: log,
 	})
-	s.links = newLinks(&p, c, app, s.connections)
+	links := newLinks(&p, c, app, s.connections)
+	s.organization = links.Organization
+	s.signin = signin.New(signin.Config{
+		Site: where, Visits: s.visits, Sessions: s.sessions, Tokens: s.tokens, Flow: app.flow, Transactions: app.transactions,
+		Links: links, Options: app.options, Silent: s.silent,
+		AfterLogin: app.loginHook(c.AfterLogin), KeepClaim: c.KeepClaim, KeepIDToken: keepIDToken,
+		Row: rowOf, Refused: s.exit.refused, Now: app.now, Log: log,
+	})
 	if err := p.joined(); err != nil {
 		return nil, err
 	}

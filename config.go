@@ -145,11 +145,11 @@ func newApplication(p *problems, c Config, where *site.Site, answers answers, co
 		}
 	}
 	checkCredentials(p, c)
-	a.options = c.LoginOptions
 	if c.Audience != "" {
-		a.options = slices.Concat([]LoginOption{WithAudience(c.Audience)}, c.LoginOptions)
+		a.options = []authrequest.Option{authrequest.Audience(c.Audience)}
 	}
-	if _, err := newLoginRequest(a.options); err != nil {
+	a.options = append(a.options, optionsOf(c.LoginOptions)...)
+	if _, err := authrequest.New(a.options...); err != nil {
 		p.add("LoginOptions", "%v", err)
 	}
 	a.keyring = newKeyring(p, c, tenant.Issuer, cookies)
@@ -223,7 +223,7 @@ func newLinks(p *problems, c Config, app *Application, connections *directory.Li
 			p.add("ForwardParams", "%v", err)
 		}
 	}
-	every, _ := newLoginRequest(app.options) // whose mistakes are known
+	every, _ := authrequest.New(app.options...) // whose mistakes are known
 	return authrequest.Links{
 		Organizations: c.AcceptOrganizationLinks, Organization: every.Organization(), Params: c.ForwardParams, Known: connections.CouldBe,
 		Ignored: func(name string, why error) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/authrequest"
 	"github.com/seed-15d5a55c/auth0/internal/cached"
 	"github.com/seed-15d5a55c/auth0/internal/directory"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
@@ -111,12 +112,12 @@ func (s *Strategy) linkRequest(opts []LoginOption) (organization string, query u
 	if err := s.ready(); err != nil {
 		return "", nil, err
 	}
-	a, err := newLoginRequest(opts)
+	a, err := authrequest.New(optionsOf(opts)...)
 	if err != nil {
 		return "", nil, refusal.LoginOption.Wrap(err)
 	}
 	query, err = a.Link()
-	return cmp.Or(a.Organization(), s.links.Organization), query, err
+	return cmp.Or(a.Organization(), s.organization), query, err
 }
 
 // linked returns a connection for a caller, with the link that logs in with it. It

@@ -20,6 +20,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/logging"
+	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 )
@@ -157,13 +158,22 @@ func bearerFault(f *fault.Fault) *refusal.Refusal {
 	return &refusal.Refusal{Op: "bearer", Row: refusal.Row{Status: 401, Code: "invalid_token", Reason: f.Reason, Description: f.Description}, Err: f.Cause}
 }
 
+// rowOf returns the row that an error is answered with, the zero one for nil.
+func rowOf(err error) refusal.Row {
+	if err == nil {
+		return refusal.Row{}
+	}
+	e := asError("", err)
+	return refusal.Row{Status: e.Status, Code: e.Code, Reason: e.Reason, Description: e.Description}
+}
+
 // asError returns the Error that err contains. Any other error is a mistake of the
 // program, with status 500.
 func asError(op string, err error) *Error {
 	e := outermost(err)
 	switch {
 	case e != nil:
-		if e.Op != "" && e.Status >= 400 && e.Status <= 599 && e.Description != "" {
+		if _, failed := errors.AsType[*login.Failure](err); !failed && e.Op != "" && e.Status >= 400 && e.Status <= 599 && e.Description != "" {
 			return e // nothing to add
 		}
 		copied := *e // shared rows must not be changed
@@ -177,6 +187,9 @@ func asError(op string, err error) *Error {
 	}
 	if e.Op == "" {
 		e.Op = op
+	}
+	if f, ok := errors.AsType[*login.Failure](err); ok {
+		e.ReturnTo, e.AppState = f.ReturnTo, f.AppState
 	}
 	// The application may have made this one.
 	if e.Status < 400 || e.Status > 599 {
@@ -327,6 +340,14 @@ func (x exit) fail(w http.ResponseWriter, r *http.Request, op string, err error)
 	default:
 		writeJSON(w, r, e)
 	}
+}
+
+// refused writes the line of the log for an error of a callback that somebody else
+// answers.
+func (x exit) refused(r *http.Request, err error) refusal.Row {
+	e := errorOf(r.Context(), "callback", err)
+	x.writeLog(r, e)
+	return rowOf(e)
 }
 
 // handle calls the ErrorHandler of the application. An ErrorHandler that writes no

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/authrequest"
 	"github.com/seed-15d5a55c/auth0/internal/cached"
 	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
@@ -227,7 +228,7 @@ func wishedIn(form url.Values) loginWish {
 // [login.Pending.Complete] does for a login in the browser. Config.LoginOptions holds here too: what it demands of an
 // authentication, a grant that cannot show it does not pass.
 func (a *Application) grantedLogin(ctx context.Context, got provider.TokenResponse, wish loginWish) (*Login, error) {
-	r, err := newLoginRequest(a.options)
+	r, err := authrequest.New(a.options...)
 	if err != nil {
 		return nil, refusal.Misconfigured.Wrap(err)
 	}
@@ -235,9 +236,9 @@ func (a *Application) grantedLogin(ctx context.Context, got provider.TokenRespon
 	if err != nil {
 		return nil, err
 	}
-	l := a.newLogin(&login.Transaction{Scope: wish.scope, Audience: wish.audience}, verified)
-	l.recovery = secret.OfText(got.RecoveryCode)
-	return l, nil
+	l := a.transactions.Accept(&login.Transaction{Scope: wish.scope, Audience: wish.audience}, verified, a.site.ReturnFor("", ""))
+	l.Recovery = secret.OfText(got.RecoveryCode)
+	return a.loginOf(l), nil
 }
 
 // grantRefusals are what the tenant's error codes mean to whoever asked. Others

@@ -230,7 +230,12 @@ func (m *MFA) LoginWithRecoveryCode(ctx context.Context, recoveryCode string) (*
 
 // RecoveryCode returns the recovery code that replaces the one that was used for
 // this login, else nothing. It is not there again.
-func (l *Login) RecoveryCode() string { return l.recovery.Reveal() }
+func (l *Login) RecoveryCode() string {
+	if l.accepted.IsEmpty() {
+		return ""
+	}
+	return l.accepted.Reveal().Recovery.Reveal()
+}
 
 func (m *MFA) loginWithFactor(ctx context.Context, grant, name, value string) (*Login, error) {
 	return op("login", m, func() (*Login, error) {
@@ -276,8 +281,7 @@ func (a *Application) continuedLogin(ctx context.Context, got provider.TokenResp
 			return nil, idtoken.Refused(fault.Claim.Because("iss or sub is another one than at the login"))
 		}
 	}
-	l := a.newLogin(&login.Transaction{Scope: st.Scope, Audience: st.Audience}, login.Result{Identity: &id, Token: got.Token(a.now())})
-	l.recovery = secret.OfText(got.RecoveryCode)
-	l.continued, l.replaces = secret.Of(got), st.Session
-	return l, nil
+	l := a.transactions.Accept(&login.Transaction{Scope: st.Scope, Audience: st.Audience}, login.Result{Identity: &id, Token: got.Token(a.now())}, a.site.ReturnFor("", ""))
+	l.Recovery, l.Continued, l.Session = secret.OfText(got.RecoveryCode), &got, st.Session
+	return a.loginOf(l), nil
 }

@@ -18,17 +18,17 @@ type loginOption authrequest.Option
 
 func (o loginOption) applyLogin(r *authrequest.Request) { o(r) }
 
-// newLoginRequest applies layers of options, later ones over earlier ones.
-func newLoginRequest(layers ...[]LoginOption) (*authrequest.Request, error) {
+// optionsOf returns options as the engines take them.
+func optionsOf(opts []LoginOption) []authrequest.Option {
 	var options []authrequest.Option
-	for _, o := range slices.Concat(layers...) {
+	for _, o := range opts {
 		if o == nil {
-			options = append(options, nil)
+			options = append(options, nil) // which authrequest refuses
 			continue
 		}
 		options = append(options, o.applyLogin)
 	}
-	return authrequest.New(options...)
+	return options
 }
 
 // WithConnection skips the tenant's choice of connections: the person goes

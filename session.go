@@ -9,11 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/seed-15d5a55c/auth0/internal/cookie"
-	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
-	"github.com/seed-15d5a55c/auth0/internal/renew"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 	"github.com/seed-15d5a55c/auth0/internal/visit"
@@ -218,86 +215,6 @@ func newSession(r *session.Record) *Session {
 	return s
 }
 
-// startSession begins the session of a login, in the place of the one that the
-// browser had. Its id is new: an id that somebody planted before the login is worth
-// nothing after it. Data of the application survives only if the same person logs in
-// again, to the same organization.
-func (s *Strategy) startSession(w http.ResponseWriter, r *http.Request, l *Login) error {
-	id := l.identity.Reveal()
-	c := id.Claims
-	l.Data = map[string]string{}
-	jar := s.visits.Jar(r)
-	previous := s.previousSession(r.Context(), jar, l)
-	if isOf(previous, &c) {
-		maps.Copy(l.Data, previous.Data)
-	}
-	if s.afterLogin != nil {
-		chosen := l.ReturnTo
-		if err := s.afterLogin(r.Context(), l); err != nil {
-			return hookError(err, refusal.AfterLogin, outageError)
-		}
-		if l.ReturnTo != chosen {
-			base, err := s.site.Of(r)
-			if err != nil {
-				return err
-			}
-			l.ReturnTo = s.site.ReturnTo(base, l.ReturnTo)
-		}
-	}
-	now := s.app.now().Unix()
-	record := &session.Record{
-		Version:         session.Version,
-		ID:              secret.Random(),
-		Issuer:          c.Issuer,
-		Subject:         c.Subject,
-		CreatedAt:       now,
-		SID:             c.SessionID,
-		IDTokenIssuedAt: int64(c.IssuedAt),
-		AuthTime:        int64(c.AuthTime),
-		ACR:             c.ACR,
-		AMR:             c.AMR,
-		Claims:          id.Kept(s.app.keepClaim),
-		Data:            l.Data,
-		Organization:    c.OrgID,
-		Nonce:           c.Nonce,
-		Ceiling:         id.SessionExpiry(),
-	}
-	if token := l.Token(); token != nil {
-		record.RefreshToken = token.RefreshToken
-		record.Tokens = []session.Token{renew.OfLogin(token, l.audience, l.scope, s.app.now())}
-	}
-	if record.Ceiling > 0 && record.Ceiling <= s.loginTime(c.IssuedAt)+session.CeilingLeeway {
-		return refusal.Ceiling.Because("session_expiry is %d", record.Ceiling)
-	}
-	if s.keepIDToken {
-		record.IDToken = id.Raw
-	}
-	return s.sessions.Begin(r.Context(), w, jar.With(l.cookies), record, append(s.sessions.IDs(jar), l.replaces)...)
-}
-
-// previousSession returns the session that a login replaces, nil if there is none.
-// With a form that the tenant has posted, the browser sends no session cookie; then
-// it is the one that the browser had when the login began.
-func (s *Strategy) previousSession(ctx context.Context, jar cookie.Jar, l *Login) *session.Record {
-	if previous := s.sessions.Load(ctx, jar).Record; previous != nil || l.replaces == "" || !s.sessions.HasStore() {
-		return previous
-	}
-	previous, err := s.sessions.Find(ctx, l.replaces)
-	if err != nil {
-		s.log.Warn("auth0: the session before this login could not be read", "err", err)
-	}
-	return previous
-}
-
-// loginTime is when the tenant issued the ID token, by its own clock if that is
-// plausible.
-func (s *Strategy) loginTime(issuedAt float64) int64 {
-	if issuedAt > 0 && issuedAt < 1e10 {
-		return int64(issuedAt)
-	}
-	return s.app.now().Unix()
-}
-
 // StartSession begins the session of a login that did not come through
 // [Strategy.CallbackHandler], or that of [Application.Exchange]. The session has a
 // new id, whatever the browser had, and [Config].AfterLogin is called first. A
@@ -310,38 +227,17 @@ func (s *Strategy) StartSession(w http.ResponseWriter, r *http.Request, l *Login
 	if err := s.ready(); err != nil {
 		return asError("login", err)
 	}
-	if l == nil || l.identity.IsEmpty() {
+	switch {
+	case l == nil || l.accepted.IsEmpty():
 		return asError("login", refusal.Internal.Because("the login was not made by this package"))
+	case l.by != s.app:
+		return asError("login", refusal.Internal.Because("the login was made by another application than Strategy.Application"))
 	}
-	start := s.startSession
-	if !l.continued.IsEmpty() {
-		start = s.continueSession
-	}
-	if err := start(w, r, l); err != nil {
+	accepted := l.accepted.Reveal()
+	accepted.ReturnTo = l.ReturnTo
+	if err := s.signin.Start(w, r, accepted); err != nil {
 		return asError("login", err)
 	}
-	s.visits.Marks.ForgetSilent(w, s.visits.Jar(r))
+	l.ReturnTo, l.Data = accepted.ReturnTo, accepted.Data
 	return nil
-}
-
-// continueSession adds what a refresh has brought in the end to the session that
-// it was for. Its id is new, as after any authentication.
-func (s *Strategy) continueSession(w http.ResponseWriter, r *http.Request, l *Login) error {
-	previous, err := s.visits.Current(w, r)
-	if err != nil && !isRefused(err, refusal.LoginRequired) {
-		return err
-	}
-	if previous == nil || previous.ID != l.replaces {
-		return refusal.LoginRequired.Because("the session whose refresh this was is over")
-	}
-	previous, _, err = s.sessions.Newest(r.Context(), previous)
-	if err != nil {
-		return err
-	}
-	record := previous.Clone()
-	record.ID = secret.Random()
-	if err := s.tokens.Continue(r.Context(), record, l.continued.Reveal(), l.audience, l.scope); err != nil {
-		return idtoken.Refused(err)
-	}
-	return s.sessions.Begin(r.Context(), w, s.visits.Jar(r), record, previous.ID)
 }

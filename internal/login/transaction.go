@@ -190,9 +190,9 @@ func (ts *Transactions) Open(sealed, state string, types ...string) (*Transactio
 	return t, nil
 }
 
-// SessionCookies lists the names of the cookies that the session before a login was
+// sessionCookies lists the names of the cookies that the session before a login was
 // in.
-func (ts *Transactions) SessionCookies(t *Transaction) []string {
+func (ts *Transactions) sessionCookies(t *Transaction) []string {
 	switch {
 	case t.Session == "":
 		return nil

@@ -341,7 +341,10 @@ func reusedCode(e *testkit.Env, _ *wire) func() error {
 	if _, err := e.Strategy.Application().Exchange(e.T.Context(), transaction, answer); err != nil {
 		e.T.Fatal(err)
 	}
-	return func() error { _, err := e.Strategy.Application().Exchange(e.T.Context(), transaction, answer); return err }
+	return func() error {
+		_, err := e.Strategy.Application().Exchange(e.T.Context(), transaction, answer)
+		return err
+	}
 }
 
 // begun is a login whose request is pushed.
@@ -350,7 +353,10 @@ func begun(opts ...auth0.LoginOption) func(*testkit.Env, *wire) func() error {
 		e.Tenant.AllowPushedRequests(true)
 		e.Config.PushedAuthorizationRequests = true
 		s := testkit.Must(auth0.New(e.Config))
-		return func() error { _, _, err := s.Application().AuthCodeURL(e.T.Context(), testkit.CallbackURL, opts...); return err }
+		return func() error {
+			_, _, err := s.Application().AuthCodeURL(e.T.Context(), testkit.CallbackURL, opts...)
+			return err
+		}
 	}
 }
 
@@ -415,7 +421,10 @@ func known(token string) func(*testkit.Env, *wire) func() error {
 	return func(e *testkit.Env, _ *wire) func() error {
 		l := testkit.Must(e.LoginWithPassword())
 		t := &oauth2.Token{AccessToken: cmp.Or(token, l.Token().AccessToken)}
-		return func() error { _, err := e.Strategy.Application().UserInfo(e.T.Context(), t, l.User.Subject); return err }
+		return func() error {
+			_, err := e.Strategy.Application().UserInfo(e.T.Context(), t, l.User.Subject)
+			return err
+		}
 	}
 }
 

@@ -1,0 +1,52 @@
+package login
+
+import (
+	"encoding/json"
+
+	"github.com/seed-15d5a55c/auth0/internal/provider"
+	"github.com/seed-15d5a55c/auth0/internal/secret"
+)
+
+// An Accepted login was completed and verified. Its session has not begun.
+type Accepted struct {
+	Result
+	ReturnTo string // where the browser goes next
+	AppState json.RawMessage
+	Data     map[string]string // of the application, for the session
+
+	Scope    string // that was asked for
+	Audience string
+	Recovery secret.Text // the next recovery code of the person
+	Session  string      // id of the session that the browser had when the login began
+	Cookies  []string    // names of that session's cookies
+	// Continued is the answer to a refresh that needed a second factor.
+	Continued *provider.TokenResponse
+}
+
+// Accept returns the login that a transaction has come to.
+func (ts *Transactions) Accept(t *Transaction, got Result, returnTo string) *Accepted {
+	return &Accepted{
+		Result: got, ReturnTo: returnTo, AppState: t.AppState, Scope: t.Scope, Audience: t.Audience,
+		Session: t.Session, Cookies: ts.sessionCookies(t),
+	}
+}
+
+// A Failure is an error with what it has interrupted.
+type Failure struct {
+	Err      error
+	ReturnTo string
+	AppState json.RawMessage
+}
+
+func (f *Failure) Error() string { return f.Err.Error() }
+
+// Unwrap returns the error.
+func (f *Failure) Unwrap() error { return f.Err }
+
+// Failed adds to an error what it has interrupted. It returns nil for nil.
+func (t *Transaction) Failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Failure{err, t.ReturnTo, t.AppState}
+}

@@ -1,0 +1,144 @@
+package signin
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/seed-15d5a55c/auth0/internal/browser"
+	"github.com/seed-15d5a55c/auth0/internal/login"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+)
+
+// CallbackMethod returns the method with which the tenant's answer comes.
+func (s *Routes) CallbackMethod() string {
+	if s.c.Flow.ResponseMode == "form_post" {
+		return http.MethodPost
+	}
+	return http.MethodGet
+}
+
+// Callback is the Authorization Code Flow from the redirect back to us onwards:
+// OpenID Connect Core 1.0, Sections 3.1.2.5 to 3.1.3.8; or, with an ID token in
+// the answer itself, Sections 3.2.2.5 to 3.2.2.11 and 3.3.2.5 to 3.3.3.7. Each
+// step consumes what the one before has returned.
+func (s *Routes) Callback(w http.ResponseWriter, r *http.Request) error {
+	a, err := s.receive(w, r)
+	if err != nil {
+		return err
+	}
+	t, err := s.Find(r, a.State, s.c.Flow.ResponseType)
+	if err != nil {
+		return s.stray(w, r, a, err)
+	}
+	// Without the provider's metadata, or credentials of our own, nothing has been
+	// used up yet: the transaction stays, and loading the page again can succeed.
+	pending, err := s.c.Flow.Prepare(r.Context(), t, a)
+	if err != nil {
+		return t.Failed(err)
+	}
+	s.c.Transactions.Drop(w, s.c.Visits.Jar(r), t) // single use, whatever comes of it
+	got, err := pending.Complete(r.Context())
+	l := s.c.Transactions.Accept(t, got, s.ReturnPath(t))
+	if err == nil {
+		err = s.enter(w, r, l)
+	}
+	switch {
+	case t.Silent && s.isNobodysBusiness(err):
+		s.c.Log.Info("auth0: a silent login was refused", "err", err)
+		browser.Redirect(w, s.ReturnPath(t), http.StatusSeeOther)
+	case t.Popup != nil:
+		s.answerPopup(w, r, t, l, t.Failed(err))
+	case err != nil:
+		return t.Failed(err)
+	default:
+		browser.Redirect(w, l.ReturnTo, http.StatusSeeOther)
+	}
+	return nil
+}
+
+// receive takes the parameters from where the response mode puts them, and from
+// nowhere else.
+func (s *Routes) receive(w http.ResponseWriter, r *http.Request) (login.Answer, error) {
+	if method := s.CallbackMethod(); r.Method != method {
+		w.Header().Set("Allow", method)
+		return login.Answer{}, refusal.Method.New()
+	}
+	if r.Method == http.MethodGet {
+		return login.ParseAnswer(r.URL.Query())
+	}
+	form, err := browser.Form(w, r)
+	if err != nil {
+		return login.Answer{}, refusal.Parameters.Wrap(err)
+	}
+	return login.ParseAnswer(form)
+}
+
+// ReturnPath is the return URL of a transaction, or the default of its site if
+// there was no room for it.
+func (s *Routes) ReturnPath(t *login.Transaction) string {
+	if t.ReturnTo != "" {
+		return t.ReturnTo
+	}
+	return s.c.Site.ReturnFor(t.RedirectURI, "")
+}
+
+// stray answers a callback that belongs to no login of this browser. With a session
+// it is the back button, a reload, or a tab that was restored, and nothing is wrong.
+// Otherwise a page says so: beginning anew by ourselves could go round in circles.
+func (s *Routes) stray(w http.ResponseWriter, r *http.Request, a login.Answer, err error) error {
+	base, siteErr := s.c.Site.Of(r)
+	if siteErr == nil && s.c.Silent.Load() && slices.Contains(silentRefusals, a.ErrorCode) {
+		// A browser without cookies, which was never asked whether it wants to
+		// log in, must not see an error, and must not be sent round again.
+		browser.Redirect(w, s.c.Site.Home(base)+"?"+silentMarker, http.StatusSeeOther)
+		return nil
+	}
+	if _, noSession := s.c.Visits.Record(r); noSession != nil || siteErr != nil || s.c.Row(err).Reason != refusal.NoTransaction.Reason {
+		return err
+	}
+	browser.Redirect(w, s.c.Site.Home(base), http.StatusSeeOther)
+	return nil
+}
+
+func hasSilentMarker(r *http.Request) bool { return strings.Contains(r.URL.RawQuery, silentMarker) }
+
+// silentRefusals say that the tenant would have to ask the person something
+// (OpenID Connect Core 1.0, Section 3.1.2.6).
+var silentRefusals = []string{"login_required", "interaction_required", "consent_required", "account_selection_required"}
+
+// isNobodysBusiness reports whether an error of a silent login is not shown, because
+// nobody has asked to log in: the tenant would have to ask something, or the tenant
+// or the application does not want this person. An answer that is not good is shown.
+func (s *Routes) isNobodysBusiness(err error) bool {
+	if err == nil {
+		return false
+	}
+	row := s.c.Row(err)
+	return row.Status == http.StatusForbidden || row.Reason == refusal.ByTenant.Reason && slices.Contains(silentRefusals, row.Code)
+}
+
+// answerPopup ends a login in a window of its own, well or not.
+func (s *Routes) answerPopup(w http.ResponseWriter, r *http.Request, t *login.Transaction, l *login.Accepted, err error) {
+	message := browser.PopupMessage{Type: browser.PopupChannel, OK: err == nil}
+	status, target, text, link := http.StatusOK, l.ReturnTo, "You are logged in", "Go on in this window"
+	if err != nil {
+		row := s.c.Refused(r, err)
+		status, target, text, link = row.Status, s.c.Site.LoginURL(r, t.ReturnTo), "The login was not completed", "Log in in this window"
+		message.Error = row.Reason
+	} else {
+		message.ReturnTo = l.ReturnTo
+		if slices.Contains(t.Popup.Tokens, "access_token") {
+			message.AccessToken = l.Token.AccessToken
+		}
+		if slices.Contains(t.Popup.Tokens, "id_token") {
+			message.IDToken = l.Identity.Raw
+		}
+	}
+	base, siteErr := s.c.Site.Of(r)
+	browser.WritePopup(w, status, browser.Popup{
+		Message: message, Origin: t.Popup.Origin, Text: text, Target: target, Link: link,
+		// Tokens go to one window and not to every page that listens.
+		Broadcast: siteErr == nil && base.Origin == t.Popup.Origin && len(t.Popup.Tokens) == 0,
+	})
+}

@@ -1,0 +1,212 @@
+// Package signin logs people in with a browser: the login route, the callback, silent
+// logins, and the session that a login begins.
+//
+// The package does not know what a visitor reads when a login fails, the public types of
+// a login, or how a session ends.
+package signin
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/authrequest"
+	"github.com/seed-15d5a55c/auth0/internal/browser"
+	"github.com/seed-15d5a55c/auth0/internal/idtoken"
+	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
+	"github.com/seed-15d5a55c/auth0/internal/login"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/renew"
+	"github.com/seed-15d5a55c/auth0/internal/session"
+	"github.com/seed-15d5a55c/auth0/internal/site"
+	"github.com/seed-15d5a55c/auth0/internal/visit"
+)
+
+// Config is what signing in needs.
+type Config struct {
+	Site         *site.Site
+	Visits       *visit.Visits
+	Sessions     *session.Manager
+	Tokens       *renew.Tokens
+	Flow         *login.Flow
+	Transactions *login.Transactions
+	Links        authrequest.Links
+	Options      []authrequest.Option // of every login
+	Silent       *atomic.Bool         // whether there are silent logins
+
+	// AfterLogin, if not nil, is asked before the session of a login begins. It may
+	// change ReturnTo and Data.
+	AfterLogin  func(context.Context, *login.Accepted) error
+	KeepClaim   func(name string) bool
+	KeepIDToken bool
+
+	// Row returns the row that an error is answered with. Refused does too, and
+	// writes the line of the log.
+	Row     func(error) refusal.Row
+	Refused func(*http.Request, error) refusal.Row
+
+	Now func() time.Time
+	Log *slog.Logger
+}
+
+// Routes sign people in to one application.
+type Routes struct{ c Config }
+
+// New returns the routes.
+func New(c Config) *Routes { return &Routes{c} }
+
+// request applies the options of one login over those of every login.
+func (s *Routes) request(options ...authrequest.Option) (*authrequest.Request, error) {
+	r, err := authrequest.New(slices.Concat(s.c.Options, options)...)
+	if err != nil {
+		return nil, refusal.LoginOption.Wrap(err)
+	}
+	return r, s.c.Flow.CheckPage(r)
+}
+
+// Check refuses options that no login can have.
+func (s *Routes) Check(options []authrequest.Option) error {
+	_, err := s.request(options...)
+	return err
+}
+
+// Login is the Authentication Request of OpenID Connect Core 1.0, Section 3.1.2.1,
+// with PKCE (RFC 7636).
+func (s *Routes) Login(w http.ResponseWriter, r *http.Request, options []authrequest.Option) error {
+	if !slices.Contains([]string{http.MethodGet, http.MethodPost, http.MethodHead}, r.Method) {
+		w.Header().Set("Allow", "GET, POST")
+		return refusal.Method.New()
+	}
+	// A login that nobody asked for would push out the cookie of one that
+	// somebody did.
+	if r.Method == http.MethodHead || browser.Prefetches(r) {
+		browser.NoContent(w)
+		return nil
+	}
+	base, err := s.c.Site.Of(r)
+	if err != nil {
+		return err
+	}
+	values, err := browser.Values(w, r)
+	if err != nil {
+		return refusal.LoginOption.Wrap(err)
+	}
+	a, err := s.request(slices.Concat(s.c.Links.Options(values), options)...)
+	if err != nil {
+		return err
+	}
+	if len(options) == 0 && s.isLoggedIn(r, a) {
+		browser.Redirect(w, s.c.Site.ReturnTo(base, a.ReturnTo()), http.StatusSeeOther)
+		return nil
+	}
+	authURL, t, err := s.c.Flow.Begin(r.Context(), s.place(base, a), a)
+	if err != nil {
+		return err
+	}
+	if err := s.Keep(w, r, t); err != nil {
+		return err
+	}
+	// 303, so that a POST is not sent on to the tenant with its body.
+	status := http.StatusSeeOther
+	if r.Method == http.MethodGet {
+		status = http.StatusFound
+	}
+	browser.Redirect(w, authURL, status)
+	return nil
+}
+
+// isLoggedIn reports whether somebody is logged in, and the login asks for nothing
+// that only the tenant can do.
+func (s *Routes) isLoggedIn(r *http.Request, a *authrequest.Request) bool {
+	record, err := s.c.Visits.Record(r)
+	if err != nil {
+		return false
+	}
+	id, _ := idtoken.RawClaim(string(record.Claims), "org_id")
+	name, _ := idtoken.RawClaim(string(record.Claims), "org_name")
+	return a.IsMetBy(text(id), text(name))
+}
+
+// text returns the text of a JSON string, and nothing for another value.
+func text(raw string) string {
+	s, _ := jsonscan.String(raw)
+	return s
+}
+
+// place says where the answer to a login goes that begins at a base URL.
+func (s *Routes) place(base browser.Base, a *authrequest.Request) login.Place {
+	return login.Place{RedirectURI: base.URL(s.c.Site.Callback), ReturnTo: s.c.Site.ReturnTo(base, a.ReturnTo())}
+}
+
+// Keep hands a transaction to the browser. It notes the session that the browser has,
+// which the login ends.
+func (s *Routes) Keep(w http.ResponseWriter, r *http.Request, t *login.Transaction) error {
+	jar := s.c.Visits.Jar(r)
+	if record, err := s.c.Visits.Record(r); err == nil {
+		t.Session, t.Parts = record.ID, len(s.c.Visits.Cookies.Session.Names(jar))
+	}
+	return s.c.Transactions.Keep(w, jar, t)
+}
+
+// Find returns the transaction of an answer.
+func (s *Routes) Find(r *http.Request, state, responseType string) (*login.Transaction, error) {
+	t, err := s.c.Transactions.Find(s.c.Visits.Jar(r), state, responseType)
+	if err != nil {
+		return nil, err
+	}
+	return t, s.c.Site.CheckHost(r, t.RedirectURI)
+}
+
+// Link begins a login that a link in an e-mail goes on with, and returns the
+// parameters of its Authentication Request.
+func (s *Routes) Link(w http.ResponseWriter, r *http.Request, options []authrequest.Option) (request url.Values, err error) {
+	base, err := s.c.Site.Of(r)
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.request(options...)
+	if err != nil {
+		return nil, err
+	}
+	request, t := s.c.Flow.Authentication(s.place(base, a), a)
+	// First the cookie: a link without it is of no use to anybody.
+	return request, s.Keep(w, r, t)
+}
+
+// silentMarker, in a query, is for browsers that keep no cookies.
+const silentMarker = "silent_login=failed"
+
+// MaySilently reports whether a silent login may be tried for a request.
+func (s *Routes) MaySilently(r *http.Request) bool {
+	v := s.c.Visits.In(r.Context())
+	return v.Record == nil && v.Err == nil && browser.Navigates(r) && r.Method == http.MethodGet && !browser.Prefetches(r) &&
+		!s.c.Visits.Marks.TriedSilent(v.Jar) && !hasSilentMarker(r)
+}
+
+// Silently begins a silent login. It reports whether it has answered the request: a
+// tenant that is down must not take away pages that everybody may see.
+func (s *Routes) Silently(w http.ResponseWriter, r *http.Request) (answered bool, err error) {
+	base, err := s.c.Site.Of(r)
+	if err != nil {
+		return true, err
+	}
+	a, err := s.request(authrequest.ReturnTo(site.Here(base, r)), authrequest.Silent)
+	if err != nil {
+		return true, err
+	}
+	authURL, t, err := s.c.Flow.Begin(r.Context(), s.place(base, a), a)
+	s.c.Visits.Marks.NoteSilent(w, s.c.Visits.Jar(r))
+	if err != nil {
+		s.c.Log.Warn("auth0: a silent login could not begin", "err", err)
+		return false, nil
+	}
+	if err := s.Keep(w, r, t); err != nil {
+		return true, err
+	}
+	browser.Redirect(w, authURL, http.StatusFound)
+	return true, nil
+}
