@@ -101,12 +101,12 @@ func isForeign(err error) bool {
 }
 
 // prove looks for the proof that an ID token is foreign. It returns a foreignToken if
-// there is one, else the fault of the token. A good signature over another iss is a
-// proof, and so is a signature that is wrong with keys that were fetched after the token
-// came.
+// there is one, else the reason why the token is not accepted. A good signature over
+// another iss is a proof, and so is a signature that is wrong with keys that were
+// fetched after the token came.
 func (t *Tokens) prove(ctx context.Context, raw string, err error) error {
 	bad, ok := errors.AsType[*fault.Fault](err)
-	if !ok || isForeign(err) || bad.Reason != fault.Signature.Reason && bad.Reason != fault.Issuer.Reason {
+	if !ok || bad.Reason != fault.Signature.Reason && bad.Reason != fault.Issuer.Reason {
 		return err
 	}
 	m, _ := jwt.Parse(raw) // which has a good form, or there would be another fault

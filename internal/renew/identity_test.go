@@ -164,6 +164,9 @@ func TestCanceledProof(t *testing.T) {
 		if err != context.Canceled || e.record.RefreshToken != "refresh" {
 			e.Errorf("%v, %+v", err, e.record)
 		}
+		if err := e.tokens.rejectIDToken(ctx, e.record, "", ctx.Err()); err != context.Canceled || e.record.RefreshToken != "refresh" {
+			e.Errorf("%v, %+v", err, e.record)
+		}
 	})
 }
 

@@ -113,6 +113,7 @@ func TestRejectedIDTokenIsRemembered(t *testing.T) {
 // TestHolds: for how long each refusal is remembered.
 func TestHolds(t *testing.T) {
 	t.Parallel()
+	rr, r := newRefusals(), &session.Record{}
 	for _, row := range []struct {
 		row        refusal.Row
 		retryAfter time.Duration
@@ -140,9 +141,14 @@ func TestHolds(t *testing.T) {
 		if got := holdOf(e); got != row.want {
 			t.Errorf("%s, status %d: %v, want %v", row.row.Reason, row.status, got, row.want)
 		}
+		r.ID += "x"
+		rr.remember(r, Wish{}, e)
+		if _, kept := rr.cache.Get(rr.place(r, Wish{})); kept != (row.want > 0) {
+			t.Errorf("%s, status %d: kept: %v", row.row.Reason, row.status, kept)
+		}
 	}
 	// An error of another kind is not remembered.
-	rr, r := newRefusals(), &session.Record{}
+	r.ID += "x"
 	rr.remember(r, Wish{}, errors.New("of another kind"))
 	if got := rr.recent(r, Wish{}); got != nil {
 		t.Error(got)

@@ -486,6 +486,9 @@ func TestTokensOutliveOutage(t *testing.T) {
 		if r, err := m.Change(t.Context(), record, unchanged); err != nil || r.Tokens[0].Token != "second" {
 			t.Errorf("%+v, %v", r, err)
 		}
+		// Of two errors, the one that says that nothing was stored is returned.
+		_, err = m.Change(t.Context(), record, func(r *Record) (bool, error) { r.Data = nil; return true, errors.New("of the change") })
+		expectKind(t, "outage and error", err, NotWritten)
 		if !strings.Contains(log.String(), "could still not be kept") {
 			t.Errorf("log: %s", log)
 		}
