@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/authrequest"
 	"github.com/seed-15d5a55c/auth0/internal/cached"
+	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
@@ -79,8 +79,52 @@ func NewApplication(c Config) (*Application, error) {
 	return a, nil
 }
 
-// Application returns the strategy's application.
-func (s *Strategy) Application() *Application { return s.app }
+// newApplication settles everything that needs no browser. Cookies is nil for an
+// application without any.
+func newApplication(p *problems, c Config, where *site.Site, answers answers, cookies *cookie.Names) *Application {
+	a := &Application{site: where, log: where.Log(), now: c.Now, audience: c.Audience, keepClaim: c.KeepClaim}
+	if a.now == nil {
+		a.now = time.Now
+	}
+	tenant := provider.NewTenant(p.add, c.Domain)
+	client := fetch.NewClient(c.HTTPClient, provider.Outgoing(tenant.Issuer, c.Telemetry))
+	tenant.DiscoverWith(p.add, client, c.EndpointOrigins, a.log)
+	a.client = &provider.Client{
+		ID: c.ClientID, Auth: checkClient(p, c, answers), Tenant: &tenant, HTTP: client, Base: c.HTTPClient, Now: a.now,
+	}
+	p.require("ClientID", c.ClientID)
+	if c.ClientAuthentication.auth.Method != "" {
+		if err := a.client.Check(a.client.Auth); err != nil {
+			p.add("ClientAuthentication", "%v", err)
+		}
+	}
+	checkCredentials(p, c)
+	if c.Audience != "" {
+		a.options = []authrequest.Option{authrequest.Audience(c.Audience)}
+	}
+	a.options = append(a.options, optionsOf(c.LoginOptions)...)
+	if _, err := authrequest.New(a.options...); err != nil {
+		p.add("LoginOptions", "%v", err)
+	}
+	a.keyring = newKeyring(p, c, tenant.Issuer, cookies)
+	a.transactions = &login.Transactions{Cookies: cookies, Keyring: a.keyring, Issuer: tenant.Issuer, ClientID: c.ClientID, Now: a.now}
+	a.keys = newKeySet(&tenant, client, a.log, c.Observer)
+	idTokenKeys := a.keys
+	if secret := checkHS256(p, c); secret != nil {
+		idTokenKeys = secret
+	}
+	a.idTokens = &idtoken.Verifier{
+		ClientID: c.ClientID, Algorithms: checkAlgorithms(p, c.Algorithms, c.HS256 != ""), Leeway: checkedLeeway(p, c.Leeway, time.Minute),
+		Keys: idTokenKeys.set, Now: a.now,
+	}
+	a.flow = login.NewFlow(login.Config{
+		Client: a.client, IDTokens: a.idTokens, ResponseType: answers.responseType, ResponseMode: answers.responseMode, Scopes: checkScopes(p, c.Scopes),
+		Pushed: c.PushedAuthorizationRequests, CheckOrganization: organizationHook(c.CheckOrganization), Now: a.now,
+	})
+	a.appTokens = newAppTokens(a.client)
+	a.vault = renew.New(renew.Config{Client: a.client, Now: a.now, Log: a.log})
+	return a
+}
 
 // ready refuses to work for an Application that no constructor has made.
 func (a *Application) ready() error {
@@ -219,35 +263,6 @@ func (a *Application) complete(ctx context.Context, sealed string, values url.Va
 	return t, got, t.Failed(err)
 }
 
-// A Login is a login that was completed and verified.
-type Login struct {
-	User User
-	// ReturnTo is where the browser goes next. AfterLogin may change it.
-	ReturnTo string
-	// AppState is what WithAppState was given, nil without it.
-	AppState json.RawMessage
-	// Data begins as the data of the session of the same user that is replaced,
-	// if there is one. AfterLogin may change it; see [Session].
-	Data map[string]string
-
-	by       *Application
-	accepted secret.Box[*login.Accepted] // empty if somebody else has made this
-}
-
-// Token returns the access token and, if there is one, the refresh token. With
-// the response type id_token there is neither, and Token returns nil.
-func (l *Login) Token() *oauth2.Token {
-	if l.accepted.IsEmpty() {
-		return nil // somebody else has made it, for a test of AfterLogin say
-	}
-	return l.accepted.Reveal().Token
-}
-
-// Format hides the tokens from every verb of package fmt.
-func (l *Login) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "auth0.Login(%q)", l.User.Subject)
-}
-
 // newLogin is the last step of all that end in a login.
 func (a *Application) newLogin(t *login.Transaction, got login.Result) *Login {
 	return a.loginOf(a.transactions.Accept(t, got, a.returnPath(t)))
@@ -258,7 +273,7 @@ func (a *Application) loginOf(l *login.Accepted) *Login {
 	c := l.Identity.Claims
 	return &Login{
 		User: newUser(c.Issuer, c.Subject, l.Identity.Kept(a.keepClaim)), ReturnTo: l.ReturnTo, AppState: l.AppState, Data: l.Data,
-		by: a, accepted: secret.Of(l),
+		by: a.flow, accepted: secret.Of(l),
 	}
 }
 

@@ -84,20 +84,9 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
-	"github.com/seed-15d5a55c/auth0/internal/cookie"
-	"github.com/seed-15d5a55c/auth0/internal/directory"
-	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
-	"github.com/seed-15d5a55c/auth0/internal/logging"
-	"github.com/seed-15d5a55c/auth0/internal/logout"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
-	"github.com/seed-15d5a55c/auth0/internal/renew"
-	"github.com/seed-15d5a55c/auth0/internal/session"
-	"github.com/seed-15d5a55c/auth0/internal/signin"
-	"github.com/seed-15d5a55c/auth0/internal/site"
-	"github.com/seed-15d5a55c/auth0/internal/visit"
 )
 
 // None, in a field whose zero value means a default, asks for nothing: no
@@ -361,6 +350,26 @@ type Config struct {
 	Observer Observer
 }
 
+// A Connection is a way to log in: a user database, a social or enterprise
+// identity provider, or a code by email or text message. Its texts come from the
+// tenant. Write them with a package that escapes, such as html/template.
+type Connection struct {
+	// Name identifies the connection in the tenant.
+	Name string
+	// Strategy is the kind, such as "auth0" for a database, "google-oauth2" or
+	// "samlp". This package does not know every kind.
+	Strategy string
+	// DisplayName is the name for users, as in "Continue with Google".
+	DisplayName string
+	// IconURL is an https URL, or empty.
+	IconURL string
+	// DomainAliases are the email domains of the users of the connection.
+	DomainAliases []string
+	// LoginURL is the path, on this site, that logs in with the connection.
+	// [Config].Connections ignores it.
+	LoginURL string
+}
+
 // ConfigFromEnv reads AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET,
 // AUTH0_SECRET, APP_BASE_URL and, optionally, AUTH0_AUDIENCE. AUTH0_SECRET may
 // hold several secrets separated by commas, see [Config]. An application that has
@@ -440,71 +449,6 @@ func (c Config) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]string{"Domain": c.Domain, "ClientID": c.ClientID, "BaseURL": c.BaseURL})
 }
 
-// A Strategy logs people in to one web application. Create it with [New]. Its
-// methods may be called concurrently.
-type Strategy struct {
-	app      *Application
-	site     *site.Site
-	cookies  *cookie.Names
-	visits   *visit.Visits
-	sessions *session.Manager
-	tokens   *renew.Tokens
-
-	signin        *signin.Routes
-	organization  string       // of every login, if there is one
-	silent        *atomic.Bool // whether there are silent logins
-	logouts       *logout.Policy
-	confirming    logout.Confirmations
-	logoutOptions []LogoutOption
-	connections   *directory.List
-	exit          exit
-	log           *slog.Logger
-}
-
-// New checks a configuration and returns a Strategy for it. It makes no
-// request, so that an application starts while its tenant is out of reach. The
-// error has every mistake, each named by its field.
-func New(c Config) (*Strategy, error) {
-	p := problems{of: "Config"}
-	c = c.clone()
-	log := logging.New(c.Logger)
-	where := newSite(&p, c, log)
-	answers := checkResponse(&p, c, where)
-	cookies := newCookies(&p, c, where, answers)
-	app := newApplication(&p, c, where, answers, cookies)
-	s := &Strategy{
-		app: app, site: where, cookies: cookies, silent: &atomic.Bool{}, log: log,
-		sessions:      newSessions(&p, c, app, cookies),
-		logouts:       newLogouts(&p, c, app),
-		logoutOptions: c.LogoutOptions,
-		confirming:    logout.Confirmations{Keyring: app.keyring, Cookie: cookies.Session.Name, Now: app.now},
-		connections:   newConnectionList(&p, c, app),
-		exit:          exit{log: log, handler: c.ErrorHandler, loginURL: where.LoginURL},
-	}
-	s.visits = &visit.Visits{
-		Cookies: cookies, Sessions: s.sessions, Log: log, Origin: where.Origin,
-		Marks: visit.Marks{Cookies: cookies, Keyring: app.keyring, Now: app.now, Log: log, Silent: s.silent},
-	}
-	// Other providers need the ID token to end their session.
-	keepIDToken := c.KeepIDToken || app.client.Tenant.Static == nil
-	s.tokens = renew.New(renew.Config{
-		Sessions: s.sessions, Client: app.client, IDTokens: app.idTokens, KeepClaim: c.KeepClaim, KeepIDToken: keepIDToken,
-		MFA: app.mfaOfRefresh, Now: app.now, Log: log,
-	})
-	links := newLinks(&p, c, app, s.connections)
-	s.organization = links.Organization
-	s.signin = signin.New(signin.Config{
-		Site: where, Visits: s.visits, Sessions: s.sessions, Tokens: s.tokens, Flow: app.flow, Transactions: app.transactions,
-		Links: links, Options: app.options, Silent: s.silent,
-		AfterLogin: app.loginHook(c.AfterLogin), KeepClaim: c.KeepClaim, KeepIDToken: keepIDToken,
-		Row: rowOf, Refused: s.exit.refused, Now: app.now, Log: log,
-	})
-	if err := p.joined(); err != nil {
-		return nil, err
-	}
-	return s, nil
-}
-
 // clone keeps what the caller does with its slices later out of the Strategy.
 func (c Config) clone() Config {
 	c.BaseURLs = slices.Clone(c.BaseURLs)
@@ -519,74 +463,4 @@ func (c Config) clone() Config {
 	c.Connections = slices.Clone(c.Connections)
 	c.EndpointOrigins = slices.Clone(c.EndpointOrigins)
 	return c
-}
-
-// Format hides what a Strategy holds from every verb of package fmt.
-func (s *Strategy) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "auth0.Strategy(%s)", s.app.Issuer())
-}
-
-// A User is a person who is logged in. Issuer and Subject together identify
-// them; a name or an e-mail address does not.
-type User struct {
-	Issuer        string
-	Subject       string // at Auth0: "auth0|65f0c1d2e3a4b5c6d7e8f901"
-	Name          string
-	Nickname      string
-	GivenName     string
-	FamilyName    string
-	Email         string
-	EmailVerified bool // true only if the tenant says so with a JSON true
-	Picture       string
-	OrgID         string // the organization logged in to, if any
-	OrgName       string
-
-	claims json.RawMessage // what the session keeps of the ID token
-}
-
-// newUser reads a user from claims that were verified. Of a claim with an
-// unexpected type nothing is taken: providers differ, and none of these decides
-// who somebody is.
-func newUser(issuer, subject string, claims json.RawMessage) User {
-	u := User{Issuer: issuer, Subject: subject, claims: claims}
-	text := func(value string) string { s, _ := jsonscan.String(value); return s }
-	jsonscan.Object(string(claims), func(name, value string) error {
-		switch name {
-		case "name":
-			u.Name = text(value)
-		case "nickname":
-			u.Nickname = text(value)
-		case "given_name":
-			u.GivenName = text(value)
-		case "family_name":
-			u.FamilyName = text(value)
-		case "email":
-			u.Email = text(value)
-		case "email_verified":
-			u.EmailVerified = value == "true"
-		case "picture":
-			u.Picture = text(value)
-		case "org_id":
-			u.OrgID = text(value)
-		case "org_name":
-			u.OrgName = text(value)
-		}
-		return nil
-	})
-	return u
-}
-
-// Claim returns a claim that the session keeps, as package encoding/json
-// decodes it, and whether it is there. Names are exact, and may be URLs. To
-// decode several into a struct see [Claims].
-func (u User) Claim(name string) (value any, ok bool) {
-	var members map[string]json.RawMessage
-	if json.Unmarshal(u.claims, &members) != nil {
-		return nil, false
-	}
-	raw, ok := members[name]
-	if !ok || json.Unmarshal(raw, &value) != nil {
-		return nil, false
-	}
-	return value, true
 }

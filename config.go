@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,18 +15,15 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/authrequest"
+	"github.com/seed-15d5a55c/auth0/internal/cached"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/directory"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
-	"github.com/seed-15d5a55c/auth0/internal/fetch"
-	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
-	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/logout"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/publicsecret"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
-	"github.com/seed-15d5a55c/auth0/internal/renew"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 	"github.com/seed-15d5a55c/auth0/internal/site"
@@ -125,53 +123,6 @@ func checkResponse(p *problems, c Config, where *site.Site) answers {
 	return a
 }
 
-// newApplication settles everything that needs no browser. Cookies is nil for an
-// application without any.
-func newApplication(p *problems, c Config, where *site.Site, answers answers, cookies *cookie.Names) *Application {
-	a := &Application{site: where, log: where.Log(), now: c.Now, audience: c.Audience, keepClaim: c.KeepClaim}
-	if a.now == nil {
-		a.now = time.Now
-	}
-	tenant := provider.NewTenant(p.add, c.Domain)
-	client := fetch.NewClient(c.HTTPClient, provider.Outgoing(tenant.Issuer, c.Telemetry))
-	tenant.DiscoverWith(p.add, client, c.EndpointOrigins, a.log)
-	a.client = &provider.Client{
-		ID: c.ClientID, Auth: checkClient(p, c, answers), Tenant: &tenant, HTTP: client, Base: c.HTTPClient, Now: a.now,
-	}
-	p.require("ClientID", c.ClientID)
-	if c.ClientAuthentication.auth.Method != "" {
-		if err := a.client.Check(a.client.Auth); err != nil {
-			p.add("ClientAuthentication", "%v", err)
-		}
-	}
-	checkCredentials(p, c)
-	if c.Audience != "" {
-		a.options = []authrequest.Option{authrequest.Audience(c.Audience)}
-	}
-	a.options = append(a.options, optionsOf(c.LoginOptions)...)
-	if _, err := authrequest.New(a.options...); err != nil {
-		p.add("LoginOptions", "%v", err)
-	}
-	a.keyring = newKeyring(p, c, tenant.Issuer, cookies)
-	a.transactions = &login.Transactions{Cookies: cookies, Keyring: a.keyring, Issuer: tenant.Issuer, ClientID: c.ClientID, Now: a.now}
-	a.keys = newKeySet(&tenant, client, a.log, c.Observer)
-	idTokenKeys := a.keys
-	if secret := checkHS256(p, c); secret != nil {
-		idTokenKeys = secret
-	}
-	a.idTokens = &idtoken.Verifier{
-		ClientID: c.ClientID, Algorithms: checkAlgorithms(p, c.Algorithms, c.HS256 != ""), Leeway: checkedLeeway(p, c.Leeway, time.Minute),
-		Keys: idTokenKeys.set, Now: a.now,
-	}
-	a.flow = login.NewFlow(login.Config{
-		Client: a.client, IDTokens: a.idTokens, ResponseType: answers.responseType, ResponseMode: answers.responseMode, Scopes: checkScopes(p, c.Scopes),
-		Pushed: c.PushedAuthorizationRequests, CheckOrganization: organizationHook(c.CheckOrganization), Now: a.now,
-	})
-	a.appTokens = newAppTokens(a.client)
-	a.vault = renew.New(renew.Config{Client: a.client, Now: a.now, Log: a.log})
-	return a
-}
-
 // checkClient settles which authentication of the client counts: there is exactly
 // one.
 func checkClient(p *problems, c Config, answers answers) provider.Auth {
@@ -217,17 +168,17 @@ func organizationHook(check func(context.Context, string) error) func(context.Co
 }
 
 // newLinks settles what the login route takes from links.
-func newLinks(p *problems, c Config, app *Application, connections *directory.List) authrequest.Links {
+func newLinks(p *problems, c Config, every []authrequest.Option, connections *directory.List, log *slog.Logger) authrequest.Links {
 	for _, name := range c.ForwardParams {
 		if err := authrequest.CheckParam(name); err != nil {
 			p.add("ForwardParams", "%v", err)
 		}
 	}
-	every, _ := authrequest.New(app.options...) // whose mistakes are known
+	r, _ := authrequest.New(every...) // whose mistakes are known
 	return authrequest.Links{
-		Organizations: c.AcceptOrganizationLinks, Organization: every.Organization(), Params: c.ForwardParams, Known: connections.CouldBe,
+		Organizations: c.AcceptOrganizationLinks, Organization: r.Organization(), Params: c.ForwardParams, Known: connections.CouldBe,
 		Ignored: func(name string, why error) {
-			app.log.Debug("auth0: login: parameter ignored", "name", name, "err", why)
+			log.Debug("auth0: login: parameter ignored", "name", name, "err", why)
 		},
 	}
 }
@@ -273,12 +224,12 @@ func newKeyring(p *problems, c Config, issuer string, cookies *cookie.Names) sea
 }
 
 // newSessions settles where sessions are and how long they last.
-func newSessions(p *problems, c Config, app *Application, cookies *cookie.Names) *session.Manager {
+func newSessions(p *problems, c Config, cookie cookie.Cookie, keyring seal.Keyring, now func() time.Time, log *slog.Logger) *session.Manager {
 	if c.Store == nil && !c.CookieSessionsUntil.IsZero() {
 		p.add("CookieSessionsUntil", "is set without Store, and sessions are in cookies for good")
 	}
 	config := session.Config{
-		Cookie: cookies.Session, Keyring: app.keyring, Client: c.ClientID, CountsAsUse: c.CountsAsUse, Now: app.now, Log: app.log,
+		Cookie: cookie, Keyring: keyring, Client: c.ClientID, CountsAsUse: c.CountsAsUse, Now: now, Log: log,
 		Store: c.Store, Revocations: c.Revocations, CookiesUntil: c.CookieSessionsUntil,
 		Idle:     checkedLimit(p, "IdleTimeout", c.IdleTimeout, 24*time.Hour),
 		Absolute: checkedLimit(p, "AbsoluteTimeout", c.AbsoluteTimeout, 7*24*time.Hour),
@@ -287,7 +238,7 @@ func newSessions(p *problems, c Config, app *Application, cookies *cookie.Names)
 		p.add("AbsoluteTimeout", "and IdleTimeout cannot both be None: a session must end")
 	}
 	if i, a := config.Idle, config.Absolute; a > 0 && i > a && c.IdleTimeout != 0 {
-		app.log.Warn("auth0: Config.IdleTimeout is longer than Config.AbsoluteTimeout and has no effect")
+		log.Warn("auth0: Config.IdleTimeout is longer than Config.AbsoluteTimeout and has no effect")
 	}
 	return session.New(config)
 }
@@ -376,16 +327,16 @@ func checkedLeeway(p *problems, leeway, byDefault time.Duration) time.Duration {
 }
 
 // newLogouts settles where logouts lead.
-func newLogouts(p *problems, c Config, app *Application) *logout.Policy {
+func newLogouts(p *problems, c Config, client *provider.Client, where *site.Site, log *slog.Logger) *logout.Policy {
 	policy := &logout.Policy{
-		Endpoint: logout.Endpoint(c.LogoutEndpoint), ClientID: c.ClientID, ReturnURLs: c.PostLogoutURLs, Paths: app.site.Paths, Log: app.log,
+		Endpoint: logout.Endpoint(c.LogoutEndpoint), ClientID: c.ClientID, ReturnURLs: c.PostLogoutURLs, Paths: where.Paths, Log: log,
 		EndSession: func(ctx context.Context) (string, error) {
-			m, err := app.client.Tenant.Discovered.Get(ctx)
+			m, err := client.Tenant.Discovered.Get(ctx)
 			return m.EndSessionEndpoint, err
 		},
 	}
-	if app.client.Tenant.Static != nil {
-		policy.Auth0 = app.client.Tenant.Static.Issuer
+	if client.Tenant.Static != nil {
+		policy.Auth0 = client.Tenant.Static.Issuer
 	}
 	for _, m := range policy.Check() {
 		p.add(m.Field, "%s", m.Text)
@@ -397,10 +348,10 @@ func newLogouts(p *problems, c Config, app *Application) *logout.Policy {
 }
 
 // newConnectionList checks what the configuration says of connections.
-func newConnectionList(p *problems, c Config, app *Application) *directory.List {
+func newConnectionList(p *problems, c Config, client *provider.Client, log *slog.Logger) *directory.List {
 	asking := provider.LimitOrganizations()
 	d := directory.Config{
-		ClientID: c.ClientID, FileBase: c.ConfigurationBaseURL, Client: app.client.HTTP,
+		ClientID: c.ClientID, FileBase: c.ConfigurationBaseURL, Client: client.HTTP,
 		Admit: func() error {
 			err := asking.Take()
 			if err == nil {
@@ -412,7 +363,7 @@ func newConnectionList(p *problems, c Config, app *Application) *directory.List 
 		},
 		Settle: func(err error) { asking.Settle(provider.APIError(err)) },
 		Failed: func(err error, stale bool) {
-			app.log.Warn("auth0: connections cannot be listed", "err", err, "using_old_list", stale)
+			log.Warn("auth0: connections cannot be listed", "err", err, "using_old_list", stale)
 		},
 		Unavailable: connectionsUnavailable,
 	}
@@ -425,7 +376,7 @@ func newConnectionList(p *problems, c Config, app *Application) *directory.List 
 		}
 		d.Given = append(d.Given, directory.Entry(given))
 	}
-	if api := newManagementAPI(p, c, app); api != nil {
+	if api := newManagementAPI(p, c, client, log); api != nil {
 		d.Get = api.Get
 	} else {
 		d.NoAPI = errNoTenant
@@ -439,8 +390,8 @@ func newConnectionList(p *problems, c Config, app *Application) *directory.List 
 // newManagementAPI returns the Management API of the tenant, or nil if there is no
 // tenant to ask. All its requests go to the tenant's own domain, also those for
 // tokens: the API rejects tokens that a custom domain has issued.
-func newManagementAPI(p *problems, c Config, app *Application) *tenantapi.API {
-	tenant := *app.client.Tenant
+func newManagementAPI(p *problems, c Config, client *provider.Client, log *slog.Logger) *tenantapi.API {
+	tenant := *client.Tenant
 	if c.TenantDomain != "" {
 		var own problems
 		if tenant = provider.NewTenant(own.add, c.TenantDomain); len(own.errs) > 0 {
@@ -453,15 +404,59 @@ func newManagementAPI(p *problems, c Config, app *Application) *tenantapi.API {
 	if (c.ManagementClientID == "") != (c.ManagementClientSecret == "") {
 		p.add("ManagementClientID", "and ManagementClientSecret go together")
 	}
-	a := *app.client
+	a := *client
 	if c.ManagementClientID != "" {
 		a.ID, a.Auth = c.ManagementClientID, ClientSecretPost(c.ManagementClientSecret).auth
 	}
 	if c.TenantDomain != "" {
 		tenant.Issuer, tenant.Static = base, provider.Auth0Layout(base)
-		tenant.DiscoverWith((&problems{}).add, app.client.HTTP, c.EndpointOrigins, app.log)
+		tenant.DiscoverWith((&problems{}).add, client.HTTP, c.EndpointOrigins, log)
 		a.Tenant = &tenant
 	}
 	token := a.ClientCredentials(base+"api/v2/", "", nil)
-	return &tenantapi.API{Client: app.client.HTTP, Base: base, Tokens: managementTokens{token}}
+	return &tenantapi.API{Client: client.HTTP, Base: base, Tokens: managementTokens{token}}
+}
+
+var errNoTenant = errors.New("Config.Domain is a URL, or there is no client secret; if it is a tenant of Auth0, set Config.TenantDomain, or give its host name as Config.Domain; without Config.ClientSecret, set Config.ManagementClientID and its secret")
+
+// connectionsUnavailable makes the error for callers of the errors of all sources.
+func connectionsUnavailable(errs []error) error {
+	const help = "to list connections, allow the application the scopes read:connections and read:clients (and read:connections_options for icons and domains) of the Management API; or list them in Config.Connections; or set Config.ConfigurationBaseURL"
+	for i, err := range errs {
+		errs[i] = provider.APIError(err)
+	}
+	err := errors.Join(errs...)
+	e := refusal.Connections.Wrap(err)
+	if answered, ok := errors.AsType[provider.Error](err); ok {
+		e = answered.Refusal(refusal.Connections)
+	}
+	e.Err = errors.Join(errors.New(help), err)
+	return e
+}
+
+// managementTokens are the tokens of the Management API.
+type managementTokens struct {
+	*cached.Value[provider.AppToken]
+}
+
+func (t managementTokens) Token(ctx context.Context) (string, error) {
+	got, err := t.Get(ctx)
+	return got.Value.Reveal(), err
+}
+
+func (t managementTokens) Renew(ctx context.Context, age time.Duration) (string, error) {
+	got, err := t.Value.Renew(ctx, age)
+	return got.Value.Reveal(), err
+}
+
+// maxAppTokens bounds the tokens of the application itself. Beyond it, the one
+// that was used longest ago is got again when it is next needed.
+const maxAppTokens = 1000
+
+func newAppTokens(client *provider.Client) *cached.Group[provider.AppToken] {
+	return cached.NewGroup(maxAppTokens, func(key string) *cached.Value[provider.AppToken] {
+		var c ClientCredentials
+		json.Unmarshal([]byte(key), &c)
+		return client.ClientCredentials(c.Audience, c.Organization, c.Scopes)
+	})
 }

@@ -3,38 +3,14 @@ package auth0
 import (
 	"cmp"
 	"context"
-	"errors"
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/authrequest"
-	"github.com/seed-15d5a55c/auth0/internal/cached"
 	"github.com/seed-15d5a55c/auth0/internal/directory"
-	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
-
-// A Connection is a way to log in: a user database, a social or enterprise
-// identity provider, or a code by email or text message. Its texts come from the
-// tenant. Write them with a package that escapes, such as html/template.
-type Connection struct {
-	// Name identifies the connection in the tenant.
-	Name string
-	// Strategy is the kind, such as "auth0" for a database, "google-oauth2" or
-	// "samlp". This package does not know every kind.
-	Strategy string
-	// DisplayName is the name for users, as in "Continue with Google".
-	DisplayName string
-	// IconURL is an https URL, or empty.
-	IconURL string
-	// DomainAliases are the email domains of the users of the connection.
-	DomainAliases []string
-	// LoginURL is the path, on this site, that logs in with the connection.
-	// [Config].Connections ignores it.
-	LoginURL string
-}
 
 // GetConnections returns the connections to show as buttons on a login page:
 // those that are enabled for the application and can be buttons. The list has a
@@ -131,36 +107,4 @@ func linked(e directory.Entry, loginPath string, query url.Values) Connection {
 	}
 	c.LoginURL = loginPath + "?" + link.Encode()
 	return c
-}
-
-var errNoTenant = errors.New("Config.Domain is a URL, or there is no client secret; if it is a tenant of Auth0, set Config.TenantDomain, or give its host name as Config.Domain; without Config.ClientSecret, set Config.ManagementClientID and its secret")
-
-// connectionsUnavailable makes the error for callers of the errors of all sources.
-func connectionsUnavailable(errs []error) error {
-	const help = "to list connections, allow the application the scopes read:connections and read:clients (and read:connections_options for icons and domains) of the Management API; or list them in Config.Connections; or set Config.ConfigurationBaseURL"
-	for i, err := range errs {
-		errs[i] = provider.APIError(err)
-	}
-	err := errors.Join(errs...)
-	e := refusal.Connections.Wrap(err)
-	if answered, ok := errors.AsType[provider.Error](err); ok {
-		e = answered.Refusal(refusal.Connections)
-	}
-	e.Err = errors.Join(errors.New(help), err)
-	return e
-}
-
-// managementTokens are the tokens of the Management API.
-type managementTokens struct {
-	*cached.Value[provider.AppToken]
-}
-
-func (t managementTokens) Token(ctx context.Context) (string, error) {
-	got, err := t.Get(ctx)
-	return got.Value.Reveal(), err
-}
-
-func (t managementTokens) Renew(ctx context.Context, age time.Duration) (string, error) {
-	got, err := renewed(ctx, t.Value, age)
-	return got.Value.Reveal(), err
 }

@@ -25,6 +25,5 @@ func CountWork(s *Strategy) *Work {
 	s.sessions.Watch(func() { w.Seals.Add(1) })
 	s.app.transactions.Keyring = s.app.keyring
 	s.visits.Marks.Keyring = s.app.keyring
-	s.confirming.Keyring = s.app.keyring
 	return w
 }

@@ -65,7 +65,7 @@ func (o appTokenSource) Token() (*oauth2.Token, error) {
 // Renew replaces a token that is older than age and returns the new one. Package
 // management looks for this method when the tenant rejects a token.
 func (o appTokenSource) Renew(ctx context.Context, age time.Duration) (*oauth2.Token, error) {
-	return o.get(func(v *cached.Value[provider.AppToken]) (provider.AppToken, error) { return renewed(ctx, v, age) })
+	return o.get(func(v *cached.Value[provider.AppToken]) (provider.AppToken, error) { return v.Renew(ctx, age) })
 }
 
 func (o appTokenSource) get(ask func(*cached.Value[provider.AppToken]) (provider.AppToken, error)) (*oauth2.Token, error) {
@@ -77,26 +77,6 @@ func (o appTokenSource) get(ask func(*cached.Value[provider.AppToken]) (provider
 		return nil, asError("token", grantError(err, ownRefusals))
 	}
 	return got.Token(), nil
-}
-
-// renewed returns a new token, or the cached one unless that is older than age.
-func renewed(ctx context.Context, v *cached.Value[provider.AppToken], age time.Duration) (provider.AppToken, error) {
-	if state := v.State(); state.OK && age > 0 && time.Since(state.FetchedAt) <= age {
-		return state.Value, nil
-	}
-	return v.Refresh(ctx)
-}
-
-// maxAppTokens bounds the tokens of the application itself. Beyond it, the one
-// that was used longest ago is got again when it is next needed.
-const maxAppTokens = 1000
-
-func newAppTokens(client *provider.Client) *cached.Group[provider.AppToken] {
-	return cached.NewGroup(maxAppTokens, func(key string) *cached.Value[provider.AppToken] {
-		var c ClientCredentials
-		json.Unmarshal([]byte(key), &c)
-		return client.ClientCredentials(c.Audience, c.Organization, c.Scopes)
-	})
 }
 
 // ConnectionToken is what [ForConnection] asks for, for an access token that an

@@ -228,15 +228,6 @@ func (m *MFA) LoginWithRecoveryCode(ctx context.Context, recoveryCode string) (*
 	return m.loginWithFactor(ctx, "mfa-recovery-code", "recovery_code", recoveryCode)
 }
 
-// RecoveryCode returns the recovery code that replaces the one that was used for
-// this login, else nothing. It is not there again.
-func (l *Login) RecoveryCode() string {
-	if l.accepted.IsEmpty() {
-		return ""
-	}
-	return l.accepted.Reveal().Recovery.Reveal()
-}
-
 func (m *MFA) loginWithFactor(ctx context.Context, grant, name, value string) (*Login, error) {
 	return op("login", m, func() (*Login, error) {
 		st := m.state.Reveal()

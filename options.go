@@ -1,11 +1,17 @@
 package auth0
 
 import (
+	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/authrequest"
 	"github.com/seed-15d5a55c/auth0/internal/logout"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/renew"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
 // A LoginOption sets a parameter of the authorization request, or something
@@ -212,4 +218,93 @@ func WithLogoutReturnTo(target string) LogoutOption {
 func WithLogoutParam(name string, values ...string) LogoutOption {
 	values = slices.Clone(values)
 	return logoutOption(func(l *logout.Request) { l.SetParam(name, values) })
+}
+
+// A TokenOption says which access token of a session is wanted. One with an empty
+// value is an error of whatever it is given to: with a setting that is missing, a
+// token must not go to the wrong place.
+type TokenOption interface{ applyToken(*tokenWish) }
+
+type tokenOption func(*tokenWish)
+
+func (o tokenOption) applyToken(w *tokenWish) { o(w) }
+
+// ForAudience asks for a token for another API than the one that the login was
+// for, and with at least these scopes. The tenant gives it for a multi-resource
+// refresh token: allow the application the API in its refresh token policies. Each
+// audience and set of scopes is kept in the session until it expires, eight of
+// them at most.
+func ForAudience(audience string, scopes ...string) TokenOption {
+	scopes = slices.Clone(scopes)
+	return tokenOption(func(w *tokenWish) {
+		if audience == "" {
+			w.fail("ForAudience: the audience is empty")
+		}
+		w.Audience, w.Scopes = audience, scopes
+	})
+}
+
+// ForceRefresh asks for a token that is new, for the case that claims in it have
+// changed. If only a login can bring one, the error is [ErrTokenExpired].
+func ForceRefresh() TokenOption { return tokenOption(func(w *tokenWish) { w.Force = true }) }
+
+// ForConnection asks for an access token of the provider of a connection, to
+// call that provider's API as the person who is logged in. They connect their
+// account there with [Strategy.ConnectAccountHandler], also if they log in with it:
+// a login puts nothing into the tenant's Token Vault, from where the token comes.
+// The tenant gives it for the refresh token of the session, which must not be a
+// rotating one. Allow the application the Token Vault grant, and the connection
+// the Token Vault.
+//
+// A person may have several accounts at the provider; loginHint, of which there
+// is one at most, says which one is wanted.
+//
+// Each token is kept in the session until it expires, eight of them at most.
+// The error is [ErrNoToken] if the session has no refresh token, and
+// [ErrNotConnected] if there is no account, or the provider does not accept it
+// any more, and [ErrTokenExpired] if the tenant gives the person nothing without
+// another login.
+func ForConnection(connection string, loginHint ...string) TokenOption {
+	loginHint = slices.Clone(loginHint)
+	return tokenOption(func(w *tokenWish) {
+		w.Connection, w.LoginHint = connection, strings.Join(loginHint, "")
+		switch {
+		case connection == "":
+			w.fail("ForConnection: the name of the connection is empty")
+		case !syntax.IsConnectionName(connection):
+			w.fail("ForConnection: %.40q is no name of a connection", connection)
+		case len(loginHint) > 1:
+			w.fail("ForConnection: there are %d login hints, and one account at most is wanted", len(loginHint))
+		case len(w.LoginHint) > 320 || !syntax.CleanText(w.LoginHint):
+			w.fail("ForConnection: the login hint is too long or has control characters")
+		}
+	})
+}
+
+// A tokenWish is what options ask for, and what is wrong with them.
+type tokenWish struct {
+	renew.Wish
+	errs []error
+}
+
+func newTokenWish(opts []TokenOption) (renew.Wish, error) {
+	var w tokenWish
+	for _, o := range opts {
+		if o == nil {
+			w.fail("a token option is nil")
+			continue
+		}
+		o.applyToken(&w)
+	}
+	if w.Connection != "" && (w.Audience != "" || len(w.Scopes) > 0) {
+		w.fail("ForConnection and ForAudience ask for different tokens")
+	}
+	if len(w.errs) > 0 {
+		return renew.Wish{}, refusal.Internal.Wrap(errors.Join(w.errs...))
+	}
+	return w.Wish, nil
+}
+
+func (w *tokenWish) fail(format string, args ...any) {
+	w.errs = append(w.errs, fmt.Errorf(format, args...))
 }

@@ -230,7 +230,7 @@ func (s *Strategy) StartSession(w http.ResponseWriter, r *http.Request, l *Login
 	switch {
 	case l == nil || l.accepted.IsEmpty():
 		return asError("login", refusal.Internal.Because("the login was not made by this package"))
-	case l.by != s.app:
+	case l.by != s.app.flow:
 		return asError("login", refusal.Internal.Because("the login was made by another application than Strategy.Application"))
 	}
 	accepted := l.accepted.Reveal()

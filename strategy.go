@@ -1,10 +1,98 @@
 package auth0
 
 import (
+	"fmt"
+	"log/slog"
 	"net/http"
+	"sync/atomic"
 
+	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/directory"
+	"github.com/seed-15d5a55c/auth0/internal/logging"
+	"github.com/seed-15d5a55c/auth0/internal/logout"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/renew"
+	"github.com/seed-15d5a55c/auth0/internal/session"
+	"github.com/seed-15d5a55c/auth0/internal/signin"
+	"github.com/seed-15d5a55c/auth0/internal/signout"
+	"github.com/seed-15d5a55c/auth0/internal/site"
+	"github.com/seed-15d5a55c/auth0/internal/visit"
 )
+
+// A Strategy logs people in to one web application. Create it with [New]. Its
+// methods may be called concurrently.
+type Strategy struct {
+	app      *Application
+	site     *site.Site
+	cookies  *cookie.Names
+	visits   *visit.Visits
+	sessions *session.Manager
+	tokens   *renew.Tokens
+
+	signin        *signin.Routes
+	organization  string       // of every login, if there is one
+	silent        *atomic.Bool // whether there are silent logins
+	signout       *signout.Routes
+	logoutOptions []LogoutOption
+	connections   *directory.List
+	exit          exit
+	log           *slog.Logger
+}
+
+// New checks a configuration and returns a Strategy for it. It makes no
+// request, so that an application starts while its tenant is out of reach. The
+// error has every mistake, each named by its field.
+func New(c Config) (*Strategy, error) {
+	p := problems{of: "Config"}
+	c = c.clone()
+	log := logging.New(c.Logger)
+	where := newSite(&p, c, log)
+	answers := checkResponse(&p, c, where)
+	cookies := newCookies(&p, c, where, answers)
+	app := newApplication(&p, c, where, answers, cookies)
+	s := &Strategy{
+		app: app, site: where, cookies: cookies, silent: &atomic.Bool{}, log: log,
+		sessions:      newSessions(&p, c, cookies.Session, app.keyring, app.now, log),
+		logoutOptions: c.LogoutOptions,
+		connections:   newConnectionList(&p, c, app.client, log),
+		exit:          exit{log: log, handler: c.ErrorHandler, loginURL: where.LoginURL},
+	}
+	s.visits = &visit.Visits{
+		Cookies: cookies, Sessions: s.sessions, Log: log, Origin: where.Origin,
+		Marks: visit.Marks{Cookies: cookies, Keyring: app.keyring, Now: app.now, Log: log, Silent: s.silent},
+	}
+	// Other providers need the ID token to end their session.
+	keepIDToken := c.KeepIDToken || app.client.Tenant.Static == nil
+	s.tokens = renew.New(renew.Config{
+		Sessions: s.sessions, Client: app.client, IDTokens: app.idTokens, KeepClaim: c.KeepClaim, KeepIDToken: keepIDToken,
+		MFA: app.mfaOfRefresh, Now: app.now, Log: log,
+	})
+	links := newLinks(&p, c, app.options, s.connections, log)
+	s.organization = links.Organization
+	s.signin = signin.New(signin.Config{
+		Site: where, Visits: s.visits, Sessions: s.sessions, Tokens: s.tokens, Flow: app.flow, Transactions: app.transactions,
+		Links: links, Options: app.options, Silent: s.silent,
+		AfterLogin: app.loginHook(c.AfterLogin), KeepClaim: c.KeepClaim, KeepIDToken: keepIDToken,
+		Row: rowOf, Refused: s.exit.refused, Now: app.now, Log: log,
+	})
+	s.signout = signout.New(signout.Config{
+		Site: where, Visits: s.visits, Sessions: s.sessions, Tokens: s.tokens, Transactions: app.transactions, Policy: newLogouts(&p, c, app.client, where, log),
+		Confirmations: logout.Confirmations{Keyring: app.keyring, Cookie: cookies.Session.Name, Now: app.now},
+		Client:        app.client, IDTokens: app.idTokens, Row: rowOf, Log: log,
+	})
+	if err := p.joined(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Format hides what a Strategy holds from every verb of package fmt.
+func (s *Strategy) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "auth0.Strategy(%s)", s.app.Issuer())
+}
+
+// Application returns the strategy's application.
+func (s *Strategy) Application() *Application { return s.app }
 
 // Handler serves the routes of the strategy, and 404 for all other paths. It is
 // meant for a prefix: mux.Handle("/auth/", strategy.Handler()). It looks at the
@@ -22,7 +110,7 @@ func (s *Strategy) Handler() http.Handler {
 		s.site.Callback: s.CallbackHandler(),
 		s.site.Logout:   s.LogoutHandler(),
 	}
-	if s.canRevoke() {
+	if s.sessions.CanRevoke() {
 		routes[s.site.BackchannelLogout] = s.BackchannelLogoutHandler()
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -45,13 +133,10 @@ func (s *Strategy) Register(mux *http.ServeMux) {
 	mux.Handle(s.signin.CallbackMethod()+" "+s.site.Callback, s.CallbackHandler())
 	mux.Handle("GET "+s.site.Logout, s.LogoutHandler())
 	mux.Handle("POST "+s.site.Logout, s.LogoutHandler())
-	if s.canRevoke() {
+	if s.sessions.CanRevoke() {
 		mux.Handle("POST "+s.site.BackchannelLogout, s.BackchannelLogoutHandler())
 	}
 }
-
-// canRevoke reports whether there is somewhere to note that a session has ended.
-func (s *Strategy) canRevoke() bool { return s.sessions != nil && s.sessions.CanRevoke() }
 
 // LoginHandler sends the browser to the tenant to log in. Options given here
 // hold for every request; of the query, or of a form that is posted, it takes
@@ -98,7 +183,22 @@ func (s *Strategy) LogoutHandler(opts ...LogoutOption) http.Handler {
 		s.exit.logger().Error("auth0: LogoutHandler has unusable options and answers every request with an error", "err", err)
 		return s.handler("logout", func(http.ResponseWriter, *http.Request) error { return refusal.Misconfigured.Wrap(err) })
 	}
-	return s.handler("logout", func(w http.ResponseWriter, r *http.Request) error { return s.logout(w, r, options) })
+	return s.handler("logout", func(w http.ResponseWriter, r *http.Request) error { return s.signout.Logout(w, r, options) })
+}
+
+// BackchannelLogoutHandler takes the tenant's word that a session has ended
+// there (OpenID Connect Back-Channel Logout 1.0). It needs [Config].Store or
+// [Config].Revocations, in which it notes which sessions are over: those of the
+// tenant's session if the token names one, else all of the user. Register its
+// URL at the tenant, which must be able to reach it.
+func (s *Strategy) BackchannelLogoutHandler() http.Handler {
+	if s.ready() == nil && !s.sessions.CanRevoke() {
+		s.log.Error("auth0: BackchannelLogoutHandler needs Config.Store or Config.Revocations and answers every request with an error")
+		return s.handler("backchannel", func(http.ResponseWriter, *http.Request) error {
+			return refusal.Misconfigured.Because("neither Config.Store nor Config.Revocations is set")
+		})
+	}
+	return s.handler("backchannel", func(w http.ResponseWriter, r *http.Request) error { return s.signout.Backchannel(w, r) })
 }
 
 func (s *Strategy) handler(op string, f func(http.ResponseWriter, *http.Request) error) http.Handler {

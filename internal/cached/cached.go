@@ -108,6 +108,14 @@ func (v *Value[T]) Refresh(ctx context.Context) (T, error) {
 	return v.wait(ctx, time.Now())
 }
 
+// Renew returns a new value, or the cached one if that is not older than age.
+func (v *Value[T]) Renew(ctx context.Context, age time.Duration) (T, error) {
+	if state := v.State(); state.OK && age > 0 && time.Since(state.FetchedAt) <= age {
+		return state.Value, nil
+	}
+	return v.Refresh(ctx)
+}
+
 // RefreshIf is Refresh, but begins a fetch only if allow agrees. It joins one
 // that is under way without asking. If allow does not agree, it returns
 // [ErrNotAllowed].

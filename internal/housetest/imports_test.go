@@ -43,6 +43,7 @@ var engines = map[string]string{
 	"internal/renew":       "internal/idtoken internal/keys internal/provider internal/session",
 	"internal/session":     "",
 	"internal/signin":      "internal/authrequest internal/browser internal/idtoken internal/login internal/renew internal/session internal/site internal/visit",
+	"internal/signout":     "internal/browser internal/idtoken internal/login internal/logout internal/provider internal/renew internal/session internal/site internal/visit",
 	"internal/site":        "internal/browser",
 	"internal/tenantapi":   "",
 	"internal/visit":       "internal/browser internal/session",

@@ -1,4 +1,4 @@
-package auth0
+package signout
 
 import (
 	"cmp"
@@ -11,14 +11,14 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
-// logout ends the session here first: what happens at the tenant is not in our
+// Logout ends the session here first: what happens at the tenant is not in our
 // hands.
-func (s *Strategy) logout(w http.ResponseWriter, r *http.Request, options *logout.Request) error {
+func (s *Routes) Logout(w http.ResponseWriter, r *http.Request, options *logout.Request) error {
 	if r.Method == http.MethodHead || browser.Prefetches(r) {
 		browser.NoContent(w)
 		return nil
 	}
-	base, err := s.site.Of(r)
+	base, err := s.c.Site.Of(r)
 	if err != nil {
 		return err
 	}
@@ -31,14 +31,14 @@ func (s *Strategy) logout(w http.ResponseWriter, r *http.Request, options *logou
 	if err != nil {
 		return refusal.CrossSite.Wrap(err)
 	}
-	record, err := s.visits.Record(r)
-	if !known && (record == nil || !s.confirming.Accepts(form.confirmation, record.ID)) {
+	record, err := s.c.Visits.Record(r)
+	if !known && (record == nil || !s.c.Confirmations.Accepts(form.confirmation, record.ID)) {
 		return s.askLogout(w, l, record, err)
 	}
 	if l.Ended, err = s.endHere(w, r, record); err != nil {
 		return err
 	}
-	target, err := s.logouts.URL(r.Context(), l)
+	target, err := s.c.Policy.URL(r.Context(), l)
 	if err != nil {
 		return err
 	}
@@ -75,21 +75,21 @@ func readLogout(w http.ResponseWriter, r *http.Request) (logoutForm, error) {
 // endHere ends the session of a request, and the logins of this browser that are in
 // progress. It revokes the refresh token. The hints returned are nil if there was no
 // session.
-func (s *Strategy) endHere(w http.ResponseWriter, r *http.Request, record *session.Record) (*logout.Hints, error) {
+func (s *Routes) endHere(w http.ResponseWriter, r *http.Request, record *session.Record) (*logout.Hints, error) {
 	if record != nil {
-		if newest, _, err := s.sessions.Newest(r.Context(), record); err == nil {
+		if newest, _, err := s.c.Sessions.Newest(r.Context(), record); err == nil {
 			record = newest // its refresh token is the one to revoke
 		}
 	}
-	jar := s.visits.Jar(r)
-	err := s.sessions.End(r.Context(), w, jar)
-	s.app.transactions.Forget(w, jar)
-	s.visits.Marks.NoteSilent(w, jar) // or the next page would log them in again
+	jar := s.c.Visits.Jar(r)
+	err := s.c.Sessions.End(r.Context(), w, jar)
+	s.c.Transactions.Forget(w, jar)
+	s.c.Visits.Marks.NoteSilent(w, jar) // or the next page would log them in again
 	if record == nil {
 		return nil, err
 	}
 	if record.RefreshToken != "" {
-		s.tokens.Revoke(r.Context(), record.RefreshToken)
+		s.c.Tokens.Revoke(r.Context(), record.RefreshToken)
 	}
 	return &logout.Hints{SessionID: record.SID, IDToken: secret.OfText(record.IDToken)}, err
 }
@@ -100,16 +100,16 @@ const confirmField = "confirm"
 // askLogout answers a request that may come from anywhere. It asks the person of the
 // session with a page, whose button sends a request that is known to be meant. The
 // error is why there is no session.
-func (s *Strategy) askLogout(w http.ResponseWriter, l logout.Logout, record *session.Record, err error) error {
+func (s *Routes) askLogout(w http.ResponseWriter, l logout.Logout, record *session.Record, err error) error {
 	switch {
-	case isRefused(err, refusal.LoginRequired):
+	case s.c.Row(err).Reason == refusal.LoginRequired.Reason:
 		// The session at the tenant must not end because of such a request.
-		browser.Redirect(w, s.logouts.ReturnURL(l), http.StatusSeeOther)
+		browser.Redirect(w, s.c.Policy.ReturnURL(l), http.StatusSeeOther)
 		return nil
 	case err != nil:
 		return err
 	}
-	fields := browser.HiddenField(confirmField, s.confirming.New(record.ID))
+	fields := browser.HiddenField(confirmField, s.c.Confirmations.New(record.ID))
 	if l.Asked != "" {
 		fields += browser.HiddenField("returnTo", l.Asked)
 	}
