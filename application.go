@@ -109,12 +109,12 @@ func newApplication(p *problems, c Config, where *site.Site, answers answers, co
 	a.keyring = newKeyring(p, c, tenant.Issuer, cookies)
 	a.transactions = &login.Transactions{Cookies: cookies, Keyring: a.keyring, Issuer: tenant.Issuer, ClientID: c.ClientID, Now: a.now}
 	a.keys = newKeySet(&tenant, client, a.log, c.Observer)
-	idTokenKeys := a.keys
-	if secret := checkHS256(p, c); secret != nil {
-		idTokenKeys = secret
+	idTokenKeys := checkKeys(p, c.Keys, a.keys)
+	if !idTokenKeys.set.IsShared() {
+		a.keys = idTokenKeys
 	}
 	a.idTokens = &idtoken.Verifier{
-		ClientID: c.ClientID, Algorithms: checkAlgorithms(p, c.Algorithms, c.HS256 != ""), Leeway: checkedLeeway(p, c.Leeway, time.Minute),
+		ClientID: c.ClientID, Algorithms: checkAlgorithms(p, c.Algorithms, idTokenKeys.set.IsShared()), Leeway: checkedLeeway(p, c.Leeway, time.Minute),
 		Keys: idTokenKeys.set, Now: a.now,
 	}
 	a.flow = login.NewFlow(login.Config{
@@ -147,8 +147,8 @@ func op[T any](name string, a interface{ ready() error }, body func() (T, error)
 	return none, asError(name, err)
 }
 
-// KeySet returns the tenant's keys, with which the application checks ID tokens
-// unless [Config].HS256 is set. Give them to an [APIConfig] of the same tenant, so
+// KeySet returns the tenant's keys, or [Config].Keys unless those are a
+// [SharedSecret]. Give them to an [APIConfig] of the same tenant, so
 // that both share one cache.
 func (a *Application) KeySet() *KeySet {
 	if a.ready() != nil {
@@ -302,13 +302,20 @@ func (a *Application) returnPath(t *login.Transaction) string {
 // the grant that it belongs to unless the tenant's settings say otherwise.
 // [Strategy.LogoutHandler] does that for the token of the session. The error is
 // [ErrTenantUnavailable] if the tenant does not answer; the token may then still be
-// good.
+// good. It is [ErrGrantNotAllowed] if the provider has no such endpoint.
 func (a *Application) Revoke(ctx context.Context, refreshToken string) error {
 	_, err := op("revoke", a, func() (struct{}, error) {
 		if refreshToken == "" {
 			return struct{}{}, refusal.GrantRequest.Because("the refresh token is empty")
 		}
-		return struct{}{}, a.client.Revoke(ctx, refreshToken)
+		err := a.client.Revoke(ctx, refreshToken)
+		switch {
+		case err == nil:
+			return struct{}{}, nil
+		case errors.Is(err, provider.ErrNoEndpoint):
+			return struct{}{}, refusal.Grant.Because("the provider has no revocation endpoint")
+		}
+		return struct{}{}, grantError(err, nil)
 	})
 	return err
 }

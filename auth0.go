@@ -302,14 +302,18 @@ type Config struct {
 	// Algorithms are those that ID tokens may be signed with. Default: RS256.
 	// PS256, ES256 and the other RSA and elliptic curve algorithms may be listed.
 	Algorithms []string
-	// HS256 is for an old application whose ID tokens have a MAC made with its
-	// client secret instead of a signature made with the tenant's key: "text" if
-	// the key is the text of ClientSecret, "base64url" if it is what that text
-	// stands for (secret_encoded in the application's jwt_configuration). HS256 is
-	// then the only algorithm that is accepted. Whoever has the secret can log in
-	// as anybody, so change the application to RS256 when you can. KeySet still
-	// returns the tenant's keys.
-	HS256 string
+	// Keys are the keys with which ID tokens and logout tokens are checked. Default:
+	// the tenant's JWKS, fetched when it is needed and cached. [StaticKeys] never
+	// fetch, for a process that lives too short for that.
+	//
+	// [SharedSecret] is for an old application whose ID tokens have a MAC (HS256)
+	// made with its client secret instead of a signature made with the tenant's key:
+	// SharedSecret(clientSecret), or SharedSecret of the bytes that the secret stands
+	// for in base64url, if the application's jwt_configuration has secret_encoded.
+	// HS256 is then the only algorithm that is accepted. Everybody who has the secret
+	// can log in as any user, so change the application to RS256 when you can.
+	// [Application.KeySet] still returns the tenant's keys.
+	Keys *KeySet
 	// Leeway is how far the clocks of tenant and application may differ when ID
 	// tokens are checked. Default: 60 seconds; at most 5 minutes. It takes [None].
 	Leeway time.Duration

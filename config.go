@@ -3,8 +3,6 @@ package auth0
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -255,30 +253,18 @@ func checkedLimit(p *problems, field string, d, byDefault time.Duration) time.Du
 	return d
 }
 
-// checkHS256 returns the keys for ID tokens that have a MAC, or nil for those that
-// have a signature. There is no configuration with both (RFC 8725, Section 3.1).
-func checkHS256(p *problems, c Config) *KeySet {
-	key := cmp.Or(c.ClientSecret, c.ClientAuthentication.auth.Secret.Reveal())
-	switch c.HS256 {
-	case "":
-		return nil
-	case "text":
-	case "base64url":
-		decoded, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(key, "="))
-		if err != nil {
-			p.add("HS256", `is "base64url", and ClientSecret is not written in that way`)
-			return nil
-		}
-		key = string(decoded)
-	default:
-		p.add("HS256", `is %q; it must be "text" or "base64url"`, c.HS256)
-		return nil
+// checkKeys returns the keys for ID tokens: the given ones, else those of the tenant.
+func checkKeys(p *problems, given, tenants *KeySet) *KeySet {
+	switch {
+	case given == nil:
+		return tenants
+	case given.set == nil:
+		p.add("Keys", "%v", errZeroKeySet)
+		return tenants
+	case given.issuer != nil && !sameIssuer(given.issuer.Issuer, tenants.issuer.Issuer):
+		p.add("Keys", "are not those of the Domain")
 	}
-	keys, err := SharedSecret(key)
-	if err != nil {
-		p.add("HS256", "needs a ClientSecret of %d bytes or more", sha256.Size)
-	}
-	return keys
+	return given
 }
 
 // checkAlgorithms returns those to accept, by default RS256. With a shared secret

@@ -53,7 +53,7 @@ func newKeySet(n *provider.Tenant, client *http.Client, log *slog.Logger, observ
 }
 
 var (
-	errZeroKeySet = errors.New("this KeySet was made by none of Strategy.KeySet, StaticKeys and SharedSecret")
+	errZeroKeySet = errors.New("this KeySet was made by none of Application.KeySet, StaticKeys and SharedSecret")
 	errNewIssuers = errors.New("too many issuers were looked up of which no token was good yet; should ResolveIssuer trust them all?")
 )
 
@@ -72,8 +72,8 @@ func StaticKeys(document []byte) (*KeySet, error) {
 
 // SharedSecret returns a KeySet for tokens that are signed with a secret, HS256
 // (RFC 7518, Section 3.2), as old applications and APIs at Auth0 may still be set
-// up. Whoever can check such a token can also make one, so change them to RS256
-// where you can. The bytes of the text are the key; there must be at least 32.
+// up. Everybody who can check such a token can also make one, so change them to
+// RS256 where you can. The bytes of the text are the key; there must be at least 32.
 func SharedSecret(key string) (*KeySet, error) {
 	set, err := keys.Shared(key)
 	if err != nil {

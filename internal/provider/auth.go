@@ -399,13 +399,10 @@ func (a *Client) Post(ctx context.Context, endpoint string, form url.Values, hea
 	return postForm(ctx, a.HTTP, target, form, p, header...)
 }
 
-// Revoke makes a refresh token useless (RFC 7009). A tenant without the endpoint is
-// no error.
+// Revoke makes a refresh token useless (RFC 7009). The error is ErrNoEndpoint if the
+// tenant has no endpoint for that.
 func (a *Client) Revoke(ctx context.Context, refreshToken string) error {
 	resp, err := a.Post(ctx, revocationEndpoint, url.Values{"token": {refreshToken}})
-	if errors.Is(err, ErrNoEndpoint) {
-		return nil
-	}
 	if err == nil && resp.Status != http.StatusOK {
 		err = ParseError(resp.Status, resp.Header, resp.Body)
 	}

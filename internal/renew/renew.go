@@ -10,6 +10,7 @@ package renew
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -171,7 +172,7 @@ func (t *Tokens) Revoke(ctx context.Context, refreshToken string) {
 	go func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 		defer cancel()
-		if err := t.config.Client.Revoke(ctx, refreshToken); err != nil {
+		if err := t.config.Client.Revoke(ctx, refreshToken); err != nil && !errors.Is(err, provider.ErrNoEndpoint) {
 			t.config.Log.Warn("auth0: logout: the refresh token could not be revoked", "err", err)
 		}
 	}()

@@ -36,8 +36,9 @@ func CheapTokens(e *Env) { OldApplication(e, e.Config.ClientSecret, false) }
 
 // CheapTokensConfig is what an application sets for CheapTokens.
 func CheapTokensConfig(c *auth0.Config) {
-	c.HS256, c.Audience = "text", ""
+	c.Audience = ""
 	c.ClientSecret = "client-secret-SECRET-of-more-than-32-bytes"
+	c.Keys = Must(auth0.SharedSecret(c.ClientSecret))
 }
 
 // SecondAudience is an API whose tokens come with the same refresh token.

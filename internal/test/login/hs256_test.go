@@ -15,6 +15,36 @@ const (
 	oldSecret = "client-secret-of-an-old-application-SECRET"
 )
 
+// secretKeys returns the keys of an old application: its secret as a text, or the
+// bytes that the text stands for.
+func secretKeys(secret, written string) *auth0.KeySet {
+	switch written {
+	case "":
+		return nil
+	case "base64url":
+		decoded, err := base64.RawURLEncoding.DecodeString(secret)
+		if err != nil {
+			panic(err)
+		}
+		secret = string(decoded)
+	}
+	keys, err := auth0.SharedSecret(secret)
+	if err != nil {
+		panic(err)
+	}
+	return keys
+}
+
+func otherKeys() *auth0.KeySet {
+	c := testkit.GoodConfig()
+	c.Domain = "other.auth0.example"
+	s, err := auth0.New(c)
+	if err != nil {
+		panic(err)
+	}
+	return s.Application().KeySet()
+}
+
 func TestHS256(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -44,7 +74,7 @@ func TestHS256(t *testing.T) {
 	for _, tt := range tests {
 		for _, byForm := range []bool{false, true} {
 			e := testkit.SignedIn(t, func(c *auth0.Config) {
-				c.ClientSecret, c.HS256 = tt.configured, tt.hs256
+				c.ClientSecret, c.Keys = tt.configured, secretKeys(tt.configured, tt.hs256)
 				if byForm {
 					c.ResponseType = "id_token"
 				}
@@ -74,7 +104,7 @@ func TestHS256(t *testing.T) {
 // refused; and without, those with a MAC of anything, the public key included.
 func TestHS256IsNotRS256(t *testing.T) {
 	t.Parallel()
-	e := testkit.SignedIn(t, func(c *auth0.Config) { c.ClientSecret, c.HS256 = oldSecret, "text" })
+	e := testkit.SignedIn(t, func(c *auth0.Config) { c.ClientSecret, c.Keys = oldSecret, secretKeys(oldSecret, "text") })
 	if err := e.Tenant.EditClient(testkit.ClientID, func(c *testkit.TenantClient) { c.Secret = oldSecret }); err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +116,7 @@ func TestHS256IsNotRS256(t *testing.T) {
 	if reason, status := loginReason(e); status != http.StatusBadRequest || reason != "invalid_alg" {
 		t.Errorf("public key as a secret: %d %q", status, reason)
 	}
-	e = testkit.SignedIn(t, func(c *auth0.Config) { c.ClientSecret, c.HS256 = oldSecret, "text" })
+	e = testkit.SignedIn(t, func(c *auth0.Config) { c.ClientSecret, c.Keys = oldSecret, secretKeys(oldSecret, "text") })
 	if err := e.Tenant.EditClient(testkit.ClientID, func(c *testkit.TenantClient) { c.Secret = oldSecret }); err != nil {
 		t.Fatal(err)
 	}
@@ -99,26 +129,22 @@ func TestHS256IsNotRS256(t *testing.T) {
 func TestHS256Config(t *testing.T) {
 	t.Parallel()
 	type C = auth0.Config
-	bytes31 := base64.RawURLEncoding.EncodeToString([]byte(strings.Repeat("s", 31)))
 	for _, tt := range []struct {
 		why   string
 		edit  func(*C)
 		field string // empty if it is good
 	}{
-		{"text", func(c *C) { c.HS256 = "text" }, ""},
-		{"base64url", func(c *C) { c.HS256, c.ClientSecret = "base64url", testkit.EncodedSecret }, ""},
-		{"base64url, padded", func(c *C) {
-			c.HS256, c.ClientSecret = "base64url", base64.URLEncoding.EncodeToString([]byte(strings.Repeat("s", 32)))
+		{"text", func(c *C) { c.Keys = secretKeys(oldSecret, "text") }, ""},
+		{"base64url", func(c *C) {
+			c.Keys, c.ClientSecret = secretKeys(testkit.EncodedSecret, "base64url"), testkit.EncodedSecret
 		}, ""},
-		{"said twice", func(c *C) { c.HS256, c.Algorithms = "text", []string{"HS256"} }, ""},
+		{"said twice", func(c *C) { c.Keys, c.Algorithms = secretKeys(oldSecret, "text"), []string{"HS256"} }, ""},
+		{"no client secret", func(c *C) { c.Keys, c.ClientSecret, c.ResponseType = secretKeys(oldSecret, "text"), "", "id_token" }, ""},
 
-		{"other word", func(c *C) { c.HS256 = "yes" }, "HS256"},
-		{"short secret", func(c *C) { c.HS256, c.ClientSecret = "text", strings.Repeat("s", 31) }, "HS256"},
-		{"short when decoded", func(c *C) { c.HS256, c.ClientSecret = "base64url", bytes31 }, "HS256"},
-		{"not base64url", func(c *C) { c.HS256, c.ClientSecret = "base64url", strings.Repeat("s", 40)+"+/" }, "HS256"},
-		{"no secret", func(c *C) { c.HS256, c.ClientSecret, c.ResponseType = "text", "", "id_token" }, "HS256"},
-		{"RS256 too", func(c *C) { c.HS256, c.Algorithms = "text", []string{"HS256", "RS256"} }, "Algorithms"},
-		{"RS256 instead", func(c *C) { c.HS256, c.Algorithms = "text", []string{"RS256"} }, "Algorithms"},
+		{"zero", func(c *C) { c.Keys = &auth0.KeySet{} }, "Keys"},
+		{"keys of another tenant", func(c *C) { c.Keys = otherKeys() }, "Keys"},
+		{"RS256 too", func(c *C) { c.Keys, c.Algorithms = secretKeys(oldSecret, "text"), []string{"HS256", "RS256"} }, "Algorithms"},
+		{"RS256 instead", func(c *C) { c.Keys, c.Algorithms = secretKeys(oldSecret, "text"), []string{"RS256"} }, "Algorithms"},
 		{"by the algorithm alone", func(c *C) { c.Algorithms = []string{"HS256"} }, "Algorithms"},
 	} {
 		c := testkit.GoodConfig()
@@ -138,7 +164,7 @@ func TestHS256Config(t *testing.T) {
 func TestHS256Logout(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) {
-		c.ClientSecret, c.HS256, c.Store = oldSecret, "text", auth0.NewMemoryStore(10)
+		c.ClientSecret, c.Keys, c.Store = oldSecret, secretKeys(oldSecret, "text"), auth0.NewMemoryStore(10)
 	})
 	testkit.OldApplication(e, oldSecret, false)
 	b := e.Browser().MustLogin()
@@ -163,7 +189,9 @@ func TestHS256Logout(t *testing.T) {
 // the tenant's, not the secret with which anybody's ID tokens could be made.
 func TestHS256LeavesAccessTokensAlone(t *testing.T) {
 	t.Parallel()
-	e := testkit.SignedIn(t, func(c *auth0.Config) { c.ClientSecret, c.HS256, c.Audience = oldSecret, "text", testkit.Audience })
+	e := testkit.SignedIn(t, func(c *auth0.Config) {
+		c.ClientSecret, c.Keys, c.Audience = oldSecret, secretKeys(oldSecret, "text"), testkit.Audience
+	})
 	testkit.OldApplication(e, oldSecret, false)
 	api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.Application().KeySet()})
 	if err != nil {

@@ -940,7 +940,9 @@ func TestRefreshWithoutKeys(t *testing.T) {
 func TestRefreshWithAnotherSecret(t *testing.T) {
 	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
-		e := testkit.SignedInRefreshing(t, m.Edit, func(c *auth0.Config) { c.ClientSecret, c.HS256 = testkit.EncodedSecret, "text" })
+		e := testkit.SignedInRefreshing(t, m.Edit, func(c *auth0.Config) {
+			c.ClientSecret, c.Keys = testkit.EncodedSecret, testkit.Must(auth0.SharedSecret(testkit.EncodedSecret))
+		})
 		testkit.OldApplication(e, testkit.EncodedSecret, false)
 		b := e.Browser().MustLogin()
 		time.Sleep(testkit.TokenLife)
