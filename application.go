@@ -118,7 +118,7 @@ func newApplication(p *problems, c Config, where *site.Site, answers answers, co
 		Keys: idTokenKeys.set, Now: a.now,
 	}
 	a.flow = login.NewFlow(login.Config{
-		Client: a.client, IDTokens: a.idTokens, ResponseType: answers.responseType, ResponseMode: answers.responseMode, Scopes: checkScopes(p, c.Scopes),
+		Client: a.client, IDTokens: a.idTokens, ResponseType: string(answers.responseType), ResponseMode: string(answers.responseMode), Scopes: checkScopes(p, c.Scopes),
 		Pushed: c.PushedAuthorizationRequests, CheckOrganization: organizationHook(c.CheckOrganization), Now: a.now,
 	})
 	a.appTokens = newAppTokens(a.client)

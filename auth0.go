@@ -164,23 +164,21 @@ type Config struct {
 	// it takes from a link, count more; but a link does not change the
 	// organization.
 	LoginOptions []LoginOption
-	// ResponseType is what the tenant's answer to the callback has: "code", the
-	// default; "id_token", a login without client secret, tokens and refresh; or
-	// "code id_token", both, of which the ID token is checked before the code is
-	// used. The latter two come by form_post, and the application must be allowed
-	// the implicit grant.
-	ResponseType string
-	// ResponseMode is how the tenant sends its answer to the callback: "query",
-	// the default, or "form_post", which keeps it out of URLs. A form is posted
-	// across sites, so the cookie of the login must then be SameSite=None,
-	// which needs https. On this machine http will do.
+	// ResponseType is what the tenant's answer to the callback has. Default:
+	// [ResponseTypeCode]. The other two come by form_post, and the application must
+	// be allowed the implicit grant.
+	ResponseType ResponseType
+	// ResponseMode is how the tenant sends its answer to the callback. Default:
+	// [ResponseModeQuery] for a code, else [ResponseModeFormPost], which keeps the
+	// answer out of URLs. A form is posted across sites, so the cookie of the login
+	// must then be SameSite=None, which needs https. On this machine http will do.
 	//
 	// The session cookie is not sent with that form: a login then replaces the
 	// session of the browser without knowing its Data. An [http.CrossOriginProtection]
 	// around the application would refuse the form; it needs
 	// AddInsecureBypassPattern("POST /auth/callback"), which loses nothing, because
 	// the callback has the state to know its own logins by.
-	ResponseMode string
+	ResponseMode ResponseMode
 	// PushedAuthorizationRequests sends what a login asks for to the tenant
 	// directly, so that the browser carries only a reference to it (RFC 9126). The
 	// tenant must allow it in its settings. It takes one more request per login,
@@ -235,10 +233,9 @@ type Config struct {
 	// PostLogoutURLs are where a logout may lead, the first by default. Register
 	// them as Allowed Logout URLs. Default: BaseURL.
 	PostLogoutURLs []string
-	// LogoutEndpoint chooses how the session at the tenant is ended: "oidc" by
-	// end_session_endpoint, "v2" by Auth0's /v2/logout, "local" not at all. By
-	// default it is oidc where the tenant has that endpoint, else v2.
-	LogoutEndpoint string
+	// LogoutEndpoint chooses how the session at the tenant is ended. Default:
+	// [LogoutEndpointOIDC] if the tenant has that endpoint, else [LogoutEndpointV2].
+	LogoutEndpoint LogoutEndpoint
 	// LogoutOptions are options for every logout, before those of [Strategy.LogoutHandler].
 	LogoutOptions []LogoutOption
 
@@ -373,6 +370,45 @@ type Connection struct {
 	// [Config].Connections ignores it.
 	LoginURL string
 }
+
+// A ResponseType is what the tenant's answer to a login has (OAuth 2.0 Multiple
+// Response Type Encoding Practices, Sections 3 and 5).
+type ResponseType string
+
+const (
+	// ResponseTypeCode is a code, which the application exchanges for tokens.
+	ResponseTypeCode ResponseType = "code"
+	// ResponseTypeIDToken is an ID token: a login without client secret, access
+	// token and refresh token.
+	ResponseTypeIDToken ResponseType = "id_token"
+	// ResponseTypeCodeIDToken is both. The ID token is checked before the code is
+	// used.
+	ResponseTypeCodeIDToken ResponseType = "code id_token"
+)
+
+// A ResponseMode is how the tenant sends its answer to a login.
+type ResponseMode string
+
+const (
+	// ResponseModeQuery is the query of the callback's URL.
+	ResponseModeQuery ResponseMode = "query"
+	// ResponseModeFormPost is a form that the browser posts to the callback (OAuth
+	// 2.0 Form Post Response Mode).
+	ResponseModeFormPost ResponseMode = "form_post"
+)
+
+// A LogoutEndpoint is how a logout ends the session at the tenant.
+type LogoutEndpoint string
+
+const (
+	// LogoutEndpointOIDC is end_session_endpoint (OpenID Connect RP-Initiated Logout
+	// 1.0).
+	LogoutEndpointOIDC LogoutEndpoint = "oidc"
+	// LogoutEndpointV2 is /v2/logout of Auth0.
+	LogoutEndpointV2 LogoutEndpoint = "v2"
+	// LogoutEndpointLocal leaves the session at the tenant as it is.
+	LogoutEndpointLocal LogoutEndpoint = "local"
+)
 
 // ConfigFromEnv reads AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET,
 // AUTH0_SECRET, APP_BASE_URL and, optionally, AUTH0_AUDIENCE. AUTH0_SECRET may

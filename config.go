@@ -89,27 +89,30 @@ func newSite(p *problems, c Config, log *slog.Logger) *site.Site {
 }
 
 // answers is what the tenant's answers to logins have, and how they come.
-type answers struct{ responseType, responseMode string }
+type answers struct {
+	responseType ResponseType
+	responseMode ResponseMode
+}
 
 // checkResponse settles what the tenant answers, and how. An ID token must not
 // come in a URL, which ends up in logs and histories (OAuth 2.0 Multiple Response
 // Type Encoding Practices, Sections 3 and 5).
 func checkResponse(p *problems, c Config, where *site.Site) answers {
-	a := answers{cmp.Or(c.ResponseType, "code"), c.ResponseMode}
+	a := answers{cmp.Or(c.ResponseType, ResponseTypeCode), c.ResponseMode}
 	switch a.responseType {
-	case "code":
-		setDefault(&a.responseMode, "query")
-	case "id_token", "code id_token":
-		setDefault(&a.responseMode, "form_post")
-		if a.responseMode == "query" {
+	case ResponseTypeCode:
+		setDefault(&a.responseMode, ResponseModeQuery)
+	case ResponseTypeIDToken, ResponseTypeCodeIDToken:
+		setDefault(&a.responseMode, ResponseModeFormPost)
+		if a.responseMode == ResponseModeQuery {
 			p.add("ResponseMode", `must be "form_post" for the response type %q`, a.responseType)
 		}
 	default:
 		p.add("ResponseType", `is %q; it must be "code", "id_token" or "code id_token"`, a.responseType)
 	}
 	switch a.responseMode {
-	case "", "query":
-	case "form_post":
+	case "", ResponseModeQuery:
+	case ResponseModeFormPost:
 		for _, base := range where.All() {
 			if _, err := discovery.Origin(base.Origin); err != nil {
 				p.add("ResponseMode", "form_post needs https: over http to %s no browser would send the cookie of the login", base)
@@ -129,7 +132,7 @@ func checkClient(p *problems, c Config, answers answers) provider.Auth {
 	case c.ClientSecret != "" && given.Method != "":
 		p.add("ClientSecret", "and ClientAuthentication are both set; the application has one of them")
 	case given.Method != "":
-	case c.ClientSecret == "" && answers.responseType == "id_token":
+	case c.ClientSecret == "" && answers.responseType == ResponseTypeIDToken:
 		return PublicClient().auth // it asks for nothing
 	case c.ClientSecret == "":
 		p.add("ClientSecret", "is missing, and there is no ClientAuthentication; ConfigFromEnv takes them from AUTH0_CLIENT_SECRET or AUTH0_CLIENT_ASSERTION_SIGNING_KEY")
@@ -183,7 +186,7 @@ func newLinks(p *problems, c Config, every []authrequest.Option, connections *di
 
 // newCookies settles the names and the attributes of the cookies.
 func newCookies(p *problems, c Config, where *site.Site, answers answers) *cookie.Names {
-	secure, formPost := where.IsSecure(), answers.responseMode == "form_post"
+	secure, formPost := where.IsSecure(), answers.responseMode == ResponseModeFormPost
 	names := cookie.NewNames(cookie.Cookie{
 		Name: cmp.Or(c.CookieName, "auth0_session"), Path: cmp.Or(c.CookiePath, "/"), Domain: c.CookieDomain, Secure: secure,
 		SameSite: cmp.Or(c.CookieSameSite, http.SameSiteLaxMode), SessionOnly: c.CookieSessionOnly,

@@ -353,7 +353,7 @@ func TestDataStaysInItsOrganization(t *testing.T) {
 // for nothing after it, whichever way the answer comes.
 func TestLoginEndsTheSessionBefore(t *testing.T) {
 	t.Parallel()
-	for _, responseMode := range []string{"query", "form_post"} {
+	for _, responseMode := range []auth0.ResponseMode{"query", "form_post"} {
 		testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 			size := 0
 			e := testkit.SignedIn(t, m.Edit, func(c *auth0.Config) {
