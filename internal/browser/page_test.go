@@ -87,7 +87,7 @@ func TestWritePopup(t *testing.T) {
 		Message:   PopupMessage{Type: PopupChannel, OK: true, ReturnTo: "/</script><script>alert(1)</script>", AccessToken: "an access token", IDToken: "an ID token"},
 		Origin:    "https://app.example",
 		Broadcast: true,
-		Text:      "You are logged in <b>",
+		Text:      "You are logged in <b> {script}",
 		Target:    `/page?a="b"`,
 		Link:      "Continue <i>",
 	}
@@ -106,7 +106,7 @@ func TestWritePopup(t *testing.T) {
 	})
 	page := w.Body.String()
 	for _, part := range []string{
-		"<h1>You are logged in &lt;b&gt;</h1>",
+		"<h1>You are logged in &lt;b&gt; {script}</h1>",
 		`<a href="/page?a=&#34;b&#34;">Continue &lt;i&gt;</a>`,
 		`<style nonce="` + nonce + `">body{`,
 		`<script nonce="` + nonce + `">const given = JSON.parse(document.getElementById("given").textContent);`,
@@ -117,7 +117,7 @@ func TestWritePopup(t *testing.T) {
 			t.Errorf("no %s in\n%s", part, page)
 		}
 	}
-	if n := strings.Count(page, "</script>"); n != 2 || w.Code != http.StatusForbidden || strings.ContainsAny(page, "{}") == false {
+	if n := strings.Count(page, "</script>"); n != 2 || w.Code != http.StatusForbidden {
 		t.Errorf("status %d, %d ends of a script in\n%s", w.Code, n, page)
 	}
 	_, given, _ := strings.Cut(page, `<script type="application/json" id="given">`)
