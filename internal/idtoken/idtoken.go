@@ -349,7 +349,7 @@ func checkLogoutClaims(c *jwt.Claims) error {
 		return err
 	}
 	switch {
-	case !c.Has(jwt.ID) || c.ID == "":
+	case c.ID == "":
 		return fault.Claim.Because("no jti")
 	case !c.Has(jwt.SessionID) && !c.Has(jwt.Subject):
 		return fault.Claim.Because("neither sid nor sub")
@@ -417,9 +417,9 @@ func RawClaim(payload, name string) (raw string, ok bool) {
 	return raw, ok
 }
 
-// Refused makes the fault of an ID token the refusal that a login or a refresh
-// returns. Keys that cannot be fetched say nothing about the token, which is an
-// outage. Other errors stay as they are.
+// Refused returns the refusal of a login or a refresh for the fault of its ID token.
+// If the keys cannot be fetched, nothing is known about the token, and the refusal is
+// an outage. Refused returns an error that is no fault unchanged.
 func Refused(err error) error {
 	f, ok := errors.AsType[*fault.Fault](err)
 	switch {
@@ -433,7 +433,8 @@ func Refused(err error) error {
 	return row.Wrap(f)
 }
 
-// Outage makes a refusal of a fault that says nothing about the token.
+// Outage returns a refusal with a time to retry after, for a fault that is not a fault
+// of the token.
 func Outage(f *fault.Fault, row refusal.Row) *refusal.Refusal {
 	return row.Later(5*time.Second, f)
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -13,6 +14,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
 // A row is a token that is good but for one change.
@@ -441,5 +443,37 @@ func TestRawClaim(t *testing.T) {
 		if raw, ok := RawClaim(tt.payload, "a"); raw != tt.raw || ok != tt.ok {
 			t.Errorf("%s: %q, %v", tt.payload, raw, ok)
 		}
+	}
+}
+
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("no fault")
+	if err := Refused(cause); err != cause {
+		t.Errorf("an error that is no fault: %v", err)
+	}
+	if err := Refused(nil); err != nil {
+		t.Errorf("no error: %v", err)
+	}
+	for _, tt := range []struct {
+		why          string
+		err          error
+		status       int
+		code, reason string
+		retryAfter   time.Duration
+	}{
+		{"fault", fault.Nonce, 400, "invalid_token", "nonce_mismatch", 0},
+		{"fault with a cause", fault.Issuer.Because("iss is wrong"), 400, "invalid_token", "invalid_issuer", 0},
+		{"fault inside", fmt.Errorf("refresh: %w", fault.Expired), 400, "invalid_token", "token_expired", 0},
+		{"keys", fault.Keys.Because("%w", cause), 503, "temporarily_unavailable", "keys_unavailable", 5 * time.Second},
+	} {
+		r, ok := errors.AsType[*refusal.Refusal](Refused(tt.err))
+		f, _ := errors.AsType[*fault.Fault](tt.err)
+		if !ok || r.Status != tt.status || r.Code != tt.code || r.Reason != tt.reason || r.RetryAfter != tt.retryAfter || r.Err != error(f) {
+			t.Errorf("%s: %+v", tt.why, r)
+		}
+	}
+	if refusal.IDToken.Reason != "" {
+		t.Errorf("the row itself has the reason %q", refusal.IDToken.Reason)
 	}
 }

@@ -152,7 +152,7 @@ func checkLogoutKind(c *jwt.Claims) error {
 		return err
 	}
 	switch name := hashOfIDToken(c); {
-	case !c.Has(jwt.Events) || !isLogoutEvent(c.Events):
+	case !isLogoutEvent(c.Events):
 		return fault.Type.Because("events does not have the logout event")
 	case c.Has(jwt.Nonce):
 		return fault.Type.Because("there is nonce, as in an ID token")

@@ -124,9 +124,28 @@ func TestEvents(t *testing.T) {
 		expectKind(t, "ID token "+tt.events, checkIDTokenKind(c, userInfo), tt.id)
 		expectKind(t, "logout token "+tt.events, checkLogoutKind(c), tt.token)
 	}
+	if isLogoutEvent(`{"http://schemas.openid.net/event/backchannel-logout":{}} x`) {
+		t.Error("a text after the object is accepted")
+	}
 	// Of an event that is there twice the last counts, as in package json.
 	const event = `"http://schemas.openid.net/event/backchannel-logout":`
 	expectKind(t, "last event is none", checkLogoutKind(claimsOf(t, `{"events":{`+event+`{},`+event+`1}}`)), noLogout)
+}
+
+// TestKindNames has the whole cause for a token that names another kind.
+func TestKindNames(t *testing.T) {
+	t.Parallel()
+	for payload, want := range map[string]string{
+		`{"typ":"Bearer"}`:        "the claim typ says that this is no ID token but an access token",
+		`{"typ":"Logout"}`:        "the claim typ says that this is no ID token but a logout token",
+		`{"typ":"Refresh"}`:       "the claim typ says that this is no ID token but a refresh token",
+		`{"token_use":"access"}`:  "the claim token_use says that this is no ID token but an access token",
+		`{"token_use":"refresh"}`: "the claim token_use says that this is no ID token but a refresh token",
+	} {
+		if err := checkIDTokenKind(claimsOf(t, payload), ""); err == nil || err.Error() != "token type not accepted: "+want {
+			t.Errorf("%s: %v", payload, err)
+		}
+	}
 }
 
 // TestNonceOfExplicitAccessToken: old versions of Keycloak put the nonce into access

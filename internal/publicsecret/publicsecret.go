@@ -1,4 +1,7 @@
-// Package publicsecret knows secrets that are printed where anybody can read them.
+// Package publicsecret lists secrets that everybody can read in documentation and
+// sample applications, and decides where they may be used.
+//
+// The package does not know whose secret it looks at.
 package publicsecret
 
 import (
@@ -46,16 +49,16 @@ var known = []string{
 	"...",
 }
 
-// Has reports whether a secret is one of those. Case, spaces around it and the
-// brackets of a placeholder do not count.
+// Has reports whether a secret is public. Its case, spaces around it and the brackets
+// of a placeholder do not count.
 func Has(secret string) bool {
 	s := strings.ToLower(strings.TrimSpace(secret))
 	return slices.Contains(known, s) || slices.Contains(known, strings.Trim(s, "<>[]{}\"'"))
 }
 
-// MayBeUsed reports whether a domain, or the URL of a provider, is one that no
-// real user can have an account at: this machine, or a name that is reserved for
-// tests and documentation (RFC 6761, Section 6).
+// MayBeUsed reports whether public secrets are harmless at a domain or the URL of a
+// provider, because no real user can have an account there: it is this machine, or a
+// name that is reserved for tests and documentation (RFC 6761, Section 6).
 func MayBeUsed(domain string) bool {
 	host := domain
 	if strings.Contains(domain, "://") {

@@ -1,6 +1,6 @@
 // Package refusal has the table of all refusals: the HTTP status, the error code of the
-// protocol, a reason for logs and metrics, and a sentence for whoever is refused. An
-// engine returns a refusal as an error.
+// protocol, a reason for logs and metrics, and a sentence for the person or program
+// that is refused. An engine returns a refusal as an error.
 //
 // The package does not know how a refusal is answered.
 package refusal
@@ -16,17 +16,17 @@ type Row struct {
 	Code, Reason, Description string
 }
 
-// A Refusal is a row, and what is known of one case.
+// A Refusal is a row with the details of one case.
 type Refusal struct {
 	Row
-	Op           string // what was being done, if that differs from what the caller does
+	Op           string // the operation that failed, if it is not that of the caller
 	Scope        string // scopes or permissions that were needed
 	RetryAfter   time.Duration
 	TenantStatus int    // status of the tenant's answer
 	StepUp       string // parameters of a challenge (RFC 9470, Section 3)
-	Next         any    // how to go on
+	Next         any    // the next step of the caller, such as a challenge for a second factor
 	Also         Row    // a second row that describes the case, for callers that compare
-	Err          error  // the cause, for logs alone
+	Err          error  // the cause, for logs only
 }
 
 // New returns the refusal without a cause.
@@ -40,7 +40,7 @@ func (r Row) Later(wait time.Duration, err error) *Refusal {
 	return &Refusal{Row: r, RetryAfter: wait, Err: err}
 }
 
-// Because returns the refusal with a cause that is formatted now.
+// Because returns the refusal with a cause, which is formatted at once.
 func (r Row) Because(format string, args ...any) *Refusal { return r.Wrap(fmt.Errorf(format, args...)) }
 
 // Error returns a text for logs.

@@ -1,4 +1,5 @@
-// Package secret keeps values from being printed. It does not know what they are.
+// Package secret keeps values from being printed. It does not know the meaning of a
+// value.
 package secret
 
 import (
@@ -7,10 +8,10 @@ import (
 	"fmt"
 )
 
-// A Box holds a value that package fmt cannot print. fmt prints what it reaches
-// through an unexported field, whatever methods the field's type has, and follows
-// pointers for some verbs. Of a function it prints the address alone. The zero Box
-// is empty.
+// A Box holds a value that package fmt cannot print. fmt prints every value that it
+// reaches through an unexported field, without a call of its methods, and follows
+// pointers for some verbs. Of a function it prints only the address. The zero Box is
+// empty.
 type Box[T any] struct{ open func() T }
 
 // Text is a Box with a text.
@@ -19,7 +20,7 @@ type Text = Box[string]
 // Of returns a Box with a value.
 func Of[T any](value T) Box[T] { return Box[T]{func() T { return value }} }
 
-// OfText returns a Box with a text, an empty one for the empty text.
+// OfText returns a Box with a text. The Box is empty if the text is.
 func OfText(s string) Text {
 	if s == "" {
 		return Text{}
@@ -42,7 +43,7 @@ func (b Box[T]) Reveal() T {
 // Format hides the value from every verb of package fmt that can reach this method.
 func (b Box[T]) Format(f fmt.State, _ rune) { fmt.Fprint(f, "(secret)") }
 
-// MarshalText hides the value from encoding/json and its kin.
+// MarshalText hides the value from encoding/json and other encoders.
 func (b Box[T]) MarshalText() ([]byte, error) { return []byte("(secret)"), nil }
 
 // Random returns 32 random bytes as 43 characters.

@@ -1,0 +1,210 @@
+package browser
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// expectHeaders compares headers, of which Vary can have more lines.
+func expectHeaders(t *testing.T, why string, h http.Header, want map[string]string) {
+	t.Helper()
+	for name, value := range want {
+		if got := strings.Join(h[name], ", "); got != value {
+			t.Errorf("%s: %s is %q, want %q", why, name, got, value)
+		}
+	}
+}
+
+var nonceInPolicy = regexp.MustCompile(`style-src 'nonce-([A-Z2-7]{26})'`)
+
+// nonceOf returns the nonce of a page, and checks that a second page has another.
+func nonceOf(t *testing.T, write func(w http.ResponseWriter)) (nonce string, w *httptest.ResponseRecorder) {
+	t.Helper()
+	w, again := httptest.NewRecorder(), httptest.NewRecorder()
+	write(w)
+	write(again)
+	policy := w.Header().Get("Content-Security-Policy")
+	found := nonceInPolicy.FindStringSubmatch(policy)
+	if found == nil || again.Header().Get("Content-Security-Policy") == policy {
+		t.Fatalf("policy %q", policy)
+	}
+	return found[1], w
+}
+
+func TestWritePage(t *testing.T) {
+	t.Parallel()
+	nonce, w := nonceOf(t, func(w http.ResponseWriter) { WritePage(w, "A title", "<meta name=x>\n", "<p>A body</p>") })
+	expectHeaders(t, "page", w.Header(), map[string]string{
+		"Content-Type":            "text/html; charset=utf-8",
+		"Content-Security-Policy": "default-src 'none'; style-src 'nonce-" + nonce + "'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+		"X-Frame-Options":         "DENY",
+		"X-Content-Type-Options":  "nosniff",
+		"Referrer-Policy":         "same-origin",
+		"Cache-Control":           "private, no-store",
+	})
+	page := w.Body.String()
+	for _, part := range []string{"<!doctype html>", "<meta name=x>\n<title>A title</title>", `<style nonce="` + nonce + `">:root{`, "<main>\n<p>A body</p>\n</main>"} {
+		if !strings.Contains(page, part) {
+			t.Errorf("no %s in\n%s", part, page)
+		}
+	}
+	if strings.Contains(page, "<script") || w.Code != http.StatusOK {
+		t.Errorf("status %d:\n%s", w.Code, page)
+	}
+}
+
+func TestWriteLeavePage(t *testing.T) {
+	t.Parallel()
+	w := httptest.NewRecorder()
+	WriteLeavePage(w, `https://tenant.example/?a=1&b="><script>`)
+	page := w.Body.String()
+	const escaped = `https://tenant.example/?a=1&amp;b=&#34;&gt;&lt;script&gt;`
+	for _, part := range []string{"<title>Logged out</title>", `<meta http-equiv="refresh" content="0; url=` + escaped + `">`, `<a href="` + escaped + `">Continue</a>`} {
+		if !strings.Contains(page, part) {
+			t.Errorf("no %s in\n%s", part, page)
+		}
+	}
+	if strings.Contains(page, "<script") {
+		t.Errorf("the target is not escaped:\n%s", page)
+	}
+}
+
+func TestHiddenField(t *testing.T) {
+	t.Parallel()
+	if got := HiddenField("token", `a"><script>&`); got != `<input type="hidden" name="token" value="a&#34;&gt;&lt;script&gt;&amp;">` {
+		t.Error(got)
+	}
+}
+
+func TestWritePopup(t *testing.T) {
+	t.Parallel()
+	popup := Popup{
+		Message:   PopupMessage{Type: PopupChannel, OK: true, ReturnTo: "/</script><script>alert(1)</script>", AccessToken: "an access token", IDToken: "an ID token"},
+		Origin:    "https://app.example",
+		Broadcast: true,
+		Text:      "You are logged in <b> {script}",
+		Target:    `/page?a="b"`,
+		Link:      "Continue <i>",
+	}
+	nonce, w := nonceOf(t, func(w http.ResponseWriter) {
+		w.Header().Set("Cross-Origin-Opener-Policy", "same-origin") // of the application
+		WritePopup(w, http.StatusForbidden, popup)
+	})
+	expectHeaders(t, "pop-up", w.Header(), map[string]string{
+		"Content-Type": "text/html; charset=utf-8",
+		"Content-Security-Policy": "default-src 'none'; script-src 'nonce-" + nonce + "'; style-src 'nonce-" + nonce + "'; " +
+			"base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+		"X-Content-Type-Options":     "nosniff",
+		"Referrer-Policy":            "no-referrer",
+		"Cross-Origin-Opener-Policy": "unsafe-none",
+		"Cache-Control":              "private, no-store",
+	})
+	page := w.Body.String()
+	for _, part := range []string{
+		"<h1>You are logged in &lt;b&gt; {script}</h1>",
+		`<a href="/page?a=&#34;b&#34;">Continue &lt;i&gt;</a>`,
+		`<style nonce="` + nonce + `">body{`,
+		`<script nonce="` + nonce + `">const given = JSON.parse(document.getElementById("given").textContent);`,
+		"window.opener.postMessage(given.message, given.origin);",
+		"new BroadcastChannel(given.message.type).postMessage(given.message);",
+	} {
+		if !strings.Contains(page, part) {
+			t.Errorf("no %s in\n%s", part, page)
+		}
+	}
+	if n := strings.Count(page, "</script>"); n != 2 || w.Code != http.StatusForbidden {
+		t.Errorf("status %d, %d ends of a script in\n%s", w.Code, n, page)
+	}
+	_, given, _ := strings.Cut(page, `<script type="application/json" id="given">`)
+	given, _, _ = strings.Cut(given, "</script>")
+	var read struct {
+		Message   map[string]any
+		Origin    string
+		Broadcast bool
+	}
+	if err := json.Unmarshal([]byte(given), &read); err != nil || read.Origin != "https://app.example" || !read.Broadcast {
+		t.Fatalf("%v: %s", err, given)
+	}
+	want := map[string]any{"type": "auth0:login", "ok": true, "returnTo": popup.Message.ReturnTo, "access_token": "an access token", "id_token": "an ID token"}
+	for name, value := range want {
+		if read.Message[name] != value {
+			t.Errorf("%s is %v, want %v", name, read.Message[name], value)
+		}
+	}
+	if len(read.Message) != len(want) {
+		t.Errorf("message %v", read.Message)
+	}
+}
+
+// TestFailedPopup: a message has what there is, and always type and ok.
+func TestFailedPopup(t *testing.T) {
+	t.Parallel()
+	w := httptest.NewRecorder()
+	WritePopup(w, 400, Popup{Message: PopupMessage{Type: PopupChannel, Error: "access_denied"}})
+	const want = `{"broadcast":false,"message":{"type":"auth0:login","ok":false,"error":"access_denied"},"origin":""}`
+	if !strings.Contains(w.Body.String(), ">"+want+"<") {
+		t.Error(w.Body)
+	}
+}
+
+func TestRedirect(t *testing.T) {
+	t.Parallel()
+	const target = "https://tenant.example/a/../b?x=%zz#f"
+	w := httptest.NewRecorder()
+	Redirect(w, target, http.StatusSeeOther)
+	expectHeaders(t, "redirect", w.Header(), map[string]string{"Location": target, "Cache-Control": "private, no-store"})
+	if w.Code != http.StatusSeeOther || w.Body.Len() != 0 {
+		t.Errorf("status %d, body %q", w.Code, w.Body)
+	}
+}
+
+func TestNoContent(t *testing.T) {
+	t.Parallel()
+	w := httptest.NewRecorder()
+	NoContent(w)
+	expectHeaders(t, "no content", w.Header(), map[string]string{"Cache-Control": "no-store"})
+	if w.Code != http.StatusNoContent || w.Body.Len() != 0 {
+		t.Errorf("status %d, body %q", w.Code, w.Body)
+	}
+}
+
+func TestAddVary(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ before, after []string }{
+		{nil, []string{"Cookie"}},
+		{[]string{"Accept"}, []string{"Accept", "Cookie"}},
+		{[]string{"Cookie2"}, []string{"Cookie2", "Cookie"}},
+		{[]string{"Accept, cookie"}, []string{"Accept, cookie"}},
+		{[]string{"Accept", "Origin ,  COOKIE"}, []string{"Accept", "Origin ,  COOKIE"}},
+		{[]string{" * "}, []string{" * "}},
+	} {
+		h := http.Header{"Vary": slices.Clone(tt.before)}
+		AddVary(h, "Cookie")
+		if !slices.Equal(h["Vary"], tt.after) {
+			t.Errorf("%q: %q, want %q", tt.before, h["Vary"], tt.after)
+		}
+	}
+}
+
+func TestMarkPrivate(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ before, after []string }{
+		{nil, []string{"private"}},
+		{[]string{"public, max-age=60"}, []string{"private"}},
+		{[]string{"no-cache"}, []string{"private"}},
+		{[]string{"Private, max-age=60"}, []string{"Private, max-age=60"}},
+		{[]string{"max-age=0, No-Store"}, []string{"max-age=0, No-Store"}},
+		{[]string{"max-age=60", "private"}, []string{"max-age=60", "private"}},
+	} {
+		h := http.Header{"Cache-Control": slices.Clone(tt.before)}
+		MarkPrivate(h)
+		if !slices.Equal(h["Cache-Control"], tt.after) {
+			t.Errorf("%q: %q, want %q", tt.before, h["Cache-Control"], tt.after)
+		}
+	}
+}
