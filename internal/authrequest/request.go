@@ -22,19 +22,25 @@ import (
 
 // A Request is what one login asks the tenant for. Options fill it.
 type Request struct {
-	Params      url.Values // beside those that bind the answer to the login
-	Scopes      []string   // nil for those of the configuration
-	AppState    json.RawMessage
-	MaxAge      *int // seconds
-	RequiredACR []string
-	Silent      bool // nobody asked for it
-	Popup       *Popup
+	Params url.Values // beside those that bind the answer to the login
+	Scopes []string   // nil for those of the configuration
+	Kept
 
 	returnTo     string
 	organization string
 	invitation   bool
 
 	errs []error
+}
+
+// Kept is the part of a request that the callback needs. A login that is under way
+// keeps it in the browser.
+type Kept struct {
+	MaxAge      *int            `json:"max_age,omitempty"` // seconds
+	RequiredACR []string        `json:"acr,omitempty"`
+	Silent      bool            `json:"silent,omitempty"` // no person has asked for the login
+	AppState    json.RawMessage `json:"app,omitempty"`
+	Popup       *Popup          `json:"popup,omitempty"`
 }
 
 // An Option sets one thing of a request.
