@@ -59,7 +59,6 @@ func TestAuthenticationRequest(t *testing.T) {
 			t.Errorf("%s: %v", row.why, err)
 			continue
 		}
-		got := must(url.Parse(authURL))
 		want := url.Values{"client_id": {clientID}, "redirect_uri": {callback}, "state": {tr.State}, "nonce": {tr.Nonce}}
 		for name, value := range row.want {
 			want.Set(name, value)
@@ -69,9 +68,9 @@ func TestAuthenticationRequest(t *testing.T) {
 			want.Set("code_challenge", b64(challenge[:]))
 			want.Set("code_challenge_method", "S256")
 		}
-		got.RawQuery = ""
-		if query := must(url.Parse(authURL)).Query(); !maps.EqualFunc(query, want, slices.Equal) || got.String() != "https://tenant.example/authorize" {
-			t.Errorf("%s: %s with\n%v, want\n%v", row.why, got, query, want)
+		endpoint, query, _ := strings.Cut(authURL, "?")
+		if got := must(url.ParseQuery(query)); !maps.EqualFunc(got, want, slices.Equal) || endpoint != "https://tenant.example/authorize" {
+			t.Errorf("%s: %s with\n%v, want\n%v", row.why, endpoint, got, want)
 		}
 		if len(e.requests) > 0 {
 			t.Errorf("%s: %+v", row.why, e.requests)
