@@ -1,5 +1,5 @@
-// Package authrequest has what one login asks the tenant for: the Authentication Request
-// of OpenID Connect Core 1.0, Section 3.1.2.1, as options fill it and as links name it.
+// Package authrequest makes the parameters of an Authentication Request (OpenID Connect
+// Core 1.0, Section 3.1.2.1) out of options, and out of the links that begin a login.
 //
 // The package does not know how a login is made: neither transactions nor endpoints nor
 // requests of browsers.
@@ -22,13 +22,9 @@ import (
 
 // A Request is what one login asks the tenant for. Options fill it.
 type Request struct {
-	Params      url.Values // beside those that bind the answer to the login
-	Scopes      []string   // nil for those of the configuration
-	AppState    json.RawMessage
-	MaxAge      *int // seconds
-	RequiredACR []string
-	Silent      bool // nobody asked for it
-	Popup       *Popup
+	Params url.Values // without the ones that bind the answer to the login
+	Scopes []string   // nil for the configured ones
+	Kept
 
 	returnTo     string
 	organization string
@@ -37,11 +33,21 @@ type Request struct {
 	errs []error
 }
 
+// Kept is the part of a request that the callback needs. A login that is under way
+// keeps it in the browser.
+type Kept struct {
+	MaxAge      *int            `json:"max_age,omitempty"` // seconds
+	RequiredACR []string        `json:"acr,omitempty"`
+	Silent      bool            `json:"silent,omitempty"` // no person has asked for the login
+	AppState    json.RawMessage `json:"app,omitempty"`
+	Popup       *Popup          `json:"popup,omitempty"`
+}
+
 // An Option sets one thing of a request.
 type Option func(*Request)
 
-// New applies options, later ones over earlier ones. Nil is a mistake. The
-// error has every mistake.
+// New applies options in their order. A nil option is a mistake. The error lists
+// every mistake.
 func New(options ...Option) (*Request, error) {
 	r := &Request{Params: url.Values{}}
 	for _, o := range options {
@@ -64,11 +70,11 @@ func New(options ...Option) (*Request, error) {
 // login is to one.
 func (r *Request) Organization() string { return r.organization }
 
-// ReturnTo returns where the browser is to go after the login. The text is as the
-// option has given it: the caller decides whether it is safe.
+// ReturnTo returns the URL to which the browser is to go after the login. It is the
+// text of the option. The caller decides whether it is safe.
 func (r *Request) ReturnTo() string {
 	if r.invitation {
-		return "" // somebody who joins begins at the first page
+		return "" // a person who joins begins at the first page
 	}
 	return r.returnTo
 }
@@ -90,8 +96,8 @@ func (r *Request) IsMetBy(orgID, orgName string) bool {
 	return true
 }
 
-// Link returns the request as the query of a link to the login route. Not every
-// option may come from a link, which anybody can make.
+// Link returns the request as the query of a link to the login route. It fails for
+// options that the route does not accept from a link, because anybody can make one.
 func (r *Request) Link() (url.Values, error) {
 	query := url.Values{}
 	for name, values := range r.Params {
@@ -101,7 +107,8 @@ func (r *Request) Link() (url.Values, error) {
 		query[name] = values
 	}
 	if r.Scopes != nil || r.AppState != nil || r.Popup != nil {
-		return nil, refusal.LoginOption.Because("scopes, pop-ups and state of the application cannot be part of a link; give the option to LoginHandler")
+		return nil, refusal.LoginOption.Because(
+			"scopes, pop-ups and state of the application cannot be part of a link; give the option to LoginHandler")
 	}
 	if r.returnTo != "" {
 		query.Set("returnTo", r.returnTo)
@@ -113,8 +120,8 @@ func (r *Request) fail(format string, args ...any) {
 	r.errs = append(r.errs, fmt.Errorf(format, args...))
 }
 
-// named is text for a parameter that names something. An empty name is more likely
-// a variable that was not set than a wish.
+// named is text for a parameter that names something. It refuses an empty name, which
+// is usually a variable that was not set.
 func (r *Request) named(name, value string, limit int) {
 	if value == "" {
 		r.fail("%s is empty; leave the option out", name)
@@ -122,8 +129,8 @@ func (r *Request) named(name, value string, limit int) {
 	r.text(name, value, limit)
 }
 
-// text sets a parameter to a text without control characters, which mean nothing in
-// a parameter and must not get into URLs, headers and logs.
+// text sets a parameter. It refuses control characters, which must not get into URLs,
+// headers and logs.
 func (r *Request) text(name, value string, limit int) {
 	if len(value) > limit {
 		r.fail("%s has %d bytes, the limit is %d", name, len(value), limit)
@@ -134,7 +141,8 @@ func (r *Request) text(name, value string, limit int) {
 	r.Params.Set(name, value)
 }
 
-// A Popup is what the callback has to know of a login in a window of its own.
+// A Popup describes a login in a window of its own: the origin of the page that has
+// opened the window, and the tokens that the page gets.
 type Popup struct {
 	Origin string   `json:"o"`
 	Tokens []string `json:"t,omitempty"`
@@ -179,10 +187,10 @@ func Prompt(prompt string) Option {
 	}
 }
 
-// Silent asks for a login that shows nothing, of which the person need not know.
+// Silent asks for a login that shows no page to the person.
 func Silent(r *Request) {
 	Prompt("none")(r)
-	// The page itself makes the way to the tenant and back.
+	// It needs no window, because the page itself is redirected.
 	r.Silent, r.Popup = true, nil
 }
 
@@ -288,8 +296,8 @@ func PopUp(openerOrigin string, tokens ...string) Option {
 	}
 }
 
-// Param sets a parameter that has no option of its own. Without a value it takes
-// back what an earlier option has set.
+// Param sets a parameter that has no option of its own. Without a value it removes a
+// parameter that an earlier option has set.
 func Param(name string, value ...string) Option {
 	value = slices.Clone(value)
 	return func(r *Request) {
@@ -324,15 +332,15 @@ func (r *Request) takeBack(name string) {
 	}
 }
 
-// ownParams are never set or changed from outside: state, nonce and the code
-// challenge bind the answer to this login, the others say who asks and where
-// the answer goes.
+// ownParams are the parameters that only the library sets. State, nonce and the code
+// challenge bind the answer to the login. The others name the application and the
+// place of the answer.
 var ownParams = []string{
 	"client_id", "redirect_uri", "response_type", "response_mode", "state", "nonce", "code_challenge", "code_challenge_method",
 	"request", "request_uri", "dpop_jkt", "client_secret", "client_assertion", "client_assertion_type",
 }
 
-// optionOf names the option for the parameters that have one.
+// optionOf has the public option of each parameter that has one.
 var optionOf = map[string]string{
 	"scope":        "WithScopes",
 	"audience":     "WithAudience",
@@ -360,11 +368,11 @@ func CheckParam(name string) error {
 	return nil
 }
 
-// Links says what the login route takes from the query of a link, or from a form,
-// beside what every application takes.
+// Links has the parameters that the login route of one application accepts from a
+// link or a form. Some parameters every application accepts.
 type Links struct {
-	Organizations bool     // organization and invitation
-	Organization  string   // of every login, which a link cannot change
+	Organizations bool     // organization and invitation are accepted
+	Organization  string   // of every login; a link cannot name another
 	Params        []string // further parameters
 	// Known reports whether a connection may be asked for.
 	Known func(connection, organization string) bool
@@ -372,8 +380,8 @@ type Links struct {
 	Ignored func(name string, why error)
 }
 
-// Options reads a query. What cannot be used is left out: a person who follows a bad
-// link can still log in.
+// Options reads a query. It leaves out values that cannot be used, so that a person
+// who follows a bad link can still log in.
 func (l Links) Options(query url.Values) []Option {
 	var options []Option
 	take := func(name string, option func(string) Option) {
@@ -401,8 +409,8 @@ func (l Links) Options(query url.Values) []Option {
 	}
 	switch {
 	case invitation != "":
-		// Without its organization this is an error, which the person sees: the link
-		// in an e-mail was cut, and without the invitation the login would fail later
+		// An invitation without its organization is an error that the person sees. The
+		// link in the e-mail was cut. Without the invitation the login would fail later,
 		// with an error that does not say why.
 		options = append(options, Invitation(invitation, organization))
 	case organization != "":

@@ -7,28 +7,28 @@ import (
 	"strings"
 )
 
-// Names are the cookies of one application. Only the session may be meant for other
-// hosts or for a part of this one: the others serve a login, which begins and ends
-// here, and a sibling host that could plant them could log people in as somebody
-// else.
+// Names has the cookies of one application. Only the session can have a domain, or a
+// path other than the root. The others are for this host alone. If a sibling host
+// could set them, it could log users in as somebody else.
 type Names struct {
 	Session     Cookie
-	Transaction Cookie // Name is a prefix, see Of
+	Transaction Cookie // its name is a prefix; an id of IDLength bytes follows
 	LostLogins  Cookie
 	Silent      Cookie
 
-	// Watch, if not nil, is told of each request whose cookies are read. It is
-	// for tests that count.
+	// Watch, if not nil, is called with each request whose cookies are read. It is
+	// for tests that count them.
 	Watch func(*http.Request)
 }
 
-// NewNames derives the cookies from the one of the session. A form that another site
-// posts brings only cookies with SameSite=None.
+// NewNames derives the cookies from the one of the session. With formPost, the tenant
+// answers a login with a form. Browsers send only cookies with SameSite=None with a
+// form of another site.
 func NewNames(session Cookie, formPost bool) *Names {
 	beside := func(name string) Cookie {
 		return Cookie{Name: name, Path: "/", Secure: session.Secure, SameSite: http.SameSiteLaxMode}
 	}
-	// Two applications on one host may have sessions of one name in two paths.
+	// Two applications on one host can have sessions with one name in two paths.
 	place := ""
 	if session.Path != "/" || session.Domain != "" {
 		sum := sha256.Sum256([]byte(session.Path + "\n" + session.Domain))
@@ -46,7 +46,7 @@ func NewNames(session Cookie, formPost bool) *Names {
 	}
 }
 
-// IDLength is the length of the id that ends the name of a transaction's cookie.
+// IDLength is the length of the id at the end of the name of a transaction's cookie.
 const IDLength = 16
 
 func (n *Names) isTransaction(name string) bool {
@@ -57,7 +57,7 @@ func (n *Names) has(name string) bool {
 	return n.Session.Is(name) || n.isTransaction(name) || n.LostLogins.Is(name) || n.Silent.Is(name)
 }
 
-// Read returns those cookies of a request that are the application's.
+// Read returns the cookies of a request that belong to the application.
 func (n *Names) Read(r *http.Request) Jar {
 	if n.Watch != nil {
 		n.Watch(r)

@@ -14,21 +14,25 @@ import (
 )
 
 // An Answer is the Authentication Response (OpenID Connect Core 1.0, Sections
-// 3.1.2.5 and 3.1.2.6, 3.2.2.5 and 3.3.2.5), none of it checked.
+// 3.1.2.5 and 3.1.2.6, 3.2.2.5 and 3.3.2.5). Nothing in it has been checked.
 type Answer struct {
 	State, code, issuer string
 
-	idToken, accessToken, tokenType, expiresIn string // of the front channel
+	idToken, accessToken, tokenType, expiresIn string // through the browser
 	scope                                      *string
 
 	ErrorCode, errorDescription string
 }
 
-// ParseAnswer refuses parameters that are there twice: which of them counts is
-// what an attack would be about.
+// ParseAnswer reads the parameters of an answer. It refuses a parameter that is
+// there twice (RFC 6749, Section 3.1), because another program could read the other
+// value. It also refuses long values, and an answer without a state.
 func ParseAnswer(v url.Values) (Answer, error) {
 	const limit, tokenLimit = 4096, 32 << 10
-	for _, name := range []string{"state", "code", "iss", "id_token", "access_token", "token_type", "expires_in", "scope", "error", "error_description", "error_uri"} {
+	for _, name := range []string{
+		"state", "code", "iss", "id_token", "access_token", "token_type", "expires_in", "scope",
+		"error", "error_description", "error_uri",
+	} {
 		if len(v[name]) > 1 {
 			return Answer{}, refusal.Parameters.Because("the parameter %s is there %d times", name, len(v[name]))
 		}
@@ -55,19 +59,20 @@ func ParseAnswer(v url.Values) (Answer, error) {
 	return a, nil
 }
 
-// A code is one from an answer that belongs to its transaction.
+// A code is an authorization code from an answer that belongs to its transaction.
 type code string
 
-// A response is what an answer that belongs to its transaction brings: all
-// that its response type names, and nothing else.
+// A response has the contents of an answer that belongs to its transaction:
+// everything that the response type names, and nothing else.
 type response struct {
 	code        code
 	idToken     string
 	accessToken *oauth2.Token
 }
 
-// response checks who answered and what (RFC 9207, Section 2.4; OpenID Connect
-// Core 1.0, Section 3.1.2.6).
+// response checks who has sent an answer, whether it is an error, and whether it is
+// complete (RFC 9207, Section 2.4; OpenID Connect Core 1.0, Section 3.1.2.6). The
+// issuer is checked first: an error from somebody else says nothing about the login.
 func (t *Transaction) response(ep discovery.Metadata, a Answer, now time.Time) (response, error) {
 	if a.issuer != "" && a.issuer != ep.Issuer {
 		return response{}, refusal.Issuer.Because("iss is %.100q", a.issuer)

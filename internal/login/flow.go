@@ -24,7 +24,7 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// Config is what all logins of an application have in common.
+// A Config has the settings of all logins of an application.
 type Config struct {
 	Client       *provider.Client
 	IDTokens     *idtoken.Verifier
@@ -33,7 +33,7 @@ type Config struct {
 	Scopes       []string // with openid
 	Pushed       bool     // pushed authorization requests (RFC 9126)
 	// CheckOrganization, if not nil, decides about the id of the organization that a
-	// person has logged in to. Every login must then be one to an organization.
+	// person has logged in to. Every login must then be to an organization.
 	CheckOrganization func(ctx context.Context, orgID string) error
 	Now               func() time.Time
 }
@@ -55,16 +55,16 @@ func NewFlow(c Config) *Flow {
 	}
 }
 
-// A Place is where the answer to a login goes.
+// A Place is where the answer to a login goes, and where the browser goes then.
 type Place struct {
-	RedirectURI string
-	ReturnTo    string // after the login; it must be safe
-	// ResponseType is empty for the configured one.
-	ResponseType string
+	RedirectURI string `json:"redirect"`
+	ReturnTo    string `json:"to,omitempty"` // after the login; it must be safe
+	// ResponseType is empty for the configured one. A transaction names it always.
+	ResponseType string `json:"type"`
 }
 
 // Begin returns the URL of the Authentication Request (OpenID Connect Core 1.0,
-// Section 3.1.2.1), and the transaction that will know its answer.
+// Section 3.1.2.1), and the transaction that the answer must belong to.
 func (f *Flow) Begin(ctx context.Context, at Place, r *authrequest.Request) (authURL string, t *Transaction, err error) {
 	ep, err := f.Client.Endpoints(ctx)
 	if err != nil {
@@ -86,7 +86,7 @@ func (f *Flow) Begin(ctx context.Context, at Place, r *authrequest.Request) (aut
 }
 
 // Authentication returns the parameters of an Authentication Request, and the
-// transaction that will know its answer.
+// transaction that the answer must belong to.
 func (f *Flow) Authentication(at Place, r *authrequest.Request) (url.Values, *Transaction) {
 	scopes := r.Scopes
 	if scopes == nil {
@@ -94,9 +94,8 @@ func (f *Flow) Authentication(at Place, r *authrequest.Request) (url.Values, *Tr
 	}
 	t := f.Transaction(at)
 	t.Nonce = secret.Random()
-	t.MaxAge, t.RequiredACR, t.Organization = r.MaxAge, r.RequiredACR, r.Organization()
+	t.Kept, t.Organization = r.Kept, r.Organization()
 	t.Audience, t.Scope = r.Params.Get("audience"), strings.Join(scopes, " ")
-	t.Silent, t.AppState, t.Popup = r.Silent, r.AppState, r.Popup
 	query := url.Values{
 		"response_type": {t.ResponseType},
 		"client_id":     {t.ClientID},
@@ -109,7 +108,7 @@ func (f *Flow) Authentication(at Place, r *authrequest.Request) (url.Values, *Tr
 		query.Set("code_challenge", oauth2.S256ChallengeFromVerifier(t.Verifier))
 		query.Set("code_challenge_method", "S256")
 	}
-	// The fragment is what the types of the implicit grant have by default.
+	// The response types of the implicit grant use the fragment, their default.
 	if at.ResponseType == "" && f.ResponseMode != "query" {
 		query.Set("response_mode", f.ResponseMode)
 	}
@@ -119,23 +118,22 @@ func (f *Flow) Authentication(at Place, r *authrequest.Request) (url.Values, *Tr
 
 // Transaction begins a transaction for an answer that goes to a place.
 func (f *Flow) Transaction(at Place) *Transaction {
+	at.ResponseType = cmp.Or(at.ResponseType, f.ResponseType)
 	return &Transaction{
-		Version:      version,
-		ResponseType: cmp.Or(at.ResponseType, f.ResponseType),
-		State:        secret.Random(),
-		Verifier:     oauth2.GenerateVerifier(),
-		IssuedAt:     f.Now().Unix(),
-		Base:         f.Client.Tenant.Issuer,
-		ClientID:     f.Client.ID,
-		RedirectURI:  at.RedirectURI,
-		ReturnTo:     at.ReturnTo,
+		Version:  version,
+		State:    secret.Random(),
+		Verifier: oauth2.GenerateVerifier(),
+		IssuedAt: f.Now().Unix(),
+		Base:     f.Client.Tenant.Issuer,
+		ClientID: f.Client.ID,
+		Place:    at,
 	}
 }
 
 // push sends an authorization request to the tenant directly and returns the URI
-// that stands for it (RFC 9126). The browser then carries nothing that could be
-// read, changed or made up. The URI's lifetime does not matter here: the browser
-// goes there at once.
+// that stands for it (RFC 9126). The browser then carries no parameters that an
+// attacker could read or change. The lifetime of the URI is ignored, because the
+// browser uses it at once.
 func (f *Flow) push(ctx context.Context, request url.Values) (requestURI string, err error) {
 	if err := f.pushing.Take(); err != nil {
 		return "", err
@@ -189,13 +187,14 @@ func (f *Flow) CheckImplicit(responseType string, r *authrequest.Request) error 
 	case !slices.Contains(ImplicitTypes, responseType):
 		return refusal.LoginOption.Because("the response type %.60q is none of %q", responseType, ImplicitTypes)
 	case responseType == "token" && (r.Organization() != "" || r.MaxAge != nil || r.RequiredACR != nil || f.CheckOrganization != nil):
-		return refusal.LoginOption.Because("organization, max_age and acr cannot be checked without an ID token; use the response type %q", ImplicitTypes[1])
+		return refusal.LoginOption.Because(
+			"organization, max_age and acr cannot be checked without an ID token; use the response type %q", ImplicitTypes[1])
 	}
 	return f.CheckPlain(r)
 }
 
-// A Pending login has its answer, and everything that is needed to complete it.
-// Nothing has been used up.
+// A Pending login has an answer, and everything that is needed to complete it. Its
+// code has not been sent yet.
 type Pending struct {
 	flow        *Flow
 	transaction *Transaction
@@ -205,8 +204,9 @@ type Pending struct {
 	credentials provider.Credentials
 }
 
-// Prepare collects what an answer needs. If it fails, the transaction and the code
-// are as good as before, so that loading the page again can succeed.
+// Prepare gets the endpoints and the credentials that an answer needs. If it fails,
+// the transaction and the code are not used up, and the same answer can succeed
+// later.
 func (f *Flow) Prepare(ctx context.Context, t *Transaction, a Answer) (*Pending, error) {
 	ep, err := f.Client.Endpoints(ctx)
 	if err != nil {
@@ -222,16 +222,16 @@ func (f *Flow) Prepare(ctx context.Context, t *Transaction, a Answer) (*Pending,
 	return p, f.redeeming.Take()
 }
 
-// A Result is a login that was verified.
+// A Result is a verified login.
 type Result struct {
-	// Identity is who has logged in. It is nil with the response type token, with
-	// which the tenant names nobody.
+	// Identity is the ID token of the person who has logged in. It is nil with the
+	// response type token, which brings no ID token.
 	Identity *idtoken.Identity
 	Token    *oauth2.Token // nil with the response type id_token
 }
 
-// Complete turns the tenant's answer into a login. It is all of the callback that
-// is not HTTP with the browser.
+// Complete verifies the tenant's answer and returns the login. It redeems the code
+// if there is one.
 func (p *Pending) Complete(ctx context.Context) (Result, error) {
 	response, err := p.transaction.response(p.endpoints, p.answer, p.flow.Now())
 	if err != nil {
@@ -251,17 +251,18 @@ func (p *Pending) Complete(ctx context.Context) (Result, error) {
 	return got, p.flow.checkOrganization(ctx, p.transaction.Organization, *got.Identity)
 }
 
-// A front is what an answer brings once its ID token, if it has one, is verified.
-// Only from here does a code go on.
+// A front has the contents of an answer whose ID token, if there is one, was
+// verified. Only a code in a front is redeemed.
 type front struct {
 	code        code
 	id          *idtoken.Identity // nil if the response type has no ID token
 	accessToken *oauth2.Token
 }
 
-// verifyFront checks an ID token that came through the browser, and by it what
-// came beside it. There the hashes must be: code and access token have no other
-// seal (OpenID Connect Core 1.0, Sections 3.2.2.10 and 3.3.2.11).
+// verifyFront checks an ID token that came through the browser, and with its hashes
+// the code and the access token beside it. Here the hashes are required, because
+// nothing else protects these two against an exchange by an attacker (OpenID Connect
+// Core 1.0, Sections 3.2.2.10 and 3.3.2.11).
 func (p *Pending) verifyFront(ctx context.Context, got response) (front, error) {
 	f, t := front{code: got.code, accessToken: got.accessToken}, p.transaction
 	if !t.hasIDToken() {
@@ -281,7 +282,7 @@ func (p *Pending) verifyFront(ctx context.Context, got response) (front, error) 
 	return f, nil
 }
 
-// redeem gets the tokens for a code. Without a code, the answer was all there is.
+// redeem gets the tokens for a code. Without a code, the front is the result.
 func (p *Pending) redeem(ctx context.Context, f front) (Result, error) {
 	if !p.transaction.hasCode() {
 		return Result{f.id, f.accessToken}, nil
@@ -301,15 +302,15 @@ func (p *Pending) redeem(ctx context.Context, f front) (Result, error) {
 	return Result{&id, tokens.Token}, nil
 }
 
-// tokens are what the token endpoint gave for a code.
+// tokens is the answer of the token endpoint to a code.
 type tokens struct {
 	*oauth2.Token
 	rawIDToken string
 }
 
-// exchange redeems the code (RFC 6749, Section 4.1.3; RFC 7636, Section 4.5).
-// The redirect URI is the one that was sent then, whatever the configuration
-// says now. It is never tried twice: a code is good for one request.
+// exchange redeems the code (RFC 6749, Section 4.1.3; RFC 7636, Section 4.5). It
+// sends the redirect URI of the transaction, because the configuration can have
+// changed meanwhile. It makes one request, because a code is good for one.
 func (p *Pending) exchange(ctx context.Context, code code) (tokens, error) {
 	config := p.oauth2()
 	opts := append(p.credentials.Configure(config), oauth2.VerifierOption(p.transaction.Verifier))
@@ -320,7 +321,7 @@ func (p *Pending) exchange(ctx context.Context, code code) (tokens, error) {
 		p.flow.redeeming.Settle(err)
 		return tokens{}, err
 	}
-	p.flow.redeeming.GiveBack() // a code that is good was not made up
+	p.flow.redeeming.GiveBack() // a stranger cannot make up a good code
 	if kind := token.Type(); kind != "Bearer" {
 		return tokens{}, refusal.TenantAnswer.Because("the token type is %.40q, not Bearer", kind)
 	}
@@ -335,9 +336,8 @@ func (p *Pending) exchange(ctx context.Context, code code) (tokens, error) {
 	return tokens{token, raw}, nil
 }
 
-// oauth2 returns the configuration of package oauth2 for one transaction. It
-// is made here and given to nobody: its own methods know neither nonce nor
-// verifier.
+// oauth2 returns the configuration of package oauth2 for one transaction. No other
+// package gets it, because its methods check no nonce and send no verifier.
 func (p *Pending) oauth2() *oauth2.Config {
 	return &oauth2.Config{
 		ClientID:    p.flow.Client.ID,
@@ -346,16 +346,16 @@ func (p *Pending) oauth2() *oauth2.Config {
 		Endpoint: oauth2.Endpoint{
 			AuthURL:  p.endpoints.AuthorizationEndpoint,
 			TokenURL: p.target,
-			// Said explicitly, because package oauth2 would try both styles and
-			// spend the code on the first.
+			// Without a style, package oauth2 would try both, and the first try would
+			// use up the code.
 			AuthStyle: oauth2.AuthStyleInParams,
 		},
 	}
 }
 
-// verifyIDToken checks the ID token that came with the tokens for a code. The
-// signature is checked here too, where item 6 of OpenID Connect Core 1.0, Section
-// 3.1.3.7 would let us trust TLS.
+// verifyIDToken checks the ID token from the token endpoint. It checks the signature
+// too, although OpenID Connect Core 1.0, Section 3.1.3.7, item 6 allows to rely on
+// TLS.
 func (p *Pending) verifyIDToken(ctx context.Context, tok tokens) (idtoken.Identity, error) {
 	id, err := p.flow.IDTokens.Verify(ctx, p.endpoints, tok.rawIDToken, keys.FromTenant, p.transaction.expectation())
 	if err == nil {
@@ -367,8 +367,9 @@ func (p *Pending) verifyIDToken(ctx context.Context, tok tokens) (idtoken.Identi
 	return id, nil
 }
 
-// Granted verifies what a token request without a browser gave, by what the request
-// demands of an authentication. Organization is what the token request asked for.
+// Granted verifies the answer to a token request that needs no browser. The request
+// r has the required acr and max_age. Organization is the one that the token request
+// has named; an organization of r replaces it.
 func (f *Flow) Granted(ctx context.Context, r *authrequest.Request, organization string, got provider.TokenResponse) (Result, error) {
 	if !strings.EqualFold(got.TokenType, "Bearer") {
 		return Result{}, refusal.TenantAnswer.Wrap(provider.ErrNoBearerToken)
@@ -399,9 +400,9 @@ func (f *Flow) Granted(ctx context.Context, r *authrequest.Request, organization
 	return Result{&id, token}, nil
 }
 
-// checkOrganization: a login to an organization must be one to that
-// organization. Its id is compared exactly, its name as Auth0 keeps it, in
-// lower case.
+// checkOrganization requires that a login to an organization has ended in that
+// organization. It compares ids exactly, and names without regard to case, because
+// Auth0 keeps them in lower case.
 func (f *Flow) checkOrganization(ctx context.Context, asked string, id idtoken.Identity) error {
 	c := id.Claims
 	switch {
@@ -411,7 +412,8 @@ func (f *Flow) checkOrganization(ctx context.Context, asked string, id idtoken.I
 			return idtoken.Refused(fault.Organization.Because("org_id is %.100q, the login was to %q", c.OrgID, asked))
 		}
 	case !c.Has(jwt.OrgName) || !strings.EqualFold(c.OrgName, asked):
-		return idtoken.Refused(fault.Organization.Because("org_name is %.100q, the login was to %q; the tenant must allow organization names", c.OrgName, asked))
+		return idtoken.Refused(fault.Organization.Because(
+			"org_name is %.100q, the login was to %q; the tenant must allow organization names", c.OrgName, asked))
 	}
 	if f.CheckOrganization == nil {
 		return nil

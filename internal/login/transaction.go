@@ -1,7 +1,8 @@
-// Package login keeps logins in progress, in sealed cookies of the browsers that began
-// them, and reads the tenant's answers to authorization requests.
+// Package login makes logins with the Authorization Code Flow, the Implicit Flow and
+// the Hybrid Flow of OpenID Connect Core 1.0. It keeps each login that is under way in
+// a sealed cookie of the browser that has begun it, and verifies the tenant's answer.
 //
-// The package does not know sessions, and makes no request to the tenant.
+// The package does not know sessions, or how a request of a browser is answered.
 package login
 
 import (
@@ -23,7 +24,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/seal"
 )
 
-// An Account is what must be known when the browser comes back.
+// An Account is an account at another service that a person connects. It has what
+// the callback needs.
 type Account struct {
 	AuthSession string `json:"as"`
 	Connection  string `json:"con"`
@@ -31,63 +33,58 @@ type Account struct {
 	Subject     string `json:"sub"`
 }
 
-// expectation is what the ID token of this login must agree with.
+// expectation returns the values that the ID token of this login must have.
 func (t *Transaction) expectation() idtoken.Expect {
 	return idtoken.Expect{Nonce: t.Nonce, ACR: t.RequiredACR, MaxAge: t.MaxAge, Began: t.IssuedAt}
 }
 
-// A Transaction is one login on its way. The browser keeps it, sealed, and it
-// is good for one callback. (A copy of the cookie could be used again for ten
-// minutes, but the code that goes with it cannot; an ID token without a code can,
-// by who has both, and logs in the person who has logged in.)
+// A Transaction is a login that is under way. The browser keeps it, sealed, and
+// deletes it at the callback. A person with a copy of the cookie and of the answer can
+// use both again for ten minutes. A code makes that useless, because it is good for
+// one request. An answer with an ID token and no code logs in the same user again.
 type Transaction struct {
-	Version      int                `json:"v"`
-	ResponseType string             `json:"type"`
-	State        string             `json:"state"`
-	Nonce        string             `json:"nonce"`
-	Verifier     string             `json:"verifier"`
-	IssuedAt     int64              `json:"iat"`
-	Base         string             `json:"base"`
-	ClientID     string             `json:"client"`
-	RedirectURI  string             `json:"redirect"`
-	ReturnTo     string             `json:"to,omitempty"`
-	MaxAge       *int               `json:"max_age,omitempty"`
-	RequiredACR  []string           `json:"acr,omitempty"`
-	Organization string             `json:"org,omitempty"`
-	Audience     string             `json:"aud,omitempty"`
-	Scope        string             `json:"scope"`
-	Silent       bool               `json:"silent,omitempty"` // nobody asked for it
-	AppState     json.RawMessage    `json:"app,omitempty"`
-	Popup        *authrequest.Popup `json:"popup,omitempty"`
-	Account      *Account           `json:"account,omitempty"` // it is no login, see connectAccount
+	Version  int    `json:"v"`
+	State    string `json:"state"`
+	Nonce    string `json:"nonce"`
+	Verifier string `json:"verifier"`
+	IssuedAt int64  `json:"iat"`
+	Base     string `json:"base"` // issuer of the tenant
+	ClientID string `json:"client"`
+	Place
+	authrequest.Kept
+	Organization string   `json:"org,omitempty"`
+	Audience     string   `json:"aud,omitempty"`
+	Scope        string   `json:"scope"`
+	Account      *Account `json:"account,omitempty"` // not nil if no login, but an account to connect
 
-	// Session is the id of the session that the browser had, and Parts how many
-	// cookies it was in. The login ends that session, also if the browser does not
-	// send its cookie with the form of a form_post.
+	// Session is the id of the session that the browser had, and Parts the number of
+	// its cookies. The login ends that session, also if the browser does not send its
+	// cookie with a form_post.
 	Session string `json:"session,omitempty"`
 	Parts   int    `json:"parts,omitempty"`
 }
 
 const (
 	version = 1
-	// Life is how long a person may take to log in.
-	Life = 10 * time.Minute
-	// Browsers and servers limit what all cookies together may hold; logins
-	// that were begun and left must not add up to a site that answers 431.
+	// life is the time that a person has to log in.
+	life = 10 * time.Minute
+	// maxSize bounds the bytes of all transactions of a browser, names included, and
+	// maxOpenTransactions their number. Servers answer 431 to requests with too many
+	// cookies, and abandoned logins must not lead to that.
 	maxSize             = 3500
 	maxOpenTransactions = 4
 	purpose             = "txn"
 )
 
-// ID names a transaction. It is a hash, because cookie names show up
-// in places where the state must not.
-func ID(state string) string {
+// idOf returns the id of the transaction with a state. It is a hash, because names of
+// cookies are logged and shown where the state must not be.
+func idOf(state string) string {
 	hash := sha256.Sum256([]byte(state))
 	return base64.RawURLEncoding.EncodeToString(hash[:])[:cookie.IDLength]
 }
 
-// Transactions keeps the logins in progress of one application, in cookies of the
-// browsers that began them.
+// Transactions keeps the logins of one application that are under way, in cookies of
+// the browsers that have begun them.
 type Transactions struct {
 	Cookies  *cookie.Names
 	Keyring  seal.Keyring
@@ -96,30 +93,31 @@ type Transactions struct {
 	Now      func() time.Time
 }
 
-// Keep hands a transaction to the browser, beside at most three others.
+// Keep sets the cookie of a transaction. It deletes the oldest others if there are
+// more than three, or if they are too large together.
 func (ts *Transactions) Keep(w http.ResponseWriter, jar cookie.Jar, t *Transaction) error {
-	c := ts.cookie(ID(t.State))
+	c := ts.cookie(idOf(t.State))
 	sealed, err := ts.seal(t, maxSize-len(c.Name))
 	if err != nil {
 		return err
 	}
 	ts.makeRoom(w, jar, len(c.Name)+len(sealed))
-	if err := c.Set(w, jar, sealed, Life); err != nil {
+	if err := c.Set(w, jar, sealed, life); err != nil {
 		return refusal.Internal.Wrap(err)
 	}
 	return nil
 }
 
-// Drop deletes the cookie of a transaction: it is good for one callback.
+// Drop deletes the cookie of a transaction, which is good for one callback.
 func (ts *Transactions) Drop(w http.ResponseWriter, jar cookie.Jar, t *Transaction) {
-	ts.cookie(ID(t.State)).Delete(w, jar)
+	ts.cookie(idOf(t.State)).Delete(w, jar)
 }
 
-// Find looks for the transaction that belongs to a state among the cookies of a
-// browser. That is what ties the answer to the browser that asked (RFC 6749, Section
-// 10.12).
+// Find returns the transaction of a state from the cookies of a browser. It refuses
+// an answer in a browser that has not begun the login: otherwise an attacker could
+// log in a user as somebody else (RFC 6749, Section 10.12).
 func (ts *Transactions) Find(jar cookie.Jar, state, responseType string) (t *Transaction, err error) {
-	values := ts.cookie(ID(state)).Values(jar)
+	values := ts.cookie(idOf(state)).Values(jar)
 	if len(values) == 0 {
 		return nil, refusal.NoTransaction.Because("this browser has no cookie for the state; it has %d for others", len(ts.ids(jar)))
 	}
@@ -131,29 +129,30 @@ func (ts *Transactions) Find(jar cookie.Jar, state, responseType string) (t *Tra
 	return nil, err
 }
 
-// Seal encrypts a transaction, for a program that keeps it itself.
+// Seal encrypts a transaction for a caller that keeps it itself.
 func (ts *Transactions) Seal(t *Transaction) (string, error) { return ts.seal(t, maxSize) }
 
-// seal encrypts a transaction into at most limit bytes. The return URL is given
-// up first; what the application adds is not ours to drop.
+// seal encrypts a transaction into at most limit bytes. If it does not fit, seal drops
+// the return URL, which has a default. It fails if the rest does not fit either.
 func (ts *Transactions) seal(t *Transaction, limit int) (string, error) {
 	for {
 		plain, err := json.Marshal(t)
 		if err != nil {
 			return "", refusal.Internal.Wrap(err)
 		}
-		sealed := ts.Keyring.Seal(purpose, ID(t.State), plain)
+		sealed := ts.Keyring.Seal(purpose, idOf(t.State), plain)
 		if len(sealed) <= limit {
 			return sealed, nil
 		}
 		if t.ReturnTo == "" {
-			return "", refusal.LoginOption.Because("the options of this login need %d bytes, the limit is %d; make the application's state or the audience smaller", len(sealed), limit)
+			return "", refusal.LoginOption.Because(
+				"the options of this login need %d bytes, the limit is %d; make the application's state or the audience smaller", len(sealed), limit)
 		}
 		t.ReturnTo = ""
 	}
 }
 
-// hasCode, hasIDToken and hasAccessToken say what the answer must bring.
+// hasCode, hasIDToken and hasAccessToken report what the answer must contain.
 func (t *Transaction) hasCode() bool { return t.has("code") }
 
 func (t *Transaction) hasIDToken() bool { return t.has("id_token") }
@@ -164,11 +163,11 @@ func (t *Transaction) has(word string) bool {
 	return slices.Contains(strings.Fields(t.ResponseType), word)
 }
 
-// Open returns the transaction that was begun with the given state, for one of
-// the given response types: a login that asked for little must not end where more
-// is checked, or less. Every other outcome is the same for the caller.
+// Open returns the transaction that was begun with a state. Its response type must be
+// one of the given ones, because the handlers of other types make other checks. All
+// failures are the same refusal, with different causes for the log.
 func (ts *Transactions) Open(sealed, state string, types ...string) (*Transaction, error) {
-	plain, _, ok := ts.Keyring.Open(purpose, ID(state), sealed)
+	plain, _, ok := ts.Keyring.Open(purpose, idOf(state), sealed)
 	if !ok {
 		return nil, refusal.NoTransaction.Because("the transaction does not open")
 	}
@@ -180,7 +179,7 @@ func (ts *Transactions) Open(sealed, state string, types ...string) (*Transactio
 	switch {
 	case subtle.ConstantTimeCompare([]byte(t.State), []byte(state)) != 1:
 		return nil, refusal.NoTransaction.Because("the state is that of another transaction")
-	case age >= Life || age < -time.Minute:
+	case age >= life || age < -time.Minute:
 		return nil, refusal.NoTransaction.Because("the transaction is %v old", age)
 	case t.Base != ts.Issuer || t.ClientID != ts.ClientID:
 		return nil, refusal.NoTransaction.Because("the transaction belongs to another tenant or application")
@@ -190,8 +189,8 @@ func (ts *Transactions) Open(sealed, state string, types ...string) (*Transactio
 	return t, nil
 }
 
-// sessionCookies lists the names of the cookies that the session before a login was
-// in.
+// sessionCookies returns the names of the cookies of the session that a login
+// replaces.
 func (ts *Transactions) sessionCookies(t *Transaction) []string {
 	switch {
 	case t.Session == "":
@@ -212,9 +211,8 @@ func (ts *Transactions) cookie(id string) cookie.Cookie {
 	return c
 }
 
-// ids lists the transactions of which a jar has cookies, in the order in
-// which browsers send them, which is that of their beginning (RFC 6265, Section
-// 5.4).
+// ids returns the ids of the transactions in a jar. Browsers send older cookies first
+// (RFC 6265, Section 5.4).
 func (ts *Transactions) ids(jar cookie.Jar) []string {
 	prefix := ts.Cookies.Transaction.Name
 	ids := jar.Names(prefix, len(prefix)+cookie.IDLength)
@@ -224,10 +222,10 @@ func (ts *Transactions) ids(jar cookie.Jar) []string {
 	return ids
 }
 
-// makeRoom deletes the oldest transactions of the request until size more bytes
-// fit. Others stay: they are logins in other tabs. So do those that do not open:
-// they are of another application, and expire. No more are opened than a browser
-// can have that keeps to what it is told.
+// makeRoom deletes the oldest transactions of the request until size more bytes fit.
+// It keeps the newer ones, which are logins in other tabs. It keeps those that do not
+// open, which belong to another application and expire. It opens twice as many as a
+// browser has, because a forged request can have more.
 func (ts *Transactions) makeRoom(w http.ResponseWriter, jar cookie.Jar, size int) {
 	const most = 2 * maxOpenTransactions
 	type open struct {
@@ -258,8 +256,8 @@ func (ts *Transactions) makeRoom(w http.ResponseWriter, jar cookie.Jar, size int
 	}
 }
 
-// Forget deletes the transactions of the request, those that began
-// first if there are many.
+// Forget deletes the transactions of the request. If there are too many for one
+// response, it deletes those that are sent first.
 func (ts *Transactions) Forget(w http.ResponseWriter, jar cookie.Jar) {
 	ids := ts.ids(jar)
 	for _, id := range ids[:min(len(ids), cookie.MaxDeleted)] {

@@ -1,5 +1,5 @@
-// Package memo remembers what was made of a text, for texts that must not be
-// kept themselves.
+// Package memo caches values that were made of a text. It does not keep the text, which
+// can be a secret.
 package memo
 
 import (
@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 )
 
-// A Sum is the SHA-256 of a text. Whoever has it has nothing of the text.
+// A Sum is the SHA-256 of a text. It does not reveal the text.
 type Sum [sha256.Size]byte
 
 // SumOf returns the sum of a text.
@@ -17,8 +17,7 @@ func SumOf(text string) Sum {
 	return sum
 }
 
-// Sums returns the sum of a text, and that of the text with more after it, in
-// one pass.
+// Sums returns the sum of text and the sum of text followed by more, in one pass.
 func Sums(text, more string) (sum, whole Sum) {
 	h := sha256.New()
 	for i, part := range [...]string{text, more} {
@@ -37,9 +36,9 @@ func Sums(text, more string) (sum, whole Sum) {
 	return sum, whole
 }
 
-// A Cache is a table of pairs. A new value takes the first place of its pair and
-// moves the other to the second, so that memory is bounded and neither readers
-// nor writers take a lock. Its methods may be called concurrently.
+// A Cache is a table of pairs. A new value takes the first place of its pair and moves
+// the value there to the second place. So memory is bounded, and neither readers nor
+// writers take a lock. A Cache is safe for concurrent use.
 type Cache[T any] struct {
 	seed  maphash.Seed
 	pairs [][2]atomic.Pointer[entry[T]]
@@ -57,12 +56,12 @@ func New[T any](n int) *Cache[T] {
 	return &Cache[T]{seed: maphash.MakeSeed(), pairs: make([][2]atomic.Pointer[entry[T]], (n+1)/2)}
 }
 
-// A Place is where a Cache looks for a text.
+// A Place is the hash by which a Cache finds the pair of a text.
 type Place uint64
 
-// PlaceOf is that of a text, by its last 16 bytes: of a token, those of its
-// signature. It takes next to no time, and nobody else can tell which texts share a
-// place.
+// PlaceOf returns the place of a text. It hashes the last 16 bytes only, which is fast;
+// in a token they are part of the signature. An attacker cannot compute a place, because
+// the hash has a random seed.
 func (c *Cache[T]) PlaceOf(text string) Place {
 	return Place(maphash.String(c.seed, text[max(0, len(text)-16):]))
 }
@@ -71,8 +70,8 @@ func (c *Cache[T]) pair(p Place) *[2]atomic.Pointer[entry[T]] {
 	return &c.pairs[uint64(p)%uint64(len(c.pairs))]
 }
 
-// Has reports whether there may be a value for a text: whether it is worth a Sum
-// to ask.
+// Has reports whether the Cache can have a value for a text. If not, the caller need
+// not compute a Sum.
 func (c *Cache[T]) Has(p Place) bool {
 	pair := c.pair(p)
 	for i := range pair {
@@ -94,7 +93,7 @@ func (c *Cache[T]) Get(p Place, sum Sum) (value T, ok bool) {
 	return value, false
 }
 
-// Put keeps a value, at the cost of an older one.
+// Put adds a value. It can replace an older value of another text.
 func (c *Cache[T]) Put(p Place, sum Sum, value T) {
 	pair := c.pair(p)
 	if first := pair[0].Swap(&entry[T]{p, sum, value}); first != nil && first.sum != sum {

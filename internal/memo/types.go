@@ -5,15 +5,15 @@ import (
 	"sync"
 )
 
-// Types remembers what one text was decoded into, by the type.
+// Types caches the values that one text was decoded into, one for each type.
 type Types struct {
 	mu     sync.Mutex
 	byType map[reflect.Type]any
 }
 
-// As returns what the text was decoded into, and calls decode the first time. It
-// calls decode without the lock, because a method of the type may decode the same
-// text.
+// As returns the value of a type. It calls decode the first time, and again after an
+// error. It calls decode without the lock, because a method of the type can decode the
+// same text.
 func (d *Types) As(t reflect.Type, decode func() (any, error)) (any, error) {
 	if value, ok := d.get(t); ok {
 		return value, nil

@@ -21,8 +21,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
-// Config has those fields of the configuration that say where the application is, by
-// the same names.
+// A Config has the settings that say where the application is. The names are those of
+// the public configuration.
 type Config struct {
 	BaseURL         string
 	BaseURLs        []string // further ones
@@ -37,12 +37,12 @@ type Config struct {
 // Routes are the paths of the application's own routes, as this process sees them.
 type Routes struct{ Login, Callback, Logout, BackchannelLogout string }
 
-// A Site is where an application is.
+// A Site has the base URLs and the routes of one application.
 type Site struct {
 	Routes
 	bases browser.Bases
 	home  string // path below a base
-	// Paths says where a browser may be sent.
+	// Paths accepts the URLs to which a browser may be sent.
 	Paths returnto.Policy
 	log   *slog.Logger
 }
@@ -117,8 +117,8 @@ func (s *Site) checkRoutes(mistake func(field, format string, args ...any)) {
 	}
 }
 
-// trustedProxies returns prefixes in the form with which addresses of peers are
-// compared, and refuses those that contain the address of no peer.
+// trustedProxies returns prefixes in the form in which addresses of peers are
+// compared. It refuses a prefix that contains the address of no peer.
 func trustedProxies(prefixes []netip.Prefix, mistake func(field, format string, args ...any)) []netip.Prefix {
 	const mapped = 96 // bits of ::ffff:0:0, RFC 4291, Section 2.5.5.2
 	var known []netip.Prefix
@@ -175,10 +175,10 @@ func (s *Site) CheckOrigin(r *http.Request) error {
 	return browser.CheckOrigin(r, base)
 }
 
-// Home returns the path to which a login leads that was begun without a return URL.
+// Home returns the path to which a browser goes after a login without a return URL.
 func (s *Site) Home(base browser.Base) string { return base.Path + s.home }
 
-// ReturnTo returns a target to which a browser may be sent: the given one, or home.
+// ReturnTo returns the given target if a browser may be sent there, and else home.
 func (s *Site) ReturnTo(base browser.Base, target string) string {
 	if clean, ok := s.Clean(base, target); ok {
 		return clean
@@ -189,8 +189,8 @@ func (s *Site) ReturnTo(base browser.Base, target string) string {
 	return s.Home(base)
 }
 
-// Clean returns a target in the form in which browsers read it, if a browser may be
-// sent there.
+// Clean returns a target in the form in which browsers read it. It reports false if a
+// browser must not be sent there.
 func (s *Site) Clean(base browser.Base, target string) (string, bool) {
 	return s.Paths.Clean(base.Origin, target)
 }
@@ -251,7 +251,8 @@ func (s *Site) CheckHost(r *http.Request, redirectURI string) error {
 	return nil
 }
 
-// LoginURL returns the URL at which a person who has made a request begins again.
+// LoginURL returns the URL of the login route at the base URL of a request. The login
+// leads to returnTo.
 func (s *Site) LoginURL(r *http.Request, returnTo string) string {
 	base, err := s.Of(r)
 	if err != nil {
@@ -266,8 +267,8 @@ func (s *Site) LoginURL(r *http.Request, returnTo string) string {
 
 // Here returns the path of a request as the browser sees it, with its query.
 func Here(base browser.Base, r *http.Request) string {
-	// EscapedPath, because Path may have become "//host" by decoding. One slash at
-	// the beginning, because a request for "//host" is a path of the application.
+	// EscapedPath is used because Path can have become "//host" by decoding. The
+	// result begins with one slash, because a browser reads "//host" as a host.
 	here := base.Path + "/" + strings.TrimLeft(r.URL.EscapedPath(), "/")
 	if r.URL.RawQuery != "" {
 		here += "?" + r.URL.RawQuery

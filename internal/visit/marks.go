@@ -19,8 +19,8 @@ type Marks struct {
 	Keyring seal.Keyring
 	Now     func() time.Time
 	Log     *slog.Logger
-	// Silent reports whether the application has silent logins. Without them nothing
-	// is noted about them.
+	// Silent reports whether the application has silent logins. Without them, no mark
+	// of a silent login is set.
 	Silent *atomic.Bool
 }
 
@@ -28,16 +28,17 @@ const (
 	purposeLostLogins = "tries"
 	purposeSilent     = "silent"
 
-	// maxLostLogins is how many logins in lostLoginWindow may be lost. Logins that
-	// were completed, and whose session did not come back, count. Many open pages,
-	// or logging in and out, do not count.
+	// maxLostLogins is the number of logins that may be lost within lostLoginWindow. A
+	// login is lost if it was completed and its session did not come back. A person
+	// who opens many pages, or logs in and out, loses none.
 	maxLostLogins   = 3
 	lostLoginWindow = time.Minute
-	// silentPause is how long a silent login is not tried again.
+	// silentPause is the time after a silent login in which no other is tried.
 	silentPause = 5 * time.Minute
 )
 
-// lostLogins returns how many logins were lost in this browser, and since when.
+// lostLogins returns the number of lost logins of a browser, and the time of the first
+// one.
 func (m Marks) lostLogins(jar cookie.Jar) (count int, since int64) {
 	now := m.Now().Unix()
 	plain, ok := m.open(purposeLostLogins, m.Cookies.LostLogins, jar)
@@ -50,8 +51,8 @@ func (m Marks) lostLogins(jar cookie.Jar) (count int, since int64) {
 	return count, since
 }
 
-// LosesLogins reports whether this browser loses the session of every login, and
-// begins to count anew.
+// LosesLogins reports whether a browser loses the session of every login. If so, it
+// also removes the mark, so that counting begins anew.
 func (m Marks) LosesLogins(w http.ResponseWriter, jar cookie.Jar) bool {
 	count, _ := m.lostLogins(jar)
 	if count < maxLostLogins {
@@ -61,7 +62,7 @@ func (m Marks) LosesLogins(w http.ResponseWriter, jar cookie.Jar) bool {
 	return true
 }
 
-// ExpectSession notes a login whose session must come back.
+// ExpectSession counts a login as lost until its session comes back.
 func (m Marks) ExpectSession(w http.ResponseWriter, jar cookie.Jar) error {
 	count, since := m.lostLogins(jar)
 	c := m.Cookies.LostLogins
@@ -72,14 +73,14 @@ func (m Marks) ExpectSession(w http.ResponseWriter, jar cookie.Jar) error {
 	return nil
 }
 
-// FoundSession is for a session that has come back.
+// FoundSession removes the mark of lost logins, because a session has come back.
 func (m Marks) FoundSession(w http.ResponseWriter, jar cookie.Jar) {
 	if _, ok := m.open(purposeLostLogins, m.Cookies.LostLogins, jar); ok {
 		m.Cookies.LostLogins.Delete(w, jar)
 	}
 }
 
-// NoteSilent keeps the next pages from trying a silent login.
+// NoteSilent sets the mark of a silent login, so that the next pages do not try another.
 func (m Marks) NoteSilent(w http.ResponseWriter, jar cookie.Jar) {
 	if !m.Silent.Load() {
 		return
@@ -91,7 +92,7 @@ func (m Marks) NoteSilent(w http.ResponseWriter, jar cookie.Jar) {
 	}
 }
 
-// TriedSilent reports whether a silent login was tried lately in this browser.
+// TriedSilent reports whether a silent login was tried in the last five minutes.
 func (m Marks) TriedSilent(jar cookie.Jar) bool {
 	plain, ok := m.open(purposeSilent, m.Cookies.Silent, jar)
 	if !ok {
@@ -102,7 +103,8 @@ func (m Marks) TriedSilent(jar cookie.Jar) bool {
 	return err == nil && age < silentPause
 }
 
-// ForgetSilent is for a login: when it is over, a silent one may be tried.
+// ForgetSilent removes the mark of a silent login, so that one can be tried as soon as
+// the session of a login is over.
 func (m Marks) ForgetSilent(w http.ResponseWriter, jar cookie.Jar) {
 	if m.TriedSilent(jar) {
 		m.Cookies.Silent.Delete(w, jar)

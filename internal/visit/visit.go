@@ -29,7 +29,8 @@ type Visits struct {
 	Log    *slog.Logger
 }
 
-// A Visit is what was found in a request. It is not changed once it is in a context.
+// A Visit has the session of one request, or the reason why there is none. It is not
+// changed once it is in a context.
 type Visit struct {
 	*session.Loaded
 	Decoded *memo.Types // claims of the session
@@ -41,7 +42,9 @@ type Key struct{}
 
 // TokenOnly is the visit of every request that an access token authenticates.
 var TokenOnly = &Visit{
-	Loaded:  &session.Loaded{Err: refusal.LoginRequired.Because("the request was authenticated by an access token, not by a session")},
+	Loaded: &session.Loaded{
+		Err: refusal.LoginRequired.Because("the request was authenticated by an access token, not by a session"),
+	},
 	Decoded: &memo.Types{},
 }
 
@@ -61,9 +64,9 @@ func (vs *Visits) In(ctx context.Context) *Visit {
 	return v
 }
 
-// find reads the session of a request. A request to upgrade is a GET and, with
-// cookies, as powerful as a POST: its session counts only if it comes from a page of
-// the site, and browsers always say from which one (RFC 6455, Section 4.1).
+// find reads the session of a request. A page of another site can open a WebSocket
+// with the cookies of the user. So a request to upgrade has a session only if its
+// Origin is the site. Browsers always send Origin with it (RFC 6455, Section 4.1).
 func (vs *Visits) find(r *http.Request) *Visit {
 	v := &Visit{Loaded: vs.Sessions.Load(r.Context(), vs.Jar(r)), Decoded: &memo.Types{}, of: vs}
 	if v.Record == nil || !browser.Upgrades(r) {
@@ -71,7 +74,8 @@ func (vs *Visits) find(r *http.Request) *Visit {
 	}
 	own, err := vs.Origin(r)
 	if origins := r.Header["Origin"]; err == nil && (len(origins) != 1 || origins[0] != own) {
-		err = refusal.CrossOrigin.Because("a request to upgrade has the Origin header %.100q, which differs from the origin of the site", origins)
+		err = refusal.CrossOrigin.Because(
+			"a request to upgrade has the Origin header %.100q, which differs from the origin of the site", origins)
 	}
 	if err != nil {
 		v.Loaded = &session.Loaded{Jar: v.Jar, Err: err}
@@ -79,8 +83,8 @@ func (vs *Visits) find(r *http.Request) *Visit {
 	return v
 }
 
-// Load finds the session, writes it if that is due, and returns the request with the
-// visit in its context.
+// Load finds the session, prolongs it if that is due, and returns the request with the
+// visit in its context. It reports whether it has written the session.
 func (vs *Visits) Load(w http.ResponseWriter, r *http.Request) (_ *http.Request, wrote bool) {
 	v := vs.find(r)
 	cookie.VaryCookie(w.Header())
@@ -96,7 +100,8 @@ func (vs *Visits) Load(w http.ResponseWriter, r *http.Request) (_ *http.Request,
 	return r.WithContext(context.WithValue(r.Context(), Key{}, v)), wrote
 }
 
-// use is for a request that uses the session.
+// use prolongs the session of a request that uses it, or deletes the cookie of a
+// session that is over.
 func (vs *Visits) use(w http.ResponseWriter, r *http.Request, v *Visit) (wrote bool) {
 	switch {
 	case v.Over:
@@ -116,7 +121,7 @@ func (vs *Visits) use(w http.ResponseWriter, r *http.Request, v *Visit) (wrote b
 	return true
 }
 
-// errNotMade is for the zero value of the types that have a *Visits.
+// errNotMade is the error of public types whose *Visits is nil.
 var errNotMade = refusal.Misconfigured.Because("this Strategy was not made by New")
 
 // Record returns the session of a request. The error says why there is none.
@@ -152,13 +157,13 @@ func (vs *Visits) Current(w http.ResponseWriter, r *http.Request) (*session.Reco
 
 type jarKey struct{}
 
-// A heldJar is in the context of a request whose cookies were read.
+// A heldJar is the value in the context of a request whose cookies were read.
 type heldJar struct {
 	of  *Visits
 	jar cookie.Jar
 }
 
-// WithJar returns the request with its cookies read, for handlers that look at
+// WithJar reads the cookies of a request into its context, for handlers that look at
 // them more than once.
 func (vs *Visits) WithJar(r *http.Request) *http.Request {
 	if len(r.Header["Cookie"]) == 0 {

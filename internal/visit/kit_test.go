@@ -1,0 +1,183 @@
+package visit
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/seal"
+	"github.com/seed-15d5a55c/auth0/internal/session"
+)
+
+const (
+	origin   = "https://app.example"
+	idle     = 10 * time.Hour
+	absolute = 100 * time.Hour
+)
+
+// now is the clock that the engine is given. It is far from that of the machine, so
+// that a test fails which reads the wrong one.
+func now() time.Time { return time.Now().Add(2000 * time.Hour) }
+
+// A store can be down.
+type store struct {
+	session.Store
+	err        error
+	writesOnly bool
+}
+
+func (s *store) Find(key string) ([]byte, bool, error) {
+	if s.err != nil && !s.writesOnly {
+		return nil, false, s.err
+	}
+	return s.Store.Find(key)
+}
+
+func (s *store) Commit(key string, value []byte, expiry time.Time) error {
+	if s.err != nil {
+		return s.err
+	}
+	return s.Store.Commit(key, value, expiry)
+}
+
+// An env is one application and one browser.
+type env struct {
+	*testing.T
+	visits  *Visits
+	store   *store // nil if sessions are in cookies
+	log     *bytes.Buffer
+	silent  atomic.Bool
+	cookies []*http.Cookie // of the browser
+	read    int            // requests whose cookies were read
+	counts  bool           // whether a request counts as use
+	origin  error          // of the site of a request
+}
+
+// inEachMode runs a test in fake time, with sessions in cookies and in a store.
+func inEachMode(t *testing.T, f func(*env)) {
+	t.Helper()
+	t.Run("cookies", func(t *testing.T) { synctest.Test(t, func(t *testing.T) { f(newEnv(t, nil)) }) })
+	t.Run("store", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) { f(newEnv(t, &store{Store: session.NewMemory(100)})) })
+	})
+}
+
+func newEnv(t *testing.T, st *store) *env {
+	e := &env{T: t, store: st, log: &bytes.Buffer{}, counts: true}
+	e.visits = e.application("app_session", "client")
+	return e
+}
+
+// application returns the visits of an application whose sessions are in a cookie.
+func (e *env) application(name, client string) *Visits {
+	ring, err := seal.New([]string{"an example of a secret for the tests of visit"})
+	if err != nil {
+		e.Fatal(err)
+	}
+	ring = ring.Bind(client)
+	log := slog.New(slog.NewTextHandler(e.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	names := cookie.NewNames(cookie.Cookie{Name: name, Path: "/", Secure: true}, false)
+	names.Watch = func(*http.Request) { e.read++ }
+	c := session.Config{
+		Cookie: names.Session, Keyring: ring, Client: client, Idle: idle, Absolute: absolute,
+		CountsAsUse: func(*http.Request) bool { return e.counts }, Now: now, Log: log,
+	}
+	if e.store != nil {
+		c.Store = e.store
+	}
+	return &Visits{
+		Cookies: names, Sessions: session.New(c), Log: log,
+		Origin: func(*http.Request) (string, error) { return origin, e.origin },
+		Marks:  Marks{Cookies: names, Keyring: ring, Now: now, Log: log, Silent: &e.silent},
+	}
+}
+
+// login begins a session in the browser.
+func (e *env) login(id string) {
+	e.Helper()
+	w := httptest.NewRecorder()
+	e.begin(w, id)
+	e.take(w)
+}
+
+// begin begins a session in a response.
+func (e *env) begin(w http.ResponseWriter, id string) {
+	e.Helper()
+	at := now().Unix()
+	record := &session.Record{
+		Version: session.Version, ID: id, Issuer: "https://tenant.example/", Subject: "ada", CreatedAt: at, IDTokenIssuedAt: at,
+		Claims: json.RawMessage("{}"),
+	}
+	if err := e.visits.Sessions.Begin(e.Context(), w, cookie.Jar{}, record); err != nil {
+		e.Fatal(err)
+	}
+}
+
+// take does what the Set-Cookie lines of a response say. It returns their names, with
+// a minus for those that delete.
+func (e *env) take(w *httptest.ResponseRecorder) string {
+	var changes []string
+	for _, c := range w.Result().Cookies() {
+		e.cookies = slices.DeleteFunc(e.cookies, func(o *http.Cookie) bool { return o.Name == c.Name })
+		if c.MaxAge < 0 {
+			changes = append(changes, "-"+c.Name)
+			continue
+		}
+		changes = append(changes, c.Name)
+		e.cookies = append(e.cookies, c)
+	}
+	return strings.Join(changes, " ")
+}
+
+// request returns a request of the browser. Header is names and values in turn.
+func (e *env) request(header ...string) *http.Request {
+	r := httptest.NewRequest("GET", origin+"/x", nil).WithContext(e.Context())
+	for _, c := range e.cookies {
+		r.AddCookie(&http.Cookie{Name: c.Name, Value: c.Value})
+	}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Add(header[i], header[i+1])
+	}
+	return r
+}
+
+// page and image are headers of browsers. An image does not use a session.
+var (
+	page  = []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}
+	image = []string{"Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image"}
+)
+
+// load does what the middleware does for a request.
+func (e *env) load(header ...string) (r *http.Request, w *httptest.ResponseRecorder, wrote bool) {
+	w = httptest.NewRecorder()
+	r, wrote = e.visits.Load(w, e.request(header...))
+	return r, w, wrote
+}
+
+func (e *env) jar() cookie.Jar { return e.visits.Cookies.Read(e.request()) }
+
+// expect compares the row of a refusal, the zero row for none.
+func expect(t *testing.T, why string, err error, want refusal.Row, cause string) {
+	t.Helper()
+	if want == (refusal.Row{}) {
+		if err != nil {
+			t.Errorf("%s: %v", why, err)
+		}
+		return
+	}
+	got, ok := errors.AsType[*refusal.Refusal](err)
+	if !ok || got.Row != want || !strings.Contains(got.Error(), cause) {
+		t.Errorf("%s: %v, want %v because of %q", why, err, want, cause)
+	}
+}

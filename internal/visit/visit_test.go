@@ -1,0 +1,354 @@
+package visit
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/session"
+)
+
+const cookieName = "__Host-app_session"
+
+func TestRequestWithoutSession(t *testing.T) {
+	t.Parallel()
+	inEachMode(t, func(e *env) {
+		r, w, wrote := e.load(page...)
+		v := e.visits.In(r.Context())
+		if v == nil || v.Record != nil || v.Err != nil || v.Over || v.Decoded == nil || wrote {
+			e.Errorf("%+v, wrote %v", v, wrote)
+		}
+		if h := w.Header(); h.Get("Vary") != "Cookie" || h.Get("Cache-Control") != "" || h["Set-Cookie"] != nil {
+			e.Errorf("the response has %v", h)
+		}
+		_, err := e.visits.Record(r)
+		expect(e.T, "no session", err, refusal.LoginRequired, "")
+		_, err = e.visits.Record(e.request())
+		expect(e.T, "no session, not loaded", err, refusal.LoginRequired, "")
+	})
+}
+
+// TestRequestWithSession: a response to a request that uses the session is for one
+// visitor, and an image at least not for shared caches.
+func TestRequestWithSession(t *testing.T) {
+	t.Parallel()
+	inEachMode(t, func(e *env) {
+		e.login("one")
+		for _, row := range []struct {
+			why    string
+			header []string
+			cache  string
+		}{{"page", page, "private, no-store"}, {"image", image, "private"}} {
+			r, w, wrote := e.load(row.header...)
+			record, err := e.visits.Record(r)
+			if err != nil || record.ID != "one" || wrote {
+				e.Errorf("%s: %+v, %v, wrote %v", row.why, record, err, wrote)
+			}
+			if h := w.Header(); h.Get("Cache-Control") != row.cache || h.Get("Vary") != "Cookie" || h["Set-Cookie"] != nil {
+				e.Errorf("%s: the response has %v", row.why, h)
+			}
+		}
+		if record, err := e.visits.Record(e.request()); err != nil || record.ID != "one" {
+			e.Errorf("not loaded: %+v, %v", record, err)
+		}
+		e.read = 0
+		r, _, _ := e.load(page...)
+		e.visits.Record(r)
+		if e.visits.Jar(r); e.read != 1 {
+			e.Errorf("the cookies of one request were read %d times", e.read)
+		}
+	})
+}
+
+// TestSessionIsOver: the cookie of a session whose time is up is deleted by the next
+// page.
+func TestSessionIsOver(t *testing.T) {
+	t.Parallel()
+	inEachMode(t, func(e *env) {
+		e.login("one")
+		time.Sleep(idle) // of fake time
+		if _, w, wrote := e.load(image...); wrote || e.take(w) != "" {
+			e.Error("an image has deleted the cookie")
+		}
+		r, w, wrote := e.load(page...)
+		if changes := e.take(w); !wrote || changes != "-"+cookieName {
+			e.Errorf("wrote %v: %s", wrote, changes)
+		}
+		_, err := e.visits.Record(r)
+		expect(e.T, "over", err, refusal.LoginRequired, "")
+	})
+}
+
+// TestSessionIsProlonged: the response to a page writes a session that was not written
+// for a while.
+func TestSessionIsProlonged(t *testing.T) {
+	t.Parallel()
+	inEachMode(t, func(e *env) {
+		e.login("one")
+		time.Sleep(6 * time.Minute)
+		if _, w, wrote := e.load(image...); wrote || e.take(w) != "" {
+			e.Error("an image has prolonged the session")
+		}
+		e.counts = false
+		if _, w, wrote := e.load(page...); wrote || e.take(w) != "" {
+			e.Error("a request that does not count has prolonged the session")
+		}
+		e.counts = true
+		_, w, wrote := e.load(page...)
+		if changes := e.take(w); !wrote || changes != cookieName {
+			e.Errorf("wrote %v: %s", wrote, changes)
+		}
+		if _, w, wrote = e.load(page...); wrote || e.take(w) != "" {
+			e.Error("the next page has written the session too")
+		}
+		time.Sleep(idle - time.Minute)
+		if record, err := e.visits.Record(e.request()); err != nil || record.ID != "one" {
+			e.Errorf("%+v, %v, want a session that was prolonged", record, err)
+		}
+	})
+}
+
+// TestStoreIsDown: nobody is logged out, and the log says why nobody is logged in.
+func TestStoreIsDown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t, &store{Store: session.NewMemory(100)})
+		e.login("one")
+		e.store.err = errors.New("no connection")
+		r, w, wrote := e.load(page...)
+		if changes := e.take(w); wrote || changes != "" || w.Header().Get("Cache-Control") != "private" {
+			t.Errorf("wrote %v: %s, %v", wrote, changes, w.Header())
+		}
+		if _, err := e.visits.Record(r); err == nil || !strings.Contains(err.Error(), "no connection") {
+			t.Errorf("the error is %v", err)
+		}
+		if !strings.Contains(e.log.String(), "sessions cannot be read") {
+			t.Errorf("the log has %q", e.log)
+		}
+
+		e.log.Reset()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		e.store.err = context.Canceled
+		r, _ = e.visits.Load(httptest.NewRecorder(), e.request(page...).WithContext(ctx))
+		if _, err := e.visits.Record(r); !errors.Is(err, context.Canceled) || e.log.Len() > 0 {
+			t.Errorf("a canceled request: %v, %q", err, e.log)
+		}
+
+		time.Sleep(6 * time.Minute)
+		e.store.err, e.store.writesOnly = errors.New("read-only"), true
+		e.log.Reset()
+		r, w, wrote = e.load(page...)
+		if _, err := e.visits.Record(r); err != nil || !wrote || e.take(w) != "" {
+			t.Errorf("%v, wrote %v", err, wrote)
+		}
+		if !strings.Contains(e.log.String(), "could not be prolonged") {
+			t.Errorf("the log has %q", e.log)
+		}
+	})
+}
+
+// TestUpgrade has a row for each origin from which a request to upgrade can come (RFC
+// 6455, Sections 4.1 and 10.2).
+func TestUpgrade(t *testing.T) {
+	t.Parallel()
+	unknown := refusal.UnknownHost.New()
+	for _, row := range []struct {
+		why    string
+		header []string
+		origin error
+		want   refusal.Row
+	}{
+		{"page of the site", []string{"Upgrade", "websocket", "Origin", origin}, nil, refusal.Row{}},
+		{"page of another site", []string{"Upgrade", "websocket", "Origin", "https://evil.example"}, nil, refusal.CrossOrigin},
+		{"no origin", []string{"Upgrade", "websocket"}, nil, refusal.CrossOrigin},
+		{"two origins", []string{"Upgrade", "websocket", "Origin", origin, "Origin", origin}, nil, refusal.CrossOrigin},
+		{"opaque origin", []string{"Upgrade", "websocket", "Origin", "null"}, nil, refusal.CrossOrigin},
+		{"HTTP/2", []string{":protocol", "websocket", "Origin", "https://evil.example"}, nil, refusal.CrossOrigin},
+		{"unknown host", []string{"Upgrade", "websocket", "Origin", origin}, unknown, refusal.UnknownHost},
+		{"other origin and no upgrade", []string{"Origin", "https://evil.example"}, unknown, refusal.Row{}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			e := newEnv(t, nil)
+			e.login("one")
+			e.origin = row.origin
+			r, w, _ := e.load(row.header...)
+			record, err := e.visits.Record(r)
+			expect(t, row.why, err, row.want, "")
+			if (record == nil) != (err != nil) || w.Header().Get("Cache-Control") != "private" {
+				t.Errorf("%s: %+v, %v", row.why, record, w.Header())
+			}
+			if e.visits.Jar(r).First(cookieName) == "" {
+				t.Errorf("%s: the jar is lost", row.why)
+			}
+			_, err = e.visits.Record(e.request(row.header...))
+			expect(t, row.why+", not loaded", err, row.want, "")
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t, nil)
+		r, _, _ := e.load("Upgrade", "websocket", "Origin", "https://evil.example")
+		_, err := e.visits.Record(r)
+		expect(t, "no session", err, refusal.LoginRequired, "")
+	})
+}
+
+// TestVisitOfAnotherApplication: two applications in one program do not see each
+// other's sessions.
+func TestVisitOfAnotherApplication(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t, nil)
+		other := e.application("other_session", "other")
+		e.login("one")
+		r, _, _ := e.load(page...)
+		if In(r.Context()) == nil || e.visits.In(r.Context()) != In(r.Context()) || other.In(r.Context()) != nil {
+			t.Error("the visit is that of the wrong application")
+		}
+		_, err := other.Record(r)
+		expect(t, "other application", err, refusal.LoginRequired, "")
+		if jar := other.Jar(r); jar.First(cookieName) != "" {
+			t.Error("the other application has the jar")
+		}
+		if In(t.Context()) != nil || e.visits.In(t.Context()) != nil {
+			t.Error("there is a visit without a request")
+		}
+	})
+}
+
+// TestRequestWithAnAccessToken: its cookies count for no application.
+func TestRequestWithAnAccessToken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t, nil)
+		e.login("one")
+		r := e.request()
+		r = r.WithContext(context.WithValue(r.Context(), Key{}, TokenOnly))
+		if e.visits.In(r.Context()) != TokenOnly || e.application("other_session", "other").In(r.Context()) != TokenOnly {
+			t.Error("the visit is lost")
+		}
+		_, err := e.visits.Record(r)
+		expect(t, "access token", err, refusal.LoginRequired, "authenticated by an access token")
+		if e.visits.Jar(r).First(cookieName) == "" {
+			t.Error("the cookies cannot be read")
+		}
+	})
+}
+
+func TestZeroValue(t *testing.T) {
+	t.Parallel()
+	var vs *Visits
+	r := httptest.NewRequest("GET", "/", nil)
+	_, err := vs.Record(r)
+	expect(t, "Record", err, refusal.Misconfigured, "not made by New")
+	_, err = vs.Current(httptest.NewRecorder(), r)
+	expect(t, "Current", err, refusal.Misconfigured, "not made by New")
+}
+
+// TestCurrent: the session of the response counts before that of the request.
+func TestCurrent(t *testing.T) {
+	t.Parallel()
+	inEachMode(t, func(e *env) {
+		w := httptest.NewRecorder()
+		_, err := e.visits.Current(w, e.request())
+		expect(e.T, "no session", err, refusal.LoginRequired, "")
+		e.login("one")
+		r, _, _ := e.load(page...)
+		if record, err := e.visits.Current(w, r); err != nil || record.ID != "one" {
+			e.Errorf("%+v, %v", record, err)
+		}
+		e.begin(w, "two")
+		if record, err := e.visits.Current(w, r); err != nil || record.ID != "two" {
+			e.Errorf("%+v, %v, want the session of the response", record, err)
+		}
+
+		// Another request ends the session while this one is under way.
+		if err := e.visits.Sessions.End(e.Context(), httptest.NewRecorder(), e.jar()); err != nil {
+			e.Fatal(err)
+		}
+		_, err = e.visits.Current(httptest.NewRecorder(), r)
+		expect(e.T, "ended", err, refusal.LoginRequired, "was ended while this request was under way")
+	})
+}
+
+// TestCookiesAreReadOnce: a request can carry thousands of them.
+func TestCookiesAreReadOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t, nil)
+		other := e.application("other_session", "other")
+		without := e.request()
+		if r := e.visits.WithJar(without); r != without || len(e.visits.Jar(r).Names(cookieName, len(cookieName))) > 0 || e.read != 0 {
+			t.Errorf("the cookies of a request without any were read %d times", e.read)
+		}
+		e.login("one")
+		e.read = 0
+		r := e.visits.WithJar(e.request())
+		for range 3 {
+			if e.visits.Jar(r).First(cookieName) == "" {
+				t.Error("the jar is empty")
+			}
+		}
+		if again := e.visits.WithJar(r); again != r || e.read != 1 {
+			t.Errorf("the cookies were read %d times", e.read)
+		}
+		if other.Jar(r).First(cookieName) != "" || e.read != 2 {
+			t.Errorf("the other application has the jar, or has read it %d times", e.read)
+		}
+		both := other.WithJar(r)
+		if both == r || other.Jar(both).First(cookieName) != "" || e.read != 3 {
+			t.Errorf("the other application has the jar, or has read it %d times", e.read)
+		}
+		loaded, _, _ := e.load(page...)
+		if e.read = 0; e.visits.WithJar(loaded) != loaded || e.read != 0 {
+			t.Error("the cookies of a loaded request were read again")
+		}
+	})
+}
+
+// TestLostLoginIsOver: a session that comes back takes away the mark.
+func TestLostLoginIsOver(t *testing.T) {
+	t.Parallel()
+	inEachMode(t, func(e *env) {
+		e.login("one")
+		w := httptest.NewRecorder()
+		if err := e.visits.Marks.ExpectSession(w, cookie.Jar{}); err != nil {
+			e.Fatal(err)
+		}
+		if changes := e.take(w); changes != "__Host-app_session_tries" {
+			e.Fatal(changes)
+		}
+		if _, w, _ := e.load(image...); e.take(w) != "" {
+			e.Error("an image has taken the mark away")
+		}
+		if _, w, _ := e.load(page...); e.take(w) != "-__Host-app_session_tries" {
+			e.Error("the mark is still there")
+		}
+		if _, w, _ := e.load(page...); e.take(w) != "" {
+			e.Error("a mark that is not there is deleted")
+		}
+	})
+}
+
+// TestLoadKeepsStricterHeaders: the header of a handler outside stays.
+func TestLoadKeepsStricterHeaders(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t, nil)
+		e.login("one")
+		w := httptest.NewRecorder()
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("Vary", "Accept, Cookie")
+		e.visits.Load(w, e.request(image...))
+		if h := w.Header(); h.Get("Cache-Control") != "no-store" || len(h["Vary"]) != 1 {
+			t.Errorf("%v", http.Header(h))
+		}
+	})
+}
