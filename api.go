@@ -321,13 +321,6 @@ func (a *API) observe(ctx context.Context, event Event, err error) {
 	a.config.Observer.tell(ctx, event)
 }
 
-func asBearerError(err error) error {
-	if bad, ok := errors.AsType[*fault.Fault](err); ok {
-		return bearerFault(bad)
-	}
-	return err
-}
-
 // check finds a token among those whose signature is known to be good, or checks
 // it in full. What can change between two uses of a token is checked each time.
 func (a *API) check(ctx context.Context, raw string) (o outcome, err error) {

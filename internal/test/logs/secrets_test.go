@@ -119,8 +119,8 @@ func TestKeptSecretsAreNeverShown(t *testing.T) {
 			secrets = append(secrets, token)
 		}
 	})
-	mfa := e.BeginMFA()
-	values["MFA"], values["error with an MFA"] = mfa, &auth0.Error{MFA: mfa}
+	demand := e.DemandMFA()
+	values["MFA"], values["error with an MFA"] = demand.MFA(), demand
 	values["sealed option"] = auth0.WithAppState("x")
 	source := e.Strategy.Application().ClientCredentials(auth0.ClientCredentials{Audience: testkit.Audience})
 	own := testkit.Must(source.Token())
