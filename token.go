@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/bearer"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
@@ -170,15 +171,31 @@ func (t Token) LogValue() slog.Value {
 
 type verifiedKey struct{}
 
+// A sessionPathKey is the key of a request that an API has let pass for its session.
+type sessionPathKey struct{ of *trustedIssuers }
+
 // verified is what a request was authenticated with, and the context that says
 // so: one allocation instead of two for each request.
 type verified struct {
 	context.Context
-	by       *API
+	by       *trustedIssuers // of the API that has checked the token; nil for none
 	token    *Token
-	inHeader bool // Authorization
-	session  bool // the token came from the session; a session is the principal, so this value is never used as a context
+	raw      *string // the text of the token; fmt prints the address of a text alone
+	inHeader bool    // Authorization
+	session  bool    // the token came from the session; a session is the principal, so this value is never used as a context
 	decoded  memo.Types
+}
+
+// newVerified returns the context of a request that a token authenticates. The text of
+// the token lies beside it in the same allocation.
+func newVerified(ctx context.Context, by *trustedIssuers, token *Token, c bearer.Credential) *verified {
+	both := &struct {
+		verified
+		raw string
+	}{raw: c.Token}
+	v := &both.verified
+	v.Context, v.by, v.token, v.raw, v.inHeader = ctx, by, token, &both.raw, c.InHeader
+	return v
 }
 
 // Value hides the session of a request that was authenticated by a token: it may be
@@ -195,8 +212,17 @@ func (v *verified) Value(key any) any {
 	return v.Context.Value(key)
 }
 
-func verifiedBy(ctx context.Context, a *API) *verified {
-	if v, _ := ctx.Value(verifiedKey{}).(*verified); v != nil && v.by == a {
+// verifiedIn returns nil if no token authenticates the request.
+func verifiedIn(ctx context.Context) *verified {
+	if v, _ := ctx.Value(verifiedKey{}).(*verified); v != nil && v.token != nil {
+		return v
+	}
+	return nil
+}
+
+// verifiedBy returns what one API has verified. A guard relies on nothing else.
+func verifiedBy(ctx context.Context, by *trustedIssuers) *verified {
+	if v := verifiedIn(ctx); v != nil && v.by != nil && v.by == by {
 		return v
 	}
 	return nil
@@ -205,7 +231,7 @@ func verifiedBy(ctx context.Context, a *API) *verified {
 // TokenFrom returns the access token that a Require method of an [API] has
 // checked for this request.
 func TokenFrom(ctx context.Context) (*Token, bool) {
-	if v, _ := ctx.Value(verifiedKey{}).(*verified); v != nil {
+	if v := verifiedIn(ctx); v != nil {
 		return v.token, true
 	}
 	return nil, false
@@ -265,7 +291,7 @@ func validate(ctx context.Context, values ...any) error {
 // claimsOf returns the JSON text of the claims of a request, and where what was
 // decoded of it is kept.
 func claimsOf(ctx context.Context) (string, *memo.Types) {
-	if v, _ := ctx.Value(verifiedKey{}).(*verified); v != nil {
+	if v := verifiedIn(ctx); v != nil {
 		return v.token.payload, &v.decoded
 	}
 	if loaded := visit.In(ctx); loaded != nil && loaded.Record != nil {
