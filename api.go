@@ -237,6 +237,18 @@ func (a *API) Verify(ctx context.Context, raw string) (*Token, error) {
 	return t, nil
 }
 
+// WriteError answers a request with an error in the way of [API.RequireAuth]: status,
+// headers, challenge, body or [APIConfig].ErrorHandler, and the line in the log. It is
+// for programs that call [API.Verify] themselves, and for handlers behind a guard.
+//
+// The errors of this package have their status. [ErrNoToken] is answered with 401, and
+// [ErrForbidden] with 403. What means 503 for [APIConfig].Validate means that here too.
+// Any other error, or nil, is a mistake of the program and is answered with 500. The
+// text of an error goes to the log only. The Observer is not called.
+func (a *API) WriteError(w http.ResponseWriter, r *http.Request, err error) {
+	a.exit.fail(w, r, "bearer", writtenError(err, ErrNoToken, refusal.NoToken, refusal.Forbidden))
+}
+
 // verify checks a token, and tells the observer.
 func (a *API) verify(ctx context.Context, c bearer.Credential) (*Token, error) {
 	observed := a.observer != nil

@@ -487,6 +487,17 @@ func hookError(err error, forbidden refusal.Row, other func(error) error) error 
 	return other(err)
 }
 
+// writtenError reads an error that the application gives to WriteError. It is hookError,
+// and the variable missing stands for a refusal too. Any other error stays as it is.
+func writtenError(err, missing error, refused, forbidden refusal.Row) error {
+	return hookError(err, forbidden, func(err error) error {
+		if errors.Is(err, missing) {
+			return refused.Wrap(err)
+		}
+		return err
+	})
+}
+
 // outageError is the last argument of hookError for functions whose other errors are
 // outages.
 func outageError(err error) error { return outage(err) }

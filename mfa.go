@@ -3,7 +3,6 @@ package auth0
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -46,9 +45,6 @@ type MFA struct {
 	app   *Application // nil if it was not made here
 	state secret.Box[mfaState]
 }
-
-// Format hides the token from every verb of package fmt.
-func (m *MFA) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "auth0.MFA(%q)", m.Challenge) }
 
 // MFA returns what continues the login, if the tenant asks for a second factor. It
 // returns nil for every other error.

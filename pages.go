@@ -72,6 +72,28 @@ func (s *Strategy) requireUser(next http.Handler, mayRedirect bool, allow func(U
 	}))
 }
 
+// TrySilentLogin logs people in who are logged in at the tenant already, for
+// another application say, when they come to a page. The browser makes the way
+// to the tenant and back without a question (prompt=none, OpenID Connect Core
+// 1.0, Section 3.1.2.1); who is not logged in there sees the page as before. It
+// is tried once in five minutes, and not after a logout.
+//
+// Put it inside [Strategy.LoadUser], around the pages that anybody may see.
+func (s *Strategy) TrySilentLogin(next http.Handler) http.Handler {
+	if s.ready() == nil {
+		s.silent.Store(true)
+	}
+	return s.LoadUser(s.handler("login", func(w http.ResponseWriter, r *http.Request) error {
+		if s.signin.MaySilently(r) {
+			if answered, err := s.signin.Silently(w, r); answered {
+				return err
+			}
+		}
+		next.ServeHTTP(w, r)
+		return nil
+	}))
+}
+
 // sendToLogin redirects to the login route, which leads back here. A browser
 // that loses the session cookie each time would go round for ever, since the
 // tenant lets it through without asking; after three times it gets a page
@@ -89,6 +111,24 @@ func (s *Strategy) sendToLogin(w http.ResponseWriter, r *http.Request) error {
 	}
 	browser.Redirect(w, base.Path+s.site.Login+"?returnTo="+url.QueryEscape(here), http.StatusFound)
 	return nil
+}
+
+// WriteError answers a request with an error in the way of the guards: a page, or JSON
+// for a script, or [Config].ErrorHandler, and the line in the log. It never redirects.
+//
+// The errors of this package have their status. [ErrNoSession] is answered with 401,
+// and [ErrForbidden] with 403. A deadline and the variables that stand for an outage,
+// such as [ErrStoreUnavailable], are answered with 503. Any other error, or nil, is a
+// mistake of the program and is answered with 500. The text of an error goes to the log
+// only.
+func (s *Strategy) WriteError(w http.ResponseWriter, r *http.Request, err error) {
+	err = writtenError(err, ErrNoSession, refusal.LoginRequired, refusal.UserForbidden)
+	if isRefused(err, refusal.LoginRequired) && s.ready() == nil {
+		if other := s.loginRequired(w, r); !isRefused(other, refusal.LoginRequired) {
+			err = other
+		}
+	}
+	s.exit.fail(w, r, "session", err)
 }
 
 // loginRequired answers what cannot be sent to a login page. The scheme of the

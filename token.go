@@ -19,6 +19,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/memo"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/session"
 	"github.com/seed-15d5a55c/auth0/internal/visit"
 )
 
@@ -235,6 +236,67 @@ func TokenFrom(ctx context.Context) (*Token, bool) {
 		return v.token, true
 	}
 	return nil, false
+}
+
+// AccessTokenFrom returns the text of the access token that a Require method of an
+// [API] has checked for this request: to call another API on behalf of the user, see
+// [TokenExchange]. It reports none for a request that belongs to a session, and for a
+// context of [ContextWithToken].
+//
+// The text is a secret. It is in the context of this request alone, and not in the
+// [Token], which the API remembers.
+func AccessTokenFrom(ctx context.Context) (string, bool) {
+	if v := verifiedIn(ctx); v != nil && v.raw != nil {
+		return *v.raw, true
+	}
+	return "", false
+}
+
+// ContextWithToken returns a context with an access token that [API.Verify] has
+// returned, for programs that do not use net/http and for tests of handlers. Then
+// [TokenFrom] returns the token, and [Claims] decodes its claims.
+//
+// A context has one principal. [UserFrom] and the methods of a [Strategy] find no user
+// and no session in it, whatever the context had before. A nil token makes a context
+// without a principal.
+//
+// The guards of an API do not rely on it: they check the token of the request.
+func ContextWithToken(ctx context.Context, t *Token) context.Context {
+	return &verified{Context: ctx, token: t}
+}
+
+// ContextWithUser returns a context with a user, for programs that do not use net/http
+// and for tests of handlers. Then [UserFrom] returns the user, and [Claims] decodes the
+// claims of the user. The fields of the user are claims too, such as email. The caller
+// vouches for the user: nothing is checked.
+//
+// A context has one principal. [TokenFrom] finds no token in it, whatever the context
+// had before. A user without a Subject makes a context without a principal.
+//
+// The guards, [Strategy.LoadUser] and the methods of a [Strategy] do not rely on it:
+// they read the session of the request, and LoadUser replaces the user.
+func ContextWithUser(ctx context.Context, u User) context.Context {
+	if u.Subject == "" {
+		return &userContext{ctx, visit.Of(nil)}
+	}
+	return &userContext{ctx, visit.Of(&session.Record{Issuer: u.Issuer, Subject: u.Subject, Claims: u.text()})}
+}
+
+// A userContext has a user and hides a token.
+type userContext struct {
+	context.Context
+	visit *visit.Visit
+}
+
+// Value hides the principal that the context had before.
+func (u *userContext) Value(key any) any {
+	switch key.(type) {
+	case visit.Key:
+		return u.visit
+	case verifiedKey, sessionPathKey:
+		return nil
+	}
+	return u.Context.Value(key)
 }
 
 // Claims decodes the claims of what authenticated the request into a T, as
