@@ -12,10 +12,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/bearer"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
+	"github.com/seed-15d5a55c/auth0/internal/issuers"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/logging"
@@ -122,43 +124,31 @@ type APIConfig struct {
 // An API checks the access tokens of requests. Create it with [NewAPI]. Its
 // methods may be called concurrently.
 type API struct {
-	config   APIConfig // checked and with defaults
-	audience []string
-
-	issuers    []*trusted          // as configured
-	byName     map[string]*trusted // the same, by the iss of their tokens
-	resolved   resolvedIssuers
-	lookups    *keys.Bucket // of issuers that a resolver names
-	algorithms []string     // of any issuer; nil if a resolver decides
-
-	cache  *memo.Cache[*Token] // nil if there is none
-	client *http.Client
-	log    *slog.Logger
-	exit   exit
+	issuers  *trustedIssuers // nil if NewAPI has not made the API, and so is checker
+	checker  *checker
+	places   bearer.Places // where a token may be
+	scopes   []string      // of the metadata
+	observer Observer
+	exit     exit
 }
 
 // NewAPI checks a configuration and returns an API for it. It makes no request.
 // The error has every mistake, each named by its field.
 func NewAPI(c APIConfig) (*API, error) {
 	p := problems{of: "APIConfig"}
-	a := &API{config: c.clone(), log: logging.New(c.Logger), byName: map[string]*trusted{}}
-	setDefault(&a.config.Realm, "api")
-	if a.config.Now == nil {
-		a.config.Now = time.Now
+	c = c.clone()
+	log := logging.New(c.Logger)
+	setDefault(&c.Realm, "api")
+	a := &API{
+		issuers: newTrustedIssuers(&p, c, log), scopes: c.ScopesSupported, observer: c.Observer,
+		exit: exit{log: log, handler: c.ErrorHandler, challenge: bearerChallenge(c.Realm, c.MetadataURL)},
 	}
-	if c.Audience != "" {
-		a.audience = []string{c.Audience}
-	}
-	a.audience = append(a.audience, c.Audiences...)
-	a.client = fetch.NewClient(c.HTTPClient, provider.Outgoing("", false))
-	a.lookups = keys.NewBucket(lookupBurst, lookupInterval)
-	a.checkIssuers(&p)
-	a.checkLimits(&p)
-	a.checkWire(&p)
+	a.checker = newChecker(&p, c, a.issuers)
+	checkWire(&p, c)
+	a.places = checkExtractors(&p, c.TokenExtractors)
 	if err := p.joined(); err != nil {
 		return nil, err
 	}
-	a.exit = exit{log: a.log, handler: c.ErrorHandler, challenge: bearerChallenge(a.config.Realm, a.config.MetadataURL)}
 	return a, nil
 }
 
@@ -174,66 +164,38 @@ func (c APIConfig) clone() APIConfig {
 	return c
 }
 
-func (a *API) checkIssuers(p *problems) {
-	c := a.config
-	if len(a.audience) == 0 && (c.Domain != "" || len(c.Issuers) == 0 && c.ResolveIssuer == nil) || slices.Contains(a.audience, "") {
+// newTrustedIssuers checks the issuers of a configuration.
+func newTrustedIssuers(p *problems, c APIConfig, log *slog.Logger) *trustedIssuers {
+	audiences := c.Audiences
+	if c.Audience != "" {
+		audiences = slices.Concat([]string{c.Audience}, c.Audiences)
+	}
+	is := &trustedIssuers{
+		own:    Issuer{Domain: c.Domain, Audiences: audiences, Algorithms: c.Algorithms},
+		byName: map[string]*trusted{}, resolve: c.ResolveIssuer, resolved: issuers.NewTable[*trusted](),
+		client: fetch.NewClient(c.HTTPClient, provider.Outgoing("", false)), log: log, observer: c.Observer, origins: c.EndpointOrigins,
+	}
+	needsDomain := c.Domain != "" || len(c.Issuers) == 0 && c.ResolveIssuer == nil
+	if len(audiences) == 0 && needsDomain || slices.Contains(audiences, "") {
 		p.add("Audience", "is missing; it is the identifier of the API, such as https://api.example.com/")
 	}
 	checkTexts(p, "Audience", c.Audience)
 	for _, audience := range c.Audiences {
 		checkTexts(p, "Audiences", audience)
 	}
-	if c.Domain != "" || len(c.Issuers) == 0 && c.ResolveIssuer == nil {
-		a.trust(p, Issuer{Domain: c.Domain, Keys: c.Keys, Algorithms: c.Algorithms})
+	if needsDomain {
+		is.add(p, Issuer{Domain: c.Domain, Keys: c.Keys, Algorithms: c.Algorithms})
 	}
 	for i, issuer := range c.Issuers {
 		sub := problems{of: fmt.Sprintf("APIConfig.Issuers[%d]", i)}
-		a.trust(&sub, issuer)
+		is.add(&sub, issuer)
 		p.errs = append(p.errs, sub.errs...)
 	}
-	if c.ResolveIssuer != nil {
-		a.algorithms = nil
-	}
+	return is
 }
 
-// trust adds an issuer of the configuration.
-func (a *API) trust(p *problems, source Issuer) {
-	t := a.newTrusted(p, source, nil)
-	names := t.names()
-	for _, name := range names {
-		if a.byName[name] != nil {
-			p.add("Domain", "%q is there twice", source.Domain)
-			return
-		}
-		a.byName[name] = t
-	}
-	a.issuers = append(a.issuers, t)
-	a.algorithms = append(a.algorithms, t.algorithms...)
-}
-
-func (a *API) checkLimits(p *problems) {
-	const defaultCache, maxCache = 1024, 1 << 20
-	c := &a.config
-	c.Leeway = checkedLeeway(p, c.Leeway, 5*time.Second)
-	if c.MaxTokenAge < 0 {
-		p.add("MaxTokenAge", "%v is negative", c.MaxTokenAge)
-	}
-	if slices.Contains(c.RequiredClaims, "") {
-		p.add("RequiredClaims", "has an empty name")
-	}
-	switch n := c.TokenCache; {
-	case n == 0:
-		a.cache = memo.New[*Token](defaultCache)
-	case n > 0 && n <= maxCache:
-		a.cache = memo.New[*Token](n)
-	case n != None:
-		p.add("TokenCache", "%d must be between 1 and %d, or None", n, maxCache)
-	}
-}
-
-// checkWire checks what is read from requests and written to responses.
-func (a *API) checkWire(p *problems) {
-	c := &a.config
+// checkWire checks what is written to responses.
+func checkWire(p *problems, c APIConfig) {
 	if !syntax.IsQuotable(c.Realm) {
 		p.add("Realm", "%q has characters that cannot be quoted", c.Realm)
 	}
@@ -247,18 +209,20 @@ func (a *API) checkWire(p *problems) {
 			p.add("ScopesSupported", "%q is no scope", scope)
 		}
 	}
-	if c.TokenExtractors == nil {
-		c.TokenExtractors = []TokenExtractor{FromHeader()}
-	}
-	for i, s := range c.TokenExtractors {
-		if s.err != nil {
-			p.add("TokenExtractors", "[%d] %v", i, s.err)
-		} else if s.take == nil {
-			p.add("TokenExtractors", "[%d] was made by none of the From functions", i)
+}
+
+// bearerChallenge returns the function that makes the challenges of an API. They
+// consist of constants and of values of the configuration.
+func bearerChallenge(realm, metadataURL string) func(*Error) string {
+	challenge := bearer.NewChallenge(realm, metadataURL)
+	return func(e *Error) string {
+		switch {
+		case e.Op != "bearer":
+			return ""
+		case e.Reason == refusal.NoToken.Reason:
+			return challenge.ForNoToken()
 		}
-	}
-	if len(c.TokenExtractors) == 0 {
-		p.add("TokenExtractors", "is empty; leave it out for the Authorization header")
+		return challenge.For(e.Code, e.Description, e.Scope, e.stepUp)
 	}
 }
 
@@ -266,23 +230,38 @@ func (a *API) checkWire(p *problems) {
 // returns it. The error is an [*Error] whose Status and Code are those of the
 // response that [API.RequireAuth] would give.
 func (a *API) Verify(ctx context.Context, raw string) (*Token, error) {
-	t, err := a.verify(ctx, credential{token: raw})
+	t, err := a.verify(ctx, bearer.Credential{Token: raw})
 	if err != nil {
 		return nil, errorOf(ctx, "bearer", err)
 	}
 	return t, nil
 }
 
+// WriteError answers a request with an error in the way of [API.RequireAuth]: status,
+// headers, challenge, body or [APIConfig].ErrorHandler, and the line in the log. It is
+// for programs that call [API.Verify] themselves, and for handlers behind a guard.
+//
+// The errors of this package have their status. [ErrNoToken] is answered with 401, and
+// [ErrForbidden] with 403. What means 503 for [APIConfig].Validate means that here too.
+// Any other error, or nil, is a mistake of the program and is answered with 500. The
+// text of an error goes to the log only. The Observer is not called.
+func (a *API) WriteError(w http.ResponseWriter, r *http.Request, err error) {
+	a.exit.fail(w, r, "bearer", writtenError(err, ErrNoToken, refusal.NoToken, refusal.Forbidden))
+}
+
 // verify checks a token, and tells the observer.
-func (a *API) verify(ctx context.Context, c credential) (*Token, error) {
-	observed := a.config.Observer != nil
+func (a *API) verify(ctx context.Context, c bearer.Credential) (*Token, error) {
+	observed := a.observer != nil
 	var begin time.Time
 	if observed {
 		begin = time.Now()
 	}
-	o, err := a.check(ctx, c.token)
-	if err != nil {
-		err = c.refused(err)
+	o, err := a.checker.check(ctx, c.Token)
+	switch {
+	case err != nil && c.IsMalformed():
+		err = refusal.Header.Because("characters that no token has")
+	case err != nil:
+		err = asBearerError(err)
 	}
 	if observed {
 		event := o.event(TokenChecked)
@@ -314,222 +293,21 @@ func (o outcome) event(kind EventKind) Event {
 
 // observe tells the Observer of an event. If err is not nil, the event is its refusal.
 func (a *API) observe(ctx context.Context, event Event, err error) {
-	if err != nil && a.config.Observer != nil {
+	if err != nil && a.observer != nil {
 		e := errorOf(ctx, "bearer", err)
 		event.Status, event.Reason, event.Err = e.Status, e.Reason, e
 	}
-	a.config.Observer.tell(ctx, event)
-}
-
-func asBearerError(err error) error {
-	if bad, ok := errors.AsType[*fault.Fault](err); ok {
-		return bearerFault(bad)
-	}
-	return err
-}
-
-// check finds a token among those whose signature is known to be good, or checks
-// it in full. What can change between two uses of a token is checked each time.
-func (a *API) check(ctx context.Context, raw string) (o outcome, err error) {
-	if len(a.byName) == 0 && a.config.ResolveIssuer == nil {
-		return outcome{}, refusal.Misconfigured.Because("this API was not made by NewAPI")
-	}
-	now := a.config.Now()
-	if a.remembers(raw) {
-		o, err = a.checkOnce(ctx, raw, now)
-	} else {
-		o, err = a.checkToken(ctx, raw, now)
-	}
-	if err == nil && a.config.Validate != nil {
-		err = validateError(a.config.Validate(ctx, o.token))
-	}
-	if err != nil {
-		o.token = nil
-	}
-	return o, err
-}
-
-// maxRemembered is the longest token that is remembered, because what it says is
-// kept in memory.
-const maxRemembered = 8 << 10
-
-func (a *API) remembers(raw string) bool { return a.cache != nil && len(raw) <= maxRemembered }
-
-// checkOnce remembers a good token by its SHA-256, with which nobody can do
-// anything. Tokens that are refused are not hashed, and those that are accepted
-// only once, since what the signature is over is their beginning.
-func (a *API) checkOnce(ctx context.Context, raw string, now time.Time) (outcome, error) {
-	place := a.cache.PlaceOf(raw)
-	if a.cache.Has(place) {
-		if t, ok := a.cache.Get(place, memo.SumOf(raw)); ok {
-			if still, err := a.recheck(ctx, t, now); still || err != nil {
-				return outcome{token: t, from: t.from, cached: true}, err
-			}
-		}
-	}
-	o, err := a.checkToken(ctx, raw, now)
-	if err == nil {
-		a.cache.Put(place, o.sum, o.token)
-	}
-	return o, err
-}
-
-func validateError(err error) error {
-	if err == nil {
-		return nil
-	}
-	return hookError(err, refusal.Forbidden, func(err error) error { return fault.Claim.Because("Validate: %w", err) })
-}
-
-// recheck reports whether all that can change since a token was checked is as it
-// was. Where it is not, the full check says what is wrong.
-func (a *API) recheck(ctx context.Context, t *Token, now time.Time) (bool, error) {
-	from, err := a.issuerOf(ctx, t.claims.Issuer)
-	if err != nil || from != t.from {
-		return false, err
-	}
-	if err := from.accepts(ctx, t.claims.Issuer); err != nil {
-		return false, err
-	}
-	// One pointer is one key: when it was revoked, or its id was given to
-	// another, this is no longer its signature.
-	if has, err := from.keys.set.StillHas(ctx, t.keyID, t.algorithm, t.key); !has || err != nil {
-		return false, err
-	}
-	return true, a.checkAge(&t.claims, now)
-}
-
-// checkToken does everything that needs no key first: a token that is expired,
-// or not for us, costs neither a signature nor a request. What it reads before
-// the signature is checked can only refuse. See RFC 9068, Section 4, and RFC
-// 8725.
-func (a *API) checkToken(ctx context.Context, raw string, now time.Time) (o outcome, err error) {
-	m, err := jwt.Parse(raw)
-	if err != nil {
-		return outcome{}, a.explained(raw, err)
-	}
-	if err := a.checkHeader(m); err != nil {
-		return outcome{}, err
-	}
-	c, err := jwt.ParseClaims(m.Payload, false)
-	if err != nil {
-		return outcome{}, err
-	}
-	if !c.Has(jwt.Issuer) {
-		return outcome{}, fault.Claim.Because("no iss")
-	}
-	if o.from, err = a.issuerOf(ctx, c.Issuer); err != nil {
-		return outcome{}, err
-	}
-	if err := a.checkClaims(o.from, m, &c, now); err != nil {
-		return o, err
-	}
-	o.from = a.resolved.admit(c.Issuer, o.from)
-	if err := o.from.accepts(ctx, c.Issuer); err != nil {
-		return o, err
-	}
-	if a.remembers(raw) {
-		m.SHA256, o.sum = memo.Sums(m.SigningInput, raw[len(m.SigningInput):])
-	}
-	key, err := o.from.keys.set.Verify(ctx, m, keys.FromAnybody)
-	if err != nil {
-		return o, err
-	}
-	a.resolved.settle(c.Issuer, o.from)
-	// A token that is bound to a key or a certificate proves nothing by itself
-	// (RFC 9449, Section 7.1; RFC 8705, Section 3).
-	if c.Has(jwt.Confirmation) {
-		return o, fault.Bound.Because("the token has cnf; it is not a bearer token")
-	}
-	o.token = &Token{claims: c, payload: m.Payload, keyID: m.KeyID, algorithm: m.Algorithm, from: o.from, key: key}
-	return o, nil
-}
-
-// checkClaims checks what can be without a key.
-func (a *API) checkClaims(from *trusted, m jwt.Message, c *jwt.Claims, now time.Time) error {
-	if err := from.checkAlgorithm(m); err != nil {
-		return err
-	}
-	if err := a.checkAge(c, now); err != nil {
-		return err
-	}
-	if err := from.checkAudience(c); err != nil {
-		return err
-	}
-	if err := idtoken.CheckAccessKind(m, c); err != nil {
-		return err
-	}
-	return a.checkProfile(m, c)
-}
-
-// explained tells the owner of the API what people most often send instead of
-// an access token.
-func (a *API) explained(raw string, err error) error {
-	bad := err.(*fault.Fault) // as all errors of package jwt
-	if dots := strings.Count(raw, "."); bad != fault.Size && (dots == 0 || dots == 4) {
-		return bad.Because("this is an opaque token; the client must request one with the audience %q", a.audience)
-	}
-	return bad
-}
-
-func (a *API) checkHeader(m jwt.Message) error {
-	if len(a.algorithms) > 0 && !slices.Contains(a.algorithms, m.Algorithm) {
-		return fault.Algorithm.Because("alg is %.40q, want one of %q", m.Algorithm, a.algorithms)
-	}
-	profile := idtoken.IsAccessTokenType(m.Type)
-	if !profile && (a.config.StrictProfile || m.Type != "" && !strings.EqualFold(m.Type, "JWT")) {
-		return fault.Type.Because("typ is %.40q", m.Type)
-	}
-	return nil
-}
-
-// checkAge checks what time changes.
-func (a *API) checkAge(c *jwt.Claims, now time.Time) error {
-	if err := idtoken.CheckTimes(c, now, a.config.Leeway); err != nil {
-		return err
-	}
-	limit := a.config.MaxTokenAge
-	switch {
-	case limit == 0:
-	case !c.Has(jwt.IssuedAt):
-		return fault.Claim.Because("APIConfig.MaxTokenAge is set, and there is no iat")
-	case idtoken.Unix(now) > c.IssuedAt+(limit+a.config.Leeway).Seconds():
-		return fault.TooOld.Because("iat was %.0f s ago, APIConfig.MaxTokenAge is %v", idtoken.Unix(now)-c.IssuedAt, limit)
-	}
-	return nil
-}
-
-// checkProfile checks what a configuration can ask for beyond what every access
-// token must have.
-func (a *API) checkProfile(m jwt.Message, c *jwt.Claims) error {
-	if a.config.StrictProfile {
-		for _, name := range []jwt.Name{jwt.Subject, jwt.ClientID, jwt.IssuedAt, jwt.ID} {
-			if !c.Has(name) {
-				return fault.Claim.Because("one of sub, client_id, iat and jti is missing (RFC 9068, Section 2.2)")
-			}
-		}
-		if c.Expiry < c.IssuedAt {
-			return fault.Claim.Because("exp is before iat")
-		}
-	}
-	if a.config.RejectAnonymous && isAnonymous(c.Subject) {
-		return fault.Claim.Because("sub is that of an anonymous session, and APIConfig.RejectAnonymous is set")
-	}
-	for _, name := range a.config.RequiredClaims {
-		if raw, ok := idtoken.RawClaim(m.Payload, name); !ok || raw == "null" {
-			return fault.Claim.Because("no %.100q, which is one of APIConfig.RequiredClaims", name)
-		}
-	}
-	return nil
+	a.observer.tell(ctx, event)
 }
 
 // Warm fetches the keys of the configured issuers that are not there yet, so
 // that the first request need not wait. Nothing else depends on it. The error
 // says what could not be fetched.
 func (a *API) Warm(ctx context.Context) error {
-	errs := make([]error, len(a.issuers))
+	given := a.issuers.all()
+	errs := make([]error, len(given))
 	var all sync.WaitGroup
-	for i, t := range a.issuers {
+	for i, t := range given {
 		all.Go(func() { errs[i] = t.keys.Warm(ctx) })
 	}
 	all.Wait()
@@ -540,7 +318,7 @@ func (a *API) Warm(ctx context.Context) error {
 // probes. It makes no request.
 func (a *API) Status() []KeyStatus {
 	var list []KeyStatus
-	for _, t := range a.issuers {
+	for _, t := range a.issuers.all() {
 		status := t.keys.Status()
 		status.Issuer = t.namespace.Issuer
 		list = append(list, status)
@@ -552,10 +330,7 @@ func (a *API) Status() []KeyStatus {
 // keys with [KeySet.Refresh], say. It is nil for an issuer that is not configured,
 // and of which no token has come that [APIConfig].ResolveIssuer trusts.
 func (a *API) KeySet(issuer string) *KeySet {
-	if t := a.byName[issuer]; t != nil {
-		return t.keys
-	}
-	if t := a.resolved.held(issuer); t != nil {
+	if t := a.issuers.held(issuer); t != nil {
 		return t.keys
 	}
 	return nil
@@ -576,16 +351,11 @@ func (a *API) MetadataHandler() http.Handler {
 		AuthorizationServers []string `json:"authorization_servers"`
 		ScopesSupported      []string `json:"scopes_supported,omitempty"`
 		BearerMethods        []string `json:"bearer_methods_supported"`
-	}{AuthorizationServers: []string{}, ScopesSupported: a.config.ScopesSupported, BearerMethods: []string{}}
-	for _, source := range a.config.TokenExtractors {
-		if source.method != "" && !slices.Contains(document.BearerMethods, source.method) {
-			document.BearerMethods = append(document.BearerMethods, source.method)
-		}
+	}{AuthorizationServers: []string{}, ScopesSupported: a.scopes, BearerMethods: a.places.Methods()}
+	if a.issuers != nil && len(a.issuers.own.Audiences) > 0 {
+		document.Resource = a.issuers.own.Audiences[0]
 	}
-	if len(a.audience) > 0 {
-		document.Resource = a.audience[0]
-	}
-	for _, t := range a.issuers {
+	for _, t := range a.issuers.all() {
 		document.AuthorizationServers = append(document.AuthorizationServers, t.namespace.Issuer)
 	}
 	text, _ := json.Marshal(document)
@@ -616,5 +386,237 @@ func (a *API) MetadataHandler() http.Handler {
 	})
 }
 
-// Format hides what an API holds from every verb of package fmt.
-func (a *API) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "auth0.API(%q)", a.audience) }
+// A checker checks the tokens of an API.
+type checker struct {
+	issuers *trustedIssuers
+	cache   *memo.Cache[*Token] // of tokens whose signature was good; nil if there is none
+	now     func() time.Time
+
+	// What the configuration asks for, see the fields of the same names.
+	leeway, maxAge  time.Duration
+	strict          bool
+	required        []string
+	rejectAnonymous bool
+	validate        func(context.Context, *Token) error
+}
+
+func newChecker(p *problems, c APIConfig, trusted *trustedIssuers) *checker {
+	const defaultCache, maxCache = 1024, 1 << 20
+	ch := &checker{
+		issuers: trusted, now: c.Now, leeway: checkedLeeway(p, c.Leeway, 5*time.Second), maxAge: c.MaxTokenAge,
+		strict: c.StrictProfile, required: c.RequiredClaims, rejectAnonymous: c.RejectAnonymous, validate: c.Validate,
+	}
+	if ch.now == nil {
+		ch.now = time.Now
+	}
+	if c.MaxTokenAge < 0 {
+		p.add("MaxTokenAge", "%v is negative", c.MaxTokenAge)
+	}
+	if slices.Contains(c.RequiredClaims, "") {
+		p.add("RequiredClaims", "has an empty name")
+	}
+	switch n := c.TokenCache; {
+	case n == 0:
+		ch.cache = memo.New[*Token](defaultCache)
+	case n > 0 && n <= maxCache:
+		ch.cache = memo.New[*Token](n)
+	case n != None:
+		p.add("TokenCache", "%d must be between 1 and %d, or None", n, maxCache)
+	}
+	return ch
+}
+
+// check finds a token among those whose signature is known to be good, or checks it in
+// full. What can change between two uses of a token is checked each time.
+func (ch *checker) check(ctx context.Context, raw string) (o outcome, err error) {
+	if ch == nil {
+		return outcome{}, refusal.Misconfigured.Because("this API was not made by NewAPI")
+	}
+	now := ch.now()
+	if ch.remembers(raw) {
+		o, err = ch.checkOnce(ctx, raw, now)
+	} else {
+		o, err = ch.checkToken(ctx, raw, now)
+	}
+	if err == nil && ch.validate != nil {
+		err = validateError(ch.validate(ctx, o.token))
+	}
+	if err != nil {
+		o.token = nil
+	}
+	return o, err
+}
+
+// maxRemembered is the longest token that is remembered, because what it says is
+// kept in memory.
+const maxRemembered = 8 << 10
+
+func (ch *checker) remembers(raw string) bool { return ch.cache != nil && len(raw) <= maxRemembered }
+
+// checkOnce remembers a good token by its SHA-256, with which nobody can do
+// anything. Tokens that are refused are not hashed, and those that are accepted
+// only once, since what the signature is over is their beginning.
+func (ch *checker) checkOnce(ctx context.Context, raw string, now time.Time) (outcome, error) {
+	place := ch.cache.PlaceOf(raw)
+	if ch.cache.Has(place) {
+		if t, ok := ch.cache.Get(place, memo.SumOf(raw)); ok {
+			if still, err := ch.recheck(ctx, t, now); still || err != nil {
+				return outcome{token: t, from: t.from, cached: true}, err
+			}
+		}
+	}
+	o, err := ch.checkToken(ctx, raw, now)
+	if err == nil {
+		ch.cache.Put(place, o.sum, o.token)
+	}
+	return o, err
+}
+
+func validateError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return hookError(err, refusal.Forbidden, func(err error) error { return fault.Claim.Because("Validate: %w", err) })
+}
+
+// recheck reports whether all that can change since a token was checked is as it
+// was. Where it is not, the full check says what is wrong.
+func (ch *checker) recheck(ctx context.Context, t *Token, now time.Time) (bool, error) {
+	from, err := ch.issuers.find(ctx, t.claims.Issuer)
+	if err != nil || from != t.from {
+		return false, err
+	}
+	if err := from.accepts(ctx, t.claims.Issuer); err != nil {
+		return false, err
+	}
+	// One pointer is one key: when it was revoked, or its id was given to
+	// another, this is no longer its signature.
+	if has, err := from.keys.set.StillHas(ctx, t.keyID, t.algorithm, t.key); !has || err != nil {
+		return false, err
+	}
+	return true, ch.checkAge(&t.claims, now)
+}
+
+// checkToken does everything that needs no key first: a token that is expired,
+// or not for us, costs neither a signature nor a request. What it reads before
+// the signature is checked can only refuse. See RFC 9068, Section 4, and RFC
+// 8725.
+func (ch *checker) checkToken(ctx context.Context, raw string, now time.Time) (o outcome, err error) {
+	m, err := jwt.Parse(raw)
+	if err != nil {
+		return outcome{}, ch.explained(raw, err)
+	}
+	if err := ch.checkHeader(m); err != nil {
+		return outcome{}, err
+	}
+	c, err := jwt.ParseClaims(m.Payload, false)
+	if err != nil {
+		return outcome{}, err
+	}
+	if !c.Has(jwt.Issuer) {
+		return outcome{}, fault.Claim.Because("no iss")
+	}
+	if o.from, err = ch.issuers.find(ctx, c.Issuer); err != nil {
+		return outcome{}, err
+	}
+	if err := ch.checkClaims(o.from, m, &c, now); err != nil {
+		return o, err
+	}
+	o.from = ch.issuers.resolved.Admit(c.Issuer, o.from)
+	if err := o.from.accepts(ctx, c.Issuer); err != nil {
+		return o, err
+	}
+	if ch.remembers(raw) {
+		m.SHA256, o.sum = memo.Sums(m.SigningInput, raw[len(m.SigningInput):])
+	}
+	key, err := o.from.keys.set.Verify(ctx, m, keys.FromAnybody)
+	if err != nil {
+		return o, err
+	}
+	ch.issuers.resolved.Settle(c.Issuer, o.from)
+	// A token that is bound to a key or a certificate proves nothing by itself
+	// (RFC 9449, Section 7.1; RFC 8705, Section 3).
+	if c.Has(jwt.Confirmation) {
+		return o, fault.Bound.Because("the token has cnf; it is not a bearer token")
+	}
+	o.token = &Token{claims: c, payload: m.Payload, keyID: m.KeyID, algorithm: m.Algorithm, from: o.from, key: key}
+	return o, nil
+}
+
+// checkClaims checks what can be checked without a key.
+func (ch *checker) checkClaims(from *trusted, m jwt.Message, c *jwt.Claims, now time.Time) error {
+	if err := from.checkAlgorithm(m); err != nil {
+		return err
+	}
+	if err := ch.checkAge(c, now); err != nil {
+		return err
+	}
+	if err := from.checkAudience(c); err != nil {
+		return err
+	}
+	if err := idtoken.CheckAccessKind(m, c); err != nil {
+		return err
+	}
+	return ch.checkProfile(m, c)
+}
+
+// explained tells the owner of the API what people most often send instead of
+// an access token.
+func (ch *checker) explained(raw string, err error) error {
+	bad := err.(*fault.Fault) // as all errors of package jwt
+	if dots := strings.Count(raw, "."); bad != fault.Size && (dots == 0 || dots == 4) {
+		return bad.Because("this is an opaque token; the client must request one with the audience %q", ch.issuers.own.Audiences)
+	}
+	return bad
+}
+
+func (ch *checker) checkHeader(m jwt.Message) error {
+	if len(ch.issuers.algorithms) > 0 && !slices.Contains(ch.issuers.algorithms, m.Algorithm) {
+		return fault.Algorithm.Because("alg is %.40q, want one of %q", m.Algorithm, ch.issuers.algorithms)
+	}
+	profile := idtoken.IsAccessTokenType(m.Type)
+	if !profile && (ch.strict || m.Type != "" && !strings.EqualFold(m.Type, "JWT")) {
+		return fault.Type.Because("typ is %.40q", m.Type)
+	}
+	return nil
+}
+
+// checkAge checks what time changes.
+func (ch *checker) checkAge(c *jwt.Claims, now time.Time) error {
+	if err := idtoken.CheckTimes(c, now, ch.leeway); err != nil {
+		return err
+	}
+	limit := ch.maxAge
+	switch {
+	case limit == 0:
+	case !c.Has(jwt.IssuedAt):
+		return fault.Claim.Because("APIConfig.MaxTokenAge is set, and there is no iat")
+	case idtoken.Unix(now) > c.IssuedAt+(limit+ch.leeway).Seconds():
+		return fault.TooOld.Because("iat was %.0f s ago, APIConfig.MaxTokenAge is %v", idtoken.Unix(now)-c.IssuedAt, limit)
+	}
+	return nil
+}
+
+// checkProfile checks what a configuration can ask for beyond what every access
+// token must have.
+func (ch *checker) checkProfile(m jwt.Message, c *jwt.Claims) error {
+	if ch.strict {
+		for _, name := range []jwt.Name{jwt.Subject, jwt.ClientID, jwt.IssuedAt, jwt.ID} {
+			if !c.Has(name) {
+				return fault.Claim.Because("one of sub, client_id, iat and jti is missing (RFC 9068, Section 2.2)")
+			}
+		}
+		if c.Expiry < c.IssuedAt {
+			return fault.Claim.Because("exp is before iat")
+		}
+	}
+	if ch.rejectAnonymous && isAnonymous(c.Subject) {
+		return fault.Claim.Because("sub is that of an anonymous session, and APIConfig.RejectAnonymous is set")
+	}
+	for _, name := range ch.required {
+		if raw, ok := idtoken.RawClaim(m.Payload, name); !ok || raw == "null" {
+			return fault.Claim.Because("no %.100q, which is one of APIConfig.RequiredClaims", name)
+		}
+	}
+	return nil
+}

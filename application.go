@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"log/slog"
 	"mime"
 	"net/http"
@@ -175,11 +174,6 @@ func (a *Application) Endpoint(ctx context.Context) (oauth2.Endpoint, error) {
 		ep, err := a.client.Endpoints(ctx)
 		return oauth2.Endpoint{AuthURL: ep.AuthorizationEndpoint, TokenURL: ep.TokenEndpoint, AuthStyle: oauth2.AuthStyleInParams}, err
 	})
-}
-
-// Format hides what an Application holds from every verb of package fmt.
-func (a *Application) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "auth0.Application(%s)", a.Issuer())
 }
 
 // AuthCodeURL begins a login of a program that does not use net/http. It returns the

@@ -56,9 +56,8 @@ type Error struct {
 	// it is not known which login that was.
 	ReturnTo string
 	AppState json.RawMessage
-	// MFA continues the login if the tenant asks for a second factor. It is nil
-	// otherwise.
-	MFA *MFA
+	// next continues what was refused, see the method MFA.
+	next any
 	// also is a second reason that the error has for [errors.Is].
 	also string
 	// stepUp are the parameters of a challenge of RFC 9470.
@@ -130,7 +129,7 @@ var (
 	ErrTenantUnavailable = sentinel("tenant_unavailable")
 	// ErrUserBlocked: the account is blocked by the tenant's administrators.
 	ErrUserBlocked = sentinel("user_blocked")
-	// ErrMFARequired: the tenant asks for a second factor. See [Error].MFA.
+	// ErrMFARequired: the tenant asks for a second factor. See [Error.MFA].
 	ErrMFARequired = sentinel("mfa_required")
 	// ErrAuthorizationPending: the user has not answered yet. Ask again after
 	// [Error].RetryAfter.
@@ -165,6 +164,15 @@ func rowOf(err error) refusal.Row {
 	}
 	e := asError("", err)
 	return refusal.Row{Status: e.Status, Code: e.Code, Reason: e.Reason, Description: e.Description}
+}
+
+// asBearerError returns the refusal of an access token for an error that contains a
+// fault, and any other error as it is.
+func asBearerError(err error) error {
+	if bad, ok := errors.AsType[*fault.Fault](err); ok {
+		return bearerFault(bad)
+	}
+	return err
 }
 
 // asError returns the Error that err contains. Any other error is a mistake of the
@@ -234,12 +242,10 @@ func outermost(err error) *Error {
 
 // refusedError returns the public form of a refusal.
 func refusedError(r *refusal.Refusal) *Error {
-	e := &Error{
+	return &Error{
 		Op: r.Op, Status: r.Status, Code: r.Code, Reason: r.Reason, Description: r.Description,
-		Scope: r.Scope, RetryAfter: r.RetryAfter, TenantStatus: r.TenantStatus, also: r.Also.Reason, stepUp: r.StepUp, Err: r.Err,
+		Scope: r.Scope, RetryAfter: r.RetryAfter, TenantStatus: r.TenantStatus, also: r.Also.Reason, next: r.Next, stepUp: r.StepUp, Err: r.Err,
 	}
-	e.MFA, _ = r.Next.(*MFA)
-	return e
 }
 
 // sessionRefusal returns the refusal of a request whose session failed.
@@ -479,6 +485,17 @@ func hookError(err error, forbidden refusal.Row, other func(error) error) error 
 		return outage(err)
 	}
 	return other(err)
+}
+
+// writtenError reads an error that the application gives to WriteError. It is hookError,
+// and the variable missing stands for a refusal too. Any other error stays as it is.
+func writtenError(err, missing error, refused, forbidden refusal.Row) error {
+	return hookError(err, forbidden, func(err error) error {
+		if errors.Is(err, missing) {
+			return refused.Wrap(err)
+		}
+		return err
+	})
 }
 
 // outageError is the last argument of hookError for functions whose other errors are

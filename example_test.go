@@ -171,7 +171,7 @@ func ExampleApplication_LoginWithPassword() {
 		var refused *auth0.Error
 		switch {
 		case errors.Is(err, auth0.ErrMFARequired) && errors.As(err, &refused):
-			sealed, _ := refused.MFA.Seal()
+			sealed, _ := refused.MFA().Seal()
 			fmt.Fprintf(w, "<form method=post action=/otp><input name=mfa type=hidden value=%q><input name=otp>", sealed)
 			return
 		case errors.As(err, &refused):

@@ -3,7 +3,6 @@ package auth0
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/url"
 
 	"github.com/seed-15d5a55c/auth0/internal/login"
@@ -68,9 +67,6 @@ func (g *ImplicitGrant) Token() *oauth2.Token {
 	}
 	return g.token.Reveal()
 }
-
-// Format hides the token from every verb of package fmt.
-func (g *ImplicitGrant) Format(f fmt.State, _ rune) { fmt.Fprint(f, "auth0.ImplicitGrant") }
 
 // VerifyImplicit checks the answer to a login that [Application.ImplicitURL] has
 // begun: that it belongs to the transaction (state), and, with the response type

@@ -3,7 +3,6 @@ package auth0
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -21,7 +20,7 @@ import (
 )
 
 // An MFA is a login, or a refresh, that the tenant lets go on with a second
-// factor. [Error].MFA has it when the error is [ErrMFARequired]. What the person
+// factor. [Error.MFA] returns it when the error is [ErrMFARequired]. What the person
 // has in their authenticator app goes to [MFA.LoginWithOTP]; for a message or a
 // push notification, [MFA.SendChallenge] has it sent and [MFA.LoginWithOOB] takes
 // the answer; [MFA.LoginWithRecoveryCode] is for who has lost everything else. Each
@@ -47,8 +46,12 @@ type MFA struct {
 	state secret.Box[mfaState]
 }
 
-// Format hides the token from every verb of package fmt.
-func (m *MFA) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "auth0.MFA(%q)", m.Challenge) }
+// MFA returns what continues the login, if the tenant asks for a second factor. It
+// returns nil for every other error.
+func (e *Error) MFA() *MFA {
+	m, _ := e.next.(*MFA)
+	return m
+}
 
 // An mfaState is what an MFA needs and does not show. Sealed, it has the rest
 // too.

@@ -3,12 +3,12 @@ package auth0
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/bearer"
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
@@ -16,7 +16,6 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
-	"github.com/seed-15d5a55c/auth0/internal/site"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
@@ -123,7 +122,7 @@ func (a *API) RequireStepUp(maxAge time.Duration, acr ...string) func(http.Handl
 	usable := areNames(acr) && (maxAge == 0 || maxAge >= time.Second) || len(acr) == 0 && maxAge >= time.Second
 	return a.guardIf(usable, acr, func(_ context.Context, v *verified) error {
 		c := &v.token.claims
-		tooOld := maxAge > 0 && (!c.Has(jwt.AuthTime) || idtoken.Unix(a.config.Now()) > c.AuthTime+(maxAge+a.config.Leeway).Seconds())
+		tooOld := maxAge > 0 && (!c.Has(jwt.AuthTime) || idtoken.Unix(a.checker.now()) > c.AuthTime+(maxAge+a.checker.leeway).Seconds())
 		if tooOld || len(acr) > 0 && !slices.Contains(acr, c.ACR) {
 			return refused
 		}
@@ -205,7 +204,7 @@ func (a *API) RequireTokenOrSession(s *Strategy) func(http.Handler) http.Handler
 			case err == nil:
 				cookie.Uncacheable(w.Header())
 				by := &sessionPath{api: a, strategy: s}
-				next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), sessionPathKey{a}, by)))
+				next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), sessionPathKey{a.issuers}, by)))
 			case isRefused(err, refusal.LoginRequired):
 				a.refuse(w, r, refusal.NoToken.New())
 			case asError("session", err).Reason == refusal.CrossOrigin.Reason:
@@ -215,7 +214,7 @@ func (a *API) RequireTokenOrSession(s *Strategy) func(http.Handler) http.Handler
 			}
 		}))
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if v := verifiedBy(r.Context(), a); v != nil {
+			if v := verifiedBy(r.Context(), a.issuers); v != nil {
 				// A guard outside may have found the token in a cookie.
 				if err := s.site.CheckOrigin(r); err != nil && !v.inHeader {
 					a.refuse(w, r, refusal.CrossOrigin.Wrap(err))
@@ -224,14 +223,14 @@ func (a *API) RequireTokenOrSession(s *Strategy) func(http.Handler) http.Handler
 				next.ServeHTTP(w, r)
 				return
 			}
-			token, err := bearerToken(r)
+			token, err := bearer.Token(r)
 			switch {
 			case isRefused(err, refusal.NoToken):
 				bySession.ServeHTTP(w, r)
 			case err != nil:
 				a.refuse(w, r, err)
 			default:
-				if v := a.authenticate(w, r, credential{token: token, inHeader: true}); v != nil {
+				if v := a.authenticate(w, r, bearer.Credential{Token: token, InHeader: true}); v != nil {
 					next.ServeHTTP(w, r.WithContext(v))
 				}
 			}
@@ -247,12 +246,10 @@ type sessionPath struct {
 	verified *verified // once a guard inside has asked for it
 }
 
-type sessionPathKey struct{ api *API }
-
 // sessionPathOf returns nil if the principal of a request is no session. The context
 // of a token masks the session, see [verified.Value].
 func sessionPathOf(ctx context.Context, a *API) *sessionPath {
-	by, _ := ctx.Value(sessionPathKey{a}).(*sessionPath)
+	by, _ := ctx.Value(sessionPathKey{a.issuers}).(*sessionPath)
 	return by
 }
 
@@ -275,7 +272,7 @@ func (by *sessionPath) token(w http.ResponseWriter, r *http.Request) (*verified,
 	} else if err != nil {
 		return nil, err
 	}
-	token, err := by.api.verify(r.Context(), credential{token: t.Token})
+	token, err := by.api.verify(r.Context(), bearer.Credential{Token: t.Token})
 	if e := asError("bearer", err); err != nil && e.Status < http.StatusInternalServerError {
 		return nil, refusal.Forbidden.Wrap(err) // the user has sent no token, and cannot send a better one
 	} else if err != nil {
@@ -284,13 +281,13 @@ func (by *sessionPath) token(w http.ResponseWriter, r *http.Request) (*verified,
 	if !samePerson(record, token.Issuer(), token.Subject()) {
 		return nil, refusal.Forbidden.Because("the access token of the session is of another user")
 	}
-	by.verified = &verified{Context: r.Context(), by: by.api, token: token, session: true}
+	by.verified = &verified{Context: r.Context(), by: by.api.issuers, token: token, session: true}
 	return by.verified, nil
 }
 
 // wishFor says which access token of a session is for the API.
 func (a *API) wishFor(ctx context.Context, record *session.Record) ([]TokenOption, error) {
-	from, err := a.issuerOf(ctx, record.Issuer)
+	from, err := a.issuers.find(ctx, record.Issuer)
 	if e := asError("bearer", asBearerError(err)); err != nil && e.Status < http.StatusInternalServerError {
 		return nil, refusal.Forbidden.Because("the API does not trust the issuer of the session: %w", err)
 	} else if err != nil {
@@ -364,9 +361,9 @@ func (a *API) guard(next http.Handler, allow func(context.Context, *verified) er
 func (a *API) serve(next http.Handler, optional bool, allow func(context.Context, *verified) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if optional {
-			a.vary(w.Header())
+			a.places.Vary(w.Header())
 		}
-		v := verifiedBy(r.Context(), a)
+		v := verifiedBy(r.Context(), a.issuers)
 		by := sessionPathOf(r.Context(), a)
 		switch {
 		case v != nil:
@@ -380,10 +377,10 @@ func (a *API) serve(next http.Handler, optional bool, allow func(context.Context
 				return
 			}
 		default:
-			c, err := a.credentials(r)
+			c, err := a.places.Find(r)
 			switch {
 			case optional && isRefused(err, refusal.NoToken):
-				next.ServeHTTP(w, c.request)
+				next.ServeHTTP(w, c.Request)
 				return
 			case err != nil:
 				a.refuse(w, r, err)
@@ -392,7 +389,7 @@ func (a *API) serve(next http.Handler, optional bool, allow func(context.Context
 			if v = a.authenticate(w, r, c); v == nil {
 				return
 			}
-			r = c.request.WithContext(v)
+			r = c.Request.WithContext(v)
 		}
 		if err := allow(r.Context(), v); err != nil {
 			a.observe(r.Context(), outcome{token: v.token, from: v.token.from}.event(GuardRefused), err)
@@ -404,8 +401,8 @@ func (a *API) serve(next http.Handler, optional bool, allow func(context.Context
 }
 
 // authenticate checks a credential. It returns nil if it has answered the request.
-func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c credential) *verified {
-	if c.ambient && browser.Upgrades(r) {
+func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c bearer.Credential) *verified {
+	if c.Ambient && browser.Upgrades(r) {
 		if err := browser.CheckUpgrade(r); err != nil {
 			a.refuse(w, r, refusal.CrossOrigin.Wrap(err))
 			return nil
@@ -416,148 +413,17 @@ func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c credential)
 		a.exit.fail(w, r, "bearer", err)
 		return nil
 	}
-	if !c.inHeader {
+	if !c.InHeader {
 		// Shared caches keep the response unless the request has an Authorization
 		// header (RFC 9111, Section 3.5).
 		w.Header().Set("Cache-Control", "private, no-store")
-		a.vary(w.Header())
+		a.places.Vary(w.Header())
 	}
-	return &verified{Context: r.Context(), by: a, token: token, inHeader: c.inHeader}
-}
-
-// vary names the headers that decide who a request is from.
-func (a *API) vary(h http.Header) {
-	for _, source := range a.config.TokenExtractors {
-		if source.header != "" {
-			browser.AddVary(h, source.header)
-		}
-	}
+	return newVerified(r.Context(), a.issuers, token, c)
 }
 
 // refuse ends a request for another reason than its token.
 func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	a.observe(r.Context(), Event{Kind: TokenChecked}, err)
 	a.exit.fail(w, r, "bearer", err)
-}
-
-// bearerChallenge returns what writes WWW-Authenticate (RFC 6750, Section 3).
-// All of it is constants and what the program was configured with.
-func bearerChallenge(realm, metadataURL string) func(*Error) string {
-	begin, end := `Bearer realm="`+realm+`"`, ""
-	if metadataURL != "" {
-		end = `, resource_metadata="` + metadataURL + `"` // RFC 9728, Section 5.1
-	}
-	return func(e *Error) string {
-		switch {
-		case e.Op != "bearer":
-			return ""
-		case e.Reason == refusal.NoToken.Reason:
-			return begin + end
-		case !slices.Contains(challengeCodes, e.Code):
-			return ""
-		}
-		value := begin + `, error="` + e.Code + `"`
-		if syntax.IsQuotable(e.Description) {
-			value += `, error_description="` + e.Description + `"`
-		}
-		if e.Scope != "" {
-			value += `, scope="` + e.Scope + `"`
-		}
-		return value + e.stepUp + end
-	}
-}
-
-// challengeCodes are those of RFC 6750, Section 3.1, and RFC 9470, Section 3.
-var challengeCodes = []string{"invalid_request", "invalid_token", "insufficient_scope", "insufficient_user_authentication"}
-
-// RequireLogin lets a request pass if somebody is logged in, which [UserFrom]
-// then returns. A browser that navigates to a page is sent to log in and comes
-// back; anything else, such as a fetch of a script or a POST, whose redirect
-// could not be followed or would lose its body, is answered with 401.
-//
-// A request with the header Upgrade, such as a WebSocket handshake, must have the
-// Origin of the site. Otherwise the answer is 403: browsers send cookies with the
-// handshakes of other sites, and let their scripts read what comes back. Other
-// methods than GET and HEAD are not checked for their origin; wrap routes that
-// change something with [http.CrossOriginProtection].
-//
-// It works with [Strategy.LoadUser] around it or without.
-func (s *Strategy) RequireLogin(next http.Handler) http.Handler {
-	return s.requireUser(next, true, func(User) bool { return true })
-}
-
-// RequireSession is [Strategy.RequireLogin] for what scripts call: it never
-// redirects and answers 401 if nobody is logged in.
-func (s *Strategy) RequireSession(next http.Handler) http.Handler {
-	return s.requireUser(next, false, func(User) bool { return true })
-}
-
-// RequireUser is [Strategy.RequireLogin] for people whom allow agrees with. To
-// others the answer is 403; logging in again would not help them.
-func (s *Strategy) RequireUser(allow func(User) bool) func(http.Handler) http.Handler {
-	return func(next http.Handler) http.Handler { return s.requireUser(next, true, allow) }
-}
-
-// RequireUserClaim is [Strategy.RequireUser] for people of whom the session
-// keeps a claim that the check agrees with.
-func (s *Strategy) RequireUserClaim(name string, check ClaimCheck) func(http.Handler) http.Handler {
-	return s.RequireUser(func(u User) bool {
-		value, ok := u.Claim(name)
-		return ok && check(value)
-	})
-}
-
-func (s *Strategy) requireUser(next http.Handler, mayRedirect bool, allow func(User) bool) http.Handler {
-	return s.LoadUser(s.handler("session", func(w http.ResponseWriter, r *http.Request) error {
-		user, ok := UserFrom(r.Context())
-		switch {
-		case !ok && isRefused(s.visits.In(r.Context()).Err, refusal.LoginRequired):
-			// The principal is a token: a login would change nothing.
-			return s.loginRequired(w, r)
-		case !ok && s.visits.In(r.Context()).Err != nil:
-			// Sending somebody to log in, who is logged in, would help nobody.
-			return s.visits.In(r.Context()).Err
-		case !ok && mayRedirect && browser.Navigates(r):
-			return s.sendToLogin(w, r)
-		case !ok:
-			return s.loginRequired(w, r)
-		case !allow(user):
-			return refusal.UserForbidden.New()
-		}
-		// What only some may see is not for caches, nor for the back button
-		// after a logout.
-		cookie.Uncacheable(w.Header())
-		next.ServeHTTP(w, r)
-		return nil
-	}))
-}
-
-// sendToLogin redirects to the login route, which leads back here. A browser
-// that loses the session cookie each time would go round for ever, since the
-// tenant lets it through without asking; after three times it gets a page
-// instead.
-func (s *Strategy) sendToLogin(w http.ResponseWriter, r *http.Request) error {
-	base, err := s.site.Of(r)
-	if err != nil {
-		return err
-	}
-	here := site.Here(base, r)
-	if s.visits.Marks.LosesLogins(w, s.visits.Jar(r)) {
-		e := asError("session", refusal.Loop.New())
-		e.ReturnTo = s.site.ReturnTo(base, here)
-		return e
-	}
-	browser.Redirect(w, base.Path+s.site.Login+"?returnTo="+url.QueryEscape(here), http.StatusFound)
-	return nil
-}
-
-// loginRequired answers what cannot be sent to a login page. The scheme of the
-// challenge is one that browsers do not know, so that they show no dialog.
-func (s *Strategy) loginRequired(w http.ResponseWriter, r *http.Request) error {
-	base, err := s.site.Of(r)
-	if err != nil {
-		return err
-	}
-	w.Header().Set("WWW-Authenticate", `Session login="`+base.Path+s.site.Login+`"`)
-	return refusal.LoginRequired.New()
 }

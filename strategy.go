@@ -1,7 +1,6 @@
 package auth0
 
 import (
-	"fmt"
 	"log/slog"
 	"net/http"
 	"sync/atomic"
@@ -84,11 +83,6 @@ func New(c Config) (*Strategy, error) {
 		return nil, err
 	}
 	return s, nil
-}
-
-// Format hides what a Strategy holds from every verb of package fmt.
-func (s *Strategy) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "auth0.Strategy(%s)", s.app.Issuer())
 }
 
 // Application returns the strategy's application.

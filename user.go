@@ -60,6 +60,36 @@ func newUser(issuer, subject string, claims json.RawMessage) User {
 	return u
 }
 
+// text returns the claims. Where a field differs from its claim, because the
+// application has set it, the field counts.
+func (u User) text() json.RawMessage {
+	members := map[string]json.RawMessage{}
+	if json.Unmarshal(u.claims, &members) != nil || members == nil {
+		members = map[string]json.RawMessage{}
+	}
+	was := newUser(u.Issuer, u.Subject, u.claims)
+	for _, field := range []struct {
+		claim       string
+		is, claimed any
+	}{
+		{"name", u.Name, was.Name},
+		{"nickname", u.Nickname, was.Nickname},
+		{"given_name", u.GivenName, was.GivenName},
+		{"family_name", u.FamilyName, was.FamilyName},
+		{"email", u.Email, was.Email},
+		{"email_verified", u.EmailVerified, was.EmailVerified},
+		{"picture", u.Picture, was.Picture},
+		{"org_id", u.OrgID, was.OrgID},
+		{"org_name", u.OrgName, was.OrgName},
+	} {
+		if field.is != field.claimed {
+			members[field.claim], _ = json.Marshal(field.is)
+		}
+	}
+	text, _ := json.Marshal(members)
+	return text
+}
+
 // Claim returns a claim that the session keeps, as package encoding/json
 // decodes it, and whether it is there. Names are exact, and may be URLs. To
 // decode several into a struct see [Claims].

@@ -116,7 +116,7 @@ func logIn(ctx context.Context, strategy *auth0.Strategy, in *bufio.Reader) (*au
 		if err != nil {
 			return nil, err
 		}
-		login, err := refused.MFA.LoginWithOTP(ctx, strings.TrimSpace(code))
+		login, err := refused.MFA().LoginWithOTP(ctx, strings.TrimSpace(code))
 		if !errors.Is(err, auth0.ErrWrongCredentials) {
 			return login, err
 		}

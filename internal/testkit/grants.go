@@ -93,9 +93,16 @@ func (e *Env) LoginWithPassword(edit ...func(*auth0.PasswordLogin)) (*auth0.Logi
 	return e.Strategy.Application().LoginWithPassword(context.Background(), p)
 }
 
+// DemandMFA begins a login that needs a second factor, and returns the error that
+// says so.
+func (e *Env) DemandMFA() *auth0.Error {
+	e.T.Helper()
+	_, err := e.LoginWithPassword(func(p *auth0.PasswordLogin) { p.Username = MFAUser })
+	return e.ExpectError(err, auth0.ErrMFARequired)
+}
+
 // BeginMFA begins a login that needs a second factor.
 func (e *Env) BeginMFA() *auth0.MFA {
 	e.T.Helper()
-	_, err := e.LoginWithPassword(func(p *auth0.PasswordLogin) { p.Username = MFAUser })
-	return e.ExpectError(err, auth0.ErrMFARequired).MFA
+	return e.DemandMFA().MFA()
 }

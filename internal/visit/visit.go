@@ -48,6 +48,12 @@ var TokenOnly = &Visit{
 	Decoded: &memo.Types{},
 }
 
+// Of returns the visit of a user whom no application has found in a request. No Visits
+// takes it for its own. The record can be nil: then the visit has no user.
+func Of(record *session.Record) *Visit {
+	return &Visit{Loaded: &session.Loaded{Record: record}, Decoded: &memo.Types{}, of: &Visits{}}
+}
+
 // In returns the visit in a context, nil if there is none.
 func In(ctx context.Context) *Visit {
 	v, _ := ctx.Value(Key{}).(*Visit)

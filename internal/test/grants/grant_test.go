@@ -212,8 +212,8 @@ func TestGrantErrors(t *testing.T) {
 			if got.Status != tt.want.Status || got.Reason != tt.want.Reason || got.Code != tt.want.Code || got.RetryAfter != tt.want.RetryAfter || got.TenantStatus != tt.status {
 				t.Errorf("got  %d %s %s %v %d\nwant %+v", got.Status, got.Reason, got.Code, got.RetryAfter, got.TenantStatus, tt.want)
 			}
-			if (got.MFA != nil) != (tt.want.Reason == "mfa_required") {
-				t.Errorf("MFA is %v", got.MFA)
+			if (got.MFA() != nil) != (tt.want.Reason == "mfa_required") {
+				t.Errorf("MFA is %v", got.MFA())
 			}
 			if n := e.Tenant.Calls(testkit.TokenEndpoint) - calls; n != 1 {
 				t.Errorf("%d requests, want 1", n)
@@ -395,7 +395,7 @@ func TestFactorRefusals(t *testing.T) {
 	ctx := t.Context()
 	m := e.BeginMFA()
 	_, err := e.LoginWithPassword(func(p *auth0.PasswordLogin) { p.Username = "bare@acme.example" })
-	bare := e.ExpectError(err, auth0.ErrMFARequired).MFA
+	bare := e.ExpectError(err, auth0.ErrMFARequired).MFA()
 	if fmt.Sprint(bare.Enroll) != "[otp phone]" || bare.Challenge != nil {
 		t.Errorf("MFA has %q and %q", bare.Challenge, bare.Enroll)
 	}
@@ -492,7 +492,7 @@ func TestRefreshWithFactor(t *testing.T) {
 		e.Mux.HandleFunc("GET /token", func(w http.ResponseWriter, r *http.Request) {
 			token, err := e.Strategy.AccessToken(w, r, options...)
 			if found := (*auth0.Error)(nil); errors.As(err, &found) {
-				m = found.MFA
+				m = found.MFA()
 				fmt.Fprint(w, found.Reason)
 				return
 			}
@@ -870,8 +870,8 @@ func TestExchangeToken(t *testing.T) {
 			t.Errorf("%s: got %v", name, err)
 			continue
 		}
-		if found.MFA != nil {
-			if l, err := found.MFA.LoginWithOTP(ctx, testkit.OneTimeCode); err != nil || l.Token().AccessToken == "" {
+		if found.MFA() != nil {
+			if l, err := found.MFA().LoginWithOTP(ctx, testkit.OneTimeCode); err != nil || l.Token().AccessToken == "" {
 				t.Errorf("%s: got %v, %v", name, l, err)
 			}
 		}
@@ -1036,8 +1036,9 @@ func TestGrantsHideSecrets(t *testing.T) {
 	keep(e.LoginWithPassword())
 	keep(e.LoginWithPassword(func(p *auth0.PasswordLogin) { p.Password = password }))
 	mfa := func() *auth0.MFA {
-		m := e.BeginMFA()
-		show(m, *m, []any{m}, struct{ M *auth0.MFA }{m}, &auth0.Error{MFA: m})
+		demand := e.DemandMFA()
+		m := demand.MFA()
+		show(m, *m, []any{m}, struct{ M *auth0.MFA }{m}, demand, *demand)
 		return m
 	}
 	e.Tenant.EditTokenResponse(func(_ *int, body map[string]any) {

@@ -537,8 +537,8 @@ func (row sampled) check(t *testing.T, err error, s sample) {
 	if s.where() != "" && s.status() != http.StatusOK && got.TenantStatus != s.status() {
 		t.Errorf("the tenant's status is %d, want %d", got.TenantStatus, s.status())
 	}
-	if (got.MFA != nil) != (row.reason == "mfa_required") {
-		t.Errorf("MFA is %v", got.MFA)
+	if (got.MFA() != nil) != (row.reason == "mfa_required") {
+		t.Errorf("MFA is %v", got.MFA())
 	}
 	// Of the tenant's words nothing is for visitors.
 	for _, name := range []string{"error_description", "message"} {

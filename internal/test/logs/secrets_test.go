@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"reflect"
 	"strings"
@@ -81,6 +82,7 @@ func TestKeptSecretsAreNeverShown(t *testing.T) {
 			return nil
 		}
 	})
+	values["Application"] = e.Strategy.Application()
 	values["Strategy"], values["KeySet"], values["Management"], values["MemoryStore"] = e.Strategy, e.Strategy.Application().KeySet(), e.Management(), e.Config.Revocations
 	for name, auth := range map[string]auth0.ClientAuthentication{
 		"post": auth0.ClientSecretPost(canary), "basic": auth0.ClientSecretBasic(canary), "key": auth0.PrivateKeyJWT(testkit.ClientRSAKey(), "RS256", "k"),
@@ -103,6 +105,17 @@ func TestKeptSecretsAreNeverShown(t *testing.T) {
 		values["TokenSource"], values["Client"] = e.Strategy.TokenSource(w, r), e.Strategy.Client(w, r)
 		user, _ := auth0.UserFrom(r.Context())
 		values["User"] = user
+		values["context with a user"] = auth0.ContextWithUser(t.Context(), user)
+		values["context with a token"] = auth0.ContextWithToken(t.Context(), values["Token"].(*auth0.Token))
+		call := httptest.NewRequest("GET", "/", nil)
+		call.Header.Set("Authorization", "Bearer "+token.AccessToken)
+		api.RequireAuth(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			if raw, _ := auth0.AccessTokenFrom(r.Context()); raw != token.AccessToken {
+				t.Errorf("the access token of the request is %q", raw)
+			}
+			values["context of a request with a token"] = r.Context()
+			values["context inside it"] = context.WithValue(r.Context(), user.Subject, "x")
+		})).ServeHTTP(httptest.NewRecorder(), call)
 	})
 	b := e.Browser().MustLogin()
 	b.Page("/collect")
@@ -119,8 +132,8 @@ func TestKeptSecretsAreNeverShown(t *testing.T) {
 			secrets = append(secrets, token)
 		}
 	})
-	mfa := e.BeginMFA()
-	values["MFA"], values["error with an MFA"] = mfa, &auth0.Error{MFA: mfa}
+	demand := e.DemandMFA()
+	values["MFA"], values["error with an MFA"] = demand.MFA(), demand
 	values["sealed option"] = auth0.WithAppState("x")
 	source := e.Strategy.Application().ClientCredentials(auth0.ClientCredentials{Audience: testkit.Audience})
 	own := testkit.Must(source.Token())

@@ -112,10 +112,10 @@ func TestSealedValuesBelongToOneApplication(t *testing.T) {
 
 			_, err = e.Strategy.Application().LoginWithPassword(t.Context(), auth0.PasswordLogin{Username: testkit.MFAUser, Password: testkit.Password})
 			var e2 *auth0.Error
-			if !errors.As(err, &e2) || e2.MFA == nil {
+			if !errors.As(err, &e2) || e2.MFA() == nil {
 				t.Fatalf("no MFA: %v", err)
 			}
-			factor, err := e2.MFA.Seal()
+			factor, err := e2.MFA().Seal()
 			if err != nil {
 				t.Fatal(err)
 			}

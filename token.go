@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/bearer"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
@@ -18,6 +19,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/memo"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/session"
 	"github.com/seed-15d5a55c/auth0/internal/visit"
 )
 
@@ -170,15 +172,31 @@ func (t Token) LogValue() slog.Value {
 
 type verifiedKey struct{}
 
+// A sessionPathKey is the key of a request that an API has let pass for its session.
+type sessionPathKey struct{ of *trustedIssuers }
+
 // verified is what a request was authenticated with, and the context that says
 // so: one allocation instead of two for each request.
 type verified struct {
 	context.Context
-	by       *API
+	by       *trustedIssuers // of the API that has checked the token; nil for none
 	token    *Token
-	inHeader bool // Authorization
-	session  bool // the token came from the session; a session is the principal, so this value is never used as a context
+	raw      *string // the text of the token; fmt prints the address of a text alone
+	inHeader bool    // Authorization
+	session  bool    // the token came from the session; a session is the principal, so this value is never used as a context
 	decoded  memo.Types
+}
+
+// newVerified returns the context of a request that a token authenticates. The text of
+// the token lies beside it in the same allocation.
+func newVerified(ctx context.Context, by *trustedIssuers, token *Token, c bearer.Credential) *verified {
+	both := &struct {
+		verified
+		raw string
+	}{raw: c.Token}
+	v := &both.verified
+	v.Context, v.by, v.token, v.raw, v.inHeader = ctx, by, token, &both.raw, c.InHeader
+	return v
 }
 
 // Value hides the session of a request that was authenticated by a token: it may be
@@ -195,8 +213,17 @@ func (v *verified) Value(key any) any {
 	return v.Context.Value(key)
 }
 
-func verifiedBy(ctx context.Context, a *API) *verified {
-	if v, _ := ctx.Value(verifiedKey{}).(*verified); v != nil && v.by == a {
+// verifiedIn returns nil if no token authenticates the request.
+func verifiedIn(ctx context.Context) *verified {
+	if v, _ := ctx.Value(verifiedKey{}).(*verified); v != nil && v.token != nil {
+		return v
+	}
+	return nil
+}
+
+// verifiedBy returns what one API has verified. A guard relies on nothing else.
+func verifiedBy(ctx context.Context, by *trustedIssuers) *verified {
+	if v := verifiedIn(ctx); v != nil && v.by != nil && v.by == by {
 		return v
 	}
 	return nil
@@ -205,10 +232,71 @@ func verifiedBy(ctx context.Context, a *API) *verified {
 // TokenFrom returns the access token that a Require method of an [API] has
 // checked for this request.
 func TokenFrom(ctx context.Context) (*Token, bool) {
-	if v, _ := ctx.Value(verifiedKey{}).(*verified); v != nil {
+	if v := verifiedIn(ctx); v != nil {
 		return v.token, true
 	}
 	return nil, false
+}
+
+// AccessTokenFrom returns the text of the access token that a Require method of an
+// [API] has checked for this request: to call another API on behalf of the user, see
+// [TokenExchange]. It reports none for a request that belongs to a session, and for a
+// context of [ContextWithToken].
+//
+// The text is a secret. It is in the context of this request alone, and not in the
+// [Token], which the API remembers.
+func AccessTokenFrom(ctx context.Context) (string, bool) {
+	if v := verifiedIn(ctx); v != nil && v.raw != nil {
+		return *v.raw, true
+	}
+	return "", false
+}
+
+// ContextWithToken returns a context with an access token that [API.Verify] has
+// returned, for programs that do not use net/http and for tests of handlers. Then
+// [TokenFrom] returns the token, and [Claims] decodes its claims.
+//
+// A context has one principal. [UserFrom] and the methods of a [Strategy] find no user
+// and no session in it, whatever the context had before. A nil token makes a context
+// without a principal.
+//
+// The guards of an API do not rely on it: they check the token of the request.
+func ContextWithToken(ctx context.Context, t *Token) context.Context {
+	return &verified{Context: ctx, token: t}
+}
+
+// ContextWithUser returns a context with a user, for programs that do not use net/http
+// and for tests of handlers. Then [UserFrom] returns the user, and [Claims] decodes the
+// claims of the user. The fields of the user are claims too, such as email. The caller
+// vouches for the user: nothing is checked.
+//
+// A context has one principal. [TokenFrom] finds no token in it, whatever the context
+// had before. A user without a Subject makes a context without a principal.
+//
+// The guards, [Strategy.LoadUser] and the methods of a [Strategy] do not rely on it:
+// they read the session of the request, and LoadUser replaces the user.
+func ContextWithUser(ctx context.Context, u User) context.Context {
+	if u.Subject == "" {
+		return &userContext{ctx, visit.Of(nil)}
+	}
+	return &userContext{ctx, visit.Of(&session.Record{Issuer: u.Issuer, Subject: u.Subject, Claims: u.text()})}
+}
+
+// A userContext has a user and hides a token.
+type userContext struct {
+	context.Context
+	visit *visit.Visit
+}
+
+// Value hides the principal that the context had before.
+func (u *userContext) Value(key any) any {
+	switch key.(type) {
+	case visit.Key:
+		return u.visit
+	case verifiedKey, sessionPathKey:
+		return nil
+	}
+	return u.Context.Value(key)
 }
 
 // Claims decodes the claims of what authenticated the request into a T, as
@@ -265,7 +353,7 @@ func validate(ctx context.Context, values ...any) error {
 // claimsOf returns the JSON text of the claims of a request, and where what was
 // decoded of it is kept.
 func claimsOf(ctx context.Context) (string, *memo.Types) {
-	if v, _ := ctx.Value(verifiedKey{}).(*verified); v != nil {
+	if v := verifiedIn(ctx); v != nil {
 		return v.token.payload, &v.decoded
 	}
 	if loaded := visit.In(ctx); loaded != nil && loaded.Record != nil {

@@ -1,0 +1,279 @@
+// Package bearer reads access tokens from requests and writes the challenges of
+// responses (RFC 6750).
+//
+// The package does not know which tokens are good, or what a token says.
+package bearer
+
+import (
+	"bytes"
+	"io"
+	"maps"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/seed-15d5a55c/auth0/internal/browser"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
+)
+
+// A Credential is the token that was found in a request.
+type Credential struct {
+	Token string
+	// Request is the request as the handler gets it. In the result of Place.Take, nil
+	// means that the request has not changed.
+	Request *http.Request
+	// InHeader says that the token was in the Authorization header. Ambient says that
+	// a browser sends the token with every request, as it does with cookies.
+	InHeader, Ambient bool
+}
+
+// IsMalformed reports whether the Authorization header has characters that no token
+// has. Then the header itself is malformed (RFC 6750, Section 3.1). No such token is
+// ever accepted, so it is enough to ask about tokens that were rejected.
+func (c Credential) IsMalformed() bool { return c.InHeader && !syntax.IsToken68(c.Token) }
+
+// A Place is a place of a request where a token can be.
+type Place struct {
+	// Take returns the token at that place. It returns an empty Credential, or
+	// refusal.NoToken, if there is none.
+	Take   func(*http.Request) (Credential, error)
+	Method string // of RFC 9728, Section 2: header, body or query; empty for other places
+	Header string // the header that Take reads; empty if it is unknown
+}
+
+// Places are the places where an API looks for a token.
+type Places []Place
+
+// Find looks at all places. It rejects two tokens even if they are the same: RFC 6750,
+// Section 2, has one method per request, and two parties that look at different
+// places must not see different users. The Request of the result is never nil.
+func (ps Places) Find(r *http.Request) (Credential, error) {
+	found := Credential{Request: r}
+	var none error // why there is no token
+	for _, place := range ps {
+		c, err := place.Take(found.Request)
+		if missing, ok := err.(*refusal.Refusal); ok && missing.Row == refusal.NoToken {
+			none = missing
+			continue
+		}
+		if err != nil {
+			return found, err
+		}
+		if c.Request != nil {
+			found.Request = c.Request
+		}
+		if c.Token == "" {
+			continue
+		}
+		if found.Token != "" {
+			return found, refusal.Several.Because("tokens in two places of one request")
+		}
+		found.Token, found.InHeader, found.Ambient = c.Token, c.InHeader, c.Ambient
+	}
+	switch {
+	case found.Token != "":
+		return found, nil
+	case none == nil:
+		none = refusal.NoToken.New()
+	}
+	return found, none
+}
+
+// Vary adds to the header Vary the names of the headers that can hold a token.
+func (ps Places) Vary(h http.Header) {
+	for _, place := range ps {
+		if place.Header != "" {
+			browser.AddVary(h, place.Header)
+		}
+	}
+}
+
+// Methods returns the methods of RFC 9728, Section 2, each once.
+func (ps Places) Methods() []string {
+	list := []string{}
+	for _, place := range ps {
+		if place.Method != "" && !slices.Contains(list, place.Method) {
+			list = append(list, place.Method)
+		}
+	}
+	return list
+}
+
+// Header is the Authorization header with the scheme Bearer (RFC 6750, Section 2.1).
+func Header() Place {
+	return Place{Method: "header", Header: "Authorization", Take: func(r *http.Request) (Credential, error) {
+		token, err := Token(r)
+		return Credential{Token: token, InHeader: true}, err
+	}}
+}
+
+// Cookie is a cookie.
+func Cookie(name string) Place {
+	return Place{Header: "Cookie", Take: func(r *http.Request) (Credential, error) {
+		cookies := r.CookiesNamed(name)
+		switch len(cookies) {
+		case 0:
+			return Credential{}, nil
+		case 1:
+			return Credential{Token: cookies[0].Value, Ambient: true}, nil
+		}
+		return Credential{}, refusal.Several.Because("%d cookies of that name", len(cookies))
+	}}
+}
+
+// Query is the parameter access_token of the URL (RFC 6750, Section 2.3). The request
+// that it returns has a URL without it.
+func Query() Place { return Place{Method: "query", Take: fromQuery} }
+
+func fromQuery(r *http.Request) (Credential, error) {
+	if q := r.URL.RawQuery; !strings.Contains(q, tokenParameter) && !strings.Contains(q, "%") {
+		return Credential{}, nil // the usual case; with % the name can be escaped
+	}
+	values := r.URL.Query()[tokenParameter]
+	switch {
+	case len(values) > 1:
+		return Credential{}, refusal.Several.Because("%d parameters of that name", len(values))
+	case len(values) == 0 || values[0] == "":
+		return Credential{}, nil
+	}
+	u := *r.URL
+	u.RawQuery = withoutToken(u.RawQuery)
+	request := r.WithContext(r.Context())
+	request.URL, request.RequestURI = &u, u.RequestURI()
+	if request.Form != nil {
+		request.Form = maps.Clone(request.Form)
+		delete(request.Form, tokenParameter)
+	}
+	return Credential{Token: values[0], Request: request}, nil
+}
+
+const tokenParameter = "access_token"
+
+// withoutToken leaves the other parameters as they were written.
+func withoutToken(query string) string {
+	var rest []string
+	for pair := range strings.SplitSeq(query, "&") {
+		name, _, _ := strings.Cut(pair, "=")
+		if name, err := url.QueryUnescape(name); err != nil || name != tokenParameter {
+			rest = append(rest, pair)
+		}
+	}
+	return strings.Join(rest, "&")
+}
+
+// maxForm is the number of bytes of a body that are read in search of a token.
+const maxForm = 64 << 10
+
+// Form is the field access_token of a form in the body (RFC 6750, Section 2.2). The
+// request that it returns has a body that can be read from the beginning. A form of
+// more than 64 KiB has no token.
+func Form() Place { return Place{Method: "body", Take: fromForm} }
+
+func fromForm(r *http.Request) (Credential, error) {
+	if !hasForm(r) {
+		return Credential{}, nil
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxForm+1))
+	request := r.WithContext(r.Context())
+	request.Body = &readAgain{Reader: io.MultiReader(bytes.NewReader(body), r.Body), Closer: r.Body}
+	found := Credential{Request: request}
+	if err != nil || len(body) > maxForm {
+		return found, nil // the handler reads the same
+	}
+	if bytes.ContainsFunc(body, func(c rune) bool { return c >= 0x80 }) {
+		return Credential{}, refusal.Form.Because("the form has bytes that are not ASCII")
+	}
+	values, err := url.ParseQuery(string(body))
+	if err != nil {
+		return Credential{}, refusal.Form.Because("the form cannot be read")
+	}
+	switch tokens := values[tokenParameter]; {
+	case len(tokens) > 1:
+		return Credential{}, refusal.Several.Because("%d fields of that name", len(tokens))
+	case len(tokens) == 1:
+		found.Token = tokens[0]
+	}
+	return found, nil
+}
+
+// readAgain is a body whose beginning was read.
+type readAgain struct {
+	io.Reader
+	io.Closer
+}
+
+func hasForm(r *http.Request) bool {
+	switch r.Method {
+	case http.MethodPost, http.MethodPut, http.MethodPatch:
+		mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+		return err == nil && mediaType == "application/x-www-form-urlencoded" && r.Body != nil
+	}
+	return false
+}
+
+// WebSocket is the header Sec-WebSocket-Protocol of a handshake, with the protocol
+// "bearer" and the token after it.
+func WebSocket() Place { return Place{Header: "Sec-WebSocket-Protocol", Take: fromWebSocket} }
+
+func fromWebSocket(r *http.Request) (Credential, error) {
+	var protocols []string
+	for _, line := range r.Header.Values("Sec-WebSocket-Protocol") {
+		for protocol := range strings.SplitSeq(line, ",") {
+			protocols = append(protocols, strings.TrimSpace(protocol))
+		}
+	}
+	var found Credential
+	for i, protocol := range protocols {
+		switch {
+		case protocol != "bearer":
+		case i+1 == len(protocols):
+			return Credential{}, refusal.Credential.Because("the protocol bearer has no token after it")
+		case found.Token != "":
+			return Credential{}, refusal.Several.Because("the protocol bearer is there twice")
+		default:
+			found.Token = protocols[i+1]
+		}
+	}
+	return found, nil
+}
+
+// Token reads the Authorization header (RFC 6750, Section 2.1; RFC 9110,
+// Section 11.4). A scheme that is not ours is as good as no credentials (RFC
+// 6750, Section 3.1).
+func Token(r *http.Request) (string, error) {
+	const scheme = "Bearer"
+	values := r.Header.Values("Authorization")
+	if len(values) == 0 {
+		return "", refusal.NoToken.New()
+	}
+	if len(values) > 1 {
+		return "", refusal.Header.Because("%d Authorization headers", len(values))
+	}
+	value := values[0]
+	if value == "" {
+		return "", refusal.NoToken.New()
+	}
+	name, rest, spaced := strings.Cut(value, " ")
+	switch {
+	case !spaced && strings.EqualFold(value, scheme):
+		return "", refusal.Header.Because("the scheme has no token")
+	case !spaced && len(value) >= len(scheme) && strings.EqualFold(value[:len(scheme)], scheme) && syntax.IsToken68(value):
+		// Some other scheme whose name begins like ours.
+		return "", refusal.NoToken.New()
+	case !spaced && !strings.Contains(value, ".") && syntax.IsToken68(value):
+		return "", refusal.NoToken.New()
+	case !spaced:
+		return "", refusal.Header.Because("a token without a scheme; send Authorization: Bearer TOKEN")
+	case !strings.EqualFold(name, scheme):
+		// What stands there is not quoted: it may be a token without a scheme.
+		return "", refusal.NoToken.Because("the scheme is not Bearer")
+	}
+	token := strings.TrimLeft(rest, " ")
+	if token == "" {
+		return "", refusal.Header.Because("the scheme has no token")
+	}
+	return token, nil
+}
