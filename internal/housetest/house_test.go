@@ -310,7 +310,7 @@ func lines(t *testing.T, p *checked) int {
 
 // bounds of the root package. Each may only be lowered.
 var bounds = struct{ ring, arrows, files, lines, exported, methods, unexported int }{
-	ring: 15, arrows: 93, files: 24, lines: 6758, exported: 411, methods: 45, unexported: 9,
+	ring: 5, arrows: 91, files: 24, lines: 6569, exported: 411, methods: 37, unexported: 9,
 }
 
 func TestHouse(t *testing.T) {

@@ -32,9 +32,11 @@ var floor = map[string]string{
 // below the root imports the root, so a cycle cannot be built.
 var engines = map[string]string{
 	"internal/accounts":    "internal/provider",
+	"internal/bearer":      "internal/browser",
 	"internal/browser":     "",
 	"internal/directory":   "internal/tenantapi",
 	"internal/idtoken":     "internal/keys",
+	"internal/issuers":     "internal/keys",
 	"internal/keys":        "",
 	"internal/authrequest": "",
 	"internal/login":       "internal/authrequest internal/idtoken internal/keys internal/provider",
