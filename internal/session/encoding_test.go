@@ -1,8 +1,10 @@
 package session
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strconv"
 	"testing"
 )
@@ -122,6 +124,42 @@ func TestCutRecord(t *testing.T) {
 	} {
 		if decodeRecord(damaged) != nil {
 			t.Errorf("%s: a record", why)
+		}
+	}
+}
+
+// golden is the text of a session that an earlier version has written.
+const golden = `{"v":1,"id":"one","iss":"https://tenant.example/","sub":"auth0|ada","iat":1000,"uat":2000,"exp":3000,` +
+	`"sid":"tenant's","id_iat":999,"auth_time":998,"acr":"gold","amr":["pwd","mfa"],"id_token":"a.b.c","refresh_token":"refresh",` +
+	`"tokens":[{"aud":"https://api.example/","asked":"openid a","scope":"openid","type":"Bearer","token":"access","exp":1500},{"type":"Bearer","token":"opaque","exp":0}],` +
+	`"vault":[{"con":"photos","hint":"ada","scope":"p","token":"third","exp":1600},{"con":"mail","token":"fourth","exp":0}],` +
+	`"data":{"a":"1","b":"\u003c2\u003e"},"org":"org_a","nonce":"n","rev":7,"ceil":9000}`
+
+// goldenSmall is one with nothing that can be left out.
+const goldenSmall = `{"v":1,"id":"","iss":"i","sub":"s","iat":0,"uat":0,"exp":0,"id_iat":0}`
+
+// TestGolden: sessions that earlier versions have written can be read, and are
+// written the same way. An instance of an earlier version reads them too.
+func TestGolden(t *testing.T) {
+	claims := json.RawMessage(`{"name":"Ada"}`)
+	for text, want := range map[string]*Record{
+		golden: {
+			Version: 1, ID: "one", Issuer: "https://tenant.example/", Subject: "auth0|ada", CreatedAt: 1000, TouchedAt: 2000, ExpiresAt: 3000,
+			SID: "tenant's", IDTokenIssuedAt: 999, AuthTime: 998, ACR: "gold", AMR: []string{"pwd", "mfa"}, IDToken: "a.b.c", RefreshToken: "refresh",
+			Tokens: []Token{
+				{Audience: "https://api.example/", Asked: "openid a", Scope: "openid", Type: "Bearer", Token: "access", ExpiresAt: 1500},
+				{Type: "Bearer", Token: "opaque"},
+			},
+			Vault:  []VaultToken{{Connection: "photos", Hint: "ada", Scope: "p", Token: "third", ExpiresAt: 1600}, {Connection: "mail", Token: "fourth"}},
+			Claims: claims, Data: map[string]string{"a": "1", "b": "<2>"}, Organization: "org_a", Nonce: "n", Refreshes: 7, Ceiling: 9000,
+		},
+		goldenSmall: {Version: 1, Issuer: "i", Subject: "s", Claims: claims},
+	} {
+		plain := slices.Concat(binary.AppendUvarint(nil, uint64(len(text))), []byte(text), claims)
+		expectEqual(t, "read", decodeRecord(plain), want)
+		written, err := want.encode()
+		if err != nil || string(written) != string(plain) {
+			t.Errorf("written: %q, %v", written, err)
 		}
 	}
 }
