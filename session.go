@@ -246,7 +246,7 @@ func (s *Strategy) startSession(w http.ResponseWriter, r *http.Request, l *Login
 	}
 	now := s.app.now().Unix()
 	record := &session.Record{
-		Version:         session.Version,
+
 		ID:              secret.Random(),
 		Issuer:          c.Issuer,
 		Subject:         c.Subject,

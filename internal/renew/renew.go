@@ -160,7 +160,7 @@ func (t *Tokens) update(ctx context.Context, k kind, record *session.Record, w W
 // the session that then holds.
 func (t *Tokens) Forget(ctx context.Context, record *session.Record, connection string) (*session.Record, error) {
 	return t.config.Sessions.Change(ctx, record, func(r *session.Record) (bool, error) {
-		return removeVaultTokens(r, func(v session.VaultToken) bool { return v.Connection == connection }), nil
+		return removeVaultTokens(r, func(v session.Token) bool { return v.Connection == connection }), nil
 	})
 }
 

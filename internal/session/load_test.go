@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"context"
 	"net/http/httptest"
 	"strings"
@@ -34,6 +35,11 @@ func TestLoad(t *testing.T) {
 		newer := sealed(t, m, record(func(r *Record) { r.TouchedAt = now - 1; r.Refreshes = 1 }))
 		touched := sealed(t, m, record(func(r *Record) { r.TouchedAt++ }))
 		over := sealed(t, m, record(func(r *Record) { r.ID = "two"; r.ExpiresAt = now }))
+		nextVersion, err := newRecord("one").encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		nextVersion = bytes.Replace(nextVersion, []byte(`"v":1`), []byte(`"v":2`), 1)
 		none, lost := &Loaded{}, &Loaded{Over: true}
 		one := func(refreshes int, touched int64) *Loaded {
 			return &Loaded{Current: true, Record: &Record{ID: "one", Refreshes: refreshes, TouchedAt: touched}}
@@ -51,7 +57,7 @@ func TestLoad(t *testing.T) {
 			{"damaged", []string{good[:len(good)-2] + "AA"}, none},
 			{"cut", []string{good[:len(good)/2]}, none},
 			{"no seal", []string{"abc"}, none},
-			{"of another version", []string{sealed(t, m, record(func(r *Record) { r.Version = 2 }))}, none},
+			{"of another version", []string{m.keyring.Seal(purposeSession, "s", nextVersion)}, none},
 			{"over as written", []string{over}, lost},
 			{"one second left", []string{sealed(t, m, record(func(r *Record) { r.ExpiresAt = now + 1 }))}, one(0, now)},
 			{"unused for too long", []string{sealed(t, m, record(func(r *Record) { r.TouchedAt = now - int64(idle.Seconds()) }))}, lost},

@@ -10,8 +10,6 @@ package session
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"maps"
@@ -191,33 +189,6 @@ func (ss *Manager) openRecord(value string) (record *Record, current bool) {
 		record.inCookie = true
 	}
 	return record, current
-}
-
-// encode returns the length of the record's JSON text, that text, and the JSON text
-// of the claims. Claims inside the record would be scanned three times by each
-// request, and most requests do not read them.
-func (r *Record) encode() ([]byte, error) {
-	text, err := json.Marshal(r)
-	if err != nil {
-		return nil, failure(Internal, err)
-	}
-	out := binary.AppendUvarint(nil, uint64(len(text)))
-	return slices.Concat(out, text, r.Claims), nil
-}
-
-// decodeRecord is the reverse of encode. It returns nil for text that encode did
-// not write, or wrote in another version.
-func decodeRecord(plain []byte) *Record {
-	length, n := binary.Uvarint(plain)
-	if n <= 0 || length > uint64(len(plain)-n) {
-		return nil
-	}
-	text, claims := plain[n:n+int(length)], plain[n+int(length):]
-	record := &Record{Claims: claims}
-	if record.decode(string(text)) != nil || record.Version != Version || record.Subject == "" || record.Issuer == "" {
-		return nil
-	}
-	return record
 }
 
 // Find returns the stored record of an id, or nil if there is none. A record that

@@ -755,7 +755,7 @@ func TestCookieSize(t *testing.T) {
 		r := newRecord("one")
 		r.IDToken = "the ID token"
 		r.Tokens = append(r.Tokens, Token{Token: "another"})
-		r.Vault = []VaultToken{{Token: "third party"}}
+		r.Vault = []Token{{Token: "third party"}}
 		r.Data = map[string]string{"large": strings.Repeat("x", size)}
 		return r
 	}
@@ -855,7 +855,7 @@ func TestWithTokensOf(t *testing.T) {
 	old, newer := newRecord("one"), newRecord("one")
 	old.Data, old.AMR, old.TouchedAt, old.AuthTime = map[string]string{"a": "1"}, []string{"pwd"}, 5, 10
 	refresh("second")(newer)
-	newer.Vault, newer.IDToken, newer.Claims, newer.AuthTime = []VaultToken{{Token: "v"}}, "id", []byte(`{}`), 20
+	newer.Vault, newer.IDToken, newer.Claims, newer.AuthTime = []Token{{Token: "v"}}, "id", []byte(`{}`), 20
 	got := old.withTokensOf(newer)
 	want := old.Clone()
 	want.RefreshToken, want.Tokens, want.Refreshes, want.Vault = newer.RefreshToken, newer.Tokens, 1, newer.Vault
