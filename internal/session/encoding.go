@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
 // version is the version of the text of a session. A text of another version does
@@ -82,7 +83,7 @@ func (r *Record) wire() wireRecord {
 func (r *Record) encode() ([]byte, error) {
 	text, err := json.Marshal(r.wire())
 	if err != nil {
-		return nil, failure(Internal, err)
+		return nil, refusal.Internal.Wrap(err)
 	}
 	out := binary.AppendUvarint(nil, uint64(len(text)))
 	return slices.Concat(out, text, r.Claims), nil
