@@ -22,7 +22,6 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/logging"
 	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
-	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
 // An Error says why a login, a session, a token or a request to the tenant was refused
@@ -220,8 +219,6 @@ func outermost(err error) *Error {
 			return x
 		case *refusal.Refusal:
 			return refusedError(x)
-		case *session.Error:
-			return refusedError(sessionRefusal(x))
 		}
 		switch x := err.(type) {
 		case interface{ Unwrap() error }:
@@ -246,24 +243,6 @@ func refusedError(r *refusal.Refusal) *Error {
 		Op: r.Op, Status: r.Status, Code: r.Code, Reason: r.Reason, Description: r.Description,
 		Scope: r.Scope, RetryAfter: r.RetryAfter, TenantStatus: r.TenantStatus, also: r.Also.Reason, next: r.Next, stepUp: r.StepUp, Err: r.Err,
 	}
-}
-
-// sessionRefusal returns the refusal of a request whose session failed.
-func sessionRefusal(f *session.Error) *refusal.Refusal {
-	row, wait := refusal.Internal, time.Duration(0)
-	switch f.Kind {
-	case session.Ended:
-		row = refusal.LoginRequired
-	case session.StoreDown:
-		row, wait = refusal.Store, outageWait
-	case session.NotWritten:
-		row = refusal.StoreWrite
-	case session.StoreFull:
-		row, wait = refusal.StoreFull, time.Minute
-	case session.TooLarge:
-		row = refusal.TooLarge
-	}
-	return row.Later(wait, f.Err)
 }
 
 // errorOf is asError for the request with the context ctx. Only that context tells

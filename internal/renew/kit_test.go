@@ -234,7 +234,7 @@ func newEnv(t *testing.T, store session.Store, edit func(*session.Record)) *env 
 		Now: now, Log: log,
 	})
 	e.record = &session.Record{
-		Version: session.Version, ID: "one", Issuer: issuer, Subject: "ada", CreatedAt: in(0), IDTokenIssuedAt: in(0), AuthTime: in(-60 * time.Second),
+		ID: "one", Issuer: issuer, Subject: "ada", CreatedAt: in(0), IDTokenIssuedAt: in(0), AuthTime: in(-60 * time.Second),
 		Claims: json.RawMessage(`{"name":"Ada"}`), Nonce: "n", RefreshToken: "refresh",
 		Tokens: []session.Token{{Audience: api, Asked: "openid a", Scope: "openid a", Type: "Bearer", Token: "old", ExpiresAt: in(600 * time.Second)}},
 	}

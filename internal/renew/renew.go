@@ -140,28 +140,27 @@ func (t *Tokens) last(k kind, r *session.Record, w Wish) (session.Token, error) 
 // has done so. It returns the state of the session that then holds, nil if that is not
 // known.
 func (t *Tokens) update(ctx context.Context, k kind, record *session.Record, w Wish) (*session.Record, error) {
-	newest, err := t.config.Sessions.Change(ctx, record, func(r *session.Record) (bool, error) {
+	late := "" // the refresh token of a state that may not be stored
+	newest, err := t.config.Sessions.Change(ctx, record, func(r *session.Record) (changed bool, err error) {
+		defer func() { late = r.RefreshToken }()
 		enough := !w.Force || r.Refreshes > record.Refreshes
 		if _, ok := k.find(r, t.config.Now().Add(early)); ok && enough || r.RefreshToken == "" {
 			return unchanged, nil
 		}
 		return k.renew(ctx, r)
 	})
-	if _, failed := err.(*session.Error); !failed {
-		return newest, err
-	}
-	if session.IsEnded(err) && newest != nil && newest.RefreshToken != "" && newest.RefreshToken != record.RefreshToken {
+	if newest == nil && session.IsEnded(err) && late != "" && late != record.RefreshToken {
 		// Somebody has logged out meanwhile, which has revoked the old one.
-		t.Revoke(ctx, newest.RefreshToken)
+		t.Revoke(ctx, late)
 	}
-	return nil, err
+	return newest, err
 }
 
 // Forget removes the tokens of a connection from a session. It returns the state of
 // the session that then holds.
 func (t *Tokens) Forget(ctx context.Context, record *session.Record, connection string) (*session.Record, error) {
 	return t.config.Sessions.Change(ctx, record, func(r *session.Record) (bool, error) {
-		return removeVaultTokens(r, func(v session.VaultToken) bool { return v.Connection == connection }), nil
+		return removeVaultTokens(r, func(v session.Token) bool { return v.Connection == connection }), nil
 	})
 }
 

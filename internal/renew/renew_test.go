@@ -19,7 +19,7 @@ import (
 // vaulted gives a session a token of a third party that is good for a while.
 func vaulted(d time.Duration) func(*session.Record) {
 	return func(r *session.Record) {
-		r.Vault = []session.VaultToken{{Connection: "photos", Scope: "p", Token: "old", ExpiresAt: in(d)}}
+		r.Vault = []session.Token{{Connection: "photos", Scope: "p", Type: "Bearer", Token: "old", ExpiresAt: in(d)}}
 	}
 }
 
@@ -381,7 +381,7 @@ func TestStoreFails(t *testing.T) {
 func TestForget(t *testing.T) {
 	t.Parallel()
 	inEachMode(t, func(r *session.Record) {
-		r.Vault = []session.VaultToken{{Connection: "photos", Token: "1"}, {Connection: "mail", Token: "2"}, {Connection: "photos", Hint: "x", Token: "3"}}
+		r.Vault = []session.Token{{Connection: "photos", Token: "1"}, {Connection: "mail", Token: "2"}, {Connection: "photos", Hint: "x", Token: "3"}}
 	}, func(e *env) {
 		newest, err := e.tokens.Forget(e.Context(), e.record, "photos")
 		if err != nil || len(newest.Vault) != 1 || newest.Vault[0].Connection != "mail" || newest.Refreshes != 1 || len(e.record.Vault) != 3 {
@@ -442,8 +442,8 @@ func TestRequests(t *testing.T) {
 		{"another API and scopes", nil, Wish{Audience: otherAPI, Scopes: []string{"x", "y"}}, refresh, "scope=x+y&audience=" + otherAPI, session.Token{Audience: otherAPI, Asked: "x y", Scope: "x y"}},
 		{"no token yet", func(r *session.Record) { r.Tokens = nil }, Wish{}, refresh, "", session.Token{}},
 		{"no token yet, an API", func(r *session.Record) { r.Tokens = nil }, Wish{Audience: api}, refresh, "audience=" + api, session.Token{Audience: api}},
-		{"third party", nil, vault, exchange, "", session.Token{}},
-		{"third party, one account", nil, Wish{Connection: "photos", LoginHint: "ada@photos.example"}, exchange, "login_hint=ada@photos.example", session.Token{}},
+		{"third party", nil, vault, exchange, "", session.Token{Connection: "photos"}},
+		{"third party, one account", nil, Wish{Connection: "photos", LoginHint: "ada@photos.example"}, exchange, "login_hint=ada@photos.example", session.Token{Connection: "photos", Hint: "ada@photos.example"}},
 	} {
 		inMode(t, inCookies, row.session, func(e *env) {
 			token, err := e.get(row.wish)

@@ -53,9 +53,9 @@ func TestFind(t *testing.T) {
 // TestFindVaultToken: a hint names another account than none.
 func TestFindVaultToken(t *testing.T) {
 	t.Parallel()
-	r := &session.Record{Vault: []session.VaultToken{
+	r := &session.Record{Vault: []session.Token{
 		{Connection: "photos", Hint: "ada", Token: "1", ExpiresAt: 1001}, {Connection: "photos", Token: "2", ExpiresAt: 1001},
-		{Connection: "mail", Hint: "ada", Scope: "s", Token: "3", ExpiresAt: 1001}, {Connection: "files", Token: "over", ExpiresAt: 1000},
+		{Connection: "mail", Hint: "ada", Scope: "s", Type: "Bearer", Token: "3", ExpiresAt: 1001}, {Connection: "files", Token: "over", ExpiresAt: 1000},
 	}}
 	for _, row := range []struct{ connection, hint, want string }{
 		{"photos", "ada", "1"}, {"photos", "", "2"}, {"mail", "ada", "3"}, {"mail", "", ""}, {"photos", "bob", ""}, {"files", "", ""}, {"none", "", ""},
@@ -64,7 +64,7 @@ func TestFindVaultToken(t *testing.T) {
 		if got.Token != row.want || ok != (row.want != "") {
 			t.Errorf("%+v: %+v, %v", row, got, ok)
 		}
-		if want := (session.Token{Scope: "s", Type: "Bearer", Token: "3", ExpiresAt: 1001}); row.want == "3" && got != want {
+		if want := (session.Token{Connection: "mail", Hint: "ada", Scope: "s", Type: "Bearer", Token: "3", ExpiresAt: 1001}); row.want == "3" && got != want {
 			t.Errorf("%+v", got)
 		}
 	}
@@ -135,7 +135,7 @@ func TestAddVaultToken(t *testing.T) {
 	} {
 		r := &session.Record{}
 		for i, c := range row.expiries {
-			addVaultToken(r, session.VaultToken{Connection: fmt.Sprint(i), ExpiresAt: int64(c - '0')})
+			addVaultToken(r, session.Token{Connection: fmt.Sprint(i), ExpiresAt: int64(c - '0')})
 		}
 		got := ""
 		for _, v := range r.Vault {

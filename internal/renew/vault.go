@@ -25,16 +25,12 @@ func (v vaultTokens) find(r *session.Record, at time.Time) (session.Token, bool)
 	if i < 0 || r.Vault[i].ExpiresAt <= at.Unix() {
 		return session.Token{}, false
 	}
-	return v.token(r.Vault[i]), true
+	return r.Vault[i], true
 }
 
 // isFor reports whether a token is the one of the wish.
-func (v vaultTokens) isFor(t session.VaultToken) bool {
+func (v vaultTokens) isFor(t session.Token) bool {
 	return t.Connection == v.wish.Connection && t.Hint == v.wish.LoginHint
-}
-
-func (v vaultTokens) token(t session.VaultToken) session.Token {
-	return session.Token{Scope: t.Scope, Type: "Bearer", Token: t.Token, ExpiresAt: t.ExpiresAt}
 }
 
 func (v vaultTokens) missing(r *session.Record) error {
@@ -62,7 +58,7 @@ func (v vaultTokens) renew(ctx context.Context, r *session.Record) (bool, error)
 
 // addVaultToken adds a token to a session. Of more than eight tokens, it drops the one
 // of before that expires first.
-func addVaultToken(r *session.Record, t session.VaultToken) {
+func addVaultToken(r *session.Record, t session.Token) {
 	const most = 8
 	if len(r.Vault) >= most {
 		first := 0
@@ -78,7 +74,7 @@ func addVaultToken(r *session.Record, t session.VaultToken) {
 }
 
 // removeVaultTokens removes tokens from a session, and reports whether there were any.
-func removeVaultTokens(r *session.Record, which func(session.VaultToken) bool) bool {
+func removeVaultTokens(r *session.Record, which func(session.Token) bool) bool {
 	if !slices.ContainsFunc(r.Vault, which) {
 		return unchanged
 	}
@@ -99,15 +95,10 @@ const (
 // Exchange returns a token of a third party for an access token that an API has
 // received. It keeps nothing.
 func (t *Tokens) Exchange(ctx context.Context, accessToken string, w Wish) (session.Token, error) {
-	v := vaultTokens{t, w}
-	got, err := v.exchange(ctx, accessToken, typeAccessToken)
-	if err != nil {
-		return session.Token{}, err
-	}
-	return v.token(got), nil
+	return vaultTokens{t, w}.exchange(ctx, accessToken, typeAccessToken)
 }
 
-func (v vaultTokens) exchange(ctx context.Context, subject, kind string) (session.VaultToken, error) {
+func (v vaultTokens) exchange(ctx context.Context, subject, kind string) (session.Token, error) {
 	form := provider.GrantForm(grantTokenVault)
 	form.Set("subject_token", subject)
 	form.Set("subject_token_type", kind)
@@ -116,9 +107,12 @@ func (v vaultTokens) exchange(ctx context.Context, subject, kind string) (sessio
 	provider.SetText(form, "login_hint", v.wish.LoginHint)
 	got, err := v.config.Client.Tokens(ctx, form)
 	if err != nil {
-		return session.VaultToken{}, exchangeError(err)
+		return session.Token{}, exchangeError(err)
 	}
-	t := session.VaultToken{Connection: v.wish.Connection, Hint: v.wish.LoginHint, Token: got.AccessToken, ExpiresAt: v.config.Now().Add(got.Life()).Unix()}
+	t := session.Token{
+		Connection: v.wish.Connection, Hint: v.wish.LoginHint,
+		Type: "Bearer", Token: got.AccessToken, ExpiresAt: v.config.Now().Add(got.Life()).Unix(),
+	}
 	if got.Scope != nil {
 		t.Scope = *got.Scope
 	}

@@ -1,11 +1,108 @@
 package session
 
 import (
+	"encoding/binary"
+	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
+
+// version is the version of the text of a session. A text of another version does
+// not count.
+const version = 1
+
+// A wireRecord is the JSON text of a [Record]. The names must not change, since
+// instances of an earlier version may read it.
+type wireRecord struct {
+	Version         int               `json:"v"`
+	ID              string            `json:"id"`
+	Issuer          string            `json:"iss"`
+	Subject         string            `json:"sub"`
+	CreatedAt       int64             `json:"iat"`
+	TouchedAt       int64             `json:"uat"`
+	ExpiresAt       int64             `json:"exp"`
+	SID             string            `json:"sid,omitempty"`
+	IDTokenIssuedAt int64             `json:"id_iat"`
+	AuthTime        int64             `json:"auth_time,omitempty"`
+	ACR             string            `json:"acr,omitempty"`
+	AMR             []string          `json:"amr,omitempty"`
+	IDToken         string            `json:"id_token,omitempty"`
+	RefreshToken    string            `json:"refresh_token,omitempty"`
+	Tokens          []wireToken       `json:"tokens,omitempty"`
+	Vault           []wireVaultToken  `json:"vault,omitempty"`
+	Data            map[string]string `json:"data,omitempty"`
+	Organization    string            `json:"org,omitempty"`
+	Nonce           string            `json:"nonce,omitempty"`
+	Refreshes       int               `json:"rev,omitempty"`
+	Ceiling         int64             `json:"ceil,omitempty"`
+}
+
+// A wireToken is the JSON text of an access token.
+type wireToken struct {
+	Audience  string `json:"aud,omitempty"`
+	Asked     string `json:"asked,omitempty"`
+	Scope     string `json:"scope,omitempty"`
+	Type      string `json:"type"`
+	Token     string `json:"token"`
+	ExpiresAt int64  `json:"exp"`
+}
+
+// A wireVaultToken is the JSON text of a third-party token. It is always a bearer
+// token.
+type wireVaultToken struct {
+	Connection string `json:"con"`
+	Hint       string `json:"hint,omitempty"`
+	Scope      string `json:"scope,omitempty"`
+	Token      string `json:"token"`
+	ExpiresAt  int64  `json:"exp"`
+}
+
+// wire returns what is written of a record. The claims are written behind it.
+func (r *Record) wire() wireRecord {
+	w := wireRecord{
+		Version: version, ID: r.ID, Issuer: r.Issuer, Subject: r.Subject, CreatedAt: r.CreatedAt, TouchedAt: r.TouchedAt, ExpiresAt: r.ExpiresAt,
+		SID: r.SID, IDTokenIssuedAt: r.IDTokenIssuedAt, AuthTime: r.AuthTime, ACR: r.ACR, AMR: r.AMR, IDToken: r.IDToken, RefreshToken: r.RefreshToken,
+		Data: r.Data, Organization: r.Organization, Nonce: r.Nonce, Refreshes: r.Refreshes, Ceiling: r.Ceiling,
+	}
+	for _, t := range r.Tokens {
+		w.Tokens = append(w.Tokens, wireToken{t.Audience, t.Asked, t.Scope, t.Type, t.Token, t.ExpiresAt})
+	}
+	for _, t := range r.Vault {
+		w.Vault = append(w.Vault, wireVaultToken{t.Connection, t.Hint, t.Scope, t.Token, t.ExpiresAt})
+	}
+	return w
+}
+
+// encode returns the length of the record's JSON text, that text, and the JSON text
+// of the claims. Claims inside the record would be scanned three times by each
+// request, and most requests do not read them.
+func (r *Record) encode() ([]byte, error) {
+	text, err := json.Marshal(r.wire())
+	if err != nil {
+		return nil, refusal.Internal.Wrap(err)
+	}
+	out := binary.AppendUvarint(nil, uint64(len(text)))
+	return slices.Concat(out, text, r.Claims), nil
+}
+
+// decodeRecord is the reverse of encode. It returns nil for text that encode did
+// not write, or wrote in another version.
+func decodeRecord(plain []byte) *Record {
+	length, n := binary.Uvarint(plain)
+	if n <= 0 || length > uint64(len(plain)-n) {
+		return nil
+	}
+	text, claims := plain[n:n+int(length)], plain[n+int(length):]
+	record := &Record{Claims: claims}
+	if record.decode(string(text)) != nil || record.Subject == "" || record.Issuer == "" {
+		return nil
+	}
+	return record
+}
 
 var errRecord = errors.New("not the text of a session")
 
@@ -13,10 +110,11 @@ var errRecord = errors.New("not the text of a session")
 // most of the time of reading a session: it scans the text three times and copies
 // every token. Unknown names are from a later version and are ignored.
 func (r *Record) decode(text string) error {
-	return jsonscan.Object(text, func(name, value string) (err error) {
+	written := 0
+	err := jsonscan.Object(text, func(name, value string) (err error) {
 		switch name {
 		case "v":
-			return decodeNumber(value, &r.Version)
+			return decodeNumber(value, &written)
 		case "id":
 			return decodeText(value, &r.ID)
 		case "iss":
@@ -61,6 +159,10 @@ func (r *Record) decode(text string) error {
 		}
 		return nil
 	})
+	if err == nil && written != version {
+		err = errRecord
+	}
+	return err
 }
 
 func decodeToken(text string, t *Token) error {
@@ -83,7 +185,8 @@ func decodeToken(text string, t *Token) error {
 	})
 }
 
-func decodeVaultToken(text string, v *VaultToken) error {
+func decodeVaultToken(text string, v *Token) error {
+	v.Type = "Bearer"
 	return jsonscan.Object(text, func(name, value string) error {
 		switch name {
 		case "con":

@@ -1,35 +1,46 @@
 package session
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strconv"
 	"testing"
 )
 
-// TestRecordRoundTrip fills every field, also those that somebody adds later:
-// encoding/json writes a record, and code of ours reads it.
+// TestRecordRoundTrip fills every field that is written, also those that somebody
+// adds later: encoding/json writes it, and code of ours reads it.
 func TestRecordRoundTrip(t *testing.T) {
-	var full Record
+	var full wireRecord
 	fill(t, reflect.ValueOf(&full).Elem(), new(int))
-	full.Version = Version
-	full.Claims = json.RawMessage(`{"email":"ada@acme.example"}`)
-	awkward := full.Clone()
+	full.Version = 1
+	awkward := full
 	awkward.Subject = "\x00\"\\/<>&\u2028\u00e9\U0001f511\n"
 	awkward.Data = map[string]string{"": "", awkward.Subject: awkward.Subject, "a": "1", "b": "2"}
 	awkward.CreatedAt, awkward.ExpiresAt = -1, 1<<63-1
-	for name, want := range map[string]*Record{
-		"every field": &full,
+	for name, want := range map[string]wireRecord{
+		"every field": full,
 		"awkward":     awkward,
-		"few fields":  {Version: Version, Issuer: "i", Subject: "s", Claims: json.RawMessage(`{}`)},
+		"few fields":  {Version: 1, Issuer: "i", Subject: "s"},
 	} {
-		plain, err := want.encode()
+		text, err := json.Marshal(want)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := decodeRecord(plain); !reflect.DeepEqual(got, want) {
-			t.Errorf("%s: read %+v, written %+v", name, got, want)
+		claims := `{"email":"ada@acme.example"}`
+		plain := slices.Concat(binary.AppendUvarint(nil, uint64(len(text))), text, []byte(claims))
+		got := decodeRecord(plain)
+		if got == nil || string(got.Claims) != claims || !reflect.DeepEqual(got.wire(), want) {
+			t.Fatalf("%s: read %+v, written %+v", name, got, want)
 		}
+		if written, err := got.encode(); err != nil || string(written) != string(plain) {
+			t.Errorf("%s: written %q, %v", name, written, err)
+		}
+	}
+	// A record has the claims and inCookie beside what is written, and no version.
+	if record, wire := reflect.TypeFor[Record]().NumField(), reflect.TypeFor[wireRecord]().NumField(); record != wire+1 {
+		t.Errorf("a record has %d fields, %d are written", record, wire)
 	}
 }
 
@@ -122,6 +133,42 @@ func TestCutRecord(t *testing.T) {
 	} {
 		if decodeRecord(damaged) != nil {
 			t.Errorf("%s: a record", why)
+		}
+	}
+}
+
+// golden is the text of a session that an earlier version has written.
+const golden = `{"v":1,"id":"one","iss":"https://tenant.example/","sub":"auth0|ada","iat":1000,"uat":2000,"exp":3000,` +
+	`"sid":"tenant's","id_iat":999,"auth_time":998,"acr":"gold","amr":["pwd","mfa"],"id_token":"a.b.c","refresh_token":"refresh",` +
+	`"tokens":[{"aud":"https://api.example/","asked":"openid a","scope":"openid","type":"Bearer","token":"access","exp":1500},{"type":"Bearer","token":"opaque","exp":0}],` +
+	`"vault":[{"con":"photos","hint":"ada","scope":"p","token":"third","exp":1600},{"con":"mail","token":"fourth","exp":0}],` +
+	`"data":{"a":"1","b":"\u003c2\u003e"},"org":"org_a","nonce":"n","rev":7,"ceil":9000}`
+
+// goldenSmall is one with nothing that can be left out.
+const goldenSmall = `{"v":1,"id":"","iss":"i","sub":"s","iat":0,"uat":0,"exp":0,"id_iat":0}`
+
+// TestGolden: sessions that earlier versions have written can be read, and are
+// written the same way. An instance of an earlier version reads them too.
+func TestGolden(t *testing.T) {
+	claims := json.RawMessage(`{"name":"Ada"}`)
+	for text, want := range map[string]*Record{
+		golden: {
+			ID: "one", Issuer: "https://tenant.example/", Subject: "auth0|ada", CreatedAt: 1000, TouchedAt: 2000, ExpiresAt: 3000,
+			SID: "tenant's", IDTokenIssuedAt: 999, AuthTime: 998, ACR: "gold", AMR: []string{"pwd", "mfa"}, IDToken: "a.b.c", RefreshToken: "refresh",
+			Tokens: []Token{
+				{Audience: "https://api.example/", Asked: "openid a", Scope: "openid", Type: "Bearer", Token: "access", ExpiresAt: 1500},
+				{Type: "Bearer", Token: "opaque"},
+			},
+			Vault:  []Token{{Connection: "photos", Hint: "ada", Scope: "p", Type: "Bearer", Token: "third", ExpiresAt: 1600}, {Connection: "mail", Type: "Bearer", Token: "fourth"}},
+			Claims: claims, Data: map[string]string{"a": "1", "b": "<2>"}, Organization: "org_a", Nonce: "n", Refreshes: 7, Ceiling: 9000,
+		},
+		goldenSmall: {Issuer: "i", Subject: "s", Claims: claims},
+	} {
+		plain := slices.Concat(binary.AppendUvarint(nil, uint64(len(text))), []byte(text), claims)
+		expectEqual(t, "read", decodeRecord(plain), want)
+		written, err := want.encode()
+		if err != nil || string(written) != string(plain) {
+			t.Errorf("written: %q, %v", written, err)
 		}
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
 // TestEndedSessions: the memory is bounded by time and number.
@@ -185,9 +187,9 @@ func TestCoverFails(t *testing.T) {
 	var n atomic.Int64
 	s.on(func(context.Context, string, string) error { return errIf(n.Add(1) > 3) })
 	l := m.Load(t.Context(), b.jar())
-	expectKind(t, "the tree", l.Err, StoreDown)
+	expectRefusal(t, "the tree", l.Err, refusal.Store)
 	s.fail()
-	expectKind(t, "the marks", m.Load(t.Context(), b.jar()).Err, StoreDown)
+	expectRefusal(t, "the marks", m.Load(t.Context(), b.jar()).Err, refusal.Store)
 }
 
 // TestMarksExpire: a mark lives as long as a session that it can be for.
@@ -251,6 +253,6 @@ func TestEndUser(t *testing.T) {
 		time.Sleep(time.Second)
 		load(t, m, begin(t, m, newRecord("two")), "two")
 		s.fail()
-		expectKind(t, "store down", m.EndUser(t.Context(), issuer, "ada"), StoreDown)
+		expectRefusal(t, "store down", m.EndUser(t.Context(), issuer, "ada"), refusal.Store)
 	})
 }

@@ -1,46 +1,46 @@
 package session
 
-import "fmt"
+import (
+	"context"
+	"errors"
+	"time"
 
-// A Kind is the kind of a failure.
-type Kind int
-
-const (
-	// Ended means that the session has ended, or is not in the store.
-	Ended Kind = iota
-	// StoreDown means that the store failed, or did not answer in time.
-	StoreDown
-	// NotWritten means that the store did not accept a session.
-	NotWritten
-	// StoreFull means that a [Memory] has no room for another session.
-	StoreFull
-	// TooLarge means that the session does not fit into cookies.
-	TooLarge
-	// Internal means a fault of this package.
-	Internal
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
-// An Error is a failure to read or write a session.
-type Error struct {
-	Kind Kind
-	Err  error // the cause, or nil
-}
+// outageWait is the time after which a caller may try again if the store has failed.
+const outageWait = 5 * time.Second
 
-func (f *Error) Error() string {
-	if f.Err != nil {
-		return f.Err.Error()
-	}
-	return fmt.Sprintf("session failure %d", f.Kind)
-}
+// errEnded returns the refusal of a request whose session has ended, or is not in the
+// store.
+func errEnded() error { return refusal.LoginRequired.New() }
 
-func (f *Error) Unwrap() error { return f.Err }
-
-// failure returns a failure with a cause, which can be nil.
-func failure(kind Kind, err error) error { return &Error{kind, err} }
-
-// IsEnded reports whether an error is a failure of kind Ended. Only the outermost
+// IsEnded reports whether an error means that a session has ended. Only the outermost
 // error counts, because one inside can come from the store.
 func IsEnded(err error) bool {
-	f, ok := err.(*Error)
-	return ok && f.Kind == Ended
+	r, ok := err.(*refusal.Refusal)
+	return ok && r.Row == refusal.LoginRequired
+}
+
+// readError returns the refusal of a request whose store failed. It returns nil and
+// the error of a canceled request unchanged.
+//
+// A store can report [context.Canceled] for reasons of its own, such as a closed
+// pool of connections. Only ctx tells whether the request was canceled.
+func readError(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return err
+	}
+	return refusal.Store.Later(outageWait, err)
+}
+
+// ErrStoreFull is the cause if a [Memory] has no room for a new entry.
+var ErrStoreFull = errors.New("the store in memory is full: raise the limit of NewMemoryStore")
+
+// addError returns the refusal of a login whose session could not be stored.
+func addError(err error) error {
+	if errors.Is(err, ErrStoreFull) {
+		return refusal.StoreFull.Later(time.Minute, err)
+	}
+	return refusal.StoreWrite.Wrap(err)
 }

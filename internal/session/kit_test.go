@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
 )
 
@@ -80,7 +81,7 @@ func withStore(s Store) func(*Config) { return func(c *Config) { c.Store = s } }
 func newRecord(id string) *Record {
 	now := time.Now().Unix()
 	return &Record{
-		Version: Version, ID: id, Issuer: issuer, Subject: "ada", CreatedAt: now, TouchedAt: now,
+		ID: id, Issuer: issuer, Subject: "ada", CreatedAt: now, TouchedAt: now,
 		IDTokenIssuedAt: now, ExpiresAt: now + int64(idle/time.Second),
 		Claims: json.RawMessage(`{"name":"Ada"}`), Tokens: []Token{{Token: "access", Type: "Bearer"}}, RefreshToken: "refresh",
 	}
@@ -154,19 +155,25 @@ func load(t *testing.T, m *Manager, b browser, id string) *Loaded {
 	return l
 }
 
-// expectKind compares the kind of a failure, -1 for no error.
-func expectKind(t *testing.T, why string, err error, want Kind) {
+// waits has the time after which a refusal may be tried again.
+var waits = map[string]time.Duration{
+	"sessions cannot be read at the moment; please try again in a minute": 5 * time.Second,
+	"too many people are logged in at the moment; please try again later": time.Minute,
+}
+
+// expectRefusal compares a refusal, noError for none.
+func expectRefusal(t *testing.T, why string, err error, want refusal.Row) {
 	t.Helper()
-	f, ok := err.(*Error)
+	got, ok := err.(*refusal.Refusal)
 	switch {
-	case want == -1 && err != nil:
+	case want == noError && err != nil:
 		t.Errorf("%s: %v", why, err)
-	case want != -1 && (!ok || f.Kind != want):
-		t.Errorf("%s: %v, want a failure of kind %d", why, err, want)
+	case want != noError && (!ok || got.Row != want || got.RetryAfter != waits[want.Description]):
+		t.Errorf("%s: %+v, want the refusal %s", why, err, want.Reason)
 	}
 }
 
-const noError = Kind(-1)
+var noError refusal.Row
 
 func expectEqual(t *testing.T, why string, got, want any) {
 	t.Helper()

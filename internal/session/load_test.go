@@ -1,11 +1,14 @@
 package session
 
 import (
+	"bytes"
 	"context"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
 // sealed returns the cookie of a record under a keyring.
@@ -34,6 +37,11 @@ func TestLoad(t *testing.T) {
 		newer := sealed(t, m, record(func(r *Record) { r.TouchedAt = now - 1; r.Refreshes = 1 }))
 		touched := sealed(t, m, record(func(r *Record) { r.TouchedAt++ }))
 		over := sealed(t, m, record(func(r *Record) { r.ID = "two"; r.ExpiresAt = now }))
+		nextVersion, err := newRecord("one").encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		nextVersion = bytes.Replace(nextVersion, []byte(`"v":1`), []byte(`"v":2`), 1)
 		none, lost := &Loaded{}, &Loaded{Over: true}
 		one := func(refreshes int, touched int64) *Loaded {
 			return &Loaded{Current: true, Record: &Record{ID: "one", Refreshes: refreshes, TouchedAt: touched}}
@@ -51,7 +59,7 @@ func TestLoad(t *testing.T) {
 			{"damaged", []string{good[:len(good)-2] + "AA"}, none},
 			{"cut", []string{good[:len(good)/2]}, none},
 			{"no seal", []string{"abc"}, none},
-			{"of another version", []string{sealed(t, m, record(func(r *Record) { r.Version = 2 }))}, none},
+			{"of another version", []string{m.keyring.Seal(purposeSession, "s", nextVersion)}, none},
 			{"over as written", []string{over}, lost},
 			{"one second left", []string{sealed(t, m, record(func(r *Record) { r.ExpiresAt = now + 1 }))}, one(0, now)},
 			{"unused for too long", []string{sealed(t, m, record(func(r *Record) { r.TouchedAt = now - int64(idle.Seconds()) }))}, lost},
@@ -162,20 +170,20 @@ func TestLoadFromStore(t *testing.T) {
 		change func(t *testing.T, s *fakeStore, m *Manager)
 		found  bool
 		over   bool
-		err    Kind
+		err    refusal.Row
 	}
 	for _, row := range []row{
 		{"stored", func(*testing.T, *fakeStore, *Manager) {}, true, false, noError},
 		{"deleted", func(_ *testing.T, s *fakeStore, _ *Manager) { s.Memory.Delete(recordKey("one")) }, false, true, noError},
 		{"expired", func(*testing.T, *fakeStore, *Manager) { time.Sleep(idle) }, false, true, noError},
-		{"down", func(_ *testing.T, s *fakeStore, _ *Manager) { s.fail() }, false, false, StoreDown},
-		{"marks down", func(_ *testing.T, s *fakeStore, _ *Manager) { s.fail("FindAllCtx") }, false, false, StoreDown},
+		{"down", func(_ *testing.T, s *fakeStore, _ *Manager) { s.fail() }, false, false, refusal.Store},
+		{"marks down", func(_ *testing.T, s *fakeStore, _ *Manager) { s.fail("FindAllCtx") }, false, false, refusal.Store},
 		{"hanging", func(_ *testing.T, s *fakeStore, _ *Manager) {
 			s.on(func(context.Context, string, string) error { time.Sleep(time.Minute); return nil })
-		}, false, false, StoreDown},
+		}, false, false, refusal.Store},
 		{"panicking", func(_ *testing.T, s *fakeStore, _ *Manager) {
 			s.on(func(context.Context, string, string) error { panic("at the disco") })
-		}, false, false, StoreDown},
+		}, false, false, refusal.Store},
 		{"of something else", func(_ *testing.T, s *fakeStore, _ *Manager) {
 			s.Memory.Commit(recordKey("one"), []byte("something"), time.Now().Add(time.Hour))
 		}, false, true, noError},
@@ -226,7 +234,7 @@ func TestLoadFromStore(t *testing.T) {
 			if l.Record != nil && (!l.Current || l.Record.inCookie) {
 				t.Errorf("%s: %+v, current %v", row.why, l.Record, l.Current)
 			}
-			expectKind(t, row.why, l.Err, row.err)
+			expectRefusal(t, row.why, l.Err, row.err)
 			if took := time.Since(begin); took > storeTimeout {
 				t.Errorf("%s: took %v", row.why, took)
 			}
@@ -254,13 +262,13 @@ func TestLoadFromStoreByTwoCookies(t *testing.T) {
 			ids   []string
 			found bool
 			over  bool
-			err   Kind
+			err   refusal.Row
 		}{
-			"failing":            {[]string{"failing"}, false, false, StoreDown},
+			"failing":            {[]string{"failing"}, false, false, refusal.Store},
 			"failing, then good": {[]string{"failing", "one"}, true, false, noError},
 			"good, then failing": {[]string{"one", "failing"}, true, false, noError},
-			"failing and over":   {[]string{"failing", "missing"}, false, false, StoreDown},
-			"over and failing":   {[]string{"missing", "failing"}, false, false, StoreDown},
+			"failing and over":   {[]string{"failing", "missing"}, false, false, refusal.Store},
+			"over and failing":   {[]string{"missing", "failing"}, false, false, refusal.Store},
 			"over and good":      {[]string{"missing", "one"}, true, false, noError},
 			"good and over":      {[]string{"one", "missing"}, true, false, noError},
 		} {
@@ -272,7 +280,7 @@ func TestLoadFromStoreByTwoCookies(t *testing.T) {
 			if (l.Record != nil) != row.found || l.Over != row.over {
 				t.Errorf("%s: %+v", why, l)
 			}
-			expectKind(t, why, l.Err, row.err)
+			expectRefusal(t, why, l.Err, row.err)
 		}
 	})
 }
@@ -291,9 +299,9 @@ func TestLoadOfCanceledRequest(t *testing.T) {
 		}
 		ctx, cancel = context.WithTimeout(t.Context(), 0)
 		defer cancel()
-		expectKind(t, "out of time", m.Load(ctx, b.jar()).Err, StoreDown)
+		expectRefusal(t, "out of time", m.Load(ctx, b.jar()).Err, refusal.Store)
 		s.on(func(context.Context, string, string) error { return context.Canceled })
-		expectKind(t, "canceled by the store", m.Load(t.Context(), b.jar()).Err, StoreDown)
+		expectRefusal(t, "canceled by the store", m.Load(t.Context(), b.jar()).Err, refusal.Store)
 	})
 }
 

@@ -8,10 +8,7 @@
 package session
 
 import (
-	"cmp"
 	"context"
-	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"maps"
@@ -22,6 +19,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
 )
 
@@ -135,7 +133,7 @@ func (ss *Manager) Load(ctx context.Context, jar cookie.Jar) *Loaded {
 	found.Err = nil
 	over, err := ss.isEnded(ctx, found.Record)
 	if over || err != nil {
-		found.Record, found.Over, found.Err = nil, over, storeError(ctx, err)
+		found.Record, found.Over, found.Err = nil, over, readError(ctx, err)
 	}
 	return found
 }
@@ -193,33 +191,6 @@ func (ss *Manager) openRecord(value string) (record *Record, current bool) {
 	return record, current
 }
 
-// encode returns the length of the record's JSON text, that text, and the JSON text
-// of the claims. Claims inside the record would be scanned three times by each
-// request, and most requests do not read them.
-func (r *Record) encode() ([]byte, error) {
-	text, err := json.Marshal(r)
-	if err != nil {
-		return nil, failure(Internal, err)
-	}
-	out := binary.AppendUvarint(nil, uint64(len(text)))
-	return slices.Concat(out, text, r.Claims), nil
-}
-
-// decodeRecord is the reverse of encode. It returns nil for text that encode did
-// not write, or wrote in another version.
-func decodeRecord(plain []byte) *Record {
-	length, n := binary.Uvarint(plain)
-	if n <= 0 || length > uint64(len(plain)-n) {
-		return nil
-	}
-	text, claims := plain[n:n+int(length)], plain[n+int(length):]
-	record := &Record{Claims: claims}
-	if record.decode(string(text)) != nil || record.Version != Version || record.Subject == "" || record.Issuer == "" {
-		return nil
-	}
-	return record
-}
-
 // Find returns the stored record of an id, or nil if there is none. A record that
 // the store returns for the wrong key does not open, because it is sealed for its
 // key.
@@ -227,7 +198,7 @@ func (ss *Manager) Find(ctx context.Context, id string) (*Record, error) {
 	key := recordKey(id)
 	value, err := ss.store.find(ctx, key)
 	if err != nil {
-		return nil, storeError(ctx, err)
+		return nil, readError(ctx, err)
 	}
 	plain, _, ok := ss.keyring.Open(purposeRecord, key, string(value))
 	if !ok {
@@ -241,18 +212,6 @@ func (ss *Manager) Find(ctx context.Context, id string) (*Record, error) {
 }
 
 func recordKey(id string) string { return storeKey("session", id) }
-
-// storeError returns the failure of a request whose store failed. It returns nil
-// and the error of a canceled request unchanged.
-//
-// A store can report [context.Canceled] for reasons of its own, such as a closed
-// pool of connections. Only ctx tells whether the request was canceled.
-func storeError(ctx context.Context, err error) error {
-	if err == nil || ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		return err
-	}
-	return failure(StoreDown, err)
-}
 
 // expired reports whether a session is past its limits. It applies the limits in
 // the record and those of today's configuration, so that a shortened limit takes
@@ -370,13 +329,12 @@ func (ss *Manager) Renew(w http.ResponseWriter, r *http.Request, l *Loaded) erro
 // together with the error of apply: a change can be worth storing although something
 // has failed. Changes of one session take turns.
 //
-// A failure of the Manager itself is an [*Error] or the context's error. It is of
-// kind Ended if the session has ended. The record beside it is not stored. A session
-// in a cookie is written by [Manager.Send] or [Manager.SendTokens] only.
+// If the Manager itself fails, Change returns its failure, and no state. A session in
+// a cookie is written by [Manager.Send] or [Manager.SendTokens] only.
 func (ss *Manager) Change(ctx context.Context, record *Record, apply func(*Record) (changed bool, err error)) (*Record, error) {
 	unlock, err := ss.lock(ctx, record.ID)
 	if err != nil {
-		return nil, storeError(ctx, err)
+		return nil, readError(ctx, err)
 	}
 	defer unlock()
 	newest, kept, err := ss.Newest(ctx, record)
@@ -387,11 +345,17 @@ func (ss *Manager) Change(ctx context.Context, record *Record, apply func(*Recor
 	changed, err := apply(applied)
 	switch {
 	case changed:
-		return applied, cmp.Or(ss.keep(ctx, applied, kept), err)
+		if failed := ss.keep(ctx, applied, kept); failed != nil {
+			return nil, failed
+		}
+		return applied, err
 	case err != nil:
 		return newest, err
 	}
-	return newest, ss.keepLate(ctx, newest, kept)
+	if failed := ss.keepLate(ctx, newest, kept); failed != nil {
+		return nil, failed
+	}
+	return newest, nil
 }
 
 // lock excludes other goroutines from changing a session, and other processes if
@@ -432,7 +396,7 @@ func (ss *Manager) Newest(ctx context.Context, record *Record) (newest, kept *Re
 		case stored != nil:
 			record = stored
 		case !record.inCookie:
-			return nil, nil, failure(Ended, nil)
+			return nil, nil, errEnded()
 		}
 	}
 	if value, _ := ss.recent.find(ctx, recordKey(record.ID)); value != nil {
@@ -449,7 +413,7 @@ func (ss *Manager) Newest(ctx context.Context, record *Record) (newest, kept *Re
 func (ss *Manager) keep(ctx context.Context, changed, before *Record) error {
 	const overlap = time.Minute
 	if ss.ended.has(changed.ID) {
-		return failure(Ended, nil) // meanwhile
+		return errEnded() // meanwhile
 	}
 	refreshed := changed.Refreshes != before.Refreshes
 	if refreshed {
@@ -478,7 +442,7 @@ func (ss *Manager) keepLate(ctx context.Context, newest, kept *Record) error {
 	}
 	err := ss.keep(ctx, newest, kept)
 	if err != nil && !IsEnded(err) {
-		ss.log.Warn("auth0: new tokens of a session could still not be kept", "err", err)
+		ss.log.Warn("auth0: new tokens of a session could still not be kept", "err", errors.Unwrap(err))
 		return nil
 	}
 	return err
@@ -490,7 +454,7 @@ func (ss *Manager) remember(ctx context.Context, r *Record, d time.Duration) err
 		return err
 	}
 	if err := ss.recent.commit(ctx, recordKey(r.ID), value, time.Now().Add(d)); err != nil {
-		return failure(Internal, err)
+		return refusal.Internal.Wrap(err)
 	}
 	return nil
 }
@@ -507,9 +471,9 @@ func (ss *Manager) write(ctx context.Context, changed, before *Record) error {
 	updated, err := ss.store.update(ctx, recordKey(changed.ID), value, time.Unix(changed.ExpiresAt, 0))
 	switch {
 	case err != nil:
-		return failure(NotWritten, err)
+		return refusal.StoreWrite.Wrap(err)
 	case !updated:
-		return failure(Ended, nil)
+		return errEnded()
 	}
 	return nil
 }
@@ -523,7 +487,7 @@ func (ss *Manager) commit(ctx context.Context, record *Record) error {
 	record.inCookie = false
 	owner := storeKey("user", record.Issuer, record.Subject)
 	if err := ss.store.commitOwned(ctx, recordKey(record.ID), owner, value, time.Unix(record.ExpiresAt, 0)); err != nil {
-		return storeWriteError(err)
+		return addError(err)
 	}
 	return nil
 }
@@ -536,8 +500,8 @@ func (ss *Manager) sealRecord(record *Record) ([]byte, error) {
 	return []byte(ss.keyring.Seal(purposeRecord, recordKey(record.ID), plain)), nil
 }
 
-// Send sets the cookie of a session. It fails with TooLarge if the session does not
-// fit into cookies.
+// Send sets the cookie of a session. It fails with [refusal.TooLarge] if the session
+// does not fit into cookies.
 func (ss *Manager) Send(w http.ResponseWriter, jar cookie.Jar, record *Record) error {
 	ss.headers.Lock()
 	defer ss.headers.Unlock()
@@ -568,7 +532,7 @@ func (ss *Manager) setCookie(w http.ResponseWriter, jar cookie.Jar, record *Reco
 	}
 	left := time.Duration(record.ExpiresAt-ss.now().Unix()) * time.Second
 	if err := ss.cookie.Set(w, jar, value, left); err != nil {
-		return failure(TooLarge, err)
+		return refusal.TooLarge.Wrap(err)
 	}
 	return nil
 }
@@ -587,8 +551,8 @@ func (ss *Manager) sent(w http.ResponseWriter) sentSession {
 }
 
 // Current returns the session that a response sets, or that of the request if it
-// sets none. It fails with Ended if the session of the response is no longer in the
-// store.
+// sets none. The error is as for [IsEnded] if the session of the response is no
+// longer in the store.
 func (ss *Manager) Current(ctx context.Context, w http.ResponseWriter, requested func() (*Record, error)) (*Record, error) {
 	sent := ss.sent(w)
 	if sent.record != nil {
@@ -599,7 +563,7 @@ func (ss *Manager) Current(ctx context.Context, w http.ResponseWriter, requested
 		return record, err
 	}
 	if record, err = ss.Find(ctx, sent.id); err == nil && record == nil {
-		err = failure(Ended, nil)
+		err = errEnded()
 	}
 	return record, err
 }
@@ -652,14 +616,14 @@ func (ss *Manager) sealCookie(record *Record) (string, error) {
 }
 
 // End ends the sessions of a request and of its response, for every copy of their
-// cookies. It deletes the cookie also if the store fails. The failure is then
-// StoreDown.
+// cookies. It deletes the cookie also if the store fails. The error is then
+// [refusal.Store].
 func (ss *Manager) End(ctx context.Context, w http.ResponseWriter, jar cookie.Jar) error {
 	ids := append(ss.IDs(jar), ss.sent(w).id)
 	ss.headers.Lock()
 	ss.cookie.Delete(w, jar)
 	ss.headers.Unlock()
-	return storeError(ctx, ss.removeAll(ctx, ids))
+	return readError(ctx, ss.removeAll(ctx, ids))
 }
 
 // removeAll ends sessions. It skips empty and repeated ids.

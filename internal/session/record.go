@@ -26,70 +26,58 @@ func MergeData(before, after, newest map[string]string) map[string]string {
 
 // A Record is a session in a cookie or in the store. Times are Unix seconds.
 type Record struct {
-	Version int    `json:"v"`
-	ID      string `json:"id"` // new at every login
-	Issuer  string `json:"iss"`
-	Subject string `json:"sub"`
+	ID      string // new at every login
+	Issuer  string
+	Subject string
 
-	CreatedAt int64 `json:"iat"`
-	TouchedAt int64 `json:"uat"`
-	ExpiresAt int64 `json:"exp"`
+	CreatedAt int64
+	TouchedAt int64
+	ExpiresAt int64
 
-	SID             string          `json:"sid,omitempty"` // the tenant's session
-	IDTokenIssuedAt int64           `json:"id_iat"`
-	AuthTime        int64           `json:"auth_time,omitempty"`
-	ACR             string          `json:"acr,omitempty"`
-	AMR             []string        `json:"amr,omitempty"`
-	Claims          json.RawMessage `json:"-"` // behind the rest, see encode
-	IDToken         string          `json:"id_token,omitempty"`
-	RefreshToken    string          `json:"refresh_token,omitempty"`
-	// Tokens has access tokens. The first is that of the login.
-	Tokens []Token           `json:"tokens,omitempty"`
-	Vault  []VaultToken      `json:"vault,omitempty"`
-	Data   map[string]string `json:"data,omitempty"`
+	SID             string // the tenant's session
+	IDTokenIssuedAt int64
+	AuthTime        int64
+	ACR             string
+	AMR             []string
+	Claims          json.RawMessage
+	IDToken         string
+	RefreshToken    string
+	// Tokens has access tokens. The first is that of the login. Vault has tokens of
+	// third parties.
+	Tokens, Vault []Token
+	Data          map[string]string
 
 	// Organization is the id of the organization of the login. Claims may not have
 	// it.
-	Organization string `json:"org,omitempty"`
+	Organization string
 	// Nonce is that of the first ID token. The ID token of a refresh may repeat it.
-	Nonce string `json:"nonce,omitempty"`
+	Nonce string
 	// Refreshes counts the changes of tokens, which tells the newer of two copies.
-	Refreshes int `json:"rev,omitempty"`
+	Refreshes int
 	// Ceiling is the time at which the tenant wants the session to end, 0 if there
 	// is none.
-	Ceiling int64 `json:"ceil,omitempty"`
+	Ceiling int64
 
 	inCookie bool // and not in the store
 }
 
-// A Token is an access token of a session.
+// A Token is an access token of a session, for an API or for a third party.
 type Token struct {
-	Audience string `json:"aud,omitempty"`
+	Audience string // of an API
+	// Connection is that of a third party, and Hint names the account there. A token
+	// without a hint is for requests without a hint only, because its account can be
+	// another than any named one.
+	Connection, Hint string
 	// Asked is the requested scope and Scope the granted one. A scope that the
 	// tenant does not grant so causes one request and not many.
-	Asked     string `json:"asked,omitempty"`
-	Scope     string `json:"scope,omitempty"`
-	Type      string `json:"type"`
-	Token     string `json:"token"`
-	ExpiresAt int64  `json:"exp"`
+	Asked, Scope string
+	Type         string
+	Token        string
+	ExpiresAt    int64 // Unix seconds
 }
 
-const (
-	Version        = 1
-	purposeSession = "session"
-)
+const purposeSession = "session"
 
 // CeilingLeeway is the number of seconds by which a session ends before its
 // ceiling, because its last requests take time too.
 const CeilingLeeway = 30
-
-// A VaultToken is a third-party access token in a session. A token without a hint
-// is for requests without a hint only, because its account can be another than any
-// named one.
-type VaultToken struct {
-	Connection string `json:"con"`
-	Hint       string `json:"hint,omitempty"`
-	Scope      string `json:"scope,omitempty"`
-	Token      string `json:"token"`
-	ExpiresAt  int64  `json:"exp"`
-}

@@ -164,7 +164,7 @@ func (ss *Manager) longestLife() time.Duration {
 // must be true.
 func (ss *Manager) EndUser(ctx context.Context, issuer, subject string) error {
 	what := revokedSubject(ss.revoked.client, issuer, subject)
-	return storeError(ctx, ss.revoked.revoke(context.WithoutCancel(ctx), what, ss.now().Unix()))
+	return readError(ctx, ss.revoked.revoke(context.WithoutCancel(ctx), what, ss.now().Unix()))
 }
 
 // EndAtTenant ends sessions for a logout token of the tenant: those of the sid or,

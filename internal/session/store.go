@@ -268,14 +268,3 @@ func storeKey(kind string, parts ...string) string {
 	}
 	return "auth0:" + kind + ":" + base64.RawURLEncoding.EncodeToString(h.Sum(nil))
 }
-
-// ErrStoreFull is the cause if a [Memory] has no room for a new entry.
-var ErrStoreFull = errors.New("the store in memory is full: raise the limit of NewMemoryStore")
-
-// storeWriteError returns the failure of a login whose session could not be stored.
-func storeWriteError(err error) error {
-	if errors.Is(err, ErrStoreFull) {
-		return failure(StoreFull, err)
-	}
-	return failure(NotWritten, err)
-}

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
 // A contextOnly store has the methods with a context and no further ones.
@@ -338,9 +340,9 @@ func TestStoreKeys(t *testing.T) {
 }
 
 func TestStoreErrors(t *testing.T) {
-	expectKind(t, "full", storeWriteError(fmt.Errorf("around: %w", ErrStoreFull)), StoreFull)
-	expectKind(t, "other", storeWriteError(errDown), NotWritten)
-	if storeError(t.Context(), nil) != nil {
+	expectRefusal(t, "full", addError(fmt.Errorf("around: %w", ErrStoreFull)), refusal.StoreFull)
+	expectRefusal(t, "other", addError(errDown), refusal.StoreWrite)
+	if readError(t.Context(), nil) != nil {
 		t.Error("no error became one")
 	}
 }

@@ -59,7 +59,6 @@ func (s *Routes) begin(w http.ResponseWriter, r *http.Request, l *login.Accepted
 		return err
 	}
 	record := &session.Record{
-		Version:         session.Version,
 		ID:              secret.Random(),
 		Issuer:          c.Issuer,
 		Subject:         c.Subject,

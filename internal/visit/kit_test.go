@@ -116,7 +116,7 @@ func (e *env) begin(w http.ResponseWriter, id string) {
 	e.Helper()
 	at := now().Unix()
 	record := &session.Record{
-		Version: session.Version, ID: id, Issuer: "https://tenant.example/", Subject: "ada", CreatedAt: at, IDTokenIssuedAt: at,
+		ID: id, Issuer: "https://tenant.example/", Subject: "ada", CreatedAt: at, IDTokenIssuedAt: at,
 		Claims: json.RawMessage("{}"),
 	}
 	if err := e.visits.Sessions.Begin(e.Context(), w, cookie.Jar{}, record); err != nil {

@@ -100,8 +100,8 @@ func (vs *Visits) Load(w http.ResponseWriter, r *http.Request) (_ *http.Request,
 	if browser.Uses(r) {
 		wrote = vs.use(w, r, v)
 	}
-	if down, ok := errors.AsType[*session.Error](v.Err); ok && down.Kind == session.StoreDown {
-		vs.Log.Warn("auth0: sessions cannot be read", "err", v.Err)
+	if down, ok := errors.AsType[*refusal.Refusal](v.Err); ok && down.Row == refusal.Store {
+		vs.Log.Warn("auth0: sessions cannot be read", "err", down.Err)
 	}
 	return r.WithContext(context.WithValue(r.Context(), Key{}, v)), wrote
 }
