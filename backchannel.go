@@ -74,5 +74,5 @@ func logoutTokenError(err error) error {
 func (s *Strategy) endSessionsOf(ctx context.Context, c *jwt.Claims) error {
 	// After that checkLogoutTimes refuses it. Its exp may be years away.
 	last := min(c.Expiry, c.IssuedAt+idtoken.LogoutTokenAge.Seconds())
-	return s.sessions.EndAtTenant(ctx, c.Issuer, c.Subject, c.SessionID, c.ID, int64(math.Ceil(c.IssuedAt)), idtoken.FromUnix(last).Add(s.app.idTokens.Leeway))
+	return s.sessions.DestroyAt(ctx, c.Issuer, c.Subject, c.SessionID, c.ID, int64(math.Ceil(c.IssuedAt)), idtoken.FromUnix(last).Add(s.app.idTokens.Leeway))
 }

@@ -77,12 +77,12 @@ func readLogout(w http.ResponseWriter, r *http.Request) (logoutForm, error) {
 // session.
 func (s *Strategy) endHere(w http.ResponseWriter, r *http.Request, record *session.Record) (*logout.Hints, error) {
 	if record != nil {
-		if newest, _, err := s.sessions.Newest(r.Context(), record); err == nil {
+		if newest, err := s.sessions.Newest(r.Context(), record); err == nil {
 			record = newest // its refresh token is the one to revoke
 		}
 	}
 	jar := s.visits.Jar(r)
-	err := s.sessions.End(r.Context(), w, jar)
+	err := s.sessions.Destroy(r.Context(), w, jar)
 	s.app.transactions.Forget(w, jar)
 	s.visits.Marks.NoteSilent(w, jar) // or the next page would log them in again
 	if record == nil {
@@ -91,7 +91,8 @@ func (s *Strategy) endHere(w http.ResponseWriter, r *http.Request, record *sessi
 	if record.RefreshToken != "" {
 		s.tokens.Revoke(r.Context(), record.RefreshToken)
 	}
-	return &logout.Hints{SessionID: record.SID, IDToken: secret.OfText(record.IDToken)}, err
+	sid, idToken := record.LogoutHints()
+	return &logout.Hints{SessionID: sid, IDToken: secret.OfText(idToken)}, err
 }
 
 // confirmField is the field of the form that askLogout writes.

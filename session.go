@@ -5,13 +5,10 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
-	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
-	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/renew"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
@@ -84,15 +81,7 @@ func (s *Strategy) SaveSession(w http.ResponseWriter, r *http.Request, edited *S
 	if current.ID != before.ID {
 		return asError("session", refusal.Internal.Because("the session is not that of this request; a session cannot be kept from one request to another"))
 	}
-	record, err := s.sessions.Change(r.Context(), current, func(newest *session.Record) (bool, error) {
-		newest.Data = session.MergeData(before.Data, after, newest.Data)
-		s.sessions.Touch(newest)
-		return true, nil
-	})
-	if err != nil {
-		return asError("session", err)
-	}
-	if err := s.sessions.Send(w, s.visits.Jar(r), record); err != nil {
+	if err := s.sessions.Commit(r.Context(), w, s.visits.Jar(r), current, before, after); err != nil {
 		return asError("session", err)
 	}
 	return nil
@@ -106,7 +95,7 @@ func (s *Strategy) EndSession(w http.ResponseWriter, r *http.Request) error {
 	if err := s.ready(); err != nil {
 		return asError("session", err)
 	}
-	if err := s.sessions.End(r.Context(), w, s.visits.Jar(r)); err != nil {
+	if err := s.sessions.Destroy(r.Context(), w, s.visits.Jar(r)); err != nil {
 		return asError("session", err)
 	}
 	return nil
@@ -132,7 +121,7 @@ func (s *Strategy) EndSessionsOf(ctx context.Context, issuer, subject string) er
 	case issuer == "" || subject == "":
 		return asError("session", refusal.Internal.Because("EndSessionsOf: issuer or subject is empty"))
 	}
-	if err := s.sessions.EndUser(ctx, issuer, subject); err != nil {
+	if err := s.sessions.DestroyUser(ctx, issuer, subject); err != nil {
 		return asError("session", err)
 	}
 	return nil
@@ -190,30 +179,14 @@ func samePerson(r *session.Record, issuer, subject string) bool {
 	return r != nil && r.Issuer == issuer && r.Subject == subject
 }
 
-// isOf reports whether the session is of the person that an ID token is about, in
-// the same organization: somebody may be an administrator in one that they have
-// made, and a guest in another.
-func isOf(r *session.Record, c *jwt.Claims) bool {
-	return samePerson(r, c.Issuer, c.Subject) && r.Organization == c.OrgID
-}
-
 // newSession is the public view of a record. It shares nothing with it that a
 // caller could change.
 func newSession(r *session.Record) *Session {
-	s := &Session{
-		User:      userOf(r),
-		Data:      maps.Clone(r.Data),
-		CreatedAt: time.Unix(r.CreatedAt, 0),
-		ExpiresAt: time.Unix(r.ExpiresAt, 0),
-		ACR:       r.ACR,
-		AMR:       slices.Clone(r.AMR),
-		record:    secret.Of(r),
-	}
+	s := &Session{User: userOf(r), Data: maps.Clone(r.Data), record: secret.Of(r)}
+	s.CreatedAt, s.ExpiresAt = r.Life()
+	s.AuthenticatedAt, s.ACR, s.AMR = r.Authentication()
 	if s.Data == nil {
 		s.Data = map[string]string{}
-	}
-	if r.AuthTime > 0 {
-		s.AuthenticatedAt = time.Unix(r.AuthTime, 0)
 	}
 	return s
 }
@@ -227,10 +200,7 @@ func (s *Strategy) startSession(w http.ResponseWriter, r *http.Request, l *Login
 	c := id.Claims
 	l.Data = map[string]string{}
 	jar := s.visits.Jar(r)
-	previous := s.previousSession(r.Context(), jar, l)
-	if isOf(previous, &c) {
-		maps.Copy(l.Data, previous.Data)
-	}
+	maps.Copy(l.Data, s.sessions.DataFor(r.Context(), &c, jar, l.replaces))
 	if s.afterLogin != nil {
 		chosen := l.ReturnTo
 		if err := s.afterLogin(r.Context(), l); err != nil {
@@ -244,58 +214,21 @@ func (s *Strategy) startSession(w http.ResponseWriter, r *http.Request, l *Login
 			l.ReturnTo = s.site.ReturnTo(base, l.ReturnTo)
 		}
 	}
-	now := s.app.now().Unix()
-	record := &session.Record{
-
-		ID:              secret.Random(),
-		Issuer:          c.Issuer,
-		Subject:         c.Subject,
-		CreatedAt:       now,
-		SID:             c.SessionID,
-		IDTokenIssuedAt: int64(c.IssuedAt),
-		AuthTime:        int64(c.AuthTime),
-		ACR:             c.ACR,
-		AMR:             c.AMR,
-		Claims:          id.Kept(s.app.keepClaim),
-		Data:            l.Data,
-		Organization:    c.OrgID,
-		Nonce:           c.Nonce,
-		Ceiling:         id.SessionExpiry(),
+	record, err := session.NewRecord(&c, id.SessionExpiry(), s.app.now())
+	if err != nil {
+		return err
 	}
+	raw := ""
+	if s.keepIDToken {
+		raw = id.Raw
+	}
+	record.SetIdentity(&c, id.Kept(s.app.keepClaim), raw)
+	record.Data = l.Data
 	if token := l.Token(); token != nil {
 		record.RefreshToken = token.RefreshToken
 		record.Tokens = []session.Token{renew.OfLogin(token, l.audience, l.scope, s.app.now())}
 	}
-	if record.Ceiling > 0 && record.Ceiling <= s.loginTime(c.IssuedAt)+session.CeilingLeeway {
-		return refusal.Ceiling.Because("session_expiry is %d", record.Ceiling)
-	}
-	if s.keepIDToken {
-		record.IDToken = id.Raw
-	}
-	return s.sessions.Begin(r.Context(), w, jar.With(l.cookies), record, append(s.sessions.IDs(jar), l.replaces)...)
-}
-
-// previousSession returns the session that a login replaces, nil if there is none.
-// With a form that the tenant has posted, the browser sends no session cookie; then
-// it is the one that the browser had when the login began.
-func (s *Strategy) previousSession(ctx context.Context, jar cookie.Jar, l *Login) *session.Record {
-	if previous := s.sessions.Load(ctx, jar).Record; previous != nil || l.replaces == "" || !s.sessions.HasStore() {
-		return previous
-	}
-	previous, err := s.sessions.Find(ctx, l.replaces)
-	if err != nil {
-		s.log.Warn("auth0: the session before this login could not be read", "err", err)
-	}
-	return previous
-}
-
-// loginTime is when the tenant issued the ID token, by its own clock if that is
-// plausible.
-func (s *Strategy) loginTime(issuedAt float64) int64 {
-	if issuedAt > 0 && issuedAt < 1e10 {
-		return int64(issuedAt)
-	}
-	return s.app.now().Unix()
+	return s.sessions.Begin(r.Context(), w, jar.With(l.cookies), record, l.replaces)
 }
 
 // StartSession begins the session of a login that did not come through
@@ -334,14 +267,7 @@ func (s *Strategy) continueSession(w http.ResponseWriter, r *http.Request, l *Lo
 	if previous == nil || previous.ID != l.replaces {
 		return refusal.LoginRequired.Because("the session whose refresh this was is over")
 	}
-	previous, _, err = s.sessions.Newest(r.Context(), previous)
-	if err != nil {
-		return err
-	}
-	record := previous.Clone()
-	record.ID = secret.Random()
-	if err := s.tokens.Continue(r.Context(), record, l.continued.Reveal(), l.audience, l.scope); err != nil {
-		return idtoken.Refused(err)
-	}
-	return s.sessions.Begin(r.Context(), w, s.visits.Jar(r), record, previous.ID)
+	return s.sessions.Renew(r.Context(), w, s.visits.Jar(r), previous, func(renewed *session.Record) error {
+		return idtoken.Refused(s.tokens.Continue(r.Context(), renewed, l.continued.Reveal(), l.audience, l.scope))
+	})
 }

@@ -310,7 +310,7 @@ func lines(t *testing.T, p *checked) int {
 
 // bounds of the root package. Each may only be lowered.
 var bounds = struct{ ring, arrows, files, lines, exported, methods, unexported int }{
-	ring: 20, arrows: 107, files: 26, lines: 7277, exported: 400, methods: 62, unexported: 34,
+	ring: 20, arrows: 107, files: 26, lines: 7183, exported: 400, methods: 60, unexported: 32,
 }
 
 func TestHouse(t *testing.T) {
@@ -382,7 +382,7 @@ const maxWidth = 60
 
 // tooWide has bounds of packages that are wider than they should be. They may only
 // be lowered.
-var tooWide = map[string]int{"internal/session": 86, "internal/provider": 91, "internal/login": 63}
+var tooWide = map[string]int{"internal/provider": 91, "internal/login": 63}
 
 // TestReceivers bounds the methods of one type in every package but the root, whose
 // bounds are in TestHouse. Promoted methods do not count: they are declared, and

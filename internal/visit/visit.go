@@ -32,6 +32,7 @@ type Visits struct {
 // A Visit is what was found in a request. It is not changed once it is in a context.
 type Visit struct {
 	*session.Loaded
+	Jar     cookie.Jar
 	Decoded *memo.Types // claims of the session
 	of      *Visits
 }
@@ -65,7 +66,8 @@ func (vs *Visits) In(ctx context.Context) *Visit {
 // cookies, as powerful as a POST: its session counts only if it comes from a page of
 // the site, and browsers always say from which one (RFC 6455, Section 4.1).
 func (vs *Visits) find(r *http.Request) *Visit {
-	v := &Visit{Loaded: vs.Sessions.Load(r.Context(), vs.Jar(r)), Decoded: &memo.Types{}, of: vs}
+	jar := vs.Jar(r)
+	v := &Visit{Loaded: vs.Sessions.Load(r.Context(), jar), Jar: jar, Decoded: &memo.Types{}, of: vs}
 	if v.Record == nil || !browser.Upgrades(r) {
 		return v
 	}
@@ -74,7 +76,7 @@ func (vs *Visits) find(r *http.Request) *Visit {
 		err = refusal.CrossOrigin.Because("a request to upgrade has the Origin header %.100q, which differs from the origin of the site", origins)
 	}
 	if err != nil {
-		v.Loaded = &session.Loaded{Jar: v.Jar, Err: err}
+		v.Loaded = &session.Loaded{Err: err}
 	}
 	return v
 }
@@ -98,22 +100,15 @@ func (vs *Visits) Load(w http.ResponseWriter, r *http.Request) (_ *http.Request,
 
 // use is for a request that uses the session.
 func (vs *Visits) use(w http.ResponseWriter, r *http.Request, v *Visit) (wrote bool) {
-	switch {
-	case v.Over:
-		vs.Cookies.Session.Delete(w, v.Jar)
-		return true
-	case v.Record == nil:
-		return false
+	if v.Record != nil {
+		cookie.Uncacheable(w.Header())
+		vs.Marks.FoundSession(w, v.Jar)
 	}
-	cookie.Uncacheable(w.Header())
-	vs.Marks.FoundSession(w, v.Jar)
-	if !vs.Sessions.Due(v.Loaded, r) {
-		return false
-	}
-	if err := vs.Sessions.Renew(w, r, v.Loaded); err != nil {
+	wrote, err := vs.Sessions.Touch(w, r, v.Loaded)
+	if err != nil {
 		vs.Log.Warn("auth0: the session could not be prolonged", "err", err)
 	}
-	return true
+	return wrote
 }
 
 // errNotMade is for the zero value of the types that have a *Visits.
@@ -143,11 +138,7 @@ func (vs *Visits) Current(w http.ResponseWriter, r *http.Request) (*session.Reco
 	if vs == nil {
 		return nil, errNotMade
 	}
-	record, err := vs.Sessions.Current(r.Context(), w, func() (*session.Record, error) { return vs.Record(r) })
-	if err == nil && vs.Sessions.WasEnded(record.ID) {
-		err = refusal.LoginRequired.Because("the session was ended while this request was under way")
-	}
-	return record, err
+	return vs.Sessions.Current(r.Context(), w, func() (*session.Record, error) { return vs.Record(r) })
 }
 
 type jarKey struct{}
