@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
-	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/session"
@@ -81,15 +79,7 @@ func (s *Strategy) SaveSession(w http.ResponseWriter, r *http.Request, edited *S
 	if current.ID != before.ID {
 		return asError("session", refusal.Internal.Because("the session is not that of this request; a session cannot be kept from one request to another"))
 	}
-	record, err := s.sessions.Change(r.Context(), current, func(newest *session.Record) (bool, error) {
-		newest.Data = session.MergeData(before.Data, after, newest.Data)
-		s.sessions.Touch(newest)
-		return true, nil
-	})
-	if err != nil {
-		return asError("session", err)
-	}
-	if err := s.sessions.Send(w, s.visits.Jar(r), record); err != nil {
+	if err := s.sessions.Commit(r.Context(), w, s.visits.Jar(r), current, before, after); err != nil {
 		return asError("session", err)
 	}
 	return nil
@@ -103,7 +93,7 @@ func (s *Strategy) EndSession(w http.ResponseWriter, r *http.Request) error {
 	if err := s.ready(); err != nil {
 		return asError("session", err)
 	}
-	if err := s.sessions.End(r.Context(), w, s.visits.Jar(r)); err != nil {
+	if err := s.sessions.Destroy(r.Context(), w, s.visits.Jar(r)); err != nil {
 		return asError("session", err)
 	}
 	return nil
@@ -129,7 +119,7 @@ func (s *Strategy) EndSessionsOf(ctx context.Context, issuer, subject string) er
 	case issuer == "" || subject == "":
 		return asError("session", refusal.Internal.Because("EndSessionsOf: issuer or subject is empty"))
 	}
-	if err := s.sessions.EndUser(ctx, issuer, subject); err != nil {
+	if err := s.sessions.DestroyUser(ctx, issuer, subject); err != nil {
 		return asError("session", err)
 	}
 	return nil
@@ -187,30 +177,14 @@ func samePerson(r *session.Record, issuer, subject string) bool {
 	return r != nil && r.Issuer == issuer && r.Subject == subject
 }
 
-// isOf reports whether the session is of the person that an ID token is about, in
-// the same organization: somebody may be an administrator in one that they have
-// made, and a guest in another.
-func isOf(r *session.Record, c *jwt.Claims) bool {
-	return samePerson(r, c.Issuer, c.Subject) && r.Organization == c.OrgID
-}
-
 // newSession is the public view of a record. It shares nothing with it that a
 // caller could change.
 func newSession(r *session.Record) *Session {
-	s := &Session{
-		User:      userOf(r),
-		Data:      maps.Clone(r.Data),
-		CreatedAt: time.Unix(r.CreatedAt, 0),
-		ExpiresAt: time.Unix(r.ExpiresAt, 0),
-		ACR:       r.ACR,
-		AMR:       slices.Clone(r.AMR),
-		record:    secret.Of(r),
-	}
+	s := &Session{User: userOf(r), Data: maps.Clone(r.Data), record: secret.Of(r)}
+	s.CreatedAt, s.ExpiresAt = r.Life()
+	s.AuthenticatedAt, s.ACR, s.AMR = r.Authentication()
 	if s.Data == nil {
 		s.Data = map[string]string{}
-	}
-	if r.AuthTime > 0 {
-		s.AuthenticatedAt = time.Unix(r.AuthTime, 0)
 	}
 	return s
 }

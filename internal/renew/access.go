@@ -77,11 +77,9 @@ func (a accessTokens) renew(ctx context.Context, r *session.Record) (bool, error
 // another process may have used the refresh token meanwhile: then the session is what
 // that process has stored.
 func (a accessTokens) dropRefreshToken(ctx context.Context, r *session.Record, said provider.Error) error {
-	if a.config.Sessions.HasStore() {
-		if newer, err := a.config.Sessions.Find(ctx, r.ID); err == nil && newer != nil && newer.Refreshes > r.Refreshes {
-			*r = *newer
-			return nil
-		}
+	if newer, err := a.config.Sessions.Newest(ctx, r); err == nil && newer.Refreshes > r.Refreshes {
+		*r = *newer
+		return nil
 	}
 	a.config.Log.Info("auth0: the refresh token of a session is not accepted any more", "err", said)
 	r.RefreshToken = ""

@@ -54,7 +54,7 @@ func TestTwoSessionsDoNotShare(t *testing.T) {
 	t.Parallel()
 	inMode(t, inCookies, aged(0), func(e *env) {
 		e.set(func() { e.delay = time.Second })
-		other := e.record.Clone()
+		other := copyOf(e.record)
 		other.ID, other.RefreshToken = "two", "refresh two"
 		var all sync.WaitGroup
 		for _, r := range []*session.Record{e.record, other} {

@@ -14,49 +14,32 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
-// verify checks a new ID token against the one of the login (OpenID Connect Core 1.0,
-// Section 12.2). Unlike there, auth_time may be newer: the user has authenticated again
-// in another application.
+// verify checks the ID token of a refresh, and compares it with that of the login.
 func (t *Tokens) verify(ctx context.Context, ep discovery.Metadata, r *session.Record, got provider.TokenResponse) (idtoken.Identity, error) {
 	id, err := t.config.IDTokens.Check(ctx, ep, got.IDToken, keys.FromTenant)
 	if err != nil {
 		return idtoken.Identity{}, err
 	}
-	c := &id.Claims
-	now, leeway := idtoken.Unix(t.config.Now()), t.config.IDTokens.Leeway.Seconds()
+	bad, foreign := r.CheckRefreshed(&id.Claims, t.config.Now(), t.config.IDTokens.Leeway)
 	switch {
-	case c.Issuer != r.Issuer || c.Subject != r.Subject:
-		err = foreignToken{fault.Claim.Because("iss or sub is another one than at the login")}
-	case r.Organization != "" && c.OrgID != "" && c.OrgID != r.Organization:
-		err = foreignToken{fault.Organization.Because("org_id is %.100q, the login was to %q", c.OrgID, r.Organization)}
-	case c.IssuedAt < float64(r.IDTokenIssuedAt)-leeway:
-		err = fault.Claim.Because("iat is before that of the login")
-	case c.Has(jwt.AuthTime) && int64(c.AuthTime) < r.AuthTime:
-		err = fault.Claim.Because("auth_time is before that of the login")
-	case c.Has(jwt.AuthTime) && c.AuthTime > now+leeway:
-		err = fault.IssuedAhead.Because("auth_time is %.0f s ahead; check the clock of this machine", c.AuthTime-now)
-	case c.Has(jwt.Nonce) && r.Nonce != "" && c.Nonce != r.Nonce:
-		err = fault.Nonce.Because("the nonce is another one than at the login")
-	default:
-		err = idtoken.CheckHash(id, jwt.AccessTokenHash, got.AccessToken)
+	case foreign:
+		return id, foreignToken{bad}
+	case bad != nil:
+		return id, bad
 	}
-	return id, err
+	return id, idtoken.CheckHash(id, jwt.AccessTokenHash, got.AccessToken)
 }
 
 // keepIdentity replaces the claims of a session by newer ones, unless they are partial.
-// It does not change when the first ID token of the session was issued: a logout at the
-// tenant ends the sessions with older ID tokens.
 func (t *Tokens) keepIdentity(r *session.Record, id idtoken.Identity, partial bool) {
-	if id.Claims.Has(jwt.AuthTime) {
-		r.AuthTime = int64(id.Claims.AuthTime) // which is not before the one there was
+	kept, raw := r.Claims, ""
+	if !partial {
+		kept = id.Kept(t.config.KeepClaim)
+		if t.config.KeepIDToken {
+			raw = id.Raw
+		}
 	}
-	if partial {
-		return
-	}
-	r.Claims = id.Kept(t.config.KeepClaim)
-	if t.config.KeepIDToken {
-		r.IDToken = id.Raw
-	}
+	r.SetIdentity(&id.Claims, kept, raw)
 }
 
 // rejectIDToken says what becomes of a refresh whose ID token was not accepted. The

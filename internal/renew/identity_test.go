@@ -11,6 +11,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/cached"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
+	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
@@ -35,7 +36,7 @@ func TestRefreshedIDToken(t *testing.T) {
 		clock    = refusal.Clock
 		odd      = refusal.TenantAnswer
 		otherIss = claim("iss", "https://other.example/")
-		inOrg    = func(r *session.Record) { r.Organization = "org_a" }
+		inOrg    = loginWith(func(c *jwt.Claims) { c.OrgID = "org_a" })
 		at       = func(name string, d time.Duration) func() claims { return func() claims { return claims{name: in(d)} } }
 	)
 	for _, row := range []struct {
@@ -52,7 +53,7 @@ func TestRefreshedIDToken(t *testing.T) {
 		{"newer auth_time", nil, nil, at("auth_time", 0), "", "", good, ""},
 		{"auth_time a little ahead", nil, nil, at("auth_time", leeway), "", "", good, ""},
 		{"iat a little before", nil, nil, at("iat", -leeway), "", "", good, ""},
-		{"nonce, and none was kept", func(r *session.Record) { r.Nonce = "" }, nil, claim("nonce", "other"), "", "", good, ""},
+		{"nonce, and none was kept", loginWith(func(c *jwt.Claims) { c.Nonce = "" }), nil, claim("nonce", "other"), "", "", good, ""},
 		{"organization", inOrg, nil, claim("org_id", "org_a"), "", "", good, ""},
 		{"no organization any more", inOrg, nil, nil, "", "", good, ""},
 		{"organization, and the login was to none", nil, nil, claim("org_id", "org_a"), "", "", good, ""},
@@ -189,7 +190,7 @@ func TestIdentityKept(t *testing.T) {
 	} {
 		inEachMode(t, aged(0), func(e *env) {
 			e.tokens.config.KeepClaim, e.tokens.config.KeepIDToken = row.keep, row.keepRaw
-			issued := e.record.IDTokenIssuedAt
+			earliest := &jwt.Claims{Issuer: issuer, Subject: "ada", IssuedAt: float64(in(-leeway))}
 			time.Sleep(time.Minute)
 			authenticated := in(-time.Second)
 			raw := idToken(key(1), nil, claims{"plan": "gold", "auth_time": authenticated})
@@ -200,17 +201,27 @@ func TestIdentityKept(t *testing.T) {
 			if row.keepRaw && len(row.wish.Scopes) == 0 {
 				want = raw
 			}
-			if r := e.kept(); string(r.Claims) != row.claims || r.IDToken != want || r.AuthTime != authenticated || r.IDTokenIssuedAt != issued {
+			r := e.kept()
+			at, _, _ := r.Authentication()
+			if _, raw := r.LogoutHints(); string(r.Claims) != row.claims || raw != want || at.Unix() != authenticated {
 				e.Errorf("%s: %+v, %s", row.why, r, r.Claims)
+			}
+			if bad, _ := r.CheckRefreshed(earliest, now(), leeway); bad != nil {
+				e.Errorf("%s: %v", row.why, bad)
+			}
+			earliest.IssuedAt--
+			if bad, _ := r.CheckRefreshed(earliest, now(), leeway); bad == nil {
+				e.Errorf("%s: the time of the first ID token is not the earliest", row.why)
 			}
 		})
 	}
 	// Without auth_time, the last one counts.
 	inMode(t, inStore, aged(0), func(e *env) {
-		before := e.record.AuthTime
+		before, _, _ := e.record.Authentication()
 		e.set(func() { e.answer = gives("new", claims{"id_token": idToken(key(1), nil, nil)}) })
-		if _, err := e.get(Wish{}); err != nil || e.kept().AuthTime != before {
-			e.Errorf("%+v, %v", e.kept(), err)
+		_, err := e.get(Wish{})
+		if after, _, _ := e.kept().Authentication(); err != nil || after != before || before.Unix() != in(-60*time.Second) {
+			e.Errorf("%v, %v", after, err)
 		}
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,6 +24,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
+	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
@@ -171,11 +173,12 @@ func (te *tenant) revocations() string {
 type env struct {
 	*testing.T
 	*tenant
-	tokens   *Tokens
-	sessions *session.Manager
-	record   *session.Record // as the next request has it
-	login    *httptest.ResponseRecorder
-	log      *buffer
+	tokens    *Tokens
+	sessions  *session.Manager
+	elsewhere *session.Manager // of another process, which knows what is stored
+	record    *session.Record  // as the next request has it
+	login     *httptest.ResponseRecorder
+	log       *buffer
 }
 
 // A mode is where sessions are.
@@ -212,10 +215,11 @@ func newEnv(t *testing.T, store session.Store, edit func(*session.Record)) *env 
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.sessions = session.New(session.Config{
+	config := session.Config{
 		Cookie: cookie.Cookie{Name: "s", Path: "/"}, Keyring: ring, Client: "client", Store: store,
 		Idle: 24 * time.Hour, Absolute: 72 * time.Hour, Now: now, Log: log,
-	})
+	}
+	e.sessions, e.elsewhere = session.New(config), session.New(config)
 	client := fetch.NewClient(&http.Client{Transport: e.tenant, Timeout: time.Hour}, fetch.Options{})
 	set := keys.New(keys.Source{
 		URL:    func(context.Context) (string, error) { return issuer + ".well-known/jwks.json", nil },
@@ -233,11 +237,7 @@ func newEnv(t *testing.T, store session.Store, edit func(*session.Record)) *env 
 		},
 		Now: now, Log: log,
 	})
-	e.record = &session.Record{
-		ID: "one", Issuer: issuer, Subject: "ada", CreatedAt: in(0), IDTokenIssuedAt: in(0), AuthTime: in(-60 * time.Second),
-		Claims: json.RawMessage(`{"name":"Ada"}`), Nonce: "n", RefreshToken: "refresh",
-		Tokens: []session.Token{{Audience: api, Asked: "openid a", Scope: "openid a", Type: "Bearer", Token: "old", ExpiresAt: in(600 * time.Second)}},
-	}
+	e.record = newRecord(nil)
 	if edit != nil {
 		edit(e.record)
 	}
@@ -245,6 +245,37 @@ func newEnv(t *testing.T, store session.Store, edit func(*session.Record)) *env 
 		t.Fatal(err)
 	}
 	return e
+}
+
+// newRecord returns the session of a login. Change is for its ID token.
+func newRecord(change func(*jwt.Claims)) *session.Record {
+	c := &jwt.Claims{Issuer: issuer, Subject: "ada", IssuedAt: float64(in(0)), AuthTime: float64(in(-60 * time.Second)), Nonce: "n"}
+	if change != nil {
+		change(c)
+	}
+	r, err := session.NewRecord(c, 0, now())
+	if err != nil {
+		panic(err)
+	}
+	r.ID, r.RefreshToken, r.Claims = "one", "refresh", json.RawMessage(`{"name":"Ada"}`)
+	r.Tokens = []session.Token{{Audience: api, Asked: "openid a", Scope: "openid a", Type: "Bearer", Token: "old", ExpiresAt: in(600 * time.Second)}}
+	return r
+}
+
+// loginWith makes a session that of a login with another ID token. Its tokens stay.
+func loginWith(change func(*jwt.Claims)) func(*session.Record) {
+	return func(r *session.Record) {
+		other := newRecord(change)
+		other.Tokens = r.Tokens
+		*r = *other
+	}
+}
+
+// copyOf returns a copy with tokens of its own.
+func copyOf(r *session.Record) *session.Record {
+	copied := *r
+	copied.Tokens = slices.Clone(r.Tokens)
+	return &copied
 }
 
 // get asks for a token as a request does, and takes the changed session to the next
@@ -264,7 +295,7 @@ func (e *env) kept() *session.Record {
 	if !e.sessions.HasStore() {
 		return e.record
 	}
-	stored, err := e.sessions.Find(e.Context(), e.record.ID)
+	stored, err := e.elsewhere.Newest(e.Context(), e.record)
 	if err != nil || stored == nil {
 		e.Fatalf("%+v, %v", stored, err)
 	}
@@ -273,7 +304,7 @@ func (e *env) kept() *session.Record {
 
 // logout ends the session, as another request does.
 func (e *env) logout() {
-	if err := e.sessions.End(context.Background(), e.login, cookie.Jar{}); err != nil {
+	if err := e.sessions.Destroy(context.Background(), e.login, cookie.Jar{}); err != nil {
 		e.Error(err)
 	}
 }

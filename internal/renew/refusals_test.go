@@ -76,7 +76,7 @@ func TestRefusalOfAnotherRefreshToken(t *testing.T) {
 		e.set(func() { e.answer = says(403, `{"error":"access_denied"}`, "") })
 		e.get(Wish{})
 		for _, edit := range []func(*session.Record){func(r *session.Record) { r.RefreshToken = "next" }, func(r *session.Record) { r.ID = "two" }} {
-			other := e.record.Clone()
+			other := copyOf(e.record)
 			edit(other)
 			before := len(e.requests())
 			e.tokens.Get(e.Context(), other, Wish{})

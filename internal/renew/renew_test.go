@@ -269,7 +269,7 @@ func TestOtherProcess(t *testing.T) {
 	t.Parallel()
 	inMode(t, inPlainStore, aged(0), func(e *env) {
 		faster := func(w http.ResponseWriter, r *http.Request) {
-			newer := e.record.Clone()
+			newer := copyOf(e.record)
 			newer.RefreshToken, newer.Refreshes, newer.Tokens[0].Token, newer.Tokens[0].ExpiresAt = "next", 1, "theirs", in(time.Hour)
 			if err := e.sessions.Begin(context.Background(), newRecorder(), cookie.Jar{}, newer); err != nil {
 				e.Error(err)

@@ -64,9 +64,9 @@ type wireVaultToken struct {
 // wire returns what is written of a record. The claims are written behind it.
 func (r *Record) wire() wireRecord {
 	w := wireRecord{
-		Version: version, ID: r.ID, Issuer: r.Issuer, Subject: r.Subject, CreatedAt: r.CreatedAt, TouchedAt: r.TouchedAt, ExpiresAt: r.ExpiresAt,
-		SID: r.SID, IDTokenIssuedAt: r.IDTokenIssuedAt, AuthTime: r.AuthTime, ACR: r.ACR, AMR: r.AMR, IDToken: r.IDToken, RefreshToken: r.RefreshToken,
-		Data: r.Data, Organization: r.Organization, Nonce: r.Nonce, Refreshes: r.Refreshes, Ceiling: r.Ceiling,
+		Version: version, ID: r.ID, Issuer: r.Issuer, Subject: r.Subject, CreatedAt: r.createdAt, TouchedAt: r.touchedAt, ExpiresAt: r.expiresAt,
+		SID: r.sid, IDTokenIssuedAt: r.issuedAt, AuthTime: r.authTime, ACR: r.acr, AMR: r.amr, IDToken: r.idToken, RefreshToken: r.RefreshToken,
+		Data: r.Data, Organization: r.organization, Nonce: r.nonce, Refreshes: r.Refreshes, Ceiling: r.ceiling,
 	}
 	for _, t := range r.Tokens {
 		w.Tokens = append(w.Tokens, wireToken{t.Audience, t.Asked, t.Scope, t.Type, t.Token, t.ExpiresAt})
@@ -122,23 +122,23 @@ func (r *Record) decode(text string) error {
 		case "sub":
 			return decodeText(value, &r.Subject)
 		case "iat":
-			return decodeNumber(value, &r.CreatedAt)
+			return decodeNumber(value, &r.createdAt)
 		case "uat":
-			return decodeNumber(value, &r.TouchedAt)
+			return decodeNumber(value, &r.touchedAt)
 		case "exp":
-			return decodeNumber(value, &r.ExpiresAt)
+			return decodeNumber(value, &r.expiresAt)
 		case "sid":
-			return decodeText(value, &r.SID)
+			return decodeText(value, &r.sid)
 		case "id_iat":
-			return decodeNumber(value, &r.IDTokenIssuedAt)
+			return decodeNumber(value, &r.issuedAt)
 		case "auth_time":
-			return decodeNumber(value, &r.AuthTime)
+			return decodeNumber(value, &r.authTime)
 		case "acr":
-			return decodeText(value, &r.ACR)
+			return decodeText(value, &r.acr)
 		case "amr":
-			return decodeList(value, &r.AMR, decodeText)
+			return decodeList(value, &r.amr, decodeText)
 		case "id_token":
-			return decodeText(value, &r.IDToken)
+			return decodeText(value, &r.idToken)
 		case "refresh_token":
 			return decodeText(value, &r.RefreshToken)
 		case "tokens":
@@ -149,13 +149,13 @@ func (r *Record) decode(text string) error {
 			r.Data, err = decodeTexts(value)
 			return err
 		case "org":
-			return decodeText(value, &r.Organization)
+			return decodeText(value, &r.organization)
 		case "nonce":
-			return decodeText(value, &r.Nonce)
+			return decodeText(value, &r.nonce)
 		case "rev":
 			return decodeNumber(value, &r.Refreshes)
 		case "ceil":
-			return decodeNumber(value, &r.Ceiling)
+			return decodeNumber(value, &r.ceiling)
 		}
 		return nil
 	})

@@ -153,14 +153,14 @@ func TestGolden(t *testing.T) {
 	claims := json.RawMessage(`{"name":"Ada"}`)
 	for text, want := range map[string]*Record{
 		golden: {
-			ID: "one", Issuer: "https://tenant.example/", Subject: "auth0|ada", CreatedAt: 1000, TouchedAt: 2000, ExpiresAt: 3000,
-			SID: "tenant's", IDTokenIssuedAt: 999, AuthTime: 998, ACR: "gold", AMR: []string{"pwd", "mfa"}, IDToken: "a.b.c", RefreshToken: "refresh",
+			ID: "one", Issuer: "https://tenant.example/", Subject: "auth0|ada", createdAt: 1000, touchedAt: 2000, expiresAt: 3000,
+			sid: "tenant's", issuedAt: 999, authTime: 998, acr: "gold", amr: []string{"pwd", "mfa"}, idToken: "a.b.c", RefreshToken: "refresh",
 			Tokens: []Token{
 				{Audience: "https://api.example/", Asked: "openid a", Scope: "openid", Type: "Bearer", Token: "access", ExpiresAt: 1500},
 				{Type: "Bearer", Token: "opaque"},
 			},
 			Vault:  []Token{{Connection: "photos", Hint: "ada", Scope: "p", Type: "Bearer", Token: "third", ExpiresAt: 1600}, {Connection: "mail", Type: "Bearer", Token: "fourth"}},
-			Claims: claims, Data: map[string]string{"a": "1", "b": "<2>"}, Organization: "org_a", Nonce: "n", Refreshes: 7, Ceiling: 9000,
+			Claims: claims, Data: map[string]string{"a": "1", "b": "<2>"}, organization: "org_a", nonce: "n", Refreshes: 7, ceiling: 9000,
 		},
 		goldenSmall: {Issuer: "i", Subject: "s", Claims: claims},
 	} {

@@ -1,10 +1,31 @@
 package session
 
 import (
+	"context"
 	"crypto/sha256"
 	"sync"
 	"time"
 )
+
+// endings know which sessions have ended although their cookies are good: those that
+// this process has ended, and those with a mark.
+type endings struct {
+	here  *endedSessions
+	marks *revocations // nil if there is no store for marks
+}
+
+func (e *endings) cover(ctx context.Context, r *Record) (bool, error) {
+	if e.here.has(r.ID) {
+		return true, nil
+	}
+	return e.marks.cover(ctx, r)
+}
+
+// add marks a session as ended.
+func (e *endings) add(ctx context.Context, id string) error {
+	e.here.add(id)
+	return e.marks.revoke(ctx, revokedSession(id), e.here.now().Unix())
+}
 
 // endedSessions lists the sessions that this process has ended. Without it, the
 // response to a request under way during the logout would restore a session in a

@@ -16,7 +16,7 @@ import (
 func TestEndedSessions(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		m, _ := newManager(nil)
-		e, life := m.ended, m.longestLife()
+		e, life := m.ended.here, m.limits.longestLife()
 		if e.has("a") {
 			t.Error("ended before it was")
 		}
@@ -54,14 +54,14 @@ func TestEndedSessions(t *testing.T) {
 	})
 }
 
-// endings are the two kinds of store for marks.
-func endings() map[string]Store {
+// markStores are the two kinds of store for marks.
+func markStores() map[string]Store {
 	return map[string]Store{"raising": NewMemory(1000), "plain": plain(NewMemory(1000))}
 }
 
 // TestEndAtTenant has one row for each session that a logout token is for, and not.
 func TestEndAtTenant(t *testing.T) {
-	for kind := range endings() {
+	for kind := range markStores() {
 		for _, row := range []struct {
 			why      string
 			sub, sid string        // of the logout token
@@ -73,32 +73,32 @@ func TestEndAtTenant(t *testing.T) {
 			{"another user", "bob", "", 0, nil, false},
 			{"the tenant's session", "ada", "sid", 0, nil, true},
 			{"another session of the tenant", "ada", "other", 0, nil, false},
-			{"a session without a sid", "ada", "sid", 0, func(r *Record) { r.SID = "" }, false},
-			{"a user without a sid", "ada", "", 0, func(r *Record) { r.SID = "" }, true},
+			{"a session without a sid", "ada", "sid", 0, func(r *Record) { r.sid = "" }, false},
+			{"a user without a sid", "ada", "", 0, func(r *Record) { r.sid = "" }, true},
 			{"a login since then", "ada", "", -time.Second, nil, false},
 			{"a login in that second", "ada", "", 0, nil, true},
 			{"a login long before", "ada", "", time.Hour, nil, true},
 			{"of another issuer", "ada", "", 0, func(r *Record) { r.Issuer = "https://other.example/" }, false},
 		} {
 			inBubble(t, func(t *testing.T) {
-				m, _ := newManager(func(c *Config) { c.Revocations = endings()[kind] })
+				m, _ := newManager(func(c *Config) { c.Revocations = markStores()[kind] })
 				if m.HasStore() || !m.CanRevoke() {
 					t.Fatal("sessions are not in cookies, or cannot be revoked")
 				}
 				r := newRecord("one")
-				r.SID = "sid"
+				r.sid = "sid"
 				if row.change != nil {
 					row.change(r)
 				}
 				b := begin(t, m, r)
-				err := m.EndAtTenant(t.Context(), issuer, row.sub, row.sid, "jti", time.Now().Add(row.until).Unix(), time.Now().Add(time.Hour))
+				err := m.DestroyAt(t.Context(), issuer, row.sub, row.sid, "jti", time.Now().Add(row.until).Unix(), time.Now().Add(time.Hour))
 				if err != nil {
 					t.Fatal(err)
 				}
-				if l := m.Load(t.Context(), b.jar()); l.Over != row.over || (l.Record == nil) != row.over || l.Err != nil {
+				if l := m.Load(t.Context(), b.jar()); l.over != row.over || (l.Record == nil) != row.over || l.Err != nil {
 					t.Errorf("%s, %s: %+v", kind, row.why, l)
 				}
-				other, _ := newManager(func(c *Config) { c.Revocations, c.Client = m.revoked.store.store, "other client" })
+				other, _ := newManager(func(c *Config) { c.Revocations, c.Client = m.ended.marks.store.store, "other client" })
 				if l := other.Load(t.Context(), b.jar()); l.Record == nil {
 					t.Errorf("%s, %s: ended in another application", kind, row.why)
 				}
@@ -117,7 +117,7 @@ func TestLogoutTokenAgain(t *testing.T) {
 		end := func(jti string, until int64, want string) {
 			t.Helper()
 			s.called()
-			if err := m.EndAtTenant(t.Context(), issuer, "ada", "", jti, until, last); err != nil {
+			if err := m.DestroyAt(t.Context(), issuer, "ada", "", jti, until, last); err != nil {
 				t.Fatal(err)
 			}
 			if got := s.called(); got != want {
@@ -145,7 +145,7 @@ func TestEndAtTenantFails(t *testing.T) {
 		s := newFake()
 		m, _ := newManager(func(c *Config) { c.Revocations = s })
 		s.fail(ops...)
-		if err := m.EndAtTenant(t.Context(), issuer, "ada", "sid", "jti", 1, later); !errors.Is(err, errDown) {
+		if err := m.DestroyAt(t.Context(), issuer, "ada", "sid", "jti", 1, later); !errors.Is(err, errDown) {
 			t.Errorf("%v: %v", ops, err)
 		}
 		if s.on(nil); ops[0] == "RaiseCtx" {
@@ -163,7 +163,7 @@ func TestEndAtTenantFails(t *testing.T) {
 		} else {
 			s.fail(op)
 		}
-		if err := m.EndAtTenant(t.Context(), issuer, "ada", "sid", "jti", 1, later); !errors.Is(err, errDown) {
+		if err := m.DestroyAt(t.Context(), issuer, "ada", "sid", "jti", 1, later); !errors.Is(err, errDown) {
 			t.Errorf("plain, %s: %v", op, err)
 		}
 	}
@@ -175,13 +175,13 @@ func TestCoverFails(t *testing.T) {
 	s := newFake()
 	m, _ := newManager(func(c *Config) { c.Revocations = plain(s) })
 	r := newRecord("one")
-	r.SID = "sid"
+	r.sid = "sid"
 	b := begin(t, m, r)
 	// An older mark makes a plain store be asked for the keys of the tree.
-	if err := m.EndAtTenant(t.Context(), issuer, "ada", "sid", "jti", r.IDTokenIssuedAt-1, time.Now().Add(time.Hour)); err != nil {
+	if err := m.DestroyAt(t.Context(), issuer, "ada", "sid", "jti", r.issuedAt-1, time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	if l := load(t, m, b, "one"); l.Over {
+	if l := load(t, m, b, "one"); l.over {
 		t.Error("over")
 	}
 	var n atomic.Int64
@@ -194,21 +194,21 @@ func TestCoverFails(t *testing.T) {
 
 // TestMarksExpire: a mark lives as long as a session that it can be for.
 func TestMarksExpire(t *testing.T) {
-	for kind := range endings() {
+	for kind := range markStores() {
 		inBubble(t, func(t *testing.T) {
-			store := endings()[kind]
+			store := markStores()[kind]
 			m, _ := newManager(func(c *Config) { c.Revocations = store })
 			copied, _ := newManager(func(c *Config) { c.Revocations = store })
 			b := begin(t, m, newRecord("one"))
-			if err := m.End(t.Context(), httptest.NewRecorder(), b.jar()); err != nil {
+			if err := m.Destroy(t.Context(), httptest.NewRecorder(), b.jar()); err != nil {
 				t.Fatal(err)
 			}
 			key := revokedSession("one").key
-			time.Sleep(m.longestLife() - 1)
+			time.Sleep(m.limits.longestLife() - 1)
 			if _, found, _ := store.Find(key); !found {
 				t.Errorf("%s: the mark has expired", kind)
 			}
-			if over, err := copied.isEnded(t.Context(), newRecord("one")); !over || err != nil {
+			if over, err := copied.ended.cover(t.Context(), newRecord("one")); !over || err != nil {
 				t.Errorf("%s: %v, %v", kind, over, err)
 			}
 			time.Sleep(time.Nanosecond)
@@ -226,7 +226,7 @@ func TestWithoutMarks(t *testing.T) {
 		other, _ := newManager(nil)
 		b := begin(t, m, newRecord("one"))
 		copied := browser{"s": b["s"]}
-		if err := m.End(t.Context(), httptest.NewRecorder(), b.jar()); err != nil {
+		if err := m.Destroy(t.Context(), httptest.NewRecorder(), b.jar()); err != nil {
 			t.Fatal(err)
 		}
 		load(t, m, copied, "")
@@ -244,15 +244,15 @@ func TestEndUser(t *testing.T) {
 		b := begin(t, m, newRecord("one"))
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := m.EndUser(ctx, issuer, "ada"); err != nil {
+		if err := m.DestroyUser(ctx, issuer, "ada"); err != nil {
 			t.Fatal(err)
 		}
-		if l := load(t, m, b, ""); !l.Over {
+		if l := load(t, m, b, ""); !l.over {
 			t.Error("not over")
 		}
 		time.Sleep(time.Second)
 		load(t, m, begin(t, m, newRecord("two")), "two")
 		s.fail()
-		expectRefusal(t, "store down", m.EndUser(t.Context(), issuer, "ada"), refusal.Store)
+		expectRefusal(t, "store down", m.DestroyUser(t.Context(), issuer, "ada"), refusal.Store)
 	})
 }

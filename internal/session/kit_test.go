@@ -81,8 +81,8 @@ func withStore(s Store) func(*Config) { return func(c *Config) { c.Store = s } }
 func newRecord(id string) *Record {
 	now := time.Now().Unix()
 	return &Record{
-		ID: id, Issuer: issuer, Subject: "ada", CreatedAt: now, TouchedAt: now,
-		IDTokenIssuedAt: now, ExpiresAt: now + int64(idle/time.Second),
+		ID: id, Issuer: issuer, Subject: "ada", createdAt: now, touchedAt: now,
+		issuedAt: now, expiresAt: now + int64(idle/time.Second),
 		Claims: json.RawMessage(`{"name":"Ada"}`), Tokens: []Token{{Token: "access", Type: "Bearer"}}, RefreshToken: "refresh",
 	}
 }

@@ -14,7 +14,7 @@ import (
 // sealed returns the cookie of a record under a keyring.
 func sealed(t *testing.T, m *Manager, r *Record) string {
 	t.Helper()
-	value, err := m.sealCookie(r)
+	value, err := m.cookies.seal(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,17 +34,17 @@ func TestLoad(t *testing.T) {
 		}
 		now := time.Now().Unix()
 		good := sealed(t, m, newRecord("one"))
-		newer := sealed(t, m, record(func(r *Record) { r.TouchedAt = now - 1; r.Refreshes = 1 }))
-		touched := sealed(t, m, record(func(r *Record) { r.TouchedAt++ }))
-		over := sealed(t, m, record(func(r *Record) { r.ID = "two"; r.ExpiresAt = now }))
+		newer := sealed(t, m, record(func(r *Record) { r.touchedAt = now - 1; r.Refreshes = 1 }))
+		touched := sealed(t, m, record(func(r *Record) { r.touchedAt++ }))
+		over := sealed(t, m, record(func(r *Record) { r.ID = "two"; r.expiresAt = now }))
 		nextVersion, err := newRecord("one").encode()
 		if err != nil {
 			t.Fatal(err)
 		}
 		nextVersion = bytes.Replace(nextVersion, []byte(`"v":1`), []byte(`"v":2`), 1)
-		none, lost := &Loaded{}, &Loaded{Over: true}
+		none, lost := &Loaded{}, &Loaded{over: true}
 		one := func(refreshes int, touched int64) *Loaded {
-			return &Loaded{Current: true, Record: &Record{ID: "one", Refreshes: refreshes, TouchedAt: touched}}
+			return &Loaded{current: true, Record: &Record{ID: "one", Refreshes: refreshes, touchedAt: touched}}
 		}
 		for _, row := range []struct {
 			why    string
@@ -54,23 +54,23 @@ func TestLoad(t *testing.T) {
 			{"none", nil, none},
 			{"good", []string{good}, one(0, now)},
 			{"sealed with another secret", []string{sealed(t, foreign, newRecord("one"))}, none},
-			{"sealed for another purpose", []string{m.keyring.Seal("other", "s", []byte("x"))}, none},
-			{"an id, without a store", []string{m.keyring.Seal(purposeID, "s", []byte("one"))}, none},
+			{"sealed for another purpose", []string{m.cookies.keyring.Seal("other", "s", []byte("x"))}, none},
+			{"an id, without a store", []string{m.cookies.keyring.Seal(purposeID, "s", []byte("one"))}, none},
 			{"damaged", []string{good[:len(good)-2] + "AA"}, none},
 			{"cut", []string{good[:len(good)/2]}, none},
 			{"no seal", []string{"abc"}, none},
-			{"of another version", []string{m.keyring.Seal(purposeSession, "s", nextVersion)}, none},
+			{"of another version", []string{m.cookies.keyring.Seal(purposeSession, "s", nextVersion)}, none},
 			{"over as written", []string{over}, lost},
-			{"one second left", []string{sealed(t, m, record(func(r *Record) { r.ExpiresAt = now + 1 }))}, one(0, now)},
-			{"unused for too long", []string{sealed(t, m, record(func(r *Record) { r.TouchedAt = now - int64(idle.Seconds()) }))}, lost},
-			{"used just in time", []string{sealed(t, m, record(func(r *Record) { r.TouchedAt = now - int64(idle.Seconds()) + 1 }))}, one(0, now-int64(idle.Seconds())+1)},
-			{"too old", []string{sealed(t, m, record(func(r *Record) { r.CreatedAt = now - int64(absolute.Seconds()) }))}, lost},
-			{"old", []string{sealed(t, m, record(func(r *Record) { r.CreatedAt = now - int64(absolute.Seconds()) + 1 }))}, one(0, now)},
-			{"at its ceiling", []string{sealed(t, m, record(func(r *Record) { r.Ceiling = now + CeilingLeeway }))}, lost},
-			{"before its ceiling", []string{sealed(t, m, record(func(r *Record) { r.Ceiling = now + CeilingLeeway + 1 }))}, one(0, now)},
-			{"begun five minutes ahead", []string{sealed(t, m, record(func(r *Record) { r.CreatedAt = now + 300 }))}, one(0, now)},
-			{"begun later", []string{sealed(t, m, record(func(r *Record) { r.CreatedAt = now + 301 }))}, none},
-			{"touched ahead of time", []string{sealed(t, m, record(func(r *Record) { r.TouchedAt = now + 1e6; r.ExpiresAt = now + 1e6 }))}, one(0, now+1e6)},
+			{"one second left", []string{sealed(t, m, record(func(r *Record) { r.expiresAt = now + 1 }))}, one(0, now)},
+			{"unused for too long", []string{sealed(t, m, record(func(r *Record) { r.touchedAt = now - int64(idle.Seconds()) }))}, lost},
+			{"used just in time", []string{sealed(t, m, record(func(r *Record) { r.touchedAt = now - int64(idle.Seconds()) + 1 }))}, one(0, now-int64(idle.Seconds())+1)},
+			{"too old", []string{sealed(t, m, record(func(r *Record) { r.createdAt = now - int64(absolute.Seconds()) }))}, lost},
+			{"old", []string{sealed(t, m, record(func(r *Record) { r.createdAt = now - int64(absolute.Seconds()) + 1 }))}, one(0, now)},
+			{"at its ceiling", []string{sealed(t, m, record(func(r *Record) { r.ceiling = now + ceilingLeeway }))}, lost},
+			{"before its ceiling", []string{sealed(t, m, record(func(r *Record) { r.ceiling = now + ceilingLeeway + 1 }))}, one(0, now)},
+			{"begun five minutes ahead", []string{sealed(t, m, record(func(r *Record) { r.createdAt = now + 300 }))}, one(0, now)},
+			{"begun later", []string{sealed(t, m, record(func(r *Record) { r.createdAt = now + 301 }))}, none},
+			{"touched ahead of time", []string{sealed(t, m, record(func(r *Record) { r.touchedAt = now + 1e6; r.expiresAt = now + 1e6 }))}, one(0, now+1e6)},
 			{"a copy with newer tokens first", []string{newer, good}, one(1, now-1)},
 			{"a copy with newer tokens last", []string{good, newer}, one(1, now-1)},
 			{"a copy used later first", []string{touched, good}, one(0, now+1)},
@@ -82,20 +82,20 @@ func TestLoad(t *testing.T) {
 			{"two sessions, one over", []string{over, sealed(t, m, newRecord("one"))}, one(0, now)},
 		} {
 			l := m.Load(t.Context(), jarWith(row.values...))
-			if l.Err != nil || l.Over != row.want.Over || l.Current != row.want.Current || (l.Record == nil) != (row.want.Record == nil) {
+			if l.Err != nil || l.over != row.want.over || l.current != row.want.current || (l.Record == nil) != (row.want.Record == nil) {
 				t.Errorf("%s: %+v", row.why, l)
-			} else if r := l.Record; r != nil && (r.ID != "one" || r.Refreshes != row.want.Record.Refreshes || r.TouchedAt != row.want.Record.TouchedAt) {
+			} else if r := l.Record; r != nil && (r.ID != "one" || r.Refreshes != row.want.Record.Refreshes || r.touchedAt != row.want.Record.touchedAt) {
 				t.Errorf("%s: %+v", row.why, r)
 			}
 		}
-		if l := rotated.Load(t.Context(), jarWith(good)); l.Record == nil || l.Current {
+		if l := rotated.Load(t.Context(), jarWith(good)); l.Record == nil || l.current {
 			t.Errorf("the second secret: %+v", l)
 		}
 		resealed := sealed(t, rotated, newRecord("one"))
-		if l := rotated.Load(t.Context(), jarWith(resealed, good)); l.Record == nil || !l.Current {
+		if l := rotated.Load(t.Context(), jarWith(resealed, good)); l.Record == nil || !l.current {
 			t.Errorf("of two equal copies, not the first: %+v", l)
 		}
-		if l := rotated.Load(t.Context(), jarWith(good, resealed)); l.Record == nil || l.Current {
+		if l := rotated.Load(t.Context(), jarWith(good, resealed)); l.Record == nil || l.current {
 			t.Errorf("of two equal copies, not the first: %+v", l)
 		}
 		got := m.Load(t.Context(), jarWith(good)).Record
@@ -119,16 +119,16 @@ func TestLimits(t *testing.T) {
 		{time.Hour, 0, 0, 2000 + 3600, time.Hour},
 		{0, time.Hour, 0, 1000 + 3600, time.Hour},
 		{0, 0, 0, 1 << 62, 0},
-		{0, 0, 5000, 5000 - CeilingLeeway, 0},
+		{0, 0, 5000, 5000 - ceilingLeeway, 0},
 		{time.Hour, time.Hour, 5000, 1000 + 3600, time.Hour},
-		{time.Hour, time.Hour, 3000, 3000 - CeilingLeeway, time.Hour},
-		{time.Hour, time.Hour, 1, 1 - CeilingLeeway, time.Hour},
+		{time.Hour, time.Hour, 3000, 3000 - ceilingLeeway, time.Hour},
+		{time.Hour, time.Hour, 1, 1 - ceilingLeeway, time.Hour},
 	} {
 		m, _ := newManager(func(c *Config) { c.Idle, c.Absolute = row.idle, row.absolute })
-		if got := m.endsAt(&Record{CreatedAt: 1000, Ceiling: row.ceiling}, 2000); got != row.want {
+		if got := m.limits.endsAt(&Record{createdAt: 1000, ceiling: row.ceiling}, 2000); got != row.want {
 			t.Errorf("%v, %v, %d: ends at %d, want %d", row.idle, row.absolute, row.ceiling, got, row.want)
 		}
-		if got := m.longestLife(); got != row.life+10*time.Minute {
+		if got := m.limits.longestLife(); got != row.life+10*time.Minute {
 			t.Errorf("%v, %v: marks live %v", row.idle, row.absolute, got)
 		}
 	}
@@ -157,7 +157,7 @@ func TestLoadInParts(t *testing.T) {
 		}
 		load(t, m, b, "one")
 		delete(b, "s.1")
-		if l := load(t, m, b, ""); l.Over {
+		if l := load(t, m, b, ""); l.over {
 			t.Error("half a cookie is a session that is over")
 		}
 	})
@@ -188,7 +188,7 @@ func TestLoadFromStore(t *testing.T) {
 			s.Memory.Commit(recordKey("one"), []byte("something"), time.Now().Add(time.Hour))
 		}, false, true, noError},
 		{"of another session", func(t *testing.T, s *fakeStore, m *Manager) {
-			if err := m.commit(t.Context(), newRecord("two")); err != nil {
+			if err := m.records.add(t.Context(), newRecord("two")); err != nil {
 				t.Fatal(err)
 			}
 			value, _, _ := s.Memory.Find(recordKey("two"))
@@ -199,24 +199,24 @@ func TestLoadFromStore(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s.Memory.Commit(recordKey("one"), []byte(m.keyring.Seal(purposeRecord, recordKey("one"), plain)), time.Now().Add(time.Hour))
+			s.Memory.Commit(recordKey("one"), []byte(m.cookies.keyring.Seal(purposeRecord, recordKey("one"), plain)), time.Now().Add(time.Hour))
 		}, false, true, noError},
 		{"of an unreadable session", func(t *testing.T, s *fakeStore, m *Manager) {
-			s.Memory.Commit(recordKey("one"), []byte(m.keyring.Seal(purposeRecord, recordKey("one"), []byte("x"))), time.Now().Add(time.Hour))
+			s.Memory.Commit(recordKey("one"), []byte(m.cookies.keyring.Seal(purposeRecord, recordKey("one"), []byte("x"))), time.Now().Add(time.Hour))
 		}, false, true, noError},
-		{"ended here", func(_ *testing.T, _ *fakeStore, m *Manager) { m.ended.add("one") }, false, true, noError},
+		{"ended here", func(_ *testing.T, _ *fakeStore, m *Manager) { m.ended.here.add("one") }, false, true, noError},
 		{"ended elsewhere", func(t *testing.T, _ *fakeStore, m *Manager) {
-			if err := m.revoked.revoke(t.Context(), revokedSession("one"), 1); err != nil {
+			if err := m.ended.marks.revoke(t.Context(), revokedSession("one"), 1); err != nil {
 				t.Fatal(err)
 			}
 		}, false, true, noError},
 		{"user ended", func(t *testing.T, _ *fakeStore, m *Manager) {
-			if err := m.EndUser(t.Context(), issuer, "ada"); err != nil {
+			if err := m.DestroyUser(t.Context(), issuer, "ada"); err != nil {
 				t.Fatal(err)
 			}
 		}, false, true, noError},
 		{"another user ended", func(t *testing.T, _ *fakeStore, m *Manager) {
-			if err := m.EndUser(t.Context(), issuer, "bob"); err != nil {
+			if err := m.DestroyUser(t.Context(), issuer, "bob"); err != nil {
 				t.Fatal(err)
 			}
 		}, true, false, noError},
@@ -228,11 +228,11 @@ func TestLoadFromStore(t *testing.T) {
 			row.change(t, s, m)
 			begin := time.Now()
 			l := m.Load(t.Context(), b.jar())
-			if (l.Record != nil) != row.found || l.Over != row.over {
+			if (l.Record != nil) != row.found || l.over != row.over {
 				t.Errorf("%s: %+v", row.why, l)
 			}
-			if l.Record != nil && (!l.Current || l.Record.inCookie) {
-				t.Errorf("%s: %+v, current %v", row.why, l.Record, l.Current)
+			if l.Record != nil && (!l.current || l.Record.inCookie) {
+				t.Errorf("%s: %+v, current %v", row.why, l.Record, l.current)
 			}
 			expectRefusal(t, row.why, l.Err, row.err)
 			if took := time.Since(begin); took > storeTimeout {
@@ -251,7 +251,7 @@ func TestLoadFromStoreByTwoCookies(t *testing.T) {
 		if err := m.Begin(t.Context(), httptest.NewRecorder(), browser{}.jar(), newRecord("one")); err != nil {
 			t.Fatal(err)
 		}
-		id := func(id string) string { return m.keyring.Seal(purposeID, "s", []byte(id)) }
+		id := func(id string) string { return m.cookies.keyring.Seal(purposeID, "s", []byte(id)) }
 		s.on(func(_ context.Context, op, key string) error {
 			if key == recordKey("failing") {
 				return errDown
@@ -277,7 +277,7 @@ func TestLoadFromStoreByTwoCookies(t *testing.T) {
 				values = append(values, id(name))
 			}
 			l := m.Load(t.Context(), jarWith(values...))
-			if (l.Record != nil) != row.found || l.Over != row.over {
+			if (l.Record != nil) != row.found || l.over != row.over {
 				t.Errorf("%s: %+v", why, l)
 			}
 			expectRefusal(t, why, l.Err, row.err)
@@ -315,22 +315,20 @@ func TestMoveToStore(t *testing.T) {
 		b := begin(t, before, newRecord("one"))
 		other := begin(t, before, newRecord("two"))
 		l := load(t, after, b, "one")
-		if l.Current || !after.Due(l, b.request()) {
-			t.Fatal("a session that is to be moved is not due")
-		}
 		w := httptest.NewRecorder()
-		if err := after.Renew(w, b.request(), l); err != nil {
-			t.Fatal(err)
+		if wrote, err := after.Touch(w, b.request(), l); l.current || !wrote || err != nil {
+			t.Fatalf("a session that is to be moved: current %v, wrote %v, %v", l.current, wrote, err)
 		}
 		b.receive(w)
-		if l = load(t, after, b, "one"); !l.Current || l.Record.inCookie || after.Due(l, b.request()) {
+		l = load(t, after, b, "one")
+		if wrote, err := after.Touch(httptest.NewRecorder(), b.request(), l); !l.current || l.Record.inCookie || wrote || err != nil {
 			t.Errorf("after the move: %+v", l)
 		}
 		load(t, before, b, "")
 		time.Sleep(time.Hour - 1)
 		load(t, after, other, "two")
 		time.Sleep(time.Nanosecond)
-		if l := load(t, after, other, ""); l.Over {
+		if l := load(t, after, other, ""); l.over {
 			t.Error("a cookie that is not accepted any more is a session that is over")
 		}
 		load(t, after, b, "one")

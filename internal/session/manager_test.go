@@ -37,20 +37,20 @@ func TestBegin(t *testing.T) {
 		old := begin(t, m, newRecord("old"))
 		time.Sleep(time.Hour)
 		r := newRecord("new")
-		r.TouchedAt, r.ExpiresAt = 0, 0
+		r.touchedAt, r.expiresAt = 0, 0
 		b, w := browser{"s": old["s"]}, httptest.NewRecorder()
 		if err := m.Begin(t.Context(), w, b.jar(), r, "old"); err != nil {
 			t.Fatal(err)
 		}
-		if now := time.Now().Unix(); r.TouchedAt != now || r.ExpiresAt != now+int64(idle.Seconds()) {
-			t.Errorf("touched at %d, ends at %d", r.TouchedAt, r.ExpiresAt)
+		if now := time.Now().Unix(); r.touchedAt != now || r.expiresAt != now+int64(idle.Seconds()) {
+			t.Errorf("touched at %d, ends at %d", r.touchedAt, r.expiresAt)
 		}
 		if c, err := http.ParseSetCookie(w.Header().Get("Set-Cookie")); err != nil || c.MaxAge != int(idle.Seconds()) {
 			t.Errorf("cookie %v, %v", c, err)
 		}
 		b.receive(w)
 		load(t, m, b, "new")
-		if l := load(t, m, old, ""); !l.Over || !m.WasEnded("old") || m.WasEnded("new") {
+		if l := load(t, m, old, ""); !l.over || !m.ended.here.has("old") || m.ended.here.has("new") {
 			t.Error("the session before was not ended")
 		}
 
@@ -60,7 +60,7 @@ func TestBegin(t *testing.T) {
 		}
 		b.receive(w)
 		load(t, m, b, "newest")
-		if !m.WasEnded("new") {
+		if !m.ended.here.has("new") {
 			t.Error("the first session of the response was not ended")
 		}
 	})
@@ -87,8 +87,8 @@ func TestBeginFails(t *testing.T) {
 		m, _ := newManager(withStore(row.store))
 		w := httptest.NewRecorder()
 		expectRefusal(t, row.why, m.Begin(t.Context(), w, browser{}.jar(), row.record, "old"), row.want)
-		if len(w.Header()["Set-Cookie"]) > 0 || m.WasEnded("old") {
-			t.Errorf("%s: cookies %v, the old session was ended: %v", row.why, w.Header()["Set-Cookie"], m.WasEnded("old"))
+		if len(w.Header()["Set-Cookie"]) > 0 || m.ended.here.has("old") {
+			t.Errorf("%s: cookies %v, the old session was ended: %v", row.why, w.Header()["Set-Cookie"], m.ended.here.has("old"))
 		}
 	}
 }
@@ -109,8 +109,8 @@ func TestBeginCannotEnd(t *testing.T) {
 	}
 }
 
-// TestDue has one row for each reason to write a session, and not to.
-func TestDue(t *testing.T) {
+// TestTouch has one row for each reason to write a session, and not to.
+func TestTouch(t *testing.T) {
 	use := func(answer bool) func(*http.Request) bool { return func(*http.Request) bool { return answer } }
 	for _, row := range []struct {
 		why      string
@@ -135,11 +135,13 @@ func TestDue(t *testing.T) {
 	} {
 		inBubble(t, func(t *testing.T) {
 			m, log := newManager(func(c *Config) { c.Idle, c.CountsAsUse = row.idle, row.countsAs })
-			l := &Loaded{Record: newRecord("one"), Current: !row.notOurs}
+			l := &Loaded{Record: newRecord("one"), current: !row.notOurs}
 			time.Sleep(max(row.unused, 0))
-			l.Record.TouchedAt -= int64(min(row.unused, 0).Seconds())
-			if got := m.Due(l, browser{}.request()); got != row.want {
-				t.Errorf("%s: %v, want %v", row.why, got, row.want)
+			l.Record.touchedAt -= int64(min(row.unused, 0).Seconds())
+			w := httptest.NewRecorder()
+			got, err := m.Touch(w, browser{}.request(), l)
+			if got != row.want || err != nil || (len(w.Header()["Set-Cookie"]) > 0) != row.want {
+				t.Errorf("%s: %v, %v, want %v; %v", row.why, got, err, row.want, w.Header())
 			}
 			if panicked := strings.Contains(log.String(), "level=ERROR"); panicked != (row.why == "panicking") {
 				t.Errorf("%s: log %s", row.why, log)
@@ -148,36 +150,47 @@ func TestDue(t *testing.T) {
 	}
 }
 
-func TestRenew(t *testing.T) {
+func TestProlong(t *testing.T) {
 	inBothModes(t, func(t *testing.T, m *Manager, s *fakeStore) {
 		b := begin(t, m, newRecord("one"))
 		time.Sleep(idle - time.Second)
 		l := load(t, m, b, "one")
 		w := httptest.NewRecorder()
-		if err := m.Renew(w, b.request(), l); err != nil {
-			t.Fatal(err)
+		if wrote, err := m.Touch(w, b.request(), l); !wrote || err != nil {
+			t.Fatal(wrote, err)
 		}
 		b.receive(w)
 		time.Sleep(idle - time.Second)
-		if l = load(t, m, b, "one"); l.Record.TouchedAt != time.Now().Add(time.Second-idle).Unix() {
-			t.Errorf("touched at %d", l.Record.TouchedAt)
+		if l = load(t, m, b, "one"); l.Record.touchedAt != time.Now().Add(time.Second-idle).Unix() {
+			t.Errorf("touched at %d", l.Record.touchedAt)
 		}
 		time.Sleep(time.Second)
-		load(t, m, b, "")
+		l = load(t, m, b, "")
+		w = httptest.NewRecorder()
+		if wrote, err := m.Touch(w, b.request(), l); !wrote || err != nil {
+			t.Error(wrote, err)
+		}
+		if b.receive(w); len(b) > 0 {
+			t.Errorf("the cookie of a session that is over is left: %v", b)
+		}
+		w = httptest.NewRecorder()
+		if wrote, err := m.Touch(w, b.request(), load(t, m, b, "")); wrote || err != nil || len(w.Header()) > 0 {
+			t.Errorf("without a session: %v, %v, %v", wrote, err, w.Header())
+		}
 	})
 }
 
-// TestRenewAfterLogout: a request that was under way during a logout deletes the
+// TestProlongAfterLogout: a request that was under way during a logout deletes the
 // cookie that it came with.
-func TestRenewAfterLogout(t *testing.T) {
+func TestProlongAfterLogout(t *testing.T) {
 	inBothModes(t, func(t *testing.T, m *Manager, s *fakeStore) {
 		b := begin(t, m, newRecord("one"))
 		l := load(t, m, b, "one")
-		if err := m.End(t.Context(), httptest.NewRecorder(), b.jar()); err != nil {
+		if err := m.Destroy(t.Context(), httptest.NewRecorder(), b.jar()); err != nil {
 			t.Fatal(err)
 		}
 		w := httptest.NewRecorder()
-		if err := m.Renew(w, b.request(), l); err != nil {
+		if err := m.prolong(w, b.request(), l); err != nil {
 			t.Fatal(err)
 		}
 		b.receive(w)
@@ -187,8 +200,8 @@ func TestRenewAfterLogout(t *testing.T) {
 	})
 }
 
-// TestRenewFails: a page does not wait long for a store, and keeps its cookie.
-func TestRenewFails(t *testing.T) {
+// TestProlongFails: a page does not wait long for a store, and keeps its cookie.
+func TestProlongFails(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newFake()
 		m, _ := newManager(withStore(s))
@@ -206,7 +219,7 @@ func TestRenewFails(t *testing.T) {
 		} {
 			s.on(row.hook)
 			w, begin := httptest.NewRecorder(), time.Now()
-			expectRefusal(t, why, m.Renew(w, b.request(), l), row.want)
+			expectRefusal(t, why, m.prolong(w, b.request(), l), row.want)
 			// Giving the lease back can take a second more.
 			if took := time.Since(begin); took > 2*storeTimeout {
 				t.Errorf("%s: took %v", why, took)
@@ -250,7 +263,7 @@ func TestChange(t *testing.T) {
 		}
 		// The request of another goroutine still has the old cookie.
 		if s != nil {
-			if newest, kept, err := m.Newest(t.Context(), old); err != nil || newest != kept {
+			if newest, kept, err := m.newest(t.Context(), old); err != nil || newest != kept {
 				t.Errorf("stored tokens are not the newest: %+v, %+v, %v", newest, kept, err)
 			}
 		}
@@ -294,7 +307,7 @@ func TestChangeAfterLogout(t *testing.T) {
 		b := begin(t, m, newRecord("one"))
 		record := load(t, m, b, "one").Record
 		_, err := m.Change(t.Context(), record, func(r *Record) (bool, error) {
-			if err := m.End(t.Context(), httptest.NewRecorder(), b.jar()); err != nil {
+			if err := m.Destroy(t.Context(), httptest.NewRecorder(), b.jar()); err != nil {
 				t.Error(err)
 			}
 			return refresh("late")(r)
@@ -319,7 +332,7 @@ func TestChangeAfterLogout(t *testing.T) {
 		b := begin(t, one, newRecord("one"))
 		record := load(t, one, b, "one").Record
 		_, err := one.Change(t.Context(), record, func(r *Record) (bool, error) {
-			if err := other.End(t.Context(), httptest.NewRecorder(), b.jar()); err != nil {
+			if err := other.Destroy(t.Context(), httptest.NewRecorder(), b.jar()); err != nil {
 				t.Error(err)
 			}
 			return refresh("late")(r)
@@ -328,7 +341,7 @@ func TestChangeAfterLogout(t *testing.T) {
 			t.Errorf("a logout elsewhere meanwhile: %v", err)
 		}
 		time.Sleep(2 * time.Minute)
-		if value, _ := one.recent.find(t.Context(), recordKey("one")); value != nil {
+		if value, _ := one.recent.cache.find(t.Context(), recordKey("one")); value != nil {
 			t.Error("the tokens of a session that has ended stay cached")
 		}
 		if _, err = one.Change(t.Context(), record, refresh("later")); !IsEnded(err) {
@@ -382,7 +395,7 @@ func TestChangesTakeTurns(t *testing.T) {
 				t.Errorf("%s: %d changes", why, calls)
 			}
 		}
-		if len(one.locks.held)+len(other.locks.held)+len(cookies.locks.held) > 0 {
+		if len(one.turns.locks.held)+len(other.turns.locks.held)+len(cookies.turns.locks.held) > 0 {
 			t.Error("locks are left")
 		}
 		time.Sleep(time.Hour)
@@ -407,11 +420,11 @@ func TestLockEnds(t *testing.T) {
 			if !errors.Is(err, reason) {
 				t.Errorf("%s: %v", why, err)
 			}
-			if len(m.locks.held) > 1 {
-				t.Errorf("%s: %d locks", why, len(m.locks.held))
+			if len(m.turns.locks.held) > 1 {
+				t.Errorf("%s: %d locks", why, len(m.turns.locks.held))
 			}
 		}
-		unlock, err := m.lock(t.Context(), "one")
+		unlock, err := m.turns.take(t.Context(), "one")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -435,8 +448,8 @@ func TestLockEnds(t *testing.T) {
 		if _, err := m.Change(ctx, record, unchanged); err != context.Canceled {
 			t.Errorf("canceled: %v", err)
 		}
-		if len(m.locks.held) > 0 {
-			t.Errorf("%d locks are left", len(m.locks.held))
+		if len(m.turns.locks.held) > 0 {
+			t.Errorf("%d locks are left", len(m.turns.locks.held))
 		}
 	})
 }
@@ -451,7 +464,7 @@ func TestLeaseAttempts(t *testing.T) {
 		start := time.Now()
 		s.on(func(context.Context, string, string) error { at = append(at, time.Since(start)); return nil })
 		time.AfterFunc(1600*time.Millisecond, end)
-		unlock, err := m.lock(t.Context(), "one")
+		unlock, err := m.turns.take(t.Context(), "one")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -477,7 +490,7 @@ func TestTokensOutliveOutage(t *testing.T) {
 			t.Errorf("a state that was not stored: %+v", changed)
 		}
 		time.Sleep(time.Hour)
-		newest, kept, err := m.Newest(t.Context(), record)
+		newest, kept, err := m.newest(t.Context(), record)
 		if err != nil || newest.Tokens[0].Token != "second" || kept.Tokens[0].Token != "access" {
 			t.Errorf("%+v, %+v, %v", newest, kept, err)
 		}
@@ -516,11 +529,11 @@ func TestTokensOfOutageEndWithSession(t *testing.T) {
 		m.Change(t.Context(), record, refresh("second"))
 		key := recordKey("one")
 		time.Sleep(idle - time.Second)
-		if value, _ := m.recent.find(t.Context(), key); value == nil {
+		if value, _ := m.recent.cache.find(t.Context(), key); value == nil {
 			t.Error("lost before the session ended")
 		}
 		time.Sleep(2 * time.Second)
-		if value, _ := m.recent.find(t.Context(), key); value != nil {
+		if value, _ := m.recent.cache.find(t.Context(), key); value != nil {
 			t.Error("kept after the session ended")
 		}
 	})
@@ -595,14 +608,14 @@ func TestSendTokens(t *testing.T) {
 			b, w := browser{}, httptest.NewRecorder()
 			if row.sent != nil {
 				row.sent.Data = map[string]string{"sent": "before"}
-				if err := m.Send(w, b.jar(), row.sent); err != nil {
+				if err := m.cookies.set(w, b.jar(), row.sent); err != nil {
 					t.Fatal(err)
 				}
 			}
 			if err := m.SendTokens(w, b.jar(), row.before, row.changed); err != nil {
 				t.Fatal(err)
 			}
-			got := m.sent(w).record
+			got := m.cookies.sent(w).record
 			if (got == nil) != (row.want == nil) || got != nil && (got.ID != row.want.ID || got.Refreshes != row.want.Refreshes || got.Tokens[0].Token != row.want.Tokens[0].Token) {
 				t.Errorf("%s: %+v", row.why, got)
 			}
@@ -641,7 +654,7 @@ func TestCurrent(t *testing.T) {
 		} {
 			w := httptest.NewRecorder()
 			if row.sent != nil {
-				if err := m.Send(w, browser{}.jar(), row.sent); err != nil {
+				if err := m.cookies.set(w, browser{}.jar(), row.sent); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -659,7 +672,7 @@ func TestCurrent(t *testing.T) {
 			return
 		}
 		w := httptest.NewRecorder()
-		m.Send(w, browser{}.jar(), two)
+		m.cookies.set(w, browser{}.jar(), two)
 		none := func() (*Record, error) { return nil, noSession }
 		s.fail()
 		_, err := m.Current(t.Context(), w, none)
@@ -678,7 +691,7 @@ func TestSentOfForeignCookie(t *testing.T) {
 	inBothModes(t, func(t *testing.T, m *Manager, s *fakeStore) {
 		w := httptest.NewRecorder()
 		http.SetCookie(w, &http.Cookie{Name: "s", Value: "abc"})
-		if sent := m.sent(w); sent.id != "" || sent.record != nil {
+		if sent := m.cookies.sent(w); sent.id != "" || sent.record != nil {
 			t.Errorf("%+v", sent)
 		}
 	})
@@ -689,22 +702,22 @@ func TestEnd(t *testing.T) {
 		b := begin(t, m, newRecord("one"))
 		copied := browser{"s": b["s"]}
 		w := httptest.NewRecorder()
-		if err := m.Send(w, b.jar(), newRecord("two")); err != nil { // the same response begins another
+		if err := m.cookies.set(w, b.jar(), newRecord("two")); err != nil { // the same response begins another
 			t.Fatal(err)
 		}
-		if got := m.IDs(b.jar()); len(got) != 1 || got[0] != "one" {
+		if got := m.cookies.ids(b.jar()); len(got) != 1 || got[0] != "one" {
 			t.Errorf("IDs: %q", got)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel() // who closes the window is logged out
-		if err := m.End(ctx, w, b.jar()); err != nil {
+		if err := m.Destroy(ctx, w, b.jar()); err != nil {
 			t.Fatal(err)
 		}
 		b.receive(w)
-		if len(b) > 0 || !m.WasEnded("one") || !m.WasEnded("two") {
-			t.Errorf("the browser has %v; ended: %v, %v", b, m.WasEnded("one"), m.WasEnded("two"))
+		if len(b) > 0 || !m.ended.here.has("one") || !m.ended.here.has("two") {
+			t.Errorf("the browser has %v; ended: %v, %v", b, m.ended.here.has("one"), m.ended.here.has("two"))
 		}
-		if l := load(t, m, copied, ""); !l.Over {
+		if l := load(t, m, copied, ""); !l.over {
 			t.Error("a copy of the cookie is not over")
 		}
 		if s != nil {
@@ -727,12 +740,12 @@ func TestEndFails(t *testing.T) {
 		s.fail(op)
 		s.called()
 		w := httptest.NewRecorder()
-		expectRefusal(t, op, m.End(t.Context(), w, b.jar()), refusal.Store)
+		expectRefusal(t, op, m.Destroy(t.Context(), w, b.jar()), refusal.Store)
 		if ops := s.called(); ops != "RaiseCtx DeleteCtx" {
 			t.Errorf("called %s", ops)
 		}
 		b.receive(w)
-		if len(b) > 0 || !m.WasEnded("one") {
+		if len(b) > 0 || !m.ended.here.has("one") {
 			t.Errorf("the browser has %v", b)
 		}
 	}
@@ -742,8 +755,8 @@ func TestEndFails(t *testing.T) {
 func TestIDs(t *testing.T) {
 	inBothModes(t, func(t *testing.T, m *Manager, s *fakeStore) {
 		cookies, _ := newManager(nil)
-		values := []string{m.keyring.Seal(purposeID, "s", []byte("stored")), sealed(t, cookies, newRecord("whole")), "abc"}
-		expectEqual(t, "IDs", m.IDs(jarWith(values...)), []string{"stored", "whole", ""})
+		values := []string{m.cookies.keyring.Seal(purposeID, "s", []byte("stored")), sealed(t, cookies, newRecord("whole")), "abc"}
+		expectEqual(t, "IDs", m.cookies.ids(jarWith(values...)), []string{"stored", "whole", ""})
 	})
 }
 
@@ -752,7 +765,7 @@ func TestIDs(t *testing.T) {
 func TestCookieSize(t *testing.T) {
 	full := func(size int) *Record {
 		r := newRecord("one")
-		r.IDToken = "the ID token"
+		r.idToken = "the ID token"
 		r.Tokens = append(r.Tokens, Token{Token: "another"})
 		r.Vault = []Token{{Token: "third party"}}
 		r.Data = map[string]string{"large": strings.Repeat("x", size)}
@@ -760,7 +773,7 @@ func TestCookieSize(t *testing.T) {
 	}
 	inBubble(t, func(t *testing.T) {
 		m, log := newManager(nil)
-		if r := load(t, m, begin(t, m, full(3000)), "one").Record; r.IDToken == "" || len(r.Tokens) != 2 || len(r.Vault) != 1 {
+		if r := load(t, m, begin(t, m, full(3000)), "one").Record; r.idToken == "" || len(r.Tokens) != 2 || len(r.Vault) != 1 {
 			t.Errorf("lost: %+v", r)
 		}
 		if log.String() != "" {
@@ -778,26 +791,26 @@ func TestCookieSize(t *testing.T) {
 			}
 		}
 		for n, whole := range map[int]bool{size: true, over: false} {
-			value, err := m.cookieValue(full(n))
+			value, err := m.cookies.value(full(n))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if r, _ := m.openRecord(value); (r.IDToken != "") != whole || (len(r.Vault) == 1) != whole || (len(r.Tokens) == 2) != whole || r.Tokens[0].Token != "access" {
+			if r, _ := m.cookies.open(value); (r.idToken != "") != whole || (len(r.Vault) == 1) != whole || (len(r.Tokens) == 2) != whole || r.Tokens[0].Token != "access" {
 				t.Errorf("%d bytes: %+v", n, r)
 			}
 		}
 		for _, change := range []func(*Record){
-			func(r *Record) { r.IDToken, r.Vault = "", nil },
-			func(r *Record) { r.IDToken, r.Tokens = "", nil },
+			func(r *Record) { r.idToken, r.Vault = "", nil },
+			func(r *Record) { r.idToken, r.Tokens = "", nil },
 			func(r *Record) { r.Tokens, r.Vault = r.Tokens[:1], nil },
 		} {
 			r := full(5000)
 			change(r)
-			value, err := m.cookieValue(r)
+			value, err := m.cookies.value(r)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if r, _ := m.openRecord(value); r.IDToken != "" || len(r.Tokens) > 1 || len(r.Vault) > 0 {
+			if r, _ := m.cookies.open(value); r.idToken != "" || len(r.Tokens) > 1 || len(r.Vault) > 0 {
 				t.Errorf("kept: %+v", r)
 			}
 			if r.Data == nil {
@@ -810,7 +823,7 @@ func TestCookieSize(t *testing.T) {
 			seals := 0
 			watched, _ := newManager(nil)
 			watched.Watch(func() { seals++ })
-			if _, err := watched.cookieValue(r); err != nil || seals != 1 {
+			if _, err := watched.cookies.value(r); err != nil || seals != 1 {
 				t.Errorf("a session with nothing to leave out is sealed %d times: %v", seals, err)
 			}
 			begin(t, m, r)
@@ -819,7 +832,7 @@ func TestCookieSize(t *testing.T) {
 			t.Errorf("log: %s", log)
 		}
 		w := httptest.NewRecorder()
-		err := m.Send(w, browser{}.jar(), full(20_000))
+		err := m.cookies.set(w, browser{}.jar(), full(20_000))
 		expectRefusal(t, "too large", err, refusal.TooLarge)
 		if !errors.Is(err, cookie.ErrTooLarge) || len(w.Header()["Set-Cookie"]) > 0 {
 			t.Errorf("%v, %v", err, w.Header())
@@ -841,10 +854,10 @@ func TestMergeData(t *testing.T) {
 		"changed in both places": {data{"a": "1"}, data{"a": "2"}, data{"a": "3"}, data{"a": "2"}},
 	} {
 		newest := row.newest
-		expectEqual(t, why, MergeData(row.before, row.after, newest), row.want)
+		expectEqual(t, why, mergeData(row.before, row.after, newest), row.want)
 	}
 	newest := data{"a": "1"}
-	MergeData(nil, data{"b": "2"}, newest)
+	mergeData(nil, data{"b": "2"}, newest)
 	expectEqual(t, "the newest data", newest, data{"a": "1"})
 }
 
@@ -852,21 +865,21 @@ func TestMergeData(t *testing.T) {
 // rest.
 func TestWithTokensOf(t *testing.T) {
 	old, newer := newRecord("one"), newRecord("one")
-	old.Data, old.AMR, old.TouchedAt, old.AuthTime = map[string]string{"a": "1"}, []string{"pwd"}, 5, 10
+	old.Data, old.amr, old.touchedAt, old.authTime = map[string]string{"a": "1"}, []string{"pwd"}, 5, 10
 	refresh("second")(newer)
-	newer.Vault, newer.IDToken, newer.Claims, newer.AuthTime = []Token{{Token: "v"}}, "id", []byte(`{}`), 20
+	newer.Vault, newer.idToken, newer.Claims, newer.authTime = []Token{{Token: "v"}}, "id", []byte(`{}`), 20
 	got := old.withTokensOf(newer)
-	want := old.Clone()
+	want := old.clone()
 	want.RefreshToken, want.Tokens, want.Refreshes, want.Vault = newer.RefreshToken, newer.Tokens, 1, newer.Vault
-	want.IDToken, want.Claims, want.AuthTime = "id", newer.Claims, 20
+	want.idToken, want.Claims, want.authTime = "id", newer.Claims, 20
 	expectEqual(t, "merged", got, want)
-	newer.AuthTime = 1
-	if got := old.withTokensOf(newer).AuthTime; got != 10 {
+	newer.authTime = 1
+	if got := old.withTokensOf(newer).authTime; got != 10 {
 		t.Errorf("auth_time goes back to %d", got)
 	}
-	cloned := old.Clone()
-	cloned.Data["a"], cloned.AMR[0], cloned.Tokens[0].Token = "2", "mfa", "x"
-	if old.Data["a"] != "1" || old.AMR[0] != "pwd" || old.Tokens[0].Token != "access" {
+	cloned := old.clone()
+	cloned.Data["a"], cloned.amr[0], cloned.Tokens[0].Token = "2", "mfa", "x"
+	if old.Data["a"] != "1" || old.amr[0] != "pwd" || old.Tokens[0].Token != "access" {
 		t.Errorf("a clone shares memory: %+v", old)
 	}
 }
@@ -897,7 +910,7 @@ func TestHeadersAreLocked(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if got := m.sent(w).record.Refreshes; got != 8 {
+	if got := m.cookies.sent(w).record.Refreshes; got != 8 {
 		t.Errorf("the response has the tokens of refresh %d", got)
 	}
 }

@@ -3,60 +3,44 @@ package session
 import (
 	"encoding/json"
 	"maps"
+	"slices"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/fault"
+	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/secret"
 )
 
-// MergeData returns a copy of newest with the changes from before to after.
-func MergeData(before, after, newest map[string]string) map[string]string {
-	merged := maps.Clone(newest)
-	if merged == nil {
-		merged = map[string]string{}
-	}
-	for name, value := range after {
-		if old, ok := before[name]; !ok || old != value {
-			merged[name] = value
-		}
-	}
-	for name := range before {
-		if _, ok := after[name]; !ok {
-			delete(merged, name)
-		}
-	}
-	return merged
-}
-
-// A Record is a session in a cookie or in the store. Times are Unix seconds.
+// A Record is a session in a cookie or in the store. Create it with [NewRecord].
 type Record struct {
 	ID      string // new at every login
 	Issuer  string
 	Subject string
-
-	CreatedAt int64
-	TouchedAt int64
-	ExpiresAt int64
-
-	SID             string // the tenant's session
-	IDTokenIssuedAt int64
-	AuthTime        int64
-	ACR             string
-	AMR             []string
-	Claims          json.RawMessage
-	IDToken         string
-	RefreshToken    string
+	// Claims has the claims of the newest ID token, as JSON text.
+	Claims       json.RawMessage
+	RefreshToken string // empty if there is none, or none that is still good
 	// Tokens has access tokens. The first is that of the login. Vault has tokens of
 	// third parties.
 	Tokens, Vault []Token
-	Data          map[string]string
-
-	// Organization is the id of the organization of the login. Claims may not have
-	// it.
-	Organization string
-	// Nonce is that of the first ID token. The ID token of a refresh may repeat it.
-	Nonce string
 	// Refreshes counts the changes of tokens, which tells the newer of two copies.
 	Refreshes int
-	// Ceiling is the time at which the tenant wants the session to end, 0 if there
-	// is none.
-	Ceiling int64
+	Data      map[string]string // of the application
+
+	// Of the login. Times are Unix seconds.
+	organization string // its id, which Claims may not have
+	sid          string // the tenant's session
+	nonce        string // of the first ID token; that of a refresh may repeat it
+	issuedAt     int64  // of the first ID token
+	authTime     int64  // of the newest ID token that has one
+	acr          string
+	amr          []string
+	idToken      string
+
+	createdAt int64
+	touchedAt int64
+	expiresAt int64
+	ceiling   int64 // when the tenant wants the session to end, 0 if there is no such time
 
 	inCookie bool // and not in the store
 }
@@ -76,8 +60,138 @@ type Token struct {
 	ExpiresAt    int64 // Unix seconds
 }
 
-const purposeSession = "session"
+// ceilingLeeway is the number of seconds by which a session ends before its ceiling,
+// because its last requests take time too.
+const ceilingLeeway = 30
 
-// CeilingLeeway is the number of seconds by which a session ends before its
-// ceiling, because its last requests take time too.
-const CeilingLeeway = 30
+// NewRecord returns the session of a login with an ID token. The ceiling is the time,
+// in Unix seconds, at which the tenant wants the session to end, or 0. NewRecord
+// fails with [refusal.Ceiling] if that time has come.
+func NewRecord(c *jwt.Claims, ceiling int64, now time.Time) (*Record, error) {
+	if ceiling > 0 && ceiling <= loginTime(c.IssuedAt, now)+ceilingLeeway {
+		return nil, refusal.Ceiling.Because("session_expiry is %d", ceiling)
+	}
+	return &Record{
+		ID: secret.Random(), Issuer: c.Issuer, Subject: c.Subject, organization: c.OrgID, sid: c.SessionID, nonce: c.Nonce,
+		issuedAt: int64(c.IssuedAt), authTime: int64(c.AuthTime), acr: c.ACR, amr: c.AMR, createdAt: now.Unix(), ceiling: ceiling,
+	}, nil
+}
+
+// loginTime returns the time at which the tenant issued an ID token, by its own clock
+// if that is plausible.
+func loginTime(issuedAt float64, now time.Time) int64 {
+	if issuedAt > 0 && issuedAt < 1e10 {
+		return int64(issuedAt)
+	}
+	return now.Unix()
+}
+
+// SetIdentity replaces the claims of a session by those that are to be kept of an ID
+// token of its user, and its ID token unless raw is empty. It does not change the
+// time at which the first ID token was issued: a logout at the tenant ends the
+// sessions with older ID tokens.
+func (r *Record) SetIdentity(c *jwt.Claims, kept json.RawMessage, raw string) {
+	if c.Has(jwt.AuthTime) {
+		r.authTime = int64(c.AuthTime)
+	}
+	r.Claims = kept
+	if raw != "" {
+		r.idToken = raw
+	}
+}
+
+// isOf reports whether the session is of the person that an ID token is about, in the
+// same organization: somebody may be an administrator in one that they have made, and
+// a guest in another.
+func (r *Record) isOf(c *jwt.Claims) bool {
+	return r.Issuer == c.Issuer && r.Subject == c.Subject && r.organization == c.OrgID
+}
+
+// CheckRefreshed compares the ID token of a refresh with that of the login (OpenID
+// Connect Core 1.0, Section 12.2). Unlike there, auth_time may be newer: the user has
+// authenticated again in another application. It returns nil if they agree. Foreign
+// reports whether the fault proves that the token is not for the user of the session.
+func (r *Record) CheckRefreshed(c *jwt.Claims, now time.Time, leeway time.Duration) (bad *fault.Fault, foreign bool) {
+	ahead := c.AuthTime - float64(now.UnixMilli())/1000
+	switch {
+	case c.Issuer != r.Issuer || c.Subject != r.Subject:
+		return fault.Claim.Because("iss or sub is another one than at the login"), true
+	case r.organization != "" && c.OrgID != "" && c.OrgID != r.organization:
+		return fault.Organization.Because("org_id is %.100q, the login was to %q", c.OrgID, r.organization), true
+	case c.IssuedAt < float64(r.issuedAt)-leeway.Seconds():
+		return fault.Claim.Because("iat is before that of the login"), false
+	case c.Has(jwt.AuthTime) && int64(c.AuthTime) < r.authTime:
+		return fault.Claim.Because("auth_time is before that of the login"), false
+	case c.Has(jwt.AuthTime) && ahead > leeway.Seconds():
+		return fault.IssuedAhead.Because("auth_time is %.0f s ahead; check the clock of this machine", ahead), false
+	case c.Has(jwt.Nonce) && r.nonce != "" && c.Nonce != r.nonce:
+		return fault.Nonce.Because("the nonce is another one than at the login"), false
+	}
+	return nil, false
+}
+
+// Life returns the time at which the session began, and the time at which it ends if
+// nobody uses it until then.
+func (r *Record) Life() (began, ends time.Time) {
+	return time.Unix(r.createdAt, 0), time.Unix(r.expiresAt, 0)
+}
+
+// Authentication returns the time at which the user has proved to the tenant who they
+// are, the zero time if the tenant has not said so, and how: the claims acr and amr.
+func (r *Record) Authentication() (at time.Time, acr string, amr []string) {
+	if r.authTime > 0 {
+		at = time.Unix(r.authTime, 0)
+	}
+	return at, r.acr, slices.Clone(r.amr)
+}
+
+// LogoutHints returns the id of the tenant's session, and the ID token if the session
+// has it. With them, the tenant knows which of its sessions to end.
+func (r *Record) LogoutHints() (sid, idToken string) { return r.sid, r.idToken }
+
+// isNewer reports whether r is a later state of the session than other.
+func (r *Record) isNewer(other *Record) bool {
+	if r.Refreshes != other.Refreshes {
+		return r.Refreshes > other.Refreshes
+	}
+	return r.touchedAt > other.touchedAt
+}
+
+// clone returns a copy that shares no slice or map with r, except Claims.
+func (r *Record) clone() *Record {
+	copied := *r
+	copied.amr = slices.Clone(r.amr)
+	copied.Tokens = slices.Clone(r.Tokens)
+	copied.Vault = slices.Clone(r.Vault)
+	copied.Data = maps.Clone(r.Data)
+	return &copied
+}
+
+// withTokensOf returns a copy of the record with the tokens and claims of a newer
+// state.
+func (r *Record) withTokensOf(newer *Record) *Record {
+	copied := r.clone()
+	copied.RefreshToken, copied.Tokens, copied.Refreshes = newer.RefreshToken, newer.Tokens, newer.Refreshes
+	copied.Vault = newer.Vault
+	copied.idToken, copied.Claims, copied.authTime = newer.idToken, newer.Claims, max(copied.authTime, newer.authTime)
+	return copied
+}
+
+// mergeData returns a copy of newest with the changes from before to after.
+func mergeData(before, after, newest map[string]string) map[string]string {
+	merged := maps.Clone(newest)
+	if merged == nil {
+		merged = map[string]string{}
+	}
+	for name, value := range after {
+		if old, ok := before[name]; !ok || old != value {
+			merged[name] = value
+		}
+	}
+	for name := range before {
+		if _, ok := after[name]; !ok {
+			delete(merged, name)
+		}
+	}
+	return merged
+}

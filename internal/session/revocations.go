@@ -107,8 +107,8 @@ func (rv *revocations) cover(ctx context.Context, r *Record) (bool, error) {
 		return false, nil
 	}
 	whats := []revocation{revokedSession(r.ID), revokedSubject(rv.client, r.Issuer, r.Subject)}
-	if r.SID != "" {
-		whats = append(whats, revokedSID(rv.client, r.Issuer, r.SID))
+	if r.sid != "" {
+		whats = append(whats, revokedSID(rv.client, r.Issuer, r.sid))
 	}
 	keys := make([]string, len(whats))
 	for i, what := range whats {
@@ -122,10 +122,10 @@ func (rv *revocations) cover(ctx context.Context, r *Record) (bool, error) {
 	for i, mark := range marks {
 		switch {
 		case mark == nil:
-		case !whats[i].until, covers(mark, r.IDTokenIssuedAt):
+		case !whats[i].until, covers(mark, r.issuedAt):
 			return true, nil
 		case !rv.store.raises():
-			more = append(more, whats[i].read(r.IDTokenIssuedAt)...)
+			more = append(more, whats[i].read(r.issuedAt)...)
 		}
 	}
 	if len(more) == 0 {
@@ -147,32 +147,14 @@ func covers(mark []byte, issued int64) bool {
 	return err != nil || issued <= until
 }
 
-// longestLife returns how long the copy of a cookie can stay good after its session
-// has ended. The margin is for requests under way.
-func (ss *Manager) longestLife() time.Duration {
-	const margin = 10 * time.Minute
-	// A revoked session is not extended, so it also ends an idle limit after its
-	// last use.
-	life := ss.idle
-	if life == 0 || ss.absolute > 0 && ss.absolute < life {
-		life = ss.absolute
-	}
-	return life + margin
+// endUser ends all sessions of a user that began until now.
+func (rv *revocations) endUser(ctx context.Context, issuer, subject string) error {
+	what := revokedSubject(rv.client, issuer, subject)
+	return readError(ctx, rv.revoke(context.WithoutCancel(ctx), what, rv.now().Unix()))
 }
 
-// EndUser ends all sessions of a user that began until now. [Manager.CanRevoke]
-// must be true.
-func (ss *Manager) EndUser(ctx context.Context, issuer, subject string) error {
-	what := revokedSubject(ss.revoked.client, issuer, subject)
-	return readError(ctx, ss.revoked.revoke(context.WithoutCancel(ctx), what, ss.now().Unix()))
-}
-
-// EndAtTenant ends sessions for a logout token of the tenant: those of the sid or,
-// without a sid, those of the subject, if they were issued until the given time.
-// The jti is recorded until last, the end of the token. The same token again writes
-// nothing. [Manager.CanRevoke] must be true.
-func (ss *Manager) EndAtTenant(ctx context.Context, issuer, subject, sid, jti string, until int64, last time.Time) error {
-	rv := ss.revoked
+// endAt is [Manager.DestroyAt].
+func (rv *revocations) endAt(ctx context.Context, issuer, subject, sid, jti string, until int64, last time.Time) error {
 	what := revokedSubject(rv.client, issuer, subject)
 	if sid != "" {
 		what = revokedSID(rv.client, issuer, sid)
@@ -190,6 +172,3 @@ func (ss *Manager) EndAtTenant(ctx context.Context, issuer, subject, sid, jti st
 	}
 	return rv.store.raise(ctx, seen, 1, last)
 }
-
-// CanRevoke reports whether there is a store for marks, which all processes read.
-func (ss *Manager) CanRevoke() bool { return ss.revoked != nil }

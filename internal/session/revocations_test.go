@@ -150,7 +150,7 @@ func TestMarksOfAnyTime(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, issued := range []int64{0, 1000, 1001, min(until, maxMark), 1_800_000_000} {
-				r.IDTokenIssuedAt = issued
+				r.issuedAt = issued
 				over, err := rv.cover(t.Context(), r)
 				if want := issued <= max(min(until, maxMark), 1000); over != want || err != nil {
 					t.Errorf("%T, until %d, issued at %d: %v, %v", store, until, issued, over, err)
@@ -177,7 +177,7 @@ func (s raisedStore) RaiseCtx(ctx context.Context, key string, number int64, exp
 func TestUnreadableMark(t *testing.T) {
 	for _, store := range []Store{NewMemory(1000), struct{ Store }{NewMemory(1000)}} {
 		rv := &revocations{store: newBoundStore(store), life: time.Hour, now: time.Now}
-		r := &Record{ID: "id", Issuer: "https://tenant.example/", Subject: "ada", IDTokenIssuedAt: 5000}
+		r := &Record{ID: "id", Issuer: "https://tenant.example/", Subject: "ada", issuedAt: 5000}
 		what := revokedSubject("", r.Issuer, r.Subject)
 		store.Commit(what.key, []byte("x"), time.Now().Add(time.Hour))
 		for range 2 {
@@ -206,7 +206,7 @@ func TestMemoryStoreHeedsContexts(t *testing.T) {
 func TestMarkOfEarlierVersion(t *testing.T) {
 	for _, store := range []Store{NewMemory(1000), struct{ Store }{NewMemory(1000)}} {
 		rv := &revocations{store: newBoundStore(store), life: time.Hour, now: time.Now}
-		r := &Record{ID: "id", Issuer: "https://tenant.example/", Subject: "ada", IDTokenIssuedAt: 5000}
+		r := &Record{ID: "id", Issuer: "https://tenant.example/", Subject: "ada", issuedAt: 5000}
 		what := revokedSubject("", r.Issuer, r.Subject)
 		store.Commit(what.key, []byte("5000"), time.Now().Add(time.Hour))
 		if err := rv.revoke(t.Context(), what, 4000); err != nil {
@@ -223,12 +223,12 @@ func TestMarkOfEarlierVersion(t *testing.T) {
 func TestRecentTokensReplaceOldest(t *testing.T) {
 	m := New(Config{Now: time.Now, Idle: time.Hour})
 	for i := range maxRecent + 1 {
-		if err := m.remember(t.Context(), &Record{ID: fmt.Sprint(i)}, time.Minute); err != nil {
+		if err := m.recent.keep(t.Context(), &Record{ID: fmt.Sprint(i)}, time.Minute); err != nil {
 			t.Fatalf("session %d: %v", i+1, err)
 		}
 	}
 	for i, want := range map[int]bool{0: false, 1: true, maxRecent: true} {
-		if value, err := m.recent.find(t.Context(), recordKey(fmt.Sprint(i))); (value != nil) != want || err != nil {
+		if value, err := m.recent.cache.find(t.Context(), recordKey(fmt.Sprint(i))); (value != nil) != want || err != nil {
 			t.Errorf("session %d is known: %v, %v; want %v", i, value != nil, err, want)
 		}
 	}

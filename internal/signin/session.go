@@ -1,16 +1,13 @@
 package signin
 
 import (
-	"context"
 	"maps"
 	"net/http"
 
-	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/renew"
-	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
@@ -50,41 +47,25 @@ func (s *Routes) begin(w http.ResponseWriter, r *http.Request, l *login.Accepted
 	c := id.Claims
 	l.Data = map[string]string{}
 	jar := s.c.Visits.Jar(r)
-	// Somebody may be an administrator in an organization that they have made, and a
-	// guest in another.
-	if before := s.before(r.Context(), jar, l); before != nil && before.Issuer == c.Issuer && before.Subject == c.Subject && before.Organization == c.OrgID {
-		maps.Copy(l.Data, before.Data)
-	}
+	maps.Copy(l.Data, s.c.Sessions.DataFor(r.Context(), &c, jar, l.Session))
 	if err := s.askApplication(r, l); err != nil {
 		return err
 	}
-	record := &session.Record{
-		ID:              secret.Random(),
-		Issuer:          c.Issuer,
-		Subject:         c.Subject,
-		CreatedAt:       s.c.Now().Unix(),
-		SID:             c.SessionID,
-		IDTokenIssuedAt: int64(c.IssuedAt),
-		AuthTime:        int64(c.AuthTime),
-		ACR:             c.ACR,
-		AMR:             c.AMR,
-		Claims:          id.Kept(s.c.KeepClaim),
-		Data:            l.Data,
-		Organization:    c.OrgID,
-		Nonce:           c.Nonce,
-		Ceiling:         id.SessionExpiry(),
+	record, err := session.NewRecord(&c, id.SessionExpiry(), s.c.Now())
+	if err != nil {
+		return err
 	}
+	raw := ""
+	if s.c.KeepIDToken {
+		raw = id.Raw
+	}
+	record.SetIdentity(&c, id.Kept(s.c.KeepClaim), raw)
+	record.Data = l.Data
 	if token := l.Token; token != nil {
 		record.RefreshToken = token.RefreshToken
 		record.Tokens = []session.Token{renew.OfLogin(token, l.Audience, l.Scope, s.c.Now())}
 	}
-	if record.Ceiling > 0 && record.Ceiling <= s.loginTime(c.IssuedAt)+session.CeilingLeeway {
-		return refusal.Ceiling.Because("session_expiry is %d", record.Ceiling)
-	}
-	if s.c.KeepIDToken {
-		record.IDToken = id.Raw
-	}
-	return s.c.Sessions.Begin(r.Context(), w, jar.With(l.Cookies), record, append(s.c.Sessions.IDs(jar), l.Session)...)
+	return s.c.Sessions.Begin(r.Context(), w, jar.With(l.Cookies), record, l.Session)
 }
 
 // askApplication lets the application decide about a login. A return URL that it
@@ -108,29 +89,6 @@ func (s *Routes) askApplication(r *http.Request, l *login.Accepted) error {
 	return nil
 }
 
-// before returns the session that a login replaces, nil if there is none. With a form
-// that the tenant has posted, the browser sends no session cookie; then it is the one
-// that the browser had when the login began.
-func (s *Routes) before(ctx context.Context, jar cookie.Jar, l *login.Accepted) *session.Record {
-	if previous := s.c.Sessions.Load(ctx, jar).Record; previous != nil || l.Session == "" || !s.c.Sessions.HasStore() {
-		return previous
-	}
-	previous, err := s.c.Sessions.Find(ctx, l.Session)
-	if err != nil {
-		s.c.Log.Warn("auth0: the session before this login could not be read", "err", err)
-	}
-	return previous
-}
-
-// loginTime is when the tenant issued the ID token, by its own clock if that is
-// plausible.
-func (s *Routes) loginTime(issuedAt float64) int64 {
-	if issuedAt > 0 && issuedAt < 1e10 {
-		return int64(issuedAt)
-	}
-	return s.c.Now().Unix()
-}
-
 // goOn adds what a refresh has brought in the end to the session that it was for.
 // The session's id is new, as after any authentication.
 func (s *Routes) goOn(w http.ResponseWriter, r *http.Request, l *login.Accepted) error {
@@ -141,14 +99,7 @@ func (s *Routes) goOn(w http.ResponseWriter, r *http.Request, l *login.Accepted)
 	if previous == nil || previous.ID != l.Session {
 		return refusal.LoginRequired.Because("the session whose refresh this was is over")
 	}
-	previous, _, err = s.c.Sessions.Newest(r.Context(), previous)
-	if err != nil {
-		return err
-	}
-	record := previous.Clone()
-	record.ID = secret.Random()
-	if err := s.c.Tokens.Continue(r.Context(), record, *l.Continued, l.Audience, l.Scope); err != nil {
-		return idtoken.Refused(err)
-	}
-	return s.c.Sessions.Begin(r.Context(), w, s.c.Visits.Jar(r), record, previous.ID)
+	return s.c.Sessions.Renew(r.Context(), w, s.c.Visits.Jar(r), previous, func(renewed *session.Record) error {
+		return idtoken.Refused(s.c.Tokens.Continue(r.Context(), renewed, *l.Continued, l.Audience, l.Scope))
+	})
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
@@ -114,11 +115,12 @@ func (e *env) login(id string) {
 // begin begins a session in a response.
 func (e *env) begin(w http.ResponseWriter, id string) {
 	e.Helper()
-	at := now().Unix()
-	record := &session.Record{
-		ID: id, Issuer: "https://tenant.example/", Subject: "ada", CreatedAt: at, IDTokenIssuedAt: at,
-		Claims: json.RawMessage("{}"),
+	record, err := session.NewRecord(&jwt.Claims{Issuer: "https://tenant.example/", Subject: "ada"}, 0, now())
+	if err != nil {
+		e.Fatal(err)
 	}
+	record.ID = id
+	record.SetIdentity(&jwt.Claims{}, json.RawMessage("{}"), "")
 	if err := e.visits.Sessions.Begin(e.Context(), w, cookie.Jar{}, record); err != nil {
 		e.Fatal(err)
 	}

@@ -33,6 +33,7 @@ type Visits struct {
 // changed once it is in a context.
 type Visit struct {
 	*session.Loaded
+	Jar     cookie.Jar
 	Decoded *memo.Types // claims of the session
 	of      *Visits
 }
@@ -74,7 +75,8 @@ func (vs *Visits) In(ctx context.Context) *Visit {
 // with the cookies of the user. So a request to upgrade has a session only if its
 // Origin is the site. Browsers always send Origin with it (RFC 6455, Section 4.1).
 func (vs *Visits) find(r *http.Request) *Visit {
-	v := &Visit{Loaded: vs.Sessions.Load(r.Context(), vs.Jar(r)), Decoded: &memo.Types{}, of: vs}
+	jar := vs.Jar(r)
+	v := &Visit{Loaded: vs.Sessions.Load(r.Context(), jar), Jar: jar, Decoded: &memo.Types{}, of: vs}
 	if v.Record == nil || !browser.Upgrades(r) {
 		return v
 	}
@@ -84,7 +86,7 @@ func (vs *Visits) find(r *http.Request) *Visit {
 			"a request to upgrade has the Origin header %.100q, which differs from the origin of the site", origins)
 	}
 	if err != nil {
-		v.Loaded = &session.Loaded{Jar: v.Jar, Err: err}
+		v.Loaded = &session.Loaded{Err: err}
 	}
 	return v
 }
@@ -109,22 +111,15 @@ func (vs *Visits) Load(w http.ResponseWriter, r *http.Request) (_ *http.Request,
 // use prolongs the session of a request that uses it, or deletes the cookie of a
 // session that is over.
 func (vs *Visits) use(w http.ResponseWriter, r *http.Request, v *Visit) (wrote bool) {
-	switch {
-	case v.Over:
-		vs.Cookies.Session.Delete(w, v.Jar)
-		return true
-	case v.Record == nil:
-		return false
+	if v.Record != nil {
+		cookie.Uncacheable(w.Header())
+		vs.Marks.FoundSession(w, v.Jar)
 	}
-	cookie.Uncacheable(w.Header())
-	vs.Marks.FoundSession(w, v.Jar)
-	if !vs.Sessions.Due(v.Loaded, r) {
-		return false
-	}
-	if err := vs.Sessions.Renew(w, r, v.Loaded); err != nil {
+	wrote, err := vs.Sessions.Touch(w, r, v.Loaded)
+	if err != nil {
 		vs.Log.Warn("auth0: the session could not be prolonged", "err", err)
 	}
-	return true
+	return wrote
 }
 
 // errNotMade is the error of public types whose *Visits is nil.
@@ -154,11 +149,7 @@ func (vs *Visits) Current(w http.ResponseWriter, r *http.Request) (*session.Reco
 	if vs == nil {
 		return nil, errNotMade
 	}
-	record, err := vs.Sessions.Current(r.Context(), w, func() (*session.Record, error) { return vs.Record(r) })
-	if err == nil && vs.Sessions.WasEnded(record.ID) {
-		err = refusal.LoginRequired.Because("the session was ended while this request was under way")
-	}
-	return record, err
+	return vs.Sessions.Current(r.Context(), w, func() (*session.Record, error) { return vs.Record(r) })
 }
 
 type jarKey struct{}

@@ -22,7 +22,7 @@ func TestRequestWithoutSession(t *testing.T) {
 	inEachMode(t, func(e *env) {
 		r, w, wrote := e.load(page...)
 		v := e.visits.In(r.Context())
-		if v == nil || v.Record != nil || v.Err != nil || v.Over || v.Decoded == nil || wrote {
+		if v == nil || v.Record != nil || v.Err != nil || v.Decoded == nil || wrote {
 			e.Errorf("%+v, wrote %v", v, wrote)
 		}
 		if h := w.Header(); h.Get("Vary") != "Cookie" || h.Get("Cache-Control") != "" || h["Set-Cookie"] != nil {
@@ -270,7 +270,7 @@ func TestCurrent(t *testing.T) {
 		}
 
 		// Another request ends the session while this one is under way.
-		if err := e.visits.Sessions.End(e.Context(), httptest.NewRecorder(), e.jar()); err != nil {
+		if err := e.visits.Sessions.Destroy(e.Context(), httptest.NewRecorder(), e.jar()); err != nil {
 			e.Fatal(err)
 		}
 		_, err = e.visits.Current(httptest.NewRecorder(), r)

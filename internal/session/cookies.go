@@ -1,0 +1,169 @@
+package session
+
+import (
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/seal"
+)
+
+// The purposes of what is sealed in a cookie.
+const (
+	purposeID      = "sid" // the id of a session in the store
+	purposeSession = "session"
+)
+
+// cookies reads and writes the cookies of sessions.
+type cookies struct {
+	cookie  cookie.Cookie
+	keyring seal.Keyring
+	idsOnly bool // sessions are in a store, and a cookie has the id
+	left    func(*Record) time.Duration
+	log     *slog.Logger
+	warned  atomic.Bool // of large cookies
+	// headers guards the headers of responses. Several goroutines of one request
+	// can refresh tokens at once, and http.Header is not safe for concurrent use.
+	headers sync.Mutex
+}
+
+// openID returns the id in a cookie.
+func (c *cookies) openID(value string) (id string, current, ok bool) {
+	plain, current, ok := c.keyring.Open(purposeID, c.cookie.Name, value)
+	return string(plain), current, ok
+}
+
+// open returns the session in a cookie, or nil if the cookie does not open.
+func (c *cookies) open(value string) (record *Record, current bool) {
+	plain, current, ok := c.keyring.Open(purposeSession, c.cookie.Name, value)
+	if !ok {
+		return nil, false
+	}
+	if record = decodeRecord(plain); record != nil {
+		record.inCookie = true
+	}
+	return record, current
+}
+
+// ids returns the id of the session in each cookie of a jar, empty for a cookie that
+// does not open.
+func (c *cookies) ids(jar cookie.Jar) []string {
+	var ids []string
+	for _, value := range c.cookie.Values(jar) {
+		ids = append(ids, c.idOf(value))
+	}
+	return ids
+}
+
+func (c *cookies) idOf(value string) string {
+	if id, _, ok := c.openID(value); ok {
+		return id
+	}
+	if record, _ := c.open(value); record != nil {
+		return record.ID
+	}
+	return ""
+}
+
+// A sentSession is the session in the cookies of a response.
+type sentSession struct {
+	id     string  // empty if it sets none
+	record *Record // the session, if it is in the cookie
+}
+
+// sent returns the session that a response sets so far.
+func (c *cookies) sent(w http.ResponseWriter) sentSession {
+	c.headers.Lock()
+	defer c.headers.Unlock()
+	return c.sentNow(w)
+}
+
+func (c *cookies) sentNow(w http.ResponseWriter) sentSession {
+	for _, value := range c.cookie.Values(c.cookie.Sent(w.Header())) {
+		if c.idsOnly {
+			id, _, _ := c.openID(value)
+			return sentSession{id: id}
+		}
+		if record, _ := c.open(value); record != nil {
+			return sentSession{id: record.ID, record: record}
+		}
+	}
+	return sentSession{}
+}
+
+// set sets the cookie of a session. It fails with [refusal.TooLarge] if
+// the session does not fit into cookies.
+func (c *cookies) set(w http.ResponseWriter, jar cookie.Jar, record *Record) error {
+	c.headers.Lock()
+	defer c.headers.Unlock()
+	return c.setNow(w, jar, record)
+}
+
+// setTokens sets the cookie of a session whose tokens have changed. It does nothing
+// if the response already has newer tokens, or another session.
+func (c *cookies) setTokens(w http.ResponseWriter, jar cookie.Jar, changed *Record) error {
+	c.headers.Lock()
+	defer c.headers.Unlock()
+	switch sent := c.sentNow(w); {
+	case sent.id == "":
+		return c.setNow(w, jar, changed)
+	case sent.id == changed.ID && sent.record.Refreshes < changed.Refreshes:
+		return c.setNow(w, jar, sent.record.withTokensOf(changed))
+	}
+	return nil
+}
+
+func (c *cookies) setNow(w http.ResponseWriter, jar cookie.Jar, record *Record) error {
+	value, err := c.value(record)
+	if err != nil {
+		return err
+	}
+	if err := c.cookie.Set(w, jar, value, c.left(record)); err != nil {
+		return refusal.TooLarge.Wrap(err)
+	}
+	return nil
+}
+
+// delete deletes the cookies of a jar.
+func (c *cookies) delete(w http.ResponseWriter, jar cookie.Jar) {
+	c.headers.Lock()
+	defer c.headers.Unlock()
+	c.cookie.Delete(w, jar)
+}
+
+// value returns the sealed id or record. A large record loses its ID token, its
+// third-party tokens and all access tokens but the first, which can be fetched again.
+func (c *cookies) value(record *Record) (string, error) {
+	const comfortable = 6 << 10
+	if c.idsOnly {
+		return c.keyring.Seal(purposeID, c.cookie.Name, []byte(record.ID)), nil
+	}
+	value, err := c.seal(record)
+	if err != nil {
+		return "", err
+	}
+	if len(value) > comfortable && (record.idToken != "" || len(record.Tokens) > 1 || len(record.Vault) > 0) {
+		smaller := *record
+		smaller.idToken, smaller.Vault = "", nil
+		smaller.Tokens = record.Tokens[:min(len(record.Tokens), 1)]
+		if value, err = c.seal(&smaller); err != nil {
+			return "", err
+		}
+	}
+	if len(value) > comfortable && c.warned.CompareAndSwap(false, true) {
+		c.log.Warn("auth0: session cookies are larger than 6 KiB, which some servers and proxies refuse; keep fewer claims with Config.KeepClaim, or less data, or set Config.Store", "bytes", len(value))
+	}
+	return value, nil
+}
+
+func (c *cookies) seal(record *Record) (string, error) {
+	plain, err := record.encode()
+	if err != nil {
+		return "", err
+	}
+	return c.keyring.Seal(purposeSession, c.cookie.Name, plain), nil
+}

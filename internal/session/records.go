@@ -1,0 +1,112 @@
+package session
+
+import (
+	"context"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/seal"
+)
+
+const purposeRecord = "record" // of a value in a store
+
+func recordKey(id string) string { return storeKey("session", id) }
+
+// records are the sessions in a store.
+type records struct {
+	store   *boundStore
+	keyring seal.Keyring
+}
+
+// find returns the record of an id, or nil if there is none. A record that the store
+// returns for the wrong key does not open, because it is sealed for its key.
+func (rs *records) find(ctx context.Context, id string) (*Record, error) {
+	key := recordKey(id)
+	value, err := rs.store.find(ctx, key)
+	if err != nil {
+		return nil, readError(ctx, err)
+	}
+	plain, _, ok := rs.keyring.Open(purposeRecord, key, string(value))
+	if !ok {
+		return nil, nil
+	}
+	record := decodeRecord(plain)
+	if record == nil || record.ID != id {
+		return nil, nil
+	}
+	return record, nil
+}
+
+// write updates a record, or adds one that was in a cookie.
+func (rs *records) write(ctx context.Context, changed, before *Record) error {
+	if before.inCookie {
+		return rs.add(ctx, changed)
+	}
+	value, err := rs.seal(changed)
+	if err != nil {
+		return err
+	}
+	updated, err := rs.store.update(ctx, recordKey(changed.ID), value, time.Unix(changed.expiresAt, 0))
+	switch {
+	case err != nil:
+		return refusal.StoreWrite.Wrap(err)
+	case !updated:
+		return errEnded()
+	}
+	return nil
+}
+
+// add adds a record to the store.
+func (rs *records) add(ctx context.Context, record *Record) error {
+	value, err := rs.seal(record)
+	if err != nil {
+		return err
+	}
+	record.inCookie = false
+	owner := storeKey("user", record.Issuer, record.Subject)
+	if err := rs.store.commitOwned(ctx, recordKey(record.ID), owner, value, time.Unix(record.expiresAt, 0)); err != nil {
+		return addError(err)
+	}
+	return nil
+}
+
+func (rs *records) seal(record *Record) ([]byte, error) {
+	plain, err := record.encode()
+	if err != nil {
+		return nil, err
+	}
+	return []byte(rs.keyring.Seal(purposeRecord, recordKey(record.ID), plain)), nil
+}
+
+// maxRecent is the number of sessions whose newest tokens are cached.
+const maxRecent = 10_000
+
+// recentTokens caches the sessions whose tokens this process has changed lately.
+// Requests under way have cookies with the old tokens.
+type recentTokens struct{ cache *boundStore }
+
+func newRecentTokens() recentTokens { return recentTokens{newBoundStore(newCache(maxRecent))} }
+
+// addTo returns a session with the cached tokens, if they are newer.
+func (rt recentTokens) addTo(ctx context.Context, record *Record) *Record {
+	value, _ := rt.cache.find(ctx, recordKey(record.ID))
+	if value == nil {
+		return record
+	}
+	if known := decodeRecord(value); known != nil && known.Refreshes > record.Refreshes {
+		return record.withTokensOf(known)
+	}
+	return record
+}
+
+// keep caches the tokens of a session for a time.
+func (rt recentTokens) keep(ctx context.Context, r *Record, d time.Duration) error {
+	value, err := r.encode()
+	if err != nil {
+		return err
+	}
+	if err := rt.cache.commit(ctx, recordKey(r.ID), value, time.Now().Add(d)); err != nil {
+		return refusal.Internal.Wrap(err)
+	}
+	return nil
+}
