@@ -14,9 +14,9 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/authrequest"
-	"github.com/seed-15d5a55c/auth0/internal/cached"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
+	"github.com/seed-15d5a55c/auth0/internal/grants"
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/logging"
@@ -27,6 +27,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/seal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/site"
+	"github.com/seed-15d5a55c/auth0/internal/tenantapi"
+	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 	"golang.org/x/oauth2"
 )
 
@@ -43,10 +45,9 @@ type Application struct {
 	site         *site.Site
 	transactions *login.Transactions
 	keyring      seal.Keyring
-	appTokens    *cached.Group[provider.AppToken]
+	grants       *grants.Grants
 	vault        *renew.Tokens        // of no session
 	options      []authrequest.Option // of every login
-	audience     string
 	keepClaim    func(name string) bool
 	log          *slog.Logger
 	now          func() time.Time
@@ -81,7 +82,7 @@ func NewApplication(c Config) (*Application, error) {
 // newApplication settles everything that needs no browser. Cookies is nil for an
 // application without any.
 func newApplication(p *problems, c Config, where *site.Site, answers answers, cookies *cookie.Names) *Application {
-	a := &Application{site: where, log: where.Log(), now: c.Now, audience: c.Audience, keepClaim: c.KeepClaim}
+	a := &Application{site: where, log: where.Log(), now: c.Now, keepClaim: c.KeepClaim}
 	if a.now == nil {
 		a.now = time.Now
 	}
@@ -92,7 +93,7 @@ func newApplication(p *problems, c Config, where *site.Site, answers answers, co
 		ID: c.ClientID, Auth: checkClient(p, c, answers), Tenant: &tenant, HTTP: client, Base: c.HTTPClient, Now: a.now,
 	}
 	p.require("ClientID", c.ClientID)
-	if c.ClientAuthentication.auth.Method != "" {
+	if c.ClientAuthentication.method.Name != "" {
 		if err := a.client.Check(a.client.Auth); err != nil {
 			p.add("ClientAuthentication", "%v", err)
 		}
@@ -120,7 +121,10 @@ func newApplication(p *problems, c Config, where *site.Site, answers answers, co
 		Client: a.client, IDTokens: a.idTokens, ResponseType: string(answers.responseType), ResponseMode: string(answers.responseMode), Scopes: checkScopes(p, c.Scopes),
 		Pushed: c.PushedAuthorizationRequests, CheckOrganization: organizationHook(c.CheckOrganization), Now: a.now,
 	})
-	a.appTokens = newAppTokens(a.client)
+	a.grants = grants.New(grants.Config{
+		Client: a.client, Scopes: a.flow.Scopes, Audience: c.Audience, Keyring: a.keyring, Now: a.now,
+		MFA: func(m grants.MFA) any { return a.newMFA(m) },
+	})
 	a.vault = renew.New(renew.Config{Client: a.client, Now: a.now, Log: a.log})
 	return a
 }
@@ -309,7 +313,7 @@ func (a *Application) Revoke(ctx context.Context, refreshToken string) error {
 		case errors.Is(err, provider.ErrNoEndpoint):
 			return struct{}{}, refusal.Grant.Because("the provider has no revocation endpoint")
 		}
-		return struct{}{}, grantError(err, nil)
+		return struct{}{}, tenanterror.Meaning(tenanterror.Grant, err)
 	})
 	return err
 }
@@ -337,9 +341,9 @@ func (a *Application) UserInfo(ctx context.Context, token *oauth2.Token, subject
 		if ep.UserInfoEndpoint == "" {
 			return User{}, refusal.Grant.Because("the provider has no userinfo endpoint")
 		}
-		resp, err := provider.BearerRequest(ctx, a.client.HTTP, secret.OfText(token.AccessToken), http.MethodGet, ep.UserInfoEndpoint, nil, nil)
+		resp, err := tenantapi.Do(ctx, a.client.HTTP, token.AccessToken, http.MethodGet, ep.UserInfoEndpoint, nil, nil)
 		if err != nil {
-			return User{}, grantError(err, nil)
+			return User{}, tenanterror.Meaning(tenanterror.UserInfo, err)
 		}
 		return readUserInfo(resp, ep.Issuer, subject)
 	})
@@ -348,11 +352,7 @@ func (a *Application) UserInfo(ctx context.Context, token *oauth2.Token, subject
 // readUserInfo decides on the answer.
 func readUserInfo(resp *fetch.Response, issuer, subject string) (User, error) {
 	if resp.Status != http.StatusOK {
-		e := provider.ParseError(resp.Status, resp.Header, resp.Body)
-		if e.Status == http.StatusUnauthorized {
-			return User{}, e.Refusal(refusal.UserInfoToken)
-		}
-		return User{}, grantError(e, nil)
+		return User{}, tenanterror.Meaning(tenanterror.UserInfo, tenanterror.Parse(resp.Status, resp.Header, resp.Body))
 	}
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if kind == "application/jwt" {

@@ -86,7 +86,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/seed-15d5a55c/auth0/internal/provider"
+	"github.com/seed-15d5a55c/auth0/internal/clientauth"
 )
 
 // None, in a field whose zero value means a default, asks for nothing: no
@@ -433,7 +433,7 @@ func ConfigFromEnv() (Config, error) {
 	}
 	var errs []error
 	if key := os.Getenv("AUTH0_CLIENT_ASSERTION_SIGNING_KEY"); key != "" {
-		signer, err := provider.ParseKeyPEM(key)
+		signer, err := clientauth.ParseKeyPEM(key)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("auth0: environment variable AUTH0_CLIENT_ASSERTION_SIGNING_KEY %w", err))
 		}
@@ -467,7 +467,7 @@ func ConfigFromEnv() (Config, error) {
 			errs = append(errs, fmt.Errorf("auth0: environment variable %s is not set", v.name))
 		}
 	}
-	if len(errs) > 0 && c.ClientSecret == "" && c.ClientAuthentication.auth.Method == "" {
+	if len(errs) > 0 && c.ClientSecret == "" && c.ClientAuthentication.method.Name == "" {
 		// Whoever has to set some wants to know of all.
 		errs = append(errs, errors.New("auth0: environment variable AUTH0_CLIENT_SECRET is not set, which most applications need"))
 	}

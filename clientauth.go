@@ -6,10 +6,7 @@ import (
 	"errors"
 	"fmt"
 
-	_ "crypto/sha256"
-	_ "crypto/sha512"
-
-	"github.com/seed-15d5a55c/auth0/internal/provider"
+	"github.com/seed-15d5a55c/auth0/internal/clientauth"
 )
 
 // A ClientAuthentication is how an application shows the tenant that it is the
@@ -25,17 +22,17 @@ import (
 //
 // Formatting or logging a ClientAuthentication shows the method alone. It shows no
 // secret and no key in an unexported field of another struct either.
-type ClientAuthentication struct{ auth provider.Auth }
+type ClientAuthentication struct{ method clientauth.Method }
 
 // ClientSecretPost sends a secret in the body. [Config].ClientSecret does the
 // same.
 func ClientSecretPost(secret string) ClientAuthentication {
-	return ClientAuthentication{provider.WithSecret(provider.ClientSecretPost, secret)}
+	return ClientAuthentication{clientauth.WithSecret(clientauth.ClientSecretPost, secret)}
 }
 
 // ClientSecretBasic sends a secret in the header Authorization.
 func ClientSecretBasic(secret string) ClientAuthentication {
-	return ClientAuthentication{provider.WithSecret(provider.ClientSecretBasic, secret)}
+	return ClientAuthentication{clientauth.WithSecret(clientauth.ClientSecretBasic, secret)}
 }
 
 // PrivateKeyJWT signs a short-lived assertion for each request (RFC 7523, Section
@@ -45,7 +42,7 @@ func ClientSecretBasic(secret string) ClientAuthentication {
 // is the id that the tenant has given to the key, and may be empty if it has only
 // one of the application.
 func PrivateKeyJWT(key crypto.Signer, algorithm, keyID string) ClientAuthentication {
-	return ClientAuthentication{provider.WithKey(key, algorithm, keyID)}
+	return ClientAuthentication{clientauth.WithKey(key, algorithm, keyID)}
 }
 
 // MutualTLS relies on the certificate that the transport of [Config].HTTPClient
@@ -53,14 +50,14 @@ func PrivateKeyJWT(key crypto.Signer, algorithm, keyID string) ClientAuthenticat
 // publishes; an Auth0 tenant that has none fails the login. They must be on the
 // tenant's host, on one below it, or on one of [Config].EndpointOrigins.
 func MutualTLS() ClientAuthentication {
-	return ClientAuthentication{provider.Auth{Method: provider.MutualTLS}}
+	return ClientAuthentication{clientauth.Method{Name: clientauth.MutualTLS}}
 }
 
 // PublicClient is for an application that can keep no secret, because people have
 // copies of it. Nothing but PKCE then ties a login to it, and anybody can claim
 // to be it: a program on a server should not use this.
 func PublicClient() ClientAuthentication {
-	return ClientAuthentication{provider.Auth{Method: provider.PublicClient}}
+	return ClientAuthentication{clientauth.Method{Name: clientauth.PublicClient}}
 }
 
 // ClientAuthenticationFunc asks f before each request, so that a secret or a key
@@ -69,15 +66,15 @@ func PublicClient() ClientAuthentication {
 // with status 503, and its text gets into the log.
 func ClientAuthenticationFunc(f func(context.Context) (ClientAuthentication, error)) ClientAuthentication {
 	if f == nil {
-		return ClientAuthentication{provider.Auth{Method: provider.AskEachTime, Fault: errors.New("has no function")}}
+		return ClientAuthentication{clientauth.Method{Name: clientauth.AskEachTime, Fault: errors.New("has no function")}}
 	}
-	return ClientAuthentication{provider.Auth{Method: provider.AskEachTime, Current: func(ctx context.Context) (provider.Auth, error) {
+	return ClientAuthentication{clientauth.Method{Name: clientauth.AskEachTime, Current: func(ctx context.Context) (clientauth.Method, error) {
 		a, err := f(ctx)
-		return a.auth, err
+		return a.method, err
 	}}}
 }
 
 // Format shows the method, whatever the verb.
 func (a ClientAuthentication) Format(f fmt.State, _ rune) {
-	fmt.Fprint(f, a.auth)
+	fmt.Fprint(f, a.method)
 }

@@ -3,7 +3,6 @@ package auth0
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,20 +12,24 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/authrequest"
-	"github.com/seed-15d5a55c/auth0/internal/cached"
+	"github.com/seed-15d5a55c/auth0/internal/clientauth"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/directory"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/grants"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/logout"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/publicsecret"
+	"github.com/seed-15d5a55c/auth0/internal/ratelimit"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 	"github.com/seed-15d5a55c/auth0/internal/site"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 	"github.com/seed-15d5a55c/auth0/internal/tenantapi"
+	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
+	"golang.org/x/oauth2"
 )
 
 // problems collects the mistakes in a configuration.
@@ -62,7 +65,7 @@ func checkTexts(p *problems, fields ...string) {
 // can have no real users.
 func checkCredentials(p *problems, c Config) {
 	checkTexts(p, "ClientID", c.ClientID, "ClientSecret", c.ClientSecret, "Audience", c.Audience,
-		"ClientAuthentication", c.ClientAuthentication.auth.Secret.Reveal(), "ManagementClientID", c.ManagementClientID, "ManagementClientSecret", c.ManagementClientSecret)
+		"ClientAuthentication", c.ClientAuthentication.method.Secret.Reveal(), "ManagementClientID", c.ManagementClientID, "ManagementClientSecret", c.ManagementClientSecret)
 	if publicsecret.MayBeUsed(c.Domain) {
 		return
 	}
@@ -72,7 +75,7 @@ func checkCredentials(p *problems, c Config) {
 		}
 	}
 	refuse("ClientSecret", c.ClientSecret)
-	refuse("ClientAuthentication", c.ClientAuthentication.auth.Secret.Reveal())
+	refuse("ClientAuthentication", c.ClientAuthentication.method.Secret.Reveal())
 	refuse("ManagementClientSecret", c.ManagementClientSecret)
 	for _, secret := range c.Secrets {
 		refuse("Secrets", secret)
@@ -126,18 +129,18 @@ func checkResponse(p *problems, c Config, where *site.Site) answers {
 
 // checkClient settles which authentication of the client counts: there is exactly
 // one.
-func checkClient(p *problems, c Config, answers answers) provider.Auth {
-	given := c.ClientAuthentication.auth
+func checkClient(p *problems, c Config, answers answers) clientauth.Method {
+	given := c.ClientAuthentication.method
 	switch {
-	case c.ClientSecret != "" && given.Method != "":
+	case c.ClientSecret != "" && given.Name != "":
 		p.add("ClientSecret", "and ClientAuthentication are both set; the application has one of them")
-	case given.Method != "":
+	case given.Name != "":
 	case c.ClientSecret == "" && answers.responseType == ResponseTypeIDToken:
-		return PublicClient().auth // it asks for nothing
+		return PublicClient().method // it asks for nothing
 	case c.ClientSecret == "":
 		p.add("ClientSecret", "is missing, and there is no ClientAuthentication; ConfigFromEnv takes them from AUTH0_CLIENT_SECRET or AUTH0_CLIENT_ASSERTION_SIGNING_KEY")
 	default:
-		return ClientSecretPost(c.ClientSecret).auth
+		return ClientSecretPost(c.ClientSecret).method
 	}
 	return given
 }
@@ -338,7 +341,7 @@ func newLogouts(p *problems, c Config, client *provider.Client, where *site.Site
 
 // newConnectionList checks what the configuration says of connections.
 func newConnectionList(p *problems, c Config, client *provider.Client, log *slog.Logger) *directory.List {
-	asking := provider.LimitOrganizations()
+	asking := ratelimit.Organizations()
 	d := directory.Config{
 		ClientID: c.ClientID, FileBase: c.ConfigurationBaseURL, Client: client.HTTP,
 		Admit: func() error {
@@ -350,7 +353,7 @@ func newConnectionList(p *problems, c Config, client *provider.Client, log *slog
 			e.RetryAfter = asError("connections", err).RetryAfter
 			return e
 		},
-		Settle: func(err error) { asking.Settle(provider.APIError(err)) },
+		Settle: asking.Settle,
 		Failed: func(err error, stale bool) {
 			log.Warn("auth0: connections cannot be listed", "err", err, "using_old_list", stale)
 		},
@@ -395,15 +398,14 @@ func newManagementAPI(p *problems, c Config, client *provider.Client, log *slog.
 	}
 	a := *client
 	if c.ManagementClientID != "" {
-		a.ID, a.Auth = c.ManagementClientID, ClientSecretPost(c.ManagementClientSecret).auth
+		a.ID, a.Auth = c.ManagementClientID, ClientSecretPost(c.ManagementClientSecret).method
 	}
 	if c.TenantDomain != "" {
 		tenant.Issuer, tenant.Static = base, provider.Auth0Layout(base)
 		tenant.DiscoverWith((&problems{}).add, client.HTTP, c.EndpointOrigins, log)
 		a.Tenant = &tenant
 	}
-	token := a.ClientCredentials(base+"api/v2/", "", nil)
-	return &tenantapi.API{Client: client.HTTP, Base: base, Tokens: managementTokens{token}}
+	return &tenantapi.API{Client: client.HTTP, Base: base, Tokens: managementTokens{grants.NewAppTokens(&a, base+"api/v2/")}}
 }
 
 var errNoTenant = errors.New("Config.Domain is a URL, or there is no client secret; if it is a tenant of Auth0, set Config.TenantDomain, or give its host name as Config.Domain; without Config.ClientSecret, set Config.ManagementClientID and its secret")
@@ -411,12 +413,9 @@ var errNoTenant = errors.New("Config.Domain is a URL, or there is no client secr
 // connectionsUnavailable makes the error for callers of the errors of all sources.
 func connectionsUnavailable(errs []error) error {
 	const help = "to list connections, allow the application the scopes read:connections and read:clients (and read:connections_options for icons and domains) of the Management API; or list them in Config.Connections; or set Config.ConfigurationBaseURL"
-	for i, err := range errs {
-		errs[i] = provider.APIError(err)
-	}
 	err := errors.Join(errs...)
 	e := refusal.Connections.Wrap(err)
-	if answered, ok := errors.AsType[provider.Error](err); ok {
+	if answered, ok := tenanterror.Of(err); ok {
 		e = answered.Refusal(refusal.Connections)
 	}
 	e.Err = errors.Join(errors.New(help), err)
@@ -424,28 +423,19 @@ func connectionsUnavailable(errs []error) error {
 }
 
 // managementTokens are the tokens of the Management API.
-type managementTokens struct {
-	*cached.Value[provider.AppToken]
-}
+type managementTokens struct{ tokens grants.AppTokens }
 
 func (t managementTokens) Token(ctx context.Context) (string, error) {
-	got, err := t.Get(ctx)
-	return got.Value.Reveal(), err
+	return accessTokenOf(t.tokens.Get(ctx))
 }
 
 func (t managementTokens) Renew(ctx context.Context, age time.Duration) (string, error) {
-	got, err := t.Value.Renew(ctx, age)
-	return got.Value.Reveal(), err
+	return accessTokenOf(t.tokens.Renew(ctx, age))
 }
 
-// maxAppTokens bounds the tokens of the application itself. Beyond it, the one
-// that was used longest ago is got again when it is next needed.
-const maxAppTokens = 1000
-
-func newAppTokens(client *provider.Client) *cached.Group[provider.AppToken] {
-	return cached.NewGroup(maxAppTokens, func(key string) *cached.Value[provider.AppToken] {
-		var c ClientCredentials
-		json.Unmarshal([]byte(key), &c)
-		return client.ClientCredentials(c.Audience, c.Organization, c.Scopes)
-	})
+func accessTokenOf(t *oauth2.Token, err error) (string, error) {
+	if err != nil {
+		return "", err
+	}
+	return t.AccessToken, nil
 }

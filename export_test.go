@@ -24,6 +24,7 @@ func CountWork(s *Strategy) *Work {
 	s.app.keyring = s.app.keyring.Watch(func() { w.Seals.Add(1) })
 	s.sessions.Watch(func() { w.Seals.Add(1) })
 	s.app.transactions.Keyring = s.app.keyring
+	s.app.grants.Keyring = s.app.keyring
 	s.visits.Marks.Keyring = s.app.keyring
 	return w
 }

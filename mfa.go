@@ -2,13 +2,9 @@ package auth0
 
 import (
 	"context"
-	"encoding/json"
-	"net/http"
-	"slices"
-	"strings"
-	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/fault"
+	"github.com/seed-15d5a55c/auth0/internal/grants"
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
@@ -17,6 +13,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/session"
+	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 )
 
 // An MFA is a login, or a refresh, that the tenant lets go on with a second
@@ -42,8 +39,8 @@ type MFA struct {
 	Type          string
 	BindingMethod string
 
-	app   *Application // nil if it was not made here
-	state secret.Box[mfaState]
+	app     *Application // nil if it was not made here
+	pending grants.MFA
 }
 
 // MFA returns what continues the login, if the tenant asks for a second factor. It
@@ -53,56 +50,16 @@ func (e *Error) MFA() *MFA {
 	return m
 }
 
-// An mfaState is what an MFA needs and does not show. Sealed, it has the rest
-// too.
-type mfaState struct {
-	Token   string `json:"token"`
-	OOBCode string `json:"oob,omitempty"`
-	// What the login asked for.
-	Scope        string `json:"scope"`
-	Audience     string `json:"aud,omitempty"`
-	Organization string `json:"org,omitempty"`
-	// Session is the id of the session whose refresh it was, Issuer and Subject
-	// are those of its person.
-	Session string `json:"session,omitempty"`
-	Issuer  string `json:"iss,omitempty"`
-	Subject string `json:"sub,omitempty"`
-
-	IssuedAt      int64    `json:"iat"`
-	Base          string   `json:"base"`
-	ClientID      string   `json:"client"`
-	Challenge     []string `json:"challenge,omitempty"`
-	Enroll        []string `json:"enroll,omitempty"`
-	Type          string   `json:"type,omitempty"`
-	BindingMethod string   `json:"binding,omitempty"`
+// mfaOfRefresh returns the MFA for the refresh of a session that needs a second factor.
+func (a *Application) mfaOfRefresh(d *tenanterror.MFADemand, audience, scope string, r *session.Record) any {
+	return a.newMFA(a.grants.Demanded(d, grants.Purpose{Scope: scope, Audience: audience, Session: r.ID, Issuer: r.Issuer, Subject: r.Subject}))
 }
 
-const (
-	purposeMFA = "mfa"
-	// mfaLife is shorter than the ten minutes for which the tenant's token is
-	// good, because what is sealed lies in a browser.
-	mfaLife = 5 * time.Minute
-)
-
-// mfaOfRefresh is for the refresh of a session that needs a second factor.
-func (a *Application) mfaOfRefresh(d *provider.MFADemand, audience, scope string, r *session.Record) any {
-	st := a.mfaState(d, loginWish{scope: scope, audience: audience})
-	st.Session, st.Issuer, st.Subject = r.ID, r.Issuer, r.Subject
-	return a.newMFA(st)
-}
-
-// mfaState is the state of a demand for a second factor, for what was asked for.
-func (a *Application) mfaState(d *provider.MFADemand, wish loginWish) mfaState {
-	return mfaState{
-		Token: d.Token.Reveal(), Scope: wish.scope, Audience: wish.audience, Organization: wish.organization,
-		Challenge: d.Challenge, Enroll: d.Enroll, IssuedAt: a.now().Unix(), Base: a.Issuer(), ClientID: a.client.ID,
-	}
-}
-
-func (a *Application) newMFA(st mfaState) *MFA {
+func (a *Application) newMFA(m grants.MFA) *MFA {
+	shown := m.Shown()
 	return &MFA{
-		Challenge: slices.Clone(st.Challenge), Enroll: slices.Clone(st.Enroll), Type: st.Type, BindingMethod: st.BindingMethod,
-		app: a, state: secret.Of(st),
+		Challenge: shown.Challenge, Enroll: shown.Enroll, Type: shown.Type, BindingMethod: shown.BindingMethod,
+		app: a, pending: m,
 	}
 }
 
@@ -111,26 +68,18 @@ func (a *Application) newMFA(st mfaState) *MFA {
 // any instance of the application.
 func (m *MFA) Seal() (string, error) {
 	return op("login", m, func() (string, error) {
-		plain, err := json.Marshal(m.state.Reveal())
-		if err != nil {
-			return "", refusal.Internal.Wrap(err)
-		}
-		return m.app.keyring.Seal(purposeMFA, purposeMFA, plain), nil
+		return m.app.grants.Seal(m.pending), nil
 	})
 }
 
 // OpenMFA opens what [MFA.Seal] has sealed.
 func (a *Application) OpenMFA(sealed string) (*MFA, error) {
 	return op("login", a, func() (*MFA, error) {
-		var st mfaState
-		plain, _, ok := a.keyring.Open(purposeMFA, purposeMFA, sealed)
-		if !ok || json.Unmarshal(plain, &st) != nil || st.Base != a.Issuer() || st.ClientID != a.client.ID {
-			return nil, refusal.MFAExpired.Because("the sealed MFA does not open")
+		pending, err := a.grants.Open(sealed)
+		if err != nil {
+			return nil, err
 		}
-		if age := time.Duration(a.now().Unix()-st.IssuedAt) * time.Second; age >= mfaLife || age < -time.Minute {
-			return nil, refusal.MFAExpired.Because("the sealed MFA is %v old", age)
-		}
-		return a.newMFA(st), nil
+		return a.newMFA(pending), nil
 	})
 }
 
@@ -156,26 +105,13 @@ type Factor struct {
 // Factors lists the second factors that can be used now.
 func (m *MFA) Factors(ctx context.Context) ([]Factor, error) {
 	return op("login", m, func() ([]Factor, error) {
-		var listed []struct {
-			ID      string `json:"id"`
-			Type    string `json:"authenticator_type"`
-			Channel string `json:"oob_channel"`
-			Name    string `json:"name"`
-			Active  bool   `json:"active"`
-		}
-		client, token := m.app.client, secret.OfText(m.state.Reveal().Token)
-		resp, err := provider.BearerRequest(ctx, client.HTTP, token, http.MethodGet, client.Beside("mfa/authenticators"), nil, nil)
-		if err == nil {
-			err = provider.Decode(resp, &listed)
-		}
+		found, err := m.app.grants.Factors(ctx, m.pending)
 		if err != nil {
-			return nil, grantError(err, mfaRefusals)
+			return nil, err
 		}
 		var list []Factor
-		for _, l := range listed {
-			if l.Active {
-				list = append(list, Factor{l.ID, l.Type, l.Channel, l.Name})
-			}
+		for _, f := range found {
+			list = append(list, Factor(f))
 		}
 		return list, nil
 	})
@@ -187,82 +123,58 @@ func (m *MFA) Factors(ctx context.Context) ([]Factor, error) {
 // the place of the one given.
 func (m *MFA) SendChallenge(ctx context.Context, factorID string) (*MFA, error) {
 	return op("login", m, func() (*MFA, error) {
-		st := m.state.Reveal()
-		body := map[string]any{"mfa_token": st.Token, "challenge_type": "oob otp"}
-		if factorID != "" {
-			body["authenticator_id"] = factorID
-		}
-		resp, err := m.app.client.PostJSON(ctx, m.app.client.Beside("mfa/challenge"), body)
+		pending, err := m.app.grants.Challenge(ctx, m.pending, factorID)
 		if err != nil {
-			return nil, grantError(err, mfaRefusals)
+			return nil, err
 		}
-		var got struct {
-			Type          string `json:"challenge_type"`
-			OOBCode       string `json:"oob_code"`
-			BindingMethod string `json:"binding_method"`
-		}
-		if json.Unmarshal(resp.Body, &got) != nil || got.Type != "otp" && got.Type != "oob" || (got.Type == "oob") != (got.OOBCode != "") {
-			return nil, refusal.TenantAnswer.Because("the challenge is not the expected JSON")
-		}
-		st.Type, st.OOBCode, st.BindingMethod = got.Type, got.OOBCode, got.BindingMethod
-		return m.app.newMFA(st), nil
+		return m.app.newMFA(pending), nil
 	})
 }
-
-// mfaRefusals: here, a credential that is not accepted is the MFA itself.
-var mfaRefusals = map[string]refusal.Row{"invalid_grant": refusal.MFAExpired}
 
 // LoginWithOTP goes on with a code of the person's authenticator app. The error
 // is [ErrWrongCredentials] if it is wrong; they may try again.
 func (m *MFA) LoginWithOTP(ctx context.Context, otp string) (*Login, error) {
-	return m.loginWithFactor(ctx, "mfa-otp", "otp", otp)
+	return m.loginWithFactor(ctx, grants.MFA.OTP, otp)
 }
 
 // LoginWithOOB goes on when [MFA.SendChallenge] has sent something: with the
 // code that the person got, or with the empty one for a push notification. The
 // error is [ErrAuthorizationPending] until they have answered that.
 func (m *MFA) LoginWithOOB(ctx context.Context, bindingCode string) (*Login, error) {
-	return m.loginWithFactor(ctx, "mfa-oob", "binding_code", bindingCode)
+	return m.loginWithFactor(ctx, grants.MFA.OOB, bindingCode)
 }
 
 // LoginWithRecoveryCode goes on with a recovery code, which is used up by that.
 // [Login.RecoveryCode] has the next one, to show to the person.
 func (m *MFA) LoginWithRecoveryCode(ctx context.Context, recoveryCode string) (*Login, error) {
-	return m.loginWithFactor(ctx, "mfa-recovery-code", "recovery_code", recoveryCode)
+	return m.loginWithFactor(ctx, grants.MFA.RecoveryCode, recoveryCode)
 }
 
-func (m *MFA) loginWithFactor(ctx context.Context, grant, name, value string) (*Login, error) {
+func (m *MFA) loginWithFactor(ctx context.Context, factor func(grants.MFA, string) (*grants.Request, error), code string) (*Login, error) {
 	return op("login", m, func() (*Login, error) {
-		st := m.state.Reveal()
-		form := provider.GrantForm("http://auth0.com/oauth/grant-type/" + grant)
-		form.Set("mfa_token", st.Token)
-		provider.SetText(form, name, value)
-		switch {
-		case grant == "mfa-oob" && st.OOBCode == "":
-			return nil, refusal.GrantRequest.Because("nothing was sent yet: use the MFA that SendChallenge returns")
-		case grant == "mfa-oob":
-			form.Set("oob_code", st.OOBCode)
-		case value == "":
-			return nil, refusal.Credentials.Because("the code is empty")
-		}
-		got, err := m.app.requestGrant(ctx, form, nil)
+		r, err := factor(m.pending, code)
 		if err != nil {
 			return nil, err
 		}
-		if st.Subject != "" {
-			return m.app.continuedLogin(ctx, got, st)
+		got, err := m.app.grants.Send(ctx, r)
+		if err != nil {
+			return nil, err
 		}
-		return m.app.grantedLogin(ctx, got, loginWish{st.Scope, st.Audience, st.Organization})
+		purpose := m.pending.Purpose()
+		if purpose.Subject != "" {
+			return m.app.continuedLogin(ctx, got, purpose)
+		}
+		return m.app.grantedLogin(ctx, got, purpose)
 	})
 }
 
-// continuedLogin is for a refresh that needed a second factor. Who it is was
-// settled at the login; an ID token, if there is one, must say the same.
-func (a *Application) continuedLogin(ctx context.Context, got provider.TokenResponse, st mfaState) (*Login, error) {
-	if !strings.EqualFold(got.TokenType, "Bearer") {
-		return nil, refusal.TenantAnswer.Wrap(provider.ErrNoBearerToken)
+// continuedLogin is for a refresh that needed a second factor. The login has told who
+// the person is. If there is an ID token, it must name the same person.
+func (a *Application) continuedLogin(ctx context.Context, got provider.TokenResponse, purpose grants.Purpose) (*Login, error) {
+	if err := got.CheckBearer(); err != nil {
+		return nil, err
 	}
-	id := idtoken.Identity{Claims: jwt.Claims{Issuer: st.Issuer, Subject: st.Subject}, Payload: "{}"}
+	id := idtoken.Identity{Claims: jwt.Claims{Issuer: purpose.Issuer, Subject: purpose.Subject}, Payload: "{}"}
 	if got.IDToken != "" {
 		ep, err := a.client.Endpoints(ctx)
 		if err != nil {
@@ -271,11 +183,11 @@ func (a *Application) continuedLogin(ctx context.Context, got provider.TokenResp
 		if id, err = a.idTokens.Check(ctx, ep, got.IDToken, keys.FromTenant); err != nil {
 			return nil, idtoken.Refused(err)
 		}
-		if id.Claims.Issuer != st.Issuer || id.Claims.Subject != st.Subject {
+		if id.Claims.Issuer != purpose.Issuer || id.Claims.Subject != purpose.Subject {
 			return nil, idtoken.Refused(fault.Claim.Because("iss or sub is another one than at the login"))
 		}
 	}
-	l := a.transactions.Accept(&login.Transaction{Scope: st.Scope, Audience: st.Audience}, login.Result{Identity: &id, Token: got.Token(a.now())}, a.site.ReturnFor("", ""))
-	l.Recovery, l.Continued, l.Session = secret.OfText(got.RecoveryCode), &got, st.Session
+	l := a.transactions.Accept(&login.Transaction{Scope: purpose.Scope, Audience: purpose.Audience}, login.Result{Identity: &id, Token: got.Token(a.now())}, a.site.ReturnFor("", ""))
+	l.Recovery, l.Continued, l.Session = secret.OfText(got.RecoveryCode), &got, purpose.Session
 	return a.loginOf(l), nil
 }

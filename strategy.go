@@ -223,14 +223,14 @@ func (s *Strategy) ready() error {
 // byte of the response is written.
 func (s *Strategy) SendLink(w http.ResponseWriter, r *http.Request, to PasswordlessLogin, opts ...LoginOption) error {
 	_, err := op("login", s, func() (struct{}, error) {
-		if err := to.checkLink(); err != nil {
+		if err := to.recipient().CheckLink(); err != nil {
 			return struct{}{}, err
 		}
 		request, err := s.signin.Link(w, r, optionsOf(opts))
 		if err != nil {
 			return struct{}{}, err
 		}
-		return struct{}{}, s.app.sendLink(r.Context(), to, request)
+		return struct{}{}, s.app.grants.SendLink(r.Context(), to.recipient(), to.ForwardedFor, request)
 	})
 	return err
 }

@@ -18,9 +18,10 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
-	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
+	"github.com/seed-15d5a55c/auth0/internal/tenantapi"
+	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 )
 
 // Audience returns the identifier of the API at a tenant.
@@ -82,7 +83,7 @@ func (c *Client) Begin(ctx context.Context, r Request) (Begun, error) {
 		} `json:"connect_params"`
 	}
 	if err := c.call(ctx, http.MethodPost, "connect", nil, body, &got); err != nil {
-		return Begun{}, provider.RefreshError(err)
+		return Begun{}, tenanterror.Meaning(tenanterror.Refresh, err)
 	}
 	target, err := url.Parse(got.URI)
 	if _, badOrigin := discovery.Origin(got.URI); err != nil || badOrigin != nil || got.AuthSession == "" || got.Params.Ticket == "" {
@@ -108,13 +109,10 @@ func (c *Client) Complete(ctx context.Context, done Completion) error {
 	err := c.call(ctx, http.MethodPost, "complete", nil, map[string]any{
 		"auth_session": done.AuthSession, "connect_code": done.Code, "redirect_uri": done.RedirectURI, "code_verifier": done.Verifier,
 	}, nil)
-	switch e, _ := errors.AsType[provider.Error](err); {
-	case err == nil, e.Status == http.StatusConflict:
+	if e, _ := tenanterror.Of(err); e.Status == http.StatusConflict {
 		return nil
-	case e.Status == http.StatusBadRequest, e.Status == http.StatusNotFound:
-		return e.Refusal(refusal.ConnectCode)
 	}
-	return provider.RefreshError(err)
+	return tenanterror.Meaning(tenanterror.ConnectedAccount, err)
 }
 
 // maxPages bounds a list, of which each page has pageSize accounts.
@@ -135,7 +133,7 @@ func (c *Client) List(ctx context.Context, connection string) ([]Account, error)
 			Next     string    `json:"next"`
 		}
 		if err := c.call(ctx, http.MethodGet, "accounts", query, nil, &page); err != nil {
-			return nil, provider.RefreshError(err)
+			return nil, tenanterror.Meaning(tenanterror.Refresh, err)
 		}
 		for _, a := range page.Accounts {
 			// A tenant that does not filter must not cost the user other accounts.
@@ -162,7 +160,7 @@ func (c *Client) Disconnect(ctx context.Context, list []Account) error {
 	var failed error
 	for _, a := range list {
 		err := c.call(ctx, http.MethodDelete, "accounts/"+url.PathEscape(a.ID), nil, nil, nil)
-		if e, ok := errors.AsType[provider.Error](err); ok && e.Status == http.StatusNotFound {
+		if e, ok := tenanterror.Of(err); ok && e.Status == http.StatusNotFound {
 			continue // another request has disconnected it
 		}
 		if err != nil {
@@ -176,20 +174,20 @@ func (c *Client) Disconnect(ctx context.Context, list []Account) error {
 }
 
 // remaining returns the refusal that the first failure means, with the accounts as
-// its cause. RefreshError always returns a refusal. It is copied, because the cause
+// its cause. Meaning always returns a refusal. It is copied, because the cause
 // contains it if the failure is a refusal already.
 func remaining(ids []string, failed error) error {
-	e, _ := errors.AsType[*refusal.Refusal](provider.RefreshError(failed))
+	e, _ := errors.AsType[*refusal.Refusal](tenanterror.Meaning(tenanterror.Refresh, failed))
 	out := *e
 	out.Err = fmt.Errorf("these accounts remain connected: %.500q: %w", ids, failed)
 	return &out
 }
 
-// call makes one request. The error is a [provider.Error] if the tenant has refused.
+// call makes one request. Package tenanterror reads its error.
 func (c *Client) call(ctx context.Context, method, path string, query url.Values, body, out any) error {
-	resp, err := provider.BearerRequest(ctx, c.HTTP, c.Token, method, Audience(c.Issuer)+"v1/connected-accounts/"+path, query, body)
+	resp, err := tenantapi.Do(ctx, c.HTTP, c.Token.Reveal(), method, Audience(c.Issuer)+"v1/connected-accounts/"+path, query, body)
 	if err != nil {
 		return err
 	}
-	return provider.Decode(resp, out)
+	return tenantapi.Decode(resp, out)
 }

@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
+	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 )
 
 const (
@@ -325,7 +325,7 @@ func TestDisconnect(t *testing.T) {
 			reason = "tenant_answer"
 		}
 		checkRefused(t, tt.why, err, reason, tt.want)
-		if e, _ := errors.AsType[provider.Error](err); e.Status != tt.status {
+		if e, _ := tenanterror.Of(err); e.Status != tt.status {
 			t.Errorf("%s: status %d of the tenant", tt.why, e.Status)
 		}
 	}

@@ -31,23 +31,27 @@ var floor = map[string]string{
 // engines may import the floor, and the engines that the table names. Nothing
 // below the root imports the root, so a cycle cannot be built.
 var engines = map[string]string{
-	"internal/accounts":    "internal/provider",
+	"internal/accounts":    "internal/tenantapi internal/tenanterror",
 	"internal/bearer":      "internal/browser",
 	"internal/browser":     "",
+	"internal/clientauth":  "internal/keys",
 	"internal/directory":   "internal/tenantapi",
+	"internal/grants":      "internal/clientauth internal/provider internal/tenantapi internal/tenanterror",
 	"internal/idtoken":     "internal/keys",
 	"internal/issuers":     "internal/keys",
 	"internal/keys":        "",
 	"internal/authrequest": "",
-	"internal/login":       "internal/authrequest internal/idtoken internal/keys internal/provider",
+	"internal/login":       "internal/authrequest internal/clientauth internal/idtoken internal/keys internal/provider internal/ratelimit internal/tenanterror",
 	"internal/logout":      "",
-	"internal/provider":    "internal/keys internal/tenantapi",
-	"internal/renew":       "internal/idtoken internal/keys internal/provider internal/session",
+	"internal/provider":    "internal/clientauth internal/tenantapi internal/tenanterror",
+	"internal/ratelimit":   "internal/tenanterror",
+	"internal/renew":       "internal/idtoken internal/keys internal/provider internal/session internal/tenanterror",
 	"internal/session":     "",
 	"internal/signin":      "internal/authrequest internal/browser internal/idtoken internal/login internal/renew internal/session internal/site internal/visit",
 	"internal/signout":     "internal/browser internal/idtoken internal/login internal/logout internal/provider internal/renew internal/session internal/site internal/visit",
 	"internal/site":        "internal/browser",
 	"internal/tenantapi":   "",
+	"internal/tenanterror": "internal/tenantapi",
 	"internal/visit":       "internal/browser internal/session",
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/authrequest"
+	"github.com/seed-15d5a55c/auth0/internal/clientauth"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
@@ -326,8 +327,8 @@ func TestCheckImplicit(t *testing.T) {
 }
 
 // asks returns an authentication that a function decides.
-func asks(f func(context.Context) (provider.Auth, error)) func(*Config) {
-	return isAuth(provider.Auth{Method: "function", Current: f})
+func asks(f func(context.Context) (clientauth.Method, error)) func(*Config) {
+	return isAuth(clientauth.Method{Name: "function", Current: f})
 }
 
 // TestPrepareGetsCredentialsForACode: nothing is asked for that the answer does not
@@ -348,9 +349,9 @@ func TestPrepareGetsCredentialsForACode(t *testing.T) {
 		{"implicit", "id_token token", change{"id_token": "id", "access_token": "a"}, 0},
 	} {
 		asked := 0
-		e := newEnv(t, row.types, asks(func(context.Context) (provider.Auth, error) {
+		e := newEnv(t, row.types, asks(func(context.Context) (clientauth.Method, error) {
 			asked++
-			return provider.WithSecret("client_secret_post", "s"), nil
+			return clientauth.WithSecret("client_secret_post", "s"), nil
 		}))
 		_, tr := e.begin()
 		a := must(ParseAnswer(answerTo(tr, row.values)))
@@ -361,7 +362,9 @@ func TestPrepareGetsCredentialsForACode(t *testing.T) {
 			t.Errorf("%s: %+v", row.why, e.requests)
 		}
 	}
-	e := newEnv(t, "code", asks(func(context.Context) (provider.Auth, error) { return provider.Auth{}, errors.New("no secret now") }))
+	e := newEnv(t, "code", asks(func(context.Context) (clientauth.Method, error) {
+		return clientauth.Method{}, errors.New("no secret now")
+	}))
 	_, tr := e.begin()
 	p, err := e.flow.Prepare(t.Context(), tr, must(ParseAnswer(answerTo(tr, change{"code": "c"}))))
 	expect(t, "no credentials", err, refusal.NoCredential, "no secret now")

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/authrequest"
+	"github.com/seed-15d5a55c/auth0/internal/clientauth"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
@@ -31,14 +32,14 @@ const tokenEndpoint = "/oauth/token"
 func TestTokenRequest(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
-		auth     provider.Auth
+		auth     clientauth.Method
 		id       string // in the form
 		secret   string // in the form
 		password string // in the header
 	}{
-		{provider.WithSecret("client_secret_post", clientSecret), clientID, clientSecret, ""},
-		{provider.WithSecret("client_secret_basic", clientSecret), "", "", clientSecret},
-		{provider.Auth{Method: "none"}, clientID, "", ""},
+		{clientauth.WithSecret("client_secret_post", clientSecret), clientID, clientSecret, ""},
+		{clientauth.WithSecret("client_secret_basic", clientSecret), "", "", clientSecret},
+		{clientauth.Method{Name: "none"}, clientID, "", ""},
 	} {
 		e := newEnv(t, "code", isAuth(row.auth))
 		_, tr := e.begin()
@@ -46,7 +47,7 @@ func TestTokenRequest(t *testing.T) {
 		e.token = gives(change{"id_token": idToken{}.signed(tr.Nonce), "refresh_token": "refresh", "scope": "openid"})
 		got, err := e.complete(tr, answerTo(tr, change{"code": "the code"}))
 		if err != nil {
-			t.Errorf("%s: %v", row.auth.Method, err)
+			t.Errorf("%s: %v", row.auth.Name, err)
 			continue
 		}
 		want := url.Values{
@@ -61,17 +62,17 @@ func TestTokenRequest(t *testing.T) {
 		}
 		requests := e.at(tokenEndpoint)
 		if len(requests) != 1 || !maps.EqualFunc(requests[0].form, want, slices.Equal) {
-			t.Errorf("%s: %+v, want %v", row.auth.Method, requests, want)
+			t.Errorf("%s: %+v, want %v", row.auth.Name, requests, want)
 			continue
 		}
 		name, password, ok := (&http.Request{Header: requests[0].header}).BasicAuth()
 		name, password = must(url.QueryUnescape(name)), must(url.QueryUnescape(password))
 		if ok != (row.password != "") || password != row.password || ok && name != clientID {
-			t.Errorf("%s: the header has %q and %q", row.auth.Method, name, password)
+			t.Errorf("%s: the header has %q and %q", row.auth.Name, name, password)
 		}
 		if got.Token.AccessToken != "access" || got.Token.RefreshToken != "refresh" || got.Token.ExpiresIn != 600 ||
 			got.Token.Extra("scope") != "openid" || got.Identity.Claims.Subject != "auth0|ada" || got.Identity.Raw != got.Token.Extra("id_token") {
-			t.Errorf("%s: %+v, %+v", row.auth.Method, got.Token, got.Identity)
+			t.Errorf("%s: %+v, %+v", row.auth.Name, got.Token, got.Identity)
 		}
 	}
 }

@@ -13,14 +13,17 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/authrequest"
+	"github.com/seed-15d5a55c/auth0/internal/clientauth"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
+	"github.com/seed-15d5a55c/auth0/internal/ratelimit"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
+	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 	"golang.org/x/oauth2"
 )
 
@@ -42,16 +45,16 @@ type Config struct {
 // OpenID Connect Core 1.0, Sections 3.1 to 3.3, all with PKCE where there is a code.
 type Flow struct {
 	Config
-	pushing   *provider.Limit // pushed authorization requests
-	redeeming *provider.Limit // codes that the tenant refuses
+	pushing   *ratelimit.Limit // pushed authorization requests
+	redeeming *ratelimit.Limit // codes that the tenant refuses
 }
 
 // NewFlow returns a flow.
 func NewFlow(c Config) *Flow {
 	return &Flow{
 		Config:    c,
-		pushing:   provider.LimitPushed(),
-		redeeming: provider.LimitCodes(),
+		pushing:   ratelimit.PushedRequests(),
+		redeeming: ratelimit.Codes(),
 	}
 }
 
@@ -138,16 +141,16 @@ func (f *Flow) push(ctx context.Context, request url.Values) (requestURI string,
 	if err := f.pushing.Take(); err != nil {
 		return "", err
 	}
-	resp, err := f.Client.Post(ctx, provider.ParEndpoint, request)
+	resp, err := f.Client.Push(ctx, request)
 	switch {
 	case errors.Is(err, provider.ErrNoEndpoint):
 		return "", refusal.Misconfigured.Because("Config.PushedAuthorizationRequests is set, and the tenant does not allow them: %w", err)
 	case err != nil:
-		return "", provider.PushError(err)
+		return "", tenanterror.Meaning(tenanterror.PushedRequest, err)
 	case resp.Status != http.StatusCreated: // RFC 9126, Section 2.2
-		err := provider.ParseError(resp.Status, resp.Header, resp.Body)
+		err := tenanterror.Parse(resp.Status, resp.Header, resp.Body)
 		f.pushing.Settle(err)
-		return "", provider.PushError(err)
+		return "", tenanterror.Meaning(tenanterror.PushedRequest, err)
 	}
 	const longest = 2048
 	var got struct {
@@ -201,7 +204,7 @@ type Pending struct {
 	answer      Answer
 	endpoints   discovery.Metadata
 	target      string // where a code is redeemed
-	credentials provider.Credentials
+	credentials clientauth.Credentials
 }
 
 // Prepare gets the endpoints and the credentials that an answer needs. If it fails,
@@ -317,7 +320,11 @@ func (p *Pending) exchange(ctx context.Context, code code) (tokens, error) {
 	ctx = context.WithValue(ctx, oauth2.HTTPClient, p.flow.Client.HTTP)
 	token, err := config.Exchange(ctx, string(code), opts...)
 	if err != nil {
-		err = provider.CodeError(ctx, err)
+		if errors.Is(ctx.Err(), context.Canceled) {
+			// Package oauth2 does not wrap the error that keeps it from reading an answer.
+			err = context.Canceled
+		}
+		err = tenanterror.Meaning(tenanterror.LoginCode, err)
 		p.flow.redeeming.Settle(err)
 		return tokens{}, err
 	}
@@ -371,8 +378,8 @@ func (p *Pending) verifyIDToken(ctx context.Context, tok tokens) (idtoken.Identi
 // r has the required acr and max_age. Organization is the one that the token request
 // has named; an organization of r replaces it.
 func (f *Flow) Granted(ctx context.Context, r *authrequest.Request, organization string, got provider.TokenResponse) (Result, error) {
-	if !strings.EqualFold(got.TokenType, "Bearer") {
-		return Result{}, refusal.TenantAnswer.Wrap(provider.ErrNoBearerToken)
+	if err := got.CheckBearer(); err != nil {
+		return Result{}, err
 	}
 	if got.IDToken == "" {
 		return Result{}, refusal.TenantAnswer.Because("the token response has no id_token")

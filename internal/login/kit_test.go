@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/authrequest"
+	"github.com/seed-15d5a55c/auth0/internal/clientauth"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
@@ -204,7 +205,7 @@ func newEnv(t *testing.T, responseType string, edits ...func(*Config)) *env {
 	auth0.DiscoverWith(mistake, client, nil, slog.New(slog.DiscardHandler))
 	c := Config{
 		Client: &provider.Client{
-			ID: clientID, Auth: provider.WithSecret("client_secret_post", clientSecret), Tenant: auth0, HTTP: client, Now: now,
+			ID: clientID, Auth: clientauth.WithSecret("client_secret_post", clientSecret), Tenant: auth0, HTTP: client, Now: now,
 		},
 		IDTokens: &idtoken.Verifier{
 			ClientID: clientID, Algorithms: []string{"EdDSA"}, Leeway: leeway * time.Second,
@@ -234,7 +235,7 @@ func withMetadata(edit func(*discovery.Metadata)) func(*Config) {
 // discovers makes the tenant one of which everything is looked up.
 func discovers(c *Config) { c.Client.Tenant.Static = nil }
 
-func isAuth(a provider.Auth) func(*Config) { return func(c *Config) { c.Client.Auth = a } }
+func isAuth(a clientauth.Method) func(*Config) { return func(c *Config) { c.Client.Auth = a } }
 
 // begin begins a login, and returns its URL and its transaction.
 func (e *env) begin(options ...authrequest.Option) (*url.URL, *Transaction) {

@@ -1,8 +1,9 @@
-// Package provider speaks to the tenant: it knows the tenant's endpoints, authenticates
-// the application, makes token requests, and reads the tenant's answers and errors.
+// Package provider speaks to the endpoints of a tenant that authenticate the
+// application: for tokens, their revocation, and pushed authorization requests. It
+// knows where the endpoints are.
 //
-// The package does not know what a login transaction or a session is, or what a
-// visitor reads when a request fails.
+// The package does not know what a login transaction or a session is, and what an
+// error of the tenant means.
 package provider
 
 import (
@@ -23,21 +24,20 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/tenantapi"
 )
 
-// A Tenant is what a tenant's domain stands for: an issuer, its endpoints
-// and its keys.
+// A Tenant is an issuer and its endpoints.
 type Tenant struct {
-	Issuer string              // issuer as configured: https://HOST/ or the URL given
-	Static *discovery.Metadata // of the Auth0 layout, nil for other providers
-	// discovered is how the rest is known: everything of other providers, and
-	// at Auth0 what differs by tenant.
+	Issuer string              // as configured: https://HOST/ or the URL given
+	Static *discovery.Metadata // in the layout of Auth0, nil for other providers
+	// Discovered has the discovery document. Other providers name all their endpoints
+	// there, and tenants of Auth0 those that not every tenant has.
 	Discovered *cached.Value[discovery.Metadata]
-	Origins    []string // further ones on which endpoints may be
-	// first, if not nil, is asked before each request for what is not there yet.
+	Origins    []string // further origins on which endpoints may be
+	// First, if not nil, allows or refuses a request for a document that is not there
+	// yet.
 	First func() bool
 }
 
-// NewTenant understands a host name as an Auth0 tenant and a URL as any
-// OpenID provider.
+// NewTenant takes a host name for an Auth0 tenant and a URL for any OpenID provider.
 func NewTenant(report func(field, format string, args ...any), domain string) Tenant {
 	if strings.Contains(domain, "://") {
 		if _, err := discovery.Origin(domain); err != nil {
@@ -55,7 +55,7 @@ func NewTenant(report func(field, format string, args ...any), domain string) Te
 	return Tenant{Issuer: base, Static: Auth0Layout(base)}
 }
 
-// Auth0Layout is where every Auth0 tenant has its endpoints.
+// Auth0Layout returns the endpoints that every Auth0 tenant has.
 func Auth0Layout(base string) *discovery.Metadata {
 	return &discovery.Metadata{
 		Issuer:                base,
@@ -67,50 +67,47 @@ func Auth0Layout(base string) *discovery.Metadata {
 	}
 }
 
-// DiscoverWith prepares the namespace to look things up. Nothing is looked up
-// before it is needed.
-func (n *Tenant) DiscoverWith(report func(field, format string, args ...any), client *http.Client, origins []string, log *slog.Logger) {
+// DiscoverWith prepares the tenant to fetch its discovery document. It is fetched when
+// it is first needed.
+func (t *Tenant) DiscoverWith(report func(field, format string, args ...any), client *http.Client, origins []string, log *slog.Logger) {
 	for _, raw := range origins {
 		if origin, err := discovery.Origin(raw); err != nil || origin != raw {
 			report("EndpointOrigins", "%q must be an origin such as https://keys.example.com", raw)
 		}
 	}
-	base := n.Issuer
-	n.Origins = origins
-	n.Discovered = cached.New(func(ctx context.Context) (discovery.Metadata, cached.Life, error) {
+	base := t.Issuer
+	t.Origins = origins
+	t.Discovered = cached.New(func(ctx context.Context) (discovery.Metadata, cached.Life, error) {
 		m, err := discovery.Fetch(ctx, client, base, origins)
 		return m, cached.Life{Due: 10 * time.Minute, Stale: 24 * time.Hour}, err
 	}, cached.Policy{
 		Timeout:    fetch.Timeout,
 		MinBackoff: time.Second, MaxBackoff: 30 * time.Second, MaxRetryAfter: time.Minute,
-		First: n.First,
+		First: t.First,
 		Failed: func(err error, stale bool) {
 			log.Warn("auth0: discovery failed", "err", err, "using_old_document", stale)
 		},
 	})
 }
 
-// Endpoints returns what a login, a token request and the search for keys need.
-// For an Auth0 tenant that takes no request.
-func (n *Tenant) Endpoints(ctx context.Context) (discovery.Metadata, error) {
-	if n.Static != nil {
-		return *n.Static, nil
+// Endpoints returns the endpoints that a login, a token request and the search for
+// keys need. For an Auth0 tenant that takes no request.
+func (t *Tenant) Endpoints(ctx context.Context) (discovery.Metadata, error) {
+	if t.Static != nil {
+		return *t.Static, nil
 	}
-	return n.Discovered.Get(ctx)
+	return t.Discovered.Get(ctx)
 }
 
-// Outgoing says what requests to the tenant carry beside their own.
+// Outgoing returns the header fields of all requests to the tenant.
 func Outgoing(base string, telemetry bool) fetch.Options {
 	o := fetch.Options{UserAgent: tenantapi.UserAgent}
 	if u, err := url.Parse(base); err == nil && telemetry {
-		info, _ := json.Marshal(map[string]any{"name": "auth0-go-rp", "version": version, "env": map[string]string{"go": goVersion()}})
+		info, _ := json.Marshal(map[string]any{"name": "auth0-go-rp", "version": tenantapi.Version, "env": map[string]string{"go": goVersion()}})
 		o.Host = u.Host
 		o.Header = http.Header{"Auth0-Client": {base64.StdEncoding.EncodeToString(info)}}
 	}
 	return o
 }
-
-// version is that of this package, as it is told to the tenant.
-const version = tenantapi.Version
 
 func goVersion() string { return strings.TrimPrefix(runtime.Version(), "go") }

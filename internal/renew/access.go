@@ -2,7 +2,6 @@ package renew
 
 import (
 	"context"
-	"errors"
 	"net/url"
 	"slices"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
+	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 )
 
 // accessTokens are those of the tenant, for its APIs. They come with a refresh.
@@ -64,10 +64,10 @@ func (a accessTokens) renew(ctx context.Context, r *session.Record) (bool, error
 	if err == nil {
 		return changed, nil
 	}
-	if said, ok := errors.AsType[provider.Error](err); ok && said.Code == "invalid_grant" {
+	if said, ok := tenanterror.Of(err); ok && said.Code == "invalid_grant" {
 		return changed, a.dropRefreshToken(ctx, r, said)
 	}
-	err = provider.RefreshError(err)
+	err = tenanterror.Meaning(tenanterror.Refresh, err)
 	a.refused.remember(r, a.wish, err)
 	return r.Refreshes != before, err
 }
@@ -76,7 +76,7 @@ func (a accessTokens) renew(ctx context.Context, r *session.Record) (bool, error
 // user stays logged in, and needs a login to get a token. In a store without leases,
 // another process may have used the refresh token meanwhile: then the session is what
 // that process has stored.
-func (a accessTokens) dropRefreshToken(ctx context.Context, r *session.Record, said provider.Error) error {
+func (a accessTokens) dropRefreshToken(ctx context.Context, r *session.Record, said tenanterror.Error) error {
 	if newer, err := a.config.Sessions.Newest(ctx, r); err == nil && newer.Refreshes > r.Refreshes {
 		*r = *newer
 		return nil
@@ -84,7 +84,7 @@ func (a accessTokens) dropRefreshToken(ctx context.Context, r *session.Record, s
 	a.config.Log.Info("auth0: the refresh token of a session is not accepted any more", "err", said)
 	r.RefreshToken = ""
 	r.Refreshes++
-	return said.LoginAgain()
+	return said.Refusal(refusal.SessionTokenExpired)
 }
 
 // refresh is the refresh token grant (RFC 6749, Section 6). The tenant may have
@@ -93,7 +93,7 @@ func (a accessTokens) dropRefreshToken(ctx context.Context, r *session.Record, s
 func (a accessTokens) refresh(ctx context.Context, r *session.Record) error {
 	form, audience, asked := a.form(r)
 	got, err := a.config.Client.Tokens(ctx, form)
-	if said, ok := errors.AsType[provider.Error](err); ok && said.MFA != nil {
+	if said, ok := tenanterror.Of(err); ok && said.MFA != nil {
 		e := said.Refusal(refusal.MFA)
 		e.Next = a.config.MFA(said.MFA, audience, asked, r)
 		return e
@@ -219,11 +219,9 @@ func mergeScopes(a, b string) string {
 // tokenOf returns an access token as a session keeps it. Without a scope in the answer
 // it has the scope that was asked for (RFC 6749, Section 5.1).
 func tokenOf(got provider.TokenResponse, audience, asked string, now time.Time) session.Token {
-	t := session.Token{Audience: audience, Asked: asked, Scope: asked, Type: "Bearer", Token: got.AccessToken, ExpiresAt: now.Add(got.Life()).Unix()}
-	if got.Scope != nil {
-		t.Scope = *got.Scope
+	return session.Token{
+		Audience: audience, Asked: asked, Scope: got.Granted(asked), Type: "Bearer", Token: got.AccessToken, ExpiresAt: now.Add(got.Life()).Unix(),
 	}
-	return t
 }
 
 // OfLogin returns the access token of a login as a session keeps it.

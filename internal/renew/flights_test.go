@@ -8,9 +8,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
+	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 )
 
 // TestOneRequestForAll: all callers with the same wish share one request to the tenant.
@@ -142,7 +142,7 @@ func TestHangingRevocation(t *testing.T) {
 func TestPanic(t *testing.T) {
 	t.Parallel()
 	inEachMode(t, aged(0), func(e *env) {
-		e.tokens.config.MFA = func(*provider.MFADemand, string, string, *session.Record) any { panic("a mistake") }
+		e.tokens.config.MFA = func(*tenanterror.MFADemand, string, string, *session.Record) any { panic("a mistake") }
 		e.set(func() { e.answer = says(403, `{"error":"mfa_required","mfa_token":"m"}`, "") })
 		_, err := e.get(Wish{})
 		if got := e.expectRefusal("panic", err, refusal.Internal); got.Err.Error() != "panic while refreshing: a mistake" {

@@ -21,6 +21,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/clientauth"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
@@ -30,6 +31,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
+	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 )
 
 const (
@@ -228,11 +230,11 @@ func newEnv(t *testing.T, store session.Store, edit func(*session.Record)) *env 
 	e.tokens = New(Config{
 		Sessions: e.sessions,
 		Client: &provider.Client{
-			ID: "client", Auth: provider.WithSecret(provider.ClientSecretPost, "the client's secret"),
+			ID: "client", Auth: clientauth.WithSecret(clientauth.ClientSecretPost, "the client's secret"),
 			Tenant: &provider.Tenant{Issuer: issuer, Static: provider.Auth0Layout(issuer)}, HTTP: client, Now: now,
 		},
 		IDTokens: &idtoken.Verifier{ClientID: "client", Algorithms: []string{"EdDSA"}, Leeway: leeway, Keys: set, Now: now},
-		MFA: func(d *provider.MFADemand, audience, scope string, r *session.Record) any {
+		MFA: func(d *tenanterror.MFADemand, audience, scope string, r *session.Record) any {
 			return fmt.Sprint(d.Token.Reveal(), " ", d.Challenge, " ", audience, " ", scope, " ", r.Subject)
 		},
 		Now: now, Log: log,

@@ -19,6 +19,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/session"
+	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 )
 
 // A Wish describes the token that a caller wants.
@@ -50,7 +51,7 @@ type Config struct {
 	KeepIDToken bool
 	// MFA returns the way to go on if the tenant wants a second factor before it
 	// refreshes the tokens of a session. The refusal has it in its field Next.
-	MFA func(demand *provider.MFADemand, audience, scope string, record *session.Record) any
+	MFA func(demand *tenanterror.MFADemand, audience, scope string, record *session.Record) any
 	Now func() time.Time
 	Log *slog.Logger
 }

@@ -3,13 +3,13 @@ package renew
 import (
 	"context"
 	"errors"
-	"net/http"
 	"slices"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
+	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 )
 
 // vaultTokens are those of third parties, from the tenant's Token Vault. They come with
@@ -107,24 +107,10 @@ func (v vaultTokens) exchange(ctx context.Context, subject, kind string) (sessio
 	provider.SetText(form, "login_hint", v.wish.LoginHint)
 	got, err := v.config.Client.Tokens(ctx, form)
 	if err != nil {
-		return session.Token{}, exchangeError(err)
+		return session.Token{}, tenanterror.Meaning(tenanterror.TokenVault, err)
 	}
-	t := session.Token{
-		Connection: v.wish.Connection, Hint: v.wish.LoginHint,
-		Type: "Bearer", Token: got.AccessToken, ExpiresAt: v.config.Now().Add(got.Life()).Unix(),
-	}
-	if got.Scope != nil {
-		t.Scope = *got.Scope
-	}
-	return t, nil
-}
-
-// exchangeError says what a refusal of an exchange means. With 401 the tenant says that
-// the user has no account at the third party, or that it has no token of the account.
-// There are several codes for it. Other refusals are about what the application may do.
-func exchangeError(err error) error {
-	if e, ok := provider.Answered(err); ok && e.Status == http.StatusUnauthorized && !slices.Contains([]string{"access_denied", "invalid_client", "unauthorized"}, e.Code) {
-		return e.Refusal(refusal.NotConnected)
-	}
-	return provider.RefreshError(err)
+	return session.Token{
+		Connection: v.wish.Connection, Hint: v.wish.LoginHint, Scope: got.Granted(""), Type: "Bearer", Token: got.AccessToken,
+		ExpiresAt: v.config.Now().Add(got.Life()).Unix(),
+	}, nil
 }

@@ -1,0 +1,140 @@
+// Package clientauth makes what a request needs so that the tenant knows which
+// application sends it: a secret, a signed assertion, or nothing but the client id.
+//
+// The package makes no request. It does not know which endpoints a tenant has, and
+// what a request asks for.
+package clientauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/secret"
+	"golang.org/x/oauth2"
+)
+
+// The methods by their registered names (OpenID Connect Core 1.0, Section 9;
+// RFC 8705, Section 2), and one that stands for any of them.
+const (
+	ClientSecretPost  = "client_secret_post"
+	ClientSecretBasic = "client_secret_basic"
+	privateKeyJWT     = "private_key_jwt"
+	MutualTLS         = "tls_client_auth"
+	PublicClient      = "none"
+	AskEachTime       = "function"
+)
+
+// A Method is how an application authenticates itself to the tenant. The zero value
+// is no method.
+type Method struct {
+	Name   string
+	Fault  error       // what is wrong with the method, if anything is
+	Secret secret.Text // of the two methods that send one
+
+	// The rest is of private_key_jwt. The key is inside a function, because package
+	// fmt prints every other value that it can reach.
+	algorithm string
+	header    []byte // of the assertion
+	size      int    // of a signature
+	sign      func(input string) ([]byte, error)
+
+	// Current returns the method of one request. It is set for AskEachTime alone.
+	Current func(context.Context) (Method, error)
+}
+
+// WithSecret returns one of the two methods that send a secret.
+func WithSecret(name, text string) Method {
+	m := Method{Name: name, Secret: secret.OfText(text)}
+	if text == "" {
+		m.Fault = errors.New("has an empty secret")
+	}
+	return m
+}
+
+// Format shows the name, whatever the verb.
+func (m Method) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "auth0.ClientAuthentication(%s)", m.Name)
+}
+
+// Check reports what is wrong with the method. IsAuth0 is for a tenant of Auth0, and
+// base is the HTTP client that the application has given, or nil.
+func (m Method) Check(isAuth0 bool, base *http.Client) error {
+	switch {
+	case m.Fault != nil:
+		return m.Fault
+	case m.Name == privateKeyJWT && m.algorithm == "ES256" && isAuth0:
+		return errors.New("has the algorithm ES256; Auth0 takes RS256, RS384 and PS256")
+	case m.Name == MutualTLS:
+		return presentsCertificate(base)
+	}
+	return nil
+}
+
+// presentsCertificate reports an error for an HTTP client that certainly has no
+// certificate to present. It makes no connection.
+func presentsCertificate(c *http.Client) error {
+	fault := errors.New("is MutualTLS, and HTTPClient has no certificate to present")
+	if c == nil || c.Transport == nil {
+		return fault
+	}
+	t, ok := c.Transport.(*http.Transport)
+	if !ok || t.DialTLSContext != nil {
+		return nil // a transport of the application, which may have one
+	}
+	if t.TLSClientConfig == nil || len(t.TLSClientConfig.Certificates) == 0 && t.TLSClientConfig.GetClientCertificate == nil {
+		return fault
+	}
+	return nil
+}
+
+// Credentials are what one request has to carry.
+type Credentials struct {
+	Params url.Values // for the body
+
+	id       string // for the header, if there is a password
+	password secret.Text
+}
+
+// Credentials makes the credentials of the client with an id for the party that is
+// an issuer.
+func (m Method) Credentials(id, issuer string, now time.Time) (Credentials, error) {
+	c := Credentials{Params: url.Values{"client_id": {id}}}
+	switch m.Name {
+	case ClientSecretPost:
+		c.Params.Set("client_secret", m.Secret.Reveal())
+	case ClientSecretBasic:
+		c = Credentials{id: id, password: m.Secret}
+	case privateKeyJWT:
+		assertion, err := m.assertion(id, issuer, now)
+		if err != nil {
+			return Credentials{}, err
+		}
+		c.Params.Set("client_assertion_type", assertionType)
+		c.Params.Set("client_assertion", assertion)
+	}
+	return c, nil
+}
+
+// AddTo puts the credentials that belong into the header of a request there.
+func (c Credentials) AddTo(r *http.Request) {
+	if !c.password.IsEmpty() {
+		// RFC 6749, Section 2.3.1: both halves are first encoded as in a form.
+		r.SetBasicAuth(url.QueryEscape(c.id), url.QueryEscape(c.password.Reveal()))
+	}
+}
+
+// Configure makes package oauth2 send the credentials.
+func (c Credentials) Configure(config *oauth2.Config) []oauth2.AuthCodeOption {
+	if !c.password.IsEmpty() {
+		config.ClientSecret, config.Endpoint.AuthStyle = c.password.Reveal(), oauth2.AuthStyleInHeader
+	}
+	var opts []oauth2.AuthCodeOption
+	for name := range c.Params {
+		opts = append(opts, oauth2.SetAuthURLParam(name, c.Params.Get(name)))
+	}
+	return opts
+}

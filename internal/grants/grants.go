@@ -1,0 +1,310 @@
+// Package grants makes the token requests of OAuth 2.0 that need no browser, and the
+// requests for codes, links and second factors that belong to them. It builds the
+// forms, sends them, and returns what the tenant answers, or a refusal.
+//
+// The package does not know what a login or a session is. It verifies no token.
+package grants
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/cached"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/seal"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
+	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
+)
+
+// Config is what all requests of an application have in common.
+type Config struct {
+	Client   *provider.Client
+	Scopes   []string // of a login that names none
+	Audience string   // likewise
+	Keyring  seal.Keyring
+	Now      func() time.Time
+	// MFA returns [refusal.Refusal].Next for a request that needs a second factor.
+	MFA func(MFA) any
+}
+
+// Grants makes requests for one application.
+type Grants struct {
+	Config
+	apps *cached.Group[appToken]
+}
+
+// New returns the requests of an application.
+func New(c Config) *Grants { return &Grants{c, newAppTokens(c.Client)} }
+
+// A Wish is what requests have in common that log a person in. Scopes and Audience
+// replace those of the Config. ForwardedFor is the address of the person: the tenant
+// then counts attempts by it.
+type Wish struct {
+	Scopes       []string
+	Audience     string
+	ForwardedFor netip.Addr
+}
+
+// A Purpose is what a request asks for, beside an identity. The second half is set for
+// a second factor that a refresh needs: the session, and whose it is.
+type Purpose struct {
+	Scope        string `json:"scope"`
+	Audience     string `json:"aud,omitempty"`
+	Organization string `json:"org,omitempty"`
+
+	Session string `json:"session,omitempty"`
+	Issuer  string `json:"iss,omitempty"`
+	Subject string `json:"sub,omitempty"`
+}
+
+// A Request is a token request that was checked. Formatting it shows nothing of it.
+type Request struct {
+	form   url.Values
+	header http.Header
+	where  tenanterror.Place
+}
+
+// Format hides the form, which can have a password, from every verb of package fmt.
+func (r *Request) Format(f fmt.State, _ rune) { fmt.Fprint(f, "grants.Request") }
+
+// Purpose returns what the request asks for.
+func (r *Request) Purpose() Purpose {
+	return Purpose{Scope: r.form.Get("scope"), Audience: r.form.Get("audience"), Organization: r.form.Get("organization")}
+}
+
+// Send makes a request, once. If the tenant demands a second factor, the refusal says
+// how to go on.
+func (g *Grants) Send(ctx context.Context, r *Request) (provider.TokenResponse, error) {
+	got, err := g.Client.AnyToken(ctx, r.form, r.header)
+	if err == nil {
+		return got, nil
+	}
+	refused := tenanterror.Meaning(r.where, err)
+	said, ok := tenanterror.Of(err)
+	if e, isRefusal := refused.(*refusal.Refusal); ok && isRefusal && said.MFA != nil {
+		e.Next = g.MFA(g.Demanded(said.MFA, r.Purpose()))
+	}
+	return provider.TokenResponse{}, refused
+}
+
+// Custom returns a request with a grant type that no other function has.
+func Custom(grantType string, params url.Values) (*Request, error) {
+	if grantType == "" || grantType == "authorization_code" || !syntax.CleanText(grantType) {
+		return nil, refusal.GrantRequest.Because("the grant type %q is not for Grant", grantType)
+	}
+	r := &Request{form: provider.GrantForm(grantType), where: tenanterror.Grant}
+	return r, r.add(params)
+}
+
+// clientParams say who asks. Only this module sets them.
+var clientParams = []string{"grant_type", "client_id", "client_secret", "client_assertion", "client_assertion_type"}
+
+// add adds what a caller has chosen. It replaces nothing.
+func (r *Request) add(params url.Values) error {
+	for name, values := range params {
+		switch {
+		case slices.Contains(clientParams, name) || r.form.Has(name):
+			return refusal.GrantRequest.Because("the parameter %.64q is set by the library", name)
+		case name == "" || len(values) != 1:
+			return refusal.GrantRequest.Because("the parameter %.64q is there %d times", name, len(values))
+		}
+		r.form.Set(name, values[0])
+	}
+	return nil
+}
+
+// login begins a request that logs a person in.
+func (g *Grants) login(grantType string, w Wish) (*Request, error) {
+	scopes := w.Scopes
+	if scopes == nil {
+		scopes = g.Scopes
+	}
+	set, err := syntax.Scopes(append([]string{"openid"}, scopes...))
+	if err != nil {
+		return nil, refusal.GrantRequest.Wrap(err)
+	}
+	r := &Request{form: provider.GrantForm(grantType), header: forwarded(w.ForwardedFor), where: tenanterror.Grant}
+	r.form.Set("scope", strings.Join(set, " "))
+	if w.Audience == "" {
+		w.Audience = g.Audience
+	}
+	provider.SetText(r.form, "audience", w.Audience)
+	return r, nil
+}
+
+// forwarded returns the header that tells Auth0 for whom a request is made.
+func forwarded(addr netip.Addr) http.Header {
+	if !addr.IsValid() {
+		return nil
+	}
+	return http.Header{"Auth0-Forwarded-For": {addr.Unmap().WithZone("").String()}}
+}
+
+// Password returns a request with a password (RFC 6749, Section 4.3). With a
+// connection it is one of a grant of Auth0.
+func (g *Grants) Password(username, password, connection string, w Wish) (*Request, error) {
+	if username == "" || password == "" {
+		return nil, refusal.Credentials.Because("no user name or no password")
+	}
+	grantType := "password"
+	if connection != "" {
+		grantType = "http://auth0.com/oauth/grant-type/password-realm"
+	}
+	r, err := g.login(grantType, w)
+	if err != nil {
+		return nil, err
+	}
+	r.form.Set("username", username)
+	r.form.Set("password", password)
+	provider.SetText(r.form, "realm", connection)
+	return r, nil
+}
+
+// A Recipient is the address that a code or a link goes to: one of the two.
+type Recipient struct{ Email, PhoneNumber string }
+
+// realm returns the connection and the address to use.
+func (to Recipient) realm() (realm, address string, err error) {
+	switch {
+	case (to.Email == "") == (to.PhoneNumber == ""):
+		return "", "", refusal.GrantRequest.Because("exactly one of Email and PhoneNumber is needed")
+	case to.Email != "":
+		return "email", to.Email, nil
+	}
+	return "sms", to.PhoneNumber, nil
+}
+
+// CheckLink refuses a recipient that a link cannot be sent to.
+func (to Recipient) CheckLink() error {
+	if to.Email == "" {
+		return refusal.GrantRequest.Because("a link can only be sent by e-mail")
+	}
+	_, _, err := to.realm()
+	return err
+}
+
+// SendCode makes the tenant send a code.
+func (g *Grants) SendCode(ctx context.Context, to Recipient, forwardedFor netip.Addr) error {
+	return g.start(ctx, to, forwardedFor, "code", nil)
+}
+
+// SendLink makes the tenant send a link for an authorization request. The request is
+// never pushed: it would be good for a minute, and mail takes longer.
+func (g *Grants) SendLink(ctx context.Context, to Recipient, forwardedFor netip.Addr, request url.Values) error {
+	params := map[string]any{}
+	for name := range request {
+		if name != "client_id" && name != "connection" { // the body has them beside the parameters
+			params[name] = request.Get(name)
+		}
+	}
+	return g.start(ctx, to, forwardedFor, "link", params)
+}
+
+func (g *Grants) start(ctx context.Context, to Recipient, forwardedFor netip.Addr, send string, params map[string]any) error {
+	realm, address, err := to.realm()
+	if err != nil {
+		return err
+	}
+	body := map[string]any{"connection": realm}
+	if realm == "email" {
+		body["email"], body["send"] = address, send
+	} else {
+		body["phone_number"] = address
+	}
+	if params != nil {
+		body["authParams"] = params
+	}
+	_, err = g.Client.PostJSON(ctx, "passwordless/start", body, forwarded(forwardedFor))
+	return tenanterror.Meaning(tenanterror.Grant, err)
+}
+
+// Code returns a request with a code that SendCode has sent to the same recipient.
+func (g *Grants) Code(to Recipient, code string, w Wish) (*Request, error) {
+	realm, address, err := to.realm()
+	if err != nil {
+		return nil, err
+	}
+	if code == "" {
+		return nil, refusal.Credentials.Because("the code is empty")
+	}
+	r, err := g.login("http://auth0.com/oauth/grant-type/passwordless/otp", w)
+	if err != nil {
+		return nil, err
+	}
+	r.form.Set("realm", realm)
+	r.form.Set("username", address)
+	r.form.Set("otp", code)
+	return r, nil
+}
+
+// An Exchange is a token exchange (RFC 8693, Section 2.1). Its fields are those of the
+// public type TokenExchange in the same order, so that one converts to the other.
+type Exchange struct {
+	SubjectToken       string
+	SubjectTokenType   string
+	ActorToken         string
+	ActorTokenType     string
+	RequestedTokenType string
+	Audience           string
+	Scopes             []string
+	Organization       string
+	ForwardedFor       netip.Addr
+	Extra              url.Values
+}
+
+// Format hides the tokens from every verb of package fmt.
+func (x Exchange) Format(f fmt.State, _ rune) { fmt.Fprint(f, "grants.Exchange") }
+
+// RFC 8693, Sections 2.1 and 3.
+const (
+	grantTokenExchange   = "urn:ietf:params:oauth:grant-type:token-exchange"
+	tokenTypeAccessToken = "urn:ietf:params:oauth:token-type:access_token"
+)
+
+// Request returns the request of the exchange.
+func (x Exchange) Request() (*Request, error) {
+	if x.SubjectToken == "" || (x.ActorToken == "") != (x.ActorTokenType == "") {
+		return nil, refusal.GrantRequest.Because("SubjectToken is needed, and ActorToken and ActorTokenType go together")
+	}
+	if _, err := syntax.Scopes(x.Scopes); err != nil {
+		return nil, refusal.GrantRequest.Wrap(err)
+	}
+	r := &Request{form: provider.GrantForm(grantTokenExchange), header: forwarded(x.ForwardedFor), where: tenanterror.TokenExchange}
+	r.form.Set("subject_token", x.SubjectToken)
+	r.form.Set("subject_token_type", x.SubjectTokenType)
+	if x.SubjectTokenType == "" {
+		r.form.Set("subject_token_type", tokenTypeAccessToken)
+		r.form.Set("requested_token_type", tokenTypeAccessToken) // Auth0 insists on it here
+	}
+	for _, p := range []struct{ name, value string }{
+		{"requested_token_type", x.RequestedTokenType},
+		{"actor_token", x.ActorToken},
+		{"actor_token_type", x.ActorTokenType},
+		{"audience", x.Audience},
+		{"scope", strings.Join(x.Scopes, " ")},
+		{"organization", x.Organization},
+	} {
+		provider.SetText(r.form, p.name, p.value)
+		if x.Extra.Has(p.name) {
+			return nil, refusal.GrantRequest.Because("Extra has %s, which is a field of its own", p.name)
+		}
+	}
+	return r, r.add(x.Extra)
+}
+
+// ExchangeForLogin returns the request of an exchange that logs a person in.
+func (g *Grants) ExchangeForLogin(x Exchange) (*Request, error) {
+	r, err := g.login(grantTokenExchange, Wish{x.Scopes, x.Audience, x.ForwardedFor})
+	if err != nil {
+		return nil, err
+	}
+	x.Scopes, x.Audience = strings.Fields(r.form.Get("scope")), r.form.Get("audience")
+	return x.Request()
+}

@@ -1,0 +1,179 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/clientauth"
+	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/fetch"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
+)
+
+// A Client is this program as its tenant knows it. It makes every request that
+// authenticates the application.
+type Client struct {
+	ID     string
+	Auth   clientauth.Method
+	Tenant *Tenant
+	HTTP   *http.Client
+	Base   *http.Client // which the caller has given, and HTTP was made of
+	Now    func() time.Time
+}
+
+// Check reports why the tenant would not accept a method of authentication.
+func (c *Client) Check(auth clientauth.Method) error {
+	if err := auth.Check(c.Tenant.Static != nil, c.Base); err != nil {
+		return err
+	}
+	return auth.CheckSize(c.ID, c.Tenant.Issuer, c.Now())
+}
+
+// method returns the method of authentication of one request.
+func (c *Client) method(ctx context.Context) (clientauth.Method, error) {
+	auth := c.Auth
+	if auth.Current == nil {
+		return auth, nil
+	}
+	auth, err := auth.Current(ctx)
+	if err != nil {
+		if errors.Is(ctx.Err(), context.Canceled) {
+			return auth, refusal.Canceled.Wrap(err)
+		}
+		return auth, refusal.NoCredential.Wrap(err)
+	}
+	if auth.Name == "" || auth.Name == clientauth.AskEachTime {
+		return auth, refusal.Misconfigured.Because("Config.ClientAuthentication: the function has returned %v", auth)
+	}
+	if err := c.Check(auth); err != nil {
+		return auth, refusal.Misconfigured.Because("Config.ClientAuthentication: what the function has returned %w", err)
+	}
+	return auth, nil
+}
+
+// The endpoints that authenticate clients, by their names in metadata.
+const (
+	TokenEndpoint      = "token_endpoint"
+	revocationEndpoint = "revocation_endpoint"
+	parEndpoint        = "pushed_authorization_request_endpoint"
+)
+
+// ErrNoEndpoint is the cause of the refusal of a request for which the tenant has no
+// endpoint.
+var ErrNoEndpoint = errors.New("the tenant does not advertise this endpoint")
+
+// Beside returns the URL of an endpoint of Auth0 that no standard names.
+func (c *Client) Beside(path string) string {
+	return strings.TrimSuffix(c.Tenant.Issuer, "/") + "/" + path
+}
+
+// Endpoints returns the tenant's endpoints. With mutual TLS, it refuses a tenant that
+// does not publish an alias for the token endpoint: the application should know that
+// before somebody has typed a password, and before a code is used up.
+func (c *Client) Endpoints(ctx context.Context) (discovery.Metadata, error) {
+	ep, err := c.Tenant.Endpoints(ctx)
+	if err != nil {
+		return ep, refusal.TenantDown.Wrap(err)
+	}
+	if c.Auth.Name == clientauth.MutualTLS {
+		if _, _, err := c.Authenticate(ctx, TokenEndpoint); err != nil {
+			return ep, err
+		}
+	}
+	return ep, nil
+}
+
+// Authenticate returns the URL of an endpoint and the credentials that a request to it
+// has to carry.
+func (c *Client) Authenticate(ctx context.Context, endpoint string) (target string, credentials clientauth.Credentials, err error) {
+	auth, err := c.method(ctx)
+	if err != nil {
+		return "", credentials, err
+	}
+	ep, err := c.endpoints(ctx, endpoint, auth)
+	if err != nil {
+		return "", credentials, refusal.TenantDown.Wrap(err)
+	}
+	if target, err = c.target(ep, endpoint, auth); err != nil {
+		return "", credentials, err
+	}
+	if credentials, err = auth.Credentials(c.ID, ep.Issuer, c.Now()); err != nil {
+		return "", credentials, refusal.NoCredential.Wrap(err)
+	}
+	return target, credentials, nil
+}
+
+// endpoints makes a request only for endpoints that not every tenant has.
+func (c *Client) endpoints(ctx context.Context, endpoint string, auth clientauth.Method) (discovery.Metadata, error) {
+	if endpoint == parEndpoint || auth.Name == clientauth.MutualTLS {
+		return c.Tenant.Discovered.Get(ctx)
+	}
+	return c.Tenant.Endpoints(ctx)
+}
+
+func (c *Client) target(ep discovery.Metadata, endpoint string, auth clientauth.Method) (string, error) {
+	ordinary := ep.Endpoint(endpoint)
+	if auth.Name != clientauth.MutualTLS {
+		if ordinary == "" {
+			return "", refusal.Misconfigured.Because("%s: %w", endpoint, ErrNoEndpoint)
+		}
+		return ordinary, nil
+	}
+	alias, err := ep.MTLSAlias(endpoint, c.Tenant.Origins)
+	switch {
+	case err != nil:
+		return "", refusal.Misconfigured.Because("Config.ClientAuthentication is MutualTLS: %w", err)
+	case alias != "":
+		return alias, nil
+	case c.Tenant.Static == nil && ordinary != "":
+		return ordinary, nil // RFC 8705, Section 5: without an alias the endpoint itself serves both
+	}
+	return "", refusal.Misconfigured.Because("Config.ClientAuthentication is MutualTLS, and the tenant's mtls_endpoint_aliases have no %s: %w",
+		endpoint, ErrNoEndpoint)
+}
+
+// Push sends an authorization request to the tenant directly (RFC 9126). It returns
+// the response whatever its status.
+func (c *Client) Push(ctx context.Context, request url.Values) (*fetch.Response, error) {
+	return c.post(ctx, parEndpoint, request, nil)
+}
+
+// Revoke makes a refresh token useless (RFC 7009). The error is ErrNoEndpoint if the
+// tenant has no endpoint for that.
+func (c *Client) Revoke(ctx context.Context, refreshToken string) error {
+	resp, err := c.post(ctx, revocationEndpoint, url.Values{"token": {refreshToken}}, nil)
+	if err == nil && resp.Status != http.StatusOK {
+		err = tenanterror.Parse(resp.Status, resp.Header, resp.Body)
+	}
+	return err
+}
+
+// post sends a form with the credentials. The form of the caller has no client id and
+// no credential; if it had one, the client's own would replace it.
+func (c *Client) post(ctx context.Context, endpoint string, form url.Values, header http.Header) (*fetch.Response, error) {
+	target, credentials, err := c.Authenticate(ctx, endpoint)
+	if err != nil {
+		return nil, err
+	}
+	all := maps.Clone(form)
+	maps.Copy(all, credentials.Params)
+	return c.send(ctx, target, "application/x-www-form-urlencoded", all.Encode(), credentials, header)
+}
+
+func (c *Client) send(ctx context.Context, target, contentType, body string, credentials clientauth.Credentials, header http.Header) (*fetch.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, target, strings.NewReader(body))
+	if err != nil {
+		return nil, errors.New("unusable endpoint")
+	}
+	maps.Copy(r.Header, header)
+	r.Header.Set("Content-Type", contentType)
+	r.Header.Set("Accept", "application/json")
+	credentials.AddTo(r)
+	return fetch.Do(c.HTTP, r)
+}

@@ -1,0 +1,84 @@
+// Package ratelimit bounds the requests to the tenant that a stranger can cause. The
+// limits of a tenant hold for all of its applications together, so an outsider who
+// uses them up would lock everybody out.
+//
+// The package does not know what a request is for.
+package ratelimit
+
+import (
+	"errors"
+	"math"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
+)
+
+// A Limit is a bucket of requests. It also leaves the tenant alone for as long as the
+// tenant asks. The zero Limit allows nothing.
+type Limit struct {
+	perSecond, burst float64
+
+	mu        sync.Mutex
+	spent     float64
+	at        time.Time         // of spent
+	heldUntil time.Time         // before that no request is made
+	answer    tenanterror.Error // with which the tenant asked for it
+}
+
+// maxHold bounds how long the tenant is left alone. shortestHold is for a tenant that
+// does not say for how long.
+const maxHold, shortestHold = time.Minute, time.Second
+
+// PushedRequests returns the limit for pushed authorization requests.
+func PushedRequests() *Limit { return &Limit{perSecond: 20, burst: 100} }
+
+// Codes returns the limit for codes that the tenant does not know.
+func Codes() *Limit { return &Limit{perSecond: 20, burst: 100} }
+
+// Organizations returns the limit for lists of connections of organizations.
+func Organizations() *Limit { return &Limit{perSecond: 10, burst: 50} }
+
+// Take asks for one request. The error is a refusal that says when to come back.
+func (l *Limit) Take() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	if wait := l.heldUntil.Sub(now); wait > 0 {
+		e := l.answer
+		e.Wait = wait
+		return e.Refusal(refusal.TenantDown)
+	}
+	l.spent = max(0, l.spent-now.Sub(l.at).Seconds()*l.perSecond)
+	l.at = now
+	if l.spent > l.burst-1 {
+		wait := math.Ceil((l.spent - l.burst + 1) / l.perSecond)
+		return refusal.TenantDown.Later(time.Duration(wait)*time.Second, errHeldBack)
+	}
+	l.spent++
+	return nil
+}
+
+// GiveBack undoes one Take, for a request that no stranger can cause.
+func (l *Limit) GiveBack() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.spent = max(0, l.spent-1)
+}
+
+// Settle learns from the error of a request whether the tenant wants to be left
+// alone.
+func (l *Limit) Settle(err error) {
+	e, ok := tenanterror.Of(err)
+	if !ok || e.Status != http.StatusTooManyRequests && (e.Status < 500 || e.Wait == 0) {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.answer = e
+	l.heldUntil = time.Now().Add(min(max(e.Wait, shortestHold), maxHold))
+}
+
+var errHeldBack = errors.New("this instance has made as many such requests as it makes for strangers; limit the requests of an address to this route")

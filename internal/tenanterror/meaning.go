@@ -1,0 +1,201 @@
+package tenanterror
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/fetch"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/tenantapi"
+)
+
+// A Place is a kind of request to the tenant. One code has different meanings at
+// different places.
+type Place string
+
+// The places.
+const (
+	Elsewhere        Place = "elsewhere"                  // no code has a meaning of its own
+	PushedRequest    Place = "pushed request"             // RFC 9126
+	LoginCode        Place = "code of a login"            // RFC 6749, Section 4.1.3
+	Refresh          Place = "refresh"                    // requests with the tokens of a session
+	TokenVault       Place = "Token Vault"                // tokens of third parties
+	ConnectedAccount Place = "completion of a connection" // of the My Account API
+	Grant            Place = "grant"                      // logins and tokens without a browser
+	AppToken         Place = "client credentials"         // RFC 6749, Section 4.4
+	TokenExchange    Place = "token exchange"             // RFC 8693
+	SecondFactor     Place = "second factor"              // factors and challenges
+	UserInfo         Place = "userinfo"                   // OpenID Connect Core 1.0, Section 5.3
+)
+
+// A meaning is one row of the table. A failure without a row is between the tenant
+// and the application: the tenant cannot be reached, or both do not understand each
+// other.
+type meaning struct {
+	where  Place
+	code   string // or anyCode
+	status func(int) bool
+	row    refusal.Row // unset if the failure is between tenant and application
+}
+
+const anyCode = "*" // no tenant sends it
+
+var unset refusal.Row
+
+// table is searched from its beginning, first for the place of the request and then
+// for the place that follows it.
+var table = []meaning{
+	// The tenant answers here what it otherwise tells the browser. No person was asked
+	// yet, so it is never the refusal of a person.
+	{PushedRequest, "", always, unset},
+	{PushedRequest, "invalid_client", always, unset},
+	{PushedRequest, "unauthorized_client", always, unset},
+	{PushedRequest, anyCode, rejects, refusal.ByTenant},
+
+	// A code that is not accepted is between the visitor and the tenant.
+	{LoginCode, "invalid_grant", always, refusal.Code},
+
+	// An Action or a policy of the tenant wants another login: there the tenant tells
+	// the person why, or lets the person in. The code says so whatever the status, and
+	// Auth0 has sent 500. But access_denied with 401 is Auth0's answer to wrong
+	// credentials of the application.
+	{Refresh, "access_denied", except401, refusal.SessionTokenExpired},
+	{Refresh, "unmet_authentication_requirements", always, refusal.SessionTokenExpired},
+	{Refresh, "interaction_required", always, refusal.SessionTokenExpired},
+	{Refresh, "unauthorized", decides, refusal.SessionTokenExpired},
+	{Refresh, "invalid_grant", decides, refusal.SessionTokenExpired},
+
+	// With 401 the tenant says that the person has no account at the third party, or
+	// that it has no token of the account. There are several codes for it. Others are
+	// about what the application may do.
+	{TokenVault, "access_denied", is401, unset},
+	{TokenVault, "invalid_client", is401, unset},
+	{TokenVault, "unauthorized", is401, refusal.SessionTokenExpired},
+	{TokenVault, anyCode, is401, refusal.NotConnected},
+
+	{ConnectedAccount, anyCode, is400or404, refusal.ConnectCode},
+
+	{UserInfo, anyCode, is401, refusal.UserInfoToken},
+
+	// An application that asks for itself is denied by its settings, and not by a
+	// person.
+	{AppToken, "access_denied", except401, refusal.Grant},
+
+	// The token to exchange is wrong.
+	{TokenExchange, "invalid_request", decides, refusal.SubjectToken},
+	{TokenExchange, "invalid_grant", decides, refusal.SubjectToken},
+	{TokenExchange, "invalid_target", decides, refusal.Grant},
+
+	// The credential that is not accepted is the MFA itself.
+	{SecondFactor, "invalid_grant", decides, refusal.MFAExpired},
+
+	// A tenant that is out of order refuses nobody. Where it limits attempts, or waits
+	// for the person, the code says so whatever the status.
+	{Grant, "invalid_grant", decides, refusal.Credentials},
+	{Grant, "access_denied", except401, refusal.Denied},
+	{Grant, "unauthorized", decides, refusal.Blocked},
+	{Grant, "too_many_attempts", always, refusal.Attempts},
+	{Grant, "too_many_logins", always, refusal.Attempts},
+	{Grant, "password_leaked", decides, refusal.Leaked},
+	{Grant, "requires_verification", decides, refusal.Verification},
+	{Grant, "mfa_required", decides, refusal.MFA},
+	{Grant, "expired_token", decides, refusal.MFAExpired},
+	{Grant, "authorization_pending", always, refusal.Pending},
+	{Grant, "slow_down", always, refusal.Pending},
+	{Grant, "unauthorized_client", decides, refusal.Grant},
+	{Grant, "unsupported_grant_type", decides, refusal.Grant},
+	{Grant, "invalid_request", decides, refusal.Grant},
+	{Grant, "invalid_scope", decides, refusal.Grant},
+	{Grant, "endpoint_disabled", decides, refusal.Grant},
+	{Grant, "unsupported_challenge_type", decides, refusal.Grant},
+	{Grant, "association_required", decides, refusal.Grant},
+	{Grant, "bad.connection", decides, refusal.Grant},
+	{Grant, "bad.email", decides, refusal.Address},
+	{Grant, "bad.phone_number", decides, refusal.Address},
+}
+
+// follows has the place where the search goes on.
+var follows = map[Place]Place{
+	TokenVault: Refresh, ConnectedAccount: Refresh,
+	AppToken: Grant, TokenExchange: Grant, SecondFactor: Grant, UserInfo: Grant,
+}
+
+// The statuses of a row.
+func always(int) bool           { return true }
+func is401(status int) bool     { return status == http.StatusUnauthorized }
+func except401(status int) bool { return status != http.StatusUnauthorized }
+func is400or404(status int) bool {
+	return status == http.StatusBadRequest || status == http.StatusNotFound
+}
+
+// decides reports whether the same request would fail again.
+func decides(status int) bool { return !(&tenantapi.Error{Status: status}).Temporary() }
+
+// rejects reports whether the status rejects the request itself.
+func rejects(status int) bool {
+	return decides(status) && status >= 400 && status != http.StatusUnauthorized
+}
+
+// row returns the row of the table, unset if the failure is between the tenant and
+// the application.
+func (e Error) row(where Place) refusal.Row {
+	for ; where != ""; where = follows[where] {
+		i := slices.IndexFunc(table, func(m meaning) bool {
+			return m.where == where && (m.code == e.Code || m.code == anyCode) && m.status(e.Status)
+		})
+		if i >= 0 {
+			return table[i].row
+		}
+	}
+	return unset
+}
+
+// ErrNoBearerToken is the error of a successful response of the token endpoint that
+// has no token to use.
+var ErrNoBearerToken = errors.New("the token response has no bearer token")
+
+// Meaning returns what the error of a request means. It returns an error unchanged
+// that is a refusal already.
+func Meaning(where Place, err error) error {
+	if _, decided := errors.AsType[*refusal.Refusal](err); err == nil || decided {
+		return err
+	}
+	e, answered := Of(err)
+	switch {
+	case answered:
+		return e.meaning(where)
+	case errors.Is(err, context.Canceled):
+		return refusal.Canceled.Wrap(context.Canceled)
+	case errors.Is(err, ErrNoBearerToken), errors.Is(err, tenantapi.ErrUnexpectedJSON):
+		return refusal.TenantAnswer.Wrap(err)
+	case errors.Is(err, tenantapi.ErrUnsendable):
+		return refusal.Internal.Wrap(err)
+	}
+	return refusal.TenantDown.Wrap(fetch.Cause(err))
+}
+
+func (e Error) meaning(where Place) *refusal.Refusal {
+	row := e.row(where)
+	switch {
+	case row != unset:
+	case decides(e.Status):
+		row = refusal.TenantAnswer
+	default:
+		row = refusal.TenantDown
+	}
+	out := e.Refusal(row)
+	if row == refusal.Pending && out.RetryAfter == 0 {
+		out.RetryAfter = pollInterval
+		if e.Code == "slow_down" {
+			out.RetryAfter = 2 * pollInterval
+		}
+	}
+	return out
+}
+
+// pollInterval is how long to wait before asking again, and by how much longer if
+// the tenant wants to be asked less often (RFC 8628, Sections 3.2 and 3.5).
+const pollInterval = 5 * time.Second
