@@ -165,9 +165,7 @@ func ExampleApplication_LoginWithPassword() {
 		log.Fatal(err)
 	}
 	login := func(w http.ResponseWriter, r *http.Request) {
-		login, err := strategy.Application().LoginWithPassword(r.Context(), auth0.PasswordLogin{
-			Username: r.PostFormValue("email"), Password: r.PostFormValue("password"),
-		})
+		login, err := strategy.Application().LoginWithPassword(r.Context(), r.PostFormValue("email"), r.PostFormValue("password"))
 		var refused *auth0.Error
 		switch {
 		case errors.Is(err, auth0.ErrMFARequired) && errors.As(err, &refused):

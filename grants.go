@@ -117,59 +117,30 @@ func (a *Application) tokenByGrant(ctx context.Context, r *grants.Request) (*oau
 }
 
 // loginByGrant makes a token request and a login of the answer.
-func (a *Application) loginByGrant(ctx context.Context, r *grants.Request) (*Login, error) {
+func (a *Application) loginByGrant(ctx context.Context, r *grants.Request, opts ...LoginOption) (*Login, error) {
 	got, err := a.grants.Send(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	return a.grantedLogin(ctx, got, r.Purpose())
+	return a.grantedLogin(ctx, got, r.Purpose(), opts...)
 }
 
 // grantedLogin verifies the answer to a token request, as [login.Pending.Complete]
 // verifies a login in the browser. Config.LoginOptions holds here too: if it demands
 // something of an authentication that a grant cannot show, the login fails.
-func (a *Application) grantedLogin(ctx context.Context, got provider.TokenResponse, purpose grants.Purpose) (*Login, error) {
-	r, err := authrequest.New(a.options...)
+func (a *Application) grantedLogin(ctx context.Context, got provider.TokenResponse, purpose grants.Purpose, opts ...LoginOption) (*Login, error) {
+	r, err := a.loginRequest(opts)
 	if err != nil {
-		return nil, refusal.Misconfigured.Wrap(err)
+		return nil, err
 	}
 	verified, err := a.flow.Granted(ctx, r, purpose.Organization, got)
 	if err != nil {
 		return nil, err
 	}
-	l := a.transactions.Accept(&login.Transaction{Scope: purpose.Scope, Audience: purpose.Audience}, verified, a.site.ReturnFor("", ""))
+	l := a.transactions.Accept(&login.Transaction{Scope: purpose.Scope, Audience: purpose.Audience, Kept: r.Kept}, verified, a.site.ReturnFor("", r.ReturnTo()))
 	l.Recovery = secret.OfText(got.RecoveryCode)
 	return a.loginOf(l), nil
 }
-
-// A PasswordLogin is what [Application.LoginWithPassword] logs in with. Formatting
-// or logging it does not show the password, unless it is in an unexported field of
-// another struct, see [Config].
-type PasswordLogin struct {
-	Username, Password string
-
-	// Connection is the database, or the other connection with passwords, that
-	// the person is in. If empty, it is the tenant's default directory.
-	Connection string
-	// Scopes and Audience are as in [Config]. Default: those of the Config.
-	Scopes   []string
-	Audience string
-	// ForwardedFor is where the person is, so that the tenant counts attempts
-	// by that and does not block this server. The tenant believes it if the
-	// application has the setting "Trust Token Endpoint IP Header".
-	ForwardedFor netip.Addr
-}
-
-// Format hides the password from every verb of package fmt.
-func (p PasswordLogin) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "auth0.PasswordLogin(connection %q)", p.Connection)
-}
-
-// LogValue hides the password from package slog.
-func (p PasswordLogin) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(p)) }
-
-// MarshalJSON hides the password from package json.
-func (p PasswordLogin) MarshalJSON() ([]byte, error) { return []byte("{}"), nil }
 
 // LoginWithPassword logs in with the resource owner password credentials grant
 // (RFC 6749, Section 4.3), at Auth0 also for a given connection. The ID token is
@@ -183,32 +154,44 @@ func (p PasswordLogin) MarshalJSON() ([]byte, error) { return []byte("{}"), nil 
 // posts from other sites, as by [http.CrossOriginProtection], or anybody could log
 // visitors in as somebody else.
 //
+// Of the options, [WithConnection] names the database, or the other connection with
+// passwords, that the person is in; without it, it is the tenant's default directory.
+// [WithAudience] and [WithScopes] replace those of the [Config]. [WithReturnTo] and
+// [WithAppState] are kept in the [Login]. See [WithForwardedFor] too. Options that
+// need a page of the tenant are an error.
+//
 // Of the errors, [ErrWrongCredentials], [ErrTooManyAttempts], [ErrUserBlocked],
 // [ErrGrantNotAllowed] and [ErrMFARequired] need an answer of their own. The
 // Reasons password_leaked and verification_required mean that the person should
 // use the login page.
-func (a *Application) LoginWithPassword(ctx context.Context, p PasswordLogin) (*Login, error) {
+func (a *Application) LoginWithPassword(ctx context.Context, username, password string, opts ...LoginOption) (*Login, error) {
 	return op("login", a, func() (*Login, error) {
-		r, err := a.grants.Password(p.Username, p.Password, p.Connection, grants.Wish{Scopes: p.Scopes, Audience: p.Audience, ForwardedFor: p.ForwardedFor})
+		d, err := direct(opts)
 		if err != nil {
 			return nil, err
 		}
-		return a.loginByGrant(ctx, r)
+		r, err := a.grants.Password(username, password, d.Connection, grants.Wish{Scopes: d.Scopes, Audience: d.Audience, ForwardedFor: d.ForwardedFor})
+		if err != nil {
+			return nil, err
+		}
+		return a.loginByGrant(ctx, r, opts...)
 	})
 }
 
-// A PasswordlessLogin is whom [Application.SendCode] sends a code, and how they log in
-// with it. The tenant needs the connection email or sms.
+// direct reads the options of a login without a browser.
+func direct(opts []LoginOption) (authrequest.Direct, error) {
+	r, err := authrequest.New(optionsOf(opts)...)
+	if err != nil {
+		return authrequest.Direct{}, refusal.LoginOption.Wrap(err)
+	}
+	return r.Direct()
+}
+
+// A PasswordlessLogin is a person who gets a code or a link. Exactly one of the fields
+// is set. The tenant needs the connection email or sms.
 type PasswordlessLogin struct {
-	// Email or PhoneNumber is where the code goes.
 	Email       string
 	PhoneNumber string // with the country code: "+442079460000"
-
-	// Scopes and Audience are as in [Config]. Default: those of the Config.
-	Scopes   []string
-	Audience string
-	// ForwardedFor is as in [PasswordLogin].
-	ForwardedFor netip.Addr
 }
 
 func (p PasswordlessLogin) recipient() grants.Recipient {
@@ -220,33 +203,44 @@ func (p PasswordlessLogin) recipient() grants.Recipient {
 // [ErrGrantNotAllowed] if the tenant has no such connection, and has the Reason
 // bad_address if nothing can be sent there.
 //
-// Every call sends a message, and the tenant limits them by the address of
-// whoever asks; see ForwardedFor. The form must be protected against posts from
-// other sites.
-func (a *Application) SendCode(ctx context.Context, to PasswordlessLogin) error {
+// Every call sends a message. The tenant limits messages by the address of the caller,
+// see [WithForwardedFor]. The form must be protected against posts from other sites.
+func (a *Application) SendCode(ctx context.Context, to PasswordlessLogin, opts ...LoginOption) error {
 	_, err := op("login", a, func() (struct{}, error) {
-		return struct{}{}, a.grants.SendCode(ctx, to.recipient(), to.ForwardedFor)
+		d, err := direct(opts)
+		if err != nil {
+			return struct{}{}, err
+		}
+		return struct{}{}, a.grants.SendCode(ctx, to.recipient(), d.ForwardedFor)
 	})
 	return err
 }
 
 // LoginWithCode logs in with a code that [Application.SendCode] has sent to the same
-// address. The error is [ErrWrongCredentials] if it is wrong or too old.
-func (a *Application) LoginWithCode(ctx context.Context, to PasswordlessLogin, code string) (*Login, error) {
+// address. The error is [ErrWrongCredentials] if it is wrong or too old. Options are
+// as for [Application.LoginWithPassword], without [WithConnection].
+func (a *Application) LoginWithCode(ctx context.Context, to PasswordlessLogin, code string, opts ...LoginOption) (*Login, error) {
 	return op("login", a, func() (*Login, error) {
-		r, err := a.grants.Code(to.recipient(), code, grants.Wish{Scopes: to.Scopes, Audience: to.Audience, ForwardedFor: to.ForwardedFor})
+		d, err := direct(opts)
+		if err == nil && d.Connection != "" {
+			err = refusal.LoginOption.Because("the connection of a code is email or sms")
+		}
 		if err != nil {
 			return nil, err
 		}
-		return a.loginByGrant(ctx, r)
+		r, err := a.grants.Code(to.recipient(), code, grants.Wish{Scopes: d.Scopes, Audience: d.Audience, ForwardedFor: d.ForwardedFor})
+		if err != nil {
+			return nil, err
+		}
+		return a.loginByGrant(ctx, r, opts...)
 	})
 }
 
 // SendLink sends a link by e-mail that logs in, and returns the transaction, which
 // the program keeps for the browser that has asked: [Application.Exchange] completes
 // the login with it. The link leads to redirectURI, as that of
-// [Application.AuthCodeURL] does, and options are as there. Of to, Scopes and
-// Audience are not used. A web application uses [Strategy.SendLink].
+// [Application.AuthCodeURL] does, and options are as there. A web application uses
+// [Strategy.SendLink].
 func (a *Application) SendLink(ctx context.Context, redirectURI string, to PasswordlessLogin, opts ...LoginOption) (transaction string, err error) {
 	return op("login", a, func() (string, error) {
 		if err := to.recipient().CheckLink(); err != nil {
@@ -267,7 +261,7 @@ func (a *Application) SendLink(ctx context.Context, redirectURI string, to Passw
 		if transaction, err = a.transactions.Seal(t); err != nil {
 			return "", err
 		}
-		return transaction, a.grants.SendLink(ctx, to.recipient(), to.ForwardedFor, request)
+		return transaction, a.grants.SendLink(ctx, to.recipient(), r.ForwardedFor, request)
 	})
 }
 
@@ -295,7 +289,7 @@ type TokenExchange struct {
 	Scopes []string
 	// Organization is the id, or the name, of the organization to log in to.
 	Organization string
-	// ForwardedFor is as in [PasswordLogin].
+	// ForwardedFor is the address of the person, see [WithForwardedFor].
 	ForwardedFor netip.Addr
 	// Extra are further parameters, for the Action of the profile.
 	Extra url.Values

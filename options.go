@@ -3,6 +3,7 @@ package auth0
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -135,6 +136,15 @@ func WithReturnTo(target string) LoginOption {
 // is encrypted on the way; the tenant does not see it.
 func WithAppState(state any) LoginOption {
 	return loginOption(authrequest.AppState(state))
+}
+
+// WithForwardedFor says where the person is who logs in without a browser, so that the
+// tenant counts attempts by that address and does not block this server. It is for
+// [Application.LoginWithPassword], [Application.SendCode], [Application.LoginWithCode]
+// and SendLink. The tenant believes the address if the application has the setting
+// "Trust Token Endpoint IP Header".
+func WithForwardedFor(addr netip.Addr) LoginOption {
+	return loginOption(authrequest.ForwardedFor(addr))
 }
 
 // WithPopup is for a login route that a page opens in a window of its own. Mount

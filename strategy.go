@@ -218,19 +218,19 @@ func (s *Strategy) ready() error {
 
 // SendLink sends a link by e-mail that logs in, and keeps the login for this
 // browser: the link must be opened in it, and leads to
-// [Strategy.CallbackHandler]. Options are those of a login in the browser. Of
-// to, Scopes and Audience are left out. SendLink must be called before the first
-// byte of the response is written.
+// [Strategy.CallbackHandler]. Options are those of a login in the browser, and
+// [WithForwardedFor]. SendLink must be called before the first byte of the response is
+// written.
 func (s *Strategy) SendLink(w http.ResponseWriter, r *http.Request, to PasswordlessLogin, opts ...LoginOption) error {
 	_, err := op("login", s, func() (struct{}, error) {
 		if err := to.recipient().CheckLink(); err != nil {
 			return struct{}{}, err
 		}
-		request, err := s.signin.Link(w, r, optionsOf(opts))
+		request, forwardedFor, err := s.signin.Link(w, r, optionsOf(opts))
 		if err != nil {
 			return struct{}{}, err
 		}
-		return struct{}{}, s.app.grants.SendLink(r.Context(), to.recipient(), to.ForwardedFor, request)
+		return struct{}{}, s.app.grants.SendLink(r.Context(), to.recipient(), forwardedFor, request)
 	})
 	return err
 }

@@ -103,9 +103,7 @@ func run(ctx context.Context, strategy *auth0.Strategy, in *bufio.Reader) error 
 // logIn is what the form of an old application does, with a second page if the
 // tenant asks for a second factor.
 func logIn(ctx context.Context, strategy *auth0.Strategy, in *bufio.Reader) (*auth0.Login, error) {
-	login, err := strategy.Application().LoginWithPassword(ctx, auth0.PasswordLogin{
-		Username: "mia@acme.example", Password: "correct horse", Connection: connection,
-	})
+	login, err := strategy.Application().LoginWithPassword(ctx, "mia@acme.example", "correct horse", auth0.WithConnection(connection))
 	var refused *auth0.Error
 	if !errors.Is(err, auth0.ErrMFARequired) || !errors.As(err, &refused) {
 		return login, err

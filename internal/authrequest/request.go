@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -24,6 +25,8 @@ import (
 type Request struct {
 	Params url.Values // without the ones that bind the answer to the login
 	Scopes []string   // nil for the configured ones
+	// ForwardedFor is the address of the person, for requests without a browser.
+	ForwardedFor netip.Addr
 	Kept
 
 	returnTo     string
@@ -69,6 +72,27 @@ func New(options ...Option) (*Request, error) {
 // Organization returns the id or the name of the organization to log in to, if the
 // login is to one.
 func (r *Request) Organization() string { return r.organization }
+
+// A Direct request logs somebody in without a browser.
+type Direct struct {
+	Connection, Audience string
+	Scopes               []string
+	ForwardedFor         netip.Addr
+}
+
+// Direct returns what a request without a browser takes. A parameter that only a page
+// of the tenant can use is refused.
+func (r *Request) Direct() (Direct, error) {
+	for name := range r.Params {
+		if !slices.Contains([]string{"connection", "audience", "organization", "max_age", "acr_values"}, name) {
+			return Direct{}, refusal.LoginOption.Because("the option for %s is for a login in the browser", name)
+		}
+	}
+	if r.Popup != nil {
+		return Direct{}, refusal.LoginOption.Because("WithPopup is for a login in the browser")
+	}
+	return Direct{r.Params.Get("connection"), r.Params.Get("audience"), r.Scopes, r.ForwardedFor}, nil
+}
 
 // ReturnTo returns the URL to which the browser is to go after the login. It is the
 // text of the option. The caller decides whether it is safe.
@@ -293,6 +317,16 @@ func PopUp(openerOrigin string, tokens ...string) Option {
 			}
 		}
 		r.Popup = &Popup{Origin: openerOrigin, Tokens: tokens}
+	}
+}
+
+// ForwardedFor says where the person is who logs in without a browser.
+func ForwardedFor(addr netip.Addr) Option {
+	return func(r *Request) {
+		if !addr.IsValid() {
+			r.fail("the address of the person is not valid")
+		}
+		r.ForwardedFor = addr
 	}
 }
 

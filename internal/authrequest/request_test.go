@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -425,5 +426,34 @@ func TestLinkIsReadAsItWasWritten(t *testing.T) {
 	read := must(New(l.Options(must(begun.Link()))...))
 	if !maps.EqualFunc(read.Params, begun.Params, slices.Equal) || read.ReturnTo() != "/there" || read.Organization() != "org_a" {
 		t.Errorf("%+v, want %+v", read, begun)
+	}
+}
+
+// TestDirect: a login without a browser takes what means something there.
+func TestDirect(t *testing.T) {
+	t.Parallel()
+	addr := netip.MustParseAddr("203.0.113.9")
+	r, err := New(Connection("c"), Audience("a"), Scopes("s"), Organization("o"), MaxAge(time.Minute), ACR(true, "x"), ForwardedFor(addr), ReturnTo("/x"), AppState(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := r.Direct()
+	if err != nil || got.Connection != "c" || got.Audience != "a" || !slices.Equal(got.Scopes, []string{"openid", "s"}) || got.ForwardedFor != addr {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for why, option := range map[string]Option{
+		"prompt": Prompt("login"), "hint": Hint("h"), "screen": ScreenHint("signup"), "languages": UILocales("en"), "parameter": Param("x", "y"),
+		"pop-up": PopUp("https://app.example"), "silent": Silent, "invitation": Invitation("t", "o"),
+	} {
+		r, err := New(option)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Direct(); err == nil {
+			t.Errorf("%s: accepted", why)
+		}
+	}
+	if _, err := New(ForwardedFor(netip.Addr{})); err == nil {
+		t.Error("an address that is not valid is accepted")
 	}
 }

@@ -73,6 +73,9 @@ func (f *Flow) Begin(ctx context.Context, at Place, r *authrequest.Request) (aut
 	if err != nil {
 		return "", nil, err
 	}
+	if r.ForwardedFor.IsValid() {
+		return "", nil, refusal.LoginOption.Because("WithForwardedFor is for a login without a browser")
+	}
 	query, t := f.Authentication(at, r)
 	if f.Pushed {
 		requestURI, err := f.push(ctx, query)

@@ -9,6 +9,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"sync/atomic"
@@ -163,18 +164,18 @@ func (s *Routes) Find(r *http.Request, state, responseType string) (*login.Trans
 
 // Link begins a login that a link in an e-mail goes on with, and returns the
 // parameters of its Authentication Request.
-func (s *Routes) Link(w http.ResponseWriter, r *http.Request, options []authrequest.Option) (request url.Values, err error) {
+func (s *Routes) Link(w http.ResponseWriter, r *http.Request, options []authrequest.Option) (request url.Values, forwardedFor netip.Addr, err error) {
 	base, err := s.c.Site.Of(r)
 	if err != nil {
-		return nil, err
+		return nil, forwardedFor, err
 	}
 	a, err := s.request(options...)
 	if err != nil {
-		return nil, err
+		return nil, forwardedFor, err
 	}
 	request, t := s.c.Flow.Authentication(s.place(base, a), a)
 	// First the cookie: a link without it is of no use to anybody.
-	return request, s.Keep(w, r, t)
+	return request, a.ForwardedFor, s.Keep(w, r, t)
 }
 
 // silentMarker, in a query, is for browsers that keep no cookies.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -84,20 +85,44 @@ func SignedInForGrants(t testing.TB, edit ...func(*auth0.Config)) *Env {
 	return e
 }
 
+// A PasswordLogin is what a test changes of a login with a password.
+type PasswordLogin struct {
+	Username, Password   string
+	Connection, Audience string
+	Scopes               []string
+	ForwardedFor         netip.Addr
+}
+
+func (p PasswordLogin) options() (opts []auth0.LoginOption) {
+	if p.Connection != "" {
+		opts = append(opts, auth0.WithConnection(p.Connection))
+	}
+	if p.Audience != "" {
+		opts = append(opts, auth0.WithAudience(p.Audience))
+	}
+	if p.Scopes != nil {
+		opts = append(opts, auth0.WithScopes(p.Scopes...))
+	}
+	if p.ForwardedFor.IsValid() {
+		opts = append(opts, auth0.WithForwardedFor(p.ForwardedFor))
+	}
+	return opts
+}
+
 // LoginWithPassword logs ada in with her password, without a browser.
-func (e *Env) LoginWithPassword(edit ...func(*auth0.PasswordLogin)) (*auth0.Login, error) {
-	p := auth0.PasswordLogin{Username: "ada@acme.example", Password: Password}
+func (e *Env) LoginWithPassword(edit ...func(*PasswordLogin)) (*auth0.Login, error) {
+	p := PasswordLogin{Username: "ada@acme.example", Password: Password}
 	for _, f := range edit {
 		f(&p)
 	}
-	return e.Strategy.Application().LoginWithPassword(context.Background(), p)
+	return e.Strategy.Application().LoginWithPassword(context.Background(), p.Username, p.Password, p.options()...)
 }
 
 // DemandMFA begins a login that needs a second factor, and returns the error that
 // says so.
 func (e *Env) DemandMFA() *auth0.Error {
 	e.T.Helper()
-	_, err := e.LoginWithPassword(func(p *auth0.PasswordLogin) { p.Username = MFAUser })
+	_, err := e.LoginWithPassword(func(p *PasswordLogin) { p.Username = MFAUser })
 	return e.ExpectError(err, auth0.ErrMFARequired)
 }
 

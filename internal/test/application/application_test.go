@@ -5,9 +5,11 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
@@ -148,7 +150,7 @@ func TestStartSessionOfAnotherApplication(t *testing.T) {
 		if r.FormValue("other") != "" {
 			a = other
 		}
-		l, err := a.LoginWithPassword(r.Context(), auth0.PasswordLogin{Username: "ada@acme.example", Password: testkit.Password})
+		l, err := a.LoginWithPassword(r.Context(), "ada@acme.example", testkit.Password)
 		if err != nil {
 			t.Errorf("login: %v", err)
 			return
@@ -191,7 +193,7 @@ func TestRevoke(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedInForGrants(t, func(c *auth0.Config) { c.Scopes = []string{"openid", "offline_access"} })
 	a := newApplication(t, bare(e))
-	l, err := a.LoginWithPassword(t.Context(), auth0.PasswordLogin{Username: "ada@acme.example", Password: testkit.Password})
+	l, err := a.LoginWithPassword(t.Context(), "ada@acme.example", testkit.Password)
 	if err != nil || l.Token().RefreshToken == "" {
 		t.Fatalf("%v", err)
 	}
@@ -262,5 +264,61 @@ func TestStaticKeys(t *testing.T) {
 		if a.KeySet() != c.Keys {
 			t.Errorf("%s: KeySet returns other keys", tt.why)
 		}
+	}
+}
+
+// TestOptionsWithoutBrowser: a login without a browser takes the options that mean
+// something there, and refuses the others.
+func TestOptionsWithoutBrowser(t *testing.T) {
+	t.Parallel()
+	e := testkit.SignedInForGrants(t)
+	a := newApplication(t, bare(e))
+	login := func(opts ...auth0.LoginOption) (*auth0.Login, error) {
+		return a.LoginWithPassword(t.Context(), "ada@acme.example", testkit.Password, opts...)
+	}
+	for why, tt := range map[string]struct {
+		option auth0.LoginOption
+		reason string // empty if the login succeeds
+	}{
+		"connection":         {auth0.WithConnection(testkit.Realm), ""},
+		"audience":           {auth0.WithAudience(testkit.Audience), ""},
+		"scopes":             {auth0.WithScopes("email"), ""},
+		"address":            {auth0.WithForwardedFor(netip.MustParseAddr("203.0.113.9")), ""},
+		"return URL":         {auth0.WithReturnTo("/x"), ""},
+		"state":              {auth0.WithAppState(1), ""},
+		"no address":         {auth0.WithForwardedFor(netip.Addr{}), "login_option"},
+		"prompt":             {auth0.WithPrompt("login"), "login_option"},
+		"hint":               {auth0.WithLoginHint("a@b.example"), "login_option"},
+		"screen":             {auth0.WithScreenHint("signup"), "login_option"},
+		"languages":          {auth0.WithUILocales("en"), "login_option"},
+		"invitation":         {auth0.WithInvitation("ticket", "org_1"), "login_option"},
+		"pop-up":             {auth0.WithPopup(testkit.AppURL), "login_option"},
+		"parameter":          {auth0.WithParam("ext-x", "y"), "login_option"},
+		"nil":                {nil, "login_option"},
+		"age, not shown":     {auth0.WithMaxAge(time.Minute), "invalid_claim"},
+		"acr, not shown":     {auth0.WithRequiredACR("urn:x"), "invalid_acr"},
+		"other organization": {auth0.WithOrganization("org_other"), "invalid_claim"},
+	} {
+		l, err := login(tt.option)
+		if tt.reason == "" && (err != nil || l.User.Email != "ada@acme.example") || tt.reason != "" && (l != nil || testkit.ReasonOf(err) != tt.reason) {
+			t.Errorf("%s: %v, want %q", why, err, tt.reason)
+		}
+	}
+	l, err := login(auth0.WithReturnTo("/there"), auth0.WithAppState("state"), auth0.WithScopes("email"))
+	if err != nil || l.ReturnTo != "/there" || string(l.AppState) != `"state"` || l.Token().Extra("scope") != "openid email" {
+		t.Errorf("%v, %+v, scope %v", err, l, l.Token().Extra("scope"))
+	}
+	if l, err := login(auth0.WithReturnTo("https://evil.example/")); err != nil || l.ReturnTo != "/" {
+		t.Errorf("%v, %+v", err, l)
+	}
+	to := auth0.PasswordlessLogin{Email: "new@acme.example"}
+	if _, err := a.LoginWithCode(t.Context(), to, "123456", auth0.WithConnection("email")); testkit.ReasonOf(err) != "login_option" {
+		t.Errorf("a code with a connection: %v", err)
+	}
+	if err := a.SendCode(t.Context(), to, auth0.WithPrompt("login")); testkit.ReasonOf(err) != "login_option" {
+		t.Errorf("SendCode with a prompt: %v", err)
+	}
+	if _, _, err := a.AuthCodeURL(t.Context(), testkit.CallbackURL, auth0.WithForwardedFor(netip.MustParseAddr("203.0.113.9"))); testkit.ReasonOf(err) != "login_option" {
+		t.Errorf("AuthCodeURL with an address: %v", err)
 	}
 }

@@ -34,7 +34,7 @@ func TestPasswordLogin(t *testing.T) {
 		}
 	})
 	e.Mux.HandleFunc("POST /password", func(w http.ResponseWriter, r *http.Request) {
-		l, err := e.LoginWithPassword(func(p *auth0.PasswordLogin) { p.Connection = r.FormValue("connection") })
+		l, err := e.LoginWithPassword(func(p *testkit.PasswordLogin) { p.Connection = r.FormValue("connection") })
 		if err != nil {
 			t.Error(err)
 			return
@@ -93,29 +93,29 @@ func TestPasswordRefusals(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	user := func(name string) func(*auth0.PasswordLogin) {
-		return func(p *auth0.PasswordLogin) { p.Username = name }
+	user := func(name string) func(*testkit.PasswordLogin) {
+		return func(p *testkit.PasswordLogin) { p.Username = name }
 	}
 	for _, tt := range []struct {
 		name   string
-		edit   func(*auth0.PasswordLogin)
+		edit   func(*testkit.PasswordLogin)
 		want   error
 		reason string
 		status int
 	}{
-		{"wrong password", func(p *auth0.PasswordLogin) { p.Password = "wrong" }, auth0.ErrWrongCredentials, "wrong_credentials", 401},
+		{"wrong password", func(p *testkit.PasswordLogin) { p.Password = "wrong" }, auth0.ErrWrongCredentials, "wrong_credentials", 401},
 		{"unknown user", user("nobody@acme.example"), auth0.ErrWrongCredentials, "wrong_credentials", 401},
-		{"empty password", func(p *auth0.PasswordLogin) { p.Password = "" }, auth0.ErrWrongCredentials, "wrong_credentials", 401},
+		{"empty password", func(p *testkit.PasswordLogin) { p.Password = "" }, auth0.ErrWrongCredentials, "wrong_credentials", 401},
 		{"empty user name", user(""), auth0.ErrWrongCredentials, "wrong_credentials", 401},
 		{"blocked", user("blocked@acme.example"), auth0.ErrUserBlocked, "user_blocked", 403},
 		{"denied", user("denied@acme.example"), nil, "authorization_denied", 403},
 		{"leaked", user("leaked@acme.example"), nil, "password_leaked", 403},
 		{"bot", user("robot@acme.example"), nil, "verification_required", 403},
 		{"suspicious", user("odd@acme.example"), auth0.ErrTooManyAttempts, "too_many_attempts", 429},
-		{"unknown connection", func(p *auth0.PasswordLogin) { p.Connection = "nope" }, auth0.ErrGrantNotAllowed, "grant_not_allowed", 500},
-		{"connection without passwords", func(p *auth0.PasswordLogin) { p.Connection = "google-oauth2" }, auth0.ErrGrantNotAllowed, "grant_not_allowed", 500},
-		{"unknown audience", func(p *auth0.PasswordLogin) { p.Audience = "https://unknown.example" }, nil, "authorization_denied", 403},
-		{"bad scope", func(p *auth0.PasswordLogin) { p.Scopes = []string{"a\"b"} }, nil, "invalid_request", 400},
+		{"unknown connection", func(p *testkit.PasswordLogin) { p.Connection = "nope" }, auth0.ErrGrantNotAllowed, "grant_not_allowed", 500},
+		{"connection without passwords", func(p *testkit.PasswordLogin) { p.Connection = "google-oauth2" }, auth0.ErrGrantNotAllowed, "grant_not_allowed", 500},
+		{"unknown audience", func(p *testkit.PasswordLogin) { p.Audience = "https://unknown.example" }, nil, "authorization_denied", 403},
+		{"bad scope", func(p *testkit.PasswordLogin) { p.Scopes = []string{"a\"b"} }, nil, "login_option", 400},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			l, err := e.LoginWithPassword(tt.edit)
@@ -130,11 +130,13 @@ func TestPasswordRefusals(t *testing.T) {
 	}
 
 	for range 10 {
-		e.LoginWithPassword(func(p *auth0.PasswordLogin) { p.Password, p.ForwardedFor = "wrong", netip.MustParseAddr("203.0.113.7") })
+		e.LoginWithPassword(func(p *testkit.PasswordLogin) {
+			p.Password, p.ForwardedFor = "wrong", netip.MustParseAddr("203.0.113.7")
+		})
 	}
-	_, err := e.LoginWithPassword(func(p *auth0.PasswordLogin) { p.ForwardedFor = netip.MustParseAddr("::ffff:203.0.113.7") })
+	_, err := e.LoginWithPassword(func(p *testkit.PasswordLogin) { p.ForwardedFor = netip.MustParseAddr("::ffff:203.0.113.7") })
 	e.ExpectError(err, auth0.ErrTooManyAttempts)
-	if _, err := e.LoginWithPassword(func(p *auth0.PasswordLogin) { p.ForwardedFor = netip.MustParseAddr("203.0.113.8") }); err != nil {
+	if _, err := e.LoginWithPassword(func(p *testkit.PasswordLogin) { p.ForwardedFor = netip.MustParseAddr("203.0.113.8") }); err != nil {
 		t.Errorf("from another address: %v", err)
 	}
 }
@@ -394,7 +396,7 @@ func TestFactorRefusals(t *testing.T) {
 	e := testkit.SignedInForGrants(t, func(c *auth0.Config) { c.Now = now.Now })
 	ctx := t.Context()
 	m := e.BeginMFA()
-	_, err := e.LoginWithPassword(func(p *auth0.PasswordLogin) { p.Username = "bare@acme.example" })
+	_, err := e.LoginWithPassword(func(p *testkit.PasswordLogin) { p.Username = "bare@acme.example" })
 	bare := e.ExpectError(err, auth0.ErrMFARequired).MFA()
 	if fmt.Sprint(bare.Enroll) != "[otp phone]" || bare.Challenge != nil {
 		t.Errorf("MFA has %q and %q", bare.Challenge, bare.Enroll)
@@ -1022,8 +1024,6 @@ func TestGrantsHideSecrets(t *testing.T) {
 	}
 	const password = "hunter2-SECRET"
 	forbidden := []string{password, testkit.Password, "client-secret-SECRET", "legacy-SECRET", testkit.RecoveryCode}
-	p := auth0.PasswordLogin{Username: testkit.MFAUser, Password: password}
-	show(p, &p, []any{p}, map[string]any{"p": p}, struct{ P auth0.PasswordLogin }{p})
 	x := auth0.TokenExchange{SubjectToken: "legacy-SECRET:x", SubjectTokenType: testkit.LegacyToken, ActorToken: "actor-SECRET", ActorTokenType: "urn:x"}
 	forbidden = append(forbidden, "actor-SECRET")
 	show(x, &x, []any{x}, struct{ X *auth0.TokenExchange }{&x})
@@ -1034,7 +1034,7 @@ func TestGrantsHideSecrets(t *testing.T) {
 		}
 	}
 	keep(e.LoginWithPassword())
-	keep(e.LoginWithPassword(func(p *auth0.PasswordLogin) { p.Password = password }))
+	keep(e.LoginWithPassword(func(p *testkit.PasswordLogin) { p.Password = password }))
 	mfa := func() *auth0.MFA {
 		demand := e.DemandMFA()
 		m := demand.MFA()
@@ -1082,7 +1082,7 @@ func TestGrantsHideSecrets(t *testing.T) {
 		for _, endpoint := range []testkit.Endpoint{testkit.TokenEndpoint, testkit.MFAEndpoint, testkit.PasswordlessEndpoint, testkit.UserInfoEndpoint} {
 			e.Tenant.Fail(endpoint, status)
 		}
-		keep(e.LoginWithPassword(func(p *auth0.PasswordLogin) { p.Password = password }))
+		keep(e.LoginWithPassword(func(p *testkit.PasswordLogin) { p.Password = password }))
 		show(e.Strategy.Application().SendCode(ctx, to))
 		_, err = e.Strategy.Application().ExchangeToken(ctx, x)
 		show(err)

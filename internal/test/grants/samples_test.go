@@ -157,7 +157,7 @@ func sampledRefusals() []sampled {
 	noGrant := client(func(c *testkit.TenantClient) { c.Grants = nil })
 	one := func(e *testkit.Env) { e.Tenant.LimitRate(testkit.TokenEndpoint, 1, time.Second); e.LoginWithPassword() }
 
-	wrong := func(p *auth0.PasswordLogin) { p.Password = "wrong" }
+	wrong := func(p *testkit.PasswordLogin) { p.Password = "wrong" }
 	const acmeAPI = "https://api.acme.example"
 	const grantNotAllowed = "grant_not_allowed"
 	return []sampled{
@@ -290,14 +290,14 @@ var notOffered = map[string]string{
 
 // What asks the tenant.
 
-func password(edit ...func(*auth0.PasswordLogin)) func(*testkit.Env, *wire) func() error {
+func password(edit ...func(*testkit.PasswordLogin)) func(*testkit.Env, *wire) func() error {
 	return func(e *testkit.Env, _ *wire) func() error {
 		return func() error { _, err := e.LoginWithPassword(edit...); return err }
 	}
 }
 
-func inRealm(name string) func(*auth0.PasswordLogin) {
-	return func(p *auth0.PasswordLogin) { p.Connection = name }
+func inRealm(name string) func(*testkit.PasswordLogin) {
+	return func(p *testkit.PasswordLogin) { p.Connection = name }
 }
 
 func grant(kind string) func(*testkit.Env, *wire) func() error {

@@ -147,7 +147,7 @@ func TestKeptSecretsAreNeverShown(t *testing.T) {
 	secrets = append(secrets, transaction)
 	_, err = e.Strategy.Application().Exchange(t.Context(), transaction, url.Values{"state": {canary}, "code": {canary}})
 	values["error of Exchange"] = err
-	_, values["error of a password"] = e.LoginWithPassword(func(p *auth0.PasswordLogin) { p.Password = canary })
+	_, values["error of a password"] = e.LoginWithPassword(func(p *testkit.PasswordLogin) { p.Password = canary })
 	_, values["error of an exchange of tokens"] = e.Strategy.Application().ExchangeToken(t.Context(), auth0.TokenExchange{SubjectToken: canary, SubjectTokenType: testkit.LegacyToken})
 	_, values["error of an API"] = values["API"].(*auth0.API).Verify(t.Context(), testkit.Signed(testkit.GoodHeader, testkit.WithClaim("aud", `"x"`)))
 	e.Tenant.Replace(testkit.TokenEndpoint, func(w http.ResponseWriter, r *http.Request) {
@@ -205,7 +205,6 @@ func TestFilledInSecretsAreNotShown(t *testing.T) {
 	const canary = "CANARY"
 	for _, value := range []any{
 		auth0.Config{ClientSecret: canary, ManagementClientSecret: canary, Secrets: []string{canary}, ClientAuthentication: auth0.ClientSecretPost(canary)},
-		auth0.PasswordLogin{Username: canary, Password: canary},
 		auth0.TokenExchange{SubjectToken: canary, ActorToken: canary, Extra: url.Values{"token": {canary}}},
 		management.OAuth2Options{ClientSecret: canary, CustomHeaders: map[string]string{"Authorization": canary}, AuthParams: map[string]string{"key": canary}, FetchUserProfile: canary},
 		management.OAuth2Connection{Options: management.OAuth2Options{ClientSecret: canary, CustomHeaders: map[string]string{"Authorization": canary}}},

@@ -110,7 +110,7 @@ func TestSealedValuesBelongToOneApplication(t *testing.T) {
 			w = open(callback, "/auth/callback?error=access_denied&state="+u.Query().Get("state"), transaction+id, b.Cookies[transactionOf+id])
 			check("cookie of a transaction", !strings.Contains(w.Body.String(), "not found") && w.Code == http.StatusForbidden)
 
-			_, err = e.Strategy.Application().LoginWithPassword(t.Context(), auth0.PasswordLogin{Username: testkit.MFAUser, Password: testkit.Password})
+			_, err = e.Strategy.Application().LoginWithPassword(t.Context(), testkit.MFAUser, testkit.Password)
 			var e2 *auth0.Error
 			if !errors.As(err, &e2) || e2.MFA() == nil {
 				t.Fatalf("no MFA: %v", err)
