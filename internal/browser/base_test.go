@@ -20,6 +20,7 @@ func TestNewBase(t *testing.T) {
 		{"https://app.example:8443/a/b", false, "https://app.example:8443/a/b", ""},
 		{"http://localhost:3000", false, "http://localhost:3000", ""},
 		{"http://127.0.0.1:3000/", false, "http://127.0.0.1:3000", ""},
+		{"http://localhost:80", true, "http://localhost", ""},
 		{"http://App.example:8080/a/", true, "http://app.example:8080/a", ""},
 		{"https://app.example", true, "https://app.example", ""},
 
