@@ -67,7 +67,8 @@ func TestBase(t *testing.T) {
 		textOfOrigin string
 	}{
 		{Base{"https://app.example", ""}, "https://app.example/auth/login", "app.example", true, "https://app.example"},
-		{Base{"https://app.example:8443", "/area"}, "https://app.example:8443/area/auth/login", "app.example:8443", true, "https://app.example:8443/area"},
+		{Base{"https://app.example:8443", "/area"}, "https://app.example:8443/area/auth/login", "app.example:8443", true,
+			"https://app.example:8443/area"},
 		{Base{"http://localhost:3000", ""}, "http://localhost:3000/auth/login", "localhost:3000", false, "http://localhost:3000"},
 	} {
 		b := tt.base
