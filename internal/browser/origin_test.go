@@ -89,7 +89,7 @@ func TestLogoutOrigin(t *testing.T) {
 		{"Referer of the application", "GET", []string{"Referer: https://app.example/page"}, meant},
 		{"Referer that is the origin", "GET", []string{"Referer: https://app.example"}, meant},
 		{"Origin null, Referer of the application", "GET", []string{"Origin: null", "Referer: https://app.example/page"}, meant},
-		{"Origin counts before Referer", "GET", []string{"Origin: https://evil.example", "Referer: https://app.example/page", acceptHTML}, "neither"},
+		{"Origin counts before Referer", "GET", []string{"Origin: https://evil.example", "Referer: https://app.example/", acceptHTML}, "neither"},
 		{"Referer of another site", "GET", []string{"Referer: https://evil.example/", acceptHTML}, "neither"},
 		{"Referer that begins with the origin", "GET", []string{"Referer: https://app.example.evil.example/", acceptHTML}, "neither"},
 		{"Referer that contains the origin", "GET", []string{"Referer: https://evil.example/https://app.example/", acceptHTML}, "neither"},
