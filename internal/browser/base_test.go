@@ -20,6 +20,7 @@ func TestNewBase(t *testing.T) {
 		{"https://app.example:8443/a/b", false, "https://app.example:8443/a/b", ""},
 		{"http://localhost:3000", false, "http://localhost:3000", ""},
 		{"http://127.0.0.1:3000/", false, "http://127.0.0.1:3000", ""},
+		{"http://localhost:80", true, "http://localhost", ""},
 		{"http://App.example:8080/a/", true, "http://app.example:8080/a", ""},
 		{"https://app.example", true, "https://app.example", ""},
 
@@ -66,7 +67,8 @@ func TestBase(t *testing.T) {
 		textOfOrigin string
 	}{
 		{Base{"https://app.example", ""}, "https://app.example/auth/login", "app.example", true, "https://app.example"},
-		{Base{"https://app.example:8443", "/area"}, "https://app.example:8443/area/auth/login", "app.example:8443", true, "https://app.example:8443/area"},
+		{Base{"https://app.example:8443", "/area"}, "https://app.example:8443/area/auth/login", "app.example:8443", true,
+			"https://app.example:8443/area"},
 		{Base{"http://localhost:3000", ""}, "http://localhost:3000/auth/login", "localhost:3000", false, "http://localhost:3000"},
 	} {
 		b := tt.base

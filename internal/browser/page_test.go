@@ -40,15 +40,18 @@ func TestWritePage(t *testing.T) {
 	t.Parallel()
 	nonce, w := nonceOf(t, func(w http.ResponseWriter) { WritePage(w, "A title", "<meta name=x>\n", "<p>A body</p>") })
 	expectHeaders(t, "page", w.Header(), map[string]string{
-		"Content-Type":            "text/html; charset=utf-8",
-		"Content-Security-Policy": "default-src 'none'; style-src 'nonce-" + nonce + "'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-		"X-Frame-Options":         "DENY",
-		"X-Content-Type-Options":  "nosniff",
-		"Referrer-Policy":         "same-origin",
-		"Cache-Control":           "private, no-store",
+		"Content-Type": "text/html; charset=utf-8",
+		"Content-Security-Policy": "default-src 'none'; style-src 'nonce-" + nonce + "'; " +
+			"base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+		"X-Frame-Options":        "DENY",
+		"X-Content-Type-Options": "nosniff",
+		"Referrer-Policy":        "same-origin",
+		"Cache-Control":          "private, no-store",
 	})
 	page := w.Body.String()
-	for _, part := range []string{"<!doctype html>", "<meta name=x>\n<title>A title</title>", `<style nonce="` + nonce + `">:root{`, "<main>\n<p>A body</p>\n</main>"} {
+	for _, part := range []string{
+		"<!doctype html>", "<meta name=x>\n<title>A title</title>", `<style nonce="` + nonce + `">:root{`, "<main>\n<p>A body</p>\n</main>",
+	} {
 		if !strings.Contains(page, part) {
 			t.Errorf("no %s in\n%s", part, page)
 		}
@@ -64,7 +67,9 @@ func TestWriteLeavePage(t *testing.T) {
 	WriteLeavePage(w, `https://tenant.example/?a=1&b="><script>`)
 	page := w.Body.String()
 	const escaped = `https://tenant.example/?a=1&amp;b=&#34;&gt;&lt;script&gt;`
-	for _, part := range []string{"<title>Logged out</title>", `<meta http-equiv="refresh" content="0; url=` + escaped + `">`, `<a href="` + escaped + `">Continue</a>`} {
+	for _, part := range []string{
+		"<title>Logged out</title>", `<meta http-equiv="refresh" content="0; url=` + escaped + `">`, `<a href="` + escaped + `">Continue</a>`,
+	} {
 		if !strings.Contains(page, part) {
 			t.Errorf("no %s in\n%s", part, page)
 		}
@@ -84,7 +89,9 @@ func TestHiddenField(t *testing.T) {
 func TestWritePopup(t *testing.T) {
 	t.Parallel()
 	popup := Popup{
-		Message:   PopupMessage{Type: PopupChannel, OK: true, ReturnTo: "/</script><script>alert(1)</script>", AccessToken: "an access token", IDToken: "an ID token"},
+		Message: PopupMessage{
+			Type: PopupChannel, OK: true, ReturnTo: "/</script><script>alert(1)</script>", AccessToken: "an access token", IDToken: "an ID token",
+		},
 		Origin:    "https://app.example",
 		Broadcast: true,
 		Text:      "You are logged in <b> {script}",
@@ -130,7 +137,9 @@ func TestWritePopup(t *testing.T) {
 	if err := json.Unmarshal([]byte(given), &read); err != nil || read.Origin != "https://app.example" || !read.Broadcast {
 		t.Fatalf("%v: %s", err, given)
 	}
-	want := map[string]any{"type": "auth0:login", "ok": true, "returnTo": popup.Message.ReturnTo, "access_token": "an access token", "id_token": "an ID token"}
+	want := map[string]any{
+		"type": "auth0:login", "ok": true, "returnTo": popup.Message.ReturnTo, "access_token": "an access token", "id_token": "an ID token",
+	}
 	for name, value := range want {
 		if read.Message[name] != value {
 			t.Errorf("%s is %v, want %v", name, read.Message[name], value)

@@ -96,7 +96,8 @@ func TestIdentity(t *testing.T) {
 	payload := `{"iss":"https://tenant.example/","aud":"the-client-id","sub":"auth0|ada","exp":1800003600,"iat":1800000000}`
 	raw := tokenOf(nil, payload)
 	id, err := newVerifier().Check(t.Context(), metadata, raw, keys.FromAnybody)
-	if err != nil || id.Raw != raw || id.Payload != payload || id.Claims.Subject != "auth0|ada" || id.Claims.Expiry != 1800003600 || id.algorithm != "EdDSA" {
+	c := id.Claims
+	if err != nil || id.Raw != raw || id.Payload != payload || c.Subject != "auth0|ada" || c.Expiry != 1800003600 || id.algorithm != "EdDSA" {
 		t.Errorf("%+v, %v", id, err)
 	}
 }
@@ -198,7 +199,7 @@ func TestVerify(t *testing.T) {
 		{"13: older than 1 s", age(login, 1, now-5), withAuthTime(now - 1 - leeway - 0.5), fault.AuthTime, "max_age is 1"},
 		{"13: max_age 0, in this login", age(login, 0, now-500), withAuthTime(now - 400), nil, ""},
 		{"13: max_age 0, before it within the leeway", age(login, 0, now-500), withAuthTime(now - 500 - leeway), nil, ""},
-		{"13: max_age 0, before it", age(login, 0, now-500), withAuthTime(now - 500 - leeway - 0.5), fault.AuthTime, "before the login was begun"},
+		{"13: max_age 0, before it", age(login, 0, now-500), withAuthTime(now - 500 - leeway - 0.5), fault.AuthTime, "before the login"},
 
 		{"2: other iss", login, change{"iss": "https://evil.example/"}, fault.Issuer, ""},
 
@@ -389,7 +390,7 @@ func TestKept(t *testing.T) {
 		{`{` + protocol + `}`, all, `{` + protocol + `}`},
 		{`{"name":"Ada",` + protocol + `,"roles":["a", "b"]}`, nil, `{"name":"Ada","roles":["a", "b"]}`},
 		{`{ "org_id" : "org_1", "x" : null }`, nil, `{"org_id":"org_1","x":null}`},
-		{`{"name":"Ada","email":"ada@acme.example","sub":"s"}`, func(name string) bool { return name != "name" }, `{"email":"ada@acme.example","sub":"s"}`},
+		{`{"name":"Ada","plan":"gold","sub":"s"}`, func(name string) bool { return name != "name" }, `{"plan":"gold","sub":"s"}`},
 		{`{"a\"b":1,"https:\/\/acme.example\/plan":"gold"}`, nil, `{"a\"b":1,"https://acme.example/plan":"gold"}`},
 	} {
 		if got := (Identity{Payload: tt.payload}).Kept(tt.keep); string(got) != tt.want {

@@ -70,11 +70,11 @@ func TestKinds(t *testing.T) {
 		{`"permissions":[]`, "", "", ""},
 		{`"gty":"password"`, "", "", ""},
 		{`"scope":"x","scp":"y"`, "", "", ""}, // one mark
-		{`"scope":"x","client_id":"c"`, "", "there are scope and client_id, as in an access token", "there are scope and client_id, as in an access token"},
+		{`"scope":"x","client_id":"c"`, "", "there are scope and client_id, as in an access token", "there are scope and client_id, as in"},
 		{`"scp":"x","permissions":[]`, "", "there are scope and permissions, as", "there are scope and permissions, as"},
 		{`"permissions":[],"gty":"password"`, "", "there are permissions and gty, as", "there are permissions and gty, as"},
 		{`"client_id":"c","gty":"password"`, "", "there are client_id and gty, as", "there are client_id and gty, as"},
-		{`"scope":"x","client_id":"c","permissions":[]`, "", "there are scope and client_id and permissions", "there are scope and client_id and permissions"},
+		{`"scope":"x","client_id":"c","permissions":[]`, "", "scope and client_id and permissions", "scope and client_id and permissions"},
 		{`"scope":"x","client_id":"c","nonce":"n"`, "there is nonce", "", "there is nonce"},
 		{`"scope":"x","client_id":"c","c_hash":"h"`, "there is c_hash", "", "there is c_hash"},
 	} {
@@ -100,7 +100,11 @@ func expectKind(t *testing.T, why string, err error, cause string) {
 // kind and for those that do not.
 func TestEvents(t *testing.T) {
 	t.Parallel()
-	const inAccess, inID, noLogout = "there is events, as in a logout token", "there is events, as in a logout token", "events does not have the logout event"
+	const (
+		inAccess = "there is events, as in a logout token"
+		inID     = "there is events, as in a logout token"
+		noLogout = "events does not have the logout event"
+	)
 	for _, tt := range []struct {
 		events                      string
 		access, explicit, id, token string

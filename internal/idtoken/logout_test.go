@@ -52,7 +52,7 @@ var logoutTokens = []row{
 	{"empty jti", nil, change{"jti": ""}, fault.Claim, "no jti"},
 
 	{"no events", nil, change{"events": nil}, fault.Type, "does not have the logout event"},
-	{"other event", nil, change{"events": map[string]any{"https://acme.example/other": map[string]any{}}}, fault.Type, "does not have the logout event"},
+	{"other event", nil, change{"events": map[string]any{"https://acme.example/": map[string]any{}}}, fault.Type, "the logout event"},
 	{"nonce", nil, change{"nonce": "n"}, fault.Type, "there is nonce"},
 	{"empty nonce", nil, change{"nonce": ""}, fault.Type, "there is nonce"},
 }

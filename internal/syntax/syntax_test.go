@@ -35,7 +35,7 @@ func TestSyntax(t *testing.T) {
 			[]string{"a", "a-b", "A1-b2-c3", long},
 			[]string{"", "-", "-a", "a-", "a--b", "a_b", "a.b", "a\n", long + "a"}},
 		"path": {IsPlainPath,
-			[]string{"/", "/auth/callback", "/a.b-c_d/~e", "/" + strings.Repeat("a", 199)},
+			[]string{"/", "/auth/callback", "/a.b-c_d/~e", "/Z", "/" + strings.Repeat("a", 199)},
 			[]string{"", "auth", "/a?b", "/a#b", "/{id}", "/a}", "/a%20", "/a b", `/a\b`, "//a", "/a//b", "/" + strings.Repeat("a", 200)}},
 	} {
 		for _, s := range tt.good {
@@ -51,18 +51,46 @@ func TestSyntax(t *testing.T) {
 	}
 }
 
-// TestToken68InEachPlace has each byte at each place of a text: several places are
-// checked at once.
+// TestCharacters has each byte inside a text.
+func TestCharacters(t *testing.T) {
+	t.Parallel()
+	const lower, upper, digits = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
+	const visible = "!#$%&'()*+,-./" + digits + ":;<=>?@" + upper + "[]^_`" + lower + "{|}~"
+	for name, tt := range map[string]struct {
+		is            func(string) bool
+		before, after string
+		characters    string
+	}{
+		"scope":           {IsScope, "a", "a", visible},
+		"quotable":        {IsQuotable, "a", "a", visible + " "},
+		"token":           {IsToken, "a", "a", "!#$%&'*+-.^_`|~" + digits + lower + upper},
+		"token68":         {IsToken68, "a", "a", "-._~+/=" + digits + lower + upper},
+		"text":            {CleanText, "a", "a", visible + " \"\\"},
+		"connection name": {IsConnectionName, "a", "a", "-_." + digits + lower + upper},
+		"new name":        {NewConnectionName, "a", "a", "-" + digits + lower + upper},
+		"host name":       {func(s string) bool { return CheckHostName(s) == nil }, "a", "a.example", "-." + digits + lower},
+		"code":            {func(s string) bool { return Code(s) == s }, "a", "a", "-_." + digits + lower + upper},
+	} {
+		for c := range 256 {
+			s := tt.before + string([]byte{byte(c)}) + tt.after
+			if got := tt.is(s); got != (strings.IndexByte(tt.characters, byte(c)) >= 0) {
+				t.Errorf("%s: %q: %v", name, s, got)
+			}
+		}
+	}
+}
+
+// TestToken68InEachPlace: several places are checked at once.
 func TestToken68InEachPlace(t *testing.T) {
 	t.Parallel()
-	const characters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/="
-	for c := range 256 {
-		for place := range 19 {
-			text := []byte("AAAAAAAAAAAAAAAAAAA")
-			text[place] = byte(c)
-			if got := IsToken68(string(text)); got != (strings.IndexByte(characters, byte(c)) >= 0) {
-				t.Errorf("%#02x at %d: %v", c, place, got)
-			}
+	for place := range 19 {
+		text := []byte("AAAAAAAAAAAAAAAAAAA")
+		if !IsToken68(string(text)) {
+			t.Error("a good text is rejected")
+		}
+		text[place] = ','
+		if IsToken68(string(text)) {
+			t.Errorf("%s is accepted", text)
 		}
 	}
 }
