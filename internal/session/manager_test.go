@@ -884,16 +884,20 @@ func TestWithTokensOf(t *testing.T) {
 	}
 }
 
-// TestWatch counts what is sealed and opened.
+// TestWatch counts what is sealed and opened: a session, or an id and a record.
 func TestWatch(t *testing.T) {
-	m, _ := newManager(nil)
-	n := 0
-	m.Watch(func() { n++ })
-	b := begin(t, m, newRecord("one"))
-	load(t, m, b, "one")
-	if n != 2 {
-		t.Errorf("%d values, want one sealed and one opened", n)
-	}
+	inBothModes(t, func(t *testing.T, m *Manager, s *fakeStore) {
+		n, want := 0, 2
+		if s != nil {
+			want = 4
+		}
+		m.Watch(func() { n++ })
+		b := begin(t, m, newRecord("one"))
+		load(t, m, b, "one")
+		if n != want {
+			t.Errorf("%d values, want %d", n, want)
+		}
+	})
 }
 
 // TestHeadersAreLocked: goroutines of one request write one header.
