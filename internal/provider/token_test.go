@@ -1,0 +1,211 @@
+package provider
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/clientauth"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
+)
+
+// TestTokenRequest: what a token request carries, and what comes back.
+func TestTokenRequest(t *testing.T) {
+	t.Parallel()
+	c, s := newClient(t, 200, `{"access_token":"a","token_type":"bearer","expires_in":60,"refresh_token":"r","id_token":"i","scope":"x y",
+		"recovery_code":"c","issued_token_type":"urn:x","extra":7}`)
+	form := GrantForm("refresh_token")
+	SetText(form, "scope", "x")
+	SetText(form, "audience", "")
+	got, err := c.Tokens(t.Context(), form)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := s.last()
+	if r.URL.String() != "https://tenant.example/oauth/token" || r.PostForm.Encode() != "client_id=client&client_secret=the-secret&grant_type=refresh_token&scope=x" {
+		t.Errorf("%s %s", r.URL, r.PostForm.Encode())
+	}
+	if len(form) != 2 {
+		t.Errorf("the form of the caller has changed: %v", form)
+	}
+	if got.AccessToken != "a" || got.TokenType != "bearer" || got.RefreshToken != "r" || got.IDToken != "i" || *got.Scope != "x y" ||
+		got.RecoveryCode != "c" || got.Life() != time.Minute || got.CheckBearer() != nil {
+		t.Errorf("%+v", got)
+	}
+	token := got.Token(at)
+	if token.AccessToken != "a" || token.TokenType != "bearer" || token.RefreshToken != "r" || !token.Expiry.Equal(at.Add(time.Minute)) {
+		t.Errorf("%+v", token)
+	}
+	if token.Extra("issued_token_type") != "urn:x" || token.Extra("extra") != 7.0 || token.Extra("id_token") != "i" {
+		t.Error("members are missing")
+	}
+}
+
+// TestAnyToken: the header is sent, and a token may be of no use at an API.
+func TestAnyToken(t *testing.T) {
+	t.Parallel()
+	c, s := newClient(t, 200, `{"access_token":"a","token_type":"N_A"}`)
+	header := http.Header{"X-Test": {"1"}}
+	got, err := c.AnyToken(t.Context(), GrantForm("x"), header)
+	if err != nil || got.AccessToken != "a" || s.last().Header.Get("X-Test") != "1" || len(header) != 1 {
+		t.Errorf("%+v, %v, %v", got, err, s.last().Header)
+	}
+	checkRefused(t, "N_A", got.CheckBearer(), refusal.TenantAnswer, "the token response has no bearer token")
+	if !errors.Is(got.CheckBearer(), tenanterror.ErrNoBearerToken) {
+		t.Error("another cause")
+	}
+	if got, err := c.Tokens(t.Context(), GrantForm("x")); err != tenanterror.ErrNoBearerToken || got.AccessToken != "" {
+		t.Errorf("N_A as an access token: %+v, %v", got, err)
+	}
+}
+
+// TestTokenResponses: what is no token response.
+func TestTokenResponses(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		status     int
+		body       string
+		ok, bearer bool // for AnyToken, for Tokens
+	}{
+		{200, `{"access_token":"a","token_type":"Bearer"}`, true, true},
+		{200, `{"access_token":"a","token_type":"BEARER"}`, true, true},
+		{200, `{"access_token":"a","token_type":"n_a"}`, true, false},
+		{200, `{"access_token":"a","token_type":"DPoP"}`, false, false},
+		{200, `{"access_token":"a"}`, false, false},
+		{200, `{"access_token":"","token_type":"Bearer"}`, false, false},
+		{200, `{"token_type":"Bearer"}`, false, false},
+		{200, `{"access_token":1,"token_type":"Bearer"}`, false, false},
+		{200, `["access_token"]`, false, false},
+		{200, `null`, false, false},
+		{200, `<html>`, false, false},
+		{200, ``, false, false},
+	} {
+		c, _ := newClient(t, tt.status, tt.body)
+		_, err := c.AnyToken(t.Context(), GrantForm("x"), nil)
+		if (err == nil) != tt.ok || err != nil && err != tenanterror.ErrNoBearerToken {
+			t.Errorf("%d %s: %v", tt.status, tt.body, err)
+		}
+		_, err = c.Tokens(t.Context(), GrantForm("x"))
+		if (err == nil) != tt.bearer || err != nil && err != tenanterror.ErrNoBearerToken {
+			t.Errorf("%d %s: %v", tt.status, tt.body, err)
+		}
+	}
+	for _, status := range []int{201, 204, 302, 400, 500} {
+		c, s := newClient(t, status, `{"access_token":"a","token_type":"Bearer","error":"invalid_grant"}`)
+		s.header.Set("Retry-After", "3")
+		got, err := c.Tokens(t.Context(), GrantForm("x"))
+		if e, ok := err.(tenanterror.Error); !ok || e.Status != status || e.Code != "invalid_grant" || e.Wait != 3*time.Second || got.AccessToken != "" {
+			t.Errorf("%d: %v", status, err)
+		}
+		s.last() // it is not repeated
+	}
+	c, s := newClient(t, 200, "")
+	s.err = errors.New("no route")
+	if _, err := c.Tokens(t.Context(), GrantForm("x")); err == nil || !strings.Contains(err.Error(), "no route") {
+		t.Errorf("%v", err)
+	}
+	s.last()
+}
+
+// TestLife: a life that is out of range is unknown, and then it is five minutes.
+func TestLife(t *testing.T) {
+	t.Parallel()
+	const year = 365 * 24 * 60 * 60
+	for seconds, want := range map[float64]time.Duration{
+		-1: 5 * time.Minute, 0: 5 * time.Minute, 0.5: 500 * time.Millisecond, 1: time.Second, 86400: 24 * time.Hour,
+		year: 365 * 24 * time.Hour, year + 1: 5 * time.Minute, 1e300: 5 * time.Minute,
+	} {
+		if got := (TokenResponse{ExpiresIn: seconds}).Life(); got != want {
+			t.Errorf("%v: %v, want %v", seconds, got, want)
+		}
+	}
+}
+
+// TestGranted: without a scope in the answer, the scope that was asked for was granted.
+func TestGranted(t *testing.T) {
+	t.Parallel()
+	less, none := "a", ""
+	for _, tt := range []struct {
+		scope *string
+		want  string
+	}{{nil, "a b"}, {&less, "a"}, {&none, ""}} {
+		if got := (TokenResponse{Scope: tt.scope}).Granted("a b"); got != tt.want {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
+}
+
+// TestPostJSON: the client authenticates in the body, or in the header.
+func TestPostJSON(t *testing.T) {
+	t.Parallel()
+	c, s := newClient(t, 200, `{"a":1}`)
+	body := map[string]any{"connection": "email", "client_id": "another"}
+	resp, err := c.PostJSON(t.Context(), "passwordless/start", body, http.Header{"X-Test": {"1"}})
+	if err != nil || string(resp.Body) != `{"a":1}` {
+		t.Fatalf("%v, %v", resp, err)
+	}
+	r := s.last()
+	if r.Method != "POST" || r.URL.String() != "https://tenant.example/passwordless/start" || r.Header.Get("Content-Type") != "application/json" ||
+		r.Header.Get("Accept") != "application/json" || r.Header.Get("X-Test") != "1" ||
+		r.Header.Get("Body") != `{"client_id":"client","client_secret":"the-secret","connection":"email"}` {
+		t.Errorf("%s %s %v", r.Method, r.URL, r.Header)
+	}
+	if len(body) != 2 || body["client_id"] != "another" {
+		t.Errorf("the body of the caller has changed: %v", body)
+	}
+
+	c, s = newClient(t, 200, `{}`)
+	c.Auth = clientauth.WithSecret(clientauth.ClientSecretBasic, "the-secret")
+	if _, err := c.PostJSON(t.Context(), "x", map[string]any{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, secret, _ := s.last().BasicAuth(); secret != "the-secret" || s.last().Header.Get("Body") != `{"client_id":"client"}` {
+		t.Errorf("%q, %s", secret, s.last().Header.Get("Body"))
+	}
+}
+
+// TestPostJSONErrors: everything but 200 is an error, and so is a body that is no JSON.
+func TestPostJSONErrors(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{201, 302, 400, 503} {
+		c, s := newClient(t, status, `{"error":"bad.email"}`)
+		if e, ok := tenanterror.Of(second(c.PostJSON(t.Context(), "x", map[string]any{}, nil))); !ok || e.Status != status || e.Code != "bad.email" {
+			t.Errorf("%d: %+v", status, e)
+		}
+		s.last()
+	}
+	c, s := newClient(t, 200, `{}`)
+	s.err = errors.New("no route")
+	if err := second(c.PostJSON(t.Context(), "x", map[string]any{}, nil)); err == nil || !strings.Contains(err.Error(), "no route") {
+		t.Errorf("%v", err)
+	}
+	c, s = newClient(t, 200, `{}`)
+	if err := second(c.PostJSON(t.Context(), "x", map[string]any{"a": func() {}}, nil)); err == nil || err.Error() != "the request cannot be encoded" || len(s.requests) > 0 {
+		t.Errorf("%v", err)
+	}
+	c.Tenant.Static.TokenEndpoint = ""
+	if err := second(c.PostJSON(t.Context(), "x", map[string]any{}, nil)); !errors.Is(err, ErrNoEndpoint) || len(s.requests) > 0 {
+		t.Errorf("%v", err)
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+// TestCredentialsFail: nothing is sent without credentials.
+func TestCredentialsFail(t *testing.T) {
+	t.Parallel()
+	c, s := newClient(t, 200, `{}`)
+	c.Auth = unsigned(t)
+	_, tokens := c.Tokens(t.Context(), GrantForm("x"))
+	_, push := c.Push(t.Context(), url.Values{})
+	for why, err := range map[string]error{"tokens": tokens, "revocation": c.Revoke(t.Context(), "x"), "JSON": second(c.PostJSON(t.Context(), "x", nil, nil))} {
+		checkRefused(t, why, err, refusal.NoCredential, "the key does not sign")
+	}
+	if push == nil || len(s.requests) > 0 {
+		t.Errorf("%v, %d requests", push, len(s.requests))
+	}
+}
