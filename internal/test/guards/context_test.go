@@ -141,7 +141,7 @@ func fields(u auth0.User) string {
 // A guard asks the request, whatever principal the program has put into its context.
 func TestGuardsDoNotRelyOnTheContext(t *testing.T) {
 	t.Parallel()
-	e := testkit.SignedIn(t)
+	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Audience = testkit.Audience })
 	api := e.NewAPI()
 	b := e.Browser().MustLogin()
 	raw := e.Tenant.AccessToken("ada@acme.example", testkit.Audience)
@@ -207,6 +207,22 @@ func TestGuardsDoNotRelyOnTheContext(t *testing.T) {
 			if want := cookies && principal == "user"; (err == nil) != want || err != nil && !errors.Is(err, auth0.ErrNoSession) {
 				t.Errorf("%s, cookies %v: session %v, %v", principal, cookies, s, err)
 			}
+		}
+	}
+	// Inside a guard that has let a session pass, too.
+	for principal, put := range map[string]func(context.Context) context.Context{
+		"token": func(ctx context.Context) context.Context { return auth0.ContextWithToken(ctx, token) },
+		"user":  func(ctx context.Context) context.Context { return auth0.ContextWithUser(ctx, e.UserOf(b)) },
+		"none":  func(ctx context.Context) context.Context { return ctx },
+	} {
+		inside := api.RequireAuth(h)
+		outside := api.RequireTokenOrSession(e.Strategy)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			inside.ServeHTTP(w, r.WithContext(put(r.Context())))
+		}))
+		want := map[string]int{"token": 401, "user": 401, "none": 200}[principal]
+		w := httptest.NewRecorder()
+		if outside.ServeHTTP(w, b.Request("/")); w.Code != want {
+			t.Errorf("inside the guard of a session, %s: %d, want %d", principal, w.Code, want)
 		}
 	}
 	// A token that a guard has checked takes the place of both.
