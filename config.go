@@ -267,7 +267,7 @@ func checkKeys(p *problems, given, tenants *KeySet) *KeySet {
 	case given.set == nil:
 		p.add("Keys", "%v", errZeroKeySet)
 		return tenants
-	case given.issuer != nil && !sameIssuer(given.issuer.Issuer, tenants.issuer.Issuer):
+	case !given.isOf(tenants.issuer.Issuer):
 		p.add("Keys", "are not those of the Domain")
 	}
 	return given

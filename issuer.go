@@ -50,8 +50,6 @@ func (t *trusted) Trial() *issuers.Trial { return t.trial }
 // Equal reports whether both were made of the same answer of the resolver.
 func (t *trusted) Equal(o *trusted) bool { return t.source.equal(o.source) }
 
-func sameIssuer(a, b string) bool { return strings.TrimSuffix(a, "/") == strings.TrimSuffix(b, "/") }
-
 // names are the values of iss for which a token may be of this issuer. Which of
 // the two spellings a provider named by URL uses, its own document says.
 func (t *trusted) names() []string {
@@ -127,7 +125,7 @@ func (is *trustedIssuers) newTrusted(p *problems, source Issuer, trial *issuers.
 		t.keys = newKeySet(&n, is.client, is.log, is.observer)
 	case given.set == nil:
 		p.add("Keys", "%v", errZeroKeySet)
-	case given.issuer != nil && !sameIssuer(given.issuer.Issuer, n.Issuer):
+	case !given.isOf(n.Issuer):
 		p.add("Keys", "are not those of the Domain %q", source.Domain)
 	case given.issuer != nil:
 		t.namespace = given.issuer // what was discovered is shared too

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
@@ -56,6 +57,12 @@ var (
 	errZeroKeySet = errors.New("this KeySet was made by none of Application.KeySet, StaticKeys and SharedSecret")
 	errNewIssuers = errors.New("too many issuers were looked up of which no token was good yet; should ResolveIssuer trust them all?")
 )
+
+// isOf reports whether the keys can be those of an issuer. A set that never fetches does
+// not know whose keys it has.
+func (k *KeySet) isOf(issuer string) bool {
+	return k.issuer == nil || strings.TrimSuffix(k.issuer.Issuer, "/") == strings.TrimSuffix(issuer, "/")
+}
 
 // StaticKeys returns a KeySet that never fetches, for tests, for programs that
 // live too short to fetch, and for networks without a way to the issuer. The

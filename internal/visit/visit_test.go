@@ -242,6 +242,33 @@ func TestRequestWithAnAccessToken(t *testing.T) {
 	})
 }
 
+// TestVisitOfNobody: a user whom the program has put into a context is no session of an
+// application, and Load finds the one of the request.
+func TestVisitOfNobody(t *testing.T) {
+	t.Parallel()
+	inEachMode(t, func(e *env) {
+		e.login("one")
+		for _, record := range []*session.Record{nil, {ID: "another", Subject: "auth0|eve"}} {
+			v := Of(record)
+			ctx := context.WithValue(e.Context(), Key{}, v)
+			if In(ctx) != v || v.Record != record || v.Decoded == nil || v.Err != nil {
+				e.Errorf("%+v", v)
+			}
+			if e.visits.In(ctx) != nil || (*Visits)(nil).In(ctx) != nil || (&Visits{}).In(ctx) != nil {
+				e.Error("an application takes the visit for its own")
+			}
+			r := e.request(page...).WithContext(ctx)
+			if got, err := e.visits.Record(r); err != nil || got.ID != "one" {
+				e.Errorf("Record: %+v, %v", got, err)
+			}
+			r, _ = e.visits.Load(httptest.NewRecorder(), r)
+			if got := In(r.Context()); got.Record == nil || got.Record.ID != "one" {
+				e.Errorf("Load: %+v", got)
+			}
+		}
+	})
+}
+
 func TestZeroValue(t *testing.T) {
 	t.Parallel()
 	var vs *Visits
