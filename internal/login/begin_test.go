@@ -142,8 +142,13 @@ func TestBeginWithoutTenant(t *testing.T) {
 	if authURL != "" || tr != nil {
 		t.Errorf("%q, %+v", authURL, tr)
 	}
-	_, err = e.flow.Prepare(t.Context(), e.flow.Transaction(Place{}), Answer{code: "c"})
-	expect(t, "no metadata for the answer", err, refusal.TenantDown, "")
+	for why, a := range map[string]Answer{"no metadata for a code": {code: "c"}, "no metadata for an error": {ErrorCode: "access_denied"}} {
+		p, err := e.flow.Prepare(t.Context(), e.flow.Transaction(Place{}), a)
+		expect(t, why, err, refusal.TenantDown, "")
+		if p != nil {
+			t.Errorf("%s: there is a pending login", why)
+		}
+	}
 	_, err = e.flow.Granted(t.Context(), must(authrequest.New()), "", provider.TokenResponse{TokenType: "Bearer", IDToken: "x"})
 	expect(t, "no metadata for a grant", err, refusal.TenantDown, "")
 }

@@ -421,7 +421,7 @@ func (f *Flow) checkOrganization(ctx context.Context, asked string, id idtoken.I
 		if c.OrgID != asked {
 			return idtoken.Refused(fault.Organization.Because("org_id is %.100q, the login was to %q", c.OrgID, asked))
 		}
-	case !c.Has(jwt.OrgName) || !strings.EqualFold(c.OrgName, asked):
+	case !strings.EqualFold(c.OrgName, asked):
 		return idtoken.Refused(fault.Organization.Because(
 			"org_name is %.100q, the login was to %q; the tenant must allow organization names", c.OrgName, asked))
 	}

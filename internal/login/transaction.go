@@ -234,9 +234,6 @@ func (ts *Transactions) makeRoom(w http.ResponseWriter, jar cookie.Jar, size int
 		issuedAt int64
 	}
 	ids := ts.ids(jar)
-	if len(ids) == 0 {
-		return
-	}
 	var opened []open
 	total := size
 	for _, id := range ids[:min(len(ids), most)] {

@@ -175,6 +175,10 @@ func TestNoTransaction(t *testing.T) {
 			return ts.Keyring.Seal("txn", idOf("the state"), []byte(text(full())+"x"))
 		},
 			[]string{"code"}, "of another version"},
+		{"max_age of another form", func(ts *Transactions) string {
+			other := strings.Replace(text(full()), `"max_age":60`, `"max_age":"60"`, 1)
+			return ts.Keyring.Seal("txn", idOf("the state"), []byte(other))
+		}, []string{"code"}, "of another version"},
 		{"other version", edit(func(t *Transaction) { t.Version = 2 }), []string{"code"}, "of another version"},
 		{"state of another", edit(func(t *Transaction) { t.State = "other" }), []string{"code"}, "is that of another"},
 		{"other tenant", edit(func(t *Transaction) { t.Base = "https://other.example/" }), []string{"code"}, "another tenant or application"},
@@ -264,28 +268,18 @@ func TestLargeTransaction(t *testing.T) {
 	expect(t, "state of the application that is no JSON", err, refusal.Internal, "")
 }
 
-// TestLimitOfATransaction: the limit is the last size that fits.
+// TestLimitOfATransaction: a transaction of exactly the limit fits.
 func TestLimitOfATransaction(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, "code")
-	ts := e.transactions
 	tr := full()
 	tr.ReturnTo = ""
-	largest := 0
-	for n := 2000; ; n++ {
-		tr.Scope = strings.Repeat("s", n)
-		if seal.Size(len(text(tr))) > 3500 {
-			break
-		}
-		largest = n
-	}
-	tr.Scope = strings.Repeat("s", largest)
-	if sealed, err := ts.Seal(tr); err != nil || len(sealed) > 3500 || len(sealed) < 3499 {
+	size := seal.Size(len(text(tr)))
+	if sealed, err := e.transactions.seal(tr, size); err != nil || len(sealed) != size {
 		t.Errorf("%d bytes, %v", len(sealed), err)
 	}
-	tr.Scope += "s"
-	_, err := ts.Seal(tr)
-	expect(t, "one byte more", err, refusal.LoginOption, "the limit is 3500")
+	_, err := e.transactions.seal(tr, size-1)
+	expect(t, "one byte more", err, refusal.LoginOption, "the limit is")
 }
 
 // TestMakeRoom: the oldest logins go when there are too many of them or when they
@@ -313,13 +307,13 @@ func TestMakeRoom(t *testing.T) {
 		{"almost too large", []int{1, 2}, []int{940, 940}, 0, nil},
 		{"too large with a foreign one", []int{1, 2}, []int{940, 940}, 1, []int{0}},
 		{"more than are looked at", []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, make([]int, 10), 0, []int{0, 1, 2, 3, 4}},
-		{"behind those that are looked at", []int{1, 2, 3, 4}, make([]int, 4), 8, nil},
+		{"behind those that are looked at, which are too large", []int{1, 2, 3, 4}, make([]int, 4), 8, nil},
 		{"last one that is looked at", []int{2, 3, 4, 1}, make([]int, 4), 4, []int{3}},
 	} {
 		e := newEnv(t, "code")
 		ts, b := e.transactions, &browser{}
 		for i := range row.foreign {
-			b.cookies = append(b.cookies, &http.Cookie{Name: fmt.Sprintf("__Host-app_txn_foreign_%08d", i), Value: strings.Repeat("x", 300)})
+			b.cookies = append(b.cookies, &http.Cookie{Name: fmt.Sprintf("__Host-app_txn_foreign_%08d", i), Value: strings.Repeat("x", 450)})
 		}
 		var all []string
 		for i, at := range row.open {
