@@ -382,7 +382,7 @@ const maxWidth = 60
 
 // tooWide has bounds of packages that are wider than they should be. They may only
 // be lowered.
-var tooWide = map[string]int{"internal/login": 77}
+var tooWide = map[string]int{"internal/login": 60}
 
 // TestReceivers bounds the methods of one type in every package but the root, whose
 // bounds are in TestHouse. Promoted methods do not count: they are declared, and
