@@ -9,10 +9,10 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/accounts"
 	"github.com/seed-15d5a55c/auth0/internal/browser"
-	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
+	"github.com/seed-15d5a55c/auth0/internal/transaction"
 )
 
 // A ConnectedAccount is an account at a third party that a person has connected
@@ -133,7 +133,7 @@ func (a accountRoute) begin(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	t := a.app.flow.Transaction(login.Place{
+	t := a.app.flow.Transaction(transaction.Place{
 		RedirectURI: base.URL(r.URL.Path), ReturnTo: a.site.ReturnTo(base, returnTo), ResponseType: connectResponse,
 	})
 	begun, err := client.Begin(r.Context(), accounts.Request{
@@ -142,7 +142,7 @@ func (a accountRoute) begin(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	t.Account = &login.Account{AuthSession: begun.AuthSession, Connection: connection, Issuer: record.Issuer, Subject: record.Subject}
+	t.Account = &transaction.Account{AuthSession: begun.AuthSession, Connection: connection, Issuer: record.Issuer, Subject: record.Subject}
 	if err := a.signin.Keep(w, r, t); err != nil {
 		return err
 	}
@@ -209,7 +209,7 @@ func (a accountRoute) finish(w http.ResponseWriter, r *http.Request, query url.V
 }
 
 // complete connects the account.
-func (a accountRoute) complete(w http.ResponseWriter, r *http.Request, t *login.Transaction, answer accounts.Answer) error {
+func (a accountRoute) complete(w http.ResponseWriter, r *http.Request, t *transaction.Transaction, answer accounts.Answer) error {
 	record, err := a.visits.Record(r)
 	if err != nil {
 		return err

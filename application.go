@@ -29,6 +29,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/site"
 	"github.com/seed-15d5a55c/auth0/internal/tenantapi"
 	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
+	"github.com/seed-15d5a55c/auth0/internal/transaction"
 	"golang.org/x/oauth2"
 )
 
@@ -43,7 +44,7 @@ type Application struct {
 	idTokens     *idtoken.Verifier
 	flow         *login.Flow
 	site         *site.Site
-	transactions *login.Transactions
+	transactions *transaction.Jar
 	keyring      seal.Keyring
 	grants       *grants.Grants
 	vault        *renew.Tokens        // of no session
@@ -107,7 +108,7 @@ func newApplication(p *problems, c Config, where *site.Site, answers answers, co
 		p.add("LoginOptions", "%v", err)
 	}
 	a.keyring = newKeyring(p, c, tenant.Issuer, cookies)
-	a.transactions = &login.Transactions{Cookies: cookies, Keyring: a.keyring, Issuer: tenant.Issuer, ClientID: c.ClientID, Now: a.now}
+	a.transactions = &transaction.Jar{Cookies: cookies, Keyring: a.keyring, Issuer: tenant.Issuer, ClientID: c.ClientID, Now: a.now}
 	a.keys = newKeySet(&tenant, client, a.log, c.Observer)
 	idTokenKeys := checkKeys(p, c.Keys, a.keys)
 	if !idTokenKeys.set.IsShared() {
@@ -206,16 +207,24 @@ func (a *Application) AuthCodeURL(ctx context.Context, redirectURI string, opts 
 type begunLogin struct{ url, transaction string }
 
 func (a *Application) begin(ctx context.Context, redirectURI, responseType string, r *authrequest.Request) (begunLogin, error) {
-	if err := a.site.CheckRedirectURI(redirectURI); err != nil {
-		return begunLogin{}, refusal.LoginOption.Wrap(err)
+	at, err := a.place(redirectURI, responseType, r)
+	if err != nil {
+		return begunLogin{}, err
 	}
-	at := login.Place{RedirectURI: redirectURI, ReturnTo: a.site.ReturnFor(redirectURI, r.ReturnTo()), ResponseType: responseType}
 	authURL, t, err := a.flow.Begin(ctx, at, r)
 	if err != nil {
 		return begunLogin{}, err
 	}
 	transaction, err := a.transactions.Seal(t)
 	return begunLogin{authURL, transaction}, err
+}
+
+// place says where the answer to a login goes.
+func (a *Application) place(redirectURI, responseType string, r *authrequest.Request) (transaction.Place, error) {
+	if err := a.site.CheckRedirectURI(redirectURI); err != nil {
+		return transaction.Place{}, refusal.LoginOption.Wrap(err)
+	}
+	return transaction.Place{RedirectURI: redirectURI, ReturnTo: a.site.ReturnFor(redirectURI, r.ReturnTo()), ResponseType: responseType}, nil
 }
 
 // loginRequest applies the options of one login over those of every login.
@@ -244,7 +253,7 @@ func (a *Application) Exchange(ctx context.Context, transaction string, answer u
 }
 
 // complete verifies the answer to a login of one of the response types.
-func (a *Application) complete(ctx context.Context, sealed string, values url.Values, types ...string) (*login.Transaction, login.Result, error) {
+func (a *Application) complete(ctx context.Context, sealed string, values url.Values, types ...string) (*transaction.Transaction, login.Result, error) {
 	answer, err := login.ParseAnswer(values)
 	if err != nil {
 		return nil, login.Result{}, err
@@ -262,8 +271,8 @@ func (a *Application) complete(ctx context.Context, sealed string, values url.Va
 }
 
 // newLogin is the last step of all that end in a login.
-func (a *Application) newLogin(t *login.Transaction, got login.Result) *Login {
-	return a.loginOf(a.transactions.Accept(t, got, a.returnPath(t)))
+func (a *Application) newLogin(t *transaction.Transaction, got login.Result) *Login {
+	return a.loginOf(login.Accept(a.transactions, t, got, a.returnPath(t)))
 }
 
 // loginOf returns the public view of a login.
@@ -292,7 +301,7 @@ func (a *Application) loginHook(hook func(context.Context, *Login) error) func(c
 
 // returnPath is the return URL of a transaction, or the default of its site if
 // there was no room for it.
-func (a *Application) returnPath(t *login.Transaction) string {
+func (a *Application) returnPath(t *transaction.Transaction) string {
 	return cmp.Or(t.ReturnTo, a.site.ReturnFor(t.RedirectURI, ""))
 }
 

@@ -20,8 +20,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/logging"
-	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/transaction"
 )
 
 // An Error says why a login, a session, a token or a request to the tenant was refused
@@ -180,7 +180,7 @@ func asError(op string, err error) *Error {
 	e := outermost(err)
 	switch {
 	case e != nil:
-		if _, failed := errors.AsType[*login.Failure](err); !failed && e.Op != "" && e.Status >= 400 && e.Status <= 599 && e.Description != "" {
+		if _, failed := errors.AsType[*transaction.Failure](err); !failed && e.Op != "" && e.Status >= 400 && e.Status <= 599 && e.Description != "" {
 			return e // nothing to add
 		}
 		copied := *e // shared rows must not be changed
@@ -195,7 +195,7 @@ func asError(op string, err error) *Error {
 	if e.Op == "" {
 		e.Op = op
 	}
-	if f, ok := errors.AsType[*login.Failure](err); ok {
+	if f, ok := errors.AsType[*transaction.Failure](err); ok {
 		e.ReturnTo, e.AppState = f.ReturnTo, f.AppState
 	}
 	// The application may have made this one.

@@ -15,6 +15,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
+	"github.com/seed-15d5a55c/auth0/internal/transaction"
 	"golang.org/x/oauth2"
 )
 
@@ -137,7 +138,7 @@ func (a *Application) grantedLogin(ctx context.Context, got provider.TokenRespon
 	if err != nil {
 		return nil, err
 	}
-	l := a.transactions.Accept(&login.Transaction{Scope: purpose.Scope, Audience: purpose.Audience, Kept: r.Kept}, verified, a.site.ReturnFor("", r.ReturnTo()))
+	l := login.Accept(a.transactions, &transaction.Transaction{Scope: purpose.Scope, Audience: purpose.Audience, Kept: r.Kept}, verified, a.site.ReturnFor("", r.ReturnTo()))
 	l.Recovery = secret.OfText(got.RecoveryCode)
 	return a.loginOf(l), nil
 }
@@ -253,15 +254,16 @@ func (a *Application) SendLink(ctx context.Context, redirectURI string, to Passw
 		if err := a.flow.CheckPlain(r); err != nil {
 			return "", err
 		}
-		if err := a.site.CheckRedirectURI(redirectURI); err != nil {
-			return "", refusal.LoginOption.Wrap(err)
-		}
-		at := login.Place{RedirectURI: redirectURI, ReturnTo: a.site.ReturnFor(redirectURI, r.ReturnTo())}
-		request, t := a.flow.Authentication(at, r)
-		if transaction, err = a.transactions.Seal(t); err != nil {
+		at, err := a.place(redirectURI, "", r)
+		if err != nil {
 			return "", err
 		}
-		return transaction, a.grants.SendLink(ctx, to.recipient(), r.ForwardedFor, request)
+		request, t := a.flow.Authentication(at, r)
+		sealed, err := a.transactions.Seal(t)
+		if err != nil {
+			return "", err
+		}
+		return sealed, a.grants.SendLink(ctx, to.recipient(), r.ForwardedFor, request)
 	})
 }
 

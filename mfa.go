@@ -14,6 +14,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
+	"github.com/seed-15d5a55c/auth0/internal/transaction"
 )
 
 // An MFA is a login, or a refresh, that the tenant lets go on with a second
@@ -187,7 +188,7 @@ func (a *Application) continuedLogin(ctx context.Context, got provider.TokenResp
 			return nil, idtoken.Refused(fault.Claim.Because("iss or sub is another one than at the login"))
 		}
 	}
-	l := a.transactions.Accept(&login.Transaction{Scope: purpose.Scope, Audience: purpose.Audience}, login.Result{Identity: &id, Token: got.Token(a.now())}, a.site.ReturnFor("", ""))
+	l := login.Accept(a.transactions, &transaction.Transaction{Scope: purpose.Scope, Audience: purpose.Audience}, login.Result{Identity: &id, Token: got.Token(a.now())}, a.site.ReturnFor("", ""))
 	l.Recovery, l.Continued, l.Session = secret.OfText(got.RecoveryCode), &got, purpose.Session
 	return a.loginOf(l), nil
 }

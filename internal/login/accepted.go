@@ -5,6 +5,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
+	"github.com/seed-15d5a55c/auth0/internal/transaction"
 )
 
 // An Accepted login was completed and verified. Its session has not begun.
@@ -24,29 +25,9 @@ type Accepted struct {
 }
 
 // Accept returns the login that a transaction has come to.
-func (ts *Transactions) Accept(t *Transaction, got Result, returnTo string) *Accepted {
+func Accept(jar *transaction.Jar, t *transaction.Transaction, got Result, returnTo string) *Accepted {
 	return &Accepted{
 		Result: got, ReturnTo: returnTo, AppState: t.AppState, Scope: t.Scope, Audience: t.Audience,
-		Session: t.Session, Cookies: ts.sessionCookies(t),
+		Session: t.Session, Cookies: jar.SessionCookies(t),
 	}
-}
-
-// A Failure is an error with what it has interrupted.
-type Failure struct {
-	Err      error
-	ReturnTo string
-	AppState json.RawMessage
-}
-
-func (f *Failure) Error() string { return f.Err.Error() }
-
-// Unwrap returns the error.
-func (f *Failure) Unwrap() error { return f.Err }
-
-// Failed adds to an error what it has interrupted. It returns nil for nil.
-func (t *Transaction) Failed(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &Failure{err, t.ReturnTo, t.AppState}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
+	"github.com/seed-15d5a55c/auth0/internal/transaction"
 	"golang.org/x/oauth2"
 )
 
@@ -73,7 +74,7 @@ type response struct {
 // response checks who has sent an answer, whether it is an error, and whether it is
 // complete (RFC 9207, Section 2.4; OpenID Connect Core 1.0, Section 3.1.2.6). The
 // issuer is checked first: an error from somebody else says nothing about the login.
-func (t *Transaction) response(ep discovery.Metadata, a Answer, now time.Time) (response, error) {
+func (a Answer) response(t *transaction.Transaction, ep discovery.Metadata, now time.Time) (response, error) {
 	if a.issuer != "" && a.issuer != ep.Issuer {
 		return response{}, refusal.Issuer.Because("iss is %.100q", a.issuer)
 	}
@@ -90,19 +91,19 @@ func (t *Transaction) response(ep discovery.Metadata, a Answer, now time.Time) (
 		return response{}, e
 	}
 	var got response
-	if t.hasCode() {
+	if t.HasCode() {
 		if a.code == "" {
 			return response{}, refusal.Parameters.Because("neither code nor error")
 		}
 		got.code = code(a.code)
 	}
-	if t.hasIDToken() {
+	if t.HasIDToken() {
 		if a.idToken == "" {
 			return response{}, refusal.Parameters.Because("neither id_token nor error")
 		}
 		got.idToken = a.idToken
 	}
-	if t.hasAccessToken() {
+	if t.HasAccessToken() {
 		token, err := a.token(now)
 		if err != nil {
 			return response{}, err

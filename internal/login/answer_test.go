@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/transaction"
 )
 
 // The parameters of all kinds of answers.
@@ -125,12 +126,12 @@ func TestResponse(t *testing.T) {
 		{"expires_in is too large", false, "token", front(change{"expires_in": "2147483648"}), refusal.Parameters, "expires_in is"},
 		{"expires_in is 0", false, "token", front(change{"expires_in": "0"}), refusal.Row{}, ""},
 	} {
-		tr := &Transaction{Place: Place{ResponseType: row.types}, State: "s"}
+		tr := &transaction.Transaction{Place: transaction.Place{ResponseType: row.types}, State: "s"}
 		a, err := ParseAnswer(answerTo(tr, row.values))
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := tr.response(discovery.Metadata{Issuer: issuer, IssuerInResponse: row.promised}, a, time.Unix(began, 0))
+		got, err := a.response(tr, discovery.Metadata{Issuer: issuer, IssuerInResponse: row.promised}, time.Unix(began, 0))
 		expect(t, row.why, err, row.want, row.cause)
 		if err != nil && got != (response{}) {
 			t.Errorf("%s: %+v beside a refusal", row.why, got)
@@ -152,12 +153,12 @@ func TestResponseHasWhatItsTypeNames(t *testing.T) {
 		{"code id_token", "c", "id", false}, {"code token", "c", "", true}, {"code id_token token", "c", "id", true},
 		{"token id_token code", "c", "id", true}, {"connect_code", "", "", false},
 	} {
-		tr := &Transaction{Place: Place{ResponseType: row.types}, State: "s"}
+		tr := &transaction.Transaction{Place: transaction.Place{ResponseType: row.types}, State: "s"}
 		a, err := ParseAnswer(answerTo(tr, values))
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := tr.response(discovery.Metadata{Issuer: issuer}, a, time.Unix(began, 0))
+		got, err := a.response(tr, discovery.Metadata{Issuer: issuer}, time.Unix(began, 0))
 		if err != nil || string(got.code) != row.code || got.idToken != row.idToken || (got.accessToken != nil) != row.hasAccessToken {
 			t.Errorf("%s: %+v, %v", row.types, got, err)
 		}
@@ -180,7 +181,7 @@ func TestAccessTokenThroughTheBrowser(t *testing.T) {
 		{"0", nil, 5 * time.Minute, nil},
 		{nil, nil, 5 * time.Minute, nil},
 	} {
-		tr := &Transaction{State: "s"}
+		tr := &transaction.Transaction{State: "s"}
 		a, err := ParseAnswer(answerTo(tr, change{
 			"access_token": "access", "token_type": "bearer", "expires_in": row.expiresIn, "scope": row.scope,
 		}))

@@ -17,6 +17,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/transaction"
 )
 
 // TestAuthenticationRequest compares all parameters (OpenID Connect Core 1.0, Sections
@@ -55,7 +56,7 @@ func TestAuthenticationRequest(t *testing.T) {
 		}
 		e := newEnv(t, row.configured, edit)
 		r := must(authrequest.New(row.options...))
-		authURL, tr, err := e.flow.Begin(t.Context(), Place{RedirectURI: callback, ReturnTo: "/after", ResponseType: row.asked}, r)
+		authURL, tr, err := e.flow.Begin(t.Context(), transaction.Place{RedirectURI: callback, ReturnTo: "/after", ResponseType: row.asked}, r)
 		if err != nil {
 			t.Errorf("%s: %v", row.why, err)
 			continue
@@ -99,7 +100,7 @@ func TestTransactionHasWhatTheCallbackNeeds(t *testing.T) {
 		authrequest.PopUp("https://app.example", "id_token"),
 	)
 	if got.Version != 1 || got.IssuedAt != began || got.Base != issuer || got.ClientID != clientID ||
-		got.Place != (Place{RedirectURI: callback, ReturnTo: "/after", ResponseType: "code"}) {
+		got.Place != (transaction.Place{RedirectURI: callback, ReturnTo: "/after", ResponseType: "code"}) {
 		t.Errorf("%+v", got)
 	}
 	if got.Scope != "openid a" || got.Audience != "https://api.example/" || got.Organization != "org_a" || *got.MaxAge != 60 ||
@@ -137,13 +138,13 @@ func TestBeginWithoutTenant(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, "code", discovers)
 	e.metadata = ""
-	authURL, tr, err := e.flow.Begin(t.Context(), Place{RedirectURI: callback}, must(authrequest.New()))
+	authURL, tr, err := e.flow.Begin(t.Context(), transaction.Place{RedirectURI: callback}, must(authrequest.New()))
 	expect(t, "no metadata", err, refusal.TenantDown, "")
 	if authURL != "" || tr != nil {
 		t.Errorf("%q, %+v", authURL, tr)
 	}
 	for why, a := range map[string]Answer{"no metadata for a code": {code: "c"}, "no metadata for an error": {ErrorCode: "access_denied"}} {
-		p, err := e.flow.Prepare(t.Context(), e.flow.Transaction(Place{}), a)
+		p, err := e.flow.Prepare(t.Context(), e.flow.Transaction(transaction.Place{}), a)
 		expect(t, why, err, refusal.TenantDown, "")
 		if p != nil {
 			t.Errorf("%s: there is a pending login", why)
@@ -213,7 +214,7 @@ func TestPushedRequestIsRefused(t *testing.T) {
 	} {
 		e := newEnv(t, "code", pushed)
 		e.metadata, e.pushed = row.metadata, row.answer
-		authURL, tr, err := e.flow.Begin(t.Context(), Place{RedirectURI: callback}, must(authrequest.New()))
+		authURL, tr, err := e.flow.Begin(t.Context(), transaction.Place{RedirectURI: callback}, must(authrequest.New()))
 		expect(t, row.why, err, row.want, row.cause)
 		if err != nil && (authURL != "" || tr != nil) {
 			t.Errorf("%s: %q, %+v", row.why, authURL, tr)
@@ -227,7 +228,7 @@ func TestPushedRequestsAreLimited(t *testing.T) {
 	t.Parallel()
 	const good = `{"request_uri":"urn:example:1"}`
 	begin := func(e *env) error {
-		_, _, err := e.flow.Begin(e.Context(), Place{RedirectURI: callback}, must(authrequest.New()))
+		_, _, err := e.flow.Begin(e.Context(), transaction.Place{RedirectURI: callback}, must(authrequest.New()))
 		return err
 	}
 	synctest.Test(t, func(t *testing.T) {

@@ -23,6 +23,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/transaction"
 )
 
 const tokenEndpoint = "/oauth/token"
@@ -411,7 +412,7 @@ func TestRefusedAnswerIsNotRedeemed(t *testing.T) {
 // of the tenant. People who log in are not counted.
 func TestCodesAreLimited(t *testing.T) {
 	t.Parallel()
-	prepare := func(e *env, tr *Transaction) (*Pending, error) {
+	prepare := func(e *env, tr *transaction.Transaction) (*Pending, error) {
 		return e.flow.Prepare(e.Context(), tr, must(ParseAnswer(answerTo(tr, change{"code": "c"}))))
 	}
 	synctest.Test(t, func(t *testing.T) {

@@ -24,6 +24,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
+	"github.com/seed-15d5a55c/auth0/internal/transaction"
 	"golang.org/x/oauth2"
 )
 
@@ -58,17 +59,9 @@ func NewFlow(c Config) *Flow {
 	}
 }
 
-// A Place is where the answer to a login goes, and where the browser goes then.
-type Place struct {
-	RedirectURI string `json:"redirect"`
-	ReturnTo    string `json:"to,omitempty"` // after the login; it must be safe
-	// ResponseType is empty for the configured one. A transaction names it always.
-	ResponseType string `json:"type"`
-}
-
 // Begin returns the URL of the Authentication Request (OpenID Connect Core 1.0,
 // Section 3.1.2.1), and the transaction that the answer must belong to.
-func (f *Flow) Begin(ctx context.Context, at Place, r *authrequest.Request) (authURL string, t *Transaction, err error) {
+func (f *Flow) Begin(ctx context.Context, at transaction.Place, r *authrequest.Request) (authURL string, t *transaction.Transaction, err error) {
 	ep, err := f.Client.Endpoints(ctx)
 	if err != nil {
 		return "", nil, err
@@ -93,7 +86,7 @@ func (f *Flow) Begin(ctx context.Context, at Place, r *authrequest.Request) (aut
 
 // Authentication returns the parameters of an Authentication Request, and the
 // transaction that the answer must belong to.
-func (f *Flow) Authentication(at Place, r *authrequest.Request) (url.Values, *Transaction) {
+func (f *Flow) Authentication(at transaction.Place, r *authrequest.Request) (url.Values, *transaction.Transaction) {
 	scopes := r.Scopes
 	if scopes == nil {
 		scopes = f.Scopes
@@ -110,7 +103,7 @@ func (f *Flow) Authentication(at Place, r *authrequest.Request) (url.Values, *Tr
 		"state":         {t.State},
 		"nonce":         {t.Nonce},
 	}
-	if t.hasCode() {
+	if t.HasCode() {
 		query.Set("code_challenge", oauth2.S256ChallengeFromVerifier(t.Verifier))
 		query.Set("code_challenge_method", "S256")
 	}
@@ -123,17 +116,9 @@ func (f *Flow) Authentication(at Place, r *authrequest.Request) (url.Values, *Tr
 }
 
 // Transaction begins a transaction for an answer that goes to a place.
-func (f *Flow) Transaction(at Place) *Transaction {
+func (f *Flow) Transaction(at transaction.Place) *transaction.Transaction {
 	at.ResponseType = cmp.Or(at.ResponseType, f.ResponseType)
-	return &Transaction{
-		Version:  version,
-		State:    secret.Random(),
-		Verifier: oauth2.GenerateVerifier(),
-		IssuedAt: f.Now().Unix(),
-		Base:     f.Client.Tenant.Issuer,
-		ClientID: f.Client.ID,
-		Place:    at,
-	}
+	return transaction.New(f.Client.Tenant.Issuer, f.Client.ID, at, f.Now())
 }
 
 // push sends an authorization request to the tenant directly and returns the URI
@@ -203,7 +188,7 @@ func (f *Flow) CheckImplicit(responseType string, r *authrequest.Request) error 
 // code has not been sent yet.
 type Pending struct {
 	flow        *Flow
-	transaction *Transaction
+	transaction *transaction.Transaction
 	answer      Answer
 	endpoints   discovery.Metadata
 	target      string // where a code is redeemed
@@ -213,13 +198,13 @@ type Pending struct {
 // Prepare gets the endpoints and the credentials that an answer needs. If it fails,
 // the transaction and the code are not used up, and the same answer can succeed
 // later.
-func (f *Flow) Prepare(ctx context.Context, t *Transaction, a Answer) (*Pending, error) {
+func (f *Flow) Prepare(ctx context.Context, t *transaction.Transaction, a Answer) (*Pending, error) {
 	ep, err := f.Client.Endpoints(ctx)
 	if err != nil {
 		return nil, err
 	}
 	p := &Pending{flow: f, transaction: t, answer: a, endpoints: ep}
-	if !t.hasCode() || a.code == "" || a.ErrorCode != "" {
+	if !t.HasCode() || a.code == "" || a.ErrorCode != "" {
 		return p, nil
 	}
 	if p.target, p.credentials, err = f.Client.Authenticate(ctx, provider.TokenEndpoint); err != nil {
@@ -239,7 +224,7 @@ type Result struct {
 // Complete verifies the tenant's answer and returns the login. It redeems the code
 // if there is one.
 func (p *Pending) Complete(ctx context.Context) (Result, error) {
-	response, err := p.transaction.response(p.endpoints, p.answer, p.flow.Now())
+	response, err := p.answer.response(p.transaction, p.endpoints, p.flow.Now())
 	if err != nil {
 		return Result{}, err
 	}
@@ -271,14 +256,14 @@ type front struct {
 // Core 1.0, Sections 3.2.2.10 and 3.3.2.11).
 func (p *Pending) verifyFront(ctx context.Context, got response) (front, error) {
 	f, t := front{code: got.code, accessToken: got.accessToken}, p.transaction
-	if !t.hasIDToken() {
+	if !t.HasIDToken() {
 		return f, nil
 	}
-	id, err := p.flow.IDTokens.Verify(ctx, p.endpoints, got.idToken, keys.FromAnybody, t.expectation())
-	if err == nil && t.hasCode() {
+	id, err := p.flow.IDTokens.Verify(ctx, p.endpoints, got.idToken, keys.FromAnybody, t.Expectation())
+	if err == nil && t.HasCode() {
 		err = idtoken.RequireHash(id, jwt.CodeHash, string(got.code))
 	}
-	if err == nil && t.hasAccessToken() {
+	if err == nil && t.HasAccessToken() {
 		err = idtoken.RequireHash(id, jwt.AccessTokenHash, got.accessToken.AccessToken)
 	}
 	if err != nil {
@@ -290,7 +275,7 @@ func (p *Pending) verifyFront(ctx context.Context, got response) (front, error) 
 
 // redeem gets the tokens for a code. Without a code, the front is the result.
 func (p *Pending) redeem(ctx context.Context, f front) (Result, error) {
-	if !p.transaction.hasCode() {
+	if !p.transaction.HasCode() {
 		return Result{f.id, f.accessToken}, nil
 	}
 	tokens, err := p.exchange(ctx, f.code)
@@ -367,7 +352,7 @@ func (p *Pending) oauth2() *oauth2.Config {
 // too, although OpenID Connect Core 1.0, Section 3.1.3.7, item 6 allows to rely on
 // TLS.
 func (p *Pending) verifyIDToken(ctx context.Context, tok tokens) (idtoken.Identity, error) {
-	id, err := p.flow.IDTokens.Verify(ctx, p.endpoints, tok.rawIDToken, keys.FromTenant, p.transaction.expectation())
+	id, err := p.flow.IDTokens.Verify(ctx, p.endpoints, tok.rawIDToken, keys.FromTenant, p.transaction.Expectation())
 	if err == nil {
 		err = idtoken.CheckHash(id, jwt.AccessTokenHash, tok.AccessToken) // Section 3.1.3.8
 	}

@@ -29,6 +29,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
+	"github.com/seed-15d5a55c/auth0/internal/transaction"
 )
 
 const (
@@ -190,7 +191,7 @@ type env struct {
 	*testing.T
 	*tenant
 	flow         *Flow
-	transactions *Transactions
+	transactions *transaction.Jar
 	now          int64
 }
 
@@ -217,7 +218,7 @@ func newEnv(t *testing.T, responseType string, edits ...func(*Config)) *env {
 		edit(&c)
 	}
 	e.flow = NewFlow(c)
-	e.transactions = &Transactions{
+	e.transactions = &transaction.Jar{
 		Cookies:  cookie.NewNames(cookie.Cookie{Name: "app_session", Path: "/", Secure: true}, false),
 		Keyring:  must(seal.New([]string{"an example of a secret for the tests of login"})),
 		Issuer:   issuer,
@@ -238,13 +239,13 @@ func discovers(c *Config) { c.Client.Tenant.Static = nil }
 func isAuth(a clientauth.Method) func(*Config) { return func(c *Config) { c.Client.Auth = a } }
 
 // begin begins a login, and returns its URL and its transaction.
-func (e *env) begin(options ...authrequest.Option) (*url.URL, *Transaction) {
+func (e *env) begin(options ...authrequest.Option) (*url.URL, *transaction.Transaction) {
 	e.Helper()
 	r, err := authrequest.New(options...)
 	if err != nil {
 		e.Fatal(err)
 	}
-	authURL, t, err := e.flow.Begin(e.Context(), Place{RedirectURI: callback, ReturnTo: "/after"}, r)
+	authURL, t, err := e.flow.Begin(e.Context(), transaction.Place{RedirectURI: callback, ReturnTo: "/after"}, r)
 	if err != nil {
 		e.Fatal(err)
 	}
@@ -252,7 +253,7 @@ func (e *env) begin(options ...authrequest.Option) (*url.URL, *Transaction) {
 }
 
 // complete does what a callback does with an answer.
-func (e *env) complete(t *Transaction, values url.Values) (Result, error) {
+func (e *env) complete(t *transaction.Transaction, values url.Values) (Result, error) {
 	e.Helper()
 	a, err := ParseAnswer(values)
 	if err != nil {
@@ -267,7 +268,7 @@ func (e *env) complete(t *Transaction, values url.Values) (Result, error) {
 
 // answerTo is a good answer to a login with the given values beside its state. The
 // changes replace values, or remove them with nil.
-func answerTo(t *Transaction, c change) url.Values {
+func answerTo(t *transaction.Transaction, c change) url.Values {
 	values := url.Values{}
 	for name, value := range with(change{"state": t.State}, c) {
 		values.Set(name, value.(string))

@@ -8,6 +8,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/transaction"
 )
 
 // CallbackMethod returns the method with which the tenant's answer comes.
@@ -39,7 +40,7 @@ func (s *Routes) Callback(w http.ResponseWriter, r *http.Request) error {
 	}
 	s.c.Transactions.Drop(w, s.c.Visits.Jar(r), t) // single use, whatever comes of it
 	got, err := pending.Complete(r.Context())
-	l := s.c.Transactions.Accept(t, got, s.ReturnPath(t))
+	l := login.Accept(s.c.Transactions, t, got, s.ReturnPath(t))
 	if err == nil {
 		err = s.enter(w, r, l)
 	}
@@ -76,7 +77,7 @@ func (s *Routes) receive(w http.ResponseWriter, r *http.Request) (login.Answer, 
 
 // ReturnPath is the return URL of a transaction, or the default of its site if
 // there was no room for it.
-func (s *Routes) ReturnPath(t *login.Transaction) string {
+func (s *Routes) ReturnPath(t *transaction.Transaction) string {
 	if t.ReturnTo != "" {
 		return t.ReturnTo
 	}
@@ -119,7 +120,7 @@ func (s *Routes) isNobodysBusiness(err error) bool {
 }
 
 // answerPopup ends a login in a window of its own, well or not.
-func (s *Routes) answerPopup(w http.ResponseWriter, r *http.Request, t *login.Transaction, l *login.Accepted, err error) {
+func (s *Routes) answerPopup(w http.ResponseWriter, r *http.Request, t *transaction.Transaction, l *login.Accepted, err error) {
 	message := browser.PopupMessage{Type: browser.PopupChannel, OK: err == nil}
 	status, target, text, link := http.StatusOK, l.ReturnTo, "You are logged in", "Go on in this window"
 	if err != nil {

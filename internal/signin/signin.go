@@ -24,6 +24,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/renew"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 	"github.com/seed-15d5a55c/auth0/internal/site"
+	"github.com/seed-15d5a55c/auth0/internal/transaction"
 	"github.com/seed-15d5a55c/auth0/internal/visit"
 )
 
@@ -34,7 +35,7 @@ type Config struct {
 	Sessions     *session.Manager
 	Tokens       *renew.Tokens
 	Flow         *login.Flow
-	Transactions *login.Transactions
+	Transactions *transaction.Jar
 	Links        authrequest.Links
 	Options      []authrequest.Option // of every login
 	Silent       *atomic.Bool         // whether there are silent logins
@@ -139,13 +140,13 @@ func text(raw string) string {
 }
 
 // place says where the answer to a login goes that begins at a base URL.
-func (s *Routes) place(base browser.Base, a *authrequest.Request) login.Place {
-	return login.Place{RedirectURI: base.URL(s.c.Site.Callback), ReturnTo: s.c.Site.ReturnTo(base, a.ReturnTo())}
+func (s *Routes) place(base browser.Base, a *authrequest.Request) transaction.Place {
+	return transaction.Place{RedirectURI: base.URL(s.c.Site.Callback), ReturnTo: s.c.Site.ReturnTo(base, a.ReturnTo())}
 }
 
 // Keep hands a transaction to the browser. It notes the session that the browser has,
 // which the login ends.
-func (s *Routes) Keep(w http.ResponseWriter, r *http.Request, t *login.Transaction) error {
+func (s *Routes) Keep(w http.ResponseWriter, r *http.Request, t *transaction.Transaction) error {
 	jar := s.c.Visits.Jar(r)
 	if record, err := s.c.Visits.Record(r); err == nil {
 		t.Session, t.Parts = record.ID, len(s.c.Visits.Cookies.Session.Names(jar))
@@ -154,7 +155,7 @@ func (s *Routes) Keep(w http.ResponseWriter, r *http.Request, t *login.Transacti
 }
 
 // Find returns the transaction of an answer.
-func (s *Routes) Find(r *http.Request, state, responseType string) (*login.Transaction, error) {
+func (s *Routes) Find(r *http.Request, state, responseType string) (*transaction.Transaction, error) {
 	t, err := s.c.Transactions.Find(s.c.Visits.Jar(r), state, responseType)
 	if err != nil {
 		return nil, err

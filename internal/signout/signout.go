@@ -9,13 +9,13 @@ import (
 	"log/slog"
 
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
-	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/logout"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/renew"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 	"github.com/seed-15d5a55c/auth0/internal/site"
+	"github.com/seed-15d5a55c/auth0/internal/transaction"
 	"github.com/seed-15d5a55c/auth0/internal/visit"
 )
 
@@ -25,7 +25,7 @@ type Config struct {
 	Visits        *visit.Visits
 	Sessions      *session.Manager
 	Tokens        *renew.Tokens
-	Transactions  *login.Transactions
+	Transactions  *transaction.Jar
 	Policy        *logout.Policy
 	Confirmations logout.Confirmations
 	Client        *provider.Client

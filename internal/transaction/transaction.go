@@ -1,9 +1,8 @@
-// Package login makes logins with the Authorization Code Flow, the Implicit Flow and
-// the Hybrid Flow of OpenID Connect Core 1.0. It keeps each login that is under way in
-// a sealed cookie of the browser that has begun it, and verifies the tenant's answer.
+// Package transaction keeps logins that are under way, each in a sealed cookie of the
+// browser that has begun it, for one answer of the tenant (RFC 6749, Section 10.12).
 //
-// The package does not know sessions, or how a request of a browser is answered.
-package login
+// The package does not know how the tenant's answer is verified, or what a session is.
+package transaction
 
 import (
 	"cmp"
@@ -22,7 +21,17 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
+	"github.com/seed-15d5a55c/auth0/internal/secret"
+	"golang.org/x/oauth2"
 )
+
+// A Place is where the answer to a login goes, and where the browser goes then.
+type Place struct {
+	RedirectURI string `json:"redirect"`
+	ReturnTo    string `json:"to,omitempty"` // after the login; it must be safe
+	// ResponseType is empty for the configured one. A transaction names it always.
+	ResponseType string `json:"type"`
+}
 
 // An Account is an account at another service that a person connects. It has what
 // the callback needs.
@@ -33,8 +42,8 @@ type Account struct {
 	Subject     string `json:"sub"`
 }
 
-// expectation returns the values that the ID token of this login must have.
-func (t *Transaction) expectation() idtoken.Expect {
+// Expectation returns the values that the ID token of this login must have.
+func (t *Transaction) Expectation() idtoken.Expect {
 	return idtoken.Expect{Nonce: t.Nonce, ACR: t.RequiredACR, MaxAge: t.MaxAge, Began: t.IssuedAt}
 }
 
@@ -64,6 +73,19 @@ type Transaction struct {
 	Parts   int    `json:"parts,omitempty"`
 }
 
+// New begins a transaction.
+func New(issuer, clientID string, at Place, now time.Time) *Transaction {
+	return &Transaction{
+		Version:  version,
+		State:    secret.Random(),
+		Verifier: oauth2.GenerateVerifier(),
+		IssuedAt: now.Unix(),
+		Base:     issuer,
+		ClientID: clientID,
+		Place:    at,
+	}
+}
+
 const (
 	version = 1
 	// life is the time that a person has to log in.
@@ -83,9 +105,9 @@ func idOf(state string) string {
 	return base64.RawURLEncoding.EncodeToString(hash[:])[:cookie.IDLength]
 }
 
-// Transactions keeps the logins of one application that are under way, in cookies of
+// A Jar keeps the logins of one application that are under way, in cookies of
 // the browsers that have begun them.
-type Transactions struct {
+type Jar struct {
 	Cookies  *cookie.Names
 	Keyring  seal.Keyring
 	Issuer   string
@@ -95,13 +117,13 @@ type Transactions struct {
 
 // Keep sets the cookie of a transaction. It deletes the oldest others if there are
 // more than three, or if they are too large together.
-func (ts *Transactions) Keep(w http.ResponseWriter, jar cookie.Jar, t *Transaction) error {
-	c := ts.cookie(idOf(t.State))
-	sealed, err := ts.seal(t, maxSize-len(c.Name))
+func (j *Jar) Keep(w http.ResponseWriter, jar cookie.Jar, t *Transaction) error {
+	c := j.cookie(idOf(t.State))
+	sealed, err := j.seal(t, maxSize-len(c.Name))
 	if err != nil {
 		return err
 	}
-	ts.makeRoom(w, jar, len(c.Name)+len(sealed))
+	j.makeRoom(w, jar, len(c.Name)+len(sealed))
 	if err := c.Set(w, jar, sealed, life); err != nil {
 		return refusal.Internal.Wrap(err)
 	}
@@ -109,20 +131,20 @@ func (ts *Transactions) Keep(w http.ResponseWriter, jar cookie.Jar, t *Transacti
 }
 
 // Drop deletes the cookie of a transaction, which is good for one callback.
-func (ts *Transactions) Drop(w http.ResponseWriter, jar cookie.Jar, t *Transaction) {
-	ts.cookie(idOf(t.State)).Delete(w, jar)
+func (j *Jar) Drop(w http.ResponseWriter, jar cookie.Jar, t *Transaction) {
+	j.cookie(idOf(t.State)).Delete(w, jar)
 }
 
 // Find returns the transaction of a state from the cookies of a browser. It refuses
 // an answer in a browser that has not begun the login: otherwise an attacker could
 // log in a user as somebody else (RFC 6749, Section 10.12).
-func (ts *Transactions) Find(jar cookie.Jar, state, responseType string) (t *Transaction, err error) {
-	values := ts.cookie(idOf(state)).Values(jar)
+func (j *Jar) Find(jar cookie.Jar, state, responseType string) (t *Transaction, err error) {
+	values := j.cookie(idOf(state)).Values(jar)
 	if len(values) == 0 {
-		return nil, refusal.NoTransaction.Because("this browser has no cookie for the state; it has %d for others", len(ts.ids(jar)))
+		return nil, refusal.NoTransaction.Because("this browser has no cookie for the state; it has %d for others", len(j.ids(jar)))
 	}
 	for _, sealed := range values {
-		if t, err = ts.Open(sealed, state, responseType); err == nil {
+		if t, err = j.Open(sealed, state, responseType); err == nil {
 			return t, nil
 		}
 	}
@@ -130,17 +152,17 @@ func (ts *Transactions) Find(jar cookie.Jar, state, responseType string) (t *Tra
 }
 
 // Seal encrypts a transaction for a caller that keeps it itself.
-func (ts *Transactions) Seal(t *Transaction) (string, error) { return ts.seal(t, maxSize) }
+func (j *Jar) Seal(t *Transaction) (string, error) { return j.seal(t, maxSize) }
 
 // seal encrypts a transaction into at most limit bytes. If it does not fit, seal drops
 // the return URL, which has a default. It fails if the rest does not fit either.
-func (ts *Transactions) seal(t *Transaction, limit int) (string, error) {
+func (j *Jar) seal(t *Transaction, limit int) (string, error) {
 	for {
 		plain, err := json.Marshal(t)
 		if err != nil {
 			return "", refusal.Internal.Wrap(err)
 		}
-		sealed := ts.Keyring.Seal(purpose, idOf(t.State), plain)
+		sealed := j.Keyring.Seal(purpose, idOf(t.State), plain)
 		if len(sealed) <= limit {
 			return sealed, nil
 		}
@@ -152,12 +174,12 @@ func (ts *Transactions) seal(t *Transaction, limit int) (string, error) {
 	}
 }
 
-// hasCode, hasIDToken and hasAccessToken report what the answer must contain.
-func (t *Transaction) hasCode() bool { return t.has("code") }
+// HasCode, HasIDToken and HasAccessToken report what the answer must contain.
+func (t *Transaction) HasCode() bool { return t.has("code") }
 
-func (t *Transaction) hasIDToken() bool { return t.has("id_token") }
+func (t *Transaction) HasIDToken() bool { return t.has("id_token") }
 
-func (t *Transaction) hasAccessToken() bool { return t.has("token") }
+func (t *Transaction) HasAccessToken() bool { return t.has("token") }
 
 func (t *Transaction) has(word string) bool {
 	return slices.Contains(strings.Fields(t.ResponseType), word)
@@ -166,8 +188,8 @@ func (t *Transaction) has(word string) bool {
 // Open returns the transaction that was begun with a state. Its response type must be
 // one of the given ones, because the handlers of other types make other checks. All
 // failures are the same refusal, with different causes for the log.
-func (ts *Transactions) Open(sealed, state string, types ...string) (*Transaction, error) {
-	plain, _, ok := ts.Keyring.Open(purpose, idOf(state), sealed)
+func (j *Jar) Open(sealed, state string, types ...string) (*Transaction, error) {
+	plain, _, ok := j.Keyring.Open(purpose, idOf(state), sealed)
 	if !ok {
 		return nil, refusal.NoTransaction.Because("the transaction does not open")
 	}
@@ -175,13 +197,13 @@ func (ts *Transactions) Open(sealed, state string, types ...string) (*Transactio
 	if err := json.Unmarshal(plain, t); err != nil || t.Version != version {
 		return nil, refusal.NoTransaction.Because("the transaction is of another version")
 	}
-	age := time.Duration(ts.Now().Unix()-t.IssuedAt) * time.Second
+	age := time.Duration(j.Now().Unix()-t.IssuedAt) * time.Second
 	switch {
 	case subtle.ConstantTimeCompare([]byte(t.State), []byte(state)) != 1:
 		return nil, refusal.NoTransaction.Because("the state is that of another transaction")
 	case age >= life || age < -time.Minute:
 		return nil, refusal.NoTransaction.Because("the transaction is %v old", age)
-	case t.Base != ts.Issuer || t.ClientID != ts.ClientID:
+	case t.Base != j.Issuer || t.ClientID != j.ClientID:
 		return nil, refusal.NoTransaction.Because("the transaction belongs to another tenant or application")
 	case !slices.Contains(types, t.ResponseType):
 		return nil, refusal.NoTransaction.Because("the transaction has the response type %q", t.ResponseType)
@@ -189,32 +211,32 @@ func (ts *Transactions) Open(sealed, state string, types ...string) (*Transactio
 	return t, nil
 }
 
-// sessionCookies returns the names of the cookies of the session that a login
+// SessionCookies returns the names of the cookies of the session that a login
 // replaces.
-func (ts *Transactions) sessionCookies(t *Transaction) []string {
+func (j *Jar) SessionCookies(t *Transaction) []string {
 	switch {
 	case t.Session == "":
 		return nil
 	case t.Parts == 1:
-		return []string{ts.Cookies.Session.Name}
+		return []string{j.Cookies.Session.Name}
 	}
 	var names []string
 	for i := range min(t.Parts, cookie.MaxDeleted) {
-		names = append(names, ts.Cookies.Session.Name+"."+strconv.Itoa(i))
+		names = append(names, j.Cookies.Session.Name+"."+strconv.Itoa(i))
 	}
 	return names
 }
 
-func (ts *Transactions) cookie(id string) cookie.Cookie {
-	c := ts.Cookies.Transaction
+func (j *Jar) cookie(id string) cookie.Cookie {
+	c := j.Cookies.Transaction
 	c.Name += id
 	return c
 }
 
 // ids returns the ids of the transactions in a jar. Browsers send older cookies first
 // (RFC 6265, Section 5.4).
-func (ts *Transactions) ids(jar cookie.Jar) []string {
-	prefix := ts.Cookies.Transaction.Name
+func (j *Jar) ids(jar cookie.Jar) []string {
+	prefix := j.Cookies.Transaction.Name
 	ids := jar.Names(prefix, len(prefix)+cookie.IDLength)
 	for i, name := range ids {
 		ids[i] = strings.TrimPrefix(name, prefix)
@@ -226,22 +248,22 @@ func (ts *Transactions) ids(jar cookie.Jar) []string {
 // It keeps the newer ones, which are logins in other tabs. It keeps those that do not
 // open, which belong to another application and expire. It opens twice as many as a
 // browser has, because a forged request can have more.
-func (ts *Transactions) makeRoom(w http.ResponseWriter, jar cookie.Jar, size int) {
+func (j *Jar) makeRoom(w http.ResponseWriter, jar cookie.Jar, size int) {
 	const most = 2 * maxOpenTransactions
 	type open struct {
 		cookie   cookie.Cookie
 		size     int
 		issuedAt int64
 	}
-	ids := ts.ids(jar)
+	ids := j.ids(jar)
 	var opened []open
 	total := size
 	for _, id := range ids[:min(len(ids), most)] {
-		c := ts.cookie(id)
+		c := j.cookie(id)
 		value := jar.First(c.Name)
 		total += len(c.Name) + len(value)
 		var t Transaction
-		if plain, _, ok := ts.Keyring.Open(purpose, id, value); ok && json.Unmarshal(plain, &t) == nil {
+		if plain, _, ok := j.Keyring.Open(purpose, id, value); ok && json.Unmarshal(plain, &t) == nil {
 			opened = append(opened, open{c, len(c.Name) + len(value), t.IssuedAt})
 		}
 	}
@@ -255,11 +277,31 @@ func (ts *Transactions) makeRoom(w http.ResponseWriter, jar cookie.Jar, size int
 
 // Forget deletes the transactions of the request. If there are too many for one
 // response, it deletes those that are sent first.
-func (ts *Transactions) Forget(w http.ResponseWriter, jar cookie.Jar) {
-	ids := ts.ids(jar)
+func (j *Jar) Forget(w http.ResponseWriter, jar cookie.Jar) {
+	ids := j.ids(jar)
 	for _, id := range ids[:min(len(ids), cookie.MaxDeleted)] {
-		if _, _, ok := ts.Keyring.Open(purpose, id, jar.First(ts.Cookies.Transaction.Name+id)); ok {
-			ts.cookie(id).Delete(w, jar)
+		if _, _, ok := j.Keyring.Open(purpose, id, jar.First(j.Cookies.Transaction.Name+id)); ok {
+			j.cookie(id).Delete(w, jar)
 		}
 	}
+}
+
+// A Failure is an error with what it has interrupted.
+type Failure struct {
+	Err      error
+	ReturnTo string
+	AppState json.RawMessage
+}
+
+func (f *Failure) Error() string { return f.Err.Error() }
+
+// Unwrap returns the error.
+func (f *Failure) Unwrap() error { return f.Err }
+
+// Failed adds to an error what it has interrupted. It returns nil for nil.
+func (t *Transaction) Failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Failure{err, t.ReturnTo, t.AppState}
 }

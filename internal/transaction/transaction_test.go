@@ -1,11 +1,11 @@
-package login
+package transaction
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -42,7 +42,7 @@ func (b *browser) take(w *httptest.ResponseRecorder) (set, deleted []*http.Cooki
 }
 
 // jar returns what an application reads of the browser's cookies.
-func (b *browser) jar(ts *Transactions) cookie.Jar {
+func (b *browser) jar(ts *Jar) cookie.Jar {
 	r := httptest.NewRequest("GET", "/", nil)
 	for _, c := range b.cookies {
 		r.AddCookie(&http.Cookie{Name: c.Name, Value: c.Value})
@@ -51,7 +51,7 @@ func (b *browser) jar(ts *Transactions) cookie.Jar {
 }
 
 // keep keeps a transaction in the browser.
-func (b *browser) keep(t *testing.T, ts *Transactions, tr *Transaction) (set, deleted []*http.Cookie) {
+func (b *browser) keep(t *testing.T, ts *Jar, tr *Transaction) (set, deleted []*http.Cookie) {
 	t.Helper()
 	w := httptest.NewRecorder()
 	if err := ts.Keep(w, b.jar(ts), tr); err != nil {
@@ -106,7 +106,7 @@ func TestTransactionFormat(t *testing.T) {
 
 func TestKeptTransactionIsFound(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, "code")
+	e := newEnv()
 	ts, b := e.transactions, &browser{}
 	set, deleted := b.keep(t, ts, full())
 	if len(set) != 1 || len(deleted) != 0 {
@@ -142,19 +142,19 @@ func TestKeptTransactionIsFound(t *testing.T) {
 func TestNoTransaction(t *testing.T) {
 	t.Parallel()
 	foreign := must(seal.New([]string{"another example of a secret for the tests"}))
-	edit := func(f func(*Transaction)) func(*Transactions) string {
-		return func(ts *Transactions) string {
+	edit := func(f func(*Transaction)) func(*Jar) string {
+		return func(ts *Jar) string {
 			tr := full()
 			f(tr)
 			return ts.Keyring.Seal("txn", idOf("the state"), []byte(text(tr)))
 		}
 	}
-	at := func(seconds int64) func(*Transactions) string {
+	at := func(seconds int64) func(*Jar) string {
 		return edit(func(t *Transaction) { t.IssuedAt = began - seconds })
 	}
 	for _, row := range []struct {
 		why   string
-		seal  func(*Transactions) string
+		seal  func(*Jar) string
 		types []string
 		cause string // empty if it opens
 	}{
@@ -162,20 +162,20 @@ func TestNoTransaction(t *testing.T) {
 		{"one of two types", edit(func(*Transaction) {}), []string{"token", "code"}, ""},
 		{"other type", edit(func(*Transaction) {}), []string{"token", "code id_token"}, `has the response type "code"`},
 		{"no type", edit(func(*Transaction) {}), nil, `has the response type "code"`},
-		{"not sealed", func(*Transactions) string { return "v1.AAAA" }, []string{"code"}, "does not open"},
-		{"other key", func(*Transactions) string { return foreign.Seal("txn", idOf("the state"), []byte(text(full()))) },
+		{"not sealed", func(*Jar) string { return "v1.AAAA" }, []string{"code"}, "does not open"},
+		{"other key", func(*Jar) string { return foreign.Seal("txn", idOf("the state"), []byte(text(full()))) },
 			[]string{"code"}, "does not open"},
-		{"other purpose", func(ts *Transactions) string {
+		{"other purpose", func(ts *Jar) string {
 			return ts.Keyring.Seal("tries", idOf("the state"), []byte(text(full())))
 		},
 			[]string{"code"}, "does not open"},
-		{"other name", func(ts *Transactions) string { return ts.Keyring.Seal("txn", idOf("other"), []byte(text(full()))) },
+		{"other name", func(ts *Jar) string { return ts.Keyring.Seal("txn", idOf("other"), []byte(text(full()))) },
 			[]string{"code"}, "does not open"},
-		{"no JSON", func(ts *Transactions) string {
+		{"no JSON", func(ts *Jar) string {
 			return ts.Keyring.Seal("txn", idOf("the state"), []byte(text(full())+"x"))
 		},
 			[]string{"code"}, "of another version"},
-		{"max_age of another form", func(ts *Transactions) string {
+		{"max_age of another form", func(ts *Jar) string {
 			other := strings.Replace(text(full()), `"max_age":60`, `"max_age":"60"`, 1)
 			return ts.Keyring.Seal("txn", idOf("the state"), []byte(other))
 		}, []string{"code"}, "of another version"},
@@ -188,7 +188,7 @@ func TestNoTransaction(t *testing.T) {
 		{"clock a little behind", at(-60), []string{"code"}, ""},
 		{"clock far behind", at(-61), []string{"code"}, "-1m1s old"},
 	} {
-		e := newEnv(t, "code")
+		e := newEnv()
 		want := refusal.NoTransaction
 		if row.cause == "" {
 			want = refusal.Row{}
@@ -203,7 +203,7 @@ func TestNoTransaction(t *testing.T) {
 
 func TestTransactionOfAnotherBrowser(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, "code")
+	e := newEnv()
 	ts, b := e.transactions, &browser{}
 	b.keep(t, ts, full())
 	other := full()
@@ -220,7 +220,7 @@ func TestTransactionOfAnotherBrowser(t *testing.T) {
 // does not open.
 func TestSeveralCookiesOfOneName(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, "code")
+	e := newEnv()
 	ts, b := e.transactions, &browser{}
 	set, _ := b.keep(t, ts, full())
 	planted := &http.Cookie{Name: set[0].Name, Value: "v1.planted"}
@@ -238,7 +238,7 @@ func TestSeveralCookiesOfOneName(t *testing.T) {
 // the values of the application never are.
 func TestLargeTransaction(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, "code")
+	e := newEnv()
 	ts := e.transactions
 	length := func(tr *Transaction) int { return seal.Size(len(text(tr))) }
 	tr := full()
@@ -271,7 +271,7 @@ func TestLargeTransaction(t *testing.T) {
 // TestLimitOfATransaction: a transaction of exactly the limit fits.
 func TestLimitOfATransaction(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, "code")
+	e := newEnv()
 	tr := full()
 	tr.ReturnTo = ""
 	size := seal.Size(len(text(tr)))
@@ -310,7 +310,7 @@ func TestMakeRoom(t *testing.T) {
 		{"behind those that are looked at, which are too large", []int{1, 2, 3, 4}, make([]int, 4), 8, nil},
 		{"last one that is looked at", []int{2, 3, 4, 1}, make([]int, 4), 4, []int{3}},
 	} {
-		e := newEnv(t, "code")
+		e := newEnv()
 		ts, b := e.transactions, &browser{}
 		for i := range row.foreign {
 			b.cookies = append(b.cookies, &http.Cookie{Name: fmt.Sprintf("__Host-app_txn_foreign_%08d", i), Value: strings.Repeat("x", 450)})
@@ -340,7 +340,7 @@ func TestMakeRoom(t *testing.T) {
 // TestRoomIsExact: transactions that are together as large as the limit stay.
 func TestRoomIsExact(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, "code")
+	e := newEnv()
 	ts := e.transactions
 	const name = len("__Host-app_txn_") + 16
 	held := &Transaction{Version: 1, State: "held", IssuedAt: began}
@@ -368,7 +368,7 @@ func TestRoomIsExact(t *testing.T) {
 
 func TestForget(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, "code")
+	e := newEnv()
 	ts, b := e.transactions, &browser{}
 	foreign := &http.Cookie{Name: "__Host-app_txn_foreign_00000000", Value: "x"}
 	session := &http.Cookie{Name: "__Host-app_session", Value: "x"}
@@ -394,7 +394,7 @@ func TestForget(t *testing.T) {
 
 func TestSessionCookies(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, "code")
+	e := newEnv()
 	for _, row := range []struct {
 		session string
 		parts   int
@@ -407,32 +407,55 @@ func TestSessionCookies(t *testing.T) {
 		{"id", 9, "__Host-app_session.0 __Host-app_session.1 __Host-app_session.2 __Host-app_session.3 " +
 			"__Host-app_session.4 __Host-app_session.5 __Host-app_session.6 __Host-app_session.7"},
 	} {
-		got := e.transactions.sessionCookies(&Transaction{Session: row.session, Parts: row.parts})
+		got := e.transactions.SessionCookies(&Transaction{Session: row.session, Parts: row.parts})
 		if strings.Join(got, " ") != row.want {
 			t.Errorf("%q in %d cookies: %q", row.session, row.parts, got)
 		}
 	}
 }
 
-// TestALoginFromBeginningToEnd is the way of a browser: a cookie that is kept, an
-// answer that finds it, and tokens.
-func TestALoginFromBeginningToEnd(t *testing.T) {
+// TestNew: each transaction has values that nobody can guess, and knows its login.
+func TestNew(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, "code")
-	b := &browser{}
-	authURL, begun := e.begin()
-	b.keep(t, e.transactions, begun)
-	e.now += int64(5 * time.Minute / time.Second)
-	e.token = gives(change{"id_token": idToken{}.signed(authURL.Query().Get("nonce"))})
-	found, err := e.transactions.Find(b.jar(e.transactions), authURL.Query().Get("state"), "code")
-	if err != nil {
-		t.Fatal(err)
+	at := Place{RedirectURI: callback, ReturnTo: "/after", ResponseType: "code id_token"}
+	one, other := New(issuer, clientID, at, time.Unix(began, 0)), New(issuer, clientID, at, time.Unix(began, 0))
+	if len(one.State) != 43 || len(one.Verifier) < 43 || one.State == other.State || one.Verifier == other.Verifier || one.State == one.Verifier {
+		t.Errorf("%+v and %+v", one, other)
 	}
-	got, err := e.complete(found, url.Values{"state": {authURL.Query().Get("state")}, "code": {"c"}})
-	if err != nil || got.Identity.Claims.Subject != "auth0|ada" {
-		t.Errorf("%+v, %v", got, err)
+	if one.Version != 1 || one.IssuedAt != began || one.Base != issuer || one.ClientID != clientID || one.Place != at {
+		t.Errorf("%+v", one)
 	}
-	if form := e.at(tokenEndpoint)[0].form; form.Get("code_verifier") != begun.Verifier || form.Get("redirect_uri") != callback {
-		t.Errorf("the tenant gets %v", form)
+	age := 60
+	one.Nonce, one.MaxAge, one.RequiredACR = "nonce", &age, []string{"acr"}
+	if e := one.Expectation(); e.Nonce != "nonce" || e.MaxAge != &age || !slices.Equal(e.ACR, []string{"acr"}) || e.Began != began {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestResponseTypes(t *testing.T) {
+	t.Parallel()
+	for types, want := range map[string][3]bool{
+		"code": {true, false, false}, "id_token": {false, true, false}, "code id_token": {true, true, false},
+		"token": {false, false, true}, "id_token token": {false, true, true}, "": {},
+	} {
+		tr := &Transaction{Place: Place{ResponseType: types}}
+		if got := [3]bool{tr.HasCode(), tr.HasIDToken(), tr.HasAccessToken()}; got != want {
+			t.Errorf("%q: %v, want %v", types, got, want)
+		}
+	}
+}
+
+// TestFailed: an error keeps its chain, and gets what it has interrupted.
+func TestFailed(t *testing.T) {
+	t.Parallel()
+	tr := &Transaction{Place: Place{ReturnTo: "/after"}, Kept: authrequest.Kept{AppState: json.RawMessage(`1`)}}
+	cause := errors.New("cause")
+	err := tr.Failed(cause)
+	f, ok := errors.AsType[*Failure](err)
+	if !ok || f.ReturnTo != "/after" || string(f.AppState) != "1" || !errors.Is(err, cause) || err.Error() != "cause" {
+		t.Errorf("%v", err)
+	}
+	if err := tr.Failed(nil); err != nil {
+		t.Errorf("%v of nil", err)
 	}
 }
