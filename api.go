@@ -155,10 +155,8 @@ func NewAPI(c APIConfig) (*API, error) {
 // clone keeps what the caller does with its slices later out of the API.
 func (c APIConfig) clone() APIConfig {
 	c.Audiences = slices.Clone(c.Audiences)
-	c.Issuers = slices.Clone(c.Issuers)
 	c.Algorithms = slices.Clone(c.Algorithms)
 	c.RequiredClaims = slices.Clone(c.RequiredClaims)
-	c.TokenExtractors = slices.Clone(c.TokenExtractors)
 	c.ScopesSupported = slices.Clone(c.ScopesSupported)
 	c.EndpointOrigins = slices.Clone(c.EndpointOrigins)
 	return c
@@ -257,11 +255,10 @@ func (a *API) verify(ctx context.Context, c bearer.Credential) (*Token, error) {
 		begin = time.Now()
 	}
 	o, err := a.checker.check(ctx, c.Token)
-	switch {
-	case err != nil && c.IsMalformed():
-		err = refusal.Header.Because("characters that no token has")
-	case err != nil:
-		err = asBearerError(err)
+	if err != nil {
+		if err = asBearerError(err); c.IsMalformed() {
+			err = refusal.Header.Because("characters that no token has")
+		}
 	}
 	if observed {
 		event := o.event(TokenChecked)

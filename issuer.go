@@ -46,8 +46,6 @@ type trusted struct {
 
 // Trial and Equal are for the table of issuers that a resolver has named.
 func (t *trusted) Trial() *issuers.Trial { return t.trial }
-
-// Equal reports whether both were made of the same answer of the resolver.
 func (t *trusted) Equal(o *trusted) bool { return t.source.equal(o.source) }
 
 // names are the values of iss for which a token may be of this issuer. Which of

@@ -58,8 +58,7 @@ var (
 	errNewIssuers = errors.New("too many issuers were looked up of which no token was good yet; should ResolveIssuer trust them all?")
 )
 
-// isOf reports whether the keys can be those of an issuer. A set that never fetches does
-// not know whose keys it has.
+// isOf reports whether the keys can be those of an issuer, as those of StaticKeys can.
 func (k *KeySet) isOf(issuer string) bool {
 	return k.issuer == nil || strings.TrimSuffix(k.issuer.Issuer, "/") == strings.TrimSuffix(issuer, "/")
 }
