@@ -1,17 +1,22 @@
 package auth0
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/session"
+	"github.com/seed-15d5a55c/auth0/internal/signin"
 	"github.com/seed-15d5a55c/auth0/internal/visit"
+	"golang.org/x/oauth2"
 )
 
 // A Session is what is remembered of a person who is logged in.
@@ -215,3 +220,76 @@ func (s *Strategy) StartSession(w http.ResponseWriter, r *http.Request, l *Login
 	l.ReturnTo, l.Data = accepted.ReturnTo, accepted.Data
 	return nil
 }
+
+// An ImportedSession is a session of another session system, see
+// [Strategy.ImportSession]. Formatting or logging it does not show the tokens, unless
+// it is in an unexported field of another struct, see [Config].
+type ImportedSession struct {
+	// User is the person who is logged in. Subject is needed. Issuer may be empty: it
+	// is then the tenant's.
+	User User
+	// Claims are further claims of the ID token that the old session has kept, such as
+	// roles, for [User.Claim] and [Claims].
+	Claims map[string]any
+	// Token has the access token and the refresh token, if the old session has any.
+	// Without an Expiry, the access token is not used.
+	Token *oauth2.Token
+	// Audience and Scopes are of the access token. Default: those of the [Config].
+	Audience string
+	Scopes   []string
+	// Data is the application's own, see [Session].
+	Data map[string]string
+	// LoggedInAt is when the person has logged in. [Config].AbsoluteTimeout counts from
+	// it. It is needed.
+	LoggedInAt time.Time
+	// SessionID is the claim sid of the ID token, if there was one. A back-channel
+	// logout of the tenant's session then ends this one.
+	SessionID string
+}
+
+// ImportSession makes a session of another session system a session of this one, so
+// that nobody has to log in again when an application moves here. Call it in a
+// middleware inside [Strategy.LoadUser], for a request without a session whose old
+// session is good, and delete the old session's cookie then. From the next request on
+// the session is like any other, and [Strategy.AccessToken] renews its tokens.
+//
+// No ID token is checked, and AfterLogin is not called: the caller vouches for the
+// person. So pass only what the old system has verified and kept where a browser
+// cannot change it, as in a signed cookie or a store.
+//
+// It must be called before the first byte of the response is written. The error is
+// [ErrNoSession] if the session is older than [Config].AbsoluteTimeout; the person then
+// has to log in.
+func (s *Strategy) ImportSession(w http.ResponseWriter, r *http.Request, old ImportedSession) error {
+	_, err := op("session", s, func() (struct{}, error) {
+		if old.User.Subject == "" || old.LoggedInAt.IsZero() {
+			return struct{}{}, refusal.Internal.Because("ImportSession: User.Subject and LoggedInAt are needed")
+		}
+		kept, err := old.User.with(old.Claims)
+		if err != nil {
+			return struct{}{}, refusal.Internal.Wrap(err)
+		}
+		scopes := old.Scopes
+		if scopes == nil {
+			scopes = s.app.flow.Scopes
+		}
+		u := old.User
+		return struct{}{}, s.signin.Import(w, r, signin.Imported{
+			Claims: jwt.Claims{Issuer: cmp.Or(u.Issuer, s.app.Issuer()), Subject: u.Subject, OrgID: u.OrgID, SessionID: old.SessionID},
+			Kept:   kept, Token: old.Token, Audience: cmp.Or(old.Audience, s.app.grants.Audience), Scope: strings.Join(scopes, " "),
+			Data: maps.Clone(old.Data), LoggedInAt: old.LoggedInAt,
+		})
+	})
+	return err
+}
+
+// Format hides the tokens from every verb of package fmt.
+func (i ImportedSession) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "auth0.ImportedSession(%q)", i.User.Subject)
+}
+
+// LogValue hides the tokens from package slog.
+func (i ImportedSession) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(i)) }
+
+// MarshalJSON hides the tokens from package json.
+func (i ImportedSession) MarshalJSON() ([]byte, error) { return []byte("{}"), nil }

@@ -90,6 +90,22 @@ func (u User) text() json.RawMessage {
 	return text
 }
 
+// with returns the claims, and further ones that do not replace them.
+func (u User) with(further map[string]any) (json.RawMessage, error) {
+	members := map[string]json.RawMessage{}
+	for name, value := range further {
+		encoded, err := json.Marshal(value)
+		if err != nil {
+			return nil, fmt.Errorf("the claim %.64q cannot be encoded: %w", name, err)
+		}
+		members[name] = encoded
+	}
+	if err := json.Unmarshal(u.text(), &members); err != nil {
+		return nil, err
+	}
+	return json.Marshal(members)
+}
+
 // Claim returns a claim that the session keeps, as package encoding/json
 // decodes it, and whether it is there. Names are exact, and may be URLs. To
 // decode several into a struct see [Claims].

@@ -237,6 +237,9 @@ func (m *Manager) newest(ctx context.Context, record *Record) (newest, kept *Rec
 // logs a warning and succeeds.
 func (m *Manager) Begin(ctx context.Context, w http.ResponseWriter, jar cookie.Jar, record *Record, replaced ...string) error {
 	m.limits.touch(record)
+	if m.limits.left(record) <= 0 {
+		return refusal.LoginRequired.Because("the time of the session is up before it begins")
+	}
 	if m.records != nil {
 		if err := m.records.add(ctx, record); err != nil {
 			return err

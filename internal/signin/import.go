@@ -1,0 +1,55 @@
+package signin
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/renew"
+	"github.com/seed-15d5a55c/auth0/internal/session"
+	"golang.org/x/oauth2"
+)
+
+// An Imported session was kept by another session system until now.
+type Imported struct {
+	Claims     jwt.Claims      // issuer, subject, organization, session at the tenant
+	Kept       json.RawMessage // the claims that the session has
+	Token      *oauth2.Token   // nil if there is none
+	Audience   string
+	Scope      string
+	Data       map[string]string
+	LoggedInAt time.Time
+}
+
+// Import begins a session for a user whom the application has logged in by another
+// session system. The id is new. The limits count from the time of that login.
+func (s *Routes) Import(w http.ResponseWriter, r *http.Request, i Imported) error {
+	const leeway = 5 * time.Minute // between the clocks of instances
+	if i.LoggedInAt.After(s.c.Now().Add(leeway)) {
+		return refusal.Internal.Because("the imported session begins in the future, at %v", i.LoggedInAt)
+	}
+	i.Claims.IssuedAt, i.Claims.AuthTime = float64(i.LoggedInAt.Unix()), float64(i.LoggedInAt.Unix())
+	record, err := session.NewRecord(&i.Claims, 0, i.LoggedInAt)
+	if err != nil {
+		return err
+	}
+	record.SetIdentity(&i.Claims, i.Kept, "")
+	record.Data = i.Data
+	if i.Token != nil {
+		record.RefreshToken = i.Token.RefreshToken
+		if i.Token.AccessToken != "" {
+			record.Tokens = []session.Token{renew.OfLogin(s.lasting(i.Token), i.Audience, i.Scope, s.c.Now())}
+		}
+	}
+	return s.c.Sessions.Begin(r.Context(), w, s.c.Visits.Jar(r), record)
+}
+
+// lasting returns a token with the seconds that it is still good for. An access token
+// that has expired, or of which that is not known, counts as good for a second.
+func (s *Routes) lasting(t *oauth2.Token) *oauth2.Token {
+	lasting := *t
+	lasting.ExpiresIn = max(1, int64(t.Expiry.Sub(s.c.Now())/time.Second))
+	return &lasting
+}
