@@ -479,12 +479,7 @@ func (c Config) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "auth0.Config{Domain:%q ClientID:%q BaseURL:%q}", c.Domain, c.ClientID, c.BaseURL)
 }
 
-// LogValue hides the secrets from package slog.
-func (c Config) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("Domain", c.Domain), slog.String("ClientID", c.ClientID), slog.String("BaseURL", c.BaseURL))
-}
-
-// MarshalJSON hides the secrets from package json.
+// MarshalJSON hides the secrets from packages json and slog.
 func (c Config) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]string{"Domain": c.Domain, "ClientID": c.ClientID, "BaseURL": c.BaseURL})
 }

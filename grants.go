@@ -3,7 +3,6 @@ package auth0
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/netip"
 	"net/url"
 	"time"
@@ -302,10 +301,7 @@ func (x TokenExchange) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "auth0.TokenExchange(%q for %q)", x.SubjectTokenType, x.Audience)
 }
 
-// LogValue hides the tokens from package slog.
-func (x TokenExchange) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(x)) }
-
-// MarshalJSON hides the tokens from package json.
+// MarshalJSON hides the tokens from packages json and slog.
 func (x TokenExchange) MarshalJSON() ([]byte, error) { return []byte("{}"), nil }
 
 // ExchangeToken exchanges a token for another one (RFC 8693). The Reason of the

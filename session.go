@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net/http"
 	"strings"
@@ -231,12 +230,9 @@ type ImportedSession struct {
 	// Claims are further claims of the ID token that the old session has kept, such as
 	// roles, for [User.Claim] and [Claims].
 	Claims map[string]any
-	// Token has the access token and the refresh token, if the old session has any.
-	// Without an Expiry, the access token is not used.
+	// Token has the refresh token, and the access token for [Config].Audience, if the
+	// old session has any. Without an Expiry, the access token is not used.
 	Token *oauth2.Token
-	// Audience and Scopes are of the access token. Default: those of the [Config].
-	Audience string
-	Scopes   []string
 	// Data is the application's own, see [Session].
 	Data map[string]string
 	// LoggedInAt is when the person has logged in. [Config].AbsoluteTimeout counts from
@@ -269,14 +265,10 @@ func (s *Strategy) ImportSession(w http.ResponseWriter, r *http.Request, old Imp
 		if err != nil {
 			return struct{}{}, refusal.Internal.Wrap(err)
 		}
-		scopes := old.Scopes
-		if scopes == nil {
-			scopes = s.app.flow.Scopes
-		}
 		u := old.User
 		return struct{}{}, s.signin.Import(w, r, signin.Imported{
 			Claims: jwt.Claims{Issuer: cmp.Or(u.Issuer, s.app.Issuer()), Subject: u.Subject, OrgID: u.OrgID, SessionID: old.SessionID},
-			Kept:   kept, Token: old.Token, Audience: cmp.Or(old.Audience, s.app.grants.Audience), Scope: strings.Join(scopes, " "),
+			Kept:   kept, Token: old.Token, Audience: s.app.grants.Audience, Scope: strings.Join(s.app.flow.Scopes, " "),
 			Data: maps.Clone(old.Data), LoggedInAt: old.LoggedInAt,
 		})
 	})
@@ -288,8 +280,5 @@ func (i ImportedSession) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "auth0.ImportedSession(%q)", i.User.Subject)
 }
 
-// LogValue hides the tokens from package slog.
-func (i ImportedSession) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(i)) }
-
-// MarshalJSON hides the tokens from package json.
+// MarshalJSON hides the tokens from packages json and slog.
 func (i ImportedSession) MarshalJSON() ([]byte, error) { return []byte("{}"), nil }
