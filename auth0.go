@@ -107,6 +107,8 @@ const None = -1
 type Config struct {
 	_ [0]func() // keeps out literals without field names, and ==
 
+	// Needed: where the tenant is, who the application is, where browsers reach it.
+
 	// Domain is the tenant's domain, such as "acme.eu.auth0.com", or a custom
 	// domain of it. The issuer is then https://Domain/ and the endpoints are
 	// Auth0's, so that nothing has to be looked up before a login.
@@ -115,7 +117,6 @@ type Config struct {
 	// only, "http://127.0.0.1:4000", names any OpenID provider instead. Its
 	// endpoints come from its discovery document, which must name that issuer.
 	Domain string
-
 	// ClientID and ClientSecret are the application's credentials.
 	ClientID     string
 	ClientSecret string
@@ -123,26 +124,11 @@ type Config struct {
 	// shows in another way that it is itself: with a key, with a certificate, or
 	// with a secret that is replaced while it runs.
 	ClientAuthentication ClientAuthentication
-
 	// BaseURL is where browsers reach the application: "https://app.example.com",
 	// with a path if a proxy mounts it below one. Every URL that leaves this
 	// package is made from it, and none from the Host header of a request. It
 	// must be https unless the host is this machine.
 	BaseURL string
-	// BaseURLs are further ones with the same path, for an application with
-	// several hosts. A request belongs to the one whose host it was sent to; a
-	// request for another host is refused.
-	BaseURLs []string
-	// TrustedProxies are the addresses from which X-Forwarded-Host is believed
-	// when there are several base URLs. The rightmost value counts, the one
-	// that the nearest proxy has added.
-	//
-	// A proxy is known by the address in [http.Request].RemoteAddr, without its
-	// zone. IPv4 addresses mapped into IPv6 count as IPv4. A proxy that connects
-	// through a unix socket has no address and is never believed: have it pass on
-	// the Host header instead.
-	TrustedProxies []netip.Prefix
-
 	// Secrets encrypt the cookies, each at least 32 bytes of text, or 64
 	// hexadecimal digits as "openssl rand -hex 32" prints them. The first seals
 	// and all open, so that a secret is replaced by putting the new one in
@@ -154,6 +140,8 @@ type Config struct {
 	// unless Domain is this machine or ends in .example, .test or .localhost.
 	Secrets []string
 
+	// Login.
+
 	// Audience is the identifier of the API that the access token is for. If
 	// empty, the access token is good for the userinfo endpoint only.
 	Audience string
@@ -164,36 +152,6 @@ type Config struct {
 	// it takes from a link, count more; but a link does not change the
 	// organization.
 	LoginOptions []LoginOption
-	// ResponseType is what the tenant's answer to the callback has. Default:
-	// [ResponseTypeCode]. The other two come by form_post, and the application must
-	// be allowed the implicit grant.
-	ResponseType ResponseType
-	// ResponseMode is how the tenant sends its answer to the callback. Default:
-	// [ResponseModeQuery] for a code, else [ResponseModeFormPost], which keeps the
-	// answer out of URLs. A form is posted across sites, so the cookie of the login
-	// must then be SameSite=None, which needs https. On this machine http will do.
-	//
-	// The session cookie is not sent with that form: a login then replaces the
-	// session of the browser without knowing its Data. An [http.CrossOriginProtection]
-	// around the application would refuse the form; it needs
-	// AddInsecureBypassPattern("POST /auth/callback"), which loses nothing, because
-	// the callback has the state to know its own logins by.
-	ResponseMode ResponseMode
-	// PushedAuthorizationRequests sends what a login asks for to the tenant
-	// directly, so that the browser carries only a reference to it (RFC 9126). The
-	// tenant must allow it in its settings. It takes one more request per login,
-	// and nobody can log in while the tenant does not answer it.
-	//
-	// A login is begun by anybody, so an instance makes at most 20 such requests in
-	// a second, and 100 at once, and none for up to a minute while the tenant asks
-	// to be left alone (Retry-After). The login route then answers 503 with
-	// Retry-After. Limit the requests of an address to the login route, or one
-	// address can use all of them.
-	PushedAuthorizationRequests bool
-	// ForwardParams are further query parameters that the login route passes on
-	// to the tenant, such as "ext-campaign".
-	ForwardParams []string
-
 	// AcceptOrganizationLinks lets the login route pass on organization and invitation
 	// from its query. The links in invitation e-mails carry them.
 	AcceptOrganizationLinks bool
@@ -201,84 +159,28 @@ type Config struct {
 	// It is called with the organization's id. Its errors mean what those of
 	// AfterLogin mean.
 	CheckOrganization func(ctx context.Context, orgID string) error
-
+	// ForwardParams are further query parameters that the login route passes on
+	// to the tenant, such as "ext-campaign".
+	ForwardParams []string
 	// AfterLogin is called with each completed login before its session begins.
 	// It can set Data and ReturnTo. If it returns [ErrForbidden], the login is
 	// refused with 403. An [*Error] chooses the status. Any other error means that
 	// AfterLogin could not decide, and the answer is 503. The error goes to the log
 	// only.
 	AfterLogin func(ctx context.Context, login *Login) error
-	// KeepClaim says which claims of the ID token the session keeps. By default
-	// it keeps all but those that only the protocol needs.
-	KeepClaim func(name string) bool
-	// KeepIDToken keeps the raw ID token too, as a hint for logout, which puts it
-	// into the URL of the logout; WithLogoutParam("id_token_hint") keeps it out.
-	// It makes cookies larger, and Auth0 does not need it. With other providers
-	// it is always kept.
-	KeepIDToken bool
-
-	// The paths of the routes. Default: /auth/login, /auth/callback, /auth/logout
-	// and /auth/backchannel-logout.
-	LoginPath             string
-	CallbackPath          string
-	LogoutPath            string
-	BackchannelLogoutPath string
-
 	// DefaultReturnTo is the path below BaseURL to go to after a login that was
 	// not asked to return anywhere. Default: "/".
 	DefaultReturnTo string
 	// ReturnToOrigins are other origins that a login may return to, such as
 	// "https://admin.example.com".
 	ReturnToOrigins []string
-	// PostLogoutURLs are where a logout may lead, the first by default. Register
-	// them as Allowed Logout URLs. Default: BaseURL.
-	PostLogoutURLs []string
-	// LogoutEndpoint chooses how the session at the tenant is ended. Default:
-	// [LogoutEndpointOIDC] if the tenant has that endpoint, else [LogoutEndpointV2].
-	LogoutEndpoint LogoutEndpoint
-	// LogoutOptions are options for every logout, before those of [Strategy.LogoutHandler].
-	LogoutOptions []LogoutOption
+	// ErrorHandler writes the page that a person gets when a login, or a request
+	// for a page, fails. When it is called, the headers are set and the status is
+	// not yet written. If it writes no status, the status of the error is used.
+	// Default: plain text that says what to do next. Scripts get JSON in any case.
+	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
 
-	// IdleTimeout ends a session that is not used. Default: 24 hours. [None]
-	// means that only AbsoluteTimeout counts and sessions are not prolonged.
-	IdleTimeout time.Duration
-	// AbsoluteTimeout ends a session, however much it is used. Default: 7 days.
-	// [None] means no such limit.
-	AbsoluteTimeout time.Duration
-	// The session cookie. By default its name is auth0_session, its path is "/",
-	// there is no domain, and SameSite is Lax. On https the name gets the prefix
-	// __Host- if the path is "/" and there is no domain, else __Secure-.
-	//
-	// Give each application on a host a CookieName of its own: browsers keep one
-	// cookie of a name, also for two ports.
-	//
-	// CookieDomain sends the session to every host below that domain. Each of them
-	// can read it, and each can set a cookie that decides whose session a visitor
-	// has. The cookies of a login that is under way are for this host alone.
-	CookieName     string
-	CookiePath     string
-	CookieDomain   string
-	CookieSameSite http.SameSite
-	// CountsAsUse, if not nil, says whether a request prolongs its session. A
-	// page that asks for news every minute would otherwise never let it end.
-	CountsAsUse func(*http.Request) bool
-	// CookieSessionOnly lets the browser forget the session when it is closed.
-	CookieSessionOnly bool
-
-	// Store, if not nil, keeps the sessions on the server. The cookie then has
-	// only an id.
-	Store Store
-	// CookieSessionsUntil is for an application that moves from sessions in cookies
-	// to a Store. Until that time a session in a cookie is accepted and moves into
-	// the store; set it to the day of the move plus AbsoluteTimeout. Default: no
-	// session in a cookie is accepted once there is a Store, and everybody logs in
-	// again. The time ends the move, because with a stolen AUTH0_SECRET such
-	// cookies can be forged, and ids of sessions in a store cannot.
-	CookieSessionsUntil time.Time
-	// Revocations, if not nil, is where it is noted that sessions have ended, for
-	// sessions in cookies: a copy of the cookie then is no good after a logout,
-	// and [Strategy.BackchannelLogoutHandler] works. Default: Store.
-	Revocations Store
+	// Login buttons, see [Strategy.GetConnections].
 
 	// Connections, if not nil, is the list that [Strategy.GetConnections]
 	// returns. Only Name is needed.
@@ -296,32 +198,115 @@ type Config struct {
 	// that file, but it is not documented.
 	ConfigurationBaseURL string
 
+	// Session and logout.
+
+	// KeepClaim says which claims of the ID token the session keeps. By default
+	// it keeps all but those that only the protocol needs.
+	KeepClaim func(name string) bool
+	// KeepIDToken keeps the raw ID token too, as a hint for logout, which puts it
+	// into the URL of the logout; WithLogoutParam("id_token_hint") keeps it out.
+	// It makes cookies larger, and Auth0 does not need it. With other providers
+	// it is always kept.
+	KeepIDToken bool
+	// IdleTimeout ends a session that is not used. Default: 24 hours. [None]
+	// means that only AbsoluteTimeout counts and sessions are not prolonged.
+	IdleTimeout time.Duration
+	// AbsoluteTimeout ends a session, however much it is used. Default: 7 days.
+	// [None] means no such limit.
+	AbsoluteTimeout time.Duration
+	// CountsAsUse, if not nil, says whether a request prolongs its session. A
+	// page that asks for news every minute would otherwise never let it end.
+	CountsAsUse func(*http.Request) bool
+	// Store, if not nil, keeps the sessions on the server. The cookie then has
+	// only an id.
+	Store Store
+	// CookieSessionsUntil is for an application that moves from sessions in cookies
+	// to a Store. Until that time a session in a cookie is accepted and moves into
+	// the store; set it to the day of the move plus AbsoluteTimeout. Default: no
+	// session in a cookie is accepted once there is a Store, and everybody logs in
+	// again. The time ends the move, because with a stolen AUTH0_SECRET such
+	// cookies can be forged, and ids of sessions in a store cannot.
+	CookieSessionsUntil time.Time
+	// Revocations, if not nil, is where it is noted that sessions have ended, for
+	// sessions in cookies: a copy of the cookie then is no good after a logout,
+	// and [Strategy.BackchannelLogoutHandler] works. Default: Store.
+	Revocations Store
+	// PostLogoutURLs are where a logout may lead, the first by default. Register
+	// them as Allowed Logout URLs. Default: BaseURL.
+	PostLogoutURLs []string
+	// LogoutEndpoint chooses how the session at the tenant is ended. Default:
+	// [LogoutEndpointOIDC] if the tenant has that endpoint, else [LogoutEndpointV2].
+	LogoutEndpoint LogoutEndpoint
+	// LogoutOptions are options for every logout, before those of [Strategy.LogoutHandler].
+	LogoutOptions []LogoutOption
+
+	// Routes and cookies.
+
+	// The paths of the routes. Default: /auth/login, /auth/callback, /auth/logout
+	// and /auth/backchannel-logout.
+	LoginPath             string
+	CallbackPath          string
+	LogoutPath            string
+	BackchannelLogoutPath string
+	// The session cookie. By default its name is auth0_session, its path is "/",
+	// there is no domain, and SameSite is Lax. On https the name gets the prefix
+	// __Host- if the path is "/" and there is no domain, else __Secure-.
+	//
+	// Give each application on a host a CookieName of its own: browsers keep one
+	// cookie of a name, also for two ports.
+	//
+	// CookieDomain sends the session to every host below that domain. Each of them
+	// can read it, and each can set a cookie that decides whose session a visitor
+	// has. The cookies of a login that is under way are for this host alone.
+	CookieName     string
+	CookiePath     string
+	CookieDomain   string
+	CookieSameSite http.SameSite
+	// CookieSessionOnly lets the browser forget the session when it is closed.
+	CookieSessionOnly bool
+
+	// Hosts and proxies.
+
+	// BaseURLs are further ones with the same path, for an application with
+	// several hosts. A request belongs to the one whose host it was sent to; a
+	// request for another host is refused.
+	BaseURLs []string
+	// TrustedProxies are the addresses from which X-Forwarded-Host is believed
+	// when there are several base URLs. The rightmost value counts, the one
+	// that the nearest proxy has added.
+	//
+	// A proxy is known by the address in [http.Request].RemoteAddr, without its
+	// zone. IPv4 addresses mapped into IPv6 count as IPv4. A proxy that connects
+	// through a unix socket has no address and is never believed: have it pass on
+	// the Host header instead.
+	TrustedProxies []netip.Prefix
+	// InsecureHTTP allows base URLs that are http on a host that is not this
+	// machine. Cookies and codes can then be read on the way. It is meant for
+	// trying things out in a network of one's own.
+	InsecureHTTP bool
+
+	// Requests to the tenant, and checks of its tokens.
+
+	// PushedAuthorizationRequests sends what a login asks for to the tenant
+	// directly, so that the browser carries only a reference to it (RFC 9126). The
+	// tenant must allow it in its settings. It takes one more request per login,
+	// and nobody can log in while the tenant does not answer it.
+	//
+	// A login is begun by anybody, so an instance makes at most 20 such requests in
+	// a second, and 100 at once, and none for up to a minute while the tenant asks
+	// to be left alone (Retry-After). The login route then answers 503 with
+	// Retry-After. Limit the requests of an address to the login route, or one
+	// address can use all of them.
+	PushedAuthorizationRequests bool
 	// Algorithms are those that ID tokens may be signed with. Default: RS256.
 	// PS256, ES256 and the other RSA and elliptic curve algorithms may be listed.
 	Algorithms []string
-	// Keys are the keys with which ID tokens and logout tokens are checked. Default:
-	// the tenant's JWKS, fetched when it is needed and cached. [StaticKeys] never
-	// fetch, for a process that lives too short for that.
-	//
-	// [SharedSecret] is for an old application whose ID tokens have a MAC (HS256)
-	// made with its client secret instead of a signature made with the tenant's key:
-	// SharedSecret(clientSecret), or SharedSecret of the bytes that the secret stands
-	// for in base64url, if the application's jwt_configuration has secret_encoded.
-	// HS256 is then the only algorithm that is accepted. Everybody who has the secret
-	// can log in as any user, so change the application to RS256 when you can.
-	// [Application.KeySet] still returns the tenant's keys.
-	Keys *KeySet
 	// Leeway is how far the clocks of tenant and application may differ when ID
 	// tokens are checked. Default: 60 seconds; at most 5 minutes. It takes [None].
 	Leeway time.Duration
 	// EndpointOrigins are origins beside the issuer's on which the endpoints of
 	// an OpenID provider named by URL may be, and the mtls_endpoint_aliases of any.
 	EndpointOrigins []string
-
-	// InsecureHTTP allows base URLs that are http on a host that is not this
-	// machine. Cookies and codes can then be read on the way. It is meant for
-	// trying things out in a network of one's own.
-	InsecureHTTP bool
 	// HTTPClient makes the requests to the tenant. Its transport and timeout
 	// are used; redirects are never followed. For [MutualTLS] the transport
 	// presents the certificate. Default: a client with a timeout
@@ -340,15 +325,40 @@ type Config struct {
 	// logged in, or that a request has no token, is written at debug level only.
 	// No text of a line has more than 512 bytes.
 	Logger *slog.Logger
-	// ErrorHandler writes the page that a person gets when a login, or a request
-	// for a page, fails. When it is called, the headers are set and the status is
-	// not yet written. If it writes no status, the status of the error is used.
-	// Default: plain text that says what to do next. Scripts get JSON in any case.
-	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
-	// Now is the clock by which tokens and sessions expire. Default: [time.Now].
-	Now func() time.Time
 	// Observer gets an [Event] for every fetch of the tenant's keys. Default: none.
 	Observer Observer
+	// Now is the clock by which tokens and sessions expire. Default: [time.Now].
+	Now func() time.Time
+
+	// Other answers than a code, and older applications.
+
+	// ResponseType is what the tenant's answer to the callback has. Default:
+	// [ResponseTypeCode]. The other two come by form_post, and the application must
+	// be allowed the implicit grant.
+	ResponseType ResponseType
+	// ResponseMode is how the tenant sends its answer to the callback. Default:
+	// [ResponseModeQuery] for a code, else [ResponseModeFormPost], which keeps the
+	// answer out of URLs. A form is posted across sites, so the cookie of the login
+	// must then be SameSite=None, which needs https. On this machine http will do.
+	//
+	// The session cookie is not sent with that form: a login then replaces the
+	// session of the browser without knowing its Data. An [http.CrossOriginProtection]
+	// around the application would refuse the form; it needs
+	// AddInsecureBypassPattern("POST /auth/callback"), which loses nothing, because
+	// the callback has the state to know its own logins by.
+	ResponseMode ResponseMode
+	// Keys are the keys with which ID tokens and logout tokens are checked. Default:
+	// the tenant's JWKS, fetched when it is needed and cached. [StaticKeys] never
+	// fetch, for a process that lives too short for that.
+	//
+	// [SharedSecret] is for an old application whose ID tokens have a MAC (HS256)
+	// made with its client secret instead of a signature made with the tenant's key:
+	// SharedSecret(clientSecret), or SharedSecret of the bytes that the secret stands
+	// for in base64url, if the application's jwt_configuration has secret_encoded.
+	// HS256 is then the only algorithm that is accepted. Everybody who has the secret
+	// can log in as any user, so change the application to RS256 when you can.
+	// [Application.KeySet] still returns the tenant's keys.
+	Keys *KeySet
 }
 
 // A Connection is a way to log in: a user database, a social or enterprise
