@@ -132,7 +132,7 @@ func TestHangingRevocation(t *testing.T) {
 		if text := e.log.String(); text != "" {
 			e.Error(text)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		e.expectLog("hangs", "WARN", "could not be revoked")
 	})
