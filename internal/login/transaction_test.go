@@ -342,7 +342,9 @@ func TestRoomIsExact(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, "code")
 	const name = len("__Host-app_txn_") + 16
-	size := func(held, kept *Transaction) int { return 2*name + seal.Size(len(text(held))) + seal.Size(len(text(kept))) }
+	size := func(held, kept *Transaction) int {
+		return 2*name + seal.Size(len(text(held))) + seal.Size(len(text(kept)))
+	}
 	for _, total := range []int{3500, 3501} {
 		held, kept := &Transaction{Version: 1, State: "held", IssuedAt: began}, &Transaction{Version: 1, State: "new", IssuedAt: began}
 		// Not every size is one of sealed texts, so both grow.
