@@ -216,6 +216,9 @@ func TestFixedSize(t *testing.T) {
 	if got, err := fixedSize(encode(numbers{greatest, big.NewInt(0)}), 64); err != nil || string(got) != strings.Repeat("\xff", 32)+strings.Repeat("\x00", 32) {
 		t.Errorf("%x, %v", got, err)
 	}
+	if got, err := fixedSize(encode(numbers{big.NewInt(0), greatest}), 64); err != nil || string(got) != strings.Repeat("\x00", 32)+strings.Repeat("\xff", 32) {
+		t.Errorf("%x, %v", got, err)
+	}
 	tooGreat := new(big.Int).Lsh(big.NewInt(1), 256)
 	for why, der := range map[string][]byte{
 		"no ASN.1":    []byte("signature"),
