@@ -57,7 +57,9 @@ func TestCheck(t *testing.T) {
 		{"the default transport", mutualTLS, true, &http.Client{}, noCertificate},
 		{"no TLS configuration", mutualTLS, true, transport(func(*http.Transport) {}), noCertificate},
 		{"no certificate", mutualTLS, false, transport(func(tr *http.Transport) { tr.TLSClientConfig = &tls.Config{} }), noCertificate},
-		{"a certificate", mutualTLS, true, transport(func(tr *http.Transport) { tr.TLSClientConfig = &tls.Config{Certificates: certificate} }), ""},
+		{"a certificate", mutualTLS, true, transport(func(tr *http.Transport) {
+			tr.TLSClientConfig = &tls.Config{Certificates: certificate}
+		}), ""},
 		{"a function for the certificate", mutualTLS, true, transport(func(tr *http.Transport) {
 			tr.TLSClientConfig = &tls.Config{GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return nil, nil }}
 		}), ""},
@@ -124,7 +126,8 @@ func TestConfigure(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		config := &oauth2.Config{ClientID: "client", Endpoint: oauth2.Endpoint{TokenURL: "https://tenant.example/oauth/token", AuthStyle: oauth2.AuthStyleInParams}}
+		endpoint := oauth2.Endpoint{TokenURL: "https://tenant.example/oauth/token", AuthStyle: oauth2.AuthStyleInParams}
+		config := &oauth2.Config{ClientID: "client", Endpoint: endpoint}
 		opts := c.Configure(config)
 		if _, err := config.Exchange(context.WithValue(t.Context(), oauth2.HTTPClient, client), "c", opts...); err == nil {
 			t.Fatal("no error")

@@ -27,7 +27,9 @@ import (
 // WithKey returns private_key_jwt.
 func WithKey(key crypto.Signer, algorithm, keyID string) Method {
 	m := Method{Name: privateKeyJWT, algorithm: algorithm}
-	hash, ok := map[string]crypto.Hash{"RS256": crypto.SHA256, "RS384": crypto.SHA384, "PS256": crypto.SHA256, "ES256": crypto.SHA256}[algorithm]
+	hash, ok := map[string]crypto.Hash{
+		"RS256": crypto.SHA256, "RS384": crypto.SHA384, "PS256": crypto.SHA256, "ES256": crypto.SHA256,
+	}[algorithm]
 	if !ok {
 		m.Fault = fmt.Errorf("has the algorithm %.40q, which is not RS256, RS384, PS256 or ES256", algorithm)
 		return m

@@ -151,7 +151,8 @@ func TestBrokenKey(t *testing.T) {
 			key.public = ecP256().Public()
 		}
 		m := WithKey(key, algorithm, "")
-		if c, err := m.Credentials("client", "https://tenant.example/", at); !errors.Is(err, errBroken) || !strings.HasPrefix(err.Error(), "the key does not sign: ") || c.Params != nil {
+		if c, err := m.Credentials("client", "https://tenant.example/", at); !errors.Is(err, errBroken) ||
+			!strings.HasPrefix(err.Error(), "the key does not sign: ") || c.Params != nil {
 			t.Errorf("%s: %v, %v", algorithm, c, err)
 		}
 		if err := m.CheckSize("client", "https://tenant.example/", at); err != nil {
@@ -178,7 +179,8 @@ func TestSize(t *testing.T) {
 				continue
 			}
 			var size int
-			if _, err := fmt.Sscanf(err.Error(), "has a key so long that an assertion has %d bytes, more than the 2048 that tenants read", &size); err != nil {
+			const text = "has a key so long that an assertion has %d bytes, more than the 2048 that tenants read"
+			if _, err := fmt.Sscanf(err.Error(), text, &size); err != nil {
 				t.Fatalf("%v: %v", refused, err)
 			}
 			shortest = min(shortest, size)
@@ -213,7 +215,12 @@ func TestFixedSize(t *testing.T) {
 	if err != nil || string(got) != want {
 		t.Errorf("%x, %v", got, err)
 	}
-	if got, err := fixedSize(encode(numbers{greatest, big.NewInt(0)}), 64); err != nil || string(got) != strings.Repeat("\xff", 32)+strings.Repeat("\x00", 32) {
+	if got, err := fixedSize(encode(numbers{greatest, big.NewInt(0)}), 64); err != nil ||
+		string(got) != strings.Repeat("\xff", 32)+strings.Repeat("\x00", 32) {
+		t.Errorf("%x, %v", got, err)
+	}
+	if got, err := fixedSize(encode(numbers{big.NewInt(0), greatest}), 64); err != nil ||
+		string(got) != strings.Repeat("\x00", 32)+strings.Repeat("\xff", 32) {
 		t.Errorf("%x, %v", got, err)
 	}
 	tooGreat := new(big.Int).Lsh(big.NewInt(1), 256)
@@ -265,7 +272,8 @@ func TestParseKeyPEM(t *testing.T) {
 		{"Ed25519", form("PRIVATE KEY", der(x509.MarshalPKCS8PrivateKey(edKey))), edKey, ""},
 		{"no PEM", "CANARY-0123456789", nil, "is not a key in PEM form"},
 		{"nothing", "", nil, "is not a key in PEM form"},
-		{"a public key", form("PUBLIC KEY", der(x509.MarshalPKIXPublicKey(ec.Public()))), nil, "is not an RSA or EC private key in PEM form, or has a password"},
+		{"a public key", form("PUBLIC KEY", der(x509.MarshalPKIXPublicKey(ec.Public()))), nil,
+			"is not an RSA or EC private key in PEM form, or has a password"},
 		{"a key that does not sign", x25519, nil, "is not an RSA or EC private key in PEM form, or has a password"},
 		{"garbage", form("RSA PRIVATE KEY", []byte("CANARY-0123456789")), nil, "is not an RSA or EC private key in PEM form, or has a password"},
 	} {

@@ -29,14 +29,16 @@ func TestAppToken(t *testing.T) {
 			{"https://api.example/", "", nil, `"expires_in":600`, url.Values{"audience": {"https://api.example/"}}, "", 10 * time.Minute},
 			{"https://api.example/", "org_1", []string{"b", "a"}, `"expires_in":600`,
 				url.Values{"audience": {"https://api.example/"}, "organization": {"org_1"}, "scope": {"a b"}}, "a b", 10 * time.Minute},
-			{"https://api.example/", "", []string{"a", "b"}, `"scope":"a"`, url.Values{"audience": {"https://api.example/"}, "scope": {"a b"}}, "a", 5 * time.Minute},
+			{"https://api.example/", "", []string{"a", "b"}, `"scope":"a"`,
+				url.Values{"audience": {"https://api.example/"}, "scope": {"a b"}}, "a", 5 * time.Minute},
 		} {
 			g, s := newGrants(t, 200, `{"access_token":"access","token_type":"Bearer",`+tt.answer+`}`)
 			got, err := g.AppTokens(tt.audience, tt.organization, tt.scopes).Get(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got.AccessToken != "access" || got.TokenType != "Bearer" || got.RefreshToken != "" || !got.Expiry.Equal(time.Now().Add(tt.life)) || got.Extra("scope") != tt.scope {
+			if got.AccessToken != "access" || got.TokenType != "Bearer" || got.RefreshToken != "" ||
+				!got.Expiry.Equal(time.Now().Add(tt.life)) || got.Extra("scope") != tt.scope {
 				t.Errorf("%+v, scope %q", got, got.Extra("scope"))
 			}
 			tt.form.Set("grant_type", "client_credentials")
@@ -66,7 +68,8 @@ func TestAppTokenIsShared(t *testing.T) {
 			t.Error("the scopes of the caller have changed")
 		}
 		for i, tokens := range []AppTokens{
-			g.AppTokens("x2", "y", scopes), g.AppTokens("x", "y2", scopes), g.AppTokens("x", "y", []string{"a"}), g.AppTokens("x", "y", nil), NewAppTokens(g.Client, "x"),
+			g.AppTokens("x2", "y", scopes), g.AppTokens("x", "y2", scopes), g.AppTokens("x", "y", []string{"a"}),
+			g.AppTokens("x", "y", nil), NewAppTokens(g.Client, "x"),
 		} {
 			if _, err := tokens.Get(t.Context()); err != nil || len(s.requests) != i+2 {
 				t.Errorf("%d: %v, %d requests", i, err, len(s.requests))
@@ -110,7 +113,7 @@ func TestAppTokenLife(t *testing.T) {
 			t.Errorf("shortly before the end: %v", err)
 		}
 		synctest.Wait()
-		time.Sleep(2 * time.Minute)
+		time.Sleep(2 * time.Millisecond)
 		got, err := tokens.Get(t.Context())
 		if e, ok := tenanterror.Of(err); !ok || e.Status != 503 || got != nil {
 			t.Errorf("after the end: %v, %v", got, err)
@@ -162,7 +165,8 @@ func TestAppTokenRenew(t *testing.T) {
 				t.Errorf("%+v: %v, %v, %d requests", tt, got, err, len(s.requests))
 			}
 		}
-		if text := s.requests[0].text; !strings.Contains(text, "audience=https%3A%2F%2Ftenant.example%2Fapi%2Fv2%2F&") || strings.Contains(text, "scope") || strings.Contains(text, "organization") {
+		if text := s.requests[0].text; !strings.Contains(text, "audience=https%3A%2F%2Ftenant.example%2Fapi%2Fv2%2F&") ||
+			strings.Contains(text, "scope") || strings.Contains(text, "organization") {
 			t.Error(text)
 		}
 		s.status, s.body = 403, `{"error":"access_denied"}`

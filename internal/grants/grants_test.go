@@ -27,47 +27,60 @@ func TestRequests(t *testing.T) {
 	}{
 		{"a custom grant", func() (*Request, error) {
 			return Custom("urn:x", url.Values{"scope": {"a"}, "audience": {"b"}, "organization": {"c"}, "extra": {""}})
-		}, url.Values{"grant_type": {"urn:x"}, "scope": {"a"}, "audience": {"b"}, "organization": {"c"}, "extra": {""}}, "", Purpose{Scope: "a", Audience: "b", Organization: "c"}},
+		}, url.Values{"grant_type": {"urn:x"}, "scope": {"a"}, "audience": {"b"}, "organization": {"c"}, "extra": {""}}, "",
+			Purpose{Scope: "a", Audience: "b", Organization: "c"}},
 		{"a password", func() (*Request, error) { return g.Password("ada", "pass", "", Wish{}) },
-			url.Values{"grant_type": {"password"}, "username": {"ada"}, "password": {"pass"}, "scope": {"openid email"}, "audience": {"https://api.example/"}}, "",
+			url.Values{"grant_type": {"password"}, "username": {"ada"}, "password": {"pass"}, "scope": {"openid email"},
+				"audience": {"https://api.example/"}}, "",
 			Purpose{Scope: "openid email", Audience: "https://api.example/"}},
 		{"a password of a connection", func() (*Request, error) {
 			return g.Password("ada", "pass", "users", Wish{Scopes: []string{"a"}, Audience: "b", ForwardedFor: netip.MustParseAddr("192.0.2.1")})
-		}, url.Values{"grant_type": {"http://auth0.com/oauth/grant-type/password-realm"}, "realm": {"users"}, "username": {"ada"}, "password": {"pass"}, "scope": {"openid a"}, "audience": {"b"}},
+		}, url.Values{"grant_type": {"http://auth0.com/oauth/grant-type/password-realm"}, "realm": {"users"}, "username": {"ada"},
+			"password": {"pass"}, "scope": {"openid a"}, "audience": {"b"}},
 			"192.0.2.1", Purpose{Scope: "openid a", Audience: "b"}},
 		{"no scopes but openid", func() (*Request, error) { return g.Password("ada", "pass", "", Wish{Scopes: []string{}}) },
-			url.Values{"grant_type": {"password"}, "username": {"ada"}, "password": {"pass"}, "scope": {"openid"}, "audience": {"https://api.example/"}}, "",
+			url.Values{"grant_type": {"password"}, "username": {"ada"}, "password": {"pass"}, "scope": {"openid"},
+				"audience": {"https://api.example/"}}, "",
 			Purpose{Scope: "openid", Audience: "https://api.example/"}},
 		{"a code by e-mail", func() (*Request, error) {
 			return g.Code(Recipient{Email: "ada@example.com"}, "123456", Wish{ForwardedFor: netip.MustParseAddr("::ffff:192.0.2.1")})
-		}, url.Values{"grant_type": {"http://auth0.com/oauth/grant-type/passwordless/otp"}, "realm": {"email"}, "username": {"ada@example.com"}, "otp": {"123456"}, "scope": {"openid email"}, "audience": {"https://api.example/"}},
+		}, url.Values{"grant_type": {"http://auth0.com/oauth/grant-type/passwordless/otp"}, "realm": {"email"},
+			"username": {"ada@example.com"}, "otp": {"123456"}, "scope": {"openid email"}, "audience": {"https://api.example/"}},
 			"192.0.2.1", Purpose{Scope: "openid email", Audience: "https://api.example/"}},
 		{"a code by text message", func() (*Request, error) {
 			return g.Code(Recipient{PhoneNumber: "+442079460000"}, "123456", Wish{Audience: "b", ForwardedFor: netip.MustParseAddr("fe80::1%eth0")})
-		}, url.Values{"grant_type": {"http://auth0.com/oauth/grant-type/passwordless/otp"}, "realm": {"sms"}, "username": {"+442079460000"}, "otp": {"123456"}, "scope": {"openid email"}, "audience": {"b"}},
+		}, url.Values{"grant_type": {"http://auth0.com/oauth/grant-type/passwordless/otp"}, "realm": {"sms"},
+			"username": {"+442079460000"}, "otp": {"123456"}, "scope": {"openid email"}, "audience": {"b"}},
 			"fe80::1", Purpose{Scope: "openid email", Audience: "b"}},
 		{"an exchange of an access token", Exchange{SubjectToken: "t"}.Request,
 			url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "subject_token": {"t"},
-				"subject_token_type": {"urn:ietf:params:oauth:token-type:access_token"}, "requested_token_type": {"urn:ietf:params:oauth:token-type:access_token"}}, "", Purpose{}},
+				"subject_token_type":   {"urn:ietf:params:oauth:token-type:access_token"},
+				"requested_token_type": {"urn:ietf:params:oauth:token-type:access_token"}}, "", Purpose{}},
 		{"an exchange of an access token for another kind", Exchange{SubjectToken: "t", RequestedTokenType: "urn:kind"}.Request,
 			url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "subject_token": {"t"},
 				"subject_token_type": {"urn:ietf:params:oauth:token-type:access_token"}, "requested_token_type": {"urn:kind"}}, "", Purpose{}},
 		{"an exchange with everything", Exchange{
 			SubjectToken: "t", SubjectTokenType: "urn:t", ActorToken: "a", ActorTokenType: "urn:a", RequestedTokenType: "urn:r", Audience: "b",
 			Scopes: []string{"x", "y"}, Organization: "org_1", ForwardedFor: netip.MustParseAddr("2001:db8::1"), Extra: url.Values{"extra": {"1"}},
-		}.Request, url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "subject_token": {"t"}, "subject_token_type": {"urn:t"},
-			"actor_token": {"a"}, "actor_token_type": {"urn:a"}, "requested_token_type": {"urn:r"}, "audience": {"b"}, "scope": {"x y"}, "organization": {"org_1"}, "extra": {"1"}},
+		}.Request, url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "subject_token": {"t"},
+			"subject_token_type": {"urn:t"},
+			"actor_token":        {"a"}, "actor_token_type": {"urn:a"}, "requested_token_type": {"urn:r"}, "audience": {"b"}, "scope": {"x y"},
+			"organization": {"org_1"}, "extra": {"1"}},
 			"2001:db8::1", Purpose{Scope: "x y", Audience: "b", Organization: "org_1"}},
 		{"an exchange of another kind", Exchange{SubjectToken: "t", SubjectTokenType: "urn:t"}.Request,
-			url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "subject_token": {"t"}, "subject_token_type": {"urn:t"}}, "", Purpose{}},
+			url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "subject_token": {"t"},
+				"subject_token_type": {"urn:t"}}, "", Purpose{}},
 		{"an exchange for a login", func() (*Request, error) {
 			return g.ExchangeForLogin(Exchange{SubjectToken: "t", SubjectTokenType: "urn:t", ForwardedFor: netip.MustParseAddr("192.0.2.1")})
 		}, url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "subject_token": {"t"}, "subject_token_type": {"urn:t"},
-			"scope": {"openid email"}, "audience": {"https://api.example/"}}, "192.0.2.1", Purpose{Scope: "openid email", Audience: "https://api.example/"}},
+			"scope": {"openid email"}, "audience": {"https://api.example/"}}, "192.0.2.1",
+			Purpose{Scope: "openid email", Audience: "https://api.example/"}},
 		{"an exchange for another login", func() (*Request, error) {
-			return g.ExchangeForLogin(Exchange{SubjectToken: "t", SubjectTokenType: "urn:t", Scopes: []string{"a"}, Audience: "b", Organization: "org_1"})
+			return g.ExchangeForLogin(Exchange{SubjectToken: "t", SubjectTokenType: "urn:t", Scopes: []string{"a"}, Audience: "b",
+				Organization: "org_1"})
 		}, url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "subject_token": {"t"}, "subject_token_type": {"urn:t"},
-			"scope": {"openid a"}, "audience": {"b"}, "organization": {"org_1"}}, "", Purpose{Scope: "openid a", Audience: "b", Organization: "org_1"}},
+			"scope": {"openid a"}, "audience": {"b"}, "organization": {"org_1"}}, "",
+			Purpose{Scope: "openid a", Audience: "b", Organization: "org_1"}},
 	} {
 		r, err := tt.make()
 		form, header := send(t, g, s, r, err)
@@ -113,40 +126,55 @@ func TestRefusedRequests(t *testing.T) {
 		part string
 	}{
 		{"no grant type", func() (*Request, error) { return Custom("", nil) }, refusal.GrantRequest, `the grant type "" is not for Grant`},
-		{"codes of a login", func() (*Request, error) { return Custom("authorization_code", nil) }, refusal.GrantRequest, `the grant type "authorization_code" is not for Grant`},
+		{"codes of a login", func() (*Request, error) { return Custom("authorization_code", nil) }, refusal.GrantRequest,
+			`the grant type "authorization_code" is not for Grant`},
 		{"a line break", func() (*Request, error) { return Custom("a\nb", nil) }, refusal.GrantRequest, `is not for Grant`},
-		{"a grant type twice", custom(url.Values{"grant_type": {"password"}}), refusal.GrantRequest, `the parameter "grant_type" is set by the library`},
+		{"a grant type twice", custom(url.Values{"grant_type": {"password"}}), refusal.GrantRequest,
+			`the parameter "grant_type" is set by the library`},
 		{"a client id", custom(url.Values{"client_id": {"x"}}), refusal.GrantRequest, `the parameter "client_id" is set by the library`},
 		{"a secret", custom(url.Values{"client_secret": {"x"}}), refusal.GrantRequest, `the parameter "client_secret" is set by the library`},
-		{"an assertion", custom(url.Values{"client_assertion": {"x"}}), refusal.GrantRequest, `the parameter "client_assertion" is set by the library`},
-		{"a kind of assertion", custom(url.Values{"client_assertion_type": {"x"}}), refusal.GrantRequest, `the parameter "client_assertion_type" is set by the library`},
+		{"an assertion", custom(url.Values{"client_assertion": {"x"}}), refusal.GrantRequest,
+			`the parameter "client_assertion" is set by the library`},
+		{"a kind of assertion", custom(url.Values{"client_assertion_type": {"x"}}), refusal.GrantRequest,
+			`the parameter "client_assertion_type" is set by the library`},
 		{"a parameter twice", custom(url.Values{"x": {"1", "2"}}), refusal.GrantRequest, `the parameter "x" is there 2 times`},
 		{"a parameter without a value", custom(url.Values{"x": {}}), refusal.GrantRequest, `the parameter "x" is there 0 times`},
 		{"a parameter without a name", custom(url.Values{"": {"1"}}), refusal.GrantRequest, `the parameter "" is there 1 times`},
 
-		{"no user name", func() (*Request, error) { return g.Password("", "pass", "", Wish{}) }, refusal.Credentials, "no user name or no password"},
-		{"no password", func() (*Request, error) { return g.Password("ada", "", "", Wish{}) }, refusal.Credentials, "no user name or no password"},
+		{"no user name", func() (*Request, error) { return g.Password("", "pass", "", Wish{}) }, refusal.Credentials,
+			"no user name or no password"},
+		{"no password", func() (*Request, error) { return g.Password("ada", "", "", Wish{}) }, refusal.Credentials,
+			"no user name or no password"},
 		{"a bad scope", func() (*Request, error) { return g.Password("ada", "pass", "", bad) }, refusal.GrantRequest, "scope"},
 
-		{"no address", func() (*Request, error) { return g.Code(Recipient{}, "1", Wish{}) }, refusal.GrantRequest, "exactly one of Email and PhoneNumber is needed"},
-		{"two addresses", func() (*Request, error) { return g.Code(Recipient{"a@example.com", "+1"}, "1", Wish{}) }, refusal.GrantRequest, "exactly one of Email and PhoneNumber is needed"},
-		{"no code", func() (*Request, error) { return g.Code(Recipient{Email: "a@example.com"}, "", Wish{}) }, refusal.Credentials, "the code is empty"},
-		{"a bad scope beside a code", func() (*Request, error) { return g.Code(Recipient{Email: "a@example.com"}, "1", bad) }, refusal.GrantRequest, "scope"},
+		{"no address", func() (*Request, error) { return g.Code(Recipient{}, "1", Wish{}) }, refusal.GrantRequest,
+			"exactly one of Email and PhoneNumber is needed"},
+		{"two addresses", func() (*Request, error) { return g.Code(Recipient{"a@example.com", "+1"}, "1", Wish{}) },
+			refusal.GrantRequest, "exactly one of Email and PhoneNumber is needed"},
+		{"no code", func() (*Request, error) { return g.Code(Recipient{Email: "a@example.com"}, "", Wish{}) }, refusal.Credentials,
+			"the code is empty"},
+		{"a bad scope beside a code", func() (*Request, error) { return g.Code(Recipient{Email: "a@example.com"}, "1", bad) },
+			refusal.GrantRequest, "scope"},
 
 		{"no token", exchange(Exchange{}), refusal.GrantRequest, "SubjectToken is needed"},
-		{"an actor without a kind", exchange(Exchange{SubjectToken: "t", ActorToken: "a"}), refusal.GrantRequest, "ActorToken and ActorTokenType go together"},
-		{"a kind without an actor", exchange(Exchange{SubjectToken: "t", ActorTokenType: "a"}), refusal.GrantRequest, "ActorToken and ActorTokenType go together"},
+		{"an actor without a kind", exchange(Exchange{SubjectToken: "t", ActorToken: "a"}), refusal.GrantRequest,
+			"ActorToken and ActorTokenType go together"},
+		{"a kind without an actor", exchange(Exchange{SubjectToken: "t", ActorTokenType: "a"}), refusal.GrantRequest,
+			"ActorToken and ActorTokenType go together"},
 		{"a bad scope of an exchange", exchange(Exchange{SubjectToken: "t", Scopes: []string{"a\"b"}}), refusal.GrantRequest, "scope"},
 		{"a kind in Extra", extra("requested_token_type"), refusal.GrantRequest, "Extra has requested_token_type, which is a field of its own"},
 		{"an actor in Extra", extra("actor_token"), refusal.GrantRequest, "Extra has actor_token, which is a field of its own"},
-		{"the kind of an actor in Extra", extra("actor_token_type"), refusal.GrantRequest, "Extra has actor_token_type, which is a field of its own"},
+		{"the kind of an actor in Extra", extra("actor_token_type"), refusal.GrantRequest,
+			"Extra has actor_token_type, which is a field of its own"},
 		{"an audience in Extra", extra("audience"), refusal.GrantRequest, "Extra has audience, which is a field of its own"},
 		{"a scope in Extra", extra("scope"), refusal.GrantRequest, "Extra has scope, which is a field of its own"},
 		{"an organization in Extra", extra("organization"), refusal.GrantRequest, "Extra has organization, which is a field of its own"},
 		{"a token in Extra", extra("subject_token"), refusal.GrantRequest, `the parameter "subject_token" is set by the library`},
-		{"the kind of a token in Extra", extra("subject_token_type"), refusal.GrantRequest, `the parameter "subject_token_type" is set by the library`},
+		{"the kind of a token in Extra", extra("subject_token_type"), refusal.GrantRequest,
+			`the parameter "subject_token_type" is set by the library`},
 		{"a secret in Extra", extra("client_secret"), refusal.GrantRequest, `the parameter "client_secret" is set by the library`},
-		{"a login without a token", func() (*Request, error) { return g.ExchangeForLogin(Exchange{}) }, refusal.GrantRequest, "SubjectToken is needed"},
+		{"a login without a token", func() (*Request, error) { return g.ExchangeForLogin(Exchange{}) }, refusal.GrantRequest,
+			"SubjectToken is needed"},
 		{"a login with a bad scope", func() (*Request, error) {
 			return g.ExchangeForLogin(Exchange{SubjectToken: "t", Scopes: []string{"a\"b"}})
 		}, refusal.GrantRequest, "scope"},
@@ -225,7 +253,8 @@ func TestSendMFA(t *testing.T) {
 			t.Fatalf("%d: %v", status, err)
 		}
 		m, _ := e.Next.(MFA)
-		if got := m.Purpose(); got != (Purpose{Scope: "a", Audience: "b", Organization: "c"}) || !reflect.DeepEqual(m.Shown().Challenge, []string{"otp"}) {
+		if got := m.Purpose(); got != (Purpose{Scope: "a", Audience: "b", Organization: "c"}) ||
+			!reflect.DeepEqual(m.Shown().Challenge, []string{"otp"}) {
 			t.Errorf("%d: %+v", status, got)
 		}
 	}
@@ -253,7 +282,8 @@ func TestPasswordless(t *testing.T) {
 		{"a code by text message", func() error { return g.SendCode(t.Context(), Recipient{PhoneNumber: "+1"}, netip.Addr{}) },
 			map[string]any{"connection": "sms", "phone_number": "+1"}, ""},
 		{"a link", func() error { return g.SendLink(t.Context(), Recipient{Email: "a@example.com"}, from, request) },
-			map[string]any{"connection": "email", "email": "a@example.com", "send": "link", "authParams": map[string]any{"state": "s", "response_type": "code"}}, "192.0.2.1"},
+			map[string]any{"connection": "email", "email": "a@example.com", "send": "link",
+				"authParams": map[string]any{"state": "s", "response_type": "code"}}, "192.0.2.1"},
 		{"a link without parameters", func() error { return g.SendLink(t.Context(), Recipient{Email: "a@example.com"}, from, nil) },
 			map[string]any{"connection": "email", "email": "a@example.com", "send": "link", "authParams": map[string]any{}}, "192.0.2.1"},
 	} {
@@ -266,7 +296,8 @@ func TestPasswordless(t *testing.T) {
 			t.Fatal(err)
 		}
 		tt.want["client_id"], tt.want["client_secret"] = "client", "the-secret"
-		if r.method != "POST" || r.url != "https://tenant.example/passwordless/start" || !reflect.DeepEqual(got, tt.want) || r.header.Get("auth0-forwarded-for") != tt.from {
+		if r.method != "POST" || r.url != "https://tenant.example/passwordless/start" || !reflect.DeepEqual(got, tt.want) ||
+			r.header.Get("auth0-forwarded-for") != tt.from {
 			t.Errorf("%s: %s %s %v, for %q", tt.why, r.method, r.url, got, r.header.Get("auth0-forwarded-for"))
 		}
 	}

@@ -51,7 +51,8 @@ func TestSealed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !reflect.DeepEqual(opened.Shown(), m.Shown()) || opened.Purpose() != ofRefresh || opened.Shown().Type != "oob" || opened.Shown().BindingMethod != "prompt" {
+	if !reflect.DeepEqual(opened.Shown(), m.Shown()) || opened.Purpose() != ofRefresh || opened.Shown().Type != "oob" ||
+		opened.Shown().BindingMethod != "prompt" {
 		t.Errorf("%+v, %+v", opened.Shown(), opened.Purpose())
 	}
 	r, err := opened.OOB("x")
@@ -73,13 +74,15 @@ func TestSealedForm(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]any{
-		"token": "TOKEN", "scope": "a", "aud": "b", "org": "c", "session": "d", "iss": "e", "sub": "f", "iat": 1893553445.0, "base": "https://tenant.example/",
+		"token": "TOKEN", "scope": "a", "aud": "b", "org": "c", "session": "d", "iss": "e", "sub": "f", "iat": 1893553445.0,
+		"base":   "https://tenant.example/",
 		"client": "client", "challenge": []any{"otp", "phone"}, "enroll": []any{"email"},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%v", got)
 	}
-	old := `{"token":"TOKEN","oob":"CODE","scope":"a","iat":1893553445,"base":"https://tenant.example/","client":"client","type":"oob","binding":"prompt"}`
+	old := `{"token":"TOKEN","oob":"CODE","scope":"a","iat":1893553445,
+		"base":"https://tenant.example/","client":"client","type":"oob","binding":"prompt"}`
 	m, err := g.Open(g.Keyring.Seal("mfa", "mfa", []byte(old)))
 	if err != nil || m.Shown().Type != "oob" || m.Shown().BindingMethod != "prompt" || m.Purpose() != (Purpose{Scope: "a"}) {
 		t.Errorf("%+v, %v", m.Shown(), err)
@@ -139,7 +142,8 @@ func TestFactors(t *testing.T) {
 	if want := []Factor{{"otp|1", "otp", "", ""}, {"sms|2", "oob", "sms", "XXXX1"}}; err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if r := s.last(); r.method != "GET" || r.url != "https://tenant.example/mfa/authenticators" || r.header.Get("Authorization") != "Bearer TOKEN" || r.text != "" {
+	if r := s.last(); r.method != "GET" || r.url != "https://tenant.example/mfa/authenticators" ||
+		r.header.Get("Authorization") != "Bearer TOKEN" || r.text != "" {
 		t.Errorf("%+v", r)
 	}
 	s.body = `[]`
@@ -177,7 +181,8 @@ func TestChallenge(t *testing.T) {
 		want           Shown
 		row            refusal.Row
 	}{
-		{"", `{"challenge_type":"oob otp",` + credentials + `"mfa_token":"TOKEN"}`, `{"challenge_type":"otp"}`, 200, Shown{Type: "otp"}, refusal.Row{}},
+		{"", `{"challenge_type":"oob otp",` + credentials + `"mfa_token":"TOKEN"}`, `{"challenge_type":"otp"}`, 200, Shown{Type: "otp"},
+			refusal.Row{}},
 		{"sms|2", `{"authenticator_id":"sms|2","challenge_type":"oob otp",` + credentials + `"mfa_token":"TOKEN"}`,
 			`{"challenge_type":"oob","oob_code":"CODE","binding_method":"prompt"}`, 200, Shown{Type: "oob", BindingMethod: "prompt"}, refusal.Row{}},
 		{"", "", `{"challenge_type":"oob","oob_code":"CODE"}`, 200, Shown{Type: "oob"}, refusal.Row{}},
@@ -231,10 +236,14 @@ func TestAnswers(t *testing.T) {
 		row  refusal.Row
 		part string
 	}{
-		{"a code of an app", m, MFA.OTP, "1", url.Values{"grant_type": {"http://auth0.com/oauth/grant-type/mfa-otp"}, "mfa_token": {"TOKEN"}, "otp": {"1"}}, refusal.Row{}, ""},
-		{"a recovery code", m, MFA.RecoveryCode, "2", url.Values{"grant_type": {"http://auth0.com/oauth/grant-type/mfa-recovery-code"}, "mfa_token": {"TOKEN"}, "recovery_code": {"2"}}, refusal.Row{}, ""},
-		{"a code of a message", sent, MFA.OOB, "3", url.Values{"grant_type": {"http://auth0.com/oauth/grant-type/mfa-oob"}, "mfa_token": {"TOKEN"}, "oob_code": {"CODE"}, "binding_code": {"3"}}, refusal.Row{}, ""},
-		{"a push notification", sent, MFA.OOB, "", url.Values{"grant_type": {"http://auth0.com/oauth/grant-type/mfa-oob"}, "mfa_token": {"TOKEN"}, "oob_code": {"CODE"}}, refusal.Row{}, ""},
+		{"a code of an app", m, MFA.OTP, "1", url.Values{"grant_type": {"http://auth0.com/oauth/grant-type/mfa-otp"},
+			"mfa_token": {"TOKEN"}, "otp": {"1"}}, refusal.Row{}, ""},
+		{"a recovery code", m, MFA.RecoveryCode, "2", url.Values{"grant_type": {"http://auth0.com/oauth/grant-type/mfa-recovery-code"},
+			"mfa_token": {"TOKEN"}, "recovery_code": {"2"}}, refusal.Row{}, ""},
+		{"a code of a message", sent, MFA.OOB, "3", url.Values{"grant_type": {"http://auth0.com/oauth/grant-type/mfa-oob"},
+			"mfa_token": {"TOKEN"}, "oob_code": {"CODE"}, "binding_code": {"3"}}, refusal.Row{}, ""},
+		{"a push notification", sent, MFA.OOB, "", url.Values{"grant_type": {"http://auth0.com/oauth/grant-type/mfa-oob"},
+			"mfa_token": {"TOKEN"}, "oob_code": {"CODE"}}, refusal.Row{}, ""},
 		{"no code of an app", m, MFA.OTP, "", nil, refusal.Credentials, "the code is empty"},
 		{"no recovery code", m, MFA.RecoveryCode, "", nil, refusal.Credentials, "the code is empty"},
 		{"nothing was sent", m, MFA.OOB, "3", nil, refusal.GrantRequest, "nothing was sent yet: use the MFA that SendChallenge returns"},

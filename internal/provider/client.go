@@ -166,7 +166,8 @@ func (c *Client) post(ctx context.Context, endpoint string, form url.Values, hea
 	return c.send(ctx, target, "application/x-www-form-urlencoded", all.Encode(), credentials, header)
 }
 
-func (c *Client) send(ctx context.Context, target, contentType, body string, credentials clientauth.Credentials, header http.Header) (*fetch.Response, error) {
+func (c *Client) send(ctx context.Context, target, contentType, body string, credentials clientauth.Credentials,
+	header http.Header) (*fetch.Response, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, target, strings.NewReader(body))
 	if err != nil {
 		return nil, errors.New("unusable endpoint")

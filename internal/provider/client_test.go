@@ -53,7 +53,8 @@ func TestAskEachTime(t *testing.T) {
 		var method clientauth.Method
 		var failed error
 		calls := 0
-		c.Auth = clientauth.Method{Name: clientauth.AskEachTime, Current: func(context.Context) (clientauth.Method, error) { calls++; return method, failed }}
+		current := func(context.Context) (clientauth.Method, error) { calls++; return method, failed }
+		c.Auth = clientauth.Method{Name: clientauth.AskEachTime, Current: current}
 		canceled, cancel := context.WithCancel(t.Context())
 		cancel()
 		down := errors.New("the vault is down")
@@ -69,7 +70,8 @@ func TestAskEachTime(t *testing.T) {
 			{"canceled", canceled, clientauth.Method{}, down, refusal.Canceled, "the vault is down"},
 			{"nothing", t.Context(), clientauth.Method{}, nil, refusal.Misconfigured, "the function has returned auth0.ClientAuthentication()"},
 			{"another function", t.Context(), c.Auth, nil, refusal.Misconfigured, "the function has returned auth0.ClientAuthentication(function)"},
-			{"no secret", t.Context(), clientauth.WithSecret(clientauth.ClientSecretPost, ""), nil, refusal.Misconfigured, "what the function has returned has an empty secret"},
+			{"no secret", t.Context(), clientauth.WithSecret(clientauth.ClientSecretPost, ""), nil, refusal.Misconfigured,
+				"what the function has returned has an empty secret"},
 		} {
 			method, failed = tt.method, tt.err
 			_, _, err := c.Authenticate(tt.ctx, TokenEndpoint)
@@ -91,7 +93,8 @@ func TestAskEachTime(t *testing.T) {
 func TestTargets(t *testing.T) {
 	t.Parallel()
 	all := discovery.Metadata{
-		Issuer: issuer, TokenEndpoint: "https://tenant.example/t", RevocationEndpoint: "https://tenant.example/r", PAREndpoint: "https://tenant.example/p",
+		Issuer: issuer, TokenEndpoint: "https://tenant.example/t", RevocationEndpoint: "https://tenant.example/r",
+		PAREndpoint: "https://tenant.example/p",
 		MTLSAliases: map[string]string{
 			"token_endpoint": "https://mtls.tenant.example/t", "revocation_endpoint": "https://mtls.tenant.example/r",
 			"pushed_authorization_request_endpoint": "https://mtls.tenant.example/p",
@@ -124,11 +127,15 @@ func TestTargets(t *testing.T) {
 		{"mutual TLS", true, true, all, token, nil, "https://mtls.tenant.example/t", refusal.Row{}, ""},
 		{"mutual TLS", true, true, all, revocation, nil, "https://mtls.tenant.example/r", refusal.Row{}, ""},
 		{"mutual TLS", true, true, all, par, nil, "https://mtls.tenant.example/p", refusal.Row{}, ""},
-		{"mutual TLS without aliases", true, true, ordinary, token, nil, "", refusal.Misconfigured, "the tenant's mtls_endpoint_aliases have no token_endpoint"},
+		{"mutual TLS without aliases", true, true, ordinary, token, nil, "", refusal.Misconfigured,
+			"the tenant's mtls_endpoint_aliases have no token_endpoint"},
 		{"mutual TLS without aliases, another", true, false, ordinary, token, nil, "https://tenant.example/t", refusal.Row{}, ""},
-		{"mutual TLS without any endpoint", true, false, none, revocation, nil, "", refusal.Misconfigured, "the tenant's mtls_endpoint_aliases have no revocation_endpoint"},
-		{"mutual TLS elsewhere", true, true, foreign, token, nil, "", refusal.Misconfigured, "Config.ClientAuthentication is MutualTLS: mtls_endpoint_aliases"},
-		{"mutual TLS elsewhere, allowed", true, true, foreign, token, []string{"https://evil.example"}, "https://evil.example/t", refusal.Row{}, ""},
+		{"mutual TLS without any endpoint", true, false, none, revocation, nil, "", refusal.Misconfigured,
+			"the tenant's mtls_endpoint_aliases have no revocation_endpoint"},
+		{"mutual TLS elsewhere", true, true, foreign, token, nil, "", refusal.Misconfigured,
+			"Config.ClientAuthentication is MutualTLS: mtls_endpoint_aliases"},
+		{"mutual TLS elsewhere, allowed", true, true, foreign, token, []string{"https://evil.example"}, "https://evil.example/t",
+			refusal.Row{}, ""},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			c, s := newClient(t, 200, `{}`)
@@ -147,7 +154,8 @@ func TestTargets(t *testing.T) {
 				return
 			}
 			checkRefused(t, tt.why, err, tt.row, tt.cause)
-			if got != "" || credentials.Params != nil || errors.Is(err, ErrNoEndpoint) == strings.Contains(tt.cause, "MutualTLS: ") || len(s.requests) > 0 {
+			if got != "" || credentials.Params != nil || errors.Is(err, ErrNoEndpoint) == strings.Contains(tt.cause, "MutualTLS: ") ||
+				len(s.requests) > 0 {
 				t.Errorf("%s, %s: %q, %v", tt.why, tt.endpoint, got, err)
 			}
 		})
@@ -166,7 +174,8 @@ func TestEndpoints(t *testing.T) {
 		c.Auth = clientauth.Method{Name: clientauth.MutualTLS}
 		_, err := c.Endpoints(t.Context())
 		checkRefused(t, "mutual TLS without aliases", err, refusal.Misconfigured, "the tenant's mtls_endpoint_aliases have no token_endpoint")
-		c.Tenant.Discovered = document(discovery.Metadata{Issuer: issuer, MTLSAliases: map[string]string{"token_endpoint": "https://mtls.tenant.example/t"}}, nil)
+		c.Tenant.Discovered = document(discovery.Metadata{Issuer: issuer,
+			MTLSAliases: map[string]string{"token_endpoint": "https://mtls.tenant.example/t"}}, nil)
 		if ep, err := c.Endpoints(t.Context()); err != nil || ep.TokenEndpoint != "https://tenant.example/oauth/token" {
 			t.Errorf("mutual TLS: %+v, %v", ep, err)
 		}
@@ -195,7 +204,8 @@ func TestEndpoints(t *testing.T) {
 // TestBeside: endpoints that no standard names are below the issuer.
 func TestBeside(t *testing.T) {
 	t.Parallel()
-	for iss, want := range map[string]string{"https://tenant.example/": "https://tenant.example/a/b", "https://id.example": "https://id.example/a/b"} {
+	for iss, want := range map[string]string{"https://tenant.example/": "https://tenant.example/a/b",
+		"https://id.example": "https://id.example/a/b"} {
 		if got := (&Client{Tenant: &Tenant{Issuer: iss}}).Beside("a/b"); got != want {
 			t.Errorf("%s: %s", iss, got)
 		}
@@ -228,7 +238,8 @@ func TestForms(t *testing.T) {
 			}
 			r := s.last()
 			if r.Method != "POST" || r.URL.String() != tt.url || r.PostForm.Encode() != tt.form ||
-				r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || r.Header.Get("Accept") != "application/json" || r.Header.Get("Authorization") != "" {
+				r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || r.Header.Get("Accept") != "application/json" ||
+				r.Header.Get("Authorization") != "" {
 				t.Errorf("%s: %s %s %s %v", tt.why, r.Method, r.URL, r.PostForm.Encode(), r.Header)
 			}
 		}

@@ -67,12 +67,14 @@ func TestAuth0Layout(t *testing.T) {
 func TestDiscovery(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		const body = `{"issuer":"https://id.example/a","authorization_endpoint":"https://id.example/authorize","token_endpoint":"https://tokens.example/t","jwks_uri":"https://id.example/jwks"}`
+		const body = `{"issuer":"https://id.example/a","authorization_endpoint":"https://id.example/authorize",
+			"token_endpoint":"https://tokens.example/t","jwks_uri":"https://id.example/jwks"}`
 		s := &tenant{t: t, status: 200, header: http.Header{}, body: body}
 		var log bytes.Buffer
 		var r reports
 		n := NewTenant(r.add, "https://id.example/a")
-		n.DiscoverWith(r.add, fetch.NewClient(&http.Client{Transport: s}, fetch.Options{}), []string{"https://tokens.example"}, slog.New(slog.NewTextHandler(&log, nil)))
+		n.DiscoverWith(r.add, fetch.NewClient(&http.Client{Transport: s}, fetch.Options{}), []string{"https://tokens.example"},
+			slog.New(slog.NewTextHandler(&log, nil)))
 		if len(r) > 0 || len(s.requests) > 0 {
 			t.Fatalf("%q, %d requests", r, len(s.requests))
 		}
@@ -104,7 +106,8 @@ func TestDiscovery(t *testing.T) {
 			t.Errorf("after almost a day: %v", err)
 		}
 		synctest.Wait()
-		if text := log.String(); !strings.Contains(text, "level=WARN") || !strings.Contains(text, "auth0: discovery failed") || !strings.Contains(text, "using_old_document=true") {
+		if text := log.String(); !strings.Contains(text, "level=WARN") || !strings.Contains(text, "auth0: discovery failed") ||
+			!strings.Contains(text, "using_old_document=true") {
 			t.Errorf("log: %q", text)
 		}
 		log.Reset()

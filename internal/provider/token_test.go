@@ -26,7 +26,8 @@ func TestTokenRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := s.last()
-	if r.URL.String() != "https://tenant.example/oauth/token" || r.PostForm.Encode() != "client_id=client&client_secret=the-secret&grant_type=refresh_token&scope=x" {
+	if r.URL.String() != "https://tenant.example/oauth/token" ||
+		r.PostForm.Encode() != "client_id=client&client_secret=the-secret&grant_type=refresh_token&scope=x" {
 		t.Errorf("%s %s", r.URL, r.PostForm.Encode())
 	}
 	if len(form) != 2 {
@@ -98,7 +99,8 @@ func TestTokenResponses(t *testing.T) {
 		c, s := newClient(t, status, `{"access_token":"a","token_type":"Bearer","error":"invalid_grant"}`)
 		s.header.Set("Retry-After", "3")
 		got, err := c.Tokens(t.Context(), GrantForm("x"))
-		if e, ok := err.(tenanterror.Error); !ok || e.Status != status || e.Code != "invalid_grant" || e.Wait != 3*time.Second || got.AccessToken != "" {
+		if e, ok := err.(tenanterror.Error); !ok || e.Status != status || e.Code != "invalid_grant" || e.Wait != 3*time.Second ||
+			got.AccessToken != "" {
 			t.Errorf("%d: %v", status, err)
 		}
 		s.last() // it is not repeated
@@ -149,7 +151,8 @@ func TestPostJSON(t *testing.T) {
 		t.Fatalf("%v, %v", resp, err)
 	}
 	r := s.last()
-	if r.Method != "POST" || r.URL.String() != "https://tenant.example/passwordless/start" || r.Header.Get("Content-Type") != "application/json" ||
+	if r.Method != "POST" || r.URL.String() != "https://tenant.example/passwordless/start" ||
+		r.Header.Get("Content-Type") != "application/json" ||
 		r.Header.Get("Accept") != "application/json" || r.Header.Get("X-Test") != "1" ||
 		r.Header.Get("Body") != `{"client_id":"client","client_secret":"the-secret","connection":"email"}` {
 		t.Errorf("%s %s %v", r.Method, r.URL, r.Header)
@@ -173,7 +176,8 @@ func TestPostJSONErrors(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{201, 302, 400, 503} {
 		c, s := newClient(t, status, `{"error":"bad.email"}`)
-		if e, ok := tenanterror.Of(second(c.PostJSON(t.Context(), "x", map[string]any{}, nil))); !ok || e.Status != status || e.Code != "bad.email" {
+		if e, ok := tenanterror.Of(second(c.PostJSON(t.Context(), "x", map[string]any{}, nil))); !ok || e.Status != status ||
+			e.Code != "bad.email" {
 			t.Errorf("%d: %+v", status, e)
 		}
 		s.last()
@@ -184,7 +188,8 @@ func TestPostJSONErrors(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	c, s = newClient(t, 200, `{}`)
-	if err := second(c.PostJSON(t.Context(), "x", map[string]any{"a": func() {}}, nil)); err == nil || err.Error() != "the request cannot be encoded" || len(s.requests) > 0 {
+	if err := second(c.PostJSON(t.Context(), "x", map[string]any{"a": func() {}}, nil)); err == nil ||
+		err.Error() != "the request cannot be encoded" || len(s.requests) > 0 {
 		t.Errorf("%v", err)
 	}
 	c.Tenant.Static.TokenEndpoint = ""
@@ -202,7 +207,8 @@ func TestCredentialsFail(t *testing.T) {
 	c.Auth = unsigned(t)
 	_, tokens := c.Tokens(t.Context(), GrantForm("x"))
 	_, push := c.Push(t.Context(), url.Values{})
-	for why, err := range map[string]error{"tokens": tokens, "revocation": c.Revoke(t.Context(), "x"), "JSON": second(c.PostJSON(t.Context(), "x", nil, nil))} {
+	for why, err := range map[string]error{"tokens": tokens, "revocation": c.Revoke(t.Context(), "x"),
+		"JSON": second(c.PostJSON(t.Context(), "x", nil, nil))} {
 		checkRefused(t, why, err, refusal.NoCredential, "the key does not sign")
 	}
 	if push == nil || len(s.requests) > 0 {

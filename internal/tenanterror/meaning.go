@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
@@ -143,11 +142,10 @@ func rejects(status int) bool {
 // the application.
 func (e Error) row(where Place) refusal.Row {
 	for ; where != ""; where = follows[where] {
-		i := slices.IndexFunc(table, func(m meaning) bool {
-			return m.where == where && (m.code == e.Code || m.code == anyCode) && m.status(e.Status)
-		})
-		if i >= 0 {
-			return table[i].row
+		for _, m := range table {
+			if m.where == where && (m.code == e.Code || m.code == anyCode) && m.status(e.Status) {
+				return m.row
+			}
 		}
 	}
 	return unset

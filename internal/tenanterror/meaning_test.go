@@ -56,7 +56,8 @@ var meanings = []struct{ place, code, statuses, reason string }{
 	{"Token Vault", "*", "401", "not_connected"},
 
 	{"completion of a connection", "access_denied", strings.NewReplacer("400 ", "", "404 ", "").Replace(not401), "token_expired"},
-	{"completion of a connection", "unmet_authentication_requirements", strings.NewReplacer("400 ", "", "404 ", "").Replace(all), "token_expired"},
+	{"completion of a connection", "unmet_authentication_requirements", strings.NewReplacer("400 ", "", "404 ", "").Replace(all),
+		"token_expired"},
 	{"completion of a connection", "interaction_required", strings.NewReplacer("400 ", "", "404 ", "").Replace(all), "token_expired"},
 	{"completion of a connection", "unauthorized", strings.NewReplacer("400 ", "", "404 ", "").Replace(final), "token_expired"},
 	{"completion of a connection", "invalid_grant", strings.NewReplacer("400 ", "", "404 ", "").Replace(final), "token_expired"},
@@ -200,13 +201,15 @@ func TestRefusal(t *testing.T) {
 		// RFC 8628, Section 3.5: five seconds, and five more to be slower.
 		{Grant, Error{Status: 400, Code: "authorization_pending"}, refusal.Pending, "authorization_pending", 5 * time.Second, false},
 		{Grant, Error{Status: 400, Code: "slow_down"}, refusal.Pending, "slow_down", 10 * time.Second, false},
-		{Grant, Error{Status: 400, Code: "authorization_pending", Wait: time.Second}, refusal.Pending, "authorization_pending", time.Second, false},
+		{Grant, Error{Status: 400, Code: "authorization_pending", Wait: time.Second}, refusal.Pending, "authorization_pending",
+			time.Second, false},
 		{Grant, Error{Status: 429, Code: "slow_down", Wait: time.Minute}, refusal.Pending, "slow_down", time.Minute, false},
 		// Another login does not have to wait, and the caller learns that it is needed.
 		{Refresh, Error{Status: 403, Code: "invalid_grant", Wait: time.Minute}, refusal.SessionTokenExpired, "login_required", 0, false},
 		{Refresh, Error{Status: 403, Code: "unauthorized", Wait: time.Minute}, refusal.SessionTokenExpired, "login_required", 0, true},
 		{TokenVault, Error{Status: 401, Code: "unauthorized"}, refusal.SessionTokenExpired, "login_required", 0, true},
-		{TokenVault, Error{Status: 401, Code: "federated_connection_refresh_token_flow_failed"}, refusal.NotConnected, "federated_connection_refresh_token_flow_failed", 0, false},
+		{TokenVault, Error{Status: 401, Code: "federated_connection_refresh_token_flow_failed"}, refusal.NotConnected,
+			"federated_connection_refresh_token_flow_failed", 0, false},
 		{PushedRequest, Error{Status: 400, Code: "invalid_request"}, refusal.ByTenant, "invalid_request", 0, false},
 		{Grant, Error{Status: 403, Code: "unauthorized"}, refusal.Blocked, "unauthorized", 0, false},
 	} {

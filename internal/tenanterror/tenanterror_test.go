@@ -52,11 +52,13 @@ func TestDemand(t *testing.T) {
 	} {
 		body := `{"error":"mfa_required","mfa_token":"TOKEN","mfa_requirements":` + tt.requirements + `}`
 		got := Parse(403, nil, []byte(body)).MFA
-		if got == nil || got.Token.Reveal() != "TOKEN" || !reflect.DeepEqual(got.Challenge, tt.challenge) || !reflect.DeepEqual(got.Enroll, tt.enroll) {
+		if got == nil || got.Token.Reveal() != "TOKEN" || !reflect.DeepEqual(got.Challenge, tt.challenge) ||
+			!reflect.DeepEqual(got.Enroll, tt.enroll) {
 			t.Errorf("%s: %+v", tt.why, got)
 		}
 	}
-	if got := Parse(403, nil, []byte(`{"error":"mfa_required","mfa_token":"TOKEN"}`)).MFA; got == nil || got.Token.Reveal() != "TOKEN" || got.Challenge != nil {
+	if got := Parse(403, nil, []byte(`{"error":"mfa_required","mfa_token":"TOKEN"}`)).MFA; got == nil ||
+		got.Token.Reveal() != "TOKEN" || got.Challenge != nil {
 		t.Errorf("without requirements: %+v", got)
 	}
 }
