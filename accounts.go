@@ -62,19 +62,21 @@ func (s *Strategy) ConnectAccountHandler(scopes ...string) http.Handler {
 // connected. Like [Strategy.AccessToken], it must be called before the first byte
 // of the response is written.
 func (s *Strategy) ConnectedAccounts(w http.ResponseWriter, r *http.Request) ([]ConnectedAccount, error) {
-	client, err := s.accountClient(w, r)
-	if err != nil {
-		return nil, asError("accounts", err)
-	}
-	entries, err := client.List(r.Context(), "")
-	if err != nil {
-		return nil, asError("accounts", err)
-	}
-	var list []ConnectedAccount
-	for _, entry := range entries {
-		list = append(list, ConnectedAccount(entry))
-	}
-	return list, nil
+	return op("accounts", s, func() ([]ConnectedAccount, error) {
+		client, err := s.accountClient(w, r)
+		if err != nil {
+			return nil, err
+		}
+		entries, err := client.List(r.Context(), "")
+		if err != nil {
+			return nil, err
+		}
+		var list []ConnectedAccount
+		for _, entry := range entries {
+			list = append(list, ConnectedAccount(entry))
+		}
+		return list, nil
+	})
 }
 
 // DisconnectAccount takes back all accounts of a connection that the person who
@@ -82,28 +84,27 @@ func (s *Strategy) ConnectedAccounts(w http.ResponseWriter, r *http.Request) ([]
 // the error names their ids. It must be called before the first byte of the
 // response is written.
 func (s *Strategy) DisconnectAccount(w http.ResponseWriter, r *http.Request, connection string) error {
-	if err := checkConnectionName(connection); err != nil {
-		return asError("accounts", err)
-	}
-	client, err := s.accountClient(w, r)
-	if err != nil {
-		return asError("accounts", err)
-	}
-	list, err := client.List(r.Context(), connection)
-	if err != nil {
-		return asError("accounts", err)
-	}
-	failed := client.Disconnect(r.Context(), list)
-	forgotten := s.forgetVaultTokens(w, r, connection)
-	switch {
-	case failed != nil:
+	return do("accounts", s, func() error {
+		if err := checkConnectionName(connection); err != nil {
+			return err
+		}
+		client, err := s.accountClient(w, r)
+		if err != nil {
+			return err
+		}
+		list, err := client.List(r.Context(), connection)
+		if err != nil {
+			return err
+		}
+		failed := client.Disconnect(r.Context(), list)
+		forgotten := s.forgetVaultTokens(w, r, connection)
+		if failed == nil {
+			return forgotten
+		}
 		e := asError("accounts", failed)
 		e.Err = errors.Join(e.Err, forgotten)
 		return e
-	case forgotten != nil:
-		return asError("accounts", forgotten)
-	}
-	return nil
+	})
 }
 
 // An accountRoute is the handler of [Strategy.ConnectAccountHandler].

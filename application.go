@@ -138,19 +138,6 @@ func (a *Application) ready() error {
 	return nil
 }
 
-// op runs the body of an exported method. Every error leaves it as an [*Error].
-func op[T any](name string, a interface{ ready() error }, body func() (T, error)) (T, error) {
-	err := a.ready()
-	if err == nil {
-		var result T
-		if result, err = body(); err == nil {
-			return result, nil
-		}
-	}
-	var none T
-	return none, asError(name, err)
-}
-
 // KeySet returns the tenant's keys, or [Config].Keys unless those are a
 // [SharedSecret]. Give them to an [APIConfig] of the same tenant, so
 // that both share one cache.
@@ -311,20 +298,19 @@ func (a *Application) returnPath(t *transaction.Transaction) string {
 // [ErrTenantUnavailable] if the tenant does not answer; the token may then still be
 // good. It is [ErrGrantNotAllowed] if the provider has no such endpoint.
 func (a *Application) Revoke(ctx context.Context, refreshToken string) error {
-	_, err := op("revoke", a, func() (struct{}, error) {
+	return do("revoke", a, func() error {
 		if refreshToken == "" {
-			return struct{}{}, refusal.GrantRequest.Because("the refresh token is empty")
+			return refusal.GrantRequest.Because("the refresh token is empty")
 		}
 		err := a.client.Revoke(ctx, refreshToken)
 		switch {
 		case err == nil:
-			return struct{}{}, nil
+			return nil
 		case errors.Is(err, provider.ErrNoEndpoint):
-			return struct{}{}, refusal.Grant.Because("the provider has no revocation endpoint")
+			return refusal.Grant.Because("the provider has no revocation endpoint")
 		}
-		return struct{}{}, tenanterror.Meaning(tenanterror.Grant, err)
+		return tenanterror.Meaning(tenanterror.Grant, err)
 	})
-	return err
 }
 
 // UserInfo asks the tenant what it knows of a user now (OpenID Connect Core 1.0,

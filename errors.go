@@ -174,6 +174,25 @@ func asBearerError(err error) error {
 	return err
 }
 
+// op runs the body of an exported method. Every error leaves it as an [*Error].
+func op[T any](name string, a interface{ ready() error }, body func() (T, error)) (T, error) {
+	err := a.ready()
+	if err == nil {
+		var result T
+		if result, err = body(); err == nil {
+			return result, nil
+		}
+	}
+	var none T
+	return none, asError(name, err)
+}
+
+// do is op for a method that returns nothing but an error.
+func do(name string, a interface{ ready() error }, body func() error) error {
+	_, err := op(name, a, func() (struct{}, error) { return struct{}{}, body() })
+	return err
+}
+
 // asError returns the Error that err contains. Any other error is a mistake of the
 // program, with status 500.
 func asError(op string, err error) *Error {

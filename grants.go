@@ -206,14 +206,13 @@ func (p PasswordlessLogin) recipient() grants.Recipient {
 // Every call sends a message. The tenant limits messages by the address of the caller,
 // see [WithForwardedFor]. The form must be protected against posts from other sites.
 func (a *Application) SendCode(ctx context.Context, to PasswordlessLogin, opts ...LoginOption) error {
-	_, err := op("login", a, func() (struct{}, error) {
+	return do("login", a, func() error {
 		d, err := direct(opts)
 		if err != nil {
-			return struct{}{}, err
+			return err
 		}
-		return struct{}{}, a.grants.SendCode(ctx, to.recipient(), d.ForwardedFor)
+		return a.grants.SendCode(ctx, to.recipient(), d.ForwardedFor)
 	})
-	return err
 }
 
 // LoginWithCode logs in with a code that [Application.SendCode] has sent to the same

@@ -49,14 +49,13 @@ func (s *Session) Format(f fmt.State, _ rune) {
 // Session returns the session of a request. The error is [ErrNoSession] if
 // nobody is logged in, and [ErrStoreUnavailable] if that cannot be known.
 func (s *Strategy) Session(r *http.Request) (*Session, error) {
-	if err := s.ready(); err != nil {
-		return nil, asError("session", err)
-	}
-	record, err := s.visits.Record(r)
-	if err != nil {
-		return nil, asError("session", err)
-	}
-	return newSession(record), nil
+	return op("session", s, func() (*Session, error) {
+		record, err := s.visits.Record(r)
+		if err != nil {
+			return nil, err
+		}
+		return newSession(record), nil
+	})
 }
 
 // SaveSession keeps the changes to a session that [Strategy.Session] returned
@@ -69,24 +68,20 @@ func (s *Strategy) Session(r *http.Request) (*Session, error) {
 // response wins. The error is [ErrSessionTooLarge] if the data does not fit, and
 // [ErrNoSession] if the session was ended meanwhile; nothing is then changed.
 func (s *Strategy) SaveSession(w http.ResponseWriter, r *http.Request, edited *Session) error {
-	if edited == nil || edited.record.IsEmpty() {
-		return asError("session", refusal.Internal.Because("the session does not come from Strategy.Session"))
-	}
-	if err := s.ready(); err != nil {
-		return asError("session", err)
-	}
-	before, after := edited.record.Reveal(), maps.Clone(edited.Data)
-	current, err := s.visits.Current(w, r)
-	if err != nil {
-		return asError("session", err)
-	}
-	if current.ID != before.ID {
-		return asError("session", refusal.Internal.Because("the session is not that of this request; a session cannot be kept from one request to another"))
-	}
-	if err := s.sessions.Commit(r.Context(), w, s.visits.Jar(r), current, before, after); err != nil {
-		return asError("session", err)
-	}
-	return nil
+	return do("session", s, func() error {
+		if edited == nil || edited.record.IsEmpty() {
+			return refusal.Internal.Because("the session does not come from Strategy.Session")
+		}
+		before, after := edited.record.Reveal(), maps.Clone(edited.Data)
+		current, err := s.visits.Current(w, r)
+		if err != nil {
+			return err
+		}
+		if current.ID != before.ID {
+			return refusal.Internal.Because("the session is not that of this request; a session cannot be kept from one request to another")
+		}
+		return s.sessions.Commit(r.Context(), w, s.visits.Jar(r), current, before, after)
+	})
 }
 
 // EndSession logs the person out here, and not at the tenant; for that there is
@@ -94,13 +89,7 @@ func (s *Strategy) SaveSession(w http.ResponseWriter, r *http.Request, edited *S
 // is written. An error means that a [Store] did not answer: then this browser has
 // forgotten the session, and a copy of its cookie may still be good.
 func (s *Strategy) EndSession(w http.ResponseWriter, r *http.Request) error {
-	if err := s.ready(); err != nil {
-		return asError("session", err)
-	}
-	if err := s.sessions.Destroy(r.Context(), w, s.visits.Jar(r)); err != nil {
-		return asError("session", err)
-	}
-	return nil
+	return do("session", s, func() error { return s.sessions.Destroy(r.Context(), w, s.visits.Jar(r)) })
 }
 
 // EndSessionsOf ends every session of a user in this application that began before
@@ -114,19 +103,15 @@ func (s *Strategy) EndSession(w http.ResponseWriter, r *http.Request) error {
 // Issuer and subject are those of [User]. The error is [ErrStoreUnavailable] if the
 // store does not answer; then nothing may have ended.
 func (s *Strategy) EndSessionsOf(ctx context.Context, issuer, subject string) error {
-	if err := s.ready(); err != nil {
-		return asError("session", err)
-	}
-	switch {
-	case !s.sessions.CanRevoke():
-		return asError("session", refusal.Misconfigured.Because("EndSessionsOf needs Config.Store or Config.Revocations"))
-	case issuer == "" || subject == "":
-		return asError("session", refusal.Internal.Because("EndSessionsOf: issuer or subject is empty"))
-	}
-	if err := s.sessions.DestroyUser(ctx, issuer, subject); err != nil {
-		return asError("session", err)
-	}
-	return nil
+	return do("session", s, func() error {
+		switch {
+		case !s.sessions.CanRevoke():
+			return refusal.Misconfigured.Because("EndSessionsOf needs Config.Store or Config.Revocations")
+		case issuer == "" || subject == "":
+			return refusal.Internal.Because("EndSessionsOf: issuer or subject is empty")
+		}
+		return s.sessions.DestroyUser(ctx, issuer, subject)
+	})
 }
 
 // LoadUser makes the session of each request known to [UserFrom] and [Claims],
@@ -202,22 +187,21 @@ func newSession(r *session.Record) *Session {
 // StartSession must be called before the first byte of the response is written.
 // Then send the browser to [Login].ReturnTo.
 func (s *Strategy) StartSession(w http.ResponseWriter, r *http.Request, l *Login) error {
-	if err := s.ready(); err != nil {
-		return asError("login", err)
-	}
-	switch {
-	case l == nil || l.accepted.IsEmpty():
-		return asError("login", refusal.Internal.Because("the login was not made by this package"))
-	case l.by != s.app.flow:
-		return asError("login", refusal.Internal.Because("the login was made by another application than Strategy.Application"))
-	}
-	accepted := l.accepted.Reveal()
-	accepted.ReturnTo = l.ReturnTo
-	if err := s.signin.Start(w, r, accepted); err != nil {
-		return asError("login", err)
-	}
-	l.ReturnTo, l.Data = accepted.ReturnTo, accepted.Data
-	return nil
+	return do("login", s, func() error {
+		switch {
+		case l == nil || l.accepted.IsEmpty():
+			return refusal.Internal.Because("the login was not made by this package")
+		case l.by != s.app.flow:
+			return refusal.Internal.Because("the login was made by another application than Strategy.Application")
+		}
+		accepted := l.accepted.Reveal()
+		accepted.ReturnTo = l.ReturnTo
+		if err := s.signin.Start(w, r, accepted); err != nil {
+			return err
+		}
+		l.ReturnTo, l.Data = accepted.ReturnTo, accepted.Data
+		return nil
+	})
 }
 
 // An ImportedSession is a session of another session system, see
@@ -257,22 +241,21 @@ type ImportedSession struct {
 // [ErrNoSession] if the session is older than [Config].AbsoluteTimeout; the person then
 // has to log in.
 func (s *Strategy) ImportSession(w http.ResponseWriter, r *http.Request, old ImportedSession) error {
-	_, err := op("session", s, func() (struct{}, error) {
+	return do("session", s, func() error {
 		if old.User.Subject == "" || old.LoggedInAt.IsZero() {
-			return struct{}{}, refusal.Internal.Because("ImportSession: User.Subject and LoggedInAt are needed")
+			return refusal.Internal.Because("ImportSession: User.Subject and LoggedInAt are needed")
 		}
 		kept, err := old.User.with(old.Claims)
 		if err != nil {
-			return struct{}{}, refusal.Internal.Wrap(err)
+			return refusal.Internal.Wrap(err)
 		}
 		u := old.User
-		return struct{}{}, s.signin.Import(w, r, signin.Imported{
+		return s.signin.Import(w, r, signin.Imported{
 			Claims: jwt.Claims{Issuer: cmp.Or(u.Issuer, s.app.Issuer()), Subject: u.Subject, OrgID: u.OrgID, SessionID: old.SessionID},
 			Kept:   kept, Token: old.Token, Audience: s.app.grants.Audience, Scope: strings.Join(s.app.flow.Scopes, " "),
 			Data: maps.Clone(old.Data), LoggedInAt: old.LoggedInAt,
 		})
 	})
-	return err
 }
 
 // Format hides the tokens from every verb of package fmt.

@@ -222,15 +222,14 @@ func (s *Strategy) ready() error {
 // [WithForwardedFor]. SendLink must be called before the first byte of the response is
 // written.
 func (s *Strategy) SendLink(w http.ResponseWriter, r *http.Request, to PasswordlessLogin, opts ...LoginOption) error {
-	_, err := op("login", s, func() (struct{}, error) {
+	return do("login", s, func() error {
 		if err := to.recipient().CheckLink(); err != nil {
-			return struct{}{}, err
+			return err
 		}
 		request, forwardedFor, err := s.signin.Link(w, r, optionsOf(opts))
 		if err != nil {
-			return struct{}{}, err
+			return err
 		}
-		return struct{}{}, s.app.grants.SendLink(r.Context(), to.recipient(), forwardedFor, request)
+		return s.app.grants.SendLink(r.Context(), to.recipient(), forwardedFor, request)
 	})
-	return err
 }
