@@ -6,7 +6,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
-// Faults has the methods of [Tenant] that make it misbehave and count its requests.
+// faults has the methods of [Tenant] that make it misbehave and count its requests.
 // The documentation of Tenant lists them, because Tenant embeds faults by value.
 type faults struct{ t *emulator.Tenant }
 

@@ -357,7 +357,7 @@ func (k *kept) writing() (operation, error) {
 	}, err
 }
 
-// keys for gorilla/securecookie, of the lengths that it recommends.
+// cookieKeys returns keys for gorilla/securecookie, of the lengths that it recommends.
 func cookieKeys() (hash, block []byte) {
 	return securecookie.GenerateRandomKey(64), securecookie.GenerateRandomKey(32)
 }

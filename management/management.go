@@ -4,7 +4,7 @@
 //
 // [New] needs the tenant's own domain and a source of access tokens for the API
 // with the identifier https://DOMAIN/api/v2/. An application gets them with its own
-// credentials from Strategy.ClientCredentials of package auth0:
+// credentials from Application.ClientCredentials of package auth0:
 //
 //	source := strategy.Application().ClientCredentials(auth0.ClientCredentials{Audience: "https://acme.eu.auth0.com/api/v2/"})
 //	api, err := management.New("acme.eu.auth0.com", source)
@@ -68,14 +68,14 @@ func WithHTTPClient(client *http.Client) Option { return func(o *options) { o.cl
 // a tenant for tests, with the scheme https, or http on this machine.
 //
 // Source supplies the access tokens. It should cache them, as the sources of
-// Strategy.ClientCredentials and of package clientcredentials do. If the source has
+// Application.ClientCredentials and of package clientcredentials do. If the source has
 // the method
 //
 //	Renew(ctx context.Context, age time.Duration) (*oauth2.Token, error)
 //
 // which replaces a token that is older than age, the API calls it when the tenant
 // rejects a token, and when a scope is missing and the token is older than a minute.
-// The source of Strategy.ClientCredentials has it.
+// The source of Application.ClientCredentials has it.
 //
 // New makes no request. It returns an error if domain is malformed or source is nil.
 func New(domain string, source oauth2.TokenSource, opts ...Option) (*API, error) {

@@ -60,8 +60,8 @@ func (m Method) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "auth0.ClientAuthentication(%s)", m.Name)
 }
 
-// Check reports what is wrong with the method. IsAuth0 is for a tenant of Auth0, and
-// base is the HTTP client that the application has given, or nil.
+// Check reports why the tenant would not accept the method. Auth0 does not accept
+// every algorithm. Base is the HTTP client that the application has given, or nil.
 func (m Method) Check(isAuth0 bool, base *http.Client) error {
 	switch {
 	case m.Fault != nil:

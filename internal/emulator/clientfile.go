@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// ClientFiles answers with the public client files.
+// clientFiles answers with the public client files.
 type clientFiles struct {
 	*site
 	directory *directory

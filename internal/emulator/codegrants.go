@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// CodeGrants answer the grant types of RFC 6749 that need no password, and the
+// codeGrants answer the grant types of RFC 6749 that need no password, and the
 // revocation endpoint.
 type codeGrants struct {
 	*site

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Metadata answers with the discovery document.
+// metadata answers with the discovery document.
 type metadata struct {
 	*site
 	faults         *faults

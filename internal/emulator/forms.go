@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// LoginForms answer the pages of a login: a show method writes the page, a
+// loginForms answer the pages of a login: a show method writes the page, a
 // submit method takes its form.
 type loginForms struct {
 	*site

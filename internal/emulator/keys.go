@@ -190,7 +190,7 @@ func (r *keyring) find(kid string) *signingKey {
 	return nil
 }
 
-// Keys sign tokens, check their signatures and publish the key set.
+// keys sign tokens, check their signatures and publish the key set.
 type keys struct {
 	*site
 	directory *directory

@@ -49,7 +49,7 @@ var (
 // factorKinds are the names of the factors in mfa_requirements.
 var factorKinds = map[string]string{"otp": "otp", "sms": "phone", "email": "email", "push": "push-notification", "recovery-code": "recovery-code"}
 
-// SecondFactors is the MFA API: it demands a second factor, sends challenges and
+// secondFactors is the MFA API: it demands a second factor, sends challenges and
 // checks the answers.
 type secondFactors struct {
 	*site

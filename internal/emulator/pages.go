@@ -19,7 +19,7 @@ import (
 //go:embed pages
 var pageFiles embed.FS
 
-// Pages writes HTML.
+// pages writes HTML.
 type pages struct {
 	*site
 	*design

@@ -17,7 +17,7 @@ type pushedRequest struct {
 	expires time.Time
 }
 
-// PushedRequests holds pushed authorization requests until the browser comes.
+// pushedRequests holds pushed authorization requests until the browser comes.
 type pushedRequests struct {
 	*site
 

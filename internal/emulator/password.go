@@ -18,7 +18,7 @@ var (
 	errNeedsVerification = &tokenError{http.StatusUnauthorized, oauthError{"requires_verification", "Suspicious request requires verification"}}
 )
 
-// Passwords answers the grant types that carry the user's password.
+// passwords answers the grant types that carry the user's password.
 type passwords struct {
 	*site
 	directory   *directory
@@ -102,7 +102,7 @@ func (pw *passwords) checkAttempt(c *Client, form url.Values, conn *Connection) 
 	return user, subject, nil
 }
 
-// GrantLogins log a user in for a grant type that has no page.
+// grantLogins log a user in for a grant type that has no page.
 type grantLogins struct {
 	refreshTokens *refreshTokens
 	requests      *requests

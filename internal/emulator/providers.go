@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Providers is the tenant as an OAuth 2.0 client of the providers of custom
+// providers is the tenant as an OAuth 2.0 client of the providers of custom
 // connections.
 type providers struct {
 	*site

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// RefreshTokens issues, rotates and revokes refresh tokens.
+// refreshTokens issues, rotates and revokes refresh tokens.
 type refreshTokens struct {
 	*site
 	directory *directory

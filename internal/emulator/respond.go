@@ -19,7 +19,7 @@ type authorizationCode struct {
 	used                       bool
 }
 
-// Responses deliver the result of an authorization request to the application.
+// responses deliver the result of an authorization request to the application.
 type responses struct {
 	*site
 	pages  *pages

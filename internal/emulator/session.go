@@ -24,7 +24,7 @@ const (
 	sessionAbsolute = 7 * 24 * time.Hour
 )
 
-// BrowserSessions are the sessions of browsers at the tenant, and the automatic
+// browserSessions are the sessions of browsers at the tenant, and the automatic
 // user in place of one.
 type browserSessions struct {
 	*site

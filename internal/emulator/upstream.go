@@ -7,7 +7,7 @@ import (
 	"net/http"
 )
 
-// UpstreamLogins takes a login to a provider and back.
+// upstreamLogins takes a login to a provider and back.
 type upstreamLogins struct {
 	*site
 	connector *connector

@@ -6,7 +6,7 @@ import (
 	"unicode"
 )
 
-// Views write the pages of a login.
+// views write the pages of a login.
 type views struct {
 	*site
 	directory *directory

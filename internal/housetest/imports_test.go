@@ -2,7 +2,6 @@ package housetest
 
 import (
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -125,21 +124,4 @@ func merged(tables ...map[string]string) map[string]string {
 		maps.Copy(all, table)
 	}
 	return all
-}
-
-// TestArchitecture: each internal package stands in ARCHITECTURE.md.
-func TestArchitecture(t *testing.T) {
-	text, err := os.ReadFile("../../ARCHITECTURE.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range slices.Sorted(maps.Keys(load(t).packages)) {
-		name, ok := strings.CutPrefix(short(path), "internal/")
-		if !ok || strings.HasPrefix(name, "test/") {
-			continue
-		}
-		if !strings.Contains(string(text), "`internal/"+name+"`") && !strings.Contains(string(text), "`"+name+"`") {
-			t.Errorf("ARCHITECTURE.md does not say what internal/%s is for", name)
-		}
-	}
 }

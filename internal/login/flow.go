@@ -1,3 +1,10 @@
+// Package login makes logins with the Authorization Code Flow, the Implicit Flow and
+// the Hybrid Flow of OpenID Connect Core 1.0. It makes the Authentication Request,
+// verifies the tenant's answer, and redeems the code. It also verifies the answers to
+// token requests that log a user in without a browser.
+//
+// The package does not know sessions, or how a request of a browser is answered.
+// Package transaction keeps the logins that are under way.
 package login
 
 import (

@@ -19,7 +19,7 @@ type Memory struct {
 	limit    int
 	perOwner int
 	maxMarks int
-	cache    bool // see newMemoryCache
+	cache    bool // see newCache
 
 	mu       sync.RWMutex
 	entries  map[string]*memoryEntry

@@ -347,7 +347,7 @@ func TestStoreErrors(t *testing.T) {
 	}
 }
 
-// TestMemory has one row for each limit of a Memory.
+// TestMemoryLimits has one row for each limit of a Memory.
 func TestMemoryLimits(t *testing.T) {
 	for _, row := range []struct{ limit, sessions, perOwner, marks int }{
 		{math.MinInt, 1, 1, 10}, {0, 1, 1, 10}, {1, 1, 1, 10}, {19, 19, 1, 190}, {20, 20, 2, 200}, {999, 999, 99, 9990},

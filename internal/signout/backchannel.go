@@ -59,7 +59,7 @@ func logoutTokenError(err error) error {
 // jti was seen is not enough, because the mark itself may be lost, or be about
 // somebody else.
 func (s *Routes) endSessionsOf(ctx context.Context, c *jwt.Claims) error {
-	// After that checkLogoutTimes refuses it. Its exp may be years away.
+	// After that [idtoken.Verifier.VerifyLogout] rejects it. Its exp may be years away.
 	last := min(c.Expiry, c.IssuedAt+idtoken.LogoutTokenAge.Seconds())
 	return s.c.Sessions.DestroyAt(ctx, c.Issuer, c.Subject, c.SessionID, c.ID, int64(math.Ceil(c.IssuedAt)), idtoken.FromUnix(last).Add(s.c.IDTokens.Leeway))
 }

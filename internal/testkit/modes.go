@@ -16,7 +16,7 @@ type Mode struct {
 // InCookies keeps sessions in cookies.
 func InCookies(*auth0.Config) {}
 
-// InStore keeps sessions in a MemoryStore.
+// InStore keeps sessions in the store of NewMemoryStore.
 func InStore(c *auth0.Config) { c.Store = auth0.NewMemoryStore(5000) }
 
 // Revocable keeps sessions in cookies, with a store of revocations.

@@ -1,7 +1,7 @@
 // Package transaction keeps logins that are under way, each in a sealed cookie of the
 // browser that has begun it, for one answer of the tenant (RFC 6749, Section 10.12).
 //
-// The package does not know how the tenant's answer is verified, or what a session is.
+// The package does not know how the tenant's answer is verified, or what a session has.
 package transaction
 
 import (

@@ -56,7 +56,7 @@ func TestGetConnections(t *testing.T) {
 	}
 }
 
-// TestConnectionsFromPage: what a page shows leads to a login with that
+// TestConnectionsLogIn: what a page shows leads to a login with that
 // connection.
 func TestConnectionsLogIn(t *testing.T) {
 	t.Parallel()

@@ -299,7 +299,7 @@ func TestClientAuthenticationRefused(t *testing.T) {
 	}
 }
 
-// TestRotation: what authenticates is replaced while the application runs, by
+// TestClientAuthenticationRotates: what authenticates is replaced while the application runs, by
 // another of its kind or of another kind.
 func TestClientAuthenticationRotates(t *testing.T) {
 	t.Parallel()

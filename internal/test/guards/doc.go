@@ -1,3 +1,4 @@
-// Package guards has tests of what every guard and every refusal has in common, on
-// pages and on APIs. It has no code.
+// Package guards has tests of the rules that all guards and all refusals share, on pages
+// and on APIs: the one principal of a request or a context, and the errors of functions
+// of the application. It has no code.
 package guards

@@ -264,7 +264,7 @@ func TestRequireUser(t *testing.T) {
 	e.Browser().Page("/")
 }
 
-// TestHandlersPanicAreTheirs: net/http sees them; nothing is written twice.
+// TestPanicsPass: net/http sees them; nothing is written twice.
 func TestPanicsPass(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)

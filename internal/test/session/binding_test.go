@@ -18,7 +18,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// strategyNames are the names of the cookies of a configuration in these tests.
+// cookieNames returns the names of the cookies of a configuration in these tests.
 func cookieNames(cfg auth0.Config) (session, transaction, tries, silent string) {
 	name := cfg.CookieName
 	if name == "" {

@@ -443,7 +443,6 @@ func TestTenantTrouble(t *testing.T) {
 	}
 }
 
-// TestHangingRefresh: whoever asks waits for ten seconds at most.
 // TestRefusedRefreshIsNotRepeated: what the tenant has refused, not every page
 // asks again; and what it has refused to somebody says nothing about the next
 // session, or another API.
@@ -543,6 +542,7 @@ func TestRefusedRefreshIsNotRepeated(t *testing.T) {
 	}
 }
 
+// TestHangingRefresh: a caller waits for ten seconds at most.
 func TestHangingRefresh(t *testing.T) {
 	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
