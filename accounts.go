@@ -205,7 +205,7 @@ func (a accountRoute) finish(w http.ResponseWriter, r *http.Request, query url.V
 	if err := a.complete(w, r, t, answer); err != nil {
 		return t.Failed(asError("connect", err))
 	}
-	browser.Redirect(w, a.signin.ReturnPath(t), http.StatusSeeOther)
+	browser.Redirect(w, a.app.returnPath(t), http.StatusSeeOther)
 	return nil
 }
 

@@ -84,10 +84,8 @@ func (s *Strategy) TrySilentLogin(next http.Handler) http.Handler {
 		s.silent.Store(true)
 	}
 	return s.LoadUser(s.handler("login", func(w http.ResponseWriter, r *http.Request) error {
-		if s.signin.MaySilently(r) {
-			if answered, err := s.signin.Silently(w, r); answered {
-				return err
-			}
+		if answered, err := s.signin.Silently(w, r); answered {
+			return err
 		}
 		next.ServeHTTP(w, r)
 		return nil

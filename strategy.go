@@ -69,13 +69,13 @@ func New(c Config) (*Strategy, error) {
 	links := newLinks(&p, c, app.options, s.connections, log)
 	s.organization = links.Organization
 	s.signin = signin.New(signin.Config{
-		Site: where, Visits: s.visits, Sessions: s.sessions, Tokens: s.tokens, Flow: app.flow, Transactions: app.transactions,
-		Links: links, Options: app.options, Silent: s.silent,
+		Site: where, Visits: s.visits, Tokens: s.tokens, Flow: app.flow, Transactions: app.transactions,
+		Links: links, Options: app.options,
 		AfterLogin: app.loginHook(c.AfterLogin), KeepClaim: c.KeepClaim, KeepIDToken: keepIDToken,
 		Row: rowOf, Refused: s.exit.refused, Now: app.now, Log: log,
 	})
 	s.signout = signout.New(signout.Config{
-		Site: where, Visits: s.visits, Sessions: s.sessions, Tokens: s.tokens, Transactions: app.transactions, Policy: newLogouts(&p, c, app.client, where, log),
+		Site: where, Visits: s.visits, Tokens: s.tokens, Transactions: app.transactions, Policy: newLogouts(&p, c, app.client, where, log),
 		Confirmations: logout.Confirmations{Keyring: app.keyring, Cookie: cookies.Session.Name, Now: app.now},
 		Client:        app.client, IDTokens: app.idTokens, Row: rowOf, Log: log,
 	})

@@ -48,7 +48,7 @@ var engines = map[string]string{
 	"internal/renew":       "internal/idtoken internal/keys internal/provider internal/session internal/tenanterror",
 	"internal/session":     "",
 	"internal/signin":      "internal/transaction internal/authrequest internal/browser internal/idtoken internal/login internal/renew internal/session internal/site internal/visit",
-	"internal/signout":     "internal/transaction internal/browser internal/idtoken internal/login internal/logout internal/provider internal/renew internal/session internal/site internal/visit",
+	"internal/signout":     "internal/transaction internal/browser internal/idtoken internal/logout internal/provider internal/renew internal/session internal/site internal/visit",
 	"internal/site":        "internal/browser",
 	"internal/tenantapi":   "",
 	"internal/tenanterror": "internal/tenantapi",

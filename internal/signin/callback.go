@@ -3,7 +3,6 @@ package signin
 import (
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/login"
@@ -40,14 +39,14 @@ func (s *Routes) Callback(w http.ResponseWriter, r *http.Request) error {
 	}
 	s.c.Transactions.Drop(w, s.c.Visits.Jar(r), t) // single use, whatever comes of it
 	got, err := pending.Complete(r.Context())
-	l := login.Accept(s.c.Transactions, t, got, s.ReturnPath(t))
+	l := login.Accept(s.c.Transactions, t, got, s.returnPath(t))
 	if err == nil {
 		err = s.enter(w, r, l)
 	}
 	switch {
 	case t.Silent && s.isNobodysBusiness(err):
 		s.c.Log.Info("auth0: a silent login was refused", "err", err)
-		browser.Redirect(w, s.ReturnPath(t), http.StatusSeeOther)
+		browser.Redirect(w, s.returnPath(t), http.StatusSeeOther)
 	case t.Popup != nil:
 		s.answerPopup(w, r, t, l, t.Failed(err))
 	case err != nil:
@@ -75,9 +74,9 @@ func (s *Routes) receive(w http.ResponseWriter, r *http.Request) (login.Answer, 
 	return login.ParseAnswer(form)
 }
 
-// ReturnPath is the return URL of a transaction, or the default of its site if
+// returnPath is the return URL of a transaction, or the default of its site if
 // there was no room for it.
-func (s *Routes) ReturnPath(t *transaction.Transaction) string {
+func (s *Routes) returnPath(t *transaction.Transaction) string {
 	if t.ReturnTo != "" {
 		return t.ReturnTo
 	}
@@ -89,20 +88,18 @@ func (s *Routes) ReturnPath(t *transaction.Transaction) string {
 // Otherwise a page says so: beginning anew by ourselves could go round in circles.
 func (s *Routes) stray(w http.ResponseWriter, r *http.Request, a login.Answer, err error) error {
 	base, siteErr := s.c.Site.Of(r)
-	if siteErr == nil && s.c.Silent.Load() && slices.Contains(silentRefusals, a.ErrorCode) {
+	if siteErr == nil && s.c.Visits.Marks.Silent.Load() && slices.Contains(silentRefusals, a.ErrorCode) {
 		// A browser without cookies, which was never asked whether it wants to
 		// log in, must not see an error, and must not be sent round again.
-		browser.Redirect(w, s.c.Site.Home(base)+"?"+silentMarker, http.StatusSeeOther)
+		browser.Redirect(w, markSilent(s.c.Site.Home(base)), http.StatusSeeOther)
 		return nil
 	}
-	if _, noSession := s.c.Visits.Record(r); noSession != nil || siteErr != nil || s.c.Row(err).Reason != refusal.NoTransaction.Reason {
+	if _, noSession := s.c.Visits.Record(r); noSession != nil || siteErr != nil {
 		return err
 	}
 	browser.Redirect(w, s.c.Site.Home(base), http.StatusSeeOther)
 	return nil
 }
-
-func hasSilentMarker(r *http.Request) bool { return strings.Contains(r.URL.RawQuery, silentMarker) }
 
 // silentRefusals say that the tenant would have to ask the person something
 // (OpenID Connect Core 1.0, Section 3.1.2.6).

@@ -47,7 +47,7 @@ func (s *Routes) begin(w http.ResponseWriter, r *http.Request, l *login.Accepted
 	c := id.Claims
 	l.Data = map[string]string{}
 	jar := s.c.Visits.Jar(r)
-	maps.Copy(l.Data, s.c.Sessions.DataFor(r.Context(), &c, jar, l.Session))
+	maps.Copy(l.Data, s.c.Visits.Sessions.DataFor(r.Context(), &c, jar, l.Session))
 	if err := s.askApplication(r, l); err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (s *Routes) begin(w http.ResponseWriter, r *http.Request, l *login.Accepted
 		record.RefreshToken = token.RefreshToken
 		record.Tokens = []session.Token{renew.OfLogin(token, l.Audience, l.Scope, s.c.Now())}
 	}
-	return s.c.Sessions.Begin(r.Context(), w, jar.With(l.Cookies), record, l.Session)
+	return s.c.Visits.Sessions.Begin(r.Context(), w, jar.With(l.Cookies), record, l.Session)
 }
 
 // askApplication lets the application decide about a login. A return URL that it
@@ -99,7 +99,7 @@ func (s *Routes) goOn(w http.ResponseWriter, r *http.Request, l *login.Accepted)
 	if previous == nil || previous.ID != l.Session {
 		return refusal.LoginRequired.Because("the session whose refresh this was is over")
 	}
-	return s.c.Sessions.Renew(r.Context(), w, s.c.Visits.Jar(r), previous, func(renewed *session.Record) error {
+	return s.c.Visits.Sessions.Renew(r.Context(), w, s.c.Visits.Jar(r), previous, func(renewed *session.Record) error {
 		return idtoken.Refused(s.c.Tokens.Continue(r.Context(), renewed, *l.Continued, l.Audience, l.Scope))
 	})
 }

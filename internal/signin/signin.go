@@ -12,7 +12,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
-	"sync/atomic"
+	"strings"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/authrequest"
@@ -22,7 +22,6 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/renew"
-	"github.com/seed-15d5a55c/auth0/internal/session"
 	"github.com/seed-15d5a55c/auth0/internal/site"
 	"github.com/seed-15d5a55c/auth0/internal/transaction"
 	"github.com/seed-15d5a55c/auth0/internal/visit"
@@ -32,13 +31,11 @@ import (
 type Config struct {
 	Site         *site.Site
 	Visits       *visit.Visits
-	Sessions     *session.Manager
 	Tokens       *renew.Tokens
 	Flow         *login.Flow
 	Transactions *transaction.Jar
 	Links        authrequest.Links
 	Options      []authrequest.Option // of every login
-	Silent       *atomic.Bool         // whether there are silent logins
 
 	// AfterLogin, if not nil, is asked before the session of a login begins. It may
 	// change ReturnTo and Data.
@@ -182,16 +179,35 @@ func (s *Routes) Link(w http.ResponseWriter, r *http.Request, options []authrequ
 // silentMarker, in a query, is for browsers that keep no cookies.
 const silentMarker = "silent_login=failed"
 
-// MaySilently reports whether a silent login may be tried for a request.
-func (s *Routes) MaySilently(r *http.Request) bool {
-	v := s.c.Visits.In(r.Context())
-	return v.Record == nil && v.Err == nil && browser.Navigates(r) && r.Method == http.MethodGet && !browser.Prefetches(r) &&
-		!s.c.Visits.Marks.TriedSilent(v.Jar) && !hasSilentMarker(r)
+// markSilent adds the marker to a path, which can have a query and a fragment. In a
+// fragment it would not reach the server, and the browser would go round in circles.
+func markSilent(path string) string {
+	path, fragment, found := strings.Cut(path, "#")
+	separator := "?"
+	if strings.Contains(path, "?") {
+		separator = "&"
+	}
+	path += separator + silentMarker
+	if found {
+		path += "#" + fragment
+	}
+	return path
 }
 
-// Silently begins a silent login. It reports whether it has answered the request: a
+// maySilently reports whether a silent login may be tried for a request.
+func (s *Routes) maySilently(r *http.Request) bool {
+	v := s.c.Visits.In(r.Context())
+	return v.Record == nil && v.Err == nil && browser.Navigates(r) && r.Method == http.MethodGet && !browser.Prefetches(r) &&
+		!s.c.Visits.Marks.TriedSilent(v.Jar) && !strings.Contains(r.URL.RawQuery, silentMarker)
+}
+
+// Silently begins a silent login if one may be tried for the request, whose session
+// [visit.Visits.Load] has loaded. It reports whether it has answered the request: a
 // tenant that is down must not take away pages that everybody may see.
 func (s *Routes) Silently(w http.ResponseWriter, r *http.Request) (answered bool, err error) {
+	if !s.maySilently(r) {
+		return false, nil
+	}
 	base, err := s.c.Site.Of(r)
 	if err != nil {
 		return true, err

@@ -61,5 +61,5 @@ func logoutTokenError(err error) error {
 func (s *Routes) endSessionsOf(ctx context.Context, c *jwt.Claims) error {
 	// After that [idtoken.Verifier.VerifyLogout] rejects it. Its exp may be years away.
 	last := min(c.Expiry, c.IssuedAt+idtoken.LogoutTokenAge.Seconds())
-	return s.c.Sessions.DestroyAt(ctx, c.Issuer, c.Subject, c.SessionID, c.ID, int64(math.Ceil(c.IssuedAt)), idtoken.FromUnix(last).Add(s.c.IDTokens.Leeway))
+	return s.c.Visits.Sessions.DestroyAt(ctx, c.Issuer, c.Subject, c.SessionID, c.ID, int64(math.Ceil(c.IssuedAt)), idtoken.FromUnix(last).Add(s.c.IDTokens.Leeway))
 }

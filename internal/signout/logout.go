@@ -77,12 +77,12 @@ func readLogout(w http.ResponseWriter, r *http.Request) (logoutForm, error) {
 // session.
 func (s *Routes) endHere(w http.ResponseWriter, r *http.Request, record *session.Record) (*logout.Hints, error) {
 	if record != nil {
-		if newest, err := s.c.Sessions.Newest(r.Context(), record); err == nil {
+		if newest, err := s.c.Visits.Sessions.Newest(r.Context(), record); err == nil {
 			record = newest // its refresh token is the one to revoke
 		}
 	}
 	jar := s.c.Visits.Jar(r)
-	err := s.c.Sessions.Destroy(r.Context(), w, jar)
+	err := s.c.Visits.Sessions.Destroy(r.Context(), w, jar)
 	s.c.Transactions.Forget(w, jar)
 	s.c.Visits.Marks.NoteSilent(w, jar) // or the next page would log them in again
 	if record == nil {

@@ -13,7 +13,6 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/renew"
-	"github.com/seed-15d5a55c/auth0/internal/session"
 	"github.com/seed-15d5a55c/auth0/internal/site"
 	"github.com/seed-15d5a55c/auth0/internal/transaction"
 	"github.com/seed-15d5a55c/auth0/internal/visit"
@@ -23,7 +22,6 @@ import (
 type Config struct {
 	Site          *site.Site
 	Visits        *visit.Visits
-	Sessions      *session.Manager
 	Tokens        *renew.Tokens
 	Transactions  *transaction.Jar
 	Policy        *logout.Policy
