@@ -309,7 +309,7 @@ func (e *env) take(w *httptest.ResponseRecorder) string {
 		if strings.HasPrefix(short, "txn_") {
 			short = "txn"
 		}
-		e.cookies = slices.DeleteFunc(e.cookies, func(o *http.Cookie) bool { return o.Name == c.Name })
+		e.cookies = slices.DeleteFunc(slices.Clone(e.cookies), func(o *http.Cookie) bool { return o.Name == c.Name })
 		if c.MaxAge < 0 {
 			changes = append(changes, "-"+short)
 			continue
