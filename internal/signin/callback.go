@@ -18,10 +18,9 @@ func (s *Routes) CallbackMethod() string {
 	return http.MethodGet
 }
 
-// Callback is the Authorization Code Flow from the redirect back to us onwards:
-// OpenID Connect Core 1.0, Sections 3.1.2.5 to 3.1.3.8; or, with an ID token in
-// the answer itself, Sections 3.2.2.5 to 3.2.2.11 and 3.3.2.5 to 3.3.3.7. Each
-// step consumes what the one before has returned.
+// Callback completes a login with the tenant's answer (OpenID Connect Core 1.0,
+// Sections 3.1.2.5 to 3.1.3.8; with an ID token in the answer itself, Sections 3.2.2.5
+// to 3.2.2.11 and 3.3.2.5 to 3.3.3.7). Each step needs the result of the one before.
 func (s *Routes) Callback(w http.ResponseWriter, r *http.Request) error {
 	a, err := s.receive(w, r)
 	if err != nil {
@@ -31,20 +30,20 @@ func (s *Routes) Callback(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return s.stray(w, r, a, err)
 	}
-	// Without the provider's metadata, or credentials of our own, nothing has been
-	// used up yet: the transaction stays, and loading the page again can succeed.
+	// If Prepare fails, the code has not been used. The transaction stays, so that
+	// loading the page again can succeed.
 	pending, err := s.c.Flow.Prepare(r.Context(), t, a)
 	if err != nil {
 		return t.Failed(err)
 	}
-	s.c.Transactions.Drop(w, s.c.Visits.Jar(r), t) // single use, whatever comes of it
+	s.c.Transactions.Drop(w, s.c.Visits.Jar(r), t) // it is good for one answer, also if that fails
 	got, err := pending.Complete(r.Context())
 	l := login.Accept(s.c.Transactions, t, got, s.returnPath(t))
 	if err == nil {
 		err = s.enter(w, r, l)
 	}
 	switch {
-	case t.Silent && s.isNobodysBusiness(err):
+	case t.Silent && s.isHidden(err):
 		s.c.Log.Info("auth0: a silent login was refused", "err", err)
 		browser.Redirect(w, s.returnPath(t), http.StatusSeeOther)
 	case t.Popup != nil:
@@ -57,8 +56,8 @@ func (s *Routes) Callback(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// receive takes the parameters from where the response mode puts them, and from
-// nowhere else.
+// receive reads the tenant's answer from the query or from the form. The response mode
+// decides which of them, and the other one is not read.
 func (s *Routes) receive(w http.ResponseWriter, r *http.Request) (login.Answer, error) {
 	if method := s.CallbackMethod(); r.Method != method {
 		w.Header().Set("Allow", method)
@@ -83,14 +82,15 @@ func (s *Routes) returnPath(t *transaction.Transaction) string {
 	return s.c.Site.ReturnFor(t.RedirectURI, "")
 }
 
-// stray answers a callback that belongs to no login of this browser. With a session
-// it is the back button, a reload, or a tab that was restored, and nothing is wrong.
-// Otherwise a page says so: beginning anew by ourselves could go round in circles.
+// stray answers a callback that belongs to no login of this browser. With a session,
+// nothing is wrong: the person has used the back button, or a tab was reloaded or
+// restored. Without one, stray returns the error. It does not begin a new login, because
+// the browser could go round in circles.
 func (s *Routes) stray(w http.ResponseWriter, r *http.Request, a login.Answer, err error) error {
 	base, siteErr := s.c.Site.Of(r)
 	if siteErr == nil && s.c.Visits.Marks.Silent.Load() && slices.Contains(silentRefusals, a.ErrorCode) {
-		// A browser without cookies, which was never asked whether it wants to
-		// log in, must not see an error, and must not be sent round again.
+		// The browser keeps no cookies. The person has not asked to log in, and so sees
+		// no error. The marker keeps the next page from trying again.
 		browser.Redirect(w, markSilent(s.c.Site.Home(base)), http.StatusSeeOther)
 		return nil
 	}
@@ -105,10 +105,11 @@ func (s *Routes) stray(w http.ResponseWriter, r *http.Request, a login.Answer, e
 // (OpenID Connect Core 1.0, Section 3.1.2.6).
 var silentRefusals = []string{"login_required", "interaction_required", "consent_required", "account_selection_required"}
 
-// isNobodysBusiness reports whether an error of a silent login is not shown, because
-// nobody has asked to log in: the tenant would have to ask something, or the tenant
-// or the application does not want this person. An answer that is not good is shown.
-func (s *Routes) isNobodysBusiness(err error) bool {
+// isHidden reports whether an error of a silent login is not shown to the person, who
+// has not asked to log in. Hidden are the errors of a tenant that would have to ask
+// something, and of a tenant or an application that refuses the person. An answer that
+// is not valid is shown.
+func (s *Routes) isHidden(err error) bool {
 	if err == nil {
 		return false
 	}
@@ -116,7 +117,8 @@ func (s *Routes) isNobodysBusiness(err error) bool {
 	return row.Status == http.StatusForbidden || row.Reason == refusal.ByTenant.Reason && slices.Contains(silentRefusals, row.Code)
 }
 
-// answerPopup ends a login in a window of its own, well or not.
+// answerPopup writes the page that ends a login in a window of its own. The error is nil
+// if the login has succeeded.
 func (s *Routes) answerPopup(w http.ResponseWriter, r *http.Request, t *transaction.Transaction, l *login.Accepted, err error) {
 	message := browser.PopupMessage{Type: browser.PopupChannel, OK: err == nil}
 	status, target, text, link := http.StatusOK, l.ReturnTo, "You are logged in", "Go on in this window"
@@ -136,7 +138,7 @@ func (s *Routes) answerPopup(w http.ResponseWriter, r *http.Request, t *transact
 	base, siteErr := s.c.Site.Of(r)
 	browser.WritePopup(w, status, browser.Popup{
 		Message: message, Origin: t.Popup.Origin, Text: text, Target: target, Link: link,
-		// Tokens go to one window and not to every page that listens.
+		// Tokens go to one window and not to all pages that listen.
 		Broadcast: siteErr == nil && base.Origin == t.Popup.Origin && len(t.Popup.Tokens) == 0,
 	})
 }

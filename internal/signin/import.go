@@ -43,7 +43,7 @@ func (s *Routes) Import(w http.ResponseWriter, r *http.Request, i Imported) erro
 			record.Tokens = []session.Token{renew.OfLogin(s.lasting(i.Token), i.Audience, i.Scope, s.c.Now())}
 		}
 	}
-	return s.c.Sessions.Begin(r.Context(), w, s.c.Visits.Jar(r), record)
+	return s.c.Visits.Sessions.Begin(r.Context(), w, s.c.Visits.Jar(r), record)
 }
 
 // lasting returns a token with the seconds that it is still good for. An access token

@@ -36,7 +36,8 @@ func TestLoginRequest(t *testing.T) {
 		{why: "HEAD", method: "HEAD", target: "/auth/login", status: 204},
 		{why: "prefetch", method: "GET", target: "/auth/login", header: []string{"Sec-Purpose", "prefetch"}, status: 204},
 		{why: "PUT", method: "PUT", target: "/auth/login", refusal: refusal.Method},
-		{why: "prefetch with another method", method: "OPTIONS", target: "/auth/login", header: []string{"Sec-Purpose", "prefetch"}, refusal: refusal.Method},
+		{why: "prefetch with another method", method: "OPTIONS", target: "/auth/login", header: []string{"Sec-Purpose", "prefetch"},
+			refusal: refusal.Method},
 		{why: "other host", method: "GET", target: "https://other.example/auth/login", edit: withHosts, status: 302},
 		{why: "unknown host", method: "GET", target: "https://unknown.example/auth/login", edit: withHosts,
 			refusal: refusal.UnknownHost, cause: "unknown.example"},
@@ -51,7 +52,8 @@ func TestLoginRequest(t *testing.T) {
 		{why: "address of the person", method: "GET", target: "/auth/login", option: authrequest.ForwardedFor(netip.MustParseAddr("192.0.2.1")),
 			refusal: refusal.LoginOption, cause: "without a browser"},
 		{why: "no endpoints", method: "GET", target: "/auth/login", edit: withoutDocument, refusal: refusal.TenantDown},
-		{why: "no room", method: "GET", target: "/auth/login", option: tooLarge, refusal: refusal.LoginOption, cause: "the options of this login need"},
+		{why: "no room", method: "GET", target: "/auth/login", option: tooLarge,
+			refusal: refusal.LoginOption, cause: "the options of this login need"},
 	} {
 		t.Run(row.why, func(t *testing.T) {
 			t.Parallel()
@@ -245,9 +247,10 @@ func TestCheck(t *testing.T) {
 		expect(t, "none", e.Check(nil), refusal.Row{}, "")
 		expect(t, "good one", e.Check([]authrequest.Option{authrequest.MaxAge(time.Hour)}), refusal.Row{}, "")
 		expect(t, "nil", e.Check([]authrequest.Option{nil}), refusal.LoginOption, "a login option is nil")
-		expect(t, "pop-up with an access token", e.Check([]authrequest.Option{authrequest.PopUp(origin, "access_token")}), refusal.Row{}, "")
+		popup := []authrequest.Option{authrequest.PopUp(origin, "access_token")}
+		expect(t, "pop-up with an access token", e.Check(popup), refusal.Row{}, "")
 		e.Flow.ResponseType = "id_token"
-		expect(t, "pop-up without one", e.Check([]authrequest.Option{authrequest.PopUp(origin, "access_token")}), refusal.LoginOption, "access token")
+		expect(t, "pop-up without one", e.Check(popup), refusal.LoginOption, "access token")
 	})
 }
 
@@ -268,7 +271,7 @@ func TestLink(t *testing.T) {
 			t.Fatalf("%v, cookies %q, location %q, from %v", got.err, got.changes, got.location(), from)
 		}
 		kept := e.kept(asked)
-		if asked.Get("redirect_uri") != "https://other.example/auth/callback" || asked.Get("nonce") != kept.Nonce || asked.Get("login_hint") != "ada" {
+		if asked.Get("redirect_uri") != kept.RedirectURI || asked.Get("nonce") != kept.Nonce || asked.Get("login_hint") != "ada" {
 			t.Errorf("it asks %q", asked)
 		}
 		if kept.RedirectURI != "https://other.example/auth/callback" || kept.ReturnTo != "/after" {

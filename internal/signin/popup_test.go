@@ -49,7 +49,8 @@ func TestPopup(t *testing.T) {
 					t.Fatalf("%d, %v, to %q, cookies %q", got.Code, got.err, got.location(), got.changes)
 				}
 				broadcast := map[bool]string{true: "true", false: "false"}[row.broadcast]
-				want := `{"broadcast":` + broadcast + `,"message":` + strings.Replace(row.want, `"ID"`, `"`+raw+`"`, 1) + `,"origin":"` + row.opener + `"}`
+				message := strings.Replace(row.want, `"ID"`, `"`+raw+`"`, 1)
+				want := `{"broadcast":` + broadcast + `,"message":` + message + `,"origin":"` + row.opener + `"}`
 				page := got.Body.String()
 				if message := given(t, page); message != want {
 					t.Errorf("given:\n%s\nwant:\n%s", message, want)

@@ -24,8 +24,8 @@ func (s *Routes) enter(w http.ResponseWriter, r *http.Request, l *login.Accepted
 	return nil
 }
 
-// Start begins the session of a login that did not come through the callback. A login
-// that completes a refresh goes on with the session that there is.
+// Start begins the session of a login that did not come through the callback. If the
+// login completes a refresh, Start continues the session of that refresh.
 func (s *Routes) Start(w http.ResponseWriter, r *http.Request, l *login.Accepted) error {
 	start := s.begin
 	if l.Continued != nil {
@@ -39,9 +39,9 @@ func (s *Routes) Start(w http.ResponseWriter, r *http.Request, l *login.Accepted
 }
 
 // begin begins the session of a login, in the place of the one that the browser had.
-// Its id is new: an id that somebody planted before the login is worth nothing after
-// it. Data of the application survives only if the same person logs in again, to the
-// same organization.
+// Its id is new, so that an attacker who has planted an id before the login has no
+// session after it. Data of the application survives only if the same person logs in
+// again, to the same organization.
 func (s *Routes) begin(w http.ResponseWriter, r *http.Request, l *login.Accepted) error {
 	id := l.Identity
 	c := id.Claims
@@ -89,15 +89,15 @@ func (s *Routes) askApplication(r *http.Request, l *login.Accepted) error {
 	return nil
 }
 
-// goOn adds what a refresh has brought in the end to the session that it was for.
-// The session's id is new, as after any authentication.
+// goOn completes a refresh that needed a second factor: it adds the tokens to the
+// session of the refresh. The session gets a new id, as after any authentication.
 func (s *Routes) goOn(w http.ResponseWriter, r *http.Request, l *login.Accepted) error {
 	previous, err := s.c.Visits.Current(w, r)
 	if err != nil && s.c.Row(err).Reason != refusal.LoginRequired.Reason {
 		return err
 	}
 	if previous == nil || previous.ID != l.Session {
-		return refusal.LoginRequired.Because("the session whose refresh this was is over")
+		return refusal.LoginRequired.Because("the session of this refresh has ended")
 	}
 	return s.c.Visits.Sessions.Renew(r.Context(), w, s.c.Visits.Jar(r), previous, func(renewed *session.Record) error {
 		return idtoken.Refused(s.c.Tokens.Continue(r.Context(), renewed, *l.Continued, l.Audience, l.Scope))

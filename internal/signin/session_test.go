@@ -40,7 +40,8 @@ func TestAfterLogin(t *testing.T) {
 			e.Routes = New(e.Config)
 			begun := e.begin("", authrequest.ReturnTo(row.asked), authrequest.AppState("cart"))
 			e.expectPage(row.why, e.answer(begun, nil), 303, row.want, "-txn session session_tries")
-			if seen.ReturnTo != row.asked || string(seen.AppState) != `"cart"` || seen.Identity.Claims.Subject != "auth0|ada" || seen.Token.AccessToken != "access" {
+			if seen.ReturnTo != row.asked || string(seen.AppState) != `"cart"` ||
+				seen.Identity.Claims.Subject != "auth0|ada" || seen.Token.AccessToken != "access" {
 				t.Errorf("%s: the application has seen %+v", row.why, seen)
 			}
 			if got, err := e.session(); err != nil || !maps.Equal(got.Data, map[string]string{"seen": "yes"}) {
@@ -306,8 +307,8 @@ func TestContinuedRefreshFails(t *testing.T) {
 		want      refusal.Row
 		cause     string
 	}{
-		{why: "no session", none: true, want: refusal.LoginRequired, cause: "the session whose refresh this was is over"},
-		{why: "other session", session: "other", want: refusal.LoginRequired, cause: "the session whose refresh this was is over"},
+		{why: "no session", none: true, want: refusal.LoginRequired, cause: "the session of this refresh has ended"},
+		{why: "other session", session: "other", want: refusal.LoginRequired, cause: "the session of this refresh has ended"},
 		{why: "store down", storeDown: true, want: refusal.Store, cause: "down"},
 		{why: "other person", claims: change{"sub": "auth0|bob"}, want: badIDToken(fault.Claim), cause: "iss or sub"},
 		{why: "other application", claims: change{"aud": "other"}, want: badIDToken(fault.Audience), cause: "aud is"},

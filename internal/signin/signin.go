@@ -39,12 +39,14 @@ type Config struct {
 
 	// AfterLogin, if not nil, is asked before the session of a login begins. It may
 	// change ReturnTo and Data.
-	AfterLogin  func(context.Context, *login.Accepted) error
+	AfterLogin func(context.Context, *login.Accepted) error
+	// KeepClaim selects the claims that a session keeps. It can be nil, see
+	// [idtoken.Identity.Kept]. KeepIDToken keeps the ID token too.
 	KeepClaim   func(name string) bool
 	KeepIDToken bool
 
-	// Row returns the row that an error is answered with. Refused does too, and
-	// writes the line of the log.
+	// Row returns the row that an error is answered with. Refused returns the same
+	// row, and writes the error to the log.
 	Row     func(error) refusal.Row
 	Refused func(*http.Request, error) refusal.Row
 
@@ -67,7 +69,7 @@ func (s *Routes) request(options ...authrequest.Option) (*authrequest.Request, e
 	return r, s.c.Flow.CheckPage(r)
 }
 
-// Check refuses options that no login can have.
+// Check refuses options that a login cannot have.
 func (s *Routes) Check(options []authrequest.Option) error {
 	_, err := s.request(options...)
 	return err
@@ -80,8 +82,8 @@ func (s *Routes) Login(w http.ResponseWriter, r *http.Request, options []authreq
 		w.Header().Set("Allow", "GET, POST")
 		return refusal.Method.New()
 	}
-	// A login that nobody asked for would push out the cookie of one that
-	// somebody did.
+	// A prefetch begins no login: its cookie could push out the one of a login that
+	// a person has begun.
 	if r.Method == http.MethodHead || browser.Prefetches(r) {
 		browser.NoContent(w)
 		return nil
@@ -136,7 +138,8 @@ func text(raw string) string {
 	return s
 }
 
-// place says where the answer to a login goes that begins at a base URL.
+// place returns where the answer to a login goes, and where the browser goes then. The
+// login begins at a base URL.
 func (s *Routes) place(base browser.Base, a *authrequest.Request) transaction.Place {
 	return transaction.Place{RedirectURI: base.URL(s.c.Site.Callback), ReturnTo: s.c.Site.ReturnTo(base, a.ReturnTo())}
 }
@@ -162,7 +165,9 @@ func (s *Routes) Find(r *http.Request, state, responseType string) (*transaction
 
 // Link begins a login that a link in an e-mail goes on with, and returns the
 // parameters of its Authentication Request.
-func (s *Routes) Link(w http.ResponseWriter, r *http.Request, options []authrequest.Option) (request url.Values, forwardedFor netip.Addr, err error) {
+func (s *Routes) Link(
+	w http.ResponseWriter, r *http.Request, options []authrequest.Option,
+) (request url.Values, forwardedFor netip.Addr, err error) {
 	base, err := s.c.Site.Of(r)
 	if err != nil {
 		return nil, forwardedFor, err
@@ -172,11 +177,13 @@ func (s *Routes) Link(w http.ResponseWriter, r *http.Request, options []authrequ
 		return nil, forwardedFor, err
 	}
 	request, t := s.c.Flow.Authentication(s.place(base, a), a)
-	// First the cookie: a link without it is of no use to anybody.
+	// The cookie is set before the caller sends the link, because the link cannot log
+	// in a browser that does not have it.
 	return request, a.ForwardedFor, s.Keep(w, r, t)
 }
 
-// silentMarker, in a query, is for browsers that keep no cookies.
+// silentMarker in a query notes that a silent login has failed. It is for browsers that
+// keep no cookies.
 const silentMarker = "silent_login=failed"
 
 // markSilent adds the marker to a path, which can have a query and a fragment. In a
@@ -202,8 +209,8 @@ func (s *Routes) maySilently(r *http.Request) bool {
 }
 
 // Silently begins a silent login if one may be tried for the request, whose session
-// [visit.Visits.Load] has loaded. It reports whether it has answered the request: a
-// tenant that is down must not take away pages that everybody may see.
+// [visit.Visits.Load] has loaded. It reports whether it has answered the request. It
+// does not answer if the tenant is down, because everybody may see the page.
 func (s *Routes) Silently(w http.ResponseWriter, r *http.Request) (answered bool, err error) {
 	if !s.maySilently(r) {
 		return false, nil

@@ -44,8 +44,8 @@ func (s *Routes) Backchannel(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// logoutTokenError: whatever is wrong, the status is the one that Section 2.8 of
-// the specification has.
+// logoutTokenError returns the refusal of a logout token. Its status is 400 for every
+// error (Section 2.8 of the specification).
 func logoutTokenError(err error) error {
 	r := refusal.LogoutToken
 	if f, ok := errors.AsType[*fault.Fault](err); ok {
@@ -54,12 +54,14 @@ func logoutTokenError(err error) error {
 	return r.Wrap(err)
 }
 
-// endSessionsOf marks what the token says has ended. The same token again is
-// good, and does nothing: the tenant may not have got the first answer. That its
-// jti was seen is not enough, because the mark itself may be lost, or be about
-// somebody else.
+// endSessionsOf marks the sessions that a logout token names as ended. The same token
+// again succeeds and does nothing, because the tenant may not have got the first
+// answer. It marks again if the mark is lost, or if the jti was of another token.
 func (s *Routes) endSessionsOf(ctx context.Context, c *jwt.Claims) error {
-	// After that [idtoken.Verifier.VerifyLogout] rejects it. Its exp may be years away.
+	// After that time [idtoken.Verifier.VerifyLogout] refuses the token, whose exp can be
+	// years later.
 	last := min(c.Expiry, c.IssuedAt+idtoken.LogoutTokenAge.Seconds())
-	return s.c.Visits.Sessions.DestroyAt(ctx, c.Issuer, c.Subject, c.SessionID, c.ID, int64(math.Ceil(c.IssuedAt)), idtoken.FromUnix(last).Add(s.c.IDTokens.Leeway))
+	until := int64(math.Ceil(c.IssuedAt))
+	return s.c.Visits.Sessions.DestroyAt(
+		ctx, c.Issuer, c.Subject, c.SessionID, c.ID, until, idtoken.FromUnix(last).Add(s.c.IDTokens.Leeway))
 }

@@ -23,7 +23,14 @@ func badToken(f *fault.Fault) refusal.Row {
 // Connect Back-Channel Logout 1.0, Sections 2.5, 2.6 and 2.8).
 func TestBackchannelRefusals(t *testing.T) {
 	t.Parallel()
-	token := func(c change) url.Values { return url.Values{"logout_token": {logoutToken(own, c)}} }
+	tokens := func(list ...string) func() url.Values {
+		return func() url.Values { return url.Values{"logout_token": list} }
+	}
+	// The token is made when the test has its clock.
+	token := func(c func() change) func() url.Values {
+		return func() url.Values { return url.Values{"logout_token": {logoutToken(own, c())}} }
+	}
+	claims := func(c change) func() url.Values { return token(func() change { return c }) }
 	for _, row := range []struct {
 		why    string
 		method string // POST if empty
@@ -37,21 +44,24 @@ func TestBackchannelRefusals(t *testing.T) {
 		{why: "HEAD", method: "HEAD", want: refusal.Method},
 		{why: "PUT", method: "PUT", want: refusal.Method},
 		{why: "body that is no form", header: []string{"Content-Type", "application/json"}, want: refusal.LogoutToken, cause: "not a form"},
-		{why: "body too large", form: func() url.Values { return url.Values{"logout_token": {strings.Repeat("x", 64<<10)}} }, want: badToken(fault.Size)},
-		{why: "no token", form: func() url.Values { return url.Values{"token": {"x"}} }, want: refusal.LogoutToken, cause: "logout_token is there 0 times"},
-		{why: "two tokens", form: func() url.Values {
-			return url.Values{"logout_token": {logoutToken(own, nil), logoutToken(own, nil)}}
-		}, want: refusal.LogoutToken, cause: "logout_token is there 2 times"},
-		{why: "tenant down", edit: func(c *Config) { c.Client.Tenant.Static = nil }, want: refusal.LogoutToken, cause: "the login service cannot be reached"},
-		{why: "empty token", form: func() url.Values { return url.Values{"logout_token": {""}} }, want: badToken(fault.Malformed)},
-		{why: "no token at all", form: func() url.Values { return url.Values{"logout_token": {"x.y.z"}} }, want: badToken(fault.Malformed)},
-		{why: "other key", form: func() url.Values { return url.Values{"logout_token": {logoutToken(foreign, nil)}} }, want: badToken(fault.Signature)},
-		{why: "other issuer", form: func() url.Values { return token(change{"iss": "https://evil.example/"}) }, want: badToken(fault.Issuer)},
-		{why: "other application", form: func() url.Values { return token(change{"aud": "other"}) }, want: badToken(fault.Audience)},
-		{why: "too old", form: func() url.Values { return token(change{"iat": now().Unix() - 361, "exp": now().Unix() + 60}) }, want: badToken(fault.TooOld)},
-		{why: "expired", form: func() url.Values { return token(change{"exp": now().Unix() - leeway}) }, want: badToken(fault.Expired)},
-		{why: "ID token", form: func() url.Values { return token(change{"events": nil}) }, want: badToken(fault.Type)},
-		{why: "nobody named", form: func() url.Values { return token(change{"sub": nil, "sid": nil}) }, want: badToken(fault.Claim), cause: "neither sid nor sub"},
+		{why: "body too large", form: tokens(strings.Repeat("x", 64<<10)), want: badToken(fault.Size)},
+		{why: "no token", form: tokens(), want: refusal.LogoutToken, cause: "logout_token is there 0 times"},
+		{why: "two tokens", form: tokens("x.y.z", "x.y.z"), want: refusal.LogoutToken, cause: "logout_token is there 2 times"},
+		{why: "tenant down", edit: func(c *Config) { c.Client.Tenant.Static = nil },
+			want: refusal.LogoutToken, cause: "the login service cannot be reached"},
+		{why: "empty token", form: tokens(""), want: badToken(fault.Malformed)},
+		{why: "no token at all", form: tokens("x.y.z"), want: badToken(fault.Malformed)},
+		{why: "other key", form: func() url.Values {
+			return url.Values{"logout_token": {logoutToken(foreign, nil)}}
+		}, want: badToken(fault.Signature)},
+		{why: "other issuer", form: claims(change{"iss": "https://evil.example/"}), want: badToken(fault.Issuer)},
+		{why: "other application", form: claims(change{"aud": "other"}), want: badToken(fault.Audience)},
+		{why: "too old", form: token(func() change {
+			return change{"iat": now().Unix() - 361, "exp": now().Unix() + 60}
+		}), want: badToken(fault.TooOld)},
+		{why: "expired", form: token(func() change { return change{"exp": now().Unix() - leeway} }), want: badToken(fault.Expired)},
+		{why: "ID token", form: claims(change{"events": nil}), want: badToken(fault.Type)},
+		{why: "nobody named", form: claims(change{"sub": nil, "sid": nil}), want: badToken(fault.Claim), cause: "neither sid nor sub"},
 	} {
 		t.Run(row.why, func(t *testing.T) {
 			t.Parallel()
@@ -133,7 +143,8 @@ func TestBackchannelEnds(t *testing.T) {
 						t.Errorf("%s: session %d goes on: %v", row.why, i, row.want[i] == 'x')
 					}
 				}
-				if line := "level=INFO msg=\"auth0: sessions were ended by the tenant\" "; !strings.Contains(e.log.String(), line) || !strings.Contains(e.log.String(), row.log) {
+				const line = "level=INFO msg=\"auth0: sessions were ended by the tenant\" "
+				if logged := e.log.String(); !strings.Contains(logged, line) || !strings.Contains(logged, row.log) {
 					t.Errorf("the log is %s", e.log)
 				}
 				// The tenant may not have got the answer. The same again is good.

@@ -11,8 +11,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
-// Logout ends the session here first: what happens at the tenant is not in our
-// hands.
+// Logout ends the session here, and sends the browser to the tenant, which ends the
+// session there. The session here ends first, because the tenant may not answer.
 func (s *Routes) Logout(w http.ResponseWriter, r *http.Request, options *logout.Request) error {
 	if r.Method == http.MethodHead || browser.Prefetches(r) {
 		browser.NoContent(w)
@@ -50,7 +50,7 @@ func (s *Routes) Logout(w http.ResponseWriter, r *http.Request, options *logout.
 	return nil
 }
 
-// A logoutForm is what a link or a form says of a logout.
+// A logoutForm has the parameters of a link or a form that logs out.
 type logoutForm struct {
 	returnTo     string
 	confirmation string // of the page that askLogout writes
@@ -62,7 +62,7 @@ func readLogout(w http.ResponseWriter, r *http.Request) (logoutForm, error) {
 		return logoutForm{}, refusal.Method.New()
 	}
 	f := logoutForm{returnTo: r.URL.Query().Get("returnTo")}
-	// A form that cannot be read is no reason to stay logged in.
+	// The person is logged out also if the form cannot be read.
 	if form, err := browser.Values(w, r); err == nil {
 		f.returnTo = cmp.Or(form.Get("returnTo"), f.returnTo)
 		if r.Method == http.MethodPost {
@@ -84,7 +84,7 @@ func (s *Routes) endHere(w http.ResponseWriter, r *http.Request, record *session
 	jar := s.c.Visits.Jar(r)
 	err := s.c.Visits.Sessions.Destroy(r.Context(), w, jar)
 	s.c.Transactions.Forget(w, jar)
-	s.c.Visits.Marks.NoteSilent(w, jar) // or the next page would log them in again
+	s.c.Visits.Marks.NoteSilent(w, jar) // or the next page could log the person in again
 	if record == nil {
 		return nil, err
 	}
@@ -98,9 +98,9 @@ func (s *Routes) endHere(w http.ResponseWriter, r *http.Request, record *session
 // confirmField is the field of the form that askLogout writes.
 const confirmField = "confirm"
 
-// askLogout answers a request that may come from anywhere. It asks the person of the
-// session with a page, whose button sends a request that is known to be meant. The
-// error is why there is no session.
+// askLogout answers a request that a page of another site may have caused. It asks the
+// person with a page, whose button sends a confirmation. The error says why there is no
+// session.
 func (s *Routes) askLogout(w http.ResponseWriter, l logout.Logout, record *session.Record, err error) error {
 	switch {
 	case s.c.Row(err).Reason == refusal.LoginRequired.Reason:
@@ -114,8 +114,8 @@ func (s *Routes) askLogout(w http.ResponseWriter, l logout.Logout, record *sessi
 	if l.Asked != "" {
 		fields += browser.HiddenField("returnTo", l.Asked)
 	}
-	// Without an action, the form is posted to where this page is, whatever path
-	// the route has for the browser.
+	// A form without an action is posted to the URL of its page. A proxy may have
+	// changed the path of the route.
 	browser.WritePage(w, "Log out", "", `<h1>Log out?</h1>
 <form method="post">`+fields+`<button>Log out</button></form>`)
 	return nil
