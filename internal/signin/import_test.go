@@ -1,0 +1,152 @@
+package signin
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/session"
+	"golang.org/x/oauth2"
+)
+
+// imports has an application begin the session of another session system.
+func (e *env) imports(i Imported) result {
+	return e.do(func(w http.ResponseWriter, r *http.Request) error { return e.Import(w, r, i) }, e.request("GET", "/", nil))
+}
+
+// old is a session of another session system, of an hour ago.
+func old() Imported {
+	return Imported{
+		Claims: jwt.Claims{Issuer: issuer, Subject: "auth0|ada", OrgID: "org_1", SessionID: "s1"},
+		Kept:   json.RawMessage(`{"email":"ada@acme.example"}`), Audience: api, Scope: "openid email",
+		Data: map[string]string{"cart": "7"}, LoggedInAt: now().Add(-time.Hour),
+	}
+}
+
+// TestImport: the session has what the other system has had. It began when the person
+// logged in there.
+func TestImport(t *testing.T) {
+	t.Parallel()
+	inEachMode(t, func(e *env) {
+		if got := e.imports(old()); got.err != nil || got.changes != "session" || got.location() != "" {
+			t.Fatalf("%v, cookies %q, to %q", got.err, got.changes, got.location())
+		}
+		got, err := e.session()
+		if err != nil {
+			t.Fatal(err)
+		}
+		sid, idToken := got.LogoutHints()
+		if got.ID == "" || got.Issuer != issuer || got.Subject != "auth0|ada" || string(got.Claims) != `{"email":"ada@acme.example"}` ||
+			!maps.Equal(got.Data, map[string]string{"cart": "7"}) || sid != "s1" || idToken != "" || got.RefreshToken != "" || len(got.Tokens) != 0 {
+			t.Errorf("%+v, hints %q, %q", got, sid, idToken)
+		}
+		began, ends := got.Life()
+		at, _, _ := got.Authentication()
+		if want := time.Unix(now().Unix(), 0); !began.Equal(want.Add(-time.Hour)) || !at.Equal(began) || !ends.Equal(want.Add(10*time.Hour)) {
+			t.Errorf("it is from %v to %v, and the person authenticated at %v", began, ends, at)
+		}
+	})
+}
+
+// TestImportedTokens has a row for each set of tokens that another system can have. An
+// access token of which it is not known how long it is good is one to renew.
+func TestImportedTokens(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		why             string
+		access, refresh string
+		expires         time.Duration // after now
+		noExpiry        bool
+		want            time.Duration // life of the access token
+	}{
+		{why: "refresh token", refresh: "refresh"},
+		{why: "both", access: "access", refresh: "refresh", expires: 10 * time.Minute, want: 10 * time.Minute},
+		{why: "access token", access: "access", expires: 10 * time.Minute, want: 10 * time.Minute},
+		{why: "two seconds left", access: "access", expires: 2 * time.Second, want: 2 * time.Second},
+		{why: "expired", access: "access", expires: -time.Hour, want: time.Second},
+		{why: "no expiry", access: "access", noExpiry: true, want: time.Second},
+	} {
+		inEachMode(t, func(e *env) {
+			i := old()
+			i.Token = &oauth2.Token{AccessToken: row.access, RefreshToken: row.refresh}
+			if !row.noExpiry {
+				i.Token.Expiry = now().Add(row.expires)
+			}
+			before := *i.Token
+			if got := e.imports(i); got.err != nil {
+				t.Fatal(got.err)
+			}
+			got, err := e.session()
+			var want []session.Token
+			if row.access != "" {
+				want = []session.Token{{
+					Audience: api, Asked: "openid email", Scope: "openid email", Type: "Bearer", Token: "access", ExpiresAt: now().Add(row.want).Unix(),
+				}}
+			}
+			if err != nil || got.RefreshToken != row.refresh || !slices.Equal(got.Tokens, want) {
+				t.Errorf("%s: %+v, %v", row.why, got, err)
+			}
+			if *i.Token != before {
+				t.Errorf("%s: the token of the caller is now %+v", row.why, i.Token)
+			}
+		})
+	}
+}
+
+// TestImportRefusals has a row for each session that does not go on here. The browser
+// gets no cookie of it.
+func TestImportRefusals(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		why   string
+		at    time.Duration // of the login there, after now
+		note  int           // bytes of data
+		want  refusal.Row
+		cause string
+	}{
+		{"clocks that differ", 5 * time.Minute, 0, refusal.Row{}, ""},
+		{"the future", 5*time.Minute + time.Second, 0, refusal.Internal, "begins in the future"},
+		{"nearly too old", -100*time.Hour + time.Second, 0, refusal.Row{}, ""},
+		{"too old", -100 * time.Hour, 0, refusal.LoginRequired, "the time of the session is up"},
+		{"too large", 0, 20_000, refusal.TooLarge, "too large"},
+	} {
+		inEachMode(t, func(e *env) {
+			if row.want == refusal.TooLarge && e.store != nil {
+				return // which has room for it
+			}
+			i := old()
+			i.LoggedInAt = now().Add(row.at)
+			i.Data["note"] = strings.Repeat("x", row.note)
+			got := e.imports(i)
+			expect(t, row.why, got.err, row.want, row.cause)
+			changes := map[bool]string{true: "session"}[row.want == refusal.Row{}]
+			if _, err := e.session(); got.changes != changes || (err == nil) != (changes != "") {
+				t.Errorf("%s: cookies %q, session %v", row.why, got.changes, err)
+			}
+		})
+	}
+}
+
+// TestImportEndsTheSessionBefore, for every copy of its cookie.
+func TestImportEndsTheSessionBefore(t *testing.T) {
+	t.Parallel()
+	inEachMode(t, func(e *env) {
+		before := e.logIn()
+		cookies := slices.Clone(e.cookies)
+		if got := e.imports(old()); got.err != nil {
+			t.Fatal(got.err)
+		}
+		if got, err := e.session(); err != nil || got.ID == before.ID || got.Data["cart"] != "7" {
+			t.Errorf("%+v, %v", got, err)
+		}
+		e.cookies = cookies
+		_, err := e.session()
+		expect(t, "copy of the cookie", err, refusal.LoginRequired, "")
+	})
+}
