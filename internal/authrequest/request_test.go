@@ -101,6 +101,7 @@ func TestRefusedOptions(t *testing.T) {
 		{"origin with a path", PopUp("https://app.example/"), `the origin "https://app.example/" of a pop-up`},
 		{"origin in capitals", PopUp("https://APP.example"), "of a pop-up"},
 		{"no origin", PopUp("null"), `the origin "null" of a pop-up`},
+		{"empty origin", PopUp(""), `the origin "" of a pop-up`},
 		{"other token", PopUp("https://app.example", "refresh_token"), `not "refresh_token"`},
 		{"two values", Param("ext", "a", "b"), "the parameter ext has 2 values"},
 	} {
