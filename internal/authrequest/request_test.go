@@ -434,12 +434,14 @@ func TestLinkIsReadAsItWasWritten(t *testing.T) {
 func TestDirect(t *testing.T) {
 	t.Parallel()
 	addr := netip.MustParseAddr("203.0.113.9")
-	r, err := New(Connection("c"), Audience("a"), Scopes("s"), Organization("o"), MaxAge(time.Minute), ACR(true, "x"), ForwardedFor(addr), ReturnTo("/x"), AppState(1))
+	r, err := New(Connection("c"), Audience("a"), Scopes("s"), Organization("o"), MaxAge(time.Minute), ACR(true, "x"),
+		ForwardedFor(addr), ReturnTo("/x"), AppState(1))
 	if err != nil {
 		t.Fatal(err)
 	}
 	got, err := r.Direct()
-	if err != nil || got.Connection != "c" || got.Audience != "a" || !slices.Equal(got.Scopes, []string{"openid", "s"}) || got.ForwardedFor != addr {
+	if err != nil || got.Connection != "c" || got.Audience != "a" || !slices.Equal(got.Scopes, []string{"openid", "s"}) ||
+		got.ForwardedFor != addr {
 		t.Errorf("%+v, %v", got, err)
 	}
 	for why, option := range map[string]Option{

@@ -37,8 +37,8 @@ func TestALoginFromBeginningToEnd(t *testing.T) {
 	}
 	found.Session, found.Parts = "the session before", 1
 	accepted := Accept(e.transactions, found, got, "/there")
-	if accepted.Identity != got.Identity || accepted.Token != got.Token || accepted.ReturnTo != "/there" || string(accepted.AppState) != `"state"` ||
-		accepted.Scope != "openid a" || accepted.Audience != "https://api.example/" ||
+	if accepted.Identity != got.Identity || accepted.Token != got.Token || accepted.ReturnTo != "/there" ||
+		string(accepted.AppState) != `"state"` || accepted.Scope != "openid a" || accepted.Audience != "https://api.example/" ||
 		accepted.Session != "the session before" || !slices.Equal(accepted.Cookies, []string{"__Host-app_session"}) {
 		t.Errorf("%+v", accepted)
 	}
