@@ -101,6 +101,7 @@ func TestRefusedOptions(t *testing.T) {
 		{"origin with a path", PopUp("https://app.example/"), `the origin "https://app.example/" of a pop-up`},
 		{"origin in capitals", PopUp("https://APP.example"), "of a pop-up"},
 		{"no origin", PopUp("null"), `the origin "null" of a pop-up`},
+		{"empty origin", PopUp(""), `the origin "" of a pop-up`},
 		{"other token", PopUp("https://app.example", "refresh_token"), `not "refresh_token"`},
 		{"two values", Param("ext", "a", "b"), "the parameter ext has 2 values"},
 	} {
@@ -433,12 +434,14 @@ func TestLinkIsReadAsItWasWritten(t *testing.T) {
 func TestDirect(t *testing.T) {
 	t.Parallel()
 	addr := netip.MustParseAddr("203.0.113.9")
-	r, err := New(Connection("c"), Audience("a"), Scopes("s"), Organization("o"), MaxAge(time.Minute), ACR(true, "x"), ForwardedFor(addr), ReturnTo("/x"), AppState(1))
+	r, err := New(Connection("c"), Audience("a"), Scopes("s"), Organization("o"), MaxAge(time.Minute), ACR(true, "x"),
+		ForwardedFor(addr), ReturnTo("/x"), AppState(1))
 	if err != nil {
 		t.Fatal(err)
 	}
 	got, err := r.Direct()
-	if err != nil || got.Connection != "c" || got.Audience != "a" || !slices.Equal(got.Scopes, []string{"openid", "s"}) || got.ForwardedFor != addr {
+	if err != nil || got.Connection != "c" || got.Audience != "a" || !slices.Equal(got.Scopes, []string{"openid", "s"}) ||
+		got.ForwardedFor != addr {
 		t.Errorf("%+v, %v", got, err)
 	}
 	for why, option := range map[string]Option{

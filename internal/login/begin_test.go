@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"maps"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -152,6 +153,19 @@ func TestBeginWithoutTenant(t *testing.T) {
 	}
 	_, err = e.flow.Granted(t.Context(), must(authrequest.New()), "", provider.TokenResponse{TokenType: "Bearer", IDToken: "x"})
 	expect(t, "no metadata for a grant", err, refusal.TenantDown, "")
+}
+
+// TestForwardedAddressInABrowser: the tenant sees the address of the browser itself, and
+// the option would do nothing.
+func TestForwardedAddressInABrowser(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, "code")
+	r := must(authrequest.New(authrequest.ForwardedFor(netip.MustParseAddr("192.0.2.7"))))
+	authURL, tr, err := e.flow.Begin(t.Context(), transaction.Place{RedirectURI: callback}, r)
+	expect(t, "forwarded address", err, refusal.LoginOption, "WithForwardedFor is for a login without a browser")
+	if authURL != "" || tr != nil {
+		t.Errorf("%q, %+v", authURL, tr)
+	}
 }
 
 const par = "/oauth/par"

@@ -68,7 +68,9 @@ func NewFlow(c Config) *Flow {
 
 // Begin returns the URL of the Authentication Request (OpenID Connect Core 1.0,
 // Section 3.1.2.1), and the transaction that the answer must belong to.
-func (f *Flow) Begin(ctx context.Context, at transaction.Place, r *authrequest.Request) (authURL string, t *transaction.Transaction, err error) {
+func (f *Flow) Begin(ctx context.Context, at transaction.Place, r *authrequest.Request) (
+	authURL string, t *transaction.Transaction, err error,
+) {
 	ep, err := f.Client.Endpoints(ctx)
 	if err != nil {
 		return "", nil, err

@@ -225,10 +225,11 @@ func (s *Site) baseOf(uri string) browser.Base {
 // application with base URLs gets answers below them only.
 func (s *Site) CheckRedirectURI(uri string) error {
 	u, err := url.Parse(uri)
+	isAbove := func(base browser.Base) bool { return strings.HasPrefix(uri, base.String()+"/") }
 	switch {
 	case err != nil || u.Scheme == "" || strings.Contains(uri, "#") || !syntax.CleanText(uri):
 		return fmt.Errorf("the redirect URI %.100q is not an absolute URI without a fragment", uri)
-	case len(s.bases.List) > 0 && !slices.ContainsFunc(s.bases.List, func(base browser.Base) bool { return strings.HasPrefix(uri, base.String()+"/") }):
+	case len(s.bases.List) > 0 && !slices.ContainsFunc(s.bases.List, isAbove):
 		return fmt.Errorf("the redirect URI %.100q is not below Config.BaseURL or one of Config.BaseURLs", uri)
 	}
 	return nil

@@ -60,7 +60,10 @@ func expect(t *testing.T, why string, err error, want refusal.Row, cause string)
 
 func TestDefaults(t *testing.T) {
 	t.Parallel()
-	s, _ := newSite(t, one)
+	s, log := newSite(t, one)
+	if s.Log().Info("to the log"); !strings.Contains(log.String(), "to the log") {
+		t.Errorf("the log has %q", log)
+	}
 	if s.Routes != (Routes{"/auth/login", "/auth/callback", "/auth/logout", "/auth/backchannel-logout"}) {
 		t.Errorf("%+v", s.Routes)
 	}
@@ -121,13 +124,16 @@ func TestMistakes(t *testing.T) {
 			`ReturnToOrigins "https://admin.example/" must be an origin`},
 		{"no origin", Config{BaseURL: base, ReturnToOrigins: []string{"admin.example"}},
 			`ReturnToOrigins "admin.example" must be an origin`},
+		{"empty origin", Config{BaseURL: base, ReturnToOrigins: []string{""}}, `ReturnToOrigins "" must be an origin`},
 		{"home elsewhere", Config{BaseURL: base, DefaultReturnTo: "//evil.example"},
 			`DefaultReturnTo "//evil.example" must be a plain path`},
 		{"home is no path", Config{BaseURL: base, DefaultReturnTo: "home"}, `DefaultReturnTo "home" must be a plain path`},
 		{"home is a route", Config{BaseURL: base, DefaultReturnTo: "/auth/logout"}, `DefaultReturnTo "/auth/logout" must be a plain path`},
 		{"home with dots", Config{BaseURL: base, DefaultReturnTo: "/a/../b"}, `DefaultReturnTo "/a/../b" must be a plain path`},
 
-		{"proxies", Config{BaseURL: base, TrustedProxies: prefix("10.0.0.0/8", "fd00::/8", "::ffff:10.0.0.0/104", "0.0.0.0/0", "::/0", "192.0.2.1/32")},
+		{"proxies", Config{BaseURL: base, TrustedProxies: prefix("10.0.0.0/8", "fd00::/8", "0.0.0.0/0", "::/0", "192.0.2.1/32")},
+			""},
+		{"mapped proxies", Config{BaseURL: base, TrustedProxies: prefix("::ffff:10.0.0.0/104", "::ffff:0.0.0.0/96")},
 			""},
 		{"zero prefix", Config{BaseURL: base, TrustedProxies: []netip.Prefix{{}}}, "TrustedProxies [0] is not a prefix"},
 		{"wider than IPv4", Config{BaseURL: base, TrustedProxies: prefix("10.0.0.0/8", "::ffff:0:0/95")},
@@ -300,7 +306,8 @@ func TestOriginsAreCopied(t *testing.T) {
 // paths as a mistake, but this function works with them.
 func TestReturnFor(t *testing.T) {
 	t.Parallel()
-	c := Config{BaseURL: "https://a.example/one", BaseURLs: []string{"https://b.example/two"}, DefaultReturnTo: "/start", Log: slog.New(slog.DiscardHandler)}
+	c := Config{BaseURL: "https://a.example/one", BaseURLs: []string{"https://b.example/two"}, DefaultReturnTo: "/start"}
+	c.Log = slog.New(slog.DiscardHandler)
 	s := New(c, (&mistakes{}).add)
 	elsewhere := Elsewhere(slog.New(slog.DiscardHandler))
 	for _, row := range []struct {
@@ -357,7 +364,8 @@ func TestCheckRedirectURI(t *testing.T) {
 			t.Errorf("%q without base URLs: %v", uri, err)
 		}
 	}
-	if !s.IsCallback("https://a.example/one/auth/callback") || s.IsCallback("https://a.example/auth/callback") || elsewhere.IsCallback("/auth/callback") {
+	if !s.IsCallback("https://a.example/one/auth/callback") || s.IsCallback("https://a.example/auth/callback") ||
+		elsewhere.IsCallback("/auth/callback") {
 		t.Error("IsCallback")
 	}
 }

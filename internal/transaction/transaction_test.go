@@ -415,7 +415,8 @@ func TestNew(t *testing.T) {
 	t.Parallel()
 	at := Place{RedirectURI: callback, ReturnTo: "/after", ResponseType: "code id_token"}
 	one, other := New(issuer, clientID, at, time.Unix(began, 0)), New(issuer, clientID, at, time.Unix(began, 0))
-	if len(one.State) != 43 || len(one.Verifier) < 43 || one.State == other.State || one.Verifier == other.Verifier || one.State == one.Verifier {
+	if len(one.State) != 43 || len(one.Verifier) < 43 ||
+		one.State == other.State || one.Verifier == other.Verifier || one.State == one.Verifier {
 		t.Errorf("%+v and %+v", one, other)
 	}
 	if one.Version != 1 || one.IssuedAt != began || one.Base != issuer || one.ClientID != clientID || one.Place != at {

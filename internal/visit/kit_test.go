@@ -99,8 +99,13 @@ func (e *env) application(name, client string) *Visits {
 	}
 	return &Visits{
 		Cookies: names, Sessions: session.New(c), Log: log,
-		Origin: func(*http.Request) (string, error) { return origin, e.origin },
-		Marks:  Marks{Cookies: names, Keyring: ring, Now: now, Log: log, Silent: &e.silent},
+		Origin: func(*http.Request) (string, error) {
+			if e.origin != nil {
+				return "", e.origin
+			}
+			return origin, nil
+		},
+		Marks: Marks{Cookies: names, Keyring: ring, Now: now, Log: log, Silent: &e.silent},
 	}
 }
 

@@ -119,6 +119,8 @@ func TestForgedMarks(t *testing.T) {
 			{"other name", ring.Seal("tries", "other", []byte("3-"+at)), ring.Seal("silent", "other", []byte(at)), false},
 			{"no numbers", ring.Seal("tries", triesName, []byte("x")), ring.Seal("silent", silentName, []byte("x")), true},
 			{"one number", ring.Seal("tries", triesName, []byte("3")), ring.Seal("silent", silentName, []byte("")), true},
+			{"number without end", ring.Seal("tries", triesName, []byte("3-99999999999999999999")),
+				ring.Seal("silent", silentName, []byte("99999999999999999999")), true},
 			{"from the future", ring.Seal("tries", triesName, []byte("3-"+ahead)), "", true},
 		} {
 			e.cookies = []*http.Cookie{{Name: triesName, Value: row.tries}, {Name: silentName, Value: row.silent}}
@@ -164,6 +166,9 @@ func TestSilentLogins(t *testing.T) {
 		}
 		if changes := e.respond(m.NoteSilent); changes != silentName || e.cookies[0].MaxAge != 300 {
 			t.Errorf("%q changes, %v", changes, e.cookies)
+		}
+		if e.log.Len() > 0 {
+			t.Errorf("the log has %q", e.log)
 		}
 		time.Sleep(5*time.Minute - time.Second) // of fake time
 		if !m.TriedSilent(e.jar()) {

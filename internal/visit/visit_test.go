@@ -108,6 +108,9 @@ func TestSessionIsProlonged(t *testing.T) {
 		if _, w, wrote = e.load(page...); wrote || e.take(w) != "" {
 			e.Error("the next page has written the session too")
 		}
+		if e.log.Len() > 0 {
+			e.Errorf("the log has %q", e.log)
+		}
 		time.Sleep(idle - time.Minute)
 		if record, err := e.visits.Record(e.request()); err != nil || record.ID != "one" {
 			e.Errorf("%+v, %v, want a session that was prolonged", record, err)
