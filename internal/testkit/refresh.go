@@ -60,6 +60,7 @@ func SignedInRefreshing(t *testing.T, edit ...func(*auth0.Config)) *Env {
 		spy.Next = c.HTTPClient.Transport
 		c.HTTPClient = &http.Client{Transport: spy}
 	}}, edit...)...)
+	e.Tenant.EditAccessToken(Header("alg", "HS256")) // with a key that nobody has; see CheapTokens
 	e.RotateRefreshTokens(true, 0)
 	e.lifetime(Audience, TokenLife)
 	for _, audience := range []string{SecondAudience, "https://third.example/"} {
