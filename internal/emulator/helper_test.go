@@ -6,14 +6,17 @@ import (
 	"crypto"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"html"
 	"math/big"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -35,6 +38,26 @@ const (
 	password = "a long password"
 	mfaACR   = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
 )
+
+// The tenants of these tests take their keys from the file of the test kit:
+// generating them takes most of a second.
+func init() {
+	keys, err := os.ReadFile("../testkit/keys.pem")
+	if err != nil {
+		panic(err)
+	}
+	var blocks []*pem.Block
+	for block, rest := pem.Decode(keys); block != nil; block, rest = pem.Decode(rest) {
+		blocks = append(blocks, block)
+	}
+	emulator.KeysFrom(func(i int) *rsa.PrivateKey {
+		key, err := x509.ParsePKCS1PrivateKey(blocks[i].Bytes)
+		if err != nil {
+			panic(err)
+		}
+		return key
+	})
+}
 
 // A clock that tests move.
 type clock struct {

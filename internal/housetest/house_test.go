@@ -37,7 +37,6 @@ type listed struct {
 	GoFiles    []string
 	Imports    []string
 	Export     string
-	Standard   bool
 }
 
 // A checked package was read and checked by the type checker.
@@ -69,9 +68,39 @@ func load(t *testing.T) *house {
 	return loadOnce.house
 }
 
+// read checks the packages of the module from their source, so that no test waits
+// until the compiler has made them. Of all other packages it takes what the compiler
+// has left in the build cache.
 func read(t *testing.T) *house {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-export", "-deps", "-json=ImportPath,Dir,GoFiles,Imports,Export,Standard", "./...")
+	h := &house{fset: token.NewFileSet(), packages: map[string]*checked{}}
+	for _, p := range list(t, "-json=ImportPath,Dir,GoFiles,Imports", "./...") {
+		h.packages[p.ImportPath] = &checked{listed: p}
+	}
+	outside := map[string]bool{}
+	for _, p := range h.packages {
+		for _, path := range p.Imports {
+			outside[path] = h.packages[path] == nil && path != "unsafe"
+		}
+	}
+	maps.DeleteFunc(outside, func(_ string, is bool) bool { return !is })
+	exports := map[string]string{}
+	for _, p := range list(t, append([]string{"-export", "-deps", "-json=ImportPath,Export"}, slices.Sorted(maps.Keys(outside))...)...) {
+		exports[p.ImportPath] = p.Export
+	}
+	compiled := importer.ForCompiler(h.fset, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })
+	for _, p := range h.packages {
+		h.check(t, p, compiled)
+	}
+	if len(h.packages) < 10 {
+		t.Fatalf("%d packages", len(h.packages))
+	}
+	return h
+}
+
+func list(t *testing.T, args ...string) (packages []listed) {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list"}, args...)...)
 	cmd.Dir = root(t)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -79,28 +108,15 @@ func read(t *testing.T) *house {
 	if err != nil {
 		t.Fatalf("go list: %v\n%s", err, stderr.Bytes())
 	}
-	exports := map[string]string{}
-	h := &house{fset: token.NewFileSet(), packages: map[string]*checked{}}
 	for d := json.NewDecoder(bytes.NewReader(out)); ; {
 		var p listed
 		if err := d.Decode(&p); err == io.EOF {
-			break
+			return packages
 		} else if err != nil {
 			t.Fatal(err)
 		}
-		exports[p.ImportPath] = p.Export
-		if p.ImportPath == module || strings.HasPrefix(p.ImportPath, module+"/") {
-			h.packages[p.ImportPath] = &checked{listed: p}
-		}
+		packages = append(packages, p)
 	}
-	imports := importer.ForCompiler(h.fset, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })
-	for _, p := range h.packages {
-		p.check(t, h.fset, imports)
-	}
-	if len(h.packages) < 10 {
-		t.Fatalf("%d packages", len(h.packages))
-	}
-	return h
 }
 
 func root(t *testing.T) string {
@@ -112,18 +128,35 @@ func root(t *testing.T) string {
 	return dir
 }
 
-func (p *checked) check(t *testing.T, fset *token.FileSet, imports types.Importer) {
+// An importFunc is a types.Importer.
+type importFunc func(path string) (*types.Package, error)
+
+func (f importFunc) Import(path string) (*types.Package, error) { return f(path) }
+
+// check checks a package, and before it those of the module that it imports.
+func (h *house) check(t *testing.T, p *checked, compiled types.Importer) {
 	t.Helper()
+	if p.pkg != nil {
+		return
+	}
 	for _, name := range p.GoFiles {
-		f, err := parser.ParseFile(fset, filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)
+		f, err := parser.ParseFile(h.fset, filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)
 		if err != nil {
 			t.Fatal(err)
 		}
 		p.files = append(p.files, f)
 	}
-	p.info = &types.Info{Uses: map[*ast.Ident]types.Object{}, Defs: map[*ast.Ident]types.Object{}, Selections: map[*ast.SelectorExpr]*types.Selection{}}
+	p.info = &types.Info{Uses: map[*ast.Ident]types.Object{}, Defs: map[*ast.Ident]types.Object{}}
+	imports := importFunc(func(path string) (*types.Package, error) {
+		own := h.packages[path]
+		if own == nil {
+			return compiled.Import(path)
+		}
+		h.check(t, own, compiled)
+		return own.pkg, nil
+	})
 	var err error
-	if p.pkg, err = (&types.Config{Importer: imports}).Check(p.ImportPath, fset, p.files, p.info); err != nil {
+	if p.pkg, err = (&types.Config{Importer: imports}).Check(p.ImportPath, h.fset, p.files, p.info); err != nil {
 		t.Fatal(err)
 	}
 }

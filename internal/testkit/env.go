@@ -88,6 +88,9 @@ func SignedInAt(t testing.TB, tc TenantConfig, edit ...func(*auth0.Config)) *Env
 	for _, f := range edit {
 		f(&e.Config)
 	}
+	if e.Config.ClientSecret == cheapSecret {
+		OldApplication(e, cheapSecret, false)
+	}
 	if e.Strategy, err = auth0.New(e.Config); err != nil {
 		t.Fatal(err)
 	}

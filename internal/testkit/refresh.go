@@ -28,18 +28,16 @@ func OldApplication(e *Env, secret string, encoded bool) {
 	}
 }
 
-// CheapTokens has ID tokens with a MAC and access tokens without a form, for a test
-// with hundreds of logins that is not about signatures. Each RSA signature takes a
-// millisecond, and is most of what a login costs. The configuration needs
-// CheapTokensConfig.
-func CheapTokens(e *Env) { OldApplication(e, e.Config.ClientSecret, false) }
-
-// CheapTokensConfig is what an application sets for CheapTokens.
-func CheapTokensConfig(c *auth0.Config) {
-	c.Audience = ""
-	c.ClientSecret = "client-secret-SECRET-of-more-than-32-bytes"
-	c.Keys = Must(auth0.SharedSecret(c.ClientSecret))
+// CheapTokens is the configuration of an application whose ID tokens and logout
+// tokens have a MAC, for a test with many logins that is not about signatures. Each
+// RSA signature takes a millisecond, and is most of what a login costs. SignedIn makes
+// the tenant sign in that way.
+func CheapTokens(c *auth0.Config) {
+	c.ClientSecret = cheapSecret
+	c.Keys = Must(auth0.SharedSecret(cheapSecret))
 }
+
+const cheapSecret = "client-secret-SECRET-of-more-than-32-bytes"
 
 // SecondAudience is an API whose tokens come with the same refresh token.
 const SecondAudience = "https://second.example/"
@@ -60,6 +58,7 @@ func SignedInRefreshing(t *testing.T, edit ...func(*auth0.Config)) *Env {
 		spy.Next = c.HTTPClient.Transport
 		c.HTTPClient = &http.Client{Transport: spy}
 	}}, edit...)...)
+	e.Tenant.EditAccessToken(Header("alg", "HS256")) // with a key that nobody has; see CheapTokens
 	e.RotateRefreshTokens(true, 0)
 	e.lifetime(Audience, TokenLife)
 	for _, audience := range []string{SecondAudience, "https://third.example/"} {

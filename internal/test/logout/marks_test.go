@@ -140,7 +140,7 @@ func TestMarksGrowWithTwoInstances(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				shared := &sharedStore{testkit.NewFullStore(100), map[string][]byte{}}
 				stores := [2]*steppedStore{{shared: shared}, {shared: shared}}
-				e := testkit.SignedIn(t, func(c *auth0.Config) { c.Store = kind(stores[0]) })
+				e := testkit.SignedIn(t, testkit.CheapTokens, func(c *auth0.Config) { c.Store = kind(stores[0]) })
 				cfg := e.Config
 				cfg.Store = kind(stores[1])
 				second, err := auth0.New(cfg)
@@ -351,7 +351,7 @@ func TestLogoutIsNeverHalf(t *testing.T) {
 				t.Run(fmt.Sprintf("%s %s, done %v", name, end, done), func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						s := &failingStore{FullStore: testkit.NewFullStore(10_000)}
-						e := testkit.SignedIn(t, kind(s))
+						e := testkit.SignedIn(t, testkit.CheapTokens, kind(s))
 						for at := 1; at < 100; at++ {
 							b, sid := e.LoginAs("ada@acme.example")
 							copied := b.Clone()

@@ -297,7 +297,7 @@ func TestPageQuotesALineOfTheLog(t *testing.T) {
 func TestReasonsWithoutEnd(t *testing.T) {
 	t.Parallel()
 	n := 0
-	e := testkit.SignedIn(t, func(c *auth0.Config) {
+	e := testkit.SignedIn(t, testkit.CheapTokens, func(c *auth0.Config) {
 		c.AfterLogin = func(context.Context, *auth0.Login) error {
 			n++
 			return &auth0.Error{Status: 403, Reason: fmt.Sprint("reason-", n)}

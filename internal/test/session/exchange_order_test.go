@@ -53,8 +53,7 @@ func lastWords(t *testing.T, m testkit.Mode) {
 			errs[fmt.Sprintf("%d %s", i, step)] = err
 		}
 	}
-	e = testkit.SignedInRefreshing(t, m.Edit, testkit.CheapTokensConfig)
-	testkit.CheapTokens(e)
+	e = testkit.SignedInRefreshing(t, m.Edit, testkit.CheapTokens)
 	e.Mux.HandleFunc("GET /do", handler)
 	all := []string{"start", "again", "end", "save", "token", "refresh"}
 	var orders [][]string

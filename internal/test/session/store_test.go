@@ -225,7 +225,7 @@ func TestLogoutsBringNoSessionBack(t *testing.T) {
 	} {
 		for _, end := range []string{"a logout", "the tenant, one session", "the tenant, all"} {
 			t.Run(m.Name+" "+end, func(t *testing.T) {
-				e := testkit.SignedIn(t, m.Edit)
+				e := testkit.SignedIn(t, testkit.CheapTokens, m.Edit)
 				victim, sid := e.LoginAs("ada@acme.example")
 				thief := victim.Clone()
 				switch end {
@@ -254,7 +254,7 @@ func TestLogoutsBringNoSessionBack(t *testing.T) {
 // that user.
 func TestLoginsPushOutNobodyElse(t *testing.T) {
 	t.Parallel()
-	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Store = auth0.NewMemoryStore(50) })
+	e := testkit.SignedIn(t, testkit.CheapTokens, func(c *auth0.Config) { c.Store = auth0.NewMemoryStore(50) })
 	ada := e.Browser().MustLogin()
 	e.SignInAtTenant("bob@acme.example")
 	var bobs []*testkit.Browser

@@ -254,7 +254,7 @@ func TestTwoUsersNeverShare(t *testing.T) {
 	for _, m := range testkit.Modes[:2] {
 		t.Run(m.Name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { // which would find a deadlock
-				e := testkit.SignedInRefreshing(t, m.Edit)
+				e := testkit.SignedInRefreshing(t, testkit.CheapTokens, m.Edit)
 				subjects, browsers := [2]string{}, [2]*testkit.Browser{}
 				for i, name := range []string{"ada@acme.example", "bob@acme.example"} {
 					e.SignInAtTenant(name)
@@ -415,7 +415,7 @@ func TestTenantTrouble(t *testing.T) {
 	}
 	for _, tt := range tests {
 		testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
-			e := testkit.SignedInRefreshing(t, m.Edit)
+			e := testkit.SignedInRefreshing(t, testkit.CheapTokens, m.Edit)
 			b := e.Browser().MustLogin()
 			first := b.Token()
 			e.Tenant.Replace(testkit.TokenEndpoint, tt.answer)
@@ -491,7 +491,7 @@ func TestRefusedRefreshIsNotRepeated(t *testing.T) {
 	} {
 		testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
 			var got error
-			e := testkit.SignedInRefreshing(t, m.Edit)
+			e := testkit.SignedInRefreshing(t, testkit.CheapTokens, m.Edit)
 			e.Mux.HandleFunc("GET /why", func(w http.ResponseWriter, r *http.Request) {
 				_, got = e.Strategy.AccessToken(w, r)
 			})
@@ -1166,8 +1166,7 @@ func TestLogoutDuringRefresh(t *testing.T) {
 	} {
 		t.Run(m.Name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				e := testkit.SignedInRefreshing(t, m.Edit, testkit.CheapTokensConfig)
-				testkit.CheapTokens(e)
+				e := testkit.SignedInRefreshing(t, m.Edit, testkit.CheapTokens)
 				e.Tenant.Delay(testkit.TokenEndpoint, time.Millisecond)
 				revived := 0
 				for round := range m.rounds {
@@ -1486,7 +1485,7 @@ func TestTokensAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, m := range testkit.Modes {
 		t.Run(m.Name, func(t *testing.T) {
-			e := testkit.SignedInRefreshing(t, m.Edit)
+			e := testkit.SignedInRefreshing(t, testkit.CheapTokens, m.Edit)
 			audiences := []string{testkit.Audience, testkit.SecondAudience, "https://third.example/"}
 			got := make([]string, 12)
 			e.Mux.HandleFunc("GET /at-once", func(w http.ResponseWriter, r *http.Request) {
