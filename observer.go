@@ -37,7 +37,7 @@ const (
 	KeysFetched EventKind = "keys_fetched"
 )
 
-// An Event reports one thing that has happened. Kind, Status, Reason, Issuer, Algorithm
+// An Event reports a check, a refusal or a fetch. Kind, Status, Reason, Issuer, Algorithm
 // and Cached are from closed sets, and so fit for metric labels. The sets are small,
 // unless [APIConfig].ResolveIssuer trusts many issuers. KeyID and Err are not: an issuer
 // can have any number of keys, and an error can quote what a client has made up.
