@@ -15,34 +15,34 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/transaction"
 )
 
-// A ConnectedAccount is an account at a third party that a person has connected
-// to the one they log in with, so that [ForConnection] gives tokens for it.
+// A ConnectedAccount is a user's account at a third party. The user has connected it,
+// so that [ForConnection] returns its tokens.
 type ConnectedAccount struct {
 	ID         string   `json:"id"` // cac_...
 	Connection string   `json:"connection"`
 	AccessType string   `json:"access_type"` // "offline" if the tenant can refresh its tokens
 	Scopes     []string `json:"scopes"`
-	// CreatedAt is when it was connected, ExpiresAt when it has to be again, zero
-	// if that is not known.
+	// CreatedAt is the time of the connection. ExpiresAt is the time when the user has
+	// to connect the account again, zero if it is unknown.
 	CreatedAt time.Time `json:"created_at"`
 	ExpiresAt time.Time `json:"expires_at"`
 }
 
-// ConnectAccountHandler lets whoever is logged in connect an account at the
-// provider of a connection, by the tenant's My Account API. Mount it for GET and
-// POST behind [Strategy.RequireLogin] on a path of its own, and register the URL
-// as one of the Allowed Callback URLs of the application: the browser comes back
-// there with GET. A POST begins; a link cannot. Allow the application the My Account API in its refresh token policies,
-// with the scopes create:, read: and delete:me:connected_accounts; logins must
-// ask for offline_access.
+// ConnectAccountHandler lets a logged-in user connect an account at the provider of a
+// connection, by the tenant's My Account API. Mount it for GET and POST behind
+// [Strategy.RequireLogin] on its own path, and register that URL as an Allowed
+// Callback URL of the application: the browser returns there with GET. A POST begins;
+// a link cannot. Allow the application the My Account API in its refresh token
+// policies, with the scopes create:, read: and delete:me:connected_accounts. Logins
+// must request offline_access.
 //
-// Of the form that is posted, or of its query, it takes connection and returnTo. It
-// begins nothing for other sites, and nothing for somebody who has to log in first;
-// so put the form on a page for people who are logged in. Scopes are those of the
-// provider; without any the tenant asks for those of the connection.
+// The handler reads connection and returnTo from the posted form, or from its query.
+// It rejects requests of other sites and of users who have to log in first. So put
+// the form on a page for logged-in users. Scopes are the provider's. Without any, the
+// tenant requests the scopes of the connection.
 //
-// To connect an account that is connected already is no error. Tokens that
-// [ForConnection] has kept for the connection are forgotten.
+// Connecting a connected account again is not an error. Cached tokens of
+// [ForConnection] for the connection are deleted.
 func (s *Strategy) ConnectAccountHandler(scopes ...string) http.Handler {
 	a := accountRoute{s, slices.Clone(scopes)}
 	return s.handler("connect", func(w http.ResponseWriter, r *http.Request) error {
@@ -58,9 +58,9 @@ func (s *Strategy) ConnectAccountHandler(scopes ...string) http.Handler {
 	})
 }
 
-// ConnectedAccounts returns the accounts that the person who is logged in has
-// connected. Like [Strategy.AccessToken], it must be called before the first byte
-// of the response is written.
+// ConnectedAccounts returns the connected accounts of the logged-in user. Like
+// [Strategy.AccessToken], it must be called before the first byte of the response is
+// written.
 func (s *Strategy) ConnectedAccounts(w http.ResponseWriter, r *http.Request) ([]ConnectedAccount, error) {
 	return op("accounts", s, func() ([]ConnectedAccount, error) {
 		client, err := s.accountClient(w, r)
@@ -79,10 +79,9 @@ func (s *Strategy) ConnectedAccounts(w http.ResponseWriter, r *http.Request) ([]
 	})
 }
 
-// DisconnectAccount takes back all accounts of a connection that the person who
-// is logged in has connected. If there is none, that is no error. If some remain,
-// the error names their ids. It must be called before the first byte of the
-// response is written.
+// DisconnectAccount disconnects all accounts of a connection of the logged-in user.
+// Without such an account it succeeds. If accounts remain, the error names their ids.
+// It must be called before the first byte of the response is written.
 func (s *Strategy) DisconnectAccount(w http.ResponseWriter, r *http.Request, connection string) error {
 	return do("accounts", s, func() error {
 		if err := checkConnectionName(connection); err != nil {
@@ -113,7 +112,7 @@ type accountRoute struct {
 	scopes []string
 }
 
-// begin sends the browser to the tenant, which connects an account.
+// begin redirects the browser to the tenant, where the user connects an account.
 func (a accountRoute) begin(w http.ResponseWriter, r *http.Request) error {
 	base, err := a.site.Of(r)
 	if err != nil {
@@ -151,14 +150,13 @@ func (a accountRoute) begin(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// connectResponse keeps the transactions of accounts apart from those of logins.
+// connectResponse separates the transactions of accounts from login transactions.
 const connectResponse = "connect_code"
 
-// checkConnectForm refuses everything but a form of the site. A page elsewhere could
-// have the person connect an account of its owner.
+// checkConnectForm rejects everything but a form of the site. Otherwise an attacker's
+// page could make the user connect an account of the attacker.
 func checkConnectForm(w http.ResponseWriter, r *http.Request, base browser.Base) error {
-	// A GET can be a link in a mail, of which a browser says no more than of a URL
-	// that was typed.
+	// A GET can be a link in an email: a browser marks it like a URL that was typed.
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", "POST")
 		e := refusal.Method.Because("an account is connected by a form that is posted")
@@ -187,8 +185,7 @@ func checkConnectionName(name string) error {
 	return nil
 }
 
-// finish takes the answer of the tenant. If the answer is no good, the session stays
-// as it is.
+// finish handles the tenant's response. If it cannot be used, the session stays.
 func (a accountRoute) finish(w http.ResponseWriter, r *http.Request, query url.Values) error {
 	answer, err := accounts.ParseAnswer(query)
 	if err != nil {
@@ -215,7 +212,7 @@ func (a accountRoute) complete(w http.ResponseWriter, r *http.Request, t *transa
 	if err != nil {
 		return err
 	}
-	// Another person may have logged in here since the beginning.
+	// Another user may have logged in here since the beginning.
 	if !samePerson(record, t.Account.Issuer, t.Account.Subject) {
 		return refusal.OtherUser.New()
 	}
@@ -233,11 +230,11 @@ func (a accountRoute) complete(w http.ResponseWriter, r *http.Request, t *transa
 	if err != nil {
 		return err
 	}
-	// It may be another account than before, or may do more.
+	// The account can be another one than before, or have more scopes.
 	return a.forgetVaultTokens(w, r, t.Account.Connection)
 }
 
-// forgetVaultTokens takes tokens of a connection out of the session.
+// forgetVaultTokens removes the tokens of a connection from the session.
 func (s *Strategy) forgetVaultTokens(w http.ResponseWriter, r *http.Request, connection string) error {
 	record, err := s.visits.Current(w, r)
 	if err != nil {
@@ -250,7 +247,7 @@ func (s *Strategy) forgetVaultTokens(w http.ResponseWriter, r *http.Request, con
 	return s.sessions.SendTokens(w, s.visits.Jar(r), record, newest)
 }
 
-// accountClient returns a client with an access token of the person who is logged in.
+// accountClient returns a client with an access token of the logged-in user.
 func (s *Strategy) accountClient(w http.ResponseWriter, r *http.Request) (*accounts.Client, error) {
 	if err := s.ready(); err != nil {
 		return nil, err

@@ -27,113 +27,112 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
-// An APIConfig describes an API as it is registered at Auth0. Domain and
-// Audience are needed; the zero value of every other field is a safe default.
+// An APIConfig describes an API as it is registered at Auth0. Domain and Audience are
+// required, unless there are Issuers or ResolveIssuer. The zero value of every other
+// field is a safe default.
 type APIConfig struct {
 	_ [0]func() // keeps out literals without field names, and ==
 
-	// Domain is the tenant's domain, see [Config].Domain. Access tokens must
-	// have been issued by it.
+	// Domain is the tenant's domain, see [Config].Domain. Its access tokens are
+	// accepted.
 	Domain string
-	// Audience is the identifier of the API. Access tokens must be for it, or
-	// for one of Audiences.
+	// Audience is the identifier of the API. An access token must be for Audience or for
+	// one of Audiences.
 	Audience  string
 	Audiences []string
 
-	// Issuers are further ones whose tokens are good, such as the custom domains
-	// of the tenant. Each has its own keys.
+	// Issuers are further accepted issuers, such as the tenant's custom domains. Each
+	// has its own keys.
 	Issuers []Issuer
-	// ResolveIssuer decides about tokens of an issuer that is neither Domain nor
-	// one of Issuers, for a program that serves many tenants; Domain may then be
-	// empty. It returns nil for an issuer that is not trusted. It is called for
-	// every token, before anything about that token is verified, so it should
-	// look things up in memory. If it fails, the answer is 503, or that of its [*Error].
+	// ResolveIssuer decides about tokens of an issuer that is neither Domain nor one of
+	// Issuers, for programs that serve many tenants. It returns nil for an untrusted
+	// issuer. It is called for every such token, before anything about the token is
+	// verified, so it should look issuers up in memory. If it fails, the answer is 503,
+	// or 403 for [ErrForbidden]. An [*Error] chooses the status.
 	//
-	// Look the exact text up in a table of your tenants. Never decide by a pattern,
-	// such as a suffix of the host name: the owner of any host that matches could
-	// then make tokens, and anybody could have requests sent there. Requests for the keys of
-	// issuers of which no token was good yet are limited to 16 at once and 5 in a
-	// second; beyond that the answer is 503. The keys of 10,000 issuers are kept.
+	// Look the exact text up in a table of your tenants. Never decide by a pattern, such
+	// as a suffix of the host name: the owner of any matching host could then make
+	// tokens, and anybody could cause requests to it. Key requests for issuers without a
+	// valid token so far are limited to 16 at once and 5 per second. Beyond that the
+	// answer is 503. The keys of 10,000 issuers are cached.
 	ResolveIssuer func(ctx context.Context, issuer string) (*Issuer, error)
 
-	// Keys are the keys of Domain, if the program has them already:
-	// [Application.KeySet], [StaticKeys] or [SharedSecret]. By default the API
-	// fetches its own.
+	// Keys are the keys of Domain: [Application.KeySet] to share a cache, [StaticKeys]
+	// or [SharedSecret]. By default the API fetches its own.
 	Keys *KeySet
-	// Algorithms are those that access tokens may be signed with. Default: RS256,
-	// and HS256 alone for keys of [SharedSecret].
+	// Algorithms are the accepted signature algorithms of access tokens. Default: RS256.
+	// With keys of [SharedSecret] it is HS256 alone.
 	Algorithms []string
 
-	// Leeway is how far the clocks of tenant and API may differ. Default: 5
-	// seconds; at most 5 minutes. It takes [None].
+	// Leeway is the accepted difference between the clocks of tenant and API. Default: 5
+	// seconds; at most 5 minutes. It accepts [None].
 	Leeway time.Duration
-	// MaxTokenAge refuses tokens that were issued longer ago, and those that do
-	// not say when (iat). Default: as long as they have not expired.
+	// MaxTokenAge rejects older tokens by their iat, and tokens without iat. Default: no
+	// limit but exp.
 	MaxTokenAge time.Duration
-	// StrictProfile accepts only tokens of RFC 9068: typ is at+jwt, and iss, exp,
-	// aud, sub, client_id, iat and jti are all there. At Auth0 that is the token
+	// StrictProfile accepts only tokens of RFC 9068, Section 2: typ is at+jwt, and iss,
+	// exp, aud, sub, client_id, iat and jti are present. At Auth0, select the token
 	// dialect "rfc9068_profile" of the API.
 	StrictProfile bool
-	// RequiredClaims are names of claims that must be there and not be null.
+	// RequiredClaims are names of claims that a token must have. A null value does not
+	// count.
 	RequiredClaims []string
-	// RejectAnonymous refuses tokens of anonymous sessions, see
-	// [Token.IsAnonymous].
+	// RejectAnonymous rejects tokens of anonymous sessions, see [Token.IsAnonymous].
 	RejectAnonymous bool
-	// Validate, if not nil, is asked about every token that is otherwise good,
-	// each time it is used. If it returns an error, the token is refused with 401,
-	// or with 403 if that is [ErrForbidden]. An [*Error] chooses the status. If
-	// Validate could not decide, the answer is 503: that is so for a deadline or
-	// another timeout, for [ErrStoreUnavailable], [ErrKeysUnavailable] and
-	// [ErrTenantUnavailable], and for [context.Canceled] while the request goes on.
-	// The error goes to the log only.
+	// Validate, if not nil, is called for every otherwise valid token, at each use. If
+	// it returns an error, the token is rejected with 401, or with 403 for
+	// [ErrForbidden]. An [*Error] chooses the status. The answer is 503 if Validate
+	// could not decide. That holds for timeouts, [ErrStoreUnavailable],
+	// [ErrKeysUnavailable] and [ErrTenantUnavailable]. It also holds for
+	// [context.Canceled], if the request itself was not canceled. The error goes to the
+	// log only.
 	Validate func(context.Context, *Token) error
 
-	// TokenCache is how many tokens are remembered whose signature was good, so
-	// that it is not checked again. All the rest is, each time. Default: 1,024.
-	// It takes [None].
+	// TokenCache is the number of cached tokens whose signature was verified, so that it
+	// is not verified again. All other checks run at each use. Tokens longer than 8 KiB
+	// are not cached. Default: 1,024; at most 1,048,576. It accepts [None].
 	TokenCache int
-	// TokenExtractors are the places of a request where a token may be. Default:
-	// [FromHeader] alone. A request with more than one token is refused.
+	// TokenExtractors are the places where a request can have a token. Default:
+	// [FromHeader] alone. A request with more than one token is rejected.
 	TokenExtractors []TokenExtractor
 
-	// Realm is told to clients in challenges. Default: "api".
+	// Realm is the realm in challenges. Default: "api".
 	Realm string
-	// MetadataURL is where [API.MetadataHandler] is reached. Every challenge then
-	// names it, so that clients find out where to get a token (RFC 9728, Section
-	// 5.1).
+	// MetadataURL is the URL of [API.MetadataHandler]. Challenges then contain it, so
+	// that clients can find the authorization server (RFC 9728, Section 5.1).
 	MetadataURL string
-	// ScopesSupported are listed there.
+	// ScopesSupported are the scopes in that metadata.
 	ScopesSupported []string
-	// EndpointOrigins are origins beside the issuer's on which the keys of an
-	// OpenID provider named by URL may be.
+	// EndpointOrigins are accepted origins, besides the issuer's, for the JWKS endpoint
+	// of an OpenID provider named by URL.
 	EndpointOrigins []string
 
-	// HTTPClient, Logger, ErrorHandler and Now are as in [Config]. Before
-	// ErrorHandler is called, WWW-Authenticate and Retry-After are set. By
-	// default errors are answered with a JSON object that has error and
-	// error_description. Logger gets the cause of each refusal.
+	// HTTPClient, Logger, ErrorHandler and Now are as in [Config]. WWW-Authenticate and
+	// Retry-After are set before ErrorHandler is called. By default, the body of an
+	// error is a JSON object with error and error_description. Logger gets the cause of
+	// each refusal.
 	HTTPClient   *http.Client
 	Logger       *slog.Logger
 	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
 	Now          func() time.Time
-	// Observer gets an [Event] for every check of a token and every refusal, and for
-	// every fetch of keys, unless Keys are given. Default: none.
+	// Observer gets an [Event] for every check of a token, every refusal, and every
+	// fetch of keys, except for given Keys. Default: none.
 	Observer Observer
 }
 
-// An API checks the access tokens of requests. Create it with [NewAPI]. Its
-// methods may be called concurrently.
+// An API verifies the access tokens of requests. Create it with [NewAPI]. Its methods
+// can be called concurrently.
 type API struct {
-	issuers  *trustedIssuers // nil if NewAPI has not made the API, and so is checker
+	issuers  *trustedIssuers // nil, like checker, in an API that NewAPI has not made
 	checker  *checker
-	places   bearer.Places // where a token may be
-	scopes   []string      // of the metadata
+	places   bearer.Places // where a request can have a token
+	scopes   []string      // for the metadata
 	observer Observer
 	exit     exit
 }
 
-// NewAPI checks a configuration and returns an API for it. It makes no request.
-// The error has every mistake, each named by its field.
+// NewAPI checks a configuration and returns an API. It makes no request. The error
+// lists every mistake, with its field.
 func NewAPI(c APIConfig) (*API, error) {
 	p := problems{of: "APIConfig"}
 	c = c.clone()
@@ -152,7 +151,7 @@ func NewAPI(c APIConfig) (*API, error) {
 	return a, nil
 }
 
-// clone keeps what the caller does with its slices later out of the API.
+// clone copies the slices, so that later changes by the caller do not reach the API.
 func (c APIConfig) clone() APIConfig {
 	c.Audiences = slices.Clone(c.Audiences)
 	c.Algorithms = slices.Clone(c.Algorithms)
@@ -192,7 +191,7 @@ func newTrustedIssuers(p *problems, c APIConfig, log *slog.Logger) *trustedIssue
 	return is
 }
 
-// checkWire checks what is written to responses.
+// checkWire checks the values that go into responses.
 func checkWire(p *problems, c APIConfig) {
 	if !syntax.IsQuotable(c.Realm) {
 		p.add("Realm", "%q has characters that cannot be quoted", c.Realm)
@@ -209,8 +208,8 @@ func checkWire(p *problems, c APIConfig) {
 	}
 }
 
-// bearerChallenge returns the function that makes the challenges of an API. They
-// consist of constants and of values of the configuration.
+// bearerChallenge returns the function that makes the challenges of an API. A
+// challenge consists of constants and configured values.
 func bearerChallenge(realm, metadataURL string) func(*Error) string {
 	challenge := bearer.NewChallenge(realm, metadataURL)
 	return func(e *Error) string {
@@ -224,9 +223,8 @@ func bearerChallenge(realm, metadataURL string) func(*Error) string {
 	}
 }
 
-// Verify checks an access token that did not come with an HTTP request, and
-// returns it. The error is an [*Error] whose Status and Code are those of the
-// response that [API.RequireAuth] would give.
+// Verify verifies an access token without an HTTP request, and returns it. The error
+// is an [*Error] with the Status and Code of the response of [API.RequireAuth].
 func (a *API) Verify(ctx context.Context, raw string) (*Token, error) {
 	t, err := a.verify(ctx, bearer.Credential{Token: raw})
 	if err != nil {
@@ -235,19 +233,19 @@ func (a *API) Verify(ctx context.Context, raw string) (*Token, error) {
 	return t, nil
 }
 
-// WriteError answers a request with an error in the way of [API.RequireAuth]: status,
-// headers, challenge, body or [APIConfig].ErrorHandler, and the line in the log. It is
-// for programs that call [API.Verify] themselves, and for handlers behind a guard.
+// WriteError answers a request with an error as [API.RequireAuth] does: status,
+// headers, challenge, body or [APIConfig].ErrorHandler, and log line. It is for
+// programs that call [API.Verify] themselves, and for handlers behind a guard.
 //
-// The errors of this package have their status. [ErrNoToken] is answered with 401, and
-// [ErrForbidden] with 403. What means 503 for [APIConfig].Validate means that here too.
-// Any other error, or nil, is a mistake of the program and is answered with 500. The
-// text of an error goes to the log only. The Observer is not called.
+// An error of this package has its own status. [ErrNoToken] is answered with 401, and
+// [ErrForbidden] with 403. Errors that mean 503 for [APIConfig].Validate are answered
+// with 503. Any other error, or nil, is a mistake of the program and is answered with
+// 500. The text of an error goes to the log only. The Observer is not called.
 func (a *API) WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	a.exit.fail(w, r, "bearer", writtenError(err, ErrNoToken, refusal.NoToken, refusal.Forbidden))
 }
 
-// verify checks a token, and tells the observer.
+// verify verifies a token and reports the result to the observer.
 func (a *API) verify(ctx context.Context, c bearer.Credential) (*Token, error) {
 	observed := a.observer != nil
 	var begin time.Time
@@ -270,13 +268,13 @@ func (a *API) verify(ctx context.Context, c bearer.Credential) (*Token, error) {
 
 // An outcome is the result of a check.
 type outcome struct {
-	token  *Token   // nil if it was refused
-	from   *trusted // nil if its issuer is not trusted
-	sum    memo.Sum // of the token, if it may be remembered
+	token  *Token   // nil for a rejected token
+	from   *trusted // nil for an untrusted issuer
+	sum    memo.Sum // of the token, if it can be cached
 	cached bool
 }
 
-// event is the event of a good token. A refusal changes it.
+// event returns the event of a valid token. observe changes it for a refusal.
 func (o outcome) event(kind EventKind) Event {
 	e := Event{Kind: kind, Status: http.StatusOK, Reason: "ok", Cached: o.cached}
 	if o.from != nil {
@@ -288,7 +286,8 @@ func (o outcome) event(kind EventKind) Event {
 	return e
 }
 
-// observe tells the Observer of an event. If err is not nil, the event is its refusal.
+// observe reports an event to the Observer. If err is not nil, the event is a
+// refusal.
 func (a *API) observe(ctx context.Context, event Event, err error) {
 	if err != nil && a.observer != nil {
 		e := errorOf(ctx, "bearer", err)
@@ -297,9 +296,8 @@ func (a *API) observe(ctx context.Context, event Event, err error) {
 	a.observer.tell(ctx, event)
 }
 
-// Warm fetches the keys of the configured issuers that are not there yet, so
-// that the first request need not wait. Nothing else depends on it. The error
-// says what could not be fetched.
+// Warm fetches the missing keys of the configured issuers, so that the first request
+// need not wait. It is optional. The error names the failed fetches.
 func (a *API) Warm(ctx context.Context) error {
 	given := a.issuers.all()
 	errs := make([]error, len(given))
@@ -311,7 +309,7 @@ func (a *API) Warm(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Status returns how the keys of the configured issuers are doing, for readiness
+// Status returns the state of the keys of the configured issuers, for readiness
 // probes. It makes no request.
 func (a *API) Status() []KeyStatus {
 	var list []KeyStatus
@@ -323,9 +321,9 @@ func (a *API) Status() []KeyStatus {
 	return list
 }
 
-// KeySet returns the keys of an issuer, by the iss of its tokens: to drop revoked
-// keys with [KeySet.Refresh], say. It is nil for an issuer that is not configured,
-// and of which no token has come that [APIConfig].ResolveIssuer trusts.
+// KeySet returns the keys of an issuer, by the iss of its tokens, for example to drop
+// revoked keys with [KeySet.Refresh]. It returns nil for an issuer that is not
+// configured, unless [APIConfig].ResolveIssuer trusts it and a token of it has come.
 func (a *API) KeySet(issuer string) *KeySet {
 	if t := a.issuers.held(issuer); t != nil {
 		return t.keys
@@ -333,15 +331,14 @@ func (a *API) KeySet(issuer string) *KeySet {
 	return nil
 }
 
-// MetadataHandler serves the metadata of the API as a protected resource (RFC
-// 9728, Section 3), by which clients find out where to get a token. Mount it at
+// MetadataHandler serves the protected resource metadata of the API (RFC 9728,
+// Section 3), by which clients find the authorization server. Mount it at
 // "/.well-known/oauth-protected-resource", followed by the path of the API's
-// identifier if that has one, and say so in [APIConfig].MetadataURL. Of
-// [APIConfig].TokenExtractors it has those that RFC 6750 knows: an API that takes
-// tokens from cookies alone has no method for others to send them.
+// identifier, if any, and set [APIConfig].MetadataURL. The metadata lists the methods
+// of RFC 6750 in [APIConfig].TokenExtractors. It lists none for cookies.
 //
-// Scripts of every origin can read the document, with any header in their request:
-// the handler answers CORS preflights itself.
+// Scripts of every origin can read the document, with any request header: the handler
+// answers CORS preflights itself.
 func (a *API) MetadataHandler() http.Handler {
 	document := struct {
 		Resource             string   `json:"resource"`
@@ -358,7 +355,7 @@ func (a *API) MetadataHandler() http.Handler {
 	text, _ := json.Marshal(document)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Access-Control-Allow-Origin", "*") // it is public, and browsers ask for it too
+		h.Set("Access-Control-Allow-Origin", "*") // it is public, and browsers request it too
 		switch r.Method {
 		case http.MethodOptions:
 			h.Set("Allow", "GET, HEAD, OPTIONS")
@@ -383,13 +380,13 @@ func (a *API) MetadataHandler() http.Handler {
 	})
 }
 
-// A checker checks the tokens of an API.
+// A checker verifies the tokens of an API.
 type checker struct {
 	issuers *trustedIssuers
-	cache   *memo.Cache[*Token] // of tokens whose signature was good; nil if there is none
+	cache   *memo.Cache[*Token] // tokens with a verified signature; nil for no cache
 	now     func() time.Time
 
-	// What the configuration asks for, see the fields of the same names.
+	// Requirements of the configuration, see the fields of the same names.
 	leeway, maxAge  time.Duration
 	strict          bool
 	required        []string
@@ -423,8 +420,8 @@ func newChecker(p *problems, c APIConfig, trusted *trustedIssuers) *checker {
 	return ch
 }
 
-// check finds a token among those whose signature is known to be good, or checks it in
-// full. What can change between two uses of a token is checked each time.
+// check verifies a token. For a cached token it repeats only the checks whose result
+// can change between two uses.
 func (ch *checker) check(ctx context.Context, raw string) (o outcome, err error) {
 	if ch == nil {
 		return outcome{}, refusal.Misconfigured.Because("this API was not made by NewAPI")
@@ -444,15 +441,16 @@ func (ch *checker) check(ctx context.Context, raw string) (o outcome, err error)
 	return o, err
 }
 
-// maxRemembered is the longest token that is remembered, because what it says is
-// kept in memory.
+// maxRemembered is the length of the longest cached token, because the cache keeps
+// its claims in memory.
 const maxRemembered = 8 << 10
 
 func (ch *checker) remembers(raw string) bool { return ch.cache != nil && len(raw) <= maxRemembered }
 
-// checkOnce remembers a good token by its SHA-256, with which nobody can do
-// anything. Tokens that are refused are not hashed, and those that are accepted
-// only once, since what the signature is over is their beginning.
+// checkOnce caches a valid token by its SHA-256, which cannot be used as a token. A
+// token that fails before the signature check is not hashed for the cache. A new
+// token is hashed once: its signing input is a prefix of it, so one pass gives both
+// sums.
 func (ch *checker) checkOnce(ctx context.Context, raw string, now time.Time) (outcome, error) {
 	place := ch.cache.PlaceOf(raw)
 	if ch.cache.Has(place) {
@@ -476,8 +474,8 @@ func validateError(err error) error {
 	return hookError(err, refusal.Forbidden, func(err error) error { return fault.Claim.Because("Validate: %w", err) })
 }
 
-// recheck reports whether all that can change since a token was checked is as it
-// was. Where it is not, the full check says what is wrong.
+// recheck reports whether a cached token can be used without the full check. If an
+// issuer or a key has changed, the full check finds the reason.
 func (ch *checker) recheck(ctx context.Context, t *Token, now time.Time) (bool, error) {
 	from, err := ch.issuers.find(ctx, t.claims.Issuer)
 	if err != nil || from != t.from {
@@ -486,18 +484,18 @@ func (ch *checker) recheck(ctx context.Context, t *Token, now time.Time) (bool, 
 	if err := from.accepts(ctx, t.claims.Issuer); err != nil {
 		return false, err
 	}
-	// One pointer is one key: when it was revoked, or its id was given to
-	// another, this is no longer its signature.
+	// One pointer is one key. A revoked key, or a kid that was given to another key, has
+	// another pointer or none.
 	if has, err := from.keys.set.StillHas(ctx, t.keyID, t.algorithm, t.key); !has || err != nil {
 		return false, err
 	}
 	return true, ch.checkAge(&t.claims, now)
 }
 
-// checkToken does everything that needs no key first: a token that is expired,
-// or not for us, costs neither a signature nor a request. What it reads before
-// the signature is checked can only refuse. See RFC 9068, Section 4, and RFC
-// 8725.
+// checkToken runs every check that needs no key first: an expired token, or a token
+// for another API, costs neither a signature nor a request. Claims that are read
+// before the signature is verified can only reject the token. See RFC 9068, Section
+// 4, and RFC 8725.
 func (ch *checker) checkToken(ctx context.Context, raw string, now time.Time) (o outcome, err error) {
 	m, err := jwt.Parse(raw)
 	if err != nil {
@@ -531,8 +529,8 @@ func (ch *checker) checkToken(ctx context.Context, raw string, now time.Time) (o
 		return o, err
 	}
 	ch.issuers.resolved.Settle(c.Issuer, o.from)
-	// A token that is bound to a key or a certificate proves nothing by itself
-	// (RFC 9449, Section 7.1; RFC 8705, Section 3).
+	// A token that is bound to a key or a certificate is no proof by itself (RFC 9449,
+	// Section 7.1; RFC 8705, Section 3).
 	if c.Has(jwt.Confirmation) {
 		return o, fault.Bound.Because("the token has cnf; it is not a bearer token")
 	}
@@ -540,7 +538,7 @@ func (ch *checker) checkToken(ctx context.Context, raw string, now time.Time) (o
 	return o, nil
 }
 
-// checkClaims checks what can be checked without a key.
+// checkClaims runs the checks of the claims that need no key.
 func (ch *checker) checkClaims(from *trusted, m jwt.Message, c *jwt.Claims, now time.Time) error {
 	if err := from.checkAlgorithm(m); err != nil {
 		return err
@@ -557,10 +555,10 @@ func (ch *checker) checkClaims(from *trusted, m jwt.Message, c *jwt.Claims, now 
 	return ch.checkProfile(m, c)
 }
 
-// explained tells the owner of the API what people most often send instead of
-// an access token.
+// explained adds a hint for the developer of a client that sends an opaque or an
+// encrypted token instead of a signed access token.
 func (ch *checker) explained(raw string, err error) error {
-	bad := err.(*fault.Fault) // as all errors of package jwt
+	bad := err.(*fault.Fault) // every error of package jwt is one
 	if dots := strings.Count(raw, "."); bad != fault.Size && (dots == 0 || dots == 4) {
 		return bad.Because("this is an opaque token; the client must request one with the audience %q", ch.issuers.own.Audiences)
 	}
@@ -578,7 +576,7 @@ func (ch *checker) checkHeader(m jwt.Message) error {
 	return nil
 }
 
-// checkAge checks what time changes.
+// checkAge runs the checks whose result depends on the time.
 func (ch *checker) checkAge(c *jwt.Claims, now time.Time) error {
 	if err := idtoken.CheckTimes(c, now, ch.leeway); err != nil {
 		return err
@@ -594,8 +592,7 @@ func (ch *checker) checkAge(c *jwt.Claims, now time.Time) error {
 	return nil
 }
 
-// checkProfile checks what a configuration can ask for beyond what every access
-// token must have.
+// checkProfile checks the optional requirements of the configuration.
 func (ch *checker) checkProfile(m jwt.Message, c *jwt.Claims) error {
 	if ch.strict {
 		for _, name := range []jwt.Name{jwt.Subject, jwt.ClientID, jwt.IssuedAt, jwt.ID} {

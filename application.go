@@ -33,11 +33,11 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// An Application is an application as it is registered at the tenant. It has everything
-// that needs no browser and no session: the grants of OAuth 2.0, logins of programs
-// that do not use net/http, token exchange, userinfo. [New] makes one as part of a
-// [Strategy], and [NewApplication] makes one for a program without a web page: a
-// worker, a command, a service. Its methods may be called concurrently.
+// An Application is an application as it is registered at the tenant. Its methods
+// need neither a session nor net/http: the grants of OAuth 2.0, logins of programs
+// without net/http, token exchange, userinfo. [New] makes one as part of a
+// [Strategy]. [NewApplication] makes one for a program without web pages: a worker, a
+// command, a service. Its methods can be called concurrently.
 type Application struct {
 	client       *provider.Client
 	keys         *KeySet
@@ -47,21 +47,21 @@ type Application struct {
 	transactions *transaction.Jar
 	keyring      seal.Keyring
 	grants       *grants.Grants
-	vault        *renew.Tokens        // of no session
-	options      []authrequest.Option // of every login
+	vault        *renew.Tokens        // for tokens without a session
+	options      []authrequest.Option // for every login
 	keepClaim    func(name string) bool
 	log          *slog.Logger
 	now          func() time.Time
 }
 
-// NewApplication checks a configuration and returns an Application for it. It makes
-// no request. The error has every mistake, each named by its field.
+// NewApplication checks a configuration and returns an Application. It makes no
+// request. The error lists every mistake, with its field.
 //
-// Of the [Config] it needs Domain, ClientID, and ClientSecret or
-// ClientAuthentication. It does not use the fields for routes, cookies, sessions,
-// logouts and lists of connections. BaseURL may be empty. Secrets may be empty too:
-// then a key is made that this process alone has, so that a transaction of
-// [Application.AuthCodeURL] and the text of [MFA.Seal] open in this process only.
+// It requires Domain, ClientID, and ClientSecret or ClientAuthentication. It ignores
+// the fields for routes, cookies, sessions, logouts and lists of connections. BaseURL
+// can be empty. Secrets can be empty too: NewApplication then makes a random key for
+// this process. Transactions of [Application.AuthCodeURL] and texts of [MFA.Seal]
+// then open in this process only.
 func NewApplication(c Config) (*Application, error) {
 	p := problems{of: "Config"}
 	c = c.clone()
@@ -80,8 +80,8 @@ func NewApplication(c Config) (*Application, error) {
 	return a, nil
 }
 
-// newApplication settles everything that needs no browser. Cookies is nil for an
-// application without any.
+// newApplication makes the part of a configuration that needs no browser. Cookies is
+// nil for an application without cookies.
 func newApplication(p *problems, c Config, where *site.Site, answers answers, cookies *cookie.Names) *Application {
 	a := &Application{site: where, log: where.Log(), now: c.Now, keepClaim: c.KeepClaim}
 	if a.now == nil {
@@ -130,7 +130,7 @@ func newApplication(p *problems, c Config, where *site.Site, answers answers, co
 	return a
 }
 
-// ready refuses to work for an Application that no constructor has made.
+// ready returns an error for an Application that was not made by a constructor.
 func (a *Application) ready() error {
 	if a == nil || a.client == nil {
 		return refusal.Misconfigured.Because("this Application was not made by NewApplication or New")
@@ -138,9 +138,9 @@ func (a *Application) ready() error {
 	return nil
 }
 
-// KeySet returns the tenant's keys, or [Config].Keys unless those are a
-// [SharedSecret]. Give them to an [APIConfig] of the same tenant, so
-// that both share one cache.
+// KeySet returns the tenant's keys, or [Config].Keys unless that is a [SharedSecret].
+// Set it as [APIConfig].Keys of an API of the same tenant, so that both share one
+// cache.
 func (a *Application) KeySet() *KeySet {
 	if a.ready() != nil {
 		return nil
@@ -148,8 +148,8 @@ func (a *Application) KeySet() *KeySet {
 	return a.keys
 }
 
-// Issuer returns the issuer as the configuration names it: https://DOMAIN/ for an
-// Auth0 tenant, else the URL that [Config].Domain is.
+// Issuer returns the configured issuer: https://DOMAIN/ for an Auth0 tenant, else the
+// URL in [Config].Domain.
 func (a *Application) Issuer() string {
 	if a.ready() != nil {
 		return ""
@@ -159,8 +159,8 @@ func (a *Application) Issuer() string {
 
 // Endpoint returns the tenant's endpoints for other libraries that use package
 // oauth2. For an Auth0 tenant it makes no request. For another provider it fetches
-// the discovery document, which is cached. The error is [ErrTenantUnavailable] if
-// that fails.
+// the discovery document, which is cached. The error is [ErrTenantUnavailable] if the
+// fetch fails.
 func (a *Application) Endpoint(ctx context.Context) (oauth2.Endpoint, error) {
 	return op("endpoint", a, func() (oauth2.Endpoint, error) {
 		ep, err := a.client.Endpoints(ctx)
@@ -168,14 +168,14 @@ func (a *Application) Endpoint(ctx context.Context) (oauth2.Endpoint, error) {
 	})
 }
 
-// AuthCodeURL begins a login of a program that does not use net/http. It returns the
-// URL to send the browser to, and the transaction, which the program keeps for that
-// browser until [Application.Exchange] gets it back with the tenant's answer. The
-// transaction is encrypted.
+// AuthCodeURL begins a login in a program without net/http. It returns the
+// authorization URL for the browser, and the login transaction, which is encrypted.
+// The program keeps the transaction for that browser, and passes it to
+// [Application.Exchange] with the tenant's response.
 //
-// RedirectURI is where the tenant sends its answer, an Allowed Callback URL of the
-// application without a fragment (RFC 6749, Section 3.1.2). If [Config].BaseURL is
-// set, the redirect URI must be below it or below one of BaseURLs.
+// RedirectURI is an Allowed Callback URL of the application, without a fragment (RFC
+// 6749, Section 3.1.2). If [Config].BaseURL is set, the redirect URI must be below it
+// or below one of BaseURLs.
 func (a *Application) AuthCodeURL(ctx context.Context, redirectURI string, opts ...LoginOption) (authURL, transaction string, err error) {
 	begun, err := op("login", a, func() (begunLogin, error) {
 		r, err := a.loginRequest(opts)
@@ -190,7 +190,7 @@ func (a *Application) AuthCodeURL(ctx context.Context, redirectURI string, opts 
 	return begun.url, begun.transaction, err
 }
 
-// A begunLogin is one that a program completes.
+// A begunLogin is the authorization URL and the transaction of a login.
 type begunLogin struct{ url, transaction string }
 
 func (a *Application) begin(ctx context.Context, redirectURI, responseType string, r *authrequest.Request) (begunLogin, error) {
@@ -206,7 +206,7 @@ func (a *Application) begin(ctx context.Context, redirectURI, responseType strin
 	return begunLogin{authURL, transaction}, err
 }
 
-// place says where the answer to a login goes.
+// place returns the redirect URI, the return URL and the response type of a login.
 func (a *Application) place(redirectURI, responseType string, r *authrequest.Request) (transaction.Place, error) {
 	if err := a.site.CheckRedirectURI(redirectURI); err != nil {
 		return transaction.Place{}, refusal.LoginOption.Wrap(err)
@@ -214,7 +214,7 @@ func (a *Application) place(redirectURI, responseType string, r *authrequest.Req
 	return transaction.Place{RedirectURI: redirectURI, ReturnTo: a.site.ReturnFor(redirectURI, r.ReturnTo()), ResponseType: responseType}, nil
 }
 
-// loginRequest applies the options of one login over those of every login.
+// loginRequest applies the options of one login after the options of every login.
 func (a *Application) loginRequest(opts []LoginOption) (*authrequest.Request, error) {
 	if err := a.ready(); err != nil {
 		return nil, err
@@ -226,9 +226,9 @@ func (a *Application) loginRequest(opts []LoginOption) (*authrequest.Request, er
 	return r, nil
 }
 
-// Exchange completes a login that [Application.AuthCodeURL] has begun. Answer is
-// what the tenant has sent to the redirect URI, as query or as form. The caller
-// must forget the transaction, whatever the outcome: it is good for one answer.
+// Exchange completes a login that [Application.AuthCodeURL] has begun. Answer has the
+// parameters that the tenant sent to the redirect URI, in the query or in a form. A
+// transaction is for one response: the caller must delete it, whatever the outcome.
 func (a *Application) Exchange(ctx context.Context, transaction string, answer url.Values) (*Login, error) {
 	return op("callback", a, func() (*Login, error) {
 		t, got, err := a.complete(ctx, transaction, answer, a.flow.ResponseType)
@@ -239,7 +239,7 @@ func (a *Application) Exchange(ctx context.Context, transaction string, answer u
 	})
 }
 
-// complete verifies the answer to a login of one of the response types.
+// complete verifies the response to a login of one of the response types.
 func (a *Application) complete(ctx context.Context, sealed string, values url.Values, types ...string) (*transaction.Transaction, login.Result, error) {
 	answer, err := login.ParseAnswer(values)
 	if err != nil {
@@ -257,7 +257,7 @@ func (a *Application) complete(ctx context.Context, sealed string, values url.Va
 	return t, got, t.Failed(err)
 }
 
-// newLogin is the last step of all that end in a login.
+// newLogin returns the Login for a verified response.
 func (a *Application) newLogin(t *transaction.Transaction, got login.Result) *Login {
 	return a.loginOf(login.Accept(a.transactions, t, got, a.returnPath(t)))
 }
@@ -271,7 +271,7 @@ func (a *Application) loginOf(l *login.Accepted) *Login {
 	}
 }
 
-// loginHook returns Config.AfterLogin for logins as the engines know them.
+// loginHook returns Config.AfterLogin as a function for the engines.
 func (a *Application) loginHook(hook func(context.Context, *Login) error) func(context.Context, *login.Accepted) error {
 	if hook == nil {
 		return nil
@@ -286,17 +286,17 @@ func (a *Application) loginHook(hook func(context.Context, *Login) error) func(c
 	}
 }
 
-// returnPath is the return URL of a transaction, or the default of its site if
-// there was no room for it.
+// returnPath returns the return URL of a transaction. A transaction without room for
+// one has the default of its site.
 func (a *Application) returnPath(t *transaction.Transaction) string {
 	return cmp.Or(t.ReturnTo, a.site.ReturnFor(t.RedirectURI, ""))
 }
 
-// Revoke revokes a refresh token at the tenant (RFC 7009), and with it, at Auth0,
-// the grant that it belongs to unless the tenant's settings say otherwise.
-// [Strategy.LogoutHandler] does that for the token of the session. The error is
-// [ErrTenantUnavailable] if the tenant does not answer; the token may then still be
-// good. It is [ErrGrantNotAllowed] if the provider has no such endpoint.
+// Revoke revokes a refresh token at the tenant (RFC 7009). Auth0 also revokes the
+// grant behind the token, unless the tenant's settings say otherwise.
+// [Strategy.LogoutHandler] revokes the session's refresh token. The error is
+// [ErrTenantUnavailable] if the tenant is unreachable; the token can then still be
+// valid. It is [ErrGrantNotAllowed] if the provider has no revocation endpoint.
 func (a *Application) Revoke(ctx context.Context, refreshToken string) error {
 	return do("revoke", a, func() error {
 		if refreshToken == "" {
@@ -313,17 +313,16 @@ func (a *Application) Revoke(ctx context.Context, refreshToken string) error {
 	})
 }
 
-// UserInfo asks the tenant what it knows of a user now (OpenID Connect Core 1.0,
-// Section 5.3). The token is an access token with the scope openid, as of
-// [Strategy.AccessToken]; subject is whose it is, by a verified ID token. An
-// answer about anybody else is refused, or who can swap a token could swap the
-// person (Section 5.3.2).
+// UserInfo requests the current claims of a user from the tenant (OpenID Connect Core
+// 1.0, Section 5.3). The token is an access token with the scope openid, for example
+// of [Strategy.AccessToken]. Subject is the user's, from a verified ID token. A
+// response about another subject is rejected, or an attacker who replaces the token
+// could replace the user (Section 5.3.2).
 //
-// Auth0 answers about one user five times a minute. What a page shows at every
-// request belongs in the ID token, and so in [Session].
+// Auth0 answers five requests per minute for one user. Put claims that a page needs
+// at every request into the ID token, and read them from [Session].
 //
-// The Reason of the error is token_not_accepted if the token is not, or no
-// longer, good for this.
+// The Reason of the error is token_not_accepted if the tenant rejects the token.
 func (a *Application) UserInfo(ctx context.Context, token *oauth2.Token, subject string) (User, error) {
 	return op("userinfo", a, func() (User, error) {
 		if token == nil || token.AccessToken == "" || subject == "" {
@@ -344,7 +343,7 @@ func (a *Application) UserInfo(ctx context.Context, token *oauth2.Token, subject
 	})
 }
 
-// readUserInfo decides on the answer.
+// readUserInfo reads and checks a userinfo response.
 func readUserInfo(resp *fetch.Response, issuer, subject string) (User, error) {
 	if resp.Status != http.StatusOK {
 		return User{}, tenanterror.Meaning(tenanterror.UserInfo, tenanterror.Parse(resp.Status, resp.Header, resp.Body))

@@ -1,74 +1,72 @@
-// Package auth0 logs people in to web applications with Auth0, and checks the
-// access tokens that APIs receive.
+// Package auth0 logs users in to web applications with Auth0, and verifies the access
+// tokens that APIs receive.
 //
-// A web application uses a [Strategy]: [New] makes one from a [Config],
-// [Strategy.Handler] serves the login, the callback and the logout,
-// [Strategy.LoadUser] around everything makes [UserFrom] work, and
+// A web application uses a [Strategy], which [New] makes from a [Config].
+// [Strategy.Handler] serves login, callback and logout. [Strategy.LoadUser] goes
+// around the whole application, so that [UserFrom] finds the user.
 // [Strategy.RequireLogin] guards pages. [Strategy.GetConnections] lists the
-// connections to show as login buttons. [Strategy.AccessToken] has the tokens of
-// the session, with [ForConnection] also those of third parties. Package management
-// makes a third party that supports OAuth 2.0 a connection.
+// connections to show as login buttons. [Strategy.AccessToken] returns the session's
+// access token, or a third party's with [ForConnection]. Package management makes an
+// OAuth 2.0 provider a connection.
 //
-// An API uses an [API]: [NewAPI] makes one from an [APIConfig], and
-// [API.RequireAuth], [API.RequireScope] and [API.RequirePermissions] guard
-// handlers, which read the token with [TokenFrom] and their own claims with
-// [Claims].
+// An API uses an [API], which [NewAPI] makes from an [APIConfig]. [API.RequireAuth],
+// [API.RequireScope] and [API.RequirePermissions] guard handlers. A handler gets the
+// token from [TokenFrom], and its own claims from [Claims].
 //
-// Everything that decides is also there without HTTP, for programs that use
-// something else: [API.Verify], [Application.AuthCodeURL], [Application.Exchange].
-//
-// What needs no login page is there too: [Application.ClientCredentials] for the
-// application itself, [Application.ExchangeToken], and, for applications that have
-// forms of their own, [Application.LoginWithPassword] and [Application.LoginWithCode].
+// An [Application] has everything that needs neither a browser nor a session:
+// [Application.AuthCodeURL] and [Application.Exchange] for programs without net/http,
+// [Application.ClientCredentials] for tokens of the application itself,
+// [Application.ExchangeToken], and [Application.LoginWithPassword] and
+// [Application.LoginWithCode] for applications with their own login forms.
+// [API.Verify] checks an access token without net/http.
 //
 // # What is verified
 //
-// At a login: that it was begun in the same browser (state, in an encrypted
-// cookie that is good for one callback), that the code belongs to it (PKCE with
-// S256, RFC 7636) and that the ID token does (nonce); then the ID token as
-// OpenID Connect Core 1.0, Section 3.1.3.7 says, its signature included, and
-// organization, age and strength of the authentication if the login asked for
-// them. None of this can be turned off. If the ID token comes through the browser
-// ([Config].ResponseType), what comes beside it must be what it has hashes of.
+// A login: the same browser has begun it (state, in an encrypted cookie that is valid
+// for one callback), and the code (PKCE with S256, RFC 7636) and the ID token (nonce)
+// belong to it. The ID token is verified as OpenID Connect Core 1.0, Section 3.1.3.7
+// requires, signature included. Organization, age and strength of the authentication
+// are verified if the login asked for them. None of this can be turned off. If the ID
+// token comes through the browser ([Config].ResponseType), the code and the access
+// token must match its c_hash and at_hash.
 //
-// Of an access token: its form, of which there is one; algorithm, type, issuer,
-// audience, times and signature (RFC 8725; RFC 9068, Section 4). A token that
-// is bound to a key is not accepted as a bearer token. Names of claims are
-// exact, and none that decides may be there twice.
+// An access token: compact serialization, algorithm, type, issuer, audience, times
+// and signature (RFC 8725; RFC 9068, Section 4). A sender-constrained token (DPoP,
+// certificate) is not accepted as a bearer token. Claim names are case-sensitive, and
+// a repeated security claim is rejected.
 //
-// # What is not
+// # Limits
 //
-// The session is in the browser's cookies, encrypted, unless [Config.Store] is
-// set. The process that served a logout rejects copies of the session's cookie.
-// Other processes accept them until they expire, unless [Config.Revocations] or
-// [Config.Store] is set. Access tokens are good until they expire. An e-mail address identifies nobody; [User.Issuer] and
-// [User.Subject] do.
+// The session is in encrypted cookies, unless [Config.Store] is set. The process that
+// served a logout rejects copies of the session's cookie. Other processes accept them
+// until they expire, unless [Config.Revocations] or [Config.Store] is set. Access
+// tokens are valid until they expire. [User.Issuer] and [User.Subject] identify a
+// user. An email address does not.
 //
 // # In production
 //
-// Serve https and set [Config.BaseURL] to what browsers see; no header of a
-// request changes it. Instances share nothing but [Config.Secrets] and, if there
-// is one, the [Store]. Several programs behind one host name need different values
-// of [Config.CookieName] or paths. Proxies must let through cookies and response
-// headers of 8 KiB.
+// Serve https, and set [Config.BaseURL] to the URL that browsers see. No request
+// header changes it. Instances share only [Config.Secrets] and, if there is one, the
+// [Store]. Several programs behind one host name need different values of
+// [Config.CookieName] or [Config.CookiePath]. Proxies must let through cookies and
+// response headers of 8 KiB.
 //
-// No function in this package fetches anything when it constructs a value; keys,
-// metadata and lists are fetched when they are first needed, refreshed in the
-// background, and used for a day while the tenant does not answer.
+// No constructor makes a request. JWKS, provider metadata and connection lists are
+// fetched on first use and refreshed in the background. While the tenant is
+// unreachable, cached ones are used for up to 24 hours.
 //
 // # Errors
 //
-// Errors are of type [*Error], which has the HTTP status, the code of the
-// protocol and a reason that is one of a fixed set of words. What a visitor gets
-// to see is a fixed text. What came from outside is in [Error.Err] and in the
-// log. Secrets, tokens, codes and cookies are in neither. Formatting or logging a
-// value that this package returns does not show them either, wherever it is kept;
-// for values that you fill in yourself see [Config].
+// Errors are of type [*Error], with an HTTP status, an OAuth error code, and a stable
+// reason from a fixed set. A visitor sees a fixed text. Texts from outside are in
+// [Error.Err] and in the log only. Neither contains a secret, token, code or cookie.
+// Formatting or logging a value that this package returns does not show them either.
+// For values that you fill in yourself see [Config].
 //
 // # Testing
 //
-// Package [github.com/seed-15d5a55c/auth0/auth0test] runs a tenant in the
-// process of a test, with pages, tokens, keys and faults.
+// Package [github.com/seed-15d5a55c/auth0/auth0test] runs a tenant in the process of
+// a test, with pages, tokens, keys and faults.
 package auth0
 
 import (
@@ -89,155 +87,154 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/clientauth"
 )
 
-// None, in a field whose zero value means a default, asks for nothing: no
-// limit, no leeway, no cache. The field says whether it takes None. It works
-// as the MaxAge of [http.Cookie] does.
+// None, in a field whose zero value means a default, turns the limit, the leeway or
+// the cache off, as a negative MaxAge does for [http.Cookie]. The documentation of a
+// field says whether the field accepts None.
 const None = -1
 
-// A Config describes a web application as it is registered at Auth0, and how
-// it logs people in. Domain, ClientID, ClientSecret (or ClientAuthentication, or
-// neither for a ResponseType without a code), BaseURL and Secrets are needed; the
-// zero value of every other field is a safe default.
+// A Config describes a web application as it is registered at Auth0, and how it logs
+// users in. [New] requires Domain, ClientID, ClientSecret or ClientAuthentication,
+// BaseURL, and Secrets. A ResponseType without a code needs no client authentication.
+// [NewApplication] requires less. The zero value of every other field is a safe
+// default.
 //
-// Formatting or logging a Config shows no secret if its methods can be called: for
-// a Config itself, a pointer to one, or an exported field. Of an unexported field
-// of another struct, such as that of type server struct{ cfg auth0.Config },
-// package fmt calls no methods and prints the secrets, for some verbs also through
-// a pointer. Keep the [Strategy] instead, which shows none in any field.
+// Formatting or logging a Config hides its secrets only where package fmt can call
+// its methods: for a Config, a pointer to one, or an exported field. For an
+// unexported field of another struct, such as type server struct{ cfg auth0.Config },
+// package fmt calls no methods and prints the secrets, for some verbs also through a
+// pointer. Keep the [Strategy] instead, which shows no secret in any field.
 type Config struct {
 	_ [0]func() // keeps out literals without field names, and ==
 
-	// Needed: where the tenant is, who the application is, where browsers reach it.
+	// Required: the tenant, the application, its base URL, and its secrets.
 
-	// Domain is the tenant's domain, such as "acme.eu.auth0.com", or a custom
-	// domain of it. The issuer is then https://Domain/ and the endpoints are
-	// Auth0's, so that nothing has to be looked up before a login.
+	// Domain is the tenant's domain, such as "acme.eu.auth0.com", or its custom domain.
+	// The issuer is then https://Domain/, and the endpoints are Auth0's, so a login
+	// needs no discovery request.
 	//
-	// A URL, such as "https://id.example.com/realms/a" or, on this machine
-	// only, "http://127.0.0.1:4000", names any OpenID provider instead. Its
-	// endpoints come from its discovery document, which must name that issuer.
+	// A URL, such as "https://id.example.com/realms/a" or, on this machine only,
+	// "http://127.0.0.1:4000", names any OpenID provider instead. Its endpoints come
+	// from its discovery document, which must name the same issuer.
 	Domain string
 	// ClientID and ClientSecret are the application's credentials.
 	ClientID     string
 	ClientSecret string
-	// ClientAuthentication takes the place of ClientSecret in an application that
-	// shows in another way that it is itself: with a key, with a certificate, or
-	// with a secret that is replaced while it runs.
+	// ClientAuthentication replaces ClientSecret in applications that authenticate with
+	// a key, a certificate or a rotating secret.
 	ClientAuthentication ClientAuthentication
-	// BaseURL is where browsers reach the application: "https://app.example.com",
-	// with a path if a proxy mounts it below one. Every URL that leaves this
-	// package is made from it, and none from the Host header of a request. It
-	// must be https unless the host is this machine.
+	// BaseURL is the URL at which browsers reach the application, such as
+	// "https://app.example.com". It has a path if a proxy mounts the application below
+	// one. Every URL that this package sends out is made from BaseURL, never from a Host
+	// header. It must be https, unless the host is this machine.
 	BaseURL string
-	// Secrets encrypt the cookies, each at least 32 bytes of text, or 64
-	// hexadecimal digits as "openssl rand -hex 32" prints them. The first seals
-	// and all open, so that a secret is replaced by putting the new one in
-	// front and removing the old one after a session lifetime.
+	// Secrets encrypt the cookies. Each has at least 32 bytes of text, or 64 hexadecimal
+	// digits as "openssl rand -hex 32" prints them. The first secret seals, and every
+	// secret opens. To rotate, put the new secret in front, and remove the old one after
+	// AbsoluteTimeout.
 	//
-	// A secret is refused if it was plainly typed: a word repeated, few different
-	// characters, a run along the alphabet or a keyboard. So are the secrets of
-	// package auth0test and of sample applications, here and as ClientSecret,
-	// unless Domain is this machine or ends in .example, .test or .localhost.
+	// A guessable secret is rejected: a repeated word, few different characters, a run
+	// along the alphabet or a keyboard. The secrets of package auth0test and of sample
+	// applications are rejected too, here and as ClientSecret, unless Domain is this
+	// machine or ends in .example, .test or .localhost.
 	Secrets []string
 
 	// Login.
 
-	// Audience is the identifier of the API that the access token is for. If
-	// empty, the access token is good for the userinfo endpoint only.
+	// Audience is the identifier of the API that the access token is for. If it is
+	// empty, the access token is valid for the userinfo endpoint only.
 	Audience string
-	// Scopes are asked for at every login. Default: openid, profile, email.
-	// They must have openid. Add offline_access to get a refresh token.
+	// Scopes are the scopes of every login. Default: openid, profile, email. The list
+	// must contain openid. Add offline_access to get a refresh token.
 	Scopes []string
-	// LoginOptions are options for every login. Those of [Strategy.LoginHandler], and what
-	// it takes from a link, count more; but a link does not change the
+	// LoginOptions are options of every login. Options of [Strategy.LoginHandler] take
+	// precedence over these, and so do parameters of a link. A link cannot change the
 	// organization.
 	LoginOptions []LoginOption
 	// AcceptOrganizationLinks lets the login route pass on organization and invitation
-	// from its query. The links in invitation e-mails carry them.
+	// from its query. Links in invitation emails have these parameters. Default: false.
 	AcceptOrganizationLinks bool
-	// CheckOrganization, if not nil, makes every login one to an organization.
-	// It is called with the organization's id. Its errors mean what those of
-	// AfterLogin mean.
+	// CheckOrganization, if not nil, decides about the organization of every login by
+	// its id. A login without an organization fails. Its errors mean the same as the
+	// errors of AfterLogin.
 	CheckOrganization func(ctx context.Context, orgID string) error
-	// ForwardParams are further query parameters that the login route passes on
-	// to the tenant, such as "ext-campaign".
+	// ForwardParams are further query parameters that the login route passes on to the
+	// tenant, such as "ext-campaign".
 	ForwardParams []string
-	// AfterLogin is called with each completed login before its session begins.
-	// It can set Data and ReturnTo. If it returns [ErrForbidden], the login is
-	// refused with 403. An [*Error] chooses the status. Any other error means that
-	// AfterLogin could not decide, and the answer is 503. The error goes to the log
-	// only.
+	// AfterLogin is called with each completed login before its session begins. It can
+	// set Data and ReturnTo. If it returns [ErrForbidden], the login is denied with 403.
+	// An [*Error] chooses the status. Any other error means that AfterLogin could not
+	// decide, and the answer is 503. The error goes to the log only.
 	AfterLogin func(ctx context.Context, login *Login) error
-	// DefaultReturnTo is the path below BaseURL to go to after a login that was
-	// not asked to return anywhere. Default: "/".
+	// DefaultReturnTo is the path below BaseURL to which a login without a return URL
+	// leads. Default: "/".
 	DefaultReturnTo string
-	// ReturnToOrigins are other origins that a login may return to, such as
+	// ReturnToOrigins are further origins to which a login can return, such as
 	// "https://admin.example.com".
 	ReturnToOrigins []string
-	// ErrorHandler writes the page that a person gets when a login, or a request
-	// for a page, fails. When it is called, the headers are set and the status is
-	// not yet written. If it writes no status, the status of the error is used.
-	// Default: plain text that says what to do next. Scripts get JSON in any case.
+	// ErrorHandler writes the page that a visitor gets when a login, or a request for a
+	// page, fails. Headers are set and no status is written when it is called. If it
+	// writes no status, the status of the error is used. Default: plain text that says
+	// what to do next. Scripts always get JSON.
 	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
 
 	// Login buttons, see [Strategy.GetConnections].
 
-	// Connections, if not nil, is the list that [Strategy.GetConnections]
-	// returns. Only Name is needed.
+	// Connections, if not nil, is the list for [Strategy.GetConnections]. Only Name is
+	// required.
 	Connections []Connection
-	// ManagementClientID and ManagementClientSecret are the credentials with which
-	// [Strategy.GetConnections] asks the Management API. Default: those of the
-	// application.
+	// ManagementClientID and ManagementClientSecret are the credentials of
+	// [Strategy.GetConnections] for the Management API. Default: the application's own.
 	ManagementClientID     string
 	ManagementClientSecret string
-	// TenantDomain is the tenant's own domain, such as "acme.eu.auth0.com", if
-	// Domain is a custom one. The Management API knows only that.
+	// TenantDomain is the tenant's own domain, such as "acme.eu.auth0.com". Set it if
+	// Domain is a custom domain: the Management API accepts no other.
 	TenantDomain string
-	// ConfigurationBaseURL, such as "https://cdn.eu.auth0.com", makes the public
-	// client file below it a further source of connections. Auth0's Lock reads
-	// that file, but it is not documented.
+	// ConfigurationBaseURL, such as "https://cdn.eu.auth0.com", adds the public client
+	// file below it as a source of connections. Auth0's Lock reads that file, but Auth0
+	// does not document it.
 	ConfigurationBaseURL string
 
 	// Session and logout.
 
-	// KeepClaim says which claims of the ID token the session keeps. By default
-	// it keeps all but those that only the protocol needs.
+	// KeepClaim reports whether the session keeps a claim of the ID token. By default it
+	// keeps all claims except the protocol's own.
 	KeepClaim func(name string) bool
-	// KeepIDToken keeps the raw ID token too, as a hint for logout, which puts it
-	// into the URL of the logout; WithLogoutParam("id_token_hint") keeps it out.
-	// It makes cookies larger, and Auth0 does not need it. With other providers
-	// it is always kept.
+	// KeepIDToken keeps the raw ID token as a logout hint. The hint becomes part of the
+	// logout URL, unless WithLogoutParam("id_token_hint") removes it. It makes cookies
+	// larger, and Auth0 does not need it. With other providers, the ID token is always
+	// kept.
 	KeepIDToken bool
-	// IdleTimeout ends a session that is not used. Default: 24 hours. [None]
-	// means that only AbsoluteTimeout counts and sessions are not prolonged.
+	// IdleTimeout ends an unused session. Default: 24 hours. With [None], only
+	// AbsoluteTimeout counts, and use does not extend a session.
 	IdleTimeout time.Duration
-	// AbsoluteTimeout ends a session, however much it is used. Default: 7 days.
-	// [None] means no such limit.
+	// AbsoluteTimeout ends a session, however much it is used. Default: 7 days. [None]
+	// means no such limit. IdleTimeout and AbsoluteTimeout cannot both be None.
 	AbsoluteTimeout time.Duration
-	// CountsAsUse, if not nil, says whether a request prolongs its session. A
-	// page that asks for news every minute would otherwise never let it end.
+	// CountsAsUse, if not nil, reports whether a request extends its session. Without
+	// it, a page that polls every minute keeps its session alive.
 	CountsAsUse func(*http.Request) bool
-	// Store, if not nil, keeps the sessions on the server. The cookie then has
-	// only an id.
+	// Store, if not nil, keeps the sessions on the server. The cookie then has only an
+	// id.
 	Store Store
-	// CookieSessionsUntil is for an application that moves from sessions in cookies
-	// to a Store. Until that time a session in a cookie is accepted and moves into
-	// the store; set it to the day of the move plus AbsoluteTimeout. Default: no
-	// session in a cookie is accepted once there is a Store, and everybody logs in
-	// again. The time ends the move, because with a stolen AUTH0_SECRET such
-	// cookies can be forged, and ids of sessions in a store cannot.
+	// CookieSessionsUntil is for an application that moves from sessions in cookies to a
+	// Store. Until that time, a session in a cookie is accepted and moves into the
+	// store. Set it to the day of the move plus AbsoluteTimeout. Default: once there is
+	// a Store, a session in a cookie is rejected, and every user logs in again. The time
+	// limits an attack: a stolen secret allows an attacker to forge sessions in cookies,
+	// but not the ids of stored sessions.
 	CookieSessionsUntil time.Time
-	// Revocations, if not nil, is where it is noted that sessions have ended, for
-	// sessions in cookies: a copy of the cookie then is no good after a logout,
-	// and [Strategy.BackchannelLogoutHandler] works. Default: Store.
+	// Revocations, if not nil, records ended sessions for sessions in cookies. A copy of
+	// the cookie is then rejected after a logout, and
+	// [Strategy.BackchannelLogoutHandler] works. Default: Store.
 	Revocations Store
-	// PostLogoutURLs are where a logout may lead, the first by default. Register
-	// them as Allowed Logout URLs. Default: BaseURL.
+	// PostLogoutURLs are the URLs to which a logout can lead. The first one is the
+	// default. Register them as Allowed Logout URLs. Default: BaseURL.
 	PostLogoutURLs []string
-	// LogoutEndpoint chooses how the session at the tenant is ended. Default:
+	// LogoutEndpoint chooses how a logout ends the session at the tenant. Default:
 	// [LogoutEndpointOIDC] if the tenant has that endpoint, else [LogoutEndpointV2].
 	LogoutEndpoint LogoutEndpoint
-	// LogoutOptions are options for every logout, before those of [Strategy.LogoutHandler].
+	// LogoutOptions are options of every logout. Options of [Strategy.LogoutHandler]
+	// take precedence.
 	LogoutOptions []LogoutOption
 
 	// Routes and cookies.
@@ -248,127 +245,124 @@ type Config struct {
 	CallbackPath          string
 	LogoutPath            string
 	BackchannelLogoutPath string
-	// The session cookie. By default its name is auth0_session, its path is "/",
-	// there is no domain, and SameSite is Lax. On https the name gets the prefix
-	// __Host- if the path is "/" and there is no domain, else __Secure-.
+	// The session cookie. By default its name is auth0_session, its path is "/", it has
+	// no domain, and SameSite is Lax. On https the name gets the prefix __Host- if the
+	// path is "/" and there is no domain, else __Secure-.
 	//
-	// Give each application on a host a CookieName of its own: browsers keep one
-	// cookie of a name, also for two ports.
+	// Give each application on a host its own CookieName: browsers keep one cookie of a
+	// name, even for two ports.
 	//
-	// CookieDomain sends the session to every host below that domain. Each of them
-	// can read it, and each can set a cookie that decides whose session a visitor
-	// has. The cookies of a login that is under way are for this host alone.
+	// CookieDomain sends the session to every host below that domain. Each of them can
+	// read it, and each can set a cookie that decides whose session a visitor has. The
+	// cookies of a login transaction are for this host alone.
 	CookieName     string
 	CookiePath     string
 	CookieDomain   string
 	CookieSameSite http.SameSite
-	// CookieSessionOnly lets the browser forget the session when it is closed.
+	// CookieSessionOnly makes the browser delete the session when it closes.
 	CookieSessionOnly bool
 
 	// Hosts and proxies.
 
-	// BaseURLs are further ones with the same path, for an application with
-	// several hosts. A request belongs to the one whose host it was sent to; a
-	// request for another host is refused.
+	// BaseURLs are further base URLs with the same path, for an application with several
+	// hosts. The host of a request selects its base URL. A request for any other host is
+	// rejected.
 	BaseURLs []string
-	// TrustedProxies are the addresses from which X-Forwarded-Host is believed
-	// when there are several base URLs. The rightmost value counts, the one
-	// that the nearest proxy has added.
+	// TrustedProxies are the addresses of proxies whose X-Forwarded-Host is believed
+	// when there are several base URLs. The rightmost value counts, which the nearest
+	// proxy has added.
 	//
-	// A proxy is known by the address in [http.Request].RemoteAddr, without its
-	// zone. IPv4 addresses mapped into IPv6 count as IPv4. A proxy that connects
-	// through a unix socket has no address and is never believed: have it pass on
-	// the Host header instead.
+	// The address of a proxy is [http.Request].RemoteAddr, without its zone. IPv4
+	// addresses mapped into IPv6 count as IPv4. A proxy on a unix socket has no address
+	// and is never believed: configure it to pass on the Host header instead.
 	TrustedProxies []netip.Prefix
-	// InsecureHTTP allows base URLs that are http on a host that is not this
-	// machine. Cookies and codes can then be read on the way. It is meant for
-	// trying things out in a network of one's own.
+	// InsecureHTTP allows http base URLs on hosts other than this machine. Anybody on
+	// the network path can then read cookies and codes. Use it only for development on a
+	// private network.
 	InsecureHTTP bool
 
 	// Requests to the tenant, and checks of its tokens.
 
-	// PushedAuthorizationRequests sends what a login asks for to the tenant
+	// PushedAuthorizationRequests sends the authorization request to the tenant
 	// directly, so that the browser carries only a reference to it (RFC 9126). The
-	// tenant must allow it in its settings. It takes one more request per login,
-	// and nobody can log in while the tenant does not answer it.
+	// tenant's settings must allow it. Each login needs one more request, and no user
+	// can log in while the tenant is unreachable.
 	//
-	// A login is begun by anybody, so an instance makes at most 20 such requests in
-	// a second, and 100 at once, and none for up to a minute while the tenant asks
-	// to be left alone (Retry-After). The login route then answers 503 with
-	// Retry-After. Limit the requests of an address to the login route, or one
-	// address can use all of them.
+	// Anybody can begin a login. So an instance makes at most 20 pushed requests per
+	// second, and 100 at once. After a 429, or an error with Retry-After, it makes none
+	// for up to a minute. Beyond these limits the login route answers 503 with
+	// Retry-After. Limit requests per address to the login route, because one address
+	// can use up the limit.
 	PushedAuthorizationRequests bool
-	// Algorithms are those that ID tokens may be signed with. Default: RS256.
-	// PS256, ES256 and the other RSA and elliptic curve algorithms may be listed.
+	// Algorithms are the accepted signature algorithms of ID tokens. Default: RS256.
+	// PS256, ES256 and the other RSA and elliptic curve algorithms are possible.
 	Algorithms []string
-	// Leeway is how far the clocks of tenant and application may differ when ID
-	// tokens are checked. Default: 60 seconds; at most 5 minutes. It takes [None].
+	// Leeway is the accepted difference between the clocks of tenant and application in
+	// checks of ID tokens. Default: 60 seconds; at most 5 minutes. It accepts [None].
 	Leeway time.Duration
-	// EndpointOrigins are origins beside the issuer's on which the endpoints of
-	// an OpenID provider named by URL may be, and the mtls_endpoint_aliases of any.
+	// EndpointOrigins are accepted origins, besides the issuer's, for the endpoints of
+	// an OpenID provider named by URL, and for the mtls_endpoint_aliases of any
+	// provider.
 	EndpointOrigins []string
-	// HTTPClient makes the requests to the tenant. Its transport and timeout
-	// are used; redirects are never followed. For [MutualTLS] the transport
-	// presents the certificate. Default: a client with a timeout
-	// of 5 seconds.
+	// HTTPClient makes the requests to the tenant. Only its transport and its timeout
+	// are used. Redirects are never followed. For [MutualTLS], its transport presents
+	// the certificate. Default: a client with a timeout of 5 seconds.
 	HTTPClient *http.Client
 	// Telemetry adds the header Auth0-Client, with the versions of this package
 	// and of Go, to requests to the tenant.
 	Telemetry bool
-	// Logger gets refusals, outages and questionable configuration; never a
-	// token, code, cookie or secret. Default: [slog.Default].
+	// Logger gets refusals, outages and questionable configuration, but no token, code,
+	// cookie or secret. Default: [slog.Default].
 	//
-	// Strangers can cause refusals. So the first refusal of each [Error].Op and
-	// Reason is a warning, and the same one is written at debug level for a minute
-	// after it. Other warnings of this package are held back in the same way.
-	// Faults of the program (status 500) are errors each time. That nobody is
-	// logged in, or that a request has no token, is written at debug level only.
-	// No text of a line has more than 512 bytes.
+	// Strangers can cause refusals. So the first refusal of each [Error].Op and Reason
+	// is at level Warn, and further ones within a minute are at level Debug. The same
+	// holds for other warnings of this package. Errors of the program (status 500) are
+	// at level Error each time. Requests without a session or without a token are at
+	// level Debug only. A text in a line has at most 512 bytes.
 	Logger *slog.Logger
 	// Observer gets an [Event] for every fetch of the tenant's keys. Default: none.
 	Observer Observer
-	// Now is the clock by which tokens and sessions expire. Default: [time.Now].
+	// Now is the clock for the expiry of tokens and sessions. Default: [time.Now].
 	Now func() time.Time
 
-	// Other answers than a code, and older applications.
+	// Response types without a code alone, and older applications.
 
-	// ResponseType is what the tenant's answer to the callback has. Default:
-	// [ResponseTypeCode]. The other two come by form_post, and the application must
-	// be allowed the implicit grant.
+	// ResponseType selects the content of the tenant's response to the callback.
+	// Default: [ResponseTypeCode]. The other two require form_post, and the implicit
+	// grant must be allowed for the application.
 	ResponseType ResponseType
-	// ResponseMode is how the tenant sends its answer to the callback. Default:
+	// ResponseMode selects how the tenant sends its response to the callback. Default:
 	// [ResponseModeQuery] for a code, else [ResponseModeFormPost], which keeps the
-	// answer out of URLs. A form is posted across sites, so the cookie of the login
-	// must then be SameSite=None, which needs https. On this machine http will do.
+	// response out of URLs. A form is posted across sites, so the cookie of the login
+	// transaction must then be SameSite=None, which requires https. On this machine,
+	// http works.
 	//
-	// The session cookie is not sent with that form: a login then replaces the
-	// session of the browser without knowing its Data. An [http.CrossOriginProtection]
-	// around the application would refuse the form; it needs
-	// AddInsecureBypassPattern("POST /auth/callback"), which loses nothing, because
-	// the callback has the state to know its own logins by.
+	// Browsers do not send the session cookie with that form. So the login replaces the
+	// session without access to its Data. An [http.CrossOriginProtection] around the
+	// application rejects the form, unless it has AddInsecureBypassPattern("POST
+	// /auth/callback"). The bypass is safe, because the callback checks the state.
 	ResponseMode ResponseMode
-	// Keys are the keys with which ID tokens and logout tokens are checked. Default:
-	// the tenant's JWKS, fetched when it is needed and cached. [StaticKeys] never
-	// fetch, for a process that lives too short for that.
+	// Keys are the keys for ID tokens and logout tokens. Default: the tenant's JWKS,
+	// fetched on first use and cached. [StaticKeys] never fetches, for processes too
+	// short-lived to fetch.
 	//
-	// [SharedSecret] is for an old application whose ID tokens have a MAC (HS256)
-	// made with its client secret instead of a signature made with the tenant's key:
-	// SharedSecret(clientSecret), or SharedSecret of the bytes that the secret stands
-	// for in base64url, if the application's jwt_configuration has secret_encoded.
-	// HS256 is then the only algorithm that is accepted. Everybody who has the secret
-	// can log in as any user, so change the application to RS256 when you can.
-	// [Application.KeySet] still returns the tenant's keys.
+	// [SharedSecret] is for an old application whose ID tokens have a MAC (HS256) made
+	// with its client secret. Use SharedSecret(clientSecret). If the application's
+	// jwt_configuration has secret_encoded, decode the secret from base64url first.
+	// HS256 is then the only accepted algorithm. Anybody who has the secret can log in
+	// as any user, so change the application to RS256 when you can. [Application.KeySet]
+	// still returns the tenant's keys.
 	Keys *KeySet
 }
 
-// A Connection is a way to log in: a user database, a social or enterprise
-// identity provider, or a code by email or text message. Its texts come from the
-// tenant. Write them with a package that escapes, such as html/template.
+// A Connection is a way to log in: a user database, a social or enterprise identity
+// provider, or a code by email or text message. Its texts come from the tenant. Write
+// them with an escaping package such as html/template.
 type Connection struct {
 	// Name identifies the connection in the tenant.
 	Name string
-	// Strategy is the kind, such as "auth0" for a database, "google-oauth2" or
-	// "samlp". This package does not know every kind.
+	// Strategy is the kind, such as "auth0" for a database, "google-oauth2" or "samlp".
+	// Kinds unknown to this package are possible.
 	Strategy string
 	// DisplayName is the name for users, as in "Continue with Google".
 	DisplayName string
@@ -376,63 +370,63 @@ type Connection struct {
 	IconURL string
 	// DomainAliases are the email domains of the users of the connection.
 	DomainAliases []string
-	// LoginURL is the path, on this site, that logs in with the connection.
-	// [Config].Connections ignores it.
+	// LoginURL is the path on this site that logs in with the connection. In
+	// [Config].Connections it is ignored.
 	LoginURL string
 }
 
-// A ResponseType is what the tenant's answer to a login has (OAuth 2.0 Multiple
-// Response Type Encoding Practices, Sections 3 and 5).
+// A ResponseType is the content of the tenant's response to a login (OAuth 2.0
+// Multiple Response Type Encoding Practices, Sections 3 and 5).
 type ResponseType string
 
 const (
-	// ResponseTypeCode is a code, which the application exchanges for tokens.
+	// ResponseTypeCode is an authorization code, which the application exchanges for
+	// tokens.
 	ResponseTypeCode ResponseType = "code"
-	// ResponseTypeIDToken is an ID token: a login without client secret, access
-	// token and refresh token.
+	// ResponseTypeIDToken is an ID token: a login without client secret, access token
+	// and refresh token.
 	ResponseTypeIDToken ResponseType = "id_token"
-	// ResponseTypeCodeIDToken is both. The ID token is checked before the code is
-	// used.
+	// ResponseTypeCodeIDToken is a code and an ID token. The ID token is verified before
+	// the code is exchanged.
 	ResponseTypeCodeIDToken ResponseType = "code id_token"
 )
 
-// A ResponseMode is how the tenant sends its answer to a login.
+// A ResponseMode is the way of the tenant's response to a login.
 type ResponseMode string
 
 const (
-	// ResponseModeQuery is the query of the callback's URL.
+	// ResponseModeQuery puts the response into the query of the callback URL.
 	ResponseModeQuery ResponseMode = "query"
-	// ResponseModeFormPost is a form that the browser posts to the callback (OAuth
+	// ResponseModeFormPost makes the browser post the response to the callback (OAuth
 	// 2.0 Form Post Response Mode).
 	ResponseModeFormPost ResponseMode = "form_post"
 )
 
-// A LogoutEndpoint is how a logout ends the session at the tenant.
+// A LogoutEndpoint selects how a logout ends the session at the tenant.
 type LogoutEndpoint string
 
 const (
 	// LogoutEndpointOIDC is end_session_endpoint (OpenID Connect RP-Initiated Logout
 	// 1.0).
 	LogoutEndpointOIDC LogoutEndpoint = "oidc"
-	// LogoutEndpointV2 is /v2/logout of Auth0.
+	// LogoutEndpointV2 is Auth0's /v2/logout.
 	LogoutEndpointV2 LogoutEndpoint = "v2"
-	// LogoutEndpointLocal leaves the session at the tenant as it is.
+	// LogoutEndpointLocal does not end the session at the tenant.
 	LogoutEndpointLocal LogoutEndpoint = "local"
 )
 
 // ConfigFromEnv reads AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET,
-// AUTH0_SECRET, APP_BASE_URL and, optionally, AUTH0_AUDIENCE. AUTH0_SECRET may
-// hold several secrets separated by commas, see [Config]. An application that has
-// a key instead of a secret has AUTH0_CLIENT_ASSERTION_SIGNING_KEY in PEM form,
-// and AUTH0_CLIENT_ASSERTION_SIGNING_ALG if that is not RS256. One that sets
-// another ClientAuthentication, or a ResponseType without a code, needs neither, so
-// it is [New] that misses them. The names that older
-// samples use are understood too: AUTH0_ISSUER_BASE_URL for the domain,
-// AUTH0_BASE_URL for the base URL, and AUTH0_CALLBACK_URL for base URL and
-// callback path.
+// AUTH0_SECRET, APP_BASE_URL and, optionally, AUTH0_AUDIENCE. AUTH0_SECRET can
+// contain several secrets separated by commas, see [Config].Secrets. An application
+// with a key instead of a client secret sets AUTH0_CLIENT_ASSERTION_SIGNING_KEY in
+// PEM form, and AUTH0_CLIENT_ASSERTION_SIGNING_ALG unless it is RS256. An application
+// that sets another ClientAuthentication, or a ResponseType without a code, needs
+// neither. So [New], not ConfigFromEnv, reports a missing one. Names of older samples
+// work too: AUTH0_ISSUER_BASE_URL for the domain, AUTH0_BASE_URL for the base URL,
+// and AUTH0_CALLBACK_URL for base URL and callback path.
 //
-// The error names every variable that is missing; that of the client secret only
-// beside others.
+// The error lists every missing variable. It lists AUTH0_CLIENT_SECRET only if
+// another variable is missing too.
 func ConfigFromEnv() (Config, error) {
 	c := Config{
 		Domain:       os.Getenv("AUTH0_DOMAIN"),
@@ -455,7 +449,7 @@ func ConfigFromEnv() (Config, error) {
 		}
 	}
 	if c.Domain == "" {
-		// There it is the URL of an Auth0 tenant, not of any provider.
+		// Older samples put an https URL of an Auth0 tenant there, not of another provider.
 		c.Domain = strings.TrimSuffix(strings.TrimPrefix(os.Getenv("AUTH0_ISSUER_BASE_URL"), "https://"), "/")
 	}
 	if c.BaseURL == "" {
@@ -478,7 +472,7 @@ func ConfigFromEnv() (Config, error) {
 		}
 	}
 	if len(errs) > 0 && c.ClientSecret == "" && c.ClientAuthentication.method.Name == "" {
-		// Whoever has to set some wants to know of all.
+		// A developer who has to set variables sees all of them at once.
 		errs = append(errs, errors.New("auth0: environment variable AUTH0_CLIENT_SECRET is not set, which most applications need"))
 	}
 	return c, errors.Join(errs...)
@@ -494,7 +488,8 @@ func (c Config) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]string{"Domain": c.Domain, "ClientID": c.ClientID, "BaseURL": c.BaseURL})
 }
 
-// clone keeps what the caller does with its slices later out of the Strategy.
+// clone copies the slices, so that later changes by the caller do not reach the
+// Strategy.
 func (c Config) clone() Config {
 	c.BaseURLs = slices.Clone(c.BaseURLs)
 	c.TrustedProxies = slices.Clone(c.TrustedProxies)

@@ -50,9 +50,9 @@ func (p *problems) require(field, value string) {
 
 func (p *problems) joined() error { return errors.Join(p.errs...) }
 
-// checkTexts finds values that were copied with something around them, as from a
-// file that ends with a line feed: no tenant knows them. The fields are names and
-// values in turn. No value is quoted, since some are secrets.
+// checkTexts finds values with surrounding characters, for example from a file that
+// ends with a line feed: no tenant accepts them. The fields are names and values in
+// turn. No value is quoted, because some are secrets.
 func checkTexts(p *problems, fields ...string) {
 	for i := 0; i < len(fields); i += 2 {
 		if value := fields[i+1]; value != strings.TrimSpace(value) || !syntax.CleanText(value) {
@@ -61,8 +61,8 @@ func checkTexts(p *problems, fields ...string) {
 	}
 }
 
-// checkCredentials refuses credentials that anybody can read, unless the tenant
-// can have no real users.
+// checkCredentials rejects publicly known credentials, unless the tenant can have no
+// real users.
 func checkCredentials(p *problems, c Config) {
 	checkTexts(p, "ClientID", c.ClientID, "ClientSecret", c.ClientSecret, "Audience", c.Audience,
 		"ClientAuthentication", c.ClientAuthentication.method.Secret.Reveal(), "ManagementClientID", c.ManagementClientID, "ManagementClientSecret", c.ManagementClientSecret)
@@ -82,7 +82,7 @@ func checkCredentials(p *problems, c Config) {
 	}
 }
 
-// newSite settles where the application is and what its own paths are.
+// newSite returns the base URLs and the routes of the application.
 func newSite(p *problems, c Config, log *slog.Logger) *site.Site {
 	return site.New(site.Config{
 		BaseURL: c.BaseURL, BaseURLs: c.BaseURLs, InsecureHTTP: c.InsecureHTTP, TrustedProxies: c.TrustedProxies,
@@ -91,13 +91,13 @@ func newSite(p *problems, c Config, log *slog.Logger) *site.Site {
 	}, p.add)
 }
 
-// answers is what the tenant's answers to logins have, and how they come.
+// answers are the content and the form of the tenant's responses to logins.
 type answers struct {
 	responseType ResponseType
 	responseMode ResponseMode
 }
 
-// checkResponse settles what the tenant answers, and how. An ID token must not
+// checkResponse returns the response type and the response mode. An ID token must not
 // come in a URL, which ends up in logs and histories (OAuth 2.0 Multiple Response
 // Type Encoding Practices, Sections 3 and 5).
 func checkResponse(p *problems, c Config, where *site.Site) answers {
@@ -127,8 +127,7 @@ func checkResponse(p *problems, c Config, where *site.Site) answers {
 	return a
 }
 
-// checkClient settles which authentication of the client counts: there is exactly
-// one.
+// checkClient returns the client authentication. There must be exactly one.
 func checkClient(p *problems, c Config, answers answers) clientauth.Method {
 	given := c.ClientAuthentication.method
 	switch {
@@ -136,7 +135,7 @@ func checkClient(p *problems, c Config, answers answers) clientauth.Method {
 		p.add("ClientSecret", "and ClientAuthentication are both set; the application has one of them")
 	case given.Name != "":
 	case c.ClientSecret == "" && answers.responseType == ResponseTypeIDToken:
-		return PublicClient().method // it asks for nothing
+		return PublicClient().method // a login makes no token request
 	case c.ClientSecret == "":
 		p.add("ClientSecret", "is missing, and there is no ClientAuthentication; ConfigFromEnv takes them from AUTH0_CLIENT_SECRET or AUTH0_CLIENT_ASSERTION_SIGNING_KEY")
 	default:
@@ -171,14 +170,14 @@ func organizationHook(check func(context.Context, string) error) func(context.Co
 	}
 }
 
-// newLinks settles what the login route takes from links.
+// newLinks returns the parameters that the login route accepts from links.
 func newLinks(p *problems, c Config, every []authrequest.Option, connections *directory.List, log *slog.Logger) authrequest.Links {
 	for _, name := range c.ForwardParams {
 		if err := authrequest.CheckParam(name); err != nil {
 			p.add("ForwardParams", "%v", err)
 		}
 	}
-	r, _ := authrequest.New(every...) // whose mistakes are known
+	r, _ := authrequest.New(every...) // its mistakes were reported before
 	return authrequest.Links{
 		Organizations: c.AcceptOrganizationLinks, Organization: r.Organization(), Params: c.ForwardParams, Known: connections.CouldBe,
 		Ignored: func(name string, why error) {
@@ -187,7 +186,7 @@ func newLinks(p *problems, c Config, every []authrequest.Option, connections *di
 	}
 }
 
-// newCookies settles the names and the attributes of the cookies.
+// newCookies returns the names and the attributes of the cookies.
 func newCookies(p *problems, c Config, where *site.Site, answers answers) *cookie.Names {
 	secure, formPost := where.IsSecure(), answers.responseMode == ResponseModeFormPost
 	names := cookie.NewNames(cookie.Cookie{
@@ -209,10 +208,10 @@ func newCookies(p *problems, c Config, where *site.Site, answers answers) *cooki
 	return names
 }
 
-// newKeyring returns the keys that seal values of this application. Others may have
-// the same secret, and cookies of the same name, and the subjects of two tenants have
-// nothing to do with each other. So what is sealed belongs to the tenant, the
-// application, and its session cookie.
+// newKeyring returns the keys that seal values of this application. Another
+// application can have the same secret, and cookies of the same name. A subject of
+// one tenant can be another user at another tenant. So a sealed value is bound to the
+// tenant, the client id and the session cookie.
 func newKeyring(p *problems, c Config, issuer string, cookies *cookie.Names) seal.Keyring {
 	keyring, err := seal.New(c.Secrets)
 	if err != nil {
@@ -227,7 +226,7 @@ func newKeyring(p *problems, c Config, issuer string, cookies *cookie.Names) sea
 	return keyring.Bind(issuer, c.ClientID, cookies.Session.Name, cookies.Session.Domain, cookies.Session.Path)
 }
 
-// newSessions settles where sessions are and how long they last.
+// newSessions returns the session manager, with its store and its limits.
 func newSessions(p *problems, c Config, cookie cookie.Cookie, keyring seal.Keyring, now func() time.Time, log *slog.Logger) *session.Manager {
 	if c.Store == nil && !c.CookieSessionsUntil.IsZero() {
 		p.add("CookieSessionsUntil", "is set without Store, and sessions are in cookies for good")
@@ -259,7 +258,7 @@ func checkedLimit(p *problems, field string, d, byDefault time.Duration) time.Du
 	return d
 }
 
-// checkKeys returns the keys for ID tokens: the given ones, else those of the tenant.
+// checkKeys returns the keys for ID tokens: the given keys, else the tenant's.
 func checkKeys(p *problems, given, tenants *KeySet) *KeySet {
 	switch {
 	case given == nil:
@@ -273,9 +272,9 @@ func checkKeys(p *problems, given, tenants *KeySet) *KeySet {
 	return given
 }
 
-// checkAlgorithms returns those to accept, by default RS256. With a shared secret
-// there is one, and without there is none that needs one: a public key must never
-// be taken for a secret (RFC 8725, Section 3.1).
+// checkAlgorithms returns the accepted algorithms, by default RS256. A shared secret
+// fits HS256 alone, and other keys never fit HS256: a public key must not be used as
+// a secret (RFC 8725, Section 3.1).
 func checkAlgorithms(p *problems, algorithms []string, shared bool) []string {
 	possible := keys.Asymmetric
 	if shared {
@@ -318,7 +317,7 @@ func checkedLeeway(p *problems, leeway, byDefault time.Duration) time.Duration {
 	return leeway
 }
 
-// newLogouts settles where logouts lead.
+// newLogouts returns the endpoint and the return URLs of logouts.
 func newLogouts(p *problems, c Config, client *provider.Client, where *site.Site, log *slog.Logger) *logout.Policy {
 	policy := &logout.Policy{
 		Endpoint: logout.Endpoint(c.LogoutEndpoint), ClientID: c.ClientID, ReturnURLs: c.PostLogoutURLs, Paths: where.Paths, Log: log,
@@ -339,7 +338,7 @@ func newLogouts(p *problems, c Config, client *provider.Client, where *site.Site
 	return policy
 }
 
-// newConnectionList checks what the configuration says of connections.
+// newConnectionList returns the list of connections, and checks its configuration.
 func newConnectionList(p *problems, c Config, client *provider.Client, log *slog.Logger) *directory.List {
 	asking := ratelimit.Organizations()
 	d := directory.Config{
@@ -379,9 +378,9 @@ func newConnectionList(p *problems, c Config, client *provider.Client, log *slog
 	return directory.New(d)
 }
 
-// newManagementAPI returns the Management API of the tenant, or nil if there is no
-// tenant to ask. All its requests go to the tenant's own domain, also those for
-// tokens: the API rejects tokens that a custom domain has issued.
+// newManagementAPI returns the Management API of the tenant, or nil for another
+// provider. All its requests go to the tenant's own domain, token requests included:
+// the API rejects tokens that a custom domain has issued.
 func newManagementAPI(p *problems, c Config, client *provider.Client, log *slog.Logger) *tenantapi.API {
 	tenant := *client.Tenant
 	if c.TenantDomain != "" {
@@ -410,7 +409,7 @@ func newManagementAPI(p *problems, c Config, client *provider.Client, log *slog.
 
 var errNoTenant = errors.New("Config.Domain is a URL, or there is no client secret; if it is a tenant of Auth0, set Config.TenantDomain, or give its host name as Config.Domain; without Config.ClientSecret, set Config.ManagementClientID and its secret")
 
-// connectionsUnavailable makes the error for callers of the errors of all sources.
+// connectionsUnavailable joins the errors of all sources into one error for callers.
 func connectionsUnavailable(errs []error) error {
 	const help = "to list connections, allow the application the scopes read:connections and read:clients (and read:connections_options for icons and domains) of the Management API; or list them in Config.Connections; or set Config.ConfigurationBaseURL"
 	err := errors.Join(errs...)

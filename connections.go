@@ -12,8 +12,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
-// GetConnections returns the connections to show as buttons on a login page:
-// those that are enabled for the application and can be buttons. The list has a
+// GetConnections returns the connections to show as buttons on a login page: the
+// connections that are enabled for the application and can be buttons. The list has a
 // stable order (databases, then codes by email and text message, social providers,
 // enterprises) and belongs to the caller.
 //
@@ -24,17 +24,17 @@ import (
 //     domains;
 //   - the public client file, if [Config].ConfigurationBaseURL is set.
 //
-// The list is cached for five minutes. While the tenant is unreachable or limits
-// the request rate, GetConnections returns the last list for up to a day, and logs
-// why. Without a list, the error says what to do. A page should then show one
-// button that leads to the login route, where the tenant lets users choose.
+// The list is cached for five minutes. While the tenant is unreachable or limits the
+// request rate, GetConnections returns the last list for up to a day, and logs why.
+// Without a list, the error says what to do. A page should then show one button that
+// leads to the login route, where the tenant lets users choose.
 //
-// With [WithOrganization], the list has the connections of that organization. It needs
-// the scope read:organization_connections, and read:organizations if the option has a name and
-// not an id. An instance requests the lists of at most 10 organizations a second,
-// and 50 at once, because anybody can send names. That option and [WithReturnTo],
-// [WithLoginHint], [WithPrompt], [WithScreenHint] and [WithUILocales] become part of
-// each LoginURL. Other options are an error.
+// [WithOrganization] selects the connections of that organization. It requires the
+// scope read:organization_connections, and read:organizations if the option has a
+// name instead of an id. An instance requests the lists of at most 10 organizations
+// per second, and 50 at once, because anybody can send names. WithOrganization,
+// [WithReturnTo], [WithLoginHint], [WithPrompt], [WithScreenHint] and [WithUILocales]
+// become part of each LoginURL. Other options are an error.
 func (s *Strategy) GetConnections(ctx context.Context, opts ...LoginOption) ([]Connection, error) {
 	organization, query, err := s.linkRequest(opts)
 	if err != nil {
@@ -96,8 +96,8 @@ func (s *Strategy) linkRequest(opts []LoginOption) (organization string, query u
 	return cmp.Or(a.Organization(), s.organization), query, err
 }
 
-// linked returns a connection for a caller, with the link that logs in with it. It
-// shares nothing with the cache.
+// linked returns a copy of a connection for a caller, with its LoginURL. It shares
+// nothing with the cache.
 func linked(e directory.Entry, loginPath string, query url.Values) Connection {
 	c := Connection(e)
 	c.DomainAliases = slices.Clone(c.DomainAliases)

@@ -24,24 +24,24 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/transaction"
 )
 
-// An Error says why a login, a session, a token or a request to the tenant was refused
-// or has failed. All errors that this package returns for them have this type. Use
-// [errors.As] to get it, or [errors.Is] with one of the variables of this package.
+// An Error reports that a login, a session, a token or a request to the tenant was
+// refused or has failed. All such errors of this package have this type. Use
+// [errors.As] to get it, or [errors.Is] with a variable of this package.
 type Error struct {
-	// Op is what this package was doing: login, callback, logout, session, bearer,
-	// connections, token, userinfo, accounts, connect, backchannel,
-	// claims, signature, keys, metadata.
+	// Op is the failed operation: login, callback, logout, session, bearer, connections,
+	// token, userinfo, endpoint, revoke, accounts, connect, backchannel, claims,
+	// signature, keys, metadata.
 	Op string
-	// Status is the HTTP status that answers the request.
+	// Status is the HTTP status of the answer.
 	Status int
 	// Code is the error code of the protocol, if there is one: from RFC 6749,
 	// Sections 4.1.2.1 and 5.2, RFC 6750, Section 3.1, or OpenID Connect Core 1.0,
 	// Section 3.1.2.6. The tenant can send any other code.
 	Code string
-	// Reason is a word from a fixed set, fit for metric labels. It tells more cases
-	// apart than Code.
+	// Reason is a word from a fixed set, which you can use as a metric label. It
+	// distinguishes more cases than Code.
 	Reason string
-	// Description is a fixed text. Everybody may read it.
+	// Description is a fixed text that anybody can read.
 	Description string
 	// Scope has the scopes or permissions that the request needs, separated by
 	// spaces. It is empty if the request was refused for another reason.
@@ -51,22 +51,22 @@ type Error struct {
 	// TenantStatus is the status of the tenant's response, if that response is the
 	// reason, else 0.
 	TenantStatus int
-	// ReturnTo and AppState are values of the login that failed. They are empty if
-	// it is not known which login that was.
+	// ReturnTo and AppState are values of the login that failed. They are empty if the
+	// login is unknown.
 	ReturnTo string
 	AppState json.RawMessage
-	// next continues what was refused, see the method MFA.
+	// next continues the refused operation, see the method MFA.
 	next any
-	// also is a second reason that the error has for [errors.Is].
+	// also is a second reason of the error for [errors.Is].
 	also string
-	// stepUp are the parameters of a challenge of RFC 9470.
+	// stepUp contains the parameters of a challenge (RFC 9470).
 	stepUp string
-	// Err is the cause. Its text is for logs, not for visitors: it may quote texts
-	// from outside.
+	// Err is the cause. Its text is for logs, not for visitors: it can quote texts from
+	// outside.
 	Err error
 }
 
-// Error returns a text for logs. It holds no token, code, cookie or secret.
+// Error returns a text for logs. It contains no token, code, cookie or secret.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("auth0")
@@ -91,64 +91,63 @@ func (e *Error) Is(target error) bool {
 	return ok && t.Op == "" && t.Status == 0 && t.Err == nil && (t.Reason == e.Reason || t.Reason != "" && t.Reason == e.also)
 }
 
-// Errors to compare with, in programs that act on them. Use [errors.Is].
+// Errors for comparisons with [errors.Is].
 var (
-	// ErrNoSession: nobody is logged in.
+	// ErrNoSession: the request has no session.
 	ErrNoSession = sentinel("no_session")
 	// ErrNoToken: the request has no access token, or the session has none.
 	ErrNoToken = sentinel("missing_token")
-	// ErrTokenExpired: the token was good and has expired.
+	// ErrTokenExpired: the token was valid and has expired.
 	ErrTokenExpired = sentinel("token_expired")
-	// ErrKeysUnavailable: the issuer's keys cannot be fetched, so nothing is known
-	// about the token.
+	// ErrKeysUnavailable: the issuer's keys cannot be fetched, so the token could not be
+	// verified.
 	ErrKeysUnavailable = sentinel("keys_unavailable")
-	// ErrForbidden is for [APIConfig].Validate to return: the token is good, and
-	// its owner may not do this.
+	// ErrForbidden is for functions of the application, such as [APIConfig].Validate:
+	// the token or the login is valid, but access is denied.
 	ErrForbidden = sentinel("forbidden")
-	// ErrTransactionNotFound: this browser has not begun the login of the callback,
-	// or that login is over.
+	// ErrTransactionNotFound: this browser has not begun the login of the callback, or
+	// that login is already completed or expired.
 	ErrTransactionNotFound = sentinel("transaction_not_found")
-	// ErrStoreUnavailable: the [Store] does not answer, so nothing is known about
-	// the session.
+	// ErrStoreUnavailable: the [Store] is unreachable, so it is unknown whether there is
+	// a session.
 	ErrStoreUnavailable = sentinel("store_unavailable")
-	// ErrNotConnected: the user has not connected an account of the provider, or
-	// must connect it again.
+	// ErrNotConnected: the user has not connected an account of the provider, or must
+	// connect it again.
 	ErrNotConnected = sentinel("not_connected")
 	// ErrSessionTooLarge: the session does not fit into cookies.
 	ErrSessionTooLarge = sentinel("session_too_large")
-	// ErrWrongCredentials: the tenant does not accept the password, the one-time
-	// code or another credential. It does not say whether the credential is wrong or
-	// was used before.
+	// ErrWrongCredentials: the tenant rejected the password, the one-time code or
+	// another credential: it is wrong or already used. The tenant does not say which.
 	ErrWrongCredentials = sentinel("wrong_credentials")
-	// ErrTooManyAttempts: the tenant protects an account, or itself, from many
-	// attempts.
+	// ErrTooManyAttempts: the tenant has blocked further attempts to protect an account
+	// or itself.
 	ErrTooManyAttempts = sentinel("too_many_attempts")
-	// ErrTenantUnavailable: the tenant, or the network, does not answer, or the
-	// tenant has had too many requests. Try again after [Error].RetryAfter.
+	// ErrTenantUnavailable: the tenant is unreachable or limits the request rate. Try
+	// again after [Error].RetryAfter.
 	ErrTenantUnavailable = sentinel("tenant_unavailable")
-	// ErrUserBlocked: the account is blocked by the tenant's administrators.
+	// ErrUserBlocked: an administrator of the tenant has blocked the account.
 	ErrUserBlocked = sentinel("user_blocked")
-	// ErrMFARequired: the tenant asks for a second factor. See [Error.MFA].
+	// ErrMFARequired: the tenant requires a second factor. See [Error.MFA].
 	ErrMFARequired = sentinel("mfa_required")
 	// ErrAuthorizationPending: the user has not answered yet. Ask again after
 	// [Error].RetryAfter.
 	ErrAuthorizationPending = sentinel("authorization_pending")
-	// ErrGrantNotAllowed: the tenant does not allow this grant to the application,
-	// for the connection or for the user, or has no such connection.
+	// ErrGrantNotAllowed: the tenant does not allow this grant for the application, the
+	// connection or the user, or has no such connection.
 	ErrGrantNotAllowed = sentinel("grant_not_allowed")
 )
 
-// sentinel returns an Error that has a reason alone.
+// sentinel returns an Error that has only a reason.
 func sentinel(reason string) error { return &Error{Reason: reason} }
 
-// isRefused reports whether the outermost refusal of an error is the given one. A
-// refusal further inside may come from a function or a store of the application.
+// isRefused reports whether the outermost refusal of an error is the given one. An
+// inner refusal can come from a function or a store of the application.
 func isRefused(err error, row refusal.Row) bool {
 	e := outermost(err)
 	return e != nil && e.Reason == row.Reason && e.Status == row.Status
 }
 
-// bearerFault returns the refusal of an access token with a fault.
+// bearerFault returns the refusal for an access token with a fault.
 func bearerFault(f *fault.Fault) *refusal.Refusal {
 	if f.Reason == fault.Keys.Reason {
 		return refusal.Keys.Later(outageWait, f.Cause)
@@ -156,7 +155,7 @@ func bearerFault(f *fault.Fault) *refusal.Refusal {
 	return &refusal.Refusal{Op: "bearer", Row: refusal.Row{Status: 401, Code: "invalid_token", Reason: f.Reason, Description: f.Description}, Err: f.Cause}
 }
 
-// rowOf returns the row that an error is answered with, the zero one for nil.
+// rowOf returns the row that answers an error, the zero row for nil.
 func rowOf(err error) refusal.Row {
 	if err == nil {
 		return refusal.Row{}
@@ -166,7 +165,7 @@ func rowOf(err error) refusal.Row {
 }
 
 // asBearerError returns the refusal of an access token for an error that contains a
-// fault, and any other error as it is.
+// fault. It returns any other error unchanged.
 func asBearerError(err error) error {
 	if bad, ok := errors.AsType[*fault.Fault](err); ok {
 		return bearerFault(bad)
@@ -193,7 +192,7 @@ func do(name string, a interface{ ready() error }, body func() error) error {
 	return err
 }
 
-// asError returns the Error that err contains. Any other error is a mistake of the
+// asError returns the Error in the chain of err. Any other error is a mistake of the
 // program, with status 500.
 func asError(op string, err error) *Error {
 	e := outermost(err)
@@ -217,7 +216,7 @@ func asError(op string, err error) *Error {
 	if f, ok := errors.AsType[*transaction.Failure](err); ok {
 		e.ReturnTo, e.AppState = f.ReturnTo, f.AppState
 	}
-	// The application may have made this one.
+	// The application can have made this Error.
 	if e.Status < 400 || e.Status > 599 {
 		e.Status = http.StatusInternalServerError
 	}
@@ -227,10 +226,9 @@ func asError(op string, err error) *Error {
 	return e
 }
 
-// outermost returns the Error that decides how an error is answered: the first Error
-// in its chain, or the public form of the first refusal of an engine. Errors further
-// inside may come from a function or a store of the application. It returns nil if
-// there is none.
+// outermost returns the Error that decides the answer: the first Error in the chain,
+// or the public form of the first refusal of an engine. An inner error can come from
+// a function or a store of the application. It returns nil if there is none.
 func outermost(err error) *Error {
 	for err != nil {
 		switch x := err.(type) {
@@ -283,26 +281,27 @@ func errorOf(ctx context.Context, op string, err error) *Error {
 	return &copied
 }
 
-// outageWait is the time after which a caller may try again if nobody knows how long
-// an outage lasts.
+// outageWait is the time until a caller can try again, if the length of an outage is
+// unknown.
 const outageWait = 5 * time.Second
 
 func outage(err error) *refusal.Refusal { return refusal.Outage.Later(outageWait, err) }
 
-// An exit writes the response of a Strategy or an API to a request that is refused or
-// has failed, and the log line.
+// An exit writes the answer of a Strategy or an API to a refused or failed request,
+// and the log line.
 type exit struct {
 	log     *slog.Logger
 	handler func(http.ResponseWriter, *http.Request, *Error)
 
-	// challenge returns the value of WWW-Authenticate, or nothing. A Strategy has none.
+	// challenge returns the value of WWW-Authenticate, or an empty text. A Strategy has
+	// none.
 	challenge func(*Error) string
 	// loginURL returns the URL at which the login begins again. An API has none.
 	loginURL func(r *http.Request, returnTo string) string
 }
 
-// logger returns the default logger for a Strategy or an API that no constructor has
-// made. Such a value refuses every request, and the log must say why.
+// logger returns the default logger for a Strategy or an API that was not made by a
+// constructor. Such a value rejects every request, and the log must say why.
 func (x exit) logger() *slog.Logger {
 	if x.log == nil {
 		return slog.Default()
@@ -312,10 +311,10 @@ func (x exit) logger() *slog.Logger {
 
 // fail ends a request. The log gets the cause, once. The client gets constant texts.
 //
-// It always writes a status of 400 or more, also if the request was canceled. A
-// handler that writes nothing has answered 200, and a client that still reads would
-// take that for success: it may have closed only its half of the connection, or the
-// server may be shutting down (net/http.Server.BaseContext).
+// It always writes a status of 400 or more, even if the request was canceled. A
+// handler that writes nothing answers 200, and a client that still reads would take
+// that for success: it can have closed only its half of the connection, or the server
+// can be shutting down (net/http.Server.BaseContext).
 func (x exit) fail(w http.ResponseWriter, r *http.Request, op string, err error) {
 	e := errorOf(r.Context(), op, err)
 	reference := x.writeLog(r, e)
@@ -334,7 +333,7 @@ func (x exit) fail(w http.ResponseWriter, r *http.Request, op string, err error)
 		cookie.Uncacheable(h)
 		h.Set("Referrer-Policy", "no-referrer") // the URL of a callback has a code
 	}
-	// A Strategy answers people and scripts, an API programs.
+	// A Strategy answers browsers and scripts, an API only scripts.
 	page := x.loginURL != nil && e.Reason != refusal.LoginRequired.Reason && (e.Op == "callback" || browser.ShowsPage(r))
 	switch {
 	case x.handler != nil && (page || x.loginURL == nil):
@@ -346,8 +345,7 @@ func (x exit) fail(w http.ResponseWriter, r *http.Request, op string, err error)
 	}
 }
 
-// refused writes the line of the log for an error of a callback that somebody else
-// answers.
+// refused writes the log line for an error of a callback whose answer signin writes.
 func (x exit) refused(r *http.Request, err error) refusal.Row {
 	e := errorOf(r.Context(), "callback", err)
 	x.writeLog(r, e)
@@ -363,8 +361,8 @@ func (x exit) handle(w http.ResponseWriter, r *http.Request, e *Error) {
 }
 
 // A refusedWriter writes the status of the error if ErrorHandler begins the response
-// without a status. A [http.ResponseController] finds the other methods of the writer
-// inside.
+// without a status. [http.ResponseController] finds the other methods of the inner
+// writer.
 type refusedWriter struct {
 	http.ResponseWriter
 	status int
@@ -430,15 +428,15 @@ func (x exit) writeLog(r *http.Request, e *Error) (reference string) {
 func logLevel(e *Error) slog.Level {
 	switch {
 	case e.Reason == refusal.Canceled.Reason, e.Reason == refusal.LoginRequired.Reason, e.Op == "bearer" && e.Reason == refusal.NoToken.Reason:
-		return slog.LevelDebug // clients go away, and ask how to log in
+		return slog.LevelDebug // normal requests: canceled, or before the login
 	case e.Status == refusal.Internal.Status:
-		return slog.LevelError // a mistake of the program: each one is written
+		return slog.LevelError // a mistake of the program, which is logged each time
 	}
-	return slog.LevelWarn // strangers cause it: one in a minute is written
+	return slog.LevelWarn // strangers can cause it, so one per minute is at level Warn
 }
 
-// writePage tells a visitor what to do next. The page is plain text, so that no part
-// of it can be markup.
+// writePage tells a visitor what to do next. The page is plain text, so no part of it
+// can be markup.
 func (x exit) writePage(w http.ResponseWriter, r *http.Request, e *Error, reference string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
@@ -463,11 +461,10 @@ func writeJSON(w http.ResponseWriter, r *http.Request, e *Error) {
 	}
 }
 
-// hookError reads the error of a function of the application, in the same way for all
-// such functions. An [*Error] with a status chooses the response. [ErrForbidden]
-// refuses the request. A deadline, and the variables of this package that stand for an
-// outage, mean that the function could not decide. The caller decides about any other
-// error.
+// hookError returns the refusal for an error of a function of the application. An
+// [*Error] with a status chooses the status. [ErrForbidden] denies access. A timeout,
+// or a variable of this package for an outage, means that the function could not
+// decide. The caller decides about any other error.
 func hookError(err error, forbidden refusal.Row, other func(error) error) error {
 	var e *Error
 	var timeout interface{ Timeout() bool }
@@ -485,8 +482,8 @@ func hookError(err error, forbidden refusal.Row, other func(error) error) error 
 	return other(err)
 }
 
-// writtenError reads an error that the application gives to WriteError. It is hookError,
-// and the variable missing stands for a refusal too. Any other error stays as it is.
+// writtenError returns the refusal for the argument of WriteError. It is hookError,
+// and the variable missing stands for a refusal too. Any other error stays unchanged.
 func writtenError(err, missing error, refused, forbidden refusal.Row) error {
 	return hookError(err, forbidden, func(err error) error {
 		if errors.Is(err, missing) {

@@ -15,9 +15,9 @@ import (
 	"github.com/seed-15d5a55c/auth0/auth0test"
 )
 
-// A key instead of a secret: the tenant has only its public half.
+// A key instead of a secret: the tenant has only the public key.
 func ExamplePrivateKeyJWT() {
-	// In production this is read from a file, or the key is in an HSM.
+	// In production, read the key from a file, or use an HSM.
 	file := newKeyFile()
 	block, _ := pem.Decode(file)
 	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
@@ -59,7 +59,7 @@ func ExamplePrivateKeyJWT() {
 	// auth0.ClientAuthentication(private_key_jwt)
 }
 
-// A secret that is replaced while the application runs.
+// A secret that rotates while the application runs.
 func ExampleClientAuthenticationFunc() {
 	var secrets interface {
 		Current(ctx context.Context, name string) (string, error) // cached

@@ -13,8 +13,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/auth0test"
 )
 
-// A worker that takes jobs from a queue: each job brings the access token of the user
-// who has ordered it. The code behind it is the same as in a handler.
+// A worker that takes jobs from a queue: each job has the access token of the user who
+// ordered it. The code behind it is the same as in a handler.
 func ExampleContextWithToken() {
 	tenant := auth0test.NewTenant(fakeT{})
 	api, err := auth0.NewAPI(tenant.APIConfig("https://api.acme.example/"))
@@ -47,7 +47,7 @@ func ExampleContextWithToken() {
 	// true
 }
 
-// A test of a handler that needs a user, and neither a tenant nor a login.
+// A test of a handler that needs a user, without a tenant and a login.
 func ExampleContextWithUser() {
 	hello := func(w http.ResponseWriter, r *http.Request) {
 		user, _ := auth0.UserFrom(r.Context())
@@ -90,7 +90,7 @@ func ExampleAccessTokenFrom() {
 	http.Handle("GET /invoices", api.RequireAuth(http.HandlerFunc(invoices)))
 }
 
-// A guard of one's own, which answers as the others do.
+// Your own guard, which answers as the guards of the API do.
 func ExampleAPI_WriteError() {
 	tenant := auth0test.NewTenant(fakeT{})
 	api, err := auth0.NewAPI(tenant.APIConfig("https://api.acme.example/"))
@@ -133,7 +133,7 @@ func ExampleAPI_WriteError() {
 	// 401 {"error":"unauthorized","error_description":"authentication required"} "Bearer realm=\"api\""
 }
 
-// A handler with a rule of its own, which answers as the guards do: a page for a
+// A handler with its own rule, which answers as the guards do: a page for a
 // visitor, JSON for a script.
 func ExampleStrategy_WriteError() {
 	tenant := auth0test.NewTenant(fakeT{})

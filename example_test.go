@@ -17,8 +17,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/auth0test"
 )
 
-// A web application: everybody sees the home page with the login buttons, and
-// whoever is logged in their profile.
+// A web application: all visitors see the home page with the login buttons, and a user
+// who is logged in sees a profile.
 func Example_webApp() {
 	// AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET, AUTH0_SECRET, APP_BASE_URL
 	cfg, err := auth0.ConfigFromEnv()
@@ -122,7 +122,7 @@ func (fakeT) Helper()                   {}
 func (fakeT) Cleanup(func())            {}
 func (fakeT) Fatalf(f string, a ...any) { panic(fmt.Sprintf(f, a...)) }
 
-// Buttons for one organization, which lead back to where the visitor was.
+// Buttons for one organization. They lead back to the visitor's page.
 func ExampleStrategy_GetConnections() {
 	tenant := auth0test.NewTenant(fakeT{})
 	strategy, err := auth0.New(tenant.Config())
@@ -144,7 +144,7 @@ func ExampleStrategy_GetConnections() {
 	// Fabrikam /auth/login?connection=fabrikam-entra&returnTo=%2Freports
 }
 
-// A step-up: this page wants somebody who has logged in within five minutes.
+// A step-up: this page requires an authentication within the last five minutes.
 func ExampleStrategy_LoginHandler() {
 	tenant := auth0test.NewTenant(fakeT{})
 	strategy, err := auth0.New(tenant.Config())
@@ -156,8 +156,7 @@ func ExampleStrategy_LoginHandler() {
 	mux.Handle("GET /confirm", strategy.LoginHandler(auth0.WithMaxAge(0), auth0.WithReturnTo("/payments")))
 }
 
-// The form of an old application, which asks for the second factor on a page of
-// its own.
+// The login form of an old application. It asks for the second factor on another page.
 func ExampleApplication_LoginWithPassword() {
 	tenant := auth0test.NewTenant(fakeT{})
 	strategy, err := auth0.New(tenant.Config())
@@ -199,8 +198,8 @@ func ExampleApplication_LoginWithPassword() {
 	// 303
 }
 
-// Pages of another origin call an API. Their browser asks first whether they may, with
-// a preflight that has no token; so what answers it stands outside the guard.
+// Pages of another origin call an API. The browser first sends a preflight without a
+// token, so the CORS middleware that answers it stands outside the guard.
 func ExampleAPI_RequireAuth() {
 	api, err := auth0.NewAPI(auth0.APIConfig{Domain: "acme.eu.auth0.com", Audience: "https://api.acme.example/"})
 	if err != nil {

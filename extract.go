@@ -8,23 +8,23 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
-// A TokenExtractor is a place of a request where an access token may be. The other
-// functions than [FromHeader] are for clients that cannot set a header.
+// A TokenExtractor is a place where a request can have an access token. [FromHeader]
+// is the default. The others are for clients that cannot set a header.
 type TokenExtractor struct {
 	place bearer.Place
-	err   error // why it cannot be used
+	err   error // not nil if it cannot be used
 }
 
-// FromHeader is the Authorization header with the scheme Bearer (RFC 6750,
-// Section 2.1), where a token belongs.
+// FromHeader reads the Authorization header with the scheme Bearer (RFC 6750, Section
+// 2.1).
 func FromHeader() TokenExtractor { return TokenExtractor{place: bearer.Header()} }
 
-// FromCookie is a cookie. Browsers send it with requests that other sites cause,
-// so for routes that change something use [http.CrossOriginProtection] too. That
-// lets every GET pass, and a WebSocket handshake is a GET. A request with the header
-// Upgrade is therefore rejected with 403 unless its Origin has the host of the
-// request, or its Sec-Fetch-Site is same-origin. For handshakes from other origins
-// read the cookie with [FromFunc], and check the Origin there.
+// FromCookie reads a cookie. Browsers send cookies with requests of other sites too,
+// so protect routes that change something with [http.CrossOriginProtection]. That
+// lets every GET pass, and a WebSocket handshake is a GET. So the API rejects a
+// request with the header Upgrade with 403, unless its Origin has the host of the
+// request, or its Sec-Fetch-Site is same-origin. For handshakes from other origins,
+// read the cookie with [FromFunc] and check the Origin there.
 func FromCookie(name string) TokenExtractor {
 	if err := (&http.Cookie{Name: name}).Valid(); err != nil {
 		return TokenExtractor{err: errors.New("FromCookie: that is no name of a cookie")}
@@ -32,32 +32,33 @@ func FromCookie(name string) TokenExtractor {
 	return TokenExtractor{place: bearer.Cookie(name)}
 }
 
-// FromQuery is the parameter access_token of the URL (RFC 6750, Section 2.3). URLs
-// end up in logs and histories, so it is the last resort. The handler gets a
-// URL without it.
+// FromQuery reads the parameter access_token of the URL (RFC 6750, Section 2.3). URLs
+// end up in logs and histories, so use it only if nothing else is possible. The
+// handler gets a URL without the parameter.
 func FromQuery() TokenExtractor { return TokenExtractor{place: bearer.Query()} }
 
-// FromForm is the field access_token of a form in the body of a POST, PUT or PATCH
-// (RFC 6750, Section 2.2). The handler can still read the body. A form of more
-// than 64 KiB is taken to have no token.
+// FromForm reads the field access_token of a form in the body of a POST, PUT or PATCH
+// (RFC 6750, Section 2.2). The handler can still read the body. A form of more than
+// 64 KiB counts as one without a token.
 func FromForm() TokenExtractor { return TokenExtractor{place: bearer.Form()} }
 
-// FromWebSocket is the header Sec-WebSocket-Protocol of a handshake, since that
-// is all that a script in a browser can set:
+// FromWebSocket reads the header Sec-WebSocket-Protocol of a handshake, the only header
+// that a script in a browser can set:
 //
 //	new WebSocket(url, ["bearer", token])
 //
-// The server must choose a protocol for the connection to come about; let it be
-// "bearer", or another one that the client offers. The token is in no answer.
+// The server must select a protocol, or the browser closes the connection: select
+// "bearer", or another protocol that the client offers. No response has the token.
 func FromWebSocket() TokenExtractor { return TokenExtractor{place: bearer.WebSocket()} }
 
-// FromFunc is a place of your own. Find returns the token, or nothing or
-// [ErrNoToken] if there is none. If it returns another error the request is
-// refused with 400. An [*Error] chooses the status, and what means 503 for
-// [APIConfig].Validate means that here too. The error goes to the log only.
+// FromFunc reads the token with your own function. Find returns the token. If there
+// is none, find returns an empty text or [ErrNoToken]. Any other error rejects the
+// request with 400. An [*Error] chooses the status. Errors that mean 503 for
+// [APIConfig].Validate are answered with 503, and [ErrForbidden] with 403. The error
+// goes to the log only.
 //
-// A token that a browser sends by itself, from a cookie say, needs a check of the
-// Origin in find.
+// If browsers send the token by themselves, as in a cookie, find must check the
+// Origin.
 func FromFunc(find func(*http.Request) (string, error)) TokenExtractor {
 	if find == nil {
 		return TokenExtractor{err: errors.New("FromFunc: the function is nil")}
@@ -74,7 +75,7 @@ func FromFunc(find func(*http.Request) (string, error)) TokenExtractor {
 	}}}
 }
 
-// checkExtractors returns the places where an API looks for a token.
+// checkExtractors returns the places where an API reads a token.
 func checkExtractors(p *problems, list []TokenExtractor) (places bearer.Places) {
 	if list == nil {
 		list = []TokenExtractor{FromHeader()}

@@ -18,27 +18,29 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// ClientCredentials say what an application gets for itself, not for a person,
-// by the client credentials grant (RFC 6749, Section 4.4). Allow the application
-// the API in the dashboard.
+// ClientCredentials describe an access token for the application itself, not for a
+// user (client credentials grant, RFC 6749, Section 4.4). Authorize the application
+// for the API in the dashboard.
 type ClientCredentials struct {
 	// Audience is the identifier of the API.
 	Audience string
-	// Organization is the id, or the name, of the organization to act for.
+	// Organization is the id, or the name, of the organization to act for. It can be
+	// empty.
 	Organization string
-	// Scopes are what is asked for. None means all that are granted.
+	// Scopes are the requested scopes. Default: all granted scopes.
 	Scopes []string
 }
 
-// ClientCredentials returns a source of access tokens for the application
-// itself. A token is kept until it is about to expire; it is renewed in the
-// background before, and one request gets it however many ask. Sources for the
-// same share it. After a failure the tenant is left alone for a second, and
-// longer if it fails again or asks for that.
+// ClientCredentials returns a source of access tokens for the application itself. The
+// token is cached, and refreshed in the background after four fifths of its life.
+// Concurrent callers share one request (single-flight), and equal sources share one
+// token. After a failure the source waits for a second, and for up to a minute after
+// further failures or a Retry-After.
 //
-// The errors of the source are of type [*Error]: [ErrGrantNotAllowed] if the tenant
-// does not know the API, or does not let the application have what it asks for, and
-// [ErrTenantUnavailable] with [Error].RetryAfter if it has had its quota of tokens.
+// The errors of the source are of type [*Error]. The error is [ErrGrantNotAllowed] if
+// the tenant does not know the API, or does not grant the request to the application.
+// It is [ErrTenantUnavailable] with [Error].RetryAfter if the application has used up
+// its quota of tokens.
 func (a *Application) ClientCredentials(c ClientCredentials) oauth2.TokenSource {
 	source := appTokenSource{application: a}
 	if a.ready() == nil {
@@ -54,11 +56,11 @@ type appTokenSource struct {
 }
 
 func (o appTokenSource) Token() (*oauth2.Token, error) {
-	return o.get(func() (*oauth2.Token, error) { return o.tokens.Get(context.Background()) }) // which has a time limit
+	return o.get(func() (*oauth2.Token, error) { return o.tokens.Get(context.Background()) }) // Get has a time limit
 }
 
 // Renew replaces a token that is older than age and returns the new one. Package
-// management looks for this method when the tenant rejects a token.
+// management calls this method when the tenant rejects a token.
 func (o appTokenSource) Renew(ctx context.Context, age time.Duration) (*oauth2.Token, error) {
 	return o.get(func() (*oauth2.Token, error) { return o.tokens.Renew(ctx, age) })
 }
@@ -70,10 +72,10 @@ func (o appTokenSource) get(ask func() (*oauth2.Token, error)) (*oauth2.Token, e
 	})
 }
 
-// ConnectionToken is what [ForConnection] asks for, for an access token that an
-// API has received, instead of a session. The application must be linked to
-// that API at the tenant. Nothing is kept: ask once for each use, or keep the
-// token until its Expiry.
+// ConnectionToken returns the token of [ForConnection] for an access token that an
+// API has received, instead of a session. The application must be linked to that API
+// at the tenant. LoginHint can be empty. Nothing is cached: make one call for each
+// use, or keep the token until its Expiry.
 func (a *Application) ConnectionToken(ctx context.Context, accessToken, connection, loginHint string) (*oauth2.Token, error) {
 	return op("token", a, func() (*oauth2.Token, error) {
 		if accessToken == "" {
@@ -91,12 +93,12 @@ func (a *Application) ConnectionToken(ctx context.Context, accessToken, connecti
 	})
 }
 
-// Grant makes a token request with a grant type that has no method of its own.
-// The client authenticates as it does elsewhere; its parameters, and a repeated
-// one, are refused. So is the grant type authorization_code: its answers belong
-// to [Application.Exchange], which checks whose they are.
+// Grant makes a token request with a grant type that has no method of its own. The
+// client authenticates as in other requests. Client authentication parameters and
+// repeated parameters are rejected. So is the grant type authorization_code:
+// [Application.Exchange] verifies its responses.
 //
-// What comes back was not verified. All of it is there by Token.Extra.
+// The token is not verified. Token.Extra returns any member of the response.
 func (a *Application) Grant(ctx context.Context, grantType string, params url.Values) (*oauth2.Token, error) {
 	return op("token", a, func() (*oauth2.Token, error) {
 		r, err := grants.Custom(grantType, params)
@@ -107,7 +109,7 @@ func (a *Application) Grant(ctx context.Context, grantType string, params url.Va
 	})
 }
 
-// tokenByGrant makes a token request and returns what it gives.
+// tokenByGrant makes a token request and returns the token.
 func (a *Application) tokenByGrant(ctx context.Context, r *grants.Request) (*oauth2.Token, error) {
 	got, err := a.grants.Send(ctx, r)
 	if err != nil {
@@ -116,7 +118,7 @@ func (a *Application) tokenByGrant(ctx context.Context, r *grants.Request) (*oau
 	return got.Token(a.now()), nil
 }
 
-// loginByGrant makes a token request and a login of the answer.
+// loginByGrant makes a token request and a login from the response.
 func (a *Application) loginByGrant(ctx context.Context, r *grants.Request, opts ...LoginOption) (*Login, error) {
 	got, err := a.grants.Send(ctx, r)
 	if err != nil {
@@ -125,9 +127,9 @@ func (a *Application) loginByGrant(ctx context.Context, r *grants.Request, opts 
 	return a.grantedLogin(ctx, got, r.Purpose(), opts...)
 }
 
-// grantedLogin verifies the answer to a token request, as [login.Pending.Complete]
-// verifies a login in the browser. Config.LoginOptions holds here too: if it demands
-// something of an authentication that a grant cannot show, the login fails.
+// grantedLogin verifies the response to a token request, as [login.Pending.Complete]
+// verifies a login in the browser. Config.LoginOptions apply here too: the login
+// fails if they require proof that a grant cannot give.
 func (a *Application) grantedLogin(ctx context.Context, got provider.TokenResponse, purpose grants.Purpose, opts ...LoginOption) (*Login, error) {
 	r, err := a.loginRequest(opts)
 	if err != nil {
@@ -142,28 +144,27 @@ func (a *Application) grantedLogin(ctx context.Context, got provider.TokenRespon
 	return a.loginOf(l), nil
 }
 
-// LoginWithPassword logs in with the resource owner password credentials grant
-// (RFC 6749, Section 4.3), at Auth0 also for a given connection. The ID token is
-// verified as after any login; [Strategy.StartSession] then begins a session.
+// LoginWithPassword logs in with the resource owner password credentials grant (RFC
+// 6749, Section 4.3), at Auth0 also for a given connection. The ID token is verified
+// as after any login. [Strategy.StartSession] then begins a session.
 //
-// It is for moving old applications, whose own forms ask for passwords. It has
-// no single sign-on and no identity providers, and the tenant can tell people
-// and machines apart only by their addresses: a new application should use
-// [Strategy.LoginHandler]. What [Config].LoginOptions demands of a login (organization,
-// age, acr) it cannot show, and then fails. The form must be protected against
-// posts from other sites, as by [http.CrossOriginProtection], or anybody could log
-// visitors in as somebody else.
+// It is for migrating old applications with their own password forms. It has no
+// single sign-on and no identity providers, and the tenant can tell users from bots
+// only by their addresses. A new application should use [Strategy.LoginHandler]. If
+// [Config].LoginOptions require an organization, an age or an acr, the login fails,
+// because the grant cannot prove them. Protect the form against posts from other
+// sites, for example with [http.CrossOriginProtection]: otherwise an attacker could
+// log visitors in to another account.
 //
-// Of the options, [WithConnection] names the database, or the other connection with
-// passwords, that the person is in; without it, it is the tenant's default directory.
-// [WithAudience] and [WithScopes] replace those of the [Config]. [WithReturnTo] and
-// [WithAppState] are kept in the [Login]. See [WithForwardedFor] too. Options that
-// need a page of the tenant are an error.
+// [WithConnection] names the user's database, or another connection with passwords.
+// Default: the tenant's default directory. [WithAudience] and [WithScopes] replace
+// the values of the [Config]. The [Login] has the values of [WithReturnTo] and
+// [WithAppState]. See [WithForwardedFor] too. Options that need a page of the tenant
+// are an error.
 //
-// Of the errors, [ErrWrongCredentials], [ErrTooManyAttempts], [ErrUserBlocked],
-// [ErrGrantNotAllowed] and [ErrMFARequired] need an answer of their own. The
-// Reasons password_leaked and verification_required mean that the person should
-// use the login page.
+// Handle [ErrWrongCredentials], [ErrTooManyAttempts], [ErrUserBlocked],
+// [ErrGrantNotAllowed] and [ErrMFARequired]. After the Reasons password_leaked and
+// verification_required, send the user to the login page.
 func (a *Application) LoginWithPassword(ctx context.Context, username, password string, opts ...LoginOption) (*Login, error) {
 	return op("login", a, func() (*Login, error) {
 		d, err := direct(opts)
@@ -187,8 +188,8 @@ func direct(opts []LoginOption) (authrequest.Direct, error) {
 	return r.Direct()
 }
 
-// A PasswordlessLogin is a person who gets a code or a link. Exactly one of the fields
-// is set. The tenant needs the connection email or sms.
+// A PasswordlessLogin is the recipient of a code or a link. Exactly one field must be
+// set. The tenant needs the connection email or sms.
 type PasswordlessLogin struct {
 	Email       string
 	PhoneNumber string // with the country code: "+442079460000"
@@ -198,13 +199,13 @@ func (p PasswordlessLogin) recipient() grants.Recipient {
 	return grants.Recipient{Email: p.Email, PhoneNumber: p.PhoneNumber}
 }
 
-// SendCode sends a code for [Application.LoginWithCode] by e-mail or text message.
-// Whether somebody has an account with that address does not show. The error is
-// [ErrGrantNotAllowed] if the tenant has no such connection, and has the Reason
-// bad_address if nothing can be sent there.
+// SendCode sends a code for [Application.LoginWithCode] by email or text message. The
+// result does not reveal whether the address has an account. The error is
+// [ErrGrantNotAllowed] if the tenant has no such connection. Its Reason is
+// bad_address if the tenant cannot send to the address.
 //
-// Every call sends a message. The tenant limits messages by the address of the caller,
-// see [WithForwardedFor]. The form must be protected against posts from other sites.
+// Every call sends a message. The tenant limits messages by the address of the
+// caller, see [WithForwardedFor]. Protect the form against posts from other sites.
 func (a *Application) SendCode(ctx context.Context, to PasswordlessLogin, opts ...LoginOption) error {
 	return do("login", a, func() error {
 		d, err := direct(opts)
@@ -216,8 +217,8 @@ func (a *Application) SendCode(ctx context.Context, to PasswordlessLogin, opts .
 }
 
 // LoginWithCode logs in with a code that [Application.SendCode] has sent to the same
-// address. The error is [ErrWrongCredentials] if it is wrong or too old. Options are
-// as for [Application.LoginWithPassword], without [WithConnection].
+// address. The error is [ErrWrongCredentials] if the code is wrong or expired. It
+// takes the options of [Application.LoginWithPassword], except [WithConnection].
 func (a *Application) LoginWithCode(ctx context.Context, to PasswordlessLogin, code string, opts ...LoginOption) (*Login, error) {
 	return op("login", a, func() (*Login, error) {
 		d, err := direct(opts)
@@ -235,11 +236,10 @@ func (a *Application) LoginWithCode(ctx context.Context, to PasswordlessLogin, c
 	})
 }
 
-// SendLink sends a link by e-mail that logs in, and returns the transaction, which
-// the program keeps for the browser that has asked: [Application.Exchange] completes
-// the login with it. The link leads to redirectURI, as that of
-// [Application.AuthCodeURL] does, and options are as there. A web application uses
-// [Strategy.SendLink].
+// SendLink emails a link that logs in, and returns the login transaction. The program
+// keeps the transaction for the browser that made the request, and
+// [Application.Exchange] completes the login with it. RedirectURI and options are as
+// in [Application.AuthCodeURL]. A web application uses [Strategy.SendLink].
 func (a *Application) SendLink(ctx context.Context, redirectURI string, to PasswordlessLogin, opts ...LoginOption) (transaction string, err error) {
 	return op("login", a, func() (string, error) {
 		if err := to.recipient().CheckLink(); err != nil {
@@ -265,31 +265,30 @@ func (a *Application) SendLink(ctx context.Context, redirectURI string, to Passw
 	})
 }
 
-// A TokenExchange is a request to exchange one token for another (RFC 8693,
-// Section 2.1). Formatting or logging it does not show the tokens, unless it is in
-// an unexported field of another struct, see [Config].
+// A TokenExchange is a request to exchange one token for another (RFC 8693, Section
+// 2.1). Formatting or logging it does not show the tokens, unless it is in an
+// unexported field of another struct, see [Config].
 type TokenExchange struct {
-	// SubjectToken is the token to exchange. If SubjectTokenType is empty, it is
-	// an access token of the tenant: an API then acts on behalf of the user who
-	// has called it, at another API. For tokens from elsewhere, SubjectTokenType
-	// is the URI of a token exchange profile of the tenant.
+	// SubjectToken is the token to exchange. Without SubjectTokenType it is an access
+	// token of the tenant: an API then calls another API on behalf of the user who
+	// called it. For other tokens, SubjectTokenType is the URI of a token exchange
+	// profile of the tenant.
 	SubjectToken     string
 	SubjectTokenType string
-	// ActorToken and ActorTokenType are of who acts for the subject, if it is
-	// not the application itself.
+	// ActorToken and ActorTokenType identify the party that acts for the subject, if it
+	// is not the application itself.
 	ActorToken     string
 	ActorTokenType string
-	// RequestedTokenType is what kind of token is wanted. Default: an access
-	// token.
+	// RequestedTokenType is the requested kind of token. Default: an access token.
 	RequestedTokenType string
 
 	// Audience is the identifier of the API that the new token is for.
 	Audience string
-	// Scopes are what is asked for. None means what the tenant chooses.
+	// Scopes are the requested scopes. Without any, the tenant chooses.
 	Scopes []string
 	// Organization is the id, or the name, of the organization to log in to.
 	Organization string
-	// ForwardedFor is the address of the person, see [WithForwardedFor].
+	// ForwardedFor is the address of the user, see [WithForwardedFor].
 	ForwardedFor netip.Addr
 	// Extra are further parameters, for the Action of the profile.
 	Extra url.Values
@@ -303,13 +302,12 @@ func (x TokenExchange) Format(f fmt.State, _ rune) {
 // MarshalJSON hides the tokens from packages json and slog.
 func (x TokenExchange) MarshalJSON() ([]byte, error) { return []byte("{}"), nil }
 
-// ExchangeToken exchanges a token for another one (RFC 8693). The Reason of the
-// error is subject_token if the tenant does not accept what was sent, and
-// [ErrGrantNotAllowed] if the application may not do this.
+// ExchangeToken exchanges a token for another one (RFC 8693). The Reason of the error
+// is subject_token if the tenant rejects the given token. The error is
+// [ErrGrantNotAllowed] if the exchange is not allowed for the application.
 //
-// What comes back was not verified here: an access token is for the API to
-// check. All of the answer is there by Token.Extra, such as issued_token_type.
-// Nothing is cached.
+// The new token is not verified here: its API verifies it. Token.Extra returns any
+// member of the response, such as issued_token_type. Nothing is cached.
 func (a *Application) ExchangeToken(ctx context.Context, x TokenExchange) (*oauth2.Token, error) {
 	return op("token", a, func() (*oauth2.Token, error) {
 		r, err := grants.Exchange(x).Request()
@@ -320,8 +318,8 @@ func (a *Application) ExchangeToken(ctx context.Context, x TokenExchange) (*oaut
 	})
 }
 
-// LoginWithToken exchanges a token for a login: with a token exchange profile
-// that sets the user. Scopes and Audience that are empty are those of the Config.
+// LoginWithToken exchanges a token for a login, by a token exchange profile that sets
+// the user. Default of Scopes and Audience: the values of the Config.
 func (a *Application) LoginWithToken(ctx context.Context, x TokenExchange) (*Login, error) {
 	return op("login", a, func() (*Login, error) {
 		r, err := a.grants.ExchangeForLogin(grants.Exchange(x))

@@ -11,24 +11,22 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// ImplicitURL begins a login of a page that gets its access token by the implicit
-// grant (RFC 6749, Section 4.2), for applications that are old enough to need it.
-// ResponseType is "token" or "id_token token". RedirectURI is the URL of the page,
-// registered as an Allowed Callback URL: the tenant sends the
-// browser there, with its answer in the fragment of the URL, which only a script
-// of the page sees. The page posts the parameters of the fragment to the
-// application, and that gives them to [Application.VerifyImplicit], as in
-// examples/implicit.
+// ImplicitURL begins a login by the implicit grant (RFC 6749, Section 4.2), for old
+// applications with a page that gets an access token. ResponseType is "token" or
+// "id_token token". RedirectURI is the URL of the page, an Allowed Callback URL. The
+// tenant redirects the browser there, with its response in the fragment of the URL,
+// which only a script of the page sees. The page posts the parameters of the fragment
+// to the application, and the application passes them to
+// [Application.VerifyImplicit], as in examples/implicit.
 //
-// Transaction is to be kept for that browser until then: in a cookie that is
-// HttpOnly and SameSite=Lax, say. It is encrypted.
+// Keep the transaction for that browser until then, for example in a cookie that is
+// HttpOnly and SameSite=Lax. It is encrypted.
 //
-// New applications have better ways. Tokens in URLs get into histories and into
-// scripts of others, nothing binds them to who asked for them, and they cannot be
-// renewed without another login; RFC 9700, Section 2.1.2 advises against them. A
-// page that needs a token of its own gets it with the authorization code grant
-// and PKCE, as that of examples/api does; one that talks to its own server needs
-// none, but a session.
+// Use it only for existing applications. Tokens in URLs get into histories and other
+// scripts, nothing binds them to a client, and only another login renews them; RFC
+// 9700, Section 2.1.2 advises against them. A page that needs its own token should
+// use the authorization code grant with PKCE, as in examples/api. A page that calls
+// only its own server needs a session, but no token.
 func (a *Application) ImplicitURL(ctx context.Context, responseType, redirectURI string, opts ...LoginOption) (authURL, transaction string, err error) {
 	begun, err := op("login", a, func() (begunLogin, error) {
 		r, err := a.loginRequest(opts)
@@ -46,21 +44,21 @@ func (a *Application) ImplicitURL(ctx context.Context, responseType, redirectURI
 	return begun.url, begun.transaction, err
 }
 
-// An ImplicitGrant is what [Application.VerifyImplicit] has accepted.
+// An ImplicitGrant is a response that [Application.VerifyImplicit] has verified.
 type ImplicitGrant struct {
-	// Login is who has logged in. It is nil with the response type token, by which
-	// nobody is told: whoever has a token need not be who it was issued to.
+	// Login is the verified login. It is nil for the response type token: an access
+	// token alone does not prove who is present, because anybody can hold it.
 	Login *Login
-	// ReturnTo is where the page goes next.
+	// ReturnTo is the return URL, where the page goes next.
 	ReturnTo string
-	// AppState is what WithAppState was given, nil without it.
+	// AppState is the value of WithAppState, nil without it.
 	AppState json.RawMessage
 
 	token secret.Box[*oauth2.Token]
 }
 
-// Token returns the access token. It was not verified: that is for the API that
-// it is for ([API.Verify]).
+// Token returns the access token. It is not verified: its API verifies it
+// ([API.Verify]).
 func (g *ImplicitGrant) Token() *oauth2.Token {
 	if g.token.IsEmpty() {
 		return nil
@@ -68,13 +66,13 @@ func (g *ImplicitGrant) Token() *oauth2.Token {
 	return g.token.Reveal()
 }
 
-// VerifyImplicit checks the answer to a login that [Application.ImplicitURL] has
-// begun: that it belongs to the transaction (state), and, with the response type
-// id_token token, the ID token, its nonce, and that the access token came with it
-// (at_hash; OpenID Connect Core 1.0, Section 3.2.2.9). Values are the parameters of
-// the fragment. A token alone, without its transaction, is never accepted. The
-// caller must forget the transaction, whatever the outcome: nothing else makes it
-// good for one answer only.
+// VerifyImplicit verifies the response to a login that [Application.ImplicitURL] has
+// begun. Values are the parameters of the fragment. The response must belong to the
+// transaction (state). For the response type id_token token, the ID token and its
+// nonce are verified, and the access token must match at_hash (OpenID Connect Core
+// 1.0, Section 3.2.2.9). A token without its transaction is never accepted. The
+// caller must delete the transaction, whatever the outcome: nothing else prevents a
+// second use.
 func (a *Application) VerifyImplicit(ctx context.Context, transaction string, values url.Values) (*ImplicitGrant, error) {
 	return op("callback", a, func() (*ImplicitGrant, error) {
 		t, got, err := a.complete(ctx, transaction, values, login.ImplicitTypes...)

@@ -18,8 +18,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
-// An Issuer is one more tenant, or one more domain of a tenant, whose access
-// tokens an API accepts.
+// An Issuer is a further tenant, or a further domain of a tenant, whose access tokens
+// an API accepts.
 type Issuer struct {
 	// Domain is as in [Config].
 	Domain string
@@ -34,22 +34,23 @@ func (i Issuer) equal(o Issuer) bool {
 	return i.Domain == o.Domain && i.Keys == o.Keys && slices.Equal(i.Audiences, o.Audiences) && slices.Equal(i.Algorithms, o.Algorithms)
 }
 
-// A trusted issuer is an [Issuer] that was checked.
+// A trusted is an [Issuer] that was checked.
 type trusted struct {
 	source     Issuer
 	namespace  *provider.Tenant
 	keys       *KeySet
 	audiences  []string
 	algorithms []string
-	trial      *issuers.Trial // of an issuer that a resolver has named, else nil
+	trial      *issuers.Trial // nil unless ResolveIssuer has returned the issuer
 }
 
-// Trial and Equal are for the table of issuers that a resolver has named.
+// Trial and Equal are for the table of issuers that ResolveIssuer has returned.
 func (t *trusted) Trial() *issuers.Trial { return t.trial }
 func (t *trusted) Equal(o *trusted) bool { return t.source.equal(o.source) }
 
-// names are the values of iss for which a token may be of this issuer. Which of
-// the two spellings a provider named by URL uses, its own document says.
+// names returns the values of iss that a token of this issuer can have. For a
+// provider configured by URL, its discovery document decides whether iss ends in a
+// slash.
 func (t *trusted) names() []string {
 	if t.namespace.Static != nil || t.keys.set.IsFixed() {
 		return []string{t.namespace.Issuer}
@@ -58,8 +59,8 @@ func (t *trusted) names() []string {
 	return []string{bare, bare + "/"}
 }
 
-// accepts compares iss exactly, which may take a request for the document of a
-// provider named by URL; but none where the keys are given.
+// accepts compares iss exactly. For a provider configured by URL it can fetch the
+// discovery document, unless the keys are given.
 func (t *trusted) accepts(ctx context.Context, iss string) error {
 	if iss == t.namespace.Issuer && (t.namespace.Static != nil || t.keys.set.IsFixed()) {
 		return nil
@@ -81,8 +82,8 @@ func (t *trusted) accepts(ctx context.Context, iss string) error {
 type trustedIssuers struct {
 	own        Issuer // Domain, Audiences and Algorithms of the API
 	given      []*trusted
-	byName     map[string]*trusted // the same, by the iss of their tokens
-	algorithms []string            // of any issuer; nil if a resolver decides
+	byName     map[string]*trusted // given, by the iss of their tokens
+	algorithms []string            // of all given issuers; nil with ResolveIssuer
 
 	resolve  func(context.Context, string) (*Issuer, error)
 	resolved *issuers.Table[*trusted]
@@ -90,7 +91,7 @@ type trustedIssuers struct {
 	client   *http.Client
 	log      *slog.Logger
 	observer Observer
-	origins  []string // on which keys may be
+	origins  []string // further origins of keys
 }
 
 // add adds an issuer of the configuration.
@@ -126,7 +127,7 @@ func (is *trustedIssuers) newTrusted(p *problems, source Issuer, trial *issuers.
 	case !given.isOf(n.Issuer):
 		p.add("Keys", "are not those of the Domain %q", source.Domain)
 	case given.issuer != nil:
-		t.namespace = given.issuer // what was discovered is shared too
+		t.namespace = given.issuer // shares the discovery document too
 	}
 	shared := t.keys.set != nil && t.keys.set.IsShared()
 	if source.Algorithms == nil && !shared {
@@ -136,7 +137,7 @@ func (is *trustedIssuers) newTrusted(p *problems, source Issuer, trial *issuers.
 	if len(t.audiences) == 0 {
 		t.audiences = is.own.Audiences
 	}
-	// For Domain itself the message is about the field Audience.
+	// A mistake in Domain itself is reported for the field Audience.
 	if source.Domain != is.own.Domain && (len(t.audiences) == 0 || slices.Contains(t.audiences, "")) {
 		p.add("Audiences", "are missing, and so are those of the API")
 	}
@@ -151,8 +152,8 @@ func (is *trustedIssuers) all() []*trusted {
 	return is.given
 }
 
-// held returns an issuer of the configuration, or one that the resolver has named and
-// of which a token has come. It returns nil for any other name.
+// held returns an issuer of the configuration, or one that ResolveIssuer has returned
+// and a token has named. It returns nil for any other name.
 func (is *trustedIssuers) held(name string) *trusted {
 	if is == nil {
 		return nil
@@ -163,7 +164,7 @@ func (is *trustedIssuers) held(name string) *trusted {
 	return is.resolved.Held(name)
 }
 
-// find returns the issuer that a token names. It causes no request and keeps nothing,
+// find returns the issuer that a token names. It makes no request and keeps nothing,
 // because anybody can write any issuer into a token.
 func (is *trustedIssuers) find(ctx context.Context, iss string) (*trusted, error) {
 	if t := is.byName[iss]; t != nil {
@@ -191,7 +192,8 @@ func (is *trustedIssuers) find(ctx context.Context, iss string) (*trusted, error
 	return t, nil
 }
 
-// resolvedTo returns what is kept of an answer of the resolver, or makes it anew.
+// resolvedTo returns the kept issuer for an answer of ResolveIssuer, or makes a new
+// one.
 func (is *trustedIssuers) resolvedTo(iss string, source Issuer) (*trusted, error) {
 	if t := is.resolved.Held(iss); t != nil && t.source.equal(source) {
 		t.trial.Use()

@@ -15,23 +15,22 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
-// A KeySet holds the keys with which an issuer's tokens are checked. That of
-// [Application.KeySet], and the one that an [API] makes by itself, fetches them when
-// it is first asked, and again in the background before they are old; readers
-// do not wait for that. While the issuer is out of reach it uses the keys it has
-// for a day. It has no goroutine but that of a fetch, which ends within five
-// seconds, so there is nothing to close.
+// A KeySet holds the keys that verify an issuer's tokens. A KeySet of
+// [Application.KeySet], or of an [API], fetches the JWKS on first use, and refreshes
+// it in the background; readers do not wait for that. While the JWKS endpoint is
+// unreachable, it uses the cached keys for 24 hours. Its only goroutine is a fetch,
+// which ends within five seconds, so there is nothing to close.
 //
-// A kid that is not in the set makes it fetch at once, so that a new key works
-// from its first token, but at most twice in a row and then once in half a minute:
-// anybody can make up a kid. The ID tokens that a [Strategy] itself gets from the
-// token endpoint are counted apart, so that tokens of strangers cannot keep its
-// logins and refreshes from the keys they need. The signature of an access token
-// that does not fit never makes it fetch.
+// An unknown kid causes a fetch at once, so that a new key works from its first
+// token. Anybody can make up a kid, so the limit is two such fetches in a row and
+// then one in 30 seconds. ID tokens from the token endpoint have a limit of their
+// own, so that tokens of strangers cannot keep a [Strategy] from the keys that its
+// logins and refreshes need. An access token with a wrong signature never causes a
+// fetch.
 //
-// [StaticKeys] and [SharedSecret] make one that never fetches.
+// A KeySet of [StaticKeys] or [SharedSecret] never fetches.
 //
-// A KeySet can be used where go-oidc asks for an oidc.KeySet.
+// A KeySet implements the interface KeySet of go-oidc.
 type KeySet struct {
 	set    *keys.Set
 	issuer *provider.Tenant // nil for a set that never fetches
@@ -58,16 +57,17 @@ var (
 	errNewIssuers = errors.New("too many issuers were looked up of which no token was good yet; should ResolveIssuer trust them all?")
 )
 
-// isOf reports whether the keys can be those of an issuer, as those of StaticKeys can.
+// isOf reports whether the keys can belong to an issuer. Keys of StaticKeys can
+// belong to any.
 func (k *KeySet) isOf(issuer string) bool {
 	return k.issuer == nil || strings.TrimSuffix(k.issuer.Issuer, "/") == strings.TrimSuffix(issuer, "/")
 }
 
-// StaticKeys returns a KeySet that never fetches, for tests, for programs that
-// live too short to fetch, and for networks without a way to the issuer. The
-// document is a JWK Set (RFC 7517, Section 5), or public keys or certificates in
-// PEM (RFC 7468, Sections 13 and 5), which fit a token whatever its kid. When the
-// issuer changes its keys, the program needs a new document.
+// StaticKeys returns a KeySet that never fetches, for tests, for short-lived
+// programs, and for networks without access to the issuer. The document is a JWK Set
+// (RFC 7517, Section 5), or public keys or certificates in PEM (RFC 7468, Sections 13
+// and 5). A key in PEM fits any kid. When the issuer rotates its keys, the program
+// needs a new document.
 func StaticKeys(document []byte) (*KeySet, error) {
 	set, err := keys.Static(document)
 	if err != nil {
@@ -76,10 +76,10 @@ func StaticKeys(document []byte) (*KeySet, error) {
 	return &KeySet{set: set}, nil
 }
 
-// SharedSecret returns a KeySet for tokens that are signed with a secret, HS256
-// (RFC 7518, Section 3.2), as old applications and APIs at Auth0 may still be set
-// up. Everybody who can check such a token can also make one, so change them to
-// RS256 where you can. The bytes of the text are the key; there must be at least 32.
+// SharedSecret returns a KeySet for tokens with an HS256 MAC (RFC 7518, Section 3.2),
+// as in old applications and APIs at Auth0. Everybody who can verify such a token can
+// also make one, so change them to RS256 when you can. The key is the bytes of the
+// text, at least 32.
 func SharedSecret(key string) (*KeySet, error) {
 	set, err := keys.Shared(key)
 	if err != nil {
@@ -88,23 +88,22 @@ func SharedSecret(key string) (*KeySet, error) {
 	return &KeySet{set: set}, nil
 }
 
-// Warm fetches the keys if there are none that can be used, so that the first
-// request need not wait. Nothing else depends on it. The error says what could
-// not be fetched.
+// Warm fetches the keys if no usable keys are cached, so that the first request need
+// not wait. It is optional. The error says why the fetch failed.
 func (k *KeySet) Warm(ctx context.Context) error {
 	return k.do(func() error { return k.set.Warm(ctx) })
 }
 
-// Refresh fetches the keys now, and waits until they are there. From then on keys
-// that the issuer's document does not have are not used any more, neither for new
-// tokens nor for those whose verified signature was cached. Call it after a key of
-// the issuer was revoked, because it is compromised; a rotation needs no call.
+// Refresh fetches the keys now, and waits for them. Keys that the issuer's JWKS no
+// longer contains are then rejected, for new tokens and for tokens with a cached
+// signature. Call it after a key of the issuer was revoked because it is compromised.
+// A rotation needs no call.
 //
-// It makes a request each time, also shortly after a failed fetch, so do not call
-// it on the word of a stranger. Concurrent calls share one. If it fails, the keys
-// stay as they are, and the error says so. A document without a single usable key
-// is a failure too: without keys, every token is refused. For the set of
-// [StaticKeys] or [SharedSecret] it does nothing.
+// It makes a request each time, even shortly after a failed fetch, so do not let
+// strangers cause calls. Concurrent calls share one request. If it fails, it returns
+// an error and the keys stay unchanged. A JWKS without a usable key is a failure too,
+// because it would reject every token. For a KeySet of [StaticKeys] or [SharedSecret]
+// it does nothing.
 func (k *KeySet) Refresh(ctx context.Context) error {
 	return k.do(func() error { return k.set.Refresh(ctx) })
 }
@@ -119,19 +118,18 @@ func (k *KeySet) do(f func() error) error {
 	return nil
 }
 
-// A KeyStatus tells how a [KeySet] is doing, for readiness probes and status
-// pages.
+// A KeyStatus is the state of a [KeySet], for readiness probes and status pages.
 type KeyStatus struct {
 	Issuer string // empty for a set that never fetches
-	Keys   int    // how many can be used now; tokens cannot be checked without any
+	Keys   int    // number of usable keys; with 0, no token can be verified
 
-	FetchedAt time.Time // when those keys were fetched
-	RefreshAt time.Time // when newer ones will be asked for, at the next use
-	ExpiresAt time.Time // until when these are used if newer ones cannot be had
-	Err       error     // why the last fetch failed, nil if it has not
+	FetchedAt time.Time // time of the last successful fetch
+	RefreshAt time.Time // the first use after this time refreshes the keys
+	ExpiresAt time.Time // end of their use if every refresh fails
+	Err       error     // error of the last fetch, nil if it succeeded
 }
 
-// Status returns how the set is doing. It makes no request.
+// Status returns the state of the set. It makes no request.
 func (k *KeySet) Status() KeyStatus {
 	if k.set == nil {
 		return KeyStatus{Err: errZeroKeySet}
@@ -144,12 +142,12 @@ func (k *KeySet) Status() KeyStatus {
 	return status
 }
 
-// Format hides what a KeySet holds from every verb of package fmt.
+// Format hides the keys from every verb of package fmt.
 func (k *KeySet) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "auth0.KeySet(%s)", k.Status().Issuer) }
 
-// VerifySignature returns the payload of a token if the issuer has signed it.
-// It checks the signature and the form of the token, and not one claim: use
-// [API.Verify] for access tokens. The error is an [*Error].
+// VerifySignature returns the payload of a token that the issuer has signed. It
+// verifies the signature and the form of the token, but no claim: use [API.Verify]
+// for access tokens. The error is an [*Error].
 func (k *KeySet) VerifySignature(ctx context.Context, token string) ([]byte, error) {
 	if k.set == nil {
 		return nil, asError("signature", refusal.Misconfigured.Wrap(errZeroKeySet))

@@ -17,35 +17,35 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/transaction"
 )
 
-// An MFA is a login, or a refresh, that the tenant lets go on with a second
-// factor. [Error.MFA] returns it when the error is [ErrMFARequired]. What the person
-// has in their authenticator app goes to [MFA.LoginWithOTP]; for a message or a
-// push notification, [MFA.SendChallenge] has it sent and [MFA.LoginWithOOB] takes
-// the answer; [MFA.LoginWithRecoveryCode] is for who has lost everything else. Each
-// returns a [Login], which [Strategy.StartSession] makes a session; that of a
-// refresh goes on with the session that there is.
+// An MFA continues a login, or a refresh, for which the tenant requires a second
+// factor. [Error.MFA] returns it when the error is [ErrMFARequired].
+// [MFA.LoginWithOTP] takes the code of an authenticator app. For a message or a push
+// notification, [MFA.SendChallenge] has the tenant send it, and [MFA.LoginWithOOB]
+// takes the answer. [MFA.LoginWithRecoveryCode] is for users without any other
+// factor. Each returns a [Login] for [Strategy.StartSession]. After a refresh,
+// StartSession continues the existing session.
 //
-// It holds for ten minutes. Auth0 does not tell in the ID tokens of such a login
-// that there was a second factor.
+// An MFA is valid for ten minutes. Auth0's ID tokens of such a login do not show the
+// second factor.
 type MFA struct {
-	// Challenge are the kinds of factors that the person can use, as far as the
-	// tenant tells: otp, phone, email, push-notification, recovery-code.
+	// Challenge are the kinds of factors that the user can use, as far as the tenant
+	// reports them: otp, phone, email, push-notification, recovery-code.
 	Challenge []string
-	// Enroll are the kinds that the person can add. If there are no others, they
-	// have to log in with the browser, where the tenant takes them through it.
+	// Enroll are the kinds that the user can add. If Challenge is empty, the user has to
+	// log in with the browser, where the tenant guides the enrollment.
 	Enroll []string
 
-	// Type is "otp" or "oob" after [MFA.SendChallenge]. BindingMethod is then
-	// "prompt" if a code was sent that the person has to enter, else empty.
+	// Type is "otp" or "oob" after [MFA.SendChallenge]. BindingMethod is then "prompt"
+	// if the user has to enter a code that was sent, else empty.
 	Type          string
 	BindingMethod string
 
-	app     *Application // nil if it was not made here
+	app     *Application // nil for an MFA that this package has not made
 	pending grants.MFA
 }
 
-// MFA returns what continues the login, if the tenant asks for a second factor. It
-// returns nil for every other error.
+// MFA returns the MFA that continues the login, if the tenant requires a second
+// factor. For every other error it returns nil.
 func (e *Error) MFA() *MFA {
 	m, _ := e.next.(*MFA)
 	return m
@@ -64,9 +64,9 @@ func (a *Application) newMFA(m grants.MFA) *MFA {
 	}
 }
 
-// Seal encrypts an MFA, so that it can wait for the person in a cookie or a hidden
-// field of a form. [Application.OpenMFA] opens it for five minutes after the error, at
-// any instance of the application.
+// Seal encrypts an MFA for a cookie or a hidden field of a form, until the user
+// enters the code. Any instance of the application can open it with
+// [Application.OpenMFA], for five minutes after the error.
 func (m *MFA) Seal() (string, error) {
 	return op("login", m, func() (string, error) {
 		return m.app.grants.Seal(m.pending), nil
@@ -91,19 +91,19 @@ func (m *MFA) ready() error {
 	return nil
 }
 
-// An Factor is a second factor that somebody has set up.
+// A Factor is a second factor of a user.
 type Factor struct {
 	ID string
 	// Type is "otp", "oob" or "recovery-code".
 	Type string
-	// Channel is how one of type oob reaches the person: sms, voice, email, or
-	// auth0 for a push notification.
+	// Channel is the channel of a factor of type oob: sms, voice, email, or auth0 for a
+	// push notification.
 	Channel string
-	// Name is what the person knows it by, such as the end of a phone number.
+	// Name is a name that the user knows, such as the end of a phone number.
 	Name string
 }
 
-// Factors lists the second factors that can be used now.
+// Factors lists the user's active second factors.
 func (m *MFA) Factors(ctx context.Context) ([]Factor, error) {
 	return op("login", m, func() ([]Factor, error) {
 		found, err := m.app.grants.Factors(ctx, m.pending)
@@ -118,10 +118,9 @@ func (m *MFA) Factors(ctx context.Context) ([]Factor, error) {
 	})
 }
 
-// SendChallenge makes the tenant ask for a second factor: it sends a message or a
-// push notification. With an empty id the tenant chooses among those that the
-// person has. The MFA that it returns, whose Type says what is expected, takes
-// the place of the one given.
+// SendChallenge makes the tenant send a message or a push notification for a second
+// factor. With an empty id, the tenant chooses a factor of the user. Continue with
+// the returned MFA, not with m: its Type is the expected kind of answer.
 func (m *MFA) SendChallenge(ctx context.Context, factorID string) (*MFA, error) {
 	return op("login", m, func() (*MFA, error) {
 		pending, err := m.app.grants.Challenge(ctx, m.pending, factorID)
@@ -132,21 +131,21 @@ func (m *MFA) SendChallenge(ctx context.Context, factorID string) (*MFA, error) 
 	})
 }
 
-// LoginWithOTP goes on with a code of the person's authenticator app. The error
-// is [ErrWrongCredentials] if it is wrong; they may try again.
+// LoginWithOTP continues with a code of the user's authenticator app. The error is
+// [ErrWrongCredentials] if the code is wrong; the user can try again.
 func (m *MFA) LoginWithOTP(ctx context.Context, otp string) (*Login, error) {
 	return m.loginWithFactor(ctx, grants.MFA.OTP, otp)
 }
 
-// LoginWithOOB goes on when [MFA.SendChallenge] has sent something: with the
-// code that the person got, or with the empty one for a push notification. The
-// error is [ErrAuthorizationPending] until they have answered that.
+// LoginWithOOB continues after [MFA.SendChallenge]: with the code in the message, or
+// with an empty code for a push notification. The error is [ErrAuthorizationPending]
+// until the user has answered the notification.
 func (m *MFA) LoginWithOOB(ctx context.Context, bindingCode string) (*Login, error) {
 	return m.loginWithFactor(ctx, grants.MFA.OOB, bindingCode)
 }
 
-// LoginWithRecoveryCode goes on with a recovery code, which is used up by that.
-// [Login.RecoveryCode] has the next one, to show to the person.
+// LoginWithRecoveryCode continues with a recovery code, which works once. Show the
+// user the next one, [Login.RecoveryCode].
 func (m *MFA) LoginWithRecoveryCode(ctx context.Context, recoveryCode string) (*Login, error) {
 	return m.loginWithFactor(ctx, grants.MFA.RecoveryCode, recoveryCode)
 }
@@ -169,8 +168,8 @@ func (m *MFA) loginWithFactor(ctx context.Context, factor func(grants.MFA, strin
 	})
 }
 
-// continuedLogin is for a refresh that needed a second factor. The login has told who
-// the person is. If there is an ID token, it must name the same person.
+// continuedLogin completes a refresh that required a second factor. The login has
+// identified the user. An ID token, if there is one, must name the same user.
 func (a *Application) continuedLogin(ctx context.Context, got provider.TokenResponse, purpose grants.Purpose) (*Login, error) {
 	if err := got.CheckBearer(); err != nil {
 		return nil, err

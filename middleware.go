@@ -19,44 +19,44 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
-// RequireAuth lets a request pass if it has a good access token, which
-// [TokenFrom] then returns. The token is taken from the Authorization header
-// (RFC 6750, Section 2.1), unless [APIConfig].TokenExtractors says otherwise.
-// Without one the answer is 401 with a challenge; with a bad one 401 or 400; and
-// 503 if the keys to check it cannot be had.
+// RequireAuth lets a request pass if it has a valid access token, which [TokenFrom]
+// then returns. It reads the token from the Authorization header (RFC 6750, Section
+// 2.1), unless [APIConfig].TokenExtractors has other places. Without a token the
+// answer is 401 with a challenge. An invalid token gets 401 or 400. If the keys are
+// unavailable, the answer is 503.
 //
-// OPTIONS is a method like any other: without a token it is answered with 401. A
-// browser sends the preflight of a cross-origin request without a token, so
-// middleware for CORS belongs outside the guard, and answers the preflight itself:
+// OPTIONS is a method like any other: without a token the answer is 401. Browsers
+// send the preflight of a cross-origin request without a token, so put CORS
+// middleware outside the guard. It answers the preflight itself:
 //
 //	http.ListenAndServe(addr, cors(api.RequireAuth(mux)))
 //
 // If the token comes from another place than the Authorization header, the response
-// is marked with Cache-Control: private, no-store, and Vary names the header that
-// was read, if that is known. Responses to requests with an Authorization header
-// need no mark (RFC 9111, Section 3.5).
+// gets Cache-Control: private, no-store, and Vary names the header with the token, if
+// that is known. Responses to requests with an Authorization header need neither (RFC
+// 9111, Section 3.5).
 //
-// One request has one principal. If the token is good, the handler finds no session
+// One request has one principal. If the token is valid, the handler finds no session
 // in the request: [UserFrom] reports none, and the error of [Strategy.Session] is
 // [ErrNoSession], whatever cookies the request has.
 //
-// There is no list of paths to leave out. Give the routes that need no token to
-// one mux and this handler with the others to another.
+// RequireAuth has no list of paths to leave out. Use one mux for the routes without a
+// token, and put this guard around another mux with the others.
 func (a *API) RequireAuth(next http.Handler) http.Handler {
 	return a.guard(next, func(context.Context, *verified) error { return nil })
 }
 
-// OptionalAuth is [API.RequireAuth] for what visitors without a token may see
-// too: then [TokenFrom] reports none. A token that is there must be good. Vary names
-// the headers that can hold one, so that a cache does not hand the response for
-// visitors to a user.
+// OptionalAuth is [API.RequireAuth] for routes that visitors without a token can use
+// too. [TokenFrom] then reports none. An invalid token is rejected. Vary names the
+// headers that can have a token, so that a cache does not give a visitor's response
+// to a user.
 func (a *API) OptionalAuth(next http.Handler) http.Handler {
 	return a.serve(next, true, func(context.Context, *verified) error { return nil })
 }
 
-// Require lets a request pass if allow returns nil for its access token.
-// Otherwise the answer is 403. An [*Error] chooses the status, and what means 503
-// for [APIConfig].Validate means that here too. The error goes to the log only.
+// Require lets a request pass if allow returns nil for its access token. Otherwise
+// the answer is 403. An [*Error] chooses the status. Errors that mean 503 for
+// [APIConfig].Validate are answered with 503. The error goes to the log only.
 func (a *API) Require(allow func(context.Context, *Token) error) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return a.guard(next, func(ctx context.Context, v *verified) error {
@@ -68,33 +68,34 @@ func (a *API) Require(allow func(context.Context, *Token) error) func(http.Handl
 	}
 }
 
-// RequireScope lets a request pass if its access token has every one of the
-// scopes. Without them the answer is 403 and names them.
+// RequireScope lets a request pass if its access token has all of the scopes.
+// Otherwise the answer is 403 and names them.
 //
-// A scope that is none, or no scope at all, is a mistake that is logged now and
-// answered with 500 on every request. So it is with the other guards.
+// An empty list or an invalid scope is a programming error. RequireScope logs it at
+// once, and every request gets 500. Other guards that take a list behave alike.
 func (a *API) RequireScope(scopes ...string) func(http.Handler) http.Handler {
 	return a.requireNames(refusal.Scope, scopes, (*Token).HasScope, false)
 }
 
-// RequireAnyScope is [API.RequireScope] for one of the scopes.
+// RequireAnyScope is [API.RequireScope] for at least one of the scopes.
 func (a *API) RequireAnyScope(scopes ...string) func(http.Handler) http.Handler {
 	return a.requireNames(refusal.Scope, scopes, (*Token).HasScope, true)
 }
 
-// RequirePermissions is [API.RequireScope] for the claim permissions, which
-// Auth0 adds to access tokens of APIs with role-based access control.
+// RequirePermissions is [API.RequireScope] for the claim permissions, which Auth0
+// adds to access tokens of APIs with role-based access control.
 func (a *API) RequirePermissions(permissions ...string) func(http.Handler) http.Handler {
 	return a.requireNames(refusal.Permission, permissions, (*Token).HasPermission, false)
 }
 
-// RequireAnyPermission is [API.RequirePermissions] for one of the permissions.
+// RequireAnyPermission is [API.RequirePermissions] for at least one of the
+// permissions.
 func (a *API) RequireAnyPermission(permissions ...string) func(http.Handler) http.Handler {
 	return a.requireNames(refusal.Permission, permissions, (*Token).HasPermission, true)
 }
 
 // RequireOrganization lets a request pass if its access token is for one of the
-// organizations, by id: names can be given to another organization later.
+// organizations, by id. A name can belong to another organization later.
 func (a *API) RequireOrganization(ids ...string) func(http.Handler) http.Handler {
 	ids = slices.Clone(ids)
 	return a.guardIf(areNames(ids), ids, func(_ context.Context, v *verified) error {
@@ -105,11 +106,11 @@ func (a *API) RequireOrganization(ids ...string) func(http.Handler) http.Handler
 	})
 }
 
-// RequireStepUp lets a request pass if the user has proved who they are within
-// maxAge, by auth_time, and in one of the ways that are named, by acr. Otherwise
-// the answer is 401 and tells the client what to ask the tenant for (RFC 9470).
-// Without a name any way will do, and with a maxAge of 0 any time. At Auth0 an
-// Action must add the claims to access tokens.
+// RequireStepUp lets a request pass if the user has authenticated within maxAge
+// (auth_time) and with one of the authentication context classes (acr). Otherwise the
+// answer is 401 with a challenge that names both (RFC 9470). Without classes, any
+// class is accepted. With a maxAge of 0, any time is accepted. At Auth0 an Action
+// must add the claims to access tokens.
 func (a *API) RequireStepUp(maxAge time.Duration, acr ...string) func(http.Handler) http.Handler {
 	acr = slices.Clone(acr)
 	refused := refusal.StepUp.New()
@@ -130,8 +131,8 @@ func (a *API) RequireStepUp(maxAge time.Duration, acr ...string) func(http.Handl
 	})
 }
 
-// RequireClaim lets a request pass if its access token has a claim that the
-// check agrees with. Otherwise the answer is 403.
+// RequireClaim lets a request pass if its access token has the claim and check
+// accepts the value. Otherwise the answer is 403.
 func (a *API) RequireClaim(name string, check ClaimCheck) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return a.guard(next, func(_ context.Context, v *verified) error {
@@ -143,13 +144,12 @@ func (a *API) RequireClaim(name string, check ClaimCheck) func(http.Handler) htt
 	}
 }
 
-// RequireClaims lets a request pass if the claims of its access token can be
-// decoded into a T, and agree with its method Validate if it has one: see
-// [Claims], which then has them ready. Otherwise the answer is 401, as for a token
-// that is not valid. The errors of Validate mean what those of [APIConfig].Validate
-// mean.
+// RequireClaims lets a request pass if the claims of its access token decode into a
+// T, and T's method Validate, if it has one, returns nil. [Claims] then returns the
+// decoded value. Otherwise the answer is 401, as for an invalid token. Errors of
+// Validate mean the same as errors of [APIConfig].Validate.
 //
-// Inside [API.RequireTokenOrSession], the claims of a session are those that
+// Inside [API.RequireTokenOrSession], the claims of a session are the claims that
 // [Claims] returns for it.
 func RequireClaims[T any](a *API) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
@@ -166,31 +166,31 @@ func RequireClaims[T any](a *API) func(http.Handler) http.Handler {
 	}
 }
 
-// RequireTokenOrSession lets a request pass that has a good access token or, if it
-// has none, belongs to somebody who is logged in: for a program that is both a site
-// and an API. The handler finds out with [TokenFrom] and [UserFrom] which it is, and
-// [Claims] decodes the claims of either. It never finds both. A token that is not
-// good is refused, whoever is logged in.
+// RequireTokenOrSession lets a request pass that has a valid access token or, without
+// a token, a session. It is for programs that are both a site and an API. [TokenFrom]
+// and [UserFrom] tell the handler which of them it is, and [Claims] decodes the
+// claims of either. A request never has both. An invalid token is rejected, even if
+// the request has a session.
 //
-// The token is read from the Authorization header alone, whatever
-// [APIConfig].TokenExtractors says: one in a cookie would come with requests of
-// other sites, as the session does. Another scheme than Bearer is no token.
+// It reads the token from the Authorization header alone, whatever
+// [APIConfig].TokenExtractors says: browsers send a cookie with requests of other
+// sites too. Another scheme than Bearer is not a token.
 //
-// A session comes with every request that a browser makes, also for a page of
-// another site, so requests that may change something must come from the same
-// origin, by the rules of [http.CrossOriginProtection]. A request with the header
-// Upgrade must have the Origin of the site. A token comes only from those who have
-// it, and needs no such check.
+// Browsers send the session with every request, also from pages of other sites. So a
+// request of a session that can change something must come from the same origin, by
+// the rules of [http.CrossOriginProtection]. A request with the header Upgrade must
+// have the Origin of the site. A token needs no such check, because no browser adds
+// it.
 //
 // Put the other guards of the API inside:
 //
 //	api.RequireTokenOrSession(strategy)(api.RequirePermissions("read:files")(h))
 //
-// They then ask the access token that the session has for this API, which is
-// checked like any other and refreshed if it has expired. A session whose
-// login asked for another audience has none, and gets 403. [TokenFrom] reports no
-// token for a session even then. Outside, the other guards know no session, and let
-// only tokens pass.
+// For a session, they check the session's access token for this API, which is
+// verified like any other and refreshed if it has expired. A session whose login
+// requested another audience has none, and gets 403. [TokenFrom] reports no token for
+// a session even then. Outside, the other guards ignore sessions and let only tokens
+// pass.
 func (a *API) RequireTokenOrSession(s *Strategy) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		bySession := s.LoadUser(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -243,17 +243,17 @@ func (a *API) RequireTokenOrSession(s *Strategy) func(http.Handler) http.Handler
 type sessionPath struct {
 	api      *API
 	strategy *Strategy
-	verified *verified // once a guard inside has asked for it
+	verified *verified // nil until a guard inside needs it
 }
 
-// sessionPathOf returns nil if the principal of a request is no session. The context
-// of a token masks the session, see [verified.Value].
+// sessionPathOf returns nil if the principal of a request is not a session. The
+// context of a token hides the session, see [verified.Value].
 func sessionPathOf(ctx context.Context, a *API) *sessionPath {
 	by, _ := ctx.Value(sessionPathKey{a.issuers}).(*sessionPath)
 	return by
 }
 
-// token checks the access token that a session has for the API.
+// token verifies the session's access token for the API.
 func (by *sessionPath) token(w http.ResponseWriter, r *http.Request) (*verified, error) {
 	if by.verified != nil {
 		return by.verified, nil
@@ -285,7 +285,7 @@ func (by *sessionPath) token(w http.ResponseWriter, r *http.Request) (*verified,
 	return by.verified, nil
 }
 
-// wishFor says which access token of a session is for the API.
+// wishFor returns the options for the session's access token for the API.
 func (a *API) wishFor(ctx context.Context, record *session.Record) ([]TokenOption, error) {
 	from, err := a.issuers.find(ctx, record.Issuer)
 	if e := asError("bearer", asBearerError(err)); err != nil && e.Status < http.StatusInternalServerError {
@@ -305,8 +305,8 @@ func (a *API) wishFor(ctx context.Context, record *session.Record) ([]TokenOptio
 	return nil, refusal.Forbidden.Because("the session has no access token for this API; ask for its audience at the login, see Config.Audience")
 }
 
-// requireNames is for guards whose refusal names what is missing. A token must
-// have all of the names, or just one.
+// requireNames makes the guards whose refusal lists names. A token must have all of
+// the names, or only one.
 func (a *API) requireNames(r refusal.Row, names []string, has func(*Token, string) bool, one bool) func(http.Handler) http.Handler {
 	names = slices.Clone(names)
 	list := strings.Join(names, " ")
@@ -320,7 +320,7 @@ func (a *API) requireNames(r refusal.Row, names []string, has func(*Token, strin
 	})
 }
 
-// hasNames allocates nothing, as a closure over the token would.
+// hasNames is a function, because a closure over the token would allocate.
 func hasNames(t *Token, names []string, has func(*Token, string) bool, one bool) bool {
 	for _, name := range names {
 		if has(t, name) == one {
@@ -330,15 +330,15 @@ func hasNames(t *Token, names []string, has func(*Token, string) bool, one bool)
 	return !one
 }
 
-// areNames reports whether there is a name at least, and all of them can go into
-// a challenge as they are (RFC 6749, Section 3.3).
+// areNames reports whether the list is not empty and every name can be part of a
+// challenge as it is (RFC 6749, Section 3.3).
 func areNames(names []string) bool {
 	return len(names) > 0 && !slices.ContainsFunc(names, func(name string) bool { return !syntax.IsScope(name) })
 }
 
-// guardIf is for guards that can be asked for what no token has. Letting nobody
-// pass, for a reason that is logged when the program starts, is safer than
-// guessing and kinder than a panic.
+// guardIf makes guards with arguments that can be unusable. Such a guard rejects
+// every request, and the log says why when the program starts. That is safer than
+// guessing, and better for operators than a panic.
 func (a *API) guardIf(usable bool, list []string, allow func(context.Context, *verified) error) func(http.Handler) http.Handler {
 	if usable {
 		return func(next http.Handler) http.Handler { return a.guard(next, allow) }
@@ -350,14 +350,14 @@ func (a *API) guardIf(usable bool, list []string, allow func(context.Context, *v
 	}
 }
 
-// guard is behind every Require method.
+// guard makes the handler of every Require method.
 func (a *API) guard(next http.Handler, allow func(context.Context, *verified) error) http.Handler {
 	return a.serve(next, false, allow)
 }
 
-// serve authenticates a request once, however many guards it passes. There is no
-// method and no header that lets a request pass without authentication: most
-// handlers do not look at the method, and would answer an OPTIONS request in full.
+// serve authenticates a request once, whatever the number of guards. No method and no
+// header lets a request pass without authentication: most handlers do not look at the
+// method, and would answer an OPTIONS request in full.
 func (a *API) serve(next http.Handler, optional bool, allow func(context.Context, *verified) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if optional {
@@ -400,7 +400,7 @@ func (a *API) serve(next http.Handler, optional bool, allow func(context.Context
 	})
 }
 
-// authenticate checks a credential. It returns nil if it has answered the request.
+// authenticate verifies a credential. It returns nil if it has answered the request.
 func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c bearer.Credential) *verified {
 	if c.Ambient && browser.Upgrades(r) {
 		if err := browser.CheckUpgrade(r); err != nil {
@@ -414,15 +414,15 @@ func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c bearer.Cred
 		return nil
 	}
 	if !c.InHeader {
-		// Shared caches keep the response unless the request has an Authorization
-		// header (RFC 9111, Section 3.5).
+		// Shared caches store a response, unless the request has an Authorization header
+		// (RFC 9111, Section 3.5).
 		w.Header().Set("Cache-Control", "private, no-store")
 		a.places.Vary(w.Header())
 	}
 	return newVerified(r.Context(), a.issuers, token, c)
 }
 
-// refuse ends a request for another reason than its token.
+// refuse rejects a request for another reason than its token.
 func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	a.observe(r.Context(), Event{Kind: TokenChecked}, err)
 	a.exit.fail(w, r, "bearer", err)

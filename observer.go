@@ -5,12 +5,13 @@ import (
 	"time"
 )
 
-// An Observer is called with each [Event], for metrics and traces. The goroutine that
-// does the work calls it, and several goroutines can call it at the same time. So it
-// should only count and return. No event holds a token or a part of one.
+// An Observer is called with each [Event], for metrics and traces. The goroutine of
+// the check or the fetch calls it, and several goroutines can call it at the same
+// time. So it should only count and return. No event contains a token or a part of
+// one.
 //
-// The context is the context of the request, or of the call of [API.Verify]. A fetch of
-// keys is made for all requests that wait for it, and has a context of its own.
+// The context is the context of the request, or of the call of [API.Verify]. A fetch
+// of keys serves all waiting requests, and has its own context.
 type Observer func(context.Context, Event)
 
 // tell calls the Observer, if there is one.
@@ -20,33 +21,34 @@ func (o Observer) tell(ctx context.Context, e Event) {
 	}
 }
 
-// An EventKind is what an [Event] reports. Ignore kinds that you do not know: later
-// versions may have more.
+// An EventKind is the kind of an [Event]. Ignore unknown kinds: later versions can
+// have more.
 type EventKind string
 
 const (
-	// TokenChecked reports each check of an access token. It also reports each
-	// request that an [API] refuses for another reason: the request has no token,
-	// for example, or comes from another origin.
+	// TokenChecked reports each check of an access token. It also reports each request
+	// that an [API] rejects for another reason, for example a missing token or another
+	// origin.
 	TokenChecked EventKind = "token_checked"
-	// GuardRefused reports a request that a guard refuses though its token is good,
-	// for want of a scope, for example. It comes after the TokenChecked of the token.
+	// GuardRefused reports a request with a valid token that a guard rejects, for
+	// example for want of a scope. It follows the TokenChecked event of the token.
 	GuardRefused EventKind = "guard_refused"
-	// KeysFetched reports each fetch of the keys of an issuer, and each fetch that
-	// was not made because there had been too many.
+	// KeysFetched reports each fetch of the keys of an issuer, and each fetch that a
+	// limit has prevented.
 	KeysFetched EventKind = "keys_fetched"
 )
 
-// An Event reports one thing that has happened. Kind, Status, Reason, Issuer, Algorithm
-// and Cached are from closed sets, and so fit for metric labels. The sets are small,
-// unless [APIConfig].ResolveIssuer trusts many issuers. KeyID and Err are not: an issuer
-// can have any number of keys, and an error can quote what a client has made up.
+// An Event reports a check, a rejection or a fetch. Kind, Status, Reason, Issuer,
+// Algorithm and Cached are from closed sets, so you can use them as metric labels.
+// The sets are small, unless [APIConfig].ResolveIssuer trusts many issuers. Do not
+// use KeyID and Err: an issuer can have any number of keys, and an error can quote a
+// text of a client.
 type Event struct {
 	Kind EventKind
-	// Reason is one word. For KeysFetched it is "fetched", "rotated" if the key ids
-	// have changed since the last fetch, "failed", or "throttled" if an unknown key
-	// id would have caused one fetch too many. For the other kinds it is "ok", or
-	// [Error].Reason, of which these occur:
+	// Reason is one word. For KeysFetched it is "fetched", "rotated" if the kids have
+	// changed since the last fetch, "failed", or "throttled" if a limit has prevented
+	// a fetch. For the other kinds it is "ok" or one of these values of
+	// [Error].Reason:
 	//
 	//	missing_token, invalid_request                        the request
 	//	token_malformed, token_too_large, unsupported_crit    the form of the token
@@ -57,26 +59,26 @@ type Event struct {
 	//	organization, insufficient_user_authentication, forbidden
 	//	keys_unavailable, unavailable, misconfigured, internal, canceled
 	Reason string
-	// Issuer is the issuer of the keys or of the token, as it was configured. For a
-	// token that was refused it is the issuer that the token names. It is empty if
-	// there is no token, or if that issuer is not trusted.
+	// Issuer is the configured issuer of the keys or of the token. For a rejected token
+	// it is the issuer that the token names. It is empty if there is no token, or if the
+	// issuer is not trusted.
 	Issuer string
-	// Duration is the time that the check took, the wait for keys included, or the
-	// time that the fetch took. It is 0 if there was neither.
+	// Duration is the duration of the check, including the wait for keys, or of the
+	// fetch. It is 0 without a check or a fetch.
 	Duration time.Duration
-	// Err is why the token was refused, an [*Error], or why the fetch has failed. It
-	// is for logs. It is nil if there is nothing of that kind.
+	// Err is the reason of a rejection, an [*Error], or of a failed fetch, for logs. It
+	// is nil for other events.
 	Err error
 
-	// Status is 200 for a good token, else the status of the response, which is 503
-	// for a request that was canceled. It is 0 for KeysFetched.
+	// Status is 200 for a valid token, else the status of the answer, which is 503 for a
+	// canceled request. It is 0 for KeysFetched.
 	Status int
-	// Algorithm and KeyID are those of the signature of a good token.
+	// Algorithm and KeyID are the alg and the kid of a valid token.
 	Algorithm, KeyID string
-	// Cached says that the signature of the token was checked before.
+	// Cached reports whether the verified signature of the token came from the cache.
 	Cached bool
 
-	// Keys is the number of keys of the issuer that can be used now. It is 0 for the
-	// other kinds than KeysFetched.
+	// Keys is the number of usable keys of the issuer. It is 0 for other kinds than
+	// KeysFetched.
 	Keys int
 }

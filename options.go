@@ -15,22 +15,22 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
-// A LoginOption sets a parameter of the authorization request, or something
-// that the callback needs to know of it. Of two options for the same parameter
-// the later one counts. An option with an unusable value is an error of
-// whatever it is given to. So is an option that names something and is empty.
+// A LoginOption sets a parameter of the authorization request, or a value that the
+// callback needs. Of two options for one parameter, the later one counts. The
+// function that gets an option reports an error for an unusable value, and for an
+// empty value of an option that names something.
 type LoginOption interface{ applyLogin(*authrequest.Request) }
 
 type loginOption authrequest.Option
 
 func (o loginOption) applyLogin(r *authrequest.Request) { o(r) }
 
-// optionsOf returns options as the engines take them.
+// optionsOf returns options for the engines.
 func optionsOf(opts []LoginOption) []authrequest.Option {
 	var options []authrequest.Option
 	for _, o := range opts {
 		if o == nil {
-			options = append(options, nil) // which authrequest refuses
+			options = append(options, nil) // authrequest rejects nil
 			continue
 		}
 		options = append(options, o.applyLogin)
@@ -38,153 +38,149 @@ func optionsOf(opts []LoginOption) []authrequest.Option {
 	return options
 }
 
-// WithConnection skips the tenant's choice of connections: the person goes
-// straight to the identity provider, or the login form, of the named one.
+// WithConnection skips the tenant's choice of connections: the user goes straight to
+// the identity provider, or to the login form, of this connection.
 func WithConnection(name string) LoginOption {
 	return loginOption(authrequest.Connection(name))
 }
 
-// WithOrganization logs in to an organization, by its id (org_...) or, if the
-// tenant allows that, by its name. The callback refuses an ID token for any
-// other.
+// WithOrganization logs in to an organization, by its id (org_...) or, if the tenant
+// allows that, by its name. The callback rejects an ID token for any other
+// organization.
 //
-// Without it, the tenant may let people pick one, which the application's
-// settings there say ("Prompt for Organization" or "Prompt for Credentials").
-// That picker knows who belongs where; an application cannot list that for
-// somebody who is not logged in. [User].OrgID is what was picked, and
-// [Config].CheckOrganization has a say in it.
+// Without it, the tenant can let users pick an organization, as the application's
+// settings say ("Prompt for Organization" or "Prompt for Credentials"). The tenant's
+// picker knows the organizations of a user; an application cannot list them before a
+// login. [User].OrgID is the picked organization, and [Config].CheckOrganization can
+// reject it.
 func WithOrganization(idOrName string) LoginOption {
 	return loginOption(authrequest.Organization(idOrName))
 }
 
-// WithInvitation accepts the invitation with the given ticket to the
-// organization with the given id, as the links in invitation e-mails ask. The
-// login then returns to the default page.
+// WithInvitation accepts an invitation to an organization, by the ticket and the
+// organization id in the link of an invitation email. The login then returns to the
+// default page.
 //
-// It asks for credentials, unless WithPrompt asks for something else: an
-// invitation that meets the tenant's session of another account is used up, and
-// nobody has joined.
+// It sends prompt=login, unless WithPrompt sets another prompt: an invitation that
+// meets the tenant's session of another account is used up, and no user has joined.
 func WithInvitation(ticket, orgID string) LoginOption {
 	return loginOption(authrequest.Invitation(ticket, orgID))
 }
 
-// WithLoginHint fills in an e-mail address, or what else the person logs in
-// with. It has at most 320 bytes.
+// WithLoginHint fills in the email address, or another identifier of the user. It has
+// at most 320 bytes.
 func WithLoginHint(hint string) LoginOption {
 	return loginOption(authrequest.Hint(hint))
 }
 
-// WithPrompt says what the tenant must show: "login" asks for credentials even
-// if the person is logged in there, "consent" and "select_account" for those,
-// and "none" for nothing, in which case the login may fail with the code
-// login_required, consent_required or interaction_required. Several are
-// separated by spaces. See OpenID Connect Core 1.0, Section 3.1.2.1.
+// WithPrompt selects what the tenant must show (OpenID Connect Core 1.0, Section
+// 3.1.2.1). "login" asks for credentials even if the user has a session at the
+// tenant. "consent" and "select_account" ask for those. "none" shows no page; the
+// login can then fail with the code login_required, consent_required or
+// interaction_required. Several values are separated by spaces.
 func WithPrompt(prompt string) LoginOption {
 	return loginOption(authrequest.Prompt(prompt))
 }
 
-// WithScreenHint begins with the named screen: "signup" or "login". With
-// somebody logged in at the tenant it needs WithPrompt("login") too.
+// WithScreenHint selects the first page: "signup" or "login". For a user with a
+// session at the tenant, add WithPrompt("login").
 func WithScreenHint(screen string) LoginOption {
 	return loginOption(authrequest.ScreenHint(screen))
 }
 
-// WithUILocales asks for languages, as BCP 47 tags separated by spaces.
+// WithUILocales requests languages, as BCP 47 tags separated by spaces.
 func WithUILocales(locales string) LoginOption {
 	return loginOption(authrequest.UILocales(locales))
 }
 
-// WithMaxAge asks for an authentication that is no older, in whole seconds; 0
-// asks for a new one. The callback refuses an ID token whose auth_time is
-// missing or too old.
+// WithMaxAge limits the age of the authentication, in whole seconds; 0 requires a new
+// authentication. The callback rejects an ID token whose auth_time is missing or too
+// old.
 func WithMaxAge(age time.Duration) LoginOption {
 	return loginOption(authrequest.MaxAge(age))
 }
 
-// WithACRValues prefers authentication context classes. The tenant may answer
-// with another one; to insist see [WithRequiredACR].
+// WithACRValues requests authentication context classes. The tenant can choose
+// another class. [WithRequiredACR] enforces them.
 func WithACRValues(values ...string) LoginOption {
 	return loginOption(authrequest.ACR(false, values...))
 }
 
-// WithRequiredACR asks for authentication context classes, and the callback
-// refuses an ID token that has none of them as its acr.
+// WithRequiredACR requests authentication context classes. The callback rejects an ID
+// token whose acr is none of them.
 func WithRequiredACR(values ...string) LoginOption {
 	return loginOption(authrequest.ACR(true, values...))
 }
 
-// WithScopes replaces [Config].Scopes. The scope openid is always asked for.
+// WithScopes replaces [Config].Scopes. The scope openid is always requested.
 func WithScopes(scopes ...string) LoginOption {
 	return loginOption(authrequest.Scopes(scopes...))
 }
 
-// WithAudience replaces [Config].Audience: the API that the access token is for.
+// WithAudience replaces [Config].Audience, the API that the access token is for.
 func WithAudience(identifier string) LoginOption {
 	return loginOption(authrequest.Audience(identifier))
 }
 
-// WithReturnTo says where the browser goes after the login: a path as the browser
-// sees it, with that of [Config].BaseURL, or a URL on one of
-// [Config].ReturnToOrigins. Anything else, as in a value that was made by somebody
-// else, leads to the default.
+// WithReturnTo sets the return URL of the login: a path as the browser sees it,
+// including the path of [Config].BaseURL, or a URL on one of
+// [Config].ReturnToOrigins. Any other value, for example one made by an attacker,
+// leads to the default.
 func WithReturnTo(target string) LoginOption {
 	return loginOption(authrequest.ReturnTo(target))
 }
 
-// WithAppState keeps a value of the application until the callback, which hands
-// it to [Config].AfterLogin. It is encoded as JSON, in at most 1,024 bytes, and
-// is encrypted on the way; the tenant does not see it.
+// WithAppState passes a value of the application to [Config].AfterLogin at the
+// callback. It is encoded as JSON, in at most 1,024 bytes, and encrypted in the
+// browser. The tenant does not see it.
 func WithAppState(state any) LoginOption {
 	return loginOption(authrequest.AppState(state))
 }
 
-// WithForwardedFor says where the person is who logs in without a browser, so that the
-// tenant counts attempts by that address and does not block this server. It is for
-// [Application.LoginWithPassword], [Application.SendCode], [Application.LoginWithCode]
-// and SendLink. The tenant believes the address if the application has the setting
-// "Trust Token Endpoint IP Header".
+// WithForwardedFor sets the address of a user who logs in without a browser, so that
+// the tenant counts attempts by that address and does not block this server. It is
+// for [Application.LoginWithPassword], [Application.SendCode],
+// [Application.LoginWithCode] and SendLink. The tenant believes the address if the
+// application has the setting "Trust Token Endpoint IP Header".
 func WithForwardedFor(addr netip.Addr) LoginOption {
 	return loginOption(authrequest.ForwardedFor(addr))
 }
 
-// WithPopup is for a login route that a page opens in a window of its own. Mount
-// one with it beside the others:
+// WithPopup is for a login route that a page opens in a pop-up window. Mount such a
+// route beside the others:
 //
 //	mux.Handle("GET /auth/popup", strategy.LoginHandler(auth0.WithPopup("https://app.example.com")))
 //
-// The callback then ends with a page that posts a message to the window that has
-// opened it, if that has the given origin, and closes. The session has begun by
-// then. The message is one of
+// The callback begins the session. Then it answers with a page that posts a message to
+// its opener, if that has the given origin, and closes. The message is one of
 //
 //	{type: "auth0:login", ok: true, returnTo: "/"}
 //	{type: "auth0:login", ok: false, error: "authorization_denied"}
 //
-// where error is an [Error].Reason. Whoever listens must check the origin of the
-// message, and must open the window in a click, or browsers block it:
+// where error is an [Error].Reason. The opener must check the origin of the message, and
+// must open the window in a click handler, or browsers block it:
 //
 //	button.onclick = () => open("/auth/popup", "login", "popup,width=480,height=700")
 //	addEventListener("message", (e) => {
 //	  if (e.origin === location.origin && e.data?.type === "auth0:login") location.reload()
 //	})
 //
-// Identity providers, and the page itself, can cut the tie between the windows
-// with Cross-Origin-Opener-Policy. The page that opens the window must not send
-// same-origin; same-origin-allow-popups is fine. A provider that sends it leaves
-// the callback without an opener. If the origins are the same, the message is
-// then sent on the BroadcastChannel "auth0:login", on which a page may listen
-// too; in any case the window says that it can be closed, and has a link to
-// go on in it. A redirect works always: offer it beside the pop-up.
+// Cross-Origin-Opener-Policy can separate the two windows. The page that opens the
+// window must not send same-origin; same-origin-allow-popups is fine. If an identity
+// provider sends it, the callback has no opener. If the origins are the same, the
+// message is then sent on the BroadcastChannel "auth0:login". A page can listen there
+// too. The window also says that it can be closed, and has a link to continue in it.
+// A redirect always works: offer it beside the pop-up.
 //
-// The message holds no token. A page that has to have one names it: tokens may
-// be "access_token" and "id_token", which the message then has as members. Any
-// script of that origin can read it.
+// The message contains no token, unless tokens names one: "access_token" and
+// "id_token" become members of the message. Any script of that origin can read them.
 func WithPopup(openerOrigin string, tokens ...string) LoginOption {
 	return loginOption(authrequest.PopUp(openerOrigin, tokens...))
 }
 
-// WithParam sets a parameter that has no option of its own. The empty value is
-// sent too. Without a value it takes back what an earlier option has set, also one
-// that has a name of its own. Parameters that make the login safe are refused.
+// WithParam sets a parameter that has no option of its own. An empty value is sent
+// too. Without a value it removes the parameter, also if another option has set it.
+// Parameters that protect the login are rejected.
 func WithParam(name string, value ...string) LoginOption {
 	return loginOption(authrequest.Param(name, value...))
 }
@@ -196,7 +192,7 @@ type logoutOption func(*logout.Request)
 
 func (o logoutOption) applyLogout(l *logout.Request) { o(l) }
 
-// newLogoutRequest applies layers of options, later ones over earlier ones.
+// newLogoutRequest applies layers of options. A later option takes precedence.
 func newLogoutRequest(layers ...[]LogoutOption) (*logout.Request, error) {
 	l := &logout.Request{}
 	for _, o := range slices.Concat(layers...) {
@@ -209,41 +205,39 @@ func newLogoutRequest(layers ...[]LogoutOption) (*logout.Request, error) {
 	return l, l.Err()
 }
 
-// WithFederatedLogout logs out at the identity provider too, where Auth0 and
-// the provider support that.
+// WithFederatedLogout also logs out at the identity provider, where Auth0 and the
+// provider support it.
 func WithFederatedLogout() LogoutOption {
 	return logoutOption(func(l *logout.Request) { l.Federated = true })
 }
 
-// WithLogoutReturnTo says where the logout leads: a path as the browser sees it,
-// with that of [Config].BaseURL, or one of [Config].PostLogoutURLs. The tenant must
-// know it as an Allowed Logout URL.
+// WithLogoutReturnTo sets the return URL of the logout: a path as the browser sees
+// it, including the path of [Config].BaseURL, or one of [Config].PostLogoutURLs. It
+// must be an Allowed Logout URL at the tenant.
 func WithLogoutReturnTo(target string) LogoutOption {
 	return logoutOption(func(l *logout.Request) { l.ReturnTo = target })
 }
 
-// WithLogoutParam adds a parameter to the URL that ends the session at the
-// tenant, such as state or ui_locales. No values take it back, also
-// id_token_hint and logout_hint, which are sent otherwise.
+// WithLogoutParam adds a parameter, such as state or ui_locales, to the URL that ends
+// the session at the tenant. Without values it removes the parameter, including
+// id_token_hint and logout_hint, which are sent by default.
 func WithLogoutParam(name string, values ...string) LogoutOption {
 	values = slices.Clone(values)
 	return logoutOption(func(l *logout.Request) { l.SetParam(name, values) })
 }
 
-// A TokenOption says which access token of a session is wanted. One with an empty
-// value is an error of whatever it is given to: with a setting that is missing, a
-// token must not go to the wrong place.
+// A TokenOption selects an access token of a session. An empty audience or connection
+// is an error, because a missing setting must not send a token to the wrong place.
 type TokenOption interface{ applyToken(*tokenWish) }
 
 type tokenOption func(*tokenWish)
 
 func (o tokenOption) applyToken(w *tokenWish) { o(w) }
 
-// ForAudience asks for a token for another API than the one that the login was
-// for, and with at least these scopes. The tenant gives it for a multi-resource
-// refresh token: allow the application the API in its refresh token policies. Each
-// audience and set of scopes is kept in the session until it expires, eight of
-// them at most.
+// ForAudience requests a token for another API than the API of the login, with at
+// least these scopes. The tenant issues it for a multi-resource refresh token: allow
+// the application the API in its refresh token policies. The session caches each
+// audience and set of scopes until it expires, at most eight of them.
 func ForAudience(audience string, scopes ...string) TokenOption {
 	scopes = slices.Clone(scopes)
 	return tokenOption(func(w *tokenWish) {
@@ -254,26 +248,24 @@ func ForAudience(audience string, scopes ...string) TokenOption {
 	})
 }
 
-// ForceRefresh asks for a token that is new, for the case that claims in it have
-// changed. If only a login can bring one, the error is [ErrTokenExpired].
+// ForceRefresh skips the cached token, for example after the user's permissions
+// changed. If only a login can bring a new token, the error is [ErrTokenExpired].
 func ForceRefresh() TokenOption { return tokenOption(func(w *tokenWish) { w.Force = true }) }
 
-// ForConnection asks for an access token of the provider of a connection, to
-// call that provider's API as the person who is logged in. They connect their
-// account there with [Strategy.ConnectAccountHandler], also if they log in with it:
-// a login puts nothing into the tenant's Token Vault, from where the token comes.
-// The tenant gives it for the refresh token of the session, which must not be a
-// rotating one. Allow the application the Token Vault grant, and the connection
-// the Token Vault.
+// ForConnection requests an access token of the connection's provider, to call that
+// provider's API on behalf of the user. The user connects the account with
+// [Strategy.ConnectAccountHandler], even if the user logs in with it: the token comes
+// from the tenant's Token Vault, and a login stores nothing there. The tenant issues
+// it for the session's refresh token, which must not be a rotating one. Allow the
+// application the Token Vault grant, and enable the Token Vault for the connection.
 //
-// A person may have several accounts at the provider; loginHint, of which there
-// is one at most, says which one is wanted.
+// A user can have several accounts at the provider. LoginHint, at most one, selects
+// an account.
 //
-// Each token is kept in the session until it expires, eight of them at most.
-// The error is [ErrNoToken] if the session has no refresh token, and
-// [ErrNotConnected] if there is no account, or the provider does not accept it
-// any more, and [ErrTokenExpired] if the tenant gives the person nothing without
-// another login.
+// The session caches each token until it expires, at most eight of them. The error is
+// [ErrNoToken] if the session has no refresh token. It is [ErrNotConnected] if there
+// is no account, or the provider no longer accepts it. It is [ErrTokenExpired] if the
+// tenant requires another login.
 func ForConnection(connection string, loginHint ...string) TokenOption {
 	loginHint = slices.Clone(loginHint)
 	return tokenOption(func(w *tokenWish) {
@@ -291,7 +283,7 @@ func ForConnection(connection string, loginHint ...string) TokenOption {
 	})
 }
 
-// A tokenWish is what options ask for, and what is wrong with them.
+// A tokenWish is the token that options select, and the mistakes in the options.
 type tokenWish struct {
 	renew.Wish
 	errs []error

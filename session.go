@@ -18,23 +18,23 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// A Session is what is remembered of a person who is logged in.
+// A Session is the session of a user who is logged in.
 type Session struct {
 	User User
-	// Data belongs to the application. It is kept in the cookie, encrypted, so
-	// it should be small. It is lost when another person logs in, or the same one
-	// to another organization. A change is kept by [Strategy.SaveSession].
+	// Data belongs to the application. It is in the cookie, encrypted, unless there is a
+	// Store, so keep it small. It is lost when another user logs in, or the same user to
+	// another organization. [Strategy.SaveSession] stores changes.
 	Data map[string]string
 
-	// CreatedAt is when the person logged in here, ExpiresAt when the session
-	// ends if it is not used until then.
+	// CreatedAt is the time of the login here. ExpiresAt is the end of the session if it
+	// is not used until then.
 	CreatedAt time.Time
 	ExpiresAt time.Time
-	// AuthenticatedAt is when the person last proved who they are to the tenant,
-	// if the tenant has said so. It does for logins with WithMaxAge.
+	// AuthenticatedAt is the time of the user's last authentication at the tenant. It is
+	// zero if the tenant has not sent auth_time, which it sends for WithMaxAge.
 	AuthenticatedAt time.Time
-	// ACR and AMR are how they proved it: at Auth0, AMR has "mfa" after a second
-	// factor.
+	// ACR and AMR describe that authentication. At Auth0, AMR contains "mfa" after a
+	// second factor.
 	ACR string
 	AMR []string
 
@@ -46,8 +46,8 @@ func (s *Session) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "auth0.Session(%q)", s.User.Subject)
 }
 
-// Session returns the session of a request. The error is [ErrNoSession] if
-// nobody is logged in, and [ErrStoreUnavailable] if that cannot be known.
+// Session returns the session of a request. The error is [ErrNoSession] if the
+// request has no session, and [ErrStoreUnavailable] if the store is unreachable.
 func (s *Strategy) Session(r *http.Request) (*Session, error) {
 	return op("session", s, func() (*Session, error) {
 		record, err := s.visits.Record(r)
@@ -58,15 +58,15 @@ func (s *Strategy) Session(r *http.Request) (*Session, error) {
 	})
 }
 
-// SaveSession keeps the changes to a session that [Strategy.Session] returned
-// for this request: its Data. It must be called before the first byte of the
-// response is written. To end a session see [Strategy.EndSession]. A session of
-// another request, and one that this response has replaced, is refused.
+// SaveSession stores the changes of Data in a session that [Strategy.Session]
+// returned for this request. It must be called before the first byte of the response
+// is written. To end a session see [Strategy.EndSession]. SaveSession fails for a
+// session of another request, and for one that this response has replaced.
 //
-// Of two requests at the same time that save, each keeps the entries of Data
-// that it has changed, if sessions are in a [Store]; in cookies, the later
-// response wins. The error is [ErrSessionTooLarge] if the data does not fit, and
-// [ErrNoSession] if the session was ended meanwhile; nothing is then changed.
+// If two concurrent requests save and there is a [Store], each keeps the entries of
+// Data that it has changed. In cookies, the later response wins. The error is
+// [ErrSessionTooLarge] if the data does not fit, and [ErrNoSession] if the session
+// was ended meanwhile. Nothing changes in either case.
 func (s *Strategy) SaveSession(w http.ResponseWriter, r *http.Request, edited *Session) error {
 	return do("session", s, func() error {
 		if edited == nil || edited.record.IsEmpty() {
@@ -84,10 +84,10 @@ func (s *Strategy) SaveSession(w http.ResponseWriter, r *http.Request, edited *S
 	})
 }
 
-// EndSession logs the person out here, and not at the tenant; for that there is
-// [Strategy.LogoutHandler]. It must be called before the first byte of the response
-// is written. An error means that a [Store] did not answer: then this browser has
-// forgotten the session, and a copy of its cookie may still be good.
+// EndSession ends the session here, but not at the tenant; [Strategy.LogoutHandler]
+// ends both. It must be called before the first byte of the response is written. An
+// error means that the [Store] is unreachable: the cookie is deleted, but a copy of
+// it can still be valid.
 func (s *Strategy) EndSession(w http.ResponseWriter, r *http.Request) error {
 	return do("session", s, func() error { return s.sessions.Destroy(r.Context(), w, s.visits.Jar(r)) })
 }
@@ -96,12 +96,12 @@ func (s *Strategy) EndSession(w http.ResponseWriter, r *http.Request) error {
 // now, on all devices. Each ends at its next request. A session that begins within
 // the same second can end too.
 //
-// It needs [Config.Store] or [Config.Revocations], and the error says so if there is
-// neither. The user's sessions at the tenant go on, so a login can succeed without
-// a prompt. DELETE /api/v2/users/{id}/sessions of Auth0's Management API ends those.
+// It requires [Config.Store] or [Config.Revocations], and fails without them. The
+// user's sessions at the tenant go on, so a login can succeed without a prompt.
+// DELETE /api/v2/users/{id}/sessions of Auth0's Management API ends those.
 //
-// Issuer and subject are those of [User]. The error is [ErrStoreUnavailable] if the
-// store does not answer; then nothing may have ended.
+// Issuer and subject are the fields of [User]. The error is [ErrStoreUnavailable] if
+// the store is unreachable; then possibly no session has ended.
 func (s *Strategy) EndSessionsOf(ctx context.Context, issuer, subject string) error {
 	return do("session", s, func() error {
 		switch {
@@ -114,23 +114,22 @@ func (s *Strategy) EndSessionsOf(ctx context.Context, issuer, subject string) er
 	})
 }
 
-// LoadUser makes the session of each request known to [UserFrom] and [Claims],
-// and prolongs it while it is used. Wrap the whole application with it.
+// LoadUser finds the session of each request for [UserFrom] and [Claims], and extends
+// the session while it is used. Wrap the whole application with it.
 //
-// It never refuses a request: a cookie that is damaged, foreign or too old
-// means that nobody is logged in, and so does a [Store] that does not answer.
-// [Strategy.RequireLogin] then answers 503, and the cookie is left alone. So does
-// a request with the header Upgrade whose Origin is not the site's.
+// It never rejects a request. A damaged, foreign or expired cookie means that no user
+// is logged in. So does an unreachable [Store]: the cookie then stays, and
+// [Strategy.RequireLogin] answers 503. So does a request with the header Upgrade
+// whose Origin is not the site's.
 //
-// Before the next handler runs, every response gets Vary: Cookie, and that to a user
-// who is logged in Cache-Control: private. A handler whose response depends on no
-// session, such as a file server, can set its own headers, or stand outside LoadUser.
+// Before the next handler runs, every response gets Vary: Cookie, and a response to a
+// logged-in user also gets Cache-Control: private. A handler that needs no session,
+// such as a file server, can set its own headers, or stand outside LoadUser.
 //
-// For pages and for requests that a page of the same origin makes, a session
-// that is due is written, and the response is marked private and not to be
-// stored, before the next handler runs. A handler that answers such a request
-// with a Cache-Control of its own that allows storing would hand one person's
-// session to another; that is reported in the log.
+// For pages and for requests from pages of the same origin, LoadUser writes a session
+// that is due, and marks the response as private and not to be stored, before the
+// next handler runs. A handler that then sets a Cache-Control that allows storing
+// would hand one user's session to another. LoadUser logs that.
 func (s *Strategy) LoadUser(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := s.ready(); err != nil {
@@ -149,8 +148,8 @@ func (s *Strategy) LoadUser(next http.Handler) http.Handler {
 	})
 }
 
-// UserFrom returns who is logged in, as [Strategy.LoadUser] or
-// [Strategy.RequireLogin] have found out for this request.
+// UserFrom returns the user of a request that [Strategy.LoadUser] or
+// [Strategy.RequireLogin] has let through, or the user of [ContextWithUser].
 func UserFrom(ctx context.Context) (User, bool) {
 	loaded := visit.In(ctx)
 	if loaded == nil || loaded.Record == nil {
@@ -166,8 +165,8 @@ func samePerson(r *session.Record, issuer, subject string) bool {
 	return r != nil && r.Issuer == issuer && r.Subject == subject
 }
 
-// newSession is the public view of a record. It shares nothing with it that a
-// caller could change.
+// newSession is the public view of a record. The caller can change it without
+// changing the record.
 func newSession(r *session.Record) *Session {
 	s := &Session{User: userOf(r), Data: maps.Clone(r.Data), record: secret.Of(r)}
 	s.CreatedAt, s.ExpiresAt = r.Life()
@@ -179,13 +178,13 @@ func newSession(r *session.Record) *Session {
 }
 
 // StartSession begins the session of a login that did not come through
-// [Strategy.CallbackHandler], or that of [Application.Exchange]. The session has a
-// new id, whatever the browser had, and [Config].AfterLogin is called first. A
-// login that completes a refresh goes on with the session that there is, without
-// AfterLogin; the error is [ErrNoSession] if that is over.
+// [Strategy.CallbackHandler], for example of [Application.Exchange]. It calls
+// [Config].AfterLogin first. The session always has a new id. A login that completes
+// a refresh continues the existing session without AfterLogin. The error is
+// [ErrNoSession] if that session has ended.
 //
-// StartSession must be called before the first byte of the response is written.
-// Then send the browser to [Login].ReturnTo.
+// StartSession must be called before the first byte of the response is written. Then
+// redirect the browser to [Login].ReturnTo.
 func (s *Strategy) StartSession(w http.ResponseWriter, r *http.Request, l *Login) error {
 	return do("login", s, func() error {
 		switch {
@@ -208,37 +207,36 @@ func (s *Strategy) StartSession(w http.ResponseWriter, r *http.Request, l *Login
 // [Strategy.ImportSession]. Formatting or logging it does not show the tokens, unless
 // it is in an unexported field of another struct, see [Config].
 type ImportedSession struct {
-	// User is the person who is logged in. Subject is needed. Issuer may be empty: it
-	// is then the tenant's.
+	// User is the user. Subject is required. An empty Issuer stands for the tenant.
 	User User
-	// Claims are further claims of the ID token that the old session has kept, such as
-	// roles, for [User.Claim] and [Claims].
+	// Claims are further claims of the ID token in the old session, such as roles.
+	// [User.Claim] and [Claims] return them.
 	Claims map[string]any
 	// Token has the refresh token, and the access token for [Config].Audience, if the
 	// old session has any. Without an Expiry, the access token is not used.
 	Token *oauth2.Token
-	// Data is the application's own, see [Session].
+	// Data belongs to the application, see [Session].
 	Data map[string]string
-	// LoggedInAt is when the person has logged in. [Config].AbsoluteTimeout counts from
-	// it. It is needed.
+	// LoggedInAt is the time of the login. It is required. [Config].AbsoluteTimeout
+	// counts from it.
 	LoggedInAt time.Time
 	// SessionID is the claim sid of the ID token, if there was one. A back-channel
-	// logout of the tenant's session then ends this one.
+	// logout of the tenant's session then ends this session.
 	SessionID string
 }
 
-// ImportSession makes a session of another session system a session of this one, so
-// that nobody has to log in again when an application moves here. Call it in a
-// middleware inside [Strategy.LoadUser], for a request without a session whose old
-// session is good, and delete the old session's cookie then. From the next request on
-// the session is like any other, and [Strategy.AccessToken] renews its tokens.
+// ImportSession takes over a session of another session system, so that users need
+// not log in again when an application moves here. Call it in a middleware inside
+// [Strategy.LoadUser], for a request without a session whose old session is valid.
+// Delete the old session's cookie then. From the next request on, the session is like
+// any other, and [Strategy.AccessToken] refreshes its tokens.
 //
-// No ID token is checked, and AfterLogin is not called: the caller vouches for the
-// person. So pass only what the old system has verified and kept where a browser
-// cannot change it, as in a signed cookie or a store.
+// ImportSession verifies no ID token and does not call AfterLogin: the caller vouches
+// for the user. So pass only values that the old system has verified and stored where
+// a browser cannot change them, as in a signed cookie or a store.
 //
 // It must be called before the first byte of the response is written. The error is
-// [ErrNoSession] if the session is older than [Config].AbsoluteTimeout; the person then
+// [ErrNoSession] if the session is older than [Config].AbsoluteTimeout. The user then
 // has to log in.
 func (s *Strategy) ImportSession(w http.ResponseWriter, r *http.Request, old ImportedSession) error {
 	return do("session", s, func() error {

@@ -8,11 +8,11 @@ import (
 
 // A Store keeps values by key until they expire, for all instances of a program. Any
 // store of github.com/alexedwards/scs is a Store, for Redis, PostgreSQL and many other
-// databases. If a store has FindCtx, CommitCtx and DeleteCtx, as a CtxStore of scs has,
+// databases. If a store has FindCtx, CommitCtx and DeleteCtx, like a CtxStore of scs,
 // these methods are called in place of the ones without a context.
 //
-// A store can have further methods. With them, several instances of a program agree
-// about refreshes and logouts. Package redisstore of this project has all but the last:
+// With further methods of a store, several instances of a program coordinate refreshes
+// and logouts. Package redisstore of this project has all but the last:
 //
 //	UpdateCtx(ctx, key, value, expiry) (updated bool, err error)
 //

@@ -18,8 +18,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/visit"
 )
 
-// A Strategy logs people in to one web application. Create it with [New]. Its
-// methods may be called concurrently.
+// A Strategy logs users in to one web application. Create it with [New]. Its methods
+// can be called concurrently.
 type Strategy struct {
 	app      *Application
 	site     *site.Site
@@ -29,8 +29,8 @@ type Strategy struct {
 	tokens   *renew.Tokens
 
 	signin        *signin.Routes
-	organization  string       // of every login, if there is one
-	silent        *atomic.Bool // whether there are silent logins
+	organization  string       // for every login, empty for none
+	silent        *atomic.Bool // whether TrySilentLogin is used
 	signout       *signout.Routes
 	logoutOptions []LogoutOption
 	connections   *directory.List
@@ -38,9 +38,9 @@ type Strategy struct {
 	log           *slog.Logger
 }
 
-// New checks a configuration and returns a Strategy for it. It makes no
-// request, so that an application starts while its tenant is out of reach. The
-// error has every mistake, each named by its field.
+// New checks a configuration and returns a Strategy. It makes no request, so an
+// application starts while its tenant is unreachable. The error lists every mistake,
+// with its field.
 func New(c Config) (*Strategy, error) {
 	p := problems{of: "Config"}
 	c = c.clone()
@@ -88,16 +88,16 @@ func New(c Config) (*Strategy, error) {
 // Application returns the strategy's application.
 func (s *Strategy) Application() *Application { return s.app }
 
-// Handler serves the routes of the strategy, and 404 for all other paths. It is
-// meant for a prefix: mux.Handle("/auth/", strategy.Handler()). It looks at the
-// path that this process sees; the path of [Config].BaseURL is only added to
-// what is sent to browsers.
+// Handler serves the routes of the strategy, and 404 for all other paths. Mount it
+// below a prefix: mux.Handle("/auth/", strategy.Handler()). Handler matches the path
+// that this process sees. It adds the path of [Config].BaseURL only to URLs for
+// browsers.
 //
-// A mux that has a pattern such as "GET /" takes "/auth/" for a conflict. Use
+// A mux with a pattern such as "GET /" reports a conflict with "/auth/". Use
 // [Strategy.Register] there.
 func (s *Strategy) Handler() http.Handler {
 	if s.ready() != nil {
-		return s.handler("login", nil) // which refuses
+		return s.handler("login", nil) // rejects every request
 	}
 	routes := map[string]http.Handler{
 		s.site.Login:    s.LoginHandler(),
@@ -132,23 +132,24 @@ func (s *Strategy) Register(mux *http.ServeMux) {
 	}
 }
 
-// LoginHandler sends the browser to the tenant to log in. Options given here
-// hold for every request; of the query, or of a form that is posted, it takes
+// LoginHandler redirects the browser to the tenant's login page. The options hold for
+// every request. From the query, or from a posted form, LoginHandler accepts
 //
-//	returnTo       where to go after the login
+//	returnTo       the return URL after the login
 //	connection     as WithConnection, if it is one of the application
 //	login_hint, screen_hint, prompt, ui_locales
 //	organization, invitation       if Config.AcceptOrganizationLinks is set
-//	what Config.ForwardParams lists
+//	the parameters in Config.ForwardParams
 //
-// and ignores the rest: a link from anywhere must not choose the audience or
-// the scopes of somebody's login. Who is logged in already is sent on without
-// a detour, unless the request asks for something that only the tenant can do.
+// It ignores all others, because a link from anywhere must not choose the audience or
+// the scopes of a login. Without options, a user with a session is redirected
+// straight to returnTo, unless the request asks for something that only the tenant
+// can do.
 //
-// A request that only prefetches is answered with 204 and begins nothing.
+// The answer to HEAD and to a prefetch is 204, and no login begins.
 func (s *Strategy) LoginHandler(opts ...LoginOption) http.Handler {
 	if s.ready() != nil {
-		return s.handler("login", nil) // which refuses
+		return s.handler("login", nil) // rejects every request
 	}
 	options := optionsOf(opts)
 	if err := s.signin.Check(options); err != nil {
@@ -158,19 +159,19 @@ func (s *Strategy) LoginHandler(opts ...LoginOption) http.Handler {
 	return s.handler("login", func(w http.ResponseWriter, r *http.Request) error { return s.signin.Login(w, r, options) })
 }
 
-// CallbackHandler takes the tenant's answer, begins a session and sends the
-// browser to where the login was to return to.
+// CallbackHandler verifies the tenant's response, begins the session and redirects
+// the browser to the return URL of the login.
 func (s *Strategy) CallbackHandler() http.Handler {
 	return s.handler("callback", func(w http.ResponseWriter, r *http.Request) error { return s.signin.Callback(w, r) })
 }
 
-// LogoutHandler ends the session here and then at the tenant. It takes POST
-// from the application's own pages and GET only as a navigation from there, so
-// that no other site can log people out. If the request does not say where it comes
-// from, the handler asks with a page, whose button logs out. The query of a link, or
-// the form, may have returnTo, one of [Config].PostLogoutURLs.
+// LogoutHandler ends the session here and then at the tenant. It accepts POST from
+// the application's own pages, and GET only as a navigation from there, so that no
+// other site can log users out. If the origin of a request is unknown, the handler
+// answers with a page whose button logs out. The query, or the form, can have
+// returnTo, one of [Config].PostLogoutURLs.
 //
-// Ending the session here never depends on the tenant.
+// The session here ends even if the tenant is unreachable.
 func (s *Strategy) LogoutHandler(opts ...LogoutOption) http.Handler {
 	options, err := newLogoutRequest(s.logoutOptions, opts)
 	if err != nil {
@@ -180,11 +181,11 @@ func (s *Strategy) LogoutHandler(opts ...LogoutOption) http.Handler {
 	return s.handler("logout", func(w http.ResponseWriter, r *http.Request) error { return s.signout.Logout(w, r, options) })
 }
 
-// BackchannelLogoutHandler takes the tenant's word that a session has ended
-// there (OpenID Connect Back-Channel Logout 1.0). It needs [Config].Store or
-// [Config].Revocations, in which it notes which sessions are over: those of the
-// tenant's session if the token names one, else all of the user. Register its
-// URL at the tenant, which must be able to reach it.
+// BackchannelLogoutHandler accepts the tenant's logout tokens (OpenID Connect
+// Back-Channel Logout 1.0). It requires [Config].Store or [Config].Revocations, where
+// it records the logout: of the session that the token names, or of all sessions of
+// the user if it names none. Register its URL as the Back-Channel Logout URI. The
+// tenant must be able to reach it.
 func (s *Strategy) BackchannelLogoutHandler() http.Handler {
 	if s.ready() == nil && !s.sessions.CanRevoke() {
 		s.log.Error("auth0: BackchannelLogoutHandler needs Config.Store or Config.Revocations and answers every request with an error")
@@ -208,7 +209,7 @@ func (s *Strategy) handler(op string, f func(http.ResponseWriter, *http.Request)
 	})
 }
 
-// ready refuses to work for a Strategy that New has not made.
+// ready returns an error for a Strategy that was not made by New.
 func (s *Strategy) ready() error {
 	if s.sessions == nil {
 		return refusal.Misconfigured.Because("this Strategy was not made by New")
@@ -216,11 +217,11 @@ func (s *Strategy) ready() error {
 	return nil
 }
 
-// SendLink sends a link by e-mail that logs in, and keeps the login for this
-// browser: the link must be opened in it, and leads to
-// [Strategy.CallbackHandler]. Options are those of a login in the browser, and
-// [WithForwardedFor]. SendLink must be called before the first byte of the response is
-// written.
+// SendLink emails a link that logs in, and stores the login transaction in a cookie
+// of this browser. The link leads to [Strategy.CallbackHandler] and works in this
+// browser only. Options are the options of a login in the browser, and
+// [WithForwardedFor]. SendLink must be called before the first byte of the response
+// is written.
 func (s *Strategy) SendLink(w http.ResponseWriter, r *http.Request, to PasswordlessLogin, opts ...LoginOption) error {
 	return do("login", s, func() error {
 		if err := to.recipient().CheckLink(); err != nil {

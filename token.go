@@ -23,23 +23,22 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/visit"
 )
 
-// A Token is an access token that was checked. It does not change and may be
-// kept and shared.
+// A Token is a verified access token. It is immutable, so it can be kept and shared.
 type Token struct {
 	claims    jwt.Claims
 	payload   string
 	keyID     string
 	algorithm string
 	from      *trusted
-	key       *keys.Key // that has signed it
+	key       *keys.Key // the key of the signature
 }
 
 // Issuer returns iss, the tenant that issued the token.
 func (t *Token) Issuer() string { return t.claims.Issuer }
 
-// Subject returns sub: at Auth0 a user such as "auth0|65f0c1d2e3a4b5c6d7e8f901"
-// or, for a token of the client credentials grant, an application such as
-// "CLIENT_ID@clients".
+// Subject returns sub. At Auth0 it is a user such as
+// "auth0|65f0c1d2e3a4b5c6d7e8f901". For the client credentials grant it is an
+// application such as "CLIENT_ID@clients".
 func (t *Token) Subject() string { return t.claims.Subject }
 
 // Audience returns the values of aud.
@@ -90,23 +89,24 @@ func (t *Token) OrgID() string { return t.claims.OrgID }
 // OrgName returns org_name, if the tenant adds it.
 func (t *Token) OrgName() string { return t.claims.OrgName }
 
-// AuthTime returns auth_time, when the user last proved who they are, the zero
-// time if the token does not say.
+// AuthTime returns auth_time, the time of the user's last authentication, the zero
+// time if the token has none.
 func (t *Token) AuthTime() time.Time { return idtoken.FromUnix(t.claims.AuthTime) }
 
-// ACR returns acr, how they did, if the token says (RFC 9470, Section 6.1).
+// ACR returns acr, the authentication context class, empty if the token has none (RFC
+// 9470, Section 6.1).
 func (t *Token) ACR() string { return t.claims.ACR }
 
-// IsAnonymous reports whether the token is of an anonymous session of Auth0, a
-// visitor who has not logged in.
+// IsAnonymous reports whether the token belongs to an anonymous session of Auth0, a
+// visitor who is not logged in.
 func (t *Token) IsAnonymous() bool { return isAnonymous(t.claims.Subject) }
 
 func isAnonymous(subject string) bool { return strings.HasPrefix(subject, "anon@") }
 
-// Actors returns who acts for the subject: the sub of act, and of the act in
-// that, so the present actor comes first (RFC 8693, Section 4.1). Only the first
-// may decide about access. There are none if nobody acts for the subject. The
-// error is for a claim of another form.
+// Actors returns the parties that act for the subject: the sub of act, then the sub
+// of the act inside it, and so on (RFC 8693, Section 4.1). The first is the current
+// actor. Only the first may decide about access. Without an act there are none. The
+// error reports an act of another form.
 func (t *Token) Actors() ([]string, error) {
 	if t.claims.Actor == "" {
 		return nil, nil
@@ -139,12 +139,12 @@ func actor(text string) (subject, next string, err error) {
 	return subject, next, nil
 }
 
-// KeyID returns the kid of the key that has signed the token.
+// KeyID returns the kid of the key that signed the token.
 func (t *Token) KeyID() string { return t.keyID }
 
-// Claim returns any claim, as package encoding/json decodes it, and whether it
-// is there. Names are exact, and may be URLs. To decode several into a struct
-// see [Claims].
+// Claim returns any claim, as package encoding/json decodes it, and whether there is
+// one. Names are case-sensitive, and can be URLs. To decode several claims into a
+// struct see [Claims].
 func (t *Token) Claim(name string) (value any, ok bool) {
 	raw, ok := idtoken.RawClaim(t.payload, name)
 	if !ok || json.Unmarshal([]byte(raw), &value) != nil {
@@ -153,8 +153,8 @@ func (t *Token) Claim(name string) (value any, ok bool) {
 	return value, true
 }
 
-// Decode decodes the claims into a value, as package encoding/json does. Where a
-// request is at hand, [Claims] decodes them only once.
+// Decode decodes the claims into a value, as package encoding/json does. For the
+// token of a request, [Claims] decodes them only once.
 func (t *Token) Decode(v any) error {
 	if err := json.Unmarshal([]byte(t.payload), v); err != nil {
 		return asError("claims", refusal.Claim.Wrap(err))
@@ -162,24 +162,25 @@ func (t *Token) Decode(v any) error {
 	return nil
 }
 
-// Format shows who the token is about, and nothing that could be used.
+// Format shows only the subject.
 func (t Token) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "auth0.Token(%q)", t.claims.Subject) }
 
-// LogValue does the same for package slog.
+// LogValue shows only the subject and the client id to package slog.
 func (t Token) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("sub", t.claims.Subject), slog.String("client_id", t.ClientID()))
 }
 
 type verifiedKey struct{}
 
-// A sessionPathKey is the key of a request that an API has let pass for its session.
+// A sessionPathKey is the context key of a request that an API has let pass for its
+// session.
 type sessionPathKey struct{ of *trustedIssuers }
 
-// verified is what a request was authenticated with, and the context that says
-// so: one allocation instead of two for each request.
+// A verified is the credential of a request, and its context: one allocation instead
+// of two for each request.
 type verified struct {
 	context.Context
-	by       *trustedIssuers // of the API that has checked the token; nil for none
+	by       *trustedIssuers // of the API that verified the token; nil for none
 	token    *Token
 	raw      *string // the text of the token; fmt prints the address of a text alone
 	inHeader bool    // Authorization
@@ -187,8 +188,8 @@ type verified struct {
 	decoded  memo.Types
 }
 
-// newVerified returns the context of a request that a token authenticates. The text of
-// the token lies beside it in the same allocation.
+// newVerified returns the context of a request that a token authenticates. The text
+// of the token is in the same allocation.
 func newVerified(ctx context.Context, by *trustedIssuers, token *Token, c bearer.Credential) *verified {
 	both := &struct {
 		verified
@@ -199,8 +200,8 @@ func newVerified(ctx context.Context, by *trustedIssuers, token *Token, c bearer
 	return v
 }
 
-// Value hides the session of a request that was authenticated by a token: it may be
-// that of another user, whose cookie a page of an attacker has the browser send.
+// Value hides the session of a request that a token authenticates. The session can
+// belong to another user, if a page of an attacker makes the browser send its cookie.
 func (v *verified) Value(key any) any {
 	switch key.(type) {
 	case verifiedKey:
@@ -221,7 +222,8 @@ func verifiedIn(ctx context.Context) *verified {
 	return nil
 }
 
-// verifiedBy returns what one API has verified. A guard relies on nothing else.
+// verifiedBy returns the credential that this API has verified. Guards rely on
+// nothing else.
 func verifiedBy(ctx context.Context, by *trustedIssuers) *verified {
 	if v := verifiedIn(ctx); v != nil && v.by != nil && v.by == by {
 		return v
@@ -229,8 +231,8 @@ func verifiedBy(ctx context.Context, by *trustedIssuers) *verified {
 	return nil
 }
 
-// TokenFrom returns the access token that a Require method of an [API] has
-// checked for this request.
+// TokenFrom returns the access token that a Require method of an [API] has verified
+// for this request, or the token of [ContextWithToken].
 func TokenFrom(ctx context.Context) (*Token, bool) {
 	if v := verifiedIn(ctx); v != nil {
 		return v.token, true
@@ -239,12 +241,12 @@ func TokenFrom(ctx context.Context) (*Token, bool) {
 }
 
 // AccessTokenFrom returns the text of the access token that a Require method of an
-// [API] has checked for this request: to call another API on behalf of the user, see
-// [TokenExchange]. It reports none for a request that belongs to a session, and for a
+// [API] has verified for this request. Use it to call another API on behalf of the
+// user, see [TokenExchange]. It reports none for a request of a session, and for a
 // context of [ContextWithToken].
 //
-// The text is a secret. It is in the context of this request alone, and not in the
-// [Token], which the API remembers.
+// The text is a secret. It is only in the context of this request, not in the
+// [Token], which the API caches.
 func AccessTokenFrom(ctx context.Context) (string, bool) {
 	if v := verifiedIn(ctx); v != nil && v.raw != nil {
 		return *v.raw, true
@@ -252,23 +254,23 @@ func AccessTokenFrom(ctx context.Context) (string, bool) {
 	return "", false
 }
 
-// ContextWithToken returns a context with an access token that [API.Verify] has
-// returned, for programs that do not use net/http and for tests of handlers. Then
-// [TokenFrom] returns the token, and [Claims] decodes its claims.
+// ContextWithToken returns a context with an access token of [API.Verify], for
+// programs without net/http and for tests of handlers. [TokenFrom] then returns the
+// token, and [Claims] decodes its claims.
 //
-// A context has one principal. [UserFrom] and the methods of a [Strategy] find no user
-// and no session in it, whatever the context had before. A nil token makes a context
-// without a principal.
+// A context has one principal. [UserFrom] and the methods of a [Strategy] find no
+// user and no session in it, whatever the context had before. A nil token makes a
+// context without a principal.
 //
-// The guards of an API do not rely on it: they check the token of the request.
+// The guards of an API do not rely on it: they verify the token of the request.
 func ContextWithToken(ctx context.Context, t *Token) context.Context {
 	return &verified{Context: ctx, token: t}
 }
 
-// ContextWithUser returns a context with a user, for programs that do not use net/http
-// and for tests of handlers. Then [UserFrom] returns the user, and [Claims] decodes the
-// claims of the user. The fields of the user are claims too, such as email. The caller
-// vouches for the user: nothing is checked.
+// ContextWithUser returns a context with a user, for programs without net/http and
+// for tests of handlers. [UserFrom] then returns the user, and [Claims] decodes the
+// user's claims. The fields of the user, such as Email, are claims too. Nothing is
+// verified: the caller vouches for the user.
 //
 // A context has one principal. [TokenFrom] finds no token in it, whatever the context
 // had before. A user without a Subject makes a context without a principal.
@@ -299,13 +301,13 @@ func (u *userContext) Value(key any) any {
 	return u.Context.Value(key)
 }
 
-// Claims decodes the claims of what authenticated the request into a T, as
-// package encoding/json does: those of the access token, or else those of the
-// ID token that the session keeps. They are decoded once per request and T; a
-// T with pointers, maps or slices is shared by whoever asks.
+// Claims decodes the claims of a request's principal into a T, as package
+// encoding/json does: the claims of the access token, or else the claims of the ID
+// token in the session. They are decoded once per request and T. All callers share
+// the pointers, maps and slices of a T.
 //
-// If T or *T has a method Validate(context.Context) error, it is called, and its
-// error returned. To have it decide about access, see [RequireClaims].
+// If T or *T has a method Validate(context.Context) error, Claims calls it and
+// returns its error. To decide about access, use [RequireClaims].
 //
 // The error is [ErrNoToken] if there is neither token nor session.
 func Claims[T any](ctx context.Context) (T, error) {
@@ -339,8 +341,8 @@ func decodeClaims[T any](ctx context.Context, text string, decoded *memo.Types) 
 	return claims.(T), nil
 }
 
-// validate calls the method of the first that has it. A T that is a pointer has
-// the methods of what it points to; a pointer to it has none.
+// validate calls the method Validate of the first value that has it. A T that is a
+// pointer has the methods of its element; a pointer to T has none.
 func validate(ctx context.Context, values ...any) error {
 	for _, value := range values {
 		if v, ok := value.(interface{ Validate(context.Context) error }); ok {
@@ -350,8 +352,8 @@ func validate(ctx context.Context, values ...any) error {
 	return nil
 }
 
-// claimsOf returns the JSON text of the claims of a request, and where what was
-// decoded of it is kept.
+// claimsOf returns the JSON text of the claims of a request, and the cache of their
+// decoded forms.
 func claimsOf(ctx context.Context) (string, *memo.Types) {
 	if v := verifiedIn(ctx); v != nil {
 		return v.token.payload, &v.decoded
@@ -362,17 +364,17 @@ func claimsOf(ctx context.Context) (string, *memo.Types) {
 	return "", nil
 }
 
-// A ClaimCheck decides about the value of a claim, as package encoding/json
-// decodes it. It is not called if the claim is not there.
+// A ClaimCheck reports whether the value of a claim is accepted. The value is as
+// package encoding/json decodes it. A missing claim is not passed to it.
 type ClaimCheck func(value any) bool
 
-// Equals agrees with one value.
+// Equals accepts one value.
 func Equals[T string | float64 | bool](want T) ClaimCheck {
 	return func(value any) bool { return value == any(want) }
 }
 
-// IncludesAll agrees with an array, or a text of words separated by spaces, that
-// has all of the values.
+// IncludesAll accepts an array, or a text of words separated by spaces, with all of
+// the values.
 func IncludesAll(values ...string) ClaimCheck {
 	values = slices.Clone(values)
 	return func(value any) bool {
@@ -386,8 +388,8 @@ func IncludesAll(values ...string) ClaimCheck {
 	}
 }
 
-// IncludesAny agrees with an array, or a text of words separated by spaces, that
-// has one of the values.
+// IncludesAny accepts an array, or a text of words separated by spaces, with at least
+// one of the values.
 func IncludesAny(values ...string) ClaimCheck {
 	values = slices.Clone(values)
 	return func(value any) bool {
@@ -395,7 +397,8 @@ func IncludesAny(values ...string) ClaimCheck {
 	}
 }
 
-// members of an array that are strings, or words of a string; of other types none.
+// members returns the strings of an array, or the words of a string. Other types have
+// none.
 func members(value any) []string {
 	switch value := value.(type) {
 	case string:

@@ -9,29 +9,27 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
-// AccessToken returns an access token of a request's session, by default for the
-// API that the login was for. If it has expired, or is about to, a new one is
-// got with the refresh token, which the session has if the login had the scope
-// offline_access. However many requests of a session ask, the tenant is asked
-// once.
+// AccessToken returns an access token of a request's session, by default for the API
+// of the login. If the token has expired or expires within 30 seconds, AccessToken
+// refreshes it with the refresh token, which the session has if the login requested
+// offline_access. Concurrent requests share one refresh (single-flight).
 //
-// It must be called before the first byte of the response is written, because
-// it may have to write the session.
+// It must be called before the first byte of the response is written, because it can
+// write the session.
 //
-// The error is [ErrNoSession] if nobody is logged in, [ErrNoToken] if there is
-// no token, and [ErrTokenExpired] if the person has to log in again to get
-// another; they remain logged in for pages. That error is [ErrUserBlocked] too if
-// the tenant says that it has blocked the account. It is [ErrMFARequired] if the
-// tenant wants a second factor first; see [MFA]. Others are temporary, or mistakes
-// in the settings; [ErrTenantUnavailable] has [Error].RetryAfter if the tenant has
-// said when to come back. What the tenant has refused is not asked again for a
-// minute, or, if it has had enough, for as long as it wants.
+// The error is [ErrNoSession] if the request has no session, and [ErrNoToken] if the
+// session has no token. It is [ErrTokenExpired] if only another login can bring a
+// token; the user stays logged in for pages. That error is also [ErrUserBlocked] if
+// the tenant has blocked the account. It is [ErrMFARequired] if the tenant requires a
+// second factor, see [MFA]. Other errors are temporary, or mistakes in the settings.
+// [ErrTenantUnavailable] has [Error].RetryAfter if the tenant has sent it. A refresh
+// that the tenant has rejected is not repeated for a minute. After a rate limit, it
+// is not repeated until RetryAfter, at most a minute.
 //
-// Sessions in cookies: the token endpoint may give a new refresh token each time
-// (rotation) and take the old one for an attack, while other requests with the
-// old cookie are under way. One process gives them the new tokens for a minute.
-// Several processes need a [Store], or an overlap period of 30 seconds or more in
-// the tenant's settings.
+// Sessions in cookies: if the tenant rotates refresh tokens, it can take concurrent
+// requests with the old cookie for an attack. Within one process they get the new
+// tokens for a minute. Several processes need a [Store], or an overlap period of 30
+// seconds or more in the tenant's settings.
 func (s *Strategy) AccessToken(w http.ResponseWriter, r *http.Request, opts ...TokenOption) (*oauth2.Token, error) {
 	t, err := s.accessToken(w, r, opts)
 	if err != nil {
@@ -40,7 +38,7 @@ func (s *Strategy) AccessToken(w http.ResponseWriter, r *http.Request, opts ...T
 	return &oauth2.Token{AccessToken: t.Token, TokenType: t.Type, Expiry: time.Unix(t.ExpiresAt, 0)}, nil
 }
 
-// accessToken finds the session of a request, and sends the session that has changed.
+// accessToken finds the session of a request, and sends the changed session.
 func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []TokenOption) (session.Token, error) {
 	wish, err := newTokenWish(opts)
 	if err != nil {
@@ -59,8 +57,8 @@ func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []To
 	return token, err
 }
 
-// TokenSource returns a source of the tokens that [Strategy.AccessToken] returns
-// for a request. It is good until the request is answered.
+// TokenSource returns a source with the tokens of [Strategy.AccessToken] for a
+// request. It is valid until the request is answered.
 func (s *Strategy) TokenSource(w http.ResponseWriter, r *http.Request, opts ...TokenOption) oauth2.TokenSource {
 	return tokenSourceFunc(func() (*oauth2.Token, error) { return s.AccessToken(w, r, opts...) })
 }
@@ -69,9 +67,10 @@ type tokenSourceFunc func() (*oauth2.Token, error)
 
 func (f tokenSourceFunc) Token() (*oauth2.Token, error) { return f() }
 
-// Client returns an HTTP client that adds the access token of a request's session
-// to what it sends. It does not follow redirects to another host, which would
-// get the token too. It is good until the request is answered.
+// Client returns an HTTP client that adds the access token of a request's session to
+// its requests. It has a timeout of 30 seconds. It does not follow redirects to
+// another host or scheme, which would get the token too. It is valid until the
+// request is answered.
 func (s *Strategy) Client(w http.ResponseWriter, r *http.Request, opts ...TokenOption) *http.Client {
 	return &http.Client{
 		Transport: &oauth2.Transport{Source: s.TokenSource(w, r, opts...)},

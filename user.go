@@ -10,8 +10,8 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// A User is a person who is logged in. Issuer and Subject together identify
-// them; a name or an e-mail address does not.
+// A User is a user who is logged in. Issuer and Subject together identify the user. A
+// name or an email address does not.
 type User struct {
 	Issuer        string
 	Subject       string // at Auth0: "auth0|65f0c1d2e3a4b5c6d7e8f901"
@@ -25,12 +25,11 @@ type User struct {
 	OrgID         string // the organization logged in to, if any
 	OrgName       string
 
-	claims json.RawMessage // what the session keeps of the ID token
+	claims json.RawMessage // claims of the ID token in the session
 }
 
-// newUser reads a user from claims that were verified. Of a claim with an
-// unexpected type nothing is taken: providers differ, and none of these decides
-// who somebody is.
+// newUser reads a user from verified claims. It ignores a claim of an unexpected
+// type: providers differ, and none of these claims identifies the user.
 func newUser(issuer, subject string, claims json.RawMessage) User {
 	u := User{Issuer: issuer, Subject: subject, claims: claims}
 	text := func(value string) string { s, _ := jsonscan.String(value); return s }
@@ -60,8 +59,8 @@ func newUser(issuer, subject string, claims json.RawMessage) User {
 	return u
 }
 
-// text returns the claims. Where a field differs from its claim, because the
-// application has set it, the field counts.
+// text returns the claims. A field that the application has changed replaces its
+// claim.
 func (u User) text() json.RawMessage {
 	members := map[string]json.RawMessage{}
 	if json.Unmarshal(u.claims, &members) != nil || members == nil {
@@ -90,7 +89,7 @@ func (u User) text() json.RawMessage {
 	return text
 }
 
-// with returns the claims, and further ones that do not replace them.
+// with returns the claims and further ones, which do not replace them.
 func (u User) with(further map[string]any) (json.RawMessage, error) {
 	members := map[string]json.RawMessage{}
 	for name, value := range further {
@@ -106,9 +105,9 @@ func (u User) with(further map[string]any) (json.RawMessage, error) {
 	return json.Marshal(members)
 }
 
-// Claim returns a claim that the session keeps, as package encoding/json
-// decodes it, and whether it is there. Names are exact, and may be URLs. To
-// decode several into a struct see [Claims].
+// Claim returns a claim in the session, as package encoding/json decodes it, and
+// whether there is one. Names are case-sensitive, and can be URLs. To decode several
+// claims into a struct see [Claims].
 func (u User) Claim(name string) (value any, ok bool) {
 	var members map[string]json.RawMessage
 	if json.Unmarshal(u.claims, &members) != nil {
@@ -121,26 +120,26 @@ func (u User) Claim(name string) (value any, ok bool) {
 	return value, true
 }
 
-// A Login is a login that was completed and verified.
+// A Login is a completed and verified login.
 type Login struct {
 	User User
-	// ReturnTo is where the browser goes next. AfterLogin may change it.
+	// ReturnTo is the return URL of the login. AfterLogin can change it.
 	ReturnTo string
-	// AppState is what WithAppState was given, nil without it.
+	// AppState is the value of WithAppState, nil without it.
 	AppState json.RawMessage
-	// Data begins as the data of the session of the same user that is replaced,
-	// if there is one. AfterLogin may change it; see [Session].
+	// Data is at first the Data of the replaced session of the same user, if there is
+	// one. AfterLogin can change it, see [Session].
 	Data map[string]string
 
-	by       *login.Flow                 // whose application has made this
-	accepted secret.Box[*login.Accepted] // empty if somebody else has made this
+	by       *login.Flow                 // of the application that made the login
+	accepted secret.Box[*login.Accepted] // empty for a Login of a test
 }
 
-// Token returns the access token and, if there is one, the refresh token. With
-// the response type id_token there is neither, and Token returns nil.
+// Token returns the access token and, if there is one, the refresh token. With the
+// response type id_token there is neither, and Token returns nil.
 func (l *Login) Token() *oauth2.Token {
 	if l.accepted.IsEmpty() {
-		return nil // somebody else has made it, for a test of AfterLogin say
+		return nil // the Login is of a test of AfterLogin, for example
 	}
 	return l.accepted.Reveal().Token
 }
@@ -150,8 +149,8 @@ func (l *Login) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "auth0.Login(%q)", l.User.Subject)
 }
 
-// RecoveryCode returns the recovery code that replaces the one that was used for
-// this login, else nothing. It is not there again.
+// RecoveryCode returns the recovery code that replaces the one used for this login,
+// or an empty text. It is not available later.
 func (l *Login) RecoveryCode() string {
 	if l.accepted.IsEmpty() {
 		return ""
