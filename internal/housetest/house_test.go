@@ -343,7 +343,7 @@ func lines(t *testing.T, p *checked) int {
 
 // bounds of the root package. Each may only be lowered.
 var bounds = struct{ ring, arrows, files, lines, exported, methods, unexported int }{
-	ring: 3, arrows: 89, files: 24, lines: 6240, exported: 407, methods: 38, unexported: 9,
+	ring: 3, arrows: 89, files: 24, lines: 6207, exported: 407, methods: 38, unexported: 9,
 }
 
 func TestHouse(t *testing.T) {
