@@ -134,7 +134,7 @@ func actor(text string) (subject, next string, err error) {
 		return nil
 	})
 	if err != nil || subject == "" {
-		return "", "", fault.Claim.Because("act is no object with a sub")
+		return "", "", fault.Claim.Because("act is not an object with a sub")
 	}
 	return subject, next, nil
 }
