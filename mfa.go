@@ -73,8 +73,7 @@ func (m *MFA) Seal() (string, error) {
 	})
 }
 
-// OpenMFA decrypts the text of [MFA.Seal]. The Reason of the error is mfa_expired if
-// the text is too old or does not open.
+// OpenMFA decrypts the text of [MFA.Seal]. After five minutes it fails (mfa_expired).
 func (a *Application) OpenMFA(sealed string) (*MFA, error) {
 	return op("login", a, func() (*MFA, error) {
 		pending, err := a.grants.Open(sealed)
