@@ -159,7 +159,7 @@ func checkConnectForm(w http.ResponseWriter, r *http.Request, base browser.Base)
 	// A GET can be a link in an email: a browser marks it like a URL that was typed.
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", "POST")
-		e := refusal.Method.Because("an account is connected by a form that is posted")
+		e := refusal.Method.Because("connecting an account needs a POST")
 		e.Description = refusal.CrossSiteConnect.Description
 		return e
 	}
@@ -180,7 +180,7 @@ func readConnectForm(w http.ResponseWriter, r *http.Request) (connection, return
 
 func checkConnectionName(name string) error {
 	if name == "" || !syntax.IsConnectionName(name) {
-		return refusal.InvalidConnection.Because("%.40q is no name of a connection", name)
+		return refusal.InvalidConnection.Because("%.40q is not a connection name", name)
 	}
 	return nil
 }

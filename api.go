@@ -585,7 +585,7 @@ func (ch *checker) checkAge(c *jwt.Claims, now time.Time) error {
 	switch {
 	case limit == 0:
 	case !c.Has(jwt.IssuedAt):
-		return fault.Claim.Because("APIConfig.MaxTokenAge is set, and there is no iat")
+		return fault.Claim.Because("no iat, which APIConfig.MaxTokenAge needs")
 	case idtoken.Unix(now) > c.IssuedAt+(limit+ch.leeway).Seconds():
 		return fault.TooOld.Because("iat was %.0f s ago, APIConfig.MaxTokenAge is %v", idtoken.Unix(now)-c.IssuedAt, limit)
 	}
@@ -605,7 +605,7 @@ func (ch *checker) checkProfile(m jwt.Message, c *jwt.Claims) error {
 		}
 	}
 	if ch.rejectAnonymous && isAnonymous(c.Subject) {
-		return fault.Claim.Because("sub is that of an anonymous session, and APIConfig.RejectAnonymous is set")
+		return fault.Claim.Because("sub belongs to an anonymous session, and APIConfig.RejectAnonymous is set")
 	}
 	for _, name := range ch.required {
 		if raw, ok := idtoken.RawClaim(m.Payload, name); !ok || raw == "null" {

@@ -370,7 +370,7 @@ func readUserInfo(resp *fetch.Response, issuer, subject string) (User, error) {
 	case !isText || sub == "":
 		return User{}, refusal.UserInfo.Because("the answer has no sub; the access token needs the scope openid")
 	case sub != subject:
-		return User{}, refusal.UserInfo.Because("the answer is about somebody else than the access token's owner")
+		return User{}, refusal.UserInfo.Because("the response is about another subject than the access token's user")
 	}
 	return newUser(issuer, sub, resp.Body), nil
 }

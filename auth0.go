@@ -473,7 +473,7 @@ func ConfigFromEnv() (Config, error) {
 	}
 	if len(errs) > 0 && c.ClientSecret == "" && c.ClientAuthentication.method.Name == "" {
 		// A developer who has to set variables sees all of them at once.
-		errs = append(errs, errors.New("auth0: environment variable AUTH0_CLIENT_SECRET is not set, which most applications need"))
+		errs = append(errs, errors.New("auth0: environment variable AUTH0_CLIENT_SECRET is not set; most applications need it"))
 	}
 	return c, errors.Join(errs...)
 }

@@ -56,7 +56,7 @@ func (p *problems) joined() error { return errors.Join(p.errs...) }
 func checkTexts(p *problems, fields ...string) {
 	for i := 0; i < len(fields); i += 2 {
 		if value := fields[i+1]; value != strings.TrimSpace(value) || !syntax.CleanText(value) {
-			p.add(fields[i], "has spaces around it, has control characters, or is not UTF-8")
+			p.add(fields[i], "has surrounding spaces or control characters, or is not UTF-8")
 		}
 	}
 }
@@ -71,7 +71,7 @@ func checkCredentials(p *problems, c Config) {
 	}
 	refuse := func(field, secret string) {
 		if publicsecret.Has(secret) {
-			p.add(field, "has a value for tests or from documentation, which anybody can read, and %q is a real tenant", c.Domain)
+			p.add(field, "has a publicly known value from tests or documentation, and %q is a real tenant", c.Domain)
 		}
 	}
 	refuse("ClientSecret", c.ClientSecret)
@@ -118,7 +118,7 @@ func checkResponse(p *problems, c Config, where *site.Site) answers {
 	case ResponseModeFormPost:
 		for _, base := range where.All() {
 			if _, err := discovery.Origin(base.Origin); err != nil {
-				p.add("ResponseMode", "form_post needs https: over http to %s no browser would send the cookie of the login", base)
+				p.add("ResponseMode", "form_post needs https: browsers send the cookie of the login transaction only over https, and %s is http", base)
 			}
 		}
 	default:
@@ -152,7 +152,7 @@ func checkScopes(p *problems, scopes []string) []string {
 	if err != nil {
 		p.add("Scopes", "%v", err)
 	} else if !slices.Contains(set, "openid") {
-		p.add("Scopes", "must have openid")
+		p.add("Scopes", "must contain openid")
 	}
 	return set
 }
@@ -197,13 +197,13 @@ func newCookies(p *problems, c Config, where *site.Site, answers answers) *cooki
 		p.add("CookieName", "and the other fields of the session cookie: %v", err)
 	}
 	if c.CookieSameSite == http.SameSiteStrictMode {
-		p.add("CookieSameSite", "Strict is not possible: the redirect that ends a login comes from another site, and the first page after it would have no session")
+		p.add("CookieSameSite", "Strict is not possible: the redirect at the end of a login comes from another site, so the next page would have no session")
 	}
 	if formPost && !secure {
 		where.Log().Warn("auth0: form_post without https works on this machine only")
 	}
 	if c.InsecureHTTP && !secure {
-		where.Log().Warn("auth0: Config.InsecureHTTP is set: cookies and codes can be read on the way")
+		where.Log().Warn("auth0: Config.InsecureHTTP is set: anybody on the network path can read cookies and codes")
 	}
 	return names
 }
@@ -229,7 +229,7 @@ func newKeyring(p *problems, c Config, issuer string, cookies *cookie.Names) sea
 // newSessions returns the session manager, with its store and its limits.
 func newSessions(p *problems, c Config, cookie cookie.Cookie, keyring seal.Keyring, now func() time.Time, log *slog.Logger) *session.Manager {
 	if c.Store == nil && !c.CookieSessionsUntil.IsZero() {
-		p.add("CookieSessionsUntil", "is set without Store, and sessions are in cookies for good")
+		p.add("CookieSessionsUntil", "is set without Store, so sessions stay in cookies")
 	}
 	config := session.Config{
 		Cookie: cookie, Keyring: keyring, Client: c.ClientID, CountsAsUse: c.CountsAsUse, Now: now, Log: log,
@@ -267,7 +267,7 @@ func checkKeys(p *problems, given, tenants *KeySet) *KeySet {
 		p.add("Keys", "%v", errZeroKeySet)
 		return tenants
 	case !given.isOf(tenants.issuer.Issuer):
-		p.add("Keys", "are not those of the Domain")
+		p.add("Keys", "belong to another issuer than the Domain")
 	}
 	return given
 }
@@ -363,7 +363,7 @@ func newConnectionList(p *problems, c Config, client *provider.Client, log *slog
 	}
 	for _, given := range c.Connections {
 		if given.Name == "" || slices.ContainsFunc(d.Given, func(e directory.Entry) bool { return e.Name == given.Name }) {
-			p.add("Connections", "has the name %q, which is empty or there twice", given.Name)
+			p.add("Connections", "has the name %q, which is empty or repeated", given.Name)
 		}
 		d.Given = append(d.Given, directory.Entry(given))
 	}
@@ -393,7 +393,7 @@ func newManagementAPI(p *problems, c Config, client *provider.Client, log *slog.
 	}
 	base := strings.TrimSuffix(tenant.Issuer, "/") + "/"
 	if (c.ManagementClientID == "") != (c.ManagementClientSecret == "") {
-		p.add("ManagementClientID", "and ManagementClientSecret go together")
+		p.add("ManagementClientID", "and ManagementClientSecret must both be set, or neither")
 	}
 	a := *client
 	if c.ManagementClientID != "" {
@@ -407,7 +407,7 @@ func newManagementAPI(p *problems, c Config, client *provider.Client, log *slog.
 	return &tenantapi.API{Client: client.HTTP, Base: base, Tokens: managementTokens{grants.NewAppTokens(&a, base+"api/v2/")}}
 }
 
-var errNoTenant = errors.New("Config.Domain is a URL, or there is no client secret; if it is a tenant of Auth0, set Config.TenantDomain, or give its host name as Config.Domain; without Config.ClientSecret, set Config.ManagementClientID and its secret")
+var errNoTenant = errors.New("Config.Domain is a URL; for an Auth0 tenant, set Config.TenantDomain, or set Config.Domain to its host name")
 
 // connectionsUnavailable joins the errors of all sources into one error for callers.
 func connectionsUnavailable(errs []error) error {

@@ -27,7 +27,7 @@ func FromHeader() TokenExtractor { return TokenExtractor{place: bearer.Header()}
 // read the cookie with [FromFunc] and check the Origin there.
 func FromCookie(name string) TokenExtractor {
 	if err := (&http.Cookie{Name: name}).Valid(); err != nil {
-		return TokenExtractor{err: errors.New("FromCookie: that is no name of a cookie")}
+		return TokenExtractor{err: errors.New("FromCookie: the name is not a cookie name")}
 	}
 	return TokenExtractor{place: bearer.Cookie(name)}
 }
@@ -84,7 +84,7 @@ func checkExtractors(p *problems, list []TokenExtractor) (places bearer.Places) 
 		if x.err != nil {
 			p.add("TokenExtractors", "[%d] %v", i, x.err)
 		} else if x.place.Take == nil {
-			p.add("TokenExtractors", "[%d] was made by none of the From functions", i)
+			p.add("TokenExtractors", "[%d] is the zero TokenExtractor; use a From function", i)
 		}
 		places = append(places, x.place)
 	}

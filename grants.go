@@ -79,7 +79,7 @@ func (o appTokenSource) get(ask func() (*oauth2.Token, error)) (*oauth2.Token, e
 func (a *Application) ConnectionToken(ctx context.Context, accessToken, connection, loginHint string) (*oauth2.Token, error) {
 	return op("token", a, func() (*oauth2.Token, error) {
 		if accessToken == "" {
-			return nil, refusal.SessionToken.Because("there is no access token to exchange")
+			return nil, refusal.SessionToken.Because("the access token is empty")
 		}
 		wish, err := newTokenWish([]TokenOption{ForConnection(connection, loginHint)})
 		if err != nil {

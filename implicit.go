@@ -34,7 +34,7 @@ func (a *Application) ImplicitURL(ctx context.Context, responseType, redirectURI
 			return begunLogin{}, err
 		}
 		if a.site.IsCallback(redirectURI) {
-			return begunLogin{}, refusal.LoginOption.Because("the callback %q takes other answers; the page needs one of its own", redirectURI)
+			return begunLogin{}, refusal.LoginOption.Because("%q is the callback of the Strategy; the page needs another URL", redirectURI)
 		}
 		if err := a.flow.CheckImplicit(responseType, r); err != nil {
 			return begunLogin{}, err

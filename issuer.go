@@ -99,7 +99,7 @@ func (is *trustedIssuers) add(p *problems, source Issuer) {
 	t := is.newTrusted(p, source, nil)
 	for _, name := range t.names() {
 		if is.byName[name] != nil {
-			p.add("Domain", "%q is there twice", source.Domain)
+			p.add("Domain", "%q is repeated", source.Domain)
 			return
 		}
 		is.byName[name] = t
@@ -125,7 +125,7 @@ func (is *trustedIssuers) newTrusted(p *problems, source Issuer, trial *issuers.
 	case given.set == nil:
 		p.add("Keys", "%v", errZeroKeySet)
 	case !given.isOf(n.Issuer):
-		p.add("Keys", "are not those of the Domain %q", source.Domain)
+		p.add("Keys", "belong to another issuer than the Domain %q", source.Domain)
 	case given.issuer != nil:
 		t.namespace = given.issuer // shares the discovery document too
 	}
@@ -139,7 +139,7 @@ func (is *trustedIssuers) newTrusted(p *problems, source Issuer, trial *issuers.
 	}
 	// A mistake in Domain itself is reported for the field Audience.
 	if source.Domain != is.own.Domain && (len(t.audiences) == 0 || slices.Contains(t.audiences, "")) {
-		p.add("Audiences", "are missing, and so are those of the API")
+		p.add("Audiences", "are missing, and the API has none")
 	}
 	return t
 }

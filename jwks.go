@@ -53,8 +53,8 @@ func newKeySet(n *provider.Tenant, client *http.Client, log *slog.Logger, observ
 }
 
 var (
-	errZeroKeySet = errors.New("this KeySet was made by none of Application.KeySet, StaticKeys and SharedSecret")
-	errNewIssuers = errors.New("too many issuers were looked up of which no token was good yet; should ResolveIssuer trust them all?")
+	errZeroKeySet = errors.New("this is a zero KeySet; use Application.KeySet, StaticKeys or SharedSecret")
+	errNewIssuers = errors.New("too many key requests for issuers without a valid token so far; does ResolveIssuer trust too many?")
 )
 
 // isOf reports whether the keys can belong to an issuer. Keys of StaticKeys can

@@ -73,7 +73,7 @@ func (m *MFA) Seal() (string, error) {
 	})
 }
 
-// OpenMFA opens what [MFA.Seal] has sealed.
+// OpenMFA decrypts the text of [MFA.Seal]. After five minutes it fails (mfa_expired).
 func (a *Application) OpenMFA(sealed string) (*MFA, error) {
 	return op("login", a, func() (*MFA, error) {
 		pending, err := a.grants.Open(sealed)
@@ -86,7 +86,7 @@ func (a *Application) OpenMFA(sealed string) (*MFA, error) {
 
 func (m *MFA) ready() error {
 	if m == nil || m.app == nil {
-		return refusal.GrantRequest.Because("the MFA is not one of an Error")
+		return refusal.GrantRequest.Because("the MFA was not returned by Error.MFA or OpenMFA")
 	}
 	return nil
 }
@@ -184,7 +184,7 @@ func (a *Application) continuedLogin(ctx context.Context, got provider.TokenResp
 			return nil, idtoken.Refused(err)
 		}
 		if id.Claims.Issuer != purpose.Issuer || id.Claims.Subject != purpose.Subject {
-			return nil, idtoken.Refused(fault.Claim.Because("iss or sub is another one than at the login"))
+			return nil, idtoken.Refused(fault.Claim.Because("iss or sub differs from the login"))
 		}
 	}
 	l := login.Accept(a.transactions, &transaction.Transaction{Scope: purpose.Scope, Audience: purpose.Audience}, login.Result{Identity: &id, Token: got.Token(a.now())}, a.site.ReturnFor("", ""))

@@ -279,7 +279,7 @@ func (by *sessionPath) token(w http.ResponseWriter, r *http.Request) (*verified,
 		return nil, err
 	}
 	if !samePerson(record, token.Issuer(), token.Subject()) {
-		return nil, refusal.Forbidden.Because("the access token of the session is of another user")
+		return nil, refusal.Forbidden.Because("the access token of the session belongs to another user")
 	}
 	by.verified = &verified{Context: r.Context(), by: by.api.issuers, token: token, session: true}
 	return by.verified, nil
@@ -302,7 +302,7 @@ func (a *API) wishFor(ctx context.Context, record *session.Record) ([]TokenOptio
 			return []TokenOption{ForAudience(t.Audience)}, nil
 		}
 	}
-	return nil, refusal.Forbidden.Because("the session has no access token for this API; ask for its audience at the login, see Config.Audience")
+	return nil, refusal.Forbidden.Because("the session has no access token for this API; request its audience at the login, see Config.Audience")
 }
 
 // requireNames makes the guards whose refusal lists names. A token must have all of
@@ -343,8 +343,8 @@ func (a *API) guardIf(usable bool, list []string, allow func(context.Context, *v
 	if usable {
 		return func(next http.Handler) http.Handler { return a.guard(next, allow) }
 	}
-	a.exit.logger().Error("auth0: a route has a guard that cannot be used and answers every request with an error", "list", list)
-	err := refusal.Misconfigured.Because("a guard with the unusable list %.200q", list)
+	a.exit.logger().Error("auth0: the list of a guard is empty or invalid; every request to its route gets 500", "list", list)
+	err := refusal.Misconfigured.Because("the list of this guard, %.200q, is empty or invalid", list)
 	return func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.refuse(w, r, err) })
 	}

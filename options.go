@@ -274,9 +274,9 @@ func ForConnection(connection string, loginHint ...string) TokenOption {
 		case connection == "":
 			w.fail("ForConnection: the name of the connection is empty")
 		case !syntax.IsConnectionName(connection):
-			w.fail("ForConnection: %.40q is no name of a connection", connection)
+			w.fail("ForConnection: %.40q is not a connection name", connection)
 		case len(loginHint) > 1:
-			w.fail("ForConnection: there are %d login hints, and one account at most is wanted", len(loginHint))
+			w.fail("ForConnection: there are %d login hints; at most one is possible", len(loginHint))
 		case len(w.LoginHint) > 320 || !syntax.CleanText(w.LoginHint):
 			w.fail("ForConnection: the login hint is too long or has control characters")
 		}
@@ -299,7 +299,7 @@ func newTokenWish(opts []TokenOption) (renew.Wish, error) {
 		o.applyToken(&w)
 	}
 	if w.Connection != "" && (w.Audience != "" || len(w.Scopes) > 0) {
-		w.fail("ForConnection and ForAudience ask for different tokens")
+		w.fail("ForConnection and ForAudience select different tokens")
 	}
 	if len(w.errs) > 0 {
 		return renew.Wish{}, refusal.Internal.Wrap(errors.Join(w.errs...))

@@ -143,7 +143,7 @@ func (s *Strategy) LoadUser(next http.Handler) http.Handler {
 		r, wrote := s.visits.Load(w, r)
 		next.ServeHTTP(w, r)
 		if wrote && !strings.Contains(w.Header().Get("Cache-Control"), "no-store") {
-			s.log.Error("auth0: a handler made a response cacheable that sets the session cookie", "path", r.URL.Path, "cache_control", w.Header().Get("Cache-Control"))
+			s.log.Error("auth0: a handler made a response with the session cookie cacheable", "path", r.URL.Path, "cache_control", w.Header().Get("Cache-Control"))
 		}
 	})
 }
@@ -191,7 +191,7 @@ func (s *Strategy) StartSession(w http.ResponseWriter, r *http.Request, l *Login
 		case l == nil || l.accepted.IsEmpty():
 			return refusal.Internal.Because("the login was not made by this package")
 		case l.by != s.app.flow:
-			return refusal.Internal.Because("the login was made by another application than Strategy.Application")
+			return refusal.Internal.Because("the login belongs to another application than Strategy.Application")
 		}
 		accepted := l.accepted.Reveal()
 		accepted.ReturnTo = l.ReturnTo

@@ -63,7 +63,7 @@ import (
 // The attacker can undo a logout: with the old record written back and the mark
 // deleted, a copy of the session cookie works again until the session's own end.
 // A backup that is restored does the same for every logout since it was made. So
-// after a restore, or after somebody else had write access, either delete all
+// after a restore, or after an attacker had write access, either delete all
 // values whose keys begin with "auth0:session:", or replace all Config.Secrets.
 // Sessions in cookies with [Config].Revocations end only with the secrets. Both
 // log out every user.

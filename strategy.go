@@ -153,7 +153,7 @@ func (s *Strategy) LoginHandler(opts ...LoginOption) http.Handler {
 	}
 	options := optionsOf(opts)
 	if err := s.signin.Check(options); err != nil {
-		s.log.Error("auth0: LoginHandler has unusable options and answers every request with an error", "err", err)
+		s.log.Error("auth0: LoginHandler has unusable options; every request gets 500", "err", err)
 		return s.handler("login", func(http.ResponseWriter, *http.Request) error { return refusal.Misconfigured.Wrap(err) })
 	}
 	return s.handler("login", func(w http.ResponseWriter, r *http.Request) error { return s.signin.Login(w, r, options) })
@@ -175,7 +175,7 @@ func (s *Strategy) CallbackHandler() http.Handler {
 func (s *Strategy) LogoutHandler(opts ...LogoutOption) http.Handler {
 	options, err := newLogoutRequest(s.logoutOptions, opts)
 	if err != nil {
-		s.exit.logger().Error("auth0: LogoutHandler has unusable options and answers every request with an error", "err", err)
+		s.exit.logger().Error("auth0: LogoutHandler has unusable options; every request gets 500", "err", err)
 		return s.handler("logout", func(http.ResponseWriter, *http.Request) error { return refusal.Misconfigured.Wrap(err) })
 	}
 	return s.handler("logout", func(w http.ResponseWriter, r *http.Request) error { return s.signout.Logout(w, r, options) })
@@ -188,7 +188,7 @@ func (s *Strategy) LogoutHandler(opts ...LogoutOption) http.Handler {
 // tenant must be able to reach it.
 func (s *Strategy) BackchannelLogoutHandler() http.Handler {
 	if s.ready() == nil && !s.sessions.CanRevoke() {
-		s.log.Error("auth0: BackchannelLogoutHandler needs Config.Store or Config.Revocations and answers every request with an error")
+		s.log.Error("auth0: BackchannelLogoutHandler needs Config.Store or Config.Revocations; every request gets 500")
 		return s.handler("backchannel", func(http.ResponseWriter, *http.Request) error {
 			return refusal.Misconfigured.Because("neither Config.Store nor Config.Revocations is set")
 		})

@@ -104,9 +104,9 @@ func (t *Token) IsAnonymous() bool { return isAnonymous(t.claims.Subject) }
 func isAnonymous(subject string) bool { return strings.HasPrefix(subject, "anon@") }
 
 // Actors returns the parties that act for the subject: the sub of act, then the sub
-// of the act inside it, and so on (RFC 8693, Section 4.1). The first is the current
-// actor. Only the first may decide about access. Without an act there are none. The
-// error reports an act of another form.
+// of the act inside it, and so on (RFC 8693, Section 4.1). Only the first, the
+// current actor, may decide about access. Without an act there are none. The error
+// reports an act of another form.
 func (t *Token) Actors() ([]string, error) {
 	if t.claims.Actor == "" {
 		return nil, nil
@@ -134,7 +134,7 @@ func actor(text string) (subject, next string, err error) {
 		return nil
 	})
 	if err != nil || subject == "" {
-		return "", "", fault.Claim.Because("act is no object with a sub")
+		return "", "", fault.Claim.Because("act is not an object with a sub")
 	}
 	return subject, next, nil
 }
