@@ -518,14 +518,14 @@ func TestRefreshWithFactor(t *testing.T) {
 				t.Fatalf("got %q", body)
 			}
 			stranger := e.Browser()
-			if body := stranger.Page("/otp").Body; !strings.Contains(body, "is over") {
+			if body := stranger.Page("/otp").Body; !strings.Contains(body, "has ended") {
 				t.Errorf("another browser got %q", body)
 			}
 			b.Page("/token")
 			// The factor is for the session whose refresh it was, and for no other of
 			// the same user.
 			elsewhere := e.Browser().MustLogin()
-			if body := elsewhere.Page("/otp").Body; !strings.Contains(body, "is over") || !elsewhere.LoggedIn() {
+			if body := elsewhere.Page("/otp").Body; !strings.Contains(body, "has ended") || !elsewhere.LoggedIn() {
 				t.Errorf("another session of the same user got %q", body)
 			}
 			b.Page("/token")
