@@ -150,3 +150,27 @@ func TestImportEndsTheSessionBefore(t *testing.T) {
 		expect(t, "copy of the cookie", err, refusal.LoginRequired, "")
 	})
 }
+
+// TestLogoutOfAnImportedSession: the tenant ends the sessions that it began before the
+// logout. This one began with the login at the other system.
+func TestLogoutOfAnImportedSession(t *testing.T) {
+	t.Parallel()
+	inEachMode(t, func(e *env) {
+		if e.store == nil {
+			return // which has no marks
+		}
+		i := old()
+		if got := e.imports(i); got.err != nil {
+			t.Fatal(got.err)
+		}
+		for after, ends := range []bool{false, true} {
+			until := i.LoggedInAt.Unix() - 1 + int64(after)
+			if err := e.Visits.Sessions.DestroyAt(e.Context(), issuer, "", "s1", "a logout", until, now().Add(time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := e.session(); (err != nil) != ends {
+				t.Errorf("a logout %d s after the login: %v", after-1, err)
+			}
+		}
+	})
+}
