@@ -193,6 +193,9 @@ func TestUpgrade(t *testing.T) {
 			}
 			_, err = e.visits.Record(e.request(row.header...))
 			expect(t, row.why+", not loaded", err, row.want, "")
+			if strings.Contains(e.log.String(), "cannot be read") {
+				t.Errorf("%s: the log has %q", row.why, e.log)
+			}
 		})
 	}
 	synctest.Test(t, func(t *testing.T) {
