@@ -97,7 +97,7 @@ func (s *Routes) goOn(w http.ResponseWriter, r *http.Request, l *login.Accepted)
 		return err
 	}
 	if previous == nil || previous.ID != l.Session {
-		return refusal.LoginRequired.Because("the session of this refresh is over")
+		return refusal.LoginRequired.Because("the session of this refresh has ended")
 	}
 	return s.c.Visits.Sessions.Renew(r.Context(), w, s.c.Visits.Jar(r), previous, func(renewed *session.Record) error {
 		return idtoken.Refused(s.c.Tokens.Continue(r.Context(), renewed, *l.Continued, l.Audience, l.Scope))

@@ -307,8 +307,8 @@ func TestContinuedRefreshFails(t *testing.T) {
 		want      refusal.Row
 		cause     string
 	}{
-		{why: "no session", none: true, want: refusal.LoginRequired, cause: "the session of this refresh is over"},
-		{why: "other session", session: "other", want: refusal.LoginRequired, cause: "the session of this refresh is over"},
+		{why: "no session", none: true, want: refusal.LoginRequired, cause: "the session of this refresh has ended"},
+		{why: "other session", session: "other", want: refusal.LoginRequired, cause: "the session of this refresh has ended"},
 		{why: "store down", storeDown: true, want: refusal.Store, cause: "down"},
 		{why: "other person", claims: change{"sub": "auth0|bob"}, want: badIDToken(fault.Claim), cause: "iss or sub"},
 		{why: "other application", claims: change{"aud": "other"}, want: badIDToken(fault.Audience), cause: "aud is"},
