@@ -11,6 +11,7 @@ import (
 	_ "embed"
 	"encoding/pem"
 	"math/big"
+	"runtime/debug"
 	"sync"
 )
 
@@ -23,7 +24,11 @@ var keysPEM []byte
 // The first keys of keys.pem are for the emulator, and the others have names here.
 const emulatorKeys = 9
 
-func init() { keysFrom(func(i int) *rsa.PrivateKey { return rsaKeys()[i]() }) }
+func init() {
+	keysFrom(func(i int) *rsa.PrivateKey { return rsaKeys()[i]() })
+	// The heap of a test is small, and a sixth of its time would go to collecting it.
+	debug.SetGCPercent(400)
+}
 
 // rsaKeys returns the keys of keys.pem, each parsed when first needed.
 var rsaKeys = sync.OnceValue(func() []func() *rsa.PrivateKey {
