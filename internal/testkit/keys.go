@@ -54,6 +54,11 @@ var (
 	EdKey        = sync.OnceValue(func() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32)) })
 )
 
+// AnyRSAKey returns one of thirteen keys of 2,048 bits, for a test that needs many and
+// knows nothing of whose they are. The last four are RSAKey1, RSAKey2, RSAForeign and
+// ClientRSAKey.
+func AnyRSAKey(i int) *rsa.PrivateKey { return rsaKeys()[:emulatorKeys+4][i]() }
+
 // AllAlgorithms are the signature algorithms that the library knows.
 var AllAlgorithms = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 
