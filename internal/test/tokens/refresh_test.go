@@ -1161,9 +1161,9 @@ func TestLogoutDuringRefresh(t *testing.T) {
 		testkit.Mode
 		rounds int
 	}{
-		{testkit.Mode{Name: "in a store", Edit: testkit.InStore}, 320},
-		{testkit.Mode{Name: "in a plain store", Edit: testkit.InPlainStore}, 120},
-		{testkit.Mode{Name: "in cookies, with revocations", Edit: testkit.Revocable}, 120},
+		{testkit.Mode{Name: "in a store", Edit: testkit.InStore}, 64},
+		{testkit.Mode{Name: "in a plain store", Edit: testkit.InPlainStore}, 40},
+		{testkit.Mode{Name: "in cookies, with revocations", Edit: testkit.Revocable}, 40},
 	} {
 		t.Run(m.Name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -1175,7 +1175,8 @@ func TestLogoutDuringRefresh(t *testing.T) {
 					b.Login("/auth/login")
 					tab := b.Clone()
 					testkit.Together(2, func(i int) {
-						// Now before the refresh, now while it is under way, now after it.
+						// Now before the refresh, now while it is under way, now after it:
+						// eight times, again and again.
 						if i == 0 {
 							time.Sleep(time.Duration(round%8) * 200 * time.Microsecond)
 							b.Logout()
