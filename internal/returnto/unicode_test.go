@@ -73,8 +73,9 @@ func TestPathHidesNoCharacter(t *testing.T) {
 		}
 		refused++
 		for _, w := range written {
+			text := w.as(r)
 			for _, place := range inPath {
-				if got, ok := policy.Clean(own, at(place, w.as(r))); ok {
+				if got, ok := policy.Clean(own, at(place, text)); ok {
 					t.Fatalf("%U, %s, in %s: passes as %q", r, w.how, place, got)
 				}
 			}

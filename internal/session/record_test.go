@@ -215,6 +215,25 @@ func TestRenewedID(t *testing.T) {
 	})
 }
 
+// TestRenewedIDWithoutItsCookie: the old id is worth nothing also if the request did not
+// bring its cookie, as with a form that the tenant has posted.
+func TestRenewedIDWithoutItsCookie(t *testing.T) {
+	inBothModes(t, func(t *testing.T, m *Manager, _ *fakeStore) {
+		old := begin(t, m, newRecord("one"))
+		record := load(t, m, old, "one").Record
+		w := httptest.NewRecorder()
+		if err := m.Renew(t.Context(), w, browser{}.jar(), record, func(*Record) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+		load(t, m, old, "")
+		renewed := browser{}
+		renewed.receive(w)
+		if r := m.Load(t.Context(), renewed.jar()).Record; r == nil || r.ID == "one" {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
 // TestCommit: of two requests, each keeps the entries that it has changed.
 func TestCommit(t *testing.T) {
 	inBothModes(t, func(t *testing.T, m *Manager, s *fakeStore) {

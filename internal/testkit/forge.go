@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -146,16 +147,30 @@ func Digest(hash crypto.Hash, input string) []byte {
 // RS256 signs with RSA and SHA-256.
 func RS256(key *rsa.PrivateKey) Signer { return RS(crypto.SHA256, key) }
 
-// RS signs with RSA, PKCS #1.
+// RS signs with RSA, PKCS #1. Such a signature takes a millisecond and is always the
+// same for the same input, so it is made once.
 func RS(hash crypto.Hash, key *rsa.PrivateKey) Signer {
 	return func(input string) []byte {
+		of := signatureOf{key, hash, input}
+		if sig, ok := signatures.Load(of); ok {
+			return slices.Clone(sig.([]byte))
+		}
 		sig, err := rsa.SignPKCS1v15(nil, key, hash, Digest(hash, input))
 		if err != nil {
 			panic(err)
 		}
+		signatures.Store(of, slices.Clone(sig))
 		return sig
 	}
 }
+
+type signatureOf struct {
+	key   *rsa.PrivateKey
+	hash  crypto.Hash
+	input string
+}
+
+var signatures sync.Map // of RS, by signatureOf
 
 // PS signs with RSA, PSS, with a salt of so many bytes.
 func PS(hash crypto.Hash, salt int, key *rsa.PrivateKey) Signer {

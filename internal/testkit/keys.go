@@ -11,6 +11,7 @@ import (
 	_ "embed"
 	"encoding/pem"
 	"math/big"
+	"runtime/debug"
 	"sync"
 )
 
@@ -23,7 +24,11 @@ var keysPEM []byte
 // The first keys of keys.pem are for the emulator, and the others have names here.
 const emulatorKeys = 9
 
-func init() { keysFrom(func(i int) *rsa.PrivateKey { return rsaKeys()[i]() }) }
+func init() {
+	keysFrom(func(i int) *rsa.PrivateKey { return rsaKeys()[i]() })
+	// The heap of a test is small, and a sixth of its time would go to collecting it.
+	debug.SetGCPercent(400)
+}
 
 // rsaKeys returns the keys of keys.pem, each parsed when first needed.
 var rsaKeys = sync.OnceValue(func() []func() *rsa.PrivateKey {
@@ -48,6 +53,11 @@ var (
 	ECKey521     = sync.OnceValue(func() *ecdsa.PrivateKey { return NewECKey(elliptic.P521()) })
 	EdKey        = sync.OnceValue(func() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32)) })
 )
+
+// AnyRSAKey returns one of thirteen keys of 2,048 bits, for a test that needs many and
+// knows nothing of whose they are. The last four are RSAKey1, RSAKey2, RSAForeign and
+// ClientRSAKey.
+func AnyRSAKey(i int) *rsa.PrivateKey { return rsaKeys()[:emulatorKeys+4][i]() }
 
 // AllAlgorithms are the signature algorithms that the library knows.
 var AllAlgorithms = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}

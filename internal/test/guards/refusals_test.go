@@ -105,10 +105,11 @@ func newWalk(t *testing.T, handler func(http.ResponseWriter, *http.Request, *aut
 		return a
 	}
 	store := &testkit.HalfStore{Store: auth0.NewMemoryStore(1000)}
-	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Store, c.Audience, c.ErrorHandler = store, testkit.Audience, handler })
+	e := testkit.SignedIn(t, testkit.CheapTokens, func(c *auth0.Config) { c.Store, c.Audience, c.ErrorHandler = store, testkit.Audience, handler })
 	s := e.Strategy
 	cookies := e.Browser().MustLogin().Cookies
 	bearer := "Bearer " + e.Tenant.AccessToken("ada@acme.example", testkit.Audience)
+	e.Tenant.EditAccessToken(testkit.Header("alg", "HS256")) // those of refused logins, which nobody verifies
 	request := func(method, path string, header ...string) *http.Request {
 		r := httptest.NewRequest(method, path, nil)
 		r.Host = "app.example"

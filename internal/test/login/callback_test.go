@@ -250,7 +250,7 @@ func TestErrorsFromTenant(t *testing.T) {
 		{"consent_required", "Consent required", 400, "authorization_error"},
 		{"interaction_required", "Interaction is needed", 400, "authorization_error"},
 		{"invalid_request", "the connection was not found", 400, "authorization_error"},
-		{"foo", "bar", 400, "authorization_error"},
+		{"code_of_the_tests", "described by the tests", 400, "authorization_error"},
 		{"<script>alert(1)</script>", `"><img src=x onerror=alert(1)>`, 400, "authorization_error"},
 		{"x\r\nSet-Cookie: a=b", "line\nlevel=ERROR msg=forged \x1b[31m", 400, "authorization_error"},
 	}
@@ -700,7 +700,7 @@ func TestInterleavedUsers(t *testing.T) {
 	for i := range 8 {
 		wg.Go(func() {
 			b := browsers[i%2].Clone()
-			for range 1250 {
+			for range 500 {
 				if got, want := b.Page("/").Body, "home true "+emails[i%2]; got != want {
 					t.Errorf("%q, want %q", got, want)
 					return

@@ -107,7 +107,7 @@ func TestStateAndNonceAreUnique(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
 	seen := map[string]bool{}
-	const n = 10_000
+	const n = 2_000
 	for range n {
 		authURL, _, err := e.Strategy.Application().AuthCodeURL(t.Context(), testkit.CallbackURL)
 		if err != nil {

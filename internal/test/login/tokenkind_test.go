@@ -58,8 +58,8 @@ func kindVerifiers(t *testing.T) []kindVerifier {
 		f()
 		return lastRefusal(e, before)
 	}
-	callback, form, page, grants := testkit.SignedIn(t), testkit.SignedIn(t, testkit.IDTokenOnly), newPageEnv(t), testkit.SignedInForGrants(t)
-	logout := testkit.SignedIn(t, testkit.Revocable)
+	callback, form, page, grants := testkit.SignedIn(t, testkit.CheapTokens), testkit.SignedIn(t, testkit.IDTokenOnly), newPageEnv(t), testkit.SignedInForGrants(t, testkit.CheapTokens)
+	logout, bearer := testkit.SignedIn(t, testkit.CheapTokens, testkit.Revocable), testkit.SignedIn(t)
 	newAPI := func(e *testkit.Env) *auth0.API {
 		api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.Application().KeySet(), HTTPClient: e.Config.HTTPClient, Logger: e.Config.Logger})
 		if err != nil {
@@ -67,24 +67,25 @@ func kindVerifiers(t *testing.T) []kindVerifier {
 		}
 		return api
 	}
-	api := newAPI(callback)
+	api := newAPI(bearer)
 	token := func(edit func(_, _ map[string]any)) string {
-		return callback.Tenant.AccessToken("ada@acme.example", testkit.Audience, edit)
+		return bearer.Tenant.AccessToken("ada@acme.example", testkit.Audience, edit)
 	}
-	refreshing := testkit.SignedIn(t, testkit.InStore, func(c *auth0.Config) {
+	refreshing := testkit.SignedIn(t, testkit.CheapTokens, testkit.InStore, func(c *auth0.Config) {
 		c.Audience, c.Scopes = testkit.Audience, []string{"openid", "offline_access"}
 	})
 	var refreshed error
 	refreshing.Mux.HandleFunc("GET /t", func(w http.ResponseWriter, r *http.Request) {
 		_, refreshed = refreshing.Strategy.AccessToken(w, r, auth0.ForceRefresh())
 	})
+	refreshing.Tenant.EditAccessToken(testkit.Header("alg", "HS256")) // nobody verifies it
 	return []kindVerifier{
 		{"RequireAuth", "api", func(t *testing.T, edit func(_, _ map[string]any)) (string, string) {
-			before := callback.Log.String()
+			before := bearer.Log.String()
 			r := httptest.NewRequest("GET", "/", nil)
 			r.Header.Set("Authorization", "Bearer "+token(edit))
 			api.RequireAuth(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(httptest.NewRecorder(), r)
-			return lastRefusal(callback, before)
+			return lastRefusal(bearer, before)
 		}},
 		{"API.Verify", "api", func(t *testing.T, edit func(_, _ map[string]any)) (string, string) {
 			_, err := api.Verify(t.Context(), token(edit))

@@ -19,7 +19,11 @@ import (
 // session has it; the others change nothing of that.
 func TestLastWordOfAHandler(t *testing.T) {
 	t.Parallel()
-	for _, m := range append(testkit.Modes, testkit.Mode{Name: "in a store that is looked into", Edit: func(c *auth0.Config) { c.Store = testkit.NewWatchedStore() }}) {
+	for _, m := range []testkit.Mode{
+		{Name: "in cookies", Edit: testkit.InCookies},
+		{Name: "in a store", Edit: testkit.InStore},
+		{Name: "in a plain store that is looked into", Edit: func(c *auth0.Config) { c.Store = testkit.NewWatchedStore() }},
+	} {
 		t.Run(m.Name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { lastWords(t, m) }) })
 	}
 }
