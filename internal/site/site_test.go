@@ -310,6 +310,7 @@ func TestReturnFor(t *testing.T) {
 	c.Log = slog.New(slog.DiscardHandler)
 	s := New(c, (&mistakes{}).add)
 	elsewhere := Elsewhere(slog.New(slog.DiscardHandler))
+	single, _ := newSite(t, one)
 	for _, row := range []struct {
 		site              *Site
 		uri, target, want string
@@ -320,6 +321,7 @@ func TestReturnFor(t *testing.T) {
 		{s, "https://gone.example/auth/callback", "", "/one/start"},
 		{s, "https://gone.example/auth/callback", "https://gone.example/x", "/one/start"},
 		{s, "", "", "/one/start"},
+		{single, "https://gone.example/auth/callback", "", "/app/"},
 
 		{elsewhere, "https://a.example/callback", "/x?y=1", "/x?y=1"},
 		{elsewhere, "https://a.example/callback", "https://a.example/x", "/x"},
@@ -353,6 +355,8 @@ func TestCheckRedirectURI(t *testing.T) {
 		"com.example.app:/callback":           {false, true},
 		"https://a.example/one/x#y":           {false, false},
 		"https://a.example/one/\x7f":          {false, false},
+		"https://a.example/one/\u0085":        {false, false}, // a control character that package url takes
+		"https://a.example/one/\xff":          {false, false},
 		"https://a.example/one/%zz":           {false, false},
 		"/one/x":                              {false, false},
 		"":                                    {false, false},
