@@ -146,7 +146,7 @@ func (a accountRoute) begin(w http.ResponseWriter, r *http.Request) error {
 	if err := a.signin.Keep(w, r, t); err != nil {
 		return err
 	}
-	browser.Redirect(w, begun.URL, http.StatusSeeOther)
+	browser.Leave(w, r, begun.URL, "Connect an account")
 	return nil
 }
 

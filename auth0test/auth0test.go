@@ -42,8 +42,11 @@
 package auth0test
 
 import (
+	"bytes"
 	"crypto/rsa"
 	"fmt"
+	"html"
+	"io"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -437,8 +440,8 @@ func (t *Tenant) BackchannelLogout(app http.Handler, email string) {
 	t.must(t.t.BackchannelLogout(client, clientID, email))
 }
 
-// Browser returns a client that keeps cookies, follows redirects and reaches the
-// tenant, and the application at [AppURL] and at the hosts of the callback URLs
+// Browser returns a client that keeps cookies, follows redirects and pages that go on
+// at once (the answer of a Strategy to a form), and reaches the tenant, and the application at [AppURL] and at the hosts of the callback URLs
 // that [Tenant.AllowCallback] has added. It sends the headers of a browser whose
 // user has typed the address.
 func (t *Tenant) Browser(app http.Handler) *http.Client {
@@ -478,5 +481,26 @@ func (n navigation) RoundTrip(r *http.Request) (*http.Response, error) {
 			r.Header.Set(name, value)
 		}
 	}
-	return n.next.RoundTrip(r)
+	resp, err := n.next.RoundTrip(r)
+	if err != nil || resp.StatusCode != http.StatusOK || r.Method != http.MethodPost {
+		return resp, err
+	}
+	return goOn(resp)
+}
+
+// goOn makes a redirect of a page that leads on at once, which http.Client does not
+// follow and a browser does.
+func goOn(resp *http.Response) (*http.Response, error) {
+	body, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if err != nil {
+		return nil, err
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	_, rest, found := strings.Cut(string(body), `<meta http-equiv="refresh" content="0; url=`)
+	if target, _, ok := strings.Cut(rest, `"`); found && ok {
+		resp.StatusCode, resp.Status = http.StatusSeeOther, "303 See Other"
+		resp.Header.Set("Location", html.UnescapeString(target))
+	}
+	return resp, nil
 }

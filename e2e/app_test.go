@@ -279,6 +279,14 @@ func (a *app) routes(strategy *auth0.Strategy) http.Handler {
 	mux.Handle("GET /prerender", show("Prerender", `<script type="speculationrules">{"prerender":[{"urls":["/auth/login","/prerendered"],"eagerness":"immediate"}]}</script>`))
 	mux.Handle("GET /favicon.ico", http.NotFoundHandler())
 	mux.Handle("GET /", show("Some page", ""))
+	mux.HandleFunc("GET /strict", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", "default-src 'self'; form-action 'self'")
+		body := template.HTML("")
+		if _, ok := auth0.UserFrom(r.Context()); !ok {
+			body = `<form method="post" action="/auth/login"><input type="hidden" name="connection" value="google-oauth2"><input type="hidden" name="returnTo" value="/strict"><button>Log in</button></form>`
+		}
+		show("Strict", body)(w, r)
+	})
 	// What the library does not do, to show that the tests below would notice.
 	mux.HandleFunc("GET /careless", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Del("Cache-Control")

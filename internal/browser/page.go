@@ -15,13 +15,24 @@ func HiddenField(name, value string) string {
 	return `<input type="hidden" name="` + name + `" value="` + html.EscapeString(value) + `">`
 }
 
-// WriteLeavePage sends the browser to the target without a redirect. Pages with a form
-// have form-action 'self' in their policy, and Chromium applies that to each redirect
-// after the form.
-func WriteLeavePage(w http.ResponseWriter, target string) {
+// Leave sends the browser to a page of another site. For a form that a person has
+// posted it writes a page that goes there at once, and not a redirect. Pages with a
+// form often have form-action 'self' in their Content-Security-Policy, and Chromium
+// applies that to each redirect after the form: it would stay where it is, without a
+// word. The title says what has happened, for a person who still sees the page.
+func Leave(w http.ResponseWriter, r *http.Request, target, title string) {
+	if !isPostedByPerson(r) {
+		Redirect(w, target, http.StatusSeeOther)
+		return
+	}
+	WriteLeavePage(w, target, title)
+}
+
+// WriteLeavePage writes the page of [Leave].
+func WriteLeavePage(w http.ResponseWriter, target, title string) {
 	target = html.EscapeString(target)
-	WritePage(w, "Logged out", `<meta http-equiv="refresh" content="0; url=`+target+`">
-`, `<h1>You are logged out</h1>
+	WritePage(w, title, `<meta http-equiv="refresh" content="0; url=`+target+`">
+`, `<h1>`+title+`</h1>
 <p><a href="`+target+`">Continue</a></p>`)
 }
 

@@ -61,21 +61,48 @@ func TestWritePage(t *testing.T) {
 	}
 }
 
-func TestWriteLeavePage(t *testing.T) {
+// TestLeave: a form that a person has posted gets a page, because a policy of the page
+// before can forbid redirects. Everything else gets a redirect.
+func TestLeave(t *testing.T) {
 	t.Parallel()
-	w := httptest.NewRecorder()
-	WriteLeavePage(w, `https://tenant.example/?a=1&b="><script>`)
-	page := w.Body.String()
+	const target = `https://tenant.example/?a=1&b="><script>`
 	const escaped = `https://tenant.example/?a=1&amp;b=&#34;&gt;&lt;script&gt;`
-	for _, part := range []string{
-		"<title>Logged out</title>", `<meta http-equiv="refresh" content="0; url=` + escaped + `">`, `<a href="` + escaped + `">Continue</a>`,
+	html := []string{"Accept", "text/html,*/*"}
+	navigation := []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}
+	for _, row := range []struct {
+		why, method string
+		header      []string
+		page        bool
+	}{
+		{"form", "POST", navigation, true},
+		{"form of an old browser", "POST", html, true},
+		{"form in a frame", "POST", []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe"}, false},
+		{"script", "POST", []string{"Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Accept", "text/html"}, false},
+		{"old script", "POST", append([]string{"X-Requested-With", "XMLHttpRequest"}, html...), false},
+		{"program", "POST", nil, false},
+		{"link", "GET", navigation, false},
 	} {
-		if !strings.Contains(page, part) {
-			t.Errorf("no %s in\n%s", part, page)
+		r := httptest.NewRequest(row.method, "/", nil)
+		for i := 0; i < len(row.header); i += 2 {
+			r.Header.Set(row.header[i], row.header[i+1])
 		}
-	}
-	if strings.Contains(page, "<script") {
-		t.Errorf("the target is not escaped:\n%s", page)
+		w := httptest.NewRecorder()
+		Leave(w, r, target, "Gone")
+		if !row.page {
+			if w.Code != http.StatusSeeOther || w.Header().Get("Location") != target {
+				t.Errorf("%s: %d %v", row.why, w.Code, w.Header())
+			}
+			continue
+		}
+		page := w.Body.String()
+		for _, part := range []string{"<title>Gone</title>", "<h1>Gone</h1>", `<meta http-equiv="refresh" content="0; url=` + escaped + `">`, `<a href="` + escaped + `">Continue</a>`} {
+			if !strings.Contains(page, part) {
+				t.Errorf("%s: no %s in\n%s", row.why, part, page)
+			}
+		}
+		if w.Code != http.StatusOK || w.Header().Get("Location") != "" || strings.Contains(page, "<script") {
+			t.Errorf("%s: %d %v\n%s", row.why, w.Code, w.Header(), page)
+		}
 	}
 }
 

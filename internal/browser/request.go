@@ -31,6 +31,13 @@ func ShowsPage(r *http.Request) bool {
 	return Navigates(r) || r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
 }
 
+// isPostedByPerson reports whether a person has posted a form, whose response a
+// browser shows. Old browsers do not say so; of those, the type that they accept
+// decides.
+func isPostedByPerson(r *http.Request) bool {
+	return r.Method == http.MethodPost && (ShowsPage(r) || r.Header.Get("Sec-Fetch-Mode") == "" && mayShowPage(r))
+}
+
 // Uses reports whether a person uses the application with this request. It returns
 // false for the images and scripts of a page and for requests ahead of time: their
 // responses can be for caches.

@@ -111,12 +111,11 @@ func (s *Routes) Login(w http.ResponseWriter, r *http.Request, options []authreq
 	if err := s.Keep(w, r, t); err != nil {
 		return err
 	}
-	// 303, so that a POST is not sent on to the tenant with its body.
-	status := http.StatusSeeOther
 	if r.Method == http.MethodGet {
-		status = http.StatusFound
+		browser.Redirect(w, authURL, http.StatusFound)
+		return nil
 	}
-	browser.Redirect(w, authURL, status)
+	browser.Leave(w, r, authURL, "Log in") // 303 or a page, so that the tenant does not get the form
 	return nil
 }
 

@@ -3,6 +3,7 @@ package signout
 import (
 	"cmp"
 	"net/http"
+	"strings"
 
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/logout"
@@ -42,13 +43,18 @@ func (s *Routes) Logout(w http.ResponseWriter, r *http.Request, options *logout.
 	if err != nil {
 		return err
 	}
-	if form.confirmation != "" {
-		browser.WriteLeavePage(w, target)
-		return nil
+	switch {
+	case form.confirmation != "": // of a page whose policy forbids a redirect
+		browser.WriteLeavePage(w, target, loggedOut)
+	case strings.HasPrefix(target, base.Origin+"/"):
+		browser.Redirect(w, target, http.StatusSeeOther)
+	default:
+		browser.Leave(w, r, target, loggedOut)
 	}
-	browser.Redirect(w, target, http.StatusSeeOther)
 	return nil
 }
+
+const loggedOut = "You are logged out"
 
 // A logoutForm has the parameters of a link or a form that logs out.
 type logoutForm struct {

@@ -125,7 +125,7 @@ func press(b *testkit.Browser, path string, header ...string) *testkit.Response 
 func (e *accountEnv) begun(b *testkit.Browser, path string) *url.URL {
 	e.T.Helper()
 	resp := press(b, path)
-	if to := resp.Header.Get("Location"); resp.Status != 303 || !strings.HasPrefix(to, "https://acme.auth0.example/connected-accounts/connect?ticket=") {
+	if to := resp.Location(e.T).String(); resp.Status != 200 || !strings.HasPrefix(to, "https://acme.auth0.example/connected-accounts/connect?ticket=") {
 		e.T.Fatalf("%d to %s: %s", resp.Status, to, resp.Body)
 	}
 	back := b.AtTenant(resp.Location(e.T))
