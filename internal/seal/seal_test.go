@@ -84,7 +84,7 @@ func TestBoundToPlace(t *testing.T) {
 // TestEveryBit flips each bit of a sealed value of 1 KiB, and each character
 // of its text.
 func TestEveryBit(t *testing.T) {
-	k := ring(t, secretA, secretB)
+	k := ring(t, secretA)
 	value := k.Seal("session", "s", bytes.Repeat([]byte("0123456789abcdef"), 60))
 	raw, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(value, "v1."))
 	if err != nil {

@@ -219,10 +219,16 @@ func TestGuardsDoNotRelyOnTheContext(t *testing.T) {
 		outside := api.RequireTokenOrSession(e.Strategy)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			inside.ServeHTTP(w, r.WithContext(put(r.Context())))
 		}))
+		// A guard between them has asked for the token of the session.
+		asked := api.RequireTokenOrSession(e.Strategy)(api.RequireAuth(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			inside.ServeHTTP(w, r.WithContext(put(r.Context())))
+		})))
 		want := map[string]int{"token": 401, "user": 401, "none": 200}[principal]
-		w := httptest.NewRecorder()
-		if outside.ServeHTTP(w, b.Request("/")); w.Code != want {
-			t.Errorf("inside the guard of a session, %s: %d, want %d", principal, w.Code, want)
+		for where, guards := range map[string]http.Handler{"inside the guard of a session": outside, "inside two guards": asked} {
+			w := httptest.NewRecorder()
+			if guards.ServeHTTP(w, b.Request("/")); w.Code != want {
+				t.Errorf("%s, %s: %d, want %d", where, principal, w.Code, want)
+			}
 		}
 	}
 	// A token that a guard has checked takes the place of both.

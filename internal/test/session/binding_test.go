@@ -54,7 +54,7 @@ func TestSealedValuesBelongToOneApplication(t *testing.T) {
 	}
 	store, marks := auth0.NewMemoryStore(1000), auth0.NewMemoryStore(1000)
 	for _, m := range []testkit.Mode{{Name: "in cookies", Edit: testkit.InCookies}, {Name: "in a store", Edit: func(c *auth0.Config) { c.Store = store }}, {Name: "revocable", Edit: func(c *auth0.Config) { c.Revocations = marks }}} {
-		e := testkit.SignedInForGrants(t, m.Edit)
+		e := testkit.SignedInForGrants(t, testkit.CheapTokens, m.Edit)
 		e.Mux.Handle("GET /silent", e.Strategy.TrySilentLogin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "seen") })))
 		sessionOf, transactionOf, triesOf, silentOf := cookieNames(e.Config)
 		for _, o := range others {

@@ -290,7 +290,7 @@ func TestLoadStoreOutage(t *testing.T) {
 			{name: "takes 2 s and fails", fault: &fault{takes: 2 * time.Second, err: errStoreDown}, after: 2 * time.Second},
 			{name: "hangs", fault: &fault{until: hang}, end: func() { close(hang) }},
 		}
-		e := testkit.SignedIn(t, func(c *auth0.Config) { c.Store = as })
+		e := testkit.SignedIn(t, testkit.CheapTokens, func(c *auth0.Config) { c.Store = as })
 		visitors := visitors(e, loadVisitors)
 		rush(e, visitors, loadRequests, loadGap).allServed(t, "the store works")
 		for _, f := range faults {
@@ -335,7 +335,7 @@ func TestLoadStoreOutage(t *testing.T) {
 func TestLoadStoreTakesNoWrites(t *testing.T) {
 	t.Parallel()
 	eachFaultyStore(t, func(t *testing.T, s *faultyStore, as auth0.Store) {
-		e := testkit.SignedIn(t, func(c *auth0.Config) { c.Store = as })
+		e := testkit.SignedIn(t, testkit.CheapTokens, func(c *auth0.Config) { c.Store = as })
 		visitors := visitors(e, loadVisitors)
 		time.Sleep(10 * time.Minute)
 		s.fault.Store(&fault{err: errors.New("read-only copy"), writesOnly: true})
@@ -357,7 +357,7 @@ func TestLoadStoreTakesNoWrites(t *testing.T) {
 func TestLoadStoreFailover(t *testing.T) {
 	t.Parallel()
 	eachFaultyStore(t, func(t *testing.T, s *faultyStore, as auth0.Store) {
-		e := testkit.SignedIn(t, func(c *auth0.Config) { c.Store = as })
+		e := testkit.SignedIn(t, testkit.CheapTokens, func(c *auth0.Config) { c.Store = as })
 		older := visitors(e, loadVisitors)
 		has := s.keys()
 		younger := visitors(e, 4)
@@ -394,7 +394,7 @@ func TestTokensOutliveOutage(t *testing.T) {
 	for name, outage := range map[string]time.Duration{"moment": time.Second, "long": 5 * time.Minute} {
 		t.Run(name, func(t *testing.T) {
 			eachFaultyStore(t, func(t *testing.T, s *faultyStore, as auth0.Store) {
-				e := testkit.SignedIn(t, func(c *auth0.Config) {
+				e := testkit.SignedIn(t, testkit.CheapTokens, func(c *auth0.Config) {
 					c.Store = as
 					c.Audience = testkit.Audience
 					c.Scopes = []string{"openid", "offline_access"}

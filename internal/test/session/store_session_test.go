@@ -19,7 +19,7 @@ import (
 func TestStoreWithoutSession(t *testing.T) {
 	t.Parallel()
 	store := testkit.NewWatchedStore()
-	e := testkit.SignedIn(t, store.Use)
+	e := testkit.SignedIn(t, testkit.CheapTokens, store.Use)
 	for range 3 {
 		e.Browser().Page("/")
 		e.Browser().Page("/private")
@@ -95,10 +95,10 @@ func TestStoredLimits(t *testing.T) {
 		"both limits made longer": {func(c *auth0.Config) { c.IdleTimeout, c.AbsoluteTimeout = 48*time.Hour, 240*time.Hour }, true},
 	} {
 		testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
-			e := testkit.SignedIn(t, m.Edit)
+			e := testkit.SignedIn(t, testkit.CheapTokens, m.Edit)
 			b := e.Browser().MustLogin()
 			time.Sleep(2 * time.Hour)
-			b.Env = testkit.SignedIn(t, func(c *auth0.Config) { c.Store = e.Config.Store; tt.edit(c) })
+			b.Env = testkit.SignedIn(t, testkit.CheapTokens, func(c *auth0.Config) { c.Store = e.Config.Store; tt.edit(c) })
 			if got := b.LoggedIn(); got != tt.want {
 				t.Errorf("%s: logged in %v", why, got)
 			}
@@ -113,7 +113,7 @@ func TestStoredLimits(t *testing.T) {
 			20 * time.Hour, 20 * time.Hour, 20 * time.Hour, 9 * time.Hour},
 	} {
 		testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
-			b := testkit.SignedIn(t, m.Edit).Browser().MustLogin()
+			b := testkit.SignedIn(t, testkit.CheapTokens, m.Edit).Browser().MustLogin()
 			for i, pause := range visits {
 				time.Sleep(pause - time.Second)
 				if !b.LoggedIn() && i < len(visits)-1 {
@@ -132,10 +132,10 @@ func TestStoredLimits(t *testing.T) {
 func TestLengthenedTimeout(t *testing.T) {
 	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
-		e := testkit.SignedIn(t, m.Edit, func(c *auth0.Config) { c.IdleTimeout = time.Hour })
+		e := testkit.SignedIn(t, testkit.CheapTokens, m.Edit, func(c *auth0.Config) { c.IdleTimeout = time.Hour })
 		b := e.Browser().MustLogin()
 		time.Sleep(time.Hour)
-		b.Env = testkit.SignedIn(t, func(c *auth0.Config) { c.Store = e.Config.Store })
+		b.Env = testkit.SignedIn(t, testkit.CheapTokens, func(c *auth0.Config) { c.Store = e.Config.Store })
 		if b.LoggedIn() {
 			t.Error("the session goes on")
 		}
@@ -146,7 +146,7 @@ func TestLengthenedTimeout(t *testing.T) {
 func TestStoreHasOneSession(t *testing.T) {
 	t.Parallel()
 	store := testkit.NewWatchedStore()
-	e := testkit.SignedIn(t, store.Use, func(c *auth0.Config) {
+	e := testkit.SignedIn(t, testkit.CheapTokens, store.Use, func(c *auth0.Config) {
 		c.AfterLogin = func(_ context.Context, l *auth0.Login) error { l.Data["logins"] += "x"; return nil }
 	})
 	dataOf := func(b *testkit.Browser) string {
@@ -180,7 +180,7 @@ func TestPlantedSession(t *testing.T) {
 	t.Parallel()
 	for _, gone := range []bool{false, true} {
 		store := testkit.NewWatchedStore()
-		e := testkit.SignedIn(t, store.Use)
+		e := testkit.SignedIn(t, testkit.CheapTokens, store.Use)
 		attacker, _ := e.LoginAs("bob@acme.example")
 		if gone { // an id that is not in the store is not taken into use either
 			store.Change(func(values map[string]testkit.StoredValue) { clear(values) })
@@ -220,7 +220,7 @@ func TestStoreAnswersWrong(t *testing.T) {
 	}
 	for _, tt := range tests {
 		store := testkit.NewWatchedStore()
-		e := testkit.SignedIn(t, store.Use)
+		e := testkit.SignedIn(t, testkit.CheapTokens, store.Use)
 		other, _ := e.LoginAs("bob@acme.example")
 		theirs := store.Sessions()[0]
 		b, _ := e.LoginAs("ada@acme.example")
@@ -280,7 +280,7 @@ func TestStoreFailsToWrite(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := testkit.NewWatchedStore()
-		e := testkit.SignedIn(t, store.Use)
+		e := testkit.SignedIn(t, testkit.CheapTokens, store.Use)
 		store.BreakWith("commit", errors.New("disk full"))
 		b := e.Browser()
 		resp := b.Login("/auth/login")
@@ -316,7 +316,7 @@ func TestStoreFailsAtLogout(t *testing.T) {
 	t.Parallel()
 	for _, operation := range []string{"commit", "delete"} {
 		store := testkit.NewWatchedStore()
-		e := testkit.SignedIn(t, store.Use)
+		e := testkit.SignedIn(t, testkit.CheapTokens, store.Use)
 		b := e.Browser().MustLogin()
 		store.BreakWith(operation, errors.New("disk full"))
 		resp := b.Page("/auth/logout")
@@ -336,7 +336,7 @@ func TestLogoutMeanwhile(t *testing.T) {
 	for _, m := range []testkit.Mode{{Name: "in a store", Edit: testkit.InStore}, {Name: "in a plain store", Edit: testkit.InPlainStore}} {
 		t.Run(m.Name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				e := testkit.SignedIn(t, m.Edit)
+				e := testkit.SignedIn(t, testkit.CheapTokens, m.Edit)
 				var saved error
 				var tab *testkit.Browser
 				e.Mux.HandleFunc("GET /save", func(w http.ResponseWriter, r *http.Request) {
@@ -368,7 +368,7 @@ func TestLogoutBeforeProlonging(t *testing.T) {
 	for moment := 2; moment <= 3; moment++ {
 		synctest.Test(t, func(t *testing.T) {
 			store := testkit.NewWatchedStore()
-			e := testkit.SignedIn(t, store.Use)
+			e := testkit.SignedIn(t, testkit.CheapTokens, store.Use)
 			b := e.Browser().MustLogin()
 			time.Sleep(time.Hour)
 			key, finds := store.Sessions()[0], 0
@@ -393,7 +393,7 @@ func TestSavedByTwoRequests(t *testing.T) {
 	t.Parallel()
 	for _, m := range []testkit.Mode{{Name: "in a store", Edit: testkit.InStore}, {Name: "in a plain store", Edit: testkit.InPlainStore}} {
 		synctest.Test(t, func(t *testing.T) {
-			e := testkit.SignedIn(t, m.Edit)
+			e := testkit.SignedIn(t, testkit.CheapTokens, m.Edit)
 			ready := make(chan struct{})
 			e.Mux.HandleFunc("GET /save", func(w http.ResponseWriter, r *http.Request) {
 				s, err := e.Strategy.Session(r)
@@ -446,7 +446,7 @@ func TestStoreIsNotWrittenOften(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := testkit.NewWatchedStore()
-		e := testkit.SignedIn(t, store.Use)
+		e := testkit.SignedIn(t, testkit.CheapTokens, store.Use)
 		b := e.Browser().MustLogin()
 		const pages = 1000
 		for range pages {
@@ -566,7 +566,7 @@ func TestSecretRotationInStore(t *testing.T) {
 func TestClocksOfInstances(t *testing.T) {
 	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
-		base := testkit.SignedIn(t, m.Edit)
+		base := testkit.SignedIn(t, testkit.CheapTokens, m.Edit)
 		var instances []*testkit.Env
 		for _, ahead := range []time.Duration{-2 * time.Minute, -time.Minute, 0, time.Minute, 2 * time.Minute} {
 			instances = append(instances, testkit.SignedIn(t, func(c *auth0.Config) {
