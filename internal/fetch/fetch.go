@@ -155,7 +155,7 @@ func (e *Error) RetryAfter() time.Duration {
 // requests are left.
 func RetryAfter(h http.Header, now time.Time) time.Duration {
 	if s := h.Get("Retry-After"); s != "" {
-		if n, err := strconv.Atoi(s); err == nil {
+		if n, err := strconv.ParseInt(s, 10, 64); err == nil {
 			return clamp(time.Duration(max(0, min(n, 1<<20))) * time.Second)
 		}
 		if at, err := http.ParseTime(s); err == nil {

@@ -253,7 +253,7 @@ func TestKeys(t *testing.T) {
 		{"exponent 3", jwkOf("k", rsaPublic(2048, 3), nil), allRSA, ""},
 		{"exponent 65536", jwkOf("k", rsaPublic(2048, 65536), nil), nil, ""},
 		{"exponent 2^31-1", jwkOf("k", rsaPublic(2048, 1<<31-1), nil), allRSA, ""},
-		{"exponent 2^31+1", jwkOf("k", rsaPublic(2048, 3), change{"e": b64([]byte{0x80, 0, 0, 1})}), nil, "exponent"},
+		{"exponent 2^31+1", jwkOf("k", rsaPublic(2048, 3), change{"e": b64([]byte{0x80, 0, 0, 1})}), nil, ""},
 		{"factorable", jwkOf("k", &rsa.PublicKey{N: rocaModulus(2048, 5, 0), E: 65537}, nil), nil, "CVE-2017-15361"},
 		{"off its curve", jwkOf("k", curve, change{"y": b64(bytes.Repeat([]byte{1}, 32))}), nil, "is n"},
 		{"P-384 on P-256", jwkOf("k", &p384().PublicKey, change{"crv": "P-256"}), nil, ""},
