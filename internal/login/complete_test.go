@@ -141,6 +141,51 @@ func TestCanceledWhileTheCodeIsSent(t *testing.T) {
 	expect(t, "canceled", err, refusal.Canceled, "")
 }
 
+// A cutBody ends with an error in the middle of an answer.
+type cutBody struct{ cancel func() }
+
+func (b cutBody) Read([]byte) (int, error) {
+	b.cancel()
+	return 0, errors.New("cut")
+}
+
+func (b cutBody) Close() error { return nil }
+
+// A transportFunc is a http.RoundTripper.
+type transportFunc func(*http.Request) (*http.Response, error)
+
+func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// TestAnswerThatIsCut: package oauth2 hides the reason why an answer cannot be read. The
+// context of the request has it.
+func TestAnswerThatIsCut(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		why      string
+		canceled bool
+		want     refusal.Row
+	}{{"canceled", true, refusal.Canceled}, {"cut", false, refusal.TenantDown}} {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		e := newEnv(t, "code", func(c *Config) {
+			c.Client.HTTP = &http.Client{Transport: transportFunc(func(r *http.Request) (*http.Response, error) {
+				body := cutBody{func() {}}
+				if row.canceled {
+					body.cancel = cancel
+				}
+				return &http.Response{StatusCode: 200, Header: http.Header{}, Body: body, Request: r}, nil
+			})}
+		})
+		_, tr := e.begin()
+		p, err := e.flow.Prepare(ctx, tr, must(ParseAnswer(answerTo(tr, change{"code": "c"}))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = p.Complete(ctx)
+		expect(t, row.why, err, row.want, "")
+	}
+}
+
 // An idTokenRow is an ID token that a login does not accept.
 type idTokenRow struct {
 	why   string
@@ -463,7 +508,7 @@ func TestForgedKidsDoNotDelayARotation(t *testing.T) {
 		e = newEnv(t, "code id_token", func(c *Config) {
 			c.IDTokens.Keys = keys.New(keys.Source{
 				URL:     func(context.Context) (string, error) { return issuer + ".well-known/jwks.json", nil },
-				Client:  fetch.NewClient(&http.Client{Transport: lateTransport{&e}}, fetch.Options{}),
+				Client:  fetch.NewClient(&http.Client{Transport: transportFunc(func(r *http.Request) (*http.Response, error) { return e.RoundTrip(r) })}, fetch.Options{}),
 				Observe: func(context.Context, keys.Event) {},
 				Log:     slog.New(slog.DiscardHandler),
 			})
@@ -485,13 +530,6 @@ func TestForgedKidsDoNotDelayARotation(t *testing.T) {
 	})
 }
 
-// A lateTransport is that of an env that is made later.
-type lateTransport struct{ of **env }
-
-func (l lateTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	return (*l.of).RoundTrip(r)
-}
-
 // TestOrganization has a row for each organization that is not the one of the login,
 // with and without Config.CheckOrganization.
 func TestOrganization(t *testing.T) {
@@ -507,6 +545,7 @@ func TestOrganization(t *testing.T) {
 	}{
 		{"none", "", nil, false, nil, "", ""},
 		{"not asked for", "", change{"org_id": "org_a"}, false, nil, "", ""},
+		{"name not asked for", "", change{"org_id": "org_a", "org_name": "acme"}, false, nil, "", ""},
 		{"id", "org_a", change{"org_id": "org_a"}, false, nil, "", ""},
 		{"other id", "org_a", change{"org_id": "org_b"}, false, fault.Organization, `org_id is "org_b", the login was to "org_a"`, ""},
 		{"id in another case", "org_a", change{"org_id": "org_A"}, false, fault.Organization, "org_id is", ""},
