@@ -505,10 +505,11 @@ func TestForgedKidsDoNotDelayARotation(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var e *env
+		late := transportFunc(func(r *http.Request) (*http.Response, error) { return e.RoundTrip(r) })
 		e = newEnv(t, "code id_token", func(c *Config) {
 			c.IDTokens.Keys = keys.New(keys.Source{
 				URL:     func(context.Context) (string, error) { return issuer + ".well-known/jwks.json", nil },
-				Client:  fetch.NewClient(&http.Client{Transport: transportFunc(func(r *http.Request) (*http.Response, error) { return e.RoundTrip(r) })}, fetch.Options{}),
+				Client:  fetch.NewClient(&http.Client{Transport: late}, fetch.Options{}),
 				Observe: func(context.Context, keys.Event) {},
 				Log:     slog.New(slog.DiscardHandler),
 			})
