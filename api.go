@@ -128,7 +128,7 @@ type API struct {
 	places   bearer.Places // where a request can have a token
 	scopes   []string      // for the metadata
 	observer Observer
-	exit     exit
+	errors   errorWriter
 }
 
 // NewAPI checks a configuration and returns an API. It makes no request. The error
@@ -140,7 +140,7 @@ func NewAPI(c APIConfig) (*API, error) {
 	setDefault(&c.Realm, "api")
 	a := &API{
 		issuers: newTrustedIssuers(&p, c, log), scopes: c.ScopesSupported, observer: c.Observer,
-		exit: exit{log: log, handler: c.ErrorHandler, challenge: bearerChallenge(c.Realm, c.MetadataURL)},
+		errors: errorWriter{log: log, handler: c.ErrorHandler, challenge: bearerChallenge(c.Realm, c.MetadataURL)},
 	}
 	a.checker = newChecker(&p, c, a.issuers)
 	checkWire(&p, c)
@@ -169,7 +169,7 @@ func newTrustedIssuers(p *problems, c APIConfig, log *slog.Logger) *trustedIssue
 	}
 	is := &trustedIssuers{
 		own:    Issuer{Domain: c.Domain, Audiences: audiences, Algorithms: c.Algorithms},
-		byName: map[string]*trusted{}, resolve: c.ResolveIssuer, resolved: issuers.NewTable[*trusted](),
+		byName: map[string]*trustedIssuer{}, resolve: c.ResolveIssuer, resolved: issuers.NewTable[*trustedIssuer](),
 		client: fetch.NewClient(c.HTTPClient, provider.Outgoing("", false)), log: log, observer: c.Observer, origins: c.EndpointOrigins,
 	}
 	needsDomain := c.Domain != "" || len(c.Issuers) == 0 && c.ResolveIssuer == nil
@@ -242,7 +242,7 @@ func (a *API) Verify(ctx context.Context, raw string) (*Token, error) {
 // with 503. Any other error, or nil, is a mistake of the program and is answered with
 // 500. The text of an error goes to the log only. The Observer is not called.
 func (a *API) WriteError(w http.ResponseWriter, r *http.Request, err error) {
-	a.exit.fail(w, r, "bearer", writtenError(err, ErrNoToken, refusal.NoToken, refusal.Forbidden))
+	a.errors.fail(w, r, "bearer", writtenError(err, ErrNoToken, refusal.NoToken, refusal.Forbidden))
 }
 
 // verify verifies a token and reports the result to the observer.
@@ -268,9 +268,9 @@ func (a *API) verify(ctx context.Context, c bearer.Credential) (*Token, error) {
 
 // An outcome is the result of a check.
 type outcome struct {
-	token  *Token   // nil for a rejected token
-	from   *trusted // nil for an untrusted issuer
-	sum    memo.Sum // of the token, if it can be cached
+	token  *Token         // nil for a rejected token
+	from   *trustedIssuer // nil for an untrusted issuer
+	sum    memo.Sum       // of the token, if it can be cached
 	cached bool
 }
 
@@ -278,7 +278,7 @@ type outcome struct {
 func (o outcome) event(kind EventKind) Event {
 	e := Event{Kind: kind, Status: http.StatusOK, Reason: "ok", Cached: o.cached}
 	if o.from != nil {
-		e.Issuer = o.from.namespace.Issuer
+		e.Issuer = o.from.tenant.Issuer
 	}
 	if o.token != nil {
 		e.Algorithm, e.KeyID = o.token.algorithm, o.token.keyID
@@ -315,7 +315,7 @@ func (a *API) Status() []KeyStatus {
 	var list []KeyStatus
 	for _, t := range a.issuers.all() {
 		status := t.keys.Status()
-		status.Issuer = t.namespace.Issuer
+		status.Issuer = t.tenant.Issuer
 		list = append(list, status)
 	}
 	return list
@@ -350,7 +350,7 @@ func (a *API) MetadataHandler() http.Handler {
 		document.Resource = a.issuers.own.Audiences[0]
 	}
 	for _, t := range a.issuers.all() {
-		document.AuthorizationServers = append(document.AuthorizationServers, t.namespace.Issuer)
+		document.AuthorizationServers = append(document.AuthorizationServers, t.tenant.Issuer)
 	}
 	text, _ := json.Marshal(document)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -369,7 +369,7 @@ func (a *API) MetadataHandler() http.Handler {
 		case http.MethodGet, http.MethodHead:
 		default:
 			h.Set("Allow", "GET, HEAD, OPTIONS")
-			a.exit.fail(w, r, "metadata", refusal.Method.New())
+			a.errors.fail(w, r, "metadata", refusal.Method.New())
 			return
 		}
 		h.Set("Content-Type", "application/json")
@@ -452,7 +452,7 @@ func (ch *checker) remembers(raw string) bool { return ch.cache != nil && len(ra
 // token is hashed once: its signing input is a prefix of it, so one pass gives both
 // sums.
 func (ch *checker) checkOnce(ctx context.Context, raw string, now time.Time) (outcome, error) {
-	place := ch.cache.PlaceOf(raw)
+	place := ch.cache.SlotOf(raw)
 	if ch.cache.Has(place) {
 		if t, ok := ch.cache.Get(place, memo.SumOf(raw)); ok {
 			if still, err := ch.recheck(ctx, t, now); still || err != nil {
@@ -539,7 +539,7 @@ func (ch *checker) checkToken(ctx context.Context, raw string, now time.Time) (o
 }
 
 // checkClaims runs the checks of the claims that need no key.
-func (ch *checker) checkClaims(from *trusted, m jwt.Message, c *jwt.Claims, now time.Time) error {
+func (ch *checker) checkClaims(from *trustedIssuer, m jwt.Message, c *jwt.Claims, now time.Time) error {
 	if err := from.checkAlgorithm(m); err != nil {
 		return err
 	}

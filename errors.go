@@ -287,9 +287,9 @@ const outageWait = 5 * time.Second
 
 func outage(err error) *refusal.Refusal { return refusal.Outage.Later(outageWait, err) }
 
-// An exit writes the answer of a Strategy or an API to a refused or failed request,
+// An errorWriter writes the answer of a Strategy or an API to a refused or failed request,
 // and the log line.
-type exit struct {
+type errorWriter struct {
 	log     *slog.Logger
 	handler func(http.ResponseWriter, *http.Request, *Error)
 
@@ -302,7 +302,7 @@ type exit struct {
 
 // logger returns the default logger for a Strategy or an API that was not made by a
 // constructor. Such a value rejects every request, and the log must say why.
-func (x exit) logger() *slog.Logger {
+func (x errorWriter) logger() *slog.Logger {
 	if x.log == nil {
 		return slog.Default()
 	}
@@ -315,7 +315,7 @@ func (x exit) logger() *slog.Logger {
 // handler that writes nothing answers 200, and a client that still reads would take
 // that for success: it can have closed only its half of the connection, or the server
 // can be shutting down (net/http.Server.BaseContext).
-func (x exit) fail(w http.ResponseWriter, r *http.Request, op string, err error) {
+func (x errorWriter) fail(w http.ResponseWriter, r *http.Request, op string, err error) {
 	e := errorOf(r.Context(), op, err)
 	reference := x.writeLog(r, e)
 	h := w.Header()
@@ -346,7 +346,7 @@ func (x exit) fail(w http.ResponseWriter, r *http.Request, op string, err error)
 }
 
 // refused writes the log line for an error of a callback whose answer signin writes.
-func (x exit) refused(r *http.Request, err error) refusal.Row {
+func (x errorWriter) refused(r *http.Request, err error) refusal.Row {
 	e := errorOf(r.Context(), "callback", err)
 	x.writeLog(r, e)
 	return rowOf(e)
@@ -354,7 +354,7 @@ func (x exit) refused(r *http.Request, err error) refusal.Row {
 
 // handle calls the ErrorHandler of the application. An ErrorHandler that writes no
 // status must not turn the refusal into 200.
-func (x exit) handle(w http.ResponseWriter, r *http.Request, e *Error) {
+func (x errorWriter) handle(w http.ResponseWriter, r *http.Request, e *Error) {
 	refused := &refusedWriter{ResponseWriter: w, status: e.Status}
 	x.handler(refused, r, e)
 	refused.begin()
@@ -402,7 +402,7 @@ func (w *refusedWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 }
 
 // writeLog writes the log line of a refusal and returns its reference.
-func (x exit) writeLog(r *http.Request, e *Error) (reference string) {
+func (x errorWriter) writeLog(r *http.Request, e *Error) (reference string) {
 	log, level, reference := logging.Line(r.Context(), x.logger(), logLevel(e), e.Op, e.Reason)
 	if log == nil {
 		return reference
@@ -437,7 +437,7 @@ func logLevel(e *Error) slog.Level {
 
 // writePage tells a visitor what to do next. The page is plain text, so no part of it
 // can be markup.
-func (x exit) writePage(w http.ResponseWriter, r *http.Request, e *Error, reference string) {
+func (x errorWriter) writePage(w http.ResponseWriter, r *http.Request, e *Error, reference string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	w.WriteHeader(e.Status)

@@ -34,10 +34,10 @@ func (i Issuer) equal(o Issuer) bool {
 	return i.Domain == o.Domain && i.Keys == o.Keys && slices.Equal(i.Audiences, o.Audiences) && slices.Equal(i.Algorithms, o.Algorithms)
 }
 
-// A trusted is an [Issuer] that was checked.
-type trusted struct {
+// A trustedIssuer is an [Issuer] that was checked.
+type trustedIssuer struct {
 	source     Issuer
-	namespace  *provider.Tenant
+	tenant     *provider.Tenant
 	keys       *KeySet
 	audiences  []string
 	algorithms []string
@@ -45,27 +45,27 @@ type trusted struct {
 }
 
 // Trial and Equal are for the table of issuers that ResolveIssuer has returned.
-func (t *trusted) Trial() *issuers.Trial { return t.trial }
-func (t *trusted) Equal(o *trusted) bool { return t.source.equal(o.source) }
+func (t *trustedIssuer) Trial() *issuers.Trial       { return t.trial }
+func (t *trustedIssuer) Equal(o *trustedIssuer) bool { return t.source.equal(o.source) }
 
-// names returns the values of iss that a token of this issuer can have. For a
+// issValues returns the values of iss that a token of this issuer can have. For a
 // provider configured by URL, its discovery document decides whether iss ends in a
 // slash.
-func (t *trusted) names() []string {
-	if t.namespace.Static != nil || t.keys.set.IsFixed() {
-		return []string{t.namespace.Issuer}
+func (t *trustedIssuer) issValues() []string {
+	if t.tenant.Static != nil || t.keys.set.IsFixed() {
+		return []string{t.tenant.Issuer}
 	}
-	bare := strings.TrimSuffix(t.namespace.Issuer, "/")
+	bare := strings.TrimSuffix(t.tenant.Issuer, "/")
 	return []string{bare, bare + "/"}
 }
 
 // accepts compares iss exactly. For a provider configured by URL it can fetch the
 // discovery document, unless the keys are given.
-func (t *trusted) accepts(ctx context.Context, iss string) error {
-	if iss == t.namespace.Issuer && (t.namespace.Static != nil || t.keys.set.IsFixed()) {
+func (t *trustedIssuer) accepts(ctx context.Context, iss string) error {
+	if iss == t.tenant.Issuer && (t.tenant.Static != nil || t.keys.set.IsFixed()) {
 		return nil
 	}
-	ep, err := t.namespace.Endpoints(ctx)
+	ep, err := t.tenant.Endpoints(ctx)
 	if errors.Is(err, cached.ErrNotAllowed) {
 		err = errNewIssuers
 	}
@@ -81,12 +81,12 @@ func (t *trusted) accepts(ctx context.Context, iss string) error {
 // trustedIssuers are the issuers whose tokens an API accepts. Each API has its own.
 type trustedIssuers struct {
 	own        Issuer // Domain, Audiences and Algorithms of the API
-	given      []*trusted
-	byName     map[string]*trusted // given, by the iss of their tokens
-	algorithms []string            // of all given issuers; nil with ResolveIssuer
+	given      []*trustedIssuer
+	byName     map[string]*trustedIssuer // given, by the iss of their tokens
+	algorithms []string                  // of all given issuers; nil with ResolveIssuer
 
 	resolve  func(context.Context, string) (*Issuer, error)
-	resolved *issuers.Table[*trusted]
+	resolved *issuers.Table[*trustedIssuer]
 
 	client   *http.Client
 	log      *slog.Logger
@@ -97,7 +97,7 @@ type trustedIssuers struct {
 // add adds an issuer of the configuration.
 func (is *trustedIssuers) add(p *problems, source Issuer) {
 	t := is.newTrusted(p, source, nil)
-	for _, name := range t.names() {
+	for _, name := range t.issValues() {
 		if is.byName[name] != nil {
 			p.add("Domain", "%q is repeated", source.Domain)
 			return
@@ -111,14 +111,14 @@ func (is *trustedIssuers) add(p *problems, source Issuer) {
 }
 
 // newTrusted checks an issuer. The trial is nil for an issuer of the configuration.
-func (is *trustedIssuers) newTrusted(p *problems, source Issuer, trial *issuers.Trial) *trusted {
-	t := &trusted{source: source, keys: source.Keys, audiences: slices.Clone(source.Audiences), trial: trial}
+func (is *trustedIssuers) newTrusted(p *problems, source Issuer, trial *issuers.Trial) *trustedIssuer {
+	t := &trustedIssuer{source: source, keys: source.Keys, audiences: slices.Clone(source.Audiences), trial: trial}
 	n := provider.NewTenant(p.add, source.Domain)
 	if trial != nil {
 		n.First = trial.MayLookUp
 	}
 	n.DiscoverWith(p.add, is.client, is.origins, is.log)
-	t.namespace = &n
+	t.tenant = &n
 	switch given := t.keys; {
 	case given == nil:
 		t.keys = newKeySet(&n, is.client, is.log, is.observer)
@@ -127,7 +127,7 @@ func (is *trustedIssuers) newTrusted(p *problems, source Issuer, trial *issuers.
 	case !given.isOf(n.Issuer):
 		p.add("Keys", "belong to another issuer than the Domain %q", source.Domain)
 	case given.issuer != nil:
-		t.namespace = given.issuer // shares the discovery document too
+		t.tenant = given.issuer // shares the discovery document too
 	}
 	shared := t.keys.set != nil && t.keys.set.IsShared()
 	if source.Algorithms == nil && !shared {
@@ -145,7 +145,7 @@ func (is *trustedIssuers) newTrusted(p *problems, source Issuer, trial *issuers.
 }
 
 // all returns the issuers of the configuration.
-func (is *trustedIssuers) all() []*trusted {
+func (is *trustedIssuers) all() []*trustedIssuer {
 	if is == nil {
 		return nil
 	}
@@ -154,7 +154,7 @@ func (is *trustedIssuers) all() []*trusted {
 
 // held returns an issuer of the configuration, or one that ResolveIssuer has returned
 // and a token has named. It returns nil for any other name.
-func (is *trustedIssuers) held(name string) *trusted {
+func (is *trustedIssuers) held(name string) *trustedIssuer {
 	if is == nil {
 		return nil
 	}
@@ -166,7 +166,7 @@ func (is *trustedIssuers) held(name string) *trusted {
 
 // find returns the issuer that a token names. It makes no request and keeps nothing,
 // because anybody can write any issuer into a token.
-func (is *trustedIssuers) find(ctx context.Context, iss string) (*trusted, error) {
+func (is *trustedIssuers) find(ctx context.Context, iss string) (*trustedIssuer, error) {
 	if t := is.byName[iss]; t != nil {
 		return t, nil
 	}
@@ -186,7 +186,7 @@ func (is *trustedIssuers) find(ctx context.Context, iss string) (*trusted, error
 	if err != nil {
 		return nil, err
 	}
-	if !slices.Contains(t.names(), iss) {
+	if !slices.Contains(t.issValues(), iss) {
 		return nil, fault.Issuer.Because("iss is %.100q, and ResolveIssuer has returned Domain %q", iss, source.Domain)
 	}
 	return t, nil
@@ -194,7 +194,7 @@ func (is *trustedIssuers) find(ctx context.Context, iss string) (*trusted, error
 
 // resolvedTo returns the kept issuer for an answer of ResolveIssuer, or makes a new
 // one.
-func (is *trustedIssuers) resolvedTo(iss string, source Issuer) (*trusted, error) {
+func (is *trustedIssuers) resolvedTo(iss string, source Issuer) (*trustedIssuer, error) {
 	if t := is.resolved.Held(iss); t != nil && t.source.equal(source) {
 		t.trial.Use()
 		return t, nil
@@ -211,19 +211,19 @@ func (is *trustedIssuers) resolvedTo(iss string, source Issuer) (*trusted, error
 func (is *trustedIssuers) names() string {
 	var names []string
 	for _, t := range is.given {
-		names = append(names, t.namespace.Issuer)
+		names = append(names, t.tenant.Issuer)
 	}
 	return strings.Join(names, ", ")
 }
 
-func (t *trusted) checkAlgorithm(m jwt.Message) error {
+func (t *trustedIssuer) checkAlgorithm(m jwt.Message) error {
 	if !slices.Contains(t.algorithms, m.Algorithm) {
 		return fault.Algorithm.Because("alg is %.40q, want one of %q", m.Algorithm, t.algorithms)
 	}
 	return nil
 }
 
-func (t *trusted) checkAudience(c *jwt.Claims) error {
+func (t *trustedIssuer) checkAudience(c *jwt.Claims) error {
 	for _, aud := range c.Audience {
 		if slices.Contains(t.audiences, aud) {
 			return nil

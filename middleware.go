@@ -210,7 +210,7 @@ func (a *API) RequireTokenOrSession(s *Strategy) func(http.Handler) http.Handler
 			case asError("session", err).Reason == refusal.CrossOrigin.Reason:
 				a.refuse(w, r, err)
 			default:
-				s.exit.fail(w, r, "session", err)
+				s.errors.fail(w, r, "session", err)
 			}
 		}))
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -343,7 +343,7 @@ func (a *API) guardIf(usable bool, list []string, allow func(context.Context, *v
 	if usable {
 		return func(next http.Handler) http.Handler { return a.guard(next, allow) }
 	}
-	a.exit.logger().Error("auth0: the list of a guard is empty or invalid; every request to its route gets 500", "list", list)
+	a.errors.logger().Error("auth0: the list of a guard is empty or invalid; every request to its route gets 500", "list", list)
 	err := refusal.Misconfigured.Because("the list of this guard, %.200q, is empty or invalid", list)
 	return func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.refuse(w, r, err) })
@@ -393,7 +393,7 @@ func (a *API) serve(next http.Handler, optional bool, allow func(context.Context
 		}
 		if err := allow(r.Context(), v); err != nil {
 			a.observe(r.Context(), outcome{token: v.token, from: v.token.from}.event(GuardRefused), err)
-			a.exit.fail(w, r, "bearer", err)
+			a.errors.fail(w, r, "bearer", err)
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -410,7 +410,7 @@ func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c bearer.Cred
 	}
 	token, err := a.verify(r.Context(), c)
 	if err != nil {
-		a.exit.fail(w, r, "bearer", err)
+		a.errors.fail(w, r, "bearer", err)
 		return nil
 	}
 	if !c.InHeader {
@@ -425,5 +425,5 @@ func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c bearer.Cred
 // refuse rejects a request for another reason than its token.
 func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	a.observe(r.Context(), Event{Kind: TokenChecked}, err)
-	a.exit.fail(w, r, "bearer", err)
+	a.errors.fail(w, r, "bearer", err)
 }

@@ -124,7 +124,7 @@ func (s *Strategy) WriteError(w http.ResponseWriter, r *http.Request, err error)
 			err = other
 		}
 	}
-	s.exit.fail(w, r, "session", err)
+	s.errors.fail(w, r, "session", err)
 }
 
 // loginRequired answers requests that cannot be redirected to a login page. Browsers

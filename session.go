@@ -78,7 +78,7 @@ func (s *Strategy) SaveSession(w http.ResponseWriter, r *http.Request, edited *S
 			return err
 		}
 		if current.ID != before.ID {
-			return refusal.Internal.Because("the session is not that of this request; a session cannot be kept from one request to another")
+			return refusal.Internal.Because("the session belongs to another request; a session cannot be kept from one request to another")
 		}
 		return s.sessions.Commit(r.Context(), w, s.visits.Jar(r), current, before, after)
 	})
@@ -133,7 +133,7 @@ func (s *Strategy) EndSessionsOf(ctx context.Context, issuer, subject string) er
 func (s *Strategy) LoadUser(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := s.ready(); err != nil {
-			s.exit.fail(w, r, "session", err)
+			s.errors.fail(w, r, "session", err)
 			return
 		}
 		if s.visits.In(r.Context()) != nil {

@@ -34,7 +34,7 @@ type Strategy struct {
 	signout       *signout.Routes
 	logoutOptions []LogoutOption
 	connections   *directory.List
-	exit          exit
+	errors        errorWriter
 	log           *slog.Logger
 }
 
@@ -54,7 +54,7 @@ func New(c Config) (*Strategy, error) {
 		sessions:      newSessions(&p, c, cookies.Session, app.keyring, app.now, log),
 		logoutOptions: c.LogoutOptions,
 		connections:   newConnectionList(&p, c, app.client, log),
-		exit:          exit{log: log, handler: c.ErrorHandler, loginURL: where.LoginURL},
+		errors:        errorWriter{log: log, handler: c.ErrorHandler, loginURL: where.LoginURL},
 	}
 	s.visits = &visit.Visits{
 		Cookies: cookies, Sessions: s.sessions, Log: log, Origin: where.Origin,
@@ -72,7 +72,7 @@ func New(c Config) (*Strategy, error) {
 		Site: where, Visits: s.visits, Tokens: s.tokens, Flow: app.flow, Transactions: app.transactions,
 		Links: links, Options: app.options,
 		AfterLogin: app.loginHook(c.AfterLogin), KeepClaim: c.KeepClaim, KeepIDToken: keepIDToken,
-		Row: rowOf, Refused: s.exit.refused, Now: app.now, Log: log,
+		Row: rowOf, Refused: s.errors.refused, Now: app.now, Log: log,
 	})
 	s.signout = signout.New(signout.Config{
 		Site: where, Visits: s.visits, Tokens: s.tokens, Transactions: app.transactions, Policy: newLogouts(&p, c, app.client, where, log),
@@ -175,7 +175,7 @@ func (s *Strategy) CallbackHandler() http.Handler {
 func (s *Strategy) LogoutHandler(opts ...LogoutOption) http.Handler {
 	options, err := newLogoutRequest(s.logoutOptions, opts)
 	if err != nil {
-		s.exit.logger().Error("auth0: LogoutHandler has unusable options; every request gets 500", "err", err)
+		s.errors.logger().Error("auth0: LogoutHandler has unusable options; every request gets 500", "err", err)
 		return s.handler("logout", func(http.ResponseWriter, *http.Request) error { return refusal.Misconfigured.Wrap(err) })
 	}
 	return s.handler("logout", func(w http.ResponseWriter, r *http.Request) error { return s.signout.Logout(w, r, options) })
@@ -204,7 +204,7 @@ func (s *Strategy) handler(op string, f func(http.ResponseWriter, *http.Request)
 			err = f(w, r)
 		}
 		if err != nil {
-			s.exit.fail(w, r, op, err)
+			s.errors.fail(w, r, op, err)
 		}
 	})
 }

@@ -29,7 +29,7 @@ type Token struct {
 	payload   string
 	keyID     string
 	algorithm string
-	from      *trusted
+	from      *trustedIssuer
 	key       *keys.Key // the key of the signature
 }
 

@@ -285,7 +285,7 @@ func (s *storeTest) methods() error {
 }
 
 func (s *storeTest) absent() error {
-	return s.wantsNone(s.key(), "it was never committed, and whoever made it up would be somebody")
+	return s.wantsNone(s.key(), "it was never committed, and a visitor who makes up a key would have a session")
 }
 
 func (s *storeTest) replace() error {
@@ -654,7 +654,7 @@ func (s *storeTest) leases() error {
 		},
 		func() (err error) {
 			first()
-			_, err = s.held(key, time.Minute, false, "it was freed by whoever had it before and released it twice: "+twoHolders)
+			_, err = s.held(key, time.Minute, false, "the holder before has released it twice, which freed it: "+twoHolders)
 			return err
 		},
 		func() error { second(); return nil },
@@ -975,6 +975,6 @@ func (s *storeTest) leaseIsOver(key string, old func(), deadline time.Time) erro
 	}
 	defer release()
 	old()
-	_, err = s.held(key, time.Minute, false, "whoever had it before has released it after its time was over: "+twoHolders)
+	_, err = s.held(key, time.Minute, false, "the holder before has released it after its time was over: "+twoHolders)
 	return err
 }

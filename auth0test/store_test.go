@@ -612,11 +612,11 @@ var brokenStores = []struct {
 		}
 		return nil
 	}, "LeaseCtx: a second caller gets the lease", "context of LeaseCtx"},
-	{"release frees whoever has it", func(m testkit.FullStore, b *brokenStore) auth0.Store {
+	{"release frees the next holder", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		unownedLeases(b, m, true)
 		return nil
 	}, "LeaseCtx: a second caller gets the lease", "released it twice"},
-	{"release once frees whoever has it", func(m testkit.FullStore, b *brokenStore) auth0.Store {
+	{"release once frees the next holder", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		unownedLeases(b, m, false)
 		return nil
 	}, "expiry: a second caller gets the lease", "after its time was over"},

@@ -40,7 +40,7 @@ type tenant struct {
 	delay     func(fetch int64) time.Duration
 }
 
-// newTenant starts a tenant. The delay is that of the first fetch of the keys,
+// newTenant starts a tenant. The delay holds the first fetch of the keys,
 // the second, and so on.
 func newTenant(ring *keyring, delay func(fetch int64) time.Duration) (*tenant, error) {
 	t := &tenant{ring: ring, delay: delay}

@@ -222,7 +222,7 @@ func TestFormPostCloud(t *testing.T) {
 	tb.reads("Log in to Postcard")
 }
 
-// TestFormPostCancel: an error comes by POST too, and its page is that of the
+// TestFormPostCancel: an error comes by POST too, and its page is the one of the
 // example.
 func TestFormPostCancel(t *testing.T) {
 	port := freePort(t)

@@ -349,7 +349,7 @@ func TestBlockedCookies(t *testing.T) {
 	}
 }
 
-// TestLostSession is a browser that keeps every cookie but that of the session,
+// TestLostSession is a browser that keeps every cookie but the session's,
 // for one because a proxy takes it away. The tenant would let it through without
 // asking, again and again.
 func TestLostSession(t *testing.T) {

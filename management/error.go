@@ -44,7 +44,7 @@ type Error struct {
 
 // Errors to compare with, for the branches that callers take.
 var (
-	// ErrInvalid: an argument is not valid, or it is not that of a custom OAuth2
+	// ErrInvalid: an argument is not valid, or it does not belong to a custom OAuth2
 	// connection. Nothing was changed.
 	ErrInvalid = errors.New("management: invalid argument")
 	// ErrNotConnected: the user has no account of that connection.

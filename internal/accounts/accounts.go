@@ -145,7 +145,7 @@ func (c *Client) List(ctx context.Context, connection string) ([]Account, error)
 			return list, nil
 		}
 		if seen[page.Next] {
-			return nil, refusal.TenantAnswer.Because("a page of accounts leads back to one before")
+			return nil, refusal.TenantAnswer.Because("a page of accounts refers to an earlier page")
 		}
 		seen[page.Next] = true
 		query.Set("from", page.Next)

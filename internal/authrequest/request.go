@@ -366,10 +366,10 @@ func (r *Request) takeBack(name string) {
 	}
 }
 
-// ownParams are the parameters that only the library sets. State, nonce and the code
+// reservedParams are the parameters that only the library sets. State, nonce and the code
 // challenge bind the answer to the login. The others name the application and the
 // place of the answer.
-var ownParams = []string{
+var reservedParams = []string{
 	"client_id", "redirect_uri", "response_type", "response_mode", "state", "nonce", "code_challenge", "code_challenge_method",
 	"request", "request_uri", "dpop_jkt", "client_secret", "client_assertion", "client_assertion_type",
 }
@@ -392,7 +392,7 @@ var optionOf = map[string]string{
 // CheckParam refuses the name of a parameter that Param must not set.
 func CheckParam(name string) error {
 	switch {
-	case slices.Contains(ownParams, name):
+	case slices.Contains(reservedParams, name):
 		return fmt.Errorf("the parameter %s is set by the library alone", name)
 	case optionOf[name] != "":
 		return fmt.Errorf("the parameter %s is set with %s", name, optionOf[name])

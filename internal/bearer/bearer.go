@@ -52,7 +52,7 @@ type Places []Place
 // places must not see different users. The Request of the result is never nil.
 func (ps Places) Find(r *http.Request) (Credential, error) {
 	found := Credential{Request: r}
-	var none error // why there is no token
+	var none error // the reason for no token
 	for _, place := range ps {
 		c, err := place.Take(found.Request)
 		if missing, ok := err.(*refusal.Refusal); ok && missing.Row == refusal.NoToken {

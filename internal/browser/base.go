@@ -57,7 +57,7 @@ func (s Base) URL(path string) string { return s.Origin + s.Path + path }
 // IsSecure reports whether the scheme is https.
 func (s Base) IsSecure() bool { return strings.HasPrefix(s.Origin, "https:") }
 
-// Host returns the host, with the port if it is not that of the scheme.
+// Host returns the host, with the port unless it is the default port of the scheme.
 func (s Base) Host() string { return s.Origin[strings.Index(s.Origin, "//")+2:] }
 
 // Bases are all places where browsers reach the application. X-Forwarded-Host counts

@@ -146,6 +146,6 @@ func TestCheckUpgrade(t *testing.T) {
 	r := request("GET", "Origin: null")
 	r.Host = ""
 	if CheckUpgrade(r) == nil {
-		t.Error("an origin without a host is that of a request without a host")
+		t.Error("an origin without a host matches a request without a host")
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 )
 
-// HiddenField returns an input element that no one sees. It escapes the value; the
-// name is that of the caller.
+// HiddenField returns an input element that no one sees. It escapes the value. The
+// name must be a constant of the caller, because it is not escaped.
 func HiddenField(name, value string) string {
 	return `<input type="hidden" name="` + name + `" value="` + html.EscapeString(value) + `">`
 }

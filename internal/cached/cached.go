@@ -2,10 +2,12 @@
 // metadata, lists.
 //
 // Readers never wait for a refresh while there is a value that may be used.
-// One fetch runs at a time, whoever asks, and no caller's cancellation ends it.
+// One fetch runs at a time for all callers, and no caller's cancellation ends it.
 // When fetching fails the value is served until it is too old, and the next
 // attempt is held back, so that an outage costs the other side one request per
 // step and not one per visitor.
+//
+// The package does not know what a value is, nor where it comes from.
 package cached
 
 import (
@@ -335,7 +337,7 @@ func (g *Group[T]) Peek(key string) (value T, ok bool) {
 }
 
 // dropOldest spares values that are being fetched: their callers wait, and
-// whoever asks next must join them.
+// the next caller must join them.
 func (g *Group[T]) dropOldest() {
 	oldest, used := "", g.clock
 	for key, m := range g.values {

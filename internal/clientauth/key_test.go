@@ -71,8 +71,8 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// TestAssertion: the assertion is the JWT of RFC 7523, Section 3, and its signature is
-// that of the algorithm.
+// TestAssertion: the assertion is the JWT of RFC 7523, Section 3, signed
+// with the algorithm of the key.
 func TestAssertion(t *testing.T) {
 	t.Parallel()
 	ec := ecP256()

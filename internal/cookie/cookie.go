@@ -5,6 +5,8 @@
 // that never ends, and they ignore a deletion whose attributes differ from
 // those of the cookie. So the size is measured on the line that is sent, and
 // every line for a name is made by the same code.
+//
+// The package does not know what a cookie holds, nor how that is encrypted.
 package cookie
 
 import (

@@ -85,9 +85,9 @@ func New(c Config) *List {
 	if c.Given != nil {
 		l.given = []Item{}
 		for _, e := range c.Given {
-			l.given = append(l.given, Item{Entry: described(e), Button: true})
+			l.given = append(l.given, Item{Entry: describe(e), Button: true})
 		}
-		distinguish(l.given)
+		distinguishNames(l.given)
 	}
 	policy := cached.Policy{
 		Timeout:    15 * time.Second, // several calls of 3 s
@@ -120,7 +120,7 @@ func (l *List) Get(ctx context.Context, org string) ([]Item, error) {
 	return l.all.Get(ctx)
 }
 
-// CouldBe reports whether name can be that of a connection: whether a cached list
+// CouldBe reports whether a connection can have the name: whether a cached list
 // contains it, and without a cached list whether it has the form of a name. It makes
 // no request.
 func (l *List) CouldBe(name, org string) bool {
@@ -146,7 +146,7 @@ func (l *List) CouldBe(name, org string) bool {
 	return false
 }
 
-// fetch asks the sources in turn. The error contains that of each source.
+// fetch asks the sources in turn. The error joins the errors of the sources.
 func (l *List) fetch(ctx context.Context) ([]Item, error) {
 	var errs []error
 	if l.config.Get == nil {
@@ -154,14 +154,14 @@ func (l *List) fetch(ctx context.Context) ([]Item, error) {
 	} else {
 		list, err := l.ofClient(ctx)
 		if err == nil {
-			return arranged(list), nil
+			return sorted(list), nil
 		}
 		errs = append(errs, err)
 	}
 	if l.config.FileBase != "" {
 		list, err := l.ofFile(ctx)
 		if err == nil {
-			return arranged(list), nil
+			return sorted(list), nil
 		}
 		errs = append(errs, err)
 	}
@@ -190,7 +190,7 @@ func (l *List) fetchOrg(ctx context.Context, org string) ([]Item, error) {
 			}
 		}
 	}
-	return arranged(list), nil
+	return sorted(list), nil
 }
 
 var errNoList = errors.New("the list of connections is not one")

@@ -9,8 +9,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 )
 
-// arranged puts a list into the order in which a login page shows it.
-func arranged(list []Item) []Item {
+// sorted puts a list into the order in which a login page shows it.
+func sorted(list []Item) []Item {
 	slices.SortFunc(list, func(a, b Item) int {
 		return cmp.Or(
 			cmp.Compare(kindOf(a.Strategy), kindOf(b.Strategy)),
@@ -18,12 +18,12 @@ func arranged(list []Item) []Item {
 			cmp.Compare(a.Name, b.Name),
 		)
 	})
-	distinguish(list)
+	distinguishNames(list)
 	return list
 }
 
-// distinguish adds the name where two connections would read the same.
-func distinguish(list []Item) {
+// distinguishNames adds the name where two connections would read the same.
+func distinguishNames(list []Item) {
 	count := map[string]int{}
 	for _, item := range list {
 		count[item.DisplayName]++
@@ -35,9 +35,9 @@ func distinguish(list []Item) {
 	}
 }
 
-// described fills in the name that users know, removes an icon URL that must not be
+// describe fills in the name that users know, removes an icon URL that must not be
 // put into a page, and normalizes the domains.
-func described(e Entry) Entry {
+func describe(e Entry) Entry {
 	if e.DisplayName == "" {
 		e.DisplayName = strategies[e.Strategy].display
 	}

@@ -50,7 +50,7 @@ func (c listed) item() Item {
 		aliases = append(aliases, c.Options.TenantDomain.value)
 	}
 	return Item{
-		Entry: described(Entry{Name: c.Name, Strategy: c.Strategy, DisplayName: c.DisplayName, IconURL: c.Options.IconURL.value, DomainAliases: aliases}),
+		Entry: describe(Entry{Name: c.Name, Strategy: c.Strategy, DisplayName: c.DisplayName, IconURL: c.Options.IconURL.value, DomainAliases: aliases}),
 		id:    c.ID,
 		// An enterprise is found by the domain of an email address, unless the
 		// tenant asks for its button.
@@ -144,7 +144,7 @@ func (l *List) ofFile(ctx context.Context) ([]Item, error) {
 		return nil, err
 	}
 	if resp.Status != http.StatusOK {
-		return nil, &tenantapi.Error{Status: resp.Status, Description: "no client file; is Config.ConfigurationBaseURL that of the tenant's region?", Wait: fetch.RetryAfter(resp.Header, time.Now())}
+		return nil, &tenantapi.Error{Status: resp.Status, Description: "no client file; does Config.ConfigurationBaseURL belong to the tenant's region?", Wait: fetch.RetryAfter(resp.Header, time.Now())}
 	}
 	return parseFile(resp.Body)
 }
@@ -192,7 +192,7 @@ func (c fileEntry) item(strategy string) Item {
 		aliases = append(aliases, c.Domain.value)
 	}
 	return Item{
-		Entry: described(Entry{Name: c.Name, Strategy: strategy, DisplayName: c.DisplayName.value, DomainAliases: aliases}),
+		Entry: describe(Entry{Name: c.Name, Strategy: strategy, DisplayName: c.DisplayName.value, DomainAliases: aliases}),
 		// The file does not say whether an enterprise has a button. An enterprise
 		// with domains does not need one.
 		Button: kindOf(strategy) != enterprise || len(aliases) == 0,

@@ -1,5 +1,7 @@
 // Package discovery reads the metadata of an OpenID provider (OpenID Connect
 // Discovery 1.0) and decides whether it may be believed.
+//
+// The package does not know how metadata are kept, nor who uses them.
 package discovery
 
 import (

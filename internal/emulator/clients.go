@@ -84,8 +84,8 @@ type Client struct {
 	// RefreshTokenPolicies are further APIs that one refresh token serves.
 	RefreshTokenPolicies []ClientGrant
 
-	// TrustForwardedFor takes the address in auth0-forwarded-for for that of the
-	// user, if the application has shown its secret.
+	// TrustForwardedFor makes auth0-forwarded-for the address of the user, if the
+	// application has shown its secret.
 	TrustForwardedFor bool
 
 	caller string // the address that a request of the application is from

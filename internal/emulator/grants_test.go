@@ -135,7 +135,7 @@ func TestPasswordRefusals(t *testing.T) {
 }
 
 // TestBruteForce: failures count by account and address, and the address is
-// that of the user if the application may say so.
+// the user's if the application may say so.
 func TestBruteForce(t *testing.T) {
 	t.Parallel()
 	tn, _ := newGrantTenant(t)

@@ -36,7 +36,7 @@ func (a thirdParty) item() map[string]any {
 		"created_at": a.created.UTC().Format("2006-01-02T15:04:05.000Z")}
 }
 
-// isConnected tells an account that was connected from that of a login.
+// isConnected reports whether an account was connected, and not used for a login.
 func (a thirdParty) isConnected() bool { return strings.HasPrefix(a.id, "cac_") }
 
 // isSame reports whether two are one account at the provider.

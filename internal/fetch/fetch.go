@@ -2,6 +2,9 @@
 // and with nothing else: every answer has a size limit and a time limit, no
 // redirect is followed, no cookie is kept, and errors hold neither the query
 // of a URL nor a byte of a body.
+//
+// The package does not know what is fetched. It repeats no request: whether a request
+// may be sent twice depends on what it does.
 package fetch
 
 import (

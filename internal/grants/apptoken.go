@@ -35,8 +35,8 @@ type AppTokens struct {
 	find func() *cached.Value[appToken]
 }
 
-// Get returns the token, which it requests if there is none. The error is that of the
-// token request.
+// Get returns the token. It requests one if there is none, and returns the error of that
+// request.
 func (s AppTokens) Get(ctx context.Context) (*oauth2.Token, error) {
 	return tokenOf(s.find().Get(ctx))
 }

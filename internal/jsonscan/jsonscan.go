@@ -8,6 +8,8 @@
 // UTF-8 without lone surrogates, nesting is bounded, and nothing follows the
 // object. What to do about a repeated name is the caller's decision, because
 // it sees every member in order.
+//
+// The package does not know what the members mean.
 package jsonscan
 
 import (

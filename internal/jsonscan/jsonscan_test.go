@@ -207,7 +207,7 @@ func TestArray(t *testing.T) {
 	}
 	stop := errors.New("stop")
 	if err := Array(`[1,2]`, func(string) error { return stop }); err != stop {
-		t.Errorf("error %v, want that of the callback", err)
+		t.Errorf("error %v, want the error of the callback", err)
 	}
 }
 

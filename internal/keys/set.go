@@ -85,7 +85,7 @@ func New(source Source) *Set {
 		begin := time.Now()
 		held, _ := k.fetched.Peek()
 		s, life, err := k.fetch(ctx, held)
-		k.unknown.settle(err == nil)
+		k.unknown.done(err == nil)
 		k.observeFetch(ctx, time.Since(begin), held, s, err)
 		return s, life, err
 	}, cached.Policy{
@@ -406,10 +406,10 @@ func (u *unknownKeys) take(b *Bucket) bool {
 	return true
 }
 
-// settle gives back the cost of a failed fetch: an outage of the issuer must not
+// done gives back the cost of a failed fetch: an outage of the issuer must not
 // use up the fetches that a rotation after it needs. The outcome of the fetch
 // counts, even if its callers have stopped waiting.
-func (u *unknownKeys) settle(fetched bool) {
+func (u *unknownKeys) done(fetched bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.paid != nil && !fetched {

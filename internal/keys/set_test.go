@@ -644,17 +644,17 @@ func TestMissedIDs(t *testing.T) {
 func TestSettle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := unknownKeys{ofAnybody: NewBucket(1, time.Hour), ofTenant: NewBucket(1, time.Hour)}
-		u.settle(false) // nothing was paid
+		u.done(false) // nothing was paid
 		if !u.take(u.ofAnybody) || u.take(u.ofAnybody) {
 			t.Fatal("the bucket has not one fetch")
 		}
-		u.settle(false)
-		u.settle(false)
+		u.done(false)
+		u.done(false)
 		if !u.take(u.ofAnybody) || u.take(u.ofAnybody) {
 			t.Error("a failed fetch was not given back, or twice")
 		}
-		u.settle(true)
-		u.settle(false)
+		u.done(true)
+		u.done(false)
 		if u.take(u.ofAnybody) {
 			t.Error("a successful fetch was given back")
 		}

@@ -48,8 +48,8 @@ func New(log *slog.Logger) *slog.Logger {
 //
 // The caller writes the line to the returned logger, at the returned level. That
 // logger clips texts and does not lower the level again. It is nil if the caller must
-// leave the line out, because the log does not have lines of level Debug. The
-// reference then is that of the earlier line, so that a visitor never quotes a
+// leave the line out, because the log does not have lines of level Debug. It then
+// returns the reference of the earlier line, so that a visitor never quotes a
 // reference that the log does not have. It is empty if there is no earlier line.
 //
 // A log that was not made by [New] has no memory: no level is lowered.
@@ -167,7 +167,7 @@ type writtenLine struct {
 }
 
 // level returns Warn for the first line of a warning within interval, else Debug. The
-// reference is that of the line that was last written at level Warn.
+// reference stands in the line that was last written at level Warn.
 func (w *warnings) level(key warning) (_ slog.Level, reference string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

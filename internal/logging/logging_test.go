@@ -275,7 +275,7 @@ func write(ctx context.Context, log *slog.Logger, level slog.Level, op, reason s
 	return reference, true
 }
 
-// TestReferenceIsInTheLog: in that of level Debug each line has one of its own. Else
+// TestReferenceIsInTheLog: in a log of level Debug each line has its own reference. Else
 // a line that is left out has the reference of the line before it.
 func TestReferenceIsInTheLog(t *testing.T) {
 	t.Parallel()

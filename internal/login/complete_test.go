@@ -360,7 +360,7 @@ func TestIDTokensOfTwoIssuers(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := &idtoken.Identity{Claims: jwt.Claims{Issuer: "https://other.example/", Subject: "auth0|ada"}}
-	_, err = p.redeem(t.Context(), front{code: "c", id: first})
+	_, err = p.redeem(t.Context(), verifiedResponse{code: "c", id: first})
 	expect(t, "other issuer", err, badIDToken(fault.Claim), "of different people")
 }
 

@@ -237,7 +237,7 @@ func (p *Pending) Complete(ctx context.Context) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	front, err := p.verifyFront(ctx, response)
+	front, err := p.verifyResponse(ctx, response)
 	if err != nil {
 		return Result{}, err
 	}
@@ -251,20 +251,20 @@ func (p *Pending) Complete(ctx context.Context) (Result, error) {
 	return got, p.flow.checkOrganization(ctx, p.transaction.Organization, *got.Identity)
 }
 
-// A front has the contents of an answer whose ID token, if there is one, was
-// verified. Only a code in a front is redeemed.
-type front struct {
+// A verifiedResponse has the contents of an answer whose ID token, if there is one, was
+// verified. Only a code in a verifiedResponse is redeemed.
+type verifiedResponse struct {
 	code        code
 	id          *idtoken.Identity // nil if the response type has no ID token
 	accessToken *oauth2.Token
 }
 
-// verifyFront checks an ID token that came through the browser, and with its hashes
+// verifyResponse checks an ID token that came through the browser, and with its hashes
 // the code and the access token beside it. Here the hashes are required, because
 // nothing else protects these two against an exchange by an attacker (OpenID Connect
 // Core 1.0, Sections 3.2.2.10 and 3.3.2.11).
-func (p *Pending) verifyFront(ctx context.Context, got response) (front, error) {
-	f, t := front{code: got.code, accessToken: got.accessToken}, p.transaction
+func (p *Pending) verifyResponse(ctx context.Context, got response) (verifiedResponse, error) {
+	f, t := verifiedResponse{code: got.code, accessToken: got.accessToken}, p.transaction
 	if !t.HasIDToken() {
 		return f, nil
 	}
@@ -276,14 +276,14 @@ func (p *Pending) verifyFront(ctx context.Context, got response) (front, error) 
 		err = idtoken.RequireHash(id, jwt.AccessTokenHash, got.accessToken.AccessToken)
 	}
 	if err != nil {
-		return front{}, idtoken.Refused(err)
+		return verifiedResponse{}, idtoken.Refused(err)
 	}
 	f.id = &id
 	return f, nil
 }
 
 // redeem gets the tokens for a code. Without a code, the front is the result.
-func (p *Pending) redeem(ctx context.Context, f front) (Result, error) {
+func (p *Pending) redeem(ctx context.Context, f verifiedResponse) (Result, error) {
 	if !p.transaction.HasCode() {
 		return Result{f.id, f.accessToken}, nil
 	}

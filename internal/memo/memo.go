@@ -1,5 +1,8 @@
 // Package memo caches values that were made of a text. It does not keep the text, which
 // can be a secret.
+//
+// The package does not know what a value is, nor for how long it may be used: the caller
+// decides that at each reading.
 package memo
 
 import (
@@ -46,7 +49,7 @@ type Cache[T any] struct {
 
 // entry is immutable.
 type entry[T any] struct {
-	place Place
+	place Slot
 	sum   Sum
 	value T
 }
@@ -56,23 +59,23 @@ func New[T any](n int) *Cache[T] {
 	return &Cache[T]{seed: maphash.MakeSeed(), pairs: make([][2]atomic.Pointer[entry[T]], (n+1)/2)}
 }
 
-// A Place is the hash by which a Cache finds the pair of a text.
-type Place uint64
+// A Slot is the hash by which a Cache finds the pair of a text.
+type Slot uint64
 
-// PlaceOf returns the place of a text. It hashes the last 16 bytes only, which is fast;
+// SlotOf returns the place of a text. It hashes the last 16 bytes only, which is fast;
 // in a token they are part of the signature. An attacker cannot compute a place, because
 // the hash has a random seed.
-func (c *Cache[T]) PlaceOf(text string) Place {
-	return Place(maphash.String(c.seed, text[max(0, len(text)-16):]))
+func (c *Cache[T]) SlotOf(text string) Slot {
+	return Slot(maphash.String(c.seed, text[max(0, len(text)-16):]))
 }
 
-func (c *Cache[T]) pair(p Place) *[2]atomic.Pointer[entry[T]] {
+func (c *Cache[T]) pair(p Slot) *[2]atomic.Pointer[entry[T]] {
 	return &c.pairs[uint64(p)%uint64(len(c.pairs))]
 }
 
 // Has reports whether the Cache can have a value for a text. If not, the caller need
 // not compute a Sum.
-func (c *Cache[T]) Has(p Place) bool {
+func (c *Cache[T]) Has(p Slot) bool {
 	pair := c.pair(p)
 	for i := range pair {
 		if e := pair[i].Load(); e != nil && e.place == p {
@@ -83,7 +86,7 @@ func (c *Cache[T]) Has(p Place) bool {
 }
 
 // Get returns the value for a text, if it is still there.
-func (c *Cache[T]) Get(p Place, sum Sum) (value T, ok bool) {
+func (c *Cache[T]) Get(p Slot, sum Sum) (value T, ok bool) {
 	pair := c.pair(p)
 	for i := range pair {
 		if e := pair[i].Load(); e != nil && e.sum == sum {
@@ -94,7 +97,7 @@ func (c *Cache[T]) Get(p Place, sum Sum) (value T, ok bool) {
 }
 
 // Put adds a value. It can replace an older value of another text.
-func (c *Cache[T]) Put(p Place, sum Sum, value T) {
+func (c *Cache[T]) Put(p Slot, sum Sum, value T) {
 	pair := c.pair(p)
 	if first := pair[0].Swap(&entry[T]{p, sum, value}); first != nil && first.sum != sum {
 		pair[1].Store(first)

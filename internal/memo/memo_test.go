@@ -35,7 +35,7 @@ func TestCache(t *testing.T) {
 	c.Put(1, a, 1)
 	c.Put(2, b, 2)
 	for sum, want := range map[Sum]int{a: 1, b: 2} {
-		p := Place(sum[0])
+		p := Slot(sum[0])
 		if got, ok := c.Get(p, sum); !ok || got != want || !c.Has(p) {
 			t.Errorf("Get(%x) = %d, %v; want %d", sum[0], got, ok, want)
 		}
@@ -68,11 +68,11 @@ func TestPlaceOf(t *testing.T) {
 		{"a." + signature, "b." + signature, true}, // then the sum decides
 		{"a." + signature, "a." + signature[1:] + "t", false},
 	} {
-		if got := c.PlaceOf(tt.a) == c.PlaceOf(tt.b); got != tt.same {
+		if got := c.SlotOf(tt.a) == c.SlotOf(tt.b); got != tt.same {
 			t.Errorf("%q and %q at the same place: %v", tt.a, tt.b, got)
 		}
 	}
-	if c.PlaceOf(signature) == other.PlaceOf(signature) {
+	if c.SlotOf(signature) == other.SlotOf(signature) {
 		t.Error("every cache has a text at the same place: it can be worked out")
 	}
 }
@@ -85,12 +85,12 @@ func TestBounded(t *testing.T) {
 	}
 	for i := range 100_000 {
 		text := strconv.Itoa(i)
-		c.Put(c.PlaceOf(text), SumOf(text), i)
+		c.Put(c.SlotOf(text), SumOf(text), i)
 	}
 	held := 0
 	for i := range 100_000 {
 		text := strconv.Itoa(i)
-		if got, ok := c.Get(c.PlaceOf(text), SumOf(text)); ok {
+		if got, ok := c.Get(c.SlotOf(text), SumOf(text)); ok {
 			held++
 			if got != i {
 				t.Fatalf("%d has the value of %d", i, got)
@@ -109,8 +109,8 @@ func TestConcurrent(t *testing.T) {
 		all.Go(func() {
 			for i := range 2000 {
 				text := strconv.Itoa((i*7 + g) % 40)
-				c.Put(c.PlaceOf(text), SumOf(text), text)
-				if got, ok := c.Get(c.PlaceOf(text), SumOf(text)); ok && got != text {
+				c.Put(c.SlotOf(text), SumOf(text), text)
+				if got, ok := c.Get(c.SlotOf(text), SumOf(text)); ok && got != text {
 					t.Errorf("%q has the value %q", text, got)
 				}
 			}
@@ -122,10 +122,10 @@ func TestConcurrent(t *testing.T) {
 func BenchmarkGet(b *testing.B) {
 	text := strings.Repeat("x", 900)
 	c := New[int](1024)
-	c.Put(c.PlaceOf(text), SumOf(text), 1)
+	c.Put(c.SlotOf(text), SumOf(text), 1)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, ok := c.Get(c.PlaceOf(text), SumOf(text)); !ok {
+		if _, ok := c.Get(c.SlotOf(text), SumOf(text)); !ok {
 			b.Fatal("lost")
 		}
 	}

@@ -19,7 +19,7 @@ type Row struct {
 // A Refusal is a row with the details of one case.
 type Refusal struct {
 	Row
-	Op           string // the operation that failed, if it is not that of the caller
+	Op           string // the operation that failed, if it differs from the caller's
 	Scope        string // scopes or permissions that were needed
 	RetryAfter   time.Duration
 	TenantStatus int    // status of the tenant's answer

@@ -142,7 +142,7 @@ func (a accessTokens) form(r *session.Record) (form url.Values, audience, asked 
 
 // isFor reports whether an access token is for an API, as far as the token can be
 // read. A tenant that does not allow the application another API gives a token for
-// that of the login and reports no error. The other API must not receive that token.
+// the API of the login and reports no error. The other API must not receive that token.
 func isFor(token, audience string) bool {
 	m, err := jwt.Parse(token)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
-// verify checks the ID token of a refresh, and compares it with that of the login.
+// verify checks the ID token of a refresh, and compares it with the ID token of the login.
 func (t *Tokens) verify(ctx context.Context, ep discovery.Metadata, r *session.Record, got provider.TokenResponse) (idtoken.Identity, error) {
 	id, err := t.config.IDTokens.Check(ctx, ep, got.IDToken, keys.FromTenant)
 	if err != nil {

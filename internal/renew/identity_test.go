@@ -81,8 +81,8 @@ func TestRefreshedIDToken(t *testing.T) {
 		{"kid is gone", nil, nil, nil, otherKeys, nextKeys, keysDown, "any more"},
 		{"wrong signature, no newer keys", nil, nil, nil, otherKeys, "down", keysDown, "token keys unavailable"},
 
-		{"older auth_time", nil, nil, at("auth_time", -61*time.Second), "", "", odd, "auth_time is before that of the login"},
-		{"iat before the login", nil, nil, at("iat", -leeway-time.Second), "", "", odd, "iat is before that of the login"},
+		{"older auth_time", nil, nil, at("auth_time", -61*time.Second), "", "", odd, "auth_time is before the auth_time of the login"},
+		{"iat before the login", nil, nil, at("iat", -leeway-time.Second), "", "", odd, "iat is before the iat of the login"},
 		{"other nonce", nil, nil, claim("nonce", "other"), "", "", odd, "the nonce is another one"},
 		{"other hash", nil, nil, claim("at_hash", hashOf("another")), "", "", odd, "hash of access token"},
 		{"other aud", nil, nil, claim("aud", "other"), "", "", odd, "aud is"},

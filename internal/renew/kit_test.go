@@ -41,7 +41,7 @@ const (
 	leeway   = 60 * time.Second
 )
 
-// now is the clock that the engine is given. It is far from that of the machine, so
+// now is the clock that the engine is given. It is far from the machine's clock, so
 // that a test fails which reads the wrong one.
 func now() time.Time { return time.Now().Add(2000 * time.Hour) }
 
@@ -264,7 +264,7 @@ func newRecord(change func(*jwt.Claims)) *session.Record {
 	return r
 }
 
-// loginWith makes a session that of a login with another ID token. Its tokens stay.
+// loginWith gives a session the ID token of another login. Its tokens stay.
 func loginWith(change func(*jwt.Claims)) func(*session.Record) {
 	return func(r *session.Record) {
 		other := newRecord(change)

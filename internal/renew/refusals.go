@@ -24,17 +24,17 @@ func newRefusals() refusals {
 	return refusals{memo.New[refusedRefresh](most)}
 }
 
-// place is different for each refresh token, because nobody knows yet what a new one
+// slot is different for each refresh token, because nobody knows yet what a new one
 // brings.
-func (rr refusals) place(r *session.Record, w Wish) (memo.Place, memo.Sum) {
+func (rr refusals) slot(r *session.Record, w Wish) (memo.Slot, memo.Sum) {
 	sum := memo.SumOf(w.key(r.ID) + r.RefreshToken)
-	return rr.cache.PlaceOf(string(sum[:])), sum
+	return rr.cache.SlotOf(string(sum[:])), sum
 }
 
 // recent returns the refusal of a refresh that is not to be tried again yet, nil if
 // there is none.
 func (rr refusals) recent(r *session.Record, w Wish) *refusal.Refusal {
-	got, ok := rr.cache.Get(rr.place(r, w))
+	got, ok := rr.cache.Get(rr.slot(r, w))
 	now := time.Now()
 	if !ok || !now.Before(got.until) {
 		return nil
@@ -48,7 +48,7 @@ func (rr refusals) recent(r *session.Record, w Wish) *refusal.Refusal {
 func (rr refusals) remember(r *session.Record, w Wish, err error) {
 	if e, ok := errors.AsType[*refusal.Refusal](err); ok {
 		if hold, now := holdOf(e), time.Now(); hold > 0 {
-			place, sum := rr.place(r, w)
+			place, sum := rr.slot(r, w)
 			rr.cache.Put(place, sum, refusedRefresh{e, now, now.Add(hold)})
 		}
 	}

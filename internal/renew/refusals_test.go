@@ -143,7 +143,7 @@ func TestHolds(t *testing.T) {
 		}
 		r.ID += "x"
 		rr.remember(r, Wish{}, e)
-		if _, kept := rr.cache.Get(rr.place(r, Wish{})); kept != (row.want > 0) {
+		if _, kept := rr.cache.Get(rr.slot(r, Wish{})); kept != (row.want > 0) {
 			t.Errorf("%s, status %d: kept: %v", row.row.Reason, row.status, kept)
 		}
 	}

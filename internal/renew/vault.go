@@ -13,7 +13,7 @@ import (
 )
 
 // vaultTokens are those of third parties, from the tenant's Token Vault. They come with
-// an exchange of the refresh token. Their life does not depend on that of the session:
+// an exchange of the refresh token. They can outlive the session:
 // the third party has set it.
 type vaultTokens struct {
 	*Tokens

@@ -7,6 +7,8 @@
 // compare. It takes a small set of forms, in a small set of characters, that
 // every reader understands alike, and refuses the rest; a refused target costs
 // the visitor one click from the start page.
+//
+// The package does not know requests, cookies and sessions.
 package returnto
 
 import (
@@ -71,7 +73,7 @@ func (p Policy) Clean(own, target string) (string, bool) {
 		return "", false
 	}
 	result := origin + removeDotSegments(target) + rest
-	// Whoever parses it later must be able to; a fragment may hold what is no
+	// A later parser must be able to read it; a fragment may hold what is no
 	// escape.
 	if _, err := url.Parse(result); err != nil {
 		return "", false
@@ -192,7 +194,7 @@ func dataIsSafe(data string) bool {
 }
 
 // misleadsInData allows controls of ASCII, which a text of several lines has, and
-// blanks: whoever reads the link sees their escapes.
+// blanks: a person who reads the link sees their escapes.
 func misleadsInData(r rune) bool {
 	switch {
 	case r < utf8.RuneSelf, unicode.Is(unicode.Join_Control, r):

@@ -14,6 +14,9 @@
 // Purpose and name enter both the derivation and the additional data, so a
 // value sealed for one cookie never opens as another. So does whom the keyring is
 // bound to: applications that share a secret do not open each other's values.
+//
+// The package does not know cookies, and no clock: whether an opened value has expired
+// is for the caller to check.
 package seal
 
 import (

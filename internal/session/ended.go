@@ -14,11 +14,11 @@ type endings struct {
 	marks *revocations // nil if there is no store for marks
 }
 
-func (e *endings) cover(ctx context.Context, r *Record) (bool, error) {
+func (e *endings) isEnded(ctx context.Context, r *Record) (bool, error) {
 	if e.here.has(r.ID) {
 		return true, nil
 	}
-	return e.marks.cover(ctx, r)
+	return e.marks.isEnded(ctx, r)
 }
 
 // add marks a session as ended.

@@ -208,7 +208,7 @@ func TestMarksExpire(t *testing.T) {
 			if _, found, _ := store.Find(key); !found {
 				t.Errorf("%s: the mark has expired", kind)
 			}
-			if over, err := copied.ended.cover(t.Context(), newRecord("one")); !over || err != nil {
+			if over, err := copied.ended.isEnded(t.Context(), newRecord("one")); !over || err != nil {
 				t.Errorf("%s: %v, %v", kind, over, err)
 			}
 			time.Sleep(time.Nanosecond)

@@ -132,7 +132,7 @@ func (m *Manager) Load(ctx context.Context, jar cookie.Jar) *Loaded {
 		return found
 	}
 	found.Err = nil
-	over, err := m.ended.cover(ctx, found.Record)
+	over, err := m.ended.isEnded(ctx, found.Record)
 	if over || err != nil {
 		found.Record, found.over, found.Err = nil, over, readError(ctx, err)
 	}
@@ -181,7 +181,7 @@ func (m *Manager) DataFor(ctx context.Context, c *jwt.Claims, jar cookie.Jar, id
 	return replaced.Data
 }
 
-// Current returns the session that a response sets, or that of the request if it
+// Current returns the session that a response sets, or the session of the request if it
 // sets none. The error is as for [IsEnded] if the session of the response is no
 // longer in the store, or if this process has ended the session meanwhile.
 func (m *Manager) Current(ctx context.Context, w http.ResponseWriter, requested func() (*Record, error)) (*Record, error) {

@@ -20,7 +20,7 @@ type Record struct {
 	// Claims has the claims of the newest ID token, as JSON text.
 	Claims       json.RawMessage
 	RefreshToken string // empty if there is none, or none that is still good
-	// Tokens has access tokens. The first is that of the login. Vault has tokens of
+	// Tokens has access tokens. The first comes from the login. Vault has tokens of
 	// third parties.
 	Tokens, Vault []Token
 	// Refreshes counts the changes of tokens, which tells the newer of two copies.
@@ -30,7 +30,7 @@ type Record struct {
 	// Of the login. Times are Unix seconds.
 	organization string // its id, which Claims may not have
 	sid          string // the tenant's session
-	nonce        string // of the first ID token; that of a refresh may repeat it
+	nonce        string // of the first ID token; the ID token of a refresh may repeat it
 	issuedAt     int64  // of the first ID token
 	authTime     int64  // of the newest ID token that has one
 	acr          string
@@ -48,7 +48,7 @@ type Record struct {
 // A Token is an access token of a session, for an API or for a third party.
 type Token struct {
 	Audience string // of an API
-	// Connection is that of a third party, and Hint names the account there. A token
+	// Connection is set for a third party, and Hint names the account there. A token
 	// without a hint is for requests without a hint only, because its account can be
 	// another than any named one.
 	Connection, Hint string
@@ -107,7 +107,7 @@ func (r *Record) isOf(c *jwt.Claims) bool {
 	return r.Issuer == c.Issuer && r.Subject == c.Subject && r.organization == c.OrgID
 }
 
-// CheckRefreshed compares the ID token of a refresh with that of the login (OpenID
+// CheckRefreshed compares the ID tokens of a refresh and of the login (OpenID
 // Connect Core 1.0, Section 12.2). Unlike there, auth_time may be newer: the user has
 // authenticated again in another application. It returns nil if they agree. Foreign
 // reports whether the fault proves that the token is not for the user of the session.
@@ -119,9 +119,9 @@ func (r *Record) CheckRefreshed(c *jwt.Claims, now time.Time, leeway time.Durati
 	case r.organization != "" && c.OrgID != "" && c.OrgID != r.organization:
 		return fault.Organization.Because("org_id is %.100q, the login was to %q", c.OrgID, r.organization), true
 	case c.IssuedAt < float64(r.issuedAt)-leeway.Seconds():
-		return fault.Claim.Because("iat is before that of the login"), false
+		return fault.Claim.Because("iat is before the iat of the login"), false
 	case c.Has(jwt.AuthTime) && int64(c.AuthTime) < r.authTime:
-		return fault.Claim.Because("auth_time is before that of the login"), false
+		return fault.Claim.Because("auth_time is before the auth_time of the login"), false
 	case c.Has(jwt.AuthTime) && ahead > leeway.Seconds():
 		return fault.IssuedAhead.Because("auth_time is %.0f s ahead; check the clock of this machine", ahead), false
 	case c.Has(jwt.Nonce) && r.nonce != "" && c.Nonce != r.nonce:

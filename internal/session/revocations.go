@@ -99,10 +99,10 @@ func (what revocation) node(bit int, node int64) string {
 	return storeKey("revoked", "until", what.key, strconv.Itoa(bit), strconv.FormatInt(node, 10))
 }
 
-// cover reports whether a session was revoked. A mark with a time is compared with
+// isEnded reports whether a session was revoked. A mark with a time is compared with
 // the iat of the ID token, both by the tenant's clock. So a login that was under
 // way during the logout ends too.
-func (rv *revocations) cover(ctx context.Context, r *Record) (bool, error) {
+func (rv *revocations) isEnded(ctx context.Context, r *Record) (bool, error) {
 	if rv == nil {
 		return false, nil
 	}

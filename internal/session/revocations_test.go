@@ -155,7 +155,7 @@ func TestMarksOfAnyTime(t *testing.T) {
 			}
 			for _, issued := range []int64{0, 1000, 1001, min(until, maxMark), 1_800_000_000} {
 				r.issuedAt = issued
-				over, err := rv.cover(t.Context(), r)
+				over, err := rv.isEnded(t.Context(), r)
 				if want := issued <= max(min(until, maxMark), 1000); over != want || err != nil {
 					t.Errorf("%T, until %d, issued at %d: %v, %v", store, until, issued, over, err)
 				}
@@ -185,7 +185,7 @@ func TestUnreadableMark(t *testing.T) {
 		what := revokedSubject("", r.Issuer, r.Subject)
 		store.Commit(what.key, []byte("x"), time.Now().Add(time.Hour))
 		for range 2 {
-			if over, err := rv.cover(t.Context(), r); !over || err != nil {
+			if over, err := rv.isEnded(t.Context(), r); !over || err != nil {
 				t.Errorf("%T: %v, %v", store, over, err)
 			}
 			rv.revoke(t.Context(), what, 1)
@@ -216,7 +216,7 @@ func TestMarkOfEarlierVersion(t *testing.T) {
 		if err := rv.revoke(t.Context(), what, 4000); err != nil {
 			t.Fatal(err)
 		}
-		if over, err := rv.cover(t.Context(), r); !over || err != nil {
+		if over, err := rv.isEnded(t.Context(), r); !over || err != nil {
 			t.Errorf("%T: %v, %v", store, over, err)
 		}
 	}

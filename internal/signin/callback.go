@@ -28,7 +28,7 @@ func (s *Routes) Callback(w http.ResponseWriter, r *http.Request) error {
 	}
 	t, err := s.Find(r, a.State, s.c.Flow.ResponseType)
 	if err != nil {
-		return s.stray(w, r, a, err)
+		return s.strayCallback(w, r, a, err)
 	}
 	// If Prepare fails, the code has not been used. The transaction stays, so that
 	// loading the page again can succeed.
@@ -40,7 +40,7 @@ func (s *Routes) Callback(w http.ResponseWriter, r *http.Request) error {
 	got, err := pending.Complete(r.Context())
 	l := login.Accept(s.c.Transactions, t, got, s.returnPath(t))
 	if err == nil {
-		err = s.enter(w, r, l)
+		err = s.startSession(w, r, l)
 	}
 	switch {
 	case t.Silent && s.isHidden(err):
@@ -82,11 +82,11 @@ func (s *Routes) returnPath(t *transaction.Transaction) string {
 	return s.c.Site.ReturnFor(t.RedirectURI, "")
 }
 
-// stray answers a callback that belongs to no login of this browser. With a session,
+// strayCallback answers a callback that belongs to no login of this browser. With a session,
 // nothing is wrong: the person has used the back button, or a tab was reloaded or
-// restored. Without one, stray returns the error. It does not begin a new login, because
+// restored. Without one, strayCallback returns the error. It does not begin a new login, because
 // the browser could go round in circles.
-func (s *Routes) stray(w http.ResponseWriter, r *http.Request, a login.Answer, err error) error {
+func (s *Routes) strayCallback(w http.ResponseWriter, r *http.Request, a login.Answer, err error) error {
 	base, siteErr := s.c.Site.Of(r)
 	if siteErr == nil && s.c.Visits.Marks.Silent.Load() && slices.Contains(silentRefusals, a.ErrorCode) {
 		// The browser keeps no cookies. The person has not asked to log in, and so sees

@@ -225,7 +225,7 @@ func TestStoreDownAtTheCallback(t *testing.T) {
 			return
 		}
 		begun := e.begin("")
-		e.store.err = errors.New("down")
+		e.store.fail(errors.New("down"))
 		got := e.answer(begun, nil)
 		expect(t, "store", got.err, refusal.StoreWrite, "down")
 		if got.changes != "-txn" {

@@ -45,7 +45,7 @@ const (
 	api      = "https://api.example/"
 )
 
-// now is the clock that the engine is given. It is far from that of the machine, so
+// now is the clock that the engine is given. It is far from the machine's clock, so
 // that a test fails which reads the wrong one.
 func now() time.Time { return time.Now().Add(2000 * time.Hour) }
 
@@ -116,22 +116,36 @@ func (te *tenant) signed(c change) string {
 	return text + "." + b64(ed25519.Sign(key, []byte(text)))
 }
 
-// A store can be down.
+// A store can be down. A call that nobody waits for any more can be under way while
+// the test changes it.
 type store struct {
 	session.Store
+	mu  sync.Mutex
 	err error
 }
 
+func (s *store) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err
+}
+
+func (s *store) failure() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
 func (s *store) Find(key string) ([]byte, bool, error) {
-	if s.err != nil {
-		return nil, false, s.err
+	if err := s.failure(); err != nil {
+		return nil, false, err
 	}
 	return s.Store.Find(key)
 }
 
 func (s *store) Commit(key string, value []byte, expiry time.Time) error {
-	if s.err != nil {
-		return s.err
+	if err := s.failure(); err != nil {
+		return err
 	}
 	return s.Store.Commit(key, value, expiry)
 }
@@ -216,7 +230,8 @@ func newEnv(t *testing.T, st *store, edits ...func(*Config)) *env {
 	return e
 }
 
-// rowOf returns the row of an error, and that of a mistake for any other error.
+// rowOf returns the row of an error. For an unknown error it returns the row of a
+// mistake.
 func rowOf(err error) refusal.Row {
 	if r, ok := errors.AsType[*refusal.Refusal](err); ok {
 		return r.Row

@@ -210,7 +210,7 @@ func TestLoginWithoutStore(t *testing.T) {
 				return
 			}
 			e.logIn()
-			e.store.err = http.ErrServerClosed
+			e.store.fail(http.ErrServerClosed)
 			if kept := e.kept(e.begin("")); kept.Session != "" || kept.Parts != 0 {
 				t.Errorf("the transaction has the session %q in %d cookies", kept.Session, kept.Parts)
 			}

@@ -11,9 +11,9 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
-// enter begins the session of a login that the callback has completed.
-func (s *Routes) enter(w http.ResponseWriter, r *http.Request, l *login.Accepted) error {
-	if err := s.begin(w, r, l); err != nil {
+// startSession begins the session of a login that the callback has completed.
+func (s *Routes) startSession(w http.ResponseWriter, r *http.Request, l *login.Accepted) error {
+	if err := s.beginSession(w, r, l); err != nil {
 		return err
 	}
 	jar := s.c.Visits.Jar(r)
@@ -27,9 +27,9 @@ func (s *Routes) enter(w http.ResponseWriter, r *http.Request, l *login.Accepted
 // Start begins the session of a login that did not come through the callback. If the
 // login completes a refresh, Start continues the session of that refresh.
 func (s *Routes) Start(w http.ResponseWriter, r *http.Request, l *login.Accepted) error {
-	start := s.begin
+	start := s.beginSession
 	if l.Continued != nil {
-		start = s.goOn
+		start = s.continueSession
 	}
 	if err := start(w, r, l); err != nil {
 		return err
@@ -38,11 +38,11 @@ func (s *Routes) Start(w http.ResponseWriter, r *http.Request, l *login.Accepted
 	return nil
 }
 
-// begin begins the session of a login, in the place of the one that the browser had.
+// beginSession begins the session of a login, in the place of the one that the browser had.
 // Its id is new, so that an attacker who has planted an id before the login has no
 // session after it. Data of the application survives only if the same person logs in
 // again, to the same organization.
-func (s *Routes) begin(w http.ResponseWriter, r *http.Request, l *login.Accepted) error {
+func (s *Routes) beginSession(w http.ResponseWriter, r *http.Request, l *login.Accepted) error {
 	id := l.Identity
 	c := id.Claims
 	l.Data = map[string]string{}
@@ -89,9 +89,9 @@ func (s *Routes) askApplication(r *http.Request, l *login.Accepted) error {
 	return nil
 }
 
-// goOn completes a refresh that needed a second factor: it adds the tokens to the
+// continueSession completes a refresh that needed a second factor: it adds the tokens to the
 // session of the refresh. The session gets a new id, as after any authentication.
-func (s *Routes) goOn(w http.ResponseWriter, r *http.Request, l *login.Accepted) error {
+func (s *Routes) continueSession(w http.ResponseWriter, r *http.Request, l *login.Accepted) error {
 	previous, err := s.c.Visits.Current(w, r)
 	if err != nil && s.c.Row(err).Reason != refusal.LoginRequired.Reason {
 		return err

@@ -301,7 +301,7 @@ func TestContinuedRefreshFails(t *testing.T) {
 	for _, row := range []struct {
 		why       string
 		claims    change
-		session   string // other id than that of the browser's session
+		session   string // not the id of the browser's session
 		none      bool   // the browser has no session
 		storeDown bool
 		want      refusal.Row
@@ -331,7 +331,7 @@ func TestContinuedRefreshFails(t *testing.T) {
 				}
 				l := e.continued(id, row.claims)
 				if row.storeDown {
-					e.store.err = errors.New("down")
+					e.store.fail(errors.New("down"))
 				}
 				got := e.start("/mfa", l)
 				expect(t, row.why, got.err, row.want, row.cause)
@@ -340,7 +340,7 @@ func TestContinuedRefreshFails(t *testing.T) {
 				}
 				e.cookies = cookies
 				if row.storeDown {
-					e.store.err = nil
+					e.store.fail(nil)
 				}
 				if after, err := e.session(); err != nil || after.ID != before.ID || after.RefreshToken != "refresh" {
 					t.Errorf("the session: %+v, %v", after, err)

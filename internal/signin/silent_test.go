@@ -85,7 +85,7 @@ func TestSilentLoginAndSession(t *testing.T) {
 			t.Errorf("session: %v, cookies %q", answered, got.changes)
 		}
 		if e.store != nil {
-			e.store.err = errors.New("down")
+			e.store.fail(errors.New("down"))
 			if answered, got := e.silently(e.request("GET", "/page", nil, page...)); answered || got.changes != "" {
 				t.Errorf("store down: %v, cookies %q", answered, got.changes)
 			}
@@ -222,7 +222,7 @@ func TestStray(t *testing.T) {
 					if e.store == nil {
 						return
 					}
-					e.store.err = errors.New("down")
+					e.store.fail(errors.New("down"))
 				}
 				got := e.do(e.Callback, e.request("GET", "/auth/callback?state=unknown&"+row.target, nil))
 				if row.want != "" {

@@ -198,13 +198,13 @@ func TestStoreDownAtTheBackchannel(t *testing.T) {
 	inModes(t, marking, func(e *env) {
 		_, cookies := e.logIn(ada)
 		token := logoutToken(own, nil)
-		e.store.err = errors.New("down")
+		e.store.fail(errors.New("down"))
 		got := e.post(token)
 		expect(t, "store", got.err, refusal.LogoutFailed, "down")
 		if got.Header().Get("Cache-Control") != "no-store" {
 			t.Errorf("header %q", got.Header())
 		}
-		e.store.err = nil
+		e.store.fail(nil)
 		if !e.isLoggedIn(cookies) {
 			t.Error("the session has ended")
 		}

@@ -45,7 +45,7 @@ const (
 	leeway   = 60 // seconds
 )
 
-// now is the clock that the engine is given. It is far from that of the machine, so
+// now is the clock that the engine is given. It is far from the machine's clock, so
 // that a test fails which reads the wrong one.
 func now() time.Time { return time.Now().Add(2000 * time.Hour) }
 
@@ -101,6 +101,12 @@ type store struct {
 }
 
 func newStore() *store { return &store{Store: session.NewMemory(100), writes: map[string]time.Time{}} }
+
+func (s *store) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err
+}
 
 func (s *store) failure() error {
 	s.mu.Lock()

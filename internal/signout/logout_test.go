@@ -145,7 +145,7 @@ func TestLogoutEndsLoginsUnderWay(t *testing.T) {
 	}
 }
 
-// TestReturnURLOfALogout: that of the form goes over that of the query. A form that
+// TestReturnURLOfALogout: a value in the form goes over one in the query. A form that
 // cannot be read is no reason to stay logged in.
 func TestReturnURLOfALogout(t *testing.T) {
 	t.Parallel()
@@ -296,7 +296,7 @@ func TestStoreDownAtTheLogout(t *testing.T) {
 	t.Parallel()
 	inModes(t, marking, func(e *env) {
 		e.logIn(ada)
-		e.store.err = errors.New("down")
+		e.store.fail(errors.New("down"))
 		got := e.logOut(e.request("POST", "/auth/logout", nil, ours...))
 		expect(t, "store", got.err, refusal.Store, "down")
 		if got.changes != "-session" || got.location() != "" {
@@ -312,7 +312,7 @@ func TestStoreGoesDownDuringTheLogout(t *testing.T) {
 		e.logIn(ada)
 		got := e.do(func(w http.ResponseWriter, r *http.Request) error {
 			r, _ = e.Visits.Load(w, r)
-			e.store.err = errors.New("down")
+			e.store.fail(errors.New("down"))
 			return e.Logout(w, r, &logout.Request{})
 		}, e.request("POST", "/auth/logout", nil, ours...))
 		expect(t, "store", got.err, refusal.Store, "down")
@@ -328,10 +328,10 @@ func TestNobodyKnowsWhoAsks(t *testing.T) {
 	t.Parallel()
 	inModes(t, marking, func(e *env) {
 		_, cookies := e.logIn(ada)
-		e.store.err = errors.New("down")
+		e.store.fail(errors.New("down"))
 		got := e.logOut(e.request("GET", "/auth/logout", nil, unknown...))
 		expect(t, "store", got.err, refusal.Store, "down")
-		e.store.err = nil
+		e.store.fail(nil)
 		if got.changes != "" || got.location() != "" || got.Body.Len() != 0 || !e.isLoggedIn(cookies) {
 			t.Errorf("to %q, cookies %q, %s", got.location(), got.changes, got.Body)
 		}

@@ -27,7 +27,7 @@ const UserAgent = "auth0-go-rp/" + Version
 
 // Do makes one request with an access token and returns the response, whatever its
 // status. It sends a body other than nil as JSON. The error is [ErrUnsendable] or
-// that of [fetch.Do].
+// an error of [fetch.Do].
 func Do(ctx context.Context, client *http.Client, token, method, target string, query url.Values, body any) (*fetch.Response, error) {
 	if len(query) > 0 {
 		target += "?" + query.Encode()

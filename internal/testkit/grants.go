@@ -45,7 +45,7 @@ func SignedInTapped(t testing.TB, client func(*TenantClient), edit ...func(*auth
 	return e, p
 }
 
-// What SignedInForGrants adds to the tenant: Password is that of every user, MFAUser
+// What SignedInForGrants adds to the tenant: Password is the password of every user, MFAUser
 // has a second factor of every kind, and LegacyToken is the type of token that the
 // tenant exchanges.
 const (

@@ -41,7 +41,7 @@ var rsaKeys = sync.OnceValue(func() []func() *rsa.PrivateKey {
 
 // The keys of the issuers that tests set up by hand. RSAKey1 and RSAKey2 are
 // published as k1 and k2, RSAForeign is published nowhere, RSAShort is too short, and
-// ClientRSAKey is that of an application. They are read or made when first needed.
+// ClientRSAKey is the key of an application. They are read or made when first needed.
 var (
 	RSAKey1      = func() *rsa.PrivateKey { return rsaKeys()[emulatorKeys]() }
 	RSAKey2      = func() *rsa.PrivateKey { return rsaKeys()[emulatorKeys+1]() }

@@ -200,7 +200,7 @@ func (j *Jar) Open(sealed, state string, types ...string) (*Transaction, error) 
 	age := time.Duration(j.Now().Unix()-t.IssuedAt) * time.Second
 	switch {
 	case subtle.ConstantTimeCompare([]byte(t.State), []byte(state)) != 1:
-		return nil, refusal.NoTransaction.Because("the state is that of another transaction")
+		return nil, refusal.NoTransaction.Because("the state belongs to another transaction")
 	case age >= life || age < -time.Minute:
 		return nil, refusal.NoTransaction.Because("the transaction is %v old", age)
 	case t.Base != j.Issuer || t.ClientID != j.ClientID:

@@ -180,7 +180,7 @@ func TestNoTransaction(t *testing.T) {
 			return ts.Keyring.Seal("txn", idOf("the state"), []byte(other))
 		}, []string{"code"}, "of another version"},
 		{"other version", edit(func(t *Transaction) { t.Version = 2 }), []string{"code"}, "of another version"},
-		{"state of another", edit(func(t *Transaction) { t.State = "other" }), []string{"code"}, "is that of another"},
+		{"state of another", edit(func(t *Transaction) { t.State = "other" }), []string{"code"}, "belongs to another"},
 		{"other tenant", edit(func(t *Transaction) { t.Base = "https://other.example/" }), []string{"code"}, "another tenant or application"},
 		{"other application", edit(func(t *Transaction) { t.ClientID = "other" }), []string{"code"}, "another tenant or application"},
 		{"almost ten minutes old", at(599), []string{"code"}, ""},

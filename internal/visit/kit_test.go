@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -27,27 +28,40 @@ const (
 	absolute = 100 * time.Hour
 )
 
-// now is the clock that the engine is given. It is far from that of the machine, so
+// now is the clock that the engine is given. It is far from the machine's clock, so
 // that a test fails which reads the wrong one.
 func now() time.Time { return time.Now().Add(2000 * time.Hour) }
 
-// A store can be down.
+// A store can be down. A call that nobody waits for any more can be under way while
+// the test changes it.
 type store struct {
 	session.Store
-	err        error
-	writesOnly bool
+	mu                 sync.Mutex
+	findErr, commitErr error
+}
+
+func (s *store) fail(find, commit error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.findErr, s.commitErr = find, commit
+}
+
+func (s *store) failures() (find, commit error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.findErr, s.commitErr
 }
 
 func (s *store) Find(key string) ([]byte, bool, error) {
-	if s.err != nil && !s.writesOnly {
-		return nil, false, s.err
+	if err, _ := s.failures(); err != nil {
+		return nil, false, err
 	}
 	return s.Store.Find(key)
 }
 
 func (s *store) Commit(key string, value []byte, expiry time.Time) error {
-	if s.err != nil {
-		return s.err
+	if _, err := s.failures(); err != nil {
+		return err
 	}
 	return s.Store.Commit(key, value, expiry)
 }

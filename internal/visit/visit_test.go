@@ -124,7 +124,7 @@ func TestStoreIsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEnv(t, &store{Store: session.NewMemory(100)})
 		e.login("one")
-		e.store.err = errors.New("no connection")
+		e.store.fail(errors.New("no connection"), errors.New("no connection"))
 		r, w, wrote := e.load(page...)
 		if changes := e.take(w); wrote || changes != "" || w.Header().Get("Cache-Control") != "private" {
 			t.Errorf("wrote %v: %s, %v", wrote, changes, w.Header())
@@ -139,14 +139,14 @@ func TestStoreIsDown(t *testing.T) {
 		e.log.Reset()
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		e.store.err = context.Canceled
+		e.store.fail(context.Canceled, context.Canceled)
 		r, _ = e.visits.Load(httptest.NewRecorder(), e.request(page...).WithContext(ctx))
 		if _, err := e.visits.Record(r); !errors.Is(err, context.Canceled) || e.log.Len() > 0 {
 			t.Errorf("a canceled request: %v, %q", err, e.log)
 		}
 
 		time.Sleep(6 * time.Minute)
-		e.store.err, e.store.writesOnly = errors.New("read-only"), true
+		e.store.fail(nil, errors.New("read-only"))
 		e.log.Reset()
 		r, w, wrote = e.load(page...)
 		if _, err := e.visits.Record(r); err != nil || !wrote || e.take(w) != "" {
@@ -216,7 +216,7 @@ func TestVisitOfAnotherApplication(t *testing.T) {
 		e.login("one")
 		r, _, _ := e.load(page...)
 		if In(r.Context()) == nil || e.visits.In(r.Context()) != In(r.Context()) || other.In(r.Context()) != nil {
-			t.Error("the visit is that of the wrong application")
+			t.Error("the visit belongs to the wrong application")
 		}
 		_, err := other.Record(r)
 		expect(t, "other application", err, refusal.LoginRequired, "")
@@ -285,7 +285,7 @@ func TestZeroValue(t *testing.T) {
 	expect(t, "Current", err, refusal.Misconfigured, "not made by New")
 }
 
-// TestCurrent: the session of the response counts before that of the request.
+// TestCurrent: the session of the response counts before the session of the request.
 func TestCurrent(t *testing.T) {
 	t.Parallel()
 	inEachMode(t, func(e *env) {

@@ -245,7 +245,7 @@ func TestEventKinds(t *testing.T) {
 	}
 }
 
-// The context is that of the request, so that events can be put into its trace.
+// The observer receives the context of the request, so that events can be put into its trace.
 func TestEventHasTheContext(t *testing.T) {
 	t.Parallel()
 	var got any

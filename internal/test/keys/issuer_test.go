@@ -242,7 +242,7 @@ func TestResolveIssuerRevokes(t *testing.T) {
 	f.ExpectToken(t, token, testkit.AnswerBadSignature)
 }
 
-// A provider may decide for the other spelling of its name. Then that of a token
+// A provider may decide for the other spelling of its name. Then the spelling of a token
 // that is remembered is no longer good.
 func TestProviderChangesItsName(t *testing.T) {
 	t.Parallel()

@@ -72,7 +72,7 @@ func (n *faultyNet) count() int {
 }
 
 // inFaultyNet is testkit.InAPIBubble with such a network. The client of the program is
-// patient, so that all patience is that of the library.
+// patient, so that only the library ends a wait.
 func inFaultyNet(t *testing.T, test func(t *testing.T, f *testkit.APIEnv, n *faultyNet)) {
 	t.Helper()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
@@ -92,7 +92,7 @@ func answer(r *http.Request, body io.Reader) *http.Response {
 	return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}}, Request: r, Body: io.NopCloser(body)}
 }
 
-// A drip is a body that comes bit by bit. It ends with its request, as that of a
+// A drip is a body that comes bit by bit. It ends with its request, as the body of a
 // connection does.
 type drip struct {
 	ctx  context.Context

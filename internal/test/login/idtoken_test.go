@@ -196,7 +196,7 @@ func TestIDTokenHashes(t *testing.T) {
 	if reason, status := loginReason(e); status != http.StatusSeeOther {
 		t.Errorf("right at_hash: %d %q", status, reason)
 	}
-	// The hash is that of the signature's algorithm, not always SHA-256.
+	// The hash belongs to the signature's algorithm. It is not always SHA-256.
 	e = testkit.SignedIn(t, func(c *auth0.Config) { c.Algorithms = []string{"RS256", "RS512"} })
 	e.Tenant.EditJWKS(func(doc map[string]any) {
 		for _, key := range doc["keys"].([]map[string]any) {

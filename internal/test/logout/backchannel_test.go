@@ -276,7 +276,7 @@ func TestBackchannelRequests(t *testing.T) {
 	}
 }
 
-// loginAsWith logs ada in through another handler than that of the environment.
+// loginAsWith logs ada in through another handler than the environment's.
 func loginAsWith(e *testkit.Env, app http.Handler) (*testkit.Browser, string) {
 	e.T.Helper()
 	with := *e

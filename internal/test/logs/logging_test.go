@@ -145,7 +145,7 @@ func TestLogLinesAreShort(t *testing.T) {
 	}
 }
 
-// faultlessAPI returns an API of the tenant of e, whose log is that of e.
+// faultlessAPI returns an API of the tenant of e, which logs to the log of e.
 func faultlessAPI(t *testing.T, e *testkit.Env, edit ...func(*auth0.APIConfig)) *auth0.API {
 	t.Helper()
 	c := auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, HTTPClient: e.Config.HTTPClient, Logger: e.Config.Logger}

@@ -92,7 +92,7 @@ func lastWords(t *testing.T, m testkit.Mode) {
 				if ended {
 					expected = auth0.ErrNoSession
 				} else if replaced {
-					if err == nil || !strings.Contains(err.Error(), "internal") && !strings.Contains(fmt.Sprint(errors.Unwrap(err)), "not that of this request") {
+					if err == nil || !strings.Contains(err.Error(), "internal") && !strings.Contains(fmt.Sprint(errors.Unwrap(err)), "belongs to another request") {
 						t.Errorf("%q, step %d: %v", steps, i, err)
 					}
 					continue
