@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
 // A Base is one place where browsers reach the application.
@@ -37,13 +38,14 @@ func NewBase(raw string, insecure bool) (Base, error) {
 	if strings.ContainsAny(raw, "?#") {
 		return Base{}, errors.New("must have no query and no fragment")
 	}
-	if u.EscapedPath() != u.Path || strings.ContainsAny(u.Path, "%{};\\") || strings.Contains(u.Path, "//") {
+	if u.Path != "" && (!syntax.IsPlainPath(u.Path) || u.EscapedPath() != u.Path) {
 		return Base{}, errors.New("must have a plain path")
 	}
 	path := strings.TrimSuffix(u.Path, "/")
 	origin, err := discovery.Origin(raw)
-	if err != nil && insecure && u.Scheme == "http" {
-		return Base{Origin: "http://" + strings.ToLower(u.Host), Path: path}, nil
+	if err != nil && insecure && u.Scheme == "http" && u.Hostname() != "" {
+		// Browsers leave the default port out of Host and Origin.
+		return Base{Origin: "http://" + strings.ToLower(strings.TrimSuffix(u.Host, ":80")), Path: path}, nil
 	}
 	return Base{Origin: origin, Path: path}, err
 }

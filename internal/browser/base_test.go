@@ -22,6 +22,9 @@ func TestNewBase(t *testing.T) {
 		{"http://127.0.0.1:3000/", false, "http://127.0.0.1:3000", ""},
 		{"http://localhost:80", true, "http://localhost", ""},
 		{"http://App.example:8080/a/", true, "http://app.example:8080/a", ""},
+		{"http://App.example:80/a", true, "http://app.example/a", ""},
+		{"http://[2001:db8::1]:80", true, "http://[2001:db8::1]", ""},
+		{"http://[2001:db8::80]", true, "http://[2001:db8::80]", ""},
 		{"https://app.example", true, "https://app.example", ""},
 
 		{"", false, "", "is missing"},
@@ -43,10 +46,13 @@ func TestNewBase(t *testing.T) {
 		{"https://app.example/a%25", false, "", "plain path"},
 		{"https://app.example//a", false, "", "plain path"},
 		{"https://app.example//", false, "", "plain path"},
+		{"https://app.example/a/../b", false, "", "plain path"},
+		{"https://app.example/b\u00fccher", false, "", "plain path"},
 		{"http://app.example", false, "", "http is only for a host that is this machine"},
 		{"ftp://app.example", false, "", "scheme must be https"},
 		{"ftp://app.example", true, "", "scheme must be https"},
 		{"https://:443", false, "", "not a URL with a host"},
+		{"http://:80", true, "", "not a URL with a host"},
 	} {
 		base, err := NewBase(tt.raw, tt.insecure)
 		switch {

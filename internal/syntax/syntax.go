@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	pathpkg "path"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -122,9 +123,19 @@ func IsQuotable(s string) bool {
 }
 
 // IsPlainPath reports whether a path means the same to a mux, to a browser and in the
-// list of callback URLs of a tenant.
+// list of callback URLs of a tenant: it is ASCII, needs no escape, and a mux and a
+// browser leave it as it is.
 func IsPlainPath(path string) bool {
-	return strings.HasPrefix(path, "/") && !strings.ContainsAny(path, "?#{}% \\") && !strings.Contains(path, "//") && len(path) <= 200
+	if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?#{}%;\\") || len(path) > 200 {
+		return false
+	}
+	for _, c := range []byte(path) {
+		if c <= ' ' || c >= 0x7f {
+			return false
+		}
+	}
+	clean := pathpkg.Clean(path)
+	return path == clean || path == clean+"/" && clean != "/"
 }
 
 // Code returns an error code of another party, or "unknown_error" if the code is

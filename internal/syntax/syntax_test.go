@@ -36,7 +36,8 @@ func TestSyntax(t *testing.T) {
 			[]string{"", "-", "-a", "a-", "a--b", "a_b", "a.b", "a\n", long + "a"}},
 		"path": {IsPlainPath,
 			[]string{"/", "/auth/callback", "/a.b-c_d/~e", "/Z", "/" + strings.Repeat("a", 199)},
-			[]string{"", "auth", "/a?b", "/a#b", "/{id}", "/a}", "/a%20", "/a b", `/a\b`, "//a", "/a//b", "/" + strings.Repeat("a", 200)}},
+			[]string{"", "auth", "/a?b", "/a#b", "/{id}", "/a}", "/a%20", "/a b", `/a\b`, "//a", "/a//b", "/a//", "//",
+				"/a/../b", "/a/./b", "/..", "/a/.", "/a;b", "/a\tb", "/a\nb", "/a\x00", "/a\x7f", "/\u00fc", "/" + strings.Repeat("a", 200)}},
 	} {
 		for _, s := range tt.good {
 			if !tt.is(s) {
