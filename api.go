@@ -492,6 +492,10 @@ func (ch *checker) recheck(ctx context.Context, t *Token, now time.Time) (bool, 
 	return true, ch.checkAge(&t.claims, now)
 }
 
+// optionalClaims decide nothing about an access token. A guard or a field of the
+// configuration can require one of them, and then rejects a token without it.
+const optionalClaims = jwt.ID | jwt.SessionID | jwt.ACR | jwt.AMR | jwt.AuthTime
+
 // checkToken runs every check that needs no key first: an expired token, or a token
 // for another API, costs neither a signature nor a request. Claims that are read
 // before the signature is verified can only reject the token. See RFC 9068, Section
@@ -504,7 +508,7 @@ func (ch *checker) checkToken(ctx context.Context, raw string, now time.Time) (o
 	if err := ch.checkHeader(m); err != nil {
 		return outcome{}, err
 	}
-	c, err := jwt.ParseClaims(m.Payload, false)
+	c, err := jwt.ParseClaims(m.Payload, false, optionalClaims)
 	if err != nil {
 		return outcome{}, err
 	}

@@ -23,6 +23,12 @@ func (f *Fault) Error() string {
 	return f.Description
 }
 
+// Is reports whether target is the row of the table that f was made of.
+func (f *Fault) Is(target error) bool {
+	row, ok := target.(*Fault)
+	return ok && row.Cause == nil && row.Reason == f.Reason && row.Description == f.Description
+}
+
 // Because returns a copy of the fault with a cause, which is formatted when it is
 // read.
 func (f *Fault) Because(format string, args ...any) *Fault {

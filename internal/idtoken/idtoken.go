@@ -38,6 +38,10 @@ import (
 // used for sid too.
 const maxSubject = 255
 
+// optional are claims that decide nothing. An acr that a login has asked for is
+// required by checkACR.
+const optional = jwt.ACR | jwt.AMR
+
 // An Identity is an ID token that was verified.
 type Identity struct {
 	Claims    jwt.Claims
@@ -112,7 +116,7 @@ func (v *Verifier) Check(ctx context.Context, ep discovery.Metadata, raw string,
 	if !slices.Contains(v.Algorithms, m.Algorithm) { // 7, 8
 		return Identity{}, fault.Algorithm.Because("alg is %.40q, Config.Algorithms has %q", m.Algorithm, v.Algorithms)
 	}
-	c, err := jwt.ParseClaims(m.Payload, true)
+	c, err := jwt.ParseClaims(m.Payload, true, optional|jwt.ID)
 	if err != nil {
 		return Identity{}, err
 	}
@@ -183,7 +187,7 @@ func CheckTimes(c *jwt.Claims, now time.Time, leeway time.Duration) error {
 	case !c.Has(jwt.Expiry):
 		return fault.Claim.Because("no exp")
 	case at >= c.Expiry+slack:
-		return fault.Expired.Because("exp was %.0f s ago", at-c.Expiry)
+		return fault.Expired.Because("exp was %.0f s ago; if the token should still be valid, check the clock of this machine", at-c.Expiry)
 	case c.Has(jwt.NotBefore) && c.NotBefore > at+slack:
 		return fault.NotYet.Because("nbf is %.0f s ahead; check the clock of this machine", c.NotBefore-at)
 	case c.Has(jwt.IssuedAt) && c.IssuedAt > at+slack:
@@ -295,7 +299,7 @@ func (v *Verifier) VerifyLogout(ctx context.Context, issuer, raw string) (*jwt.C
 		return nil, fault.Algorithm.Because("alg is %.40q, Config.Algorithms has %q", m.Algorithm, v.Algorithms)
 	}
 	// The header is checked before the claims are read: anybody can post long claims.
-	c, err := jwt.ParseClaims(m.Payload, true)
+	c, err := jwt.ParseClaims(m.Payload, true, optional)
 	if err != nil {
 		return nil, err
 	}

@@ -59,7 +59,7 @@ var signedTokens = []row{
 
 	{"9: no exp", nil, change{"exp": nil}, fault.Claim, "no exp"},
 	{"9: expired within the leeway", nil, change{"exp": now - leeway + 0.5}, nil, ""},
-	{"9: expired", nil, change{"exp": now - leeway}, fault.Expired, "exp was 60 s ago"},
+	{"9: expired", nil, change{"exp": now - leeway}, fault.Expired, "exp was 60 s ago; if the token should still be valid, check the clock of this machine"},
 	{"10: iat ahead within the leeway", nil, change{"iat": now + leeway}, nil, ""},
 	{"10: iat ahead", nil, change{"iat": now + leeway + 0.5}, fault.IssuedAhead, "iat is 60 s ahead"},
 	{"nbf ahead within the leeway", nil, change{"nbf": now + leeway}, nil, ""},
@@ -73,7 +73,8 @@ var signedTokens = []row{
 	{"Section 2: sub of 256 bytes", nil, change{"sub": strings.Repeat("a", 256)}, fault.Claim, "longer than 255 bytes"},
 
 	{"aud has the UserInfo endpoint", nil, change{"aud": []string{clientID, userInfo}, "azp": clientID}, fault.Type, "UserInfo"},
-	{"a claim has the wrong form", nil, change{"acr": 1}, fault.Claim, ""},
+	{"a claim has the wrong form", nil, change{"auth_time": "x"}, fault.Claim, "the claim auth_time is a string, want a number of seconds since 1970"},
+	{"a claim that decides nothing has the wrong form", nil, change{"jti": 1, "amr": "pwd", "acr": 1}, nil, ""},
 
 	{"go-oidc rejects it", nil, change{"_claim_names": map[string]string{"a": "no source"}}, fault.Malformed, "go-oidc"},
 }
@@ -303,8 +304,8 @@ func TestCheckTimes(t *testing.T) {
 	}{
 		{"no exp", `{}`, fault.Claim, "no exp"},
 		{"exp alone", `{"exp":1000.6}`, nil, ""},
-		{"exp is now", `{"exp":1000.5}`, fault.Expired, "exp was 0 s ago"},
-		{"exp is before now", `{"exp":900.5}`, fault.Expired, "exp was 100 s ago"},
+		{"exp is now", `{"exp":1000.5}`, fault.Expired, "exp was 0 s ago; if the token should still be valid, check the clock of this machine"},
+		{"exp is before now", `{"exp":900.5}`, fault.Expired, "exp was 100 s ago; if the token should still be valid, check the clock of this machine"},
 		{"nbf is now", `{"exp":2000,"nbf":1000.5}`, nil, ""},
 		{"nbf is after now", `{"exp":2000,"nbf":1100.5}`, fault.NotYet, "nbf is 100 s ahead"},
 		{"iat is now", `{"exp":2000,"iat":1000.5}`, nil, ""},

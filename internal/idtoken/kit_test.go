@@ -143,7 +143,7 @@ var metadata = discovery.Metadata{Issuer: issuer, UserInfoEndpoint: userInfo}
 // claimsOf reads a payload.
 func claimsOf(t *testing.T, payload string) *jwt.Claims {
 	t.Helper()
-	c, err := jwt.ParseClaims(payload, true)
+	c, err := jwt.ParseClaims(payload, true, 0)
 	if err != nil {
 		t.Fatalf("%s: %v", payload, err)
 	}

@@ -22,7 +22,8 @@ var logoutTokens = []row{
 
 	{"another algorithm of the issuer", change{"alg": "ES256"}, nil, fault.Algorithm, `alg is "ES256", Config.Algorithms has ["EdDSA"]`},
 	{"crit", change{"crit": []string{"exp"}}, nil, fault.Extension, ""},
-	{"a claim has the wrong form", nil, change{"acr": 1}, fault.Claim, ""},
+	{"a claim has the wrong form", nil, change{"jti": 1}, fault.Claim, "the claim jti is a number, want a string"},
+	{"a claim that decides nothing has the wrong form", nil, change{"amr": "pwd", "acr": 1}, nil, ""},
 
 	{"other iss", nil, change{"iss": "https://evil.example/"}, fault.Issuer, `iss is "https://evil.example/"`},
 	{"no iss", nil, change{"iss": nil}, fault.Issuer, ""},

@@ -1,7 +1,6 @@
 package jwt
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 
@@ -154,38 +153,48 @@ func (c *Claims) Has(names Name) bool { return c.present&names != 0 }
 // case from one of the claims that decide about validity: a reader that folds case
 // would read another value. With unique set, no name at all may be there twice.
 //
-// The errors are [fault.Malformed], [fault.Duplicate] and [fault.Claim].
-func ParseClaims(payload string, unique bool) (Claims, error) {
+// The optional claims decide nothing for the caller. One of them that has the wrong
+// form is treated as absent.
+//
+// The errors are [fault.Malformed], [fault.Duplicate] and [fault.Claim]. The cause
+// names the claim. It has no value of a claim but a time.
+func ParseClaims(payload string, unique bool, optional Name) (Claims, error) {
 	var c Claims
 	var bad *fault.Fault // of the first wrong claim
+	var absent Name
 	var names nameSet
 	var scp string
 	err := jsonscan.Object(payload, func(text, value string) error {
 		name := nameOf(text)
 		if name == 0 {
-			if foldsToDeciding(text) {
-				bad = cmp.Or(bad, fault.Claim)
+			if bad == nil && foldsToDeciding(text) {
+				bad = fault.Claim.Because("the claim %q differs from %q only in case", text, strings.ToLower(text))
 			}
-			if unique && !names.add(text) {
-				bad = cmp.Or(bad, fault.Duplicate)
+			if unique && !names.add(text) && bad == nil {
+				bad = fault.Duplicate.Because("the claim %.100q is there twice", text)
 			}
 			return nil
 		}
-		if c.Has(name) {
-			bad = cmp.Or(bad, fault.Duplicate)
+		if c.Has(name) && bad == nil {
+			bad = fault.Duplicate.Because("the claim %s is there twice", text)
 		}
 		c.present |= name
-		if !c.read(name, value, &scp) {
-			bad = cmp.Or(bad, fault.Claim)
+		switch ok := c.read(name, value, &scp); {
+		case ok:
+		case optional&name != 0:
+			absent |= name
+		case bad == nil:
+			bad = wrongForm(name, text, value)
 		}
 		return nil
 	})
 	if err != nil {
-		return Claims{}, fault.Malformed
+		return Claims{}, fault.Malformed.Because("the payload is not a JSON object")
 	}
 	if bad != nil {
 		return Claims{}, bad
 	}
+	c.present &^= absent
 	if !c.Has(Scope) {
 		c.Scope = scp
 	}
@@ -315,7 +324,10 @@ func foldsToDeciding(name string) bool {
 func numericDate(value string) (float64, bool) {
 	const endOf9999 = 253402300799
 	f, ok := jsonscan.Number(value)
-	return f, ok && f > 0 && f <= endOf9999
+	if !ok || f <= 0 || f > endOf9999 {
+		return 0, false
+	}
+	return f, true
 }
 
 func stringOrStrings(value string) ([]string, bool) {

@@ -13,6 +13,7 @@
 package jwt
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -59,29 +60,26 @@ func (m *Message) AppendSignature(dst []byte) []byte {
 // Parse takes a token apart.
 func Parse(token string) (Message, error) {
 	if len(token) > maxSize {
-		return Message{}, fault.Size
+		return Message{}, fault.Size.Because("the token has %d bytes, more than %d", len(token), maxSize)
 	}
 	header, rest, ok1 := strings.Cut(token, ".")
 	payload, signature, ok2 := strings.Cut(rest, ".")
-	if !ok1 || !ok2 || header == "" || payload == "" {
-		return Message{}, fault.Malformed
-	}
-	if decodedLen(header) > maxHeader {
-		return Message{}, fault.Malformed
+	if !ok1 || !ok2 || header == "" || payload == "" || decodedLen(header) > maxHeader || strings.Contains(signature, ".") {
+		return Message{}, malformed(token)
 	}
 	m := Message{SigningInput: token[:len(token)-len(signature)-1], signature: signature}
 	header, ok1, m.Payload, ok2 = decodeTwo(header, payload)
 	if !ok1 {
-		return Message{}, fault.Malformed
+		return Message{}, malformed(token)
 	}
 	if err := m.readHeader(header); err != nil {
 		return Message{}, err
 	}
 	if strings.EqualFold(m.Algorithm, "none") {
-		return Message{}, fault.Algorithm
+		return Message{}, fault.Algorithm.Because("alg is %.40q: the token is not signed", m.Algorithm)
 	}
 	if !ok2 || signature == "" || !wellFormed(signature) { // after the header, whose faults tell more
-		return Message{}, fault.Malformed
+		return Message{}, malformed(token)
 	}
 	return m, nil
 }
@@ -109,44 +107,50 @@ func (m *Message) readHeader(text string) error {
 		case "alg":
 			bit = alg
 			if m.Algorithm, ok = jsonscan.String(value); !ok || m.Algorithm == "" {
-				bad = fault.HeaderAlg
+				bad = fault.HeaderAlg.Because("alg is %s, want a name such as RS256", form(value))
 			}
 		case "kid":
 			bit = kid
 			if m.KeyID, ok = jsonscan.String(value); !ok {
-				bad = fault.Malformed
+				bad = fault.Malformed.Because("kid in the header is %s, want a string", form(value))
 			} else if len(m.KeyID) > maxKeyID {
-				bad = fault.UnknownKey
+				bad = fault.UnknownKey.Because("kid has %d bytes, more than %d", len(m.KeyID), maxKeyID)
 			}
 		case "typ":
 			bit = typ
 			if m.Type, ok = jsonscan.String(value); !ok {
-				bad = fault.HeaderType
+				bad = fault.HeaderType.Because("typ in the header is %s, want a string", form(value))
 			}
 		case "crit":
 			// RFC 7515, Section 4.1.11: no extension is understood here.
-			bit, bad = crit, fault.Extension
+			bit, bad = crit, unsupported(name)
 		case "b64":
-			bit, bad = b64, fault.Extension
+			bit, bad = b64, unsupported(name)
 		case "zip":
-			bit, bad = zip, fault.Extension
+			bit, bad = zip, unsupported(name)
 		case "cty":
 			// RFC 7519, Section 5.2: a token inside this one.
-			bit, bad = cty, fault.Extension
+			bit, bad = cty, unsupported(name)
 		}
 		if bit&seen != 0 {
-			return fault.Malformed
+			return fault.Malformed.Because("the header has %s twice", name)
 		}
 		seen |= bit
 		return nil
 	})
 	switch {
+	case errors.Is(err, fault.Malformed):
+		return err
 	case err != nil:
-		return fault.Malformed
+		return fault.Malformed.Because("the header is not a JSON object")
 	case bad != nil:
 		return bad
 	case seen&alg == 0:
-		return fault.HeaderAlg
+		return fault.HeaderAlg.Because("the header has no alg")
 	}
 	return nil
+}
+
+func unsupported(name string) error {
+	return fault.Extension.Because("the header has %s, which is not supported", name)
 }

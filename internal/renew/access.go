@@ -148,7 +148,7 @@ func isFor(token, audience string) bool {
 	if err != nil {
 		return true // not a JWT
 	}
-	c, err := jwt.ParseClaims(m.Payload, true)
+	c, err := jwt.ParseClaims(m.Payload, true, 0)
 	return err != nil || slices.Contains(c.Audience, audience)
 }
 

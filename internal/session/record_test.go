@@ -16,7 +16,7 @@ import (
 // claimsOf reads the claims of an ID token of ada. More is JSON text of further ones.
 func claimsOf(t *testing.T, more string) *jwt.Claims {
 	t.Helper()
-	c, err := jwt.ParseClaims(`{"iss":"https://tenant.example/"`+more+`}`, true)
+	c, err := jwt.ParseClaims(`{"iss":"https://tenant.example/"`+more+`}`, true, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
