@@ -27,9 +27,15 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
-// An APIConfig describes an API as it is registered at Auth0. Domain and Audience are
-// required, unless there are Issuers or ResolveIssuer. The zero value of every other
-// field is a safe default.
+// An APIConfig describes an API as it is registered at Auth0. The zero value of every
+// field but the following is a safe default.
+//
+// At least one of Domain, Issuers and ResolveIssuer is required. Use Domain and
+// Audience for one tenant. Use Issuers, with or without Domain, if the issuers are
+// known when the program starts, such as the custom domains of a tenant or a second
+// provider. Use ResolveIssuer if they become known while it runs, such as the tenants
+// of your customers. Domain requires Audience or Audiences. Each other issuer uses
+// them too, unless it has its own Audiences.
 type APIConfig struct {
 	_ [0]func() // keeps out literals without field names, and ==
 
@@ -99,18 +105,32 @@ type APIConfig struct {
 	// Realm is the realm in challenges. Default: "api".
 	Realm string
 	// MetadataURL is the URL of [API.MetadataHandler]. Challenges then contain it, so
-	// that clients can find the authorization server (RFC 9728, Section 5.1).
+	// that clients can find the authorization server (RFC 9728, Section 5.1). It must
+	// fit Audience, or else the first of Audiences, because clients compare the two
+	// (Sections 3.1 and 3.3). For the Audience https://api.example.com/v1 it is
+	// https://api.example.com/.well-known/oauth-protected-resource/v1.
 	MetadataURL string
-	// ScopesSupported are the scopes in that metadata.
-	ScopesSupported []string
+	// ScopesSupported are the scopes in that metadata. ResourceName is a name of the API,
+	// and ResourceDocumentation is the URL of a page for developers. Clients show both
+	// to people.
+	ScopesSupported       []string
+	ResourceName          string
+	ResourceDocumentation string
+	// AuthorizationServers are the issuers in that metadata from which clients can get
+	// tokens. Default: Domain and Issuers.
+	AuthorizationServers []string
 	// EndpointOrigins are accepted origins, besides the issuer's, for the JWKS endpoint
 	// of an OpenID provider named by URL.
 	EndpointOrigins []string
 
 	// HTTPClient, Logger, ErrorHandler and Now are as in [Config]. WWW-Authenticate and
 	// Retry-After are set before ErrorHandler is called. By default, the body of an
-	// error is a JSON object with error and error_description. Logger gets the cause of
-	// each refusal.
+	// error is a JSON object with error and error_description.
+	//
+	// Logger gets the cause of each refusal: which claim, header or setting is wrong, and
+	// what was found. The first refusal of each [Error].Reason within a minute is at
+	// level Warn, and further ones are at level Debug. Requests without a token are at
+	// level Debug only.
 	HTTPClient   *http.Client
 	Logger       *slog.Logger
 	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
@@ -126,7 +146,7 @@ type API struct {
 	issuers  *trustedIssuers // nil, like checker, in an API that NewAPI has not made
 	checker  *checker
 	places   bearer.Places // where a request can have a token
-	scopes   []string      // for the metadata
+	metadata metadata
 	observer Observer
 	errors   errorWriter
 }
@@ -139,12 +159,15 @@ func NewAPI(c APIConfig) (*API, error) {
 	log := logging.New(c.Logger)
 	setDefault(&c.Realm, "api")
 	a := &API{
-		issuers: newTrustedIssuers(&p, c, log), scopes: c.ScopesSupported, observer: c.Observer,
+		issuers: newTrustedIssuers(&p, c, log), observer: c.Observer,
 		errors: errorWriter{log: log, handler: c.ErrorHandler, challenge: bearerChallenge(c.Realm, c.MetadataURL)},
 	}
 	a.checker = newChecker(&p, c, a.issuers)
-	checkWire(&p, c)
 	a.places = checkExtractors(&p, c.TokenExtractors)
+	if !syntax.IsQuotable(c.Realm) {
+		p.add("Realm", "%q has characters that cannot be quoted", c.Realm)
+	}
+	a.metadata = newMetadata(&p, c, a)
 	if err := p.joined(); err != nil {
 		return nil, err
 	}
@@ -157,6 +180,7 @@ func (c APIConfig) clone() APIConfig {
 	c.Algorithms = slices.Clone(c.Algorithms)
 	c.RequiredClaims = slices.Clone(c.RequiredClaims)
 	c.ScopesSupported = slices.Clone(c.ScopesSupported)
+	c.AuthorizationServers = slices.Clone(c.AuthorizationServers)
 	c.EndpointOrigins = slices.Clone(c.EndpointOrigins)
 	return c
 }
@@ -191,14 +215,30 @@ func newTrustedIssuers(p *problems, c APIConfig, log *slog.Logger) *trustedIssue
 	return is
 }
 
-// checkWire checks the values that go into responses.
-func checkWire(p *problems, c APIConfig) {
-	if !syntax.IsQuotable(c.Realm) {
-		p.add("Realm", "%q has characters that cannot be quoted", c.Realm)
+// metadata is the protected resource metadata of an API (RFC 9728, Section 2).
+type metadata struct {
+	Resource              string   `json:"resource"`
+	AuthorizationServers  []string `json:"authorization_servers"`
+	ScopesSupported       []string `json:"scopes_supported,omitempty"`
+	BearerMethods         []string `json:"bearer_methods_supported"`
+	ResourceName          string   `json:"resource_name,omitempty"`
+	ResourceDocumentation string   `json:"resource_documentation,omitempty"`
+}
+
+// newMetadata checks the fields of the metadata.
+func newMetadata(p *problems, c APIConfig, a *API) metadata {
+	m := metadata{
+		AuthorizationServers: c.AuthorizationServers, ScopesSupported: c.ScopesSupported, BearerMethods: a.places.Methods(),
+		ResourceName: c.ResourceName, ResourceDocumentation: c.ResourceDocumentation,
+	}
+	if audiences := a.issuers.own.Audiences; len(audiences) > 0 {
+		m.Resource = audiences[0]
 	}
 	if c.MetadataURL != "" {
-		if _, err := discovery.Origin(c.MetadataURL); err != nil || !syntax.IsQuotable(c.MetadataURL) {
-			p.add("MetadataURL", "%q must be a URL such as https://api.example.com/.well-known/oauth-protected-resource", c.MetadataURL)
+		if !syntax.IsQuotable(c.MetadataURL) {
+			p.add("MetadataURL", "%q has characters that cannot be quoted", c.MetadataURL)
+		} else if err := bearer.CheckMetadataURL(c.MetadataURL, m.Resource); err != nil {
+			p.add("MetadataURL", "%q %v", c.MetadataURL, err)
 		}
 	}
 	for _, scope := range c.ScopesSupported {
@@ -206,6 +246,22 @@ func checkWire(p *problems, c APIConfig) {
 			p.add("ScopesSupported", "%q is no scope", scope)
 		}
 	}
+	checkTexts(p, "ResourceName", c.ResourceName)
+	if _, err := discovery.Origin(c.ResourceDocumentation); err != nil && c.ResourceDocumentation != "" {
+		p.add("ResourceDocumentation", "%q: %v", c.ResourceDocumentation, err)
+	}
+	for _, issuer := range c.AuthorizationServers {
+		if _, err := discovery.Origin(issuer); err != nil || strings.ContainsAny(issuer, "?#") {
+			p.add("AuthorizationServers", "%q must be the URL of an issuer, such as https://acme.eu.auth0.com/", issuer)
+		}
+	}
+	if m.AuthorizationServers == nil {
+		m.AuthorizationServers = []string{}
+		for _, t := range a.issuers.all() {
+			m.AuthorizationServers = append(m.AuthorizationServers, t.tenant.Issuer)
+		}
+	}
+	return m
 }
 
 // bearerChallenge returns the function that makes the challenges of an API. A
@@ -217,15 +273,21 @@ func bearerChallenge(realm, metadataURL string) func(*Error) string {
 		case e.Op != "bearer":
 			return ""
 		case e.Reason == refusal.NoToken.Reason:
-			return challenge.ForNoToken()
+			return challenge.ForNoToken(e.Scope)
 		}
 		return challenge.For(e.Code, e.Description, e.Scope, e.stepUp)
 	}
 }
 
-// Verify verifies an access token without an HTTP request, and returns it. The error
-// is an [*Error] with the Status and Code of the response of [API.RequireAuth].
+// Verify verifies an access token without an HTTP request, and returns it. The token
+// is the text without the scheme Bearer. The error is an [*Error] with the Status and
+// Code of the response of [API.RequireAuth]. For an empty text it is [ErrNoToken].
 func (a *API) Verify(ctx context.Context, raw string) (*Token, error) {
+	if raw == "" {
+		err := refusal.NoToken.New()
+		a.observe(ctx, Event{Kind: TokenChecked}, err)
+		return nil, errorOf(ctx, "bearer", err)
+	}
 	t, err := a.verify(ctx, bearer.Credential{Token: raw})
 	if err != nil {
 		return nil, errorOf(ctx, "bearer", err)
@@ -255,7 +317,7 @@ func (a *API) verify(ctx context.Context, c bearer.Credential) (*Token, error) {
 	o, err := a.checker.check(ctx, c.Token)
 	if err != nil {
 		if err = asBearerError(err); c.IsMalformed() {
-			err = refusal.Header.Because("characters that no token has")
+			err = malformedHeader(err)
 		}
 	}
 	if observed {
@@ -264,6 +326,15 @@ func (a *API) verify(ctx context.Context, c bearer.Credential) (*Token, error) {
 		a.observe(ctx, event, err)
 	}
 	return o.token, err
+}
+
+// malformedHeader returns the refusal of an Authorization header whose token has
+// characters that no token has, for the reason why the token was rejected.
+func malformedHeader(err error) error {
+	if why, ok := errors.AsType[*refusal.Refusal](err); ok && why.Err != nil {
+		return refusal.Header.Wrap(why.Err)
+	}
+	return refusal.Header.Because("characters that no token has")
 }
 
 // An outcome is the result of a check.
@@ -297,23 +368,44 @@ func (a *API) observe(ctx context.Context, event Event, err error) {
 }
 
 // Warm fetches the missing keys of the configured issuers, so that the first request
-// need not wait. It is optional. The error names the failed fetches.
-func (a *API) Warm(ctx context.Context) error {
-	given := a.issuers.all()
-	errs := make([]error, len(given))
+// need not wait. It also fetches those of the named issuers, by the iss of their
+// tokens, if [APIConfig].ResolveIssuer trusts them. It is optional. The error names the
+// failed fetches.
+//
+// If there is no issuer at all, because the API has only ResolveIssuer and no issuer is
+// named, nothing is known about keys. Warm then returns an error whose Reason is
+// "misconfigured", so that a readiness probe is not green for no reason.
+func (a *API) Warm(ctx context.Context, issuers ...string) error {
+	var fetches []func() error
+	for _, t := range a.issuers.all() {
+		fetches = append(fetches, func() error { return t.keys.Warm(ctx) })
+	}
+	for _, iss := range issuers {
+		fetches = append(fetches, func() error { return a.issuers.warm(ctx, iss) })
+	}
+	if len(fetches) == 0 {
+		return asError("keys", refusal.Misconfigured.Because("there is no issuer to fetch keys of; name the issuers that ResolveIssuer trusts"))
+	}
+	errs := make([]error, len(fetches))
+	slots := make(chan struct{}, 16) // requests at once
 	var all sync.WaitGroup
-	for i, t := range given {
-		all.Go(func() { errs[i] = t.keys.Warm(ctx) })
+	for i, fetch := range fetches {
+		all.Go(func() {
+			slots <- struct{}{}
+			errs[i] = fetch()
+			<-slots
+		})
 	}
 	all.Wait()
 	return errors.Join(errs...)
 }
 
-// Status returns the state of the keys of the configured issuers, for readiness
-// probes. It makes no request.
+// Status returns the state of the keys of the configured issuers, and then of those
+// issuers of [APIConfig].ResolveIssuer that have sent a valid token or were named to
+// [API.Warm], for readiness probes. It makes no request.
 func (a *API) Status() []KeyStatus {
 	var list []KeyStatus
-	for _, t := range a.issuers.all() {
+	for _, t := range slices.Concat(a.issuers.all(), a.issuers.settled()) {
 		status := t.keys.Status()
 		status.Issuer = t.tenant.Issuer
 		list = append(list, status)
@@ -340,19 +432,7 @@ func (a *API) KeySet(issuer string) *KeySet {
 // Scripts of every origin can read the document, with any request header: the handler
 // answers CORS preflights itself.
 func (a *API) MetadataHandler() http.Handler {
-	document := struct {
-		Resource             string   `json:"resource"`
-		AuthorizationServers []string `json:"authorization_servers"`
-		ScopesSupported      []string `json:"scopes_supported,omitempty"`
-		BearerMethods        []string `json:"bearer_methods_supported"`
-	}{AuthorizationServers: []string{}, ScopesSupported: a.scopes, BearerMethods: a.places.Methods()}
-	if a.issuers != nil && len(a.issuers.own.Audiences) > 0 {
-		document.Resource = a.issuers.own.Audiences[0]
-	}
-	for _, t := range a.issuers.all() {
-		document.AuthorizationServers = append(document.AuthorizationServers, t.tenant.Issuer)
-	}
-	text, _ := json.Marshal(document)
+	text, _ := json.Marshal(a.metadata)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Access-Control-Allow-Origin", "*") // it is public, and browsers request it too
@@ -503,7 +583,7 @@ const optionalClaims = jwt.ID | jwt.SessionID | jwt.ACR | jwt.AMR | jwt.AuthTime
 func (ch *checker) checkToken(ctx context.Context, raw string, now time.Time) (o outcome, err error) {
 	m, err := jwt.Parse(raw)
 	if err != nil {
-		return outcome{}, ch.explained(raw, err)
+		return outcome{}, ch.explained(err)
 	}
 	if err := ch.checkHeader(m); err != nil {
 		return outcome{}, err
@@ -550,7 +630,7 @@ func (ch *checker) checkClaims(from *trustedIssuer, m jwt.Message, c *jwt.Claims
 	if err := ch.checkAge(c, now); err != nil {
 		return err
 	}
-	if err := from.checkAudience(c); err != nil {
+	if err := from.checkAudience(m, c); err != nil {
 		return err
 	}
 	if err := idtoken.CheckAccessKind(m, c); err != nil {
@@ -559,14 +639,13 @@ func (ch *checker) checkClaims(from *trustedIssuer, m jwt.Message, c *jwt.Claims
 	return ch.checkProfile(m, c)
 }
 
-// explained adds a hint for the developer of a client that sends an opaque or an
-// encrypted token instead of a signed access token.
-func (ch *checker) explained(raw string, err error) error {
-	bad := err.(*fault.Fault) // every error of package jwt is one
-	if dots := strings.Count(raw, "."); bad != fault.Size && (dots == 0 || dots == 4) {
-		return bad.Because("this is an opaque token; the client must request one with the audience %q", ch.issuers.own.Audiences)
+// explained adds a hint for the developer of a client that sends an opaque token
+// instead of a signed access token.
+func (ch *checker) explained(err error) error {
+	if bad, ok := errors.AsType[*fault.Fault](err); ok && errors.Is(bad.Cause, jwt.ErrOpaque) {
+		return bad.Because("%w; the client must request an access token with the audience %q", bad.Cause, ch.issuers.own.Audiences)
 	}
-	return bad
+	return err
 }
 
 func (ch *checker) checkHeader(m jwt.Message) error {
@@ -599,9 +678,10 @@ func (ch *checker) checkAge(c *jwt.Claims, now time.Time) error {
 // checkProfile checks the optional requirements of the configuration.
 func (ch *checker) checkProfile(m jwt.Message, c *jwt.Claims) error {
 	if ch.strict {
-		for _, name := range []jwt.Name{jwt.Subject, jwt.ClientID, jwt.IssuedAt, jwt.ID} {
+		for i, name := range [...]jwt.Name{jwt.Subject, jwt.ClientID, jwt.IssuedAt, jwt.ID, jwt.Audience} {
 			if !c.Has(name) {
-				return fault.Claim.Because("one of sub, client_id, iat and jti is missing (RFC 9068, Section 2.2)")
+				return fault.Claim.Because("no usable %s, which APIConfig.StrictProfile needs (RFC 9068, Section 2.2)",
+					[...]string{"sub", "client_id", "iat", "jti", "aud"}[i])
 			}
 		}
 		if c.Expiry < c.IssuedAt {

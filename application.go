@@ -109,7 +109,7 @@ func newApplication(p *problems, c Config, where *site.Site, answers answers, co
 	}
 	a.keyring = newKeyring(p, c, tenant.Issuer, cookies)
 	a.transactions = &transaction.Jar{Cookies: cookies, Keyring: a.keyring, Issuer: tenant.Issuer, ClientID: c.ClientID, Now: a.now}
-	a.keys = newKeySet(&tenant, client, a.log, c.Observer)
+	a.keys = newKeySet(&tenant, "", client, a.log, c.Observer)
 	idTokenKeys := checkKeys(p, c.Keys, a.keys)
 	if !idTokenKeys.set.IsShared() {
 		a.keys = idTokenKeys

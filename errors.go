@@ -43,8 +43,8 @@ type Error struct {
 	Reason string
 	// Description is a fixed text that anybody can read.
 	Description string
-	// Scope has the scopes or permissions that the request needs, separated by
-	// spaces. It is empty if the request was refused for another reason.
+	// Scope has the scopes or permissions that the route needs, separated by spaces. A
+	// guard that names some sets it for the statuses 401 and 403.
 	Scope string
 	// RetryAfter is the time to wait before trying again. It is 0 if it is unknown.
 	RetryAfter time.Duration
@@ -462,12 +462,14 @@ func writeJSON(w http.ResponseWriter, r *http.Request, e *Error) {
 }
 
 // hookError returns the refusal for an error of a function of the application. An
-// [*Error] with a status chooses the status. [ErrForbidden] denies access. A timeout,
-// or a variable of this package for an outage, means that the function could not
-// decide. The caller decides about any other error.
+// [*Error] with a status chooses the status. [ErrForbidden] denies access. A timeout, a
+// failed connection, or a variable of this package for an outage means that the
+// function could not decide. The caller decides about any other error.
 func hookError(err error, forbidden refusal.Row, other func(error) error) error {
 	var e *Error
 	var timeout interface{ Timeout() bool }
+	var connection *net.OpError
+	var lookup *net.DNSError
 	switch {
 	case errors.As(err, &e) && e.Status != 0:
 		return e
@@ -475,7 +477,7 @@ func hookError(err error, forbidden refusal.Row, other func(error) error) error 
 		return forbidden.Wrap(err)
 	case errors.Is(err, context.Canceled):
 		return err // see errorOf
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout(),
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout(), errors.As(err, &connection), errors.As(err, &lookup),
 		errors.Is(err, ErrStoreUnavailable), errors.Is(err, ErrKeysUnavailable), errors.Is(err, ErrTenantUnavailable):
 		return outage(err)
 	}

@@ -10,7 +10,9 @@ import (
 	"strings"
 
 	"github.com/seed-15d5a55c/auth0/internal/cached"
+	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
+	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/issuers"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
@@ -18,20 +20,44 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
-// An Issuer is a further tenant, or a further domain of a tenant, whose access tokens
-// an API accepts.
+// An Issuer is a tenant, or another issuer of access tokens, that an API accepts.
 type Issuer struct {
-	// Domain is as in [Config].
+	// Domain is as in [Config]. With Keys or JWKSURI, a URL must be the exact iss of the
+	// tokens.
 	Domain string
+	// JWKSURI is the URL of the JWKS, for an issuer that publishes no discovery document,
+	// or keys at another URL than its document says. The document is then not fetched.
+	// The URL can be on any host, because the configuration names it. Default: jwks_uri
+	// of the discovery document, which for Auth0 domains is known without a request.
+	JWKSURI string
 	// Audiences and Algorithms are as in [APIConfig]. Default: those of the API.
 	Audiences  []string
 	Algorithms []string
-	// Keys are as in [APIConfig].
+	// Keys are as in [APIConfig]. They exclude JWKSURI.
 	Keys *KeySet
+
+	// AcceptMissingAudienceFrom are client ids. A token without aud is accepted if its
+	// client_id, or else its azp, is one of them. Some providers issue such access
+	// tokens, for example Amazon Cognito. A token with an aud must have an accepted
+	// audience all the same. Default: no token without aud is accepted.
+	//
+	// This gives up the check that a token is for this API (RFC 8725, Section 3.9). A
+	// token that one of these applications has got for another API of the issuer is
+	// accepted too, and so another API can use the tokens that it receives here. Guards
+	// for scopes restrict that only if each scope belongs to one API.
+	AcceptMissingAudienceFrom []string
 }
 
 func (i Issuer) equal(o Issuer) bool {
-	return i.Domain == o.Domain && i.Keys == o.Keys && slices.Equal(i.Audiences, o.Audiences) && slices.Equal(i.Algorithms, o.Algorithms)
+	return i.Domain == o.Domain && i.JWKSURI == o.JWKSURI && i.Keys == o.Keys && slices.Equal(i.Audiences, o.Audiences) &&
+		slices.Equal(i.Algorithms, o.Algorithms) && slices.Equal(i.AcceptMissingAudienceFrom, o.AcceptMissingAudienceFrom)
+}
+
+// clone copies the slices, so that later changes by the caller do not reach the API.
+func (i Issuer) clone() Issuer {
+	i.Audiences, i.Algorithms = slices.Clone(i.Audiences), slices.Clone(i.Algorithms)
+	i.AcceptMissingAudienceFrom = slices.Clone(i.AcceptMissingAudienceFrom)
+	return i
 }
 
 // A trustedIssuer is an [Issuer] that was checked.
@@ -48,11 +74,16 @@ type trustedIssuer struct {
 func (t *trustedIssuer) Trial() *issuers.Trial       { return t.trial }
 func (t *trustedIssuer) Equal(o *trustedIssuer) bool { return t.source.equal(o.source) }
 
-// issValues returns the values of iss that a token of this issuer can have. For a
+// isExact reports whether the configuration has the exact iss of the tokens. For a
 // provider configured by URL, its discovery document decides whether iss ends in a
-// slash.
+// slash, unless that document is not needed for the keys.
+func (t *trustedIssuer) isExact() bool {
+	return t.tenant.Static != nil || t.source.JWKSURI != "" || t.keys.set.IsFixed()
+}
+
+// issValues returns the values of iss that a token of this issuer can have.
 func (t *trustedIssuer) issValues() []string {
-	if t.tenant.Static != nil || t.keys.set.IsFixed() {
+	if t.isExact() {
 		return []string{t.tenant.Issuer}
 	}
 	bare := strings.TrimSuffix(t.tenant.Issuer, "/")
@@ -60,9 +91,9 @@ func (t *trustedIssuer) issValues() []string {
 }
 
 // accepts compares iss exactly. For a provider configured by URL it can fetch the
-// discovery document, unless the keys are given.
+// discovery document, unless the keys or their URL are given.
 func (t *trustedIssuer) accepts(ctx context.Context, iss string) error {
-	if iss == t.tenant.Issuer && (t.tenant.Static != nil || t.keys.set.IsFixed()) {
+	if iss == t.tenant.Issuer && t.isExact() {
 		return nil
 	}
 	ep, err := t.tenant.Endpoints(ctx)
@@ -96,7 +127,7 @@ type trustedIssuers struct {
 
 // add adds an issuer of the configuration.
 func (is *trustedIssuers) add(p *problems, source Issuer) {
-	t := is.newTrusted(p, source, nil)
+	t := is.newTrusted(p, source.clone(), nil)
 	for _, name := range t.issValues() {
 		if is.byName[name] != nil {
 			p.add("Domain", "%q is repeated", source.Domain)
@@ -110,18 +141,24 @@ func (is *trustedIssuers) add(p *problems, source Issuer) {
 	}
 }
 
-// newTrusted checks an issuer. The trial is nil for an issuer of the configuration.
+// newTrusted checks an issuer, whose slices it keeps. The trial is nil for an issuer of
+// the configuration.
 func (is *trustedIssuers) newTrusted(p *problems, source Issuer, trial *issuers.Trial) *trustedIssuer {
-	t := &trustedIssuer{source: source, keys: source.Keys, audiences: slices.Clone(source.Audiences), trial: trial}
+	t := &trustedIssuer{source: source, keys: source.Keys, audiences: source.Audiences, trial: trial}
 	n := provider.NewTenant(p.add, source.Domain)
 	if trial != nil {
 		n.First = trial.MayLookUp
 	}
 	n.DiscoverWith(p.add, is.client, is.origins, is.log)
 	t.tenant = &n
+	if _, err := discovery.Origin(source.JWKSURI); err != nil && source.JWKSURI != "" {
+		p.add("JWKSURI", "%q: %v", source.JWKSURI, err)
+	}
 	switch given := t.keys; {
 	case given == nil:
-		t.keys = newKeySet(&n, is.client, is.log, is.observer)
+		t.keys = newKeySet(&n, source.JWKSURI, is.client, is.log, is.observer)
+	case source.JWKSURI != "":
+		p.add("JWKSURI", "and Keys exclude each other")
 	case given.set == nil:
 		p.add("Keys", "%v", errZeroKeySet)
 	case !given.isOf(n.Issuer):
@@ -137,8 +174,12 @@ func (is *trustedIssuers) newTrusted(p *problems, source Issuer, trial *issuers.
 	if len(t.audiences) == 0 {
 		t.audiences = is.own.Audiences
 	}
+	if slices.Contains(source.AcceptMissingAudienceFrom, "") {
+		p.add("AcceptMissingAudienceFrom", "has an empty client id")
+	}
+	needed := len(source.AcceptMissingAudienceFrom) == 0
 	// A mistake in Domain itself is reported for the field Audience.
-	if source.Domain != is.own.Domain && (len(t.audiences) == 0 || slices.Contains(t.audiences, "")) {
+	if source.Domain != is.own.Domain && (len(t.audiences) == 0 && needed || slices.Contains(t.audiences, "")) {
 		p.add("Audiences", "are missing, and the API has none")
 	}
 	return t
@@ -199,9 +240,8 @@ func (is *trustedIssuers) resolvedTo(iss string, source Issuer) (*trustedIssuer,
 		t.trial.Use()
 		return t, nil
 	}
-	source.Audiences, source.Algorithms = slices.Clone(source.Audiences), slices.Clone(source.Algorithms)
 	p := problems{of: "Issuer"}
-	t := is.newTrusted(&p, source, is.resolved.NewTrial())
+	t := is.newTrusted(&p, source.clone(), is.resolved.NewTrial())
 	if err := p.joined(); err != nil {
 		return nil, refusal.Misconfigured.Wrap(err)
 	}
@@ -216,6 +256,32 @@ func (is *trustedIssuers) names() string {
 	return strings.Join(names, ", ")
 }
 
+// settled returns the issuers of ResolveIssuer of which a token was good, by name.
+func (is *trustedIssuers) settled() []*trustedIssuer {
+	if is == nil {
+		return nil
+	}
+	return slices.SortedFunc(slices.Values(is.resolved.Settled()), func(a, b *trustedIssuer) int {
+		return strings.Compare(a.tenant.Issuer, b.tenant.Issuer)
+	})
+}
+
+// warm fetches the missing keys of an issuer, by the iss of its tokens. The program
+// vouches for an issuer of ResolveIssuer that it names, so that the limit for new
+// issuers does not apply.
+func (is *trustedIssuers) warm(ctx context.Context, iss string) error {
+	t, err := is.find(ctx, iss)
+	if err == nil {
+		t = is.resolved.Admit(iss, t)
+		is.resolved.Settle(iss, t)
+		err = t.accepts(ctx, iss)
+	}
+	if err != nil {
+		return fmt.Errorf("%.200q: %w", iss, errorOf(ctx, "keys", asBearerError(err)))
+	}
+	return t.keys.Warm(ctx)
+}
+
 func (t *trustedIssuer) checkAlgorithm(m jwt.Message) error {
 	if !slices.Contains(t.algorithms, m.Algorithm) {
 		return fault.Algorithm.Because("alg is %.40q, want one of %q", m.Algorithm, t.algorithms)
@@ -223,11 +289,29 @@ func (t *trustedIssuer) checkAlgorithm(m jwt.Message) error {
 	return nil
 }
 
-func (t *trustedIssuer) checkAudience(c *jwt.Claims) error {
+func (t *trustedIssuer) checkAudience(m jwt.Message, c *jwt.Claims) error {
 	for _, aud := range c.Audience {
 		if slices.Contains(t.audiences, aud) {
 			return nil
 		}
 	}
-	return fault.Audience.Because("aud is %.200q, want one of %q; if that is a client id, this is an ID token: request an access token with your API's audience", c.Audience, t.audiences)
+	clients := t.source.AcceptMissingAudienceFrom
+	switch {
+	case !c.Has(jwt.Audience) && len(clients) == 0:
+		return fault.Audience.Because("no aud, want one of %q; for issuers whose access tokens have none, see Issuer.AcceptMissingAudienceFrom", t.audiences)
+	case !c.Has(jwt.Audience) && slices.Contains(clients, clientOf(c)):
+		return nil
+	case !c.Has(jwt.Audience):
+		return fault.Audience.Because("no aud, and the client id is %.100q, want one of Issuer.AcceptMissingAudienceFrom: %q", clientOf(c), clients)
+	}
+	// The kind is not the reason for the refusal, but it can be the reason for the aud.
+	if kind, ok := errors.AsType[*fault.Fault](idtoken.CheckAccessKind(m, c)); ok {
+		return fault.Audience.Because("aud is %.200q, want one of %q; %w", c.Audience, t.audiences, kind.Cause)
+	}
+	for _, aud := range c.Audience {
+		if slices.Contains(t.audiences, strings.TrimSuffix(aud, "/")) || slices.Contains(t.audiences, aud+"/") {
+			return fault.Audience.Because("aud is %.200q, want one of %q; they differ in the slash at the end", c.Audience, t.audiences)
+		}
+	}
+	return fault.Audience.Because("aud is %.200q, want one of %q; the client must request an access token for that audience", c.Audience, t.audiences)
 }

@@ -36,9 +36,13 @@ type KeySet struct {
 	issuer *provider.Tenant // nil for a set that never fetches
 }
 
-func newKeySet(n *provider.Tenant, client *http.Client, log *slog.Logger, observer Observer) *KeySet {
+// newKeySet returns the keys of an issuer. An empty jwksURI is that of its metadata.
+func newKeySet(n *provider.Tenant, jwksURI string, client *http.Client, log *slog.Logger, observer Observer) *KeySet {
 	return &KeySet{issuer: n, set: keys.New(keys.Source{
 		URL: func(ctx context.Context) (string, error) {
+			if jwksURI != "" {
+				return jwksURI, nil
+			}
 			ep, err := n.Endpoints(ctx)
 			return ep.JWKSURI, err
 		},

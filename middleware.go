@@ -2,6 +2,7 @@ package auth0
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -47,11 +48,12 @@ func (a *API) RequireAuth(next http.Handler) http.Handler {
 }
 
 // OptionalAuth is [API.RequireAuth] for routes that visitors without a token can use
-// too. [TokenFrom] then reports none. An invalid token is rejected. Vary names the
-// headers that can have a token, so that a cache does not give a visitor's response
-// to a user.
+// too. [TokenFrom] then reports none. An invalid token is rejected. The texts
+// "undefined" and "null" count as no token: a script sends them if its variable for the
+// token has no value. Vary names the headers that can have a token, so that a cache
+// does not give a visitor's response to a user.
 func (a *API) OptionalAuth(next http.Handler) http.Handler {
-	return a.serve(next, true, func(context.Context, *verified) error { return nil })
+	return a.serve(next, true, "", func(context.Context, *verified) error { return nil })
 }
 
 // Require lets a request pass if allow returns nil for its access token. Otherwise
@@ -69,7 +71,8 @@ func (a *API) Require(allow func(context.Context, *Token) error) func(http.Handl
 }
 
 // RequireScope lets a request pass if its access token has all of the scopes.
-// Otherwise the answer is 403 and names them.
+// Otherwise the answer is 403 and names them. The challenge of a 401 names them too, so
+// that a client can request them with its first token (RFC 6750, Section 3).
 //
 // An empty list or an invalid scope is a programming error. RequireScope logs it at
 // once, and every request gets 500. Other guards that take a list behave alike.
@@ -98,7 +101,7 @@ func (a *API) RequireAnyPermission(permissions ...string) func(http.Handler) htt
 // organizations, by id. A name can belong to another organization later.
 func (a *API) RequireOrganization(ids ...string) func(http.Handler) http.Handler {
 	ids = slices.Clone(ids)
-	return a.guardIf(areNames(ids), ids, func(_ context.Context, v *verified) error {
+	return a.guardIf(areNames(ids), ids, "", func(_ context.Context, v *verified) error {
 		if id := v.token.OrgID(); id == "" || !slices.Contains(ids, id) {
 			return refusal.Organization.Because("org_id is %.100q", id)
 		}
@@ -121,11 +124,20 @@ func (a *API) RequireStepUp(maxAge time.Duration, acr ...string) func(http.Handl
 		refused.StepUp += `, max_age="` + strconv.Itoa(int(maxAge.Seconds())) + `"`
 	}
 	usable := areNames(acr) && (maxAge == 0 || maxAge >= time.Second) || len(acr) == 0 && maxAge >= time.Second
-	return a.guardIf(usable, acr, func(_ context.Context, v *verified) error {
+	return a.guardIf(usable, acr, "", func(_ context.Context, v *verified) error {
+		because := func(format string, args ...any) error {
+			e := *refused
+			e.Err = fmt.Errorf(format, args...)
+			return &e
+		}
 		c := &v.token.claims
-		tooOld := maxAge > 0 && (!c.Has(jwt.AuthTime) || idtoken.Unix(a.checker.now()) > c.AuthTime+(maxAge+a.checker.leeway).Seconds())
-		if tooOld || len(acr) > 0 && !slices.Contains(acr, c.ACR) {
-			return refused
+		switch age := idtoken.Unix(a.checker.now()) - c.AuthTime; {
+		case maxAge > 0 && !c.Has(jwt.AuthTime):
+			return because("no usable auth_time; at Auth0 an Action must add it to access tokens")
+		case maxAge > 0 && age > (maxAge+a.checker.leeway).Seconds():
+			return because("auth_time was %.0f s ago, want at most %v", age, maxAge)
+		case len(acr) > 0 && !slices.Contains(acr, c.ACR):
+			return because("acr is %.100q, want one of %q; at Auth0 an Action must add it to access tokens", c.ACR, acr)
 		}
 		return nil
 	})
@@ -136,8 +148,11 @@ func (a *API) RequireStepUp(maxAge time.Duration, acr ...string) func(http.Handl
 func (a *API) RequireClaim(name string, check ClaimCheck) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return a.guard(next, func(_ context.Context, v *verified) error {
-			if value, ok := v.token.Claim(name); !ok || !check(value) {
-				return refusal.Claim.Because("claim %.100q", name)
+			switch value, ok := v.token.Claim(name); {
+			case !ok:
+				return refusal.Claim.Because("no claim %.100q", name)
+			case !check(value):
+				return refusal.Claim.Because("the check of RequireClaim does not accept the claim %.100q", name)
 			}
 			return nil
 		})
@@ -206,9 +221,9 @@ func (a *API) RequireTokenOrSession(s *Strategy) func(http.Handler) http.Handler
 				by := &sessionPath{api: a, strategy: s}
 				next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), sessionPathKey{a.issuers}, by)))
 			case isRefused(err, refusal.LoginRequired):
-				a.refuse(w, r, refusal.NoToken.New())
+				a.refuse(w, r, "", refusal.NoToken.New())
 			case asError("session", err).Reason == refusal.CrossOrigin.Reason:
-				a.refuse(w, r, err)
+				a.refuse(w, r, "", err)
 			default:
 				s.errors.fail(w, r, "session", err)
 			}
@@ -217,7 +232,7 @@ func (a *API) RequireTokenOrSession(s *Strategy) func(http.Handler) http.Handler
 			if v := verifiedBy(r.Context(), a.issuers); v != nil {
 				// A guard outside may have found the token in a cookie.
 				if err := s.site.CheckOrigin(r); err != nil && !v.inHeader {
-					a.refuse(w, r, refusal.CrossOrigin.Wrap(err))
+					a.refuse(w, r, "", refusal.CrossOrigin.Wrap(err))
 					return
 				}
 				next.ServeHTTP(w, r)
@@ -228,9 +243,9 @@ func (a *API) RequireTokenOrSession(s *Strategy) func(http.Handler) http.Handler
 			case isRefused(err, refusal.NoToken):
 				bySession.ServeHTTP(w, r)
 			case err != nil:
-				a.refuse(w, r, err)
+				a.refuse(w, r, "", err)
 			default:
-				if v := a.authenticate(w, r, bearer.Credential{Token: token, InHeader: true}); v != nil {
+				if v := a.authenticate(w, r, bearer.Credential{Token: token, InHeader: true}, ""); v != nil {
 					next.ServeHTTP(w, r.WithContext(v))
 				}
 			}
@@ -249,6 +264,9 @@ type sessionPath struct {
 // sessionPathOf returns nil if the principal of a request is not a session. The
 // context of a token hides the session, see [verified.Value].
 func sessionPathOf(ctx context.Context, a *API) *sessionPath {
+	if verifiedIn(ctx) != nil {
+		return nil // behind an adaptor that copies values, Value hides nothing
+	}
 	by, _ := ctx.Value(sessionPathKey{a.issuers}).(*sessionPath)
 	return by
 }
@@ -310,14 +328,29 @@ func (a *API) wishFor(ctx context.Context, record *session.Record) ([]TokenOptio
 func (a *API) requireNames(r refusal.Row, names []string, has func(*Token, string) bool, one bool) func(http.Handler) http.Handler {
 	names = slices.Clone(names)
 	list := strings.Join(names, " ")
-	return a.guardIf(areNames(names), names, func(_ context.Context, v *verified) error {
+	return a.guardIf(areNames(names), names, list, func(_ context.Context, v *verified) error {
 		if !hasNames(v.token, names, has, one) {
-			e := r.New()
+			e := r.Wrap(lack(v.token, r, names, has, one))
 			e.Scope = list
 			return e
 		}
 		return nil
 	})
+}
+
+// lack says what a token has instead of the names of a guard.
+func lack(t *Token, r refusal.Row, names []string, has func(*Token, string) bool, one bool) error {
+	claim, value := "scope", t.claims.Scope
+	if r == refusal.Permission {
+		if claim, value = "permissions", strings.Join(t.claims.Permissions, " "); !t.claims.Has(jwt.Permissions) {
+			return fmt.Errorf(`no claim permissions, want %.200q; at Auth0, enable RBAC and "Add Permissions in the Access Token" for the API`, names)
+		}
+	}
+	if one {
+		return fmt.Errorf("%s is %.200q, want one of %.200q", claim, value, names)
+	}
+	missing := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return has(t, name) })
+	return fmt.Errorf("%s is %.200q, which lacks %.200q", claim, value, missing)
 }
 
 // hasNames is a function, because a closure over the token would allocate.
@@ -339,26 +372,27 @@ func areNames(names []string) bool {
 // guardIf makes guards with arguments that can be unusable. Such a guard rejects
 // every request, and the log says why when the program starts. That is safer than
 // guessing, and better for operators than a panic.
-func (a *API) guardIf(usable bool, list []string, allow func(context.Context, *verified) error) func(http.Handler) http.Handler {
+func (a *API) guardIf(usable bool, list []string, scope string, allow func(context.Context, *verified) error) func(http.Handler) http.Handler {
 	if usable {
-		return func(next http.Handler) http.Handler { return a.guard(next, allow) }
+		return func(next http.Handler) http.Handler { return a.serve(next, false, scope, allow) }
 	}
 	a.errors.logger().Error("auth0: the list of a guard is empty or invalid; every request to its route gets 500", "list", list)
 	err := refusal.Misconfigured.Because("the list of this guard, %.200q, is empty or invalid", list)
 	return func(http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.refuse(w, r, err) })
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.refuse(w, r, "", err) })
 	}
 }
 
-// guard makes the handler of every Require method.
+// guard makes the handler of a Require method that names no scope.
 func (a *API) guard(next http.Handler, allow func(context.Context, *verified) error) http.Handler {
-	return a.serve(next, false, allow)
+	return a.serve(next, false, "", allow)
 }
 
 // serve authenticates a request once, whatever the number of guards. No method and no
 // header lets a request pass without authentication: most handlers do not look at the
-// method, and would answer an OPTIONS request in full.
-func (a *API) serve(next http.Handler, optional bool, allow func(context.Context, *verified) error) http.Handler {
+// method, and would answer an OPTIONS request in full. The scope is what the guard
+// needs, for challenges.
+func (a *API) serve(next http.Handler, optional bool, scope string, allow func(context.Context, *verified) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if optional {
 			a.places.Vary(w.Header())
@@ -373,20 +407,20 @@ func (a *API) serve(next http.Handler, optional bool, allow func(context.Context
 		case by != nil:
 			var err error
 			if v, err = by.token(w, r); err != nil {
-				a.refuse(w, r, err)
+				a.refuse(w, r, scope, err)
 				return
 			}
 		default:
 			c, err := a.places.Find(r)
 			switch {
-			case optional && isRefused(err, refusal.NoToken):
+			case optional && (isRefused(err, refusal.NoToken) || err == nil && jwt.IsUndefined(c.Token)):
 				next.ServeHTTP(w, c.Request)
 				return
 			case err != nil:
-				a.refuse(w, r, err)
+				a.refuse(w, r, scope, err)
 				return
 			}
-			if v = a.authenticate(w, r, c); v == nil {
+			if v = a.authenticate(w, r, c, scope); v == nil {
 				return
 			}
 			r = c.Request.WithContext(v)
@@ -401,16 +435,16 @@ func (a *API) serve(next http.Handler, optional bool, allow func(context.Context
 }
 
 // authenticate verifies a credential. It returns nil if it has answered the request.
-func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c bearer.Credential) *verified {
+func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c bearer.Credential, scope string) *verified {
 	if c.Ambient && browser.Upgrades(r) {
 		if err := browser.CheckUpgrade(r); err != nil {
-			a.refuse(w, r, refusal.CrossOrigin.Wrap(err))
+			a.refuse(w, r, scope, refusal.CrossOrigin.Wrap(err))
 			return nil
 		}
 	}
 	token, err := a.verify(r.Context(), c)
 	if err != nil {
-		a.errors.fail(w, r, "bearer", err)
+		a.errors.fail(w, r, "bearer", withScope(err, scope))
 		return nil
 	}
 	if !c.InHeader {
@@ -423,7 +457,21 @@ func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c bearer.Cred
 }
 
 // refuse rejects a request for another reason than its token.
-func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
+func (a *API) refuse(w http.ResponseWriter, r *http.Request, scope string, err error) {
 	a.observe(r.Context(), Event{Kind: TokenChecked}, err)
-	a.errors.fail(w, r, "bearer", err)
+	a.errors.fail(w, r, "bearer", withScope(err, scope))
+}
+
+// withScope adds the scope that a route needs to a 401 (RFC 6750, Section 3).
+func withScope(err error, scope string) error {
+	if scope == "" {
+		return err
+	}
+	e := asError("bearer", err)
+	if e.Status != http.StatusUnauthorized {
+		return err
+	}
+	scoped := *e
+	scoped.Scope = scope
+	return &scoped
 }

@@ -1,6 +1,7 @@
 package auth0
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -46,12 +47,9 @@ func (t *Token) Audience() iter.Seq[string] { return slices.Values(t.claims.Audi
 
 // ClientID returns the application that the token was issued to: client_id
 // (RFC 9068) or else azp (Auth0).
-func (t *Token) ClientID() string {
-	if t.claims.ClientID != "" {
-		return t.claims.ClientID
-	}
-	return t.claims.AuthorizedParty
-}
+func (t *Token) ClientID() string { return clientOf(&t.claims) }
+
+func clientOf(c *jwt.Claims) string { return cmp.Or(c.ClientID, c.AuthorizedParty) }
 
 // ID returns jti, empty if the token has none.
 func (t *Token) ID() string { return t.claims.ID }
@@ -178,8 +176,13 @@ type sessionPathKey struct{ of *trustedIssuers }
 
 // A verified is the credential of a request, and its context: one allocation instead
 // of two for each request.
+//
+// Its first fields have the names of those in the context of [context.WithValue].
+// The net/http adaptors of Fiber find values of a context only by these names.
 type verified struct {
 	context.Context
+	key, val any // verifiedKey and the verified itself
+
 	by       *trustedIssuers // of the API that verified the token; nil for none
 	token    *Token
 	raw      *string // the text of the token; fmt prints the address of a text alone
@@ -188,15 +191,25 @@ type verified struct {
 	decoded  memo.Types
 }
 
-// newVerified returns the context of a request that a token authenticates. The text
-// of the token is in the same allocation.
+// A withoutSession is a context whose session is hidden from adaptors that read the
+// fields of contexts, see [verified]. Others do not reach it, because of
+// [verified.Value].
+type withoutSession struct {
+	context.Context
+	key, val any
+}
+
+// newVerified returns the context of a request that a token authenticates. All parts
+// of it, and the text of the token, are in one allocation.
 func newVerified(ctx context.Context, by *trustedIssuers, token *Token, c bearer.Credential) *verified {
-	both := &struct {
+	all := &struct {
 		verified
-		raw string
-	}{raw: c.Token}
-	v := &both.verified
-	v.Context, v.by, v.token, v.raw, v.inHeader = ctx, by, token, &both.raw, c.InHeader
+		hidden withoutSession
+		raw    string
+	}{raw: c.Token, hidden: withoutSession{ctx, visit.Key{}, visit.TokenOnly}}
+	v := &all.verified
+	v.Context, v.by, v.token, v.raw, v.inHeader = &all.hidden, by, token, &all.raw, c.InHeader
+	v.key, v.val = verifiedKey{}, v
 	return v
 }
 

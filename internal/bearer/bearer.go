@@ -267,6 +267,8 @@ func Token(r *http.Request) (string, error) {
 		return "", refusal.NoToken.New()
 	case !spaced:
 		return "", refusal.Header.Because("a token without a scheme; send Authorization: Bearer TOKEN")
+	case strings.EqualFold(name, scheme+":"):
+		return "", refusal.Header.Because("there is a colon after the scheme; send Authorization: Bearer TOKEN")
 	case !strings.EqualFold(name, scheme):
 		// What stands there is not quoted: it may be a token without a scheme.
 		return "", refusal.NoToken.Because("the scheme is not Bearer")

@@ -56,6 +56,8 @@ func TestToken(t *testing.T) {
 		{[]string{"Bearer\tabc"}, "", refusal.Header},
 		{[]string{"Bearertoken"}, "", refusal.NoToken},
 		{[]string{"Bearer.token"}, "", refusal.NoToken},
+		{[]string{"Bearer: abc"}, "", refusal.Header},
+		{[]string{"bearer: abc"}, "", refusal.Header},
 		{[]string{"Negotiate"}, "", refusal.NoToken},
 		{[]string{"Basic YTpi"}, "", refusal.NoToken},
 		{[]string{"BearerX abc"}, "", refusal.NoToken},
@@ -249,8 +251,9 @@ func TestChallenge(t *testing.T) {
 	t.Parallel()
 	plain, linked := NewChallenge("api", ""), NewChallenge("api", "https://api.example/m")
 	for _, tt := range []struct{ got, want string }{
-		{plain.ForNoToken(), `Bearer realm="api"`},
-		{linked.ForNoToken(), `Bearer realm="api", resource_metadata="https://api.example/m"`},
+		{plain.ForNoToken(""), `Bearer realm="api"`},
+		{linked.ForNoToken(""), `Bearer realm="api", resource_metadata="https://api.example/m"`},
+		{linked.ForNoToken("a b"), `Bearer realm="api", scope="a b", resource_metadata="https://api.example/m"`},
 		{plain.For("invalid_token", "token expired", "", ""), `Bearer realm="api", error="invalid_token", error_description="token expired"`},
 		{plain.For("invalid_request", `a "quote"`, "", ""), `Bearer realm="api", error="invalid_request"`},
 		{plain.For("insufficient_scope", "d", "a b", ""), `Bearer realm="api", error="insufficient_scope", error_description="d", scope="a b"`},

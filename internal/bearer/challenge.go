@@ -19,9 +19,16 @@ func NewChallenge(realm, metadataURL string) Challenge {
 	return c
 }
 
-// ForNoToken returns the challenge for a request without a token. It says nothing of
-// an error.
-func (c Challenge) ForNoToken() string { return c.begin + c.end }
+// ForNoToken returns the challenge for a request without a token. It has no error
+// code. It has the scope that the route needs, if any.
+func (c Challenge) ForNoToken(scope string) string { return c.begin + scopeParameter(scope) + c.end }
+
+func scopeParameter(scope string) string {
+	if scope == "" {
+		return ""
+	}
+	return `, scope="` + scope + `"`
+}
 
 // For returns the challenge for an error. It returns nothing for a code that no
 // challenge has. Step is the parameters of RFC 9470. Description is left out if it
@@ -34,10 +41,7 @@ func (c Challenge) For(code, description, scope, step string) string {
 	if syntax.IsQuotable(description) {
 		value += `, error_description="` + description + `"`
 	}
-	if scope != "" {
-		value += `, scope="` + scope + `"`
-	}
-	return value + step + c.end
+	return value + scopeParameter(scope) + step + c.end
 }
 
 // codes are the error codes of RFC 6750, Section 3.1, and RFC 9470, Section 3.

@@ -119,6 +119,18 @@ func (r *Table[T]) Held(name string) T {
 	return r.all[name]
 }
 
+// Settled returns the issuers of which a token was good, in no order.
+func (r *Table[T]) Settled() (list []T) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for _, t := range r.all {
+		if t.Trial().isProven() {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
 // Admit keeps an issuer whose token is good as far as that is known without a key. It
 // returns the issuer to go on with: of several that were made at the same time, all
 // callers get the first.

@@ -57,10 +57,13 @@ func (m *Message) AppendSignature(dst []byte) []byte {
 	return dst[:end+n]
 }
 
+// tooLarge is made once, because anybody can send such a text.
+var tooLarge = fault.Size.Because("the token has more than %d bytes", maxSize)
+
 // Parse takes a token apart.
 func Parse(token string) (Message, error) {
 	if len(token) > maxSize {
-		return Message{}, fault.Size.Because("the token has %d bytes, more than %d", len(token), maxSize)
+		return Message{}, tooLarge
 	}
 	header, rest, ok1 := strings.Cut(token, ".")
 	payload, signature, ok2 := strings.Cut(rest, ".")

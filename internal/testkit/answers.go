@@ -45,6 +45,14 @@ func AnswerLacks(scopes string) Answer {
 		`{"error":"insufficient_scope","error_description":"insufficient scope"}`}
 }
 
+// Needs is the answer of a guard that needs scopes or permissions.
+func (a Answer) Needs(scopes string) Answer {
+	if a.Status == http.StatusUnauthorized {
+		a.Challenge += `, scope="` + scopes + `"`
+	}
+	return a
+}
+
 // ExpectWhole sends a request and compares the whole answer, its headers too.
 func (f *APIEnv) ExpectWhole(t *testing.T, h http.Handler, r *http.Request, want Answer) {
 	t.Helper()

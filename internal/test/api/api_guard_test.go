@@ -25,25 +25,26 @@ func TestRequireAny(t *testing.T) {
 	for _, tt := range []struct {
 		why    string
 		h      http.Handler
+		needs  string
 		claims testkit.Object
 		want   testkit.Answer
 	}{
-		{"first scope", f.API.RequireAnyScope("read:m", "admin")(f), testkit.GoodClaims(testkit.Noon), testkit.AnswerOK},
-		{"second scope", f.API.RequireAnyScope("admin", "read:m")(f), testkit.GoodClaims(testkit.Noon), testkit.AnswerOK},
-		{"the only scope", f.API.RequireAnyScope("read:m")(f), testkit.GoodClaims(testkit.Noon), testkit.AnswerOK},
-		{"no such scope", f.API.RequireAnyScope("a", "b")(f), testkit.GoodClaims(testkit.Noon), testkit.AnswerLacks("a b")},
-		{"no scope", f.API.RequireAnyScope("a", "b")(f), testkit.GoodClaims(testkit.Noon).Without("scope"), testkit.AnswerLacks("a b")},
-		{"a permission is no scope", f.API.RequireAnyScope("del:m")(f), testkit.GoodClaims(testkit.Noon), testkit.AnswerLacks("del:m")},
-		{"first permission", f.API.RequireAnyPermission("del:m", "admin")(f), testkit.GoodClaims(testkit.Noon), testkit.AnswerOK},
-		{"second permission", f.API.RequireAnyPermission("admin", "del:m")(f), testkit.GoodClaims(testkit.Noon), testkit.AnswerOK},
-		{"no such permission", f.API.RequireAnyPermission("a", "b")(f), testkit.GoodClaims(testkit.Noon), testkit.AnswerLacks("a b")},
-		{"no permissions", f.API.RequireAnyPermission("del:m")(f), testkit.GoodClaims(testkit.Noon).Without("permissions"), testkit.AnswerLacks("del:m")},
-		{"a scope is no permission", f.API.RequireAnyPermission("write:m")(f), testkit.GoodClaims(testkit.Noon), testkit.AnswerLacks("write:m")},
+		{"first scope", f.API.RequireAnyScope("read:m", "admin")(f), "read:m admin", testkit.GoodClaims(testkit.Noon), testkit.AnswerOK},
+		{"second scope", f.API.RequireAnyScope("admin", "read:m")(f), "admin read:m", testkit.GoodClaims(testkit.Noon), testkit.AnswerOK},
+		{"the only scope", f.API.RequireAnyScope("read:m")(f), "read:m", testkit.GoodClaims(testkit.Noon), testkit.AnswerOK},
+		{"no such scope", f.API.RequireAnyScope("a", "b")(f), "a b", testkit.GoodClaims(testkit.Noon), testkit.AnswerLacks("a b")},
+		{"no scope", f.API.RequireAnyScope("a", "b")(f), "a b", testkit.GoodClaims(testkit.Noon).Without("scope"), testkit.AnswerLacks("a b")},
+		{"a permission is no scope", f.API.RequireAnyScope("del:m")(f), "del:m", testkit.GoodClaims(testkit.Noon), testkit.AnswerLacks("del:m")},
+		{"first permission", f.API.RequireAnyPermission("del:m", "admin")(f), "del:m admin", testkit.GoodClaims(testkit.Noon), testkit.AnswerOK},
+		{"second permission", f.API.RequireAnyPermission("admin", "del:m")(f), "admin del:m", testkit.GoodClaims(testkit.Noon), testkit.AnswerOK},
+		{"no such permission", f.API.RequireAnyPermission("a", "b")(f), "a b", testkit.GoodClaims(testkit.Noon), testkit.AnswerLacks("a b")},
+		{"no permissions", f.API.RequireAnyPermission("del:m")(f), "del:m", testkit.GoodClaims(testkit.Noon).Without("permissions"), testkit.AnswerLacks("del:m")},
+		{"a scope is no permission", f.API.RequireAnyPermission("write:m")(f), "write:m", testkit.GoodClaims(testkit.Noon), testkit.AnswerLacks("write:m")},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
 			f.ExpectWhole(t, tt.h, testkit.BearerRequest(testkit.Signed(testkit.GoodHeader, tt.claims)), tt.want)
-			f.ExpectWhole(t, tt.h, testkit.RequestWith(), testkit.AnswerNoToken)
-			f.ExpectWhole(t, tt.h, testkit.BearerRequest(testkit.Signed(testkit.GoodHeader, tt.claims.Set("exp", testkit.NoonPlus(-60)))), testkit.AnswerExpired)
+			f.ExpectWhole(t, tt.h, testkit.RequestWith(), testkit.AnswerNoToken.Needs(tt.needs))
+			f.ExpectWhole(t, tt.h, testkit.BearerRequest(testkit.Signed(testkit.GoodHeader, tt.claims.Set("exp", testkit.NoonPlus(-60)))), testkit.AnswerExpired.Needs(tt.needs))
 		})
 	}
 }
@@ -117,8 +118,13 @@ func TestRequireStepUp(t *testing.T) {
 			f.ExpectWhole(t, tt.h, testkit.RequestWith(), testkit.AnswerNoToken)
 		})
 	}
-	// A time that is none makes the token a bad one, for every guard.
-	f.ExpectWhole(t, f.API.RequireStepUp(0, "mfa")(f), testkit.BearerRequest(testkit.Signed(testkit.GoodHeader, mfa.Set("auth_time", `"x"`))), testkit.AnswerBadClaims)
+	// A claim of the wrong form counts as absent, so that it refuses only where it is needed.
+	badTime := testkit.BearerRequest(testkit.Signed(testkit.GoodHeader, mfa.Set("auth_time", `"x"`)))
+	f.ExpectWhole(t, f.API.RequireStepUp(0, "mfa")(f), badTime, testkit.AnswerOK)
+	f.ExpectWhole(t, f.API.RequireStepUp(minutes)(f), badTime, apiStepUp(`max_age="300"`))
+	badACR := testkit.BearerRequest(testkit.Signed(testkit.GoodHeader, fresh.Set("acr", `["mfa"]`)))
+	f.ExpectWhole(t, f.API.RequireStepUp(minutes)(f), badACR, testkit.AnswerOK)
+	f.ExpectWhole(t, f.API.RequireStepUp(0, "mfa")(f), badACR, apiStepUp(`acr_values="mfa"`))
 }
 
 // What no token can satisfy is a mistake of the program.

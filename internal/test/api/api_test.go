@@ -376,7 +376,45 @@ func TestNewAPIChecksTheRest(t *testing.T) {
 		{"largest cache", func(c *auth0.APIConfig) { c.TokenCache = 1 << 20 }, nil},
 		{"larger cache", func(c *auth0.APIConfig) { c.TokenCache = 1<<20 + 1 }, []string{"APIConfig.TokenCache "}},
 		{"negative cache", func(c *auth0.APIConfig) { c.TokenCache = -2 }, []string{"APIConfig.TokenCache "}},
-		{"metadata", func(c *auth0.APIConfig) { c.MetadataURL = "https://api.example/x" }, nil},
+		{"metadata", func(c *auth0.APIConfig) { c.MetadataURL = "https://api.example/.well-known/oauth-protected-resource" }, nil},
+		{"metadata of another host", func(c *auth0.APIConfig) {
+			c.MetadataURL = "https://mcp.example/.well-known/oauth-protected-resource"
+		}, []string{`APIConfig.MetadataURL "https://mcp.example/.well-known/oauth-protected-resource" does not fit the Audience "https://api.example/"; use the MetadataURL "https://api.example/.well-known/oauth-protected-resource", or the Audience "https://mcp.example"`}},
+		{"metadata, no audience", func(c *auth0.APIConfig) {
+			c.Audience, c.MetadataURL = "", "https://api.example/.well-known/oauth-protected-resource"
+			c.Domain, c.Issuers = "", []auth0.Issuer{{Domain: "a.example", Audiences: []string{"a"}}}
+		}, []string{"APIConfig.MetadataURL "}},
+		{"metadata, the first of the audiences", func(c *auth0.APIConfig) {
+			c.Audience, c.Audiences = "", []string{"https://api.example/v1", "urn:x"}
+			c.MetadataURL = "https://api.example/.well-known/oauth-protected-resource/v1"
+		}, nil},
+		{"name and documentation", func(c *auth0.APIConfig) {
+			c.ResourceName, c.ResourceDocumentation = "Orders", "https://docs.example/?a=b"
+		}, nil},
+		{"name with a line break", func(c *auth0.APIConfig) { c.ResourceName = "Orders\n" }, []string{"APIConfig.ResourceName "}},
+		{"documentation, no URL", func(c *auth0.APIConfig) { c.ResourceDocumentation = "docs.example" }, []string{"APIConfig.ResourceDocumentation "}},
+		{"authorization servers", func(c *auth0.APIConfig) { c.AuthorizationServers = []string{"https://login.example/a"} }, nil},
+		{"authorization server, no URL", func(c *auth0.APIConfig) { c.AuthorizationServers = []string{"https://a.example/", "b.example"} }, []string{"APIConfig.AuthorizationServers "}},
+		{"authorization server with a query", func(c *auth0.APIConfig) { c.AuthorizationServers = []string{"https://a.example/?x"} }, []string{"APIConfig.AuthorizationServers "}},
+		{"keys at another host", func(c *auth0.APIConfig) {
+			c.Issuers = []auth0.Issuer{{Domain: "https://a.example", JWKSURI: "https://keys.example/a"}}
+		}, nil},
+		{"keys, no URL", func(c *auth0.APIConfig) {
+			c.Issuers = []auth0.Issuer{{Domain: "https://a.example", JWKSURI: "keys.example/a"}}
+		}, []string{"APIConfig.Issuers[0].JWKSURI "}},
+		{"keys over http", func(c *auth0.APIConfig) {
+			c.Issuers = []auth0.Issuer{{Domain: "https://a.example", JWKSURI: "http://keys.example/a"}}
+		}, []string{"APIConfig.Issuers[0].JWKSURI "}},
+		{"keys given, and their URL", func(c *auth0.APIConfig) {
+			keys, _ := auth0.SharedSecret("zF8mQ2xW7rT4yL9pN3vB6kD1sH5jG0cA")
+			c.Issuers = []auth0.Issuer{{Domain: "https://a.example", JWKSURI: "https://keys.example/a", Keys: keys}}
+		}, []string{"APIConfig.Issuers[0].JWKSURI "}},
+		{"no audience but client ids", func(c *auth0.APIConfig) {
+			c.Domain, c.Audience, c.Issuers = "", "", []auth0.Issuer{{Domain: "https://a.example", AcceptMissingAudienceFrom: []string{"c1"}}}
+		}, nil},
+		{"empty client id", func(c *auth0.APIConfig) {
+			c.Issuers = []auth0.Issuer{{Domain: "https://a.example", AcceptMissingAudienceFrom: []string{""}}}
+		}, []string{"APIConfig.Issuers[0].AcceptMissingAudienceFrom "}},
 		{"metadata, no URL", func(c *auth0.APIConfig) { c.MetadataURL = "api.example" }, []string{"APIConfig.MetadataURL "}},
 		{"metadata, http", func(c *auth0.APIConfig) { c.MetadataURL = "http://api.example/" }, []string{"APIConfig.MetadataURL "}},
 		{"metadata, quotes", func(c *auth0.APIConfig) { c.MetadataURL = `https://api.example/"` }, []string{"APIConfig.MetadataURL "}},
@@ -469,8 +507,8 @@ func TestZeroAPIElsewhere(t *testing.T) {
 			}
 		}
 	}
-	if err := api.Warm(t.Context()); err != nil {
-		t.Errorf("Warm: %v", err)
+	if err := api.Warm(t.Context()); err == nil {
+		t.Error("Warm: nil")
 	}
 	if list := api.Status(); len(list) != 0 {
 		t.Errorf("Status: %v", list)

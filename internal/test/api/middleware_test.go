@@ -227,7 +227,6 @@ func TestVerifyTokenForm(t *testing.T) {
 	good := testkit.GoodToken()
 	part := strings.Split(good, ".")
 	for why, token := range map[string]string{
-		"empty":                       "",
 		"line feed in the header":     good[:4] + "\n" + good[4:],
 		"line feed in the payload":    part[0] + ".\n" + part[1] + "." + part[2],
 		"line break in the signature": good[:len(good)-4] + "\r\n" + good[len(good)-4:],
@@ -694,7 +693,9 @@ func TestClaims(t *testing.T) {
 		{"azp is a number", with("azp", `1`), testkit.AnswerBadClaims},
 		{"client_id is a number", with("client_id", `1`), testkit.AnswerBadClaims},
 		{"org_id is a number", with("org_id", `1`), testkit.AnswerBadClaims},
-		{"jti is a number", with("jti", `1`), testkit.AnswerBadClaims},
+		{"jti is a number", with("jti", `1`), testkit.AnswerOK},
+		{"claims that decide nothing have the wrong form", testkit.Signed(testkit.GoodHeader,
+			testkit.WithClaim("sid", `1`).Set("amr", `"pwd"`).Set("acr", `2`).Set("auth_time", `"2026-11-28T10:00:00Z"`)), testkit.AnswerOK},
 		{"unknown claim twice", testkit.Signed(testkit.GoodHeader, testkit.GoodClaims(testkit.Noon).Last("x", `1`).Last("x", `2`)), testkit.AnswerOK},
 		{"exp past, EXP ahead", testkit.Signed(testkit.GoodHeader, testkit.WithClaim("exp", testkit.NoonPlus(-600)).Last("EXP", testkit.NoonPlus(600))), testkit.AnswerBadClaims},
 		{"exp written with an escape", testkit.Signed(testkit.GoodHeader, testkit.GoodClaims(testkit.Noon).Without("exp").Last(`\u0065xp`, testkit.NoonPlus(600))), testkit.AnswerOK},
@@ -929,9 +930,11 @@ func TestScopesAndPermissions(t *testing.T) {
 			h := tt.guard(tt.needs...)(f)
 			f.ExpectWhole(t, h, testkit.BearerRequest(testkit.Signed(testkit.GoodHeader, tt.claims)), tt.want)
 			// The guards imply authentication.
-			f.ExpectWhole(t, h, testkit.RequestWith(), testkit.AnswerNoToken)
-			f.ExpectWhole(t, h, testkit.BearerRequest("abc"), testkit.AnswerMalformed)
-			f.ExpectWhole(t, h, testkit.BearerRequest(testkit.Signed(testkit.GoodHeader, tt.claims.Set("exp", testkit.NoonPlus(-60)))), testkit.AnswerExpired)
+			needs := strings.Join(tt.needs, " ")
+			f.ExpectWhole(t, h, testkit.RequestWith(), testkit.AnswerNoToken.Needs(needs))
+			f.ExpectWhole(t, h, testkit.RequestWith("Bearer"), testkit.AnswerBadHeader.Needs(needs))
+			f.ExpectWhole(t, h, testkit.BearerRequest("abc"), testkit.AnswerMalformed.Needs(needs))
+			f.ExpectWhole(t, h, testkit.BearerRequest(testkit.Signed(testkit.GoodHeader, tt.claims.Set("exp", testkit.NoonPlus(-60)))), testkit.AnswerExpired.Needs(needs))
 		})
 	}
 }
@@ -1419,7 +1422,7 @@ func TestLogOfRefusals(t *testing.T) {
 		why, token, want string
 	}{
 		{"opaque token", "YWJjZGVmZ2hpamtsbW5vcA", "opaque token"},
-		{"ID token", testkit.Signed(testkit.GoodHeader, testkit.WithClaim("aud", `"c1"`)), "this is an ID token"},
+		{"ID token", testkit.Signed(testkit.GoodHeader, testkit.WithClaim("aud", `"c1"`).Set("nonce", `"n"`)), "there is nonce, as in an ID token"},
 		{"expired", testkit.Signed(testkit.GoodHeader, testkit.WithClaim("exp", testkit.NoonPlus(-60))), "60 s ago"},
 	} {
 		f.Log.Take()

@@ -375,7 +375,7 @@ func TestOptionalAuth(t *testing.T) {
 	}
 	// A guard within asks for what the outer one did not.
 	h := f.API.OptionalAuth(f.API.RequireScope("read:m")(f))
-	f.ExpectWhole(t, h, testkit.RequestWith(), testkit.AnswerNoToken)
+	f.ExpectWhole(t, h, testkit.RequestWith(), testkit.AnswerNoToken.Needs("read:m"))
 	f.ExpectWhole(t, h, testkit.BearerRequest(testkit.GoodToken()), testkit.AnswerOK)
 	h = f.API.RequireAuth(f.API.OptionalAuth(f))
 	f.ExpectWhole(t, h, testkit.RequestWith(), testkit.AnswerNoToken)

@@ -99,7 +99,7 @@ func newWalk(t *testing.T, handler func(http.ResponseWriter, *http.Request, *aut
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := a.Warm(t.Context()); err != nil {
+		if err := a.Warm(t.Context()); err != nil && c.Domain != "" {
 			t.Fatal(err)
 		}
 		return a

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/seed-15d5a55c/auth0"
@@ -33,7 +35,7 @@ func TestWriteErrorOfAnAPIAnswersAsAGuard(t *testing.T) {
 	t.Parallel()
 	for name, edit := range map[string]func(*auth0.APIConfig){
 		"by default": func(*auth0.APIConfig) {},
-		"metadata":   func(c *auth0.APIConfig) { c.Realm, c.MetadataURL = "acme", "https://api.example/metadata" },
+		"metadata":   func(c *auth0.APIConfig) { c.Realm, c.MetadataURL = "acme", "https://api.example/.well-known/metadata" },
 		"ErrorHandler": func(c *auth0.APIConfig) {
 			c.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, e *auth0.Error) { http.Error(w, e.Reason, e.Status) }
 		},
@@ -92,6 +94,9 @@ func TestWriteErrorOfAnAPI(t *testing.T) {
 		{"tenant", t.Context(), auth0.ErrTenantUnavailable, 503, "", unavailable},
 		{"deadline", t.Context(), context.DeadlineExceeded, 503, "", unavailable},
 		{"timeout", t.Context(), timeout{errors.New(cause)}, 503, "", unavailable},
+		{"connection refused", t.Context(), fmt.Errorf("%s: %w", cause, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}), 503, "", unavailable},
+		{"no such host", t.Context(), fmt.Errorf("%s: %w", cause, &net.DNSError{Err: "no such host", IsNotFound: true}), 503, "", unavailable},
+		{"no such file", t.Context(), fmt.Errorf("%s: %w", cause, syscall.ENOENT), 500, "", internal},
 		{"canceled elsewhere", t.Context(), context.Canceled, 503, "", unavailable},
 		{"canceled", canceled, context.Canceled, 503, "", `{"error":"temporarily_unavailable","error_description":"the request was canceled before it could be answered; please try again"}`},
 		{"other", t.Context(), errors.New(cause), 500, "", internal},

@@ -173,8 +173,9 @@ func TestResolveIssuer(t *testing.T) {
 			}
 		})
 	}
-	if list := f.API.Status(); len(list) != 0 {
-		t.Errorf("Status: %+v, want none for issuers that are not configured", list)
+	list := f.API.Status()
+	if len(list) != 2 || list[0].Issuer != "https://a.example/" || list[0].Keys != 1 || list[1].Issuer != testkit.APIIssuer || list[1].Keys != 2 {
+		t.Errorf("Status: %+v, want the issuers of which a token was good", list)
 	}
 }
 
