@@ -88,8 +88,8 @@ type APIConfig struct {
 	// Validate, if not nil, is called for every otherwise valid token, at each use. If
 	// it returns an error, the token is rejected with 401, or with 403 for
 	// [ErrForbidden]. An [*Error] chooses the status. The answer is 503 if Validate
-	// could not decide. That holds for timeouts, [ErrStoreUnavailable],
-	// [ErrKeysUnavailable] and [ErrTenantUnavailable]. It also holds for
+	// could not decide. That holds for timeouts, failed connections (net.OpError,
+	// net.DNSError), [ErrStoreUnavailable], [ErrKeysUnavailable] and [ErrTenantUnavailable]. It also holds for
 	// [context.Canceled], if the request itself was not canceled. The error goes to the
 	// log only.
 	Validate func(context.Context, *Token) error

@@ -10,6 +10,7 @@ import (
 	"go/token"
 	"io"
 	stdlog "log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -390,6 +391,8 @@ func TestHooksThatCannotDecide(t *testing.T) {
 		"canceled":        fmt.Errorf("pool: %w", context.Canceled),
 		"deadline":        fmt.Errorf("x: %w", context.DeadlineExceeded),
 		"timeout":         &url.Error{Op: "Get", URL: "http://x", Err: errTimeout{}},
+		"connection":      fmt.Errorf("x: %w", &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}),
+		"lookup":          &url.Error{Op: "Get", URL: "http://x", Err: &net.DNSError{Err: "no such host", IsNotFound: true}},
 		"store":           fmt.Errorf("x: %w", auth0.ErrStoreUnavailable),
 		"keys":            auth0.ErrKeysUnavailable,
 		"tenant":          auth0.ErrTenantUnavailable,
