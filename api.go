@@ -88,10 +88,10 @@ type APIConfig struct {
 	// Validate, if not nil, is called for every otherwise valid token, at each use. If
 	// it returns an error, the token is rejected with 401, or with 403 for
 	// [ErrForbidden]. An [*Error] chooses the status. The answer is 503 if Validate
-	// could not decide. That holds for timeouts, failed connections (net.OpError,
-	// net.DNSError), [ErrStoreUnavailable], [ErrKeysUnavailable] and [ErrTenantUnavailable]. It also holds for
-	// [context.Canceled], if the request itself was not canceled. The error goes to the
-	// log only.
+	// could not decide. That holds for timeouts, for failed connections ([net.OpError],
+	// [net.DNSError]), and for [ErrStoreUnavailable], [ErrKeysUnavailable] and
+	// [ErrTenantUnavailable]. It also holds for [context.Canceled], if the request itself
+	// was not canceled. The error goes to the log only.
 	Validate func(context.Context, *Token) error
 
 	// TokenCache is the number of cached tokens whose signature was verified, so that it

@@ -9,6 +9,10 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"github.com/go-chi/chi/v5"
+	fiber2 "github.com/gofiber/fiber/v2"
+	adaptor2 "github.com/gofiber/fiber/v2/middleware/adaptor"
+	"github.com/gofiber/fiber/v3"
+	"github.com/gofiber/fiber/v3/middleware/adaptor"
 	"github.com/labstack/echo/v4"
 
 	"github.com/seed-15d5a55c/auth0"
@@ -95,6 +99,54 @@ func Example_echo() {
 	}, echo.WrapMiddleware(api.RequirePermissions("read:protected")))
 
 	walk(tenant, e)
+	// Output:
+	// profile: ada@acme.example
+	// no token: 401
+	// token: true
+}
+
+// Fiber has adaptors for handlers and middleware of net/http. Its RequestCtx is the
+// context that has the user and the token.
+func Example_fiber() {
+	tenant, strategy, api := setup()
+
+	app := fiber.New()
+	app.Use(adaptor.HTTPMiddleware(strategy.LoadUser))
+	app.All("/auth/*", adaptor.HTTPHandler(strategy.Handler()))
+	app.Get("/profile", adaptor.HTTPMiddleware(strategy.RequireLogin), func(c fiber.Ctx) error {
+		user, _ := auth0.UserFrom(c.RequestCtx())
+		return c.SendString(user.Email)
+	})
+	app.Get("/api/protected", adaptor.HTTPMiddleware(api.RequirePermissions("read:protected")), func(c fiber.Ctx) error {
+		token, _ := auth0.TokenFrom(c.RequestCtx())
+		return c.SendString(fmt.Sprint(token.HasPermission("read:protected")))
+	})
+
+	walk(tenant, adaptor.FiberApp(app))
+	// Output:
+	// profile: ada@acme.example
+	// no token: 401
+	// token: true
+}
+
+// In Fiber 2 that context is Context. UserContext is empty unless a handler sets it.
+func Example_fiber2() {
+	tenant, strategy, api := setup()
+
+	app := fiber2.New()
+	app.Use(adaptor2.HTTPMiddleware(strategy.LoadUser))
+	app.All("/auth/*", adaptor2.HTTPHandler(strategy.Handler()))
+	app.Get("/profile", adaptor2.HTTPMiddleware(strategy.RequireLogin), func(c *fiber2.Ctx) error {
+		user, _ := auth0.UserFrom(c.Context())
+		return c.SendString(user.Email)
+	})
+	app.Get("/api/protected", adaptor2.HTTPMiddleware(api.RequirePermissions("read:protected")), func(c *fiber2.Ctx) error {
+		c.SetUserContext(c.Context())
+		token, _ := auth0.TokenFrom(c.UserContext())
+		return c.SendString(fmt.Sprint(token.HasPermission("read:protected")))
+	})
+
+	walk(tenant, adaptor2.FiberApp(app))
 	// Output:
 	// profile: ada@acme.example
 	// no token: 401
