@@ -11,6 +11,14 @@
 // with rolling cookies reaches within weeks; a fresh 256-bit key for each
 // message has no such budget.
 //
+// In a program that enforces FIPS 140-3 (GODEBUG=fips140=only), a nonce must come from
+// the random generator of the module. A sealed value then is
+//
+//	"v2." + base64url(salt[16] || nonce[12] || AES-256-GCM(plaintext) with its tag)
+//
+// with a key that is derived in the same way. Every program opens both forms, so that
+// instances with and without enforcement share sessions.
+//
 // Purpose and name enter both the derivation and the additional data, so a
 // value sealed for one cookie never opens as another. So does whom the keyring is
 // bound to: applications that share a secret do not open each other's values.
@@ -22,6 +30,7 @@ package seal
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/fips140"
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
@@ -34,10 +43,13 @@ import (
 )
 
 const (
-	version  = "v1."
-	saltSize = 16
-	keySize  = 32
-	tagSize  = 16
+	derivedNonce = "v1." // the versions, named after the origin of the nonce
+	randomNonce  = "v2."
+
+	saltSize  = 16
+	keySize   = 32
+	nonceSize = 12
+	tagSize   = 16
 
 	// MinSecret is the least number of bytes in a secret: the strength of the
 	// AES-256 keys that are derived from it.
@@ -120,15 +132,36 @@ func check(s string) error {
 // Seal returns plaintext sealed for the given purpose and name. Sealing the
 // same plaintext twice gives different values.
 func (k Keyring) Seal(purpose, name string, plaintext []byte) string {
-	buf := make([]byte, saltSize, saltSize+len(plaintext)+tagSize)
+	return k.seal(currentVersion(), purpose, name, plaintext)
+}
+
+func (k Keyring) seal(version, purpose, name string, plaintext []byte) string {
+	buf := make([]byte, saltSize, saltSize+nonceSize+len(plaintext)+tagSize)
 	rand.Read(buf) // never fails, see crypto/rand
-	aead, nonce := k.message(k.secrets()[0], buf[:saltSize], purpose, name)
-	buf = aead.Seal(buf, nonce, plaintext, k.label(purpose, name))
+	label := k.label(version, purpose, name)
+	block, nonce := message(k.secrets()[0], buf[:saltSize], label)
+	if version == randomNonce {
+		nonce = nil // Seal makes one, and writes it before the ciphertext
+	}
+	buf = aead(version, block).Seal(buf, nonce, plaintext, label)
 	return version + encoding.EncodeToString(buf)
 }
 
+// currentVersion returns the version of new values.
+func currentVersion() string {
+	if fips140.Enforced() {
+		return randomNonce
+	}
+	return derivedNonce
+}
+
 // Size returns the length of the text that Seal makes of n bytes.
-func Size(n int) int { return len(version) + encoding.EncodedLen(saltSize+n+tagSize) }
+func Size(n int) int {
+	if currentVersion() == randomNonce {
+		n += nonceSize
+	}
+	return len(derivedNonce) + encoding.EncodedLen(saltSize+n+tagSize)
+}
 
 // Open returns the plaintext of a value that was sealed for the same purpose
 // and name with one of the secrets. Current reports whether it was the first
@@ -136,20 +169,24 @@ func Size(n int) int { return len(version) + encoding.EncodedLen(saltSize+n+tagS
 // for everything else, and gives no reason: there is none that a caller could
 // act upon.
 func (k Keyring) Open(purpose, name, value string) (plaintext []byte, current, ok bool) {
-	text, found := strings.CutPrefix(value, version)
+	version := value[:min(len(value), len(derivedNonce))]
+	if version != derivedNonce && version != randomNonce {
+		return nil, false, false
+	}
+	text := value[len(version):]
 	// The decoder skips CR and LF even when strict.
-	if !found || strings.IndexByte(text, '\r') >= 0 || strings.IndexByte(text, '\n') >= 0 {
+	if strings.IndexByte(text, '\r') >= 0 || strings.IndexByte(text, '\n') >= 0 {
 		return nil, false, false
 	}
 	sealed, err := encoding.DecodeString(text)
 	if err != nil || len(sealed) < saltSize+tagSize {
 		return nil, false, false
 	}
+	label := k.label(version, purpose, name)
 	// Every secret is tried, also after one has fit, so that the time taken
 	// does not tell which.
 	for i, secret := range k.secrets() {
-		aead, nonce := k.message(secret, sealed[:saltSize], purpose, name)
-		opened, err := aead.Open(nil, nonce, sealed[saltSize:], k.label(purpose, name))
+		opened, err := open(version, secret, sealed[:saltSize], sealed[saltSize:], label)
 		if err == nil {
 			plaintext, current, ok = opened, i == 0, true
 		}
@@ -157,10 +194,22 @@ func (k Keyring) Open(purpose, name, value string) (plaintext []byte, current, o
 	return plaintext, current, ok
 }
 
-// message derives the key and the nonce of one message.
-func (k Keyring) message(secret, salt []byte, purpose, name string) (cipher.AEAD, []byte) {
-	const nonceSize = 12
-	okm, err := hkdf.Key(sha256.New, secret, salt, string(k.label(purpose, name)), keySize+nonceSize)
+func open(version string, secret, salt, sealed, label []byte) ([]byte, error) {
+	block, nonce := message(secret, salt, label)
+	switch {
+	case version == randomNonce:
+		return aead(randomNonce, block).Open(nil, nil, sealed, label)
+	case fips140.Enforced():
+		// Opening with any nonce is allowed, and this AEAD reads the nonce from the text.
+		return aead(randomNonce, block).Open(nil, nil, slices.Concat(nonce, sealed), label)
+	}
+	return aead(derivedNonce, block).Open(nil, nonce, sealed, label)
+}
+
+// message derives the key and the nonce of one message. The nonce is for values of
+// the version derivedNonce.
+func message(secret, salt, label []byte) (cipher.Block, []byte) {
+	okm, err := hkdf.Key(sha256.New, secret, salt, string(label), keySize+nonceSize)
 	if err != nil {
 		panic(err) // unreachable: fails only for lengths above 255 hashes
 	}
@@ -168,15 +217,23 @@ func (k Keyring) message(secret, salt []byte, purpose, name string) (cipher.AEAD
 	if err != nil {
 		panic(err) // unreachable: the key has 32 bytes
 	}
-	aead, err := cipher.NewGCM(block)
-	if err != nil {
-		panic(err) // unreachable: the block has 16 bytes
+	return block, okm[keySize:]
+}
+
+func aead(version string, block cipher.Block) cipher.AEAD {
+	gcm := cipher.NewGCM
+	if version == randomNonce {
+		gcm = cipher.NewGCMWithRandomNonce
 	}
-	return aead, okm[keySize:]
+	aead, err := gcm(block)
+	if err != nil {
+		panic(err) // unreachable: the block has 16 bytes, and derivedNonce is not used where it is not allowed
+	}
+	return aead
 }
 
 // label binds a message to its place. The names it is called with hold no "|".
-func (k Keyring) label(purpose, name string) []byte {
+func (k Keyring) label(version, purpose, name string) []byte {
 	return []byte(version + purpose + "|" + name + k.bound)
 }
 
