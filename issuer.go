@@ -313,5 +313,5 @@ func (t *trustedIssuer) checkAudience(m jwt.Message, c *jwt.Claims) error {
 			return fault.Audience.Because("aud is %.200q, want one of %q; they differ in the slash at the end", c.Audience, t.audiences)
 		}
 	}
-	return fault.Audience.Because("aud is %.200q, want one of %q; the client must request an access token for that audience", c.Audience, t.audiences)
+	return fault.Audience.Because("aud is %.200q, want one of %q; the client must request an access token for that audience; the aud of an ID token is a client id", c.Audience, t.audiences)
 }

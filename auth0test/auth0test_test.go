@@ -235,7 +235,7 @@ func TestAccessToken(t *testing.T) {
 			t.Errorf("%s: %v with scope %q", tt.why, token, token.Scope())
 		}
 	}
-	if _, err := api.Verify(t.Context(), tenant.IDToken()); err == nil || !strings.Contains(err.Error(), "request an access token with your API's audience") {
+	if _, err := api.Verify(t.Context(), tenant.IDToken()); err == nil || !strings.Contains(err.Error(), "the client must request an access token for that audience; the aud of an ID token is a client id") {
 		t.Errorf("ID token: %v", err)
 	}
 	tenant.SignWithForeignKey(true)

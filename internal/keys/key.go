@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/fips140"
 	"crypto/hmac"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -91,6 +92,9 @@ func algorithmsOf(key any) ([]string, error) {
 		}
 		if key.E < 3 || key.E%2 == 0 || key.E > 1<<31-1 {
 			return nil, errors.New("has an unusable exponent")
+		}
+		if fips140.Enforced() && (key.N.BitLen()%2 == 1 || key.E <= 1<<16) {
+			return nil, errors.New("has an odd size or an exponent below 65537, which GODEBUG=fips140=only does not allow")
 		}
 		if Factorable(key.N) {
 			return nil, errors.New("can be factored (CVE-2017-15361)")
