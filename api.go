@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/bearer"
-	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
@@ -146,7 +145,7 @@ type API struct {
 	issuers  *trustedIssuers // nil, like checker, in an API that NewAPI has not made
 	checker  *checker
 	places   bearer.Places // where a request can have a token
-	metadata metadata
+	metadata bearer.Metadata
 	observer Observer
 	errors   errorWriter
 }
@@ -215,46 +214,16 @@ func newTrustedIssuers(p *problems, c APIConfig, log *slog.Logger) *trustedIssue
 	return is
 }
 
-// metadata is the protected resource metadata of an API (RFC 9728, Section 2).
-type metadata struct {
-	Resource              string   `json:"resource"`
-	AuthorizationServers  []string `json:"authorization_servers"`
-	ScopesSupported       []string `json:"scopes_supported,omitempty"`
-	BearerMethods         []string `json:"bearer_methods_supported"`
-	ResourceName          string   `json:"resource_name,omitempty"`
-	ResourceDocumentation string   `json:"resource_documentation,omitempty"`
-}
-
-// newMetadata checks the fields of the metadata.
-func newMetadata(p *problems, c APIConfig, a *API) metadata {
-	m := metadata{
+// newMetadata returns the metadata of the API.
+func newMetadata(p *problems, c APIConfig, a *API) bearer.Metadata {
+	m := bearer.Metadata{
 		AuthorizationServers: c.AuthorizationServers, ScopesSupported: c.ScopesSupported, BearerMethods: a.places.Methods(),
 		ResourceName: c.ResourceName, ResourceDocumentation: c.ResourceDocumentation,
 	}
 	if audiences := a.issuers.own.Audiences; len(audiences) > 0 {
 		m.Resource = audiences[0]
 	}
-	if c.MetadataURL != "" {
-		if !syntax.IsQuotable(c.MetadataURL) {
-			p.add("MetadataURL", "%q has characters that cannot be quoted", c.MetadataURL)
-		} else if err := bearer.CheckMetadataURL(c.MetadataURL, m.Resource); err != nil {
-			p.add("MetadataURL", "%q %v", c.MetadataURL, err)
-		}
-	}
-	for _, scope := range c.ScopesSupported {
-		if !syntax.IsScope(scope) {
-			p.add("ScopesSupported", "%q is no scope", scope)
-		}
-	}
-	checkTexts(p, "ResourceName", c.ResourceName)
-	if _, err := discovery.Origin(c.ResourceDocumentation); err != nil && c.ResourceDocumentation != "" {
-		p.add("ResourceDocumentation", "%q: %v", c.ResourceDocumentation, err)
-	}
-	for _, issuer := range c.AuthorizationServers {
-		if _, err := discovery.Origin(issuer); err != nil || strings.ContainsAny(issuer, "?#") {
-			p.add("AuthorizationServers", "%q must be the URL of an issuer, such as https://acme.eu.auth0.com/", issuer)
-		}
-	}
+	m.Check(p.add, c.MetadataURL)
 	if m.AuthorizationServers == nil {
 		m.AuthorizationServers = []string{}
 		for _, t := range a.issuers.all() {

@@ -1,6 +1,7 @@
 package auth0
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -288,6 +289,8 @@ func (t *trustedIssuer) checkAlgorithm(m jwt.Message) error {
 	}
 	return nil
 }
+
+func clientOf(c *jwt.Claims) string { return cmp.Or(c.ClientID, c.AuthorizedParty) }
 
 func (t *trustedIssuer) checkAudience(m jwt.Message, c *jwt.Claims) error {
 	for _, aud := range c.Audience {

@@ -413,7 +413,7 @@ func (a *API) serve(next http.Handler, optional bool, scope string, allow func(c
 		default:
 			c, err := a.places.Find(r)
 			switch {
-			case optional && (isRefused(err, refusal.NoToken) || err == nil && jwt.IsUndefined(c.Token)):
+			case optional && (isRefused(err, refusal.NoToken) || err == nil && c.IsUndefined()):
 				next.ServeHTTP(w, c.Request)
 				return
 			case err != nil:

@@ -1,7 +1,6 @@
 package auth0
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -48,8 +47,6 @@ func (t *Token) Audience() iter.Seq[string] { return slices.Values(t.claims.Audi
 // ClientID returns the application that the token was issued to: client_id
 // (RFC 9068) or else azp (Auth0).
 func (t *Token) ClientID() string { return clientOf(&t.claims) }
-
-func clientOf(c *jwt.Claims) string { return cmp.Or(c.ClientID, c.AuthorizedParty) }
 
 // ID returns jti, empty if the token has none.
 func (t *Token) ID() string { return t.claims.ID }

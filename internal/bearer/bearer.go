@@ -35,6 +35,10 @@ type Credential struct {
 // ever accepted, so it is enough to ask about tokens that were rejected.
 func (c Credential) IsMalformed() bool { return c.InHeader && !syntax.IsToken68(c.Token) }
 
+// IsUndefined reports whether the text is the one that a script sends for a variable
+// without a value.
+func (c Credential) IsUndefined() bool { return c.Token == "undefined" || c.Token == "null" }
+
 // A Place is a place of a request where a token can be.
 type Place struct {
 	// Take returns the token at that place. It returns an empty Credential, or

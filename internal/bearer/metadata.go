@@ -6,16 +6,54 @@ import (
 	"strings"
 
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
 // wellKnown is the usual first part of the path of a metadata URL (RFC 9728, Section 3).
 const wellKnown = "/.well-known/oauth-protected-resource"
 
-// CheckMetadataURL reports why the metadata at a URL cannot be metadata of a resource.
+// Metadata is the protected resource metadata of an API (RFC 9728, Section 2).
+type Metadata struct {
+	Resource              string   `json:"resource"`
+	AuthorizationServers  []string `json:"authorization_servers"`
+	ScopesSupported       []string `json:"scopes_supported,omitempty"`
+	BearerMethods         []string `json:"bearer_methods_supported"`
+	ResourceName          string   `json:"resource_name,omitempty"`
+	ResourceDocumentation string   `json:"resource_documentation,omitempty"`
+}
+
+// Check reports mistakes by field. The URL of the metadata can be empty.
+func (m Metadata) Check(report func(field, format string, args ...any), metadataURL string) {
+	if metadataURL != "" {
+		if !syntax.IsQuotable(metadataURL) {
+			report("MetadataURL", "%q has characters that cannot be quoted", metadataURL)
+		} else if err := checkMetadataURL(metadataURL, m.Resource); err != nil {
+			report("MetadataURL", "%q %v", metadataURL, err)
+		}
+	}
+	for _, scope := range m.ScopesSupported {
+		if !syntax.IsScope(scope) {
+			report("ScopesSupported", "%q is no scope", scope)
+		}
+	}
+	if name := m.ResourceName; name != strings.TrimSpace(name) || !syntax.CleanText(name) {
+		report("ResourceName", "%q has surrounding spaces or control characters, or is not UTF-8", name)
+	}
+	if _, err := discovery.Origin(m.ResourceDocumentation); err != nil && m.ResourceDocumentation != "" {
+		report("ResourceDocumentation", "%q: %v", m.ResourceDocumentation, err)
+	}
+	for _, issuer := range m.AuthorizationServers {
+		if _, err := discovery.Origin(issuer); err != nil || strings.ContainsAny(issuer, "?#") {
+			report("AuthorizationServers", "%q must be the URL of an issuer, such as https://acme.eu.auth0.com/", issuer)
+		}
+	}
+}
+
+// checkMetadataURL reports why the metadata at a URL cannot be metadata of a resource.
 // A client makes the URL from the resource, and compares the resource in the document
 // with it (RFC 9728, Sections 3.1 and 3.3). The path can have another suffix of one
 // segment below /.well-known/ (Section 3).
-func CheckMetadataURL(metadata, resource string) error {
+func checkMetadataURL(metadata, resource string) error {
 	const form = "such as https://api.example.com" + wellKnown
 	origin, err := discovery.Origin(metadata)
 	if err != nil {

@@ -37,7 +37,7 @@ func TestCheckMetadataURL(t *testing.T) {
 		{"a.example/.well-known/oauth-protected-resource", "https://a.example/", []string{"must be a URL"}},
 		{"http://a.example/.well-known/oauth-protected-resource", "http://a.example/", []string{"must be a URL"}},
 	} {
-		err := CheckMetadataURL(tt.metadata, tt.resource)
+		err := checkMetadataURL(tt.metadata, tt.resource)
 		if (err == nil) != (tt.want == nil) {
 			t.Errorf("%s of %q: %v", tt.metadata, tt.resource, err)
 			continue

@@ -65,10 +65,6 @@ var empty = []string{
 	"[object Object]", "[object Promise]", "[object Undefined]", "[object Null]",
 }
 
-// IsUndefined reports whether a text is the one that JavaScript writes for a variable
-// without a value.
-func IsUndefined(text string) bool { return text == "undefined" || text == "null" }
-
 // mistake returns the mistake that a program has made with a text, an empty text if
 // it knows none.
 func mistake(text string) string {
