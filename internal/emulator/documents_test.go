@@ -59,6 +59,83 @@ func TestDiscovery(t *testing.T) {
 	}
 }
 
+// TestEverythingAdvertisedAnswers follows every endpoint and every grant type of each
+// discovery document. An unknown path is 404, and an unknown grant type is 501.
+func TestEverythingAdvertisedAnswers(t *testing.T) {
+	t.Parallel()
+	for _, variant := range []emulator.Variant{emulator.Standard, emulator.Enterprise, emulator.Old} {
+		tn, _ := newTenant(t, func(c *emulator.Config) { c.Discovery = variant })
+		doc := get(tn, base+"/.well-known/openid-configuration").json(t)
+		endpoints := map[string]string{}
+		collect := func(members map[string]any) {
+			for name, value := range members {
+				if strings.HasSuffix(name, "_endpoint") || strings.HasSuffix(name, "_uri") {
+					endpoints[name+" "+value.(string)] = strings.ReplaceAll(value.(string), "{connectionName}", "customer-saml")
+				}
+			}
+		}
+		collect(doc)
+		if aliases, ok := doc["mtls_endpoint_aliases"].(map[string]any); ok {
+			collect(aliases)
+		}
+		if len(endpoints) < 8 {
+			t.Errorf("%s: endpoints %v", variant, endpoints)
+		}
+		for name, target := range endpoints {
+			got, posted := get(tn, target), postForm(tn, target, url.Values{})
+			if got.status == 404 || posted.status == 404 || got.status == 405 && posted.status == 405 || got.status >= 500 || posted.status >= 500 {
+				t.Errorf("%s: %s: GET %d, POST %d", variant, name, got.status, posted.status)
+			}
+		}
+		equal(t, "no endpoint", postForm(tn, base+"/oauth/nothing", url.Values{}).status, 404)
+		grants, _ := doc["grant_types_supported"].([]any)
+		if variant == emulator.Standard && len(grants) < 13 {
+			t.Errorf("grants %v", grants)
+		}
+		for _, grant := range grants {
+			res := postForm(tn, base+"/oauth/token", url.Values{"grant_type": {grant.(string)}, "client_id": {"web"}, "client_secret": {"s3cret"}})
+			if grant != "implicit" && (res.status == 501 || res.json(t)["error"] == "unsupported_grant_type") { // it has no token request
+				t.Errorf("%s: %d %s", grant, res.status, res.body)
+			}
+		}
+	}
+}
+
+// TestWithheldFeatures: a feature that is turned off answers as Auth0 does to somebody
+// who is not allowed to use it.
+func TestWithheldFeatures(t *testing.T) {
+	t.Parallel()
+	tn, _ := newTenant(t, func(c *emulator.Config) { c.Discovery = emulator.Enterprise })
+	must(t, tn.EditClient("web", func(c *emulator.Client) {
+		c.GrantTypes = append(c.GrantTypes, "urn:ietf:params:oauth:grant-type:device_code", "urn:openid:params:grant-type:ciba", "urn:ietf:params:oauth:grant-type:jwt-bearer")
+	}))
+	credentials := url.Values{"client_id": {"web"}, "client_secret": {"s3cret"}}
+	wrong := url.Values{"client_id": {"web"}, "client_secret": {"wrong"}}
+	with := func(grant string) url.Values {
+		return url.Values{"grant_type": {grant}, "client_id": {"web"}, "client_secret": {"s3cret"}}
+	}
+	for _, tt := range []struct {
+		path   string
+		form   url.Values
+		status int
+		body   string
+	}{
+		{"/oauth/device/code", credentials, 403, `{"error":"unauthorized_client","error_description":"Grant type 'urn:ietf:params:oauth:grant-type:device_code' not allowed for the client."}`},
+		{"/oauth/device/code", wrong, 401, "access_denied"},
+		{"/bc-authorize", credentials, 403, `{"error":"unauthorized_client","error_description":"Grant type 'urn:openid:params:grant-type:ciba' not allowed for the client."}`},
+		{"/bc-authorize", wrong, 401, "access_denied"},
+		{"/oauth/token", with("urn:ietf:params:oauth:grant-type:device_code"), 403, "unauthorized_client"},
+		{"/oauth/token", with("urn:openid:params:grant-type:ciba"), 403, "unauthorized_client"},
+		{"/oauth/token", with("urn:ietf:params:oauth:grant-type:jwt-bearer"), 403, "unauthorized_client"},
+		{"/oidc/register", url.Values{}, 403, "access_denied"},
+		{"/oauth/global-token-revocation/connection/customer-saml", url.Values{}, 401, "invalid_token"},
+	} {
+		res := postForm(tn, base+tt.path, tt.form)
+		equal(t, tt.path, res.status, tt.status)
+		contains(t, res.body, tt.body)
+	}
+}
+
 func TestEditedDocuments(t *testing.T) {
 	t.Parallel()
 	tn, _ := newTenant(t)
@@ -292,7 +369,7 @@ func TestSinglePageApplication(t *testing.T) {
 func TestUnknownRoutes(t *testing.T) {
 	t.Parallel()
 	tn, _ := newTenant(t)
-	for _, path := range []string{"/", "/oauth/par", "/oauth/device/code", "/passwordless/verify", "/mfa/associate", "/api/v2", "/client/", "/client/web.json"} {
+	for _, path := range []string{"/", "/oauth/par", "/oauth/device", "/passwordless/verify", "/mfa/associate", "/api/v2", "/client/", "/client/web.json"} {
 		res := get(tn, base+path)
 		equal(t, path, res.status, 404)
 		sameJSON(t, res.body, `{"statusCode":404,"error":"Not Found","message":"Not Found"}`)

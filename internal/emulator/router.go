@@ -29,6 +29,7 @@ type router struct {
 	tokenEndpoint  *tokenEndpoint
 	upstreamLogins *upstreamLogins
 	userinfoAPI    *userinfoAPI
+	withheld       *withheld
 
 	routes map[string]route
 }
@@ -50,6 +51,9 @@ func (rt *router) routeTable() map[string]route {
 		"/authorize":                              {Authorize, false, "GET POST", rt.authorizations.authorize},
 		"/oauth/token":                            {Token, true, "POST", rt.tokenEndpoint.token},
 		"/oauth/revoke":                           {Revoke, true, "POST", rt.codeGrants.revoke},
+		"/oauth/device/code":                      {"", false, "POST", rt.withheld.begin(deviceGrant)},
+		"/bc-authorize":                           {"", false, "POST", rt.withheld.begin(cibaGrant)},
+		"/oidc/register":                          {"", false, "POST", rt.withheld.register},
 		"/oauth/par":                              {PAR, false, "POST", rt.parEndpoint.pushRequest},
 		"/mfa/authenticators":                     {MFA, true, "GET", rt.mfa.listAuthenticators},
 		"/mfa/challenge":                          {MFA, true, "POST", rt.mfa.challenge},
@@ -118,6 +122,8 @@ func (rt *router) route(path string) route {
 		return route{Management, false, "", rt.managementAPI.management}
 	case strings.HasPrefix(path, "/me/v1/"):
 		return route{MyAccount, true, "GET POST DELETE", rt.myAccountAPI.myAccount}
+	case strings.HasPrefix(path, "/oauth/global-token-revocation/connection/"):
+		return route{"", false, "POST", rt.withheld.revokeAll}
 	case strings.HasPrefix(path, "/client/") && strings.HasSuffix(path, ".js"):
 		return route{ClientFile, true, "GET", rt.clientFiles.serveClientFile}
 	case strings.HasPrefix(path, "/avatars/") && strings.HasSuffix(path, ".svg"):

@@ -84,11 +84,12 @@ func assemble(site *site, pages *pages) *Tenant {
 	passwordless := &passwordlessAPI{site: site, clientAuth: clientAuth, directory: directory, grantLogins: grantLogins, flow: flow, mailbox: mailbox,
 		pages: pages, requests: requests, responses: responses}
 	exchange := &tokenExchange{site: site, directory: directory, grantLogins: grantLogins, keys: keys, tokens: tokens}
+	withheld := &withheld{site: site, clientAuth: clientAuth}
 	tokenEndpoint := &tokenEndpoint{
 		site: site, clientAuth: clientAuth, faults: faults, codeGrants: codeGrants, mfa: mfa, passwordless: passwordless, tokenExchange: exchange,
 		passwords: &passwords{site: site, directory: directory, grantLogins: grantLogins, attempts: newBounded[int](maxStored)},
 		vault:     &vault{site: site, directory: directory, keys: keys, providers: providers, refreshTokens: refreshTokens},
-		quotas:    newBounded[quota](maxStored),
+		quotas:    newBounded[quota](maxStored), withheld: withheld,
 	}
 	tokenEndpoint.grants = tokenEndpoint.grantTable()
 
@@ -106,6 +107,7 @@ func assemble(site *site, pages *pages) *Tenant {
 		myAccountAPI:   &myAccountAPI{site: site, connector: connector, directory: directory, keys: keys},
 		parEndpoint:    &parEndpoint{site: site, clientAuth: clientAuth, pushedRequests: pushed, requests: requests},
 		userinfoAPI:    &userinfoAPI{site: site, directory: directory, faults: faults, keys: keys, tokens: tokens},
+		withheld:       withheld,
 	}
 	router.routes = router.routeTable()
 	return &Tenant{

@@ -29,6 +29,7 @@ type tokenEndpoint struct {
 	mfa           *secondFactors
 	tokenExchange *tokenExchange
 	vault         *vault
+	withheld      *withheld
 
 	grants map[string]grantHandler
 	quotas *bounded[quota]
@@ -49,6 +50,10 @@ func (e *tokenEndpoint) grantTable() map[string]grantHandler {
 		"http://auth0.com/oauth/grant-type/mfa-oob":           e.mfa.oobFactor,
 		"http://auth0.com/oauth/grant-type/mfa-recovery-code": e.mfa.recoveryFactor,
 		"urn:ietf:params:oauth:grant-type:token-exchange":     e.tokenExchange.exchangeToken,
+
+		deviceGrant: e.withheld.grant(deviceGrant),
+		cibaGrant:   e.withheld.grant(cibaGrant),
+		jwtGrant:    e.withheld.grant(jwtGrant),
 	}
 }
 
@@ -95,7 +100,7 @@ func (e *tokenEndpoint) tokenResponse(w http.ResponseWriter, r *http.Request) (m
 		return nil, authErr
 	}
 	if !client.allows(grantType) {
-		return nil, &tokenError{http.StatusForbidden, oauthError{"unauthorized_client", "Grant type '" + grantType + "' not allowed for the client."}}
+		return nil, notAllowed(grantType)
 	}
 	if grantType == "client_credentials" && !e.takeQuota(w, client) {
 		return nil, errQuota
