@@ -24,6 +24,9 @@ import (
 )
 
 // A Token is a verified access token. It is immutable, so it can be kept and shared.
+//
+// A jti, auth_time or acr of the wrong form counts as absent, because it does not
+// decide whether a token is valid. [Token.Claim] and [Token.Decode] show any form.
 type Token struct {
 	claims    jwt.Claims
 	payload   string

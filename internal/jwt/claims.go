@@ -167,8 +167,8 @@ func ParseClaims(payload string, unique bool, optional Name) (Claims, error) {
 	err := jsonscan.Object(payload, func(text, value string) error {
 		name := nameOf(text)
 		if name == 0 {
-			if bad == nil && foldsToDeciding(text) {
-				bad = fault.Claim.Because("the claim %q differs from %q only in case", text, strings.ToLower(text))
+			if claim := deciding(text); bad == nil && claim != "" {
+				bad = fault.Claim.Because("the claim %q differs from %q only in case", text, claim)
 			}
 			if unique && !names.add(text) && bad == nil {
 				bad = fault.Duplicate.Because("the claim %.100q is there twice", text)
@@ -299,23 +299,24 @@ func (c *Claims) read(name Name, value string, scp *string) (ok bool) {
 	return ok
 }
 
-// deciding lists the claims that decide whether a token is valid.
-var deciding = [...]string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "cnf"}
+// decidingClaims decide whether a token is valid.
+var decidingClaims = [...]string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "cnf"}
 
-// foldsToDeciding reports whether a reader that folds case, as encoding/json
-// does, would take name for a claim that decides whether a token is valid.
-func foldsToDeciding(name string) bool {
+// deciding returns the claim that decides whether a token is valid for which a reader
+// that folds case, as encoding/json does, would take name. It returns an empty text if
+// there is none.
+func deciding(name string) string {
 	// Each of these claims has three letters. Of their letters, only s folds to a
 	// longer one: U+017F, of two bytes.
 	if len(name) < 3 || len(name) > 5 {
-		return false
+		return ""
 	}
-	for _, claim := range deciding {
+	for _, claim := range decidingClaims {
 		if strings.EqualFold(name, claim) {
-			return true
+			return claim
 		}
 	}
-	return false
+	return ""
 }
 
 // numericDate reads a NumericDate (RFC 7519, Section 2), which can have a fraction.

@@ -102,6 +102,7 @@ func TestWrongForms(t *testing.T) {
 		`{"amr":"S3CR3T"}`:          "the claim amr is a string, want an array of strings",
 		`{"cnf":"S3CR3T"}`:          "the claim cnf is a string, want an object that names a key",
 		`{"EXP":1}`:                 `the claim "EXP" differs from "exp" only in case`,
+		"{\"\u017fub\":1}":          `the claim "ſub" differs from "sub" only in case`,
 		`{"exp":1,"exp":2}`:         "the claim exp is there twice",
 		`{"x":"S3CR3T","x":2}`:      `the claim "x" is there twice`,
 		`{"jti":1,"x":1,"x":1}`:     "the claim jti is a number", // the first one
