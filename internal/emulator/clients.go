@@ -52,7 +52,8 @@ type Client struct {
 
 	// GrantTypes are those enabled for the application. Empty means
 	// authorization_code, implicit and refresh_token, and client_credentials
-	// for a confidential client.
+	// for a confidential client. Device code, CIBA and jwt-bearer are refused in any
+	// case, because this tenant has turned them off.
 	GrantTypes []string
 
 	// ResourceServer is the identifier of the API that this application is, for
