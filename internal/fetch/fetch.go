@@ -3,8 +3,8 @@
 // redirect is followed, no cookie is kept, and errors hold neither the query
 // of a URL nor a byte of a body.
 //
-// The package does not know what is fetched. It repeats no request: whether a request
-// may be sent twice depends on what it does.
+// The package does not know what is fetched. It repeats no request of its own accord:
+// whether a request may be sent twice depends on what it does, see [Repeatable].
 package fetch
 
 import (
@@ -13,9 +13,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
+	"runtime"
 	"strconv"
 	"time"
 )
@@ -47,38 +47,62 @@ type Options struct {
 // following one would hand credentials, or the choice of keys, to another host.
 func NewClient(base *http.Client, o Options) *http.Client {
 	c := &http.Client{Timeout: Timeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	t := transport{options: o, base: defaultTransport()}
-	if base != nil {
-		if base.Timeout > 0 {
-			c.Timeout = base.Timeout
-		}
-		t.base = base.Transport
+	t := transport{options: o}
+	if base == nil {
+		t.base = newTransport()
+	} else {
+		t.base, t.timeout = base.Transport, base.Timeout
 		if t.base == nil {
 			t.base = http.DefaultTransport
+		}
+		if base.Timeout > 0 {
+			c.Timeout = base.Timeout
 		}
 	}
 	c.Transport = t
 	return c
 }
 
-func defaultTransport() http.RoundTripper {
+// Limit returns how long to wait for requests that are made one after the other: ours,
+// or more if the caller of [NewClient] has allowed each request more time.
+func Limit(client *http.Client, ours time.Duration, requests int) time.Duration {
+	if t, ok := client.Transport.(transport); ok {
+		return max(ours, time.Duration(requests)*t.timeout)
+	}
+	return ours
+}
+
+// newTransport returns a transport that gives up dead connections soon. The peer of an
+// idle connection can vanish without a word: a router forgets it, a machine sleeps. So
+// an idle connection is kept for a short time only, which is shorter than the time of
+// common servers and proxies, so that they do not close it while a request is written.
+// A connection of HTTP/2 carries all requests, so it is checked while a response is
+// awaited.
+func newTransport() *http.Transport {
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            (&net.Dialer{Timeout: 3 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		DialContext:            dialer(),
 		TLSHandshakeTimeout:    3 * time.Second,
 		ResponseHeaderTimeout:  Timeout,
 		ForceAttemptHTTP2:      true,
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: 2 * time.Second, PingTimeout: 2 * time.Second},
 		MaxIdleConnsPerHost:    8,
-		IdleConnTimeout:        90 * time.Second,
+		IdleConnTimeout:        15 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
 	}
 }
+
+// Repeatable marks a request other than GET that may be sent twice. Package net/http
+// then sends it again on another connection if the first was closed before a response,
+// as it does with every GET. The mark itself is not sent.
+func Repeatable(h http.Header) { h["Idempotency-Key"] = []string{} }
 
 // transport is below http.Client, so that libraries that are given the client
 // cannot read past the limit either.
 type transport struct {
 	base    http.RoundTripper
 	options Options
+	timeout time.Duration // that the caller has set, or 0
 }
 
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -89,13 +113,43 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 			r.Header[name] = values
 		}
 	}
+	if onFetchAPI {
+		// The Fetch API of a browser follows redirects unless it is told not to. Its
+		// value "error" is not known everywhere.
+		r.Header["js.fetch:redirect"] = []string{"manual"}
+	}
 	resp, err := t.base.RoundTrip(r)
 	if err != nil {
+		t.dropIdle(r.Context())
 		return nil, err
+	}
+	if onFetchAPI && wasRedirected(r, resp) {
+		resp.Body.Close()
+		return nil, errRedirected
 	}
 	resp.Body = &limitedBody{ReadCloser: resp.Body, left: MaxBody}
 	return resp, nil
 }
+
+// dropIdle closes the idle connections after a request that got no response: if the
+// network or the machine was away, all of them are dead, and each would cost another
+// request its time.
+func (t transport) dropIdle(ctx context.Context) {
+	if pool, ok := t.base.(interface{ CloseIdleConnections() }); ok && !errors.Is(ctx.Err(), context.Canceled) {
+		pool.CloseIdleConnections()
+	}
+}
+
+// onFetchAPI reports whether package net/http uses the Fetch API of a browser.
+const onFetchAPI = runtime.GOOS == "js"
+
+// wasRedirected reports whether a response came from another URL than the request was
+// for, or is a redirect that a browser hides (status 0).
+func wasRedirected(r *http.Request, resp *http.Response) bool {
+	return resp.StatusCode == 0 || resp.Request != nil && resp.Request.URL.String() != r.URL.String()
+}
+
+var errRedirected = errors.New("the answer is a redirect, and redirects are not followed")
 
 // limitedBody fails where io.LimitReader would end: a document that was cut
 // must not look like a shorter one.
@@ -134,9 +188,6 @@ type Error struct {
 
 // Error does not quote the answer.
 func (e *Error) Error() string {
-	if e.Response != nil && e.Response.Status != http.StatusOK {
-		return fmt.Sprintf("%s %s: status %d", e.Method, e.URL, e.Response.Status)
-	}
 	return fmt.Sprintf("%s %s: %v", e.Method, e.URL, e.Err)
 }
 
@@ -196,11 +247,10 @@ func JSON(client *http.Client, r *http.Request, out any) (http.Header, error) {
 		return nil, err
 	}
 	if resp.Status != http.StatusOK {
-		return nil, failed(r, resp, errors.New("unexpected status"))
+		return nil, failed(r, resp, resp.badStatus(r.URL))
 	}
 	if err := json.Unmarshal(resp.Body, out); err != nil {
-		// The error of encoding/json quotes the document.
-		return nil, failed(r, resp, errors.New("the answer is not the expected JSON"))
+		return nil, failed(r, resp, resp.NotJSON())
 	}
 	return resp.Header, nil
 }
