@@ -15,7 +15,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"runtime"
 	"strconv"
 	"time"
 )
@@ -113,7 +112,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 			r.Header[name] = values
 		}
 	}
-	if onFetchAPI {
+	if usesFetchAPI(t.base) {
 		// The Fetch API of a browser follows redirects unless it is told not to. Its
 		// value "error" is not known everywhere.
 		r.Header["js.fetch:redirect"] = []string{"manual"}
@@ -123,7 +122,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		t.dropIdle(r.Context())
 		return nil, err
 	}
-	if onFetchAPI && wasRedirected(r, resp) {
+	if usesFetchAPI(t.base) && wasRedirected(r, resp) {
 		resp.Body.Close()
 		return nil, errRedirected
 	}
@@ -139,9 +138,6 @@ func (t transport) dropIdle(ctx context.Context) {
 		pool.CloseIdleConnections()
 	}
 }
-
-// onFetchAPI reports whether package net/http uses the Fetch API of a browser.
-const onFetchAPI = runtime.GOOS == "js"
 
 // wasRedirected reports whether a response came from another URL than the request was
 // for, or is a redirect that a browser hides (status 0).
