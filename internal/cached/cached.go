@@ -7,6 +7,10 @@
 // attempt is held back, so that an outage costs the other side one request per
 // step and not one per visitor.
 //
+// The age of a value follows the wall clock: the clock that Go compares by default
+// stands still while the machine sleeps. Its age counts from the beginning of its
+// fetch, because the process can be frozen before the answer is read.
+//
 // The package does not know what a value is, nor where it comes from.
 package cached
 
@@ -52,6 +56,7 @@ type Policy struct {
 type Value[T any] struct {
 	fetch   Fetch[T]
 	policy  Policy
+	clock   func() time.Time
 	current atomic.Pointer[entry[T]]
 
 	mu       sync.Mutex
@@ -78,16 +83,23 @@ type flight[T any] struct {
 
 // New returns a Value. It fetches nothing before it is asked.
 func New[T any](fetch Fetch[T], policy Policy) *Value[T] {
-	return &Value[T]{fetch: fetch, policy: policy}
+	return &Value[T]{fetch: fetch, policy: policy, clock: time.Now}
+}
+
+// passed reports whether now is not before a time, by the wall clock or by the clock
+// that nobody sets. The first one goes on while the machine sleeps, and the second one
+// when somebody sets the first one back.
+func passed(now, at time.Time) bool {
+	return !now.Before(at) || !now.Round(0).Before(at.Round(0))
 }
 
 // Get returns the value. It waits, for as long as ctx allows, only if there is
 // none that may be used. A value that is due is returned and refreshed in the
 // background.
 func (v *Value[T]) Get(ctx context.Context) (T, error) {
-	now := time.Now()
-	if e := v.current.Load(); e != nil && now.Before(e.unusableAt) {
-		if !now.Before(e.dueAt) {
+	now := v.clock()
+	if e := v.current.Load(); e != nil && !passed(now, e.unusableAt) {
+		if passed(now, e.dueAt) {
 			v.start(now, always)
 		}
 		return e.value, nil
@@ -97,7 +109,7 @@ func (v *Value[T]) Get(ctx context.Context) (T, error) {
 
 // Peek returns the value if there is one that may be used, and starts nothing.
 func (v *Value[T]) Peek() (value T, ok bool) {
-	if e := v.current.Load(); e != nil && time.Now().Before(e.unusableAt) {
+	if e := v.current.Load(); e != nil && !passed(v.clock(), e.unusableAt) {
 		return e.value, true
 	}
 	return value, false
@@ -107,12 +119,12 @@ func (v *Value[T]) Peek() (value T, ok bool) {
 // for as long as ctx allows. It does not fetch while a failure holds it back;
 // then it returns the error of that failure.
 func (v *Value[T]) Refresh(ctx context.Context) (T, error) {
-	return v.wait(ctx, time.Now())
+	return v.wait(ctx, v.clock())
 }
 
 // Renew returns a new value, or the cached one if that is not older than age.
 func (v *Value[T]) Renew(ctx context.Context, age time.Duration) (T, error) {
-	if state := v.State(); state.OK && age > 0 && time.Since(state.FetchedAt) <= age {
+	if state := v.State(); state.OK && age > 0 && !passed(v.clock(), state.FetchedAt.Add(age+1)) {
 		return state.Value, nil
 	}
 	return v.Refresh(ctx)
@@ -122,7 +134,7 @@ func (v *Value[T]) Renew(ctx context.Context, age time.Duration) (T, error) {
 // that is under way without asking. If allow does not agree, it returns
 // [ErrNotAllowed].
 func (v *Value[T]) RefreshIf(ctx context.Context, allow func() bool) (value T, err error) {
-	f, err := v.start(time.Now(), allow)
+	f, err := v.start(v.clock(), allow)
 	if err != nil {
 		return value, err
 	}
@@ -156,7 +168,7 @@ var ErrNotAllowed = errors.New("cached: not allowed now")
 // Due reports whether the value is missing or older than its fetch wished.
 func (v *Value[T]) Due() bool {
 	e := v.current.Load()
-	return e == nil || !time.Now().Before(e.dueAt)
+	return e == nil || passed(v.clock(), e.dueAt)
 }
 
 // A State tells how a [Value] is doing.
@@ -177,7 +189,7 @@ func (v *Value[T]) State() State[T] {
 	v.mu.Unlock()
 	if e := v.current.Load(); e != nil {
 		s.FetchedAt, s.DueAt, s.UnusableAt = e.fetchedAt, e.dueAt, e.unusableAt
-		if time.Now().Before(e.unusableAt) {
+		if !passed(v.clock(), e.unusableAt) {
 			s.Value, s.OK = e.value, true
 		}
 	}
@@ -211,7 +223,7 @@ func (v *Value[T]) start(now time.Time, allow func() bool) (*flight[T], error) {
 	if v.flight != nil {
 		return v.flight, nil
 	}
-	if now.Before(v.retryAt) {
+	if !passed(now, v.retryAt) {
 		return nil, v.lastErr
 	}
 	if !allow() || v.current.Load() == nil && v.policy.First != nil && !v.policy.First() {
@@ -228,13 +240,32 @@ func (v *Value[T]) begin() *flight[T] {
 	return f
 }
 
-// run fetches on its own context: the caller who happens to be first may go
-// away without failing those who wait with him.
+// run fetches, and fetches once more if the process was frozen or the machine slept in
+// the meantime: then the time of the fetch is over before its answer was looked at, or
+// the value is too old already.
 func (v *Value[T]) run(f *flight[T]) {
+	begin := v.clock()
+	value, life, err := v.boundedFetch()
+	now := v.clock()
+	lost := err != nil && passed(now, begin.Add(v.policy.Timeout+frozen))
+	old := err == nil && passed(now, begin.Add(max(life.Due, life.Stale))) && passed(now, begin.Add(frozen))
+	if lost || old {
+		begin = v.clock()
+		value, life, err = v.boundedFetch()
+	}
+	v.finish(f, begin, value, life, err)
+}
+
+// frozen is how much longer than its time a fetch takes at most, unless something has
+// held it up.
+const frozen = time.Second
+
+// boundedFetch fetches on its own context: the caller who happens to be first may go
+// away without failing those who wait with him.
+func (v *Value[T]) boundedFetch() (T, Life, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), v.policy.Timeout)
 	defer cancel()
-	value, life, err := v.guardedFetch(ctx)
-	v.finish(f, value, life, err)
+	return v.guardedFetch(ctx)
 }
 
 // guardedFetch turns a panic into an error: on this goroutine it would end the
@@ -248,8 +279,8 @@ func (v *Value[T]) guardedFetch(ctx context.Context) (value T, life Life, err er
 	return v.fetch(ctx)
 }
 
-func (v *Value[T]) finish(f *flight[T], value T, life Life, err error) {
-	now := time.Now()
+func (v *Value[T]) finish(f *flight[T], begin time.Time, value T, life Life, err error) {
+	now := v.clock()
 	f.value, f.err = value, err
 	if err != nil && v.policy.Failed != nil {
 		_, stale := v.Peek()
@@ -268,9 +299,9 @@ func (v *Value[T]) finish(f *flight[T], value T, life Life, err error) {
 	v.retryAt, v.lastErr, v.failures = time.Time{}, nil, 0
 	v.current.Store(&entry[T]{
 		value:      value,
-		fetchedAt:  now,
-		dueAt:      now.Add(life.Due),
-		unusableAt: now.Add(max(life.Due, life.Stale)),
+		fetchedAt:  begin,
+		dueAt:      begin.Add(life.Due),
+		unusableAt: begin.Add(max(life.Due, life.Stale)),
 	})
 }
 
