@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/bucket"
 )
 
 const (
@@ -28,7 +28,7 @@ const (
 
 // A Trial limits the requests for an issuer until one of its tokens was good.
 type Trial struct {
-	lookups *keys.Bucket // of the table
+	lookups *bucket.Bucket // of the table
 	mu      sync.Mutex
 	proven  bool
 	paid    int         // requests that were taken out of lookups
@@ -42,7 +42,7 @@ func (t *Trial) MayLookUp() bool {
 	if t.proven {
 		return true
 	}
-	if !t.lookups.Take(time.Now()) {
+	if _, ok := t.lookups.Take(time.Now()); !ok {
 		return false
 	}
 	t.paid++
@@ -93,7 +93,7 @@ type Issuer[T any] interface {
 // of others. The work for a token does not grow with the table. Its methods may be
 // called concurrently.
 type Table[T Issuer[T]] struct {
-	lookups *keys.Bucket
+	lookups *bucket.Bucket
 
 	mu      sync.RWMutex
 	all     map[string]T
@@ -104,7 +104,7 @@ type Table[T Issuer[T]] struct {
 // NewTable returns an empty Table.
 func NewTable[T Issuer[T]]() *Table[T] {
 	return &Table[T]{
-		lookups: keys.NewBucket(lookupBurst, lookupInterval), all: map[string]T{},
+		lookups: bucket.New(lookupBurst, lookupInterval), all: map[string]T{},
 		fresh: queue[T]{most: maxFresh}, settled: queue[T]{most: maxSettled},
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/bucket"
 	"github.com/seed-15d5a55c/auth0/internal/cached"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
@@ -79,8 +80,8 @@ type Set struct {
 // New returns a Set that fetches its keys on first use.
 func New(source Source) *Set {
 	k := &Set{source: source}
-	k.unknown.ofAnybody = NewBucket(unknownBurst, unknownInterval)
-	k.unknown.ofTenant = NewBucket(unknownBurst, unknownInterval)
+	k.unknown.ofAnybody = bucket.New(unknownBurst, unknownInterval)
+	k.unknown.ofTenant = bucket.New(unknownBurst, unknownInterval)
 	k.fetched = cached.New(func(ctx context.Context) (*snapshot, cached.Life, error) {
 		begin := time.Now()
 		held, _ := k.fetched.Peek()
@@ -381,10 +382,10 @@ func Unavailable(ctx context.Context, err error) error {
 // callers and one for tokens of the tenant, which callers cannot empty, and a list
 // of kids that a recent fetch did not find.
 type unknownKeys struct {
-	ofAnybody, ofTenant *Bucket
+	ofAnybody, ofTenant *bucket.Bucket
 
 	mu       sync.Mutex
-	paid     *Bucket   // out of which the fetch under way was paid for
+	paid     *bucket.Bucket   // out of which the fetch under way was paid for
 	snapshot *snapshot // the one in which ids were looked for
 	missed   map[string]time.Time
 }
@@ -396,10 +397,10 @@ const (
 	maxMissed       = 256
 )
 
-func (u *unknownKeys) take(b *Bucket) bool {
+func (u *unknownKeys) take(b *bucket.Bucket) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if !b.Take(time.Now()) {
+	if _, ok := b.Take(time.Now()); !ok {
 		return false
 	}
 	u.paid = b

@@ -11,42 +11,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/bucket"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 )
-
-func TestBucket(t *testing.T) {
-	start := time.Now()
-	for _, row := range []struct {
-		burst int
-		takes []time.Duration // after the start; negative: give one back
-		want  string
-	}{
-		{2, []time.Duration{0, 0, 0}, "yes yes no"},
-		{1, []time.Duration{0, 0}, "yes no"},
-		{2, []time.Duration{0, 0, 9999 * time.Millisecond, 10 * time.Second, 10 * time.Second}, "yes yes no yes no"},
-		{2, []time.Duration{0, 0, 15 * time.Second, 19 * time.Second, 20 * time.Second}, "yes yes yes no yes"},
-		{2, []time.Duration{0, 0, time.Hour, time.Hour, time.Hour}, "yes yes yes yes no"},
-		{2, []time.Duration{0, 0, -1, 0, 0}, "yes yes back yes no"},
-		{2, []time.Duration{-1, -1, 0, 0, 0}, "back back yes yes no"},
-	} {
-		b := NewBucket(row.burst, 10*time.Second)
-		var got []string
-		for _, at := range row.takes {
-			switch {
-			case at < 0:
-				b.GiveBack()
-				got = append(got, "back")
-			case b.Take(start.Add(at)):
-				got = append(got, "yes")
-			default:
-				got = append(got, "no")
-			}
-		}
-		if got := strings.Join(got, " "); got != row.want {
-			t.Errorf("%d at %v: %s, want %s", row.burst, row.takes, got, row.want)
-		}
-	}
-}
 
 // TestFirstFetch: a Set fetches when it is first asked, once for all callers.
 func TestFirstFetch(t *testing.T) {
@@ -643,7 +610,7 @@ func TestMissedIDs(t *testing.T) {
 // TestSettle gives back what a failed fetch has cost, once.
 func TestSettle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		u := unknownKeys{ofAnybody: NewBucket(1, time.Hour), ofTenant: NewBucket(1, time.Hour)}
+		u := unknownKeys{ofAnybody: bucket.New(1, time.Hour), ofTenant: bucket.New(1, time.Hour)}
 		u.done(false) // nothing was paid
 		if !u.take(u.ofAnybody) || u.take(u.ofAnybody) {
 			t.Fatal("the bucket has not one fetch")

@@ -12,18 +12,17 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/bucket"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 )
 
 // A Limit is a bucket of requests. It also leaves the tenant alone for as long as the
-// tenant asks. The zero Limit allows nothing.
+// tenant asks.
 type Limit struct {
-	perSecond, burst float64
+	requests *bucket.Bucket
 
 	mu        sync.Mutex
-	spent     float64
-	at        time.Time         // of spent
 	heldUntil time.Time         // before that no request is made
 	answer    tenanterror.Error // with which the tenant asked for it
 }
@@ -32,14 +31,18 @@ type Limit struct {
 // does not say for how long.
 const maxHold, shortestHold = time.Minute, time.Second
 
+func newLimit(burst int, perSecond float64) *Limit {
+	return &Limit{requests: bucket.New(burst, time.Duration(float64(time.Second)/perSecond))}
+}
+
 // PushedRequests returns the limit for pushed authorization requests.
-func PushedRequests() *Limit { return &Limit{perSecond: 20, burst: 100} }
+func PushedRequests() *Limit { return newLimit(100, 20) }
 
 // Codes returns the limit for codes that the tenant does not know.
-func Codes() *Limit { return &Limit{perSecond: 20, burst: 100} }
+func Codes() *Limit { return newLimit(100, 20) }
 
 // Organizations returns the limit for lists of connections of organizations.
-func Organizations() *Limit { return &Limit{perSecond: 10, burst: 50} }
+func Organizations() *Limit { return newLimit(50, 10) }
 
 // Take asks for one request. The error is a refusal that says when to come back.
 func (l *Limit) Take() error {
@@ -51,22 +54,15 @@ func (l *Limit) Take() error {
 		e.Wait = wait
 		return e.Refusal(refusal.TenantDown)
 	}
-	l.spent = max(0, l.spent-now.Sub(l.at).Seconds()*l.perSecond)
-	l.at = now
-	if l.spent > l.burst-1 {
-		wait := math.Ceil((l.spent - l.burst + 1) / l.perSecond)
-		return refusal.TenantDown.Later(time.Duration(wait)*time.Second, errHeldBack)
+	if wait, ok := l.requests.Take(now); !ok {
+		seconds := math.Ceil(wait.Seconds())
+		return refusal.TenantDown.Later(time.Duration(seconds)*time.Second, errHeldBack)
 	}
-	l.spent++
 	return nil
 }
 
 // GiveBack undoes one Take, for a request that no stranger can cause.
-func (l *Limit) GiveBack() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.spent = max(0, l.spent-1)
-}
+func (l *Limit) GiveBack() { l.requests.GiveBack() }
 
 // Settle learns from the error of a request whether the tenant wants to be left
 // alone.

@@ -35,7 +35,6 @@ func TestLimits(t *testing.T) {
 		"pushed requests": {PushedRequests, 100, 20},
 		"codes":           {Codes, 100, 20},
 		"organizations":   {Organizations, 50, 10},
-		"zero":            {func() *Limit { return &Limit{} }, 0, 0},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			l := tt.limit()
@@ -71,7 +70,7 @@ func TestRetryAfter(t *testing.T) {
 			perSecond float64
 			want      time.Duration
 		}{{20, time.Second}, {1, time.Second}, {0.3, 4 * time.Second}} {
-			l := &Limit{perSecond: tt.perSecond, burst: 5}
+			l := newLimit(5, tt.perSecond)
 			n, refused := takeAll(l)
 			if n != 5 || refused.RetryAfter != tt.want {
 				t.Fatalf("%v in a second: after %d requests %v, want %v", tt.perSecond, n, refused.RetryAfter, tt.want)
@@ -82,7 +81,7 @@ func TestRetryAfter(t *testing.T) {
 			}
 		}
 		// Part of the wait is over.
-		l := &Limit{perSecond: 0.1, burst: 1}
+		l := newLimit(1, 0.1)
 		takeAll(l)
 		time.Sleep(4 * time.Second)
 		if _, refused := takeAll(l); refused.RetryAfter != 6*time.Second {
