@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 )
@@ -84,6 +85,10 @@ type snapshot struct {
 	all []*Key
 	fit map[keyHeader][]*Key
 	ids map[string]bool
+
+	// believed is until when the snapshot proves that the issuer has no key of another
+	// id. A cache between may have answered, and its answer grows old.
+	believed time.Time
 
 	nameless  bool // the keys have no ids, and the ids of tokens do not count
 	symmetric bool

@@ -39,7 +39,8 @@ const (
 	stale    = 24 * time.Hour
 
 	timeout = 5 * time.Second
-	// keyWait is how long a request with an unknown kid waits for a fetch.
+	// keyWait is how long a request with an unknown kid waits for a fetch, unless the
+	// client allows each request more time.
 	keyWait = 3 * time.Second
 	maxKeys = 100
 )
@@ -90,7 +91,7 @@ func New(source Source) *Set {
 		k.observeFetch(ctx, time.Since(begin), held, s, err)
 		return s, life, err
 	}, cached.Policy{
-		Timeout:    timeout,
+		Timeout:    fetch.Limit(source.Client, timeout, 2), // discovery can be first
 		MinBackoff: time.Second, MaxBackoff: 30 * time.Second, MaxRetryAfter: time.Minute,
 		First: source.First,
 		Failed: func(err error, stale bool) {
@@ -318,7 +319,7 @@ func (k *Set) fetchUnknown(ctx context.Context, snapshot *snapshot, id string) (
 	if newer, ok := k.fetched.Peek(); ok && newer != snapshot {
 		return newer, nil // somebody else has just waited for it
 	}
-	waiting, cancel := context.WithTimeout(ctx, keyWait)
+	waiting, cancel := context.WithTimeout(ctx, fetch.Limit(k.source.Client, keyWait, 1))
 	defer cancel()
 	newer, err := k.fetched.RefreshIf(waiting, func() bool { return k.unknown.take(k.unknown.ofAnybody) })
 	switch {
@@ -339,7 +340,7 @@ func (k *Set) fetchUnknown(ctx context.Context, snapshot *snapshot, id string) (
 // began after the token came, or they have its kid. With an empty id, only the
 // first is accepted.
 func (k *Set) fetchForTenant(ctx context.Context, id string) (*snapshot, error) {
-	waiting, cancel := context.WithTimeout(ctx, keyWait)
+	waiting, cancel := context.WithTimeout(ctx, fetch.Limit(k.source.Client, keyWait, 1))
 	defer cancel()
 	// The response to a fetch that was under way when the token came can be older
 	// than the key. That of the next fetch cannot.
@@ -385,15 +386,15 @@ type unknownKeys struct {
 	ofAnybody, ofTenant *bucket.Bucket
 
 	mu       sync.Mutex
-	paid     *bucket.Bucket   // out of which the fetch under way was paid for
-	snapshot *snapshot // the one in which ids were looked for
-	missed   map[string]time.Time
+	paid     *bucket.Bucket       // out of which the fetch under way was paid for
+	snapshot *snapshot            // the one in which ids were looked for
+	missed   map[string]time.Time // until when
 }
 
 const (
 	unknownBurst    = 2
 	unknownInterval = 30 * time.Second
-	missedLife      = 30 * time.Second
+	missedLife      = 30 * time.Second // at most
 	maxMissed       = 256
 )
 
@@ -426,7 +427,7 @@ func (u *unknownKeys) remember(s *snapshot, id string) {
 		u.snapshot, u.missed = s, map[string]time.Time{}
 	}
 	if len(u.missed) < maxMissed {
-		u.missed[id] = time.Now()
+		u.missed[id] = s.believed
 	}
 }
 
@@ -436,8 +437,8 @@ func (u *unknownKeys) remembers(s *snapshot, id string) bool {
 	if u.snapshot != s {
 		return false
 	}
-	at, ok := u.missed[id]
-	if ok && time.Since(at) >= missedLife {
+	until, ok := u.missed[id]
+	if ok && !time.Now().Before(until) {
 		delete(u.missed, id)
 		return false
 	}
@@ -463,6 +464,7 @@ func (k *Set) fetch(ctx context.Context, held *snapshot) (*snapshot, cached.Life
 		// Section 5.2.1.4).
 		r.Header.Set("Cache-Control", "no-cache")
 	}
+	begin := time.Now()
 	header, err := fetch.JSON(k.source.Client, r, &doc)
 	if err != nil {
 		return nil, cached.Life{}, err
@@ -471,6 +473,7 @@ func (k *Set) fetch(ctx context.Context, held *snapshot) (*snapshot, cached.Life
 		k.source.Log.Warn("auth0: the issuer has too many keys; only the first are used", "keys", len(doc.Keys), "used", maxKeys)
 	}
 	s, skipped := newSnapshot(doc.Keys, held)
+	s.believed = begin.Add(believedFor(header))
 	if len(s.all) == 0 {
 		// An error keeps the cached keys in use.
 		return nil, cached.Life{}, fmt.Errorf("%s: %w", url, usableKeys(0, len(doc.Keys), skipped))
@@ -500,13 +503,35 @@ func (k *Set) observeFetch(ctx context.Context, took time.Duration, held, fetche
 // so fetch at different times, also at dueLeast, which Auth0's max-age=15 leads to.
 func dueAfter(h http.Header) time.Duration {
 	life := due
-	for directive := range strings.SplitSeq(strings.ToLower(h.Get("Cache-Control")), ",") {
-		if seconds, ok := strings.CutPrefix(strings.TrimSpace(directive), "max-age="); ok {
-			if n, err := strconv.ParseInt(seconds, 10, 32); err == nil {
-				life = min(max(time.Duration(n)*time.Second, dueLeast), dueMost)
-			}
-		}
+	if age, ok := cacheSeconds(h, "max-age="); ok {
+		life = min(max(age, dueLeast), dueMost)
 	}
 	due := max(life*72/100, dueLeast)
 	return due + rand.N(due/5+1)
+}
+
+// believedFor returns how long a response proves that the issuer has no other key. It
+// is no longer than a cache between may keep the response (RFC 9111, Section 4.2): the
+// cache may not have asked the issuer, although the request had no-cache.
+func believedFor(h http.Header) time.Duration {
+	life := missedLife
+	for _, directive := range []string{"max-age=", "s-maxage="} {
+		if fresh, ok := cacheSeconds(h, directive); ok {
+			age, _ := strconv.ParseInt(strings.TrimSpace(h.Get("Age")), 10, 32)
+			life = min(life, max(fresh-time.Duration(max(age, 0))*time.Second, 0))
+		}
+	}
+	return life
+}
+
+// cacheSeconds returns the seconds of a directive of Cache-Control.
+func cacheSeconds(h http.Header, name string) (d time.Duration, ok bool) {
+	for directive := range strings.SplitSeq(strings.ToLower(h.Get("Cache-Control")), ",") {
+		if seconds, found := strings.CutPrefix(strings.TrimSpace(directive), name); found {
+			if n, err := strconv.ParseInt(seconds, 10, 32); err == nil {
+				d, ok = time.Duration(n)*time.Second, true
+			}
+		}
+	}
+	return d, ok
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/bucket"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
+	"github.com/seed-15d5a55c/auth0/internal/fetch"
 )
 
 // TestFirstFetch: a Set fetches when it is first asked, once for all callers.
@@ -578,7 +579,7 @@ func TestConfirmIsThrottled(t *testing.T) {
 func TestMissedIDs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var u unknownKeys
-		s := &snapshot{}
+		s := &snapshot{believed: time.Now().Add(missedLife)}
 		if u.remembers(s, "x") {
 			t.Error("remembered before it was missed")
 		}
@@ -592,11 +593,12 @@ func TestMissedIDs(t *testing.T) {
 		if u.remembers(s, "0") || len(u.missed) != maxMissed-1 {
 			t.Errorf("an id was not forgotten; %d left", len(u.missed))
 		}
+		s.believed = time.Now().Add(time.Second)
 		u.remember(s, "late")
 		if !u.remembers(s, "late") {
 			t.Error("a new id was not remembered")
 		}
-		next := &snapshot{}
+		next := &snapshot{believed: time.Now().Add(time.Second)}
 		if u.remembers(next, "late") {
 			t.Error("remembered with other keys")
 		}
@@ -629,6 +631,110 @@ func TestSettle(t *testing.T) {
 			t.Error("the buckets are one")
 		}
 	})
+}
+
+// TestBelievedFor: how long a response proves that there is no other key.
+func TestBelievedFor(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		control, age string
+		want         time.Duration
+	}{
+		{"", "", 30 * time.Second},
+		{"", "10", 30 * time.Second},
+		{"max-age=15", "", 15 * time.Second},
+		{"public, max-age=15, stale-while-revalidate=15", "4", 11 * time.Second},
+		{"max-age=15", " 14 ", time.Second},
+		{"max-age=15", "15", 0},
+		{"max-age=15", "99999", 0},
+		{"max-age=15", "-9", 15 * time.Second},
+		{"max-age=15", "x", 15 * time.Second},
+		{"max-age=29", "", 29 * time.Second},
+		{"max-age=31", "", 30 * time.Second},
+		{"max-age=3600", "3590", 10 * time.Second},
+		{"max-age=3600, s-maxage=15", "", 15 * time.Second},
+		{"s-maxage=15", "5", 10 * time.Second},
+		{"max-age=0", "", 0},
+		{"max-age=-5", "", 0},
+		{"max-age=x", "", 30 * time.Second},
+	} {
+		if got := believedFor(http.Header{"Cache-Control": {tt.control}, "Age": {tt.age}}); got != tt.want {
+			t.Errorf("%q, age %q: %v, want %v", tt.control, tt.age, got, tt.want)
+		}
+	}
+}
+
+// TestStaleCache: a cache between keeps the keys, whatever the request says. A new key
+// is found as soon as the cache may not answer with the old keys any more. Until then,
+// its kid causes one fetch.
+func TestStaleCache(t *testing.T) {
+	for _, tt := range []struct {
+		age  string
+		want time.Duration
+	}{{"0", 15 * time.Second}, {"11", 4 * time.Second}} {
+		inBubble(t, func(t *testing.T, is *issuer, set *Set) {
+			verify(t, set, "a", nil)
+			time.Sleep(time.Minute)
+			is.header = http.Header{"Cache-Control": {"max-age=15"}, "Age": {tt.age}}
+			begin := time.Now()
+			for time.Since(begin) < tt.want {
+				verify(t, set, "c", fault.UnknownKey)
+				is.expectFetches(t, 2)
+				time.Sleep(time.Second)
+			}
+			if got := is.requests[1].Header.Get("Cache-Control"); got != "no-cache" {
+				t.Errorf("Cache-Control: %q", got)
+			}
+			is.document = edJWKS("a", "b", "c")
+			verify(t, set, "c", nil)
+			is.expectFetches(t, 3)
+		})
+	}
+}
+
+// TestStaleCacheFlood: answers that may not be kept at all do not loosen the limit for
+// unknown kids.
+func TestStaleCacheFlood(t *testing.T) {
+	inBubble(t, func(t *testing.T, is *issuer, set *Set) {
+		is.header = http.Header{"Cache-Control": {"max-age=0"}}
+		for i := range 290 {
+			verify(t, set, fmt.Sprint("forged", i%3), fault.UnknownKey)
+			time.Sleep(time.Second)
+		}
+		is.expectFetches(t, 1+unknownBurst+9) // one in 30 seconds, and no refresh yet
+	})
+}
+
+// TestSlowIssuer: the time of the client counts, for the fetch and for those who wait
+// for an unknown kid. Without one, a caller waits three seconds.
+func TestSlowIssuer(t *testing.T) {
+	document := edJWKS("a", "b")
+	for _, tt := range []struct {
+		timeout, delay time.Duration
+		first, unknown *fault.Fault
+		waited         time.Duration
+	}{
+		{0, 2 * time.Second, nil, nil, 2 * time.Second},
+		{0, 4 * time.Second, nil, fault.UnknownKey, 3 * time.Second},
+		{0, 6 * time.Second, fault.Keys, fault.Keys, 0},
+		{30 * time.Second, 6 * time.Second, nil, nil, 6 * time.Second},
+		{30 * time.Second, 29 * time.Second, nil, nil, 29 * time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			is := &issuer{document: document, delay: tt.delay}
+			source := is.source()
+			source.Client = fetch.NewClient(&http.Client{Transport: is, Timeout: tt.timeout}, fetch.Options{})
+			set := New(source)
+			verify(t, set, "a", tt.first)
+			is.document = edJWKS("a", "b", "c")
+			begin := time.Now()
+			verify(t, set, "c", tt.unknown)
+			if took := time.Since(begin); took != tt.waited {
+				t.Errorf("timeout %v, delay %v: waited %v", tt.timeout, tt.delay, took)
+			}
+			time.Sleep(time.Minute) // for a fetch that nobody waits for
+		})
+	}
 }
 
 func TestAsOutage(t *testing.T) {
