@@ -71,13 +71,12 @@ func (n *faultyNet) count() int {
 	return n.requests
 }
 
-// inFaultyNet is testkit.InAPIBubble with such a network. The client of the program is
-// patient, so that only the library ends a wait.
+// inFaultyNet is testkit.InAPIBubble with such a network.
 func inFaultyNet(t *testing.T, test func(t *testing.T, f *testkit.APIEnv, n *faultyNet)) {
 	t.Helper()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		n := &faultyNet{good: f.Net}
-		f.Config.HTTPClient = &http.Client{Transport: n, Timeout: time.Hour}
+		f.Config.HTTPClient = &http.Client{Transport: n}
 		api, err := auth0.NewAPI(f.Config)
 		if err != nil {
 			t.Fatal(err)

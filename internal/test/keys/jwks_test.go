@@ -269,8 +269,7 @@ func TestRetryAfter(t *testing.T) {
 func TestHangingIssuer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		// The client of the program may be patient.
-		f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.Now, c.HTTPClient.Timeout = nil, time.Hour })
+		f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.Now = nil })
 		defer time.Sleep(6 * time.Second)
 		f.Tenant.Delay(testkit.JWKSEndpoint, time.Hour)
 		begin := time.Now()
@@ -503,6 +502,20 @@ func TestForgedKeyIDsOfClientsWhoGoAway(t *testing.T) {
 	})
 }
 
+// A program behind a slow proxy gives its client more time, for everything that a token
+// needs: the discovery document, the keys, and a kid that is new.
+func TestTimeoutOfTheProgram(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.Now, c.HTTPClient.Timeout = nil, 30*time.Second })
+		f.Tenant.Delay(testkit.JWKSEndpoint, 6*time.Second)
+		within(t, 6*time.Second, func() { f.ExpectToken(t, testkit.TokenOf("k1", testkit.RSAKey1()), testkit.AnswerOK) })
+		f.Publish(testkit.RSAJWK("k3", &testkit.RSAKey2().PublicKey))
+		within(t, 6*time.Second, func() { f.ExpectToken(t, testkit.TokenOf("k3", testkit.RSAKey2()), testkit.AnswerOK) })
+		f.ExpectFetches(t, 2)
+	})
+}
+
 // The same for an issuer that answers, but not within the time that a request
 // waits for a key.
 func TestForgedKeyIDsAndASlowIssuer(t *testing.T) {
@@ -519,17 +532,18 @@ func TestForgedKeyIDsAndASlowIssuer(t *testing.T) {
 	})
 }
 
-// An id that was looked for in vain is not looked for again for half a minute.
+// An id that was looked for in vain is not looked for again as long as a cache may keep
+// the answer, which is 15 seconds with Auth0.
 func TestUnknownKeyIDIsRemembered(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Warm(t)
-		for range 10 {
+		for range 5 {
 			f.ExpectToken(t, testkit.Unverifiable("k3"), testkit.AnswerUnknownKey)
 			time.Sleep(2900 * time.Millisecond)
 		}
 		f.ExpectFetches(t, 2)
-		time.Sleep(2 * time.Second)
+		time.Sleep(time.Second)
 		f.Publish(testkit.RSAJWK("k3", &testkit.RSAKey2().PublicKey))
 		f.ExpectToken(t, testkit.TokenOf("k3", testkit.RSAKey2()), testkit.AnswerOK)
 		f.ExpectFetches(t, 3)
