@@ -35,7 +35,8 @@ type ClientCredentials struct {
 // token is cached, and refreshed in the background after four fifths of its life.
 // Concurrent callers share one request (single-flight), and equal sources share one
 // token. After a failure the source waits for a second, and for up to a minute after
-// further failures or a Retry-After.
+// further failures or a Retry-After. [Application.DropToken] removes a token that an API
+// has rejected.
 //
 // The errors of the source are of type [*Error]. The error is [ErrGrantNotAllowed] if
 // the tenant does not know the API, or does not grant the request to the application.
@@ -47,6 +48,21 @@ func (a *Application) ClientCredentials(c ClientCredentials) oauth2.TokenSource 
 		source.tokens = a.grants.AppTokens(c.Audience, c.Organization, c.Scopes)
 	}
 	return source
+}
+
+// DropToken removes a token of [Application.ClientCredentials] from the cache, after an
+// API has rejected it although it has not expired: the tenant's keys were revoked, or
+// the application was granted more scopes. The next call of Token of an equal source
+// requests a new token. If the cache has another token by now, DropToken does nothing.
+// So many callers with the same rejected token cause one request.
+//
+// Drop a token once per call of the API, because tenants limit, and charge for, tokens
+// of applications. A client of [oauth2.NewClient] keeps a token of its own until it
+// expires. Use a client with the transport &oauth2.Transport{Source: source} instead.
+func (a *Application) DropToken(c ClientCredentials, rejected *oauth2.Token) {
+	if a.ready() == nil && rejected != nil {
+		a.grants.AppTokens(c.Audience, c.Organization, c.Scopes).Drop(rejected.AccessToken)
+	}
 }
 
 // An appTokenSource is a source of tokens for the application itself.

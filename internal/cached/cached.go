@@ -130,6 +130,15 @@ func (v *Value[T]) Renew(ctx context.Context, age time.Duration) (T, error) {
 	return v.Refresh(ctx)
 }
 
+// Drop forgets the value if it is the one that reject means. The next call that needs a
+// value fetches it. Of many callers with the same value, the first one drops it, and the
+// others drop nothing.
+func (v *Value[T]) Drop(reject func(T) bool) {
+	if e := v.current.Load(); e != nil && reject(e.value) {
+		v.current.CompareAndSwap(e, nil)
+	}
+}
+
 // RefreshIf is Refresh, but begins a fetch only if allow agrees. It joins one
 // that is under way without asking. If allow does not agree, it returns
 // [ErrNotAllowed].

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/cached"
+	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
@@ -74,10 +75,23 @@ type List struct {
 	given  []Item // nil if none are configured
 	all    *cached.Value[[]Item]
 	byOrg  *cached.Group[[]Item]
+	unread unread // of all; only its fetch uses it, and there is one at a time
 }
 
 // maxOrganizations bounds the lists of organizations in the cache.
 const maxOrganizations = 100
+
+const (
+	due, duePerPage = 5 * time.Minute, 30 * time.Second
+	stale           = 24 * time.Hour
+	// turn is how long the list of the application is read at once, for all callers.
+	turn = 5 * time.Minute
+)
+
+// patience is how long a caller waits for a list.
+func (l *List) patience() time.Duration {
+	return fetch.Limit(l.config.Client, 15*time.Second, 5)
+}
 
 // New returns a List. It requests nothing before it is asked.
 func New(c Config) *List {
@@ -90,21 +104,22 @@ func New(c Config) *List {
 		distinguishNames(l.given)
 	}
 	policy := cached.Policy{
-		Timeout:    15 * time.Second, // several calls of 3 s
+		Timeout:    l.patience(), // several calls of 3 s
 		MinBackoff: 5 * time.Second, MaxBackoff: time.Minute, MaxRetryAfter: 10 * time.Minute,
 		Failed: c.Failed,
 	}
-	life := cached.Life{Due: 5 * time.Minute, Stale: 24 * time.Hour}
-	l.all = cached.New(func(ctx context.Context) ([]Item, cached.Life, error) {
-		list, err := l.fetch(ctx)
-		return list, life, err
-	}, policy)
 	l.byOrg = cached.NewGroup(maxOrganizations, func(org string) *cached.Value[[]Item] {
 		return cached.New(func(ctx context.Context) ([]Item, cached.Life, error) {
 			list, err := l.fetchOrg(ctx, org)
-			return list, life, err
+			return list, cached.Life{Due: due, Stale: stale}, err
 		}, policy)
 	})
+	policy.Timeout = turn
+	l.all = cached.New(func(ctx context.Context) ([]Item, cached.Life, error) {
+		list, pages, err := l.fetch(ctx)
+		// A list with many pages costs many requests, so it is read less often.
+		return list, cached.Life{Due: max(due, time.Duration(pages)*duePerPage), Stale: stale}, err
+	}, policy)
 	return l
 }
 
@@ -117,8 +132,16 @@ func (l *List) Get(ctx context.Context, org string) ([]Item, error) {
 	case org != "":
 		return l.byOrg.Value(org).Get(ctx)
 	}
-	return l.all.Get(ctx)
+	waiting, cancel := context.WithTimeoutCause(ctx, l.patience(), errBeingRead)
+	defer cancel()
+	list, err := l.all.Get(waiting)
+	if err == errBeingRead {
+		err = l.config.Unavailable([]error{err})
+	}
+	return list, err
 }
+
+var errBeingRead = errors.New("the list of connections is long or the tenant is slow; it is being read, and will be there in a moment")
 
 // CouldBe reports whether a connection can have the name: whether a cached list
 // contains it, and without a cached list whether it has the form of a name. It makes
@@ -147,25 +170,25 @@ func (l *List) CouldBe(name, org string) bool {
 }
 
 // fetch asks the sources in turn. The error joins the errors of the sources.
-func (l *List) fetch(ctx context.Context) ([]Item, error) {
+func (l *List) fetch(ctx context.Context) (list []Item, pages int, err error) {
 	var errs []error
 	if l.config.Get == nil {
 		errs = append(errs, l.config.NoAPI)
 	} else {
-		list, err := l.ofClient(ctx)
+		list, pages, err := l.ofClient(ctx)
 		if err == nil {
-			return sorted(list), nil
+			return sorted(list), pages, nil
 		}
 		errs = append(errs, err)
 	}
 	if l.config.FileBase != "" {
 		list, err := l.ofFile(ctx)
 		if err == nil {
-			return sorted(list), nil
+			return sorted(list), 1, nil
 		}
 		errs = append(errs, err)
 	}
-	return nil, l.config.Unavailable(errs)
+	return nil, 0, l.config.Unavailable(errs)
 }
 
 func (l *List) fetchOrg(ctx context.Context, org string) ([]Item, error) {

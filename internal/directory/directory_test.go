@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -131,7 +132,7 @@ func TestPages(t *testing.T) {
 			return json.Unmarshal(fmt.Appendf(nil, `{"connections":[{"name":"c%d"}],"next":"p%d"}`, n, n), out)
 		}
 	})
-	if _, err := endless.Get(t.Context(), ""); err == nil || n != 50 || !strings.Contains(err.Error(), "more than 50 pages") {
+	if _, err := endless.Get(t.Context(), ""); err == nil || n != 200 || !strings.Contains(err.Error(), "more than 200 pages") {
 		t.Errorf("%d pages, %v", n, err)
 	}
 	s.documents = map[string]string{clientPath: `{}`}
@@ -313,4 +314,183 @@ func TestCouldBe(t *testing.T) {
 	check("gh", "org_1", true)
 	check("any", "org_1", false)
 	check("saml", "", false)
+}
+
+// A longList is a Management API with a list of many pages.
+type longList struct {
+	pages int
+	delay time.Duration
+	fail  func(page, request int) error // nil for a good answer
+
+	mu       sync.Mutex
+	requests []int // the pages that were asked for
+}
+
+func (s *longList) get(ctx context.Context, path string, query url.Values, out any) error {
+	number := 0
+	fmt.Sscan(query.Get("from")+query.Get("page"), &number)
+	s.mu.Lock()
+	s.requests = append(s.requests, number)
+	n := len(s.requests)
+	s.mu.Unlock()
+	select {
+	case <-time.After(s.delay):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if s.fail != nil {
+		if err := s.fail(number, n); err != nil {
+			return err
+		}
+	}
+	if strings.HasPrefix(path, "organizations/") {
+		row := fmt.Sprintf(`{"connection_id":"c%d","connection":{"name":"c%d"}},`, number, number)
+		return json.Unmarshal(fmt.Appendf(nil, `{"enabled_connections":[%s],"total":%d}`, strings.TrimSuffix(strings.Repeat(row, 100), ","), 100*s.pages), out)
+	}
+	next := ""
+	if number < s.pages-1 {
+		next = fmt.Sprint(number + 1)
+	}
+	return json.Unmarshal(fmt.Appendf(nil, `{"connections":[{"name":"c%04d"}],"next":%q}`, number, next), out)
+}
+
+func (s *longList) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.requests)
+}
+
+// TestLongLists: a list of many pages is read to its end, however slow the tenant is and
+// however often it has had enough, and no page is read twice.
+func TestLongLists(t *testing.T) {
+	busy := func(wait time.Duration) error { return &tenantapi.Error{Status: 429, Wait: wait} }
+	down := errors.New("the network is down")
+	for _, tt := range []struct {
+		name  string
+		list  *longList
+		org   string
+		calls int // of Get, one minute apart, until the list is there
+		extra int // requests that were not answered
+	}{
+		{"fast", &longList{pages: 60}, "", 1, 0},
+		{"1.6 s a page", &longList{pages: 11, delay: 1600 * time.Millisecond}, "", 2, 0},
+		{"2.9 s a page", &longList{pages: 150, delay: 2900 * time.Millisecond}, "", 8, 1}, // more than one turn
+		{"two in a second", &longList{pages: 20, fail: func(page, n int) error {
+			if page > 9 && n%2 == 0 {
+				return busy(500 * time.Millisecond)
+			}
+			return nil
+		}}, "", 1, 9},
+		{"after a minute", &longList{pages: 5, fail: func(page, n int) error {
+			if page == 3 && n == 4 {
+				return busy(time.Minute)
+			}
+			return nil
+		}}, "", 2, 1},
+		{"down in the middle", &longList{pages: 5, fail: func(page, n int) error {
+			if page == 3 && n == 4 {
+				return down
+			}
+			return nil
+		}}, "", 2, 1},
+		{"an error of the tenant in the middle", &longList{pages: 5, fail: func(page, n int) error {
+			if page == 3 && n == 4 {
+				return &tenantapi.Error{Status: 502}
+			}
+			return nil
+		}}, "", 2, 1},
+		{"an organization", &longList{pages: 3, fail: func(page, n int) error {
+			if page == 1 && n == 2 {
+				return busy(2 * time.Second)
+			}
+			return nil
+		}}, "org_1", 1, 1 + 3}, // then the list of the application
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &source{}
+				l := s.list(func(c *Config) { c.Get = tt.list.get })
+				calls := 0
+				for {
+					calls++
+					begin := time.Now()
+					got, err := l.Get(t.Context(), tt.org)
+					if waited := time.Since(begin); waited > 15*time.Second {
+						t.Errorf("a caller waited %v", waited)
+					}
+					if err == nil {
+						if want := map[bool]int{true: tt.list.pages, false: 100 * tt.list.pages}[tt.org == ""]; len(got) != want {
+							t.Errorf("%d connections", len(got))
+						}
+						break
+					}
+					if calls > 20 {
+						t.Fatal(err)
+					}
+					time.Sleep(time.Minute)
+				}
+				if calls != tt.calls || tt.list.count() != tt.list.pages+tt.extra {
+					t.Errorf("after %d calls and %d requests", calls, tt.list.count())
+				}
+			})
+		})
+	}
+}
+
+// TestUnreadListIsDropped: a list begins at its first page again if the tenant rejects
+// the next page, and if the first page is too old.
+func TestUnreadListIsDropped(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		err      error
+		wait     time.Duration
+		requests []int
+	}{
+		{"goes on", &tenantapi.Error{Status: 503}, time.Minute, []int{0, 1, 1, 2}},
+		{"rejected", &tenantapi.Error{Status: 400}, time.Minute, []int{0, 1, 0, 1, 2}},
+		{"no list", tenantapi.ErrUnexpectedJSON, time.Minute, []int{0, 1, 0, 1, 2}},
+		{"old", &tenantapi.Error{Status: 503}, 16 * time.Minute, []int{0, 1, 0, 1, 2}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			long := longList{pages: 3, fail: func(page, n int) error {
+				if n == 2 {
+					return tt.err
+				}
+				return nil
+			}}
+			l := (&source{}).list(func(c *Config) { c.Get = long.get })
+			if _, err := l.Get(t.Context(), ""); !errors.Is(err, tt.err) || tt.name == "goes on" && !strings.Contains(err.Error(), "1 pages of the list") {
+				t.Errorf("%s: %v", tt.name, err)
+			}
+			time.Sleep(tt.wait)
+			if got, err := l.Get(t.Context(), ""); err != nil || text(got) != "c0000! c0000; c0001! c0001; c0002! c0002" || !slices.Equal(long.requests, tt.requests) {
+				t.Errorf("%s: %s, %v after %v", tt.name, text(got), err, long.requests)
+			}
+		})
+	}
+}
+
+// TestLongListIsReadLessOften: a list is read again after five minutes, and a list of
+// many pages after half a minute for each page.
+func TestLongListIsReadLessOften(t *testing.T) {
+	for pages, due := range map[int]time.Duration{1: 5 * time.Minute, 10: 5 * time.Minute, 52: 26 * time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			long := longList{pages: pages}
+			l := (&source{}).list(func(c *Config) { c.Get = long.get })
+			for _, wait := range []time.Duration{0, due - time.Second} {
+				time.Sleep(wait)
+				l.Get(t.Context(), "")
+				synctest.Wait()
+				if n := long.count(); n != pages {
+					t.Errorf("%d pages: %d requests after %v", pages, n, wait)
+				}
+			}
+			time.Sleep(2 * time.Second)
+			l.Get(t.Context(), "")
+			synctest.Wait()
+			if n := long.count(); n != 2*pages {
+				t.Errorf("%d pages: %d requests after %v", pages, n, due)
+			}
+		})
+	}
 }

@@ -58,34 +58,115 @@ func (c listed) item() Item {
 	}
 }
 
+// An unread is a list of the application of which some pages were read. The next fetch
+// goes on there.
+type unread struct {
+	begin time.Time
+	list  []Item
+	pages int
+	from  string // the next page
+}
+
+const (
+	maxPages = 200 // of 100 connections
+	// keepUnread is how long the first page of a list is good for the rest.
+	keepUnread = 15 * time.Minute
+)
+
 // ofClient lists the connections of the application with which users can log in. It
-// leaves out those that only lend their tokens (authentication.active is false).
-func (l *List) ofClient(ctx context.Context) ([]Item, error) {
-	const maxPages = 50
-	var list []Item
-	query := url.Values{"take": {"100"}, "fields": {"id,name,display_name,strategy,show_as_button,authentication,options"}, "include_fields": {"true"}}
-	for range maxPages {
-		var page struct {
-			Connections []listed `json:"connections"`
-			Next        string   `json:"next"`
-		}
-		if err := l.config.Get(ctx, "clients/"+url.PathEscape(l.config.ClientID)+"/connections", query, &page); err != nil {
-			return nil, err
-		}
-		if page.Connections == nil {
-			return nil, errNoList
-		}
-		for _, c := range page.Connections {
-			if c.Name != "" && (c.Authentication.Active == nil || *c.Authentication.Active) {
-				list = append(list, c.item())
-			}
-		}
-		if page.Next == "" || page.Next == query.Get("from") {
-			return list, nil
-		}
-		query.Set("from", page.Next)
+// leaves out those that only lend their tokens (authentication.active is false). If it
+// fails, the next call goes on with the page that failed, unless the tenant has answered
+// that it never will be there.
+func (l *List) ofClient(ctx context.Context) ([]Item, int, error) {
+	u := l.unread
+	l.unread = unread{}
+	if u.begin.IsZero() || time.Now().Round(0).Sub(u.begin) > keepUnread {
+		u = unread{begin: time.Now().Round(0)}
 	}
-	return nil, fmt.Errorf("the list of connections has more than %d pages", maxPages)
+	for u.pages < maxPages {
+		last := u.from
+		list, err := l.page(ctx, &u)
+		if err != nil {
+			if u.pages > 0 && isTemporary(err) {
+				l.unread = u
+				err = fmt.Errorf("%d pages of the list of connections are read, and the next one is not: %w", u.pages, err)
+			}
+			return nil, 0, err
+		}
+		u.list, u.pages = append(u.list, list...), u.pages+1
+		if u.from == "" || u.from == last {
+			return u.list, u.pages, nil
+		}
+	}
+	return nil, 0, fmt.Errorf("the list of connections has more than %d pages; list the ones to show in Config.Connections", maxPages)
+}
+
+// page reads one page and notes where the next one is.
+func (l *List) page(ctx context.Context, u *unread) ([]Item, error) {
+	query := url.Values{"take": {"100"}, "fields": {"id,name,display_name,strategy,show_as_button,authentication,options"}, "include_fields": {"true"}}
+	if u.from != "" {
+		query.Set("from", u.from)
+	}
+	var page struct {
+		Connections []listed `json:"connections"`
+		Next        string   `json:"next"`
+	}
+	err := l.get(ctx, u.pages, "clients/"+url.PathEscape(l.config.ClientID)+"/connections", query, &page)
+	if err == nil && page.Connections == nil {
+		err = errNoList
+	}
+	if err != nil {
+		return nil, err
+	}
+	u.from = page.Next
+	return items(page.Connections), nil
+}
+
+// get reads the page with a number. If the tenant has had enough requests in the middle
+// of a list, it waits as long as the tenant says.
+func (l *List) get(ctx context.Context, number int, path string, query url.Values, out any) error {
+	for {
+		err := l.config.Get(ctx, path, query, out)
+		if err == nil || number == 0 || !waitInTurn(ctx, err) {
+			return err
+		}
+	}
+}
+
+func items(connections []listed) (list []Item) {
+	for _, c := range connections {
+		if c.Name != "" && (c.Authentication.Active == nil || *c.Authentication.Active) {
+			list = append(list, c.item())
+		}
+	}
+	return list
+}
+
+// waitInTurn waits after 429. It reports false for another error, or if ctx does not
+// allow the wait.
+func waitInTurn(ctx context.Context, err error) bool {
+	e, answered := errors.AsType[*tenantapi.Error](err)
+	if !answered || e.Status != http.StatusTooManyRequests {
+		return false
+	}
+	wait := max(e.Wait, time.Second)
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= wait {
+		return false
+	}
+	select {
+	case <-time.After(wait):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// isTemporary reports whether the same request can succeed later.
+func isTemporary(err error) bool {
+	if e, answered := errors.AsType[*tenantapi.Error](err); answered {
+		return e.Temporary()
+	}
+	return !errors.Is(err, errNoList) && !errors.Is(err, tenantapi.ErrUnexpectedJSON)
 }
 
 // ofOrganization lists the connections of an organization, given by id or name. An
@@ -100,9 +181,9 @@ func (l *List) ofOrganization(ctx context.Context, org string) ([]Item, error) {
 		}
 		org = found.ID
 	}
-	const perPage, maxPages = 100, 10 // the API lists no more than 1,000
+	const perPage, most = 100, 10 // the API lists no more than 1,000
 	var list []Item
-	for number := range maxPages {
+	for number := range most {
 		var page struct {
 			Enabled []struct {
 				ID           string `json:"connection_id"`
@@ -112,7 +193,7 @@ func (l *List) ofOrganization(ctx context.Context, org string) ([]Item, error) {
 			Total int `json:"total"`
 		}
 		query := url.Values{"page": {fmt.Sprint(number)}, "per_page": {fmt.Sprint(perPage)}, "include_totals": {"true"}}
-		if err := l.config.Get(ctx, "organizations/"+url.PathEscape(org)+"/enabled_connections", query, &page); err != nil {
+		if err := l.get(ctx, number, "organizations/"+url.PathEscape(org)+"/enabled_connections", query, &page); err != nil {
 			return nil, err
 		}
 		for _, e := range page.Enabled {
@@ -132,7 +213,7 @@ func (l *List) ofOrganization(ctx context.Context, org string) ([]Item, error) {
 // Lock. Auth0 does not document it, so it is a source only if it is configured.
 func (l *List) ofFile(ctx context.Context) ([]Item, error) {
 	const perCall = 3 * time.Second
-	ctx, cancel := context.WithTimeout(ctx, perCall)
+	ctx, cancel := context.WithTimeout(ctx, fetch.Limit(l.config.Client, perCall, 1))
 	defer cancel()
 	location := strings.TrimSuffix(l.config.FileBase, "/") + "/client/" + url.PathEscape(l.config.ClientID) + ".js"
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, location, nil)

@@ -46,6 +46,11 @@ func (s AppTokens) Renew(ctx context.Context, age time.Duration) (*oauth2.Token,
 	return tokenOf(s.find().Renew(ctx, age))
 }
 
+// Drop forgets the token if it is the given one, which an API has rejected.
+func (s AppTokens) Drop(rejected string) {
+	s.find().Drop(func(t appToken) bool { return t.value.Reveal() == rejected })
+}
+
 func tokenOf(t appToken, err error) (*oauth2.Token, error) {
 	if err != nil {
 		return nil, err
@@ -103,10 +108,10 @@ func (a appCredentials) cached(c *provider.Client) *cached.Value[appToken] {
 			return appToken{}, cached.Life{}, err
 		}
 		life := got.Life()
-		t := appToken{secret.OfText(got.AccessToken), got.Granted(scope), time.Now().Add(life)}
+		t := appToken{secret.OfText(got.AccessToken), got.Granted(scope), time.Now().Add(life).Round(0)}
 		return t, cached.Life{Due: life * 4 / 5, Stale: life - life/20}, nil
 	}, cached.Policy{
-		Timeout:    fetch.Timeout,
+		Timeout:    fetch.Limit(c.HTTP, fetch.Timeout, 2), // discovery can be first
 		MinBackoff: time.Second, MaxBackoff: time.Minute, MaxRetryAfter: time.Minute,
 	})
 }

@@ -141,17 +141,25 @@ func (c *Client) target(ep discovery.Metadata, endpoint string, auth clientauth.
 // Push sends an authorization request to the tenant directly (RFC 9126). It returns
 // the response whatever its status.
 func (c *Client) Push(ctx context.Context, request url.Values) (*fetch.Response, error) {
-	return c.post(ctx, parEndpoint, request, nil)
+	return c.post(ctx, parEndpoint, request, repeatable())
 }
 
 // Revoke makes a refresh token useless (RFC 7009). The error is ErrNoEndpoint if the
 // tenant has no endpoint for that.
 func (c *Client) Revoke(ctx context.Context, refreshToken string) error {
-	resp, err := c.post(ctx, revocationEndpoint, url.Values{"token": {refreshToken}}, nil)
+	resp, err := c.post(ctx, revocationEndpoint, url.Values{"token": {refreshToken}}, repeatable())
 	if err == nil && resp.Status != http.StatusOK {
 		err = tenanterror.Parse(resp.Status, resp.Header, resp.Body)
 	}
 	return err
+}
+
+// repeatable returns the header of a request that may be sent again if its connection
+// was closed: the second one has the effect of the first.
+func repeatable() http.Header {
+	h := http.Header{}
+	fetch.Repeatable(h)
+	return h
 }
 
 // post sends a form with the credentials. The form of the caller has no client id and

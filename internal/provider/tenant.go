@@ -81,7 +81,7 @@ func (t *Tenant) DiscoverWith(report func(field, format string, args ...any), cl
 		m, err := discovery.Fetch(ctx, client, base, origins)
 		return m, cached.Life{Due: 10 * time.Minute, Stale: 24 * time.Hour}, err
 	}, cached.Policy{
-		Timeout:    fetch.Timeout,
+		Timeout:    fetch.Limit(client, fetch.Timeout, 1),
 		MinBackoff: time.Second, MaxBackoff: 30 * time.Second, MaxRetryAfter: time.Minute,
 		First: t.First,
 		Failed: func(err error, stale bool) {

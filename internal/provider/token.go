@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -40,16 +41,19 @@ type TokenResponse struct {
 	RecoveryCode string `json:"recovery_code"`
 
 	members map[string]any // all of them
+	took    time.Duration  // the request, by the wall clock
 }
 
-// Life returns how long the access token is good. A time out of range means that it
-// is unknown, and then it is short.
+// Life returns how long the access token is still good. It counts from the request: the
+// tenant issued the token at some time after it, and the machine can have slept before
+// the answer was read. A time out of range means that it is unknown, and then it is
+// short.
 func (t TokenResponse) Life() time.Duration {
 	const unknown, year = 5 * time.Minute, 365 * 24 * 60 * 60
 	if t.ExpiresIn <= 0 || t.ExpiresIn > year {
 		return unknown
 	}
-	return time.Duration(t.ExpiresIn * float64(time.Second))
+	return max(0, time.Duration(t.ExpiresIn*float64(time.Second))-t.took)
 }
 
 // Granted returns the scopes of the token. Without a scope in the answer they are
@@ -63,7 +67,7 @@ func (t TokenResponse) Granted(asked string) string {
 
 // Token makes a token of package oauth2 of the response, with all its members.
 func (t TokenResponse) Token(now time.Time) *oauth2.Token {
-	token := &oauth2.Token{AccessToken: t.AccessToken, TokenType: t.TokenType, RefreshToken: t.RefreshToken, Expiry: now.Add(t.Life())}
+	token := &oauth2.Token{AccessToken: t.AccessToken, TokenType: t.TokenType, RefreshToken: t.RefreshToken, Expiry: now.Add(t.Life()).Round(0)}
 	return token.WithExtra(t.members)
 }
 
@@ -78,11 +82,16 @@ func (t TokenResponse) CheckBearer() error {
 func (t TokenResponse) isBearer() bool { return strings.EqualFold(t.TokenType, "Bearer") }
 
 // Tokens makes one request to the token endpoint. The client adds its id and its
-// credentials to the form. The request is never repeated: what it sends may be good
-// for one use. The error is a [tenanterror.Error] if the tenant has answered, and a
+// credentials to the form. The request is not repeated, because what it sends may be
+// good for one use. Client credentials are good for more: they are sent again if the
+// connection was closed. The error is a [tenanterror.Error] if the tenant has answered, and a
 // refusal if there was nothing to send.
 func (c *Client) Tokens(ctx context.Context, form url.Values) (TokenResponse, error) {
-	got, err := c.AnyToken(ctx, form, nil)
+	var header http.Header
+	if form.Get("grant_type") == "client_credentials" {
+		header = repeatable()
+	}
+	got, err := c.AnyToken(ctx, form, header)
 	if err == nil && !got.isBearer() {
 		return TokenResponse{}, tenanterror.ErrNoBearerToken
 	}
@@ -92,6 +101,7 @@ func (c *Client) Tokens(ctx context.Context, form url.Values) (TokenResponse, er
 // AnyToken is Tokens for a token that may be of no use at an API. The type of such a
 // token is N_A (RFC 8693, Section 2.2.1).
 func (c *Client) AnyToken(ctx context.Context, form url.Values, header http.Header) (TokenResponse, error) {
+	begin := c.Now().Round(0)
 	resp, err := c.post(ctx, TokenEndpoint, form, header)
 	if err != nil {
 		return TokenResponse{}, err
@@ -99,9 +109,11 @@ func (c *Client) AnyToken(ctx context.Context, form url.Values, header http.Head
 	if resp.Status != http.StatusOK {
 		return TokenResponse{}, tenanterror.Parse(resp.Status, resp.Header, resp.Body)
 	}
-	var got TokenResponse
-	if json.Unmarshal(resp.Body, &got) != nil || json.Unmarshal(resp.Body, &got.members) != nil ||
-		got.AccessToken == "" || !got.isBearer() && !strings.EqualFold(got.TokenType, "N_A") {
+	got := TokenResponse{took: max(0, c.Now().Round(0).Sub(begin))}
+	if json.Unmarshal(resp.Body, &got) != nil || json.Unmarshal(resp.Body, &got.members) != nil {
+		return TokenResponse{}, fmt.Errorf("%w: %w", tenanterror.ErrNoBearerToken, resp.NotJSON())
+	}
+	if got.AccessToken == "" || !got.isBearer() && !strings.EqualFold(got.TokenType, "N_A") {
 		return TokenResponse{}, tenanterror.ErrNoBearerToken
 	}
 	return got, nil

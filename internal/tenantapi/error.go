@@ -111,7 +111,7 @@ func (e *Error) MissingScope() string {
 var (
 	// ErrUnsendable is returned for a request that cannot be built.
 	ErrUnsendable = errors.New("the request has an unusable URL or body")
-	// ErrUnexpectedJSON is returned for a successful response whose body is not the
-	// expected JSON.
-	ErrUnexpectedJSON = errors.New("the answer is not the expected JSON")
+	// ErrUnexpectedJSON is matched by the error for a successful response whose body is
+	// not the expected JSON.
+	ErrUnexpectedJSON = fetch.ErrNotJSON
 )

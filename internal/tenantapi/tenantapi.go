@@ -59,7 +59,7 @@ func Decode(resp *fetch.Response, out any) error {
 		return ParseError(resp.Status, resp.Header, resp.Body)
 	}
 	if out != nil && json.Unmarshal(resp.Body, out) != nil {
-		return ErrUnexpectedJSON
+		return resp.NotJSON()
 	}
 	return nil
 }
@@ -141,12 +141,21 @@ func (a *API) send(ctx context.Context, method, path string, query url.Values, b
 	}
 	resp, err := a.attempt(ctx, method, path, query, body, token)
 	if err == nil && resp.Status == http.StatusUnauthorized {
-		if token, err = a.Tokens.Renew(ctx, 0); err != nil {
+		if token, err = a.replace(ctx, token); err != nil {
 			return nil, "", noToken(err)
 		}
 		resp, err = a.attempt(ctx, method, path, query, body, token)
 	}
 	return resp, token, err
+}
+
+// replace returns another token than the rejected one. Of many callers with the same
+// token, one requests a new one.
+func (a *API) replace(ctx context.Context, rejected string) (string, error) {
+	if token, err := a.Tokens.Token(ctx); err != nil || token != rejected {
+		return token, err
+	}
+	return a.Tokens.Renew(ctx, 0)
 }
 
 func noToken(err error) error { return fmt.Errorf("no token for the Management API: %w", err) }
@@ -157,7 +166,7 @@ func (a *API) attempt(ctx context.Context, method, path string, query url.Values
 		// a change was cut short, nobody knows whether it was made.
 		const perCall = 3 * time.Second
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, perCall)
+		ctx, cancel = context.WithTimeout(ctx, fetch.Limit(a.Client, perCall, 1))
 		defer cancel()
 	}
 	return Do(ctx, a.Client, token, method, a.Base+"api/v2/"+path, query, body)

@@ -132,7 +132,7 @@ func TestRequests(t *testing.T) {
 	if _, err := Do(t.Context(), api.Client, "t", "GET", "://", nil, nil); err != ErrUnsendable {
 		t.Errorf("no URL: %v", err)
 	}
-	if err := api.Get(t.Context(), "x", nil, &struct{ A string }{}); err != ErrUnexpectedJSON {
+	if err := api.Get(t.Context(), "x", nil, &struct{ A string }{}); !errors.Is(err, ErrUnexpectedJSON) {
 		t.Errorf("another type: %v", err)
 	}
 	s.answer = func(w http.ResponseWriter, r *http.Request, _ int) { w.WriteHeader(404) }
