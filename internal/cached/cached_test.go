@@ -469,3 +469,34 @@ func TestFirst(t *testing.T) {
 		}
 	})
 }
+
+// TestDrop: a value that was dropped is fetched again, once, however many drop it. Any
+// other value stays.
+func TestDrop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{delay: time.Second}
+		v := New(s.fetch, policy)
+		v.Drop(func(int) bool { t.Error("asked about no value"); return true })
+		v.Get(t.Context())
+		is := func(n int) func(int) bool { return func(got int) bool { return got == n } }
+		v.Drop(is(7))
+		if got, ok := v.Peek(); got != 1 || !ok {
+			t.Errorf("another value was dropped: %d, %v", got, ok)
+		}
+		for late := range 2 {
+			var wg sync.WaitGroup
+			for range 100 {
+				wg.Go(func() {
+					v.Drop(is(1))
+					if got, err := v.Get(t.Context()); got != 2 || err != nil {
+						t.Errorf("%d, %v", got, err)
+					}
+				})
+			}
+			wg.Wait()
+			if n := s.count(); n != 2 {
+				t.Errorf("round %d: %d fetches", late, n)
+			}
+		}
+	})
+}

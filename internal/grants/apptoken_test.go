@@ -177,6 +177,33 @@ func TestAppTokenRenew(t *testing.T) {
 	})
 }
 
+// TestAppTokenDrop: a token that an API has rejected is dropped for all equal sources,
+// and a token that came after it is not.
+func TestAppTokenDrop(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, s := newGrants(t, 200, bearer)
+		get := func(want string, requests int) {
+			t.Helper()
+			got, err := g.AppTokens("x", "", []string{"b", "a"}).Get(t.Context())
+			if err != nil || got.AccessToken != want || len(s.requests) != requests {
+				t.Errorf("%v, %v, %d requests", got, err, len(s.requests))
+			}
+		}
+		equal := g.AppTokens("x", "", []string{"a", "b"})
+		equal.Drop("access") // nothing is there
+		get("access", 1)
+		equal.Drop("another")
+		g.AppTokens("y", "", nil).Drop("access")
+		get("access", 1)
+		equal.Drop("access")
+		s.body = `{"access_token":"next","token_type":"Bearer","expires_in":600}`
+		get("next", 2)
+		equal.Drop("access")
+		get("next", 2)
+	})
+}
+
 // TestAppTokenErrors: answers without a token, and an application that cannot prove who
 // it is.
 func TestAppTokenErrors(t *testing.T) {

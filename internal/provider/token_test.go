@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/clientauth"
+	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 )
@@ -87,11 +89,11 @@ func TestTokenResponses(t *testing.T) {
 	} {
 		c, _ := newClient(t, tt.status, tt.body)
 		_, err := c.AnyToken(t.Context(), GrantForm("x"), nil)
-		if (err == nil) != tt.ok || err != nil && err != tenanterror.ErrNoBearerToken {
+		if (err == nil) != tt.ok || err != nil && !errors.Is(err, tenanterror.ErrNoBearerToken) {
 			t.Errorf("%d %s: %v", tt.status, tt.body, err)
 		}
 		_, err = c.Tokens(t.Context(), GrantForm("x"))
-		if (err == nil) != tt.bearer || err != nil && err != tenanterror.ErrNoBearerToken {
+		if (err == nil) != tt.bearer || err != nil && !errors.Is(err, tenanterror.ErrNoBearerToken) {
 			t.Errorf("%d %s: %v", tt.status, tt.body, err)
 		}
 	}
@@ -123,6 +125,69 @@ func TestLife(t *testing.T) {
 	} {
 		if got := (TokenResponse{ExpiresIn: seconds}).Life(); got != want {
 			t.Errorf("%v: %v, want %v", seconds, got, want)
+		}
+	}
+}
+
+// TestNoJSON: the error says what came instead of a token response.
+func TestNoJSON(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{"<html>SECRET": "HTML or XML", "": "empty", "\x1f\x8bSECRET": "gzip", `{"access_token":["SECRET"]}`: "other members or types"} {
+		c, _ := newClient(t, 200, body)
+		if _, err := c.Tokens(t.Context(), GrantForm("x")); !errors.Is(err, tenanterror.ErrNoBearerToken) || !strings.Contains(err.Error(), want) ||
+			strings.Contains(err.Error(), "SECRET") {
+			t.Errorf("%q: %v", body, err)
+		}
+	}
+}
+
+// TestLateAnswer: the life of a token counts from the request, by the wall clock. The
+// tenant can have issued it long before the answer was read, if the process was frozen.
+func TestLateAnswer(t *testing.T) {
+	t.Parallel()
+	for took, want := range map[time.Duration]time.Duration{
+		0: 10 * time.Minute, time.Second: 10*time.Minute - time.Second, 9 * time.Minute: time.Minute, time.Hour: 0, -time.Hour: 10 * time.Minute,
+	} {
+		c, _ := newClient(t, 200, `{"access_token":"a","token_type":"Bearer","expires_in":600}`)
+		now := at
+		c.Now = func() time.Time { defer func() { now = at.Add(took) }(); return now }
+		c.HTTP = &http.Client{Transport: c.HTTP.Transport}
+		got, err := c.Tokens(t.Context(), GrantForm("x"))
+		if err != nil || got.Life() != want || !got.Token(at).Expiry.Equal(at.Add(want)) {
+			t.Errorf("after %v: %v, %v", took, got.Life(), err)
+		}
+	}
+}
+
+// TestRepeatable: which requests package net/http may send again if their connection
+// was closed. A code or a refresh token is good for one use, and a message is sent once.
+func TestRepeatable(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		send func(context.Context, *Client) error
+		want bool
+	}{
+		"client credentials": {func(ctx context.Context, c *Client) error {
+			return second(c.Tokens(ctx, GrantForm("client_credentials")))
+		}, true},
+		"pushed request": {func(ctx context.Context, c *Client) error { return second(c.Push(ctx, url.Values{})) }, true},
+		"revocation":     {func(ctx context.Context, c *Client) error { return c.Revoke(ctx, "x") }, true},
+		"code": {func(ctx context.Context, c *Client) error {
+			return second(c.Tokens(ctx, GrantForm("authorization_code")))
+		}, false},
+		"refresh":   {func(ctx context.Context, c *Client) error { return second(c.Tokens(ctx, GrantForm("refresh_token"))) }, false},
+		"any token": {func(ctx context.Context, c *Client) error { return second(c.AnyToken(ctx, GrantForm("x"), nil)) }, false},
+		"message":   {func(ctx context.Context, c *Client) error { return second(c.PostJSON(ctx, "x", map[string]any{}, nil)) }, false},
+	} {
+		c, s := newClient(t, 200, `{"access_token":"a","token_type":"Bearer"}`)
+		c.Tenant.Discovered = document(discovery.Metadata{Issuer: issuer, PAREndpoint: issuer + "par"}, nil)
+		if err := tt.send(t.Context(), c); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		r := s.last()
+		if _, marked := r.Header["Idempotency-Key"]; marked != tt.want || r.GetBody == nil {
+			t.Errorf("%s: may be sent again: %v", name, marked)
 		}
 	}
 }

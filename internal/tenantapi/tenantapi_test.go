@@ -266,3 +266,55 @@ func TestTimeLimit(t *testing.T) {
 		}
 	})
 }
+
+// TestOneRenewalForMany: of many requests with the token that the API rejects, one
+// renews it, at once or one after the other.
+func TestOneRenewalForMany(t *testing.T) {
+	api, s, tokens := newAPI(func(w http.ResponseWriter, r *http.Request, n int) {
+		if r.Header.Get("Authorization") == "Bearer t0" {
+			w.WriteHeader(401)
+			return
+		}
+		fmt.Fprint(w, `{}`)
+	})
+	// The second request was sent with the old token, and is answered after the first
+	// one has replaced it.
+	inner := s.answer
+	s.answer = func(w http.ResponseWriter, r *http.Request, n int) {
+		if n == 1 {
+			if err := api.Get(t.Context(), "x", nil, nil); err != nil {
+				t.Errorf("the other request: %v", err)
+			}
+		}
+		inner(w, r, n)
+	}
+	if err := api.Get(t.Context(), "x", nil, nil); err != nil || tokens.renewals != 1 {
+		t.Errorf("%v, %d renewals, %q", err, tokens.renewals, s.requests)
+	}
+}
+
+// TestPatience: a GET waits three seconds, or as long as the client of the program
+// allows. Others wait as long as the client does.
+func TestPatience(t *testing.T) {
+	for _, tt := range []struct {
+		method  string
+		timeout time.Duration
+		want    time.Duration
+	}{{"GET", 0, 3 * time.Second}, {"GET", 30 * time.Second, 30 * time.Second}, {"GET", time.Second, time.Second}, {"POST", 0, 5 * time.Second}, {"POST", 30 * time.Second, 30 * time.Second}} {
+		synctest.Test(t, func(t *testing.T) {
+			never := roundTrip(func(r *http.Request) (*http.Response, error) { <-r.Context().Done(); return nil, r.Context().Err() })
+			api := &API{Client: fetch.NewClient(&http.Client{Transport: never, Timeout: tt.timeout}, fetch.Options{}), Base: "https://t.example/", Tokens: &counted{}}
+			begin := time.Now()
+			if err := api.Call(t.Context(), tt.method, "x", nil, nil, nil); err == nil {
+				t.Error("no error")
+			}
+			if took := time.Since(begin); took != tt.want {
+				t.Errorf("%s with %v: after %v, want %v", tt.method, tt.timeout, took, tt.want)
+			}
+		})
+	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
