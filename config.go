@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/authrequest"
@@ -352,10 +353,8 @@ func newConnectionList(p *problems, c Config, client *provider.Client, log *slog
 			e.RetryAfter = asError("connections", err).RetryAfter
 			return e
 		},
-		Settle: asking.Settle,
-		Failed: func(err error, stale bool) {
-			log.Warn("auth0: connections cannot be listed", "err", err, "using_old_list", stale)
-		},
+		Settle:      asking.Settle,
+		Failed:      (&listFailures{log: log}).report,
 		Unavailable: connectionsUnavailable,
 	}
 	if c.Connections != nil {
@@ -409,27 +408,72 @@ func newManagementAPI(p *problems, c Config, client *provider.Client, log *slog.
 
 var errNoTenant = errors.New("Config.Domain is a URL; for an Auth0 tenant, set Config.TenantDomain, or set Config.Domain to its host name")
 
-// connectionsUnavailable joins the errors of all sources into one error for callers.
+// connectionsUnavailable joins the errors of all sources into one error for callers,
+// which says what to correct if it is a setting.
 func connectionsUnavailable(errs []error) error {
-	const help = "to list connections, allow the application the scopes read:connections and read:clients (and read:connections_options for icons and domains) of the Management API; or list them in Config.Connections; or set Config.ConfigurationBaseURL"
 	err := errors.Join(errs...)
 	e := refusal.Connections.Wrap(err)
 	if answered, ok := tenanterror.Of(err); ok {
 		e = answered.Refusal(refusal.Connections)
 	}
-	e.Err = errors.Join(errors.New(help), err)
+	e.Err = err
+	if remedy := connectionsRemedy(err); remedy != "" {
+		e.Err = fmt.Errorf("%w; %s (or choose another source of the list, see Strategy.GetConnections)", err, remedy)
+	}
 	return e
+}
+
+// connectionsRemedy returns what to change in the dashboard, or nothing if that is not
+// the cause.
+func connectionsRemedy(err error) string {
+	const where = "in the dashboard under Applications, APIs, Auth0 Management API, "
+	answered, ok := tenanterror.Of(err)
+	if !ok {
+		return ""
+	}
+	if _, fromTokenEndpoint := errors.AsType[tenanterror.Error](err); fromTokenEndpoint {
+		meaning, _ := errors.AsType[*refusal.Refusal](tenanterror.Meaning(tenanterror.AppToken, answered))
+		if meaning == nil || meaning.Reason != refusal.Grant.Reason {
+			return ""
+		}
+		return where + "authorize the application with the scopes read:connections and read:clients"
+	}
+	if answered.Status == http.StatusForbidden {
+		return where + "grant the application the scopes read:connections and read:clients"
+	}
+	return ""
+}
+
+// A listFailures logs that connections cannot be listed: each cause once in an hour at
+// level Warn, since it can be there for as long as the application runs.
+type listFailures struct {
+	log  *slog.Logger
+	mu   sync.Mutex
+	last string
+	at   time.Time
+}
+
+func (l *listFailures) report(err error, stale bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	level := slog.LevelDebug
+	if text, now := err.Error(), time.Now(); text != l.last || now.Sub(l.at) >= time.Hour {
+		level, l.last, l.at = slog.LevelWarn, text, now
+	}
+	l.log.Log(context.Background(), level, "auth0: connections cannot be listed", "err", err, "using_old_list", stale)
 }
 
 // managementTokens are the tokens of the Management API.
 type managementTokens struct{ tokens grants.AppTokens }
 
 func (t managementTokens) Token(ctx context.Context) (string, error) {
-	return accessTokenOf(t.tokens.Get(ctx))
+	token, err := accessTokenOf(t.tokens.Get(ctx))
+	return token, tenanterror.Advise(tenanterror.AppToken, err)
 }
 
 func (t managementTokens) Renew(ctx context.Context, age time.Duration) (string, error) {
-	return accessTokenOf(t.tokens.Renew(ctx, age))
+	token, err := accessTokenOf(t.tokens.Renew(ctx, age))
+	return token, tenanterror.Advise(tenanterror.AppToken, err)
 }
 
 func accessTokenOf(t *oauth2.Token, err error) (string, error) {

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -261,7 +262,11 @@ func GetJSON(ctx context.Context, client *http.Client, url string, out any) (htt
 }
 
 func failed(r *http.Request, resp *Response, err error) *Error {
-	return &Error{Method: r.Method, URL: bare(r.URL), Response: resp, Err: Cause(err)}
+	err = Cause(err)
+	if e, ok := errors.AsType[*net.DNSError](err); ok && e.IsNotFound {
+		err = fmt.Errorf("no host has the name %.200q; look for a mistake in the domain (AUTH0_DOMAIN): %w", r.URL.Hostname(), err)
+	}
+	return &Error{Method: r.Method, URL: bare(r.URL), Response: resp, Err: err}
 }
 
 func bare(u *url.URL) string {

@@ -10,6 +10,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
+	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 	"github.com/seed-15d5a55c/auth0/internal/transaction"
 	"golang.org/x/oauth2"
 )
@@ -87,6 +88,9 @@ func (a Answer) response(t *transaction.Transaction, ep discovery.Metadata, now 
 			r = refusal.Denied
 		}
 		e := r.Because("%.100q: %.200q", a.ErrorCode, a.errorDescription)
+		if advice, ok := tenanterror.UnknownAudience(a.ErrorCode, a.errorDescription); ok {
+			e = refusal.SiteSetup.Because("%.100q: %s", a.ErrorCode, advice)
+		}
 		e.Code = syntax.Code(a.ErrorCode)
 		return response{}, e
 	}

@@ -87,6 +87,7 @@ var (
 	NoTransaction       = Row{400, "invalid_request", "transaction_not_found", "this login was begun in another browser, took longer than ten minutes, or is finished already; cookies may also be blocked for this site; please log in again"}
 	Issuer              = Row{400, "invalid_request", "issuer_mismatch", "the answer to the login came from an unexpected place; please log in again"}
 	ByTenant            = Row{400, "", "authorization_error", "the login was not completed; please try again"}
+	SiteSetup           = Row{502, "", "misconfigured", "this site is not set up correctly, so nobody can log in; please tell its owner"}
 	Denied              = Row{403, "", "authorization_denied", "the login was cancelled, or you are not allowed to log in; please try again, or ask the owner of this site"}
 	Code                = Row{400, "invalid_grant", "invalid_grant", "this login is finished already or took too long; please log in again"}
 	TenantDown          = Row{503, "temporarily_unavailable", "tenant_unavailable", "the login service cannot be reached; please try again in a minute"}

@@ -176,7 +176,10 @@ func Meaning(where Place, err error) error {
 }
 
 func (e Error) meaning(where Place) *refusal.Refusal {
-	row := e.row(where)
+	row := e.setup(where)
+	if row == unset {
+		row = e.row(where)
+	}
 	switch {
 	case row != unset:
 	case decides(e.Status):
@@ -185,6 +188,7 @@ func (e Error) meaning(where Place) *refusal.Refusal {
 		row = refusal.TenantDown
 	}
 	out := e.Refusal(row)
+	out.Err = Advise(where, e)
 	if row == refusal.Pending && out.RetryAfter == 0 {
 		out.RetryAfter = pollInterval
 		if e.Code == "slow_down" {

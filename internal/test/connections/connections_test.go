@@ -100,7 +100,7 @@ func TestConnectionsAreCached(t *testing.T) {
 		if m, tok := e.Tenant.Calls(testkit.ManagementEndpoint), e.Tenant.Calls(testkit.TokenEndpoint); m != 1 || tok != 1 {
 			t.Errorf("%d list requests, %d token requests; want 1 and 1", m, tok)
 		}
-		time.Sleep(299 * time.Second)
+		time.Sleep(298 * time.Second)
 		e.Strategy.GetConnections(t.Context())
 		synctest.Wait()
 		if m := e.Tenant.Calls(testkit.ManagementEndpoint); m != 1 {
@@ -169,19 +169,25 @@ func TestConnectionsUnavailable(t *testing.T) {
 	tests := []struct {
 		why   string
 		fault func(*testkit.Tenant)
-		want  []string // in the error
+		want  []string // in the error, in this order
 	}{
 		{"scope missing", func(ten *testkit.Tenant) {
 			ten.EditClient(testkit.ClientID, func(c *testkit.TenantClient) {
 				c.Grants = []testkit.ClientGrant{{Audience: "https://acme.auth0.example/api/v2/", Scopes: []string{"read:users"}}}
 			})
-		}, []string{"insufficient_scope", "Insufficient scope, expected any of: read:connections", "read:clients"}},
+		}, []string{"insufficient_scope", "Insufficient scope, expected any of: read:connections", "Auth0 Management API, grant the application the scopes read:connections and read:clients", "see Strategy.GetConnections"}},
 		{"no grant at all", func(ten *testkit.Tenant) {
 			ten.EditClient(testkit.ClientID, func(c *testkit.TenantClient) { c.Grants = nil })
-		}, []string{"no token for the Management API", "client-grant"}},
+		}, []string{"no token for the Management API", "client-grant", "Auth0 Management API, authorize the application with the scopes", "see Strategy.GetConnections"}},
 		{"grant type off", func(ten *testkit.Tenant) {
 			ten.EditClient(testkit.ClientID, func(c *testkit.TenantClient) { c.GrantTypes = []string{"authorization_code"} })
-		}, []string{"no token for the Management API", "unauthorized_client"}},
+		}, []string{"no token for the Management API", "unauthorized_client", "authorize the application"}},
+		{"wrong client secret", func(ten *testkit.Tenant) {
+			ten.Replace(testkit.TokenEndpoint, func(w http.ResponseWriter, r *http.Request) {
+				w.WriteHeader(401)
+				fmt.Fprint(w, `{"error":"access_denied","error_description":"Unauthorized"}`)
+			})
+		}, []string{"Unauthorized", "AUTH0_CLIENT_SECRET"}},
 		{"rate limited", func(ten *testkit.Tenant) { ten.Fail(testkit.ManagementEndpoint, 429) }, []string{"429", "too_many_requests"}},
 		{"edge error", func(ten *testkit.Tenant) { ten.Fail(testkit.ManagementEndpoint, 502) }, []string{"the tenant answered 502"}},
 		{"token endpoint down", func(ten *testkit.Tenant) { ten.Fail(testkit.TokenEndpoint, 503) }, []string{"no token for the Management API"}},
@@ -202,7 +208,7 @@ func TestConnectionsUnavailable(t *testing.T) {
 				n++
 				fmt.Fprintf(w, `{"connections":[{"name":"c%d","strategy":"auth0"}],"next":"p%d"}`, n, n)
 			})
-		}, []string{"more than 50 pages"}},
+		}, []string{"more than 200 pages", "Config.Connections"}},
 	}
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
@@ -213,12 +219,17 @@ func TestConnectionsUnavailable(t *testing.T) {
 			if !errors.As(err, &ae) || list != nil || ae.Op != "connections" || ae.Reason != "connections_unavailable" {
 				t.Fatalf("%s: %v, %v", tt.why, list, err)
 			}
-			for _, want := range append(tt.want, "read:connections", "Config.Connections", "Config.ConfigurationBaseURL") {
-				if !strings.Contains(err.Error(), want) {
-					t.Errorf("%s: the error does not say %q: %v", tt.why, want, err)
+			rest, found := err.Error(), true
+			for _, want := range tt.want {
+				if _, rest, found = strings.Cut(rest, want); !found {
+					t.Errorf("%s: the error does not say %q there: %v", tt.why, want, err)
 				}
 			}
-			if strings.Contains(err.Error(), "SECRET") {
+			// There is one remedy, for the cause.
+			if strings.Contains(strings.ReplaceAll(rest, "text/plain; charset", ""), "; ") || len(tt.want) < 3 && strings.Contains(err.Error(), "dashboard") && !strings.Contains(err.Error(), "AUTH0_CLIENT_SECRET") {
+				t.Errorf("%s: the error has another remedy: %v", tt.why, err)
+			}
+			if strings.Contains(strings.ReplaceAll(err.Error(), "AUTH0_CLIENT_SECRET", ""), "SECRET") {
 				t.Errorf("%s: the error has a secret: %v", tt.why, err)
 			}
 			calls := e.Tenant.Calls(testkit.ManagementEndpoint) + e.Tenant.Calls(testkit.TokenEndpoint)
@@ -228,6 +239,82 @@ func TestConnectionsUnavailable(t *testing.T) {
 			if n := e.Tenant.Calls(testkit.ManagementEndpoint) + e.Tenant.Calls(testkit.TokenEndpoint); n != calls {
 				t.Errorf("%s: asked again %d times at once", tt.why, n-calls)
 			}
+		})
+	}
+}
+
+// TestUnavailableIsLoggedOnce: what the owner of the site has to correct is logged once,
+// however many pages are shown, and again when the cause changes.
+func TestUnavailableIsLoggedOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := testkit.SignedIn(t)
+		e.Tenant.EditClient(testkit.ClientID, func(c *testkit.TenantClient) { c.Grants = nil })
+		visit := func(minutes int) {
+			for range minutes {
+				for range 20 {
+					e.Strategy.GetConnections(t.Context())
+				}
+				time.Sleep(time.Minute)
+			}
+		}
+		warnings := func() int {
+			return strings.Count(e.Log.String(), "level=WARN msg=\"auth0: connections cannot be listed\"")
+		}
+		visit(50)
+		if n := warnings(); n != 1 || strings.Count(e.Log.String(), "level=WARN") != 1 {
+			t.Errorf("%d warnings:\n%.2000s", n, e.Log)
+		}
+		e.Tenant.Fail(testkit.TokenEndpoint, 503)
+		visit(5)
+		if n := warnings(); n != 2 {
+			t.Errorf("%d warnings after the cause has changed", n)
+		}
+		visit(60)
+		if n := warnings(); n != 3 {
+			t.Errorf("%d warnings after an hour", n)
+		}
+	})
+}
+
+// TestLongLists: companies with a connection for each customer have more than a thousand
+// of them, and other programs use up the rate limit of the tenant.
+func TestLongLists(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		count  int
+		change func(*testkit.Tenant)
+		calls  int // one in a minute
+	}{
+		{"two requests in a second", 1100, func(n *testkit.Tenant) { n.LimitRate(testkit.ManagementEndpoint, 3, 500*time.Millisecond) }, 1},
+		{"1.6 s a page", 1100, func(n *testkit.Tenant) { n.Delay(testkit.ManagementEndpoint, 1600*time.Millisecond) }, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := testkit.SignedIn(t)
+				var enabled []string
+				for i := range tt.count {
+					c := testkit.TenantConnection{Name: fmt.Sprintf("customer-%d", i), Strategy: "samlp", DomainAliases: []string{fmt.Sprintf("c%d.example", i)}}
+					if err := e.Tenant.AddConnection(c); err != nil {
+						t.Fatal(err)
+					}
+					enabled = append(enabled, c.Name)
+				}
+				if err := e.Tenant.EditClient(testkit.ClientID, func(c *testkit.TenantClient) { c.Connections = enabled }); err != nil {
+					t.Fatal(err)
+				}
+				tt.change(e.Tenant)
+				for call := range tt.calls {
+					begin := time.Now()
+					_, found, err := e.Strategy.ConnectionForEmail(t.Context(), fmt.Sprintf("x@c%d.example", tt.count-1))
+					last := call == tt.calls-1
+					if found != last || (err == nil) != last || err != nil && !strings.Contains(err.Error(), "it is being read") || time.Since(begin) > 15*time.Second {
+						t.Errorf("call %d, after %v: %v, %v", call, time.Since(begin), found, err)
+					}
+					time.Sleep(time.Minute)
+				}
+			})
 		})
 	}
 }

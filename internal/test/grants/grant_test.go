@@ -114,7 +114,7 @@ func TestPasswordRefusals(t *testing.T) {
 		{"suspicious", user("odd@acme.example"), auth0.ErrTooManyAttempts, "too_many_attempts", 429},
 		{"unknown connection", func(p *testkit.PasswordLogin) { p.Connection = "nope" }, auth0.ErrGrantNotAllowed, "grant_not_allowed", 500},
 		{"connection without passwords", func(p *testkit.PasswordLogin) { p.Connection = "google-oauth2" }, auth0.ErrGrantNotAllowed, "grant_not_allowed", 500},
-		{"unknown audience", func(p *testkit.PasswordLogin) { p.Audience = "https://unknown.example" }, nil, "authorization_denied", 403},
+		{"unknown audience", func(p *testkit.PasswordLogin) { p.Audience = "https://unknown.example" }, auth0.ErrGrantNotAllowed, "grant_not_allowed", 500},
 		{"bad scope", func(p *testkit.PasswordLogin) { p.Scopes = []string{"a\"b"} }, nil, "login_option", 400},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -863,7 +863,7 @@ func TestExchangeToken(t *testing.T) {
 		"bad token":       {auth0.TokenExchange{SubjectToken: "x", SubjectTokenType: testkit.LegacyToken}, "subject_token"},
 		"unknown type":    {auth0.TokenExchange{SubjectToken: "x", SubjectTokenType: "urn:acme:other"}, "subject_token"},
 		"too many actors": {auth0.TokenExchange{SubjectToken: deep, Audience: testkit.NextAPI}, "subject_token"},
-		"unknown API":     {auth0.TokenExchange{SubjectToken: token.AccessToken, Audience: "https://unknown.example"}, "authorization_denied"},
+		"unknown API":     {auth0.TokenExchange{SubjectToken: token.AccessToken, Audience: "https://unknown.example"}, "grant_not_allowed"},
 		"second factor":   {auth0.TokenExchange{SubjectToken: "legacy-SECRET:" + testkit.MFAUser, SubjectTokenType: testkit.LegacyToken, Scopes: []string{"openid"}}, "mfa_required"},
 	} {
 		_, err := e.Strategy.Application().ExchangeToken(ctx, tt.x)

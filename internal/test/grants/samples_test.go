@@ -242,7 +242,7 @@ func sampledRefusals() []sampled {
 		{callbacks, "blocked user", login(), blocked, false, 403, "unauthorized", "authorization_denied", 0, nil},
 		{callbacks, "Action/Rule denied", login(), denied, false, 403, "access_denied", "authorization_denied", 0, nil},
 		{callbacks, "user refused consent", login(), nil, false, 403, "access_denied", "authorization_denied", 0, nil},
-		{callbacks, "unknown audience", login(auth0.WithAudience(acmeAPI)), nothing, false, 403, "access_denied", "authorization_denied", 0, nil},
+		{callbacks, "unknown audience", login(auth0.WithAudience(acmeAPI)), nothing, false, 502, "access_denied", "misconfigured", 0, nil},
 		{callbacks, "API policy per-app and no user client grant", login(auth0.WithAudience(acmeAPI)), func(e *testkit.Env) {
 			if err := e.Tenant.AddAPI(testkit.TenantAPI{Audience: acmeAPI, PerAppAuthorization: true}); err != nil {
 				e.T.Fatal(err)

@@ -397,7 +397,7 @@ func TestTokenEndpointFaults(t *testing.T) {
 		if b.LoggedIn() || len(b.Transactions()) != 0 {
 			t.Errorf("%s: logged in %v, %d transactions left", tt.why, b.LoggedIn(), len(b.Transactions()))
 		}
-		for _, secret := range []string{"SECRET", u.Query().Get("code"), u.Query().Get("state")} {
+		for _, secret := range []string{"-SECRET", u.Query().Get("code"), u.Query().Get("state")} {
 			if strings.Contains(e.Log.String(), secret) || strings.Contains(resp.Body, secret) {
 				t.Errorf("%s: %q is in the log or on the page", tt.why, secret)
 			}

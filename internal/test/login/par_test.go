@@ -122,7 +122,7 @@ func TestPushedRequestRefused(t *testing.T) {
 		{"client not allowed", answer(403, js, `{"error":"unauthorized_client"}`), 502, "tenant_answer", "unauthorized_client", 403, 1},
 		{"text", answer(401, "text/plain", "Unauthorized"), 502, "tenant_answer", "server_error", 401, 1},
 		{"request not good", answer(400, js, `{"error":"invalid_request","error_description":"the connection was not found"}`), 400, "authorization_error", "invalid_request", 400, 1},
-		{"API unknown", answer(403, js, `{"error":"access_denied","error_description":"Service not found: x"}`), 400, "authorization_error", "access_denied", 403, 1},
+		{"API unknown", answer(403, js, `{"error":"access_denied","error_description":"Service not found: x"}`), 502, "misconfigured", "access_denied", 403, 1},
 		{"code with markup", answer(400, js, `{"error":"<script>"}`), 400, "authorization_error", "unknown_error", 400, 1},
 		{"404 of the edge", answer(404, "text/html", "<html>"), 502, "tenant_answer", "server_error", 404, 1},
 		{"rate limit", answer(429, js, `{"error":"too_many_requests"}`, "Retry-After", "7"), 503, "tenant_unavailable", "too_many_requests", 429, 1},

@@ -1,0 +1,65 @@
+package tenanterror
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+)
+
+// unknownAPI begins the description with which Auth0 answers a request for an audience
+// that it does not know. The code is access_denied, as if a person were refused.
+const unknownAPI = "Service not found: "
+
+// UnknownAudience returns what the owner of the site has to correct if the tenant does
+// not know the audience of a request, and whether that is so. Nobody can log in until
+// then.
+func UnknownAudience(code, description string) (advice string, ok bool) {
+	audience, ok := strings.CutPrefix(description, unknownAPI)
+	if !ok || code != "access_denied" {
+		return "", false
+	}
+	return fmt.Sprintf("the tenant has no API with the identifier %.200q: register it in the dashboard under Applications, APIs, or correct Config.Audience (AUTH0_AUDIENCE) or the option that names it", audience), true
+}
+
+// Advise adds to the error of a request what the owner of the application has to
+// correct. It returns an error unchanged whose cause is not a known mistake in the
+// settings.
+func Advise(where Place, err error) error {
+	e, answered := Of(err)
+	if !answered {
+		return err
+	}
+	if advice, ok := UnknownAudience(e.Code, e.Description); ok {
+		return fmt.Errorf("%w; %s", err, advice)
+	}
+	if e.rejectsClient(where) {
+		return fmt.Errorf("%w; the tenant does not accept the credentials of the application: compare Config.ClientID and Config.ClientSecret (AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET), or ClientAuthentication, with the application in the dashboard", err)
+	}
+	return err
+}
+
+// rejectsClient reports whether the tenant rejects the credentials of the application.
+// Auth0 says access_denied where RFC 6749, Section 5.2, has invalid_client.
+func (e Error) rejectsClient(where Place) bool {
+	switch where {
+	case Elsewhere, UserInfo, ConnectedAccount: // which a token authenticates
+		return false
+	}
+	return e.Code == "invalid_client" || e.Code == "access_denied" && e.Status == http.StatusUnauthorized
+}
+
+// setup returns the row of an error that only the owner of the site can correct, and
+// that the table takes for the refusal of a person. It is unset for other errors.
+func (e Error) setup(where Place) refusal.Row {
+	_, unknown := UnknownAudience(e.Code, e.Description)
+	switch {
+	case !unknown:
+	case where == PushedRequest:
+		return refusal.SiteSetup
+	case where == Grant, follows[where] == Grant && where != UserInfo:
+		return refusal.Grant
+	}
+	return unset
+}
