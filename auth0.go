@@ -114,7 +114,8 @@ type Config struct {
 	//
 	// A URL, such as "https://id.example.com/realms/a" or, on this machine only,
 	// "http://127.0.0.1:4000", names any OpenID provider instead. Its endpoints come
-	// from its discovery document, which must name the same issuer.
+	// from its discovery document, which must name the same issuer. The URL of a tenant
+	// below auth0.com, such as "https://acme.eu.auth0.com", is read as its domain.
 	Domain string
 	// ClientID and ClientSecret are the application's credentials.
 	ClientID     string
@@ -305,8 +306,11 @@ type Config struct {
 	// provider.
 	EndpointOrigins []string
 	// HTTPClient makes the requests to the tenant. Only its transport and its timeout
-	// are used. Redirects are never followed. For [MutualTLS], its transport presents
-	// the certificate. Default: a client with a timeout of 5 seconds.
+	// are used. The timeout is for each request, and replaces all limits of this package
+	// that are shorter. Redirects are never followed. For that, with GOOS=js, requests
+	// have the header "js.fetch:redirect" of package net/http. For [MutualTLS], the
+	// transport presents the certificate. Default: a client with a timeout of 5 seconds,
+	// or 3 seconds where a visitor waits.
 	HTTPClient *http.Client
 	// Telemetry adds the header Auth0-Client, with the versions of this package
 	// and of Go, to requests to the tenant.
@@ -462,13 +466,13 @@ func ConfigFromEnv() (Config, error) {
 		name    string
 		missing bool
 	}{
-		{"AUTH0_DOMAIN", c.Domain == ""},
-		{"AUTH0_CLIENT_ID", c.ClientID == ""},
-		{"AUTH0_SECRET", len(c.Secrets) == 0},
-		{"APP_BASE_URL", c.BaseURL == ""},
+		{"AUTH0_DOMAIN is not set", c.Domain == ""},
+		{"AUTH0_CLIENT_ID is not set", c.ClientID == ""},
+		{"AUTH0_SECRET is not set; make a value with: openssl rand -hex 32 (other SDKs call it AUTH0_SESSION_SECRET or SESSION_SECRET)", len(c.Secrets) == 0},
+		{"APP_BASE_URL is not set", c.BaseURL == ""},
 	} {
 		if v.missing {
-			errs = append(errs, fmt.Errorf("auth0: environment variable %s is not set", v.name))
+			errs = append(errs, errors.New("auth0: environment variable "+v.name))
 		}
 	}
 	if len(errs) > 0 && c.ClientSecret == "" && c.ClientAuthentication.method.Name == "" {

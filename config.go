@@ -56,10 +56,32 @@ func (p *problems) joined() error { return errors.Join(p.errs...) }
 // turn. No value is quoted, because some are secrets.
 func checkTexts(p *problems, fields ...string) {
 	for i := 0; i < len(fields); i += 2 {
-		if value := fields[i+1]; value != strings.TrimSpace(value) || !syntax.CleanText(value) {
+		switch value := fields[i+1]; {
+		case value != strings.TrimSpace(value) || !syntax.CleanText(value):
 			p.add(fields[i], "has surrounding spaces or control characters, or is not UTF-8")
+		case isEnclosed(value):
+			p.add(fields[i], "is in quotes or brackets; set the value itself, as the dashboard shows it")
 		}
 	}
+}
+
+// isEnclosed reports whether a value is in quotes, which a shell or a file should have
+// removed, or in brackets, as a placeholder of a sample is.
+func isEnclosed(value string) bool {
+	for _, pair := range []string{"''", `""`, "``", "{}", "<>", "[]"} {
+		if len(value) > 1 && value[0] == pair[0] && value[len(value)-1] == pair[1] {
+			return true
+		}
+	}
+	return false
+}
+
+// because returns the end of a message with its cause, or nothing.
+func because(err error) string {
+	if err == nil {
+		return ""
+	}
+	return ": " + err.Error()
 }
 
 // checkCredentials rejects publicly known credentials, unless the tenant can have no
@@ -67,6 +89,9 @@ func checkTexts(p *problems, fields ...string) {
 func checkCredentials(p *problems, c Config) {
 	checkTexts(p, "ClientID", c.ClientID, "ClientSecret", c.ClientSecret, "Audience", c.Audience,
 		"ClientAuthentication", c.ClientAuthentication.method.Secret.Reveal(), "ManagementClientID", c.ManagementClientID, "ManagementClientSecret", c.ManagementClientSecret)
+	if strings.ContainsAny(c.ClientID, " \t'\"{}<>") && !isEnclosed(c.ClientID) {
+		p.add("ClientID", "has a space, a quote or a bracket; set the Client ID itself, as the dashboard shows it")
+	}
 	if publicsecret.MayBeUsed(c.Domain) {
 		return
 	}
@@ -194,14 +219,13 @@ func newCookies(p *problems, c Config, where *site.Site, answers answers) *cooki
 		Name: cmp.Or(c.CookieName, "auth0_session"), Path: cmp.Or(c.CookiePath, "/"), Domain: c.CookieDomain, Secure: secure,
 		SameSite: cmp.Or(c.CookieSameSite, http.SameSiteLaxMode), SessionOnly: c.CookieSessionOnly,
 	}, formPost)
-	if err := names.Session.Check(); err != nil {
+	if err := discovery.CheckASCII(c.CookieDomain); err != nil {
+		p.add("CookieDomain", "%q %v", c.CookieDomain, err)
+	} else if err := names.Session.Check(); err != nil {
 		p.add("CookieName", "and the other fields of the session cookie: %v", err)
 	}
 	if c.CookieSameSite == http.SameSiteStrictMode {
 		p.add("CookieSameSite", "Strict is not possible: the redirect at the end of a login comes from another site, so the next page would have no session")
-	}
-	if formPost && !secure {
-		where.Log().Warn("auth0: form_post without https works on this machine only")
 	}
 	if c.InsecureHTTP && !secure {
 		where.Log().Warn("auth0: Config.InsecureHTTP is set: anybody on the network path can read cookies and codes")
@@ -372,7 +396,7 @@ func newConnectionList(p *problems, c Config, client *provider.Client, log *slog
 		d.NoAPI = errNoTenant
 	}
 	if _, err := discovery.Origin(d.FileBase); d.FileBase != "" && (err != nil || strings.ContainsAny(d.FileBase, "?#")) {
-		p.add("ConfigurationBaseURL", "%q is not a URL such as https://cdn.eu.auth0.com", d.FileBase)
+		p.add("ConfigurationBaseURL", "%q is not a URL such as https://cdn.eu.auth0.com%s", d.FileBase, because(err))
 	}
 	return directory.New(d)
 }
@@ -385,7 +409,7 @@ func newManagementAPI(p *problems, c Config, client *provider.Client, log *slog.
 	if c.TenantDomain != "" {
 		var own problems
 		if tenant = provider.NewTenant(own.add, c.TenantDomain); len(own.errs) > 0 {
-			p.add("TenantDomain", "%q is not a domain such as acme.eu.auth0.com", c.TenantDomain)
+			p.add("TenantDomain", "%q is not a domain such as acme.eu.auth0.com%s", c.TenantDomain, because(discovery.CheckASCII(c.TenantDomain)))
 		}
 	} else if tenant.Static == nil {
 		return nil // another provider

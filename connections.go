@@ -24,10 +24,13 @@ import (
 //     domains;
 //   - the public client file, if [Config].ConfigurationBaseURL is set.
 //
-// The list is cached for five minutes. While the tenant is unreachable or limits the
-// request rate, GetConnections returns the last list for up to a day, and logs why.
-// Without a list, the error says what to do. A page should then show one button that
-// leads to the login route, where the tenant lets users choose.
+// The list is cached for five minutes, or for half a minute per hundred connections if
+// that is longer. While the tenant is unreachable or limits the request rate,
+// GetConnections returns the last list for up to a day. A caller waits for at most 15
+// seconds. A list that takes longer is read in the background, and is there for later
+// callers. The log has the cause once, so there is no need to log the error. Without a
+// list, a page should show one button that leads to the login route, where the tenant
+// lets users choose.
 //
 // [WithOrganization] selects the connections of that organization. It requires the
 // scope read:organization_connections, and read:organizations if the option has a

@@ -77,7 +77,9 @@ func WithLoginHint(hint string) LoginOption {
 // 3.1.2.1). "login" asks for credentials even if the user has a session at the
 // tenant. "consent" and "select_account" ask for those. "none" shows no page; the
 // login can then fail with the code login_required, consent_required or
-// interaction_required. Several values are separated by spaces.
+// interaction_required. "create" shows the sign-up page of providers that support it.
+// Several values are separated by spaces. Values of providers are accepted if they
+// consist of lower-case letters, digits and underscores.
 func WithPrompt(prompt string) LoginOption {
 	return loginOption(authrequest.Prompt(prompt))
 }

@@ -25,6 +25,7 @@
 package management
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -100,7 +101,7 @@ func New(domain string, source oauth2.TokenSource, opts ...Option) (*API, error)
 func baseURL(domain string) (string, error) {
 	if !strings.Contains(domain, "://") {
 		host := strings.ToLower(domain)
-		if err := syntax.CheckHostName(host); err != nil {
+		if err := cmp.Or(discovery.CheckASCII(host), syntax.CheckHostName(host)); err != nil {
 			return "", fmt.Errorf("management: the domain %s %w", quoted(domain), err)
 		}
 		return "https://" + host + "/", nil

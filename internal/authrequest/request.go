@@ -199,15 +199,28 @@ func Hint(hint string) Option {
 	return func(r *Request) { r.text("login_hint", hint, 320) }
 }
 
-// Prompt says what the tenant must show (OpenID Connect Core 1.0, Section 3.1.2.1).
+// Prompt says what the tenant must show (OpenID Connect Core 1.0, Section 3.1.2.1). The
+// list of values is open: create (Initiating User Registration 1.0) is a later one.
 func Prompt(prompt string) Option {
 	return func(r *Request) {
 		for value := range strings.SplitSeq(prompt, " ") {
-			if !slices.Contains([]string{"none", "login", "consent", "select_account"}, value) {
-				r.fail("prompt has the unknown value %q", value)
+			if value == "" || len(value) > 32 || strings.Trim(value, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" {
+				r.fail("prompt has the value %.40q, which is not a word of lower-case letters, such as login", value)
 			}
 		}
 		r.Params.Set("prompt", prompt)
+	}
+}
+
+// linkedPrompt is Prompt for a link, which cannot know the values of the tenant.
+func linkedPrompt(prompt string) Option {
+	return func(r *Request) {
+		for value := range strings.SplitSeq(prompt, " ") {
+			if !slices.Contains([]string{"none", "login", "consent", "select_account", "create"}, value) {
+				r.fail("prompt has the unknown value %q", value)
+			}
+		}
+		Prompt(prompt)(r)
 	}
 }
 
@@ -432,7 +445,7 @@ func (l Links) Options(query url.Values) []Option {
 	}
 	take("returnTo", ReturnTo)
 	take("login_hint", Hint)
-	take("prompt", Prompt)
+	take("prompt", linkedPrompt)
 	take("ui_locales", UILocales)
 	if hint := query.Get("screen_hint"); hint == "signup" || hint == "login" {
 		take("screen_hint", ScreenHint)

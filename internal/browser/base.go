@@ -43,9 +43,12 @@ func NewBase(raw string, insecure bool) (Base, error) {
 	}
 	path := strings.TrimSuffix(u.Path, "/")
 	origin, err := discovery.Origin(raw)
-	if err != nil && insecure && u.Scheme == "http" && u.Hostname() != "" {
+	if err != nil && insecure && u.Scheme == "http" && u.Hostname() != "" && discovery.CheckASCII(u.Host) == nil {
 		// Browsers leave the default port out of Host and Origin.
 		return Base{Origin: "http://" + strings.ToLower(strings.TrimSuffix(u.Host, ":80")), Path: path}, nil
+	}
+	if err != nil && u.Scheme == "http" && !insecure && discovery.CheckASCII(u.Host) == nil {
+		err = fmt.Errorf("%w, or set InsecureHTTP for development in a private network", err)
 	}
 	return Base{Origin: origin, Path: path}, err
 }

@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 )
@@ -126,6 +127,8 @@ func Origin(raw string) (string, error) {
 	}
 	host := strings.ToLower(u.Hostname())
 	switch {
+	case !isASCII(host):
+		return "", fmt.Errorf("the host must have the form that browsers send%s", asciiForm(host))
 	case host == "" || u.User != nil || u.Opaque != "":
 		return "", errors.New("not a URL with a host and without a user name")
 	case u.Scheme == "https":
@@ -140,6 +143,35 @@ func Origin(raw string) (string, error) {
 		host = "[" + host + "]"
 	}
 	return u.Scheme + "://" + host, nil
+}
+
+func isASCII(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) < 0
+}
+
+// asciiForm returns the ASCII form of an internationalized host name (RFC 5890, Section
+// 2.3.2.1), as the end of a sentence, or nothing if it has none. Package net/http has
+// the conversion, and shows the result to the dialer of a request.
+func asciiForm(host string) string {
+	var form string
+	transport := &http.Transport{DialContext: func(_ context.Context, _, address string) (net.Conn, error) {
+		form, _, _ = net.SplitHostPort(address)
+		return nil, errors.New("nothing is sent")
+	}}
+	r := &http.Request{Method: http.MethodGet, URL: &url.URL{Scheme: "http", Host: host}, Header: http.Header{}}
+	if _, err := transport.RoundTrip(r); err == nil || form == "" || len(form) > 253 || !isASCII(form) {
+		return ""
+	}
+	return ": " + form
+}
+
+// CheckASCII returns an error for a host name with other characters than ASCII. The
+// error has the form to use.
+func CheckASCII(host string) error {
+	if isASCII(host) {
+		return nil
+	}
+	return fmt.Errorf("must have the form that browsers send%s", asciiForm(strings.ToLower(host)))
 }
 
 // Loopback reports whether a host, without a port, is this machine: localhost,

@@ -162,3 +162,36 @@ func TestEndpoint(t *testing.T) {
 		}
 	}
 }
+
+// TestInternationalHosts: a host with other characters than ASCII never equals what a
+// browser sends, so it is refused. The error has the form to use.
+func TestInternationalHosts(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]string{
+		"bücher.example":             "xn--bcher-kva.example",
+		"BÜCHER.Example":             "xn--bcher-kva.example",
+		"bu\u0308cher.example":       "xn--bcher-kva.example", // decomposed
+		"faß.example":                "xn--fa-hia.example",
+		"a.例え.テスト":                   "a.xn--r8jz45g.xn--zckzah",
+		"аcme.example":               "xn--cme-5cd.example", // the first letter is Cyrillic
+		"app.example\u3002example":   "app.example.example",
+		strings.Repeat("ü", 300):     "",
+		"\u200b\u2028ü .example\n\r": "",
+	} {
+		err := CheckASCII(host)
+		if err == nil || !strings.HasSuffix(err.Error(), "browsers send"+map[bool]string{true: ": " + want}[want != ""]) {
+			t.Errorf("%q: %v, want %q", host, err, want)
+		}
+		if strings.ContainsAny(host, " \n") {
+			continue
+		}
+		if _, err := Origin("https://" + host + "/a"); err == nil || !strings.Contains(err.Error(), "browsers send") || want != "" && !strings.Contains(err.Error(), ": "+want) {
+			t.Errorf("Origin of %q: %v, want %q", host, err, want)
+		}
+	}
+	for _, host := range []string{"", "app.example", "APP.example", "xn--bcher-kva.example", "127.0.0.1"} {
+		if err := CheckASCII(host); err != nil {
+			t.Errorf("%q: %v", host, err)
+		}
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/returnto"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
@@ -85,7 +86,9 @@ func (p *Policy) Check() []Mistake {
 		add("LogoutEndpoint", `is %q; it must be "oidc", "v2", "local" or empty`, p.Endpoint)
 	}
 	for _, raw := range p.ReturnURLs {
-		if !isWebURL(raw) {
+		if u, err := url.Parse(raw); err == nil && discovery.CheckASCII(u.Hostname()) != nil {
+			add("PostLogoutURLs", "%q: the host %v", raw, discovery.CheckASCII(u.Hostname()))
+		} else if !isWebURL(raw) {
 			add("PostLogoutURLs", "%q must be an absolute URL, with everything but ASCII percent-encoded", raw)
 		}
 	}

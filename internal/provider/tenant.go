@@ -7,6 +7,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -37,8 +38,10 @@ type Tenant struct {
 	First func() bool
 }
 
-// NewTenant takes a host name for an Auth0 tenant and a URL for any OpenID provider.
+// NewTenant takes a host name for an Auth0 tenant and a URL for any OpenID provider. The
+// URL of a tenant below auth0.com, as older samples have it, is read as its host name.
 func NewTenant(report func(field, format string, args ...any), domain string) Tenant {
+	domain = hostOfAuth0(domain)
 	if strings.Contains(domain, "://") {
 		if _, err := discovery.Origin(domain); err != nil {
 			report("Domain", "%q: %v", domain, err)
@@ -48,11 +51,22 @@ func NewTenant(report func(field, format string, args ...any), domain string) Te
 		return Tenant{Issuer: domain}
 	}
 	host := strings.ToLower(domain)
-	if err := syntax.CheckHostName(host); err != nil {
+	if err := cmp.Or(discovery.CheckASCII(host), syntax.CheckHostName(host)); err != nil {
 		report("Domain", "%q %v", domain, err)
 	}
 	base := "https://" + host + "/"
 	return Tenant{Issuer: base, Static: Auth0Layout(base)}
+}
+
+// hostOfAuth0 returns the host name of the URL of a tenant below auth0.com, and any other
+// domain unchanged.
+func hostOfAuth0(domain string) string {
+	u, err := url.Parse(domain)
+	if err != nil || u.Scheme != "https" || u.Host != u.Hostname() || u.User != nil || strings.Trim(u.Path, "/") != "" ||
+		strings.ContainsAny(domain, "?#") || !strings.HasSuffix(strings.ToLower(u.Host), ".auth0.com") {
+		return domain
+	}
+	return u.Host
 }
 
 // Auth0Layout returns the endpoints that every Auth0 tenant has.
@@ -71,7 +85,9 @@ func Auth0Layout(base string) *discovery.Metadata {
 // it is first needed.
 func (t *Tenant) DiscoverWith(report func(field, format string, args ...any), client *http.Client, origins []string, log *slog.Logger) {
 	for _, raw := range origins {
-		if origin, err := discovery.Origin(raw); err != nil || origin != raw {
+		if origin, err := discovery.Origin(raw); err != nil {
+			report("EndpointOrigins", "%q must be an origin such as https://keys.example.com: %v", raw, err)
+		} else if origin != raw {
 			report("EndpointOrigins", "%q must be an origin such as https://keys.example.com", raw)
 		}
 	}

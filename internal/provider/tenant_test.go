@@ -35,6 +35,18 @@ func TestNewTenant(t *testing.T) {
 		{"https://id.example#a", "https://id.example#a", false, `Domain "https://id.example#a" must have no query and no fragment`},
 		{"tenant.example/x", "https://tenant.example/x/", true, `Domain "tenant.example/x" `},
 		{"", "https:///", true, `Domain "" `},
+		{"https://acme.eu.auth0.com", "https://acme.eu.auth0.com/", true, ""},
+		{"https://Acme.eu.auth0.com/", "https://acme.eu.auth0.com/", true, ""},
+		{"https://acme.eu.auth0.com/x", "https://acme.eu.auth0.com/x", false, ""},
+		{"https://acme.eu.auth0.com:8443", "https://acme.eu.auth0.com:8443", false, ""},
+		{"http://acme.eu.auth0.com", "http://acme.eu.auth0.com", false, `Domain "http://acme.eu.auth0.com": http is only for`},
+		{"https://acme.eu.auth0.com?x", "https://acme.eu.auth0.com?x", false, `Domain "https://acme.eu.auth0.com?x" must have no query`},
+		{"https://u@acme.eu.auth0.com", "https://u@acme.eu.auth0.com", false, `Domain "https://u@acme.eu.auth0.com": `},
+		{"https://acme.eu.auth0.com.example", "https://acme.eu.auth0.com.example", false, ""},
+		{"https://notauth0.com", "https://notauth0.com", false, ""},
+		{"https://id.example", "https://id.example", false, ""},
+		{"bücher.example", "https://bücher.example/", true, `Domain "bücher.example" must have the form that browsers send: xn--bcher-kva.example`},
+		{"https://bücher.example", "https://bücher.example", false, `Domain "https://bücher.example": the host must have the form that browsers send: xn--bcher-kva.example`},
 	} {
 		var r reports
 		got := NewTenant(r.add, tt.domain)
@@ -144,7 +156,7 @@ func TestDiscoveryOrigins(t *testing.T) {
 	n.DiscoverWith(r.add, &http.Client{}, []string{"https://a.example", "https://b.example/", "c.example"}, slog.New(slog.DiscardHandler))
 	want := reports{
 		`EndpointOrigins "https://b.example/" must be an origin such as https://keys.example.com`,
-		`EndpointOrigins "c.example" must be an origin such as https://keys.example.com`,
+		`EndpointOrigins "c.example" must be an origin such as https://keys.example.com: not a URL with a host and without a user name`,
 	}
 	if !reflect.DeepEqual(r, want) || len(n.Origins) != 3 {
 		t.Errorf("%q, %q", r, n.Origins)

@@ -96,7 +96,7 @@ func (k Keyring) Watch(f func()) Keyring {
 // mistakes are returned, joined; none of them quotes a secret.
 func New(secrets []string) (Keyring, error) {
 	if len(secrets) == 0 {
-		return Keyring{}, errors.New("at least one secret is needed; make one with: openssl rand -hex 32")
+		return Keyring{}, errors.New("at least one secret is needed (AUTH0_SECRET); make one with: openssl rand -hex 32")
 	}
 	var keys [][]byte
 	var errs []error

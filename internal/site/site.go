@@ -60,8 +60,11 @@ func New(c Config, mistake func(field, format string, args ...any)) *Site {
 		home:  cmp.Or(c.DefaultReturnTo, "/"), log: c.Log,
 	}
 	s.checkRoutes(mistake)
+	s.checkBases(mistake)
 	for _, raw := range c.ReturnToOrigins {
-		if origin, err := discovery.Origin(raw); err != nil || origin != raw {
+		if origin, err := discovery.Origin(raw); err != nil {
+			mistake("ReturnToOrigins", "%q must be an origin such as https://admin.example.com: %v", raw, err)
+		} else if origin != raw {
 			mistake("ReturnToOrigins", "%q must be an origin such as https://admin.example.com", raw)
 		}
 	}
@@ -112,6 +115,21 @@ func (s *Site) checkRoutes(mistake func(field, format string, args ...any)) {
 		for _, other := range paths[:i] {
 			if other.path == route.path {
 				mistake(route.field, "%q is also the %s", route.path, other.field)
+			}
+		}
+	}
+}
+
+// checkBases refuses a base URL that is the URL of a route, such as the callback URL.
+func (s *Site) checkBases(mistake func(field, format string, args ...any)) {
+	for i, base := range s.bases.List {
+		field := "BaseURL"
+		if i > 0 {
+			field = "BaseURLs"
+		}
+		for _, route := range []string{s.Login, s.Callback, s.Logout, s.BackchannelLogout} {
+			if base.Path != "" && strings.HasSuffix(base.Path, route) {
+				mistake(field, "%q ends in the path of a route of this package; it is the URL of the application, %q", base, strings.TrimSuffix(base.String(), route))
 			}
 		}
 	}

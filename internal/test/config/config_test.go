@@ -87,6 +87,29 @@ func TestNewRefuses(t *testing.T) {
 		{"client secret with a line feed", func(c *C) { c.ClientSecret += "\n" }, "ClientSecret"},
 		{"client secret with a space in front", func(c *C) { c.ClientSecret = " " + c.ClientSecret }, "ClientSecret"},
 		{"client secret with a line feed in another way", func(c *C) { c.ClientSecret, c.ClientAuthentication = "", auth0.ClientSecretPost("secret\n") }, "ClientAuthentication"},
+		{"client id with a space behind", func(c *C) { c.ClientID = "x " }, "ClientID"},
+		{"client id in quotes", func(c *C) { c.ClientID = `"abc"` }, "ClientID"},
+		{"client id in single quotes", func(c *C) { c.ClientID = "'abc'" }, "ClientID"},
+		{"client id with one quote", func(c *C) { c.ClientID = "abc'" }, "ClientID"},
+		{"client id with a space inside", func(c *C) { c.ClientID = "Client ID" }, "ClientID"},
+		{"placeholder as client id", func(c *C) { c.ClientID = "{yourClientId}" }, "ClientID"},
+		{"another placeholder as client id", func(c *C) { c.ClientID = "<client id>" }, "ClientID"},
+		{"client secret in quotes", func(c *C) { c.ClientSecret = "'" + c.ClientSecret + "'" }, "ClientSecret"},
+		{"placeholder as audience", func(c *C) { c.Audience = "{yourApiIdentifier}" }, "Audience"},
+		{"placeholder as domain", func(c *C) { c.Domain = "{yourDomain}" }, "Domain"},
+		{"international domain", func(c *C) { c.Domain = "login.bücher.example" }, "Domain"},
+		{"international provider", func(c *C) { c.Domain = "https://bücher.example/" }, "Domain"},
+		{"international base URL", func(c *C) { c.BaseURL = "https://bücher.example" }, "BaseURL"},
+		{"international cookie domain", func(c *C) { c.CookieDomain = "bücher.example" }, "CookieDomain"},
+		{"international logout URL", func(c *C) { c.PostLogoutURLs = []string{"https://bücher.example/bye"} }, "PostLogoutURLs"},
+		{"international return origin", func(c *C) { c.ReturnToOrigins = []string{"https://bücher.example"} }, "ReturnToOrigins"},
+		{"international endpoint origin", func(c *C) { c.EndpointOrigins = []string{"https://bücher.example"} }, "EndpointOrigins"},
+		{"international tenant domain", func(c *C) { c.TenantDomain = "bücher.example" }, "TenantDomain"},
+		{"international configuration base URL", func(c *C) { c.ConfigurationBaseURL = "https://bücher.example" }, "ConfigurationBaseURL"},
+		{"callback URL as base URL", func(c *C) { c.BaseURL = "https://app.example/auth/callback" }, "BaseURL"},
+		{"login URL as further base URL", func(c *C) {
+			c.BaseURL, c.BaseURLs = "https://app.example/auth/login", []string{"https://b.example/auth/login"}
+		}, "BaseURLs"},
 		{"audience with a space", func(c *C) { c.Audience = "https://api.example/ " }, "Audience"},
 		{"management client id with a line feed", func(c *C) { c.ManagementClientID, c.ManagementClientSecret = "x\n", "y" }, "ManagementClientID"},
 		{"management client secret with a line feed", func(c *C) { c.ManagementClientID, c.ManagementClientSecret = "x", "y\n" }, "ManagementClientSecret"},
@@ -159,6 +182,36 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
+// TestMessages: a mistake is told with what mends it.
+func TestMessages(t *testing.T) {
+	t.Parallel()
+	type C = auth0.Config
+	for why, tt := range map[string]struct {
+		edit func(*C)
+		want string
+	}{
+		"http in a network":           {func(c *C) { c.BaseURL = "http://192.168.1.5:3000" }, "use https, or set InsecureHTTP for development in a private network"},
+		"callback URL as base URL":    {func(c *C) { c.BaseURL = "https://app.example/auth/callback" }, `the URL of the application, "https://app.example"`},
+		"international base URL":      {func(c *C) { c.BaseURL = "https://bücher.example" }, "xn--bcher-kva.example"},
+		"international domain":        {func(c *C) { c.Domain = "bücher.example" }, "xn--bcher-kva.example"},
+		"international cookie domain": {func(c *C) { c.CookieDomain = "bücher.example" }, "xn--bcher-kva.example"},
+		"international logout URL":    {func(c *C) { c.PostLogoutURLs = []string{"https://bücher.example/"} }, "xn--bcher-kva.example"},
+		"international file URL":      {func(c *C) { c.ConfigurationBaseURL = "https://bücher.example/" }, "xn--bcher-kva.example"},
+		"international tenant domain": {func(c *C) { c.TenantDomain = "bücher.example" }, "xn--bcher-kva.example"},
+		"quotes":                      {func(c *C) { c.ClientID = `"abc"` }, "is in quotes or brackets; set the value itself"},
+		"placeholder":                 {func(c *C) { c.ClientID = "{yourClientId}" }, "is in quotes or brackets; set the value itself"},
+		"no client secret":            {func(c *C) { c.ClientSecret = "" }, "AUTH0_CLIENT_SECRET"},
+		"short secret":                {func(c *C) { c.Secrets = []string{"x"} }, "openssl rand -hex 32"},
+		"no secret":                   {func(c *C) { c.Secrets = nil }, "AUTH0_SECRET"},
+	} {
+		c := testkit.GoodConfig()
+		tt.edit(&c)
+		if _, err := auth0.New(c); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %q", why, err, tt.want)
+		}
+	}
+}
+
 // TestNewReportsEverything at once, each mistake as an error of its own.
 func TestNewReportsEverything(t *testing.T) {
 	t.Parallel()
@@ -181,6 +234,10 @@ func TestNewAccepts(t *testing.T) {
 	t.Parallel()
 	for why, edit := range map[string]func(*auth0.Config){
 		"nothing special":          func(*auth0.Config) {},
+		"URL of a tenant":          func(c *auth0.Config) { c.Domain = "https://acme.eu.auth0.com/" },
+		"base URL like a route":    func(c *auth0.Config) { c.BaseURL = "https://app.example/callback" },
+		"secret with a brace":      func(c *auth0.Config) { c.ClientSecret = "{" + c.ClientSecret },
+		"prompt of a provider":     func(c *auth0.Config) { c.LoginOptions = []auth0.LoginOption{auth0.WithPrompt("create")} },
 		"domain in capitals":       func(c *auth0.Config) { c.Domain = "Acme.EU.auth0.com" },
 		"provider":                 func(c *auth0.Config) { c.Domain = "https://id.example/realms/a" },
 		"provider on this machine": func(c *auth0.Config) { c.Domain = "http://127.0.0.1:4000/" },
@@ -272,6 +329,30 @@ func TestConfigFromEnv(t *testing.T) {
 		set(t, "AUTH0_DOMAIN", "acme.eu.auth0.com", "AUTH0_CLIENT_ID", "id", "AUTH0_CLIENT_SECRET", "cs", "AUTH0_SECRET", testkit.CookieSecret, "AUTH0_CALLBACK_URL", "http://localhost:3000/callback")
 		if c, err := auth0.ConfigFromEnv(); err != nil || c.BaseURL != "http://localhost:3000" || c.CallbackPath != "/callback" {
 			t.Errorf("%v %q, %v", c, c.CallbackPath, err)
+		}
+	})
+	t.Run("the command-line tool of Auth0", func(t *testing.T) {
+		set(t, "AUTH0_DOMAIN", "acme.eu.auth0.com", "AUTH0_CLIENT_ID", "id", "AUTH0_CLIENT_SECRET", "cs", "AUTH0_CALLBACK_URL", "http://localhost:3000/callback")
+		_, err := auth0.ConfigFromEnv()
+		if err == nil || strings.Contains(err.Error(), "\n") {
+			t.Fatalf("%v, want one mistake", err)
+		}
+		for _, want := range []string{"AUTH0_SECRET is not set", "openssl rand -hex 32", "AUTH0_SESSION_SECRET", "or SESSION_SECRET"} {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("no %q in: %v", want, err)
+			}
+		}
+	})
+	t.Run("domain with a scheme", func(t *testing.T) {
+		set(t, "AUTH0_DOMAIN", "https://acme.eu.auth0.com", "AUTH0_CLIENT_ID", "id", "AUTH0_CLIENT_SECRET", "cs", "AUTH0_SECRET", testkit.CookieSecret, "APP_BASE_URL", "https://app.example")
+		c, err := auth0.ConfigFromEnv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s, err := auth0.New(c); err != nil || s.Application().Issuer() != "https://acme.eu.auth0.com/" {
+			t.Errorf("%v", err)
+		} else if ep, err := s.Application().Endpoint(t.Context()); err != nil || ep.AuthURL != "https://acme.eu.auth0.com/authorize" {
+			t.Errorf("%+v, %v; it must not need a request", ep, err)
 		}
 	})
 	t.Run("newer names count", func(t *testing.T) {

@@ -73,7 +73,7 @@ func TestConnectionsLogIn(t *testing.T) {
 	}
 	for why, option := range map[string]auth0.LoginOption{
 		"scopes": auth0.WithScopes("openid x"), "audience": auth0.WithAudience("x"), "state": auth0.WithAppState(1), "max_age": auth0.WithMaxAge(0),
-		"acr": auth0.WithRequiredACR("x"), "parameter": auth0.WithParam("ext-x", "1"), "connection": auth0.WithConnection("x"), "nil": nil, "bad": auth0.WithPrompt("x"),
+		"acr": auth0.WithRequiredACR("x"), "parameter": auth0.WithParam("ext-x", "1"), "connection": auth0.WithConnection("x"), "nil": nil, "bad": auth0.WithPrompt("X"),
 	} {
 		if _, err := e.Strategy.GetConnections(t.Context(), option); err == nil {
 			t.Errorf("%s cannot be part of a link and is taken", why)

@@ -91,7 +91,7 @@ func TestImplicitRequest(t *testing.T) {
 		"a fragment":                 {"token", testkit.AppURL + "/page#x", nil},
 		"a path alone":               {"token", pagePath, nil},
 		"the callback of the server": {"token", testkit.CallbackURL, nil},
-		"an unusable option":         {"token", testkit.AppURL + pagePath, []auth0.LoginOption{auth0.WithPrompt("x")}},
+		"an unusable option":         {"token", testkit.AppURL + pagePath, []auth0.LoginOption{auth0.WithPrompt("X")}},
 		"an organization unchecked":  {"token", testkit.AppURL + pagePath, []auth0.LoginOption{auth0.WithOrganization("acme-eu")}},
 		"an age unchecked":           {"token", testkit.AppURL + pagePath, []auth0.LoginOption{auth0.WithMaxAge(time.Hour)}},
 		"an acr unchecked":           {"token", testkit.AppURL + pagePath, []auth0.LoginOption{auth0.WithRequiredACR("x")}},

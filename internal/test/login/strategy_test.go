@@ -269,7 +269,7 @@ func TestLoginOptionsRefused(t *testing.T) {
 	var bad = map[string]auth0.LoginOption{
 		"nil":                       nil,
 		"negative max_age":          auth0.WithMaxAge(-time.Second),
-		"unknown prompt":            auth0.WithPrompt("evil"),
+		"unusable prompt":           auth0.WithPrompt("Evil"),
 		"empty prompt":              auth0.WithPrompt(""),
 		"locales":                   auth0.WithUILocales("<b>"),
 		"control character":         auth0.WithConnection("a\nb"),
