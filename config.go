@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/authrequest"
@@ -378,7 +377,7 @@ func newConnectionList(p *problems, c Config, client *provider.Client, log *slog
 			return e
 		},
 		Settle:      asking.Settle,
-		Failed:      (&listFailures{log: log}).report,
+		Failed:      directory.LogFailures(log),
 		Unavailable: connectionsUnavailable,
 	}
 	if c.Connections != nil {
@@ -441,50 +440,10 @@ func connectionsUnavailable(errs []error) error {
 		e = answered.Refusal(refusal.Connections)
 	}
 	e.Err = err
-	if remedy := connectionsRemedy(err); remedy != "" {
+	if remedy := directory.Remedy(err); remedy != "" {
 		e.Err = fmt.Errorf("%w; %s (or choose another source of the list, see Strategy.GetConnections)", err, remedy)
 	}
 	return e
-}
-
-// connectionsRemedy returns what to change in the dashboard, or nothing if that is not
-// the cause.
-func connectionsRemedy(err error) string {
-	const where = "in the dashboard under Applications, APIs, Auth0 Management API, "
-	answered, ok := tenanterror.Of(err)
-	if !ok {
-		return ""
-	}
-	if _, fromTokenEndpoint := errors.AsType[tenanterror.Error](err); fromTokenEndpoint {
-		meaning, _ := errors.AsType[*refusal.Refusal](tenanterror.Meaning(tenanterror.AppToken, answered))
-		if meaning == nil || meaning.Reason != refusal.Grant.Reason {
-			return ""
-		}
-		return where + "authorize the application with the scopes read:connections and read:clients"
-	}
-	if answered.Status == http.StatusForbidden {
-		return where + "grant the application the scopes read:connections and read:clients"
-	}
-	return ""
-}
-
-// A listFailures logs that connections cannot be listed: each cause once in an hour at
-// level Warn, since it can be there for as long as the application runs.
-type listFailures struct {
-	log  *slog.Logger
-	mu   sync.Mutex
-	last string
-	at   time.Time
-}
-
-func (l *listFailures) report(err error, stale bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	level := slog.LevelDebug
-	if text, now := err.Error(), time.Now(); text != l.last || now.Sub(l.at) >= time.Hour {
-		level, l.last, l.at = slog.LevelWarn, text, now
-	}
-	l.log.Log(context.Background(), level, "auth0: connections cannot be listed", "err", err, "using_old_list", stale)
 }
 
 // managementTokens are the tokens of the Management API.

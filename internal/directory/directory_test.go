@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/tenantapi"
+	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 )
 
 // A source is a tenant: documents of the Management API by path and query, and a
@@ -493,4 +495,50 @@ func TestLongListIsReadLessOften(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRemedy: only what the dashboard mends has a remedy.
+func TestRemedy(t *testing.T) {
+	const authorize, grant = "authorize the application with the scopes read:connections and read:clients", "grant the application the scopes read:connections and read:clients"
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{tenanterror.Error{Status: 403, Code: "access_denied"}, authorize},
+		{tenanterror.Error{Status: 403, Code: "unauthorized_client"}, authorize},
+		{fmt.Errorf("no token: %w", tenanterror.Error{Status: 403, Code: "access_denied"}), authorize},
+		{tenanterror.Error{Status: 401, Code: "access_denied"}, ""}, // the credentials are wrong
+		{tenanterror.Error{Status: 503}, ""},
+		{&tenantapi.Error{Status: 403, Code: "insufficient_scope"}, grant},
+		{&tenantapi.Error{Status: 403}, grant},
+		{&tenantapi.Error{Status: 429}, ""},
+		{&tenantapi.Error{Status: 404}, ""},
+		{errors.New("the network is down"), ""},
+	} {
+		if got := Remedy(tt.err); !strings.HasSuffix(got, tt.want) || (got == "") != (tt.want == "") {
+			t.Errorf("%v: %q, want %q", tt.err, got, tt.want)
+		}
+	}
+}
+
+// TestLogFailures: a cause is a warning once in an hour, and else for debugging.
+func TestLogFailures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var text strings.Builder
+		report := LogFailures(slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{Level: slog.LevelDebug})))
+		for _, step := range []struct {
+			wait     time.Duration
+			cause    string
+			warnings int
+		}{{0, "a", 1}, {0, "a", 1}, {time.Hour - 1, "a", 1}, {1, "a", 2}, {0, "b", 3}, {0, "b", 3}, {0, "a", 4}} {
+			time.Sleep(step.wait)
+			report(errors.New(step.cause), true)
+			if n := strings.Count(text.String(), "level=WARN"); n != step.warnings {
+				t.Errorf("%+v: %d warnings", step, n)
+			}
+		}
+		if strings.Count(text.String(), "using_old_list=true") != 7 {
+			t.Errorf("%s", &text)
+		}
+	})
 }

@@ -35,7 +35,7 @@ var engines = map[string]string{
 	"internal/bearer":      "internal/browser",
 	"internal/browser":     "",
 	"internal/clientauth":  "internal/keys",
-	"internal/directory":   "internal/tenantapi",
+	"internal/directory":   "internal/tenantapi internal/tenanterror",
 	"internal/grants":      "internal/clientauth internal/provider internal/tenantapi internal/tenanterror",
 	"internal/idtoken":     "internal/keys",
 	"internal/issuers":     "",
