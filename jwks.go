@@ -19,7 +19,8 @@ import (
 // [Application.KeySet], or of an [API], fetches the JWKS on first use, and refreshes
 // it in the background; readers do not wait for that. While the JWKS endpoint is
 // unreachable, it uses the cached keys for 24 hours. Its only goroutine is a fetch,
-// which ends within five seconds, so there is nothing to close.
+// which ends within five seconds, or within twice the timeout of HTTPClient if that is
+// longer. So there is nothing to close.
 //
 // An unknown kid causes a fetch at once, so that a new key works from its first
 // token. Anybody can make up a kid, so the limit is two such fetches in a row and

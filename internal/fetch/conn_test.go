@@ -230,6 +230,40 @@ func TestVanishedPeer(t *testing.T) {
 	})
 }
 
+// TestVanishedPeerOfBusyConnection: requests follow each other so closely that the
+// connection is never idle. It is given up all the same.
+func TestVanishedPeerOfBusyConnection(t *testing.T) {
+	t.Parallel()
+	inNetwork(t, func(t *testing.T, n *network, c *http.Client) {
+		n.set(false, 1500*time.Millisecond)
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		var lastFailed time.Time // when the last request began that failed
+		var vanished time.Time
+		for i := range 60 {
+			wg.Go(func() {
+				begin := time.Now()
+				if _, err := Do(c, request(t, "GET")); err != nil {
+					mu.Lock()
+					defer mu.Unlock()
+					if begin.After(lastFailed) {
+						lastFailed = begin
+					}
+				}
+			})
+			if i == 10 {
+				n.vanish()
+				vanished = time.Now()
+			}
+			time.Sleep(500 * time.Millisecond)
+		}
+		wg.Wait()
+		if lastFailed.IsZero() || lastFailed.Sub(vanished) > 5*time.Second {
+			t.Errorf("requests failed until %v after the peer has vanished", lastFailed.Sub(vanished))
+		}
+	})
+}
+
 // TestIdleConnection: a connection that was idle for longer than servers and routers
 // keep it is not used again. A connection that was used a moment ago is.
 func TestIdleConnection(t *testing.T) {
