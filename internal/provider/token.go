@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,7 +34,7 @@ func SetText(form url.Values, name, value string) {
 type TokenResponse struct {
 	AccessToken  string  `json:"access_token"`
 	TokenType    string  `json:"token_type"`
-	ExpiresIn    float64 `json:"expires_in"`
+	ExpiresIn    float64 `json:"-"` // from members, since some send it as a text
 	RefreshToken string  `json:"refresh_token"`
 	IDToken      string  `json:"id_token"`
 	Scope        *string `json:"scope"`
@@ -50,7 +51,7 @@ type TokenResponse struct {
 // short.
 func (t TokenResponse) Life() time.Duration {
 	const unknown, year = 5 * time.Minute, 365 * 24 * 60 * 60
-	if t.ExpiresIn <= 0 || t.ExpiresIn > year {
+	if inRange := t.ExpiresIn > 0 && t.ExpiresIn <= year; !inRange { // which NaN is not
 		return unknown
 	}
 	return max(0, time.Duration(t.ExpiresIn*float64(time.Second))-t.took)
@@ -110,13 +111,41 @@ func (c *Client) AnyToken(ctx context.Context, form url.Values, header http.Head
 		return TokenResponse{}, tenanterror.Parse(resp.Status, resp.Header, resp.Body)
 	}
 	got := TokenResponse{took: max(0, c.Now().Round(0).Sub(begin))}
-	if json.Unmarshal(resp.Body, &got) != nil || json.Unmarshal(resp.Body, &got.members) != nil {
-		return TokenResponse{}, fmt.Errorf("%w: %w", tenanterror.ErrNoBearerToken, resp.NotJSON())
+	if err := got.decode(resp); err != nil {
+		return TokenResponse{}, fmt.Errorf("%w: %w", tenanterror.ErrNoBearerToken, err)
 	}
 	if got.AccessToken == "" || !got.isBearer() && !strings.EqualFold(got.TokenType, "N_A") {
 		return TokenResponse{}, tenanterror.ErrNoBearerToken
 	}
 	return got, nil
+}
+
+// decode reads the response. The error names the member that is wrong, and quotes
+// nothing.
+func (t *TokenResponse) decode(resp *fetch.Response) error {
+	if json.Unmarshal(resp.Body, &t.members) != nil {
+		return resp.NotJSON()
+	}
+	if err := json.Unmarshal(resp.Body, t); err != nil {
+		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+			return fmt.Errorf("its member %.40q is a JSON %s", wrong.Field, wrong.Value)
+		}
+		return resp.NotJSON()
+	}
+	switch seconds := t.members["expires_in"].(type) {
+	case nil:
+	case float64:
+		t.ExpiresIn = seconds
+	case string:
+		n, err := strconv.ParseFloat(seconds, 64)
+		if err != nil {
+			return errors.New(`its member "expires_in" is a text and not a number`)
+		}
+		t.ExpiresIn = n
+	default:
+		return errors.New(`its member "expires_in" is not a number`)
+	}
+	return nil
 }
 
 // PostJSON makes one request to an endpoint of Auth0 that no standard names, such as

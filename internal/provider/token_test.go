@@ -82,6 +82,10 @@ func TestTokenResponses(t *testing.T) {
 		{200, `{"access_token":"","token_type":"Bearer"}`, false, false},
 		{200, `{"token_type":"Bearer"}`, false, false},
 		{200, `{"access_token":1,"token_type":"Bearer"}`, false, false},
+		{200, `{"access_token":"a","token_type":"Bearer","expires_in":"3600"}`, true, true},
+		{200, `{"access_token":"a","token_type":"Bearer","expires_in":null}`, true, true},
+		{200, `{"access_token":"a","token_type":"Bearer","expires_in":"soon"}`, false, false},
+		{200, `{"access_token":"a","token_type":"Bearer","expires_in":true}`, false, false},
 		{200, `["access_token"]`, false, false},
 		{200, `null`, false, false},
 		{200, `<html>`, false, false},
@@ -132,7 +136,9 @@ func TestLife(t *testing.T) {
 // TestNoJSON: the error says what came instead of a token response.
 func TestNoJSON(t *testing.T) {
 	t.Parallel()
-	for body, want := range map[string]string{"<html>SECRET": "HTML or XML", "": "empty", "\x1f\x8bSECRET": "gzip", `{"access_token":["SECRET"]}`: "other members or types"} {
+	for body, want := range map[string]string{"<html>SECRET": "HTML or XML", "": "empty", "\x1f\x8bSECRET": "gzip", `{"access_token":["SECRET"]}`: `member "access_token" is a JSON array`,
+		`["SECRET"]`: "other members or types", `{"access_token":"SECRET","token_type":"Bearer","expires_in":"SECRET"}`: `member "expires_in" is a text`,
+		`{"access_token":"SECRET","token_type":"Bearer","expires_in":["SECRET"]}`: `member "expires_in" is not a number`} {
 		c, _ := newClient(t, 200, body)
 		if _, err := c.Tokens(t.Context(), GrantForm("x")); !errors.Is(err, tenanterror.ErrNoBearerToken) || !strings.Contains(err.Error(), want) ||
 			strings.Contains(err.Error(), "SECRET") {
@@ -188,6 +194,27 @@ func TestRepeatable(t *testing.T) {
 		r := s.last()
 		if _, marked := r.Header["Idempotency-Key"]; marked != tt.want || r.GetBody == nil {
 			t.Errorf("%s: may be sent again: %v", name, marked)
+		}
+	}
+}
+
+// TestExpiresIn: the life of a token as a number and as a text.
+func TestExpiresIn(t *testing.T) {
+	t.Parallel()
+	for member, want := range map[string]time.Duration{
+		`"expires_in":600`: 10 * time.Minute, `"expires_in":"600"`: 10 * time.Minute, `"expires_in":0.5`: 500 * time.Millisecond, `"expires_in":6e2`: 10 * time.Minute,
+		`"expires_in":"1e999"`: 5 * time.Minute, `"expires_in":"NaN"`: 5 * time.Minute, `"expires_in":"-1"`: 5 * time.Minute, `"x":1`: 5 * time.Minute,
+	} {
+		c, _ := newClient(t, 200, `{"access_token":"a","token_type":"Bearer",`+member+`}`)
+		got, err := c.Tokens(t.Context(), GrantForm("x"))
+		if member == `"expires_in":"1e999"` { // out of range
+			if !errors.Is(err, tenanterror.ErrNoBearerToken) {
+				t.Errorf("%s: %v", member, err)
+			}
+			continue
+		}
+		if err != nil || got.Life() != want {
+			t.Errorf("%s: %v, %v", member, got.Life(), err)
 		}
 	}
 }
