@@ -22,9 +22,8 @@ type flight struct {
 }
 
 // do starts the work, or joins it. The work goes on without the callers that began it:
-// a refresh token that was sent is used up.
-func (f *flights) do(ctx context.Context, key string, work func(context.Context) (*session.Record, error)) (*session.Record, error) {
-	const limit = 10 * time.Second
+// a refresh token that was sent is used up. It has the time of limit.
+func (f *flights) do(ctx context.Context, key string, limit time.Duration, work func(context.Context) (*session.Record, error)) (*session.Record, error) {
 	f.mu.Lock()
 	under := f.under[key]
 	if under == nil {

@@ -3,11 +3,13 @@ package renew
 import (
 	"context"
 	"errors"
+	"net/http"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
@@ -117,6 +119,24 @@ func TestHangingTenant(t *testing.T) {
 		e.expectRefusal("hangs", err, refusal.TenantDown)
 		if d := time.Since(begin); d != 10*time.Second {
 			e.Errorf("waited for %v", d)
+		}
+	})
+}
+
+// TestSlowTenant: the timeout that the program gives its client counts for a refresh,
+// and for a revocation.
+func TestSlowTenant(t *testing.T) {
+	t.Parallel()
+	inEachMode(t, aged(0), func(e *env) {
+		e.tokens.config.Client.HTTP = fetch.NewClient(&http.Client{Transport: e.tenant, Timeout: 30 * time.Second}, fetch.Options{})
+		e.set(func() { e.delay = 25 * time.Second })
+		token, err := e.get(Wish{})
+		e.expectToken("slow", token, err, "new")
+		e.tokens.Revoke(e.Context(), "refresh")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if text := e.log.String(); text != "" {
+			e.Error(text)
 		}
 	})
 }

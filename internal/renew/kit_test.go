@@ -23,7 +23,6 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/clientauth"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
-	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
@@ -222,7 +221,7 @@ func newEnv(t *testing.T, store session.Store, edit func(*session.Record)) *env 
 		Idle: 24 * time.Hour, Absolute: 72 * time.Hour, Now: now, Log: log,
 	}
 	e.sessions, e.elsewhere = session.New(config), session.New(config)
-	client := fetch.NewClient(&http.Client{Transport: e.tenant, Timeout: time.Hour}, fetch.Options{})
+	client := &http.Client{Transport: e.tenant} // without a limit, so that only this package ends a wait
 	set := keys.New(keys.Source{
 		URL:    func(context.Context) (string, error) { return issuer + ".well-known/jwks.json", nil },
 		Client: client, Observe: func(context.Context, keys.Event) {}, Log: log,

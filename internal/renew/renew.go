@@ -16,6 +16,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/session"
@@ -108,7 +109,8 @@ func (t *Tokens) Get(ctx context.Context, record *session.Record, w Wish) (_ ses
 		token, err := t.last(k, record, w)
 		return token, nil, err
 	}
-	newest, err = t.flights.do(ctx, w.key(record.ID), func(ctx context.Context) (*session.Record, error) {
+	limit := fetch.Limit(t.config.Client.HTTP, 10*time.Second, 2)
+	newest, err = t.flights.do(ctx, w.key(record.ID), limit, func(ctx context.Context) (*session.Record, error) {
 		return t.update(ctx, k, record, w)
 	})
 	if err == nil {
@@ -170,7 +172,7 @@ func (t *Tokens) Forget(ctx context.Context, record *session.Record, connection 
 func (t *Tokens) Revoke(ctx context.Context, refreshToken string) {
 	const limit = 2 * time.Second
 	go func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetch.Limit(t.config.Client.HTTP, limit, 2))
 		defer cancel()
 		if err := t.config.Client.Revoke(ctx, refreshToken); err != nil && !errors.Is(err, provider.ErrNoEndpoint) {
 			t.config.Log.Warn("auth0: logout: the refresh token could not be revoked", "err", err)
