@@ -2,6 +2,7 @@ package fetch
 
 import (
 	"errors"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -62,6 +63,32 @@ func TestUnusableAnswers(t *testing.T) {
 		})
 	}
 }
+
+// TestUnknownHost: the error of a name that does not exist names the setting.
+func TestUnknownHost(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		err  error
+		want bool
+	}{
+		{&net.DNSError{Err: "no such host", Name: "acme.eu.auth0.com", IsNotFound: true}, true},
+		{&net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "acme.eu.auth0.com", IsNotFound: true}}, true},
+		{&net.DNSError{Err: "server misbehaving", Name: "acme.eu.auth0.com", IsTemporary: true}, false},
+		{errors.New("connection refused"), false},
+	} {
+		c := NewClient(&http.Client{Transport: failing{tt.err}}, Options{})
+		var v any
+		_, err := GetJSON(t.Context(), c, "https://acme.eu.auth0.com/x", &v)
+		const text = `no host has the name "acme.eu.auth0.com"; look for a mistake in the domain (AUTH0_DOMAIN)`
+		if !errors.Is(err, tt.err) || strings.Contains(err.Error(), text) != tt.want {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) RoundTrip(*http.Request) (*http.Response, error) { return nil, f.err }
 
 // TestLimit: the time for several requests is ours, unless the caller's client has more
 // time for each.
