@@ -334,6 +334,14 @@ func TestSlowManagementAPI(t *testing.T) {
 			t.Errorf("after %v, want 3 s", d)
 		}
 	})
+	// A program behind a slow proxy gives its client more time.
+	synctest.Test(t, func(t *testing.T) {
+		e := testkit.SignedIn(t, func(c *auth0.Config) { c.HTTPClient.Timeout = 30 * time.Second })
+		e.Tenant.Delay(testkit.ManagementEndpoint, 20*time.Second)
+		if list, err := e.Strategy.GetConnections(t.Context()); err != nil || len(list) == 0 {
+			t.Errorf("%d connections, %v", len(list), err)
+		}
+	})
 }
 
 // TestTokenIsReplacedOnce: a token that the API refuses is fetched anew, once.

@@ -664,3 +664,44 @@ func (a *authority) certificate(t *testing.T, ips []net.IP, from, to time.Time) 
 	cert := a.sign(t, template, a.cert, &testkit.ECKey().PublicKey)
 	return tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: testkit.ECKey()}
 }
+
+// TestStaleEdge: a cache in front of the keys answers for 15 seconds, although the
+// request has no-cache. A key that was not announced signs its first token in that time.
+// The token is good as soon as the cache asks the issuer again.
+func TestStaleEdge(t *testing.T) {
+	t.Parallel()
+	inFaultyNet(t, func(t *testing.T, f *testkit.APIEnv, n *faultyNet) {
+		var mu sync.Mutex
+		var body []byte
+		var at time.Time
+		n.set(func(r *http.Request) (*http.Response, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			if body == nil || time.Since(at) >= 15*time.Second {
+				resp, err := n.good.RoundTrip(r)
+				if err != nil {
+					return nil, err
+				}
+				if body, err = io.ReadAll(resp.Body); err != nil {
+					return nil, err
+				}
+				at = time.Now()
+			}
+			resp := answer(r, strings.NewReader(string(body)))
+			resp.Header.Set("Cache-Control", "public, max-age=15")
+			resp.Header.Set("Age", strconv.Itoa(int(time.Since(at)/time.Second)))
+			return resp, nil
+		})
+		f.ExpectToken(t, testkit.TokenOf("k1", testkit.RSAKey1()), testkit.AnswerOK)
+		time.Sleep(4 * time.Second)
+		f.Publish(testkit.RSAJWK("k3", &testkit.RSAKey2().PublicKey))
+		for range 11 {
+			f.ExpectToken(t, testkit.TokenOf("k3", testkit.RSAKey2()), testkit.AnswerUnknownKey)
+			time.Sleep(time.Second)
+		}
+		f.ExpectToken(t, testkit.TokenOf("k3", testkit.RSAKey2()), testkit.AnswerOK)
+		if got := n.count(); got != 3 {
+			t.Errorf("%d requests for keys, want the first, one for the new kid, and one when the cache is old", got)
+		}
+	})
+}
