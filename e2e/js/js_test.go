@@ -94,14 +94,14 @@ func TestFetch(t *testing.T) {
 			base64.RawURLEncoding.EncodeToString(key.N.Bytes()))
 	}))
 	t.Cleanup(elsewhere.Close)
-	var issuer *httptest.Server
-	issuer = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	issuer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/.well-known/openid-configuration" {
 			http.Redirect(w, r, elsewhere.URL+r.URL.Path, http.StatusTemporaryRedirect)
 			return
 		}
-		json.NewEncoder(w).Encode(map[string]string{"issuer": issuer.URL, "jwks_uri": issuer.URL + "/keys",
-			"authorization_endpoint": issuer.URL + "/authorize", "token_endpoint": issuer.URL + "/token"})
+		own := "http://" + r.Host
+		json.NewEncoder(w).Encode(map[string]string{"issuer": own, "jwks_uri": own + "/keys",
+			"authorization_endpoint": own + "/authorize", "token_endpoint": own + "/token"})
 	}))
 	t.Cleanup(issuer.Close)
 	out := run(t, program, issuer.URL, signed(t, key, issuer.URL), c.ClientID, c.ClientSecret)
