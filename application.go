@@ -108,7 +108,7 @@ func newApplication(p *problems, c Config, where *site.Site, answers answers, co
 		p.add("LoginOptions", "%v", err)
 	}
 	a.keyring = newKeyring(p, c, tenant.Issuer, cookies)
-	a.transactions = &transaction.Jar{Cookies: cookies, Keyring: a.keyring, Issuer: tenant.Issuer, ClientID: c.ClientID, Now: a.now}
+	a.transactions = &transaction.Jar{Cookies: cookies, Keyring: a.keyring, Issuer: tenant.Issuer, ClientID: c.ClientID, Life: checkedLoginTimeout(p, c.LoginTimeout), Now: a.now}
 	a.keys = newKeySet(&tenant, "", client, a.log, c.Observer)
 	idTokenKeys := checkKeys(p, c.Keys, a.keys)
 	if !idTokenKeys.set.IsShared() {
@@ -243,11 +243,11 @@ func (a *Application) Exchange(ctx context.Context, transaction string, answer u
 func (a *Application) complete(ctx context.Context, sealed string, values url.Values, types ...string) (*transaction.Transaction, login.Result, error) {
 	answer, err := login.ParseAnswer(values)
 	if err != nil {
-		return nil, login.Result{}, err
+		return nil, login.Result{}, answer.Stray(err)
 	}
 	t, err := a.transactions.Open(sealed, answer.State, types...)
 	if err != nil {
-		return nil, login.Result{}, err
+		return nil, login.Result{}, answer.Stray(err)
 	}
 	pending, err := a.flow.Prepare(ctx, t, answer)
 	if err != nil {

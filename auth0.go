@@ -166,6 +166,10 @@ type Config struct {
 	// An [*Error] chooses the status. Any other error means that AfterLogin could not
 	// decide, and the answer is 503. The error goes to the log only.
 	AfterLogin func(ctx context.Context, login *Login) error
+	// LoginTimeout is the time that a user has to log in at the tenant, from the login
+	// route to the callback. A user who comes back later is asked to log in again, for
+	// the same page. Default: 1 hour; at least a minute, at most 24 hours.
+	LoginTimeout time.Duration
 	// DefaultReturnTo is the path below BaseURL to which a login without a return URL
 	// leads. Default: "/".
 	DefaultReturnTo string

@@ -328,6 +328,17 @@ func setDefault[T comparable](field *T, value T) {
 	}
 }
 
+func checkedLoginTimeout(p *problems, timeout time.Duration) time.Duration {
+	const limit = 24 * time.Hour
+	switch {
+	case timeout == 0:
+		return time.Hour
+	case timeout < time.Minute || timeout > limit:
+		p.add("LoginTimeout", "%v must be between a minute and %v, or 0 for the default", timeout, limit)
+	}
+	return timeout
+}
+
 func checkedLeeway(p *problems, leeway, byDefault time.Duration) time.Duration {
 	const limit = 5 * time.Minute
 	switch {

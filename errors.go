@@ -16,6 +16,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/seed-15d5a55c/auth0/internal/authrequest"
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
@@ -51,10 +52,25 @@ type Error struct {
 	// TenantStatus is the status of the tenant's response, if that response is the
 	// reason, else 0.
 	TenantStatus int
+	// TenantCode and TenantDescription are the error code and the description that the
+	// tenant has sent, if it has refused the login or the request. The description can
+	// be a text of an Action, such as the reason of api.access.deny. Both are untrusted
+	// texts, clipped to 64 and 512 bytes: write them into pages with html/template
+	// only, and do not decide by a description.
+	TenantCode        string
+	TenantDescription string
+	// LoginURL is a URL of this site for the link of an error page. It begins the login
+	// again, with the options of the login that failed and the page that was asked for.
+	// If the account was refused, the tenant lets the user choose another one. It is
+	// set when [Config].ErrorHandler is called, and lasts as long as
+	// [Config].LoginTimeout.
+	LoginURL string
 	// ReturnTo and AppState are values of the login that failed. They are empty if the
 	// login is unknown.
 	ReturnTo string
 	AppState json.RawMessage
+	// links are the ways to go on, LoginURL with its text.
+	links []refusal.Link
 	// next continues the refused operation, see the method MFA.
 	next any
 	// also is a second reason of the error for [errors.Is].
@@ -106,7 +122,7 @@ var (
 	// the token or the login is valid, but access is denied.
 	ErrForbidden = sentinel("forbidden")
 	// ErrTransactionNotFound: this browser has not begun the login of the callback, or
-	// that login is already completed or expired.
+	// that login is already completed, or older than [Config].LoginTimeout.
 	ErrTransactionNotFound = sentinel("transaction_not_found")
 	// ErrStoreUnavailable: the [Store] is unreachable, so it is unknown whether there is
 	// a session.
@@ -214,7 +230,7 @@ func asError(op string, err error) *Error {
 		e.Op = op
 	}
 	if f, ok := errors.AsType[*transaction.Failure](err); ok {
-		e.ReturnTo, e.AppState = f.ReturnTo, f.AppState
+		e.ReturnTo, e.AppState, e.links = f.ReturnTo, f.AppState, f.Links
 	}
 	// The application can have made this Error.
 	if e.Status < 400 || e.Status > 599 {
@@ -258,7 +274,8 @@ func outermost(err error) *Error {
 func refusedError(r *refusal.Refusal) *Error {
 	return &Error{
 		Op: r.Op, Status: r.Status, Code: r.Code, Reason: r.Reason, Description: r.Description,
-		Scope: r.Scope, RetryAfter: r.RetryAfter, TenantStatus: r.TenantStatus, also: r.Also.Reason, next: r.Next, stepUp: r.StepUp, Err: r.Err,
+		Scope: r.Scope, RetryAfter: r.RetryAfter,
+		TenantStatus: r.TenantStatus, TenantCode: r.Tenant.Code, TenantDescription: r.Tenant.Description, also: r.Also.Reason, next: r.Next, stepUp: r.StepUp, Err: r.Err,
 	}
 }
 
@@ -298,6 +315,8 @@ type errorWriter struct {
 	challenge func(*Error) string
 	// loginURL returns the URL at which the login begins again. An API has none.
 	loginURL func(r *http.Request, returnTo string) string
+	// links returns the ways to go on for a visitor.
+	links func(r *http.Request, options authrequest.Saved, row refusal.Row) []refusal.Link
 }
 
 // logger returns the default logger for a Strategy or an API that was not made by a
@@ -335,6 +354,7 @@ func (x errorWriter) fail(w http.ResponseWriter, r *http.Request, op string, err
 	}
 	// A Strategy answers browsers and scripts, an API only scripts.
 	page := x.loginURL != nil && e.Reason != refusal.LoginRequired.Reason && (e.Op == "callback" || browser.ShowsPage(r))
+	e = x.withLinks(r, e)
 	switch {
 	case x.handler != nil && (page || x.loginURL == nil):
 		x.handle(w, r, e)
@@ -343,6 +363,23 @@ func (x errorWriter) fail(w http.ResponseWriter, r *http.Request, op string, err
 	default:
 		writeJSON(w, r, e)
 	}
+}
+
+// withLinks adds the ways to go on. The refusal of a login has its own.
+func (x errorWriter) withLinks(r *http.Request, e *Error) *Error {
+	if x.links == nil {
+		return e
+	}
+	copied := *e // the caller's error must not be changed
+	if copied.links == nil {
+		var row refusal.Row
+		if e.Op == "session" || e.Op == "callback" {
+			row = rowOf(e)
+		}
+		copied.links = x.links(r, authrequest.Saved{ReturnTo: e.ReturnTo}, row)
+	}
+	copied.LoginURL = copied.links[0].URL
+	return &copied
 }
 
 // refused writes the log line for an error of a callback whose answer signin writes.
@@ -446,7 +483,7 @@ func (x errorWriter) writePage(w http.ResponseWriter, r *http.Request, e *Error,
 	}
 	first, size := utf8.DecodeRuneInString(e.Description)
 	text := string(unicode.ToUpper(first)) + e.Description[size:] + "."
-	fmt.Fprintf(w, "%s\n\nIf it keeps happening, quote this reference: %s\n\n%s\n", text, reference, x.loginURL(r, e.ReturnTo))
+	fmt.Fprintf(w, "%s\n\nIf it keeps happening, quote this reference: %s\n\n%s\n", text, reference, e.LoginURL)
 }
 
 func writeJSON(w http.ResponseWriter, r *http.Request, e *Error) {

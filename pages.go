@@ -75,8 +75,10 @@ func (s *Strategy) requireUser(next http.Handler, mayRedirect bool, allow func(U
 // TrySilentLogin logs in visitors with a session at the tenant, for example from
 // another application, when they open a page. The browser is redirected to the tenant
 // and back without a page (prompt=none, OpenID Connect Core 1.0, Section 3.1.2.1). A
-// visitor without a session there sees the page as before. It tries once in five
-// minutes, and not after a logout.
+// visitor without a session there sees the page as before, and so does everybody if
+// the tenant fails or the browser keeps no cookies. It tries once in five minutes, and
+// not after a logout. In a browser without cookies the page then has the parameter
+// silent_login=failed in its URL. Do not redirect such a request to a URL without it.
 //
 // Put it inside [Strategy.LoadUser], around the pages for all visitors.
 func (s *Strategy) TrySilentLogin(next http.Handler) http.Handler {
@@ -84,10 +86,9 @@ func (s *Strategy) TrySilentLogin(next http.Handler) http.Handler {
 		s.silent.Store(true)
 	}
 	return s.LoadUser(s.handler("login", func(w http.ResponseWriter, r *http.Request) error {
-		if answered, err := s.signin.Silently(w, r); answered {
-			return err
+		if !s.signin.Silently(w, r) {
+			next.ServeHTTP(w, r)
 		}
-		next.ServeHTTP(w, r)
 		return nil
 	}))
 }

@@ -433,6 +433,9 @@ func Refused(err error) error {
 		return Outage(f, refusal.IDTokenKeys)
 	}
 	row := refusal.IDToken
+	if f.Description == fault.Organization.Description {
+		row = refusal.OtherOrganization
+	}
 	row.Reason = f.Reason
 	return row.Wrap(f)
 }

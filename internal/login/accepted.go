@@ -20,6 +20,7 @@ type Accepted struct {
 	Recovery secret.Text // the next recovery code of the person
 	Session  string      // id of the session that the browser had when the login began
 	Cookies  []string    // names of that session's cookies
+	Began    string      // id of the session that the login has begun
 	// Continued is the answer to a refresh that needed a second factor.
 	Continued *provider.TokenResponse
 }

@@ -1,6 +1,8 @@
 package login
 
 import (
+	"errors"
+	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
@@ -9,7 +11,6 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
-	"github.com/seed-15d5a55c/auth0/internal/syntax"
 	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 	"github.com/seed-15d5a55c/auth0/internal/transaction"
 	"golang.org/x/oauth2"
@@ -28,22 +29,27 @@ type Answer struct {
 
 // ParseAnswer reads the parameters of an answer. It refuses a parameter that is
 // there twice (RFC 6749, Section 3.1), because another program could read the other
-// value. It also refuses long values, and an answer without a state.
+// value. It also refuses long values, and an answer without a state. Beside an error it
+// returns what it could read.
 func ParseAnswer(v url.Values) (Answer, error) {
 	const limit, tokenLimit = 4096, 32 << 10
+	var unread Answer // that could not be read, apart from its state
+	if len(v["state"]) == 1 && len(v.Get("state")) <= limit {
+		unread.State = v.Get("state")
+	}
 	for _, name := range []string{
 		"state", "code", "iss", "id_token", "access_token", "token_type", "expires_in", "scope",
 		"error", "error_description", "error_uri",
 	} {
 		if len(v[name]) > 1 {
-			return Answer{}, refusal.Parameters.Because("the parameter %s is there %d times", name, len(v[name]))
+			return unread, refusal.Parameters.Because("the parameter %s is there %d times", name, len(v[name]))
 		}
 		most := limit
 		if strings.HasSuffix(name, "_token") {
 			most = tokenLimit
 		}
 		if name != "error_description" && len(v.Get(name)) > most {
-			return Answer{}, refusal.Parameters.Because("the parameter %s has %d bytes", name, len(v.Get(name)))
+			return unread, refusal.Parameters.Because("the parameter %s has %d bytes", name, len(v.Get(name)))
 		}
 	}
 	a := Answer{
@@ -56,9 +62,25 @@ func ParseAnswer(v url.Values) (Answer, error) {
 		a.scope = &scope
 	}
 	if a.State == "" {
-		return Answer{}, refusal.MissingState.New()
+		return a, refusal.MissingState.New()
 	}
 	return a, nil
+}
+
+// Stray adds the tenant's error to the refusal of an answer that belongs to no login.
+// Anybody can have written such an answer, so its texts are for the log only.
+func (a Answer) Stray(err error) error {
+	r, ok := errors.AsType[*refusal.Refusal](err)
+	if !ok || a.ErrorCode == "" {
+		return err
+	}
+	said := fmt.Errorf("the answer has the error %.100q: %.200q", a.ErrorCode, a.errorDescription)
+	if r.Err != nil {
+		said = fmt.Errorf("%w; %w", r.Err, said)
+	}
+	stray := *r
+	stray.Err = said
+	return &stray
 }
 
 // A code is an authorization code from an answer that belongs to its transaction.
@@ -83,16 +105,7 @@ func (a Answer) response(t *transaction.Transaction, ep discovery.Metadata, now 
 		return response{}, refusal.Issuer.Because("the provider promises iss and did not send it")
 	}
 	if a.ErrorCode != "" {
-		r := refusal.ByTenant
-		if a.ErrorCode == "access_denied" || a.ErrorCode == "unauthorized" {
-			r = refusal.Denied
-		}
-		e := r.Because("%.100q: %.200q", a.ErrorCode, a.errorDescription)
-		if advice, ok := tenanterror.UnknownAudience(a.ErrorCode, a.errorDescription); ok {
-			e = refusal.SiteSetup.Because("%.100q: %s", a.ErrorCode, advice)
-		}
-		e.Code = syntax.Code(a.ErrorCode)
-		return response{}, e
+		return response{}, tenanterror.Answer(a.ErrorCode, a.errorDescription)
 	}
 	var got response
 	if t.HasCode() {

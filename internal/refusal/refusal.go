@@ -7,6 +7,7 @@ package refusal
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -23,10 +24,43 @@ type Refusal struct {
 	Scope        string // scopes or permissions that were needed
 	RetryAfter   time.Duration
 	TenantStatus int    // status of the tenant's answer
+	Tenant       Said   // the tenant's own words
 	StepUp       string // parameters of a challenge (RFC 9470, Section 3)
 	Next         any    // the next step of the caller, such as a challenge for a second factor
 	Also         Row    // a second row that describes the case, for callers that compare
 	Err          error  // the cause, for logs only
+}
+
+// Said has the error code and the description with which a tenant has refused
+// something. They are texts from outside: pages must escape them.
+type Said struct {
+	Code        string `json:"c,omitempty"`
+	Description string `json:"d,omitempty"`
+}
+
+// NewSaid returns the words of a tenant, clipped. A person has to read them, and a
+// browser may have to keep them.
+func NewSaid(code, description string) Said {
+	return Said{clip(code, 64), clip(description, 512)}
+}
+
+func clip(s string, limit int) string {
+	return strings.ToValidUTF8(s[:min(len(s), limit)], "")
+}
+
+// A Link is a way to go on for a person who was refused.
+type Link struct{ Text, URL string }
+
+// IsOfAccount reports whether a login was refused because of the account. The same
+// account would be refused again, and single sign-on would choose it again.
+func (r Row) IsOfAccount() bool {
+	return r.Status == 403 && r.Reason != CrossOrigin.Reason || r.Description == OtherOrganization.Description
+}
+
+// IsOfRequest reports whether a login was refused because of what it asked for. A
+// login that asks for the same would be refused again.
+func (r Row) IsOfRequest() bool {
+	return r.Description == LoginSetup.Description || r.Description == SiteSetup.Description || r.Description == StaleInvitation.Description
 }
 
 // New returns the refusal without a cause.
@@ -84,17 +118,25 @@ var (
 	Loop                = Row{400, "login_required", "login_loop", "you were sent to log in several times in a row; your browser may be blocking cookies for this site; allow them, then log in again"}
 	Parameters          = Row{400, "invalid_request", "invalid_request", "the answer to the login is not complete; please log in again"}
 	MissingState        = Row{400, "invalid_request", "missing_state", "the answer to the login is not complete; please log in again"}
-	NoTransaction       = Row{400, "invalid_request", "transaction_not_found", "this login was begun in another browser, took longer than ten minutes, or is finished already; cookies may also be blocked for this site; please log in again"}
+	NoTransaction       = Row{400, "invalid_request", "transaction_not_found", "this login was begun in another browser, took too long, or is finished already; cookies may also be blocked for this site; please log in again"}
 	Issuer              = Row{400, "invalid_request", "issuer_mismatch", "the answer to the login came from an unexpected place; please log in again"}
 	ByTenant            = Row{400, "", "authorization_error", "the login was not completed; please try again"}
 	SiteSetup           = Row{502, "", "misconfigured", "this site is not set up correctly, so nobody can log in; please tell its owner"}
-	Denied              = Row{403, "", "authorization_denied", "the login was cancelled, or you are not allowed to log in; please try again, or ask the owner of this site"}
+	Denied              = Row{403, "", "authorization_denied", "the login was cancelled, or you are not allowed to log in; you can log in with another account, or ask the owner of this site"}
+	Cancelled           = Row{403, "", "authorization_denied", "you cancelled the login, or you did not agree to what this site asked for"}
+	Unverified          = Row{403, "", "authorization_denied", "your email address is not verified yet; open the link in the email that you got, then log in again"}
+	NotMember           = Row{403, "", "authorization_denied", "your account is not a member of an organization that can use this site; log in with another account, or ask the owner of this site"}
+	BlockedAtTenant     = Row{403, "", "authorization_denied", "your account is blocked; log in with another account, or ask the owner of this site"}
+	LoginSetup          = Row{400, "", "authorization_error", "logging in to this site is not set up correctly; trying again will not help; please tell the owner of this site"}
+	StaleInvitation     = Row{400, "", "authorization_error", "this invitation was used already, or it is too old; please ask for a new one"}
+	TenantTrouble       = Row{400, "", "authorization_error", "the login service has a problem at the moment; please try again in a minute"}
 	Code                = Row{400, "invalid_grant", "invalid_grant", "this login is finished already or took too long; please log in again"}
 	TenantDown          = Row{503, "temporarily_unavailable", "tenant_unavailable", "the login service cannot be reached; please try again in a minute"}
 	IDTokenKeys         = Row{503, "temporarily_unavailable", "keys_unavailable", "the login service cannot be reached; please try again in a minute"}
 	Clock               = Row{503, "temporarily_unavailable", "clock_skew", "this server and the login service do not agree on the time; please try again in a minute"}
 	NoCredential        = Row{503, "temporarily_unavailable", "credentials_unavailable", "the login service cannot be asked; please try again in a minute"}
 	TenantAnswer        = Row{502, "server_error", "tenant_answer", "the login service gave an unexpected answer; please try again"}
+	OtherOrganization   = Row{400, "invalid_token", "", "your account is not a member of the organization that you wanted to log in to"}
 	IDToken             = Row{400, "invalid_token", "", "the login could not be verified; please log in again"}
 	AfterLogin          = Row{403, "access_denied", "after_login", "your account is not allowed to use this site"}
 	TooLarge            = Row{500, "server_error", "session_too_large", "the login could not be kept; tell the owner of this site"}
@@ -107,7 +149,7 @@ var (
 	CrossSite           = Row{403, "invalid_request", "cross_site", "log out with the button on this site"}
 	CrossSiteConnect    = Row{403, "invalid_request", "cross_site", "connect accounts with the button on this site"}
 	ConnectParameters   = Row{400, "invalid_request", "invalid_request", "the account was not connected, because the answer of the login service is not complete; please try again"}
-	ConnectGone         = Row{400, "invalid_request", "transaction_not_found", "the account was not connected: this was begun in another browser, took longer than ten minutes, or is finished already; please try again"}
+	ConnectGone         = Row{400, "invalid_request", "transaction_not_found", "the account was not connected: this was begun in another browser, took too long, or is finished already; please try again"}
 	ConnectByTenant     = Row{400, "", "authorization_error", "the account was not connected; please try again"}
 	ConnectDenied       = Row{403, "", "authorization_denied", "the account was not connected, because that was cancelled or is not allowed"}
 	ConnectCode         = Row{400, "invalid_grant", "invalid_grant", "the account was not connected, because it took too long, or was finished already; please try again"}

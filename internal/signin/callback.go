@@ -1,9 +1,12 @@
 package signin
 
 import (
+	"cmp"
+	"errors"
 	"net/http"
 	"slices"
 
+	"github.com/seed-15d5a55c/auth0/internal/authrequest"
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
@@ -24,36 +27,122 @@ func (s *Routes) CallbackMethod() string {
 func (s *Routes) Callback(w http.ResponseWriter, r *http.Request) error {
 	a, err := s.receive(w, r)
 	if err != nil {
-		return err
-	}
-	t, err := s.Find(r, a.State, s.c.Flow.ResponseType)
-	if err != nil {
 		return s.strayCallback(w, r, a, err)
 	}
-	// If Prepare fails, the code has not been used. The transaction stays, so that
-	// loading the page again can succeed.
+	t, err := s.Find(r, a.State, s.c.Flow.ResponseType)
+	switch {
+	case t == nil:
+		return s.strayCallback(w, r, a, err)
+	case err != nil:
+		return s.fail(w, r, t, err)
+	case t.Ended != nil:
+		return s.fail(w, r, t, t.Ended.Refusal())
+	}
+	for {
+		other, err := s.attempts.begin(r, t.State)
+		switch {
+		case err != nil:
+			return s.fail(w, r, t, err)
+		case other == nil:
+			return s.finish(w, r, t, a)
+		case other.err == nil:
+			return s.follow(w, r, t, other.returnTo)
+		case !s.isTemporary(other.err):
+			return s.fail(w, r, t, other.err)
+		}
+		// The other request has failed, and this one can succeed: the browser has
+		// given up the other one, for example.
+	}
+}
+
+// finish completes the login of a transaction for this request.
+func (s *Routes) finish(w http.ResponseWriter, r *http.Request, t *transaction.Transaction, a login.Answer) error {
+	ended := outcome{err: refusal.Internal.Because("the callback has panicked")}
+	defer func() { s.attempts.end(t.State, ended) }()
+	l, err := s.complete(w, r, t, a)
+	s.settle(w, r, t, err)
+	if ended.err = err; err != nil {
+		return s.fail(w, r, t, err)
+	}
+	ended.returnTo, ended.session = l.ReturnTo, l.Began
+	if t.Popup != nil {
+		s.answerPopup(w, r, t, l, nil)
+		return nil
+	}
+	browser.Redirect(w, l.ReturnTo, http.StatusSeeOther)
+	return nil
+}
+
+// complete verifies the tenant's answer and begins the session.
+func (s *Routes) complete(w http.ResponseWriter, r *http.Request, t *transaction.Transaction, a login.Answer) (*login.Accepted, error) {
 	pending, err := s.c.Flow.Prepare(r.Context(), t, a)
 	if err != nil {
-		return t.Failed(err)
+		return nil, err
 	}
-	s.c.Transactions.Drop(w, s.c.Visits.Jar(r), t) // it is good for one answer, also if that fails
 	got, err := pending.Complete(r.Context())
-	l := login.Accept(s.c.Transactions, t, got, s.returnPath(t))
-	if err == nil {
-		err = s.startSession(w, r, l)
+	if err != nil {
+		return nil, err
 	}
+	l := login.Accept(s.c.Transactions, t, got, s.returnPath(t))
+	return l, s.startSession(w, r, l)
+}
+
+// settle uses up a transaction, which is good for one answer, also if that fails. It
+// keeps the transaction if nothing was decided: then the tenant does not answer, for
+// example, and the code can still be good. Loading the page again can succeed.
+func (s *Routes) settle(w http.ResponseWriter, r *http.Request, t *transaction.Transaction, err error) {
+	jar := s.c.Visits.Jar(r)
 	switch {
-	case t.Silent && s.isHidden(err):
-		s.c.Log.Info("auth0: a silent login was refused", "err", err)
-		browser.Redirect(w, s.returnPath(t), http.StatusSeeOther)
+	case err == nil || t.Silent:
+		s.c.Transactions.Drop(w, jar, t)
+	case !s.isTemporary(err):
+		said := refusal.Said{}
+		if refused, ok := errors.AsType[*refusal.Refusal](err); ok {
+			said = refused.Tenant
+		}
+		s.c.Transactions.Refuse(w, jar, t, transaction.Ended{Row: s.c.Row(err), Tenant: said})
+	}
+}
+
+// isTemporary reports whether an error says nothing about the login.
+func (s *Routes) isTemporary(err error) bool {
+	return s.c.Row(err).Status == http.StatusServiceUnavailable
+}
+
+// follow answers a second callback of a login that has just succeeded. The browser has
+// the transaction, so it is the one that has begun the login. It has got its session
+// with the first answer.
+func (s *Routes) follow(w http.ResponseWriter, r *http.Request, t *transaction.Transaction, returnTo string) error {
+	if t.Popup != nil && len(t.Popup.Tokens) == 0 {
+		s.answerPopup(w, r, t, &login.Accepted{ReturnTo: returnTo}, nil)
+		return nil
+	}
+	browser.Redirect(w, returnTo, http.StatusSeeOther)
+	return nil
+}
+
+// fail answers with the error of a login whose transaction the browser has.
+func (s *Routes) fail(w http.ResponseWriter, r *http.Request, t *transaction.Transaction, err error) error {
+	failure := &transaction.Failure{Err: err, ReturnTo: t.ReturnTo, AppState: t.AppState, Links: s.links(r, t, s.c.Row(err))}
+	switch _, siteErr := s.c.Site.Of(r); {
+	case t.Silent && siteErr == nil:
+		s.hide(w, r, s.returnPath(t), err)
 	case t.Popup != nil:
-		s.answerPopup(w, r, t, l, t.Failed(err))
-	case err != nil:
-		return t.Failed(err)
+		s.answerPopup(w, r, t, &login.Accepted{}, failure)
 	default:
-		browser.Redirect(w, l.ReturnTo, http.StatusSeeOther)
+		return failure
 	}
 	return nil
+}
+
+// links returns the ways to go on after a login was refused.
+func (s *Routes) links(r *http.Request, t *transaction.Transaction, row refusal.Row) []refusal.Link {
+	var saved authrequest.Saved
+	if t.Again != nil {
+		saved = *t.Again
+	}
+	saved.AppState, saved.ReturnTo = t.AppState, t.ReturnTo
+	return s.LoginLinks(r, saved, row)
 }
 
 // receive reads the tenant's answer from the query or from the form. The response mode
@@ -79,42 +168,42 @@ func (s *Routes) returnPath(t *transaction.Transaction) string {
 	if t.ReturnTo != "" {
 		return t.ReturnTo
 	}
-	return s.c.Site.ReturnFor(t.RedirectURI, "")
+	return s.c.Site.ReturnFor(t.RedirectURI, s.pageOf(t.State))
 }
 
-// strayCallback answers a callback that belongs to no login of this browser. With a session,
-// nothing is wrong: the person has used the back button, or a tab was reloaded or
-// restored. Without one, strayCallback returns the error. It does not begin a new login, because
-// the browser could go round in circles.
+// strayCallback answers a callback that belongs to no login of this browser, or that
+// cannot be read. With a session, nothing is wrong with the first kind: the person has
+// used the back button, a tab was reloaded or restored, or the tenant sends a person
+// here who has confirmed an email address. Without one, strayCallback returns the
+// error. It does not begin a new login, because the browser could go round in circles.
 func (s *Routes) strayCallback(w http.ResponseWriter, r *http.Request, a login.Answer, err error) error {
 	base, siteErr := s.c.Site.Of(r)
-	if siteErr == nil && s.c.Visits.Marks.Silent.Load() && slices.Contains(silentRefusals, a.ErrorCode) {
-		// The browser keeps no cookies. The person has not asked to log in, and so sees
-		// no error. The marker keeps the next page from trying again.
-		browser.Redirect(w, markSilent(s.c.Site.Home(base)), http.StatusSeeOther)
-		return nil
+	if siteErr != nil {
+		return a.Stray(err)
 	}
-	if _, noSession := s.c.Visits.Record(r); noSession != nil || siteErr != nil {
-		return err
+	record, noSession := s.c.Visits.Record(r)
+	page := s.pageOf(a.State)
+	switch {
+	case page != "" && noSession != nil:
+		// The browser keeps no cookies. The marker keeps the page from trying again.
+		s.hide(w, r, markSilent(s.c.Site.ReturnTo(base, page)), a.Stray(err))
+	case page != "":
+		browser.Redirect(w, s.c.Site.ReturnTo(base, page), http.StatusSeeOther)
+	case noSession != nil || !isStray(s.c.Row(err)):
+		return a.Stray(err)
+	default:
+		if a.ErrorCode != "" {
+			s.c.Log.Warn("auth0: an answer that belongs to no login of this browser", "err", a.Stray(err))
+		}
+		browser.Redirect(w, cmp.Or(s.attempts.succeeded(a.State, record.ID), s.c.Site.Home(base)), http.StatusSeeOther)
 	}
-	browser.Redirect(w, s.c.Site.Home(base), http.StatusSeeOther)
 	return nil
 }
 
-// silentRefusals say that the tenant would have to ask the person something
-// (OpenID Connect Core 1.0, Section 3.1.2.6).
-var silentRefusals = []string{"login_required", "interaction_required", "consent_required", "account_selection_required"}
-
-// isHidden reports whether an error of a silent login is not shown to the person, who
-// has not asked to log in. Hidden are the errors of a tenant that would have to ask
-// something, and of a tenant or an application that refuses the person. An answer that
-// is not valid is shown.
-func (s *Routes) isHidden(err error) bool {
-	if err == nil {
-		return false
-	}
-	row := s.c.Row(err)
-	return row.Status == http.StatusForbidden || row.Reason == refusal.ByTenant.Reason && slices.Contains(silentRefusals, row.Code)
+// isStray reports whether an answer was refused because it belongs to no login of the
+// browser.
+func isStray(row refusal.Row) bool {
+	return row == refusal.MissingState || row == refusal.NoTransaction
 }
 
 // answerPopup writes the page that ends a login in a window of its own. The error is nil
@@ -124,7 +213,7 @@ func (s *Routes) answerPopup(w http.ResponseWriter, r *http.Request, t *transact
 	status, target, text, link := http.StatusOK, l.ReturnTo, "You are logged in", "Go on in this window"
 	if err != nil {
 		row := s.c.Refused(r, err)
-		status, target, text, link = row.Status, s.c.Site.LoginURL(r, t.ReturnTo), "The login was not completed", "Log in in this window"
+		status, target, text, link = row.Status, s.links(r, t, row)[0].URL, "The login was not completed", "Log in in this window"
 		message.Error = row.Reason
 	} else {
 		message.ReturnTo = l.ReturnTo

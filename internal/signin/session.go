@@ -65,6 +65,7 @@ func (s *Routes) beginSession(w http.ResponseWriter, r *http.Request, l *login.A
 		record.RefreshToken = token.RefreshToken
 		record.Tokens = []session.Token{renew.OfLogin(token, l.Audience, l.Scope, s.c.Now())}
 	}
+	l.Began = record.ID
 	return s.c.Visits.Sessions.Begin(r.Context(), w, jar.With(l.Cookies), record, l.Session)
 }
 

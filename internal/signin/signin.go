@@ -12,7 +12,6 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/authrequest"
@@ -55,10 +54,17 @@ type Config struct {
 }
 
 // Routes sign people in to one application.
-type Routes struct{ c Config }
+type Routes struct {
+	c        Config
+	every    *authrequest.Request // what every login asks for
+	attempts *attempts
+}
 
 // New returns the routes.
-func New(c Config) *Routes { return &Routes{c} }
+func New(c Config) *Routes {
+	every, _ := authrequest.New(c.Options...) // each login reports its mistakes
+	return &Routes{c, every, &attempts{now: c.Now}}
+}
 
 // request applies the options of one login over those of every login.
 func (s *Routes) request(options ...authrequest.Option) (*authrequest.Request, error) {
@@ -96,18 +102,20 @@ func (s *Routes) Login(w http.ResponseWriter, r *http.Request, options []authreq
 	if err != nil {
 		return refusal.LoginOption.Wrap(err)
 	}
-	a, err := s.request(slices.Concat(s.c.Links.Options(values), options)...)
+	again := s.redeemTicket(values.Get(ticketName))
+	a, err := s.request(slices.Concat(s.c.Links.Options(values), options, again)...)
 	if err != nil {
 		return err
 	}
-	if len(options) == 0 && s.isLoggedIn(r, a) {
+	if len(options) == 0 && len(again) == 0 && s.isLoggedIn(r, a) {
 		browser.Redirect(w, s.c.Site.ReturnTo(base, a.ReturnTo()), http.StatusSeeOther)
 		return nil
 	}
 	authURL, t, err := s.c.Flow.Begin(r.Context(), s.place(base, a), a)
 	if err != nil {
-		return err
+		return &transaction.Failure{Err: err, Links: s.LoginLinks(r, s.saved(base, a), s.c.Row(err))}
 	}
+	s.remember(t, a)
 	if err := s.Keep(w, r, t); err != nil {
 		return err
 	}
@@ -143,6 +151,22 @@ func (s *Routes) place(base browser.Base, a *authrequest.Request) transaction.Pl
 	return transaction.Place{RedirectURI: base.URL(s.c.Site.Callback), ReturnTo: s.c.Site.ReturnTo(base, a.ReturnTo())}
 }
 
+// saved returns the options of a login that could not begin, for another try.
+func (s *Routes) saved(base browser.Base, a *authrequest.Request) authrequest.Saved {
+	saved := a.Save(s.every)
+	saved.ReturnTo = s.c.Site.ReturnTo(base, a.ReturnTo())
+	return saved
+}
+
+// remember keeps the options of a login in its transaction, for another try.
+func (s *Routes) remember(t *transaction.Transaction, a *authrequest.Request) {
+	saved := a.Save(s.every)
+	saved.AppState, saved.ReturnTo = nil, "" // the transaction has them
+	if !saved.IsEmpty() {
+		t.Again = &saved
+	}
+}
+
 // Keep hands a transaction to the browser. It notes the session that the browser has,
 // which the login ends.
 func (s *Routes) Keep(w http.ResponseWriter, r *http.Request, t *transaction.Transaction) error {
@@ -153,11 +177,12 @@ func (s *Routes) Keep(w http.ResponseWriter, r *http.Request, t *transaction.Tra
 	return s.c.Transactions.Keep(w, jar, t)
 }
 
-// Find returns the transaction of an answer.
+// Find returns the transaction of an answer. Beside an error it returns one that cannot
+// be used, if the browser has it.
 func (s *Routes) Find(r *http.Request, state, responseType string) (*transaction.Transaction, error) {
 	t, err := s.c.Transactions.Find(s.c.Visits.Jar(r), state, responseType)
 	if err != nil {
-		return nil, err
+		return t, err
 	}
 	return t, s.c.Site.CheckHost(r, t.RedirectURI)
 }
@@ -176,61 +201,8 @@ func (s *Routes) Link(
 		return nil, forwardedFor, err
 	}
 	request, t := s.c.Flow.Authentication(s.place(base, a), a)
+	s.remember(t, a)
 	// The cookie is set before the caller sends the link, because the link cannot log
 	// in a browser that does not have it.
 	return request, a.ForwardedFor, s.Keep(w, r, t)
-}
-
-// silentMarker in a query notes that a silent login has failed. It is for browsers that
-// keep no cookies.
-const silentMarker = "silent_login=failed"
-
-// markSilent adds the marker to a path, which can have a query and a fragment. In a
-// fragment it would not reach the server, and the browser would go round in circles.
-func markSilent(path string) string {
-	path, fragment, found := strings.Cut(path, "#")
-	separator := "?"
-	if strings.Contains(path, "?") {
-		separator = "&"
-	}
-	path += separator + silentMarker
-	if found {
-		path += "#" + fragment
-	}
-	return path
-}
-
-// maySilently reports whether a silent login may be tried for a request.
-func (s *Routes) maySilently(r *http.Request) bool {
-	v := s.c.Visits.In(r.Context())
-	return v.Record == nil && v.Err == nil && browser.Navigates(r) && r.Method == http.MethodGet && !browser.Prefetches(r) &&
-		!s.c.Visits.Marks.TriedSilent(v.Jar) && !strings.Contains(r.URL.RawQuery, silentMarker)
-}
-
-// Silently begins a silent login if one may be tried for the request, whose session
-// [visit.Visits.Load] has loaded. It reports whether it has answered the request. It
-// does not answer if the tenant is down, because everybody may see the page.
-func (s *Routes) Silently(w http.ResponseWriter, r *http.Request) (answered bool, err error) {
-	if !s.maySilently(r) {
-		return false, nil
-	}
-	base, err := s.c.Site.Of(r)
-	if err != nil {
-		return true, err
-	}
-	a, err := s.request(authrequest.ReturnTo(site.Here(base, r)), authrequest.Silent)
-	if err != nil {
-		return true, err
-	}
-	authURL, t, err := s.c.Flow.Begin(r.Context(), s.place(base, a), a)
-	s.c.Visits.Marks.NoteSilent(w, s.c.Visits.Jar(r))
-	if err != nil {
-		s.c.Log.Warn("auth0: a silent login could not begin", "err", err)
-		return false, nil
-	}
-	if err := s.Keep(w, r, t); err != nil {
-		return true, err
-	}
-	browser.Redirect(w, authURL, http.StatusFound)
-	return true, nil
 }

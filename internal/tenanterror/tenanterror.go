@@ -24,7 +24,7 @@ import (
 type Error struct {
 	Status      int
 	Code        string // of RFC 6749, or the errorCode of the Management API
-	Description string // for logs only: it may change, and may quote users
+	Description string // it may change, and may quote users
 	Wait        time.Duration
 	MFA         *MFADemand // if the tenant demands a second factor
 }
@@ -115,7 +115,7 @@ func (e Error) RetryAfter() time.Duration { return e.Wait }
 // Refusal returns the refusal that the response means, with the code of the tenant.
 func (e Error) Refusal(row refusal.Row) *refusal.Refusal {
 	out := row.Wrap(e)
-	out.TenantStatus = e.Status
+	out.TenantStatus, out.Tenant = e.Status, refusal.NewSaid(e.Code, e.Description)
 	if row == refusal.SessionTokenExpired {
 		// Another login is needed, whatever the code, and it does not have to wait.
 		if e.Code == "unauthorized" {

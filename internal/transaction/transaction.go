@@ -31,6 +31,9 @@ type Place struct {
 	ReturnTo    string `json:"to,omitempty"` // after the login; it must be safe
 	// ResponseType is empty for the configured one. A transaction names it always.
 	ResponseType string `json:"type"`
+	// Note is the end of the state. It comes back with the answer, also in a browser
+	// that keeps no cookies.
+	Note string `json:"-"`
 }
 
 // An Account is an account at another service that a person connects. It has what
@@ -49,7 +52,7 @@ func (t *Transaction) Expectation() idtoken.Expect {
 
 // A Transaction is a login that is under way. The browser keeps it, sealed, and
 // deletes it at the callback. A person with a copy of the cookie and of the answer can
-// use both again for ten minutes. A code makes that useless, because it is good for
+// use both again until it expires. A code makes that useless, because it is good for
 // one request. An answer with an ID token and no code logs in the same user again.
 type Transaction struct {
 	Version  int    `json:"v"`
@@ -71,13 +74,32 @@ type Transaction struct {
 	// cookie with a form_post.
 	Session string `json:"session,omitempty"`
 	Parts   int    `json:"parts,omitempty"`
+
+	// Again has the options of the login, for another try.
+	Again *authrequest.Saved `json:"again,omitempty"`
+	// Ended is not nil if the login was refused. No other answer is accepted then. The
+	// browser keeps the refusal, so that a person who loads the page again sees it again.
+	Ended *Ended `json:"ended,omitempty"`
+}
+
+// Ended is how a login was refused.
+type Ended struct {
+	refusal.Row
+	Tenant refusal.Said `json:"said,omitzero"`
+}
+
+// Refusal returns the refusal.
+func (e *Ended) Refusal() *refusal.Refusal {
+	r := e.Row.Because("this login was refused before")
+	r.Tenant = e.Tenant
+	return r
 }
 
 // New begins a transaction.
 func New(issuer, clientID string, at Place, now time.Time) *Transaction {
 	return &Transaction{
 		Version:  version,
-		State:    secret.Random(),
+		State:    secret.Random() + at.Note,
 		Verifier: oauth2.GenerateVerifier(),
 		IssuedAt: now.Unix(),
 		Base:     issuer,
@@ -88,14 +110,18 @@ func New(issuer, clientID string, at Place, now time.Time) *Transaction {
 
 const (
 	version = 1
-	// life is the time that a person has to log in.
-	life = 10 * time.Minute
+	// remains is the time for which a browser keeps a login that has expired. Its
+	// answer is refused, and the person can still begin again for the same page: a tab
+	// was left open at the tenant's login page, for example over night.
+	remains = 24 * time.Hour
 	// maxSize bounds the bytes of all transactions of a browser, names included, and
 	// maxOpenTransactions their number. Servers answer 431 to requests with too many
 	// cookies, and abandoned logins must not lead to that.
 	maxSize             = 3500
 	maxOpenTransactions = 4
-	purpose             = "txn"
+	// maxRefusal is by how many bytes a refusal may make a transaction larger.
+	maxRefusal = 400
+	purpose    = "txn"
 )
 
 // idOf returns the id of the transaction with a state. It is a hash, because names of
@@ -112,6 +138,7 @@ type Jar struct {
 	Keyring  seal.Keyring
 	Issuer   string
 	ClientID string
+	Life     time.Duration // the time that a person has to log in
 	Now      func() time.Time
 }
 
@@ -124,10 +151,28 @@ func (j *Jar) Keep(w http.ResponseWriter, jar cookie.Jar, t *Transaction) error 
 		return err
 	}
 	j.makeRoom(w, jar, len(c.Name)+len(sealed))
-	if err := c.Set(w, jar, sealed, life); err != nil {
+	if err := c.Set(w, jar, sealed, j.Life+remains); err != nil {
 		return refusal.Internal.Wrap(err)
 	}
 	return nil
+}
+
+// Refuse keeps the refusal of a login in the place of its transaction, for as long as
+// the transaction would have lived.
+func (j *Jar) Refuse(w http.ResponseWriter, jar cookie.Jar, t *Transaction, ended Ended) {
+	const longest = 300 // bytes of a description, which a function of the application can choose
+	ended.Description = ended.Description[:min(len(ended.Description), longest)]
+	ended.Tenant.Description = ended.Tenant.Description[:min(len(ended.Tenant.Description), longest)]
+	over := &Transaction{
+		Version: t.Version, State: t.State, IssuedAt: t.IssuedAt, Base: t.Base, ClientID: t.ClientID,
+		Place: t.Place, Again: t.Again, Ended: &ended,
+	}
+	over.AppState, over.Popup = t.AppState, t.Popup
+	c := j.cookie(idOf(t.State))
+	sealed, err := j.seal(over, min(maxSize, len(jar.First(c.Name))+maxRefusal))
+	if err != nil || c.Set(w, jar, sealed, j.Life) != nil {
+		j.Drop(w, jar, t)
+	}
 }
 
 // Drop deletes the cookie of a transaction, which is good for one callback.
@@ -137,15 +182,16 @@ func (j *Jar) Drop(w http.ResponseWriter, jar cookie.Jar, t *Transaction) {
 
 // Find returns the transaction of a state from the cookies of a browser. It refuses
 // an answer in a browser that has not begun the login: otherwise an attacker could
-// log in a user as somebody else (RFC 6749, Section 10.12).
+// log in a user as somebody else (RFC 6749, Section 10.12). A transaction that has
+// expired is returned beside the error.
 func (j *Jar) Find(jar cookie.Jar, state, responseType string) (t *Transaction, err error) {
 	values := j.cookie(idOf(state)).Values(jar)
 	if len(values) == 0 {
 		return nil, refusal.NoTransaction.Because("this browser has no cookie for the state; it has %d for others", len(j.ids(jar)))
 	}
 	for _, sealed := range values {
-		if t, err = j.Open(sealed, state, responseType); err == nil {
-			return t, nil
+		if t, err = j.Open(sealed, state, responseType); t != nil {
+			return t, err
 		}
 	}
 	return nil, err
@@ -155,7 +201,8 @@ func (j *Jar) Find(jar cookie.Jar, state, responseType string) (t *Transaction, 
 func (j *Jar) Seal(t *Transaction) (string, error) { return j.seal(t, maxSize) }
 
 // seal encrypts a transaction into at most limit bytes. If it does not fit, seal drops
-// the return URL, which has a default. It fails if the rest does not fit either.
+// the options for another try, and then the return URL, which has a default. It fails
+// if the rest does not fit either.
 func (j *Jar) seal(t *Transaction, limit int) (string, error) {
 	for {
 		plain, err := json.Marshal(t)
@@ -165,6 +212,10 @@ func (j *Jar) seal(t *Transaction, limit int) (string, error) {
 		sealed := j.Keyring.Seal(purpose, idOf(t.State), plain)
 		if len(sealed) <= limit {
 			return sealed, nil
+		}
+		if t.Again != nil {
+			t.Again = nil
+			continue
 		}
 		if t.ReturnTo == "" {
 			return "", refusal.LoginOption.Because(
@@ -187,7 +238,8 @@ func (t *Transaction) has(word string) bool {
 
 // Open returns the transaction that was begun with a state. Its response type must be
 // one of the given ones, because the handlers of other types make other checks. All
-// failures are the same refusal, with different causes for the log.
+// failures are the same refusal, with different causes for the log. A transaction that
+// has expired is returned beside the error, so that the person can begin again.
 func (j *Jar) Open(sealed, state string, types ...string) (*Transaction, error) {
 	plain, _, ok := j.Keyring.Open(purpose, idOf(state), sealed)
 	if !ok {
@@ -201,12 +253,12 @@ func (j *Jar) Open(sealed, state string, types ...string) (*Transaction, error) 
 	switch {
 	case subtle.ConstantTimeCompare([]byte(t.State), []byte(state)) != 1:
 		return nil, refusal.NoTransaction.Because("the state belongs to another transaction")
-	case age >= life || age < -time.Minute:
-		return nil, refusal.NoTransaction.Because("the transaction is %v old", age)
 	case t.Base != j.Issuer || t.ClientID != j.ClientID:
 		return nil, refusal.NoTransaction.Because("the transaction belongs to another tenant or application")
 	case !slices.Contains(types, t.ResponseType):
 		return nil, refusal.NoTransaction.Because("the transaction has the response type %q", t.ResponseType)
+	case age >= j.Life || age < -time.Minute:
+		return t, refusal.NoTransaction.Because("the transaction is %v old; Config.LoginTimeout is %v", age, j.Life)
 	}
 	return t, nil
 }
@@ -264,6 +316,9 @@ func (j *Jar) makeRoom(w http.ResponseWriter, jar cookie.Jar, size int) {
 		total += len(c.Name) + len(value)
 		var t Transaction
 		if plain, _, ok := j.Keyring.Open(purpose, id, value); ok && json.Unmarshal(plain, &t) == nil {
+			if t.Ended != nil {
+				t.IssuedAt = 0 // it makes room for logins that can still succeed
+			}
 			opened = append(opened, open{c, len(c.Name) + len(value), t.IssuedAt})
 		}
 	}
@@ -291,6 +346,7 @@ type Failure struct {
 	Err      error
 	ReturnTo string
 	AppState json.RawMessage
+	Links    []refusal.Link // ways to go on
 }
 
 func (f *Failure) Error() string { return f.Err.Error() }
@@ -303,5 +359,5 @@ func (t *Transaction) Failed(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &Failure{err, t.ReturnTo, t.AppState}
+	return &Failure{Err: err, ReturnTo: t.ReturnTo, AppState: t.AppState}
 }

@@ -1,0 +1,142 @@
+package authrequest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Saved has the options of a request, so that a later login can ask for the same. It
+// has no pop-up, because a later login is in the window of the person.
+type Saved struct {
+	Params      map[string]string `json:"p,omitempty"`
+	Without     []string          `json:"w,omitempty"` // parameters of every login that this one left out
+	Scopes      []string          `json:"s,omitempty"`
+	RequiredACR []string          `json:"a,omitempty"`
+	AppState    json.RawMessage   `json:"app,omitempty"`
+	ReturnTo    string            `json:"to,omitempty"`
+}
+
+// maxSaved is the most parameters of a Saved.
+const maxSaved = 16
+
+// Save returns the options in which a request differs from every login of the
+// application. It leaves out prompt=none: what could not be done without a page cannot
+// be done so the next time.
+func (r *Request) Save(every *Request) Saved {
+	s := Saved{Params: map[string]string{}, RequiredACR: r.RequiredACR, AppState: r.AppState, ReturnTo: r.ReturnTo()}
+	for name := range r.Params {
+		value := r.Params.Get(name)
+		if name == "prompt" && value == "none" || every.Params.Has(name) && every.Params.Get(name) == value {
+			continue
+		}
+		s.Params[name] = value
+	}
+	for name := range every.Params {
+		if !r.Params.Has(name) {
+			s.Without = append(s.Without, name)
+		}
+	}
+	slices.Sort(s.Without)
+	if !slices.Equal(r.Scopes, every.Scopes) {
+		s.Scopes = r.Scopes
+	}
+	if s.Params["invitation"] != "" {
+		s.Params["organization"] = r.organization
+	}
+	if s.RequiredACR != nil {
+		s.Params["acr_values"] = strings.Join(s.RequiredACR, " ")
+	}
+	return s
+}
+
+// IsEmpty reports whether there is nothing in which the request differs from every
+// login, apart from its return URL.
+func (s Saved) IsEmpty() bool {
+	return len(s.Params) == 0 && len(s.Without) == 0 && s.Scopes == nil && s.AppState == nil
+}
+
+// Essential returns the options without those that only save the person some work.
+func (s Saved) Essential() Saved {
+	s.Params = maps.Clone(s.Params)
+	maps.DeleteFunc(s.Params, func(name, _ string) bool {
+		return !slices.Contains([]string{
+			"connection", "organization", "invitation", "prompt", "max_age", "acr_values", "audience",
+		}, name)
+	})
+	return s
+}
+
+// OtherAccount returns the options for a person whose account was refused. The tenant
+// must ask for the account, with the given prompt, also if it knows the person.
+func (s Saved) OtherAccount(prompt string) Saved {
+	s.Params = maps.Clone(s.Params)
+	if s.Params == nil {
+		s.Params = map[string]string{}
+	}
+	delete(s.Params, "login_hint")
+	s.Params["prompt"] = prompt
+	return s
+}
+
+// Options returns the saved options. It checks them as if the application had given
+// them, and refuses too many.
+func (s Saved) Options() ([]Option, error) {
+	if len(s.Params) > maxSaved || len(s.Without) > maxSaved {
+		return nil, errors.New("there are too many saved options")
+	}
+	var options []Option
+	for _, name := range s.Without {
+		options = append(options, Param(name))
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Params)) {
+		o, err := s.option(name, s.Params[name])
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, o)
+	}
+	if s.Scopes != nil {
+		options = append(options, Scopes(s.Scopes...))
+	}
+	if s.AppState != nil {
+		options = append(options, AppState(s.AppState))
+	}
+	if s.ReturnTo != "" {
+		options = append(options, ReturnTo(s.ReturnTo))
+	}
+	_, err := New(options...)
+	return options, err
+}
+
+// option returns the option that has set a parameter.
+func (s Saved) option(name, value string) (Option, error) {
+	simple := map[string]func(string) Option{
+		"connection": Connection, "organization": Organization, "login_hint": Hint, "prompt": Prompt,
+		"screen_hint": ScreenHint, "ui_locales": UILocales, "audience": Audience,
+	}
+	switch name {
+	case "invitation":
+		return Invitation(value, s.Params["organization"]), nil
+	case "max_age":
+		seconds, err := strconv.ParseInt(value, 10, 32)
+		if err != nil {
+			return nil, fmt.Errorf("the saved max_age %.20q is not a number", value)
+		}
+		return MaxAge(time.Duration(seconds) * time.Second), nil
+	case "acr_values":
+		if s.RequiredACR != nil {
+			return ACR(true, s.RequiredACR...), nil
+		}
+		return ACR(false, value), nil
+	}
+	if option := simple[name]; option != nil {
+		return option(value), nil
+	}
+	return Param(name, value), nil
+}

@@ -1,0 +1,63 @@
+package tenanterror
+
+import (
+	"strings"
+
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/syntax"
+)
+
+// A sentence chooses what a person reads whose login the tenant has refused.
+type sentence struct {
+	code   string // or anyCode
+	phrase string // that the description contains, in lower case
+	row    refusal.Row
+}
+
+// sentences are for refusals where the person must know more than that there was one.
+// Auth0 has few error codes here, and the descriptions may change. So a description
+// chooses the sentence only: status and reason are those of the code, and an unknown
+// description is told as any other.
+var sentences = []sentence{
+	{anyCode, "did not authorize the request", refusal.Cancelled},
+	{"access_denied", "service not enabled", refusal.LoginSetup},
+	{anyCode, "not part of the", refusal.NotMember},
+	{anyCode, "does not belong to any organization", refusal.NotMember},
+	{"unauthorized", "user is blocked", refusal.BlockedAtTenant},
+	{"access_denied", "verify your email", refusal.Unverified},
+	{"unauthorized", "verify your email", refusal.Unverified},
+	{"invalid_request", "invitation not found", refusal.StaleInvitation},
+	{"invalid_request", "the connection was", refusal.LoginSetup}, // not found, or disabled
+	{"invalid_request", "parameter organization", refusal.LoginSetup},
+	{"invalid_request", "not authorized to access", refusal.LoginSetup},
+	{"invalid_scope", "", refusal.LoginSetup},
+	{"invalid_target", "", refusal.LoginSetup},
+	{"unauthorized_client", "", refusal.LoginSetup},
+	{"unsupported_response_type", "", refusal.LoginSetup},
+	{"server_error", "", refusal.TenantTrouble},
+	{"temporarily_unavailable", "", refusal.TenantTrouble},
+	{"access_denied", "", refusal.Denied},
+	{"unauthorized", "", refusal.Denied},
+}
+
+// Answer returns the refusal for an error that the browser has brought from the tenant
+// (OpenID Connect Core 1.0, Section 3.1.2.6).
+func Answer(code, description string) *refusal.Refusal {
+	row := refusal.ByTenant
+	text := strings.ToLower(description)
+	for _, s := range sentences {
+		if (s.code == code || s.code == anyCode) && strings.Contains(text, s.phrase) {
+			row = s.row
+			break
+		}
+	}
+	e := row.Because("%.100q: %.200q", code, description)
+	if advice, ok := UnknownAudience(code, description); ok {
+		e = refusal.SiteSetup.Because("%.100q: %s", code, advice)
+	}
+	e.Code, e.Tenant = syntax.Code(code), refusal.NewSaid(code, description)
+	if row == refusal.BlockedAtTenant {
+		e.Also = refusal.Blocked
+	}
+	return e
+}
