@@ -194,12 +194,17 @@ func (a accountRoute) finish(w http.ResponseWriter, r *http.Request, query url.V
 	t, err := a.signin.Find(r, answer.State, connectResponse)
 	switch {
 	case isRefused(err, refusal.NoTransaction):
-		return refusal.ConnectGone.Wrap(errors.Unwrap(err))
+		return t.Failed(refusal.ConnectGone.Wrap(errors.Unwrap(err)))
 	case err != nil:
 		return err
+	case t.Ended != nil:
+		return t.Failed(t.Ended.Refusal())
 	}
-	a.app.transactions.Drop(w, a.visits.Jar(r), t)
-	if err := a.complete(w, r, t, answer); err != nil {
+	err = a.complete(w, r, t, answer)
+	if err == nil || asError("connect", err).Status != http.StatusUnauthorized {
+		a.signin.Settle(w, r, t, err)
+	}
+	if err != nil {
 		return t.Failed(asError("connect", err))
 	}
 	browser.Redirect(w, a.app.returnPath(t), http.StatusSeeOther)

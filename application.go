@@ -228,7 +228,8 @@ func (a *Application) loginRequest(opts []LoginOption) (*authrequest.Request, er
 
 // Exchange completes a login that [Application.AuthCodeURL] has begun. Answer has the
 // parameters that the tenant sent to the redirect URI, in the query or in a form. A
-// transaction is for one response: the caller must delete it, whatever the outcome.
+// transaction is for one response: the caller must delete it, unless [Error].Status is
+// 500 or more. The same response can then succeed later.
 func (a *Application) Exchange(ctx context.Context, transaction string, answer url.Values) (*Login, error) {
 	return op("callback", a, func() (*Login, error) {
 		t, got, err := a.complete(ctx, transaction, answer, a.flow.ResponseType)

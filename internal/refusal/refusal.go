@@ -54,7 +54,13 @@ type Link struct{ Text, URL string }
 // IsOfAccount reports whether a login was refused because of the account. The same
 // account would be refused again, and single sign-on would choose it again.
 func (r Row) IsOfAccount() bool {
-	return r.Status == 403 && r.Reason != CrossOrigin.Reason || r.Description == OtherOrganization.Description
+	switch r.Description {
+	case OtherOrganization.Description, NotMember.Description:
+		return true
+	case Cancelled.Description, LoginSetup.Description:
+		return false
+	}
+	return r.Status == 403 && r.Reason != CrossOrigin.Reason
 }
 
 // IsOfRequest reports whether a login was refused because of what it asked for. A

@@ -47,7 +47,7 @@ func (s *Routes) Callback(w http.ResponseWriter, r *http.Request) error {
 			return s.finish(w, r, t, a)
 		case other.err == nil:
 			return s.follow(w, r, t, other.returnTo)
-		case !s.isTemporary(other.err):
+		case s.c.Row(other.err).Status != http.StatusServiceUnavailable:
 			return s.fail(w, r, t, other.err)
 		}
 		// The other request has failed, and this one can succeed: the browser has
@@ -60,7 +60,9 @@ func (s *Routes) finish(w http.ResponseWriter, r *http.Request, t *transaction.T
 	ended := outcome{err: refusal.Internal.Because("the callback has panicked")}
 	defer func() { s.attempts.end(t.State, ended) }()
 	l, err := s.complete(w, r, t, a)
-	s.settle(w, r, t, err)
+	if err != nil {
+		s.Settle(w, r, t, err)
+	}
 	if ended.err = err; err != nil {
 		return s.fail(w, r, t, err)
 	}
@@ -84,18 +86,24 @@ func (s *Routes) complete(w http.ResponseWriter, r *http.Request, t *transaction
 		return nil, err
 	}
 	l := login.Accept(s.c.Transactions, t, got, s.returnPath(t))
-	return l, s.startSession(w, r, l)
+	// A response deletes few cookies. This one comes before those of the session.
+	jar := s.c.Visits.Jar(r)
+	s.c.Transactions.Drop(w, jar, t)
+	if err = s.startSession(w, r, l); err != nil && !s.isDecided(err) {
+		s.c.Transactions.Restore(w, jar, t)
+	}
+	return l, err
 }
 
-// settle uses up a transaction, which is good for one answer, also if that fails. It
-// keeps the transaction if nothing was decided: then the tenant does not answer, for
-// example, and the code can still be good. Loading the page again can succeed.
-func (s *Routes) settle(w http.ResponseWriter, r *http.Request, t *transaction.Transaction, err error) {
+// Settle uses up a transaction: it is good for one answer, also if that is refused.
+// Settle keeps the transaction if nothing was decided: then the tenant does not answer,
+// for example, and the code can still be good. Loading the page again can succeed.
+func (s *Routes) Settle(w http.ResponseWriter, r *http.Request, t *transaction.Transaction, err error) {
 	jar := s.c.Visits.Jar(r)
 	switch {
-	case err == nil || t.Silent:
+	case err == nil, t.Silent:
 		s.c.Transactions.Drop(w, jar, t)
-	case !s.isTemporary(err):
+	case s.isDecided(err):
 		said := refusal.Said{}
 		if refused, ok := errors.AsType[*refusal.Refusal](err); ok {
 			said = refused.Tenant
@@ -104,9 +112,10 @@ func (s *Routes) settle(w http.ResponseWriter, r *http.Request, t *transaction.T
 	}
 }
 
-// isTemporary reports whether an error says nothing about the login.
-func (s *Routes) isTemporary(err error) bool {
-	return s.c.Row(err).Status == http.StatusServiceUnavailable
+// isDecided reports whether an error is a refusal of the login. Otherwise the tenant or
+// the application has failed, and nothing is known about the login.
+func (s *Routes) isDecided(err error) bool {
+	return s.c.Row(err).Status < http.StatusInternalServerError
 }
 
 // follow answers a second callback of a login that has just succeeded. The browser has

@@ -89,7 +89,7 @@ func TestSessionOfALogin(t *testing.T) {
 			t.Errorf("the tenant was asked %q", e.forms[0])
 		}
 		// An answer is good for one login.
-		e.expectPage("again", e.answer(begun, nil), 303, "/", "")
+		e.expectPage("again", e.answer(begun, nil), 303, "/after", "")
 		e.cookies = nil
 		expect(t, "again without the session", e.answer(begun, nil).err, refusal.NoTransaction, "no cookie for the state")
 	})
@@ -154,8 +154,8 @@ func expectFailure(t *testing.T, why string, err error, returnTo, state string) 
 	}
 }
 
-// TestFailedLogin has a row for each way in which a login fails at its end. Its
-// transaction is used up, and the session that the browser had goes on.
+// TestFailedLogin has a row for each way in which a login fails at its end. If it is
+// refused, its transaction is used up. The session that the browser had goes on.
 func TestFailedLogin(t *testing.T) {
 	t.Parallel()
 	denied, code := refusal.Denied, refusal.Code
@@ -168,20 +168,22 @@ func TestFailedLogin(t *testing.T) {
 		edit           func(*Config)
 		want           refusal.Row
 		cause          string
+		kept           bool // nothing is decided, and the transaction is as before
 	}{
 		{why: "tenant says no", answer: change{"error": "access_denied"}, want: denied, cause: "access_denied"},
 		{why: "other issuer", answer: change{"iss": "https://evil.example/"}, want: refusal.Issuer, cause: "evil.example"},
 		{why: "no code", answer: change{"code": nil}, want: refusal.Parameters, cause: "neither code nor error"},
-		{why: "tenant down", down: true, want: refusal.TenantDown},
+		{why: "tenant down", down: true, want: refusal.TenantDown, kept: true},
+		{why: "AfterLogin cannot decide", edit: refuses(refusal.Outage.New()), want: refusal.Outage, kept: true},
 		{why: "bad code", tokens: change{"error": "invalid_grant"}, want: code, cause: "invalid_grant"},
 		{why: "other nonce", claims: change{"nonce": "other"}, want: badIDToken(fault.Nonce), cause: "nonce"},
 		{why: "AfterLogin", edit: refuses(refusal.AfterLogin.Because("not today")), want: refusal.AfterLogin, cause: "not today"},
-		{why: "AfterLogin fails", edit: refuses(errors.New("a mistake")), want: refusal.Internal},
+		{why: "AfterLogin fails", edit: refuses(errors.New("a mistake")), want: refusal.Internal, kept: true},
 		{why: "end of the session has come", claims: change{"session_expiry": 1}, want: refusal.Ceiling, cause: "session_expiry is 1"},
 		{why: "session too large", edit: withHook(func(l *login.Accepted) error {
 			l.Data["note"] = strings.Repeat("x", 20_000)
 			return nil
-		}), want: refusal.TooLarge},
+		}), want: refusal.TooLarge, kept: true},
 	} {
 		t.Run(row.why, func(t *testing.T) {
 			t.Parallel()
@@ -205,8 +207,24 @@ func TestFailedLogin(t *testing.T) {
 					expect(t, row.why, got.err, row.want, row.cause)
 				}
 				expectFailure(t, row.why, got.err, "/after", `"cart"`)
-				if got.changes != "-txn" || got.location() != "" {
-					t.Errorf("cookies %q, to %q", got.changes, got.location())
+				if kept := e.kept(begun); got.location() != "" || row.kept != (kept.Ended == nil) {
+					t.Errorf("cookies %q, to %q, the transaction is %+v", got.changes, got.location(), kept)
+				}
+				if row.kept {
+					return
+				}
+				// The page is loaded again: it says the same, and the tenant is not asked.
+				requests := len(e.forms)
+				e.claims, e.tokens, e.down, e.AfterLogin = nil, nil, false, nil
+				e.Routes = New(e.Config)
+				again := e.answer(begun, row.answer)
+				expect(t, "again", again.err, row.want, "was refused before")
+				expectFailure(t, "again", again.err, "/after", `"cart"`)
+				// No other answer is accepted either.
+				again = e.answer(begun, nil)
+				expect(t, "a good answer", again.err, row.want, "was refused before")
+				if len(e.forms) != requests || again.changes != "" {
+					t.Errorf("%d requests, cookies %q", len(e.forms)-requests, again.changes)
 				}
 				if after, err := e.session(); err != nil || after.ID != before.ID {
 					t.Errorf("the session before: %+v, %v", after, err)
@@ -228,7 +246,8 @@ func TestStoreDownAtTheCallback(t *testing.T) {
 		e.store.fail(errors.New("down"))
 		got := e.answer(begun, nil)
 		expect(t, "store", got.err, refusal.StoreWrite, "down")
-		if got.changes != "-txn" {
+		// The transaction stays, so that the next page knows what was asked for.
+		if got.changes != "txn" {
 			t.Errorf("cookies %q", got.changes)
 		}
 	})
@@ -246,10 +265,6 @@ func TestReturnURLWithoutRoom(t *testing.T) {
 		e.expectPage("login", e.answer(begun, nil), 303, "/home", "-txn session session_tries")
 
 	}, withHome("/home"))
-	run(t, func(e *env) {
-		_, got := e.silently(e.request("GET", "/page?"+strings.Repeat("x", 1900), nil, page...))
-		e.expectPage("silent login", e.answer(e.asked(got.location()), change{"error": "login_required"}), 303, "/home", "-txn")
-	}, withHome("/home"), withSilent, withOptions(authrequest.AppState(strings.Repeat("x", 1000))))
 }
 
 // TestLostLogins: a login counts as lost until its session comes back.

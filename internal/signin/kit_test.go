@@ -215,7 +215,7 @@ func newEnv(t *testing.T, st *store, edits ...func(*Config)) *env {
 		Flow: login.NewFlow(login.Config{
 			Client: client, IDTokens: idTokens, ResponseType: "code", ResponseMode: "query", Scopes: []string{"openid", "email"}, Now: now,
 		}),
-		Transactions: &transaction.Jar{Cookies: names, Keyring: ring, Issuer: issuer, ClientID: clientID, Now: now},
+		Transactions: &transaction.Jar{Cookies: names, Keyring: ring, Issuer: issuer, ClientID: clientID, Life: time.Hour, Now: now},
 		Links: authrequest.Links{
 			Organizations: true, Known: func(string, string) bool { return false }, Ignored: func(string, error) {},
 		},

@@ -2,6 +2,7 @@ package signin
 
 import (
 	"encoding/json"
+	"html"
 	"strings"
 	"testing"
 
@@ -86,7 +87,7 @@ func TestFailedPopup(t *testing.T) {
 			run(t, func(e *env) {
 				begun := e.begin("returnTo=/after", authrequest.PopUp(origin, "access_token", "id_token"), authrequest.AppState("cart"))
 				got := e.answer(begun, row.answer)
-				if got.err != nil || got.Code != row.status || got.changes != "-txn" {
+				if got.err != nil || got.Code != row.status || got.changes != "txn" {
 					t.Fatalf("%d, %v, cookies %q", got.Code, got.err, got.changes)
 				}
 				page := got.Body.String()
@@ -94,9 +95,15 @@ func TestFailedPopup(t *testing.T) {
 				if message := given(t, page); message != want {
 					t.Errorf("given:\n%s\nwant:\n%s", message, want)
 				}
-				const link = `<a href="https://app.example/auth/login?returnTo=%2Fafter">Log in in this window</a>`
-				if !strings.Contains(page, "<h1>The login was not completed</h1>") || !strings.Contains(page, link) {
+				_, link, _ := strings.Cut(page, `<a href="`)
+				link, rest, _ := strings.Cut(link, `"`)
+				if !strings.Contains(page, "<h1>The login was not completed</h1>") || !strings.HasPrefix(rest, ">Log in in this window</a>") {
 					t.Error(page)
+				}
+				again := e.begin(strings.TrimPrefix(html.UnescapeString(link), origin+"/auth/login?"))
+				if kept := e.kept(again); kept.ReturnTo != "/after" || kept.Popup != nil || string(kept.AppState) != `"cart"` ||
+					(again.Get("prompt") != "") != (row.status == 403) {
+					t.Errorf("the link leads to %q, %+v", again, kept)
 				}
 				if len(e.refused) != 1 {
 					t.Fatalf("refused %v", e.refused)
@@ -105,9 +112,17 @@ func TestFailedPopup(t *testing.T) {
 			}, edits(row.edit)...)
 		})
 	}
-	run(t, func(e *env) { // before the transaction is used up, a page is loaded again
+	run(t, func(e *env) { // the opener is told of an outage too, and the same answer can succeed
 		begun := e.begin("", authrequest.PopUp(origin))
+		known := e.Flow.Client.Tenant.Static
 		e.Flow.Client.Tenant.Static, e.down = nil, true
-		expect(t, "no endpoints", e.answer(begun, nil).err, refusal.TenantDown, "")
+		got := e.answer(begun, nil)
+		if message := given(t, got.Body.String()); got.Code != 503 || !strings.Contains(message, `"error":"tenant_unavailable"`) || got.changes != "" {
+			t.Errorf("%d, cookies %q, %s", got.Code, got.changes, message)
+		}
+		e.Flow.Client.Tenant.Static, e.down = known, false
+		if got = e.answer(begun, nil); got.Code != 200 || got.changes != "-txn session session_tries" {
+			t.Errorf("again: %d, cookies %q, %v", got.Code, got.changes, got.err)
+		}
 	})
 }

@@ -73,6 +73,7 @@ func (s *Routes) beginSilently(w http.ResponseWriter, r *http.Request) (string, 
 		return "", nil, err
 	}
 	at := s.place(base, a)
+	at.ReturnTo = "" // the state has it
 	if at.Note, err = s.notePage(here); err != nil {
 		return "", nil, err
 	}

@@ -20,12 +20,12 @@ type sentence struct {
 // description is told as any other.
 var sentences = []sentence{
 	{anyCode, "did not authorize the request", refusal.Cancelled},
-	{"access_denied", "service not enabled", refusal.LoginSetup},
-	{anyCode, "not part of the", refusal.NotMember},
+	{anyCode, "not part of the", refusal.NotMember}, // organization
 	{anyCode, "does not belong to any organization", refusal.NotMember},
-	{"unauthorized", "user is blocked", refusal.BlockedAtTenant},
+	{"access_denied", "service not enabled", refusal.LoginSetup},
 	{"access_denied", "verify your email", refusal.Unverified},
 	{"unauthorized", "verify your email", refusal.Unverified},
+	{"unauthorized", "user is blocked", refusal.BlockedAtTenant},
 	{"invalid_request", "invitation not found", refusal.StaleInvitation},
 	{"invalid_request", "the connection was", refusal.LoginSetup}, // not found, or disabled
 	{"invalid_request", "parameter organization", refusal.LoginSetup},
@@ -36,18 +36,22 @@ var sentences = []sentence{
 	{"unsupported_response_type", "", refusal.LoginSetup},
 	{"server_error", "", refusal.TenantTrouble},
 	{"temporarily_unavailable", "", refusal.TenantTrouble},
-	{"access_denied", "", refusal.Denied},
-	{"unauthorized", "", refusal.Denied},
 }
 
 // Answer returns the refusal for an error that the browser has brought from the tenant
 // (OpenID Connect Core 1.0, Section 3.1.2.6).
 func Answer(code, description string) *refusal.Refusal {
-	row := refusal.ByTenant
+	row, also := refusal.ByTenant, refusal.Row{}
+	if code == "access_denied" || code == "unauthorized" {
+		row = refusal.Denied
+	}
 	text := strings.ToLower(description)
 	for _, s := range sentences {
 		if (s.code == code || s.code == anyCode) && strings.Contains(text, s.phrase) {
-			row = s.row
+			row.Description = s.row.Description
+			if s.row == refusal.BlockedAtTenant {
+				also = refusal.Blocked
+			}
 			break
 		}
 	}
@@ -55,9 +59,6 @@ func Answer(code, description string) *refusal.Refusal {
 	if advice, ok := UnknownAudience(code, description); ok {
 		e = refusal.SiteSetup.Because("%.100q: %s", code, advice)
 	}
-	e.Code, e.Tenant = syntax.Code(code), refusal.NewSaid(code, description)
-	if row == refusal.BlockedAtTenant {
-		e.Also = refusal.Blocked
-	}
+	e.Code, e.Tenant, e.Also = syntax.Code(code), refusal.NewSaid(code, description), also
 	return e
 }

@@ -157,6 +157,14 @@ func (j *Jar) Keep(w http.ResponseWriter, jar cookie.Jar, t *Transaction) error 
 	return nil
 }
 
+// Restore keeps a transaction that the same response has dropped.
+func (j *Jar) Restore(w http.ResponseWriter, jar cookie.Jar, t *Transaction) {
+	c := j.cookie(idOf(t.State))
+	if value := jar.First(c.Name); value != "" {
+		c.Set(w, jar, value, j.Life+remains) // it was set before, so it has a good size
+	}
+}
+
 // Refuse keeps the refusal of a login in the place of its transaction, for as long as
 // the transaction would have lived.
 func (j *Jar) Refuse(w http.ResponseWriter, jar cookie.Jar, t *Transaction, ended Ended) {
@@ -354,10 +362,11 @@ func (f *Failure) Error() string { return f.Err.Error() }
 // Unwrap returns the error.
 func (f *Failure) Unwrap() error { return f.Err }
 
-// Failed adds to an error what it has interrupted. It returns nil for nil.
+// Failed adds to an error what it has interrupted. It returns nil for nil. The
+// transaction can be nil.
 func (t *Transaction) Failed(err error) error {
-	if err == nil {
-		return nil
+	if err == nil || t == nil {
+		return err
 	}
 	return &Failure{Err: err, ReturnTo: t.ReturnTo, AppState: t.AppState}
 }

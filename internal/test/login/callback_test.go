@@ -54,8 +54,8 @@ func TestCallbackAgain(t *testing.T) {
 	before := b.Cookies["__Host-auth0_session"]
 	for range 3 {
 		resp := b.Callback(u)
-		if resp.Status != http.StatusSeeOther || resp.Header.Get("Location") != "/" {
-			t.Errorf("callback again, logged in: %d to %q, want the start page", resp.Status, resp.Header.Get("Location"))
+		if resp.Status != http.StatusSeeOther || resp.Header.Get("Location") != "/private" {
+			t.Errorf("callback again, logged in: %d to %q, want the page of the first", resp.Status, resp.Header.Get("Location"))
 		}
 	}
 	if b.Cookies["__Host-auth0_session"] != before {
@@ -78,7 +78,7 @@ func TestCallbackWithoutTransaction(t *testing.T) {
 	attacker := e.Browser()
 	u := attacker.AtTenant(attacker.Begin("/auth/login"))
 	resp := e.Browser().Callback(u)
-	want := "This login was begun in another browser, took longer than ten minutes, or is finished already; cookies may also be blocked for this site; please log in again.\n\nIf it keeps happening, quote this reference: "
+	want := "This login was begun in another browser, took too long, or is finished already; cookies may also be blocked for this site; please log in again.\n\nIf it keeps happening, quote this reference: "
 	if resp.Status != http.StatusBadRequest || !strings.HasPrefix(resp.Body, want) || !strings.HasSuffix(resp.Body, "\n\nhttps://app.example/auth/login\n") {
 		t.Errorf("%d %q", resp.Status, resp.Body)
 	}
@@ -269,8 +269,9 @@ func TestErrorsFromTenant(t *testing.T) {
 		if strings.Contains(resp.Body, tt.code) || strings.Contains(resp.Body, tt.description) || strings.Contains(resp.Body, "<") {
 			t.Errorf("%.20q: the page quotes the tenant: %s", tt.code, resp.Body)
 		}
-		if !strings.HasSuffix(resp.Body, "\n\nhttps://app.example/auth/login?returnTo=%2Fprivate\n") {
-			t.Errorf("%.20q: the page does not end with where to log in: %q", tt.code, resp.Body)
+		if link := loginLink(t, resp); !strings.HasPrefix(link, "/auth/login?returnTo=%2Fprivate") ||
+			strings.Contains(link, "prompt=login") != (tt.status == 403) {
+			t.Errorf("%.20q: the page leads to %q", tt.code, link)
 		}
 		if strings.Contains(resp.Header.Get("Set-Cookie"), "a=b") {
 			t.Error("a header was injected")
@@ -314,8 +315,17 @@ func TestErrorsFromTenant(t *testing.T) {
 		if !strings.ContainsAny(tt.description, "\"\n") && !strings.Contains(handled.Err.Error(), tt.description) {
 			t.Errorf("%.20q: the cause %v has not the description", tt.code, handled.Err)
 		}
-		if n := len(b.Transactions()); n != 0 {
-			t.Errorf("%.20q: %d transactions are left", tt.code, n)
+		if !strings.ContainsAny(tt.description, "\n") && (handled.TenantCode != tt.code || handled.TenantDescription != tt.description) {
+			t.Errorf("%.20q: the handler gets %q, %q", tt.code, handled.TenantCode, handled.TenantDescription)
+		}
+		if link := loginLink(t, &testkit.Response{Body: handled.LoginURL}); !strings.HasPrefix(link, "/auth/login?returnTo=%2Fprivate") {
+			t.Errorf("%.20q: the handler gets the link %q", tt.code, handled.LoginURL)
+		}
+		// Loading the page again shows the same refusal.
+		first := *handled
+		if resp := b.Callback(answer); resp.Status != tt.status || handled.Reason != first.Reason || handled.Description != first.Description ||
+			handled.Code != first.Code || handled.ReturnTo != "/private" || handled.TenantCode != first.TenantCode {
+			t.Errorf("%.20q: then %d, %+v", tt.code, resp.Status, handled)
 		}
 	}
 }
@@ -395,8 +405,12 @@ func TestTokenEndpointFaults(t *testing.T) {
 		if calls != 1 {
 			t.Errorf("%s: %d token requests, want 1: a code is never tried twice", tt.why, calls)
 		}
-		if b.LoggedIn() || len(b.Transactions()) != 0 {
-			t.Errorf("%s: logged in %v, %d transactions left", tt.why, b.LoggedIn(), len(b.Transactions()))
+		if b.LoggedIn() {
+			t.Errorf("%s: logged in", tt.why)
+		}
+		// Loading the page again asks the tenant again only if nothing is decided.
+		if resp := b.Callback(u); resp.Status != tt.status || (calls == 2) != (tt.status >= 500) {
+			t.Errorf("%s: again: status %d, %d token requests", tt.why, resp.Status, calls)
 		}
 		for _, secret := range []string{"-SECRET", u.Query().Get("code"), u.Query().Get("state")} {
 			if strings.Contains(e.Log.String(), secret) || strings.Contains(resp.Body, secret) {
@@ -471,7 +485,7 @@ func TestTwoTabs(t *testing.T) {
 
 func TestTransactionExpires(t *testing.T) {
 	t.Parallel()
-	for age, want := range map[time.Duration]int{599 * time.Second: 303, 600 * time.Second: 400, 24 * time.Hour: 400} {
+	for age, want := range map[time.Duration]int{3599 * time.Second: 303, 3600 * time.Second: 400, 48 * time.Hour: 400} {
 		synctest.Test(t, func(t *testing.T) {
 			e := testkit.SignedIn(t)
 			b := e.Browser() // it keeps cookies for ever, as a thief would

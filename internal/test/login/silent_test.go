@@ -166,19 +166,30 @@ func TestSilentLoginIsUnwanted(t *testing.T) {
 	}
 }
 
-// TestSilentLoginFails: what is wrong is not passed over in silence.
+// TestSilentLoginFails: a reader of a public page sees the page, whatever is wrong with
+// the login. The log says what it is.
 func TestSilentLoginFails(t *testing.T) {
 	t.Parallel()
 	for why, spoil := range map[string]func(*testkit.Env){
-		"nonce":      func(e *testkit.Env) { e.Tenant.EditIDToken(testkit.Claim("nonce", "another")) },
-		"asked code": func(e *testkit.Env) { e.Tenant.DenyNext("server_error", "no") },
+		"nonce_mismatch":      func(e *testkit.Env) { e.Tenant.EditIDToken(testkit.Claim("nonce", "another")) },
+		"authorization_error": func(e *testkit.Env) { e.Tenant.DenyNext("server_error", "no") },
+		"tenant_unavailable":  func(e *testkit.Env) { e.Tenant.Fail(testkit.TokenEndpoint, 503) },
+		"invalid_grant":       func(e *testkit.Env) { e.Tenant.Replace(testkit.TokenEndpoint, badCode) },
+		"keys_unavailable":    func(e *testkit.Env) { e.Tenant.Fail(testkit.JWKSEndpoint, 503) },
 	} {
 		e := silentEnv(t)
 		visit := knownAtTenant(t, e)
 		spoil(e)
 		b := e.Browser()
-		if resp := b.Callback(visit(b.Begin("/open"))); resp.Status < 400 || resp.Header.Get("Location") != "" {
+		resp := b.Callback(visit(b.Begin("/open?a=b")))
+		if resp.Status != http.StatusSeeOther || resp.Header.Get("Location") != "/open?a=b" || b.LoggedIn() {
 			t.Errorf("%s: %d to %q", why, resp.Status, resp.Header.Get("Location"))
+		}
+		if body := b.Page("/open?a=b").Body; body != "open false " {
+			t.Errorf("%s: then %q", why, body)
+		}
+		if e.LastReason() != why {
+			t.Errorf("%s: the log has %s", why, e.LastReason())
 		}
 	}
 	// The same answer to a login that somebody has asked for is told.
@@ -209,6 +220,13 @@ func TestSilentLoginAfterLogout(t *testing.T) {
 	}
 }
 
+// badCode is the answer of the tenant to a code that it does not accept.
+func badCode(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusForbidden)
+	fmt.Fprint(w, `{"error":"invalid_grant"}`)
+}
+
 // TestSilentLoginWithoutCookies: one redirect, no error page, and no circle.
 func TestSilentLoginWithoutCookies(t *testing.T) {
 	t.Parallel()
@@ -217,8 +235,11 @@ func TestSilentLoginWithoutCookies(t *testing.T) {
 	e.Tenant.DenyNext("login_required", "no")
 	target := e.Browser().AtTenant(e.Browser().Begin("/open?x=y"))
 	resp := e.Browser().Callback(target)
-	if resp.Status != http.StatusSeeOther || resp.Header.Get("Location") != "/?silent_login=failed" {
+	if resp.Status != http.StatusSeeOther || resp.Header.Get("Location") != "/open?x=y&silent_login=failed" {
 		t.Fatalf("%d to %q; %s", resp.Status, resp.Header.Get("Location"), resp.Body)
+	}
+	if page := e.Browser().Page(resp.Header.Get("Location")); page.Status != 200 || page.Body != "open false " {
+		t.Errorf("then %d to %q", page.Status, page.Header.Get("Location"))
 	}
 	// A strategy that never tries answers such a callback with its page.
 	if resp := testkit.SignedIn(t).Browser().Callback(target); resp.Status != http.StatusBadRequest || !strings.Contains(resp.Body, "log in again") {

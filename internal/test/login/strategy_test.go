@@ -70,7 +70,7 @@ func TestLoginRequest(t *testing.T) {
 	if c == nil || len(resp.SetCookies(t)) != 1 {
 		t.Fatalf("cookies %v, want %s alone", resp.Header.Values("Set-Cookie"), name)
 	}
-	if !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.MaxAge != 600 || c.Domain != "" {
+	if !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.MaxAge != 25*60*60 || c.Domain != "" {
 		t.Errorf("transaction cookie %s", c)
 	}
 	if strings.Contains(c.Value, q.Get("state")) || strings.Contains(c.Value, q.Get("nonce")) {
