@@ -222,6 +222,7 @@ func newEnv(t *testing.T, responseType string, edits ...func(*Config)) *env {
 		Cookies:  cookie.NewNames(cookie.Cookie{Name: "app_session", Path: "/", Secure: true}, false),
 		Keyring:  must(seal.New([]string{"an example of a secret for the tests of login"})),
 		Issuer:   issuer,
+		Life:     10 * time.Minute,
 		ClientID: clientID,
 		Now:      now,
 	}
@@ -279,6 +280,9 @@ func answerTo(t *transaction.Transaction, c change) url.Values {
 // badIDToken is the refusal of a login because of its ID token.
 func badIDToken(f *fault.Fault) refusal.Row {
 	row := refusal.IDToken
+	if f == fault.Organization { // the person can do something about it
+		row.Description = "your account is not a member of the organization that you wanted to log in to"
+	}
 	row.Reason = f.Reason
 	return row
 }

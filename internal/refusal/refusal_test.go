@@ -2,6 +2,7 @@ package refusal
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 )
@@ -32,5 +33,44 @@ func TestRefusal(t *testing.T) {
 	r.Status, r.Scope = 500, "x"
 	if Scope.Status != 403 || Scope.New().Scope != "" {
 		t.Error("the row was changed")
+	}
+}
+
+// TestWaysToGoOn has a row for each kind of refusal: for which another account, or
+// another request, would help.
+func TestWaysToGoOn(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		row              Row
+		account, request bool
+	}{
+		{Denied, true, false}, {AfterLogin, true, false}, {UserForbidden, true, false}, {Forbidden, true, false},
+		{BlockedAtTenant, true, false}, {NotMember, true, false}, {OtherOrganization, true, false}, {Unverified, true, false},
+		{Row{400, "invalid_request", "authorization_error", NotMember.Description}, true, false},
+		{Row{400, "invalid_token", "invalid_claim", OtherOrganization.Description}, true, false},
+		{Row{403, "x", "no_seat", "you have no seat"}, true, false},
+		{Cancelled, false, false}, {CrossOrigin, false, false}, {ByTenant, false, false}, {NoTransaction, false, false},
+		{MissingState, false, false}, {Code, false, false}, {IDToken, false, false}, {TenantDown, false, false}, {Outage, false, false},
+		{LoginSetup, false, true}, {StaleInvitation, false, true},
+		{Row{403, "access_denied", "authorization_denied", LoginSetup.Description}, false, true},
+	} {
+		if tt.row.IsOfAccount() != tt.account || tt.row.IsOfRequest() != tt.request {
+			t.Errorf("%+v: account %v, request %v", tt.row, tt.row.IsOfAccount(), tt.row.IsOfRequest())
+		}
+	}
+}
+
+func TestSaid(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ code, description, wantCode, want string }{
+		{"access_denied", "why", "access_denied", "why"},
+		{"", "", "", ""},
+		{strings.Repeat("c", 65), strings.Repeat("d", 513), strings.Repeat("c", 64), strings.Repeat("d", 512)},
+		{strings.Repeat("ä", 40), "a" + strings.Repeat("ä", 300), strings.Repeat("ä", 32), "a" + strings.Repeat("ä", 255)},
+		{"\xff", "a\xffb", "", "ab"},
+	} {
+		if got := NewSaid(tt.code, tt.description); got != (Said{tt.wantCode, tt.want}) {
+			t.Errorf("%q, %q: %q", tt.code, tt.description, got)
+		}
 	}
 }

@@ -38,6 +38,7 @@ func newEnv() *env {
 		Keyring:  must(seal.New([]string{"an example of a secret for the tests of login"})),
 		Issuer:   issuer,
 		ClientID: clientID,
+		Life:     10 * time.Minute,
 		Now:      func() time.Time { return time.Unix(e.now, 0) },
 	}
 	return e

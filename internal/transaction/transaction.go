@@ -166,18 +166,20 @@ func (j *Jar) Restore(w http.ResponseWriter, jar cookie.Jar, t *Transaction) {
 }
 
 // Refuse keeps the refusal of a login in the place of its transaction, for as long as
-// the transaction would have lived.
+// the transaction would have lived. Long texts are left out.
 func (j *Jar) Refuse(w http.ResponseWriter, jar cookie.Jar, t *Transaction, ended Ended) {
-	const longest = 300 // bytes of a description, which a function of the application can choose
-	ended.Description = ended.Description[:min(len(ended.Description), longest)]
-	ended.Tenant.Description = ended.Tenant.Description[:min(len(ended.Tenant.Description), longest)]
+	c := j.cookie(idOf(t.State))
+	limit := min(maxSize, len(jar.First(c.Name))+maxRefusal)
 	over := &Transaction{
 		Version: t.Version, State: t.State, IssuedAt: t.IssuedAt, Base: t.Base, ClientID: t.ClientID,
-		Place: t.Place, Again: t.Again, Ended: &ended,
+		Place: t.Place, Kept: authrequest.Kept{AppState: t.AppState, Popup: t.Popup}, Again: t.Again, Ended: &ended,
 	}
-	over.AppState, over.Popup = t.AppState, t.Popup
-	c := j.cookie(idOf(t.State))
-	sealed, err := j.seal(over, min(maxSize, len(jar.First(c.Name))+maxRefusal))
+	for _, text := range []*string{&ended.Tenant.Description, &ended.Description} {
+		if plain, _ := json.Marshal(over); seal.Size(len(plain)) > limit {
+			*text = ""
+		}
+	}
+	sealed, err := j.seal(over, limit)
 	if err != nil || c.Set(w, jar, sealed, j.Life) != nil {
 		j.Drop(w, jar, t)
 	}
@@ -265,7 +267,9 @@ func (j *Jar) Open(sealed, state string, types ...string) (*Transaction, error) 
 		return nil, refusal.NoTransaction.Because("the transaction belongs to another tenant or application")
 	case !slices.Contains(types, t.ResponseType):
 		return nil, refusal.NoTransaction.Because("the transaction has the response type %q", t.ResponseType)
-	case age >= j.Life || age < -time.Minute:
+	case age < -time.Minute:
+		return nil, refusal.NoTransaction.Because("the transaction begins in %v", -age)
+	case age >= j.Life:
 		return t, refusal.NoTransaction.Because("the transaction is %v old; Config.LoginTimeout is %v", age, j.Life)
 	}
 	return t, nil
