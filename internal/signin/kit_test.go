@@ -178,8 +178,9 @@ func inEachMode(t *testing.T, f func(*env), edits ...func(*Config)) {
 }
 
 // newEnv returns an application. The edits change its configuration.
-func newEnv(t *testing.T, st *store, edits ...func(*Config)) *env {
-	e := &env{T: t, tenant: &tenant{}, store: st, log: &bytes.Buffer{}}
+func newEnv(t testing.TB, st *store, edits ...func(*Config)) *env {
+	asT, _ := t.(*testing.T) // a fuzz target has none
+	e := &env{T: asT, tenant: &tenant{}, store: st, log: &bytes.Buffer{}}
 	log := slog.New(slog.NewTextHandler(e.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	ring := must(seal.New([]string{"an example of a secret for the tests of signin"}))
 	names := cookie.NewNames(cookie.Cookie{Name: "app_session", Path: "/", Secure: true, SameSite: http.SameSiteLaxMode}, false)

@@ -1,0 +1,262 @@
+package signin
+
+import (
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/authrequest"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+)
+
+func params(list ...string) map[string]string {
+	m := map[string]string{}
+	for i := 0; i < len(list); i += 2 {
+		m[list[i]] = list[i+1]
+	}
+	return m
+}
+
+// TestTicket: the options of a ticket count more than those of the link, of the route
+// and of every login.
+func TestTicket(t *testing.T) {
+	t.Parallel()
+	run(t, func(e *env) {
+		ticket := e.Ticket(authrequest.Saved{
+			Params:  params("connection", "google", "organization", "org_b", "prompt", "consent", "max_age", "60", "login_hint", "ada"),
+			Without: []string{"ext-every"}, Scopes: []string{"openid", "a"}, AppState: json.RawMessage(`"cart"`), ReturnTo: "/ticket",
+		}, time.Minute)
+		begun := e.begin("returnTo=/link&login_hint=bob&prompt=login&login_ticket="+ticket, authrequest.Connection("route"), authrequest.Scopes("b"))
+		for name, want := range map[string]string{
+			"connection": "google", "organization": "org_b", "prompt": "consent", "max_age": "60", "login_hint": "ada",
+			"ext-every": "", "scope": "openid a", "login_ticket": "",
+		} {
+			if got := begun.Get(name); got != want {
+				t.Errorf("%s is %q, want %q", name, got, want)
+			}
+		}
+		kept := e.kept(begun)
+		if kept.ReturnTo != "/ticket" || string(kept.AppState) != `"cart"` || kept.MaxAge == nil || kept.Organization != "org_b" {
+			t.Errorf("%+v", kept)
+		}
+	}, withOptions(authrequest.Param("ext-every", "x"), authrequest.Organization("org_a")))
+}
+
+// TestTicketThatDoesNotOpen has a row for each refusal. The login is a plain one then,
+// and no error.
+func TestTicketThatDoesNotOpen(t *testing.T) {
+	t.Parallel()
+	run(t, func(e *env) {
+		ring, name := e.Transactions.Keyring, e.Visits.Cookies.Session.Name
+		options := authrequest.Saved{Params: params("connection", "google")}
+		seal := func(purpose, name string, v any) string { return ring.Seal(purpose, name, must(json.Marshal(v))) }
+		ends := now().Add(time.Minute).Unix()
+		good := e.Ticket(options, time.Minute)
+		for _, row := range []struct {
+			why, ticket string
+			opens       bool
+		}{
+			{"good", good, true},
+			{"good, made by hand", seal("ticket", name, ticket{options, ends}), true},
+			{"missing", "", false},
+			{"not sealed", "v1.AAAA", false},
+			{"cut", good[:len(good)-1], false},
+			{"longer", good + "A", false},
+			{"other purpose", seal("txn", name, ticket{options, ends}), false},
+			{"other name", seal("ticket", "other", ticket{options, ends}), false},
+			{"other application", ring.Bind("other").Seal("ticket", name, must(json.Marshal(ticket{options, ends}))), false},
+			{"no JSON", ring.Seal("ticket", name, []byte("x")), false},
+			{"expired", seal("ticket", name, ticket{options, now().Unix()}), false},
+			{"no end", seal("ticket", name, ticket{Options: options}), false},
+			{"bad option", seal("ticket", name, ticket{authrequest.Saved{Params: params("connection", "google", "state", "x")}, ends}), false},
+			{"too large", seal("ticket", name, ticket{authrequest.Saved{Params: params("connection", "google", "ext-a", strings.Repeat("x", 500))}, ends}), false},
+		} {
+			begun := e.begin("returnTo=/link&login_ticket=" + url.QueryEscape(row.ticket))
+			if opens := begun.Get("connection") == "google"; opens != row.opens || e.kept(begun).ReturnTo != "/link" {
+				t.Errorf("%s: opens %v, returns to %q", row.why, opens, e.kept(begun).ReturnTo)
+			}
+			e.cookies = nil
+		}
+		time.Sleep(59 * time.Second)
+		if e.begin("login_ticket="+good).Get("connection") == "" {
+			t.Error("it has expired too early")
+		}
+		time.Sleep(time.Second)
+		if e.begin("login_ticket="+good).Get("connection") != "" {
+			t.Error("it does not expire")
+		}
+	})
+}
+
+// TestTicketAndSession: a ticket has conditions, so the tenant is asked also if
+// somebody is logged in. Without a good ticket nobody makes a detour.
+func TestTicketAndSession(t *testing.T) {
+	t.Parallel()
+	inEachMode(t, func(e *env) {
+		e.logIn()
+		ticket := e.Ticket(authrequest.Saved{Scopes: []string{"openid", "more"}}, time.Minute)
+		if got := e.begin("returnTo=/after&login_ticket=" + ticket); got.Get("scope") != "openid more" {
+			t.Errorf("%q", got)
+		}
+		for _, bad := range []string{"", "x", ticket + "A"} {
+			got := e.do(e.route(), e.request("GET", "/auth/login?returnTo=/after&login_ticket="+bad, nil))
+			e.expectPage("no ticket", got, 303, "/after", "")
+		}
+	})
+}
+
+// TestTicketOfAForm: a posted form can have one too.
+func TestTicketOfAForm(t *testing.T) {
+	t.Parallel()
+	run(t, func(e *env) {
+		ticket := e.Ticket(authrequest.Saved{Params: params("connection", "google")}, time.Minute)
+		got := e.do(e.route(), e.request("POST", "/auth/login", url.Values{"login_ticket": {ticket}}))
+		if e.asked(got.location()).Get("connection") != "google" {
+			t.Errorf("to %q", got.location())
+		}
+	})
+}
+
+// TestTicketHasALimit: a ticket fits into a URL. What it leaves out first is what the
+// person misses least.
+func TestTicketHasALimit(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 200)
+	state := must(json.Marshal(long))
+	for _, row := range []struct {
+		why    string
+		saved  authrequest.Saved
+		has    []string
+		hasNot []string
+	}{
+		{"all", authrequest.Saved{Params: params("organization", "org_a", "login_hint", "ada"), ReturnTo: "/a", AppState: json.RawMessage(`1`)},
+			[]string{"organization", "login_hint", "state", "return"}, nil},
+		{"long return URL", authrequest.Saved{Params: params("organization", "org_a", "login_hint", "ada"), ReturnTo: "/" + long + long, AppState: json.RawMessage(`1`)},
+			[]string{"organization", "login_hint", "state"}, []string{"return"}},
+		{"long state", authrequest.Saved{Params: params("organization", "org_a", "login_hint", "ada"), ReturnTo: "/" + long, AppState: state},
+			[]string{"organization", "login_hint", "state"}, []string{"return"}},
+		{"long state and hint", authrequest.Saved{Params: params("organization", "org_a", "login_hint", long), AppState: state},
+			[]string{"organization", "login_hint"}, []string{"state", "return"}},
+		{"long hint", authrequest.Saved{Params: params("organization", "org_a", "login_hint", long+long)},
+			[]string{"organization"}, []string{"login_hint"}},
+		{"long condition", authrequest.Saved{Params: params("audience", long+long)}, nil, []string{"audience"}},
+		{"return URL alone", authrequest.Saved{ReturnTo: "/a"}, nil, []string{"return"}},
+		{"nothing", authrequest.Saved{}, nil, nil},
+		{"bad option", authrequest.Saved{Params: params("state", "x")}, nil, []string{"state"}},
+	} {
+		run(t, func(e *env) {
+			ticket := e.Ticket(row.saved, time.Hour)
+			if len(ticket) > 600 || (ticket == "") != (row.has == nil) {
+				t.Fatalf("%s: a ticket of %d bytes", row.why, len(ticket))
+			}
+			r := must(authrequest.New(e.redeemTicket(ticket)...))
+			got := map[string]bool{"state": r.AppState != nil, "return": r.ReturnTo() != ""}
+			for name := range r.Params {
+				got[name] = true
+			}
+			for _, name := range row.has {
+				if !got[name] {
+					t.Errorf("%s: %s is missing", row.why, name)
+				}
+			}
+			for _, name := range row.hasNot {
+				if got[name] {
+					t.Errorf("%s: it has %s", row.why, name)
+				}
+			}
+		})
+	}
+}
+
+// TestLoginLinks has a row for each way to go on after a refusal.
+func TestLoginLinks(t *testing.T) {
+	t.Parallel()
+	saved := authrequest.Saved{Params: params("connection", "google", "login_hint", "ada"), ReturnTo: "/after"}
+	for _, row := range []struct {
+		why         string
+		row         refusal.Row
+		text        string
+		hint, other bool
+		connection  bool
+	}{
+		{"try again", refusal.ByTenant, "Log in again", true, false, true},
+		{"cancelled", refusal.Cancelled, "Log in again", true, false, true},
+		{"outage", refusal.TenantDown, "Log in again", true, false, true},
+		{"account", refusal.AfterLogin, "Log in with another account", false, true, true},
+		{"setup", refusal.LoginSetup, "Log in again", false, false, false},
+		{"unknown", refusal.Row{}, "Log in again", true, false, true},
+	} {
+		run(t, func(e *env) {
+			links := e.LoginLinks(e.request("GET", "/auth/callback", nil), saved, row.row)
+			if len(links) != 1 || links[0].Text != row.text || !strings.HasPrefix(links[0].URL, origin+"/auth/login?returnTo=%2Fafter") {
+				t.Fatalf("%s: %+v", row.why, links)
+			}
+			query := must(url.Parse(links[0].URL)).Query()
+			for _, without := range []bool{false, true} { // the ticket has expired, later
+				if without {
+					query.Del("login_ticket")
+				}
+				begun := e.begin(query.Encode())
+				if prompt := begun.Get("prompt"); (prompt == "login select_account") != row.other || e.kept(begun).ReturnTo != "/after" {
+					t.Errorf("%s: prompt %q, %+v", row.why, prompt, e.kept(begun))
+				}
+				if !without && (begun.Has("login_hint") != row.hint || begun.Has("connection") != row.connection) {
+					t.Errorf("%s: %q", row.why, begun)
+				}
+			}
+		})
+	}
+}
+
+// TestLoginThatCannotBegin: the error has a way to try again, with all options.
+func TestLoginThatCannotBeginAgain(t *testing.T) {
+	t.Parallel()
+	run(t, func(e *env) {
+		known := e.Flow.Client.Tenant.Static
+		e.Flow.Client.Tenant.Static, e.down = nil, true
+		got := e.do(e.route(authrequest.Organization("org_a")), e.request("GET", "/auth/login?returnTo=/after", nil))
+		failed := failureOf(t, got.err)
+		e.Flow.Client.Tenant.Static, e.down = known, false
+		begun := e.begin(must(url.Parse(failed.Links[0].URL)).RawQuery)
+		if begun.Get("organization") != "org_a" || e.kept(begun).ReturnTo != "/after" {
+			t.Errorf("%q", begun)
+		}
+	})
+}
+
+// FuzzTicket: no text gives options, except what the application has sealed.
+func FuzzTicket(f *testing.F) {
+	e := newEnv(nil, nil)
+	good := e.Ticket(authrequest.Saved{Params: params("connection", "google")}, time.Hour)
+	for _, seed := range []string{"", "v1.", good[:len(good)-1], strings.ToUpper(good), strings.Repeat("A", 700)} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if text != good && len(e.redeemTicket(text)) != 0 {
+			t.Errorf("%q gives options", text)
+		}
+	})
+}
+
+// FuzzTicketOptions: whatever a ticket of another version has, it gives options that a
+// login can have, or none.
+func FuzzTicketOptions(f *testing.F) {
+	e := newEnv(nil, nil)
+	f.Add([]byte(`{"o":{"p":{"connection":"google","max_age":"60"},"w":["audience"],"s":["a"],"a":["b"],"app":1,"to":"/x"},"x":99999999999}`))
+	f.Add([]byte(`{"o":{"p":{"state":"x"}},"x":99999999999}`))
+	f.Fuzz(func(t *testing.T, plain []byte) {
+		options := e.redeemTicket(e.Transactions.Keyring.Seal("ticket", e.Visits.Cookies.Session.Name, plain))
+		r, err := authrequest.New(options...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name := range r.Params {
+			if slices.Contains([]string{"state", "nonce", "redirect_uri", "client_id", "response_type", "code_challenge"}, name) {
+				t.Errorf("the ticket sets %s", name)
+			}
+		}
+	})
+}
