@@ -108,7 +108,7 @@ func TestImplicitDenied(t *testing.T) {
 		tb.click("link", "Continue with Google")
 		tb.click("button", "Cancel")
 		tb.at(app.url + "/callback")
-		tb.reads("That did not work", "The login was cancelled, or you are not allowed to log in")
+		tb.reads("That did not work", "You cancelled the login")
 		tb.hides("access_denied")
 		tb.shot("cancelled")
 		tb.clean(app)

@@ -200,7 +200,7 @@ func TestCancel(t *testing.T) {
 	tb.at(tenant + "u/provider")
 	tb.click("button", "Cancel")
 	tb.at(app.url + "/auth/callback")
-	tb.reads("The login was cancelled, or you are not allowed to log in; please try again")
+	tb.reads("You cancelled the login, or you did not agree to what this site asked for")
 	tb.shot("page")
 	tb.hides("User did not authorize the request") // what the tenant says goes to the log
 	app.stderr.waitFor(t, "access_denied", "User did not authorize the request")
@@ -208,7 +208,8 @@ func TestCancel(t *testing.T) {
 	if d.status != http.StatusForbidden || d.header.Get("Cache-Control") != "private, no-store" {
 		t.Errorf("the answer is %d, Cache-Control %q", d.status, d.header.Get("Cache-Control"))
 	}
-	if names := tb.cookieNames("localhost", "auth0_"); len(names) != 0 {
+	// The refusal stays for a reload, and nothing else.
+	if names := tb.cookieNames("localhost", "auth0_"); len(names) != 1 || !strings.HasPrefix(names[0], "auth0_txn_") {
 		t.Errorf("after the refusal there are the cookies %q", names)
 	}
 	tb.click("link", "Home")

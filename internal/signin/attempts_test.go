@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,10 +32,13 @@ func failureOf(t *testing.T, err error) *transaction.Failure {
 // the cookies from before.
 func (e *env) twice(begun url.Values) (first, second result) {
 	started, resume := make(chan struct{}), make(chan struct{})
-	var once sync.Once
+	var calls atomic.Int32
 	hook := e.AfterLogin
 	e.AfterLogin = func(ctx context.Context, l *login.Accepted) error {
-		once.Do(func() { close(started); <-resume })
+		if calls.Add(1) == 1 {
+			close(started)
+			<-resume
+		}
 		if hook != nil {
 			return hook(ctx, l)
 		}
