@@ -472,6 +472,30 @@ func TestConnectAccountComesBack(t *testing.T) {
 	}
 }
 
+// TestConnectAccountAgain: what the tenant could not answer can be loaded again, and what
+// was refused says so again.
+func TestConnectAccountAgain(t *testing.T) {
+	t.Parallel()
+	e := newAccountEnv(t)
+	b := e.Browser().MustLogin()
+	back := e.begun(b, "/connect?connection=google-oauth2&returnTo=/private")
+	e.Tenant.Fail(testkit.MyAccountEndpoint, 503)
+	if resp := b.Callback(back); resp.Status != 503 {
+		t.Errorf("down: %d", resp.Status)
+	}
+	e.Tenant.Fail(testkit.MyAccountEndpoint, 0)
+	if resp := b.Callback(back); resp.Status != 303 || resp.Header.Get("Location") != "/private" {
+		t.Errorf("up again: %d to %q; %s", resp.Status, resp.Header.Get("Location"), resp.Body)
+	}
+	e.Tenant.DenyNext("access_denied", "User did not authorize the request")
+	back = e.begun(b, "/connect?connection=google-oauth2")
+	for range 2 {
+		if resp := b.Callback(back); resp.Status != 403 || !strings.Contains(resp.Body, "cancelled or is not allowed") {
+			t.Errorf("cancelled: %d %s", resp.Status, resp.Body)
+		}
+	}
+}
+
 // TestConnectAccountAfterLogin: whose session has ended meanwhile logs in, and
 // the account is connected then.
 func TestConnectAccountAfterLogin(t *testing.T) {
