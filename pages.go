@@ -79,6 +79,7 @@ func (s *Strategy) requireUser(next http.Handler, mayRedirect bool, allow func(U
 // the tenant fails or the browser keeps no cookies. It tries once in five minutes, and
 // not after a logout. In a browser without cookies the page then has the parameter
 // silent_login=failed in its URL. Do not redirect such a request to a URL without it.
+// TrySilentLogin does not try for a URL of more than about 1,400 bytes.
 //
 // Put it inside [Strategy.LoadUser], around the pages for all visitors.
 func (s *Strategy) TrySilentLogin(next http.Handler) http.Handler {

@@ -141,6 +141,7 @@ func (s *Strategy) Register(mux *http.ServeMux) {
 //	login_hint, screen_hint, prompt, ui_locales
 //	organization, invitation       if Config.AcceptOrganizationLinks is set
 //	the parameters in Config.ForwardParams
+//	login_ticket   sealed options, in a link of an error page
 //
 // It ignores all others, because a link from anywhere must not choose the audience or
 // the scopes of a login. Without options, a user with a session is redirected
