@@ -110,7 +110,7 @@ func TestBadSaved(t *testing.T) {
 		"too many left out":   {Without: strings.Fields(strings.Repeat("a ", 17))},
 		"reserved":            {Params: map[string]string{"redirect_uri": "https://evil.example/"}},
 		"state":               {Params: map[string]string{"state": "x"}},
-		"unknown prompt":      {Params: map[string]string{"prompt": "other"}},
+		"prompt":              {Params: map[string]string{"prompt": "Other word"}},
 		"control character":   {Params: map[string]string{"connection": "a\nb"}},
 		"max_age":             {Params: map[string]string{"max_age": "x"}},
 		"negative max_age":    {Params: map[string]string{"max_age": "-1"}},

@@ -135,7 +135,7 @@ var (
 	BlockedAtTenant     = Row{403, "", "authorization_denied", "your account is blocked; log in with another account, or ask the owner of this site"}
 	LoginSetup          = Row{400, "", "authorization_error", "logging in to this site is not set up correctly; trying again will not help; please tell the owner of this site"}
 	StaleInvitation     = Row{400, "", "authorization_error", "this invitation was used already, or it is too old; please ask for a new one"}
-	TenantTrouble       = Row{400, "", "authorization_error", "the login service has a problem at the moment; please try again in a minute"}
+	TenantTrouble       = Row{503, "temporarily_unavailable", "tenant_unavailable", "the login service has a problem at the moment; please try again in a minute"}
 	Code                = Row{400, "invalid_grant", "invalid_grant", "this login is finished already or took too long; please log in again"}
 	TenantDown          = Row{503, "temporarily_unavailable", "tenant_unavailable", "the login service cannot be reached; please try again in a minute"}
 	IDTokenKeys         = Row{503, "temporarily_unavailable", "keys_unavailable", "the login service cannot be reached; please try again in a minute"}

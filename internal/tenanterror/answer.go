@@ -34,16 +34,17 @@ var sentences = []sentence{
 	{"invalid_target", "", refusal.LoginSetup},
 	{"unauthorized_client", "", refusal.LoginSetup},
 	{"unsupported_response_type", "", refusal.LoginSetup},
-	{"server_error", "", refusal.TenantTrouble},
-	{"temporarily_unavailable", "", refusal.TenantTrouble},
 }
 
 // Answer returns the refusal for an error that the browser has brought from the tenant
 // (OpenID Connect Core 1.0, Section 3.1.2.6).
 func Answer(code, description string) *refusal.Refusal {
 	row, also := refusal.ByTenant, refusal.Row{}
-	if code == "access_denied" || code == "unauthorized" {
+	switch code {
+	case "access_denied", "unauthorized":
 		row = refusal.Denied
+	case "server_error", "temporarily_unavailable":
+		row = refusal.TenantTrouble
 	}
 	text := strings.ToLower(description)
 	for _, s := range sentences {

@@ -126,7 +126,7 @@ func TestCallbackParameters(t *testing.T) {
 		"iss of another":     func(q url.Values) { q.Set("iss", "https://evil.example/") },
 		"iss without slash":  func(q url.Values) { q.Set("iss", "https://acme.auth0.example") },
 		"iss twice":          func(q url.Values) { q["iss"] = []string{"https://acme.auth0.example/", "https://acme.auth0.example/"} },
-		"error and code":     func(q url.Values) { q.Set("error", "server_error") },
+		"error and code":     func(q url.Values) { q.Set("error", "invalid_request") },
 		"description of 1MB": func(q url.Values) { q.Set("error", "x"); q.Set("error_description", strings.Repeat("A", 1<<20)) },
 	} {
 		b := e.Browser()

@@ -163,7 +163,7 @@ func TestFormRefusals(t *testing.T) {
 		{"id_token of 20 kB", testkit.IDTokenOnly, same, func(v url.Values) { v.Set("id_token", v.Get("id_token")+strings.Repeat("A", 20<<10)) }, "token_too_large", 0},
 		{"id_token of 40 kB", testkit.IDTokenOnly, same, func(v url.Values) { v.Set("id_token", strings.Repeat("A", 40<<10)) }, "invalid_request", 0},
 		{"a code instead", testkit.IDTokenOnly, same, func(v url.Values) { v.Del("id_token"); v.Set("code", "x") }, "invalid_request", 0},
-		{"an error beside it", testkit.IDTokenOnly, same, func(v url.Values) { v.Set("error", "server_error") }, "authorization_error", 0},
+		{"an error beside it", testkit.IDTokenOnly, same, func(v url.Values) { v.Set("error", "invalid_request") }, "authorization_error", 0},
 		{"iss of another", testkit.IDTokenOnly, same, func(v url.Values) { v.Set("iss", "https://evil.example/") }, "issuer_mismatch", 0},
 		{"no state", testkit.IDTokenOnly, same, drop("state"), "missing_state", 0},
 		{"state twice", testkit.IDTokenOnly, same, twice("state"), "invalid_request", 0},

@@ -339,7 +339,7 @@ func TestTenantsWords(t *testing.T) {
 		{"invalid_request", "user auth0|1 is not part of the org_1 organization", "Your account is not a member of an organization"},
 		{"unauthorized", "user is blocked", "Your account is blocked"},
 		{"access_denied", "User did not authorize the request", "You cancelled the login"},
-		{"access_denied", "Service not found: https://api.example", "Logging in to this site is not set up correctly"},
+		{"access_denied", "Service not found: https://api.example", "This site is not set up correctly, so nobody can log in"},
 		{"invalid_request", "the connection was disabled", "Logging in to this site is not set up correctly"},
 		{"invalid_scope", "x", "Logging in to this site is not set up correctly"},
 		{"invalid_request", "invitation not found or already used", "This invitation was used already"},

@@ -172,7 +172,7 @@ func TestSilentLoginFails(t *testing.T) {
 	t.Parallel()
 	for why, spoil := range map[string]func(*testkit.Env){
 		"nonce_mismatch":      func(e *testkit.Env) { e.Tenant.EditIDToken(testkit.Claim("nonce", "another")) },
-		"authorization_error": func(e *testkit.Env) { e.Tenant.DenyNext("server_error", "no") },
+		"authorization_error": func(e *testkit.Env) { e.Tenant.DenyNext("invalid_request", "no") },
 		"tenant_unavailable":  func(e *testkit.Env) { e.Tenant.Fail(testkit.TokenEndpoint, 503) },
 		"invalid_grant":       func(e *testkit.Env) { e.Tenant.Replace(testkit.TokenEndpoint, badCode) },
 		"keys_unavailable":    func(e *testkit.Env) { e.Tenant.Fail(testkit.JWKSEndpoint, 503) },
