@@ -171,10 +171,19 @@ type Config struct {
 	// ReturnToOrigins are further origins to which a login can return, such as
 	// "https://admin.example.com".
 	ReturnToOrigins []string
-	// ErrorHandler writes the page that a visitor gets when a login, or a request for a
-	// page, fails. Headers are set and no status is written when it is called. If it
-	// writes no status, the status of the error is used. Default: plain text that says
-	// what to do next. Scripts always get JSON.
+	// ErrorHandler answers every refused or failed request to a route or a guard of the
+	// Strategy, of people and of scripts. Headers are set and no status is written when
+	// it is called. If it writes no status, the status of the error is used. It is not
+	// called for [Strategy.BackchannelLogoutHandler], whose answer a specification
+	// defines, and for the end of a login in a pop-up.
+	//
+	// Default: people get a page that says what has happened and what to do next,
+	// without a script. Scripts get JSON with error and error_description. The request
+	// decides: a browser navigates if Sec-Fetch-Mode is "navigate", or, without that
+	// header, if it accepts text/html and X-Requested-With is not "XMLHttpRequest". A
+	// client that accepts only text/plain, or only application/json, gets that. htmx
+	// gets HX-Redirect if a login is required. A form that Turbo has posted gets a
+	// message at the top of the open page, and a frame of Turbo becomes a navigation.
 	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
 
 	// Login buttons, see [Strategy.GetConnections].

@@ -6,15 +6,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
@@ -296,8 +293,8 @@ type errorWriter struct {
 	// challenge returns the value of WWW-Authenticate, or an empty text. A Strategy has
 	// none.
 	challenge func(*Error) string
-	// loginURL returns the URL at which the login begins again. An API has none.
-	loginURL func(r *http.Request, returnTo string) string
+	// page makes the page for a person. An API has none.
+	page func(r *http.Request, e *Error, reference string) browser.Page
 }
 
 // logger returns the default logger for a Strategy or an API that was not made by a
@@ -329,18 +326,17 @@ func (x errorWriter) fail(w http.ResponseWriter, r *http.Request, op string, err
 			h.Set("WWW-Authenticate", value)
 		}
 	}
-	if x.loginURL != nil {
+	if x.page != nil {
 		cookie.Uncacheable(h)
 		h.Set("Referrer-Policy", "no-referrer") // the URL of a callback has a code
 	}
-	// A Strategy answers browsers and scripts, an API only scripts.
-	page := x.loginURL != nil && e.Reason != refusal.LoginRequired.Reason && (e.Op == "callback" || browser.ShowsPage(r))
-	switch {
-	case x.handler != nil && (page || x.loginURL == nil):
+	// The specification of back-channel logout defines its answer (Section 2.8).
+	if x.handler != nil && e.Op != "backchannel" {
 		x.handle(w, r, e)
-	case page:
-		x.writePage(w, r, e, reference)
-	default:
+		return
+	}
+	page := func() browser.Page { return x.page(r, e, reference) }
+	if x.page == nil || !browser.WriteError(w, r, e.Status, e.Op == "callback", page) {
 		writeJSON(w, r, e)
 	}
 }
@@ -433,20 +429,6 @@ func logLevel(e *Error) slog.Level {
 		return slog.LevelError // a mistake of the program, which is logged each time
 	}
 	return slog.LevelWarn // strangers can cause it, so one per minute is at level Warn
-}
-
-// writePage tells a visitor what to do next. The page is plain text, so no part of it
-// can be markup.
-func (x errorWriter) writePage(w http.ResponseWriter, r *http.Request, e *Error, reference string) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-	w.WriteHeader(e.Status)
-	if r.Method == http.MethodHead {
-		return
-	}
-	first, size := utf8.DecodeRuneInString(e.Description)
-	text := string(unicode.ToUpper(first)) + e.Description[size:] + "."
-	fmt.Fprintf(w, "%s\n\nIf it keeps happening, quote this reference: %s\n\n%s\n", text, reference, x.loginURL(r, e.ReturnTo))
 }
 
 func writeJSON(w http.ResponseWriter, r *http.Request, e *Error) {

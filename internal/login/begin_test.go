@@ -251,7 +251,7 @@ func TestPushedRequestsAreLimited(t *testing.T) {
 		for range 100 {
 			expect(t, "one of a hundred", begin(e), refusal.Row{}, "")
 		}
-		got := expect(t, "one too many", begin(e), refusal.TenantDown, "")
+		got := expect(t, "one too many", begin(e), refusal.TenantBusy, "")
 		if got.RetryAfter != time.Second || len(e.at(par)) != 100 {
 			t.Errorf("Retry-After is %v after %d requests", got.RetryAfter, len(e.at(par)))
 		}

@@ -475,7 +475,7 @@ func TestCodesAreLimited(t *testing.T) {
 			expect(t, "one of a hundred", err, refusal.Code, "")
 		}
 		_, err := prepare(e, tr)
-		if got := expect(t, "one too many", err, refusal.TenantDown, ""); got.RetryAfter != time.Second {
+		if got := expect(t, "one too many", err, refusal.TenantBusy, ""); got.RetryAfter != time.Second {
 			t.Errorf("Retry-After is %v", got.RetryAfter)
 		}
 		time.Sleep(time.Second) // of fake time

@@ -49,13 +49,16 @@ func (l *Limit) Take() error {
 	if wait := l.heldUntil.Sub(now); wait > 0 {
 		e := l.answer
 		e.Wait = wait
+		if e.Status == http.StatusTooManyRequests {
+			return e.Refusal(refusal.TenantBusy)
+		}
 		return e.Refusal(refusal.TenantDown)
 	}
 	l.spent = max(0, l.spent-now.Sub(l.at).Seconds()*l.perSecond)
 	l.at = now
 	if l.spent > l.burst-1 {
 		wait := math.Ceil((l.spent - l.burst + 1) / l.perSecond)
-		return refusal.TenantDown.Later(time.Duration(wait)*time.Second, errHeldBack)
+		return refusal.TenantBusy.Later(time.Duration(wait)*time.Second, errHeldBack)
 	}
 	l.spent++
 	return nil

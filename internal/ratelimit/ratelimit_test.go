@@ -54,7 +54,7 @@ func TestLimits(t *testing.T) {
 				if n != round.want {
 					t.Errorf("%s, after %v: %d requests, want %d", name, round.wait, n, round.want)
 				}
-				if refused == nil || refused.Row != refusal.TenantDown || refused.TenantStatus != 0 ||
+				if refused == nil || refused.Row != refusal.TenantBusy || refused.TenantStatus != 0 ||
 					!strings.Contains(refused.Error(), "limit the requests of an address") {
 					t.Errorf("%s: %+v", name, refused)
 				}

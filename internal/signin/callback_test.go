@@ -234,8 +234,8 @@ func TestStoreDownAtTheCallback(t *testing.T) {
 	})
 }
 
-// TestReturnURLWithoutRoom: a login whose return URL did not fit leads to the first
-// page of its site.
+// TestReturnURLWithoutRoom: a login whose return URL did not fit leads to the page
+// without its query, and else to the first page of its site.
 func TestReturnURLWithoutRoom(t *testing.T) {
 	t.Parallel()
 	run(t, func(e *env) {
@@ -248,7 +248,7 @@ func TestReturnURLWithoutRoom(t *testing.T) {
 	}, withHome("/home"))
 	run(t, func(e *env) {
 		_, got := e.silently(e.request("GET", "/page?"+strings.Repeat("x", 1900), nil, page...))
-		e.expectPage("silent login", e.answer(e.asked(got.location()), change{"error": "login_required"}), 303, "/home", "-txn")
+		e.expectPage("silent login", e.answer(e.asked(got.location()), change{"error": "login_required"}), 303, "/page", "-txn")
 	}, withHome("/home"), withSilent, withOptions(authrequest.AppState(strings.Repeat("x", 1000))))
 }
 

@@ -104,6 +104,15 @@ func (s *Routes) Login(w http.ResponseWriter, r *http.Request, options []authreq
 		browser.Redirect(w, s.c.Site.ReturnTo(base, a.ReturnTo()), http.StatusSeeOther)
 		return nil
 	}
+	// A script cannot follow the redirect to the tenant. Its transaction could push out
+	// one of a person.
+	if browser.CallerOf(r).IsScript() {
+		return s.c.Site.LoginRequired(w, r, base, site.WithQuery(site.Here(base, r), values))
+	}
+	if target, ok := s.c.Site.OtherHost(r, site.WithQuery(site.Here(base, r), values)); ok {
+		browser.Leave(w, r, target, "Log in")
+		return nil
+	}
 	authURL, t, err := s.c.Flow.Begin(r.Context(), s.place(base, a), a)
 	if err != nil {
 		return err
@@ -218,7 +227,12 @@ func (s *Routes) Silently(w http.ResponseWriter, r *http.Request) (answered bool
 	if err != nil {
 		return true, err
 	}
-	a, err := s.request(authrequest.ReturnTo(site.Here(base, r)), authrequest.Silent)
+	here := site.Here(base, r)
+	if target, ok := s.c.Site.OtherHost(r, here); ok {
+		browser.Redirect(w, target, http.StatusFound)
+		return true, nil
+	}
+	a, err := s.request(authrequest.ReturnTo(here), authrequest.Silent)
 	if err != nil {
 		return true, err
 	}

@@ -179,6 +179,8 @@ func (e Error) meaning(where Place) *refusal.Refusal {
 	row := e.row(where)
 	switch {
 	case row != unset:
+	case e.Status == http.StatusTooManyRequests:
+		row = refusal.TenantBusy
 	case decides(e.Status):
 		row = refusal.TenantAnswer
 	default:

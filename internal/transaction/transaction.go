@@ -20,6 +20,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/returnto"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"golang.org/x/oauth2"
@@ -155,7 +156,8 @@ func (j *Jar) Find(jar cookie.Jar, state, responseType string) (t *Transaction, 
 func (j *Jar) Seal(t *Transaction) (string, error) { return j.seal(t, maxSize) }
 
 // seal encrypts a transaction into at most limit bytes. If it does not fit, seal drops
-// the return URL, which has a default. It fails if the rest does not fit either.
+// the query of the return URL, and then the return URL, which has a default. It fails
+// if the rest does not fit either.
 func (j *Jar) seal(t *Transaction, limit int) (string, error) {
 	for {
 		plain, err := json.Marshal(t)
@@ -170,7 +172,11 @@ func (j *Jar) seal(t *Transaction, limit int) (string, error) {
 			return "", refusal.LoginOption.Because(
 				"the options of this login need %d bytes, the limit is %d; make the application's state or the audience smaller", len(sealed), limit)
 		}
-		t.ReturnTo = ""
+		if page := returnto.Page(t.ReturnTo); page != t.ReturnTo {
+			t.ReturnTo = page
+		} else {
+			t.ReturnTo = ""
+		}
 	}
 }
 

@@ -401,7 +401,7 @@ func TestConnectAccountComesBack(t *testing.T) {
 		if tt.why == "too late" {
 			e.clock.Add(-late)
 		}
-		if resp.Status != tt.status || !strings.HasPrefix(resp.Body, tt.text) || strings.Contains(resp.Body, "log in") || !b.LoggedIn() {
+		if resp.Status != tt.status || !strings.Contains(resp.Body, "<p>"+tt.text) || len(resp.Links()) != 1 || resp.Links()["Go back"] != testkit.AppURL+"/private" && resp.Links()["Go to the start page"] != testkit.AppURL+"/" || strings.Contains(resp.Body, "log in") || !b.LoggedIn() {
 			t.Errorf("%s: %d %s", tt.why, resp.Status, resp.Body)
 		}
 		if log := e.Log.String(); !strings.Contains(log, "reason="+tt.reason) || !strings.Contains(log, "op=connect ") || strings.Contains(log, state) {
