@@ -148,6 +148,9 @@ func TestSettle(t *testing.T) {
 			}
 			said, _ := tenanterror.Of(tt.err)
 			got, _ := err.(*refusal.Refusal)
+			if want := map[bool]refusal.Row{true: refusal.TenantBusy, false: refusal.TenantDown}[said.Status == 429]; got == nil || got.Row != want {
+				t.Errorf("%s: %v, want %v", tt.why, err, want)
+			}
 			if got == nil || got.Reason != "tenant_unavailable" || got.RetryAfter != tt.want || got.TenantStatus != said.Status {
 				t.Fatalf("%s: %+v", tt.why, got)
 			}

@@ -61,12 +61,10 @@ type Policy struct {
 // data. A backslash that the path has percent-encoded passes if the path is also safe
 // for a reader to whom it is a slash.
 func (p Policy) Clean(own, target string) (string, bool) {
-	if len(target) == 0 || len(target) > MaxLength || !printable(target) {
+	if len(target) == 0 || IsTooLong(target) || !printable(target) {
 		return "", false
 	}
-	if target = encode(target); len(target) > MaxLength {
-		return "", false
-	}
+	target = encode(target)
 	origin := ""
 	if target[0] != '/' {
 		var ok bool
@@ -105,6 +103,10 @@ func (p Policy) split(own, target string) (origin, rest string, ok bool) {
 	}
 	return "", "", false
 }
+
+// IsTooLong reports whether a target is longer than [MaxLength] in the form that Clean
+// returns.
+func IsTooLong(target string) bool { return len(target) > MaxLength || len(encode(target)) > MaxLength }
 
 // Page returns a target without its query and fragment.
 func Page(target string) string { return target[:len(target)-len(data(target))] }

@@ -136,7 +136,7 @@ func (s *Site) OpenPage(base browser.Base, r *http.Request) string {
 // leads. An empty page is the default one.
 func (s *Site) LoginPath(base browser.Base, returnTo string) string {
 	path := base.Path + s.Login
-	if len(returnTo) > returnto.MaxLength {
+	if returnto.IsTooLong(returnTo) {
 		returnTo = returnto.Page(returnTo)
 	}
 	if returnTo != "" && returnTo != s.Home(base) {

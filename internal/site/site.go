@@ -185,7 +185,7 @@ func (s *Site) ReturnTo(base browser.Base, target string) string {
 	if clean, ok := s.Clean(base, target); ok {
 		return clean
 	}
-	if page, ok := s.Clean(base, returnto.Page(target)); ok && len(target) > returnto.MaxLength {
+	if page, ok := s.Clean(base, returnto.Page(target)); ok && returnto.IsTooLong(target) {
 		return page
 	}
 	if target != "" {

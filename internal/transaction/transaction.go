@@ -5,6 +5,7 @@
 package transaction
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -160,11 +161,13 @@ func (j *Jar) Seal(t *Transaction) (string, error) { return j.seal(t, maxSize) }
 // if the rest does not fit either.
 func (j *Jar) seal(t *Transaction, limit int) (string, error) {
 	for {
-		plain, err := json.Marshal(t)
-		if err != nil {
+		var plain bytes.Buffer
+		e := json.NewEncoder(&plain)
+		e.SetEscapeHTML(false) // a query has many &, which would need six bytes each
+		if err := e.Encode(t); err != nil {
 			return "", refusal.Internal.Wrap(err)
 		}
-		sealed := j.Keyring.Seal(purpose, idOf(t.State), plain)
+		sealed := j.Keyring.Seal(purpose, idOf(t.State), bytes.TrimSuffix(plain.Bytes(), []byte("\n")))
 		if len(sealed) <= limit {
 			return sealed, nil
 		}
