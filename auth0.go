@@ -183,7 +183,7 @@ type Config struct {
 	// header, if it accepts text/html and X-Requested-With is not "XMLHttpRequest". A
 	// client that accepts only text/plain, or only application/json, gets that. htmx
 	// gets HX-Redirect if a login is required. A form that Turbo has posted gets a
-	// message at the top of the open page, and a frame of Turbo becomes a navigation.
+	// message at the top of the open page, and a frame of Turbo a page.
 	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
 
 	// Login buttons, see [Strategy.GetConnections].

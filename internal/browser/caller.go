@@ -29,10 +29,10 @@ const (
 	Frame
 	// HTMX follows the header HX-Redirect, whatever the status is.
 	HTMX
-	// TurboFrame is a frame of Turbo, which loads a part of a page. It makes a
-	// navigation of the request if the response asks for it in a meta element. A visit
-	// of Turbo Drive is a Script: Turbo makes a navigation of every visit whose
-	// response is not HTML.
+	// TurboFrame is a frame of Turbo, which loads a part of a page. If the response asks
+	// for it in a meta element, Turbo shows it in place of the whole page. A visit of
+	// Turbo Drive is a Script: Turbo makes a navigation of every visit whose response
+	// is not HTML.
 	TurboFrame
 	// TurboForm is a form that Turbo posts. It changes the open page as the response
 	// says, so that the form stays as it was filled in.

@@ -26,7 +26,7 @@ type Page struct {
 	GoTo      string // the browser goes to this URL at once
 	Reference string // finds the line in the log
 
-	reload bool    // Turbo navigates to the URL of the request and does not show this
+	whole  bool    // not for the inside of a frame of Turbo
 	script *script // of the end of a pop-up
 }
 
@@ -111,7 +111,7 @@ func (p Page) html(nonce string) string {
 	if p.GoTo != "" {
 		write(`<meta http-equiv="refresh" content="0; url=`, html.EscapeString(p.GoTo), "\">\n")
 	}
-	if p.reload {
+	if p.whole {
 		write(`<meta name="turbo-visit-control" content="reload">`, "\n")
 	}
 	write(`<title>`, html.EscapeString(p.Title), "</title>\n", `<style nonce="`, nonce, `">`, style, "</style>\n</head>\n<body>\n<main>\n", p.content(), "</main>\n")
@@ -182,7 +182,7 @@ func WriteError(w http.ResponseWriter, r *http.Request, status int, navigation b
 		w.WriteHeader(status)
 		io.WriteString(w, p.plain())
 	default:
-		p.reload = CallerOf(r) == TurboFrame
+		p.whole = CallerOf(r) == TurboFrame
 		WritePage(w, status, p)
 	}
 	return true
