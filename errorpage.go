@@ -76,6 +76,8 @@ func errorLinks(where *site.Site, r *http.Request, e *Error) []browser.Link {
 		return []browser.Link{again}
 	case isUnsentForm(r, e):
 		return []browser.Link{{Href: base.Origin + where.LoginFor(base, r), Text: "Log in in a new tab", NewTab: true}}
+	case e.Status == http.StatusUnauthorized && e.Op == "login" && canReload:
+		return []browser.Link{{Href: again.Href, Text: "Log in"}}
 	case e.Status == http.StatusUnauthorized && e.Op != "login" && e.ReturnTo == "":
 		return []browser.Link{{Href: base.Origin + where.LoginFor(base, r), Text: "Log in"}}
 	case canReload && (e.Status == http.StatusServiceUnavailable || e.Status == http.StatusBadGateway):

@@ -18,6 +18,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/logging"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/site"
 	"github.com/seed-15d5a55c/auth0/internal/transaction"
 )
 
@@ -328,7 +329,9 @@ func (x errorWriter) fail(w http.ResponseWriter, r *http.Request, op string, err
 	}
 	if x.page != nil {
 		cookie.Uncacheable(h)
-		h.Set("Referrer-Policy", "no-referrer") // the URL of a callback has a code
+		// The URL of a callback has a code, which stays here. The logout route of an old
+		// browser needs the origin, to see that a link of this page was followed.
+		h.Set("Referrer-Policy", "strict-origin")
 	}
 	// The specification of back-channel logout defines its answer (Section 2.8).
 	if x.handler != nil && e.Op != "backchannel" {
@@ -399,13 +402,14 @@ func (w *refusedWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 // writeLog writes the log line of a refusal and returns its reference.
 func (x errorWriter) writeLog(r *http.Request, e *Error) (reference string) {
+	path, _ := site.Asked(r)
 	log, level, reference := logging.Line(r.Context(), x.logger(), logLevel(e), e.Op, e.Reason)
 	if log == nil {
 		return reference
 	}
 	attrs := []slog.Attr{
 		slog.String("op", e.Op), slog.Int("status", e.Status), slog.String("reason", e.Reason),
-		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.String("reference", reference),
+		slog.String("method", r.Method), slog.String("path", path), slog.String("reference", reference),
 	}
 	if e.Code != "" {
 		attrs = append(attrs, slog.String("code", e.Code))

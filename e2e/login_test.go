@@ -239,7 +239,7 @@ func TestScriptsInCallback(t *testing.T) {
 			"Content-Type":           "text/html; charset=utf-8",
 			"X-Content-Type-Options": "nosniff",
 			"Cache-Control":          "private, no-store",
-			"Referrer-Policy":        "no-referrer",
+			"Referrer-Policy":        "strict-origin",
 		} {
 			if got := d.header.Get(name); got != want {
 				t.Errorf("%s is %q, want %q", name, got, want)

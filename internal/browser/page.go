@@ -41,17 +41,34 @@ type Link struct {
 // form often have form-action 'self' in their Content-Security-Policy, and Chromium
 // applies that to each redirect after the form: it would stay where it is, without a
 // word. The title says what has happened, for a person who still sees the page.
+//
+// A request of htmx or Turbo cannot follow a redirect to another site either. htmx goes
+// to the URL in a header, and Turbo shows a message with a link.
 func Leave(w http.ResponseWriter, r *http.Request, target, title string) {
-	if CallerOf(r) != Poster {
+	switch CallerOf(r) {
+	case Poster:
+		WriteLeavePage(w, target, title)
+	case HTMX:
+		cookie.Uncacheable(w.Header())
+		w.Header().Set("HX-Redirect", target)
+		w.WriteHeader(http.StatusOK)
+	case TurboForm:
+		cookie.Uncacheable(w.Header())
+		writeStream(w, http.StatusOK, leavePage(target, title))
+	default:
 		Redirect(w, target, http.StatusSeeOther)
-		return
 	}
-	WriteLeavePage(w, target, title)
 }
 
 // WriteLeavePage writes the page of [Leave].
 func WriteLeavePage(w http.ResponseWriter, target, title string) {
-	WritePage(w, http.StatusOK, Page{Title: title, GoTo: target, Links: []Link{{Href: target, Text: "Continue"}}})
+	p := leavePage(target, title)
+	p.GoTo = target
+	WritePage(w, http.StatusOK, p)
+}
+
+func leavePage(target, title string) Page {
+	return Page{Title: title, Links: []Link{{Href: target, Text: "Continue"}}}
 }
 
 // WritePage writes a page in which no script runs, except the script of the end of a
@@ -174,9 +191,7 @@ func WriteError(w http.ResponseWriter, r *http.Request, status int, navigation b
 	}
 	switch as {
 	case asStream:
-		h.Set("Content-Type", turboStream+"; charset=utf-8")
-		w.WriteHeader(status)
-		io.WriteString(w, p.stream())
+		writeStream(w, status, p)
 	case asText:
 		h.Set("Content-Type", "text/plain; charset=utf-8")
 		w.WriteHeader(status)
@@ -196,6 +211,12 @@ func (headOnly) Write(p []byte) (int, error) { return len(p), nil }
 // streamID is the id of the message that stream shows, so that one message replaces
 // the one before.
 const streamID = "auth0-message"
+
+func writeStream(w http.ResponseWriter, status int, p Page) {
+	w.Header().Set("Content-Type", turboStream+"; charset=utf-8")
+	w.WriteHeader(status)
+	io.WriteString(w, p.stream())
+}
 
 // stream returns the page as a message at the top of the page that is open. Turbo
 // follows the attributes action and targets of each element. A link in the message

@@ -121,6 +121,25 @@ func TestLeave(t *testing.T) {
 	}
 }
 
+// TestLeaveOfLibraries: htmx and Turbo cannot follow a redirect to another site.
+func TestLeaveOfLibraries(t *testing.T) {
+	t.Parallel()
+	const target = `https://tenant.example/?a=1&b="x"`
+	w := httptest.NewRecorder()
+	Leave(w, request("POST", "Hx-Request: true", "Sec-Fetch-Mode: cors"), target, "Gone")
+	expectHeaders(t, "htmx", w.Header(), map[string]string{"Hx-Redirect": target, "Location": "", "Cache-Control": "private, no-store"})
+	if w.Code != http.StatusOK || w.Body.Len() > 0 {
+		t.Errorf("htmx: %d %s", w.Code, w.Body)
+	}
+	w = httptest.NewRecorder()
+	Leave(w, request("POST", "Accept: text/vnd.turbo-stream.html, text/html", "Sec-Fetch-Mode: cors"), target, "Gone")
+	expectHeaders(t, "Turbo", w.Header(), map[string]string{"Content-Type": "text/vnd.turbo-stream.html; charset=utf-8", "Location": "", "Cache-Control": "private, no-store"})
+	if body := w.Body.String(); w.Code != http.StatusOK || !strings.Contains(body, "<strong>Gone</strong>") ||
+		!strings.Contains(body, `<a data-turbo-frame="_top" href="https://tenant.example/?a=1&amp;b=&#34;x&#34;">Continue</a>`) {
+		t.Errorf("Turbo: %d %s", w.Code, body)
+	}
+}
+
 func TestWritePopup(t *testing.T) {
 	t.Parallel()
 	popup := Popup{

@@ -51,7 +51,7 @@ func (s *Routes) Logout(w http.ResponseWriter, r *http.Request, options *logout.
 	switch {
 	case form.confirmation != "": // of a page whose policy forbids a redirect
 		browser.WriteLeavePage(w, target, loggedOut)
-	case strings.HasPrefix(target, base.Origin+"/"):
+	case strings.HasPrefix(target, base.Origin+"/") && browser.CallerOf(r) != browser.HTMX:
 		browser.Redirect(w, target, http.StatusSeeOther)
 	default:
 		browser.Leave(w, r, target, loggedOut)

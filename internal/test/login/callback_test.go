@@ -84,7 +84,7 @@ func TestCallbackWithoutTransaction(t *testing.T) {
 		t.Errorf("%d %q", resp.Status, resp.Body)
 	}
 	for name, want := range map[string]string{
-		"Content-Type": "text/html; charset=utf-8", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
+		"Content-Type": "text/html; charset=utf-8", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "strict-origin",
 		"X-Frame-Options": "DENY", "Cache-Control": "private, no-store", "Location": "",
 	} {
 		if got := resp.Header.Get(name); got != want {
