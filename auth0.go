@@ -125,7 +125,8 @@ type Config struct {
 	// BaseURL is the URL at which browsers reach the application, such as
 	// "https://app.example.com". It has a path if a proxy mounts the application below
 	// one. Every URL that this package sends out is made from BaseURL, never from a Host
-	// header. It must be https, unless the host is this machine.
+	// header. It must be https, unless the host is this machine. A browser that begins a
+	// login at another host is redirected to BaseURL, unless there are BaseURLs.
 	BaseURL string
 	// Secrets encrypt the cookies. Each has at least 32 bytes of text, or 64 hexadecimal
 	// digits as "openssl rand -hex 32" prints them. The first secret seals, and every
