@@ -38,7 +38,7 @@ func errorTitle(r *http.Request, e *Error) string {
 		return "You are still logged in"
 	case e.Status == http.StatusServiceUnavailable:
 		return "Please try again in a minute"
-	case e.Op == "callback" || e.Op == "login":
+	case e.Op == "callback" || e.Op == "login" || e.Code == refusal.LoginRequired.Code:
 		return "The login did not work"
 	case e.Status == http.StatusForbidden:
 		return "You have no access to this page"
@@ -66,7 +66,8 @@ func errorLinks(where *site.Site, r *http.Request, e *Error) []browser.Link {
 	login := browser.Link{Href: where.LoginURL(r, e.ReturnTo), Text: "Log in again"}
 	start := browser.Link{Href: base.Origin + where.Home(base), Text: "Go to the start page"}
 	again := browser.Link{Href: base.Origin + site.Here(base, r), Text: "Try again"}
-	canReload := (r.Method == http.MethodGet || r.Method == http.MethodHead) && e.Op != "callback" && e.Op != "logout"
+	isForm := r.Method != http.MethodGet && r.Method != http.MethodHead
+	canReload := !isForm && e.Op != "callback" && e.Op != "logout"
 	switch {
 	case e.Op == "connect" && strings.HasPrefix(e.ReturnTo, "/"):
 		return []browser.Link{{Href: base.Origin + e.ReturnTo, Text: "Go back"}}
@@ -74,7 +75,8 @@ func errorLinks(where *site.Site, r *http.Request, e *Error) []browser.Link {
 		return []browser.Link{start}
 	case canReload && again.Href == start.Href && e.Status >= http.StatusInternalServerError:
 		return []browser.Link{again}
-	case isUnsentForm(r, e):
+	case isForm && e.Status == http.StatusUnauthorized && e.Op != "login":
+		// The form stays in this tab.
 		return []browser.Link{{Href: base.Origin + where.LoginFor(base, r), Text: "Log in in a new tab", NewTab: true}}
 	case e.Status == http.StatusUnauthorized && e.Op == "login" && canReload:
 		return []browser.Link{{Href: again.Href, Text: "Log in"}}

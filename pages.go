@@ -128,7 +128,7 @@ func (s *Strategy) sendToLogin(w http.ResponseWriter, r *http.Request) error {
 // of the program and is answered with 500. The text of an error goes to the log only.
 func (s *Strategy) WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	err = writtenError(err, ErrNoSession, refusal.LoginRequired, refusal.UserForbidden)
-	if isRefused(err, refusal.LoginRequired) && s.ready() == nil {
+	if asError("session", err).Status == http.StatusUnauthorized && s.ready() == nil {
 		if other := s.loginRequired(w, r); !isRefused(other, refusal.LoginRequired) {
 			err = other
 		}

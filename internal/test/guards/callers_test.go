@@ -82,6 +82,16 @@ func TestScriptsWithoutSession(t *testing.T) {
 			}
 		}
 	}
+	// So is a session whose access token has expired.
+	e.Mux.HandleFunc("/tokens", func(w http.ResponseWriter, r *http.Request) {
+		e.Strategy.WriteError(w, r, fmt.Errorf("call: %w", &auth0.Error{Status: 401, Code: "login_required", Reason: "token_expired", Description: "log in again to continue"}))
+	})
+	if resp := e.Browser().Do("GET", "/tokens", nil, htmx...); resp.Status != 401 || resp.Header.Get("HX-Redirect") != "/auth/login?returnTo="+url.QueryEscape("/open?tab=2") {
+		t.Errorf("expired token, htmx: %d %v", resp.Status, resp.Header)
+	}
+	if resp := e.Browser().Do("POST", "/tokens", nil, posted...); resp.Status != 401 || resp.Title() != "Please log in" || resp.Links()["Log in in a new tab"] == "" {
+		t.Errorf("expired token, form: %d %s", resp.Status, resp.Body)
+	}
 	// The page that was open is where the login of htmx ends.
 	b := e.Browser()
 	if to := b.Login(b.Do("POST", "/any", nil, htmx...).Header.Get("HX-Redirect")).Header.Get("Location"); to != "/open?tab=2" {
