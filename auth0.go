@@ -174,9 +174,10 @@ type Config struct {
 	ReturnToOrigins []string
 	// ErrorHandler answers every refused or failed request to a route or a guard of the
 	// Strategy, of people and of scripts. Headers are set and no status is written when
-	// it is called. If it writes no status, the status of the error is used. It is not
-	// called for [Strategy.BackchannelLogoutHandler], whose answer a specification
-	// defines, and for the end of a login in a pop-up.
+	// it is called. If it writes a body and no status, the status of the error is used.
+	// If it writes nothing, the default answer is written. It is not called for
+	// [Strategy.BackchannelLogoutHandler], whose answer a specification defines, and for
+	// the end of a login in a pop-up.
 	//
 	// Default: people get a page that says what has happened and what to do next,
 	// without a script. Scripts get JSON with error and error_description. The request

@@ -334,8 +334,7 @@ func (x errorWriter) fail(w http.ResponseWriter, r *http.Request, op string, err
 		h.Set("Referrer-Policy", "strict-origin")
 	}
 	// The specification of back-channel logout defines its answer (Section 2.8).
-	if x.handler != nil && e.Op != "backchannel" {
-		x.handle(w, r, e)
+	if x.handler != nil && e.Op != "backchannel" && x.handle(w, r, e) {
 		return
 	}
 	page := func() browser.Page { return x.page(r, e, reference) }
@@ -351,12 +350,12 @@ func (x errorWriter) refused(r *http.Request, err error) refusal.Row {
 	return rowOf(e)
 }
 
-// handle calls the ErrorHandler of the application. An ErrorHandler that writes no
-// status must not turn the refusal into 200.
-func (x errorWriter) handle(w http.ResponseWriter, r *http.Request, e *Error) {
+// handle calls the ErrorHandler of the application, and reports whether that has begun
+// the answer. An ErrorHandler that writes no status must not turn the refusal into 200.
+func (x errorWriter) handle(w http.ResponseWriter, r *http.Request, e *Error) bool {
 	refused := &refusedWriter{ResponseWriter: w, status: e.Status}
 	x.handler(refused, r, e)
-	refused.begin()
+	return refused.begun
 }
 
 // A refusedWriter writes the status of the error if ErrorHandler begins the response

@@ -139,6 +139,21 @@ func TestErrorHandlerAnswersEverybody(t *testing.T) {
 			t.Errorf("%s: %d %v %q, want %q", tt.why, resp.Status, resp.Header, resp.Body, tt.want)
 		}
 	}
+	// A handler that writes nothing leaves the answer to the library.
+	e = testkit.SignedIn(t, func(c *auth0.Config) {
+		c.ErrorHandler = func(w http.ResponseWriter, r *http.Request, _ *auth0.Error) {
+			if strings.Contains(r.Header.Get("Accept"), "text/html") {
+				fmt.Fprint(w, "own page")
+			}
+		}
+	})
+	e.Mux.Handle("/any", e.Strategy.RequireLogin(http.NotFoundHandler()))
+	if resp := e.Browser().Do("POST", "/any", nil, posted...); resp.Status != 401 || resp.Body != "own page" {
+		t.Errorf("page: %d %s", resp.Status, resp.Body)
+	}
+	if resp := e.Browser().Do("GET", "/any", nil, fetched...); resp.Status != 401 || resp.Body != `{"error":"login_required","error_description":"log in to continue"}` {
+		t.Errorf("script: %d %s", resp.Status, resp.Body)
+	}
 	// The answer of the back-channel is for the tenant, and a specification defines it.
 	e = testkit.SignedIn(t, func(c *auth0.Config) {
 		c.Store = auth0.NewMemoryStore(10)
