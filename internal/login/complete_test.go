@@ -487,7 +487,7 @@ func TestCodesAreLimited(t *testing.T) {
 		_, tr := e.begin()
 		e.token = says(429, `{"error":"too_many_requests"}`, "Retry-After", "7")
 		_, err := e.complete(tr, answerTo(tr, change{"code": "c"}))
-		down := refusal.TenantDown
+		down := refusal.TenantBusy
 		down.Code = "too_many_requests"
 		expect(t, "too many requests", err, down, "")
 		time.Sleep(7*time.Second - time.Millisecond)
