@@ -10,7 +10,9 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/accounts"
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/returnto"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
+	"github.com/seed-15d5a55c/auth0/internal/site"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 	"github.com/seed-15d5a55c/auth0/internal/transaction"
 )
@@ -134,7 +136,7 @@ func (a accountRoute) begin(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	t := a.app.flow.Transaction(transaction.Place{
-		RedirectURI: base.URL(r.URL.Path), ReturnTo: a.site.ReturnTo(base, returnTo), ResponseType: connectResponse,
+		RedirectURI: base.Origin + returnto.Page(site.Here(base, r)), ReturnTo: a.site.ReturnTo(base, returnTo), ResponseType: connectResponse,
 	})
 	begun, err := client.Begin(r.Context(), accounts.Request{
 		Connection: connection, Scopes: a.scopes, RedirectURI: t.RedirectURI, State: t.State, Verifier: t.Verifier,

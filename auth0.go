@@ -126,7 +126,8 @@ type Config struct {
 	// BaseURL is the URL at which browsers reach the application, such as
 	// "https://app.example.com". It has a path if a proxy mounts the application below
 	// one. Every URL that this package sends out is made from BaseURL, never from a Host
-	// header. It must be https, unless the host is this machine.
+	// header. It must be https, unless the host is this machine. A browser that begins a
+	// login at another host is redirected to BaseURL, unless there are BaseURLs.
 	BaseURL string
 	// Secrets encrypt the cookies. Each has at least 32 bytes of text, or 64 hexadecimal
 	// digits as "openssl rand -hex 32" prints them. The first secret seals, and every
@@ -176,10 +177,20 @@ type Config struct {
 	// ReturnToOrigins are further origins to which a login can return, such as
 	// "https://admin.example.com".
 	ReturnToOrigins []string
-	// ErrorHandler writes the page that a visitor gets when a login, or a request for a
-	// page, fails. Headers are set and no status is written when it is called. If it
-	// writes no status, the status of the error is used. Default: plain text that says
-	// what to do next. Scripts always get JSON.
+	// ErrorHandler answers every refused or failed request to a route or a guard of the
+	// Strategy, of people and of scripts. Headers are set and no status is written when
+	// it is called. If it writes a body and no status, the status of the error is used.
+	// If it writes nothing, the default answer is written. It is not called for
+	// [Strategy.BackchannelLogoutHandler], whose answer a specification defines, and for
+	// the end of a login in a pop-up.
+	//
+	// Default: people get a page that says what has happened and what to do next,
+	// without a script. Scripts get JSON with error and error_description. The request
+	// decides: a browser navigates if Sec-Fetch-Mode is "navigate", or, without that
+	// header, if it accepts text/html and X-Requested-With is not "XMLHttpRequest". A
+	// client that accepts only text/plain, or only application/json, gets that. htmx
+	// gets HX-Redirect if a login is required. A form that Turbo has posted gets a
+	// message at the top of the open page, and a frame of Turbo a page.
 	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
 
 	// Login buttons, see [Strategy.GetConnections].

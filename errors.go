@@ -6,15 +6,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/seed-15d5a55c/auth0/internal/authrequest"
 	"github.com/seed-15d5a55c/auth0/internal/browser"
@@ -22,6 +19,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/logging"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/site"
 	"github.com/seed-15d5a55c/auth0/internal/transaction"
 )
 
@@ -313,10 +311,10 @@ type errorWriter struct {
 	// challenge returns the value of WWW-Authenticate, or an empty text. A Strategy has
 	// none.
 	challenge func(*Error) string
-	// loginURL returns the URL at which the login begins again. An API has none.
-	loginURL func(r *http.Request, returnTo string) string
-	// links returns the ways to go on for a visitor.
+	// links returns the ways to begin the login again. An API has none.
 	links func(r *http.Request, options authrequest.Saved, row refusal.Row) []refusal.Link
+	// page makes the page for a person. An API has none.
+	page func(r *http.Request, e *Error, reference string) browser.Page
 }
 
 // logger returns the default logger for a Strategy or an API that was not made by a
@@ -348,19 +346,19 @@ func (x errorWriter) fail(w http.ResponseWriter, r *http.Request, op string, err
 			h.Set("WWW-Authenticate", value)
 		}
 	}
-	if x.loginURL != nil {
+	if x.page != nil {
 		cookie.Uncacheable(h)
-		h.Set("Referrer-Policy", "no-referrer") // the URL of a callback has a code
+		// The URL of a callback has a code, which stays here. The logout route of an old
+		// browser needs the origin, to see that a link of this page was followed.
+		h.Set("Referrer-Policy", "strict-origin")
 	}
-	// A Strategy answers browsers and scripts, an API only scripts.
-	page := x.loginURL != nil && e.Reason != refusal.LoginRequired.Reason && (e.Op == "callback" || browser.ShowsPage(r))
 	e = x.withLinks(r, e)
-	switch {
-	case x.handler != nil && (page || x.loginURL == nil):
-		x.handle(w, r, e)
-	case page:
-		x.writePage(w, r, e, reference)
-	default:
+	// The specification of back-channel logout defines its answer (Section 2.8).
+	if x.handler != nil && e.Op != "backchannel" && x.handle(w, r, e) {
+		return
+	}
+	page := func() browser.Page { return x.page(r, e, reference) }
+	if x.page == nil || !browser.WriteError(w, r, e.Status, e.Op == "callback", page) {
 		writeJSON(w, r, e)
 	}
 }
@@ -389,12 +387,12 @@ func (x errorWriter) refused(r *http.Request, err error) refusal.Row {
 	return rowOf(e)
 }
 
-// handle calls the ErrorHandler of the application. An ErrorHandler that writes no
-// status must not turn the refusal into 200.
-func (x errorWriter) handle(w http.ResponseWriter, r *http.Request, e *Error) {
+// handle calls the ErrorHandler of the application, and reports whether that has begun
+// the answer. An ErrorHandler that writes no status must not turn the refusal into 200.
+func (x errorWriter) handle(w http.ResponseWriter, r *http.Request, e *Error) bool {
 	refused := &refusedWriter{ResponseWriter: w, status: e.Status}
 	x.handler(refused, r, e)
-	refused.begin()
+	return refused.begun
 }
 
 // A refusedWriter writes the status of the error if ErrorHandler begins the response
@@ -440,13 +438,14 @@ func (w *refusedWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 // writeLog writes the log line of a refusal and returns its reference.
 func (x errorWriter) writeLog(r *http.Request, e *Error) (reference string) {
+	path, _ := site.Asked(r)
 	log, level, reference := logging.Line(r.Context(), x.logger(), logLevel(e), e.Op, e.Reason)
 	if log == nil {
 		return reference
 	}
 	attrs := []slog.Attr{
 		slog.String("op", e.Op), slog.Int("status", e.Status), slog.String("reason", e.Reason),
-		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.String("reference", reference),
+		slog.String("method", r.Method), slog.String("path", path), slog.String("reference", reference),
 	}
 	if e.Code != "" {
 		attrs = append(attrs, slog.String("code", e.Code))
@@ -470,20 +469,6 @@ func logLevel(e *Error) slog.Level {
 		return slog.LevelError // a mistake of the program, which is logged each time
 	}
 	return slog.LevelWarn // strangers can cause it, so one per minute is at level Warn
-}
-
-// writePage tells a visitor what to do next. The page is plain text, so no part of it
-// can be markup.
-func (x errorWriter) writePage(w http.ResponseWriter, r *http.Request, e *Error, reference string) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-	w.WriteHeader(e.Status)
-	if r.Method == http.MethodHead {
-		return
-	}
-	first, size := utf8.DecodeRuneInString(e.Description)
-	text := string(unicode.ToUpper(first)) + e.Description[size:] + "."
-	fmt.Fprintf(w, "%s\n\nIf it keeps happening, quote this reference: %s\n\n%s\n", text, reference, e.LoginURL)
 }
 
 func writeJSON(w http.ResponseWriter, r *http.Request, e *Error) {

@@ -2,7 +2,6 @@ package auth0
 
 import (
 	"net/http"
-	"net/url"
 
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
@@ -13,7 +12,13 @@ import (
 // RequireLogin lets a request pass if it has a session. [UserFrom] then returns the
 // user. A browser that navigates to a page is redirected to the login and comes back.
 // Other requests, such as a fetch of a script or a POST, get 401: a script could not
-// follow the redirect, and a POST would lose its body.
+// follow the redirect, and a POST would lose its body. A person who has posted a form
+// gets a page that says so and opens the login in another tab, see
+// [Config].ErrorHandler. htmx gets the header HX-Redirect, and comes back to the page
+// that was open.
+//
+// A login ends only at the base URL. A browser that navigates to another host of the
+// application is redirected to the login at [Config].BaseURL, and the log has a warning.
 //
 // A request with the header Upgrade, such as a WebSocket handshake, must have the
 // Origin of the site. Otherwise the answer is 403: browsers send cookies with
@@ -108,7 +113,11 @@ func (s *Strategy) sendToLogin(w http.ResponseWriter, r *http.Request) error {
 		e.ReturnTo = s.site.ReturnTo(base, here)
 		return e
 	}
-	browser.Redirect(w, base.Path+s.site.Login+"?returnTo="+url.QueryEscape(here), http.StatusFound)
+	target := s.site.LoginPath(base, here)
+	if there, ok := s.site.OtherHost(r, target); ok {
+		target = there
+	}
+	browser.Redirect(w, target, http.StatusFound)
 	return nil
 }
 
@@ -121,7 +130,7 @@ func (s *Strategy) sendToLogin(w http.ResponseWriter, r *http.Request) error {
 // of the program and is answered with 500. The text of an error goes to the log only.
 func (s *Strategy) WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	err = writtenError(err, ErrNoSession, refusal.LoginRequired, refusal.UserForbidden)
-	if isRefused(err, refusal.LoginRequired) && s.ready() == nil {
+	if asError("session", err).Status == http.StatusUnauthorized && s.ready() == nil {
 		if other := s.loginRequired(w, r); !isRefused(other, refusal.LoginRequired) {
 			err = other
 		}
@@ -129,13 +138,11 @@ func (s *Strategy) WriteError(w http.ResponseWriter, r *http.Request, err error)
 	s.errors.fail(w, r, "session", err)
 }
 
-// loginRequired answers requests that cannot be redirected to a login page. Browsers
-// do not know the scheme of the challenge, so they show no dialog.
+// loginRequired answers requests that cannot be redirected to a login page.
 func (s *Strategy) loginRequired(w http.ResponseWriter, r *http.Request) error {
 	base, err := s.site.Of(r)
 	if err != nil {
 		return err
 	}
-	w.Header().Set("WWW-Authenticate", `Session login="`+base.Path+s.site.Login+`"`)
-	return refusal.LoginRequired.New()
+	return s.site.LoginRequired(w, r, base, s.site.LoginFor(base, r))
 }

@@ -54,7 +54,7 @@ func New(c Config) (*Strategy, error) {
 		sessions:      newSessions(&p, c, cookies.Session, app.keyring, app.now, log),
 		logoutOptions: c.LogoutOptions,
 		connections:   newConnectionList(&p, c, app.client, log),
-		errors:        errorWriter{log: log, handler: c.ErrorHandler, loginURL: where.LoginURL},
+		errors:        errorWriter{log: log, handler: c.ErrorHandler, page: errorPages(where)},
 	}
 	s.visits = &visit.Visits{
 		Cookies: cookies, Sessions: s.sessions, Log: log, Origin: where.Origin,
@@ -148,7 +148,13 @@ func (s *Strategy) Register(mux *http.ServeMux) {
 // straight to returnTo, unless the request asks for something that only the tenant
 // can do.
 //
-// The answer to HEAD and to a prefetch is 204, and no login begins.
+// The answer to HEAD and to a prefetch is 204, and no login begins. A script, which
+// cannot follow the redirect to the tenant, gets 401, and no login begins: let the
+// browser navigate to the URL. htmx follows the header HX-Redirect of that answer, and
+// Turbo makes a navigation of a link. A form that Turbo posts needs data-turbo="false".
+//
+// A request to another host than [Config].BaseURL is sent to the same path and query
+// there, because a login can only end where it has begun.
 func (s *Strategy) LoginHandler(opts ...LoginOption) http.Handler {
 	if s.ready() != nil {
 		return s.handler("login", nil) // rejects every request

@@ -287,6 +287,7 @@ func (a *app) routes(strategy *auth0.Strategy) http.Handler {
 		}
 		show("Strict", body)(w, r)
 	})
+	a.libraryPages(mux, strategy, show)
 	// What the library does not do, to show that the tests below would notice.
 	mux.HandleFunc("GET /careless", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Del("Cache-Control")

@@ -161,7 +161,7 @@ func shortSession(t *testing.T, tenant *auth0test.Tenant, secret string) string 
 	tenant.SignIn("ada@acme.example")
 	defer tenant.SignOut()
 	begun := httptest.NewRecorder()
-	strategy.Handler().ServeHTTP(begun, httptest.NewRequest("GET", "/auth/login", nil))
+	strategy.Handler().ServeHTTP(begun, httptest.NewRequest("GET", cfg.BaseURL+"/auth/login", nil))
 	client := &http.Client{CheckRedirect: func(r *http.Request, _ []*http.Request) error {
 		if strings.HasPrefix(r.URL.String(), cfg.BaseURL) {
 			return http.ErrUseLastResponse

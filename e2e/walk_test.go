@@ -113,7 +113,7 @@ func TestWalk(t *testing.T) {
 		}
 	}
 	tb.open(app.url + "/call/open") // not a page: no login begins
-	tb.reads("login_required")
+	tb.reads("Log in to continue")
 	tb.at(app.url + "/call/open")
 }
 

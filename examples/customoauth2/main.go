@@ -22,6 +22,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
@@ -62,7 +63,12 @@ func run(port string) error {
 	cfg := tenant.Config()
 	cfg.Secrets = []string{rand.Text() + rand.Text()}
 	cfg.Scopes = []string{"openid", "profile", "email", "offline_access"} // the last is for the Token Vault and the accounts
-	cfg.ErrorHandler = func(w http.ResponseWriter, r *http.Request, e *auth0.Error) { show(w, r, e.Status, "error.html", e) }
+	cfg.ErrorHandler = func(w http.ResponseWriter, r *http.Request, e *auth0.Error) {
+		if !strings.Contains(r.Header.Get("Accept"), "text/html") {
+			return // a script, which gets the default answer in JSON
+		}
+		show(w, r, e.Status, "error.html", e)
+	}
 	strategy, err := auth0.New(cfg)
 	if err != nil {
 		return err

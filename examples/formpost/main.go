@@ -21,6 +21,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
@@ -76,6 +77,9 @@ func newApp(cfg auth0.Config) (http.Handler, error) {
 	cfg.ResponseType = "id_token"
 	cfg.LoginPath, cfg.LogoutPath = "/login", "/logout"
 	cfg.ErrorHandler = func(w http.ResponseWriter, r *http.Request, e *auth0.Error) {
+		if !strings.Contains(r.Header.Get("Accept"), "text/html") {
+			return // a script, which gets the default answer in JSON
+		}
 		show(w, r, e.Status, "error.html", "Sorry", e)
 	}
 	strategy, err := auth0.New(cfg)

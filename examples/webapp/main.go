@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
@@ -71,6 +72,9 @@ People  ada@acme.example and bob@acme.example, password "correct horse", or anyb
 // newApp has pages for people who log in, and an API for access tokens.
 func newApp(cfg auth0.Config) (http.Handler, error) {
 	cfg.ErrorHandler = func(w http.ResponseWriter, r *http.Request, e *auth0.Error) {
+		if !strings.Contains(r.Header.Get("Accept"), "text/html") {
+			return // a script, which gets the default answer in JSON
+		}
 		show(w, r, e.Status, "error.html", "Sorry", e)
 	}
 	strategy, err := auth0.New(cfg)

@@ -17,7 +17,7 @@ import (
 func LogoutOrigin(r *http.Request, site Base) (known bool, err error) {
 	if r.Method == http.MethodPost {
 		err := CheckOrigin(r, site)
-		if err != nil && r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Origin") == "null" && mayShowPage(r) {
+		if err != nil && r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Origin") == "null" && CallerOf(r).SeesPage() {
 			return false, nil
 		}
 		return err == nil, err
@@ -41,7 +41,7 @@ func LogoutOrigin(r *http.Request, site Base) (known bool, err error) {
 	switch {
 	case from == site.Origin || strings.HasPrefix(from, site.Origin+"/"):
 		return true, nil
-	case from == "" && mayShowPage(r):
+	case from == "" && CallerOf(r).SeesPage():
 		return false, nil
 	}
 	return false, fmt.Errorf("GET of which neither Origin nor Referer names the application")

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -36,28 +37,42 @@ func nonceOf(t *testing.T, write func(w http.ResponseWriter)) (nonce string, w *
 	return found[1], w
 }
 
+// TestWritePage: the frame that all pages share, with a button and without one.
 func TestWritePage(t *testing.T) {
 	t.Parallel()
-	nonce, w := nonceOf(t, func(w http.ResponseWriter) { WritePage(w, "A title", "<meta name=x>\n", "<p>A body</p>") })
-	expectHeaders(t, "page", w.Header(), map[string]string{
-		"Content-Type": "text/html; charset=utf-8",
-		"Content-Security-Policy": "default-src 'none'; style-src 'nonce-" + nonce + "'; " +
-			"base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-		"X-Frame-Options":        "DENY",
-		"X-Content-Type-Options": "nosniff",
-		"Referrer-Policy":        "same-origin",
-		"Cache-Control":          "private, no-store",
-	})
-	page := w.Body.String()
-	for _, part := range []string{
-		"<!doctype html>", "<meta name=x>\n<title>A title</title>", `<style nonce="` + nonce + `">:root{`, "<main>\n<p>A body</p>\n</main>",
+	for _, row := range []struct {
+		why           string
+		page          Page
+		forms, policy string // form-action, and Referrer-Policy
+		parts         []string
+	}{
+		{"button", Page{Title: "A <title>", Button: "Press & go", Hidden: url.Values{"token": {`a"><script>&`}, "a": {"b"}}}, "'self'", "same-origin", []string{
+			`<form method="post"><input type="hidden" name="a" value="b"><input type="hidden" name="token" value="a&#34;&gt;&lt;script&gt;&amp;"><button>Press &amp; go</button></form>`,
+		}},
+		{"text", Page{Title: "A <title>", Text: "A <text>"}, "'none'", "", []string{"<p>A &lt;text&gt;</p>"}},
 	} {
-		if !strings.Contains(page, part) {
-			t.Errorf("no %s in\n%s", part, page)
+		nonce, w := nonceOf(t, func(w http.ResponseWriter) { WritePage(w, 418, row.page) })
+		expectHeaders(t, row.why, w.Header(), map[string]string{
+			"Content-Type": "text/html; charset=utf-8",
+			"Content-Security-Policy": "default-src 'none'; style-src 'nonce-" + nonce + "'; " +
+				"base-uri 'none'; form-action " + row.forms + "; frame-ancestors 'none'",
+			"X-Frame-Options":        "DENY",
+			"X-Content-Type-Options": "nosniff",
+			"Referrer-Policy":        row.policy,
+			"Cache-Control":          "private, no-store",
+		})
+		page := w.Body.String()
+		for _, part := range append([]string{
+			"<!doctype html>\n<html lang=\"en\">", `<meta name="viewport" content="width=device-width, initial-scale=1">`, "<title>A &lt;title&gt;</title>",
+			`<style nonce="` + nonce + `">:root{color-scheme:light dark;`, "@media(prefers-color-scheme:dark)", "<main>\n<h1>A &lt;title&gt;</h1>\n", "</main>\n</body>\n</html>\n",
+		}, row.parts...) {
+			if !strings.Contains(page, part) {
+				t.Errorf("%s: no %s in\n%s", row.why, part, page)
+			}
 		}
-	}
-	if strings.Contains(page, "<script") || w.Code != http.StatusOK {
-		t.Errorf("status %d:\n%s", w.Code, page)
+		if strings.Contains(page, "<script") || strings.Contains(page, "refresh") || w.Code != 418 {
+			t.Errorf("%s: status %d:\n%s", row.why, w.Code, page)
+		}
 	}
 }
 
@@ -106,10 +121,22 @@ func TestLeave(t *testing.T) {
 	}
 }
 
-func TestHiddenField(t *testing.T) {
+// TestLeaveOfLibraries: htmx and Turbo cannot follow a redirect to another site.
+func TestLeaveOfLibraries(t *testing.T) {
 	t.Parallel()
-	if got := HiddenField("token", `a"><script>&`); got != `<input type="hidden" name="token" value="a&#34;&gt;&lt;script&gt;&amp;">` {
-		t.Error(got)
+	const target = `https://tenant.example/?a=1&b="x"`
+	w := httptest.NewRecorder()
+	Leave(w, request("POST", "Hx-Request: true", "Sec-Fetch-Mode: cors"), target, "Gone")
+	expectHeaders(t, "htmx", w.Header(), map[string]string{"Hx-Redirect": target, "Location": "", "Cache-Control": "private, no-store"})
+	if w.Code != http.StatusOK || w.Body.Len() > 0 {
+		t.Errorf("htmx: %d %s", w.Code, w.Body)
+	}
+	w = httptest.NewRecorder()
+	Leave(w, request("POST", "Accept: text/vnd.turbo-stream.html, text/html", "Sec-Fetch-Mode: cors"), target, "Gone")
+	expectHeaders(t, "Turbo", w.Header(), map[string]string{"Content-Type": "text/vnd.turbo-stream.html; charset=utf-8", "Location": "", "Cache-Control": "private, no-store"})
+	if body := w.Body.String(); w.Code != http.StatusOK || !strings.Contains(body, "<strong>Gone</strong>") ||
+		!strings.Contains(body, `<a data-turbo-frame="_top" href="https://tenant.example/?a=1&amp;b=&#34;x&#34;">Continue</a>`) {
+		t.Errorf("Turbo: %d %s", w.Code, body)
 	}
 }
 
@@ -142,7 +169,7 @@ func TestWritePopup(t *testing.T) {
 	for _, part := range []string{
 		"<h1>You are logged in &lt;b&gt; {script}</h1>",
 		`<a href="/page?a=&#34;b&#34;">Continue &lt;i&gt;</a>`,
-		`<style nonce="` + nonce + `">body{`,
+		`<style nonce="` + nonce + `">:root{`,
 		`<script nonce="` + nonce + `">const given = JSON.parse(document.getElementById("given").textContent);`,
 		"window.opener.postMessage(given.message, given.origin);",
 		"new BroadcastChannel(given.message.type).postMessage(given.message);",

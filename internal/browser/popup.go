@@ -1,14 +1,8 @@
 package browser
 
 import (
-	"crypto/rand"
 	"encoding/json"
-	"fmt"
-	"html"
 	"net/http"
-	"strings"
-
-	"github.com/seed-15d5a55c/auth0/internal/cookie"
 )
 
 // A PopupMessage is the message to the page that opened the window.
@@ -41,40 +35,25 @@ if (window.opener) window.opener.postMessage(given.message, given.origin);
 else if (given.broadcast) new BroadcastChannel(given.message.type).postMessage(given.message);
 window.close();`
 
-const popupStyle = `body{font:16px/1.5 system-ui,sans-serif;margin:15vh auto;max-width:24rem;padding:0 1.5rem;` +
-	`text-align:center;color-scheme:light dark}`
+// A script is the script of a page and what it is given.
+type script struct{ text, given string }
+
+// html returns the elements of the script. Package json escapes <, > and & in strings,
+// so that no text can end the element around it.
+func (s *script) html(nonce string) string {
+	return `<script type="application/json" id="given">` + s.given + "</script>\n" + `<script nonce="` + nonce + `">` + s.text + "</script>\n"
+}
 
 // WritePopup writes a page in which only its own script runs.
 func WritePopup(w http.ResponseWriter, status int, p Popup) {
-	// Package json escapes <, > and & in strings, so that no text can end the script
-	// element around it.
 	given, _ := json.Marshal(map[string]any{"message": p.Message, "origin": p.Origin, "broadcast": p.Broadcast})
-	nonce := rand.Text()
 	h := w.Header()
-	cookie.Uncacheable(h)
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'nonce-"+nonce+"'; style-src 'nonce-"+nonce+"'; "+
-		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer") // the URL has a code
 	// This overwrites a header of the application: with same-origin the window would
 	// lose its opener.
 	h.Set("Cross-Origin-Opener-Policy", "unsafe-none")
-	w.WriteHeader(status)
-	fmt.Fprint(w, strings.NewReplacer(
-		"{nonce}", nonce, "{style}", popupStyle, "{script}", popupScript, "{given}", string(given),
-		"{text}", html.EscapeString(p.Text), "{target}", html.EscapeString(p.Target), "{link}", html.EscapeString(p.Link),
-	).Replace(`<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Login</title>
-<style nonce="{nonce}">{style}</style>
-<h1>{text}</h1>
-<p>You can close this window.</p>
-<p><a href="{target}">{link}</a></p>
-<script type="application/json" id="given">{given}</script>
-<script nonce="{nonce}">{script}</script>
-</html>
-`))
+	WritePage(w, status, Page{
+		Title: p.Text, Text: "You can close this window.", Links: []Link{{Href: p.Target, Text: p.Link}},
+		script: &script{text: popupScript, given: string(given)},
+	})
 }

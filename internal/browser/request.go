@@ -5,39 +5,6 @@ import (
 	"strings"
 )
 
-// mayShowPage reports whether a person can see the response. It needs fewer headers
-// than [ShowsPage], because it is for old browsers and for forms.
-func mayShowPage(r *http.Request) bool {
-	return strings.Contains(strings.ToLower(r.Header.Get("Accept")), "text/html") && r.Header.Get("X-Requested-With") == ""
-}
-
-// Navigates reports whether a browser will show the response to a person as a page of
-// its own. It does not for a script that accepts every type.
-func Navigates(r *http.Request) bool {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead || Upgrades(r) {
-		return false
-	}
-	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
-		dest := r.Header.Get("Sec-Fetch-Dest")
-		return mode == "navigate" && (dest == "" || dest == "document")
-	}
-	accept := strings.ToLower(r.Header.Get("Accept"))
-	return (strings.Contains(accept, "text/html") || strings.Contains(accept, "application/xhtml+xml")) &&
-		!strings.EqualFold(r.Header.Get("X-Requested-With"), "XMLHttpRequest")
-}
-
-// ShowsPage is [Navigates] for requests with any method.
-func ShowsPage(r *http.Request) bool {
-	return Navigates(r) || r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
-}
-
-// isPostedByPerson reports whether a person has posted a form, whose response a
-// browser shows. Old browsers do not say so; of those, the type that they accept
-// decides.
-func isPostedByPerson(r *http.Request) bool {
-	return r.Method == http.MethodPost && (ShowsPage(r) || r.Header.Get("Sec-Fetch-Mode") == "" && mayShowPage(r))
-}
-
 // Uses reports whether a person uses the application with this request. It returns
 // false for the images and scripts of a page and for requests ahead of time: their
 // responses can be for caches.

@@ -25,8 +25,8 @@ const (
 	acceptHTML   = "Accept: text/html,*/*;q=0.8"
 )
 
-// TestRequests has what each question about a request is answered: N for Navigates, S
-// for ShowsPage, U for Uses, M for mayShowPage, P for Prefetches, G for Upgrades.
+// TestRequests has what each question about a request is answered: U for Uses, P for
+// Prefetches, G for Upgrades.
 func TestRequests(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -38,16 +38,16 @@ func TestRequests(t *testing.T) {
 		{"GET", []string{"Accept: */*"}, ""},
 
 		// Browsers that send Sec-Fetch-Mode.
-		{"GET", []string{modeNavigate, destDocument, acceptHTML}, "NSUM"},
-		{"GET", []string{modeNavigate, destDocument}, "NSU"},
-		{"GET", []string{modeNavigate}, "NSU"},
-		{"HEAD", []string{modeNavigate, destDocument}, "NS"},
-		{"POST", []string{modeNavigate, destDocument, acceptHTML}, "SUM"},
-		{"POST", []string{modeNavigate, acceptHTML}, "UM"},
-		{"GET", []string{modeNavigate, "Sec-Fetch-Dest: iframe", acceptHTML}, "UM"},
-		{"POST", []string{modeNavigate, "Sec-Fetch-Dest: iframe", acceptHTML}, "UM"},
+		{"GET", []string{modeNavigate, destDocument, acceptHTML}, "U"},
+		{"GET", []string{modeNavigate, destDocument}, "U"},
+		{"GET", []string{modeNavigate}, "U"},
+		{"HEAD", []string{modeNavigate, destDocument}, ""},
+		{"POST", []string{modeNavigate, destDocument, acceptHTML}, "U"},
+		{"POST", []string{modeNavigate, acceptHTML}, "U"},
+		{"GET", []string{modeNavigate, "Sec-Fetch-Dest: iframe", acceptHTML}, "U"},
+		{"POST", []string{modeNavigate, "Sec-Fetch-Dest: iframe", acceptHTML}, "U"},
 		{"POST", []string{destDocument}, ""},
-		{"GET", []string{"Sec-Fetch-Mode: cors", destDocument, acceptHTML}, "M"},
+		{"GET", []string{"Sec-Fetch-Mode: cors", destDocument, acceptHTML}, ""},
 		{"POST", []string{"Sec-Fetch-Mode: cors", destDocument}, ""},
 		{"GET", []string{"Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: image", "Sec-Fetch-Site: same-origin"}, ""},
 		{"GET", []string{"Sec-Fetch-Mode: cors", "Sec-Fetch-Dest: empty", "Sec-Fetch-Site: same-origin"}, "U"},
@@ -56,37 +56,37 @@ func TestRequests(t *testing.T) {
 		{"GET", []string{"Sec-Fetch-Mode: cors", "Sec-Fetch-Dest: empty", "Sec-Fetch-Site: same-site"}, ""},
 
 		// Browsers that do not.
-		{"GET", []string{acceptHTML}, "NSUM"},
-		{"HEAD", []string{acceptHTML}, "NSM"},
-		{"POST", []string{acceptHTML}, "UM"},
-		{"GET", []string{"Accept: Text/HTML"}, "NSM"},
-		{"GET", []string{"Accept: application/XHTML+xml"}, "NS"},
+		{"GET", []string{acceptHTML}, "U"},
+		{"HEAD", []string{acceptHTML}, ""},
+		{"POST", []string{acceptHTML}, "U"},
+		{"GET", []string{"Accept: Text/HTML"}, ""},
+		{"GET", []string{"Accept: application/XHTML+xml"}, ""},
 		{"GET", []string{acceptHTML, "X-Requested-With: xmlhttprequest"}, "U"},
-		{"GET", []string{acceptHTML, "X-Requested-With: com.example.app"}, "NSU"},
+		{"GET", []string{acceptHTML, "X-Requested-With: com.example.app"}, "U"},
 		{"GET", []string{"Sec-Fetch-Dest: empty", "Sec-Fetch-Site: same-origin"}, ""},
 
 		// Ahead of a person.
-		{"GET", []string{acceptHTML, "Sec-Purpose: prefetch;anonymous-client-ip"}, "NSMP"},
-		{"GET", []string{acceptHTML, "Sec-Purpose: prerender"}, "NSMP"},
-		{"GET", []string{acceptHTML, "Purpose: prefetch"}, "NSMP"},
-		{"GET", []string{acceptHTML, "X-Moz: prefetch"}, "NSMP"},
-		{"GET", []string{acceptHTML, "Sec-Purpose: other"}, "NSUM"},
-		{"GET", []string{modeNavigate, "Sec-Purpose: prefetch"}, "NSP"},
+		{"GET", []string{acceptHTML, "Sec-Purpose: prefetch;anonymous-client-ip"}, "P"},
+		{"GET", []string{acceptHTML, "Sec-Purpose: prerender"}, "P"},
+		{"GET", []string{acceptHTML, "Purpose: prefetch"}, "P"},
+		{"GET", []string{acceptHTML, "X-Moz: prefetch"}, "P"},
+		{"GET", []string{acceptHTML, "Sec-Purpose: other"}, "U"},
+		{"GET", []string{modeNavigate, "Sec-Purpose: prefetch"}, "P"},
 
 		// Another protocol.
-		{"GET", []string{acceptHTML, "Upgrade: websocket"}, "MG"},
-		{"GET", []string{acceptHTML, "Upgrade: "}, "UMG"},
-		{"GET", []string{modeNavigate, destDocument, "Upgrade: websocket"}, "SG"},
+		{"GET", []string{acceptHTML, "Upgrade: websocket"}, "G"},
+		{"GET", []string{acceptHTML, "Upgrade: "}, "UG"},
+		{"GET", []string{modeNavigate, destDocument, "Upgrade: websocket"}, "G"},
 		{"CONNECT", nil, "G"},
-		{"CONNECT", []string{acceptHTML}, "UMG"},
-		{"GET", []string{acceptHTML, ":protocol: websocket"}, "UMG"},
+		{"CONNECT", []string{acceptHTML}, "UG"},
+		{"GET", []string{acceptHTML, ":protocol: websocket"}, "UG"},
 	} {
 		r := request(tt.method, tt.headers...)
 		got := ""
 		for _, question := range []struct {
 			letter string
 			answer bool
-		}{{"N", Navigates(r)}, {"S", ShowsPage(r)}, {"U", Uses(r)}, {"M", mayShowPage(r)}, {"P", Prefetches(r)}, {"G", Upgrades(r)}} {
+		}{{"U", Uses(r)}, {"P", Prefetches(r)}, {"G", Upgrades(r)}} {
 			if question.answer {
 				got += question.letter
 			}

@@ -251,7 +251,7 @@ func TestPushedRequestsAreLimited(t *testing.T) {
 		for range 100 {
 			expect(t, "one of a hundred", begin(e), refusal.Row{}, "")
 		}
-		got := expect(t, "one too many", begin(e), refusal.TenantDown, "")
+		got := expect(t, "one too many", begin(e), refusal.TenantBusy, "")
 		if got.RetryAfter != time.Second || len(e.at(par)) != 100 {
 			t.Errorf("Retry-After is %v after %d requests", got.RetryAfter, len(e.at(par)))
 		}
@@ -270,14 +270,18 @@ func TestPushedRequestsAreLimited(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			e := newEnv(t, "code", pushed)
 			e.pushed = row.answer
-			expect(t, row.why, begin(e), refusal.TenantDown, "")
+			down := refusal.TenantDown
+			if row.why == "too many requests" {
+				down = refusal.TenantBusy
+			}
+			expect(t, row.why, begin(e), down, "")
 			e.pushed = says(201, good)
 			if row.pause == 0 {
 				expect(t, row.why+", then", begin(e), refusal.Row{}, "")
 				return
 			}
 			time.Sleep(row.pause - time.Millisecond)
-			expect(t, row.why+", in the pause", begin(e), refusal.TenantDown, "")
+			expect(t, row.why+", in the pause", begin(e), down, "")
 			if n := len(e.at(par)); n != 1 {
 				t.Errorf("%s: %d requests in the pause", row.why, n-1)
 			}

@@ -475,7 +475,7 @@ func TestCodesAreLimited(t *testing.T) {
 			expect(t, "one of a hundred", err, refusal.Code, "")
 		}
 		_, err := prepare(e, tr)
-		if got := expect(t, "one too many", err, refusal.TenantDown, ""); got.RetryAfter != time.Second {
+		if got := expect(t, "one too many", err, refusal.TenantBusy, ""); got.RetryAfter != time.Second {
 			t.Errorf("Retry-After is %v", got.RetryAfter)
 		}
 		time.Sleep(time.Second) // of fake time
@@ -487,7 +487,7 @@ func TestCodesAreLimited(t *testing.T) {
 		_, tr := e.begin()
 		e.token = says(429, `{"error":"too_many_requests"}`, "Retry-After", "7")
 		_, err := e.complete(tr, answerTo(tr, change{"code": "c"}))
-		down := refusal.TenantDown
+		down := refusal.TenantBusy
 		down.Code = "too_many_requests"
 		expect(t, "too many requests", err, down, "")
 		time.Sleep(7*time.Second - time.Millisecond)

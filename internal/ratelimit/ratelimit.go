@@ -52,11 +52,14 @@ func (l *Limit) Take() error {
 	if wait := l.heldUntil.Sub(now); wait > 0 {
 		e := l.answer
 		e.Wait = wait
+		if e.Status == http.StatusTooManyRequests {
+			return e.Refusal(refusal.TenantBusy)
+		}
 		return e.Refusal(refusal.TenantDown)
 	}
 	if wait, ok := l.requests.Take(now); !ok {
 		seconds := math.Ceil(wait.Seconds())
-		return refusal.TenantDown.Later(time.Duration(seconds)*time.Second, errHeldBack)
+		return refusal.TenantBusy.Later(time.Duration(seconds)*time.Second, errHeldBack)
 	}
 	return nil
 }

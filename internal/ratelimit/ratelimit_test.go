@@ -53,7 +53,7 @@ func TestLimits(t *testing.T) {
 				if n != round.want {
 					t.Errorf("%s, after %v: %d requests, want %d", name, round.wait, n, round.want)
 				}
-				if refused == nil || refused.Row != refusal.TenantDown || refused.TenantStatus != 0 ||
+				if refused == nil || refused.Row != refusal.TenantBusy || refused.TenantStatus != 0 ||
 					!strings.Contains(refused.Error(), "limit the requests of an address") {
 					t.Errorf("%s: %+v", name, refused)
 				}
@@ -147,6 +147,9 @@ func TestSettle(t *testing.T) {
 			}
 			said, _ := tenanterror.Of(tt.err)
 			got, _ := err.(*refusal.Refusal)
+			if want := map[bool]refusal.Row{true: refusal.TenantBusy, false: refusal.TenantDown}[said.Status == 429]; got == nil || got.Row != want {
+				t.Errorf("%s: %v, want %v", tt.why, err, want)
+			}
 			if got == nil || got.Reason != "tenant_unavailable" || got.RetryAfter != tt.want || got.TenantStatus != said.Status {
 				t.Fatalf("%s: %+v", tt.why, got)
 			}

@@ -163,6 +163,8 @@ var (
 	Ceiling             = Row{400, "login_required", "session_expired", "the login service does not let this session go on; please log in again"}
 	LogoutToken         = Row{400, "invalid_request", "invalid_logout_token", "the logout token is not valid"}
 	LogoutFailed        = Row{400, "invalid_request", "logout_failed", "the sessions could not be ended"}
+	LogoutStore         = Row{503, "temporarily_unavailable", "store_unavailable", "you are logged out in this browser, but your session could not be ended on the server"}
+	TenantBusy          = Row{503, "temporarily_unavailable", "tenant_unavailable", "the login service has too many requests at the moment; please try again in a minute"}
 	LogoutEndpoint      = Row{500, "server_error", "no_end_session_endpoint", "you are logged out here, but could not be logged out at the login service"}
 )
 

@@ -24,8 +24,8 @@ func TestRefusedRefreshes(t *testing.T) {
 		{"our mistake", says(400, `{"error":"invalid_scope"}`, ""), refusal.TenantAnswer, time.Minute, 0},
 		{"no token", says(200, `{}`, ""), refusal.TenantAnswer, time.Minute, 0},
 		{"second factor", says(403, `{"error":"mfa_required","mfa_token":"m"}`, ""), refusal.MFA, 0, 0},
-		{"rate limit", says(429, "", "7"), refusal.TenantDown, 7 * time.Second, 6 * time.Second},
-		{"quota", says(429, "", "3600"), refusal.TenantDown, time.Minute, time.Hour - time.Second},
+		{"rate limit", says(429, "", "7"), refusal.TenantBusy, 7 * time.Second, 6 * time.Second},
+		{"quota", says(429, "", "3600"), refusal.TenantBusy, time.Minute, time.Hour - time.Second},
 		{"down", says(503, "", ""), refusal.TenantDown, time.Second, 0},
 	} {
 		inEachMode(t, aged(0), func(e *env) {

@@ -12,6 +12,7 @@
 package returnto
 
 import (
+	"fmt"
 	"net/url"
 	"path"
 	"strconv"
@@ -54,10 +55,16 @@ type Policy struct {
 // target is refused if they hide a character there that is not to be seen or that
 // changes the direction of the text. The joiners that some scripts need pass
 // there, and so do variation selectors.
+//
+// What browsers and links often leave out is done first: characters beyond ASCII are
+// percent-encoded, and so is a backslash in the query or the fragment, where it is
+// data. A backslash that the path has percent-encoded passes if the path is also safe
+// for a reader to whom it is a slash.
 func (p Policy) Clean(own, target string) (string, bool) {
-	if len(target) == 0 || len(target) > MaxLength || !printable(target) {
+	if len(target) == 0 || IsTooLong(target) || !printable(target) {
 		return "", false
 	}
+	target = encode(target)
 	origin := ""
 	if target[0] != '/' {
 		var ok bool
@@ -65,10 +72,7 @@ func (p Policy) Clean(own, target string) (string, bool) {
 			return "", false
 		}
 	}
-	rest := ""
-	if i := strings.IndexAny(target, "?#"); i >= 0 {
-		target, rest = target[:i], target[i:]
-	}
+	target, rest := Page(target), data(target)
 	if !p.pathIsSafe(target) || !dataIsSafe(rest) {
 		return "", false
 	}
@@ -100,16 +104,53 @@ func (p Policy) split(own, target string) (origin, rest string, ok bool) {
 	return "", "", false
 }
 
-// printable allows the characters 0x21 to 0x7E without the backslash. Browsers
-// strip TAB, CR and LF before they parse, trim other control characters and
-// spaces, and map many characters beyond ASCII to others.
+// IsTooLong reports whether a target is longer than [MaxLength] in the form that Clean
+// returns.
+func IsTooLong(target string) bool { return len(target) > MaxLength || len(encode(target)) > MaxLength }
+
+// Page returns a target without its query and fragment.
+func Page(target string) string { return target[:len(target)-len(data(target))] }
+
+// data returns the query and the fragment of a target.
+func data(target string) string {
+	if i := strings.IndexAny(target, "?#"); i >= 0 {
+		return target[i:]
+	}
+	return ""
+}
+
+// printable refuses a backslash in the path, and everywhere bytes that are not UTF-8,
+// the blank, and the control characters of ASCII. Browsers strip TAB, CR and LF before they parse, and trim other
+// control characters and spaces.
 func printable(s string) bool {
 	for i := range len(s) {
-		if c := s[i]; c <= ' ' || c > '~' || c == '\\' {
+		if c := s[i]; c <= ' ' || c == 0x7F {
 			return false
 		}
 	}
-	return true
+	return utf8.ValidString(s) && !strings.Contains(Page(s), `\`)
+}
+
+// encode percent-encodes the bytes beyond ASCII, as browsers do, because they map many
+// of those characters to others, and every backslash.
+func encode(s string) string {
+	isPlain := func(c byte) bool { return c < utf8.RuneSelf && c != '\\' }
+	i := 0
+	for i < len(s) && isPlain(s[i]) {
+		i++
+	}
+	if i == len(s) {
+		return s
+	}
+	var b strings.Builder
+	for _, c := range []byte(s) {
+		if isPlain(c) {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
 }
 
 // pathIsSafe checks an escaped path in every form that some later reader may
@@ -123,7 +164,7 @@ func (p Policy) pathIsSafe(escaped string) bool {
 	}
 	form := escaped
 	for range rounds {
-		if !formIsSafe(form) || !formIsSafe(removeDotSegments(form)) || p.isRoute(form) {
+		if slashes := strings.ReplaceAll(form, `\`, "/"); !p.readerIsSafe(form) || !p.readerIsSafe(slashes) {
 			return false
 		}
 		decoded := unescape(form)
@@ -135,6 +176,11 @@ func (p Policy) pathIsSafe(escaped string) bool {
 	return false
 }
 
+// readerIsSafe checks what a reader takes a path for.
+func (p Policy) readerIsSafe(form string) bool {
+	return formIsSafe(form) && formIsSafe(removeDotSegments(form)) && !p.isRoute(form)
+}
+
 // rounds is how often a target may be decoded until it no longer changes.
 const rounds = 5
 
@@ -142,10 +188,52 @@ func formIsSafe(form string) bool {
 	if !strings.HasPrefix(form, "/") || strings.HasPrefix(form, "//") {
 		return false
 	}
-	if strings.Contains(form, "/.//") || strings.Contains(form, "/..//") || strings.Contains(form, `\`) || !utf8.ValidString(form) {
+	if strings.Contains(form, "/.//") || strings.Contains(form, "/..//") {
 		return false
 	}
-	return !strings.ContainsFunc(form, misleads) && !escapesAgain(form)
+	text, ok := readable(form)
+	return ok && !strings.ContainsFunc(text, misleads) && !escapesAgain(text)
+}
+
+// readable returns a text with its bytes that are not UTF-8 read as ISO 8859-1, which
+// old links are written in. It takes the letters of that encoding alone, and none that
+// a careless decoder could read together with what follows as an overlong form of a
+// slash or a dot (RFC 3629, Section 3).
+func readable(s string) (string, bool) {
+	if utf8.ValidString(s) {
+		return s, true
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		r, size := utf8.DecodeRuneInString(s[i:])
+		if r == utf8.RuneError && size == 1 {
+			next := byte(' ')
+			if i+1 < len(s) {
+				next = s[i+1]
+			}
+			if !isLetterBefore(s[i], next) {
+				return "", false
+			}
+			r = rune(s[i])
+		}
+		b.WriteRune(r)
+		i += size
+	}
+	return b.String(), true
+}
+
+// isLetterBefore reports whether a byte is a letter of ISO 8859-1 that begins no
+// character together with the next byte, for any decoder of UTF-8. A careless one looks
+// at the lowest six bits of the next byte alone. After the bytes that begin the longest
+// forms, those bits must not be nearly zero.
+func isLetterBefore(c, next byte) bool {
+	switch {
+	case c < 0xC2, c > 0xFD, next >= utf8.RuneSelf && next < 0xC0:
+		return false
+	case c == 0xE0, c == 0xF0, c == 0xF8, c == 0xFC:
+		return next&0x3F > 1
+	}
+	return true
 }
 
 // misleads reports whether a character of a path is not what it seems to be.
@@ -223,7 +311,7 @@ func unescape(s string) string {
 				case size == 2:
 					b.WriteByte(byte(n))
 				case utf16.IsSurrogate(rune(n)):
-					b.WriteByte(0xFF) // half a character: not UTF-8 here either
+					b.WriteByte(0x80) // half a character: readable refuses it
 				default:
 					b.WriteRune(rune(n))
 				}

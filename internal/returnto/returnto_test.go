@@ -62,7 +62,29 @@ func TestClean(t *testing.T) {
 		{"decodes for ever", "/%25252525252525252f", ""},
 		{"double slash after decoding twice", "/%252f/h", ""},
 		{"double slash in escapes that some servers read", "/%25u002fevil.example", ""},
-		{"backslash in such an escape", "/a%25u005cb", ""},
+		{"backslash in such an escape, at the beginning", "/%25u005cevil.example", ""},
+		{"encoded backslash in the path is data", "/files/C:%5CUsers", "/files/C:%5CUsers"},
+		{"encoded backslash, doubly", "/files/C:%255CUsers", "/files/C:%255CUsers"},
+		{"encoded backslash in an escape that some servers read", "/a%25u005cb", "/a%25u005cb"},
+		{"encoded backslash that begins a host", "/%5Cevil.example", ""},
+		{"encoded backslash that begins a host behind dots", "/a/..%5C%5Cevil.example", ""},
+		{"encoded backslash that begins a host behind encoded dots", "/a%5C%2e%2e%5C%2Fevil.example", ""},
+		{"encoded backslash in front of a route", "/x%5C..%5Cauth%5Clogout", ""},
+		{"route behind an encoded backslash", "/auth%5Clogin", ""},
+		{"backslash in the path", `/a\b`, ""},
+		{"backslash behind the origin", `https://app.example.com\@evil.example/?a`, ""},
+		{"backslash in the query", `/x?path=C:\Users&y=\\h`, "/x?path=C:%5CUsers&y=%5C%5Ch"},
+		{"backslash in the fragment", `/x#\a`, "/x#%5Ca"},
+		{"letters in the query", "/x?name=Zürich&q=東京", "/x?name=Z%C3%BCrich&q=%E6%9D%B1%E4%BA%AC"},
+		{"letters in the path", "/städte/東京", "/st%C3%A4dte/%E6%9D%B1%E4%BA%AC"},
+		{"letters on another origin", "https://admin.example.com/é?ü", "https://admin.example.com/%C3%A9?%C3%BC"},
+		{"letters in the host", "https://äpp.example.com/", ""},
+		{"direction in the query", "/x?a=\u202eb", ""},
+		{"blank in the query", "/x?a=b c", ""},
+		{"bytes in the query", "/x?a=\xff", ""},
+		{"old encoding in the query", "/x?a=%E9", "/x?a=%E9"},
+		{"too long once it is encoded", "/x?" + strings.Repeat("é", 400), ""},
+		{"just short enough once it is encoded", "/x?a" + strings.Repeat("é", 340), "/x?a" + strings.Repeat("%C3%A9", 340)},
 		{"C1 control character after decoding", "/%c2%85", ""},
 		{"invalid escape", "/a%zz", ""},
 		{"invalid escape in the fragment", "/a#%zz", ""},
@@ -71,6 +93,14 @@ func TestClean(t *testing.T) {
 		got, ok := policy.Clean(own, tt.target)
 		if got != tt.want || ok != (tt.want != "") {
 			t.Errorf("%s: Clean(%q) = %q, %v; want %q", tt.why, tt.target, got, ok, tt.want)
+		}
+	}
+}
+
+func TestPage(t *testing.T) {
+	for target, want := range map[string]string{"": "", "/a": "/a", "/a?b#c": "/a", "/a#b?c": "/a", "?a": ""} {
+		if got := Page(target); got != want {
+			t.Errorf("Page(%q) = %q, want %q", target, got, want)
 		}
 	}
 }

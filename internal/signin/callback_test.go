@@ -253,8 +253,8 @@ func TestStoreDownAtTheCallback(t *testing.T) {
 	})
 }
 
-// TestReturnURLWithoutRoom: a login whose return URL did not fit leads to the first
-// page of its site.
+// TestReturnURLWithoutRoom: a login whose return URL did not fit leads to the page
+// without its query, and else to the first page of its site.
 func TestReturnURLWithoutRoom(t *testing.T) {
 	t.Parallel()
 	run(t, func(e *env) {

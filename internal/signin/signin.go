@@ -111,6 +111,15 @@ func (s *Routes) Login(w http.ResponseWriter, r *http.Request, options []authreq
 		browser.Redirect(w, s.c.Site.ReturnTo(base, a.ReturnTo()), http.StatusSeeOther)
 		return nil
 	}
+	// A script cannot follow the redirect to the tenant. Its transaction could push out
+	// one of a person.
+	if browser.CallerOf(r).IsScript() {
+		return s.c.Site.LoginRequired(w, r, base, site.WithQuery(site.Here(base, r), values))
+	}
+	if target, ok := s.c.Site.OtherHost(r, site.WithQuery(site.Here(base, r), values)); ok {
+		browser.Leave(w, r, target, "Log in")
+		return nil
+	}
 	authURL, t, err := s.c.Flow.Begin(r.Context(), s.place(base, a), a)
 	if err != nil {
 		return &transaction.Failure{Err: err, Links: s.LoginLinks(r, s.saved(base, a), s.c.Row(err))}

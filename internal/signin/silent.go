@@ -45,6 +45,12 @@ func (s *Routes) Silently(w http.ResponseWriter, r *http.Request) (answered bool
 	if !s.maySilently(r) {
 		return false
 	}
+	if base, err := s.c.Site.Of(r); err == nil {
+		if target, ok := s.c.Site.OtherHost(r, site.Here(base, r)); ok {
+			browser.Redirect(w, target, http.StatusFound)
+			return true
+		}
+	}
 	authURL, t, err := s.beginSilently(w, r)
 	if err == nil {
 		err = s.Keep(w, r, t)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/authrequest"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/site"
 )
 
 // A ticket is a sealed value in a link to the login route. It has options that the
@@ -70,14 +71,32 @@ func (s *Routes) redeemTicket(value string) []authrequest.Option {
 	return options
 }
 
+// pageAsked returns the page that a request has asked for, and an empty text if a login
+// cannot lead there: the route of a login is none, and a form is not sent again.
+func (s *Routes) pageAsked(r *http.Request) string {
+	base, err := s.c.Site.Of(r)
+	if err != nil || r.Method != http.MethodGet {
+		return ""
+	}
+	page, ok := s.c.Site.Clean(base, site.Here(base, r))
+	if !ok || page == s.c.Site.Home(base) {
+		return ""
+	}
+	return page
+}
+
 // otherAccount has the tenant ask which account to use, and for its credentials. The
 // provider behind a connection gets select_account, and login alone would let it
 // choose the same account again.
 const otherAccount = "login select_account"
 
 // LoginLinks returns the ways to go on after a login with these options was refused.
-// The options have the page that was asked for.
+// The options have the page that was asked for. Without one, the login leads to the page
+// of the request.
 func (s *Routes) LoginLinks(r *http.Request, options authrequest.Saved, row refusal.Row) []refusal.Link {
+	if options.ReturnTo == "" {
+		options.ReturnTo = s.pageAsked(r)
+	}
 	link := refusal.Link{Text: "Log in again", URL: s.c.Site.LoginURL(r, options.ReturnTo)}
 	query := url.Values{}
 	switch {

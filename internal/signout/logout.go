@@ -3,7 +3,9 @@ package signout
 import (
 	"cmp"
 	"net/http"
+	"net/url"
 	"strings"
+	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/logout"
@@ -37,6 +39,9 @@ func (s *Routes) Logout(w http.ResponseWriter, r *http.Request, options *logout.
 		return s.askLogout(w, l, record, err)
 	}
 	if l.Ended, err = s.endHere(w, r, record); err != nil {
+		if s.c.Row(err).Reason == refusal.LogoutStore.Reason {
+			err = refusal.LogoutStore.Later(storeWait, err) // the cookies are gone all the same
+		}
 		return err
 	}
 	target, err := s.c.Policy.URL(r.Context(), l)
@@ -46,7 +51,7 @@ func (s *Routes) Logout(w http.ResponseWriter, r *http.Request, options *logout.
 	switch {
 	case form.confirmation != "": // of a page whose policy forbids a redirect
 		browser.WriteLeavePage(w, target, loggedOut)
-	case strings.HasPrefix(target, base.Origin+"/"):
+	case strings.HasPrefix(target, base.Origin+"/") && browser.CallerOf(r) != browser.HTMX:
 		browser.Redirect(w, target, http.StatusSeeOther)
 	default:
 		browser.Leave(w, r, target, loggedOut)
@@ -55,6 +60,9 @@ func (s *Routes) Logout(w http.ResponseWriter, r *http.Request, options *logout.
 }
 
 const loggedOut = "You are logged out"
+
+// storeWait is the time until a store may answer again.
+const storeWait = 5 * time.Second
 
 // A logoutForm has the parameters of a link or a form that logs out.
 type logoutForm struct {
@@ -116,13 +124,10 @@ func (s *Routes) askLogout(w http.ResponseWriter, l logout.Logout, record *sessi
 	case err != nil:
 		return err
 	}
-	fields := browser.HiddenField(confirmField, s.c.Confirmations.New(record.ID))
+	fields := url.Values{confirmField: {s.c.Confirmations.New(record.ID)}}
 	if l.Asked != "" {
-		fields += browser.HiddenField("returnTo", l.Asked)
+		fields.Set("returnTo", l.Asked)
 	}
-	// A form without an action is posted to the URL of its page. A proxy may have
-	// changed the path of the route.
-	browser.WritePage(w, "Log out", "", `<h1>Log out?</h1>
-<form method="post">`+fields+`<button>Log out</button></form>`)
+	browser.WritePage(w, http.StatusOK, browser.Page{Title: "Log out?", Button: "Log out", Hidden: fields})
 	return nil
 }

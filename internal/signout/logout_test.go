@@ -298,7 +298,7 @@ func TestStoreDownAtTheLogout(t *testing.T) {
 		e.logIn(ada)
 		e.store.fail(errors.New("down"))
 		got := e.logOut(e.request("POST", "/auth/logout", nil, ours...))
-		expect(t, "store", got.err, refusal.Store, "down")
+		expect(t, "store", got.err, refusal.LogoutStore, "down")
 		if got.changes != "-session" || got.location() != "" {
 			t.Errorf("to %q, cookies %q", got.location(), got.changes)
 		}
@@ -315,7 +315,7 @@ func TestStoreGoesDownDuringTheLogout(t *testing.T) {
 			e.store.fail(errors.New("down"))
 			return e.Logout(w, r, &logout.Request{})
 		}, e.request("POST", "/auth/logout", nil, ours...))
-		expect(t, "store", got.err, refusal.Store, "down")
+		expect(t, "store", got.err, refusal.LogoutStore, "down")
 		if revoked := e.revocations(); got.changes != "-session" || got.location() != "" || revoked != "refresh" {
 			t.Errorf("to %q, cookies %q, revoked %q", got.location(), got.changes, revoked)
 		}

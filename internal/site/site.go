@@ -196,10 +196,15 @@ func (s *Site) CheckOrigin(r *http.Request) error {
 // Home returns the path to which a browser goes after a login without a return URL.
 func (s *Site) Home(base browser.Base) string { return base.Path + s.home }
 
-// ReturnTo returns the given target if a browser may be sent there, and else home.
+// ReturnTo returns the given target if a browser may be sent there, and else home. Of
+// a target that is too long for the cookie of a login, it returns the page without its
+// query.
 func (s *Site) ReturnTo(base browser.Base, target string) string {
 	if clean, ok := s.Clean(base, target); ok {
 		return clean
+	}
+	if page, ok := s.Clean(base, returnto.Page(target)); ok && returnto.IsTooLong(target) {
+		return page
 	}
 	if target != "" {
 		s.log.Debug("auth0: return URL refused", "reason", "return_to_refused")
@@ -277,20 +282,5 @@ func (s *Site) LoginURL(r *http.Request, returnTo string) string {
 	if err != nil {
 		base = s.bases.List[0]
 	}
-	target := base.URL(s.Login)
-	if returnTo != "" && returnTo != s.Home(base) {
-		target += "?returnTo=" + url.QueryEscape(returnTo)
-	}
-	return target
-}
-
-// Here returns the path of a request as the browser sees it, with its query.
-func Here(base browser.Base, r *http.Request) string {
-	// EscapedPath is used because Path can have become "//host" by decoding. The
-	// result begins with one slash, because a browser reads "//host" as a host.
-	here := base.Path + "/" + strings.TrimLeft(r.URL.EscapedPath(), "/")
-	if r.URL.RawQuery != "" {
-		here += "?" + r.URL.RawQuery
-	}
-	return here
+	return base.Origin + s.LoginPath(base, returnTo)
 }

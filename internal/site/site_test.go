@@ -2,11 +2,13 @@ package site
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -426,23 +428,183 @@ func TestLoginURL(t *testing.T) {
 	}
 }
 
-// TestHere: the path begins with one slash, because a browser takes two for a host.
+// TestHere: the path is the one that was asked for, whatever a handler has made of the
+// URL. It begins with one slash, because a browser takes two for a host.
 func TestHere(t *testing.T) {
 	t.Parallel()
-	for _, row := range []struct{ target, want string }{
-		{"/", "/app/"}, {"/x", "/app/x"}, {"/x?a=b", "/app/x?a=b"}, {"/x?", "/app/x"},
-		{"//evil.example", "/app/evil.example"}, {"///evil.example/y?z", "/app/evil.example/y?z"}, {"/%2Fevil.example",
-			"/app/%2Fevil.example"},
-		{"/a%20b", "/app/a%20b"},
+	for _, row := range []struct {
+		why, base string
+		asked     string // of the request line
+		url       string // that the handler sees; empty if it is the same
+		want      string
+	}{
+		{"root", "/app", "/", "", "/app/"},
+		{"path", "/app", "/x", "", "/app/x"},
+		{"query", "/app", "/x?a=b", "", "/app/x?a=b"},
+		{"empty query", "/app", "/x?", "", "/app/x"},
+		{"host", "/app", "//evil.example", "", "/app/evil.example"},
+		{"host and query", "/app", "///evil.example/y?z", "", "/app/evil.example/y?z"},
+		{"encoded slash", "/app", "/%2Fevil.example", "", "/app/%2Fevil.example"},
+		{"blank", "/app", "/a%20b", "", "/app/a%20b"},
+		{"query is kept as it is", "/app", `/x?p=C:\U&u=é&%zz`, "", `/app/x?p=C:\U&u=é&%zz`},
+		{"whole URL", "", "http://app.example/x?a", "/x?a", "/x?a"},
+		{"whole URL without a path", "", "http://app.example", "/", "/"},
+		{"URL in the path", "", "/go/https://x.example/", "", "/go/https://x.example/"},
+		{"no path", "", "*", "", "/*"},
+		{"none was read", "/app", "", "/x?a=b", "/app/x?a=b"},
+
+		{"prefix taken away by a handler", "", "/admin/users?a", "/users?a", "/admin/users?a"},
+		{"all taken away", "", "/admin", "", "/admin"},
+		{"prefix of the base URL taken away by a proxy", "/app", "/app/x", "/app/x", "/app/app/x"},
+		{"by a handler", "/app", "/app/x", "/x", "/app/x"},
+		{"by a handler, nothing left", "/app", "/app", "/", "/app"},
+		{"by a handler, and one more", "/app", "/app/admin/x", "/x", "/app/admin/x"},
+		{"by a proxy, and one by a handler", "/app", "/admin/x", "/x", "/app/admin/x"},
+		{"of a name that begins alike", "/app", "/apple/x", "/x", "/app/apple/x"},
+		{"route rewritten", "", "/old?a=1", "/new?b=2", "/old?a=1"},
+		{"host and prefix", "", "//evil.example/x", "/x", "/evil.example/x"},
+
+		{"mark of another host", "", "/x?from_other_host=1", "", "/x"},
+		{"mark among others", "", "/x?a=b&from_other_host=1&c", "", "/x?a=b&c"},
+		{"another value of the mark", "", "/x?from_other_host=2", "", "/x?from_other_host=2"},
+		{"name that ends like the mark", "", "/x?not_from_other_host=1", "", "/x?not_from_other_host=1"},
 	} {
-		r := httptest.NewRequest("GET", "http://app.example/", nil)
-		u, err := r.URL.Parse("http://app.example" + row.target)
-		if err != nil {
+		r := &http.Request{Method: "GET", Host: "app.example", RequestURI: row.asked}
+		var err error
+		if r.URL, err = url.ParseRequestURI(cmp.Or(row.url, row.asked)); err != nil {
 			t.Fatal(err)
 		}
-		r.URL = u
-		if got := Here(browser.Base{Origin: "https://app.example", Path: "/app"}, r); got != row.want {
-			t.Errorf("%s: %s", row.target, got)
+		if got := Here(browser.Base{Origin: "https://app.example", Path: row.base}, r); got != row.want {
+			t.Errorf("%s: %q, want %q", row.why, got, row.want)
 		}
+	}
+}
+
+// TestOtherHost: only a request to another host than the one base URL is sent there, at
+// most once, and the log names both.
+func TestOtherHost(t *testing.T) {
+	t.Parallel()
+	one := Config{BaseURL: "https://app.example:8443/app"}
+	for _, row := range []struct {
+		why, host, asked, target string
+		header                   []string
+		want                     string // empty if it stays
+		warned                   bool
+	}{
+		{"another host", "www.app.example", "/x?a", "/app/x?a", nil, "https://app.example:8443/app/x?a&from_other_host=1", true},
+		{"no query", "www.app.example", "/x", "/app/x", nil, "https://app.example:8443/app/x?from_other_host=1", true},
+		{"address", "127.0.0.1:3000", "/x", "/app/x", nil, "https://app.example:8443/app/x?from_other_host=1", true},
+		{"address with colons", "[::1]:3000", "/x", "/app/x", nil, "https://app.example:8443/app/x?from_other_host=1", true},
+		{"address with colons, no port", "[::1]", "/x", "/app/x", nil, "https://app.example:8443/app/x?from_other_host=1", true},
+		{"name with a dot at the end", "app.example.", "/x", "/app/x", nil, "https://app.example:8443/app/x?from_other_host=1", true},
+		{"another host, forwarded for it", "inside", "/x", "/app/x", []string{"www.app.example"}, "https://app.example:8443/app/x?from_other_host=1", true},
+		{"sent here already", "inside", "/x?from_other_host=1", "/app/x", nil, "", true},
+		{"sent here already, among others", "inside", "/x?a&from_other_host=1", "/app/x?a", nil, "", true},
+		{"the host", "app.example:8443", "/x", "/app/x", nil, "", false},
+		{"in another case", "APP.Example:8443", "/x", "/app/x", nil, "", false},
+		{"without its port", "app.example", "/x", "/app/x", nil, "", false},
+		{"at another port", "app.example:80", "/x", "/app/x", nil, "", false},
+		{"none", "", "/x", "/app/x", nil, "", false},
+		{"forwarded for it", "inside", "/x", "/app/x", []string{"app.example"}, "", false},
+		{"forwarded for several", "inside", "/x", "/app/x", []string{"cdn.example", "lb.example, app.example:8443"}, "", false},
+	} {
+		var log bytes.Buffer
+		c := one
+		c.Log = slog.New(slog.NewTextHandler(&log, nil))
+		s := New(c, func(field, format string, args ...any) { t.Errorf(field+format, args...) })
+		r := httptest.NewRequest("GET", row.asked, nil)
+		r.Host = row.host
+		r.Header["X-Forwarded-Host"] = row.header
+		got, moved := s.OtherHost(r, row.target)
+		if got != row.want || moved != (row.want != "") {
+			t.Errorf("%s: %q, %v, want %q", row.why, got, moved, row.want)
+		}
+		line := log.String()
+		for _, part := range []string{"level=WARN", row.host, "base_url=https://app.example:8443/app", "Config.BaseURL", "APP_BASE_URL"} {
+			if row.warned && !strings.Contains(line, part) || !row.warned && line != "" {
+				t.Errorf("%s: no %s in the log: %s", row.why, part, line)
+			}
+		}
+	}
+	// With several base URLs nobody can tell which is meant.
+	c := one
+	c.BaseURLs, c.Log = []string{"https://b.example/app"}, slog.New(slog.DiscardHandler)
+	s := New(c, func(field, format string, args ...any) { t.Errorf(field+format, args...) })
+	for _, host := range []string{"app.example:8443", "b.example", "evil.example"} {
+		if got, moved := s.OtherHost(to(host), "/x"); moved {
+			t.Errorf("several base URLs: %s is sent to %s", host, got)
+		}
+	}
+}
+
+// TestLoginFor: the login leads back to what the person asked for, or to the page that
+// is open while a script or a form makes its request.
+func TestLoginFor(t *testing.T) {
+	t.Parallel()
+	s := New(Config{BaseURL: "https://app.example/app", Log: slog.New(slog.DiscardHandler)}, func(field, format string, args ...any) { t.Errorf(field+format, args...) })
+	base := s.All()[0]
+	htmx := []string{"Hx-Request", "true"}
+	for _, row := range []struct {
+		why, method string
+		header      []string
+		want        string // of returnTo, empty if there is none
+	}{
+		{"page", "GET", []string{"Accept", "text/html", "Referer", "https://app.example/app/open"}, "/app/x?a=b"},
+		{"script", "GET", []string{"Sec-Fetch-Mode", "cors", "Referer", "https://app.example/app/open"}, "/app/x?a=b"},
+		{"form", "POST", []string{"Accept", "text/html", "Referer", "https://app.example/app/open?c"}, "/app/open?c"},
+		{"form, no Referer", "POST", []string{"Accept", "text/html"}, ""},
+		{"form of another site", "POST", []string{"Accept", "text/html", "Referer", "https://evil.example/app/open"}, ""},
+		{"htmx", "GET", append([]string{"Hx-Current-Url", `https://app.example/app/open?p=C:\U#f`, "Referer", "https://app.example/app/other"}, htmx...), "/app/open?p=C:%5CU#f"},
+		{"htmx, a link of a page", "GET", append([]string{"Hx-Current-Url", "https://app.example/app/open", "Hx-Boosted", "true"}, htmx...), "/app/x?a=b"},
+		{"htmx, a form of a page", "POST", append([]string{"Hx-Current-Url", "https://app.example/app/open", "Hx-Boosted", "true"}, htmx...), "/app/open"},
+		{"htmx, another site", "GET", append([]string{"Hx-Current-Url", "https://evil.example/app/open"}, htmx...), ""},
+		{"htmx, a host in the path", "GET", append([]string{"Hx-Current-Url", "https://app.example//evil.example"}, htmx...), ""},
+		{"htmx, the login", "GET", append([]string{"Hx-Current-Url", "https://app.example/app/auth/login"}, htmx...), ""},
+		{"htmx, no page", "GET", htmx, ""},
+	} {
+		r := httptest.NewRequest(row.method, "/x?a=b", nil)
+		for i := 0; i < len(row.header); i += 2 {
+			r.Header.Set(row.header[i], row.header[i+1])
+		}
+		want := "/app/auth/login"
+		if row.want != "" {
+			want += "?returnTo=" + url.QueryEscape(row.want)
+		}
+		if got := s.LoginFor(base, r); got != want {
+			t.Errorf("%s: %s, want %s", row.why, got, want)
+		}
+	}
+}
+
+// TestLongTargets: of a target that is too long for a cookie, the page stays.
+func TestLongTargets(t *testing.T) {
+	t.Parallel()
+	s := New(Config{BaseURL: "https://app.example", Log: slog.New(slog.DiscardHandler)}, func(field, format string, args ...any) { t.Errorf(field+format, args...) })
+	base := s.All()[0]
+	long := strings.Repeat("x", 2048)
+	for target, want := range map[string]string{
+		"/page?" + long:                      "/page",
+		"/page#" + long:                      "/page",
+		"https://app.example/page?" + long:   "/page",
+		"/page?" + strings.Repeat("é", 1000): "/page",
+		"/" + strings.Repeat("é", 1000):      "/",
+		"/" + long:                           "/",
+		"//evil.example?" + long:             "/",
+		"/auth/login?" + long:                "/",
+		"https://evil.example/?" + long:      "/",
+		"/page?\u202e":                       "/",
+	} {
+		if got := s.ReturnTo(base, target); got != want {
+			t.Errorf("%.40q: %.40q, want %q", target, got, want)
+		}
+	}
+	if got := s.LoginPath(base, "/page?"+long); got != "/auth/login?returnTo=%2Fpage" {
+		t.Errorf("path of the login: %.60s", got)
+	}
+	if got := WithQuery("/page?old", url.Values{"a": {"b&c"}}); got != "/page?a=b%26c" {
+		t.Errorf("query of a form: %s", got)
+	}
+	if got := WithQuery("/page?old", url.Values{"a": {strings.Repeat("x", 4100)}}); got != "/page" {
+		t.Errorf("query that is too long: %.60s", got)
 	}
 }

@@ -182,6 +182,8 @@ func (e Error) meaning(where Place) *refusal.Refusal {
 	}
 	switch {
 	case row != unset:
+	case e.Status == http.StatusTooManyRequests:
+		row = refusal.TenantBusy
 	case decides(e.Status):
 		row = refusal.TenantAnswer
 	default:

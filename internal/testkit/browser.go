@@ -47,6 +47,29 @@ func (r *Response) Location(t testing.TB) *url.URL {
 	return r.URL.ResolveReference(u)
 }
 
+// title and link find the heading and the links of a page of the library.
+var (
+	title = regexp.MustCompile(`<h1>([^<]*)</h1>`)
+	link  = regexp.MustCompile(`<a href="([^"]*)"[^>]*>([^<]*)</a>`)
+)
+
+// Title returns the heading of a page of the library, empty for another answer.
+func (r *Response) Title() string {
+	if found := title.FindStringSubmatch(r.Body); found != nil {
+		return html.UnescapeString(found[1])
+	}
+	return ""
+}
+
+// Links returns the links of a page of the library, by their texts.
+func (r *Response) Links() map[string]string {
+	links := map[string]string{}
+	for _, found := range link.FindAllStringSubmatch(r.Body, -1) {
+		links[html.UnescapeString(found[2])] = html.UnescapeString(found[1])
+	}
+	return links
+}
+
 // SetCookies returns the Set-Cookie lines by name.
 func (r *Response) SetCookies(t testing.TB) map[string]*http.Cookie {
 	t.Helper()

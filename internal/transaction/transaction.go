@@ -5,6 +5,7 @@
 package transaction
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -20,6 +21,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/returnto"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"golang.org/x/oauth2"
@@ -211,15 +213,18 @@ func (j *Jar) Find(jar cookie.Jar, state, responseType string) (t *Transaction, 
 func (j *Jar) Seal(t *Transaction) (string, error) { return j.seal(t, maxSize) }
 
 // seal encrypts a transaction into at most limit bytes. If it does not fit, seal drops
-// the options for another try, and then the return URL, which has a default. It fails
+// the options for another try, then the query of the return URL, and then the return URL,
+// which has a default. It fails
 // if the rest does not fit either.
 func (j *Jar) seal(t *Transaction, limit int) (string, error) {
 	for {
-		plain, err := json.Marshal(t)
-		if err != nil {
+		var plain bytes.Buffer
+		e := json.NewEncoder(&plain)
+		e.SetEscapeHTML(false) // a query has many &, which would need six bytes each
+		if err := e.Encode(t); err != nil {
 			return "", refusal.Internal.Wrap(err)
 		}
-		sealed := j.Keyring.Seal(purpose, idOf(t.State), plain)
+		sealed := j.Keyring.Seal(purpose, idOf(t.State), bytes.TrimSuffix(plain.Bytes(), []byte("\n")))
 		if len(sealed) <= limit {
 			return sealed, nil
 		}
@@ -231,7 +236,11 @@ func (j *Jar) seal(t *Transaction, limit int) (string, error) {
 			return "", refusal.LoginOption.Because(
 				"the options of this login need %d bytes, the limit is %d; make the application's state or the audience smaller", len(sealed), limit)
 		}
-		t.ReturnTo = ""
+		if page := returnto.Page(t.ReturnTo); page != t.ReturnTo {
+			t.ReturnTo = page
+		} else {
+			t.ReturnTo = ""
+		}
 	}
 }
 

@@ -256,6 +256,17 @@ func TestLargeTransaction(t *testing.T) {
 	if got, err := ts.Open(sealed, "the state", "code"); err != nil || got.Scope != tr.Scope {
 		t.Errorf("%+v, %v", got, err)
 	}
+	tr.ReturnTo = "/page?" + strings.Repeat("q", 1900) + "#part"
+	if _, err = ts.Seal(tr); err != nil || tr.ReturnTo != "/page" {
+		t.Errorf("the query does not fit: %v, returns to %q", err, tr.ReturnTo)
+	}
+	tr.ReturnTo = "/page?" + strings.Repeat("a&<>", 100)
+	if sealed, err = ts.Seal(tr); err != nil || len(sealed) > seal.Size(2000) || !strings.HasPrefix(tr.ReturnTo, "/page?a") {
+		t.Errorf("a query with many &: %d bytes, %v, returns to %.20q", len(sealed), err, tr.ReturnTo)
+	}
+	if got, err := ts.Open(sealed, "the state", "code"); err != nil || got.ReturnTo != tr.ReturnTo {
+		t.Errorf("%+v, %v", got, err)
+	}
 	tr.Scope = strings.Repeat("s", 3000)
 	tr.ReturnTo = "/after"
 	_, err = ts.Seal(tr)

@@ -1356,8 +1356,8 @@ func TestErrorHandler(t *testing.T) {
 			if sentinel, ok := tt.sentinel.(error); ok && !errors.Is(got, sentinel) {
 				t.Errorf("%v is not %v", got, sentinel)
 			}
-			if w.writes != 1 {
-				t.Errorf("%d writes, want the status alone, since the handler has written nothing", w.writes)
+			if w.writes != 2 {
+				t.Errorf("%d writes, want the status and the default body, since the handler has written nothing", w.writes)
 			}
 		})
 	}

@@ -336,7 +336,7 @@ func TestErrorHandlerChoosesTheStatus(t *testing.T) {
 			w.WriteHeader(http.StatusEarlyHints)
 			fmt.Fprint(w, "body")
 		}, 401, "body"},
-		"nothing": {func(http.ResponseWriter, *http.Request, *auth0.Error) {}, 401, ""},
+		"nothing": {func(http.ResponseWriter, *http.Request, *auth0.Error) {}, 401, `{"error":"unauthorized","error_description":"authentication required"}`},
 	} {
 		f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.ErrorHandler = tt.handler })
 		server := httptest.NewServer(f.API.RequireAuth(f))

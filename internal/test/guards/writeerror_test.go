@@ -138,6 +138,8 @@ func TestWriteErrorOfAStrategy(t *testing.T) {
 	t.Parallel()
 	const challenge = `Session login="/auth/login"`
 	page := []string{"Sec-Fetch-Mode", "navigate", "Accept", "text/html"}
+	text := []string{"Sec-Fetch-Mode", "navigate", "Accept", "text/plain"}
+	json := []string{"Sec-Fetch-Mode", "navigate", "Accept", "application/json"}
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.BaseURLs = []string{"https://beta.example"} })
 	for _, tt := range []struct {
 		why       string
@@ -146,18 +148,25 @@ func TestWriteErrorOfAStrategy(t *testing.T) {
 		header    []string
 		status    int
 		challenge string
-		body      string // its beginning
+		body      string // a part of it
 	}{
 		{"no session", auth0.ErrNoSession, "app.example", nil, 401, challenge, `{"error":"login_required","error_description":"log in to continue"}`},
-		{"no session, page", fmt.Errorf("mine: %w", auth0.ErrNoSession), "app.example", page, 401, challenge, `{"error":"login_required"`},
+		{"no session, page", fmt.Errorf("mine: %w", auth0.ErrNoSession), "app.example", page, 401, challenge, "<h1>Please log in</h1>\n<p>Log in to continue.</p>\n<p><a href=\"https://app.example/auth/login\">Log in</a></p>"},
+		{"no session, page, as JSON", auth0.ErrNoSession, "app.example", json, 401, challenge, `{"error":"login_required"`},
 		{"no session, unknown host", auth0.ErrNoSession, "evil.example", nil, 400, "", `{"error":"invalid_request","error_description":"this address is not set up for logins"}`},
+		{"token expired", &auth0.Error{Status: 401, Code: "login_required", Reason: "token_expired", Description: "log in again to continue"}, "app.example", nil, 401, challenge,
+			`{"error":"login_required","error_description":"log in again to continue"}`},
+		{"token expired, page", &auth0.Error{Status: 401, Code: "login_required", Reason: "token_expired", Description: "log in again to continue"}, "app.example", page, 401, challenge,
+			"<h1>Please log in</h1>\n<p>Log in again to continue.</p>\n<p><a href=\"https://app.example/auth/login\">Log in</a></p>"},
 		{"forbidden", auth0.ErrForbidden, "app.example", nil, 403, "", `{"error":"access_denied","error_description":"your account is not allowed to see this page"}`},
-		{"forbidden, page", auth0.ErrForbidden, "app.example", page, 403, "", "Your account is not allowed to see this page.\n"},
-		{"own status, page", &auth0.Error{Status: 409, Description: "somebody else was faster"}, "app.example", page, 409, "", "Somebody else was faster.\n"},
+		{"forbidden, page", auth0.ErrForbidden, "app.example", page, 403, "", "<p>Your account is not allowed to see this page.</p>\n<p><a href=\"https://app.example/auth/login?login_ticket="},
+		{"forbidden, page, as text", auth0.ErrForbidden, "app.example", text, 403, "", "You have no access to this page.\n\nYour account is not allowed to see this page.\n\nLog in with another account: https://app.example/auth/login?login_ticket="},
+		{"forbidden, text", auth0.ErrForbidden, "app.example", []string{"Accept", "text/plain"}, 403, "", "You have no access to this page.\n"},
+		{"own status, page", &auth0.Error{Status: 409, Description: "somebody else was faster"}, "app.example", page, 409, "", "<p>Somebody else was faster.</p>\n"},
 		{"store", auth0.ErrStoreUnavailable, "app.example", nil, 503, "", `{"error":"temporarily_unavailable"`},
-		{"deadline", context.DeadlineExceeded, "app.example", page, 503, "", "This cannot be answered at the moment; "},
+		{"deadline", context.DeadlineExceeded, "app.example", page, 503, "", "<h1>Please try again in a minute</h1>\n<p>This cannot be answered at the moment; "},
 		{"other", errors.New("CAUSE-0123456789"), "app.example", nil, 500, "", `{"error":"server_error","error_description":"internal error"}`},
-		{"nil", nil, "app.example", page, 500, "", "Internal error.\n"},
+		{"nil", nil, "app.example", page, 500, "", "<h1>Something went wrong</h1>\n<p>Internal error.</p>\n"},
 	} {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Host = tt.host
@@ -167,7 +176,7 @@ func TestWriteErrorOfAStrategy(t *testing.T) {
 		w := httptest.NewRecorder()
 		e.Log.Take()
 		e.Strategy.WriteError(w, r, tt.err)
-		if w.Code != tt.status || !strings.HasPrefix(w.Body.String(), tt.body) || w.Header().Get("WWW-Authenticate") != tt.challenge {
+		if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.body) || w.Header().Get("WWW-Authenticate") != tt.challenge {
 			t.Errorf("%s:\n got %d %s %q\nwant %d %s %q", tt.why, w.Code, w.Body, w.Header(), tt.status, tt.body, tt.challenge)
 		}
 		if cache := w.Header().Get("Cache-Control"); !strings.Contains(cache, "no-store") {

@@ -1,0 +1,93 @@
+package auth0
+
+import (
+	"net/http"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/seed-15d5a55c/auth0/internal/browser"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/site"
+)
+
+// errorPages returns the function that makes the page that tells a person what has
+// happened, and what to do next.
+func errorPages(where *site.Site) func(r *http.Request, e *Error, reference string) browser.Page {
+	return func(r *http.Request, e *Error, reference string) browser.Page {
+		return browser.Page{Title: errorTitle(r, e), Text: errorText(r, e), Links: errorLinks(where, r, e), Reference: reference}
+	}
+}
+
+// isUnsentForm reports whether a form of a person was refused for want of a session.
+func isUnsentForm(r *http.Request, e *Error) bool {
+	return e.Reason == refusal.LoginRequired.Reason && e.Op != "login" && r.Method != http.MethodGet && r.Method != http.MethodHead
+}
+
+func errorTitle(r *http.Request, e *Error) string {
+	switch {
+	case isUnsentForm(r, e):
+		return "Your form was not sent"
+	case e.Op == "connect":
+		return "Your account was not connected"
+	case e.Status == http.StatusUnauthorized:
+		return "Please log in"
+	case e.Op == "logout" && e.Status >= http.StatusInternalServerError:
+		return "The logout is not complete"
+	case e.Op == "logout":
+		return "You are still logged in"
+	case e.Status == http.StatusServiceUnavailable:
+		return "Please try again in a minute"
+	case e.Op == "callback" || e.Op == "login" || e.Code == refusal.LoginRequired.Code:
+		return "The login did not work"
+	case e.Status == http.StatusForbidden:
+		return "You have no access to this page"
+	case e.Status >= http.StatusInternalServerError:
+		return "Something went wrong"
+	}
+	return "This page cannot be shown"
+}
+
+func errorText(r *http.Request, e *Error) string {
+	if isUnsentForm(r, e) {
+		return "Your session has ended, or you are not logged in. Log in in a new tab. Then come back to this tab, go back to your form, and send it again."
+	}
+	first, size := utf8.DecodeRuneInString(e.Description)
+	return string(unicode.ToUpper(first)) + e.Description[size:] + "."
+}
+
+// errorLinks returns what a person can do about an error. Each link must lead to
+// something that can work.
+func errorLinks(where *site.Site, r *http.Request, e *Error) []browser.Link {
+	base, err := where.Of(r)
+	if err != nil {
+		base = where.All()[0]
+	}
+	login := browser.Link{Href: e.links[0].URL, Text: e.links[0].Text}
+	start := browser.Link{Href: base.Origin + where.Home(base), Text: "Go to the start page"}
+	again := browser.Link{Href: base.Origin + site.Here(base, r), Text: "Try again"}
+	isForm := r.Method != http.MethodGet && r.Method != http.MethodHead
+	canReload := !isForm && e.Op != "callback" && e.Op != "logout"
+	switch {
+	case e.Op == "connect" && strings.HasPrefix(e.ReturnTo, "/"):
+		return []browser.Link{{Href: base.Origin + e.ReturnTo, Text: "Go back"}}
+	case e.Op == "connect":
+		return []browser.Link{start}
+	case canReload && again.Href == start.Href && e.Status >= http.StatusInternalServerError:
+		return []browser.Link{again}
+	case isForm && e.Status == http.StatusUnauthorized && e.Op != "login":
+		// The form stays in this tab.
+		return []browser.Link{{Href: base.Origin + where.LoginFor(base, r), Text: "Log in in a new tab", NewTab: true}}
+	case e.Status == http.StatusUnauthorized && e.Op == "login" && canReload:
+		return []browser.Link{{Href: again.Href, Text: "Log in"}}
+	case e.Status == http.StatusUnauthorized && e.Op != "login" && e.ReturnTo == "":
+		return []browser.Link{{Href: base.Origin + where.LoginFor(base, r), Text: "Log in"}}
+	case canReload && (e.Status == http.StatusServiceUnavailable || e.Status == http.StatusBadGateway):
+		return []browser.Link{again, start}
+	case e.Op == "logout", e.Reason == refusal.CrossOrigin.Reason:
+		return []browser.Link{start}
+	case e.Op == "callback", e.Op == "login", e.Status == http.StatusForbidden, e.Code == refusal.LoginRequired.Code, e.Reason == refusal.UnknownHost.Reason:
+		return []browser.Link{login, start}
+	}
+	return []browser.Link{start}
+}

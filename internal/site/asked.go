@@ -1,0 +1,183 @@
+package site
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/seed-15d5a55c/auth0/internal/browser"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/returnto"
+)
+
+// Asked returns the path of a request as this process has got it, escaped, and its
+// query. Handlers such as [http.StripPrefix] change the URL of a request, so the
+// request line counts. A request that no server has read has none.
+func Asked(r *http.Request) (path, query string) {
+	path, query, _ = strings.Cut(r.RequestURI, "?")
+	if scheme, rest, ok := strings.Cut(path, "://"); ok && !strings.ContainsAny(scheme, "/") { // absolute-form, RFC 9112, Section 3.2.2
+		_, path, _ = strings.Cut(rest, "/")
+		path = "/" + path
+	}
+	if !strings.HasPrefix(path, "/") {
+		return r.URL.EscapedPath(), r.URL.RawQuery
+	}
+	return path, query
+}
+
+// Here returns the path of a request as the browser sees it, with its query.
+//
+// A base URL with a path has a prefix that a proxy in front of the application takes
+// away, or a handler inside it. In the second case the request line still has it.
+func Here(base browser.Base, r *http.Request) string {
+	path, query := Asked(r)
+	prefix := base.Path
+	if rewritten := path != r.URL.EscapedPath(); rewritten && (path == prefix || strings.HasPrefix(path, prefix+"/")) {
+		prefix = ""
+	}
+	// The result begins with one slash, because a browser reads "//host" as a host.
+	here := prefix + "/" + strings.TrimLeft(path, "/")
+	if query = withoutMoved(query); query != "" {
+		here += "?" + query
+	}
+	return here
+}
+
+// moved is the parameter of a URL to which a browser was sent from another host. It is
+// there so that a proxy that changes the header Host cannot make a loop.
+const moved = "from_other_host"
+
+func withoutMoved(query string) string {
+	if !strings.Contains(query, moved) {
+		return query
+	}
+	var kept []string
+	for part := range strings.SplitSeq(query, "&") {
+		if part != moved+"=1" {
+			kept = append(kept, part)
+		}
+	}
+	return strings.Join(kept, "&")
+}
+
+// OtherHost returns the URL at the base URL to which a request belongs that has come to
+// another host: the given target, a path with or without a query. It reports false if
+// the host is right, or cannot be known.
+//
+// A login that begins at another host cannot end: the cookie of the transaction stays
+// there, and the answer goes to the base URL. Ports do not count, because cookies do
+// not tell them apart (RFC 6265, Section 8.5). Nor does the scheme, which a proxy
+// changes. With several base URLs it is unknown which of them is meant.
+//
+// It sends no browser twice: the URL has a mark, and a request with the mark stays
+// where it is. So a proxy that puts another name into the header Host costs one
+// redirect and not a loop.
+func (s *Site) OtherHost(r *http.Request, target string) (string, bool) {
+	if len(s.bases.List) != 1 || r.Host == "" {
+		return "", false
+	}
+	base := s.bases.List[0]
+	if s.isAt(base, r) {
+		return "", false
+	}
+	s.log.Warn("auth0: a login begins at another host than the base URL; use one host in links, or set Config.BaseURL (APP_BASE_URL) to that host; "+
+		"if a proxy changes the header Host, let it set X-Forwarded-Host", "host", fmt.Sprintf("%.100q", r.Host), "base_url", base.String())
+	if _, query := Asked(r); query != withoutMoved(query) {
+		return "", false
+	}
+	separator := "?"
+	if strings.Contains(target, "?") {
+		separator = "&"
+	}
+	return base.Origin + target + separator + moved + "=1", true
+}
+
+// isAt reports whether a browser has reached the host of a base URL, as far as the
+// request says. X-Forwarded-Host is believed from everybody: whoever makes it up gets
+// no redirect, and no more.
+func (s *Site) isAt(base browser.Base, r *http.Request) bool {
+	want := hostname(base.Host())
+	if strings.EqualFold(hostname(r.Host), want) {
+		return true
+	}
+	for _, line := range r.Header.Values("X-Forwarded-Host") {
+		for host := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(hostname(strings.TrimSpace(host)), want) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// hostname returns a host without its port.
+func hostname(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		return name
+	}
+	return strings.Trim(host, "[]")
+}
+
+// OpenPage returns the page that is open while a script, or a form, makes a request. It
+// returns an empty text if that is unknown or is not a page of the application. htmx
+// names it in a header of its own.
+func (s *Site) OpenPage(base browser.Base, r *http.Request) string {
+	for _, header := range []string{"HX-Current-URL", "Referer"} {
+		if page, ok := s.Clean(base, r.Header.Get(header)); ok {
+			return page
+		}
+	}
+	return ""
+}
+
+// LoginPath returns the path of the login route, with the page to which the login
+// leads. An empty page is the default one.
+func (s *Site) LoginPath(base browser.Base, returnTo string) string {
+	path := base.Path + s.Login
+	if returnto.IsTooLong(returnTo) {
+		returnTo = returnto.Page(returnTo)
+	}
+	if returnTo != "" && returnTo != s.Home(base) {
+		path += "?returnTo=" + url.QueryEscape(returnTo)
+	}
+	return path
+}
+
+// WithQuery returns a path with another query. Values that are too many for a URL are
+// left out.
+func WithQuery(path string, values url.Values) string {
+	path = returnto.Page(path)
+	if query := values.Encode(); query != "" && len(query) <= maxQuery {
+		path += "?" + query
+	}
+	return path
+}
+
+// maxQuery is the most bytes of a query that is made from a form. Proxies refuse URLs
+// from 8 KiB on.
+const maxQuery = 4096
+
+// LoginRequired returns the refusal of a request that only a login can help, and tells
+// a script in headers where the login is: HX-Redirect, which htmx follows, and
+// WWW-Authenticate. Browsers do not know the scheme of that challenge, so they show no
+// dialog. The login has the given path.
+func (s *Site) LoginRequired(w http.ResponseWriter, r *http.Request, base browser.Base, login string) error {
+	w.Header().Set("WWW-Authenticate", `Session login="`+base.Path+s.Login+`"`)
+	if browser.CallerOf(r) == browser.HTMX {
+		w.Header().Set("HX-Redirect", login)
+	}
+	return refusal.LoginRequired.New()
+}
+
+// LoginFor returns the path of the login that leads back to where the person is: to
+// the page that was asked for, or to the page that is open while a script or a form
+// makes its request.
+func (s *Site) LoginFor(base browser.Base, r *http.Request) string {
+	switch caller := browser.CallerOf(r); {
+	case r.Method != http.MethodGet && r.Method != http.MethodHead, caller == browser.HTMX && r.Header.Get("HX-Boosted") != "true":
+		return s.LoginPath(base, s.OpenPage(base, r))
+	}
+	return s.LoginPath(base, Here(base, r))
+}
