@@ -195,6 +195,7 @@ func TestConnectionIsClosed(t *testing.T) {
 					t.Fatal(err)
 				}
 				resp.Body.Close()
+				synctest.Wait() // a new connection would not be one that was idle
 				n.loseNext(tt.path)
 				err = call()
 				synctest.Wait()
