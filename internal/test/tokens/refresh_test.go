@@ -955,8 +955,10 @@ func TestRefreshWithAnotherSecret(t *testing.T) {
 	})
 }
 
+// TestTokenTypesAndLifetimes: one reader for a login and a refresh.
 func TestTokenTypesAndLifetimes(t *testing.T) {
 	t.Parallel()
+	const year = 365 * 24 * 3600
 	tests := []struct {
 		why     string
 		name    string
@@ -969,13 +971,14 @@ func TestTokenTypesAndLifetimes(t *testing.T) {
 		{"no lifetime", "expires_in", nil, 300},
 		{"no lifetime that makes sense", "expires_in", 0, 300},
 		{"lifetime that is over", "expires_in", -5, 300},
-		{"lifetime of a thousand years", "expires_in", 32e9, 300},
+		{"lifetime of a thousand years", "expires_in", 32e9, year},
+		{"lifetime in nanoseconds", "expires_in", 3600e9, year},
 		{"lifetime with a fraction", "expires_in", 90.5, 90},
+		{"lifetime as text", "expires_in", "3600", 3600},
 	}
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
 			e := testkit.SignedInRefreshing(t)
-			b := e.Browser().MustLogin()
 			e.Tenant.EditTokenResponse(func(_ *int, body map[string]any) {
 				if tt.value == nil {
 					delete(body, tt.name)
@@ -983,11 +986,18 @@ func TestTokenTypesAndLifetimes(t *testing.T) {
 					body[tt.name] = tt.value
 				}
 			})
-			time.Sleep(testkit.TokenLife)
-			resp := b.Fetch("/token")
-			if want := time.Now().Add(tt.seconds * time.Second).UTC().Format(time.RFC3339); resp.Status != 200 || resp.Header.Get("X-Expiry") != want {
-				t.Errorf("%s: %d, expiry %s, want %s", tt.why, resp.Status, resp.Header.Get("X-Expiry"), want)
+			b := e.Browser().MustLogin()
+			for _, why := range []string{"login", "refresh"} {
+				query := ""
+				if why == "refresh" {
+					query = "?force"
+				}
+				resp := b.Fetch("/token" + query)
+				if want := time.Now().Add(tt.seconds * time.Second).UTC().Format(time.RFC3339); resp.Status != 200 || resp.Header.Get("X-Expiry") != want {
+					t.Errorf("%s, %s: %d, expiry %s, want %s", tt.why, why, resp.Status, resp.Header.Get("X-Expiry"), want)
+				}
 			}
+			e.ExpectRefreshes(1, tt.why)
 		})
 	}
 }
