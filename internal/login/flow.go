@@ -96,14 +96,10 @@ func (f *Flow) Begin(ctx context.Context, at transaction.Place, r *authrequest.R
 // Authentication returns the parameters of an Authentication Request, and the
 // transaction that the answer must belong to.
 func (f *Flow) Authentication(at transaction.Place, r *authrequest.Request) (url.Values, *transaction.Transaction) {
-	scopes := r.Scopes
-	if scopes == nil {
-		scopes = f.Scopes
-	}
 	t := f.Transaction(at)
 	t.Nonce = secret.Random()
 	t.Kept, t.Organization = r.Kept, r.Organization()
-	t.Audience, t.Scope = r.Params.Get("audience"), strings.Join(scopes, " ")
+	t.Audience, t.Scope = r.Params.Get("audience"), strings.Join(f.ScopesOf(r), " ")
 	query := url.Values{
 		"response_type": {t.ResponseType},
 		"client_id":     {t.ClientID},
@@ -122,6 +118,14 @@ func (f *Flow) Authentication(at transaction.Place, r *authrequest.Request) (url
 	}
 	maps.Copy(query, r.Params)
 	return query, t
+}
+
+// ScopesOf returns the scopes that a request asks for.
+func (f *Flow) ScopesOf(r *authrequest.Request) []string {
+	if r.Scopes == nil {
+		return f.Scopes
+	}
+	return r.Scopes
 }
 
 // Transaction begins a transaction for an answer that goes to a place.

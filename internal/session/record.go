@@ -25,7 +25,10 @@ type Record struct {
 	Tokens, Vault []Token
 	// Refreshes counts the changes of tokens, which tells the newer of two copies.
 	Refreshes int
-	Data      map[string]string // of the application
+	// LoginDue notes that a caller was told to have the user log in again. The login
+	// route must not take this session for a login then.
+	LoginDue bool
+	Data     map[string]string // of the application
 
 	// Of the login. Times are Unix seconds.
 	organization string // its id, which Claims may not have
@@ -171,7 +174,7 @@ func (r *Record) clone() *Record {
 // state.
 func (r *Record) withTokensOf(newer *Record) *Record {
 	copied := r.clone()
-	copied.RefreshToken, copied.Tokens, copied.Refreshes = newer.RefreshToken, newer.Tokens, newer.Refreshes
+	copied.RefreshToken, copied.Tokens, copied.Refreshes, copied.LoginDue = newer.RefreshToken, newer.Tokens, newer.Refreshes, newer.LoginDue
 	copied.Vault = newer.Vault
 	copied.idToken, copied.Claims, copied.authTime = newer.idToken, newer.Claims, max(copied.authTime, newer.authTime)
 	return copied
