@@ -1,6 +1,7 @@
 package auth0
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 
@@ -114,26 +115,45 @@ func (s *Strategy) sendToLogin(w http.ResponseWriter, r *http.Request) error {
 // script, or [Config].ErrorHandler, and the log line. It never redirects.
 //
 // An error of this package has its own status. [ErrNoSession] is answered with 401,
-// and [ErrForbidden] with 403. A timeout and errors for an outage, such as
+// and [ErrForbidden] with 403. If another login helps, as after [ErrTokenExpired], the
+// page has a link to it, and a script finds its path in the header WWW-Authenticate:
+// Session login="/auth/login". Add returnTo to come back. A timeout and errors for an outage, such as
 // [ErrStoreUnavailable], are answered with 503. Any other error, or nil, is a mistake
 // of the program and is answered with 500. The text of an error goes to the log only.
 func (s *Strategy) WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	err = writtenError(err, ErrNoSession, refusal.LoginRequired, refusal.UserForbidden)
-	if isRefused(err, refusal.LoginRequired) && s.ready() == nil {
-		if other := s.loginRequired(w, r); !isRefused(other, refusal.LoginRequired) {
-			err = other
-		}
+	if e := outermost(err); e != nil && e.Status == refusal.LoginRequired.Status && e.Code == refusal.LoginRequired.Code && s.ready() == nil {
+		err = s.inviteToLogin(w, r, e)
 	}
 	s.errors.fail(w, r, "session", err)
 }
 
-// loginRequired answers requests that cannot be redirected to a login page. Browsers
-// do not know the scheme of the challenge, so they show no dialog.
+// inviteToLogin adds to an error how to log in, and come back to this page.
+func (s *Strategy) inviteToLogin(w http.ResponseWriter, r *http.Request, e *Error) error {
+	base, err := s.site.Of(r)
+	if err != nil {
+		return err
+	}
+	s.setLoginChallenge(w, base)
+	invited := *e
+	if r.Method == http.MethodGet {
+		invited.ReturnTo = cmp.Or(e.ReturnTo, s.site.ReturnTo(base, site.Here(base, r)))
+	}
+	return &invited
+}
+
+// loginRequired answers requests that cannot be redirected to a login page.
 func (s *Strategy) loginRequired(w http.ResponseWriter, r *http.Request) error {
 	base, err := s.site.Of(r)
 	if err != nil {
 		return err
 	}
-	w.Header().Set("WWW-Authenticate", `Session login="`+base.Path+s.site.Login+`"`)
+	s.setLoginChallenge(w, base)
 	return refusal.LoginRequired.New()
+}
+
+// setLoginChallenge tells a script where a login begins. RFC 9110, Section 15.5.2
+// requires a challenge with 401. Browsers do not know its scheme, so they show no dialog.
+func (s *Strategy) setLoginChallenge(w http.ResponseWriter, base browser.Base) {
+	w.Header().Set("WWW-Authenticate", `Session login="`+base.Path+s.site.Login+`"`)
 }
