@@ -55,10 +55,8 @@ func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []To
 		return session.Token{}, err
 	}
 	token, newest, err := s.tokens.Get(r.Context(), record, wish)
-	if newest != nil {
-		if err := s.sessions.SendTokens(w, s.visits.Jar(r), record, newest); err != nil {
-			return session.Token{}, err
-		}
+	if failed := s.sessions.SendTokens(w, s.visits.Jar(r), record, cmp.Or(newest, record)); failed != nil {
+		return session.Token{}, failed
 	}
 	return token, err
 }

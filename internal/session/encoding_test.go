@@ -38,8 +38,9 @@ func TestRecordRoundTrip(t *testing.T) {
 			t.Errorf("%s: written %q, %v", name, written, err)
 		}
 	}
-	// A record has the claims and inCookie beside what is written, and no version.
-	if record, wire := reflect.TypeFor[Record]().NumField(), reflect.TypeFor[wireRecord]().NumField(); record != wire+1 {
+	// A record has the claims, inCookie and undelivered beside what is written, and no
+	// version.
+	if record, wire := reflect.TypeFor[Record]().NumField(), reflect.TypeFor[wireRecord]().NumField(); record != wire+2 {
 		t.Errorf("a record has %d fields, %d are written", record, wire)
 	}
 }

@@ -45,7 +45,8 @@ type Record struct {
 	expiresAt int64
 	ceiling   int64 // when the tenant wants the session to end, 0 if there is no such time
 
-	inCookie bool // and not in the store
+	inCookie    bool // and not in the store
+	undelivered bool // the tokens are not in the cookie of the browser
 }
 
 // A Token is an access token of a session, for an API or for a third party.
