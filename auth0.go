@@ -260,6 +260,7 @@ type Config struct {
 	CookieDomain   string
 	CookieSameSite http.SameSite
 	// CookieSessionOnly makes the browser delete the session when it closes.
+	// [WithPersistentCookie] chooses it for one login.
 	CookieSessionOnly bool
 
 	// Hosts and proxies.

@@ -53,6 +53,9 @@ func fill(t *testing.T, v reflect.Value, n *int) {
 		v.SetString("value " + strconv.Itoa(*n))
 	case reflect.Bool:
 		v.SetBool(true)
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(t, v.Elem(), n)
 	case reflect.Int, reflect.Int64:
 		v.SetInt(int64(*n))
 	case reflect.Slice:

@@ -29,6 +29,9 @@ type Record struct {
 	// route must not take this session for a login then.
 	LoginDue bool
 	Data     map[string]string // of the application
+	// Persistent says whether the cookie outlives the browser, nil for the setting of the
+	// application.
+	Persistent *bool
 
 	// Of the login. Times are Unix seconds.
 	organization string // its id, which Claims may not have

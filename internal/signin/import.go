@@ -21,6 +21,7 @@ type Imported struct {
 	Scope      string
 	Data       map[string]string
 	LoggedInAt time.Time
+	Persistent *bool // see [session.Record]
 }
 
 // Import begins a session for a user whom the application has logged in by another
@@ -36,7 +37,7 @@ func (s *Routes) Import(w http.ResponseWriter, r *http.Request, i Imported) erro
 		return err
 	}
 	record.SetIdentity(&i.Claims, i.Kept, "")
-	record.Data = i.Data
+	record.Data, record.Persistent = i.Data, i.Persistent
 	if i.Token != nil {
 		record.RefreshToken = i.Token.RefreshToken
 		record.Tokens = s.imported(i)
