@@ -97,6 +97,8 @@ func (s *Routes) strayCallback(w http.ResponseWriter, r *http.Request, a login.A
 	if _, noSession := s.c.Visits.Record(r); noSession != nil || siteErr != nil {
 		return err
 	}
+	s.c.Log.Warn("auth0: the callback has ignored an answer that belongs to no login of this browser; an answer for Application.AuthCodeURL needs a redirect URI of its own",
+		"err", err)
 	browser.Redirect(w, s.c.Site.Home(base), http.StatusSeeOther)
 	return nil
 }
