@@ -128,32 +128,23 @@ func (s *Strategy) WriteError(w http.ResponseWriter, r *http.Request, err error)
 	s.errors.fail(w, r, "session", err)
 }
 
-// inviteToLogin adds to an error how to log in, and come back to this page.
+// loginRequired answers requests that cannot be redirected to a login page.
+func (s *Strategy) loginRequired(w http.ResponseWriter, r *http.Request) error {
+	return s.inviteToLogin(w, r, refusedError(refusal.LoginRequired.New()))
+}
+
+// inviteToLogin adds to an error how to log in, and come back to this page. RFC 9110,
+// Section 15.5.2 requires a challenge with 401. Browsers do not know the scheme of this
+// one, so they show no dialog.
 func (s *Strategy) inviteToLogin(w http.ResponseWriter, r *http.Request, e *Error) error {
 	base, err := s.site.Of(r)
 	if err != nil {
 		return err
 	}
-	s.setLoginChallenge(w, base)
+	w.Header().Set("WWW-Authenticate", `Session login="`+base.Path+s.site.Login+`"`)
 	invited := *e
 	if r.Method == http.MethodGet {
 		invited.ReturnTo = cmp.Or(e.ReturnTo, s.site.ReturnTo(base, site.Here(base, r)))
 	}
 	return &invited
-}
-
-// loginRequired answers requests that cannot be redirected to a login page.
-func (s *Strategy) loginRequired(w http.ResponseWriter, r *http.Request) error {
-	base, err := s.site.Of(r)
-	if err != nil {
-		return err
-	}
-	s.setLoginChallenge(w, base)
-	return refusal.LoginRequired.New()
-}
-
-// setLoginChallenge tells a script where a login begins. RFC 9110, Section 15.5.2
-// requires a challenge with 401. Browsers do not know its scheme, so they show no dialog.
-func (s *Strategy) setLoginChallenge(w http.ResponseWriter, base browser.Base) {
-	w.Header().Set("WWW-Authenticate", `Session login="`+base.Path+s.site.Login+`"`)
 }

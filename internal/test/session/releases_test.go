@@ -44,7 +44,8 @@ func newRelease(t *testing.T, e *testkit.Env, edits ...func(*auth0.Config)) *rel
 			io.WriteString(w, user.Email)
 		}
 	})
-	return &release{&testkit.Env{T: t, Tenant: e.Tenant, Strategy: strategy, App: http.StripPrefix(releasePath, strategy.LoadUser(mux))}, cfg}
+	path := testkit.Must(url.Parse(cfg.BaseURL)).Path
+	return &release{&testkit.Env{T: t, Tenant: e.Tenant, Strategy: strategy, App: http.StripPrefix(path, strategy.LoadUser(mux))}, cfg}
 }
 
 // browserOf returns a browser with a jar, which knows the attributes of cookies.
@@ -67,6 +68,15 @@ func (r *release) open(jar http.CookieJar, path string) string {
 }
 
 func (r *release) isLoggedIn(jar http.CookieJar) bool { return r.open(jar, "/") == "ada@acme.example" }
+
+// allow registers the URLs of the release at the tenant.
+func (r *release) allow(e *testkit.Env) *release {
+	e.EditClient(func(c *testkit.TenantClient) {
+		c.CallbackURLs = append(c.CallbackURLs, r.config.BaseURL+"/auth/callback")
+		c.LogoutURLs = append(c.LogoutURLs, r.config.BaseURL)
+	})
+	return r
+}
 
 func (r *release) logout(jar http.CookieJar) {
 	r.T.Helper()
@@ -127,6 +137,11 @@ func TestReleases(t *testing.T) {
 		{"client id", nothing, func(c *auth0.Config) { c.ClientID = "another-client" }, false},
 		{"tenant", nothing, func(c *auth0.Config) { c.Domain = "other.auth0.example" }, false},
 		{"client secret", nothing, func(c *auth0.Config) { c.ClientSecret = "another-client-secret-0123456789" }, true},
+		{"path of the base URL", nothing, func(c *auth0.Config) { c.BaseURL = "https://" + releaseHost + "/store" }, false},
+		{"no path in the base URL", nothing, func(c *auth0.Config) { c.BaseURL = "https://" + releaseHost }, false},
+		{"path of the base URL, with a name", func(c *auth0.Config) { c.CookieName = "shop" }, func(c *auth0.Config) {
+			c.CookieName, c.BaseURL = "shop", "https://"+releaseHost+"/store"
+		}, true},
 		{"further base URL", nothing, func(c *auth0.Config) { c.BaseURLs = []string{"https://app.example" + releasePath} }, true},
 		{"shorter limits", nothing, func(c *auth0.Config) { c.IdleTimeout, c.AbsoluteTimeout = time.Hour, 2*time.Hour }, true},
 	} {
@@ -134,12 +149,8 @@ func TestReleases(t *testing.T) {
 			t.Run(row.why+" "+m.Name, func(t *testing.T) {
 				t.Parallel()
 				e := testkit.SignedIn(t, testkit.CheapTokens, func(c *auth0.Config) { c.BaseURL = releaseURL }, m.Edit)
-				e.EditClient(func(c *testkit.TenantClient) {
-					c.CallbackURLs = append(c.CallbackURLs, releaseURL+"/auth/callback")
-					c.LogoutURLs = append(c.LogoutURLs, releaseURL)
-				})
 				jar := testkit.Must(cookiejar.New(nil))
-				first, then := newRelease(t, e, row.before), newRelease(t, e, row.after)
+				first, then := newRelease(t, e, row.before).allow(e), newRelease(t, e, row.after).allow(e)
 				if first.open(jar, "/auth/login"); !first.isLoggedIn(jar) {
 					t.Fatalf("the login to the first release fails; cookies %v", jar.Cookies(testkit.Must(url.Parse(releaseURL))))
 				}
@@ -158,6 +169,33 @@ func TestReleases(t *testing.T) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// TestProgramsBelowTwoPaths: two programs below different paths of one host, with one
+// secret, work with the default settings. A login or a logout in one of them changes
+// nothing in the other.
+func TestProgramsBelowTwoPaths(t *testing.T) {
+	t.Parallel()
+	for _, m := range []testkit.Mode{{Name: "in cookies", Edit: testkit.InCookies}, {Name: "in a store", Edit: testkit.InStore}} {
+		e := testkit.SignedIn(t, testkit.CheapTokens, m.Edit)
+		below := func(path string) *release {
+			return newRelease(t, e, func(c *auth0.Config) { c.BaseURL = "https://" + releaseHost + path }).allow(e)
+		}
+		shop, office, root := below("/shop"), below("/office"), below("")
+		jar := testkit.Must(cookiejar.New(nil))
+		shop.open(jar, "/auth/login")
+		if !shop.isLoggedIn(jar) || office.isLoggedIn(jar) || root.isLoggedIn(jar) {
+			t.Errorf("%s: a login in the shop: shop %v, office %v, root %v", m.Name, shop.isLoggedIn(jar), office.isLoggedIn(jar), root.isLoggedIn(jar))
+		}
+		e.SignInAtTenant("bob@acme.example")
+		if who := office.open(jar, "/auth/login"); who != "bob@acme.example" || !shop.isLoggedIn(jar) {
+			t.Errorf("%s: a login of %q in the office", m.Name, who)
+		}
+		office.logout(jar)
+		if office.open(jar, "/") != "" || !shop.isLoggedIn(jar) {
+			t.Errorf("%s: a logout of the office", m.Name)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
@@ -128,6 +129,34 @@ func TestAdviceToLogIn(t *testing.T) {
 					t.Errorf("%s, %s: a session with good tokens is sent to %q", tt.why, advice, to)
 				}
 			})
+		}
+	}
+}
+
+// TestNoAdviceToLogIn: after an error that no login mends, there is no challenge with the
+// login route. A form that was posted is not a page to come back to.
+func TestNoAdviceToLogIn(t *testing.T) {
+	t.Parallel()
+	e := testkit.SignedIn(t, testkit.CheapTokens)
+	for _, tt := range []struct {
+		why, method string
+		err         error
+		status      int
+		challenge   string
+	}{
+		{"token of an API", "GET", &auth0.Error{Status: 401, Code: "invalid_token", Reason: "token_expired"}, 401, ""},
+		{"forbidden", "GET", auth0.ErrForbidden, 403, ""},
+		{"status alone", "GET", &auth0.Error{Status: 403, Code: "login_required", Reason: "x"}, 403, ""},
+		{"no session", "GET", auth0.ErrNoSession, 401, `Session login="/auth/login"`},
+		{"form", "POST", &auth0.Error{Status: 401, Code: "login_required", Reason: "token_expired"}, 401, `Session login="/auth/login"`},
+	} {
+		w, r := httptest.NewRecorder(), httptest.NewRequest(tt.method, testkit.AppURL+"/page", nil)
+		for i := 0; i < len(testkit.Navigation); i += 2 {
+			r.Header.Set(testkit.Navigation[i], testkit.Navigation[i+1])
+		}
+		e.Strategy.WriteError(w, r, tt.err)
+		if w.Code != tt.status || w.Header().Get("WWW-Authenticate") != tt.challenge || strings.Contains(w.Body.String(), "returnTo") {
+			t.Errorf("%s: %d, %q, %s", tt.why, w.Code, w.Header().Get("WWW-Authenticate"), w.Body)
 		}
 	}
 }
