@@ -250,7 +250,9 @@ func (o tokenOption) applyToken(w *tokenWish) { o(w) }
 // ForAudience requests a token for another API than the API of the login, with at
 // least these scopes. The tenant issues it for a multi-resource refresh token: allow
 // the application the API in its refresh token policies. The session caches each
-// audience and set of scopes until it expires, at most eight of them.
+// audience and set of scopes until it expires, at most eight of them. The error is
+// [ErrNoToken] if the session has no refresh token: another login brings one only if it
+// requests offline_access.
 func ForAudience(audience string, scopes ...string) TokenOption {
 	scopes = slices.Clone(scopes)
 	return tokenOption(func(w *tokenWish) {

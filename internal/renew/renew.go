@@ -173,7 +173,7 @@ func (t *Tokens) NoteLogin(ctx context.Context, record *session.Record) *session
 
 // noteLogin reports whether the session has changed, by the note or before.
 func noteLogin(r *session.Record, before bool) bool {
-	if !r.LoginDue && before == unchanged {
+	if !r.LoginDue && !before {
 		r.Refreshes++
 		before = changed
 	}
