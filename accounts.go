@@ -71,7 +71,7 @@ func (s *Strategy) ConnectedAccounts(w http.ResponseWriter, r *http.Request) ([]
 		}
 		entries, err := client.List(r.Context(), "")
 		if err != nil {
-			return nil, err
+			return nil, s.noteLogin(w, r, err)
 		}
 		var list []ConnectedAccount
 		for _, entry := range entries {
@@ -95,14 +95,14 @@ func (s *Strategy) DisconnectAccount(w http.ResponseWriter, r *http.Request, con
 		}
 		list, err := client.List(r.Context(), connection)
 		if err != nil {
-			return err
+			return s.noteLogin(w, r, err)
 		}
 		failed := client.Disconnect(r.Context(), list)
 		forgotten := s.forgetVaultTokens(w, r, connection)
 		if failed == nil {
 			return forgotten
 		}
-		e := asError("accounts", failed)
+		e := asError("accounts", s.noteLogin(w, r, failed))
 		e.Err = errors.Join(e.Err, forgotten)
 		return e
 	})
@@ -142,7 +142,7 @@ func (a accountRoute) begin(w http.ResponseWriter, r *http.Request) error {
 		Connection: connection, Scopes: a.scopes, RedirectURI: t.RedirectURI, State: t.State, Verifier: t.Verifier,
 	})
 	if err != nil {
-		return err
+		return a.noteLogin(w, r, err)
 	}
 	t.Account = &transaction.Account{AuthSession: begun.AuthSession, Connection: connection, Issuer: record.Issuer, Subject: record.Subject}
 	if err := a.signin.Keep(w, r, t); err != nil {
@@ -235,7 +235,7 @@ func (a accountRoute) complete(w http.ResponseWriter, r *http.Request, t *transa
 		AuthSession: t.Account.AuthSession, Code: code, RedirectURI: t.RedirectURI, Verifier: t.Verifier,
 	})
 	if err != nil {
-		return err
+		return a.noteLogin(w, r, err)
 	}
 	// The account can be another one than before, or have more scopes.
 	return a.forgetVaultTokens(w, r, t.Account.Connection)

@@ -168,14 +168,16 @@ func (a *Application) Endpoint(ctx context.Context) (oauth2.Endpoint, error) {
 	})
 }
 
-// AuthCodeURL begins a login in a program without net/http. It returns the
-// authorization URL for the browser, and the login transaction, which is encrypted.
-// The program keeps the transaction for that browser, and passes it to
-// [Application.Exchange] with the tenant's response.
+// AuthCodeURL begins a login in a program without net/http, or a login that does not
+// begin a session, such as the proof of a second account. It returns the authorization
+// URL for the browser, and the login transaction, which is encrypted. The program keeps
+// the transaction for that browser, and passes it to [Application.Exchange] with the
+// tenant's response.
 //
 // RedirectURI is an Allowed Callback URL of the application, without a fragment (RFC
 // 6749, Section 3.1.2). If [Config].BaseURL is set, the redirect URI must be below it
-// or below one of BaseURLs.
+// or below one of BaseURLs. It must not be the route of [Strategy.CallbackHandler],
+// which knows nothing of this login: it ignores the response and logs a warning.
 func (a *Application) AuthCodeURL(ctx context.Context, redirectURI string, opts ...LoginOption) (authURL, transaction string, err error) {
 	begun, err := op("login", a, func() (begunLogin, error) {
 		r, err := a.loginRequest(opts)

@@ -261,8 +261,8 @@ type Config struct {
 	CallbackPath          string
 	LogoutPath            string
 	BackchannelLogoutPath string
-	// The session cookie. By default its name is auth0_session, its path is "/", it has
-	// no domain, and SameSite is Lax. On https the name gets the prefix __Host- if the
+	// The session cookie. By default its name is auth0_session, or another name for each
+	// path of BaseURL if there is one. Its path is "/", it has no domain, and SameSite is Lax. On https the name gets the prefix __Host- if the
 	// path is "/" and there is no domain, else __Secure-.
 	//
 	// Give each application on a host its own CookieName: browsers keep one cookie of a
@@ -276,6 +276,7 @@ type Config struct {
 	CookieDomain   string
 	CookieSameSite http.SameSite
 	// CookieSessionOnly makes the browser delete the session when it closes.
+	// [WithPersistentCookie] chooses it for one login.
 	CookieSessionOnly bool
 
 	// Hosts and proxies.

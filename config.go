@@ -215,7 +215,7 @@ func newLinks(p *problems, c Config, every []authrequest.Option, connections *di
 func newCookies(p *problems, c Config, where *site.Site, answers answers) *cookie.Names {
 	secure, formPost := where.IsSecure(), answers.responseMode == ResponseModeFormPost
 	names := cookie.NewNames(cookie.Cookie{
-		Name: cmp.Or(c.CookieName, "auth0_session"), Path: cmp.Or(c.CookiePath, "/"), Domain: c.CookieDomain, Secure: secure,
+		Name: cmp.Or(c.CookieName, cookie.SessionName(where.Path())), Path: cmp.Or(c.CookiePath, "/"), Domain: c.CookieDomain, Secure: secure,
 		SameSite: cmp.Or(c.CookieSameSite, http.SameSiteLaxMode), SessionOnly: c.CookieSessionOnly,
 	}, formPost)
 	if err := discovery.CheckASCII(c.CookieDomain); err != nil {

@@ -111,7 +111,9 @@ var (
 	ErrNoSession = sentinel("no_session")
 	// ErrNoToken: the request has no access token, or the session has none.
 	ErrNoToken = sentinel("missing_token")
-	// ErrTokenExpired: the token was valid and has expired.
+	// ErrTokenExpired: the token was valid and has expired. If it is a token of a
+	// session, redirect the browser to [Config].LoginPath with the query parameter
+	// returnTo: the user logs in again, and comes back with a new token.
 	ErrTokenExpired = sentinel("token_expired")
 	// ErrKeysUnavailable: the issuer's keys cannot be fetched, so the token could not be
 	// verified.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
@@ -151,6 +152,75 @@ func ExampleStrategy_LoginHandler() {
 	mux := http.NewServeMux()
 	strategy.Register(mux)
 	mux.Handle("GET /confirm", strategy.LoginHandler(auth0.WithMaxAge(0), auth0.WithReturnTo("/payments")))
+}
+
+// A user who is logged in proves that a second account is theirs, without losing the
+// session. The answer comes to a redirect URI of its own, because the route of
+// CallbackHandler begins sessions and would ignore it. Register it as an Allowed
+// Callback URL.
+func ExampleApplication_AuthCodeURL() {
+	tenant := auth0test.NewTenant(fakeT{})
+	strategy, err := auth0.New(tenant.Config())
+	if err != nil {
+		log.Fatal(err)
+	}
+	const linked = auth0test.AppURL + "/link/callback"
+	tenant.AllowCallback(linked)
+	begin := func(w http.ResponseWriter, r *http.Request) {
+		// Without a prompt, the tenant would name the account that is logged in there.
+		authURL, transaction, err := strategy.Application().AuthCodeURL(r.Context(), linked, auth0.WithPrompt("login"))
+		if err != nil {
+			strategy.WriteError(w, r, err)
+			return
+		}
+		http.SetCookie(w, &http.Cookie{
+			Name: "__Host-link", Value: transaction, Path: "/", MaxAge: 600, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		})
+		http.Redirect(w, r, authURL, http.StatusSeeOther)
+	}
+	finish := func(w http.ResponseWriter, r *http.Request) {
+		user, _ := auth0.UserFrom(r.Context())
+		transaction, err := r.Cookie("__Host-link")
+		if err != nil {
+			strategy.WriteError(w, r, auth0.ErrNoSession)
+			return
+		}
+		http.SetCookie(w, &http.Cookie{Name: "__Host-link", Path: "/", MaxAge: -1, Secure: true, HttpOnly: true})
+		second, err := strategy.Application().Exchange(r.Context(), transaction.Value, r.URL.Query())
+		if err != nil {
+			strategy.WriteError(w, r, err)
+			return
+		}
+		// Here the application stores that both accounts are of one person.
+		fmt.Fprintf(w, "%s also has the account %s", user.Email, second.User.Email)
+	}
+	mux := http.NewServeMux()
+	strategy.Register(mux)
+	mux.Handle("POST /link", strategy.RequireLogin(http.HandlerFunc(begin)))
+	mux.Handle("GET /link/callback", strategy.RequireLogin(http.HandlerFunc(finish)))
+	mux.Handle("GET /", strategy.RequireLogin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, _ := auth0.UserFrom(r.Context())
+		fmt.Fprint(w, "Hello, ", user.Email)
+	})))
+	browser := tenant.Browser(http.NewCrossOriginProtection().Handler(mux))
+
+	show := func(resp *http.Response, err error) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, _ := io.ReadAll(resp.Body)
+		fmt.Printf("%s\n", body)
+	}
+	tenant.SignIn("ada@acme.example")
+	show(browser.Get(auth0test.AppURL + "/"))
+	tenant.SignIn("grace@gmail.example")
+	show(browser.Post(auth0test.AppURL+"/link", "", nil))
+	show(browser.Get(auth0test.AppURL + "/"))
+	// Output:
+	// Hello, ada@acme.example
+	// ada@acme.example also has the account grace@gmail.example
+	// Hello, ada@acme.example
 }
 
 // The login form of an old application. It asks for the second factor on another page.

@@ -1,6 +1,7 @@
 package auth0
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -156,7 +157,7 @@ func (a *Application) grantedLogin(ctx context.Context, got provider.TokenRespon
 		return nil, err
 	}
 	l := login.Accept(a.transactions, &transaction.Transaction{Scope: purpose.Scope, Audience: purpose.Audience, Kept: r.Kept}, verified, a.site.ReturnFor("", r.ReturnTo()))
-	l.Recovery = secret.OfText(got.RecoveryCode)
+	l.Recovery, l.Persistent = secret.OfText(got.RecoveryCode), cmp.Or(purpose.Persistent, l.Persistent)
 	return a.loginOf(l), nil
 }
 
@@ -187,7 +188,7 @@ func (a *Application) LoginWithPassword(ctx context.Context, username, password 
 		if err != nil {
 			return nil, err
 		}
-		r, err := a.grants.Password(username, password, d.Connection, grants.Wish{Scopes: d.Scopes, Audience: d.Audience, ForwardedFor: d.ForwardedFor})
+		r, err := a.grants.Password(username, password, d.Connection, grants.Wish{Scopes: d.Scopes, Audience: d.Audience, ForwardedFor: d.ForwardedFor, Persistent: d.Persistent})
 		if err != nil {
 			return nil, err
 		}
@@ -244,7 +245,7 @@ func (a *Application) LoginWithCode(ctx context.Context, to PasswordlessLogin, c
 		if err != nil {
 			return nil, err
 		}
-		r, err := a.grants.Code(to.recipient(), code, grants.Wish{Scopes: d.Scopes, Audience: d.Audience, ForwardedFor: d.ForwardedFor})
+		r, err := a.grants.Code(to.recipient(), code, grants.Wish{Scopes: d.Scopes, Audience: d.Audience, ForwardedFor: d.ForwardedFor, Persistent: d.Persistent})
 		if err != nil {
 			return nil, err
 		}

@@ -139,6 +139,19 @@ func WithAppState(state any) LoginOption {
 	return loginOption(authrequest.AppState(state))
 }
 
+// WithPersistentCookie chooses whether the session cookie of this login outlives the
+// browser ("keep me logged in") or ends when the browser closes. Default: it outlives
+// the browser, unless [Config].CookieSessionOnly is set. The choice holds until the
+// session ends, and changes neither [Config].IdleTimeout nor AbsoluteTimeout. Browsers
+// that restore their tabs can restore cookies that have ended.
+//
+// For a box in a form of the application:
+//
+//	strategy.LoginHandler(auth0.WithPersistentCookie(r.PostFormValue("remember") != "")).ServeHTTP(w, r)
+func WithPersistentCookie(on bool) LoginOption {
+	return loginOption(authrequest.Persistent(on))
+}
+
 // WithForwardedFor sets the address of a user who logs in without a browser, so that
 // the tenant counts attempts by that address and does not block this server. It is
 // for [Application.LoginWithPassword], [Application.SendCode],
@@ -239,7 +252,9 @@ func (o tokenOption) applyToken(w *tokenWish) { o(w) }
 // ForAudience requests a token for another API than the API of the login, with at
 // least these scopes. The tenant issues it for a multi-resource refresh token: allow
 // the application the API in its refresh token policies. The session caches each
-// audience and set of scopes until it expires, at most eight of them.
+// audience and set of scopes until it expires, at most eight of them. The error is
+// [ErrNoToken] if the session has no refresh token: another login brings one only if it
+// requests offline_access.
 func ForAudience(audience string, scopes ...string) TokenOption {
 	scopes = slices.Clone(scopes)
 	return tokenOption(func(w *tokenWish) {

@@ -125,12 +125,14 @@ func (s *Strategy) sendToLogin(w http.ResponseWriter, r *http.Request) error {
 // script, or [Config].ErrorHandler, and the log line. It never redirects.
 //
 // An error of this package has its own status. [ErrNoSession] is answered with 401,
-// and [ErrForbidden] with 403. A timeout and errors for an outage, such as
+// and [ErrForbidden] with 403. If another login helps, as after [ErrTokenExpired], the
+// page has a link to it, and a script finds its path in the header WWW-Authenticate:
+// Session login="/auth/login". Add returnTo to come back. A timeout and errors for an outage, such as
 // [ErrStoreUnavailable], are answered with 503. Any other error, or nil, is a mistake
 // of the program and is answered with 500. The text of an error goes to the log only.
 func (s *Strategy) WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	err = writtenError(err, ErrNoSession, refusal.LoginRequired, refusal.UserForbidden)
-	if asError("session", err).Status == http.StatusUnauthorized && s.ready() == nil {
+	if e := outermost(err); e != nil && e.Status == refusal.LoginRequired.Status && e.Code == refusal.LoginRequired.Code && s.ready() == nil {
 		if other := s.loginRequired(w, r); !isRefused(other, refusal.LoginRequired) {
 			err = other
 		}
@@ -138,7 +140,8 @@ func (s *Strategy) WriteError(w http.ResponseWriter, r *http.Request, err error)
 	s.errors.fail(w, r, "session", err)
 }
 
-// loginRequired answers requests that cannot be redirected to a login page.
+// loginRequired answers requests that cannot be redirected to a login page. RFC 9110,
+// Section 15.5.2 requires a challenge with 401.
 func (s *Strategy) loginRequired(w http.ResponseWriter, r *http.Request) error {
 	base, err := s.site.Of(r)
 	if err != nil {

@@ -223,6 +223,8 @@ type ImportedSession struct {
 	// SessionID is the claim sid of the ID token, if there was one. A back-channel
 	// logout of the tenant's session then ends this session.
 	SessionID string
+	// PersistentCookie is the choice of [WithPersistentCookie], nil for the default.
+	PersistentCookie *bool
 }
 
 // ImportSession takes over a session of another session system, so that users need
@@ -251,7 +253,7 @@ func (s *Strategy) ImportSession(w http.ResponseWriter, r *http.Request, old Imp
 		return s.signin.Import(w, r, signin.Imported{
 			Claims: jwt.Claims{Issuer: cmp.Or(u.Issuer, s.app.Issuer()), Subject: u.Subject, OrgID: u.OrgID, SessionID: old.SessionID},
 			Kept:   kept, Token: old.Token, Audience: s.app.grants.Audience, Scope: strings.Join(s.app.flow.Scopes, " "),
-			Data: maps.Clone(old.Data), LoggedInAt: old.LoggedInAt,
+			Data: maps.Clone(old.Data), LoggedInAt: old.LoggedInAt, Persistent: old.PersistentCookie,
 		})
 	})
 }

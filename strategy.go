@@ -146,7 +146,9 @@ func (s *Strategy) Register(mux *http.ServeMux) {
 // It ignores all others, because a link from anywhere must not choose the audience or
 // the scopes of a login. Without options, a user with a session is redirected
 // straight to returnTo, unless the request asks for something that only the tenant
-// can do.
+// can do, or the session lacks the tokens of a login. It lacks them if the access token
+// has expired and there is no refresh token, after [ErrTokenExpired], and if a release
+// has changed [Config].Audience or added to [Config].Scopes.
 //
 // The answer to HEAD and to a prefetch is 204, and no login begins. A script, which
 // cannot follow the redirect to the tenant, gets 401, and no login begins: let the

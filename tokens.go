@@ -1,11 +1,13 @@
 package auth0
 
 import (
+	"cmp"
 	"net/http"
 	"time"
 
 	"golang.org/x/oauth2"
 
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
@@ -14,12 +16,16 @@ import (
 // refreshes it with the refresh token, which the session has if the login requested
 // offline_access. Concurrent requests share one refresh (single-flight).
 //
-// It must be called before the first byte of the response is written, because it can
-// write the session.
+// Call it before the first byte of the response is written, because it can write the
+// session. If sessions are in cookies, a later response cannot carry new tokens. This
+// process then keeps them in memory, for at most 10,000 sessions, until a request
+// shows that the browser has them. Other instances do not have them, and with rotating
+// refresh tokens the user can have to log in again: several instances need a [Store].
 //
 // The error is [ErrNoSession] if the request has no session, and [ErrNoToken] if the
-// session has no token. It is [ErrTokenExpired] if only another login can bring a
-// token; the user stays logged in for pages. That error is also [ErrUserBlocked] if
+// session has no token, or no refresh token for a token that the login does not bring.
+// It is [ErrTokenExpired] if only another login can bring a token: redirect the browser
+// to the login route. The user stays logged in for pages. That error is also [ErrUserBlocked] if
 // the tenant has blocked the account. It is [ErrMFARequired] if the tenant requires a
 // second factor, see [MFA]. Other errors are temporary, or mistakes in the settings.
 // [ErrTenantUnavailable] has [Error].RetryAfter if the tenant has sent it. A refresh
@@ -49,12 +55,24 @@ func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []To
 		return session.Token{}, err
 	}
 	token, newest, err := s.tokens.Get(r.Context(), record, wish)
-	if newest != nil {
-		if err := s.sessions.SendTokens(w, s.visits.Jar(r), record, newest); err != nil {
-			return session.Token{}, err
-		}
+	if failed := s.sessions.SendTokens(w, s.visits.Jar(r), record, cmp.Or(newest, record)); failed != nil {
+		return session.Token{}, failed
 	}
 	return token, err
+}
+
+// noteLogin notes in the session that a caller gets an error after which the user has to
+// log in again, so that the login route begins a login. It returns the error.
+func (s *Strategy) noteLogin(w http.ResponseWriter, r *http.Request, err error) error {
+	if !isRefused(err, refusal.SessionTokenExpired) {
+		return err
+	}
+	record, ended := s.visits.Current(w, r)
+	if ended != nil {
+		return err
+	}
+	newest := s.tokens.NoteLogin(r.Context(), record)
+	return cmp.Or(s.sessions.SendTokens(w, s.visits.Jar(r), record, newest), err)
 }
 
 // TokenSource returns a source with the tokens of [Strategy.AccessToken] for a

@@ -44,6 +44,9 @@ type Kept struct {
 	Silent      bool            `json:"silent,omitempty"` // no person has asked for the login
 	AppState    json.RawMessage `json:"app,omitempty"`
 	Popup       *Popup          `json:"popup,omitempty"`
+	// Persistent says whether the cookie of the session outlives the browser, nil for
+	// the setting of the application.
+	Persistent *bool `json:"persist,omitempty"`
 }
 
 // An Option sets one thing of a request.
@@ -78,6 +81,7 @@ type Direct struct {
 	Connection, Audience string
 	Scopes               []string
 	ForwardedFor         netip.Addr
+	Persistent           *bool
 }
 
 // Direct returns what a request without a browser takes. A parameter that only a page
@@ -91,7 +95,7 @@ func (r *Request) Direct() (Direct, error) {
 	if r.Popup != nil {
 		return Direct{}, refusal.LoginOption.Because("WithPopup is for a login in the browser")
 	}
-	return Direct{r.Params.Get("connection"), r.Params.Get("audience"), r.Scopes, r.ForwardedFor}, nil
+	return Direct{r.Params.Get("connection"), r.Params.Get("audience"), r.Scopes, r.ForwardedFor, r.Persistent}, nil
 }
 
 // ReturnTo returns the URL to which the browser is to go after the login. It is the
@@ -130,9 +134,9 @@ func (r *Request) Link() (url.Values, error) {
 		}
 		query[name] = values
 	}
-	if r.Scopes != nil || r.AppState != nil || r.Popup != nil {
+	if r.Scopes != nil || r.AppState != nil || r.Popup != nil || r.Persistent != nil {
 		return nil, refusal.LoginOption.Because(
-			"scopes, pop-ups and state of the application cannot be part of a link; give the option to LoginHandler")
+			"scopes, pop-ups, cookies and state of the application cannot be part of a link; give the option to LoginHandler")
 	}
 	if r.returnTo != "" {
 		query.Set("returnTo", r.returnTo)
@@ -314,6 +318,11 @@ func AppState(state any) Option {
 		}
 		r.AppState = encoded
 	}
+}
+
+// Persistent says whether the cookie of the session outlives the browser.
+func Persistent(on bool) Option {
+	return func(r *Request) { r.Persistent = &on }
 }
 
 // PopUp is for a login in a window of its own, whose opener has the given origin

@@ -321,6 +321,7 @@ func TestLink(t *testing.T) {
 		{"scopes", Scopes("a"), "", "cannot be part of a link"},
 		{"state", AppState(1), "", "cannot be part of a link"},
 		{"pop-up", PopUp("https://app.example"), "", "cannot be part of a link"},
+		{"cookie", Persistent(false), "", "cannot be part of a link"},
 	} {
 		got, err := must(New(row.option)).Link()
 		if row.cause == "" {

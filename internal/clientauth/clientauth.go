@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/secret"
-	"golang.org/x/oauth2"
 )
 
 // The methods by their registered names (OpenID Connect Core 1.0, Section 9;
@@ -125,16 +124,4 @@ func (c Credentials) AddTo(r *http.Request) {
 		// RFC 6749, Section 2.3.1: both halves are first encoded as in a form.
 		r.SetBasicAuth(url.QueryEscape(c.id), url.QueryEscape(c.password.Reveal()))
 	}
-}
-
-// Configure makes package oauth2 send the credentials.
-func (c Credentials) Configure(config *oauth2.Config) []oauth2.AuthCodeOption {
-	if !c.password.IsEmpty() {
-		config.ClientSecret, config.Endpoint.AuthStyle = c.password.Reveal(), oauth2.AuthStyleInHeader
-	}
-	var opts []oauth2.AuthCodeOption
-	for name := range c.Params {
-		opts = append(opts, oauth2.SetAuthURLParam(name, c.Params.Get(name)))
-	}
-	return opts
 }

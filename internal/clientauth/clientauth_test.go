@@ -1,7 +1,6 @@
 package clientauth
 
 import (
-	"context"
 	"crypto/tls"
 	"encoding/base64"
 	"fmt"
@@ -10,8 +9,6 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-
-	"golang.org/x/oauth2"
 )
 
 // TestNames: the registered names of the methods.
@@ -103,45 +100,6 @@ func TestCredentials(t *testing.T) {
 		}
 	}
 }
-
-// TestConfigure: package oauth2 sends the same, once.
-func TestConfigure(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		method Method
-		form   string
-		basic  bool
-	}{
-		{WithSecret(ClientSecretPost, "s"), "client_id=client&client_secret=s&code=c&grant_type=authorization_code", false},
-		{WithSecret(ClientSecretBasic, "s"), "code=c&grant_type=authorization_code", true},
-		{Method{Name: PublicClient}, "client_id=client&code=c&grant_type=authorization_code", false},
-	} {
-		var sent *http.Request
-		client := &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
-			r.ParseForm()
-			sent = r
-			return nil, http.ErrServerClosed
-		})}
-		c, err := tt.method.Credentials("client", "https://tenant.example/", at)
-		if err != nil {
-			t.Fatal(err)
-		}
-		endpoint := oauth2.Endpoint{TokenURL: "https://tenant.example/oauth/token", AuthStyle: oauth2.AuthStyleInParams}
-		config := &oauth2.Config{ClientID: "client", Endpoint: endpoint}
-		opts := c.Configure(config)
-		if _, err := config.Exchange(context.WithValue(t.Context(), oauth2.HTTPClient, client), "c", opts...); err == nil {
-			t.Fatal("no error")
-		}
-		id, secret, basic := sent.BasicAuth()
-		if sent.PostForm.Encode() != tt.form || basic != tt.basic || basic && (id != "client" || secret != "s") {
-			t.Errorf("%v: %s, Basic %v %q %q", tt.method, sent.PostForm.Encode(), basic, id, secret)
-		}
-	}
-}
-
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // TestFormat: a method and credentials show no secret and no key.
 func TestFormat(t *testing.T) {

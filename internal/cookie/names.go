@@ -21,6 +21,18 @@ type Names struct {
 	Watch func(*http.Request)
 }
 
+// SessionName returns the default name of a session cookie, another one for each path of
+// the base URL. Otherwise, two programs below two paths of one host would replace each
+// other's sessions. The path of the cookie is the root, because only that allows the
+// prefix __Host-.
+func SessionName(path string) string {
+	if path = strings.Trim(path, "/"); path == "" {
+		return "auth0_session"
+	}
+	sum := sha256.Sum256([]byte(path))
+	return "auth0_" + base64.RawURLEncoding.EncodeToString(sum[:])[:6] + "_session"
+}
+
 // NewNames derives the cookies from the one of the session. With formPost, the tenant
 // answers a login with a form. Browsers send only cookies with SameSite=None with a
 // form of another site.

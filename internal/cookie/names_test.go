@@ -71,6 +71,30 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// TestSessionName: each path has a name of its own, which is a good one.
+func TestSessionName(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, path := range []string{"/shop", "/office", "/shop/eu", "/shop_eu", "/Shop", "/%C3%BC", "/" + strings.Repeat("x", 500)} {
+		name := SessionName(path)
+		if seen[name] || name == "auth0_session" || len(name) != len("auth0_123456_session") {
+			t.Errorf("%s: %q", path, name)
+		}
+		if c := (Cookie{Name: name, Path: "/", Secure: true}); c.Check() != nil || !strings.HasSuffix(NewNames(c, false).Transaction.Name, "_txn_") {
+			t.Errorf("%s: %v", name, c.Check())
+		}
+		seen[name] = true
+	}
+	for _, path := range []string{"", "/"} {
+		if name := SessionName(path); name != "auth0_session" {
+			t.Errorf("%q: %s", path, name)
+		}
+	}
+	if SessionName("/shop") != SessionName("/shop/") {
+		t.Error("a slash at the end makes another name")
+	}
+}
+
 // TestNamesOfTwoPaths: two applications on one host whose sessions have one name do
 // not read each other's logins.
 func TestNamesOfTwoPaths(t *testing.T) {

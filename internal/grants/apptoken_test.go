@@ -210,12 +210,14 @@ func TestAppTokenErrors(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g, _ := newGrants(t, 200, `{"access_token":"a","token_type":"N_A"}`)
-		if got, err := g.AppTokens("x", "", nil).Get(t.Context()); err != tenanterror.ErrNoBearerToken || got != nil {
-			t.Errorf("%v, %v", got, err)
+		got, err := g.AppTokens("x", "", nil).Get(t.Context())
+		checkRefused(t, "N_A", err, refusal.TenantAnswer, `token_type is "N_A", not Bearer`)
+		if got != nil {
+			t.Errorf("%v", got)
 		}
 		g, s := newGrants(t, 200, bearer)
 		g.Client.Auth = clientauth.Method{Name: clientauth.PublicClient}
-		_, err := g.AppTokens("x", "", nil).Get(t.Context())
+		_, err = g.AppTokens("x", "", nil).Get(t.Context())
 		checkRefused(t, "a public client", err, refusal.Misconfigured, "a public client gets no token for itself")
 		if len(s.requests) > 0 {
 			t.Errorf("%d requests", len(s.requests))

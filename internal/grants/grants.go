@@ -50,6 +50,7 @@ type Wish struct {
 	Scopes       []string
 	Audience     string
 	ForwardedFor netip.Addr
+	Persistent   *bool // of the cookie of the session, see [Purpose]
 }
 
 // A Purpose is what a request asks for, beside an identity. The second half is set for
@@ -58,6 +59,9 @@ type Purpose struct {
 	Scope        string `json:"scope"`
 	Audience     string `json:"aud,omitempty"`
 	Organization string `json:"org,omitempty"`
+	// Persistent says whether the cookie of the session outlives the browser, nil for the
+	// setting of the application.
+	Persistent *bool `json:"persist,omitempty"`
 
 	Session string `json:"session,omitempty"`
 	Issuer  string `json:"iss,omitempty"`
@@ -69,6 +73,8 @@ type Request struct {
 	form   url.Values
 	header http.Header
 	where  tenanterror.Place
+
+	persistent *bool
 }
 
 // Format hides the form, which can have a password, from every verb of package fmt.
@@ -76,7 +82,9 @@ func (r *Request) Format(f fmt.State, _ rune) { fmt.Fprint(f, "grants.Request") 
 
 // Purpose returns what the request asks for.
 func (r *Request) Purpose() Purpose {
-	return Purpose{Scope: r.form.Get("scope"), Audience: r.form.Get("audience"), Organization: r.form.Get("organization")}
+	return Purpose{
+		Scope: r.form.Get("scope"), Audience: r.form.Get("audience"), Organization: r.form.Get("organization"), Persistent: r.persistent,
+	}
 }
 
 // Send makes a request, once. If the tenant demands a second factor, the refusal says
@@ -130,7 +138,7 @@ func (g *Grants) login(grantType string, w Wish) (*Request, error) {
 	if err != nil {
 		return nil, refusal.GrantRequest.Wrap(err)
 	}
-	r := &Request{form: provider.GrantForm(grantType), header: forwarded(w.ForwardedFor), where: tenanterror.Grant}
+	r := &Request{form: provider.GrantForm(grantType), header: forwarded(w.ForwardedFor), where: tenanterror.Grant, persistent: w.Persistent}
 	r.form.Set("scope", strings.Join(set, " "))
 	if w.Audience == "" {
 		w.Audience = g.Audience
@@ -301,7 +309,7 @@ func (x Exchange) Request() (*Request, error) {
 
 // ExchangeForLogin returns the request of an exchange that logs a person in.
 func (g *Grants) ExchangeForLogin(x Exchange) (*Request, error) {
-	r, err := g.login(grantTokenExchange, Wish{x.Scopes, x.Audience, x.ForwardedFor})
+	r, err := g.login(grantTokenExchange, Wish{Scopes: x.Scopes, Audience: x.Audience, ForwardedFor: x.ForwardedFor})
 	if err != nil {
 		return nil, err
 	}

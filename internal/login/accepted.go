@@ -14,6 +14,8 @@ type Accepted struct {
 	ReturnTo string // where the browser goes next
 	AppState json.RawMessage
 	Data     map[string]string // of the application, for the session
+	// Persistent is the choice of the login, see [authrequest.Kept].
+	Persistent *bool
 
 	Scope    string // that was asked for
 	Audience string
@@ -28,7 +30,7 @@ type Accepted struct {
 // Accept returns the login that a transaction has come to.
 func Accept(jar *transaction.Jar, t *transaction.Transaction, got Result, returnTo string) *Accepted {
 	return &Accepted{
-		Result: got, ReturnTo: returnTo, AppState: t.AppState, Scope: t.Scope, Audience: t.Audience,
+		Result: got, ReturnTo: returnTo, AppState: t.AppState, Scope: t.Scope, Audience: t.Audience, Persistent: t.Persistent,
 		Session: t.Session, Cookies: jar.SessionCookies(t),
 	}
 }

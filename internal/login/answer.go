@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -139,12 +138,12 @@ func (a Answer) token(now time.Time) (*oauth2.Token, error) {
 	if !strings.EqualFold(a.tokenType, "Bearer") {
 		return nil, refusal.Parameters.Because("the token type is %.40q, not Bearer", a.tokenType)
 	}
-	seconds, err := strconv.ParseInt(a.expiresIn, 10, 32)
-	if a.expiresIn != "" && (err != nil || seconds < 0) {
+	seconds, ok := provider.ParseLife(a.expiresIn)
+	if a.expiresIn != "" && (!ok || seconds < 0) {
 		return nil, refusal.Parameters.Because("expires_in is %.40q", a.expiresIn)
 	}
-	life := provider.TokenResponse{ExpiresIn: float64(seconds)}.Life()
-	token := &oauth2.Token{AccessToken: a.accessToken, TokenType: "Bearer", ExpiresIn: int64(life / time.Second), Expiry: now.Add(life)}
+	life := provider.TokenResponse{ExpiresIn: seconds}.Life()
+	token := &oauth2.Token{AccessToken: a.accessToken, TokenType: "Bearer", ExpiresIn: max(1, int64(life/time.Second)), Expiry: now.Add(life)}
 	if a.scope != nil {
 		token = token.WithExtra(map[string]any{"scope": *a.scope})
 	}

@@ -96,14 +96,10 @@ func (f *Flow) Begin(ctx context.Context, at transaction.Place, r *authrequest.R
 // Authentication returns the parameters of an Authentication Request, and the
 // transaction that the answer must belong to.
 func (f *Flow) Authentication(at transaction.Place, r *authrequest.Request) (url.Values, *transaction.Transaction) {
-	scopes := r.Scopes
-	if scopes == nil {
-		scopes = f.Scopes
-	}
 	t := f.Transaction(at)
 	t.Nonce = secret.Random()
 	t.Kept, t.Organization = r.Kept, r.Organization()
-	t.Audience, t.Scope = r.Params.Get("audience"), strings.Join(scopes, " ")
+	t.Audience, t.Scope = r.Params.Get("audience"), strings.Join(f.ScopesOf(r), " ")
 	query := url.Values{
 		"response_type": {t.ResponseType},
 		"client_id":     {t.ClientID},
@@ -122,6 +118,14 @@ func (f *Flow) Authentication(at transaction.Place, r *authrequest.Request) (url
 	}
 	maps.Copy(query, r.Params)
 	return query, t
+}
+
+// ScopesOf returns the scopes that a request asks for.
+func (f *Flow) ScopesOf(r *authrequest.Request) []string {
+	if r.Scopes == nil {
+		return f.Scopes
+	}
+	return r.Scopes
 }
 
 // Transaction begins a transaction for an answer that goes to a place.
@@ -299,71 +303,39 @@ func (p *Pending) redeem(ctx context.Context, f verifiedResponse) (Result, error
 	if f.id != nil && (f.id.Claims.Issuer != id.Claims.Issuer || f.id.Claims.Subject != id.Claims.Subject) {
 		return Result{}, idtoken.Refused(fault.Claim.Because("the two ID tokens of this login are of different people"))
 	}
-	return Result{&id, tokens.Token}, nil
-}
-
-// tokens is the answer of the token endpoint to a code.
-type tokens struct {
-	*oauth2.Token
-	rawIDToken string
+	return Result{&id, tokens.Token(p.flow.Now())}, nil
 }
 
 // exchange redeems the code (RFC 6749, Section 4.1.3; RFC 7636, Section 4.5). It
 // sends the redirect URI of the transaction, because the configuration can have
 // changed meanwhile. It makes one request, because a code is good for one.
-func (p *Pending) exchange(ctx context.Context, code code) (tokens, error) {
-	config := p.oauth2()
-	opts := append(p.credentials.Configure(config), oauth2.VerifierOption(p.transaction.Verifier))
-	ctx = context.WithValue(ctx, oauth2.HTTPClient, p.flow.Client.HTTP)
-	token, err := config.Exchange(ctx, string(code), opts...)
+func (p *Pending) exchange(ctx context.Context, code code) (provider.TokenResponse, error) {
+	form := provider.GrantForm("authorization_code")
+	form.Set("code", string(code))
+	form.Set("code_verifier", p.transaction.Verifier)
+	provider.SetText(form, "redirect_uri", p.transaction.RedirectURI)
+	got, err := p.flow.Client.Redeem(ctx, p.target, p.credentials, form)
+	if _, unusable := errors.AsType[*refusal.Refusal](err); err == nil || unusable {
+		p.flow.redeeming.GiveBack() // a stranger cannot make up a good code
+	}
 	if err != nil {
-		if errors.Is(ctx.Err(), context.Canceled) {
-			// Package oauth2 does not wrap the error that keeps it from reading an answer.
-			err = context.Canceled
-		}
 		err = tenanterror.Meaning(tenanterror.LoginCode, err)
 		p.flow.redeeming.Settle(err)
-		return tokens{}, err
+		return provider.TokenResponse{}, err
 	}
-	p.flow.redeeming.GiveBack() // a stranger cannot make up a good code
-	if kind := token.Type(); kind != "Bearer" {
-		return tokens{}, refusal.TenantAnswer.Because("the token type is %.40q, not Bearer", kind)
+	if got.IDToken == "" {
+		return provider.TokenResponse{}, refusal.TenantAnswer.Because("the token response has no id_token")
 	}
-	const year = 365 * 24 * 60 * 60
-	if token.ExpiresIn < 0 || token.ExpiresIn > year {
-		return tokens{}, refusal.TenantAnswer.Because("expires_in is %d", token.ExpiresIn)
-	}
-	raw, _ := token.Extra("id_token").(string)
-	if raw == "" {
-		return tokens{}, refusal.TenantAnswer.Because("the token response has no id_token")
-	}
-	return tokens{token, raw}, nil
-}
-
-// oauth2 returns the configuration of package oauth2 for one transaction. No other
-// package gets it, because its methods check no nonce and send no verifier.
-func (p *Pending) oauth2() *oauth2.Config {
-	return &oauth2.Config{
-		ClientID:    p.flow.Client.ID,
-		RedirectURL: p.transaction.RedirectURI,
-		Scopes:      []string{p.transaction.Scope},
-		Endpoint: oauth2.Endpoint{
-			AuthURL:  p.endpoints.AuthorizationEndpoint,
-			TokenURL: p.target,
-			// Without a style, package oauth2 would try both, and the first try would
-			// use up the code.
-			AuthStyle: oauth2.AuthStyleInParams,
-		},
-	}
+	return got, nil
 }
 
 // verifyIDToken checks the ID token from the token endpoint. It checks the signature
 // too, although OpenID Connect Core 1.0, Section 3.1.3.7, item 6 allows to rely on
 // TLS.
-func (p *Pending) verifyIDToken(ctx context.Context, tok tokens) (idtoken.Identity, error) {
-	id, err := p.flow.IDTokens.Verify(ctx, p.endpoints, tok.rawIDToken, keys.FromTenant, p.transaction.Expectation())
+func (p *Pending) verifyIDToken(ctx context.Context, got provider.TokenResponse) (idtoken.Identity, error) {
+	id, err := p.flow.IDTokens.Verify(ctx, p.endpoints, got.IDToken, keys.FromTenant, p.transaction.Expectation())
 	if err == nil {
-		err = idtoken.CheckHash(id, jwt.AccessTokenHash, tok.AccessToken) // Section 3.1.3.8
+		err = idtoken.CheckHash(id, jwt.AccessTokenHash, got.AccessToken) // Section 3.1.3.8
 	}
 	if err != nil {
 		return idtoken.Identity{}, idtoken.Refused(err)
@@ -399,9 +371,7 @@ func (f *Flow) Granted(ctx context.Context, r *authrequest.Request, organization
 	if err := f.checkOrganization(ctx, organization, id); err != nil {
 		return Result{}, err
 	}
-	token := got.Token(now)
-	token.ExpiresIn = int64(got.Life() / time.Second)
-	return Result{&id, token}, nil
+	return Result{&id, got.Token(now)}, nil
 }
 
 // checkOrganization requires that a login to an organization has ended in that

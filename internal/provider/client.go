@@ -169,6 +169,11 @@ func (c *Client) post(ctx context.Context, endpoint string, form url.Values, hea
 	if err != nil {
 		return nil, err
 	}
+	return c.postTo(ctx, target, credentials, form, header)
+}
+
+func (c *Client) postTo(ctx context.Context, target string, credentials clientauth.Credentials, form url.Values,
+	header http.Header) (*fetch.Response, error) {
 	all := maps.Clone(form)
 	maps.Copy(all, credentials.Params)
 	return c.send(ctx, target, "application/x-www-form-urlencoded", all.Encode(), credentials, header)

@@ -4,14 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/clientauth"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
@@ -32,14 +33,14 @@ func SetText(form url.Values, name, value string) {
 // A TokenResponse is the successful answer of the token endpoint (RFC 6749,
 // Section 5.1).
 type TokenResponse struct {
-	AccessToken  string  `json:"access_token"`
-	TokenType    string  `json:"token_type"`
-	ExpiresIn    float64 `json:"-"` // from members, since some send it as a text
-	RefreshToken string  `json:"refresh_token"`
-	IDToken      string  `json:"id_token"`
-	Scope        *string `json:"scope"`
+	AccessToken  string
+	TokenType    string
+	ExpiresIn    float64 // seconds, 0 or less if that is unknown
+	RefreshToken string
+	IDToken      string
+	Scope        *string
 	// RecoveryCode replaces a recovery code that was used up. Auth0 sends it.
-	RecoveryCode string `json:"recovery_code"`
+	RecoveryCode string
 
 	members map[string]any // all of them
 	took    time.Duration  // the request, by the wall clock
@@ -47,14 +48,25 @@ type TokenResponse struct {
 
 // Life returns how long the access token is still good. It counts from the request: the
 // tenant issued the token at some time after it, and the machine can have slept before
-// the answer was read. A time out of range means that it is unknown, and then it is
-// short.
+// the answer was read. A token is never taken to be good for more than a year, because
+// some servers send nanoseconds. A time that is unknown is short.
 func (t TokenResponse) Life() time.Duration {
 	const unknown, year = 5 * time.Minute, 365 * 24 * 60 * 60
-	if inRange := t.ExpiresIn > 0 && t.ExpiresIn <= year; !inRange { // which NaN is not
+	if t.ExpiresIn <= 0 {
 		return unknown
 	}
-	return max(0, time.Duration(t.ExpiresIn*float64(time.Second))-t.took)
+	return max(0, time.Duration(min(t.ExpiresIn, year)*float64(time.Second))-t.took)
+}
+
+// ParseLife reads expires_in as text. It reports false for a text that is not a decimal
+// number.
+func ParseLife(text string) (seconds float64, ok bool) {
+	if strings.Trim(text, "0123456789.eE+-") != "" {
+		return 0, false // ParseFloat also takes hexadecimal numbers and words
+	}
+	seconds, err := strconv.ParseFloat(text, 64)
+	// A number that is too large for a float64 is more than a year too.
+	return seconds, err == nil || errors.Is(err, strconv.ErrRange)
 }
 
 // Granted returns the scopes of the token. Without a scope in the answer they are
@@ -68,35 +80,46 @@ func (t TokenResponse) Granted(asked string) string {
 
 // Token makes a token of package oauth2 of the response, with all its members.
 func (t TokenResponse) Token(now time.Time) *oauth2.Token {
-	token := &oauth2.Token{AccessToken: t.AccessToken, TokenType: t.TokenType, RefreshToken: t.RefreshToken, Expiry: now.Add(t.Life()).Round(0)}
+	token := &oauth2.Token{
+		AccessToken: t.AccessToken, TokenType: t.TokenType, RefreshToken: t.RefreshToken,
+		Expiry: now.Add(t.Life()).Round(0), ExpiresIn: max(1, int64(t.Life()/time.Second)), // 0 would be an unknown time
+	}
 	return token.WithExtra(t.members)
 }
 
 // CheckBearer refuses a token that is of no use at an API.
 func (t TokenResponse) CheckBearer() error {
 	if !t.isBearer() {
-		return refusal.TenantAnswer.Wrap(tenanterror.ErrNoBearerToken)
+		return unusable("token_type is %.40q, not Bearer", t.TokenType)
 	}
 	return nil
 }
 
 func (t TokenResponse) isBearer() bool { return strings.EqualFold(t.TokenType, "Bearer") }
 
+// unusable returns the refusal of a successful answer that has no token to use.
+func unusable(format string, args ...any) *refusal.Refusal {
+	return refusal.TenantAnswer.Because("the token response cannot be used: "+format, args...)
+}
+
 // Tokens makes one request to the token endpoint. The client adds its id and its
 // credentials to the form. The request is not repeated, because what it sends may be
 // good for one use. Client credentials are good for more: they are sent again if the
-// connection was closed. The error is a [tenanterror.Error] if the tenant has answered, and a
-// refusal if there was nothing to send.
+// connection was closed. The error is a [tenanterror.Error] if the tenant has refused the
+// request, and a refusal if its answer has no token, or if there was nothing to send.
 func (c *Client) Tokens(ctx context.Context, form url.Values) (TokenResponse, error) {
 	var header http.Header
 	if form.Get("grant_type") == "client_credentials" {
 		header = repeatable()
 	}
 	got, err := c.AnyToken(ctx, form, header)
-	if err == nil && !got.isBearer() {
-		return TokenResponse{}, tenanterror.ErrNoBearerToken
+	if err == nil {
+		err = got.CheckBearer()
 	}
-	return got, err
+	if err != nil {
+		return TokenResponse{}, err
+	}
+	return got, nil
 }
 
 // AnyToken is Tokens for a token that may be of no use at an API. The type of such a
@@ -104,6 +127,27 @@ func (c *Client) Tokens(ctx context.Context, form url.Values) (TokenResponse, er
 func (c *Client) AnyToken(ctx context.Context, form url.Values, header http.Header) (TokenResponse, error) {
 	begin := c.Now().Round(0)
 	resp, err := c.post(ctx, TokenEndpoint, form, header)
+	return c.readTokens(begin, resp, err)
+}
+
+// Redeem is Tokens with the URL and the credentials that Authenticate has returned.
+func (c *Client) Redeem(ctx context.Context, target string, credentials clientauth.Credentials, form url.Values) (TokenResponse, error) {
+	begin := c.Now().Round(0)
+	resp, err := c.postTo(ctx, target, credentials, form, nil)
+	got, err := c.readTokens(begin, resp, err)
+	if err == nil {
+		err = got.CheckBearer()
+	}
+	if err != nil {
+		return TokenResponse{}, err
+	}
+	return got, nil
+}
+
+// readTokens reads an answer of the token endpoint. Every grant uses it, so that an
+// answer with which users log in also refreshes their tokens. The request began at the
+// given time.
+func (c *Client) readTokens(begin time.Time, resp *fetch.Response, err error) (TokenResponse, error) {
 	if err != nil {
 		return TokenResponse{}, err
 	}
@@ -111,41 +155,62 @@ func (c *Client) AnyToken(ctx context.Context, form url.Values, header http.Head
 		return TokenResponse{}, tenanterror.Parse(resp.Status, resp.Header, resp.Body)
 	}
 	got := TokenResponse{took: max(0, c.Now().Round(0).Sub(begin))}
-	if err := got.decode(resp); err != nil {
-		return TokenResponse{}, fmt.Errorf("%w: %w", tenanterror.ErrNoBearerToken, err)
+	if json.Unmarshal(resp.Body, &got.members) != nil || got.members == nil {
+		return TokenResponse{}, unusable("%w", resp.NotJSON())
 	}
-	if got.AccessToken == "" || !got.isBearer() && !strings.EqualFold(got.TokenType, "N_A") {
-		return TokenResponse{}, tenanterror.ErrNoBearerToken
+	if _, refused := got.members["error"].(string); refused && got.members["access_token"] == nil {
+		return TokenResponse{}, tenanterror.Parse(resp.Status, resp.Header, resp.Body) // some servers do not send 400
+	}
+	if err := got.read(); err != nil {
+		return TokenResponse{}, err
 	}
 	return got, nil
 }
 
-// decode reads the response. The error names the member that is wrong, and quotes
-// nothing.
-func (t *TokenResponse) decode(resp *fetch.Response) error {
-	if json.Unmarshal(resp.Body, &t.members) != nil {
-		return resp.NotJSON()
+// read reads the members. The names are exact. A member that is null counts as absent.
+func (t *TokenResponse) read() error {
+	scope, hasScope := t.members["scope"]
+	texts := map[string]*string{
+		"access_token": &t.AccessToken, "token_type": &t.TokenType, "refresh_token": &t.RefreshToken, "id_token": &t.IDToken,
+		"recovery_code": &t.RecoveryCode,
 	}
-	if err := json.Unmarshal(resp.Body, t); err != nil {
-		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-			return fmt.Errorf("its member %.40q is a JSON %s", wrong.Field, wrong.Value)
+	if hasScope && scope != nil {
+		t.Scope = new("")
+		texts["scope"] = t.Scope
+	}
+	for _, name := range slices.Sorted(maps.Keys(texts)) {
+		text, ok := t.members[name].(string)
+		if !ok && t.members[name] != nil {
+			return unusable("%s is not a text", name)
 		}
-		return resp.NotJSON()
+		*texts[name] = text
 	}
-	switch seconds := t.members["expires_in"].(type) {
+	switch {
+	case t.AccessToken == "":
+		return unusable("it has no access_token")
+	case !t.isBearer() && !strings.EqualFold(t.TokenType, "N_A"):
+		return t.CheckBearer()
+	}
+	return t.readLife()
+}
+
+// readLife reads expires_in, a number or a text with a number. Some servers send a text,
+// although RFC 6749, Section 5.1 has a number.
+func (t *TokenResponse) readLife() error {
+	switch life := t.members["expires_in"].(type) {
 	case nil:
+		return nil
 	case float64:
-		t.ExpiresIn = seconds
+		t.ExpiresIn = life
+		return nil
 	case string:
-		n, err := strconv.ParseFloat(seconds, 64)
-		if err != nil {
-			return errors.New(`its member "expires_in" is a text and not a number`)
+		seconds, ok := ParseLife(life)
+		if t.ExpiresIn = seconds; ok {
+			return nil
 		}
-		t.ExpiresIn = n
-	default:
-		return errors.New(`its member "expires_in" is not a number`)
+		return unusable("expires_in is a text and not a number of seconds")
 	}
-	return nil
+	return unusable("expires_in is not a number of seconds")
 }
 
 // PostJSON makes one request to an endpoint of Auth0 that no standard names, such as

@@ -48,6 +48,32 @@ func TestTokenRequest(t *testing.T) {
 	}
 }
 
+// TestRedeem: the request has the credentials that were made before, in the form or in
+// the header, and goes to the URL of them.
+func TestRedeem(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ method, form, password string }{
+		{clientauth.ClientSecretPost, "client_id=client&client_secret=the-secret&code=c&grant_type=authorization_code", ""},
+		{clientauth.ClientSecretBasic, "code=c&grant_type=authorization_code", "the-secret"},
+	} {
+		c, s := newClient(t, 200, `{"access_token":"a","token_type":"Bearer"}`)
+		c.Auth = clientauth.WithSecret(tt.method, "the-secret")
+		_, credentials, err := c.Authenticate(t.Context(), TokenEndpoint)
+		if err != nil {
+			t.Fatal(err)
+		}
+		form := GrantForm("authorization_code")
+		form.Set("code", "c")
+		if got, err := c.Redeem(t.Context(), "https://tenant.example/before", credentials, form); err != nil || got.AccessToken != "a" {
+			t.Errorf("%+v, %v", got, err)
+		}
+		_, password, _ := s.last().BasicAuth()
+		if s.last().URL.Path != "/before" || s.last().PostForm.Encode() != tt.form || password != tt.password || len(form) != 2 {
+			t.Errorf("%s: %s %s, password %q; the form of the caller is %v", tt.method, s.last().URL, s.last().PostForm.Encode(), password, form)
+		}
+	}
+}
+
 // TestAnyToken: the header is sent, and a token may be of no use at an API.
 func TestAnyToken(t *testing.T) {
 	t.Parallel()
@@ -57,52 +83,94 @@ func TestAnyToken(t *testing.T) {
 	if err != nil || got.AccessToken != "a" || s.last().Header.Get("X-Test") != "1" || len(header) != 1 {
 		t.Errorf("%+v, %v, %v", got, err, s.last().Header)
 	}
-	checkRefused(t, "N_A", got.CheckBearer(), refusal.TenantAnswer, "the token response has no bearer token")
-	if !errors.Is(got.CheckBearer(), tenanterror.ErrNoBearerToken) {
-		t.Error("another cause")
-	}
-	if got, err := c.Tokens(t.Context(), GrantForm("x")); err != tenanterror.ErrNoBearerToken || got.AccessToken != "" {
-		t.Errorf("N_A as an access token: %+v, %v", got, err)
+	checkRefused(t, "N_A", got.CheckBearer(), refusal.TenantAnswer, `token_type is "N_A", not Bearer`)
+	got, err = c.Tokens(t.Context(), GrantForm("x"))
+	checkRefused(t, "N_A as an access token", err, refusal.TenantAnswer, `token_type is "N_A", not Bearer`)
+	if got.AccessToken != "" {
+		t.Errorf("%+v beside the refusal", got)
 	}
 }
 
-// TestTokenResponses: what is no token response.
+// TestTokenResponses: what is a token response, for each grant, and which member makes
+// an answer unusable.
 func TestTokenResponses(t *testing.T) {
 	t.Parallel()
+	const (
+		good          = `"access_token":"a","token_type":"Bearer"`
+		tokenAndError = `{"access_token":"a","token_type":"Bearer","error":"invalid_grant"}`
+	)
 	for _, tt := range []struct {
-		status     int
-		body       string
-		ok, bearer bool // for AnyToken, for Tokens
+		body string
+		any  string // why AnyToken refuses it, empty if it does not
+		api  string // why Tokens and Redeem refuse it
+		life time.Duration
 	}{
-		{200, `{"access_token":"a","token_type":"Bearer"}`, true, true},
-		{200, `{"access_token":"a","token_type":"BEARER"}`, true, true},
-		{200, `{"access_token":"a","token_type":"n_a"}`, true, false},
-		{200, `{"access_token":"a","token_type":"DPoP"}`, false, false},
-		{200, `{"access_token":"a"}`, false, false},
-		{200, `{"access_token":"","token_type":"Bearer"}`, false, false},
-		{200, `{"token_type":"Bearer"}`, false, false},
-		{200, `{"access_token":1,"token_type":"Bearer"}`, false, false},
-		{200, `{"access_token":"a","token_type":"Bearer","expires_in":"3600"}`, true, true},
-		{200, `{"access_token":"a","token_type":"Bearer","expires_in":null}`, true, true},
-		{200, `{"access_token":"a","token_type":"Bearer","expires_in":"soon"}`, false, false},
-		{200, `{"access_token":"a","token_type":"Bearer","expires_in":true}`, false, false},
-		{200, `["access_token"]`, false, false},
-		{200, `null`, false, false},
-		{200, `<html>`, false, false},
-		{200, ``, false, false},
+		{`{` + good + `}`, "", "", 5 * time.Minute},
+		{`{"access_token":"a","token_type":"BEARER"}`, "", "", 5 * time.Minute},
+		{`{"access_token":"a","token_type":"n_a"}`, "", `token_type is "n_a"`, 0},
+		{`{"access_token":"a","token_type":"DPoP"}`, `token_type is "DPoP"`, `token_type is "DPoP"`, 0},
+		{`{"access_token":"a","token_type":"` + strings.Repeat("x", 500) + `"}`, "xxx\", not Bearer", "xxx\", not Bearer", 0},
+		{`{"access_token":"a","token_type":["Bearer"]}`, "token_type is not a text", "token_type is not a text", 0},
+		{`{"access_token":"a"}`, `token_type is ""`, `token_type is ""`, 0},
+		{`{"access_token":"","token_type":"Bearer"}`, "no access_token", "no access_token", 0},
+		{`{"token_type":"Bearer"}`, "no access_token", "no access_token", 0},
+		{`{"Access_Token":"a","token_type":"Bearer"}`, "no access_token", "no access_token", 0},
+		{`{"access_token":1,"token_type":"Bearer"}`, "access_token is not a text", "access_token is not a text", 0},
+		{`{` + good + `,"refresh_token":{}}`, "refresh_token is not a text", "refresh_token is not a text", 0},
+		{`{` + good + `,"id_token":7}`, "id_token is not a text", "id_token is not a text", 0},
+		{`{` + good + `,"scope":["a"]}`, "scope is not a text", "scope is not a text", 0},
+		{`{` + good + `,"recovery_code":true}`, "recovery_code is not a text", "recovery_code is not a text", 0},
+		{`{` + good + `,"refresh_token":null,"scope":null,"expires_in":null}`, "", "", 5 * time.Minute},
+		{`["access_token"]`, "other members or types", "other members or types", 0},
+		{`null`, "other members or types", "other members or types", 0},
+		{`<html>`, "HTML or XML", "HTML or XML", 0},
+		{``, "empty", "empty", 0},
+
+		{`{` + good + `,"expires_in":3600}`, "", "", time.Hour},
+		{`{` + good + `,"expires_in":"3600"}`, "", "", time.Hour},
+		{`{` + good + `,"expires_in":"0.5"}`, "", "", 500 * time.Millisecond},
+		{`{` + good + `,"expires_in":3600000000000}`, "", "", 365 * 24 * time.Hour}, // nanoseconds
+		{`{` + good + `,"expires_in":"3600000000000"}`, "", "", 365 * 24 * time.Hour},
+		{`{` + good + `,"expires_in":"1e999"}`, "", "", 365 * 24 * time.Hour},
+		{`{` + good + `,"expires_in":0}`, "", "", 5 * time.Minute},
+		{`{` + good + `,"expires_in":-1}`, "", "", 5 * time.Minute},
+		{`{` + good + `,"expires_in":"-1"}`, "", "", 5 * time.Minute},
+		{`{` + good + `,"expires_in":"soon"}`, "expires_in is a text", "expires_in is a text", 0},
+		{`{` + good + `,"expires_in":"0x10"}`, "expires_in", "expires_in", 0},
+		{`{` + good + `,"expires_in":"inf"}`, "expires_in", "expires_in", 0},
+		{`{` + good + `,"expires_in":""}`, "expires_in", "expires_in", 0},
+		{`{` + good + `,"expires_in":true}`, "expires_in", "expires_in", 0},
 	} {
-		c, _ := newClient(t, tt.status, tt.body)
-		_, err := c.AnyToken(t.Context(), GrantForm("x"), nil)
-		if (err == nil) != tt.ok || err != nil && !errors.Is(err, tenanterror.ErrNoBearerToken) {
-			t.Errorf("%d %s: %v", tt.status, tt.body, err)
+		c, _ := newClient(t, 200, tt.body)
+		target, credentials, err := c.Authenticate(t.Context(), TokenEndpoint)
+		if err != nil {
+			t.Fatal(err)
 		}
-		_, err = c.Tokens(t.Context(), GrantForm("x"))
-		if (err == nil) != tt.bearer || err != nil && !errors.Is(err, tenanterror.ErrNoBearerToken) {
-			t.Errorf("%d %s: %v", tt.status, tt.body, err)
+		for name, send := range map[string]func() (TokenResponse, error){
+			"AnyToken": func() (TokenResponse, error) { return c.AnyToken(t.Context(), GrantForm("x"), nil) },
+			"Tokens":   func() (TokenResponse, error) { return c.Tokens(t.Context(), GrantForm("x")) },
+			"Redeem":   func() (TokenResponse, error) { return c.Redeem(t.Context(), target, credentials, GrantForm("x")) },
+		} {
+			want := tt.api
+			if name == "AnyToken" {
+				want = tt.any
+			}
+			got, err := send()
+			if want != "" {
+				checkRefused(t, name+" "+tt.body, err, refusal.TenantAnswer, want)
+				if err != nil && len(err.Error()) > 250 || got.AccessToken != "" {
+					t.Errorf("%s %s: %+v, %v", name, tt.body, got, err)
+				}
+			} else if err != nil || got.AccessToken != "a" || tt.life != 0 && got.Life() != tt.life {
+				t.Errorf("%s %s: %+v, %v", name, tt.body, got, err)
+			}
 		}
 	}
-	for _, status := range []int{201, 204, 302, 400, 500} {
-		c, s := newClient(t, status, `{"access_token":"a","token_type":"Bearer","error":"invalid_grant"}`)
+	for status, body := range map[int]string{
+		200: `{"error":"invalid_grant"}`, // some servers do not send 400
+		201: tokenAndError, 204: tokenAndError, 302: tokenAndError, 400: tokenAndError, 500: tokenAndError,
+	} {
+		c, s := newClient(t, status, body)
 		s.header.Set("Retry-After", "3")
 		got, err := c.Tokens(t.Context(), GrantForm("x"))
 		if e, ok := err.(tenanterror.Error); !ok || e.Status != status || e.Code != "invalid_grant" || e.Wait != 3*time.Second ||
@@ -119,29 +187,38 @@ func TestTokenResponses(t *testing.T) {
 	s.last()
 }
 
-// TestLife: a life that is out of range is unknown, and then it is five minutes.
+// TestLife: a life that is unknown is five minutes, and no life is longer than a year.
 func TestLife(t *testing.T) {
 	t.Parallel()
 	const year = 365 * 24 * 60 * 60
 	for seconds, want := range map[float64]time.Duration{
 		-1: 5 * time.Minute, 0: 5 * time.Minute, 0.5: 500 * time.Millisecond, 1: time.Second, 86400: 24 * time.Hour,
-		year: 365 * 24 * time.Hour, year + 1: 5 * time.Minute, 1e300: 5 * time.Minute,
+		year: 365 * 24 * time.Hour, year + 1: 365 * 24 * time.Hour, 1e300: 365 * 24 * time.Hour,
 	} {
-		if got := (TokenResponse{ExpiresIn: seconds}).Life(); got != want {
-			t.Errorf("%v: %v, want %v", seconds, got, want)
+		got := TokenResponse{ExpiresIn: seconds}
+		if got.Life() != want {
+			t.Errorf("%v: %v, want %v", seconds, got.Life(), want)
+		}
+		// Package oauth2 takes 0 for unknown, and the session asks for a new token then.
+		if token := got.Token(at); token.ExpiresIn != max(1, int64(want.Seconds())) || !token.Expiry.Equal(at.Add(want)) {
+			t.Errorf("%v: %d, %v", seconds, token.ExpiresIn, token.Expiry)
 		}
 	}
 }
 
-// TestNoJSON: the error says what came instead of a token response.
+// TestNoJSON: the error says what came instead of a token response, and quotes nothing.
 func TestNoJSON(t *testing.T) {
 	t.Parallel()
-	for body, want := range map[string]string{"<html>SECRET": "HTML or XML", "": "empty", "\x1f\x8bSECRET": "gzip", `{"access_token":["SECRET"]}`: `member "access_token" is a JSON array`,
-		`["SECRET"]`: "other members or types", `{"access_token":"SECRET","token_type":"Bearer","expires_in":"SECRET"}`: `member "expires_in" is a text`,
-		`{"access_token":"SECRET","token_type":"Bearer","expires_in":["SECRET"]}`: `member "expires_in" is not a number`} {
+	for body, want := range map[string]string{
+		"<html>SECRET": "HTML or XML", "": "empty", "\x1f\x8bSECRET": "gzip", `["SECRET"]`: "other members or types",
+		`{"access_token":["SECRET"]}`:                                             "access_token is not a text",
+		`{"access_token":"SECRET","token_type":"Bearer","expires_in":"SECRET"}`:   "expires_in is a text and not a number",
+		`{"access_token":"SECRET","token_type":"Bearer","expires_in":["SECRET"]}`: "expires_in is not a number",
+	} {
 		c, _ := newClient(t, 200, body)
-		if _, err := c.Tokens(t.Context(), GrantForm("x")); !errors.Is(err, tenanterror.ErrNoBearerToken) || !strings.Contains(err.Error(), want) ||
-			strings.Contains(err.Error(), "SECRET") {
+		_, err := c.Tokens(t.Context(), GrantForm("x"))
+		checkRefused(t, body, err, refusal.TenantAnswer, want)
+		if err != nil && strings.Contains(err.Error(), "SECRET") {
 			t.Errorf("%q: %v", body, err)
 		}
 	}
@@ -194,27 +271,6 @@ func TestRepeatable(t *testing.T) {
 		r := s.last()
 		if _, marked := r.Header["Idempotency-Key"]; marked != tt.want || r.GetBody == nil {
 			t.Errorf("%s: may be sent again: %v", name, marked)
-		}
-	}
-}
-
-// TestExpiresIn: the life of a token as a number and as a text.
-func TestExpiresIn(t *testing.T) {
-	t.Parallel()
-	for member, want := range map[string]time.Duration{
-		`"expires_in":600`: 10 * time.Minute, `"expires_in":"600"`: 10 * time.Minute, `"expires_in":0.5`: 500 * time.Millisecond, `"expires_in":6e2`: 10 * time.Minute,
-		`"expires_in":"1e999"`: 5 * time.Minute, `"expires_in":"NaN"`: 5 * time.Minute, `"expires_in":"-1"`: 5 * time.Minute, `"x":1`: 5 * time.Minute,
-	} {
-		c, _ := newClient(t, 200, `{"access_token":"a","token_type":"Bearer",`+member+`}`)
-		got, err := c.Tokens(t.Context(), GrantForm("x"))
-		if member == `"expires_in":"1e999"` { // out of range
-			if !errors.Is(err, tenanterror.ErrNoBearerToken) {
-				t.Errorf("%s: %v", member, err)
-			}
-			continue
-		}
-		if err != nil || got.Life() != want {
-			t.Errorf("%s: %v, %v", member, got.Life(), err)
 		}
 	}
 }

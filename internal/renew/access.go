@@ -48,12 +48,25 @@ func containsAll(set, wanted []string) bool {
 	return !slices.ContainsFunc(wanted, func(w string) bool { return !slices.Contains(set, w) })
 }
 
+// missing tells a token that another login brings from one that only a refresh token
+// could bring. Otherwise an application that sends the user to log in again would do so
+// for ever.
 func (a accessTokens) missing(r *session.Record) error {
-	if len(r.Tokens) == 0 && r.RefreshToken == "" {
+	switch {
+	case r.RefreshToken != "":
+		return refusal.TenantAnswer.Because("the tenant gave a token that has expired")
+	case r.LoginDue:
+	case len(r.Tokens) == 0:
 		return refusal.SessionToken.New()
+	case a.wish.Audience != "" && a.wish.Audience != r.Tokens[0].Audience || !containsAll(strings.Fields(r.Tokens[0].Asked), a.wish.Scopes):
+		return refusal.SessionToken.Because("ForAudience: the login brings no token for %.100q and %.200q, and the session has no refresh token for it; %s",
+			a.wish.Audience, a.wish.Scopes, askOffline)
 	}
 	return refusal.SessionTokenExpired.New()
 }
+
+// askOffline says how a session gets a refresh token.
+const askOffline = "ask for offline_access at the login, with Config.Scopes or WithScopes, and allow it at the tenant"
 
 func (a accessTokens) renew(ctx context.Context, r *session.Record) (bool, error) {
 	if e := a.refused.recent(r, a.wish); e != nil {

@@ -52,7 +52,7 @@ func (t *Tokens) rejectIDToken(ctx context.Context, r *session.Record, raw strin
 		// Nothing of the answer is used, and the next request does not ask for the
 		// same again.
 		t.config.Log.Error("auth0: the ID token of a refresh is forged or of another user; the session has lost its refresh token", "err", err)
-		r.RefreshToken = ""
+		r.RefreshToken, r.LoginDue = "", true
 		return nil
 	}
 	t.config.Log.Warn("auth0: the ID token of a refresh cannot be accepted; the refresh token is kept", "err", err)

@@ -14,11 +14,13 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 )
@@ -107,7 +109,9 @@ func (t *Tokens) Get(ctx context.Context, record *session.Record, w Wish) (_ ses
 	// A store can have a newer state, with a refresh token.
 	if record.RefreshToken == "" && !t.config.Sessions.HasStore() {
 		token, err := t.last(k, record, w)
-		return token, nil, err
+		if !needsLogin(err) || record.LoginDue {
+			return token, nil, err
+		}
 	}
 	limit := fetch.Limit(t.config.Client.HTTP, 10*time.Second, 2)
 	newest, err = t.flights.do(ctx, w.key(record.ID), limit, func(ctx context.Context) (*session.Record, error) {
@@ -129,6 +133,18 @@ func (t *Tokens) Get(ctx context.Context, record *session.Record, w Wish) (_ ses
 	return token, newest, nil
 }
 
+// Meets reports whether a session has the tokens that a login asks for, or can get them
+// without the user. The tenant may have granted less than the login of the session has
+// asked for, and would again.
+func (t *Tokens) Meets(r *session.Record, audience string, scopes []string) bool {
+	if r.LoginDue || len(r.Tokens) == 0 {
+		return false
+	}
+	first := r.Tokens[0]
+	return first.Audience == audience && containsAll(strings.Fields(first.Asked), scopes) &&
+		(r.RefreshToken != "" || first.ExpiresAt > t.config.Now().Unix())
+}
+
 // last returns a token of a session that cannot get a newer one, or has just got it.
 // The token can be about to expire. If it has to be new, and the session has lost its
 // refresh token, it is not: then nothing was renewed.
@@ -139,19 +155,60 @@ func (t *Tokens) last(k kind, r *session.Record, w Wish) (session.Token, error) 
 	return session.Token{}, k.missing(r)
 }
 
+// needsLogin reports whether an error says that only another login brings a token.
+func needsLogin(err error) bool {
+	e, ok := errors.AsType[*refusal.Refusal](err)
+	return ok && e.Row == refusal.SessionTokenExpired
+}
+
+// NoteLogin notes in a session that a caller is told to have the user log in again. It
+// returns the state of the session that then holds. An error of the store is only
+// logged: without a store that works, no login works either.
+func (t *Tokens) NoteLogin(ctx context.Context, record *session.Record) *session.Record {
+	newest, err := t.config.Sessions.Change(ctx, record, func(r *session.Record) (bool, error) { return noteLogin(r, unchanged), nil })
+	if err != nil {
+		t.config.Log.Warn("auth0: a session could not be marked for another login", "err", err)
+		return record
+	}
+	return newest
+}
+
+// noteLogin reports whether the session has changed, by the note or before.
+func noteLogin(r *session.Record, before bool) bool {
+	if !r.LoginDue && !before {
+		r.Refreshes++
+		before = changed
+	}
+	r.LoginDue = true
+	return before
+}
+
 // update brings the tokens of a session up to date, unless another request or process
 // has done so. It returns the state of the session that then holds, nil if that is not
 // known.
 func (t *Tokens) update(ctx context.Context, k kind, record *session.Record, w Wish) (*session.Record, error) {
-	late := "" // the refresh token of a state that may not be stored
+	late := ""     // the refresh token of a state that may not be stored
+	var told error // that another login is needed, and nothing else has changed
 	newest, err := t.config.Sessions.Change(ctx, record, func(r *session.Record) (changed bool, err error) {
 		defer func() { late = r.RefreshToken }()
 		enough := !w.Force || r.Refreshes > record.Refreshes
-		if _, ok := k.find(r, t.config.Now().Add(early)); ok && enough || r.RefreshToken == "" {
+		if _, ok := k.find(r, t.config.Now().Add(early)); ok && enough {
 			return unchanged, nil
 		}
-		return k.renew(ctx, r)
+		if r.RefreshToken == "" {
+			_, err = t.last(k, r, w)
+			told = err
+		} else {
+			changed, err = k.renew(ctx, r)
+		}
+		if needsLogin(err) {
+			changed = noteLogin(r, changed)
+		}
+		return changed, err
 	})
+	if newest == nil && needsLogin(told) && !session.IsEnded(err) {
+		return nil, told // although the store did not take the note of it
+	}
 	if newest == nil && session.IsEnded(err) && late != "" && late != record.RefreshToken {
 		// Somebody has logged out meanwhile, which has revoked the old one.
 		t.Revoke(ctx, late)

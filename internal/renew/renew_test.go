@@ -33,6 +33,11 @@ func lost(edit func(*session.Record)) func(*session.Record) {
 	return func(r *session.Record) { edit(r); r.RefreshToken = "" }
 }
 
+// due is the session of a row whose user has to log in again.
+func due(edit func(*session.Record)) func(*session.Record) {
+	return func(r *session.Record) { edit(r); r.LoginDue = true }
+}
+
 func bare(r *session.Record) { r.Tokens, r.RefreshToken = nil, "" }
 
 var (
@@ -63,13 +68,16 @@ func TestGet(t *testing.T) {
 		{"over", aged(0), Wish{}, gives("new", nil), "new", none, 1, "refresh", 1, ""},
 		{"rotated", aged(0), Wish{}, gives("new", claims{"refresh_token": "next"}), "new", none, 1, "next", 1, ""},
 		{"forced", aged(time.Hour), force, gives("new", nil), "new", none, 1, "refresh", 1, ""},
-		{"good for no second", aged(0), Wish{}, gives("new", claims{"expires_in": 0.5}), "", refusal.SessionTokenExpired, 1, "refresh", 1, ""},
+		{"good for no second", aged(0), Wish{}, gives("new", claims{"expires_in": 0.5}), "", refusal.TenantAnswer, 1, "refresh", 1, ""},
 		{"about to expire, no refresh token", lost(aged(time.Second)), Wish{}, nil, "old", none, 0, "", 0, ""},
-		{"about to expire, no refresh token, forced", lost(aged(time.Second)), force, nil, "", refusal.SessionTokenExpired, 0, "", 0, ""},
-		{"over, no refresh token", lost(aged(0)), Wish{}, nil, "", refusal.SessionTokenExpired, 0, "", 0, ""},
+		{"about to expire, no refresh token, forced", lost(aged(time.Second)), force, nil, "", refusal.SessionTokenExpired, 0, "", 1, ""},
+		{"over, no refresh token", lost(aged(0)), Wish{}, nil, "", refusal.SessionTokenExpired, 0, "", 1, ""},
 		{"no token at all", bare, Wish{}, nil, "", refusal.SessionToken, 0, "", 0, ""},
 		{"no token, no refresh", func(r *session.Record) { r.Tokens = nil }, Wish{}, gives("new", nil), "new", none, 1, "refresh", 1, ""},
-		{"no such token, no refresh token", lost(aged(time.Hour)), Wish{Audience: otherAPI}, nil, "", refusal.SessionTokenExpired, 0, "", 0, ""},
+		{"no such token, no refresh token", lost(aged(time.Hour)), Wish{Audience: otherAPI}, nil, "", refusal.SessionToken, 0, "", 0, ""},
+		{"no such scope, no refresh token", lost(aged(time.Hour)), Wish{Audience: api, Scopes: []string{"write:x"}}, nil, "", refusal.SessionToken, 0, "", 0, ""},
+		{"no such token, refresh token was lost", due(lost(aged(time.Hour))), Wish{Audience: otherAPI}, nil, "", refusal.SessionTokenExpired, 0, "", 0, ""},
+		{"over, told before", due(lost(aged(0))), Wish{}, nil, "", refusal.SessionTokenExpired, 0, "", 0, ""},
 		{"invalid_grant", aged(0), Wish{}, says(403, `{"error":"invalid_grant"}`, ""), "", refusal.SessionTokenExpired, 1, "", 1, "INFO the refresh token of a session is not accepted any more"},
 		{"invalid_grant as an outage", aged(0), Wish{}, says(503, `{"error":"invalid_grant"}`, ""), "", refusal.SessionTokenExpired, 1, "", 1, "INFO not accepted any more"},
 		{"invalid_grant, about to expire", aged(time.Second), Wish{}, says(403, `{"error":"invalid_grant"}`, ""), "old", none, 1, "", 1, "WARN a token could not be refreshed before it expires"},
@@ -77,9 +85,9 @@ func TestGet(t *testing.T) {
 		{"outage, about to expire", aged(time.Second), Wish{}, says(503, "", ""), "old", none, 1, "refresh", 0, "WARN a token could not be refreshed before it expires"},
 		{"outage", aged(0), Wish{}, says(503, "", ""), "", refusal.TenantDown, 1, "refresh", 0, ""},
 		{"no bearer token", aged(0), Wish{}, gives("x", claims{"token_type": "DPoP"}), "", refusal.TenantAnswer, 1, "refresh", 0, ""},
-		{"denied by policy", aged(0), Wish{}, says(403, `{"error":"access_denied"}`, ""), "", refusal.SessionTokenExpired, 1, "refresh", 0, ""},
-		{"denied by policy, about to expire", aged(time.Second), Wish{}, says(500, `{"error":"access_denied"}`, ""), "old", none, 1, "refresh", 0, "WARN before it expires"},
-		{"blocked", aged(0), Wish{}, says(403, `{"error":"unauthorized"}`, ""), "", refusal.SessionTokenExpired, 1, "refresh", 0, ""},
+		{"denied by policy", aged(0), Wish{}, says(403, `{"error":"access_denied"}`, ""), "", refusal.SessionTokenExpired, 1, "refresh", 1, ""},
+		{"denied by policy, about to expire", aged(time.Second), Wish{}, says(500, `{"error":"access_denied"}`, ""), "old", none, 1, "refresh", 1, "WARN before it expires"},
+		{"blocked", aged(0), Wish{}, says(403, `{"error":"unauthorized"}`, ""), "", refusal.SessionTokenExpired, 1, "refresh", 1, ""},
 		{"wrong client", aged(0), Wish{}, says(401, `{"error":"access_denied"}`, ""), "", refusal.TenantAnswer, 1, "refresh", 0, ""},
 		{"second factor", aged(0), Wish{}, says(403, `{"error":"mfa_required","mfa_token":"m"}`, ""), "", refusal.MFA, 1, "refresh", 0, ""},
 		{"second factor without a token for it", aged(0), Wish{}, says(403, `{"error":"mfa_required"}`, ""), "", refusal.TenantAnswer, 1, "refresh", 0, ""},
@@ -126,6 +134,12 @@ func TestGet(t *testing.T) {
 			e.expectRequests(row.why, row.requests)
 			if r := e.kept(); r.RefreshToken != row.refresh || r.Refreshes-before != row.changes {
 				e.Errorf("%s: refresh token %q after %d changes, want %q after %d", row.why, r.RefreshToken, r.Refreshes-before, row.refresh, row.changes)
+			}
+			// The login route looks at this: another login is needed after a refusal that says
+			// so, after the loss of the refresh token, and after a refusal of the tenant.
+			told := row.refusal == refusal.SessionTokenExpired || row.refresh == "" && row.changes > 0 || strings.Contains(row.why, "policy")
+			if r := e.kept(); r.LoginDue != told {
+				e.Errorf("%s: a login is due: %v", row.why, r.LoginDue)
 			}
 			if level, text, ok := strings.Cut(row.log, " "); ok {
 				e.expectLog(row.why, level, text)
@@ -463,6 +477,81 @@ func TestRequests(t *testing.T) {
 			}
 			if got := e.requests()[0]; got.Encode() != want.Encode() {
 				e.Errorf("%s: sent %v, want %v", row.why, got, want)
+			}
+		})
+	}
+}
+
+// TestNoteWithoutStore: a store that takes no writes does not hide that another login is
+// needed.
+func TestNoteWithoutStore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &brokenStore{Store: session.NewMemory(10)}
+		e := newEnv(t, store, lost(aged(0)))
+		store.mu.Lock()
+		store.broken = true
+		store.mu.Unlock()
+		_, err := e.get(Wish{})
+		e.expectRefusal("read-only store", err, refusal.SessionTokenExpired)
+		if noted, err := e.sessions.Newest(t.Context(), e.record); err != nil || !noted.LoginDue {
+			t.Errorf("this process does not remember it: %+v, %v", noted, err)
+		}
+		store.mu.Lock()
+		store.broken = false
+		store.mu.Unlock()
+		e.logout()
+		_, err = e.get(Wish{})
+		e.expectRefusal("logged out", err, refusal.LoginRequired)
+		if noted := e.tokens.NoteLogin(t.Context(), e.record); noted != e.record {
+			t.Errorf("%+v", noted)
+		}
+		e.expectLog("logged out", "WARN", "could not be marked for another login")
+	})
+}
+
+// TestNoteLogin: the session remembers that another login is needed, and its tokens stay.
+func TestNoteLogin(t *testing.T) {
+	t.Parallel()
+	inEachMode(t, aged(time.Hour), func(e *env) {
+		noted := e.tokens.NoteLogin(e.Context(), e.record)
+		if !noted.LoginDue || noted.Refreshes != e.record.Refreshes+1 || noted.RefreshToken != "refresh" || e.record.LoginDue {
+			e.Errorf("%+v", noted)
+		}
+		if again := e.tokens.NoteLogin(e.Context(), noted); again.Refreshes != noted.Refreshes {
+			e.Errorf("it is noted again: %+v", again)
+		}
+	})
+}
+
+// TestMeets has a row for each session that the login route takes, or does not take, for
+// a login.
+func TestMeets(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		why      string
+		session  func(*session.Record)
+		audience string
+		scopes   string
+		want     bool
+	}{
+		{"good token", lost(aged(time.Second)), api, "openid", true},
+		{"token that has expired", lost(aged(0)), api, "openid", false},
+		{"token that can be refreshed", aged(-time.Hour), api, "openid", true},
+		{"login is due", due(aged(time.Hour)), api, "openid", false},
+		{"no token", bare, api, "openid", false},
+		{"other API", aged(time.Hour), otherAPI, "openid", false},
+		{"no API", aged(time.Hour), "", "openid", false},
+		{"all scopes", nil, api, "read:a openid", true},
+		{"one scope more", nil, api, "openid read:a read:b", false},
+		{"tenant gives no refresh token", lost(aged(time.Hour)), api, "openid offline_access", true},
+	} {
+		inEachMode(t, row.session, func(e *env) {
+			for i := range e.record.Tokens {
+				e.record.Tokens[i].Asked = "openid offline_access read:a"
+			}
+			if got := e.tokens.Meets(e.record, row.audience, strings.Fields(row.scopes)); got != row.want {
+				e.Errorf("%s: %v", row.why, got)
 			}
 		})
 	}

@@ -35,7 +35,7 @@ func (v vaultTokens) isFor(t session.Token) bool {
 
 func (v vaultTokens) missing(r *session.Record) error {
 	if r.RefreshToken == "" {
-		return refusal.SessionToken.Because("the session has no refresh token; ask for offline_access at the login")
+		return refusal.SessionToken.Because("the session has no refresh token; %s", askOffline)
 	}
 	return refusal.TenantAnswer.Because("the tenant gave a token that has expired")
 }

@@ -122,7 +122,11 @@ func (c *cookies) setNow(w http.ResponseWriter, jar cookie.Jar, record *Record) 
 	if err != nil {
 		return err
 	}
-	if err := c.cookie.Set(w, jar, value, c.left(record)); err != nil {
+	written := c.cookie
+	if record.Persistent != nil {
+		written.SessionOnly = !*record.Persistent
+	}
+	if err := written.Set(w, jar, value, c.left(record)); err != nil {
 		return refusal.TooLarge.Wrap(err)
 	}
 	return nil

@@ -39,6 +39,8 @@ type wireRecord struct {
 	Nonce           string            `json:"nonce,omitempty"`
 	Refreshes       int               `json:"rev,omitempty"`
 	Ceiling         int64             `json:"ceil,omitempty"`
+	LoginDue        bool              `json:"login_due,omitempty"`
+	Persistent      *bool             `json:"persist,omitempty"`
 }
 
 // A wireToken is the JSON text of an access token.
@@ -67,6 +69,7 @@ func (r *Record) wire() wireRecord {
 		Version: version, ID: r.ID, Issuer: r.Issuer, Subject: r.Subject, CreatedAt: r.createdAt, TouchedAt: r.touchedAt, ExpiresAt: r.expiresAt,
 		SID: r.sid, IDTokenIssuedAt: r.issuedAt, AuthTime: r.authTime, ACR: r.acr, AMR: r.amr, IDToken: r.idToken, RefreshToken: r.RefreshToken,
 		Data: r.Data, Organization: r.organization, Nonce: r.nonce, Refreshes: r.Refreshes, Ceiling: r.ceiling,
+		LoginDue: r.LoginDue, Persistent: r.Persistent,
 	}
 	for _, t := range r.Tokens {
 		w.Tokens = append(w.Tokens, wireToken{t.Audience, t.Asked, t.Scope, t.Type, t.Token, t.ExpiresAt})
@@ -156,6 +159,10 @@ func (r *Record) decode(text string) error {
 			return decodeNumber(value, &r.Refreshes)
 		case "ceil":
 			return decodeNumber(value, &r.ceiling)
+		case "login_due":
+			r.LoginDue = value == "true"
+		case "persist":
+			r.Persistent = new(value == "true")
 		}
 		return nil
 	})

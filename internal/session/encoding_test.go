@@ -38,8 +38,9 @@ func TestRecordRoundTrip(t *testing.T) {
 			t.Errorf("%s: written %q, %v", name, written, err)
 		}
 	}
-	// A record has the claims and inCookie beside what is written, and no version.
-	if record, wire := reflect.TypeFor[Record]().NumField(), reflect.TypeFor[wireRecord]().NumField(); record != wire+1 {
+	// A record has the claims, inCookie and undelivered beside what is written, and no
+	// version.
+	if record, wire := reflect.TypeFor[Record]().NumField(), reflect.TypeFor[wireRecord]().NumField(); record != wire+2 {
 		t.Errorf("a record has %d fields, %d are written", record, wire)
 	}
 }
@@ -50,6 +51,11 @@ func fill(t *testing.T, v reflect.Value, n *int) {
 	switch v.Kind() {
 	case reflect.String:
 		v.SetString("value " + strconv.Itoa(*n))
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(t, v.Elem(), n)
 	case reflect.Int, reflect.Int64:
 		v.SetInt(int64(*n))
 	case reflect.Slice:

@@ -60,7 +60,7 @@ type Config struct {
 func New(c Config) *Manager {
 	m := &Manager{
 		limits: limits{idle: c.Idle, absolute: c.Absolute, countsAs: c.CountsAsUse, now: c.Now, log: c.Log},
-		recent: newRecentTokens(), until: c.CookiesUntil, log: c.Log,
+		until:  c.CookiesUntil, log: c.Log,
 	}
 	store := newBoundStore(c.Store)
 	if store != nil {
@@ -135,6 +135,10 @@ func (m *Manager) Load(ctx context.Context, jar cookie.Jar) *Loaded {
 	over, err := m.ended.isEnded(ctx, found.Record)
 	if over || err != nil {
 		found.Record, found.over, found.Err = nil, over, readError(ctx, err)
+		return found
+	}
+	if m.records == nil {
+		found.Record = m.recent.shown(found.Record)
 	}
 	return found
 }
@@ -227,7 +231,7 @@ func (m *Manager) newest(ctx context.Context, record *Record) (newest, kept *Rec
 			return nil, nil, errEnded()
 		}
 	}
-	return m.recent.addTo(ctx, record), record, nil
+	return m.recent.addTo(record), record, nil
 }
 
 // Begin stores a new session, sets its cookie, and then ends the sessions that it
@@ -271,18 +275,23 @@ func (m *Manager) Renew(ctx context.Context, w http.ResponseWriter, jar cookie.J
 	return m.Begin(ctx, w, jar, renewed, record.ID)
 }
 
-// Touch writes the session of a request with now as its last use, if that is due.
-// It deletes the cookie of a session that is over. It reports whether it has had to
+// Touch writes the session of a request with now as its last use, if that is due. It
+// writes tokens that the browser does not have, if this process has them. It deletes the cookie of a session that is over. It reports whether it has had to
 // write, also beside an error.
 func (m *Manager) Touch(w http.ResponseWriter, r *http.Request, l *Loaded) (wrote bool, err error) {
 	switch {
 	case l.over:
 		m.cookies.delete(w, l.jar)
 		return true, nil
-	case l.Record == nil || l.current && !m.limits.due(l.Record, r):
+	case l.Record == nil:
 		return false, nil
+	case !l.current || m.limits.due(l.Record, r):
+		return true, m.prolong(w, r, l)
+	case l.Record.undelivered:
+		// An earlier response could not carry the tokens. That does not prolong the session.
+		return true, m.cookies.set(w, l.jar, l.Record)
 	}
-	return true, m.prolong(w, r, l)
+	return false, nil
 }
 
 // prolong writes a session with now as its last use. If the session has ended
@@ -354,17 +363,18 @@ func (m *Manager) Change(ctx context.Context, record *Record, apply func(*Record
 	return newest, nil
 }
 
-// keep stores a changed record. New tokens are cached in this process first. The
+// keep stores a changed record. New tokens are kept in this process first. The
 // refresh token that they replace is used up, so they must not be lost if the store
-// fails: then this process caches them until a write succeeds or the session ends.
+// fails, or if the response has begun and cannot carry them: then this process keeps
+// them until a write succeeds, until a request shows that the browser has them, or
+// until the session ends.
 func (m *Manager) keep(ctx context.Context, changed, before *Record) error {
-	const overlap = time.Minute
 	if m.ended.here.has(changed.ID) {
 		return errEnded() // meanwhile
 	}
 	refreshed := changed.Refreshes != before.Refreshes
 	if refreshed {
-		if err := m.recent.keep(ctx, changed, overlap); err != nil {
+		if err := m.recent.keep(changed, m.limits.left(changed)); err != nil {
 			return err
 		}
 	}
@@ -372,10 +382,8 @@ func (m *Manager) keep(ctx context.Context, changed, before *Record) error {
 		return nil
 	}
 	err := m.records.write(ctx, changed, before)
-	if err != nil && refreshed && !IsEnded(err) {
-		if err := m.recent.keep(ctx, changed, m.limits.left(changed)); err != nil {
-			return err
-		}
+	if kept := m.recent.find(changed.ID); kept != nil && (err == nil || IsEnded(err)) {
+		m.recent.release(kept)
 	}
 	return err
 }
@@ -394,10 +402,11 @@ func (m *Manager) keepLate(ctx context.Context, newest, kept *Record) error {
 	return err
 }
 
-// SendTokens sets the cookie of a session in cookies whose tokens have changed. It
-// does nothing if the response already has newer tokens, or another session.
+// SendTokens sets the cookie of a session in cookies whose tokens have changed, or have
+// not reached the browser. It does nothing if the response already has these tokens,
+// newer ones, or another session.
 func (m *Manager) SendTokens(w http.ResponseWriter, jar cookie.Jar, before, changed *Record) error {
-	if m.records != nil || changed.Refreshes == before.Refreshes {
+	if m.records != nil || changed.Refreshes == before.Refreshes && !before.undelivered {
 		return nil
 	}
 	return m.cookies.setTokens(w, jar, changed)
@@ -439,6 +448,7 @@ func (m *Manager) end(ctx context.Context, ids []string) error {
 		// The mark is written before the record is deleted, because a request under
 		// way can write the record again.
 		err := m.ended.add(ctx, id)
+		m.recent.forget(id)
 		if m.records != nil {
 			err = errors.Join(err, m.records.store.delete(ctx, recordKey(id)))
 		}

@@ -19,7 +19,6 @@ type Memory struct {
 	limit    int
 	perOwner int
 	maxMarks int
-	cache    bool // see newCache
 
 	mu       sync.RWMutex
 	entries  map[string]*memoryEntry
@@ -68,20 +67,12 @@ const (
 // marks, a logout fails with ErrStoreFull after the session was deleted.
 func NewMemory(limit int) *Memory {
 	limit = max(limit, 1)
-	return newMemory(limit, min(max(limit/memoryShareOfUser, 1), memorySessionsPerUser), false)
-}
-
-// newCache returns a Memory for values that can be lost. When it is full, a new
-// value replaces the one that was written longest ago.
-func newCache(limit int) *Memory { return newMemory(limit, limit, true) }
-
-func newMemory(limit, perOwner int, cache bool) *Memory {
 	marks := memoryMarks * limit
 	if marks/memoryMarks != limit { // overflow
 		marks = math.MaxInt
 	}
 	return &Memory{
-		limit: limit, perOwner: perOwner, maxMarks: marks, cache: cache,
+		limit: limit, perOwner: min(max(limit/memoryShareOfUser, 1), memorySessionsPerUser), maxMarks: marks,
 		entries: map[string]*memoryEntry{}, owned: map[string]*list.List{}, leases: map[string]*memoryLease{},
 	}
 }
@@ -138,7 +129,7 @@ func (m *Memory) commit(key, owner string, value []byte, expiry time.Time) error
 	}
 	e := &memoryEntry{key: key, value: append([]byte{}, value...), expiry: expiry, owner: owner}
 	m.add(e)
-	if owner != "" || m.cache {
+	if owner != "" {
 		if m.owned[owner] == nil {
 			m.owned[owner] = list.New()
 		}

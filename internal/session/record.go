@@ -25,7 +25,13 @@ type Record struct {
 	Tokens, Vault []Token
 	// Refreshes counts the changes of tokens, which tells the newer of two copies.
 	Refreshes int
-	Data      map[string]string // of the application
+	// LoginDue notes that a caller was told to have the user log in again. The login
+	// route must not take this session for a login then.
+	LoginDue bool
+	Data     map[string]string // of the application
+	// Persistent says whether the cookie outlives the browser, nil for the setting of the
+	// application.
+	Persistent *bool
 
 	// Of the login. Times are Unix seconds.
 	organization string // its id, which Claims may not have
@@ -42,7 +48,8 @@ type Record struct {
 	expiresAt int64
 	ceiling   int64 // when the tenant wants the session to end, 0 if there is no such time
 
-	inCookie bool // and not in the store
+	inCookie    bool // and not in the store
+	undelivered bool // the tokens are not in the cookie of the browser
 }
 
 // A Token is an access token of a session, for an API or for a third party.
@@ -171,7 +178,7 @@ func (r *Record) clone() *Record {
 // state.
 func (r *Record) withTokensOf(newer *Record) *Record {
 	copied := r.clone()
-	copied.RefreshToken, copied.Tokens, copied.Refreshes = newer.RefreshToken, newer.Tokens, newer.Refreshes
+	copied.RefreshToken, copied.Tokens, copied.Refreshes, copied.LoginDue = newer.RefreshToken, newer.Tokens, newer.Refreshes, newer.LoginDue
 	copied.Vault = newer.Vault
 	copied.idToken, copied.Claims, copied.authTime = newer.idToken, newer.Claims, max(copied.authTime, newer.authTime)
 	return copied

@@ -77,36 +77,3 @@ func (rs *records) seal(record *Record) ([]byte, error) {
 	}
 	return []byte(rs.keyring.Seal(purposeRecord, recordKey(record.ID), plain)), nil
 }
-
-// maxRecent is the number of sessions whose newest tokens are cached.
-const maxRecent = 10_000
-
-// recentTokens caches the sessions whose tokens this process has changed lately.
-// Requests under way have cookies with the old tokens.
-type recentTokens struct{ cache *boundStore }
-
-func newRecentTokens() recentTokens { return recentTokens{newBoundStore(newCache(maxRecent))} }
-
-// addTo returns a session with the cached tokens, if they are newer.
-func (rt recentTokens) addTo(ctx context.Context, record *Record) *Record {
-	value, _ := rt.cache.find(ctx, recordKey(record.ID))
-	if value == nil {
-		return record
-	}
-	if known := decodeRecord(value); known != nil && known.Refreshes > record.Refreshes {
-		return record.withTokensOf(known)
-	}
-	return record
-}
-
-// keep caches the tokens of a session for a time.
-func (rt recentTokens) keep(ctx context.Context, r *Record, d time.Duration) error {
-	value, err := r.encode()
-	if err != nil {
-		return err
-	}
-	if err := rt.cache.commit(ctx, recordKey(r.ID), value, time.Now().Add(d)); err != nil {
-		return refusal.Internal.Wrap(err)
-	}
-	return nil
-}

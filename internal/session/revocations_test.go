@@ -46,31 +46,11 @@ func TestMarkKeysCompare(t *testing.T) {
 	}
 }
 
-// TestMemoryCache pushes out what was written longest ago, whoever has read it
-// since: what it holds can be lost.
-func TestMemoryCache(t *testing.T) {
-	m := newCache(3)
-	later := time.Now().Add(time.Hour)
-	for _, key := range []string{"a", "b", "c", "a", "d", "c", "e"} {
-		if key == "d" {
-			m.Find("b")
-		}
-		if err := m.Commit(key, []byte(key), later); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for key, want := range map[string]bool{"a": false, "b": false, "c": true, "d": true, "e": true} {
-		if _, found, _ := m.Find(key); found != want {
-			t.Errorf("%s is there: %v, want %v", key, found, want)
-		}
-	}
-}
-
 // TestMemoryStoreIsConsistent: whatever is done, the counts and lists agree with
 // what is there.
 func TestMemoryStoreIsConsistent(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
-	for _, m := range []*Memory{NewMemory(20), newCache(20)} {
+	for _, m := range []*Memory{NewMemory(20), NewMemory(40)} {
 		ctx := t.Context()
 		for range 20_000 {
 			key := fmt.Sprint(random.IntN(60))
@@ -218,22 +198,6 @@ func TestMarkOfEarlierVersion(t *testing.T) {
 		}
 		if over, err := rv.isEnded(t.Context(), r); !over || err != nil {
 			t.Errorf("%T: %v, %v", store, over, err)
-		}
-	}
-}
-
-// TestRecentTokensReplaceOldest: the tokens of one session more than are kept
-// push out others, and are kept.
-func TestRecentTokensReplaceOldest(t *testing.T) {
-	m := New(Config{Now: time.Now, Idle: time.Hour})
-	for i := range maxRecent + 1 {
-		if err := m.recent.keep(t.Context(), &Record{ID: fmt.Sprint(i)}, time.Minute); err != nil {
-			t.Fatalf("session %d: %v", i+1, err)
-		}
-	}
-	for i, want := range map[int]bool{0: false, 1: true, maxRecent: true} {
-		if value, err := m.recent.cache.find(t.Context(), recordKey(fmt.Sprint(i))); (value != nil) != want || err != nil {
-			t.Errorf("session %d is known: %v, %v; want %v", i, value != nil, err, want)
 		}
 	}
 }

@@ -354,7 +354,7 @@ func TestMemoryLimits(t *testing.T) {
 		{1000, 1000, 100, 10_000}, {10_000, 10_000, 100, 100_000}, {math.MaxInt, math.MaxInt, 100, math.MaxInt},
 	} {
 		m := NewMemory(row.limit)
-		if m.limit != row.sessions || m.perOwner != row.perOwner || m.maxMarks != row.marks || m.cache {
+		if m.limit != row.sessions || m.perOwner != row.perOwner || m.maxMarks != row.marks {
 			t.Errorf("limit %d: %d sessions, %d per owner, %d marks", row.limit, m.limit, m.perOwner, m.maxMarks)
 		}
 	}

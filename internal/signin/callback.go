@@ -201,10 +201,12 @@ func (s *Routes) strayCallback(w http.ResponseWriter, r *http.Request, a login.A
 	case noSession != nil || !isStray(s.c.Row(err)):
 		return a.Stray(err)
 	default:
-		if a.ErrorCode != "" {
-			s.c.Log.Warn("auth0: an answer that belongs to no login of this browser", "err", a.Stray(err))
+		page := s.attempts.succeeded(a.State, record.ID)
+		if page == "" {
+			s.c.Log.Warn("auth0: the callback has ignored an answer that belongs to no login of this browser; an answer for Application.AuthCodeURL needs a redirect URI of its own",
+				"err", a.Stray(err))
 		}
-		browser.Redirect(w, cmp.Or(s.attempts.succeeded(a.State, record.ID), s.c.Site.Home(base)), http.StatusSeeOther)
+		browser.Redirect(w, cmp.Or(page, s.c.Site.Home(base)), http.StatusSeeOther)
 	}
 	return nil
 }

@@ -21,6 +21,7 @@ type Imported struct {
 	Scope      string
 	Data       map[string]string
 	LoggedInAt time.Time
+	Persistent *bool // see [session.Record]
 }
 
 // Import begins a session for a user whom the application has logged in by another
@@ -36,14 +37,25 @@ func (s *Routes) Import(w http.ResponseWriter, r *http.Request, i Imported) erro
 		return err
 	}
 	record.SetIdentity(&i.Claims, i.Kept, "")
-	record.Data = i.Data
+	record.Data, record.Persistent = i.Data, i.Persistent
 	if i.Token != nil {
 		record.RefreshToken = i.Token.RefreshToken
-		if i.Token.AccessToken != "" {
-			record.Tokens = []session.Token{renew.OfLogin(s.lasting(i.Token), i.Audience, i.Scope, s.c.Now())}
-		}
+		record.Tokens = s.imported(i)
 	}
 	return s.c.Visits.Sessions.Begin(r.Context(), w, s.c.Visits.Jar(r), record)
+}
+
+// imported returns the token of the old session, in the place of the token of the login.
+// If there is only a refresh token, it is a token that has expired, so that the session
+// knows which API is the one of the login.
+func (s *Routes) imported(i Imported) []session.Token {
+	switch {
+	case i.Token.AccessToken != "":
+		return []session.Token{renew.OfLogin(s.lasting(i.Token), i.Audience, i.Scope, s.c.Now())}
+	case i.Token.RefreshToken != "":
+		return []session.Token{{Audience: i.Audience, Asked: i.Scope, Type: "Bearer"}}
+	}
+	return nil
 }
 
 // lasting returns a token with the seconds that it is still good for. An access token

@@ -2,6 +2,7 @@ package signin
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -188,6 +189,63 @@ func TestLoggedIn(t *testing.T) {
 			}, edits(row.edit)...)
 		})
 	}
+}
+
+// TestLoggedInWithTokens: a session whose tokens do not do what the login asks for is
+// sent to the tenant, and a session whose tokens do is not.
+func TestLoggedInWithTokens(t *testing.T) {
+	t.Parallel()
+	offline := func(c *Config) { c.Flow.Scopes = []string{"openid", "offline_access"} }
+	for _, row := range []struct {
+		why    string
+		tokens change // of the answer to the login
+		edit   func(*Config)
+		after  func(*env)
+		sentOn bool
+	}{
+		{why: "good token without a refresh token", tokens: change{"refresh_token": nil}, sentOn: true},
+		{why: "expired token without a refresh token", tokens: change{"refresh_token": nil}, after: func(*env) { time.Sleep(10 * time.Minute) }},
+		{why: "expired token with a refresh token", after: func(*env) { time.Sleep(10 * time.Minute) }, sentOn: true},
+		{why: "tenant gives no refresh token", tokens: change{"refresh_token": nil}, edit: offline, sentOn: true},
+		{why: "a release asks for offline_access", tokens: change{"refresh_token": nil}, after: func(e *env) { offline(&e.Config) }},
+		{why: "a release asks for another API", after: func(e *env) { e.Routes.c.Options = []authrequest.Option{authrequest.Audience(api)} }},
+		{why: "a release asks for less", after: func(e *env) { e.Flow.Scopes = []string{"openid"} }, sentOn: true},
+		{why: "another login is due", after: func(e *env) {
+			w := httptest.NewRecorder()
+			record := must(e.session())
+			if err := e.Visits.Sessions.SendTokens(w, e.Visits.Jar(e.request("GET", "/", nil)), record, e.Tokens.NoteLogin(e.Context(), record)); err != nil {
+				e.Error(err)
+			}
+			e.take(w)
+		}},
+		{why: "another login is due, and the browser was not told", after: func(e *env) { e.Tokens.NoteLogin(e.Context(), must(e.session())) }},
+	} {
+		t.Run(row.why, func(t *testing.T) {
+			t.Parallel()
+			inEachMode(t, func(e *env) {
+				e.tokens = row.tokens
+				e.logIn()
+				if row.after != nil {
+					row.after(e)
+				}
+				got := e.do(e.route(), e.request("GET", "/auth/login?returnTo=/after", nil))
+				if row.sentOn {
+					e.expectPage(row.why, got, 303, "/after", "")
+					return
+				}
+				e.tokens = nil
+				e.expectPage(row.why, e.answer(e.asked(got.location()), nil), 303, "/after", "-txn session session_tries")
+				// The new session is good for the same login.
+				e.expectPage(row.why, e.do(e.route(), e.request("GET", "/auth/login?returnTo=/after", nil)), 303, "/after", "")
+			}, edits(row.edit)...)
+		})
+	}
+	// A login that brings no token asks for none.
+	run(t, func(e *env) {
+		e.logIn()
+		got := e.do(e.route(), e.request("GET", "/auth/login?returnTo=/after", nil))
+		e.expectPage("without a code", got, 303, "/after", "")
+	}, withFormPost)
 }
 
 // TestClaimsThatAreNoTexts: such a claim names no organization.

@@ -60,7 +60,7 @@ func (s *Routes) beginSession(w http.ResponseWriter, r *http.Request, l *login.A
 		raw = id.Raw
 	}
 	record.SetIdentity(&c, id.Kept(s.c.KeepClaim), raw)
-	record.Data = l.Data
+	record.Data, record.Persistent = l.Data, l.Persistent
 	if token := l.Token; token != nil {
 		record.RefreshToken = token.RefreshToken
 		record.Tokens = []session.Token{renew.OfLogin(token, l.Audience, l.Scope, s.c.Now())}

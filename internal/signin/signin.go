@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/authrequest"
@@ -136,11 +137,19 @@ func (s *Routes) Login(w http.ResponseWriter, r *http.Request, options []authreq
 	return nil
 }
 
-// isLoggedIn reports whether somebody is logged in, and the login asks for nothing
-// that only the tenant can do.
+// isLoggedIn reports whether somebody is logged in, with the tokens that the login
+// brings, and the login asks for nothing that only the tenant can do. A session can
+// outlive its tokens. Without a visit to the tenant, a page that needs them would send
+// the browser here again and again.
 func (s *Routes) isLoggedIn(r *http.Request, a *authrequest.Request) bool {
 	record, err := s.c.Visits.Record(r)
+	if err == nil {
+		record, err = s.c.Visits.Sessions.Newest(r.Context(), record)
+	}
 	if err != nil {
+		return false
+	}
+	if strings.Contains(s.c.Flow.ResponseType, "code") && !s.c.Tokens.Meets(record, a.Params.Get("audience"), s.c.Flow.ScopesOf(a)) {
 		return false
 	}
 	id, _ := idtoken.RawClaim(string(record.Claims), "org_id")

@@ -165,6 +165,14 @@ func (s *Site) Log() *slog.Logger { return s.log }
 // All returns the base URLs. The first one is where links without a request begin.
 func (s *Site) All() []browser.Base { return s.bases.List }
 
+// Path returns the path of the base URLs, empty if they have none.
+func (s *Site) Path() string {
+	if len(s.bases.List) == 0 {
+		return ""
+	}
+	return s.bases.List[0].Path
+}
+
 // IsSecure reports whether browsers reach the application by https.
 func (s *Site) IsSecure() bool { return len(s.bases.List) > 0 && s.bases.List[0].IsSecure() }
 

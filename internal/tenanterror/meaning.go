@@ -151,10 +151,6 @@ func (e Error) row(where Place) refusal.Row {
 	return unset
 }
 
-// ErrNoBearerToken is the error of a successful response of the token endpoint that
-// has no token to use.
-var ErrNoBearerToken = errors.New("the token response has no bearer token")
-
 // Meaning returns what the error of a request means. It returns an error unchanged
 // that is a refusal already.
 func Meaning(where Place, err error) error {
@@ -167,8 +163,8 @@ func Meaning(where Place, err error) error {
 		return e.meaning(where)
 	case errors.Is(err, context.Canceled):
 		return refusal.Canceled.Wrap(context.Canceled)
-	case errors.Is(err, ErrNoBearerToken), errors.Is(err, tenantapi.ErrUnexpectedJSON):
-		return refusal.TenantAnswer.Wrap(err)
+	case errors.Is(err, fetch.ErrBodyTooLarge), errors.Is(err, tenantapi.ErrUnexpectedJSON):
+		return refusal.TenantAnswer.Wrap(fetch.Cause(err))
 	case errors.Is(err, tenantapi.ErrUnsendable):
 		return refusal.Internal.Wrap(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/tenantapi"
 )
@@ -256,7 +257,7 @@ func TestOtherErrors(t *testing.T) {
 		text string // of the cause
 	}{
 		{&url.Error{Op: "Post", URL: "https://tenant.example/?code=SECRET", Err: context.Canceled}, refusal.Canceled, "context canceled"},
-		{fmt.Errorf("around: %w", ErrNoBearerToken), refusal.TenantAnswer, "around: the token response has no bearer token"},
+		{&url.Error{Op: "Post", URL: "https://tenant.example/?code=SECRET", Err: fetch.ErrBodyTooLarge}, refusal.TenantAnswer, "answer is longer than 1 MiB"},
 		{tenantapi.ErrUnexpectedJSON, refusal.TenantAnswer, "the answer is not the expected JSON"},
 		{tenantapi.ErrUnsendable, refusal.Internal, "the request has an unusable URL or body"},
 		{&url.Error{Op: "Post", URL: "https://tenant.example/?code=SECRET", Err: connect}, refusal.TenantDown, "no route to host"},

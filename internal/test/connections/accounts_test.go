@@ -650,6 +650,55 @@ func TestDisconnectAccount(t *testing.T) {
 	}
 }
 
+// TestAccountsWantAnotherLogin: when the My Account API wants another login, the login
+// route begins one, although the session has a refresh token.
+func TestAccountsWantAnotherLogin(t *testing.T) {
+	t.Parallel()
+	const denied = `403 {"error":"access_denied"}`
+	for _, tt := range []struct {
+		why, request string
+		ask          func(e *accountEnv, b *testkit.Browser)
+	}{
+		{"list", "GET accounts?take=20", func(_ *accountEnv, b *testkit.Browser) { b.Page("/accounts") }},
+		{"disconnect", "GET accounts?connection=google-oauth2&take=20", func(_ *accountEnv, b *testkit.Browser) { b.Page("/disconnect?connection=google-oauth2") }},
+		{"disconnect one", "DELETE accounts/", func(e *accountEnv, b *testkit.Browser) {
+			e.addAccounts("google-oauth2", 1)
+			b.Page("/disconnect?connection=google-oauth2")
+		}},
+		{"connect", "POST connect", func(e *accountEnv, b *testkit.Browser) {
+			if resp := press(b, "/connect?connection=google-oauth2"); resp.Status == 401 {
+				e.err = auth0.ErrTokenExpired
+			}
+		}},
+		{"complete", "POST complete", func(e *accountEnv, b *testkit.Browser) {
+			if resp := b.Callback(e.begun(b, "/connect?connection=google-oauth2")); resp.Status == 401 {
+				e.err = auth0.ErrTokenExpired
+			}
+		}},
+	} {
+		testkit.InBothBubbles(t, func(t *testing.T, edit func(*auth0.Config)) {
+			e := newAccountEnv(t, edit)
+			b := e.Browser().MustLogin()
+			if to := b.Page("/auth/login?returnTo=/private").Header.Get("Location"); to != "/private" {
+				t.Errorf("%s: a session with good tokens is sent to %q", tt.why, to)
+			}
+			e.answer = func(request string) string {
+				if strings.HasPrefix(request, tt.request) {
+					return denied
+				}
+				return ""
+			}
+			if tt.ask(e, b); !errors.Is(e.err, auth0.ErrTokenExpired) {
+				t.Fatalf("%s: %v, requests %q", tt.why, e.err, e.requests)
+			}
+			b.Login("/auth/login?returnTo=/private") // fails if it does not lead to the tenant
+			if to := b.Page("/auth/login?returnTo=/private").Header.Get("Location"); to != "/private" {
+				t.Errorf("%s: the new session is sent to %q", tt.why, to)
+			}
+		})
+	}
+}
+
 // TestDisconnectAndStoreFails: two things go wrong, and both are told.
 func TestDisconnectAndStoreFails(t *testing.T) {
 	t.Parallel()

@@ -967,7 +967,7 @@ func TestUserInfo(t *testing.T) {
 		{"list", 200, "application/json", `[]`, "invalid_userinfo", "server_error"},
 		{"limit", 429, "text/plain", "Too Many Requests", "tenant_unavailable", "temporarily_unavailable"},
 		{"down", 503, "text/html", "<html>", "tenant_unavailable", "temporarily_unavailable"},
-		{"too long", 200, "application/json", `{"sub":"` + sub + `","x":"` + strings.Repeat("x", 1<<20) + `"}`, "tenant_unavailable", "temporarily_unavailable"},
+		{"too long", 200, "application/json", `{"sub":"` + sub + `","x":"` + strings.Repeat("x", 1<<20) + `"}`, "tenant_answer", "server_error"},
 		{"redirect", 302, "text/plain", "", "tenant_answer", "server_error"},
 	} {
 		e.Tenant.Replace(testkit.UserInfoEndpoint, func(w http.ResponseWriter, r *http.Request) {

@@ -378,20 +378,19 @@ func TestTokenEndpointFaults(t *testing.T) {
 		{"redirect", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://evil.example/", http.StatusTemporaryRedirect)
 		}, 502, "tenant_answer"},
-		{"HTML with 200", answer(200, "text/html", "<html>"), 503, "tenant_unavailable"},
-		{"no JSON", answer(200, js, "SECRET-BODY"), 503, "tenant_unavailable"},
-		{"array", answer(200, js, "[]"), 503, "tenant_unavailable"},
-		{"empty object", answer(200, js, "{}"), 503, "tenant_unavailable"},
-		{"empty", answer(200, js, ""), 503, "tenant_unavailable"},
+		{"HTML with 200", answer(200, "text/html", "<html>"), 502, "tenant_answer"},
+		{"no JSON", answer(200, js, "SECRET-BODY"), 502, "tenant_answer"},
+		{"array", answer(200, js, "[]"), 502, "tenant_answer"},
+		{"empty object", answer(200, js, "{}"), 502, "tenant_answer"},
+		{"empty", answer(200, js, ""), 502, "tenant_answer"},
 		{"error with 200", answer(200, js, `{"error":"invalid_grant"}`), 400, "invalid_grant"},
 		{"no ID token", answer(200, js, `{"access_token":"SECRET-BODY","token_type":"Bearer","expires_in":1}`), 502, "tenant_answer"},
 		{"ID token that is no text", answer(200, js, `{"access_token":"SECRET-BODY","token_type":"Bearer","id_token":1}`), 502, "tenant_answer"},
 		{"other token type", answer(200, js, `{"access_token":"SECRET-BODY","token_type":"MAC","id_token":"a.b.c"}`), 502, "tenant_answer"},
 		{"bound token that nobody asked for", answer(200, js, `{"access_token":"SECRET-BODY","token_type":"DPoP","id_token":"a.b.c"}`), 502, "tenant_answer"},
-		{"lifetime of centuries", answer(200, js, `{"access_token":"SECRET-BODY","token_type":"Bearer","expires_in":99999999999,"id_token":"a.b.c"}`), 502, "tenant_answer"},
-		{"negative lifetime", answer(200, js, `{"access_token":"SECRET-BODY","token_type":"Bearer","expires_in":-5,"id_token":"a.b.c"}`), 502, "tenant_answer"},
+		{"lifetime that is not a number", answer(200, js, `{"access_token":"SECRET-BODY","token_type":"Bearer","expires_in":"soon","id_token":"a.b.c"}`), 502, "tenant_answer"},
 		{"ID token that is none", answer(200, js, `{"access_token":"SECRET-BODY","token_type":"Bearer","expires_in":5,"id_token":"abc"}`), 400, "token_malformed"},
-		{"2 MiB", answer(200, js, `{"access_token":"`+strings.Repeat("x", 2<<20)+`"}`), 503, "tenant_unavailable"},
+		{"2 MiB", answer(200, js, `{"access_token":"`+strings.Repeat("x", 2<<20)+`"}`), 502, "tenant_answer"},
 	}
 	for _, tt := range tests {
 		e := testkit.SignedIn(t)

@@ -133,7 +133,7 @@ func TestPushedRequestRefused(t *testing.T) {
 		{"no reference", answer(201, js, `{"expires_in":30}`), 502, "tenant_answer", "server_error", 0, 1},
 		{"reference that is no text", answer(201, js, `{"request_uri":1}`), 502, "tenant_answer", "server_error", 0, 1},
 		{"long reference", answer(201, js, `{"request_uri":"`+strings.Repeat("x", 2049)+`"}`), 502, "tenant_answer", "server_error", 0, 1},
-		{"2 MiB", answer(201, js, `{"request_uri":"`+strings.Repeat("x", 2<<20)+`"}`), 503, "tenant_unavailable", "temporarily_unavailable", 0, 1},
+		{"2 MiB", answer(201, js, `{"request_uri":"`+strings.Repeat("x", 2<<20)+`"}`), 502, "tenant_answer", "server_error", 0, 1},
 		{"no answer", func(e *testkit.Env) { e.Tenant.Delay(testkit.PAREndpoint, time.Hour) }, 503, "tenant_unavailable", "temporarily_unavailable", 0, 1},
 	}
 	for _, tt := range tests {

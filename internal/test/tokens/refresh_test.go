@@ -182,13 +182,85 @@ func TestTabsInTurn(t *testing.T) {
 			t.Error("no token in the second tab")
 		}
 		e.ExpectRefreshes(3, "two tabs")
-		// Beyond a minute only one browser with one cookie is served: theirs.
+		// Beyond a minute only one browser with one cookie is served: theirs, once it has
+		// shown that it has the newest tokens.
 		time.Sleep(testkit.TokenLife)
+		one.Token()
 		one.Token()
 		time.Sleep(61 * time.Second)
 		if two.NoToken(401, "token_expired"); !two.LoggedIn() {
 			t.Error("logged out by a token")
 		}
+	})
+}
+
+// TestTokensAfterTheFirstByte: a response that has begun cannot carry new tokens. With
+// rotation without overlap they are the only ones, so the process keeps them, whenever the
+// browser comes back, until it has them.
+func TestTokensAfterTheFirstByte(t *testing.T) {
+	t.Parallel()
+	for _, back := range []time.Duration{0, time.Second, 2 * time.Minute, 5 * time.Hour} {
+		for _, next := range []string{"stream", "script", "page"} {
+			testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+				e := testkit.SignedInRefreshing(t, testkit.CheapTokens, m.Edit)
+				e.Mux.HandleFunc("GET /stream", func(w http.ResponseWriter, r *http.Request) {
+					fmt.Fprintln(w, "begun")
+					if err := http.NewResponseController(w).Flush(); err != nil {
+						t.Error(err)
+					}
+					token, err := e.Strategy.AccessToken(w, r, auth0.ForceRefresh())
+					if err != nil {
+						t.Errorf("%s after %v: %v", next, back, err)
+						return
+					}
+					fmt.Fprint(w, token.AccessToken)
+				})
+				b := e.Browser().MustLogin()
+				first := b.Token()
+				seen := strings.TrimPrefix(b.Fetch("/stream").Body, "begun\n")
+				if seen == first || seen == "" {
+					t.Errorf("no new token: %q", seen)
+				}
+				e.ExpectRefreshes(1, "first byte")
+				time.Sleep(back)
+				switch next {
+				case "stream":
+					b.Fetch("/stream")
+				case "page":
+					b.Page("/")
+				}
+				b.Token("force")
+				// The browser has them now: another process knows what to do with its cookie.
+				other, err := auth0.New(e.Config)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r := b.Request("/token")
+				if _, err := other.AccessToken(httptest.NewRecorder(), r, auth0.ForceRefresh()); err != nil {
+					t.Errorf("%s after %v, another process: %v", next, back, err)
+				}
+			})
+		}
+	}
+}
+
+// TestForcedTokenIsNew: tokens that the browser does not have are not taken for the answer
+// to a later ForceRefresh.
+func TestForcedTokenIsNew(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := testkit.SignedInRefreshing(t)
+		b := e.Browser().MustLogin()
+		lost, err := e.Strategy.AccessToken(httptest.NewRecorder(), b.Request("/token"), auth0.ForceRefresh())
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Minute)
+		if b.Token() != lost.AccessToken {
+			t.Error("the newest token of this process is not given")
+		}
+		b.Clone().Token("force")
+		e.ExpectRefreshes(2, "forced later")
 	})
 }
 
@@ -955,8 +1027,10 @@ func TestRefreshWithAnotherSecret(t *testing.T) {
 	})
 }
 
+// TestTokenTypesAndLifetimes: one reader for a login and a refresh.
 func TestTokenTypesAndLifetimes(t *testing.T) {
 	t.Parallel()
+	const year = 365 * 24 * 3600
 	tests := []struct {
 		why     string
 		name    string
@@ -969,13 +1043,14 @@ func TestTokenTypesAndLifetimes(t *testing.T) {
 		{"no lifetime", "expires_in", nil, 300},
 		{"no lifetime that makes sense", "expires_in", 0, 300},
 		{"lifetime that is over", "expires_in", -5, 300},
-		{"lifetime of a thousand years", "expires_in", 32e9, 300},
+		{"lifetime of a thousand years", "expires_in", 32e9, year},
+		{"lifetime in nanoseconds", "expires_in", 3600e9, year},
 		{"lifetime with a fraction", "expires_in", 90.5, 90},
+		{"lifetime as text", "expires_in", "3600", 3600},
 	}
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
 			e := testkit.SignedInRefreshing(t)
-			b := e.Browser().MustLogin()
 			e.Tenant.EditTokenResponse(func(_ *int, body map[string]any) {
 				if tt.value == nil {
 					delete(body, tt.name)
@@ -983,11 +1058,18 @@ func TestTokenTypesAndLifetimes(t *testing.T) {
 					body[tt.name] = tt.value
 				}
 			})
-			time.Sleep(testkit.TokenLife)
-			resp := b.Fetch("/token")
-			if want := time.Now().Add(tt.seconds * time.Second).UTC().Format(time.RFC3339); resp.Status != 200 || resp.Header.Get("X-Expiry") != want {
-				t.Errorf("%s: %d, expiry %s, want %s", tt.why, resp.Status, resp.Header.Get("X-Expiry"), want)
+			b := e.Browser().MustLogin()
+			for _, why := range []string{"login", "refresh"} {
+				query := ""
+				if why == "refresh" {
+					query = "?force"
+				}
+				resp := b.Fetch("/token" + query)
+				if want := time.Now().Add(tt.seconds * time.Second).UTC().Format(time.RFC3339); resp.Status != 200 || resp.Header.Get("X-Expiry") != want {
+					t.Errorf("%s, %s: %d, expiry %s, want %s", tt.why, why, resp.Status, resp.Header.Get("X-Expiry"), want)
+				}
 			}
+			e.ExpectRefreshes(1, tt.why)
 		})
 	}
 }
