@@ -29,20 +29,19 @@ func Example_webApp() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	page := template.Must(template.New("").Parse(`
-		{{with .User.Name}}Hello {{.}}. <form method="post" action="/auth/logout"><button>Log out</button></form>
-		{{else}}{{range .Buttons}}<a href="{{.LoginURL}}">Continue with {{.DisplayName}}</a>
-		{{else}}<a href="/auth/login">Log in</a>{{end}}{{end}}`))
+	page := template.Must(template.New("").Parse(`<!doctype html>
+		<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Acme</title>
+		{{if .LoggedIn}}<h1>Hello {{or .User.Name .User.Email .User.Subject}}</h1>
+		<form method="post" action="/auth/logout"><button>Log out</button></form>
+		{{else}}<h1>Welcome</h1>{{range .Buttons}}<p><a href="{{.LoginURL}}">Continue with {{.DisplayName}}</a></p>
+		{{else}}<p><a href="/auth/login">Log in</a></p>{{end}}{{end}}`))
 
 	mux := http.NewServeMux()
 	mux.Handle("/auth/", strategy.Handler()) // /auth/login, /auth/callback, /auth/logout
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
-		user, _ := auth0.UserFrom(r.Context())
-		buttons, err := strategy.GetConnections(r.Context()) // cached
-		if err != nil {
-			log.Print(err) // says what to do; the page shows one button for all
-		}
-		page.Execute(w, map[string]any{"User": user, "Buttons": buttons})
+		user, loggedIn := auth0.UserFrom(r.Context())
+		buttons, _ := strategy.GetConnections(r.Context()) // cached; without a list, one button is left
+		page.Execute(w, map[string]any{"User": user, "LoggedIn": loggedIn, "Buttons": buttons})
 	})
 	mux.Handle("GET /profile", strategy.RequireLogin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		user, _ := auth0.UserFrom(r.Context())
