@@ -55,7 +55,7 @@ func TestOrganizations(t *testing.T) {
 	bob.at(tenant + "u/login")
 	withPassword(bob, "bob@acme.example")
 	bob.at(app.url + "/auth/callback")
-	bob.reads("That did not work", "The login was not completed")
+	bob.reads("Login failed", "The login was not completed")
 	bob.hides("membership", "invalid_request")
 	bob.shot("nobody")
 	if d := bob.last(app.url + "/auth/callback"); d.status != http.StatusBadRequest {

@@ -9,7 +9,7 @@ byId("call").addEventListener("click", async () => {
   if (button.ariaBusy === "true") return;
   button.ariaBusy = "true";
   try {
-    const response = await fetch("/api/time");
+    const response = await fetch("api/time");
     show(response.status, response.ok, (await response.text()).trim());
   } catch {
     show("failed", false, "The server cannot be reached.");
@@ -22,6 +22,6 @@ function show(status, good, body) {
   byId("status").textContent = status;
   byId("status").className = "status " + (good ? "good" : "bad");
   byId("body").textContent = body;
-  byId("advice").textContent = status === 401 ? "You are not logged in here, or not any more. Log in to go on." : "";
+  byId("advice").textContent = status === 401 ? "You are not logged in, or your session has ended. Log in to continue." : "";
   byId("again").hidden = status !== 401;
 }

@@ -20,7 +20,7 @@ async function finish(fragment) {
   if (fragment === "") return complain("there is no login in the address of this page, or not any more; please log in again");
   let response, answer;
   try {
-    response = await fetch("/verify", { method: "POST", body: new URLSearchParams(fragment) });
+    response = await fetch("verify", { method: "POST", body: new URLSearchParams(fragment) });
     answer = await response.json();
   } catch {
     return complain("the server cannot be reached; please log in again in a minute");
