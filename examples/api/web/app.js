@@ -27,7 +27,7 @@ for (const button of document.querySelectorAll("[data-call]")) {
 await start();
 
 async function start() {
-  byId("news").hidden = sessionStorage.getItem("loggedOut") === null;
+  byId("news").textContent = sessionStorage.getItem("loggedOut") ? "You are logged out." : "";
   sessionStorage.removeItem("loggedOut");
   if (!login.isCallback()) return show("out");
   show("busy");
