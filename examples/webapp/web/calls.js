@@ -1,5 +1,8 @@
 "use strict";
 
+// Beside the directory of this script, whatever the address of the page is.
+const calls = new URL("../call/", document.currentScript.src);
+
 const byId = (id) => document.getElementById(id);
 
 const advice = {
@@ -16,7 +19,7 @@ for (const button of document.querySelectorAll("[data-call]")) {
     button.ariaBusy = "true";
     byId("result").hidden = false;
     try {
-      const response = await fetch("call/" + button.dataset.call);
+      const response = await fetch(new URL(button.dataset.call, calls));
       const text = await response.text();
       show(response.status, response.ok, text.trim());
     } catch {
