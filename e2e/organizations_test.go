@@ -62,6 +62,10 @@ func TestOrganizations(t *testing.T) {
 		t.Errorf("the answer is %d", d.status)
 	}
 	app.stderr.waitFor(t, "user does not belong to any organization")
+	bob.click("link", "Use another account") // another login as Bob would fail again
+	bob.at(tenant + "u/login")
+	asAda(bob)
+	bob.reads("acme-eu", "acme-labs")
 }
 
 // TestOrganizationByName: the tenant asks for the name of the organization first,
