@@ -45,6 +45,22 @@ func TestREADME(t *testing.T) {
 	}
 }
 
+// TestSearchWords: the documentation has the words by which people search, beside the
+// function that does it.
+func TestSearchWords(t *testing.T) {
+	t.Parallel()
+	for word, name := range map[string]string{
+		"password-realm": "Application.LoginWithPassword", "passwordless": "Application.LoginWithCode", "client_credentials": "ClientCredentials",
+		"token-exchange": "Application.ExchangeToken", "federated-connection-access-token": "ForConnection",
+		"client_secret_post": "ClientSecretPost", "client_secret_basic": "ClientSecretBasic", "private_key_jwt": "PrivateKeyJWT",
+		"tls_client_auth": "MutualTLS", "mfa-otp": "MFA.LoginWithOTP", "mfa-oob": "MFA.LoginWithOOB", "mfa-recovery-code": "MFA.LoginWithRecoveryCode",
+	} {
+		if doc, err := exec.Command("go", "doc", ".", name).Output(); err != nil || !strings.Contains(string(doc), word) {
+			t.Errorf("%s is not in the documentation of %s (%v)", word, name, err)
+		}
+	}
+}
+
 // TestREADMEWebApplication builds the first program of the README, runs it, and logs in
 // and out: a user with a name, one whose session has only the subject, and one at a
 // tenant without the Management API.
