@@ -84,7 +84,6 @@ func newApp(cfg auth0.APIConfig, clientID string) (http.Handler, error) {
 	mux.HandleFunc("GET /api/open", demo.Answer("This is open to everybody."))
 	mux.Handle("GET /api/members-only", api.RequireAuth(demo.Answer("You have an access token for this API.")))
 	mux.Handle("GET /api/protected", api.RequirePermissions("read:protected")(demo.Answer("You have the permission read:protected.")))
-	mux.Handle("GET /web/{file}", demo.Files(files))
 	mux.HandleFunc("GET /config.json", func(w http.ResponseWriter, r *http.Request) {
 		demo.JSON(w, http.StatusOK, map[string]string{"issuer": issuer, "clientId": clientID, "audience": cfg.Audience})
 	})
@@ -98,5 +97,5 @@ func newApp(cfg auth0.APIConfig, clientID string) (http.Handler, error) {
 	// script in, and data out only to this server and to the tenant.
 	policy := "default-src 'self'; connect-src 'self' " + tenant.Scheme + "://" + tenant.Host +
 		"; form-action 'none'; require-trusted-types-for 'script'"
-	return demo.Headers(policy, mux), nil
+	return demo.Headers(policy, demo.Files(files, mux)), nil
 }

@@ -131,14 +131,13 @@ func (a app) handler(baseURL string) (http.Handler, error) {
 	mux := http.NewServeMux()
 	a.strategy.Register(mux)
 	mux.Handle("GET /auth/popup", a.strategy.LoginHandler(auth0.WithPopup(u.Scheme+"://"+u.Host), auth0.WithConnection(connection)))
-	mux.Handle("GET /web/{file}", demo.Files(files))
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		a.show(w, r, http.StatusOK, "home.html", "Home", demo.LoggedOut(w, r))
 	})
 	mux.Handle("GET /photos", a.strategy.RequireLogin(http.HandlerFunc(a.photos)))
 	a.addAccounts(mux)
 	policy := "default-src 'self'; form-action 'self'; img-src 'self' data:"
-	return demo.Headers(policy, demo.NoteLogout("/auth/logout", a.strategy.LoadUser(mux))), nil
+	return demo.Headers(policy, demo.Files(files, demo.NoteLogout("/auth/logout", a.strategy.LoadUser(mux)))), nil
 }
 
 func (a app) photos(w http.ResponseWriter, r *http.Request) {

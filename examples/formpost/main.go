@@ -88,7 +88,6 @@ func newApp(cfg auth0.Config) (http.Handler, error) {
 	// A script asks here. A redirect to the tenant is useless to it, so without a
 	// session the answer is 401, and the page offers to log in again.
 	mux.Handle("GET /api/time", a.strategy.RequireSession(http.HandlerFunc(now)))
-	mux.Handle("GET /web/{file}", demo.Files(files))
 
 	// Other sites may not post to this one. The exception is the tenant, whose answer
 	// to a login is a form. The callback recognizes the answers to its own logins by
@@ -96,7 +95,7 @@ func newApp(cfg auth0.Config) (http.Handler, error) {
 	protection := http.NewCrossOriginProtection()
 	protection.AddInsecureBypassPattern("POST /auth/callback")
 	handler := protection.Handler(demo.NoteLogout("/logout", a.strategy.LoadUser(mux)))
-	return demo.Headers("default-src 'self'; form-action 'self'; "+demo.Pictures(cfg.Domain), handler), nil
+	return demo.Headers("default-src 'self'; form-action 'self'; "+demo.Pictures(cfg.Domain), demo.Files(files, handler)), nil
 }
 
 func (a app) profile(w http.ResponseWriter, r *http.Request) {

@@ -94,8 +94,7 @@ func newApp(cfg auth0.Config) (http.Handler, error) {
 	mux.HandleFunc("GET /login", a.login)
 	mux.HandleFunc("GET /callback", func(w http.ResponseWriter, r *http.Request) { a.show(w, http.StatusOK, "callback.html", "") })
 	mux.HandleFunc("POST /verify", a.verify)
-	mux.Handle("GET /web/{file}", demo.Files(files))
-	return http.NewCrossOriginProtection().Handler(protect(mux)), nil
+	return http.NewCrossOriginProtection().Handler(protect(demo.Files(files, mux))), nil
 }
 
 // protect sets a strict policy. A script of an attacker in the page could find the

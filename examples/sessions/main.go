@@ -84,9 +84,8 @@ func newApp(cfg auth0.Config, tenant *auth0test.Tenant, local string) (http.Hand
 	if tenant != nil {
 		mux.Handle("POST /tenant", a.strategy.RequireLogin(http.HandlerFunc(a.endAtTenant)))
 	}
-	mux.Handle("GET /web/{file}", demo.Files(files))
 	handler := http.NewCrossOriginProtection().Handler(a.strategy.LoadUser(mux))
-	return demo.Headers("default-src 'self'; form-action 'self'", demo.NoteLogout("/auth/logout", handler)), nil
+	return demo.Headers("default-src 'self'; form-action 'self'", demo.Files(files, demo.NoteLogout("/auth/logout", handler))), nil
 }
 
 // endEverywhere ends every session of the user in this application, on all devices.

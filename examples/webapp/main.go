@@ -92,9 +92,8 @@ func newApp(cfg auth0.Config) (http.Handler, error) {
 	mux.Handle("GET /calls", a.strategy.RequireLogin(http.HandlerFunc(a.calls)))
 	mux.Handle("GET /call/{name}", a.strategy.RequireSession(http.HandlerFunc(a.call)))
 	mux.Handle("GET /api/", a.api)
-	mux.Handle("GET /web/{file}", demo.Files(files))
 	policy := "default-src 'self'; form-action 'self'; " + demo.Pictures(cfg.Domain)
-	return demo.Headers(policy, demo.NoteLogout("/auth/logout", a.strategy.LoadUser(mux))), nil
+	return demo.Headers(policy, demo.Files(files, demo.NoteLogout("/auth/logout", a.strategy.LoadUser(mux)))), nil
 }
 
 func (a app) home(w http.ResponseWriter, r *http.Request) {

@@ -6,7 +6,7 @@ addEventListener("DOMContentLoaded", () => finish(first));
 addEventListener("hashchange", () => finish(take())); // an address that is pasted into this page
 
 // take returns what is in the fragment, and leaves nothing there: not for the
-// history, for bookmarks, or for whoever looks over a shoulder.
+// history, for bookmarks, or for people who see the screen.
 function take() {
   const fragment = location.hash.slice(1);
   history.replaceState(null, "", location.pathname);

@@ -90,10 +90,11 @@ func Pictures(domain string) string {
 	return "img-src 'self' https:"
 }
 
-// Files serves the style sheet of the examples, and the files of one. There are no
-// listings and no directories. Browsers ask each time, and get 304 while they have the
-// newest version.
-func Files(own fs.FS) http.Handler {
+// Files serves the style sheet of the examples and the files of one below /web/, without
+// listings. It stands outside of [auth0.Strategy.LoadUser]: a response that any cache can
+// store must not set the cookie of a session. Browsers ask each time, and get 304 while
+// they have the newest version.
+func Files(own fs.FS, next http.Handler) http.Handler {
 	type file struct {
 		content []byte
 		etag    string
@@ -115,16 +116,19 @@ func Files(own fs.FS) http.Handler {
 	if err != nil {
 		panic(err) // unreachable: the files are embedded in the program
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		f, ok := files[path.Base(r.URL.Path)]
+	mux := http.NewServeMux()
+	mux.Handle("/", next)
+	mux.HandleFunc("GET /web/{file}", func(w http.ResponseWriter, r *http.Request) {
+		f, ok := files[r.PathValue("file")]
 		if !ok {
 			http.NotFound(w, r)
 			return
 		}
 		w.Header().Set("ETag", f.etag)
 		w.Header().Set("Cache-Control", "no-cache")
-		http.ServeContent(w, r, path.Base(r.URL.Path), time.Time{}, bytes.NewReader(f.content))
+		http.ServeContent(w, r, r.PathValue("file"), time.Time{}, bytes.NewReader(f.content))
 	})
+	return mux
 }
 
 // Path is the path of a base URL, without a slash at the end. Links of a page begin with

@@ -358,6 +358,9 @@ func TestFiles(t *testing.T) {
 				files++
 				got := v.open(base + "/" + target)
 				etag := got.header.Get("ETag")
+				if got.header.Get("Set-Cookie") != "" || got.header.Get("Vary") != "" {
+					t.Errorf("%s depends on the session: %v", target, got.header)
+				}
 				if got.status != http.StatusOK || etag == "" || got.header.Get("Cache-Control") != "no-cache" {
 					t.Errorf("%s: %d %v", target, got.status, got.header)
 				}
