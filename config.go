@@ -199,9 +199,6 @@ func newCookies(p *problems, c Config, where *site.Site, answers answers) *cooki
 	if c.CookieSameSite == http.SameSiteStrictMode {
 		p.add("CookieSameSite", "Strict is not possible: the redirect at the end of a login comes from another site, so the next page would have no session")
 	}
-	if formPost && !secure {
-		where.Log().Warn("auth0: form_post without https works on this machine only")
-	}
 	if c.InsecureHTTP && !secure {
 		where.Log().Warn("auth0: Config.InsecureHTTP is set: anybody on the network path can read cookies and codes")
 	}
