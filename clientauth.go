@@ -23,29 +23,32 @@ import (
 // unexported field of another struct it shows no secret and no key either.
 type ClientAuthentication struct{ method clientauth.Method }
 
-// ClientSecretPost sends a secret in the body, as [Config].ClientSecret does.
+// ClientSecretPost sends a secret in the body (client_secret_post), as
+// [Config].ClientSecret does.
 func ClientSecretPost(secret string) ClientAuthentication {
 	return ClientAuthentication{clientauth.WithSecret(clientauth.ClientSecretPost, secret)}
 }
 
-// ClientSecretBasic sends a secret in the Authorization header.
+// ClientSecretBasic sends a secret in the Authorization header (client_secret_basic).
 func ClientSecretBasic(secret string) ClientAuthentication {
 	return ClientAuthentication{clientauth.WithSecret(clientauth.ClientSecretBasic, secret)}
 }
 
-// PrivateKeyJWT signs a short-lived assertion for each request (RFC 7523, Section
-// 2.2), so that the tenant needs only the public key. Many goroutines use the key,
-// which can be in an HSM. The algorithm is RS256, RS384 or PS256, as registered at
-// the tenant for this key. Other providers can also accept ES256. KeyID is the
-// tenant's id of the key. It can be empty if the application has only one key there.
+// PrivateKeyJWT signs a short-lived assertion for each request (private_key_jwt, RFC
+// 7523, Section 2.2), so that the tenant needs only the public key. Many goroutines
+// use the key, which can be in an HSM. The algorithm is RS256, RS384 or PS256, as
+// registered at the tenant for this key. Other providers can also accept ES256. KeyID
+// is the tenant's id of the key. It can be empty if the application has only one key
+// there.
 func PrivateKeyJWT(key crypto.Signer, algorithm, keyID string) ClientAuthentication {
 	return ClientAuthentication{clientauth.WithKey(key, algorithm, keyID)}
 }
 
 // MutualTLS uses the certificate that the transport of [Config].HTTPClient presents
-// (RFC 8705). Requests go to the mtls_endpoint_aliases that the tenant publishes. If
-// an Auth0 tenant has none, the login fails. Aliases must be on the tenant's host, on
-// a host below it, or on one of [Config].EndpointOrigins.
+// (tls_client_auth or self_signed_tls_client_auth, RFC 8705). Requests go to the
+// mtls_endpoint_aliases that the tenant publishes. If an Auth0 tenant has none, the
+// login fails. Aliases must be on the tenant's host, on a host below it, or on one of
+// [Config].EndpointOrigins.
 func MutualTLS() ClientAuthentication {
 	return ClientAuthentication{clientauth.Method{Name: clientauth.MutualTLS}}
 }

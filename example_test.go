@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/oauth2"
+
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/auth0test"
 )
@@ -30,17 +32,19 @@ func Example_webApp() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	page := template.Must(template.New("").Parse(`
-		{{with .User.Name}}Hello {{.}}. <form method="post" action="/auth/logout"><button>Log out</button></form>
-		{{else}}{{range .Buttons}}<a href="{{.LoginURL}}">Continue with {{.DisplayName}}</a>
-		{{else}}<a href="/auth/login">Log in</a>{{end}}{{end}}`))
+	page := template.Must(template.New("").Parse(`<!doctype html>
+		<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Acme</title>
+		{{if .LoggedIn}}<h1>Hello {{or .User.Name .User.Email .User.Subject}}</h1>
+		<form method="post" action="/auth/logout"><button>Log out</button></form>
+		{{else}}<h1>Welcome</h1>{{range .Buttons}}<p><a href="{{.LoginURL}}">Continue with {{.DisplayName}}</a></p>
+		{{else}}<p><a href="/auth/login">Log in</a></p>{{end}}{{end}}`))
 
 	mux := http.NewServeMux()
 	mux.Handle("/auth/", strategy.Handler()) // /auth/login, /auth/callback, /auth/logout
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
-		user, _ := auth0.UserFrom(r.Context())
-		buttons, _ := strategy.GetConnections(r.Context()) // cached; if there is no list, the log says why
-		page.Execute(w, map[string]any{"User": user, "Buttons": buttons})
+		user, loggedIn := auth0.UserFrom(r.Context())
+		buttons, _ := strategy.GetConnections(r.Context()) // cached; without a list, one button is left
+		page.Execute(w, map[string]any{"User": user, "LoggedIn": loggedIn, "Buttons": buttons})
 	})
 	mux.Handle("GET /profile", strategy.RequireLogin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		user, _ := auth0.UserFrom(r.Context())
@@ -142,16 +146,114 @@ func ExampleStrategy_GetConnections() {
 	// Fabrikam /auth/login?connection=fabrikam-entra&returnTo=%2Freports
 }
 
-// A step-up: this page requires an authentication within the last five minutes.
+// A step-up: this page requires an authentication within the last five minutes. The page
+// itself has the guard. The login route alone protects nothing, because users can open the
+// page directly.
 func ExampleStrategy_LoginHandler() {
 	tenant := auth0test.NewTenant(fakeT{})
 	strategy, err := auth0.New(tenant.Config())
 	if err != nil {
 		log.Fatal(err)
 	}
+	recent := func(next http.Handler) http.Handler {
+		return strategy.RequireLogin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			session, err := strategy.Session(r)
+			if err != nil {
+				strategy.WriteError(w, r, err)
+				return
+			}
+			// AuthenticatedAt is zero after a login without WithMaxAge.
+			if time.Since(session.AuthenticatedAt) > 5*time.Minute {
+				http.Redirect(w, r, "/confirm?returnTo="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
+				return
+			}
+			next.ServeHTTP(w, r)
+		}))
+	}
 	mux := http.NewServeMux()
 	strategy.Register(mux)
-	mux.Handle("GET /confirm", strategy.LoginHandler(auth0.WithMaxAge(0), auth0.WithReturnTo("/payments")))
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "welcome") })
+	mux.Handle("GET /confirm", strategy.LoginHandler(auth0.WithMaxAge(0))) // asks for the password again
+	mux.Handle("GET /payments", recent(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "payments of %s", r.FormValue("month"))
+	})))
+
+	tenant.SignIn("ada@acme.example") // enters the password wherever the tenant asks
+	browser := tenant.Browser(strategy.LoadUser(mux))
+	for _, path := range []string{"/auth/login", "/payments?month=may", "/payments?month=june"} {
+		resp, err := browser.Get(auth0test.AppURL + path)
+		if err != nil {
+			log.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		fmt.Println(path, resp.StatusCode, strings.TrimSpace(string(body)), "logins:", tenant.Calls(auth0test.Authorize))
+	}
+	// Output:
+	// /auth/login 200 welcome logins: 1
+	// /payments?month=may 200 payments of may logins: 2
+	// /payments?month=june 200 payments of june logins: 2
+}
+
+// An application moves here from its own sessions, which are in a signed cookie, and logs
+// nobody out. The session begins with the next request, so the browser repeats this one.
+// The package in examples/migrate does this for gorilla/sessions, gin-contrib/sessions
+// and alexedwards/scs.
+func ExampleStrategy_ImportSession() {
+	tenant := auth0test.NewTenant(fakeT{})
+	strategy, err := auth0.New(tenant.Config())
+	if err != nil {
+		log.Fatal(err)
+	}
+	move := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			old, ok := oldSession(r)
+			if _, err := strategy.Session(r); !ok || !errors.Is(err, auth0.ErrNoSession) {
+				next.ServeHTTP(w, r)
+				return
+			}
+			err := strategy.ImportSession(w, r, auth0.ImportedSession{
+				User:       auth0.User{Subject: old.Get("sub"), Email: old.Get("email")},
+				Token:      &oauth2.Token{RefreshToken: old.Get("refresh_token")},
+				LoggedInAt: time.Now().Add(-time.Hour), // of the old session
+			})
+			if err != nil && !errors.Is(err, auth0.ErrNoSession) { // which means: too old
+				strategy.WriteError(w, r, err)
+				return
+			}
+			http.SetCookie(w, &http.Cookie{Name: "old_session", Path: "/", MaxAge: -1})
+			w.Header().Set("Location", "?"+r.URL.RawQuery) // the same URL
+			w.WriteHeader(http.StatusTemporaryRedirect)
+		})
+	}
+	mux := http.NewServeMux()
+	strategy.Register(mux)
+	mux.Handle("GET /profile", strategy.RequireLogin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, _ := auth0.UserFrom(r.Context())
+		fmt.Fprint(w, user.Email)
+	})))
+	app := strategy.LoadUser(move(mux))
+
+	browser := tenant.Browser(app)
+	browser.Jar.SetCookies(&url.URL{Scheme: "https", Host: "app.acme.example", Path: "/"}, []*http.Cookie{{Name: "old_session", Value: "1f0c"}})
+	resp, err := browser.Get(auth0test.AppURL + "/profile")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, _ := io.ReadAll(resp.Body)
+	fmt.Println(resp.StatusCode, string(body), "logins:", tenant.Calls(auth0test.Authorize))
+	// Output:
+	// 200 ada@acme.example logins: 0
+}
+
+// oldSession is the session of a request in the old system.
+func oldSession(r *http.Request) (url.Values, bool) {
+	c, err := r.Cookie("old_session")
+	if err != nil || c.Value != "1f0c" { // it has been made by the old system
+		return nil, false
+	}
+	return url.Values{"sub": {"auth0|1"}, "email": {"ada@acme.example"}, "refresh_token": {"v1.abc"}}, true
 }
 
 // A user who is logged in proves that a second account is theirs, without losing the

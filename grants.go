@@ -20,8 +20,8 @@ import (
 )
 
 // ClientCredentials describe an access token for the application itself, not for a
-// user (client credentials grant, RFC 6749, Section 4.4). Authorize the application
-// for the API in the dashboard.
+// user (grant type client_credentials, RFC 6749, Section 4.4), also called
+// machine-to-machine. Authorize the application for the API in the dashboard.
 type ClientCredentials struct {
 	// Audience is the identifier of the API.
 	Audience string
@@ -161,9 +161,10 @@ func (a *Application) grantedLogin(ctx context.Context, got provider.TokenRespon
 	return a.loginOf(l), nil
 }
 
-// LoginWithPassword logs in with the resource owner password credentials grant (RFC
-// 6749, Section 4.3), at Auth0 also for a given connection. The ID token is verified
-// as after any login. [Strategy.StartSession] then begins a session.
+// LoginWithPassword logs in with the resource owner password credentials grant (grant
+// type password, RFC 6749, Section 4.3). With WithConnection it is password-realm,
+// Auth0's grant for a given connection. The ID token is verified as after any login.
+// [Strategy.StartSession] then begins a session.
 //
 // It is for migrating old applications with their own password forms. It has no
 // single sign-on and no identity providers, and the tenant can tell users from bots
@@ -233,9 +234,10 @@ func (a *Application) SendCode(ctx context.Context, to PasswordlessLogin, opts .
 	})
 }
 
-// LoginWithCode logs in with a code that [Application.SendCode] has sent to the same
-// address. The error is [ErrWrongCredentials] if the code is wrong or expired. It
-// takes the options of [Application.LoginWithPassword], except [WithConnection].
+// LoginWithCode logs in with a code (grant type passwordless/otp) that
+// [Application.SendCode] has sent to the same address. The error is
+// [ErrWrongCredentials] if the code is wrong or expired. It takes the options of
+// [Application.LoginWithPassword], except [WithConnection].
 func (a *Application) LoginWithCode(ctx context.Context, to PasswordlessLogin, code string, opts ...LoginOption) (*Login, error) {
 	return op("login", a, func() (*Login, error) {
 		d, err := direct(opts)
@@ -319,8 +321,9 @@ func (x TokenExchange) Format(f fmt.State, _ rune) {
 // MarshalJSON hides the tokens from packages json and slog.
 func (x TokenExchange) MarshalJSON() ([]byte, error) { return []byte("{}"), nil }
 
-// ExchangeToken exchanges a token for another one (RFC 8693). The Reason of the error
-// is subject_token if the tenant rejects the given token. The error is
+// ExchangeToken exchanges a token for another one (grant type token-exchange, RFC
+// 8693; at Auth0 Custom Token Exchange and On-Behalf-Of). The Reason of the error is
+// subject_token if the tenant rejects the given token. The error is
 // [ErrGrantNotAllowed] if the exchange is not allowed for the application.
 //
 // The new token is not verified here: its API verifies it. Token.Extra returns any

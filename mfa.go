@@ -131,21 +131,23 @@ func (m *MFA) SendChallenge(ctx context.Context, factorID string) (*MFA, error) 
 	})
 }
 
-// LoginWithOTP continues with a code of the user's authenticator app. The error is
-// [ErrWrongCredentials] if the code is wrong; the user can try again.
+// LoginWithOTP continues with a code of the user's authenticator app (grant type
+// mfa-otp). The error is [ErrWrongCredentials] if the code is wrong; the user can try
+// again.
 func (m *MFA) LoginWithOTP(ctx context.Context, otp string) (*Login, error) {
 	return m.loginWithFactor(ctx, grants.MFA.OTP, otp)
 }
 
-// LoginWithOOB continues after [MFA.SendChallenge]: with the code in the message, or
-// with an empty code for a push notification. The error is [ErrAuthorizationPending]
-// until the user has answered the notification.
+// LoginWithOOB continues (grant type mfa-oob) after [MFA.SendChallenge]: with the
+// code in the message, or with an empty code for a push notification. The error is
+// [ErrAuthorizationPending] until the user has answered the notification.
 func (m *MFA) LoginWithOOB(ctx context.Context, bindingCode string) (*Login, error) {
 	return m.loginWithFactor(ctx, grants.MFA.OOB, bindingCode)
 }
 
-// LoginWithRecoveryCode continues with a recovery code, which works once. Show the
-// user the next one, [Login.RecoveryCode].
+// LoginWithRecoveryCode continues with a recovery code (grant type
+// mfa-recovery-code), which works once. Show the user the next one,
+// [Login.RecoveryCode].
 func (m *MFA) LoginWithRecoveryCode(ctx context.Context, recoveryCode string) (*Login, error) {
 	return m.loginWithFactor(ctx, grants.MFA.RecoveryCode, recoveryCode)
 }

@@ -273,8 +273,9 @@ func ForceRefresh() TokenOption { return tokenOption(func(w *tokenWish) { w.Forc
 // provider's API on behalf of the user. The user connects the account with
 // [Strategy.ConnectAccountHandler], even if the user logs in with it: the token comes
 // from the tenant's Token Vault, and a login stores nothing there. The tenant issues
-// it for the session's refresh token, which must not be a rotating one. Allow the
-// application the Token Vault grant, and enable the Token Vault for the connection.
+// it for the session's refresh token, which must not be a rotating one (grant type
+// federated-connection-access-token). Allow the application the Token Vault grant, and
+// enable the Token Vault for the connection.
 //
 // A user can have several accounts at the provider. LoginHint, at most one, selects
 // an account.

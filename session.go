@@ -230,8 +230,9 @@ type ImportedSession struct {
 // ImportSession takes over a session of another session system, so that users need
 // not log in again when an application moves here. Call it in a middleware inside
 // [Strategy.LoadUser], for a request without a session whose old session is valid.
-// Delete the old session's cookie then. From the next request on, the session is like
-// any other, and [Strategy.AccessToken] refreshes its tokens.
+// Delete the old session's cookie then, and redirect the browser to the same URL: the
+// session begins with the next request. From then on, it is like any other, and
+// [Strategy.AccessToken] refreshes its tokens.
 //
 // ImportSession verifies no ID token and does not call AfterLogin: the caller vouches
 // for the user. So pass only values that the old system has verified and stored where

@@ -3,6 +3,7 @@ package auth0test_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -40,6 +41,7 @@ func TestAppPaths(t *testing.T) {
 	tenant.UseBackchannelLogout("/told")
 	edit := func(c *auth0.Config) {
 		c.LoginPath, c.CallbackPath, c.LogoutPath, c.BackchannelLogoutPath = "/login", "/login/done", "/logout", "/told"
+		c.PostLogoutURLs = []string{auth0test.AppURL + "/bye"}
 		c.Store = auth0.NewMemoryStore(100)
 	}
 	handler := app(t, tenant, edit)
@@ -55,6 +57,24 @@ func TestAppPaths(t *testing.T) {
 	if status, body := get(t, browser, auth0test.AppURL+"/"); status != 200 || body != "false " {
 		t.Errorf("after the back-channel logout: %d %q", status, body)
 	}
+	// The application logs out, in by its login route, and out again.
+	for range 2 {
+		if status, body := get(t, browser, auth0test.AppURL+"/login?returnTo=/profile"); status != 200 || body != "ada@acme.example" {
+			t.Errorf("the login route: %d %q", status, body)
+		}
+		resp, err := browser.Do(ownForm(t, auth0test.AppURL, "/logout"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != 200 || string(body) != "bye" || resp.Request.URL.Path != "/bye" {
+			t.Errorf("the logout route: %v %d at %s: %q", err, resp.StatusCode, resp.Request.URL, body)
+		}
+		if status, body := get(t, browser, auth0test.AppURL+"/"); status != 200 || body != "false " {
+			t.Errorf("after the logout: %d %q", status, body)
+		}
+	}
 	logout := tenant.URL() + "v2/logout?client_id=" + tenant.Config().ClientID + "&returnTo=" + auth0test.AppURL
 	if status, body := get(t, browser, logout+"/bye"); status != 200 || body != "bye" {
 		t.Errorf("logout: %d %q", status, body)
@@ -69,6 +89,44 @@ func TestAppPaths(t *testing.T) {
 	}
 	if status, body := get(t, tenant.Browser(app(t, tenant, func(c *auth0.Config) { c.CallbackPath = "/third" })), auth0test.AppURL+"/profile"); status != 403 || !strings.Contains(body, "Callback URL mismatch") {
 		t.Errorf("a callback that is not allowed: %d %q", status, body)
+	}
+}
+
+// ownForm is the request of a form on a page of the application.
+func ownForm(t *testing.T, base, path string) *http.Request {
+	t.Helper()
+	r, err := http.NewRequest("POST", base+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Origin", base)
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	return r
+}
+
+// TestPlainPaths runs a program with /callback and /logout, as older samples have them.
+func TestPlainPaths(t *testing.T) {
+	tenant := auth0test.NewTenant(t)
+	edit := func(c *auth0.Config) { c.LoginPath, c.CallbackPath, c.LogoutPath = "/login", "/callback", "/logout" }
+	tenant.SignIn("ada@acme.example")
+	if status, body := get(t, tenant.Browser(app(t, tenant, edit)), auth0test.AppURL+"/profile"); status != 403 || !strings.Contains(body, "Callback URL mismatch") {
+		t.Errorf("before the tenant allows it: %d %q", status, body)
+	}
+	tenant.AllowCallback("/callback")
+	browser := tenant.Browser(app(t, tenant, edit))
+	for range 2 {
+		if status, body := get(t, browser, auth0test.AppURL+"/profile"); status != 200 || body != "ada@acme.example" {
+			t.Errorf("login: %d %q", status, body)
+		}
+		resp, err := browser.Do(ownForm(t, auth0test.AppURL, "/logout"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if status, body := get(t, browser, auth0test.AppURL+"/"); resp.StatusCode != 200 || status != 200 || body != "false " {
+			t.Errorf("logout: %d, then %d %q", resp.StatusCode, status, body)
+		}
 	}
 }
 

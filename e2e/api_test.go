@@ -74,8 +74,8 @@ func TestPage(t *testing.T) {
 	if got := tb.url(); got != home {
 		t.Errorf("after the login the address is %s", got)
 	}
-	tb.reads("bob@acme.example", "a reload forgets it")
-	if text := tb.text(); strings.Contains(text, "Log in\n") || strings.Contains(text, "Everybody may call") {
+	tb.reads("bob@acme.example", "after a reload it is gone")
+	if text := tb.text(); strings.Contains(text, "Log in\n") || strings.Contains(text, "Anybody may call") {
 		t.Errorf("what is for others is shown:\n%s", text)
 	}
 	tb.shot("bob")
@@ -84,7 +84,7 @@ func TestPage(t *testing.T) {
 
 	// The token is gone with the page; the tenant still knows Bob.
 	tb.reload()
-	tb.reads("Everybody may call")
+	tb.reads("Anybody may call")
 	calls(tb, "200", "401", "401")
 	asked := tb.visited(tenantURL + "u/login")
 	tb.click("button", "Log in")
@@ -95,7 +95,7 @@ func TestPage(t *testing.T) {
 
 	tb.click("button", "Log out")
 	tb.at(home)
-	tb.reads("Everybody may call")
+	tb.reads("Anybody may call")
 	tb.shot("logged-out")
 	if got := tb.visited(tenantURL + "u/logout"); got != 0 {
 		t.Error("the tenant has asked whether to log out")
@@ -105,7 +105,7 @@ func TestPage(t *testing.T) {
 	logInAs(tb, tenantURL, "ada@acme.example", "Good to see you, Ada")
 	calls(tb, "200", "200", "200")
 	tb.click("button", "Log out")
-	tb.reads("Everybody may call")
+	tb.reads("Anybody may call")
 	calls(tb, "200", "401", "401")
 
 	// Nor does the back button bring Ada back.
@@ -154,7 +154,7 @@ func TestPageSecrets(t *testing.T) {
 		t.Errorf("the page has the %q", found)
 	}
 	tb.click("button", "Log out")
-	tb.reads("Everybody may call")
+	tb.reads("Anybody may call")
 	addresses := ""
 	for _, e := range call(tb, page.GetNavigationHistory, cdp.Empty{}).Entries {
 		if strings.Contains(e.URL, "code=") {
@@ -201,7 +201,7 @@ func TestPagePolicy(t *testing.T) {
 }
 
 const (
-	stale       = "begun in another tab or is finished already"
+	stale       = "began in another tab, or is finished already"
 	unreachable = "The login service cannot be reached. Please try again in a minute."
 )
 
@@ -214,7 +214,7 @@ func TestPageForeignAnswer(t *testing.T) {
 	refused := func(query string) {
 		t.Helper()
 		tb.open(home + query)
-		tb.reads(stale, "Everybody may call")
+		tb.reads(stale, "Anybody may call")
 		tb.hides("Please call")
 		if got := tb.url(); got != home {
 			t.Errorf("the address is %s", got)
@@ -258,13 +258,13 @@ func TestPageRefusals(t *testing.T) {
 	tb.at(tenant.URL() + "u/login")
 	tb.click("link", "Continue with Google")
 	tb.click("button", "Cancel")
-	tb.reads("The login was cancelled, or you are not allowed to log in.", "Everybody may call")
+	tb.reads("You cancelled the login, or you don't have access.", "Anybody may call")
 	tb.shot("cancelled")
 	if got := tb.url(); got != home {
 		t.Errorf("the address is %s", got)
 	}
 	tb.reload()
-	tb.reads("Everybody may call")
+	tb.reads("Anybody may call")
 	tb.hides("was cancelled, or")
 
 	tenant.DenyLogin("server_error", "Please call 555-1234")
@@ -276,7 +276,7 @@ func TestPageRefusals(t *testing.T) {
 	tb.click("button", "Log in")
 	tb.at(tenant.URL() + "u/login")
 	asAda(tb)
-	tb.reads(unreachable, "Everybody may call")
+	tb.reads(unreachable, "Anybody may call")
 	tenant.Fail(auth0test.Token, 0)
 
 	tb.reload()
@@ -303,7 +303,7 @@ func TestPageIDToken(t *testing.T) {
 		tenant.EditIDToken(func(_, claims map[string]any) { claims[name] = value })
 		tb.open(app.url + "/")
 		tb.click("button", "Log in")
-		tb.reads("The login did not work. Please try again.", "Everybody may call")
+		tb.reads("The login did not work. Please try again.", "Anybody may call")
 	}
 	tenant.EditIDToken(func(_, claims map[string]any) { claims["aud"] = []string{"another", auth0test.SPAClientID} })
 	tb.click("button", "Log in")
@@ -321,7 +321,7 @@ func TestPageExpiredToken(t *testing.T) {
 	tb.open(app.url + "/")
 	logInAs(tb, tenant.URL(), "ada@acme.example", "Good to see you, Ada")
 	tb.click("button", "GET /api/members-only")
-	tb.reads("401 /api/members-only", `error="invalid_token"`, "does not accept your access token. Please log in again.", "Everybody may call")
+	tb.reads("401 /api/members-only", `error="invalid_token"`, "does not accept your access token. Please log in again.", "Anybody may call")
 	tb.shot("expired")
 	tenant.EditTokenResponse(nil)
 	tb.click("button", "Log in")
@@ -348,7 +348,7 @@ func TestPageOldTenant(t *testing.T) {
 	logInAs(tb, old.Issuer(), "ada@acme.example", "Good to see you, Ada")
 	tb.click("button", "Log out")
 	tb.at(app.url + "/")
-	tb.reads("Everybody may call")
+	tb.reads("Anybody may call")
 	tb.click("button", "Log in")
 	tb.at(old.Issuer() + "u/login") // the session there is over too
 }
@@ -362,7 +362,7 @@ func TestPageCloud(t *testing.T) {
 	calls(tb, "200", "200", "200")
 	tb.click("button", "Log out")
 	tb.at(auth0test.AppURL + "/")
-	tb.reads("Everybody may call")
+	tb.reads("Anybody may call")
 	calls(tb, "200", "401", "401")
 }
 
@@ -406,7 +406,7 @@ func TestPageLooks(t *testing.T) {
 				tb.shot(name)
 			}
 			tb.open(app.url + "/")
-			tb.reads("Everybody may call")
+			tb.reads("Anybody may call")
 			shot("nobody")
 			tb.click("button", "GET /api/protected")
 			tb.reads("401 /api/protected")
@@ -420,7 +420,7 @@ func TestPageLooks(t *testing.T) {
 			tb.reads("403 /api/protected")
 			shot("bob-403")
 			tb.click("button", "Log out")
-			tb.reads("Everybody may call")
+			tb.reads("Anybody may call")
 			tb.open(app.url + "/?error=access_denied&state=x")
 			tb.reads(stale)
 			shot("problem")
@@ -435,7 +435,7 @@ func TestPageKeyboard(t *testing.T) {
 	tenantURL := app.tenantURL(t)
 	tb := newBrowser(t)
 	tb.open(app.url + "/")
-	tb.reads("Everybody may call")
+	tb.reads("Anybody may call")
 	tb.tabTo("Log in")
 	tb.shot("focus")
 	tb.enter()
@@ -463,7 +463,7 @@ func TestPageKeyboard(t *testing.T) {
 	tb.reads("Good to see you, Linus")
 	tb.tabTo("Log out")
 	tb.enter()
-	tb.reads("Everybody may call")
+	tb.reads("Anybody may call")
 }
 
 func TestPageWithoutScripts(t *testing.T) {

@@ -47,7 +47,7 @@ func TestCustomOAuth2(t *testing.T) {
 	// The login gives nobody the photos; the account does.
 	tb.click("link", "Your photos at Pictor")
 	tb.at(app.url + "/photos")
-	tb.reads("No photos yet", "By your login, Pictor says who you are.")
+	tb.reads("No photos yet", "Pictor has confirmed who you are.")
 	tb.shot("not-connected")
 	tb.connectPictor(pictor)
 	tb.at(app.url + "/photos")
@@ -192,7 +192,7 @@ func TestCustomOAuth2PopupWithoutOpener(t *testing.T) {
 	}
 	popup.click("button", "Agree")
 	tb.at(app.url + "/photos")
-	tb.reads("By your login, Pictor says who you are.")
+	tb.reads("Pictor has confirmed who you are.")
 	tb.shot("logged-in")
 }
 

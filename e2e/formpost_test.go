@@ -232,13 +232,13 @@ func TestFormPostCancel(t *testing.T) {
 	tenant.DenyLogin("access_denied", "<b>no</b>")
 	tb.open(app.url + "/login")
 	tb.at(app.url + "/auth/callback")
-	tb.reads("That did not work", "The login was cancelled")
+	tb.reads("Login failed", "The login was cancelled")
 	tb.hides("<b>no</b>")
 	tb.shot("denied")
 	if d := tb.last(app.url + "/auth/callback"); d.status != http.StatusForbidden {
 		t.Errorf("the answer is %d", d.status)
 	}
-	tb.click("link", "Log in")
+	tb.click("link", "Use another account")
 	tb.at(tenant.URL() + "u/login")
 	asAda(tb)
 	tb.at(app.url + "/")

@@ -69,7 +69,7 @@ func TestImplicit(t *testing.T) {
 	}
 	asAda(tb)
 	tb.at(app.url + "/callback")
-	tb.reads("Ada Lovelace", "ada@acme.example", "verified", "What the ID token says about you", "What the access token is good for", "read:protected", "https://api.acme.example/")
+	tb.reads("Ada Lovelace", "ada@acme.example", "verified", "What the ID token says about you", "What the access token grants", "read:protected", "https://api.acme.example/")
 	tb.shot("login")
 	tb.clean(app)
 	if d := tb.last(app.url + "/callback"); d.header.Get("Referrer-Policy") != "no-referrer" || d.header.Get("Cache-Control") != "no-store" ||
@@ -77,14 +77,14 @@ func TestImplicit(t *testing.T) {
 		t.Errorf("headers of the page: %v", d.header)
 	}
 	tb.reload()
-	tb.reads("That did not work", "There is no login in the address of this page, or not any more")
+	tb.reads("Login failed", "There is no login in the address of this page, or not any more")
 	tb.hides("Ada")
 	tb.shot("reloaded")
 
 	tb.click("link", "Home")
 	tb.click("link", "Get a token") // the tenant still knows her
 	tb.at(app.url + "/callback")
-	tb.reads("You have an access token", "Nobody has logged in by it", "read:protected")
+	tb.reads("You have an access token", "An access token alone is not a login", "read:protected")
 	tb.hides("Lovelace", "ada@acme.example")
 	tb.shot("token")
 	tb.clean(app)
@@ -108,7 +108,7 @@ func TestImplicitDenied(t *testing.T) {
 		tb.click("link", "Continue with Google")
 		tb.click("button", "Cancel")
 		tb.at(app.url + "/callback")
-		tb.reads("That did not work", "You cancelled the login")
+		tb.reads("Login failed", "You cancelled the login")
 		tb.hides("access_denied")
 		tb.shot("cancelled")
 		tb.clean(app)
@@ -116,11 +116,11 @@ func TestImplicitDenied(t *testing.T) {
 	tenant.DenyLogin("access_denied", "<b>no</b>")
 	tb.open(app.url + "/login?response_type=token")
 	tb.at(app.url + "/callback")
-	tb.reads("That did not work")
+	tb.reads("Login failed")
 	tb.hides("<b>no</b>")
 
 	tb.open(app.url + "/login?response_type=code")
-	tb.reads("That did not work", "The link to this login is not valid.")
+	tb.reads("Login failed", "The link to this login is not valid.")
 	tb.shot("bad-link")
 	tb.click("link", "Home")
 	tb.click("link", "Log in")
@@ -202,10 +202,10 @@ func TestImplicitTampered(t *testing.T) {
 		tt.change(fragment)
 		tb.open(app.url + "/callback#" + fragment.Encode())
 		if tt.says == "" {
-			tb.reads("What the access token is good for")
+			tb.reads("What the access token grants")
 			continue
 		}
-		tb.reads("That did not work", tt.says)
+		tb.reads("Login failed", tt.says)
 		tb.hides("Lovelace", "read:protected")
 		tb.shot(strings.ReplaceAll(tt.why, " ", "-"))
 		tb.clean(app)
@@ -224,18 +224,18 @@ func TestImplicitReplay(t *testing.T) {
 		answer := app.url + "/callback#" + tb.caught(app, button).Encode()
 		stranger := newBrowser(t)
 		stranger.open(answer)
-		stranger.reads("That did not work", "This login was begun in another browser")
+		stranger.reads("Login failed", "This login was begun in another browser")
 		stranger.clean(app)
 
 		tb.open(answer)
-		tb.reads("What the access token is good for")
+		tb.reads("What the access token grants")
 		tb.open(answer) // goes nowhere: the page is there, and gets a new fragment
-		tb.reads("That did not work", "is finished already")
+		tb.reads("Login failed", "is finished already")
 		tb.hides("Lovelace", "read:protected")
 		tb.clean(app)
 		tb.open(app.url + "/")
 		tb.open(answer)
-		tb.reads("That did not work", "is finished already")
+		tb.reads("Login failed", "is finished already")
 		tb.shot("replayed")
 		tb.clean(app)
 	}
@@ -308,6 +308,6 @@ func TestImplicitLooks(t *testing.T) {
 	look("token")
 	tb.open(app.url + "/callback")
 	tb.reload()
-	tb.reads("That did not work")
+	tb.reads("Login failed")
 	look("problem")
 }

@@ -55,13 +55,17 @@ func TestOrganizations(t *testing.T) {
 	bob.at(tenant + "u/login")
 	withPassword(bob, "bob@acme.example")
 	bob.at(app.url + "/auth/callback")
-	bob.reads("That did not work", "The login was not completed")
+	bob.reads("Login failed", "The login was not completed")
 	bob.hides("membership", "invalid_request")
 	bob.shot("nobody")
 	if d := bob.last(app.url + "/auth/callback"); d.status != http.StatusBadRequest {
 		t.Errorf("the answer is %d", d.status)
 	}
 	app.stderr.waitFor(t, "user does not belong to any organization")
+	bob.click("link", "Use another account") // another login as Bob would fail again
+	bob.at(tenant + "u/login")
+	asAda(bob)
+	bob.reads("acme-eu", "acme-labs")
 }
 
 // TestOrganizationByName: the tenant asks for the name of the organization first,

@@ -253,7 +253,7 @@ func TestWorkEmail(t *testing.T) {
 	tb := newBrowser(t)
 
 	tb.open(app.url + "/")
-	tb.fill("Your work e-mail", "frank@fabrikam.example")
+	tb.fill("Your work email", "frank@fabrikam.example")
 	tb.shot("address-typed")
 	tb.click("button", "Continue")
 	tb.at(tenant + "u/provider")
@@ -270,14 +270,14 @@ func TestWorkEmail(t *testing.T) {
 
 	// A company that has no button is found too.
 	tb.reads("Log in to Fieldnotes")
-	tb.fill("Your work e-mail", "Carol@Customer.Example")
+	tb.fill("Your work email", "Carol@Customer.Example")
 	tb.enter()
 	tb.reads("Simulated Customer Corp sign-in")
 
 	// An address of no company: the tenant asks, and does not ask for the
 	// address again.
 	tb.open(app.url + "/")
-	tb.fill("Your work e-mail", "ada@acme.example")
+	tb.fill("Your work email", "ada@acme.example")
 	tb.click("button", "Continue")
 	tb.at(tenant + "u/login")
 	tb.shot("unknown-company")

@@ -8,30 +8,33 @@ import (
 	"github.com/seed-15d5a55c/auth0"
 )
 
-// addAccounts lets people connect the account that they have at the provider, and
-// take it back. Those who log in with it do so too: a login says who they are, and
-// gives nobody their photos.
-func addAccounts(mux *http.ServeMux, strategy *auth0.Strategy) {
-	mux.Handle("/connect", strategy.RequireLogin(strategy.ConnectAccountHandler()))
-	mux.Handle("GET /accounts", strategy.RequireLogin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		list, err := strategy.ConnectedAccounts(w, r)
-		if err != nil {
-			log.Print(err)
-			show(w, r, http.StatusBadGateway, "error.html", &auth0.Error{Description: "your accounts cannot be listed at the moment"})
-			return
-		}
-		show(w, r, http.StatusOK, "accounts.html", list)
-	})))
-	disconnect := strategy.RequireLogin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := strategy.DisconnectAccount(w, r, connection); err != nil {
-			log.Print(err)
-			show(w, r, http.StatusBadGateway, "error.html", &auth0.Error{Description: "the account could not be disconnected; please try again"})
-			return
-		}
-		http.Redirect(w, r, "/accounts", http.StatusSeeOther)
-	}))
-	mux.Handle("POST /disconnect", http.NewCrossOriginProtection().Handler(disconnect))
+// addAccounts lets users connect the account that they have at the provider, and
+// disconnect it. Users who log in with it connect it too: a login says who they are,
+// and gives access to nobody's photos.
+func (a app) addAccounts(mux *http.ServeMux) {
+	mux.Handle("/connect", a.strategy.RequireLogin(a.strategy.ConnectAccountHandler()))
+	mux.Handle("GET /accounts", a.strategy.RequireLogin(http.HandlerFunc(a.accounts)))
+	mux.Handle("POST /disconnect", http.NewCrossOriginProtection().Handler(a.strategy.RequireLogin(http.HandlerFunc(a.disconnect))))
 }
 
-// ownLogin reports whether the person is logged in with the provider itself.
+func (a app) accounts(w http.ResponseWriter, r *http.Request) {
+	list, err := a.strategy.ConnectedAccounts(w, r)
+	if err != nil {
+		log.Print(err)
+		a.show(w, r, http.StatusBadGateway, "error.html", "Sorry", &auth0.Error{Description: "your accounts cannot be listed at the moment"})
+		return
+	}
+	a.show(w, r, http.StatusOK, "accounts.html", "Connected accounts", list)
+}
+
+func (a app) disconnect(w http.ResponseWriter, r *http.Request) {
+	if err := a.strategy.DisconnectAccount(w, r, connection); err != nil {
+		log.Print(err)
+		a.show(w, r, http.StatusBadGateway, "error.html", "Sorry", &auth0.Error{Description: "the account could not be disconnected; please try again"})
+		return
+	}
+	http.Redirect(w, r, a.base+"/accounts", http.StatusSeeOther)
+}
+
+// ownLogin reports whether the user is logged in with the provider itself.
 func ownLogin(u auth0.User) bool { return strings.HasPrefix(u.Subject, "oauth2|"+connection+"|") }

@@ -1,17 +1,18 @@
-// Command customoauth2 logs people in with a provider that Auth0 has no
-// connection for, once by redirects and once in a pop-up. However they log in,
-// they can connect their account at the provider, and the program calls its API
-// with their own token there.
+// Command customoauth2 logs users in with a provider that Auth0 has no connection
+// for, by redirects and in a pop-up. However they log in, they can connect their
+// account at the provider, and the program calls its API with their token there.
 //
-// It brings all that is needed: the tenant, and the provider, a photo service
-// with a login page and an API. At the start it makes a custom OAuth2 connection
-// by the Management API. PORT sets the port to listen on, 3000 by default.
+// It starts all that it needs: the tenant, and the provider, a photo service with a
+// login page and an API. At the start it makes a custom OAuth2 connection by the
+// Management API. PORT is the port to listen on, 3000 by default, and APP_BASE_URL the
+// URL at which browsers reach the program. AUTH0_DOMAIN has no effect, because a tenant
+// elsewhere cannot reach the provider on this machine. PICTOR_COOP is the
+// Cross-Origin-Opener-Policy of the provider's pages: with PICTOR_COOP=same-origin, the
+// pop-up loses its opener, and the login works all the same.
 package main
 
 import (
-	"cmp"
 	"context"
-	"crypto/rand"
 	"embed"
 	"encoding/json"
 	"errors"
@@ -21,59 +22,62 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/auth0test"
+	"github.com/seed-15d5a55c/auth0/examples/internal/demo"
 	"github.com/seed-15d5a55c/auth0/management"
 )
 
 const connection = "pictor"
 
-//go:embed web
+//go:embed web/*.html
+var templates embed.FS
+
+//go:embed web/*.js web/*.svg
 var files embed.FS
 
-var pages = template.Must(template.ParseFS(files, "web/*.html"))
+var pages = template.Must(template.ParseFS(templates, "web/*.html"))
 
 func main() {
-	if err := run(cmp.Or(os.Getenv("PORT"), "3000")); err != nil {
+	if err := run(); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(port string) error {
-	base := "http://localhost:" + port
-	tenant, err := auth0test.Serve("127.0.0.1:0", base)
+func run() error {
+	listener, baseURL, err := demo.Listen()
 	if err != nil {
 		return err
 	}
-	tenant.NameApp("Albums")
+	tenant, cfg, about, err := demo.Tenant("Albums", baseURL, "AUTH0_DOMAIN has no effect here: a tenant elsewhere cannot reach the provider on this machine.")
+	if err != nil {
+		return err
+	}
 	tenant.AllowManagement("create:connections", "update:connections")
 	tenant.AllowConnectedAccounts("/connect")
-
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	upstream, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	pictor := newProvider("http://"+listener.Addr().String(), tenant.URL()+"login/callback", os.Getenv("PICTOR_COOP"))
-	go serve(listener, pictor.handler())
+	pictor := newProvider("http://"+upstream.Addr().String(), tenant.URL()+"login/callback", os.Getenv("PICTOR_COOP"))
+	go serve(upstream, pictor.handler())
 
-	cfg := tenant.Config()
-	cfg.Secrets = []string{rand.Text() + rand.Text()}
 	cfg.Scopes = []string{"openid", "profile", "email", "offline_access"} // the last is for the Token Vault and the accounts
+	a := app{base: demo.Path(baseURL), photosURL: pictor.base + "/photos"}
 	cfg.ErrorHandler = func(w http.ResponseWriter, r *http.Request, e *auth0.Error) {
 		if !strings.Contains(r.Header.Get("Accept"), "text/html") {
 			return // a script, which gets the default answer in JSON
 		}
-		show(w, r, e.Status, "error.html", e)
+		a.show(w, r, e.Status, "error.html", "Sorry", e)
 	}
-	strategy, err := auth0.New(cfg)
-	if err != nil {
+	if a.strategy, err = auth0.New(cfg); err != nil {
 		return err
 	}
-	source := strategy.Application().ClientCredentials(auth0.ClientCredentials{Audience: tenant.URL() + "api/v2/"})
+	source := a.strategy.Application().ClientCredentials(auth0.ClientCredentials{Audience: tenant.URL() + "api/v2/"})
 	api, err := management.New(tenant.URL(), source)
 	if err != nil {
 		return err
@@ -81,16 +85,17 @@ func run(port string) error {
 	if err := connect(context.Background(), api, pictor, cfg.ClientID); err != nil {
 		return err
 	}
-	fmt.Printf("Tenant    embedded, at %s\nProvider  embedded, at %s\nOpen      %s\n", tenant.URL(), pictor.base, base)
-	if listener, err = net.Listen("tcp", "localhost:"+port); err != nil {
+	handler, err := a.handler(baseURL)
+	if err != nil {
 		return err
 	}
-	return serve(listener, newApp(strategy, base, pictor.base+"/photos"))
+	fmt.Printf("%sProvider  embedded, at %s\n", about, pictor.base)
+	return demo.Serve(listener, handler)
 }
 
-func serve(listener net.Listener, handler http.Handler) error {
+func serve(listener net.Listener, handler http.Handler) {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
-	return server.Serve(listener)
+	log.Print(server.Serve(listener))
 }
 
 // connect makes the provider a connection of the tenant and enables it for the
@@ -115,32 +120,47 @@ func connect(ctx context.Context, api *management.API, p *provider, clientID str
 	return api.EnableConnection(ctx, c.ID, clientID)
 }
 
-func newApp(strategy *auth0.Strategy, base, photosURL string) http.Handler {
+// An app shows the photos of its users.
+type app struct {
+	strategy  *auth0.Strategy
+	base      string // the path below which browsers find the pages
+	photosURL string
+}
+
+func (a app) handler(baseURL string) (http.Handler, error) {
+	u, err := url.Parse(baseURL)
+	if err != nil {
+		return nil, err
+	}
 	mux := http.NewServeMux()
-	strategy.Register(mux)
-	mux.Handle("GET /auth/popup", strategy.LoginHandler(auth0.WithPopup(base), auth0.WithConnection(connection)))
-	mux.Handle("GET /web/", http.FileServerFS(files))
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { show(w, r, http.StatusOK, "home.html", nil) })
-	mux.Handle("GET /photos", strategy.RequireLogin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		resp, err := strategy.Client(w, r, auth0.ForConnection(connection)).Get(photosURL)
-		var photos []photo
-		if err == nil {
-			defer resp.Body.Close()
-			err = errors.Join(statusError(resp), json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&photos))
-		}
-		if errors.Is(err, auth0.ErrNotConnected) || errors.Is(err, auth0.ErrNoToken) {
-			show(w, r, http.StatusForbidden, "other.html", nil) // with a button to connect the account
-			return
-		}
-		if err != nil {
-			log.Print(err)
-			show(w, r, http.StatusBadGateway, "error.html", &auth0.Error{Description: "Pictor does not answer"})
-			return
-		}
-		show(w, r, http.StatusOK, "photos.html", photos)
-	})))
-	addAccounts(mux, strategy)
-	return strategy.LoadUser(mux)
+	a.strategy.Register(mux)
+	mux.Handle("GET /auth/popup", a.strategy.LoginHandler(auth0.WithPopup(u.Scheme+"://"+u.Host), auth0.WithConnection(connection)))
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+		a.show(w, r, http.StatusOK, "home.html", "Home", demo.LoggedOut(w, r))
+	})
+	mux.Handle("GET /photos", a.strategy.RequireLogin(http.HandlerFunc(a.photos)))
+	a.addAccounts(mux)
+	policy := "default-src 'self'; form-action 'self'; img-src 'self' data:"
+	return demo.Headers(policy, demo.Files(files, demo.NoteLogout("/auth/logout", a.strategy.LoadUser(mux)))), nil
+}
+
+func (a app) photos(w http.ResponseWriter, r *http.Request) {
+	resp, err := a.strategy.Client(w, r, auth0.ForConnection(connection)).Get(a.photosURL)
+	var photos []photo
+	if err == nil {
+		defer resp.Body.Close()
+		err = errors.Join(statusError(resp), json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&photos))
+	}
+	if errors.Is(err, auth0.ErrNotConnected) || errors.Is(err, auth0.ErrNoToken) {
+		a.show(w, r, http.StatusForbidden, "other.html", "No photos yet", nil) // with a button to connect the account
+		return
+	}
+	if err != nil {
+		log.Print(err)
+		a.show(w, r, http.StatusBadGateway, "error.html", "Sorry", &auth0.Error{Description: "Pictor does not answer"})
+		return
+	}
+	a.show(w, r, http.StatusOK, "photos.html", "Your photos", photos)
 }
 
 func statusError(resp *http.Response) error {
@@ -150,11 +170,13 @@ func statusError(resp *http.Response) error {
 	return nil
 }
 
-func show(w http.ResponseWriter, r *http.Request, status int, page string, data any) {
+func (a app) show(w http.ResponseWriter, r *http.Request, status int, page, title string, data any) {
 	user, ok := auth0.UserFrom(r.Context())
-	w.Header().Set("Content-Security-Policy", "default-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'")
 	w.WriteHeader(status)
-	if err := pages.ExecuteTemplate(w, page, map[string]any{"User": user, "LoggedIn": ok, "Own": ownLogin(user), "Path": r.URL.Path, "Data": data}); err != nil {
+	err := pages.ExecuteTemplate(w, page, map[string]any{
+		"Title": title, "Base": a.base, "Path": r.URL.Path, "User": user, "LoggedIn": ok, "Own": ownLogin(user), "Data": data,
+	})
+	if err != nil {
 		log.Print(err)
 	}
 }

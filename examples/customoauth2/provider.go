@@ -17,9 +17,9 @@ type photo struct {
 	Color string `json:"color"`
 }
 
-// A provider is Pictor, a photo service as others run it: it speaks OAuth 2.0,
-// and knows nothing of Auth0 but that there is a client with a redirect URI. It
-// is as small as it can be, and no model for one.
+// A provider is Pictor, a photo service of another company. It speaks OAuth 2.0. Auth0
+// is a client of it with a redirect URI. It has only what the example needs, so do not
+// copy it.
 type provider struct {
 	base, redirectURI      string
 	clientID, clientSecret string
@@ -98,7 +98,7 @@ func (p *provider) token(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// api answers whoever has a token.
+// api answers requests that have a token.
 func (p *provider) api(data any) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")

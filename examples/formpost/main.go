@@ -1,21 +1,18 @@
-// Command formpost is a web application that logs people in with an ID token
-// alone: the tenant has the browser post it to the callback (response_type
-// id_token, response_mode form_post), so the application needs no client secret
-// and asks the tenant for nothing but its keys. It has a page that calls an
-// endpoint in the background, a profile page and logout.
+// Command formpost is a web application that logs users in with an ID token alone:
+// the tenant has the browser post it to the callback (response_type id_token,
+// response_mode form_post). So the application needs no client secret, and asks the
+// tenant for nothing but its keys (JWKS). It has a page that calls an endpoint in
+// the background, a profile page and logout.
 //
-// Without any configuration it brings its own tenant. With AUTH0_DOMAIN,
-// AUTH0_CLIENT_ID, AUTH0_SECRET and APP_BASE_URL it uses that one, in which the
-// application must be allowed the implicit grant. PORT sets the port to listen
-// on, 3000 by default.
+// Without any configuration it starts its own tenant. With AUTH0_DOMAIN,
+// AUTH0_CLIENT_ID, AUTH0_SECRET and APP_BASE_URL it uses another one, in which the
+// application must be allowed the implicit grant. PORT is the port to listen on,
+// 3000 by default.
 package main
 
 import (
 	"cmp"
-	"crypto/rand"
 	"embed"
-	"encoding/json"
-	"fmt"
 	"html/template"
 	"log"
 	"log/slog"
@@ -25,17 +22,23 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
-	"github.com/seed-15d5a55c/auth0/auth0test"
+	"github.com/seed-15d5a55c/auth0/examples/internal/demo"
 )
 
-//go:embed web
+//go:embed web/*.html
+var templates embed.FS
+
+//go:embed web/*.js web/*.svg
 var files embed.FS
 
-var pages = template.Must(template.ParseFS(files, "web/*.html"))
+var pages = template.Must(template.ParseFS(templates, "web/*.html"))
 
 func main() {
-	port := cmp.Or(os.Getenv("PORT"), "3000")
-	cfg, err := configure(port)
+	listener, baseURL, err := demo.Listen()
+	if err != nil {
+		log.Fatal(err)
+	}
+	cfg, about, err := configure(baseURL)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -43,86 +46,84 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	server := &http.Server{Addr: "localhost:" + port, Handler: handler, ReadHeaderTimeout: 5 * time.Second}
-	log.Fatal(server.ListenAndServe())
+	os.Stdout.WriteString(about)
+	log.Fatal(demo.Serve(listener, handler))
 }
 
-// configure takes the tenant of the environment, or starts one.
-func configure(port string) (auth0.Config, error) {
+// configure takes the tenant of the environment, or starts one. It also returns
+// the text to print.
+func configure(baseURL string) (cfg auth0.Config, about string, err error) {
 	if os.Getenv("AUTH0_DOMAIN") != "" {
-		cfg, err := auth0.ConfigFromEnv() // AUTH0_CLIENT_SECRET is not needed here
-		if err != nil {
-			return auth0.Config{}, err
-		}
-		fmt.Printf("Tenant  %s\nOpen    %s\n", cfg.Domain, cfg.BaseURL)
-		return cfg, nil
+		cfg, err = auth0.ConfigFromEnv() // AUTH0_CLIENT_SECRET is not needed here
+		return cfg, demo.Configured(cfg.Domain, cfg.BaseURL), err
 	}
-	tenant, err := auth0test.Serve("127.0.0.1:0", "http://localhost:"+port)
-	if err != nil {
-		return auth0.Config{}, err
-	}
-	tenant.NameApp("Postcard")
-	cfg := tenant.Config()
+	_, cfg, about, err = demo.Tenant("Postcard", baseURL, "AUTH0_DOMAIN IS NOT SET. For your own tenant, set AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_SECRET and APP_BASE_URL.")
 	cfg.ClientSecret, cfg.Audience = "", ""
-	cfg.Secrets = []string{rand.Text() + rand.Text()}
-	fmt.Printf(`Tenant  embedded, at %s
-        (to use your own, set AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_SECRET, APP_BASE_URL)
-Open    %s
-People  ada@acme.example and bob@acme.example, password "correct horse", or anybody behind another button.
-`, tenant.URL(), cfg.BaseURL)
-	return cfg, nil
+	return cfg, about, err
+}
+
+type app struct {
+	strategy *auth0.Strategy
+	base     string // the path below which browsers find the pages
 }
 
 func newApp(cfg auth0.Config) (http.Handler, error) {
-	cfg.ResponseType = "id_token"
+	a := app{base: demo.Path(cfg.BaseURL)}
+	cfg.ResponseType = auth0.ResponseTypeIDToken
 	cfg.LoginPath, cfg.LogoutPath = "/login", "/logout"
 	cfg.ErrorHandler = func(w http.ResponseWriter, r *http.Request, e *auth0.Error) {
 		if !strings.Contains(r.Header.Get("Accept"), "text/html") {
 			return // a script, which gets the default answer in JSON
 		}
-		show(w, r, e.Status, "error.html", "Sorry", e)
+		a.show(w, r, e.Status, "error.html", "Sorry", e)
 	}
-	strategy, err := auth0.New(cfg)
-	if err != nil {
+	var err error
+	if a.strategy, err = auth0.New(cfg); err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	strategy.Register(mux) // /login, /auth/callback, /logout
-	mux.Handle("GET /web/", http.FileServerFS(files))
+	a.strategy.Register(mux) // /login, /auth/callback, /logout
+	// A failed login leaves the callback in the address bar. Enter there goes home.
+	mux.Handle("/auth/callback", http.RedirectHandler(a.base+"/", http.StatusSeeOther))
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
-		show(w, r, http.StatusOK, "home.html", "Home", nil)
+		a.show(w, r, http.StatusOK, "home.html", "Home", demo.LoggedOut(w, r))
 	})
-	mux.Handle("GET /profile", strategy.RequireLogin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		claims, err := auth0.Claims[map[string]any](r.Context())
-		if err != nil {
-			slog.Error("profile", "err", err)
-		}
-		show(w, r, http.StatusOK, "profile.html", "Profile", claims)
-	})))
-	// A script asks here. A redirect to the tenant would be of no use to it, so
-	// without a session the answer is 401, and the page offers to log in again.
-	mux.Handle("GET /api/time", strategy.RequireSession(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		user, _ := auth0.UserFrom(r.Context())
-		w.Header().Set("Content-Type", "application/json")
-		json.NewEncoder(w).Encode(map[string]string{
-			"message": "Hello, " + cmp.Or(user.GivenName, user.Name, user.Email, user.Subject) + ".",
-			"time":    time.Now().UTC().Format(time.RFC3339),
-		})
-	})))
+	mux.Handle("GET /profile", a.strategy.RequireLogin(http.HandlerFunc(a.profile)))
+	// A script asks here. A redirect to the tenant is useless to it, so without a
+	// session the answer is 401, and the page offers to log in again.
+	mux.Handle("GET /api/time", a.strategy.RequireSession(http.HandlerFunc(now)))
 
-	// Other sites may not post to this one, but for the tenant, whose answer to a
-	// login comes that way. The callback knows the answers to its own logins by
+	// Other sites may not post to this one. The exception is the tenant, whose answer
+	// to a login is a form. The callback recognizes the answers to its own logins by
 	// their state.
 	protection := http.NewCrossOriginProtection()
 	protection.AddInsecureBypassPattern("POST /auth/callback")
-	return protection.Handler(strategy.LoadUser(mux)), nil
+	handler := protection.Handler(demo.NoteLogout("/logout", a.strategy.LoadUser(mux)))
+	return demo.Headers("default-src 'self'; form-action 'self'; "+demo.Pictures(cfg.Domain), demo.Files(files, handler)), nil
 }
 
-func show(w http.ResponseWriter, r *http.Request, status int, page, title string, data any) {
+func (a app) profile(w http.ResponseWriter, r *http.Request) {
+	claims, err := auth0.Claims[map[string]any](r.Context())
+	if err != nil {
+		slog.Error("profile", "err", err)
+	}
+	a.show(w, r, http.StatusOK, "profile.html", "Profile", claims)
+}
+
+func now(w http.ResponseWriter, r *http.Request) {
+	user, _ := auth0.UserFrom(r.Context())
+	demo.JSON(w, http.StatusOK, map[string]string{
+		"message": "Hello, " + cmp.Or(user.GivenName, user.Name, user.Email, user.Subject) + ".",
+		"time":    time.Now().UTC().Format(time.RFC3339),
+	})
+}
+
+func (a app) show(w http.ResponseWriter, r *http.Request, status int, page, title string, data any) {
 	user, ok := auth0.UserFrom(r.Context())
-	w.Header().Set("Content-Security-Policy", "default-src 'self'; img-src 'self' https:; base-uri 'none'; frame-ancestors 'none'")
 	w.WriteHeader(status)
-	err := pages.ExecuteTemplate(w, page, map[string]any{"Title": title, "User": user, "LoggedIn": ok, "Path": r.URL.Path, "Data": data})
+	err := pages.ExecuteTemplate(w, page, map[string]any{
+		"Title": title, "Base": a.base, "Path": r.URL.Path, "User": user, "LoggedIn": ok, "Data": data,
+	})
 	if err != nil {
 		slog.Error("page", "name", page, "err", err)
 	}

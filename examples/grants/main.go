@@ -1,16 +1,19 @@
-// Command grants shows the ways to a token that need no login page, against a
-// tenant of its own and without network:
+// Command grants shows the ways to a token that need no login page, in a terminal,
+// with an embedded tenant:
 //
-//	password            for an old application whose own form asks for
-//	                    passwords, until it is moved to the login page, and for
-//	                    nothing else: it has no single sign-on
-//	client credentials  for a program that calls an API as itself
-//	token exchange      for a token of another system that a user still has, and
-//	                    for an API that calls another one on behalf of a user
-//	userinfo            for what the tenant knows of a user now; what it knew at
-//	                    the login is in the ID token already
+//	password            (password-realm) for an old application whose own form asks
+//	                    for passwords, until it moves to the login page: it has no
+//	                    single sign-on
+//	code by email       (passwordless) for a login form without passwords
+//	client credentials  (client_credentials) for a program that calls an API as itself
+//	token exchange      (token-exchange, RFC 8693) for a token of another system that a
+//	                    user still has, and for an API that calls another one on
+//	                    behalf of a user
+//	userinfo            for what the tenant knows of a user now; what it knew at the
+//	                    login is in the ID token
 //
-// The second factor of the person here is the code 246810.
+// The user has a second factor: the program asks for a code of her authenticator app,
+// and says which.
 package main
 
 import (
@@ -45,17 +48,21 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := run(context.Background(), strategy, bufio.NewReader(os.Stdin)); err != nil {
+	fmt.Println("Tenant          embedded, with public passwords, for this program alone")
+	if err := run(context.Background(), strategy, tenant, bufio.NewReader(os.Stdin)); err != nil {
 		log.Fatal(err)
 	}
 }
 
+// newTenant starts a tenant with a user who has a second factor, an API that calls
+// another one, and all that the grants need.
 func newTenant() (*auth0test.Tenant, error) {
 	tenant, err := auth0test.Serve("127.0.0.1:0", "http://localhost:3000")
 	if err != nil {
 		return nil, err
 	}
 	tenant.AddUser(auth0test.User{Connection: connection, Email: "mia@acme.example", Password: "correct horse", Name: "Mia Wong", MFA: true})
+	tenant.AddConnection(auth0test.Connection{Name: "email", Strategy: "email"})
 	tenant.APIConfig(billing) // makes the API
 	tenant.AllowClientCredentials(auth0test.Audience, "read:protected")
 	tenant.AddTokenExchange(oldTokens, func(token string) (email string, ok bool) {
@@ -65,12 +72,23 @@ func newTenant() (*auth0test.Tenant, error) {
 	return tenant, nil
 }
 
-func run(ctx context.Context, strategy *auth0.Strategy, in *bufio.Reader) error {
+func run(ctx context.Context, strategy *auth0.Strategy, tenant *auth0test.Tenant, in *bufio.Reader) error {
 	login, err := logIn(ctx, strategy, in)
 	if err != nil {
 		return err
 	}
 	fmt.Printf("Password        %s\n", login.User.Email)
+
+	to := auth0.PasswordlessLogin{Email: "nora@acme.example"}
+	if err := strategy.Application().SendCode(ctx, to); err != nil {
+		return err
+	}
+	code, _ := tenant.Mail(to.Email) // Nora reads her email
+	byCode, err := strategy.Application().LoginWithCode(ctx, to, code)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("Code by email   %s, with the code %s\n", byCode.User.Email, code)
 
 	user, err := strategy.Application().UserInfo(ctx, login.Token(), login.User.Subject)
 	if err != nil {
@@ -100,8 +118,8 @@ func run(ctx context.Context, strategy *auth0.Strategy, in *bufio.Reader) error 
 	return nil
 }
 
-// logIn is what the form of an old application does, with a second page if the
-// tenant asks for a second factor.
+// logIn does what the form of an old application does, with a second page if the
+// tenant requires a second factor.
 func logIn(ctx context.Context, strategy *auth0.Strategy, in *bufio.Reader) (*auth0.Login, error) {
 	login, err := strategy.Application().LoginWithPassword(ctx, "mia@acme.example", "correct horse", auth0.WithConnection(connection))
 	var refused *auth0.Error
@@ -109,10 +127,10 @@ func logIn(ctx context.Context, strategy *auth0.Strategy, in *bufio.Reader) (*au
 		return login, err
 	}
 	for {
-		fmt.Print("Code of the authenticator app: ")
+		fmt.Printf("Code of Mia's authenticator app (here always %s): ", auth0test.OneTimeCode)
 		code, err := in.ReadString('\n')
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("there is no code to read: %w", err)
 		}
 		login, err := refused.MFA().LoginWithOTP(ctx, strings.TrimSpace(code))
 		if !errors.Is(err, auth0.ErrWrongCredentials) {
@@ -122,7 +140,7 @@ func logIn(ctx context.Context, strategy *auth0.Strategy, in *bufio.Reader) (*au
 	}
 }
 
-// show prints what may be printed of a token.
+// show prints facts about a token, but not the token.
 func show(title string, token *oauth2.Token) {
 	left := time.Until(token.Expiry).Round(time.Minute)
 	fmt.Printf("%-15s a token of %d characters, good for %v\n", title, len(token.AccessToken), left)

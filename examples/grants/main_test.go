@@ -18,7 +18,7 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := run(t.Context(), strategy, bufio.NewReader(strings.NewReader("1\n246810\n"))); err != nil {
+	if err := run(t.Context(), strategy, tenant, bufio.NewReader(strings.NewReader("1\n246810\n"))); err != nil {
 		t.Error(err)
 	}
 }

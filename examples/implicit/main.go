@@ -3,19 +3,15 @@
 // Section 4.2), takes them out of there, and has its server verify them before
 // anybody believes them. The page says what to use instead.
 //
-// Without any configuration it brings its own tenant. With AUTH0_DOMAIN,
+// Without any configuration it starts its own tenant. With AUTH0_DOMAIN,
 // AUTH0_CLIENT_ID (of a Single Page Application that is allowed the implicit
-// grant), AUTH0_AUDIENCE, AUTH0_SECRET and APP_BASE_URL it uses that one. PORT
-// sets the port to listen on, 3000 by default.
+// grant), AUTH0_AUDIENCE, AUTH0_SECRET and APP_BASE_URL it uses another one. PORT is
+// the port to listen on, 3000 by default.
 package main
 
 import (
-	"cmp"
-	"crypto/rand"
 	"embed"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"html/template"
 	"log"
 	"log/slog"
@@ -27,16 +23,23 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/auth0test"
+	"github.com/seed-15d5a55c/auth0/examples/internal/demo"
 )
 
-//go:embed web
+//go:embed web/*.html
+var templates embed.FS
+
+//go:embed web/*.js web/*.svg
 var files embed.FS
 
-var pages = template.Must(template.ParseFS(files, "web/*.html"))
+var pages = template.Must(template.ParseFS(templates, "web/*.html"))
 
 func main() {
-	port := cmp.Or(os.Getenv("PORT"), "3000")
-	cfg, err := configure(port)
+	listener, baseURL, err := demo.Listen()
+	if err != nil {
+		log.Fatal(err)
+	}
+	cfg, about, err := configure(baseURL)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -44,39 +47,29 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	server := &http.Server{Addr: "localhost:" + port, Handler: handler, ReadHeaderTimeout: 5 * time.Second}
-	log.Fatal(server.ListenAndServe())
+	os.Stdout.WriteString(about)
+	log.Fatal(demo.Serve(listener, handler))
 }
 
-// configure takes the tenant of the environment, or starts one.
-func configure(port string) (auth0.Config, error) {
+// configure takes the tenant of the environment, or starts one. It also returns
+// the text to print.
+func configure(baseURL string) (cfg auth0.Config, about string, err error) {
 	if os.Getenv("AUTH0_DOMAIN") != "" {
-		// Not ConfigFromEnv, which would miss a client secret.
-		cfg := auth0.Config{
-			Domain:   os.Getenv("AUTH0_DOMAIN"),
-			ClientID: os.Getenv("AUTH0_CLIENT_ID"),
-			Audience: os.Getenv("AUTH0_AUDIENCE"),
-			BaseURL:  os.Getenv("APP_BASE_URL"),
-			Secrets:  strings.Split(os.Getenv("AUTH0_SECRET"), ","),
+		// This flow has no client secret.
+		cfg, err = auth0.ConfigFromEnv()
+		if err == nil && cfg.Audience == "" {
+			err = errors.New("AUTH0_AUDIENCE is not set: it is the identifier of the API that the access token is for")
 		}
-		fmt.Printf("Tenant  %s\nOpen    %s\n", cfg.Domain, cfg.BaseURL)
-		return cfg, nil
+		return cfg, demo.Configured(cfg.Domain, cfg.BaseURL), err
 	}
-	tenant, err := auth0test.Serve("127.0.0.1:0", "http://localhost:"+port)
+	_, cfg, about, err = demo.Tenant("Heirloom", baseURL,
+		"AUTH0_DOMAIN IS NOT SET. For your own tenant, set AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_AUDIENCE, AUTH0_SECRET and APP_BASE_URL.")
 	if err != nil {
-		return auth0.Config{}, err
+		return cfg, "", err
 	}
-	tenant.NameApp("Heirloom")
-	cfg := tenant.Config()
 	cfg.ClientID, cfg.ClientSecret = auth0test.SPAClientID, ""
-	cfg.Secrets = []string{rand.Text() + rand.Text()}
-	fmt.Printf(`Tenant  embedded, at %s
-        (to use your own, set AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_AUDIENCE, AUTH0_SECRET, APP_BASE_URL)
-Open    %s
-People  ada@acme.example and bob@acme.example, password "correct horse", or anybody behind another button.
-        Ada, and Linus at GitHub, have the permission read:protected; the others have not.
-`, tenant.URL(), cfg.BaseURL)
-	return cfg, nil
+	return cfg, about + `        Ada, and Linus at GitHub, have the permission read:protected; the others have not.
+`, nil
 }
 
 type app struct {
@@ -86,7 +79,7 @@ type app struct {
 }
 
 func newApp(cfg auth0.Config) (http.Handler, error) {
-	cfg.ClientAuthentication = auth0.PublicClient() // this flow has no place for a secret
+	cfg.ClientSecret, cfg.ClientAuthentication = "", auth0.PublicClient() // this flow has no place for a secret
 	strategy, err := auth0.New(cfg)
 	if err != nil {
 		return nil, err
@@ -95,32 +88,29 @@ func newApp(cfg auth0.Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := app{strategy, api, cfg.BaseURL}
+	a := app{strategy, api, strings.TrimSuffix(cfg.BaseURL, "/")}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { show(w, http.StatusOK, "home.html", "") })
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { a.show(w, http.StatusOK, "home.html", "") })
 	mux.HandleFunc("GET /login", a.login)
-	mux.HandleFunc("GET /callback", func(w http.ResponseWriter, r *http.Request) { show(w, http.StatusOK, "callback.html", "") })
+	mux.HandleFunc("GET /callback", func(w http.ResponseWriter, r *http.Request) { a.show(w, http.StatusOK, "callback.html", "") })
 	mux.HandleFunc("POST /verify", a.verify)
-	mux.Handle("GET /web/", http.FileServerFS(files))
-	return http.NewCrossOriginProtection().Handler(protect(mux)), nil
+	return http.NewCrossOriginProtection().Handler(protect(demo.Files(files, mux))), nil
 }
 
-// protect: a script that somebody smuggled into the page would find the token
-// before ours does, so the policy lets none in, and lets nothing out.
+// protect sets a strict policy. A script of an attacker in the page could find the
+// token before ours does, so the policy lets no such script in, and no data out.
 func protect(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Security-Policy", "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; "+
-			"frame-ancestors 'none'; require-trusted-types-for 'script'")
+	policy := "default-src 'self'; form-action 'none'; require-trusted-types-for 'script'"
+	return demo.Headers(policy, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Referrer-Policy", "no-referrer")
-		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")
 		next.ServeHTTP(w, r)
-	})
+	}))
 }
 
-func show(w http.ResponseWriter, status int, page, problem string) {
+func (a app) show(w http.ResponseWriter, status int, page, problem string) {
 	w.WriteHeader(status)
-	if err := pages.ExecuteTemplate(w, page, problem); err != nil {
+	if err := pages.ExecuteTemplate(w, page, map[string]string{"Base": demo.Path(a.base), "Problem": problem}); err != nil {
 		slog.Error("page", "name", page, "err", err)
 	}
 }
@@ -131,7 +121,7 @@ func (a app) login(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		slog.Warn("login", "err", err)
 		status, text := problem(err)
-		show(w, status, "error.html", text)
+		a.show(w, status, "error.html", text)
 		return
 	}
 	a.keep(w, transaction, 600)
@@ -171,9 +161,7 @@ func (a app) verify(w http.ResponseWriter, r *http.Request) {
 		slog.Warn("verify", "err", err)
 		status, got.Problem = problem(err)
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(got)
+	demo.JSON(w, status, got)
 }
 
 func (a app) check(w http.ResponseWriter, r *http.Request) (answer, error) {

@@ -1,14 +1,16 @@
-// Command otel is an API that reports to OpenTelemetry what becomes of access
-// tokens. The function observer is for use elsewhere.
+// Command otel is an API that reports every check of an access token to
+// OpenTelemetry. The function observer is for use elsewhere.
 //
-// It brings its own tenant, and prints a command to call it with. Metrics go to
-// standard output every five seconds, the log to standard error. PORT sets the
-// port to listen on, 3002 by default.
+// It is a separate module: run it with "go -C examples/otel run ." from the root of the
+// repository. It starts its own tenant, and prints a command to call it with. Metrics
+// go to standard output, within five seconds after they have changed, and the log to
+// standard error. PORT is the port to listen on, 3002 by default.
 package main
 
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log"
@@ -21,6 +23,7 @@ import (
 
 	"go.opentelemetry.io/otel/exporters/stdout/stdoutmetric"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/auth0test"
@@ -29,17 +32,22 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, cmp.Or(os.Getenv("PORT"), "3002")); err != nil {
+	if err := run(ctx); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(ctx context.Context, port string) (err error) {
-	exporter, err := stdoutmetric.New()
+func run(ctx context.Context) (err error) {
+	port := cmp.Or(os.Getenv("PORT"), "3002")
+	listener, err := net.Listen("tcp", "localhost:"+port)
+	if err != nil {
+		return fmt.Errorf("port %s cannot be used; set PORT to another one, such as PORT=3333: %w", port, err)
+	}
+	exporter, err := stdoutmetric.New(stdoutmetric.WithTemporalitySelector(delta))
 	if err != nil {
 		return err
 	}
-	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewPeriodicReader(exporter, sdkmetric.WithInterval(5*time.Second))))
+	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewPeriodicReader(news{exporter}, sdkmetric.WithInterval(5*time.Second))))
 	// What was counted since the last export would be lost.
 	defer func() { err = errors.Join(err, provider.Shutdown(context.WithoutCancel(ctx))) }()
 
@@ -59,13 +67,10 @@ func run(ctx context.Context, port string) (err error) {
 		return err
 	}
 
-	listener, err := net.Listen("tcp", "localhost:"+port)
-	if err != nil {
-		return err
-	}
 	fmt.Printf(`Tenant  embedded, at %s
 Call    curl -i -H 'Authorization: Bearer %s' http://localhost:%s/api/members-only
         The same token is not enough for /api/protected.
+        A DEMO WITH PUBLIC PASSWORDS AND KEYS: ANYBODY CAN GET A TOKEN
 `, tenant.URL(), tenant.AccessToken(), port)
 	server := &http.Server{Handler: routes(api), ReadHeaderTimeout: 5 * time.Second}
 	defer context.AfterFunc(ctx, func() { server.Close() })()
@@ -85,6 +90,18 @@ func routes(api *auth0.API) http.Handler {
 func answer(text string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprintf(w, "{\"message\":%q}\n", text)
+		json.NewEncoder(w).Encode(map[string]string{"message": text})
 	}
 }
+
+// news exports only what has changed since the last export, for people who read it.
+type news struct{ sdkmetric.Exporter }
+
+func (n news) Export(ctx context.Context, metrics *metricdata.ResourceMetrics) error {
+	if len(metrics.ScopeMetrics) == 0 {
+		return nil
+	}
+	return n.Exporter.Export(ctx, metrics)
+}
+
+func delta(sdkmetric.InstrumentKind) metricdata.Temporality { return metricdata.DeltaTemporality }

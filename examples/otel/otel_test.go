@@ -347,3 +347,45 @@ func checkClosed(t *testing.T, step, token string, points []point) {
 		}
 	}
 }
+
+// A counting exporter counts its exports.
+type counting struct {
+	sdkmetric.Exporter
+	exports int
+}
+
+func (*counting) Temporality(k sdkmetric.InstrumentKind) metricdata.Temporality { return delta(k) }
+func (*counting) Aggregation(k sdkmetric.InstrumentKind) sdkmetric.Aggregation {
+	return sdkmetric.DefaultAggregationSelector(k)
+}
+func (*counting) ForceFlush(context.Context) error { return nil }
+func (*counting) Shutdown(context.Context) error   { return nil }
+func (c *counting) Export(context.Context, *metricdata.ResourceMetrics) error {
+	c.exports++
+	return nil
+}
+
+// TestNews: a program that does nothing prints nothing.
+func TestNews(t *testing.T) {
+	exporter := &counting{}
+	reader := sdkmetric.NewPeriodicReader(news{exporter}, sdkmetric.WithInterval(time.Hour))
+	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+	observe, err := observer(provider.Meter("test"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []int{0, 1, 1, 2, 2} {
+		if i%2 == 1 {
+			observe(t.Context(), auth0.Event{Kind: auth0.TokenChecked, Status: 200, Reason: "ok"})
+		}
+		if err := provider.ForceFlush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if exporter.exports != want {
+			t.Errorf("%d exports after step %d, want %d", exporter.exports, i, want)
+		}
+	}
+	if err := provider.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -71,7 +71,7 @@ var others = map[string]string{
 // allowed returns the packages of the module that one may import.
 func allowed(name string) (list []string, known bool) {
 	if strings.HasPrefix(name, "examples/") {
-		return []string{"root", "auth0test", "management"}, true
+		return []string{"root", "auth0test", "management", "examples/internal/demo"}, true
 	}
 	if strings.HasPrefix(name, "internal/test/") { // tests by subject, which have no other files
 		return nil, true

@@ -6,8 +6,8 @@ let session = null;
 const byId = (id) => document.getElementById(id);
 
 const problems = {
-  denied: "The login was cancelled, or you are not allowed to log in.",
-  stale: "This login was begun in another tab or is finished already. Please log in again.",
+  denied: "You cancelled the login, or you don't have access.",
+  stale: "This login began in another tab, or is finished already. Please log in again.",
   unreachable: "The login service cannot be reached. Please try again in a minute.",
   failed: "The login did not work. Please try again.",
 };
@@ -27,6 +27,8 @@ for (const button of document.querySelectorAll("[data-call]")) {
 await start();
 
 async function start() {
+  byId("news").textContent = sessionStorage.getItem("loggedOut") ? "You are logged out." : "";
+  sessionStorage.removeItem("loggedOut");
   if (!login.isCallback()) return show("out");
   show("busy");
   try {
@@ -37,11 +39,12 @@ async function start() {
   show(session ? "in" : "out");
 }
 
-// logout forgets the token first: whatever the tenant does, this page has none.
+// logout forgets the token first, because the tenant may be unreachable.
 async function logout() {
   const { user } = session;
   session = null;
   show("out");
+  sessionStorage.setItem("loggedOut", "yes"); // for this page, when the tenant leads back
   await login.end(user);
 }
 

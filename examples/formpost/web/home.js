@@ -1,5 +1,8 @@
 "use strict";
 
+// Beside the directory of this script, whatever the address of the page is.
+const api = new URL("../api/time", document.currentScript.src);
+
 const byId = (id) => document.getElementById(id);
 
 byId("call").hidden = false;
@@ -9,7 +12,7 @@ byId("call").addEventListener("click", async () => {
   if (button.ariaBusy === "true") return;
   button.ariaBusy = "true";
   try {
-    const response = await fetch("/api/time");
+    const response = await fetch(api);
     show(response.status, response.ok, (await response.text()).trim());
   } catch {
     show("failed", false, "The server cannot be reached.");
@@ -22,6 +25,6 @@ function show(status, good, body) {
   byId("status").textContent = status;
   byId("status").className = "status " + (good ? "good" : "bad");
   byId("body").textContent = body;
-  byId("advice").textContent = status === 401 ? "You are not logged in here, or not any more. Log in to go on." : "";
+  byId("advice").textContent = status === 401 ? "You are not logged in, or your session has ended. Log in to continue." : "";
   byId("again").hidden = status !== 401;
 }

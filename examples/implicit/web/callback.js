@@ -6,7 +6,7 @@ addEventListener("DOMContentLoaded", () => finish(first));
 addEventListener("hashchange", () => finish(take())); // an address that is pasted into this page
 
 // take returns what is in the fragment, and leaves nothing there: not for the
-// history, for bookmarks, or for whoever looks over a shoulder.
+// history, for bookmarks, or for people who see the screen.
 function take() {
   const fragment = location.hash.slice(1);
   history.replaceState(null, "", location.pathname);
@@ -20,7 +20,7 @@ async function finish(fragment) {
   if (fragment === "") return complain("there is no login in the address of this page, or not any more; please log in again");
   let response, answer;
   try {
-    response = await fetch("/verify", { method: "POST", body: new URLSearchParams(fragment) });
+    response = await fetch("verify", { method: "POST", body: new URLSearchParams(fragment) });
     answer = await response.json();
   } catch {
     return complain("the server cannot be reached; please log in again in a minute");

@@ -1,9 +1,12 @@
 "use strict";
 
+// Beside the directory of this script, whatever the address of the page is.
+const calls = new URL("../call/", document.currentScript.src);
+
 const byId = (id) => document.getElementById(id);
 
 const advice = {
-  401: "You are logged out here. Log in to go on.",
+  401: "Your session has ended. Log in to continue.",
   403: "You are logged in, but your account lacks the permission read:protected.",
   503: "The API cannot check your token at the moment.",
 };
@@ -16,7 +19,7 @@ for (const button of document.querySelectorAll("[data-call]")) {
     button.ariaBusy = "true";
     byId("result").hidden = false;
     try {
-      const response = await fetch("/call/" + button.dataset.call);
+      const response = await fetch(new URL(button.dataset.call, calls));
       const text = await response.text();
       show(response.status, response.ok, text.trim());
     } catch {
