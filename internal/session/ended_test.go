@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
@@ -250,9 +251,59 @@ func TestEndUser(t *testing.T) {
 		if l := load(t, m, b, ""); !l.over {
 			t.Error("not over")
 		}
+		load(t, m, begin(t, m, newRecord("two")), "two") // in the same second
 		time.Sleep(time.Second)
-		load(t, m, begin(t, m, newRecord("two")), "two")
+		load(t, m, begin(t, m, newRecord("three")), "three")
 		s.fail()
 		expectRefusal(t, "store down", m.DestroyUser(t.Context(), issuer, "ada"), refusal.Store)
 	})
+}
+
+// TestEndUserByClocks: the mark of a user is by the clock of an instance. Neither the
+// clock of the tenant nor a difference between instances lets a session live on that
+// began before, or ends one that begins later.
+func TestEndUserByClocks(t *testing.T) {
+	for _, row := range []struct {
+		why   string
+		ahead time.Duration // the clock of the instance that ends the sessions
+		first func(*Record) // the session of before
+		next  func(*Record) // the session that begins later
+		ended bool          // whether the later one is ended too
+	}{
+		{"same clocks", 0, nil, nil, false},
+		{"the tenant is ahead", 0, func(r *Record) { r.issuedAt += 30 }, func(r *Record) { r.issuedAt += 30 }, false},
+		{"the tenant is behind", 0, func(r *Record) { r.issuedAt -= 30 }, func(r *Record) { r.issuedAt -= 30 }, false},
+		{"the other instance is ahead", 30 * time.Second, nil, nil, false},
+		{"the other instance is far ahead", 6 * time.Minute, nil, nil, true},
+		{"a login of before that begins its session late", 0, nil, func(r *Record) { r.issuedAt -= 61 }, true},
+		{"no iat", 0, func(r *Record) { r.issuedAt = 0 }, func(r *Record) { r.issuedAt = 0 }, false},
+		{"imported", 0, func(r *Record) { r.createdAt -= 3600 }, func(r *Record) { r.createdAt--; r.issuedAt = 0 }, true},
+	} {
+		for name, store := range map[string]func() Store{"full": func() Store { return newFake() }, "plain": func() Store { return plain(NewMemory(100)) }} {
+			synctest.Test(t, func(t *testing.T) {
+				record := func(id string, edit func(*Record)) *Record {
+					r := newRecord(id)
+					if edit != nil {
+						edit(r)
+					}
+					return r
+				}
+				s := store()
+				m, _ := newManager(withStore(s))
+				other, _ := newManager(func(c *Config) { c.Store, c.Now = s, func() time.Time { return time.Now().Add(row.ahead) } })
+				before := begin(t, m, record("one", row.first))
+				if err := other.DestroyUser(t.Context(), issuer, "ada"); err != nil {
+					t.Fatal(err)
+				}
+				for _, each := range []struct {
+					b     browser
+					ended bool
+				}{{before, true}, {begin(t, m, record("two", row.next)), row.ended}} {
+					if l := m.Load(t.Context(), each.b.jar()); l.Err != nil || l.over != each.ended {
+						t.Errorf("%s, %s: over %v, %v, want %v", row.why, name, l.over, l.Err, each.ended)
+					}
+				}
+			})
+		}
+	}
 }

@@ -42,5 +42,5 @@ func addError(err error) error {
 	if errors.Is(err, ErrStoreFull) {
 		return refusal.StoreFull.Later(time.Minute, err)
 	}
-	return refusal.StoreWrite.Wrap(err)
+	return refusal.StoreWrite.Later(outageWait, err)
 }

@@ -159,6 +159,7 @@ func load(t *testing.T, m *Manager, b browser, id string) *Loaded {
 var waits = map[string]time.Duration{
 	"sessions cannot be read at the moment; please try again in a minute": 5 * time.Second,
 	"too many people are logged in at the moment; please try again later": time.Minute,
+	refusal.StoreWrite.Description:                                        outageWait,
 }
 
 // expectRefusal compares a refusal, noError for none.

@@ -23,12 +23,14 @@ func (l *limits) expired(r *Record) bool {
 	return now >= r.expiresAt || now >= l.endsAt(r, min(r.touchedAt, now))
 }
 
-// early reports whether a session began in the future, by more than instances'
-// clocks may differ. The absolute limit counts from the beginning, so a clock that
+// clockLeeway is by how much the clocks of instances may differ.
+const clockLeeway = 5 * time.Minute
+
+// early reports whether a session began in the future, by more than the clocks of
+// instances may differ. The absolute limit counts from the beginning, so a clock that
 // was ahead would extend the session.
 func (l *limits) early(r *Record) bool {
-	const leeway = 5 * time.Minute
-	return r.createdAt > l.now().Add(leeway).Unix()
+	return r.createdAt > l.now().Add(clockLeeway).Unix()
 }
 
 // endsAt returns the end of a session that was last used at the given time.

@@ -240,6 +240,7 @@ func (m *Manager) newest(ctx context.Context, record *Record) (newest, kept *Rec
 // fails to begin must not end another. If a replaced session cannot be ended, Begin
 // logs a warning and succeeds.
 func (m *Manager) Begin(ctx context.Context, w http.ResponseWriter, jar cookie.Jar, record *Record, replaced ...string) error {
+	m.ended.marks.beginAfterMark(ctx, record)
 	m.limits.touch(record)
 	if m.limits.left(record) <= 0 {
 		return refusal.LoginRequired.Because("the time of the session is up before it begins")

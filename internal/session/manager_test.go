@@ -104,7 +104,7 @@ func TestBeginCannotEnd(t *testing.T) {
 	if n := strings.Count(log.String(), "could not be ended"); n != 1 || !strings.Contains(log.String(), "level=WARN") {
 		t.Errorf("log: %s", log)
 	}
-	if ops := s.called(); ops != "CommitOwnedCtx RaiseCtx DeleteCtx" {
+	if ops := s.called(); ops != "FindCtx CommitOwnedCtx RaiseCtx DeleteCtx" {
 		t.Errorf("called %s", ops)
 	}
 }

@@ -84,6 +84,16 @@ func NewRecord(c *jwt.Claims, ceiling int64, now time.Time) (*Record, error) {
 	}, nil
 }
 
+// began returns the time at which the user logged in, by the clock of the application.
+// A program can begin a session long after the login. The clock of the tenant may be
+// behind by a minute.
+func (r *Record) began() int64 {
+	if r.issuedAt > 0 {
+		return min(r.createdAt, r.issuedAt+60)
+	}
+	return r.createdAt
+}
+
 // loginTime returns the time at which the tenant issued an ID token, by its own clock
 // if that is plausible.
 func loginTime(issuedAt float64, now time.Time) int64 {

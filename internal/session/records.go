@@ -49,7 +49,7 @@ func (rs *records) write(ctx context.Context, changed, before *Record) error {
 	updated, err := rs.store.update(ctx, recordKey(changed.ID), value, time.Unix(changed.expiresAt, 0))
 	switch {
 	case err != nil:
-		return refusal.StoreWrite.Wrap(err)
+		return refusal.StoreWrite.Later(outageWait, err)
 	case !updated:
 		return errEnded()
 	}

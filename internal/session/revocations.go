@@ -15,10 +15,10 @@ type revocations struct {
 	now    func() time.Time
 }
 
-// A revocation names the subject of a mark: one session, or all sessions that the
-// tenant has issued to this application for a sid or sub until a time. Applications
-// can share a store, and the tenant sends a logout token to each, so the client id
-// is part of the key.
+// A revocation names the subject of a mark: one session, all sessions that the tenant
+// has issued to this application for a sid or sub until a time, or all sessions of a
+// user that began until a time. Applications can share a store, and the tenant sends a
+// logout token to each, so the client id is part of the key.
 type revocation struct {
 	key   string
 	until bool // the time matters
@@ -32,6 +32,13 @@ func revokedSID(client, issuer, sid string) revocation {
 
 func revokedSubject(client, issuer, subject string) revocation {
 	return revocation{storeKey("revoked", "sub", client, issuer, subject), true}
+}
+
+// revokedUser has a mark of its own, because its time is by the clock of the application
+// and not by that of the tenant. A difference between the clocks would let sessions
+// live on, or would end those that begin later.
+func revokedUser(client, issuer, subject string) revocation {
+	return revocation{storeKey("revoked", "user", client, issuer, subject), true}
 }
 
 // revoke marks the sessions that were issued until the given time, in Unix seconds,
@@ -99,17 +106,19 @@ func (what revocation) node(bit int, node int64) string {
 	return storeKey("revoked", "until", what.key, strconv.Itoa(bit), strconv.FormatInt(node, 10))
 }
 
-// isEnded reports whether a session was revoked. A mark with a time is compared with
-// the iat of the ID token, both by the tenant's clock. So a login that was under
-// way during the logout ends too.
+// isEnded reports whether a session was revoked. The mark of a logout token is compared
+// with the iat of the ID token, both by the tenant's clock. So a login that was under
+// way during the logout ends too. The mark of a user is compared with the begin of the
+// session.
 func (rv *revocations) isEnded(ctx context.Context, r *Record) (bool, error) {
 	if rv == nil {
 		return false, nil
 	}
-	whats := []revocation{revokedSession(r.ID), revokedSubject(rv.client, r.Issuer, r.Subject)}
+	whats := []revocation{revokedSession(r.ID), revokedUser(rv.client, r.Issuer, r.Subject), revokedSubject(rv.client, r.Issuer, r.Subject)}
 	if r.sid != "" {
 		whats = append(whats, revokedSID(rv.client, r.Issuer, r.sid))
 	}
+	times := [...]int64{0, r.began(), r.issuedAt, r.issuedAt}
 	keys := make([]string, len(whats))
 	for i, what := range whats {
 		keys[i] = what.key
@@ -122,10 +131,10 @@ func (rv *revocations) isEnded(ctx context.Context, r *Record) (bool, error) {
 	for i, mark := range marks {
 		switch {
 		case mark == nil:
-		case !whats[i].until, covers(mark, r.issuedAt):
+		case !whats[i].until, covers(mark, times[i]):
 			return true, nil
 		case !rv.store.raises():
-			more = append(more, whats[i].read(r.issuedAt)...)
+			more = append(more, whats[i].read(times[i])...)
 		}
 	}
 	if len(more) == 0 {
@@ -149,8 +158,26 @@ func covers(mark []byte, issued int64) bool {
 
 // endUser ends all sessions of a user that began until now.
 func (rv *revocations) endUser(ctx context.Context, issuer, subject string) error {
-	what := revokedSubject(rv.client, issuer, subject)
+	what := revokedUser(rv.client, issuer, subject)
 	return readError(ctx, rv.revoke(context.WithoutCancel(ctx), what, rv.now().Unix()))
+}
+
+// beginAfterMark moves the begin of a session that begins now behind the mark of its
+// user. The user has logged in after endUser, but in the same second, or at an instance
+// whose clock is behind. Otherwise the session would end at once, and the user would
+// have to log in again and again. If the store does not answer, the begin stays.
+func (rv *revocations) beginAfterMark(ctx context.Context, r *Record) {
+	if rv == nil || r.createdAt < rv.now().Unix() {
+		return // an imported session began earlier
+	}
+	mark, err := rv.store.find(ctx, revokedUser(rv.client, r.Issuer, r.Subject).key)
+	if err != nil {
+		return
+	}
+	until, err := strconv.ParseInt(string(mark), 10, 64)
+	if err == nil && r.createdAt <= until && until < rv.now().Add(clockLeeway).Unix() {
+		r.createdAt = until + 1
+	}
 }
 
 // endAt is [Manager.DestroyAt].

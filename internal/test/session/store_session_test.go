@@ -284,7 +284,7 @@ func TestStoreFailsToWrite(t *testing.T) {
 		store.BreakWith("commit", errors.New("disk full"))
 		b := e.Browser()
 		resp := b.Login("/auth/login")
-		if resp.Status != 500 || resp.SetCookies(t)[testkit.SessionCookie] != nil || b.LoggedIn() {
+		if resp.Status != 503 || resp.SetCookies(t)[testkit.SessionCookie] != nil || b.LoggedIn() {
 			t.Errorf("login: %d, cookies %v", resp.Status, resp.Header.Values("Set-Cookie"))
 		}
 		store.BreakWith("commit", nil)

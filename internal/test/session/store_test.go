@@ -598,7 +598,7 @@ func TestStoreDownForWriting(t *testing.T) {
 		if took := time.Since(start); took > 3*time.Second {
 			t.Errorf("the callback took %v", took)
 		}
-		if resp.Status != http.StatusInternalServerError || resp.SetCookies(t)[testkit.SessionCookie] != nil {
+		if resp.Status != http.StatusServiceUnavailable || resp.SetCookies(t)[testkit.SessionCookie] != nil {
 			t.Errorf("the callback answers %d, cookies %q", resp.Status, resp.Header.Values("Set-Cookie"))
 		}
 		s.fail(nil)
