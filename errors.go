@@ -340,8 +340,12 @@ func (x errorWriter) fail(w http.ResponseWriter, r *http.Request, op string, err
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	if e.RetryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(int((e.RetryAfter+time.Second-1)/time.Second)))
+	wait := e.RetryAfter
+	if wait <= 0 && e.Status == http.StatusServiceUnavailable {
+		wait = outageWait
+	}
+	if wait > 0 {
+		h.Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
 	}
 	if x.challenge != nil {
 		if value := x.challenge(e); value != "" {

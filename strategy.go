@@ -125,7 +125,8 @@ func (s *Strategy) Register(mux *http.ServeMux) {
 	}
 	mux.Handle("GET "+s.site.Login, s.LoginHandler())
 	mux.Handle("POST "+s.site.Login, s.LoginHandler())
-	mux.Handle(s.signin.CallbackMethod()+" "+s.site.Callback, s.CallbackHandler())
+	mux.Handle("GET "+s.site.Callback, s.CallbackHandler())
+	mux.Handle("POST "+s.site.Callback, s.CallbackHandler())
 	mux.Handle("GET "+s.site.Logout, s.LogoutHandler())
 	mux.Handle("POST "+s.site.Logout, s.LogoutHandler())
 	if s.sessions.CanRevoke() {

@@ -83,8 +83,6 @@ func newApp(cfg auth0.Config) (http.Handler, error) {
 	}
 	mux := http.NewServeMux()
 	a.strategy.Register(mux) // /login, /auth/callback, /logout
-	// A failed login leaves the callback in the address bar. Enter there goes home.
-	mux.Handle("/auth/callback", http.RedirectHandler(a.base+"/", http.StatusSeeOther))
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		a.show(w, r, http.StatusOK, "home.html", "Home", demo.LoggedOut(w, r))
 	})

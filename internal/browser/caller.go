@@ -139,6 +139,9 @@ const (
 // alone gets JSON.
 func formatOf(r *http.Request, navigation bool) format {
 	caller, types := CallerOf(r), acceptedTypes(r)
+	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" && mode != "navigate" {
+		navigation = false
+	}
 	switch {
 	case caller == TurboForm:
 		return asStream

@@ -176,8 +176,8 @@ const referenceText = "If it keeps happening, quote this reference: "
 
 // WriteError answers a request with a page about an error, in the form that the client
 // reads. It reports false, and writes nothing, if that is JSON. A request to a route
-// that only navigations reach is for a page, whatever it says about itself. The caller
-// has set the headers that do not depend on the form.
+// that only navigations reach is for a page, unless a browser says that a script has sent
+// it. The caller has set the headers that do not depend on the form.
 func WriteError(w http.ResponseWriter, r *http.Request, status int, navigation bool, page func() Page) bool {
 	as := formatOf(r, navigation)
 	h := w.Header()

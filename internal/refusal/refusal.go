@@ -148,7 +148,7 @@ var (
 	TooLarge            = Row{500, "server_error", "session_too_large", "the login could not be kept; tell the owner of this site"}
 	Store               = Row{503, "temporarily_unavailable", "store_unavailable", "sessions cannot be read at the moment; please try again in a minute"}
 	StoreFull           = Row{503, "temporarily_unavailable", "store_unavailable", "too many people are logged in at the moment; please try again later"}
-	StoreWrite          = Row{500, "server_error", "store_unavailable", "the login could not be kept; please try again in a minute"}
+	StoreWrite          = Row{503, "temporarily_unavailable", "store_unavailable", "the session could not be saved; please try again in a minute"}
 	Connections         = Row{503, "temporarily_unavailable", "connections_unavailable", "the ways to log in cannot be listed"}
 	InvalidConnection   = Row{400, "invalid_request", "invalid_connection", "the connection is not valid"}
 	NotConnected        = Row{403, "access_denied", "not_connected", "connect your account at the other service to continue"}

@@ -13,8 +13,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/transaction"
 )
 
-// CallbackMethod returns the method with which the tenant's answer comes.
-func (s *Routes) CallbackMethod() string {
+// callbackMethod returns the method with which the tenant's answer comes.
+func (s *Routes) callbackMethod() string {
 	if s.c.Flow.ResponseMode == "form_post" {
 		return http.MethodPost
 	}
@@ -157,7 +157,11 @@ func (s *Routes) links(r *http.Request, t *transaction.Transaction, row refusal.
 // receive reads the tenant's answer from the query or from the form. The response mode
 // decides which of them, and the other one is not read.
 func (s *Routes) receive(w http.ResponseWriter, r *http.Request) (login.Answer, error) {
-	if method := s.CallbackMethod(); r.Method != method {
+	switch method := s.callbackMethod(); {
+	case r.Method == http.MethodGet && method != http.MethodGet:
+		// After a login has failed, the callback is in the address bar.
+		return login.Answer{}, refusal.MissingState.Because("the answer of the tenant comes in a form")
+	case r.Method != method:
 		w.Header().Set("Allow", method)
 		return login.Answer{}, refusal.Method.New()
 	}

@@ -43,7 +43,7 @@ func TestAnswerIsReadFromOnePlace(t *testing.T) {
 		{"query, form beside it", "query", "GET", "", form, nil, refusal.MissingState, ""},
 		{"query, twice", "query", "GET", "?state=s&state=t", nil, nil, refusal.Parameters, ""},
 		{"form", "form_post", "POST", "", form, nil, refusal.NoTransaction, ""},
-		{"form, GET", "form_post", "GET", "?state=s", nil, nil, refusal.Method, "POST"},
+		{"form, GET", "form_post", "GET", "?state=s", nil, nil, refusal.MissingState, ""},
 		{"form, PUT", "form_post", "PUT", "", form, nil, refusal.Method, "POST"},
 		{"form, query beside it", "form_post", "POST", "?state=s", url.Values{"code": {"c"}}, nil, refusal.MissingState, ""},
 		{"form, other type", "form_post", "POST", "", form, []string{"Content-Type", "text/plain"}, refusal.Parameters, ""},

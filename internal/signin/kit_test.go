@@ -369,14 +369,14 @@ func (e *env) asked(location string) url.Values {
 func (e *env) answer(begun url.Values, c change) result {
 	e.Helper()
 	parameters := change{"state": begun.Get("state"), "code": "a code"}
-	if e.CallbackMethod() == "POST" {
+	if e.callbackMethod() == "POST" {
 		parameters = change{"state": begun.Get("state"), "id_token": e.signed(nil)}
 	}
 	values := url.Values{}
 	for name, value := range with(parameters, c) {
 		values.Set(name, value.(string))
 	}
-	if e.CallbackMethod() == "GET" {
+	if e.callbackMethod() == "GET" {
 		return e.do(e.Callback, e.request("GET", "/auth/callback?"+values.Encode(), nil))
 	}
 	r := e.request("POST", "/auth/callback", values)

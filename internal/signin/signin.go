@@ -99,7 +99,7 @@ func (s *Routes) Login(w http.ResponseWriter, r *http.Request, options []authreq
 	if err != nil {
 		return err
 	}
-	values, err := browser.Values(w, r)
+	values, err := browser.AllValues(w, r)
 	if err != nil {
 		return refusal.LoginOption.Wrap(err)
 	}

@@ -41,7 +41,7 @@ var sentences = []sentence{
 func Answer(code, description string) *refusal.Refusal {
 	row, also := refusal.ByTenant, refusal.Row{}
 	switch code {
-	case "access_denied", "unauthorized":
+	case "access_denied", "unauthorized", "unmet_authentication_requirements":
 		row = refusal.Denied
 	case "server_error", "temporarily_unavailable":
 		row = refusal.TenantTrouble

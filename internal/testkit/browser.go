@@ -27,6 +27,7 @@ type Response struct {
 	Status int
 	Header http.Header
 	Body   string
+	Method string   // of the request
 	URL    *url.URL // that was asked for
 }
 
@@ -86,8 +87,9 @@ func (r *Response) SetCookies(t testing.TB) map[string]*http.Cookie {
 
 // A Browser keeps the cookies of the application, and makes one request at a time.
 type Browser struct {
-	Env     *Env
-	Cookies map[string]string
+	Env       *Env
+	Cookies   map[string]string
+	Forgetful bool // keeps no cookies, as a crawler
 }
 
 // Browser returns a browser without cookies.
@@ -96,6 +98,7 @@ func (e *Env) Browser() *Browser { return &Browser{Env: e, Cookies: map[string]s
 // Clone returns a browser with a copy of the cookies, as another tab or a thief has.
 func (b *Browser) Clone() *Browser {
 	other := b.Env.Browser()
+	other.Forgetful = b.Forgetful
 	for k, v := range b.Cookies {
 		other.Cookies[k] = v
 	}
@@ -148,7 +151,7 @@ func (b *Browser) Send(r *http.Request, u *url.URL) *Response {
 	b.Env.T.Helper()
 	w := httptest.NewRecorder()
 	b.Env.App.ServeHTTP(w, r)
-	resp := &Response{Status: w.Code, Header: w.Result().Header, Body: w.Body.String(), URL: u}
+	resp := &Response{Status: w.Code, Header: w.Result().Header, Body: w.Body.String(), Method: r.Method, URL: u}
 	for _, line := range resp.Header.Values("Set-Cookie") {
 		c, err := http.ParseSetCookie(line)
 		if err != nil {
@@ -157,7 +160,7 @@ func (b *Browser) Send(r *http.Request, u *url.URL) *Response {
 		if len(line) > 4096 {
 			b.Env.T.Errorf("Set-Cookie line of %d bytes", len(line))
 		}
-		if c.MaxAge < 0 {
+		if c.MaxAge < 0 || b.Forgetful {
 			delete(b.Cookies, c.Name)
 		} else {
 			b.Cookies[c.Name] = c.Value

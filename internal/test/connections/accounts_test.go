@@ -305,7 +305,7 @@ func TestConnectAccountRefused(t *testing.T) {
 		if !strings.Contains(e.Log.String(), tt.log) || strings.Contains(resp.Body, tt.log) {
 			t.Errorf("%s: log\n%s\nbody %s", tt.why, e.Log, resp.Body)
 		}
-		if got := resp.Header.Get("Retry-After") != ""; got != (tt.why == "too many") {
+		if got := resp.Header.Get("Retry-After") != ""; got != (tt.status == 503) {
 			t.Errorf("%s: Retry-After %q", tt.why, resp.Header.Get("Retry-After"))
 		}
 	}

@@ -207,7 +207,7 @@ func TestFormPost(t *testing.T) {
 		"empty form": {400, func(b *testkit.Browser, _ url.Values) *testkit.Response {
 			return b.Do("POST", "/auth/callback", url.Values{})
 		}},
-		"GET": {405, func(b *testkit.Browser, form url.Values) *testkit.Response {
+		"GET": {400, func(b *testkit.Browser, form url.Values) *testkit.Response {
 			return b.Page("/auth/callback?" + form.Encode())
 		}},
 		"query of a POST": {400, func(b *testkit.Browser, form url.Values) *testkit.Response {

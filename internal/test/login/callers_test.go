@@ -112,7 +112,7 @@ func TestLinksOfErrorPages(t *testing.T) {
 			u := b.AtTenant(b.Begin("/auth/login?returnTo=/private&prompt=login"))
 			store.FailWith(http.ErrHandlerTimeout)
 			return b.Callback(u)
-		}, func() { store.FailWith(nil) }, 500, "The login did not work", "The login could not be kept", "Log in again", "private auth0|"},
+		}, func() { store.FailWith(nil) }, 503, "Please try again in a minute", "The session could not be saved", "Log in again", "private auth0|"},
 		{"tenant busy", func() { e.Tenant.Fail(testkit.PAREndpoint, 429) }, func(b *testkit.Browser) *testkit.Response {
 			return b.Page("/auth/login?returnTo=/private&prompt=login")
 		}, func() { e.Tenant.Fail(testkit.PAREndpoint, 0) }, 503, "Please try again in a minute", "The login service has too many requests at the moment", "", ""},

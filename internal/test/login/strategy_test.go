@@ -323,7 +323,7 @@ func TestLoginMethods(t *testing.T) {
 		t.Errorf("POST: status %d, want 303 to the tenant", resp.Status)
 	}
 	resp := e.Browser().Do("POST", "/auth/login?connection=ignored&prompt=login", url.Values{"connection": {"github"}, "login_hint": {"a@b.example"}, "scope": {"admin"}})
-	if q := resp.Location(t).Query(); q.Get("connection") != "github" || q.Get("login_hint") != "a@b.example" || q.Get("scope") != "openid profile email" || q.Has("prompt") {
+	if q := resp.Location(t).Query(); q.Get("connection") != "github" || q.Get("login_hint") != "a@b.example" || q.Get("scope") != "openid profile email" || q.Get("prompt") != "login" {
 		t.Errorf("form: sent with %v", q)
 	}
 	for why, form := range map[string]url.Values{"100 kB": {"x": {strings.Repeat("x", 100<<10)}}} {
