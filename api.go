@@ -599,7 +599,7 @@ func (ch *checker) checkClaims(from *trustedIssuer, m jwt.Message, c *jwt.Claims
 	if err := ch.checkAge(c, now); err != nil {
 		return err
 	}
-	if err := from.checkAudience(m, c); err != nil {
+	if err := idtoken.CheckAccessAudience(m, c, from.audiences, from.source.AcceptMissingAudienceFrom); err != nil {
 		return err
 	}
 	if err := idtoken.CheckAccessKind(m, c); err != nil {

@@ -108,7 +108,11 @@ func newApplication(p *problems, c Config, where *site.Site, answers answers, co
 		p.add("LoginOptions", "%v", err)
 	}
 	a.keyring = newKeyring(p, c, tenant.Issuer, cookies)
-	a.transactions = &transaction.Jar{Cookies: cookies, Keyring: a.keyring, Issuer: tenant.Issuer, ClientID: c.ClientID, Life: checkedLoginTimeout(p, c.LoginTimeout), Now: a.now}
+	life, err := transaction.CheckLife(c.LoginTimeout)
+	if err != nil {
+		p.add("LoginTimeout", "%v", err)
+	}
+	a.transactions = &transaction.Jar{Cookies: cookies, Keyring: a.keyring, Issuer: tenant.Issuer, ClientID: c.ClientID, Life: life, Now: a.now}
 	a.keys = newKeySet(&tenant, "", client, a.log, c.Observer)
 	idTokenKeys := checkKeys(p, c.Keys, a.keys)
 	if !idTokenKeys.set.IsShared() {

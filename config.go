@@ -58,21 +58,10 @@ func checkTexts(p *problems, fields ...string) {
 		switch value := fields[i+1]; {
 		case value != strings.TrimSpace(value) || !syntax.CleanText(value):
 			p.add(fields[i], "has surrounding spaces or control characters, or is not UTF-8")
-		case isEnclosed(value):
+		case syntax.IsEnclosed(value):
 			p.add(fields[i], "is in quotes or brackets; set the value itself, as the dashboard shows it")
 		}
 	}
-}
-
-// isEnclosed reports whether a value is in quotes, which a shell or a file should have
-// removed, or in brackets, as a placeholder of a sample is.
-func isEnclosed(value string) bool {
-	for _, pair := range []string{"''", `""`, "``", "{}", "<>", "[]"} {
-		if len(value) > 1 && value[0] == pair[0] && value[len(value)-1] == pair[1] {
-			return true
-		}
-	}
-	return false
 }
 
 // because returns the end of a message with its cause, or nothing.
@@ -88,7 +77,7 @@ func because(err error) string {
 func checkCredentials(p *problems, c Config) {
 	checkTexts(p, "ClientID", c.ClientID, "ClientSecret", c.ClientSecret, "Audience", c.Audience,
 		"ClientAuthentication", c.ClientAuthentication.method.Secret.Reveal(), "ManagementClientID", c.ManagementClientID, "ManagementClientSecret", c.ManagementClientSecret)
-	if strings.ContainsAny(c.ClientID, " \t'\"{}<>") && !isEnclosed(c.ClientID) {
+	if strings.ContainsAny(c.ClientID, " \t'\"{}<>") && !syntax.IsEnclosed(c.ClientID) {
 		p.add("ClientID", "has a space, a quote or a bracket; set the Client ID itself, as the dashboard shows it")
 	}
 	if publicsecret.MayBeUsed(c.Domain) {
@@ -326,17 +315,6 @@ func setDefault[T comparable](field *T, value T) {
 	if *field == zero {
 		*field = value
 	}
-}
-
-func checkedLoginTimeout(p *problems, timeout time.Duration) time.Duration {
-	const limit = 24 * time.Hour
-	switch {
-	case timeout == 0:
-		return time.Hour
-	case timeout < time.Minute || timeout > limit:
-		p.add("LoginTimeout", "%v must be between a minute and %v, or 0 for the default", timeout, limit)
-	}
-	return timeout
 }
 
 func checkedLeeway(p *problems, leeway, byDefault time.Duration) time.Duration {

@@ -1,7 +1,6 @@
 package auth0
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +12,6 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/cached"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
-	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/issuers"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
@@ -288,33 +286,4 @@ func (t *trustedIssuer) checkAlgorithm(m jwt.Message) error {
 		return fault.Algorithm.Because("alg is %.40q, want one of %q", m.Algorithm, t.algorithms)
 	}
 	return nil
-}
-
-func clientOf(c *jwt.Claims) string { return cmp.Or(c.ClientID, c.AuthorizedParty) }
-
-func (t *trustedIssuer) checkAudience(m jwt.Message, c *jwt.Claims) error {
-	for _, aud := range c.Audience {
-		if slices.Contains(t.audiences, aud) {
-			return nil
-		}
-	}
-	clients := t.source.AcceptMissingAudienceFrom
-	switch {
-	case !c.Has(jwt.Audience) && len(clients) == 0:
-		return fault.Audience.Because("no aud, want one of %q; for issuers whose access tokens have none, see Issuer.AcceptMissingAudienceFrom", t.audiences)
-	case !c.Has(jwt.Audience) && slices.Contains(clients, clientOf(c)):
-		return nil
-	case !c.Has(jwt.Audience):
-		return fault.Audience.Because("no aud, and the client id is %.100q, want one of Issuer.AcceptMissingAudienceFrom: %q", clientOf(c), clients)
-	}
-	// The kind is not the reason for the refusal, but it can be the reason for the aud.
-	if kind, ok := errors.AsType[*fault.Fault](idtoken.CheckAccessKind(m, c)); ok {
-		return fault.Audience.Because("aud is %.200q, want one of %q; %w", c.Audience, t.audiences, kind.Cause)
-	}
-	for _, aud := range c.Audience {
-		if slices.Contains(t.audiences, strings.TrimSuffix(aud, "/")) || slices.Contains(t.audiences, aud+"/") {
-			return fault.Audience.Because("aud is %.200q, want one of %q; they differ in the slash at the end", c.Audience, t.audiences)
-		}
-	}
-	return fault.Audience.Because("aud is %.200q, want one of %q; the client must request an access token for that audience; the aud of an ID token is a client id", c.Audience, t.audiences)
 }

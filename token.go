@@ -1,6 +1,7 @@
 package auth0
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -49,7 +50,7 @@ func (t *Token) Audience() iter.Seq[string] { return slices.Values(t.claims.Audi
 
 // ClientID returns the application that the token was issued to: client_id
 // (RFC 9068) or else azp (Auth0).
-func (t *Token) ClientID() string { return clientOf(&t.claims) }
+func (t *Token) ClientID() string { return cmp.Or(t.claims.ClientID, t.claims.AuthorizedParty) }
 
 // ID returns jti, empty if the token has none.
 func (t *Token) ID() string { return t.claims.ID }

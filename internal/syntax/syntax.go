@@ -138,6 +138,17 @@ func IsPlainPath(path string) bool {
 	return path == clean || path == clean+"/" && clean != "/"
 }
 
+// IsEnclosed reports whether a value is in quotes, which a shell or a file should have
+// removed, or in brackets, as a placeholder of a sample is.
+func IsEnclosed(value string) bool {
+	for _, pair := range []string{"''", `""`, "``", "{}", "<>", "[]"} {
+		if len(value) > 1 && value[0] == pair[0] && value[len(value)-1] == pair[1] {
+			return true
+		}
+	}
+	return false
+}
+
 // Code returns an error code of another party, or "unknown_error" if the code is
 // longer than 64 bytes or has characters that would need escapes. RFC 6749, Section
 // 4.1.2.1, allows more characters than codes have.

@@ -175,3 +175,15 @@ func TestCode(t *testing.T) {
 		}
 	}
 }
+
+func TestIsEnclosed(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]bool{
+		"'a'": true, `"a"`: true, "`a`": true, "{yourClientId}": true, "<id>": true, "[id]": true, `""`: true,
+		"": false, "'": false, "a": false, "'a": false, "a'": false, `'a"`: false, "{a>": false, "a{b}c": false,
+	} {
+		if IsEnclosed(s) != want {
+			t.Errorf("%q: %v, want %v", s, !want, want)
+		}
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -142,6 +143,18 @@ type Jar struct {
 	ClientID string
 	Life     time.Duration // the time that a person has to log in
 	Now      func() time.Time
+}
+
+// CheckLife returns the time that a person has to log in, and the default for zero.
+func CheckLife(life time.Duration) (time.Duration, error) {
+	const limit = 24 * time.Hour
+	switch {
+	case life == 0:
+		return time.Hour, nil
+	case life < time.Minute || life > limit:
+		return 0, fmt.Errorf("%v must be between a minute and %v, or 0 for the default", life, limit)
+	}
+	return life, nil
 }
 
 // Keep sets the cookie of a transaction. It deletes the oldest others if there are
