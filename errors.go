@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/seed-15d5a55c/auth0/internal/authrequest"
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
@@ -314,7 +313,7 @@ type errorWriter struct {
 	// none.
 	challenge func(*Error) string
 	// links returns the ways to begin the login again. An API has none.
-	links func(r *http.Request, options authrequest.Saved, row refusal.Row) []refusal.Link
+	links func(r *http.Request, returnTo string, row refusal.Row) []refusal.Link
 	// page makes the page for a person. An API has none.
 	page func(r *http.Request, e *Error, reference string) browser.Page
 }
@@ -376,7 +375,7 @@ func (x errorWriter) withLinks(r *http.Request, e *Error) *Error {
 		if e.Op == "session" || e.Op == "callback" {
 			row = rowOf(e)
 		}
-		copied.links = x.links(r, authrequest.Saved{ReturnTo: e.ReturnTo}, row)
+		copied.links = x.links(r, e.ReturnTo, row)
 	}
 	copied.LoginURL = copied.links[0].URL
 	return &copied

@@ -150,8 +150,11 @@ func (s *Routes) links(r *http.Request, t *transaction.Transaction, row refusal.
 	if t.Again != nil {
 		saved = *t.Again
 	}
-	saved.AppState, saved.ReturnTo = t.AppState, t.ReturnTo
-	return s.LoginLinks(r, saved, row)
+	saved.ReturnTo = t.ReturnTo
+	if t.AppState == nil {
+		return s.loginLinks(r, saved, "", row)
+	}
+	return s.loginLinks(r, saved, t.State, row)
 }
 
 // receive reads the tenant's answer from the query or from the form. The response mode

@@ -103,7 +103,7 @@ func (s *Routes) Login(w http.ResponseWriter, r *http.Request, options []authreq
 	if err != nil {
 		return refusal.LoginOption.Wrap(err)
 	}
-	again := s.redeemTicket(values.Get(ticketName))
+	again := s.redeemTicket(r, values.Get(ticketName))
 	a, err := s.request(slices.Concat(s.c.Links.Options(values), options, again)...)
 	if err != nil {
 		return err
@@ -121,9 +121,10 @@ func (s *Routes) Login(w http.ResponseWriter, r *http.Request, options []authreq
 		browser.Leave(w, r, target, "Log in")
 		return nil
 	}
-	authURL, t, err := s.c.Flow.Begin(r.Context(), s.place(base, a), a)
+	at := s.place(base, a)
+	authURL, t, err := s.c.Flow.Begin(r.Context(), at, a)
 	if err != nil {
-		return &transaction.Failure{Err: err, Links: s.LoginLinks(r, s.saved(base, a), s.c.Row(err))}
+		return s.cannotBegin(w, r, at, a, err)
 	}
 	s.remember(t, a)
 	if err := s.Keep(w, r, t); err != nil {
@@ -169,17 +170,10 @@ func (s *Routes) place(base browser.Base, a *authrequest.Request) transaction.Pl
 	return transaction.Place{RedirectURI: base.URL(s.c.Site.Callback), ReturnTo: s.c.Site.ReturnTo(base, a.ReturnTo())}
 }
 
-// saved returns the options of a login that could not begin, for another try.
-func (s *Routes) saved(base browser.Base, a *authrequest.Request) authrequest.Saved {
-	saved := a.Save(s.every)
-	saved.ReturnTo = s.c.Site.ReturnTo(base, a.ReturnTo())
-	return saved
-}
-
 // remember keeps the options of a login in its transaction, for another try.
 func (s *Routes) remember(t *transaction.Transaction, a *authrequest.Request) {
 	saved := a.Save(s.every)
-	saved.AppState, saved.ReturnTo = nil, "" // the transaction has them
+	saved.ReturnTo = "" // the transaction has it
 	if !saved.IsEmpty() {
 		t.Again = &saved
 	}

@@ -149,6 +149,7 @@ func TestRetryKeepsTheLogin(t *testing.T) {
 		"ui_locales":   {auth0.WithUILocales("de")},
 		"screen_hint":  {auth0.WithScreenHint("signup")},
 		"further":      {auth0.WithParam("ext-campaign", "spring")},
+		"cookie":       {auth0.WithPersistentCookie(false)},
 		"all": {auth0.WithOrganization(organization), auth0.WithConnection("google-oauth2"), auth0.WithMaxAge(time.Minute), auth0.WithPrompt("login"),
 			auth0.WithScopes("openid", "email"), auth0.WithUILocales("de"), auth0.WithAppState("cart")},
 	} {
@@ -211,6 +212,11 @@ func TestRetryLogsIn(t *testing.T) {
 	u := b.Begin("/begin?returnTo=/private")
 	e.Tenant.DenyNext("login_required", "no")
 	resp := b.Callback(b.AtTenant(u))
+	stranger := e.Browser() // who was sent the link
+	if got := stranger.Login(loginLink(t, resp)); got.Status != http.StatusSeeOther || fmt.Sprint(state) != "[]" {
+		t.Errorf("another browser: %d, the application gets the state %q", got.Status, state)
+	}
+	state = nil
 	got := b.Login(loginLink(t, resp))
 	if got.Status != http.StatusSeeOther || got.Header.Get("Location") != "/private" || !b.LoggedIn() || fmt.Sprint(state) != "[7]" {
 		t.Errorf("%d to %q, %q; %s", got.Status, got.Header.Get("Location"), state, got.Body)
