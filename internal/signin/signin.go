@@ -115,9 +115,9 @@ func (s *Routes) Login(w http.ResponseWriter, r *http.Request, options []authreq
 	// A script cannot follow the redirect to the tenant. Its transaction could push out
 	// one of a person.
 	if browser.CallerOf(r).IsScript() {
-		return s.c.Site.LoginRequired(w, r, base, site.WithQuery(site.Here(base, r), values))
+		return s.c.Site.LoginRequired(w, r, base, s.here(base, r, values))
 	}
-	if target, ok := s.c.Site.OtherHost(r, site.WithQuery(site.Here(base, r), values)); ok {
+	if target, ok := s.c.Site.OtherHost(r, s.here(base, r, values)); ok {
 		browser.Leave(w, r, target, "Log in")
 		return nil
 	}
@@ -136,6 +136,19 @@ func (s *Routes) Login(w http.ResponseWriter, r *http.Request, options []authreq
 	}
 	browser.Leave(w, r, authURL, "Log in") // 303 or a page, so that the tenant does not get the form
 	return nil
+}
+
+// here returns the path at which a browser begins the login of a request, with the
+// parameters of the link or the form.
+func (s *Routes) here(base browser.Base, r *http.Request, values url.Values) string {
+	if r.Method == http.MethodPost {
+		taken := s.c.Links.Taken(values)
+		if values.Has(ticketName) {
+			taken.Set(ticketName, values.Get(ticketName))
+		}
+		values = taken
+	}
+	return site.WithQuery(site.Here(base, r), values)
 }
 
 // isLoggedIn reports whether somebody is logged in, with the tokens that the login
