@@ -2,7 +2,6 @@ package signin
 
 import (
 	"cmp"
-	"errors"
 	"net/http"
 	"slices"
 
@@ -104,11 +103,7 @@ func (s *Routes) Settle(w http.ResponseWriter, r *http.Request, t *transaction.T
 	case err == nil, t.Silent:
 		s.c.Transactions.Drop(w, jar, t)
 	case s.isDecided(err):
-		said := refusal.Said{}
-		if refused, ok := errors.AsType[*refusal.Refusal](err); ok {
-			said = refused.Tenant
-		}
-		s.c.Transactions.Refuse(w, jar, t, transaction.Ended{Row: s.c.Row(err), Tenant: said})
+		s.c.Transactions.Refuse(w, jar, t, transaction.NewEnded(s.c.Row(err), err))
 	}
 }
 

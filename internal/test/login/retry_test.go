@@ -393,6 +393,31 @@ func TestTenantsWords(t *testing.T) {
 	}
 }
 
+// TestRefusalLoadedAgain: the application sees the same error when the page is loaded
+// again, as far as it can decide by it.
+func TestRefusalLoadedAgain(t *testing.T) {
+	t.Parallel()
+	var got []*auth0.Error
+	e := testkit.SignedIn(t, func(c *auth0.Config) {
+		c.ErrorHandler = func(_ http.ResponseWriter, _ *http.Request, err *auth0.Error) { got = append(got, err) }
+	})
+	b := e.Browser()
+	u := b.Begin("/auth/login?returnTo=/private")
+	e.Tenant.DenyNext("unauthorized", "user is blocked")
+	back := b.AtTenant(u)
+	b.Callback(back)
+	b.Callback(back)
+	if len(got) != 2 || !errors.Is(got[0], auth0.ErrUserBlocked) || !errors.Is(got[1], auth0.ErrUserBlocked) {
+		t.Fatalf("%v", got)
+	}
+	for _, e := range got {
+		e.Err, e.LoginURL = nil, "" // for the log, and with a ticket of its own
+	}
+	if fmt.Sprintf("%+v", got[0]) != fmt.Sprintf("%+v", got[1]) {
+		t.Errorf("%+v, then %+v", got[0], got[1])
+	}
+}
+
 // TestAfterLoginOutage: a function that could not decide refuses nobody.
 func TestAfterLoginOutage(t *testing.T) {
 	t.Parallel()
