@@ -111,6 +111,20 @@ func IsTooLong(target string) bool { return len(target) > MaxLength || len(encod
 // Page returns a target without its query and fragment.
 func Page(target string) string { return target[:len(target)-len(data(target))] }
 
+// AddQuery adds an encoded query to a URL, which can have a query and a fragment. In the
+// fragment it would not reach the server.
+func AddQuery(target, query string) string {
+	page, fragment, found := strings.Cut(target, "#")
+	separator := "?"
+	if strings.Contains(page, "?") {
+		separator = "&"
+	}
+	if page += separator + query; found {
+		page += "#" + fragment
+	}
+	return page
+}
+
 // data returns the query and the fragment of a target.
 func data(target string) string {
 	if i := strings.IndexAny(target, "?#"); i >= 0 {

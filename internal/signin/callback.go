@@ -9,6 +9,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/returnto"
 	"github.com/seed-15d5a55c/auth0/internal/transaction"
 )
 
@@ -193,7 +194,7 @@ func (s *Routes) strayCallback(w http.ResponseWriter, r *http.Request, a login.A
 	switch {
 	case page != "" && noSession != nil:
 		// The browser keeps no cookies. The marker keeps the page from trying again.
-		s.hide(w, r, markSilent(s.c.Site.ReturnTo(base, page)), a.Stray(err))
+		s.hide(w, r, returnto.AddQuery(s.c.Site.ReturnTo(base, page), silentMarker), a.Stray(err))
 	case page != "":
 		browser.Redirect(w, s.c.Site.ReturnTo(base, page), http.StatusSeeOther)
 	case noSession != nil || !isStray(s.c.Row(err)):

@@ -4,11 +4,11 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/authrequest"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/returnto"
 	"github.com/seed-15d5a55c/auth0/internal/site"
 	"github.com/seed-15d5a55c/auth0/internal/transaction"
 )
@@ -128,11 +128,7 @@ func (s *Routes) loginLinks(r *http.Request, options authrequest.Saved, login st
 		query.Set(ticketName, t)
 	}
 	if len(query) > 0 {
-		separator := "?"
-		if strings.Contains(link.URL, "?") {
-			separator = "&"
-		}
-		link.URL += separator + query.Encode()
+		link.URL = returnto.AddQuery(link.URL, query.Encode())
 	}
 	return []refusal.Link{link}
 }

@@ -87,11 +87,7 @@ func (s *Site) OtherHost(r *http.Request, target string) (string, bool) {
 	if _, query := Asked(r); query != withoutMoved(query) {
 		return "", false
 	}
-	separator := "?"
-	if strings.Contains(target, "?") {
-		separator = "&"
-	}
-	return base.Origin + target + separator + moved + "=1", true
+	return base.Origin + returnto.AddQuery(target, moved+"=1"), true
 }
 
 // isAt reports whether a browser has reached the host of a base URL, as far as the
