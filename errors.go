@@ -58,7 +58,8 @@ type Error struct {
 	TenantDescription string
 	// LoginURL is a URL of this site for the link of an error page. It begins the login
 	// again, with the options of the login that failed and the page that was asked for.
-	// If the account was refused, the tenant lets the user choose another one. It is
+	// If the account was refused, the tenant lets the user choose another one. The state
+	// of [WithAppState] stays in the browser, so the URL has it in that browser only. It is
 	// set when [Config].ErrorHandler is called, and lasts as long as
 	// [Config].LoginTimeout.
 	LoginURL string

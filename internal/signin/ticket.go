@@ -147,5 +147,5 @@ func (s *Routes) cannotBegin(w http.ResponseWriter, r *http.Request, at transact
 			login = t.State
 		}
 	}
-	return &transaction.Failure{Err: err, Links: s.loginLinks(r, saved, login, row)}
+	return &transaction.Failure{Err: err, ReturnTo: at.ReturnTo, AppState: a.AppState, Links: s.loginLinks(r, saved, login, row)}
 }

@@ -239,7 +239,11 @@ func TestTicketAndStateOfTheApplication(t *testing.T) {
 	} {
 		run(t, func(e *env) {
 			got := end(e, e.begin("", authrequest.AppState(large), authrequest.Persistent(false)))
-			link := must(url.Parse(failureOf(t, got.err).Links[0].URL)).RawQuery
+			failed := failureOf(t, got.err)
+			if failed.ReturnTo != "/" || len(failed.AppState) != 1002 {
+				t.Errorf("%s: the application gets the page %q and the state %.20s", why, failed.ReturnTo, failed.AppState)
+			}
+			link := must(url.Parse(failed.Links[0].URL)).RawQuery
 			if len(link) > 700 {
 				t.Errorf("%s: a link of %d bytes", why, len(link))
 			}
