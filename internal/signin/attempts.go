@@ -22,7 +22,7 @@ type attempts struct {
 
 	mu    sync.Mutex
 	known map[[sha256.Size]byte]*attempt // by the hash of the state
-	order [][sha256.Size]byte            // of those that have succeeded, oldest first
+	order []*attempt                     // those that have succeeded, oldest first
 }
 
 const (
@@ -33,6 +33,7 @@ const (
 
 // An attempt is one callback. Its outcome is set before done is closed.
 type attempt struct {
+	key     [sha256.Size]byte
 	done    chan struct{}
 	outcome outcome
 	at      time.Time
@@ -56,7 +57,7 @@ func (as *attempts) begin(r *http.Request, state string) (*outcome, error) {
 		if as.known == nil {
 			as.known = map[[sha256.Size]byte]*attempt{}
 		}
-		as.known[key] = &attempt{done: make(chan struct{})}
+		as.known[key] = &attempt{key: key, done: make(chan struct{})}
 		as.mu.Unlock()
 		return nil, nil
 	}
@@ -95,9 +96,12 @@ func (as *attempts) end(state string, o outcome) {
 		delete(as.known, key)
 		return
 	}
-	as.order = append(as.order, key)
+	as.order = append(as.order, a)
 	for len(as.order) > maxSucceeded {
-		delete(as.known, as.order[0])
+		oldest := as.order[0]
+		if as.known[oldest.key] == oldest { // and not a later one of the same state
+			delete(as.known, oldest.key)
+		}
 		as.order = as.order[1:]
 	}
 }
