@@ -178,7 +178,8 @@ func (p Policy) pathIsSafe(escaped string) bool {
 	}
 	form := escaped
 	for range rounds {
-		if slashes := strings.ReplaceAll(form, `\`, "/"); !p.readerIsSafe(form) || !p.readerIsSafe(slashes) {
+		// A form that other readers take for the same is checked once.
+		if slashes := strings.ReplaceAll(form, `\`, "/"); !p.readerIsSafe(form) || slashes != form && !p.readerIsSafe(slashes) {
 			return false
 		}
 		decoded := unescape(form)
@@ -192,7 +193,8 @@ func (p Policy) pathIsSafe(escaped string) bool {
 
 // readerIsSafe checks what a reader takes a path for.
 func (p Policy) readerIsSafe(form string) bool {
-	return formIsSafe(form) && formIsSafe(removeDotSegments(form)) && !p.isRoute(form)
+	plain := removeDotSegments(form)
+	return formIsSafe(form) && (plain == form || formIsSafe(plain)) && !p.isRoute(form)
 }
 
 // rounds is how often a target may be decoded until it no longer changes.
