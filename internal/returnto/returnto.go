@@ -134,8 +134,8 @@ func data(target string) string {
 }
 
 // printable refuses a backslash in the path, and everywhere bytes that are not UTF-8,
-// the blank, and the control characters of ASCII. Browsers strip TAB, CR and LF before they parse, and trim other
-// control characters and spaces.
+// the blank, and the control characters of ASCII. Browsers strip TAB, CR and LF before
+// they parse, and trim other control characters and spaces.
 func printable(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c <= ' ' || c == 0x7F {

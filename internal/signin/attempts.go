@@ -12,8 +12,8 @@ import (
 
 // attempts are the logins that this process completes at the moment, and those that
 // have just succeeded. Some browsers and proxies send one callback twice. The tenant
-// accepts its code once, so the second request would fail, and the person would see
-// that of a login that has succeeded.
+// accepts its code once, so the second request would fail, and the person would see an
+// error although the login has succeeded.
 //
 // They are not shared with other instances. There, the second request is refused as
 // one with a code that was used.

@@ -91,8 +91,8 @@ func (s *Site) OtherHost(r *http.Request, target string) (string, bool) {
 }
 
 // isAt reports whether a browser has reached the host of a base URL, as far as the
-// request says. X-Forwarded-Host is believed from everybody: whoever makes it up gets
-// no redirect, and no more.
+// request says. X-Forwarded-Host is believed from everybody: a client that makes it
+// up gets no redirect, and nothing else.
 func (s *Site) isAt(base browser.Base, r *http.Request) bool {
 	want := hostname(base.Host())
 	if strings.EqualFold(hostname(r.Host), want) {

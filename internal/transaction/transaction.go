@@ -226,8 +226,7 @@ func (j *Jar) Seal(t *Transaction) (string, error) { return j.seal(t, maxSize) }
 
 // seal encrypts a transaction into at most limit bytes. If it does not fit, seal drops
 // the options for another try, then the query of the return URL, and then the return URL,
-// which has a default. It fails
-// if the rest does not fit either.
+// which has a default. It fails if the rest does not fit either.
 func (j *Jar) seal(t *Transaction, limit int) (string, error) {
 	for {
 		var plain bytes.Buffer
