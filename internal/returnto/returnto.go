@@ -244,7 +244,7 @@ func readable(s string) (string, bool) {
 // forms, those bits must not be nearly zero.
 func isLetterBefore(c, next byte) bool {
 	switch {
-	case c < 0xC2, c > 0xFD, next >= utf8.RuneSelf && next < 0xC0:
+	case c < 0xC2, c > 0xFD: // also the bytes that follow others in UTF-8
 		return false
 	case c == 0xE0, c == 0xF0, c == 0xF8, c == 0xFC:
 		return next&0x3F > 1

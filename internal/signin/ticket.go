@@ -90,7 +90,7 @@ func (s *Routes) pageAsked(r *http.Request) string {
 		return ""
 	}
 	page, ok := s.c.Site.Clean(base, site.Here(base, r))
-	if !ok || page == s.c.Site.Home(base) {
+	if !ok {
 		return ""
 	}
 	return page

@@ -259,6 +259,30 @@ func TestTicketAndStateOfTheApplication(t *testing.T) {
 	}
 }
 
+// TestLoginLinksToThePage: without a return URL, the login leads to the page that was
+// asked for. A form is not sent again, and the route of a login is not a page.
+func TestLoginLinksToThePage(t *testing.T) {
+	t.Parallel()
+	run(t, func(e *env) {
+		for _, row := range []struct {
+			method, target, returnTo, want string
+		}{
+			{"GET", "/page?a=b", "", "?returnTo=%2Fpage%3Fa%3Db"},
+			{"GET", "/page?a=b", "/other", "?returnTo=%2Fother"},
+			{"GET", "/", "", ""},
+			{"POST", "/page?a=b", "", ""},
+			{"POST", "/page?a=b", "/other", "?returnTo=%2Fother"},
+			{"GET", "/auth/callback?code=x", "", ""},
+			{"GET", "/page%E2%80%AEother", "", ""},
+		} {
+			links := e.LoginLinks(e.request(row.method, row.target, nil), row.returnTo, refusal.Row{})
+			if len(links) != 1 || links[0].URL != origin+"/auth/login"+row.want {
+				t.Errorf("%s %s, %q: %+v, want %q", row.method, row.target, row.returnTo, links, row.want)
+			}
+		}
+	})
+}
+
 // TestLoginThatCannotBegin: the error has a way to try again, with all options.
 func TestLoginThatCannotBeginAgain(t *testing.T) {
 	t.Parallel()
