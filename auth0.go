@@ -262,8 +262,9 @@ type Config struct {
 	LogoutPath            string
 	BackchannelLogoutPath string
 	// The session cookie. By default its name is auth0_session, or another name for each
-	// path of BaseURL if there is one. Its path is "/", it has no domain, and SameSite is Lax. On https the name gets the prefix __Host- if the
-	// path is "/" and there is no domain, else __Secure-.
+	// path of BaseURL if there is one. Its path is "/", it has no domain, and SameSite is
+	// Lax. On https the name gets the prefix __Host- if the path is "/" and there is no
+	// domain, else __Secure-.
 	//
 	// Give each application on a host its own CookieName: browsers keep one cookie of a
 	// name, even for two ports.

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/seed-15d5a55c/auth0/internal/authrequest"
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
@@ -59,7 +58,8 @@ type Error struct {
 	TenantDescription string
 	// LoginURL is a URL of this site for the link of an error page. It begins the login
 	// again, with the options of the login that failed and the page that was asked for.
-	// If the account was refused, the tenant lets the user choose another one. It is
+	// If the account was refused, the tenant lets the user choose another one. The state
+	// of [WithAppState] stays in the browser, so the URL has it in that browser only. It is
 	// set when [Config].ErrorHandler is called, and lasts as long as
 	// [Config].LoginTimeout.
 	LoginURL string
@@ -314,7 +314,7 @@ type errorWriter struct {
 	// none.
 	challenge func(*Error) string
 	// links returns the ways to begin the login again. An API has none.
-	links func(r *http.Request, options authrequest.Saved, row refusal.Row) []refusal.Link
+	links func(r *http.Request, returnTo string, row refusal.Row) []refusal.Link
 	// page makes the page for a person. An API has none.
 	page func(r *http.Request, e *Error, reference string) browser.Page
 }
@@ -380,7 +380,7 @@ func (x errorWriter) withLinks(r *http.Request, e *Error) *Error {
 		if e.Op == "session" || e.Op == "callback" {
 			row = rowOf(e)
 		}
-		copied.links = x.links(r, authrequest.Saved{ReturnTo: e.ReturnTo}, row)
+		copied.links = x.links(r, e.ReturnTo, row)
 	}
 	copied.LoginURL = copied.links[0].URL
 	return &copied

@@ -436,6 +436,23 @@ type Links struct {
 	Ignored func(name string, why error)
 }
 
+// Taken returns the values that Options reads. A form can have others, such as a password,
+// which must not get into a URL.
+func (l Links) Taken(values url.Values) url.Values {
+	taken := url.Values{}
+	for _, name := range slices.Concat(linked, l.Params) {
+		if values.Has(name) {
+			taken[name] = values[name]
+		}
+	}
+	return taken
+}
+
+// linked are the parameters that Options reads for every application.
+var linked = []string{
+	"returnTo", "login_hint", "prompt", "ui_locales", "screen_hint", "organization", "invitation", "connection",
+}
+
 // Options reads a query. It leaves out values that cannot be used, so that a person
 // who follows a bad link can still log in.
 func (l Links) Options(query url.Values) []Option {

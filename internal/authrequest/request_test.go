@@ -383,6 +383,11 @@ func TestLinks(t *testing.T) {
 		{"further parameter", Links{Params: []string{"ext", "more"}}, "ext=v&more=w", "ext=v&more=w", ""},
 		{"bad further parameter", Links{Params: []string{"ext"}}, "ext=%00", "", "ext"},
 	} {
+		query := must(url.ParseQuery(row.query))
+		taken := row.links.Taken(with(query, "password", "audience", "state"))
+		if taken.Has("password") || taken.Has("audience") || taken.Has("state") {
+			t.Errorf("%s: %q is taken", row.why, taken)
+		}
 		var ignored []string
 		row.links.Known = func(name, organization string) bool {
 			return name == "google" || name == "inner" && organization == "org_a"
@@ -393,17 +398,26 @@ func TestLinks(t *testing.T) {
 			}
 			ignored = append(ignored, name)
 		}
-		r, err := New(row.links.Options(must(url.ParseQuery(row.query)))...)
+		r, err := New(row.links.Options(taken)...) // which is all that Options reads
 		if err != nil || params(r) != row.want || strings.Join(ignored, " ") != row.ignored {
 			t.Errorf("%s: %s, %v, without %q; want %s without %q", row.why, params(r), err, ignored, row.want, row.ignored)
 		}
 	}
 }
 
+// with returns values with further ones.
+func with(values url.Values, names ...string) url.Values {
+	more := maps.Clone(values)
+	for _, name := range names {
+		more.Set(name, "x")
+	}
+	return more
+}
+
 func TestLinksReturnTo(t *testing.T) {
 	t.Parallel()
 	l := Links{Known: func(string, string) bool { return false }, Ignored: func(string, error) {}}
-	if r := must(New(l.Options(url.Values{"returnTo": {"/there"}})...)); r.ReturnTo() != "/there" {
+	if r := must(New(l.Options(l.Taken(url.Values{"returnTo": {"/there"}}))...)); r.ReturnTo() != "/there" {
 		t.Errorf("it returns to %q", r.ReturnTo())
 	}
 }

@@ -1,7 +1,6 @@
 package authrequest
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -12,13 +11,15 @@ import (
 )
 
 // Saved has the options of a request, so that a later login can ask for the same. It
-// has no pop-up, because a later login is in the window of the person.
+// has no pop-up, because a later login is in the window of the person. It has no state of
+// the application: that is for one browser, and a link with saved options can be opened
+// in any.
 type Saved struct {
 	Params      map[string]string `json:"p,omitempty"`
 	Without     []string          `json:"w,omitempty"` // parameters of every login that this one left out
 	Scopes      []string          `json:"s,omitempty"`
 	RequiredACR []string          `json:"a,omitempty"`
-	AppState    json.RawMessage   `json:"app,omitempty"`
+	Persistent  *bool             `json:"c,omitempty"` // see [Kept]
 	ReturnTo    string            `json:"to,omitempty"`
 }
 
@@ -29,7 +30,7 @@ const maxSaved = 16
 // application. It leaves out prompt=none: what could not be done without a page cannot
 // be done so the next time.
 func (r *Request) Save(every *Request) Saved {
-	s := Saved{Params: map[string]string{}, RequiredACR: r.RequiredACR, AppState: r.AppState, ReturnTo: r.ReturnTo()}
+	s := Saved{Params: map[string]string{}, RequiredACR: r.RequiredACR, ReturnTo: r.ReturnTo()}
 	for name := range r.Params {
 		value := r.Params.Get(name)
 		if name == "prompt" && value == "none" || every.Params.Has(name) && every.Params.Get(name) == value {
@@ -46,6 +47,9 @@ func (r *Request) Save(every *Request) Saved {
 	if !slices.Equal(r.Scopes, every.Scopes) {
 		s.Scopes = r.Scopes
 	}
+	if r.Persistent != nil && (every.Persistent == nil || *every.Persistent != *r.Persistent) {
+		s.Persistent = r.Persistent
+	}
 	if s.Params["invitation"] != "" {
 		s.Params["organization"] = r.organization
 	}
@@ -58,7 +62,7 @@ func (r *Request) Save(every *Request) Saved {
 // IsEmpty reports whether there is nothing in which the request differs from every
 // login, apart from its return URL.
 func (s Saved) IsEmpty() bool {
-	return len(s.Params) == 0 && len(s.Without) == 0 && s.Scopes == nil && s.AppState == nil
+	return len(s.Params) == 0 && len(s.Without) == 0 && s.Scopes == nil && s.Persistent == nil
 }
 
 // Essential returns the options without those that only save the person some work.
@@ -104,8 +108,8 @@ func (s Saved) Options() ([]Option, error) {
 	if s.Scopes != nil {
 		options = append(options, Scopes(s.Scopes...))
 	}
-	if s.AppState != nil {
-		options = append(options, AppState(s.AppState))
+	if s.Persistent != nil {
+		options = append(options, Persistent(*s.Persistent))
 	}
 	if s.ReturnTo != "" {
 		options = append(options, ReturnTo(s.ReturnTo))

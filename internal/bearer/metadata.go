@@ -33,7 +33,7 @@ func (m Metadata) Check(report func(field, format string, args ...any), metadata
 	}
 	for _, scope := range m.ScopesSupported {
 		if !syntax.IsScope(scope) {
-			report("ScopesSupported", "%q is no scope", scope)
+			report("ScopesSupported", "%q is not a scope", scope)
 		}
 	}
 	if name := m.ResourceName; name != strings.TrimSpace(name) || !syntax.CleanText(name) {

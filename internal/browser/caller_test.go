@@ -45,6 +45,9 @@ func TestCallerOf(t *testing.T) {
 		{"page with weights", "GET", []string{modeNavigate, destDocument, "Accept: text/html; level=1; q=0.1, text/plain;q=0.000"}, Person, [2]format{asPage, asPage}},
 		{"page that asks for an image", "GET", []string{modeNavigate, destDocument, "Accept: image/png"}, Person, [2]format{asPage, asPage}},
 
+		{"page that Turbo could change", "GET", []string{modeNavigate, destDocument, turboAccept}, Person, [2]format{asPage, asPage}},
+		{"form that Turbo does not post", "POST", []string{modeNavigate, destDocument, turboAccept, "Turbo-Frame: a"}, Poster, [2]format{asPage, asPage}},
+
 		{"old browser", "GET", []string{acceptHTML}, Person, [2]format{asPage, asPage}},
 		{"old browser, HEAD", "HEAD", []string{acceptHTML}, Person, [2]format{asPage, asPage}},
 		{"old browser, form", "POST", []string{acceptHTML}, Poster, [2]format{asPage, asPage}},

@@ -46,8 +46,8 @@ func TestWritePage(t *testing.T) {
 		forms, policy string // form-action, and Referrer-Policy
 		parts         []string
 	}{
-		{"button", Page{Title: "A <title>", Button: "Press & go", Hidden: url.Values{"token": {`a"><script>&`}, "a": {"b"}}}, "'self'", "same-origin", []string{
-			`<form method="post"><input type="hidden" name="a" value="b"><input type="hidden" name="token" value="a&#34;&gt;&lt;script&gt;&amp;"><button>Press &amp; go</button></form>`,
+		{"button", Page{Title: "A <title>", Button: "Press & go", Hidden: url.Values{"token": {`a"><script>&`}, `a"<`: {"b"}}}, "'self'", "same-origin", []string{
+			`<form method="post"><input type="hidden" name="a&#34;&lt;" value="b"><input type="hidden" name="token" value="a&#34;&gt;&lt;script&gt;&amp;"><button>Press &amp; go</button></form>`,
 		}},
 		{"text", Page{Title: "A <title>", Text: "A <text>"}, "'none'", "", []string{"<p>A &lt;text&gt;</p>"}},
 	} {

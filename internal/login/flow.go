@@ -29,6 +29,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/ratelimit"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/returnto"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 	"github.com/seed-15d5a55c/auth0/internal/transaction"
@@ -86,11 +87,7 @@ func (f *Flow) Begin(ctx context.Context, at transaction.Place, r *authrequest.R
 		}
 		query = url.Values{"client_id": query["client_id"], "request_uri": {requestURI}} // RFC 9126, Section 4
 	}
-	separator := "?"
-	if strings.Contains(ep.AuthorizationEndpoint, "?") {
-		separator = "&"
-	}
-	return ep.AuthorizationEndpoint + separator + query.Encode(), t, nil
+	return returnto.AddQuery(ep.AuthorizationEndpoint, query.Encode()), t, nil
 }
 
 // Authentication returns the parameters of an Authentication Request, and the

@@ -218,11 +218,7 @@ func set(v url.Values, name, value string) {
 // withQuery adds the parameters to an endpoint, which may have a query. Auth0's
 // parameter federated has no value.
 func (r *Request) withQuery(endpoint string, v url.Values) string {
-	separator := "?"
-	if strings.Contains(endpoint, "?") {
-		separator = "&"
-	}
-	target := endpoint + separator + v.Encode()
+	target := returnto.AddQuery(endpoint, v.Encode())
 	if r.Federated {
 		target += "&federated"
 	}

@@ -111,6 +111,20 @@ func IsTooLong(target string) bool { return len(target) > MaxLength || len(encod
 // Page returns a target without its query and fragment.
 func Page(target string) string { return target[:len(target)-len(data(target))] }
 
+// AddQuery adds an encoded query to a URL, which can have a query and a fragment. In the
+// fragment it would not reach the server.
+func AddQuery(target, query string) string {
+	page, fragment, found := strings.Cut(target, "#")
+	separator := "?"
+	if strings.Contains(page, "?") {
+		separator = "&"
+	}
+	if page += separator + query; found {
+		page += "#" + fragment
+	}
+	return page
+}
+
 // data returns the query and the fragment of a target.
 func data(target string) string {
 	if i := strings.IndexAny(target, "?#"); i >= 0 {
@@ -120,8 +134,8 @@ func data(target string) string {
 }
 
 // printable refuses a backslash in the path, and everywhere bytes that are not UTF-8,
-// the blank, and the control characters of ASCII. Browsers strip TAB, CR and LF before they parse, and trim other
-// control characters and spaces.
+// the blank, and the control characters of ASCII. Browsers strip TAB, CR and LF before
+// they parse, and trim other control characters and spaces.
 func printable(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c <= ' ' || c == 0x7F {
@@ -164,7 +178,8 @@ func (p Policy) pathIsSafe(escaped string) bool {
 	}
 	form := escaped
 	for range rounds {
-		if slashes := strings.ReplaceAll(form, `\`, "/"); !p.readerIsSafe(form) || !p.readerIsSafe(slashes) {
+		// A form that other readers take for the same is checked once.
+		if slashes := strings.ReplaceAll(form, `\`, "/"); !p.readerIsSafe(form) || slashes != form && !p.readerIsSafe(slashes) {
 			return false
 		}
 		decoded := unescape(form)
@@ -178,7 +193,8 @@ func (p Policy) pathIsSafe(escaped string) bool {
 
 // readerIsSafe checks what a reader takes a path for.
 func (p Policy) readerIsSafe(form string) bool {
-	return formIsSafe(form) && formIsSafe(removeDotSegments(form)) && !p.isRoute(form)
+	plain := removeDotSegments(form)
+	return formIsSafe(form) && (plain == form || formIsSafe(plain)) && !p.isRoute(form)
 }
 
 // rounds is how often a target may be decoded until it no longer changes.
@@ -228,7 +244,7 @@ func readable(s string) (string, bool) {
 // forms, those bits must not be nearly zero.
 func isLetterBefore(c, next byte) bool {
 	switch {
-	case c < 0xC2, c > 0xFD, next >= utf8.RuneSelf && next < 0xC0:
+	case c < 0xC2, c > 0xFD: // also the bytes that follow others in UTF-8
 		return false
 	case c == 0xE0, c == 0xF0, c == 0xF8, c == 0xFC:
 		return next&0x3F > 1

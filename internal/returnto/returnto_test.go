@@ -150,3 +150,19 @@ func FuzzClean(f *testing.F) {
 		}
 	})
 }
+
+func TestAddQuery(t *testing.T) {
+	t.Parallel()
+	for target, want := range map[string]string{
+		"/a":                      "/a?x=1",
+		"/a?b":                    "/a?b&x=1",
+		"/a#c":                    "/a?x=1#c",
+		"/a?b#c":                  "/a?b&x=1#c",
+		"/a#c?d":                  "/a?x=1#c?d",
+		"https://a.example/b?c=d": "https://a.example/b?c=d&x=1",
+	} {
+		if got := AddQuery(target, "x=1"); got != want {
+			t.Errorf("%s: %s, want %s", target, got, want)
+		}
+	}
+}

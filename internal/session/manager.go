@@ -277,8 +277,9 @@ func (m *Manager) Renew(ctx context.Context, w http.ResponseWriter, jar cookie.J
 }
 
 // Touch writes the session of a request with now as its last use, if that is due. It
-// writes tokens that the browser does not have, if this process has them. It deletes the cookie of a session that is over. It reports whether it has had to
-// write, also beside an error.
+// writes tokens that the browser does not have, if this process has them. It deletes the
+// cookie of a session that is over. It reports whether it has had to write, also beside
+// an error.
 func (m *Manager) Touch(w http.ResponseWriter, r *http.Request, l *Loaded) (wrote bool, err error) {
 	switch {
 	case l.over:

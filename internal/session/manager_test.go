@@ -398,6 +398,45 @@ func TestChangesTakeTurns(t *testing.T) {
 	})
 }
 
+// TestLongChange: another process does not take over while a change may still go on. A
+// client whose timeout the application has set can wait that long for the tenant. A
+// change without a limit holds a session for a limited time, because its process can
+// have ended.
+func TestLongChange(t *testing.T) {
+	for _, row := range []struct{ limit, takes, others time.Duration }{
+		{40 * time.Second, 30 * time.Second, 30 * time.Second},
+		{10 * time.Second, 9 * time.Second, 9 * time.Second},
+		{0, time.Hour, 15 * time.Second},
+		{10 * time.Minute, time.Hour, 2 * time.Minute},
+	} {
+		inBubble(t, func(t *testing.T) {
+			s := newFake()
+			one, _ := newManager(withStore(s))
+			other, _ := newManager(withStore(s))
+			begin(t, one, newRecord("one"))
+			ctx, cancel := t.Context(), func() {}
+			if row.limit > 0 {
+				ctx, cancel = context.WithTimeout(ctx, row.limit)
+			}
+			defer cancel()
+			start := time.Now()
+			var all sync.WaitGroup
+			defer all.Wait()
+			all.Go(func() {
+				one.Change(ctx, newRecord("one"), func(*Record) (bool, error) { time.Sleep(row.takes); return false, nil })
+			})
+			synctest.Wait()
+			begun := time.Duration(0)
+			if _, err := other.Change(t.Context(), newRecord("one"), func(*Record) (bool, error) {
+				begun = time.Since(start)
+				return false, nil
+			}); err != nil || begun < row.others || begun > row.others+time.Second {
+				t.Errorf("limit %v: the change of another process begins after %v, %v", row.limit, begun, err)
+			}
+		})
+	}
+}
+
 // TestLockEnds: a caller waits as long as its context allows, and leaves nothing
 // behind.
 func TestLockEnds(t *testing.T) {

@@ -15,13 +15,12 @@ type turns struct {
 
 // take waits until nobody else changes a session.
 func (t *turns) take(ctx context.Context, id string) (end func(), err error) {
-	const leaseTime = 15 * time.Second // longer than a token request may take
 	unlock, err := t.locks.lock(ctx, id)
 	if err != nil || t.store == nil {
 		return unlock, err
 	}
 	for wait := 25 * time.Millisecond; ; wait = min(2*wait, 400*time.Millisecond) {
-		release, ok, err := t.store.lease(ctx, storeKey("lease", id), leaseTime)
+		release, ok, err := t.store.lease(ctx, storeKey("lease", id), leaseTime(ctx))
 		if err != nil {
 			unlock()
 			return nil, err
@@ -36,6 +35,18 @@ func (t *turns) take(ctx context.Context, id string) (end func(), err error) {
 			return nil, context.Cause(ctx)
 		}
 	}
+}
+
+// leaseTime returns for how long other processes leave a session alone, unless the lease
+// is given back: longer than the change can take that has the context. A second refresh
+// with one refresh token can end the session at the tenant.
+func leaseTime(ctx context.Context) time.Duration {
+	const least, most, more = 15 * time.Second, 2 * time.Minute, 5 * time.Second
+	ends, limited := ctx.Deadline()
+	if !limited {
+		return least
+	}
+	return max(least, min(time.Until(ends)+more, most))
 }
 
 // keyLocks has a lock for each key that a goroutine holds or waits for.

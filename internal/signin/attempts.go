@@ -12,8 +12,8 @@ import (
 
 // attempts are the logins that this process completes at the moment, and those that
 // have just succeeded. Some browsers and proxies send one callback twice. The tenant
-// accepts its code once, so the second request would fail, and the person would see
-// that of a login that has succeeded.
+// accepts its code once, so the second request would fail, and the person would see an
+// error although the login has succeeded.
 //
 // They are not shared with other instances. There, the second request is refused as
 // one with a code that was used.
@@ -22,7 +22,7 @@ type attempts struct {
 
 	mu    sync.Mutex
 	known map[[sha256.Size]byte]*attempt // by the hash of the state
-	order [][sha256.Size]byte            // of those that have succeeded, oldest first
+	order []*attempt                     // those that have succeeded, oldest first
 }
 
 const (
@@ -33,6 +33,7 @@ const (
 
 // An attempt is one callback. Its outcome is set before done is closed.
 type attempt struct {
+	key     [sha256.Size]byte
 	done    chan struct{}
 	outcome outcome
 	at      time.Time
@@ -56,7 +57,7 @@ func (as *attempts) begin(r *http.Request, state string) (*outcome, error) {
 		if as.known == nil {
 			as.known = map[[sha256.Size]byte]*attempt{}
 		}
-		as.known[key] = &attempt{done: make(chan struct{})}
+		as.known[key] = &attempt{key: key, done: make(chan struct{})}
 		as.mu.Unlock()
 		return nil, nil
 	}
@@ -95,9 +96,12 @@ func (as *attempts) end(state string, o outcome) {
 		delete(as.known, key)
 		return
 	}
-	as.order = append(as.order, key)
+	as.order = append(as.order, a)
 	for len(as.order) > maxSucceeded {
-		delete(as.known, as.order[0])
+		oldest := as.order[0]
+		if as.known[oldest.key] == oldest { // and not a later one of the same state
+			delete(as.known, oldest.key)
+		}
 		as.order = as.order[1:]
 	}
 }
@@ -108,7 +112,7 @@ func (as *attempts) succeeded(state, session string) string {
 	as.mu.Lock()
 	defer as.mu.Unlock()
 	a := as.known[sha256.Sum256([]byte(state))]
-	if a == nil || session == "" {
+	if a == nil {
 		return ""
 	}
 	select {

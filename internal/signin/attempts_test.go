@@ -192,6 +192,12 @@ func TestSucceededLogins(t *testing.T) {
 			t.Error("it is known for more than ten minutes")
 		}
 		succeed("0") // as if it were new
+		for i := range 1023 {
+			succeed(fmt.Sprint("later ", i))
+		}
+		if as.succeeded("0", "session of 0") != "/0" || len(as.known) != 1024 || len(as.order) != 1024 {
+			t.Errorf("the second time of a state is forgotten with the first; %d are known, %d in order", len(as.known), len(as.order))
+		}
 	})
 }
 

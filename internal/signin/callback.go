@@ -2,7 +2,6 @@ package signin
 
 import (
 	"cmp"
-	"errors"
 	"net/http"
 	"slices"
 
@@ -10,6 +9,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/returnto"
 	"github.com/seed-15d5a55c/auth0/internal/transaction"
 )
 
@@ -104,11 +104,7 @@ func (s *Routes) Settle(w http.ResponseWriter, r *http.Request, t *transaction.T
 	case err == nil, t.Silent:
 		s.c.Transactions.Drop(w, jar, t)
 	case s.isDecided(err):
-		said := refusal.Said{}
-		if refused, ok := errors.AsType[*refusal.Refusal](err); ok {
-			said = refused.Tenant
-		}
-		s.c.Transactions.Refuse(w, jar, t, transaction.Ended{Row: s.c.Row(err), Tenant: said})
+		s.c.Transactions.Refuse(w, jar, t, transaction.NewEnded(s.c.Row(err), err))
 	}
 }
 
@@ -150,8 +146,11 @@ func (s *Routes) links(r *http.Request, t *transaction.Transaction, row refusal.
 	if t.Again != nil {
 		saved = *t.Again
 	}
-	saved.AppState, saved.ReturnTo = t.AppState, t.ReturnTo
-	return s.LoginLinks(r, saved, row)
+	saved.ReturnTo = t.ReturnTo
+	if t.AppState == nil {
+		return s.loginLinks(r, saved, "", row)
+	}
+	return s.loginLinks(r, saved, t.State, row)
 }
 
 // receive reads the tenant's answer from the query or from the form. The response mode
@@ -199,7 +198,7 @@ func (s *Routes) strayCallback(w http.ResponseWriter, r *http.Request, a login.A
 	switch {
 	case page != "" && noSession != nil:
 		// The browser keeps no cookies. The marker keeps the page from trying again.
-		s.hide(w, r, markSilent(s.c.Site.ReturnTo(base, page)), a.Stray(err))
+		s.hide(w, r, returnto.AddQuery(s.c.Site.ReturnTo(base, page), silentMarker), a.Stray(err))
 	case page != "":
 		browser.Redirect(w, s.c.Site.ReturnTo(base, page), http.StatusSeeOther)
 	case noSession != nil || !isStray(s.c.Row(err)):

@@ -103,7 +103,7 @@ func (s *Routes) Login(w http.ResponseWriter, r *http.Request, options []authreq
 	if err != nil {
 		return refusal.LoginOption.Wrap(err)
 	}
-	again := s.redeemTicket(values.Get(ticketName))
+	again := s.redeemTicket(r, values.Get(ticketName))
 	a, err := s.request(slices.Concat(s.c.Links.Options(values), options, again)...)
 	if err != nil {
 		return err
@@ -115,15 +115,16 @@ func (s *Routes) Login(w http.ResponseWriter, r *http.Request, options []authreq
 	// A script cannot follow the redirect to the tenant. Its transaction could push out
 	// one of a person.
 	if browser.CallerOf(r).IsScript() {
-		return s.c.Site.LoginRequired(w, r, base, site.WithQuery(site.Here(base, r), values))
+		return s.c.Site.LoginRequired(w, r, base, s.here(base, r, values))
 	}
-	if target, ok := s.c.Site.OtherHost(r, site.WithQuery(site.Here(base, r), values)); ok {
+	if target, ok := s.c.Site.OtherHost(r, s.here(base, r, values)); ok {
 		browser.Leave(w, r, target, "Log in")
 		return nil
 	}
-	authURL, t, err := s.c.Flow.Begin(r.Context(), s.place(base, a), a)
+	at := s.place(base, a)
+	authURL, t, err := s.c.Flow.Begin(r.Context(), at, a)
 	if err != nil {
-		return &transaction.Failure{Err: err, Links: s.LoginLinks(r, s.saved(base, a), s.c.Row(err))}
+		return s.cannotBegin(w, r, at, a, err)
 	}
 	s.remember(t, a)
 	if err := s.Keep(w, r, t); err != nil {
@@ -135,6 +136,19 @@ func (s *Routes) Login(w http.ResponseWriter, r *http.Request, options []authreq
 	}
 	browser.Leave(w, r, authURL, "Log in") // 303 or a page, so that the tenant does not get the form
 	return nil
+}
+
+// here returns the path at which a browser begins the login of a request, with the
+// parameters of the link or the form.
+func (s *Routes) here(base browser.Base, r *http.Request, values url.Values) string {
+	if r.Method == http.MethodPost {
+		taken := s.c.Links.Taken(values)
+		if values.Has(ticketName) {
+			taken.Set(ticketName, values.Get(ticketName))
+		}
+		values = taken
+	}
+	return site.WithQuery(site.Here(base, r), values)
 }
 
 // isLoggedIn reports whether somebody is logged in, with the tokens that the login
@@ -169,17 +183,10 @@ func (s *Routes) place(base browser.Base, a *authrequest.Request) transaction.Pl
 	return transaction.Place{RedirectURI: base.URL(s.c.Site.Callback), ReturnTo: s.c.Site.ReturnTo(base, a.ReturnTo())}
 }
 
-// saved returns the options of a login that could not begin, for another try.
-func (s *Routes) saved(base browser.Base, a *authrequest.Request) authrequest.Saved {
-	saved := a.Save(s.every)
-	saved.ReturnTo = s.c.Site.ReturnTo(base, a.ReturnTo())
-	return saved
-}
-
 // remember keeps the options of a login in its transaction, for another try.
 func (s *Routes) remember(t *transaction.Transaction, a *authrequest.Request) {
 	saved := a.Save(s.every)
-	saved.AppState, saved.ReturnTo = nil, "" // the transaction has them
+	saved.ReturnTo = "" // the transaction has it
 	if !saved.IsEmpty() {
 		t.Again = &saved
 	}

@@ -16,21 +16,6 @@ import (
 // keep no cookies.
 const silentMarker = "silent_login=failed"
 
-// markSilent adds the marker to a path, which can have a query and a fragment. In a
-// fragment it would not reach the server, and the browser would go round in circles.
-func markSilent(path string) string {
-	path, fragment, found := strings.Cut(path, "#")
-	separator := "?"
-	if strings.Contains(path, "?") {
-		separator = "&"
-	}
-	path += separator + silentMarker
-	if found {
-		path += "#" + fragment
-	}
-	return path
-}
-
 // maySilently reports whether a silent login may be tried for a request.
 func (s *Routes) maySilently(r *http.Request) bool {
 	v := s.c.Visits.In(r.Context())

@@ -350,24 +350,6 @@ func TestStrayAtAnotherHost(t *testing.T) {
 	}, withSilent, withHosts)
 }
 
-// TestMarkerOfSilentLogins: the server finds the marker in the next request, whatever
-// the page is. Otherwise a browser without cookies would go round in circles.
-func TestMarkerOfSilentLogins(t *testing.T) {
-	t.Parallel()
-	for page, want := range map[string]string{
-		"/":             "/?silent_login=failed",
-		"/home":         "/home?silent_login=failed",
-		"/home?tab=1":   "/home?tab=1&silent_login=failed",
-		"/#top":         "/?silent_login=failed#top",
-		"/?tab=1#top":   "/?tab=1&silent_login=failed#top",
-		"/home#top?x=y": "/home?silent_login=failed#top?x=y",
-	} {
-		if got := markSilent(page); got != want {
-			t.Errorf("%s: %s, want %s", page, got, want)
-		}
-	}
-}
-
 // TestSilentLoginWithOptions: options of every login that need a person do not change
 // that the login is silent.
 func TestSilentLoginWithOptions(t *testing.T) {

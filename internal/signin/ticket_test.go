@@ -2,6 +2,8 @@ package signin
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -27,8 +29,8 @@ func TestTicket(t *testing.T) {
 	run(t, func(e *env) {
 		ticket := e.Ticket(authrequest.Saved{
 			Params:  params("connection", "google", "organization", "org_b", "prompt", "consent", "max_age", "60", "login_hint", "ada"),
-			Without: []string{"ext-every"}, Scopes: []string{"openid", "a"}, AppState: json.RawMessage(`"cart"`), ReturnTo: "/ticket",
-		}, time.Minute)
+			Without: []string{"ext-every"}, Scopes: []string{"openid", "a"}, Persistent: new(false), ReturnTo: "/ticket",
+		}, "", time.Minute)
 		begun := e.begin("returnTo=/link&login_hint=bob&prompt=login&login_ticket="+ticket, authrequest.Connection("route"), authrequest.Scopes("b"))
 		for name, want := range map[string]string{
 			"connection": "google", "organization": "org_b", "prompt": "consent", "max_age": "60", "login_hint": "ada",
@@ -39,7 +41,7 @@ func TestTicket(t *testing.T) {
 			}
 		}
 		kept := e.kept(begun)
-		if kept.ReturnTo != "/ticket" || string(kept.AppState) != `"cart"` || kept.MaxAge == nil || kept.Organization != "org_b" {
+		if kept.ReturnTo != "/ticket" || kept.Persistent == nil || *kept.Persistent || kept.MaxAge == nil || kept.Organization != "org_b" {
 			t.Errorf("%+v", kept)
 		}
 	}, withOptions(authrequest.Param("ext-every", "x"), authrequest.Organization("org_a")))
@@ -54,25 +56,25 @@ func TestTicketThatDoesNotOpen(t *testing.T) {
 		options := authrequest.Saved{Params: params("connection", "google")}
 		seal := func(purpose, name string, v any) string { return ring.Seal(purpose, name, must(json.Marshal(v))) }
 		ends := now().Add(time.Minute).Unix()
-		good := e.Ticket(options, time.Minute)
+		good := e.Ticket(options, "", time.Minute)
 		for _, row := range []struct {
 			why, ticket string
 			opens       bool
 		}{
 			{"good", good, true},
-			{"good, made by hand", seal("ticket", name, ticket{options, ends}), true},
+			{"good, made by hand", seal("ticket", name, ticket{options, "", ends}), true},
 			{"missing", "", false},
 			{"not sealed", "v1.AAAA", false},
 			{"cut", good[:len(good)-1], false},
 			{"longer", good + "A", false},
-			{"other purpose", seal("txn", name, ticket{options, ends}), false},
-			{"other name", seal("ticket", "other", ticket{options, ends}), false},
-			{"other application", ring.Bind("other").Seal("ticket", name, must(json.Marshal(ticket{options, ends}))), false},
+			{"other purpose", seal("txn", name, ticket{options, "", ends}), false},
+			{"other name", seal("ticket", "other", ticket{options, "", ends}), false},
+			{"other application", ring.Bind("other").Seal("ticket", name, must(json.Marshal(ticket{options, "", ends}))), false},
 			{"no JSON", ring.Seal("ticket", name, []byte("x")), false},
-			{"expired", seal("ticket", name, ticket{options, now().Unix()}), false},
+			{"expired", seal("ticket", name, ticket{options, "", now().Unix()}), false},
 			{"no end", seal("ticket", name, ticket{Options: options}), false},
-			{"bad option", seal("ticket", name, ticket{authrequest.Saved{Params: params("connection", "google", "state", "x")}, ends}), false},
-			{"too large", seal("ticket", name, ticket{authrequest.Saved{Params: params("connection", "google", "ext-a", strings.Repeat("x", 500))}, ends}), false},
+			{"bad option", seal("ticket", name, ticket{authrequest.Saved{Params: params("connection", "google", "state", "x")}, "", ends}), false},
+			{"too large", seal("ticket", name, ticket{authrequest.Saved{Params: params("connection", "google", "ext-a", strings.Repeat("x", 500))}, "", ends}), false},
 		} {
 			begun := e.begin("returnTo=/link&login_ticket=" + url.QueryEscape(row.ticket))
 			if opens := begun.Get("connection") == "google"; opens != row.opens || e.kept(begun).ReturnTo != "/link" {
@@ -97,7 +99,7 @@ func TestTicketAndSession(t *testing.T) {
 	t.Parallel()
 	inEachMode(t, func(e *env) {
 		e.logIn()
-		ticket := e.Ticket(authrequest.Saved{Scopes: []string{"openid", "more"}}, time.Minute)
+		ticket := e.Ticket(authrequest.Saved{Scopes: []string{"openid", "more"}}, "", time.Minute)
 		if got := e.begin("returnTo=/after&login_ticket=" + ticket); got.Get("scope") != "openid more" {
 			t.Errorf("%q", got)
 		}
@@ -112,7 +114,7 @@ func TestTicketAndSession(t *testing.T) {
 func TestTicketOfAForm(t *testing.T) {
 	t.Parallel()
 	run(t, func(e *env) {
-		ticket := e.Ticket(authrequest.Saved{Params: params("connection", "google")}, time.Minute)
+		ticket := e.Ticket(authrequest.Saved{Params: params("connection", "google")}, "", time.Minute)
 		got := e.do(e.route(), e.request("POST", "/auth/login", url.Values{"login_ticket": {ticket}}))
 		if e.asked(got.location()).Get("connection") != "google" {
 			t.Errorf("to %q", got.location())
@@ -125,21 +127,16 @@ func TestTicketOfAForm(t *testing.T) {
 func TestTicketHasALimit(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 200)
-	state := must(json.Marshal(long))
 	for _, row := range []struct {
 		why    string
 		saved  authrequest.Saved
 		has    []string
 		hasNot []string
 	}{
-		{"all", authrequest.Saved{Params: params("organization", "org_a", "login_hint", "ada"), ReturnTo: "/a", AppState: json.RawMessage(`1`)},
-			[]string{"organization", "login_hint", "state", "return"}, nil},
-		{"long return URL", authrequest.Saved{Params: params("organization", "org_a", "login_hint", "ada"), ReturnTo: "/" + long + long, AppState: json.RawMessage(`1`)},
-			[]string{"organization", "login_hint", "state"}, []string{"return"}},
-		{"long state", authrequest.Saved{Params: params("organization", "org_a", "login_hint", "ada"), ReturnTo: "/" + long, AppState: state},
-			[]string{"organization", "login_hint", "state"}, []string{"return"}},
-		{"long state and hint", authrequest.Saved{Params: params("organization", "org_a", "login_hint", long), AppState: state},
-			[]string{"organization", "login_hint"}, []string{"state", "return"}},
+		{"all", authrequest.Saved{Params: params("organization", "org_a", "login_hint", "ada"), ReturnTo: "/a"},
+			[]string{"organization", "login_hint", "return"}, nil},
+		{"long return URL", authrequest.Saved{Params: params("organization", "org_a", "login_hint", "ada"), ReturnTo: "/" + long + long},
+			[]string{"organization", "login_hint"}, []string{"return"}},
 		{"long hint", authrequest.Saved{Params: params("organization", "org_a", "login_hint", long+long)},
 			[]string{"organization"}, []string{"login_hint"}},
 		{"long condition", authrequest.Saved{Params: params("audience", long+long)}, nil, []string{"audience"}},
@@ -148,12 +145,12 @@ func TestTicketHasALimit(t *testing.T) {
 		{"bad option", authrequest.Saved{Params: params("state", "x")}, nil, []string{"state"}},
 	} {
 		run(t, func(e *env) {
-			ticket := e.Ticket(row.saved, time.Hour)
+			ticket := e.Ticket(row.saved, "", time.Hour)
 			if len(ticket) > 600 || (ticket == "") != (row.has == nil) {
 				t.Fatalf("%s: a ticket of %d bytes", row.why, len(ticket))
 			}
-			r := must(authrequest.New(e.redeemTicket(ticket)...))
-			got := map[string]bool{"state": r.AppState != nil, "return": r.ReturnTo() != ""}
+			r := must(authrequest.New(e.redeemTicket(e.request("GET", "/auth/login", nil), ticket)...))
+			got := map[string]bool{"return": r.ReturnTo() != ""}
 			for name := range r.Params {
 				got[name] = true
 			}
@@ -190,7 +187,7 @@ func TestLoginLinks(t *testing.T) {
 		{"unknown", refusal.Row{}, "Log in again", true, false, true},
 	} {
 		run(t, func(e *env) {
-			links := e.LoginLinks(e.request("GET", "/auth/callback", nil), saved, row.row)
+			links := e.loginLinks(e.request("GET", "/auth/callback", nil), saved, "", row.row)
 			if len(links) != 1 || links[0].Text != row.text || !strings.HasPrefix(links[0].URL, origin+"/auth/login?returnTo=%2Fafter") {
 				t.Fatalf("%s: %+v", row.why, links)
 			}
@@ -209,6 +206,81 @@ func TestLoginLinks(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestTicketAndStateOfTheApplication: the state of the application stays in the browser
+// whose login had it. A stranger can begin a login, have it refused, and send the link of
+// the error page to somebody else.
+func TestTicketAndStateOfTheApplication(t *testing.T) {
+	t.Parallel()
+	large := strings.Repeat("x", 1000) // more than there is room for in a URL
+	for why, end := range map[string]func(*env, url.Values) result{
+		"refused": func(e *env, begun url.Values) result {
+			return e.answer(begun, change{"code": nil, "error": "access_denied"})
+		},
+		"not set up": func(e *env, begun url.Values) result {
+			return e.answer(begun, change{"code": nil, "error": "invalid_scope"})
+		},
+		"expired": func(e *env, begun url.Values) result {
+			time.Sleep(time.Hour)
+			return e.answer(begun, nil)
+		},
+		"outage": func(e *env, begun url.Values) result {
+			e.down = true
+			defer func() { e.down = false }()
+			return e.answer(begun, nil)
+		},
+		"cannot begin": func(e *env, _ url.Values) result {
+			known := e.Flow.Client.Tenant.Static
+			e.Flow.Client.Tenant.Static, e.down, e.cookies = nil, true, nil
+			defer func() { e.Flow.Client.Tenant.Static, e.down = known, false }()
+			return e.do(e.route(authrequest.AppState(large), authrequest.Persistent(false)), e.request("GET", "/auth/login", nil))
+		},
+	} {
+		run(t, func(e *env) {
+			got := end(e, e.begin("", authrequest.AppState(large), authrequest.Persistent(false)))
+			failed := failureOf(t, got.err)
+			if failed.ReturnTo != "/" || len(failed.AppState) != 1002 {
+				t.Errorf("%s: the application gets the page %q and the state %.20s", why, failed.ReturnTo, failed.AppState)
+			}
+			link := must(url.Parse(failed.Links[0].URL)).RawQuery
+			if len(link) > 700 {
+				t.Errorf("%s: a link of %d bytes", why, len(link))
+			}
+			own := e.cookies
+			for what, cookies := range map[string][]*http.Cookie{"another browser": nil, "this browser": own} {
+				e.cookies = cookies
+				kept := e.kept(e.begin(link))
+				if (kept.AppState != nil) != (what == "this browser") || kept.Persistent == nil || *kept.Persistent {
+					t.Errorf("%s, %s: state %.20s, persistent %v", why, what, kept.AppState, kept.Persistent)
+				}
+			}
+		})
+	}
+}
+
+// TestLoginLinksToThePage: without a return URL, the login leads to the page that was
+// asked for. A form is not sent again, and the route of a login is not a page.
+func TestLoginLinksToThePage(t *testing.T) {
+	t.Parallel()
+	run(t, func(e *env) {
+		for _, row := range []struct {
+			method, target, returnTo, want string
+		}{
+			{"GET", "/page?a=b", "", "?returnTo=%2Fpage%3Fa%3Db"},
+			{"GET", "/page?a=b", "/other", "?returnTo=%2Fother"},
+			{"GET", "/", "", ""},
+			{"POST", "/page?a=b", "", ""},
+			{"POST", "/page?a=b", "/other", "?returnTo=%2Fother"},
+			{"GET", "/auth/callback?code=x", "", ""},
+			{"GET", "/page%E2%80%AEother", "", ""},
+		} {
+			links := e.LoginLinks(e.request(row.method, row.target, nil), row.returnTo, refusal.Row{})
+			if len(links) != 1 || links[0].URL != origin+"/auth/login"+row.want {
+				t.Errorf("%s %s, %q: %+v, want %q", row.method, row.target, row.returnTo, links, row.want)
+			}
+		}
+	})
 }
 
 // TestLoginThatCannotBegin: the error has a way to try again, with all options.
@@ -230,12 +302,12 @@ func TestLoginThatCannotBeginAgain(t *testing.T) {
 // FuzzTicket: no text gives options, except what the application has sealed.
 func FuzzTicket(f *testing.F) {
 	e := newEnv(nil, nil)
-	good := e.Ticket(authrequest.Saved{Params: params("connection", "google")}, time.Hour)
+	good := e.Ticket(authrequest.Saved{Params: params("connection", "google")}, "", time.Hour)
 	for _, seed := range []string{"", "v1.", good[:len(good)/2], strings.ToUpper(good), strings.Repeat("A", 700)} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		if text != good && len(e.redeemTicket(text)) != 0 {
+		if text != good && len(e.redeemTicket(httptest.NewRequest("GET", origin+"/auth/login", nil), text)) != 0 {
 			t.Errorf("%q gives options", text)
 		}
 	})
@@ -245,10 +317,10 @@ func FuzzTicket(f *testing.F) {
 // login can have, or none.
 func FuzzTicketOptions(f *testing.F) {
 	e := newEnv(nil, nil)
-	f.Add([]byte(`{"o":{"p":{"connection":"google","max_age":"60"},"w":["audience"],"s":["a"],"a":["b"],"app":1,"to":"/x"},"x":99999999999}`))
+	f.Add([]byte(`{"o":{"p":{"connection":"google","max_age":"60"},"w":["audience"],"s":["a"],"a":["b"],"c":true,"to":"/x"},"x":99999999999}`))
 	f.Add([]byte(`{"o":{"p":{"state":"x"}},"x":99999999999}`))
 	f.Fuzz(func(t *testing.T, plain []byte) {
-		options := e.redeemTicket(e.Transactions.Keyring.Seal("ticket", e.Visits.Cookies.Session.Name, plain))
+		options := e.redeemTicket(httptest.NewRequest("GET", origin+"/auth/login", nil), e.Transactions.Keyring.Seal("ticket", e.Visits.Cookies.Session.Name, plain))
 		r, err := authrequest.New(options...)
 		if err != nil {
 			t.Fatal(err)

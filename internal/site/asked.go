@@ -87,16 +87,12 @@ func (s *Site) OtherHost(r *http.Request, target string) (string, bool) {
 	if _, query := Asked(r); query != withoutMoved(query) {
 		return "", false
 	}
-	separator := "?"
-	if strings.Contains(target, "?") {
-		separator = "&"
-	}
-	return base.Origin + target + separator + moved + "=1", true
+	return base.Origin + returnto.AddQuery(target, moved+"=1"), true
 }
 
 // isAt reports whether a browser has reached the host of a base URL, as far as the
-// request says. X-Forwarded-Host is believed from everybody: whoever makes it up gets
-// no redirect, and no more.
+// request says. X-Forwarded-Host is believed from everybody: a client that makes it
+// up gets no redirect, and nothing else.
 func (s *Site) isAt(base browser.Base, r *http.Request) bool {
 	want := hostname(base.Host())
 	if strings.EqualFold(hostname(r.Host), want) {

@@ -29,7 +29,9 @@ func TestRefusedTransaction(t *testing.T) {
 	tr := full()
 	tr.Again = &authrequest.Saved{Params: map[string]string{"connection": "google"}}
 	b.keep(t, ts, tr)
-	ended := Ended{Row: refusal.Denied, Tenant: refusal.Said{Code: "access_denied", Description: "not on the list"}}
+	refused := refusal.Denied.New()
+	refused.Also, refused.TenantStatus, refused.Tenant = refusal.Blocked, 403, refusal.Said{Code: "access_denied", Description: "not on the list"}
+	ended := NewEnded(refusal.Denied, refused)
 	set := refuse(ts, b, tr, ended)
 	if len(set) != 1 || set[0].MaxAge != 600 {
 		t.Fatalf("cookies %v", set)
@@ -44,7 +46,7 @@ func TestRefusedTransaction(t *testing.T) {
 	if got.Verifier != "" || got.Nonce != "" || got.Session != "" || got.Account != nil {
 		t.Errorf("it has more than it needs: %s", text(got))
 	}
-	if r := got.Ended.Refusal(); r.Row != refusal.Denied || r.Tenant != ended.Tenant || !strings.Contains(r.Error(), "refused before") {
+	if r := got.Ended.Refusal(); r.Row != refusal.Denied || r.Tenant != refused.Tenant || r.TenantStatus != 403 || r.Also.Reason != "user_blocked" || !strings.Contains(r.Error(), "refused before") {
 		t.Errorf("%+v", r)
 	}
 	e.now += 600
@@ -63,7 +65,7 @@ func TestLargeRefusal(t *testing.T) {
 		tr.ReturnTo = "/" + strings.Repeat("x", 1800)
 		before, _ := b.keep(t, ts, tr)
 		row := refusal.Row{Status: 403, Reason: "no_seat", Description: strings.Repeat("ä", size)}
-		set := refuse(ts, b, tr, Ended{row, refusal.NewSaid(strings.Repeat("c", size), strings.Repeat("ä", size))})
+		set := refuse(ts, b, tr, Ended{Row: row, Tenant: refusal.NewSaid(strings.Repeat("c", size), strings.Repeat("ä", size))})
 		if len(set) != 1 || len(set[0].Value) > len(before[0].Value)+400 || len(set[0].Value) > 3500 {
 			t.Fatalf("%d: cookies %v", size, set)
 		}

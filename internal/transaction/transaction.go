@@ -11,6 +11,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -88,13 +89,24 @@ type Transaction struct {
 // Ended is how a login was refused.
 type Ended struct {
 	refusal.Row
-	Tenant refusal.Said `json:"said,omitzero"`
+	Also         refusal.Row  `json:"also,omitzero"`
+	TenantStatus int          `json:"answer,omitempty"`
+	Tenant       refusal.Said `json:"said,omitzero"`
 }
 
-// Refusal returns the refusal.
+// NewEnded returns how a login was refused with an error, and the row of its answer.
+func NewEnded(row refusal.Row, err error) Ended {
+	e := Ended{Row: row}
+	if r, ok := errors.AsType[*refusal.Refusal](err); ok {
+		e.Also, e.TenantStatus, e.Tenant = refusal.Row{Reason: r.Also.Reason}, r.TenantStatus, r.Tenant
+	}
+	return e
+}
+
+// Refusal returns the refusal, for a person who loads the page again.
 func (e *Ended) Refusal() *refusal.Refusal {
 	r := e.Row.Because("this login was refused before")
-	r.Tenant = e.Tenant
+	r.Also, r.TenantStatus, r.Tenant = e.Also, e.TenantStatus, e.Tenant
 	return r
 }
 
@@ -227,8 +239,7 @@ func (j *Jar) Seal(t *Transaction) (string, error) { return j.seal(t, maxSize) }
 
 // seal encrypts a transaction into at most limit bytes. If it does not fit, seal drops
 // the options for another try, then the query of the return URL, and then the return URL,
-// which has a default. It fails
-// if the rest does not fit either.
+// which has a default. It fails if the rest does not fit either.
 func (j *Jar) seal(t *Transaction, limit int) (string, error) {
 	for {
 		var plain bytes.Buffer

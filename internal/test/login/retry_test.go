@@ -149,6 +149,7 @@ func TestRetryKeepsTheLogin(t *testing.T) {
 		"ui_locales":   {auth0.WithUILocales("de")},
 		"screen_hint":  {auth0.WithScreenHint("signup")},
 		"further":      {auth0.WithParam("ext-campaign", "spring")},
+		"cookie":       {auth0.WithPersistentCookie(false)},
 		"all": {auth0.WithOrganization(organization), auth0.WithConnection("google-oauth2"), auth0.WithMaxAge(time.Minute), auth0.WithPrompt("login"),
 			auth0.WithScopes("openid", "email"), auth0.WithUILocales("de"), auth0.WithAppState("cart")},
 	} {
@@ -211,6 +212,11 @@ func TestRetryLogsIn(t *testing.T) {
 	u := b.Begin("/begin?returnTo=/private")
 	e.Tenant.DenyNext("login_required", "no")
 	resp := b.Callback(b.AtTenant(u))
+	stranger := e.Browser() // who was sent the link
+	if got := stranger.Login(loginLink(t, resp)); got.Status != http.StatusSeeOther || fmt.Sprint(state) != "[]" {
+		t.Errorf("another browser: %d, the application gets the state %q", got.Status, state)
+	}
+	state = nil
 	got := b.Login(loginLink(t, resp))
 	if got.Status != http.StatusSeeOther || got.Header.Get("Location") != "/private" || !b.LoggedIn() || fmt.Sprint(state) != "[7]" {
 		t.Errorf("%d to %q, %q; %s", got.Status, got.Header.Get("Location"), state, got.Body)
@@ -384,6 +390,31 @@ func TestTenantsWords(t *testing.T) {
 	e.Browser().Page("/auth/callback?state=x&error=access_denied&error_description=call+this+number")
 	if got.TenantCode != "" || got.TenantDescription != "" || !strings.Contains(e.Log.String(), "call this number") {
 		t.Errorf("%+v; log %s", got, e.Log)
+	}
+}
+
+// TestRefusalLoadedAgain: the application sees the same error when the page is loaded
+// again, as far as it can decide by it.
+func TestRefusalLoadedAgain(t *testing.T) {
+	t.Parallel()
+	var got []*auth0.Error
+	e := testkit.SignedIn(t, func(c *auth0.Config) {
+		c.ErrorHandler = func(_ http.ResponseWriter, _ *http.Request, err *auth0.Error) { got = append(got, err) }
+	})
+	b := e.Browser()
+	u := b.Begin("/auth/login?returnTo=/private")
+	e.Tenant.DenyNext("unauthorized", "user is blocked")
+	back := b.AtTenant(u)
+	b.Callback(back)
+	b.Callback(back)
+	if len(got) != 2 || !errors.Is(got[0], auth0.ErrUserBlocked) || !errors.Is(got[1], auth0.ErrUserBlocked) {
+		t.Fatalf("%v", got)
+	}
+	for _, e := range got {
+		e.Err, e.LoginURL = nil, "" // for the log, and with a ticket of its own
+	}
+	if fmt.Sprintf("%+v", got[0]) != fmt.Sprintf("%+v", got[1]) {
+		t.Errorf("%+v, then %+v", got[0], got[1])
 	}
 }
 
