@@ -166,7 +166,7 @@ func (m *MFA) loginWithFactor(ctx context.Context, factor func(grants.MFA, strin
 		if purpose.Subject != "" {
 			return m.app.continuedLogin(ctx, got, purpose)
 		}
-		return m.app.grantedLogin(ctx, got, purpose)
+		return m.app.grantedLogin(ctx, got, purpose, m.pending.Began())
 	})
 }
 

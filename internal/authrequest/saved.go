@@ -20,6 +20,7 @@ type Saved struct {
 	RequiredACR []string          `json:"a,omitempty"`
 	AppState    json.RawMessage   `json:"app,omitempty"`
 	ReturnTo    string            `json:"to,omitempty"`
+	Persistent  *bool             `json:"k,omitempty"` // see [Kept]
 }
 
 // maxSaved is the most parameters of a Saved.
@@ -30,6 +31,9 @@ const maxSaved = 16
 // be done so the next time.
 func (r *Request) Save(every *Request) Saved {
 	s := Saved{Params: map[string]string{}, RequiredACR: r.RequiredACR, AppState: r.AppState, ReturnTo: r.ReturnTo()}
+	if r.Persistent != nil && (every.Persistent == nil || *every.Persistent != *r.Persistent) {
+		s.Persistent = r.Persistent
+	}
 	for name := range r.Params {
 		value := r.Params.Get(name)
 		if name == "prompt" && value == "none" || every.Params.Has(name) && every.Params.Get(name) == value {
@@ -58,7 +62,7 @@ func (r *Request) Save(every *Request) Saved {
 // IsEmpty reports whether there is nothing in which the request differs from every
 // login, apart from its return URL.
 func (s Saved) IsEmpty() bool {
-	return len(s.Params) == 0 && len(s.Without) == 0 && s.Scopes == nil && s.AppState == nil
+	return len(s.Params) == 0 && len(s.Without) == 0 && s.Scopes == nil && s.AppState == nil && s.Persistent == nil
 }
 
 // Essential returns the options without those that only save the person some work.
@@ -109,6 +113,9 @@ func (s Saved) Options() ([]Option, error) {
 	}
 	if s.ReturnTo != "" {
 		options = append(options, ReturnTo(s.ReturnTo))
+	}
+	if s.Persistent != nil {
+		options = append(options, Persistent(*s.Persistent))
 	}
 	_, err := New(options...)
 	return options, err

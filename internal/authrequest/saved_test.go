@@ -37,6 +37,8 @@ func TestSaved(t *testing.T) {
 		"empty further":    {Param("ext-campaign", "")},
 		"state":            {AppState(map[string]int{"a": 1})},
 		"return URL":       {ReturnTo("/after")},
+		"lasting cookie":   {Persistent(true)},
+		"other cookie":     {Persistent(false)},
 		"same as every":    {Audience("https://every.example/")},
 		"all in one login": {Connection("google"), Organization("org_a"), MaxAge(0), ACR(true, "a"), Prompt("login"), AppState(1), ReturnTo("/x")},
 	} {

@@ -11,6 +11,7 @@ import (
 // so.
 var floor = map[string]string{
 	"internal/bucket":       "",
+	"internal/condition":    "internal/fault",
 	"internal/cookie":       "",
 	"internal/discovery":    "internal/fetch",
 	"internal/fault":        "",

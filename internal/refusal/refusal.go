@@ -57,7 +57,7 @@ func (r Row) IsOfAccount() bool {
 	switch r.Description {
 	case OtherOrganization.Description, NotMember.Description:
 		return true
-	case Cancelled.Description, LoginSetup.Description:
+	case Cancelled.Description, LoginSetup.Description, NotConfirmed.Description:
 		return false
 	}
 	return r.Status == 403 && r.Reason != CrossOrigin.Reason
@@ -142,7 +142,8 @@ var (
 	Clock               = Row{503, "temporarily_unavailable", "clock_skew", "this server and the login service do not agree on the time; please try again in a minute"}
 	NoCredential        = Row{503, "temporarily_unavailable", "credentials_unavailable", "the login service cannot be asked; please try again in a minute"}
 	TenantAnswer        = Row{502, "server_error", "tenant_answer", "the login service gave an unexpected answer; please try again"}
-	OtherOrganization   = Row{400, "invalid_token", "", "your account is not a member of the organization that you wanted to log in to"}
+	OtherOrganization   = Row{403, "access_denied", "", "your account is not a member of the organization that you wanted to log in to"}
+	NotConfirmed        = Row{403, "insufficient_user_authentication", "", "the login service did not confirm that it is you in the way that this page needs; please log in again; if it keeps happening, tell the owner of this site"}
 	IDToken             = Row{400, "invalid_token", "", "the login could not be verified; please log in again"}
 	AfterLogin          = Row{403, "access_denied", "after_login", "your account is not allowed to use this site"}
 	TooLarge            = Row{500, "server_error", "session_too_large", "the login could not be kept; tell the owner of this site"}
