@@ -74,7 +74,7 @@ func New(c Config) (*Strategy, error) {
 		AfterLogin: app.loginHook(c.AfterLogin), KeepClaim: c.KeepClaim, KeepIDToken: keepIDToken,
 		Row: rowOf, Refused: s.errors.refused, Now: app.now, Log: log,
 	})
-	s.errors.links = s.signin.LoginLinks
+	s.errors.links, s.errors.login = s.signin.LoginLinks, s.signin.LoginLink
 	s.signout = signout.New(signout.Config{
 		Site: where, Visits: s.visits, Tokens: s.tokens, Transactions: app.transactions, Policy: newLogouts(&p, c, app.client, where, log),
 		Confirmations: logout.Confirmations{Keyring: app.keyring, Cookie: cookies.Session.Name, Now: app.now},

@@ -48,6 +48,9 @@ type Kept struct {
 	// Persistent says whether the cookie of the session outlives the browser, nil for
 	// the setting of the application.
 	Persistent *bool `json:"persist,omitempty"`
+	// Person stands for the user who is asked to log in again, empty for anybody. If
+	// somebody else does, the login does not lead to the page of that user.
+	Person string `json:"who,omitempty"`
 }
 
 // An Option sets one thing of a request.
@@ -316,6 +319,11 @@ func AppState(state any) Option {
 // Persistent says whether the cookie of the session outlives the browser.
 func Persistent(on bool) Option {
 	return func(r *Request) { r.Persistent = &on }
+}
+
+// ForPerson asks a user to log in again. The text stands for the user.
+func ForPerson(text string) Option {
+	return func(r *Request) { r.Person = text }
 }
 
 // PopUp is for a login in a window of its own, whose opener has the given origin

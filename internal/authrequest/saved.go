@@ -21,6 +21,7 @@ type Saved struct {
 	AppState    json.RawMessage   `json:"app,omitempty"`
 	ReturnTo    string            `json:"to,omitempty"`
 	Persistent  *bool             `json:"k,omitempty"` // see [Kept]
+	Person      string            `json:"u,omitempty"` // likewise
 }
 
 // maxSaved is the most parameters of a Saved.
@@ -30,7 +31,7 @@ const maxSaved = 16
 // application. It leaves out prompt=none: what could not be done without a page cannot
 // be done so the next time.
 func (r *Request) Save(every *Request) Saved {
-	s := Saved{Params: map[string]string{}, RequiredACR: r.RequiredACR, AppState: r.AppState, ReturnTo: r.ReturnTo()}
+	s := Saved{Params: map[string]string{}, RequiredACR: r.RequiredACR, AppState: r.AppState, ReturnTo: r.ReturnTo(), Person: r.Person}
 	if r.Persistent != nil && (every.Persistent == nil || *every.Persistent != *r.Persistent) {
 		s.Persistent = r.Persistent
 	}
@@ -84,7 +85,7 @@ func (s Saved) OtherAccount(prompt string) Saved {
 		s.Params = map[string]string{}
 	}
 	delete(s.Params, "login_hint")
-	s.Params["prompt"] = prompt
+	s.Params["prompt"], s.Person = prompt, ""
 	return s
 }
 
@@ -116,6 +117,9 @@ func (s Saved) Options() ([]Option, error) {
 	}
 	if s.Persistent != nil {
 		options = append(options, Persistent(*s.Persistent))
+	}
+	if s.Person != "" {
+		options = append(options, ForPerson(s.Person))
 	}
 	_, err := New(options...)
 	return options, err

@@ -115,6 +115,7 @@ var (
 	Canceled            = Row{503, "temporarily_unavailable", "canceled", "the request was canceled before it could be answered; please try again"}
 	Outage              = Row{503, "temporarily_unavailable", "unavailable", "this cannot be answered at the moment; please try again in a minute"}
 	LoginRequired       = Row{401, "login_required", "no_session", "log in to continue"}
+	OrganizationLogin   = Row{401, "login_required", "other_organization", "log in to the organization of this page to continue"}
 	SessionToken        = Row{401, "login_required", "missing_token", "log in again to continue"}
 	SessionTokenExpired = Row{401, "login_required", "token_expired", "log in again to continue"}
 	UserForbidden       = Row{403, "access_denied", "claim_requirement", "your account is not allowed to see this page"}

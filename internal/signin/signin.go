@@ -121,6 +121,11 @@ func (s *Routes) Login(w http.ResponseWriter, r *http.Request, options []authreq
 		browser.Leave(w, r, target, "Log in")
 		return nil
 	}
+	return s.begin(w, r, base, a)
+}
+
+// begin sends the browser to the tenant for a login, which then goes on at a base URL.
+func (s *Routes) begin(w http.ResponseWriter, r *http.Request, base browser.Base, a *authrequest.Request) error {
 	authURL, t, err := s.c.Flow.Begin(r.Context(), s.place(base, a), a)
 	if err != nil {
 		return &transaction.Failure{Err: err, Links: s.LoginLinks(r, s.saved(base, a), s.c.Row(err))}

@@ -110,12 +110,31 @@ func (s *Routes) LoginLinks(r *http.Request, options authrequest.Saved, row refu
 	if t := s.Ticket(options, s.c.Transactions.Life); t != "" {
 		query.Set(ticketName, t)
 	}
-	if len(query) > 0 {
-		separator := "?"
-		if strings.Contains(link.URL, "?") {
-			separator = "&"
-		}
-		link.URL += separator + query.Encode()
-	}
+	link.URL = withParams(link.URL, query)
 	return []refusal.Link{link}
+}
+
+// LoginLink returns the way to go on after a request that a login helps.
+func (s *Routes) LoginLink(r *http.Request) []refusal.Link {
+	base, err := s.c.Site.Of(r)
+	if err != nil {
+		return s.LoginLinks(r, authrequest.Saved{}, refusal.Row{})
+	}
+	return []refusal.Link{{Text: "Log in", URL: base.Origin + s.c.Site.LoginFor(base, r)}}
+}
+
+// withTicket adds a ticket to a URL of the login route.
+func withTicket(login, ticket string) string {
+	return withParams(login, url.Values{ticketName: {ticket}})
+}
+
+func withParams(target string, query url.Values) string {
+	separator := "?"
+	switch {
+	case len(query) == 0:
+		return target
+	case strings.Contains(target, "?"):
+		separator = "&"
+	}
+	return target + separator + query.Encode()
 }
