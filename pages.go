@@ -80,12 +80,13 @@ const ACRMultiFactor = condition.MultiFactor
 //
 // At Auth0, an Action must read acr_values and ask for the second factor: see the
 // page on step-up authentication in Auth0's documentation. [Session].ACR and
-// [Session].AMR hold until the session ends. So a class without maxAge does not prove
+// [Session].AMR hold until the next login. So a class without maxAge does not prove
 // that the user is there now.
 //
 // A browser that navigates to the page is sent to the tenant, with max_age and
 // acr_values, and comes back to the URL of the page. If another user answers, the login
-// ends at the default page. The callback makes the same check. If the tenant ignores
+// ends at the default page. A user who is logged in to an organization stays in it. The
+// callback makes the same check. If the tenant ignores
 // what was asked for, it answers 403 with the Reason auth_too_old or invalid_acr, and
 // the session stays.
 //
@@ -99,9 +100,11 @@ const ACRMultiFactor = condition.MultiFactor
 // login_required. The body of a posted form is lost, and the person reads so: guard the
 // page that shows the form too.
 //
-// The answer to HEAD and to a prefetch of a page is 204, and no login begins. Guards can
-// be nested in any order. An unusable argument is a programming error: it is logged at
-// once, and every request gets 500.
+// The answer to HEAD and to a prefetch of a page is 204, and no login begins.
+//
+// Guards can be nested in any order, and a login meets the conditions of all of them.
+// Guards that no session can pass at once answer 500. So does, at every request, a guard
+// with an unusable argument, which is logged when the program starts.
 func (s *Strategy) RequireStepUp(maxAge time.Duration, acr ...string) func(http.Handler) http.Handler {
 	var opts []LoginOption
 	if maxAge != 0 {
@@ -153,7 +156,8 @@ func (s *Strategy) RequireLoginWith(opts ...LoginOption) func(http.Handler) http
 // and then for the user.
 func (s *Strategy) requireUser(next http.Handler, page bool, d signin.Demand, allow func(User) bool) http.Handler {
 	return s.LoadUser(s.handler("session", func(w http.ResponseWriter, r *http.Request) error {
-		if admitted, err := s.signin.Admit(w, r, d, page); !admitted {
+		r, err := s.signin.Admit(w, r, d, page)
+		if r == nil {
 			return err
 		}
 		if user, _ := UserFrom(r.Context()); !allow(user) {

@@ -46,6 +46,34 @@ func (d Demand) Check(f Facts, now time.Time, leeway time.Duration) *fault.Fault
 	return nil
 }
 
+// And returns the demand that meets both. It reports false if nothing can: it compares
+// organizations as they are written, and cannot know whether a name and an id mean one.
+func (d Demand) And(other Demand) (Demand, bool) {
+	if d.MaxAge == nil || other.MaxAge != nil && *other.MaxAge < *d.MaxAge {
+		d.MaxAge = other.MaxAge
+	}
+	var ok [2]bool
+	d.ACR, ok[0] = common(d.ACR, other.ACR)
+	d.Organizations, ok[1] = common(d.Organizations, other.Organizations)
+	return d, ok[0] && ok[1]
+}
+
+// common returns the texts that are in both lists. An empty list stands for all texts.
+func common(a, b []string) (both []string, ok bool) {
+	switch {
+	case len(a) == 0:
+		return b, true
+	case len(b) == 0:
+		return a, true
+	}
+	for _, text := range a {
+		if slices.Contains(b, text) {
+			both = append(both, text)
+		}
+	}
+	return both, len(both) > 0
+}
+
 // CheckOrganization is the part of Check about the organization.
 func (d Demand) CheckOrganization(f Facts) *fault.Fault {
 	if len(d.Organizations) == 0 || slices.ContainsFunc(d.Organizations, func(asked string) bool { return isIn(asked, f) }) {

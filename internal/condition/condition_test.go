@@ -1,12 +1,47 @@
 package condition
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 )
+
+// TestAnd: what meets both demands meets each of them.
+func TestAnd(t *testing.T) {
+	t.Parallel()
+	age := func(seconds int) *int { return &seconds }
+	text := func(d Demand) string {
+		seconds := -1
+		if d.MaxAge != nil {
+			seconds = *d.MaxAge
+		}
+		return fmt.Sprint(seconds, d.ACR, d.Organizations)
+	}
+	for _, row := range []struct {
+		why  string
+		a, b Demand
+		want string // empty if there is none
+	}{
+		{"nothing", Demand{}, Demand{}, "-1 [] []"},
+		{"one side", Demand{MaxAge: age(5), ACR: []string{"a"}, Organizations: []string{"o"}}, Demand{}, "5 [a] [o]"},
+		{"ages", Demand{MaxAge: age(5)}, Demand{MaxAge: age(7)}, "5 [] []"},
+		{"different things", Demand{MaxAge: age(5)}, Demand{ACR: []string{"a"}}, "5 [a] []"},
+		{"common acr", Demand{ACR: []string{"a", "b"}}, Demand{ACR: []string{"b", "c"}}, "-1 [b] []"},
+		{"no common acr", Demand{ACR: []string{"a"}}, Demand{ACR: []string{"b"}}, ""},
+		{"common organization", Demand{Organizations: []string{"o", "p"}}, Demand{Organizations: []string{"p"}}, "-1 [] [p]"},
+		{"no common organization", Demand{Organizations: []string{"o"}}, Demand{Organizations: []string{"p"}}, ""},
+	} {
+		for _, pair := range [][2]Demand{{row.a, row.b}, {row.b, row.a}} {
+			got, ok := pair[0].And(pair[1])
+			if ok != (row.want != "") || ok && text(got) != row.want {
+				t.Errorf("%s: %s, %v, want %s", row.why, text(got), ok, row.want)
+			}
+		}
+	}
+}
 
 // TestCheck has a row for each refusal, and controls beside it.
 func TestCheck(t *testing.T) {

@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -38,27 +39,88 @@ const demandLife = 10 * time.Minute
 // must be in one of the organizations, if there are any. NewDemand refuses options that
 // a guard cannot have.
 func (s *Routes) NewDemand(options []authrequest.Option, organizations ...string) (Demand, error) {
-	own, err := authrequest.New(options...)
-	if err == nil {
-		_, err = s.request(options...)
+	if _, err := s.request(options...); err != nil {
+		return Demand{}, err
 	}
+	d, own, err := demandOf(options, organizations)
 	if err != nil {
 		return Demand{}, err
+	}
+	return d, s.check(d, own)
+}
+
+// demandOf returns the demand of options, and the request that they make.
+func demandOf(options []authrequest.Option, organizations []string) (Demand, *authrequest.Request, error) {
+	own, err := authrequest.New(options...)
+	if err != nil {
+		return Demand{}, nil, err
 	}
 	if organization := own.Organization(); organization != "" {
 		organizations = []string{organization}
 	}
 	empty, _ := authrequest.New()
-	d := Demand{
+	return Demand{
 		options: options, saved: own.Save(empty), challenge: challengeOf(own),
 		condition: condition.Demand{MaxAge: own.MaxAge, ACR: own.RequiredACR, Organizations: organizations},
+	}, own, nil
+}
+
+// heldDemand is the demand of a guard that has admitted a request, in the context of the
+// request for the guards inside. A login for one of them must not take away what an
+// outer one has asked for: each would send the browser back to the tenant, for ever.
+type heldDemand struct {
+	Demand
+	outer *heldDemand
+}
+
+// heldKey is the key of a heldDemand in a context.
+type heldKey struct{ of *Routes }
+
+// hold keeps the demand of a guard for the guards inside.
+func (s *Routes) hold(r *http.Request, d Demand) *http.Request {
+	if len(d.options) == 0 && len(d.condition.Organizations) == 0 {
+		return r
 	}
-	return d, s.check(d, own)
+	outer, _ := r.Context().Value(heldKey{s}).(*heldDemand)
+	return r.WithContext(context.WithValue(r.Context(), heldKey{s}, &heldDemand{d, outer}))
+}
+
+// whole returns a demand with those of the guards outside. The inner options outweigh
+// the outer ones, except that all conditions hold. It fails if no session can meet them.
+// A login that only confirms who the user is stays in the organization of the session.
+func (s *Routes) whole(r *http.Request, d Demand, record *session.Record) (Demand, error) {
+	outer, _ := r.Context().Value(heldKey{s}).(*heldDemand)
+	stay := organizationOf(record)
+	if outer == nil && (stay == nil || len(d.condition.Organizations) > 0) {
+		return d, nil
+	}
+	all, options := d.condition, slices.Clone(d.options) // guards share the list
+	for ; outer != nil; outer = outer.outer {
+		options = slices.Concat(outer.options, options)
+		var ok bool
+		if all, ok = all.And(outer.condition); !ok {
+			return d, refusal.Misconfigured.Because("guards inside each other ask for an acr or an organization that no session can have at once")
+		}
+	}
+	if all.MaxAge != nil {
+		options = append(options, authrequest.MaxAge(time.Duration(*all.MaxAge)*time.Second))
+	}
+	if len(all.ACR) > 0 {
+		options = append(options, authrequest.ACR(true, all.ACR...))
+	}
+	if len(d.condition.Organizations) == 0 {
+		options = append(options, stay...)
+	}
+	whole, _, err := demandOf(options, all.Organizations)
+	return whole, err
 }
 
 // check refuses a demand that no session can meet, or that does not fit into a link.
 func (s *Routes) check(d Demand, own *authrequest.Request) error {
+	longest, _, err := demandOf(append([]authrequest.Option{authrequest.Organization("org_0123456789abcdef")}, d.options...), nil)
 	switch {
+	case err != nil:
+		return err
 	case own.MaxAge != nil && *own.MaxAge < 1:
 		return errors.New("the age of an authentication must be at least a second")
 	case slices.ContainsFunc(own.RequiredACR, func(acr string) bool { return !syntax.IsScope(acr) }):
@@ -71,7 +133,7 @@ func (s *Routes) check(d Demand, own *authrequest.Request) error {
 		return errors.New("WithInvitation is for one login, in LoginHandler")
 	case own.ReturnTo() != "":
 		return errors.New("a guard leads back to its page; leave WithReturnTo out")
-	case !d.saved.IsEmpty() && s.ticketFor(d, &session.Record{}) == "":
+	case !d.saved.IsEmpty() && s.ticketFor(longest, &session.Record{}) == "":
 		return errors.New("the options are too long for a link")
 	}
 	return nil
@@ -88,41 +150,53 @@ func challengeOf(r *authrequest.Request) (parameters string) {
 	return parameters
 }
 
-// Admit decides about the session of a request, which [visit.Visits.Load] has loaded. If
-// it does not admit the request, it has answered it, or returns the refusal. A page can
-// be answered with a login. Other requests cannot follow the redirects of one.
-func (s *Routes) Admit(w http.ResponseWriter, r *http.Request, d Demand, page bool) (admitted bool, err error) {
+// organizationOf returns the organization of a session, as an option of a login.
+func organizationOf(record *session.Record) []authrequest.Option {
+	if record == nil || !strings.HasPrefix(record.Facts().OrgID, "org_") {
+		return nil
+	}
+	return []authrequest.Option{authrequest.Organization(record.Facts().OrgID)}
+}
+
+// Admit decides about the session of a request, which [visit.Visits.Load] has loaded. It
+// returns the request for the next handler, or nil: then it has answered, or returns
+// the refusal. A page can be answered with a login. Other requests cannot follow the
+// redirects of one.
+func (s *Routes) Admit(w http.ResponseWriter, r *http.Request, d Demand, page bool) (admitted *http.Request, err error) {
 	v := s.c.Visits.In(r.Context())
 	switch {
 	case v.Record != nil:
 	case v.Err != nil && s.c.Row(v.Err).Reason == refusal.LoginRequired.Reason:
 		// The principal is a token: a login would change nothing.
-		return false, s.LoginRequired(w, r)
+		return nil, s.LoginRequired(w, r)
 	case v.Err != nil:
 		// The user can be logged in. Another login would not help.
-		return false, v.Err
+		return nil, v.Err
 	default:
-		return false, s.ask(w, r, d, page, nil, refusal.LoginRequired.New())
+		return nil, s.ask(w, r, d, page, nil, refusal.LoginRequired.New())
 	}
 	bad := d.condition.Check(v.Record.Facts(), s.c.Now(), s.c.Flow.IDTokens.Leeway)
 	if bad == nil {
-		return true, nil
+		return s.hold(r, d), nil
 	}
 	row := refusal.StepUp
 	switch isOrganization := bad.Is(fault.Organization); {
 	case isOrganization && len(d.condition.Organizations) > 1:
 		// Which of them to log in to cannot be known.
-		return false, refusal.Organization.Wrap(bad)
+		return nil, refusal.Organization.Wrap(bad)
 	case isOrganization:
 		row = refusal.OrganizationLogin
 	}
-	return false, s.ask(w, r, d, page, v.Record, row.Wrap(bad))
+	return nil, s.ask(w, r, d, page, v.Record, row.Wrap(bad))
 }
 
 // ask answers a request that another login helps: with the login, or with a refusal that
 // says where the login is. The record is nil if nobody is logged in.
 func (s *Routes) ask(w http.ResponseWriter, r *http.Request, d Demand, page bool, record *session.Record, why *refusal.Refusal) error {
 	base, err := s.c.Site.Of(r)
+	if err == nil {
+		d, err = s.whole(r, d, record)
+	}
 	switch {
 	case err != nil:
 		return err
@@ -136,6 +210,8 @@ func (s *Routes) ask(w http.ResponseWriter, r *http.Request, d Demand, page bool
 	login := s.c.Site.LoginFor(base, r)
 	if t := s.ticketFor(d, record); t != "" {
 		login = withTicket(login, t)
+	} else if !d.saved.IsEmpty() {
+		return refusal.Misconfigured.Because("the options of guards inside each other are too long for a link")
 	}
 	s.c.Site.Challenge(w, r, login, login, d.challenge)
 	text := "Log in"
