@@ -7,10 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/seed-15d5a55c/auth0/internal/condition"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/guard"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
-	"github.com/seed-15d5a55c/auth0/internal/signin"
 )
 
 // RequireLogin lets a request pass if it has a session. [UserFrom] then returns the
@@ -38,19 +37,19 @@ import (
 // [Strategy.RequireUser] who the user is. [Strategy.RequireLoginWith] has options for
 // the login.
 func (s *Strategy) RequireLogin(next http.Handler) http.Handler {
-	return s.requireUser(next, true, signin.Demand{}, anyUser)
+	return s.requireUser(next, true, guard.Demand{}, anyUser)
 }
 
 // RequireSession is [Strategy.RequireLogin] for requests of scripts: it never
 // redirects. Without a session the answer is 401.
 func (s *Strategy) RequireSession(next http.Handler) http.Handler {
-	return s.requireUser(next, false, signin.Demand{}, anyUser)
+	return s.requireUser(next, false, guard.Demand{}, anyUser)
 }
 
 // RequireUser is [Strategy.RequireLogin] for users that allow accepts. Other users
 // get 403, because another login would not help them.
 func (s *Strategy) RequireUser(allow func(User) bool) func(http.Handler) http.Handler {
-	return func(next http.Handler) http.Handler { return s.requireUser(next, true, signin.Demand{}, allow) }
+	return func(next http.Handler) http.Handler { return s.requireUser(next, true, guard.Demand{}, allow) }
 }
 
 // RequireUserClaim is [Strategy.RequireUser] for users whose session has the claim,
@@ -65,7 +64,7 @@ func (s *Strategy) RequireUserClaim(name string, check ClaimCheck) func(http.Han
 // ACRMultiFactor is the authentication context class that asks for a second factor at
 // Auth0, for [Strategy.RequireStepUp], [WithRequiredACR] and [WithACRValues]. A login
 // has it if its ID token has this acr, or mfa in its amr.
-const ACRMultiFactor = condition.MultiFactor
+const ACRMultiFactor = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
 
 // RequireStepUp is [Strategy.RequireLogin] for pages that need a recent or a strong
 // authentication, such as a payment. The user must have authenticated at the tenant
@@ -154,9 +153,9 @@ func (s *Strategy) RequireLoginWith(opts ...LoginOption) func(http.Handler) http
 
 // requireUser makes the guards of pages. They ask for a login that meets the demand,
 // and then for the user.
-func (s *Strategy) requireUser(next http.Handler, page bool, d signin.Demand, allow func(User) bool) http.Handler {
+func (s *Strategy) requireUser(next http.Handler, page bool, d guard.Demand, allow func(User) bool) http.Handler {
 	return s.LoadUser(s.handler("session", func(w http.ResponseWriter, r *http.Request) error {
-		r, err := s.signin.Admit(w, r, d, page)
+		r, err := s.guards.Admit(w, r, d, page)
 		if r == nil {
 			return err
 		}
@@ -172,10 +171,10 @@ func (s *Strategy) requireUser(next http.Handler, page bool, d signin.Demand, al
 
 // requireLogin makes the guards whose options can be unusable, see [API.guardIf].
 func (s *Strategy) requireLogin(name string, usable bool, opts []LoginOption, organizations ...string) func(http.Handler) http.Handler {
-	var d signin.Demand
+	var d guard.Demand
 	err := s.ready()
 	if err == nil {
-		if d, err = s.signin.NewDemand(optionsOf(opts), organizations...); err == nil && !usable {
+		if d, err = s.guards.NewDemand(optionsOf(opts), organizations...); err == nil && !usable {
 			err = errors.New("its arguments are empty or invalid")
 		}
 		if err != nil {
@@ -231,7 +230,7 @@ func (s *Strategy) WriteError(w http.ResponseWriter, r *http.Request, err error)
 		err = s.noteLogin(w, r, err) // the program can have found out by itself that the token is no longer good
 	}
 	if e := outermost(err); e != nil && e.Status == refusal.LoginRequired.Status && e.Code == refusal.LoginRequired.Code && s.ready() == nil {
-		if other := s.signin.LoginRequired(w, r); !isRefused(other, refusal.LoginRequired) {
+		if other := s.guards.LoginRequired(w, r); !isRefused(other, refusal.LoginRequired) {
 			err = other
 		}
 	}

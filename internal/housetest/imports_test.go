@@ -38,6 +38,7 @@ var engines = map[string]string{
 	"internal/clientauth":  "internal/keys",
 	"internal/directory":   "internal/tenantapi internal/tenanterror",
 	"internal/grants":      "internal/clientauth internal/provider internal/tenantapi internal/tenanterror",
+	"internal/guard":       "internal/authrequest internal/browser internal/session internal/signin internal/site internal/transaction internal/visit",
 	"internal/idtoken":     "internal/keys",
 	"internal/issuers":     "",
 	"internal/keys":        "",

@@ -114,17 +114,8 @@ func (s *Routes) LoginLinks(r *http.Request, options authrequest.Saved, row refu
 	return []refusal.Link{link}
 }
 
-// LoginLink returns the way to go on after a request that a login helps.
-func (s *Routes) LoginLink(r *http.Request) []refusal.Link {
-	base, err := s.c.Site.Of(r)
-	if err != nil {
-		return s.LoginLinks(r, authrequest.Saved{}, refusal.Row{})
-	}
-	return []refusal.Link{{Text: "Log in", URL: base.Origin + s.c.Site.LoginFor(base, r)}}
-}
-
-// withTicket adds a ticket to a URL of the login route.
-func withTicket(login, ticket string) string {
+// WithTicket adds a ticket to a URL of the login route.
+func WithTicket(login, ticket string) string {
 	return withParams(login, url.Values{ticketName: {ticket}})
 }
 

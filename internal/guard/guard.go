@@ -1,9 +1,12 @@
-package signin
+// Package guard decides which requests a guard of pages lets pass, and answers the
+// others: with a login, or with a refusal that says where the login is.
+//
+// The package does not know how a login is made, texts for a visitor, or which users a
+// page is for.
+package guard
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"net/http"
 	"slices"
@@ -17,10 +20,28 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
+	"github.com/seed-15d5a55c/auth0/internal/signin"
 	"github.com/seed-15d5a55c/auth0/internal/site"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 	"github.com/seed-15d5a55c/auth0/internal/transaction"
+	"github.com/seed-15d5a55c/auth0/internal/visit"
 )
+
+// A Config is what guards need.
+type Config struct {
+	Site   *site.Site
+	Visits *visit.Visits
+	Signin *signin.Routes
+	Leeway time.Duration           // for the age of an authentication
+	Row    func(error) refusal.Row // with which an error is answered
+	Now    func() time.Time
+}
+
+// Guards are the guards of one application.
+type Guards struct{ c Config }
+
+// New returns the guards.
+func New(c Config) *Guards { return &Guards{c} }
 
 // A Demand is what a guard of pages asks of a session, and of the login that helps if
 // there is none, or if it is not enough. The zero Demand asks for a session.
@@ -38,15 +59,15 @@ const demandLife = 10 * time.Minute
 // its age, its acr and its organization, are conditions for the session too. A session
 // must be in one of the organizations, if there are any. NewDemand refuses options that
 // a guard cannot have.
-func (s *Routes) NewDemand(options []authrequest.Option, organizations ...string) (Demand, error) {
-	if _, err := s.request(options...); err != nil {
+func (g *Guards) NewDemand(options []authrequest.Option, organizations ...string) (Demand, error) {
+	if err := g.c.Signin.Check(options); err != nil {
 		return Demand{}, err
 	}
 	d, own, err := demandOf(options, organizations)
 	if err != nil {
 		return Demand{}, err
 	}
-	return d, s.check(d, own)
+	return d, g.check(d, own)
 }
 
 // demandOf returns the demand of options, and the request that they make.
@@ -74,22 +95,22 @@ type heldDemand struct {
 }
 
 // heldKey is the key of a heldDemand in a context.
-type heldKey struct{ of *Routes }
+type heldKey struct{ of *Guards }
 
 // hold keeps the demand of a guard for the guards inside.
-func (s *Routes) hold(r *http.Request, d Demand) *http.Request {
+func (g *Guards) hold(r *http.Request, d Demand) *http.Request {
 	if len(d.options) == 0 && len(d.condition.Organizations) == 0 {
 		return r
 	}
-	outer, _ := r.Context().Value(heldKey{s}).(*heldDemand)
-	return r.WithContext(context.WithValue(r.Context(), heldKey{s}, &heldDemand{d, outer}))
+	outer, _ := r.Context().Value(heldKey{g}).(*heldDemand)
+	return r.WithContext(context.WithValue(r.Context(), heldKey{g}, &heldDemand{d, outer}))
 }
 
 // whole returns a demand with those of the guards outside. The inner options outweigh
 // the outer ones, except that all conditions hold. It fails if no session can meet them.
 // A login that only confirms who the user is stays in the organization of the session.
-func (s *Routes) whole(r *http.Request, d Demand, record *session.Record) (Demand, error) {
-	outer, _ := r.Context().Value(heldKey{s}).(*heldDemand)
+func (g *Guards) whole(r *http.Request, d Demand, record *session.Record) (Demand, error) {
+	outer, _ := r.Context().Value(heldKey{g}).(*heldDemand)
 	stay := organizationOf(record)
 	if outer == nil && (stay == nil || len(d.condition.Organizations) > 0) {
 		return d, nil
@@ -116,7 +137,7 @@ func (s *Routes) whole(r *http.Request, d Demand, record *session.Record) (Deman
 }
 
 // check refuses a demand that no session can meet, or that does not fit into a link.
-func (s *Routes) check(d Demand, own *authrequest.Request) error {
+func (g *Guards) check(d Demand, own *authrequest.Request) error {
 	longest, _, err := demandOf(append([]authrequest.Option{authrequest.Organization("org_0123456789abcdef")}, d.options...), nil)
 	switch {
 	case err != nil:
@@ -133,7 +154,7 @@ func (s *Routes) check(d Demand, own *authrequest.Request) error {
 		return errors.New("WithInvitation is for one login, in LoginHandler")
 	case own.ReturnTo() != "":
 		return errors.New("a guard leads back to its page; leave WithReturnTo out")
-	case !d.saved.IsEmpty() && s.ticketFor(longest, &session.Record{}) == "":
+	case !d.saved.IsEmpty() && g.ticketFor(longest, &session.Record{}) == "":
 		return errors.New("the options are too long for a link")
 	}
 	return nil
@@ -162,22 +183,22 @@ func organizationOf(record *session.Record) []authrequest.Option {
 // returns the request for the next handler, or nil: then it has answered, or returns
 // the refusal. A page can be answered with a login. Other requests cannot follow the
 // redirects of one.
-func (s *Routes) Admit(w http.ResponseWriter, r *http.Request, d Demand, page bool) (admitted *http.Request, err error) {
-	v := s.c.Visits.In(r.Context())
+func (g *Guards) Admit(w http.ResponseWriter, r *http.Request, d Demand, page bool) (admitted *http.Request, err error) {
+	v := g.c.Visits.In(r.Context())
 	switch {
 	case v.Record != nil:
-	case v.Err != nil && s.c.Row(v.Err).Reason == refusal.LoginRequired.Reason:
+	case v.Err != nil && g.c.Row(v.Err).Reason == refusal.LoginRequired.Reason:
 		// The principal is a token: a login would change nothing.
-		return nil, s.LoginRequired(w, r)
+		return nil, g.LoginRequired(w, r)
 	case v.Err != nil:
 		// The user can be logged in. Another login would not help.
 		return nil, v.Err
 	default:
-		return nil, s.ask(w, r, d, page, nil, refusal.LoginRequired.New())
+		return nil, g.ask(w, r, d, page, nil, refusal.LoginRequired.New())
 	}
-	bad := d.condition.Check(v.Record.Facts(), s.c.Now(), s.c.Flow.IDTokens.Leeway)
+	bad := d.condition.Check(v.Record.Facts(), g.c.Now(), g.c.Leeway)
 	if bad == nil {
-		return s.hold(r, d), nil
+		return g.hold(r, d), nil
 	}
 	row := refusal.StepUp
 	switch isOrganization := bad.Is(fault.Organization); {
@@ -187,33 +208,33 @@ func (s *Routes) Admit(w http.ResponseWriter, r *http.Request, d Demand, page bo
 	case isOrganization:
 		row = refusal.OrganizationLogin
 	}
-	return nil, s.ask(w, r, d, page, v.Record, row.Wrap(bad))
+	return nil, g.ask(w, r, d, page, v.Record, row.Wrap(bad))
 }
 
 // ask answers a request that another login helps: with the login, or with a refusal that
 // says where the login is. The record is nil if nobody is logged in.
-func (s *Routes) ask(w http.ResponseWriter, r *http.Request, d Demand, page bool, record *session.Record, why *refusal.Refusal) error {
-	base, err := s.c.Site.Of(r)
+func (g *Guards) ask(w http.ResponseWriter, r *http.Request, d Demand, page bool, record *session.Record, why *refusal.Refusal) error {
+	base, err := g.c.Site.Of(r)
 	if err == nil {
-		d, err = s.whole(r, d, record)
+		d, err = g.whole(r, d, record)
 	}
 	switch {
 	case err != nil:
 		return err
 	case page && browser.Navigates(r) && d.options == nil:
-		return s.sendToLogin(w, r, base)
+		return g.sendToLogin(w, r, base)
 	case page && browser.Navigates(r):
-		return s.beginFor(w, r, base, d, record)
+		return g.beginFor(w, r, base, d, record)
 	case d.options == nil:
-		return s.LoginRequired(w, r)
+		return g.LoginRequired(w, r)
 	}
-	login := s.c.Site.LoginFor(base, r)
-	if t := s.ticketFor(d, record); t != "" {
-		login = withTicket(login, t)
+	login := g.c.Site.LoginFor(base, r)
+	if t := g.ticketFor(d, record); t != "" {
+		login = signin.WithTicket(login, t)
 	} else if !d.saved.IsEmpty() {
 		return refusal.Misconfigured.Because("the options of guards inside each other are too long for a link")
 	}
-	s.c.Site.Challenge(w, r, login, login, d.challenge)
+	g.c.Site.Challenge(w, r, login, login, d.challenge)
 	text := "Log in"
 	if why.Row == refusal.StepUp {
 		text = "Confirm that it is you"
@@ -221,79 +242,70 @@ func (s *Routes) ask(w http.ResponseWriter, r *http.Request, d Demand, page bool
 	return &transaction.Failure{Err: why, Links: []refusal.Link{{Text: text, URL: base.Origin + login}}}
 }
 
+// LoginLink returns the way to go on after a request that a login helps.
+func (g *Guards) LoginLink(r *http.Request) []refusal.Link {
+	base, err := g.c.Site.Of(r)
+	if err != nil {
+		base = g.c.Site.All()[0]
+	}
+	return []refusal.Link{{Text: "Log in", URL: base.Origin + g.c.Site.LoginFor(base, r)}}
+}
+
 // LoginRequired answers requests that cannot be redirected to a login page. RFC 9110,
 // Section 15.5.2 requires a challenge with 401.
-func (s *Routes) LoginRequired(w http.ResponseWriter, r *http.Request) error {
-	base, err := s.c.Site.Of(r)
+func (g *Guards) LoginRequired(w http.ResponseWriter, r *http.Request) error {
+	base, err := g.c.Site.Of(r)
 	if err != nil {
 		return err
 	}
-	return s.c.Site.LoginRequired(w, r, base, s.c.Site.LoginFor(base, r))
+	return g.c.Site.LoginRequired(w, r, base, g.c.Site.LoginFor(base, r))
 }
 
 // sendToLogin redirects to the login route, which leads back here. If a browser loses
 // the session cookie each time, the redirects would never end, because the tenant
 // lets it through without a page. After three times the visitor gets a page instead.
-func (s *Routes) sendToLogin(w http.ResponseWriter, r *http.Request, base browser.Base) error {
+func (g *Guards) sendToLogin(w http.ResponseWriter, r *http.Request, base browser.Base) error {
 	here := site.Here(base, r)
-	if err := s.checkLoop(w, r, base, here); err != nil {
+	if err := g.checkLoop(w, r, base, here); err != nil {
 		return err
 	}
-	target := s.c.Site.LoginPath(base, here)
-	if there, ok := s.c.Site.OtherHost(r, target); ok {
+	target := g.c.Site.LoginPath(base, here)
+	if there, ok := g.c.Site.OtherHost(r, target); ok {
 		target = there
 	}
 	browser.Redirect(w, target, http.StatusFound)
 	return nil
 }
 
-func (s *Routes) checkLoop(w http.ResponseWriter, r *http.Request, base browser.Base, here string) error {
-	if !s.c.Visits.Marks.LosesLogins(w, s.c.Visits.Jar(r)) {
+func (g *Guards) checkLoop(w http.ResponseWriter, r *http.Request, base browser.Base, here string) error {
+	if !g.c.Visits.Marks.LosesLogins(w, g.c.Visits.Jar(r)) {
 		return nil
 	}
-	return &transaction.Failure{Err: refusal.Loop.New(), ReturnTo: s.c.Site.ReturnTo(base, here)}
+	return &transaction.Failure{Err: refusal.Loop.New(), ReturnTo: g.c.Site.ReturnTo(base, here)}
 }
 
 // beginFor begins a login that leads back to the page. What the page asks for is in no
 // URL of the application, so that no link can weaken it.
-func (s *Routes) beginFor(w http.ResponseWriter, r *http.Request, base browser.Base, d Demand, record *session.Record) error {
+func (g *Guards) beginFor(w http.ResponseWriter, r *http.Request, base browser.Base, d Demand, record *session.Record) error {
 	if r.Method == http.MethodHead || browser.Prefetches(r) {
 		browser.NoContent(w)
 		return nil
 	}
 	here := site.Here(base, r)
-	if target, ok := s.c.Site.OtherHost(r, here); ok {
+	if target, ok := g.c.Site.OtherHost(r, here); ok {
 		browser.Redirect(w, target, http.StatusFound)
 		return nil
 	}
-	if err := s.checkLoop(w, r, base, here); err != nil {
+	if err := g.checkLoop(w, r, base, here); err != nil {
 		return err
 	}
-	a, err := s.request(slices.Concat(d.options, []authrequest.Option{authrequest.ReturnTo(here), authrequest.ForPerson(personOf(record))})...)
-	if err != nil {
-		return err
-	}
-	return s.begin(w, r, base, a)
+	options := []authrequest.Option{authrequest.ReturnTo(here), authrequest.ForPerson(signin.PersonOf(record))}
+	return g.c.Signin.Begin(w, r, base, slices.Concat(d.options, options))
 }
 
 // ticketFor returns the ticket for the login of a demand.
-func (s *Routes) ticketFor(d Demand, record *session.Record) string {
+func (g *Guards) ticketFor(d Demand, record *session.Record) string {
 	options := d.saved
-	options.Person = personOf(record)
-	return s.Ticket(options, demandLife)
-}
-
-// personOf returns a text that stands for the user of a session, empty for none.
-func personOf(record *session.Record) string {
-	if record == nil {
-		return ""
-	}
-	return person(record.Issuer, record.Subject)
-}
-
-// person returns a short text, because it is part of links. It is sealed there, so that
-// nobody can try out users.
-func person(issuer, subject string) string {
-	hash := sha256.Sum256([]byte(issuer + "\x00" + subject))
-	return base64.RawURLEncoding.EncodeToString(hash[:9])
+	options.Person = signin.PersonOf(record)
+	return g.c.Signin.Ticket(options, demandLife)
 }
