@@ -268,12 +268,13 @@ func (a *API) Verify(ctx context.Context, raw string) (*Token, error) {
 // headers, challenge, body or [APIConfig].ErrorHandler, and log line. It is for
 // programs that call [API.Verify] themselves, and for handlers behind a guard.
 //
-// An error of this package has its own status. [ErrNoToken] is answered with 401, and
-// [ErrForbidden] with 403. Errors that mean 503 for [APIConfig].Validate are answered
-// with 503. Any other error, or nil, is a mistake of the program and is answered with
+// An error of this package has its own status, and so has each variable of this
+// package: [ErrNoToken] and [ErrTokenExpired] are answered with 401, and [ErrForbidden]
+// with 403. Errors that mean 503 for [APIConfig].Validate are answered with 503. Any other error, or nil, is a mistake of the program and is answered with
 // 500. The text of an error goes to the log only. The Observer is not called.
 func (a *API) WriteError(w http.ResponseWriter, r *http.Request, err error) {
-	a.errors.fail(w, r, "bearer", writtenError(err, ErrNoToken, refusal.NoToken, refusal.Forbidden))
+	a.errors.fail(w, r, "bearer", writtenError(err, refusal.Forbidden,
+		sentinelRow{ErrNoToken, refusal.NoToken}, sentinelRow{ErrNoSession, refusal.NoToken}, sentinelRow{ErrTokenExpired, bearerFault(fault.Expired).Row}))
 }
 
 // verify verifies a token and reports the result to the observer.

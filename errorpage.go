@@ -19,13 +19,20 @@ func errorPages(where *site.Site) func(r *http.Request, e *Error, reference stri
 	}
 }
 
-// isUnsentForm reports whether a form of a person was refused for want of a session.
+// isUnsentForm reports whether a form of a person was refused for want of a session, or
+// of one that is enough.
 func isUnsentForm(r *http.Request, e *Error) bool {
-	return e.Reason == refusal.LoginRequired.Reason && e.Op != "login" && r.Method != http.MethodGet && r.Method != http.MethodHead
+	switch e.Reason {
+	case refusal.LoginRequired.Reason, refusal.OrganizationLogin.Reason, refusal.StepUp.Reason:
+		return e.Op != "login" && r.Method != http.MethodGet && r.Method != http.MethodHead
+	}
+	return false
 }
 
 func errorTitle(r *http.Request, e *Error) string {
 	switch {
+	case e.Reason == refusal.StepUp.Reason:
+		return "Please confirm that it is you"
 	case isUnsentForm(r, e):
 		return "Your form was not sent"
 	case e.Op == "connect":
@@ -49,8 +56,18 @@ func errorTitle(r *http.Request, e *Error) string {
 }
 
 func errorText(r *http.Request, e *Error) string {
-	if isUnsentForm(r, e) {
-		return "Your session has ended, or you are not logged in. Log in in a new tab. Then come back to this tab, go back to your form, and send it again."
+	const again = " Then come back to this tab, go back to your form, and send it again."
+	switch {
+	case isUnsentForm(r, e) && e.Reason == refusal.StepUp.Reason:
+		return "Your form was not sent, because it needs a more recent or a stronger login than yours. Confirm in a new tab that it is you." + again
+	case isUnsentForm(r, e) && e.Reason == refusal.OrganizationLogin.Reason:
+		return "It is for an organization that you are not logged in to. Log in to it in a new tab." + again
+	case isUnsentForm(r, e):
+		return "Your session has ended, or you are not logged in. Log in in a new tab." + again
+	case e.Reason == refusal.StepUp.Reason:
+		return "This page needs a more recent or a stronger login than yours."
+	case e.Reason == refusal.Organization.Reason:
+		return "This page is for an organization that you are not logged in to."
 	}
 	first, size := utf8.DecodeRuneInString(e.Description)
 	return string(unicode.ToUpper(first)) + e.Description[size:] + "."
@@ -75,13 +92,13 @@ func errorLinks(where *site.Site, r *http.Request, e *Error) []browser.Link {
 		return []browser.Link{start}
 	case canReload && again.Href == start.Href && e.Status >= http.StatusInternalServerError:
 		return []browser.Link{again}
-	case isForm && e.Status == http.StatusUnauthorized && e.Op != "login":
+	case isForm && e.Status == http.StatusUnauthorized && e.Op != "login" && e.Op != "callback":
 		// The form stays in this tab.
-		return []browser.Link{{Href: base.Origin + where.LoginFor(base, r), Text: "Log in in a new tab", NewTab: true}}
+		return []browser.Link{{Href: login.Href, Text: login.Text + " in a new tab", NewTab: true}}
 	case e.Status == http.StatusUnauthorized && e.Op == "login" && canReload:
 		return []browser.Link{{Href: again.Href, Text: "Log in"}}
-	case e.Status == http.StatusUnauthorized && e.Op != "login" && e.ReturnTo == "":
-		return []browser.Link{{Href: base.Origin + where.LoginFor(base, r), Text: "Log in"}}
+	case e.Status == http.StatusUnauthorized && e.Op != "login" && e.Op != "callback" && e.ReturnTo == "":
+		return []browser.Link{login}
 	case canReload && (e.Status == http.StatusServiceUnavailable || e.Status == http.StatusBadGateway):
 		return []browser.Link{again, start}
 	case e.Op == "logout", e.Reason == refusal.CrossOrigin.Reason:

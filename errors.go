@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -315,6 +316,8 @@ type errorWriter struct {
 	challenge func(*Error) string
 	// links returns the ways to begin the login again. An API has none.
 	links func(r *http.Request, returnTo string, row refusal.Row) []refusal.Link
+	// login returns the way to go on after a request that a login helps.
+	login func(r *http.Request) []refusal.Link
 	// page makes the page for a person. An API has none.
 	page func(r *http.Request, e *Error, reference string) browser.Page
 }
@@ -375,7 +378,11 @@ func (x errorWriter) withLinks(r *http.Request, e *Error) *Error {
 		return e
 	}
 	copied := *e // the caller's error must not be changed
-	if copied.links == nil {
+	switch {
+	case copied.links != nil:
+	case e.Status == http.StatusUnauthorized && e.Op != "login" && e.Op != "callback" && e.ReturnTo == "":
+		copied.links = x.login(r)
+	default:
 		var row refusal.Row
 		if e.Op == "session" || e.Op == "callback" {
 			row = rowOf(e)
@@ -469,7 +476,8 @@ func (x errorWriter) writeLog(r *http.Request, e *Error) (reference string) {
 // logLevel returns the level of the log line of a refusal, see [Config].Logger.
 func logLevel(e *Error) slog.Level {
 	switch {
-	case e.Reason == refusal.Canceled.Reason, e.Reason == refusal.LoginRequired.Reason, e.Op == "bearer" && e.Reason == refusal.NoToken.Reason:
+	case e.Reason == refusal.Canceled.Reason, e.Reason == refusal.LoginRequired.Reason, e.Op == "bearer" && e.Reason == refusal.NoToken.Reason,
+		e.Op == "session" && (e.Reason == refusal.StepUp.Reason || e.Reason == refusal.OrganizationLogin.Reason):
 		return slog.LevelDebug // normal requests: canceled, or before the login
 	case e.Status == refusal.Internal.Status:
 		return slog.LevelError // a mistake of the program, which is logged each time
@@ -512,12 +520,34 @@ func hookError(err error, forbidden refusal.Row, other func(error) error) error 
 	return other(err)
 }
 
-// writtenError returns the refusal for the argument of WriteError. It is hookError,
-// and the variable missing stands for a refusal too. Any other error stays unchanged.
-func writtenError(err, missing error, refused, forbidden refusal.Row) error {
+// A sentinelRow is the refusal for a variable of this package.
+type sentinelRow struct {
+	is  error
+	row refusal.Row
+}
+
+// sentinelRows are for WriteError. The variables for an outage are in hookError. Those
+// that a Strategy and an API answer differently are beside their methods.
+var sentinelRows = []sentinelRow{
+	{ErrTransactionNotFound, refusal.NoTransaction},
+	{ErrNotConnected, refusal.NotConnected},
+	{ErrSessionTooLarge, refusal.TooLarge},
+	{ErrWrongCredentials, refusal.Credentials},
+	{ErrTooManyAttempts, refusal.Attempts},
+	{ErrUserBlocked, refusal.Blocked},
+	{ErrMFARequired, refusal.MFA},
+	{ErrAuthorizationPending, refusal.Pending},
+	{ErrGrantNotAllowed, refusal.Grant},
+}
+
+// writtenError returns the refusal for the argument of WriteError. It is hookError, and
+// the variables of this package stand for refusals too. Any other error stays unchanged.
+func writtenError(err error, forbidden refusal.Row, own ...sentinelRow) error {
 	return hookError(err, forbidden, func(err error) error {
-		if errors.Is(err, missing) {
-			return refused.Wrap(err)
+		for _, s := range slices.Concat(own, sentinelRows) {
+			if errors.Is(err, s.is) {
+				return s.row.Wrap(err)
+			}
 		}
 		return err
 	})

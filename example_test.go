@@ -146,41 +146,34 @@ func ExampleStrategy_GetConnections() {
 	// Fabrikam /auth/login?connection=fabrikam-entra&returnTo=%2Freports
 }
 
-// A step-up: this page requires an authentication within the last five minutes. The page
-// itself has the guard. The login route alone protects nothing, because users can open the
-// page directly.
-func ExampleStrategy_LoginHandler() {
+// A step-up: this page requires an authentication within the last five minutes. A
+// browser with an older session is sent to the tenant, which asks for the password
+// again, and comes back to the URL of the page.
+func ExampleStrategy_RequireStepUp() {
 	tenant := auth0test.NewTenant(fakeT{})
 	strategy, err := auth0.New(tenant.Config())
 	if err != nil {
 		log.Fatal(err)
 	}
-	recent := func(next http.Handler) http.Handler {
-		return strategy.RequireLogin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			session, err := strategy.Session(r)
-			if err != nil {
-				strategy.WriteError(w, r, err)
-				return
-			}
-			// AuthenticatedAt is zero after a login without WithMaxAge.
-			if time.Since(session.AuthenticatedAt) > 5*time.Minute {
-				http.Redirect(w, r, "/confirm?returnTo="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
-				return
-			}
-			next.ServeHTTP(w, r)
-		}))
-	}
 	mux := http.NewServeMux()
 	strategy.Register(mux)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "welcome") })
-	mux.Handle("GET /confirm", strategy.LoginHandler(auth0.WithMaxAge(0))) // asks for the password again
-	mux.Handle("GET /payments", recent(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	mux.Handle("GET /payments", strategy.RequireStepUp(5*time.Minute)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "payments of %s", r.FormValue("month"))
 	})))
+	// The second factor is asked for by an Action of the tenant, which reads acr_values.
+	mux.Handle("GET /admin", strategy.RequireStepUp(0, auth0.ACRMultiFactor)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		session, err := strategy.Session(r)
+		if err != nil {
+			strategy.WriteError(w, r, err)
+			return
+		}
+		fmt.Fprint(w, "administration after ", session.AMR)
+	})))
 
-	tenant.SignIn("ada@acme.example") // enters the password wherever the tenant asks
+	tenant.SignIn("ada@acme.example") // enters the password and the code wherever the tenant asks
 	browser := tenant.Browser(strategy.LoadUser(mux))
-	for _, path := range []string{"/auth/login", "/payments?month=may", "/payments?month=june"} {
+	for _, path := range []string{"/auth/login", "/payments?month=may", "/payments?month=june", "/admin"} {
 		resp, err := browser.Get(auth0test.AppURL + path)
 		if err != nil {
 			log.Fatal(err)
@@ -193,6 +186,55 @@ func ExampleStrategy_LoginHandler() {
 	// /auth/login 200 welcome logins: 1
 	// /payments?month=may 200 payments of may logins: 2
 	// /payments?month=june 200 payments of june logins: 2
+	// /admin 200 administration after [mfa] logins: 3
+}
+
+// A page for the members of one organization. A user who is logged in elsewhere logs in
+// to it, and comes back.
+func ExampleStrategy_RequireOrganization() {
+	tenant := auth0test.NewTenant(fakeT{})
+	strategy, err := auth0.New(tenant.Config())
+	if err != nil {
+		log.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	strategy.Register(mux)
+	acme := strategy.RequireOrganization("org_ABCDEFGHIJKLMNOP")
+	mux.Handle("/acme/", acme(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, _ := auth0.UserFrom(r.Context())
+		fmt.Fprintf(w, "%s of %s", user.Name, user.OrgID)
+	})))
+	w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, auth0test.AppURL+"/acme/reports", nil)
+	r.Header.Set("Sec-Fetch-Mode", "navigate")
+	mux.ServeHTTP(w, r)
+	login, err := w.Result().Location()
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(w.Code, login.Path, login.Query().Get("organization"))
+	// Output: 302 /authorize org_ABCDEFGHIJKLMNOP
+}
+
+// Pages for users who have logged in within a day, each with a login of its own kind.
+func ExampleStrategy_RequireLoginWith() {
+	tenant := auth0test.NewTenant(fakeT{})
+	strategy, err := auth0.New(tenant.Config())
+	if err != nil {
+		log.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	strategy.Register(mux)
+	staff := strategy.RequireLoginWith(auth0.WithConnection("acme-saml"), auth0.WithMaxAge(24*time.Hour))
+	mux.Handle("/staff/", staff(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "for staff") })))
+	w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, auth0test.AppURL+"/staff/", nil)
+	r.Header.Set("Sec-Fetch-Mode", "navigate")
+	mux.ServeHTTP(w, r)
+	login, err := w.Result().Location()
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(w.Code, login.Query().Get("connection"), login.Query().Get("max_age"))
+	// Output: 302 acme-saml 86400
 }
 
 // An application moves here from its own sessions, which are in a signed cookie, and logs

@@ -1,11 +1,12 @@
 package auth0
 
 import (
-	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/authrequest"
@@ -136,28 +137,39 @@ func (a *Application) tokenByGrant(ctx context.Context, r *grants.Request) (*oau
 }
 
 // loginByGrant makes a token request and a login from the response.
-func (a *Application) loginByGrant(ctx context.Context, r *grants.Request, opts ...LoginOption) (*Login, error) {
+func (a *Application) loginByGrant(ctx context.Context, r *grants.Request) (*Login, error) {
 	got, err := a.grants.Send(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	return a.grantedLogin(ctx, got, r.Purpose(), opts...)
+	return a.grantedLogin(ctx, got, r.Purpose(), 0)
 }
 
 // grantedLogin verifies the response to a token request, as [login.Pending.Complete]
 // verifies a login in the browser. Config.LoginOptions apply here too: the login
-// fails if they require proof that a grant cannot give.
-func (a *Application) grantedLogin(ctx context.Context, got provider.TokenResponse, purpose grants.Purpose, opts ...LoginOption) (*Login, error) {
-	r, err := a.loginRequest(opts)
-	if err != nil {
-		return nil, err
+// fails if they require proof that a grant cannot give. The purpose has the options of
+// this login, also after a second factor. Began is when that was demanded, 0 for now.
+func (a *Application) grantedLogin(ctx context.Context, got provider.TokenResponse, purpose grants.Purpose, began int64) (*Login, error) {
+	var saved authrequest.Saved
+	if purpose.Login != "" {
+		if err := json.Unmarshal([]byte(purpose.Login), &saved); err != nil {
+			return nil, refusal.Internal.Wrap(err)
+		}
 	}
-	verified, err := a.flow.Granted(ctx, r, purpose.Organization, got)
+	options, err := saved.Options()
+	if err != nil {
+		return nil, refusal.LoginOption.Wrap(err)
+	}
+	r, err := authrequest.New(slices.Concat(a.options, options)...)
+	if err != nil {
+		return nil, refusal.LoginOption.Wrap(err)
+	}
+	verified, err := a.flow.Granted(ctx, r, purpose.Organization, began, got)
 	if err != nil {
 		return nil, err
 	}
 	l := login.Accept(a.transactions, &transaction.Transaction{Scope: purpose.Scope, Audience: purpose.Audience, Kept: r.Kept}, verified, a.site.ReturnFor("", r.ReturnTo()))
-	l.Recovery, l.Persistent = secret.OfText(got.RecoveryCode), cmp.Or(purpose.Persistent, l.Persistent)
+	l.Recovery = secret.OfText(got.RecoveryCode)
 	return a.loginOf(l), nil
 }
 
@@ -185,25 +197,39 @@ func (a *Application) grantedLogin(ctx context.Context, got provider.TokenRespon
 // verification_required, send the user to the login page.
 func (a *Application) LoginWithPassword(ctx context.Context, username, password string, opts ...LoginOption) (*Login, error) {
 	return op("login", a, func() (*Login, error) {
-		d, err := direct(opts)
+		connection, wish, err := a.direct(opts)
 		if err != nil {
 			return nil, err
 		}
-		r, err := a.grants.Password(username, password, d.Connection, grants.Wish{Scopes: d.Scopes, Audience: d.Audience, ForwardedFor: d.ForwardedFor, Persistent: d.Persistent})
+		r, err := a.grants.Password(username, password, connection, wish)
 		if err != nil {
 			return nil, err
 		}
-		return a.loginByGrant(ctx, r, opts...)
+		return a.loginByGrant(ctx, r)
 	})
 }
 
-// direct reads the options of a login without a browser.
-func direct(opts []LoginOption) (authrequest.Direct, error) {
-	r, err := authrequest.New(optionsOf(opts)...)
+// direct reads the options of a login without a browser. The wish has all of them, so
+// that they hold as well if the login goes on with a second factor.
+func (a *Application) direct(opts []LoginOption) (connection string, w grants.Wish, err error) {
+	own, err := authrequest.New(optionsOf(opts)...)
 	if err != nil {
-		return authrequest.Direct{}, refusal.LoginOption.Wrap(err)
+		return "", w, refusal.LoginOption.Wrap(err)
 	}
-	return r.Direct()
+	if err := own.CheckDirect(); err != nil {
+		return "", w, err
+	}
+	r, err := a.loginRequest(opts)
+	if err != nil {
+		return "", w, err
+	}
+	every, _ := authrequest.New(a.options...) // they were checked when the application was made
+	login, err := json.Marshal(r.Save(every))
+	if err != nil {
+		return "", w, refusal.Internal.Wrap(err)
+	}
+	w = grants.Wish{Scopes: own.Scopes, Audience: own.Params.Get("audience"), ForwardedFor: own.ForwardedFor, Login: string(login)}
+	return own.Params.Get("connection"), w, nil
 }
 
 // A PasswordlessLogin is the recipient of a code or a link. Exactly one field must be
@@ -226,11 +252,11 @@ func (p PasswordlessLogin) recipient() grants.Recipient {
 // caller, see [WithForwardedFor]. Protect the form against posts from other sites.
 func (a *Application) SendCode(ctx context.Context, to PasswordlessLogin, opts ...LoginOption) error {
 	return do("login", a, func() error {
-		d, err := direct(opts)
+		_, wish, err := a.direct(opts)
 		if err != nil {
 			return err
 		}
-		return a.grants.SendCode(ctx, to.recipient(), d.ForwardedFor)
+		return a.grants.SendCode(ctx, to.recipient(), wish.ForwardedFor)
 	})
 }
 
@@ -240,18 +266,18 @@ func (a *Application) SendCode(ctx context.Context, to PasswordlessLogin, opts .
 // [Application.LoginWithPassword], except [WithConnection].
 func (a *Application) LoginWithCode(ctx context.Context, to PasswordlessLogin, code string, opts ...LoginOption) (*Login, error) {
 	return op("login", a, func() (*Login, error) {
-		d, err := direct(opts)
-		if err == nil && d.Connection != "" {
+		connection, wish, err := a.direct(opts)
+		if err == nil && connection != "" {
 			err = refusal.LoginOption.Because("the connection of a code is email or sms")
 		}
 		if err != nil {
 			return nil, err
 		}
-		r, err := a.grants.Code(to.recipient(), code, grants.Wish{Scopes: d.Scopes, Audience: d.Audience, ForwardedFor: d.ForwardedFor, Persistent: d.Persistent})
+		r, err := a.grants.Code(to.recipient(), code, wish)
 		if err != nil {
 			return nil, err
 		}
-		return a.loginByGrant(ctx, r, opts...)
+		return a.loginByGrant(ctx, r)
 	})
 }
 

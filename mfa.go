@@ -25,6 +25,9 @@ import (
 // factor. Each returns a [Login] for [Strategy.StartSession]. After a refresh,
 // StartSession continues the existing session.
 //
+// The login has the options of the first call: what they require is checked at the end,
+// and the Login has their values.
+//
 // An MFA is valid for ten minutes. Auth0's ID tokens of such a login do not show the
 // second factor.
 type MFA struct {
@@ -166,7 +169,7 @@ func (m *MFA) loginWithFactor(ctx context.Context, factor func(grants.MFA, strin
 		if purpose.Subject != "" {
 			return m.app.continuedLogin(ctx, got, purpose)
 		}
-		return m.app.grantedLogin(ctx, got, purpose)
+		return m.app.grantedLogin(ctx, got, purpose, m.pending.Began())
 	})
 }
 

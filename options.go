@@ -46,7 +46,7 @@ func WithConnection(name string) LoginOption {
 
 // WithOrganization logs in to an organization, by its id (org_...) or, if the tenant
 // allows that, by its name. The callback rejects an ID token for any other
-// organization.
+// organization, with status 403. [Strategy.RequireOrganization] requires one for a page.
 //
 // Without it, the tenant can let users pick an organization, as the application's
 // settings say ("Prompt for Organization" or "Prompt for Credentials"). The tenant's
@@ -97,7 +97,8 @@ func WithUILocales(locales string) LoginOption {
 
 // WithMaxAge limits the age of the authentication, in whole seconds; 0 requires a new
 // authentication. The callback rejects an ID token whose auth_time is missing or too
-// old.
+// old, with status 403 and the Reason auth_too_old. [Strategy.RequireStepUp] requires
+// an age for a page.
 func WithMaxAge(age time.Duration) LoginOption {
 	return loginOption(authrequest.MaxAge(age))
 }
@@ -109,7 +110,9 @@ func WithACRValues(values ...string) LoginOption {
 }
 
 // WithRequiredACR requests authentication context classes. The callback rejects an ID
-// token whose acr is none of them.
+// token whose acr is none of them, with status 403 and the Reason invalid_acr. An ID
+// token with mfa in its amr meets [ACRMultiFactor] too. [Strategy.RequireStepUp]
+// requires classes for a page.
 func WithRequiredACR(values ...string) LoginOption {
 	return loginOption(authrequest.ACR(true, values...))
 }

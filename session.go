@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -170,7 +171,11 @@ func samePerson(r *session.Record, issuer, subject string) bool {
 func newSession(r *session.Record) *Session {
 	s := &Session{User: userOf(r), Data: maps.Clone(r.Data), record: secret.Of(r)}
 	s.CreatedAt, s.ExpiresAt = r.Life()
-	s.AuthenticatedAt, s.ACR, s.AMR = r.Authentication()
+	facts := r.Facts()
+	s.ACR, s.AMR = facts.ACR, slices.Clone(facts.AMR)
+	if facts.Time > 0 {
+		s.AuthenticatedAt = time.Unix(int64(facts.Time), 0)
+	}
 	if s.Data == nil {
 		s.Data = map[string]string{}
 	}
@@ -252,7 +257,7 @@ func (s *Strategy) ImportSession(w http.ResponseWriter, r *http.Request, old Imp
 		}
 		u := old.User
 		return s.signin.Import(w, r, signin.Imported{
-			Claims: jwt.Claims{Issuer: cmp.Or(u.Issuer, s.app.Issuer()), Subject: u.Subject, OrgID: u.OrgID, SessionID: old.SessionID},
+			Claims: jwt.Claims{Issuer: cmp.Or(u.Issuer, s.app.Issuer()), Subject: u.Subject, OrgID: u.OrgID, OrgName: u.OrgName, SessionID: old.SessionID},
 			Kept:   kept, Token: old.Token, Audience: s.app.grants.Audience, Scope: strings.Join(s.app.flow.Scopes, " "),
 			Data: maps.Clone(old.Data), LoggedInAt: old.LoggedInAt, Persistent: old.PersistentCookie,
 		})

@@ -7,6 +7,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/directory"
+	"github.com/seed-15d5a55c/auth0/internal/guard"
 	"github.com/seed-15d5a55c/auth0/internal/logging"
 	"github.com/seed-15d5a55c/auth0/internal/logout"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
@@ -29,6 +30,7 @@ type Strategy struct {
 	tokens   *renew.Tokens
 
 	signin        *signin.Routes
+	guards        *guard.Guards
 	organization  string       // for every login, empty for none
 	silent        *atomic.Bool // whether TrySilentLogin is used
 	signout       *signout.Routes
@@ -74,7 +76,8 @@ func New(c Config) (*Strategy, error) {
 		AfterLogin: app.loginHook(c.AfterLogin), KeepClaim: c.KeepClaim, KeepIDToken: keepIDToken,
 		Row: rowOf, Refused: s.errors.refused, Now: app.now, Log: log,
 	})
-	s.errors.links = s.signin.LoginLinks
+	s.guards = guard.New(guard.Config{Site: where, Visits: s.visits, Signin: s.signin, Leeway: app.idTokens.Leeway, Row: rowOf, Now: app.now})
+	s.errors.links, s.errors.login = s.signin.LoginLinks, s.guards.LoginLink
 	s.signout = signout.New(signout.Config{
 		Site: where, Visits: s.visits, Tokens: s.tokens, Transactions: app.transactions, Policy: newLogouts(&p, c, app.client, where, log),
 		Confirmations: logout.Confirmations{Keyring: app.keyring, Cookie: cookies.Session.Name, Now: app.now},
@@ -142,7 +145,7 @@ func (s *Strategy) Register(mux *http.ServeMux) {
 //	login_hint, screen_hint, prompt, ui_locales
 //	organization, invitation       if Config.AcceptOrganizationLinks is set
 //	the parameters in Config.ForwardParams
-//	login_ticket   sealed options, in a link of an error page
+//	login_ticket   sealed options, in a link of an error page or of a guard
 //
 // It ignores all others, because a link from anywhere must not choose the audience or
 // the scopes of a login. Without options, a user with a session is redirected

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/condition"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
@@ -47,6 +48,9 @@ type Kept struct {
 	// Persistent says whether the cookie of the session outlives the browser, nil for
 	// the setting of the application.
 	Persistent *bool `json:"persist,omitempty"`
+	// Person stands for the user who is asked to log in again, empty for anybody. If
+	// somebody else does, the login does not lead to the page of that user.
+	Person string `json:"who,omitempty"`
 }
 
 // An Option sets one thing of a request.
@@ -76,26 +80,18 @@ func New(options ...Option) (*Request, error) {
 // login is to one.
 func (r *Request) Organization() string { return r.organization }
 
-// A Direct request logs somebody in without a browser.
-type Direct struct {
-	Connection, Audience string
-	Scopes               []string
-	ForwardedFor         netip.Addr
-	Persistent           *bool
-}
-
-// Direct returns what a request without a browser takes. A parameter that only a page
-// of the tenant can use is refused.
-func (r *Request) Direct() (Direct, error) {
+// CheckDirect refuses a request without a browser that only a page of the tenant can
+// answer.
+func (r *Request) CheckDirect() error {
 	for name := range r.Params {
 		if !slices.Contains([]string{"connection", "audience", "organization", "max_age", "acr_values"}, name) {
-			return Direct{}, refusal.LoginOption.Because("the option for %s is for a login in the browser", name)
+			return refusal.LoginOption.Because("the option for %s is for a login in the browser", name)
 		}
 	}
 	if r.Popup != nil {
-		return Direct{}, refusal.LoginOption.Because("WithPopup is for a login in the browser")
+		return refusal.LoginOption.Because("WithPopup is for a login in the browser")
 	}
-	return Direct{r.Params.Get("connection"), r.Params.Get("audience"), r.Scopes, r.ForwardedFor, r.Persistent}, nil
+	return nil
 }
 
 // ReturnTo returns the URL to which the browser is to go after the login. It is the
@@ -113,7 +109,7 @@ func (r *Request) IsMetBy(orgID, orgName string) bool {
 	if r.invitation || r.MaxAge != nil || r.RequiredACR != nil || r.AppState != nil || r.Popup != nil {
 		return false
 	}
-	if o := r.organization; o != "" && o != orgID && !strings.EqualFold(o, orgName) {
+	if o := r.organization; o != "" && (condition.Demand{Organizations: []string{o}}).CheckOrganization(condition.Facts{OrgID: orgID, OrgName: orgName}) != nil {
 		return false
 	}
 	for name := range r.Params {
@@ -323,6 +319,11 @@ func AppState(state any) Option {
 // Persistent says whether the cookie of the session outlives the browser.
 func Persistent(on bool) Option {
 	return func(r *Request) { r.Persistent = &on }
+}
+
+// ForPerson asks a user to log in again. The text stands for the user.
+func ForPerson(text string) Option {
+	return func(r *Request) { r.Person = text }
 }
 
 // PopUp is for a login in a window of its own, whose opener has the given origin

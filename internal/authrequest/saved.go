@@ -21,6 +21,7 @@ type Saved struct {
 	RequiredACR []string          `json:"a,omitempty"`
 	Persistent  *bool             `json:"c,omitempty"` // see [Kept]
 	ReturnTo    string            `json:"to,omitempty"`
+	Person      string            `json:"u,omitempty"` // likewise
 }
 
 // maxSaved is the most parameters of a Saved.
@@ -30,7 +31,7 @@ const maxSaved = 16
 // application. It leaves out prompt=none: what could not be done without a page cannot
 // be done so the next time.
 func (r *Request) Save(every *Request) Saved {
-	s := Saved{Params: map[string]string{}, RequiredACR: r.RequiredACR, ReturnTo: r.ReturnTo()}
+	s := Saved{Params: map[string]string{}, RequiredACR: r.RequiredACR, ReturnTo: r.ReturnTo(), Person: r.Person}
 	for name := range r.Params {
 		value := r.Params.Get(name)
 		if name == "prompt" && value == "none" || every.Params.Has(name) && every.Params.Get(name) == value {
@@ -84,7 +85,7 @@ func (s Saved) OtherAccount(prompt string) Saved {
 		s.Params = map[string]string{}
 	}
 	delete(s.Params, "login_hint")
-	s.Params["prompt"] = prompt
+	s.Params["prompt"], s.Person = prompt, ""
 	return s
 }
 
@@ -113,6 +114,12 @@ func (s Saved) Options() ([]Option, error) {
 	}
 	if s.ReturnTo != "" {
 		options = append(options, ReturnTo(s.ReturnTo))
+	}
+	if s.Persistent != nil {
+		options = append(options, Persistent(*s.Persistent))
+	}
+	if s.Person != "" {
+		options = append(options, ForPerson(s.Person))
 	}
 	_, err := New(options...)
 	return options, err

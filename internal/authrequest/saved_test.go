@@ -38,6 +38,9 @@ func TestSaved(t *testing.T) {
 		"persistent":       {Persistent(true)},
 		"not persistent":   {Persistent(false)},
 		"return URL":       {ReturnTo("/after")},
+		"lasting cookie":   {Persistent(true)},
+		"other cookie":     {Persistent(false)},
+		"person":           {ForPerson("abc"), Hint("ada")},
 		"same as every":    {Audience("https://every.example/")},
 		"all in one login": {Connection("google"), Organization("org_a"), MaxAge(0), ACR(true, "a"), Prompt("login"), Persistent(false), ReturnTo("/x")},
 	} {
@@ -96,6 +99,9 @@ func TestOtherAccount(t *testing.T) {
 	saved := Saved{Params: map[string]string{"login_hint": "ada", "prompt": "consent", "organization": "org_a"}}
 	if got := saved.OtherAccount("login"); fmt.Sprint(got.Params) != "map[organization:org_a prompt:login]" || len(saved.Params) != 3 {
 		t.Errorf("%v, of %v", got.Params, saved.Params)
+	}
+	if got := (Saved{Person: "abc"}).OtherAccount("login"); got.Person != "" {
+		t.Errorf("it is for %q", got.Person)
 	}
 	if got := (Saved{}).OtherAccount("login"); fmt.Sprint(got.Params) != "map[prompt:login]" {
 		t.Errorf("%v", got.Params)

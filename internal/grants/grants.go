@@ -50,18 +50,18 @@ type Wish struct {
 	Scopes       []string
 	Audience     string
 	ForwardedFor netip.Addr
-	Persistent   *bool // of the cookie of the session, see [Purpose]
+	Login        string // see [Purpose]
 }
 
-// A Purpose is what a request asks for, beside an identity. The second half is set for
+// A Purpose is what a request asks for, beside an identity. The last part is set for
 // a second factor that a refresh needs: the session, and whose it is.
 type Purpose struct {
 	Scope        string `json:"scope"`
 	Audience     string `json:"aud,omitempty"`
 	Organization string `json:"org,omitempty"`
-	// Persistent says whether the cookie of the session outlives the browser, nil for the
-	// setting of the application.
-	Persistent *bool `json:"persist,omitempty"`
+	// Login is the rest of what the caller asks of the login, in its own form. What a
+	// login requires, it requires also if it goes on with a second factor.
+	Login string `json:"login,omitempty"`
 
 	Session string `json:"session,omitempty"`
 	Issuer  string `json:"iss,omitempty"`
@@ -74,7 +74,7 @@ type Request struct {
 	header http.Header
 	where  tenanterror.Place
 
-	persistent *bool
+	login string
 }
 
 // Format hides the form, which can have a password, from every verb of package fmt.
@@ -83,7 +83,7 @@ func (r *Request) Format(f fmt.State, _ rune) { fmt.Fprint(f, "grants.Request") 
 // Purpose returns what the request asks for.
 func (r *Request) Purpose() Purpose {
 	return Purpose{
-		Scope: r.form.Get("scope"), Audience: r.form.Get("audience"), Organization: r.form.Get("organization"), Persistent: r.persistent,
+		Scope: r.form.Get("scope"), Audience: r.form.Get("audience"), Organization: r.form.Get("organization"), Login: r.login,
 	}
 }
 
@@ -138,7 +138,7 @@ func (g *Grants) login(grantType string, w Wish) (*Request, error) {
 	if err != nil {
 		return nil, refusal.GrantRequest.Wrap(err)
 	}
-	r := &Request{form: provider.GrantForm(grantType), header: forwarded(w.ForwardedFor), where: tenanterror.Grant, persistent: w.Persistent}
+	r := &Request{form: provider.GrantForm(grantType), header: forwarded(w.ForwardedFor), where: tenanterror.Grant, login: w.Login}
 	r.form.Set("scope", strings.Join(set, " "))
 	if w.Audience == "" {
 		w.Audience = g.Audience

@@ -51,6 +51,9 @@ func (m MFA) Shown() Shown {
 // Purpose returns what was asked for.
 func (m MFA) Purpose() Purpose { return m.state.Reveal().Purpose }
 
+// Began returns when the tenant has demanded the second factor, in Unix seconds.
+func (m MFA) Began() int64 { return m.state.Reveal().IssuedAt }
+
 // Demanded returns the MFA for a demand of the tenant.
 func (g *Grants) Demanded(d *tenanterror.MFADemand, p Purpose) MFA {
 	return MFA{secret.Of(mfaState{

@@ -11,6 +11,7 @@ import (
 // so.
 var floor = map[string]string{
 	"internal/bucket":       "",
+	"internal/condition":    "internal/fault",
 	"internal/cookie":       "",
 	"internal/discovery":    "internal/fetch",
 	"internal/fault":        "",
@@ -37,6 +38,7 @@ var engines = map[string]string{
 	"internal/clientauth":  "internal/keys",
 	"internal/directory":   "internal/tenantapi internal/tenanterror",
 	"internal/grants":      "internal/clientauth internal/provider internal/tenantapi internal/tenanterror",
+	"internal/guard":       "internal/authrequest internal/browser internal/session internal/signin internal/site internal/transaction internal/visit",
 	"internal/idtoken":     "internal/keys",
 	"internal/issuers":     "",
 	"internal/keys":        "",

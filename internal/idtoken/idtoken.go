@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/seed-15d5a55c/auth0/internal/condition"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
@@ -39,7 +40,7 @@ import (
 const maxSubject = 255
 
 // optional are claims that decide nothing. An acr that a login has asked for is
-// required by checkACR.
+// required by checkAuthentication.
 const optional = jwt.ACR | jwt.AMR
 
 // An Identity is an ID token that was verified.
@@ -75,9 +76,8 @@ func (v *Verifier) Verify(ctx context.Context, ep discovery.Metadata, raw string
 		return Identity{}, err
 	}
 	for _, check := range []error{
-		checkNonce(id.Claims, e.Nonce), // 11
-		checkACR(id.Claims, e.ACR),     // 12
-		v.checkAuthTime(id.Claims, e),  // 13
+		checkNonce(id.Claims, e.Nonce),      // 11
+		v.checkAuthentication(id.Claims, e), // 12, 13
 	} {
 		if check != nil {
 			return Identity{}, check
@@ -93,7 +93,7 @@ func (v *Verifier) VerifyGranted(ctx context.Context, ep discovery.Metadata, raw
 	if err != nil {
 		return Identity{}, err
 	}
-	for _, check := range []error{checkNoNonce(id.Claims), checkACR(id.Claims, e.ACR), v.checkAuthTime(id.Claims, e)} {
+	for _, check := range []error{checkNoNonce(id.Claims), v.checkAuthentication(id.Claims, e)} {
 		if check != nil {
 			return Identity{}, check
 		}
@@ -226,30 +226,19 @@ func checkNoNonce(c jwt.Claims) error {
 	return nil
 }
 
-// checkACR requires one of the authentication contexts that the login asked for.
-func checkACR(c jwt.Claims, required []string) error {
-	if len(required) > 0 && !slices.Contains(required, c.ACR) {
-		return fault.ACR.Because("acr is %.100q, want one of %q", c.ACR, required)
+// checkAuthentication requires that the user has authenticated as the login has asked
+// for: strongly enough, and not too long ago.
+func (v *Verifier) checkAuthentication(c jwt.Claims, e Expect) error {
+	demand := condition.Demand{MaxAge: e.MaxAge, Began: e.Began, ACR: e.ACR}
+	if bad := demand.Check(Facts(&c), v.Now(), v.Leeway); bad != nil {
+		return bad
 	}
 	return nil
 }
 
-// checkAuthTime requires an authentication that is not older than the max_age of the
-// login. A max_age of 0 asks for an authentication after the login began.
-func (v *Verifier) checkAuthTime(c jwt.Claims, e Expect) error {
-	if e.MaxAge == nil {
-		return nil
-	}
-	leeway := v.Leeway.Seconds()
-	switch {
-	case !c.Has(jwt.AuthTime):
-		return fault.Claim.Because("max_age was asked for, and there is no auth_time")
-	case *e.MaxAge == 0 && c.AuthTime < float64(e.Began)-leeway:
-		return fault.AuthTime.Because("auth_time is before the login was begun")
-	case *e.MaxAge > 0 && Unix(v.Now()) > c.AuthTime+float64(*e.MaxAge)+leeway:
-		return fault.AuthTime.Because("auth_time is %.0f s ago, max_age is %d", Unix(v.Now())-c.AuthTime, *e.MaxAge)
-	}
-	return nil
+// Facts returns what an ID token says about the authentication.
+func Facts(c *jwt.Claims) condition.Facts {
+	return condition.Facts{Time: c.AuthTime, ACR: c.ACR, AMR: c.AMR, OrgID: c.OrgID, OrgName: c.OrgName}
 }
 
 // CheckHash compares at_hash or c_hash with the access token or code that came with
@@ -433,8 +422,11 @@ func Refused(err error) error {
 		return Outage(f, refusal.IDTokenKeys)
 	}
 	row := refusal.IDToken
-	if f.Description == fault.Organization.Description {
+	switch f.Description {
+	case fault.Organization.Description:
 		row = refusal.OtherOrganization
+	case fault.AuthTime.Description, fault.ACR.Description:
+		row = refusal.NotConfirmed
 	}
 	row.Reason = f.Reason
 	return row.Wrap(f)

@@ -151,7 +151,7 @@ func TestBeginWithoutTenant(t *testing.T) {
 			t.Errorf("%s: there is a pending login", why)
 		}
 	}
-	_, err = e.flow.Granted(t.Context(), must(authrequest.New()), "", provider.TokenResponse{TokenType: "Bearer", IDToken: "x"})
+	_, err = e.flow.Granted(t.Context(), must(authrequest.New()), "", 0, provider.TokenResponse{TokenType: "Bearer", IDToken: "x"})
 	expect(t, "no metadata for a grant", err, refusal.TenantDown, "")
 }
 

@@ -202,7 +202,7 @@ var idTokenRows = []idTokenRow{
 	{"other acr", idToken{claims: change{"acr": "urn:pwd"}}, fault.ACR, ""},
 	{"no acr", idToken{claims: change{"acr": nil}}, fault.ACR, ""},
 	{"old authentication", idToken{claims: change{"auth_time": began - 3600 - leeway - 1}}, fault.AuthTime, ""},
-	{"no auth_time", idToken{claims: change{"auth_time": nil}}, fault.Claim, "auth_time"},
+	{"no auth_time", idToken{claims: change{"auth_time": nil}}, fault.AuthTime, "auth_time"},
 	{"an access token", idToken{header: change{"typ": "at+jwt"}}, fault.Type, ""},
 }
 
@@ -624,7 +624,7 @@ func TestGranted(t *testing.T) {
 		{why: "authentication before the request", claims: change{"auth_time": now - leeway - 1},
 			options: []authrequest.Option{authrequest.MaxAge(0)}, want: badIDToken(fault.AuthTime)},
 		{why: "old authentication", claims: change{"auth_time": now - 3600 - leeway - 1}, options: strong[:1], want: badIDToken(fault.AuthTime)},
-		{why: "no auth_time", options: strong[:1], want: badIDToken(fault.Claim), cause: "auth_time"},
+		{why: "no auth_time", options: strong[:1], want: badIDToken(fault.AuthTime), cause: "auth_time"},
 		{why: "organization of the request", claims: change{"org_id": "org_a"}, organization: "org_a"},
 		{why: "other organization", claims: change{"org_id": "org_b"}, organization: "org_a",
 			want: badIDToken(fault.Organization), cause: `to "org_a"`},
@@ -640,7 +640,7 @@ func TestGranted(t *testing.T) {
 		if row.edit != nil {
 			row.edit(&answer)
 		}
-		result, err := e.flow.Granted(t.Context(), must(authrequest.New(row.options...)), row.organization, answer)
+		result, err := e.flow.Granted(t.Context(), must(authrequest.New(row.options...)), row.organization, 0, answer)
 		expect(t, row.why, err, row.want, row.cause)
 		if err != nil {
 			if result != (Result{}) {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/authrequest"
 	"github.com/seed-15d5a55c/auth0/internal/clientauth"
+	"github.com/seed-15d5a55c/auth0/internal/condition"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
@@ -342,8 +343,9 @@ func (p *Pending) verifyIDToken(ctx context.Context, got provider.TokenResponse)
 
 // Granted verifies the answer to a token request that needs no browser. The request
 // r has the required acr and max_age. Organization is the one that the token request
-// has named; an organization of r replaces it.
-func (f *Flow) Granted(ctx context.Context, r *authrequest.Request, organization string, got provider.TokenResponse) (Result, error) {
+// has named; an organization of r replaces it. Began is when the login began, in Unix
+// seconds, 0 for now.
+func (f *Flow) Granted(ctx context.Context, r *authrequest.Request, organization string, began int64, got provider.TokenResponse) (Result, error) {
 	if err := got.CheckBearer(); err != nil {
 		return Result{}, err
 	}
@@ -355,7 +357,7 @@ func (f *Flow) Granted(ctx context.Context, r *authrequest.Request, organization
 		return Result{}, err
 	}
 	now := f.Now()
-	id, err := f.IDTokens.VerifyGranted(ctx, ep, got.IDToken, idtoken.Expect{ACR: r.RequiredACR, MaxAge: r.MaxAge, Began: now.Unix()})
+	id, err := f.IDTokens.VerifyGranted(ctx, ep, got.IDToken, idtoken.Expect{ACR: r.RequiredACR, MaxAge: r.MaxAge, Began: cmp.Or(began, now.Unix())})
 	if err == nil {
 		err = idtoken.CheckHash(id, jwt.AccessTokenHash, got.AccessToken)
 	}
@@ -372,19 +374,14 @@ func (f *Flow) Granted(ctx context.Context, r *authrequest.Request, organization
 }
 
 // checkOrganization requires that a login to an organization has ended in that
-// organization. It compares ids exactly, and names without regard to case, because
-// Auth0 keeps them in lower case.
+// organization.
 func (f *Flow) checkOrganization(ctx context.Context, asked string, id idtoken.Identity) error {
 	c := id.Claims
-	switch {
-	case asked == "":
-	case strings.HasPrefix(asked, "org_"):
-		if c.OrgID != asked {
-			return idtoken.Refused(fault.Organization.Because("org_id is %.100q, the login was to %q", c.OrgID, asked))
+	if asked != "" {
+		demand := condition.Demand{Organizations: []string{asked}}
+		if bad := demand.CheckOrganization(idtoken.Facts(&c)); bad != nil {
+			return idtoken.Refused(bad)
 		}
-	case !strings.EqualFold(c.OrgName, asked):
-		return idtoken.Refused(fault.Organization.Because(
-			"org_name is %.100q, the login was to %q; the tenant must allow organization names", c.OrgName, asked))
 	}
 	if f.CheckOrganization == nil {
 		return nil

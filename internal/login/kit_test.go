@@ -280,8 +280,11 @@ func answerTo(t *transaction.Transaction, c change) url.Values {
 // badIDToken is the refusal of a login because of its ID token.
 func badIDToken(f *fault.Fault) refusal.Row {
 	row := refusal.IDToken
-	if f == fault.Organization { // the person can do something about it
-		row.Description = "your account is not a member of the organization that you wanted to log in to"
+	switch f { // the person, or the owner of the site, can do something about these
+	case fault.Organization:
+		row = refusal.Row{Status: 403, Code: "access_denied", Description: "your account is not a member of the organization that you wanted to log in to"}
+	case fault.AuthTime, fault.ACR:
+		row = refusal.Row{Status: 403, Code: "insufficient_user_authentication", Description: "the login service did not confirm that it is you in the way that this page needs; please log in again; if it keeps happening, tell the owner of this site"}
 	}
 	row.Reason = f.Reason
 	return row

@@ -57,7 +57,7 @@ func (r Row) IsOfAccount() bool {
 	switch r.Description {
 	case OtherOrganization.Description, NotMember.Description:
 		return true
-	case Cancelled.Description, LoginSetup.Description:
+	case Cancelled.Description, LoginSetup.Description, NotConfirmed.Description:
 		return false
 	}
 	return r.Status == 403 && r.Reason != CrossOrigin.Reason
@@ -115,6 +115,7 @@ var (
 	Canceled            = Row{503, "temporarily_unavailable", "canceled", "the request was canceled before it could be answered; please try again"}
 	Outage              = Row{503, "temporarily_unavailable", "unavailable", "this cannot be answered at the moment; please try again in a minute"}
 	LoginRequired       = Row{401, "login_required", "no_session", "log in to continue"}
+	OrganizationLogin   = Row{401, "login_required", "other_organization", "log in to the organization of this page to continue"}
 	SessionToken        = Row{401, "login_required", "missing_token", "log in again to continue"}
 	SessionTokenExpired = Row{401, "login_required", "token_expired", "log in again to continue"}
 	UserForbidden       = Row{403, "access_denied", "claim_requirement", "your account is not allowed to see this page"}
@@ -142,7 +143,8 @@ var (
 	Clock               = Row{503, "temporarily_unavailable", "clock_skew", "this server and the login service do not agree on the time; please try again in a minute"}
 	NoCredential        = Row{503, "temporarily_unavailable", "credentials_unavailable", "the login service cannot be asked; please try again in a minute"}
 	TenantAnswer        = Row{502, "server_error", "tenant_answer", "the login service gave an unexpected answer; please try again"}
-	OtherOrganization   = Row{400, "invalid_token", "", "your account is not a member of the organization that you wanted to log in to"}
+	OtherOrganization   = Row{403, "access_denied", "", "your account is not a member of the organization that you wanted to log in to"}
+	NotConfirmed        = Row{403, "insufficient_user_authentication", "", "the login service did not confirm that it is you in the way that this page needs; please log in again; if it keeps happening, tell the owner of this site"}
 	IDToken             = Row{400, "invalid_token", "", "the login could not be verified; please log in again"}
 	AfterLogin          = Row{403, "access_denied", "after_login", "your account is not allowed to use this site"}
 	TooLarge            = Row{500, "server_error", "session_too_large", "the login could not be kept; tell the owner of this site"}

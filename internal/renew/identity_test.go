@@ -202,8 +202,7 @@ func TestIdentityKept(t *testing.T) {
 				want = raw
 			}
 			r := e.kept()
-			at, _, _ := r.Authentication()
-			if _, raw := r.LogoutHints(); string(r.Claims) != row.claims || raw != want || at.Unix() != authenticated {
+			if _, raw := r.LogoutHints(); string(r.Claims) != row.claims || raw != want || int64(r.Facts().Time) != authenticated {
 				e.Errorf("%s: %+v, %s", row.why, r, r.Claims)
 			}
 			if bad, _ := r.CheckRefreshed(earliest, now(), leeway); bad != nil {
@@ -217,10 +216,10 @@ func TestIdentityKept(t *testing.T) {
 	}
 	// Without auth_time, the last one counts.
 	inMode(t, inStore, aged(0), func(e *env) {
-		before, _, _ := e.record.Authentication()
+		before := int64(e.record.Facts().Time)
 		e.set(func() { e.answer = gives("new", claims{"id_token": idToken(key(1), nil, nil)}) })
 		_, err := e.get(Wish{})
-		if after, _, _ := e.kept().Authentication(); err != nil || after != before || before.Unix() != in(-60*time.Second) {
+		if after := int64(e.kept().Facts().Time); err != nil || after != before || before != in(-60*time.Second) {
 			e.Errorf("%v, %v", after, err)
 		}
 	})

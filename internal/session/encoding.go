@@ -36,6 +36,7 @@ type wireRecord struct {
 	Vault           []wireVaultToken  `json:"vault,omitempty"`
 	Data            map[string]string `json:"data,omitempty"`
 	Organization    string            `json:"org,omitempty"`
+	OrgName         string            `json:"org_name,omitempty"`
 	Nonce           string            `json:"nonce,omitempty"`
 	Refreshes       int               `json:"rev,omitempty"`
 	Ceiling         int64             `json:"ceil,omitempty"`
@@ -68,7 +69,7 @@ func (r *Record) wire() wireRecord {
 	w := wireRecord{
 		Version: version, ID: r.ID, Issuer: r.Issuer, Subject: r.Subject, CreatedAt: r.createdAt, TouchedAt: r.touchedAt, ExpiresAt: r.expiresAt,
 		SID: r.sid, IDTokenIssuedAt: r.issuedAt, AuthTime: r.authTime, ACR: r.acr, AMR: r.amr, IDToken: r.idToken, RefreshToken: r.RefreshToken,
-		Data: r.Data, Organization: r.organization, Nonce: r.nonce, Refreshes: r.Refreshes, Ceiling: r.ceiling,
+		Data: r.Data, Organization: r.organization, OrgName: r.orgName, Nonce: r.nonce, Refreshes: r.Refreshes, Ceiling: r.ceiling,
 		LoginDue: r.LoginDue, Persistent: r.Persistent,
 	}
 	for _, t := range r.Tokens {
@@ -153,6 +154,8 @@ func (r *Record) decode(text string) error {
 			return err
 		case "org":
 			return decodeText(value, &r.organization)
+		case "org_name":
+			return decodeText(value, &r.orgName)
 		case "nonce":
 			return decodeText(value, &r.nonce)
 		case "rev":

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/condition"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
@@ -35,6 +36,7 @@ type Record struct {
 
 	// Of the login. Times are Unix seconds.
 	organization string // its id, which Claims may not have
+	orgName      string // likewise
 	sid          string // the tenant's session
 	nonce        string // of the first ID token; the ID token of a refresh may repeat it
 	issuedAt     int64  // of the first ID token
@@ -79,7 +81,7 @@ func NewRecord(c *jwt.Claims, ceiling int64, now time.Time) (*Record, error) {
 		return nil, refusal.Ceiling.Because("session_expiry is %d", ceiling)
 	}
 	return &Record{
-		ID: secret.Random(), Issuer: c.Issuer, Subject: c.Subject, organization: c.OrgID, sid: c.SessionID, nonce: c.Nonce,
+		ID: secret.Random(), Issuer: c.Issuer, Subject: c.Subject, organization: c.OrgID, orgName: c.OrgName, sid: c.SessionID, nonce: c.Nonce,
 		issuedAt: int64(c.IssuedAt), authTime: int64(c.AuthTime), acr: c.ACR, amr: c.AMR, createdAt: now.Unix(), ceiling: ceiling,
 	}, nil
 }
@@ -104,12 +106,19 @@ func loginTime(issuedAt float64, now time.Time) int64 {
 }
 
 // SetIdentity replaces the claims of a session by those that are to be kept of an ID
-// token of its user, and its ID token unless raw is empty. It does not change the
-// time at which the first ID token was issued: a logout at the tenant ends the
-// sessions with older ID tokens.
+// token of its user, and its ID token unless raw is empty. What the ID token does not
+// say about the authentication stays: the ID tokens of a refresh have neither acr nor
+// amr at Auth0. SetIdentity does not change the time at which the first ID token was
+// issued: a logout at the tenant ends the sessions with older ID tokens.
 func (r *Record) SetIdentity(c *jwt.Claims, kept json.RawMessage, raw string) {
 	if c.Has(jwt.AuthTime) {
 		r.authTime = int64(c.AuthTime)
+	}
+	if c.Has(jwt.ACR) {
+		r.acr = c.ACR
+	}
+	if c.Has(jwt.AMR) {
+		r.amr = c.AMR
 	}
 	r.Claims = kept
 	if raw != "" {
@@ -153,13 +162,10 @@ func (r *Record) Life() (began, ends time.Time) {
 	return time.Unix(r.createdAt, 0), time.Unix(r.expiresAt, 0)
 }
 
-// Authentication returns the time at which the user has proved to the tenant who they
-// are, the zero time if the tenant has not said so, and how: the claims acr and amr.
-func (r *Record) Authentication() (at time.Time, acr string, amr []string) {
-	if r.authTime > 0 {
-		at = time.Unix(r.authTime, 0)
-	}
-	return at, r.acr, slices.Clone(r.amr)
+// Facts returns what the tenant has said about the authentication of the user. The
+// caller must not change its slices.
+func (r *Record) Facts() condition.Facts {
+	return condition.Facts{Time: float64(max(0, r.authTime)), ACR: r.acr, AMR: r.amr, OrgID: r.organization, OrgName: r.orgName}
 }
 
 // LogoutHints returns the id of the tenant's session, and the ID token if the session
@@ -191,6 +197,7 @@ func (r *Record) withTokensOf(newer *Record) *Record {
 	copied.RefreshToken, copied.Tokens, copied.Refreshes, copied.LoginDue = newer.RefreshToken, newer.Tokens, newer.Refreshes, newer.LoginDue
 	copied.Vault = newer.Vault
 	copied.idToken, copied.Claims, copied.authTime = newer.idToken, newer.Claims, max(copied.authTime, newer.authTime)
+	copied.acr, copied.amr = newer.acr, slices.Clone(newer.amr)
 	return copied
 }
 

@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/condition"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
@@ -104,8 +106,7 @@ func TestSetIdentity(t *testing.T) {
 		{`,"sub":"ada","iat":5000`, `{"a":3}`, "", 995, `{"a":3}`, "a.b.c"},
 	} {
 		r.SetIdentity(claimsOf(t, row.more), []byte(row.kept), row.raw)
-		at, _, _ := r.Authentication()
-		if sid, raw := r.LogoutHints(); raw != row.wantsRaw || sid != "" || string(r.Claims) != row.claims || at.Unix() != row.authTime || r.issuedAt != 1000 {
+		if sid, raw := r.LogoutHints(); raw != row.wantsRaw || sid != "" || string(r.Claims) != row.claims || r.Facts().Time != float64(row.authTime) || r.issuedAt != 1000 {
 			t.Errorf("%+v: %+v", row, r)
 		}
 	}
@@ -156,18 +157,50 @@ func TestCheckRefreshed(t *testing.T) {
 	}
 }
 
-// TestLifeAndAuthentication: a time that is not known is the zero time.
-func TestLifeAndAuthentication(t *testing.T) {
-	r := &Record{createdAt: 1, expiresAt: 2, authTime: 3, acr: "gold", amr: []string{"pwd"}}
-	began, ends := r.Life()
-	at, acr, amr := r.Authentication()
-	if !began.Equal(time.Unix(1, 0)) || !ends.Equal(time.Unix(2, 0)) || !at.Equal(time.Unix(3, 0)) || acr != "gold" || len(amr) != 1 {
-		t.Errorf("%v, %v, %v, %q, %q", began, ends, at, acr, amr)
+// TestFactsOfIDTokens: what the newest ID token says about the authentication counts,
+// and what it does not say stays. Another login begins with nothing.
+func TestFactsOfIDTokens(t *testing.T) {
+	const first = ada + `,"auth_time":900,"acr":"gold","amr":["pwd","mfa"],"org_id":"org_a","org_name":"acme"`
+	for _, row := range []struct{ why, refreshed, want string }{
+		{"nothing", ada, `{900 gold ["pwd" "mfa"] org_a acme}`},
+		{"a newer time", ada + `,"auth_time":950`, `{950 gold ["pwd" "mfa"] org_a acme}`},
+		{"another class", ada + `,"acr":"silver"`, `{900 silver ["pwd" "mfa"] org_a acme}`},
+		{"other methods", ada + `,"amr":["otp"]`, `{900 gold ["otp"] org_a acme}`},
+		{"empty ones", ada + `,"acr":"","amr":[]`, `{900  [] org_a acme}`},
+		{"an organization", ada + `,"org_id":"org_a","org_name":"renamed"`, `{900 gold ["pwd" "mfa"] org_a acme}`},
+	} {
+		r, err := NewRecord(claimsOf(t, first), 0, time.Unix(1000, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.SetIdentity(claimsOf(t, row.refreshed), nil, "")
+		if facts := r.Facts(); fmt.Sprintf("{%.0f %s %q %s %s}", facts.Time, facts.ACR, facts.AMR, facts.OrgID, facts.OrgName) != row.want {
+			t.Errorf("%s: %+v, want %s", row.why, facts, row.want)
+		}
+		plain, err := r.encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := decodeRecord(plain).Facts(); !reflect.DeepEqual(got, r.Facts()) && len(got.AMR)+len(r.amr) > 0 {
+			t.Errorf("%s: %+v, then %+v", row.why, r.Facts(), got)
+		}
+		if again := r.withTokensOf(r).Facts(); !reflect.DeepEqual(again, r.Facts()) && len(r.amr) > 0 {
+			t.Errorf("%s: a copy has %+v", row.why, again)
+		}
 	}
-	if amr[0] = "mfa"; r.amr[0] != "pwd" {
-		t.Error("a caller has changed the session")
+	next, err := NewRecord(claimsOf(t, ada), 0, time.Unix(1000, 0))
+	if err != nil || !reflect.DeepEqual(next.Facts(), condition.Facts{}) {
+		t.Errorf("%+v, %v", next, err)
 	}
-	if at, _, _ := (&Record{}).Authentication(); !at.IsZero() {
+}
+
+// TestLife: what is not known is empty.
+func TestLife(t *testing.T) {
+	began, ends := (&Record{createdAt: 1, expiresAt: 2}).Life()
+	if !began.Equal(time.Unix(1, 0)) || !ends.Equal(time.Unix(2, 0)) {
+		t.Errorf("%v, %v", began, ends)
+	}
+	if at := (&Record{authTime: -1}).Facts().Time; at != 0 {
 		t.Errorf("authenticated at %v", at)
 	}
 	if sid, raw := (&Record{sid: "s", idToken: "a.b.c"}).LogoutHints(); sid != "s" || raw != "a.b.c" {

@@ -86,6 +86,9 @@ func (s *Routes) complete(w http.ResponseWriter, r *http.Request, t *transaction
 		return nil, err
 	}
 	l := login.Accept(s.c.Transactions, t, got, s.returnPath(t))
+	if t.Person != "" && t.Person != person(got.Identity.Claims.Issuer, got.Identity.Claims.Subject) {
+		l.ReturnTo = s.c.Site.ReturnFor(t.RedirectURI, "") // the page is of somebody else
+	}
 	// A response deletes few cookies. This one comes before those of the session.
 	jar := s.c.Visits.Jar(r)
 	s.c.Transactions.Drop(w, jar, t)

@@ -47,7 +47,7 @@ func TestImport(t *testing.T) {
 			t.Errorf("%+v, hints %q, %q", got, sid, idToken)
 		}
 		began, ends := got.Life()
-		at, _, _ := got.Authentication()
+		at := time.Unix(int64(got.Facts().Time), 0)
 		if want := time.Unix(now().Unix(), 0); !began.Equal(want.Add(-time.Hour)) || !at.Equal(began) || !ends.Equal(want.Add(10*time.Hour)) {
 			t.Errorf("it is from %v to %v, and the person authenticated at %v", began, ends, at)
 		}

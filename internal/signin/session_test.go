@@ -181,7 +181,7 @@ func (e *env) accepted() *login.Accepted {
 	if err != nil {
 		e.Fatal(err)
 	}
-	got, err := e.Flow.Granted(e.Context(), r, "", provider.TokenResponse{
+	got, err := e.Flow.Granted(e.Context(), r, "", 0, provider.TokenResponse{
 		AccessToken: "granted", TokenType: "Bearer", ExpiresIn: 600, IDToken: e.signed(nil),
 	})
 	if err != nil {

@@ -7,6 +7,8 @@ package signin
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -22,6 +24,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/renew"
+	"github.com/seed-15d5a55c/auth0/internal/session"
 	"github.com/seed-15d5a55c/auth0/internal/site"
 	"github.com/seed-15d5a55c/auth0/internal/transaction"
 	"github.com/seed-15d5a55c/auth0/internal/visit"
@@ -121,6 +124,20 @@ func (s *Routes) Login(w http.ResponseWriter, r *http.Request, options []authreq
 		browser.Leave(w, r, target, "Log in")
 		return nil
 	}
+	return s.begin(w, r, base, a)
+}
+
+// Begin sends a browser that opens a page to the tenant, for a login with these options.
+func (s *Routes) Begin(w http.ResponseWriter, r *http.Request, base browser.Base, options []authrequest.Option) error {
+	a, err := s.request(options...)
+	if err != nil {
+		return err
+	}
+	return s.begin(w, r, base, a)
+}
+
+// begin sends the browser to the tenant for a login, which then goes on at a base URL.
+func (s *Routes) begin(w http.ResponseWriter, r *http.Request, base browser.Base, a *authrequest.Request) error {
 	at := s.place(base, a)
 	authURL, t, err := s.c.Flow.Begin(r.Context(), at, a)
 	if err != nil {
@@ -230,4 +247,19 @@ func (s *Routes) Link(
 	// The cookie is set before the caller sends the link, because the link cannot log
 	// in a browser that does not have it.
 	return request, a.ForwardedFor, s.Keep(w, r, t)
+}
+
+// PersonOf returns a text that stands for the user of a session, empty for no session.
+func PersonOf(record *session.Record) string {
+	if record == nil {
+		return ""
+	}
+	return person(record.Issuer, record.Subject)
+}
+
+// person returns a short text, because it is part of links. It is sealed there, so that
+// nobody can try out users.
+func person(issuer, subject string) string {
+	hash := sha256.Sum256([]byte(issuer + "\x00" + subject))
+	return base64.RawURLEncoding.EncodeToString(hash[:9])
 }

@@ -133,6 +133,11 @@ func (s *Routes) loginLinks(r *http.Request, options authrequest.Saved, login st
 	return []refusal.Link{link}
 }
 
+// WithTicket adds a ticket to a URL of the login route.
+func WithTicket(login, ticket string) string {
+	return returnto.AddQuery(login, url.Values{ticketName: {ticket}}.Encode())
+}
+
 // cannotBegin returns the error of a login that could not begin, with the way to try it
 // again. A browser keeps the state of the application in the cookie of a login, so it
 // gets one for a login that has ended.

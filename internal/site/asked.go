@@ -160,11 +160,17 @@ const maxQuery = 4096
 // WWW-Authenticate. Browsers do not know the scheme of that challenge, so they show no
 // dialog. The login has the given path.
 func (s *Site) LoginRequired(w http.ResponseWriter, r *http.Request, base browser.Base, login string) error {
-	w.Header().Set("WWW-Authenticate", `Session login="`+base.Path+s.Login+`"`)
-	if browser.CallerOf(r) == browser.HTMX {
-		w.Header().Set("HX-Redirect", login)
-	}
+	s.Challenge(w, r, base.Path+s.Login, login, "")
 	return refusal.LoginRequired.New()
+}
+
+// Challenge tells a script in headers where the login is: in WWW-Authenticate, with
+// further parameters, and htmx in HX-Redirect. The two paths can differ.
+func (s *Site) Challenge(w http.ResponseWriter, r *http.Request, login, redirect, parameters string) {
+	w.Header().Set("WWW-Authenticate", `Session login="`+login+`"`+parameters)
+	if browser.CallerOf(r) == browser.HTMX {
+		w.Header().Set("HX-Redirect", redirect)
+	}
 }
 
 // LoginFor returns the path of the login that leads back to where the person is: to
@@ -172,7 +178,7 @@ func (s *Site) LoginRequired(w http.ResponseWriter, r *http.Request, base browse
 // makes its request.
 func (s *Site) LoginFor(base browser.Base, r *http.Request) string {
 	switch caller := browser.CallerOf(r); {
-	case r.Method != http.MethodGet && r.Method != http.MethodHead, caller == browser.HTMX && r.Header.Get("HX-Boosted") != "true":
+	case r.Method != http.MethodGet && r.Method != http.MethodHead, caller == browser.Script, caller == browser.HTMX && r.Header.Get("HX-Boosted") != "true":
 		return s.LoginPath(base, s.OpenPage(base, r))
 	}
 	return s.LoginPath(base, Here(base, r))

@@ -550,7 +550,8 @@ func TestLoginFor(t *testing.T) {
 		want        string // of returnTo, empty if there is none
 	}{
 		{"page", "GET", []string{"Accept", "text/html", "Referer", "https://app.example/app/open"}, "/app/x?a=b"},
-		{"script", "GET", []string{"Sec-Fetch-Mode", "cors", "Referer", "https://app.example/app/open"}, "/app/x?a=b"},
+		{"script", "GET", []string{"Sec-Fetch-Mode", "cors", "Referer", "https://app.example/app/open"}, "/app/open"},
+		{"program", "GET", nil, "/app/x?a=b"},
 		{"form", "POST", []string{"Accept", "text/html", "Referer", "https://app.example/app/open?c"}, "/app/open?c"},
 		{"form, no Referer", "POST", []string{"Accept", "text/html"}, ""},
 		{"form of another site", "POST", []string{"Accept", "text/html", "Referer", "https://evil.example/app/open"}, ""},

@@ -295,7 +295,7 @@ func TestOptionsWithoutBrowser(t *testing.T) {
 		"pop-up":             {auth0.WithPopup(testkit.AppURL), "login_option"},
 		"parameter":          {auth0.WithParam("ext-x", "y"), "login_option"},
 		"nil":                {nil, "login_option"},
-		"age, not shown":     {auth0.WithMaxAge(time.Minute), "invalid_claim"},
+		"age, not shown":     {auth0.WithMaxAge(time.Minute), "auth_too_old"},
 		"acr, not shown":     {auth0.WithRequiredACR("urn:x"), "invalid_acr"},
 		"other organization": {auth0.WithOrganization("org_other"), "invalid_claim"},
 	} {

@@ -281,7 +281,7 @@ func TestGrantedIDToken(t *testing.T) {
 		}
 	}
 	_, err := testkit.SignedInForGrants(t, func(c *auth0.Config) { c.LoginOptions = []auth0.LoginOption{auth0.WithMaxAge(time.Hour)} }).LoginWithPassword()
-	if found := (*auth0.Error)(nil); !errors.As(err, &found) || found.Reason != "invalid_claim" {
+	if found := (*auth0.Error)(nil); !errors.As(err, &found) || found.Reason != "auth_too_old" || found.Status != 403 || found.Code != "insufficient_user_authentication" {
 		t.Errorf("max_age: got %v", err)
 	}
 }

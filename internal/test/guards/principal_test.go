@@ -52,6 +52,11 @@ func TestGuardsLetNobodyPassUnauthenticated(t *testing.T) {
 		"RequireSession":         e.Strategy.RequireSession,
 		"RequireUser":            e.Strategy.RequireUser(func(auth0.User) bool { return true }),
 		"RequireUserClaim":       e.Strategy.RequireUserClaim("a", auth0.Equals(true)),
+		"step-up of pages":       e.Strategy.RequireStepUp(time.Minute),
+		"organization of pages":  e.Strategy.RequireOrganization("org_a"),
+		"organizations of pages": e.Strategy.RequireOrganization("org_a", "org_b"),
+		"RequireLoginWith":       e.Strategy.RequireLoginWith(auth0.WithUILocales("de")),
+		"unusable, of pages":     e.Strategy.RequireStepUp(0),
 	}
 	requests := map[string][]string{
 		"preflight":                 {"OPTIONS", "Origin", "https://evil.example", "Access-Control-Request-Method", "GET"},
@@ -370,6 +375,83 @@ func TestGuardsInsideTokenOrSession(t *testing.T) {
 	}
 	if resp := b.Do("GET", "/wrong", nil); resp.Status != 401 {
 		t.Errorf("claims of another form: %d", resp.Status)
+	}
+}
+
+// Guards of an API that compare the organization and the authentication ask the access
+// token of a session too. So do guards of both kinds inside each other.
+func TestConditionsInsideTokenOrSession(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		why    string
+		edit   testkit.TokenEdit // of access tokens
+		status int
+		body   string // of a refusal
+	}{
+		{"both", func(_, c map[string]any) {
+			c["org_id"], c["acr"], c["auth_time"] = "org_a", "strong", time.Now().Unix()
+		}, 200, ""},
+		{"other organization", func(_, c map[string]any) {
+			c["org_id"], c["acr"], c["auth_time"] = "org_b", "strong", time.Now().Unix()
+		}, 403,
+			`{"error":"access_denied","error_description":"organization not allowed"}`},
+		{"weak", func(_, c map[string]any) { c["org_id"], c["acr"], c["auth_time"] = "org_a", "weak", time.Now().Unix() }, 401,
+			`{"error":"insufficient_user_authentication","error_description":"stronger authentication required"}`},
+		{"old", func(_, c map[string]any) {
+			c["org_id"], c["acr"], c["auth_time"] = "org_a", "strong", time.Now().Unix()-400
+		}, 401,
+			`{"error":"insufficient_user_authentication","error_description":"stronger authentication required"}`},
+		{"neither", nil, 403, ""},
+	} {
+		e := testkit.SignedIn(t, func(c *auth0.Config) { c.Audience = testkit.Audience })
+		e.Tenant.EditAccessToken(tt.edit)
+		api := e.NewAPI()
+		var got string
+		h := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = principalOf(e.Strategy, r) })
+		guards := func(h http.Handler) http.Handler {
+			return api.RequireOrganization("org_a")(api.RequireStepUp(5*time.Minute, "strong")(api.RequirePermissions("read:protected")(h)))
+		}
+		e.Mux.Handle("/api", api.RequireTokenOrSession(e.Strategy)(guards(h)))
+		e.Mux.Handle("/page", e.Strategy.RequireLogin(api.RequireTokenOrSession(e.Strategy)(guards(h))))
+		e.Mux.HandleFunc("/token", func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprint(w, testkit.Must(e.Strategy.AccessToken(w, r)).AccessToken)
+		})
+		b := e.Browser().MustLogin()
+		token := []string{"Authorization", "Bearer " + b.Do("GET", "/token", nil, fetched...).Body}
+		for path, header := range map[string][]string{"/api session": fetched, "/page session": fetched, "/api token": token} {
+			target, principal, _ := strings.Cut(path, " ")
+			got = ""
+			var resp *testkit.Response
+			if principal == "token" {
+				resp = e.Browser().Do("GET", target, nil, header...)
+			} else {
+				resp = b.Do("GET", target, nil, header...)
+			}
+			if resp.Status != tt.status || (got != "") != (tt.status == 200) || tt.body != "" && resp.Body != tt.body {
+				t.Errorf("%s, %s: %d %s, want %d; the handler sees %q", tt.why, path, resp.Status, resp.Body, tt.status, got)
+			}
+			if want := map[string]string{"session": "user ", "token": "token "}[principal]; tt.status == 200 && !strings.HasPrefix(got, want) {
+				t.Errorf("%s, %s: the handler sees %q", tt.why, path, got)
+			}
+			if challenge := resp.Header.Get("WWW-Authenticate"); tt.status == 401 && !strings.Contains(challenge, `acr_values="strong", max_age="300"`) {
+				t.Errorf("%s, %s: challenge %q", tt.why, path, challenge)
+			}
+		}
+	}
+	// A guard of pages inside knows sessions alone.
+	e := testkit.SignedIn(t)
+	api := e.NewAPI()
+	ada, _ := e.Tenant.Subject("ada@acme.example")
+	for name, guard := range map[string]func(http.Handler) http.Handler{
+		"step-up": e.Strategy.RequireStepUp(5 * time.Minute), "organization": e.Strategy.RequireOrganization("org_a"), "login": e.Strategy.RequireLoginWith(auth0.WithUILocales("de")),
+	} {
+		h := api.RequireTokenOrSession(e.Strategy)(guard(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Errorf("%s: a token has passed", name) })))
+		r := httptest.NewRequest("GET", testkit.AppURL+"/", nil)
+		r.Header.Set("Authorization", "Bearer "+e.Tenant.AccessToken(ada, testkit.Audience))
+		w := httptest.NewRecorder()
+		if h.ServeHTTP(w, r); w.Code != http.StatusUnauthorized || w.Header().Get("WWW-Authenticate") != `Session login="/auth/login"` {
+			t.Errorf("%s: %d %q", name, w.Code, w.Header())
+		}
 	}
 }
 

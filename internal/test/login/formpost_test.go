@@ -230,7 +230,7 @@ func TestFormOptions(t *testing.T) {
 		edit   func(header, claims map[string]any)
 		reason string
 	}{
-		{"age", []auth0.LoginOption{auth0.WithMaxAge(time.Minute)}, testkit.Claim("auth_time", nil), "invalid_claim"},
+		{"age", []auth0.LoginOption{auth0.WithMaxAge(time.Minute)}, testkit.Claim("auth_time", nil), "auth_too_old"},
 		{"old", []auth0.LoginOption{auth0.WithMaxAge(time.Minute)}, testkit.ClaimIn("auth_time", -600), "auth_too_old"},
 		{"acr", []auth0.LoginOption{auth0.WithRequiredACR("urn:x")}, testkit.Claim("acr", "urn:y"), "invalid_acr"},
 		{"organization", []auth0.LoginOption{auth0.WithOrganization("acme-eu")}, testkit.Claim("org_name", "other"), "invalid_claim"},
@@ -241,7 +241,7 @@ func TestFormOptions(t *testing.T) {
 			e.Mux.Handle("GET /begin", e.Strategy.LoginHandler(tt.opts...))
 			e.Tenant.EditIDToken(tt.edit)
 			b := e.Browser()
-			if resp := b.Post(b.FormAtTenant(b.Begin("/begin"))); resp.Status != http.StatusBadRequest || e.LastReason() != tt.reason {
+			if resp := b.Post(b.FormAtTenant(b.Begin("/begin"))); resp.Status != http.StatusForbidden || e.LastReason() != tt.reason {
 				t.Errorf("%s: %d %q, want %q; log:\n%s", tt.why, resp.Status, e.LastReason(), tt.reason, e.Log)
 			}
 		}

@@ -111,7 +111,7 @@ func TestInvitationToAnother(t *testing.T) {
 		e := newOrgEnv(t)
 		e.Tenant.EditIDToken(testkit.Claim("org_id", value))
 		b := e.Browser()
-		if resp := b.Login("/auth/login?invitation=ticket-1&organization=" + umbrella); resp.Status != http.StatusBadRequest || e.LastReason() != "invalid_claim" || b.LoggedIn() {
+		if resp := b.Login("/auth/login?invitation=ticket-1&organization=" + umbrella); resp.Status != http.StatusForbidden || e.LastReason() != "invalid_claim" || b.LoggedIn() {
 			t.Errorf("%s: %d %q", why, resp.Status, e.LastReason())
 		}
 	}
@@ -170,7 +170,7 @@ func TestOrganizationPrompt(t *testing.T) {
 		{"optional", "allow", "post_login_prompt", ada, nil, 303, "acme-eu", ""},
 		{"member of none", "require", "post_login_prompt", bob, nil, 400, "", "authorization_error"},
 		{"member of none, optional", "allow", "post_login_prompt", bob, nil, 303, "", ""},
-		{"none, and it is checked", "allow", "post_login_prompt", bob, func(c *auth0.Config) { c.CheckOrganization = accept }, 400, "", "invalid_claim"},
+		{"none, and it is checked", "allow", "post_login_prompt", bob, func(c *auth0.Config) { c.CheckOrganization = accept }, 403, "", "invalid_claim"},
 		{"no prompt", "require", "no_prompt", ada, nil, 400, "", "authorization_error"},
 		{"not allowed", "deny", "", ada, func(c *auth0.Config) { c.LoginOptions = []auth0.LoginOption{auth0.WithOrganization("acme-eu")} }, 400, "", "authorization_error"},
 		{"stranger", "allow", "", bob, func(c *auth0.Config) { c.LoginOptions = []auth0.LoginOption{auth0.WithOrganization("acme-eu")} }, 403, "", "authorization_denied"},

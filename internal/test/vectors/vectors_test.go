@@ -36,6 +36,9 @@ var overruled = map[string]struct {
 	"lo-nonce-null":       {verdict{400, "invalid_request", "invalid_claim"}, "null is no text: the claim is wrong whatever kind of token it is in"},
 	"lo-iat-old":          {verdict{400, "invalid_request", "invalid_claim"}, "it has no exp either, see ok-logout-no-exp"},
 
+	"id-auth-time-old": {verdict{403, "", "auth_too_old"}, "the ID token is good, and access is denied: a client must not take it for a malformed request"},
+	"id-org-missing":   {verdict{403, "", "invalid_claim"}, "as id-auth-time-old"},
+
 	"key-duplicate-kid-a": {passes, "RFC 7517, Section 4.5: different keys of one set may have one kid; each that fits is tried"},
 	"kid-missing":         {verdict{401, "invalid_token", "ambiguous_kid"}, "RFC 7515, Section 4.1.4: kid is optional, and several keys fit; id-kid-absent-multiple has the same word for it"},
 	"kid-case":            {verdict{401, "invalid_token", "ambiguous_kid"}, "KID is not kid, so there is none; see kid-missing"},
