@@ -172,7 +172,7 @@ func checkConnectForm(w http.ResponseWriter, r *http.Request, base browser.Base)
 }
 
 func readConnectForm(w http.ResponseWriter, r *http.Request) (connection, returnTo string, err error) {
-	values, err := browser.AllValues(w, r)
+	values, err := browser.Values(w, r)
 	if err != nil {
 		return "", "", refusal.LoginOption.Wrap(err)
 	}

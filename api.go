@@ -8,14 +8,13 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/access"
 	"github.com/seed-15d5a55c/auth0/internal/bearer"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
-	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/issuers"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
@@ -432,23 +431,21 @@ func (a *API) MetadataHandler() http.Handler {
 
 // A checker verifies the tokens of an API.
 type checker struct {
-	issuers *trustedIssuers
-	cache   *memo.Cache[*Token] // tokens with a verified signature; nil for no cache
-	now     func() time.Time
-
-	// Requirements of the configuration, see the fields of the same names.
-	leeway, maxAge  time.Duration
-	strict          bool
-	required        []string
-	rejectAnonymous bool
-	validate        func(context.Context, *Token) error
+	issuers  *trustedIssuers
+	cache    *memo.Cache[*Token] // tokens with a verified signature; nil for no cache
+	rules    access.Rules
+	validate func(context.Context, *Token) error
+	now      func() time.Time
 }
 
 func newChecker(p *problems, c APIConfig, trusted *trustedIssuers) *checker {
 	const defaultCache, maxCache = 1024, 1 << 20
 	ch := &checker{
-		issuers: trusted, now: c.Now, leeway: checkedLeeway(p, c.Leeway, 5*time.Second), maxAge: c.MaxTokenAge,
-		strict: c.StrictProfile, required: c.RequiredClaims, rejectAnonymous: c.RejectAnonymous, validate: c.Validate,
+		issuers: trusted, validate: c.Validate, now: c.Now,
+		rules: access.Rules{
+			Algorithms: trusted.algorithms, Leeway: checkedLeeway(p, c.Leeway, 5*time.Second), MaxAge: c.MaxTokenAge,
+			Strict: c.StrictProfile, Required: c.RequiredClaims, RejectAnonymous: c.RejectAnonymous,
+		},
 	}
 	if ch.now == nil {
 		ch.now = time.Now
@@ -539,12 +536,8 @@ func (ch *checker) recheck(ctx context.Context, t *Token, now time.Time) (bool, 
 	if has, err := from.keys.set.StillHas(ctx, t.keyID, t.algorithm, t.key); !has || err != nil {
 		return false, err
 	}
-	return true, ch.checkAge(&t.claims, now)
+	return true, ch.rules.CheckAge(&t.claims, now)
 }
-
-// optionalClaims decide nothing about an access token. A guard or a field of the
-// configuration can require one of them, and then rejects a token without it.
-const optionalClaims = jwt.ID | jwt.SessionID | jwt.ACR | jwt.AMR | jwt.AuthTime
 
 // checkToken runs every check that needs no key first: an expired token, or a token
 // for another API, costs neither a signature nor a request. Claims that are read
@@ -555,10 +548,10 @@ func (ch *checker) checkToken(ctx context.Context, raw string, now time.Time) (o
 	if err != nil {
 		return outcome{}, ch.explained(err)
 	}
-	if err := ch.checkHeader(m); err != nil {
+	if err := ch.rules.CheckHeader(m); err != nil {
 		return outcome{}, err
 	}
-	c, err := jwt.ParseClaims(m.Payload, false, optionalClaims)
+	c, err := jwt.ParseClaims(m.Payload, false, access.Optional)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -568,7 +561,7 @@ func (ch *checker) checkToken(ctx context.Context, raw string, now time.Time) (o
 	if o.from, err = ch.issuers.find(ctx, c.Issuer); err != nil {
 		return outcome{}, err
 	}
-	if err := ch.checkClaims(o.from, m, &c, now); err != nil {
+	if err := ch.rules.CheckClaims(o.from.needs(), m, &c, now); err != nil {
 		return o, err
 	}
 	o.from = ch.issuers.resolved.Admit(c.Issuer, o.from)
@@ -592,23 +585,6 @@ func (ch *checker) checkToken(ctx context.Context, raw string, now time.Time) (o
 	return o, nil
 }
 
-// checkClaims runs the checks of the claims that need no key.
-func (ch *checker) checkClaims(from *trustedIssuer, m jwt.Message, c *jwt.Claims, now time.Time) error {
-	if err := from.checkAlgorithm(m); err != nil {
-		return err
-	}
-	if err := ch.checkAge(c, now); err != nil {
-		return err
-	}
-	if err := idtoken.CheckAccessAudience(m, c, from.audiences, from.source.AcceptMissingAudienceFrom); err != nil {
-		return err
-	}
-	if err := idtoken.CheckAccessKind(m, c); err != nil {
-		return err
-	}
-	return ch.checkProfile(m, c)
-}
-
 // explained adds a hint for the developer of a client that sends an opaque token
 // instead of a signed access token.
 func (ch *checker) explained(err error) error {
@@ -616,55 +592,4 @@ func (ch *checker) explained(err error) error {
 		return bad.Because("%w; the client must request an access token with the audience %q", bad.Cause, ch.issuers.own.Audiences)
 	}
 	return err
-}
-
-func (ch *checker) checkHeader(m jwt.Message) error {
-	if len(ch.issuers.algorithms) > 0 && !slices.Contains(ch.issuers.algorithms, m.Algorithm) {
-		return fault.Algorithm.Because("alg is %.40q, want one of %q", m.Algorithm, ch.issuers.algorithms)
-	}
-	profile := idtoken.IsAccessTokenType(m.Type)
-	if !profile && (ch.strict || m.Type != "" && !strings.EqualFold(m.Type, "JWT")) {
-		return fault.Type.Because("typ is %.40q", m.Type)
-	}
-	return nil
-}
-
-// checkAge runs the checks whose result depends on the time.
-func (ch *checker) checkAge(c *jwt.Claims, now time.Time) error {
-	if err := idtoken.CheckTimes(c, now, ch.leeway); err != nil {
-		return err
-	}
-	limit := ch.maxAge
-	switch {
-	case limit == 0:
-	case !c.Has(jwt.IssuedAt):
-		return fault.Claim.Because("no iat, which APIConfig.MaxTokenAge needs")
-	case idtoken.Unix(now) > c.IssuedAt+(limit+ch.leeway).Seconds():
-		return fault.TooOld.Because("iat was %.0f s ago, APIConfig.MaxTokenAge is %v", idtoken.Unix(now)-c.IssuedAt, limit)
-	}
-	return nil
-}
-
-// checkProfile checks the optional requirements of the configuration.
-func (ch *checker) checkProfile(m jwt.Message, c *jwt.Claims) error {
-	if ch.strict {
-		for i, name := range [...]jwt.Name{jwt.Subject, jwt.ClientID, jwt.IssuedAt, jwt.ID, jwt.Audience} {
-			if !c.Has(name) {
-				return fault.Claim.Because("no usable %s, which APIConfig.StrictProfile needs (RFC 9068, Section 2.2)",
-					[...]string{"sub", "client_id", "iat", "jti", "aud"}[i])
-			}
-		}
-		if c.Expiry < c.IssuedAt {
-			return fault.Claim.Because("exp is before iat")
-		}
-	}
-	if ch.rejectAnonymous && isAnonymous(c.Subject) {
-		return fault.Claim.Because("sub belongs to an anonymous session, and APIConfig.RejectAnonymous is set")
-	}
-	for _, name := range ch.required {
-		if raw, ok := idtoken.RawClaim(m.Payload, name); !ok || raw == "null" {
-			return fault.Claim.Because("no %.100q, which is one of APIConfig.RequiredClaims", name)
-		}
-	}
-	return nil
 }

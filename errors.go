@@ -1,7 +1,6 @@
 package auth0
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/errorpage"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/logging"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
@@ -403,50 +403,16 @@ func (x errorWriter) refused(r *http.Request, err error) refusal.Row {
 // handle calls the ErrorHandler of the application, and reports whether that has begun
 // the answer. An ErrorHandler that writes no status must not turn the refusal into 200.
 func (x errorWriter) handle(w http.ResponseWriter, r *http.Request, e *Error) bool {
-	refused := &refusedWriter{ResponseWriter: w, status: e.Status}
+	refused := errorpage.NewWriter(w, e.Status)
 	x.handler(refused, r, e)
-	return refused.begun
+	return refused.Begun()
 }
 
-// A refusedWriter writes the status of the error if ErrorHandler begins the response
-// without a status. [http.ResponseController] finds the other methods of the inner
-// writer.
-type refusedWriter struct {
-	http.ResponseWriter
-	status int
-	begun  bool
-}
-
-func (w *refusedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-func (w *refusedWriter) begin() {
-	if !w.begun {
-		w.WriteHeader(w.status)
+// pageOf returns the function that makes the page of an error.
+func pageOf(where *site.Site) func(*http.Request, *Error, string) browser.Page {
+	return func(r *http.Request, e *Error, reference string) browser.Page {
+		return errorpage.New(where, r, errorpage.Refusal{Row: rowOf(e), Op: e.Op, ReturnTo: e.ReturnTo, Login: e.links[0]}, reference)
 	}
-}
-
-func (w *refusedWriter) WriteHeader(status int) {
-	w.begun = w.begun || status >= 200 || status == http.StatusSwitchingProtocols
-	w.ResponseWriter.WriteHeader(status)
-}
-
-func (w *refusedWriter) Write(p []byte) (int, error) {
-	w.begin()
-	return w.ResponseWriter.Write(p)
-}
-
-// Flush also begins a response.
-func (w *refusedWriter) Flush() { w.FlushError() }
-
-func (w *refusedWriter) FlushError() error {
-	w.begin()
-	return http.NewResponseController(w.ResponseWriter).Flush()
-}
-
-func (w *refusedWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
-	w.begun = w.begun || err == nil
-	return conn, rw, err
 }
 
 // writeLog writes the log line of a refusal and returns its reference.

@@ -9,11 +9,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed-15d5a55c/auth0/internal/access"
 	"github.com/seed-15d5a55c/auth0/internal/cached"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/issuers"
-	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
@@ -78,6 +78,11 @@ func (t *trustedIssuer) Equal(o *trustedIssuer) bool { return t.source.equal(o.s
 // slash, unless that document is not needed for the keys.
 func (t *trustedIssuer) isExact() bool {
 	return t.tenant.Static != nil || t.source.JWKSURI != "" || t.keys.set.IsFixed()
+}
+
+// needs returns what the tokens of the issuer must have.
+func (t *trustedIssuer) needs() access.Issuer {
+	return access.Issuer{Audiences: t.audiences, Algorithms: t.algorithms, Clients: t.source.AcceptMissingAudienceFrom}
 }
 
 // issValues returns the values of iss that a token of this issuer can have.
@@ -279,11 +284,4 @@ func (is *trustedIssuers) warm(ctx context.Context, iss string) error {
 		return fmt.Errorf("%.200q: %w", iss, errorOf(ctx, "keys", asBearerError(err)))
 	}
 	return t.keys.Warm(ctx)
-}
-
-func (t *trustedIssuer) checkAlgorithm(m jwt.Message) error {
-	if !slices.Contains(t.algorithms, m.Algorithm) {
-		return fault.Algorithm.Because("alg is %.40q, want one of %q", m.Algorithm, t.algorithms)
-	}
-	return nil
 }

@@ -134,7 +134,7 @@ func (a *API) RequireStepUp(maxAge time.Duration, acr ...string) func(http.Handl
 		switch age := idtoken.Unix(a.checker.now()) - c.AuthTime; {
 		case maxAge > 0 && !c.Has(jwt.AuthTime):
 			return because("no usable auth_time; at Auth0 an Action must add it to access tokens")
-		case maxAge > 0 && age > (maxAge+a.checker.leeway).Seconds():
+		case maxAge > 0 && age > (maxAge+a.checker.rules.Leeway).Seconds():
 			return because("auth_time was %.0f s ago, want at most %v", age, maxAge)
 		case len(acr) > 0 && !slices.Contains(acr, c.ACR):
 			return because("acr is %.100q, want one of %q; at Auth0 an Action must add it to access tokens", c.ACR, acr)

@@ -56,7 +56,7 @@ func New(c Config) (*Strategy, error) {
 		sessions:      newSessions(&p, c, cookies.Session, app.keyring, app.now, log),
 		logoutOptions: c.LogoutOptions,
 		connections:   newConnectionList(&p, c, app.client, log),
-		errors:        errorWriter{log: log, handler: c.ErrorHandler, page: errorPages(where)},
+		errors:        errorWriter{log: log, handler: c.ErrorHandler, page: pageOf(where)},
 	}
 	s.visits = &visit.Visits{
 		Cookies: cookies, Sessions: s.sessions, Log: log, Origin: where.Origin,

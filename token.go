@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/access"
 	"github.com/seed-15d5a55c/auth0/internal/bearer"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
@@ -98,9 +99,7 @@ func (t *Token) ACR() string { return t.claims.ACR }
 
 // IsAnonymous reports whether the token belongs to an anonymous session of Auth0, a
 // visitor who is not logged in.
-func (t *Token) IsAnonymous() bool { return isAnonymous(t.claims.Subject) }
-
-func isAnonymous(subject string) bool { return strings.HasPrefix(subject, "anon@") }
+func (t *Token) IsAnonymous() bool { return access.IsAnonymous(t.claims.Subject) }
 
 // Actors returns the parties that act for the subject: the sub of act, then the sub
 // of the act inside it, and so on (RFC 8693, Section 4.1). Only the first, the

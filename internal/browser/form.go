@@ -3,7 +3,6 @@ package browser
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -17,18 +16,6 @@ func Values(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 		return r.URL.Query(), nil
 	}
 	return Form(w, r)
-}
-
-// AllValues is [Values] for a route to which forms are posted with a query in the URL.
-// A field counts more than the query.
-func AllValues(w http.ResponseWriter, r *http.Request) (url.Values, error) {
-	values, err := Values(w, r)
-	if err != nil {
-		return nil, err
-	}
-	all := r.URL.Query()
-	maps.Copy(all, values)
-	return all, nil
 }
 
 // Form reads the fields of a form from the body, which can have up to 64 KiB. It

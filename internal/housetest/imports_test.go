@@ -32,9 +32,11 @@ var floor = map[string]string{
 // engines may import the floor, and the engines that the table names. Nothing
 // below the root imports the root, so a cycle cannot be built.
 var engines = map[string]string{
+	"internal/access":      "internal/idtoken",
 	"internal/accounts":    "internal/tenantapi internal/tenanterror",
 	"internal/bearer":      "internal/browser",
 	"internal/browser":     "",
+	"internal/errorpage":   "internal/browser internal/site",
 	"internal/clientauth":  "internal/keys",
 	"internal/directory":   "internal/tenantapi internal/tenanterror",
 	"internal/grants":      "internal/clientauth internal/provider internal/tenantapi internal/tenanterror",

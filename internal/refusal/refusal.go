@@ -69,6 +69,13 @@ func (r Row) IsOfRequest() bool {
 	return r.Description == LoginSetup.Description || r.Description == SiteSetup.Description || r.Description == StaleInvitation.Description
 }
 
+// IsOf reports whether an error is a refusal of this row. Only the outermost error
+// counts, because one inside can come from a function of the application.
+func (r Row) IsOf(err error) bool {
+	refused, ok := err.(*Refusal)
+	return ok && refused.Row == r
+}
+
 // New returns the refusal without a cause.
 func (r Row) New() *Refusal { return &Refusal{Row: r} }
 

@@ -122,7 +122,7 @@ func (t *Tokens) Get(ctx context.Context, record *session.Record, w Wish) (_ ses
 		return token, newest, err
 	}
 	token, ok := k.find(cmp.Or(newest, record), t.config.Now())
-	if !ok || w.Force || session.IsEnded(err) {
+	if !ok || w.Force || refusal.LoginRequired.IsOf(err) {
 		return session.Token{}, newest, err
 	}
 	message := "auth0: a token could not be refreshed before it expires"
@@ -206,10 +206,10 @@ func (t *Tokens) update(ctx context.Context, k kind, record *session.Record, w W
 		}
 		return changed, err
 	})
-	if newest == nil && needsLogin(told) && !session.IsEnded(err) {
+	if newest == nil && needsLogin(told) && !refusal.LoginRequired.IsOf(err) {
 		return nil, told // although the store did not take the note of it
 	}
-	if newest == nil && session.IsEnded(err) && late != "" && late != record.RefreshToken {
+	if newest == nil && refusal.LoginRequired.IsOf(err) && late != "" && late != record.RefreshToken {
 		// Somebody has logged out meanwhile, which has revoked the old one.
 		t.Revoke(ctx, late)
 	}

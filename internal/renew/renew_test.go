@@ -320,7 +320,7 @@ func TestLogoutMeanwhile(t *testing.T) {
 				e.answer = func(w http.ResponseWriter, r *http.Request) { e.logout(); row.answer(w, r) }
 			})
 			token, newest, err := e.tokens.Get(e.Context(), e.record, row.wish)
-			if !session.IsEnded(err) || token.Token != "" || newest != nil {
+			if !refusal.LoginRequired.IsOf(err) || token.Token != "" || newest != nil {
 				e.Errorf("%s: %+v, %+v, %v", row.why, token, newest, err)
 			}
 			if got := e.revocations(); got != row.revoked {
@@ -328,7 +328,7 @@ func TestLogoutMeanwhile(t *testing.T) {
 			}
 			// Nothing is asked for a session that has ended before.
 			before := len(e.requests())
-			if _, _, err := e.tokens.Get(e.Context(), e.record, row.wish); len(e.requests()) != before && e.sessions.HasStore() || !session.IsEnded(err) {
+			if _, _, err := e.tokens.Get(e.Context(), e.record, row.wish); len(e.requests()) != before && e.sessions.HasStore() || !refusal.LoginRequired.IsOf(err) {
 				e.Errorf("%s: afterwards %v", row.why, err)
 			}
 		})
@@ -406,7 +406,7 @@ func TestForget(t *testing.T) {
 			e.Errorf("%+v, %v", again, err)
 		}
 		e.logout()
-		if _, err := e.tokens.Forget(e.Context(), newest, "mail"); !session.IsEnded(err) {
+		if _, err := e.tokens.Forget(e.Context(), newest, "mail"); !refusal.LoginRequired.IsOf(err) {
 			e.Errorf("after the logout: %v", err)
 		}
 	})

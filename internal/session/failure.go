@@ -15,12 +15,9 @@ const outageWait = 5 * time.Second
 // store.
 func errEnded() error { return refusal.LoginRequired.New() }
 
-// IsEnded reports whether an error means that a session has ended. Only the outermost
-// error counts, because one inside can come from the store.
-func IsEnded(err error) bool {
-	r, ok := err.(*refusal.Refusal)
-	return ok && r.Row == refusal.LoginRequired
-}
+// isEnded reports whether an error means that a session has ended. An error inside can
+// come from the store.
+func isEnded(err error) bool { return refusal.LoginRequired.IsOf(err) }
 
 // readError returns the refusal of a request whose store failed. It returns nil and
 // the error of a canceled request unchanged.

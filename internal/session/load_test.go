@@ -348,7 +348,7 @@ func TestMovedSessionEnds(t *testing.T) {
 			t.Fatalf("%+v, %v", moved, err)
 		}
 		s.Memory.Delete(recordKey("one"))
-		if _, err := m.Change(t.Context(), moved, refresh("third")); !IsEnded(err) {
+		if _, err := m.Change(t.Context(), moved, refresh("third")); !isEnded(err) {
 			t.Errorf("%v, want Ended", err)
 		}
 		if _, found, _ := s.Memory.Find(recordKey("one")); found {

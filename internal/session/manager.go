@@ -306,7 +306,7 @@ func (m *Manager) prolong(w http.ResponseWriter, r *http.Request, l *Loaded) err
 		m.limits.touch(newest)
 		return true, nil
 	})
-	if IsEnded(err) {
+	if isEnded(err) {
 		m.cookies.delete(w, l.jar) // somebody has logged out meanwhile
 		return nil
 	}
@@ -384,7 +384,7 @@ func (m *Manager) keep(ctx context.Context, changed, before *Record) error {
 		return nil
 	}
 	err := m.records.write(ctx, changed, before)
-	if kept := m.recent.find(changed.ID); kept != nil && (err == nil || IsEnded(err)) {
+	if kept := m.recent.find(changed.ID); kept != nil && (err == nil || isEnded(err)) {
 		m.recent.release(kept)
 	}
 	return err
@@ -397,7 +397,7 @@ func (m *Manager) keepLate(ctx context.Context, newest, kept *Record) error {
 		return nil
 	}
 	err := m.keep(ctx, newest, kept)
-	if err != nil && !IsEnded(err) {
+	if err != nil && !isEnded(err) {
 		m.log.Warn("auth0: new tokens of a session could still not be kept", "err", errors.Unwrap(err))
 		return nil
 	}

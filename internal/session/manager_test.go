@@ -308,10 +308,10 @@ func TestChangeAfterLogout(t *testing.T) {
 			}
 			return refresh("late")(r)
 		})
-		if !IsEnded(err) {
+		if !isEnded(err) {
 			t.Errorf("a logout meanwhile: %v", err)
 		}
-		if _, err = m.Change(t.Context(), record, refresh("later")); !IsEnded(err) {
+		if _, err = m.Change(t.Context(), record, refresh("later")); !isEnded(err) {
 			t.Errorf("a logout before: %v", err)
 		}
 		if s != nil {
@@ -333,14 +333,14 @@ func TestChangeAfterLogout(t *testing.T) {
 			}
 			return refresh("late")(r)
 		})
-		if !IsEnded(err) {
+		if !isEnded(err) {
 			t.Errorf("a logout elsewhere meanwhile: %v", err)
 		}
 		time.Sleep(2 * time.Minute)
 		if one.recent.addTo(record) != record {
 			t.Error("the tokens of a session that has ended stay cached")
 		}
-		if _, err = one.Change(t.Context(), record, refresh("later")); !IsEnded(err) {
+		if _, err = one.Change(t.Context(), record, refresh("later")); !isEnded(err) {
 			t.Errorf("a logout elsewhere before: %v", err)
 		}
 	})
@@ -588,7 +588,7 @@ func TestLateTokensOfEndedSession(t *testing.T) {
 			}
 			return nil
 		})
-		if _, err := m.Change(t.Context(), record, unchanged); !IsEnded(err) {
+		if _, err := m.Change(t.Context(), record, unchanged); !isEnded(err) {
 			t.Errorf("ended meanwhile: %v", err)
 		}
 	})
@@ -611,7 +611,7 @@ func TestChangeFailsToRead(t *testing.T) {
 func TestIsEnded(t *testing.T) {
 	err := errEnded()
 	expectRefusal(t, "ended", err, refusal.LoginRequired)
-	if !IsEnded(err) || IsEnded(nil) || IsEnded(errDown) || IsEnded(readError(t.Context(), err)) || IsEnded(refusal.SessionToken.New()) {
+	if !isEnded(err) || isEnded(nil) || isEnded(errDown) || isEnded(readError(t.Context(), err)) || isEnded(refusal.SessionToken.New()) {
 		t.Error("IsEnded does not look at the outermost error")
 	}
 }
@@ -713,7 +713,7 @@ func TestCurrent(t *testing.T) {
 		expectRefusal(t, "store down", err, refusal.Store)
 		s.on(nil)
 		s.Memory.Delete(recordKey("two"))
-		if _, err = m.Current(t.Context(), w, none); !IsEnded(err) {
+		if _, err = m.Current(t.Context(), w, none); !isEnded(err) {
 			t.Errorf("ended meanwhile: %v", err)
 		}
 	})

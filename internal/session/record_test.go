@@ -241,7 +241,7 @@ func TestRenewedID(t *testing.T) {
 		}
 		load(t, m, old, "")
 		if s != nil {
-			if err := m.Renew(t.Context(), w, old.jar(), record, func(*Record) error { t.Error("applied"); return nil }); !IsEnded(err) {
+			if err := m.Renew(t.Context(), w, old.jar(), record, func(*Record) error { t.Error("applied"); return nil }); !isEnded(err) {
 				t.Errorf("a session that has ended: %v", err)
 			}
 		}
@@ -307,7 +307,7 @@ func TestCommit(t *testing.T) {
 			t.Fatal(err)
 		}
 		w = httptest.NewRecorder()
-		if err := m.Commit(t.Context(), w, b.jar(), after, after, nil); !IsEnded(err) || len(w.Header()) > 0 {
+		if err := m.Commit(t.Context(), w, b.jar(), after, after, nil); !isEnded(err) || len(w.Header()) > 0 {
 			t.Errorf("a session that has ended: %v, %v", err, w.Header())
 		}
 	})
@@ -367,7 +367,7 @@ func TestCurrentHasEnded(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := m.Current(t.Context(), httptest.NewRecorder(), func() (*Record, error) { return record, nil })
-		if !IsEnded(err) || got != nil || !strings.Contains(err.Error(), "ended while this request was under way") {
+		if !isEnded(err) || got != nil || !strings.Contains(err.Error(), "ended while this request was under way") {
 			t.Errorf("%+v, %v", got, err)
 		}
 	})

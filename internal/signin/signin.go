@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -102,7 +103,7 @@ func (s *Routes) Login(w http.ResponseWriter, r *http.Request, options []authreq
 	if err != nil {
 		return err
 	}
-	values, err := browser.AllValues(w, r)
+	values, err := allValues(w, r)
 	if err != nil {
 		return refusal.LoginOption.Wrap(err)
 	}
@@ -166,6 +167,18 @@ func (s *Routes) here(base browser.Base, r *http.Request, values url.Values) str
 		values = taken
 	}
 	return site.WithQuery(site.Here(base, r), values)
+}
+
+// allValues returns the fields of a form, and the query of its URL, which can have what
+// is not a field.
+func allValues(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	values, err := browser.Values(w, r)
+	if err != nil {
+		return nil, err
+	}
+	all := r.URL.Query()
+	maps.Copy(all, values)
+	return all, nil
 }
 
 // isLoggedIn reports whether somebody is logged in, with the tokens that the login

@@ -1,4 +1,10 @@
-package auth0
+// Package errorpage makes the page that tells a person why a request was refused, and
+// what to do next. It also keeps the status of a refusal in a response that a function
+// of the application writes.
+//
+// The package does not know how a refusal came about, or how a link keeps the options of
+// a login.
+package errorpage
 
 import (
 	"net/http"
@@ -11,17 +17,22 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/site"
 )
 
-// errorPages returns the function that makes the page that tells a person what has
-// happened, and what to do next.
-func errorPages(where *site.Site) func(r *http.Request, e *Error, reference string) browser.Page {
-	return func(r *http.Request, e *Error, reference string) browser.Page {
-		return browser.Page{Title: errorTitle(r, e), Text: errorText(r, e), Links: errorLinks(where, r, e), Reference: reference}
-	}
+// A Refusal is a refused request as a person sees it.
+type Refusal struct {
+	refusal.Row
+	Op       string // of the operation, as in the log
+	ReturnTo string // the page that was asked for, if it is known
+	Login    refusal.Link
+}
+
+// New returns the page of a refused request.
+func New(where *site.Site, r *http.Request, e Refusal, reference string) browser.Page {
+	return browser.Page{Title: title(r, e), Text: text(r, e), Links: links(where, r, e), Reference: reference}
 }
 
 // isUnsentForm reports whether a form of a person was refused for want of a session, or
 // of one that is enough.
-func isUnsentForm(r *http.Request, e *Error) bool {
+func isUnsentForm(r *http.Request, e Refusal) bool {
 	switch e.Reason {
 	case refusal.LoginRequired.Reason, refusal.OrganizationLogin.Reason, refusal.StepUp.Reason:
 		return e.Op != "login" && r.Method != http.MethodGet && r.Method != http.MethodHead
@@ -29,7 +40,7 @@ func isUnsentForm(r *http.Request, e *Error) bool {
 	return false
 }
 
-func errorTitle(r *http.Request, e *Error) string {
+func title(r *http.Request, e Refusal) string {
 	switch {
 	case e.Reason == refusal.StepUp.Reason:
 		return "Please confirm that it is you"
@@ -55,7 +66,7 @@ func errorTitle(r *http.Request, e *Error) string {
 	return "This page cannot be shown"
 }
 
-func errorText(r *http.Request, e *Error) string {
+func text(r *http.Request, e Refusal) string {
 	const again = " Then come back to this tab, go back to your form, and send it again."
 	switch {
 	case isUnsentForm(r, e) && e.Reason == refusal.StepUp.Reason:
@@ -73,14 +84,14 @@ func errorText(r *http.Request, e *Error) string {
 	return string(unicode.ToUpper(first)) + e.Description[size:] + "."
 }
 
-// errorLinks returns what a person can do about an error. Each link must lead to
+// links returns what a person can do about an error. Each link must lead to
 // something that can work.
-func errorLinks(where *site.Site, r *http.Request, e *Error) []browser.Link {
+func links(where *site.Site, r *http.Request, e Refusal) []browser.Link {
 	base, err := where.Of(r)
 	if err != nil {
 		base = where.All()[0]
 	}
-	login := browser.Link{Href: e.links[0].URL, Text: e.links[0].Text}
+	login := browser.Link{Href: e.Login.URL, Text: e.Login.Text}
 	start := browser.Link{Href: base.Origin + where.Home(base), Text: "Go to the start page"}
 	again := browser.Link{Href: base.Origin + site.Here(base, r), Text: "Try again"}
 	isForm := r.Method != http.MethodGet && r.Method != http.MethodHead
