@@ -6,7 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
+
 	"time"
 )
 
@@ -55,7 +55,7 @@ func (r *Request) Save(every *Request) Saved {
 		s.Params["organization"] = r.organization
 	}
 	if s.RequiredACR != nil {
-		s.Params["acr_values"] = strings.Join(s.RequiredACR, " ")
+		s.Params["acr_values"] = "" // RequiredACR has them, and a link is short
 	}
 	return s
 }

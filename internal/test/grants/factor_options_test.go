@@ -113,3 +113,24 @@ func TestFactorKeepsValues(t *testing.T) {
 		}
 	}
 }
+
+// TestFactorTakesTime: a new authentication is one since the login began, and not since
+// the second factor.
+func TestFactorTakesTime(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		authTime float64
+		reason   string
+	}{{-1, ""}, {-70, "auth_too_old"}} {
+		clock := testkit.NewClock()
+		e := testkit.SignedInForGrants(t, func(c *auth0.Config) { c.Now = clock.Now })
+		_, err := e.Strategy.Application().LoginWithPassword(t.Context(), testkit.MFAUser, testkit.Password, auth0.WithMaxAge(0))
+		m := e.ExpectError(err, auth0.ErrMFARequired).MFA()
+		e.Tenant.EditIDToken(testkit.ClaimIn("auth_time", tt.authTime))
+		clock.Add(4 * 60)
+		_, err = m.LoginWithOTP(t.Context(), testkit.OneTimeCode)
+		if (err == nil) != (tt.reason == "") || err != nil && testkit.ReasonOf(err) != tt.reason {
+			t.Errorf("authenticated at %v: %v", tt.authTime, err)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package guards_test
 import (
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -186,6 +187,7 @@ func TestUnusableGuards(t *testing.T) {
 		"required acr with a space":     with(auth0.WithRequiredACR("a b")),
 		"pop-up":                        with(auth0.WithPopup(testkit.AppURL)),
 		"invitation":                    with(auth0.WithInvitation("ticket", "org_1")),
+		"address without a browser":     with(auth0.WithForwardedFor(netip.MustParseAddr("203.0.113.9"))),
 		"another page":                  with(auth0.WithReturnTo("/other")),
 		"options that fit into no link": with(auth0.WithScopes(long[:200], long[:201])),
 	} {
@@ -246,6 +248,9 @@ func TestStepUpOfCallers(t *testing.T) {
 			if resp.Status != http.StatusUnauthorized || !ok || parameters != `, acr_values="`+mfaClass+`", max_age="300"` || h.Get("Location") != "" ||
 				h.Get("Content-Type") != tt.kind || !strings.Contains(resp.Body, tt.part) || !strings.Contains(h.Get("Cache-Control"), "no-store") || fmt.Sprint(b.Cookies) != cookies {
 				t.Fatalf("%s: %d %v %s", tt.why, resp.Status, h, resp.Body)
+			}
+			if log := e.Log.String(); !strings.Contains(log, `level=DEBUG msg="auth0: refused" op=session status=401 reason=insufficient_user_authentication`) {
+				t.Errorf("%s: the log has %s", tt.why, log) // it is a normal request
 			}
 			if strings.HasPrefix(tt.why, "htmx") != (h.Get("HX-Redirect") == login) {
 				t.Errorf("%s: HX-Redirect %q, login %q", tt.why, h.Get("HX-Redirect"), login)
@@ -624,6 +629,21 @@ func TestNestedGuards(t *testing.T) {
 		}
 		e.Tenant.EditIDToken(nil)
 	}
+	half := func(letter string) func(http.Handler) http.Handler {
+		return e.Strategy.RequireLoginWith(auth0.WithMaxAge(time.Minute), auth0.WithParam("ext-"+letter, strings.Repeat(letter, 200)))
+	}
+	e.Mux.Handle("GET /long", half("a")(half("b")(e.Strategy.RequireStepUp(0, strings.Repeat("c", 100), auth0.ACRMultiFactor)(page))))
+	e.Mux.Handle("GET /too-long", e.Strategy.RequireStepUp(0, strings.Repeat("c", 200), auth0.ACRMultiFactor)(e.Strategy.RequireLoginWith(auth0.WithMaxAge(time.Second), auth0.WithAudience(testkit.Audience+strings.Repeat("a", 200)))(page)))
+	e.Tenant.EditIDToken(func(_, c map[string]any) { c["amr"] = []string{"mfa"}; c["auth_time"] = time.Now().Unix() - 70 })
+	if resp := e.Browser().MustLogin().Do("GET", "/too-long", nil, fetched...); resp.Status != http.StatusInternalServerError {
+		t.Errorf("options that fit into no link together: %d %s", resp.Status, resp.Body)
+	}
+	e.Tenant.EditIDToken(testkit.Claim("auth_time", time.Now().Unix()))
+	// What only saves some work is left out of a link.
+	if resp := e.Browser().MustLogin().Do("GET", "/long", nil, fetched...); resp.Status != http.StatusUnauthorized || !strings.Contains(resp.Header.Get("WWW-Authenticate"), "login_ticket=") {
+		t.Errorf("long options: %d %s", resp.Status, resp.Body)
+	}
+	e.Tenant.EditIDToken(nil)
 	e.Mux.Handle("GET /5", recent(nobody(page)))
 	b := e.Browser()
 	if q := begins(t, "before the user is looked at", b.Page("/5")); q.Get("max_age") != "60" {
