@@ -285,29 +285,12 @@ func checkKeys(p *problems, given, tenants *KeySet) *KeySet {
 	return given
 }
 
-// checkAlgorithms returns the accepted algorithms, by default RS256. A shared secret
-// fits HS256 alone, and other keys never fit HS256: a public key must not be used as
-// a secret (RFC 8725, Section 3.1).
 func checkAlgorithms(p *problems, algorithms []string, shared bool) []string {
-	possible := keys.Asymmetric
-	if shared {
-		possible = []string{keys.Symmetric}
+	accepted, err := keys.Accepted(algorithms, shared)
+	if err != nil {
+		p.add("Algorithms", "%v", err)
 	}
-	if algorithms == nil {
-		if shared {
-			return possible
-		}
-		return []string{"RS256"}
-	}
-	if len(algorithms) == 0 {
-		p.add("Algorithms", "is empty; leave it out for RS256")
-	}
-	for _, alg := range algorithms {
-		if !slices.Contains(possible, alg) {
-			p.add("Algorithms", "%q is not one of %q, which these Keys can be used with", alg, possible)
-		}
-	}
-	return slices.Clone(algorithms)
+	return accepted
 }
 
 func setDefault[T comparable](field *T, value T) {

@@ -2,7 +2,6 @@ package auth0
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -150,15 +149,9 @@ func (a *Application) loginByGrant(ctx context.Context, r *grants.Request) (*Log
 // fails if they require proof that a grant cannot give. The purpose has the options of
 // this login, also after a second factor. Began is when that was demanded, 0 for now.
 func (a *Application) grantedLogin(ctx context.Context, got provider.TokenResponse, purpose grants.Purpose, began int64) (*Login, error) {
-	var saved authrequest.Saved
-	if purpose.Login != "" {
-		if err := json.Unmarshal([]byte(purpose.Login), &saved); err != nil {
-			return nil, refusal.Internal.Wrap(err)
-		}
-	}
-	options, err := saved.Options()
+	options, err := authrequest.OptionsOf(purpose.Login)
 	if err != nil {
-		return nil, refusal.LoginOption.Wrap(err)
+		return nil, refusal.Internal.Wrap(err)
 	}
 	r, err := authrequest.New(slices.Concat(a.options, options)...)
 	if err != nil {
@@ -216,19 +209,16 @@ func (a *Application) direct(opts []LoginOption) (connection string, w grants.Wi
 	if err != nil {
 		return "", w, refusal.LoginOption.Wrap(err)
 	}
-	if err := own.CheckDirect(); err != nil {
-		return "", w, err
-	}
-	r, err := a.loginRequest(opts)
+	all, err := a.loginRequest(opts)
 	if err != nil {
 		return "", w, err
 	}
 	every, _ := authrequest.New(a.options...) // they were checked when the application was made
-	login, err := json.Marshal(r.Save(every))
+	login, err := own.Direct(all, every)
 	if err != nil {
-		return "", w, refusal.Internal.Wrap(err)
+		return "", w, err
 	}
-	w = grants.Wish{Scopes: own.Scopes, Audience: own.Params.Get("audience"), ForwardedFor: own.ForwardedFor, Login: string(login)}
+	w = grants.Wish{Scopes: own.Scopes, Audience: own.Params.Get("audience"), ForwardedFor: own.ForwardedFor, Login: login}
 	return own.Params.Get("connection"), w, nil
 }
 

@@ -80,9 +80,9 @@ func New(options ...Option) (*Request, error) {
 // login is to one.
 func (r *Request) Organization() string { return r.organization }
 
-// CheckDirect refuses a request without a browser that only a page of the tenant can
+// checkDirect refuses a request without a browser that only a page of the tenant can
 // answer.
-func (r *Request) CheckDirect() error {
+func (r *Request) checkDirect() error {
 	for name := range r.Params {
 		if !slices.Contains([]string{"connection", "audience", "organization", "max_age", "acr_values"}, name) {
 			return refusal.LoginOption.Because("the option for %s is for a login in the browser", name)

@@ -461,7 +461,7 @@ func TestDirect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.CheckDirect(); err != nil || r.ForwardedFor != addr {
+	if err := r.checkDirect(); err != nil || r.ForwardedFor != addr {
 		t.Errorf("%+v, %v", r, err)
 	}
 	for why, option := range map[string]Option{
@@ -472,7 +472,7 @@ func TestDirect(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := r.CheckDirect(); err == nil {
+		if err := r.checkDirect(); err == nil {
 			t.Errorf("%s: accepted", why)
 		}
 	}

@@ -1,6 +1,7 @@
 package authrequest
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -150,4 +151,39 @@ func (s Saved) option(name, value string) (Option, error) {
 		return option(value), nil
 	}
 	return Param(name, value), nil
+}
+
+// A text has all options of a request, for a login that this program goes on with. It
+// also has the state of the application, which a link must not bring into a browser.
+type text struct {
+	Saved
+	AppState json.RawMessage `json:"app,omitempty"`
+}
+
+// Direct returns the options of a login without a browser, as text for [OptionsOf]. It
+// refuses those that only a browser can meet. The other requests are this one with the
+// options of every login, and these options alone.
+func (r *Request) Direct(all, every *Request) (string, error) {
+	if err := r.checkDirect(); err != nil {
+		return "", err
+	}
+	b, err := json.Marshal(text{all.Save(every), all.AppState})
+	return string(b), err
+}
+
+// OptionsOf returns the options that [Request.Direct] has written. An empty text has
+// none.
+func OptionsOf(saved string) ([]Option, error) {
+	if saved == "" {
+		return nil, nil
+	}
+	var t text
+	if err := json.Unmarshal([]byte(saved), &t); err != nil {
+		return nil, errors.New("the saved options cannot be read")
+	}
+	options, err := t.Options()
+	if t.AppState != nil {
+		options = append(options, AppState(t.AppState))
+	}
+	return options, err
 }

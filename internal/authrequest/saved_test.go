@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -134,5 +135,32 @@ func TestBadSaved(t *testing.T) {
 		if options, err := saved.Options(); err == nil {
 			t.Errorf("%s: %d options", why, len(options))
 		}
+	}
+}
+
+// TestDirectText: a login without a browser goes on with the same options, and with the state
+// of the application.
+func TestDirectText(t *testing.T) {
+	t.Parallel()
+	r := must(New(Organization("org_1"), ACR(true, "urn:a"), MaxAge(time.Minute), AppState(map[string]int{"n": 1}), ReturnTo("/x"), Persistent(true)))
+	saved, err := r.Direct(r, must(New()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := must(New(must(OptionsOf(saved))...))
+	if got.Params.Encode() != r.Params.Encode() || !slices.Equal(got.RequiredACR, r.RequiredACR) || string(got.AppState) != `{"n":1}` ||
+		got.ReturnTo() != "/x" || got.Persistent == nil || !*got.Persistent {
+		t.Errorf("%+v, want %+v", got, r)
+	}
+	if options, err := OptionsOf(""); options != nil || err != nil {
+		t.Errorf("nothing: %v, %v", options, err)
+	}
+	for _, bad := range []string{"{", `{"p":{"max_age":"x"}}`} {
+		if _, err := OptionsOf(bad); err == nil {
+			t.Errorf("%s is accepted", bad)
+		}
+	}
+	if saved, err := must(New(Hint("ada"))).Direct(r, r); saved != "" || err == nil {
+		t.Errorf("an option of a browser: %q, %v", saved, err)
 	}
 }
