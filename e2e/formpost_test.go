@@ -238,7 +238,7 @@ func TestFormPostCancel(t *testing.T) {
 	if d := tb.last(app.url + "/auth/callback"); d.status != http.StatusForbidden {
 		t.Errorf("the answer is %d", d.status)
 	}
-	tb.click("link", "Use another account")
+	tb.click("link", "Log in")
 	tb.at(tenant.URL() + "u/login")
 	asAda(tb)
 	tb.at(app.url + "/")

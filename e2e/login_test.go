@@ -102,11 +102,11 @@ func TestCallbackAgain(t *testing.T) {
 
 	for _, time := range []string{"second", "third"} {
 		tb.open(callback.url)
-		tb.at(app.url + "/")
-		tb.reads("Start", "Logged in as ada@acme.example")
+		tb.at(app.url + "/orders")
+		tb.reads("Orders", "Logged in as ada@acme.example")
 		tb.shot(time + "-time")
 		tb.reload()
-		tb.at(app.url + "/")
+		tb.at(app.url + "/orders")
 		tb.reads("Logged in as ada@acme.example")
 		if got := app.tenant.Calls(auth0test.Token); got != 1 {
 			t.Errorf("%s time: %d requests to the token endpoint", time, got)
@@ -116,11 +116,11 @@ func TestCallbackAgain(t *testing.T) {
 	// In a second tab, and then with the back button away from somewhere else.
 	other := tb.newTab()
 	other.open(callback.url)
-	other.at(app.url + "/")
+	other.at(app.url + "/orders")
 	other.reads("Logged in as ada@acme.example")
 	other.open(app.url + "/profile")
 	other.back()
-	other.at(app.url + "/")
+	other.at(app.url + "/orders")
 	other.reads("Logged in as ada@acme.example")
 
 	// What is behind the callback in the history is a page of the tenant. It

@@ -55,14 +55,14 @@ func TestOrganizations(t *testing.T) {
 	bob.at(tenant + "u/login")
 	withPassword(bob, "bob@acme.example")
 	bob.at(app.url + "/auth/callback")
-	bob.reads("Login failed", "The login was not completed")
+	bob.reads("Login failed", "Your account is not a member of an organization that can use this site")
 	bob.hides("membership", "invalid_request")
 	bob.shot("nobody")
 	if d := bob.last(app.url + "/auth/callback"); d.status != http.StatusBadRequest {
 		t.Errorf("the answer is %d", d.status)
 	}
 	app.stderr.waitFor(t, "user does not belong to any organization")
-	bob.click("link", "Use another account") // another login as Bob would fail again
+	bob.click("link", "Log in") // the tenant asks again: another login as Bob would fail
 	bob.at(tenant + "u/login")
 	asAda(bob)
 	bob.reads("acme-eu", "acme-labs")
@@ -138,7 +138,7 @@ func TestInvitation(t *testing.T) {
 	for _, ticket := range []string{"for-bob", "late"} {
 		tb.open(link(ticket))
 		tb.at(a.url + "/auth/callback")
-		tb.reads("The login was not completed")
+		tb.reads("This invitation was used already, or it is too old")
 	}
 	// He is still logged in, and a member: the tenant need not ask which of one.
 	tb.open(a.url + "/profile")

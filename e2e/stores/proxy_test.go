@@ -105,7 +105,7 @@ func healthy(base string) error {
 }
 
 // startNginx runs nginx as it stands in front of an application: it does nothing
-// but pass on.
+// but pass on. The size of its buffer is the one that the README asks for.
 func startNginx(t *testing.T, port string, backends []string) {
 	t.Helper()
 	program := testproc.Find(t, "nginx", "nginx", "/usr/sbin/nginx")
@@ -136,6 +136,7 @@ http {
 		listen 127.0.0.1:%s;
 		location / {
 			proxy_pass http://app;
+			proxy_buffer_size 12k;
 			proxy_set_header Host $http_host;
 			proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
 			proxy_set_header X-Forwarded-Proto $scheme;
