@@ -21,6 +21,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/auth0test"
+	"github.com/seed-15d5a55c/auth0/internal/testproc"
 )
 
 // binaries is where the examples are, built once for all tests. Most tests are
@@ -104,7 +105,7 @@ type example struct {
 // environment.
 func startExample(t *testing.T, env ...string) *example {
 	t.Helper()
-	return startExampleOn(t, freePort(t), env...)
+	return startExampleOn(t, testproc.FreePort(t), env...)
 }
 
 // startExampleOn runs the example on a port that a tenant has been told already.
@@ -163,7 +164,7 @@ func startAndFail(t *testing.T, name string, env ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	program := exec.CommandContext(ctx, filepath.Join(binaries, name))
-	program.Env = append([]string{"PATH=" + os.Getenv("PATH"), "PORT=" + freePort(t)}, env...)
+	program.Env = append([]string{"PATH=" + os.Getenv("PATH"), "PORT=" + testproc.FreePort(t)}, env...)
 	log, err := program.CombinedOutput()
 	if ctx.Err() != nil {
 		t.Fatalf("the example does not end:\n%s", log)
@@ -178,20 +179,6 @@ func (e *example) tenantURL(t *testing.T) string {
 	_, rest, _ := strings.Cut(e.stdout.String(), "embedded, at ")
 	url, _, _ := strings.Cut(rest, "\n")
 	return url
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "localhost:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
 }
 
 // An app is a small application in the process of the test, with a tenant whose

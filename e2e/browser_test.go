@@ -32,7 +32,7 @@ import (
 
 // patience is how long anything may take before a test gives up. It is far more
 // than is needed, so that a slow machine does not fail.
-const patience = 15 * time.Second
+const patience = 30 * time.Second
 
 // A tab is one page of a browser, used as a person does: by what can be read
 // on it.
@@ -312,7 +312,7 @@ func call[P, R any](tb *tab, command cdp.Command[P, R], params P) R {
 
 // attempt is how long a command may take that is tried again: the browser never
 // answers some that were under way when the page changed.
-const attempt = patience / 5
+const attempt = patience / 10
 
 func try[P, R any](tb *tab, command cdp.Command[P, R], params P) (R, error) {
 	ctx, cancel := context.WithTimeout(tb.ctx, attempt)

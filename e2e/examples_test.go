@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/auth0test"
+	"github.com/seed-15d5a55c/auth0/internal/testproc"
 )
 
 // startBelow runs an example with its own tenant, which browsers reach below a path of
 // an https host: a proxy strips the path.
 func startBelow(t *testing.T, name, path string) (app *example, flags []string) {
 	t.Helper()
-	port := freePort(t)
+	port := testproc.FreePort(t)
 	certificate, _ := newCertificate(t, "app.acme.example")
 	secure := serve(t, http.StripPrefix(path, forward("http://localhost:"+port, nil)), &tls.Config{Certificates: []tls.Certificate{certificate}})
 	app = startNamed(t, name, port, "APP_BASE_URL="+auth0test.AppURL+path)
@@ -26,6 +27,7 @@ func startBelow(t *testing.T, name, path string) (app *example, flags []string) 
 // host: logs in, uses it and logs out. No page is wider than the screen, by day and by
 // night.
 func TestBelowPath(t *testing.T) {
+	t.Parallel()
 	const base = auth0test.AppURL + "/shop"
 	for _, tt := range []struct {
 		name string
@@ -191,7 +193,8 @@ func TestBelowPath(t *testing.T) {
 // TestSessionsElsewhere ends the session of one browser from another one, in the
 // application and at the tenant.
 func TestSessionsElsewhere(t *testing.T) {
-	app := startNamed(t, "sessions", freePort(t))
+	t.Parallel()
+	app := startNamed(t, "sessions", testproc.FreePort(t))
 	app.stdout.waitFor(t, "PUBLIC PASSWORDS", "Open    "+app.url)
 	one, other := newBrowser(t), newBrowser(t)
 	for _, button := range []string{"Log out everywhere", "Change password"} {

@@ -14,6 +14,7 @@ import (
 // TestLogout is a shared computer: what one person has seen must be out of reach
 // for the next, with the back button and with the login buttons.
 func TestLogout(t *testing.T) {
+	t.Parallel()
 	app := startExample(t)
 	tenant := app.tenantURL(t)
 	tb := newBrowser(t)
@@ -100,6 +101,7 @@ func TestLogout(t *testing.T) {
 // what the library says about caches is shown again, so the other test would
 // notice if a page of the example were.
 func TestBackAfterLogout(t *testing.T) {
+	t.Parallel()
 	app := startApp(t, nil)
 	for path, shown := range map[string]bool{"/careless": true, "/profile": false} {
 		t.Run(strings.TrimPrefix(path, "/"), func(t *testing.T) {
@@ -164,6 +166,7 @@ func startAttacker(t *testing.T) (port string) {
 // to the browser, nor one that it takes for the same site and gives the cookies,
 // as another port of the host is.
 func TestForeignLogout(t *testing.T) {
+	t.Parallel()
 	app := startApp(t, nil)
 	port := startAttacker(t)
 	tb := newBrowser(t)
@@ -248,6 +251,7 @@ func TestForeignLogout(t *testing.T) {
 
 // TestPrefetch: a browser that looks ahead begins no login and ends no session.
 func TestPrefetch(t *testing.T) {
+	t.Parallel()
 	app := startApp(t, nil)
 	tb := newBrowser(t)
 	for _, kind := range []string{"prefetch", "prerender"} {
@@ -289,6 +293,7 @@ func TestPrefetch(t *testing.T) {
 // guides have it, log in and out by forms. Chromium applies that policy to redirects
 // after a form.
 func TestFormsUnderPolicy(t *testing.T) {
+	t.Parallel()
 	app := startApp(t, nil)
 	tb := newBrowser(t)
 	tb.open(app.url + "/strict")

@@ -16,6 +16,7 @@ const usersDirectory = "Username-Password-Authentication"
 // TestOrganizations: a person chooses an organization at the tenant, and the
 // application shows which.
 func TestOrganizations(t *testing.T) {
+	t.Parallel()
 	app := startExample(t, "ORGANIZATIONS=1")
 	tenant := app.tenantURL(t)
 	tb := newBrowser(t)
@@ -71,6 +72,7 @@ func TestOrganizations(t *testing.T) {
 // TestOrganizationByName: the tenant asks for the name of the organization first,
 // and the person may do without.
 func TestOrganizationByName(t *testing.T) {
+	t.Parallel()
 	a := startApp(t, nil)
 	a.tenant.UseOrganizations("allow", "pre_login_prompt")
 	tb := newBrowser(t)
@@ -105,6 +107,7 @@ func TestOrganizationByName(t *testing.T) {
 
 // TestInvitation goes from the link in the e-mail to a page of the organization.
 func TestInvitation(t *testing.T) {
+	t.Parallel()
 	a := startApp(t, func(c *auth0.Config) { c.AcceptOrganizationLinks = true })
 	a.tenant.UseOrganizations("require", "post_login_prompt")
 	a.tenant.AddOrganization(auth0test.Organization{ID: "org_umbrella0000000", Name: "umbrella", DisplayName: "Umbrella",
@@ -154,6 +157,7 @@ func TestInvitation(t *testing.T) {
 // TestOrganizationsLooks takes pictures on a desk and on a phone, by day and by
 // night.
 func TestOrganizationsLooks(t *testing.T) {
+	t.Parallel()
 	app := startExample(t, "ORGANIZATIONS=1")
 	tb := newBrowser(t)
 	look := func(name string) {

@@ -79,6 +79,7 @@ func (tb *tab) accessible(what, part string) {
 
 // TestAxeFinds: the checker is there and works.
 func TestAxeFinds(t *testing.T) {
+	t.Parallel()
 	app := startApp(t, nil)
 	tb := newBrowser(t)
 	tb.open(app.url + "/")
@@ -95,6 +96,7 @@ func TestAxeFinds(t *testing.T) {
 // screen, in light and in dark, and has nothing that axe finds. None of them runs a
 // script of its own but the end of a pop-up.
 func TestPagesOfTheLibrary(t *testing.T) {
+	t.Parallel()
 	app := startApp(t, nil)
 	for _, tt := range []struct {
 		name, heading string
@@ -161,6 +163,7 @@ func TestPagesOfTheLibrary(t *testing.T) {
 // TestFormIsKept: a person posts a long form when the session is over, follows the
 // advice of the page, goes back, and finds the form filled in.
 func TestFormIsKept(t *testing.T) {
+	t.Parallel()
 	app := startApp(t, nil)
 	tb := newBrowser(t)
 	const note = "A long note that nobody wants to write twice."
@@ -189,6 +192,7 @@ func TestFormIsKept(t *testing.T) {
 // TestHTMX: a person who clicks on something that htmx fetches, when nobody is logged
 // in, comes to the login and back to the page that was open.
 func TestHTMX(t *testing.T) {
+	t.Parallel()
 	app := startApp(t, nil)
 	for button, end := range map[string]string{"Show the part": "/htmx?tab=2", "Log in with htmx": "/htmx?done"} {
 		tb := newBrowser(t)
@@ -202,6 +206,7 @@ func TestHTMX(t *testing.T) {
 
 // TestTurbo: the same for the three kinds of requests that Turbo makes.
 func TestTurbo(t *testing.T) {
+	t.Parallel()
 	app := startApp(t, nil)
 	for link, end := range map[string]string{"My profile": "/profile", "Log in by a link": "/turbo", "Show the part": "/part"} {
 		t.Run(end[1:], func(t *testing.T) {

@@ -220,6 +220,7 @@ func (f *farm) loggedIn(client *http.Client) bool {
 
 // TestFarm: a login at any copy is one at all of them, and so is a logout.
 func TestFarm(t *testing.T) {
+	t.Parallel()
 	f := newFarm(t)
 	if a := f.get(f.browser, "/"); a.body != "ada@acme.example" || a.url != f.url+"/" {
 		t.Fatalf("after the login: %+v", a)
@@ -246,6 +247,7 @@ func TestFarm(t *testing.T) {
 
 // TestFarmRefreshesOnce: 50 requests at once, over both processes.
 func TestFarmRefreshesOnce(t *testing.T) {
+	t.Parallel()
 	f := newFarm(t)
 	f.tenant.EditTokenResponse(func(_ *int, body map[string]any) { body["expires_in"] = 20 })
 	f.get(f.browser, "/")
@@ -291,6 +293,7 @@ func (f *farm) token() answer {
 
 // TestFarmBackchannelLogout: the tenant reaches one copy, whichever nginx chooses.
 func TestFarmBackchannelLogout(t *testing.T) {
+	t.Parallel()
 	f := newFarm(t)
 	sid := make(chan any, 1)
 	f.tenant.EditIDToken(func(_, claims map[string]any) { sid <- claims["sid"] })
@@ -314,6 +317,7 @@ func TestFarmBackchannelLogout(t *testing.T) {
 
 // TestFarmLosesOne: a copy that dies takes no session with it.
 func TestFarmLosesOne(t *testing.T) {
+	t.Parallel()
 	f := newFarm(t)
 	first := f.get(f.browser, "/")
 	f.copies[first.instance].Signal(t, os.Kill)
@@ -326,6 +330,7 @@ func TestFarmLosesOne(t *testing.T) {
 // TestFarmOfExamples: two copies of the example, which have nothing in common but
 // their environment, know the same sessions and end them together.
 func TestFarmOfExamples(t *testing.T) {
+	t.Parallel()
 	port := testproc.FreePort(t)
 	f := &farm{t: t, url: "http://localhost:" + port, browser: newBrowser(t)}
 	var err error
