@@ -52,6 +52,11 @@ func run(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "the examples do not build: %v\n%s", err, output)
 		return 1
 	}
+	defer func() {
+		if shared.stop != nil {
+			shared.stop()
+		}
+	}()
 	return m.Run()
 }
 

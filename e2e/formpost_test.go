@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/network"
-	"github.com/chromedp/cdproto/storage"
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/auth0test"
@@ -295,7 +294,7 @@ func (tb *tab) session(host string) *network.Cookie {
 // setSession replaces it.
 func (tb *tab) setSession(url, value string) {
 	tb.t.Helper()
-	call(tb, storage.SetCookies, storage.SetCookiesParams{Cookies: []*network.CookieParam{{
+	tb.setCookies(&network.CookieParam{
 		Name: "auth0_session", Value: value, URL: url + "/", Path: "/", HTTPOnly: true, SameSite: network.CookieSameSiteLax,
-	}}})
+	})
 }

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/chromedp/cdproto/network"
-	"github.com/chromedp/cdproto/storage"
 )
 
 // TestLogout is a shared computer: what one person has seen must be out of reach
@@ -90,7 +89,7 @@ func TestLogout(t *testing.T) {
 	if len(kept) == 0 {
 		t.Fatal("the tenant had no cookie")
 	}
-	call(tb, storage.SetCookies, storage.SetCookiesParams{Cookies: kept})
+	tb.setCookies(kept...)
 	tb.open(app.url + "/")
 	tb.click("link", "Username and password")
 	tb.at(tenant + "u/login")
