@@ -218,12 +218,18 @@ type request struct {
 
 func startApp(t *testing.T, edit func(*auth0.Config)) *app {
 	t.Helper()
+	return startAppAt(t, "localhost", edit)
+}
+
+// startAppAt starts it for browsers that reach this machine by another host name.
+func startAppAt(t *testing.T, host string, edit func(*auth0.Config)) *app {
+	t.Helper()
 	listener, err := net.Listen("tcp", "localhost:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	a := &app{url: "http://localhost:" + port, log: &output{}}
+	a := &app{url: "http://" + host + ":" + port, log: &output{}}
 	if a.tenant, err = auth0test.Serve("127.0.0.1:0", a.url); err != nil {
 		t.Fatal(err)
 	}
@@ -278,6 +284,10 @@ func (a *app) routes(strategy *auth0.Strategy) http.Handler {
 			body = `<form method="post" action="/auth/login"><input type="hidden" name="connection" value="google-oauth2"><input type="hidden" name="returnTo" value="/strict"><button>Log in</button></form>`
 		}
 		show("Strict", body)(w, r)
+	})
+	mux.HandleFunc("GET /no-referrer", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Referrer-Policy", "no-referrer")
+		show("Without a referrer", `<form method="post" action="/auth/login"><input type="hidden" name="returnTo" value="/no-referrer"><button>Log in by a form</button></form><a href="/auth/logout">Log out by a link</a>`)(w, r)
 	})
 	a.libraryPages(mux, strategy, show)
 	// What the library does not do, to show that the tests below would notice.

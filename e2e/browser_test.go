@@ -622,10 +622,25 @@ func (tb *tab) key(name, text string, code int64) {
 	}
 }
 
+// types enters a text where the focus is.
+func (tb *tab) types(text string) {
+	tb.t.Helper()
+	call(tb, input.InsertText, input.InsertTextParams{Text: text})
+}
+
 // focus returns the text of what has the keyboard's focus.
 func (tb *tab) focus() string {
 	tb.t.Helper()
 	return eval[string](tb, "document.activeElement === document.body ? '' : document.activeElement.innerText.trim()")
+}
+
+// showsFocus fails if a person does not see what has the keyboard's focus (WCAG 2.2,
+// 2.4.7).
+func (tb *tab) showsFocus() {
+	tb.t.Helper()
+	if !eval[bool](tb, `(e => { const s = getComputedStyle(e); return e.matches(":focus-visible") && s.outlineStyle !== "none" && parseFloat(s.outlineWidth) >= 1 })(document.activeElement)`) {
+		tb.t.Errorf("%s: nobody sees that the focus is on %q", tb.url(), tb.focus())
+	}
 }
 
 // tabTo presses the tabulator key until something with the text has the focus.
@@ -637,6 +652,7 @@ func (tb *tab) tabTo(text string) {
 		tb.key("Tab", "", 9)
 		got := tb.focus()
 		if strings.Contains(got, text) {
+			tb.showsFocus()
 			return
 		}
 		passed = append(passed, got)
@@ -752,6 +768,20 @@ func nextShot(test string) int {
 	defer shots.Unlock()
 	shots.count[test]++
 	return shots.count[test]
+}
+
+// examine looks at a page on a narrow screen, by day and by night: it has no more width
+// than the screen, and nothing that axe finds.
+func (tb *tab) examine(name string) {
+	tb.t.Helper()
+	tb.size(320, 800)
+	for _, dark := range []bool{false, true} {
+		tb.dark(dark)
+		tb.fits(320)
+		tb.accessible(fmt.Sprintf("%s, dark %v", name, dark), "html")
+		tb.shot(fmt.Sprintf("%s-dark-%v", name, dark))
+	}
+	tb.dark(false)
 }
 
 // fits fails if a person would have to scroll sideways on a screen of the width.

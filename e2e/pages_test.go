@@ -41,12 +41,14 @@ func (a *app) libraryPages(mux *http.ServeMux, s *auth0.Strategy, show func(stri
 	mux.Handle("GET /boss", s.RequireUser(func(auth0.User) bool { return false })(show("Boss", "")))
 	mux.Handle("GET /broken-login", s.LoginHandler(auth0.WithOrganization("\n")))
 	logout := s.LogoutHandler()
-	mux.HandleFunc("GET /quiet-logout", func(w http.ResponseWriter, r *http.Request) { // in a browser that says nothing of where it comes from
+	quiet := func(w http.ResponseWriter, r *http.Request) { // in a browser that says nothing of where it comes from
 		for _, name := range []string{"Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest", "Sec-Fetch-User", "Referer"} {
 			r.Header.Del(name)
 		}
 		logout.ServeHTTP(w, r)
-	})
+	}
+	mux.HandleFunc("GET /quiet-logout", quiet)
+	mux.HandleFunc("POST /quiet-logout", quiet)
 	mux.Handle("GET /popup", s.LoginHandler(auth0.WithPopup(a.url)))
 	mux.Handle("GET /part", s.RequireLogin(show("Part", `<turbo-frame id="part">The part</turbo-frame>`)))
 	mux.Handle("GET /htmx", show("Page with htmx", `<script src="/npm/htmx.org/dist/htmx.min.js"></script>
