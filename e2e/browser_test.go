@@ -685,12 +685,12 @@ func (tb *tab) setCookies(cookies ...*network.CookieParam) {
 }
 
 // cookieNames returns the names of the cookies of a host that begin with the
-// prefix.
+// prefix, without those that only note for a second that a session has ended.
 func (tb *tab) cookieNames(host, prefix string) []string {
 	tb.t.Helper()
 	var names []string
 	for _, c := range tb.cookies() {
-		if c.Domain == host && strings.HasPrefix(c.Name, prefix) {
+		if c.Domain == host && strings.HasPrefix(c.Name, prefix) && !strings.Contains(c.Name, "_session_ended_") {
 			names = append(names, c.Name)
 		}
 	}
