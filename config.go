@@ -240,12 +240,12 @@ func newKeyring(p *problems, c Config, issuer string, cookies *cookie.Names) sea
 }
 
 // newSessions returns the session manager, with its store and its limits.
-func newSessions(p *problems, c Config, cookie cookie.Cookie, keyring seal.Keyring, now func() time.Time, log *slog.Logger) *session.Manager {
+func newSessions(p *problems, c Config, cookies *cookie.Names, keyring seal.Keyring, now func() time.Time, log *slog.Logger) *session.Manager {
 	if c.Store == nil && !c.CookieSessionsUntil.IsZero() {
 		p.add("CookieSessionsUntil", "is set without Store, so sessions stay in cookies")
 	}
 	config := session.Config{
-		Cookie: cookie, Keyring: keyring, Client: c.ClientID, CountsAsUse: c.CountsAsUse, Now: now, Log: log,
+		Cookie: cookies.Session, Ended: cookies.Ended, Keyring: keyring, Client: c.ClientID, CountsAsUse: c.CountsAsUse, Now: now, Log: log,
 		Store: c.Store, Revocations: c.Revocations, CookiesUntil: c.CookieSessionsUntil,
 		Idle:     checkedLimit(p, "IdleTimeout", c.IdleTimeout, 24*time.Hour),
 		Absolute: checkedLimit(p, "AbsoluteTimeout", c.AbsoluteTimeout, 7*24*time.Hour),

@@ -53,7 +53,7 @@ func New(c Config) (*Strategy, error) {
 	app := newApplication(&p, c, where, answers, cookies)
 	s := &Strategy{
 		app: app, site: where, cookies: cookies, silent: &atomic.Bool{}, log: log,
-		sessions:      newSessions(&p, c, cookies.Session, app.keyring, app.now, log),
+		sessions:      newSessions(&p, c, cookies, app.keyring, app.now, log),
 		logoutOptions: c.LogoutOptions,
 		connections:   newConnectionList(&p, c, app.client, log),
 		errors:        errorWriter{log: log, handler: c.ErrorHandler, page: pageOf(where)},

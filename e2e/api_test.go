@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/auth0test"
 	"github.com/seed-15d5a55c/auth0/internal/emulator"
+	"github.com/seed-15d5a55c/auth0/internal/testproc"
 )
 
 // pageEnvironment are the variables with which examples/api uses a tenant.
@@ -30,7 +31,7 @@ func pageEnvironment(tenant *auth0test.Tenant) []string {
 // startPage runs examples/api with a tenant that is in the test's hands.
 func startPage(t *testing.T) (*example, *auth0test.Tenant) {
 	t.Helper()
-	port := freePort(t)
+	port := testproc.FreePort(t)
 	tenant := serveTenant(t, "http://localhost:"+port)
 	return startNamed(t, "api", port, pageEnvironment(tenant)...), tenant
 }
@@ -57,7 +58,8 @@ func logInAs(tb *tab, tenantURL, email, greeting string) {
 // TestPage is the tutorial: nobody, somebody without the permission, somebody
 // with it, nobody again.
 func TestPage(t *testing.T) {
-	app := startNamed(t, "api", freePort(t))
+	t.Parallel()
+	app := startNamed(t, "api", testproc.FreePort(t))
 	tenantURL := app.tenantURL(t)
 	app.stdout.waitFor(t, "Open    "+app.url, "ada@acme.example")
 	tb := newBrowser(t)
@@ -116,6 +118,7 @@ func TestPage(t *testing.T) {
 // TestPageSecrets looks for tokens and codes wherever they would outlive the
 // page or leave it.
 func TestPageSecrets(t *testing.T) {
+	t.Parallel()
 	app, tenant := startPage(t)
 	var tokens safe
 	tokens.watch(tenant)
@@ -179,6 +182,7 @@ func TestPageSecrets(t *testing.T) {
 
 // TestPagePolicy: what the policy forbids does not happen.
 func TestPagePolicy(t *testing.T) {
+	t.Parallel()
 	app, _ := startPage(t)
 	elsewhere := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		t.Errorf("%s was asked for", r.URL)
@@ -208,6 +212,7 @@ const (
 // TestPageForeignAnswer: answers that this tab has not asked for end at the
 // page's door, and none of their text is shown.
 func TestPageForeignAnswer(t *testing.T) {
+	t.Parallel()
 	app, tenant := startPage(t)
 	tb := newBrowser(t)
 	home := app.url + "/"
@@ -249,6 +254,7 @@ func TestPageForeignAnswer(t *testing.T) {
 
 // TestPageRefusals: the tenant says no, or nothing at all.
 func TestPageRefusals(t *testing.T) {
+	t.Parallel()
 	app, tenant := startPage(t)
 	tb := newBrowser(t)
 	home := app.url + "/"
@@ -294,6 +300,7 @@ func TestPageRefusals(t *testing.T) {
 // TestPageIDToken: the page believes nothing that was not said to it, by its
 // tenant, in this login.
 func TestPageIDToken(t *testing.T) {
+	t.Parallel()
 	app, tenant := startPage(t)
 	tenant.SignIn("ada@acme.example")
 	tb := newBrowser(t)
@@ -313,6 +320,7 @@ func TestPageIDToken(t *testing.T) {
 // TestPageExpiredToken: the API refuses, and the page does not claim any longer
 // that somebody is logged in.
 func TestPageExpiredToken(t *testing.T) {
+	t.Parallel()
 	app, tenant := startPage(t)
 	tenant.EditTokenResponse(func(_ *int, body map[string]any) {
 		body["access_token"] = tenant.AccessToken(auth0test.ExpiresIn(-time.Hour))
@@ -331,7 +339,8 @@ func TestPageExpiredToken(t *testing.T) {
 
 // TestPageOldTenant logs out at a tenant that does not tell where.
 func TestPageOldTenant(t *testing.T) {
-	port := freePort(t)
+	t.Parallel()
+	port := testproc.FreePort(t)
 	var handler http.Handler
 	address := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }), nil)
 	old, err := emulator.New(emulator.Config{URL: "http://" + address, Discovery: emulator.Old})
@@ -355,6 +364,7 @@ func TestPageOldTenant(t *testing.T) {
 
 // TestPageCloud is the page with a real tenant: host names, https, a proxy.
 func TestPageCloud(t *testing.T) {
+	t.Parallel()
 	c := startNamedCloud(t, "api", pageEnvironment, nil)
 	tb := newBrowser(t, c.flags...)
 	tb.open(auth0test.AppURL + "/")
@@ -367,6 +377,7 @@ func TestPageCloud(t *testing.T) {
 }
 
 func TestPageEnvironmentIsIncomplete(t *testing.T) {
+	t.Parallel()
 	for _, env := range [][]string{
 		{"AUTH0_DOMAIN=acme.auth0.example", "AUTH0_CLIENT_ID=x"},
 		{"AUTH0_DOMAIN=acme.auth0.example", "AUTH0_AUDIENCE=x"},
@@ -383,7 +394,8 @@ func TestPageEnvironmentIsIncomplete(t *testing.T) {
 
 // TestPageLooks takes pictures, as TestLooks does.
 func TestPageLooks(t *testing.T) {
-	app := startNamed(t, "api", freePort(t))
+	t.Parallel()
+	app := startNamed(t, "api", testproc.FreePort(t))
 	tenantURL := app.tenantURL(t)
 	for _, look := range []struct {
 		name          string
@@ -431,7 +443,8 @@ func TestPageLooks(t *testing.T) {
 // TestPageKeyboard: no mouse, and whoever uses a button does not lose their
 // place. What the API answers is announced.
 func TestPageKeyboard(t *testing.T) {
-	app := startNamed(t, "api", freePort(t))
+	t.Parallel()
+	app := startNamed(t, "api", testproc.FreePort(t))
 	tenantURL := app.tenantURL(t)
 	tb := newBrowser(t)
 	tb.open(app.url + "/")
@@ -467,7 +480,8 @@ func TestPageKeyboard(t *testing.T) {
 }
 
 func TestPageWithoutScripts(t *testing.T) {
-	app := startNamed(t, "api", freePort(t))
+	t.Parallel()
+	app := startNamed(t, "api", testproc.FreePort(t))
 	tb := newBrowser(t)
 	call(tb, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 	tb.open(app.url + "/")

@@ -21,6 +21,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/auth0test"
+	"github.com/seed-15d5a55c/auth0/internal/testproc"
 )
 
 // binaries is where the examples are, built once for all tests. Most tests are
@@ -51,6 +52,11 @@ func run(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "the examples do not build: %v\n%s", err, output)
 		return 1
 	}
+	defer func() {
+		if shared.stop != nil {
+			shared.stop()
+		}
+	}()
 	return m.Run()
 }
 
@@ -104,7 +110,7 @@ type example struct {
 // environment.
 func startExample(t *testing.T, env ...string) *example {
 	t.Helper()
-	return startExampleOn(t, freePort(t), env...)
+	return startExampleOn(t, testproc.FreePort(t), env...)
 }
 
 // startExampleOn runs the example on a port that a tenant has been told already.
@@ -163,7 +169,7 @@ func startAndFail(t *testing.T, name string, env ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	program := exec.CommandContext(ctx, filepath.Join(binaries, name))
-	program.Env = append([]string{"PATH=" + os.Getenv("PATH"), "PORT=" + freePort(t)}, env...)
+	program.Env = append([]string{"PATH=" + os.Getenv("PATH"), "PORT=" + testproc.FreePort(t)}, env...)
 	log, err := program.CombinedOutput()
 	if ctx.Err() != nil {
 		t.Fatalf("the example does not end:\n%s", log)
@@ -178,20 +184,6 @@ func (e *example) tenantURL(t *testing.T) string {
 	_, rest, _ := strings.Cut(e.stdout.String(), "embedded, at ")
 	url, _, _ := strings.Cut(rest, "\n")
 	return url
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "localhost:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
 }
 
 // An app is a small application in the process of the test, with a tenant whose
@@ -226,12 +218,18 @@ type request struct {
 
 func startApp(t *testing.T, edit func(*auth0.Config)) *app {
 	t.Helper()
+	return startAppAt(t, "localhost", edit)
+}
+
+// startAppAt starts it for browsers that reach this machine by another host name.
+func startAppAt(t *testing.T, host string, edit func(*auth0.Config)) *app {
+	t.Helper()
 	listener, err := net.Listen("tcp", "localhost:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	a := &app{url: "http://localhost:" + port, log: &output{}}
+	a := &app{url: "http://" + host + ":" + port, log: &output{}}
 	if a.tenant, err = auth0test.Serve("127.0.0.1:0", a.url); err != nil {
 		t.Fatal(err)
 	}
@@ -286,6 +284,10 @@ func (a *app) routes(strategy *auth0.Strategy) http.Handler {
 			body = `<form method="post" action="/auth/login"><input type="hidden" name="connection" value="google-oauth2"><input type="hidden" name="returnTo" value="/strict"><button>Log in</button></form>`
 		}
 		show("Strict", body)(w, r)
+	})
+	mux.HandleFunc("GET /no-referrer", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Referrer-Policy", "no-referrer")
+		show("Without a referrer", `<form method="post" action="/auth/login"><input type="hidden" name="returnTo" value="/no-referrer"><button>Log in by a form</button></form><a href="/auth/logout">Log out by a link</a>`)(w, r)
 	})
 	a.libraryPages(mux, strategy, show)
 	// What the library does not do, to show that the tests below would notice.

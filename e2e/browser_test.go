@@ -32,7 +32,7 @@ import (
 
 // patience is how long anything may take before a test gives up. It is far more
 // than is needed, so that a slow machine does not fail.
-const patience = 15 * time.Second
+const patience = 30 * time.Second
 
 // A tab is one page of a browser, used as a person does: by what can be read
 // on it.
@@ -55,39 +55,70 @@ type document struct {
 	header http.Header
 }
 
-// newBrowser starts a browser with an empty profile and returns its first tab.
-// Flags are further ones of the command line, as name=value.
+// newBrowser returns the first tab of a browser without a history. Flags are further
+// ones of the command line, as name=value. Tests without flags share one process: each
+// gets a profile of its own in it, which nothing of the others reaches.
 func newBrowser(t *testing.T, flags ...string) *tab {
 	t.Helper()
-	return newBrowserWith(t, "", flags...)
+	if len(flags) > 0 {
+		return newBrowserWith(t, "", flags...)
+	}
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.ctx == nil {
+		allocator, stop, err := startBrowser("")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, closeTab := chromedp.NewContext(allocator)
+		shared.stop = func() { closeTab(); stop() }
+		if _, err := chromedp.Targets(ctx); err != nil {
+			t.Fatalf("the browser does not start: %v", err)
+		}
+		shared.ctx = ctx
+	}
+	return openTab(t, shared.ctx, chromedp.WithNewBrowserContext())
 }
 
-// newBrowserWith does the same for a profile with preferences, in JSON.
+var shared struct {
+	sync.Mutex
+	ctx  context.Context // of a tab that stays empty
+	stop func()
+}
+
+// newBrowserWith starts a browser of its own, for a profile with preferences, in JSON.
 func newBrowserWith(t *testing.T, preferences string, flags ...string) *tab {
 	t.Helper()
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Fatalf("these tests need a browser, and there is no chromium on PATH: %v", err)
-	}
-	// Removed by hand and not by t.TempDir: a browser that is being closed may
-	// still write into it.
-	dir, err := os.MkdirTemp("", "e2e-browser-")
+	allocator, stop, err := startBrowser(preferences, flags...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { removeAll(t, dir) })
+	t.Cleanup(stop)
+	return openTab(t, allocator)
+}
+
+// startBrowser prepares a browser process, which starts with the first context.
+func startBrowser(preferences string, flags ...string) (ctx context.Context, stop func(), err error) {
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		return nil, nil, fmt.Errorf("these tests need a browser, and there is no chromium on PATH: %w", err)
+	}
+	// Not t.TempDir: a browser that is being closed may still write into it.
+	dir, err := os.MkdirTemp("", "e2e-browser-")
+	if err != nil {
+		return nil, nil, err
+	}
 	profile, temporary := filepath.Join(dir, "profile"), filepath.Join(dir, "tmp")
 	for _, d := range []string{filepath.Join(profile, "Default"), temporary} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
-			t.Fatal(err)
+			return nil, nil, err
 		}
 	}
 	if preferences != "" {
 		if err := os.WriteFile(filepath.Join(profile, "Default", "Preferences"), []byte(preferences), 0o600); err != nil {
-			t.Fatal(err)
+			return nil, nil, err
 		}
 	}
-
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path),
 		chromedp.UserDataDir(profile),
@@ -107,8 +138,7 @@ func newBrowserWith(t *testing.T, preferences string, flags ...string) *tab {
 		options = append(options, chromedp.Flag(name, value))
 	}
 	allocator, stopAllocator := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(stopAllocator)
-	return openTab(t, allocator)
+	return allocator, func() { stopAllocator(); removeAll(dir) }, nil
 }
 
 // during makes a subtest the one that fails if something goes wrong in the tab.
@@ -119,17 +149,8 @@ func (tb *tab) during(t *testing.T) {
 }
 
 // removeAll deletes a directory that processes may still be leaving.
-func removeAll(t *testing.T, dir string) {
-	deadline := time.Now().Add(patience)
-	for {
-		err := os.RemoveAll(dir)
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Errorf("%s: %v", dir, err)
-			return
-		}
+func removeAll(dir string) {
+	for deadline := time.Now().Add(patience); os.RemoveAll(dir) != nil && time.Now().Before(deadline); {
 		time.Sleep(pollEvery)
 	}
 }
@@ -145,7 +166,7 @@ func (tb *tab) opened(prefix string) *tab {
 	tb.t.Helper()
 	var id target.ID
 	tb.until("a window with "+prefix, func() (bool, string) {
-		pages, err := chromedp.Targets(tb.ctx)
+		pages, err := tb.pages()
 		if err != nil {
 			return false, err.Error()
 		}
@@ -162,11 +183,23 @@ func (tb *tab) opened(prefix string) *tab {
 	return openTab(tb.t, tb.ctx, chromedp.WithTargetID(id))
 }
 
+// pages returns what is open in the profile of the tab.
+func (tb *tab) pages() ([]*target.Info, error) {
+	all, err := chromedp.Targets(tb.ctx)
+	own := chromedp.FromContext(tb.ctx).Target.TargetID
+	i := slices.IndexFunc(all, func(p *target.Info) bool { return p.TargetID == own })
+	if err != nil || i < 0 {
+		return nil, err
+	}
+	profile := all[i].BrowserContextID
+	return slices.DeleteFunc(all, func(p *target.Info) bool { return p.BrowserContextID != profile }), nil
+}
+
 // windows waits until the browser shows so many pages.
 func (tb *tab) windows(want int) {
 	tb.t.Helper()
 	tb.until(fmt.Sprintf("%d windows", want), func() (bool, string) {
-		pages, err := chromedp.Targets(tb.ctx)
+		pages, err := tb.pages()
 		var shown []string
 		for _, p := range pages {
 			if p.Type == "page" {
@@ -312,7 +345,7 @@ func call[P, R any](tb *tab, command cdp.Command[P, R], params P) R {
 
 // attempt is how long a command may take that is tried again: the browser never
 // answers some that were under way when the page changed.
-const attempt = patience / 5
+const attempt = patience / 10
 
 func try[P, R any](tb *tab, command cdp.Command[P, R], params P) (R, error) {
 	ctx, cancel := context.WithTimeout(tb.ctx, attempt)
@@ -589,10 +622,25 @@ func (tb *tab) key(name, text string, code int64) {
 	}
 }
 
+// types enters a text where the focus is.
+func (tb *tab) types(text string) {
+	tb.t.Helper()
+	call(tb, input.InsertText, input.InsertTextParams{Text: text})
+}
+
 // focus returns the text of what has the keyboard's focus.
 func (tb *tab) focus() string {
 	tb.t.Helper()
 	return eval[string](tb, "document.activeElement === document.body ? '' : document.activeElement.innerText.trim()")
+}
+
+// showsFocus fails if a person does not see what has the keyboard's focus (WCAG 2.2,
+// 2.4.7).
+func (tb *tab) showsFocus() {
+	tb.t.Helper()
+	if !eval[bool](tb, `(e => { const s = getComputedStyle(e); return e.matches(":focus-visible") && s.outlineStyle !== "none" && parseFloat(s.outlineWidth) >= 1 })(document.activeElement)`) {
+		tb.t.Errorf("%s: nobody sees that the focus is on %q", tb.url(), tb.focus())
+	}
 }
 
 // tabTo presses the tabulator key until something with the text has the focus.
@@ -604,6 +652,7 @@ func (tb *tab) tabTo(text string) {
 		tb.key("Tab", "", 9)
 		got := tb.focus()
 		if strings.Contains(got, text) {
+			tb.showsFocus()
 			return
 		}
 		passed = append(passed, got)
@@ -614,16 +663,34 @@ func (tb *tab) tabTo(text string) {
 // cookies returns all cookies of the browser.
 func (tb *tab) cookies() []*network.Cookie {
 	tb.t.Helper()
-	return call(tb, storage.GetCookies, storage.GetCookiesParams{}).Cookies
+	c := chromedp.FromContext(tb.ctx)
+	ctx, cancel := context.WithTimeout(tb.ctx, patience)
+	defer cancel()
+	result, err := cdp.Call(ctx, c.Browser, storage.GetCookies, storage.GetCookiesParams{BrowserContextID: c.BrowserContextID})
+	if err != nil {
+		tb.t.Fatal(err)
+	}
+	return result.Cookies
+}
+
+// setCookies puts cookies into the browser.
+func (tb *tab) setCookies(cookies ...*network.CookieParam) {
+	tb.t.Helper()
+	c := chromedp.FromContext(tb.ctx)
+	ctx, cancel := context.WithTimeout(tb.ctx, patience)
+	defer cancel()
+	if _, err := cdp.Call(ctx, c.Browser, storage.SetCookies, storage.SetCookiesParams{Cookies: cookies, BrowserContextID: c.BrowserContextID}); err != nil {
+		tb.t.Fatal(err)
+	}
 }
 
 // cookieNames returns the names of the cookies of a host that begin with the
-// prefix.
+// prefix, without those that only note for a second that a session has ended.
 func (tb *tab) cookieNames(host, prefix string) []string {
 	tb.t.Helper()
 	var names []string
 	for _, c := range tb.cookies() {
-		if c.Domain == host && strings.HasPrefix(c.Name, prefix) {
+		if c.Domain == host && strings.HasPrefix(c.Name, prefix) && !strings.Contains(c.Name, "_session_ended_") {
 			names = append(names, c.Name)
 		}
 	}
@@ -701,6 +768,20 @@ func nextShot(test string) int {
 	defer shots.Unlock()
 	shots.count[test]++
 	return shots.count[test]
+}
+
+// examine looks at a page on a narrow screen, by day and by night: it has no more width
+// than the screen, and nothing that axe finds.
+func (tb *tab) examine(name string) {
+	tb.t.Helper()
+	tb.size(320, 800)
+	for _, dark := range []bool{false, true} {
+		tb.dark(dark)
+		tb.fits(320)
+		tb.accessible(fmt.Sprintf("%s, dark %v", name, dark), "html")
+		tb.shot(fmt.Sprintf("%s-dark-%v", name, dark))
+	}
+	tb.dark(false)
 }
 
 // fits fails if a person would have to scroll sideways on a screen of the width.

@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/auth0test"
+	"github.com/seed-15d5a55c/auth0/internal/testproc"
 )
 
 // startBelow runs an example with its own tenant, which browsers reach below a path of
 // an https host: a proxy strips the path.
 func startBelow(t *testing.T, name, path string) (app *example, flags []string) {
 	t.Helper()
-	port := freePort(t)
+	port := testproc.FreePort(t)
 	certificate, _ := newCertificate(t, "app.acme.example")
 	secure := serve(t, http.StripPrefix(path, forward("http://localhost:"+port, nil)), &tls.Config{Certificates: []tls.Certificate{certificate}})
 	app = startNamed(t, name, port, "APP_BASE_URL="+auth0test.AppURL+path)
@@ -24,8 +25,9 @@ func startBelow(t *testing.T, name, path string) (app *example, flags []string) 
 
 // TestBelowPath goes through each example on a narrow screen, below a path of an https
 // host: logs in, uses it and logs out. No page is wider than the screen, by day and by
-// night.
+// night, and axe finds nothing on it.
 func TestBelowPath(t *testing.T) {
+	t.Parallel()
 	const base = auth0test.AppURL + "/shop"
 	for _, tt := range []struct {
 		name string
@@ -176,14 +178,7 @@ func TestBelowPath(t *testing.T) {
 			tb.size(320, 800)
 			tb.expectFault("Mixed Content: The page at '" + base) // the pictures of a tenant on this machine
 			tb.open(base + "/")
-			tt.walk(tb, func(name string) {
-				t.Helper()
-				for _, dark := range []bool{false, true} {
-					tb.dark(dark)
-					tb.fits(320)
-					tb.shot(fmt.Sprintf("%s-dark-%v", name, dark))
-				}
-			})
+			tt.walk(tb, tb.examine)
 		})
 	}
 }
@@ -191,7 +186,8 @@ func TestBelowPath(t *testing.T) {
 // TestSessionsElsewhere ends the session of one browser from another one, in the
 // application and at the tenant.
 func TestSessionsElsewhere(t *testing.T) {
-	app := startNamed(t, "sessions", freePort(t))
+	t.Parallel()
+	app := startNamed(t, "sessions", testproc.FreePort(t))
 	app.stdout.waitFor(t, "PUBLIC PASSWORDS", "Open    "+app.url)
 	one, other := newBrowser(t), newBrowser(t)
 	for _, button := range []string{"Log out everywhere", "Change password"} {

@@ -11,10 +11,10 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/network"
-	"github.com/chromedp/cdproto/storage"
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/auth0test"
+	"github.com/seed-15d5a55c/auth0/internal/testproc"
 )
 
 // formpostEnvironment are the variables with which the example uses a tenant.
@@ -31,7 +31,8 @@ func formpostEnvironment(tenant *auth0test.Tenant) []string {
 
 // TestFormPost goes through the example as a person does.
 func TestFormPost(t *testing.T) {
-	app := startNamed(t, "formpost", freePort(t))
+	t.Parallel()
+	app := startNamed(t, "formpost", testproc.FreePort(t))
 	tenant := app.tenantURL(t)
 	tb := newBrowser(t)
 	refused := func(why string) {
@@ -115,7 +116,8 @@ func TestFormPost(t *testing.T) {
 
 // TestFormPostExpired: the session ends while the page is open.
 func TestFormPostExpired(t *testing.T) {
-	port := freePort(t)
+	t.Parallel()
+	port := testproc.FreePort(t)
 	tenant := serveTenant(t, "http://localhost:"+port)
 	env := formpostEnvironment(tenant)
 	app := startNamed(t, "formpost", port, env...)
@@ -195,6 +197,7 @@ func shortSession(t *testing.T, tenant *auth0test.Tenant, secret string) string 
 // TestFormPostCloud is the example in production: https, and a tenant with a host
 // name of its own, so that the form really comes from another site.
 func TestFormPostCloud(t *testing.T) {
+	t.Parallel()
 	c := startNamedCloud(t, "formpost", formpostEnvironment, nil)
 	tb := newBrowser(t, c.flags...)
 	tb.open(auth0test.AppURL + "/")
@@ -225,7 +228,8 @@ func TestFormPostCloud(t *testing.T) {
 // TestFormPostCancel: an error comes by POST too, and its page is the one of the
 // example.
 func TestFormPostCancel(t *testing.T) {
-	port := freePort(t)
+	t.Parallel()
+	port := testproc.FreePort(t)
 	tenant := serveTenant(t, "http://localhost:"+port)
 	app := startNamed(t, "formpost", port, formpostEnvironment(tenant)...)
 	tb := newBrowser(t)
@@ -238,7 +242,7 @@ func TestFormPostCancel(t *testing.T) {
 	if d := tb.last(app.url + "/auth/callback"); d.status != http.StatusForbidden {
 		t.Errorf("the answer is %d", d.status)
 	}
-	tb.click("link", "Use another account")
+	tb.click("link", "Log in")
 	tb.at(tenant.URL() + "u/login")
 	asAda(tb)
 	tb.at(app.url + "/")
@@ -247,7 +251,8 @@ func TestFormPostCancel(t *testing.T) {
 
 // TestFormPostLooks takes pictures on a desk and on a phone, by day and by night.
 func TestFormPostLooks(t *testing.T) {
-	app := startNamed(t, "formpost", freePort(t))
+	t.Parallel()
+	app := startNamed(t, "formpost", testproc.FreePort(t))
 	tb := newBrowser(t)
 	look := func(name string) {
 		for _, dark := range []bool{false, true} {
@@ -289,7 +294,7 @@ func (tb *tab) session(host string) *network.Cookie {
 // setSession replaces it.
 func (tb *tab) setSession(url, value string) {
 	tb.t.Helper()
-	call(tb, storage.SetCookies, storage.SetCookiesParams{Cookies: []*network.CookieParam{{
+	tb.setCookies(&network.CookieParam{
 		Name: "auth0_session", Value: value, URL: url + "/", Path: "/", HTTPOnly: true, SameSite: network.CookieSameSiteLax,
-	}}})
+	})
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/seed-15d5a55c/auth0/auth0test"
+	"github.com/seed-15d5a55c/auth0/internal/testproc"
 )
 
 // implicitEnvironment are the variables with which examples/implicit uses a
@@ -46,7 +47,8 @@ func (tb *tab) clean(app *example) {
 
 // TestImplicit goes through the example as a person does, by both buttons.
 func TestImplicit(t *testing.T) {
-	app := startNamed(t, "implicit", freePort(t))
+	t.Parallel()
+	app := startNamed(t, "implicit", testproc.FreePort(t))
 	tenant := app.tenantURL(t)
 	tb := newBrowser(t)
 	tb.open(app.url + "/")
@@ -97,7 +99,8 @@ func TestImplicit(t *testing.T) {
 
 // TestImplicitDenied: whoever is not let in reads why, and can go on.
 func TestImplicitDenied(t *testing.T) {
-	port := freePort(t)
+	t.Parallel()
+	port := testproc.FreePort(t)
 	tenant := serveTenant(t, "http://localhost:"+port)
 	app := startNamed(t, "implicit", port, implicitEnvironment(tenant)...)
 	tb := newBrowser(t)
@@ -164,7 +167,8 @@ func (tb *tab) caught(app *example, button string) (fragment url.Values) {
 
 // TestImplicitTampered changes an answer on its way to the page.
 func TestImplicitTampered(t *testing.T) {
-	port := freePort(t)
+	t.Parallel()
+	port := testproc.FreePort(t)
 	tenant := serveTenant(t, "http://localhost:"+port)
 	tenant.SignIn("ada@acme.example")
 	app := startNamed(t, "implicit", port, implicitEnvironment(tenant)...)
@@ -215,7 +219,8 @@ func TestImplicitTampered(t *testing.T) {
 // TestImplicitReplay: an answer is good once, and in the browser that has begun
 // the login.
 func TestImplicitReplay(t *testing.T) {
-	port := freePort(t)
+	t.Parallel()
+	port := testproc.FreePort(t)
 	tenant := serveTenant(t, "http://localhost:"+port)
 	tenant.SignIn("ada@acme.example")
 	app := startNamed(t, "implicit", port, implicitEnvironment(tenant)...)
@@ -259,6 +264,7 @@ func TestImplicitReplay(t *testing.T) {
 
 // TestImplicitCloud is the example in production.
 func TestImplicitCloud(t *testing.T) {
+	t.Parallel()
 	c := startNamedCloud(t, "implicit", implicitEnvironment, nil)
 	tb := newBrowser(t, c.flags...)
 	tb.open(auth0test.AppURL + "/")
@@ -283,7 +289,8 @@ func TestImplicitCloud(t *testing.T) {
 
 // TestImplicitLooks takes pictures on a desk and on a phone, by day and by night.
 func TestImplicitLooks(t *testing.T) {
-	app := startNamed(t, "implicit", freePort(t))
+	t.Parallel()
+	app := startNamed(t, "implicit", testproc.FreePort(t))
 	tb := newBrowser(t)
 	look := func(name string) {
 		for _, dark := range []bool{false, true} {

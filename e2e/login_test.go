@@ -13,6 +13,7 @@ import (
 // TestTwoTabs begins two logins before either ends. Each tab must end where it
 // began; who logs in last is who is logged in.
 func TestTwoTabs(t *testing.T) {
+	t.Parallel()
 	for _, order := range []string{"first-begun-first", "last-begun-first"} {
 		t.Run(order, func(t *testing.T) {
 			app := startExample(t)
@@ -63,6 +64,7 @@ func TestTwoTabs(t *testing.T) {
 // of four tabs are kept; the oldest of five has to begin anew, and the others
 // are not disturbed.
 func TestManyTabs(t *testing.T) {
+	t.Parallel()
 	app := startApp(t, nil)
 	first := newBrowser(t)
 	tabs := []*tab{first, first.newTab(), first.newTab(), first.newTab(), first.newTab()}
@@ -86,6 +88,7 @@ func TestManyTabs(t *testing.T) {
 // TestCallbackAgain is the back button, a restored tab, a bookmark: the callback
 // is asked for a second time, when nothing is left to do.
 func TestCallbackAgain(t *testing.T) {
+	t.Parallel()
 	app := startApp(t, nil)
 	tb := newBrowser(t)
 	tb.open(app.url + "/orders")
@@ -102,11 +105,11 @@ func TestCallbackAgain(t *testing.T) {
 
 	for _, time := range []string{"second", "third"} {
 		tb.open(callback.url)
-		tb.at(app.url + "/")
-		tb.reads("Start", "Logged in as ada@acme.example")
+		tb.at(app.url + "/orders")
+		tb.reads("Orders", "Logged in as ada@acme.example")
 		tb.shot(time + "-time")
 		tb.reload()
-		tb.at(app.url + "/")
+		tb.at(app.url + "/orders")
 		tb.reads("Logged in as ada@acme.example")
 		if got := app.tenant.Calls(auth0test.Token); got != 1 {
 			t.Errorf("%s time: %d requests to the token endpoint", time, got)
@@ -116,11 +119,11 @@ func TestCallbackAgain(t *testing.T) {
 	// In a second tab, and then with the back button away from somewhere else.
 	other := tb.newTab()
 	other.open(callback.url)
-	other.at(app.url + "/")
+	other.at(app.url + "/orders")
 	other.reads("Logged in as ada@acme.example")
 	other.open(app.url + "/profile")
 	other.back()
-	other.at(app.url + "/")
+	other.at(app.url + "/orders")
 	other.reads("Logged in as ada@acme.example")
 
 	// What is behind the callback in the history is a page of the tenant. It
@@ -142,6 +145,7 @@ func TestCallbackAgain(t *testing.T) {
 // TestForeignCallback is login CSRF: somebody sends the end of their own login
 // to somebody else, who would then work in the wrong account.
 func TestForeignCallback(t *testing.T) {
+	t.Parallel()
 	app := startApp(t, nil)
 	attacker := newBrowser(t)
 	released := attacker.holdAt(app.url + "/auth/callback*")
@@ -191,6 +195,7 @@ func TestForeignCallback(t *testing.T) {
 
 // TestCancel is somebody who changes their mind at the provider.
 func TestCancel(t *testing.T) {
+	t.Parallel()
 	app := startExample(t)
 	tenant := app.tenantURL(t)
 	tb := newBrowser(t)
@@ -223,6 +228,7 @@ func TestCancel(t *testing.T) {
 // TestScriptsInCallback puts markup into everything that a callback may carry.
 // It must not run, nor even come back.
 func TestScriptsInCallback(t *testing.T) {
+	t.Parallel()
 	app := startApp(t, nil)
 	tb := newBrowser(t)
 	const attack = `"><script>window.attacked=1</script><img src=x onerror=window.attacked=1>attackmark`
@@ -314,6 +320,7 @@ func TestScriptsInCallback(t *testing.T) {
 // TestManyLogins: who was sent to log in, and did, is not going round in
 // circles, however often it happens.
 func TestManyLogins(t *testing.T) {
+	t.Parallel()
 	app := startApp(t, nil)
 	tb := newBrowser(t)
 	for range 5 {
@@ -330,6 +337,7 @@ func TestManyLogins(t *testing.T) {
 // TestBlockedCookies is a browser that keeps no cookie. It gets a page that says
 // so, and is not sent back and forth between application and tenant without end.
 func TestBlockedCookies(t *testing.T) {
+	t.Parallel()
 	app := startApp(t, nil)
 	tb := newBrowserWith(t, `{"profile":{"default_content_setting_values":{"cookies":2}}}`)
 	tb.open(app.url + "/profile")
@@ -350,6 +358,7 @@ func TestBlockedCookies(t *testing.T) {
 // for one because a proxy takes it away. The tenant would let it through without
 // asking, again and again.
 func TestLostSession(t *testing.T) {
+	t.Parallel()
 	app := startApp(t, nil)
 	app.loseCookie("auth0_session")
 	tb := newBrowser(t)

@@ -8,12 +8,12 @@ import (
 	"testing"
 
 	"github.com/chromedp/cdproto/network"
-	"github.com/chromedp/cdproto/storage"
 )
 
 // TestLogout is a shared computer: what one person has seen must be out of reach
 // for the next, with the back button and with the login buttons.
 func TestLogout(t *testing.T) {
+	t.Parallel()
 	app := startExample(t)
 	tenant := app.tenantURL(t)
 	tb := newBrowser(t)
@@ -89,7 +89,7 @@ func TestLogout(t *testing.T) {
 	if len(kept) == 0 {
 		t.Fatal("the tenant had no cookie")
 	}
-	call(tb, storage.SetCookies, storage.SetCookiesParams{Cookies: kept})
+	tb.setCookies(kept...)
 	tb.open(app.url + "/")
 	tb.click("link", "Username and password")
 	tb.at(tenant + "u/login")
@@ -100,6 +100,7 @@ func TestLogout(t *testing.T) {
 // what the library says about caches is shown again, so the other test would
 // notice if a page of the example were.
 func TestBackAfterLogout(t *testing.T) {
+	t.Parallel()
 	app := startApp(t, nil)
 	for path, shown := range map[string]bool{"/careless": true, "/profile": false} {
 		t.Run(strings.TrimPrefix(path, "/"), func(t *testing.T) {
@@ -164,6 +165,7 @@ func startAttacker(t *testing.T) (port string) {
 // to the browser, nor one that it takes for the same site and gives the cookies,
 // as another port of the host is.
 func TestForeignLogout(t *testing.T) {
+	t.Parallel()
 	app := startApp(t, nil)
 	port := startAttacker(t)
 	tb := newBrowser(t)
@@ -248,6 +250,7 @@ func TestForeignLogout(t *testing.T) {
 
 // TestPrefetch: a browser that looks ahead begins no login and ends no session.
 func TestPrefetch(t *testing.T) {
+	t.Parallel()
 	app := startApp(t, nil)
 	tb := newBrowser(t)
 	for _, kind := range []string{"prefetch", "prerender"} {
@@ -289,19 +292,23 @@ func TestPrefetch(t *testing.T) {
 // guides have it, log in and out by forms. Chromium applies that policy to redirects
 // after a form.
 func TestFormsUnderPolicy(t *testing.T) {
+	t.Parallel()
 	app := startApp(t, nil)
 	tb := newBrowser(t)
 	tb.open(app.url + "/strict")
 	if policy := tb.last(app.url + "/strict").header.Get("Content-Security-Policy"); !strings.Contains(policy, "form-action 'self'") {
 		t.Fatalf("the page has the policy %q", policy)
 	}
+	tb.shot("before")
 	tb.click("button", "Log in")
 	tb.click("button", "Grace Hopper grace@gmail.example")
 	tb.at(app.url + "/strict")
 	tb.reads("Logged in as grace@gmail.example")
+	tb.shot("logged-in")
 	tb.click("button", "Log out")
 	tb.at(app.url + "/")
 	tb.reads("Nobody is logged in")
+	tb.shot("logged-out")
 	// The session at the tenant has ended too: the next login asks.
 	tb.open(app.url + "/strict")
 	tb.click("button", "Log in")

@@ -16,6 +16,7 @@ const usersDirectory = "Username-Password-Authentication"
 // TestOrganizations: a person chooses an organization at the tenant, and the
 // application shows which.
 func TestOrganizations(t *testing.T) {
+	t.Parallel()
 	app := startExample(t, "ORGANIZATIONS=1")
 	tenant := app.tenantURL(t)
 	tb := newBrowser(t)
@@ -55,14 +56,14 @@ func TestOrganizations(t *testing.T) {
 	bob.at(tenant + "u/login")
 	withPassword(bob, "bob@acme.example")
 	bob.at(app.url + "/auth/callback")
-	bob.reads("Login failed", "The login was not completed")
+	bob.reads("Login failed", "Your account is not a member of an organization that can use this site")
 	bob.hides("membership", "invalid_request")
 	bob.shot("nobody")
 	if d := bob.last(app.url + "/auth/callback"); d.status != http.StatusBadRequest {
 		t.Errorf("the answer is %d", d.status)
 	}
 	app.stderr.waitFor(t, "user does not belong to any organization")
-	bob.click("link", "Use another account") // another login as Bob would fail again
+	bob.click("link", "Log in") // the tenant asks again: another login as Bob would fail
 	bob.at(tenant + "u/login")
 	asAda(bob)
 	bob.reads("acme-eu", "acme-labs")
@@ -71,6 +72,7 @@ func TestOrganizations(t *testing.T) {
 // TestOrganizationByName: the tenant asks for the name of the organization first,
 // and the person may do without.
 func TestOrganizationByName(t *testing.T) {
+	t.Parallel()
 	a := startApp(t, nil)
 	a.tenant.UseOrganizations("allow", "pre_login_prompt")
 	tb := newBrowser(t)
@@ -105,6 +107,7 @@ func TestOrganizationByName(t *testing.T) {
 
 // TestInvitation goes from the link in the e-mail to a page of the organization.
 func TestInvitation(t *testing.T) {
+	t.Parallel()
 	a := startApp(t, func(c *auth0.Config) { c.AcceptOrganizationLinks = true })
 	a.tenant.UseOrganizations("require", "post_login_prompt")
 	a.tenant.AddOrganization(auth0test.Organization{ID: "org_umbrella0000000", Name: "umbrella", DisplayName: "Umbrella",
@@ -138,7 +141,7 @@ func TestInvitation(t *testing.T) {
 	for _, ticket := range []string{"for-bob", "late"} {
 		tb.open(link(ticket))
 		tb.at(a.url + "/auth/callback")
-		tb.reads("The login was not completed")
+		tb.reads("This invitation was used already, or it is too old")
 	}
 	// He is still logged in, and a member: the tenant need not ask which of one.
 	tb.open(a.url + "/profile")
@@ -154,6 +157,7 @@ func TestInvitation(t *testing.T) {
 // TestOrganizationsLooks takes pictures on a desk and on a phone, by day and by
 // night.
 func TestOrganizationsLooks(t *testing.T) {
+	t.Parallel()
 	app := startExample(t, "ORGANIZATIONS=1")
 	tb := newBrowser(t)
 	look := func(name string) {

@@ -15,6 +15,7 @@ import (
 	"github.com/chromedp/cdproto/page"
 
 	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/auth0test"
 )
 
 // npmFile returns a file of a package of npm.
@@ -41,12 +42,14 @@ func (a *app) libraryPages(mux *http.ServeMux, s *auth0.Strategy, show func(stri
 	mux.Handle("GET /boss", s.RequireUser(func(auth0.User) bool { return false })(show("Boss", "")))
 	mux.Handle("GET /broken-login", s.LoginHandler(auth0.WithOrganization("\n")))
 	logout := s.LogoutHandler()
-	mux.HandleFunc("GET /quiet-logout", func(w http.ResponseWriter, r *http.Request) { // in a browser that says nothing of where it comes from
+	quiet := func(w http.ResponseWriter, r *http.Request) { // in a browser that says nothing of where it comes from
 		for _, name := range []string{"Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest", "Sec-Fetch-User", "Referer"} {
 			r.Header.Del(name)
 		}
 		logout.ServeHTTP(w, r)
-	})
+	}
+	mux.HandleFunc("GET /quiet-logout", quiet)
+	mux.HandleFunc("POST /quiet-logout", quiet)
 	mux.Handle("GET /popup", s.LoginHandler(auth0.WithPopup(a.url)))
 	mux.Handle("GET /part", s.RequireLogin(show("Part", `<turbo-frame id="part">The part</turbo-frame>`)))
 	mux.Handle("GET /htmx", show("Page with htmx", `<script src="/npm/htmx.org/dist/htmx.min.js"></script>
@@ -79,6 +82,7 @@ func (tb *tab) accessible(what, part string) {
 
 // TestAxeFinds: the checker is there and works.
 func TestAxeFinds(t *testing.T) {
+	t.Parallel()
 	app := startApp(t, nil)
 	tb := newBrowser(t)
 	tb.open(app.url + "/")
@@ -95,7 +99,10 @@ func TestAxeFinds(t *testing.T) {
 // screen, in light and in dark, and has nothing that axe finds. None of them runs a
 // script of its own but the end of a pop-up.
 func TestPagesOfTheLibrary(t *testing.T) {
-	app := startApp(t, nil)
+	t.Parallel()
+	app, down, lossy := startApp(t, refuseBob), startApp(t, nil), startApp(t, nil)
+	down.tenant.Fail(auth0test.Token, http.StatusServiceUnavailable)
+	lossy.loseCookie("auth0_session")
 	for _, tt := range []struct {
 		name, heading string
 		open          func(*tab) // until the page is there
@@ -109,6 +116,23 @@ func TestPagesOfTheLibrary(t *testing.T) {
 		{"forbidden", "You have no access to this page", func(tb *tab) {
 			tb.open(app.url + "/boss")
 			asAda(tb)
+		}},
+		{"refused", "The login did not work", func(tb *tab) {
+			tb.open(app.url + "/profile")
+			withPassword(tb, "bob@acme.example")
+		}},
+		{"outage", "Please try again in a minute", func(tb *tab) {
+			tb.open(down.url + "/profile")
+			asAda(tb)
+		}},
+		{"loop", "The login did not work", func(tb *tab) {
+			tb.open(lossy.url + "/profile")
+			asAda(tb)
+		}},
+
+		{"popup-refused", "The login was not completed", func(tb *tab) {
+			tb.open(app.url + "/popup")
+			withPassword(tb, "bob@acme.example")
 		}},
 		{"ask", "Log out?", func(tb *tab) {
 			tb.open(app.url + "/profile")
@@ -147,7 +171,7 @@ func TestPagesOfTheLibrary(t *testing.T) {
 				tb.accessible(tt.name+", "+look.name, "html")
 				tb.shot(look.name)
 			}
-			if tt.name != "popup" && eval[int](tb, `document.querySelectorAll("script").length`) != 0 {
+			if !strings.HasPrefix(tt.name, "popup") && eval[int](tb, `document.querySelectorAll("script").length`) != 0 {
 				t.Error("the page has a script")
 			}
 			// The letters are as large as on any page.
@@ -161,6 +185,7 @@ func TestPagesOfTheLibrary(t *testing.T) {
 // TestFormIsKept: a person posts a long form when the session is over, follows the
 // advice of the page, goes back, and finds the form filled in.
 func TestFormIsKept(t *testing.T) {
+	t.Parallel()
 	app := startApp(t, nil)
 	tb := newBrowser(t)
 	const note = "A long note that nobody wants to write twice."
@@ -168,7 +193,7 @@ func TestFormIsKept(t *testing.T) {
 	asAda(tb)
 	tb.reads("Write")
 	tb.fill("Note", note)
-	eval[bool](tb, `fetch("/unguarded-logout", {method: "POST"}).then(() => true)`) // the session ends elsewhere
+	tb.endSession()
 	tb.click("button", "Save")
 	tb.reads("Your form was not sent", "go back to your form")
 	if d := tb.last(app.url + "/write"); d.status != http.StatusUnauthorized {
@@ -186,22 +211,48 @@ func TestFormIsKept(t *testing.T) {
 	tb.reads("Saved", "Note: "+note)
 }
 
+// endSession ends the session here while the page stays, as another tab can.
+func (tb *tab) endSession() {
+	tb.t.Helper()
+	eval[bool](tb, `fetch("/unguarded-logout", {method: "POST"}).then(() => true)`)
+}
+
 // TestHTMX: a person who clicks on something that htmx fetches, when nobody is logged
 // in, comes to the login and back to the page that was open.
 func TestHTMX(t *testing.T) {
+	t.Parallel()
 	app := startApp(t, nil)
 	for button, end := range map[string]string{"Show the part": "/htmx?tab=2", "Log in with htmx": "/htmx?done"} {
-		tb := newBrowser(t)
-		tb.open(app.url + "/htmx?tab=2")
-		tb.click("button", button)
-		asAda(tb)
-		tb.at(app.url + end)
-		tb.reads("Page with htmx", "Logged in as ada@acme.example")
+		for _, ended := range []bool{false, true} {
+			tb := newBrowser(t)
+			if ended {
+				tb.open(app.url + "/profile")
+				asAda(tb)
+				tb.reads("Logged in as ada@acme.example")
+			}
+			tb.open(app.url + "/htmx?tab=2")
+			if ended {
+				tb.endSession()
+			}
+			tb.click("button", button)
+			if !ended { // else the tenant knows ada
+				asAda(tb)
+			}
+			tb.at(app.url + end)
+			tb.reads("Page with htmx", "Logged in as ada@acme.example")
+			if got := tb.last(app.url + end).status; got != http.StatusOK {
+				t.Errorf("the answer is %d", got)
+			}
+			if ended && tb.visited(app.url+"/auth/callback") != 2 {
+				t.Errorf("%d logins", tb.visited(app.url+"/auth/callback"))
+			}
+		}
 	}
 }
 
 // TestTurbo: the same for the three kinds of requests that Turbo makes.
 func TestTurbo(t *testing.T) {
+	t.Parallel()
 	app := startApp(t, nil)
 	for link, end := range map[string]string{"My profile": "/profile", "Log in by a link": "/turbo", "Show the part": "/part"} {
 		t.Run(end[1:], func(t *testing.T) {
@@ -217,6 +268,23 @@ func TestTurbo(t *testing.T) {
 			tb.reads("Logged in as ada@acme.example")
 		})
 	}
+	t.Run("ended", func(t *testing.T) {
+		for link, end := range map[string]string{"My profile": "/profile", "Show the part": "/part"} {
+			tb := newBrowser(t)
+			tb.open(app.url + "/profile")
+			asAda(tb)
+			tb.reads("Logged in as ada@acme.example")
+			tb.open(app.url + "/turbo")
+			tb.endSession()
+			tb.click("link", link)
+			if end == "/part" {
+				tb.reads("Please log in")
+				tb.click("link", "Log in")
+			}
+			tb.at(app.url + end) // the tenant knows ada
+			tb.reads("Logged in as ada@acme.example")
+		}
+	})
 	t.Run("form", func(t *testing.T) {
 		const note = "A note"
 		tb := newBrowser(t)

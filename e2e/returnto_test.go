@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/auth0test"
+	"github.com/seed-15d5a55c/auth0/internal/testproc"
 )
 
 // returnTargets are texts that a login link may carry, with the Location that
@@ -122,7 +123,8 @@ var returnTargets = []struct{ target, location string }{
 // stays on the origins of the application. What counts is not how the text
 // looks, but where the browser's own URL parser finds the bytes to lead.
 func TestReturnTo(t *testing.T) {
-	listed := "http://localhost:" + freePort(t) // of another application of the same owner
+	t.Parallel()
+	listed := "http://localhost:" + testproc.FreePort(t) // of another application of the same owner
 	app := startApp(t, func(cfg *auth0.Config) { cfg.ReturnToOrigins = []string{listed} })
 	replace := strings.NewReplacer("APPHOST", strings.TrimPrefix(app.url, "http://"), "APP", app.url, "LISTED", listed)
 
@@ -206,6 +208,7 @@ func TestReturnTo(t *testing.T) {
 // TestReturnToOddPage: in an application that protects every address, the page
 // itself may look like a host. Logging in must lead back to the application.
 func TestReturnToOddPage(t *testing.T) {
+	t.Parallel()
 	app := startApp(t, nil)
 	app.protectAll.Store(true)
 	tb := newBrowser(t)

@@ -12,6 +12,7 @@ import (
 	"github.com/chromedp/cdproto/network"
 
 	"github.com/seed-15d5a55c/auth0/auth0test"
+	"github.com/seed-15d5a55c/auth0/internal/testproc"
 )
 
 // A safe keeps what the token endpoint has given away.
@@ -54,7 +55,8 @@ var anyToken = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.`)
 // TestSecrets looks for tokens in everything that a script on a page of the
 // application could read.
 func TestSecrets(t *testing.T) {
-	port := freePort(t)
+	t.Parallel()
+	port := testproc.FreePort(t)
 	url := "http://localhost:" + port
 	tenant := serveTenant(t, url)
 	var tokens safe

@@ -12,6 +12,7 @@ import (
 // TestWalk goes through the example as a person does: two people, one after the
 // other, in the same browser.
 func TestWalk(t *testing.T) {
+	t.Parallel()
 	app := startExample(t)
 	tenant := app.tenantURL(t)
 	tb := newBrowser(t)
@@ -120,6 +121,7 @@ func TestWalk(t *testing.T) {
 // TestDirectLinkToProfile is a bookmark of somebody who is logged out: login
 // comes in between, and then the page.
 func TestDirectLinkToProfile(t *testing.T) {
+	t.Parallel()
 	app := startExample(t)
 	tenant := app.tenantURL(t)
 	tb := newBrowser(t)
@@ -137,6 +139,7 @@ func TestDirectLinkToProfile(t *testing.T) {
 // TestLooks takes pictures of the pages on a desk and on a phone, by day and by
 // night. No page may be wider than its screen.
 func TestLooks(t *testing.T) {
+	t.Parallel()
 	app := startExample(t)
 	for _, look := range []struct {
 		name          string
@@ -193,6 +196,7 @@ func TestLooks(t *testing.T) {
 
 // TestKeyboard: no mouse, and whoever uses a button does not lose their place.
 func TestKeyboard(t *testing.T) {
+	t.Parallel()
 	app := startExample(t)
 	tenant := app.tenantURL(t)
 	tb := newBrowser(t)
@@ -222,6 +226,7 @@ func TestKeyboard(t *testing.T) {
 
 // TestWithoutScripts: logging in and out needs none.
 func TestWithoutScripts(t *testing.T) {
+	t.Parallel()
 	app := startExample(t)
 	tenant := app.tenantURL(t)
 	tb := newBrowser(t)
@@ -248,6 +253,7 @@ func TestWithoutScripts(t *testing.T) {
 
 // TestWorkEmail: the domain of an address leads to the company's own login.
 func TestWorkEmail(t *testing.T) {
+	t.Parallel()
 	app := startExample(t)
 	tenant := app.tenantURL(t)
 	tb := newBrowser(t)

@@ -105,7 +105,7 @@ func healthy(base string) error {
 }
 
 // startNginx runs nginx as it stands in front of an application: it does nothing
-// but pass on.
+// but pass on. The size of its buffer is the one that the README asks for.
 func startNginx(t *testing.T, port string, backends []string) {
 	t.Helper()
 	program := testproc.Find(t, "nginx", "nginx", "/usr/sbin/nginx")
@@ -136,6 +136,7 @@ http {
 		listen 127.0.0.1:%s;
 		location / {
 			proxy_pass http://app;
+			proxy_buffer_size 12k;
 			proxy_set_header Host $http_host;
 			proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
 			proxy_set_header X-Forwarded-Proto $scheme;
@@ -219,6 +220,7 @@ func (f *farm) loggedIn(client *http.Client) bool {
 
 // TestFarm: a login at any copy is one at all of them, and so is a logout.
 func TestFarm(t *testing.T) {
+	t.Parallel()
 	f := newFarm(t)
 	if a := f.get(f.browser, "/"); a.body != "ada@acme.example" || a.url != f.url+"/" {
 		t.Fatalf("after the login: %+v", a)
@@ -245,6 +247,7 @@ func TestFarm(t *testing.T) {
 
 // TestFarmRefreshesOnce: 50 requests at once, over both processes.
 func TestFarmRefreshesOnce(t *testing.T) {
+	t.Parallel()
 	f := newFarm(t)
 	f.tenant.EditTokenResponse(func(_ *int, body map[string]any) { body["expires_in"] = 20 })
 	f.get(f.browser, "/")
@@ -290,6 +293,7 @@ func (f *farm) token() answer {
 
 // TestFarmBackchannelLogout: the tenant reaches one copy, whichever nginx chooses.
 func TestFarmBackchannelLogout(t *testing.T) {
+	t.Parallel()
 	f := newFarm(t)
 	sid := make(chan any, 1)
 	f.tenant.EditIDToken(func(_, claims map[string]any) { sid <- claims["sid"] })
@@ -313,6 +317,7 @@ func TestFarmBackchannelLogout(t *testing.T) {
 
 // TestFarmLosesOne: a copy that dies takes no session with it.
 func TestFarmLosesOne(t *testing.T) {
+	t.Parallel()
 	f := newFarm(t)
 	first := f.get(f.browser, "/")
 	f.copies[first.instance].Signal(t, os.Kill)
@@ -325,6 +330,7 @@ func TestFarmLosesOne(t *testing.T) {
 // TestFarmOfExamples: two copies of the example, which have nothing in common but
 // their environment, know the same sessions and end them together.
 func TestFarmOfExamples(t *testing.T) {
+	t.Parallel()
 	port := testproc.FreePort(t)
 	f := &farm{t: t, url: "http://localhost:" + port, browser: newBrowser(t)}
 	var err error

@@ -24,6 +24,7 @@ import (
 const cookieName = "__Host-auth0_session"
 
 func TestRedisstore(t *testing.T) {
+	t.Parallel()
 	e := newRedisstore(t)
 	testEngine(t, e)
 	t.Run("one refresh of several instances", func(t *testing.T) { testOneRefreshOfSeveral(t, e) })

@@ -15,6 +15,8 @@ type Names struct {
 	Transaction Cookie // its name is a prefix; an id of IDLength bytes follows
 	LostLogins  Cookie
 	Silent      Cookie
+	// Ended is set beside the end of a session, and nobody reads it. Its name is a prefix.
+	Ended Cookie
 
 	// Watch, if not nil, is called with each request whose cookies are read. It is
 	// for tests that count them.
@@ -55,6 +57,7 @@ func NewNames(session Cookie, formPost bool) *Names {
 		Transaction: transaction.WithPrefix(),
 		LostLogins:  beside(session.Name + "_" + place + "tries").WithPrefix(),
 		Silent:      beside(session.Name + "_" + place + "silent").WithPrefix(),
+		Ended:       beside(session.Name + "_" + place + "ended").WithPrefix(),
 	}
 }
 

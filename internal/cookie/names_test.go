@@ -26,12 +26,14 @@ func TestNames(t *testing.T) {
 			Transaction: Cookie{Name: "__Host-app_txn_", Path: "/", Secure: true, SameSite: lax},
 			LostLogins:  Cookie{Name: "__Host-app_session_tries", Path: "/", Secure: true, SameSite: lax},
 			Silent:      Cookie{Name: "__Host-app_session_silent", Path: "/", Secure: true, SameSite: lax},
+			Ended:       Cookie{Name: "__Host-app_session_ended", Path: "/", Secure: true, SameSite: lax},
 		}},
 		{"http", session("/", "", false), false, Names{
 			Session:     Cookie{Name: "app_session", Path: "/", SameSite: strict, SessionOnly: true},
 			Transaction: Cookie{Name: "app_txn_", Path: "/", SameSite: lax},
 			LostLogins:  Cookie{Name: "app_session_tries", Path: "/", SameSite: lax},
 			Silent:      Cookie{Name: "app_session_silent", Path: "/", SameSite: lax},
+			Ended:       Cookie{Name: "app_session_ended", Path: "/", SameSite: lax},
 		}},
 		// The answer comes as a form of another site, which brings no Lax cookie.
 		{"form_post", session("/", "", true), true, Names{
@@ -39,30 +41,34 @@ func TestNames(t *testing.T) {
 			Transaction: Cookie{Name: "__Host-app_txn_", Path: "/", Secure: true, SameSite: none},
 			LostLogins:  Cookie{Name: "__Host-app_session_tries", Path: "/", Secure: true, SameSite: lax},
 			Silent:      Cookie{Name: "__Host-app_session_silent", Path: "/", Secure: true, SameSite: lax},
+			Ended:       Cookie{Name: "__Host-app_session_ended", Path: "/", Secure: true, SameSite: lax},
 		}},
 		{"form_post and http", session("/", "", false), true, Names{
 			Session:     Cookie{Name: "app_session", Path: "/", SameSite: strict, SessionOnly: true},
 			Transaction: Cookie{Name: "__Host-app_txn_", Path: "/", Secure: true, SameSite: none},
 			LostLogins:  Cookie{Name: "app_session_tries", Path: "/", SameSite: lax},
 			Silent:      Cookie{Name: "app_session_silent", Path: "/", SameSite: lax},
+			Ended:       Cookie{Name: "app_session_ended", Path: "/", SameSite: lax},
 		}},
 		{"path", session("/app", "", true), false, Names{
 			Session:     Cookie{Name: "__Secure-app_session", Path: "/app", Secure: true, SameSite: strict, SessionOnly: true},
 			Transaction: Cookie{Name: "__Host-app_txn_94lK-M_", Path: "/", Secure: true, SameSite: lax},
 			LostLogins:  Cookie{Name: "__Host-app_session_94lK-M_tries", Path: "/", Secure: true, SameSite: lax},
 			Silent:      Cookie{Name: "__Host-app_session_94lK-M_silent", Path: "/", Secure: true, SameSite: lax},
+			Ended:       Cookie{Name: "__Host-app_session_94lK-M_ended", Path: "/", Secure: true, SameSite: lax},
 		}},
 		{"domain", session("/", "app.example", true), false, Names{
 			Session:     Cookie{Name: "__Secure-app_session", Path: "/", Domain: "app.example", Secure: true, SameSite: strict, SessionOnly: true},
 			Transaction: Cookie{Name: "__Host-app_txn_jPsK7p_", Path: "/", Secure: true, SameSite: lax},
 			LostLogins:  Cookie{Name: "__Host-app_session_jPsK7p_tries", Path: "/", Secure: true, SameSite: lax},
 			Silent:      Cookie{Name: "__Host-app_session_jPsK7p_silent", Path: "/", Secure: true, SameSite: lax},
+			Ended:       Cookie{Name: "__Host-app_session_jPsK7p_ended", Path: "/", Secure: true, SameSite: lax},
 		}},
 	} {
 		got := NewNames(row.session, row.formPost)
 		for name, pair := range map[string][2]Cookie{
 			"session": {got.Session, row.want.Session}, "transaction": {got.Transaction, row.want.Transaction},
-			"lost logins": {got.LostLogins, row.want.LostLogins}, "silent": {got.Silent, row.want.Silent},
+			"lost logins": {got.LostLogins, row.want.LostLogins}, "silent": {got.Silent, row.want.Silent}, "ended": {got.Ended, row.want.Ended},
 		} {
 			if pair[0] != pair[1] {
 				t.Errorf("%s: the cookie of %s is %+v, want %+v", row.why, name, pair[0], pair[1])

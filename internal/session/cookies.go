@@ -1,6 +1,7 @@
 package session
 
 import (
+	"crypto/rand"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -21,6 +22,7 @@ const (
 // cookies reads and writes the cookies of sessions.
 type cookies struct {
 	cookie  cookie.Cookie
+	ended   cookie.Cookie
 	keyring seal.Keyring
 	idsOnly bool // sessions are in a store, and a cookie has the id
 	left    func(*Record) time.Duration
@@ -132,11 +134,26 @@ func (c *cookies) setNow(w http.ResponseWriter, jar cookie.Jar, record *Record) 
 	return nil
 }
 
-// delete deletes the cookies of a jar.
+// delete deletes the cookies of a jar, and sets another one for a second.
+//
+// Chromium keeps a page with Cache-Control: no-store for the back button, until a cookie
+// with HttpOnly changes. It does not count the cookies that the redirects to this page
+// have set, whatever happens to them later. These are all cookies of a login that leads
+// to the page. Without the other cookie, the back button would show the page after a
+// logout. The other cookie has a new name each time, because such redirects can also
+// begin with the end of a session.
 func (c *cookies) delete(w http.ResponseWriter, jar cookie.Jar) {
 	c.headers.Lock()
 	defer c.headers.Unlock()
 	c.cookie.Delete(w, jar)
+	if c.ended.Name == "" || len(c.cookie.Values(jar)) == 0 {
+		return
+	}
+	ended := c.ended
+	ended.Name += "_" + rand.Text()[:8]
+	if err := ended.Set(w, jar, "1", time.Second); err != nil {
+		c.log.Error("auth0: the cookie of an ended session cannot be set", "err", err)
+	}
 }
 
 // value returns the sealed id or record. A large record loses its ID token, its

@@ -38,6 +38,7 @@ type Manager struct {
 // A Config configures a [Manager]. All fields are required, except where noted.
 type Config struct {
 	Cookie  cookie.Cookie
+	Ended   cookie.Cookie // see [cookie.Names]; without a name, none is set
 	Keyring seal.Keyring
 	Client  string // id of the application
 	// Store holds the sessions. If it is nil, they are in cookies. Revocations
@@ -67,6 +68,7 @@ func New(c Config) *Manager {
 		m.records = &records{store: store, keyring: c.Keyring}
 	}
 	m.cookies.cookie, m.cookies.keyring, m.cookies.idsOnly = c.Cookie, c.Keyring, store != nil
+	m.cookies.ended = c.Ended
 	m.cookies.left, m.cookies.log = m.limits.left, c.Log
 	m.turns.store = store
 	marks, life := newBoundStore(c.Revocations), m.limits.longestLife()

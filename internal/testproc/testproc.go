@@ -33,21 +33,6 @@ func Find(t testing.TB, program, debian string, elsewhere ...string) string {
 	return ""
 }
 
-// FreePort returns a port of this machine that nobody listens on.
-func FreePort(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
-}
-
 // A Process is a server that runs.
 type Process struct {
 	cmd    *exec.Cmd

@@ -3,6 +3,7 @@ package testproc
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -55,5 +56,34 @@ func TestEndsEarly(t *testing.T) {
 	})
 	if !strings.Contains(said, "it has ended") || time.Since(start) > patience {
 		t.Errorf("after %v it says %q", time.Since(start), said)
+	}
+}
+
+// TestFreePort: no port comes twice, and none on which somebody listens.
+func TestFreePort(t *testing.T) {
+	seen := map[string]bool{}
+	for range 100 {
+		port := FreePort(t)
+		if seen[port] {
+			t.Fatalf("port %s comes twice", port)
+		}
+		seen[port] = true
+		if isFree(port) {
+			t.Errorf("port %s is not reserved", port)
+		}
+		l, err := net.Listen("tcp", "127.0.0.1:"+port)
+		if err != nil {
+			t.Errorf("port %s is in use: %v", port, err)
+			continue
+		}
+		l.Close()
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if _, port, _ := net.SplitHostPort(l.Addr().String()); isFree(port) {
+		t.Errorf("port %s is taken for free, and a server listens on it", port)
 	}
 }

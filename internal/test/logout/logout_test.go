@@ -1,8 +1,11 @@
 package logout_test
 
 import (
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -27,6 +30,7 @@ func TestLogoutAtTenant(t *testing.T) {
 	if q.Get("client_id") != testkit.ClientID || q.Get("post_logout_redirect_uri") != "https://app.example" || q.Get("logout_hint") == "" || q.Get("id_token_hint") != "" || len(q) != 3 {
 		t.Errorf("parameters %v", q)
 	}
+	maps.DeleteFunc(b.Cookies, func(name, _ string) bool { return strings.HasPrefix(name, "__Host-auth0_session_ended_") }) // for a second
 	if b.LoggedIn() || len(b.Cookies) != 1 || b.Cookies["__Host-other_txn_AAAAAAAAAAAAAAAA"] == "" {
 		t.Errorf("logged in %v, cookies %v", b.LoggedIn(), b.Cookies)
 	}
@@ -284,6 +288,33 @@ func TestLogoutWhileTenantIsDown(t *testing.T) {
 	})
 }
 
+// TestEndIsNoticed: each response that ends a session changes a cookie that no login has
+// set. Chromium would otherwise keep the page before for the back button. A response that
+// ends none changes nothing.
+func TestEndIsNoticed(t *testing.T) {
+	t.Parallel()
+	e := testkit.SignedIn(t)
+	names := map[string]bool{}
+	ended := regexp.MustCompile(`^__Host-auth0_session_ended_[A-Z0-9]{8}=1; Path=/; Max-Age=1; HttpOnly; Secure; SameSite=Lax$`)
+	for range 2 {
+		b := e.Browser().MustLogin()
+		for _, want := range []int{1, 0} { // the second time, nobody is logged in
+			var found []string
+			for _, line := range b.Page("/auth/logout").Header.Values("Set-Cookie") {
+				if ended.MatchString(line) {
+					found = append(found, line)
+				}
+			}
+			if len(found) != want || want == 1 && names[found[0]] {
+				t.Errorf("%d cookies of an ended session, want %d with a new name: %q", len(found), want, found)
+			}
+			for _, line := range found {
+				names[line] = true
+			}
+		}
+	}
+}
+
 // TestLogoutCookiePath deletes what was set, where it was set.
 func TestLogoutCookiePath(t *testing.T) {
 	t.Parallel()
@@ -291,7 +322,7 @@ func TestLogoutCookiePath(t *testing.T) {
 	b := e.Browser().MustLogin()
 	b.Begin("/auth/login?prompt=login")
 	resp := b.Page("/auth/logout")
-	lines := resp.Header.Values("Set-Cookie")
+	lines := slices.DeleteFunc(resp.Header.Values("Set-Cookie"), func(line string) bool { return strings.HasPrefix(line, "__Host-auth0_session_94lK-M_ended_") })
 	if len(lines) != 2 {
 		t.Errorf("%d deletions, want 2", len(lines))
 	}
