@@ -395,6 +395,12 @@ func TestLongLists(t *testing.T) {
 			}
 			return nil
 		}}, "", 2, 1},
+		{"had enough before the first page", &longList{pages: 5, fail: func(page, n int) error {
+			if n == 1 {
+				return busy(time.Second) // nobody waits for a list that may never begin
+			}
+			return nil
+		}}, "", 2, 1},
 		{"an error of the tenant in the middle", &longList{pages: 5, fail: func(page, n int) error {
 			if page == 3 && n == 4 {
 				return &tenantapi.Error{Status: 502}

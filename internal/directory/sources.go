@@ -80,7 +80,7 @@ const (
 func (l *List) ofClient(ctx context.Context) ([]Item, int, error) {
 	u := l.unread
 	l.unread = unread{}
-	if u.begin.IsZero() || time.Now().Round(0).Sub(u.begin) > keepUnread {
+	if time.Now().Round(0).Sub(u.begin) > keepUnread {
 		u = unread{begin: time.Now().Round(0)}
 	}
 	for u.pages < maxPages {

@@ -121,6 +121,7 @@ func TestTokenResponses(t *testing.T) {
 		{`{` + good + `,"scope":["a"]}`, "scope is not a text", "scope is not a text", 0},
 		{`{` + good + `,"recovery_code":true}`, "recovery_code is not a text", "recovery_code is not a text", 0},
 		{`{` + good + `,"refresh_token":null,"scope":null,"expires_in":null}`, "", "", 5 * time.Minute},
+		{`{` + good + `,"error":"a note"}`, "", "", 5 * time.Minute},
 		{`["access_token"]`, "other members or types", "other members or types", 0},
 		{`null`, "other members or types", "other members or types", 0},
 		{`<html>`, "HTML or XML", "HTML or XML", 0},

@@ -521,6 +521,15 @@ func TestNoteLogin(t *testing.T) {
 		if again := e.tokens.NoteLogin(e.Context(), noted); again.Refreshes != noted.Refreshes {
 			e.Errorf("it is noted again: %+v", again)
 		}
+		if e.sessions.HasStore() {
+			return // which can have a refresh token
+		}
+		noted.RefreshToken, noted.Tokens[0].ExpiresAt = "", 1
+		_, newest, err := e.tokens.Get(e.Context(), noted, Wish{})
+		e.expectRefusal("noted before", err, refusal.SessionTokenExpired)
+		if newest != nil {
+			e.Error("every request of a session that has lost its tokens takes a turn")
+		}
 	})
 }
 

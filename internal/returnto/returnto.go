@@ -193,8 +193,7 @@ func (p Policy) pathIsSafe(escaped string) bool {
 
 // readerIsSafe checks what a reader takes a path for.
 func (p Policy) readerIsSafe(form string) bool {
-	plain := removeDotSegments(form)
-	return formIsSafe(form) && (plain == form || formIsSafe(plain)) && !p.isRoute(form)
+	return formIsSafe(form) && !p.isRoute(form)
 }
 
 // rounds is how often a target may be decoded until it no longer changes.
@@ -204,6 +203,7 @@ func formIsSafe(form string) bool {
 	if !strings.HasPrefix(form, "/") || strings.HasPrefix(form, "//") {
 		return false
 	}
+	// Without dot segments, these could begin with two slashes.
 	if strings.Contains(form, "/.//") || strings.Contains(form, "/..//") {
 		return false
 	}

@@ -75,7 +75,7 @@ func (s *Routes) redeemTicket(r *http.Request, value string) []authrequest.Optio
 	}
 	if t.Login != "" {
 		// The login was refused, or has expired, and its cookie is still there.
-		if before, _ := s.c.Transactions.Find(s.c.Visits.Jar(r), t.Login, s.c.Flow.ResponseType); before != nil && before.AppState != nil {
+		if before, _ := s.c.Transactions.Find(s.c.Visits.Jar(r), t.Login, s.c.Flow.ResponseType); before != nil {
 			options = append(options, authrequest.AppState(before.AppState))
 		}
 	}

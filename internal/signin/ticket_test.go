@@ -259,6 +259,27 @@ func TestTicketAndStateOfTheApplication(t *testing.T) {
 	}
 }
 
+// TestManyLoginsThatCannotBegin: the cookies of logins that could not begin push out
+// each other, and not the login that another tab has begun.
+func TestManyLoginsThatCannotBegin(t *testing.T) {
+	t.Parallel()
+	run(t, func(e *env) {
+		begun := e.begin("returnTo=/after")
+		known := e.Flow.Client.Tenant.Static
+		e.Flow.Client.Tenant.Static, e.down = nil, true
+		for range 10 {
+			time.Sleep(time.Minute)
+			got := e.do(e.route(authrequest.AppState("cart")), e.request("GET", "/auth/login", nil))
+			failureOf(t, got.err)
+		}
+		e.Flow.Client.Tenant.Static, e.down = known, false
+		if len(e.cookies) != 4 {
+			t.Errorf("the browser has %d cookies", len(e.cookies))
+		}
+		e.expectPage("the other tab", e.answer(begun, nil), 303, "/after", "-txn session session_tries")
+	})
+}
+
 // TestLoginLinksToThePage: without a return URL, the login leads to the page that was
 // asked for. A form is not sent again, and the route of a login is not a page.
 func TestLoginLinksToThePage(t *testing.T) {
