@@ -65,7 +65,7 @@ func New(c Config) (*Strategy, error) {
 	// Other providers need the ID token to end their session.
 	keepIDToken := c.KeepIDToken || app.client.Tenant.Static == nil
 	s.tokens = renew.New(renew.Config{
-		Sessions: s.sessions, Client: app.client, IDTokens: app.idTokens, KeepClaim: c.KeepClaim, KeepIDToken: keepIDToken,
+		Sessions: s.sessions, Stored: c.Store != nil, Client: app.client, IDTokens: app.idTokens, KeepClaim: c.KeepClaim, KeepIDToken: keepIDToken,
 		MFA: app.mfaOfRefresh, Now: app.now, Log: log,
 	})
 	links := newLinks(&p, c, app.options, s.connections, log)

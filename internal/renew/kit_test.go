@@ -176,6 +176,7 @@ type env struct {
 	*tenant
 	tokens    *Tokens
 	sessions  *session.Manager
+	stored    bool
 	elsewhere *session.Manager // of another process, which knows what is stored
 	record    *session.Record  // as the next request has it
 	login     *httptest.ResponseRecorder
@@ -220,14 +221,14 @@ func newEnv(t *testing.T, store session.Store, edit func(*session.Record)) *env 
 		Cookie: cookie.Cookie{Name: "s", Path: "/"}, Keyring: ring, Client: "client", Store: store,
 		Idle: 24 * time.Hour, Absolute: 72 * time.Hour, Now: now, Log: log,
 	}
-	e.sessions, e.elsewhere = session.New(config), session.New(config)
+	e.sessions, e.elsewhere, e.stored = session.New(config), session.New(config), store != nil
 	client := &http.Client{Transport: e.tenant} // without a limit, so that only this package ends a wait
 	set := keys.New(keys.Source{
 		URL:    func(context.Context) (string, error) { return issuer + ".well-known/jwks.json", nil },
 		Client: client, Observe: func(context.Context, keys.Event) {}, Log: log,
 	})
 	e.tokens = New(Config{
-		Sessions: e.sessions,
+		Sessions: e.sessions, Stored: store != nil,
 		Client: &provider.Client{
 			ID: "client", Auth: clientauth.WithSecret(clientauth.ClientSecretPost, "the client's secret"),
 			Tenant: &provider.Tenant{Issuer: issuer, Static: provider.Auth0Layout(issuer)}, HTTP: client, Now: now,
@@ -293,7 +294,7 @@ func (e *env) get(w Wish) (session.Token, error) {
 // kept returns the session as it is kept.
 func (e *env) kept() *session.Record {
 	e.Helper()
-	if !e.sessions.HasStore() {
+	if !e.stored {
 		return e.record
 	}
 	stored, err := e.elsewhere.Newest(e.Context(), e.record)

@@ -46,6 +46,8 @@ func (w Wish) key(session string) string {
 // A Config configures [Tokens]. All fields are required, except where noted.
 type Config struct {
 	Sessions *session.Manager
+	// Stored says that sessions are in a store and not in cookies.
+	Stored   bool
 	Client   *provider.Client
 	IDTokens *idtoken.Verifier
 	// KeepClaim selects the claims that a session keeps. It can be nil, see
@@ -107,7 +109,7 @@ func (t *Tokens) Get(ctx context.Context, record *session.Record, w Wish) (_ ses
 		return token, nil, nil
 	}
 	// A store can have a newer state, with a refresh token.
-	if record.RefreshToken == "" && !t.config.Sessions.HasStore() {
+	if record.RefreshToken == "" && !t.config.Stored {
 		token, err := t.last(k, record, w)
 		if !needsLogin(err) || record.LoginDue {
 			return token, nil, err

@@ -328,7 +328,7 @@ func TestLogoutMeanwhile(t *testing.T) {
 			}
 			// Nothing is asked for a session that has ended before.
 			before := len(e.requests())
-			if _, _, err := e.tokens.Get(e.Context(), e.record, row.wish); len(e.requests()) != before && e.sessions.HasStore() || !refusal.LoginRequired.IsOf(err) {
+			if _, _, err := e.tokens.Get(e.Context(), e.record, row.wish); len(e.requests()) != before && e.stored || !refusal.LoginRequired.IsOf(err) {
 				e.Errorf("%s: afterwards %v", row.why, err)
 			}
 		})
@@ -521,7 +521,7 @@ func TestNoteLogin(t *testing.T) {
 		if again := e.tokens.NoteLogin(e.Context(), noted); again.Refreshes != noted.Refreshes {
 			e.Errorf("it is noted again: %+v", again)
 		}
-		if e.sessions.HasStore() {
+		if e.stored {
 			return // which can have a refresh token
 		}
 		noted.RefreshToken, noted.Tokens[0].ExpiresAt = "", 1

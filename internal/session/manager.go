@@ -91,8 +91,6 @@ func (m *Manager) Watch(f func()) {
 	}
 }
 
-// HasStore reports whether sessions are in a store and not in cookies.
-func (m *Manager) HasStore() bool { return m.records != nil }
 
 // CanRevoke reports whether there is a store for marks, which all processes read.
 func (m *Manager) CanRevoke() bool { return m.ended.marks != nil }

@@ -31,8 +31,8 @@ func inBothModes(t *testing.T, f func(t *testing.T, m *Manager, s *fakeStore)) {
 
 func TestBegin(t *testing.T) {
 	inBothModes(t, func(t *testing.T, m *Manager, s *fakeStore) {
-		if m.HasStore() != (s != nil) || m.CanRevoke() != (s != nil) {
-			t.Errorf("HasStore %v, CanRevoke %v", m.HasStore(), m.CanRevoke())
+		if (m.records != nil) != (s != nil) || m.CanRevoke() != (s != nil) {
+			t.Errorf("HasStore %v, CanRevoke %v", (m.records != nil), m.CanRevoke())
 		}
 		old := begin(t, m, newRecord("old"))
 		time.Sleep(time.Hour)

@@ -33,6 +33,8 @@ var routes = []route{
 	{name: "LoadUser", about: "a public page inside `LoadUser`", target: at("/")},
 	{name: "RequireLogin", about: "a page inside `RequireLogin`", target: at("/account?tab=2")},
 	{name: "RequireUser", about: "a page inside `RequireUser`, whose function returns false", target: at("/staff")},
+	{name: "RequireStepUp", about: "a page inside `RequireStepUp(5*time.Minute)`", target: at("/payments?month=may")},
+	{name: "RequireOrganization", about: "a page inside `RequireOrganization` with one id, of whose organization ada is a member", target: at("/acme")},
 	{name: "RequireSession", about: "data inside `RequireSession`", target: at("/session")},
 	{name: "TrySilentLogin", about: "a public page inside `TrySilentLogin`", target: at("/news?page=2")},
 	{name: "AccessToken", about: "a page inside `RequireLogin` that calls `AccessToken` and gives an error to `WriteError`", target: at("/calls")},
@@ -323,8 +325,9 @@ func ways(wk *walk, condition string, page *testkit.Response, depth int) (works 
 		take = append(take, func() *testkit.Response { return callers[0].send(wk.b, page.URL.String()) })
 	}
 	recover(wk.world, condition)
-	var ends []string
-	for i, way := range texts {
+	ends := make([]string, len(texts))
+	// The first way is a login, which ends the session that the others have.
+	for i, way := range slices.Backward(texts) {
 		wk.b, wk.trail = b.Clone(), nil
 		last, where := wk.follow(take[i]())
 		switch {
@@ -338,7 +341,7 @@ func ways(wk *walk, condition string, page *testkit.Response, depth int) (works 
 		default:
 			where = fmt.Sprint(last.Status, " ", where)
 		}
-		ends = append(ends, way+": "+where)
+		ends[i] = way + ": " + where
 	}
 	return works, fmt.Sprint(page.Status, " ", kind(wk.world, page), " (", strings.Join(ends, "; "), ")")
 }

@@ -27,7 +27,7 @@ var callers = []caller{
 	{name: "person posting a form", isPerson: true, method: "POST", header: []string{
 		"Accept", "text/html,application/xhtml+xml,*/*;q=0.8", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document",
 		"Sec-Fetch-Site", "same-origin", "Sec-Fetch-User", "?1", "Origin", testkit.AppURL, "Content-Type", testkit.FormType}},
-	{name: "person, old browser", isPerson: true, method: "GET", header: []string{
+	{name: "person in an old browser", isPerson: true, method: "GET", header: []string{
 		"Accept", "text/html,application/xhtml+xml,*/*;q=0.8"}},
 	{name: "script", method: "GET", header: []string{
 		"Accept", "*/*", "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Sec-Fetch-Site", "same-origin"}},

@@ -130,6 +130,14 @@ func newWorld(t *testing.T, v visitor) *world {
 	if err := w.Tenant.EditClient(testkit.ClientID, func(c *testkit.TenantClient) { c.RotatingRefreshTokens = true }); err != nil {
 		t.Fatal(err)
 	}
+	assign := func(name string) testkit.OrganizationConnection {
+		return testkit.OrganizationConnection{Name: name, AssignMembershipOnLogin: true}
+	}
+	if err := w.Tenant.AddOrganization(testkit.Organization{
+		ID: organization, Name: "acme-journeys", Connections: []testkit.OrganizationConnection{assign(testkit.Realm), assign("google-oauth2")},
+	}); err != nil {
+		t.Fatal(err)
+	}
 	s := w.Strategy
 	page := func(name string) http.Handler {
 		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -143,6 +151,8 @@ func newWorld(t *testing.T, v visitor) *world {
 	w.Mux.Handle("/{$}", page("home page"))
 	w.Mux.Handle("/account", s.RequireLogin(page("account page")))
 	w.Mux.Handle("/staff", s.RequireUser(func(auth0.User) bool { return false })(page("staff page")))
+	w.Mux.Handle("/payments", s.RequireStepUp(5*time.Minute)(page("payments page")))
+	w.Mux.Handle("/acme", s.RequireOrganization(organization)(page("page of acme")))
 	w.Mux.Handle("/news", s.TrySilentLogin(page("news page")))
 	w.Mux.Handle("/session", s.RequireSession(page("session")))
 	w.Mux.Handle("/either", w.NewAPI().RequireTokenOrSession(s)(page("either")))
@@ -157,6 +167,9 @@ func newWorld(t *testing.T, v visitor) *world {
 	w.App = s.LoadUser(w.Mux)
 	return w
 }
+
+// organization is one of which ada and grace are members.
+const organization = "org_acmeJourneys001"
 
 func nobodyIfEmpty(email string) string {
 	if email == "" {
@@ -210,17 +223,17 @@ var visitors = []visitor{
 		return b
 	}},
 	{name: "session", prepare: login},
-	{name: "session, token to be refreshed", prepare: func(w *world) *testkit.Browser {
+	{name: "session with a token to be refreshed", prepare: func(w *world) *testkit.Browser {
 		b := login(w)
 		time.Sleep(tokenLife + time.Minute)
 		return b
 	}},
-	{name: "session, token expired, no refresh token", noRefresh: true, prepare: func(w *world) *testkit.Browser {
+	{name: "session with an expired token and no refresh token", noRefresh: true, prepare: func(w *world) *testkit.Browser {
 		b := login(w)
 		time.Sleep(tokenLife + time.Minute)
 		return b
 	}},
-	{name: "session, refresh token revoked", prepare: func(w *world) *testkit.Browser {
+	{name: "session with a revoked refresh token", prepare: func(w *world) *testkit.Browser {
 		b := login(w)
 		w.Tenant.RevokeRefreshTokens("ada@acme.example")
 		time.Sleep(tokenLife + time.Minute)
@@ -238,7 +251,7 @@ var visitors = []visitor{
 		}
 		return b
 	}},
-	{name: "session, store down", inStore: true, prepare: func(w *world) *testkit.Browser {
+	{name: "session in a store that is down", inStore: true, prepare: func(w *world) *testkit.Browser {
 		b := login(w)
 		w.store.FailWith(errStoreDown)
 		return b
