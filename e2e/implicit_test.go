@@ -123,7 +123,7 @@ func TestImplicitDenied(t *testing.T) {
 	tb.hides("<b>no</b>")
 
 	tb.open(app.url + "/login?response_type=code")
-	tb.reads("Login failed", "The link to this login is not valid.")
+	tb.reads("Login failed", "This login link is not valid.")
 	tb.shot("bad-link")
 	tb.click("link", "Home")
 	tb.click("link", "Log in")

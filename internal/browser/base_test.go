@@ -48,7 +48,7 @@ func TestNewBase(t *testing.T) {
 		{"https://app.example//", false, "", "plain path"},
 		{"https://app.example/a/../b", false, "", "plain path"},
 		{"https://app.example/b\u00fccher", false, "", "plain path"},
-		{"http://app.example", false, "", "http is only for a host that is this machine; use https, or set InsecureHTTP"},
+		{"http://app.example", false, "", "http is allowed only for localhost and loopback addresses; use https, or set InsecureHTTP"},
 		{"https://bücher.example", false, "", "the form that browsers send: xn--bcher-kva.example"},
 		{"http://bücher.example", true, "", "the form that browsers send: xn--bcher-kva.example"},
 		{"ftp://app.example", false, "", "scheme must be https"},

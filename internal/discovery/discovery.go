@@ -135,7 +135,7 @@ func Origin(raw string) (string, error) {
 	case u.Scheme != "http":
 		return "", errors.New("the scheme must be https")
 	case !Loopback(host):
-		return "", errors.New("http is only for a host that is this machine; use https")
+		return "", errors.New("http is allowed only for localhost and loopback addresses; use https")
 	}
 	if port := u.Port(); port != "" && !(u.Scheme == "https" && port == "443") && !(u.Scheme == "http" && port == "80") {
 		host = net.JoinHostPort(host, port)

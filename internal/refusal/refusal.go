@@ -128,7 +128,7 @@ var (
 	UserForbidden       = Row{403, "access_denied", "claim_requirement", "your account is not allowed to see this page"}
 	UnknownHost         = Row{400, "invalid_request", "unknown_host", "this address is not set up for logins"}
 	Method              = Row{405, "invalid_request", "method_not_allowed", "this address does not take such requests"}
-	LoginOption         = Row{400, "invalid_request", "login_option", "the link to this login is not valid"}
+	LoginOption         = Row{400, "invalid_request", "login_option", "this login link is not valid"}
 	Loop                = Row{400, "login_required", "login_loop", "you were sent to log in several times in a row; your browser may be blocking cookies for this site; allow them, then log in again"}
 	Parameters          = Row{400, "invalid_request", "invalid_request", "the answer to the login is not complete; please log in again"}
 	MissingState        = Row{400, "invalid_request", "missing_state", "the answer to the login is not complete; please log in again"}
@@ -154,7 +154,7 @@ var (
 	NotConfirmed        = Row{403, "insufficient_user_authentication", "", "the login service did not confirm that it is you in the way that this page needs; please log in again; if it keeps happening, tell the owner of this site"}
 	IDToken             = Row{400, "invalid_token", "", "the login could not be verified; please log in again"}
 	AfterLogin          = Row{403, "access_denied", "after_login", "your account is not allowed to use this site"}
-	TooLarge            = Row{500, "server_error", "session_too_large", "the login could not be kept; tell the owner of this site"}
+	TooLarge            = Row{500, "server_error", "session_too_large", "your session is too large to be saved; please tell the owner of this site"}
 	Store               = Row{503, "temporarily_unavailable", "store_unavailable", "sessions cannot be read at the moment; please try again in a minute"}
 	StoreFull           = Row{503, "temporarily_unavailable", "store_unavailable", "too many people are logged in at the moment; please try again later"}
 	StoreWrite          = Row{503, "temporarily_unavailable", "store_unavailable", "the session could not be saved; please try again in a minute"}
