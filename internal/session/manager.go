@@ -91,7 +91,6 @@ func (m *Manager) Watch(f func()) {
 	}
 }
 
-
 // CanRevoke reports whether there is a store for marks, which all processes read.
 func (m *Manager) CanRevoke() bool { return m.ended.marks != nil }
 

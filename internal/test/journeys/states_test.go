@@ -19,7 +19,6 @@ var update = flag.Bool("update", false, "write testdata/states.txt and docs/stat
 type route struct {
 	name, about string
 	target      func(w *world, v visitor, b *testkit.Browser, condition string) string
-	mayLogIn    bool // the route can begin a session by itself
 }
 
 func at(target string) func(*world, visitor, *testkit.Browser, string) string {

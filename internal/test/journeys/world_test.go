@@ -185,7 +185,6 @@ type visitor struct {
 	noRefresh bool // the application asks for no refresh tokens
 	inStore   bool
 	prepare   func(*world) *testkit.Browser
-	callback  bool // for the callback alone: a login is under way
 }
 
 // login logs ada in, while the tenant is well.
