@@ -21,7 +21,9 @@ func TestNew(t *testing.T) {
 	t.Parallel()
 	where := site.New(site.Config{BaseURL: origin}, func(field, format string, args ...any) { t.Errorf(field+": "+format, args...) })
 	const home, page = origin + "/", origin + "/page?a=b"
-	row := func(status int) refusal.Row { return refusal.Row{Status: status, Reason: "x", Description: "the sentence"} }
+	row := func(status int) refusal.Row {
+		return refusal.Row{Status: status, Reason: "x", Description: "the sentence"}
+	}
 	for _, tt := range []struct {
 		why, op, method, target string
 		row                     refusal.Row
