@@ -94,8 +94,8 @@ func (s *Strategy) EndSession(w http.ResponseWriter, r *http.Request) error {
 }
 
 // EndSessionsOf ends every session of a user in this application that began before
-// now, on all devices. Each ends at its next request. A session that begins within
-// the same second can end too.
+// now, on all devices. Each ends at its next request. A session that begins later stays,
+// unless its ID token was issued more than a minute before.
 //
 // It requires [Config.Store] or [Config.Revocations], and fails without them. The
 // user's sessions at the tenant go on, so a login can succeed without a prompt.
