@@ -112,7 +112,7 @@ func Example_fiber() {
 
 	app := fiber.New()
 	app.Use(adaptor.HTTPMiddleware(strategy.LoadUser))
-	app.All("/auth/*", adaptor.HTTPHandler(strategy.Handler()))
+	app.All("/auth/*", adaptor.HTTPHandler(detached(strategy.Handler())))
 	app.Get("/profile", adaptor.HTTPMiddleware(strategy.RequireLogin), func(c fiber.Ctx) error {
 		user, _ := auth0.UserFrom(c.RequestCtx())
 		return c.SendString(user.Email)
@@ -129,13 +129,22 @@ func Example_fiber() {
 	// token: true
 }
 
+// Fiber takes its RequestCtx for another request afterwards, and a request to the tenant
+// can still watch it then. So the routes of logins get a context that does not end with
+// the request of the browser. It has the values of the other one.
+func detached(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(w, r.WithContext(context.WithoutCancel(r.Context())))
+	})
+}
+
 // In Fiber 2 that context is Context. UserContext is empty unless a handler sets it.
 func Example_fiber2() {
 	tenant, strategy, api := setup()
 
 	app := fiber2.New()
 	app.Use(adaptor2.HTTPMiddleware(strategy.LoadUser))
-	app.All("/auth/*", adaptor2.HTTPHandler(strategy.Handler()))
+	app.All("/auth/*", adaptor2.HTTPHandler(detached(strategy.Handler())))
 	app.Get("/profile", adaptor2.HTTPMiddleware(strategy.RequireLogin), func(c *fiber2.Ctx) error {
 		user, _ := auth0.UserFrom(c.Context())
 		return c.SendString(user.Email)
