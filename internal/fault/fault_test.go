@@ -40,3 +40,24 @@ func TestCauseIsFormattedLate(t *testing.T) {
 type counted struct{ n *int }
 
 func (c counted) String() string { *c.n++; return "" }
+
+// TestIs: a fault with a cause is the row that it was made of, and no other.
+func TestIs(t *testing.T) {
+	t.Parallel()
+	made := Expired.Because("exp was %d s ago", 5)
+	for why, tt := range map[string]struct {
+		target error
+		want   bool
+	}{
+		"its row":          {Expired, true},
+		"another row":      {Audience, false},
+		"one with a cause": {Expired.Because("x"), false},
+		"another type":     {errors.New("x"), false},
+		"another sentence": {&Fault{Expired.Reason, "x", nil}, false},
+		"another reason":   {&Fault{"x", Expired.Description, nil}, false},
+	} {
+		if made.Is(tt.target) != tt.want || errors.Is(made, tt.target) != tt.want {
+			t.Errorf("%s: %v", why, !tt.want)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package refusal
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -71,6 +72,26 @@ func TestSaid(t *testing.T) {
 	} {
 		if got := NewSaid(tt.code, tt.description); got != (Said{tt.wantCode, tt.want}) {
 			t.Errorf("%q, %q: %q", tt.code, tt.description, got)
+		}
+	}
+}
+
+// TestIsOf: only the outermost error counts.
+func TestIsOf(t *testing.T) {
+	t.Parallel()
+	for why, tt := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"the row":      {Store.New(), true},
+		"with a cause": {Store.Wrap(errors.New("down")), true},
+		"another row":  {LoginRequired.New(), false},
+		"inside":       {fmt.Errorf("a hook: %w", Store.New()), false},
+		"another type": {errors.New("down"), false},
+		"nothing":      {nil, false},
+	} {
+		if Store.IsOf(tt.err) != tt.want {
+			t.Errorf("%s: %v", why, !tt.want)
 		}
 	}
 }
