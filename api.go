@@ -1,6 +1,7 @@
 package auth0
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -155,7 +156,7 @@ func NewAPI(c APIConfig) (*API, error) {
 	p := problems{of: "APIConfig"}
 	c = c.clone()
 	log := logging.New(c.Logger)
-	setDefault(&c.Realm, "api")
+	c.Realm = cmp.Or(c.Realm, "api")
 	a := &API{
 		issuers: newTrustedIssuers(&p, c, log), observer: c.Observer,
 		errors: errorWriter{log: log, handler: c.ErrorHandler, challenge: bearerChallenge(c.Realm, c.MetadataURL)},
@@ -403,28 +404,8 @@ func (a *API) KeySet(issuer string) *KeySet {
 func (a *API) MetadataHandler() http.Handler {
 	text, _ := json.Marshal(a.metadata)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Access-Control-Allow-Origin", "*") // it is public, and browsers request it too
-		switch r.Method {
-		case http.MethodOptions:
-			h.Set("Allow", "GET, HEAD, OPTIONS")
-			h.Set("Access-Control-Allow-Methods", "GET, HEAD")
-			// The asterisk does not stand for Authorization (Fetch standard,
-			// Access-Control-Allow-Headers).
-			h.Set("Access-Control-Allow-Headers", "*, Authorization")
-			h.Set("Access-Control-Max-Age", "3600")
-			w.WriteHeader(http.StatusNoContent)
-			return
-		case http.MethodGet, http.MethodHead:
-		default:
-			h.Set("Allow", "GET, HEAD, OPTIONS")
+		if !bearer.ServeMetadata(w, r, text) {
 			a.errors.fail(w, r, "metadata", refusal.Method.New())
-			return
-		}
-		h.Set("Content-Type", "application/json")
-		h.Set("Cache-Control", "max-age=3600")
-		if r.Method == http.MethodGet {
-			w.Write(text)
 		}
 	})
 }

@@ -64,14 +64,6 @@ func checkTexts(p *problems, fields ...string) {
 	}
 }
 
-// because returns the end of a message with its cause, or nothing.
-func because(err error) string {
-	if err == nil {
-		return ""
-	}
-	return ": " + err.Error()
-}
-
 // checkCredentials rejects publicly known credentials, unless the tenant can have no
 // real users.
 func checkCredentials(p *problems, c Config) {
@@ -118,9 +110,9 @@ func checkResponse(p *problems, c Config, where *site.Site) answers {
 	a := answers{cmp.Or(c.ResponseType, ResponseTypeCode), c.ResponseMode}
 	switch a.responseType {
 	case ResponseTypeCode:
-		setDefault(&a.responseMode, ResponseModeQuery)
+		a.responseMode = cmp.Or(a.responseMode, ResponseModeQuery)
 	case ResponseTypeIDToken, ResponseTypeCodeIDToken:
-		setDefault(&a.responseMode, ResponseModeFormPost)
+		a.responseMode = cmp.Or(a.responseMode, ResponseModeFormPost)
 		if a.responseMode == ResponseModeQuery {
 			p.add("ResponseMode", `must be "form_post" for the response type %q`, a.responseType)
 		}
@@ -293,13 +285,6 @@ func checkAlgorithms(p *problems, algorithms []string, shared bool) []string {
 	return accepted
 }
 
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
-}
-
 func checkedLeeway(p *problems, leeway, byDefault time.Duration) time.Duration {
 	const limit = 5 * time.Minute
 	switch {
@@ -367,7 +352,7 @@ func newConnectionList(p *problems, c Config, client *provider.Client, log *slog
 		d.NoAPI = errNoTenant
 	}
 	if _, err := discovery.Origin(d.FileBase); d.FileBase != "" && (err != nil || strings.ContainsAny(d.FileBase, "?#")) {
-		p.add("ConfigurationBaseURL", "%q is not a URL such as https://cdn.eu.auth0.com%s", d.FileBase, because(err))
+		p.add("ConfigurationBaseURL", "%q is not a URL such as https://cdn.eu.auth0.com%s", d.FileBase, discovery.Because(err))
 	}
 	return directory.New(d)
 }
@@ -380,7 +365,7 @@ func newManagementAPI(p *problems, c Config, client *provider.Client, log *slog.
 	if c.TenantDomain != "" {
 		var own problems
 		if tenant = provider.NewTenant(own.add, c.TenantDomain); len(own.errs) > 0 {
-			p.add("TenantDomain", "%q is not a domain such as acme.eu.auth0.com%s", c.TenantDomain, because(discovery.CheckASCII(c.TenantDomain)))
+			p.add("TenantDomain", "%q is not a domain such as acme.eu.auth0.com%s", c.TenantDomain, discovery.Because(discovery.CheckASCII(c.TenantDomain)))
 		}
 	} else if tenant.Static == nil {
 		return nil // another provider

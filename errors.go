@@ -368,7 +368,7 @@ func (x errorWriter) fail(w http.ResponseWriter, r *http.Request, op string, err
 	}
 	page := func() browser.Page { return x.page(r, e, reference) }
 	if x.page == nil || !browser.WriteError(w, r, e.Status, e.Op == "callback", page) {
-		writeJSON(w, r, e)
+		errorpage.WriteJSON(w, r, rowOf(e))
 	}
 }
 
@@ -449,18 +449,6 @@ func logLevel(e *Error) slog.Level {
 		return slog.LevelError // a mistake of the program, which is logged each time
 	}
 	return slog.LevelWarn // strangers can cause it, so one per minute is at level Warn
-}
-
-func writeJSON(w http.ResponseWriter, r *http.Request, e *Error) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(e.Status)
-	body, _ := json.Marshal(struct {
-		Error       string `json:"error"`
-		Description string `json:"error_description"`
-	}{e.Code, e.Description})
-	if r.Method != http.MethodHead {
-		w.Write(body)
-	}
 }
 
 // hookError returns the refusal for an error of a function of the application. An

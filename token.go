@@ -14,9 +14,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/access"
 	"github.com/seed-15d5a55c/auth0/internal/bearer"
-	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
-	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/memo"
@@ -106,35 +104,7 @@ func (t *Token) IsAnonymous() bool { return access.IsAnonymous(t.claims.Subject)
 // current actor, may decide about access. Without an act there are none. The error
 // reports an act of another form.
 func (t *Token) Actors() ([]string, error) {
-	if t.claims.Actor == "" {
-		return nil, nil
-	}
-	var list []string
-	for act := t.claims.Actor; act != ""; {
-		subject, next, err := actor(act)
-		if err != nil {
-			return nil, err
-		}
-		list, act = append(list, subject), next
-	}
-	return list, nil
-}
-
-// actor reads one act claim.
-func actor(text string) (subject, next string, err error) {
-	err = jsonscan.Object(text, func(name, value string) error {
-		switch name {
-		case "sub":
-			subject, _ = jsonscan.String(value)
-		case "act":
-			next = value
-		}
-		return nil
-	})
-	if err != nil || subject == "" {
-		return "", "", fault.Claim.Because("act is not an object with a sub")
-	}
-	return subject, next, nil
+	return idtoken.Actors(t.claims.Actor)
 }
 
 // KeyID returns the kid of the key that signed the token.

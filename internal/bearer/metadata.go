@@ -2,6 +2,7 @@ package bearer
 
 import (
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -101,4 +102,33 @@ func cutSegment(path string) (segment, rest string) {
 		return path[:i], path[i:]
 	}
 	return path, ""
+}
+
+// ServeMetadata answers a request for metadata, which is public: browsers of other
+// origins request it too, and it answers their preflights. It reports false, and writes
+// no status, for another method.
+func ServeMetadata(w http.ResponseWriter, r *http.Request, text []byte) bool {
+	h := w.Header()
+	h.Set("Access-Control-Allow-Origin", "*")
+	switch r.Method {
+	case http.MethodOptions:
+		h.Set("Allow", "GET, HEAD, OPTIONS")
+		h.Set("Access-Control-Allow-Methods", "GET, HEAD")
+		// The asterisk does not stand for Authorization (Fetch standard,
+		// Access-Control-Allow-Headers).
+		h.Set("Access-Control-Allow-Headers", "*, Authorization")
+		h.Set("Access-Control-Max-Age", "3600")
+		w.WriteHeader(http.StatusNoContent)
+		return true
+	case http.MethodGet, http.MethodHead:
+	default:
+		h.Set("Allow", "GET, HEAD, OPTIONS")
+		return false
+	}
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "max-age=3600")
+	if r.Method == http.MethodGet {
+		w.Write(text)
+	}
+	return true
 }

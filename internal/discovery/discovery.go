@@ -183,3 +183,11 @@ func Loopback(host string) bool {
 	addr, err := netip.ParseAddr(host)
 	return err == nil && addr.IsLoopback()
 }
+
+// Because returns the end of a message with its cause, or nothing.
+func Because(err error) string {
+	if err == nil {
+		return ""
+	}
+	return ": " + err.Error()
+}

@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -193,5 +194,12 @@ func TestInternationalHosts(t *testing.T) {
 		if err := CheckASCII(host); err != nil {
 			t.Errorf("%q: %v", host, err)
 		}
+	}
+}
+
+func TestBecause(t *testing.T) {
+	t.Parallel()
+	if got := Because(nil) + Because(errors.New("x")); got != ": x" {
+		t.Errorf("%q", got)
 	}
 }

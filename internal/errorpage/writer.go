@@ -2,8 +2,11 @@ package errorpage
 
 import (
 	"bufio"
+	"encoding/json"
 	"net"
 	"net/http"
+
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
 // A Writer writes the status of the error if ErrorHandler begins the response
@@ -58,4 +61,18 @@ func (w *Writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
 	w.begun = w.begun || err == nil
 	return conn, rw, err
+}
+
+// WriteJSON writes a refusal for a script or a program, as OAuth 2.0 has errors (RFC
+// 6749, Section 5.2).
+func WriteJSON(w http.ResponseWriter, r *http.Request, row refusal.Row) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(row.Status)
+	body, _ := json.Marshal(struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+	}{row.Code, row.Description})
+	if r.Method != http.MethodHead {
+		w.Write(body)
+	}
 }
