@@ -103,13 +103,13 @@ func (r *Request) ReturnTo() string {
 	return r.returnTo
 }
 
-// IsMetBy reports whether a session in the given organization is all that the
-// request asks for, so that the tenant need not be asked.
-func (r *Request) IsMetBy(orgID, orgName string) bool {
+// IsMetBy reports whether a session with these facts is all that the request asks for,
+// so that the tenant need not be asked.
+func (r *Request) IsMetBy(f condition.Facts) bool {
 	if r.invitation || r.MaxAge != nil || r.RequiredACR != nil || r.AppState != nil || r.Popup != nil {
 		return false
 	}
-	if o := r.organization; o != "" && (condition.Demand{Organizations: []string{o}}).CheckOrganization(condition.Facts{OrgID: orgID, OrgName: orgName}) != nil {
+	if o := r.organization; o != "" && (condition.Demand{Organizations: []string{o}}).CheckOrganization(f) != nil {
 		return false
 	}
 	for name := range r.Params {

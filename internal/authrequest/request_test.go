@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/condition"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
@@ -275,11 +276,11 @@ func TestIsMetBy(t *testing.T) {
 		{"connection", Connection("google"), false},
 		{"parameter", Param("ext", "v"), false},
 	} {
-		if got := must(New(row.option)).IsMetBy("org_a", "acme"); got != row.want {
+		if got := must(New(row.option)).IsMetBy(condition.Facts{OrgID: "org_a", OrgName: "acme"}); got != row.want {
 			t.Errorf("%s: %v", row.why, got)
 		}
 	}
-	if must(New(Organization("org_a"))).IsMetBy("", "") {
+	if must(New(Organization("org_a"))).IsMetBy(condition.Facts{}) {
 		t.Error("a session in no organization is one in org_a")
 	}
 	// The parameters alone say nothing about these two.
@@ -290,7 +291,7 @@ func TestIsMetBy(t *testing.T) {
 	} {
 		r := must(New(option))
 		r.Params = url.Values{}
-		if r.IsMetBy("org_a", "acme") {
+		if r.IsMetBy(condition.Facts{OrgID: "org_a", OrgName: "acme"}) {
 			t.Errorf("%s without its parameter is met", why)
 		}
 	}

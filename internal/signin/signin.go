@@ -20,8 +20,6 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/authrequest"
 	"github.com/seed-15d5a55c/auth0/internal/browser"
-	"github.com/seed-15d5a55c/auth0/internal/idtoken"
-	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/renew"
@@ -196,15 +194,7 @@ func (s *Routes) isLoggedIn(r *http.Request, a *authrequest.Request) bool {
 	if strings.Contains(s.c.Flow.ResponseType, "code") && !s.c.Tokens.Meets(record, a.Params.Get("audience"), s.c.Flow.ScopesOf(a)) {
 		return false
 	}
-	id, _ := idtoken.RawClaim(string(record.Claims), "org_id")
-	name, _ := idtoken.RawClaim(string(record.Claims), "org_name")
-	return a.IsMetBy(text(id), text(name))
-}
-
-// text returns the text of a JSON string, and nothing for another value.
-func text(raw string) string {
-	s, _ := jsonscan.String(raw)
-	return s
+	return a.IsMetBy(record.Facts())
 }
 
 // place returns where the answer to a login goes, and where the browser goes then. The
