@@ -218,11 +218,14 @@ func (s *Strategy) TrySilentLogin(next http.Handler) http.Handler {
 // script, or [Config].ErrorHandler, and the log line. It never redirects.
 //
 // An error of this package has its own status, and so has each variable of this
-// package: [ErrNoSession] is answered with 401, and [ErrForbidden] with 403. If another login helps, as after [ErrTokenExpired], the
-// page has a link to it, and a script finds its path in the header WWW-Authenticate:
-// Session login="/auth/login". Add returnTo to come back. A timeout and errors for an outage, such as
-// [ErrStoreUnavailable], are answered with 503. Any other error, or nil, is a mistake
-// of the program and is answered with 500. The text of an error goes to the log only.
+// package: [ErrNoSession] is answered with 401, and [ErrForbidden] with 403. A timeout
+// and errors for an outage, such as [ErrStoreUnavailable], are answered with 503. Any
+// other error, or nil, is a mistake of the program and is answered with 500. The text of
+// an error goes to the log only.
+//
+// If another login helps, as after [ErrTokenExpired], the page has a link to it. A script
+// finds the path of the login in the header WWW-Authenticate, Session login="/auth/login",
+// and can add returnTo to come back.
 func (s *Strategy) WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	err = writtenError(err, refusal.UserForbidden,
 		sentinelRow{ErrNoSession, refusal.LoginRequired}, sentinelRow{ErrNoToken, refusal.SessionToken}, sentinelRow{ErrTokenExpired, refusal.SessionTokenExpired})

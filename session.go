@@ -215,7 +215,8 @@ type ImportedSession struct {
 	// User is the user. Subject is required. An empty Issuer stands for the tenant.
 	User User
 	// Claims are further claims of the ID token in the old session, such as roles.
-	// [User.Claim] and [Claims] return them.
+	// [User.Claim] and [Claims] return them. [Strategy.RequireStepUp] finds auth_time,
+	// acr and amr only here.
 	Claims map[string]any
 	// Token has the refresh token, and the access token for [Config].Audience, if the
 	// old session has any. Without an Expiry, the access token is not used.

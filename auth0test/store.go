@@ -829,78 +829,102 @@ const (
 	slack = 2 * time.Second
 )
 
+// A lifetime is a set of values of which some expire soon.
+type lifetime struct {
+	expires                   time.Time
+	gone, stays               []string
+	raised, lengthened, lower string // numbers, see RaiseCtx
+}
+
 // expiry begins everything that expires before it waits, once.
 func (s *storeTest) expiry() error {
-	expires := time.Now().Add(soon)
-	var plain, shortened, prolonged, updated, kept = s.key(), s.key(), s.key(), s.key(), s.key()
-	gone := []string{plain, shortened}
-	stays := []string{prolonged}
+	l := &lifetime{expires: time.Now().Add(soon), raised: s.key(), lengthened: s.key(), lower: s.key()}
+	plain := s.key()
 	err := inTurn(
-		func() error { return s.commit(plain, []byte("value"), expires) },
-		func() error { return s.commit(shortened, []byte("value"), aLongTime()) },
-		func() error { return s.commit(shortened, []byte("value"), expires) },
-		func() error { return s.commit(prolonged, []byte("value"), expires) },
-		func() error { return s.commit(prolonged, []byte("value"), aLongTime()) },
+		func() error { return s.beginCommitted(l, plain) },
+		func() error { return s.beginOptional(l) },
+		func() error { return s.notYet(plain, l.expires) },
 	)
-	if err == nil && s.update != nil {
-		gone, stays = append(gone, updated), append(stays, kept)
-		err = inTurn(
-			func() error { return s.commit(updated, []byte("value"), aLongTime()) },
-			func() error { return s.updateUntil(updated, expires) },
-			func() error { return s.commit(kept, []byte("value"), expires) },
-			func() error { return s.updateUntil(kept, aLongTime()) },
-		)
-	}
-	if err == nil && s.own != nil {
-		of := s.key()
-		gone = append(gone, of)
-		err = s.own.CommitOwnedCtx(context.Background(), of, s.key(), []byte("value"), expires)
-	}
-	var raised, lengthened, lower = s.key(), s.key(), s.key()
-	if err == nil && s.raise != nil {
-		gone = append(gone, raised)
-		err = inTurn(
-			func() error { return s.raisesTo(raised, 5, expires) },
-			func() error { return s.raisesTo(lengthened, 5, expires) },
-			func() error { return s.raisesTo(lengthened, 4, aLongTime()) },
-			func() error { return s.raisesTo(lower, 5, aLongTime()) },
-			func() error { return s.raisesTo(lower, 6, expires) },
-		)
-	}
 	if err != nil {
-		return err
-	}
-	if err := s.notYet(plain, expires); err != nil {
 		return err
 	}
 	leased := s.key()
-	old, err := s.leaseUntil(leased, expires)
+	old, err := s.leaseUntil(leased, l.expires)
 	if err != nil {
 		return err
 	}
-	time.Sleep(time.Until(expires))
-	if err := s.areGone(gone, expires.Add(slack)); err != nil {
-		return err
+	time.Sleep(time.Until(l.expires))
+	return inTurn(
+		func() error { return s.areGone(l.gone, l.expires.Add(slack)) },
+		func() error { return s.stay(l) },
+		func() error { return s.leaseIsOver(leased, old, l.expires.Add(slack)) },
+	)
+}
+
+// beginCommitted begins values whose expiry Commit sets and changes.
+func (s *storeTest) beginCommitted(l *lifetime, plain string) error {
+	shortened, prolonged := s.key(), s.key()
+	l.gone, l.stays = append(l.gone, plain, shortened), append(l.stays, prolonged)
+	return inTurn(
+		func() error { return s.commit(plain, []byte("value"), l.expires) },
+		func() error { return s.commit(shortened, []byte("value"), aLongTime()) },
+		func() error { return s.commit(shortened, []byte("value"), l.expires) },
+		func() error { return s.commit(prolonged, []byte("value"), l.expires) },
+		func() error { return s.commit(prolonged, []byte("value"), aLongTime()) },
+	)
+}
+
+// beginOptional begins values whose expiry the methods set that not every store has.
+func (s *storeTest) beginOptional(l *lifetime) error {
+	var steps []func() error
+	if s.update != nil {
+		updated, kept := s.key(), s.key()
+		l.gone, l.stays = append(l.gone, updated), append(l.stays, kept)
+		steps = append(steps,
+			func() error { return s.commit(updated, []byte("value"), aLongTime()) },
+			func() error { return s.updateUntil(updated, l.expires) },
+			func() error { return s.commit(kept, []byte("value"), l.expires) },
+			func() error { return s.updateUntil(kept, aLongTime()) },
+		)
 	}
-	for _, key := range stays {
+	if s.own != nil {
+		of := s.key()
+		l.gone = append(l.gone, of)
+		steps = append(steps, func() error {
+			return s.own.CommitOwnedCtx(context.Background(), of, s.key(), []byte("value"), l.expires)
+		})
+	}
+	if s.raise != nil {
+		l.gone = append(l.gone, l.raised)
+		steps = append(steps,
+			func() error { return s.raisesTo(l.raised, 5, l.expires) },
+			func() error { return s.raisesTo(l.lengthened, 5, l.expires) },
+			func() error { return s.raisesTo(l.lengthened, 4, aLongTime()) },
+			func() error { return s.raisesTo(l.lower, 5, aLongTime()) },
+			func() error { return s.raisesTo(l.lower, 6, l.expires) },
+		)
+	}
+	return inTurn(steps...)
+}
+
+// stay checks the values whose last expiry is far away.
+func (s *storeTest) stay(l *lifetime) error {
+	for _, key := range l.stays {
 		if err := s.wants(key, []byte("value"), "the last Commit or UpdateCtx has given it an hour, and the expiry of before counts: the person would be logged out while working"); err != nil {
 			return err
 		}
 	}
-	if s.raise != nil {
-		const why = "the later of the two expiries counts, whichever number is greater: sessions that were ended would go on"
-		err := inTurn(
-			func() error { return s.wants(lengthened, []byte("5"), why) },
-			func() error { return s.wants(lower, []byte("6"), why) },
-			// What has expired does not count any more.
-			func() error { return s.raisesTo(raised, 1, aLongTime()) },
-			func() error { return s.wants(raised, []byte("1"), "the number of before has expired") },
-		)
-		if err != nil {
-			return err
-		}
+	if s.raise == nil {
+		return nil
 	}
-	return s.leaseIsOver(leased, old, expires.Add(slack))
+	const why = "the later of the two expiries counts, whichever number is greater: sessions that were ended would go on"
+	return inTurn(
+		func() error { return s.wants(l.lengthened, []byte("5"), why) },
+		func() error { return s.wants(l.lower, []byte("6"), why) },
+		// What has expired does not count any more.
+		func() error { return s.raisesTo(l.raised, 1, aLongTime()) },
+		func() error { return s.wants(l.raised, []byte("1"), "the number of before has expired") },
+	)
 }
 
 func (s *storeTest) updateUntil(key string, expiry time.Time) error {

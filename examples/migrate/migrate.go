@@ -26,7 +26,7 @@ import (
 
 // An Old is the session of a request in the old library.
 type Old struct {
-	Get    func(name string) any // nil if there is no such value
+	Get    func(name string) any // returns nil for an unknown name
 	Delete func() error          // deletes the session and its cookie
 }
 

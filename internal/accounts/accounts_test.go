@@ -272,7 +272,7 @@ func TestListFails(t *testing.T) {
 		{"no JSON", []string{page("n"), "200 <html>"}, 2, "tenant_answer", "the answer is not the expected JSON"},
 		{"no answer", []string{page("n"), "connection reset"}, 2, "tenant_unavailable", "connection reset"},
 		{"leads to itself", []string{page("n")}, 2, "tenant_answer", "refers to an earlier page"},
-		{"goes round", []string{page("a"), page("b"), page("a")}, 3, "tenant_answer", "refers to an earlier page"},
+		{"pages in a circle", []string{page("a"), page("b"), page("a")}, 3, "tenant_answer", "refers to an earlier page"},
 		{"no end", endless, 100, "tenant_answer", "there are more than 100 pages of accounts"},
 	} {
 		c, s := newClient(t, tt.answers...)

@@ -35,7 +35,7 @@ if (window.opener) window.opener.postMessage(given.message, given.origin);
 else if (given.broadcast) new BroadcastChannel(given.message.type).postMessage(given.message);
 window.close();`
 
-// A script is the script of a page and what it is given.
+// A script is JavaScript for a page, with its input as JSON.
 type script struct{ text, given string }
 
 // html returns the elements of the script. Package json escapes <, > and & in strings,

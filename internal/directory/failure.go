@@ -13,8 +13,8 @@ import (
 )
 
 // Remedy returns what the owner of the application has to change in the dashboard if
-// the Management API rejects the request for a list, and nothing if that is not why
-// there is no list.
+// the Management API rejects the request for a list, and nothing for another
+// failure.
 func Remedy(err error) string {
 	const where = "in the dashboard under Applications, APIs, Auth0 Management API, "
 	answered, ok := tenanterror.Of(err)

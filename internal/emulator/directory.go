@@ -34,8 +34,8 @@ func (dir *directory) client(id string) (*Client, bool) {
 	return c, ok
 }
 
-// named returns the subject of the user with an address or subject. It returns its
-// argument if there is no such user.
+// named returns the subject of the user with an address or subject. It returns the
+// argument for an unknown user.
 func (dir *directory) named(user string) string {
 	if subject, ok := dir.Subject(user); ok {
 		return subject

@@ -88,7 +88,7 @@ func demandOf(options []authrequest.Option, organizations []string) (Demand, *au
 
 // heldDemand is the demand of a guard that has admitted a request, in the context of the
 // request for the guards inside. A login for one of them must not take away what an
-// outer one has asked for: each would send the browser back to the tenant, for ever.
+// outer one has asked for: the two would send the browser to the tenant in turns, without end.
 type heldDemand struct {
 	Demand
 	outer *heldDemand

@@ -50,7 +50,7 @@ func containsAll(set, wanted []string) bool {
 
 // missing tells a token that another login brings from one that only a refresh token
 // could bring. Otherwise an application that sends the user to log in again would do so
-// for ever.
+// without end.
 func (a accessTokens) missing(r *session.Record) error {
 	switch {
 	case r.RefreshToken != "":

@@ -59,7 +59,7 @@ func TestClean(t *testing.T) {
 		{"route with a trailing slash", "/auth/logout/", ""},
 		{"route with a double slash inside", "/auth//logout", ""},
 		{"route, doubly encoded", "/auth/%256cogout", ""},
-		{"decodes for ever", "/%25252525252525252f", ""},
+		{"decodes without end", "/%25252525252525252f", ""},
 		{"double slash after decoding twice", "/%252f/h", ""},
 		{"double slash in escapes that some servers read", "/%25u002fevil.example", ""},
 		{"backslash in such an escape, at the beginning", "/%25u005cevil.example", ""},

@@ -220,6 +220,6 @@ func TestDataHidesNoCharacter(t *testing.T) {
 		}
 	}
 	if _, ok := policy.Clean(own, "/x?q=%2525252525252541"); ok {
-		t.Error("data that decodes for ever passes")
+		t.Error("data that decodes without end passes")
 	}
 }

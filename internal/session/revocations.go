@@ -34,9 +34,9 @@ func revokedSubject(client, issuer, subject string) revocation {
 	return revocation{storeKey("revoked", "sub", client, issuer, subject), true}
 }
 
-// revokedUser has a mark of its own, because its time is by the clock of the application
-// and not by that of the tenant. A difference between the clocks would let sessions
-// live on, or would end those that begin later.
+// revokedUser has a mark of its own, because its time comes from the clock of the application
+// and the others from the tenant's clock. If the two clocks differed, old sessions could
+// stay valid, or new ones could end at once.
 func revokedUser(client, issuer, subject string) revocation {
 	return revocation{storeKey("revoked", "user", client, issuer, subject), true}
 }

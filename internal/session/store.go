@@ -162,7 +162,7 @@ func (b *boundStore) update(ctx context.Context, key string, value []byte, expir
 }
 
 // notPast returns an expiry that is at least a second ahead. Some stores take a
-// past expiry for none, and would keep the value for ever.
+// past expiry for none, and would never delete the value.
 func notPast(expiry time.Time) time.Time {
 	if soon := time.Now().Add(time.Second); expiry.Before(soon) {
 		return soon

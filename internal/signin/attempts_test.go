@@ -140,7 +140,7 @@ func TestWaitingCallbackIsGivenUp(t *testing.T) {
 	})
 }
 
-// TestPanicInTheCallback: the next request of the browser does not wait for ever.
+// TestPanicInTheCallback: the next request of the browser does not hang.
 func TestPanicInTheCallback(t *testing.T) {
 	t.Parallel()
 	panics := true

@@ -31,7 +31,13 @@ func (s *Routes) Import(w http.ResponseWriter, r *http.Request, i Imported) erro
 	if i.LoggedInAt.After(s.c.Now().Add(leeway)) {
 		return refusal.Internal.Because("the imported session begins in the future, at %v", i.LoggedInAt)
 	}
-	i.Claims.IssuedAt, i.Claims.AuthTime = float64(i.LoggedInAt.Unix()), float64(i.LoggedInAt.Unix())
+	i.Claims.IssuedAt = float64(i.LoggedInAt.Unix())
+	// The time of a login is not that of an authentication: with single sign-on the user
+	// can have authenticated long before. Only claims of the old ID token say more.
+	const facts = jwt.AuthTime | jwt.ACR | jwt.AMR
+	if known, err := jwt.ParseClaims(string(i.Kept), false, facts); err == nil {
+		i.Claims.AuthTime, i.Claims.ACR, i.Claims.AMR = known.AuthTime, known.ACR, known.AMR
+	}
 	record, err := session.NewRecord(&i.Claims, 0, i.LoggedInAt)
 	if err != nil {
 		return err

@@ -585,7 +585,7 @@ func TestConnectedAccounts(t *testing.T) {
 	e.requests = nil
 	e.answer = func(string) string { return fmt.Sprintf(`200 {"accounts":[],"next":"p%d"}`, len(e.requests)%2) }
 	if b.Page("/accounts"); e.err == nil || len(e.requests) != 3 {
-		t.Errorf("goes round: %v after %d requests", e.err, len(e.requests))
+		t.Errorf("pages in a circle: %v after %d requests", e.err, len(e.requests))
 	}
 	if !b.LoggedIn() {
 		t.Error("logged out")

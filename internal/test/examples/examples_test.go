@@ -51,7 +51,7 @@ func command(name string, env ...string) *exec.Cmd {
 
 // A program is an example that runs.
 type program struct {
-	banner  string // what it has printed until it listens
+	banner  string // output until it listens
 	address string
 }
 

@@ -290,7 +290,7 @@ func after(w *world, condition string, c caller, b *testkit.Browser, resp *testk
 			}
 			to, _, _ = strings.Cut(rest, `"`)
 		}
-		recover(w, condition)
+		endOutage(w, condition)
 		resp = (&walk{world: w, b: b}).open(resp.URL, to)
 	default:
 		if isJSON { // an API has no pages
@@ -299,7 +299,7 @@ func after(w *world, condition string, c caller, b *testkit.Browser, resp *testk
 	}
 	if isOutage(condition) && resp.Status < 400 {
 		// The browser is at the tenant, and the person waits there.
-		recover(w, condition)
+		endOutage(w, condition)
 	}
 	wk := &walk{world: w, b: b}
 	last, text := wk.follow(resp)
@@ -323,7 +323,7 @@ func ways(wk *walk, condition string, page *testkit.Response, depth int) (works 
 		texts = append(texts, "reload")
 		take = append(take, func() *testkit.Response { return callers[0].send(wk.b, page.URL.String()) })
 	}
-	recover(wk.world, condition)
+	endOutage(wk.world, condition)
 	ends := make([]string, len(texts))
 	// The first way is a login, which ends the session that the others have.
 	for i, way := range slices.Backward(texts) {
@@ -345,8 +345,8 @@ func ways(wk *walk, condition string, page *testkit.Response, depth int) (works 
 	return works, fmt.Sprint(page.Status, " ", kind(wk.world, page), " (", strings.Join(ends, "; "), ")")
 }
 
-// recover ends an outage.
-func recover(w *world, condition string) {
+// endOutage ends an outage of the tenant or of the store.
+func endOutage(w *world, condition string) {
 	if isOutage(condition) {
 		w.door.set(well)
 	}

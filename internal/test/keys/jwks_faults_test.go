@@ -96,7 +96,7 @@ func answer(r *http.Request, body io.Reader) *http.Response {
 type drip struct {
 	ctx  context.Context
 	next func() (byte, bool)
-	wait time.Duration // before each byte; negative for ever
+	wait time.Duration // before each byte; negative: no byte ever comes
 }
 
 func (d drip) Read(p []byte) (int, error) {
@@ -443,7 +443,7 @@ func TestClockJumps(t *testing.T) {
 	})
 }
 
-// Processes that were started together do not ask together for ever.
+// Processes that were started together spread their requests after a while.
 func TestManyReplicas(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {

@@ -493,7 +493,7 @@ func TestTransactionExpires(t *testing.T) {
 	for age, want := range map[time.Duration]int{3599 * time.Second: 303, 3600 * time.Second: 400, 48 * time.Hour: 400} {
 		synctest.Test(t, func(t *testing.T) {
 			e := testkit.SignedIn(t)
-			b := e.Browser() // it keeps cookies for ever, as a thief would
+			b := e.Browser() // it never deletes cookies, as a thief would not
 			u := b.Begin("/auth/login")
 			time.Sleep(age)
 			if resp := b.Callback(b.AtTenant(u)); resp.Status != want {

@@ -312,7 +312,7 @@ func TestLogoutTokenAgain(t *testing.T) {
 	})
 }
 
-// TestRevocationsLast as long as a session of before could, and not for ever.
+// TestRevocationsLast as long as an earlier session could, and then expire.
 func TestRevocationsLast(t *testing.T) {
 	t.Parallel()
 	const day = 24 * time.Hour

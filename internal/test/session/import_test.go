@@ -151,3 +151,69 @@ func TestImportedSessionIsNotShown(t *testing.T) {
 		t.Error(text)
 	}
 }
+
+// TestImportedAuthentication: the time of an old session is not that of an
+// authentication, because single sign-on begins sessions too. Claims of the old ID
+// token say when and how the user authenticated.
+func TestImportedAuthentication(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for _, tt := range []struct {
+		why            string
+		claims         map[string]any
+		recent, strong bool // whether the session passes the guard
+	}{
+		{"nothing is known", nil, false, false},
+		{"recent", map[string]any{"auth_time": now.Add(-time.Minute).Unix()}, true, false},
+		{"too old", map[string]any{"auth_time": now.Add(-time.Hour).Unix()}, false, false},
+		{"no number", map[string]any{"auth_time": "now"}, false, false},
+		{"second factor", map[string]any{"amr": []string{"mfa"}}, false, true},
+		{"class", map[string]any{"acr": auth0.ACRMultiFactor}, false, true},
+		{"a claim that cannot be read", map[string]any{"amr": []string{"mfa"}, "exp": "x"}, false, false},
+	} {
+		e := testkit.SignedIn(t, testkit.CheapTokens)
+		e.Mux.HandleFunc("GET /import", func(w http.ResponseWriter, r *http.Request) {
+			old := auth0.ImportedSession{User: auth0.User{Subject: "auth0|1"}, Claims: tt.claims, LoggedInAt: now.Add(-10 * time.Second)}
+			if err := e.Strategy.ImportSession(w, r, old); err != nil {
+				t.Error(err)
+			}
+		})
+		page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "page") })
+		e.Mux.Handle("GET /recent", e.Strategy.RequireStepUp(5*time.Minute)(page))
+		e.Mux.Handle("GET /strong", e.Strategy.RequireStepUp(0, auth0.ACRMultiFactor)(page))
+		b := e.Browser()
+		b.Page("/import")
+		if recent, strong := b.Page("/recent").Status == 200, b.Page("/strong").Status == 200; recent != tt.recent || strong != tt.strong {
+			t.Errorf("%s: recent %v, strong %v", tt.why, recent, strong)
+		}
+	}
+}
+
+// TestImportedSessionIsRefreshed: an ID token whose authentication was before the old
+// session began is of the same user, and does not cost the refresh token.
+func TestImportedSessionIsRefreshed(t *testing.T) {
+	t.Parallel()
+	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+		e := testkit.SignedInRefreshing(t, m.Edit)
+		l := exchangedLogin(e, t)
+		authenticated := time.Now()
+		time.Sleep(time.Hour)
+		e.Mux.HandleFunc("GET /import", func(w http.ResponseWriter, r *http.Request) {
+			old := auth0.ImportedSession{
+				User: auth0.User{Subject: l.User.Subject}, Token: &oauth2.Token{RefreshToken: l.Token().RefreshToken}, LoggedInAt: time.Now(),
+			}
+			if err := e.Strategy.ImportSession(w, r, old); err != nil {
+				t.Error(err)
+			}
+		})
+		b := e.Browser()
+		b.Page("/import")
+		e.Tenant.EditIDToken(testkit.Claim("auth_time", authenticated.Unix()))
+		b.Token()
+		time.Sleep(2 * testkit.TokenLife)
+		b.Token()
+		if strings.Contains(e.Log.String(), "auth_time") {
+			t.Errorf("%s: %s", m.Name, e.Log)
+		}
+	})
+}

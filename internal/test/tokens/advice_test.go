@@ -195,7 +195,7 @@ func TestAdviceWithSilentStore(t *testing.T) {
 }
 
 // TestNoAdviceThatCannotWork: a token that no login brings is not ErrTokenExpired, or an
-// application that follows the advice would do so for ever. A release that asks for
+// application that follows the advice would do so without end. A release that asks for
 // offline_access brings it to users who are logged in.
 func TestNoAdviceThatCannotWork(t *testing.T) {
 	t.Parallel()
