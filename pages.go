@@ -85,9 +85,8 @@ const ACRMultiFactor = "http://schemas.openid.net/pape/policies/2007/06/multi-fa
 // A browser that navigates to the page is sent to the tenant, with max_age and
 // acr_values, and comes back to the URL of the page. If another user answers, the login
 // ends at the default page. A user who is logged in to an organization stays in it. The
-// callback makes the same check. If the tenant ignores
-// what was asked for, it answers 403 with the Reason auth_too_old or invalid_acr, and
-// the session stays.
+// callback makes the same check. If the tenant ignores what was asked for, it answers
+// 403 with the Reason auth_too_old or invalid_acr, and the session stays.
 //
 // Other requests get 401 with the code insufficient_user_authentication. A script finds
 // the login in the header WWW-Authenticate:

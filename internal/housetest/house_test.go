@@ -344,7 +344,7 @@ func lines(t *testing.T, p *checked) int {
 
 // bounds of the root package. Each may only be lowered.
 var bounds = struct{ ring, arrows, files, lines, exported, methods, unexported int }{
-	ring: 3, arrows: 91, files: 24, lines: 6501, exported: 423, methods: 41, unexported: 9,
+	ring: 3, arrows: 91, files: 24, lines: 6500, exported: 423, methods: 41, unexported: 9,
 }
 
 func TestHouse(t *testing.T) {
