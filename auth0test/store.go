@@ -841,8 +841,8 @@ func (s *storeTest) expiry() error {
 	l := &lifetime{expires: time.Now().Add(soon), raised: s.key(), lengthened: s.key(), lower: s.key()}
 	plain := s.key()
 	err := inTurn(
-		func() error { return s.beginCommitted(l, plain) },
-		func() error { return s.beginOptional(l) },
+		func() error { return l.beginCommitted(s, plain) },
+		func() error { return l.beginOptional(s) },
 		func() error { return s.notYet(plain, l.expires) },
 	)
 	if err != nil {
@@ -856,13 +856,13 @@ func (s *storeTest) expiry() error {
 	time.Sleep(time.Until(l.expires))
 	return inTurn(
 		func() error { return s.areGone(l.gone, l.expires.Add(slack)) },
-		func() error { return s.stay(l) },
+		func() error { return l.stay(s) },
 		func() error { return s.leaseIsOver(leased, old, l.expires.Add(slack)) },
 	)
 }
 
 // beginCommitted begins values whose expiry Commit sets and changes.
-func (s *storeTest) beginCommitted(l *lifetime, plain string) error {
+func (l *lifetime) beginCommitted(s *storeTest, plain string) error {
 	shortened, prolonged := s.key(), s.key()
 	l.gone, l.stays = append(l.gone, plain, shortened), append(l.stays, prolonged)
 	return inTurn(
@@ -875,7 +875,7 @@ func (s *storeTest) beginCommitted(l *lifetime, plain string) error {
 }
 
 // beginOptional begins values whose expiry the methods set that not every store has.
-func (s *storeTest) beginOptional(l *lifetime) error {
+func (l *lifetime) beginOptional(s *storeTest) error {
 	var steps []func() error
 	if s.update != nil {
 		updated, kept := s.key(), s.key()
@@ -908,7 +908,7 @@ func (s *storeTest) beginOptional(l *lifetime) error {
 }
 
 // stay checks the values whose last expiry is far away.
-func (s *storeTest) stay(l *lifetime) error {
+func (l *lifetime) stay(s *storeTest) error {
 	for _, key := range l.stays {
 		if err := s.wants(key, []byte("value"), "the last Commit or UpdateCtx has given it an hour, and the expiry of before counts: the person would be logged out while working"); err != nil {
 			return err
