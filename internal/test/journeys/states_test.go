@@ -135,12 +135,18 @@ func TestStates(t *testing.T) {
 				t.Run(ro.name+", "+v.name, func(t *testing.T) {
 					t.Parallel()
 					for _, condition := range conditions {
-						for _, c := range callers {
+						// Callers of one group find the same world.
+						for _, group := range callerGroups() {
 							synctest.Test(t, func(t *testing.T) {
-								got := observe(t, ro, v, condition, c)
-								mu.Lock()
-								defer mu.Unlock()
-								tables[ro.name][[3]string{v.name, condition, c.name}] = got
+								w := newWorld(t, v)
+								b := v.prepare(w)
+								w.door.set(condition)
+								for _, c := range group {
+									got := observe(w, b.Clone(), ro, v, condition, c)
+									mu.Lock()
+									tables[ro.name][[3]string{v.name, condition, c.name}] = got
+									mu.Unlock()
+								}
 							})
 						}
 					}
@@ -220,10 +226,7 @@ func compare(t *testing.T, file, text string) {
 }
 
 // observe makes one request in one state, and follows the answer as a person would.
-func observe(t *testing.T, ro route, v visitor, condition string, c caller) outcome {
-	w := newWorld(t, v)
-	b := v.prepare(w)
-	w.door.set(condition)
+func observe(w *world, b *testkit.Browser, ro route, v visitor, condition string, c caller) outcome {
 	target := ro.target(w, v, b, condition)
 	cookies := len(b.Transactions())
 	w.Log.Reset()
@@ -233,8 +236,8 @@ func observe(t *testing.T, ro route, v visitor, condition string, c caller) outc
 	resp := c.send(b, target)
 	got := outcome{answer: fmt.Sprint(resp.Status, " ", kind(w, resp))}
 	fail := func(format string, args ...any) {
-		t.Helper()
-		t.Errorf("%s, %s, tenant %s, %s: %s\n%s\nbody %.300q, header %v\nlog %s", ro.name, v.name, condition, c.name, got.answer,
+		w.T.Helper()
+		w.T.Errorf("%s, %s, tenant %s, %s: %s\n%s\nbody %.300q, header %v\nlog %s", ro.name, v.name, condition, c.name, got.answer,
 			fmt.Sprintf(format, args...), resp.Body, resp.Header, w.Log)
 	}
 	check(w, ro, c, resp, cookies, b, fail)

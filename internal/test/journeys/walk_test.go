@@ -48,6 +48,21 @@ var callers = []caller{
 		"Accept", "text/html,application/xhtml+xml,*/*;q=0.8", "User-Agent", "ExampleBot/1.0"}},
 }
 
+// callerGroups returns the callers, each in a group of its own, except those that change
+// nothing.
+func callerGroups() (groups [][]caller) {
+	var passive []caller
+	for _, c := range callers {
+		switch c.name {
+		case "preflight", "prefetch", "HEAD":
+			passive = append(passive, c)
+		default:
+			groups = append(groups, []caller{c})
+		}
+	}
+	return append(groups, passive)
+}
+
 // send makes the request of a caller.
 func (c caller) send(b *testkit.Browser, target string) *testkit.Response {
 	b.Env.T.Helper()
