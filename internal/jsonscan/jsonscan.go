@@ -305,22 +305,48 @@ func (s *scanner) string() bool {
 	if !s.take('"') {
 		return false
 	}
-	for s.pos < len(s.text) {
-		switch c := s.text[s.pos]; {
-		case c == '"':
+	for {
+		s.pos += plain(s.text[s.pos:])
+		if s.pos == len(s.text) {
+			return false
+		}
+		switch s.text[s.pos] {
+		case '"':
 			s.pos++
 			return true
-		case c < 0x20:
-			return false
-		case c == '\\':
+		case '\\':
 			if !s.escape() {
 				return false
 			}
 		default:
-			s.pos++
+			return false
 		}
 	}
-	return false
+}
+
+// plain returns the number of bytes before the first that ends a string, escapes or
+// must be escaped: a quote, a backslash, a control character. Most of a session is
+// tokens, so it takes eight bytes at a time.
+func plain(text string) int {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	i := 0
+	for ; len(text)-i >= 8; i += 8 {
+		t := text[i : i+8]
+		w := uint64(t[0]) | uint64(t[1])<<8 | uint64(t[2])<<16 | uint64(t[3])<<24 |
+			uint64(t[4])<<32 | uint64(t[5])<<40 | uint64(t[6])<<48 | uint64(t[7])<<56
+		quote, backslash := w^(ones*'"'), w^(ones*'\\')
+		// A subtraction sets the high bit of the first byte that is too small. It can also
+		// set those of the bytes behind it, which the loop below looks at again.
+		if ((w-ones*0x20)&^w|(quote-ones)&^quote|(backslash-ones)&^backslash)&highs != 0 {
+			break
+		}
+	}
+	for ; i < len(text); i++ {
+		if c := text[i]; c < 0x20 || c == '"' || c == '\\' {
+			break
+		}
+	}
+	return i
 }
 
 func (s *scanner) escape() bool {

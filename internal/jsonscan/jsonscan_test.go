@@ -1,6 +1,7 @@
 package jsonscan
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -144,6 +145,30 @@ func TestString(t *testing.T) {
 	for _, tt := range tests {
 		if got, ok := String(tt.value); got != tt.want || ok != tt.ok {
 			t.Errorf("String(%s) = %q, %v; want %q, %v", tt.value, got, ok, tt.want, tt.ok)
+		}
+	}
+}
+
+// TestPlain compares with a loop over bytes: each value at each place of three words, with
+// a neighbour of each kind.
+func TestPlain(t *testing.T) {
+	t.Parallel()
+	for c := range 256 {
+		for _, other := range []byte{'a', '"', '\\', 0x1f, 0x20, 0x7f, 0x80, 0xff, 0x00, 0xa2, 0xdc, 0x21, 0x23, 0x5b, 0x5d} {
+			for at := range 20 {
+				text := []byte(strings.Repeat("a", 21))
+				text[at], text[at+1] = byte(c), other
+				want := bytes.IndexFunc(text[:at+1], func(r rune) bool { return r < 0x20 || r == '"' || r == '\\' })
+				if want < 0 && (other < 0x20 || other == '"' || other == '\\') {
+					want = at + 1
+				}
+				if want < 0 {
+					want = len(text)
+				}
+				if got := plain(string(text)); got != want {
+					t.Fatalf("plain(%q) = %d, want %d", text, got, want)
+				}
+			}
 		}
 	}
 }
