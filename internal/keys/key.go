@@ -142,35 +142,41 @@ func lowOrder(key ed25519.PublicKey) bool {
 	return slices.Contains(lowOrderPoints, string(point))
 }
 
-// verify reports whether the key made the signature of a token. It calls the
-// standard library itself, because wrappers are less strict. The salt of PSS must
-// have the length of the hash, and an ECDSA signature must have the length of its
-// curve (RFC 7518, Sections 3.4 and 3.5).
+// verify reports whether the key made the signature of a token.
 func (k *Key) verify(m jwt.Message) bool {
-	// Both arrays stay on the stack.
-	var hashed [sha512.Size]byte
-	var array [8192 / 8]byte // the longest signature that can be good
-	signature := m.AppendSignature(array[:0])
+	var array [maxSignature]byte // stays on the stack
+	return k.made(m.AppendSignature(array[:0]), m.Algorithm, m.SigningInput, m.SHA256)
+}
+
+// maxSignature is the length of the longest signature that can be good.
+const maxSignature = 8192 / 8
+
+// made reports whether the key made a signature of the signing input. The hash sum is
+// that of the input, or zero. It calls the standard library itself, because wrappers
+// are less strict. The salt of PSS must have the length of the hash, and an ECDSA
+// signature must have the length of its curve (RFC 7518, Sections 3.4 and 3.5).
+func (k *Key) made(signature []byte, algorithm, input string, sum [32]byte) bool {
+	var hashed [sha512.Size]byte // stays on the stack
 	switch key := k.key.(type) {
 	case *rsa.PublicKey:
-		digest := appendInputDigest(hashed[:0], m)
-		if strings.HasPrefix(m.Algorithm, "PS") {
-			return rsa.VerifyPSS(key, hashOf(m.Algorithm), digest, signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) == nil
+		digest := appendInputDigest(hashed[:0], algorithm, input, sum)
+		if strings.HasPrefix(algorithm, "PS") {
+			return rsa.VerifyPSS(key, hashOf(algorithm), digest, signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) == nil
 		}
-		return rsa.VerifyPKCS1v15(key, hashOf(m.Algorithm), digest, signature) == nil
+		return rsa.VerifyPKCS1v15(key, hashOf(algorithm), digest, signature) == nil
 	case *ecdsa.PublicKey:
 		size := (key.Params().BitSize + 7) / 8
 		if len(signature) != 2*size {
 			return false
 		}
 		var der [160]byte // enough for P-521
-		digest := appendInputDigest(hashed[:0], m)
+		digest := appendInputDigest(hashed[:0], algorithm, input, sum)
 		return ecdsa.VerifyASN1(key, digest, appendDER(der[:0], signature[:size], signature[size:]))
 	case ed25519.PublicKey:
-		return ed25519.Verify(key, []byte(m.SigningInput), signature)
+		return ed25519.Verify(key, []byte(input), signature)
 	case sharedKey:
 		mac := hmac.New(sha256.New, []byte(key()))
-		mac.Write([]byte(m.SigningInput))
+		mac.Write([]byte(input))
 		return hmac.Equal(mac.Sum(nil), signature)
 	}
 	return false
@@ -213,13 +219,14 @@ func hashOf(alg string) crypto.Hash {
 	return crypto.SHA256
 }
 
-// appendInputDigest appends the hash of the signing input.
-func appendInputDigest(dst []byte, m jwt.Message) []byte {
-	h := hashOf(m.Algorithm)
-	if h == crypto.SHA256 && m.SHA256 != [32]byte{} {
-		return append(dst, m.SHA256[:]...)
+// appendInputDigest appends the hash of the signing input. The sum is its SHA-256 if
+// that is known, and else zero.
+func appendInputDigest(dst []byte, algorithm, input string, sum [32]byte) []byte {
+	h := hashOf(algorithm)
+	if h == crypto.SHA256 && sum != [32]byte{} {
+		return append(dst, sum[:]...)
 	}
-	return appendDigest(dst, h, m.SigningInput)
+	return appendDigest(dst, h, input)
 }
 
 // appendDigest appends the hash of a text.
