@@ -17,23 +17,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
-
-var at = time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
-
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return v
-}
-
-func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
-
-func ec(curve elliptic.Curve) *ecdsa.PrivateKey { return must(ecdsa.GenerateKey(curve, rand.Reader)) }
-
-var rsaKey = sync.OnceValue(func() *rsa.PrivateKey { return must(rsa.GenerateKey(rand.Reader, 2048)) })
 
 // A hsm is a key that a program cannot read.
 type hsm struct {
