@@ -83,4 +83,7 @@ var (
 	ACR          = &Fault{"invalid_acr", "authentication is not strong enough", nil}
 	Hash         = &Fault{"invalid_hash", "hash of access token or code does not fit", nil}
 	Organization = &Fault{"invalid_claim", "organization does not fit", nil}
+
+	Proof      = &Fault{"invalid_dpop_proof", "DPoP proof invalid", nil}
+	ProofNonce = &Fault{"use_dpop_nonce", "nonce required", nil}
 )
