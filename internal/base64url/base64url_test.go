@@ -75,3 +75,31 @@ func FuzzDecode(f *testing.F) {
 	f.Add("AB")
 	f.Fuzz(sameAsReference)
 }
+
+// TestAppendText compares with package base64: each length, and each byte in each place.
+func TestAppendText(t *testing.T) {
+	for n := range 40 {
+		for c := range 256 {
+			data := make([]byte, n)
+			for i := range data {
+				data[i] = byte(c + i*37)
+			}
+			want := "before" + base64.RawURLEncoding.EncodeToString(data)
+			if got := AppendText([]byte("before"), data); string(got) != want {
+				t.Fatalf("%x: %q, want %q", data, got, want)
+			}
+			if got := EncodedLen(n); got != len(want)-len("before") {
+				t.Fatalf("EncodedLen(%d) = %d", n, got)
+			}
+		}
+	}
+}
+
+func FuzzAppendText(f *testing.F) {
+	f.Add([]byte("text"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if got := AppendText(nil, data); string(got) != base64.RawURLEncoding.EncodeToString(data) {
+			t.Errorf("%q", got)
+		}
+	})
+}

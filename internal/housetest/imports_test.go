@@ -25,7 +25,7 @@ var floor = map[string]string{
 	"internal/memo":         "",
 	"internal/cached":       "",
 	"internal/returnto":     "",
-	"internal/seal":         "",
+	"internal/seal":         "internal/base64url",
 	"internal/secret":       "",
 	"internal/syntax":       "",
 }

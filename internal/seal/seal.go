@@ -34,12 +34,13 @@ import (
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/seed-15d5a55c/auth0/internal/base64url"
 )
 
 const (
@@ -55,10 +56,6 @@ const (
 	// AES-256 keys that are derived from it.
 	MinSecret = 32
 )
-
-// encoding is strict: the lenient decoder ignores the spare bits of the last
-// character, so that several texts would open as the same value.
-var encoding = base64.RawURLEncoding.Strict()
 
 // A Keyring seals with its first secret and opens with any of them, so that a
 // secret can be replaced without ending every session.
@@ -79,7 +76,7 @@ func (k Keyring) Bind(texts ...string) Keyring {
 		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(text))))
 		h.Write([]byte(text))
 	}
-	k.bound = "|" + encoding.EncodeToString(h.Sum(nil))
+	k.bound = "|" + string(base64url.AppendText(nil, h.Sum(nil)))
 	return k
 }
 
@@ -144,7 +141,8 @@ func (k Keyring) seal(version, purpose, name string, plaintext []byte) string {
 		nonce = nil // Seal makes one, and writes it before the ciphertext
 	}
 	buf = aead(version, block).Seal(buf, nonce, plaintext, label)
-	return version + encoding.EncodeToString(buf)
+	text := make([]byte, 0, len(version)+base64url.EncodedLen(len(buf)))
+	return string(base64url.AppendText(append(text, version...), buf))
 }
 
 // currentVersion returns the version of new values.
@@ -160,7 +158,7 @@ func Size(n int) int {
 	if currentVersion() == randomNonce {
 		n += nonceSize
 	}
-	return len(derivedNonce) + encoding.EncodedLen(saltSize+n+tagSize)
+	return len(derivedNonce) + base64url.EncodedLen(saltSize+n+tagSize)
 }
 
 // Open returns the plaintext of a value that was sealed for the same purpose
@@ -173,20 +171,21 @@ func (k Keyring) Open(purpose, name, value string) (plaintext []byte, current, o
 	if version != derivedNonce && version != randomNonce {
 		return nil, false, false
 	}
-	text := value[len(version):]
-	// The decoder skips CR and LF even when strict.
-	if strings.IndexByte(text, '\r') >= 0 || strings.IndexByte(text, '\n') >= 0 {
-		return nil, false, false
-	}
-	sealed, err := encoding.DecodeString(text)
-	if err != nil || len(sealed) < saltSize+tagSize {
+	sealed, ok := base64url.Append(nil, value[len(version):], -1)
+	if !ok || len(sealed) < saltSize+tagSize {
 		return nil, false, false
 	}
 	label := k.label(version, purpose, name)
+	secrets := k.secrets()
+	var dst []byte
+	if len(secrets) == 1 {
+		dst = sealed[saltSize:saltSize] // in place; a failure destroys the text, which another secret would need
+	}
+	ok = false
 	// Every secret is tried, also after one has fit, so that the time taken
 	// does not tell which.
-	for i, secret := range k.secrets() {
-		opened, err := open(version, secret, sealed[:saltSize], sealed[saltSize:], label)
+	for i, secret := range secrets {
+		opened, err := open(dst, version, secret, sealed[:saltSize], sealed[saltSize:], label)
 		if err == nil {
 			plaintext, current, ok = opened, i == 0, true
 		}
@@ -194,7 +193,7 @@ func (k Keyring) Open(purpose, name, value string) (plaintext []byte, current, o
 	return plaintext, current, ok
 }
 
-func open(version string, secret, salt, sealed, label []byte) ([]byte, error) {
+func open(dst []byte, version string, secret, salt, sealed, label []byte) ([]byte, error) {
 	block, nonce := message(secret, salt, label)
 	switch {
 	case version == randomNonce:
@@ -203,7 +202,7 @@ func open(version string, secret, salt, sealed, label []byte) ([]byte, error) {
 		// Opening with any nonce is allowed, and this AEAD reads the nonce from the text.
 		return aead(randomNonce, block).Open(nil, nil, slices.Concat(nonce, sealed), label)
 	}
-	return aead(derivedNonce, block).Open(nil, nonce, sealed, label)
+	return aead(derivedNonce, block).Open(dst, nonce, sealed, label)
 }
 
 // message derives the key and the nonce of one message. The nonce is for values of
