@@ -39,7 +39,7 @@ type Session struct {
 	ACR string
 	AMR []string
 
-	record secret.Box[*session.Record] // it has tokens
+	visit secret.Box[*visit.Visit] // its record has tokens
 }
 
 // Format hides the tokens from every verb of package fmt.
@@ -51,11 +51,11 @@ func (s *Session) Format(f fmt.State, _ rune) {
 // request has no session, and [ErrStoreUnavailable] if the store is unreachable.
 func (s *Strategy) Session(r *http.Request) (*Session, error) {
 	return op("session", s, func() (*Session, error) {
-		record, err := s.visits.Record(r)
+		v, err := s.visits.Find(r, nil)
 		if err != nil {
 			return nil, err
 		}
-		return newSession(record), nil
+		return newSession(v), nil
 	})
 }
 
@@ -70,11 +70,12 @@ func (s *Strategy) Session(r *http.Request) (*Session, error) {
 // was ended meanwhile. Nothing changes in either case.
 func (s *Strategy) SaveSession(w http.ResponseWriter, r *http.Request, edited *Session) error {
 	return do("session", s, func() error {
-		if edited == nil || edited.record.IsEmpty() {
+		if edited == nil || edited.visit.IsEmpty() {
 			return refusal.Internal.Because("the session does not come from Strategy.Session")
 		}
-		before, after := edited.record.Reveal(), maps.Clone(edited.Data)
-		current, err := s.visits.Current(w, r)
+		read, after := edited.visit.Reveal(), maps.Clone(edited.Data)
+		before := read.Record
+		current, err := s.visits.CurrentSince(w, r, read)
 		if err != nil {
 			return err
 		}
@@ -168,8 +169,9 @@ func samePerson(r *session.Record, issuer, subject string) bool {
 
 // newSession is the public view of a record. The caller can change it without
 // changing the record.
-func newSession(r *session.Record) *Session {
-	s := &Session{User: userOf(r), Data: maps.Clone(r.Data), record: secret.Of(r)}
+func newSession(v *visit.Visit) *Session {
+	r := v.Record
+	s := &Session{User: userOf(r), Data: maps.Clone(r.Data), visit: secret.Of(v)}
 	s.CreatedAt, s.ExpiresAt = r.Life()
 	facts := r.Facts()
 	s.ACR, s.AMR = facts.ACR, slices.Clone(facts.AMR)

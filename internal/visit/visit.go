@@ -11,6 +11,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
@@ -36,6 +37,7 @@ type Visit struct {
 	Jar     cookie.Jar
 	Decoded *memo.Types // claims of the session
 	of      *Visits
+	cookies []string // the lines of the request
 }
 
 // Key is the key of a Visit in a context.
@@ -76,7 +78,7 @@ func (vs *Visits) In(ctx context.Context) *Visit {
 // Origin is the site. Browsers always send Origin with it (RFC 6455, Section 4.1).
 func (vs *Visits) find(r *http.Request) *Visit {
 	jar := vs.Jar(r)
-	v := &Visit{Loaded: vs.Sessions.Load(r.Context(), jar), Jar: jar, Decoded: &memo.Types{}, of: vs}
+	v := &Visit{Loaded: vs.Sessions.Load(r.Context(), jar), Jar: jar, Decoded: &memo.Types{}, of: vs, cookies: r.Header["Cookie"]}
 	if v.Record == nil || !browser.Upgrades(r) {
 		return v
 	}
@@ -127,11 +129,26 @@ var errNotMade = refusal.Misconfigured.Because("this Strategy was not made by Ne
 
 // Record returns the session of a request. The error says why there is none.
 func (vs *Visits) Record(r *http.Request) (*session.Record, error) {
+	v, err := vs.Find(r, nil)
+	if err != nil {
+		return nil, err
+	}
+	return v.Record, nil
+}
+
+// Find returns the visit of a request, which has a session. The error says why there is
+// none. Known is a visit that Find has returned for this request before, or nil: then
+// the session need not be read again.
+func (vs *Visits) Find(r *http.Request, known *Visit) (*Visit, error) {
 	if vs == nil {
 		return nil, errNotMade
 	}
 	v := vs.In(r.Context())
-	if v == nil {
+	switch {
+	case v != nil:
+	case known != nil && known.of == vs && slices.Equal(known.cookies, r.Header["Cookie"]):
+		v = known
+	default:
 		v = vs.find(r)
 	}
 	switch {
@@ -140,16 +157,27 @@ func (vs *Visits) Record(r *http.Request) (*session.Record, error) {
 	case v.Record == nil:
 		return nil, refusal.LoginRequired.New()
 	}
-	return v.Record, nil
+	return v, nil
 }
 
 // Current returns the session that the response sets. If it sets none, Current
 // returns the session of the request, unless that was ended meanwhile.
 func (vs *Visits) Current(w http.ResponseWriter, r *http.Request) (*session.Record, error) {
+	return vs.CurrentSince(w, r, nil)
+}
+
+// CurrentSince is Current with a visit that is known, as for [Visits.Find].
+func (vs *Visits) CurrentSince(w http.ResponseWriter, r *http.Request, known *Visit) (*session.Record, error) {
 	if vs == nil {
 		return nil, errNotMade
 	}
-	return vs.Sessions.Current(r.Context(), w, func() (*session.Record, error) { return vs.Record(r) })
+	return vs.Sessions.Current(r.Context(), w, func() (*session.Record, error) {
+		v, err := vs.Find(r, known)
+		if err != nil {
+			return nil, err
+		}
+		return v.Record, nil
+	})
 }
 
 type jarKey struct{}

@@ -312,6 +312,41 @@ func TestCurrent(t *testing.T) {
 }
 
 // TestCookiesAreReadOnce: a request can carry thousands of them.
+// TestFindAgain: a session is read once for a request, and again for another request, for
+// other cookies and by another application.
+func TestFindAgain(t *testing.T) {
+	t.Parallel()
+	inEachMode(t, func(e *env) {
+		e.login("one")
+		r := e.request(page...)
+		known, err := e.visits.Find(r, nil)
+		if err != nil {
+			e.Fatal(err)
+		}
+		if again, err := e.visits.Find(r, known); err != nil || again != known {
+			e.Errorf("the same request: %+v, %v", again, err)
+		}
+		if again, err := e.visits.Find(r, nil); err != nil || again == known {
+			e.Errorf("nothing is known: %+v, %v", again, err)
+		}
+		other := *e.visits
+		if again, err := other.Find(r, known); err != nil || again == known {
+			e.Errorf("another application: %+v, %v", again, err)
+		}
+		r.Header.Set("Cookie", r.Header.Get("Cookie")+"; x=y")
+		if again, err := e.visits.Find(r, known); err != nil || again == known {
+			e.Errorf("another request: %+v, %v", again, err)
+		}
+		r.Header.Del("Cookie")
+		_, err = e.visits.Find(r, known)
+		expect(e.T, "no cookies", err, refusal.LoginRequired, "")
+		loaded, _, _ := e.load(page...)
+		if again, err := e.visits.Find(loaded, known); err != nil || again == known {
+			e.Errorf("the visit in the context counts: %+v, %v", again, err)
+		}
+	})
+}
+
 func TestCookiesAreReadOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
