@@ -3,13 +3,14 @@ package session
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/base64url"
 )
 
 // A Store has the methods of the public Store. Values are opaque. Find reports
@@ -259,12 +260,13 @@ func call[T any](ctx context.Context, b *boundStore, f func(context.Context) (T,
 // storeKey returns a key that hides its parts. A reader of the store must not learn
 // the id of a session or the name of a user.
 func storeKey(kind string, parts ...string) string {
-	h := sha256.New()
+	var texts [256]byte // enough for most
+	hashed := texts[:0]
 	for _, part := range parts {
-		var size [8]byte
-		binary.BigEndian.PutUint64(size[:], uint64(len(part)))
-		h.Write(size[:])
-		h.Write([]byte(part))
+		hashed = binary.BigEndian.AppendUint64(hashed, uint64(len(part)))
+		hashed = append(hashed, part...)
 	}
-	return "auth0:" + kind + ":" + base64.RawURLEncoding.EncodeToString(h.Sum(nil))
+	sum := sha256.Sum256(hashed)
+	var key [80]byte
+	return string(base64url.AppendText(append(append(append(key[:0], "auth0:"...), kind...), ':'), sum[:]))
 }
