@@ -13,6 +13,7 @@
 package jsonscan
 
 import (
+	"encoding/json"
 	"errors"
 	"math"
 	"strconv"
@@ -433,4 +434,16 @@ func unescape(s string) string {
 		}
 	}
 	return string(append(b, s...))
+}
+
+// AppendString appends a JSON string to dst.
+func AppendString(dst []byte, s string) []byte {
+	if plain(s) == len(s) && utf8.ValidString(s) {
+		return append(append(append(dst, '"'), s...), '"')
+	}
+	text, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // unreachable: every string has a text
+	}
+	return append(dst, text...)
 }

@@ -302,3 +302,22 @@ func FuzzObject(f *testing.F) {
 		}
 	})
 }
+
+// TestAppendString: encoding/json and this package read what is written, and what is not
+// valid UTF-8 is replaced.
+func TestAppendString(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "plain", "eyJhbGciOiJSUzI1NiJ9.e30.c2ln", "a\"b\\c\n\x00\x1f\x7f", "<>&\u2028\u00e9\U0001f511", "\xff\xc3", strings.Repeat("x", 100) + "\""} {
+		got := AppendString([]byte("before"), text)[len("before"):]
+		var read string
+		if err := json.Unmarshal(got, &read); err != nil || read != strings.ToValidUTF8(text, "\ufffd\ufffd") && read != strings.ToValidUTF8(text, "\ufffd") {
+			t.Errorf("%q is written as %s and read as %q, %v", text, got, read, err)
+		}
+		if own, ok := String(string(got)); !ok || own != read {
+			t.Errorf("%s is read as %q, %v", got, own, ok)
+		}
+		if err := Object(`{"a":`+string(got)+`}`, func(string, string) error { return nil }); err != nil {
+			t.Errorf("%s is not a value: %v", got, err)
+		}
+	}
+}
