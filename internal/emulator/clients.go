@@ -89,7 +89,13 @@ type Client struct {
 	// application has shown its secret.
 	TrustForwardedFor bool
 
-	caller string // the address that a request of the application is from
+	// RequireProofOfPossession refuses token requests without a DPoP proof or a
+	// certificate, to which their access tokens are bound. See also
+	// [API.ProofOfPossession].
+	RequireProofOfPossession bool
+
+	caller string  // the address that a request of the application is from
+	shown  binding // the key and the certificate that it shows
 
 	// IDTokenAlg is "RS256" (also the empty string) or "HS256", keyed with Secret,
 	// or, with SecretEncoded, as in old applications, with what Secret stands for
@@ -123,6 +129,10 @@ type API struct {
 
 	// PerAppAuthorization demands a ClientGrant of every application.
 	PerAppAuthorization bool
+
+	// ProofOfPossession says whether access tokens are bound to a key or to a
+	// certificate of the application.
+	ProofOfPossession ProofOfPossession
 }
 
 func (c *Client) check() error {

@@ -30,11 +30,7 @@ func (cg *codeGrants) exchangeCode(c *Client, form url.Values) (map[string]any, 
 	if err != nil {
 		return nil, err
 	}
-	body := cg.tokens.tokenSet(code.grant)
-	if code.has("offline_access") {
-		body["refresh_token"] = cg.refreshTokens.newRefreshToken(code.grant, cg.now())
-	}
-	return body, nil
+	return cg.refreshTokens.issueGrant(c, code.grant)
 }
 
 // takeCode checks a code and marks it used. A second use revokes the tokens of the
@@ -57,6 +53,8 @@ func (cg *codeGrants) takeCode(c *Client, form url.Values) (authorizationCode, *
 		return code, errInvalidCode
 	case !verifies(code, form.Get("code_verifier")):
 		return code, errVerifier
+	case code.jkt != "" && code.jkt != c.shown.jkt: // RFC 9449, Section 10
+		return code, errOtherKey
 	}
 	return code, nil
 }
@@ -72,11 +70,11 @@ func (cg *codeGrants) exchangeRefreshToken(c *Client, form url.Values) (map[stri
 	if user, ok := cg.directory.user(g.user); ok && user.MFAOnRefresh {
 		return cg.mfa.demandFactor(g, user)
 	}
-	body := cg.tokens.tokenSet(g)
-	if c.RotatingRefreshTokens {
+	body, err := cg.tokens.tokenSet(c, g)
+	if err == nil && c.RotatingRefreshTokens {
 		body["refresh_token"] = rt.next
 	}
-	return body, nil
+	return body, err
 }
 
 // clientCredentials answers the client_credentials grant (RFC 6749, Section 4.4).
@@ -113,7 +111,7 @@ func (cg *codeGrants) clientCredentials(c *Client, form url.Values) (map[string]
 		}
 		g.orgID, g.orgName = org.ID, org.Name
 	}
-	return cg.tokens.tokenSet(g), nil
+	return cg.tokens.tokenSet(c, g)
 }
 
 // revoke ends a refresh token and its family (RFC 7009). Unknown tokens are no

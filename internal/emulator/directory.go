@@ -59,7 +59,8 @@ func (dir *directory) api(audience string) (*API, bool) {
 		return &API{Audience: audience, Name: "Auth0 Management API", Scopes: managementScopes}, true
 	}
 	if audience == dir.accountAudience() {
-		return &API{Audience: audience, Name: "Auth0 My Account API", Scopes: accountScopes, AllowOfflineAccess: true}, true
+		return &API{Audience: audience, Name: "Auth0 My Account API", Scopes: accountScopes, AllowOfflineAccess: true,
+			ProofOfPossession: ProofOfPossession{Mechanism: "dpop"}}, true
 	}
 	dir.mu.Lock()
 	defer dir.mu.Unlock()
@@ -316,6 +317,9 @@ func (dir *directory) AddAPI(a API) error {
 		return fmt.Errorf("tenant: API %q: unknown Dialect %q", a.Audience, a.Dialect)
 	case a.Lifetime < 0:
 		return fmt.Errorf("tenant: API %q: negative Lifetime", a.Audience)
+	}
+	if err := a.ProofOfPossession.check(); err != nil {
+		return fmt.Errorf("tenant: API %q: %w", a.Audience, err)
 	}
 	a.Scopes = slices.Clone(a.Scopes)
 	dir.mu.Lock()

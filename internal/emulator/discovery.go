@@ -1,9 +1,6 @@
 package emulator
 
-import (
-	"net/http"
-	"strings"
-)
+import "net/http"
 
 // metadata answers with the discovery document.
 type metadata struct {
@@ -86,7 +83,7 @@ func (md *metadata) discoveryDocument() map[string]any {
 
 // addEnterprise adds the members that tenants with a highly regulated plan have.
 func (md *metadata) addEnterprise(doc map[string]any) {
-	mtls := strings.Replace(md.base, "://", "://mtls.", 1) // RFC 8705, Section 5
+	mtls := md.aliasBase()
 	doc["token_endpoint_auth_methods_supported"] = []string{"client_secret_basic", "client_secret_post", "private_key_jwt",
 		"tls_client_auth", "self_signed_tls_client_auth"}
 	doc["request_parameter_supported"] = true

@@ -112,9 +112,11 @@ func (x *tokenExchange) onBehalfOf(c *Client, form url.Values) (map[string]any, 
 		act["act"] = claims["act"]
 	}
 	g.act = act
-	body := x.tokens.tokenSet(g)
-	body["issued_token_type"] = accessTokenType
-	return body, nil
+	body, err := x.tokens.tokenSet(c, g) // bound to the proof of this request, not to the key of the subject token
+	if err == nil {
+		body["issued_token_type"] = accessTokenType
+	}
+	return body, err
 }
 
 // actorsIn counts the actors of a chain.

@@ -56,7 +56,7 @@ func (rq *requests) checkRequest(req *authorization, params url.Values) *oauthEr
 	checks := []func(*authorization, url.Values) *oauthError{
 		checkResponse, rq.faults.takeDenial, checkRepetition, checkUnsupported, checkGrantType,
 		checkPrompt, checkScope, checkChallenge,
-		rq.checkAudience, rq.checkOrganization, rq.checkConnection,
+		rq.checkAudience, rq.checkPossession, rq.checkOrganization, rq.checkConnection,
 	}
 	for _, check := range checks {
 		if err := check(req, params); err != nil {
@@ -185,6 +185,23 @@ func checkChallenge(req *authorization, params url.Values) *oauthError {
 		return invalidRequest("Missing required parameter: code_challenge")
 	case req.challenge != "" && !slices.Contains([]string{"", "plain", "S256"}, req.challengeMethod):
 		return invalidRequest("Unsupported code_challenge_method: " + req.challengeMethod)
+	}
+	return nil
+}
+
+// checkPossession reads the thumbprint of the key that must redeem the code (RFC 9449,
+// Section 10). Access tokens from the authorization endpoint are bound to nothing, so
+// that who must have bound ones gets none there.
+func (rq *requests) checkPossession(req *authorization, params url.Values) *oauthError {
+	if rq.provesPossession() {
+		req.jkt = params.Get("dpop_jkt")
+	}
+	required := req.client.RequireProofOfPossession || req.api != nil && req.api.ProofOfPossession.requiredOf(req.client.Public)
+	switch {
+	case req.jkt != "" && (len(req.jkt) != 43 || !isBase64URL(req.jkt)):
+		return invalidRequest("dpop_jkt is not a thumbprint")
+	case req.token && required:
+		return &errNotProven.oauthError
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ type authorizationCode struct {
 	grant
 	redirectURI                string // as sent to /authorize; empty if not sent
 	challenge, challengeMethod string
+	jkt                        string // of the key that may redeem it; empty: any
 	expires                    time.Time
 	used                       bool
 }
@@ -66,6 +67,7 @@ func (rs *responses) issueCode(req *authorization, g grant) string {
 		redirectURI:     req.sentURI,
 		challenge:       req.challenge,
 		challengeMethod: req.challengeMethod,
+		jkt:             req.jkt,
 		expires:         rs.now().Add(codeLifetime),
 	})
 	return code

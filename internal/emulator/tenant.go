@@ -38,6 +38,7 @@ type Tenant struct {
 	*mailbox
 	*secondFactors
 	*faults
+	*possession
 }
 
 // New returns a tenant with two signing keys and nothing else in it.
@@ -61,6 +62,7 @@ func assemble(site *site, pages *pages) *Tenant {
 	sessions := &browserSessions{site: site, directory: directory, faults: faults, open: newBounded[session](maxStored)}
 	tokens := &tokens{site: site, directory: directory, faults: faults, keys: keys, opaque: newBounded[grant](maxStored)}
 	refreshTokens := &refreshTokens{site: site, directory: directory, tokens: tokens, refresh: newBounded[refreshToken](maxStored)}
+	possession := newPossession(site)
 	clientAuth := &clientAuth{site: site, directory: directory, assertions: newBounded[struct{}](maxStored)}
 
 	// The login in the browser.
@@ -87,9 +89,9 @@ func assemble(site *site, pages *pages) *Tenant {
 	withheld := &withheld{site: site, clientAuth: clientAuth}
 	tokenEndpoint := &tokenEndpoint{
 		site: site, clientAuth: clientAuth, faults: faults, codeGrants: codeGrants, mfa: mfa, passwordless: passwordless, tokenExchange: exchange,
-		passwords: &passwords{site: site, directory: directory, grantLogins: grantLogins, attempts: newBounded[int](maxStored)},
-		vault:     &vault{site: site, directory: directory, keys: keys, providers: providers, refreshTokens: refreshTokens},
-		quotas:    newBounded[quota](maxStored), withheld: withheld,
+		passwords:  &passwords{site: site, directory: directory, grantLogins: grantLogins, attempts: newBounded[int](maxStored)},
+		vault:      &vault{site: site, directory: directory, keys: keys, providers: providers, refreshTokens: refreshTokens},
+		possession: possession, quotas: newBounded[quota](maxStored), withheld: withheld,
 	}
 	tokenEndpoint.grants = tokenEndpoint.grantTable()
 
@@ -104,15 +106,15 @@ func assemble(site *site, pages *pages) *Tenant {
 		loginForms:     &loginForms{site: site, sessions: sessions, directory: directory, flow: flow, pages: pages, upstreamLogins: upstreamLogins, views: views},
 		logoutAPI:      &logoutAPI{site: site, sessions: sessions, directory: directory, keys: keys, pages: pages, logouts: newBounded[logoutRequest](maxStored)},
 		metadata:       &metadata{site: site, faults: faults, pushedRequests: pushed},
-		myAccountAPI:   &myAccountAPI{site: site, connector: connector, directory: directory, keys: keys},
+		myAccountAPI:   &myAccountAPI{site: site, connector: connector, directory: directory, keys: keys, possession: possession},
 		parEndpoint:    &parEndpoint{site: site, clientAuth: clientAuth, pushedRequests: pushed, requests: requests},
-		userinfoAPI:    &userinfoAPI{site: site, directory: directory, faults: faults, keys: keys, tokens: tokens},
+		userinfoAPI:    &userinfoAPI{site: site, directory: directory, faults: faults, keys: keys, tokens: tokens, possession: possession},
 		withheld:       withheld,
 	}
 	router.routes = router.routeTable()
 	return &Tenant{
 		site: site, router: router, directory: directory, browserSessions: sessions, keys: keys, tokens: tokens, refreshTokens: refreshTokens,
 		tokenExchange: exchange, pushedRequests: pushed, backchannel: &backchannel{sessions: sessions, directory: directory, tokens: tokens},
-		mailbox: mailbox, secondFactors: mfa, faults: faults,
+		mailbox: mailbox, secondFactors: mfa, faults: faults, possession: possession,
 	}
 }
