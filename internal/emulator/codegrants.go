@@ -16,6 +16,7 @@ type codeGrants struct {
 	refreshTokens *refreshTokens
 	responses     *responses
 	mfa           *secondFactors
+	settings      *settings
 	tokens        *tokens
 }
 
@@ -36,6 +37,10 @@ func (cg *codeGrants) exchangeCode(c *Client, form url.Values) (map[string]any, 
 // takeCode checks a code and marks it used. A second use revokes the tokens of the
 // first (RFC 6749, Section 4.1.2), and a failed check uses the code up.
 func (cg *codeGrants) takeCode(c *Client, form url.Values) (authorizationCode, *tokenError) {
+	resource := ""
+	if !cg.settings.is(&cg.settings.noResource) {
+		resource = form.Get("resource")
+	}
 	cg.mu.Lock()
 	defer cg.mu.Unlock()
 	code, ok := cg.responses.codes.get(form.Get("code"))
@@ -53,6 +58,8 @@ func (cg *codeGrants) takeCode(c *Client, form url.Values) (authorizationCode, *
 		return code, errInvalidCode
 	case !verifies(code, form.Get("code_verifier")):
 		return code, errVerifier
+	case resource != "" && resource != code.audience:
+		return code, errTarget
 	case code.jkt != "" && code.jkt != c.shown.jkt: // RFC 9449, Section 10
 		return code, errOtherKey
 	}
@@ -79,7 +86,7 @@ func (cg *codeGrants) exchangeRefreshToken(c *Client, form url.Values) (map[stri
 
 // clientCredentials answers the client_credentials grant (RFC 6749, Section 4.4).
 func (cg *codeGrants) clientCredentials(c *Client, form url.Values) (map[string]any, *tokenError) {
-	audience := form.Get("audience")
+	audience := cg.settings.audienceOf(form)
 	if audience == "" {
 		audience = cg.cfg.DefaultAudience
 	}

@@ -322,6 +322,7 @@ func (dir *directory) AddAPI(a API) error {
 		return fmt.Errorf("tenant: API %q: %w", a.Audience, err)
 	}
 	a.Scopes = slices.Clone(a.Scopes)
+	a.ThirdPartyScopes = slices.Clone(a.ThirdPartyScopes)
 	dir.mu.Lock()
 	defer dir.mu.Unlock()
 	dir.data.apis[a.Audience] = &a
@@ -375,6 +376,22 @@ func (dir *directory) AddConnection(c Connection) error {
 	}
 	dir.data.connections = append(dir.data.connections, &c)
 	return nil
+}
+
+// PromoteConnection makes a connection one of the domain level, by which the users of
+// every third-party application can log in.
+func (dir *directory) PromoteConnection(name string) error {
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	for i, c := range dir.data.connections {
+		if c.Name == name {
+			promoted := *c
+			promoted.IsDomain = true
+			dir.data.connections[i] = &promoted
+			return nil
+		}
+	}
+	return fmt.Errorf("tenant: there is no connection %q", name)
 }
 
 // AddOrganization adds an organization, or replaces the one with its ID.

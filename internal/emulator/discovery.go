@@ -7,6 +7,7 @@ type metadata struct {
 	*site
 	faults         *faults
 	pushedRequests *pushedRequests
+	settings       *settings
 }
 
 // serveDiscovery answers with the provider metadata (OpenID Connect Discovery
@@ -15,6 +16,12 @@ func (md *metadata) serveDiscovery(w http.ResponseWriter, r *http.Request) {
 	doc := md.discoveryDocument()
 	if md.pushedRequests.takesPushed() {
 		doc["pushed_authorization_request_endpoint"] = md.base + "/oauth/par"
+	}
+	if md.settings.is(&md.settings.issuer) {
+		doc["authorization_response_iss_parameter_supported"] = true
+	}
+	if md.settings.is(&md.settings.documents) {
+		doc["client_id_metadata_document_supported"] = true
 	}
 	md.mu.Lock()
 	edit := md.faults.editDiscovery

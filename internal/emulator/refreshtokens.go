@@ -12,6 +12,7 @@ import (
 type refreshTokens struct {
 	*site
 	directory *directory
+	settings  *settings
 	tokens    *tokens
 
 	refresh *bounded[refreshToken]
@@ -122,9 +123,9 @@ func (rf *refreshTokens) useRefreshToken(c *Client, token string) (refreshToken,
 // application has no refresh token policy: the token is then for the audience of
 // the login.
 func (rf *refreshTokens) narrow(g grant, c *Client, form url.Values) grant {
-	allowed := g.scope
+	allowed, audience := g.scope, rf.settings.audienceOf(form)
 	for _, policy := range c.RefreshTokenPolicies {
-		if policy.Audience == form.Get("audience") {
+		if policy.Audience == audience {
 			g.audience = policy.Audience
 			allowed = slices.DeleteFunc(slices.Clone(g.scope), func(s string) bool {
 				return !slices.Contains(oidcScopes, s) && s != "offline_access"
