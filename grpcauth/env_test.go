@@ -92,7 +92,7 @@ func unary(name string) grpc.MethodDesc {
 	}}
 }
 
-// serveStream echoes what it gets, or answers twice if it gets one message only.
+// serveStream reads all messages and answers once.
 func serveStream(srv any, ss grpc.ServerStream) error {
 	f := srv.(*files)
 	f.count()
@@ -119,6 +119,9 @@ var filesDesc = grpc.ServiceDesc{
 		{StreamName: "Chat", Handler: serveStream, ServerStreams: true, ClientStreams: true},
 	},
 }
+
+// plain is a connection without TLS.
+var plain = grpc.WithTransportCredentials(insecure.NewCredentials())
 
 // An env is a server with its tenant and a client.
 type env struct {
@@ -213,15 +216,14 @@ func newEnv(t testing.TB, o grpcauth.Options, edits ...func(*auth0.APIConfig)) *
 func (e *env) serve(t testing.TB, options ...grpc.ServerOption) {
 	t.Helper()
 	listener := e.listen(t, append(options, grpc.ChainUnaryInterceptor(e.auth.Unary()), grpc.ChainStreamInterceptor(e.auth.Stream()))...)
-	e.conn = e.dial(t, listener, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	e.conn = e.dial(t, listener, plain)
 }
 
 func (e *env) listen(t testing.TB, options ...grpc.ServerOption) *bufconn.Listener {
 	t.Helper()
-	e.server = grpc.NewServer(options...)
+	e.server = grpc.NewServer(append(options, grpc.WaitForHandlers(true))...)
 	e.server.RegisterService(&filesDesc, e.files)
-	grpc_health_v1.RegisterHealthServer(e.server, healthServer())
-	reflection.Register(e.server)
+	registerWellKnown(e.server)
 	listener := bufconn.Listen(1 << 16)
 	go e.server.Serve(listener)
 	t.Cleanup(e.server.Stop)
@@ -239,12 +241,13 @@ func (e *env) dial(t testing.TB, l *bufconn.Listener, options ...grpc.DialOption
 	return conn
 }
 
-// healthServer knows the service "x", because that is what the clients of the tests ask
-// for.
-func healthServer() *health.Server {
+// registerWellKnown registers the services for health checks and reflection. The clients
+// of the tests ask for the health of "x".
+func registerWellKnown(server *grpc.Server) {
 	s := health.NewServer()
 	s.SetServingStatus("x", grpc_health_v1.HealthCheckResponse_SERVING)
-	return s
+	grpc_health_v1.RegisterHealthServer(server, s)
+	reflection.Register(server)
 }
 
 // A result is what a client sees of a call.
@@ -291,6 +294,11 @@ func with(ctx context.Context, values ...string) context.Context {
 		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", v)
 	}
 	return ctx
+}
+
+// incoming returns a context with metadata as an interceptor gets it.
+func incoming(ctx context.Context, values ...string) context.Context {
+	return metadata.NewIncomingContext(ctx, metadata.MD{"authorization": values})
 }
 
 // call makes a unary call.
