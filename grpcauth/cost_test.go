@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 
+	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/auth0test"
 	"github.com/seed-15d5a55c/auth0/grpcauth"
 )
@@ -16,7 +17,7 @@ import (
 // costs returns the work of a unary call with a token that the API has seen before, and
 // that of the API alone.
 func costs(t testing.TB) (call, verify func()) {
-	e := newAuth(t, grpcauth.Options{Methods: map[string]grpcauth.Need{get: {Scopes: []string{"a", "b"}, Permissions: []string{"c"}}}})
+	e := newAuth(t, grpcauth.Options{Methods: map[string]grpcauth.Need{get: {Scopes: []string{"a", "b"}, Permissions: []string{"c"}}}}, func(c *auth0.APIConfig) { c.Observer = nil })
 	raw := e.tenant.AccessToken(auth0test.Scope("a", "b"), auth0test.Permissions("c"))
 	ctx := peer.NewContext(t.Context(), &peer.Peer{AuthInfo: credentials.TLSInfo{}})
 	ctx = metadata.NewIncomingContext(ctx, metadata.Pairs("authorization", "Bearer "+raw, "user-agent", "x", "content-type", "application/grpc"))
