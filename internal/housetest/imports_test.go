@@ -38,6 +38,7 @@ var engines = map[string]string{
 	"internal/browser":     "",
 	"internal/errorpage":   "internal/browser internal/site",
 	"internal/clientauth":  "internal/keys",
+	"internal/clientcert":  "internal/browser",
 	"internal/directory":   "internal/tenantapi internal/tenanterror",
 	"internal/grants":      "internal/clientauth internal/provider internal/tenantapi internal/tenanterror",
 	"internal/guard":       "internal/authrequest internal/browser internal/session internal/signin internal/site internal/transaction internal/visit",
