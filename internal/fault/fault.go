@@ -89,4 +89,6 @@ var (
 	NoCertificate      = &Fault{"certificate_required", "client certificate required", nil}
 	OtherCertificate   = &Fault{"certificate_mismatch", "client certificate mismatch", nil}
 	CertificateBinding = &Fault{"certificate_binding_required", "client certificate binding required", nil}
+	Proof              = &Fault{"invalid_dpop_proof", "DPoP proof invalid", nil}
+	ProofNonce         = &Fault{"use_dpop_nonce", "nonce required", nil}
 )

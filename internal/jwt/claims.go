@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed-15d5a55c/auth0/internal/base64url"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 )
@@ -379,5 +380,5 @@ func confirmation(value string) (key, certificate string, ok bool) {
 // padding. Its spare bits can be set, as in the example of RFC 8705, Section 3.1: such a
 // text differs from every thumbprint that is made here.
 func isSHA256(text string) bool {
-	return len(text) == 43 && !strings.ContainsFunc(text, func(r rune) bool { return r >= 0x80 || sixBits[0][byte(r)] == invalid })
+	return len(text) == 43 && base64url.IsValid(text+"A") // with which there are no spare bits
 }
