@@ -352,6 +352,15 @@ func (a *API) observe(ctx context.Context, event Event, err error) {
 	a.observer.tell(ctx, event)
 }
 
+// Leeway returns [APIConfig].Leeway, or its default. A token is rejected when that time
+// has passed since its exp.
+func (a *API) Leeway() time.Duration {
+	if a.checker == nil {
+		return 0
+	}
+	return a.checker.rules.Leeway
+}
+
 // Warm fetches the missing keys of the configured issuers, so that the first request
 // need not wait. It also fetches those of the named issuers, by the iss of their
 // tokens, if [APIConfig].ResolveIssuer trusts them. It is optional. The error names the

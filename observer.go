@@ -3,6 +3,8 @@ package auth0
 import (
 	"context"
 	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
 // An Observer is called with each [Event], for metrics and traces. The goroutine of
@@ -56,7 +58,7 @@ type Event struct {
 	//	token_expired, token_not_yet_valid, issued_in_future, token_too_old
 	//	unknown_kid, ambiguous_kid, key_unusable, invalid_signature, dpop_required
 	//	insufficient_scope, insufficient_permissions, claim_requirement,
-	//	organization, insufficient_user_authentication, forbidden
+	//	organization, insufficient_user_authentication, forbidden, method_not_listed
 	//	keys_unavailable, unavailable, misconfigured, internal, canceled
 	Reason string
 	// Issuer is the configured issuer of the keys or of the token. For a rejected token
@@ -81,4 +83,19 @@ type Event struct {
 	// Keys is the number of usable keys of the issuer. It is 0 for other kinds than
 	// KeysFetched.
 	Keys int
+}
+
+// Refuse is for programs that decide themselves about a token of [API.Verify] or its
+// siblings, where others use a guard: it reports to the Observer that a request with the
+// token is rejected (GuardRefused). It returns the [*Error] for [API.WriteError]. The
+// argument err means what it means for [API.Require]: without a status of its own it is
+// 403.
+func (a *API) Refuse(ctx context.Context, t *Token, err error) error {
+	err = hookError(err, refusal.Forbidden, func(err error) error { return refusal.Forbidden.Wrap(err) })
+	event := Event{Kind: GuardRefused}
+	if t != nil {
+		event = outcome{token: t, from: t.from}.event(GuardRefused)
+	}
+	a.observe(ctx, event, err)
+	return errorOf(ctx, "bearer", err)
 }

@@ -304,10 +304,10 @@ func incoming(ctx context.Context, values ...string) context.Context {
 // call makes a unary call.
 func (e *env) call(t testing.TB, ctx context.Context, method string) result {
 	t.Helper()
-	var trailer metadata.MD
+	var header, trailer metadata.MD
 	out := &wrapperspb.StringValue{}
-	err := e.conn.Invoke(ctx, method, wrapperspb.String("x"), out, grpc.Trailer(&trailer))
-	return resultOf(t, err, trailer)
+	err := e.conn.Invoke(ctx, method, wrapperspb.String("x"), out, grpc.Header(&header), grpc.Trailer(&trailer))
+	return resultOf(t, err, metadata.Join(header, trailer))
 }
 
 // open opens a stream, sends a message and closes its side.
@@ -332,7 +332,8 @@ func (e *env) open(t testing.TB, ctx context.Context, method string) (received s
 	if errors.Is(err, io.EOF) {
 		err = nil
 	}
-	return out.GetValue(), resultOf(t, err, s.Trailer())
+	header, _ := s.Header()
+	return out.GetValue(), resultOf(t, err, metadata.Join(header, s.Trailer()))
 }
 
 // echo makes a unary call that must succeed, and returns the answer.
@@ -351,4 +352,10 @@ func errorHandler(w http.ResponseWriter, r *http.Request, e *auth0.Error) {
 	w.Header().Add("WWW-Authenticate", "Other "+r.URL.Path+string(body))
 	w.WriteHeader(418)
 	io.WriteString(w, "teapot")
+}
+
+// scoped returns the result at a method that needs scopes.
+func (r result) scoped(scopes string) result {
+	r.scope, r.trailer = scopes, []string{r.trailer[0] + `, scope="` + scopes + `"`}
+	return r
 }

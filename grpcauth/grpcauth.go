@@ -34,7 +34,8 @@
 // its reason is [auth0.Error].Reason in upper case, its domain is "auth0", and its
 // metadata has the error code of the protocol (error) and the scopes or permissions that
 // the method needs (scope). Unavailable has a RetryInfo too. The trailer
-// www-authenticate has the challenges that an HTTP response would have.
+// www-authenticate has the challenges that an HTTP response would have. It is a header
+// for clients of [grpc.Server.ServeHTTP].
 //
 // The log and the Observer of the API get what they get for HTTP requests. The path in
 // the log is the full name of the method. [auth0.APIConfig].ErrorHandler is called too.
@@ -131,7 +132,7 @@ type Auth struct {
 type rule struct {
 	public bool
 	scope  string // what the challenge of an Unauthenticated names
-	allow  func(context.Context, *auth0.Token) error
+	check  func(*auth0.Token) error
 }
 
 // New checks the options and returns an Auth. The error lists every mistake.
@@ -198,15 +199,20 @@ func isFullName(name string) bool {
 // ruleOf returns the rule for a need.
 func (t *table) ruleOf(method string, n Need) rule {
 	n = Need{slices.Clone(n.Scopes), slices.Clone(n.Permissions)}
-	for field, names := range map[string][]string{"Scopes": n.Scopes, "Permissions": n.Permissions} {
-		if i := slices.IndexFunc(names, func(s string) bool { return !isScope(s) }); i >= 0 {
-			t.add("Methods: %q: %s has %q, which cannot be one", method, field, names[i])
-		}
-	}
+	t.checkNames(method, "Scopes", n.Scopes)
+	t.checkNames(method, "Permissions", n.Permissions)
 	if len(n.Scopes)+len(n.Permissions) == 0 {
 		return rule{}
 	}
-	return rule{scope: strings.Join(n.Scopes, " "), allow: n.check}
+	return rule{scope: strings.Join(n.Scopes, " "), check: n.check}
+}
+
+func (t *table) checkNames(method, field string, names []string) {
+	for _, name := range names {
+		if !isScope(name) {
+			t.add("Methods: %q: %s has %q, which is empty or has characters that a scope cannot have", method, field, name)
+		}
+	}
 }
 
 // isScope reports whether a text can be a scope (RFC 6749, Section 3.3).
@@ -216,7 +222,7 @@ func isScope(s string) bool {
 
 // check returns the refusal of a token that does not meet the need. It has the words of
 // RequireScope and RequirePermissions of the API.
-func (n Need) check(_ context.Context, t *auth0.Token) error {
+func (n Need) check(t *auth0.Token) error {
 	for _, scope := range n.Scopes {
 		if !t.HasScope(scope) {
 			return lack("insufficient_scope", n.Scopes, "scope is %.200q, want %.200q", t.Scope(), n.Scopes)
@@ -224,6 +230,10 @@ func (n Need) check(_ context.Context, t *auth0.Token) error {
 	}
 	for _, permission := range n.Permissions {
 		if !t.HasPermission(permission) {
+			if _, has := t.Claim("permissions"); !has {
+				return lack("insufficient_permissions", n.Permissions,
+					`no claim permissions, want %.200q; at Auth0, enable RBAC and "Add Permissions in the Access Token" for the API`, n.Permissions)
+			}
 			return lack("insufficient_permissions", n.Permissions, "permissions are %.200q, want %.200q", slices.Collect(t.Permissions()), n.Permissions)
 		}
 	}
@@ -248,10 +258,10 @@ func (a *Auth) ruleFor(ctx context.Context, method string) rule {
 		return rule{}
 	}
 	a.warn.unlisted(ctx, method)
-	return rule{allow: notListed}
+	return rule{check: notListed}
 }
 
-func notListed(context.Context, *auth0.Token) error {
+func notListed(*auth0.Token) error {
 	return &auth0.Error{Op: "bearer", Status: 403, Code: "access_denied", Reason: "method_not_listed", Description: "method not listed"}
 }
 

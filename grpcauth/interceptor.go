@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,11 +25,11 @@ func (a *Auth) Unary() grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 		t, err := a.admit(ctx, info.FullMethod)
 		if err != nil {
-			st, trailer := a.refuse(ctx, info.FullMethod, err)
-			if trailer != nil {
-				_ = grpc.SetTrailer(ctx, trailer) // fails without a server only, in tests of handlers
+			// Outside a server, as in tests of handlers, nothing takes metadata.
+			if s := grpc.ServerTransportStreamFromContext(ctx); s != nil {
+				return nil, a.refuse(ctx, info.FullMethod, err, s.SetHeader, s.SetTrailer)
 			}
-			return nil, st.Err()
+			return nil, a.refuse(ctx, info.FullMethod, err, discard, discard)
 		}
 		if t != nil {
 			ctx = auth0.ContextWithToken(ctx, t)
@@ -55,13 +56,11 @@ func (a *Auth) Stream() grpc.StreamServerInterceptor {
 		case err == nil:
 			return handler(srv, &stream{ss, auth0.ContextWithToken(ss.Context(), t)})
 		}
-		st, trailer := a.refuse(ss.Context(), info.FullMethod, err)
-		if trailer != nil {
-			ss.SetTrailer(trailer)
-		}
-		return st.Err()
+		return a.refuse(ss.Context(), info.FullMethod, err, ss.SetHeader, func(md metadata.MD) error { ss.SetTrailer(md); return nil })
 	}
 }
+
+func discard(metadata.MD) error { return nil }
 
 // orRefusing returns an Auth that refuses every call if this one was not made by New.
 func (a *Auth) orRefusing() *Auth {
@@ -78,15 +77,63 @@ func (a *Auth) admit(ctx context.Context, method string) (*auth0.Token, error) {
 	if r.public {
 		return nil, nil
 	}
-	t, err := a.api.VerifyPresented(ctx, auth0.Presented{
-		Authorization: metadata.ValueFromIncomingContext(ctx, "authorization"), Certificate: certificateOf(ctx), Allow: r.allow,
-	})
-	if e, ok := errors.AsType[*auth0.Error](err); ok && e.Status == 401 && r.scope != "" {
+	t, err := a.verify(ctx, method)
+	switch e, _ := errors.AsType[*auth0.Error](err); {
+	case e != nil && e.Status == 401 && r.check != nil:
 		scoped := *e
 		scoped.Scope = r.scope // RFC 6750, Section 3
 		return nil, &scoped
+	case err != nil:
+		return nil, err
+	case r.check == nil:
+		return t, nil
 	}
-	return t, err
+	if err := r.check(t); err != nil {
+		return nil, a.api.Refuse(ctx, t, err)
+	}
+	return t, nil
+}
+
+// verify verifies the token of a call. Whatever is not a bearer token by its form is left
+// to the API, which refuses it for the same reasons as the header of an HTTP request.
+func (a *Auth) verify(ctx context.Context, method string) (*auth0.Token, error) {
+	values := metadata.ValueFromIncomingContext(ctx, authorization)
+	if len(values) == 1 {
+		if raw, ok := bearerToken(values[0]); ok {
+			return a.api.VerifyWithCertificate(ctx, raw, certificateOf(ctx))
+		}
+	}
+	if _, err := a.api.VerifyRequest(requestFor(ctx, method)); err != nil {
+		return nil, err
+	}
+	// The API has found a token at another place, where nobody has asked it to look.
+	return nil, a.api.Refuse(ctx, nil, &auth0.Error{
+		Op: "bearer", Status: 401, Code: "unauthorized", Reason: "missing_token", Description: "authentication required",
+		Err: errors.New("the metadata authorization has no bearer token"),
+	})
+}
+
+// authorization is the name of the metadata with the token.
+const authorization = "authorization"
+
+// bearerToken returns the token of a value with the scheme Bearer (RFC 6750, Section
+// 2.1). The token is a token68 of RFC 9110, Section 11.2.
+func bearerToken(value string) (token string, ok bool) {
+	scheme, rest, _ := strings.Cut(value, " ")
+	token = strings.TrimLeft(rest, " ")
+	return token, strings.EqualFold(scheme, "Bearer") && isToken68(token)
+}
+
+func isToken68(s string) bool {
+	body := strings.TrimRight(s, "=")
+	for i := range len(body) {
+		switch c := body[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '.', c == '_', c == '~', c == '+', c == '/':
+		default:
+			return false
+		}
+	}
+	return body != ""
 }
 
 // certificateOf returns the certificate with which the caller has opened the connection.

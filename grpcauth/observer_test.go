@@ -70,6 +70,7 @@ func TestLog(t *testing.T) {
 	}{
 		{write, e.tenant.AccessToken(auth0test.Scope("z")), []string{"level=WARN", "reason=insufficient_scope", "path=" + write, `scope is \"z\", want [\"s\"]`}},
 		{chat, e.tenant.AccessToken(auth0test.Permissions("z")), []string{"level=WARN", "reason=insufficient_permissions", "path=" + chat, `permissions are [\"z\"], want [\"p\"]`}},
+		{chat, e.tenant.AccessToken(), []string{"reason=insufficient_permissions", "enable RBAC"}},
 		{put, e.tenant.AccessToken(), []string{"level=WARN", "reason=method_not_listed", "path=" + put, "method=" + put}},
 		{write, e.tenant.AccessToken(auth0test.Claim("aud", "https://other.example/")), []string{"reason=invalid_audience", "https://other.example/"}},
 		{write, "", []string{"level=DEBUG", "reason=missing_token"}},

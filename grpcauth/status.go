@@ -18,29 +18,42 @@ import (
 	"github.com/seed-15d5a55c/auth0"
 )
 
-// refuse returns the status and the trailer of a refusal, and writes its log line.
-func (a *Auth) refuse(ctx context.Context, method string, err error) (*status.Status, metadata.MD) {
+// refuse returns the status of a refusal, sets its challenges, and writes its log line.
+//
+// A server of net/http, see grpc.Server.ServeHTTP, sends no trailer of that name, since
+// such trailers are not allowed in HTTP (RFC 9110, Section 6.5.1). There it is a header.
+// The other transport of grpc-go sends the trailers of a refused call as headers.
+func (a *Auth) refuse(ctx context.Context, method string, err error, setHeader, setTrailer func(metadata.MD) error) error {
 	e, ok := errors.AsType[*auth0.Error](err)
-	if !ok { // unreachable: VerifyPresented returns no other
-		return status.New(codes.Internal, "internal error"), nil
+	if !ok { // unreachable: the methods of the API return no other
+		return status.Error(codes.Internal, "internal error")
 	}
-	var trailer metadata.MD
 	if lines := a.challenges(ctx, method, e); len(lines) > 0 {
-		trailer = metadata.MD{"www-authenticate": lines}
+		set := setTrailer
+		if ctx.Value(http.ServerContextKey) != nil {
+			set = setHeader
+		}
+		_ = set(metadata.MD{"www-authenticate": lines}) // too late only for the header of a stream that has begun
 	}
-	return statusOf(ctx, e), trailer
+	return statusOf(ctx, e).Err()
 }
 
 // challenges returns the challenges that the API answers an HTTP request with. The API
 // writes the log line.
 func (a *Auth) challenges(ctx context.Context, method string, e *auth0.Error) []string {
-	u := &url.URL{Path: method}
-	r := (&http.Request{
-		Method: http.MethodPost, URL: u, RequestURI: u.RequestURI(), Proto: "HTTP/2.0", ProtoMajor: 2, Header: http.Header{}, Body: http.NoBody,
-	}).WithContext(ctx)
 	w := headerWriter{}
-	a.api.WriteError(w, r, e)
+	a.api.WriteError(w, requestFor(ctx, method), e)
 	return w.Header().Values("WWW-Authenticate")
+}
+
+// requestFor returns a call as the API knows requests.
+func requestFor(ctx context.Context, method string) *http.Request {
+	u := &url.URL{Path: method}
+	r := &http.Request{
+		Method: http.MethodPost, URL: u, RequestURI: u.RequestURI(), Proto: "HTTP/2.0", ProtoMajor: 2,
+		Header: http.Header{"Authorization": metadata.ValueFromIncomingContext(ctx, authorization)}, Body: http.NoBody,
+	}
+	return r.WithContext(ctx)
 }
 
 // A headerWriter keeps the header of a response and drops the rest.

@@ -2,6 +2,7 @@ package grpcauth_test
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -224,5 +225,24 @@ func TestAuthThatNewHasNotMade(t *testing.T) {
 				t.Errorf("%s, stream: %+v", name, got)
 			}
 		}
+	}
+}
+
+// The API can read tokens from other places of HTTP requests. A call has them in its
+// metadata alone.
+func TestOtherPlaces(t *testing.T) {
+	t.Parallel()
+	var good string
+	e := newEnv(t, grpcauth.Options{}, func(c *auth0.APIConfig) {
+		c.TokenExtractors = []auth0.TokenExtractor{auth0.FromFunc(func(*http.Request) (string, error) { return good, nil })}
+	})
+	good = e.tenant.AccessToken()
+	for _, values := range [][]string{nil, {"Basic x"}, {"Bearer"}, {good}} {
+		if got := e.call(t, with(t.Context(), values...), get); !got.equal(missing) || e.files.called() > 0 {
+			t.Errorf("%q: %+v", values, got)
+		}
+	}
+	if got := e.call(t, with(t.Context(), "Bearer "+good), get); !got.equal(ok) {
+		t.Errorf("a token: %+v", got)
 	}
 }
