@@ -131,26 +131,26 @@ type env struct {
 	files  *files
 	server *grpc.Server
 	conn   *grpc.ClientConn
-	log    *log
+	log    *logText
 
 	lock   sync.Mutex
 	events []auth0.Event
 }
 
-// A log is the log of an API and its interceptors.
-type log struct {
+// A logText is the log of an API and its interceptors.
+type logText struct {
 	lock sync.Mutex
 	text bytes.Buffer
 }
 
-func (l *log) Write(b []byte) (int, error) {
+func (l *logText) Write(b []byte) (int, error) {
 	l.lock.Lock()
 	defer l.lock.Unlock()
 	return l.text.Write(b)
 }
 
 // take returns the log so far, and forgets it.
-func (l *log) take() string {
+func (l *logText) take() string {
 	l.lock.Lock()
 	defer l.lock.Unlock()
 	defer l.text.Reset()
@@ -169,7 +169,7 @@ func (e *env) taken() []auth0.Event {
 // newAPI makes the tenant and the API.
 func newAPI(t testing.TB, edits ...func(*auth0.APIConfig)) *env {
 	t.Helper()
-	e := &env{tenant: auth0test.NewTenant(t), log: &log{}, files: &files{}}
+	e := &env{tenant: auth0test.NewTenant(t), log: &logText{}, files: &files{}}
 	cfg := e.tenant.APIConfig(auth0test.Audience)
 	cfg.Logger = slog.New(slog.NewTextHandler(e.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	cfg.Observer = func(_ context.Context, event auth0.Event) {

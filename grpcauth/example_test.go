@@ -84,7 +84,7 @@ func Example() {
 
 // A program that calls another one in its own name, not in that of a user.
 func ExampleCredentials() {
-	app, err := auth0.NewApplication(auth0.ApplicationConfig{Domain: "acme.eu.auth0.com", ClientID: "CLIENT_ID", ClientSecret: "CLIENT_SECRET"})
+	app, err := auth0.NewApplication(auth0.Config{Domain: "acme.eu.auth0.com", ClientID: "CLIENT_ID", ClientSecret: "CLIENT_SECRET"})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -165,7 +165,7 @@ func TestNamesOfAnotherForm(t *testing.T) {
 func TestWarnings(t *testing.T) {
 	t.Parallel()
 	for _, level := range []slog.Level{slog.LevelWarn, slog.LevelError} {
-		text := &log{}
+		text := &logText{}
 		e := newAuth(t, grpcauth.Options{Logger: slog.New(slog.NewTextHandler(text, &slog.HandlerOptions{Level: level}))})
 		unary := e.auth.Unary()
 		for i := range 200 {
