@@ -82,9 +82,46 @@ func Example() {
 	// a public method: OK
 }
 
+// A server in production.
+func ExampleNew() {
+	var files grpc.ServiceDesc // in generated code: filesv1.Files_ServiceDesc
+	cert, err := tls.LoadX509KeyPair("cert.pem", "key.pem")
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	api, err := auth0.NewAPI(auth0.APIConfig{Domain: "acme.eu.auth0.com", Audience: "https://api.acme.example/"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	auth, err := grpcauth.New(api, grpcauth.Options{
+		Methods: map[string]grpcauth.Need{
+			"/acme.files.v1.Files/Read":  {Scopes: []string{"read:files"}},
+			"/acme.files.v1.Files/Write": {Permissions: []string{"write:files"}},
+		},
+		Public: grpcauth.Health,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	server := grpc.NewServer(
+		grpc.Creds(credentials.NewServerTLSFromCert(&cert)),
+		grpc.ChainUnaryInterceptor(auth.Unary()),
+		grpc.ChainStreamInterceptor(auth.Stream()),
+	)
+	server.RegisterService(&files, nil)
+	if err := auth.Check(server); err != nil {
+		log.Fatal(err) // a method without a line in the table, or a line without a method
+	}
+}
+
 // A program that calls another one in its own name, not in that of a user.
 func ExampleCredentials() {
-	app, err := auth0.NewApplication(auth0.Config{Domain: "acme.eu.auth0.com", ClientID: "CLIENT_ID", ClientSecret: "CLIENT_SECRET"})
+	cfg, err := auth0.ConfigFromEnv()
+	if err != nil {
+		log.Fatal(err)
+	}
+	app, err := auth0.NewApplication(cfg)
 	if err != nil {
 		log.Fatal(err)
 	}
