@@ -352,6 +352,21 @@ func (a *API) observe(ctx context.Context, event Event, err error) {
 	a.observer.tell(ctx, event)
 }
 
+// Refuse is for programs that decide themselves about a token of [API.Verify] or its
+// siblings, where others use a guard: it reports to the Observer that a request with the
+// token is rejected (GuardRefused). It returns the [*Error] for [API.WriteError]. The
+// argument err means what it means for [API.Require]: without a status of its own it is
+// 403.
+func (a *API) Refuse(ctx context.Context, t *Token, err error) error {
+	err = hookError(err, refusal.Forbidden, func(err error) error { return refusal.Forbidden.Wrap(err) })
+	event := Event{Kind: GuardRefused}
+	if t != nil {
+		event = outcome{token: t, from: t.from}.event(GuardRefused)
+	}
+	a.observe(ctx, event, err)
+	return errorOf(ctx, "bearer", err)
+}
+
 // Leeway returns [APIConfig].Leeway, or its default. A token is rejected when that time
 // has passed since its exp.
 func (a *API) Leeway() time.Duration {

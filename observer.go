@@ -3,8 +3,6 @@ package auth0
 import (
 	"context"
 	"time"
-
-	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
 // An Observer is called with each [Event], for metrics and traces. The goroutine of
@@ -83,19 +81,4 @@ type Event struct {
 	// Keys is the number of usable keys of the issuer. It is 0 for other kinds than
 	// KeysFetched.
 	Keys int
-}
-
-// Refuse is for programs that decide themselves about a token of [API.Verify] or its
-// siblings, where others use a guard: it reports to the Observer that a request with the
-// token is rejected (GuardRefused). It returns the [*Error] for [API.WriteError]. The
-// argument err means what it means for [API.Require]: without a status of its own it is
-// 403.
-func (a *API) Refuse(ctx context.Context, t *Token, err error) error {
-	err = hookError(err, refusal.Forbidden, func(err error) error { return refusal.Forbidden.Wrap(err) })
-	event := Event{Kind: GuardRefused}
-	if t != nil {
-		event = outcome{token: t, from: t.from}.event(GuardRefused)
-	}
-	a.observe(ctx, event, err)
-	return errorOf(ctx, "bearer", err)
 }
