@@ -101,6 +101,10 @@ type APIConfig struct {
 	// [FromHeader] alone. A request with more than one token is rejected.
 	TokenExtractors []TokenExtractor
 
+	// Certificates says whether the API accepts certificate-bound access tokens. By
+	// default it rejects them.
+	Certificates Certificates
+
 	// Realm is the realm in challenges. Default: "api".
 	Realm string
 	// MetadataURL is the URL of [API.MetadataHandler]. Challenges then contain it, so
@@ -142,12 +146,13 @@ type APIConfig struct {
 // An API verifies the access tokens of requests. Create it with [NewAPI]. Its methods
 // can be called concurrently.
 type API struct {
-	issuers  *trustedIssuers // nil, like checker, in an API that NewAPI has not made
-	checker  *checker
-	places   bearer.Places // where a request can have a token
-	metadata bearer.Metadata
-	observer Observer
-	errors   errorWriter
+	issuers    *trustedIssuers // nil, like checker, in an API that NewAPI has not made
+	checker    *checker
+	places     bearer.Places // where a request can have a token
+	challenges bearer.Challenges
+	metadata   bearer.Metadata
+	observer   Observer
+	errors     errorWriter
 }
 
 // NewAPI checks a configuration and returns an API. It makes no request. The error
@@ -159,8 +164,10 @@ func NewAPI(c APIConfig) (*API, error) {
 	c.Realm = cmp.Or(c.Realm, "api")
 	a := &API{
 		issuers: newTrustedIssuers(&p, c, log), observer: c.Observer,
-		errors: errorWriter{log: log, handler: c.ErrorHandler, challenge: bearerChallenge(c.Realm, c.MetadataURL)},
+		errors:     errorWriter{log: log, handler: c.ErrorHandler},
+		challenges: bearer.NewChallenges(c.Realm, c.MetadataURL),
 	}
+	a.errors.challenge = a.challenge
 	a.checker = newChecker(&p, c, a.issuers)
 	a.places = checkExtractors(&p, c.TokenExtractors)
 	if !syntax.IsQuotable(c.Realm) {
@@ -219,6 +226,7 @@ func newMetadata(p *problems, c APIConfig, a *API) bearer.Metadata {
 	m := bearer.Metadata{
 		AuthorizationServers: c.AuthorizationServers, ScopesSupported: c.ScopesSupported, BearerMethods: a.places.Methods(),
 		ResourceName: c.ResourceName, ResourceDocumentation: c.ResourceDocumentation,
+		CertificateBound: c.Certificates.Mode != BindingOff,
 	}
 	if audiences := a.issuers.own.Audiences; len(audiences) > 0 {
 		m.Resource = audiences[0]
@@ -233,35 +241,42 @@ func newMetadata(p *problems, c APIConfig, a *API) bearer.Metadata {
 	return m
 }
 
-// bearerChallenge returns the function that makes the challenges of an API. A
-// challenge consists of constants and configured values.
-func bearerChallenge(realm, metadataURL string) func(*Error) string {
-	challenge := bearer.NewChallenge(realm, metadataURL)
-	return func(e *Error) string {
-		switch {
-		case e.Op != "bearer":
-			return ""
-		case e.Reason == refusal.NoToken.Reason:
-			return challenge.ForNoToken(e.Scope)
-		}
-		return challenge.For(e.Code, e.Description, e.Scope, e.stepUp)
+// challenge sets the challenges of a refusal. They consist of constants and configured
+// values.
+func (a *API) challenge(h http.Header, r *http.Request, e *Error) {
+	if e.Op != "bearer" {
+		return
+	}
+	lines := a.challenges.For(bearer.Refusal{
+		NoToken: e.Reason == refusal.NoToken.Reason, Code: e.Code, Description: e.Description, Scope: e.Scope, StepUp: e.stepUp,
+	})
+	if lines != nil {
+		h["Www-Authenticate"] = lines
 	}
 }
 
 // Verify verifies an access token without an HTTP request, and returns it. The token
 // is the text without the scheme Bearer. The error is an [*Error] with the Status and
 // Code of the response of [API.RequireAuth]. For an empty text it is [ErrNoToken].
+//
+// It knows nothing about the sender, so it rejects every token that is bound to a key or
+// to a certificate. See [API.VerifyRequest] and [API.VerifyWithCertificate].
 func (a *API) Verify(ctx context.Context, raw string) (*Token, error) {
-	if raw == "" {
+	return a.verifyAlone(ctx, presented{Credential: bearer.Credential{Token: raw}})
+}
+
+// verifyAlone verifies a token that has not come in an HTTP request.
+func (a *API) verifyAlone(ctx context.Context, p presented) (*Token, error) {
+	if p.Token == "" {
 		err := refusal.NoToken.New()
 		a.observe(ctx, Event{Kind: TokenChecked}, err)
 		return nil, errorOf(ctx, "bearer", err)
 	}
-	t, err := a.verify(ctx, bearer.Credential{Token: raw})
+	o, err := a.verify(ctx, p)
 	if err != nil {
 		return nil, errorOf(ctx, "bearer", err)
 	}
-	return t, nil
+	return o.token, nil
 }
 
 // WriteError answers a request with an error as [API.RequireAuth] does: status,
@@ -278,15 +293,15 @@ func (a *API) WriteError(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // verify verifies a token and reports the result to the observer.
-func (a *API) verify(ctx context.Context, c bearer.Credential) (*Token, error) {
+func (a *API) verify(ctx context.Context, p presented) (outcome, error) {
 	observed := a.observer != nil
 	var begin time.Time
 	if observed {
 		begin = time.Now()
 	}
-	o, err := a.checker.check(ctx, c.Token)
+	o, err := a.checker.check(ctx, p)
 	if err != nil {
-		if err = asBearerError(err); c.IsMalformed() {
+		if err = asBearerError(err); p.IsMalformed() {
 			err = malformedHeader(err)
 		}
 	}
@@ -295,7 +310,7 @@ func (a *API) verify(ctx context.Context, c bearer.Credential) (*Token, error) {
 		event.Duration = time.Since(begin)
 		a.observe(ctx, event, err)
 	}
-	return o.token, err
+	return o, err
 }
 
 // malformedHeader returns the refusal of an Authorization header whose token has
@@ -335,6 +350,30 @@ func (a *API) observe(ctx context.Context, event Event, err error) {
 		event.Status, event.Reason, event.Err = e.Status, e.Reason, e
 	}
 	a.observer.tell(ctx, event)
+}
+
+// Refuse is for programs that decide themselves about a token of [API.Verify] or its
+// siblings, where others use a guard: it reports to the Observer that a request with the
+// token is rejected (GuardRefused). It returns the [*Error] for [API.WriteError]. The
+// argument err means what it means for [API.Require]: without a status of its own it is
+// 403.
+func (a *API) Refuse(ctx context.Context, t *Token, err error) error {
+	err = hookError(err, refusal.Forbidden, func(err error) error { return refusal.Forbidden.Wrap(err) })
+	event := Event{Kind: GuardRefused}
+	if t != nil {
+		event = outcome{token: t, from: t.from}.event(GuardRefused)
+	}
+	a.observe(ctx, event, err)
+	return errorOf(ctx, "bearer", err)
+}
+
+// Leeway returns [APIConfig].Leeway, or its default. A token is rejected when that time
+// has passed since its exp.
+func (a *API) Leeway() time.Duration {
+	if a.checker == nil {
+		return 0
+	}
+	return a.checker.rules.Leeway
 }
 
 // Warm fetches the missing keys of the configured issuers, so that the first request
@@ -415,6 +454,7 @@ type checker struct {
 	issuers  *trustedIssuers
 	cache    *memo.Cache[*Token] // tokens with a verified signature; nil for no cache
 	rules    access.Rules
+	bindings bindings
 	validate func(context.Context, *Token) error
 	now      func() time.Time
 }
@@ -426,7 +466,9 @@ func newChecker(p *problems, c APIConfig, trusted *trustedIssuers) *checker {
 		rules: access.Rules{
 			Algorithms: trusted.algorithms, Leeway: checkedLeeway(p, c.Leeway, 5*time.Second), MaxAge: c.MaxTokenAge,
 			Strict: c.StrictProfile, Required: c.RequiredClaims, RejectAnonymous: c.RejectAnonymous,
+			Certificate: checkBinding(p, "Certificates.Mode", c.Certificates.Mode),
 		},
+		bindings: newBindings(c),
 	}
 	if ch.now == nil {
 		ch.now = time.Now
@@ -450,15 +492,18 @@ func newChecker(p *problems, c APIConfig, trusted *trustedIssuers) *checker {
 
 // check verifies a token. For a cached token it repeats only the checks whose result
 // can change between two uses.
-func (ch *checker) check(ctx context.Context, raw string) (o outcome, err error) {
+func (ch *checker) check(ctx context.Context, p presented) (o outcome, err error) {
 	if ch == nil {
 		return outcome{}, refusal.Misconfigured.Because("this API was not made by NewAPI")
 	}
 	now := ch.now()
-	if ch.remembers(raw) {
-		o, err = ch.checkOnce(ctx, raw, now)
+	if ch.remembers(p.Token) {
+		o, err = ch.checkOnce(ctx, p.Token, now)
 	} else {
-		o, err = ch.checkToken(ctx, raw, now)
+		o, err = ch.checkToken(ctx, p.Token, now)
+	}
+	if err == nil {
+		err = ch.checkSender(p, o.token)
 	}
 	if err == nil && ch.validate != nil {
 		err = validateError(ch.validate(ctx, o.token))
@@ -557,10 +602,8 @@ func (ch *checker) checkToken(ctx context.Context, raw string, now time.Time) (o
 		return o, err
 	}
 	ch.issuers.resolved.Settle(c.Issuer, o.from)
-	// A token that is bound to a key or a certificate is no proof by itself (RFC 9449,
-	// Section 7.1; RFC 8705, Section 3).
-	if c.Has(jwt.Confirmation) {
-		return o, fault.Bound.Because("the token has cnf; it is not a bearer token")
+	if err := ch.rules.CheckConfirmation(&c); err != nil {
+		return o, err
 	}
 	o.token = &Token{claims: c, payload: m.Payload, keyID: m.KeyID, algorithm: m.Algorithm, from: o.from, key: key}
 	return o, nil

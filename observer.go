@@ -56,7 +56,7 @@ type Event struct {
 	//	token_expired, token_not_yet_valid, issued_in_future, token_too_old
 	//	unknown_kid, ambiguous_kid, key_unusable, invalid_signature, dpop_required
 	//	insufficient_scope, insufficient_permissions, claim_requirement,
-	//	organization, insufficient_user_authentication, forbidden
+	//	organization, insufficient_user_authentication, forbidden, method_not_listed
 	//	keys_unavailable, unavailable, misconfigured, internal, canceled
 	Reason string
 	// Issuer is the configured issuer of the keys or of the token. For a rejected token
