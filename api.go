@@ -103,6 +103,10 @@ type APIConfig struct {
 	// [FromHeader] alone. A request with more than one token is rejected.
 	TokenExtractors []TokenExtractor
 
+	// Certificates says whether the API accepts certificate-bound access tokens. By
+	// default it rejects them.
+	Certificates Certificates
+
 	// Realm is the realm in challenges. Default: "api".
 	Realm string
 	// MetadataURL is the URL of [API.MetadataHandler]. Challenges then contain it, so
@@ -148,14 +152,15 @@ type APIConfig struct {
 // An API verifies the access tokens of requests. Create it with [NewAPI]. Its methods
 // can be called concurrently.
 type API struct {
-	issuers  *trustedIssuers // nil, like checker, in an API that NewAPI has not made
-	checker  *checker
-	places   bearer.Places // where a request can have a token
-	scope    string        // for the challenge of RequireAuth
-	metadata bearer.Metadata
-	path     string // of the metadata; empty for any
-	observer Observer
-	errors   errorWriter
+	issuers    *trustedIssuers // nil, like checker, in an API that NewAPI has not made
+	checker    *checker
+	places     bearer.Places // where a request can have a token
+	challenges bearer.Challenges
+	scope      string // for the challenge of RequireAuth
+	metadata   bearer.Metadata
+	path       string // of the metadata; empty for any
+	observer   Observer
+	errors     errorWriter
 }
 
 // NewAPI checks a configuration and returns an API. It makes no request. The error
@@ -167,8 +172,10 @@ func NewAPI(c APIConfig) (*API, error) {
 	c.Realm = cmp.Or(c.Realm, "api")
 	a := &API{
 		issuers: newTrustedIssuers(&p, c, log), observer: c.Observer, scope: strings.Join(c.ChallengeScopes, " "),
-		errors: errorWriter{log: log, handler: c.ErrorHandler, challenge: bearerChallenge(c.Realm, c.MetadataURL)},
+		errors:     errorWriter{log: log, handler: c.ErrorHandler},
+		challenges: bearer.NewChallenges(c.Realm, c.MetadataURL),
 	}
+	a.errors.challenge = a.challenge
 	a.checker = newChecker(&p, c, a.issuers)
 	a.places = checkExtractors(&p, c.TokenExtractors)
 	if !syntax.IsQuotable(c.Realm) {
@@ -234,6 +241,7 @@ func newMetadata(p *problems, c APIConfig, a *API) bearer.Metadata {
 	m := bearer.Metadata{
 		AuthorizationServers: c.AuthorizationServers, ScopesSupported: c.ScopesSupported, BearerMethods: a.places.Methods(),
 		ResourceName: c.ResourceName, ResourceDocumentation: c.ResourceDocumentation,
+		CertificateBound: c.Certificates.Mode != BindingOff,
 	}
 	if audiences := a.issuers.own.Audiences; len(audiences) > 0 {
 		m.Resource = audiences[0]
@@ -248,35 +256,42 @@ func newMetadata(p *problems, c APIConfig, a *API) bearer.Metadata {
 	return m
 }
 
-// bearerChallenge returns the function that makes the challenges of an API. A
-// challenge consists of constants and configured values.
-func bearerChallenge(realm, metadataURL string) func(*Error) string {
-	challenge := bearer.NewChallenge(realm, metadataURL)
-	return func(e *Error) string {
-		switch {
-		case e.Op != "bearer":
-			return ""
-		case e.Reason == refusal.NoToken.Reason:
-			return challenge.ForNoToken(e.Scope)
-		}
-		return challenge.For(e.Code, e.Description, e.Scope, e.stepUp)
+// challenge sets the challenges of a refusal. They consist of constants and configured
+// values.
+func (a *API) challenge(h http.Header, r *http.Request, e *Error) {
+	if e.Op != "bearer" {
+		return
+	}
+	lines := a.challenges.For(bearer.Refusal{
+		NoToken: e.Reason == refusal.NoToken.Reason, Code: e.Code, Description: e.Description, Scope: e.Scope, StepUp: e.stepUp,
+	})
+	if lines != nil {
+		h["Www-Authenticate"] = lines
 	}
 }
 
 // Verify verifies an access token without an HTTP request, and returns it. The token
 // is the text without the scheme Bearer. The error is an [*Error] with the Status and
 // Code of the response of [API.RequireAuth]. For an empty text it is [ErrNoToken].
+//
+// It knows nothing about the sender, so it rejects every token that is bound to a key or
+// to a certificate. See [API.VerifyRequest] and [API.VerifyWithCertificate].
 func (a *API) Verify(ctx context.Context, raw string) (*Token, error) {
-	if raw == "" {
+	return a.verifyAlone(ctx, presented{Credential: bearer.Credential{Token: raw}})
+}
+
+// verifyAlone verifies a token that has not come in an HTTP request.
+func (a *API) verifyAlone(ctx context.Context, p presented) (*Token, error) {
+	if p.Token == "" {
 		err := refusal.NoToken.New()
 		a.observe(ctx, Event{Kind: TokenChecked}, err)
 		return nil, errorOf(ctx, "bearer", err)
 	}
-	t, err := a.verify(ctx, bearer.Credential{Token: raw})
+	o, err := a.verify(ctx, p)
 	if err != nil {
 		return nil, errorOf(ctx, "bearer", err)
 	}
-	return t, nil
+	return o.token, nil
 }
 
 // WriteError answers a request with an error as [API.RequireAuth] does: status,
@@ -293,15 +308,15 @@ func (a *API) WriteError(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // verify verifies a token and reports the result to the observer.
-func (a *API) verify(ctx context.Context, c bearer.Credential) (*Token, error) {
+func (a *API) verify(ctx context.Context, p presented) (outcome, error) {
 	observed := a.observer != nil
 	var begin time.Time
 	if observed {
 		begin = time.Now()
 	}
-	o, err := a.checker.check(ctx, c.Token)
+	o, err := a.checker.check(ctx, p)
 	if err != nil {
-		if err = asBearerError(err); c.IsMalformed() {
+		if err = asBearerError(err); p.IsMalformed() {
 			err = malformedHeader(err)
 		}
 	}
@@ -310,7 +325,7 @@ func (a *API) verify(ctx context.Context, c bearer.Credential) (*Token, error) {
 		event.Duration = time.Since(begin)
 		a.observe(ctx, event, err)
 	}
-	return o.token, err
+	return o, err
 }
 
 // malformedHeader returns the refusal of an Authorization header whose token has
@@ -437,6 +452,7 @@ type checker struct {
 	issuers  *trustedIssuers
 	cache    *memo.Cache[*Token] // tokens with a verified signature; nil for no cache
 	rules    access.Rules
+	bindings bindings
 	validate func(context.Context, *Token) error
 	now      func() time.Time
 }
@@ -448,7 +464,9 @@ func newChecker(p *problems, c APIConfig, trusted *trustedIssuers) *checker {
 		rules: access.Rules{
 			Algorithms: trusted.algorithms, Leeway: checkedLeeway(p, c.Leeway, 5*time.Second), MaxAge: c.MaxTokenAge,
 			Strict: c.StrictProfile, Required: c.RequiredClaims, RejectAnonymous: c.RejectAnonymous,
+			Certificate: checkBinding(p, "Certificates.Mode", c.Certificates.Mode),
 		},
+		bindings: newBindings(c),
 	}
 	if ch.now == nil {
 		ch.now = time.Now
@@ -472,15 +490,18 @@ func newChecker(p *problems, c APIConfig, trusted *trustedIssuers) *checker {
 
 // check verifies a token. For a cached token it repeats only the checks whose result
 // can change between two uses.
-func (ch *checker) check(ctx context.Context, raw string) (o outcome, err error) {
+func (ch *checker) check(ctx context.Context, p presented) (o outcome, err error) {
 	if ch == nil {
 		return outcome{}, refusal.Misconfigured.Because("this API was not made by NewAPI")
 	}
 	now := ch.now()
-	if ch.remembers(raw) {
-		o, err = ch.checkOnce(ctx, raw, now)
+	if ch.remembers(p.Token) {
+		o, err = ch.checkOnce(ctx, p.Token, now)
 	} else {
-		o, err = ch.checkToken(ctx, raw, now)
+		o, err = ch.checkToken(ctx, p.Token, now)
+	}
+	if err == nil {
+		err = ch.checkSender(p, o.token)
 	}
 	if err == nil && ch.validate != nil {
 		err = validateError(ch.validate(ctx, o.token))
@@ -579,10 +600,8 @@ func (ch *checker) checkToken(ctx context.Context, raw string, now time.Time) (o
 		return o, err
 	}
 	ch.issuers.resolved.Settle(c.Issuer, o.from)
-	// A token that is bound to a key or a certificate is no proof by itself (RFC 9449,
-	// Section 7.1; RFC 8705, Section 3).
-	if c.Has(jwt.Confirmation) {
-		return o, fault.Bound.Because("the token has cnf; it is not a bearer token")
+	if err := ch.rules.CheckConfirmation(&c); err != nil {
+		return o, err
 	}
 	o.token = &Token{claims: c, payload: m.Payload, keyID: m.KeyID, algorithm: m.Algorithm, from: o.from, key: key}
 	return o, nil

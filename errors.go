@@ -312,9 +312,8 @@ type errorWriter struct {
 	log     *slog.Logger
 	handler func(http.ResponseWriter, *http.Request, *Error)
 
-	// challenge returns the value of WWW-Authenticate, or an empty text. A Strategy has
-	// none.
-	challenge func(*Error) string
+	// challenge sets the header WWW-Authenticate. A Strategy has none.
+	challenge func(http.Header, *http.Request, *Error)
 	// links returns the ways to begin the login again. An API has none.
 	links func(r *http.Request, returnTo string, row refusal.Row) []refusal.Link
 	// login returns the way to go on after a request that a login helps.
@@ -352,9 +351,7 @@ func (x errorWriter) fail(w http.ResponseWriter, r *http.Request, op string, err
 		h.Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
 	}
 	if x.challenge != nil {
-		if value := x.challenge(e); value != "" {
-			h.Set("WWW-Authenticate", value)
-		}
+		x.challenge(h, r, e)
 	}
 	if x.page != nil {
 		cookie.Uncacheable(h)

@@ -17,7 +17,7 @@ type TokenExtractor struct {
 
 // FromHeader reads the Authorization header with the scheme Bearer (RFC 6750, Section
 // 2.1).
-func FromHeader() TokenExtractor { return TokenExtractor{place: bearer.Header()} }
+func FromHeader() TokenExtractor { return TokenExtractor{place: bearer.Header(false)} }
 
 // FromCookie reads a cookie. Browsers send cookies with requests of other sites too,
 // so protect routes that change something with [http.CrossOriginProtection]. That

@@ -240,14 +240,15 @@ func (a *API) RequireTokenOrSession(s *Strategy) func(http.Handler) http.Handler
 				next.ServeHTTP(w, r)
 				return
 			}
-			token, err := bearer.Token(r)
+			c, err := bearer.Token(r, false)
 			switch {
 			case isRefused(err, refusal.NoToken):
 				bySession.ServeHTTP(w, r)
 			case err != nil:
 				a.refuse(w, r, "", err)
 			default:
-				if v := a.authenticate(w, r, bearer.Credential{Token: token, InHeader: true}, ""); v != nil {
+				c.Request = r
+				if v := a.authenticate(w, r, c, ""); v != nil {
 					next.ServeHTTP(w, r.WithContext(v))
 				}
 			}
@@ -292,16 +293,16 @@ func (by *sessionPath) token(w http.ResponseWriter, r *http.Request) (*verified,
 	} else if err != nil {
 		return nil, err
 	}
-	token, err := by.api.verify(r.Context(), bearer.Credential{Token: t.Token})
+	o, err := by.api.verify(r.Context(), presented{Credential: bearer.Credential{Token: t.Token}, how: inSession})
 	if e := asError("bearer", err); err != nil && e.Status < http.StatusInternalServerError {
 		return nil, refusal.Forbidden.Wrap(err) // the user has sent no token, and cannot send a better one
 	} else if err != nil {
 		return nil, err
 	}
-	if !samePerson(record, token.Issuer(), token.Subject()) {
+	if !samePerson(record, o.token.Issuer(), o.token.Subject()) {
 		return nil, refusal.Forbidden.Because("the access token of the session belongs to another user")
 	}
-	by.verified = &verified{Context: r.Context(), by: by.api.issuers, token: token, session: true}
+	by.verified = &verified{Context: r.Context(), by: by.api.issuers, token: o.token, session: true}
 	return by.verified, nil
 }
 
@@ -440,15 +441,21 @@ func (a *API) serve(next http.Handler, optional bool, scope string, allow func(c
 	})
 }
 
-// authenticate verifies a credential. It returns nil if it has answered the request.
-func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c bearer.Credential, scope string) *verified {
+// verifyFound verifies the credential of a request.
+func (a *API) verifyFound(r *http.Request, c bearer.Credential) (outcome, error) {
 	if c.Ambient && browser.Upgrades(r) {
 		if err := browser.CheckUpgrade(r); err != nil {
-			a.refuse(w, r, scope, refusal.CrossOrigin.Wrap(err))
-			return nil
+			err = refusal.CrossOrigin.Wrap(err)
+			a.observe(r.Context(), Event{Kind: TokenChecked}, err)
+			return outcome{}, err
 		}
 	}
-	token, err := a.verify(r.Context(), c)
+	return a.verify(r.Context(), presented{Credential: c, how: inRequest})
+}
+
+// authenticate verifies a credential. It returns nil if it has answered the request.
+func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c bearer.Credential, scope string) *verified {
+	o, err := a.verifyFound(r, c)
 	if err != nil {
 		a.errors.fail(w, r, "bearer", withScope(err, scope))
 		return nil
@@ -459,7 +466,7 @@ func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c bearer.Cred
 		w.Header().Set("Cache-Control", "private, no-store")
 		a.places.Vary(w.Header())
 	}
-	return newVerified(r.Context(), a.issuers, token, c)
+	return newVerified(r.Context(), a.issuers, o.token, c)
 }
 
 // refuse rejects a request for another reason than its token.
