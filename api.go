@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,6 +26,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/memo"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/site"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
@@ -123,6 +125,10 @@ type APIConfig struct {
 	ScopesSupported       []string
 	ResourceName          string
 	ResourceDocumentation string
+	// ChallengeScopes are the scopes that the 401 of [API.RequireAuth] names, so that a
+	// client can request them with its first token. Default: none. The guards for scopes
+	// name their own.
+	ChallengeScopes []string
 	// AuthorizationServers are the issuers in that metadata from which clients can get
 	// tokens. Default: Domain and Issuers.
 	AuthorizationServers []string
@@ -154,7 +160,9 @@ type API struct {
 	checker    *checker
 	places     bearer.Places // where a request can have a token
 	challenges bearer.Challenges
+	scope      string // for the challenge of RequireAuth
 	metadata   bearer.Metadata
+	path       string // of the metadata; empty for any
 	observer   Observer
 	errors     errorWriter
 }
@@ -167,7 +175,7 @@ func NewAPI(c APIConfig) (*API, error) {
 	log := logging.New(c.Logger)
 	c.Realm = cmp.Or(c.Realm, "api")
 	a := &API{
-		issuers: newTrustedIssuers(&p, c, log), observer: c.Observer,
+		issuers: newTrustedIssuers(&p, c, log), observer: c.Observer, scope: strings.Join(c.ChallengeScopes, " "),
 		errors:     errorWriter{log: log, handler: c.ErrorHandler},
 		challenges: bearer.NewChallenges(c.Realm, c.MetadataURL),
 	}
@@ -181,7 +189,13 @@ func NewAPI(c APIConfig) (*API, error) {
 	if !syntax.IsQuotable(c.Realm) {
 		p.add("Realm", "%q has characters that cannot be quoted", c.Realm)
 	}
+	for _, scope := range c.ChallengeScopes {
+		if !syntax.IsScope(scope) {
+			p.add("ChallengeScopes", "%q is not a scope", scope)
+		}
+	}
 	a.metadata = newMetadata(&p, c, a)
+	a.path = bearer.MetadataPath(c.MetadataURL)
 	if err := p.joined(); err != nil {
 		return nil, err
 	}
@@ -194,6 +208,7 @@ func (c APIConfig) clone() APIConfig {
 	c.Algorithms = slices.Clone(c.Algorithms)
 	c.RequiredClaims = slices.Clone(c.RequiredClaims)
 	c.ScopesSupported = slices.Clone(c.ScopesSupported)
+	c.ChallengeScopes = slices.Clone(c.ChallengeScopes)
 	c.AuthorizationServers = slices.Clone(c.AuthorizationServers)
 	c.EndpointOrigins = slices.Clone(c.EndpointOrigins)
 	c.DPoP = c.DPoP.clone()
@@ -456,11 +471,18 @@ func (a *API) KeySet(issuer string) *KeySet {
 // identifier, if any, and set [APIConfig].MetadataURL. The metadata lists the methods
 // of RFC 6750 in [APIConfig].TokenExtractors. It lists none for cookies.
 //
+// If MetadataURL is set, the answer at any other path is 404: clients look at the path
+// that fits the identifier, and nowhere else.
+//
 // Scripts of every origin can read the document, with any request header: the handler
 // answers CORS preflights itself.
 func (a *API) MetadataHandler() http.Handler {
 	text, _ := json.Marshal(a.metadata)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if path, _ := site.Asked(r); a.path != "" && path != a.path {
+			a.errors.fail(w, r, "metadata", refusal.NotFound.Because("the metadata is at the path %q; mount the handler there", a.path))
+			return
+		}
 		if !bearer.ServeMetadata(w, r, text) {
 			a.errors.fail(w, r, "metadata", refusal.Method.New())
 		}

@@ -43,7 +43,8 @@ type Error struct {
 	// Description is a fixed text that anybody can read.
 	Description string
 	// Scope has the scopes or permissions that the route needs, separated by spaces. A
-	// guard that names some sets it for the statuses 401 and 403.
+	// guard that names some sets it for the status 403. A guard that names scopes also
+	// sets it for 401.
 	Scope string
 	// RetryAfter is the time to wait before trying again. It is 0 if it is unknown.
 	RetryAfter time.Duration

@@ -44,7 +44,7 @@ import (
 // RequireAuth has no list of paths to leave out. Use one mux for the routes without a
 // token, and put this guard around another mux with the others.
 func (a *API) RequireAuth(next http.Handler) http.Handler {
-	return a.guard(next, func(context.Context, *verified) error { return nil })
+	return a.serve(next, false, a.scope, func(context.Context, *verified) error { return nil })
 }
 
 // OptionalAuth is [API.RequireAuth] for routes that visitors without a token can use
@@ -72,7 +72,8 @@ func (a *API) Require(allow func(context.Context, *Token) error) func(http.Handl
 
 // RequireScope lets a request pass if its access token has all of the scopes.
 // Otherwise the answer is 403 and names them. The challenge of a 401 names them too, so
-// that a client can request them with its first token (RFC 6750, Section 3).
+// that a client can request them with its first token (RFC 6750, Section 3). If guards
+// are nested, the outermost one answers a 401.
 //
 // An empty list or an invalid scope is a programming error. RequireScope logs it at
 // once, and every request gets 500. Other guards that take a list behave alike.
@@ -86,7 +87,8 @@ func (a *API) RequireAnyScope(scopes ...string) func(http.Handler) http.Handler 
 }
 
 // RequirePermissions is [API.RequireScope] for the claim permissions, which Auth0
-// adds to access tokens of APIs with role-based access control.
+// adds to access tokens of APIs with role-based access control. The challenge of a 401
+// does not name them: roles decide about permissions, not the request of a client.
 func (a *API) RequirePermissions(permissions ...string) func(http.Handler) http.Handler {
 	return a.requireNames(refusal.Permission, permissions, (*Token).HasPermission, false)
 }
@@ -331,7 +333,11 @@ func (a *API) wishFor(ctx context.Context, record *session.Record) ([]TokenOptio
 func (a *API) requireNames(r refusal.Row, names []string, has func(*Token, string) bool, one bool) func(http.Handler) http.Handler {
 	names = slices.Clone(names)
 	list := strings.Join(names, " ")
-	return a.guardIf(areNames(names), names, list, func(_ context.Context, v *verified) error {
+	scope := list
+	if r == refusal.Permission {
+		scope = "" // a client cannot request permissions
+	}
+	return a.guardIf(areNames(names), names, scope, func(_ context.Context, v *verified) error {
 		if !hasNames(v.token, names, has, one) {
 			e := r.Wrap(lack(v.token, r, names, has, one))
 			e.Scope = list

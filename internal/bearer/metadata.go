@@ -99,6 +99,16 @@ func metadataURL(resource, suffix string) (string, error) {
 	return host + suffix + rest, nil
 }
 
+// MetadataPath returns the path of a URL that Check has accepted, as a request line has
+// it. It returns an empty text for an empty URL.
+func MetadataPath(metadataURL string) string {
+	u, err := url.Parse(metadataURL)
+	if err != nil {
+		return ""
+	}
+	return u.EscapedPath()
+}
+
 // cutSegment returns the first segment of a path and query, and the rest with the
 // character that follows the segment.
 func cutSegment(path string) (segment, rest string) {

@@ -130,6 +130,7 @@ var (
 	SessionTokenExpired = Row{401, "login_required", "token_expired", "log in again to continue"}
 	UserForbidden       = Row{403, "access_denied", "claim_requirement", "your account is not allowed to see this page"}
 	UnknownHost         = Row{400, "invalid_request", "unknown_host", "this address is not set up for logins"}
+	NotFound            = Row{404, "invalid_request", "not_found", "there is nothing at this address"}
 	Method              = Row{405, "invalid_request", "method_not_allowed", "this address does not take such requests"}
 	LoginOption         = Row{400, "invalid_request", "login_option", "this login link is not valid"}
 	Loop                = Row{400, "login_required", "login_loop", "you were sent to log in several times in a row; your browser may be blocking cookies for this site; allow them, then log in again"}

@@ -46,9 +46,9 @@ func AnswerLacks(scopes string) Answer {
 		`{"error":"insufficient_scope","error_description":"insufficient scope"}`}
 }
 
-// Needs is the answer of a guard that needs scopes or permissions.
+// Needs is the answer of a guard that needs scopes. Permissions are not named in a 401.
 func (a Answer) Needs(scopes string) Answer {
-	if a.Status == http.StatusUnauthorized {
+	if a.Status == http.StatusUnauthorized && scopes != "" {
 		a.Challenge += `, scope="` + scopes + `"`
 	}
 	return a

@@ -1,0 +1,66 @@
+package mcpauth
+
+import (
+	"context"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/seed-15d5a55c/auth0"
+)
+
+// Middleware is an mcp.Middleware for the messages that a server receives:
+//
+//	server.AddReceivingMiddleware(guard.Middleware)
+//
+// It decides about each call of a tool as [Guard.Handler] does, by the name that the SDK
+// has read. A refusal is a JSON-RPC error with the code -32010. Its data have the error
+// code and the scopes of the challenge. It shortens the answer to tools/list to the
+// tools that the caller may call, and marks it as private.
+//
+// It gives next a context with the token of the message, for [auth0.TokenFrom] and
+// [auth0.Claims]. If the message has no token, because its transport is not guarded, no
+// tool can be called, and the list of tools is empty.
+func (g *Guard) Middleware(next mcp.MethodHandler) mcp.MethodHandler {
+	return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
+		token, ok := TokenFrom(req)
+		if ok {
+			ctx = auth0.ContextWithToken(ctx, token)
+		}
+		switch method {
+		case "tools/call":
+			params, known := req.GetParams().(*mcp.CallToolParamsRaw)
+			if !ok || !known || params == nil {
+				return nil, rpcError(&auth0.Error{Code: "unauthorized", Description: "authentication required"})
+			}
+			if err := g.decide(token, params.Name); err != nil {
+				return nil, rpcError(err)
+			}
+		case "tools/list":
+			result, err := next(ctx, method, req)
+			if err != nil {
+				return nil, err
+			}
+			list, known := result.(*mcp.ListToolsResult)
+			if !known || list == nil {
+				return nil, &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "internal error"}
+			}
+			return g.shorten(list, token), nil
+		}
+		return next(ctx, method, req)
+	}
+}
+
+// shorten returns a list with the tools that a token may call. The list is good for that
+// token alone, so no other user may get it from a cache.
+func (g *Guard) shorten(list *mcp.ListToolsResult, token *auth0.Token) *mcp.ListToolsResult {
+	shorter := *list
+	shorter.CacheScope = "private"
+	shorter.Tools = []*mcp.Tool{}
+	for _, tool := range list.Tools {
+		if token != nil && g.decide(token, tool.Name) == nil {
+			shorter.Tools = append(shorter.Tools, tool)
+		}
+	}
+	return &shorter
+}
