@@ -105,19 +105,21 @@ func sign(key crypto.Signer, alg, header, claims string) string {
 	return input + "." + b64(signature(key, alg, input))
 }
 
+// signature signs with a key as an algorithm wants it, or as the key can.
 func signature(key crypto.Signer, alg, input string) []byte {
-	hash := map[string]crypto.Hash{"ES384": crypto.SHA384, "ES512": crypto.SHA512, "EdDSA": 0}
-	h, ok := hash[alg]
-	if !ok {
-		h = crypto.SHA256
+	h := crypto.SHA256
+	switch alg {
+	case "ES384":
+		h = crypto.SHA384
+	case "ES512":
+		h = crypto.SHA512
 	}
-	digest := []byte(input)
-	if h != 0 {
-		sum := h.New()
-		sum.Write(digest)
-		digest = sum.Sum(nil)
-	}
+	sum := h.New()
+	sum.Write([]byte(input))
+	digest := sum.Sum(nil)
 	switch key := key.(type) {
+	case ed25519.PrivateKey:
+		return ed25519.Sign(key, []byte(input))
 	case *ecdsa.PrivateKey:
 		r, s, err := ecdsa.Sign(rand.Reader, key, digest)
 		size := (key.Params().BitSize + 7) / 8

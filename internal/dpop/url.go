@@ -35,8 +35,8 @@ func NewBases(urls []string) (bases Bases, mistakes []error) {
 }
 
 func newBase(raw string) (base, error) {
-	if strings.ContainsAny(raw, "?#") {
-		return base{}, errors.New("must have no query and no fragment")
+	if strings.ContainsAny(raw, `?#\`) {
+		return base{}, errors.New("must have no query, no fragment and no backslash")
 	}
 	origin, err := discovery.Origin(raw)
 	if err != nil {

@@ -39,6 +39,7 @@ var engines = map[string]string{
 	"internal/browser":     "",
 	"internal/errorpage":   "internal/browser internal/site",
 	"internal/clientauth":  "internal/keys",
+	"internal/clientcert":  "internal/browser",
 	"internal/dpop":        "internal/keys",
 	"internal/directory":   "internal/tenantapi internal/tenanterror",
 	"internal/grants":      "internal/clientauth internal/prover internal/provider internal/tenantapi internal/tenanterror",

@@ -19,8 +19,9 @@ import (
 // A PublicKey is a checked public key that is in no [Set]. A signature that it made
 // shows that its sender has the private key, and nothing about who that is.
 type PublicKey struct {
-	key     Key
-	members members
+	key        Key
+	members    members
+	thumbprint string
 }
 
 // NewPublicKey returns the public half of a key that a program has.
@@ -33,7 +34,7 @@ func NewPublicKey(public crypto.PublicKey) (*PublicKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &PublicKey{Key{algorithms: algorithms, key: public}, m}, nil
+	return newPublicKey(public, algorithms, m), nil
 }
 
 // ParsePublicKey reads a public JWK (RFC 7517, Section 4). Members that are not part
@@ -45,15 +46,18 @@ func ParsePublicKey(jwk string) (*PublicKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	public, err := m.public()
+	public, algorithms, err := m.public()
 	if err != nil {
 		return nil, err
 	}
-	algorithms, err := algorithmsOf(public)
-	if err != nil {
-		return nil, err
-	}
-	return &PublicKey{Key{algorithms: algorithms, key: public}, m}, nil
+	return newPublicKey(public, algorithms, m), nil
+}
+
+func newPublicKey(public crypto.PublicKey, algorithms []string, m members) *PublicKey {
+	var array [2048]byte // enough for every key that is accepted
+	sum := sha256.Sum256(m.appendJWK(array[:0]))
+	thumbprint := string(base64.RawURLEncoding.AppendEncode(array[:0], sum[:]))
+	return &PublicKey{Key{algorithms: algorithms, key: public}, m, thumbprint}
 }
 
 // Fits reports whether the key is of the kind that an algorithm uses.
@@ -72,11 +76,7 @@ func (p *PublicKey) JWK() string { return string(p.members.appendJWK(nil)) }
 
 // Thumbprint returns the SHA-256 thumbprint of the key (RFC 7638, Section 3), as
 // base64url.
-func (p *PublicKey) Thumbprint() string {
-	var array [2048]byte // enough for every key that is accepted
-	sum := sha256.Sum256(p.members.appendJWK(array[:0]))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
-}
+func (p *PublicKey) Thumbprint() string { return p.thumbprint }
 
 // members has the members of a public JWK. A key has one text for each: without
 // padding, with the full length of its curve, and without leading zeros for RSA (RFC
@@ -101,6 +101,7 @@ func (m *members) appendJWK(dst []byte) []byte {
 
 var (
 	errTwice = errors.New("has a member twice") // stops the reading of a JWK
+	errCurve = errors.New("is on a curve that is not used here")
 	errForm  = errors.New("has coordinates or numbers of the wrong form")
 )
 
@@ -163,55 +164,66 @@ func readMembers(jwk string) (members, error) {
 
 var curves = map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384(), "P-521": elliptic.P521()}
 
-// public returns the key. Its size and the order of a point are checked later.
-func (m *members) public() (crypto.PublicKey, error) {
-	switch {
-	case m.kty == "EC":
-		curve := curves[m.crv]
-		if curve == nil {
-			return nil, errors.New("is on a curve that is not used here")
-		}
-		size := (curve.Params().BitSize + 7) / 8
-		var array [1 + 2*66]byte // enough for P-521
-		point := append(array[:0], 4)
-		point, ok1 := base64url.Append(point, m.x, size)
-		point, ok2 := base64url.Append(point, m.y, size)
-		if !ok1 || !ok2 {
-			return nil, errForm
-		}
-		key, err := ecdsa.ParseUncompressedPublicKey(curve, point)
-		if err != nil {
-			return nil, errors.New("is not on its curve")
-		}
-		return key, nil
-	case m.kty == "OKP":
-		if m.crv != "Ed25519" {
-			return nil, errors.New("is on a curve that is not used here")
-		}
-		x, ok := base64url.Append(nil, m.x, ed25519.PublicKeySize)
-		if !ok {
-			return nil, errForm
-		}
-		return ed25519.PublicKey(x), nil
+// public returns the key, checked, and its algorithms.
+func (m *members) public() (crypto.PublicKey, []string, error) {
+	switch m.kty {
+	case "EC":
+		return m.ec()
+	case "OKP":
+		return m.edwards()
 	}
 	return m.rsa()
 }
 
-func (m *members) rsa() (crypto.PublicKey, error) {
+func (m *members) ec() (crypto.PublicKey, []string, error) {
+	curve := curves[m.crv]
+	if curve == nil {
+		return nil, nil, errCurve
+	}
+	size := (curve.Params().BitSize + 7) / 8
+	var array [1 + 2*66]byte // enough for P-521
+	point, ok1 := base64url.Append(append(array[:0], 4), m.x, size)
+	point, ok2 := base64url.Append(point, m.y, size)
+	if !ok1 || !ok2 {
+		return nil, nil, errForm
+	}
+	key, err := ecdsa.ParseUncompressedPublicKey(curve, point)
+	if err != nil {
+		return nil, nil, errors.New("is not on its curve")
+	}
+	return key, ofCurve[curve], nil // algorithmsOf would look for the curve again
+}
+
+func (m *members) edwards() (crypto.PublicKey, []string, error) {
+	if m.crv != "Ed25519" {
+		return nil, nil, errCurve
+	}
+	x, ok := base64url.Append(nil, m.x, ed25519.PublicKeySize)
+	if !ok {
+		return nil, nil, errForm
+	}
+	key := ed25519.PublicKey(x)
+	algorithms, err := algorithmsOf(key)
+	return key, algorithms, err
+}
+
+func (m *members) rsa() (crypto.PublicKey, []string, error) {
 	const maxModulus, maxExponent = 8192 / 8, 4
 	n, ok1 := base64url.Append(nil, m.n, -1)
 	e, ok2 := base64url.Append(nil, m.e, -1)
 	if !ok1 || !ok2 || len(n) == 0 || len(e) == 0 || n[0] == 0 || e[0] == 0 || len(n) > maxModulus || len(e) > maxExponent {
-		return nil, errForm
+		return nil, nil, errForm
 	}
 	exponent := 0
 	for _, b := range e {
 		if exponent >= 1<<23 { // the next byte would not fit 31 bits
-			return nil, errForm
+			return nil, nil, errForm
 		}
 		exponent = exponent<<8 | int(b)
 	}
-	return &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: exponent}, nil
+	key := &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: exponent}
+	algorithms, err := algorithmsOf(key)
+	return key, algorithms, err
 }
 
 // membersOf returns the members of the JWK of a key.
