@@ -3,6 +3,7 @@ package auth0
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/access"
 	"github.com/seed-15d5a55c/auth0/internal/bearer"
+	"github.com/seed-15d5a55c/auth0/internal/clientcert"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/issuers"
@@ -101,6 +103,12 @@ type APIConfig struct {
 	// [FromHeader] alone. A request with more than one token is rejected.
 	TokenExtractors []TokenExtractor
 
+	// DPoP and Certificates say whether the API accepts access tokens that are bound to a
+	// key or to a certificate of the client. By default it rejects them. A token that is
+	// bound to both needs both.
+	DPoP         DPoP
+	Certificates Certificates
+
 	// Realm is the realm in challenges. Default: "api".
 	Realm string
 	// MetadataURL is the URL of [API.MetadataHandler]. Challenges then contain it, so
@@ -142,12 +150,13 @@ type APIConfig struct {
 // An API verifies the access tokens of requests. Create it with [NewAPI]. Its methods
 // can be called concurrently.
 type API struct {
-	issuers  *trustedIssuers // nil, like checker, in an API that NewAPI has not made
-	checker  *checker
-	places   bearer.Places // where a request can have a token
-	metadata bearer.Metadata
-	observer Observer
-	errors   errorWriter
+	issuers    *trustedIssuers // nil, like checker, in an API that NewAPI has not made
+	checker    *checker
+	places     bearer.Places // where a request can have a token
+	challenges bearer.Challenges
+	metadata   bearer.Metadata
+	observer   Observer
+	errors     errorWriter
 }
 
 // NewAPI checks a configuration and returns an API. It makes no request. The error
@@ -159,10 +168,16 @@ func NewAPI(c APIConfig) (*API, error) {
 	c.Realm = cmp.Or(c.Realm, "api")
 	a := &API{
 		issuers: newTrustedIssuers(&p, c, log), observer: c.Observer,
-		errors: errorWriter{log: log, handler: c.ErrorHandler, challenge: bearerChallenge(c.Realm, c.MetadataURL)},
+		errors:     errorWriter{log: log, handler: c.ErrorHandler},
+		challenges: bearer.NewChallenges(c.Realm, c.MetadataURL),
 	}
+	a.errors.challenge = a.challenge
 	a.checker = newChecker(&p, c, a.issuers)
-	a.places = checkExtractors(&p, c.TokenExtractors)
+	a.checker.proofs = newProofs(&p, c, a.checker.now, log)
+	a.places = checkExtractors(&p, c.TokenExtractors, a.checker.acceptsDPoP())
+	if proofs := a.checker.proofs; proofs != nil {
+		a.challenges = a.challenges.WithDPoP(proofs.algorithms, proofs.required)
+	}
 	if !syntax.IsQuotable(c.Realm) {
 		p.add("Realm", "%q has characters that cannot be quoted", c.Realm)
 	}
@@ -181,6 +196,7 @@ func (c APIConfig) clone() APIConfig {
 	c.ScopesSupported = slices.Clone(c.ScopesSupported)
 	c.AuthorizationServers = slices.Clone(c.AuthorizationServers)
 	c.EndpointOrigins = slices.Clone(c.EndpointOrigins)
+	c.DPoP = c.DPoP.clone()
 	return c
 }
 
@@ -219,6 +235,10 @@ func newMetadata(p *problems, c APIConfig, a *API) bearer.Metadata {
 	m := bearer.Metadata{
 		AuthorizationServers: c.AuthorizationServers, ScopesSupported: c.ScopesSupported, BearerMethods: a.places.Methods(),
 		ResourceName: c.ResourceName, ResourceDocumentation: c.ResourceDocumentation,
+		CertificateBound: c.Certificates.Mode != BindingOff,
+	}
+	if proofs := a.checker.proofs; proofs != nil {
+		m.ProofAlgorithms, m.ProofRequired = proofs.algorithms, proofs.required
 	}
 	if audiences := a.issuers.own.Audiences; len(audiences) > 0 {
 		m.Resource = audiences[0]
@@ -233,35 +253,47 @@ func newMetadata(p *problems, c APIConfig, a *API) bearer.Metadata {
 	return m
 }
 
-// bearerChallenge returns the function that makes the challenges of an API. A
-// challenge consists of constants and configured values.
-func bearerChallenge(realm, metadataURL string) func(*Error) string {
-	challenge := bearer.NewChallenge(realm, metadataURL)
-	return func(e *Error) string {
-		switch {
-		case e.Op != "bearer":
-			return ""
-		case e.Reason == refusal.NoToken.Reason:
-			return challenge.ForNoToken(e.Scope)
-		}
-		return challenge.For(e.Code, e.Description, e.Scope, e.stepUp)
+// challenge sets the headers of a refusal that a client needs to try again: the
+// challenges, which consist of constants and configured values, and a nonce.
+func (a *API) challenge(h http.Header, r *http.Request, e *Error) {
+	if e.Op != "bearer" {
+		return
+	}
+	lines := a.challenges.For(bearer.Refusal{
+		DPoP:    a.checker.acceptsDPoP() && usesDPoP(r, a.issuers),
+		NoToken: e.Reason == refusal.NoToken.Reason || e.Code == refusal.ProofRequired.Code && e.Reason == refusal.ProofRequired.Reason,
+		Code:    e.Code, Description: e.Description, Scope: e.Scope, StepUp: e.stepUp,
+	})
+	if lines != nil {
+		h["Www-Authenticate"] = lines
+	}
+	if e.Reason == fault.ProofNonce.Reason && a.checker.acceptsDPoP() {
+		h.Set(nonceHeader, a.checker.proofs.nonces.Current(a.checker.now()))
 	}
 }
 
 // Verify verifies an access token without an HTTP request, and returns it. The token
 // is the text without the scheme Bearer. The error is an [*Error] with the Status and
 // Code of the response of [API.RequireAuth]. For an empty text it is [ErrNoToken].
+//
+// It knows nothing about the sender, so it rejects every token that is bound to a key or
+// to a certificate. See [API.VerifyRequest] and [API.VerifyWithCertificate].
 func (a *API) Verify(ctx context.Context, raw string) (*Token, error) {
-	if raw == "" {
+	return a.verifyAlone(ctx, presented{Credential: bearer.Credential{Token: raw}})
+}
+
+// verifyAlone verifies a token that has not come in an HTTP request.
+func (a *API) verifyAlone(ctx context.Context, p presented) (*Token, error) {
+	if p.Token == "" {
 		err := refusal.NoToken.New()
 		a.observe(ctx, Event{Kind: TokenChecked}, err)
 		return nil, errorOf(ctx, "bearer", err)
 	}
-	t, err := a.verify(ctx, bearer.Credential{Token: raw})
+	o, err := a.verify(ctx, p)
 	if err != nil {
 		return nil, errorOf(ctx, "bearer", err)
 	}
-	return t, nil
+	return o.token, nil
 }
 
 // WriteError answers a request with an error as [API.RequireAuth] does: status,
@@ -278,15 +310,15 @@ func (a *API) WriteError(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // verify verifies a token and reports the result to the observer.
-func (a *API) verify(ctx context.Context, c bearer.Credential) (*Token, error) {
+func (a *API) verify(ctx context.Context, p presented) (outcome, error) {
 	observed := a.observer != nil
 	var begin time.Time
 	if observed {
 		begin = time.Now()
 	}
-	o, err := a.checker.check(ctx, c.Token)
+	o, err := a.checker.check(ctx, p)
 	if err != nil {
-		if err = asBearerError(err); c.IsMalformed() {
+		if err = asBearerError(err); p.IsMalformed() {
 			err = malformedHeader(err)
 		}
 	}
@@ -295,7 +327,7 @@ func (a *API) verify(ctx context.Context, c bearer.Credential) (*Token, error) {
 		event.Duration = time.Since(begin)
 		a.observe(ctx, event, err)
 	}
-	return o.token, err
+	return o, err
 }
 
 // malformedHeader returns the refusal of an Authorization header whose token has
@@ -313,6 +345,7 @@ type outcome struct {
 	from   *trustedIssuer // nil for an untrusted issuer
 	sum    memo.Sum       // of the token, if it can be cached
 	cached bool
+	nonce  string // for the next DPoP proof, if the client needs another one
 }
 
 // event returns the event of a valid token. observe changes it for a refusal.
@@ -412,11 +445,14 @@ func (a *API) MetadataHandler() http.Handler {
 
 // A checker verifies the tokens of an API.
 type checker struct {
-	issuers  *trustedIssuers
-	cache    *memo.Cache[*Token] // tokens with a verified signature; nil for no cache
-	rules    access.Rules
-	validate func(context.Context, *Token) error
-	now      func() time.Time
+	issuers *trustedIssuers
+	cache   *memo.Cache[*Token] // tokens with a verified signature; nil for no cache
+	rules   access.Rules
+	proofs  *proofs // nil if DPoP is off
+	// certificate returns the certificate of a request, see [Certificates].From.
+	certificate func(*http.Request) (*x509.Certificate, error)
+	validate    func(context.Context, *Token) error
+	now         func() time.Time
 }
 
 func newChecker(p *problems, c APIConfig, trusted *trustedIssuers) *checker {
@@ -426,7 +462,12 @@ func newChecker(p *problems, c APIConfig, trusted *trustedIssuers) *checker {
 		rules: access.Rules{
 			Algorithms: trusted.algorithms, Leeway: checkedLeeway(p, c.Leeway, 5*time.Second), MaxAge: c.MaxTokenAge,
 			Strict: c.StrictProfile, Required: c.RequiredClaims, RejectAnonymous: c.RejectAnonymous,
+			Key: checkBinding(p, "DPoP.Mode", c.DPoP.Mode), Certificate: checkBinding(p, "Certificates.Mode", c.Certificates.Mode),
 		},
+		certificate: c.Certificates.From,
+	}
+	if ch.certificate == nil {
+		ch.certificate = func(r *http.Request) (*x509.Certificate, error) { return clientcert.FromTLS(r), nil }
 	}
 	if ch.now == nil {
 		ch.now = time.Now
@@ -448,17 +489,30 @@ func newChecker(p *problems, c APIConfig, trusted *trustedIssuers) *checker {
 	return ch
 }
 
-// check verifies a token. For a cached token it repeats only the checks whose result
-// can change between two uses.
-func (ch *checker) check(ctx context.Context, raw string) (o outcome, err error) {
+// check verifies a token, and what came with it. For a cached token it repeats only the
+// checks whose result can change between two uses. The order is that of the costs: a
+// client without a valid token makes the API verify no signature of a proof, and adds
+// nothing to the memory of proofs. A proof is used up by the authentication, even if
+// Validate or a guard denies access.
+func (ch *checker) check(ctx context.Context, p presented) (o outcome, err error) {
 	if ch == nil {
 		return outcome{}, refusal.Misconfigured.Because("this API was not made by NewAPI")
 	}
+	proof, err := ch.proofs.read(p)
+	if err != nil {
+		return outcome{}, err
+	}
 	now := ch.now()
-	if ch.remembers(raw) {
-		o, err = ch.checkOnce(ctx, raw, now)
+	if ch.remembers(p.Token) {
+		o, err = ch.checkOnce(ctx, p.Token, now)
 	} else {
-		o, err = ch.checkToken(ctx, raw, now)
+		o, err = ch.checkToken(ctx, p.Token, now)
+	}
+	if err == nil {
+		err = ch.checkSender(p, proof, o.token)
+	}
+	if err == nil && proof != nil {
+		o.nonce, err = ch.proofs.use(ctx, p, proof, o.sum, now)
 	}
 	if err == nil && ch.validate != nil {
 		err = validateError(ch.validate(ctx, o.token))
@@ -482,9 +536,10 @@ func (ch *checker) remembers(raw string) bool { return ch.cache != nil && len(ra
 func (ch *checker) checkOnce(ctx context.Context, raw string, now time.Time) (outcome, error) {
 	place := ch.cache.SlotOf(raw)
 	if ch.cache.Has(place) {
-		if t, ok := ch.cache.Get(place, memo.SumOf(raw)); ok {
+		sum := memo.SumOf(raw)
+		if t, ok := ch.cache.Get(place, sum); ok {
 			if still, err := ch.recheck(ctx, t, now); still || err != nil {
-				return outcome{token: t, from: t.from, cached: true}, err
+				return outcome{token: t, from: t.from, sum: sum, cached: true}, err
 			}
 		}
 	}
@@ -557,10 +612,8 @@ func (ch *checker) checkToken(ctx context.Context, raw string, now time.Time) (o
 		return o, err
 	}
 	ch.issuers.resolved.Settle(c.Issuer, o.from)
-	// A token that is bound to a key or a certificate is no proof by itself (RFC 9449,
-	// Section 7.1; RFC 8705, Section 3).
-	if c.Has(jwt.Confirmation) {
-		return o, fault.Bound.Because("the token has cnf; it is not a bearer token")
+	if err := ch.rules.CheckConfirmation(&c); err != nil {
+		return o, err
 	}
 	o.token = &Token{claims: c, payload: m.Payload, keyID: m.KeyID, algorithm: m.Algorithm, from: o.from, key: key}
 	return o, nil

@@ -189,7 +189,8 @@ func RequireClaims[T any](a *API) func(http.Handler) http.Handler {
 //
 // It reads the token from the Authorization header alone, whatever
 // [APIConfig].TokenExtractors says: browsers send a cookie with requests of other
-// sites too. Another scheme than Bearer is not a token.
+// sites too. Another scheme than Bearer, or DPoP if [APIConfig].DPoP accepts it, is not a
+// token. A request with one of these schemes never falls back to the session.
 //
 // Browsers send the session with every request, also from pages of other sites. So a
 // request of a session that can change something must come from the same origin, by
@@ -202,7 +203,8 @@ func RequireClaims[T any](a *API) func(http.Handler) http.Handler {
 //	api.RequireTokenOrSession(strategy)(api.RequirePermissions("read:files")(h))
 //
 // For a session, they check the session's access token for this API, which is
-// verified like any other and refreshed if it has expired. A session whose login
+// verified like any other and refreshed if it has expired. No client has presented it,
+// so it needs no proof if it is bound to a key or to a certificate. A session whose login
 // requested another audience has none, and gets 403. [TokenFrom] reports no token for
 // a session even then. Outside, the other guards ignore sessions and let only tokens
 // pass.
@@ -238,14 +240,15 @@ func (a *API) RequireTokenOrSession(s *Strategy) func(http.Handler) http.Handler
 				next.ServeHTTP(w, r)
 				return
 			}
-			token, err := bearer.Token(r)
+			c, err := bearer.Token(r, a.checker.acceptsDPoP())
 			switch {
 			case isRefused(err, refusal.NoToken):
 				bySession.ServeHTTP(w, r)
 			case err != nil:
 				a.refuse(w, r, "", err)
 			default:
-				if v := a.authenticate(w, r, bearer.Credential{Token: token, InHeader: true}, ""); v != nil {
+				c.Request = r
+				if v := a.authenticate(w, r, c, ""); v != nil {
 					next.ServeHTTP(w, r.WithContext(v))
 				}
 			}
@@ -290,16 +293,16 @@ func (by *sessionPath) token(w http.ResponseWriter, r *http.Request) (*verified,
 	} else if err != nil {
 		return nil, err
 	}
-	token, err := by.api.verify(r.Context(), bearer.Credential{Token: t.Token})
+	o, err := by.api.verify(r.Context(), presented{Credential: bearer.Credential{Token: t.Token}, how: inSession})
 	if e := asError("bearer", err); err != nil && e.Status < http.StatusInternalServerError {
 		return nil, refusal.Forbidden.Wrap(err) // the user has sent no token, and cannot send a better one
 	} else if err != nil {
 		return nil, err
 	}
-	if !samePerson(record, token.Issuer(), token.Subject()) {
+	if !samePerson(record, o.token.Issuer(), o.token.Subject()) {
 		return nil, refusal.Forbidden.Because("the access token of the session belongs to another user")
 	}
-	by.verified = &verified{Context: r.Context(), by: by.api.issuers, token: token, session: true}
+	by.verified = &verified{Context: r.Context(), by: by.api.issuers, token: o.token, session: true}
 	return by.verified, nil
 }
 
@@ -413,7 +416,7 @@ func (a *API) serve(next http.Handler, optional bool, scope string, allow func(c
 		default:
 			c, err := a.places.Find(r)
 			switch {
-			case optional && (isRefused(err, refusal.NoToken) || err == nil && c.IsUndefined()):
+			case optional && (isRefused(err, refusal.NoToken) || err == nil && c.IsUndefined() && !c.DPoP):
 				next.ServeHTTP(w, c.Request)
 				return
 			case err != nil:
@@ -434,18 +437,27 @@ func (a *API) serve(next http.Handler, optional bool, scope string, allow func(c
 	})
 }
 
-// authenticate verifies a credential. It returns nil if it has answered the request.
-func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c bearer.Credential, scope string) *verified {
+// verifyFound verifies the credential of a request.
+func (a *API) verifyFound(r *http.Request, c bearer.Credential) (outcome, error) {
 	if c.Ambient && browser.Upgrades(r) {
 		if err := browser.CheckUpgrade(r); err != nil {
-			a.refuse(w, r, scope, refusal.CrossOrigin.Wrap(err))
-			return nil
+			err = refusal.CrossOrigin.Wrap(err)
+			a.observe(r.Context(), Event{Kind: TokenChecked}, err)
+			return outcome{}, err
 		}
 	}
-	token, err := a.verify(r.Context(), c)
+	return a.verify(r.Context(), presented{Credential: c, how: inRequest})
+}
+
+// authenticate verifies a credential. It returns nil if it has answered the request.
+func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c bearer.Credential, scope string) *verified {
+	o, err := a.verifyFound(r, c)
 	if err != nil {
 		a.errors.fail(w, r, "bearer", withScope(err, scope))
 		return nil
+	}
+	if o.nonce != "" {
+		w.Header().Set(nonceHeader, o.nonce)
 	}
 	if !c.InHeader {
 		// Shared caches store a response, unless the request has an Authorization header
@@ -453,7 +465,7 @@ func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c bearer.Cred
 		w.Header().Set("Cache-Control", "private, no-store")
 		a.places.Vary(w.Header())
 	}
-	return newVerified(r.Context(), a.issuers, token, c)
+	return newVerified(r.Context(), a.issuers, o.token, c)
 }
 
 // refuse rejects a request for another reason than its token.

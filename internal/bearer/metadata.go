@@ -21,6 +21,10 @@ type Metadata struct {
 	BearerMethods         []string `json:"bearer_methods_supported"`
 	ResourceName          string   `json:"resource_name,omitempty"`
 	ResourceDocumentation string   `json:"resource_documentation,omitempty"`
+
+	CertificateBound bool     `json:"tls_client_certificate_bound_access_tokens,omitempty"`
+	ProofAlgorithms  []string `json:"dpop_signing_alg_values_supported,omitempty"`
+	ProofRequired    bool     `json:"dpop_bound_access_tokens_required,omitempty"`
 }
 
 // Check reports mistakes by field. The URL of the metadata can be empty.

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 )
 
@@ -34,12 +35,9 @@ type Method struct {
 	Fault  error       // what is wrong with the method, if anything is
 	Secret secret.Text // of the two methods that send one
 
-	// The rest is of private_key_jwt. The key is inside a function, because package
-	// fmt prints every other value that it can reach.
-	algorithm string
-	header    []byte // of the assertion
-	size      int    // of a signature
-	sign      func(input string) ([]byte, error)
+	// The rest is of private_key_jwt.
+	signer keys.Signer
+	header []byte // of the assertion
 
 	// Current returns the method of one request. It is set for AskEachTime alone.
 	Current func(context.Context) (Method, error)
@@ -65,7 +63,7 @@ func (m Method) Check(isAuth0 bool, base *http.Client) error {
 	switch {
 	case m.Fault != nil:
 		return m.Fault
-	case m.Name == privateKeyJWT && m.algorithm == "ES256" && isAuth0:
+	case m.Name == privateKeyJWT && m.signer.Algorithm == "ES256" && isAuth0:
 		return errors.New("has the algorithm ES256; Auth0 takes RS256, RS384 and PS256")
 	case m.Name == MutualTLS:
 		return presentsCertificate(base)

@@ -10,7 +10,6 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/x509"
-	"encoding/asn1"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
@@ -161,6 +160,15 @@ func TestBrokenKey(t *testing.T) {
 	}
 }
 
+// TestForeignSignature: a key in an HSM that makes signatures of another form.
+func TestForeignSignature(t *testing.T) {
+	t.Parallel()
+	bad := signer{ecP256().Public(), func() ([]byte, error) { return []byte("signature"), nil }}
+	if _, err := WithKey(bad, "ES256", "").Credentials("client", "https://tenant.example/", at); err == nil {
+		t.Error("an HSM without ASN.1 signs")
+	}
+}
+
 // TestSize: Auth0 reads 2048 bytes of an assertion, and none of a longer one.
 func TestSize(t *testing.T) {
 	t.Parallel()
@@ -195,50 +203,6 @@ func TestSize(t *testing.T) {
 	}
 	if err := WithSecret(ClientSecretPost, "s").CheckSize(strings.Repeat("x", 3000), "https://tenant.example/", at); err != nil {
 		t.Errorf("a secret: %v", err)
-	}
-}
-
-// TestFixedSize: signatures of ECDSA have one size, whatever the numbers.
-func TestFixedSize(t *testing.T) {
-	t.Parallel()
-	type numbers struct{ R, S *big.Int }
-	encode := func(v any) []byte {
-		der, err := asn1.Marshal(v)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return der
-	}
-	greatest := new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 256), big.NewInt(1))
-	got, err := fixedSize(encode(numbers{big.NewInt(1), greatest}), 64)
-	want := strings.Repeat("\x00", 31) + "\x01" + strings.Repeat("\xff", 32)
-	if err != nil || string(got) != want {
-		t.Errorf("%x, %v", got, err)
-	}
-	if got, err := fixedSize(encode(numbers{greatest, big.NewInt(0)}), 64); err != nil ||
-		string(got) != strings.Repeat("\xff", 32)+strings.Repeat("\x00", 32) {
-		t.Errorf("%x, %v", got, err)
-	}
-	if got, err := fixedSize(encode(numbers{big.NewInt(0), greatest}), 64); err != nil ||
-		string(got) != strings.Repeat("\x00", 32)+strings.Repeat("\xff", 32) {
-		t.Errorf("%x, %v", got, err)
-	}
-	tooGreat := new(big.Int).Lsh(big.NewInt(1), 256)
-	for why, der := range map[string][]byte{
-		"no ASN.1":    []byte("signature"),
-		"bytes after": append(encode(numbers{big.NewInt(1), big.NewInt(1)}), 0),
-		"negative R":  encode(numbers{big.NewInt(-1), big.NewInt(1)}),
-		"negative S":  encode(numbers{big.NewInt(1), big.NewInt(-1)}),
-		"R too great": encode(numbers{tooGreat, big.NewInt(1)}),
-		"S too great": encode(numbers{big.NewInt(1), tooGreat}),
-	} {
-		if got, err := fixedSize(der, 64); err == nil || err.Error() != "the key has not made an ECDSA signature" {
-			t.Errorf("%s: %x, %v", why, got, err)
-		}
-	}
-	bad := signer{ecP256().Public(), func() ([]byte, error) { return []byte("signature"), nil }}
-	if _, err := WithKey(bad, "ES256", "").Credentials("client", "https://tenant.example/", at); err == nil {
-		t.Error("an HSM without ASN.1 signs")
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 // floor are packages that know nothing of the others, except where the table says
 // so.
 var floor = map[string]string{
+	"internal/base64url":    "",
 	"internal/bucket":       "",
 	"internal/condition":    "internal/fault",
 	"internal/cookie":       "",
@@ -17,7 +18,7 @@ var floor = map[string]string{
 	"internal/fault":        "",
 	"internal/fetch":        "",
 	"internal/jsonscan":     "",
-	"internal/jwt":          "internal/fault internal/jsonscan",
+	"internal/jwt":          "internal/base64url internal/fault internal/jsonscan",
 	"internal/publicsecret": "",
 	"internal/logging":      "",
 	"internal/refusal":      "",
@@ -38,6 +39,8 @@ var engines = map[string]string{
 	"internal/browser":     "",
 	"internal/errorpage":   "internal/browser internal/site",
 	"internal/clientauth":  "internal/keys",
+	"internal/clientcert":  "internal/browser",
+	"internal/dpop":        "internal/keys",
 	"internal/directory":   "internal/tenantapi internal/tenanterror",
 	"internal/grants":      "internal/clientauth internal/provider internal/tenantapi internal/tenanterror",
 	"internal/guard":       "internal/authrequest internal/browser internal/session internal/signin internal/site internal/transaction internal/visit",

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed-15d5a55c/auth0/internal/base64url"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 )
@@ -37,9 +38,9 @@ func malformed(text string) *fault.Fault {
 		switch {
 		case part == "":
 			return fault.Malformed.Because("the %s of the token is empty", names[i])
-		case i == 0 && decodedLen(part) > maxHeader:
+		case i == 0 && base64url.DecodedLen(part) > maxHeader:
 			return fault.Malformed.Because("the header of the token has more than %d bytes", maxHeader)
-		case !wellFormed(part):
+		case !base64url.IsValid(part):
 			return fault.Malformed.Because("the %s of the token is not base64url without padding; the token may be cut off or changed", names[i])
 		}
 	}
@@ -48,10 +49,10 @@ func malformed(text string) *fault.Fault {
 
 // isEncrypted reports whether the header of a token has enc (RFC 7516, Section 4.1.2).
 func isEncrypted(header string) (encrypted bool) {
-	if decodedLen(header) > maxHeader {
+	if base64url.DecodedLen(header) > maxHeader {
 		return false
 	}
-	text, ok, _, _ := decodeTwo(header, "")
+	text, ok, _, _ := base64url.DecodeTwo(header, "")
 	err := jsonscan.Object(text, func(name, _ string) error {
 		encrypted = encrypted || name == "enc"
 		return nil

@@ -14,9 +14,9 @@ package jwt
 
 import (
 	"errors"
-	"slices"
 	"strings"
 
+	"github.com/seed-15d5a55c/auth0/internal/base64url"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 )
@@ -50,11 +50,8 @@ type Message struct {
 
 // AppendSignature appends the bytes of the signature to dst.
 func (m *Message) AppendSignature(dst []byte) []byte {
-	n := decodedLen(m.signature)
-	dst = slices.Grow(dst, n)
-	end := len(dst)
-	decode(dst[end:end+n], m.signature)
-	return dst[:end+n]
+	dst, _ = base64url.Append(dst, m.signature, -1)
+	return dst
 }
 
 // tooLarge is made once, because anybody can send such a text.
@@ -67,11 +64,11 @@ func Parse(token string) (Message, error) {
 	}
 	header, rest, ok1 := strings.Cut(token, ".")
 	payload, signature, ok2 := strings.Cut(rest, ".")
-	if !ok1 || !ok2 || header == "" || payload == "" || decodedLen(header) > maxHeader || strings.Contains(signature, ".") {
+	if !ok1 || !ok2 || header == "" || payload == "" || base64url.DecodedLen(header) > maxHeader || strings.Contains(signature, ".") {
 		return Message{}, malformed(token)
 	}
 	m := Message{SigningInput: token[:len(token)-len(signature)-1], signature: signature}
-	header, ok1, m.Payload, ok2 = decodeTwo(header, payload)
+	header, ok1, m.Payload, ok2 = base64url.DecodeTwo(header, payload)
 	if !ok1 {
 		return Message{}, malformed(token)
 	}
@@ -81,7 +78,7 @@ func Parse(token string) (Message, error) {
 	if strings.EqualFold(m.Algorithm, "none") {
 		return Message{}, fault.Algorithm.Because("alg is %.40q: the token is not signed", m.Algorithm)
 	}
-	if !ok2 || signature == "" || !wellFormed(signature) { // after the header, whose faults tell more
+	if !ok2 || signature == "" || !base64url.IsValid(signature) { // after the header, whose faults tell more
 		return Message{}, malformed(token)
 	}
 	return m, nil

@@ -81,6 +81,12 @@ const Symmetric = "HS256"
 // signatures are verified with a public key.
 var Asymmetric = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 
+// The algorithms of a curve (RFC 7518, Section 3.4; RFC 8037, Section 3.1).
+var (
+	ofCurve   = map[elliptic.Curve][]string{elliptic.P256(): {"ES256"}, elliptic.P384(): {"ES384"}, elliptic.P521(): {"ES512"}}
+	ofEdwards = []string{"EdDSA"}
+)
+
 // algorithmsOf checks a key and returns its algorithms.
 func algorithmsOf(key any) ([]string, error) {
 	switch key := key.(type) {
@@ -104,13 +110,8 @@ func algorithmsOf(key any) ([]string, error) {
 		if _, err := key.ECDH(); err != nil {
 			return nil, errors.New("is not on its curve")
 		}
-		switch key.Curve {
-		case elliptic.P256():
-			return []string{"ES256"}, nil
-		case elliptic.P384():
-			return []string{"ES384"}, nil
-		case elliptic.P521():
-			return []string{"ES512"}, nil
+		if algorithms := ofCurve[key.Curve]; algorithms != nil {
+			return algorithms, nil
 		}
 	case ed25519.PublicKey:
 		if len(key) != ed25519.PublicKeySize {
@@ -119,7 +120,7 @@ func algorithmsOf(key any) ([]string, error) {
 		if lowOrder(key) {
 			return nil, errors.New("has low order") // signatures for it fit everything
 		}
-		return []string{"EdDSA"}, nil
+		return ofEdwards, nil
 	}
 	return nil, errors.New("is of no kind that is used here")
 }
@@ -142,39 +143,48 @@ func lowOrder(key ed25519.PublicKey) bool {
 	return slices.Contains(lowOrderPoints, string(point))
 }
 
-// verify reports whether the key made the signature of a token. It calls the
-// standard library itself, because wrappers are less strict. The salt of PSS must
-// have the length of the hash, and an ECDSA signature must have the length of its
-// curve (RFC 7518, Sections 3.4 and 3.5).
+// verify reports whether the key made the signature of a token.
 func (k *Key) verify(m jwt.Message) bool {
-	// Both arrays stay on the stack.
-	var hashed [sha512.Size]byte
-	var array [8192 / 8]byte // the longest signature that can be good
-	signature := m.AppendSignature(array[:0])
+	var array [maxSignature]byte // stays on the stack
+	return k.made(m.AppendSignature(array[:0]), m.Algorithm, m.SigningInput, m.SHA256)
+}
+
+// maxSignature is the length of the longest signature that can be good.
+const maxSignature = 8192 / 8
+
+// made reports whether the key made a signature of the signing input. The hash sum is
+// that of the input, or zero. It calls the standard library itself, because wrappers
+// are less strict. The salt of PSS must have the length of the hash, and an ECDSA
+// signature must have the length of its curve (RFC 7518, Sections 3.4 and 3.5).
+func (k *Key) made(signature []byte, algorithm, input string, sum [32]byte) bool {
+	var array [sha512.Size + maxDER]byte // for everything that is hashed or encoded here
+	hashed := array[:0:sha512.Size]
 	switch key := k.key.(type) {
 	case *rsa.PublicKey:
-		digest := appendInputDigest(hashed[:0], m)
-		if strings.HasPrefix(m.Algorithm, "PS") {
-			return rsa.VerifyPSS(key, hashOf(m.Algorithm), digest, signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) == nil
+		digest := appendInputDigest(hashed, algorithm, input, sum)
+		if strings.HasPrefix(algorithm, "PS") {
+			return rsa.VerifyPSS(key, hashOf(algorithm), digest, signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) == nil
 		}
-		return rsa.VerifyPKCS1v15(key, hashOf(m.Algorithm), digest, signature) == nil
+		return rsa.VerifyPKCS1v15(key, hashOf(algorithm), digest, signature) == nil
 	case *ecdsa.PublicKey:
 		size := (key.Params().BitSize + 7) / 8
 		if len(signature) != 2*size {
 			return false
 		}
-		var der [160]byte // enough for P-521
-		digest := appendInputDigest(hashed[:0], m)
-		return ecdsa.VerifyASN1(key, digest, appendDER(der[:0], signature[:size], signature[size:]))
+		digest := appendInputDigest(hashed, algorithm, input, sum)
+		return ecdsa.VerifyASN1(key, digest, appendDER(array[sha512.Size:sha512.Size], signature[:size], signature[size:]))
 	case ed25519.PublicKey:
-		return ed25519.Verify(key, []byte(m.SigningInput), signature)
+		return ed25519.Verify(key, []byte(input), signature)
 	case sharedKey:
 		mac := hmac.New(sha256.New, []byte(key()))
-		mac.Write([]byte(m.SigningInput))
+		mac.Write([]byte(input))
 		return hmac.Equal(mac.Sum(nil), signature)
 	}
 	return false
 }
+
+// maxDER is enough for P-521.
+const maxDER = 160
 
 // appendDER appends r and s in ASN.1 (RFC 3279, Section 2.2.3), the form of
 // ecdsa.VerifyASN1. Other functions of package ecdsa convert to it with more
@@ -213,13 +223,14 @@ func hashOf(alg string) crypto.Hash {
 	return crypto.SHA256
 }
 
-// appendInputDigest appends the hash of the signing input.
-func appendInputDigest(dst []byte, m jwt.Message) []byte {
-	h := hashOf(m.Algorithm)
-	if h == crypto.SHA256 && m.SHA256 != [32]byte{} {
-		return append(dst, m.SHA256[:]...)
+// appendInputDigest appends the hash of the signing input. The sum is its SHA-256 if
+// that is known, and else zero.
+func appendInputDigest(dst []byte, algorithm, input string, sum [32]byte) []byte {
+	h := hashOf(algorithm)
+	if h == crypto.SHA256 && sum != [32]byte{} {
+		return append(dst, sum[:]...)
 	}
-	return appendDigest(dst, h, m.SigningInput)
+	return appendDigest(dst, h, input)
 }
 
 // appendDigest appends the hash of a text.

@@ -109,6 +109,9 @@ var (
 	Several             = Row{400, "invalid_request", "invalid_request", "more than one credential"}
 	Form                = Row{400, "invalid_request", "invalid_request", "malformed form body"}
 	Credential          = Row{400, "invalid_request", "invalid_request", "malformed credential"}
+	ProofWithBearer     = Row{400, "invalid_request", "invalid_request", "DPoP proof sent with Bearer scheme"}
+	ProofRequired       = Row{401, "unauthorized", "dpop_required", "authentication required"}
+	Replays             = Row{503, "temporarily_unavailable", "replay_store_unavailable", "proof memory unavailable"}
 	Keys                = Row{503, "temporarily_unavailable", "keys_unavailable", "token keys unavailable"}
 	Scope               = Row{403, "insufficient_scope", "insufficient_scope", "insufficient scope"}
 	Permission          = Row{403, "insufficient_scope", "insufficient_permissions", "insufficient scope"}

@@ -143,6 +143,15 @@ type Events struct {
 	mu    sync.Mutex
 	token []auth0.Event // and of guards
 	keys  []auth0.Event
+
+	evictions int
+}
+
+// Evictions returns how often an API has forgotten a DPoP proof.
+func (e *Events) Evictions() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.evictions
 }
 
 func (e *Events) observe(c *auth0.APIConfig) {
@@ -154,6 +163,8 @@ func (e *Events) observe(c *auth0.APIConfig) {
 			e.token = append(e.token, event)
 		case auth0.KeysFetched:
 			e.keys = append(e.keys, event)
+		case auth0.ReplayEvicted:
+			e.evictions++
 		default:
 			panic("an event of no known kind")
 		}

@@ -1,11 +1,15 @@
-package jwt
+// Package base64url decodes base64url (RFC 7515, Section 2) strictly: the URL alphabet
+// without padding, and with spare bits that are zero, so that each value has one text.
+// The decoder of package base64 skips CR and LF even if it is strict, and it reads
+// bytes where a token is a string.
+//
+// The package does not know what a value is.
+package base64url
 
-import "encoding/binary"
-
-// This file decodes base64url (RFC 7515, Section 2): the URL alphabet without
-// padding, and with spare bits that are zero, so that each value has one text. The
-// decoder of package base64 skips CR and LF even if it is strict, and it reads bytes
-// where a token is a string.
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // invalid is the value of characters outside the alphabet. It is a bit that no
 // character of the alphabet has, at any place of a group.
@@ -25,8 +29,8 @@ var sixBits = func() (table [4][256]uint32) {
 	return table
 }()
 
-// decodedLen returns the number of bytes that a text of this length decodes to.
-func decodedLen(text string) int { return len(text) * 6 / 8 }
+// DecodedLen returns the number of bytes that a text of this length decodes to.
+func DecodedLen(text string) int { return len(text) * 6 / 8 }
 
 // decode decodes a text into dst, which has the decoded length, and reports whether
 // the text is base64url.
@@ -60,25 +64,25 @@ func decode(dst []byte, text string) bool {
 	return (seen|group)&invalid == 0 && spare == 0
 }
 
-// wellFormed reports whether a text is base64url.
-func wellFormed(text string) bool {
+// IsValid reports whether a text is base64url.
+func IsValid(text string) bool {
 	seen, value := uint32(0), &sixBits[0]
 	for ; len(text) >= 8; text = text[8:] {
 		seen |= value[text[0]] | value[text[1]] | value[text[2]] | value[text[3]] |
 			value[text[4]] | value[text[5]] | value[text[6]] | value[text[7]]
 	}
 	var rest [5]byte
-	return seen&invalid == 0 && decode(rest[:decodedLen(text)], text)
+	return seen&invalid == 0 && decode(rest[:DecodedLen(text)], text)
 }
 
-// decodeTwo decodes two texts, and reports for each whether it is base64url. If it
+// DecodeTwo decodes two texts, and reports for each whether it is base64url. If it
 // is not, its result has no meaning. Both results are parts of one string, so that
-// decodeTwo allocates once.
-func decodeTwo(first, second string) (one string, ok1 bool, two string, ok2 bool) {
+// DecodeTwo allocates once.
+func DecodeTwo(first, second string) (one string, ok1 bool, two string, ok2 bool) {
 	// Texts that fit are decoded on the stack. Only the string is then allocated.
 	var array [2048]byte
 	buf := array[:]
-	n, m := decodedLen(first), decodedLen(second)
+	n, m := DecodedLen(first), DecodedLen(second)
 	if n+m > len(buf) {
 		buf = make([]byte, n+m)
 	}
@@ -86,4 +90,17 @@ func decodeTwo(first, second string) (one string, ok1 bool, two string, ok2 bool
 	ok2 = decode(buf[n:n+m], second)
 	both := string(buf[:n+m])
 	return both[:n], ok1, both[n:], ok2
+}
+
+// Append decodes a text, appends the bytes to dst, and reports whether the
+// text is base64url. If size is not negative, it must have that many bytes.
+func Append(dst []byte, text string, size int) (_ []byte, ok bool) {
+	n := DecodedLen(text)
+	if size >= 0 && n != size {
+		return dst, false
+	}
+	dst = slices.Grow(dst, n)
+	end := len(dst)
+	ok = decode(dst[end:end+n], text)
+	return dst[:end+n], ok
 }

@@ -1,4 +1,4 @@
-package jwt
+package base64url
 
 import (
 	"encoding/base64"
@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 )
+
+func b64(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
 
 // reference is what the standard library makes of a text, without the line
 // breaks that it takes.
@@ -16,14 +18,14 @@ func reference(text string) ([]byte, bool) {
 
 func sameAsReference(t *testing.T, text string) {
 	t.Helper()
-	ok := wellFormed(text)
+	ok := IsValid(text)
 	want, wantOK := reference(text)
 	if ok != wantOK {
-		t.Fatalf("wellFormed(%q) = %v", text, ok)
+		t.Fatalf("IsValid(%q) = %v", text, ok)
 	}
 	// What is behind the end must stay as it is.
-	buf := append(make([]byte, decodedLen(text)), "behind"...)
-	got := buf[:decodedLen(text)]
+	buf := append(make([]byte, DecodedLen(text)), "behind"...)
+	got := buf[:DecodedLen(text)]
 	if decoded := decode(got, text); decoded != wantOK || decoded && !slices.Equal(got, want) {
 		t.Errorf("decode(%q) = %x, %v; want %x, %v", text, got, decoded, want, wantOK)
 	}
@@ -51,7 +53,7 @@ func TestDecode(t *testing.T) {
 func TestDecodeTwo(t *testing.T) {
 	for _, n := range []int{0, 1, 2040, 2048, 2049, 9000} {
 		first, second := strings.Repeat("x", n), strings.Repeat("y", 9)
-		a, ok1, b, ok2 := decodeTwo(b64(first), b64(second))
+		a, ok1, b, ok2 := DecodeTwo(b64(first), b64(second))
 		if a != first || b != second || !ok1 || !ok2 {
 			t.Errorf("%d and 9 bytes: %d and %d", n, len(a), len(b))
 		}
@@ -62,7 +64,7 @@ func TestDecodeTwo(t *testing.T) {
 func TestDecodeTwoAllocates(t *testing.T) {
 	for n, want := range map[int]float64{100: 1, 2048: 1, 2049: 2} {
 		first, second := b64(strings.Repeat("x", n-9)), b64(strings.Repeat("y", 9))
-		if got := testing.AllocsPerRun(20, func() { decodeTwo(first, second) }); got != want {
+		if got := testing.AllocsPerRun(20, func() { DecodeTwo(first, second) }); got != want {
 			t.Errorf("%d bytes: %v allocations, want %v", n, got, want)
 		}
 	}
