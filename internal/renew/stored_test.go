@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
@@ -43,7 +44,7 @@ func TestFind(t *testing.T) {
 		{Wish{Audience: api}, tokens[1:], "a"},
 		{Wish{}, nil, ""},
 	} {
-		got, ok := accessTokens{wish: row.wish}.find(&session.Record{Tokens: row.tokens}, at)
+		got, ok := accessTokens{&Tokens{config: Config{Client: &provider.Client{}}}, row.wish}.find(&session.Record{Tokens: row.tokens}, at)
 		if got.Token != row.want || ok != (row.want != "") {
 			t.Errorf("%+v: %q, %v, want %q", row.wish, got.Token, ok, row.want)
 		}
@@ -55,7 +56,7 @@ func TestFindVaultToken(t *testing.T) {
 	t.Parallel()
 	r := &session.Record{Vault: []session.Token{
 		{Connection: "photos", Hint: "ada", Token: "1", ExpiresAt: 1001}, {Connection: "photos", Token: "2", ExpiresAt: 1001},
-		{Connection: "mail", Hint: "ada", Scope: "s", Type: "Bearer", Token: "3", ExpiresAt: 1001}, {Connection: "files", Token: "over", ExpiresAt: 1000},
+		{Connection: "mail", Hint: "ada", Scope: "s", Token: "3", ExpiresAt: 1001}, {Connection: "files", Token: "over", ExpiresAt: 1000},
 	}}
 	for _, row := range []struct{ connection, hint, want string }{
 		{"photos", "ada", "1"}, {"photos", "", "2"}, {"mail", "ada", "3"}, {"mail", "", ""}, {"photos", "bob", ""}, {"files", "", ""}, {"none", "", ""},
@@ -64,7 +65,7 @@ func TestFindVaultToken(t *testing.T) {
 		if got.Token != row.want || ok != (row.want != "") {
 			t.Errorf("%+v: %+v, %v", row, got, ok)
 		}
-		if want := (session.Token{Connection: "mail", Hint: "ada", Scope: "s", Type: "Bearer", Token: "3", ExpiresAt: 1001}); row.want == "3" && got != want {
+		if want := (session.Token{Connection: "mail", Hint: "ada", Scope: "s", Token: "3", ExpiresAt: 1001}); row.want == "3" && got != want {
 			t.Errorf("%+v", got)
 		}
 	}
@@ -173,8 +174,8 @@ func TestOfLogin(t *testing.T) {
 		token *oauth2.Token
 		want  session.Token
 	}{
-		{granted, session.Token{Audience: api, Asked: "a b", Scope: "a", Type: "Bearer", Token: "x", ExpiresAt: 1060}},
-		{&oauth2.Token{AccessToken: "y"}, session.Token{Audience: api, Asked: "a b", Scope: "a b", Type: "Bearer", Token: "y", ExpiresAt: 1300}},
+		{granted, session.Token{Audience: api, Asked: "a b", Scope: "a", Token: "x", ExpiresAt: 1060}},
+		{&oauth2.Token{AccessToken: "y"}, session.Token{Audience: api, Asked: "a b", Scope: "a b", Token: "y", ExpiresAt: 1300}},
 	} {
 		if got := OfLogin(row.token, api, "a b", at); got != row.want {
 			t.Errorf("%+v, want %+v", got, row.want)

@@ -59,7 +59,7 @@ func (s *Routes) imported(i Imported) []session.Token {
 	case i.Token.AccessToken != "":
 		return []session.Token{renew.OfLogin(s.lasting(i.Token), i.Audience, i.Scope, s.c.Now())}
 	case i.Token.RefreshToken != "":
-		return []session.Token{{Audience: i.Audience, Asked: i.Scope, Type: "Bearer"}}
+		return []session.Token{{Audience: i.Audience, Asked: i.Scope}}
 	}
 	return nil
 }
