@@ -732,10 +732,10 @@ func TestList(t *testing.T) {
 		edit  func(*mcpauth.Options)
 		want  []string
 	}{
-		{"no scope", nil, nil, []string{"open"}},
-		{"one scope", []auth0test.TokenOption{auth0test.Scope("read:x")}, nil, []string{"open", "read"}},
+		{"no scope", nil, nil, []string{"both", "open", "read", "write"}},
+		{"a permission", []auth0test.TokenOption{auth0test.Permissions("p")}, nil, []string{"both", "mixed", "open", "read", "write"}},
 		{"scopes and permissions", []auth0test.TokenOption{auth0test.Scope("read:x", "write:x"), auth0test.Permissions("p", "q")}, nil, []string{"admin", "both", "mixed", "open", "read", "write"}},
-		{"unlisted accepted", nil, func(o *mcpauth.Options) { o.AcceptUnlisted = true }, []string{"open", "unlisted"}},
+		{"unlisted accepted", nil, func(o *mcpauth.Options) { o.AcceptUnlisted = true }, []string{"both", "open", "read", "unlisted", "write"}},
 		{"none", nil, func(o *mcpauth.Options) { o.Tools = nil }, []string{}},
 	} {
 		s := newServer(t, setup{options: tt.edit})
