@@ -138,6 +138,13 @@ func TestProofs(t *testing.T) {
 			header["jwk"] = jwk
 		}
 	}
+	recut := func(header, _ map[string]any) { // the same point with another thumbprint
+		jwk := key.jwk()
+		point, err := key.key.PublicKey.Bytes()
+		must(t, err)
+		jwk["x"], jwk["y"] = base64.RawURLEncoding.EncodeToString(point[1:32]), base64.RawURLEncoding.EncodeToString(point[32:])
+		header["jwk"] = jwk
+	}
 	iat := func(d time.Duration) emulator.TokenEdit { return claimOf("iat", c.Now().Add(d).Unix()) }
 	broken := func(s string, edit func([]string)) string {
 		parts := strings.Split(s, ".")
@@ -168,6 +175,7 @@ func TestProofs(t *testing.T) {
 		{"RSA jwk", key.forToken(headOf("jwk", rsaKey)), "jwk must be a key of the curve P-256"},
 		{"jwk of another curve", key.forToken(jwkWith("crv", "P-384")), "jwk must be a key of the curve P-256"},
 		{"short coordinate", key.forToken(jwkWith("x", "AQAB")), "jwk must be a key of the curve P-256"},
+		{"coordinates cut at another place", key.forToken(recut), "jwk must be a key of the curve P-256"},
 		{"point off the curve", key.forToken(jwkWith("y", key.jwk()["x"])), "jwk must be a key of the curve P-256"},
 		{"private key", key.forToken(jwkWith("d", "AQAB")), "jwk must be a public key"},
 		{"signed by another key", key.forToken(headOf("jwk", other.jwk())), "bad signature"},
