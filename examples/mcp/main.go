@@ -48,14 +48,15 @@ func runServer(ctx context.Context, port, base string) error {
 	if err != nil {
 		return fmt.Errorf("port %s cannot be used; set PORT to another one, such as PORT=3333: %w", port, err)
 	}
-	config, about := auth0.APIConfig{Domain: os.Getenv("AUTH0_DOMAIN"), Audience: base + endpoint}, "Tenant  "+os.Getenv("AUTH0_DOMAIN")+"\n"
-	if config.Domain == "" {
+	domain := os.Getenv("AUTH0_DOMAIN")
+	config, about := configFor(auth0.APIConfig{Domain: domain, Audience: base + endpoint}, "https://"+domain), "Tenant  "+domain+"\n"
+	if domain == "" {
 		tenant, err := embedded(base)
 		if err != nil {
 			return err
 		}
 		defer tenant.Close()
-		config, about = configFor(tenant, base), fmt.Sprintf(`Tenant  embedded, at %s
+		config, about = configFor(tenant.APIConfig(base+endpoint), tenant.URL()), fmt.Sprintf(`Tenant  embedded, at %s
         A DEMO WITH PUBLIC PASSWORDS: ANYBODY CAN LOG IN AS ANY USER
 Users   %s may read and write notes, %s may also delete them; password %q
 `, tenant.URL(), writer, owner, password)
@@ -103,10 +104,9 @@ func embedded(base string) (*auth0test.Tenant, error) {
 	return tenant, nil
 }
 
-// configFor returns the configuration for the embedded tenant. The client of the SDK's
-// version 1.8 makes no URL of an issuer that ends with a slash.
-func configFor(tenant *auth0test.Tenant, base string) auth0.APIConfig {
-	config := tenant.APIConfig(base + endpoint)
-	config.AuthorizationServers = []string{strings.TrimSuffix(tenant.URL(), "/")}
+// configFor names the tenant without the slash at its end, because the client of the
+// SDK's version 1.8.0 makes no URL of an issuer with one.
+func configFor(config auth0.APIConfig, issuer string) auth0.APIConfig {
+	config.AuthorizationServers = []string{strings.TrimSuffix(issuer, "/")}
 	return config
 }

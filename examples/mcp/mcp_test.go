@@ -29,7 +29,7 @@ func start(t *testing.T, user string) string {
 	}
 	t.Cleanup(func() { tenant.Close() })
 	tenant.SignIn(user)
-	handler, err := newHandler(configFor(tenant, base), base)
+	handler, err := newHandler(configFor(tenant.APIConfig(base+endpoint), tenant.URL()), base)
 	if err != nil {
 		t.Fatal(err)
 	}
