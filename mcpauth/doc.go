@@ -30,7 +30,7 @@
 //
 // A guard has two sides, and a server needs both. [Guard.Handler] decides about HTTP
 // requests, before the SDK sees them. [Guard.Middleware] decides again inside the SDK,
-// hides the tools that a caller may not use, and gives the token of the caller to the
+// hides the tools that a user may not call, and gives the token of the caller to the
 // tools.
 //
 // # How a client gets a token

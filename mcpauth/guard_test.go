@@ -566,6 +566,62 @@ func TestCaller(t *testing.T) {
 	}
 }
 
+// A token that is bound to a key of the client passes with a proof, and the SDK does not
+// see the difference.
+func TestDPoP(t *testing.T) {
+	t.Parallel()
+	key := auth0test.NewProofKey()
+	allowed := setup{config: func(c *auth0.APIConfig) {
+		c.DPoP = auth0.DPoP{Mode: auth0.BindingAllowed, BaseURLs: []string{"https://mcp.acme.example"}}
+	}}
+	const (
+		algs   = `, algs="ES256 ES384 EdDSA PS256 RS256"`
+		bearer = `Bearer realm="api"` + end
+		dpop   = `DPoP realm="api"` + algs + end
+	)
+	for _, tt := range []struct {
+		why        string
+		by         setup
+		tool       string
+		scheme     string
+		proof      bool
+		status     int
+		challenges []string
+	}{
+		{"proof", allowed, "open", "DPoP", true, 200, nil},
+		{"another case of the scheme", allowed, "open", "dpop", true, 200, nil},
+		{"no proof", allowed, "open", "DPoP", false, 401, []string{bearer, `DPoP realm="api"` + algs + `, error="invalid_dpop_proof", error_description="DPoP proof invalid"` + end}},
+		{"as a bearer token", allowed, "open", "Bearer", false, 401, []string{`Bearer realm="api", error="invalid_token", error_description="token is sender-constrained"` + end, dpop}},
+		{"scope missing", allowed, "write", "DPoP", true, 403, []string{bearer, `DPoP realm="api"` + algs + `, error="insufficient_scope", error_description="insufficient scope", scope="read:x write:x"` + end}},
+		{"permission missing", allowed, "admin", "DPoP", true, 403, nil},
+		{"off", setup{}, "open", "Bearer", true, 401, []string{`Bearer realm="api", error="invalid_token", error_description="token is sender-constrained"` + end}},
+		{"off, scheme DPoP", setup{}, "open", "DPoP", true, 401, []string{bearer}},
+	} {
+		t.Run(tt.why, func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t, tt.by)
+			token := s.tenant.AccessToken(auth0test.BoundTo(key), auth0test.Scope("read:x"))
+			r := request(calling(tt.tool), "")
+			r.Header.Set("Authorization", tt.scheme+" "+token)
+			proof := key.Proof("POST", audience, token)
+			if tt.proof {
+				r.Header.Set("DPoP", proof)
+			}
+			w := s.do(r)
+			if got := w.Result().Header.Values("WWW-Authenticate"); w.Code != tt.status || !slices.Equal(got, tt.challenges) {
+				t.Errorf("got %d %q %s", w.Code, got, w.Body)
+			}
+			ran := s.ran()
+			if (len(ran) == 1) != (tt.status == 200) {
+				t.Fatalf("ran %+v", ran)
+			}
+			if len(ran) == 1 && (ran[0].raw != token || strings.Contains(ran[0].headers, proof[len(proof)-40:])) {
+				t.Errorf("the tool has seen %+v", ran[0])
+			}
+		})
+	}
+}
+
 // One subject at two issuers is two users.
 func TestTwoIssuers(t *testing.T) {
 	t.Parallel()
@@ -732,10 +788,10 @@ func TestList(t *testing.T) {
 		edit  func(*mcpauth.Options)
 		want  []string
 	}{
-		{"no scope", nil, nil, []string{"open"}},
-		{"one scope", []auth0test.TokenOption{auth0test.Scope("read:x")}, nil, []string{"open", "read"}},
+		{"no scope", nil, nil, []string{"both", "open", "read", "write"}},
+		{"a permission", []auth0test.TokenOption{auth0test.Permissions("p")}, nil, []string{"both", "mixed", "open", "read", "write"}},
 		{"scopes and permissions", []auth0test.TokenOption{auth0test.Scope("read:x", "write:x"), auth0test.Permissions("p", "q")}, nil, []string{"admin", "both", "mixed", "open", "read", "write"}},
-		{"unlisted accepted", nil, func(o *mcpauth.Options) { o.AcceptUnlisted = true }, []string{"open", "unlisted"}},
+		{"unlisted accepted", nil, func(o *mcpauth.Options) { o.AcceptUnlisted = true }, []string{"both", "open", "read", "unlisted", "write"}},
 		{"none", nil, func(o *mcpauth.Options) { o.Tools = nil }, []string{}},
 	} {
 		s := newServer(t, setup{options: tt.edit})

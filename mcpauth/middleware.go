@@ -2,6 +2,7 @@ package mcpauth
 
 import (
 	"context"
+	"errors"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -51,16 +52,22 @@ func (g *Guard) Middleware(next mcp.MethodHandler) mcp.MethodHandler {
 	}
 }
 
-// shorten returns a list with the tools that a token may call. The list is good for that
-// token alone, so no other user may get it from a cache.
+// shorten returns a list without the tools for which no other token of the user would
+// help. The list is good for that user alone, so no other may get it from a cache.
 func (g *Guard) shorten(list *mcp.ListToolsResult, token *auth0.Token) *mcp.ListToolsResult {
 	shorter := *list
 	shorter.CacheScope = "private"
 	shorter.Tools = []*mcp.Tool{}
 	for _, tool := range list.Tools {
-		if token != nil && g.decide(token, tool.Name) == nil {
+		if token != nil && !isFinal(g.decide(token, tool.Name)) {
 			shorter.Tools = append(shorter.Tools, tool)
 		}
 	}
 	return &shorter
+}
+
+// isFinal reports whether an error of decide holds for every token of the user.
+func isFinal(err error) bool {
+	e, _ := errors.AsType[*auth0.Error](err)
+	return e != nil && e.Code != "insufficient_scope"
 }
