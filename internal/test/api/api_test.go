@@ -608,3 +608,18 @@ func TestManyClaims(t *testing.T) {
 		t.Errorf("the last claim: %v, %v", some.C1199, err)
 	}
 }
+
+func TestLeewayOfAPI(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ configured, want time.Duration }{
+		{0, 5 * time.Second}, {auth0.None, 0}, {time.Minute, time.Minute},
+	} {
+		f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.Leeway = tt.configured })
+		if got := f.API.Leeway(); got != tt.want {
+			t.Errorf("%v: %v, want %v", tt.configured, got, tt.want)
+		}
+	}
+	if got := new(auth0.API).Leeway(); got != 0 {
+		t.Errorf("an API that NewAPI has not made: %v", got)
+	}
+}

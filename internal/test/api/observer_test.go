@@ -39,6 +39,19 @@ func TestTokenEvents(t *testing.T) {
 	down.Tenant.Fail(testkit.JWKSEndpoint, 503)
 	refuse := f.API.Require(func(context.Context, *auth0.Token) error { return errors.New("no") })
 	good, auth := testkit.GoodToken(), f.API.RequireAuth(f)
+	// A program that decides itself. Without a token, it has looked at something else.
+	decides := func(err error, without bool) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			token, failed := f.API.Verify(r.Context(), good)
+			if failed != nil {
+				t.Error(failed)
+			}
+			if without {
+				token = nil
+			}
+			f.API.WriteError(w, r, f.API.Refuse(r.Context(), token, err))
+		})
+	}
 	type event struct {
 		status int
 		reason string
@@ -91,6 +104,11 @@ func TestTokenEvents(t *testing.T) {
 		{"claims", f, auth0.RequireClaims[valueClaims](f.API)(f), testkit.BearerRequest(good), []event{ok, guard(401, "invalid_claim")}},
 		{"organization", f, f.API.RequireOrganization("x")(f), testkit.BearerRequest(good), []event{ok, guard(403, "organization")}},
 		{"own guard", f, refuse(f), testkit.BearerRequest(good), []event{ok, guard(403, "forbidden")}},
+		{"own decision", f, decides(errors.New("no"), false), testkit.RequestWith(), []event{ok, guard(403, "forbidden")}},
+		{"own decision with a status", f, decides(&auth0.Error{Status: 409, Reason: "organization"}, false), testkit.RequestWith(), []event{ok, guard(409, "organization")}},
+		{"own decision of an outage", f, decides(auth0.ErrStoreUnavailable, false), testkit.RequestWith(), []event{ok, guard(503, "unavailable")}},
+		{"own decision without an error", f, decides(nil, false), testkit.RequestWith(), []event{ok, guard(403, "forbidden")}},
+		{"own decision without a token", f, decides(errors.New("no"), true), testkit.RequestWith(), []event{ok, bad(403, "forbidden")}},
 		{"stacked guards", f, f.API.RequireAuth(f.API.RequireScope("read:m")(f.API.RequirePermissions("del:m")(f))), testkit.BearerRequest(good), []event{ok}},
 		{"stacked guards, no token", f, f.API.RequireAuth(f.API.RequireScope("read:m")(f)), testkit.RequestWith(), []event{bad(401, "missing_token")}},
 		{"stacked guards, the second refuses", f, f.API.RequireScope("read:m")(f.API.RequireScope("x")(f)), testkit.BearerRequest(good), []event{ok, guard(403, "insufficient_scope")}},
