@@ -196,13 +196,31 @@ func TestGrant(t *testing.T) {
 	}
 }
 
-// TestCode: a login with a code has a key.
-func TestCode(t *testing.T) {
+// TestPasswordless: a login with a code, or with a link, has a key. The request that sends
+// them has no proof.
+func TestPasswordless(t *testing.T) {
 	t.Parallel()
 	e := newGrantsEnv(t)
-	to := auth0.PasswordlessLogin{Email: "ada@acme.example"}
-	if err := e.Strategy.Application().SendCode(t.Context(), to); err != nil {
+	app, to := e.Strategy.Application(), auth0.PasswordlessLogin{Email: "ada@acme.example"}
+	if err := app.SendCode(t.Context(), to); err != nil {
 		t.Fatal(err)
+	}
+	code, _ := e.Tenant.Mail(to.Email)
+	l, err := app.LoginWithCode(t.Context(), to, code)
+	if err != nil || l.Token().TokenType != "DPoP" {
+		t.Fatalf("%v, %v", l, err)
+	}
+	transaction, err := app.SendLink(t.Context(), testkit.CallbackURL, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, link := e.Tenant.Mail(to.Email)
+	l, err = app.Exchange(t.Context(), transaction, e.Browser().AtTenant(testkit.Must(url.Parse(link))).Query())
+	if err != nil || l.Token().TokenType != "DPoP" {
+		t.Fatalf("%v, %v", l, err)
+	}
+	if resp, err := e.call(static(l.Token())); err != nil || resp.StatusCode != 200 {
+		t.Errorf("%v, %v", resp, err)
 	}
 	for _, sent := range e.tap.All("/passwordless/start") {
 		if sent.Header.Get("DPoP") != "" {

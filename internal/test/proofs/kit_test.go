@@ -164,6 +164,6 @@ func keptIn(t *testing.T, token *oauth2.Token) string {
 
 func static(token *oauth2.Token) oauth2.TokenSource { return oauth2.StaticTokenSource(token) }
 
-func imported() *oauth2.Token {
-	return &oauth2.Token{AccessToken: "imported", Expiry: time.Now().Add(time.Hour)}
+func imported(kind string) *oauth2.Token {
+	return &oauth2.Token{AccessToken: "imported", TokenType: kind, Expiry: time.Now().Add(time.Hour)}
 }

@@ -229,13 +229,20 @@ func TestVault(t *testing.T) {
 	}
 }
 
-// TestImported: a session of another system has no key, and stays with bearer tokens.
+// TestImported: a session of another system has no key. Its bearer token is used, and its
+// bound token is not.
 func TestImported(t *testing.T) {
 	t.Parallel()
+	for kind, want := range map[string]string{"": "Bearer", "Bearer": "Bearer", "DPoP": "missing_token"} {
+		testImported(t, kind, want)
+	}
+}
+
+func testImported(t *testing.T, kind, want string) {
 	e := newEnv(t, nil)
 	e.Mux.HandleFunc("GET /import", func(w http.ResponseWriter, r *http.Request) {
 		if err := e.Strategy.ImportSession(w, r, auth0.ImportedSession{
-			User: auth0.User{Subject: "auth0|x"}, LoggedInAt: time.Now(), Token: imported(),
+			User: auth0.User{Subject: "auth0|x"}, LoggedInAt: time.Now(), Token: imported(kind),
 		}); err != nil {
 			t.Error(err)
 		}
@@ -243,7 +250,7 @@ func TestImported(t *testing.T) {
 	e.Mux.HandleFunc("GET /show", e.showToken)
 	b := e.Browser()
 	b.Page("/import")
-	if resp := b.Fetch("/show"); resp.Body != "Bearer" {
-		t.Errorf("%d %s", resp.Status, resp.Body)
+	if resp := b.Fetch("/show"); resp.Body != want {
+		t.Errorf("%q: %d %s", kind, resp.Status, resp.Body)
 	}
 }
