@@ -63,6 +63,23 @@ func TestProofKey(t *testing.T) {
 	}
 }
 
+// TestRequireDPoP logs in to an application with keys, and to one without.
+func TestRequireDPoP(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		key  auth0.ProofKey
+		want int
+	}{"with keys": {auth0.ProofKeyPerSession(), 200}, "without": {auth0.ProofKey{}, 502}} {
+		tenant := auth0test.NewTenant(t)
+		tenant.RequireDPoP()
+		tenant.SignIn("ada@acme.example")
+		browser := tenant.Browser(app(t, tenant, func(c *auth0.Config) { c.ProofKey = tt.key }))
+		if status, body := get(t, browser, auth0test.AppURL+"/profile"); status != tt.want || tt.want == 200 && body != "ada@acme.example" {
+			t.Errorf("%s: %d %q", name, status, body)
+		}
+	}
+}
+
 // TestBoundBoth: a token can be bound to a key and to a certificate.
 func TestBoundBoth(t *testing.T) {
 	t.Parallel()
