@@ -3,6 +3,7 @@ package auth0
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/access"
 	"github.com/seed-15d5a55c/auth0/internal/bearer"
+	"github.com/seed-15d5a55c/auth0/internal/clientcert"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/issuers"
@@ -101,8 +103,10 @@ type APIConfig struct {
 	// [FromHeader] alone. A request with more than one token is rejected.
 	TokenExtractors []TokenExtractor
 
-	// Certificates says whether the API accepts certificate-bound access tokens. By
-	// default it rejects them.
+	// DPoP and Certificates say whether the API accepts access tokens that are bound to a
+	// key or to a certificate of the client. By default it rejects them. A token that is
+	// bound to both needs both.
+	DPoP         DPoP
 	Certificates Certificates
 
 	// Realm is the realm in challenges. Default: "api".
@@ -169,7 +173,11 @@ func NewAPI(c APIConfig) (*API, error) {
 	}
 	a.errors.challenge = a.challenge
 	a.checker = newChecker(&p, c, a.issuers)
-	a.places = checkExtractors(&p, c.TokenExtractors)
+	a.checker.proofs = newProofs(&p, c, a.checker.now, log)
+	a.places = checkExtractors(&p, c.TokenExtractors, a.checker.acceptsDPoP())
+	if proofs := a.checker.proofs; proofs != nil {
+		a.challenges = a.challenges.WithDPoP(proofs.algorithms, proofs.required)
+	}
 	if !syntax.IsQuotable(c.Realm) {
 		p.add("Realm", "%q has characters that cannot be quoted", c.Realm)
 	}
@@ -188,6 +196,7 @@ func (c APIConfig) clone() APIConfig {
 	c.ScopesSupported = slices.Clone(c.ScopesSupported)
 	c.AuthorizationServers = slices.Clone(c.AuthorizationServers)
 	c.EndpointOrigins = slices.Clone(c.EndpointOrigins)
+	c.DPoP = c.DPoP.clone()
 	return c
 }
 
@@ -228,6 +237,9 @@ func newMetadata(p *problems, c APIConfig, a *API) bearer.Metadata {
 		ResourceName: c.ResourceName, ResourceDocumentation: c.ResourceDocumentation,
 		CertificateBound: c.Certificates.Mode != BindingOff,
 	}
+	if proofs := a.checker.proofs; proofs != nil {
+		m.ProofAlgorithms, m.ProofRequired = proofs.algorithms, proofs.required
+	}
 	if audiences := a.issuers.own.Audiences; len(audiences) > 0 {
 		m.Resource = audiences[0]
 	}
@@ -241,17 +253,22 @@ func newMetadata(p *problems, c APIConfig, a *API) bearer.Metadata {
 	return m
 }
 
-// challenge sets the challenges of a refusal. They consist of constants and configured
-// values.
+// challenge sets the headers of a refusal that a client needs to try again: the
+// challenges, which consist of constants and configured values, and a nonce.
 func (a *API) challenge(h http.Header, r *http.Request, e *Error) {
 	if e.Op != "bearer" {
 		return
 	}
 	lines := a.challenges.For(bearer.Refusal{
-		NoToken: e.Reason == refusal.NoToken.Reason, Code: e.Code, Description: e.Description, Scope: e.Scope, StepUp: e.stepUp,
+		DPoP:    a.checker.acceptsDPoP() && usesDPoP(r, a.issuers),
+		NoToken: e.Reason == refusal.NoToken.Reason || e.Code == refusal.ProofRequired.Code && e.Reason == refusal.ProofRequired.Reason,
+		Code:    e.Code, Description: e.Description, Scope: e.Scope, StepUp: e.stepUp,
 	})
 	if lines != nil {
 		h["Www-Authenticate"] = lines
+	}
+	if e.Reason == fault.ProofNonce.Reason && a.checker.acceptsDPoP() {
+		h.Set(nonceHeader, a.checker.proofs.nonces.Current(a.checker.now()))
 	}
 }
 
@@ -328,6 +345,7 @@ type outcome struct {
 	from   *trustedIssuer // nil for an untrusted issuer
 	sum    memo.Sum       // of the token, if it can be cached
 	cached bool
+	nonce  string // for the next DPoP proof, if the client needs another one
 }
 
 // event returns the event of a valid token. observe changes it for a refusal.
@@ -451,12 +469,14 @@ func (a *API) MetadataHandler() http.Handler {
 
 // A checker verifies the tokens of an API.
 type checker struct {
-	issuers  *trustedIssuers
-	cache    *memo.Cache[*Token] // tokens with a verified signature; nil for no cache
-	rules    access.Rules
-	bindings bindings
-	validate func(context.Context, *Token) error
-	now      func() time.Time
+	issuers *trustedIssuers
+	cache   *memo.Cache[*Token] // tokens with a verified signature; nil for no cache
+	rules   access.Rules
+	proofs  *proofs // nil if DPoP is off
+	// certificate returns the certificate of a request, see [Certificates].From.
+	certificate func(*http.Request) (*x509.Certificate, error)
+	validate    func(context.Context, *Token) error
+	now         func() time.Time
 }
 
 func newChecker(p *problems, c APIConfig, trusted *trustedIssuers) *checker {
@@ -466,9 +486,12 @@ func newChecker(p *problems, c APIConfig, trusted *trustedIssuers) *checker {
 		rules: access.Rules{
 			Algorithms: trusted.algorithms, Leeway: checkedLeeway(p, c.Leeway, 5*time.Second), MaxAge: c.MaxTokenAge,
 			Strict: c.StrictProfile, Required: c.RequiredClaims, RejectAnonymous: c.RejectAnonymous,
-			Certificate: checkBinding(p, "Certificates.Mode", c.Certificates.Mode),
+			Key: checkBinding(p, "DPoP.Mode", c.DPoP.Mode), Certificate: checkBinding(p, "Certificates.Mode", c.Certificates.Mode),
 		},
-		bindings: newBindings(c),
+		certificate: c.Certificates.From,
+	}
+	if ch.certificate == nil {
+		ch.certificate = func(r *http.Request) (*x509.Certificate, error) { return clientcert.FromTLS(r), nil }
 	}
 	if ch.now == nil {
 		ch.now = time.Now
@@ -490,11 +513,18 @@ func newChecker(p *problems, c APIConfig, trusted *trustedIssuers) *checker {
 	return ch
 }
 
-// check verifies a token. For a cached token it repeats only the checks whose result
-// can change between two uses.
+// check verifies a token, and what came with it. For a cached token it repeats only the
+// checks whose result can change between two uses. The order is that of the costs: a
+// client without a valid token makes the API verify no signature of a proof, and adds
+// nothing to the memory of proofs. A proof is used up by the authentication, even if
+// Validate or a guard denies access.
 func (ch *checker) check(ctx context.Context, p presented) (o outcome, err error) {
 	if ch == nil {
 		return outcome{}, refusal.Misconfigured.Because("this API was not made by NewAPI")
+	}
+	proof, err := ch.proofs.read(p)
+	if err != nil {
+		return outcome{}, err
 	}
 	now := ch.now()
 	if ch.remembers(p.Token) {
@@ -503,7 +533,10 @@ func (ch *checker) check(ctx context.Context, p presented) (o outcome, err error
 		o, err = ch.checkToken(ctx, p.Token, now)
 	}
 	if err == nil {
-		err = ch.checkSender(p, o.token)
+		err = ch.checkSender(p, proof, o.token)
+	}
+	if err == nil && proof != nil {
+		o.nonce, err = ch.proofs.use(ctx, p, proof, o.sum, now)
 	}
 	if err == nil && ch.validate != nil {
 		err = validateError(ch.validate(ctx, o.token))
@@ -527,9 +560,10 @@ func (ch *checker) remembers(raw string) bool { return ch.cache != nil && len(ra
 func (ch *checker) checkOnce(ctx context.Context, raw string, now time.Time) (outcome, error) {
 	place := ch.cache.SlotOf(raw)
 	if ch.cache.Has(place) {
-		if t, ok := ch.cache.Get(place, memo.SumOf(raw)); ok {
+		sum := memo.SumOf(raw)
+		if t, ok := ch.cache.Get(place, sum); ok {
 			if still, err := ch.recheck(ctx, t, now); still || err != nil {
-				return outcome{token: t, from: t.from, cached: true}, err
+				return outcome{token: t, from: t.from, sum: sum, cached: true}, err
 			}
 		}
 	}

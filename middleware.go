@@ -189,7 +189,8 @@ func RequireClaims[T any](a *API) func(http.Handler) http.Handler {
 //
 // It reads the token from the Authorization header alone, whatever
 // [APIConfig].TokenExtractors says: browsers send a cookie with requests of other
-// sites too. Another scheme than Bearer is not a token.
+// sites too. Another scheme than Bearer, or DPoP if [APIConfig].DPoP accepts it, is not a
+// token. A request with one of these schemes never falls back to the session.
 //
 // Browsers send the session with every request, also from pages of other sites. So a
 // request of a session that can change something must come from the same origin, by
@@ -202,7 +203,8 @@ func RequireClaims[T any](a *API) func(http.Handler) http.Handler {
 //	api.RequireTokenOrSession(strategy)(api.RequirePermissions("read:files")(h))
 //
 // For a session, they check the session's access token for this API, which is
-// verified like any other and refreshed if it has expired. A session whose login
+// verified like any other and refreshed if it has expired. No client has presented it,
+// so it needs no proof if it is bound to a key or to a certificate. A session whose login
 // requested another audience has none, and gets 403. [TokenFrom] reports no token for
 // a session even then. Outside, the other guards ignore sessions and let only tokens
 // pass.
@@ -238,7 +240,7 @@ func (a *API) RequireTokenOrSession(s *Strategy) func(http.Handler) http.Handler
 				next.ServeHTTP(w, r)
 				return
 			}
-			c, err := bearer.Token(r, false)
+			c, err := bearer.Token(r, a.checker.acceptsDPoP())
 			switch {
 			case isRefused(err, refusal.NoToken):
 				bySession.ServeHTTP(w, r)
@@ -414,7 +416,7 @@ func (a *API) serve(next http.Handler, optional bool, scope string, allow func(c
 		default:
 			c, err := a.places.Find(r)
 			switch {
-			case optional && (isRefused(err, refusal.NoToken) || err == nil && c.IsUndefined()):
+			case optional && (isRefused(err, refusal.NoToken) || err == nil && c.IsUndefined() && !c.DPoP):
 				next.ServeHTTP(w, c.Request)
 				return
 			case err != nil:
@@ -453,6 +455,9 @@ func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c bearer.Cred
 	if err != nil {
 		a.errors.fail(w, r, "bearer", withScope(err, scope))
 		return nil
+	}
+	if o.nonce != "" {
+		w.Header().Set(nonceHeader, o.nonce)
 	}
 	if !c.InHeader {
 		// Shared caches store a response, unless the request has an Authorization header

@@ -161,8 +161,3 @@ func refused(t *testing.T, why string, err error, want *fault.Fault, check strin
 		t.Errorf("%s: the error has %d bytes", why, n)
 	}
 }
-
-func sum256(text string) []byte {
-	sum := sha256.Sum256([]byte(text))
-	return sum[:]
-}

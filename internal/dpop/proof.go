@@ -53,7 +53,8 @@ type Proof struct {
 // tooLong is made once, because anybody can send such a text.
 var tooLong = fault.Proof.Because("header: the proof has more than %d bytes", maxProof)
 
-// Parse takes the value of the header DPoP apart (RFC 9449, Section 4.3, items 2 to 6).
+// Parse takes the value of the header DPoP apart (RFC 9449, Section 4.3, items 2, 4, 5
+// and 7).
 // It checks all that needs no access token: the form, typ, alg, and the key. The errors
 // are [fault.Proof]; the cause begins with the name of the check that failed.
 func Parse(text string, algorithms []string) (Proof, error) {
@@ -83,8 +84,8 @@ func Parse(text string, algorithms []string) (Proof, error) {
 // errTwice stops the reading of an object.
 var errTwice = errors.New("a member is there twice")
 
-// A header has the parameters that count, as JSON. The proof alone decides which key made it, so
-// kid, jku, x5u and x5c have no meaning here.
+// A header has the parameters that count, as JSON. The proof alone decides which key
+// made it, so kid, jku, x5u and x5c have no meaning here.
 type header struct{ typ, alg, jwk string }
 
 func readHeader(text string) (h header, err error) {
@@ -162,7 +163,7 @@ type Use struct {
 }
 
 // Verify checks a proof of which the key is the one that the access token is bound to
-// (RFC 9449, Section 4.3, items 7 to 12): the claims, the nonce, and the signature as
+// (RFC 9449, Section 4.3, items 3, 6 and 8 to 12): the claims, the nonce, and the signature as
 // the last one. The errors are [fault.Proof] and [fault.ProofNonce].
 func (p *Proof) Verify(e Expect) (Use, error) {
 	c, err := readClaims(p.claims)

@@ -111,8 +111,6 @@ var (
 	Credential          = Row{400, "invalid_request", "invalid_request", "malformed credential"}
 	ProofWithBearer     = Row{400, "invalid_request", "invalid_request", "DPoP proof sent with Bearer scheme"}
 	ProofRequired       = Row{401, "unauthorized", "dpop_required", "authentication required"}
-	Proof               = Row{401, "invalid_dpop_proof", "invalid_dpop_proof", "DPoP proof invalid"}
-	ProofNonce          = Row{401, "use_dpop_nonce", "use_dpop_nonce", "nonce required"}
 	Replays             = Row{503, "temporarily_unavailable", "replay_store_unavailable", "proof memory unavailable"}
 	Keys                = Row{503, "temporarily_unavailable", "keys_unavailable", "token keys unavailable"}
 	Scope               = Row{403, "insufficient_scope", "insufficient_scope", "insufficient scope"}
