@@ -283,9 +283,7 @@ func resultOf(t testing.TB, err error, trailer metadata.MD) result {
 }
 
 func (r result) equal(other result) bool {
-	same := slices.Equal(r.trailer, other.trailer)
-	r.trailer, other.trailer = nil, nil
-	return same && r.code == other.code && r.message == other.message && r.reason == other.reason && r.err == other.err && r.scope == other.scope && r.retry == other.retry
+	return slices.Equal(r.trailer, other.trailer) && r.code == other.code && r.message == other.message && r.reason == other.reason && r.err == other.err && r.scope == other.scope && r.retry == other.retry
 }
 
 // with returns a context with values of the metadata authorization.

@@ -145,6 +145,13 @@ func TestEndStreams(t *testing.T) {
 			}
 			return nil
 		},
+		"goes on after the error": func(ss grpc.ServerStream) error {
+			for range 4 {
+				ss.RecvMsg(&wrapperspb.StringValue{})
+				ss.SendMsg(wrapperspb.String("x"))
+			}
+			return nil
+		},
 		"returns another error": func(ss grpc.ServerStream) error {
 			<-ss.Context().Done()
 			return status.Error(codes.DataLoss, "other")
