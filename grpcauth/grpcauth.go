@@ -45,7 +45,8 @@
 //
 // A token that is bound to a certificate is compared with the certificate of the TLS
 // connection (RFC 8705, Section 3). A token that is bound to a key by DPoP is refused:
-// RFC 9449 defines proofs for HTTP requests only.
+// RFC 9449 defines proofs for HTTP requests only. An API that requires DPoP refuses every
+// call that needs a token.
 package grpcauth
 
 import (
