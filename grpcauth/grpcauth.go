@@ -271,6 +271,7 @@ func notListed(*auth0.Token) error {
 // that the server does not have, except those of [Health] and [Reflection]. If Unlisted
 // is Refuse, it also names each method of the server that is not in the table.
 func (a *Auth) Check(s *grpc.Server) error {
+	a = a.orRefusing()
 	served := map[string]string{} // full names, by themselves in lower case
 	var problems []error
 	for service, info := range s.GetServiceInfo() {
