@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 
 	"github.com/seed-15d5a55c/auth0"
@@ -127,6 +128,44 @@ func TestServedByNetHTTP(t *testing.T) {
 		}
 		conn.Close()
 		if !got.equal(tt.want) {
+			t.Errorf("%s:\ngot  %+v\nwant %+v", tt.name, got, tt.want)
+		}
+	}
+}
+
+// A proof of DPoP belongs to an HTTP request. No call has one, so a bound token is
+// refused in every mode, and a mode that requires them refuses the others too.
+func TestDPoP(t *testing.T) {
+	t.Parallel()
+	const algs = `DPoP realm="api", algs="ES256 ES384 EdDSA PS256 RS256"`
+	bound := auth0test.Claim("cnf", map[string]any{"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"})
+	for _, tt := range []struct {
+		name   string
+		mode   auth0.Binding
+		scheme string
+		token  auth0test.TokenOption
+		want   result
+	}{
+		{"allowed, not bound", auth0.BindingAllowed, "Bearer ", auth0test.Scope(), ok},
+		{"allowed, bound", auth0.BindingAllowed, "Bearer ", bound, result{
+			codes.Unauthenticated, "token is sender-constrained", "DPOP_REQUIRED", "invalid_token", "", 0,
+			[]string{bearer + `, error="invalid_token", error_description="token is sender-constrained"`, algs},
+		}},
+		{"allowed, the scheme DPoP", auth0.BindingAllowed, "DPoP ", bound, result{
+			codes.Unauthenticated, "DPoP proof invalid", "INVALID_DPOP_PROOF", "invalid_dpop_proof", "", 0,
+			[]string{bearer, algs + `, error="invalid_dpop_proof", error_description="DPoP proof invalid"`},
+		}},
+		{"required, not bound", auth0.BindingRequired, "Bearer ", auth0test.Scope(), result{
+			codes.Unauthenticated, "authentication required", "DPOP_REQUIRED", "unauthorized", "", 0, []string{algs},
+		}},
+		{"required, bound", auth0.BindingRequired, "Bearer ", bound, result{
+			codes.Unauthenticated, "authentication required", "DPOP_REQUIRED", "unauthorized", "", 0, []string{algs},
+		}},
+	} {
+		e := newEnv(t, grpcauth.Options{}, func(c *auth0.APIConfig) {
+			c.DPoP = auth0.DPoP{Mode: tt.mode, BaseURLs: []string{"https://api.acme.example"}}
+		})
+		if got := e.call(t, with(t.Context(), tt.scheme+e.tenant.AccessToken(tt.token)), get); !got.equal(tt.want) || e.files.called() > 0 != (got.code == codes.OK) {
 			t.Errorf("%s:\ngot  %+v\nwant %+v", tt.name, got, tt.want)
 		}
 	}

@@ -45,7 +45,8 @@
 //
 // A token that is bound to a certificate is compared with the certificate of the TLS
 // connection (RFC 8705, Section 3). A token that is bound to a key by DPoP is refused:
-// RFC 9449 defines proofs for HTTP requests only.
+// RFC 9449 defines proofs for HTTP requests only. An API that requires DPoP refuses every
+// call that needs a token.
 package grpcauth
 
 import (
@@ -270,6 +271,7 @@ func notListed(*auth0.Token) error {
 // that the server does not have, except those of [Health] and [Reflection]. If Unlisted
 // is Refuse, it also names each method of the server that is not in the table.
 func (a *Auth) Check(s *grpc.Server) error {
+	a = a.orRefusing()
 	served := map[string]string{} // full names, by themselves in lower case
 	var problems []error
 	for service, info := range s.GetServiceInfo() {

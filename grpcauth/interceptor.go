@@ -186,43 +186,40 @@ func (s *endingStream) over() error {
 	return nil
 }
 
-func (s *endingStream) SendMsg(m any) error {
-	if err := s.over(); err != nil {
-		return err
-	}
-	return s.ServerStream.SendMsg(m)
-}
+func (s *endingStream) SendMsg(m any) error { return s.wait(s.ServerStream.SendMsg, m) }
+func (s *endingStream) RecvMsg(m any) error { return s.wait(s.ServerStream.RecvMsg, m) }
 
-// RecvMsg waits for a message or for the end of the token. After an error, nobody may
-// look at m, in which the message can still arrive.
-func (s *endingStream) RecvMsg(m any) error {
+// wait sends or receives a message, and waits until that is done or the token is over.
+// After an error nobody may use m: a message can still arrive in it.
+func (s *endingStream) wait(pass func(any) error, m any) error {
 	if err := s.over(); err != nil {
-		return err
+		return err // an earlier call may still wait for the stream inside
 	}
-	received := make(chan func() error, 1)
+	done := make(chan func() error, 1)
 	go func() {
 		// A panic of a codec belongs to the goroutine of the handler, where other
 		// interceptors can catch it.
 		defer func() {
 			if p := recover(); p != nil {
-				received <- func() error { panic(p) }
+				done <- func() error { panic(p) }
 			}
 		}()
-		err := s.ServerStream.RecvMsg(m)
-		received <- func() error { return err }
+		err := pass(m)
+		done <- func() error { return err }
 	}()
+	var result func() error
 	select {
+	case result = <-done:
 	case <-s.ctx.Done():
 		if err := s.over(); err != nil {
 			return err
 		}
-		return (<-received)() // the call has ended, so the stream inside ends too
-	case result := <-received:
-		if err := s.over(); err != nil {
-			return err
-		}
-		return result()
+		result = <-done // the call has ended, so the stream inside ends too
 	}
+	if err := s.over(); err != nil {
+		return err
+	}
+	return result()
 }
 
 // Warnings are about methods that are not listed: one for each name, and for 64 names at

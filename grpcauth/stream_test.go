@@ -217,6 +217,39 @@ func (e *env) until(t *testing.T, ctx context.Context) result {
 	return resultOf(t, err, s.Trailer())
 }
 
+// A client that does not read what it gets cannot hold a stream open.
+func TestEndStreamsOfASlowReader(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t, grpcauth.Options{EndStreams: true})
+		began, ended := time.Now(), make(chan time.Time, 1)
+		e.files.stream = func(ss grpc.ServerStream) error {
+			for {
+				if err := ss.SendMsg(wrapperspb.String(strings.Repeat("x", 50<<10))); err != nil {
+					ended <- time.Now()
+					return err
+				}
+			}
+		}
+		good := "Bearer " + e.tenant.AccessToken(auth0test.ExpiresIn(2*time.Second))
+		s, err := e.conn.NewStream(with(t.Context(), good), &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, chat)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seconds := (<-ended).Sub(began).Seconds(); seconds < 6 || seconds > 7.1 {
+			t.Errorf("the handler waited for %.1f s", seconds)
+		}
+		for err == nil {
+			err = s.RecvMsg(&wrapperspb.StringValue{})
+		}
+		if got := resultOf(t, err, s.Trailer()); got.code != codes.Unauthenticated || got.message != "token expired" {
+			t.Errorf("%+v", got)
+		}
+		e.conn.Close()
+		e.server.Stop()
+	})
+}
+
 // Until its token is over, a stream works as without EndStreams.
 func TestEndStreamsLater(t *testing.T) {
 	t.Parallel()

@@ -136,6 +136,17 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+func TestCheckOfAnAuthThatNewHasNotMade(t *testing.T) {
+	t.Parallel()
+	server := grpc.NewServer()
+	server.RegisterService(&filesDesc, &files{})
+	for _, auth := range []*grpcauth.Auth{nil, {}} {
+		if err := auth.Check(server); err == nil {
+			t.Error("there is nothing wrong with it")
+		}
+	}
+}
+
 // Names that no server of grpc-go lets through must not get by with less than their
 // need, if another transport does. See [grpcauth.TokenOnly].
 func TestNamesOfAnotherForm(t *testing.T) {

@@ -158,6 +158,8 @@ func (g *Guard) allow(ctx context.Context, t *auth0.Token) error {
 		return &auth0.Error{Status: http.StatusUnauthorized, Code: "invalid_token", Reason: "invalid_claim", Description: "token claims invalid",
 			Err: errors.New("the token has neither sub nor client_id, so its sessions would belong to nobody")}
 	}
+	raw, _ := auth0.AccessTokenFrom(ctx)
+	c.from = &caller{t, raw}
 	c.refused = g.decide(t, c.tools...)
 	return c.refused
 }

@@ -622,6 +622,51 @@ func TestDPoP(t *testing.T) {
 	}
 }
 
+// A page of the site that the server belongs to calls it with a session, which has a
+// token for the API but gives its text to no tool.
+func TestSessionOfASite(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, setup{})
+	config := s.tenant.Config()
+	config.Audience = audience
+	strategy, err := auth0.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/auth/", strategy.Handler())
+	mux.Handle("/mcp", s.api.RequireTokenOrSession(strategy)(s.handler))
+	mux.HandleFunc("/", func(http.ResponseWriter, *http.Request) {})
+	s.tenant.SignIn("ada@acme.example")
+	browser := s.tenant.Browser(mux)
+	login, err := browser.Get(auth0test.AppURL + "/auth/login")
+	if err != nil || login.StatusCode != 200 {
+		t.Fatalf("%v, %v", login, err)
+	}
+	login.Body.Close()
+	for tool, want := range map[string]int{"open": 200, "admin": 403} {
+		r, err := http.NewRequestWithContext(t.Context(), "POST", auth0test.AppURL+"/mcp", strings.NewReader(calling(tool)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header = request("", "").Header
+		r.Header.Set("Origin", auth0test.AppURL)
+		resp, err := browser.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		ran := s.ran()
+		if err != nil || resp.StatusCode != want || (len(ran) == 1) != (want == 200) {
+			t.Fatalf("%s: %s %s %v", tool, resp.Status, body, err)
+		}
+		if want == 200 && (ran[0].raw != "" || ran[0].ctxRaw || ran[0].mine == "" || ran[0].subject != ran[0].mine || ran[0].userID != issuer+" "+ran[0].mine) {
+			t.Errorf("the tool has seen %+v", ran[0])
+		}
+	}
+}
+
 // One subject at two issuers is two users.
 func TestTwoIssuers(t *testing.T) {
 	t.Parallel()

@@ -39,7 +39,7 @@ func (g *Guard) Handler(next http.Handler) http.Handler {
 	inside := adapt(next)
 	checked := g.api.Require(g.allow)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		c := callIn(r.Context())
-		inside.ServeHTTP(c.w, r.WithContext(c.ctx))
+		inside.ServeHTTP(c.w, r.WithContext(context.WithValue(c.ctx, senderKey{}, c.from)))
 	}))
 	return g.authenticate(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := &call{ctx: r.Context(), w: w}
@@ -60,11 +60,15 @@ type call struct {
 	ctx context.Context
 	w   http.ResponseWriter
 	calls
-	err     error // of the body
-	refused error // of the calls
+	err     error   // of the body
+	refused error   // of the calls
+	from    *caller // nil until the token is accepted
 }
 
-type callKey struct{}
+type (
+	callKey   struct{}
+	senderKey struct{} // of a caller
+)
 
 func callIn(ctx context.Context) *call {
 	c, _ := ctx.Value(callKey{}).(*call)
@@ -100,17 +104,16 @@ func adapt(next http.Handler) http.Handler {
 	// The SDK would answer with text in the last seconds of a token.
 	never := &auth.RequireBearerTokenOptions{ClockSkew: 100 * 365 * 24 * time.Hour}
 	sdk := auth.RequireBearerToken(func(ctx context.Context, _ string, _ *http.Request) (*auth.TokenInfo, error) {
-		token, ok := auth0.TokenFrom(ctx)
+		from, ok := ctx.Value(senderKey{}).(*caller)
 		if !ok {
 			return nil, auth.ErrInvalidToken // unreachable
 		}
-		raw, _ := auth0.AccessTokenFrom(ctx)
-		return infoOf(token, raw), nil
+		return infoOf(from), nil
 	}, never)(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := &served{Context: r.Context(), after: auth0.ContextWithToken(r.Context(), nil)}
 		defer ctx.over.Store(true)
-		raw, _ := auth0.AccessTokenFrom(r.Context())
+		raw, _ := auth0.AccessTokenFrom(ctx)
 		r = r.WithContext(ctx)
 		r.Header = withoutToken(r.Header, raw)
 		sdk.ServeHTTP(w, r)

@@ -25,9 +25,10 @@ func TokenFrom(req mcp.Request) (*auth0.Token, bool) {
 }
 
 // AccessTokenFrom returns the text of the access token of the caller, to call another
-// API on behalf of the user. The text is a secret.
+// API on behalf of the user. The text is a secret. There is none if the caller has a
+// session, see [auth0.API.RequireTokenOrSession].
 func AccessTokenFrom(req mcp.Request) (string, bool) {
-	if c := callerOf(req); c != nil {
+	if c := callerOf(req); c != nil && c.raw != "" {
 		return c.raw, true
 	}
 	return "", false
@@ -48,7 +49,7 @@ func TokenVerifier(api *auth0.API) auth.TokenVerifier {
 			return nil, fmt.Errorf("%w: token claims invalid", auth.ErrInvalidToken)
 		}
 		if err == nil {
-			return infoOf(token, raw), nil
+			return infoOf(&caller{token, raw}), nil
 		}
 		e, ok := errors.AsType[*auth0.Error](err) // its Err is for logs, and the SDK sends what is returned
 		switch {
@@ -88,10 +89,11 @@ func callerOf(req mcp.Request) *caller {
 	return c
 }
 
-func infoOf(t *auth0.Token, raw string) *auth.TokenInfo {
+func infoOf(c *caller) *auth.TokenInfo {
+	t := c.token
 	return &auth.TokenInfo{
 		Scopes: slices.DeleteFunc(strings.Split(t.Scope(), " "), func(scope string) bool { return scope == "" }), Expiration: t.ExpiresAt(),
-		UserID: userID(t), Extra: map[string]any{callerKey: &caller{t, raw}},
+		UserID: userID(t), Extra: map[string]any{callerKey: c},
 	}
 }
 

@@ -14,13 +14,14 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/memo"
 )
 
 const (
 	maxProof     = 8 << 10
 	maxHeader    = 2 << 10
 	maxID        = 256
-	maxSignature = 8192 / 8 // of an RSA key of the longest size
+	maxSignature = 8192 / 8 // the longest one that can be good
 )
 
 // Algorithms are those that a proof can be signed with. EdDSA is Ed25519.
@@ -40,11 +41,34 @@ func Accepted(algorithms []string) ([]string, error) {
 	return slices.Clone(algorithms), nil
 }
 
-// A Proof has the parts of a proof, and the key that it brings. Nothing of it is
-// verified.
+// A Reader reads the proofs of an API. It is safe for concurrent use.
+type Reader struct {
+	algorithms []string
+	// known are the headers of good proofs. A client sends the same one with each
+	// request. Strangers cannot add to them.
+	known *memo.Cache[*header]
+}
+
+// NewReader returns a Reader that accepts algorithms.
+func NewReader(algorithms []string) *Reader {
+	const places = 1024 // of about 1 KB
+	return &Reader{algorithms, memo.New[*header](places)}
+}
+
+// A header is what the header of a proof says.
+type header struct {
+	alg        string
+	thumbprint string          // empty until it is needed
+	jwk        keys.JWK        // of a header that is not known
+	key        *keys.PublicKey // of a known one
+}
+
+// A Proof has the parts of a proof. Nothing of it is verified. A Proof is for one
+// goroutine.
 type Proof struct {
-	key       *keys.PublicKey
-	algorithm string
+	reader    *Reader
+	sum       memo.Sum // of the encoded header
+	header    *header
 	input     string // what is signed: characters of the proof itself
 	claims    string
 	signature string // encoded, and well-formed
@@ -54,41 +78,51 @@ type Proof struct {
 var tooLong = fault.Proof.Because("header: the proof has more than %d bytes", maxProof)
 
 // Parse takes the value of the header DPoP apart (RFC 9449, Section 4.3, items 2, 4, 5
-// and 7).
-// It checks all that needs no access token: the form, typ, alg, and the key. The errors
-// are [fault.Proof]; the cause begins with the name of the check that failed.
-func Parse(text string, algorithms []string) (Proof, error) {
+// and 7). It checks the form, typ, alg and jwk: all that needs no access token and no
+// arithmetic. The errors are [fault.Proof]; the cause begins with the name of the check
+// that failed.
+func (r *Reader) Parse(text string) (*Proof, error) {
 	if len(text) > maxProof {
-		return Proof{}, tooLong
+		return nil, tooLong
 	}
 	head, rest, _ := strings.Cut(text, ".")
 	body, signature, _ := strings.Cut(rest, ".")
 	if head == "" || body == "" || signature == "" || base64url.DecodedLen(head) > maxHeader || !base64url.IsValid(signature) {
-		return Proof{}, fault.Proof.Because("header: not three parts in base64url, of which the first has at most %d bytes", maxHeader)
+		return nil, fault.Proof.Because("header: not three parts in base64url, of which the first has at most %d bytes", maxHeader)
 	}
-	header, ok1, claims, ok2 := base64url.DecodeTwo(head, body)
+	p := &Proof{reader: r, sum: memo.SumOf(head), input: text[:len(text)-len(signature)-1], signature: signature}
+	known, isKnown := r.known.Get(r.slot(p.sum), p.sum)
+	if isKnown {
+		p.header, head = known, ""
+	}
+	decoded, ok1, claims, ok2 := base64url.DecodeTwo(head, body)
 	if !ok1 || !ok2 {
-		return Proof{}, fault.Proof.Because("header: a part is not in base64url without padding")
+		return nil, fault.Proof.Because("header: a part is not in base64url without padding")
 	}
-	h, err := readHeader(header)
+	p.claims = claims
+	if isKnown {
+		return p, nil
+	}
+	raw, err := readHeader(decoded)
 	if err != nil {
-		return Proof{}, err
+		return nil, err
 	}
-	alg, key, err := h.key(algorithms)
-	if err != nil {
-		return Proof{}, err
+	if p.header, err = raw.check(r.algorithms); err != nil {
+		return nil, err
 	}
-	return Proof{key, alg, text[:len(text)-len(signature)-1], claims, signature}, nil
+	return p, nil
 }
+
+func (r *Reader) slot(sum memo.Sum) memo.Slot { return r.known.SlotOf(string(sum[:])) }
 
 // errTwice stops the reading of an object.
 var errTwice = errors.New("a member is there twice")
 
-// A header has the parameters that count, as JSON. The proof alone decides which key
+// A rawHeader has the parameters that count, as JSON. The proof alone decides which key
 // made it, so kid, jku, x5u and x5c have no meaning here.
-type header struct{ typ, alg, jwk string }
+type rawHeader struct{ typ, alg, jwk string }
 
-func readHeader(text string) (h header, err error) {
+func readHeader(text string) (h rawHeader, err error) {
 	extension := ""
 	err = jsonscan.Object(text, func(name, value string) error {
 		var member *string
@@ -120,29 +154,33 @@ func readHeader(text string) (h header, err error) {
 	return h, nil
 }
 
-// key checks the header, and returns the algorithm and the key of the proof.
-func (h header) key(algorithms []string) (alg string, key *keys.PublicKey, err error) {
+func (h rawHeader) check(algorithms []string) (*header, error) {
 	typ, _ := jsonscan.String(h.typ)
 	if !strings.EqualFold(typ, "dpop+jwt") && !strings.EqualFold(typ, "application/dpop+jwt") {
-		return "", nil, fault.Proof.Because("typ: %.40q, want dpop+jwt", typ)
+		return nil, fault.Proof.Because("typ: %.40q, want dpop+jwt", typ)
 	}
-	alg, _ = jsonscan.String(h.alg)
+	alg, _ := jsonscan.String(h.alg)
 	if !slices.Contains(algorithms, alg) {
-		return "", nil, fault.Proof.Because("alg: %.40q, want one of %q", alg, algorithms)
+		return nil, fault.Proof.Because("alg: %.40q, want one of %q", alg, algorithms)
 	}
-	key, err = keys.ParsePublicKey(h.jwk)
+	jwk, err := keys.ParseJWK(h.jwk)
 	switch {
 	case err != nil:
-		return "", nil, fault.Proof.Because("jwk: the key %w", err)
-	case !key.Fits(alg):
-		return "", nil, fault.Proof.Because("alg: %.40q does not fit the key in jwk", alg)
+		return nil, fault.Proof.Because("jwk: the key %w", err)
+	case !jwk.Fits(alg):
+		return nil, fault.Proof.Because("alg: %.40q does not fit the key in jwk", alg)
 	}
-	return alg, key, nil
+	return &header{alg: alg, jwk: jwk}, nil
 }
 
 // Thumbprint returns the RFC 7638 thumbprint of the key of the proof, for the comparison
 // with the claim cnf of the access token.
-func (p *Proof) Thumbprint() string { return p.key.Thumbprint() }
+func (p *Proof) Thumbprint() string {
+	if p.header.thumbprint == "" {
+		p.header.thumbprint = p.header.jwk.Thumbprint()
+	}
+	return p.header.thumbprint
+}
 
 // Expect is what the proof of a request must say.
 type Expect struct {
@@ -163,9 +201,13 @@ type Use struct {
 }
 
 // Verify checks a proof of which the key is the one that the access token is bound to
-// (RFC 9449, Section 4.3, items 3, 6 and 8 to 12): the claims, the nonce, and the signature as
-// the last one. The errors are [fault.Proof] and [fault.ProofNonce].
+// (RFC 9449, Section 4.3, items 3, 6 and 8 to 12): the key, the claims, the nonce, and
+// the signature as the last one. The errors are [fault.Proof] and [fault.ProofNonce].
 func (p *Proof) Verify(e Expect) (Use, error) {
+	key, err := p.key()
+	if err != nil {
+		return Use{}, err
+	}
 	c, err := readClaims(p.claims)
 	if err != nil {
 		return Use{}, err
@@ -179,10 +221,33 @@ func (p *Proof) Verify(e Expect) (Use, error) {
 	}
 	var array [maxSignature]byte
 	signature, _ := base64url.Append(array[:0], p.signature, -1)
-	if !p.key.Verify(p.algorithm, p.input, signature) {
+	if !key.Verify(p.header.alg, p.input, signature) {
 		return Use{}, fault.Proof.Because("signature: not made by the key in jwk")
 	}
-	return Use{Key: useKey(p.Thumbprint(), c.id), Expiry: c.until(e), Nonce: nonce}, nil
+	use := Use{Key: useKey(p.Thumbprint(), c.id), Expiry: c.until(e), Nonce: nonce}
+	if p.header.key == nil {
+		p.remember(key)
+	}
+	return use, nil
+}
+
+// key returns the key of the proof, checked.
+func (p *Proof) key() (*keys.PublicKey, error) {
+	if p.header.key != nil {
+		return p.header.key, nil
+	}
+	key, err := p.header.jwk.Key()
+	if err != nil {
+		return nil, fault.Proof.Because("jwk: the key %w", err)
+	}
+	return key, nil
+}
+
+// remember adds the header of a good proof to the known ones, and keeps nothing else of
+// the proof.
+func (p *Proof) remember(key *keys.PublicKey) {
+	known := &header{alg: strings.Clone(p.header.alg), thumbprint: p.Thumbprint(), key: key}
+	p.reader.known.Put(p.reader.slot(p.sum), p.sum, known)
 }
 
 // useKey returns the name of a proof. It does not reveal the proof, and has one form

@@ -994,6 +994,11 @@ func TestScopesInChallenges(t *testing.T) {
 		a.Challenge += `, resource_metadata="` + url + `"`
 		return a
 	}
+	bound := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) {
+		c.DPoP = auth0.DPoP{Mode: auth0.BindingAllowed, BaseURLs: []string{"https://api.example"}, Algorithms: []string{"ES256"}}
+	})
+	twoLines := testkit.AnswerNoToken.Needs("read:x")
+	twoLines.Challenge += "\n" + `DPoP realm="api", algs="ES256", scope="read:x"`
 	expired := func() *http.Request {
 		return testkit.BearerRequest(testkit.Signed(testkit.GoodHeader, testkit.WithClaim("exp", testkit.NoonPlus(-60))))
 	}
@@ -1006,6 +1011,7 @@ func TestScopesInChallenges(t *testing.T) {
 	}{
 		{"scope", api.RequireScope("read:x")(f), testkit.RequestWith(), end(testkit.AnswerNoToken.Needs("read:x"))},
 		{"any scope", api.RequireAnyScope("a", "b")(f), testkit.RequestWith(), end(testkit.AnswerNoToken.Needs("a b"))},
+		{"scope, two schemes", bound.API.RequireScope("read:x")(f), testkit.RequestWith(), twoLines},
 		{"scope, bad token", api.RequireScope("read:x")(f), expired(), end(testkit.AnswerExpired.Needs("read:x"))},
 		{"scopes of the configuration", api.RequireAuth(f), testkit.RequestWith(), end(testkit.AnswerNoToken.Needs("read:m list"))},
 		{"scopes of the configuration, bad token", api.RequireAuth(f), expired(), end(testkit.AnswerExpired.Needs("read:m list"))},
