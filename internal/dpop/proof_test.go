@@ -175,7 +175,7 @@ func TestKnownHeader(t *testing.T) {
 	}
 	isKnown := func() bool {
 		p := must(r.Parse(proof(nil, nil)))
-		return p.header.key != nil
+		return p.key != nil
 	}
 	first := proof(nil, nil)
 	parts := strings.Split(first, ".")
@@ -206,7 +206,7 @@ func TestKnownHeader(t *testing.T) {
 			t.Errorf("%s: known %v", tt.why, isKnown())
 		}
 	}
-	if p, want := must(r.Parse(first)), must(KeyOf(p256())).Thumbprint(); p.Thumbprint() != want || p.header.jwk.Thumbprint() == want {
+	if p, want := must(r.Parse(first)), must(KeyOf(p256())).Thumbprint(); p.Thumbprint() != want || p.jwk.Thumbprint() == want {
 		t.Errorf("%s, want %s of the known header", p.Thumbprint(), want)
 	}
 	var others sync.WaitGroup
