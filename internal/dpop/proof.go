@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"strings"
 	"time"
@@ -47,31 +48,34 @@ type Reader struct {
 	// known are the headers of good proofs. A client sends the same one with each
 	// request. Strangers cannot add to them.
 	known *memo.Cache[*header]
+	seed  maphash.Seed
 }
 
 // NewReader returns a Reader that accepts algorithms.
 func NewReader(algorithms []string) *Reader {
 	const places = 1024 // of about 1 KB
-	return &Reader{algorithms, memo.New[*header](places)}
+	return &Reader{algorithms, memo.New[*header](places), maphash.MakeSeed()}
 }
 
 // A header is what the header of a proof says.
 type header struct {
-	alg        string
-	thumbprint string          // empty until it is needed
-	jwk        keys.JWK        // of a header that is not known
-	key        *keys.PublicKey // of a known one
+	alg string
+	jwk keys.JWK // of a header that is not known
+
+	key        *keys.PublicKey // nil until it is needed, as the next one
+	thumbprint string
 }
 
 // A Proof has the parts of a proof. Nothing of it is verified. A Proof is for one
 // goroutine.
 type Proof struct {
-	reader    *Reader
-	sum       memo.Sum // of the encoded header
-	header    *header
-	input     string // what is signed: characters of the proof itself
-	claims    string
-	signature string // encoded, and well-formed
+	reader *Reader
+	*header
+	own header // of a proof whose header is not known
+
+	// These are characters of the proof, and well-formed base64url.
+	input                   string // what is signed
+	head, claims, signature string
 }
 
 // tooLong is made once, because anybody can send such a text.
@@ -87,33 +91,33 @@ func (r *Reader) Parse(text string) (*Proof, error) {
 	}
 	head, rest, _ := strings.Cut(text, ".")
 	body, signature, _ := strings.Cut(rest, ".")
-	if head == "" || body == "" || signature == "" || base64url.DecodedLen(head) > maxHeader || !base64url.IsValid(signature) {
-		return nil, fault.Proof.Because("header: not three parts in base64url, of which the first has at most %d bytes", maxHeader)
+	if head == "" || body == "" || signature == "" || base64url.DecodedLen(head) > maxHeader || !base64url.IsValid(body) || !base64url.IsValid(signature) {
+		return nil, fault.Proof.Because("header: not three parts in base64url without padding, of which the first has at most %d bytes", maxHeader)
 	}
-	p := &Proof{reader: r, sum: memo.SumOf(head), input: text[:len(text)-len(signature)-1], signature: signature}
-	known, isKnown := r.known.Get(r.slot(p.sum), p.sum)
-	if isKnown {
-		p.header, head = known, ""
+	p := &Proof{reader: r, input: text[:len(text)-len(signature)-1], head: head, claims: body, signature: signature}
+	if slot := r.slot(head); r.known.Has(slot) {
+		if known, ok := r.known.Get(slot, memo.SumOf(head)); ok {
+			p.header = known
+			return p, nil
+		}
 	}
-	decoded, ok1, claims, ok2 := base64url.DecodeTwo(head, body)
-	if !ok1 || !ok2 {
-		return nil, fault.Proof.Because("header: a part is not in base64url without padding")
-	}
-	p.claims = claims
-	if isKnown {
-		return p, nil
+	decoded, ok, _, _ := base64url.DecodeTwo(head, "")
+	if !ok {
+		return nil, fault.Proof.Because("header: not in base64url without padding")
 	}
 	raw, err := readHeader(decoded)
 	if err != nil {
 		return nil, err
 	}
-	if p.header, err = raw.check(r.algorithms); err != nil {
+	if p.own, err = raw.check(r.algorithms); err != nil {
 		return nil, err
 	}
+	p.header = &p.own
 	return p, nil
 }
 
-func (r *Reader) slot(sum memo.Sum) memo.Slot { return r.known.SlotOf(string(sum[:])) }
+// slot returns the place of a header. An attacker cannot compute it.
+func (r *Reader) slot(head string) memo.Slot { return memo.Slot(maphash.String(r.seed, head)) }
 
 // errTwice stops the reading of an object.
 var errTwice = errors.New("a member is there twice")
@@ -154,32 +158,37 @@ func readHeader(text string) (h rawHeader, err error) {
 	return h, nil
 }
 
-func (h rawHeader) check(algorithms []string) (*header, error) {
+func (h rawHeader) check(algorithms []string) (header, error) {
 	typ, _ := jsonscan.String(h.typ)
 	if !strings.EqualFold(typ, "dpop+jwt") && !strings.EqualFold(typ, "application/dpop+jwt") {
-		return nil, fault.Proof.Because("typ: %.40q, want dpop+jwt", typ)
+		return header{}, fault.Proof.Because("typ: %.40q, want dpop+jwt", typ)
 	}
 	alg, _ := jsonscan.String(h.alg)
 	if !slices.Contains(algorithms, alg) {
-		return nil, fault.Proof.Because("alg: %.40q, want one of %q", alg, algorithms)
+		return header{}, fault.Proof.Because("alg: %.40q, want one of %q", alg, algorithms)
 	}
 	jwk, err := keys.ParseJWK(h.jwk)
 	switch {
 	case err != nil:
-		return nil, fault.Proof.Because("jwk: the key %w", err)
+		return header{}, fault.Proof.Because("jwk: the key %w", err)
 	case !jwk.Fits(alg):
-		return nil, fault.Proof.Because("alg: %.40q does not fit the key in jwk", alg)
+		return header{}, fault.Proof.Because("alg: %.40q does not fit the key in jwk", alg)
 	}
-	return &header{alg: alg, jwk: jwk}, nil
+	return header{alg: alg, jwk: jwk}, nil
 }
 
 // Thumbprint returns the RFC 7638 thumbprint of the key of the proof, for the comparison
-// with the claim cnf of the access token.
-func (p *Proof) Thumbprint() string {
-	if p.header.thumbprint == "" {
-		p.header.thumbprint = p.header.jwk.Thumbprint()
+// with the claim cnf of the access token. It checks the key, which takes longer than
+// Parse: nobody without a good token can cause that. The error is [fault.Proof].
+func (p *Proof) Thumbprint() (string, error) {
+	if p.key == nil {
+		key, err := p.jwk.Key()
+		if err != nil {
+			return "", fault.Proof.Because("jwk: the key %w", err)
+		}
+		p.key, p.thumbprint = key, p.jwk.Thumbprint()
 	}
-	return p.header.thumbprint
+	return p.thumbprint, nil
 }
 
 // Expect is what the proof of a request must say.
@@ -204,11 +213,12 @@ type Use struct {
 // (RFC 9449, Section 4.3, items 3, 6 and 8 to 12): the key, the claims, the nonce, and
 // the signature as the last one. The errors are [fault.Proof] and [fault.ProofNonce].
 func (p *Proof) Verify(e Expect) (Use, error) {
-	key, err := p.key()
+	thumbprint, err := p.Thumbprint()
 	if err != nil {
 		return Use{}, err
 	}
-	c, err := readClaims(p.claims)
+	claims, _, _, _ := base64url.DecodeTwo(p.claims, "")
+	c, err := readClaims(claims)
 	if err != nil {
 		return Use{}, err
 	}
@@ -221,33 +231,21 @@ func (p *Proof) Verify(e Expect) (Use, error) {
 	}
 	var array [maxSignature]byte
 	signature, _ := base64url.Append(array[:0], p.signature, -1)
-	if !key.Verify(p.header.alg, p.input, signature) {
+	if !p.key.Verify(p.alg, p.input, signature) {
 		return Use{}, fault.Proof.Because("signature: not made by the key in jwk")
 	}
-	use := Use{Key: useKey(p.Thumbprint(), c.id), Expiry: c.until(e), Nonce: nonce}
-	if p.header.key == nil {
-		p.remember(key)
+	use := Use{Key: useKey(thumbprint, c.id), Expiry: c.until(e), Nonce: nonce}
+	if p.header == &p.own {
+		p.remember()
 	}
 	return use, nil
 }
 
-// key returns the key of the proof, checked.
-func (p *Proof) key() (*keys.PublicKey, error) {
-	if p.header.key != nil {
-		return p.header.key, nil
-	}
-	key, err := p.header.jwk.Key()
-	if err != nil {
-		return nil, fault.Proof.Because("jwk: the key %w", err)
-	}
-	return key, nil
-}
-
 // remember adds the header of a good proof to the known ones, and keeps nothing else of
 // the proof.
-func (p *Proof) remember(key *keys.PublicKey) {
-	known := &header{alg: strings.Clone(p.header.alg), thumbprint: p.Thumbprint(), key: key}
-	p.reader.known.Put(p.reader.slot(p.sum), p.sum, known)
+func (p *Proof) remember() {
+	known := &header{alg: strings.Clone(p.alg), thumbprint: p.thumbprint, key: p.key}
+	p.reader.known.Put(p.reader.slot(p.head), memo.SumOf(p.head), known)
 }
 
 // useKey returns the name of a proof. It does not reveal the proof, and has one form
