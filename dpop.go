@@ -277,6 +277,7 @@ const (
 type proofs struct {
 	required       bool // bearer tokens are rejected
 	algorithms     []string
+	reader         *dpop.Reader
 	bases          dpop.Bases
 	proxies        []netip.Prefix
 	maxAge, leeway time.Duration
@@ -297,6 +298,7 @@ func newProofs(p *problems, c APIConfig, now func() time.Time, log *slog.Logger)
 	if s.algorithms, err = dpop.Accepted(d.Algorithms); err != nil {
 		sub.add("Algorithms", "%v", err)
 	}
+	s.reader = dpop.NewReader(s.algorithms)
 	s.bases = checkProofURLs(sub, d)
 	s.nonces = checkNonceSecrets(sub, c.Realm, d.NonceSecrets)
 	const least, byDefault, most = 1_000, 100_000, 10_000_000
@@ -388,11 +390,7 @@ func (s *proofs) read(p presented) (*dpop.Proof, error) {
 	if len(lines) != 1 {
 		return nil, fault.Proof.Because("header: %d headers DPoP, want 1", len(lines))
 	}
-	proof, err := dpop.Parse(lines[0], s.algorithms)
-	if err != nil {
-		return nil, err
-	}
-	return &proof, nil
+	return s.reader.Parse(lines[0])
 }
 
 // use verifies a proof of the key that the token is bound to, and makes it unusable. It
