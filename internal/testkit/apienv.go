@@ -154,7 +154,8 @@ func (e *Events) Evictions() int {
 	return e.evictions
 }
 
-func (e *Events) observe(c *auth0.APIConfig) {
+// Observe is an edit of the configuration.
+func (e *Events) Observe(c *auth0.APIConfig) {
 	c.Observer = func(_ context.Context, event auth0.Event) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
@@ -193,7 +194,7 @@ func NewCacheEnv(t *testing.T, edits ...func(*auth0.APIConfig)) *CacheEnv {
 	t.Helper()
 	f := &CacheEnv{Now: Noon}
 	f.APIEnv = NewAPIEnv(t, append([]func(*auth0.APIConfig){
-		f.Events.observe, func(c *auth0.APIConfig) { c.Now = func() time.Time { return f.Now } },
+		f.Events.Observe, func(c *auth0.APIConfig) { c.Now = func() time.Time { return f.Now } },
 	}, edits...)...)
 	return f
 }
