@@ -351,7 +351,7 @@ func (a *Application) UserInfo(ctx context.Context, token *oauth2.Token, subject
 		if ep.UserInfoEndpoint == "" {
 			return User{}, refusal.Grant.Because("the provider has no userinfo endpoint")
 		}
-		credential, err := credentialOf(token, a.client.Proofs.ForProgram())
+		credential, err := credentialOf(token, a.client.Proofs.OfApplication())
 		if err != nil {
 			return User{}, err
 		}

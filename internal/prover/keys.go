@@ -121,7 +121,7 @@ func (k *Keys) Binds() bool { return k != nil && (k.perLogin || !k.fixed.IsZero(
 // ForLogin returns the key for the tokens of a login that begins.
 func (k *Keys) ForLogin() Key {
 	if k == nil || !k.perLogin {
-		return k.ofApplication()
+		return k.OfApplication()
 	}
 	return k.generate()
 }
@@ -130,12 +130,14 @@ func (k *Keys) ForLogin() Key {
 // application it is one of this process: nobody else needs that token.
 func (k *Keys) ForProgram() Key {
 	if k == nil || !k.perLogin {
-		return k.ofApplication()
+		return k.OfApplication()
 	}
 	return k.process()
 }
 
-func (k *Keys) ofApplication() Key {
+// OfApplication returns the key that all tokens of the application share, the zero Key
+// if there is none.
+func (k *Keys) OfApplication() Key {
 	if k == nil {
 		return Key{}
 	}
@@ -181,7 +183,7 @@ func (k *Keys) Same(kept string) bool {
 	if _, ok := scalarOf(kept); ok || kept == "" {
 		return true
 	}
-	return kept == k.ofApplication().Kept()
+	return kept == k.OfApplication().Kept()
 }
 
 func scalarOf(kept string) (scalar []byte, ok bool) {

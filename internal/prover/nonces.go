@@ -1,7 +1,6 @@
 package prover
 
 import (
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -93,11 +92,11 @@ func nonceOf(h http.Header) string {
 	return values[0]
 }
 
-// originOf returns the origin of a URL in one form (RFC 6454, Section 4).
+// originOf returns the origin of a URL as a browser writes it.
 func originOf(u *url.URL) string {
-	scheme, host, port := strings.ToLower(u.Scheme), strings.ToLower(u.Hostname()), u.Port()
-	if port == "" {
-		port = map[string]string{"https": "443", "http": "80"}[scheme]
+	scheme, host := strings.ToLower(u.Scheme), strings.TrimSuffix(strings.ToLower(u.Host), ":")
+	if port := map[string]string{"https": ":443", "http": ":80"}[scheme]; port != "" {
+		host = strings.TrimSuffix(host, port)
 	}
-	return scheme + "://" + net.JoinHostPort(host, port)
+	return scheme + "://" + host
 }

@@ -64,8 +64,10 @@ func TestNonceForm(t *testing.T) {
 func TestOrigins(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"https://A.example/x?y": "https://a.example:443", "HTTPS://a.example:443": "https://a.example:443", "https://a.example:8443/": "https://a.example:8443",
-		"http://a.example": "http://a.example:80", "https://[::1]:4000/": "https://[::1]:4000", "https://user@a.example": "https://a.example:443",
+		"https://A.example/x?y": "https://a.example", "HTTPS://a.example:443": "https://a.example", "https://a.example:8443/": "https://a.example:8443",
+		"http://a.example": "http://a.example", "http://a.example:80": "http://a.example", "http://a.example:443": "http://a.example:443",
+		"https://a.example:80": "https://a.example:80", "https://[::1]:4000/": "https://[::1]:4000", "https://[::443]": "https://[::443]",
+		"https://[::1]:443": "https://[::1]", "https://user@a.example": "https://a.example", "https://a.example:": "https://a.example",
 	} {
 		if got := originOf(must(url.Parse(text))); got != want {
 			t.Errorf("%s: %s, want %s", text, got, want)

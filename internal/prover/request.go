@@ -1,9 +1,11 @@
 package prover
 
 import (
+	"cmp"
 	"io"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"strings"
 	"sync/atomic"
 
@@ -25,9 +27,9 @@ type try struct {
 func (k Key) prove(r *http.Request, as role, token string) (*try, *http.Request, error) {
 	h := k.held.Reveal()
 	t := &try{key: k, from: nonceSource{as, originOf(r.URL)}}
-	target := *r.URL
-	target.RawQuery, target.Fragment, target.RawFragment, target.User = "", "", "", nil
-	proof, err := dpop.Sign(h.key, dpop.Claims{Method: r.Method, URL: target.String(), Token: token, Nonce: h.nonces.get(t.from), Now: h.now()})
+	proof, err := dpop.Sign(h.key, dpop.Claims{
+		Method: cmp.Or(r.Method, http.MethodGet), URL: targetOf(r), Token: token, Nonce: h.nonces.get(t.from), Now: h.now(),
+	})
 	if err != nil {
 		return nil, nil, refusal.Internal.Because("Config.ProofKey: %w", err)
 	}
@@ -35,6 +37,12 @@ func (k Key) prove(r *http.Request, as role, token string) (*try, *http.Request,
 	return t, r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { t.conns.Add(1) },
 	})), nil
+}
+
+// targetOf returns the URL of a request as its server knows it, without a query. The
+// caller can have set another Host header (RFC 9110, Section 7.1).
+func targetOf(r *http.Request) string {
+	return originOf(&url.URL{Scheme: r.URL.Scheme, Host: cmp.Or(r.Host, r.URL.Host)}) + r.URL.EscapedPath()
 }
 
 // again learns from a response, and reports whether another request is worth it: the
@@ -135,6 +143,9 @@ func (t Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func (t Transport) credentialFor(r *http.Request) (Credential, error) {
+	if r.URL == nil || r.Header == nil {
+		return Credential{}, refusal.Internal.Because("the request has no URL or no header")
+	}
 	if err := checkRedirect(r); err != nil {
 		return Credential{}, err
 	}

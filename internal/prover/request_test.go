@@ -211,6 +211,28 @@ func TestTransport(t *testing.T) {
 	}
 }
 
+// TestTargets: the URL in a proof is the one that the server knows.
+func TestTargets(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct{ target, host, want string }{
+		{"https://api.example", "", "https://api.example/"}, {"https://API.example:443/A?b#c", "", "https://api.example/A"},
+		{"https://user:pass@api.example/", "", "https://api.example/"}, {"https://10.0.0.1:8443/x", "api.example", "https://api.example/x"},
+		{"https://api.example/a%2fb/%C3%A9", "", "https://api.example/a%2fb/%C3%A9"}, {"http://127.0.0.1:80/", "", "http://127.0.0.1/"},
+	} {
+		s := newServer(t, good)
+		r := &http.Request{URL: must(url.Parse(row.target)), Host: row.host, Header: http.Header{}}
+		if _, err := bound(newKey(), s).RoundTrip(r); err != nil || s.proofs[0].Htu != row.want || s.proofs[0].Htm != "GET" {
+			t.Errorf("%s: %v, %+v, want %s", row.target, err, s.proofs, row.want)
+		}
+	}
+	for _, r := range []*http.Request{{Header: http.Header{}}, {URL: must(url.Parse("https://api.example"))}} {
+		for _, key := range []Key{newKey(), {}} {
+			_, err := bound(key, newServer(t, good)).RoundTrip(r)
+			refused(t, "no request", err, refusal.Internal, "no URL or no header")
+		}
+	}
+}
+
 // TestRoles: the nonce of a token endpoint is not for the APIs of the same origin, nor the
 // reverse.
 func TestRoles(t *testing.T) {
@@ -348,7 +370,7 @@ func TestRedirects(t *testing.T) {
 			s := newServer(t, to(row.location, unnamed), good)
 			resp, err := (&http.Client{Transport: bound(newKey(), s)}).Get("https://api.example/here")
 			if row.followed {
-				if err != nil || resp.StatusCode != 200 || len(s.proofs) != 2 || s.proofs[1].Htu != "https://"+s.requests[1].URL.Host+"/there" || s.proofs[0].Jti == s.proofs[1].Jti {
+				if err != nil || resp.StatusCode != 200 || len(s.proofs) != 2 || s.proofs[1].Htu != "https://api.example/there" || s.proofs[0].Jti == s.proofs[1].Jti {
 					t.Errorf("%s: %v, %+v", row.location, err, s.proofs)
 				}
 				continue
