@@ -129,7 +129,7 @@ func newApplication(p *problems, c Config, where *site.Site, answers answers, co
 	})
 	if r, err := authrequest.New(a.options...); err == nil && a.client.Proofs.Binds() {
 		if err := a.flow.CheckPage(r); err != nil {
-			p.add("LoginOptions", "%v", err)
+			p.add("LoginOptions", "%v", errors.Unwrap(err))
 		}
 	}
 	a.grants = grants.New(grants.Config{

@@ -78,7 +78,8 @@ func TestKept(t *testing.T) {
 func TestWhoseKey(t *testing.T) {
 	t.Parallel()
 	per, one, off := NewKeys(true, Key{}, clock), NewKeys(false, must(Of(newECKey())), clock), NewKeys(false, Key{}, clock)
-	if per.ForLogin().Thumbprint() == per.ForLogin().Thumbprint() || per.ForProgram().Thumbprint() != per.ForProgram().Thumbprint() {
+	login, other, program, again := per.ForLogin(), per.ForLogin(), per.ForProgram(), per.ForProgram()
+	if login.Thumbprint() == other.Thumbprint() || program.Thumbprint() != again.Thumbprint() {
 		t.Error("a key for each login is not one")
 	}
 	if one.ForLogin().Thumbprint() != one.ForProgram().Thumbprint() {

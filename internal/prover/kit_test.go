@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"net/http"
 	"net/http/httptrace"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -62,7 +63,7 @@ func read(t *testing.T, text string) proof {
 			t.Fatal(err)
 		}
 	}
-	key := &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).SetBytes(decode(header.JWK.X)), Y: new(big.Int).SetBytes(decode(header.JWK.Y))}
+	key := must(ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, decode(header.JWK.X), decode(header.JWK.Y))))
 	digest, signature := sha256.Sum256([]byte(parts[0]+"."+parts[1])), decode(parts[2])
 	if header.Typ != "dpop+jwt" || header.Alg != "ES256" || len(signature) != 64 ||
 		!ecdsa.Verify(key, digest[:], new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:])) {

@@ -78,8 +78,9 @@ func (c *Client) Beside(path string) string {
 // IsManagementAPI reports whether an audience is the one of Auth0's Management API. A
 // tenant with a custom domain has it at its other domain.
 func (c *Client) IsManagementAPI(audience string) bool {
-	host, isAPI := strings.CutSuffix(strings.TrimPrefix(audience, "https://"), "/api/v2/")
-	return isAPI && c.Tenant.Static != nil && (audience == c.Beside("api/v2/") || strings.HasSuffix(host, ".auth0.com"))
+	u, err := url.Parse(audience)
+	isAPI := err == nil && c.Tenant.Static != nil && u.Scheme == "https" && u.Path == "/api/v2/" && u.RawQuery == "" && u.Fragment == ""
+	return isAPI && (audience == c.Beside("api/v2/") || strings.HasSuffix(u.Host, ".auth0.com"))
 }
 
 // Endpoints returns the tenant's endpoints. With mutual TLS, it refuses a tenant that

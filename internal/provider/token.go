@@ -104,10 +104,12 @@ func (t TokenResponse) CheckUsable() error {
 	case strings.EqualFold(t.TokenType, wanted):
 		return nil
 	case strings.EqualFold(t.TokenType, "Bearer"), strings.EqualFold(t.TokenType, prover.TokenType):
-		return refusal.TokenNotBound.Because("token_type is %.40q, not %s; the token was dropped", t.TokenType, wanted)
+		return refusal.TokenNotBound.Because("token_type is %.40q, not %s, so the token was dropped; %s", t.TokenType, wanted, bindingAdvice)
 	}
 	return unusable("token_type is %.40q, not %s", t.TokenType, wanted)
 }
+
+const bindingAdvice = "compare Config.ProofKey with the sender-constraining of the API and of the application in the tenant's settings"
 
 // unusable returns the refusal of a successful answer that has no token to use.
 func unusable(format string, args ...any) *refusal.Refusal {

@@ -2,6 +2,7 @@ package renew
 
 import (
 	"context"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -84,9 +85,20 @@ func (a accessTokens) renew(ctx context.Context, r *session.Record) (bool, error
 	if said, ok := tenanterror.Of(err); ok && said.Code == "invalid_grant" {
 		return changed, a.dropRefreshToken(ctx, r, said)
 	}
+	if said, ok := tenanterror.Of(err); ok && r.ProofKey == "" && a.config.Client.Proofs.Binds() && wantsProof(said) {
+		return unchanged, said.Refusal(refusal.SessionTokenExpired)
+	}
 	err = tenanterror.Meaning(tenanterror.Refresh, err)
 	a.refused.remember(r, a.wish, err)
 	return r.Refreshes != before, err
+}
+
+// wantsProof reports whether the tenant can have refused a refresh because it had no proof
+// of possession. No standard has a code for that. The session began before the
+// application had keys, and the tokens of another login are bound.
+func wantsProof(said tenanterror.Error) bool {
+	return said.Status == http.StatusBadRequest &&
+		slices.Contains([]string{"invalid_request", "invalid_dpop_proof", "use_dpop_nonce"}, said.Code)
 }
 
 // dropRefreshToken is for a refresh token that is used up, revoked or expired. The

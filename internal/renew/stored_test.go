@@ -1,6 +1,9 @@
 package renew
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,6 +12,7 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"github.com/seed-15d5a55c/auth0/internal/prover"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 )
@@ -181,4 +185,49 @@ func TestOfLogin(t *testing.T) {
 			t.Errorf("%+v, want %+v", got, row.want)
 		}
 	}
+}
+
+// TestChangedKey: a refresh with another key makes all access tokens of the session
+// useless, and none of them is used before.
+func TestChangedKey(t *testing.T) {
+	t.Parallel()
+	old, key := ownKey(t), ownKey(t)
+	tokens := &Tokens{config: Config{Client: &provider.Client{Proofs: prover.NewKeys(false, key, time.Now)}, Now: time.Now}}
+	r := &session.Record{ProofKey: old.Kept(), Tokens: []session.Token{{Audience: api, Token: "1", ExpiresAt: 2000}, {Audience: otherAPI, Token: "2", ExpiresAt: 2000}}}
+	at := time.Unix(1000, 0)
+	if token, ok := (accessTokens{tokens, Wish{}}).find(r, at); ok {
+		t.Errorf("%q is used with the key of another", token.Token)
+	}
+	for range 2 {
+		keepRefreshToken(r, provider.TokenResponse{Key: key})
+		if r.ProofKey != key.Kept() || r.Tokens[0].ExpiresAt+r.Tokens[1].ExpiresAt != 0 {
+			t.Errorf("%+v", r)
+		}
+	}
+	keepToken(r, session.Token{Audience: api, Token: "new", ExpiresAt: 2000})
+	keepRefreshToken(r, provider.TokenResponse{Key: key})
+	for audience, want := range map[string]string{"": "new", otherAPI: ""} {
+		if token, _ := (accessTokens{tokens, Wish{Audience: audience}}).find(r, at); token.Token != want {
+			t.Errorf("%q: %q, want %q", audience, token.Token, want)
+		}
+	}
+	if got := tokens.KeyOf(r, session.Token{}); got.Thumbprint() != key.Thumbprint() || !tokens.KeyOf(r, session.Token{Connection: "x"}).IsZero() {
+		t.Error("the key of a token is another")
+	}
+	if r.RefreshToken = ""; tokens.Meets(&session.Record{ProofKey: old.Kept(), Tokens: []session.Token{{ExpiresAt: time.Now().Unix() + 600}}}, "", nil) {
+		t.Error("a token whose key is gone is enough for a login")
+	}
+}
+
+func ownKey(t *testing.T) prover.Key {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := prover.Of(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
 }
