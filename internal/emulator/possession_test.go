@@ -448,7 +448,7 @@ func TestCodeBoundToKey(t *testing.T) {
 	nonce := ask(tn, form, "DPoP", key.forToken()).header.Get("DPoP-Nonce")
 	equal(t, "second try", ask(tn, form, "DPoP", key.forToken(withNonce(nonce))).status, 200)
 
-	for _, jkt := range []string{"x", key.thumbprint() + "=", strings.Repeat("!", 43)} {
+	for _, jkt := range []string{"x", "AQAB", key.thumbprint() + "=", strings.Repeat("!", 43)} {
 		params := callbackParams(t, get(tn, authorizeURL(request("dpop_jkt", jkt))))
 		equal(t, "dpop_jkt "+jkt, params.Get("error_description"), "dpop_jkt is not a thumbprint")
 	}
