@@ -80,6 +80,9 @@ func sourceError(err error) error {
 	var connection *net.OpError
 	if e, ok := errors.AsType[*auth0.Error](err); ok {
 		code, reason = codeOfTenant(e.Status), e.Reason
+		if e.Status != 429 && e.TenantStatus/100 == 4 && e.TenantStatus != 429 {
+			code = codes.Unauthenticated // the tenant does not accept the application: another try cannot help
+		}
 	} else if e, ok := errors.AsType[*oauth2.RetrieveError](err); ok && e.Response != nil {
 		code = codeOfTenant(e.Response.StatusCode)
 	} else if errors.As(err, &connection) || errors.As(err, &timeout) && timeout.Timeout() {

@@ -134,6 +134,10 @@ func TestCredentialsFail(t *testing.T) {
 		{"tenant unavailable", nil, tenant(503, "tenant_unavailable"), codes.Unavailable, none + ": tenant_unavailable"},
 		{"tenant answers nonsense", nil, tenant(502, "tenant_error"), codes.Unavailable, none + ": tenant_error"},
 		{"tenant limits requests", nil, tenant(429, "too_many_attempts"), codes.Unavailable, none + ": too_many_attempts"},
+		{"blocked by the tenant", nil, &auth0.Error{Status: 429, Reason: "too_many_attempts", TenantStatus: 403}, codes.Unavailable, none + ": too_many_attempts"},
+		{"quota of the tenant", nil, &auth0.Error{Status: 503, Reason: "tenant_unavailable", TenantStatus: 429}, codes.Unavailable, none + ": tenant_unavailable"},
+		{"refused by the tenant", nil, &auth0.Error{Status: 502, Reason: "tenant_answer", TenantStatus: 401}, codes.Unauthenticated, none + ": tenant_answer"},
+		{"broken tenant", nil, &auth0.Error{Status: 502, Reason: "tenant_answer", TenantStatus: 500}, codes.Unavailable, none + ": tenant_answer"},
 		{"invalid client", nil, tenant(401, "invalid_client"), codes.Unauthenticated, none + ": invalid_client"},
 		{"a mistake of the program", nil, tenant(500, "misconfigured"), codes.Unauthenticated, none + ": misconfigured"},
 		{"without a reason", nil, tenant(401, ""), codes.Unauthenticated, none},
@@ -217,5 +221,38 @@ func TestCredentialsAndMetadata(t *testing.T) {
 	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer x")
 	if got := e.call(t, ctx, get); !got.equal(malformed) {
 		t.Errorf("%+v", got)
+	}
+}
+
+// The errors of a source of package auth0, at a tenant that fails or refuses.
+func TestCredentialsOfAnApplication(t *testing.T) {
+	t.Parallel()
+	const wrong = "wrong-secret-of-the-application"
+	for _, tt := range []struct {
+		name   string
+		change func(*auth0test.Tenant, *auth0.Config)
+		code   codes.Code
+		reason string
+	}{
+		{"unavailable", func(tenant *auth0test.Tenant, _ *auth0.Config) { tenant.Fail(auth0test.Token, 503) }, codes.Unavailable, "tenant_unavailable"},
+		{"limited", func(tenant *auth0test.Tenant, _ *auth0.Config) { tenant.Fail(auth0test.Token, 429) }, codes.Unavailable, "tenant_unavailable"},
+		{"wrong secret", func(_ *auth0test.Tenant, c *auth0.Config) { c.ClientSecret = wrong }, codes.Unauthenticated, "tenant_answer"},
+	} {
+		e := newAuth(t, grpcauth.Options{})
+		e.tenant.AllowClientCredentials(auth0test.Audience)
+		cfg := e.tenant.Config()
+		tt.change(e.tenant, &cfg)
+		app, err := auth0.NewApplication(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.serveTLS(t, nil, grpc.WithPerRPCCredentials(grpcauth.Credentials(app.ClientCredentials(auth0.ClientCredentials{Audience: auth0test.Audience}))))
+		got := e.call(t, t.Context(), get)
+		if got.code != tt.code || !strings.HasSuffix(got.message, tt.reason) || !strings.HasPrefix(got.message, "grpcauth: the source has no access token: ") {
+			t.Errorf("%s: %+v", tt.name, got)
+		}
+		if strings.Contains(got.message, wrong) || strings.Contains(got.message, "secret") {
+			t.Errorf("%s: %q", tt.name, got.message)
+		}
 	}
 }

@@ -94,8 +94,9 @@ type Options struct {
 	Unlisted Unlisted
 	// EndStreams ends a stream with Unauthenticated when its token has expired:
 	// [auth0.APIConfig].Leeway after its exp, by the clock of this machine. The context
-	// of the stream is done then, and SendMsg and RecvMsg return the error. By default a
-	// token is checked once, when a stream begins.
+	// of the stream is done then, and SendMsg and RecvMsg return the error, so that the
+	// handler returns. A message of a RecvMsg with an error must not be used again. By
+	// default a token is checked once, when a stream begins.
 	EndStreams bool
 	// Logger gets a warning for each method that was called and is not listed, once for
 	// each name. Default: [slog.Default].

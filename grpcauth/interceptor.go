@@ -44,20 +44,26 @@ func (a *Auth) Stream() grpc.StreamServerInterceptor {
 	a = a.orRefusing()
 	return func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 		t, err := a.admit(ss.Context(), info.FullMethod)
-		switch {
-		case err == nil && t == nil:
-			return handler(srv, ss)
-		case err == nil && a.endStreams:
-			err = handleUntil(srv, ss, t, t.ExpiresAt().Add(a.api.Leeway()), handler)
-			if err != errTokenOver {
+		if err == nil {
+			if err = a.handle(srv, ss, t, handler); err != errTokenOver {
 				return err
 			}
 			err = &auth0.Error{Op: "bearer", Status: 401, Code: "invalid_token", Reason: "token_expired", Description: "token expired"}
-		case err == nil:
-			return handler(srv, &stream{ss, auth0.ContextWithToken(ss.Context(), t)})
 		}
 		return a.refuse(ss.Context(), info.FullMethod, err, ss.SetHeader, func(md metadata.MD) error { ss.SetTrailer(md); return nil })
 	}
+}
+
+// handle runs the handler of a stream. It returns errTokenOver if the stream has ended
+// because its token is over.
+func (a *Auth) handle(srv any, ss grpc.ServerStream, t *auth0.Token, handler grpc.StreamHandler) error {
+	switch {
+	case t == nil:
+		return handler(srv, ss)
+	case a.endStreams:
+		return handleUntil(srv, ss, t, t.ExpiresAt().Add(a.api.Leeway()), handler)
+	}
+	return handler(srv, &stream{ss, auth0.ContextWithToken(ss.Context(), t)})
 }
 
 func discard(metadata.MD) error { return nil }

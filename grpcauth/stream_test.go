@@ -84,7 +84,7 @@ func TestHealthAndReflection(t *testing.T) {
 		{"Health", grpcauth.Health, codes.OK, codes.OK, codes.Unauthenticated},
 		{"Reflection", grpcauth.Reflection, codes.Unauthenticated, codes.Unauthenticated, codes.InvalidArgument},
 	} {
-		e := newEnv(t, grpcauth.Options{Public: tt.public})
+		e := newEnv(t, grpcauth.Options{Public: tt.public, EndStreams: true})
 		for _, values := range [][]string{nil, {"Bearer bad"}} {
 			ctx := with(t.Context(), values...)
 			if got := e.call(t, ctx, "/grpc.health.v1.Health/Check"); got.code != tt.check {
