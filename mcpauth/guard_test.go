@@ -956,6 +956,24 @@ func TestNoCaller(t *testing.T) {
 	}
 }
 
+// A Guard that New has not made lets nothing pass.
+func TestZeroGuard(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, setup{})
+	var zero mcpauth.Guard
+	s.handler = zero.Handler(s.sdk)
+	if w := s.do(request(calling("open"), s.tenant.AccessToken())); w.Code != 401 || len(s.ran()) != 0 {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+	inside := zero.Middleware(func(context.Context, string, mcp.Request) (mcp.Result, error) {
+		t.Error("the tool was called")
+		return nil, nil
+	})
+	if _, err := inside(t.Context(), "tools/call", &mcp.CallToolRequest{Params: &mcp.CallToolParamsRaw{Name: "open"}}); err == nil {
+		t.Error("no error")
+	}
+}
+
 func TestNew(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, setup{})
