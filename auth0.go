@@ -31,9 +31,10 @@
 // token must match its c_hash and at_hash.
 //
 // An access token: compact serialization, algorithm, type, issuer, audience, times
-// and signature (RFC 8725; RFC 9068, Section 4). A sender-constrained token (DPoP,
-// certificate) is not accepted as a bearer token. Claim names are case-sensitive, and
-// a repeated security claim is rejected.
+// and signature (RFC 8725; RFC 9068, Section 4). A sender-constrained token is never
+// accepted as a bearer token: it needs the proof that the client has the key
+// ([APIConfig].DPoP and Certificates). Claim names are case-sensitive, and a repeated
+// security claim is rejected.
 //
 // # Limits
 //

@@ -15,12 +15,12 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/access"
 	"github.com/seed-15d5a55c/auth0/internal/bearer"
-	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/clientcert"
 	"github.com/seed-15d5a55c/auth0/internal/dpop"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/memo"
+	"github.com/seed-15d5a55c/auth0/internal/peer"
 	"github.com/seed-15d5a55c/auth0/internal/publicsecret"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
@@ -222,10 +222,10 @@ const (
 // checkSender compares what a verified token is bound to with what came with it.
 func (ch *checker) checkSender(p presented, proof *dpop.Proof, t *Token) error {
 	c := &t.claims
-	switch {
+	switch _, _, bound := c.Confirmation(); {
 	case p.how == inSession:
 		return nil
-	case p.how == alone && c.Has(jwt.Confirmation):
+	case p.how == alone && bound:
 		return fault.Bound.Because("the token has cnf, and API.Verify does not know the sender")
 	}
 	thumbprint := ""
@@ -250,7 +250,7 @@ func (ch *checker) checkSender(p presented, proof *dpop.Proof, t *Token) error {
 
 // certificateFor returns the certificate that came with a token, if the token needs one.
 func (ch *checker) certificateFor(p presented, c *jwt.Claims) (*x509.Certificate, error) {
-	if p.how != inRequest || c.CertificateThumbprint == "" {
+	if _, thumbprint, _ := c.Confirmation(); p.how != inRequest || thumbprint == "" {
 		return p.certificate, nil
 	}
 	certificate, err := ch.certificate(p.Request)
@@ -277,6 +277,7 @@ const (
 type proofs struct {
 	required       bool // bearer tokens are rejected
 	algorithms     []string
+	reader         *dpop.Reader
 	bases          dpop.Bases
 	proxies        []netip.Prefix
 	maxAge, leeway time.Duration
@@ -291,12 +292,13 @@ func newProofs(p *problems, c APIConfig, now func() time.Time, log *slog.Logger)
 	d := c.DPoP
 	s := &proofs{
 		required: d.Mode == BindingRequired, maxAge: checkedProofAge(sub, d.MaxAge), leeway: checkedLeeway(sub, d.Leeway, 30*time.Second),
-		proxies: browser.Networks(d.TrustedProxies, func(format string, args ...any) { sub.add("TrustedProxies", format, args...) }),
+		proxies: peer.Networks(d.TrustedProxies, func(format string, args ...any) { sub.add("TrustedProxies", format, args...) }),
 	}
 	var err error
 	if s.algorithms, err = dpop.Accepted(d.Algorithms); err != nil {
 		sub.add("Algorithms", "%v", err)
 	}
+	s.reader = dpop.NewReader(s.algorithms)
 	s.bases = checkProofURLs(sub, d)
 	s.nonces = checkNonceSecrets(sub, c.Realm, d.NonceSecrets)
 	const least, byDefault, most = 1_000, 100_000, 10_000_000
@@ -388,11 +390,7 @@ func (s *proofs) read(p presented) (*dpop.Proof, error) {
 	if len(lines) != 1 {
 		return nil, fault.Proof.Because("header: %d headers DPoP, want 1", len(lines))
 	}
-	proof, err := dpop.Parse(lines[0], s.algorithms)
-	if err != nil {
-		return nil, err
-	}
-	return &proof, nil
+	return s.reader.Parse(lines[0])
 }
 
 // use verifies a proof of the key that the token is bound to, and makes it unusable. It
@@ -427,7 +425,7 @@ func (s *proofs) use(ctx context.Context, p presented, proof *dpop.Proof, sum me
 // client can choose, is part of it only if it is the host of a base URL.
 func (s *proofs) urlOf(r *http.Request) (string, error) {
 	host := r.Host
-	if forwarded := r.Header.Values("X-Forwarded-Host"); len(forwarded) > 0 && browser.IsFrom(r, s.proxies) {
+	if forwarded := r.Header.Values("X-Forwarded-Host"); len(forwarded) > 0 && peer.IsFrom(r, s.proxies) {
 		last := forwarded[len(forwarded)-1]
 		host = strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:]) // what the proxy has written
 	}

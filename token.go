@@ -110,7 +110,10 @@ func (t *Token) Actors() ([]string, error) {
 // Thumbprint returns the RFC 7638 thumbprint of the client's key (jkt in the claim cnf,
 // RFC 9449, Section 6.1) if the token is bound to one. The client has proved for each
 // request that it has the key. It is empty for another token.
-func (t *Token) Thumbprint() string { return t.claims.KeyThumbprint }
+func (t *Token) Thumbprint() string {
+	key, _, _ := t.claims.Confirmation()
+	return key
+}
 
 // KeyID returns the kid of the key that signed the token.
 func (t *Token) KeyID() string { return t.keyID }

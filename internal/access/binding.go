@@ -23,14 +23,14 @@ const (
 // CheckConfirmation refuses a token that is bound to something that nobody checks. Such
 // a token is no proof by itself (RFC 9449, Section 7.1; RFC 8705, Section 3).
 func (ru *Rules) CheckConfirmation(c *jwt.Claims) error {
-	switch {
-	case !c.Has(jwt.Confirmation):
+	switch key, certificate, bound := c.Confirmation(); {
+	case !bound:
 		return nil
-	case c.KeyThumbprint == "" && c.CertificateThumbprint == "":
+	case key == "" && certificate == "":
 		return fault.Bound.Because("the token has cnf without jkt and x5t#S256; it is not a bearer token")
-	case c.KeyThumbprint != "" && ru.Key == Off:
+	case key != "" && ru.Key == Off:
 		return fault.Bound.Because("the token has cnf with jkt; it is not a bearer token, and APIConfig.DPoP is off")
-	case c.CertificateThumbprint != "" && ru.Certificate == Off:
+	case certificate != "" && ru.Certificate == Off:
 		return fault.Bound.Because("the token has cnf with x5t#S256; it is not a bearer token, and APIConfig.Certificates is off")
 	}
 	return nil
@@ -39,12 +39,12 @@ func (ru *Rules) CheckConfirmation(c *jwt.Claims) error {
 // CheckKey compares the key of a token with the key of the proof that came with it. The
 // thumbprint of that key is empty for a token without a proof.
 func CheckKey(c *jwt.Claims, thumbprint string) error {
-	switch {
-	case thumbprint == "" && c.KeyThumbprint != "":
+	switch key, _, _ := c.Confirmation(); {
+	case thumbprint == "" && key != "":
 		return fault.Bound.Because("the token is bound to a key, and was not sent with the scheme DPoP and a proof")
-	case thumbprint != "" && c.KeyThumbprint == "":
+	case thumbprint != "" && key == "":
 		return fault.NoKey.Because("the token has no cnf with jkt; the client must request it with a DPoP proof")
-	case !equal(c.KeyThumbprint, thumbprint):
+	case !equal(key, thumbprint):
 		return fault.OtherKey.Because("the proof has another key than the token request")
 	}
 	return nil
@@ -54,16 +54,17 @@ func CheckKey(c *jwt.Claims, thumbprint string) error {
 // presented. It is nil for none. Chain, names and dates of the certificate do not
 // matter: the TLS handshake has proved that the client holds the key.
 func (ru *Rules) CheckCertificate(c *jwt.Claims, certificate *x509.Certificate) error {
+	_, thumbprint, _ := c.Confirmation()
 	switch {
-	case c.CertificateThumbprint == "" && ru.Certificate == Required:
+	case thumbprint == "" && ru.Certificate == Required:
 		return fault.CertificateBinding.Because("the token has no cnf with x5t#S256, and APIConfig.Certificates requires it")
-	case c.CertificateThumbprint == "":
+	case thumbprint == "":
 		return nil
 	case certificate == nil:
 		return fault.NoCertificate.Because("the client has presented no certificate; is tls.Config.ClientAuth at least RequestClientCert?")
 	}
 	sum := sha256.Sum256(certificate.Raw)
-	if !equal(c.CertificateThumbprint, base64.RawURLEncoding.EncodeToString(sum[:])) {
+	if !equal(thumbprint, base64.RawURLEncoding.EncodeToString(sum[:])) {
 		return fault.OtherCertificate.Because("the client has presented another certificate than in the token request")
 	}
 	return nil

@@ -11,10 +11,10 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/peer"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
@@ -79,7 +79,7 @@ func (b Bases) Of(r *http.Request) (Base, error) {
 		return b.List[0], nil
 	}
 	host := r.Host
-	if forwarded := r.Header.Values("X-Forwarded-Host"); len(forwarded) > 0 && IsFrom(r, b.Proxies) {
+	if forwarded := r.Header.Values("X-Forwarded-Host"); len(forwarded) > 0 && peer.IsFrom(r, b.Proxies) {
 		last := forwarded[len(forwarded)-1]
 		host = strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:])
 	}
@@ -89,40 +89,4 @@ func (b Bases) Of(r *http.Request) (Base, error) {
 		}
 	}
 	return Base{}, fmt.Errorf("host %.100q is none of Config.BaseURL and Config.BaseURLs", host)
-}
-
-// IsFrom reports whether a request comes directly from an address of one of the
-// networks. A request through a unix socket has no address.
-func IsFrom(r *http.Request, networks []netip.Prefix) bool {
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return false
-	}
-	// Prefixes have no zones, and contain no address with one.
-	addr := peer.Addr().Unmap().WithZone("")
-	return slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(addr) })
-}
-
-// Networks returns the prefixes in their usual form, and reports those that no request
-// comes from.
-func Networks(prefixes []netip.Prefix, report func(format string, args ...any)) []netip.Prefix {
-	const mapped = 96 // bits of ::ffff:0:0, RFC 4291, Section 2.5.5.2
-	var known []netip.Prefix
-	for i, prefix := range prefixes {
-		addr, bits := prefix.Addr(), prefix.Bits()
-		if addr.Is4In6() && bits >= mapped {
-			addr, bits = addr.Unmap(), bits-mapped
-			prefix = netip.PrefixFrom(addr, bits)
-		}
-		switch {
-		case !prefix.IsValid():
-			report("[%d] is not a prefix; make one with netip.MustParsePrefix", i)
-		case addr.Is4In6():
-			report("[%d] is %v, which is wider than all IPv4 addresses; write those as 0.0.0.0/0", i, prefix)
-		case addr.IsMulticast(), addr.IsUnspecified() && prefix.IsSingleIP():
-			report("[%d] is %v, from which no request comes", i, prefix)
-		}
-		known = append(known, prefix.Masked())
-	}
-	return known
 }

@@ -15,7 +15,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/seed-15d5a55c/auth0/internal/browser"
+	"github.com/seed-15d5a55c/auth0/internal/peer"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
@@ -43,7 +43,7 @@ func NewHeader(name string, proxies []netip.Prefix) (Header, error) {
 		return Header{}, errors.New("there are no proxies, and anybody can send the header")
 	}
 	var mistakes []error
-	networks := browser.Networks(proxies, func(format string, args ...any) { mistakes = append(mistakes, fmt.Errorf("proxies"+format, args...)) })
+	networks := peer.Networks(proxies, func(format string, args ...any) { mistakes = append(mistakes, fmt.Errorf("proxies"+format, args...)) })
 	return Header{name, networks}, errors.Join(mistakes...)
 }
 
@@ -59,7 +59,7 @@ func (h Header) Certificate(r *http.Request) (*x509.Certificate, error) {
 	switch {
 	case len(lines) == 0:
 		return nil, nil
-	case !browser.IsFrom(r, h.proxies):
+	case !peer.IsFrom(r, h.proxies):
 		return nil, fmt.Errorf("the header %s does not count, because %.60s is not one of the proxies", h.name, r.RemoteAddr)
 	case len(lines) > 1:
 		return nil, fmt.Errorf("%d headers %s; the proxy must delete those of the client", len(lines), h.name)

@@ -137,14 +137,11 @@ type Claims struct {
 	// token_use, by which Cognito does. Each is empty if the claim is no text.
 	TypeClaim string
 	TokenUse  string
-	// KeyThumbprint and CertificateThumbprint are jkt and x5t#S256 of cnf, by which a
-	// token is bound to a key (RFC 9449, Section 6.1) or to a certificate (RFC 8705,
-	// Section 3.1). Both are empty if cnf names something else.
-	KeyThumbprint         string
-	CertificateThumbprint string
 	// The following are raw JSON text.
 	Actor  string
 	Events string
+
+	key, certificate string // see Confirmation
 
 	present Name
 }
@@ -152,6 +149,13 @@ type Claims struct {
 // Has reports whether the token has any of the named claims. A claim that is null
 // counts.
 func (c *Claims) Has(names Name) bool { return c.present&names != 0 }
+
+// Confirmation returns jkt and x5t#S256 of cnf, by which a token is bound to a key (RFC
+// 9449, Section 6.1) or to a certificate (RFC 8705, Section 3.1), and whether the token
+// has cnf. Both are empty if cnf names something else.
+func (c *Claims) Confirmation() (key, certificate string, bound bool) {
+	return c.key, c.certificate, c.Has(Confirmation)
+}
 
 // ParseClaims reads the payload of a token. It fails if the value of a claim has the
 // wrong form, or if the claim is there twice. It also fails if a name differs only in
@@ -285,7 +289,7 @@ func (c *Claims) read(name Name, value string, scp *string) (ok bool) {
 	case AMR:
 		c.AMR, ok = jsonscan.Strings(value)
 	case Confirmation:
-		c.KeyThumbprint, c.CertificateThumbprint, ok = confirmation(value)
+		c.key, c.certificate, ok = confirmation(value)
 	case Actor:
 		c.Actor, ok = value, true
 	case Events:

@@ -165,7 +165,7 @@ func TestParseClaims(t *testing.T) {
 	c.present = 0
 	want := Claims{
 		Issuer: "https://t.example/", Subject: "auth0|1", Audience: []string{"a"}, Expiry: 1767300000, NotBefore: 1767312000.5, IssuedAt: 1767312000, ID: "j",
-		KeyThumbprint: "x", AuthorizedParty: "c1", ClientID: "c2", Scope: "openid read:m", Permissions: []string{"p", "q"},
+		key: "x", AuthorizedParty: "c1", ClientID: "c2", Scope: "openid read:m", Permissions: []string{"p", "q"},
 		OrgID: "org_1", OrgName: "acme", Nonce: "n", AccessTokenHash: "h", CodeHash: "ch", Events: `{"e":{}}`, SessionID: "s",
 		AuthTime: 1767312001, ACR: "mfa", AMR: []string{"pwd"}, Actor: `{"sub":"x"}`,
 	}
@@ -240,8 +240,9 @@ func TestConfirmation(t *testing.T) {
 		`{"x5t#S256":"bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"}`: {"", "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"},
 	} {
 		c, err := ParseClaims(`{"cnf":`+cnf+`}`, false, 0)
-		if err != nil || !c.Has(Confirmation) || [2]string{c.KeyThumbprint, c.CertificateThumbprint} != want {
-			t.Errorf("%s: %q, %q, %v", cnf, c.KeyThumbprint, c.CertificateThumbprint, err)
+		key, certificate, bound := c.Confirmation()
+		if err != nil || !bound || [2]string{key, certificate} != want {
+			t.Errorf("%s: %q, %q, %v, %v", cnf, key, certificate, bound, err)
 		}
 	}
 	for _, cnf := range []string{
@@ -251,7 +252,7 @@ func TestConfirmation(t *testing.T) {
 		`{"x5t#S256":"` + sum + `","x5t#S256":"` + sum + `"}`, `{"jkt":"k","x5t#S256":""}`,
 	} {
 		if c, err := ParseClaims(`{"cnf":`+cnf+`}`, false, 0); !errors.Is(err, fault.Claim) {
-			t.Errorf("%s: %q, %q, %v", cnf, c.KeyThumbprint, c.CertificateThumbprint, err)
+			t.Errorf("%s: %+v, %v", cnf, c, err)
 		}
 	}
 }

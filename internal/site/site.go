@@ -16,6 +16,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/peer"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/returnto"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
@@ -59,7 +60,7 @@ func New(c Config, mistake func(field, format string, args ...any)) *Site {
 		bases: browser.Bases{List: bases(c, mistake)},
 		home:  cmp.Or(c.DefaultReturnTo, "/"), log: c.Log,
 	}
-	s.bases.Proxies = browser.Networks(c.TrustedProxies, func(format string, args ...any) { mistake("TrustedProxies", format, args...) })
+	s.bases.Proxies = peer.Networks(c.TrustedProxies, func(format string, args ...any) { mistake("TrustedProxies", format, args...) })
 	s.checkRoutes(mistake)
 	s.checkBases(mistake)
 	for _, raw := range c.ReturnToOrigins {

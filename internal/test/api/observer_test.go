@@ -27,7 +27,9 @@ var tokenReasons = []string{
 	"token_malformed", "token_too_large", "unsupported_crit", "invalid_type", "invalid_alg",
 	"unknown_kid", "key_unusable", "ambiguous_kid", "invalid_signature",
 	"token_expired", "token_too_old", "token_not_yet_valid", "issued_in_future",
-	"invalid_issuer", "invalid_audience", "invalid_claim", "dpop_required", "keys_unavailable",
+	"invalid_issuer", "invalid_audience", "invalid_claim", "keys_unavailable",
+	"dpop_required", "dpop_binding_mismatch", "invalid_dpop_proof", "use_dpop_nonce", "replay_store_unavailable",
+	"certificate_required", "certificate_mismatch", "certificate_binding_required",
 	"insufficient_scope", "insufficient_permissions", "insufficient_user_authentication",
 	"claim_requirement", "forbidden", "organization", "misconfigured", "unavailable", "canceled",
 }
@@ -238,6 +240,7 @@ func TestEventKinds(t *testing.T) {
 	t.Parallel()
 	for kind, want := range map[auth0.EventKind]string{
 		auth0.TokenChecked: "token_checked", auth0.GuardRefused: "guard_refused", auth0.KeysFetched: "keys_fetched",
+		auth0.ReplayEvicted: "replay_evicted",
 	} {
 		if string(kind) != want {
 			t.Errorf("%q, want %q", kind, want)
