@@ -93,6 +93,7 @@ func newApplication(p *problems, c Config, where *site.Site, answers answers, co
 	a.client = &provider.Client{
 		ID: c.ClientID, Auth: checkClient(p, c, answers), Tenant: &tenant, HTTP: client, Base: c.HTTPClient, Now: a.now,
 	}
+	a.client.Proofs = newProofKeys(p, c.ProofKey, &tenant, a.now)
 	p.require("ClientID", c.ClientID)
 	if c.ClientAuthentication.method.Name != "" {
 		if err := a.client.Check(a.client.Auth); err != nil {
@@ -126,6 +127,11 @@ func newApplication(p *problems, c Config, where *site.Site, answers answers, co
 		Client: a.client, IDTokens: a.idTokens, ResponseType: string(answers.responseType), ResponseMode: string(answers.responseMode), Scopes: checkScopes(p, c.Scopes),
 		Pushed: c.PushedAuthorizationRequests, CheckOrganization: organizationHook(c.CheckOrganization), Now: a.now,
 	})
+	if r, err := authrequest.New(a.options...); err == nil && a.client.Proofs.Binds() {
+		if err := a.flow.CheckPage(r); err != nil {
+			p.add("LoginOptions", "%v", errors.Unwrap(err))
+		}
+	}
 	a.grants = grants.New(grants.Config{
 		Client: a.client, Scopes: a.flow.Scopes, Audience: c.Audience, Keyring: a.keyring, Now: a.now,
 		MFA: func(m grants.MFA) any { return a.newMFA(m) },
@@ -329,6 +335,8 @@ func (a *Application) Revoke(ctx context.Context, refreshToken string) error {
 // Auth0 answers five requests per minute for one user. Put claims that a page needs
 // at every request into the ID token, and read them from [Session].
 //
+// A bound token is sent with a proof, see [Config].ProofKey.
+//
 // The Reason of the error is token_not_accepted if the tenant rejects the token.
 func (a *Application) UserInfo(ctx context.Context, token *oauth2.Token, subject string) (User, error) {
 	return op("userinfo", a, func() (User, error) {
@@ -342,7 +350,11 @@ func (a *Application) UserInfo(ctx context.Context, token *oauth2.Token, subject
 		if ep.UserInfoEndpoint == "" {
 			return User{}, refusal.Grant.Because("the provider has no userinfo endpoint")
 		}
-		resp, err := tenantapi.Do(ctx, a.client.HTTP, token.AccessToken, http.MethodGet, ep.UserInfoEndpoint, nil, nil)
+		credential, err := credentialOf(token, a.client.Proofs.ForProgram())
+		if err != nil {
+			return User{}, err
+		}
+		resp, err := tenantapi.Do(ctx, a.client.HTTP, credential, http.MethodGet, ep.UserInfoEndpoint, nil, nil)
 		if err != nil {
 			return User{}, tenanterror.Meaning(tenanterror.UserInfo, err)
 		}

@@ -124,6 +124,17 @@ type Config struct {
 	// ClientAuthentication replaces ClientSecret in applications that authenticate with
 	// a key, a certificate or a rotating secret.
 	ClientAuthentication ClientAuthentication
+	// ProofKey binds the tokens of the application to a key (DPoP, RFC 9449):
+	// [ProofKeyPerSession] or [ProofKeyOf]. Default: bearer tokens. A session that began
+	// without a key keeps its bearer tokens until the next login. A session with a key of
+	// its own keeps that when the field is changed. If the tenant answers with a bearer
+	// token, the request fails with Reason token_not_bound.
+	//
+	// [Strategy.Client] and [ProofTransport] call APIs with bound tokens. The clients of
+	// package oauth2 cannot. [WithPopup] cannot hand on an access token, and
+	// [Application.ImplicitURL] fails. Tokens of third parties, and those for Auth0's
+	// Management API, are bearer tokens.
+	ProofKey ProofKey
 	// BaseURL is the URL at which browsers reach the application, such as
 	// "https://app.example.com". It has a path if a proxy mounts the application below
 	// one. Every URL that this package sends out is made from BaseURL, never from a Host

@@ -289,7 +289,7 @@ func (by *sessionPath) token(w http.ResponseWriter, r *http.Request) (*verified,
 	if err != nil {
 		return nil, err
 	}
-	t, err := by.strategy.accessToken(w, r, wish)
+	t, _, err := by.strategy.accessToken(w, r, wish)
 	if e := asError("bearer", err); err != nil && e.Status == http.StatusUnauthorized {
 		return nil, refusal.NoToken.Wrap(err) // a new login brings another one
 	} else if err != nil {

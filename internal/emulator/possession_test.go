@@ -448,7 +448,7 @@ func TestCodeBoundToKey(t *testing.T) {
 	nonce := ask(tn, form, "DPoP", key.forToken()).header.Get("DPoP-Nonce")
 	equal(t, "second try", ask(tn, form, "DPoP", key.forToken(withNonce(nonce))).status, 200)
 
-	for _, jkt := range []string{"x", key.thumbprint() + "=", strings.Repeat("!", 43)} {
+	for _, jkt := range []string{"x", "AQAB", key.thumbprint() + "=", strings.Repeat("!", 43)} {
 		params := callbackParams(t, get(tn, authorizeURL(request("dpop_jkt", jkt))))
 		equal(t, "dpop_jkt "+jkt, params.Get("error_description"), "dpop_jkt is not a thumbprint")
 	}
@@ -603,6 +603,21 @@ func TestReceivedProofs(t *testing.T) {
 		t.Fatalf("%+v", got)
 	}
 	equal(t, "at /userinfo", got[0], emulator.Proof{Scheme: "DPoP", Thumbprint: key.thumbprint(), ID: "u", Accepted: true})
+}
+
+// TestVaultTokensStayBearer: the token belongs to a third party, which knows no key.
+func TestVaultTokensStayBearer(t *testing.T) {
+	t.Parallel()
+	tn, c, _ := newAccountTenant(t)
+	must(t, tn.ConnectAccount("jane@acme.example", emulator.ConnectedAccount{Connection: "google-oauth2", Email: "jane@gmail.example", AccessToken: "theirs"}))
+	must(t, tn.EditClient("web", func(c *emulator.Client) { c.RequireProofOfPossession = true }))
+	key := newProver(t, c)
+	code := grantRequest("authorization_code", "code", codeFor(t, tn, "scope", "openid offline_access"), "redirect_uri", callback)
+	refreshToken := ask(tn, code, "DPoP", key.forToken()).json(t)["refresh_token"].(string)
+	body := ask(tn, grantRequest(vaultGrant, "connection", "google-oauth2", "subject_token", refreshToken,
+		"subject_token_type", "urn:ietf:params:oauth:token-type:refresh_token", "requested_token_type", vaultType), "DPoP", key.forToken()).json(t)
+	equal(t, "access_token", body["access_token"], any("theirs"))
+	equal(t, "token_type", body["token_type"], any("Bearer"))
 }
 
 // TestOldTenantTakesNoProofs: the plan does not have the feature, and says nothing of it.

@@ -154,6 +154,8 @@ var (
 	Clock               = Row{503, "temporarily_unavailable", "clock_skew", "this server and the login service do not agree on the time; please try again in a minute"}
 	NoCredential        = Row{503, "temporarily_unavailable", "credentials_unavailable", "the login service cannot be asked; please try again in a minute"}
 	TenantAnswer        = Row{502, "server_error", "tenant_answer", "the login service gave an unexpected answer; please try again"}
+	TokenNotBound       = Row{502, "server_error", "token_not_bound", "the login service gave an unexpected answer; please try again"}
+	Redirected          = Row{502, "server_error", "redirect_refused", "the answer leads to another server, which must not get the token"}
 	OtherOrganization   = Row{403, "access_denied", "", "your account is not a member of the organization that you wanted to log in to"}
 	NotConfirmed        = Row{403, "insufficient_user_authentication", "", "the login service did not confirm that it is you in the way that this page needs; please log in again; if it keeps happening, tell the owner of this site"}
 	IDToken             = Row{400, "invalid_token", "", "the login could not be verified; please log in again"}

@@ -3,9 +3,11 @@ package signin
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/prover"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/renew"
 	"github.com/seed-15d5a55c/auth0/internal/session"
@@ -52,14 +54,15 @@ func (s *Routes) Import(w http.ResponseWriter, r *http.Request, i Imported) erro
 }
 
 // imported returns the token of the old session, in the place of the token of the login.
+// A token that is bound to a key is of no use: the session has no key.
 // If there is only a refresh token, it is a token that has expired, so that the session
 // knows which API is the one of the login.
 func (s *Routes) imported(i Imported) []session.Token {
 	switch {
-	case i.Token.AccessToken != "":
+	case i.Token.AccessToken != "" && !strings.EqualFold(i.Token.TokenType, prover.TokenType):
 		return []session.Token{renew.OfLogin(s.lasting(i.Token), i.Audience, i.Scope, s.c.Now())}
 	case i.Token.RefreshToken != "":
-		return []session.Token{{Audience: i.Audience, Asked: i.Scope, Type: "Bearer"}}
+		return []session.Token{{Audience: i.Audience, Asked: i.Scope}}
 	}
 	return nil
 }

@@ -105,11 +105,11 @@ func TestImportedTokens(t *testing.T) {
 			var want []session.Token
 			if row.access != "" {
 				want = []session.Token{{
-					Audience: api, Asked: "openid email", Scope: "openid email", Type: "Bearer", Token: "access", ExpiresAt: now().Add(row.want).Unix(),
+					Audience: api, Asked: "openid email", Scope: "openid email", Token: "access", ExpiresAt: now().Add(row.want).Unix(),
 				}}
 			}
 			if row.access == "" {
-				want = []session.Token{{Audience: api, Asked: "openid email", Type: "Bearer"}} // has expired
+				want = []session.Token{{Audience: api, Asked: "openid email"}} // has expired
 			}
 			if err != nil || got.RefreshToken != row.refresh || !slices.Equal(got.Tokens, want) {
 				t.Errorf("%s: %+v, %v", row.why, got, err)
