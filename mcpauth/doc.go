@@ -69,11 +69,11 @@
 // The guard decides about tools. For prompts, resources and the other methods, a token
 // with the scopes of [Options] is enough.
 //
-// The guard does not check the header Origin. Set
-// mcp.StreamableHTTPOptions.CrossOriginProtection for a server on the machine of a
-// user. For clients in browsers put CORS middleware outside of the guard, because a
-// preflight request has no token. It must let scripts read the header
-// WWW-Authenticate.
+// The guard does not check the header Origin. A browser sends no token by itself, so
+// only servers that are on the machine of a user, or accept the session of a site, need
+// more than the token: wrap them in [http.CrossOriginProtection]. For clients in browsers
+// put CORS middleware outside of the guard, because a preflight request has no token. It
+// must let scripts read the header WWW-Authenticate.
 //
 // Other guards of the API stand outside:
 //

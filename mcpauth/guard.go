@@ -139,11 +139,11 @@ func refused(code, reason, description, scope, because string, args ...any) erro
 }
 
 // authenticate is the outer guard, which answers requests without a valid token.
-func (g *Guard) authenticate(next http.Handler) http.Handler {
+func (g *Guard) authenticate(api *auth0.API, next http.Handler) http.Handler {
 	if len(g.scopes) == 0 {
-		return g.api.RequireAuth(next)
+		return api.RequireAuth(next)
 	}
-	return g.api.RequireScope(g.scopes...)(next)
+	return api.RequireScope(g.scopes...)(next)
 }
 
 // allow decides about a request with a valid token.

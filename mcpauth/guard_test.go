@@ -126,6 +126,9 @@ func (s *server) call(ctx context.Context, req *mcp.CallToolRequest, _ map[strin
 	_, was.ctxRaw = auth0.AccessTokenFrom(ctx)
 	inJSON, _ := json.Marshal(req.Extra.TokenInfo)
 	was.rendered = fmt.Sprintf("%v %+v %#v %s", req.Extra, *req.Extra.TokenInfo, *req.Extra.TokenInfo, inJSON)
+	for _, value := range req.Extra.TokenInfo.Extra {
+		was.rendered += fmt.Sprintf("%v %+v %#v %s", value, value, value, value)
+	}
 	s.mu.Lock()
 	s.calls = append(s.calls, was)
 	s.mu.Unlock()
@@ -459,6 +462,14 @@ func TestAuthentication(t *testing.T) {
 	with := func(options ...auth0test.TokenOption) func(*server) string {
 		return func(s *server) string { return s.tenant.AccessToken(options...) }
 	}
+	const year = 365 * 24 * time.Hour
+	now := time.Now()
+	expiring := func(in time.Duration) func(*server) string {
+		return with(auth0test.Claim("iat", now.Add(in-2*time.Hour).Unix()), auth0test.Claim("exp", now.Add(in).Unix()))
+	}
+	at := func(clock time.Time, leeway time.Duration) setup {
+		return setup{config: func(c *auth0.APIConfig) { c.Leeway, c.Now = leeway, func() time.Time { return clock } }}
+	}
 	for _, tt := range []struct {
 		why       string
 		token     func(*server) string
@@ -470,13 +481,10 @@ func TestAuthentication(t *testing.T) {
 		{"no token", nil, setup{}, 401, `Bearer realm="api"` + end, missing},
 		{"no token, scopes of the configuration", nil, setup{config: func(c *auth0.APIConfig) { c.ChallengeScopes = []string{"read:x"} }}, 401, `Bearer realm="api", scope="read:x"` + end, missing},
 		{"no token, scopes of the Options", nil, setup{options: func(o *mcpauth.Options) { o.Scopes = []string{"a", "b"} }}, 401, `Bearer realm="api", scope="a b"` + end, missing},
-		{"within the leeway", with(auth0test.ExpiresIn(-2 * time.Second)), setup{}, 200, "", ""},
-		{"beyond the leeway", with(auth0test.ExpiresIn(-6 * time.Second)), setup{}, 401, expired, expiredBody},
-		{"minutes over, large leeway", with(auth0test.ExpiresIn(-4 * time.Minute)), setup{config: func(c *auth0.APIConfig) { c.Leeway = 5 * time.Minute }}, 200, "", ""},
-		{"years over, the clock of the API", with(auth0test.ExpiresIn(-20 * 365 * 24 * time.Hour)),
-			setup{config: func(c *auth0.APIConfig) {
-				c.Now = func() time.Time { return time.Now().Add(-20*365*24*time.Hour - time.Hour) }
-			}}, 401, `Bearer realm="api", error="invalid_token", error_description="token not yet valid"` + end, `{"error":"invalid_token","error_description":"token not yet valid"}`},
+		{"within the leeway", expiring(-3 * time.Second), at(now, 5*time.Second), 200, "", ""},
+		{"beyond the leeway", expiring(-6 * time.Second), at(now, 5*time.Second), 401, expired, expiredBody},
+		{"minutes over, large leeway", expiring(-4 * time.Minute), at(now, 5*time.Minute), 200, "", ""},
+		{"years over, but not by the clock of the API", expiring(-20 * year), at(now.Add(-20*year-time.Hour), 5*time.Second), 200, "", ""},
 		{"another audience", with(auth0test.Claim("aud", "https://other.example/")), setup{}, 401, `Bearer realm="api", error="invalid_token", error_description="audience not accepted"` + end, `{"error":"invalid_token","error_description":"audience not accepted"}`},
 		{"no subject and no client", with(auth0test.Claim("sub", nil), auth0test.Claim("azp", nil)), setup{}, 401, claims, badClaims},
 		{"keys unavailable", func(s *server) string {
@@ -945,6 +953,24 @@ func TestNoCaller(t *testing.T) {
 		if raw, ok := mcpauth.AccessTokenFrom(req); raw != "" || ok {
 			t.Errorf("%s: a text", why)
 		}
+	}
+}
+
+// A Guard that New has not made lets nothing pass.
+func TestZeroGuard(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, setup{})
+	var zero mcpauth.Guard
+	s.handler = zero.Handler(s.sdk)
+	if w := s.do(request(calling("open"), s.tenant.AccessToken())); w.Code != 401 || len(s.ran()) != 0 {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+	inside := zero.Middleware(func(context.Context, string, mcp.Request) (mcp.Result, error) {
+		t.Error("the tool was called")
+		return nil, nil
+	})
+	if _, err := inside(t.Context(), "tools/call", &mcp.CallToolRequest{Params: &mcp.CallToolParamsRaw{Name: "open"}}); err == nil {
+		t.Error("no error")
 	}
 }
 

@@ -2,6 +2,7 @@ package mcpauth
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -36,12 +37,13 @@ import (
 // the context has no token then. Tools get the token of their own call from
 // [Guard.Middleware].
 func (g *Guard) Handler(next http.Handler) http.Handler {
+	api := cmp.Or(g.api, &auth0.API{}) // which lets nothing pass, if New has not made the Guard
 	inside := adapt(next)
-	checked := g.api.Require(g.allow)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	checked := api.Require(g.allow)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		c := callIn(r.Context())
 		inside.ServeHTTP(c.w, r.WithContext(context.WithValue(c.ctx, senderKey{}, c.from)))
 	}))
-	return g.authenticate(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return g.authenticate(api, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := &call{ctx: r.Context(), w: w}
 		var body []byte
 		if body, c.err = g.read(w, r); c.err == nil {

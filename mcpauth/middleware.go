@@ -16,12 +16,16 @@ import (
 //
 // It decides about each call of a tool as [Guard.Handler] does, by the name that the SDK
 // has read. A refusal is a JSON-RPC error with the code -32010. Its data have the error
-// code and the scopes of the challenge. It shortens the answer to tools/list to the
-// tools that the caller may call, and marks it as private.
+// code and the scopes of the challenge.
+//
+// It removes from the answer to tools/list the tools that the user may not call, and
+// marks the list as private. A tool for which only a scope is missing stays in the list:
+// a client gets the scope when it calls the tool, and it calls only tools that it knows.
 //
 // It gives next a context with the token of the message, for [auth0.TokenFrom] and
-// [auth0.Claims]. If the message has no token, because its transport is not guarded, no
-// tool can be called, and the list of tools is empty.
+// [auth0.Claims], but without its text: see [AccessTokenFrom]. If the message has no
+// token, because its transport is not guarded, no tool can be called, and the list of
+// tools is empty.
 func (g *Guard) Middleware(next mcp.MethodHandler) mcp.MethodHandler {
 	return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
 		token, ok := TokenFrom(req)

@@ -49,11 +49,10 @@ func newHandler(config auth0.APIConfig, base string) (http.Handler, error) {
 	mcp.AddTool(server, &mcp.Tool{Name: "list_notes", Description: "Lists your notes"}, n.list)
 	mcp.AddTool(server, &mcp.Tool{Name: "add_note", Description: "Adds a note"}, n.add)
 	mcp.AddTool(server, &mcp.Tool{Name: "delete_notes", Description: "Deletes the notes of all users"}, n.delete)
-	handler := mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server },
-		&mcp.StreamableHTTPOptions{CrossOriginProtection: http.NewCrossOriginProtection()})
+	handler := mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server }, nil)
 
 	mux := http.NewServeMux()
-	mux.Handle(endpoint, guard.Handler(handler))
+	mux.Handle(endpoint, http.NewCrossOriginProtection().Handler(guard.Handler(handler)))
 	mux.Handle(wellKnown, api.MetadataHandler())
 	return mux, nil
 }
