@@ -230,7 +230,10 @@ func (ch *checker) checkSender(p presented, proof *dpop.Proof, t *Token) error {
 	}
 	thumbprint := ""
 	if proof != nil {
-		thumbprint = proof.Thumbprint()
+		var err error
+		if thumbprint, err = proof.Thumbprint(); err != nil {
+			return err
+		}
 	}
 	if err := access.CheckKey(c, thumbprint); err != nil {
 		return err
