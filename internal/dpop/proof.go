@@ -311,7 +311,7 @@ func (c *claims) check(e Expect) error {
 		return fault.Proof.Because("htu: %.300q, want %.300q", withoutQuery(c.url), e.URL) // a query can have secrets
 	}
 	if now := unix(e.Now); c.issuedAt < now-e.MaxAge.Seconds() || c.issuedAt > now+e.Leeway.Seconds() {
-		return fault.Proof.Because("iat: %.0f s ago, want %.0f to %.0f s ago", now-c.issuedAt, -e.Leeway.Seconds(), e.MaxAge.Seconds())
+		return fault.Proof.Because("iat: %.0f s ago, want %.0f to %.0f s ago; compare the clocks of the client and of this machine", now-c.issuedAt, -e.Leeway.Seconds(), e.MaxAge.Seconds())
 	}
 	if c.id == "" || len(c.id) > maxID {
 		return fault.Proof.Because("jti: it has %d bytes, want a text of 1 to %d", len(c.id), maxID)
