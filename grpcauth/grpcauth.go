@@ -89,9 +89,10 @@ type Options struct {
 	// Public are the full names of methods that need no token. A token that comes
 	// nevertheless is ignored, so the handler finds none. See [Health] and [Reflection].
 	Public []string
-	// Unlisted decides about methods that are neither in Methods nor in Public. Default:
-	// Refuse.
-	Unlisted Unlisted
+	// AcceptUnlisted lets a call with a valid token pass if its method is neither in
+	// Methods nor in Public. By default such a call is refused, so that a method that is
+	// added later is not open by mistake.
+	AcceptUnlisted bool
 	// EndStreams ends a stream with Unauthenticated when its token has expired:
 	// [auth0.APIConfig].Leeway after its exp, by the clock of this machine. The context
 	// of the stream is done then, and SendMsg and RecvMsg return the error, so that the
@@ -109,23 +110,13 @@ type Need struct {
 	Scopes, Permissions []string
 }
 
-// Unlisted is the decision about methods that are not in a table.
-type Unlisted int
-
-const (
-	// Refuse refuses every call with PermissionDenied, if its token is valid.
-	Refuse Unlisted = iota
-	// TokenOnly lets a call pass if its token is valid.
-	TokenOnly
-)
-
 // An Auth makes the interceptors of a server. The calls of an Auth that was not made by
 // [New] are refused.
 type Auth struct {
 	api        *auth0.API
 	rules      map[string]rule // by full name
 	folded     map[string]bool // the same names in lower case
-	unlisted   Unlisted
+	unlisted   bool            // calls of other methods pass with a token
 	endStreams bool
 	warn       *warnings
 }
@@ -153,14 +144,11 @@ func New(api *auth0.API, o Options) (*Auth, error) {
 		}
 		t.list("Public", name, rule{public: true})
 	}
-	if o.Unlisted != Refuse && o.Unlisted != TokenOnly {
-		t.add("Unlisted: %d is unknown; use Refuse or TokenOnly", o.Unlisted)
-	}
 	if t.problems != nil {
 		return nil, errors.Join(t.problems...)
 	}
 	return &Auth{
-		api: api, rules: t.rules, folded: t.folded, unlisted: o.Unlisted, endStreams: o.EndStreams,
+		api: api, rules: t.rules, folded: t.folded, unlisted: o.AcceptUnlisted, endStreams: o.EndStreams,
 		warn: &warnings{log: cmp.Or(o.Logger, slog.Default())},
 	}, nil
 }
@@ -249,14 +237,14 @@ func lack(reason string, names []string, format string, args ...any) error {
 	}
 }
 
-// ruleFor returns the rule of a method. Unlisted never weakens a need: a name that
+// ruleFor returns the rule of a method. AcceptUnlisted never weakens a need: a name that
 // differs from a listed one in case only, or has another form than full names have, is
 // refused.
 func (a *Auth) ruleFor(ctx context.Context, method string) rule {
 	if r, ok := a.rules[method]; ok {
 		return r
 	}
-	if a.unlisted == TokenOnly && isFullName(method) && !a.folded[strings.ToLower(method)] {
+	if a.unlisted && isFullName(method) && !a.folded[strings.ToLower(method)] {
 		return rule{}
 	}
 	a.warn.unlisted(ctx, method)
@@ -269,8 +257,8 @@ func notListed(*auth0.Token) error {
 
 // Check compares the table with the services that are registered at a server, so that a
 // mistake is found when the program starts. The error names each method of the table
-// that the server does not have, except those of [Health] and [Reflection]. If Unlisted
-// is Refuse, it also names each method of the server that is not in the table.
+// that the server does not have, except those of [Health] and [Reflection]. Without
+// AcceptUnlisted it also names each method of the server that is not in the table.
 func (a *Auth) Check(s *grpc.Server) error {
 	a = a.orRefusing()
 	served := map[string]string{} // full names, by themselves in lower case
@@ -291,7 +279,7 @@ func (a *Auth) Check(s *grpc.Server) error {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Values(served)) {
-		if _, listed := a.rules[name]; !listed && a.unlisted == Refuse {
+		if _, listed := a.rules[name]; !listed && !a.unlisted {
 			problems = append(problems, fmt.Errorf("grpcauth: the method %q is neither in Options.Methods nor in Options.Public, so every call is refused", name))
 		}
 	}

@@ -55,12 +55,11 @@ func TestNew(t *testing.T) {
 		}
 		all.Public = append(all.Public, tt.public...)
 	}
-	all.Unlisted = 7
 	_, err := grpcauth.New(nil, all)
-	if n := len(strings.Split(fmt.Sprint(err), "\n")); n != 17+2 {
+	if n := len(strings.Split(fmt.Sprint(err), "\n")); n != 17+1 {
 		t.Errorf("%d mistakes:\n%v", n, err)
 	}
-	for _, want := range []string{"Options.Unlisted: 7 is unknown", "the API is nil"} {
+	for _, want := range []string{"the API is nil"} {
 		if !strings.Contains(fmt.Sprint(err), want) {
 			t.Errorf("no %q in %v", want, err)
 		}
@@ -110,14 +109,14 @@ func TestCheck(t *testing.T) {
 			`grpcauth: the server does not have the method "/test.v1.Files/get", but "/test.v1.Files/Get"`,
 			`grpcauth: the method "/test.v1.Files/Get" is neither in Options.Methods nor in Options.Public, so every call is refused`,
 		}},
-		{"a name in another case, others with a token", grpcauth.Options{Methods: lower, Unlisted: grpcauth.TokenOnly}, true, []string{
+		{"a name in another case, others with a token", grpcauth.Options{Methods: lower, AcceptUnlisted: true}, true, []string{
 			`grpcauth: the server does not have the method "/test.v1.Files/get", but "/test.v1.Files/Get"`,
 		}},
 		{"methods that are not listed", grpcauth.Options{Methods: map[string]grpcauth.Need{get: {}, put: {}}, Public: []string{chat}}, true, []string{
 			`grpcauth: the method "/test.v1.Files/List" is neither in Options.Methods nor in Options.Public, so every call is refused`,
 			`grpcauth: the method "/test.v1.Files/Write" is neither in Options.Methods nor in Options.Public, so every call is refused`,
 		}},
-		{"methods that are not listed need a token", grpcauth.Options{Methods: map[string]grpcauth.Need{get: {}}, Unlisted: grpcauth.TokenOnly}, false, nil},
+		{"methods that are not listed need a token", grpcauth.Options{Methods: map[string]grpcauth.Need{get: {}}, AcceptUnlisted: true}, false, nil},
 	} {
 		e := newAPI(t)
 		auth, err := grpcauth.New(e.api, tt.o)
@@ -148,10 +147,10 @@ func TestCheckOfAnAuthThatNewHasNotMade(t *testing.T) {
 }
 
 // Names that no server of grpc-go lets through must not get by with less than their
-// need, if another transport does. See [grpcauth.TokenOnly].
+// need, if another transport does. See Options.AcceptUnlisted.
 func TestNamesOfAnotherForm(t *testing.T) {
 	t.Parallel()
-	e := newAuth(t, grpcauth.Options{Methods: map[string]grpcauth.Need{get: {Scopes: []string{"s"}}}, Unlisted: grpcauth.TokenOnly})
+	e := newAuth(t, grpcauth.Options{Methods: map[string]grpcauth.Need{get: {Scopes: []string{"s"}}}, AcceptUnlisted: true})
 	unary := e.auth.Unary()
 	for name, want := range map[string]codes.Code{
 		"/test.v1.Files/Other": codes.OK,

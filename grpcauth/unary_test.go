@@ -131,9 +131,9 @@ func TestHandlerFindsTheToken(t *testing.T) {
 	}
 }
 
-func TestTokenOnly(t *testing.T) {
+func TestAcceptUnlisted(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, grpcauth.Options{Methods: map[string]grpcauth.Need{get: {Scopes: []string{"s"}}}, Unlisted: grpcauth.TokenOnly})
+	e := newEnv(t, grpcauth.Options{Methods: map[string]grpcauth.Need{get: {Scopes: []string{"s"}}}, AcceptUnlisted: true})
 	good := "Bearer " + e.tenant.AccessToken()
 	for _, tt := range []struct {
 		name   string
