@@ -132,6 +132,9 @@ func withoutToken(headers http.Header, raw string) http.Header {
 			kept[name] = values
 		}
 	}
+	if raw == "" {
+		kept.Del("Cookie") // the session that stands for a token
+	}
 	kept.Del("DPoP")
 	kept.Set("Authorization", "Bearer verified") // the SDK wants a token of this form
 	return kept
