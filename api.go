@@ -196,7 +196,6 @@ func (c APIConfig) clone() APIConfig {
 	c.ScopesSupported = slices.Clone(c.ScopesSupported)
 	c.AuthorizationServers = slices.Clone(c.AuthorizationServers)
 	c.EndpointOrigins = slices.Clone(c.EndpointOrigins)
-	c.DPoP = c.DPoP.clone()
 	return c
 }
 
