@@ -211,7 +211,6 @@ func (c APIConfig) clone() APIConfig {
 	c.ChallengeScopes = slices.Clone(c.ChallengeScopes)
 	c.AuthorizationServers = slices.Clone(c.AuthorizationServers)
 	c.EndpointOrigins = slices.Clone(c.EndpointOrigins)
-	c.DPoP = c.DPoP.clone()
 	return c
 }
 
