@@ -9,6 +9,8 @@
 //	...
 //	r.Header.Set("Authorization", "Bearer "+tenant.AccessToken(auth0test.Permissions("read:protected")))
 //
+// [ProofKey] makes DPoP proofs, and [BoundTo] the tokens that need them.
+//
 // For a web application, [Tenant.Browser] returns a client with cookies that
 // reaches both the application and the tenant, and [Tenant.SignIn] names the user
 // who logs in:

@@ -138,6 +138,13 @@ func TestProofs(t *testing.T) {
 			header["jwk"] = jwk
 		}
 	}
+	recut := func(header, _ map[string]any) { // the same point with another thumbprint
+		jwk := key.jwk()
+		point, err := key.key.PublicKey.Bytes()
+		must(t, err)
+		jwk["x"], jwk["y"] = base64.RawURLEncoding.EncodeToString(point[1:32]), base64.RawURLEncoding.EncodeToString(point[32:])
+		header["jwk"] = jwk
+	}
 	iat := func(d time.Duration) emulator.TokenEdit { return claimOf("iat", c.Now().Add(d).Unix()) }
 	broken := func(s string, edit func([]string)) string {
 		parts := strings.Split(s, ".")
@@ -168,6 +175,7 @@ func TestProofs(t *testing.T) {
 		{"RSA jwk", key.forToken(headOf("jwk", rsaKey)), "jwk must be a key of the curve P-256"},
 		{"jwk of another curve", key.forToken(jwkWith("crv", "P-384")), "jwk must be a key of the curve P-256"},
 		{"short coordinate", key.forToken(jwkWith("x", "AQAB")), "jwk must be a key of the curve P-256"},
+		{"coordinates cut at another place", key.forToken(recut), "jwk must be a key of the curve P-256"},
 		{"point off the curve", key.forToken(jwkWith("y", key.jwk()["x"])), "jwk must be a key of the curve P-256"},
 		{"private key", key.forToken(jwkWith("d", "AQAB")), "jwk must be a public key"},
 		{"signed by another key", key.forToken(headOf("jwk", other.jwk())), "bad signature"},
@@ -440,7 +448,7 @@ func TestCodeBoundToKey(t *testing.T) {
 	nonce := ask(tn, form, "DPoP", key.forToken()).header.Get("DPoP-Nonce")
 	equal(t, "second try", ask(tn, form, "DPoP", key.forToken(withNonce(nonce))).status, 200)
 
-	for _, jkt := range []string{"x", key.thumbprint() + "=", strings.Repeat("!", 43)} {
+	for _, jkt := range []string{"x", "AQAB", key.thumbprint() + "=", strings.Repeat("!", 43)} {
 		params := callbackParams(t, get(tn, authorizeURL(request("dpop_jkt", jkt))))
 		equal(t, "dpop_jkt "+jkt, params.Get("error_description"), "dpop_jkt is not a thumbprint")
 	}
@@ -595,6 +603,21 @@ func TestReceivedProofs(t *testing.T) {
 		t.Fatalf("%+v", got)
 	}
 	equal(t, "at /userinfo", got[0], emulator.Proof{Scheme: "DPoP", Thumbprint: key.thumbprint(), ID: "u", Accepted: true})
+}
+
+// TestVaultTokensStayBearer: the token belongs to a third party, which knows no key.
+func TestVaultTokensStayBearer(t *testing.T) {
+	t.Parallel()
+	tn, c, _ := newAccountTenant(t)
+	must(t, tn.ConnectAccount("jane@acme.example", emulator.ConnectedAccount{Connection: "google-oauth2", Email: "jane@gmail.example", AccessToken: "theirs"}))
+	must(t, tn.EditClient("web", func(c *emulator.Client) { c.RequireProofOfPossession = true }))
+	key := newProver(t, c)
+	code := grantRequest("authorization_code", "code", codeFor(t, tn, "scope", "openid offline_access"), "redirect_uri", callback)
+	refreshToken := ask(tn, code, "DPoP", key.forToken()).json(t)["refresh_token"].(string)
+	body := ask(tn, grantRequest(vaultGrant, "connection", "google-oauth2", "subject_token", refreshToken,
+		"subject_token_type", "urn:ietf:params:oauth:token-type:refresh_token", "requested_token_type", vaultType), "DPoP", key.forToken()).json(t)
+	equal(t, "access_token", body["access_token"], any("theirs"))
+	equal(t, "token_type", body["token_type"], any("Bearer"))
 }
 
 // TestOldTenantTakesNoProofs: the plan does not have the feature, and says nothing of it.

@@ -96,6 +96,7 @@ func TestRegistrationRefusals(t *testing.T) {
 		"relative callback":  {`{"client_name":"Editor","redirect_uris":["/callback"]}`, redirects},
 		"callback, fragment": {`{"client_name":"Editor","redirect_uris":["https://a.example/#b"]}`, redirects},
 		"callback, wildcard": {`{"client_name":"Editor","redirect_uris":["https://*.example/"]}`, redirects},
+		"placeholder":        {`{"client_name":"Editor","redirect_uris":["https://{organization_name}.example/"]}`, redirects},
 		"callback, control":  {`{"client_name":"Editor","redirect_uris":["https://a.example/\u0001"]}`, redirects},
 	} {
 		res := register(tn, tt.body)
