@@ -119,15 +119,6 @@ func (d DPoP) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]any{"Mode": d.Mode, "BaseURLs": d.BaseURLs})
 }
 
-// clone copies the slices, see [APIConfig].
-func (d DPoP) clone() DPoP {
-	d.BaseURLs = slices.Clone(d.BaseURLs)
-	d.TrustedProxies = slices.Clone(d.TrustedProxies)
-	d.Algorithms = slices.Clone(d.Algorithms)
-	d.NonceSecrets = slices.Clone(d.NonceSecrets)
-	return d
-}
-
 // Certificates configures certificate-bound access tokens (RFC 8705, Section 3), which a
 // client requests over mutual TLS, see [MutualTLS]. Such a token has the SHA-256 of the
 // client's certificate in its claim cnf, as x5t#S256. The API compares it with the
@@ -230,7 +221,10 @@ func (ch *checker) checkSender(p presented, proof *dpop.Proof, t *Token) error {
 	}
 	thumbprint := ""
 	if proof != nil {
-		thumbprint = proof.Thumbprint()
+		var err error
+		if thumbprint, err = proof.Thumbprint(); err != nil {
+			return err
+		}
 	}
 	if err := access.CheckKey(c, thumbprint); err != nil {
 		return err
@@ -277,6 +271,7 @@ const (
 type proofs struct {
 	required       bool // bearer tokens are rejected
 	algorithms     []string
+	reader         *dpop.Reader
 	bases          dpop.Bases
 	proxies        []netip.Prefix
 	maxAge, leeway time.Duration
@@ -297,6 +292,7 @@ func newProofs(p *problems, c APIConfig, now func() time.Time, log *slog.Logger)
 	if s.algorithms, err = dpop.Accepted(d.Algorithms); err != nil {
 		sub.add("Algorithms", "%v", err)
 	}
+	s.reader = dpop.NewReader(s.algorithms)
 	s.bases = checkProofURLs(sub, d)
 	s.nonces = checkNonceSecrets(sub, c.Realm, d.NonceSecrets)
 	const least, byDefault, most = 1_000, 100_000, 10_000_000
@@ -388,11 +384,7 @@ func (s *proofs) read(p presented) (*dpop.Proof, error) {
 	if len(lines) != 1 {
 		return nil, fault.Proof.Because("header: %d headers DPoP, want 1", len(lines))
 	}
-	proof, err := dpop.Parse(lines[0], s.algorithms)
-	if err != nil {
-		return nil, err
-	}
-	return &proof, nil
+	return s.reader.Parse(lines[0])
 }
 
 // use verifies a proof of the key that the token is bound to, and makes it unusable. It

@@ -142,7 +142,7 @@ func proof(header, claims members) string {
 
 // check does all that an API does with a proof.
 func check(text string, e Expect) (Use, error) {
-	p, err := Parse(text, all)
+	p, err := NewReader(all).Parse(text)
 	if err != nil {
 		return Use{}, err
 	}

@@ -32,18 +32,26 @@ func TestThumbprint(t *testing.T) {
 			"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I",
 		},
 	} {
-		p, err := ParsePublicKey(tt.jwk)
+		j, err := ParseJWK(tt.jwk)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if p.Thumbprint() != tt.want || !strings.HasPrefix(p.JWK(), tt.form) {
-			t.Errorf("%s: %s", p.JWK(), p.Thumbprint())
+		if j.Thumbprint() != tt.want || !strings.HasPrefix(j.String(), tt.form) {
+			t.Errorf("%s: %s", j.String(), j.Thumbprint())
 		}
 		// The key itself gives the same.
-		if again, err := NewPublicKey(p.key.key); err != nil || again.JWK() != p.JWK() || again.Thumbprint() != p.Thumbprint() {
+		if again, err := JWKOf(must(j.Key()).key.key); err != nil || again != j {
 			t.Errorf("%v, %v", again, err)
 		}
 	}
+}
+
+func parsePublicKey(text string) (*PublicKey, error) {
+	j, err := ParseJWK(text)
+	if err != nil {
+		return nil, err
+	}
+	return j.Key()
 }
 
 // TestPublicKey: a JWK gives the key that it was made of, with its algorithms, and no
@@ -53,16 +61,14 @@ func TestPublicKey(t *testing.T) {
 	const input = "header.claims"
 	for _, alg := range Asymmetric {
 		signer := privateFor(alg).(crypto.Signer)
-		p, err := ParsePublicKey(jwkOf("k", signer.Public(), change{"use": "sig"}))
-		if err != nil {
-			t.Fatalf("%s: %v", alg, err)
-		}
+		j := must(ParseJWK(jwkText("k", signer.Public(), change{"use": "sig"})))
+		p := must(j.Key())
 		signature := signatureOf(alg, signer, input)
 		for _, other := range append([]string{Symmetric, "none", ""}, Asymmetric...) {
 			if got := p.Verify(other, input, signature); got != (other == alg) {
 				t.Errorf("%s as %s: %v", alg, other, got)
 			}
-			if got, want := p.Fits(other), slices.Contains(fitting(alg), other); got != want {
+			if got, want := j.Fits(other), slices.Contains(fitting(alg), other); got != want {
 				t.Errorf("%s fits the key of %s: %v", other, alg, got)
 			}
 		}
@@ -94,36 +100,41 @@ func TestBadPublicKeys(t *testing.T) {
 		"not behind a pointer": p256().PublicKey,
 		"a private key":        p256(),
 	} {
-		if p, err := NewPublicKey(public); p != nil || err == nil {
+		if j, err := JWKOf(public); j != (JWK{}) || err == nil {
 			t.Errorf("%s: %v", why, err)
 		}
 	}
 	for why, tt := range map[string]struct{ jwk, want string }{
-		"a short key":                        {jwkOf("", rsaPublic(2047, 65537), nil), "has 2047 bits"},
-		"a long key":                         {jwkOf("", rsaPublic(8193, 65537), nil), "has coordinates or numbers of the wrong form"},
-		"an even exponent":                   {jwkOf("", rsaPublic(2048, 4), nil), "has an unusable exponent"},
-		"a factorable key":                   {jwkOf("", rsa1().Public(), change{"n": b64(rocaModulus(2048, 5, 0).Bytes())}), "can be factored (CVE-2017-15361)"},
-		"low order":                          {jwkOf("", ed25519.PublicKey(make([]byte, 32)), nil), "has low order"},
-		"off the curve":                      {jwkOf("", p256().Public(), change{"x": b64(make([]byte, 32))}), "is not on its curve"},
-		"another curve":                      {jwkOf("", p256().Public(), change{"crv": "P-224"}), "is on a curve that is not used here"},
-		"X25519":                             {jwkOf("", edwards().Public(), change{"crv": "X25519"}), "is on a curve that is not used here"},
-		"a private key":                      {jwkOf("", p256().Public(), change{"d": "AA"}), "is not public"},
+		"a short key":                        {jwkText("", rsaPublic(2047, 65537), nil), "has 2047 bits"},
+		"a long key":                         {jwkText("", rsaPublic(8193, 65537), nil), "has coordinates or numbers of the wrong form"},
+		"an even exponent":                   {jwkText("", rsaPublic(2048, 4), nil), "has an unusable exponent"},
+		"a factorable key":                   {jwkText("", rsa1().Public(), change{"n": b64(rocaModulus(2048, 5, 0).Bytes())}), "can be factored (CVE-2017-15361)"},
+		"low order":                          {jwkText("", ed25519.PublicKey(make([]byte, 32)), nil), "has low order"},
+		"off the curve":                      {jwkText("", p256().Public(), change{"x": b64(make([]byte, 32))}), "is not on its curve"},
+		"another curve":                      {jwkText("", p256().Public(), change{"crv": "P-224"}), "is on a curve that is not used here"},
+		"X25519":                             {jwkText("", edwards().Public(), change{"crv": "X25519"}), "is on a curve that is not used here"},
+		"a private key":                      {jwkText("", p256().Public(), change{"d": "AA"}), "is not public"},
 		"a secret":                           {`{"kty":"oct","k":"AA"}`, "is not public"},
 		"of no kind":                         {`{"kty":"oct"}`, "is of no kind that is used here"},
-		"a number":                           {jwkOf("", p256().Public(), change{"x": 5}), "has a member that is not a text"},
-		"an empty member":                    {jwkOf("", p256().Public(), change{"x": ""}), "has a member that is not a text"},
-		"a member twice":                     {strings.Replace(jwkOf("", p256().Public(), nil), "{", `{"kty":"EC",`, 1), "has a member twice"},
+		"a number":                           {jwkText("", p256().Public(), change{"x": 5}), "has a member that is not a text"},
+		"an empty member":                    {jwkText("", p256().Public(), change{"x": ""}), "has a member that is not a text"},
+		"a member twice":                     {strings.Replace(jwkText("", p256().Public(), nil), "{", `{"kty":"EC",`, 1), "has a member twice"},
+		"a quotation mark":                   {jwkText("", p256().Public(), change{"x": `A","y":"A`, "y": "AA"}), "has coordinates or numbers of the wrong form"},
+		"padding":                            {jwkText("", p256().Public(), change{"x": "AA=="}), "has coordinates or numbers of the wrong form"},
+		"no y":                               {`{"kty":"EC","crv":"P-256","x":"AA"}`, "has coordinates or numbers of the wrong form"},
+		"no x":                               {`{"kty":"OKP","crv":"Ed25519"}`, "has coordinates or numbers of the wrong form"},
+		"no n":                               {`{"kty":"RSA","e":"AQAB"}`, "has coordinates or numbers of the wrong form"},
 		"no object":                          {`"EC"`, "is not a JSON object"},
 		"nothing":                            {"", "is not a JSON object"},
-		"coordinates of P-521 with 65 bytes": {jwkOf("", p521().Public(), change{"x": b64(make([]byte, 65))}), "has coordinates or numbers of the wrong form"},
+		"coordinates of P-521 with 65 bytes": {jwkText("", p521().Public(), change{"x": b64(make([]byte, 65))}), "has coordinates or numbers of the wrong form"},
 	} {
-		if p, err := ParsePublicKey(tt.jwk); p != nil || err == nil || err.Error() != tt.want {
+		if p, err := parsePublicKey(tt.jwk); p != nil || err == nil || err.Error() != tt.want {
 			t.Errorf("%s: %v, want %s", why, err, tt.want)
 		}
 	}
 	// The greatest exponent that is accepted has 31 bits.
 	for e, want := range map[string]bool{"f____w": true, "gAAAAQ": false, "AQABAAE": false} {
-		if _, err := ParsePublicKey(jwkOf("", rsa1().Public(), change{"e": e})); (err == nil) != want {
+		if _, err := parsePublicKey(jwkText("", rsa1().Public(), change{"e": e})); (err == nil) != want {
 			t.Errorf("e is %s: %v", e, err)
 		}
 	}
@@ -139,7 +150,7 @@ func TestSigner(t *testing.T) {
 			t.Fatalf("%s: %v", alg, err)
 		}
 		signature, err := s.Sign("text")
-		if p := must(NewPublicKey(private.Public())); err != nil || len(signature) != s.Size || !p.Verify(alg, "text", signature) {
+		if j := must(JWKOf(private.Public())); err != nil || len(signature) != s.Size || !must(j.Key()).Verify(alg, "text", signature) {
 			t.Errorf("%s: %v", alg, err)
 		}
 	}
