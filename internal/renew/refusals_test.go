@@ -121,6 +121,7 @@ func TestHolds(t *testing.T) {
 		want       time.Duration
 	}{
 		{refusal.TenantAnswer, 0, 0, time.Minute},
+		{refusal.TokenNotBound, 0, 0, time.Minute},
 		{refusal.SessionTokenExpired, 0, 0, time.Minute},
 		{refusal.TenantDown, 0, 503, time.Second},
 		{refusal.TenantDown, 5 * time.Second, 503, 5 * time.Second},

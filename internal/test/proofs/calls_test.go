@@ -44,6 +44,25 @@ func TestUserInfo(t *testing.T) {
 	}
 }
 
+// TestStoredTokenAtUserInfo: a token that was stored goes with the key of the application,
+// and with no other.
+func TestStoredTokenAtUserInfo(t *testing.T) {
+	t.Parallel()
+	own, _ := ownKey()
+	for _, row := range []struct {
+		key    auth0.ProofKey
+		reason string
+		proofs int
+	}{{own, "token_not_accepted", 1}, {auth0.ProofKeyPerSession(), "misconfigured", 0}, {auth0.ProofKey{}, "misconfigured", 0}} {
+		e := newEnvWith(t, row.key, nil)
+		_, err := e.Strategy.Application().UserInfo(t.Context(), &oauth2.Token{AccessToken: "stored", TokenType: "DPoP"}, "auth0|x")
+		sent := e.tap.All("/userinfo")
+		if testkit.ReasonOf(err) != row.reason || len(sent) != row.proofs || row.proofs > 0 && sent[0].Header.Get("DPoP") == "" {
+			t.Errorf("%v, %d requests", err, len(sent))
+		}
+	}
+}
+
 func (e *env) subject(r *http.Request) string {
 	return testkit.Must(e.Strategy.Session(r)).User.Subject
 }
