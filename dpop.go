@@ -263,7 +263,7 @@ func checkBinding(p *problems, field string, mode Binding) access.Binding {
 
 // The headers of RFC 9449, Sections 4.1 and 8.1.
 const (
-	proofHeader = "DPoP"
+	proofHeader = "Dpop" // in the form of [http.CanonicalHeaderKey]
 	nonceHeader = "DPoP-Nonce"
 )
 

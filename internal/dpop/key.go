@@ -12,6 +12,7 @@
 package dpop
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -96,7 +97,7 @@ func KeyOf(private crypto.Signer) (*Key, error) {
 
 // Scalar returns the 32 bytes of which [OpenKey] makes the key again, nil for a key of
 // the application. They are secret.
-func (k *Key) Scalar() []byte { return k.scalar.Reveal() }
+func (k *Key) Scalar() []byte { return bytes.Clone(k.scalar.Reveal()) }
 
 // Algorithm returns ES256 or RS256.
 func (k *Key) Algorithm() string { return k.signer.Algorithm }

@@ -1,6 +1,7 @@
 package dpop
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -175,6 +176,10 @@ func TestScalar(t *testing.T) {
 		t.Fatalf("%d bytes", len(k.Scalar()))
 	}
 	again := must(OpenKey(k.Scalar()))
+	k.Scalar()[0]++ // is a copy
+	if !bytes.Equal(k.Scalar(), again.Scalar()) {
+		t.Error("a caller changes the key")
+	}
 	if again.Thumbprint() != k.Thumbprint() || len(k.Thumbprint()) != 43 || k.Thumbprint() == must(NewKey()).Thumbprint() {
 		t.Errorf("%s, %s", again.Thumbprint(), k.Thumbprint())
 	}

@@ -25,8 +25,8 @@ const (
 	maxSignature = 8192 / 8 // the longest one that can be good
 )
 
-// Algorithms are those that a proof can be signed with. EdDSA is Ed25519.
-var Algorithms = []string{"ES256", "ES384", "ES512", "EdDSA", "PS256", "RS256"}
+// usable are the algorithms that a proof can be signed with. EdDSA is Ed25519.
+var usable = []string{"ES256", "ES384", "ES512", "EdDSA", "PS256", "RS256"}
 
 // Accepted returns the algorithms that an API accepts: those of its configuration, or
 // the default. The error completes a sentence that begins with the name of the setting.
@@ -35,8 +35,8 @@ func Accepted(algorithms []string) ([]string, error) {
 		return []string{"ES256", "ES384", "EdDSA", "PS256", "RS256"}, nil
 	}
 	for _, alg := range algorithms {
-		if !slices.Contains(Algorithms, alg) {
-			return nil, fmt.Errorf("%.40q is not one of %q", alg, Algorithms)
+		if !slices.Contains(usable, alg) {
+			return nil, fmt.Errorf("%.40q is not one of %q", alg, usable)
 		}
 	}
 	return slices.Clone(algorithms), nil
@@ -77,6 +77,9 @@ type Proof struct {
 	input                   string // what is signed
 	head, claims, signature string
 }
+
+// Format hides the proof, which is good until it is used.
+func (p *Proof) Format(f fmt.State, _ rune) { fmt.Fprint(f, "(DPoP proof)") }
 
 // tooLong is made once, because anybody can send such a text.
 var tooLong = fault.Proof.Because("header: the proof has more than %d bytes", maxProof)

@@ -538,6 +538,12 @@ func TestErrorsQuoteLittle(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	}
+	text := proof(nil, nil)
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x"} {
+		if shown := fmt.Sprintf(verb, must(NewReader(all).Parse(text))); shown != "(DPoP proof)" {
+			t.Errorf("%s shows %s", verb, shown)
+		}
+	}
 	_, err := check(proof(nil, members{"htm": "a\"\r\nb"}), expected())
 	if err == nil || strings.ContainsAny(err.Error(), "\r\n") {
 		t.Errorf("%v", err)
