@@ -130,8 +130,8 @@ type APIConfig struct {
 	// of an OpenID provider named by URL.
 	EndpointOrigins []string
 
-	// HTTPClient, Logger, ErrorHandler and Now are as in [Config]. WWW-Authenticate and
-	// Retry-After are set before ErrorHandler is called. By default, the body of an
+	// HTTPClient, Logger, ErrorHandler and Now are as in [Config]. WWW-Authenticate,
+	// DPoP-Nonce and Retry-After are set before ErrorHandler is called. By default, the body of an
 	// error is a JSON object with error and error_description.
 	//
 	// Logger gets the cause of each refusal: which claim, header or setting is wrong, and
@@ -196,7 +196,6 @@ func (c APIConfig) clone() APIConfig {
 	c.ScopesSupported = slices.Clone(c.ScopesSupported)
 	c.AuthorizationServers = slices.Clone(c.AuthorizationServers)
 	c.EndpointOrigins = slices.Clone(c.EndpointOrigins)
-	c.DPoP = c.DPoP.clone()
 	return c
 }
 

@@ -119,15 +119,6 @@ func (d DPoP) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]any{"Mode": d.Mode, "BaseURLs": d.BaseURLs})
 }
 
-// clone copies the slices, see [APIConfig].
-func (d DPoP) clone() DPoP {
-	d.BaseURLs = slices.Clone(d.BaseURLs)
-	d.TrustedProxies = slices.Clone(d.TrustedProxies)
-	d.Algorithms = slices.Clone(d.Algorithms)
-	d.NonceSecrets = slices.Clone(d.NonceSecrets)
-	return d
-}
-
 // Certificates configures certificate-bound access tokens (RFC 8705, Section 3), which a
 // client requests over mutual TLS, see [MutualTLS]. Such a token has the SHA-256 of the
 // client's certificate in its claim cnf, as x5t#S256. The API compares it with the
@@ -230,7 +221,10 @@ func (ch *checker) checkSender(p presented, proof *dpop.Proof, t *Token) error {
 	}
 	thumbprint := ""
 	if proof != nil {
-		thumbprint = proof.Thumbprint()
+		var err error
+		if thumbprint, err = proof.Thumbprint(); err != nil {
+			return err
+		}
 	}
 	if err := access.CheckKey(c, thumbprint); err != nil {
 		return err

@@ -59,10 +59,11 @@ func NewReader(algorithms []string) *Reader {
 
 // A header is what the header of a proof says.
 type header struct {
-	alg        string
-	thumbprint string          // empty until it is needed
-	jwk        keys.JWK        // of a header that is not known
-	key        *keys.PublicKey // of a known one
+	alg string
+	jwk keys.JWK // of a header that is not known
+
+	key        *keys.PublicKey // nil until it is needed, as the next one
+	thumbprint string
 }
 
 // A Proof has the parts of a proof. Nothing of it is verified. A Proof is for one
@@ -177,12 +178,17 @@ func (h rawHeader) check(algorithms []string) (header, error) {
 }
 
 // Thumbprint returns the RFC 7638 thumbprint of the key of the proof, for the comparison
-// with the claim cnf of the access token.
-func (p *Proof) Thumbprint() string {
-	if p.thumbprint == "" {
-		p.thumbprint = p.jwk.Thumbprint()
+// with the claim cnf of the access token. It checks the key, which takes longer than
+// Parse: nobody without a good token can cause that. The error is [fault.Proof].
+func (p *Proof) Thumbprint() (string, error) {
+	if p.key == nil {
+		key, err := p.jwk.Key()
+		if err != nil {
+			return "", fault.Proof.Because("jwk: the key %w", err)
+		}
+		p.key, p.thumbprint = key, p.jwk.Thumbprint()
 	}
-	return p.thumbprint
+	return p.thumbprint, nil
 }
 
 // Expect is what the proof of a request must say.
@@ -207,7 +213,7 @@ type Use struct {
 // (RFC 9449, Section 4.3, items 3, 6 and 8 to 12): the key, the claims, the nonce, and
 // the signature as the last one. The errors are [fault.Proof] and [fault.ProofNonce].
 func (p *Proof) Verify(e Expect) (Use, error) {
-	key, err := p.publicKey()
+	thumbprint, err := p.Thumbprint()
 	if err != nil {
 		return Use{}, err
 	}
@@ -225,31 +231,20 @@ func (p *Proof) Verify(e Expect) (Use, error) {
 	}
 	var array [maxSignature]byte
 	signature, _ := base64url.Append(array[:0], p.signature, -1)
-	if !key.Verify(p.alg, p.input, signature) {
+	if !p.key.Verify(p.alg, p.input, signature) {
 		return Use{}, fault.Proof.Because("signature: not made by the key in jwk")
 	}
-	use := Use{Key: useKey(p.Thumbprint(), c.id), Expiry: c.until(e), Nonce: nonce}
-	if p.key == nil {
-		p.remember(key)
+	use := Use{Key: useKey(thumbprint, c.id), Expiry: c.until(e), Nonce: nonce}
+	if p.header == &p.own {
+		p.remember()
 	}
 	return use, nil
 }
 
-func (p *Proof) publicKey() (*keys.PublicKey, error) {
-	if p.key != nil {
-		return p.key, nil
-	}
-	key, err := p.jwk.Key()
-	if err != nil {
-		return nil, fault.Proof.Because("jwk: the key %w", err)
-	}
-	return key, nil
-}
-
 // remember adds the header of a good proof to the known ones, and keeps nothing else of
 // the proof.
-func (p *Proof) remember(key *keys.PublicKey) {
-	known := &header{alg: strings.Clone(p.alg), thumbprint: p.Thumbprint(), key: key}
+func (p *Proof) remember() {
+	known := &header{alg: strings.Clone(p.alg), thumbprint: p.thumbprint, key: p.key}
 	p.reader.known.Put(p.reader.slot(p.head), memo.SumOf(p.head), known)
 }
 
@@ -313,7 +308,7 @@ func (c *claims) check(e Expect) error {
 		return fault.Proof.Because("htm: %.40q, want %.40q", c.method, e.Method)
 	}
 	if e.URL == "" || !sameURL(c.url, e.URL) {
-		return fault.Proof.Because("htu: %.300q, want %.300q", c.url, e.URL)
+		return fault.Proof.Because("htu: %.300q, want %.300q", withoutQuery(c.url), e.URL) // a query can have secrets
 	}
 	if now := unix(e.Now); c.issuedAt < now-e.MaxAge.Seconds() || c.issuedAt > now+e.Leeway.Seconds() {
 		return fault.Proof.Because("iat: %.0f s ago, want %.0f to %.0f s ago", now-c.issuedAt, -e.Leeway.Seconds(), e.MaxAge.Seconds())

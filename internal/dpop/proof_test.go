@@ -206,8 +206,9 @@ func TestKnownHeader(t *testing.T) {
 			t.Errorf("%s: known %v", tt.why, isKnown())
 		}
 	}
-	if p, want := must(r.Parse(first)), must(KeyOf(p256())).Thumbprint(); p.Thumbprint() != want || p.jwk.Thumbprint() == want {
-		t.Errorf("%s, want %s of the known header", p.Thumbprint(), want)
+	p, want := must(r.Parse(first)), must(KeyOf(p256())).Thumbprint()
+	if got, err := p.Thumbprint(); got != want || p.jwk.Thumbprint() == want {
+		t.Errorf("%s, %v; want %s of the known header", got, err, want)
 	}
 	var others sync.WaitGroup
 	for range 8 {
@@ -509,8 +510,8 @@ func TestOwnProofs(t *testing.T) {
 		if _, err := check(text, expected()); err != nil {
 			t.Error(err)
 		}
-		if p := must(NewReader(all).Parse(text)); p.Thumbprint() != key.Thumbprint() {
-			t.Errorf("%s is not %s", p.Thumbprint(), key.Thumbprint())
+		if got, err := must(NewReader(all).Parse(text)).Thumbprint(); got != key.Thumbprint() {
+			t.Errorf("%s is not %s: %v", got, key.Thumbprint(), err)
 		}
 	}
 }

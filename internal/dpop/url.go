@@ -93,9 +93,7 @@ func pathOf(target string) string {
 // sameURL reports whether the text of htu is equivalent to a URL in its normal form
 // (RFC 9449, Section 4.3, item 9). Query and fragment do not count.
 func sameURL(htu, normal string) bool {
-	if end := strings.IndexAny(htu, "?#"); end >= 0 {
-		htu = htu[:end]
-	}
+	htu = withoutQuery(htu)
 	if htu == normal {
 		return true
 	}
@@ -111,6 +109,14 @@ func sameURL(htu, normal string) bool {
 	host, ok1 := normalHost(scheme, authority)
 	path, ok2 := normalPath(path)
 	return ok1 && ok2 && scheme+"://"+host+path == normal
+}
+
+// withoutQuery returns a URL without its query and its fragment.
+func withoutQuery(url string) string {
+	if end := strings.IndexAny(url, "?#"); end >= 0 {
+		return url[:end]
+	}
+	return url
 }
 
 // normalHost returns host and port in lower case, without the default port (RFC 3986,

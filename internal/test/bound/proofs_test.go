@@ -299,3 +299,24 @@ func TestTokensWithProofs(t *testing.T) {
 	f.Tenant.Fail(testkit.JWKSEndpoint, 503)
 	f.ExpectWhole(t, f.API.RequireAuth(f), client.request(client.proof()), testkit.AnswerNoKeys)
 }
+
+// TestProofOfTokenOutsideTheCache: the hash of the token is right for tokens that are not cached.
+func TestProofOfTokenOutsideTheCache(t *testing.T) {
+	t.Parallel()
+	long := newHolder(client.key, [2]string{"x", testkit.Quoted(strings.Repeat("x", 7<<10))})
+	if len(long.token) <= 8<<10 {
+		t.Fatalf("the token has %d bytes", len(long.token))
+	}
+	for why, tt := range map[string]struct {
+		cache int
+		h     holder
+	}{"no cache": {auth0.None, client}, "long token": {0, long}, "cached": {0, client}} {
+		f := testkit.NewAPIEnv(t, dpop(auth0.BindingAllowed), func(c *auth0.APIConfig) { c.TokenCache = tt.cache })
+		t.Run(why, func(t *testing.T) {
+			for range 2 {
+				f.ExpectWhole(t, f.API.RequireAuth(f), tt.h.request(tt.h.proof()), testkit.AnswerOK)
+				f.ExpectWhole(t, f.API.RequireAuth(f), tt.h.request(tt.h.proof(claim("ath", testkit.Quoted(hash(stranger.token))))), badProof)
+			}
+		})
+	}
+}

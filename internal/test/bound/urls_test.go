@@ -63,6 +63,7 @@ func TestURLsOfProofs(t *testing.T) {
 		{api, "/x", "https://user@api.example/x", false},
 		{api, "/x", "https://user:pw@api.example/x", false},
 		{api, "/x", "https://evil.example/x", false},
+		{api, "/x", "https://evil.example/x?code=SECRET#SECRET", false},
 		{api, "/x", "https://evil.example#https://api.example/x", false},
 		{api, "/x", "https://api.example.evil.example/x", false},
 		{api, "/x", "https://api.example\\@evil.example/x", false},
@@ -95,6 +96,8 @@ func TestURLsOfProofs(t *testing.T) {
 			f.ExpectWhole(t, f.API.RequireAuth(f), at(tt.target, tt.url), want)
 			if line := f.Log.Take(); !tt.ok && (!strings.Contains(line, "htu:") || !strings.Contains(line, strings.TrimSuffix(tt.base, "/")) || strings.Count(line, "\n") != 1) {
 				t.Errorf("log %q, want one line that names the URL that was expected", line)
+			} else if strings.Contains(line, "SECRET") {
+				t.Errorf("the log has the query: %q", line)
 			}
 		})
 	}
