@@ -95,6 +95,7 @@ func TestServedByNetHTTP(t *testing.T) {
 		c.Certificates.Mode = auth0.BindingAllowed
 	})
 	e.listen(t, grpc.ChainUnaryInterceptor(e.auth.Unary()), grpc.ChainStreamInterceptor(e.auth.Stream()))
+	e.inHeader = true
 	server := httptest.NewUnstartedServer(http.HandlerFunc(e.server.ServeHTTP))
 	server.EnableHTTP2 = true
 	server.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}

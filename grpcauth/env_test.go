@@ -133,8 +133,17 @@ type env struct {
 	conn   *grpc.ClientConn
 	log    *logText
 
+	inHeader bool // where the challenges are; else in the trailer
+
 	lock   sync.Mutex
 	events []auth0.Event
+}
+
+func (e *env) challengesIn(header, trailer metadata.MD) metadata.MD {
+	if e.inHeader {
+		return header
+	}
+	return trailer
 }
 
 // A logText is the log of an API and its interceptors.
@@ -270,6 +279,11 @@ func resultOf(t testing.TB, err error, trailer metadata.MD) result {
 		switch d := detail.(type) {
 		case *errdetails.ErrorInfo:
 			r.reason, r.err, r.scope = d.GetReason(), d.GetMetadata()["error"], d.GetMetadata()["scope"]
+			for name, value := range d.GetMetadata() {
+				if value == "" {
+					t.Errorf("the metadata %q is empty", name)
+				}
+			}
 			if d.GetDomain() != "auth0" {
 				t.Errorf("domain %q", d.GetDomain())
 			}
@@ -305,7 +319,7 @@ func (e *env) call(t testing.TB, ctx context.Context, method string) result {
 	var header, trailer metadata.MD
 	out := &wrapperspb.StringValue{}
 	err := e.conn.Invoke(ctx, method, wrapperspb.String("x"), out, grpc.Header(&header), grpc.Trailer(&trailer))
-	return resultOf(t, err, metadata.Join(header, trailer))
+	return resultOf(t, err, e.challengesIn(header, trailer))
 }
 
 // open opens a stream, sends a message and closes its side.
@@ -331,7 +345,7 @@ func (e *env) open(t testing.TB, ctx context.Context, method string) (received s
 		err = nil
 	}
 	header, _ := s.Header()
-	return out.GetValue(), resultOf(t, err, metadata.Join(header, s.Trailer()))
+	return out.GetValue(), resultOf(t, err, e.challengesIn(header, s.Trailer()))
 }
 
 // echo makes a unary call that must succeed, and returns the answer.

@@ -194,6 +194,10 @@ func TestStatusOfTheApplication(t *testing.T) {
 			t.Errorf("%d: retry after %d s", status, got.retry)
 		}
 	}
+	fail = &auth0.Error{Status: 503, Reason: "unavailable"}
+	if got := e.call(t, good, get); got.code != codes.Unavailable || got.retry != 5 {
+		t.Errorf("without a time: %+v", got)
+	}
 	fail = auth0.ErrForbidden
 	if got := e.call(t, good, get); got.code != codes.PermissionDenied || got.reason != "FORBIDDEN" {
 		t.Errorf("ErrForbidden: %+v", got)
