@@ -64,7 +64,7 @@ var storeChecks = []struct {
 	{"LeaseCtx", (*storeTest).leases},
 	{"FindAllCtx", (*storeTest).findsAll},
 	{"RaiseCtx", (*storeTest).raises},
-	{"AddCtx", (*storeTest).adds},
+	{"AddCtx", func(s *storeTest) error { return addTest{s}.adds() }},
 	{"CommitOwnedCtx", (*storeTest).owned},
 	{"expiry", (*storeTest).expiry},
 }
@@ -441,7 +441,7 @@ func (s *storeTest) contexts() error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	for _, check := range []func(context.Context) error{s.cancelledFind, s.cancelledCommit, s.cancelledDelete, s.cancelledUpdate, s.cancelledLease, s.cancelledFindAll, s.cancelledRaise, s.cancelledAdd, s.cancelledOwned} {
+	for _, check := range []func(context.Context) error{s.cancelledFind, s.cancelledCommit, s.cancelledDelete, s.cancelledUpdate, s.cancelledLease, s.cancelledFindAll, s.cancelledRaise, addTest{s}.cancelledAdd, s.cancelledOwned} {
 		err := s.within(5*time.Second, func(*storeTest) error { return check(ctx) })
 		if errors.Is(err, errHangs) {
 			return fmt.Errorf("a method has been called with a context that is cancelled, and %v: requests would wait for a store that is down", err)
@@ -547,7 +547,10 @@ func (s *storeTest) cancelledOwned(ctx context.Context) error {
 	return s.wants(key, []byte("value"), "CommitOwnedCtx has returned no error, so the browser would get the cookie of a session that is not there")
 }
 
-func (s *storeTest) cancelledAdd(ctx context.Context) error {
+// An addTest is the part of a storeTest about AddCtx.
+type addTest struct{ *storeTest }
+
+func (s addTest) cancelledAdd(ctx context.Context) error {
 	if s.only == nil {
 		return nil
 	}
@@ -803,11 +806,11 @@ func (s *storeTest) raisesTogether() error {
 	return nil
 }
 
-func (s *storeTest) addsTo(key string, want bool, why string) error {
+func (s addTest) addsTo(key string, want bool, why string) error {
 	return s.addsUntil(key, aLongTime(), want, why)
 }
 
-func (s *storeTest) addsUntil(key string, expiry time.Time, want bool, why string) error {
+func (s addTest) addsUntil(key string, expiry time.Time, want bool, why string) error {
 	added, err := s.only.AddCtx(context.Background(), key, expiry)
 	switch {
 	case err != nil:
@@ -823,7 +826,7 @@ const (
 	unused = "the requests of honest clients would be rejected"
 )
 
-func (s *storeTest) adds() error {
+func (s addTest) adds() error {
 	if s.only == nil {
 		return nil
 	}
@@ -843,7 +846,7 @@ func (s *storeTest) adds() error {
 }
 
 // addsTogether: of several callers at once, one adds the key.
-func (s *storeTest) addsTogether() error {
+func (s addTest) addsTogether() error {
 	const rounds, callers = 20, 16
 	for range rounds {
 		key := s.key()
@@ -989,9 +992,9 @@ func (l *lifetime) beginOptional(s *storeTest) error {
 	}
 	if s.only != nil {
 		steps = append(steps,
-			func() error { return s.addsUntil(l.added, l.expires, true, unused) },
-			func() error { return s.addsUntil(l.kept, aLongTime(), true, unused) },
-			func() error { return s.addsUntil(l.kept, l.expires, false, twice) },
+			func() error { return addTest{s}.addsUntil(l.added, l.expires, true, unused) },
+			func() error { return addTest{s}.addsUntil(l.kept, aLongTime(), true, unused) },
+			func() error { return addTest{s}.addsUntil(l.kept, l.expires, false, twice) },
 		)
 	}
 	return inTurn(steps...)
@@ -1022,11 +1025,11 @@ func (l *lifetime) addsAgain(s *storeTest) error {
 	if s.only == nil {
 		return nil
 	}
-	if err := s.addsTo(l.kept, false, "it has an hour, and the expiry of the call that has not added it counts: "+twice); err != nil {
+	if err := (addTest{s}).addsTo(l.kept, false, "it has an hour, and the expiry of the call that has not added it counts: "+twice); err != nil {
 		return err
 	}
 	for {
-		err := s.addsTo(l.added, true, "it has expired; the store would grow for ever")
+		err := addTest{s}.addsTo(l.added, true, "it has expired; the store would grow for ever")
 		if err == nil || time.Now().After(l.expires.Add(slack)) {
 			return err
 		}
