@@ -124,6 +124,7 @@ func TestBadPublicKeys(t *testing.T) {
 		"no y":                               {`{"kty":"EC","crv":"P-256","x":"AA"}`, "has coordinates or numbers of the wrong form"},
 		"no x":                               {`{"kty":"OKP","crv":"Ed25519"}`, "has coordinates or numbers of the wrong form"},
 		"no n":                               {`{"kty":"RSA","e":"AQAB"}`, "has coordinates or numbers of the wrong form"},
+		"a leading zero":                     {jwkText("", rsa1().Public(), change{"n": b64(append([]byte{0}, rsa1().N.Bytes()...))}), "has coordinates or numbers of the wrong form"},
 		"no object":                          {`"EC"`, "is not a JSON object"},
 		"nothing":                            {"", "is not a JSON object"},
 		"coordinates of P-521 with 65 bytes": {jwkText("", p521().Public(), change{"x": b64(make([]byte, 65))}), "has coordinates or numbers of the wrong form"},
@@ -133,7 +134,7 @@ func TestBadPublicKeys(t *testing.T) {
 		}
 	}
 	// The greatest exponent that is accepted has 31 bits.
-	for e, want := range map[string]bool{"f____w": true, "gAAAAQ": false, "AQABAAE": false} {
+	for e, want := range map[string]bool{"f____w": true, "gAAAAQ": false, "AQABAAE": false, "AAEAAQ": false} {
 		if _, err := parsePublicKey(jwkText("", rsa1().Public(), change{"e": e})); (err == nil) != want {
 			t.Errorf("e is %s: %v", e, err)
 		}
