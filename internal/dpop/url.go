@@ -79,12 +79,12 @@ func isHost(host string, b base) bool {
 	return ok && normal == b.host
 }
 
-// pathOf returns the path of a request target.
+// pathOf returns the path of a request target. Only http and https begin the absolute
+// form (RFC 9112, Section 3.2.2): net/http accepts targets such as http:/x?u=://host/y,
+// of which the path is /x.
 func pathOf(target string) string {
-	if !strings.HasPrefix(target, "/") {
-		if _, rest, absolute := strings.Cut(target, "://"); absolute {
-			target = rest[len(rest)-len(strings.TrimLeftFunc(rest, func(r rune) bool { return r != '/' && r != '?' })):]
-		}
+	if scheme, rest, ok := strings.Cut(target, "://"); ok && (strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https")) {
+		target = rest[len(rest)-len(strings.TrimLeftFunc(rest, func(r rune) bool { return r != '/' && r != '?' })):]
 	}
 	path, _, _ := strings.Cut(target, "?")
 	return path

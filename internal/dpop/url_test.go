@@ -126,6 +126,12 @@ func TestURL(t *testing.T) {
 		{one, "api.example", "http://evil.example?y=/z", "https://api.example/"},
 		{one, "api.example", "/x?u=http://evil.example/y", "https://api.example/x"},
 		{one, "api.example", "/http://evil.example/y", "https://api.example/http://evil.example/y"},
+		{one, "api.example", "HTTP://evil.example/x", "https://api.example/x"},
+		// net/http takes these: the path is /x or empty, whatever stands in the query.
+		{one, "api.example", "http:/x?u=://evil.example/y", ""},
+		{one, "api.example", "a:/x?u=://evil.example/y", ""},
+		{one, "api.example", "http:x://evil.example/y", ""},
+		{one, "api.example", "a://evil.example/y", ""},
 		{one, "api.example", "*", ""},
 		{one, "api.example", "evil.example:443", ""},
 		{one, "api.example", "/a b", ""},
