@@ -59,10 +59,11 @@ func newBase(raw string) (base, error) {
 // of the request as far as it is trusted. Target is the request target (RFC 9112,
 // Section 3.2), of which the path counts. The error is [fault.Proof].
 func (bs Bases) URL(host, target string) (string, error) {
-	if len(target) > maxProof {
+	path := pathOf(target)
+	if len(path) > maxProof {
 		return "", fault.Proof.Because("htu: the path of the request has more than %d bytes, and no proof is as long", maxProof)
 	}
-	path, ok := normalPath(pathOf(target))
+	path, ok := normalPath(path)
 	if !ok {
 		return "", fault.Proof.Because("htu: the path of the request is not one that clients send")
 	}

@@ -139,6 +139,7 @@ func TestURL(t *testing.T) {
 		{one, "api.example", "/a#b", ""},
 		{one, "api.example", "/%", ""},
 		{one, "api.example", "/" + strings.Repeat("x", 8192), ""},
+		{one, "api.example", "/x?" + strings.Repeat("y", 8192), "https://api.example/x"}, // no proof has the query
 		{one, "evil.example", "/x", "https://api.example/x"},
 		{one, "api.example/x?", "/x", "https://api.example/x"},
 		{one, "", "/x", "https://api.example/x"},
