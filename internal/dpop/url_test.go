@@ -166,10 +166,10 @@ func TestURL(t *testing.T) {
 		{several, "a.example.", "/x", ""},
 		{nil, "a.example", "/x", ""},
 	} {
-		got, err := tt.bases.URL(tt.host, tt.target)
+		got, root, err := tt.bases.URL(tt.host, tt.target)
 		what := fmt.Sprintf("%.100q at %q", tt.target, tt.host)
-		if got != tt.want {
-			t.Errorf("%s: %q, want %q", what, got, tt.want)
+		if got != tt.want || root != strings.HasSuffix(got, "/v1/") {
+			t.Errorf("%s: %q, %v, want %q", what, got, root, tt.want)
 		}
 		if tt.want == "" {
 			refused(t, what, err, fault.Proof, "htu")
