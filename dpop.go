@@ -390,7 +390,7 @@ func (s *proofs) read(p presented) (*dpop.Proof, error) {
 // use verifies a proof of the key that the token is bound to, and makes it unusable. It
 // returns a nonce if the client needs another one for its next proof.
 func (s *proofs) use(ctx context.Context, p presented, proof *dpop.Proof, sum memo.Sum, now time.Time) (nonce string, err error) {
-	url, err := s.urlOf(p.Request)
+	url, root, err := s.urlOf(p.Request)
 	if err != nil {
 		return "", err
 	}
@@ -398,7 +398,7 @@ func (s *proofs) use(ctx context.Context, p presented, proof *dpop.Proof, sum me
 		sum = memo.SumOf(p.Token) // it is not in the cache
 	}
 	use, err := proof.Verify(dpop.Expect{
-		Method: p.Request.Method, URL: url, TokenSum: sum, Now: now, MaxAge: s.maxAge, Leeway: s.leeway, Nonces: s.nonces,
+		Method: p.Request.Method, URL: url, Root: root, TokenSum: sum, Now: now, MaxAge: s.maxAge, Leeway: s.leeway, Nonces: s.nonces,
 	})
 	if err != nil {
 		return "", err
@@ -417,6 +417,6 @@ func (s *proofs) use(ctx context.Context, p presented, proof *dpop.Proof, sum me
 
 // urlOf returns the URL that the client has requested. The host of the request, which a
 // client can choose, is part of it only if it is the host of a base URL.
-func (s *proofs) urlOf(r *http.Request) (string, error) {
+func (s *proofs) urlOf(r *http.Request) (url string, root bool, err error) {
 	return s.bases.URL(peer.Host(r, s.proxies), cmp.Or(r.RequestURI, r.URL.EscapedPath()))
 }

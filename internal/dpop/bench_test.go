@@ -51,7 +51,7 @@ func BenchmarkProof(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		e.URL, _ = bases.URL("api.example", "/x?y=1")
+		e.URL, e.Root, _ = bases.URL("api.example", "/x?y=1")
 		use, err := p.Verify(e)
 		if err != nil {
 			b.Fatal(err)

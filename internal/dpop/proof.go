@@ -198,6 +198,7 @@ func (p *Proof) Thumbprint() (string, error) {
 type Expect struct {
 	Method         string
 	URL            string   // see [Bases.URL]
+	Root           bool     // the URL in the proof can lack the last slash
 	TokenSum       [32]byte // the SHA-256 of the access token
 	Now            time.Time
 	MaxAge, Leeway time.Duration
@@ -310,7 +311,7 @@ func (c *claims) check(e Expect) error {
 	if c.method == "" || c.method != e.Method {
 		return fault.Proof.Because("htm: %.40q, want %.40q", c.method, e.Method)
 	}
-	if e.URL == "" || !sameURL(c.url, e.URL) {
+	if e.URL == "" || !sameURL(c.url, e.URL) && !(e.Root && sameURL(c.url, strings.TrimSuffix(e.URL, "/"))) {
 		return fault.Proof.Because("htu: %.300q, want %.300q", withoutQuery(c.url), e.URL) // a query can have secrets
 	}
 	if now := unix(e.Now); c.issuedAt < now-e.MaxAge.Seconds() || c.issuedAt > now+e.Leeway.Seconds() {

@@ -429,6 +429,35 @@ func TestExpect(t *testing.T) {
 	refused(t, "no URL", err, fault.Proof, "htu")
 }
 
+// TestRoot: nobody can tell whether the URL of a request for a base URL had a slash at
+// its end, if a proxy has removed the whole path.
+func TestRoot(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		htu        string
+		root, want bool
+	}{
+		{"https://api.example/v1/", true, true},
+		{"https://api.example/v1", true, true},
+		{"https://api.example/v1?y", true, true},
+		{"https://api.example/v1/", false, true},
+		{"https://api.example/v1", false, false},
+		{"https://api.example/v", true, false},
+		{"https://api.example/", true, false},
+		{"https://api.example", true, false},
+		{"", true, false},
+	} {
+		e := expected()
+		e.URL, e.Root = "https://api.example/v1/", tt.root
+		_, err := check(proof(nil, members{"htu": tt.htu}), e)
+		if tt.want && err != nil {
+			t.Errorf("%q, %v: %v", tt.htu, tt.root, err)
+		} else if !tt.want {
+			refused(t, tt.htu, err, fault.Proof, "htu")
+		}
+	}
+}
+
 // TestOrder: the claims come before the nonce, and the signature is the last check.
 func TestOrder(t *testing.T) {
 	t.Parallel()

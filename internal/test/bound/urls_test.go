@@ -81,6 +81,10 @@ func TestURLsOfProofs(t *testing.T) {
 
 		// A proxy removes the prefix.
 		{v1, "/x", "https://api.example/v1/x", true},
+		{v1, "/", "https://api.example/v1/", true},
+		{v1, "/", "https://api.example/v1", true},
+		{v1, "/", "https://api.example/", false},
+		{v1, "/x", "https://api.example/v1", false},
 		{v1, "/x", "https://api.example/x", false},
 		// It keeps the prefix, and the base URL has none.
 		{api, "/v1/x", "https://api.example/v1/x", true},
