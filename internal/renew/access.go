@@ -143,10 +143,12 @@ func (a accessTokens) refresh(ctx context.Context, r *session.Record) error {
 		e.Next = a.config.MFA(said.MFA, audience, asked, r)
 		return e
 	}
+	if err == nil || got.RefreshToken != "" {
+		keepRefreshToken(r, got)
+	}
 	if err != nil {
 		return err
 	}
-	keepRefreshToken(r, got)
 	if got.IDToken != "" {
 		ep, err := a.config.Client.Endpoints(ctx)
 		if err != nil {

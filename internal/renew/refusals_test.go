@@ -109,6 +109,38 @@ func TestOtherBinding(t *testing.T) {
 	}
 }
 
+// TestTokenOfNoUse: what replaces the refresh token is kept, although the access token
+// beside it is dropped. The API of another audience may have no bound tokens.
+func TestTokenOfNoUse(t *testing.T) {
+	t.Parallel()
+	each, none := prover.NewKeys(true, prover.Key{}, now), prover.NewKeys(false, prover.Key{}, now)
+	for _, row := range []struct {
+		why, kind string
+		keys      *prover.Keys
+		want      refusal.Row
+	}{
+		{"bearer token in a session with a key", "Bearer", each, refusal.TokenNotBound},
+		{"bound token in a session without a key", "DPoP", none, refusal.TokenNotBound},
+		{"another kind of token", "mac", none, refusal.TenantAnswer},
+	} {
+		key := row.keys.ForLogin().Kept()
+		inEachMode(t, func(r *session.Record) { r.ProofKey = key }, func(e *env) {
+			e.set(func() { e.answer = gives("new", map[string]any{"token_type": row.kind, "refresh_token": "next"}) })
+			e.tokens.config.Client.Proofs = row.keys
+			for range 2 {
+				_, err := e.get(Wish{Audience: otherAPI})
+				e.expectRefusal(row.why, err, row.want)
+				e.expectRequests(row.why, 1)
+			}
+			if r := e.kept(); r.RefreshToken != "next" || r.ProofKey != key || len(r.Tokens) != 1 || r.LoginDue {
+				e.Errorf("%s: %+v", row.why, r)
+			}
+			token, err := e.get(Wish{})
+			e.expectToken(row.why, token, err, "old")
+		})
+	}
+}
+
 // TestRefusalOfAnotherRefreshToken says nothing about this one.
 func TestRefusalOfAnotherRefreshToken(t *testing.T) {
 	t.Parallel()
