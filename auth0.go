@@ -128,7 +128,9 @@ type Config struct {
 	// [ProofKeyPerSession] or [ProofKeyOf]. Default: bearer tokens. A session that began
 	// without a key keeps its bearer tokens until the next login. A session with a key of
 	// its own keeps that when the field is changed. If the tenant answers with a bearer
-	// token, the request fails with Reason token_not_bound.
+	// token, the request fails with Reason token_not_bound. Set the field when all
+	// instances run a version that has it: an earlier one drops the key of a session, which
+	// then goes on with bearer tokens.
 	//
 	// [Strategy.Client] and [ProofTransport] call APIs with bound tokens. The clients of
 	// package oauth2 cannot. [WithPopup] cannot hand on an access token, and

@@ -164,7 +164,7 @@ type ProofTransport struct {
 // RoundTrip implements [http.RoundTripper].
 func (t *ProofTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := prover.Transport{Base: t.Base, Credential: t.credential}.RoundTrip(r)
-	if refused, ok := errors.AsType[*refusal.Refusal](err); ok {
+	if refused, ok := err.(*refusal.Refusal); ok { // and not one inside the error of Source
 		return nil, asError("token", refused)
 	}
 	return resp, err

@@ -138,6 +138,8 @@ func TestKeys(t *testing.T) {
 	}{
 		{"no key", nil, "has no key"},
 		{"no EC key", (*ecdsa.PrivateKey)(nil), "has no key"},
+		{"an empty RSA key", &rsa.PrivateKey{}, "has an empty RSA key"},
+		{"an empty EC key", &ecdsa.PrivateKey{}, "has a key that does not fit the algorithm ES256"},
 		{"P-384", ec(elliptic.P384()), "has a key that does not fit the algorithm ES256"},
 		{"Ed25519", edwards, "has a key that does not fit the algorithm ES256"},
 		{"2047 bits in as many bytes", ofBits(2047), "has 2047 bits"},

@@ -2,6 +2,7 @@ package prover
 
 import (
 	"cmp"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -127,7 +128,7 @@ func (t Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if c.Key.IsZero() {
 		bearer := r.Clone(r.Context())
 		bearer.Header.Set("Authorization", "Bearer "+c.Token)
-		return send(base, bearer)
+		return send(base, bearer, r)
 	}
 	resp, again, err := c.try(base, r, r.Body)
 	if err != nil || !again {
@@ -165,21 +166,30 @@ func (c Credential) try(base http.RoundTripper, r *http.Request, body io.ReadClo
 		return nil, false, err
 	}
 	clone.Header.Set("Authorization", TokenType+" "+c.Token)
-	if resp, err = send(base, clone); err != nil {
+	if resp, err = send(base, clone, r); err != nil {
 		return nil, false, err
 	}
 	return resp, t.again(resp.Header, challengeError(resp)), nil
 }
 
-// send makes a request. The response names the request, of which checkRedirect needs to
-// know the origin: not every transport of an application sets that.
-func send(base http.RoundTripper, r *http.Request) (*http.Response, error) {
-	resp, err := base.RoundTrip(r)
-	if err == nil && resp.Request == nil {
-		resp.Request = r
+// send makes a request with a token. The response names the request of the caller.
+// checkRedirect needs to know the origin, which a transport of the application can have
+// changed, and who logs the request of a response should not see the token.
+func send(base http.RoundTripper, withToken, r *http.Request) (*http.Response, error) {
+	resp, err := base.RoundTrip(withToken)
+	switch {
+	case err != nil:
+		return nil, err
+	case resp == nil:
+		return nil, errNoResponse
+	case resp.Body == nil:
+		resp.Body = http.NoBody
 	}
-	return resp, err
+	resp.Request = r
+	return resp, nil
 }
+
+var errNoResponse = errors.New("the transport has returned neither a response nor an error")
 
 func closeBody(body io.ReadCloser) {
 	if body != nil {
@@ -226,8 +236,8 @@ func checkRedirect(r *http.Request) error {
 // checkBound refuses a request that would not carry the token and the proof, or would
 // show them to the network.
 func checkBound(r *http.Request) error {
-	for _, name := range []string{"Authorization", "Dpop", "DPoP"} {
-		if len(r.Header[name]) > 0 {
+	for name, values := range r.Header { // which can have any spelling
+		if len(values) > 0 && (strings.EqualFold(name, "Authorization") || strings.EqualFold(name, "DPoP")) {
 			return refusal.Internal.Because("the request has a header %s already, which the transport sets", name)
 		}
 	}

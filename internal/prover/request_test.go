@@ -279,6 +279,8 @@ func TestRefusedRequests(t *testing.T) {
 		{"Authorization", "https://api.example/", header("Authorization"), refusal.Internal, refusal.Row{}},
 		{"DPoP", "https://api.example/", header("Dpop"), refusal.Internal, refusal.Row{}},
 		{"DPoP in another spelling", "https://api.example/", header("DPoP"), refusal.Internal, refusal.Row{}},
+		{"Authorization in small letters", "https://api.example/", header("authorization"), refusal.Internal, refusal.Row{}},
+		{"DPoP in small letters", "https://api.example/", header("dpop"), refusal.Internal, refusal.Row{}},
 		{"redirect on the origin", "https://api.example/y", redirected("https://API.example:443/x", true), refusal.Row{}, refusal.Row{}},
 		{"redirect to another host", "https://api.example/", redirected("https://other.example/", true), refusal.Redirected, refusal.Redirected},
 		{"redirect to another port", "https://api.example:8443/", redirected("https://api.example/", true), refusal.Redirected, refusal.Redirected},
@@ -380,6 +382,46 @@ func TestRedirects(t *testing.T) {
 				t.Fatalf("%s: %v, %d requests", row.location, err, len(s.requests))
 			}
 			refused(t, row.location, failed.Err, refusal.Redirected, "")
+		}
+	}
+}
+
+// TestRequestOfResponse: the response names the request of the caller, which has no token.
+// So a redirect is compared with what the caller has asked for, also if a transport has
+// been led to another origin itself.
+func TestRequestOfResponse(t *testing.T) {
+	t.Parallel()
+	for kind, key := range map[string]Key{"bound": newKey(), "bearer": {}} {
+		r := must(http.NewRequest("GET", "https://api.example/here", nil))
+		resp, err := bound(key, newServer(t, good)).RoundTrip(r)
+		if err != nil || resp.Request != r || len(r.Header) != 0 {
+			t.Errorf("%s: %v, %v", kind, err, resp.Request.Header)
+		}
+		calls := 0
+		client := &http.Client{Transport: bound(key, roundTripper(func(r *http.Request) (*http.Response, error) {
+			calls++
+			led := must(http.NewRequest("GET", "https://other.example/", nil))
+			return &http.Response{StatusCode: 302, Header: http.Header{"Location": {"https://other.example/there"}}, Body: http.NoBody, Request: led}, nil
+		}))}
+		_, err = client.Get("https://api.example/here")
+		failed, ok := err.(*url.Error)
+		if !ok || calls != 1 {
+			t.Fatalf("%s: %v, %d requests", kind, err, calls)
+		}
+		refused(t, kind, failed.Err, refusal.Redirected, "")
+	}
+}
+
+// TestBareTransports: a transport of an application may leave out the body, or everything.
+func TestBareTransports(t *testing.T) {
+	t.Parallel()
+	for kind, key := range map[string]Key{"bound": newKey(), "bearer": {}} {
+		for _, resp := range []*http.Response{nil, {StatusCode: 401, Header: wantsNonce("n1").header}, {StatusCode: 200}} {
+			got, err := bound(key, roundTripper(func(*http.Request) (*http.Response, error) { return resp, nil })).
+				RoundTrip(must(http.NewRequest("GET", "https://api.example/", nil)))
+			if (err != nil) != (resp == nil) || err == nil && (got.StatusCode != resp.StatusCode || got.Body == nil) {
+				t.Errorf("%s, %+v: %+v, %v", kind, resp, got, err)
+			}
 		}
 	}
 }

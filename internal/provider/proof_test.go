@@ -44,7 +44,7 @@ func TestTokenTypes(t *testing.T) {
 		{"Bearer", prover.Key{}, good, good, good}, {"bearer", prover.Key{}, good, good, good},
 		{"DPoP", prover.Key{}, notBound, notBound, notBound}, {"N_A", prover.Key{}, unusable, good, unusable}, {"mac", prover.Key{}, unusable, unusable, unusable},
 	} {
-		body := `{"access_token":"a","token_type":"` + row.kind + `"}`
+		body := `{"access_token":"a","refresh_token":"r","token_type":"` + row.kind + `"}`
 		for _, call := range []struct {
 			name string
 			send func(c *Client) (TokenResponse, error)
@@ -65,7 +65,7 @@ func TestTokenTypes(t *testing.T) {
 			}
 			if call.want != good {
 				checkRefused(t, call.name+" "+row.kind, err, call.want, "token_type is")
-				if got.AccessToken != "" || !got.Key.IsZero() {
+				if got.AccessToken != "" || got.RefreshToken != "r" || got.members != nil {
 					t.Errorf("%s, %s: %+v beside the refusal", call.name, row.kind, got)
 				}
 				continue

@@ -122,7 +122,8 @@ func unusable(format string, args ...any) *refusal.Refusal {
 // for more: they are sent again if the connection was closed. Any request is sent again
 // if the tenant wants a nonce in the proof: then it has not used up anything. The error
 // is a [tenanterror.Error] if the tenant has refused the request, and a refusal if its
-// answer has no token, or if there was nothing to send.
+// answer has no token, or if there was nothing to send. If the token is of no use, the
+// response has only the refresh token beside the error.
 func (c *Client) Tokens(ctx context.Context, key prover.Key, form url.Values) (TokenResponse, error) {
 	var header http.Header
 	if form.Get("grant_type") == "client_credentials" {
@@ -168,12 +169,14 @@ func (c *Client) authenticateToken(ctx context.Context) (string, clientauth.Cred
 	return c.Authenticate(ctx, TokenEndpoint)
 }
 
+// checked drops a token that is of no use. The refresh token beside it stays: it can have
+// replaced the one that was sent.
 func checked(got TokenResponse, err error, check func(TokenResponse) error) (TokenResponse, error) {
-	if err == nil {
-		err = check(got)
-	}
 	if err != nil {
 		return TokenResponse{}, err
+	}
+	if err := check(got); err != nil {
+		return TokenResponse{RefreshToken: got.RefreshToken, Key: got.Key}, err
 	}
 	return got, nil
 }

@@ -85,18 +85,34 @@ func (a accessTokens) renew(ctx context.Context, r *session.Record) (bool, error
 	if said, ok := tenanterror.Of(err); ok && said.Code == "invalid_grant" {
 		return changed, a.dropRefreshToken(ctx, r, said)
 	}
-	if said, ok := tenanterror.Of(err); ok && r.ProofKey == "" && a.config.Client.Proofs.Binds() && wantsProof(said) {
-		return unchanged, said.Refusal(refusal.SessionTokenExpired)
+	if due := a.otherBinding(r, err); due != nil {
+		err = due
+	} else {
+		err = tenanterror.Meaning(tenanterror.Refresh, err)
 	}
-	err = tenanterror.Meaning(tenanterror.Refresh, err)
 	a.refused.remember(r, a.wish, err)
 	return r.Refreshes != before, err
 }
 
-// wantsProof reports whether the tenant can have refused a refresh because it had no proof
-// of possession. No standard has a code for that. The session began before the
-// application had keys, and the tokens of another login are bound.
-func wantsProof(said tenanterror.Error) bool {
+// otherBinding returns the refusal of a refresh that has failed because the session began
+// with keys and the application has none now, or the reverse. The tokens of another login
+// are those of today. It returns nil if the refresh has failed for another reason.
+func (a accessTokens) otherBinding(r *session.Record, err error) error {
+	if (r.ProofKey != "") == a.config.Client.Proofs.Binds() {
+		return nil
+	}
+	if said, ok := tenanterror.Of(err); ok && refusesBinding(said) {
+		return said.Refusal(refusal.SessionTokenExpired)
+	}
+	if refusal.TokenNotBound.IsOf(err) {
+		return refusal.SessionTokenExpired.Wrap(err)
+	}
+	return nil
+}
+
+// refusesBinding reports whether the tenant can have refused a refresh because it had no
+// proof of possession, or because it had one. No standard has a code for that.
+func refusesBinding(said tenanterror.Error) bool {
 	return said.Status == http.StatusBadRequest &&
 		slices.Contains([]string{"invalid_request", "invalid_dpop_proof", "use_dpop_nonce"}, said.Code)
 }
@@ -127,10 +143,12 @@ func (a accessTokens) refresh(ctx context.Context, r *session.Record) error {
 		e.Next = a.config.MFA(said.MFA, audience, asked, r)
 		return e
 	}
+	if err == nil || got.RefreshToken != "" {
+		keepRefreshToken(r, got)
+	}
 	if err != nil {
 		return err
 	}
-	keepRefreshToken(r, got)
 	if got.IDToken != "" {
 		ep, err := a.config.Client.Endpoints(ctx)
 		if err != nil {

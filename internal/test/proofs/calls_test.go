@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/seed-15d5a55c/auth0"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 	"golang.org/x/oauth2"
 )
@@ -91,6 +92,7 @@ func TestTransport(t *testing.T) {
 	own, signer := ownKey()
 	stored := &oauth2.Token{AccessToken: "stored", TokenType: "dpop"}
 	failed := errors.New("no token")
+	due := &auth0.Error{Op: "token", Status: 401, Reason: "token_expired", Description: "d", Err: refusal.TokenNotBound.New()}
 	redirect := func(to string) func(http.ResponseWriter, *http.Request) bool {
 		return func(w http.ResponseWriter, r *http.Request) bool {
 			if r.URL.Path != "/" {
@@ -123,6 +125,7 @@ func TestTransport(t *testing.T) {
 		{"no token", static(nil), own, "", answer, "https://api.example/", "internal", 500, nil},
 		{"empty token", static(&oauth2.Token{}), own, "", answer, "https://api.example/", "internal", 500, nil},
 		{"source that fails", failing{failed}, own, "", answer, "https://api.example/", "*errors.errorString", 0, nil},
+		{"source that fails for a reason", failing{due}, own, "", answer, "https://api.example/", "token_expired", 401, nil},
 		{"http", static(token), own, "", answer, "http://api.example/", "internal", 500, nil},
 		{"Authorization", static(token), own, "Authorization", answer, "https://api.example/", "internal", 500, nil},
 		{"DPoP", static(token), own, "DPoP", answer, "https://api.example/", "internal", 500, nil},
