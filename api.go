@@ -316,11 +316,14 @@ func (a *API) verifyAlone(ctx context.Context, p presented) (*Token, error) {
 //
 // An error of this package has its own status, and so has each variable of this
 // package: [ErrNoToken] and [ErrTokenExpired] are answered with 401, and [ErrForbidden]
-// with 403. Errors that mean 503 for [APIConfig].Validate are answered with 503. Any other error, or nil, is a mistake of the program and is answered with
-// 500. The text of an error goes to the log only. The Observer is not called.
+// with 403. Errors that mean 503 for [APIConfig].Validate are answered with 503. Any other
+// error, or nil, is a mistake of the program and is answered with 500. A 401 names
+// [APIConfig].ChallengeScopes, unless the error names scopes. The text of an error goes to
+// the log only. The Observer is not called.
 func (a *API) WriteError(w http.ResponseWriter, r *http.Request, err error) {
-	a.errors.fail(w, r, "bearer", writtenError(err, refusal.Forbidden,
-		sentinelRow{ErrNoToken, refusal.NoToken}, sentinelRow{ErrNoSession, refusal.NoToken}, sentinelRow{ErrTokenExpired, bearerFault(fault.Expired).Row}))
+	written := writtenError(err, refusal.Forbidden,
+		sentinelRow{ErrNoToken, refusal.NoToken}, sentinelRow{ErrNoSession, refusal.NoToken}, sentinelRow{ErrTokenExpired, bearerFault(fault.Expired).Row})
+	a.errors.fail(w, r, "bearer", withScope(written, a.scope))
 }
 
 // verify verifies a token and reports the result to the observer.

@@ -486,7 +486,7 @@ func withScope(err error, scope string) error {
 		return err
 	}
 	e := asError("bearer", err)
-	if e.Status != http.StatusUnauthorized {
+	if e.Status != http.StatusUnauthorized || e.Scope != "" || e.stepUp != "" {
 		return err
 	}
 	scoped := *e

@@ -1003,12 +1003,18 @@ func TestScopesInChallenges(t *testing.T) {
 		return testkit.BearerRequest(testkit.Signed(testkit.GoodHeader, testkit.WithClaim("exp", testkit.NoonPlus(-60))))
 	}
 	api := f.API
+	writes := func(err error) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { api.WriteError(w, r, err) })
+	}
 	for _, tt := range []struct {
 		why  string
 		h    http.Handler
 		r    *http.Request
 		want testkit.Answer
 	}{
+		{"scopes of the configuration, WriteError", writes(auth0.ErrNoToken), testkit.RequestWith(), end(testkit.AnswerNoToken.Needs("read:m list"))},
+		{"scopes of the error, WriteError", writes(&auth0.Error{Op: "bearer", Status: 401, Reason: "missing_token", Code: "unauthorized", Scope: "x", Description: "authentication required"}),
+			testkit.RequestWith(), end(testkit.AnswerNoToken.Needs("x"))},
 		{"scope", api.RequireScope("read:x")(f), testkit.RequestWith(), end(testkit.AnswerNoToken.Needs("read:x"))},
 		{"any scope", api.RequireAnyScope("a", "b")(f), testkit.RequestWith(), end(testkit.AnswerNoToken.Needs("a b"))},
 		{"scope, two schemes", bound.API.RequireScope("read:x")(f), testkit.RequestWith(), twoLines},
