@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
@@ -119,6 +121,9 @@ func toolOf(message json.RawMessage) (tool string, id json.RawMessage, err error
 	return tool, id, err
 }
 
+// deciding are the names by which a call is found.
+var deciding = []string{"method", "params", "name"}
+
 // textOf returns a member that must be a text.
 func textOf(members map[string]json.RawMessage, name string) (text string, ok bool, err error) {
 	raw, ok := members[name]
@@ -136,7 +141,8 @@ func textOf(members map[string]json.RawMessage, name string) (text string, ok bo
 }
 
 // membersOf returns the members of a JSON object, by their exact names. A name that is
-// there twice is an error.
+// there twice is an error. So is one that only a reader that folds case takes for a name
+// that decides: the SDK does not, but encoding/json does.
 func membersOf(object json.RawMessage) (map[string]json.RawMessage, error) {
 	d := json.NewDecoder(bytes.NewReader(object))
 	if begin, err := d.Token(); err != nil || begin != json.Delim('{') {
@@ -151,6 +157,9 @@ func membersOf(object json.RawMessage) (map[string]json.RawMessage, error) {
 		name, _ := token.(string)
 		if _, twice := members[name]; twice {
 			return nil, fmt.Errorf("the member %.50q is there twice", name)
+		}
+		if slices.ContainsFunc(deciding, func(exact string) bool { return name != exact && strings.EqualFold(name, exact) }) {
+			return nil, fmt.Errorf("the member %.50q is not in lower case", name)
 		}
 		var value json.RawMessage
 		if err := d.Decode(&value); err != nil {

@@ -25,7 +25,8 @@ import (
 // JSON-RPC error in the body, which replaces the body of auth0.APIConfig.ErrorHandler.
 // It fails that call of the client, and not its session. A body that is not one JSON-RPC
 // message, or an array of at most 64, gets 400. So does a message with two members of
-// one name, because two readers of it could see different calls.
+// one name, or with a "Method" beside or instead of a "method", because two readers of
+// it could see different calls.
 //
 // Only the body says which tool is called. The headers Mcp-Method and Mcp-Name do not
 // count.
