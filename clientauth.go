@@ -174,6 +174,9 @@ func (t *ProofTransport) credential() (prover.Credential, error) {
 	if t.Source == nil {
 		return prover.Credential{}, refusal.Misconfigured.Because("ProofTransport.Source is nil")
 	}
+	if t.Key.fault != nil {
+		return prover.Credential{}, refusal.Misconfigured.Because("ProofTransport.Key %w", t.Key.fault)
+	}
 	token, err := t.Source.Token()
 	if err != nil {
 		return prover.Credential{}, err

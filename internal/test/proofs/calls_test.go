@@ -163,6 +163,10 @@ func TestTransport(t *testing.T) {
 	if _, err := (&http.Client{Transport: &auth0.ProofTransport{Source: static(&oauth2.Token{AccessToken: "a"})}}).Get("http://127.0.0.1:1/"); err == nil {
 		t.Error("the default transport reaches a closed port")
 	}
+	unusable := &http.Client{Transport: &auth0.ProofTransport{Source: static(stored), Key: auth0.ProofKeyOf(nil)}}
+	if _, err := unusable.Get("https://api.example/"); err == nil || !strings.Contains(fmt.Sprint(errors.Unwrap(errors.Unwrap(err))), "ProofTransport.Key has no key") {
+		t.Errorf("a key of no use: %v", err)
+	}
 }
 
 type failing struct{ err error }
