@@ -48,7 +48,7 @@ func (s *Routes) Import(w http.ResponseWriter, r *http.Request, i Imported) erro
 	record.Data, record.Persistent = i.Data, i.Persistent
 	if i.Token != nil {
 		record.RefreshToken = i.Token.RefreshToken
-		record.Tokens, record.ProofKey = s.imported(i), s.keyFor(i.Token).Kept()
+		record.Tokens, record.ProofKey = s.imported(i), keyFor(i.Token, s.c.Flow.Client.Proofs).Kept()
 	}
 	return s.c.Visits.Sessions.Begin(r.Context(), w, s.c.Visits.Jar(r), record)
 }
@@ -70,14 +70,14 @@ func (s *Routes) imported(i Imported) []session.Token {
 // keyFor returns the key for the next tokens of an imported session. If its token was
 // bound, they are not to be bearer tokens: then it is the key of that token, else one of
 // the application.
-func (s *Routes) keyFor(t *oauth2.Token) prover.Key {
+func keyFor(t *oauth2.Token, own *prover.Keys) prover.Key {
 	if !isBound(t) || t.RefreshToken == "" {
 		return prover.Key{}
 	}
 	if key := prover.KeyOf(t); !key.IsZero() {
 		return key
 	}
-	return s.c.Flow.Client.Proofs.ForLogin()
+	return own.ForLogin()
 }
 
 func isBound(t *oauth2.Token) bool { return strings.EqualFold(t.TokenType, prover.TokenType) }
