@@ -281,7 +281,7 @@ func (a *API) challenge(h http.Header, r *http.Request, e *Error) {
 	if lines != nil {
 		h["Www-Authenticate"] = lines
 	}
-	if e.Reason == fault.ProofNonce.Reason && a.checker.acceptsDPoP() {
+	if e.Reason == fault.ProofNonce.Reason && a.checker.acceptsDPoP() && a.checker.proofs.nonces != nil {
 		h.Set(nonceHeader, a.checker.proofs.nonces.Current(a.checker.now()))
 	}
 }

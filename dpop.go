@@ -176,7 +176,8 @@ func (a *API) VerifyWithCertificate(ctx context.Context, raw string, certificate
 // VerifyRequest does what [API.RequireAuth] does, without an answer: it finds the token
 // of a request, verifies it, and returns it. [API.WriteError] writes the answer to its
 // error. For a request without a token the error is [ErrNoToken]. Behind a guard of the
-// API it returns the token that the guard has verified.
+// API it returns the token that the guard has verified. Otherwise call it once for each
+// request, because a DPoP proof is good once.
 func (a *API) VerifyRequest(r *http.Request) (*Token, error) {
 	if v := verifiedBy(r.Context(), a.issuers); v != nil {
 		return v.token, nil // a DPoP proof is good for one check

@@ -184,4 +184,12 @@ func TestWithoutNonces(t *testing.T) {
 	if got := w.Result().Header; w.Code != 401 || len(got.Values("DPoP-Nonce")) != 0 {
 		t.Errorf("%d, %v", w.Code, got)
 	}
+	// Another API has refused the request.
+	asks := newNonceEnv(t, "api", newSecret)
+	_, err := asks.API.VerifyRequest(client.request(client.proof()))
+	w = httptest.NewRecorder()
+	e.API.WriteError(w, client.request(), err)
+	if got := w.Result().Header; w.Code != 401 || len(got.Values("DPoP-Nonce")) != 0 {
+		t.Errorf("WriteError: %d, %v", w.Code, got)
+	}
 }
