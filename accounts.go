@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/accounts"
 	"github.com/seed-15d5a55c/auth0/internal/browser"
+	"github.com/seed-15d5a55c/auth0/internal/prover"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/returnto"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
@@ -263,9 +264,9 @@ func (s *Strategy) accountClient(w http.ResponseWriter, r *http.Request) (*accou
 	if err != nil {
 		return nil, err
 	}
-	token, err := s.accessToken(w, r, []TokenOption{ForAudience(accounts.Audience(ep.Issuer), accounts.Scopes()...)})
+	token, key, err := s.accessToken(w, r, []TokenOption{ForAudience(accounts.Audience(ep.Issuer), accounts.Scopes()...)})
 	if err != nil {
 		return nil, err
 	}
-	return &accounts.Client{HTTP: s.app.client.HTTP, Issuer: ep.Issuer, Token: secret.OfText(token.Token)}, nil
+	return &accounts.Client{HTTP: s.app.client.HTTP, Issuer: ep.Issuer, Token: secret.Of(prover.Credential{Token: token.Token, Key: key})}, nil
 }

@@ -168,3 +168,49 @@ func TestLargeTokenIsNotCopied(t *testing.T) {
 		t.Errorf("%d bytes are allocated for a token of 8 MB", n)
 	}
 }
+
+// A proof costs its signature and little more, if the access token is remembered. Without a good
+// token it costs no signature.
+func TestAllocationsOfProofs(t *testing.T) {
+	const overhead = 14
+	f := testkit.NewAPIEnv(t, quiet, func(c *auth0.APIConfig) {
+		c.DPoP = auth0.DPoP{Mode: auth0.BindingAllowed, BaseURLs: []string{"https://api.example"}}
+	})
+	key := testkit.ECKey()
+	jwk := testkit.ECJWK("", "", &key.PublicKey)
+	public := testkit.Object{{"crv", `"P-256"`}, {"kty", `"EC"`}, {"x", testkit.AsJSON(jwk["x"])}, {"y", testkit.AsJSON(jwk["y"])}}.String()
+	hash := func(text string) string { return testkit.Segment(string(testkit.Digest(crypto.SHA256, text))) }
+	token := testkit.Signed(testkit.GoodHeader, testkit.WithClaim("cnf", `{"jkt":"`+hash(public)+`"}`))
+	header := testkit.Object{{"typ", `"dpop+jwt"`}, {"alg", `"ES256"`}, {"jwk", public}}.String()
+	sign := testkit.ES(crypto.SHA256, key, testkit.SideBySide(32))
+	var proofs []string
+	for i := range 250 {
+		claims := testkit.Object{{"jti", testkit.AsJSON(strings.Repeat("x", i+1))}, {"htm", `"GET"`}, {"htu", `"https://api.example/members"`},
+			{"iat", testkit.NoonPlus(0)}, {"ath", testkit.Quoted(hash(token))}}
+		proofs = append(proofs, testkit.Compact(header, claims.String(), sign))
+	}
+	w, r := &discardWriter{http.Header{}}, testkit.RequestWith("DPoP "+token)
+	h := f.API.RequireAuth(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	sent := 0
+	send := func() {
+		r.Header["Dpop"] = proofs[sent : sent+1 : sent+1]
+		sent++
+		if h.ServeHTTP(w, r); w.header.Get("WWW-Authenticate") != "" {
+			t.Fatal(w.header)
+		}
+	}
+	send()
+	digest := testkit.Digest(crypto.SHA256, "x")
+	signature := sign("x")
+	floor := perRun(t, func() {
+		r, s := new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:])
+		if !ecdsa.Verify(&key.PublicKey, digest, r, s) {
+			t.Fatal("the signature is not good")
+		}
+	})
+	if n := perRun(t, send); n > floor+overhead {
+		t.Errorf("a request with a proof allocates %d times, want at most %d more than the %d of the signature", n, overhead, floor)
+	} else {
+		t.Logf("a request with a proof allocates %d times, the signature alone %d", n, floor)
+	}
+}

@@ -3,17 +3,20 @@ package auth0
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/access"
 	"github.com/seed-15d5a55c/auth0/internal/bearer"
+	"github.com/seed-15d5a55c/auth0/internal/clientcert"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/issuers"
@@ -23,6 +26,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/memo"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/site"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
@@ -101,6 +105,12 @@ type APIConfig struct {
 	// [FromHeader] alone. A request with more than one token is rejected.
 	TokenExtractors []TokenExtractor
 
+	// DPoP and Certificates say whether the API accepts access tokens that are bound to a
+	// key or to a certificate of the client. By default it rejects them. A token that is
+	// bound to both needs both.
+	DPoP         DPoP
+	Certificates Certificates
+
 	// Realm is the realm in challenges. Default: "api".
 	Realm string
 	// MetadataURL is the URL of [API.MetadataHandler]. Challenges then contain it, so
@@ -115,6 +125,10 @@ type APIConfig struct {
 	ScopesSupported       []string
 	ResourceName          string
 	ResourceDocumentation string
+	// ChallengeScopes are the scopes that the 401 of [API.RequireAuth] names, so that a
+	// client can request them with its first token. Default: none. The guards for scopes
+	// name their own.
+	ChallengeScopes []string
 	// AuthorizationServers are the issuers in that metadata from which clients can get
 	// tokens. Default: Domain and Issuers.
 	AuthorizationServers []string
@@ -122,8 +136,8 @@ type APIConfig struct {
 	// of an OpenID provider named by URL.
 	EndpointOrigins []string
 
-	// HTTPClient, Logger, ErrorHandler and Now are as in [Config]. WWW-Authenticate and
-	// Retry-After are set before ErrorHandler is called. By default, the body of an
+	// HTTPClient, Logger, ErrorHandler and Now are as in [Config]. WWW-Authenticate,
+	// DPoP-Nonce and Retry-After are set before ErrorHandler is called. By default, the body of an
 	// error is a JSON object with error and error_description.
 	//
 	// Logger gets the cause of each refusal: which claim, header or setting is wrong, and
@@ -142,12 +156,15 @@ type APIConfig struct {
 // An API verifies the access tokens of requests. Create it with [NewAPI]. Its methods
 // can be called concurrently.
 type API struct {
-	issuers  *trustedIssuers // nil, like checker, in an API that NewAPI has not made
-	checker  *checker
-	places   bearer.Places // where a request can have a token
-	metadata bearer.Metadata
-	observer Observer
-	errors   errorWriter
+	issuers    *trustedIssuers // nil, like checker, in an API that NewAPI has not made
+	checker    *checker
+	places     bearer.Places // where a request can have a token
+	challenges bearer.Challenges
+	scope      string // for the challenge of RequireAuth
+	metadata   bearer.Metadata
+	path       string // of the metadata; empty for any
+	observer   Observer
+	errors     errorWriter
 }
 
 // NewAPI checks a configuration and returns an API. It makes no request. The error
@@ -158,15 +175,27 @@ func NewAPI(c APIConfig) (*API, error) {
 	log := logging.New(c.Logger)
 	c.Realm = cmp.Or(c.Realm, "api")
 	a := &API{
-		issuers: newTrustedIssuers(&p, c, log), observer: c.Observer,
-		errors: errorWriter{log: log, handler: c.ErrorHandler, challenge: bearerChallenge(c.Realm, c.MetadataURL)},
+		issuers: newTrustedIssuers(&p, c, log), observer: c.Observer, scope: strings.Join(c.ChallengeScopes, " "),
+		errors:     errorWriter{log: log, handler: c.ErrorHandler},
+		challenges: bearer.NewChallenges(c.Realm, c.MetadataURL),
 	}
+	a.errors.challenge = a.challenge
 	a.checker = newChecker(&p, c, a.issuers)
-	a.places = checkExtractors(&p, c.TokenExtractors)
+	a.checker.proofs = newProofs(&p, c, a.checker.now, log)
+	a.places = checkExtractors(&p, c.TokenExtractors, a.checker.acceptsDPoP())
+	if proofs := a.checker.proofs; proofs != nil {
+		a.challenges = a.challenges.WithDPoP(proofs.algorithms, proofs.required)
+	}
 	if !syntax.IsQuotable(c.Realm) {
 		p.add("Realm", "%q has characters that cannot be quoted", c.Realm)
 	}
+	for _, scope := range c.ChallengeScopes {
+		if !syntax.IsScope(scope) {
+			p.add("ChallengeScopes", "%q is not a scope", scope)
+		}
+	}
 	a.metadata = newMetadata(&p, c, a)
+	a.path = bearer.MetadataPath(c.MetadataURL)
 	if err := p.joined(); err != nil {
 		return nil, err
 	}
@@ -179,6 +208,7 @@ func (c APIConfig) clone() APIConfig {
 	c.Algorithms = slices.Clone(c.Algorithms)
 	c.RequiredClaims = slices.Clone(c.RequiredClaims)
 	c.ScopesSupported = slices.Clone(c.ScopesSupported)
+	c.ChallengeScopes = slices.Clone(c.ChallengeScopes)
 	c.AuthorizationServers = slices.Clone(c.AuthorizationServers)
 	c.EndpointOrigins = slices.Clone(c.EndpointOrigins)
 	return c
@@ -219,6 +249,10 @@ func newMetadata(p *problems, c APIConfig, a *API) bearer.Metadata {
 	m := bearer.Metadata{
 		AuthorizationServers: c.AuthorizationServers, ScopesSupported: c.ScopesSupported, BearerMethods: a.places.Methods(),
 		ResourceName: c.ResourceName, ResourceDocumentation: c.ResourceDocumentation,
+		CertificateBound: c.Certificates.Mode != BindingOff,
+	}
+	if proofs := a.checker.proofs; proofs != nil {
+		m.ProofAlgorithms, m.ProofRequired = proofs.algorithms, proofs.required
 	}
 	if audiences := a.issuers.own.Audiences; len(audiences) > 0 {
 		m.Resource = audiences[0]
@@ -233,35 +267,47 @@ func newMetadata(p *problems, c APIConfig, a *API) bearer.Metadata {
 	return m
 }
 
-// bearerChallenge returns the function that makes the challenges of an API. A
-// challenge consists of constants and configured values.
-func bearerChallenge(realm, metadataURL string) func(*Error) string {
-	challenge := bearer.NewChallenge(realm, metadataURL)
-	return func(e *Error) string {
-		switch {
-		case e.Op != "bearer":
-			return ""
-		case e.Reason == refusal.NoToken.Reason:
-			return challenge.ForNoToken(e.Scope)
-		}
-		return challenge.For(e.Code, e.Description, e.Scope, e.stepUp)
+// challenge sets the headers of a refusal that a client needs to try again: the
+// challenges, which consist of constants and configured values, and a nonce.
+func (a *API) challenge(h http.Header, r *http.Request, e *Error) {
+	if e.Op != "bearer" {
+		return
+	}
+	lines := a.challenges.For(bearer.Refusal{
+		DPoP:    a.checker.acceptsDPoP() && usesDPoP(r, a.issuers),
+		NoToken: e.Reason == refusal.NoToken.Reason || e.Code == refusal.ProofRequired.Code && e.Reason == refusal.ProofRequired.Reason,
+		Code:    e.Code, Description: e.Description, Scope: e.Scope, StepUp: e.stepUp,
+	})
+	if lines != nil {
+		h["Www-Authenticate"] = lines
+	}
+	if e.Reason == fault.ProofNonce.Reason && a.checker.acceptsDPoP() && a.checker.proofs.nonces != nil {
+		h.Set(nonceHeader, a.checker.proofs.nonces.Current(a.checker.now()))
 	}
 }
 
 // Verify verifies an access token without an HTTP request, and returns it. The token
 // is the text without the scheme Bearer. The error is an [*Error] with the Status and
 // Code of the response of [API.RequireAuth]. For an empty text it is [ErrNoToken].
+//
+// It knows nothing about the sender, so it rejects every token that is bound to a key or
+// to a certificate. See [API.VerifyRequest] and [API.VerifyWithCertificate].
 func (a *API) Verify(ctx context.Context, raw string) (*Token, error) {
-	if raw == "" {
+	return a.verifyAlone(ctx, presented{Credential: bearer.Credential{Token: raw}})
+}
+
+// verifyAlone verifies a token that has not come in an HTTP request.
+func (a *API) verifyAlone(ctx context.Context, p presented) (*Token, error) {
+	if p.Token == "" {
 		err := refusal.NoToken.New()
 		a.observe(ctx, Event{Kind: TokenChecked}, err)
 		return nil, errorOf(ctx, "bearer", err)
 	}
-	t, err := a.verify(ctx, bearer.Credential{Token: raw})
+	o, err := a.verify(ctx, p)
 	if err != nil {
 		return nil, errorOf(ctx, "bearer", err)
 	}
-	return t, nil
+	return o.token, nil
 }
 
 // WriteError answers a request with an error as [API.RequireAuth] does: status,
@@ -270,23 +316,26 @@ func (a *API) Verify(ctx context.Context, raw string) (*Token, error) {
 //
 // An error of this package has its own status, and so has each variable of this
 // package: [ErrNoToken] and [ErrTokenExpired] are answered with 401, and [ErrForbidden]
-// with 403. Errors that mean 503 for [APIConfig].Validate are answered with 503. Any other error, or nil, is a mistake of the program and is answered with
-// 500. The text of an error goes to the log only. The Observer is not called.
+// with 403. Errors that mean 503 for [APIConfig].Validate are answered with 503. Any other
+// error, or nil, is a mistake of the program and is answered with 500. A 401 names
+// [APIConfig].ChallengeScopes, unless the error names scopes. The text of an error goes to
+// the log only. The Observer is not called.
 func (a *API) WriteError(w http.ResponseWriter, r *http.Request, err error) {
-	a.errors.fail(w, r, "bearer", writtenError(err, refusal.Forbidden,
-		sentinelRow{ErrNoToken, refusal.NoToken}, sentinelRow{ErrNoSession, refusal.NoToken}, sentinelRow{ErrTokenExpired, bearerFault(fault.Expired).Row}))
+	written := writtenError(err, refusal.Forbidden,
+		sentinelRow{ErrNoToken, refusal.NoToken}, sentinelRow{ErrNoSession, refusal.NoToken}, sentinelRow{ErrTokenExpired, bearerFault(fault.Expired).Row})
+	a.errors.fail(w, r, "bearer", withScope(written, a.scope))
 }
 
 // verify verifies a token and reports the result to the observer.
-func (a *API) verify(ctx context.Context, c bearer.Credential) (*Token, error) {
+func (a *API) verify(ctx context.Context, p presented) (outcome, error) {
 	observed := a.observer != nil
 	var begin time.Time
 	if observed {
 		begin = time.Now()
 	}
-	o, err := a.checker.check(ctx, c.Token)
+	o, err := a.checker.check(ctx, p)
 	if err != nil {
-		if err = asBearerError(err); c.IsMalformed() {
+		if err = asBearerError(err); p.IsMalformed() {
 			err = malformedHeader(err)
 		}
 	}
@@ -295,7 +344,7 @@ func (a *API) verify(ctx context.Context, c bearer.Credential) (*Token, error) {
 		event.Duration = time.Since(begin)
 		a.observe(ctx, event, err)
 	}
-	return o.token, err
+	return o, err
 }
 
 // malformedHeader returns the refusal of an Authorization header whose token has
@@ -313,6 +362,7 @@ type outcome struct {
 	from   *trustedIssuer // nil for an untrusted issuer
 	sum    memo.Sum       // of the token, if it can be cached
 	cached bool
+	nonce  string // for the next DPoP proof, if the client needs another one
 }
 
 // event returns the event of a valid token. observe changes it for a refusal.
@@ -335,6 +385,30 @@ func (a *API) observe(ctx context.Context, event Event, err error) {
 		event.Status, event.Reason, event.Err = e.Status, e.Reason, e
 	}
 	a.observer.tell(ctx, event)
+}
+
+// Refuse is for programs that decide themselves about a token of [API.Verify] or its
+// siblings, where others use a guard: it reports to the Observer that a request with the
+// token is rejected (GuardRefused). It returns the [*Error] for [API.WriteError]. The
+// argument err means what it means for [API.Require]: without a status of its own it is
+// 403.
+func (a *API) Refuse(ctx context.Context, t *Token, err error) error {
+	err = hookError(err, refusal.Forbidden, func(err error) error { return refusal.Forbidden.Wrap(err) })
+	event := Event{Kind: GuardRefused}
+	if t != nil {
+		event = outcome{token: t, from: t.from}.event(GuardRefused)
+	}
+	a.observe(ctx, event, err)
+	return errorOf(ctx, "bearer", err)
+}
+
+// Leeway returns [APIConfig].Leeway, or its default. A token is rejected when that time
+// has passed since its exp.
+func (a *API) Leeway() time.Duration {
+	if a.checker == nil {
+		return 0
+	}
+	return a.checker.rules.Leeway
 }
 
 // Warm fetches the missing keys of the configured issuers, so that the first request
@@ -399,11 +473,18 @@ func (a *API) KeySet(issuer string) *KeySet {
 // identifier, if any, and set [APIConfig].MetadataURL. The metadata lists the methods
 // of RFC 6750 in [APIConfig].TokenExtractors. It lists none for cookies.
 //
+// If MetadataURL is set, the answer at any other path is 404: clients look at the path
+// that fits the identifier, and nowhere else.
+//
 // Scripts of every origin can read the document, with any request header: the handler
 // answers CORS preflights itself.
 func (a *API) MetadataHandler() http.Handler {
 	text, _ := json.Marshal(a.metadata)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if path, _ := site.Asked(r); a.path != "" && path != a.path {
+			a.errors.fail(w, r, "metadata", refusal.NotFound.Because("the metadata is at the path %q; mount the handler there", a.path))
+			return
+		}
 		if !bearer.ServeMetadata(w, r, text) {
 			a.errors.fail(w, r, "metadata", refusal.Method.New())
 		}
@@ -412,11 +493,14 @@ func (a *API) MetadataHandler() http.Handler {
 
 // A checker verifies the tokens of an API.
 type checker struct {
-	issuers  *trustedIssuers
-	cache    *memo.Cache[*Token] // tokens with a verified signature; nil for no cache
-	rules    access.Rules
-	validate func(context.Context, *Token) error
-	now      func() time.Time
+	issuers *trustedIssuers
+	cache   *memo.Cache[*Token] // tokens with a verified signature; nil for no cache
+	rules   access.Rules
+	proofs  *proofs // nil if DPoP is off
+	// certificate returns the certificate of a request, see [Certificates].From.
+	certificate func(*http.Request) (*x509.Certificate, error)
+	validate    func(context.Context, *Token) error
+	now         func() time.Time
 }
 
 func newChecker(p *problems, c APIConfig, trusted *trustedIssuers) *checker {
@@ -426,7 +510,12 @@ func newChecker(p *problems, c APIConfig, trusted *trustedIssuers) *checker {
 		rules: access.Rules{
 			Algorithms: trusted.algorithms, Leeway: checkedLeeway(p, c.Leeway, 5*time.Second), MaxAge: c.MaxTokenAge,
 			Strict: c.StrictProfile, Required: c.RequiredClaims, RejectAnonymous: c.RejectAnonymous,
+			Key: checkBinding(p, "DPoP.Mode", c.DPoP.Mode), Certificate: checkBinding(p, "Certificates.Mode", c.Certificates.Mode),
 		},
+		certificate: c.Certificates.From,
+	}
+	if ch.certificate == nil {
+		ch.certificate = func(r *http.Request) (*x509.Certificate, error) { return clientcert.FromTLS(r), nil }
 	}
 	if ch.now == nil {
 		ch.now = time.Now
@@ -448,17 +537,30 @@ func newChecker(p *problems, c APIConfig, trusted *trustedIssuers) *checker {
 	return ch
 }
 
-// check verifies a token. For a cached token it repeats only the checks whose result
-// can change between two uses.
-func (ch *checker) check(ctx context.Context, raw string) (o outcome, err error) {
+// check verifies a token, and what came with it. For a cached token it repeats only the
+// checks whose result can change between two uses. The order is that of the costs: a
+// client without a valid token makes the API verify no signature of a proof, and adds
+// nothing to the memory of proofs. A proof is used up by the authentication, even if
+// Validate or a guard denies access.
+func (ch *checker) check(ctx context.Context, p presented) (o outcome, err error) {
 	if ch == nil {
 		return outcome{}, refusal.Misconfigured.Because("this API was not made by NewAPI")
 	}
+	proof, err := ch.proofs.read(p)
+	if err != nil {
+		return outcome{}, err
+	}
 	now := ch.now()
-	if ch.remembers(raw) {
-		o, err = ch.checkOnce(ctx, raw, now)
+	if ch.remembers(p.Token) {
+		o, err = ch.checkOnce(ctx, p.Token, now)
 	} else {
-		o, err = ch.checkToken(ctx, raw, now)
+		o, err = ch.checkToken(ctx, p.Token, now)
+	}
+	if err == nil {
+		err = ch.checkSender(p, proof, o.token)
+	}
+	if err == nil && proof != nil {
+		o.nonce, err = ch.proofs.use(ctx, p, proof, o.sum, now)
 	}
 	if err == nil && ch.validate != nil {
 		err = validateError(ch.validate(ctx, o.token))
@@ -482,9 +584,10 @@ func (ch *checker) remembers(raw string) bool { return ch.cache != nil && len(ra
 func (ch *checker) checkOnce(ctx context.Context, raw string, now time.Time) (outcome, error) {
 	place := ch.cache.SlotOf(raw)
 	if ch.cache.Has(place) {
-		if t, ok := ch.cache.Get(place, memo.SumOf(raw)); ok {
+		sum := memo.SumOf(raw)
+		if t, ok := ch.cache.Get(place, sum); ok {
 			if still, err := ch.recheck(ctx, t, now); still || err != nil {
-				return outcome{token: t, from: t.from, cached: true}, err
+				return outcome{token: t, from: t.from, sum: sum, cached: true}, err
 			}
 		}
 	}
@@ -557,10 +660,8 @@ func (ch *checker) checkToken(ctx context.Context, raw string, now time.Time) (o
 		return o, err
 	}
 	ch.issuers.resolved.Settle(c.Issuer, o.from)
-	// A token that is bound to a key or a certificate is no proof by itself (RFC 9449,
-	// Section 7.1; RFC 8705, Section 3).
-	if c.Has(jwt.Confirmation) {
-		return o, fault.Bound.Because("the token has cnf; it is not a bearer token")
+	if err := ch.rules.CheckConfirmation(&c); err != nil {
+		return o, err
 	}
 	o.token = &Token{claims: c, payload: m.Payload, keyID: m.KeyID, algorithm: m.Algorithm, from: o.from, key: key}
 	return o, nil

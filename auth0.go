@@ -31,9 +31,10 @@
 // token must match its c_hash and at_hash.
 //
 // An access token: compact serialization, algorithm, type, issuer, audience, times
-// and signature (RFC 8725; RFC 9068, Section 4). A sender-constrained token (DPoP,
-// certificate) is not accepted as a bearer token. Claim names are case-sensitive, and
-// a repeated security claim is rejected.
+// and signature (RFC 8725; RFC 9068, Section 4). A sender-constrained token is never
+// accepted as a bearer token: it needs the proof that the client has the key
+// ([APIConfig].DPoP and Certificates). Claim names are case-sensitive, and a repeated
+// security claim is rejected.
 //
 // # Limits
 //
@@ -123,6 +124,19 @@ type Config struct {
 	// ClientAuthentication replaces ClientSecret in applications that authenticate with
 	// a key, a certificate or a rotating secret.
 	ClientAuthentication ClientAuthentication
+	// ProofKey binds the tokens of the application to a key (DPoP, RFC 9449):
+	// [ProofKeyPerSession] or [ProofKeyOf]. Default: bearer tokens. A session that began
+	// without a key keeps its bearer tokens until the next login. A session with a key of
+	// its own keeps that when the field is changed. If the tenant answers with a bearer
+	// token, the request fails with Reason token_not_bound. Set the field when all
+	// instances run a version that has it: an earlier one drops the key of a session, which
+	// then goes on with bearer tokens.
+	//
+	// [Strategy.Client] and [ProofTransport] call APIs with bound tokens. The clients of
+	// package oauth2 cannot. [WithPopup] cannot hand on an access token, and
+	// [Application.ImplicitURL] fails. Tokens of third parties, and those for Auth0's
+	// Management API, are bearer tokens.
+	ProofKey ProofKey
 	// BaseURL is the URL at which browsers reach the application, such as
 	// "https://app.example.com". It has a path if a proxy mounts the application below
 	// one. Every URL that this package sends out is made from BaseURL, never from a Host

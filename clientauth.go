@@ -5,8 +5,15 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"net/http"
+	"strings"
+	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/clientauth"
+	"github.com/seed-15d5a55c/auth0/internal/prover"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"golang.org/x/oauth2"
 )
 
 // A ClientAuthentication is the way an application authenticates to the tenant in
@@ -77,4 +84,121 @@ func ClientAuthenticationFunc(f func(context.Context) (ClientAuthentication, err
 // Format shows the method for every verb.
 func (a ClientAuthentication) Format(f fmt.State, _ rune) {
 	fmt.Fprint(f, a.method)
+}
+
+// A ProofKey is the key to which the tenant binds the tokens of an application (DPoP, RFC
+// 9449). A bound token is of no use to a thief, because each request with it needs a
+// proof that is signed with the key. The zero value stands for bearer tokens.
+//
+// Formatting or logging a ProofKey shows nothing of the key, wherever it is.
+type ProofKey struct {
+	perLogin bool
+	key      prover.Key
+	fault    error
+}
+
+// ProofKeyPerSession makes a key on P-256 for each login. The key is encrypted in the
+// login transaction and then kept in the session, beside the refresh token. So every
+// instance can use it, and a copy of one session's key is of no use for another session.
+// Tokens that belong to no session, as of [Application.ClientCredentials], are bound to a
+// key of this process.
+func ProofKeyPerSession() ProofKey { return ProofKey{perLogin: true} }
+
+// ProofKeyOf uses one key for all tokens of the application. It can be in an HSM, and
+// many goroutines use it. Instances of one application need the same key. It is a key on
+// P-256 (ES256), or an RSA key of 2048 bits or more (RS256) if the provider lists RS256 in
+// dpop_signing_alg_values_supported of its metadata. Auth0 lists only ES256.
+//
+// To change the key, restart all instances with the new one. A confidential application
+// gets new tokens by its refresh tokens, which are bound to its authentication. In a
+// public one, users log in again, because the refresh tokens are bound to the old key
+// (RFC 9449, Section 5).
+func ProofKeyOf(key crypto.Signer) ProofKey {
+	made, err := prover.Of(key)
+	return ProofKey{key: made, fault: err}
+}
+
+// newProofKeys returns the keys of an application. A provider named by URL has its list of
+// algorithms in its metadata, so that its first login or token request checks the key.
+func newProofKeys(p *problems, given ProofKey, tenant *provider.Tenant, now func() time.Time) *prover.Keys {
+	if given.fault != nil {
+		p.add("ProofKey", "%v", given.fault)
+	} else if tenant.Static != nil {
+		if err := given.key.Check(tenant.Static.ProofAlgorithms); err != nil {
+			p.add("ProofKey", "%v", err)
+		}
+	}
+	return prover.NewKeys(given.perLogin, given.key, now)
+}
+
+// A ProofTransport adds a token of Source to each request. If the token is bound to a
+// key, it adds a proof of possession (RFC 9449, Section 7). Use it for clients that call
+// APIs with the tokens of this package:
+//
+//	client := &http.Client{Transport: &auth0.ProofTransport{Source: source}, Timeout: 30 * time.Second}
+//
+// A token that this package has returned knows its key. A bearer token needs none, and is
+// sent as package oauth2 sends it.
+//
+// An API that wants a nonce answers 401 with use_dpop_nonce. The request is then sent
+// once more, if it has no body or [http.Request].GetBody. The nonce is remembered, so that
+// later requests cost nothing more. Package net/http sends some requests again if a
+// connection was closed. If the API rejects the repeated proof, the request is sent once
+// more with a fresh one. All other responses reach the caller.
+//
+// A redirect to another scheme, host or port fails before anything is sent there, with
+// Reason redirect_refused. A bound token is sent to https URLs, and to http URLs on this
+// machine only. A request that already has the header Authorization or DPoP fails then.
+// These errors are of type [*Error], inside the [url.Error] of package net/http.
+type ProofTransport struct {
+	// Base makes the requests. Default: [http.DefaultTransport].
+	Base http.RoundTripper
+	// Source has the tokens: [Strategy.TokenSource], [Application.ClientCredentials], or
+	// [oauth2.StaticTokenSource].
+	Source oauth2.TokenSource
+	// Key is the key of [ProofKeyOf] for bound tokens that do not know theirs, because the
+	// program has stored them.
+	Key ProofKey
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (t *ProofTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := prover.Transport{Base: t.Base, Credential: t.credential}.RoundTrip(r)
+	if refused, ok := err.(*refusal.Refusal); ok { // and not one inside the error of Source
+		return nil, asError("token", refused)
+	}
+	return resp, err
+}
+
+func (t *ProofTransport) credential() (prover.Credential, error) {
+	if t.Source == nil {
+		return prover.Credential{}, refusal.Misconfigured.Because("ProofTransport.Source is nil")
+	}
+	if t.Key.fault != nil {
+		return prover.Credential{}, refusal.Misconfigured.Because("ProofTransport.Key %w", t.Key.fault)
+	}
+	token, err := t.Source.Token()
+	if err != nil {
+		return prover.Credential{}, err
+	}
+	return credentialOf(token, t.Key.key)
+}
+
+// credentialOf returns a token with the key to which it is bound: its own, else the given
+// one.
+func credentialOf(token *oauth2.Token, key prover.Key) (prover.Credential, error) {
+	if token == nil || token.AccessToken == "" {
+		return prover.Credential{}, refusal.Internal.Because("the token source has returned no access token")
+	}
+	c := prover.Credential{Token: token.AccessToken}
+	if !strings.EqualFold(token.TokenType, prover.TokenType) {
+		return c, nil
+	}
+	if c.Key = prover.KeyOf(token); c.Key.IsZero() {
+		c.Key = key
+	}
+	if c.Key.IsZero() {
+		return prover.Credential{}, refusal.Misconfigured.Because("the token is bound to a key (DPoP) that is not known here: keep the *oauth2.Token that this package returned, or set ProofTransport.Key")
+	}
+	return c, nil
 }

@@ -375,6 +375,7 @@ func newManagementAPI(p *problems, c Config, client *provider.Client, log *slog.
 		p.add("ManagementClientID", "and ManagementClientSecret must both be set, or neither")
 	}
 	a := *client
+	a.Proofs = nil // the API takes bearer tokens only
 	if c.ManagementClientID != "" {
 		a.ID, a.Auth = c.ManagementClientID, ClientSecretPost(c.ManagementClientSecret).method
 	}

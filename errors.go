@@ -43,7 +43,8 @@ type Error struct {
 	// Description is a fixed text that anybody can read.
 	Description string
 	// Scope has the scopes or permissions that the route needs, separated by spaces. A
-	// guard that names some sets it for the statuses 401 and 403.
+	// guard that names some sets it for the status 403. A guard that names scopes also
+	// sets it for 401.
 	Scope string
 	// RetryAfter is the time to wait before trying again. It is 0 if it is unknown.
 	RetryAfter time.Duration
@@ -169,7 +170,11 @@ func bearerFault(f *fault.Fault) *refusal.Refusal {
 	if f.Reason == fault.Keys.Reason {
 		return refusal.Keys.Later(outageWait, f.Cause)
 	}
-	return &refusal.Refusal{Op: "bearer", Row: refusal.Row{Status: 401, Code: "invalid_token", Reason: f.Reason, Description: f.Description}, Err: f.Cause}
+	code := "invalid_token"
+	if f.Reason == fault.Proof.Reason || f.Reason == fault.ProofNonce.Reason {
+		code = f.Reason // RFC 9449, Sections 7.1 and 9
+	}
+	return &refusal.Refusal{Op: "bearer", Row: refusal.Row{Status: 401, Code: code, Reason: f.Reason, Description: f.Description}, Err: f.Cause}
 }
 
 // rowOf returns the row that answers an error, the zero row for nil.
@@ -311,9 +316,8 @@ type errorWriter struct {
 	log     *slog.Logger
 	handler func(http.ResponseWriter, *http.Request, *Error)
 
-	// challenge returns the value of WWW-Authenticate, or an empty text. A Strategy has
-	// none.
-	challenge func(*Error) string
+	// challenge sets WWW-Authenticate, and DPoP-Nonce. A Strategy has none.
+	challenge func(http.Header, *http.Request, *Error)
 	// links returns the ways to begin the login again. An API has none.
 	links func(r *http.Request, returnTo string, row refusal.Row) []refusal.Link
 	// login returns the way to go on after a request that a login helps.
@@ -351,9 +355,7 @@ func (x errorWriter) fail(w http.ResponseWriter, r *http.Request, op string, err
 		h.Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
 	}
 	if x.challenge != nil {
-		if value := x.challenge(e); value != "" {
-			h.Set("WWW-Authenticate", value)
-		}
+		x.challenge(h, r, e)
 	}
 	if x.page != nil {
 		cookie.Uncacheable(h)
@@ -442,9 +444,10 @@ func (x errorWriter) writeLog(r *http.Request, e *Error) (reference string) {
 // logLevel returns the level of the log line of a refusal, see [Config].Logger.
 func logLevel(e *Error) slog.Level {
 	switch {
-	case e.Reason == refusal.Canceled.Reason, e.Reason == refusal.LoginRequired.Reason, e.Op == "bearer" && e.Reason == refusal.NoToken.Reason,
+	case e.Reason == refusal.Canceled.Reason, e.Reason == refusal.LoginRequired.Reason,
+		e.Op == "bearer" && (e.Reason == refusal.NoToken.Reason || e.Reason == fault.ProofNonce.Reason),
 		e.Op == "session" && (e.Reason == refusal.StepUp.Reason || e.Reason == refusal.OrganizationLogin.Reason):
-		return slog.LevelDebug // normal requests: canceled, or before the login
+		return slog.LevelDebug // normal requests: canceled, before the login, or the first of a client
 	case e.Status == refusal.Internal.Status:
 		return slog.LevelError // a mistake of the program, which is logged each time
 	}

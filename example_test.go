@@ -114,7 +114,7 @@ func Example_test() {
 	// Output:
 	// hello
 	//  1
-	// 401 Bearer realm="api", error="invalid_token", error_description="token expired", scope="read:protected"
+	// 401 Bearer realm="api", error="invalid_token", error_description="token expired"
 }
 
 // fakeT stands for the *testing.T of a test.

@@ -3,6 +3,7 @@ package auth0
 import (
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/seed-15d5a55c/auth0/internal/bearer"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
@@ -16,8 +17,8 @@ type TokenExtractor struct {
 }
 
 // FromHeader reads the Authorization header with the scheme Bearer (RFC 6750, Section
-// 2.1).
-func FromHeader() TokenExtractor { return TokenExtractor{place: bearer.Header()} }
+// 2.1), and with the scheme DPoP if [APIConfig].DPoP accepts it (RFC 9449, Section 7.1).
+func FromHeader() TokenExtractor { return TokenExtractor{place: bearer.Header(false)} }
 
 // FromCookie reads a cookie. Browsers send cookies with requests of other sites too,
 // so protect routes that change something with [http.CrossOriginProtection]. That
@@ -76,7 +77,7 @@ func FromFunc(find func(*http.Request) (string, error)) TokenExtractor {
 }
 
 // checkExtractors returns the places where an API reads a token.
-func checkExtractors(p *problems, list []TokenExtractor) (places bearer.Places) {
+func checkExtractors(p *problems, list []TokenExtractor, dpop bool) (places bearer.Places) {
 	if list == nil {
 		list = []TokenExtractor{FromHeader()}
 	}
@@ -86,7 +87,13 @@ func checkExtractors(p *problems, list []TokenExtractor) (places bearer.Places) 
 		} else if x.place.Take == nil {
 			p.add("TokenExtractors", "[%d] is the zero TokenExtractor; use a From function", i)
 		}
+		if x.place.Method == bearer.Header(dpop).Method {
+			x.place = bearer.Header(dpop)
+		}
 		places = append(places, x.place)
+	}
+	if dpop && !slices.Contains(places.Methods(), bearer.Header(dpop).Method) {
+		p.add("TokenExtractors", "needs FromHeader, because DPoP-bound tokens come in the Authorization header alone")
 	}
 	if len(list) == 0 {
 		p.add("TokenExtractors", "is empty; leave it out for the Authorization header")

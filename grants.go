@@ -59,7 +59,7 @@ func (a *Application) ClientCredentials(c ClientCredentials) oauth2.TokenSource 
 //
 // Drop a token once per call of the API, because tenants limit, and charge for, tokens
 // of applications. A client of [oauth2.NewClient] keeps a token of its own until it
-// expires. Use a client with the transport &oauth2.Transport{Source: source} instead.
+// expires. Use a client with the transport &ProofTransport{Source: source} instead.
 func (a *Application) DropToken(c ClientCredentials, rejected *oauth2.Token) {
 	if a.ready() == nil && rejected != nil {
 		a.grants.AppTokens(c.Audience, c.Organization, c.Scopes).Drop(rejected.AccessToken)
@@ -106,7 +106,7 @@ func (a *Application) ConnectionToken(ctx context.Context, accessToken, connecti
 		if err != nil {
 			return nil, err
 		}
-		return &oauth2.Token{AccessToken: t.Token, TokenType: t.Type, Expiry: time.Unix(t.ExpiresAt, 0)}, nil
+		return &oauth2.Token{AccessToken: t.Token, TokenType: "Bearer", Expiry: time.Unix(t.ExpiresAt, 0)}, nil
 	})
 }
 

@@ -56,7 +56,7 @@ func (e *Error) MFA() *MFA {
 
 // mfaOfRefresh returns the MFA for the refresh of a session that needs a second factor.
 func (a *Application) mfaOfRefresh(d *tenanterror.MFADemand, audience, scope string, r *session.Record) any {
-	return a.newMFA(a.grants.Demanded(d, grants.Purpose{Scope: scope, Audience: audience, Session: r.ID, Issuer: r.Issuer, Subject: r.Subject}))
+	return a.newMFA(a.grants.Demanded(d, grants.Purpose{Scope: scope, Audience: audience, Session: r.ID, Issuer: r.Issuer, Subject: r.Subject, ProofKey: r.ProofKey}))
 }
 
 func (a *Application) newMFA(m grants.MFA) *MFA {
@@ -176,7 +176,7 @@ func (m *MFA) loginWithFactor(ctx context.Context, factor func(grants.MFA, strin
 // continuedLogin completes a refresh that required a second factor. The login has
 // identified the user. An ID token, if there is one, must name the same user.
 func (a *Application) continuedLogin(ctx context.Context, got provider.TokenResponse, purpose grants.Purpose) (*Login, error) {
-	if err := got.CheckBearer(); err != nil {
+	if err := got.CheckUsable(); err != nil {
 		return nil, err
 	}
 	id := idtoken.Identity{Claims: jwt.Claims{Issuer: purpose.Issuer, Subject: purpose.Subject}, Payload: "{}"}

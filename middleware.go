@@ -44,7 +44,7 @@ import (
 // RequireAuth has no list of paths to leave out. Use one mux for the routes without a
 // token, and put this guard around another mux with the others.
 func (a *API) RequireAuth(next http.Handler) http.Handler {
-	return a.guard(next, func(context.Context, *verified) error { return nil })
+	return a.serve(next, false, a.scope, func(context.Context, *verified) error { return nil })
 }
 
 // OptionalAuth is [API.RequireAuth] for routes that visitors without a token can use
@@ -72,7 +72,8 @@ func (a *API) Require(allow func(context.Context, *Token) error) func(http.Handl
 
 // RequireScope lets a request pass if its access token has all of the scopes.
 // Otherwise the answer is 403 and names them. The challenge of a 401 names them too, so
-// that a client can request them with its first token (RFC 6750, Section 3).
+// that a client can request them with its first token (RFC 6750, Section 3). If guards
+// are nested, the outermost one answers a 401.
 //
 // An empty list or an invalid scope is a programming error. RequireScope logs it at
 // once, and every request gets 500. Other guards that take a list behave alike.
@@ -86,7 +87,8 @@ func (a *API) RequireAnyScope(scopes ...string) func(http.Handler) http.Handler 
 }
 
 // RequirePermissions is [API.RequireScope] for the claim permissions, which Auth0
-// adds to access tokens of APIs with role-based access control.
+// adds to access tokens of APIs with role-based access control. The challenge of a 401
+// does not name them: roles decide about permissions, not the request of a client.
 func (a *API) RequirePermissions(permissions ...string) func(http.Handler) http.Handler {
 	return a.requireNames(refusal.Permission, permissions, (*Token).HasPermission, false)
 }
@@ -189,7 +191,8 @@ func RequireClaims[T any](a *API) func(http.Handler) http.Handler {
 //
 // It reads the token from the Authorization header alone, whatever
 // [APIConfig].TokenExtractors says: browsers send a cookie with requests of other
-// sites too. Another scheme than Bearer is not a token.
+// sites too. Another scheme than Bearer, or DPoP if [APIConfig].DPoP accepts it, is not a
+// token. A request with one of these schemes never falls back to the session.
 //
 // Browsers send the session with every request, also from pages of other sites. So a
 // request of a session that can change something must come from the same origin, by
@@ -202,7 +205,8 @@ func RequireClaims[T any](a *API) func(http.Handler) http.Handler {
 //	api.RequireTokenOrSession(strategy)(api.RequirePermissions("read:files")(h))
 //
 // For a session, they check the session's access token for this API, which is
-// verified like any other and refreshed if it has expired. A session whose login
+// verified like any other and refreshed if it has expired. No client has presented it,
+// so it needs no proof if it is bound to a key or to a certificate. A session whose login
 // requested another audience has none, and gets 403. [TokenFrom] reports no token for
 // a session even then. Outside, the other guards ignore sessions and let only tokens
 // pass.
@@ -238,14 +242,15 @@ func (a *API) RequireTokenOrSession(s *Strategy) func(http.Handler) http.Handler
 				next.ServeHTTP(w, r)
 				return
 			}
-			token, err := bearer.Token(r)
+			c, err := bearer.Token(r, a.checker.acceptsDPoP())
 			switch {
 			case isRefused(err, refusal.NoToken):
 				bySession.ServeHTTP(w, r)
 			case err != nil:
 				a.refuse(w, r, "", err)
 			default:
-				if v := a.authenticate(w, r, bearer.Credential{Token: token, InHeader: true}, ""); v != nil {
+				c.Request = r
+				if v := a.authenticate(w, r, c, ""); v != nil {
 					next.ServeHTTP(w, r.WithContext(v))
 				}
 			}
@@ -284,22 +289,22 @@ func (by *sessionPath) token(w http.ResponseWriter, r *http.Request) (*verified,
 	if err != nil {
 		return nil, err
 	}
-	t, err := by.strategy.accessToken(w, r, wish)
+	t, _, err := by.strategy.accessToken(w, r, wish)
 	if e := asError("bearer", err); err != nil && e.Status == http.StatusUnauthorized {
 		return nil, refusal.NoToken.Wrap(err) // a new login brings another one
 	} else if err != nil {
 		return nil, err
 	}
-	token, err := by.api.verify(r.Context(), bearer.Credential{Token: t.Token})
+	o, err := by.api.verify(r.Context(), presented{Credential: bearer.Credential{Token: t.Token}, how: inSession})
 	if e := asError("bearer", err); err != nil && e.Status < http.StatusInternalServerError {
 		return nil, refusal.Forbidden.Wrap(err) // the user has sent no token, and cannot send a better one
 	} else if err != nil {
 		return nil, err
 	}
-	if !samePerson(record, token.Issuer(), token.Subject()) {
+	if !samePerson(record, o.token.Issuer(), o.token.Subject()) {
 		return nil, refusal.Forbidden.Because("the access token of the session belongs to another user")
 	}
-	by.verified = &verified{Context: r.Context(), by: by.api.issuers, token: token, session: true}
+	by.verified = &verified{Context: r.Context(), by: by.api.issuers, token: o.token, session: true}
 	return by.verified, nil
 }
 
@@ -328,7 +333,11 @@ func (a *API) wishFor(ctx context.Context, record *session.Record) ([]TokenOptio
 func (a *API) requireNames(r refusal.Row, names []string, has func(*Token, string) bool, one bool) func(http.Handler) http.Handler {
 	names = slices.Clone(names)
 	list := strings.Join(names, " ")
-	return a.guardIf(areNames(names), names, list, func(_ context.Context, v *verified) error {
+	scope := list
+	if r == refusal.Permission {
+		scope = "" // a client cannot request permissions
+	}
+	return a.guardIf(areNames(names), names, scope, func(_ context.Context, v *verified) error {
 		if !hasNames(v.token, names, has, one) {
 			e := r.Wrap(lack(v.token, r, names, has, one))
 			e.Scope = list
@@ -413,7 +422,7 @@ func (a *API) serve(next http.Handler, optional bool, scope string, allow func(c
 		default:
 			c, err := a.places.Find(r)
 			switch {
-			case optional && (isRefused(err, refusal.NoToken) || err == nil && c.IsUndefined()):
+			case optional && (isRefused(err, refusal.NoToken) || err == nil && c.IsUndefined() && !c.DPoP):
 				next.ServeHTTP(w, c.Request)
 				return
 			case err != nil:
@@ -434,18 +443,27 @@ func (a *API) serve(next http.Handler, optional bool, scope string, allow func(c
 	})
 }
 
-// authenticate verifies a credential. It returns nil if it has answered the request.
-func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c bearer.Credential, scope string) *verified {
+// verifyFound verifies the credential of a request.
+func (a *API) verifyFound(r *http.Request, c bearer.Credential) (outcome, error) {
 	if c.Ambient && browser.Upgrades(r) {
 		if err := browser.CheckUpgrade(r); err != nil {
-			a.refuse(w, r, scope, refusal.CrossOrigin.Wrap(err))
-			return nil
+			err = refusal.CrossOrigin.Wrap(err)
+			a.observe(r.Context(), Event{Kind: TokenChecked}, err)
+			return outcome{}, err
 		}
 	}
-	token, err := a.verify(r.Context(), c)
+	return a.verify(r.Context(), presented{Credential: c, how: inRequest})
+}
+
+// authenticate verifies a credential. It returns nil if it has answered the request.
+func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c bearer.Credential, scope string) *verified {
+	o, err := a.verifyFound(r, c)
 	if err != nil {
 		a.errors.fail(w, r, "bearer", withScope(err, scope))
 		return nil
+	}
+	if o.nonce != "" {
+		w.Header().Set(nonceHeader, o.nonce)
 	}
 	if !c.InHeader {
 		// Shared caches store a response, unless the request has an Authorization header
@@ -453,7 +471,7 @@ func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c bearer.Cred
 		w.Header().Set("Cache-Control", "private, no-store")
 		a.places.Vary(w.Header())
 	}
-	return newVerified(r.Context(), a.issuers, token, c)
+	return newVerified(r.Context(), a.issuers, o.token, c)
 }
 
 // refuse rejects a request for another reason than its token.
@@ -468,7 +486,7 @@ func withScope(err error, scope string) error {
 		return err
 	}
 	e := asError("bearer", err)
-	if e.Status != http.StatusUnauthorized {
+	if e.Status != http.StatusUnauthorized || e.Scope != "" || e.stepUp != "" {
 		return err
 	}
 	scoped := *e

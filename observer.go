@@ -36,6 +36,9 @@ const (
 	// KeysFetched reports each fetch of the keys of an issuer, and each fetch that a
 	// limit has prevented.
 	KeysFetched EventKind = "keys_fetched"
+	// ReplayEvicted reports that the memory of [DPoP].ReplayMemory is full and has
+	// forgotten a proof that can be used again now. It comes once a second at most.
+	ReplayEvicted EventKind = "replay_evicted"
 )
 
 // An Event reports a check, a rejection or a fetch. Kind, Status, Reason, Issuer,
@@ -47,17 +50,20 @@ type Event struct {
 	Kind EventKind
 	// Reason is one word. For KeysFetched it is "fetched", "rotated" if the kids have
 	// changed since the last fetch, "failed", or "throttled" if a limit has prevented
-	// a fetch. For the other kinds it is "ok" or one of these values of
-	// [Error].Reason:
+	// a fetch. For ReplayEvicted it is "replay_evicted". For the other kinds it is "ok" or
+	// one of these values of [Error].Reason:
 	//
 	//	missing_token, invalid_request                        the request
 	//	token_malformed, token_too_large, unsupported_crit    the form of the token
 	//	invalid_type, invalid_alg, invalid_claim, invalid_issuer, invalid_audience
 	//	token_expired, token_not_yet_valid, issued_in_future, token_too_old
-	//	unknown_kid, ambiguous_kid, key_unusable, invalid_signature, dpop_required
+	//	unknown_kid, ambiguous_kid, key_unusable, invalid_signature
+	//	dpop_required, dpop_binding_mismatch, invalid_dpop_proof, use_dpop_nonce
+	//	certificate_required, certificate_mismatch, certificate_binding_required
 	//	insufficient_scope, insufficient_permissions, claim_requirement,
-	//	organization, insufficient_user_authentication, forbidden
-	//	keys_unavailable, unavailable, misconfigured, internal, canceled
+	//	organization, insufficient_user_authentication, forbidden, method_not_listed
+	//	keys_unavailable, replay_store_unavailable, unavailable, misconfigured, internal,
+	//	canceled
 	Reason string
 	// Issuer is the configured issuer of the keys or of the token. For a rejected token
 	// it is the issuer that the token names. It is empty if there is no token, or if the
@@ -71,7 +77,7 @@ type Event struct {
 	Err error
 
 	// Status is 200 for a valid token, else the status of the answer, which is 503 for a
-	// canceled request. It is 0 for KeysFetched.
+	// canceled request. It is 0 for KeysFetched and ReplayEvicted.
 	Status int
 	// Algorithm and KeyID are the alg and the kid of a valid token.
 	Algorithm, KeyID string

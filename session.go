@@ -221,7 +221,9 @@ type ImportedSession struct {
 	// acr and amr only here.
 	Claims map[string]any
 	// Token has the refresh token, and the access token for [Config].Audience, if the
-	// old session has any. Without an Expiry, the access token is not used.
+	// old session has any. Without an Expiry, the access token is not used. An access token
+	// of type DPoP is not used either. The refresh token beside it then gets tokens that
+	// are bound to a key of [Config].ProofKey.
 	Token *oauth2.Token
 	// Data belongs to the application, see [Session].
 	Data map[string]string

@@ -38,6 +38,11 @@ import (
 // one, so that two instances cannot undo each other's logout. A request of a user who
 // has logged in again after a logout reads as many.)
 //
+//	AddCtx(ctx, key, expiry) (added bool, err error)
+//
+// adds a key without a value, in one atomic step, and reports whether it was not there.
+// It is not for sessions: an API remembers DPoP proofs with it, each until its expiry.
+//
 //	CommitOwnedCtx(ctx, key, owner, value, expiry) error
 //
 // is CommitCtx for a new session. The owner stands for the user: it is a key like the
@@ -80,7 +85,8 @@ type Store interface {
 // methods. Its values are lost when the process ends. It is safe for concurrent use.
 // It holds at most limit sessions, at least one, and ten times as many marks of
 // logouts. A mark is a small value that outlives the session. A logout adds one, and
-// so does a login that replaces a session. A back-channel logout adds two.
+// so does a login that replaces a session. A back-channel logout adds two. It holds as
+// many keys of AddCtx as marks; one more is an error.
 //
 // Nothing is removed before it expires, with one exception: a user has at most
 // 100 sessions, or a tenth of limit if that is less, and at least one. One login

@@ -107,6 +107,14 @@ func (t *Token) Actors() ([]string, error) {
 	return idtoken.Actors(t.claims.Actor)
 }
 
+// Thumbprint returns the RFC 7638 thumbprint of the client's key (jkt in the claim cnf,
+// RFC 9449, Section 6.1) if the token is bound to one. The client has proved for each
+// request that it has the key. It is empty for another token.
+func (t *Token) Thumbprint() string {
+	key, _, _ := t.claims.Confirmation()
+	return key
+}
+
 // KeyID returns the kid of the key that signed the token.
 func (t *Token) KeyID() string { return t.keyID }
 
@@ -157,6 +165,7 @@ type verified struct {
 	token    *Token
 	raw      *string // the text of the token; fmt prints the address of a text alone
 	inHeader bool    // Authorization
+	dpop     bool    // with the scheme DPoP
 	session  bool    // the token came from the session; a session is the principal, so this value is never used as a context
 	decoded  memo.Types
 }
@@ -178,7 +187,7 @@ func newVerified(ctx context.Context, by *trustedIssuers, token *Token, c bearer
 		raw    string
 	}{raw: c.Token, hidden: withoutSession{ctx, visit.Key{}, visit.TokenOnly}}
 	v := &all.verified
-	v.Context, v.by, v.token, v.raw, v.inHeader = &all.hidden, by, token, &all.raw, c.InHeader
+	v.Context, v.by, v.token, v.raw, v.inHeader, v.dpop = &all.hidden, by, token, &all.raw, c.InHeader, c.DPoP
 	v.key, v.val = verifiedKey{}, v
 	return v
 }

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"github.com/seed-15d5a55c/auth0/internal/prover"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 )
@@ -21,6 +22,10 @@ import (
 // process then keeps them in memory, for at most 10,000 sessions, until a request
 // shows that the browser has them. Other instances do not have them, and with rotating
 // refresh tokens the user can have to log in again: several instances need a [Store].
+//
+// If the token is bound to a key, its TokenType is DPoP. It is then of use only with
+// [Strategy.Client], [ProofTransport] and [Application.UserInfo], because each request
+// needs a proof. A token of [ForConnection] is a bearer token always.
 //
 // The error is [ErrNoSession] if the request has no session, and [ErrNoToken] if the
 // session has no token, or no refresh token for a token that the login does not bring.
@@ -37,28 +42,33 @@ import (
 // tokens for a minute. Several processes need a [Store], or an overlap period of 30
 // seconds or more in the tenant's settings.
 func (s *Strategy) AccessToken(w http.ResponseWriter, r *http.Request, opts ...TokenOption) (*oauth2.Token, error) {
-	t, err := s.accessToken(w, r, opts)
+	t, key, err := s.accessToken(w, r, opts)
 	if err != nil {
 		return nil, asError("token", err)
 	}
-	return &oauth2.Token{AccessToken: t.Token, TokenType: t.Type, Expiry: time.Unix(t.ExpiresAt, 0)}, nil
+	token := &oauth2.Token{AccessToken: t.Token, TokenType: key.TokenType(), Expiry: time.Unix(t.ExpiresAt, 0)}
+	if key.IsZero() {
+		return token, nil
+	}
+	return prover.Attach(token, key, nil), nil
 }
 
-// accessToken finds the session of a request, and sends the changed session.
-func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []TokenOption) (session.Token, error) {
+// accessToken finds the session of a request, and sends the changed session. The key is
+// the one to which the token is bound, the zero Key for a bearer token.
+func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []TokenOption) (session.Token, prover.Key, error) {
 	wish, err := newTokenWish(opts)
 	if err != nil {
-		return session.Token{}, err
+		return session.Token{}, prover.Key{}, err
 	}
 	record, err := s.visits.Current(w, r)
 	if err != nil {
-		return session.Token{}, err
+		return session.Token{}, prover.Key{}, err
 	}
 	token, newest, err := s.tokens.Get(r.Context(), record, wish)
 	if failed := s.sessions.SendTokens(w, s.visits.Jar(r), record, cmp.Or(newest, record)); failed != nil {
-		return session.Token{}, failed
+		return session.Token{}, prover.Key{}, failed
 	}
-	return token, err
+	return token, s.tokens.KeyOf(cmp.Or(newest, record), token), err
 }
 
 // noteLogin notes in the session that a caller gets an error after which the user has to
@@ -86,12 +96,13 @@ type tokenSourceFunc func() (*oauth2.Token, error)
 func (f tokenSourceFunc) Token() (*oauth2.Token, error) { return f() }
 
 // Client returns an HTTP client that adds the access token of a request's session to
-// its requests. It has a timeout of 30 seconds. It does not follow redirects to
-// another host or scheme, which would get the token too. It is valid until the
-// request is answered.
+// its requests, and a proof if the token is bound to a key. Its Transport is a
+// [*ProofTransport]. It has a timeout of 30 seconds. It does not follow redirects to
+// another host or scheme, which would get the token too. It is valid until the request
+// is answered.
 func (s *Strategy) Client(w http.ResponseWriter, r *http.Request, opts ...TokenOption) *http.Client {
 	return &http.Client{
-		Transport: &oauth2.Transport{Source: s.TokenSource(w, r, opts...)},
+		Transport: &ProofTransport{Source: s.TokenSource(w, r, opts...)},
 		Timeout:   30 * time.Second,
 		CheckRedirect: func(to *http.Request, via []*http.Request) error {
 			if len(via) >= 10 || to.URL.Scheme != via[0].URL.Scheme || to.URL.Host != via[0].URL.Host {

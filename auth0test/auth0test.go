@@ -9,6 +9,8 @@
 //	...
 //	r.Header.Set("Authorization", "Bearer "+tenant.AccessToken(auth0test.Permissions("read:protected")))
 //
+// [ProofKey] makes DPoP proofs, and [BoundTo] the tokens that need them.
+//
 // For a web application, [Tenant.Browser] returns a client with cookies that
 // reaches both the application and the tenant, and [Tenant.SignIn] names the user
 // who logs in:
@@ -191,10 +193,23 @@ func (t *Tenant) APIConfig(audience string) auth0.APIConfig {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.audience = audience
-	if audience != Audience && audience != "" {
-		t.must(t.t.AddAPI(emulator.API{Audience: audience, Name: audience, RBAC: true, AllowOfflineAccess: true}))
+	if audience != "" {
+		t.editAPI(audience, func(*emulator.API) {})
 	}
 	return auth0.APIConfig{Domain: t.config.Domain, Audience: audience, HTTPClient: t.config.HTTPClient}
+}
+
+// boundByDPoP is the setting of the APIs: a proof binds.
+var boundByDPoP = emulator.ProofOfPossession{Mechanism: "dpop"}
+
+// editAPI changes an API, which it adds if the tenant has none with the identifier.
+func (t *Tenant) editAPI(audience string, edit func(*emulator.API)) {
+	if t.t.EditAPI(audience, edit) == nil {
+		return
+	}
+	api := emulator.API{Audience: audience, Name: audience, RBAC: true, AllowOfflineAccess: true, ProofOfPossession: boundByDPoP}
+	edit(&api)
+	t.must(t.t.AddAPI(api))
 }
 
 func (t *Tenant) must(err error) {
@@ -418,7 +433,7 @@ func (t *Tenant) RevokeRefreshTokens(email string) { t.t.RevokeRefreshTokens(ema
 // that identifier.
 func (t *Tenant) AllowRefreshFor(audience string, scopes ...string) {
 	if t.t.EditAPI(audience, func(*emulator.API) {}) != nil {
-		t.must(t.t.AddAPI(emulator.API{Audience: audience, Name: audience, Scopes: scopes, AllowOfflineAccess: true}))
+		t.must(t.t.AddAPI(emulator.API{Audience: audience, Name: audience, Scopes: scopes, AllowOfflineAccess: true, ProofOfPossession: boundByDPoP}))
 	}
 	t.editClients(func(c *emulator.Client) {
 		c.RefreshTokenPolicies = append(slices.Clip(c.RefreshTokenPolicies), emulator.ClientGrant{Audience: audience, Scopes: scopes})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -84,6 +85,41 @@ func ExampleTenant_EditAccessToken() {
 	test(fakeT{})
 	// Output:
 	// true 401 invalid_audience
+}
+
+// An API that accepts only tokens that are bound to a key. A proof is good once.
+func ExampleProofKey() {
+	test := func(t auth0test.TB) {
+		tenant := auth0test.NewTenant(t)
+		cfg := tenant.APIConfig(auth0test.Audience)
+		cfg.DPoP = auth0.DPoP{Mode: auth0.BindingRequired, BaseURLs: []string{"https://api.acme.example"}}
+		api, err := auth0.NewAPI(cfg)
+		if err != nil {
+			t.Fatalf("%v", err)
+		}
+		hello := api.RequireAuth(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "Hello") }))
+
+		key := auth0test.NewProofKey()
+		token := tenant.AccessToken(auth0test.BoundTo(key))
+		const url = "https://api.acme.example/hello"
+		proof := key.Proof("GET", url, token)
+		old := key.Proof("GET", url, token, auth0test.Claim("iat", 1))
+		stolen := auth0test.NewProofKey().Proof("GET", url, token)
+		for _, header := range []string{proof, proof, old, stolen} {
+			r := httptest.NewRequest("GET", "/hello", nil)
+			r.Header.Set("Authorization", "DPoP "+token)
+			r.Header.Set("DPoP", header)
+			w := httptest.NewRecorder()
+			hello.ServeHTTP(w, r)
+			fmt.Println(w.Code, strings.TrimSpace(w.Body.String()))
+		}
+	}
+	test(fakeT{})
+	// Output:
+	// 200 Hello
+	// 401 {"error":"invalid_dpop_proof","error_description":"DPoP proof invalid"}
+	// 401 {"error":"invalid_dpop_proof","error_description":"DPoP proof invalid"}
+	// 401 {"error":"invalid_token","error_description":"token not bound to this key"}
 }
 
 // profile is an application that shows two claims of its user.

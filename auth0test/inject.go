@@ -74,7 +74,7 @@ func verifiedToken(ctx context.Context, claims map[string]any) (*auth0.Token, er
 	if err != nil {
 		return nil, err
 	}
-	text, err := signed(key, all)
+	text, err := signed(key, map[string]any{"alg": "ES256", "typ": "JWT"}, all)
 	if err != nil {
 		return nil, err
 	}
@@ -82,12 +82,16 @@ func verifiedToken(ctx context.Context, claims map[string]any) (*auth0.Token, er
 }
 
 // signed is a JWT with ES256 (RFC 7518, Section 3.4).
-func signed(key *ecdsa.PrivateKey, claims map[string]any) (string, error) {
+func signed(key *ecdsa.PrivateKey, header, claims map[string]any) (string, error) {
+	head, err := json.Marshal(header)
+	if err != nil {
+		return "", fmt.Errorf("the header cannot be encoded: %w", err)
+	}
 	payload, err := json.Marshal(claims)
 	if err != nil {
 		return "", fmt.Errorf("the claims cannot be encoded: %w", err)
 	}
-	input := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"ES256","typ":"JWT"}`)) + "." + base64.RawURLEncoding.EncodeToString(payload)
+	input := base64.RawURLEncoding.EncodeToString(head) + "." + base64.RawURLEncoding.EncodeToString(payload)
 	sum := sha256.Sum256([]byte(input))
 	r, s, err := ecdsa.Sign(rand.Reader, key, sum[:])
 	if err != nil {

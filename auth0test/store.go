@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
@@ -18,7 +19,7 @@ import (
 // TestStore tests a store of sessions: whether it does what [auth0.Store] says.
 // It tests the methods that package auth0 uses, so those with a context if the
 // store has all three of FindCtx, CommitCtx and DeleteCtx; and it tests UpdateCtx,
-// LeaseCtx, FindAllCtx, RaiseCtx and CommitOwnedCtx if they are there.
+// LeaseCtx, FindAllCtx, RaiseCtx, AddCtx and CommitOwnedCtx if they are there.
 //
 //	func TestSessionStore(t *testing.T) {
 //		auth0test.TestStore(t, newSessionStore(t))
@@ -63,6 +64,7 @@ var storeChecks = []struct {
 	{"LeaseCtx", (*storeTest).leases},
 	{"FindAllCtx", (*storeTest).findsAll},
 	{"RaiseCtx", (*storeTest).raises},
+	{"AddCtx", func(s *storeTest) error { return replayTest{s}.adds() }},
 	{"CommitOwnedCtx", (*storeTest).owned},
 	{"expiry", (*storeTest).expiry},
 }
@@ -86,13 +88,16 @@ type (
 	raiseStore interface {
 		RaiseCtx(ctx context.Context, key string, number int64, expiry time.Time) error
 	}
+	addStore interface {
+		AddCtx(ctx context.Context, key string, expiry time.Time) (bool, error)
+	}
 	ownedStore interface {
 		CommitOwnedCtx(ctx context.Context, key, owner string, value []byte, expiry time.Time) error
 	}
 )
 
-// A storeTest tests one store. Its context, update, lease, findAll, raise and own
-// are nil if the store does not have them.
+// A storeTest tests one store. Its context, update, lease, findAll, raise, only and
+// own are nil if the store does not have them.
 type storeTest struct {
 	store   auth0.Store
 	context contextStore
@@ -100,6 +105,7 @@ type storeTest struct {
 	lease   leaseStore
 	findAll findAllStore
 	raise   raiseStore
+	only    addStore
 	own     ownedStore
 
 	mu   sync.Mutex
@@ -113,6 +119,7 @@ func newStoreTest(store auth0.Store) *storeTest {
 	s.lease, _ = store.(leaseStore)
 	s.findAll, _ = store.(findAllStore)
 	s.raise, _ = store.(raiseStore)
+	s.only, _ = store.(addStore)
 	s.own, _ = store.(ownedStore)
 	return s
 }
@@ -274,6 +281,7 @@ func (s *storeTest) methods() error {
 		{"LeaseCtx", s.lease != nil, "several instances refresh the tokens of a session at once"},
 		{"FindAllCtx", s.findAll != nil, "values are found one by one"},
 		{"RaiseCtx", s.raise != nil, "a back-channel logout writes about 20 values instead of one"},
+		{"AddCtx", s.only != nil, "the store cannot remember DPoP proofs"},
 		{"CommitOwnedCtx", s.own != nil, "the store cannot limit the sessions of one user"},
 	}
 	for _, e := range expected {
@@ -433,7 +441,7 @@ func (s *storeTest) contexts() error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	for _, check := range []func(context.Context) error{s.cancelledFind, s.cancelledCommit, s.cancelledDelete, s.cancelledUpdate, s.cancelledLease, s.cancelledFindAll, s.cancelledRaise, s.cancelledOwned} {
+	for _, check := range []func(context.Context) error{s.cancelledFind, s.cancelledCommit, s.cancelledDelete, s.cancelledUpdate, s.cancelledLease, s.cancelledFindAll, s.cancelledRaise, replayTest{s}.cancelled, s.cancelledOwned} {
 		err := s.within(5*time.Second, func(*storeTest) error { return check(ctx) })
 		if errors.Is(err, errHangs) {
 			return fmt.Errorf("a method has been called with a context that is cancelled, and %v: requests would wait for a store that is down", err)
@@ -537,6 +545,20 @@ func (s *storeTest) cancelledOwned(ctx context.Context) error {
 		return nil
 	}
 	return s.wants(key, []byte("value"), "CommitOwnedCtx has returned no error, so the browser would get the cookie of a session that is not there")
+}
+
+// A replayTest tests AddCtx, if a store has it.
+type replayTest struct{ *storeTest }
+
+func (s replayTest) cancelled(ctx context.Context) error {
+	if s.only == nil {
+		return nil
+	}
+	key := s.key()
+	if added, err := s.only.AddCtx(ctx, key, aLongTime()); err != nil || !added {
+		return nil
+	}
+	return s.addsTo(key, false, "AddCtx has returned true and no error before")
 }
 
 func (s *storeTest) updates() error {
@@ -784,6 +806,68 @@ func (s *storeTest) raisesTogether() error {
 	return nil
 }
 
+func (s replayTest) addsTo(key string, want bool, why string) error {
+	return s.addsUntil(key, aLongTime(), want, why)
+}
+
+func (s replayTest) addsUntil(key string, expiry time.Time, want bool, why string) error {
+	added, err := s.only.AddCtx(context.Background(), key, expiry)
+	switch {
+	case err != nil:
+		return fmt.Errorf("cannot add the key %q: %w; if it is there, return false and no error", key, err)
+	case added != want:
+		return fmt.Errorf("returns %v for the key %q, not %v; %s", added, key, want, why)
+	}
+	return nil
+}
+
+const (
+	twice  = "a DPoP proof that somebody has seen could be used again"
+	unused = "the requests of honest clients would be rejected"
+)
+
+func (s replayTest) adds() error {
+	if s.only == nil {
+		return nil
+	}
+	key, other, there := s.key(), s.key(), s.key()
+	return inTurn(
+		func() error { return s.addsTo(key, true, "nobody has added it: "+unused) },
+		func() error { return s.addsTo(key, false, "it was added before: "+twice) },
+		func() error { return s.addsTo(other, true, "another key was added: "+unused) },
+		func() error { return s.addsTo(key, false, "it was added twice before: "+twice) },
+		func() error { return s.commit(there, []byte("value"), aLongTime()) },
+		func() error { return s.addsTo(there, false, "it has a value, which AddCtx must not replace") },
+		func() error { return s.wants(there, []byte("value"), "AddCtx must not replace a value") },
+		func() error { return s.remove(key) },
+		func() error { return s.addsTo(key, true, "it was deleted: "+unused) },
+		s.addsTogether,
+	)
+}
+
+// addsTogether: of several callers at once, one adds the key.
+func (s replayTest) addsTogether() error {
+	const rounds, callers = 20, 16
+	for range rounds {
+		key := s.key()
+		var added atomic.Int64
+		err := s.together(callers, func(int) error {
+			ok, err := s.only.AddCtx(context.Background(), key, aLongTime())
+			if ok {
+				added.Add(1)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if n := added.Load(); n != 1 {
+			return fmt.Errorf("of %d callers at once %d add the key, not 1; AddCtx must look and write in one step: %s", callers, n, twice)
+		}
+	}
+	return nil
+}
+
 // owned: what CommitCtx does, CommitOwnedCtx does too. That a store may then limit
 // the sessions of an owner is not tested.
 func (s *storeTest) owned() error {
@@ -834,11 +918,12 @@ type lifetime struct {
 	expires                   time.Time
 	gone, stays               []string
 	raised, lengthened, lower string // numbers, see RaiseCtx
+	added, kept               string // keys of AddCtx
 }
 
 // expiry begins everything that expires before it waits, once.
 func (s *storeTest) expiry() error {
-	l := &lifetime{expires: time.Now().Add(soon), raised: s.key(), lengthened: s.key(), lower: s.key()}
+	l := &lifetime{expires: time.Now().Add(soon), raised: s.key(), lengthened: s.key(), lower: s.key(), added: s.key(), kept: s.key()}
 	plain := s.key()
 	err := inTurn(
 		func() error { return l.beginCommitted(s, plain) },
@@ -856,6 +941,7 @@ func (s *storeTest) expiry() error {
 	time.Sleep(time.Until(l.expires))
 	return inTurn(
 		func() error { return s.areGone(l.gone, l.expires.Add(slack)) },
+		func() error { return l.addsAgain(s) },
 		func() error { return l.stay(s) },
 		func() error { return s.leaseIsOver(leased, old, l.expires.Add(slack)) },
 	)
@@ -904,6 +990,13 @@ func (l *lifetime) beginOptional(s *storeTest) error {
 			func() error { return s.raisesTo(l.lower, 6, l.expires) },
 		)
 	}
+	if s.only != nil {
+		steps = append(steps,
+			func() error { return replayTest{s}.addsUntil(l.added, l.expires, true, unused) },
+			func() error { return replayTest{s}.addsUntil(l.kept, aLongTime(), true, unused) },
+			func() error { return replayTest{s}.addsUntil(l.kept, l.expires, false, twice) },
+		)
+	}
 	return inTurn(steps...)
 }
 
@@ -925,6 +1018,23 @@ func (l *lifetime) stay(s *storeTest) error {
 		func() error { return s.raisesTo(l.raised, 1, aLongTime()) },
 		func() error { return s.wants(l.raised, []byte("1"), "the number of before has expired") },
 	)
+}
+
+// addsAgain: a key that has expired can be added, and one that has not cannot.
+func (l *lifetime) addsAgain(s *storeTest) error {
+	if s.only == nil {
+		return nil
+	}
+	if err := (replayTest{s}).addsTo(l.kept, false, "it has an hour, and the expiry of the call that has not added it counts: "+twice); err != nil {
+		return err
+	}
+	for {
+		err := replayTest{s}.addsTo(l.added, true, "it has expired; the store would grow for ever")
+		if err == nil || time.Now().After(l.expires.Add(slack)) {
+			return err
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
 }
 
 func (s *storeTest) updateUntil(key string, expiry time.Time) error {

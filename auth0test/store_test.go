@@ -51,6 +51,7 @@ type brokenStore struct {
 	lease   func(ctx context.Context, key string, d time.Duration) (func(), bool, error)
 	findAll func(ctx context.Context, keys ...string) ([][]byte, error)
 	raise   func(ctx context.Context, key string, number int64, expiry time.Time) error
+	add     func(ctx context.Context, key string, expiry time.Time) (bool, error)
 	own     func(ctx context.Context, key, owner string, value []byte, expiry time.Time) error
 }
 
@@ -107,6 +108,13 @@ func (b *brokenStore) RaiseCtx(ctx context.Context, key string, number int64, ex
 	return b.FullStore.RaiseCtx(ctx, key, number, expiry)
 }
 
+func (b *brokenStore) AddCtx(ctx context.Context, key string, expiry time.Time) (bool, error) {
+	if b.add != nil {
+		return b.add(ctx, key, expiry)
+	}
+	return b.FullStore.AddCtx(ctx, key, expiry)
+}
+
 func (b *brokenStore) CommitOwnedCtx(ctx context.Context, key, owner string, value []byte, expiry time.Time) error {
 	if b.own != nil {
 		return b.own(ctx, key, owner, value, expiry)
@@ -125,6 +133,7 @@ type (
 	otherLease   struct{ auth0.Store }
 	otherFindAll struct{ auth0.Store }
 	otherRaise   struct{ auth0.Store }
+	otherAdd     struct{ auth0.Store }
 	otherOwned   struct{ auth0.Store }
 )
 
@@ -135,6 +144,7 @@ func (otherUpdate) UpdateCtx(context.Context, string, []byte, time.Time) error {
 func (otherLease) LeaseCtx(context.Context, string) (func(), error)            { return nil, nil }
 func (otherFindAll) FindAllCtx(context.Context, []string) ([][]byte, error)    { return nil, nil }
 func (otherRaise) RaiseCtx(context.Context, string, []byte, time.Time) error   { return nil }
+func (otherAdd) AddCtx(context.Context, string) (bool, error)                  { return false, nil }
 func (otherOwned) CommitOwnedCtx(context.Context, string, []byte) error        { return nil }
 
 var errBroken = errors.New("broken")
@@ -152,6 +162,7 @@ var brokenStores = []struct {
 	{"another UpdateCtx", func(m testkit.FullStore, _ *brokenStore) auth0.Store { return otherUpdate{m0(m)} }, "methods: UpdateCtx is not used", "undone"},
 	{"another LeaseCtx", func(m testkit.FullStore, _ *brokenStore) auth0.Store { return otherLease{m0(m)} }, "methods: LeaseCtx is not used", "refresh"},
 	{"another FindAllCtx", func(m testkit.FullStore, _ *brokenStore) auth0.Store { return otherFindAll{m0(m)} }, "methods: FindAllCtx is not used", "one by one"},
+	{"another AddCtx", func(m testkit.FullStore, _ *brokenStore) auth0.Store { return otherAdd{m0(m)} }, "methods: AddCtx is not used", "DPoP proofs"},
 	{"another RaiseCtx", func(m testkit.FullStore, _ *brokenStore) auth0.Store { return otherRaise{m0(m)} }, "methods: RaiseCtx is not used", "20 values"},
 	{"another CommitOwnedCtx", func(m testkit.FullStore, _ *brokenStore) auth0.Store { return otherOwned{m0(m)} }, "methods: CommitOwnedCtx is not used", "limit"},
 
@@ -553,6 +564,70 @@ var brokenStores = []struct {
 		}
 		return nil
 	}, "UpdateCtx:", "in one step"},
+
+	{"every key is new", func(_ testkit.FullStore, b *brokenStore) auth0.Store {
+		b.add = func(context.Context, string, time.Time) (bool, error) { return true, nil }
+		return nil
+	}, "AddCtx:", "used again"},
+	{"no key is new", func(_ testkit.FullStore, b *brokenStore) auth0.Store {
+		b.add = func(context.Context, string, time.Time) (bool, error) { return false, nil }
+		return nil
+	}, "AddCtx:", "honest clients"},
+	{"a key that is there is an error", func(m testkit.FullStore, b *brokenStore) auth0.Store {
+		b.add = func(ctx context.Context, key string, expiry time.Time) (bool, error) {
+			added, err := m.AddCtx(ctx, key, expiry)
+			if !added {
+				err = errBroken
+			}
+			return added, err
+		}
+		return nil
+	}, "AddCtx:", "return false and no error"},
+	{"add in two steps", func(m testkit.FullStore, b *brokenStore) auth0.Store {
+		b.add = func(_ context.Context, key string, expiry time.Time) (bool, error) {
+			if _, found, err := m.Find(key); found {
+				return false, err
+			}
+			time.Sleep(time.Millisecond)
+			return true, m.Commit(key, nil, expiry)
+		}
+		return nil
+	}, "AddCtx:", "in one step"},
+	{"add replaces a value", func(m testkit.FullStore, b *brokenStore) auth0.Store {
+		b.add = func(ctx context.Context, key string, expiry time.Time) (bool, error) {
+			added, err := m.AddCtx(ctx, key, expiry)
+			if !added {
+				m.Commit(key, nil, expiry)
+			}
+			return added, err
+		}
+		return nil
+	}, "AddCtx:", "must not replace"},
+	{"an added key has no end", func(m testkit.FullStore, b *brokenStore) auth0.Store {
+		b.add = func(ctx context.Context, key string, _ time.Time) (bool, error) {
+			return m.AddCtx(ctx, key, time.Now().Add(time.Hour))
+		}
+		return nil
+	}, "expiry:", "grow for ever"},
+	{"the last expiry of an added key counts", func(m testkit.FullStore, b *brokenStore) auth0.Store {
+		b.add = func(ctx context.Context, key string, expiry time.Time) (bool, error) {
+			added, err := m.AddCtx(ctx, key, expiry)
+			if !added {
+				m.Commit(key, nil, expiry)
+			}
+			return added, err
+		}
+		return nil
+	}, "expiry:", "used again"},
+	{"a cancelled addition does nothing", func(m testkit.FullStore, b *brokenStore) auth0.Store {
+		b.add = func(ctx context.Context, key string, expiry time.Time) (bool, error) {
+			if ctx.Err() != nil {
+				return true, nil
+			}
+			return m.AddCtx(ctx, key, expiry)
+		}
+		return nil
+	}, "contexts: ", "AddCtx has returned true"},
 
 	{"a lease for everybody", func(_ testkit.FullStore, b *brokenStore) auth0.Store {
 		b.lease = func(context.Context, string, time.Duration) (func(), bool, error) { return func() {}, true, nil }

@@ -55,6 +55,8 @@ type verifier struct {
 	guard func(http.Handler) http.Handler
 	// guardClaims does so for a handler that reads the application's claims.
 	guardClaims func(claimsHandler) http.Handler
+	// guardProofs lets requests through that have a bound token and a DPoP proof.
+	guardProofs func(http.Handler) http.Handler
 	// refresh fetches the keys again.
 	refresh func(context.Context) error
 }
@@ -82,14 +84,14 @@ var contenders = []contender{
 	},
 	{
 		name:    "this library",
-		setup:   "`NewAPI` with Domain, Audience and Algorithms; `API.Verify`, `API.RequireAuth`, `Claims`.",
+		setup:   "`NewAPI` with Domain, Audience and Algorithms; `API.Verify`, `API.RequireAuth`, `Claims`; `DPoP` with Mode, BaseURLs and a MaxAge of ten minutes.",
 		modules: []string{"github.com/seed-15d5a55c/auth0"},
 		weight:  "auth0",
 		build:   buildOurs,
 	},
 	{
 		name:     "go-jwt-middleware v3",
-		setup:    "`jwks.NewCachingProvider` with the issuer, `validator.New`, `CheckJWT`; custom claims by `WithCustomClaims`.",
+		setup:    "`jwks.NewCachingProvider` with the issuer, `validator.New`, `CheckJWT`; custom claims by `WithCustomClaims`; DPoP is allowed by default, `WithDPoPProofOffset` of ten minutes.",
 		modules:  []string{"github.com/auth0/go-jwt-middleware/v3"},
 		weight:   "gojwtmiddleware3",
 		build:    buildJWTMiddleware3,
@@ -144,15 +146,19 @@ func buildFloor(_ context.Context, t *tenant, _ time.Duration) (*verifier, error
 		}}, nil
 	case *ecdsa.PublicKey:
 		return &verifier{verify: func(_ context.Context, t *token) error {
-			sum := sha256.Sum256(t.signed)
-			r, s := new(big.Int).SetBytes(t.signature[:32]), new(big.Int).SetBytes(t.signature[32:])
-			if !ecdsa.Verify(key, sum[:], r, s) {
-				return errors.New("bad signature")
-			}
-			return nil
+			return verifyES256(key, t.signed, t.signature)
 		}}, nil
 	}
 	return nil, errors.New("no such key type")
+}
+
+func verifyES256(key *ecdsa.PublicKey, signed, signature []byte) error {
+	sum := sha256.Sum256(signed)
+	r, s := new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:])
+	if !ecdsa.Verify(key, sum[:], r, s) {
+		return errors.New("bad signature")
+	}
+	return nil
 }
 
 func unguarded(use claimsHandler) http.Handler {
@@ -161,12 +167,18 @@ func unguarded(use claimsHandler) http.Handler {
 }
 
 func buildOurs(_ context.Context, t *tenant, _ time.Duration) (*verifier, error) {
-	api, err := auth0.NewAPI(auth0.APIConfig{
+	config := auth0.APIConfig{
 		Domain:     strings.Trim(strings.TrimPrefix(issuer, "https:"), "/"),
 		Audience:   audience,
 		Algorithms: []string{t.ring.alg},
 		HTTPClient: t.client,
-	})
+	}
+	api, err := auth0.NewAPI(config)
+	if err != nil {
+		return nil, err
+	}
+	config.DPoP = auth0.DPoP{Mode: auth0.BindingAllowed, BaseURLs: []string{apiURL}, MaxAge: proofAge}
+	bound, err := auth0.NewAPI(config)
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +187,8 @@ func buildOurs(_ context.Context, t *tenant, _ time.Duration) (*verifier, error)
 			_, err := api.Verify(ctx, t.raw)
 			return err
 		},
-		guard: api.RequireAuth,
+		guard:       api.RequireAuth,
+		guardProofs: bound.RequireAuth,
 		guardClaims: func(use claimsHandler) http.Handler {
 			return api.RequireAuth(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				claims, err := auth0.Claims[appClaims](r.Context())
@@ -220,7 +233,8 @@ func buildJWTMiddleware3(_ context.Context, t *tenant, life time.Duration) (*ver
 			_, err := plain.ValidateToken(ctx, t.raw)
 			return err
 		},
-		guard: plainGuard.CheckJWT,
+		guard:       plainGuard.CheckJWT,
+		guardProofs: plainGuard.CheckJWT,
 		guardClaims: func(use claimsHandler) http.Handler {
 			return claimsGuard.CheckJWT(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				claims, err := jwtmiddleware3.GetClaims[*validator3.ValidatedClaims](r.Context())
@@ -244,7 +258,7 @@ func newJWTMiddleware3(t *tenant, provider *jwks3.CachingProvider, more ...valid
 	if err != nil {
 		return nil, nil, err
 	}
-	m, err := jwtmiddleware3.New(jwtmiddleware3.WithValidator(v))
+	m, err := jwtmiddleware3.New(jwtmiddleware3.WithValidator(v), jwtmiddleware3.WithDPoPProofOffset(proofAge))
 	return v, m, err
 }
 

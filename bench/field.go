@@ -29,6 +29,8 @@ type subject struct {
 	tokens *tokens
 	seen   atomic.Uint64
 	server *httptest.Server // with a guarded handler
+
+	seenBound atomic.Uint64
 }
 
 // first returns a token that the subject has not had for longer than a cache
@@ -92,9 +94,10 @@ func (f *field) close() {
 
 // tokens are what all subjects of a field are given.
 type tokens struct {
-	good *token
-	many []*token // all good, and no two the same
-	bad  []badToken
+	good  *token
+	many  []*token // all good, and no two the same
+	bad   []badToken
+	bound *boundTokens
 }
 
 type badToken struct {
@@ -136,11 +139,14 @@ func newTokens(ring *keyring, distinct int) (*tokens, error) {
 		}
 		t.bad = append(t.bad, badToken{b.name, made})
 	}
-	t.many, err = mintMany(ring.current, distinct)
+	if t.many, err = mintMany(ring.current, distinct, nil); err != nil {
+		return nil, err
+	}
+	t.bound, err = newBoundTokens(ring, distinct)
 	return t, err
 }
 
-func mintMany(key *signingKey, n int) ([]*token, error) {
+func mintMany(key *signingKey, n int, edits map[string]any) ([]*token, error) {
 	many, errs := make([]*token, n), make([]error, n)
 	var users atomic.Int64
 	var workers sync.WaitGroup
@@ -151,7 +157,7 @@ func mintMany(key *signingKey, n int) ([]*token, error) {
 				if i >= n {
 					return
 				}
-				many[i], errs[i] = mint(key, i+1, nil)
+				many[i], errs[i] = mint(key, i+1, edits)
 			}
 		})
 	}
@@ -182,7 +188,10 @@ func check(ctx context.Context, s *subject) error {
 			return fmt.Errorf("accepts a bad token: %s", b.name)
 		}
 	}
-	return checkGuards(s)
+	if err := checkGuards(s); err != nil {
+		return err
+	}
+	return checkProofs(s)
 }
 
 func checkGuards(s *subject) error {

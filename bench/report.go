@@ -129,7 +129,7 @@ func figuresOf(table string) []figure {
 	switch table {
 	case tableParallel:
 		return figures[:2]
-	case tableRefusal:
+	case tableRefusal, tableProofRefusal:
 		return figures[:3]
 	}
 	return figures
@@ -142,9 +142,12 @@ var tableNotes = map[string]string{
 	tableRecorder: "With the recorder. One request is used again and again, each time with another token: a server has one in its hands that it has just read.",
 	tableClaims:   "The handler reads the scope, the permissions and a claim of the application.",
 	tableLoopback: "With the client and the server of net/http.",
-	tableBusy:     "With the client and the server of net/http.",
-	tableWrite:    "A change of the session that was read before: to the cookie, or to the store and the cookie.",
-	tableDamage:   "scs looks for another session, and begins a new one.",
+	tableProofs: "The proof is another one each time. The floor checks its ES256 signature, and for first sight the RS256 " +
+		"signature of the token. go-jwt-middleware has no memory of used proofs, so that a proof is good again.",
+	tableProofRefusal: "A bound token comes with a proof that would be good, a bearer token without one. The floor checks a good token.",
+	tableBusy:         "With the client and the server of net/http.",
+	tableWrite:        "A change of the session that was read before: to the cookie, or to the store and the cookie.",
+	tableDamage:       "scs looks for another session, and begins a new one.",
 }
 
 func writeResults(w io.Writer, results []result) {

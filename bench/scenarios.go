@@ -53,6 +53,12 @@ func scenarios() []scenario {
 		scenario{tableLoopback, "again", "RS256", 1, requesting(again)},
 		scenario{tableBusy, "first sight", "RS256", 8, requesting(first)},
 		scenario{tableBusy, "again", "RS256", 8, requesting(again)},
+		scenario{tableProofs, "first sight", "RS256", 1, proving((*subject).firstBound, true)},
+		scenario{tableProofs, "again", "RS256", 1, proving((*subject).againBound, false)},
+		scenario{tableProofRefusal, "expired bearer token", "RS256", 1, refusingBound(expired, "Bearer")},
+		scenario{tableProofRefusal, "expired bound token", "RS256", 1, refusingBound(expired, "DPoP")},
+		scenario{tableProofRefusal, "foreign key, bearer", "RS256", 1, refusingBound(foreignKey, "Bearer")},
+		scenario{tableProofRefusal, "foreign key, bound", "RS256", 1, refusingBound(foreignKey, "DPoP")},
 	)
 }
 

@@ -191,12 +191,13 @@ func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 type token struct {
 	raw       string
 	header    http.Header // with the token
+	dpop      string      // the value of Authorization for a bound token
 	signed    []byte      // what the signature is over, for the floor
 	signature []byte
 }
 
 func newToken(raw string) *token {
-	return &token{raw: raw, header: http.Header{"Authorization": {"Bearer " + raw}}}
+	return &token{raw: raw, header: http.Header{"Authorization": {"Bearer " + raw}}, dpop: "DPoP " + raw}
 }
 
 // mint signs an access token as Auth0 makes them, about 1 KB long.

@@ -264,6 +264,9 @@ func await(ctx context.Context, get func() (*oauth2.Token, error)) (string, erro
 		if r.err == nil && (r.token == nil || r.token.AccessToken == "") {
 			r.err = errors.New("the token source returned no token")
 		}
+		if r.err == nil && strings.EqualFold(r.token.TokenType, "DPoP") {
+			r.err = errors.New("the token is bound to a key (DPoP), and the Management API takes bearer tokens")
+		}
 		if r.err != nil {
 			return "", r.err
 		}

@@ -163,6 +163,7 @@ func TestNoToken(t *testing.T) {
 		{"broken", func() (*oauth2.Token, error) { return nil, errBroken }, errBroken, management.Error{}},
 		{"nil", func() (*oauth2.Token, error) { return nil, nil }, nil, management.Error{}},
 		{"empty", func() (*oauth2.Token, error) { return &oauth2.Token{}, nil }, nil, management.Error{}},
+		{"bound to a key", func() (*oauth2.Token, error) { return &oauth2.Token{AccessToken: "a", TokenType: "DPoP"}, nil }, nil, management.Error{}},
 		{"canceled", func() (*oauth2.Token, error) { return nil, context.Canceled }, context.Canceled, management.Error{}},
 		{"timeout", func() (*oauth2.Token, error) { return nil, context.DeadlineExceeded }, management.ErrUnavailable, management.Error{}},
 	} {

@@ -162,6 +162,26 @@ func (s *Store) RaiseCtx(ctx context.Context, key string, number int64, expiry t
 	return failed(raiseScript.Run(ctx, s.client, []string{s.prefix + key}, number, expiry.UnixMilli()).Err())
 }
 
+// The script lets a caller have added a key that it has added itself: the client
+// repeats a command whose answer it has not seen.
+var addScript = redis.NewScript(`
+if redis.call("set", KEYS[1], ARGV[1], "nx", "px", ARGV[2]) then
+	return 1
+end
+if redis.call("get", KEYS[1]) == ARGV[1] then
+	return 1
+end
+return 0`)
+
+// AddCtx adds a key, and reports whether it was not there. It does both at once: of
+// several callers, one adds the key. Redis removes it at expiry. The time until then is
+// that of this process, whatever the clock of Redis says.
+func (s *Store) AddCtx(ctx context.Context, key string, expiry time.Time) (added bool, err error) {
+	left := max(time.Until(expiry).Milliseconds()+1, 1)
+	added, err = addScript.Run(ctx, s.client, []string{s.prefix + key}, rand.Text(), left).Bool()
+	return added, failed(err)
+}
+
 // A lease is a key with a random value, which only its holder knows, so that
 // nobody prolongs or releases somebody else's. To ask again with the same value
 // is to have it: the client repeats a command whose answer it has not seen.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -172,7 +173,9 @@ func TestEverythingExpires(t *testing.T) {
 	store.RaiseCtx(t.Context(), "raised earlier", 1, later)
 	store.RaiseCtx(t.Context(), "raised later", 1, later)
 	store.RaiseCtx(t.Context(), "raised later", 2, time.Now().Add(-time.Minute))
-	for _, key := range []string{"committed", "updated", "leased", "raised", "raised earlier", "raised later"} {
+	store.AddCtx(t.Context(), "added", later)
+	store.AddCtx(t.Context(), "added", time.Now().Add(time.Minute))
+	for _, key := range []string{"committed", "updated", "leased", "raised", "raised earlier", "raised later", "added"} {
 		left, err := client.PTTL(t.Context(), "test:"+key).Result()
 		if err != nil || left < 59*time.Minute || left > time.Hour {
 			t.Errorf("%s expires in %v, %v", key, left, err)
@@ -249,6 +252,61 @@ func TestLeaseRepeated(t *testing.T) {
 	}
 }
 
+// TestAddRepeated: a caller whose command was sent twice has added the key, and the
+// next one has not.
+func TestAddRepeated(t *testing.T) {
+	t.Parallel()
+	address, _ := testproc.Redis(t)
+	client := connect(t, address)
+	client.AddHook(repeat{})
+	store := redisstore.New(client, "test:")
+	later := time.Now().Add(time.Minute)
+	for i, want := range []bool{true, false} {
+		if added, err := store.AddCtx(t.Context(), "key", later); added != want || err != nil {
+			t.Errorf("call %d: %v, %v", i+1, added, err)
+		}
+	}
+}
+
+// TestAddExpired: a key whose expiry has passed is not kept.
+func TestAddExpired(t *testing.T) {
+	t.Parallel()
+	store, client := newStore(t)
+	if added, err := store.AddCtx(t.Context(), "key", time.Now().Add(-time.Hour)); !added || err != nil {
+		t.Errorf("%v, %v", added, err)
+	}
+	if left := client.PTTL(t.Context(), "test:key").Val(); left > time.Millisecond {
+		t.Errorf("kept for %v", left)
+	}
+}
+
+// TestAddIsOneRequest: an API waits for it in every request.
+func TestAddIsOneRequest(t *testing.T) {
+	t.Parallel()
+	store, client := newStore(t)
+	store.AddCtx(t.Context(), "first", time.Now().Add(time.Minute)) // loads the script
+	var count counter
+	client.AddHook(&count)
+	store.AddCtx(t.Context(), "second", time.Now().Add(time.Minute))
+	if n := count.Load(); n != 1 {
+		t.Errorf("%d requests", n)
+	}
+}
+
+// A counter counts commands.
+type counter struct{ atomic.Int64 }
+
+func (c *counter) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (c *counter) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		c.Add(1)
+		return next(ctx, cmd)
+	}
+}
+func (c *counter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
 // repeat sends each command twice.
 type repeat struct{}
 
@@ -311,6 +369,13 @@ func allFail(t *testing.T, store *redisstore.Store) {
 		"LeaseCtx":   func(ctx context.Context) error { _, _, err := store.LeaseCtx(ctx, "key", time.Minute); return err },
 		"FindAllCtx": func(ctx context.Context) error { _, err := store.FindAllCtx(ctx, "a", "b"); return err },
 		"RaiseCtx":   func(ctx context.Context) error { return store.RaiseCtx(ctx, "key", 1, later) },
+		"AddCtx": func(ctx context.Context) error {
+			added, err := store.AddCtx(ctx, "key", later)
+			if added {
+				return nil
+			}
+			return err
+		},
 	}
 	var all sync.WaitGroup
 	for name, call := range calls {

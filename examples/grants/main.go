@@ -9,6 +9,8 @@
 //	token exchange      (token-exchange, RFC 8693) for a token of another system that a
 //	                    user still has, and for an API that calls another one on
 //	                    behalf of a user
+//	DPoP                (RFC 9449) for a token that is of no use without a key of the
+//	                    program, whatever grant it comes from
 //	userinfo            for what the tenant knows of a user now; what it knew at the
 //	                    login is in the ID token
 //
@@ -115,6 +117,13 @@ func run(ctx context.Context, strategy *auth0.Strategy, tenant *auth0test.Tenant
 		return err
 	}
 	show("On behalf of", behalf)
+
+	answer, toThief, err := callBound(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("With the key    %s\n", answer)
+	fmt.Printf("Without it      %s\n", toThief)
 	return nil
 }
 

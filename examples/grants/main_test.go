@@ -22,3 +22,15 @@ func TestRun(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestCallBound(t *testing.T) {
+	tenant, err := newTenant()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tenant.Close()
+	answer, toThief, err := callBound(t.Context(), tenant)
+	if err != nil || !strings.HasPrefix(answer, "200 Hello ") || !strings.HasPrefix(toThief, "401 ") {
+		t.Errorf("%q, %q, %v", answer, toThief, err)
+	}
+}

@@ -25,6 +25,8 @@ type Rules struct {
 	Strict          bool
 	Required        []string
 	RejectAnonymous bool
+	Key             Binding // to a key (DPoP)
+	Certificate     Binding
 }
 
 // An Issuer is what an issuer's tokens must have.

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/prover"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/tenantapi"
@@ -47,8 +48,8 @@ type Account struct {
 // A Client makes requests for one user.
 type Client struct {
 	HTTP   *http.Client
-	Issuer string      // of the tenant, with a slash at the end
-	Token  secret.Text // for [Audience], with [Scopes]
+	Issuer string                        // of the tenant, with a slash at the end
+	Token  secret.Box[prover.Credential] // for [Audience], with [Scopes]
 }
 
 // A Request asks to connect an account.

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/prover"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
@@ -60,7 +61,7 @@ func (s *server) RoundTrip(r *http.Request) (*http.Response, error) {
 // newClient returns a client, and the server that answers its requests.
 func newClient(t *testing.T, answers ...string) (*Client, *server) {
 	s := &server{t: t, answers: answers}
-	return &Client{HTTP: &http.Client{Transport: s}, Issuer: issuer, Token: secret.OfText(token)}, s
+	return &Client{HTTP: &http.Client{Transport: s}, Issuer: issuer, Token: secret.Of(prover.Credential{Token: token})}, s
 }
 
 // checkRefused fails the test unless an error is a refusal with a reason and a text.

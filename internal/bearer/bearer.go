@@ -1,5 +1,5 @@
 // Package bearer reads access tokens from requests and writes the challenges of
-// responses (RFC 6750).
+// responses (RFC 6750; RFC 9449, Section 7).
 //
 // The package does not know which tokens are good, or what a token says.
 package bearer
@@ -28,6 +28,8 @@ type Credential struct {
 	// InHeader says that the token was in the Authorization header. Ambient says that
 	// a browser sends the token with every request, as it does with cookies.
 	InHeader, Ambient bool
+	// DPoP says that the scheme of that header was DPoP, and not Bearer.
+	DPoP bool
 }
 
 // IsMalformed reports whether the Authorization header has characters that no token
@@ -75,7 +77,7 @@ func (ps Places) Find(r *http.Request) (Credential, error) {
 		if found.Token != "" {
 			return found, refusal.Several.Because("tokens in two places of one request")
 		}
-		found.Token, found.InHeader, found.Ambient = c.Token, c.InHeader, c.Ambient
+		found.Token, found.InHeader, found.Ambient, found.DPoP = c.Token, c.InHeader, c.Ambient, c.DPoP
 	}
 	switch {
 	case found.Token != "":
@@ -106,12 +108,9 @@ func (ps Places) Methods() []string {
 	return list
 }
 
-// Header is the Authorization header with the scheme Bearer (RFC 6750, Section 2.1).
-func Header() Place {
-	return Place{Method: "header", Header: "Authorization", Take: func(r *http.Request) (Credential, error) {
-		token, err := Token(r)
-		return Credential{Token: token, InHeader: true}, err
-	}}
+// Header is the Authorization header, see [Token].
+func Header(dpop bool) Place {
+	return Place{Method: "header", Header: "Authorization", Take: func(r *http.Request) (Credential, error) { return Token(r, dpop) }}
 }
 
 // Cookie is a cookie.
@@ -244,42 +243,53 @@ func fromWebSocket(r *http.Request) (Credential, error) {
 	return found, nil
 }
 
-// Token reads the Authorization header (RFC 6750, Section 2.1; RFC 9110,
-// Section 11.4). A scheme that is not ours is as good as no credentials (RFC
-// 6750, Section 3.1).
-func Token(r *http.Request) (string, error) {
-	const scheme = "Bearer"
+// The schemes of the Authorization header (RFC 6750, Section 2.1; RFC 9449, Section 7.1).
+const (
+	schemeBearer = "Bearer"
+	schemeDPoP   = "DPoP"
+)
+
+// Token reads the Authorization header (RFC 9110, Section 11.4). A scheme that is not
+// ours is as good as no credentials (RFC 6750, Section 3.1). DPoP is one of ours if the
+// API accepts it.
+func Token(r *http.Request, dpop bool) (Credential, error) {
 	values := r.Header.Values("Authorization")
 	if len(values) == 0 {
-		return "", refusal.NoToken.New()
+		return Credential{}, refusal.NoToken.New()
 	}
 	if len(values) > 1 {
-		return "", refusal.Header.Because("%d Authorization headers", len(values))
+		return Credential{}, refusal.Header.Because("%d Authorization headers", len(values))
 	}
 	value := values[0]
 	if value == "" {
-		return "", refusal.NoToken.New()
+		return Credential{}, refusal.NoToken.New()
 	}
 	name, rest, spaced := strings.Cut(value, " ")
+	isDPoP := dpop && strings.EqualFold(name, schemeDPoP)
+	isOurs := isDPoP || strings.EqualFold(name, schemeBearer)
 	switch {
-	case !spaced && strings.EqualFold(value, scheme):
-		return "", refusal.Header.Because("the scheme has no token")
-	case !spaced && len(value) >= len(scheme) && strings.EqualFold(value[:len(scheme)], scheme) && syntax.IsToken68(value):
+	case !spaced && isOurs:
+		return Credential{}, refusal.Header.Because("the scheme has no token")
+	case !spaced && len(value) >= len(schemeBearer) && strings.EqualFold(value[:len(schemeBearer)], schemeBearer) && syntax.IsToken68(value):
 		// Some other scheme whose name begins like ours.
-		return "", refusal.NoToken.New()
+		return Credential{}, refusal.NoToken.New()
 	case !spaced && !strings.Contains(value, ".") && syntax.IsToken68(value):
-		return "", refusal.NoToken.New()
+		return Credential{}, refusal.NoToken.New()
 	case !spaced:
-		return "", refusal.Header.Because("a token without a scheme; send Authorization: Bearer TOKEN")
-	case strings.EqualFold(name, scheme+":"):
-		return "", refusal.Header.Because("there is a colon after the scheme; send Authorization: Bearer TOKEN")
-	case !strings.EqualFold(name, scheme):
+		return Credential{}, refusal.Header.Because("a token without a scheme; send Authorization: Bearer TOKEN")
+	case strings.EqualFold(name, schemeBearer+":"), dpop && strings.EqualFold(name, schemeDPoP+":"):
+		return Credential{}, refusal.Header.Because("there is a colon after the scheme; send Authorization: Bearer TOKEN")
+	case !isOurs:
 		// What stands there is not quoted: it may be a token without a scheme.
-		return "", refusal.NoToken.Because("the scheme is not Bearer")
+		return Credential{}, refusal.NoToken.Because("the scheme is not Bearer")
 	}
-	token := strings.TrimLeft(rest, " ")
-	if token == "" {
-		return "", refusal.Header.Because("the scheme has no token")
+	c := Credential{Token: strings.TrimLeft(rest, " "), InHeader: true, DPoP: isDPoP}
+	switch {
+	case c.Token == "":
+		return Credential{}, refusal.Header.Because("the scheme has no token")
+	case c.DPoP && c.IsMalformed():
+		// The proof is looked at before the token, and must not decide about this header.
+		return Credential{}, refusal.Header.Because("characters that no token has")
 	}
-	return token, nil
+	return c, nil
 }

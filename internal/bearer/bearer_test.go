@@ -69,12 +69,67 @@ func TestToken(t *testing.T) {
 		if tt.values == nil {
 			r.Header.Del("Authorization")
 		}
-		token, err := Token(r)
-		if token != tt.token || rowOf(err) != tt.row || (err == nil) != (tt.row == refusal.Row{}) {
-			t.Errorf("%q: %q, %v", tt.values, token, err)
+		for _, dpop := range []bool{false, true} {
+			c, err := Token(r, dpop)
+			if c.Token != tt.token || c.InHeader != (tt.token != "") || c.DPoP || rowOf(err) != tt.row || (err == nil) != (tt.row == refusal.Row{}) {
+				t.Errorf("%q: %+v, %v", tt.values, c, err)
+			}
+			if err != nil && strings.Contains(err.Error(), "abc") {
+				t.Errorf("%q: the error quotes the token: %v", tt.values, err)
+			}
 		}
-		if err != nil && strings.Contains(err.Error(), "abc") {
-			t.Errorf("%q: the error quotes the token: %v", tt.values, err)
+	}
+}
+
+// TestDPoPScheme has the forms of a header with the scheme DPoP. An API that does not
+// accept the scheme finds no token in it, or a malformed header.
+func TestDPoPScheme(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		values []string
+		token  string
+		row    refusal.Row // if the scheme is accepted
+		off    refusal.Row // if it is not
+	}{
+		{[]string{"DPoP abc.def"}, "abc.def", refusal.Row{}, refusal.NoToken},
+		{[]string{"dpOP   abc"}, "abc", refusal.Row{}, refusal.NoToken},
+		{[]string{"DPoP"}, "", refusal.Header, refusal.NoToken},
+		{[]string{"dpop"}, "", refusal.Header, refusal.NoToken},
+		{[]string{"DPoP "}, "", refusal.Header, refusal.NoToken},
+		{[]string{"DPoP a b"}, "", refusal.Header, refusal.NoToken},
+		{[]string{"DPoP a,b"}, "", refusal.Header, refusal.NoToken},
+		{[]string{`DPoP "abc"`}, "", refusal.Header, refusal.NoToken},
+		{[]string{"DPoP: abc"}, "", refusal.Header, refusal.NoToken},
+		{[]string{"DPoPX abc"}, "", refusal.NoToken, refusal.NoToken},
+		{[]string{"DPoPabc"}, "", refusal.NoToken, refusal.NoToken},
+		{[]string{"DPoP\tabc.def"}, "", refusal.Header, refusal.Header},
+		{[]string{"DPoP a", "DPoP a"}, "", refusal.Header, refusal.Header},
+		{[]string{"DPoP a", "Bearer a"}, "", refusal.Header, refusal.Header},
+	} {
+		r := get("/")
+		r.Header["Authorization"] = tt.values
+		c, err := Token(r, true)
+		if c.Token != tt.token || c.InHeader != (tt.token != "") || c.DPoP != (tt.token != "") || rowOf(err) != tt.row || (err == nil) != (tt.row == refusal.Row{}) {
+			t.Errorf("%q: %+v, %v", tt.values, c, err)
+		}
+		if c, err := Token(r, false); c != (Credential{}) || rowOf(err) != tt.off {
+			t.Errorf("%q, not accepted: %+v, %v", tt.values, c, err)
+		}
+		if found, _ := (Places{Header(true), Query()}).Find(r); found.DPoP != (tt.token != "") {
+			t.Errorf("%q: %+v", tt.values, found)
+		}
+	}
+	for _, tt := range []struct {
+		values []string
+		want   bool
+	}{
+		{nil, false}, {[]string{""}, false}, {[]string{"DPoP"}, true}, {[]string{"dpop x"}, true}, {[]string{"Bearer DPoP"}, false}, {[]string{"DPoPx y"}, false},
+		{[]string{"DPoP x", "DPoP x"}, false},
+	} {
+		r := get("/")
+		r.Header["Authorization"] = tt.values
+		if IsDPoP(r) != tt.want {
+			t.Errorf("%q: %v", tt.values, !tt.want)
 		}
 	}
 }
@@ -107,8 +162,8 @@ func TestPlaces(t *testing.T) {
 		token string
 		row   refusal.Row
 	}{
-		{"header", Header(), get("/", "Authorization", "Bearer t"), "t", refusal.Row{}},
-		{"no header", Header(), get("/"), "", refusal.NoToken},
+		{"header", Header(false), get("/", "Authorization", "Bearer t"), "t", refusal.Row{}},
+		{"no header", Header(false), get("/"), "", refusal.NoToken},
 		{"cookie", Cookie("c"), get("/", "Cookie", "c=t; d=x"), "t", refusal.Row{}},
 		{"no cookie", Cookie("c"), get("/", "Cookie", "d=x"), "", refusal.Row{}},
 		{"two cookies", Cookie("c"), get("/", "Cookie", "c=t; c=t"), "", refusal.Several},
@@ -135,7 +190,7 @@ func TestPlaces(t *testing.T) {
 		if c.Token != tt.token || rowOf(err) != tt.row {
 			t.Errorf("%s: %q, %v; want %q, %v", tt.why, c.Token, err, tt.token, tt.row)
 		}
-		if c.InHeader != (tt.place.Method == "header") || c.Ambient != (c.Token != "" && tt.place.Header == "Cookie") {
+		if c.InHeader != (c.Token != "" && tt.place.Method == "header") || c.Ambient != (c.Token != "" && tt.place.Header == "Cookie") {
 			t.Errorf("%s: in header %v, ambient %v", tt.why, c.InHeader, c.Ambient)
 		}
 	}
@@ -190,7 +245,7 @@ func TestFind(t *testing.T) {
 	t.Parallel()
 	failed := errors.New("failed")
 	own := Place{Take: func(*http.Request) (Credential, error) { return Credential{}, failed }}
-	all := Places{Header(), Query(), Form(), Cookie("c")}
+	all := Places{Header(false), Query(), Form(), Cookie("c")}
 	for _, tt := range []struct {
 		why    string
 		places Places
@@ -207,7 +262,7 @@ func TestFind(t *testing.T) {
 		{"another scheme, and a cookie", all, get("/", "Authorization", "Basic YTpi", "Cookie", "c=t"), "t", refusal.Row{}, false},
 		{"two", all, get("/?access_token=t", "Cookie", "c=t"), "", refusal.Several, true},
 		{"malformed at one", all, get("/?access_token=t", "Authorization", "Bearer"), "", refusal.Header, true},
-		{"failed", Places{Header(), own}, get("/", "Authorization", "Bearer t"), "", refusal.Row{}, false},
+		{"failed", Places{Header(false), own}, get("/", "Authorization", "Bearer t"), "", refusal.Row{}, false},
 	} {
 		c, err := tt.places.Find(tt.r)
 		if err == nil && c.Token != tt.token || rowOf(err) != tt.row || (err == nil) != (tt.token != "") || c.Request == nil {
@@ -233,7 +288,7 @@ func TestFind(t *testing.T) {
 
 func TestVaryAndMethods(t *testing.T) {
 	t.Parallel()
-	all := Places{Header(), Cookie("c"), Query(), Form(), WebSocket(), Header(), {Take: fromQuery}}
+	all := Places{Header(false), Cookie("c"), Query(), Form(), WebSocket(), Header(false), {Take: fromQuery}}
 	h := http.Header{}
 	all.Vary(h)
 	if got := strings.Join(h.Values("Vary"), ", "); got != "Authorization, Cookie, Sec-WebSocket-Protocol" {
@@ -249,24 +304,45 @@ func TestVaryAndMethods(t *testing.T) {
 
 func TestChallenge(t *testing.T) {
 	t.Parallel()
-	plain, linked := NewChallenge("api", ""), NewChallenge("api", "https://api.example/m")
-	for _, tt := range []struct{ got, want string }{
-		{plain.ForNoToken(""), `Bearer realm="api"`},
-		{linked.ForNoToken(""), `Bearer realm="api", resource_metadata="https://api.example/m"`},
-		{linked.ForNoToken("a b"), `Bearer realm="api", scope="a b", resource_metadata="https://api.example/m"`},
-		{plain.For("invalid_token", "token expired", "", ""), `Bearer realm="api", error="invalid_token", error_description="token expired"`},
-		{plain.For("invalid_request", `a "quote"`, "", ""), `Bearer realm="api", error="invalid_request"`},
-		{plain.For("insufficient_scope", "d", "a b", ""), `Bearer realm="api", error="insufficient_scope", error_description="d", scope="a b"`},
-		{
-			linked.For("insufficient_user_authentication", "d", "", `, max_age="5"`),
-			`Bearer realm="api", error="insufficient_user_authentication", error_description="d", max_age="5", resource_metadata="https://api.example/m"`,
-		},
-		{plain.For("access_denied", "d", "", ""), ""},
-		{plain.For("", "d", "", ""), ""},
-		{linked.For("temporarily_unavailable", "d", "", ""), ""},
+	plain, linked := NewChallenges("api", ""), NewChallenges("api", "https://api.example/m")
+	both, alone := linked.WithDPoP([]string{"ES256", "EdDSA"}, false), plain.WithDPoP([]string{"ES256"}, true)
+	const m, d = `, resource_metadata="https://api.example/m"`, `DPoP realm="api", algs="ES256 EdDSA"`
+	for why, tt := range map[string]struct {
+		c    Challenges
+		x    Refusal
+		want []string
+	}{
+		"no token":                {plain, Refusal{NoToken: true, Code: "x"}, []string{`Bearer realm="api"`}},
+		"no token, metadata":      {linked, Refusal{NoToken: true}, []string{`Bearer realm="api"` + m}},
+		"no token, scope":         {linked, Refusal{NoToken: true, Scope: "a b"}, []string{`Bearer realm="api", scope="a b"` + m}},
+		"error":                   {plain, Refusal{Code: "invalid_token", Description: "token expired"}, []string{`Bearer realm="api", error="invalid_token", error_description="token expired"`}},
+		"error, scheme not taken": {plain, Refusal{DPoP: true, Code: "invalid_token", Description: "d"}, []string{`Bearer realm="api", error="invalid_token", error_description="d"`}},
+		"unquotable description":  {plain, Refusal{Code: "invalid_request", Description: `a "quote"`}, []string{`Bearer realm="api", error="invalid_request"`}},
+		"scope":                   {plain, Refusal{Code: "insufficient_scope", Description: "d", Scope: "a b"}, []string{`Bearer realm="api", error="insufficient_scope", error_description="d", scope="a b"`}},
+		"step-up": {linked, Refusal{Code: "insufficient_user_authentication", Description: "d", StepUp: `, max_age="5"`},
+			[]string{`Bearer realm="api", error="insufficient_user_authentication", error_description="d", max_age="5"` + m}},
+		"code of no challenge": {both, Refusal{Code: "access_denied", Description: "d"}, nil},
+		"no code":              {both, Refusal{Description: "d"}, nil},
+		"outage":               {alone, Refusal{Code: "temporarily_unavailable", Description: "d"}, nil},
+
+		"both, no token":        {both, Refusal{NoToken: true}, []string{`Bearer realm="api"` + m, d + m}},
+		"both, no token, scope": {both, Refusal{NoToken: true, Scope: "s"}, []string{`Bearer realm="api", scope="s"` + m, d + `, scope="s"` + m}},
+		"both, bearer token": {both, Refusal{Code: "invalid_token", Description: "d", Scope: "s"},
+			[]string{`Bearer realm="api", error="invalid_token", error_description="d", scope="s"` + m, d + `, scope="s"` + m}},
+		"both, token with proof": {both, Refusal{DPoP: true, Code: "invalid_dpop_proof", Description: "d"},
+			[]string{`Bearer realm="api"` + m, d + `, error="invalid_dpop_proof", error_description="d"` + m}},
+		"both, scope": {both, Refusal{DPoP: true, Code: "insufficient_scope", Description: "d", Scope: "s"},
+			[]string{`Bearer realm="api"` + m, d + `, error="insufficient_scope", error_description="d", scope="s"` + m}},
+		"both, scope of a bearer token": {both, Refusal{Code: "insufficient_scope", Description: "d", Scope: "s"},
+			[]string{`Bearer realm="api", error="insufficient_scope", error_description="d", scope="s"` + m, d + m}},
+		"both, step-up": {both, Refusal{DPoP: true, Code: "insufficient_user_authentication", Description: "d", StepUp: `, max_age="5"`},
+			[]string{`Bearer realm="api"` + m, d + `, error="insufficient_user_authentication", error_description="d", max_age="5"` + m}},
+		"alone, no token": {alone, Refusal{NoToken: true}, []string{`DPoP realm="api", algs="ES256"`}},
+		"alone, error": {alone, Refusal{Code: "use_dpop_nonce", Description: "d"},
+			[]string{`DPoP realm="api", algs="ES256", error="use_dpop_nonce", error_description="d"`}},
 	} {
-		if tt.got != tt.want {
-			t.Errorf("got  %s\nwant %s", tt.got, tt.want)
+		if got := tt.c.For(tt.x); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: got  %q\nwant %q", why, got, tt.want)
 		}
 	}
 }

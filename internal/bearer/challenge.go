@@ -1,48 +1,103 @@
 package bearer
 
 import (
+	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
-// A Challenge makes values of the header WWW-Authenticate (RFC 6750, Section 3).
-type Challenge struct{ begin, end string }
+// Challenges make the lines of the header WWW-Authenticate (RFC 6750, Section 3; RFC
+// 9449, Section 7.1). Each scheme has its own line, because clients cannot read two
+// challenges in one.
+type Challenges struct {
+	bearer, dpop string // the beginnings of the lines; empty for a scheme that is not accepted
+	end          string
+}
 
-// NewChallenge returns the Challenge of an API. The metadata URL can be empty (RFC
-// 9728, Section 5.1). Both must be texts that can be quoted.
-func NewChallenge(realm, metadataURL string) Challenge {
-	c := Challenge{begin: `Bearer realm="` + realm + `"`}
+// NewChallenges returns the Challenges of an API that accepts the scheme Bearer. The
+// metadata URL can be empty (RFC 9728, Section 5.1). Both must be texts that can be
+// quoted.
+func NewChallenges(realm, metadataURL string) Challenges {
+	c := Challenges{bearer: `Bearer realm="` + realm + `"`}
 	if metadataURL != "" {
 		c.end = `, resource_metadata="` + metadataURL + `"`
 	}
 	return c
 }
 
-// ForNoToken returns the challenge for a request without a token. It has no error
-// code. It has the scope that the route needs, if any.
-func (c Challenge) ForNoToken(scope string) string { return c.begin + scopeParameter(scope) + c.end }
-
-func scopeParameter(scope string) string {
-	if scope == "" {
-		return ""
+// WithDPoP returns the Challenges of an API that accepts the scheme DPoP too, or alone,
+// with the algorithms of proofs.
+func (c Challenges) WithDPoP(algorithms []string, alone bool) Challenges {
+	c.dpop = "DPoP" + strings.TrimPrefix(c.bearer, "Bearer") + `, algs="` + strings.Join(algorithms, " ") + `"`
+	if alone {
+		c.bearer = ""
 	}
-	return `, scope="` + scope + `"`
+	return c
 }
 
-// For returns the challenge for an error. It returns nothing for a code that no
-// challenge has. Step is the parameters of RFC 9470. Description is left out if it
-// cannot be quoted.
-func (c Challenge) For(code, description, scope, step string) string {
-	if !slices.Contains(codes, code) {
-		return ""
-	}
-	value := c.begin + `, error="` + code + `"`
-	if syntax.IsQuotable(description) {
-		value += `, error_description="` + description + `"`
-	}
-	return value + scopeParameter(scope) + step + c.end
+// A Refusal is what a challenge says. Its texts are constants and configured values.
+type Refusal struct {
+	// DPoP says that the request has a token with the scheme DPoP. The line of that
+	// scheme has the error.
+	DPoP bool
+	// NoToken says that the request has no token. Its challenges have no error.
+	NoToken bool
+	Code    string
+	// Description is left out if it cannot be quoted.
+	Description string
+	Scope       string // that the route needs, if any
+	StepUp      string // parameters of RFC 9470
 }
 
-// codes are the error codes of RFC 6750, Section 3.1, and RFC 9470, Section 3.
-var codes = []string{"invalid_request", "invalid_token", "insufficient_scope", "insufficient_user_authentication"}
+// For returns the challenges of a refusal. It returns none for a code that no challenge
+// has.
+func (c Challenges) For(x Refusal) (lines []string) {
+	problem, scope := "", ""
+	switch {
+	case x.NoToken:
+	case !slices.Contains(codes, x.Code):
+		return nil
+	case syntax.IsQuotable(x.Description):
+		problem = `, error="` + x.Code + `", error_description="` + x.Description + `"`
+	default:
+		problem = `, error="` + x.Code + `"`
+	}
+	if x.Scope != "" {
+		scope = `, scope="` + x.Scope + `"`
+	}
+	onDPoP := c.dpop != "" && (x.DPoP || c.bearer == "")
+	for _, line := range [...]struct {
+		begin   string
+		decides bool // has the error
+	}{{c.bearer, !onDPoP}, {c.dpop, onDPoP}} {
+		switch {
+		case line.begin == "":
+		case line.decides:
+			lines = append(lines, line.begin+problem+scope+x.StepUp+c.end)
+		case x.Code == codeScope:
+			// The client has a token of the other scheme, and needs more scopes there.
+			lines = append(lines, line.begin+c.end)
+		default:
+			lines = append(lines, line.begin+scope+c.end)
+		}
+	}
+	return lines
+}
+
+const codeScope = "insufficient_scope"
+
+// codes are the error codes of RFC 6750, Section 3.1, of RFC 9470, Section 3, and of RFC
+// 9449, Sections 7.1 and 9.
+var codes = []string{"invalid_request", "invalid_token", codeScope, "insufficient_user_authentication", "invalid_dpop_proof", "use_dpop_nonce"}
+
+// IsDPoP reports whether the Authorization header of a request has the scheme DPoP.
+func IsDPoP(r *http.Request) bool {
+	values := r.Header.Values("Authorization")
+	if len(values) != 1 {
+		return false
+	}
+	name, _, _ := strings.Cut(values[0], " ")
+	return strings.EqualFold(name, schemeDPoP)
+}

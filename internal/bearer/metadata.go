@@ -21,6 +21,10 @@ type Metadata struct {
 	BearerMethods         []string `json:"bearer_methods_supported"`
 	ResourceName          string   `json:"resource_name,omitempty"`
 	ResourceDocumentation string   `json:"resource_documentation,omitempty"`
+
+	CertificateBound bool     `json:"tls_client_certificate_bound_access_tokens,omitempty"`
+	ProofAlgorithms  []string `json:"dpop_signing_alg_values_supported,omitempty"`
+	ProofRequired    bool     `json:"dpop_bound_access_tokens_required,omitempty"`
 }
 
 // Check reports mistakes by field. The URL of the metadata can be empty.
@@ -93,6 +97,16 @@ func metadataURL(resource, suffix string) (string, error) {
 		rest = rest[1:]
 	}
 	return host + suffix + rest, nil
+}
+
+// MetadataPath returns the path of a URL that Check has accepted, as a request line has
+// it. It returns an empty text for an empty URL.
+func MetadataPath(metadataURL string) string {
+	u, err := url.Parse(metadataURL)
+	if err != nil {
+		return ""
+	}
+	return u.EscapedPath()
 }
 
 // cutSegment returns the first segment of a path and query, and the rest with the

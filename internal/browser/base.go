@@ -11,10 +11,10 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/peer"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
@@ -78,25 +78,11 @@ func (b Bases) Of(r *http.Request) (Base, error) {
 	if len(b.List) == 1 {
 		return b.List[0], nil
 	}
-	host := r.Host
-	if forwarded := r.Header.Values("X-Forwarded-Host"); len(forwarded) > 0 && b.fromTrustedProxy(r) {
-		last := forwarded[len(forwarded)-1]
-		host = strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:])
-	}
+	host := peer.Host(r, b.Proxies)
 	for _, site := range b.List {
 		if strings.EqualFold(host, site.Host()) {
 			return site, nil
 		}
 	}
 	return Base{}, fmt.Errorf("host %.100q is none of Config.BaseURL and Config.BaseURLs", host)
-}
-
-func (b Bases) fromTrustedProxy(r *http.Request) bool {
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return false
-	}
-	// Prefixes have no zones, and contain no address with one.
-	addr := peer.Addr().Unmap().WithZone("")
-	return slices.ContainsFunc(b.Proxies, func(p netip.Prefix) bool { return p.Contains(addr) })
 }

@@ -30,6 +30,9 @@ type Metadata struct {
 	RevocationEndpoint    string            `json:"revocation_endpoint"`
 	PAREndpoint           string            `json:"pushed_authorization_request_endpoint"`
 	MTLSAliases           map[string]string `json:"mtls_endpoint_aliases"`
+	// ProofAlgorithms are the algorithms of proofs (RFC 9449, Section 5.1), nil if the
+	// provider lists none.
+	ProofAlgorithms []string `json:"dpop_signing_alg_values_supported"`
 	// IssuerInResponse: every authorization response carries iss (RFC 9207).
 	IssuerInResponse bool `json:"authorization_response_iss_parameter_supported"`
 }

@@ -2,7 +2,7 @@
 // small token for one request, signed with a key to which the access token is bound.
 //
 // A client has a [Key] and signs a proof for each request with [Sign]. An API takes a
-// proof apart with [Parse], checks the access token, and then the proof with
+// proof apart with a [Reader], checks the access token, and then the proof with
 // [Proof.Verify]. So nobody without a good token can make the API check the signature
 // of a proof. The result has the entry for a memory of proofs, such as a [Memory],
 // which lets each proof pass once. [Nonces] and [Bases] are what an API expects.
@@ -12,6 +12,7 @@
 package dpop
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -83,20 +84,20 @@ func KeyOf(private crypto.Signer) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	public, err := keys.NewPublicKey(private.Public())
+	jwk, err := keys.JWKOf(private.Public())
 	if err != nil {
 		return nil, err
 	}
-	header := `{"typ":"dpop+jwt","alg":"` + algorithm + `","jwk":` + public.JWK() + `}`
+	header := `{"typ":"dpop+jwt","alg":"` + algorithm + `","jwk":` + jwk.String() + `}`
 	return &Key{
-		signer: signer, thumbprint: public.Thumbprint(),
+		signer: signer, thumbprint: jwk.Thumbprint(),
 		header: base64.RawURLEncoding.EncodeToString([]byte(header)),
 	}, nil
 }
 
 // Scalar returns the 32 bytes of which [OpenKey] makes the key again, nil for a key of
 // the application. They are secret.
-func (k *Key) Scalar() []byte { return k.scalar.Reveal() }
+func (k *Key) Scalar() []byte { return bytes.Clone(k.scalar.Reveal()) }
 
 // Algorithm returns ES256 or RS256.
 func (k *Key) Algorithm() string { return k.signer.Algorithm }

@@ -1,6 +1,7 @@
 package dpop
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -137,6 +138,8 @@ func TestKeys(t *testing.T) {
 	}{
 		{"no key", nil, "has no key"},
 		{"no EC key", (*ecdsa.PrivateKey)(nil), "has no key"},
+		{"an empty RSA key", &rsa.PrivateKey{}, "has an empty RSA key"},
+		{"an empty EC key", &ecdsa.PrivateKey{}, "has a key that does not fit the algorithm ES256"},
 		{"P-384", ec(elliptic.P384()), "has a key that does not fit the algorithm ES256"},
 		{"Ed25519", edwards, "has a key that does not fit the algorithm ES256"},
 		{"2047 bits in as many bytes", ofBits(2047), "has 2047 bits"},
@@ -175,6 +178,10 @@ func TestScalar(t *testing.T) {
 		t.Fatalf("%d bytes", len(k.Scalar()))
 	}
 	again := must(OpenKey(k.Scalar()))
+	k.Scalar()[0]++ // is a copy
+	if !bytes.Equal(k.Scalar(), again.Scalar()) {
+		t.Error("a caller changes the key")
+	}
 	if again.Thumbprint() != k.Thumbprint() || len(k.Thumbprint()) != 43 || k.Thumbprint() == must(NewKey()).Thumbprint() {
 		t.Errorf("%s, %s", again.Thumbprint(), k.Thumbprint())
 	}

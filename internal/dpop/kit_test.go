@@ -142,7 +142,7 @@ func proof(header, claims members) string {
 
 // check does all that an API does with a proof.
 func check(text string, e Expect) (Use, error) {
-	p, err := Parse(text, all)
+	p, err := NewReader(all).Parse(text)
 	if err != nil {
 		return Use{}, err
 	}
@@ -160,9 +160,4 @@ func refused(t *testing.T, why string, err error, want *fault.Fault, check strin
 	if n := len(err.Error()); n > 1200 {
 		t.Errorf("%s: the error has %d bytes", why, n)
 	}
-}
-
-func sum256(text string) []byte {
-	sum := sha256.Sum256([]byte(text))
-	return sum[:]
 }

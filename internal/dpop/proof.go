@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"strings"
 	"time"
@@ -14,17 +15,18 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/memo"
 )
 
 const (
 	maxProof     = 8 << 10
 	maxHeader    = 2 << 10
 	maxID        = 256
-	maxSignature = 8192 / 8 // of an RSA key of the longest size
+	maxSignature = 8192 / 8 // the longest one that can be good
 )
 
-// Algorithms are those that a proof can be signed with. EdDSA is Ed25519.
-var Algorithms = []string{"ES256", "ES384", "ES512", "EdDSA", "PS256", "RS256"}
+// usable are the algorithms that a proof can be signed with. EdDSA is Ed25519.
+var usable = []string{"ES256", "ES384", "ES512", "EdDSA", "PS256", "RS256"}
 
 // Accepted returns the algorithms that an API accepts: those of its configuration, or
 // the default. The error completes a sentence that begins with the name of the setting.
@@ -33,61 +35,101 @@ func Accepted(algorithms []string) ([]string, error) {
 		return []string{"ES256", "ES384", "EdDSA", "PS256", "RS256"}, nil
 	}
 	for _, alg := range algorithms {
-		if !slices.Contains(Algorithms, alg) {
-			return nil, fmt.Errorf("%.40q is not one of %q", alg, Algorithms)
+		if !slices.Contains(usable, alg) {
+			return nil, fmt.Errorf("%.40q is not one of %q", alg, usable)
 		}
 	}
 	return slices.Clone(algorithms), nil
 }
 
-// A Proof has the parts of a proof, and the key that it brings. Nothing of it is
-// verified.
-type Proof struct {
-	key       *keys.PublicKey
-	algorithm string
-	input     string // what is signed: characters of the proof itself
-	claims    string
-	signature string // encoded, and well-formed
+// A Reader reads the proofs of an API. It is safe for concurrent use.
+type Reader struct {
+	algorithms []string
+	// known are the headers of good proofs. A client sends the same one with each
+	// request. Strangers cannot add to them.
+	known *memo.Cache[*header]
+	seed  maphash.Seed
 }
+
+// NewReader returns a Reader that accepts algorithms.
+func NewReader(algorithms []string) *Reader {
+	const places = 1024 // of about 1 KB
+	return &Reader{algorithms, memo.New[*header](places), maphash.MakeSeed()}
+}
+
+// A header is what the header of a proof says.
+type header struct {
+	alg string
+	jwk keys.JWK // of a header that is not known
+
+	key        *keys.PublicKey // nil until it is needed, as the next one
+	thumbprint string
+}
+
+// A Proof has the parts of a proof. Nothing of it is verified. A Proof is for one
+// goroutine.
+type Proof struct {
+	reader *Reader
+	*header
+	own header // of a proof whose header is not known
+
+	// These are characters of the proof, and well-formed base64url.
+	input                   string // what is signed
+	head, claims, signature string
+}
+
+// Format hides the proof, which is good until it is used.
+func (p *Proof) Format(f fmt.State, _ rune) { fmt.Fprint(f, "(DPoP proof)") }
 
 // tooLong is made once, because anybody can send such a text.
 var tooLong = fault.Proof.Because("header: the proof has more than %d bytes", maxProof)
 
-// Parse takes the value of the header DPoP apart (RFC 9449, Section 4.3, items 2 to 6).
-// It checks all that needs no access token: the form, typ, alg, and the key. The errors
-// are [fault.Proof]; the cause begins with the name of the check that failed.
-func Parse(text string, algorithms []string) (Proof, error) {
+// Parse takes the value of the header DPoP apart (RFC 9449, Section 4.3, items 2, 4, 5
+// and 7). It checks the form, typ, alg and jwk: all that needs no access token and no
+// arithmetic. The errors are [fault.Proof]; the cause begins with the name of the check
+// that failed.
+func (r *Reader) Parse(text string) (*Proof, error) {
 	if len(text) > maxProof {
-		return Proof{}, tooLong
+		return nil, tooLong
 	}
 	head, rest, _ := strings.Cut(text, ".")
 	body, signature, _ := strings.Cut(rest, ".")
-	if head == "" || body == "" || signature == "" || base64url.DecodedLen(head) > maxHeader || !base64url.IsValid(signature) {
-		return Proof{}, fault.Proof.Because("header: not three parts in base64url, of which the first has at most %d bytes", maxHeader)
+	if head == "" || body == "" || signature == "" || base64url.DecodedLen(head) > maxHeader || !base64url.IsValid(body) || !base64url.IsValid(signature) {
+		return nil, fault.Proof.Because("header: not three parts in base64url without padding, of which the first has at most %d bytes", maxHeader)
 	}
-	header, ok1, claims, ok2 := base64url.DecodeTwo(head, body)
-	if !ok1 || !ok2 {
-		return Proof{}, fault.Proof.Because("header: a part is not in base64url without padding")
+	p := &Proof{reader: r, input: text[:len(text)-len(signature)-1], head: head, claims: body, signature: signature}
+	if slot := r.slot(head); r.known.Has(slot) {
+		if known, ok := r.known.Get(slot, memo.SumOf(head)); ok {
+			p.header = known
+			return p, nil
+		}
 	}
-	h, err := readHeader(header)
+	decoded, ok, _, _ := base64url.DecodeTwo(head, "")
+	if !ok {
+		return nil, fault.Proof.Because("header: not in base64url without padding")
+	}
+	raw, err := readHeader(decoded)
 	if err != nil {
-		return Proof{}, err
+		return nil, err
 	}
-	alg, key, err := h.key(algorithms)
-	if err != nil {
-		return Proof{}, err
+	if p.own, err = raw.check(r.algorithms); err != nil {
+		return nil, err
 	}
-	return Proof{key, alg, text[:len(text)-len(signature)-1], claims, signature}, nil
+	p.header = &p.own
+	return p, nil
 }
+
+// slot returns the place of a header. An attacker cannot compute it.
+func (r *Reader) slot(head string) memo.Slot { return memo.Slot(maphash.String(r.seed, head)) }
 
 // errTwice stops the reading of an object.
 var errTwice = errors.New("a member is there twice")
 
-// A header has the parameters that count, as JSON. The proof alone decides which key made it, so
-// kid, jku, x5u and x5c have no meaning here.
-type header struct{ typ, alg, jwk string }
+// A rawHeader has the parameters that count, as JSON. The proof alone decides which key
+// made it, so kid, jku, x5u and x5c have no meaning here.
+type rawHeader struct{ typ, alg, jwk string }
 
-func readHeader(text string) (h header, err error) {
+func readHeader(text string) (h rawHeader, err error) {
 	extension := ""
 	err = jsonscan.Object(text, func(name, value string) error {
 		var member *string
@@ -119,34 +161,44 @@ func readHeader(text string) (h header, err error) {
 	return h, nil
 }
 
-// key checks the header, and returns the algorithm and the key of the proof.
-func (h header) key(algorithms []string) (alg string, key *keys.PublicKey, err error) {
+func (h rawHeader) check(algorithms []string) (header, error) {
 	typ, _ := jsonscan.String(h.typ)
 	if !strings.EqualFold(typ, "dpop+jwt") && !strings.EqualFold(typ, "application/dpop+jwt") {
-		return "", nil, fault.Proof.Because("typ: %.40q, want dpop+jwt", typ)
+		return header{}, fault.Proof.Because("typ: %.40q, want dpop+jwt", typ)
 	}
-	alg, _ = jsonscan.String(h.alg)
+	alg, _ := jsonscan.String(h.alg)
 	if !slices.Contains(algorithms, alg) {
-		return "", nil, fault.Proof.Because("alg: %.40q, want one of %q", alg, algorithms)
+		return header{}, fault.Proof.Because("alg: %.40q, want one of %q", alg, algorithms)
 	}
-	key, err = keys.ParsePublicKey(h.jwk)
+	jwk, err := keys.ParseJWK(h.jwk)
 	switch {
 	case err != nil:
-		return "", nil, fault.Proof.Because("jwk: the key %w", err)
-	case !key.Fits(alg):
-		return "", nil, fault.Proof.Because("alg: %.40q does not fit the key in jwk", alg)
+		return header{}, fault.Proof.Because("jwk: the key %w", err)
+	case !jwk.Fits(alg):
+		return header{}, fault.Proof.Because("alg: %.40q does not fit the key in jwk", alg)
 	}
-	return alg, key, nil
+	return header{alg: alg, jwk: jwk}, nil
 }
 
 // Thumbprint returns the RFC 7638 thumbprint of the key of the proof, for the comparison
-// with the claim cnf of the access token.
-func (p *Proof) Thumbprint() string { return p.key.Thumbprint() }
+// with the claim cnf of the access token. It checks the key, which takes longer than
+// Parse: nobody without a good token can cause that. The error is [fault.Proof].
+func (p *Proof) Thumbprint() (string, error) {
+	if p.key == nil {
+		key, err := p.jwk.Key()
+		if err != nil {
+			return "", fault.Proof.Because("jwk: the key %w", err)
+		}
+		p.key, p.thumbprint = key, p.jwk.Thumbprint()
+	}
+	return p.thumbprint, nil
+}
 
 // Expect is what the proof of a request must say.
 type Expect struct {
 	Method         string
 	URL            string   // see [Bases.URL]
+	Root           bool     // the URL in the proof can lack the last slash
 	TokenSum       [32]byte // the SHA-256 of the access token
 	Now            time.Time
 	MaxAge, Leeway time.Duration
@@ -162,10 +214,15 @@ type Use struct {
 }
 
 // Verify checks a proof of which the key is the one that the access token is bound to
-// (RFC 9449, Section 4.3, items 7 to 12): the claims, the nonce, and the signature as
-// the last one. The errors are [fault.Proof] and [fault.ProofNonce].
+// (RFC 9449, Section 4.3, items 3, 6 and 8 to 12): the key, the claims, the nonce, and
+// the signature as the last one. The errors are [fault.Proof] and [fault.ProofNonce].
 func (p *Proof) Verify(e Expect) (Use, error) {
-	c, err := readClaims(p.claims)
+	thumbprint, err := p.Thumbprint()
+	if err != nil {
+		return Use{}, err
+	}
+	claims, _, _, _ := base64url.DecodeTwo(p.claims, "")
+	c, err := readClaims(claims)
 	if err != nil {
 		return Use{}, err
 	}
@@ -178,10 +235,21 @@ func (p *Proof) Verify(e Expect) (Use, error) {
 	}
 	var array [maxSignature]byte
 	signature, _ := base64url.Append(array[:0], p.signature, -1)
-	if !p.key.Verify(p.algorithm, p.input, signature) {
+	if !p.key.Verify(p.alg, p.input, signature) {
 		return Use{}, fault.Proof.Because("signature: not made by the key in jwk")
 	}
-	return Use{Key: useKey(p.Thumbprint(), c.id), Expiry: c.until(e), Nonce: nonce}, nil
+	use := Use{Key: useKey(thumbprint, c.id), Expiry: c.until(e), Nonce: nonce}
+	if p.header == &p.own {
+		p.remember()
+	}
+	return use, nil
+}
+
+// remember adds the header of a good proof to the known ones, and keeps nothing else of
+// the proof.
+func (p *Proof) remember() {
+	known := &header{alg: strings.Clone(p.alg), thumbprint: p.thumbprint, key: p.key}
+	p.reader.known.Put(p.reader.slot(p.head), memo.SumOf(p.head), known)
 }
 
 // useKey returns the name of a proof. It does not reveal the proof, and has one form
@@ -243,11 +311,11 @@ func (c *claims) check(e Expect) error {
 	if c.method == "" || c.method != e.Method {
 		return fault.Proof.Because("htm: %.40q, want %.40q", c.method, e.Method)
 	}
-	if e.URL == "" || !sameURL(c.url, e.URL) {
-		return fault.Proof.Because("htu: %.300q, want %.300q", c.url, e.URL)
+	if e.URL == "" || !sameURL(c.url, e.URL) && !(e.Root && sameURL(c.url, strings.TrimSuffix(e.URL, "/"))) {
+		return fault.Proof.Because("htu: %.300q, want %.300q", withoutQuery(c.url), e.URL) // a query can have secrets
 	}
 	if now := unix(e.Now); c.issuedAt < now-e.MaxAge.Seconds() || c.issuedAt > now+e.Leeway.Seconds() {
-		return fault.Proof.Because("iat: %.0f s ago, want %.0f to %.0f s ago", now-c.issuedAt, -e.Leeway.Seconds(), e.MaxAge.Seconds())
+		return fault.Proof.Because("iat: %.0f s ago, want %.0f to %.0f s ago; compare the clocks of the client and of this machine", now-c.issuedAt, -e.Leeway.Seconds(), e.MaxAge.Seconds())
 	}
 	if c.id == "" || len(c.id) > maxID {
 		return fault.Proof.Because("jti: it has %d bytes, want a text of 1 to %d", len(c.id), maxID)

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math/big"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -38,7 +39,7 @@ func TestAlgorithms(t *testing.T) {
 		refused(t, alg, err, fault.Proof, "alg")
 	}
 	// Only the algorithms of the configuration.
-	if _, err := Parse(proof(nil, nil), []string{"RS256", "ES384"}); err == nil {
+	if _, err := NewReader([]string{"RS256", "ES384"}).Parse(proof(nil, nil)); err == nil {
 		t.Error("an algorithm that the API does not accept")
 	}
 }
@@ -80,6 +81,9 @@ func TestForm(t *testing.T) {
 		{"a line break behind", text + "\n"},
 		{"padded", parts[0] + "." + parts[1] + "." + parts[2] + "=="},
 		{"padded header", parts[0] + "=." + parts[1] + "." + parts[2]},
+		{"padded claims", parts[0] + "." + parts[1] + "=." + parts[2]},
+		{"a line break in the claims", parts[0] + "." + parts[1][:8] + "\n" + parts[1][8:] + "." + parts[2]},
+		{"the other alphabet in the claims", parts[0] + ".+/" + parts[1] + "." + parts[2]},
 		{"spare bits", text[:len(text)-1] + string(text[len(text)-1]+1)},
 		{"the other alphabet", strings.ReplaceAll(text[:len(text)-2], "_", "/") + "+/"},
 		{"a line break in the header", parts[0][:8] + "\n" + parts[0][8:] + "." + parts[1] + "." + parts[2]},
@@ -100,9 +104,9 @@ func TestForm(t *testing.T) {
 		{"8,193 bytes", ofLength(8193)},
 		{"far too long", long},
 	} {
-		p, err := Parse(tt.text, all)
+		p, err := NewReader(all).Parse(tt.text)
 		refused(t, tt.why, err, fault.Proof, "header")
-		if p != (Proof{}) {
+		if p != nil {
 			t.Errorf("%s: an error and a proof", tt.why)
 		}
 	}
@@ -159,6 +163,67 @@ func TestHeader(t *testing.T) {
 	}
 }
 
+// TestKnownHeader: a Reader remembers the header of a good proof, and of no other. Every
+// other proof with the header is checked like the first one.
+func TestKnownHeader(t *testing.T) {
+	t.Parallel()
+	r := NewReader(all)
+	verify := func(text string) error {
+		p, err := r.Parse(text)
+		if err != nil {
+			return err
+		}
+		_, err = p.Verify(expected())
+		return err
+	}
+	isKnown := func() bool {
+		p := must(r.Parse(proof(nil, nil)))
+		return p.key != nil
+	}
+	first := proof(nil, nil)
+	parts := strings.Split(first, ".")
+	forged := parts[0] + "." + parts[1] + "." + b64(make([]byte, 64))
+	for _, tt := range []struct {
+		why, text string
+		check     string // that refuses it
+		known     bool   // afterwards
+	}{
+		{"forged", forged, "signature", false},
+		{"wrong claims", proof(nil, members{"htm": "POST"}), "htm", false},
+		{"good", first, "", true},
+		{"good again", proof(nil, nil), "", true},
+		{"forged, of a known key", forged, "signature", true},
+		{"of another key with a known header", parts[0] + sign(ec(elliptic.P256()), "ES256", headerOf("ES256", p256()).text(), good().text())[len(parts[0]):], "signature", true},
+		{"wrong claims, of a known key", proof(nil, members{"ath": nil}), "ath", true},
+		{"no claims, of a known key", parts[0] + ".!." + parts[2], "header", true},
+		{"a changed header", "e" + parts[0] + "." + parts[1] + "." + parts[2], "header", true},
+		{"another header", proof(members{"typ": "JWT"}, nil), "typ", true},
+	} {
+		err := verify(tt.text)
+		if tt.check != "" {
+			refused(t, tt.why, err, fault.Proof, tt.check)
+		} else if err != nil {
+			t.Errorf("%s: %v", tt.why, err)
+		}
+		if isKnown() != tt.known {
+			t.Errorf("%s: known %v", tt.why, isKnown())
+		}
+	}
+	p, want := must(r.Parse(first)), must(KeyOf(p256())).Thumbprint()
+	if got, err := p.Thumbprint(); got != want || p.jwk.Thumbprint() == want {
+		t.Errorf("%s, %v; want %s of the known header", got, err, want)
+	}
+	var others sync.WaitGroup
+	for range 8 {
+		others.Go(func() {
+			if err := verify(proof(nil, nil)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	others.Wait()
+}
+
 // TestKeyOfProof has the keys that a proof cannot bring.
 func TestKeyOfProof(t *testing.T) {
 	t.Parallel()
@@ -193,7 +258,7 @@ func TestKeyOfProof(t *testing.T) {
 		{"d of Ed25519", "EdDSA", edKey.with(members{"d": edKey["x"]})},
 		{"no crv", "ES256", ecKey.with(members{"crv": nil})},
 		{"another curve", "ES256", ecKey.with(members{"crv": "secp256k1"})},
-		{"a curve of another size", "ES256", ecKey.with(members{"crv": "P-384"})},
+		{"a curve of another size", "ES384", ecKey.with(members{"crv": "P-384"})},
 		{"no y", "ES256", ecKey.with(members{"y": nil})},
 		{"an empty y", "ES256", ecKey.with(members{"y": ""})},
 		{"y is a number", "ES256", ecKey.with(members{"y": 5})},
@@ -364,6 +429,35 @@ func TestExpect(t *testing.T) {
 	refused(t, "no URL", err, fault.Proof, "htu")
 }
 
+// TestRoot: nobody can tell whether the URL of a request for a base URL had a slash at
+// its end, if a proxy has removed the whole path.
+func TestRoot(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		htu        string
+		root, want bool
+	}{
+		{"https://api.example/v1/", true, true},
+		{"https://api.example/v1", true, true},
+		{"https://api.example/v1?y", true, true},
+		{"https://api.example/v1/", false, true},
+		{"https://api.example/v1", false, false},
+		{"https://api.example/v", true, false},
+		{"https://api.example/", true, false},
+		{"https://api.example", true, false},
+		{"", true, false},
+	} {
+		e := expected()
+		e.URL, e.Root = "https://api.example/v1/", tt.root
+		_, err := check(proof(nil, members{"htu": tt.htu}), e)
+		if tt.want && err != nil {
+			t.Errorf("%q, %v: %v", tt.htu, tt.root, err)
+		} else if !tt.want {
+			refused(t, tt.htu, err, fault.Proof, "htu")
+		}
+	}
+}
+
 // TestOrder: the claims come before the nonce, and the signature is the last check.
 func TestOrder(t *testing.T) {
 	t.Parallel()
@@ -448,8 +542,8 @@ func TestOwnProofs(t *testing.T) {
 		if _, err := check(text, expected()); err != nil {
 			t.Error(err)
 		}
-		if p := must(Parse(text, all)); p.Thumbprint() != key.Thumbprint() {
-			t.Errorf("%s is not %s", p.Thumbprint(), key.Thumbprint())
+		if got, err := must(NewReader(all).Parse(text)).Thumbprint(); got != key.Thumbprint() {
+			t.Errorf("%s is not %s: %v", got, key.Thumbprint(), err)
 		}
 	}
 }
@@ -474,6 +568,12 @@ func TestErrorsQuoteLittle(t *testing.T) {
 	} {
 		if _, err := check(text, expected()); err == nil || strings.Contains(err.Error(), strings.Repeat("x", 301)) {
 			t.Errorf("%v", err)
+		}
+	}
+	text := proof(nil, nil)
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x"} {
+		if shown := fmt.Sprintf(verb, must(NewReader(all).Parse(text))); shown != "(DPoP proof)" {
+			t.Errorf("%s shows %s", verb, shown)
 		}
 	}
 	_, err := check(proof(nil, members{"htm": "a\"\r\nb"}), expected())

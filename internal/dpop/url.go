@@ -57,21 +57,24 @@ func newBase(raw string) (base, error) {
 
 // URL returns the normal form of the URL that a client has requested. Host is the host
 // of the request as far as it is trusted. Target is the request target (RFC 9112,
-// Section 3.2), of which the path counts. The error is [fault.Proof].
-func (bs Bases) URL(host, target string) (string, error) {
-	if len(target) > maxProof {
-		return "", fault.Proof.Because("htu: the path of the request has more than %d bytes, and no proof is as long", maxProof)
+// Section 3.2), of which the path counts. Root says that the request is for a base URL
+// with a path, of which a proxy has left the slash alone: the client may have sent the
+// path without one at its end. The error is [fault.Proof].
+func (bs Bases) URL(host, target string) (url string, root bool, err error) {
+	path := pathOf(target)
+	if len(path) > maxProof {
+		return "", false, fault.Proof.Because("htu: the path of the request has more than %d bytes, and no proof is as long", maxProof)
 	}
-	path, ok := normalPath(pathOf(target))
+	path, ok := normalPath(path)
 	if !ok {
-		return "", fault.Proof.Because("htu: the path of the request is not one that clients send")
+		return "", false, fault.Proof.Because("htu: the path of the request is not one that clients send")
 	}
 	for _, b := range bs {
 		if len(bs) == 1 || isHost(host, b) {
-			return b.scheme + "://" + b.host + b.path + path, nil
+			return b.scheme + "://" + b.host + b.path + path, path == "/" && b.path != "", nil
 		}
 	}
-	return "", fault.Proof.Because("htu: the request is for the host %.100q, which is none of the base URLs", host)
+	return "", false, fault.Proof.Because("htu: the request is for the host %.100q, which is none of the base URLs", host)
 }
 
 func isHost(host string, b base) bool {
@@ -79,12 +82,12 @@ func isHost(host string, b base) bool {
 	return ok && normal == b.host
 }
 
-// pathOf returns the path of a request target.
+// pathOf returns the path of a request target. Only http and https begin the absolute
+// form (RFC 9112, Section 3.2.2): net/http accepts targets such as http:/x?u=://host/y,
+// of which the path is /x.
 func pathOf(target string) string {
-	if !strings.HasPrefix(target, "/") {
-		if _, rest, absolute := strings.Cut(target, "://"); absolute {
-			target = rest[len(rest)-len(strings.TrimLeftFunc(rest, func(r rune) bool { return r != '/' && r != '?' })):]
-		}
+	if scheme, rest, ok := strings.Cut(target, "://"); ok && (strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https")) {
+		target = rest[len(rest)-len(strings.TrimLeftFunc(rest, func(r rune) bool { return r != '/' && r != '?' })):]
 	}
 	path, _, _ := strings.Cut(target, "?")
 	return path
@@ -93,9 +96,7 @@ func pathOf(target string) string {
 // sameURL reports whether the text of htu is equivalent to a URL in its normal form
 // (RFC 9449, Section 4.3, item 9). Query and fragment do not count.
 func sameURL(htu, normal string) bool {
-	if end := strings.IndexAny(htu, "?#"); end >= 0 {
-		htu = htu[:end]
-	}
+	htu = withoutQuery(htu)
 	if htu == normal {
 		return true
 	}
@@ -111,6 +112,14 @@ func sameURL(htu, normal string) bool {
 	host, ok1 := normalHost(scheme, authority)
 	path, ok2 := normalPath(path)
 	return ok1 && ok2 && scheme+"://"+host+path == normal
+}
+
+// withoutQuery returns a URL without its query and its fragment.
+func withoutQuery(url string) string {
+	if end := strings.IndexAny(url, "?#"); end >= 0 {
+		return url[:end]
+	}
+	return url
 }
 
 // normalHost returns host and port in lower case, without the default port (RFC 3986,

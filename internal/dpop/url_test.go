@@ -126,6 +126,12 @@ func TestURL(t *testing.T) {
 		{one, "api.example", "http://evil.example?y=/z", "https://api.example/"},
 		{one, "api.example", "/x?u=http://evil.example/y", "https://api.example/x"},
 		{one, "api.example", "/http://evil.example/y", "https://api.example/http://evil.example/y"},
+		{one, "api.example", "HTTP://evil.example/x", "https://api.example/x"},
+		// net/http takes these: the path is /x or empty, whatever stands in the query.
+		{one, "api.example", "http:/x?u=://evil.example/y", ""},
+		{one, "api.example", "a:/x?u=://evil.example/y", ""},
+		{one, "api.example", "http:x://evil.example/y", ""},
+		{one, "api.example", "a://evil.example/y", ""},
 		{one, "api.example", "*", ""},
 		{one, "api.example", "evil.example:443", ""},
 		{one, "api.example", "/a b", ""},
@@ -133,6 +139,7 @@ func TestURL(t *testing.T) {
 		{one, "api.example", "/a#b", ""},
 		{one, "api.example", "/%", ""},
 		{one, "api.example", "/" + strings.Repeat("x", 8192), ""},
+		{one, "api.example", "/x?" + strings.Repeat("y", 8192), "https://api.example/x"}, // no proof has the query
 		{one, "evil.example", "/x", "https://api.example/x"},
 		{one, "api.example/x?", "/x", "https://api.example/x"},
 		{one, "", "/x", "https://api.example/x"},
@@ -159,10 +166,10 @@ func TestURL(t *testing.T) {
 		{several, "a.example.", "/x", ""},
 		{nil, "a.example", "/x", ""},
 	} {
-		got, err := tt.bases.URL(tt.host, tt.target)
+		got, root, err := tt.bases.URL(tt.host, tt.target)
 		what := fmt.Sprintf("%.100q at %q", tt.target, tt.host)
-		if got != tt.want {
-			t.Errorf("%s: %q, want %q", what, got, tt.want)
+		if got != tt.want || root != strings.HasSuffix(got, "/v1/") {
+			t.Errorf("%s: %q, %v, want %q", what, got, root, tt.want)
 		}
 		if tt.want == "" {
 			refused(t, what, err, fault.Proof, "htu")

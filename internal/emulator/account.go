@@ -24,6 +24,8 @@ type myAccountAPI struct {
 	connector *connector
 	directory *directory
 	keys      *keys
+
+	possession *possession
 }
 
 func (me *myAccountAPI) accountTable() []accountRoute {
@@ -46,7 +48,7 @@ var (
 // myAccount answers the My Account API: authenticate, authorize, check the
 // query, answer.
 func (me *myAccountAPI) myAccount(w http.ResponseWriter, r *http.Request) {
-	body, status, p := me.myAccountAnswer(r)
+	body, status, p := me.myAccountAnswer(w, r)
 	w.Header().Set("Cache-Control", "no-store")
 	switch {
 	case p != nil:
@@ -58,8 +60,8 @@ func (me *myAccountAPI) myAccount(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (me *myAccountAPI) myAccountAnswer(r *http.Request) (any, int, *problem) {
-	call, scopes, ok := me.authenticateUser(r)
+func (me *myAccountAPI) myAccountAnswer(w http.ResponseWriter, r *http.Request) (any, int, *problem) {
+	call, scopes, ok := me.authenticateUser(w, r)
 	if !ok {
 		return nil, 0, invalidAccountToken
 	}
@@ -85,17 +87,22 @@ func (me *myAccountAPI) myAccountAnswer(r *http.Request) (any, int, *problem) {
 	return nil, 0, noSuchRoute
 }
 
-// authenticateUser checks the bearer token: it must be the access token of a user
-// for this API.
-func (me *myAccountAPI) authenticateUser(r *http.Request) (call accountCall, scopes []string, ok bool) {
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+// authenticateUser checks the token: it must be the access token of a user for this
+// API, with a proof if it is bound to a key.
+func (me *myAccountAPI) authenticateUser(w http.ResponseWriter, r *http.Request) (call accountCall, scopes []string, ok bool) {
+	scheme := schemeOf(r)
+	_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	claims, err := me.keys.verify(token)
-	if err != nil || !strings.EqualFold(scheme, "Bearer") || expired(claims, me.now()) ||
+	if err != nil || scheme != "bearer" && scheme != "dpop" || expired(claims, me.now()) ||
 		claims["iss"] != me.Issuer() || !slices.Contains(audiences(claims), me.accountAudience()) {
 		return call, nil, false
 	}
 	id, _ := claims["azp"].(string)
 	g := grantOf(claims)
+	if fault := me.possession.admits(w, r, MyAccount, token, g.bound); fault != nil {
+		challenge(w, "My Account API", g.bound, *fault)
+		return call, nil, false
+	}
 	_, known := me.directory.user(g.user)
 	call.client, ok = me.directory.client(id)
 	call.subject = g.user

@@ -32,6 +32,7 @@ type authorization struct {
 	mfa    bool          // acr_values asks for a second factor
 
 	challenge, challengeMethod string
+	jkt                        string // dpop_jkt
 
 	pushing bool // rather than asking
 }

@@ -36,6 +36,11 @@ type Client struct {
 	// ThirdParty marks an application of another owner, whose users must consent.
 	ThirdParty bool
 
+	// Strict marks a third party with the enhanced security controls that such
+	// applications have since 2026: PKCE, no scopes of OpenID Connect, a client grant
+	// for every API, and errors on pages of the tenant instead of redirects.
+	Strict bool
+
 	// CallbackURLs are matched exactly. A "*" may stand for one sub-domain
 	// label, and {organization_name} for the organization of the request.
 	CallbackURLs []string
@@ -89,7 +94,13 @@ type Client struct {
 	// application has shown its secret.
 	TrustForwardedFor bool
 
-	caller string // the address that a request of the application is from
+	// RequireProofOfPossession refuses token requests without a DPoP proof or a
+	// certificate, to which their access tokens are bound. See also
+	// [API.ProofOfPossession].
+	RequireProofOfPossession bool
+
+	caller string  // the address that a request of the application is from
+	shown  binding // the key and the certificate that it shows
 
 	// IDTokenAlg is "RS256" (also the empty string) or "HS256", keyed with Secret,
 	// or, with SecretEncoded, as in old applications, with what Secret stands for
@@ -123,6 +134,14 @@ type API struct {
 
 	// PerAppAuthorization demands a ClientGrant of every application.
 	PerAppAuthorization bool
+
+	// ThirdPartyScopes is the client grant of all third-party applications that are
+	// Strict. Nil is none.
+	ThirdPartyScopes []string
+
+	// ProofOfPossession says whether access tokens are bound to a key or to a
+	// certificate of the application.
+	ProofOfPossession ProofOfPossession
 }
 
 func (c *Client) check() error {
@@ -135,6 +154,8 @@ func (c *Client) check() error {
 		return fmt.Errorf("unknown OrganizationRequireBehavior %q", c.OrganizationRequireBehavior)
 	case !slices.Contains([]string{"", "RS256", "HS256"}, c.IDTokenAlg):
 		return fmt.Errorf("unknown IDTokenAlg %q", c.IDTokenAlg)
+	case c.Strict && !c.ThirdParty:
+		return errors.New("Strict is for third parties")
 	case c.IDTokenAlg == "HS256" && c.Secret == "":
 		return errors.New("IDTokenAlg HS256 needs a Secret")
 	case c.SecretEncoded && !isBase64URL(c.Secret):

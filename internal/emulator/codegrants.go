@@ -16,6 +16,7 @@ type codeGrants struct {
 	refreshTokens *refreshTokens
 	responses     *responses
 	mfa           *secondFactors
+	settings      *settings
 	tokens        *tokens
 }
 
@@ -30,16 +31,16 @@ func (cg *codeGrants) exchangeCode(c *Client, form url.Values) (map[string]any, 
 	if err != nil {
 		return nil, err
 	}
-	body := cg.tokens.tokenSet(code.grant)
-	if code.has("offline_access") {
-		body["refresh_token"] = cg.refreshTokens.newRefreshToken(code.grant, cg.now())
-	}
-	return body, nil
+	return cg.refreshTokens.issueGrant(c, code.grant)
 }
 
 // takeCode checks a code and marks it used. A second use revokes the tokens of the
 // first (RFC 6749, Section 4.1.2), and a failed check uses the code up.
 func (cg *codeGrants) takeCode(c *Client, form url.Values) (authorizationCode, *tokenError) {
+	resource := ""
+	if !cg.settings.is(&cg.settings.noResource) {
+		resource = form.Get("resource")
+	}
 	cg.mu.Lock()
 	defer cg.mu.Unlock()
 	code, ok := cg.responses.codes.get(form.Get("code"))
@@ -57,6 +58,10 @@ func (cg *codeGrants) takeCode(c *Client, form url.Values) (authorizationCode, *
 		return code, errInvalidCode
 	case !verifies(code, form.Get("code_verifier")):
 		return code, errVerifier
+	case resource != "" && resource != code.audience:
+		return code, errTarget
+	case code.jkt != "" && code.jkt != c.shown.jkt: // RFC 9449, Section 10
+		return code, errOtherKey
 	}
 	return code, nil
 }
@@ -72,16 +77,16 @@ func (cg *codeGrants) exchangeRefreshToken(c *Client, form url.Values) (map[stri
 	if user, ok := cg.directory.user(g.user); ok && user.MFAOnRefresh {
 		return cg.mfa.demandFactor(g, user)
 	}
-	body := cg.tokens.tokenSet(g)
-	if c.RotatingRefreshTokens {
+	body, err := cg.tokens.tokenSet(c, g)
+	if err == nil && c.RotatingRefreshTokens {
 		body["refresh_token"] = rt.next
 	}
-	return body, nil
+	return body, err
 }
 
 // clientCredentials answers the client_credentials grant (RFC 6749, Section 4.4).
 func (cg *codeGrants) clientCredentials(c *Client, form url.Values) (map[string]any, *tokenError) {
-	audience := form.Get("audience")
+	audience := cg.settings.audienceOf(form)
 	if audience == "" {
 		audience = cg.cfg.DefaultAudience
 	}
@@ -113,7 +118,7 @@ func (cg *codeGrants) clientCredentials(c *Client, form url.Values) (map[string]
 		}
 		g.orgID, g.orgName = org.ID, org.Name
 	}
-	return cg.tokens.tokenSet(g), nil
+	return cg.tokens.tokenSet(c, g)
 }
 
 // revoke ends a refresh token and its family (RFC 7009). Unknown tokens are no

@@ -132,6 +132,11 @@ func (d *data) addUser(u User, now time.Time) (subject string, err error) {
 	return subject, nil
 }
 
+func (d *data) removeClient(id string) {
+	delete(d.clients, id)
+	d.clientIDs = slices.DeleteFunc(d.clientIDs, func(other string) bool { return other == id })
+}
+
 func (d *data) removeUser(subject string) {
 	delete(d.users, subject)
 	d.subjects = slices.DeleteFunc(d.subjects, func(s string) bool { return s == subject })

@@ -39,6 +39,7 @@ func (dir *directory) AddDemo(d Demo) error {
 			Scopes:             []string{"read:protected", "write:messages"},
 			RBAC:               true,
 			AllowOfflineAccess: true,
+			ProofOfPossession:  ProofOfPossession{Mechanism: "dpop"},
 		}); err != nil {
 			return err
 		}

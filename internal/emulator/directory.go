@@ -59,7 +59,8 @@ func (dir *directory) api(audience string) (*API, bool) {
 		return &API{Audience: audience, Name: "Auth0 Management API", Scopes: managementScopes}, true
 	}
 	if audience == dir.accountAudience() {
-		return &API{Audience: audience, Name: "Auth0 My Account API", Scopes: accountScopes, AllowOfflineAccess: true}, true
+		return &API{Audience: audience, Name: "Auth0 My Account API", Scopes: accountScopes, AllowOfflineAccess: true,
+			ProofOfPossession: ProofOfPossession{Mechanism: "dpop"}}, true
 	}
 	dir.mu.Lock()
 	defer dir.mu.Unlock()
@@ -317,7 +318,11 @@ func (dir *directory) AddAPI(a API) error {
 	case a.Lifetime < 0:
 		return fmt.Errorf("tenant: API %q: negative Lifetime", a.Audience)
 	}
+	if err := a.ProofOfPossession.check(); err != nil {
+		return fmt.Errorf("tenant: API %q: %w", a.Audience, err)
+	}
 	a.Scopes = slices.Clone(a.Scopes)
+	a.ThirdPartyScopes = slices.Clone(a.ThirdPartyScopes)
 	dir.mu.Lock()
 	defer dir.mu.Unlock()
 	dir.data.apis[a.Audience] = &a
@@ -371,6 +376,22 @@ func (dir *directory) AddConnection(c Connection) error {
 	}
 	dir.data.connections = append(dir.data.connections, &c)
 	return nil
+}
+
+// PromoteConnection makes a connection one of the domain level, by which the users of
+// every third-party application can log in.
+func (dir *directory) PromoteConnection(name string) error {
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	for i, c := range dir.data.connections {
+		if c.Name == name {
+			promoted := *c
+			promoted.IsDomain = true
+			dir.data.connections[i] = &promoted
+			return nil
+		}
+	}
+	return fmt.Errorf("tenant: there is no connection %q", name)
 }
 
 // AddOrganization adds an organization, or replaces the one with its ID.

@@ -1,15 +1,13 @@
 package emulator
 
-import (
-	"net/http"
-	"strings"
-)
+import "net/http"
 
 // metadata answers with the discovery document.
 type metadata struct {
 	*site
 	faults         *faults
 	pushedRequests *pushedRequests
+	settings       *settings
 }
 
 // serveDiscovery answers with the provider metadata (OpenID Connect Discovery
@@ -18,6 +16,12 @@ func (md *metadata) serveDiscovery(w http.ResponseWriter, r *http.Request) {
 	doc := md.discoveryDocument()
 	if md.pushedRequests.takesPushed() {
 		doc["pushed_authorization_request_endpoint"] = md.base + "/oauth/par"
+	}
+	if md.settings.is(&md.settings.issuer) {
+		doc["authorization_response_iss_parameter_supported"] = true
+	}
+	if md.settings.is(&md.settings.documents) {
+		doc["client_id_metadata_document_supported"] = true
 	}
 	md.mu.Lock()
 	edit := md.faults.editDiscovery
@@ -86,7 +90,7 @@ func (md *metadata) discoveryDocument() map[string]any {
 
 // addEnterprise adds the members that tenants with a highly regulated plan have.
 func (md *metadata) addEnterprise(doc map[string]any) {
-	mtls := strings.Replace(md.base, "://", "://mtls.", 1) // RFC 8705, Section 5
+	mtls := md.aliasBase()
 	doc["token_endpoint_auth_methods_supported"] = []string{"client_secret_basic", "client_secret_post", "private_key_jwt",
 		"tls_client_auth", "self_signed_tls_client_auth"}
 	doc["request_parameter_supported"] = true

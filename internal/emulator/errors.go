@@ -67,6 +67,12 @@ func badRequest(description string) *tokenError {
 	return &tokenError{http.StatusBadRequest, oauthError{"invalid_request", description}}
 }
 
+var (
+	errNotProven = &tokenError{http.StatusBadRequest, oauthError{"invalid_request", "Proof of possession is required"}}
+	errTarget    = &tokenError{http.StatusBadRequest, oauthError{"invalid_target", "The resource is not that of the authorization"}}
+	errOtherKey  = &tokenError{http.StatusBadRequest, oauthError{"invalid_grant", "The grant is bound to another key than that of the DPoP proof"}}
+)
+
 // maxAttempts is how many failures one address may have at one account.
 const maxAttempts = 10
 

@@ -19,6 +19,7 @@ type tokenExchange struct {
 	directory   *directory
 	grantLogins *grantLogins
 	keys        *keys
+	settings    *settings
 	tokens      *tokens
 
 	exchanges map[string]func(token string) (user string, ok bool) // by subject_token_type
@@ -81,7 +82,8 @@ func (x *tokenExchange) exchangeToken(c *Client, form url.Values) (map[string]an
 // claim says through whose hands it went (RFC 8693, Section 4.1).
 func (x *tokenExchange) onBehalfOf(c *Client, form url.Values) (map[string]any, *tokenError) {
 	claims, invalid := x.keys.verify(form.Get("subject_token"))
-	api, known := x.directory.api(form.Get("audience"))
+	audience := x.settings.audienceOf(form)
+	api, known := x.directory.api(audience)
 	switch {
 	case c.ResourceServer == "":
 		return nil, &tokenError{http.StatusForbidden, oauthError{"unauthorized_client", "Grant type '" + form.Get("grant_type") + "' not allowed for the client."}}
@@ -89,10 +91,10 @@ func (x *tokenExchange) onBehalfOf(c *Client, form url.Values) (map[string]any, 
 		return nil, badRequest("requested_token_type is required")
 	case invalid != nil || claims["iss"] != x.Issuer() || expired(claims, x.now()) || !slices.Contains(audiences(claims), c.ResourceServer):
 		return nil, badRequest("Invalid subject_token")
-	case form.Get("audience") == "":
+	case audience == "":
 		return nil, badRequest("Missing required parameter: audience")
 	case !known:
-		return nil, denied("Service not found: " + form.Get("audience"))
+		return nil, denied("Service not found: " + audience)
 	case actorsIn(claims["act"]) >= maxActors:
 		return nil, badRequest("Delegation chain (`act` claim) depth exceeds the maximum allowed limit of 4")
 	}
@@ -112,9 +114,11 @@ func (x *tokenExchange) onBehalfOf(c *Client, form url.Values) (map[string]any, 
 		act["act"] = claims["act"]
 	}
 	g.act = act
-	body := x.tokens.tokenSet(g)
-	body["issued_token_type"] = accessTokenType
-	return body, nil
+	body, err := x.tokens.tokenSet(c, g) // bound to the proof of this request, not to the key of the subject token
+	if err == nil {
+		body["issued_token_type"] = accessTokenType
+	}
+	return body, err
 }
 
 // actorsIn counts the actors of a chain.

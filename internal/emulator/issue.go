@@ -30,6 +30,7 @@ type grant struct {
 	mfa      bool      // a second factor was shown in this login
 	gty      string    // grant type, where access tokens tell it
 	act      any       // the actor, if the application acts for the user (RFC 8693)
+	bound    binding   // of an access token, and of the refresh token of a public client
 	family   string    // refresh tokens and codes that share one fate
 	expires  time.Time // of an opaque access token
 }
@@ -72,12 +73,18 @@ type tokens struct {
 	opaque *bounded[grant] // by access token
 }
 
-// tokenSet issues the tokens of a grant as the members of a token response.
-func (ts *tokens) tokenSet(g grant) map[string]any {
+// tokenSet issues the tokens of a grant as the members of a token response. The access
+// token is bound to what the request of the application shows.
+func (ts *tokens) tokenSet(c *Client, g grant) (map[string]any, *tokenError) {
 	api, _ := ts.directory.api(g.audience)
+	bound, err := boundTo(c, api)
+	if err != nil {
+		return nil, err
+	}
+	g.bound = bound
 	body := map[string]any{
 		"access_token": ts.issueAccessToken(g, api),
-		"token_type":   "Bearer",
+		"token_type":   bound.tokenType(),
 		"expires_in":   int64(lifetimeOf(api) / time.Second),
 	}
 	if len(g.scope) > 0 {
@@ -86,7 +93,25 @@ func (ts *tokens) tokenSet(g grant) map[string]any {
 	if g.user != "" && g.has("openid") {
 		body["id_token"] = ts.issueIDToken(g, nil)
 	}
-	return body
+	return body, nil
+}
+
+// boundTo returns what an access token is bound to, for an application and an API, or
+// for /userinfo without one. Whether an application that must show something gets a
+// token depends on both, as in the table of Auth0.
+func boundTo(c *Client, api *API) (binding, *tokenError) {
+	bound, required := binding{jkt: c.shown.jkt}, c.RequireProofOfPossession
+	switch {
+	case api != nil:
+		bound = api.ProofOfPossession.accepted(c.shown)
+		required = required || api.ProofOfPossession.requiredOf(c.Public)
+	case required && bound.jkt == "":
+		bound.x5t = c.shown.x5t
+	}
+	if required && bound == (binding{}) {
+		return bound, errNotProven
+	}
+	return bound, nil
 }
 
 func (ts *tokens) issueAccessToken(g grant, api *API) string {
@@ -147,6 +172,9 @@ func (ts *tokens) accessTokenClaims(g grant, api *API) (header, claims map[strin
 	}
 	if g.act != nil {
 		claims["act"] = g.act
+	}
+	if g.bound != (binding{}) {
+		claims["cnf"] = g.bound.claim()
 	}
 	ts.addOrganization(claims, g)
 	ts.addRoles(claims, g)
@@ -325,7 +353,7 @@ func grantOf(claims map[string]any) grant {
 		s, _ := claims[name].(string)
 		return s
 	}
-	return grant{user: text("sub"), scope: strings.Fields(text("scope")), orgID: text("org_id"), orgName: text("org_name")}
+	return grant{user: text("sub"), scope: strings.Fields(text("scope")), orgID: text("org_id"), orgName: text("org_name"), bound: bindingOf(claims)}
 }
 
 // expired reports whether exp is missing or in the past.

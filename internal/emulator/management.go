@@ -121,7 +121,7 @@ func (m *managementAPI) authenticateCaller(r *http.Request) ([]string, *apiError
 	switch {
 	case err == errSignature:
 		return nil, unauthorized("Invalid signature received for JSON Web Token validation")
-	case err != nil, expired(claims, m.now()):
+	case err != nil, expired(claims, m.now()), bindingOf(claims) != (binding{}):
 		return nil, unauthorized("Invalid token")
 	}
 	audience := audiences(claims)

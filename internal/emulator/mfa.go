@@ -280,5 +280,5 @@ func (sf *secondFactors) showFactor(c *Client, form url.Values, check func(*mfaA
 	if !first {
 		return nil, errMFAToken
 	}
-	return sf.refreshTokens.issueGrant(m.grant), nil
+	return sf.refreshTokens.issueGrant(c, m.grant)
 }

@@ -125,7 +125,7 @@ func (gl *grantLogins) loginByGrant(c *Client, form url.Values, user *storedUser
 	if user.MFA {
 		return gl.mfa.demandFactor(g, user)
 	}
-	return gl.refreshTokens.issueGrant(g), nil
+	return gl.refreshTokens.issueGrant(c, g)
 }
 
 // userGrant reads audience and scopes of a token request. A request without scopes

@@ -12,6 +12,7 @@ import (
 type refreshTokens struct {
 	*site
 	directory *directory
+	settings  *settings
 	tokens    *tokens
 
 	refresh *bounded[refreshToken]
@@ -36,15 +37,21 @@ var errRefreshToken = &tokenError{http.StatusForbidden, oauthError{"invalid_gran
 
 // newRefreshToken issues a refresh token. A non-rotating one serves until it
 // expires.
-func (rf *refreshTokens) newRefreshToken(g grant, created time.Time) string {
+func (rf *refreshTokens) newRefreshToken(c *Client, g grant, created time.Time) string {
 	rf.mu.Lock()
 	defer rf.mu.Unlock()
-	return rf.putRefreshToken(g, created)
+	return rf.putRefreshToken(c, g, created)
 }
 
-// putRefreshToken is newRefreshToken for a caller who holds the lock.
-func (rf *refreshTokens) putRefreshToken(g grant, created time.Time) string {
+// putRefreshToken is newRefreshToken for a caller who holds the lock. The token of a
+// public client is bound to the key that it shows, that of another one to its
+// credentials (RFC 9449, Section 5).
+func (rf *refreshTokens) putRefreshToken(c *Client, g grant, created time.Time) string {
 	token := randomID(45)
+	g.bound = binding{}
+	if c.Public {
+		g.bound.jkt = c.shown.jkt
+	}
 	g.nonce, g.mfa, g.authTime, g.gty = "", false, time.Time{}, ""
 	rf.refresh.put(token, refreshToken{grant: g, created: created, lastUsed: rf.now()})
 	return token
@@ -76,6 +83,9 @@ func (rf *refreshTokens) useRefreshToken(c *Client, token string) (refreshToken,
 	if !ok || rt.client != c.ID {
 		return rt, errRefreshToken
 	}
+	if rt.bound.jkt != "" && rt.bound.jkt != c.shown.jkt {
+		return rt, errOtherKey
+	}
 	if now.Sub(rt.created) > refreshAbsolute || now.Sub(rt.lastUsed) > refreshIdle {
 		rf.refresh.delete(token)
 		return rt, errRefreshToken
@@ -102,7 +112,7 @@ func (rf *refreshTokens) useRefreshToken(c *Client, token string) (refreshToken,
 	case !c.RotatingRefreshTokens:
 		rt.lastUsed = now
 	case rt.next == "": // else the request is repeated within the leeway
-		rt.rotated, rt.next = now, rf.putRefreshToken(rt.grant, rt.created)
+		rt.rotated, rt.next = now, rf.putRefreshToken(c, rt.grant, rt.created)
 	}
 	rf.refresh.put(token, rt)
 	return rt, nil
@@ -113,9 +123,9 @@ func (rf *refreshTokens) useRefreshToken(c *Client, token string) (refreshToken,
 // application has no refresh token policy: the token is then for the audience of
 // the login.
 func (rf *refreshTokens) narrow(g grant, c *Client, form url.Values) grant {
-	allowed := g.scope
+	allowed, audience := g.scope, rf.settings.audienceOf(form)
 	for _, policy := range c.RefreshTokenPolicies {
-		if policy.Audience == form.Get("audience") {
+		if policy.Audience == audience {
 			g.audience = policy.Audience
 			allowed = slices.DeleteFunc(slices.Clone(g.scope), func(s string) bool {
 				return !slices.Contains(oidcScopes, s) && s != "offline_access"
@@ -130,12 +140,12 @@ func (rf *refreshTokens) narrow(g grant, c *Client, form url.Values) grant {
 	return g
 }
 
-func (rf *refreshTokens) issueGrant(g grant) map[string]any {
-	body := rf.tokens.tokenSet(g)
-	if g.has("offline_access") {
-		body["refresh_token"] = rf.newRefreshToken(g, rf.now())
+func (rf *refreshTokens) issueGrant(c *Client, g grant) (map[string]any, *tokenError) {
+	body, err := rf.tokens.tokenSet(c, g)
+	if err == nil && g.has("offline_access") {
+		body["refresh_token"] = rf.newRefreshToken(c, g, rf.now())
 	}
-	return body
+	return body, err
 }
 
 var errUserGone = &tokenError{http.StatusForbidden, oauthError{"invalid_grant", "The refresh_token was generated for a user who doesn't exist anymore."}}

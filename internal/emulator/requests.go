@@ -17,6 +17,7 @@ type requests struct {
 	*site
 	directory *directory
 	faults    *faults
+	settings  *settings
 }
 
 // identifyApplication finds the application and its redirect URI. The tenant must
@@ -56,7 +57,7 @@ func (rq *requests) checkRequest(req *authorization, params url.Values) *oauthEr
 	checks := []func(*authorization, url.Values) *oauthError{
 		checkResponse, rq.faults.takeDenial, checkRepetition, checkUnsupported, checkGrantType,
 		checkPrompt, checkScope, checkChallenge,
-		rq.checkAudience, rq.checkOrganization, rq.checkConnection,
+		rq.checkAudience, checkStrict, rq.checkPossession, rq.checkOrganization, rq.checkConnection,
 	}
 	for _, check := range checks {
 		if err := check(req, params); err != nil {
@@ -189,11 +190,25 @@ func checkChallenge(req *authorization, params url.Values) *oauthError {
 	return nil
 }
 
-func (rq *requests) checkAudience(req *authorization, params url.Values) *oauthError {
-	req.audience = params.Get("audience")
-	if req.audience == "" {
-		req.audience = params.Get("resource") // RFC 8707, which audience precedes
+// checkPossession reads the thumbprint of the key that must redeem the code (RFC 9449,
+// Section 10). Access tokens from the authorization endpoint are bound to nothing, so
+// that who must have bound ones gets none there.
+func (rq *requests) checkPossession(req *authorization, params url.Values) *oauthError {
+	if rq.provesPossession() {
+		req.jkt = params.Get("dpop_jkt")
 	}
+	required := req.client.RequireProofOfPossession || req.api != nil && req.api.ProofOfPossession.requiredOf(req.client.Public)
+	switch {
+	case req.jkt != "" && (len(req.jkt) != 43 || !isBase64URL(req.jkt)):
+		return invalidRequest("dpop_jkt is not a thumbprint")
+	case req.token && required:
+		return &errNotProven.oauthError
+	}
+	return nil
+}
+
+func (rq *requests) checkAudience(req *authorization, params url.Values) *oauthError {
+	req.audience = rq.settings.audienceOf(params)
 	if req.audience == "" {
 		req.audience = rq.cfg.DefaultAudience
 	}
@@ -207,7 +222,7 @@ func (rq *requests) checkAudience(req *authorization, params url.Values) *oauthE
 	if !ok {
 		return &oauthError{Code: "access_denied", Description: "Service not found: " + req.audience}
 	}
-	if _, granted := req.client.grantFor(req.audience); api.PerAppAuthorization && !granted {
+	if _, granted := req.client.grantFor(req.audience); api.PerAppAuthorization && !granted && !req.client.Strict {
 		return invalidRequest(`Client is not authorized to access resource server "` + req.audience + `"`)
 	}
 	req.api = api

@@ -15,6 +15,7 @@ type authorizationCode struct {
 	grant
 	redirectURI                string // as sent to /authorize; empty if not sent
 	challenge, challengeMethod string
+	jkt                        string // of the key that may redeem it; empty: any
 	expires                    time.Time
 	used                       bool
 }
@@ -22,8 +23,9 @@ type authorizationCode struct {
 // responses deliver the result of an authorization request to the application.
 type responses struct {
 	*site
-	pages  *pages
-	tokens *tokens
+	pages    *pages
+	settings *settings
+	tokens   *tokens
 
 	codes *bounded[authorizationCode]
 }
@@ -66,13 +68,19 @@ func (rs *responses) issueCode(req *authorization, g grant) string {
 		redirectURI:     req.sentURI,
 		challenge:       req.challenge,
 		challengeMethod: req.challengeMethod,
+		jkt:             req.jkt,
 		expires:         rs.now().Add(codeLifetime),
 	})
 	return code
 }
 
-// refuse delivers an error to the application.
+// refuse delivers an error to the application, unless it is one that must not redirect
+// with an error.
 func (rs *responses) refuse(w http.ResponseWriter, req *authorization, err oauthError) {
+	if req.client.Strict {
+		rs.pages.errorPage(w, pageError{http.StatusBadRequest, err.Code, err.Description})
+		return
+	}
 	values := url.Values{"error": {err.Code}}
 	if err.Description != "" {
 		values.Set("error_description", err.Description)
@@ -84,6 +92,9 @@ func (rs *responses) refuse(w http.ResponseWriter, req *authorization, err oauth
 func (rs *responses) deliver(w http.ResponseWriter, req *authorization, values url.Values) {
 	if req.hasState {
 		values.Set("state", req.state)
+	}
+	if rs.settings.is(&rs.settings.issuer) {
+		values.Set("iss", rs.Issuer()) // RFC 9207
 	}
 	switch req.mode {
 	case "form_post":

@@ -25,6 +25,7 @@ type router struct {
 	parEndpoint    *parEndpoint
 	passwordless   *passwordlessAPI
 	pushedRequests *pushedRequests
+	registration   *registration
 	mfa            *secondFactors
 	tokenEndpoint  *tokenEndpoint
 	upstreamLogins *upstreamLogins
@@ -53,7 +54,7 @@ func (rt *router) routeTable() map[string]route {
 		"/oauth/revoke":                           {Revoke, true, "POST", rt.codeGrants.revoke},
 		"/oauth/device/code":                      {"", false, "POST", rt.withheld.begin(deviceGrant)},
 		"/bc-authorize":                           {"", false, "POST", rt.withheld.begin(cibaGrant)},
-		"/oidc/register":                          {"", false, "POST", rt.withheld.register},
+		"/oidc/register":                          {"", false, "POST", rt.registration.serveRegistration},
 		"/oauth/par":                              {PAR, false, "POST", rt.parEndpoint.pushRequest},
 		"/mfa/authenticators":                     {MFA, true, "GET", rt.mfa.listAuthenticators},
 		"/mfa/challenge":                          {MFA, true, "POST", rt.mfa.challenge},
@@ -81,7 +82,7 @@ func (rt *router) routeTable() map[string]route {
 
 // ServeHTTP answers one request.
 func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	path, ok := strings.CutPrefix(r.URL.Path, rt.path)
+	path, ok := rt.localPath(r.URL.Path)
 	if !ok {
 		writeNotFound(w)
 		return
@@ -107,6 +108,16 @@ func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	route.handle(w, r)
+}
+
+// localPath returns the path of a request below that of the issuer. The metadata of an
+// issuer with a path is also where RFC 8414, Section 3.1 puts it.
+func (rt *router) localPath(path string) (string, bool) {
+	local, ok := strings.CutSuffix(path, rt.path)
+	if ok && rt.path != "" && (local == "/.well-known/oauth-authorization-server" || local == "/.well-known/openid-configuration") {
+		return local, true
+	}
+	return strings.CutPrefix(path, rt.path)
 }
 
 func (rt *router) route(path string) route {

@@ -55,4 +55,10 @@ func (s *site) managementAudience() string { return s.base + "/api/v2/" }
 
 func (s *site) accountAudience() string { return s.base + "/me/" }
 
+// provesPossession reports whether the tenant has DPoP, as newer ones do.
+func (s *site) provesPossession() bool { return s.cfg.Discovery != Old }
+
+// aliasBase is the base URL of the mTLS aliases (RFC 8705, Section 5).
+func (s *site) aliasBase() string { return strings.Replace(s.base, "://", "://mtls.", 1) }
+
 func (s *site) upstreamRedirectURI() string { return s.base + "/login/callback" }

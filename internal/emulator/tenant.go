@@ -38,6 +38,8 @@ type Tenant struct {
 	*mailbox
 	*secondFactors
 	*faults
+	*possession
+	*settings
 }
 
 // New returns a tenant with two signing keys and nothing else in it.
@@ -56,17 +58,19 @@ func New(cfg Config) (*Tenant, error) {
 // assemble makes the groups of a tenant, each after those that it uses.
 func assemble(site *site, pages *pages) *Tenant {
 	faults := newFaults(site, pages)
+	settings := &settings{site: site}
 	directory := &directory{site: site, data: newData(), accounts: newBounded[thirdParty](maxStored)}
 	keys := &keys{site: site, directory: directory, faults: faults, ring: newKeyring(site.host)}
 	sessions := &browserSessions{site: site, directory: directory, faults: faults, open: newBounded[session](maxStored)}
 	tokens := &tokens{site: site, directory: directory, faults: faults, keys: keys, opaque: newBounded[grant](maxStored)}
-	refreshTokens := &refreshTokens{site: site, directory: directory, tokens: tokens, refresh: newBounded[refreshToken](maxStored)}
+	refreshTokens := &refreshTokens{site: site, directory: directory, settings: settings, tokens: tokens, refresh: newBounded[refreshToken](maxStored)}
+	possession := newPossession(site)
 	clientAuth := &clientAuth{site: site, directory: directory, assertions: newBounded[struct{}](maxStored)}
 
 	// The login in the browser.
 	views := &views{site: site, directory: directory, pages: pages}
-	requests := &requests{site: site, directory: directory, faults: faults}
-	responses := &responses{site: site, pages: pages, tokens: tokens, codes: newBounded[authorizationCode](maxStored)}
+	requests := &requests{site: site, directory: directory, faults: faults, settings: settings}
+	responses := &responses{site: site, pages: pages, settings: settings, tokens: tokens, codes: newBounded[authorizationCode](maxStored)}
 	flow := &loginFlow{site: site, sessions: sessions, directory: directory, faults: faults, pages: pages, requests: requests, responses: responses,
 		logins: newBounded[transaction](maxStored), consents: newBounded[[]string](maxStored)}
 	pushed := &pushedRequests{site: site, on: site.cfg.Discovery == Enterprise, waiting: newBounded[pushedRequest](maxStored)}
@@ -79,17 +83,18 @@ func assemble(site *site, pages *pages) *Tenant {
 	mailbox := &mailbox{site: site, sent: newBounded[sentCode](maxStored)}
 	mfa := &secondFactors{site: site, clientAuth: clientAuth, directory: directory, mailbox: mailbox, refreshTokens: refreshTokens,
 		pending: newBounded[mfaAttempt](maxStored)}
-	codeGrants := &codeGrants{site: site, clientAuth: clientAuth, directory: directory, refreshTokens: refreshTokens, responses: responses, mfa: mfa, tokens: tokens}
+	codeGrants := &codeGrants{site: site, clientAuth: clientAuth, directory: directory, refreshTokens: refreshTokens, responses: responses, mfa: mfa,
+		settings: settings, tokens: tokens}
 	grantLogins := &grantLogins{refreshTokens: refreshTokens, requests: requests, mfa: mfa}
 	passwordless := &passwordlessAPI{site: site, clientAuth: clientAuth, directory: directory, grantLogins: grantLogins, flow: flow, mailbox: mailbox,
 		pages: pages, requests: requests, responses: responses}
-	exchange := &tokenExchange{site: site, directory: directory, grantLogins: grantLogins, keys: keys, tokens: tokens}
+	exchange := &tokenExchange{site: site, directory: directory, grantLogins: grantLogins, keys: keys, settings: settings, tokens: tokens}
 	withheld := &withheld{site: site, clientAuth: clientAuth}
 	tokenEndpoint := &tokenEndpoint{
 		site: site, clientAuth: clientAuth, faults: faults, codeGrants: codeGrants, mfa: mfa, passwordless: passwordless, tokenExchange: exchange,
-		passwords: &passwords{site: site, directory: directory, grantLogins: grantLogins, attempts: newBounded[int](maxStored)},
-		vault:     &vault{site: site, directory: directory, keys: keys, providers: providers, refreshTokens: refreshTokens},
-		quotas:    newBounded[quota](maxStored), withheld: withheld,
+		passwords:  &passwords{site: site, directory: directory, grantLogins: grantLogins, attempts: newBounded[int](maxStored)},
+		vault:      &vault{site: site, directory: directory, keys: keys, providers: providers, refreshTokens: refreshTokens},
+		possession: possession, quotas: newBounded[quota](maxStored), withheld: withheld,
 	}
 	tokenEndpoint.grants = tokenEndpoint.grantTable()
 
@@ -103,16 +108,17 @@ func assemble(site *site, pages *pages) *Tenant {
 		clientFiles:    &clientFiles{site: site, directory: directory},
 		loginForms:     &loginForms{site: site, sessions: sessions, directory: directory, flow: flow, pages: pages, upstreamLogins: upstreamLogins, views: views},
 		logoutAPI:      &logoutAPI{site: site, sessions: sessions, directory: directory, keys: keys, pages: pages, logouts: newBounded[logoutRequest](maxStored)},
-		metadata:       &metadata{site: site, faults: faults, pushedRequests: pushed},
-		myAccountAPI:   &myAccountAPI{site: site, connector: connector, directory: directory, keys: keys},
+		metadata:       &metadata{site: site, faults: faults, pushedRequests: pushed, settings: settings},
+		myAccountAPI:   &myAccountAPI{site: site, connector: connector, directory: directory, keys: keys, possession: possession},
 		parEndpoint:    &parEndpoint{site: site, clientAuth: clientAuth, pushedRequests: pushed, requests: requests},
-		userinfoAPI:    &userinfoAPI{site: site, directory: directory, faults: faults, keys: keys, tokens: tokens},
+		userinfoAPI:    &userinfoAPI{site: site, directory: directory, faults: faults, keys: keys, tokens: tokens, possession: possession},
+		registration:   &registration{site: site, directory: directory, settings: settings, ids: newBounded[struct{}](maxRegistered)},
 		withheld:       withheld,
 	}
 	router.routes = router.routeTable()
 	return &Tenant{
 		site: site, router: router, directory: directory, browserSessions: sessions, keys: keys, tokens: tokens, refreshTokens: refreshTokens,
 		tokenExchange: exchange, pushedRequests: pushed, backchannel: &backchannel{sessions: sessions, directory: directory, tokens: tokens},
-		mailbox: mailbox, secondFactors: mfa, faults: faults,
+		mailbox: mailbox, secondFactors: mfa, faults: faults, possession: possession, settings: settings,
 	}
 }

@@ -26,6 +26,7 @@ type tokenEndpoint struct {
 	faults        *faults
 	passwordless  *passwordlessAPI
 	passwords     *passwords
+	possession    *possession
 	mfa           *secondFactors
 	tokenExchange *tokenExchange
 	vault         *vault
@@ -102,11 +103,15 @@ func (e *tokenEndpoint) tokenResponse(w http.ResponseWriter, r *http.Request) (m
 	if !client.allows(grantType) {
 		return nil, notAllowed(grantType)
 	}
+	shown, err := e.possession.shownIn(w, r, client.Public)
+	if err != nil {
+		return nil, err
+	}
 	if grantType == "client_credentials" && !e.takeQuota(w, client) {
 		return nil, errQuota
 	}
 	asking := *client
-	asking.caller = callerOf(r, client, method)
+	asking.caller, asking.shown = callerOf(r, client, method), shown
 	return handle(&asking, form)
 }
 

@@ -14,13 +14,16 @@ type userinfoAPI struct {
 	faults    *faults
 	keys      *keys
 	tokens    *tokens
+
+	possession *possession
 }
 
 // userinfo answers /userinfo (OpenID Connect Core 1.0, Section 5.3). A wrong
 // token gets plain text, and a token without the openid scope an empty object.
 func (ui *userinfoAPI) userinfo(w http.ResponseWriter, r *http.Request) {
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") || token == "" {
+	scheme := schemeOf(r)
+	_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if scheme != "bearer" && scheme != "dpop" || token == "" {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="Users"`)
 		writeText(w, http.StatusUnauthorized, "Unauthorized")
 		return
@@ -28,6 +31,11 @@ func (ui *userinfoAPI) userinfo(w http.ResponseWriter, r *http.Request) {
 	g, ok := ui.bearer(token)
 	if !ok {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="Users", error="invalid_token"`)
+		writeText(w, http.StatusUnauthorized, "Unauthorized")
+		return
+	}
+	if fault := ui.possession.admits(w, r, UserInfo, token, g.bound); fault != nil {
+		challenge(w, "Users", g.bound, *fault)
 		writeText(w, http.StatusUnauthorized, "Unauthorized")
 		return
 	}

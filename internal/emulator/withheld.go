@@ -6,8 +6,8 @@ import (
 )
 
 // withheld answers for the features that every Auth0 tenant advertises and that this
-// one has turned off: the device flow, CIBA, cross-app access, dynamic registration and
-// global token revocation. Its answers are those to an application or a caller that is
+// one has turned off: the device flow, CIBA, cross-app access and global token
+// revocation. Its answers are those to an application or a caller that is
 // not allowed to use them.
 type withheld struct {
 	*site
@@ -55,11 +55,6 @@ func (wh *withheld) authenticate(r *http.Request) *tokenError {
 	}
 	_, err = wh.clientAuth.authenticateClient(id, secret, method)
 	return err
-}
-
-// register answers the registration endpoint (RFC 7591).
-func (wh *withheld) register(w http.ResponseWriter, r *http.Request) {
-	writeJSON(w, http.StatusForbidden, oauthError{"access_denied", "Dynamic client registration is not enabled for this tenant."})
 }
 
 // revokeAll answers the global token revocation endpoint, which accepts tokens of

@@ -77,6 +77,8 @@ var (
 	Claim        = &Fault{"invalid_claim", "token claims invalid", nil}
 	Duplicate    = &Fault{"token_malformed", "token claims invalid", nil}
 	Bound        = &Fault{"dpop_required", "token is sender-constrained", nil}
+	NoKey        = &Fault{"dpop_binding_mismatch", "token not bound to a key", nil}
+	OtherKey     = &Fault{"dpop_binding_mismatch", "token not bound to this key", nil}
 	Keys         = &Fault{"keys_unavailable", "token keys unavailable", nil}
 	Nonce        = &Fault{"nonce_mismatch", "nonce does not belong to this login", nil}
 	AuthTime     = &Fault{"auth_too_old", "authentication is too old", nil}
@@ -84,6 +86,9 @@ var (
 	Hash         = &Fault{"invalid_hash", "hash of access token or code does not fit", nil}
 	Organization = &Fault{"invalid_claim", "organization does not fit", nil}
 
-	Proof      = &Fault{"invalid_dpop_proof", "DPoP proof invalid", nil}
-	ProofNonce = &Fault{"use_dpop_nonce", "nonce required", nil}
+	NoCertificate      = &Fault{"certificate_required", "client certificate required", nil}
+	OtherCertificate   = &Fault{"certificate_mismatch", "client certificate mismatch", nil}
+	CertificateBinding = &Fault{"certificate_binding_required", "client certificate binding required", nil}
+	Proof              = &Fault{"invalid_dpop_proof", "DPoP proof invalid", nil}
+	ProofNonce         = &Fault{"use_dpop_nonce", "nonce required", nil}
 )

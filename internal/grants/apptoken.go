@@ -10,6 +10,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/cached"
 	"github.com/seed-15d5a55c/auth0/internal/clientauth"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
+	"github.com/seed-15d5a55c/auth0/internal/prover"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
@@ -19,13 +20,14 @@ import (
 // An appToken is an access token for the application itself.
 type appToken struct {
 	value   secret.Text
+	key     prover.Key
 	scope   string
 	expires time.Time
 }
 
 func (t appToken) token() *oauth2.Token {
-	token := &oauth2.Token{AccessToken: t.value.Reveal(), TokenType: "Bearer", Expiry: t.expires}
-	return token.WithExtra(map[string]any{"scope": t.scope})
+	token := &oauth2.Token{AccessToken: t.value.Reveal(), TokenType: t.key.TokenType(), Expiry: t.expires}
+	return prover.Attach(token, t.key, map[string]any{"scope": t.scope})
 }
 
 // An AppTokens is a source of access tokens for the application itself. However many
@@ -92,6 +94,15 @@ type appCredentials struct {
 	Scopes       []string
 }
 
+// key returns the key to which the token is bound. Auth0's Management API takes bearer
+// tokens only.
+func (a appCredentials) key(c *provider.Client) prover.Key {
+	if c.IsManagementAPI(a.Audience) {
+		return prover.Key{}
+	}
+	return c.Proofs.ForProgram()
+}
+
 // cached keeps a token. It is renewed after four fifths of its life.
 func (a appCredentials) cached(c *provider.Client) *cached.Value[appToken] {
 	return cached.New(func(ctx context.Context) (appToken, cached.Life, error) {
@@ -103,12 +114,12 @@ func (a appCredentials) cached(c *provider.Client) *cached.Value[appToken] {
 		provider.SetText(form, "audience", a.Audience)
 		provider.SetText(form, "organization", a.Organization)
 		provider.SetText(form, "scope", scope)
-		got, err := c.Tokens(ctx, form)
+		got, err := c.Tokens(ctx, a.key(c), form)
 		if err != nil {
 			return appToken{}, cached.Life{}, err
 		}
 		life := got.Life()
-		t := appToken{secret.OfText(got.AccessToken), got.Granted(scope), time.Now().Add(life).Round(0)}
+		t := appToken{secret.OfText(got.AccessToken), got.Key, got.Granted(scope), time.Now().Add(life).Round(0)}
 		return t, cached.Life{Due: life * 4 / 5, Stale: life - life/20}, nil
 	}, cached.Policy{
 		Timeout:    fetch.Limit(c.HTTP, fetch.Timeout, 2), // discovery can be first

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/cached"
+	"github.com/seed-15d5a55c/auth0/internal/prover"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
@@ -66,6 +67,8 @@ type Purpose struct {
 	Session string `json:"session,omitempty"`
 	Issuer  string `json:"iss,omitempty"`
 	Subject string `json:"sub,omitempty"`
+	// ProofKey is the key of that session, as package prover keeps it.
+	ProofKey string `json:"dpop,omitempty"`
 }
 
 // A Request is a token request that was checked. Formatting it shows nothing of it.
@@ -73,6 +76,7 @@ type Request struct {
 	form   url.Values
 	header http.Header
 	where  tenanterror.Place
+	key    func(*prover.Keys) prover.Key // to which the token will be bound
 
 	login string
 }
@@ -90,7 +94,7 @@ func (r *Request) Purpose() Purpose {
 // Send makes a request, once. If the tenant demands a second factor, the refusal says
 // how to go on.
 func (g *Grants) Send(ctx context.Context, r *Request) (provider.TokenResponse, error) {
-	got, err := g.Client.AnyToken(ctx, r.form, r.header)
+	got, err := g.Client.AnyToken(ctx, r.key(g.Client.Proofs), r.form, r.header)
 	if err == nil {
 		return got, nil
 	}
@@ -107,7 +111,7 @@ func Custom(grantType string, params url.Values) (*Request, error) {
 	if grantType == "" || grantType == "authorization_code" || !syntax.CleanText(grantType) {
 		return nil, refusal.GrantRequest.Because("the grant type %q is not for Grant", grantType)
 	}
-	r := &Request{form: provider.GrantForm(grantType), where: tenanterror.Grant}
+	r := &Request{form: provider.GrantForm(grantType), where: tenanterror.Grant, key: (*prover.Keys).ForProgram}
 	return r, r.add(params)
 }
 
@@ -138,7 +142,9 @@ func (g *Grants) login(grantType string, w Wish) (*Request, error) {
 	if err != nil {
 		return nil, refusal.GrantRequest.Wrap(err)
 	}
-	r := &Request{form: provider.GrantForm(grantType), header: forwarded(w.ForwardedFor), where: tenanterror.Grant, login: w.Login}
+	r := &Request{
+		form: provider.GrantForm(grantType), header: forwarded(w.ForwardedFor), where: tenanterror.Grant, key: (*prover.Keys).ForLogin, login: w.Login,
+	}
 	r.form.Set("scope", strings.Join(set, " "))
 	if w.Audience == "" {
 		w.Audience = g.Audience
@@ -284,7 +290,7 @@ func (x Exchange) Request() (*Request, error) {
 	if _, err := syntax.Scopes(x.Scopes); err != nil {
 		return nil, refusal.GrantRequest.Wrap(err)
 	}
-	r := &Request{form: provider.GrantForm(grantTokenExchange), header: forwarded(x.ForwardedFor), where: tenanterror.TokenExchange}
+	r := &Request{form: provider.GrantForm(grantTokenExchange), header: forwarded(x.ForwardedFor), where: tenanterror.TokenExchange, key: (*prover.Keys).ForProgram}
 	r.form.Set("subject_token", x.SubjectToken)
 	r.form.Set("subject_token_type", x.SubjectTokenType)
 	if x.SubjectTokenType == "" {
@@ -314,5 +320,10 @@ func (g *Grants) ExchangeForLogin(x Exchange) (*Request, error) {
 		return nil, err
 	}
 	x.Scopes, x.Audience = strings.Fields(r.form.Get("scope")), r.form.Get("audience")
-	return x.Request()
+	r, err = x.Request()
+	if err != nil {
+		return nil, err
+	}
+	r.key = (*prover.Keys).ForLogin
+	return r, nil
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/prover"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
@@ -101,7 +102,8 @@ func (g *Grants) Factors(ctx context.Context, m MFA) ([]Factor, error) {
 		Name    string `json:"name"`
 		Active  bool   `json:"active"`
 	}
-	resp, err := tenantapi.Do(ctx, g.Client.HTTP, m.state.Reveal().Token, http.MethodGet, g.Client.Beside("mfa/authenticators"), nil, nil)
+	token := prover.Credential{Token: m.state.Reveal().Token}
+	resp, err := tenantapi.Do(ctx, g.Client.HTTP, token, http.MethodGet, g.Client.Beside("mfa/authenticators"), nil, nil)
 	if err == nil {
 		err = tenantapi.Decode(resp, &listed)
 	}
@@ -172,7 +174,10 @@ func (m MFA) OOB(bindingCode string) (*Request, error) {
 }
 
 func (m MFA) begin(grant string) *Request {
-	r := &Request{form: provider.GrantForm("http://auth0.com/oauth/grant-type/" + grant), where: tenanterror.Grant}
+	r := &Request{form: provider.GrantForm("http://auth0.com/oauth/grant-type/" + grant), where: tenanterror.Grant, key: (*prover.Keys).ForLogin}
 	r.form.Set("mfa_token", m.state.Reveal().Token)
+	if p := m.Purpose(); p.Session != "" { // a refresh goes on, whose session has its key
+		r.key = func(k *prover.Keys) prover.Key { return k.Open(p.ProofKey) }
+	}
 	return r
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed-15d5a55c/auth0/internal/base64url"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 )
@@ -137,9 +138,10 @@ type Claims struct {
 	TypeClaim string
 	TokenUse  string
 	// The following are raw JSON text.
-	Confirmation string
-	Actor        string
-	Events       string
+	Actor  string
+	Events string
+
+	key, certificate string // see Confirmation
 
 	present Name
 }
@@ -147,6 +149,13 @@ type Claims struct {
 // Has reports whether the token has any of the named claims. A claim that is null
 // counts.
 func (c *Claims) Has(names Name) bool { return c.present&names != 0 }
+
+// Confirmation returns jkt and x5t#S256 of cnf, by which a token is bound to a key (RFC
+// 9449, Section 6.1) or to a certificate (RFC 8705, Section 3.1), and whether the token
+// has cnf. Both are empty if cnf names something else.
+func (c *Claims) Confirmation() (key, certificate string, bound bool) {
+	return c.key, c.certificate, c.Has(Confirmation)
+}
 
 // ParseClaims reads the payload of a token. It fails if the value of a claim has the
 // wrong form, or if the claim is there twice. It also fails if a name differs only in
@@ -280,7 +289,7 @@ func (c *Claims) read(name Name, value string, scp *string) (ok bool) {
 	case AMR:
 		c.AMR, ok = jsonscan.Strings(value)
 	case Confirmation:
-		c.Confirmation, ok = value, isConfirmation(value)
+		c.key, c.certificate, ok = confirmation(value)
 	case Actor:
 		c.Actor, ok = value, true
 	case Events:
@@ -348,18 +357,32 @@ func spaceSeparated(value string) (string, bool) {
 
 func isControl(r rune) bool { return r < 0x20 || 0x7F <= r && r <= 0x9F }
 
-// isConfirmation reports whether the value of cnf can bind a token (RFC 7800,
-// Section 3.1). It must be an object with members, and each thumbprint must be a
-// text that is not empty.
-func isConfirmation(value string) bool {
-	members, usable := 0, true
+// confirmation returns the thumbprints in the value of cnf (RFC 7800, Section 3.1). It
+// reports false for a value that cannot bind a token: it must be an object with
+// members, and each thumbprint must be there once and be usable. Nobody can tell what a
+// token with another cnf is bound to, so it must not count as unbound.
+func confirmation(value string) (key, certificate string, ok bool) {
+	members, keys, certificates, usable := 0, 0, 0, true
 	err := jsonscan.Object(value, func(name, value string) error {
 		members++
-		if name == "jkt" || name == "x5t#S256" {
-			text, ok := jsonscan.String(value)
-			usable = usable && ok && text != ""
+		text, isText := jsonscan.String(value)
+		switch name {
+		case "jkt":
+			key, keys, usable = text, keys+1, usable && isText && text != ""
+		case "x5t#S256":
+			certificate, certificates, usable = text, certificates+1, usable && isText && isSHA256(text)
 		}
 		return nil
 	})
-	return err == nil && usable && members > 0
+	if err != nil || !usable || members == 0 || keys > 1 || certificates > 1 {
+		return "", "", false
+	}
+	return key, certificate, true
+}
+
+// isSHA256 reports whether a text has the form of 32 bytes in base64url without
+// padding. Its spare bits can be set, as in the example of RFC 8705, Section 3.1: such a
+// text differs from every thumbprint that is made here.
+func isSHA256(text string) bool {
+	return len(text) == 43 && base64url.IsValid(text+"A") // with which there are no spare bits
 }

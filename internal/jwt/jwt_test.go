@@ -165,7 +165,7 @@ func TestParseClaims(t *testing.T) {
 	c.present = 0
 	want := Claims{
 		Issuer: "https://t.example/", Subject: "auth0|1", Audience: []string{"a"}, Expiry: 1767300000, NotBefore: 1767312000.5, IssuedAt: 1767312000, ID: "j",
-		Confirmation: `{"jkt":"x"}`, AuthorizedParty: "c1", ClientID: "c2", Scope: "openid read:m", Permissions: []string{"p", "q"},
+		key: "x", AuthorizedParty: "c1", ClientID: "c2", Scope: "openid read:m", Permissions: []string{"p", "q"},
 		OrgID: "org_1", OrgName: "acme", Nonce: "n", AccessTokenHash: "h", CodeHash: "ch", Events: `{"e":{}}`, SessionID: "s",
 		AuthTime: 1767312001, ACR: "mfa", AMR: []string{"pwd"}, Actor: `{"sub":"x"}`,
 	}
@@ -227,6 +227,33 @@ func TestParseClaimsRefuses(t *testing.T) {
 	}
 	if _, err := ParseClaims(`{"x":1,"y":1,"x":2}`, true, 0); !errors.Is(err, fault.Duplicate) {
 		t.Errorf("unknown name twice, names unique: %v", err)
+	}
+}
+
+// TestConfirmation has the forms of cnf: what the token is bound to, if that is known.
+func TestConfirmation(t *testing.T) {
+	const sum = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"
+	for cnf, want := range map[string][2]string{
+		`{"jkt":"k"}`: {"k", ""}, `{"jkt":"k","x":1}`: {"k", ""}, `{"x5t#S256":"` + sum + `"}`: {"", sum}, `{"a":[],"x5t#S256":"` + sum + `","jkt":"k"}`: {"k", sum},
+		`{"kid":"k"}`: {}, `{"JKT":"k"}`: {}, `{"jwk":{"jkt":"k"}}`: {}, `{"\u006akt":"k"}`: {"k", ""},
+		// The example of RFC 8705, Section 3.1, whose last character has spare bits.
+		`{"x5t#S256":"bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"}`: {"", "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"},
+	} {
+		c, err := ParseClaims(`{"cnf":`+cnf+`}`, false, 0)
+		key, certificate, bound := c.Confirmation()
+		if err != nil || !bound || [2]string{key, certificate} != want {
+			t.Errorf("%s: %q, %q, %v, %v", cnf, key, certificate, bound, err)
+		}
+	}
+	for _, cnf := range []string{
+		`"x"`, `[]`, `{}`, `null`, `5`, `true`, `{"jkt":5}`, `{"jkt":""}`, `{"jkt":null}`, `{"jkt":["k"]}`, `{"jkt":"k","jkt":"k"}`, `{"jkt":"","x5t#S256":"` + sum + `"}`,
+		`{"x5t#S256":5}`, `{"x5t#S256":""}`, `{"x5t#S256":"` + sum + `="}`, `{"x5t#S256":"` + sum[1:] + `"}`, `{"x5t#S256":"` + sum + `A"}`,
+		`{"x5t#S256":"` + strings.Replace(sum, "-", "+", 1) + `"}`, `{"x5t#S256":"` + strings.Repeat("0f", 32) + `"}`, `{"x5t#S256":"` + sum[2:] + "\u00e9" + `"}`,
+		`{"x5t#S256":"` + sum + `","x5t#S256":"` + sum + `"}`, `{"jkt":"k","x5t#S256":""}`,
+	} {
+		if c, err := ParseClaims(`{"cnf":`+cnf+`}`, false, 0); !errors.Is(err, fault.Claim) {
+			t.Errorf("%s: %+v, %v", cnf, c, err)
+		}
 	}
 }
 

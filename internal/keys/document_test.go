@@ -44,7 +44,7 @@ func TestStatic(t *testing.T) {
 		"JWK Set":                 {edJWKS("a", "b"), 2, ""},
 		"100 keys":                {edJWKS(ids[:maxKeys]...), maxKeys, ""},
 		"101 keys":                {edJWKS(ids...), 0, "100 of 101 keys"},
-		"an unusable key":         {jwks(jwkOf("a", edwards().Public(), nil), `{"kty":"LWE","kid":"named"}`), 0, `1 of 2 keys can be used` + "\n" + `key "named" of type "LWE" is not one`},
+		"an unusable key":         {jwks(jwkText("a", edwards().Public(), nil), `{"kty":"LWE","kid":"named"}`), 0, `1 of 2 keys can be used` + "\n" + `key "named" of type "LWE" is not one`},
 		"no keys":                 {jwks(), 0, "0 of 0 keys"},
 		"no JWK Set":              {`{}`, 0, "0 of 0 keys"},
 		"no document":             {``, 0, "neither a JWK Set nor PEM"},
@@ -59,7 +59,7 @@ func TestStatic(t *testing.T) {
 		"block that is not PEM":   {good + strings.Replace(good, "-----END", "----END", 1), 0, "1 of 2 PEM blocks"},
 		"first block is not PEM":  {strings.Replace(good, "-----END PUBLIC KEY-----", "-----END PRIVATE KEY-----", 1) + good, 0, "1 of 2 PEM blocks"},
 		"only block is not PEM":   {strings.Replace(good, "-----END", "----END", 1), 0, "neither a JWK Set nor PEM"},
-		"JWK Set of private keys": {jwks(jwkOf("a", edwards().Public(), change{"d": b64(edwards().Seed())})), 0, "0 of 1 keys"},
+		"JWK Set of private keys": {jwks(jwkText("a", edwards().Public(), change{"d": b64(edwards().Seed())})), 0, "0 of 1 keys"},
 	} {
 		set, err := Static([]byte(row.document))
 		switch {
@@ -87,8 +87,8 @@ func TestShared(t *testing.T) {
 // TestFind has one row for each reason why no key of a snapshot is for a token.
 func TestFind(t *testing.T) {
 	set := must(Static([]byte(jwks(
-		jwkOf("rsa", &rsa1().PublicKey, nil), jwkOf("ed", edwards().Public(), nil),
-		jwkOf("es1", &p256().PublicKey, nil), jwkOf("es2", &p256().PublicKey, nil),
+		jwkText("rsa", &rsa1().PublicKey, nil), jwkText("ed", edwards().Public(), nil),
+		jwkText("es1", &p256().PublicKey, nil), jwkText("es2", &p256().PublicKey, nil),
 	))))
 	nameless := must(Static([]byte(publicPEM(&p256().PublicKey) + publicPEM(&must(rsa.GenerateKey(rand.Reader, 2048)).PublicKey) + publicPEM(&rsa1().PublicKey))))
 	for _, row := range []struct {
@@ -128,7 +128,7 @@ func TestFind(t *testing.T) {
 func TestKeysOfOneID(t *testing.T) {
 	s := &snapshot{}
 	for range 6 {
-		s.add(must(newKey(json.RawMessage(jwkOf("a", newEdwards().Public(), nil)))))
+		s.add(must(newKey(json.RawMessage(jwkText("a", newEdwards().Public(), nil)))))
 	}
 	found, err := s.find("a", "EdDSA")
 	if err != nil || len(found) != 4 || found[0] != s.all[0] || found[3] != s.all[3] {
@@ -145,7 +145,7 @@ func TestKeysOfOneID(t *testing.T) {
 // TestUnusableKeyIsKnown: the id of a key that cannot be used causes no fetch, and
 // such a key does not cost the others.
 func TestUnusableKeyIsKnown(t *testing.T) {
-	raw := []json.RawMessage{json.RawMessage(`{"kty":"LWE","kid":"strange"}`), json.RawMessage(`17`), json.RawMessage(jwkOf("a", edwards().Public(), nil))}
+	raw := []json.RawMessage{json.RawMessage(`{"kty":"LWE","kid":"strange"}`), json.RawMessage(`17`), json.RawMessage(jwkText("a", edwards().Public(), nil))}
 	s, skipped := newSnapshot(raw, nil)
 	if len(s.all) != 1 || len(skipped) != 2 || !strings.Contains(skipped[0].Error(), `key "strange" of type "LWE"`) || !strings.Contains(skipped[1].Error(), `key "" of type ""`) {
 		t.Errorf("%d keys, %v", len(s.all), skipped)

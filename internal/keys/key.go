@@ -81,10 +81,11 @@ const Symmetric = "HS256"
 // signatures are verified with a public key.
 var Asymmetric = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 
-// The algorithms of a curve (RFC 7518, Section 3.4; RFC 8037, Section 3.1).
+// The algorithms of each kind of key (RFC 7518, Section 3.1; RFC 8037, Section 3.1).
 var (
 	ofCurve   = map[elliptic.Curve][]string{elliptic.P256(): {"ES256"}, elliptic.P384(): {"ES384"}, elliptic.P521(): {"ES512"}}
 	ofEdwards = []string{"EdDSA"}
+	ofRSA     = Asymmetric[:6]
 )
 
 // algorithmsOf checks a key and returns its algorithms.
@@ -105,7 +106,7 @@ func algorithmsOf(key any) ([]string, error) {
 		if Factorable(key.N) {
 			return nil, errors.New("can be factored (CVE-2017-15361)")
 		}
-		return Asymmetric[:6], nil
+		return ofRSA, nil
 	case *ecdsa.PublicKey:
 		if _, err := key.ECDH(); err != nil {
 			return nil, errors.New("is not on its curve")
@@ -122,7 +123,7 @@ func algorithmsOf(key any) ([]string, error) {
 		}
 		return ofEdwards, nil
 	}
-	return nil, errors.New("is of no kind that is used here")
+	return nil, errKind
 }
 
 // lowOrderPoints lists the points of Ed25519 whose order divides 8, encoded without

@@ -30,7 +30,7 @@ func setFor(t *testing.T, alg string) *Set {
 		return must(Shared(secret))
 	}
 	public := privateFor(alg).(crypto.Signer).Public()
-	return must(Static([]byte(jwks(jwkOf("k", public, nil)))))
+	return must(Static([]byte(jwks(jwkText("k", public, nil)))))
 }
 
 // TestAlgorithms signs tokens with each algorithm under each alg: an algorithm
@@ -220,7 +220,7 @@ func TestKeys(t *testing.T) {
 	lowOrderKey := func(i int, sign byte) string {
 		point := []byte(lowOrderPoints[i])
 		point[31] |= sign
-		return jwkOf("k", ed25519.PublicKey(point), nil)
+		return jwkText("k", ed25519.PublicKey(point), nil)
 	}
 	allRSA := Asymmetric[:6]
 	rows := []struct {
@@ -228,40 +228,40 @@ func TestKeys(t *testing.T) {
 		algorithms []string // nil if the key is not used
 		err        string
 	}{
-		{"RSA", jwkOf("k", good, nil), allRSA, ""},
-		{"P-256", jwkOf("k", curve, nil), []string{"ES256"}, ""},
-		{"P-384", jwkOf("k", &p384().PublicKey, nil), []string{"ES384"}, ""},
-		{"P-521", jwkOf("k", &p521().PublicKey, nil), []string{"ES512"}, ""},
-		{"Ed25519", jwkOf("k", edward, nil), []string{"EdDSA"}, ""},
-		{"no kid", jwkOf("", edward, nil), []string{"EdDSA"}, ""},
-		{"kid of 256 bytes", jwkOf(strings.Repeat("k", 256), edward, nil), []string{"EdDSA"}, ""},
-		{"kid of 257 bytes", jwkOf(strings.Repeat("k", 257), edward, nil), nil, "longer than 256 bytes"},
-		{"use sig", jwkOf("k", edward, change{"use": "sig"}), []string{"EdDSA"}, ""},
-		{"use enc", jwkOf("k", edward, change{"use": "enc"}), nil, `is for "enc"`},
-		{"key_ops verify", jwkOf("k", edward, change{"key_ops": []string{"sign", "verify"}}), []string{"EdDSA"}, ""},
-		{"key_ops encrypt", jwkOf("k", edward, change{"key_ops": []string{"encrypt"}}), nil, "not for verifying"},
-		{"alg", jwkOf("k", good, change{"alg": "PS384"}), []string{"PS384"}, ""},
-		{"alg of another kind", jwkOf("k", good, change{"alg": "ES256"}), nil, `is for "ES256"`},
-		{"alg for encryption", jwkOf("k", good, change{"alg": "RSA-OAEP"}), nil, `is for "RSA-OAEP"`},
-		{"alg of a secret", jwkOf("k", good, change{"alg": "HS256"}), nil, `is for "HS256"`},
-		{"2,047 bits", jwkOf("k", rsaPublic(2047, 65537), nil), nil, ""},
-		{"2,048 bits", jwkOf("k", rsaPublic(2048, 65537), nil), allRSA, ""},
-		{"8,192 bits", jwkOf("k", rsaPublic(8192, 65537), nil), allRSA, ""},
-		{"8,193 bits", jwkOf("k", rsaPublic(8193, 65537), nil), nil, "has 8193 bits"},
-		{"exponent 1", jwkOf("k", rsaPublic(2048, 1), nil), nil, ""},
-		{"exponent 2", jwkOf("k", rsaPublic(2048, 2), nil), nil, ""},
-		{"exponent 3", jwkOf("k", rsaPublic(2048, 3), nil), allRSA, ""},
-		{"exponent 65536", jwkOf("k", rsaPublic(2048, 65536), nil), nil, ""},
-		{"exponent 2^31-1", jwkOf("k", rsaPublic(2048, 1<<31-1), nil), allRSA, ""},
-		{"exponent 2^31+1", jwkOf("k", rsaPublic(2048, 3), change{"e": b64([]byte{0x80, 0, 0, 1})}), nil, ""},
-		{"factorable", jwkOf("k", &rsa.PublicKey{N: rocaModulus(2048, 5, 0), E: 65537}, nil), nil, "CVE-2017-15361"},
-		{"off its curve", jwkOf("k", curve, change{"y": b64(bytes.Repeat([]byte{1}, 32))}), nil, "is n"},
-		{"P-384 on P-256", jwkOf("k", &p384().PublicKey, change{"crv": "P-256"}), nil, ""},
-		{"X25519", jwkOf("k", edward, change{"crv": "X25519"}), nil, "of no kind"},
-		{"Ed25519 of 31 bytes", jwkOf("k", edward, change{"x": b64(edward[:31])}), nil, ""},
+		{"RSA", jwkText("k", good, nil), allRSA, ""},
+		{"P-256", jwkText("k", curve, nil), []string{"ES256"}, ""},
+		{"P-384", jwkText("k", &p384().PublicKey, nil), []string{"ES384"}, ""},
+		{"P-521", jwkText("k", &p521().PublicKey, nil), []string{"ES512"}, ""},
+		{"Ed25519", jwkText("k", edward, nil), []string{"EdDSA"}, ""},
+		{"no kid", jwkText("", edward, nil), []string{"EdDSA"}, ""},
+		{"kid of 256 bytes", jwkText(strings.Repeat("k", 256), edward, nil), []string{"EdDSA"}, ""},
+		{"kid of 257 bytes", jwkText(strings.Repeat("k", 257), edward, nil), nil, "longer than 256 bytes"},
+		{"use sig", jwkText("k", edward, change{"use": "sig"}), []string{"EdDSA"}, ""},
+		{"use enc", jwkText("k", edward, change{"use": "enc"}), nil, `is for "enc"`},
+		{"key_ops verify", jwkText("k", edward, change{"key_ops": []string{"sign", "verify"}}), []string{"EdDSA"}, ""},
+		{"key_ops encrypt", jwkText("k", edward, change{"key_ops": []string{"encrypt"}}), nil, "not for verifying"},
+		{"alg", jwkText("k", good, change{"alg": "PS384"}), []string{"PS384"}, ""},
+		{"alg of another kind", jwkText("k", good, change{"alg": "ES256"}), nil, `is for "ES256"`},
+		{"alg for encryption", jwkText("k", good, change{"alg": "RSA-OAEP"}), nil, `is for "RSA-OAEP"`},
+		{"alg of a secret", jwkText("k", good, change{"alg": "HS256"}), nil, `is for "HS256"`},
+		{"2,047 bits", jwkText("k", rsaPublic(2047, 65537), nil), nil, ""},
+		{"2,048 bits", jwkText("k", rsaPublic(2048, 65537), nil), allRSA, ""},
+		{"8,192 bits", jwkText("k", rsaPublic(8192, 65537), nil), allRSA, ""},
+		{"8,193 bits", jwkText("k", rsaPublic(8193, 65537), nil), nil, "has 8193 bits"},
+		{"exponent 1", jwkText("k", rsaPublic(2048, 1), nil), nil, ""},
+		{"exponent 2", jwkText("k", rsaPublic(2048, 2), nil), nil, ""},
+		{"exponent 3", jwkText("k", rsaPublic(2048, 3), nil), allRSA, ""},
+		{"exponent 65536", jwkText("k", rsaPublic(2048, 65536), nil), nil, ""},
+		{"exponent 2^31-1", jwkText("k", rsaPublic(2048, 1<<31-1), nil), allRSA, ""},
+		{"exponent 2^31+1", jwkText("k", rsaPublic(2048, 3), change{"e": b64([]byte{0x80, 0, 0, 1})}), nil, ""},
+		{"factorable", jwkText("k", &rsa.PublicKey{N: rocaModulus(2048, 5, 0), E: 65537}, nil), nil, "CVE-2017-15361"},
+		{"off its curve", jwkText("k", curve, change{"y": b64(bytes.Repeat([]byte{1}, 32))}), nil, "is n"},
+		{"P-384 on P-256", jwkText("k", &p384().PublicKey, change{"crv": "P-256"}), nil, ""},
+		{"X25519", jwkText("k", edward, change{"crv": "X25519"}), nil, "of no kind"},
+		{"Ed25519 of 31 bytes", jwkText("k", edward, change{"x": b64(edward[:31])}), nil, ""},
 		{"low order", lowOrderKey(0, 0), nil, "low order"},
-		{"private RSA", jwkOf("k", good, change{"d": b64(rsa1().D.Bytes()), "p": b64(rsa1().Primes[0].Bytes()), "q": b64(rsa1().Primes[1].Bytes())}), nil, ""},
-		{"private Ed25519", jwkOf("k", edward, change{"d": b64(edwards().Seed())}), nil, "of no kind"},
+		{"private RSA", jwkText("k", good, change{"d": b64(rsa1().D.Bytes()), "p": b64(rsa1().Primes[0].Bytes()), "q": b64(rsa1().Primes[1].Bytes())}), nil, ""},
+		{"private Ed25519", jwkText("k", edward, change{"d": b64(edwards().Seed())}), nil, "of no kind"},
 		{"secret", `{"kty":"oct","kid":"k","k":"` + b64([]byte(secret)) + `"}`, nil, "of no kind"},
 		{"unknown kind", `{"kty":"LWE","kid":"k"}`, nil, "not one that is known"},
 		{"no object", `17`, nil, "not one that is known"},
@@ -341,7 +341,7 @@ func TestLowOrderForgery(t *testing.T) {
 // TestKeyEqual compares keys by id, algorithms and value.
 func TestKeyEqual(t *testing.T) {
 	parse := func(id string, public any, changes change) *Key {
-		return must(newKey(json.RawMessage(jwkOf(id, public, changes))))
+		return must(newKey(json.RawMessage(jwkText(id, public, changes))))
 	}
 	a := parse("a", &rsa1().PublicKey, nil)
 	for why, row := range map[string]struct {

@@ -57,8 +57,8 @@ func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 // A change replaces members of a JWK.
 type change map[string]any
 
-// jwkOf returns a public key as a JWK.
-func jwkOf(id string, public crypto.PublicKey, changes change) string {
+// jwkText returns a public key as a JWK.
+func jwkText(id string, public crypto.PublicKey, changes change) string {
 	members := map[string]any{}
 	if id != "" {
 		members["kid"] = id
@@ -83,7 +83,7 @@ func jwks(keys ...string) string { return `{"keys":[` + strings.Join(keys, ",") 
 func edJWKS(ids ...string) string {
 	var list []string
 	for _, id := range ids {
-		list = append(list, jwkOf(id, edwards().Public(), nil))
+		list = append(list, jwkText(id, edwards().Public(), nil))
 	}
 	return jwks(list...)
 }

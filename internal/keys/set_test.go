@@ -213,7 +213,7 @@ func TestSourceURL(t *testing.T) {
 
 // TestUnusableKeys: the others are used, and the log says why.
 func TestUnusableKeys(t *testing.T) {
-	document := jwks(`{"kty":"LWE","kid":"strange"}`, jwkOf("a", edwards().Public(), nil))
+	document := jwks(`{"kty":"LWE","kid":"strange"}`, jwkText("a", edwards().Public(), nil))
 	synctest.Test(t, func(t *testing.T) {
 		is := &issuer{document: document}
 		set := New(is.source())
@@ -512,7 +512,7 @@ func TestTwoJoinedFetches(t *testing.T) {
 // TestConfirm has one row for each outcome of the second look.
 func TestConfirm(t *testing.T) {
 	other := newEdwards()
-	replaced := jwks(jwkOf("a", other.Public(), nil))
+	replaced := jwks(jwkText("a", other.Public(), nil))
 	anothers := signed("a", "EdDSA", other)
 	for _, row := range []struct {
 		why    string
@@ -522,7 +522,7 @@ func TestConfirm(t *testing.T) {
 		{"the key was replaced", func(is *issuer) { is.document = replaced }, nil},
 		{"the key is the same", func(*issuer) {}, fault.Signature},
 		{"the kid was withdrawn", func(is *issuer) { is.document = edJWKS("b") }, fault.UnknownKey},
-		{"the key is of another kind", func(is *issuer) { is.document = jwks(jwkOf("a", &p256().PublicKey, nil)) }, fault.KeyUnusable},
+		{"the key is of another kind", func(is *issuer) { is.document = jwks(jwkText("a", &p256().PublicKey, nil)) }, fault.KeyUnusable},
 		{"outage", func(is *issuer) { is.status = 503 }, fault.Keys},
 	} {
 		inBubble(t, func(t *testing.T, is *issuer, set *Set) {
@@ -544,7 +544,7 @@ func TestConfirm(t *testing.T) {
 // TestConfirmOfKeyWithoutID: without a kid nothing tells that the fetch under way has
 // the key, so the next one decides.
 func TestConfirmOfKeyWithoutID(t *testing.T) {
-	document := jwks(jwkOf("", edwards().Public(), nil))
+	document := jwks(jwkText("", edwards().Public(), nil))
 	synctest.Test(t, func(t *testing.T) {
 		is := &issuer{document: document}
 		set := New(is.source())

@@ -80,6 +80,9 @@ func signatureSize(key crypto.Signer, algorithm string) (int, error) {
 	}
 	switch public := key.Public().(type) {
 	case *rsa.PublicKey:
+		if public.N == nil {
+			return 0, errors.New("has an empty RSA key")
+		}
 		if algorithm != "ES256" && Factorable(public.N) {
 			return 0, errors.New("has an RSA key that can be factored (CVE-2017-15361)")
 		}

@@ -80,6 +80,9 @@ func (f *Flow) Begin(ctx context.Context, at transaction.Place, r *authrequest.R
 	if r.ForwardedFor.IsValid() {
 		return "", nil, refusal.LoginOption.Because("WithForwardedFor is for a login without a browser")
 	}
+	if err := provider.CheckProofs(ep, f.Client.Proofs.ForProgram()); err != nil { // which has the algorithm of all keys
+		return "", nil, err
+	}
 	query, t := f.Authentication(at, r)
 	if f.Pushed {
 		requestURI, err := f.push(ctx, query)
@@ -92,7 +95,8 @@ func (f *Flow) Begin(ctx context.Context, at transaction.Place, r *authrequest.R
 }
 
 // Authentication returns the parameters of an Authentication Request, and the
-// transaction that the answer must belong to.
+// transaction that the answer must belong to. If tokens are bound to a key, the tenant
+// binds the code too (RFC 9449, Section 10).
 func (f *Flow) Authentication(at transaction.Place, r *authrequest.Request) (url.Values, *transaction.Transaction) {
 	t := f.Transaction(at)
 	t.Nonce = secret.Random()
@@ -109,6 +113,10 @@ func (f *Flow) Authentication(at transaction.Place, r *authrequest.Request) (url
 	if t.HasCode() {
 		query.Set("code_challenge", oauth2.S256ChallengeFromVerifier(t.Verifier))
 		query.Set("code_challenge_method", "S256")
+		if key := f.Client.Proofs.ForLogin(); !key.IsZero() {
+			t.ProofKey = key.Kept()
+			query.Set("dpop_jkt", key.Thumbprint())
+		}
 	}
 	// The response types of the implicit grant use the fragment, their default.
 	if at.ResponseType == "" && f.ResponseMode != "query" {
@@ -166,6 +174,9 @@ func (f *Flow) CheckPage(r *authrequest.Request) error {
 	if r.Popup != nil && slices.Contains(r.Popup.Tokens, "access_token") && !strings.Contains(f.ResponseType, "code") {
 		return refusal.LoginOption.Because("WithPopup hands on an access token, which the response type %q has not", f.ResponseType)
 	}
+	if r.Popup != nil && slices.Contains(r.Popup.Tokens, "access_token") && f.Client.Proofs.Binds() {
+		return refusal.LoginOption.Because("WithPopup hands on an access token, which is of no use to a page: Config.ProofKey binds it to a key of the server")
+	}
 	return nil
 }
 
@@ -191,6 +202,8 @@ func (f *Flow) CheckImplicit(responseType string, r *authrequest.Request) error 
 	case responseType == "token" && (r.Organization() != "" || r.MaxAge != nil || r.RequiredACR != nil || f.CheckOrganization != nil):
 		return refusal.LoginOption.Because(
 			"organization, max_age and acr cannot be checked without an ID token; use the response type %q", ImplicitTypes[1])
+	case f.Client.Proofs.Binds():
+		return refusal.LoginOption.Because("an access token that comes through the browser cannot be bound to a key, and Config.ProofKey is set")
 	}
 	return f.CheckPlain(r)
 }
@@ -312,7 +325,8 @@ func (p *Pending) exchange(ctx context.Context, code code) (provider.TokenRespon
 	form.Set("code", string(code))
 	form.Set("code_verifier", p.transaction.Verifier)
 	provider.SetText(form, "redirect_uri", p.transaction.RedirectURI)
-	got, err := p.flow.Client.Redeem(ctx, p.target, p.credentials, form)
+	key := p.flow.Client.Proofs.Open(p.transaction.ProofKey)
+	got, err := p.flow.Client.Redeem(ctx, key, p.target, p.credentials, form)
 	if _, unusable := errors.AsType[*refusal.Refusal](err); err == nil || unusable {
 		p.flow.redeeming.GiveBack() // a stranger cannot make up a good code
 	}
@@ -346,7 +360,7 @@ func (p *Pending) verifyIDToken(ctx context.Context, got provider.TokenResponse)
 // has named; an organization of r replaces it. Began is when the login began, in Unix
 // seconds, 0 for now.
 func (f *Flow) Granted(ctx context.Context, r *authrequest.Request, organization string, began int64, got provider.TokenResponse) (Result, error) {
-	if err := got.CheckBearer(); err != nil {
+	if err := got.CheckUsable(); err != nil {
 		return Result{}, err
 	}
 	if got.IDToken == "" {

@@ -12,6 +12,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/clientauth"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
+	"github.com/seed-15d5a55c/auth0/internal/prover"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 )
@@ -25,6 +26,7 @@ type Client struct {
 	HTTP   *http.Client
 	Base   *http.Client // which the caller has given, and HTTP was made of
 	Now    func() time.Time
+	Proofs *prover.Keys // to which tokens are bound, nil for bearer tokens
 }
 
 // Check reports why the tenant would not accept a method of authentication.
@@ -71,6 +73,14 @@ var ErrNoEndpoint = errors.New("the tenant does not advertise this endpoint")
 // Beside returns the URL of an endpoint of Auth0 that no standard names.
 func (c *Client) Beside(path string) string {
 	return strings.TrimSuffix(c.Tenant.Issuer, "/") + "/" + path
+}
+
+// IsManagementAPI reports whether an audience is the one of Auth0's Management API. A
+// tenant with a custom domain has it at its other domain.
+func (c *Client) IsManagementAPI(audience string) bool {
+	u, err := url.Parse(audience)
+	isAPI := err == nil && c.Tenant.Static != nil && u.Scheme == "https" && u.Path == "/api/v2/" && u.RawQuery == "" && u.Fragment == ""
+	return isAPI && (audience == c.Beside("api/v2/") || strings.HasSuffix(u.Host, ".auth0.com"))
 }
 
 // Endpoints returns the tenant's endpoints. With mutual TLS, it refuses a tenant that
@@ -169,18 +179,29 @@ func (c *Client) post(ctx context.Context, endpoint string, form url.Values, hea
 	if err != nil {
 		return nil, err
 	}
-	return c.postTo(ctx, target, credentials, form, header)
+	r, err := formRequest(ctx, target, credentials, form, header)
+	if err != nil {
+		return nil, err
+	}
+	return fetch.Do(c.HTTP, r)
 }
 
-func (c *Client) postTo(ctx context.Context, target string, credentials clientauth.Credentials, form url.Values,
-	header http.Header) (*fetch.Response, error) {
+func formRequest(ctx context.Context, target string, credentials clientauth.Credentials, form url.Values, header http.Header) (*http.Request, error) {
 	all := maps.Clone(form)
 	maps.Copy(all, credentials.Params)
-	return c.send(ctx, target, "application/x-www-form-urlencoded", all.Encode(), credentials, header)
+	return request(ctx, target, "application/x-www-form-urlencoded", all.Encode(), credentials, header)
 }
 
 func (c *Client) send(ctx context.Context, target, contentType, body string, credentials clientauth.Credentials,
 	header http.Header) (*fetch.Response, error) {
+	r, err := request(ctx, target, contentType, body, credentials, header)
+	if err != nil {
+		return nil, err
+	}
+	return fetch.Do(c.HTTP, r)
+}
+
+func request(ctx context.Context, target, contentType, body string, credentials clientauth.Credentials, header http.Header) (*http.Request, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, target, strings.NewReader(body))
 	if err != nil {
 		return nil, errors.New("unusable endpoint")
@@ -189,5 +210,5 @@ func (c *Client) send(ctx context.Context, target, contentType, body string, cre
 	r.Header.Set("Content-Type", contentType)
 	r.Header.Set("Accept", "application/json")
 	credentials.AddTo(r)
-	return fetch.Do(c.HTTP, r)
+	return r, nil
 }

@@ -78,6 +78,7 @@ func Auth0Layout(base string) *discovery.Metadata {
 		JWKSURI:               base + ".well-known/jwks.json",
 		UserInfoEndpoint:      base + "userinfo",
 		RevocationEndpoint:    base + "oauth/revoke",
+		ProofAlgorithms:       []string{"ES256"},
 	}
 }
 

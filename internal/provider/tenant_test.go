@@ -66,6 +66,7 @@ func TestAuth0Layout(t *testing.T) {
 		Issuer: "https://tenant.example/", AuthorizationEndpoint: "https://tenant.example/authorize",
 		TokenEndpoint: "https://tenant.example/oauth/token", JWKSURI: "https://tenant.example/.well-known/jwks.json",
 		UserInfoEndpoint: "https://tenant.example/userinfo", RevocationEndpoint: "https://tenant.example/oauth/revoke",
+		ProofAlgorithms: []string{"ES256"},
 	}
 	tenant := NewTenant((&reports{}).add, "tenant.example")
 	got, err := tenant.Endpoints(t.Context()) // without a discovery document

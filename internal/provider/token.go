@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/clientauth"
+	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
+	"github.com/seed-15d5a55c/auth0/internal/prover"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 	"golang.org/x/oauth2"
@@ -41,6 +43,8 @@ type TokenResponse struct {
 	Scope        *string
 	// RecoveryCode replaces a recovery code that was used up. Auth0 sends it.
 	RecoveryCode string
+	// Key is the one to which the access token is bound, the zero Key for a bearer token.
+	Key prover.Key
 
 	members map[string]any // all of them
 	took    time.Duration  // the request, by the wall clock
@@ -78,70 +82,137 @@ func (t TokenResponse) Granted(asked string) string {
 	return asked
 }
 
-// Token makes a token of package oauth2 of the response, with all its members.
+// Token makes a token of package oauth2 of the response, with all its members and its
+// key.
 func (t TokenResponse) Token(now time.Time) *oauth2.Token {
 	token := &oauth2.Token{
 		AccessToken: t.AccessToken, TokenType: t.TokenType, RefreshToken: t.RefreshToken,
 		Expiry: now.Add(t.Life()).Round(0), ExpiresIn: max(1, int64(t.Life()/time.Second)), // 0 would be an unknown time
 	}
-	return token.WithExtra(t.members)
+	return prover.Attach(token, t.Key, t.members)
 }
 
-// CheckBearer refuses a token that is of no use at an API.
-func (t TokenResponse) CheckBearer() error {
-	if !t.isBearer() {
-		return unusable("token_type is %.40q, not Bearer", t.TokenType)
+// CheckUsable refuses a token that is of no use at an API. A token for which a proof was
+// sent must be bound to the key of that proof: a server that does not know DPoP answers
+// with a bearer token, which anybody can use who gets hold of it (RFC 9449, Section 5).
+func (t TokenResponse) CheckUsable() error {
+	wanted := "Bearer"
+	if !t.Key.IsZero() {
+		wanted = prover.TokenType
 	}
-	return nil
+	switch {
+	case strings.EqualFold(t.TokenType, wanted):
+		return nil
+	case strings.EqualFold(t.TokenType, "Bearer"), strings.EqualFold(t.TokenType, prover.TokenType):
+		return refusal.TokenNotBound.Because("token_type is %.40q, not %s, so the token was dropped; %s", t.TokenType, wanted, bindingAdvice)
+	}
+	return unusable("token_type is %.40q, not %s", t.TokenType, wanted)
 }
 
-func (t TokenResponse) isBearer() bool { return strings.EqualFold(t.TokenType, "Bearer") }
+const bindingAdvice = "compare Config.ProofKey with the sender-constraining of the API and of the application in the tenant's settings"
 
 // unusable returns the refusal of a successful answer that has no token to use.
 func unusable(format string, args ...any) *refusal.Refusal {
 	return refusal.TenantAnswer.Because("the token response cannot be used: "+format, args...)
 }
 
-// Tokens makes one request to the token endpoint. The client adds its id and its
-// credentials to the form. The request is not repeated, because what it sends may be
-// good for one use. Client credentials are good for more: they are sent again if the
-// connection was closed. The error is a [tenanterror.Error] if the tenant has refused the
-// request, and a refusal if its answer has no token, or if there was nothing to send.
-func (c *Client) Tokens(ctx context.Context, form url.Values) (TokenResponse, error) {
+// Tokens makes a request to the token endpoint. The client adds its id and its
+// credentials to the form, and a proof unless the key is zero. The request is not
+// repeated, because what it sends may be good for one use. Client credentials are good
+// for more: they are sent again if the connection was closed. Any request is sent again
+// if the tenant wants a nonce in the proof: then it has not used up anything. The error
+// is a [tenanterror.Error] if the tenant has refused the request, and a refusal if its
+// answer has no token, or if there was nothing to send. If the token is of no use, the
+// response has only the refresh token beside the error.
+func (c *Client) Tokens(ctx context.Context, key prover.Key, form url.Values) (TokenResponse, error) {
 	var header http.Header
 	if form.Get("grant_type") == "client_credentials" {
 		header = repeatable()
 	}
-	got, err := c.AnyToken(ctx, form, header)
-	if err == nil {
-		err = got.CheckBearer()
-	}
-	if err != nil {
-		return TokenResponse{}, err
-	}
-	return got, nil
+	got, err := c.ask(ctx, key, form, header, c.authenticateToken)
+	return checked(got, err, TokenResponse.CheckUsable)
 }
 
 // AnyToken is Tokens for a token that may be of no use at an API. The type of such a
 // token is N_A (RFC 8693, Section 2.2.1).
-func (c *Client) AnyToken(ctx context.Context, form url.Values, header http.Header) (TokenResponse, error) {
-	begin := c.Now().Round(0)
-	resp, err := c.post(ctx, TokenEndpoint, form, header)
-	return c.readTokens(begin, resp, err)
+func (c *Client) AnyToken(ctx context.Context, key prover.Key, form url.Values, header http.Header) (TokenResponse, error) {
+	got, err := c.ask(ctx, key, form, header, c.authenticateToken)
+	if err == nil && strings.EqualFold(got.TokenType, "N_A") {
+		got.Key = prover.Key{}
+		return got, nil
+	}
+	return checked(got, err, TokenResponse.CheckUsable)
+}
+
+// ThirdPartyToken is Tokens for a token of somebody else, which is not bound to the key
+// of the proof.
+func (c *Client) ThirdPartyToken(ctx context.Context, key prover.Key, form url.Values) (TokenResponse, error) {
+	got, err := c.ask(ctx, key, form, nil, c.authenticateToken)
+	got.Key = prover.Key{}
+	return checked(got, err, TokenResponse.CheckUsable)
 }
 
 // Redeem is Tokens with the URL and the credentials that Authenticate has returned.
-func (c *Client) Redeem(ctx context.Context, target string, credentials clientauth.Credentials, form url.Values) (TokenResponse, error) {
-	begin := c.Now().Round(0)
-	resp, err := c.postTo(ctx, target, credentials, form, nil)
-	got, err := c.readTokens(begin, resp, err)
-	if err == nil {
-		err = got.CheckBearer()
-	}
+func (c *Client) Redeem(ctx context.Context, key prover.Key, target string, credentials clientauth.Credentials, form url.Values) (TokenResponse, error) {
+	used := false
+	got, err := c.ask(ctx, key, form, nil, func(ctx context.Context) (string, clientauth.Credentials, error) {
+		if used { // an assertion is good for one request
+			return c.authenticateToken(ctx)
+		}
+		used = true
+		return target, credentials, nil
+	})
+	return checked(got, err, TokenResponse.CheckUsable)
+}
+
+func (c *Client) authenticateToken(ctx context.Context) (string, clientauth.Credentials, error) {
+	return c.Authenticate(ctx, TokenEndpoint)
+}
+
+// checked drops a token that is of no use. The refresh token beside it stays: it can have
+// replaced the one that was sent.
+func checked(got TokenResponse, err error, check func(TokenResponse) error) (TokenResponse, error) {
 	if err != nil {
 		return TokenResponse{}, err
 	}
+	if err := check(got); err != nil {
+		return TokenResponse{RefreshToken: got.RefreshToken, Key: got.Key}, err
+	}
 	return got, nil
+}
+
+// ask makes a request to the token endpoint, with the URL and the credentials of the
+// function, and reads the answer.
+func (c *Client) ask(ctx context.Context, key prover.Key, form url.Values, header http.Header,
+	authenticate func(context.Context) (string, clientauth.Credentials, error)) (TokenResponse, error) {
+	if !key.IsZero() {
+		ep, err := c.Tenant.Endpoints(ctx)
+		if err != nil {
+			return TokenResponse{}, refusal.TenantDown.Wrap(err)
+		}
+		if err := CheckProofs(ep, key); err != nil {
+			return TokenResponse{}, err
+		}
+	}
+	begin := c.Now().Round(0)
+	resp, err := key.Do(c.HTTP, func() (*http.Request, error) {
+		target, credentials, err := authenticate(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return formRequest(ctx, target, credentials, form, header)
+	})
+	got, err := c.readTokens(begin, resp, err)
+	got.Key = key
+	return got, err
+}
+
+// CheckProofs refuses a key of the application whose proofs the tenant does not accept.
+func CheckProofs(ep discovery.Metadata, key prover.Key) error {
+	if err := key.Check(ep.ProofAlgorithms); err != nil {
+		return refusal.Misconfigured.Because("Config.ProofKey %w", err)
+	}
+	return nil
 }
 
 // readTokens reads an answer of the token endpoint. Every grant uses it, so that an
@@ -185,11 +256,8 @@ func (t *TokenResponse) read() error {
 		}
 		*texts[name] = text
 	}
-	switch {
-	case t.AccessToken == "":
+	if t.AccessToken == "" {
 		return unusable("it has no access_token")
-	case !t.isBearer() && !strings.EqualFold(t.TokenType, "N_A"):
-		return t.CheckBearer()
 	}
 	return t.readLife()
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/clientauth"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/prover"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 )
@@ -23,7 +24,7 @@ func TestTokenRequest(t *testing.T) {
 	form := GrantForm("refresh_token")
 	SetText(form, "scope", "x")
 	SetText(form, "audience", "")
-	got, err := c.Tokens(t.Context(), form)
+	got, err := c.Tokens(t.Context(), prover.Key{}, form)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +37,7 @@ func TestTokenRequest(t *testing.T) {
 		t.Errorf("the form of the caller has changed: %v", form)
 	}
 	if got.AccessToken != "a" || got.TokenType != "bearer" || got.RefreshToken != "r" || got.IDToken != "i" || *got.Scope != "x y" ||
-		got.RecoveryCode != "c" || got.Life() != time.Minute || got.CheckBearer() != nil {
+		got.RecoveryCode != "c" || got.Life() != time.Minute || got.CheckUsable() != nil {
 		t.Errorf("%+v", got)
 	}
 	token := got.Token(at)
@@ -64,7 +65,7 @@ func TestRedeem(t *testing.T) {
 		}
 		form := GrantForm("authorization_code")
 		form.Set("code", "c")
-		if got, err := c.Redeem(t.Context(), "https://tenant.example/before", credentials, form); err != nil || got.AccessToken != "a" {
+		if got, err := c.Redeem(t.Context(), prover.Key{}, "https://tenant.example/before", credentials, form); err != nil || got.AccessToken != "a" {
 			t.Errorf("%+v, %v", got, err)
 		}
 		_, password, _ := s.last().BasicAuth()
@@ -79,12 +80,12 @@ func TestAnyToken(t *testing.T) {
 	t.Parallel()
 	c, s := newClient(t, 200, `{"access_token":"a","token_type":"N_A"}`)
 	header := http.Header{"X-Test": {"1"}}
-	got, err := c.AnyToken(t.Context(), GrantForm("x"), header)
+	got, err := c.AnyToken(t.Context(), prover.Key{}, GrantForm("x"), header)
 	if err != nil || got.AccessToken != "a" || s.last().Header.Get("X-Test") != "1" || len(header) != 1 {
 		t.Errorf("%+v, %v, %v", got, err, s.last().Header)
 	}
-	checkRefused(t, "N_A", got.CheckBearer(), refusal.TenantAnswer, `token_type is "N_A", not Bearer`)
-	got, err = c.Tokens(t.Context(), GrantForm("x"))
+	checkRefused(t, "N_A", got.CheckUsable(), refusal.TenantAnswer, `token_type is "N_A", not Bearer`)
+	got, err = c.Tokens(t.Context(), prover.Key{}, GrantForm("x"))
 	checkRefused(t, "N_A as an access token", err, refusal.TenantAnswer, `token_type is "N_A", not Bearer`)
 	if got.AccessToken != "" {
 		t.Errorf("%+v beside the refusal", got)
@@ -108,7 +109,7 @@ func TestTokenResponses(t *testing.T) {
 		{`{` + good + `}`, "", "", 5 * time.Minute},
 		{`{"access_token":"a","token_type":"BEARER"}`, "", "", 5 * time.Minute},
 		{`{"access_token":"a","token_type":"n_a"}`, "", `token_type is "n_a"`, 0},
-		{`{"access_token":"a","token_type":"DPoP"}`, `token_type is "DPoP"`, `token_type is "DPoP"`, 0},
+		{`{"access_token":"a","token_type":"Mac"}`, `token_type is "Mac"`, `token_type is "Mac"`, 0},
 		{`{"access_token":"a","token_type":"` + strings.Repeat("x", 500) + `"}`, "xxx\", not Bearer", "xxx\", not Bearer", 0},
 		{`{"access_token":"a","token_type":["Bearer"]}`, "token_type is not a text", "token_type is not a text", 0},
 		{`{"access_token":"a"}`, `token_type is ""`, `token_type is ""`, 0},
@@ -148,9 +149,11 @@ func TestTokenResponses(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, send := range map[string]func() (TokenResponse, error){
-			"AnyToken": func() (TokenResponse, error) { return c.AnyToken(t.Context(), GrantForm("x"), nil) },
-			"Tokens":   func() (TokenResponse, error) { return c.Tokens(t.Context(), GrantForm("x")) },
-			"Redeem":   func() (TokenResponse, error) { return c.Redeem(t.Context(), target, credentials, GrantForm("x")) },
+			"AnyToken": func() (TokenResponse, error) { return c.AnyToken(t.Context(), prover.Key{}, GrantForm("x"), nil) },
+			"Tokens":   func() (TokenResponse, error) { return c.Tokens(t.Context(), prover.Key{}, GrantForm("x")) },
+			"Redeem": func() (TokenResponse, error) {
+				return c.Redeem(t.Context(), prover.Key{}, target, credentials, GrantForm("x"))
+			},
 		} {
 			want := tt.api
 			if name == "AnyToken" {
@@ -173,7 +176,7 @@ func TestTokenResponses(t *testing.T) {
 	} {
 		c, s := newClient(t, status, body)
 		s.header.Set("Retry-After", "3")
-		got, err := c.Tokens(t.Context(), GrantForm("x"))
+		got, err := c.Tokens(t.Context(), prover.Key{}, GrantForm("x"))
 		if e, ok := err.(tenanterror.Error); !ok || e.Status != status || e.Code != "invalid_grant" || e.Wait != 3*time.Second ||
 			got.AccessToken != "" {
 			t.Errorf("%d: %v", status, err)
@@ -182,7 +185,7 @@ func TestTokenResponses(t *testing.T) {
 	}
 	c, s := newClient(t, 200, "")
 	s.err = errors.New("no route")
-	if _, err := c.Tokens(t.Context(), GrantForm("x")); err == nil || !strings.Contains(err.Error(), "no route") {
+	if _, err := c.Tokens(t.Context(), prover.Key{}, GrantForm("x")); err == nil || !strings.Contains(err.Error(), "no route") {
 		t.Errorf("%v", err)
 	}
 	s.last()
@@ -217,7 +220,7 @@ func TestNoJSON(t *testing.T) {
 		`{"access_token":"SECRET","token_type":"Bearer","expires_in":["SECRET"]}`: "expires_in is not a number",
 	} {
 		c, _ := newClient(t, 200, body)
-		_, err := c.Tokens(t.Context(), GrantForm("x"))
+		_, err := c.Tokens(t.Context(), prover.Key{}, GrantForm("x"))
 		checkRefused(t, body, err, refusal.TenantAnswer, want)
 		if err != nil && strings.Contains(err.Error(), "SECRET") {
 			t.Errorf("%q: %v", body, err)
@@ -236,7 +239,7 @@ func TestLateAnswer(t *testing.T) {
 		now := at
 		c.Now = func() time.Time { defer func() { now = at.Add(took) }(); return now }
 		c.HTTP = &http.Client{Transport: c.HTTP.Transport}
-		got, err := c.Tokens(t.Context(), GrantForm("x"))
+		got, err := c.Tokens(t.Context(), prover.Key{}, GrantForm("x"))
 		if err != nil || got.Life() != want || !got.Token(at).Expiry.Equal(at.Add(want)) {
 			t.Errorf("after %v: %v, %v", took, got.Life(), err)
 		}
@@ -252,16 +255,20 @@ func TestRepeatable(t *testing.T) {
 		want bool
 	}{
 		"client credentials": {func(ctx context.Context, c *Client) error {
-			return second(c.Tokens(ctx, GrantForm("client_credentials")))
+			return second(c.Tokens(ctx, prover.Key{}, GrantForm("client_credentials")))
 		}, true},
 		"pushed request": {func(ctx context.Context, c *Client) error { return second(c.Push(ctx, url.Values{})) }, true},
 		"revocation":     {func(ctx context.Context, c *Client) error { return c.Revoke(ctx, "x") }, true},
 		"code": {func(ctx context.Context, c *Client) error {
-			return second(c.Tokens(ctx, GrantForm("authorization_code")))
+			return second(c.Tokens(ctx, prover.Key{}, GrantForm("authorization_code")))
 		}, false},
-		"refresh":   {func(ctx context.Context, c *Client) error { return second(c.Tokens(ctx, GrantForm("refresh_token"))) }, false},
-		"any token": {func(ctx context.Context, c *Client) error { return second(c.AnyToken(ctx, GrantForm("x"), nil)) }, false},
-		"message":   {func(ctx context.Context, c *Client) error { return second(c.PostJSON(ctx, "x", map[string]any{}, nil)) }, false},
+		"refresh": {func(ctx context.Context, c *Client) error {
+			return second(c.Tokens(ctx, prover.Key{}, GrantForm("refresh_token")))
+		}, false},
+		"any token": {func(ctx context.Context, c *Client) error {
+			return second(c.AnyToken(ctx, prover.Key{}, GrantForm("x"), nil))
+		}, false},
+		"message": {func(ctx context.Context, c *Client) error { return second(c.PostJSON(ctx, "x", map[string]any{}, nil)) }, false},
 	} {
 		c, s := newClient(t, 200, `{"access_token":"a","token_type":"Bearer"}`)
 		c.Tenant.Discovered = document(discovery.Metadata{Issuer: issuer, PAREndpoint: issuer + "par"}, nil)
@@ -354,7 +361,7 @@ func TestCredentialsFail(t *testing.T) {
 	t.Parallel()
 	c, s := newClient(t, 200, `{}`)
 	c.Auth = unsigned(t)
-	_, tokens := c.Tokens(t.Context(), GrantForm("x"))
+	_, tokens := c.Tokens(t.Context(), prover.Key{}, GrantForm("x"))
 	_, push := c.Push(t.Context(), url.Values{})
 	for why, err := range map[string]error{"tokens": tokens, "revocation": c.Revoke(t.Context(), "x"),
 		"JSON": second(c.PostJSON(t.Context(), "x", nil, nil))} {

@@ -109,6 +109,9 @@ var (
 	Several             = Row{400, "invalid_request", "invalid_request", "more than one credential"}
 	Form                = Row{400, "invalid_request", "invalid_request", "malformed form body"}
 	Credential          = Row{400, "invalid_request", "invalid_request", "malformed credential"}
+	ProofWithBearer     = Row{400, "invalid_request", "invalid_request", "DPoP proof sent with Bearer scheme"}
+	ProofRequired       = Row{401, "unauthorized", "dpop_required", "authentication required"}
+	Replays             = Row{503, "temporarily_unavailable", "replay_store_unavailable", "proof memory unavailable"}
 	Keys                = Row{503, "temporarily_unavailable", "keys_unavailable", "token keys unavailable"}
 	Scope               = Row{403, "insufficient_scope", "insufficient_scope", "insufficient scope"}
 	Permission          = Row{403, "insufficient_scope", "insufficient_permissions", "insufficient scope"}
@@ -127,6 +130,7 @@ var (
 	SessionTokenExpired = Row{401, "login_required", "token_expired", "log in again to continue"}
 	UserForbidden       = Row{403, "access_denied", "claim_requirement", "your account is not allowed to see this page"}
 	UnknownHost         = Row{400, "invalid_request", "unknown_host", "this address is not set up for logins"}
+	NotFound            = Row{404, "invalid_request", "not_found", "there is nothing at this address"}
 	Method              = Row{405, "invalid_request", "method_not_allowed", "this address does not take such requests"}
 	LoginOption         = Row{400, "invalid_request", "login_option", "this login link is not valid"}
 	Loop                = Row{400, "login_required", "login_loop", "you were sent to log in several times in a row; your browser may be blocking cookies for this site; allow them, then log in again"}
@@ -150,6 +154,8 @@ var (
 	Clock               = Row{503, "temporarily_unavailable", "clock_skew", "this server and the login service do not agree on the time; please try again in a minute"}
 	NoCredential        = Row{503, "temporarily_unavailable", "credentials_unavailable", "the login service cannot be asked; please try again in a minute"}
 	TenantAnswer        = Row{502, "server_error", "tenant_answer", "the login service gave an unexpected answer; please try again"}
+	TokenNotBound       = Row{502, "server_error", "token_not_bound", "the login service gave an unexpected answer; please try again"}
+	Redirected          = Row{502, "server_error", "redirect_refused", "the answer leads to another server, which must not get the token"}
 	OtherOrganization   = Row{403, "access_denied", "", "your account is not a member of the organization that you wanted to log in to"}
 	NotConfirmed        = Row{403, "insufficient_user_authentication", "", "the login service did not confirm that it is you in the way that this page needs; please log in again; if it keeps happening, tell the owner of this site"}
 	IDToken             = Row{400, "invalid_token", "", "the login could not be verified; please log in again"}

@@ -2,6 +2,7 @@ package renew
 
 import (
 	"context"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/prover"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
@@ -25,6 +27,9 @@ type accessTokens struct {
 // find returns the token with the fewest scopes beyond the wish. It compares the
 // scopes that were asked for: the tenant may have granted less, and would again.
 func (a accessTokens) find(r *session.Record, at time.Time) (best session.Token, ok bool) {
+	if !a.config.Client.Proofs.Same(r.ProofKey) {
+		return best, false // the key of the application has changed
+	}
 	for i, t := range r.Tokens {
 		audience := a.wish.Audience
 		if audience == "" {
@@ -80,9 +85,36 @@ func (a accessTokens) renew(ctx context.Context, r *session.Record) (bool, error
 	if said, ok := tenanterror.Of(err); ok && said.Code == "invalid_grant" {
 		return changed, a.dropRefreshToken(ctx, r, said)
 	}
-	err = tenanterror.Meaning(tenanterror.Refresh, err)
+	if due := a.otherBinding(r, err); due != nil {
+		err = due
+	} else {
+		err = tenanterror.Meaning(tenanterror.Refresh, err)
+	}
 	a.refused.remember(r, a.wish, err)
 	return r.Refreshes != before, err
+}
+
+// otherBinding returns the refusal of a refresh that has failed because the session began
+// with keys and the application has none now, or the reverse. The tokens of another login
+// are those of today. It returns nil if the refresh has failed for another reason.
+func (a accessTokens) otherBinding(r *session.Record, err error) error {
+	if (r.ProofKey != "") == a.config.Client.Proofs.Binds() {
+		return nil
+	}
+	if said, ok := tenanterror.Of(err); ok && refusesBinding(said) {
+		return said.Refusal(refusal.SessionTokenExpired)
+	}
+	if refusal.TokenNotBound.IsOf(err) {
+		return refusal.SessionTokenExpired.Wrap(err)
+	}
+	return nil
+}
+
+// refusesBinding reports whether the tenant can have refused a refresh because it had no
+// proof of possession, or because it had one. No standard has a code for that.
+func refusesBinding(said tenanterror.Error) bool {
+	return said.Status == http.StatusBadRequest &&
+		slices.Contains([]string{"invalid_request", "invalid_dpop_proof", "use_dpop_nonce"}, said.Code)
 }
 
 // dropRefreshToken is for a refresh token that is used up, revoked or expired. The
@@ -105,16 +137,18 @@ func (a accessTokens) dropRefreshToken(ctx context.Context, r *session.Record, s
 // the rest of it is of no use.
 func (a accessTokens) refresh(ctx context.Context, r *session.Record) error {
 	form, audience, asked := a.form(r)
-	got, err := a.config.Client.Tokens(ctx, form)
+	got, err := a.config.Client.Tokens(ctx, a.config.Client.Proofs.Open(r.ProofKey), form)
 	if said, ok := tenanterror.Of(err); ok && said.MFA != nil {
 		e := said.Refusal(refusal.MFA)
 		e.Next = a.config.MFA(said.MFA, audience, asked, r)
 		return e
 	}
+	if err == nil || got.RefreshToken != "" {
+		keepRefreshToken(r, got)
+	}
 	if err != nil {
 		return err
 	}
-	keepRefreshToken(r, got)
 	if got.IDToken != "" {
 		ep, err := a.config.Client.Endpoints(ctx)
 		if err != nil {
@@ -192,6 +226,12 @@ func keepRefreshToken(r *session.Record, got provider.TokenResponse) {
 	if got.RefreshToken != "" {
 		r.RefreshToken = got.RefreshToken
 	}
+	if kept := got.Key.Kept(); kept != r.ProofKey {
+		r.ProofKey = kept
+		for i := range r.Tokens {
+			r.Tokens[i].ExpiresAt = 0 // nobody has their key any more
+		}
+	}
 }
 
 // keepToken puts a token in the place of the one that it replaces. Of more than eight
@@ -233,13 +273,23 @@ func mergeScopes(a, b string) string {
 // it has the scope that was asked for (RFC 6749, Section 5.1).
 func tokenOf(got provider.TokenResponse, audience, asked string, now time.Time) session.Token {
 	return session.Token{
-		Audience: audience, Asked: asked, Scope: got.Granted(asked), Type: "Bearer", Token: got.AccessToken, ExpiresAt: now.Add(got.Life()).Unix(),
+		Audience: audience, Asked: asked, Scope: got.Granted(asked), Token: got.AccessToken,
+		ExpiresAt: now.Add(got.Life()).Unix(),
 	}
+}
+
+// KeyOf returns the key to which a token of a session is bound, the zero Key for a
+// bearer token.
+func (t *Tokens) KeyOf(r *session.Record, token session.Token) prover.Key {
+	if token.Connection != "" {
+		return prover.Key{}
+	}
+	return t.config.Client.Proofs.Open(r.ProofKey)
 }
 
 // OfLogin returns the access token of a login as a session keeps it.
 func OfLogin(t *oauth2.Token, audience, asked string, now time.Time) session.Token {
-	got := provider.TokenResponse{AccessToken: t.AccessToken, ExpiresIn: float64(t.ExpiresIn)}
+	got := provider.TokenResponse{AccessToken: t.AccessToken, ExpiresIn: float64(t.ExpiresIn), Key: prover.KeyOf(t)}
 	if scope, ok := t.Extra("scope").(string); ok {
 		got.Scope = &scope
 	}

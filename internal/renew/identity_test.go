@@ -290,7 +290,7 @@ func TestContinue(t *testing.T) {
 			if raw != "" {
 				refresh, claims = "next", `{"name":"Ada L."}`
 			}
-			want := session.Token{Audience: api, Asked: "openid a", Scope: "openid a", Type: "Bearer", Token: "new", ExpiresAt: in(time.Minute)}
+			want := session.Token{Audience: api, Asked: "openid a", Scope: "openid a", Token: "new", ExpiresAt: in(time.Minute)}
 			if r := e.record; err != nil || r.Refreshes != 1 || r.RefreshToken != refresh || string(r.Claims) != claims || len(r.Tokens) != 1 || r.Tokens[0] != want {
 				e.Errorf("%s: %+v, %s, %v", row.why, r, r.Claims, err)
 			}

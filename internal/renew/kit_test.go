@@ -260,7 +260,7 @@ func newRecord(change func(*jwt.Claims)) *session.Record {
 		panic(err)
 	}
 	r.ID, r.RefreshToken, r.Claims = "one", "refresh", json.RawMessage(`{"name":"Ada"}`)
-	r.Tokens = []session.Token{{Audience: api, Asked: "openid a", Scope: "openid a", Type: "Bearer", Token: "old", ExpiresAt: in(600 * time.Second)}}
+	r.Tokens = []session.Token{{Audience: api, Asked: "openid a", Scope: "openid a", Token: "old", ExpiresAt: in(600 * time.Second)}}
 	return r
 }
 
@@ -314,7 +314,7 @@ func (e *env) logout() {
 // expectToken compares the text of a token.
 func (e *env) expectToken(why string, token session.Token, err error, want string) {
 	e.Helper()
-	if err != nil || token.Token != want || token.Type != "Bearer" {
+	if err != nil || token.Token != want {
 		e.Errorf("%s: %+v, %v, want %q", why, token, err, want)
 	}
 }

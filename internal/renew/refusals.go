@@ -58,7 +58,7 @@ func (rr refusals) remember(r *session.Record, w Wish, err error) {
 func holdOf(e *refusal.Refusal) time.Duration {
 	const least, most = time.Second, time.Minute
 	switch e.Reason {
-	case refusal.TenantAnswer.Reason, refusal.SessionTokenExpired.Reason:
+	case refusal.TenantAnswer.Reason, refusal.TokenNotBound.Reason, refusal.SessionTokenExpired.Reason:
 		return most
 	case refusal.TenantDown.Reason:
 		if e.TenantStatus == 0 {

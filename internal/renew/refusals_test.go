@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/prover"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 )
@@ -69,6 +70,77 @@ func TestRefusedRefreshes(t *testing.T) {
 	}
 }
 
+// TestOtherBinding: the setting has changed since the login. If the tenant does not refresh
+// the tokens of before, the user logs in again, and the tenant is not asked at each request.
+func TestOtherBinding(t *testing.T) {
+	t.Parallel()
+	none := prover.NewKeys(false, prover.Key{}, now)
+	each := prover.NewKeys(true, prover.Key{}, now)
+	refuses := says(400, `{"error":"invalid_request"}`, "")
+	bound := gives("new", map[string]any{"token_type": "DPoP"})
+	for _, row := range []struct {
+		why    string
+		of     *prover.Keys // of the login
+		keys   *prover.Keys
+		answer answer
+		want   refusal.Row
+	}{
+		{"switched on, refused", none, each, refuses, refusal.SessionTokenExpired},
+		{"switched on, bound without a proof", none, each, bound, refusal.SessionTokenExpired},
+		{"switched off, refused", each, none, refuses, refusal.SessionTokenExpired},
+		{"switched off, bearer token", each, none, gives("new", nil), refusal.SessionTokenExpired},
+		{"unchanged, refused", each, each, refuses, refusal.TenantAnswer},
+		{"unchanged, bearer token", each, each, gives("new", nil), refusal.TokenNotBound},
+		{"none, bound token", none, none, bound, refusal.TokenNotBound},
+	} {
+		edit := func(r *session.Record) { aged(0)(r); r.ProofKey = row.of.ForLogin().Kept() }
+		inEachMode(t, edit, func(e *env) {
+			e.set(func() { e.answer = row.answer })
+			e.tokens.config.Client.Proofs = row.keys
+			for range 2 {
+				_, err := e.get(Wish{})
+				e.expectRefusal(row.why, err, row.want)
+				e.expectRequests(row.why, 1)
+			}
+			if due := row.want == refusal.SessionTokenExpired; e.kept().LoginDue != due {
+				e.Errorf("%s: another login is due: %v", row.why, !due)
+			}
+		})
+	}
+}
+
+// TestTokenOfNoUse: what replaces the refresh token is kept, although the access token
+// beside it is dropped. The API of another audience may have no bound tokens.
+func TestTokenOfNoUse(t *testing.T) {
+	t.Parallel()
+	each, none := prover.NewKeys(true, prover.Key{}, now), prover.NewKeys(false, prover.Key{}, now)
+	for _, row := range []struct {
+		why, kind string
+		keys      *prover.Keys
+		want      refusal.Row
+	}{
+		{"bearer token in a session with a key", "Bearer", each, refusal.TokenNotBound},
+		{"bound token in a session without a key", "DPoP", none, refusal.TokenNotBound},
+		{"another kind of token", "mac", none, refusal.TenantAnswer},
+	} {
+		key := row.keys.ForLogin().Kept()
+		inEachMode(t, func(r *session.Record) { r.ProofKey = key }, func(e *env) {
+			e.set(func() { e.answer = gives("new", map[string]any{"token_type": row.kind, "refresh_token": "next"}) })
+			e.tokens.config.Client.Proofs = row.keys
+			for range 2 {
+				_, err := e.get(Wish{Audience: otherAPI})
+				e.expectRefusal(row.why, err, row.want)
+				e.expectRequests(row.why, 1)
+			}
+			if r := e.kept(); r.RefreshToken != "next" || r.ProofKey != key || len(r.Tokens) != 1 || r.LoginDue {
+				e.Errorf("%s: %+v", row.why, r)
+			}
+			token, err := e.get(Wish{})
+			e.expectToken(row.why, token, err, "old")
+		})
+	}
+}
+
 // TestRefusalOfAnotherRefreshToken says nothing about this one.
 func TestRefusalOfAnotherRefreshToken(t *testing.T) {
 	t.Parallel()
@@ -121,6 +193,7 @@ func TestHolds(t *testing.T) {
 		want       time.Duration
 	}{
 		{refusal.TenantAnswer, 0, 0, time.Minute},
+		{refusal.TokenNotBound, 0, 0, time.Minute},
 		{refusal.SessionTokenExpired, 0, 0, time.Minute},
 		{refusal.TenantDown, 0, 503, time.Second},
 		{refusal.TenantDown, 5 * time.Second, 503, 5 * time.Second},

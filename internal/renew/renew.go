@@ -144,7 +144,7 @@ func (t *Tokens) Meets(r *session.Record, audience string, scopes []string) bool
 	}
 	first := r.Tokens[0]
 	return first.Audience == audience && containsAll(strings.Fields(first.Asked), scopes) &&
-		(r.RefreshToken != "" || first.ExpiresAt > t.config.Now().Unix())
+		(r.RefreshToken != "" || first.ExpiresAt > t.config.Now().Unix() && t.config.Client.Proofs.Same(r.ProofKey))
 }
 
 // last returns a token of a session that cannot get a newer one, or has just got it.

@@ -19,7 +19,7 @@ import (
 // vaulted gives a session a token of a third party that is good for a while.
 func vaulted(d time.Duration) func(*session.Record) {
 	return func(r *session.Record) {
-		r.Vault = []session.Token{{Connection: "photos", Scope: "p", Type: "Bearer", Token: "old", ExpiresAt: in(d)}}
+		r.Vault = []session.Token{{Connection: "photos", Scope: "p", Token: "old", ExpiresAt: in(d)}}
 	}
 }
 
@@ -84,7 +84,8 @@ func TestGet(t *testing.T) {
 		{"invalid_grant, about to expire, forced", aged(time.Second), force, says(403, `{"error":"invalid_grant"}`, ""), "", refusal.SessionTokenExpired, 1, "", 1, ""},
 		{"outage, about to expire", aged(time.Second), Wish{}, says(503, "", ""), "old", none, 1, "refresh", 0, "WARN a token could not be refreshed before it expires"},
 		{"outage", aged(0), Wish{}, says(503, "", ""), "", refusal.TenantDown, 1, "refresh", 0, ""},
-		{"no bearer token", aged(0), Wish{}, gives("x", claims{"token_type": "DPoP"}), "", refusal.TenantAnswer, 1, "refresh", 0, ""},
+		{"no bearer token", aged(0), Wish{}, gives("x", claims{"token_type": "mac"}), "", refusal.TenantAnswer, 1, "refresh", 0, ""},
+		{"bound token that nobody asked for", aged(0), Wish{}, gives("x", claims{"token_type": "DPoP"}), "", refusal.TokenNotBound, 1, "refresh", 0, ""},
 		{"denied by policy", aged(0), Wish{}, says(403, `{"error":"access_denied"}`, ""), "", refusal.SessionTokenExpired, 1, "refresh", 1, ""},
 		{"denied by policy, about to expire", aged(time.Second), Wish{}, says(500, `{"error":"access_denied"}`, ""), "old", none, 1, "refresh", 1, "WARN before it expires"},
 		{"blocked", aged(0), Wish{}, says(403, `{"error":"unauthorized"}`, ""), "", refusal.SessionTokenExpired, 1, "refresh", 1, ""},
@@ -462,7 +463,7 @@ func TestRequests(t *testing.T) {
 		inMode(t, inCookies, row.session, func(e *env) {
 			token, err := e.get(row.wish)
 			e.expectToken(row.why, token, err, "new")
-			row.token.Type, row.token.Token, row.token.ExpiresAt = "Bearer", "new", in(10*time.Minute)
+			row.token.Token, row.token.ExpiresAt = "new", in(10*time.Minute)
 			if token != row.token {
 				e.Errorf("%s: %+v, want %+v", row.why, token, row.token)
 			}

@@ -1,6 +1,9 @@
 package renew
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,6 +12,8 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"github.com/seed-15d5a55c/auth0/internal/prover"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
@@ -43,7 +48,7 @@ func TestFind(t *testing.T) {
 		{Wish{Audience: api}, tokens[1:], "a"},
 		{Wish{}, nil, ""},
 	} {
-		got, ok := accessTokens{wish: row.wish}.find(&session.Record{Tokens: row.tokens}, at)
+		got, ok := accessTokens{&Tokens{config: Config{Client: &provider.Client{}}}, row.wish}.find(&session.Record{Tokens: row.tokens}, at)
 		if got.Token != row.want || ok != (row.want != "") {
 			t.Errorf("%+v: %q, %v, want %q", row.wish, got.Token, ok, row.want)
 		}
@@ -55,7 +60,7 @@ func TestFindVaultToken(t *testing.T) {
 	t.Parallel()
 	r := &session.Record{Vault: []session.Token{
 		{Connection: "photos", Hint: "ada", Token: "1", ExpiresAt: 1001}, {Connection: "photos", Token: "2", ExpiresAt: 1001},
-		{Connection: "mail", Hint: "ada", Scope: "s", Type: "Bearer", Token: "3", ExpiresAt: 1001}, {Connection: "files", Token: "over", ExpiresAt: 1000},
+		{Connection: "mail", Hint: "ada", Scope: "s", Token: "3", ExpiresAt: 1001}, {Connection: "files", Token: "over", ExpiresAt: 1000},
 	}}
 	for _, row := range []struct{ connection, hint, want string }{
 		{"photos", "ada", "1"}, {"photos", "", "2"}, {"mail", "ada", "3"}, {"mail", "", ""}, {"photos", "bob", ""}, {"files", "", ""}, {"none", "", ""},
@@ -64,7 +69,7 @@ func TestFindVaultToken(t *testing.T) {
 		if got.Token != row.want || ok != (row.want != "") {
 			t.Errorf("%+v: %+v, %v", row, got, ok)
 		}
-		if want := (session.Token{Connection: "mail", Hint: "ada", Scope: "s", Type: "Bearer", Token: "3", ExpiresAt: 1001}); row.want == "3" && got != want {
+		if want := (session.Token{Connection: "mail", Hint: "ada", Scope: "s", Token: "3", ExpiresAt: 1001}); row.want == "3" && got != want {
 			t.Errorf("%+v", got)
 		}
 	}
@@ -173,11 +178,56 @@ func TestOfLogin(t *testing.T) {
 		token *oauth2.Token
 		want  session.Token
 	}{
-		{granted, session.Token{Audience: api, Asked: "a b", Scope: "a", Type: "Bearer", Token: "x", ExpiresAt: 1060}},
-		{&oauth2.Token{AccessToken: "y"}, session.Token{Audience: api, Asked: "a b", Scope: "a b", Type: "Bearer", Token: "y", ExpiresAt: 1300}},
+		{granted, session.Token{Audience: api, Asked: "a b", Scope: "a", Token: "x", ExpiresAt: 1060}},
+		{&oauth2.Token{AccessToken: "y"}, session.Token{Audience: api, Asked: "a b", Scope: "a b", Token: "y", ExpiresAt: 1300}},
 	} {
 		if got := OfLogin(row.token, api, "a b", at); got != row.want {
 			t.Errorf("%+v, want %+v", got, row.want)
 		}
 	}
+}
+
+// TestChangedKey: a refresh with another key makes all access tokens of the session
+// useless, and none of them is used before.
+func TestChangedKey(t *testing.T) {
+	t.Parallel()
+	old, key := ownKey(t), ownKey(t)
+	tokens := &Tokens{config: Config{Client: &provider.Client{Proofs: prover.NewKeys(false, key, time.Now)}, Now: time.Now}}
+	r := &session.Record{ProofKey: old.Kept(), Tokens: []session.Token{{Audience: api, Token: "1", ExpiresAt: 2000}, {Audience: otherAPI, Token: "2", ExpiresAt: 2000}}}
+	at := time.Unix(1000, 0)
+	if token, ok := (accessTokens{tokens, Wish{}}).find(r, at); ok {
+		t.Errorf("%q is used with the key of another", token.Token)
+	}
+	for range 2 {
+		keepRefreshToken(r, provider.TokenResponse{Key: key})
+		if r.ProofKey != key.Kept() || r.Tokens[0].ExpiresAt+r.Tokens[1].ExpiresAt != 0 {
+			t.Errorf("%+v", r)
+		}
+	}
+	keepToken(r, session.Token{Audience: api, Token: "new", ExpiresAt: 2000})
+	keepRefreshToken(r, provider.TokenResponse{Key: key})
+	for audience, want := range map[string]string{"": "new", otherAPI: ""} {
+		if token, _ := (accessTokens{tokens, Wish{Audience: audience}}).find(r, at); token.Token != want {
+			t.Errorf("%q: %q, want %q", audience, token.Token, want)
+		}
+	}
+	if got := tokens.KeyOf(r, session.Token{}); got.Thumbprint() != key.Thumbprint() || !tokens.KeyOf(r, session.Token{Connection: "x"}).IsZero() {
+		t.Error("the key of a token is another")
+	}
+	if r.RefreshToken = ""; tokens.Meets(&session.Record{ProofKey: old.Kept(), Tokens: []session.Token{{ExpiresAt: time.Now().Unix() + 600}}}, "", nil) {
+		t.Error("a token whose key is gone is enough for a login")
+	}
+}
+
+func ownKey(t *testing.T) prover.Key {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := prover.Of(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/prover"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
@@ -44,7 +45,7 @@ func (v vaultTokens) missing(r *session.Record) error {
 // session has stays. After a refusal of the tenant it is dropped, because the third
 // party may not accept it any more.
 func (v vaultTokens) renew(ctx context.Context, r *session.Record) (bool, error) {
-	t, err := v.exchange(ctx, r.RefreshToken, typeRefreshToken)
+	t, err := v.exchange(ctx, v.config.Client.Proofs.Open(r.ProofKey), r.RefreshToken, typeRefreshToken)
 	if err == nil {
 		removeVaultTokens(r, v.isFor)
 		addVaultToken(r, t)
@@ -95,22 +96,24 @@ const (
 // Exchange returns a token of a third party for an access token that an API has
 // received. It keeps nothing.
 func (t *Tokens) Exchange(ctx context.Context, accessToken string, w Wish) (session.Token, error) {
-	return vaultTokens{t, w}.exchange(ctx, accessToken, typeAccessToken)
+	return vaultTokens{t, w}.exchange(ctx, t.config.Client.Proofs.ForProgram(), accessToken, typeAccessToken)
 }
 
-func (v vaultTokens) exchange(ctx context.Context, subject, kind string) (session.Token, error) {
+// exchange sends a proof, as other token requests have it. The token of the third party
+// is a bearer token all the same.
+func (v vaultTokens) exchange(ctx context.Context, key prover.Key, subject, kind string) (session.Token, error) {
 	form := provider.GrantForm(grantTokenVault)
 	form.Set("subject_token", subject)
 	form.Set("subject_token_type", kind)
 	form.Set("requested_token_type", typeVaultToken)
 	form.Set("connection", v.wish.Connection)
 	provider.SetText(form, "login_hint", v.wish.LoginHint)
-	got, err := v.config.Client.Tokens(ctx, form)
+	got, err := v.config.Client.ThirdPartyToken(ctx, key, form)
 	if err != nil {
 		return session.Token{}, tenanterror.Meaning(tenanterror.TokenVault, err)
 	}
 	return session.Token{
-		Connection: v.wish.Connection, Hint: v.wish.LoginHint, Scope: got.Granted(""), Type: "Bearer", Token: got.AccessToken,
+		Connection: v.wish.Connection, Hint: v.wish.LoginHint, Scope: got.Granted(""), Token: got.AccessToken,
 		ExpiresAt: v.config.Now().Add(got.Life()).Unix(),
 	}, nil
 }

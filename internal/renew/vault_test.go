@@ -30,8 +30,8 @@ func TestVaultToken(t *testing.T) {
 			}
 		}
 		want := []session.Token{
-			{Connection: "photos", Scope: "s", Type: "Bearer", Token: "1", ExpiresAt: in(10 * time.Minute)},
-			{Connection: "photos", Hint: "ada", Scope: "s", Type: "Bearer", Token: "3", ExpiresAt: in(10 * time.Minute)},
+			{Connection: "photos", Scope: "s", Token: "1", ExpiresAt: in(10 * time.Minute)},
+			{Connection: "photos", Hint: "ada", Scope: "s", Token: "3", ExpiresAt: in(10 * time.Minute)},
 		}
 		if r := e.kept(); len(r.Vault) != 2 || r.Vault[0] != want[0] || r.Vault[1] != want[1] {
 			e.Errorf("%+v", r.Vault)
@@ -45,7 +45,7 @@ func TestExchange(t *testing.T) {
 	inMode(t, inCookies, nil, func(e *env) {
 		e.set(func() { e.answer = gives("new", claims{"scope": "s"}) })
 		token, err := e.tokens.Exchange(e.Context(), "access", Wish{Connection: "photos"})
-		if want := (session.Token{Connection: "photos", Scope: "s", Type: "Bearer", Token: "new", ExpiresAt: in(10 * time.Minute)}); err != nil || token != want {
+		if want := (session.Token{Connection: "photos", Scope: "s", Token: "new", ExpiresAt: in(10 * time.Minute)}); err != nil || token != want {
 			e.Errorf("%+v, %v", token, err)
 		}
 		form := e.requests()[0]

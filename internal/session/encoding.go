@@ -42,6 +42,7 @@ type wireRecord struct {
 	Ceiling         int64             `json:"ceil,omitempty"`
 	LoginDue        bool              `json:"login_due,omitempty"`
 	Persistent      *bool             `json:"persist,omitempty"`
+	ProofKey        string            `json:"dpop,omitempty"`
 }
 
 // A wireToken is the JSON text of an access token.
@@ -49,7 +50,7 @@ type wireToken struct {
 	Audience  string `json:"aud,omitempty"`
 	Asked     string `json:"asked,omitempty"`
 	Scope     string `json:"scope,omitempty"`
-	Type      string `json:"type"`
+	Type      string `json:"type"` // for instances of an earlier version
 	Token     string `json:"token"`
 	ExpiresAt int64  `json:"exp"`
 }
@@ -70,10 +71,14 @@ func (r *Record) wire() wireRecord {
 		Version: version, ID: r.ID, Issuer: r.Issuer, Subject: r.Subject, CreatedAt: r.createdAt, TouchedAt: r.touchedAt, ExpiresAt: r.expiresAt,
 		SID: r.sid, IDTokenIssuedAt: r.issuedAt, AuthTime: r.authTime, ACR: r.acr, AMR: r.amr, IDToken: r.idToken, RefreshToken: r.RefreshToken,
 		Data: r.Data, Organization: r.organization, OrgName: r.orgName, Nonce: r.nonce, Refreshes: r.Refreshes, Ceiling: r.ceiling,
-		LoginDue: r.LoginDue, Persistent: r.Persistent,
+		LoginDue: r.LoginDue, Persistent: r.Persistent, ProofKey: r.ProofKey,
+	}
+	kind := "Bearer"
+	if r.ProofKey != "" {
+		kind = "DPoP"
 	}
 	for _, t := range r.Tokens {
-		w.Tokens = append(w.Tokens, wireToken{t.Audience, t.Asked, t.Scope, t.Type, t.Token, t.ExpiresAt})
+		w.Tokens = append(w.Tokens, wireToken{t.Audience, t.Asked, t.Scope, kind, t.Token, t.ExpiresAt})
 	}
 	for _, t := range r.Vault {
 		w.Vault = append(w.Vault, wireVaultToken{t.Connection, t.Hint, t.Scope, t.Token, t.ExpiresAt})
@@ -166,6 +171,8 @@ func (r *Record) decode(text string) error {
 			r.LoginDue = value == "true"
 		case "persist":
 			r.Persistent = new(value == "true")
+		case "dpop":
+			return decodeText(value, &r.ProofKey)
 		}
 		return nil
 	})
@@ -184,8 +191,6 @@ func decodeToken(text string, t *Token) error {
 			return decodeText(value, &t.Asked)
 		case "scope":
 			return decodeText(value, &t.Scope)
-		case "type":
-			return decodeText(value, &t.Type)
 		case "token":
 			return decodeText(value, &t.Token)
 		case "exp":
@@ -196,7 +201,6 @@ func decodeToken(text string, t *Token) error {
 }
 
 func decodeVaultToken(text string, v *Token) error {
-	v.Type = "Bearer"
 	return jsonscan.Object(text, func(name, value string) error {
 		switch name {
 		case "con":

@@ -83,7 +83,7 @@ func newRecord(id string) *Record {
 	return &Record{
 		ID: id, Issuer: issuer, Subject: "ada", createdAt: now, touchedAt: now,
 		issuedAt: now, expiresAt: now + int64(idle/time.Second),
-		Claims: json.RawMessage(`{"name":"Ada"}`), Tokens: []Token{{Token: "access", Type: "Bearer"}}, RefreshToken: "refresh",
+		Claims: json.RawMessage(`{"name":"Ada"}`), Tokens: []Token{{Token: "access"}}, RefreshToken: "refresh",
 	}
 }
 

@@ -902,12 +902,12 @@ func TestWithTokensOf(t *testing.T) {
 	old.Data, old.amr, old.touchedAt, old.authTime = map[string]string{"a": "1"}, []string{"pwd"}, 5, 10
 	refresh("second")(newer)
 	newer.Vault, newer.idToken, newer.Claims, newer.authTime = []Token{{Token: "v"}}, "id", []byte(`{}`), 20
-	newer.acr, newer.amr = "gold", []string{"otp"}
+	newer.acr, newer.amr, newer.ProofKey = "gold", []string{"otp"}, "key"
 	got := old.withTokensOf(newer)
 	want := old.clone()
 	want.RefreshToken, want.Tokens, want.Refreshes, want.Vault = newer.RefreshToken, newer.Tokens, 1, newer.Vault
 	want.idToken, want.Claims, want.authTime = "id", newer.Claims, 20
-	want.acr, want.amr = "gold", []string{"otp"}
+	want.acr, want.amr, want.ProofKey = "gold", []string{"otp"}, "key"
 	expectEqual(t, "merged", got, want)
 	newer.authTime = 1
 	if got := old.withTokensOf(newer).authTime; got != 10 {

@@ -23,6 +23,7 @@ type Memory struct {
 	mu       sync.RWMutex
 	entries  map[string]*memoryEntry
 	marks    int                   // entries that RaiseCtx has made
+	added    int                   // entries that AddCtx has made
 	owned    map[string]*list.List // entries of an owner, written longest ago first
 	byExpiry expiryHeap            // of all entries
 
@@ -35,11 +36,20 @@ type memoryEntry struct {
 	key    string
 	value  []byte // replaced, never written to
 	expiry time.Time
-	mark   bool
+	kind   entryKind
 	owner  string
 	age    *list.Element // in owned, nil without an owner
 	place  int           // in byExpiry
 }
+
+// An entryKind is the method that has made an entry.
+type entryKind int
+
+const (
+	committed entryKind = iota
+	raised
+	added
+)
 
 // A memoryLease is compared by its address, since two can end at the same time.
 type memoryLease struct{ until time.Time }
@@ -121,7 +131,7 @@ func (m *Memory) commit(key, owner string, value []byte, expiry time.Time) error
 		m.remove(e) // expired
 	}
 	own := m.owned[owner]
-	if full := len(m.entries)-m.marks >= m.limit; full || own != nil && own.Len() >= m.perOwner {
+	if full := len(m.entries)-m.marks-m.added >= m.limit; full || own != nil && own.Len() >= m.perOwner {
 		if own == nil {
 			return fmt.Errorf("%w (now %d sessions)", ErrStoreFull, m.limit)
 		}
@@ -154,8 +164,11 @@ func (m *Memory) change(e *memoryEntry, value []byte, expiry time.Time) {
 func (m *Memory) remove(e *memoryEntry) {
 	delete(m.entries, e.key)
 	heap.Remove(&m.byExpiry, e.place)
-	if e.mark {
+	switch e.kind {
+	case raised:
 		m.marks--
+	case added:
+		m.added--
 	}
 	if e.age != nil {
 		own := m.owned[e.owner]
@@ -255,9 +268,30 @@ func (m *Memory) RaiseCtx(_ context.Context, key string, number int64, expiry ti
 	if m.marks >= m.maxMarks {
 		return fmt.Errorf("%w (now %d sessions and %d marks of logouts)", ErrStoreFull, m.limit, m.maxMarks)
 	}
-	m.add(&memoryEntry{key: key, value: strconv.AppendInt(nil, number, 10), expiry: expiry, mark: true})
+	m.add(&memoryEntry{key: key, value: strconv.AppendInt(nil, number, 10), expiry: expiry, kind: raised})
 	m.marks++
 	return nil
+}
+
+// AddCtx adds a key without a value, and reports whether it was not there. A Memory
+// holds as many of such keys as marks. Then AddCtx fails with ErrStoreFull.
+func (m *Memory) AddCtx(_ context.Context, key string, expiry time.Time) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	if m.live(key, now) != nil {
+		return false, nil
+	}
+	m.dropExpired(now)
+	if e := m.entries[key]; e != nil {
+		m.remove(e) // expired
+	}
+	if m.added >= m.maxMarks {
+		return false, fmt.Errorf("%w (now %d keys of AddCtx)", ErrStoreFull, m.maxMarks)
+	}
+	m.add(&memoryEntry{key: key, expiry: expiry, kind: added})
+	m.added++
+	return true, nil
 }
 
 // LeaseCtx reports whether the caller holds the lease of a key. One caller holds it

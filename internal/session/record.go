@@ -29,6 +29,9 @@ type Record struct {
 	// LoginDue notes that a caller was told to have the user log in again. The login
 	// route must not take this session for a login then.
 	LoginDue bool
+	// ProofKey is the key to which Tokens are bound, as package prover keeps it. It is empty
+	// for bearer tokens.
+	ProofKey string
 	Data     map[string]string // of the application
 	// Persistent says whether the cookie outlives the browser, nil for the setting of the
 	// application.
@@ -64,7 +67,6 @@ type Token struct {
 	// Asked is the requested scope and Scope the granted one. A scope that the
 	// tenant does not grant so causes one request and not many.
 	Asked, Scope string
-	Type         string
 	Token        string
 	ExpiresAt    int64 // Unix seconds
 }
@@ -195,7 +197,7 @@ func (r *Record) clone() *Record {
 func (r *Record) withTokensOf(newer *Record) *Record {
 	copied := r.clone()
 	copied.RefreshToken, copied.Tokens, copied.Refreshes, copied.LoginDue = newer.RefreshToken, newer.Tokens, newer.Refreshes, newer.LoginDue
-	copied.Vault = newer.Vault
+	copied.Vault, copied.ProofKey = newer.Vault, newer.ProofKey
 	copied.idToken, copied.Claims, copied.authTime = newer.idToken, newer.Claims, max(copied.authTime, newer.authTime)
 	copied.acr, copied.amr = newer.acr, slices.Clone(newer.amr)
 	return copied

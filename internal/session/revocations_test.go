@@ -75,7 +75,7 @@ func TestMemoryStoreIsConsistent(t *testing.T) {
 				if e.key != key || m.byExpiry[e.place] != e {
 					t.Fatalf("%s is at a wrong place", key)
 				}
-				if e.mark {
+				if e.kind == raised {
 					marks++
 				}
 				if e.age != nil {

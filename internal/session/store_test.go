@@ -465,7 +465,7 @@ func TestMemoryExpiredOfSameKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	last = m.byExpiry[len(m.byExpiry)-1]
-	for !last.mark {
+	for last.kind != raised {
 		m.remove(last)
 		last = m.byExpiry[len(m.byExpiry)-1]
 	}
@@ -477,7 +477,7 @@ func TestMemoryExpiredOfSameKey(t *testing.T) {
 		if m.byExpiry[e.place] != e || e.key != key {
 			t.Errorf("%s is at a wrong place", key)
 		}
-		if e.mark {
+		if e.kind == raised {
 			marks++
 		}
 	}
@@ -528,6 +528,41 @@ func TestMemoryMarks(t *testing.T) {
 	if err := m.RaiseCtx(ctx, "one more", 1, now.Add(time.Hour)); err != nil {
 		t.Errorf("after one was deleted: %v", err)
 	}
+}
+
+// TestMemoryAdds: a key is added once until it expires, and such keys have a limit to
+// themselves.
+func TestMemoryAdds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, ctx := NewMemory(1), t.Context()
+		in := func(d time.Duration) time.Time { return time.Now().Add(d) }
+		add := func(key string, d time.Duration, want bool) {
+			t.Helper()
+			if added, err := m.AddCtx(ctx, key, in(d)); added != want || err != nil {
+				t.Errorf("%s: %v, %v", key, added, err)
+			}
+		}
+		for i := range 10 {
+			add(fmt.Sprint(i), time.Minute, true)
+		}
+		add("1", time.Hour, false)
+		if added, err := m.AddCtx(ctx, "one more", in(time.Minute)); added || !errors.Is(err, ErrStoreFull) || !strings.Contains(err.Error(), "10 keys of AddCtx") {
+			t.Errorf("full: %v, %v", added, err)
+		}
+		if err := errors.Join(m.Commit("session", nil, in(time.Hour)), m.RaiseCtx(ctx, "mark", 1, in(time.Hour))); err != nil {
+			t.Errorf("a session and a mark: %v", err)
+		}
+		if m.Delete("1"); m.added != 9 {
+			t.Errorf("%d are counted", m.added)
+		}
+		add("1", time.Minute, true)
+		time.Sleep(time.Minute)
+		add("1", time.Minute, true)
+		add("one more", time.Minute, true)
+		if m.added != 2 || m.marks != 1 || len(m.entries) != 4 {
+			t.Errorf("%d and %d are counted, of %d", m.added, m.marks, len(m.entries))
+		}
+	})
 }
 
 // TestMemoryIsNotShared: callers cannot change what is stored.

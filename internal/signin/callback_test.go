@@ -77,7 +77,7 @@ func TestSessionOfALogin(t *testing.T) {
 			t.Errorf("%+v, hints %q, %q", got, sid, idToken)
 		}
 		want := session.Token{
-			Audience: api, Asked: "openid email", Scope: "openid", Type: "Bearer", Token: "access", ExpiresAt: now().Unix() + 600,
+			Audience: api, Asked: "openid email", Scope: "openid", Token: "access", ExpiresAt: now().Unix() + 600,
 		}
 		if !slices.Equal(got.Tokens, []session.Token{want}) {
 			t.Errorf("tokens %+v", got.Tokens)

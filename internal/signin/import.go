@@ -3,9 +3,11 @@ package signin
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/prover"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/renew"
 	"github.com/seed-15d5a55c/auth0/internal/session"
@@ -46,23 +48,39 @@ func (s *Routes) Import(w http.ResponseWriter, r *http.Request, i Imported) erro
 	record.Data, record.Persistent = i.Data, i.Persistent
 	if i.Token != nil {
 		record.RefreshToken = i.Token.RefreshToken
-		record.Tokens = s.imported(i)
+		record.Tokens, record.ProofKey = s.imported(i), keyFor(i.Token, s.c.Flow.Client.Proofs).Kept()
 	}
 	return s.c.Visits.Sessions.Begin(r.Context(), w, s.c.Visits.Jar(r), record)
 }
 
 // imported returns the token of the old session, in the place of the token of the login.
+// A token that is bound to a key is not used, because its key can be elsewhere.
 // If there is only a refresh token, it is a token that has expired, so that the session
 // knows which API is the one of the login.
 func (s *Routes) imported(i Imported) []session.Token {
 	switch {
-	case i.Token.AccessToken != "":
+	case i.Token.AccessToken != "" && !isBound(i.Token):
 		return []session.Token{renew.OfLogin(s.lasting(i.Token), i.Audience, i.Scope, s.c.Now())}
 	case i.Token.RefreshToken != "":
-		return []session.Token{{Audience: i.Audience, Asked: i.Scope, Type: "Bearer"}}
+		return []session.Token{{Audience: i.Audience, Asked: i.Scope}}
 	}
 	return nil
 }
+
+// keyFor returns the key for the next tokens of an imported session. If its token was
+// bound, they are not to be bearer tokens: then it is the key of that token, else one of
+// the application.
+func keyFor(t *oauth2.Token, own *prover.Keys) prover.Key {
+	if !isBound(t) || t.RefreshToken == "" {
+		return prover.Key{}
+	}
+	if key := prover.KeyOf(t); !key.IsZero() {
+		return key
+	}
+	return own.ForLogin()
+}
+
+func isBound(t *oauth2.Token) bool { return strings.EqualFold(t.TokenType, prover.TokenType) }
 
 // lasting returns a token with the seconds that it is still good for. An access token
 // that has expired, or of which that is not known, counts as good for a second.

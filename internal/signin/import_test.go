@@ -1,6 +1,9 @@
 package signin
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -10,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/prover"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 	"golang.org/x/oauth2"
@@ -105,17 +109,61 @@ func TestImportedTokens(t *testing.T) {
 			var want []session.Token
 			if row.access != "" {
 				want = []session.Token{{
-					Audience: api, Asked: "openid email", Scope: "openid email", Type: "Bearer", Token: "access", ExpiresAt: now().Add(row.want).Unix(),
+					Audience: api, Asked: "openid email", Scope: "openid email", Token: "access", ExpiresAt: now().Add(row.want).Unix(),
 				}}
 			}
 			if row.access == "" {
-				want = []session.Token{{Audience: api, Asked: "openid email", Type: "Bearer"}} // has expired
+				want = []session.Token{{Audience: api, Asked: "openid email"}} // has expired
 			}
 			if err != nil || got.RefreshToken != row.refresh || !slices.Equal(got.Tokens, want) {
 				t.Errorf("%s: %+v, %v", row.why, got, err)
 			}
 			if *i.Token != before {
 				t.Errorf("%s: the token of the caller is now %+v", row.why, i.Token)
+			}
+		})
+	}
+}
+
+// TestImportOfBoundTokens: what follows a bound token is bound too, if the application has
+// keys. The access token itself is not used.
+func TestImportOfBoundTokens(t *testing.T) {
+	t.Parallel()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	given, err := prover.Of(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	none, fixed, each := prover.NewKeys(false, prover.Key{}, now), prover.NewKeys(false, given, now), prover.NewKeys(true, prover.Key{}, now)
+	own := each.ForLogin()
+	for _, row := range []struct {
+		why, kind, refresh string
+		keys               *prover.Keys
+		of                 prover.Key // that the token has
+		want               string     // the key of the session, or how it begins
+	}{
+		{"key of the application", "DPoP", "refresh", fixed, prover.Key{}, given.Kept()},
+		{"another spelling", "dpop", "refresh", fixed, prover.Key{}, given.Kept()},
+		{"key of the token", "DPoP", "refresh", each, own, own.Kept()},
+		{"key for each session", "DPoP", "refresh", each, prover.Key{}, "k"},
+		{"no key", "DPoP", "refresh", none, prover.Key{}, ""},
+		{"no refresh token", "DPoP", "", fixed, prover.Key{}, ""},
+		{"bearer token", "Bearer", "refresh", fixed, prover.Key{}, ""},
+	} {
+		inEachMode(t, func(e *env) {
+			e.c.Flow.Client.Proofs = row.keys
+			i := old()
+			i.Token = prover.Attach(&oauth2.Token{AccessToken: "access", TokenType: row.kind, RefreshToken: row.refresh, Expiry: now().Add(time.Hour)}, row.of, nil)
+			if got := e.imports(i); got.err != nil {
+				t.Fatal(got.err)
+			}
+			got, err := e.session()
+			if err != nil || (row.want == "") != (got.ProofKey == "") || !strings.HasPrefix(got.ProofKey, row.want) ||
+				row.kind != "Bearer" && len(got.Tokens) > 0 && got.Tokens[0].Token != "" {
+				t.Errorf("%s: %+v, %v", row.why, got, err)
 			}
 		})
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/login"
+	"github.com/seed-15d5a55c/auth0/internal/prover"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/renew"
 	"github.com/seed-15d5a55c/auth0/internal/session"
@@ -62,7 +63,7 @@ func (s *Routes) beginSession(w http.ResponseWriter, r *http.Request, l *login.A
 	record.SetIdentity(&c, id.Kept(s.c.KeepClaim), raw)
 	record.Data, record.Persistent = l.Data, l.Persistent
 	if token := l.Token; token != nil {
-		record.RefreshToken = token.RefreshToken
+		record.RefreshToken, record.ProofKey = token.RefreshToken, prover.KeyOf(token).Kept()
 		record.Tokens = []session.Token{renew.OfLogin(token, l.Audience, l.Scope, s.c.Now())}
 	}
 	l.Began = record.ID

@@ -16,6 +16,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
+	"github.com/seed-15d5a55c/auth0/internal/peer"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/returnto"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
@@ -56,9 +57,10 @@ func New(c Config, mistake func(field, format string, args ...any)) *Site {
 			Logout:            cmp.Or(c.Routes.Logout, "/auth/logout"),
 			BackchannelLogout: cmp.Or(c.Routes.BackchannelLogout, "/auth/backchannel-logout"),
 		},
-		bases: browser.Bases{List: bases(c, mistake), Proxies: trustedProxies(c.TrustedProxies, mistake)},
+		bases: browser.Bases{List: bases(c, mistake)},
 		home:  cmp.Or(c.DefaultReturnTo, "/"), log: c.Log,
 	}
+	s.bases.Proxies = peer.Networks(c.TrustedProxies, func(format string, args ...any) { mistake("TrustedProxies", format, args...) })
 	s.checkRoutes(mistake)
 	s.checkBases(mistake)
 	for _, raw := range c.ReturnToOrigins {
@@ -133,30 +135,6 @@ func (s *Site) checkBases(mistake func(field, format string, args ...any)) {
 			}
 		}
 	}
-}
-
-// trustedProxies returns prefixes in the form in which addresses of peers are
-// compared. It refuses a prefix that contains the address of no peer.
-func trustedProxies(prefixes []netip.Prefix, mistake func(field, format string, args ...any)) []netip.Prefix {
-	const mapped = 96 // bits of ::ffff:0:0, RFC 4291, Section 2.5.5.2
-	var known []netip.Prefix
-	for i, prefix := range prefixes {
-		addr, bits := prefix.Addr(), prefix.Bits()
-		if addr.Is4In6() && bits >= mapped {
-			addr, bits = addr.Unmap(), bits-mapped
-			prefix = netip.PrefixFrom(addr, bits)
-		}
-		switch {
-		case !prefix.IsValid():
-			mistake("TrustedProxies", "[%d] is not a prefix; make one with netip.MustParsePrefix", i)
-		case addr.Is4In6():
-			mistake("TrustedProxies", "[%d] is %v, which is wider than all IPv4 addresses; write those as 0.0.0.0/0", i, prefix)
-		case addr.IsMulticast(), addr.IsUnspecified() && prefix.IsSingleIP():
-			mistake("TrustedProxies", "[%d] is %v, from which no request comes", i, prefix)
-		}
-		known = append(known, prefix.Masked())
-	}
-	return known
 }
 
 // Log returns the log of the application.

@@ -1,4 +1,4 @@
-// Package tenantapi makes requests with a bearer token to the APIs of a tenant:
+// Package tenantapi makes requests with an access token to the APIs of a tenant:
 // it sends and reads JSON, reads error responses, replaces a rejected token once,
 // and repeats a request after 429 if its turn is soon.
 //
@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
+	"github.com/seed-15d5a55c/auth0/internal/prover"
 )
 
 // Version is the version of this module that requests name in User-Agent.
@@ -25,10 +26,10 @@ const Version = "0.1.0"
 // UserAgent is the value of that header.
 const UserAgent = "auth0-go-rp/" + Version
 
-// Do makes one request with an access token and returns the response, whatever its
-// status. It sends a body other than nil as JSON. The error is [ErrUnsendable] or
+// Do makes one request with an access token, and a proof if the token is bound to a
+// key. It returns the response, whatever its status. It sends a body other than nil as JSON. The error is [ErrUnsendable] or
 // an error of [fetch.Do].
-func Do(ctx context.Context, client *http.Client, token, method, target string, query url.Values, body any) (*fetch.Response, error) {
+func Do(ctx context.Context, client *http.Client, token prover.Credential, method, target string, query url.Values, body any) (*fetch.Response, error) {
 	if len(query) > 0 {
 		target += "?" + query.Encode()
 	}
@@ -48,8 +49,7 @@ func Do(ctx context.Context, client *http.Client, token, method, target string, 
 		r.Header.Set("Content-Type", "application/json")
 	}
 	r.Header.Set("Accept", "application/json")
-	r.Header.Set("Authorization", "Bearer "+token)
-	return fetch.Do(client, r)
+	return token.Do(client, r)
 }
 
 // Decode decodes the body of a successful response into out, unless out is nil. The
@@ -169,5 +169,5 @@ func (a *API) attempt(ctx context.Context, method, path string, query url.Values
 		ctx, cancel = context.WithTimeout(ctx, fetch.Limit(a.Client, perCall, 1))
 		defer cancel()
 	}
-	return Do(ctx, a.Client, token, method, a.Base+"api/v2/"+path, query, body)
+	return Do(ctx, a.Client, prover.Credential{Token: token}, method, a.Base+"api/v2/"+path, query, body)
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
+	"github.com/seed-15d5a55c/auth0/internal/prover"
 )
 
 // TestParseError reads the shapes of the error responses of Auth0.
@@ -129,7 +130,7 @@ func TestRequests(t *testing.T) {
 	if err := api.Call(t.Context(), "POST", "x", nil, func() {}, nil); err != ErrUnsendable {
 		t.Errorf("a body that is no JSON: %v", err)
 	}
-	if _, err := Do(t.Context(), api.Client, "t", "GET", "://", nil, nil); err != ErrUnsendable {
+	if _, err := Do(t.Context(), api.Client, prover.Credential{Token: "t"}, "GET", "://", nil, nil); err != ErrUnsendable {
 		t.Errorf("no URL: %v", err)
 	}
 	if err := api.Get(t.Context(), "x", nil, &struct{ A string }{}); !errors.Is(err, ErrUnexpectedJSON) {

@@ -34,6 +34,9 @@ func Advise(where Place, err error) error {
 	if advice, ok := UnknownAudience(e.Code, e.Description); ok {
 		return fmt.Errorf("%w; %s", err, advice)
 	}
+	if e.Code == "invalid_dpop_proof" {
+		return fmt.Errorf("%w; the tenant does not accept the proof of Config.ProofKey: compare the clock of this machine with the right time", err)
+	}
 	if e.rejectsClient(where) {
 		return fmt.Errorf("%w; the tenant does not accept the credentials of the application: compare Config.ClientID and Config.ClientSecret (AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET), or ClientAuthentication, with the application in the dashboard", err)
 	}

@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// An Answer is a whole response, as far as it is promised.
+// An Answer is a whole response, as far as it is promised. The challenge has a line for
+// each header WWW-Authenticate.
 type Answer struct {
 	Status          int
 	Challenge, Body string
@@ -45,9 +46,9 @@ func AnswerLacks(scopes string) Answer {
 		`{"error":"insufficient_scope","error_description":"insufficient scope"}`}
 }
 
-// Needs is the answer of a guard that needs scopes or permissions.
+// Needs is the answer of a guard that needs scopes. Permissions are not named in a 401.
 func (a Answer) Needs(scopes string) Answer {
-	if a.Status == http.StatusUnauthorized {
+	if a.Status == http.StatusUnauthorized && scopes != "" {
 		a.Challenge += `, scope="` + scopes + `"`
 	}
 	return a
@@ -67,7 +68,7 @@ func (f *APIEnv) ExpectWhole(t *testing.T, h http.Handler, r *http.Request, want
 	passes := want.Status == http.StatusOK
 	headers := map[string][]string{"Www-Authenticate": nil, "Retry-After": nil, "Cache-Control": {"no-store"}, "Content-Type": {"application/json"}}
 	if want.Challenge != "" {
-		headers["Www-Authenticate"] = []string{want.Challenge}
+		headers["Www-Authenticate"] = strings.Split(want.Challenge, "\n")
 	}
 	if want.Status == http.StatusServiceUnavailable {
 		headers["Retry-After"] = []string{"5"}

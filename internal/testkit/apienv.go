@@ -143,9 +143,19 @@ type Events struct {
 	mu    sync.Mutex
 	token []auth0.Event // and of guards
 	keys  []auth0.Event
+
+	evictions int
 }
 
-func (e *Events) observe(c *auth0.APIConfig) {
+// Evictions returns how often an API has forgotten a DPoP proof.
+func (e *Events) Evictions() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.evictions
+}
+
+// Observe is an edit of the configuration.
+func (e *Events) Observe(c *auth0.APIConfig) {
 	c.Observer = func(_ context.Context, event auth0.Event) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
@@ -154,6 +164,8 @@ func (e *Events) observe(c *auth0.APIConfig) {
 			e.token = append(e.token, event)
 		case auth0.KeysFetched:
 			e.keys = append(e.keys, event)
+		case auth0.ReplayEvicted:
+			e.evictions++
 		default:
 			panic("an event of no known kind")
 		}
@@ -182,7 +194,7 @@ func NewCacheEnv(t *testing.T, edits ...func(*auth0.APIConfig)) *CacheEnv {
 	t.Helper()
 	f := &CacheEnv{Now: Noon}
 	f.APIEnv = NewAPIEnv(t, append([]func(*auth0.APIConfig){
-		f.Events.observe, func(c *auth0.APIConfig) { c.Now = func() time.Time { return f.Now } },
+		f.Events.Observe, func(c *auth0.APIConfig) { c.Now = func() time.Time { return f.Now } },
 	}, edits...)...)
 	return f
 }

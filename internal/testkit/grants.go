@@ -64,7 +64,7 @@ func SignedInForGrants(t testing.TB, edit ...func(*auth0.Config)) *Env {
 	e := SignedInAt(t, TenantConfig{Host: TenantHost, OrganizationNames: true, DefaultDirectory: Realm}, edit...)
 	for _, err := range []error{
 		e.Tenant.AddConnection(TenantConnection{Name: "sms", Strategy: "sms"}),
-		e.Tenant.AddAPI(TenantAPI{Audience: NextAPI, Scopes: []string{"read:next"}}),
+		e.Tenant.AddAPI(TenantAPI{Audience: NextAPI, Scopes: []string{"read:next"}, ProofOfPossession: BoundByDPoP}),
 		e.Tenant.AddUser(TenantUser{Connection: Realm, Email: MFAUser, Password: Password, MFA: true, Phone: MFAPhone, RecoveryCode: RecoveryCode,
 			Factors: []string{"otp", "sms", "push", "recovery-code"}}),
 		e.Tenant.AddUser(TenantUser{Connection: Realm, Email: "bare@acme.example", Password: Password, MFA: true, Factors: []string{}}),

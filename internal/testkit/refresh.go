@@ -62,7 +62,8 @@ func SignedInRefreshing(t *testing.T, edit ...func(*auth0.Config)) *Env {
 	e.RotateRefreshTokens(true, 0)
 	e.lifetime(Audience, TokenLife)
 	for _, audience := range []string{SecondAudience, "https://third.example/"} {
-		if err := e.Tenant.AddAPI(TenantAPI{Audience: audience, Scopes: []string{"read:a", "read:b", "read:c"}, Lifetime: TokenLife}); err != nil {
+		if err := e.Tenant.AddAPI(TenantAPI{Audience: audience, Scopes: []string{"read:a", "read:b", "read:c"}, Lifetime: TokenLife,
+			ProofOfPossession: BoundByDPoP}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -22,6 +22,7 @@ type FullStore interface {
 	UpdateCtx(ctx context.Context, key string, value []byte, expiry time.Time) (bool, error)
 	LeaseCtx(ctx context.Context, key string, d time.Duration) (func(), bool, error)
 	RaiseCtx(ctx context.Context, key string, number int64, expiry time.Time) error
+	AddCtx(ctx context.Context, key string, expiry time.Time) (bool, error)
 	CommitOwnedCtx(ctx context.Context, key, owner string, value []byte, expiry time.Time) error
 }
 

@@ -33,6 +33,10 @@ type (
 	Organization = emulator.Organization
 	// An OrganizationConnection is enabled for an organization.
 	OrganizationConnection = emulator.OrganizationConnection
+	// A Proof is a DPoP proof that the tenant has received.
+	Proof = emulator.Proof
+	// A ProofOfPossession says to what access tokens of an API are bound.
+	ProofOfPossession = emulator.ProofOfPossession
 	// A TokenEdit changes the header and the claims of a token before the tenant signs it.
 	TokenEdit = emulator.TokenEdit
 	// A Variant is a kind of tenant.
@@ -53,6 +57,17 @@ const (
 	TokenEndpoint        = emulator.Token
 	UserInfoEndpoint     = emulator.UserInfo
 )
+
+// When a tenant wants a nonce in DPoP proofs.
+const (
+	NonceForPublic = emulator.NonceForPublic
+	NonceForAll    = emulator.NonceForAll
+	NonceAgain     = emulator.NonceAgain
+	NonceUntold    = emulator.NonceUntold
+)
+
+// BoundByDPoP makes an API bind its access tokens to the key of a proof.
+var BoundByDPoP = ProofOfPossession{Mechanism: "dpop"}
 
 // The kinds of tenants.
 const (

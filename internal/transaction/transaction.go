@@ -72,6 +72,9 @@ type Transaction struct {
 	Audience     string   `json:"aud,omitempty"`
 	Scope        string   `json:"scope"`
 	Account      *Account `json:"account,omitempty"` // not nil if no login, but an account to connect
+	// ProofKey is the key to which the tokens of the login will be bound, as package prover
+	// keeps it. It is empty for bearer tokens.
+	ProofKey string `json:"dpop,omitempty"`
 
 	// Session is the id of the session that the browser had, and Parts the number of
 	// its cookies. The login ends that session, also if the browser does not send its

@@ -297,6 +297,60 @@ func TestMetadataHandler(t *testing.T) {
 	}
 }
 
+// TestFullMetadata: every member that the configuration can set. AuthorizationServers
+// are for clients alone, so tokens of the issuer stay good.
+func TestFullMetadata(t *testing.T) {
+	t.Parallel()
+	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) {
+		c.ScopesSupported, c.ResourceName, c.ResourceDocumentation = []string{"read:m"}, "Orders <1>", "https://docs.example/?a=b"
+		c.AuthorizationServers = []string{"https://t.example"}
+	})
+	w := httptest.NewRecorder()
+	f.API.MetadataHandler().ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	const want = `{"resource":"https://api.example/","authorization_servers":["https://t.example"],"scopes_supported":["read:m"],` +
+		`"bearer_methods_supported":["header"],"resource_name":"Orders \u003c1\u003e","resource_documentation":"https://docs.example/?a=b"}`
+	if w.Body.String() != want {
+		t.Errorf("got %s, want %s", w.Body, want)
+	}
+	f.ExpectToken(t, testkit.GoodToken(), testkit.AnswerOK)
+	f.ExpectToken(t, testkit.Signed(testkit.GoodHeader, testkit.WithClaim("iss", `"https://t.example"`)), testkit.AnswerWrongIssuer)
+}
+
+// TestMetadataPath: clients look for the document at the path of MetadataURL, so a
+// handler that is mounted elsewhere says so.
+func TestMetadataPath(t *testing.T) {
+	t.Parallel()
+	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) {
+		c.Audience, c.MetadataURL = "https://m.example/a%20b", "https://m.example/.well-known/oauth-protected-resource/a%20b"
+	})
+	h := f.API.MetadataHandler()
+	const good, missing = "/.well-known/oauth-protected-resource/a%20b", `{"error":"invalid_request","error_description":"there is nothing at this address"}`
+	for _, tt := range []struct {
+		why, method, target string
+		h                   http.Handler
+		status              int
+		body                string
+	}{
+		{"its path", "GET", good, h, 200, `{"resource":"https://m.example/a%20b"`},
+		{"its path, and a query", "GET", good + "?x", h, 200, `{"resource":`},
+		{"its path, prefix taken away", "GET", good, http.StripPrefix("/.well-known", h), 200, `{"resource":`},
+		{"preflight", "OPTIONS", good, h, 204, ""},
+		{"POST", "POST", good, h, 405, `{"error":"invalid_request"`},
+		{"another path", "GET", "/.well-known/oauth-protected-resource", h, 404, missing},
+		{"another path, POST", "POST", "/", h, 404, missing},
+		{"a longer path", "GET", good + "/x", h, 404, missing},
+	} {
+		w := httptest.NewRecorder()
+		tt.h.ServeHTTP(w, httptest.NewRequest(tt.method, tt.target, nil))
+		if w.Code != tt.status || !strings.HasPrefix(w.Body.String(), tt.body) || w.Header().Get("WWW-Authenticate") != "" {
+			t.Errorf("%s: %d %s", tt.why, w.Code, w.Body)
+		}
+	}
+	if log := f.Log.Take(); !strings.Contains(log, "mount the handler there") {
+		t.Errorf("the log does not say where to mount the handler: %s", log)
+	}
+}
+
 // TestMetadataBearerMethods: those that RFC 6750 has, of the sources that there
 // are. Without any the list is empty, which says that there is none (RFC 9728,
 // Section 2).
@@ -377,6 +431,15 @@ func TestNewAPIChecksTheRest(t *testing.T) {
 		{"larger cache", func(c *auth0.APIConfig) { c.TokenCache = 1<<20 + 1 }, []string{"APIConfig.TokenCache "}},
 		{"negative cache", func(c *auth0.APIConfig) { c.TokenCache = -2 }, []string{"APIConfig.TokenCache "}},
 		{"metadata", func(c *auth0.APIConfig) { c.MetadataURL = "https://api.example/.well-known/oauth-protected-resource" }, nil},
+		{"metadata of an audience with a path", func(c *auth0.APIConfig) {
+			c.Audience, c.MetadataURL = "https://m.example/mcp", "https://m.example/.well-known/oauth-protected-resource/mcp"
+		}, nil},
+		{"metadata of an audience with another path", func(c *auth0.APIConfig) {
+			c.Audience, c.MetadataURL = "https://m.example/mcp", "https://m.example/.well-known/oauth-protected-resource"
+		}, []string{`APIConfig.MetadataURL "https://m.example/.well-known/oauth-protected-resource" does not fit the Audience "https://m.example/mcp"`}},
+		{"metadata of an audience that is not a URL", func(c *auth0.APIConfig) {
+			c.Audience, c.MetadataURL = "urn:m", "https://m.example/.well-known/oauth-protected-resource"
+		}, []string{`APIConfig.MetadataURL "https://m.example/.well-known/oauth-protected-resource" needs an Audience that is a URL, and "urn:m" is not`}},
 		{"metadata of another host", func(c *auth0.APIConfig) {
 			c.MetadataURL = "https://mcp.example/.well-known/oauth-protected-resource"
 		}, []string{`APIConfig.MetadataURL "https://mcp.example/.well-known/oauth-protected-resource" does not fit the Audience "https://api.example/"; use the MetadataURL "https://api.example/.well-known/oauth-protected-resource", or the Audience "https://mcp.example"`}},
@@ -420,6 +483,10 @@ func TestNewAPIChecksTheRest(t *testing.T) {
 		{"metadata, quotes", func(c *auth0.APIConfig) { c.MetadataURL = `https://api.example/"` }, []string{"APIConfig.MetadataURL "}},
 		{"metadata, backslash", func(c *auth0.APIConfig) { c.MetadataURL = `https://api.example/\` }, []string{"APIConfig.MetadataURL "}},
 		{"metadata, not ASCII", func(c *auth0.APIConfig) { c.MetadataURL = `https://api.example/é` }, []string{"APIConfig.MetadataURL "}},
+		{"challenge scopes", func(c *auth0.APIConfig) { c.ChallengeScopes = []string{"read:m", "a"} }, nil},
+		{"challenge scope with a space", func(c *auth0.APIConfig) { c.ChallengeScopes = []string{"a b"} }, []string{"APIConfig.ChallengeScopes "}},
+		{"challenge scope with quotes", func(c *auth0.APIConfig) { c.ChallengeScopes = []string{"a", `b"`} }, []string{"APIConfig.ChallengeScopes "}},
+		{"empty challenge scope", func(c *auth0.APIConfig) { c.ChallengeScopes = []string{""} }, []string{"APIConfig.ChallengeScopes "}},
 		{"scope with a space", func(c *auth0.APIConfig) { c.ScopesSupported = []string{"a b"} }, []string{"APIConfig.ScopesSupported "}},
 		{"scope with quotes", func(c *auth0.APIConfig) { c.ScopesSupported = []string{`a"`} }, []string{"APIConfig.ScopesSupported "}},
 		{"keys of nobody", func(c *auth0.APIConfig) { c.Keys = &auth0.KeySet{} }, []string{"APIConfig.Keys "}},
@@ -539,5 +606,20 @@ func TestManyClaims(t *testing.T) {
 	some, err := auth0.Claims[struct{ C1199 *int }](ctx)
 	if err != nil || some.C1199 == nil {
 		t.Errorf("the last claim: %v, %v", some.C1199, err)
+	}
+}
+
+func TestLeewayOfAPI(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ configured, want time.Duration }{
+		{0, 5 * time.Second}, {auth0.None, 0}, {time.Minute, time.Minute},
+	} {
+		f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.Leeway = tt.configured })
+		if got := f.API.Leeway(); got != tt.want {
+			t.Errorf("%v: %v, want %v", tt.configured, got, tt.want)
+		}
+	}
+	if got := new(auth0.API).Leeway(); got != 0 {
+		t.Errorf("an API that NewAPI has not made: %v", got)
 	}
 }

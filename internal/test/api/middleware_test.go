@@ -882,11 +882,15 @@ func TestBoundTokens(t *testing.T) {
 func TestScopesAndPermissions(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewAPIEnv(t)
-	scope, permission := f.API.RequireScope, f.API.RequirePermissions
+	type guard struct {
+		of    func(...string) func(http.Handler) http.Handler
+		named bool // in the challenge of a 401
+	}
+	scope, permission := guard{f.API.RequireScope, true}, guard{f.API.RequirePermissions, false}
 	type list = []string
 	for _, tt := range []struct {
 		why    string
-		guard  func(...string) func(http.Handler) http.Handler
+		guard  guard
 		needs  list
 		claims testkit.Object
 		want   testkit.Answer
@@ -927,10 +931,13 @@ func TestScopesAndPermissions(t *testing.T) {
 		{"PERMISSIONS are no permissions", permission, list{"x"}, testkit.GoodClaims(testkit.Noon).Set("PERMISSIONS", `["x"]`), testkit.AnswerLacks("x")},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
-			h := tt.guard(tt.needs...)(f)
+			h := tt.guard.of(tt.needs...)(f)
 			f.ExpectWhole(t, h, testkit.BearerRequest(testkit.Signed(testkit.GoodHeader, tt.claims)), tt.want)
 			// The guards imply authentication.
 			needs := strings.Join(tt.needs, " ")
+			if !tt.guard.named {
+				needs = ""
+			}
 			f.ExpectWhole(t, h, testkit.RequestWith(), testkit.AnswerNoToken.Needs(needs))
 			f.ExpectWhole(t, h, testkit.RequestWith("Bearer"), testkit.AnswerBadHeader.Needs(needs))
 			f.ExpectWhole(t, h, testkit.BearerRequest("abc"), testkit.AnswerMalformed.Needs(needs))
@@ -974,6 +981,55 @@ func TestUnusableScopesAnswerEveryRequest(t *testing.T) {
 	for _, h := range []http.Handler{f.API.RequireScope()(f), f.API.RequirePermissions("")(f)} {
 		f.ExpectWhole(t, h, testkit.RequestWith(), testkit.AnswerUnusable)
 		f.ExpectWhole(t, h, testkit.BearerRequest("abc"), testkit.AnswerUnusable)
+	}
+}
+
+// A 401 names the scopes of the guard that answers it: the outermost one.
+func TestScopesInChallenges(t *testing.T) {
+	t.Parallel()
+	const url = "https://api.example/.well-known/oauth-protected-resource"
+	plain := testkit.NewAPIEnv(t)
+	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.MetadataURL, c.ChallengeScopes = url, []string{"read:m", "list"} })
+	end := func(a testkit.Answer) testkit.Answer {
+		a.Challenge += `, resource_metadata="` + url + `"`
+		return a
+	}
+	bound := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) {
+		c.DPoP = auth0.DPoP{Mode: auth0.BindingAllowed, BaseURLs: []string{"https://api.example"}, Algorithms: []string{"ES256"}}
+	})
+	twoLines := testkit.AnswerNoToken.Needs("read:x")
+	twoLines.Challenge += "\n" + `DPoP realm="api", algs="ES256", scope="read:x"`
+	expired := func() *http.Request {
+		return testkit.BearerRequest(testkit.Signed(testkit.GoodHeader, testkit.WithClaim("exp", testkit.NoonPlus(-60))))
+	}
+	api := f.API
+	writes := func(err error) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { api.WriteError(w, r, err) })
+	}
+	for _, tt := range []struct {
+		why  string
+		h    http.Handler
+		r    *http.Request
+		want testkit.Answer
+	}{
+		{"scopes of the configuration, WriteError", writes(auth0.ErrNoToken), testkit.RequestWith(), end(testkit.AnswerNoToken.Needs("read:m list"))},
+		{"scopes of the error, WriteError", writes(&auth0.Error{Op: "bearer", Status: 401, Reason: "missing_token", Code: "unauthorized", Scope: "x", Description: "authentication required"}),
+			testkit.RequestWith(), end(testkit.AnswerNoToken.Needs("x"))},
+		{"scope", api.RequireScope("read:x")(f), testkit.RequestWith(), end(testkit.AnswerNoToken.Needs("read:x"))},
+		{"any scope", api.RequireAnyScope("a", "b")(f), testkit.RequestWith(), end(testkit.AnswerNoToken.Needs("a b"))},
+		{"scope, two schemes", bound.API.RequireScope("read:x")(f), testkit.RequestWith(), twoLines},
+		{"scope, bad token", api.RequireScope("read:x")(f), expired(), end(testkit.AnswerExpired.Needs("read:x"))},
+		{"scopes of the configuration", api.RequireAuth(f), testkit.RequestWith(), end(testkit.AnswerNoToken.Needs("read:m list"))},
+		{"scopes of the configuration, bad token", api.RequireAuth(f), expired(), end(testkit.AnswerExpired.Needs("read:m list"))},
+		{"scopes of the configuration, bad request", api.RequireAuth(f), testkit.RequestWith("Bearer"), end(testkit.AnswerBadHeader)},
+		{"permission", api.RequirePermissions("p")(f), testkit.RequestWith(), end(testkit.AnswerNoToken)},
+		{"permission, bad token", api.RequireAnyPermission("p")(f), expired(), end(testkit.AnswerExpired)},
+		{"scope inside", api.RequireAuth(api.RequireScope("read:x")(f)), testkit.RequestWith(), end(testkit.AnswerNoToken.Needs("read:m list"))},
+		{"scope outside", api.RequireScope("read:x")(api.RequireAuth(f)), testkit.RequestWith(), end(testkit.AnswerNoToken.Needs("read:x"))},
+		{"scope inside, none configured", plain.API.RequireAuth(plain.API.RequireScope("read:x")(f)), testkit.RequestWith(), testkit.AnswerNoToken},
+		{"scopes of the configuration, good token", api.RequireAuth(f), testkit.BearerRequest(testkit.GoodToken()), testkit.AnswerOK},
+	} {
+		t.Run(tt.why, func(t *testing.T) { f.ExpectWhole(t, tt.h, tt.r, tt.want) })
 	}
 }
 

@@ -27,7 +27,9 @@ var tokenReasons = []string{
 	"token_malformed", "token_too_large", "unsupported_crit", "invalid_type", "invalid_alg",
 	"unknown_kid", "key_unusable", "ambiguous_kid", "invalid_signature",
 	"token_expired", "token_too_old", "token_not_yet_valid", "issued_in_future",
-	"invalid_issuer", "invalid_audience", "invalid_claim", "dpop_required", "keys_unavailable",
+	"invalid_issuer", "invalid_audience", "invalid_claim", "keys_unavailable",
+	"dpop_required", "dpop_binding_mismatch", "invalid_dpop_proof", "use_dpop_nonce", "replay_store_unavailable",
+	"certificate_required", "certificate_mismatch", "certificate_binding_required",
 	"insufficient_scope", "insufficient_permissions", "insufficient_user_authentication",
 	"claim_requirement", "forbidden", "organization", "misconfigured", "unavailable", "canceled",
 }
@@ -39,6 +41,19 @@ func TestTokenEvents(t *testing.T) {
 	down.Tenant.Fail(testkit.JWKSEndpoint, 503)
 	refuse := f.API.Require(func(context.Context, *auth0.Token) error { return errors.New("no") })
 	good, auth := testkit.GoodToken(), f.API.RequireAuth(f)
+	// A program that decides itself. Without a token, it has looked at something else.
+	decides := func(err error, without bool) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			token, failed := f.API.Verify(r.Context(), good)
+			if failed != nil {
+				t.Error(failed)
+			}
+			if without {
+				token = nil
+			}
+			f.API.WriteError(w, r, f.API.Refuse(r.Context(), token, err))
+		})
+	}
 	type event struct {
 		status int
 		reason string
@@ -91,6 +106,11 @@ func TestTokenEvents(t *testing.T) {
 		{"claims", f, auth0.RequireClaims[valueClaims](f.API)(f), testkit.BearerRequest(good), []event{ok, guard(401, "invalid_claim")}},
 		{"organization", f, f.API.RequireOrganization("x")(f), testkit.BearerRequest(good), []event{ok, guard(403, "organization")}},
 		{"own guard", f, refuse(f), testkit.BearerRequest(good), []event{ok, guard(403, "forbidden")}},
+		{"own decision", f, decides(errors.New("no"), false), testkit.RequestWith(), []event{ok, guard(403, "forbidden")}},
+		{"own decision with a status", f, decides(&auth0.Error{Status: 409, Reason: "organization"}, false), testkit.RequestWith(), []event{ok, guard(409, "organization")}},
+		{"own decision of an outage", f, decides(auth0.ErrStoreUnavailable, false), testkit.RequestWith(), []event{ok, guard(503, "unavailable")}},
+		{"own decision without an error", f, decides(nil, false), testkit.RequestWith(), []event{ok, guard(403, "forbidden")}},
+		{"own decision without a token", f, decides(errors.New("no"), true), testkit.RequestWith(), []event{ok, bad(403, "forbidden")}},
 		{"stacked guards", f, f.API.RequireAuth(f.API.RequireScope("read:m")(f.API.RequirePermissions("del:m")(f))), testkit.BearerRequest(good), []event{ok}},
 		{"stacked guards, no token", f, f.API.RequireAuth(f.API.RequireScope("read:m")(f)), testkit.RequestWith(), []event{bad(401, "missing_token")}},
 		{"stacked guards, the second refuses", f, f.API.RequireScope("read:m")(f.API.RequireScope("x")(f)), testkit.BearerRequest(good), []event{ok, guard(403, "insufficient_scope")}},
@@ -238,6 +258,7 @@ func TestEventKinds(t *testing.T) {
 	t.Parallel()
 	for kind, want := range map[auth0.EventKind]string{
 		auth0.TokenChecked: "token_checked", auth0.GuardRefused: "guard_refused", auth0.KeysFetched: "keys_fetched",
+		auth0.ReplayEvicted: "replay_evicted",
 	} {
 		if string(kind) != want {
 			t.Errorf("%q, want %q", kind, want)

@@ -252,7 +252,7 @@ func TestGrantedIDToken(t *testing.T) {
 		edit   func(status *int, body map[string]any)
 	}{
 		{"tenant_answer", func(_ *int, body map[string]any) { delete(body, "id_token") }},
-		{"tenant_answer", func(_ *int, body map[string]any) { body["token_type"] = "DPoP" }},
+		{"token_not_bound", func(_ *int, body map[string]any) { body["token_type"] = "DPoP" }},
 		{"tenant_answer", func(_ *int, body map[string]any) { body["token_type"] = "N_A" }},
 		{"tenant_answer", func(_ *int, body map[string]any) { delete(body, "access_token") }},
 	} {

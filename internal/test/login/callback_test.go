@@ -391,7 +391,7 @@ func TestTokenEndpointFaults(t *testing.T) {
 		{"no ID token", answer(200, js, `{"access_token":"SECRET-BODY","token_type":"Bearer","expires_in":1}`), 502, "tenant_answer"},
 		{"ID token that is no text", answer(200, js, `{"access_token":"SECRET-BODY","token_type":"Bearer","id_token":1}`), 502, "tenant_answer"},
 		{"other token type", answer(200, js, `{"access_token":"SECRET-BODY","token_type":"MAC","id_token":"a.b.c"}`), 502, "tenant_answer"},
-		{"bound token that nobody asked for", answer(200, js, `{"access_token":"SECRET-BODY","token_type":"DPoP","id_token":"a.b.c"}`), 502, "tenant_answer"},
+		{"bound token that nobody asked for", answer(200, js, `{"access_token":"SECRET-BODY","token_type":"DPoP","id_token":"a.b.c"}`), 502, "token_not_bound"},
 		{"lifetime that is not a number", answer(200, js, `{"access_token":"SECRET-BODY","token_type":"Bearer","expires_in":"soon","id_token":"a.b.c"}`), 502, "tenant_answer"},
 		{"ID token that is none", answer(200, js, `{"access_token":"SECRET-BODY","token_type":"Bearer","expires_in":5,"id_token":"abc"}`), 400, "token_malformed"},
 		{"2 MiB", answer(200, js, `{"access_token":"`+strings.Repeat("x", 2<<20)+`"}`), 502, "tenant_answer"},

@@ -18,8 +18,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"golang.org/x/oauth2"
-
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
@@ -471,7 +469,7 @@ func TestTenantTrouble(t *testing.T) {
 		{"no JSON", answer(200, "<html>"), 502, "tenant_answer", "0s"},
 		{"no access token", answer(200, `{"token_type":"Bearer"}`), 502, "tenant_answer", "0s"},
 		{"no token type", answer(200, `{"access_token":"x"}`), 502, "tenant_answer", "0s"},
-		{"token that is bound to a key", answer(200, `{"access_token":"x","token_type":"DPoP"}`), 502, "tenant_answer", "0s"},
+		{"token that is bound to a key", answer(200, `{"access_token":"x","token_type":"DPoP"}`), 502, "token_not_bound", "0s"},
 		{"wrong client secret", answer(401, `{"error":"access_denied","error_description":"Unauthorized"}`), 502, "tenant_answer", "0s"},
 		{"unknown grant", answer(501, `{"error":"unsupported_grant_type"}`), 502, "tenant_answer", "0s"},
 		{"refused by an Action", answer(403, `{"error":"access_denied","error_description":"not today"}`), 401, "token_expired", "0s"},
@@ -1424,7 +1422,7 @@ func TestClient(t *testing.T) {
 		var lastErr error
 		e.Mux.HandleFunc("GET /call", func(w http.ResponseWriter, r *http.Request) {
 			client := e.Strategy.Client(w, r)
-			client.Transport.(*oauth2.Transport).Base = api
+			client.Transport.(*auth0.ProofTransport).Base = api
 			if last, lastErr = client.Get("https://api.example/?to=" + r.URL.Query().Get("to")); lastErr == nil {
 				last.Body.Close()
 			}

@@ -29,6 +29,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unicode/utf16"
@@ -737,6 +738,9 @@ func otherTail(s string) string {
 	return s[:last] + string(alphabet[strings.IndexByte(alphabet, s[last])|spare])
 }
 
+// proofsMade counts, because most recipes are tried on one API, and a proof is good once.
+var proofsMade atomic.Int64
+
 // proof makes a DPoP proof (RFC 9449, Section 4.2) for a token.
 func (b *tokenBuilder) proof(p recipeProof, method, target, token string) string {
 	b.Helper()
@@ -753,9 +757,8 @@ func (b *tokenBuilder) proof(p recipeProof, method, target, token string) string
 	}
 	target, _, _ = strings.Cut(target, "?")
 	b.token = token
-	b.unique++
 	header := b.apply(p.Header, testkit.Object{{"typ", `"dpop+jwt"`}, {"alg", testkit.Quoted(sign.Alg)}, {"jwk", testkit.AsJSON(b.public(b, p.Key))}})
-	claims := b.apply(p.Claims, testkit.Object{{"jti", testkit.Quoted("proof-" + strconv.Itoa(b.unique))}, {"htm", testkit.Quoted(method)}, {"htu", testkit.Quoted(target)},
+	claims := b.apply(p.Claims, testkit.Object{{"jti", testkit.Quoted("proof-" + strconv.FormatInt(proofsMade.Add(1), 10))}, {"htm", testkit.Quoted(method)}, {"htu", testkit.Quoted(target)},
 		{"iat", testkit.NoonPlus(0)}, {"ath", b.placeholder("$ath", "true")}})
 	return testkit.Compact(header.String(), claims.String(), b.signature(sign, header))
 }

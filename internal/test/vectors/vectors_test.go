@@ -52,41 +52,8 @@ var overruled = map[string]struct {
 	"dpop-cnf-x5t-only":   {verdict{401, "invalid_token", "dpop_required"}, "RFC 8705, Section 3.1: x5t#S256 is a good confirmation; the token is bound, and not a bearer token"},
 }
 
-// A lack is a feature that some recipes need and this version has not. Today is
-// how it rightly answers without.
-type lack struct {
-	feature string
-	count   int
-	today   verdict
-	ids     string
-}
-
-var waiting = []lack{
-	// DPoP is a scheme that is not known: no credentials.
-	{"proof of possession", 33, verdict{401, "", "missing_token"}, `dpop-no-proof dpop-two-proofs dpop-unbound-with-dpop-scheme
-		dpop-cnf-string dpop-jkt-empty dpop-wrong-key dpop-typ-jwt dpop-typ-missing dpop-alg-none dpop-alg-rs256 dpop-jwk-missing
-		dpop-jwk-null dpop-jwk-ed31 dpop-jwk-ed-empty dpop-jwk-low-order dpop-htm-lower dpop-htu-scheme dpop-htu-port
-		dpop-htu-userinfo-own-host dpop-iat-old dpop-iat-future dpop-iat-missing dpop-iat-string dpop-jti-empty dpop-jti-replay
-		dpop-jti-long dpop-ath-missing dpop-ath-padded dpop-not-jwt dpop-huge ok-dpop ok-dpop-query ok-dpop-cnf-extra`},
-	// A proof beside a token that needs none is a header that is not known.
-	{"proof of possession", 1, passes, `dpop-unbound-bearer-with-proof`},
-}
-
-// lacking returns what a recipe waits for.
-func lacking(id string) (lack, bool) {
-	for _, l := range waiting {
-		if slices.Contains(strings.Fields(l.ids), id) {
-			return l, true
-		}
-	}
-	return lack{}, false
-}
-
 // verdictOn returns what this version must answer to a recipe.
 func verdictOn(r recipe) verdict {
-	if l, ok := lacking(r.ID); ok {
-		return l.today
-	}
 	if o, ok := overruled[r.ID]; ok {
 		return o.verdict
 	}
@@ -117,17 +84,6 @@ func TestVectorTables(t *testing.T) {
 	for id, o := range overruled {
 		if r, ok := byID[id]; !ok || r.Expect == o.verdict || o.why == "" {
 			t.Errorf("overruled: %s is not needed", id)
-		}
-	}
-	for _, l := range waiting {
-		ids := strings.Fields(l.ids)
-		if len(ids) != l.count {
-			t.Errorf("%d recipes wait for %s, want %d", len(ids), l.feature, l.count)
-		}
-		for _, id := range ids {
-			if r, ok := byID[id]; !ok || r.Expect == l.today {
-				t.Errorf("waiting for %s: %s is not needed", l.feature, id)
-			}
 		}
 	}
 }
@@ -224,6 +180,7 @@ func newVectorAPI(t *testing.T, b *tokenBuilder, keys recipeKeys) *vectorAPI {
 		c.Audience = b.Config.Audience
 		c.Algorithms = b.Config.Algorithms
 		c.Leeway = time.Duration(b.Config.Leeway) * time.Second
+		c.DPoP = b.proofs(t)
 	})}
 	for _, host := range hosts {
 		v.Net.Handle(host, v.Tenant)
@@ -240,6 +197,20 @@ func newVectorAPI(t *testing.T, b *tokenBuilder, keys recipeKeys) *vectorAPI {
 		t.Fatal(err)
 	}
 	return v
+}
+
+// proofs is the configuration of the recipes about DPoP.
+func (b *tokenBuilder) proofs(t *testing.T) auth0.DPoP {
+	t.Helper()
+	given := b.Config.DPoP
+	u, err := url.Parse(given.URL)
+	if err != nil || given.Mode != "allowed" {
+		t.Fatalf("the recipes are for DPoP %q at %q", given.Mode, given.URL)
+	}
+	return auth0.DPoP{
+		Mode: auth0.BindingAllowed, BaseURLs: []string{u.Scheme + "://" + u.Host}, Algorithms: given.Algorithms,
+		MaxAge: time.Duration(given.MaxAge) * time.Second, Leeway: time.Duration(given.Future) * time.Second,
+	}
 }
 
 func (v *vectorAPI) fail(t *testing.T, state string) {

@@ -1,0 +1,423 @@
+package auth0
+
+import (
+	"cmp"
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/access"
+	"github.com/seed-15d5a55c/auth0/internal/bearer"
+	"github.com/seed-15d5a55c/auth0/internal/clientcert"
+	"github.com/seed-15d5a55c/auth0/internal/dpop"
+	"github.com/seed-15d5a55c/auth0/internal/fault"
+	"github.com/seed-15d5a55c/auth0/internal/jwt"
+	"github.com/seed-15d5a55c/auth0/internal/memo"
+	"github.com/seed-15d5a55c/auth0/internal/peer"
+	"github.com/seed-15d5a55c/auth0/internal/publicsecret"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/seal"
+)
+
+// A Binding says which access tokens an API accepts: bearer tokens, which everybody who
+// has them can use, or sender-constrained tokens, which are bound to a key or to a
+// certificate of the client. No Binding accepts a bound token without the proof that
+// the client has the key.
+type Binding int
+
+const (
+	// BindingOff accepts bearer tokens alone. Bound tokens are rejected.
+	BindingOff = Binding(access.Off)
+	// BindingAllowed accepts bearer tokens, and bound tokens with the proof.
+	BindingAllowed = Binding(access.Allowed)
+	// BindingRequired accepts bound tokens with the proof alone.
+	BindingRequired = Binding(access.Required)
+)
+
+// DPoP configures access tokens that are bound to a key of the client (RFC 9449). With
+// each request the client sends a proof in the header DPoP: a small token that it has
+// signed with the key, for the method, the URL and the access token of that request. A
+// stolen access token is useless without the key.
+//
+// A proof is good once. Each API remembers the used proofs in memory. If several
+// instances of a program serve an API, a proof is good once for each of them, unless
+// Replays is set.
+//
+// If browsers of other origins call the API, its CORS configuration must allow the
+// request headers Authorization and DPoP, and expose the response headers DPoP-Nonce and
+// WWW-Authenticate.
+type DPoP struct {
+	// Mode says whether DPoP-bound tokens are accepted. Default: [BindingOff].
+	Mode Binding
+	// BaseURLs are the URLs at which clients reach the API, such as
+	// https://api.example.com, at most 32. At least one is required, unless Mode is
+	// [BindingOff]. The URL in a proof must be a base URL with the path of the request
+	// behind it. The path is that of the request line, whatever [http.StripPrefix] makes
+	// of it. If a proxy removes a prefix from the path, the base URL ends in the prefix:
+	// https://api.example.com/v1.
+	//
+	// With one base URL, no header of the request has any influence on the comparison.
+	// Of several, the host of the request chooses. They need different hosts.
+	BaseURLs []string
+	// TrustedProxies are the addresses of proxies whose header X-Forwarded-Host chooses
+	// among several BaseURLs. Default: none.
+	TrustedProxies []netip.Prefix
+	// Algorithms are the accepted signature algorithms of proofs: ES256, ES384, ES512,
+	// EdDSA (Ed25519), PS256 and RS256. Default: all but ES512.
+	Algorithms []string
+
+	// MaxAge is the age up to which a proof is accepted, by its iat. Default: 5 minutes;
+	// at most 10 minutes. Leeway is how far iat can be in the future. Default: 30
+	// seconds; at most 5 minutes. It accepts [None].
+	MaxAge, Leeway time.Duration
+
+	// Replays remembers the used proofs for all instances of the API, with one call for
+	// each request. If it fails, or has not answered within a second, the answer is 503.
+	// Default: a memory in the process.
+	Replays ReplayStore
+	// ReplayMemory is the number of proofs that the memory in the process holds. One
+	// takes about 100 bytes. Default: 100,000, between 1,000 and 10,000,000.
+	//
+	// A full memory forgets the proof that expires first, and the Observer gets
+	// [ReplayEvicted]. Somebody who has recorded the request with that proof can then
+	// repeat it until the proof has reached MaxAge. Only clients with valid bound tokens
+	// fill the memory, at the default with more than 300 requests per second for five
+	// minutes. A larger memory, a shorter MaxAge, or nonces prevent it.
+	ReplayMemory int
+
+	// NonceSecrets turn nonces on (RFC 9449, Section 9): clients then cannot make proofs
+	// for later use. Each has at least 32 bytes; make one with: openssl rand -hex 32. The
+	// first one makes the nonces, and all accept them, so that a secret can be rotated as
+	// [Config].Secrets. All instances of an API need the same. A nonce is accepted for
+	// five to six minutes. A request without a good nonce gets 401 and the header
+	// DPoP-Nonce, and the client tries again. Default: no nonces.
+	NonceSecrets []string
+}
+
+// A ReplayStore remembers the proofs that were used, for all instances of an API. The
+// store of package redisstore is a ReplayStore.
+type ReplayStore interface {
+	// AddCtx adds a key until its expiry, in one atomic step, and reports whether the key
+	// was not there. Keys have at most 80 characters, as those of a [Store].
+	AddCtx(ctx context.Context, key string, expiry time.Time) (added bool, err error)
+}
+
+// Format hides the secrets from every verb of package fmt but %p.
+func (d DPoP) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "auth0.DPoP{Mode:%d BaseURLs:%q}", d.Mode, d.BaseURLs)
+}
+
+// MarshalJSON hides the secrets from packages json and slog.
+func (d DPoP) MarshalJSON() ([]byte, error) {
+	return json.Marshal(map[string]any{"Mode": d.Mode, "BaseURLs": d.BaseURLs})
+}
+
+// Certificates configures certificate-bound access tokens (RFC 8705, Section 3), which a
+// client requests over mutual TLS, see [MutualTLS]. Such a token has the SHA-256 of the
+// client's certificate in its claim cnf, as x5t#S256. The API compares it with the
+// certificate of each request. It does not check the chain, the names and the dates of
+// the certificate: the TLS handshake has proved that the client has the private key.
+//
+// The server must request certificates: set tls.Config.ClientAuth to
+// [tls.RequestClientCert] or more.
+type Certificates struct {
+	// Mode says whether certificate-bound tokens are accepted. Default: [BindingOff].
+	Mode Binding
+	// From returns the certificate that the client of a request has presented, nil for
+	// none. It is called for certificate-bound tokens alone. By default it is the first
+	// certificate of the TLS connection. Behind a proxy that ends TLS, use
+	// [CertificateFromHeader].
+	//
+	// If From fails, the token is rejected with 401, as one without a certificate. An
+	// [*Error] chooses the status. Errors that mean 503 for [APIConfig].Validate are
+	// answered with 503, and [ErrForbidden] with 403. The error goes to the log only.
+	From func(*http.Request) (*x509.Certificate, error)
+}
+
+// CertificateFromHeader returns a function for [Certificates].From that reads the
+// certificate from a header. The header must be there once, and have at most 8 KiB. The
+// header Client-Cert is a byte sequence as in RFC 9440, Section 2.2. Any other header has
+// percent-encoded PEM, as $ssl_client_escaped_cert of nginx. A plus sign stands for
+// itself.
+//
+// Anybody can send such a header. So it counts only if the request comes from one of the
+// proxies, by its address. The proxy must delete the header from the requests of its
+// clients, or else a client can present the certificate of another client, which is
+// public.
+//
+// Without a usable name and proxies, CertificateFromHeader logs the mistake at once, and
+// every request with a certificate-bound token gets 500.
+func CertificateFromHeader(name string, proxies ...netip.Prefix) func(*http.Request) (*x509.Certificate, error) {
+	header, err := clientcert.NewHeader(name, proxies)
+	if err != nil {
+		slog.Error("auth0: CertificateFromHeader cannot be used; every request with a certificate-bound token gets 500", "header", name, "err", err)
+		err = asError("bearer", refusal.Misconfigured.Because("CertificateFromHeader: %w", err))
+		return func(*http.Request) (*x509.Certificate, error) { return nil, err }
+	}
+	return header.Certificate
+}
+
+// VerifyWithCertificate is [API.Verify] for programs that know the certificate of the
+// client without an HTTP request, such as servers of gRPC. The certificate is nil for a
+// client that has presented none. A token that is bound to it is accepted, if
+// [Certificates].Mode accepts such tokens. A token that is bound to a key (DPoP) is
+// rejected: its proof belongs to an HTTP request.
+func (a *API) VerifyWithCertificate(ctx context.Context, raw string, certificate *x509.Certificate) (*Token, error) {
+	return a.verifyAlone(ctx, presented{Credential: bearer.Credential{Token: raw}, how: withCertificate, certificate: certificate})
+}
+
+// VerifyRequest does what [API.RequireAuth] does, without an answer: it finds the token
+// of a request, verifies it, and returns it. [API.WriteError] writes the answer to its
+// error. For a request without a token the error is [ErrNoToken]. Behind a guard of the
+// API it returns the token that the guard has verified. Otherwise call it once for each
+// request, because a DPoP proof is good once.
+func (a *API) VerifyRequest(r *http.Request) (*Token, error) {
+	if v := verifiedBy(r.Context(), a.issuers); v != nil {
+		return v.token, nil // a DPoP proof is good for one check
+	}
+	c, err := a.places.Find(r)
+	if err != nil {
+		a.observe(r.Context(), Event{Kind: TokenChecked}, err)
+		return nil, errorOf(r.Context(), "bearer", err)
+	}
+	o, err := a.verifyFound(r, c)
+	if err != nil {
+		return nil, errorOf(r.Context(), "bearer", err)
+	}
+	return o.token, nil
+}
+
+// A presented token is a token and what came with it.
+type presented struct {
+	bearer.Credential
+	how         presentation
+	certificate *x509.Certificate // see withCertificate
+}
+
+// A presentation is how a token has come to an API.
+type presentation int
+
+const (
+	alone           presentation = iota // nothing is known about the sender
+	withCertificate                     // the sender is known by the certificate, or by none
+	inRequest                           // Credential.Request
+	inSession                           // of a user, whom the session authenticates; nobody has presented the token
+)
+
+// checkSender compares what a verified token is bound to with what came with it.
+func (ch *checker) checkSender(p presented, proof *dpop.Proof, t *Token) error {
+	c := &t.claims
+	switch _, _, bound := c.Confirmation(); {
+	case p.how == inSession:
+		return nil
+	case p.how == alone && bound:
+		return fault.Bound.Because("the token has cnf, and API.Verify does not know the sender")
+	}
+	thumbprint := ""
+	if proof != nil {
+		var err error
+		if thumbprint, err = proof.Thumbprint(); err != nil {
+			return err
+		}
+	}
+	if err := access.CheckKey(c, thumbprint); err != nil {
+		return err
+	}
+	certificate, err := ch.certificateFor(p, c)
+	if err != nil {
+		return err
+	}
+	if err := ch.rules.CheckCertificate(c, certificate); err != nil {
+		return err
+	}
+	if proof == nil && ch.acceptsDPoP() && p.how == inRequest && len(p.Request.Header.Values(proofHeader)) > 0 {
+		return refusal.ProofWithBearer.Because("the token is not bound to a key; a client that sends proofs must request its tokens with one")
+	}
+	return nil
+}
+
+// certificateFor returns the certificate that came with a token, if the token needs one.
+func (ch *checker) certificateFor(p presented, c *jwt.Claims) (*x509.Certificate, error) {
+	if _, thumbprint, _ := c.Confirmation(); p.how != inRequest || thumbprint == "" {
+		return p.certificate, nil
+	}
+	certificate, err := ch.certificate(p.Request)
+	if err != nil {
+		return nil, hookError(err, refusal.Forbidden, func(err error) error { return fault.NoCertificate.Because("%w", err) })
+	}
+	return certificate, nil
+}
+
+func checkBinding(p *problems, field string, mode Binding) access.Binding {
+	if mode < BindingOff || mode > BindingRequired {
+		p.add(field, "%d is none of BindingOff, BindingAllowed and BindingRequired", mode)
+	}
+	return access.Binding(mode)
+}
+
+// The headers of RFC 9449, Sections 4.1 and 8.1.
+const (
+	proofHeader = "Dpop" // in the form of [http.CanonicalHeaderKey]
+	nonceHeader = "DPoP-Nonce"
+)
+
+// proofs are the checks of DPoP proofs of an API.
+type proofs struct {
+	required       bool // bearer tokens are rejected
+	algorithms     []string
+	reader         *dpop.Reader
+	bases          dpop.Bases
+	proxies        []netip.Prefix
+	maxAge, leeway time.Duration
+	nonces         *dpop.Nonces // nil for none
+	used           dpop.Store
+}
+
+// newProofs checks APIConfig.DPoP. It returns nil if DPoP is off.
+func newProofs(p *problems, c APIConfig, now func() time.Time, log *slog.Logger) *proofs {
+	sub := &problems{of: p.of + ".DPoP"}
+	defer func() { p.errs = append(p.errs, sub.errs...) }()
+	d := c.DPoP
+	s := &proofs{
+		required: d.Mode == BindingRequired, maxAge: checkedProofAge(sub, d.MaxAge), leeway: checkedLeeway(sub, d.Leeway, 30*time.Second),
+		proxies: peer.Networks(d.TrustedProxies, func(format string, args ...any) { sub.add("TrustedProxies", format, args...) }),
+	}
+	var err error
+	if s.algorithms, err = dpop.Accepted(d.Algorithms); err != nil {
+		sub.add("Algorithms", "%v", err)
+	}
+	s.reader = dpop.NewReader(s.algorithms)
+	s.bases = checkProofURLs(sub, d)
+	s.nonces = checkNonceSecrets(sub, c.Realm, d.NonceSecrets)
+	const least, byDefault, most = 1_000, 100_000, 10_000_000
+	size := cmp.Or(d.ReplayMemory, byDefault)
+	switch {
+	case size < least || size > most:
+		sub.add("ReplayMemory", "%d must be between %d and %d", size, least, most)
+	case d.Replays != nil && d.ReplayMemory != 0:
+		sub.add("ReplayMemory", "and Replays exclude each other")
+	case d.Mode == BindingOff:
+		return nil
+	case d.Replays != nil:
+		s.used = dpop.Timely(d.Replays)
+	default:
+		s.used = dpop.NewMemory(size, now, func(ctx context.Context) {
+			log.Warn("auth0: the memory of DPoP proofs is full and forgets proofs before they expire; increase APIConfig.DPoP.ReplayMemory, or use nonces", "limit", size)
+			c.Observer.tell(ctx, Event{Kind: ReplayEvicted, Reason: "replay_evicted"})
+		})
+	}
+	return s
+}
+
+func checkedProofAge(p *problems, age time.Duration) time.Duration {
+	const byDefault, most = 5 * time.Minute, 10 * time.Minute
+	if age = cmp.Or(age, byDefault); age < time.Second || age > most {
+		p.add("MaxAge", "%v must be between 1s and %v", age, most)
+	}
+	return age
+}
+
+func checkProofURLs(p *problems, d DPoP) dpop.Bases {
+	const most = 32
+	switch n := len(d.BaseURLs); {
+	case n == 0 && d.Mode != BindingOff:
+		p.add("BaseURLs", "is missing; it is where clients reach the API, such as https://api.example.com")
+	case n > most:
+		p.add("BaseURLs", "has %d URLs, more than %d", n, most)
+	case n == 1 && len(d.TrustedProxies) > 0:
+		p.add("TrustedProxies", "has no effect with one of BaseURLs; leave it out")
+	}
+	bases, mistakes := dpop.NewBases(d.BaseURLs)
+	for _, err := range mistakes {
+		p.add("BaseURLs", "%v", err)
+	}
+	return bases
+}
+
+func checkNonceSecrets(p *problems, realm string, secrets []string) *dpop.Nonces {
+	if len(secrets) == 0 {
+		return nil
+	}
+	if _, err := seal.New(secrets); err != nil {
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			p.add("NonceSecrets", "%s", line)
+		}
+	}
+	if slices.ContainsFunc(secrets, publicsecret.Has) {
+		p.add("NonceSecrets", "has a secret that everybody can read in documentation; make one with: openssl rand -hex 32")
+	}
+	nonces, err := dpop.NewNonces(realm, secrets)
+	if err != nil {
+		p.add("NonceSecrets", "cannot be used: %v", err)
+	}
+	return nonces
+}
+
+func (ch *checker) acceptsDPoP() bool { return ch != nil && ch.proofs != nil }
+
+// usesDPoP reports whether the token of a request came with the scheme DPoP.
+func usesDPoP(r *http.Request, by *trustedIssuers) bool {
+	if v := verifiedBy(r.Context(), by); v != nil {
+		return v.dpop
+	}
+	return bearer.IsDPoP(r)
+}
+
+// read returns the proof that came with a token, unverified. It is nil for a token that
+// needs none.
+func (s *proofs) read(p presented) (*dpop.Proof, error) {
+	switch {
+	case s == nil || p.how == inSession:
+		return nil, nil
+	case !p.DPoP && s.required:
+		return nil, refusal.ProofRequired.Because("the token did not come with the scheme DPoP and a proof, which APIConfig.DPoP requires")
+	case !p.DPoP:
+		return nil, nil
+	}
+	lines := p.Request.Header.Values(proofHeader)
+	if len(lines) != 1 {
+		return nil, fault.Proof.Because("header: %d headers DPoP, want 1", len(lines))
+	}
+	return s.reader.Parse(lines[0])
+}
+
+// use verifies a proof of the key that the token is bound to, and makes it unusable. It
+// returns a nonce if the client needs another one for its next proof.
+func (s *proofs) use(ctx context.Context, p presented, proof *dpop.Proof, sum memo.Sum, now time.Time) (nonce string, err error) {
+	url, root, err := s.urlOf(p.Request)
+	if err != nil {
+		return "", err
+	}
+	if sum == (memo.Sum{}) {
+		sum = memo.SumOf(p.Token) // it is not in the cache
+	}
+	use, err := proof.Verify(dpop.Expect{
+		Method: p.Request.Method, URL: url, Root: root, TokenSum: sum, Now: now, MaxAge: s.maxAge, Leeway: s.leeway, Nonces: s.nonces,
+	})
+	if err != nil {
+		return "", err
+	}
+	added, err := s.used.AddCtx(ctx, use.Key, use.Expiry)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return "", ctx.Err()
+	case err != nil:
+		return "", refusal.Replays.Later(outageWait, err)
+	case !added:
+		return "", fault.Proof.Because("replay: the proof was used before")
+	}
+	return use.Nonce, nil
+}
+
+// urlOf returns the URL that the client has requested. The host of the request, which a
+// client can choose, is part of it only if it is the host of a base URL.
+func (s *proofs) urlOf(r *http.Request) (url string, root bool, err error) {
+	return s.bases.URL(peer.Host(r, s.proxies), cmp.Or(r.RequestURI, r.URL.EscapedPath()))
+}
