@@ -120,7 +120,7 @@ func (c Cookie) Set(w http.ResponseWriter, jar Jar, value string, maxAge time.Du
 	c.forget(w.Header())
 	written := c.split(value)
 	for _, part := range written {
-		w.Header().Add("Set-Cookie", c.line(part.name, part.value, maxAge).String())
+		w.Header().Add("Set-Cookie", c.text(part.name, part.value, maxAge))
 	}
 	for _, name := range c.namesIn(jar) {
 		if !slices.ContainsFunc(written, func(p part) bool { return p.name == name }) {
@@ -275,6 +275,16 @@ func (c Cookie) line(name, value string, maxAge time.Duration) *http.Cookie {
 		line.MaxAge = max(1, int(maxAge/time.Second))
 	}
 	return line
+}
+
+// text returns the line of a cookie. For values of ours, it keeps package net/http from
+// looking at each character of the value again.
+func (c Cookie) text(name, value string, maxAge time.Duration) string {
+	if !isValue(value) {
+		return c.line(name, value, maxAge).String()
+	}
+	before, after, _ := strings.Cut(c.line(name, "", maxAge).String(), "=")
+	return before + "=" + value + after
 }
 
 func (c Cookie) deleteName(w http.ResponseWriter, name string) {

@@ -501,3 +501,27 @@ func FuzzValues(f *testing.F) {
 		}
 	})
 }
+
+// TestText: a line is as package net/http writes it, whatever the value.
+func TestText(t *testing.T) {
+	t.Parallel()
+	for _, c := range []Cookie{{Name: "a", Path: "/"}, {Name: "__Secure-a", Path: "/x", Domain: "acme.example", Secure: true, SameSite: http.SameSiteLaxMode, SessionOnly: true}} {
+		for b := range 256 {
+			for at := range 10 {
+				value := []byte("v1.ABC-_x:")
+				value[at] = byte(b)
+				want := c.line(c.Name, string(value), time.Hour).String()
+				if got := c.text(c.Name, string(value), time.Hour); got != want {
+					t.Fatalf("%q: %q, want %q", value, got, want)
+				}
+				ours := strings.Trim(string(value), "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:") == ""
+				if got := isValue(string(value)); got != ours {
+					t.Fatalf("%q: %v", value, got)
+				}
+			}
+		}
+		if got := c.text(c.Name, "", time.Hour); got != c.line(c.Name, "", time.Hour).String() {
+			t.Errorf("empty: %q", got)
+		}
+	}
+}

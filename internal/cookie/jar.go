@@ -50,15 +50,26 @@ func trim(s string) string { return strings.Trim(s, " \t") }
 // isValue reports whether a value consists of what we write: base64url, and the
 // marks of a seal and of parts.
 func isValue(s string) bool {
+	bad := uint8(0)
+	for ; len(s) >= 8; s = s[8:] { // a session has thousands
+		bad |= foreign[s[0]] | foreign[s[1]] | foreign[s[2]] | foreign[s[3]] |
+			foreign[s[4]] | foreign[s[5]] | foreign[s[6]] | foreign[s[7]]
+	}
 	for i := range len(s) {
-		switch c := s[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '.', c == ':':
-		default:
-			return false
+		bad |= foreign[s[i]]
+	}
+	return bad == 0
+}
+
+// foreign has a bit for each character that no value of ours has.
+var foreign = func() (table [256]uint8) {
+	for c := range table {
+		if !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:", rune(c)) {
+			table[c] = 1
 		}
 	}
-	return true
-}
+	return table
+}()
 
 // First returns the first value under a name, empty if there is none.
 func (j Jar) First(name string) string {

@@ -325,16 +325,23 @@ func (s *scanner) string() bool {
 	}
 }
 
+// The lowest and the highest bit of each byte of a word.
+const ones, highs = 0x0101010101010101, 0x8080808080808080
+
+// word returns the first eight bytes of a text, the first one in the lowest bits.
+func word(text string) uint64 {
+	t := text[:8]
+	return uint64(t[0]) | uint64(t[1])<<8 | uint64(t[2])<<16 | uint64(t[3])<<24 |
+		uint64(t[4])<<32 | uint64(t[5])<<40 | uint64(t[6])<<48 | uint64(t[7])<<56
+}
+
 // plain returns the number of bytes before the first that ends a string, escapes or
 // must be escaped: a quote, a backslash, a control character. Most of a session is
 // tokens, so it takes eight bytes at a time.
 func plain(text string) int {
-	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	i := 0
 	for ; len(text)-i >= 8; i += 8 {
-		t := text[i : i+8]
-		w := uint64(t[0]) | uint64(t[1])<<8 | uint64(t[2])<<16 | uint64(t[3])<<24 |
-			uint64(t[4])<<32 | uint64(t[5])<<40 | uint64(t[6])<<48 | uint64(t[7])<<56
+		w := word(text[i:])
 		quote, backslash := w^(ones*'"'), w^(ones*'\\')
 		// A subtraction sets the high bit of the first byte that is too small. It can also
 		// set those of the bytes behind it, which the loop below looks at again.
@@ -436,9 +443,9 @@ func unescape(s string) string {
 	return string(append(b, s...))
 }
 
-// AppendString appends a JSON string to dst.
+// AppendString appends a JSON string to dst, as encoding/json writes it.
 func AppendString(dst []byte, s string) []byte {
-	if plain(s) == len(s) && utf8.ValidString(s) {
+	if isVerbatim(s) {
 		return append(append(append(dst, '"'), s...), '"')
 	}
 	text, err := json.Marshal(s)
@@ -446,4 +453,25 @@ func AppendString(dst []byte, s string) []byte {
 		panic(err) // unreachable: every string has a text
 	}
 	return append(dst, text...)
+}
+
+// isVerbatim reports whether encoding/json writes a string as it is: ASCII without what a
+// string must escape, and without <, > and &.
+func isVerbatim(s string) bool {
+	if plain(s) < len(s) {
+		return false
+	}
+	for ; len(s) >= 8; s = s[8:] {
+		w := word(s)
+		less, greater, and := w^(ones*'<'), w^(ones*'>'), w^(ones*'&')
+		if (w|(less-ones)&^less|(greater-ones)&^greater|(and-ones)&^and)&highs != 0 {
+			return false
+		}
+	}
+	for i := range len(s) {
+		if c := s[i]; c >= 0x80 || c == '<' || c == '>' || c == '&' {
+			return false
+		}
+	}
+	return true
 }

@@ -120,15 +120,11 @@ func (c *cookies) setTokens(w http.ResponseWriter, jar cookie.Jar, changed *Reco
 }
 
 func (c *cookies) setNow(w http.ResponseWriter, jar cookie.Jar, record *Record) error {
-	value, err := c.value(record)
-	if err != nil {
-		return err
-	}
 	written := c.cookie
 	if record.Persistent != nil {
 		written.SessionOnly = !*record.Persistent
 	}
-	if err := written.Set(w, jar, value, c.left(record)); err != nil {
+	if err := written.Set(w, jar, c.value(record), c.left(record)); err != nil {
 		return refusal.TooLarge.Wrap(err)
 	}
 	return nil
@@ -158,33 +154,24 @@ func (c *cookies) delete(w http.ResponseWriter, jar cookie.Jar) {
 
 // value returns the sealed id or record. A large record loses its ID token, its
 // third-party tokens and all access tokens but the first, which can be fetched again.
-func (c *cookies) value(record *Record) (string, error) {
+func (c *cookies) value(record *Record) string {
 	const comfortable = 6 << 10
 	if c.idsOnly {
-		return c.keyring.Seal(purposeID, c.cookie.Name, []byte(record.ID)), nil
+		return c.keyring.Seal(purposeID, c.cookie.Name, []byte(record.ID))
 	}
-	value, err := c.seal(record)
-	if err != nil {
-		return "", err
-	}
+	value := c.seal(record)
 	if len(value) > comfortable && (record.idToken != "" || len(record.Tokens) > 1 || len(record.Vault) > 0) {
 		smaller := *record
 		smaller.idToken, smaller.Vault = "", nil
 		smaller.Tokens = record.Tokens[:min(len(record.Tokens), 1)]
-		if value, err = c.seal(&smaller); err != nil {
-			return "", err
-		}
+		value = c.seal(&smaller)
 	}
 	if len(value) > comfortable && c.warned.CompareAndSwap(false, true) {
 		c.log.Warn("auth0: session cookies are larger than 6 KiB, which some servers and proxies refuse; keep fewer claims with Config.KeepClaim, or less data, or set Config.Store", "bytes", len(value))
 	}
-	return value, nil
+	return value
 }
 
-func (c *cookies) seal(record *Record) (string, error) {
-	plain, err := record.encode()
-	if err != nil {
-		return "", err
-	}
-	return c.keyring.Seal(purposeSession, c.cookie.Name, plain), nil
+func (c *cookies) seal(record *Record) string {
+	return c.keyring.Seal(purposeSession, c.cookie.Name, record.encode())
 }

@@ -2,100 +2,139 @@ package session
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"strconv"
 
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
-	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
 // version is the version of the text of a session. A text of another version does
 // not count.
 const version = 1
 
-// A wireRecord is the JSON text of a [Record]. The names must not change, since
-// instances of an earlier version may read it.
-type wireRecord struct {
-	Version         int               `json:"v"`
-	ID              string            `json:"id"`
-	Issuer          string            `json:"iss"`
-	Subject         string            `json:"sub"`
-	CreatedAt       int64             `json:"iat"`
-	TouchedAt       int64             `json:"uat"`
-	ExpiresAt       int64             `json:"exp"`
-	SID             string            `json:"sid,omitempty"`
-	IDTokenIssuedAt int64             `json:"id_iat"`
-	AuthTime        int64             `json:"auth_time,omitempty"`
-	ACR             string            `json:"acr,omitempty"`
-	AMR             []string          `json:"amr,omitempty"`
-	IDToken         string            `json:"id_token,omitempty"`
-	RefreshToken    string            `json:"refresh_token,omitempty"`
-	Tokens          []wireToken       `json:"tokens,omitempty"`
-	Vault           []wireVaultToken  `json:"vault,omitempty"`
-	Data            map[string]string `json:"data,omitempty"`
-	Organization    string            `json:"org,omitempty"`
-	OrgName         string            `json:"org_name,omitempty"`
-	Nonce           string            `json:"nonce,omitempty"`
-	Refreshes       int               `json:"rev,omitempty"`
-	Ceiling         int64             `json:"ceil,omitempty"`
-	LoginDue        bool              `json:"login_due,omitempty"`
-	Persistent      *bool             `json:"persist,omitempty"`
-	ProofKey        string            `json:"dpop,omitempty"`
+// encode returns the length of the record's JSON text, that text, and the JSON text
+// of the claims. Claims inside the record would be scanned three times by each
+// request, and most requests do not read them.
+func (r *Record) encode() []byte {
+	text := r.text()
+	out := make([]byte, 0, binary.MaxVarintLen64+len(text)+len(r.Claims))
+	out = binary.AppendUvarint(out, uint64(len(text)))
+	return append(append(out, text...), r.Claims...)
 }
 
-// A wireToken is the JSON text of an access token.
-type wireToken struct {
-	Audience  string `json:"aud,omitempty"`
-	Asked     string `json:"asked,omitempty"`
-	Scope     string `json:"scope,omitempty"`
-	Type      string `json:"type"` // for instances of an earlier version
-	Token     string `json:"token"`
-	ExpiresAt int64  `json:"exp"`
-}
-
-// A wireVaultToken is the JSON text of a third-party token. It is always a bearer
-// token.
-type wireVaultToken struct {
-	Connection string `json:"con"`
-	Hint       string `json:"hint,omitempty"`
-	Scope      string `json:"scope,omitempty"`
-	Token      string `json:"token"`
-	ExpiresAt  int64  `json:"exp"`
-}
-
-// wire returns what is written of a record. The claims are written behind it.
-func (r *Record) wire() wireRecord {
-	w := wireRecord{
-		Version: version, ID: r.ID, Issuer: r.Issuer, Subject: r.Subject, CreatedAt: r.createdAt, TouchedAt: r.touchedAt, ExpiresAt: r.expiresAt,
-		SID: r.sid, IDTokenIssuedAt: r.issuedAt, AuthTime: r.authTime, ACR: r.acr, AMR: r.amr, IDToken: r.idToken, RefreshToken: r.RefreshToken,
-		Data: r.Data, Organization: r.organization, OrgName: r.orgName, Nonce: r.nonce, Refreshes: r.Refreshes, Ceiling: r.ceiling,
-		LoginDue: r.LoginDue, Persistent: r.Persistent, ProofKey: r.ProofKey,
+// text returns the JSON text of a record without its claims. The names must not change,
+// since instances of an earlier version may read it. Empty members are left out, except
+// those that every record has. encoding/json would take most of the time of writing a
+// session.
+func (r *Record) text() []byte {
+	o := object(make([]byte, 0, 512+r.size()))
+	o = o.begin().number("v", version).text("id", r.ID).text("iss", r.Issuer).text("sub", r.Subject)
+	o = o.number("iat", r.createdAt).number("uat", r.touchedAt).number("exp", r.expiresAt)
+	o = o.textIf("sid", r.sid).number("id_iat", r.issuedAt).numberIf("auth_time", r.authTime).textIf("acr", r.acr)
+	if len(r.amr) > 0 {
+		o = array(o.name("amr"), r.amr, func(o object, method string) object { return jsonscan.AppendString(o, method) })
 	}
+	o = o.textIf("id_token", r.idToken).textIf("refresh_token", r.RefreshToken)
+	if len(r.Tokens) > 0 {
+		o = array(o.name("tokens"), r.Tokens, r.appendToken)
+	}
+	if len(r.Vault) > 0 {
+		o = array(o.name("vault"), r.Vault, appendVaultToken)
+	}
+	if len(r.Data) > 0 {
+		o = o.name("data").begin()
+		for _, name := range slices.Sorted(maps.Keys(r.Data)) {
+			o = o.text(name, r.Data[name])
+		}
+		o = o.end()
+	}
+	o = o.textIf("org", r.organization).textIf("org_name", r.orgName).textIf("nonce", r.nonce)
+	o = o.numberIf("rev", int64(r.Refreshes)).numberIf("ceil", r.ceiling)
+	if r.LoginDue {
+		o = o.boolean("login_due", true)
+	}
+	if r.Persistent != nil {
+		o = o.boolean("persist", *r.Persistent)
+	}
+	return o.textIf("dpop", r.ProofKey).end()
+}
+
+// size returns about how many bytes the long texts of a record have.
+func (r *Record) size() int {
+	n := len(r.idToken) + len(r.RefreshToken) + len(r.ID) + len(r.Subject)
+	for _, t := range r.Tokens {
+		n += len(t.Token) + len(t.Audience) + len(t.Scope) + len(t.Asked) + 80
+	}
+	for _, t := range r.Vault {
+		n += len(t.Token) + len(t.Scope) + 120
+	}
+	for name, value := range r.Data {
+		n += len(name) + len(value) + 6
+	}
+	return n
+}
+
+// appendToken appends an access token, with its type for instances of an earlier version.
+func (r *Record) appendToken(o object, t Token) object {
 	kind := "Bearer"
 	if r.ProofKey != "" {
 		kind = "DPoP"
 	}
-	for _, t := range r.Tokens {
-		w.Tokens = append(w.Tokens, wireToken{t.Audience, t.Asked, t.Scope, kind, t.Token, t.ExpiresAt})
-	}
-	for _, t := range r.Vault {
-		w.Vault = append(w.Vault, wireVaultToken{t.Connection, t.Hint, t.Scope, t.Token, t.ExpiresAt})
-	}
-	return w
+	o = o.begin().textIf("aud", t.Audience).textIf("asked", t.Asked).textIf("scope", t.Scope).text("type", kind)
+	return o.text("token", t.Token).number("exp", t.ExpiresAt).end()
 }
 
-// encode returns the length of the record's JSON text, that text, and the JSON text
-// of the claims. Claims inside the record would be scanned three times by each
-// request, and most requests do not read them.
-func (r *Record) encode() ([]byte, error) {
-	text, err := json.Marshal(r.wire())
-	if err != nil {
-		return nil, refusal.Internal.Wrap(err)
+// appendVaultToken appends a third-party token, which is always a bearer token.
+func appendVaultToken(o object, t Token) object {
+	o = o.begin().text("con", t.Connection).textIf("hint", t.Hint).textIf("scope", t.Scope)
+	return o.text("token", t.Token).number("exp", t.ExpiresAt).end()
+}
+
+// An object is the text of a JSON object that is being written.
+type object []byte
+
+func (o object) begin() object { return append(o, '{') }
+func (o object) end() object   { return append(o, '}') }
+
+// name begins a member.
+func (o object) name(name string) object {
+	if o[len(o)-1] != '{' {
+		o = append(o, ',')
 	}
-	out := binary.AppendUvarint(nil, uint64(len(text)))
-	return slices.Concat(out, text, r.Claims), nil
+	return append(jsonscan.AppendString(o, name), ':')
+}
+
+func (o object) text(name, value string) object { return jsonscan.AppendString(o.name(name), value) }
+
+func (o object) textIf(name, value string) object {
+	if value == "" {
+		return o
+	}
+	return o.text(name, value)
+}
+
+func (o object) number(name string, n int64) object { return strconv.AppendInt(o.name(name), n, 10) }
+
+func (o object) numberIf(name string, n int64) object {
+	if n == 0 {
+		return o
+	}
+	return o.number(name, n)
+}
+
+func (o object) boolean(name string, b bool) object { return strconv.AppendBool(o.name(name), b) }
+
+func array[T any](o object, elements []T, add func(object, T) object) object {
+	o = append(o, '[')
+	for i, element := range elements {
+		if i > 0 {
+			o = append(o, ',')
+		}
+		o = add(o, element)
+	}
+	return append(o, ']')
 }
 
 // decodeRecord is the reverse of encode. It returns nil for text that encode did

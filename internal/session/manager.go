@@ -375,9 +375,7 @@ func (m *Manager) keep(ctx context.Context, changed, before *Record) error {
 	}
 	refreshed := changed.Refreshes != before.Refreshes
 	if refreshed {
-		if err := m.recent.keep(changed, m.limits.left(changed)); err != nil {
-			return err
-		}
+		m.recent.keep(changed, m.limits.left(changed))
 	}
 	if m.records == nil {
 		return nil

@@ -59,11 +59,8 @@ func (rt *recentTokens) find(id string) *recentSession {
 }
 
 // keep keeps the tokens of a session for a time, at least for the requests under way.
-func (rt *recentTokens) keep(r *Record, d time.Duration) error {
-	encoded, err := r.encode()
-	if err != nil {
-		return err
-	}
+func (rt *recentTokens) keep(r *Record, d time.Duration) {
+	encoded := r.encode()
 	now := time.Now()
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
@@ -77,7 +74,6 @@ func (rt *recentTokens) keep(r *Record, d time.Duration) error {
 	rt.known[r.ID] = rt.order.PushBack(&recentSession{
 		id: r.ID, record: encoded, refreshes: r.Refreshes, late: now.Add(overlap), until: now.Add(max(d, overlap)),
 	})
-	return nil
 }
 
 // shown is for a session that a browser has shown in its cookie. If the browser has the

@@ -42,11 +42,7 @@ func (rs *records) write(ctx context.Context, changed, before *Record) error {
 	if before.inCookie {
 		return rs.add(ctx, changed)
 	}
-	value, err := rs.seal(changed)
-	if err != nil {
-		return err
-	}
-	updated, err := rs.store.update(ctx, recordKey(changed.ID), value, time.Unix(changed.expiresAt, 0))
+	updated, err := rs.store.update(ctx, recordKey(changed.ID), rs.seal(changed), time.Unix(changed.expiresAt, 0))
 	switch {
 	case err != nil:
 		return refusal.StoreWrite.Later(outageWait, err)
@@ -58,22 +54,14 @@ func (rs *records) write(ctx context.Context, changed, before *Record) error {
 
 // add adds a record to the store.
 func (rs *records) add(ctx context.Context, record *Record) error {
-	value, err := rs.seal(record)
-	if err != nil {
-		return err
-	}
 	record.inCookie = false
 	owner := storeKey("user", record.Issuer, record.Subject)
-	if err := rs.store.commitOwned(ctx, recordKey(record.ID), owner, value, time.Unix(record.expiresAt, 0)); err != nil {
+	if err := rs.store.commitOwned(ctx, recordKey(record.ID), owner, rs.seal(record), time.Unix(record.expiresAt, 0)); err != nil {
 		return addError(err)
 	}
 	return nil
 }
 
-func (rs *records) seal(record *Record) ([]byte, error) {
-	plain, err := record.encode()
-	if err != nil {
-		return nil, err
-	}
-	return []byte(rs.keyring.Seal(purposeRecord, recordKey(record.ID), plain)), nil
+func (rs *records) seal(record *Record) []byte {
+	return []byte(rs.keyring.Seal(purposeRecord, recordKey(record.ID), record.encode()))
 }
