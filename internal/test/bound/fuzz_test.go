@@ -41,7 +41,8 @@ func FuzzProofHeaders(f *testing.F) {
 	}
 	descriptions := []string{
 		"", "malformed Authorization header", "DPoP proof sent with Bearer scheme", "DPoP proof invalid", "token is sender-constrained", "token malformed", "signature invalid",
-		"token not bound to a key", "token not bound to this key", "algorithm not accepted", "token type not accepted", "signing key unknown", "token claims invalid", "issuer not trusted", "token expired",
+		"token not bound to a key", "token not bound to this key", "algorithm not accepted", "token type not accepted", "signing key unknown", "token claims invalid", "issuer not trusted", "audience not accepted", "token expired",
+		"token not yet valid",
 	}
 	f.Fuzz(func(t *testing.T, authorization, proof, host, target string) {
 		r := httptest.NewRequest("GET", "/members", nil)
