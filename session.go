@@ -74,15 +74,14 @@ func (s *Strategy) SaveSession(w http.ResponseWriter, r *http.Request, edited *S
 			return refusal.Internal.Because("the session does not come from Strategy.Session")
 		}
 		read, after := edited.visit.Reveal(), maps.Clone(edited.Data)
-		before := read.Record
 		current, err := s.visits.CurrentSince(w, r, read)
 		if err != nil {
 			return err
 		}
-		if current.ID != before.ID {
+		if current.ID != read.Record.ID {
 			return refusal.Internal.Because("the session belongs to another request; a session cannot be kept from one request to another")
 		}
-		return s.sessions.Commit(r.Context(), w, s.visits.Jar(r), current, before, after)
+		return s.sessions.Commit(r.Context(), w, s.visits.Jar(r), current, read.Record, after)
 	})
 }
 
@@ -170,10 +169,9 @@ func samePerson(r *session.Record, issuer, subject string) bool {
 // newSession is the public view of a record. The caller can change it without
 // changing the record.
 func newSession(v *visit.Visit) *Session {
-	r := v.Record
+	r, facts := v.Record, v.Record.Facts()
 	s := &Session{User: userOf(r), Data: maps.Clone(r.Data), visit: secret.Of(v)}
 	s.CreatedAt, s.ExpiresAt = r.Life()
-	facts := r.Facts()
 	s.ACR, s.AMR = facts.ACR, slices.Clone(facts.AMR)
 	if facts.Time > 0 {
 		s.AuthenticatedAt = time.Unix(int64(facts.Time), 0)
