@@ -538,7 +538,7 @@ func newChecker(p *problems, c APIConfig, trusted *trustedIssuers) *checker {
 }
 
 // check verifies a token, and what came with it. For a cached token it repeats only the
-// checks whose result can change between two uses. The order is that of the costs: a
+// checks whose result can change between two uses. The cheapest checks come first: a
 // client without a valid token makes the API verify no signature of a proof, and adds
 // nothing to the memory of proofs. A proof is used up by the authentication, even if
 // Validate or a guard denies access.

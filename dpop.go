@@ -34,11 +34,11 @@ type Binding int
 
 const (
 	// BindingOff accepts bearer tokens alone. Bound tokens are rejected.
-	BindingOff = Binding(access.Off)
+	BindingOff Binding = iota
 	// BindingAllowed accepts bearer tokens, and bound tokens with the proof.
-	BindingAllowed = Binding(access.Allowed)
+	BindingAllowed
 	// BindingRequired accepts bound tokens with the proof alone.
-	BindingRequired = Binding(access.Required)
+	BindingRequired
 )
 
 // DPoP configures access tokens that are bound to a key of the client (RFC 9449). With
@@ -59,7 +59,7 @@ type DPoP struct {
 	// BaseURLs are the URLs at which clients reach the API, such as
 	// https://api.example.com, at most 32. At least one is required, unless Mode is
 	// [BindingOff]. The URL in a proof must be a base URL with the path of the request
-	// behind it. The path is that of the request line, whatever [http.StripPrefix] makes
+	// behind it. The path comes from the request line, whatever [http.StripPrefix] makes
 	// of it. If a proxy removes a prefix from the path, the base URL ends in the prefix:
 	// https://api.example.com/v1.
 	//
