@@ -70,6 +70,7 @@ var engines = map[string]string{
 var others = map[string]string{
 	"":                   "",
 	"auth0test":          "root internal/publicsecret internal/emulator",
+	"internal/docstest":  "",
 	"internal/housetest": "",
 	"internal/emulator":  "",
 	"internal/testkit":   "root internal/emulator management",
