@@ -425,8 +425,9 @@ func TestConnectAccountComesBack(t *testing.T) {
 	e.SignInAtTenant("bob@acme.example")
 	b.Login("/auth/login?prompt=login")
 	requests := len(e.requests)
-	if resp := b.Callback(back); resp.Status != 403 || len(e.requests) != requests {
-		t.Errorf("Bob comes back for Ada: %d", resp.Status)
+	*e.Log = testkit.Log{}
+	if resp := b.Callback(back); resp.Status != 403 || len(e.requests) != requests || !strings.Contains(e.Log.String(), "reason=other_user ") {
+		t.Errorf("Bob comes back for Ada: %d\n%s", resp.Status, e.Log)
 	}
 	if b.Page("/accounts"); e.err != nil || len(e.list) != 0 {
 		t.Errorf("Bob has %+v, %v", e.list, e.err)
