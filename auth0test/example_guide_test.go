@@ -171,3 +171,97 @@ func ExampleTenant_AddUser() {
 	fmt.Println(string(page))
 	// Output: Kim has the plan pro
 }
+
+// A tenant that a real browser, or another process, reaches.
+func ExampleServe() {
+	tenant, err := auth0test.Serve("127.0.0.1:0", "http://localhost:3000")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer tenant.Close()
+	resp, err := http.Get(tenant.URL() + ".well-known/openid-configuration")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer resp.Body.Close()
+	fmt.Println(resp.StatusCode, tenant.Config().BaseURL)
+	// Output: 200 http://localhost:3000
+}
+
+// Every endpoint fails or waits by itself.
+func ExampleTenant_Delay() {
+	tenant := auth0test.NewTenant(t)
+	for _, e := range []auth0test.Endpoint{auth0test.Token, auth0test.UserInfo} {
+		tenant.Delay(e, time.Millisecond)
+		tenant.Fail(e, http.StatusTooManyRequests)
+	}
+	application, err := auth0.NewApplication(tenant.Config())
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = application.LoginWithPassword(context.Background(), "ada@acme.example", "correct horse")
+	fmt.Println(err != nil, tenant.Calls(auth0test.Token))
+	// Output: true 1
+}
+
+// An invitation to an organization, good for one login.
+func ExampleTenant_AddOrganization() {
+	tenant := auth0test.NewTenant(t)
+	tenant.AddUser(auth0test.User{Email: "kim@globex.example", Name: "Kim", Connection: "Username-Password-Authentication"})
+	tenant.AddOrganization(auth0test.Organization{
+		ID: "org_globex", Name: "globex",
+		Connections: []auth0test.OrganizationConnection{{Name: "Username-Password-Authentication"}},
+		Invitations: []auth0test.Invitation{{Ticket: "MkNvRjTH", Email: "kim@globex.example"}},
+	})
+	tenant.SignIn("kim@globex.example")
+	cfg := tenant.Config()
+	cfg.AcceptOrganizationLinks = true
+	strategy, err := auth0.New(cfg)
+	if err != nil {
+		log.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	strategy.Register(mux)
+	mux.HandleFunc("GET /{$}", greet)
+	resp, err := tenant.Browser(strategy.LoadUser(mux)).Get(auth0test.AppURL + "/auth/login?invitation=MkNvRjTH&organization=org_globex")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer resp.Body.Close()
+	page, err := io.ReadAll(resp.Body)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(string(page))
+	// Output: Hello Kim
+}
+
+// A tenant that issues no access token without a proof.
+func ExampleTenant_RequireDPoP() {
+	tenant := auth0test.NewTenant(t)
+	tenant.RequireDPoP()
+	application, err := auth0.NewApplication(tenant.Config()) // without Config.ProofKey
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = application.LoginWithPassword(context.Background(), "ada@acme.example", "correct horse")
+	fmt.Println(err != nil)
+	// Output: true
+}
+
+// A token that is bound to the certificate of a client.
+func ExampleBoundToCertificate() {
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	tenant := auth0test.NewTenant(t)
+	c := tenant.APIConfig("https://orders.acme.example/")
+	c.Certificates = auth0.Certificates{Mode: auth0.BindingRequired}
+	api, err := auth0.NewAPI(c)
+	if err != nil {
+		log.Fatal(err)
+	}
+	var option auth0test.TokenOption = auth0test.BoundToCertificate(server.Certificate())
+	_, err = api.VerifyWithCertificate(context.Background(), tenant.AccessToken(option), server.Certificate())
+	fmt.Println(err)
+	// Output: <nil>
+}

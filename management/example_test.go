@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"net/http"
+	"time"
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/auth0test"
@@ -63,4 +65,35 @@ func Example() {
 	// Output:
 	// partner has a new secret
 	// status 403 the application needs delete:connections
+}
+
+// An HTTP client of the program makes the requests, for example with spans of a tracing
+// library.
+func ExampleNew() {
+	tenant, err := auth0test.Serve("127.0.0.1:0", "http://localhost:3000")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer tenant.Close()
+	tenant.AllowManagement("read:connections", "read:connections_options")
+	application, err := auth0.NewApplication(tenant.Config())
+	if err != nil {
+		log.Fatal(err)
+	}
+	var options []management.Option
+	options = append(options, management.WithHTTPClient(&http.Client{Timeout: 5 * time.Second}))
+	api, err := management.New(tenant.URL(), application.ClientCredentials(auth0.ClientCredentials{Audience: tenant.URL() + "api/v2/"}), options...)
+	if err != nil {
+		log.Fatal(err)
+	}
+	connections, err := api.OAuth2Connections(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, c := range connections {
+		fmt.Println(c.Name)
+	}
+	// Output:
+	// partner-idp
+	// legacy-accounts
 }
