@@ -53,7 +53,7 @@ var limits = map[string]int{
 	"docs/proxy.md":                      80,
 	"docs/reference.md":                  400,
 	"docs/roles.md":                      100,
-	"docs/security-model.md":             260,
+	"docs/security-model.md":             290,
 	"docs/serverless.md":                 60,
 	"docs/sessions.md":                   150,
 	"docs/spa-bff.md":                    130,

@@ -107,3 +107,36 @@ func TestLogLines(t *testing.T) {
 		t.Errorf("only %d lines", lines)
 	}
 }
+
+// TestNamedTests: the tests and packages that the security model names exist.
+func TestNamedTests(t *testing.T) {
+	t.Parallel()
+	model, err := os.ReadFile(filepath.Join(root, "docs/security-model.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tests strings.Builder
+	for _, pattern := range []string{"*_test.go", "internal/*/*_test.go", "internal/test/*/*_test.go"} {
+		names, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			text, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tests.Write(text)
+		}
+	}
+	named := regexp.MustCompile("`(Test[A-Z]\\w+|internal/[a-z]+)`").FindAllSubmatch(model, -1)
+	if len(named) < 30 {
+		t.Errorf("only %d names", len(named))
+	}
+	for _, m := range named {
+		name := string(m[1])
+		if strings.HasPrefix(name, "internal/") && !exists(name) || strings.HasPrefix(name, "Test") && name != "TestStore" && !strings.Contains(tests.String(), "\nfunc "+name+"(") {
+			t.Errorf("there is no %s", name)
+		}
+	}
+}
