@@ -64,6 +64,7 @@ var limits = map[string]int{
 	"docs/tokens.md":                     140,
 	"docs/troubleshooting.md":            900,
 	"examples/mcp/README.md":             45,
+	"examples/README.md":                 70,
 	"examples/connect/README.md":         35,
 }
 
