@@ -44,6 +44,7 @@ var limits = map[string]int{
 	"docs/htmx.md":                       60,
 	"docs/instances.md":                  70,
 	"docs/mcp.md":                        130,
+	"docs/migrate/README.md":             40,
 	"docs/observability.md":              100,
 	"docs/organizations.md":              120,
 	"docs/production.md":                 50,

@@ -12,7 +12,7 @@ import (
 )
 
 var (
-	getenv   = regexp.MustCompile(`(?:Getenv|LookupEnv)\("([A-Z][A-Z0-9_]*)"\)`)
+	getenv   = regexp.MustCompile(`(?i:getenv|lookupenv|\benv)\("([A-Z][A-Z0-9_]*)"`)
 	variable = regexp.MustCompile(`\b(?:AUTH0_[A-Z0-9_]*[A-Z0-9]|APP_BASE_URL)\b`)
 	firstRow = regexp.MustCompile("^\\| *((?:`[A-Z][A-Z0-9_]*`(?:, *)?)+)")
 )
