@@ -344,6 +344,9 @@ func TestMistakesOfPrograms(t *testing.T) {
 		{"```golang\na\n```", `the language "golang"`},
 		{"```\na\n```", `the language ""`},
 		{"```go\npackage main\n\nfunc main() {}\n", "the block does not end"},
+		{"~~~go\na := 1\n~~~\n", "needs a fence"},
+		{"It is:\n\n    api, err := auth0.NewAPI(cfg)\n", "needs a fence"},
+		{"It is:\n\n    go run ./examples/webapp\n", ""},
 	} {
 		d, mistakes := parse("a.md", row.text)
 		mistakes = append(mistakes, l.checkBlocks(d)...)

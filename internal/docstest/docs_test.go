@@ -94,7 +94,11 @@ func (b block) mistake(format string, args ...any) string {
 	return fmt.Sprintf("line %d: ", b.line) + fmt.Sprintf(format, args...)
 }
 
-// parse reads a document. The mistakes are blocks that do not end.
+// unfenced is Go in an indented block, which would not be checked.
+var unfenced = regexp.MustCompile(`^(?:\t| {4})\s*(?:[\w, ]+ :=|func |import |package |type \w+ struct|if err |mux\.)`)
+
+// parse reads a document. The mistakes are blocks that do not end, and Go that is not in
+// a fence of three backticks.
 func parse(name, text string) (d document, mistakes []string) {
 	d = document{path: name, text: text, prose: strings.Split(text, "\n")}
 	var open *block
@@ -113,6 +117,8 @@ func parse(name, text string) (d document, mistakes []string) {
 			indent = strings.Repeat(" ", len(line)-len(trimmed))
 			open = newBlock(strings.TrimPrefix(trimmed, "```"), i+1)
 			d.prose[i] = ""
+		case strings.HasPrefix(trimmed, "~~~") || unfenced.MatchString(line):
+			mistakes = append(mistakes, fmt.Sprintf("line %d: code needs a fence of three backticks", i+1))
 		}
 	}
 	if open != nil {

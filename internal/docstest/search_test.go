@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestFirstScreen: the two commands that need no account are at the top of README.md.
+// TestFirstScreen: the two commands that need no account are at the top of README.md,
+// and its programs can be pasted into a file.
 func TestFirstScreen(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join(root, "README.md"))
@@ -20,6 +21,21 @@ func TestFirstScreen(t *testing.T) {
 		if !strings.Contains(top, command) {
 			t.Errorf("the first 20 lines do not have %q", command)
 		}
+	}
+	d, _ := parse("README.md", string(text))
+	programs := 0
+	for _, b := range d.blocks {
+		if b.language != "go" {
+			continue
+		}
+		programs++
+		source, err := os.ReadFile(filepath.Join(root, b.options["file"]))
+		if err != nil || !strings.HasPrefix(b.text, "package main\n") || !strings.HasSuffix(string(source), b.text) {
+			t.Errorf("line %d: the program is not the whole of a file, but for the comment above its package clause (%v)", b.line, err)
+		}
+	}
+	if programs < 3 {
+		t.Errorf("%d programs", programs)
 	}
 }
 
