@@ -35,17 +35,18 @@ const (
 var limits = map[string]int{
 	"README.md":                          200,
 	"docs/README.md":                     60,
+	"docs/compatibility.md":              70,
 	"docs/doctor.md":                     100,
 	"docs/from-auth0-sample.md":          130,
 	"docs/from-go-jwt-middleware.md":     150,
 	"docs/from-go-oidc.md":               90,
 	"docs/from-goth.md":                  90,
 	"docs/grpc.md":                       130,
-	"docs/htmx.md":                       60,
+	"docs/htmx.md":                       70,
 	"docs/instances.md":                  70,
 	"docs/mcp.md":                        130,
 	"docs/migrate/README.md":             40,
-	"docs/observability.md":              100,
+	"docs/observability.md":              110,
 	"docs/organizations.md":              120,
 	"docs/production.md":                 50,
 	"docs/proof-of-possession-client.md": 100,
@@ -60,7 +61,7 @@ var limits = map[string]int{
 	"docs/start.md":                      160,
 	"docs/states.md":                     500,
 	"docs/stepup-mfa.md":                 110,
-	"docs/tenant.md":                     80,
+	"docs/tenant.md":                     90,
 	"docs/testing.md":                    140,
 	"docs/tokens.md":                     140,
 	"docs/troubleshooting.md":            900,
@@ -223,6 +224,7 @@ func TestMistakesOfLength(t *testing.T) {
 // planned are documents and programs that others may link to before they are written.
 // When all of them exist, the table has to go.
 var planned = []string{
+	"docs/compatibility.md",
 	"docs/start.md",
 	"docs/sessions.md",
 	"docs/instances.md",

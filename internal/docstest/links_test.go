@@ -3,8 +3,6 @@ package docstest
 import (
 	"bytes"
 	"fmt"
-	"go/importer"
-	"go/token"
 	"go/types"
 	"io/fs"
 	"net/url"
@@ -68,9 +66,8 @@ func newWeb(t *testing.T, list []document) *web {
 	for _, d := range list {
 		w.anchors[d.path] = anchors(d)
 	}
-	imports := importer.ForCompiler(token.NewFileSet(), "gc", l.open)
 	for _, p := range []string{module, module + "/auth0test", module + "/management"} {
-		if w.packages[path.Base(p)], err = imports.Import(p); err != nil {
+		if w.packages[path.Base(p)], err = l.Import(p); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,6 +1,7 @@
 package docstest
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -63,6 +64,9 @@ func TestSearchWords(t *testing.T) {
 	} {
 		doc := ""
 		for _, source := range sources {
+			if !bytes.Contains(source, []byte(word)) {
+				continue
+			}
 			if declaration := find(source, name); declaration != nil {
 				doc, _, _ = strings.Cut(string(declaration), "\nfunc ")
 			}
