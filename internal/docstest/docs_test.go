@@ -247,6 +247,8 @@ var planned = []string{
 	"docs/from-go-jwt-middleware.md",
 	"docs/from-goth.md",
 	"docs/from-go-oidc.md",
+	"bench/plots/verification-dark.svg",
+	"bench/plots/verification-light.svg",
 	"cmd/auth0-tenant",
 	"cmd/auth0-doctor",
 }
