@@ -105,7 +105,7 @@ func healthy(base string) error {
 }
 
 // startNginx runs nginx as it stands in front of an application: it does nothing
-// but pass on. The size of its buffer is the one that the README asks for.
+// but pass on. The size of its buffer is the one of docs/proxy.md.
 func startNginx(t *testing.T, port string, backends []string) {
 	t.Helper()
 	program := testproc.Find(t, "nginx", "nginx", "/usr/sbin/nginx")

@@ -19,14 +19,13 @@ func main() {
 }
 
 func routes(api *auth0.API) http.Handler {
+	hello := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token, _ := auth0.TokenFrom(r.Context())
+		fmt.Fprintln(w, "hello", token.Subject())
+	})
 	mux := http.NewServeMux()
-	mux.Handle("GET /hello", api.RequireAuth(http.HandlerFunc(hello)))
-	mux.Handle("POST /notes", api.RequireScope("write:notes")(http.HandlerFunc(hello)))
-	mux.Handle("DELETE /notes", api.RequirePermissions("delete:notes")(http.HandlerFunc(hello)))
+	mux.Handle("GET /notes", api.RequireAuth(hello))
+	mux.Handle("POST /notes", api.RequireScope("write:notes")(hello))
+	mux.Handle("DELETE /notes", api.RequirePermissions("delete:notes")(hello))
 	return mux
-}
-
-func hello(w http.ResponseWriter, r *http.Request) {
-	token, _ := auth0.TokenFrom(r.Context())
-	fmt.Fprintln(w, "hello", token.Subject())
 }

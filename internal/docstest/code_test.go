@@ -33,11 +33,22 @@ var ignored = map[string]int{}
 // A library has the code that blocks are compared with, and the packages they import.
 type library struct {
 	examples map[string][][]string // the lines of the bodies, by the name of the function
-	exports  map[string]string     // the files of compiled packages
+
+	mu       sync.Mutex
+	fset     *token.FileSet
+	own      map[string]listed // packages of this module
+	checked  map[string]*types.Package
+	compiled types.Importer // of all other packages
+}
+
+// A listed package is what `go list` says of one.
+type listed struct {
+	ImportPath, Dir, Export string
+	GoFiles, Imports        []string
 }
 
 var loadOnce = sync.OnceValues(func() (*library, error) {
-	l := &library{examples: map[string][][]string{}, exports: map[string]string{}}
+	l := &library{examples: map[string][][]string{}, fset: token.NewFileSet(), own: map[string]listed{}, checked: map[string]*types.Package{}}
 	return l, errors.Join(l.readExamples(), l.listPackages())
 })
 
@@ -71,27 +82,94 @@ func (l *library) readExamples() error {
 	})
 }
 
-// listPackages finds the compiled packages that complete programs may import: those of
-// this module with all that it needs.
+// listPackages finds the packages that complete programs may import: those of this
+// module, with all that it needs, and a few of the standard library. Packages of this
+// module are read from their source, so that no test waits until they are compiled.
 func (l *library) listPackages() error {
-	cmd := exec.Command("go", "list", "-e", "-export", "-deps", "-json=ImportPath,Export", ".", "./auth0test", "./management", "log/slog", "os/signal", "testing", "net/http/httptest", "embed", "expvar")
+	own, err := list("-deps", "-json=ImportPath,Dir,GoFiles,Imports", ".", "./auth0test", "./management")
+	if err != nil {
+		return err
+	}
+	outside := []string{"log/slog", "os/signal", "testing", "net/http/httptest", "embed", "expvar"}
+	for _, p := range own {
+		if p.ImportPath == module || strings.HasPrefix(p.ImportPath, module+"/") {
+			l.own[p.ImportPath] = p
+			outside = append(outside, p.Imports...)
+		}
+	}
+	slices.Sort(outside)
+	outside = slices.DeleteFunc(slices.Compact(outside), func(path string) bool { return strings.HasPrefix(path, module) || path == "unsafe" })
+	others, err := list(append([]string{"-export", "-deps", "-json=ImportPath,Export"}, outside...)...)
+	if err != nil {
+		return err
+	}
+	exports := map[string]string{}
+	for _, p := range others {
+		exports[p.ImportPath] = p.Export
+	}
+	l.compiled = importer.ForCompiler(l.fset, "gc", func(path string) (io.ReadCloser, error) {
+		if exports[path] == "" {
+			return nil, fmt.Errorf("a program here can import the packages of this module and of its dependencies, and %s is not among them: use example= or file=", path)
+		}
+		return os.Open(exports[path])
+	})
+	return nil
+}
+
+func list(args ...string) (packages []listed, err error) {
+	cmd := exec.Command("go", append([]string{"list"}, args...)...)
 	cmd.Dir = root
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return fmt.Errorf("go list: %v\n%s", err, stderr.Bytes())
+		return nil, fmt.Errorf("go list: %v\n%s", err, stderr.Bytes())
 	}
 	for d := json.NewDecoder(bytes.NewReader(out)); ; {
-		var p struct{ ImportPath, Export string }
+		var p listed
 		if err := d.Decode(&p); err == io.EOF {
-			return nil
+			return packages, nil
 		} else if err != nil {
-			return err
+			return nil, err
 		}
-		l.exports[p.ImportPath] = p.Export
+		packages = append(packages, p)
 	}
 }
+
+// Import makes the library the importer of complete programs.
+func (l *library) Import(path string) (*types.Package, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.load(path)
+}
+
+// load checks the declarations of a package of this module, without the bodies of its
+// functions.
+func (l *library) load(path string) (*types.Package, error) {
+	p, ok := l.own[path]
+	if !ok {
+		return l.compiled.Import(path)
+	}
+	if pkg := l.checked[path]; pkg != nil {
+		return pkg, nil
+	}
+	var files []*ast.File
+	for _, name := range p.GoFiles {
+		file, err := parser.ParseFile(l.fset, filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, file)
+	}
+	pkg, err := (&types.Config{Importer: importFunc(l.load), IgnoreFuncBodies: true}).Check(path, l.fset, files, nil)
+	l.checked[path] = pkg
+	return pkg, err
+}
+
+// An importFunc is a types.Importer.
+type importFunc func(path string) (*types.Package, error)
+
+func (f importFunc) Import(path string) (*types.Package, error) { return f(path) }
 
 // codeLines are the lines of a text without their indentation, and without empty ones.
 func codeLines(text string) (lines []string) {
@@ -288,7 +366,7 @@ func (l *library) checkProgram(blocks []block) (mistakes []string) {
 		return mistakes
 	}
 	config := types.Config{
-		Importer: importer.ForCompiler(fset, "gc", l.open),
+		Importer: l,
 		Error: func(err error) {
 			if len(mistakes) < 5 {
 				mistakes = append(mistakes, blocks[0].mistake("%v", err))
@@ -300,13 +378,6 @@ func (l *library) checkProgram(blocks []block) (mistakes []string) {
 		mistakes = append(mistakes, blocks[0].mistake("the program has no function main"))
 	}
 	return mistakes
-}
-
-func (l *library) open(path string) (io.ReadCloser, error) {
-	if l.exports[path] == "" {
-		return nil, fmt.Errorf("a program here can import the packages of this module and of its dependencies, and %s is not among them: use example= or file=", path)
-	}
-	return os.Open(l.exports[path])
 }
 
 func TestMistakesOfPrograms(t *testing.T) {
@@ -344,6 +415,9 @@ func TestMistakesOfPrograms(t *testing.T) {
 		{"```golang\na\n```", `the language "golang"`},
 		{"```\na\n```", `the language ""`},
 		{"```go\npackage main\n\nfunc main() {}\n", "the block does not end"},
+		{"~~~go\na := 1\n~~~\n", "needs a fence"},
+		{"It is:\n\n    api, err := auth0.NewAPI(cfg)\n", "needs a fence"},
+		{"It is:\n\n    go run ./examples/webapp\n", ""},
 	} {
 		d, mistakes := parse("a.md", row.text)
 		mistakes = append(mistakes, l.checkBlocks(d)...)

@@ -12,7 +12,7 @@ import (
 )
 
 var (
-	getenv   = regexp.MustCompile(`(?:Getenv|LookupEnv)\("([A-Z][A-Z0-9_]*)"\)`)
+	getenv   = regexp.MustCompile(`(?i:getenv|lookupenv|\benv)\("([A-Z][A-Z0-9_]*)"`)
 	variable = regexp.MustCompile(`\b(?:AUTH0_[A-Z0-9_]*[A-Z0-9]|APP_BASE_URL)\b`)
 	firstRow = regexp.MustCompile("^\\| *((?:`[A-Z][A-Z0-9_]*`(?:, *)?)+)")
 )
@@ -28,7 +28,8 @@ var foreign = map[string]string{
 }
 
 // readVariables returns the variables that ConfigFromEnv, the examples and the commands
-// read. Those of the commands are for their own documents.
+// read. Those of the commands are for their own documents, and so are those that a command
+// sets for another program.
 func readVariables(t *testing.T) (table, all []string) {
 	t.Helper()
 	for _, dir := range []string{".", "examples", "cmd"} {
@@ -45,6 +46,9 @@ func readVariables(t *testing.T) (table, all []string) {
 				return nil
 			}
 			text, err := os.ReadFile(name)
+			if dir == "cmd" {
+				all = append(all, variable.FindAllString(string(text), -1)...)
+			}
 			for _, m := range getenv.FindAllStringSubmatch(string(text), -1) {
 				all = append(all, m[1])
 				if dir != "cmd" && unlisted[m[1]] == "" {
@@ -114,7 +118,7 @@ func checkVariables(d document, known []string) (mistakes []string) {
 	for i, line := range strings.Split(d.text, "\n") {
 		for _, name := range variable.FindAllString(line, -1) {
 			if !slices.Contains(known, name) && foreign[name] == "" {
-				mistakes = append(mistakes, fmt.Sprintf("line %d: nothing reads %s", i+1, name))
+				mistakes = append(mistakes, fmt.Sprintf("line %d: nothing reads or sets %s", i+1, name))
 			}
 		}
 	}
@@ -128,7 +132,7 @@ func TestMistakesOfVariables(t *testing.T) {
 		{"| Variable | Meaning |\n|---|---|\n| `AUTH0_DOMAIN`, `PORT` | a |\n", ""},
 		{"```sh\nexport AUTH0_SECRET=a APP_BASE_URL=b HOME=c\n```", ""},
 		{"| Variable | Meaning |\n|---|---|\n| `NOBODY` | a |\n", "NOBODY is in a table, and nothing reads it"},
-		{"`AUTH0_NOBODY`", "line 1: nothing reads AUTH0_NOBODY"},
+		{"`AUTH0_NOBODY`", "line 1: nothing reads or sets AUTH0_NOBODY"},
 	} {
 		d, _ := parse("docs/a.md", row.text)
 		if all := strings.Join(checkVariables(d, known), "\n"); row.want == "" && all != "" || !strings.Contains(all, row.want) {

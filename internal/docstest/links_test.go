@@ -3,8 +3,6 @@ package docstest
 import (
 	"bytes"
 	"fmt"
-	"go/importer"
-	"go/token"
 	"go/types"
 	"io/fs"
 	"net/url"
@@ -27,8 +25,30 @@ var (
 	apiName      = regexp.MustCompile("^`(?:\\*)?([A-Za-z]\\w*(?:\\.[A-Z]\\w*)+)(?:\\(.*\\)|\\[\\w+\\])?`$")
 )
 
-// papers have links too. Their words and lengths are held elsewhere.
-var papers = []string{"ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "bench/RESULTS.md"}
+// papers are documents beside those of this package. Their links are checked too.
+func papers(t *testing.T) (list []document) {
+	t.Helper()
+	for _, pattern := range []string{"*.md", "bench/*.md", ".github/*.md"} {
+		files, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if name := strings.TrimPrefix(filepath.ToSlash(file), root+"/"); name != "README.md" {
+				d, _ := parse(name, string(text))
+				list = append(list, d)
+			}
+		}
+	}
+	if len(list) < 5 {
+		t.Fatalf("only %d papers", len(list))
+	}
+	return list
+}
 
 // A web is all documents with the anchors of each.
 type web struct {
@@ -46,9 +66,8 @@ func newWeb(t *testing.T, list []document) *web {
 	for _, d := range list {
 		w.anchors[d.path] = anchors(d)
 	}
-	imports := importer.ForCompiler(token.NewFileSet(), "gc", l.open)
 	for _, p := range []string{module, module + "/auth0test", module + "/management"} {
-		if w.packages[path.Base(p)], err = imports.Import(p); err != nil {
+		if w.packages[path.Base(p)], err = l.Import(p); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -91,15 +110,7 @@ func slug(title string) string {
 // TestLinks: links, images, commands and names of the API lead somewhere.
 func TestLinks(t *testing.T) {
 	t.Parallel()
-	list := documents(t)
-	for _, name := range papers {
-		text, err := os.ReadFile(filepath.Join(root, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		d, _ := parse(name, string(text))
-		list = append(list, d)
-	}
+	list := append(documents(t), papers(t)...)
 	w, count := newWeb(t, list), 0
 	linked := map[string]bool{}
 	for _, d := range list {

@@ -34,7 +34,12 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	binaries = dir
-	if output, err := exec.Command("go", "build", "-ldflags=-s -w", "-o", dir, "../../../examples/...").CombinedOutput(); err != nil {
+	overlay, err := inheritListener(dir)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	if output, err := exec.Command("go", "build", "-ldflags=-s -w", "-overlay", overlay, "-o", dir, "../../../examples/...").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "the examples do not build: %v\n%s", err, output)
 		return 1
 	}
