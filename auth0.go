@@ -1,6 +1,37 @@
 // Package auth0 logs users in to web applications with Auth0, and verifies the access
 // tokens that APIs receive.
 //
+// A web application with login, logout and a page for users:
+//
+//	cfg, err := auth0.ConfigFromEnv() // AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET, AUTH0_SECRET, APP_BASE_URL
+//	if err != nil {
+//		log.Fatal(err)
+//	}
+//	strategy, err := auth0.New(cfg)
+//	if err != nil {
+//		log.Fatal(err)
+//	}
+//	mux := http.NewServeMux()
+//	strategy.Register(mux) // /auth/login, /auth/callback, /auth/logout
+//	mux.Handle("GET /profile", strategy.RequireLogin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+//		user, _ := auth0.UserFrom(r.Context())
+//		fmt.Fprintln(w, "Hello", user.Name)
+//	})))
+//	log.Fatal(http.ListenAndServe("localhost:3000", strategy.LoadUser(mux)))
+//
+// An API whose callers send access tokens:
+//
+//	api, err := auth0.NewAPI(auth0.APIConfig{Domain: "acme.eu.auth0.com", Audience: "https://api.acme.example/"})
+//	if err != nil {
+//		log.Fatal(err)
+//	}
+//	mux.Handle("GET /orders", api.RequirePermissions("read:orders")(orders))
+//
+// The guides are in the folder docs of the module: sessions, refresh tokens, roles,
+// organizations, proxies, tests, troubleshooting.
+//
+// # Parts
+//
 // A web application uses a [Strategy], which [New] makes from a [Config].
 // [Strategy.Handler] serves login, callback and logout. [Strategy.LoadUser] goes
 // around the whole application, so that [UserFrom] finds the user.
@@ -68,6 +99,12 @@
 //
 // Package [github.com/seed-15d5a55c/auth0/auth0test] runs a tenant in the process of
 // a test, with pages, tokens, keys and faults.
+//
+// # Compatibility
+//
+// Before version 1 a minor release can rename a public name, and keeps the old one,
+// deprecated, for one release. Sessions, reasons of errors and the strength of
+// defaults do not change without a line in the changelog.
 package auth0
 
 import (
