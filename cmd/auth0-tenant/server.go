@@ -159,6 +159,7 @@ func (o options) edit(c *emulator.Client) {
 	}
 	c.CallbackURLs = append(c.CallbackURLs, o.callbacks...)
 	c.LogoutURLs = append(c.LogoutURLs, o.logouts...)
+	c.Connections = append(c.Connections, "email") // its codes are for the control mail
 	if o.organizations {
 		c.OrganizationUsage, c.OrganizationRequireBehavior = "require", "post_login_prompt"
 	}
