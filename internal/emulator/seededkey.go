@@ -34,36 +34,11 @@ func seededPrime(stream *rand.ChaCha8, exponent int64) *big.Int {
 	stream.Read(raw)
 	raw[0] |= 0xc0
 	raw[len(raw)-1] |= 1
-	start, e := new(big.Int).SetBytes(raw), big.NewInt(exponent)
-	remainders := remaindersOf(start)
-	for delta := int64(0); ; delta += 2 {
-		if hasSmallFactor(remainders, delta) {
-			continue // the test of a candidate takes a millisecond
-		}
-		p := new(big.Int).Add(start, big.NewInt(delta))
+	p, two, e := new(big.Int).SetBytes(raw), big.NewInt(2), big.NewInt(exponent)
+	for ; ; p.Add(p, two) {
 		// The exponent is a prime: it must not divide p-1 (RFC 8017, Section 3.1).
 		if new(big.Int).Mod(p, e).Int64() != 1 && p.ProbablyPrime(20) {
 			return p
 		}
 	}
-}
-
-// remaindersOf returns the remainders of a number by the small odd primes.
-func remaindersOf(n *big.Int) map[int64]int64 {
-	remainders := map[int64]int64{}
-	for q := int64(3); q < 2000; q += 2 {
-		if big.NewInt(q).ProbablyPrime(0) {
-			remainders[q] = new(big.Int).Mod(n, big.NewInt(q)).Int64()
-		}
-	}
-	return remainders
-}
-
-func hasSmallFactor(remainders map[int64]int64, delta int64) bool {
-	for q, r := range remainders {
-		if (r+delta)%q == 0 {
-			return true
-		}
-	}
-	return false
 }
