@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -361,6 +363,30 @@ func TestControlRefusals(t *testing.T) {
 		"Cross-Origin-Resource-Policy": "same-origin", "Content-Type": "application/json", "Access-Control-Allow-Origin": ""} {
 		if got := resp.Header.Get(name); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+}
+
+// TestGuide: the guide has every control, no option that is not there, and at most 80
+// lines.
+func TestGuide(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/tenant.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lines := strings.Count(string(text), "\n"); lines > 80 {
+		t.Errorf("%d lines", lines)
+	}
+	for line := range usage {
+		_, name, _ := strings.Cut(line, " ")
+		if name, _, _ = strings.Cut(name, "?"); name != "." && !strings.Contains(string(text), "`"+name+"`") {
+			t.Errorf("nothing about the control %s", name)
+		}
+	}
+	for _, found := range regexp.MustCompile("`(-[a-z]+)[ `]").FindAllStringSubmatch(string(text), -1) {
+		if !strings.Contains(help, "\n  "+found[1]+" ") {
+			t.Errorf("there is no option %s", found[1])
 		}
 	}
 }

@@ -68,6 +68,7 @@ func TestClients(t *testing.T) {
 		{name: "node", command: []string{node, "client.mjs"}},
 		{name: "node over TLS", command: []string{node, "client.mjs"}, tls: true},
 		{name: "python", command: []string{python, "client.py"}},
+		{name: "python over TLS", command: []string{python, "client.py"}, tls: true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -78,7 +79,11 @@ func TestClients(t *testing.T) {
 			if test.tls {
 				args = append(args, "-tls", certificate)
 			}
-			testproc.Start(t, exec.Command(find(t), append(append(args, "--"), test.command...)...), func() error {
+			cmd := exec.Command(find(t), append(append(args, "--"), test.command...)...)
+			if test.tls {
+				cmd.Env = append(os.Environ(), "SSL_CERT_FILE="+certificate)
+			}
+			testproc.Start(t, cmd, func() error {
 				conn, err := net.Dial("tcp", "127.0.0.1:"+port)
 				if err == nil {
 					conn.Close()
