@@ -192,7 +192,7 @@ func TestStartFails(t *testing.T) {
 		want string
 	}{
 		{[]string{"-listen", taken.Addr().String()}, "-listen 127.0.0.1:4001, or a free one with -listen 127.0.0.1:0"},
-		{[]string{"-listen", "192.0.2.1:0"}, "-listen 192.0.2.1:0"},
+		{[]string{"-listen", "127.0.0.1:99999"}, "-listen 127.0.0.1:99999: "},
 		{[]string{"-listen", "127.0.0.1:0", "-tls", other}, "-tls: " + other + " exists and is not a certificate"},
 		{[]string{"-listen", "127.0.0.1:0", "-tls", "/no/such/dir/ca.pem"}, "-tls: open /no/such/dir/ca.pem"},
 		{[]string{"-listen", "127.0.0.1:0", "-users", users}, `-users: user 2: tenant: user "b@acme.example": there is no connection "none"`},
@@ -388,6 +388,55 @@ func TestCommand(t *testing.T) {
 				t.Errorf("the variables are in the output of the command: %s", out)
 			}
 		})
+	}
+}
+
+// TestEnvironment: the variables replace those of the caller, and those of another
+// tenant go.
+func TestEnvironment(t *testing.T) {
+	t.Parallel()
+	got := environment([]string{"HOME=/home/ada", "AUTH0_DOMAIN=acme.eu.auth0.com", "AUTH0_BASE_URL=https://x", "AUTH0_CALLBACK_URL=https://x/callback",
+		"AUTH0_CLIENT_ASSERTION_SIGNING_KEY=k", "AUTH0_CLIENT_ASSERTION_SIGNING_ALG=PS256"}, []variable{{"AUTH0_DOMAIN", "http://127.0.0.1:1"}})
+	// Of two values, package exec takes the last.
+	want := []string{"HOME=/home/ada", "AUTH0_DOMAIN=acme.eu.auth0.com", "AUTH0_DOMAIN=http://127.0.0.1:1"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q", got)
+	}
+}
+
+// TestStops: the program ends with an error if nobody can read the variables, and if
+// the tenant stops by itself, also while a command runs.
+func TestStops(t *testing.T) {
+	t.Parallel()
+	read, write := io.Pipe()
+	read.Close()
+	stderr := &buffer{}
+	if status := run(t.Context(), []string{"-listen", "127.0.0.1:0"}, process{stdout: write, stderr: stderr}); status != 1 || !strings.Contains(stderr.String(), "the variables cannot be written") {
+		t.Errorf("status %d: %s", status, stderr)
+	}
+	for _, test := range []struct {
+		command []string
+		status  int
+	}{{nil, 1}, {[]string{"sh", "-c", "exec sleep 600"}, 128 + 15}} {
+		o, err := parse(append([]string{"-listen", "127.0.0.1:0"}, test.command...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := start(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.listener.Close()
+		stderr, status := &buffer{}, 0
+		if p := (process{stderr: stderr}); test.command == nil {
+			status = wait(t.Context(), s, p)
+		} else {
+			status = runCommand(t.Context(), s, p)
+		}
+		if status != test.status || !strings.Contains(stderr.String(), "the tenant has stopped") {
+			t.Errorf("%q: status %d: %s", test.command, status, stderr)
+		}
+		s.stop()
 	}
 }
 

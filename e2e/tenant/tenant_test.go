@@ -172,7 +172,11 @@ func TestEval(t *testing.T) {
 		t.Errorf("status %d: %s", resp.StatusCode, body)
 	}
 	http.DefaultClient.CloseIdleConnections()
-	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+	process, err := os.FindProcess(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
