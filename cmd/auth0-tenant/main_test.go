@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -122,6 +123,13 @@ func TestHelp(t *testing.T) {
 	}
 }
 
+// ended is the context of a program that must not run: if it starts, it ends at once.
+func ended() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}
+
 // TestUsage: a mistake ends the program before it listens, and the error names the flag.
 func TestUsage(t *testing.T) {
 	t.Parallel()
@@ -163,7 +171,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"-users", file("[" + strings.Repeat(" ", maxUsersFile) + "]")}, "has more than 1048576 bytes"},
 	} {
 		stdout, stderr := &buffer{}, &buffer{}
-		if status := run(t.Context(), test.args, process{stdout: stdout, stderr: stderr}); status != 2 || stdout.String() != "" {
+		if status := run(ended(), test.args, process{stdout: stdout, stderr: stderr}); status != 2 || stdout.String() != "" {
 			t.Errorf("%q: status %d, output %q", test.args, status, stdout)
 		}
 		if text := stderr.String(); !strings.Contains(text, test.want) || !strings.Contains(text, "auth0-tenant -h") {
@@ -198,7 +206,7 @@ func TestStartFails(t *testing.T) {
 		{[]string{"-listen", "127.0.0.1:0", "-users", users}, `-users: user 2: tenant: user "b@acme.example": there is no connection "none"`},
 	} {
 		stdout, stderr := &buffer{}, &buffer{}
-		if status := run(t.Context(), test.args, process{stdout: stdout, stderr: stderr}); status != 1 || stdout.String() != "" {
+		if status := run(ended(), test.args, process{stdout: stdout, stderr: stderr}); status != 1 || stdout.String() != "" {
 			t.Errorf("%q: status %d, output %q", test.args, status, stdout)
 		}
 		if !strings.Contains(stderr.String(), test.want) {
