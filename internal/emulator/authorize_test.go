@@ -264,6 +264,11 @@ func TestDenyNext(t *testing.T) {
 	t.Parallel()
 	tn, _ := newTenant(t)
 	must(t, tn.SignIn("jane@acme.example"))
+	tn.DenyNext("server_error", "taken back")
+	tn.DenyNext("", "")
+	if callbackParams(t, get(tn, authorizeURL(request()))).Get("code") == "" {
+		t.Error("a denial that was taken back")
+	}
 	tn.DenyNext("access_denied", "no & <why>")
 	got := callbackParams(t, get(tn, authorizeURL(request())))
 	equal(t, "error", got.Get("error"), "access_denied")

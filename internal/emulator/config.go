@@ -61,6 +61,10 @@ type Config struct {
 	// script is read for a URL, see [Connection].
 	FetchUserProfile func(ctx context.Context, connection, accessToken string) (map[string]any, error)
 
+	// Seed makes the signing keys and their ids the same in every run, also those of
+	// later rotations. Anybody who knows the seed can sign. Empty means random keys.
+	Seed string
+
 	// Now is the clock of the tenant. Nil means time.Now.
 	Now func() time.Time
 }

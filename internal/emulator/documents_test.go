@@ -3,8 +3,10 @@ package emulator_test
 import (
 	"crypto/rsa"
 	"crypto/sha1"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"maps"
@@ -373,5 +375,38 @@ func TestUnknownRoutes(t *testing.T) {
 		res := get(tn, base+path)
 		equal(t, path, res.status, 404)
 		sameJSON(t, res.body, `{"statusCode":404,"error":"Not Found","message":"Not Found"}`)
+	}
+}
+
+// TestSeed: the keys, also the next ones, are the same in every run and on every
+// platform.
+func TestSeed(t *testing.T) {
+	t.Parallel()
+	seeded := func(seed string) *emulator.Tenant {
+		tn, _ := newTenant(t, func(c *emulator.Config) { c.Seed = seed })
+		return tn
+	}
+	one, again, other := seeded("1"), seeded("1"), seeded("2")
+	first := one.KeyID()
+	set := keys(t, one)
+	if sum := sha256.Sum256(set[first].N.Bytes()); hex.EncodeToString(sum[:8]) != "4c13cceb8b677935" {
+		t.Errorf("the key of seed 1 has changed: %x", sum[:8])
+	}
+	equal(t, "bits", set[first].N.BitLen(), 2048)
+	equal(t, "own token", verifies(t, one, one.IDToken("web", "jane@acme.example")), true)
+
+	equal(t, "key id", first, "9SzsebTi127MqCISr0p6I")
+	equal(t, "key id of the same seed", again.KeyID(), first)
+	one.RotateKeys()
+	again.RotateKeys()
+	equal(t, "key id after a rotation", again.KeyID(), one.KeyID())
+	for _, kid := range []string{first, one.KeyID()} {
+		if other.KeyID() == kid {
+			t.Errorf("another seed has the same key id %s", kid)
+		}
+		other.RotateKeys()
+	}
+	if set[one.KeyID()] == nil || set[one.KeyID()].N.Cmp(set[first].N) == 0 {
+		t.Error("the next key is not another one")
 	}
 }

@@ -154,9 +154,13 @@ func (sw *faults) EditJWKS(edit func(doc map[string]any)) {
 }
 
 // DenyNext makes the next authorization request, or the next account that is
-// to be connected, come back with the error.
+// to be connected, come back with the error. The empty code takes that back.
 func (sw *faults) DenyNext(code, description string) {
-	sw.set(func(f *faults) { f.denial = &oauthError{code, description} })
+	denial := &oauthError{code, description}
+	if code == "" {
+		denial = nil
+	}
+	sw.set(func(f *faults) { f.denial = denial })
 }
 
 // takeDenial returns the error of DenyNext, once.

@@ -18,6 +18,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,6 +50,7 @@ type keyPool struct {
 // A certificateOf identifies a certificate. Making one takes as long as signing a
 // token.
 type certificateOf struct {
+	seed string
 	slot int
 	host string
 	hour int64
@@ -109,16 +111,21 @@ func generateKey() *rsa.PrivateKey {
 type signingKey struct {
 	kid, alg string
 	host     string        // subject of the certificate
-	slot     int           // of the pool
+	seed     string        // of a tenant with one; such a key is not in the pool
+	slot     int           // of the pool, or among the keys of the seed
 	signer   crypto.Signer // instead of the pool, for added keys
 
-	once sync.Once
-	cert []byte
+	once   sync.Once
+	cert   []byte
+	seeded func() *rsa.PrivateKey // with a seed
 }
 
 func (k *signingKey) private() crypto.Signer {
-	if k.signer != nil {
+	switch {
+	case k.signer != nil:
 		return k.signer
+	case k.seeded != nil:
+		return k.seeded()
 	}
 	return pool.key(k.slot)
 }
@@ -126,7 +133,10 @@ func (k *signingKey) private() crypto.Signer {
 // certificate returns a self-signed certificate for the key.
 func (k *signingKey) certificate(now time.Time) []byte {
 	k.once.Do(func() {
-		of := certificateOf{k.slot % poolSize, k.host, now.Unix() / 3600}
+		of := certificateOf{k.seed, k.slot, k.host, now.Unix() / 3600}
+		if k.seed == "" {
+			of.slot %= poolSize
+		}
 		if k.signer == nil {
 			if k.cert = pool.certificate(of); k.cert != nil {
 				return
@@ -153,7 +163,7 @@ func (k *signingKey) certificate(now time.Time) []byte {
 // A keyring is the key set: one key that signs, the one that will sign next,
 // the ones that have signed and are not revoked, and keys of the test's own.
 type keyring struct {
-	host          string
+	host, seed    string
 	current, next *signingKey
 	previous      []*signingKey // youngest first
 	added         []*signingKey
@@ -161,18 +171,25 @@ type keyring struct {
 	foreign       bool // sign with a key that is not in the set
 }
 
-func newKeyring(host string) keyring {
+func newKeyring(host, seed string) keyring {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
-	r := keyring{host: host, slot: pool.first()}
+	r := keyring{host: host, seed: seed}
+	if seed == "" {
+		r.slot = pool.first()
+	}
 	r.current = r.newKey()
 	r.next = r.newKey()
 	return r
 }
 
 func (r *keyring) newKey() *signingKey {
-	k := &signingKey{kid: randomID(21), alg: "RS256", host: r.host, slot: r.slot}
+	k := &signingKey{kid: randomID(21), alg: "RS256", host: r.host, seed: r.seed, slot: r.slot}
+	if r.seed != "" {
+		k.kid = derivedID(21, "key", r.seed, strconv.Itoa(r.slot))
+		k.seeded = sync.OnceValue(func() *rsa.PrivateKey { return seededKey(k.seed, k.slot) })
+	}
 	r.slot++
 	return k
 }
@@ -217,6 +234,17 @@ func (ks *keys) RevokeOldKeys() {
 	ks.mu.Lock()
 	defer ks.mu.Unlock()
 	ks.ring.previous = nil
+}
+
+// MakeKeys makes the RSA keys and the certificates of the key set now, so that the
+// first client does not wait for them.
+func (ks *keys) MakeKeys() {
+	ks.mu.Lock()
+	list := ks.ring.all()
+	ks.mu.Unlock()
+	for _, k := range list {
+		k.certificate(ks.now())
+	}
 }
 
 // KeyID returns the kid of the current signing key.

@@ -60,7 +60,7 @@ func assemble(site *site, pages *pages) *Tenant {
 	faults := newFaults(site, pages)
 	settings := &settings{site: site}
 	directory := &directory{site: site, data: newData(), accounts: newBounded[thirdParty](maxStored)}
-	keys := &keys{site: site, directory: directory, faults: faults, ring: newKeyring(site.host)}
+	keys := &keys{site: site, directory: directory, faults: faults, ring: newKeyring(site.host, site.cfg.Seed)}
 	sessions := &browserSessions{site: site, directory: directory, faults: faults, open: newBounded[session](maxStored)}
 	tokens := &tokens{site: site, directory: directory, faults: faults, keys: keys, opaque: newBounded[grant](maxStored)}
 	refreshTokens := &refreshTokens{site: site, directory: directory, settings: settings, tokens: tokens, refresh: newBounded[refreshToken](maxStored)}

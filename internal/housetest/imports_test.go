@@ -69,6 +69,7 @@ var engines = map[string]string{
 // the engines.
 var others = map[string]string{
 	"":                   "",
+	"cmd/auth0-tenant":   "internal/publicsecret internal/emulator",
 	"auth0test":          "root internal/publicsecret internal/emulator",
 	"internal/docstest":  "",
 	"internal/housetest": "",
