@@ -15,16 +15,20 @@ import (
 	"github.com/auth0/go-jwt-middleware/v2/validator"
 )
 
-// V2 is the API with go-jwt-middleware v2.
-func V2(issuer, audience string, client *http.Client) (http.Handler, error) {
+func validatorV2(issuer, audience string, client *http.Client) (*validator.Validator, error) {
 	issuerURL, err := url.Parse(issuer)
 	if err != nil {
 		return nil, err
 	}
 	keys := jwks.NewCachingProvider(issuerURL, 5*time.Minute, jwks.WithCustomClient(client))
-	v, err := validator.New(keys.KeyFunc, validator.RS256, issuer, []string{audience},
+	return validator.New(keys.KeyFunc, validator.RS256, issuer, []string{audience},
 		validator.WithCustomClaims(func() validator.CustomClaims { return new(claimsV2) }),
 		validator.WithAllowedClockSkew(time.Minute))
+}
+
+// V2 is the API with go-jwt-middleware v2.
+func V2(issuer, audience string, client *http.Client) (http.Handler, error) {
+	v, err := validatorV2(issuer, audience, client)
 	if err != nil {
 		return nil, err
 	}

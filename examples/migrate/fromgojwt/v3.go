@@ -13,8 +13,7 @@ import (
 	"github.com/auth0/go-jwt-middleware/v3/validator"
 )
 
-// V3 is the API with go-jwt-middleware v3.
-func V3(issuer, audience string, client *http.Client) (http.Handler, error) {
+func validatorV3(issuer, audience string, client *http.Client) (*validator.Validator, error) {
 	issuerURL, err := url.Parse(issuer)
 	if err != nil {
 		return nil, err
@@ -23,13 +22,18 @@ func V3(issuer, audience string, client *http.Client) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := validator.New(
+	return validator.New(
 		validator.WithKeyFunc(keys.KeyFunc),
 		validator.WithAlgorithm(validator.RS256),
 		validator.WithIssuer(issuer),
 		validator.WithAudience(audience),
 		validator.WithAllowedClockSkew(time.Minute),
 		validator.WithCustomClaims(func() *claimsV3 { return new(claimsV3) }))
+}
+
+// V3 is the API with go-jwt-middleware v3.
+func V3(issuer, audience string, client *http.Client) (http.Handler, error) {
+	v, err := validatorV3(issuer, audience, client)
 	if err != nil {
 		return nil, err
 	}

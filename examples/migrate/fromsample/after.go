@@ -11,28 +11,33 @@ import (
 	"github.com/seed-15d5a55c/auth0/examples/migrate"
 )
 
-// After is the application after the move.
-func After(cfg auth0.Config) (http.Handler, error) {
-	strategy, err := newStrategy(cfg)
+// Serve is main.go after the move.
+func Serve() error {
+	cfg, err := auth0.ConfigFromEnv()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return strategy.LoadUser(routes(strategy)), nil
+	app, err := After(cfg, nil)
+	if err != nil {
+		return err
+	}
+	return http.ListenAndServe("localhost:3000", app)
 }
 
-// AfterHandingOver is After with the sessions of users who logged in before.
-func AfterHandingOver(cfg auth0.Config, sessionKey []byte) (http.Handler, error) {
-	strategy, err := newStrategy(cfg)
-	if err != nil {
-		return nil, err
-	}
-	return strategy.LoadUser(migrate.Move(strategy, oldSession(sessionKey), routes(strategy))), nil
-}
-
-func newStrategy(cfg auth0.Config) (*auth0.Strategy, error) {
+// After is the application after the move. With the key of the old sessions, users who
+// logged in before stay logged in.
+func After(cfg auth0.Config, oldKey []byte) (http.Handler, error) {
 	cfg.LoginPath, cfg.CallbackPath, cfg.LogoutPath = "/login", "/callback", "/logout"
 	cfg.DefaultReturnTo = "/user"
-	return auth0.New(cfg)
+	strategy, err := auth0.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	app := routes(strategy)
+	if oldKey != nil {
+		app = migrate.Move(strategy, oldSession(oldKey), app)
+	}
+	return strategy.LoadUser(app), nil
 }
 
 func routes(strategy *auth0.Strategy) http.Handler {
