@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/auth0test"
 	"github.com/seed-15d5a55c/auth0/examples/migrate/fromgojwt"
 )
@@ -135,7 +136,8 @@ func unsigned(token, algorithm string) string {
 func TestGoJWTMiddleware(t *testing.T) {
 	t.Parallel()
 	var differences []string
-	for _, row := range apiRows() {
+	rows := apiRows()
+	for _, row := range rows {
 		statuses, bodies := map[string]int{}, map[string]string{}
 		for name, build := range map[string]func(*auth0test.Tenant) (http.Handler, error){
 			"v2": func(tenant *auth0test.Tenant) (http.Handler, error) {
@@ -174,5 +176,31 @@ func TestGoJWTMiddleware(t *testing.T) {
 			differences = append(differences, line(row.name, row.v2, row.v3, row.after, row.why))
 		}
 	}
-	guideLists(t, "from-go-jwt-middleware.md", differences)
+	guideLists(t, "from-go-jwt-middleware.md", len(rows)-len(differences), differences)
+}
+
+// TestGoJWTMiddlewareAlgorithms: the guide names the algorithms that package auth0 does not
+// accept.
+func TestGoJWTMiddlewareAlgorithms(t *testing.T) {
+	t.Parallel()
+	var missing []string
+	for _, algorithm := range []string{
+		"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512", "ES256K",
+	} {
+		cfg := fromgojwt.Config("acme.auth0.example", auth0test.Audience)
+		cfg.Algorithms = []string{algorithm}
+		if strings.HasPrefix(algorithm, "HS") {
+			var err error
+			if cfg.Keys, err = auth0.SharedSecret("c59c4f1e7d0b4a3f9b8e6d2a1f7e5c3b"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := auth0.NewAPI(cfg); err != nil {
+			missing = append(missing, algorithm)
+		}
+	}
+	const sentence = "algorithms HS384, HS512 and ES256K are not supported"
+	if got := strings.Join(missing, " "); got != "HS384 HS512 ES256K" || !strings.Contains(guide(t, "from-go-jwt-middleware.md"), sentence) {
+		t.Errorf("not accepted: %s", got)
+	}
 }

@@ -41,14 +41,17 @@ func line(cells ...any) string {
 }
 
 // guideLists fails unless the section of a guide about differences has these lines in its
-// table, and no others.
-func guideLists(t *testing.T, name string, want []string) {
+// table, and no others, and the number of cases without a difference.
+func guideLists(t *testing.T, name string, same int, want []string) {
 	t.Helper()
 	_, section, found := strings.Cut(guide(t, name), "\n## What changes\n")
 	if !found {
 		t.Fatalf("%s has no section What changes", name)
 	}
 	section, _, _ = strings.Cut(section, "\n## ")
+	if count := fmt.Sprintf("\n%d other ", same); !strings.Contains(section, count) {
+		t.Errorf("%s does not say that %d cases stay", name, same)
+	}
 	var got []string
 	for l := range strings.Lines(section) {
 		if strings.HasPrefix(l, "| ") {

@@ -236,7 +236,7 @@ func compare(t *testing.T, guide string, p paths, before, after version, rows []
 			differences = append(differences, line(row.name, row.why))
 		}
 	}
-	guideLists(t, guide, differences)
+	guideLists(t, guide, len(rows)-len(differences), differences)
 }
 
 // config is the tenant's configuration of the new version.

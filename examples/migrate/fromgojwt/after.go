@@ -7,7 +7,7 @@ import (
 	"github.com/seed-15d5a55c/auth0"
 )
 
-// Config returns the settings of the API. Production leaves HTTPClient empty.
+// Config is the configuration of the API.
 func Config(domain, audience string) auth0.APIConfig {
 	return auth0.APIConfig{
 		Domain:   domain,
