@@ -208,7 +208,7 @@ func foreignLogout(v *visit) string {
 	v.open(v.paths.login)
 	v.open(v.paths.logout, "Sec-Fetch-Site", "cross-site", "Referer", "https://other.example/")
 	v.tenant.SignIn("bob@acme.example")
-	return v.open(v.paths.page)
+	return fmt.Sprint(v.open(v.paths.page), ", ", v.tenant.Calls(auth0test.Logout), " at the tenant")
 }
 
 // A loginRow is a walk, and where it ends in the two versions.
@@ -281,7 +281,7 @@ func TestSample(t *testing.T) {
 		{"logout", logout, "200 / Home", "200 / Home", ""},
 		{"logout at the tenant", logoutAtTenant, "1 at the tenant", "1 at the tenant", ""},
 		{"logout, then the page", logoutAndReturn, "200 /user Hello Ada Lovelace", "200 /user Hello Bob Miller", "the session here has ended: the user logs in again"},
-		{"logout link on another site", foreignLogout, "200 /user Hello Ada Lovelace", "200 /user Hello Ada Lovelace", ""},
+		{"logout link on another site", foreignLogout, "200 /user Hello Ada Lovelace, 1 at the tenant", "200 /user Hello Ada Lovelace, 0 at the tenant", "a page asks for a click on its button, and the session stays until then"},
 	})
 }
 
@@ -346,7 +346,7 @@ func TestGoth(t *testing.T) {
 		{"logout", logout, "200 / Home", "200 / Home", ""},
 		{"logout at the tenant", logoutAtTenant, "0 at the tenant", "1 at the tenant", "the session at the tenant ends too"},
 		{"logout, then the page", logoutAndReturn, "200 /profile Hello Bob Miller", "200 /profile Hello Bob Miller", ""},
-		{"logout link on another site", foreignLogout, "200 /profile Hello Bob Miller", "200 /profile Hello Ada Lovelace", "a page asks for a click on its button, and the session stays until then"},
+		{"logout link on another site", foreignLogout, "200 /profile Hello Bob Miller, 0 at the tenant", "200 /profile Hello Ada Lovelace, 0 at the tenant", "a page asks for a click on its button, and the session stays until then"},
 	})
 }
 
@@ -384,6 +384,6 @@ func TestByHand(t *testing.T) {
 		{"logout", logout, "200 / Home", "200 / Home", ""},
 		{"logout at the tenant", logoutAtTenant, "1 at the tenant", "1 at the tenant", ""},
 		{"logout, then the page", logoutAndReturn, "200 /profile Hello Bob Miller", "200 /profile Hello Bob Miller", ""},
-		{"logout link on another site", foreignLogout, "200 /profile Hello Bob Miller", "200 /profile Hello Ada Lovelace", "a page asks for a click on its button, and the session stays until then"},
+		{"logout link on another site", foreignLogout, "200 /profile Hello Bob Miller, 1 at the tenant", "200 /profile Hello Ada Lovelace, 0 at the tenant", "a page asks for a click on its button, and the session stays until then"},
 	})
 }
