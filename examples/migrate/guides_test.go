@@ -44,9 +44,9 @@ func line(cells ...any) string {
 // table, and no others, and the number of cases without a difference.
 func guideLists(t *testing.T, name string, same int, want []string) {
 	t.Helper()
-	_, section, found := strings.Cut(guide(t, name), "\n## What changes\n")
+	_, section, found := strings.Cut(guide(t, name), "\n## Differences\n")
 	if !found {
-		t.Fatalf("%s has no section What changes", name)
+		t.Fatalf("%s has no section Differences", name)
 	}
 	section, _, _ = strings.Cut(section, "\n## ")
 	if count := fmt.Sprintf("\n%d other ", same); !strings.Contains(section, count) {

@@ -70,7 +70,7 @@ func (v *visit) deploy(version version) {
 	})
 }
 
-// open opens a page, follows redirects, and returns what the user sees: status, URL below
+// open opens a page, follows redirects, and returns the page of the user: status, URL below
 // the application, and heading.
 func (v *visit) open(path string, headers ...string) string {
 	v.t.Helper()
@@ -195,7 +195,7 @@ func logout(v *visit) string {
 
 func logoutAndReturn(v *visit) string {
 	logout(v)
-	v.tenant.SignIn("bob@acme.example") // if the tenant asks who is there
+	v.tenant.SignIn("bob@acme.example") // if the tenant asks for a login
 	return v.open(v.paths.page)
 }
 
@@ -216,7 +216,7 @@ type loginRow struct {
 	name          string
 	walk          walk
 	before, after string
-	why           string // for a row whose ends differ: what the user of the new version sees
+	why           string // for a row whose ends differ: the end in the new version, for its users
 }
 
 func compare(t *testing.T, guide string, p paths, before, after version, rows []loginRow) {

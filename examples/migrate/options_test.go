@@ -63,7 +63,7 @@ func TestOptionTables(t *testing.T) {
 				required = append(required, packages[path].values...)
 			}
 		}
-		text, _, _ := strings.Cut(guide(t, name), "\n## What changes\n")
+		text, _, _ := strings.Cut(guide(t, name), "\n## Differences\n")
 		listed, rows := map[string]bool{}, 0
 		for l := range strings.Lines(text) {
 			if !strings.HasPrefix(l, "| ") {

@@ -24,8 +24,8 @@ func Serve() error {
 	return http.ListenAndServe("localhost:3000", app)
 }
 
-// After is the application after the move. With the key of the old sessions, users who
-// logged in before stay logged in.
+// After is the application after the move. With the key of the old sessions, logged-in
+// users stay logged in.
 func After(cfg auth0.Config, oldKey []byte) (http.Handler, error) {
 	cfg.LoginPath, cfg.CallbackPath, cfg.LogoutPath = "/login", "/callback", "/logout"
 	cfg.DefaultReturnTo = "/user"
