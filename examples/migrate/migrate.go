@@ -8,6 +8,10 @@
 //
 // During a rolling deployment, instances with the old version do not know a session
 // that has moved. Keep each user on one version, with sticky sessions for example.
+//
+// The packages below this one are whole applications before and after a move, for the
+// guides docs/from-auth0-sample.md, from-go-jwt-middleware.md, from-goth.md and
+// from-go-oidc.md.
 package migrate
 
 import (
