@@ -70,6 +70,8 @@ var engines = map[string]string{
 var others = map[string]string{
 	"":                   "",
 	"auth0test":          "root internal/publicsecret internal/emulator",
+	"cmd/auth0-doctor":   "root internal/doctor",
+	"internal/doctor":    "internal/browser internal/clientauth internal/discovery internal/fetch internal/publicsecret internal/seal internal/syntax",
 	"internal/housetest": "",
 	"internal/emulator":  "",
 	"internal/testkit":   "root internal/emulator management",
