@@ -28,7 +28,7 @@ func (k known) checkApplication(ctx context.Context) (known, Finding) {
 	location := app.URL(cmp.Or(k.LoginPath, "/auth/login"))
 	resp, err := k.network.get(ctx, location, nil, nil)
 	if err != nil {
-		return k, fail(location+" does not answer: "+fetch.Cause(err).Error(), do("Start the application, and look whether it listens at "+app.Host()+"."))
+		return k, fail(location+" does not answer: "+cause(err), do("Start the application, and look whether it listens at "+app.Host()+"."))
 	}
 	if found, bad := k.checkLoginRoute(app, location, resp); bad {
 		return k, found

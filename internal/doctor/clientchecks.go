@@ -1,18 +1,15 @@
 package doctor
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
 
 	"github.com/seed-15d5a55c/auth0/internal/clientauth"
-	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
@@ -32,26 +29,16 @@ func (a tokenAnswer) String() string {
 	return fmt.Sprintf("status %d %s", a.status, syntax.Code(a.Code))
 }
 
-// errNoCredentials is for applications without a client secret and without a key.
-var errNoCredentials = errors.New("no client credentials")
-
+// credentials returns the parameters that authenticate the application.
 func (k known) credentials() (url.Values, error) {
 	s := k.Settings
-	var method clientauth.Method
-	switch {
-	case s.ClientSecret != "":
-		method = clientauth.WithSecret(clientauth.ClientSecretPost, s.ClientSecret)
-	case s.SigningKey != "":
+	method := clientauth.WithSecret(clientauth.ClientSecretPost, s.ClientSecret)
+	if s.SigningKey != "" {
 		key, err := clientauth.ParseKeyPEM(s.SigningKey)
 		if err != nil {
 			return nil, err
 		}
-		method = clientauth.WithKey(key, cmp.Or(s.SigningAlgorithm, "RS256"), "")
-	default:
-		return nil, errNoCredentials
-	}
-	if err := method.Check(k.auth0, nil); err != nil {
-		return nil, err
+		method = clientauth.WithKey(key, s.algorithm(), "")
 	}
 	c, err := method.Credentials(s.ClientID, k.metadata.Issuer, k.Now())
 	return c.Params, err
@@ -67,7 +54,7 @@ func (k known) askToken(ctx context.Context, form url.Values) (tokenAnswer, erro
 	maps.Copy(form, credentials)
 	resp, err := k.network.post(ctx, k.endpoints.token, form)
 	if err != nil {
-		return tokenAnswer{}, errors.New("the token endpoint does not answer: " + fetch.Cause(err).Error())
+		return tokenAnswer{}, err
 	}
 	a := tokenAnswer{status: resp.Status}
 	if json.Unmarshal(resp.Body, &a) != nil {
@@ -76,6 +63,13 @@ func (k known) askToken(ctx context.Context, form url.Values) (tokenAnswer, erro
 	return a, nil
 }
 
+// accepted reports whether the tenant has accepted the credentials.
+func (a tokenAnswer) accepted() bool {
+	return a.Code == "invalid_grant" || a.Code == "unauthorized_client"
+}
+
+const notAccepted = "Not checked: the tenant has not accepted the client credentials."
+
 // madeUp is a code or a refresh token that no tenant has issued.
 func madeUp() string { return "auth0-doctor-" + rand.Text() }
 
@@ -83,12 +77,15 @@ func madeUp() string { return "auth0-doctor-" + rand.Text() }
 // first, and answers 401 access_denied or 401 invalid_client if they are wrong, and 403
 // invalid_grant if they are right.
 func (k known) checkClientSecret(ctx context.Context) (known, Finding) {
-	a, err := k.askToken(ctx, url.Values{"grant_type": {"authorization_code"}, "code": {madeUp()}, "redirect_uri": {k.callback}, "code_verifier": {madeUp() + madeUp()}})
-	if errors.Is(err, errNoCredentials) {
+	if problem, _ := k.badCredentials(); problem != "" || badForm(k.Settings.ClientSecret) != "" {
+		return k, skip("Not checked, because of variables.")
+	}
+	if k.Settings.ClientSecret == "" && k.Settings.SigningKey == "" {
 		return k, skip("There is no client secret and no key.")
 	}
+	a, err := k.askToken(ctx, url.Values{"grant_type": {"authorization_code"}, "code": {madeUp()}, "redirect_uri": {k.callback}, "code_verifier": {madeUp() + madeUp()}})
 	if err != nil {
-		return k, fail("Not accepted: " + err.Error() + ".")
+		return k, fail("The token endpoint does not answer: "+cause(err), do("Check the egress rules for "+k.endpoints.token+"."))
 	}
 	k.tokenError = a
 	name := "AUTH0_CLIENT_SECRET"
@@ -96,7 +93,7 @@ func (k known) checkClientSecret(ctx context.Context) (known, Finding) {
 		name = "AUTH0_CLIENT_ASSERTION_SIGNING_KEY"
 	}
 	switch {
-	case a.Code == "invalid_grant" || a.Code == "unauthorized_client":
+	case a.accepted():
 		return k, ok("The tenant accepts " + name + ".")
 	case a.status == http.StatusUnauthorized || a.Code == "invalid_client":
 		return k, fail("The tenant rejects "+name+" ("+a.String()+").", k.credentialAdvice()...)
@@ -115,7 +112,7 @@ func (k known) credentialAdvice() []Advice {
 		return []Advice{do("Register the public key of AUTH0_CLIENT_ASSERTION_SIGNING_KEY: Applications > your application > Credentials, method Private Key JWT."),
 			do("The algorithm there must equal AUTH0_CLIENT_ASSERTION_SIGNING_ALG, which is RS256 by default.")}
 	}
-	return []Advice{do("Copy it again (Settings, Basic Information)."),
+	return []Advice{do("Copy the Client Secret again, from " + whereClient + "."),
 		do("If the application uses Private Key JWT, set AUTH0_CLIENT_ASSERTION_SIGNING_KEY."),
 		do("If it uses Client Secret (Basic), set Config.ClientAuthentication to auth0.ClientSecretBasic, or change the method (Credentials).")}
 }
@@ -129,8 +126,8 @@ func (k known) checkGrantTypes(context.Context) (known, Finding) {
 	if k.login.code == "unauthorized_client" || k.tokenError.Code == "unauthorized_client" {
 		return k, fail("Authorization Code is off.", k.grantsAdvice("Turn on Authorization Code"))
 	}
-	if k.tokenError.Code != "invalid_grant" {
-		return k, skip("Not checked: the tenant has not accepted the client credentials.")
+	if !k.tokenError.accepted() {
+		return k, skip(notAccepted)
 	}
 	return k, ok("Authorization Code is on.")
 }
@@ -138,10 +135,13 @@ func (k known) checkGrantTypes(context.Context) (known, Finding) {
 // checkRefresh redeems a refresh token that does not exist. A tenant without the grant
 // says so first. The setting of the API shows only in tokens.
 func (k known) checkRefresh(ctx context.Context) (known, Finding) {
+	if !k.tokenError.accepted() {
+		return k, skip(notAccepted)
+	}
 	a, err := k.askToken(ctx, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {madeUp()}})
 	switch {
 	case err != nil:
-		return k, warn("Not known: " + err.Error() + ".")
+		return k, skip("The token endpoint does not answer: " + cause(err))
 	case a.Code == "unauthorized_client":
 		return k, warn("Refresh Token is off: sessions get no refresh token.", k.grantsAdvice("For the scope offline_access, turn on Refresh Token"),
 			do("Also turn on Allow Offline Access on the API (Applications > APIs > the API > Settings)."))
@@ -157,13 +157,21 @@ func (k known) checkLoginButtons(ctx context.Context) (known, Finding) {
 	if !k.auth0 {
 		return k, skip(k.Settings.domainName + " is a URL. The library lists connections with Config.TenantDomain.")
 	}
+	if !k.tokenError.accepted() {
+		return k, skip(notAccepted)
+	}
+	if k.login.says(noConnections) {
+		return k, skip("Not checked, because of login.")
+	}
 	audience := k.issuer + "/api/v2/"
 	remedy := []Advice{do("For login buttons, authorize this application for the Auth0 Management API with read:connections and read:clients " +
 		"(Applications > APIs > Auth0 Management API > Application Access), or set Config.Connections.")}
 	a, err := k.askToken(ctx, url.Values{"grant_type": {"client_credentials"}, "audience": {audience}})
 	switch {
 	case err != nil:
-		return k, warn("Not known: " + err.Error() + ".")
+		return k, skip("The token endpoint does not answer: " + cause(err))
+	case a.status == http.StatusTooManyRequests || a.status >= 500:
+		return k, skip("Not known: the token endpoint answered " + a.String() + ".")
 	case a.Code == "unauthorized_client":
 		remedy = append(remedy, do("Also turn on Client Credentials (Settings > Advanced > Grant Types)."))
 		return k, warn("The Client Credentials grant is off, so the application cannot list its connections.", remedy...)
@@ -177,7 +185,7 @@ func (k known) checkLoginButtons(ctx context.Context) (known, Finding) {
 	resp, err := k.network.get(ctx, audience+"clients/"+url.PathEscape(k.Settings.ClientID)+"/connections", url.Values{"take": {"50"}},
 		http.Header{"Authorization": {"Bearer " + a.AccessToken}})
 	if err != nil {
-		return k, warn("The Management API does not answer: " + fetch.Cause(err).Error())
+		return k, skip("The Management API does not answer: " + cause(err))
 	}
 	var list struct {
 		Connections []json.RawMessage `json:"connections"`

@@ -80,8 +80,8 @@ func Checks() []Check {
 		{"end-session", "the tenant has an end-session endpoint", []string{"issuer"}, known.checkEndSession},
 		{"login-buttons", "the application can list its connections", []string{"client-secret"}, known.checkLoginButtons},
 		{"features", "the tenant has back-channel logout and other features", []string{"issuer"}, known.checkFeatures},
-		{"application", "the running application begins a login, with its cookie", []string{"base-url"}, known.checkApplication},
-		{"token", "an access token suits the API", nil, known.checkToken},
+		{"application", "the running application begins a login, with its cookie", []string{"variables", "base-url", "domain"}, known.checkApplication},
+		{"token", "an access token suits the API", []string{"domain"}, known.checkToken},
 	}
 }
 
@@ -153,6 +153,9 @@ const minHidden = 8
 // hide replaces every secret in a text.
 func (k known) hide(text string) string {
 	secrets := append([]string{k.Settings.ClientSecret, k.Settings.SigningKey, k.Token, k.network.accessToken()}, k.Settings.Secrets...)
+	if k.mayBeSecret() {
+		secrets = append(secrets, k.Settings.ClientID)
+	}
 	for _, secret := range secrets {
 		if len(secret) >= minHidden {
 			text = strings.NewReplacer(secret, "[secret]", url.QueryEscape(secret), "[secret]").Replace(text)

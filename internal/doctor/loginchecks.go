@@ -16,6 +16,9 @@ import (
 // whereURLs is the place of the lists of URLs.
 const whereURLs = "Applications > your application > Settings > Application URIs"
 
+// noConnections is how a tenant says that nobody can log in.
+const noConnections = "no connections enabled"
+
 // A place is where an answer of the authorization endpoint has arrived.
 type place int
 
@@ -43,7 +46,7 @@ func (k known) askLogin(ctx context.Context) (loginAnswer, error) {
 	query := url.Values{"client_id": {k.Settings.ClientID}, "redirect_uri": {k.callback}, "response_type": {"code"},
 		"scope": {"openid profile email"}, "prompt": {"none"}, "state": {state}, "nonce": {rand.Text()},
 		"code_challenge": {base64.RawURLEncoding.EncodeToString(challenge[:])}, "code_challenge_method": {"S256"}}
-	if k.Settings.Audience != "" {
+	if k.Settings.Audience != "" && badForm(k.Settings.Audience) == "" {
 		query.Set("audience", k.Settings.Audience)
 	}
 	resp, err := k.network.get(ctx, k.endpoints.authorize, query, nil)
@@ -80,7 +83,7 @@ func (k known) checkClient(ctx context.Context) (known, Finding) {
 	}
 	a, err := k.askLogin(ctx)
 	if err != nil {
-		return k, fail("The authorization endpoint does not answer: "+fetch.Cause(err).Error(), do("Check the egress rules for "+k.endpoints.authorize+"."))
+		return k, fail("The authorization endpoint does not answer: "+cause(err), do("Check the egress rules for "+k.endpoints.authorize+"."))
 	}
 	k.login = a
 	again := do("Copy the Client ID from " + whereClient + " into AUTH0_CLIENT_ID, and look whether the application belongs to this tenant.")
@@ -127,6 +130,8 @@ func (k known) checkAudience(context.Context) (known, Finding) {
 	switch {
 	case audience == "":
 		return k, skip("AUTH0_AUDIENCE is not set: access tokens are for no API.")
+	case badForm(audience) != "":
+		return k, skip("Not checked, because of variables.")
 	case k.login.unknownAPI():
 		return k, fail("Service not found: no API has the identifier "+audience,
 			Advice{Text: "Create it (Applications > APIs), or run:", Command: "auth0 apis create --name " + shell(audience) + " --identifier " + shell(audience) +
@@ -167,7 +172,7 @@ func (k known) checkLogin(context.Context) (known, Finding) {
 			do("Or let users choose: Applications > your application > Organizations."))
 	case a.says("pushed authorization request"):
 		return k, warn("The application needs Pushed Authorization Requests.", do("Set Config.PushedAuthorizationRequests."))
-	case a.says("no connections enabled"):
+	case a.says(noConnections):
 		return k, fail("The application has no connection.", do("Enable one: Applications > your application > Connections."))
 	}
 	return k, fail(refused, do("Look for the entry in Monitoring > Logs, which says more."))
@@ -188,7 +193,7 @@ func (k known) checkLogoutURL(ctx context.Context) (known, Finding) {
 	resp, err := k.network.get(ctx, k.endpoints.logout, query, nil)
 	switch {
 	case err != nil:
-		return k, fail("The logout endpoint does not answer: " + fetch.Cause(err).Error())
+		return k, fail("The logout endpoint does not answer: " + cause(err))
 	case resp.Status == 429 || resp.Status >= 500:
 		return k, warn(fmt.Sprintf("The logout endpoint answered status %d.", resp.Status), do("Wait a minute and try again."))
 	case resp.Status >= 400 || resp.Status >= 300 && strings.Contains(resp.Header.Get("Location"), "error="):

@@ -19,6 +19,15 @@ const MaxRequests = 15
 // userAgent lets an operator find the requests in the logs of the tenant.
 const userAgent = "auth0-doctor"
 
+// cause returns why a request got no response, without its URL.
+func cause(err error) string {
+	var failed *fetch.Error
+	if errors.As(err, &failed) {
+		err = failed.Err
+	}
+	return fetch.Cause(err).Error()
+}
+
 var errTooMany = errors.New("no more requests are made")
 
 // A network makes the requests of an examination. Package fetch limits the size and the
@@ -96,7 +105,7 @@ func (b *budget) compare(h http.Header, begin, end time.Time) {
 	if age, err := strconv.ParseUint(h.Get("Age"), 10, 31); err == nil {
 		date = date.Add(time.Duration(age) * time.Second)
 	}
-	behind := date.Add(time.Second / 2).Sub(begin.Add(end.Sub(begin) / 2))
+	behind := date.Sub(begin.Add(end.Sub(begin) / 2))
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.dated || behind.Abs() < b.behind.Abs() {

@@ -107,14 +107,18 @@ func (k known) badCredentials() (problem, remedy string) {
 	if s.ClientSecret != "" && s.SigningKey != "" {
 		return "AUTH0_CLIENT_SECRET and AUTH0_CLIENT_ASSERTION_SIGNING_KEY are both set", "Unset one of them. Auth0 disables the secret of an application with Private Key JWT."
 	}
-	if k.isPublic(s.ClientSecret) {
+	if k.isPublic(s.ClientSecret) && badForm(s.ClientSecret) == "" {
 		return "AUTH0_CLIENT_SECRET equals a value in the documentation", "Copy the Client Secret from " + whereClient + "."
 	}
 	if s.SigningKey == "" {
 		return "", ""
 	}
-	if _, err := clientauth.ParseKeyPEM(s.SigningKey); err != nil {
+	key, err := clientauth.ParseKeyPEM(s.SigningKey)
+	if err != nil {
 		return "AUTH0_CLIENT_ASSERTION_SIGNING_KEY " + err.Error(), "Set AUTH0_CLIENT_ASSERTION_SIGNING_KEY to the private key in PEM form."
+	}
+	if err := clientauth.WithKey(key, s.algorithm(), "").Check(true, nil); err != nil {
+		return "AUTH0_CLIENT_ASSERTION_SIGNING_ALG or the key: " + err.Error(), "Set AUTH0_CLIENT_ASSERTION_SIGNING_ALG to the algorithm of the credential in the dashboard."
 	}
 	return "", ""
 }
@@ -215,10 +219,8 @@ func (k known) checkDomain(context.Context) (known, Finding) {
 	name, domain := k.Settings.domainName, strings.TrimSpace(k.Settings.Domain)
 	again := do("Copy the Domain from " + whereClient + ". It looks like acme.eu.auth0.com.")
 	switch {
-	case domain == "":
+	case domain == "" || badForm(domain) != "":
 		return k, skip("Not checked, because of variables.")
-	case isPlaceholder(domain) || syntax.IsEnclosed(domain):
-		return k, fail(name+" is a placeholder.", again)
 	case strings.Contains(domain, "@"):
 		return k, fail(name+" has a user name or a password.", again)
 	case strings.Contains(domain, "://"):

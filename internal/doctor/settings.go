@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -48,6 +49,9 @@ func ReadSettings(getenv func(string) string) Settings {
 	}
 	return s
 }
+
+// algorithm is the one of assertions.
+func (s Settings) algorithm() string { return cmp.Or(s.SigningAlgorithm, "RS256") }
 
 // A Variable is a name and its value.
 type Variable struct{ Name, Value string }

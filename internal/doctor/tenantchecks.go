@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
-	"github.com/seed-15d5a55c/auth0/internal/fetch"
 )
 
 // metadata are the members of the discovery document that the checks use.
@@ -93,17 +92,17 @@ func (k known) unreachable(err error) Finding {
 		return fail("No tenant at "+k.host()+": the host name does not resolve.",
 			do("Copy the Domain field from "+whereClient+" into "+k.Settings.domainName+"."))
 	case errors.As(err, &certificate), errors.As(err, &header):
-		return fail("The TLS handshake with "+k.host()+" failed: "+fetch.Cause(err).Error(),
+		return fail("The TLS handshake with "+k.host()+" failed: "+cause(err),
 			do("For a custom domain, look at Branding > Custom Domains: it must be ready. Otherwise a proxy intercepts TLS: add its certificate to this machine."))
 	}
-	return fail(k.host()+" does not answer: "+fetch.Cause(err).Error(), do("Check the egress rules of this network for https://"+k.host()+"."))
+	return fail(k.host()+" does not answer: "+cause(err), do("Check the egress rules of this network for https://"+k.host()+"."))
 }
 
 func (k known) checkJWKS(ctx context.Context) (known, Finding) {
 	egress := do("Check the egress rules for " + k.endpoints.jwks + ".")
 	resp, err := k.network.get(ctx, k.endpoints.jwks, nil, nil)
 	if err != nil {
-		return k, fail("The JWKS endpoint does not answer: "+fetch.Cause(err).Error(), egress)
+		return k, fail("The JWKS endpoint does not answer: "+cause(err), egress)
 	}
 	if resp.Status != 200 {
 		return k, fail(fmt.Sprintf("The JWKS endpoint answered status %d.", resp.Status), egress)
@@ -126,7 +125,7 @@ func (k known) checkJWKS(ctx context.Context) (known, Finding) {
 		}
 	}
 	if len(k.keyIDs) == 0 {
-		return k, fail(fmt.Sprintf("None of the %d keys is for RS256.", len(set.Keys)),
+		return k, fail("The JWKS has no RS256 signing key.",
 			do("The library accepts RS256 by default. If the issuer signs with another algorithm, set Config.Algorithms."))
 	}
 	if len(k.keyIDs) == 1 {
