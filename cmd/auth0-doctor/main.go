@@ -171,6 +171,10 @@ func mistakes(callback string) error {
 	if callback != "" {
 		config.CallbackPath = callback
 	}
+	if config.ClientSecret == "" && os.Getenv("AUTH0_CLIENT_ASSERTION_SIGNING_KEY") == "" {
+		// The program can have a ClientAuthentication, or a ResponseType that needs none.
+		config.ClientAuthentication = auth0.PublicClient()
+	}
 	config.Logger = slog.New(slog.DiscardHandler) // the report has what counts
 	_, err = auth0.New(config)
 	return err

@@ -123,7 +123,7 @@ func (k known) grantsAdvice(text string) Advice {
 }
 
 func (k known) checkGrantTypes(context.Context) (known, Finding) {
-	if k.login.code == "unauthorized_client" || k.tokenError.Code == "unauthorized_client" {
+	if k.login.code == "unauthorized_client" && !k.login.refusedAudience() || k.tokenError.Code == "unauthorized_client" {
 		return k, fail("Authorization Code is off.", k.grantsAdvice("Turn on Authorization Code"))
 	}
 	if !k.tokenError.accepted() {

@@ -156,6 +156,8 @@ func (k known) hide(text string) string {
 	if k.mayBeSecret() {
 		secrets = append(secrets, k.Settings.ClientID)
 	}
+	// One secret can be a part of another.
+	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
 	for _, secret := range secrets {
 		if len(secret) >= minHidden {
 			text = strings.NewReplacer(secret, "[secret]", url.QueryEscape(secret), "[secret]").Replace(text)

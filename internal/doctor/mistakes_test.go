@@ -921,6 +921,7 @@ func TestMistakes(t *testing.T) {
 		if r.Failed+r.Warnings == 0 {
 			t.Errorf("%s: no complaint", m.name)
 		}
+		lookForSecrets(t, m.name, r)
 		for _, result := range r.Results {
 			complained[result.Check] = complained[result.Check] || result.Status == Fail || result.Status == Warn
 		}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -177,7 +178,7 @@ func (w *world) answers(e emulator.Endpoint, status int, body string, header ...
 func (w *world) runApp(proxy func(http.Handler) http.Handler, edits ...func(*auth0.Config)) {
 	w.t.Helper()
 	cfg := auth0.Config{Domain: w.env["AUTH0_DOMAIN"], ClientID: clientID, ClientSecret: clientSecret, Secrets: []string{cookieSecret}, BaseURL: appURL,
-		Audience: apiID, HTTPClient: &http.Client{Transport: w}}
+		Audience: apiID, HTTPClient: &http.Client{Transport: w}, Logger: slog.New(slog.DiscardHandler)}
 	for _, edit := range edits {
 		edit(&cfg)
 	}
