@@ -748,6 +748,12 @@ FAIL  application    https://app.acme.example/auth/login redirects to old.acme.e
   application
     Use the URL at which browsers reach the application. If the application has another AUTH0_DOMAIN, check that one.
 `},
+	{"application with another callback path", func(w *world) { w.runApp(nil, func(c *auth0.Config) { c.CallbackPath = "/auth/done" }) }, `
+FAIL  application    The application has the callback URL https://app.acme.example/auth/done and not https://app.acme.example/auth/callback
+
+  application
+    Set APP_BASE_URL to the same value for both. For another path of the callback, use -callback.
+`},
 	{"proxy drops cookies", func(w *world) {
 		w.runApp(rewrites(func(h http.Header) { h.Del("Set-Cookie"); h.Add("Set-Cookie", "lb=1"); h.Add("Set-Cookie", "=") }))
 	}, `
