@@ -66,13 +66,13 @@ func TestExitStatus(t *testing.T) {
 	if got := run(transport, nil, false, "-callback", "/done"); got.status != 1 || !strings.Contains(got.stdout, "\nFAIL  callback       Callback URL mismatch") || got.stderr != "" {
 		t.Errorf("a failure: %+v", got)
 	}
-	if got := run(transport, nil, false, "-callback", "/a/../b"); got.status != 1 || !strings.Contains(got.stdout, "\nFAIL  configuration  The library rejects it.\n") ||
+	if got := run(transport, nil, false, "-callback", "/a/../b"); got.status != 1 || !strings.Contains(got.stdout, "\nFAIL  configuration  The library rejects the configuration.\n") ||
 		!strings.Contains(got.stdout, "\n    auth0: Config.CallbackPath ") {
 		t.Errorf("rejected by the library: %+v", got)
 	}
 	t.Setenv("AUTH0_CLIENT_SECRET", "")
 	if got := run(transport, nil, false); got.status != 0 || !strings.Contains(got.stdout, "\nwarn  variables      AUTH0_CLIENT_SECRET is not set.") ||
-		!strings.Contains(got.stdout, "\nok    configuration  The library accepts it.\n") {
+		!strings.Contains(got.stdout, "\nok    configuration  The library accepts the configuration.\n") {
 		t.Errorf("without a client secret: %+v", got)
 	}
 }

@@ -19,7 +19,7 @@ const largeCookie = 6 << 10
 // checkApplication begins a login at the running application, through its proxy.
 func (k known) checkApplication(ctx context.Context) (known, Finding) {
 	if k.AppURL == "" {
-		return k, skip("Not asked for: -app URL checks a running application.")
+		return k, skip("Not requested: -app URL checks a running application.")
 	}
 	app, err := browser.NewBase(k.AppURL, true)
 	if err != nil {

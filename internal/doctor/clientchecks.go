@@ -100,9 +100,9 @@ func (k known) checkClientSecret(ctx context.Context) (known, Finding) {
 	case a.Code == "use_dpop_nonce" || a.Code == "invalid_dpop_proof":
 		return k, warn("The application needs DPoP, so nothing is known about "+name+".", do("Set Config.ProofKey to auth0.ProofKeyPerSession."))
 	case a.status == http.StatusTooManyRequests:
-		return k, warn("The tenant limits requests ("+a.String()+").", do("Wait a minute and try again."))
+		return k, warn("The tenant limits requests ("+a.String()+").", tryAgain)
 	case a.status >= 500:
-		return k, fail("The token endpoint answered "+a.String()+".", do("Try again. If it stays so, look at the status page of Auth0."))
+		return k, fail("The token endpoint answered "+a.String()+".", tryAgain)
 	}
 	return k, warn("The token endpoint answered "+a.String()+", which says nothing about "+name+".", do("Look for the entry in Monitoring > Logs."))
 }
@@ -170,7 +170,7 @@ func (k known) checkLoginButtons(ctx context.Context) (known, Finding) {
 	switch {
 	case err != nil:
 		return k, skip("The token endpoint does not answer: " + cause(err))
-	case a.status == http.StatusTooManyRequests || a.status >= 500:
+	case isBusy(a.status):
 		return k, skip("Not known: the token endpoint answered " + a.String() + ".")
 	case a.Code == "unauthorized_client":
 		remedy = append(remedy, do("Also turn on Client Credentials (Settings > Advanced > Grant Types)."))

@@ -30,14 +30,14 @@ ok    variables      All are set and well formed.
 ok    secrets        1 secret. Its age is unknown.
 ok    base-url       https://app.acme.example
 ok    domain         acme.auth0.example
-ok    configuration  The library accepts it.
+ok    configuration  The library accepts the configuration.
 ok    issuer         https://acme.auth0.example/
 ok    jwks           2 RS256 signing keys
 ok    clock          Within 1 s of the tenant's
 ok    client         The tenant has the application.
 ok    callback       https://app.acme.example/auth/callback
 ok    audience       https://api.acme.example/
-ok    login          The tenant asks for a user.
+ok    login          The tenant would show its login page.
 ok    client-secret  The tenant accepts AUTH0_CLIENT_SECRET.
 ok    grant-types    Authorization Code is on.
 ok    refresh        Refresh Token is on. Allow Offline Access on the API does not show from outside.
@@ -98,7 +98,7 @@ func TestVariants(t *testing.T) {
 			set("APP_BASE_URL", "", "AUTH0_CALLBACK_URL", appURL+"/done")(w)
 			w.editClient(func(c *emulator.Client) { c.CallbackURLs = []string{appURL + "/done"} })
 		}, "callback", OK, "https://app.acme.example/done"},
-		{"no audience", set("AUTH0_AUDIENCE", ""), "audience", Skip, "AUTH0_AUDIENCE is not set: access tokens are for no API."},
+		{"no audience", set("AUTH0_AUDIENCE", ""), "audience", Skip, "AUTH0_AUDIENCE is not set: access tokens are opaque, unless the tenant has a Default Audience."},
 		{"no audience after another error", func(w *world) { w.tenant.DenyNext("server_error", "") }, "audience", Skip, "The login failed for another reason."},
 		{"audience refused", set("AUTH0_AUDIENCE", "https://api.acme.example"), "login", Skip, "Not checked, because of audience."},
 		{"grant off", func(w *world) {
@@ -328,7 +328,7 @@ func TestJSON(t *testing.T) {
 	}
 	for _, want := range []string{
 		`{"check":"issuer","status":"ok","message":"https://acme.auth0.example/","advice":[]}`,
-		`{"check":"token","status":"skip","message":"Not asked for: -token - reads an access token from standard input.","advice":[]}`,
+		`{"check":"token","status":"skip","message":"Not requested: -token - reads an access token from standard input.","advice":[]}`,
 		`{"check":"logout-url","status":"fail","message":"The application does not have the logout URL https://app.acme.example","advice":[{` +
 			`"text":"Add https://app.acme.example to Allowed Logout URLs (Applications > your application > Settings > Application URIs), or run:",` +
 			`"command":"auth0 apps update 9aXkT2mWq7RzB4vLcN8sYhE1dPfJu6Go --logout-urls https://app.acme.example","replaces_list":true}]}`,

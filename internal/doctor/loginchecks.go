@@ -92,10 +92,8 @@ func (k known) checkClient(ctx context.Context) (known, Finding) {
 		return k, ok("The tenant has the application.")
 	case a.says("unknown client"):
 		return k, fail("Unknown client: the tenant has no application with this client ID.", again)
-	case a.status == 429:
-		return k, fail("The tenant limits requests (status 429).", do("Wait a minute and try again."))
-	case a.status >= 500:
-		return k, fail(fmt.Sprintf("The authorization endpoint answered status %d.", a.status), do("Try again. If it stays so, look at the status page of Auth0."))
+	case isBusy(a.status):
+		return k, fail(fmt.Sprintf("The authorization endpoint answered status %d.", a.status), tryAgain)
 	case a.place == elsewhere:
 		return k, fail("The tenant redirects to "+a.to+" and not to the callback URL.", again,
 			do("If the tenant has a page for errors there, open the login in a browser to see the error."))
@@ -129,7 +127,7 @@ func (k known) checkAudience(context.Context) (known, Finding) {
 	audience := k.Settings.Audience
 	switch {
 	case audience == "":
-		return k, skip("AUTH0_AUDIENCE is not set: access tokens are for no API.")
+		return k, skip("AUTH0_AUDIENCE is not set: access tokens are opaque, unless the tenant has a Default Audience.")
 	case badForm(audience) != "":
 		return k, skip("Not checked, because of variables.")
 	case k.login.unknownAPI():
@@ -161,7 +159,7 @@ func (k known) checkLogin(context.Context) (known, Finding) {
 	refused := "The tenant refuses the login: " + syntax.Code(a.code) + ": " + a.description
 	switch {
 	case isPrompt(a):
-		return k, ok("The tenant asks for a user.")
+		return k, ok("The tenant would show its login page.")
 	case a.refusedAudience():
 		return k, skip("Not checked, because of audience.")
 	case a.code == "unauthorized_client":
@@ -194,8 +192,8 @@ func (k known) checkLogoutURL(ctx context.Context) (known, Finding) {
 	switch {
 	case err != nil:
 		return k, fail("The logout endpoint does not answer: " + cause(err))
-	case resp.Status == 429 || resp.Status >= 500:
-		return k, warn(fmt.Sprintf("The logout endpoint answered status %d.", resp.Status), do("Wait a minute and try again."))
+	case isBusy(resp.Status):
+		return k, warn(fmt.Sprintf("The logout endpoint answered status %d.", resp.Status), tryAgain)
 	case resp.Status >= 400 || resp.Status >= 300 && strings.Contains(resp.Header.Get("Location"), "error="):
 		return k, fail("The application does not have the logout URL "+home,
 			Advice{"Add " + home + " to Allowed Logout URLs (" + whereURLs + "), or run:", k.updateApp("--logout-urls", home), true})

@@ -301,7 +301,7 @@ FAIL  domain         AUTH0_DOMAIN is not an https URL without query and fragment
 	{"rejected by the library", func(w *world) {
 		w.options.Mistakes = errors.New("auth0: Config.CallbackPath is wrong\nauth0: Config.Scopes must contain openid")
 	}, `
-FAIL  configuration  The library rejects it.
+FAIL  configuration  The library rejects the configuration.
 
   configuration
     auth0: Config.CallbackPath is wrong
@@ -335,6 +335,18 @@ FAIL  issuer         No tenant at acme.auth0.example.
   issuer
     Copy the Domain field from Applications > your application > Settings > Basic Information into AUTH0_DOMAIN.
 `},
+	{"tenant limits requests", func(w *world) { w.tenant.Fail(emulator.Discovery, 429) }, `
+FAIL  issuer         The tenant answered status 429.
+
+  issuer
+    Wait a minute and try again. If it stays so, look at the status page of Auth0.
+`},
+	{"no JWKS at the URL", func(w *world) { w.tenant.Fail(emulator.JWKS, 403) }, `
+FAIL  jwks           The JWKS endpoint answered status 403.
+
+  jwks
+    Check the egress rules for https://acme.auth0.example/.well-known/jwks.json.
+`},
 	{"page of a proxy", func(w *world) { w.answers(emulator.Discovery, 200, "<html>Blocked</html>") }, `
 FAIL  issuer         https://acme.auth0.example/.well-known/openid-configuration answered status 200 without metadata.
 
@@ -367,6 +379,7 @@ FAIL  issuer         The metadata have the token_endpoint "https://evil.example/
 FAIL  jwks           The JWKS endpoint answered status 503.
 
   jwks
+    Wait a minute and try again. If it stays so, look at the status page of Auth0.
     Check the egress rules for https://acme.auth0.example/.well-known/jwks.json.
 `},
 	{"JWKS does not answer", func(w *world) { w.errs["/.well-known/jwks.json"] = errors.New("connection reset") }, `
@@ -417,16 +430,16 @@ FAIL  client         Unknown client: the tenant has no application with this cli
     Copy the Client ID from Applications > your application > Settings > Basic Information into AUTH0_CLIENT_ID, and look whether the application belongs to this tenant.
 `},
 	{"rate limit", func(w *world) { w.tenant.Fail(emulator.Authorize, 429) }, `
-FAIL  client         The tenant limits requests (status 429).
+FAIL  client         The authorization endpoint answered status 429.
 
   client
-    Wait a minute and try again.
+    Wait a minute and try again. If it stays so, look at the status page of Auth0.
 `},
 	{"authorization endpoint fails", func(w *world) { w.tenant.Fail(emulator.Authorize, 500) }, `
 FAIL  client         The authorization endpoint answered status 500.
 
   client
-    Try again. If it stays so, look at the status page of Auth0.
+    Wait a minute and try again. If it stays so, look at the status page of Auth0.
 `},
 	{"authorization endpoint does not answer", func(w *world) { w.errs["/authorize"] = errors.New("connection reset") }, `
 FAIL  client         The authorization endpoint does not answer: connection reset
@@ -589,13 +602,13 @@ warn  client-secret  The application needs DPoP, so nothing is known about AUTH0
 warn  client-secret  The tenant limits requests (status 429 too_many_requests).
 
   client-secret
-    Wait a minute and try again.
+    Wait a minute and try again. If it stays so, look at the status page of Auth0.
 `},
 	{"token endpoint fails", func(w *world) { w.tenant.Fail(emulator.Token, 502) }, `
 FAIL  client-secret  The token endpoint answered status 502.
 
   client-secret
-    Try again. If it stays so, look at the status page of Auth0.
+    Wait a minute and try again. If it stays so, look at the status page of Auth0.
 `},
 	{"token endpoint does not answer", func(w *world) { w.errs["/oauth/token"] = errors.New("connection reset") }, `
 FAIL  client-secret  The token endpoint does not answer: connection reset
@@ -642,7 +655,7 @@ FAIL  logout-url     The application does not have the logout URL https://app.ac
 warn  logout-url     The logout endpoint answered status 503.
 
   logout-url
-    Wait a minute and try again.
+    Wait a minute and try again. If it stays so, look at the status page of Auth0.
 `},
 	{"logout does not answer", func(w *world) { w.errs["/v2/logout"] = errors.New("connection reset") }, `
 FAIL  logout-url     The logout endpoint does not answer: connection reset

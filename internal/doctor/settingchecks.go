@@ -257,11 +257,11 @@ func (k known) checkDomainURL(name, domain string) (known, Finding) {
 // have found nothing, so that one mistake is reported once.
 func (k known) checkConfiguration(context.Context) (known, Finding) {
 	if k.Mistakes == nil {
-		return k, ok("The library accepts it.")
+		return k, ok("The library accepts the configuration.")
 	}
 	var advice []Advice
 	for line := range strings.SplitSeq(k.Mistakes.Error(), "\n") {
 		advice = append(advice, do(line))
 	}
-	return k, fail("The library rejects it.", advice...)
+	return k, fail("The library rejects the configuration.", advice...)
 }

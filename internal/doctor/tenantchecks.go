@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -42,6 +43,9 @@ func (k known) checkIssuer(ctx context.Context) (known, Finding) {
 	if resp.Status == 404 {
 		return k, fail("No tenant at "+k.host()+".", noTenant)
 	}
+	if isBusy(resp.Status) {
+		return k, fail(fmt.Sprintf("The tenant answered status %d.", resp.Status), tryAgain)
+	}
 	var m metadata
 	if resp.Status != 200 || json.Unmarshal(resp.Body, &m) != nil || m.Issuer == "" {
 		return k, fail(fmt.Sprintf("%s answered status %d without metadata.", location, resp.Status), noTenant,
@@ -56,6 +60,11 @@ func (k known) checkIssuer(ctx context.Context) (known, Finding) {
 	}
 	return k, ok(m.Issuer)
 }
+
+// isBusy reports whether the same request can succeed later.
+func isBusy(status int) bool { return status == http.StatusTooManyRequests || status >= 500 }
+
+var tryAgain = do("Wait a minute and try again. If it stays so, look at the status page of Auth0.")
 
 // setEndpoints takes the endpoints from the domain or, for the URL of an issuer, from its
 // metadata.
@@ -103,6 +112,9 @@ func (k known) checkJWKS(ctx context.Context) (known, Finding) {
 	resp, err := k.network.get(ctx, k.endpoints.jwks, nil, nil)
 	if err != nil {
 		return k, fail("The JWKS endpoint does not answer: "+cause(err), egress)
+	}
+	if isBusy(resp.Status) {
+		return k, fail(fmt.Sprintf("The JWKS endpoint answered status %d.", resp.Status), tryAgain, egress)
 	}
 	if resp.Status != 200 {
 		return k, fail(fmt.Sprintf("The JWKS endpoint answered status %d.", resp.Status), egress)

@@ -57,7 +57,7 @@ const whereAPI = "Applications > APIs > the API > Settings"
 // checkToken compares an access token with the API, for settings that show only there.
 func (k known) checkToken(context.Context) (known, Finding) {
 	if k.Token == "" {
-		return k, skip("Not asked for: -token - reads an access token from standard input.")
+		return k, skip("Not requested: -token - reads an access token from standard input.")
 	}
 	t, isJWT := parseToken(k.Token)
 	again := "Set AUTH0_AUDIENCE to the identifier of the API, log in again, and send the access token."
